@@ -1,0 +1,73 @@
+//! Time in the kernel's units. Stands for the system time and the performance counter.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use parking_lot::Mutex;
+use wsk_sys::LARGE_INTEGER;
+
+/// A unit of kernel time is 100 nanoseconds.
+const UNITS_PER_SECOND: u64 = 10_000_000;
+/// From 1601, where Windows starts to count, to 1970.
+const UNITS_TO_UNIX: u64 = 11_644_473_600 * UNITS_PER_SECOND;
+
+static STARTED: Mutex<Option<Instant>> = Mutex::new(None);
+
+/// The system time: units since 1601.
+pub(crate) fn system_time() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    UNITS_TO_UNIX + units(since)
+}
+
+fn units(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos() / 100).unwrap_or(u64::MAX)
+}
+
+fn duration(units: u64) -> Duration {
+    Duration::from_secs(units / UNITS_PER_SECOND) + Duration::from_nanos(units % UNITS_PER_SECOND * 100)
+}
+
+/// How long to wait for a kernel time-out: negative values are relative, others are absolute system times.
+pub(crate) fn until(timeout: i64) -> Duration {
+    match u64::try_from(timeout) {
+        Ok(absolute) => duration(absolute.saturating_sub(system_time())),
+        Err(_) => duration(timeout.unsigned_abs()),
+    }
+}
+
+/// The value of a kernel time.
+///
+/// # Safety
+///
+/// `time` is readable.
+pub(crate) unsafe fn value(time: *const LARGE_INTEGER) -> i64 {
+    // SAFETY: the caller says so; every member of the union covers the 64 bits.
+    unsafe { (*time).QuadPart }
+}
+
+export! {
+    /// The performance counter, here with the kernel's own 10 MHz.
+    fn KeQueryPerformanceCounter(PerformanceFrequency: *mut LARGE_INTEGER) -> LARGE_INTEGER, at most HIGH_LEVEL {
+        if !PerformanceFrequency.is_null() {
+            // SAFETY: the driver gives the place, if it wants the frequency.
+            unsafe { PerformanceFrequency.write(LARGE_INTEGER { QuadPart: UNITS_PER_SECOND.cast_signed() }) };
+        }
+        let started = *STARTED.lock().get_or_insert_with(Instant::now);
+        LARGE_INTEGER { QuadPart: units(started.elapsed()).cast_signed() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::{system_time, until};
+
+    #[test]
+    fn relative_and_absolute_times() {
+        assert_eq!(until(-25), Duration::from_nanos(2500));
+        assert_eq!(until(i64::MIN), Duration::from_nanos(854_775_808 * 100 % 1_000_000_000) + Duration::from_secs((1 << 63) / 10_000_000));
+        assert_eq!(until(1), Duration::ZERO);
+        let soon = until((system_time() + 50_000_000).cast_signed());
+        assert!(soon > Duration::from_secs(4) && soon <= Duration::from_secs(5), "{soon:?}");
+    }
+}

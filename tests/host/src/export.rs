@@ -1,0 +1,58 @@
+//! The form of every function that the host kernel offers to drivers: refuse when no kernel is booted, check the IRQL,
+//! tell the listeners, do the work.
+
+/// Defines an exported symbol of `ntoskrnl.exe` or `netio.sys`.
+///
+/// `at most LEVEL` is the highest IRQL that the documentation of the routine allows.
+macro_rules! export {
+    (
+        $(#[$meta:meta])*
+        fn $name:ident($($argument:ident: $ty:ty),* $(,)?) $(-> $ret:ty)?, at most $irql:ident $body:block
+    ) => {
+        $(#[$meta])*
+        ///
+        /// # Safety
+        ///
+        /// The caller keeps what the documentation of the routine asks for.
+        #[unsafe(no_mangle)]
+        #[allow(non_snake_case, clippy::too_many_arguments, reason = "name and parameters are those of the routine")]
+        pub(crate) unsafe extern "system" fn $name($($argument: $ty),*) $(-> $ret)? {
+            $crate::export::enter!($name($($argument),*), $irql);
+            $body
+        }
+    };
+}
+
+/// Defines a function that is reached through a dispatch table.
+macro_rules! dispatched {
+    (
+        $(#[$meta:meta])*
+        fn $name:ident($($argument:ident: $ty:ty),* $(,)?) $(-> $ret:ty)?, at most $irql:ident $body:block
+    ) => {
+        $(#[$meta])*
+        ///
+        /// # Safety
+        ///
+        /// The caller keeps what the documentation of the routine asks for.
+        #[allow(non_snake_case, clippy::too_many_arguments, reason = "name and parameters are those of the routine")]
+        pub(crate) unsafe extern "system" fn $name($($argument: $ty),*) $(-> $ret)? {
+            $crate::export::enter!($name($($argument),*), $irql);
+            $body
+        }
+    };
+}
+
+/// What every function that a driver can call does first.
+macro_rules! enter {
+    ($name:ident($($argument:ident),*), $irql:ident) => {
+        $crate::kernel::require_booted(stringify!($name));
+        $crate::irql::require(stringify!($name), $crate::irql::$irql);
+        if $crate::trace::listening() {
+            $crate::trace::called(
+                stringify!($name),
+                &[$((stringify!($argument), &$argument as &dyn ::core::fmt::Debug)),*],
+            );
+        }
+    };
+}
+pub(crate) use enter;

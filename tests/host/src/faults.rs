@@ -1,0 +1,118 @@
+//! Failures on demand: the Nth allocation or the Nth call of the provider fails. Stands for Driver Verifier's low
+//! resources simulation.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Never: no failure is planned.
+const NEVER: u64 = u64::MAX;
+
+/// What can be made to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Resource {
+    /// Pool memory: `ExAllocatePoolWithTag`, `ExAllocatePool2`.
+    Pool,
+    /// `IoAllocateIrp`.
+    Irp,
+    /// `IoAllocateMdl`.
+    Mdl,
+    /// Mapping the pages of an MDL: `MmMapLockedPagesSpecifyCache`.
+    Mapping,
+    /// A call of the provider that takes an IRP; it completes with `STATUS_INSUFFICIENT_RESOURCES`.
+    Call,
+    /// `WskRegister` and `WskCaptureProviderNPI`.
+    Registration,
+    /// `PsCreateSystemThread`.
+    Thread,
+}
+
+const RESOURCES: usize = 7;
+
+struct Countdown {
+    seen: AtomicU64,
+    fails_at: AtomicU64,
+}
+
+impl Countdown {
+    const fn new() -> Self {
+        Self { seen: AtomicU64::new(0), fails_at: AtomicU64::new(NEVER) }
+    }
+
+    #[inline]
+    fn pass(&self) -> bool {
+        let seen = self.seen.fetch_add(1, Ordering::Relaxed) + 1;
+        let fails = self.fails_at.load(Ordering::Relaxed) == seen;
+        if fails {
+            self.fails_at.store(NEVER, Ordering::Relaxed);
+        }
+        fails
+    }
+
+    /// The `nth` from now on fails, counted from 1.
+    fn plan(&self, nth: u64) {
+        let seen = self.seen.load(Ordering::Relaxed);
+        self.fails_at.store(seen.saturating_add(nth.max(1)), Ordering::Relaxed);
+    }
+
+    fn reset(&self) {
+        self.seen.store(0, Ordering::Relaxed);
+        self.fails_at.store(NEVER, Ordering::Relaxed);
+    }
+}
+
+static BY_RESOURCE: [Countdown; RESOURCES] = [const { Countdown::new() }; RESOURCES];
+/// Pool, IRPs, MDLs and mappings together.
+static ALLOCATIONS: Countdown = Countdown::new();
+static INJECTED: AtomicU64 = AtomicU64::new(0);
+
+/// Counts one use of `resource`, and says whether it has to fail.
+#[inline]
+#[must_use]
+pub(crate) fn strikes(resource: Resource) -> bool {
+    let own = BY_RESOURCE[resource as usize].pass();
+    let any = matches!(resource, Resource::Pool | Resource::Irp | Resource::Mdl | Resource::Mapping) && ALLOCATIONS.pass();
+    if own || any {
+        INJECTED.fetch_add(1, Ordering::Relaxed);
+    }
+    own || any
+}
+
+/// Plans the failure of the `nth` use of `resource` from now on.
+pub(crate) fn plan(resource: Resource, nth: u64) {
+    BY_RESOURCE[resource as usize].plan(nth);
+}
+
+/// Plans the failure of the `nth` allocation of any kind from now on.
+pub(crate) fn plan_allocation(nth: u64) {
+    ALLOCATIONS.plan(nth);
+}
+
+/// How often `resource` was used, failures included.
+pub(crate) fn uses(resource: Resource) -> u64 {
+    BY_RESOURCE[resource as usize].seen.load(Ordering::Relaxed)
+}
+
+/// How many failures were injected.
+pub(crate) fn injected() -> u64 {
+    INJECTED.load(Ordering::Relaxed)
+}
+
+/// Forgets plans and counts.
+pub(crate) fn reset() {
+    BY_RESOURCE.iter().for_each(Countdown::reset);
+    ALLOCATIONS.reset();
+    INJECTED.store(0, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Countdown;
+
+    #[test]
+    fn exactly_the_nth_fails() {
+        let countdown = Countdown::new();
+        assert!(!countdown.pass());
+        countdown.plan(3);
+        assert_eq!([(); 5].map(|()| countdown.pass()), [false, false, true, false, false]);
+    }
+}

@@ -1,0 +1,205 @@
+//! What the provider uses while a call is under way: the IRP, the MDL chain, the described memory, the buffers that the
+//! documentation wants valid until completion. Judges that nothing of it is freed, unlocked, rebuilt or written.
+
+use core::fmt::{self, Display};
+use core::ops::Range;
+
+use wsk_sys::{MDL, WSK_BUF};
+
+use crate::bugcheck::{BugCheckCode, bugcheck, violation};
+use crate::mdl;
+
+/// Memory that has to stay while a call is under way.
+#[derive(Clone, Debug)]
+pub(crate) struct Span {
+    pub(crate) range: Range<usize>,
+    pub(crate) what: &'static str,
+}
+
+/// How an MDL looked when a call took it.
+struct Snapshot {
+    mdl: *mut MDL,
+    next: usize,
+    start: usize,
+    offset: u32,
+    length: u32,
+    flags: i16,
+}
+
+impl Snapshot {
+    /// # Safety
+    ///
+    /// `mdl` is readable.
+    unsafe fn take(mdl: *mut MDL) -> Self {
+        // SAFETY: the caller says so.
+        let now = unsafe { mdl.read() };
+        Self {
+            mdl,
+            next: now.Next as usize,
+            start: now.StartVa as usize,
+            offset: now.ByteOffset,
+            length: now.ByteCount,
+            // Mapping is no change: a driver may map an MDL that is in use.
+            flags: now.MdlFlags & !mdl::MAPPING_FLAGS,
+        }
+    }
+
+    fn difference(&self, now: &Self) -> Option<&'static str> {
+        if self.next != now.next {
+            Some("its Next")
+        } else if self.start != now.start || self.offset != now.offset {
+            Some("the start of its buffer")
+        } else if self.length != now.length {
+            Some("its ByteCount")
+        } else if self.flags != now.flags {
+            Some("its MdlFlags")
+        } else {
+            None
+        }
+    }
+}
+
+/// A call under way.
+pub(crate) struct Flight {
+    pub(crate) function: &'static str,
+    spans: Vec<Span>,
+    chain: Vec<Snapshot>,
+    /// Checksum of the memory that must not be written, and the part of `spans` that it covers.
+    contents: Option<(u64, Range<usize>)>,
+}
+
+// SAFETY: the pointers are only read through, and only while the call that the flight describes owns what they point at.
+unsafe impl Send for Flight {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Flight {}
+
+impl Display for Flight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "in flight: {}", self.function)?;
+        for Span { range, what } in &self.spans {
+            write!(f, "\n    {what} at {:#x}, {} bytes", range.start, range.len())?;
+        }
+        for snapshot in &self.chain {
+            write!(f, "\n    MDL at {:p}, {} bytes", snapshot.mdl, snapshot.length)?;
+        }
+        Ok(())
+    }
+}
+
+impl Flight {
+    pub(crate) fn new(function: &'static str) -> Self {
+        Self { function, spans: Vec::new(), chain: Vec::new(), contents: None }
+    }
+
+    /// Adds memory that has to stay valid; nothing for a null pointer or no bytes.
+    pub(crate) fn pin(&mut self, start: usize, length: usize, what: &'static str) {
+        if start != 0 && length != 0 {
+            self.spans.push(Span { range: start..start + length, what });
+        }
+    }
+
+    /// Adds what `buffer` describes, after a look at whether it is described properly.
+    ///
+    /// # Safety
+    ///
+    /// `buffer` and its MDL chain are readable.
+    pub(crate) unsafe fn pin_buffer(&mut self, buffer: *const WSK_BUF, story: &dyn Display) {
+        // SAFETY: the caller says so.
+        let (mut mdl, offset, length) = unsafe { ((*buffer).Mdl, (*buffer).Offset, (*buffer).Length) };
+        let (mut skip, mut left) = (offset as usize, length);
+        let mut first = true;
+        while !mdl.is_null() && (left > 0 || first) {
+            mdl::require_resident(self.function, mdl);
+            // SAFETY: the chain is readable.
+            let snapshot = unsafe { Snapshot::take(mdl) };
+            let bytes = snapshot.length as usize;
+            if first && skip > bytes {
+                bad_buffer(self.function, buffer, offset, length, "its Offset lies beyond the first MDL", story);
+            }
+            let used = (bytes - skip).min(left);
+            self.pin(snapshot.start + snapshot.offset as usize + skip, used, "data");
+            mdl::hold(mdl);
+            mdl = snapshot.next as *mut MDL;
+            self.chain.push(snapshot);
+            left -= used;
+            skip = 0;
+            first = false;
+        }
+        if left > 0 {
+            bad_buffer(self.function, buffer, offset, length, "its Length reaches beyond the MDL chain", story);
+        }
+    }
+
+    /// The described data, piece by piece.
+    pub(crate) fn data(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        self.spans.iter().filter(|span| span.what == "data").map(|span| span.range.clone())
+    }
+
+    /// Notes the contents of all memory pinned so far: it must be the same when the call completes.
+    pub(crate) fn freeze(&mut self) {
+        let covered = 0..self.spans.len();
+        self.contents = Some((self.checksum(&covered), covered));
+    }
+
+    fn checksum(&self, covered: &Range<usize>) -> u64 {
+        let mut sum = 0xCBF2_9CE4_8422_2325_u64;
+        for span in &self.spans[covered.clone()] {
+            // SAFETY: pinned memory is readable until the call completes; a driver that frees it is stopped then.
+            let bytes = unsafe { core::slice::from_raw_parts(span.range.start as *const u8, span.range.len()) };
+            let (words, rest) = bytes.as_chunks::<8>();
+            for word in words {
+                sum = (sum ^ u64::from_le_bytes(*word)).wrapping_mul(0x0000_0100_0000_01B3).rotate_left(23);
+            }
+            for &byte in rest {
+                sum = (sum ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
+            }
+        }
+        sum
+    }
+
+    /// The first pinned memory, or MDL, that lies in `range`.
+    pub(crate) fn overlap(&self, range: &Range<usize>) -> Option<&'static str> {
+        let meets = |start: usize, end: usize| start < range.end && range.start < end;
+        self.spans.iter().find(|span| meets(span.range.start, span.range.end)).map(|span| span.what).or_else(|| {
+            let mdl_size = size_of::<MDL>();
+            self.chain.iter().any(|snapshot| meets(snapshot.mdl as usize, snapshot.mdl as usize + mdl_size)).then_some("an MDL")
+        })
+    }
+
+    /// Ends the flight: stops when something was changed under way, and lets go of the MDLs.
+    pub(crate) fn land(self, story: &dyn Display) {
+        for snapshot in &self.chain {
+            // SAFETY: MDLs in flight are readable: freeing one stops the system.
+            let now = unsafe { Snapshot::take(snapshot.mdl) };
+            if let Some(difference) = snapshot.difference(&now) {
+                let Self { function, .. } = self;
+                bugcheck!(
+                    PFN_LIST_CORRUPT(0x99, snapshot.mdl as usize, 0, 0),
+                    [story, self, mdl::story(snapshot.mdl)],
+                    "an MDL was changed ({difference}) while {function} was using it"
+                )
+            }
+            mdl::let_go(snapshot.mdl);
+        }
+        if let Some((before, covered)) = &self.contents
+            && self.checksum(covered) != *before
+        {
+            crate::bugcheck::stop(
+                BugCheckCode::DRIVER_VERIFIER_DETECTED_VIOLATION,
+                [violation::WSK_CONTRACT, self.spans[0].range.start, self.spans[0].range.len(), 0],
+                &format_args!("the data or control information of {} was written before the IRP was completed", self.function),
+                &[story, &self],
+            );
+        }
+    }
+}
+
+#[cold]
+fn bad_buffer(function: &str, buffer: *const WSK_BUF, offset: u32, length: usize, why: &str, story: &dyn Display) -> ! {
+    crate::bugcheck::stop(
+        BugCheckCode::DRIVER_VERIFIER_DETECTED_VIOLATION,
+        [violation::WSK_CONTRACT, buffer as usize, offset as usize, length],
+        &format_args!("{function} was given a WSK_BUF (Offset {offset}, Length {length}) that its MDL chain can't hold: {why}"),
+        &[story],
+    )
+}

@@ -1,0 +1,858 @@
+//! I/O request packets: allocation, stack locations, completion, cancelling. Stands for the I/O manager's `IoAllocateIrp`,
+//! `IofCompleteRequest` and their kin.
+//!
+//! IRPs have their real layout in memory and behave by what is written there; beside each, a record says whom it belongs
+//! to and what happened to it, so that breaking a rule is noticed at once and told with its history.
+
+use core::ffi::c_void;
+use core::fmt::{self, Display};
+use core::ops::Range;
+use core::ptr;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use wsk_sys::{
+    DEVICE_OBJECT, IO_STACK_LOCATION, IO_TYPE_DEVICE, IO_TYPE_IRP, IRP, NTSTATUS, PDRIVER_CANCEL, SL_INVOKE_ON_CANCEL,
+    SL_INVOKE_ON_ERROR, SL_INVOKE_ON_SUCCESS, SL_PENDING_RETURNED, STATUS_MORE_PROCESSING_REQUIRED, STATUS_PENDING,
+};
+
+use crate::bugcheck::{bugcheck, io_violation, violation};
+use crate::faults::{self, Resource};
+use crate::flight::Flight;
+use crate::irql::{self, DISPATCH_LEVEL};
+use crate::origin::{self, Origin, Thread};
+use crate::pool::{self, Block, Counter, Use};
+use crate::spinlock;
+use crate::table::Table;
+use crate::trace::{self, IrpStep};
+
+/// All three of the `SL_INVOKE_ON_…` bits.
+const INVOKE_ALWAYS: u32 = SL_INVOKE_ON_SUCCESS as u32 | SL_INVOKE_ON_ERROR as u32 | SL_INVOKE_ON_CANCEL as u32;
+
+/// IRPs of `IoAllocateIrp`.
+pub(crate) static IRPS: Counter = Counter::new();
+static NUMBERS: AtomicU64 = AtomicU64::new(0);
+static RECORDS: Table<Record> = Table::new();
+/// Addresses of the IRPs that were built in place, in order, to find those in a freed block.
+static IN_PLACE: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
+/// How many IRPs are in flight, so that most frees needn't look for them.
+static IN_FLIGHT: AtomicU64 = AtomicU64::new(0);
+
+/// Whom an IRP belongs to.
+enum State {
+    /// To the driver.
+    Driver,
+    /// To the provider, until it completes it.
+    Provider(Flight),
+    /// To the driver of the device that `IofCallDriver` sent it to.
+    Sent,
+    /// To the I/O manager, on its way back up.
+    Completing,
+}
+
+impl Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Driver => f.write_str("belongs to the driver"),
+            Self::Provider(flight) => flight.fmt(f),
+            Self::Sent => f.write_str("belongs to the device that IoCallDriver sent it to"),
+            Self::Completing => f.write_str("is being completed"),
+        }
+    }
+}
+
+/// The last steps of an IRP.
+struct History {
+    steps: [Option<(IrpStep, u32, u8)>; History::LENGTH],
+    count: u32,
+}
+
+impl History {
+    const LENGTH: usize = 16;
+
+    const fn new() -> Self {
+        Self { steps: [None; Self::LENGTH], count: 0 }
+    }
+
+    #[inline]
+    fn push(&mut self, step: IrpStep) {
+        self.steps[self.count as usize % Self::LENGTH] = Some((step, origin::thread_number(), irql::current()));
+        self.count = self.count.wrapping_add(1);
+    }
+}
+
+impl Display for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let first = (self.count as usize).saturating_sub(Self::LENGTH);
+        for index in first..self.count as usize {
+            if let Some((step, thread, level)) = self.steps[index % Self::LENGTH] {
+                write!(f, "\n    {}. {step} ({}, {})", index + 1, Thread(thread), irql::name(level))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Record {
+    number: u64,
+    allocated: bool,
+    size: usize,
+    /// Changes whenever the IRP is started or made new.
+    generation: u64,
+    state: State,
+    origin: Origin,
+    history: History,
+}
+
+impl Record {
+    #[inline]
+    fn step(&mut self, address: usize, step: IrpStep) {
+        self.history.push(step);
+        trace::irp(self.number, address, step);
+    }
+}
+
+impl Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let how = if self.allocated { "IoAllocateIrp" } else { "IoInitializeIrp" };
+        write!(f, "irp#{} ({how}), {}{}\n    made by {}", self.number, self.state, self.history, self.origin)
+    }
+}
+
+/// What is known of an IRP, for a report.
+pub(crate) fn story(irp: *mut IRP) -> String {
+    match RECORDS.lock(irp as usize).get(irp as usize) {
+        Some(record) => format!("{record}"),
+        None => pool::story(irp as usize),
+    }
+}
+
+/// The bytes that an IRP with `stack_count` locations takes, as `IoSizeOfIrp` tells.
+pub(crate) fn size_of_irp(stack_count: i8) -> usize {
+    size_of::<IRP>() + usize::try_from(stack_count).unwrap_or(0) * size_of::<IO_STACK_LOCATION>()
+}
+
+/// Where an IRP keeps the pointer to its current stack location.
+///
+/// # Safety
+///
+/// `irp` is readable.
+#[inline]
+unsafe fn current_location(irp: *mut IRP) -> *mut *mut IO_STACK_LOCATION {
+    // SAFETY: the place is inside the IRP; nothing is read.
+    unsafe { &raw mut (*irp).Tail.Overlay.Anonymous1.Anonymous0.CurrentStackLocation }
+}
+
+/// Writes an IRP as `IoInitializeIrp` does.
+///
+/// # Safety
+///
+/// `irp` is writable for `size` bytes, which is enough for `stack_count` locations.
+unsafe fn build(irp: *mut IRP, size: u16, stack_count: i8) {
+    // SAFETY: the caller says that the memory is there; all members are plain data for which zero is fine.
+    unsafe {
+        ptr::write_bytes(irp.cast::<u8>(), 0, usize::from(size));
+        (*irp).Type = IO_TYPE_IRP as i16;
+        (*irp).Size = size;
+        (*irp).StackCount = stack_count;
+        (*irp).CurrentLocation = stack_count + 1;
+        let list = &raw mut (*irp).ThreadListEntry;
+        (*list).Flink = list;
+        (*list).Blink = list;
+        // One beyond the last location: the IRP hasn't been sent.
+        *current_location(irp) =
+            irp.cast::<u8>().add(size_of::<IRP>()).cast::<IO_STACK_LOCATION>().add(usize::try_from(stack_count).unwrap_or(0));
+    }
+}
+
+fn next_number() -> u64 {
+    NUMBERS.fetch_add(1, Ordering::Relaxed) + 1
+}
+
+/// Takes an IRP for a call of the provider: advances to the provider's stack location and puts the IRP in flight.
+///
+/// # Safety
+///
+/// `irp` points at an IRP or at nothing that matters; what isn't known as an IRP isn't read.
+#[inline]
+pub(crate) unsafe fn start(irp: *mut IRP, mut flight: Flight) {
+    let address = irp as usize;
+    let function = flight.function;
+    let mut locked = RECORDS.lock(address);
+    let Some(record) = locked.get(address) else {
+        drop(locked);
+        unknown(function, irp);
+    };
+    match &record.state {
+        State::Driver | State::Sent => {}
+        State::Provider(_) | State::Completing => bugcheck!(
+            DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::SENT_WHILE_IN_USE, address, 0, 0),
+            [record],
+            "{function} was given an IRP that is still in use"
+        ),
+    }
+    // SAFETY: a record exists, so the IRP is alive and belongs to this call now.
+    unsafe {
+        if (*irp).CurrentLocation <= 1 {
+            bugcheck!(
+                NO_MORE_IRP_STACK_LOCATIONS(address, 0, 0, 0),
+                [record],
+                "{function} needs a stack location, and the IRP has none left: its StackCount is {}",
+                (*irp).StackCount
+            )
+        }
+        let own = (*irp).CurrentLocation > (*irp).StackCount;
+        (*irp).CurrentLocation -= 1;
+        let location = (*current_location(irp)).sub(1);
+        *current_location(irp) = location;
+        // The driver sets its completion routine in the location of whom it calls.
+        let invoke = u32::from((*location).Control) & INVOKE_ALWAYS;
+        if own && (invoke != INVOKE_ALWAYS || (*location).CompletionRoutine.is_none()) {
+            bugcheck!(
+                DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::UNKNOWN, address, invoke as usize, 0),
+                [record],
+                "an IRP of the driver's own was given to {function} without a completion routine for success, error and cancel"
+            )
+        }
+    }
+    flight.pin(address, record.size, "the IRP");
+    record.generation += 1;
+    record.state = State::Provider(flight);
+    record.step(address, IrpStep::Started(function));
+    IN_FLIGHT.fetch_add(1, Ordering::SeqCst);
+}
+
+/// Marks an IRP in flight as pending, on behalf of the provider.
+///
+/// # Safety
+///
+/// The IRP is in flight and belongs to the caller.
+pub(crate) unsafe fn mark_pending(irp: *mut IRP) {
+    // SAFETY: the IRP is alive and its current location is the provider's.
+    unsafe { (**current_location(irp)).Control |= SL_PENDING_RETURNED as u8 };
+    if let Some(record) = RECORDS.lock(irp as usize).get(irp as usize) {
+        record.step(irp as usize, IrpStep::Pending);
+    }
+}
+
+/// Adds memory to what is in flight with an IRP.
+pub(crate) fn with_flight(irp: *mut IRP, change: impl FnOnce(&mut Flight)) {
+    if let Some(Record { state: State::Provider(flight), .. }) = RECORDS.lock(irp as usize).get(irp as usize) {
+        change(flight);
+    }
+}
+
+/// Completes an IRP in flight on behalf of the provider.
+///
+/// # Safety
+///
+/// The IRP is in flight and belongs to the caller, who doesn't touch it any more.
+#[inline]
+pub(crate) unsafe fn complete(irp: *mut IRP, status: NTSTATUS, information: usize) {
+    let address = irp as usize;
+    let mut locked = RECORDS.lock(address);
+    let Some(record) = locked.get(address) else {
+        drop(locked);
+        unknown("the provider's completion", irp);
+    };
+    let State::Provider(flight) = core::mem::replace(&mut record.state, State::Completing) else {
+        bugcheck!(
+            MULTIPLE_IRP_COMPLETE_REQUESTS(address, 0, 0, 0),
+            [record],
+            "an IRP was completed that the provider doesn't own (any more)"
+        )
+    };
+    IN_FLIGHT.fetch_sub(1, Ordering::SeqCst);
+    record.step(address, IrpStep::Completed(status, information));
+    flight.land(record);
+    drop(locked);
+    // SAFETY: the IRP is alive: it has a record and belongs to the provider, that is to the caller.
+    unsafe {
+        set_status(irp, status, information);
+        climb(irp);
+    }
+}
+
+/// # Safety
+///
+/// `irp` is writable.
+unsafe fn set_status(irp: *mut IRP, status: NTSTATUS, information: usize) {
+    // SAFETY: the caller says so; the union's members are plain data.
+    unsafe {
+        (*irp).IoStatus.Anonymous0.Status = status;
+        (*irp).IoStatus.Information = information;
+    }
+}
+
+/// Walks up the stack locations and calls the completion routines, as `IofCompleteRequest` does.
+///
+/// # Safety
+///
+/// The IRP is alive and in state `Completing`.
+unsafe fn climb(irp: *mut IRP) {
+    let address = irp as usize;
+    loop {
+        // SAFETY: the IRP is alive: it was at the start, and after each completion routine a look at its record tells.
+        let returned = unsafe {
+            let location = *current_location(irp);
+            let control = u32::from((*location).Control);
+            let routine = (*location).CompletionRoutine;
+            let context = (*location).Context;
+            (*irp).CurrentLocation += 1;
+            *current_location(irp) = location.add(1);
+            (*irp).PendingReturned = u8::from(control & SL_PENDING_RETURNED as u32 != 0);
+            let status = (*irp).IoStatus.Anonymous0.Status;
+            let wanted = if status.0 >= 0 { control & SL_INVOKE_ON_SUCCESS as u32 } else { control & SL_INVOKE_ON_ERROR as u32 };
+            let cancelled = (*irp).Cancel != 0 && control & SL_INVOKE_ON_CANCEL as u32 != 0;
+            let top = (*irp).CurrentLocation > (*irp).StackCount;
+            ptr::write_bytes(location.cast::<u8>(), 0, size_of::<IO_STACK_LOCATION>());
+            match routine {
+                Some(routine) if wanted != 0 || cancelled => {
+                    let device = if top { ptr::null_mut() } else { (**current_location(irp)).DeviceObject };
+                    Some((call_routine(irp, top, routine, device, context), top))
+                }
+                _ => {
+                    if (*irp).PendingReturned != 0 && !top {
+                        (**current_location(irp)).Control |= SL_PENDING_RETURNED as u8;
+                    }
+                    if top { None } else { continue }
+                }
+            }
+        };
+        match returned {
+            // The driver has it back; it may be freed, reused or in flight again by now.
+            Some((None, _)) => return,
+            Some((Some(()), false)) => {}
+            Some((Some(()), true)) | None => break,
+        }
+    }
+    // SAFETY: nobody claimed the IRP, so it is alive.
+    unsafe {
+        (*irp).CurrentLocation = (*irp).StackCount + 2;
+    }
+    // An IRP of the I/O manager's own would be given back to its thread now. Drivers can't make such IRPs here.
+    bugcheck!(
+        DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::UNKNOWN, address, 0, 0),
+        [story(irp)],
+        "an IRP of the driver's own was completed and no completion routine returned STATUS_MORE_PROCESSING_REQUIRED"
+    )
+}
+
+/// Calls a completion routine; `None` when it kept the IRP.
+///
+/// # Safety
+///
+/// The IRP is alive and in state `Completing`; the routine was set by its driver.
+unsafe fn call_routine(
+    irp: *mut IRP,
+    top: bool,
+    routine: unsafe extern "system" fn(*mut DEVICE_OBJECT, *mut IRP, *mut c_void) -> NTSTATUS,
+    device: *mut DEVICE_OBJECT,
+    context: *mut c_void,
+) -> Option<()> {
+    let address = irp as usize;
+    let (number, generation) = {
+        let mut locked = RECORDS.lock(address);
+        let record = locked.get(address)?;
+        // Above the last location is who made the IRP; below, a driver that was sent it and may have to complete it.
+        record.state = if top { State::Driver } else { State::Sent };
+        (record.number, record.generation)
+    };
+    let level = irql::current();
+    // SAFETY: the driver gave this routine for this IRP.
+    let returned = unsafe { routine(device, irp, context) };
+    if irql::current() != level {
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(violation::COMPLETION_ROUTINE_IRQL, routine as usize, usize::from(level), usize::from(irql::current())),
+            [],
+            "a completion routine returned at another IRQL than it was called at ({})",
+            irql::name(level)
+        )
+    }
+    trace::irp(number, address, IrpStep::RoutineReturned(returned));
+    if returned == STATUS_MORE_PROCESSING_REQUIRED {
+        return None;
+    }
+    let mut locked = RECORDS.lock(address);
+    match locked.get(address) {
+        Some(record)
+            if record.number == number
+                && record.generation == generation
+                && matches!(record.state, State::Driver | State::Sent) =>
+        {
+            record.step(address, IrpStep::RoutineReturned(returned));
+            record.state = State::Completing;
+            Some(())
+        }
+        _ => {
+            drop(locked);
+            bugcheck!(
+                PAGE_FAULT_IN_FREED_SPECIAL_POOL(address, 0, routine as usize, 0),
+                [story(irp)],
+                "a completion routine freed or reused its IRP and returned {returned:?} instead of STATUS_MORE_PROCESSING_REQUIRED"
+            )
+        }
+    }
+}
+
+/// Sets the cancel routine of an IRP and returns the former one, as `IoSetCancelRoutine` does.
+///
+/// # Safety
+///
+/// `irp` is alive.
+pub(crate) unsafe fn set_cancel_routine(irp: *mut IRP, routine: PDRIVER_CANCEL) -> PDRIVER_CANCEL {
+    const { assert!(size_of::<PDRIVER_CANCEL>() == size_of::<*mut c_void>()) };
+    // SAFETY: the member is a pointer in memory that the caller vouches for, and others change it atomically too.
+    let place = unsafe { AtomicPtr::from_ptr((&raw mut (*irp).CancelRoutine).cast::<*mut c_void>()) };
+    // SAFETY: an optional function pointer and a nullable pointer have the same representation.
+    let new: *mut c_void = unsafe { core::mem::transmute(routine) };
+    let old = place.swap(new, Ordering::SeqCst);
+    // SAFETY: as above; only function pointers are ever stored here.
+    unsafe { core::mem::transmute(old) }
+}
+
+/// Stops: no IRP is known at this address.
+#[cold]
+fn unknown(function: &str, irp: *mut IRP) -> ! {
+    let address = irp as usize;
+    if pool::was_freed(address) {
+        bugcheck!(
+            PAGE_FAULT_IN_FREED_SPECIAL_POOL(address, 0, 0, 0),
+            [pool::story(address)],
+            "{function} was given an IRP that was freed"
+        )
+    }
+    bugcheck!(
+        DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::FREE_NOT_AN_IRP, address, 0, 0),
+        [pool::story(address)],
+        "{function} was given something that isn't an IRP of IoAllocateIrp or IoInitializeIrp"
+    )
+}
+
+/// A block is being freed: no IRP in flight may lie in it or use it; IRPs that were built in it are forgotten.
+pub(crate) fn memory_freed(block: &Block) {
+    let range = block.range();
+    if IN_FLIGHT.load(Ordering::SeqCst) > 0 {
+        check_overlap(&range, block);
+    }
+    let gone: Vec<usize> = {
+        let mut in_place = IN_PLACE.lock();
+        let gone: Vec<usize> = in_place.range(range).copied().collect();
+        for address in &gone {
+            in_place.remove(address);
+        }
+        gone
+    };
+    for address in gone {
+        RECORDS.lock(address).remove(address);
+    }
+}
+
+fn check_overlap(range: &Range<usize>, block: &dyn Display) {
+    RECORDS.each(|address, record| {
+        if let State::Provider(flight) = &record.state
+            && let Some(what) = flight.overlap(range)
+        {
+            let function = flight.function;
+            bugcheck!(
+                PAGE_FAULT_IN_FREED_SPECIAL_POOL(range.start, address, range.len(), 0),
+                [block, record],
+                "memory was freed that holds {what} of a call in flight ({function})"
+            )
+        }
+    });
+}
+
+/// IRPs in flight, as lines of a leak report.
+pub(crate) fn in_flight() -> Vec<String> {
+    let mut lines = Vec::new();
+    RECORDS.each(|_, record| {
+        if matches!(record.state, State::Provider(_) | State::Sent) {
+            lines.push(format!("{record}"));
+        }
+    });
+    lines
+}
+
+/// How many IRPs are in flight.
+pub(crate) fn in_flight_count() -> u64 {
+    IN_FLIGHT.load(Ordering::SeqCst)
+}
+
+/// Forgets every IRP.
+pub(crate) fn reset() {
+    RECORDS.clear();
+    IN_PLACE.lock().clear();
+    IN_FLIGHT.store(0, Ordering::SeqCst);
+    NUMBERS.store(0, Ordering::Relaxed);
+    IRPS.reset();
+}
+
+export! {
+    /// Allocates an IRP.
+    fn IoAllocateIrp(StackSize: i8, ChargeQuota: u8) -> *mut IRP, at most DISPATCH_LEVEL {
+        let _ = ChargeQuota;
+        if StackSize < 0 || faults::strikes(Resource::Irp) {
+            return ptr::null_mut();
+        }
+        let size = size_of_irp(StackSize);
+        let Some(memory) = pool::allocate(size, u32::from_le_bytes(*b"Irp "), Use::Irp, false, Origin::here("IoAllocateIrp")) else {
+            return ptr::null_mut();
+        };
+        let irp = memory.cast::<IRP>();
+        // An i8 count of locations keeps the size far below u16::MAX.
+        #[allow(clippy::cast_possible_truncation, reason = "at most 208 + 127 * 72")]
+        // SAFETY: the block has `size` bytes and belongs to nobody yet.
+        unsafe {
+            build(irp, size as u16, StackSize);
+        }
+        IRPS.up();
+        let mut record = Record {
+            number: next_number(),
+            allocated: true,
+            size,
+            generation: 0,
+            state: State::Driver,
+            origin: Origin::here("IoAllocateIrp"),
+            history: History::new(),
+        };
+        record.step(irp as usize, IrpStep::Allocated);
+        RECORDS.lock(irp as usize).insert(irp as usize, record);
+        irp
+    }
+}
+
+export! {
+    /// Builds an IRP in memory of the driver's own.
+    fn IoInitializeIrp(Irp: *mut IRP, PacketSize: u16, StackSize: i8), at most DISPATCH_LEVEL {
+        let address = Irp as usize;
+        let size = size_of_irp(StackSize);
+        if usize::from(PacketSize) < size || StackSize < 0 {
+            bugcheck!(
+                DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::UNKNOWN, address, usize::from(PacketSize), size),
+                [pool::story(address)],
+                "IoInitializeIrp was given {PacketSize} bytes for an IRP that needs {size}"
+            )
+        }
+        let end = address + usize::from(PacketSize);
+        if let Some((usage, block_end)) = pool::containing(address, |block| (block.usage(), block.range().end))
+            && (usage == Use::Paged || usage == Use::Mdl || block_end < end)
+        {
+            bugcheck!(
+                DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::UNKNOWN, address, usize::from(PacketSize), size),
+                [pool::story(address)],
+                "IoInitializeIrp was given memory that can't hold an IRP: it has to be nonpaged, and all of it allocated"
+            )
+        }
+        let mut locked = RECORDS.lock(address);
+        if let Some(record) = locked.get(address) {
+            if !matches!(record.state, State::Driver) {
+                bugcheck!(
+                    DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::SENT_WHILE_IN_USE, address, 0, 0),
+                    [record],
+                    "IoInitializeIrp was called for an IRP that is still in use"
+                )
+            }
+            if record.allocated {
+                bugcheck!(
+                    DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::INITIALIZED_ALLOCATED, address, 0, 0),
+                    [record],
+                    "IoInitializeIrp was called for an IRP of IoAllocateIrp: IoReuseIrp is for those"
+                )
+            }
+        }
+        // SAFETY: the driver gives the memory, and no IRP that is in use lies at its start.
+        unsafe { build(Irp, PacketSize, StackSize) };
+        let mut record = Record {
+            number: next_number(),
+            allocated: false,
+            size: usize::from(PacketSize),
+            generation: 0,
+            state: State::Driver,
+            origin: Origin::here("IoInitializeIrp"),
+            history: History::new(),
+        };
+        record.step(address, IrpStep::Initialized);
+        locked.insert(address, record);
+        drop(locked);
+        IN_PLACE.lock().insert(address);
+    }
+}
+
+export! {
+    /// Makes an IRP new, so that it can be sent again.
+    fn IoReuseIrp(Irp: *mut IRP, Iostatus: NTSTATUS), at most DISPATCH_LEVEL {
+        let address = Irp as usize;
+        let mut locked = RECORDS.lock(address);
+        let Some(record) = locked.get(address) else {
+            drop(locked);
+            unknown("IoReuseIrp", Irp);
+        };
+        if !matches!(record.state, State::Driver) {
+            bugcheck!(
+                DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::SENT_WHILE_IN_USE, address, 0, 0),
+                [record],
+                "IoReuseIrp was called for an IRP that is still in use"
+            )
+        }
+        // SAFETY: the IRP is alive and belongs to the driver, that is to this call.
+        unsafe {
+            let (size, count, flags) = ((*Irp).Size, (*Irp).StackCount, (*Irp).AllocationFlags);
+            build(Irp, size, count);
+            (*Irp).AllocationFlags = flags;
+            set_status(Irp, Iostatus, 0);
+        }
+        record.generation += 1;
+        record.step(address, IrpStep::Reused);
+    }
+}
+
+export! {
+    /// Frees an IRP of `IoAllocateIrp`.
+    fn IoFreeIrp(Irp: *mut IRP), at most DISPATCH_LEVEL {
+        let address = Irp as usize;
+        let mut locked = RECORDS.lock(address);
+        let Some(record) = locked.get(address) else {
+            drop(locked);
+            unknown("IoFreeIrp", Irp);
+        };
+        if !matches!(record.state, State::Driver) {
+            bugcheck!(
+                DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::FREED_WHILE_IN_USE, address, 0, 0),
+                [record],
+                "IoFreeIrp was called for an IRP that is still in use"
+            )
+        }
+        if !record.allocated {
+            bugcheck!(
+                BAD_POOL_CALLER(0x46, address, 0, 0),
+                [record],
+                "IoFreeIrp was called for an IRP that was built in place by IoInitializeIrp"
+            )
+        }
+        record.step(address, IrpStep::Freed);
+        let _ = locked.remove(address);
+        drop(locked);
+        if let Some(block) = pool::take(address, |block| block.usage() == Use::Irp) {
+            IRPS.down();
+            // The IRP itself may hold what another call in flight uses.
+            if IN_FLIGHT.load(Ordering::SeqCst) > 0 {
+                check_overlap(&block.range(), &block);
+            }
+            pool::release(block, "IoFreeIrp");
+        }
+    }
+}
+
+export! {
+    /// Asks for an IRP to be cancelled; says whether a cancel routine was there to call.
+    fn IoCancelIrp(Irp: *mut IRP) -> u8, at most DISPATCH_LEVEL {
+        let address = Irp as usize;
+        let level = spinlock::acquire_cancel();
+        {
+            let mut locked = RECORDS.lock(address);
+            let Some(record) = locked.get(address) else {
+                drop(locked);
+                unknown("IoCancelIrp", Irp);
+            };
+            record.step(address, IrpStep::CancelRequested);
+        }
+        // SAFETY: the IRP has a record; the driver that calls keeps it alive, whoever owns it.
+        unsafe {
+            AtomicBool8::from(&raw mut (*Irp).Cancel).set();
+            if let Some(routine) = set_cancel_routine(Irp, None) {
+                (*Irp).CancelIrql = level;
+                let device = if (*Irp).CurrentLocation > (*Irp).StackCount { ptr::null_mut() } else { (**current_location(Irp)).DeviceObject };
+                // The routine gives the lock back.
+                routine(device, Irp);
+                return 1;
+            }
+        }
+        spinlock::release_cancel(level);
+        0
+    }
+}
+
+/// A BOOLEAN that several processors touch.
+struct AtomicBool8(*mut u8);
+
+impl AtomicBool8 {
+    fn from(place: *mut u8) -> Self {
+        Self(place)
+    }
+
+    /// # Safety
+    ///
+    /// The place is alive.
+    unsafe fn set(&self) {
+        // SAFETY: the caller says so.
+        unsafe { std::sync::atomic::AtomicU8::from_ptr(self.0) }.store(1, Ordering::SeqCst);
+    }
+}
+
+/// Whether cancelling has been asked for.
+///
+/// # Safety
+///
+/// `irp` is alive.
+pub(crate) unsafe fn cancel_requested(irp: *mut IRP) -> bool {
+    // SAFETY: the caller says so.
+    unsafe { std::sync::atomic::AtomicU8::from_ptr(&raw mut (*irp).Cancel) }.load(Ordering::SeqCst) != 0
+}
+
+/// The IRQL that a cancel routine has to return to.
+///
+/// # Safety
+///
+/// `irp` is alive and its cancel routine is being called.
+pub(crate) unsafe fn cancel_irql(irp: *mut IRP) -> u8 {
+    // SAFETY: the caller says so.
+    unsafe { (*irp).CancelIrql }
+}
+
+/// Keeps a pointer with an IRP that belongs to the provider, where drivers keep theirs.
+///
+/// # Safety
+///
+/// `irp` is in flight and belongs to the caller.
+pub(crate) unsafe fn set_driver_context(irp: *mut IRP, context: *const c_void) {
+    // SAFETY: the caller says so.
+    unsafe { (*irp).Tail.Overlay.Anonymous0.Anonymous0.DriverContext[0] = context.cast_mut() };
+}
+
+/// What [`set_driver_context`] kept.
+///
+/// # Safety
+///
+/// As for [`set_driver_context`].
+pub(crate) unsafe fn driver_context(irp: *mut IRP) -> *const c_void {
+    // SAFETY: the caller says so.
+    unsafe { (*irp).Tail.Overlay.Anonymous0.Anonymous0.DriverContext[0] }
+}
+
+export! {
+    /// Completes an IRP that the calling driver was sent.
+    fn IofCompleteRequest(Irp: *mut IRP, PriorityBoost: i8), at most DISPATCH_LEVEL {
+        let _ = PriorityBoost;
+        let address = Irp as usize;
+        let mut locked = RECORDS.lock(address);
+        let Some(record) = locked.get(address) else {
+            drop(locked);
+            unknown("IoCompleteRequest", Irp);
+        };
+        // SAFETY: the IRP has a record, so it is alive.
+        let (status, information, cancel, current, count) = unsafe {
+            let cancel = AtomicPtr::from_ptr((&raw mut (*Irp).CancelRoutine).cast::<*mut c_void>()).load(Ordering::SeqCst);
+            ((*Irp).IoStatus.Anonymous0.Status, (*Irp).IoStatus.Information, cancel, (*Irp).CurrentLocation, (*Irp).StackCount)
+        };
+        match record.state {
+            State::Sent => {}
+            State::Provider(_) => bugcheck!(
+                MULTIPLE_IRP_COMPLETE_REQUESTS(address, 0, 0, 0),
+                [record],
+                "IoCompleteRequest was called for an IRP that the provider owns and will complete itself"
+            ),
+            State::Driver | State::Completing => bugcheck!(
+                MULTIPLE_IRP_COMPLETE_REQUESTS(address, 0, 0, 0),
+                [record],
+                "IoCompleteRequest was called for an IRP that is completed already, or was never sent"
+            ),
+        }
+        if current > count {
+            bugcheck!(
+                MULTIPLE_IRP_COMPLETE_REQUESTS(address, 0, 0, 0),
+                [record],
+                "IoCompleteRequest was called for an IRP without a current stack location"
+            )
+        }
+        if status == STATUS_PENDING || status.0 == -1 {
+            bugcheck!(
+                DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::COMPLETED_PENDING, status.0 as usize, address, 0),
+                [record],
+                "an IRP was completed with the status {status:?}"
+            )
+        }
+        if !cancel.is_null() {
+            bugcheck!(
+                DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::COMPLETED_CANCELABLE, cancel as usize, address, 0),
+                [record],
+                "an IRP was completed while its cancel routine was still set"
+            )
+        }
+        record.state = State::Completing;
+        record.step(address, IrpStep::Completed(status, information));
+        drop(locked);
+        // SAFETY: the IRP is alive and being completed.
+        unsafe { climb(Irp) };
+    }
+}
+
+export! {
+    /// Sends an IRP to the driver of a device.
+    fn IofCallDriver(DeviceObject: *mut DEVICE_OBJECT, Irp: *mut IRP) -> NTSTATUS, at most DISPATCH_LEVEL {
+        let address = Irp as usize;
+        // SAFETY: the driver gives a device object, if any.
+        let driver = unsafe {
+            if DeviceObject.is_null() || (*DeviceObject).Type != IO_TYPE_DEVICE as i16 { ptr::null_mut() } else { (*DeviceObject).DriverObject }
+        };
+        if driver.is_null() {
+            bugcheck!(
+                DRIVER_VERIFIER_IOMANAGER_VIOLATION(0x04, DeviceObject as usize, 0, 0),
+                [story(Irp)],
+                "IoCallDriver was given something that isn't a device object of a driver"
+            )
+        }
+        let mut locked = RECORDS.lock(address);
+        let Some(record) = locked.get(address) else {
+            drop(locked);
+            unknown("IoCallDriver", Irp);
+        };
+        if matches!(record.state, State::Provider(_) | State::Completing) {
+            bugcheck!(
+                DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::SENT_WHILE_IN_USE, address, 0, 0),
+                [record],
+                "IoCallDriver was given an IRP that is still in use"
+            )
+        }
+        // SAFETY: the IRP has a record, so it is alive; the stack location is one of its own.
+        let routine = unsafe {
+            if (*Irp).CurrentLocation <= 1 {
+                bugcheck!(
+                    NO_MORE_IRP_STACK_LOCATIONS(address, 0, 0, 0),
+                    [record],
+                    "IoCallDriver was given an IRP without a stack location left"
+                )
+            }
+            (*Irp).CurrentLocation -= 1;
+            let location = (*current_location(Irp)).sub(1);
+            *current_location(Irp) = location;
+            (*location).DeviceObject = DeviceObject;
+            (&raw const (*driver).MajorFunction).cast::<Option<unsafe extern "system" fn(*mut DEVICE_OBJECT, *mut IRP) -> NTSTATUS>>().add(usize::from((*location).MajorFunction)).read()
+        };
+        record.generation += 1;
+        record.state = State::Sent;
+        record.step(address, IrpStep::Started("IoCallDriver"));
+        drop(locked);
+        let Some(routine) = routine else {
+            bugcheck!(
+                DRIVER_VERIFIER_IOMANAGER_VIOLATION(0x04, DeviceObject as usize, address, 0),
+                [story(Irp)],
+                "IoCallDriver reached a driver without a dispatch routine for the major function"
+            )
+        };
+        let level = irql::current();
+        // SAFETY: the driver of the device takes the IRP.
+        let status = unsafe { routine(DeviceObject, Irp) };
+        if irql::current() != level {
+            bugcheck!(
+                DRIVER_VERIFIER_IOMANAGER_VIOLATION(0x05, DeviceObject as usize, usize::from(level), usize::from(irql::current())),
+                [],
+                "a dispatch routine returned at another IRQL than it was called at"
+            )
+        }
+        status
+    }
+}
+
+const _: () = assert!(DISPATCH_LEVEL == 2);

@@ -1,0 +1,127 @@
+//! The interrupt request level of each thread. Stands for the processor's CR8 and `KeRaiseIrql`.
+//!
+//! Every host thread is a processor of its own: raising the level never delays another thread, but every call is checked
+//! against the highest level at which its documentation allows it.
+
+use std::cell::Cell;
+
+use crate::bugcheck::{bugcheck, violation};
+
+/// Ordinary code.
+pub const PASSIVE_LEVEL: u8 = 0;
+/// Asynchronous procedure calls are held off.
+pub const APC_LEVEL: u8 = 1;
+/// The dispatcher is held off: no waiting, no paged memory.
+pub const DISPATCH_LEVEL: u8 = 2;
+/// Everything is held off.
+pub const HIGH_LEVEL: u8 = 15;
+
+thread_local! {
+    static LEVEL: Cell<u8> = const { Cell::new(PASSIVE_LEVEL) };
+}
+
+/// The level of this thread.
+#[inline]
+#[must_use]
+pub fn current() -> u8 {
+    LEVEL.with(Cell::get)
+}
+
+/// Sets the level of this thread and returns the former one.
+#[inline]
+pub(crate) fn set(level: u8) -> u8 {
+    LEVEL.with(|current| current.replace(level))
+}
+
+/// The documented name of a level.
+pub(crate) fn name(level: u8) -> &'static str {
+    match level {
+        PASSIVE_LEVEL => "PASSIVE_LEVEL",
+        APC_LEVEL => "APC_LEVEL",
+        DISPATCH_LEVEL => "DISPATCH_LEVEL",
+        HIGH_LEVEL => "HIGH_LEVEL",
+        _ => "a device level",
+    }
+}
+
+/// Runs `body` with this thread at `level`, which must not be below the current level.
+///
+/// # Panics
+///
+/// When `level` is below the current one, or `body` returns at another level than it was called at.
+///
+/// ```
+/// use wsk_host::{DISPATCH_LEVEL, at_irql, current_irql};
+///
+/// assert_eq!(at_irql(DISPATCH_LEVEL, current_irql), DISPATCH_LEVEL);
+/// assert_eq!(current_irql(), 0);
+/// ```
+pub fn at_irql<T>(level: u8, body: impl FnOnce() -> T) -> T {
+    struct Restore(u8);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            set(self.0);
+        }
+    }
+    assert!(level >= current(), "at_irql({}) would lower the IRQL from {}", name(level), name(current()));
+    let _restore = Restore(set(level));
+    let result = body();
+    assert_eq!(current(), level, "the closure returned at another IRQL");
+    result
+}
+
+/// Stops when this thread is above `highest`.
+#[inline]
+pub(crate) fn require(function: &'static str, highest: u8) {
+    let level = current();
+    if level > highest {
+        too_high(function, level, highest);
+    }
+}
+
+#[cold]
+fn too_high(function: &'static str, level: u8, highest: u8) -> ! {
+    bugcheck!(
+        DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WRONG_IRQL, usize::from(level), usize::from(highest), 0),
+        [],
+        "{function} may be called at IRQL <= {} only",
+        name(highest)
+    )
+}
+
+export! {
+    /// The IRQL of the caller.
+    fn KeGetCurrentIrql() -> u8, at most HIGH_LEVEL {
+        current()
+    }
+}
+
+export! {
+    /// Raises the IRQL and returns the former one.
+    fn KfRaiseIrql(NewIrql: u8) -> u8, at most HIGH_LEVEL {
+        let old = current();
+        if NewIrql < old || NewIrql > HIGH_LEVEL {
+            bugcheck!(
+                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::RAISE_IRQL, usize::from(old), usize::from(NewIrql), 0),
+                [],
+                "KeRaiseIrql was asked for IRQL {NewIrql} while at {old}: it can't lower, and HIGH_LEVEL is the highest"
+            )
+        }
+        set(NewIrql)
+    }
+}
+
+export! {
+    /// Lowers the IRQL to what it was before it was raised.
+    fn KeLowerIrql(NewIrql: u8), at most HIGH_LEVEL {
+        let old = current();
+        if NewIrql > old {
+            bugcheck!(
+                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::LOWER_IRQL, usize::from(old), usize::from(NewIrql), 0),
+                [],
+                "KeLowerIrql was asked for IRQL {NewIrql} while at {old}: it can't raise"
+            )
+        }
+        set(NewIrql);
+    }
+}

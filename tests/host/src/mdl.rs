@@ -1,0 +1,534 @@
+//! Memory descriptor lists. Stands for `IoAllocateMdl`, `MmBuildMdlForNonPagedPool`, `MmProbeAndLockPages` and their kin.
+//!
+//! Kernel and user share one address space here, so mapping an MDL gives the address that the buffer has anyway. All flags
+//! are kept as the memory manager keeps them, and what they forbid is forbidden.
+
+use core::ffi::c_void;
+use core::fmt::{self, Display};
+use core::ptr;
+
+use wsk_sys::{
+    IRP, LOCK_OPERATION, MDL, MDL_ALLOCATED_FIXED_SIZE, MDL_IO_SPACE, MDL_MAPPED_TO_SYSTEM_VA, MDL_PAGES_LOCKED,
+    MDL_PARENT_MAPPED_SYSTEM_VA, MDL_PARTIAL, MDL_PARTIAL_HAS_BEEN_MAPPED, MDL_SOURCE_IS_NONPAGED_POOL, MDL_WRITE_OPERATION,
+    MEMORY_CACHING_TYPE,
+};
+
+use crate::bugcheck::{bugcheck, violation};
+use crate::faults::{self, Resource};
+use crate::irql::{self, APC_LEVEL};
+use crate::origin::Origin;
+use crate::pool::{self, Block, Counter, PAGE_SIZE, Use};
+use crate::table::Table;
+
+const MAPPED: i16 = MDL_MAPPED_TO_SYSTEM_VA as i16;
+const LOCKED: i16 = MDL_PAGES_LOCKED as i16;
+const NONPAGED: i16 = MDL_SOURCE_IS_NONPAGED_POOL as i16;
+const FIXED_SIZE: i16 = MDL_ALLOCATED_FIXED_SIZE as i16;
+const PARTIAL: i16 = MDL_PARTIAL as i16;
+const PARTIAL_MAPPED: i16 = MDL_PARTIAL_HAS_BEEN_MAPPED as i16;
+const PARENT_MAPPED: i16 = MDL_PARENT_MAPPED_SYSTEM_VA as i16;
+const WRITE: i16 = MDL_WRITE_OPERATION as i16;
+const IO_SPACE: i16 = MDL_IO_SPACE as i16;
+/// Flags that mapping an MDL changes.
+pub(crate) const MAPPING_FLAGS: i16 = MAPPED | PARTIAL_MAPPED;
+
+/// MDLs of `IoAllocateMdl`.
+pub(crate) static MDLS: Counter = Counter::new();
+static RECORDS: Table<Record> = Table::new();
+
+/// What is known of an MDL beyond what is written in it.
+#[derive(Default)]
+struct Record {
+    /// How many calls in flight use it.
+    held: u32,
+    /// Where its pages were locked.
+    locked: Option<Origin>,
+    /// The pages, while they are locked.
+    pages: core::ops::Range<usize>,
+}
+
+impl Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "calls in flight that use the MDL: {}", self.held)?;
+        if let Some(locked) = &self.locked {
+            write!(f, "\n    pages locked by {locked}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What is known of an MDL, for a report.
+pub(crate) fn story(mdl: *mut MDL) -> String {
+    let address = mdl as usize;
+    let known = RECORDS.lock(address).get(address).map(|record| format!("{record}")).unwrap_or_default();
+    format!("MDL at {address:#x}; {}\n{known}", pool::story(address))
+}
+
+fn pages(start: usize, length: usize) -> usize {
+    (start % PAGE_SIZE + length).div_ceil(PAGE_SIZE)
+}
+
+/// The bytes that an MDL for `length` bytes at `start` takes, page numbers included.
+fn size_of_mdl(start: usize, length: usize) -> usize {
+    size_of::<MDL>() + pages(start, length) * size_of::<usize>()
+}
+
+/// Where the buffer of an MDL starts.
+///
+/// # Safety
+///
+/// `mdl` is readable.
+unsafe fn start(mdl: *mut MDL) -> usize {
+    // SAFETY: the caller says so.
+    unsafe { (*mdl).StartVa as usize + (*mdl).ByteOffset as usize }
+}
+
+/// Writes the page numbers behind an MDL.
+///
+/// # Safety
+///
+/// `mdl` is writable together with the page numbers that belong to it.
+unsafe fn fill_page_numbers(mdl: *mut MDL) {
+    // SAFETY: the caller says so.
+    unsafe {
+        let first = (*mdl).StartVa as usize / PAGE_SIZE;
+        let numbers = mdl.add(1).cast::<usize>();
+        for index in 0..pages((*mdl).ByteOffset as usize, (*mdl).ByteCount as usize) {
+            numbers.add(index).write(first + index);
+        }
+    }
+}
+
+/// A call in flight starts to use an MDL.
+pub(crate) fn hold(mdl: *mut MDL) {
+    RECORDS.lock(mdl as usize).get_or_insert_with(mdl as usize, Record::default).held += 1;
+}
+
+/// A call in flight is done with an MDL.
+pub(crate) fn let_go(mdl: *mut MDL) {
+    let mut locked = RECORDS.lock(mdl as usize);
+    if let Some(record) = locked.get(mdl as usize) {
+        record.held -= 1;
+        if record.held == 0 && record.locked.is_none() {
+            let _ = locked.remove(mdl as usize);
+        }
+    }
+}
+
+/// Stops when a call in flight uses the MDL.
+fn require_not_held(function: &str, mdl: *mut MDL) {
+    let held = RECORDS.lock(mdl as usize).get(mdl as usize).map_or(0, |record| record.held);
+    if held > 0 {
+        bugcheck!(
+            PFN_LIST_CORRUPT(0x99, mdl as usize, held as usize, 0),
+            [story(mdl)],
+            "{function} was called for an MDL that a call in flight is using"
+        )
+    }
+}
+
+/// Stops when the pages of an MDL needn't be in memory.
+pub(crate) fn require_resident(function: &str, mdl: *mut MDL) {
+    // SAFETY: the driver gives the MDL. Freed ones are in quarantine, still readable.
+    let (flags, offset) = unsafe { ((*mdl).MdlFlags, (*mdl).ByteOffset) };
+    // An offset beyond the first page is no offset: what poison looks like.
+    if offset as usize >= PAGE_SIZE && pool::was_freed(mdl as usize) {
+        bugcheck!(
+            PAGE_FAULT_IN_FREED_SPECIAL_POOL(mdl as usize, 0, 0, 0),
+            [story(mdl)],
+            "{function} was given an MDL that was freed"
+        )
+    }
+    if flags & (LOCKED | NONPAGED | IO_SPACE) == 0 {
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(violation::MAP_NOT_LOCKED, mdl as usize, flags.cast_unsigned() as usize, (LOCKED | NONPAGED) as usize),
+            [story(mdl)],
+            "{function} was given an MDL whose pages are neither locked nor described as nonpaged pool"
+        )
+    }
+}
+
+/// A block is being freed: no locked pages may lie in it, and no MDL in use.
+pub(crate) fn memory_freed(block: &Block) {
+    let range = block.range();
+    RECORDS.each(|address, record| {
+        if record.locked.is_some() && record.pages.start < range.end && range.start < record.pages.end {
+            bugcheck!(
+                DRIVER_LEFT_LOCKED_PAGES_IN_SYSTEM(range.start, address, 0, 0),
+                [block, record],
+                "memory was freed while its pages were locked by the MDL at {address:#x}"
+            )
+        }
+        if range.contains(&address) && (record.held > 0 || record.locked.is_some()) {
+            bugcheck!(
+                PFN_LIST_CORRUPT(0x99, address, record.held as usize, 0),
+                [block, record],
+                "memory was freed that holds an MDL in use"
+            )
+        }
+    });
+}
+
+/// MDLs whose pages are still locked, as lines of a leak report.
+pub(crate) fn leaks() -> Vec<String> {
+    let mut lines = Vec::new();
+    RECORDS.each(|address, record| {
+        if record.locked.is_some() {
+            lines.push(format!("locked pages of the MDL at {address:#x}\n    {record}"));
+        }
+    });
+    lines
+}
+
+/// How many MDLs have locked pages.
+pub(crate) fn locked_count() -> u64 {
+    let mut count = 0;
+    RECORDS.each(|_, record| count += u64::from(record.locked.is_some()));
+    count
+}
+
+/// Forgets every MDL.
+pub(crate) fn reset() {
+    RECORDS.clear();
+    MDLS.reset();
+}
+
+export! {
+    /// The bytes that an MDL for a buffer takes.
+    fn MmSizeOfMdl(Base: *mut c_void, Length: usize) -> usize, at most HIGH_LEVEL {
+        size_of_mdl(Base as usize, Length)
+    }
+}
+
+export! {
+    /// Allocates an MDL for a buffer.
+    fn IoAllocateMdl(VirtualAddress: *mut c_void, Length: u32, SecondaryBuffer: u8, ChargeQuota: u8, Irp: *mut IRP) -> *mut MDL, at most DISPATCH_LEVEL {
+        let _ = ChargeQuota;
+        let (address, length) = (VirtualAddress as usize, Length as usize);
+        let size = size_of_mdl(address, length);
+        // The size of an MDL is a CSHORT; larger ones have it cut off and only the system's own kinds need it.
+        #[allow(clippy::cast_possible_truncation, reason = "as in NT")]
+        let short_size = size as i16;
+        if faults::strikes(Resource::Mdl) {
+            return ptr::null_mut();
+        }
+        let Some(memory) = pool::allocate(size, u32::from_le_bytes(*b"Mdl "), Use::Mdl, false, Origin::here("IoAllocateMdl")) else {
+            return ptr::null_mut();
+        };
+        let mdl = memory.cast::<MDL>();
+        // SAFETY: the block has room for an MDL and belongs to nobody yet.
+        unsafe {
+            mdl.write(MDL {
+                Next: ptr::null_mut(),
+                Size: short_size,
+                MdlFlags: FIXED_SIZE,
+                Process: ptr::null_mut(),
+                MappedSystemVa: ptr::without_provenance_mut(usize::MAX),
+                StartVa: VirtualAddress.map_addr(|address| address & !(PAGE_SIZE - 1)),
+                ByteCount: Length,
+                ByteOffset: (address % PAGE_SIZE) as u32,
+            });
+        }
+        MDLS.up();
+        if !Irp.is_null() {
+            // SAFETY: the driver gives an IRP of its own, whose chain it keeps.
+            unsafe {
+                if SecondaryBuffer == 0 || (*Irp).MdlAddress.is_null() {
+                    (*Irp).MdlAddress = mdl;
+                } else {
+                    let mut last = (*Irp).MdlAddress;
+                    while !(*last).Next.is_null() {
+                        last = (*last).Next;
+                    }
+                    (*last).Next = mdl;
+                }
+            }
+        }
+        mdl
+    }
+}
+
+export! {
+    /// Frees an MDL of `IoAllocateMdl`.
+    fn IoFreeMdl(Mdl: *mut MDL), at most DISPATCH_LEVEL {
+        let address = Mdl as usize;
+        require_not_held("IoFreeMdl", Mdl);
+        let Some(block) = pool::take(address, |block| block.usage() == Use::Mdl) else {
+            if pool::was_freed(address) {
+                bugcheck!(BAD_POOL_CALLER(0x07, 0, 0, address), [story(Mdl)], "IoFreeMdl was called for an MDL that is freed already")
+            }
+            bugcheck!(BAD_POOL_CALLER(0x46, address, 0, 0), [story(Mdl)], "IoFreeMdl was called for something that isn't an MDL of IoAllocateMdl")
+        };
+        // SAFETY: the block is an MDL and not yet released.
+        let flags = unsafe { (*Mdl).MdlFlags };
+        if flags & LOCKED != 0 && flags & PARTIAL == 0 {
+            bugcheck!(
+                DRIVER_LEFT_LOCKED_PAGES_IN_SYSTEM(0, address, 0, 0),
+                [block, format!("{}", RECORDS.lock(address).get_or_insert_with(address, Record::default))],
+                "IoFreeMdl was called for an MDL whose pages are still locked"
+            )
+        }
+        if flags & MAPPED != 0 && flags & PARTIAL_MAPPED == 0 {
+            bugcheck!(
+                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::FREE_MAPPED_MDL, address, flags.cast_unsigned() as usize, 0),
+                [block],
+                "IoFreeMdl was called for an MDL whose pages are still mapped"
+            )
+        }
+        let _ = RECORDS.lock(address).remove(address);
+        MDLS.down();
+        pool::release(block, "IoFreeMdl");
+    }
+}
+
+export! {
+    /// Makes an MDL describe a part of the buffer of another one.
+    fn IoBuildPartialMdl(SourceMdl: *mut MDL, TargetMdl: *mut MDL, VirtualAddress: *mut c_void, Length: u32), at most DISPATCH_LEVEL {
+        require_not_held("IoBuildPartialMdl", TargetMdl);
+        // SAFETY: the driver gives two MDLs, with their page numbers.
+        unsafe {
+            let source_start = start(SourceMdl);
+            let source_end = source_start + (*SourceMdl).ByteCount as usize;
+            let wanted = VirtualAddress as usize;
+            let length = if Length == 0 { source_end.saturating_sub(wanted) } else { Length as usize };
+            if wanted < source_start || wanted + length > source_end {
+                bugcheck!(
+                    DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, SourceMdl as usize, wanted, length),
+                    [story(SourceMdl), story(TargetMdl)],
+                    "IoBuildPartialMdl was asked for {length} bytes at {wanted:#x}, which the source MDL doesn't describe"
+                )
+            }
+            let room = usize::from((*TargetMdl).Size.cast_unsigned()).saturating_sub(size_of::<MDL>()) / size_of::<usize>();
+            if pages(wanted, length) > room {
+                bugcheck!(
+                    TARGET_MDL_TOO_SMALL(TargetMdl as usize, room, pages(wanted, length), 0),
+                    [story(TargetMdl)],
+                    "IoBuildPartialMdl was given a target MDL for fewer pages than the part has"
+                )
+            }
+            let source_flags = (*SourceMdl).MdlFlags;
+            let mut flags = (*TargetMdl).MdlFlags & FIXED_SIZE | PARTIAL;
+            flags |= source_flags & (NONPAGED | LOCKED | IO_SPACE | WRITE);
+            if source_flags & MAPPED != 0 {
+                flags |= PARENT_MAPPED;
+            }
+            (*TargetMdl).MdlFlags = flags;
+            (*TargetMdl).Process = (*SourceMdl).Process;
+            (*TargetMdl).StartVa = VirtualAddress.map_addr(|address| address & !(PAGE_SIZE - 1));
+            #[allow(clippy::cast_possible_truncation, reason = "at most the ByteCount of the source")]
+            {
+                (*TargetMdl).ByteCount = length as u32;
+                (*TargetMdl).ByteOffset = (wanted % PAGE_SIZE) as u32;
+            }
+            if source_flags & (NONPAGED | MAPPED) != 0 {
+                (*TargetMdl).MappedSystemVa = VirtualAddress;
+            }
+            fill_page_numbers(TargetMdl);
+        }
+    }
+}
+
+export! {
+    /// Fills in an MDL whose buffer is nonpaged.
+    fn MmBuildMdlForNonPagedPool(MemoryDescriptorList: *mut MDL), at most DISPATCH_LEVEL {
+        let mdl = MemoryDescriptorList;
+        require_not_held("MmBuildMdlForNonPagedPool", mdl);
+        // SAFETY: the driver gives an MDL, with its page numbers.
+        unsafe {
+            let flags = (*mdl).MdlFlags;
+            if flags & (LOCKED | MAPPED | PARTIAL) != 0 {
+                bugcheck!(
+                    DRIVER_VERIFIER_DETECTED_VIOLATION(violation::LOCK_WRONG_FLAGS, mdl as usize, flags.cast_unsigned() as usize, (flags & (LOCKED | MAPPED | PARTIAL)) as usize),
+                    [story(mdl)],
+                    "MmBuildMdlForNonPagedPool was called for an MDL that is locked, mapped or partial"
+                )
+            }
+            let buffer = start(mdl);
+            let length = (*mdl).ByteCount as usize;
+            if let Some((usage, end)) = pool::containing(buffer, |block| (block.usage(), block.range().end)) {
+                if usage == Use::Paged {
+                    bugcheck!(
+                        DRIVER_VERIFIER_DETECTED_VIOLATION(violation::BUILD_FROM_PAGED, usize::from(irql::current()), mdl as usize, flags.cast_unsigned() as usize),
+                        [story(mdl), pool::story(buffer)],
+                        "MmBuildMdlForNonPagedPool was called for an MDL over paged pool"
+                    )
+                }
+                if buffer + length > end {
+                    bugcheck!(
+                        DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WRITTEN_PAST_END, buffer, end, length),
+                        [story(mdl), pool::story(buffer)],
+                        "an MDL describes {length} bytes at {buffer:#x}, which reaches beyond the allocated block"
+                    )
+                }
+            } else if pool::was_freed(buffer) {
+                bugcheck!(
+                    PAGE_FAULT_IN_FREED_SPECIAL_POOL(buffer, 0, mdl as usize, 0),
+                    [story(mdl), pool::story(buffer)],
+                    "MmBuildMdlForNonPagedPool was called for an MDL over freed memory"
+                )
+            }
+            (*mdl).MdlFlags = flags | NONPAGED;
+            (*mdl).Process = ptr::null_mut();
+            (*mdl).MappedSystemVa = (*mdl).StartVa.byte_add((*mdl).ByteOffset as usize);
+            fill_page_numbers(mdl);
+        }
+    }
+}
+
+export! {
+    /// Locks the pages of a buffer in memory.
+    fn MmProbeAndLockPages(MemoryDescriptorList: *mut MDL, AccessMode: i8, Operation: LOCK_OPERATION), at most DISPATCH_LEVEL {
+        let _ = AccessMode;
+        let mdl = MemoryDescriptorList;
+        require_not_held("MmProbeAndLockPages", mdl);
+        // SAFETY: the driver gives an MDL, with its page numbers.
+        unsafe {
+            let flags = (*mdl).MdlFlags;
+            let wrong = flags & (LOCKED | MAPPED | PARTIAL | NONPAGED | IO_SPACE);
+            if wrong != 0 {
+                bugcheck!(
+                    DRIVER_VERIFIER_DETECTED_VIOLATION(violation::LOCK_WRONG_FLAGS, mdl as usize, flags.cast_unsigned() as usize, wrong as usize),
+                    [story(mdl)],
+                    "MmProbeAndLockPages was called for an MDL that is locked already, or never needs locking (flags {flags:#x})"
+                )
+            }
+            let buffer = start(mdl);
+            let length = (*mdl).ByteCount as usize;
+            if irql::current() > APC_LEVEL && pool::containing(buffer, |block| block.usage() == Use::Paged) == Some(true) {
+                bugcheck!(
+                    IRQL_NOT_LESS_OR_EQUAL(buffer, usize::from(irql::current()), 0, 0),
+                    [story(mdl), pool::story(buffer)],
+                    "MmProbeAndLockPages was called above APC_LEVEL for paged memory"
+                )
+            }
+            if pool::was_freed(buffer) {
+                bugcheck!(
+                    PAGE_FAULT_IN_FREED_SPECIAL_POOL(buffer, 0, mdl as usize, 0),
+                    [story(mdl), pool::story(buffer)],
+                    "MmProbeAndLockPages was called for an MDL over freed memory"
+                )
+            }
+            (*mdl).MdlFlags = flags | LOCKED | if Operation.0 == 0 { 0 } else { WRITE };
+            (*mdl).Process = ptr::null_mut();
+            fill_page_numbers(mdl);
+            let mut locked = RECORDS.lock(mdl as usize);
+            let record = locked.get_or_insert_with(mdl as usize, Record::default);
+            record.locked = Some(Origin::here("MmProbeAndLockPages"));
+            record.pages = buffer..buffer + length;
+        }
+    }
+}
+
+export! {
+    /// Unlocks the pages of a buffer; what is mapped is unmapped with it.
+    fn MmUnlockPages(MemoryDescriptorList: *mut MDL), at most DISPATCH_LEVEL {
+        let mdl = MemoryDescriptorList;
+        require_not_held("MmUnlockPages", mdl);
+        // SAFETY: the driver gives an MDL.
+        let flags = unsafe { (*mdl).MdlFlags };
+        let shown = flags.cast_unsigned() as usize;
+        if flags & NONPAGED != 0 {
+            bugcheck!(
+                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::UNLOCK_NONPAGED, mdl as usize, shown, 0),
+                [story(mdl)],
+                "MmUnlockPages was called for an MDL over nonpaged pool, which is never locked"
+            )
+        }
+        if flags & PARTIAL != 0 {
+            bugcheck!(
+                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::UNLOCK_PARTIAL, mdl as usize, shown, PARTIAL as usize),
+                [story(mdl)],
+                "MmUnlockPages was called for a partial MDL"
+            )
+        }
+        if flags & LOCKED == 0 {
+            bugcheck!(
+                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::UNLOCK_NEVER_LOCKED, mdl as usize, shown, 0),
+                [story(mdl)],
+                "MmUnlockPages was called for an MDL whose pages aren't locked"
+            )
+        }
+        // SAFETY: as above.
+        unsafe { (*mdl).MdlFlags = flags & !(LOCKED | MAPPED | WRITE) };
+        let _ = RECORDS.lock(mdl as usize).remove(mdl as usize);
+    }
+}
+
+export! {
+    /// Maps the pages of an MDL; gives NULL when there is no room in system space.
+    fn MmMapLockedPagesSpecifyCache(
+        MemoryDescriptorList: *mut MDL,
+        AccessMode: i8,
+        CacheType: MEMORY_CACHING_TYPE,
+        RequestedAddress: *mut c_void,
+        BugCheckOnFailure: u32,
+        Priority: u32,
+    ) -> *mut c_void, at most DISPATCH_LEVEL {
+        let _ = (AccessMode, CacheType, RequestedAddress, BugCheckOnFailure, Priority);
+        let mdl = MemoryDescriptorList;
+        // SAFETY: the driver gives an MDL.
+        unsafe {
+            let flags = (*mdl).MdlFlags;
+            let shown = flags.cast_unsigned() as usize;
+            if flags & (MAPPED | NONPAGED) != 0 {
+                bugcheck!(
+                    DRIVER_VERIFIER_DETECTED_VIOLATION(violation::MAP_WRONG_FLAGS, mdl as usize, shown, (flags & (MAPPED | NONPAGED)) as usize),
+                    [story(mdl)],
+                    "MmMapLockedPagesSpecifyCache was called for an MDL that is mapped already"
+                )
+            }
+            if flags & (LOCKED | PARTIAL | IO_SPACE) == 0 {
+                bugcheck!(
+                    DRIVER_VERIFIER_DETECTED_VIOLATION(violation::MAP_NOT_LOCKED, mdl as usize, shown, (LOCKED | PARTIAL) as usize),
+                    [story(mdl)],
+                    "MmMapLockedPagesSpecifyCache was called for an MDL whose pages aren't locked"
+                )
+            }
+            if faults::strikes(Resource::Mapping) {
+                return ptr::null_mut();
+            }
+            let mapped = (*mdl).StartVa.byte_add((*mdl).ByteOffset as usize);
+            (*mdl).MappedSystemVa = mapped;
+            (*mdl).MdlFlags = flags | MAPPED | if flags & PARTIAL == 0 { 0 } else { PARTIAL_MAPPED };
+            mapped
+        }
+    }
+}
+
+export! {
+    /// Undoes `MmMapLockedPagesSpecifyCache`.
+    fn MmUnmapLockedPages(BaseAddress: *mut c_void, MemoryDescriptorList: *mut MDL), at most DISPATCH_LEVEL {
+        let mdl = MemoryDescriptorList;
+        // SAFETY: the driver gives an MDL.
+        unsafe {
+            let flags = (*mdl).MdlFlags;
+            if flags & MAPPED == 0 || BaseAddress != (*mdl).MappedSystemVa {
+                bugcheck!(
+                    DRIVER_VERIFIER_DETECTED_VIOLATION(violation::MAP_WRONG_FLAGS, mdl as usize, flags.cast_unsigned() as usize, MAPPED as usize),
+                    [story(mdl)],
+                    "MmUnmapLockedPages was called for {BaseAddress:p}, where the MDL isn't mapped"
+                )
+            }
+            (*mdl).MdlFlags = flags & !(MAPPED | PARTIAL_MAPPED);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{PAGE_SIZE, pages};
+
+    proptest! {
+        #[test]
+        fn pages_cover_the_buffer(start in 0_usize..1 << 40, length in 0_usize..1 << 24) {
+            let expected = match length {
+                0 if start % PAGE_SIZE == 0 => 0,
+                0 => 1,
+                _ => (start + length - 1) / PAGE_SIZE - start / PAGE_SIZE + 1,
+            };
+            prop_assert_eq!(pages(start, length), expected);
+        }
+    }
+}

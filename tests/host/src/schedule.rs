@@ -1,0 +1,402 @@
+//! Work that runs at DISPATCH_LEVEL on a processor of its own: deferred completions, deferred procedure calls, timers.
+//! Stands for the DPC queue and the timer table; decides when each call of the provider completes.
+
+use core::ffi::c_void;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+use wsk_sys::{KDPC, KTIMER, LARGE_INTEGER, PKDEFERRED_ROUTINE, TIMER_TYPE};
+
+use crate::irql::{self, DISPATCH_LEVEL};
+use crate::{clock, event};
+
+/// When the provider completes the IRPs that it is given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Completion {
+    /// Before the call returns, wherever nothing has to be waited for.
+    #[default]
+    Inline,
+    /// Always after the call has returned `STATUS_PENDING`, in order, at `DISPATCH_LEVEL` on another thread. What the call
+    /// does is done then too.
+    Deferred,
+    /// Each time one of: inline, deferred, done at once but completed late, delayed, reordered; chosen by the seed.
+    Seeded,
+}
+
+/// What becomes of one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Plan {
+    /// Do it and complete it now.
+    Now,
+    /// Do it now, complete it later.
+    CompleteLater(When),
+    /// Do it later, and complete it then.
+    DoLater(When),
+}
+
+/// When something later is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct When {
+    delay: Duration,
+    /// Among what is due: lower ranks go first, equal ones in order.
+    rank: u32,
+}
+
+/// As soon as possible, in order.
+pub(crate) const SOON: When = When { delay: Duration::ZERO, rank: 0 };
+
+static POLICY: AtomicU8 = AtomicU8::new(0);
+static SEED: AtomicU64 = AtomicU64::new(0);
+static DICE: Dice = Dice(AtomicU64::new(0));
+
+/// Sets the policy.
+pub(crate) fn configure(completion: Completion, seed: u64) {
+    POLICY.store(completion as u8, Ordering::Relaxed);
+    SEED.store(seed, Ordering::Relaxed);
+    DICE.0.store(seed, Ordering::Relaxed);
+}
+
+/// The seed, where it matters.
+pub(crate) fn seed_in_use() -> Option<u64> {
+    (POLICY.load(Ordering::Relaxed) == Completion::Seeded as u8).then(|| SEED.load(Ordering::Relaxed))
+}
+
+/// Numbers that follow from a seed.
+struct Dice(AtomicU64);
+
+impl Dice {
+    fn throw(&self) -> u64 {
+        const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+        let mut mixed = self.0.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn plan(&self) -> Plan {
+        let number = self.throw();
+        let delayed = When { delay: Duration::from_micros(number >> 8 & 0x7FF), rank: 0 };
+        let reordered = When { delay: Duration::from_micros(50), rank: (number >> 20 & 0xFF) as u32 };
+        match number & 7 {
+            0 | 1 => Plan::Now,
+            2 => Plan::DoLater(SOON),
+            3 => Plan::CompleteLater(SOON),
+            4 => Plan::DoLater(delayed),
+            5 => Plan::CompleteLater(delayed),
+            6 => Plan::DoLater(reordered),
+            _ => Plan::CompleteLater(reordered),
+        }
+    }
+}
+
+/// Decides about one call.
+#[inline]
+pub(crate) fn plan() -> Plan {
+    match POLICY.load(Ordering::Relaxed) {
+        0 => Plan::Now,
+        1 => Plan::DoLater(SOON),
+        _ => DICE.plan(),
+    }
+}
+
+type Work = Box<dyn FnOnce() + Send>;
+
+struct Entry {
+    due: Instant,
+    rank: u32,
+    number: u64,
+    /// Whether it is a timer, which nobody waits for at shutdown.
+    timer: bool,
+    work: Work,
+}
+
+impl Entry {
+    fn key(&self) -> (Instant, u64) {
+        (self.due, self.number)
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Entry {}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> core::cmp::Ordering {
+        // The heap gives its greatest first; the earliest is wanted.
+        other.key().cmp(&self.key())
+    }
+}
+
+struct Queue {
+    waiting: BinaryHeap<Entry>,
+    number: u64,
+    /// How many entries wait that aren't timers.
+    pressing: usize,
+    /// Whether an entry is being run.
+    running: bool,
+    stopping: bool,
+}
+
+static QUEUE: Mutex<Queue> = Mutex::new(Queue { waiting: BinaryHeap::new(), number: 0, pressing: 0, running: false, stopping: false });
+static CHANGED: Condvar = Condvar::new();
+static THREAD: Mutex<Option<JoinHandle<()>>> = Mutex::new(None);
+
+/// Runs `work` at DISPATCH_LEVEL on the processor that does such work.
+pub(crate) fn later(when: When, work: impl FnOnce() + Send + 'static) {
+    push(when, false, Box::new(work));
+}
+
+fn push(when: When, timer: bool, work: Work) {
+    let mut queue = QUEUE.lock();
+    queue.number += 1;
+    queue.pressing += usize::from(!timer);
+    let number = queue.number;
+    let due = Instant::now().checked_add(when.delay).unwrap_or_else(|| Instant::now() + Duration::from_secs(u64::from(u32::MAX)));
+    queue.waiting.push(Entry { due, rank: when.rank, number, timer, work });
+    drop(queue);
+    CHANGED.notify_all();
+}
+
+/// Starts the processor.
+pub(crate) fn start() {
+    QUEUE.lock().stopping = false;
+    let thread = std::thread::Builder::new().name("dpc".into()).spawn(run).expect("the host has threads");
+    *THREAD.lock() = Some(thread);
+}
+
+fn run() {
+    irql::set(DISPATCH_LEVEL);
+    let mut queue = QUEUE.lock();
+    loop {
+        let now = Instant::now();
+        let due: Vec<Entry> = {
+            let mut due = Vec::new();
+            while queue.waiting.peek().is_some_and(|first| first.due <= now) {
+                due.extend(queue.waiting.pop());
+            }
+            due.sort_by_key(|entry| (entry.rank, entry.due, entry.number));
+            due
+        };
+        if due.is_empty() {
+            if queue.stopping {
+                return;
+            }
+            match queue.waiting.peek().map(|first| first.due) {
+                Some(next) => {
+                    let _ = CHANGED.wait_until(&mut queue, next);
+                }
+                None => CHANGED.wait(&mut queue),
+            }
+            continue;
+        }
+        queue.running = true;
+        queue.pressing -= due.iter().filter(|entry| !entry.timer).count();
+        drop(queue);
+        for entry in due {
+            (entry.work)();
+            if irql::current() != DISPATCH_LEVEL {
+                irql::set(DISPATCH_LEVEL);
+            }
+        }
+        queue = QUEUE.lock();
+        queue.running = false;
+        CHANGED.notify_all();
+    }
+}
+
+/// Waits until nothing but timers is queued or running; says whether that was reached before `deadline`.
+pub(crate) fn settle(deadline: Instant) -> bool {
+    let mut queue = QUEUE.lock();
+    while queue.running || queue.pressing > 0 {
+        if CHANGED.wait_until(&mut queue, deadline).timed_out() {
+            return !queue.running && queue.pressing == 0;
+        }
+    }
+    true
+}
+
+/// Stops the processor. What is due is still done; what isn't is forgotten.
+pub(crate) fn stop() {
+    QUEUE.lock().stopping = true;
+    CHANGED.notify_all();
+    if let Some(thread) = THREAD.lock().take() {
+        let _ = thread.join();
+    }
+    let forgotten = {
+        let mut queue = QUEUE.lock();
+        queue.pressing = 0;
+        core::mem::take(&mut queue.waiting)
+    };
+    drop(forgotten);
+    TIMERS.lock().clear();
+}
+
+// Deferred procedure calls. A queued one is known by `DpcData` in its own memory, as in NT.
+
+/// A queued object of the driver's, which keeps it alive meanwhile.
+struct Queued<T>(*mut T);
+
+// SAFETY: the pointer is handed to the thread that runs deferred work, which uses it as the documentation allows.
+unsafe impl<T> Send for Queued<T> {}
+
+/// # Safety
+///
+/// `dpc` is a deferred procedure call that stays alive while it is queued.
+unsafe fn queue_dpc(dpc: *mut KDPC, first: *mut c_void, second: *mut c_void) -> bool {
+    // SAFETY: the caller says so; the member tells whether it is queued, and is changed atomically.
+    let data = unsafe { AtomicPtr::from_ptr(&raw mut (*dpc).DpcData) };
+    if data.compare_exchange(core::ptr::null_mut(), dpc.cast(), Ordering::SeqCst, Ordering::SeqCst).is_err() {
+        return false;
+    }
+    // SAFETY: this call has just queued it, so its arguments are this call's to set.
+    unsafe {
+        (*dpc).SystemArgument1 = first;
+        (*dpc).SystemArgument2 = second;
+    }
+    let queued = Queued(dpc);
+    later(SOON, move || {
+        let Queued(dpc) = { queued };
+        // SAFETY: the driver keeps the object alive while it is queued. It may queue it again from here on.
+        unsafe {
+            let (routine, context) = ((*dpc).DeferredRoutine, (*dpc).DeferredContext);
+            let (first, second) = ((*dpc).SystemArgument1, (*dpc).SystemArgument2);
+            AtomicPtr::from_ptr(&raw mut (*dpc).DpcData).store(core::ptr::null_mut(), Ordering::SeqCst);
+            if let Some(routine) = routine {
+                routine(dpc, context, first, second);
+            }
+        }
+    });
+    true
+}
+
+export! {
+    /// Initialises a deferred procedure call.
+    fn KeInitializeDpc(Dpc: *mut KDPC, DeferredRoutine: PKDEFERRED_ROUTINE, DeferredContext: *mut c_void), at most HIGH_LEVEL {
+        // SAFETY: the driver gives the memory; zero is fine for every member.
+        unsafe {
+            Dpc.cast::<u8>().write_bytes(0, size_of::<KDPC>());
+            (*Dpc).DeferredRoutine = DeferredRoutine;
+            (*Dpc).DeferredContext = DeferredContext;
+        }
+    }
+}
+
+export! {
+    /// Queues a deferred procedure call; says whether it wasn't queued yet.
+    fn KeInsertQueueDpc(Dpc: *mut KDPC, SystemArgument1: *mut c_void, SystemArgument2: *mut c_void) -> u8, at most HIGH_LEVEL {
+        // SAFETY: the driver gives the object.
+        u8::from(unsafe { queue_dpc(Dpc, SystemArgument1, SystemArgument2) })
+    }
+}
+
+export! {
+    /// Waits until the deferred procedure calls queued so far have run.
+    fn KeFlushQueuedDpcs(), at most PASSIVE_LEVEL {
+        let done = std::sync::Arc::new((Mutex::new(false), Condvar::new()));
+        let signal = done.clone();
+        later(SOON, move || {
+            *signal.0.lock() = true;
+            signal.1.notify_all();
+        });
+        let mut finished = done.0.lock();
+        while !*finished {
+            done.1.wait(&mut finished);
+        }
+    }
+}
+
+/// The timers that are set, each with the number of its setting: one that was set anew or cancelled is not to expire.
+static TIMERS: Mutex<BTreeMap<usize, u64>> = Mutex::new(BTreeMap::new());
+static SETTINGS: AtomicU64 = AtomicU64::new(0);
+
+export! {
+    /// Initialises a timer.
+    fn KeInitializeTimerEx(Timer: *mut KTIMER, Type: TIMER_TYPE), at most DISPATCH_LEVEL {
+        let kind = if Type == TIMER_TYPE::NotificationTimer { event::kind::NOTIFICATION_TIMER } else { event::kind::SYNCHRONIZATION_TIMER };
+        // SAFETY: the driver gives the memory; zero is fine for every member.
+        unsafe {
+            Timer.cast::<u8>().write_bytes(0, size_of::<KTIMER>());
+            event::initialize(&raw mut (*Timer).Header, kind, size_of::<KTIMER>(), false);
+        }
+    }
+}
+
+export! {
+    /// Sets a timer; says whether it was set already.
+    fn KeSetTimer(Timer: *mut KTIMER, DueTime: LARGE_INTEGER, Dpc: *mut KDPC) -> u8, at most DISPATCH_LEVEL {
+        // SAFETY: every member of the union covers the 64 bits; the driver gives an initialised timer, which isn't
+        // signalled from now on.
+        let delay = unsafe {
+            (*Timer).Header.SignalState = 0;
+            (*Timer).Dpc = Dpc;
+            clock::until(DueTime.QuadPart)
+        };
+        let setting = SETTINGS.fetch_add(1, Ordering::Relaxed);
+        let was_set = TIMERS.lock().insert(Timer as usize, setting).is_some();
+        let queued = (Queued(Timer), Queued(Dpc));
+        push(When { delay, rank: 0 }, true, Box::new(move || {
+            let (Queued(timer), Queued(dpc)) = { queued };
+            let mut timers = TIMERS.lock();
+            if timers.get(&(timer as usize)) != Some(&setting) {
+                return;
+            }
+            timers.remove(&(timer as usize));
+            // SAFETY: the driver keeps the timer alive while it is set, and the lock keeps it set until here; its deferred
+            // procedure call too.
+            unsafe {
+                if !dpc.is_null() {
+                    queue_dpc(dpc, core::ptr::null_mut(), core::ptr::null_mut());
+                }
+                event::signal(&raw mut (*timer).Header);
+            }
+        }));
+        u8::from(was_set)
+    }
+}
+
+export! {
+    /// Cancels a timer; says whether it was set.
+    fn KeCancelTimer(Timer: *mut KTIMER) -> u8, at most DISPATCH_LEVEL {
+        u8::from(TIMERS.lock().remove(&(Timer as usize)).is_some())
+    }
+}
+
+/// Timers that are set, as lines of a leak report.
+pub(crate) fn leaks() -> Vec<String> {
+    TIMERS.lock().keys().map(|timer| format!("timer at {timer:#x} that is still set")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+
+    use super::{Dice, Plan};
+
+    #[test]
+    fn a_seed_replays() {
+        let draw = |seed| {
+            let dice = Dice(AtomicU64::new(seed));
+            (0..64).map(|_| dice.plan()).collect::<Vec<Plan>>()
+        };
+        let first = draw(7);
+        assert_eq!(first, draw(7));
+        assert_ne!(first, draw(8));
+        assert!(first.contains(&Plan::Now));
+        assert!(first.iter().any(|plan| matches!(plan, Plan::DoLater(_))));
+        assert!(first.iter().any(|plan| matches!(plan, Plan::CompleteLater(_))));
+    }
+}

@@ -1,0 +1,171 @@
+//! Spin locks. Stands for `KeAcquireSpinLockRaiseToDpc` and its kin, and for the system's cancel lock.
+//!
+//! A lock is the one word that the driver gives. Zero is free; otherwise it holds the number of the thread that owns it,
+//! so that a thread that takes its own lock again is told at once.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use wsk_sys::IRP;
+
+use crate::bugcheck::{bugcheck, violation};
+use crate::irql::{self, DISPATCH_LEVEL};
+use crate::origin::{self, Thread};
+
+static CANCEL_LOCK: AtomicUsize = AtomicUsize::new(0);
+
+/// The lock in the driver's word.
+///
+/// # Safety
+///
+/// `lock` is valid for the time of the reference, and used as a spin lock only.
+unsafe fn word<'l>(lock: *mut usize) -> &'l AtomicUsize {
+    // SAFETY: the caller says so.
+    unsafe { AtomicUsize::from_ptr(lock) }
+}
+
+fn acquire(function: &str, lock: &AtomicUsize) {
+    let own = origin::thread_number() as usize;
+    let mut spins = 0_u32;
+    while let Err(owner) = lock.compare_exchange_weak(0, own, Ordering::Acquire, Ordering::Relaxed) {
+        if owner == own {
+            bugcheck!(
+                SPIN_LOCK_ALREADY_OWNED(&raw const *lock as usize, 0, 0, 0),
+                [],
+                "{function} was called for a lock that this thread holds already"
+            )
+        }
+        spins += 1;
+        if spins.is_multiple_of(64) {
+            std::thread::yield_now();
+        } else {
+            core::hint::spin_loop();
+        }
+    }
+}
+
+fn release(function: &str, lock: &AtomicUsize) {
+    let own = origin::thread_number() as usize;
+    let owner = lock.load(Ordering::Relaxed);
+    if owner != own {
+        let holder = u32::try_from(owner).ok().filter(|&number| number != 0).map_or("nobody".to_owned(), |number| Thread(number).to_string());
+        bugcheck!(
+            SPIN_LOCK_NOT_OWNED(&raw const *lock as usize, owner, 0, 0),
+            [],
+            "{function} was called for a lock that is held by {holder}"
+        )
+    }
+    lock.store(0, Ordering::Release);
+}
+
+/// Takes the cancel lock and returns the IRQL to give to [`release_cancel`].
+pub(crate) fn acquire_cancel() -> u8 {
+    let level = irql::set(DISPATCH_LEVEL.max(irql::current()));
+    acquire("IoAcquireCancelSpinLock", &CANCEL_LOCK);
+    level
+}
+
+/// Gives the cancel lock back.
+pub(crate) fn release_cancel(level: u8) {
+    release("IoReleaseCancelSpinLock", &CANCEL_LOCK);
+    irql::set(level);
+}
+
+/// Gives the cancel lock back from a cancel routine.
+///
+/// # Safety
+///
+/// `irp` is the IRP whose cancel routine is being called.
+pub(crate) unsafe fn release_cancel_of(irp: *mut IRP) {
+    // SAFETY: the caller says so.
+    release_cancel(unsafe { crate::irp::cancel_irql(irp) });
+}
+
+export! {
+    /// Raises to DISPATCH_LEVEL and takes the lock; gives the former IRQL.
+    fn KeAcquireSpinLockRaiseToDpc(SpinLock: *mut usize) -> u8, at most HIGH_LEVEL {
+        let level = irql::current();
+        if level > DISPATCH_LEVEL {
+            bugcheck!(
+                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::ACQUIRE_SPIN_LOCK_IRQL, usize::from(level), SpinLock as usize, 0),
+                [],
+                "KeAcquireSpinLock was called above DISPATCH_LEVEL"
+            )
+        }
+        irql::set(DISPATCH_LEVEL);
+        // SAFETY: the driver gives its lock.
+        acquire("KeAcquireSpinLock", unsafe { word(SpinLock) });
+        level
+    }
+}
+
+export! {
+    /// Gives the lock back and lowers to the IRQL from before.
+    fn KeReleaseSpinLock(SpinLock: *mut usize, NewIrql: u8), at most HIGH_LEVEL {
+        let level = irql::current();
+        if level != DISPATCH_LEVEL {
+            bugcheck!(
+                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::RELEASE_SPIN_LOCK_IRQL, usize::from(level), SpinLock as usize, 0),
+                [],
+                "KeReleaseSpinLock was called at another IRQL than DISPATCH_LEVEL"
+            )
+        }
+        // SAFETY: the driver gives its lock.
+        release("KeReleaseSpinLock", unsafe { word(SpinLock) });
+        if NewIrql > level {
+            bugcheck!(
+                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::LOWER_IRQL, usize::from(level), usize::from(NewIrql), 0),
+                [],
+                "KeReleaseSpinLock was asked to raise the IRQL to {NewIrql}"
+            )
+        }
+        irql::set(NewIrql);
+    }
+}
+
+export! {
+    /// Takes the lock; the caller is at DISPATCH_LEVEL already.
+    fn KeAcquireSpinLockAtDpcLevel(SpinLock: *mut usize), at most HIGH_LEVEL {
+        let level = irql::current();
+        if level < DISPATCH_LEVEL {
+            bugcheck!(
+                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::ACQUIRE_AT_DPC_LEVEL_IRQL, usize::from(level), SpinLock as usize, 0),
+                [],
+                "KeAcquireSpinLockAtDpcLevel was called below DISPATCH_LEVEL"
+            )
+        }
+        // SAFETY: the driver gives its lock.
+        acquire("KeAcquireSpinLockAtDpcLevel", unsafe { word(SpinLock) });
+    }
+}
+
+export! {
+    /// Gives the lock back and stays at DISPATCH_LEVEL.
+    fn KeReleaseSpinLockFromDpcLevel(SpinLock: *mut usize), at most HIGH_LEVEL {
+        let level = irql::current();
+        if level < DISPATCH_LEVEL {
+            bugcheck!(
+                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::RELEASE_FROM_DPC_LEVEL_IRQL, usize::from(level), SpinLock as usize, 0),
+                [],
+                "KeReleaseSpinLockFromDpcLevel was called below DISPATCH_LEVEL"
+            )
+        }
+        // SAFETY: the driver gives its lock.
+        release("KeReleaseSpinLockFromDpcLevel", unsafe { word(SpinLock) });
+    }
+}
+
+export! {
+    /// Takes the system's cancel lock.
+    fn IoAcquireCancelSpinLock(Irql: *mut u8), at most DISPATCH_LEVEL {
+        let level = acquire_cancel();
+        // SAFETY: the driver gives the place for the IRQL.
+        unsafe { Irql.write(level) };
+    }
+}
+
+export! {
+    /// Gives the system's cancel lock back.
+    fn IoReleaseCancelSpinLock(Irql: u8), at most DISPATCH_LEVEL {
+        release_cancel(Irql);
+    }
+}

@@ -1,0 +1,263 @@
+//! System threads, and the objects and handles that drivers know them by. Stands for `PsCreateSystemThread` and for the
+//! parts of the object manager that go with it.
+
+use core::ffi::c_void;
+use core::ptr;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use wsk_sys::{
+    CLIENT_ID, DISPATCHER_HEADER, NTSTATUS, OBJECT_ATTRIBUTES, OBJECT_HANDLE_INFORMATION, OBJECT_TYPE, PKSTART_ROUTINE,
+    STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_HANDLE, STATUS_SUCCESS,
+};
+
+use crate::bugcheck::{bugcheck, violation};
+use crate::event::{self, kind};
+use crate::faults::{self, Resource};
+use crate::origin::Origin;
+use crate::registry::Key;
+use crate::table::Table;
+use crate::irql;
+
+/// A thread object. Its memory starts with a dispatcher header, so that it can be waited for.
+#[repr(C)]
+struct Thread {
+    header: DISPATCHER_HEADER,
+    references: AtomicI64,
+    routine: PKSTART_ROUTINE,
+    context: *mut c_void,
+    origin: Origin,
+}
+
+/// What a handle stands for.
+pub(crate) enum Handle {
+    Thread(*mut c_void),
+    Key(Key),
+}
+
+// SAFETY: a handle to a thread holds a reference to it, which keeps the object; the object may be used from any thread.
+unsafe impl Send for Handle {}
+
+/// Objects by address, so that a wrong pointer is noticed.
+static OBJECTS: Table<()> = Table::new();
+static HANDLES: Mutex<std::collections::BTreeMap<usize, Handle>> = Mutex::new(std::collections::BTreeMap::new());
+static NEXT_HANDLE: AtomicUsize = AtomicUsize::new(0);
+
+std::thread_local! {
+    static CURRENT: core::cell::Cell<*mut Thread> = const { core::cell::Cell::new(ptr::null_mut()) };
+}
+
+/// Makes a handle.
+pub(crate) fn open(handle: Handle) -> *mut c_void {
+    // Kernel handles have their top bit set and are multiples of four.
+    let value = 0x8000_0000_usize + NEXT_HANDLE.fetch_add(4, Ordering::Relaxed) + 4;
+    HANDLES.lock().insert(value, handle);
+    ptr::without_provenance_mut(value)
+}
+
+/// Looks at what a handle stands for.
+pub(crate) fn with_handle<R>(handle: *mut c_void, look: impl FnOnce(&Handle) -> R) -> Option<R> {
+    HANDLES.lock().get(&(handle as usize)).map(look)
+}
+
+/// Open handles and living threads, as lines of a leak report.
+pub(crate) fn leaks() -> Vec<String> {
+    let mut lines: Vec<String> = HANDLES
+        .lock()
+        .iter()
+        .map(|(value, handle)| match handle {
+            Handle::Thread(_) => format!("handle {value:#x} of a system thread"),
+            Handle::Key(key) => format!("handle {value:#x} of the registry key {key}"),
+        })
+        .collect();
+    OBJECTS.each(|address, ()| {
+        let thread = ptr::with_exposed_provenance::<Thread>(address);
+        // SAFETY: objects in the table are alive.
+        let (references, origin) = unsafe { ((*thread).references.load(Ordering::SeqCst), &(*thread).origin) };
+        lines.push(format!("system thread at {address:#x} with {references} references\n    created by {origin}"));
+    });
+    lines
+}
+
+/// Forgets handles and objects. Objects that are still referenced stay in memory.
+pub(crate) fn reset() {
+    HANDLES.lock().clear();
+    OBJECTS.clear();
+}
+
+fn reference(object: *mut c_void, function: &str) -> i64 {
+    require_object(object, function);
+    // SAFETY: objects in the table are alive.
+    unsafe { (*object.cast::<Thread>()).references.fetch_add(1, Ordering::SeqCst) + 1 }
+}
+
+fn dereference(object: *mut c_void, function: &str) -> i64 {
+    require_object(object, function);
+    // SAFETY: objects in the table are alive.
+    let left = unsafe { (*object.cast::<Thread>()).references.fetch_sub(1, Ordering::SeqCst) - 1 };
+    if left == 0 {
+        let _ = OBJECTS.lock(object as usize).remove(object as usize);
+        // SAFETY: the last reference is gone, and the object came from a box.
+        drop(unsafe { Box::from_raw(object.cast::<Thread>()) });
+    }
+    left
+}
+
+fn require_object(object: *mut c_void, function: &str) {
+    if OBJECTS.lock(object as usize).get(object as usize).is_none() {
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(violation::BAD_REFERENCE, object as usize, 0, 0),
+            [],
+            "{function} was called for {object:p}, which isn't an object (any more)"
+        )
+    }
+}
+
+fn end(thread: *mut Thread) {
+    if irql::current() != irql::PASSIVE_LEVEL {
+        bugcheck!(
+            IRQL_NOT_LESS_OR_EQUAL(thread as usize, usize::from(irql::current()), 0, 0),
+            [],
+            "a system thread ended above PASSIVE_LEVEL"
+        )
+    }
+    // SAFETY: the running thread holds a reference to its object.
+    unsafe { event::signal(&raw mut (*thread).header) };
+    dereference(thread.cast(), "the end of a thread");
+}
+
+export! {
+    /// Starts a system thread.
+    fn PsCreateSystemThread(
+        ThreadHandle: *mut *mut c_void,
+        DesiredAccess: u32,
+        ObjectAttributes: *mut OBJECT_ATTRIBUTES,
+        ProcessHandle: *mut c_void,
+        ClientId: *mut CLIENT_ID,
+        StartRoutine: PKSTART_ROUTINE,
+        StartContext: *mut c_void,
+    ) -> NTSTATUS, at most PASSIVE_LEVEL {
+        let _ = (DesiredAccess, ObjectAttributes, ProcessHandle);
+        if faults::strikes(Resource::Thread) {
+            return STATUS_INSUFFICIENT_RESOURCES;
+        }
+        let thread = Box::into_raw(Box::new(Thread {
+            header: DISPATCHER_HEADER::default(),
+            // One for the running thread, one for the handle.
+            references: AtomicI64::new(2),
+            routine: StartRoutine,
+            context: StartContext,
+            origin: Origin::here("PsCreateSystemThread"),
+        }));
+        // SAFETY: the box was made just now.
+        unsafe { event::initialize(&raw mut (*thread).header, kind::THREAD, size_of::<Thread>(), false) };
+        let address = thread.expose_provenance();
+        let _ = OBJECTS.lock(address).insert(address, ());
+        let started = std::thread::Builder::new().name("system thread".into()).spawn(move || {
+            let thread = ptr::with_exposed_provenance_mut::<Thread>(address);
+            CURRENT.set(thread);
+            // SAFETY: the running thread holds a reference to its object; the driver gave the routine and its context.
+            unsafe {
+                if let Some(routine) = (*thread).routine {
+                    routine((*thread).context);
+                }
+            }
+            end(thread);
+        });
+        if started.is_err() {
+            let _ = OBJECTS.lock(address).remove(address);
+            // SAFETY: nobody else knows the object.
+            drop(unsafe { Box::from_raw(thread) });
+            return STATUS_INSUFFICIENT_RESOURCES;
+        }
+        let handle = open(Handle::Thread(thread.cast()));
+        // SAFETY: the driver gives the places.
+        unsafe {
+            ThreadHandle.write(handle);
+            if !ClientId.is_null() {
+                ClientId.write(CLIENT_ID { UniqueProcess: ptr::without_provenance_mut(4), UniqueThread: handle });
+            }
+        }
+        STATUS_SUCCESS
+    }
+}
+
+export! {
+    /// Ends the calling system thread.
+    ///
+    /// The stack isn't unwound and the host's thread sleeps for good: there is no portable way to end a thread in the
+    /// middle. A start routine that returns ends its thread fully.
+    fn PsTerminateSystemThread(ExitStatus: NTSTATUS) -> NTSTATUS, at most PASSIVE_LEVEL {
+        let _ = ExitStatus;
+        let thread = CURRENT.get();
+        if thread.is_null() {
+            // As in NT for a thread that isn't a system thread.
+            return wsk_sys::STATUS_INVALID_PARAMETER;
+        }
+        end(thread);
+        loop {
+            std::thread::park();
+        }
+    }
+}
+
+export! {
+    /// Gives the object that a handle stands for, with a reference to it.
+    fn ObReferenceObjectByHandle(
+        Handle: *mut c_void,
+        DesiredAccess: u32,
+        ObjectType: *mut OBJECT_TYPE,
+        AccessMode: i8,
+        Object: *mut *mut c_void,
+        HandleInformation: *mut OBJECT_HANDLE_INFORMATION,
+    ) -> NTSTATUS, at most PASSIVE_LEVEL {
+        let _ = (DesiredAccess, ObjectType, AccessMode, HandleInformation);
+        let found = with_handle(Handle, |handle| match handle {
+            self::Handle::Thread(object) => Some(*object),
+            self::Handle::Key(_) => None,
+        });
+        match found {
+            Some(Some(object)) => {
+                reference(object, "ObReferenceObjectByHandle");
+                // SAFETY: the driver gives the place.
+                unsafe { Object.write(object) };
+                STATUS_SUCCESS
+            }
+            Some(None) => wsk_sys::STATUS_NOT_SUPPORTED,
+            None => bugcheck!(
+                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::BAD_HANDLE, Handle as usize, 0, 0),
+                [],
+                "ObReferenceObjectByHandle was called for a handle that isn't open"
+            ),
+        }
+    }
+}
+
+export! {
+    /// Takes a reference to an object.
+    fn ObfReferenceObject(Object: *mut c_void) -> isize, at most DISPATCH_LEVEL {
+        reference(Object, "ObReferenceObject") as isize
+    }
+}
+
+export! {
+    /// Gives a reference back; the last one frees the object.
+    fn ObfDereferenceObject(Object: *mut c_void) -> isize, at most DISPATCH_LEVEL {
+        dereference(Object, "ObDereferenceObject") as isize
+    }
+}
+
+export! {
+    /// Closes a handle.
+    fn ZwClose(Handle: *mut c_void) -> NTSTATUS, at most PASSIVE_LEVEL {
+        let closed = HANDLES.lock().remove(&(Handle as usize));
+        match closed {
+            Some(self::Handle::Thread(object)) => {
+                dereference(object, "ZwClose");
+                STATUS_SUCCESS
+            }
+            Some(self::Handle::Key(_)) => STATUS_SUCCESS,
+            None => STATUS_INVALID_HANDLE,
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! What happens in the host kernel, told to whoever listens: every call of a driver, and the life of each IRP.
+//! Stands for the event tracing of the I/O manager and of WSK.
+
+use core::cell::Cell;
+use core::fmt::{self, Debug, Display};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use parking_lot::RwLock;
+use wsk_sys::NTSTATUS;
+
+use crate::irql;
+
+/// Something that happened.
+///
+/// `Display` gives one line: where it ran and what it was.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Event {
+    /// Counts the events of this kernel, from 1. Listeners on different threads may see them in another order.
+    pub sequence: u64,
+    /// The IRQL at which it happened.
+    pub irql: u8,
+    /// What happened.
+    pub what: What,
+}
+
+/// What an [`Event`] is about.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum What {
+    /// The driver called a function: exported, or reached through a dispatch table.
+    #[non_exhaustive]
+    Called {
+        /// The function's name.
+        function: &'static str,
+        /// Its arguments with their names, as the C prototype calls them.
+        arguments: String,
+    },
+    /// A function that takes an IRP returned to the driver.
+    #[non_exhaustive]
+    Returned {
+        /// The function's name.
+        function: &'static str,
+        /// What it returned.
+        status: NTSTATUS,
+    },
+    /// Something happened to an IRP.
+    #[non_exhaustive]
+    Irp {
+        /// Counts the IRPs of this kernel, from 1.
+        number: u64,
+        /// Where it is.
+        address: usize,
+        /// What happened to it.
+        step: IrpStep,
+    },
+    /// The provider called an event callback of the driver.
+    #[non_exhaustive]
+    Callback {
+        /// The callback's name in the client dispatch table.
+        function: &'static str,
+        /// What it was called with.
+        arguments: String,
+    },
+    /// The driver printed a line with `DbgPrint`.
+    #[non_exhaustive]
+    Print {
+        /// The format string: the host kernel doesn't read the arguments.
+        format: String,
+    },
+}
+
+/// A step in the life of an IRP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IrpStep {
+    /// `IoAllocateIrp` made it.
+    Allocated,
+    /// `IoInitializeIrp` built it in memory of the driver's.
+    Initialized,
+    /// `IoReuseIrp` made it new.
+    Reused,
+    /// The function took it: it belongs to the provider now.
+    Started(&'static str),
+    /// `IoMarkIrpPending` was called for it: it completes after the function has returned.
+    Pending,
+    /// `IoCancelIrp` was called for it.
+    CancelRequested,
+    /// It was completed.
+    Completed(NTSTATUS, usize),
+    /// A completion routine ran and returned this.
+    RoutineReturned(NTSTATUS),
+    /// `IoFreeIrp` released it.
+    Freed,
+}
+
+impl Display for IrpStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Allocated => f.write_str("allocated by IoAllocateIrp"),
+            Self::Initialized => f.write_str("built in place by IoInitializeIrp"),
+            Self::Reused => f.write_str("made new by IoReuseIrp"),
+            Self::Started(function) => write!(f, "started by {function}"),
+            Self::Pending => f.write_str("marked pending"),
+            Self::CancelRequested => f.write_str("asked to cancel by IoCancelIrp"),
+            Self::Completed(status, information) => write!(f, "completed: {status:?}, Information {information:#x}"),
+            Self::RoutineReturned(status) => write!(f, "completion routine returned {status:?}"),
+            Self::Freed => f.write_str("freed by IoFreeIrp"),
+        }
+    }
+}
+
+impl Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let level = match self.irql {
+            irql::PASSIVE_LEVEL => "PASSIVE ",
+            irql::APC_LEVEL => "APC     ",
+            irql::DISPATCH_LEVEL => "DISPATCH",
+            _ => "above   ",
+        };
+        write!(f, "{:5} {level} {}", self.sequence, self.what)
+    }
+}
+
+impl Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Called { function, arguments } => write!(f, "{function}({arguments})"),
+            Self::Returned { function, status } => write!(f, "{function} -> {status:?}"),
+            Self::Irp { number, step, .. } => write!(f, "  irp#{number} {step}"),
+            Self::Callback { function, arguments } => write!(f, "  callback {function}({arguments})"),
+            Self::Print { format } => write!(f, "  DbgPrint: {}", format.trim_end()),
+        }
+    }
+}
+
+type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
+
+static LISTENING: AtomicBool = AtomicBool::new(false);
+static SEQUENCE: AtomicU64 = AtomicU64::new(0);
+static LISTENERS: RwLock<Vec<Listener>> = RwLock::new(Vec::new());
+
+thread_local! {
+    /// Set while a listener runs, so that calls of its own aren't told to it.
+    static TELLING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether anybody listens; asked before anything is formatted.
+#[inline]
+pub(crate) fn listening() -> bool {
+    LISTENING.load(Ordering::Relaxed)
+}
+
+/// Adds a listener.
+pub(crate) fn listen(listener: Listener) {
+    LISTENERS.write().push(listener);
+    LISTENING.store(true, Ordering::Relaxed);
+}
+
+/// Removes all listeners and starts to count afresh.
+pub(crate) fn reset() {
+    LISTENING.store(false, Ordering::Relaxed);
+    LISTENERS.write().clear();
+    SEQUENCE.store(0, Ordering::Relaxed);
+}
+
+#[cold]
+fn tell(what: What) {
+    if TELLING.replace(true) {
+        return;
+    }
+    let sequence = SEQUENCE.fetch_add(1, Ordering::Relaxed) + 1;
+    let event = Event { sequence, irql: irql::current(), what };
+    let listeners = LISTENERS.read().clone();
+    for listener in listeners {
+        listener(&event);
+    }
+    TELLING.set(false);
+}
+
+/// Tells of a call. Arguments whose name starts with an underscore are left out.
+#[cold]
+pub(crate) fn called(function: &'static str, arguments: &[(&str, &dyn Debug)]) {
+    let mut shown = String::new();
+    for (name, value) in arguments {
+        use fmt::Write as _;
+        let separator = if shown.is_empty() { "" } else { ", " };
+        let _ = write!(shown, "{separator}{name}={value:?}");
+    }
+    tell(What::Called { function, arguments: shown });
+}
+
+/// Tells of a return.
+#[inline]
+pub(crate) fn returned(function: &'static str, status: NTSTATUS) -> NTSTATUS {
+    if listening() {
+        tell(What::Returned { function, status });
+    }
+    status
+}
+
+/// Tells of a step of an IRP.
+#[inline]
+pub(crate) fn irp(number: u64, address: usize, step: IrpStep) {
+    if listening() {
+        tell(What::Irp { number, address, step });
+    }
+}
+
+/// Tells of a callback.
+pub(crate) fn callback(function: &'static str, arguments: fmt::Arguments<'_>) {
+    if listening() {
+        tell(What::Callback { function, arguments: arguments.to_string() });
+    }
+}
+
+/// Tells of a printed line.
+pub(crate) fn print(format: &str) {
+    if listening() {
+        tell(What::Print { format: format.to_owned() });
+    }
+}

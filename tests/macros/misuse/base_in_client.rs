@@ -1,0 +1,16 @@
+//! Only provider tables begin with another.
+#![allow(non_camel_case_types, non_snake_case)]
+
+use wsk_macros::Dispatch;
+
+pub struct Y_DISPATCH;
+
+#[repr(C)]
+#[derive(Dispatch)]
+#[dispatch(client)]
+pub struct X_DISPATCH {
+    #[dispatch(base)]
+    pub Basic: Y_DISPATCH,
+}
+
+fn main() {}

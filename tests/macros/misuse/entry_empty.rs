@@ -1,0 +1,14 @@
+//! An entry has a signature.
+#![allow(non_camel_case_types, non_snake_case)]
+
+use wsk_macros::Dispatch;
+
+#[repr(C)]
+#[derive(Dispatch)]
+#[dispatch(provider)]
+pub struct X_DISPATCH {
+    #[dispatch(entry)]
+    pub Entry: usize,
+}
+
+fn main() {}

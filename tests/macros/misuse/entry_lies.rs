@@ -1,0 +1,18 @@
+//! The signature is held against the type of the member.
+#![allow(non_camel_case_types, non_snake_case)]
+
+use wsk_macros::Dispatch;
+
+#[repr(C)]
+#[derive(Dispatch)]
+#[dispatch(provider)]
+pub struct X_DISPATCH {
+    #[dispatch(entry = fn(#[sal(In)] Socket: *mut u32) -> i32)]
+    pub Entry: Option<unsafe extern "system" fn(*mut u8) -> i32>,
+    #[dispatch(entry = fn(#[sal(In)] Socket: *mut u8) -> u32)]
+    pub Output: Option<unsafe extern "system" fn(*mut u8) -> i32>,
+    #[dispatch(entry = fn(#[sal(In)] Socket: *mut u8, More: u32) -> i32)]
+    pub Count: Option<unsafe extern "system" fn(*mut u8) -> i32>,
+}
+
+fn main() {}

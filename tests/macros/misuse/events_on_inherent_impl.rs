@@ -1,0 +1,11 @@
+//! The attribute is for implementations of a trait.
+#![allow(non_camel_case_types, non_snake_case)]
+
+use wsk_macros::dispatch_events;
+
+struct Driver;
+
+#[dispatch_events]
+impl Driver {}
+
+fn main() {}

@@ -1,0 +1,14 @@
+//! A table is a provider's or a client's.
+#![allow(non_camel_case_types, non_snake_case)]
+
+use wsk_macros::Dispatch;
+
+#[repr(C)]
+#[derive(Dispatch)]
+#[dispatch(server)]
+pub struct X_DISPATCH {
+    #[dispatch(entry = fn(#[sal(In)] Socket: *mut u8) -> i32)]
+    pub Entry: Option<unsafe extern "system" fn(*mut u8) -> i32>,
+}
+
+fn main() {}

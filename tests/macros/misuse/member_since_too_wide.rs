@@ -1,0 +1,14 @@
+//! An `NTDDI_VERSION` has 32 bits.
+#![allow(non_camel_case_types, non_snake_case)]
+
+use wsk_macros::Dispatch;
+
+#[repr(C)]
+#[derive(Dispatch)]
+#[dispatch(provider)]
+pub struct X_DISPATCH {
+    #[dispatch(since = 0x1_0000_0000, entry = fn(#[sal(In)] Socket: *mut u8) -> i32)]
+    pub Entry: Option<unsafe extern "system" fn(*mut u8) -> i32>,
+}
+
+fn main() {}

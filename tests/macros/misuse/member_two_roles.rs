@@ -1,0 +1,14 @@
+//! A member is one thing.
+#![allow(non_camel_case_types, non_snake_case)]
+
+use wsk_macros::Dispatch;
+
+#[repr(C)]
+#[derive(Dispatch)]
+#[dispatch(provider)]
+pub struct X_DISPATCH {
+    #[dispatch(value, reserved)]
+    pub Version: u16,
+}
+
+fn main() {}

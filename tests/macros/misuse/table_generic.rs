@@ -1,0 +1,14 @@
+//! A table is not generic.
+#![allow(non_camel_case_types, non_snake_case)]
+
+use wsk_macros::Dispatch;
+
+#[repr(C)]
+#[derive(Dispatch)]
+#[dispatch(provider)]
+pub struct X_DISPATCH<T> {
+    #[dispatch(value)]
+    pub Value: T,
+}
+
+fn main() {}

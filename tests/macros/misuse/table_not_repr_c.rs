@@ -1,0 +1,13 @@
+//! A table has the layout of C.
+#![allow(non_camel_case_types, non_snake_case)]
+
+use wsk_macros::Dispatch;
+
+#[derive(Dispatch)]
+#[dispatch(provider)]
+pub struct X_DISPATCH {
+    #[dispatch(entry = fn(#[sal(In)] Socket: *mut u8) -> i32)]
+    pub Entry: Option<unsafe extern "system" fn(*mut u8) -> i32>,
+}
+
+fn main() {}

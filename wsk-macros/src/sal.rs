@@ -1,0 +1,472 @@
+//! SAL, the annotation language of the Windows headers: what `#[sal(...)]` says of a parameter, and what that makes of
+//! the parameter's type. A name that isn't in the table below is an error: a wrong guess would be a wrong call.
+
+use proc_macro2::Ident;
+use syn::{
+    Attribute, Error, Path, PointerMutability, Result, Token, Type, TypePtr, parenthesized,
+    parse::{Parse, ParseStream},
+    spanned::Spanned,
+    token::Paren,
+};
+
+use crate::errors::Errors;
+
+/// What a pointer is there for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Use {
+    In,
+    Out,
+    Inout,
+    /// The place of a pointer that the callee fills in.
+    Outptr,
+    Reserved,
+}
+
+/// What the length of a counted buffer counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unit {
+    Bytes,
+    Elements,
+}
+
+struct Annotation {
+    name: &'static str,
+    usage: Use,
+    optional: bool,
+    unit: Option<Unit>,
+}
+
+const fn plain(name: &'static str, usage: Use, optional: bool) -> Annotation {
+    Annotation {
+        name,
+        usage,
+        optional,
+        unit: None,
+    }
+}
+
+const fn counted(name: &'static str, usage: Use, optional: bool, unit: Unit) -> Annotation {
+    Annotation {
+        name,
+        usage,
+        optional,
+        unit: Some(unit),
+    }
+}
+
+/// The annotations that are understood, by the macro's name without the underscores around it.
+const ANNOTATIONS: &[Annotation] = &[
+    plain("In", Use::In, false),
+    plain("In_opt", Use::In, true),
+    plain("Out", Use::Out, false),
+    plain("Out_opt", Use::Out, true),
+    plain("Inout", Use::Inout, false),
+    plain("Inout_opt", Use::Inout, true),
+    plain("Outptr", Use::Outptr, false),
+    plain("Outptr_opt", Use::Outptr, true),
+    plain("Outptr_result_maybenull", Use::Outptr, false),
+    plain("Outptr_opt_result_maybenull", Use::Outptr, true),
+    plain("Reserved", Use::Reserved, false),
+    counted("In_reads", Use::In, false, Unit::Elements),
+    counted("In_reads_opt", Use::In, true, Unit::Elements),
+    counted("In_reads_bytes", Use::In, false, Unit::Bytes),
+    counted("In_reads_bytes_opt", Use::In, true, Unit::Bytes),
+    counted("Out_writes", Use::Out, false, Unit::Elements),
+    counted("Out_writes_opt", Use::Out, true, Unit::Elements),
+    counted("Out_writes_bytes", Use::Out, false, Unit::Bytes),
+    counted("Out_writes_bytes_opt", Use::Out, true, Unit::Bytes),
+    counted("Inout_updates", Use::Inout, false, Unit::Elements),
+    counted("Inout_updates_opt", Use::Inout, true, Unit::Elements),
+    counted("Inout_updates_bytes", Use::Inout, false, Unit::Bytes),
+    counted("Inout_updates_bytes_opt", Use::Inout, true, Unit::Bytes),
+];
+
+/// The parameter that counts a buffer: `Length`, or `*Length` where it is a pointer to the count.
+struct Count {
+    unit: Unit,
+    indirect: bool,
+    by: Ident,
+}
+
+/// One `#[sal(...)]`.
+pub(crate) struct Sal {
+    name: Ident,
+    usage: Use,
+    optional: bool,
+    count: Option<Count>,
+}
+
+impl Parse for Sal {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let name: Ident = input
+            .parse()
+            .map_err(|error| Error::new(error.span(), "expected a SAL annotation: `#[sal(In)]`"))?;
+        let Some(known) = ANNOTATIONS.iter().find(|known| name == known.name) else {
+            let names: Vec<_> = ANNOTATIONS.iter().map(|known| known.name).collect();
+            return Err(Error::new(
+                name.span(),
+                format!(
+                    "unknown SAL annotation `{name}`: expected one of {}",
+                    names.join(", ")
+                ),
+            ));
+        };
+        let count = match (known.unit, input.peek(Paren)) {
+            (None, false) => None,
+            (None, true) => {
+                return Err(Error::new(
+                    name.span(),
+                    format!("`{name}` counts nothing: expected it without an argument"),
+                ));
+            }
+            (Some(_), false) => {
+                return Err(Error::new(
+                    name.span(),
+                    format!("expected the parameter that counts the buffer: `{name}(Length)`"),
+                ));
+            }
+            (Some(unit), true) => {
+                let argument;
+                parenthesized!(argument in input);
+                let indirect = argument.parse::<Option<Token![*]>>()?.is_some();
+                let by = argument
+                    .parse()
+                    .ok()
+                    .filter(|_| argument.is_empty())
+                    .ok_or_else(|| {
+                        Error::new(
+                            name.span(),
+                            format!(
+                                "expected the name of a parameter: `{name}(Length)`, or \
+                                 `{name}(*Length)` where it points at the count"
+                            ),
+                        )
+                    })?;
+                Some(Count { unit, indirect, by })
+            }
+        };
+        if !input.is_empty() {
+            return Err(input.error("expected one SAL annotation"));
+        }
+        Ok(Self {
+            name,
+            usage: known.usage,
+            optional: known.optional,
+            count,
+        })
+    }
+}
+
+/// The one `#[sal(...)]` among a parameter's attributes.
+pub(crate) fn of_attributes(attributes: &[Attribute]) -> Result<Option<Sal>> {
+    let mut found = None;
+    for attribute in attributes {
+        if !attribute.path().is_ident("sal") {
+            return Err(Error::new_spanned(
+                attribute,
+                "unknown attribute on a parameter: expected `#[sal(...)]`",
+            ));
+        }
+        if found.is_some() {
+            return Err(Error::new_spanned(
+                attribute,
+                "second SAL annotation on a parameter: expected one",
+            ));
+        }
+        found = Some(attribute.parse_args::<Sal>()?);
+    }
+    Ok(found)
+}
+
+/// A parameter as C has it.
+pub(crate) struct Raw {
+    pub name: Ident,
+    pub ty: Type,
+    pub sal: Option<Sal>,
+}
+
+/// A parameter and what the wrapper makes of it.
+pub(crate) struct Param {
+    pub name: Ident,
+    pub ty: Type,
+    pub role: Role,
+}
+
+/// What the wrapper makes of a parameter.
+pub(crate) enum Role {
+    /// Passed as it is.
+    Value,
+    /// `NonNull<T>`, or `Option` of it.
+    Pointer {
+        to: Type,
+        mutable: bool,
+        optional: bool,
+    },
+    /// `NonNull<[T]>` or `NonNull<[u8]>`, or `Option` of it; it also gives the value of the parameter `count`.
+    Buffer {
+        to: Type,
+        mutable: bool,
+        optional: bool,
+        unit: Unit,
+        count: usize,
+    },
+    /// The length of the buffer at this index: gone from the wrapper.
+    Count { buffer: usize },
+    /// Gone from the wrapper: 0.
+    ReservedInteger,
+    /// Gone from the wrapper: NULL.
+    ReservedPointer { mutable: bool },
+}
+
+/// Gives each parameter of one entry its role.
+pub(crate) fn roles(raw: Vec<Raw>) -> Result<Vec<Param>> {
+    let counts = counts(&raw)?;
+    let mut errors = Errors::default();
+    let mut params = Vec::with_capacity(raw.len());
+    for (i, param) in raw.into_iter().enumerate() {
+        if let Some(role) = errors.keep(role(&param, i, &counts)) {
+            let Raw { name, ty, .. } = param;
+            params.push(Param { name, ty, role });
+        }
+    }
+    errors.finish(params)
+}
+
+/// A buffer and the parameter that counts it, both by index.
+struct Counted {
+    buffer: usize,
+    count: usize,
+    /// The count is behind a pointer and stays a parameter.
+    indirect: bool,
+}
+
+fn counts(raw: &[Raw]) -> Result<Vec<Counted>> {
+    let mut all: Vec<Counted> = Vec::new();
+    for (buffer, param) in raw.iter().enumerate() {
+        let Some(Count { by, indirect, .. }) =
+            param.sal.as_ref().and_then(|sal| sal.count.as_ref())
+        else {
+            continue;
+        };
+        let Some(count) = raw.iter().position(|other| other.name == *by) else {
+            return Err(Error::new(
+                by.span(),
+                format!(
+                    "no parameter is named `{by}`: expected the parameter of this entry that counts `{}`",
+                    param.name
+                ),
+            ));
+        };
+        if all.iter().any(|earlier| earlier.count == count) {
+            return Err(Error::new(
+                by.span(),
+                format!("`{by}` counts a second buffer: expected a count of its own for each"),
+            ));
+        }
+        check_count(&raw[count], *indirect, by)?;
+        all.push(Counted {
+            buffer,
+            count,
+            indirect: *indirect,
+        });
+    }
+    Ok(all)
+}
+
+fn check_count(count: &Raw, indirect: bool, by: &Ident) -> Result<()> {
+    match (pointer(&count.ty), indirect) {
+        (Some(to), true) if is_length(&to.elem) => Ok(()),
+        (Some(_), false) => Err(Error::new(
+            by.span(),
+            format!("`{by}` is a pointer: expected `*{by}` for a count that it points at"),
+        )),
+        (None, true) => Err(Error::new(
+            by.span(),
+            format!("`{by}` is no pointer: expected `{by}` without `*`"),
+        )),
+        (Some(_), true) => Err(Error::new(
+            by.span(),
+            format!("`{by}` can't count: expected a pointer to a u8, u16, u32 or usize"),
+        )),
+        (None, false) if !is_length(&count.ty) => Err(Error::new(
+            by.span(),
+            format!("`{by}` can't count: expected a u8, u16, u32 or usize"),
+        )),
+        (None, false) => match &count.sal {
+            Some(sal) if sal.usage != Use::In || sal.optional || sal.count.is_some() => {
+                Err(Error::new(
+                    sal.name.span(),
+                    format!("expected `In`: `{by}` counts a buffer"),
+                ))
+            }
+            _ => Ok(()),
+        },
+    }
+}
+
+fn role(param: &Raw, index: usize, counts: &[Counted]) -> Result<Role> {
+    let Raw { name, ty, sal } = param;
+    let Some(to) = pointer(ty) else {
+        if let Type::Reference(_) = ty {
+            return Err(Error::new_spanned(
+                ty,
+                "expected a raw pointer, as C has: `*const T` or `*mut T`",
+            ));
+        }
+        return value_role(param, index, counts);
+    };
+    let mutable = matches!(to.mutability, PointerMutability::Mut(_));
+    let Some(sal) = sal else {
+        return Err(Error::new(
+            name.span(),
+            format!(
+                "`{name}` is a pointer without SAL: expected `#[sal(...)]` to say how it is used"
+            ),
+        ));
+    };
+    if !mutable && matches!(sal.usage, Use::Out | Use::Inout | Use::Outptr) {
+        return Err(Error::new(
+            sal.name.span(),
+            format!("`{}` is written through: expected `*mut`", sal.name),
+        ));
+    }
+    if sal.usage == Use::Outptr && pointer(&to.elem).is_none() {
+        return Err(Error::new(
+            sal.name.span(),
+            format!(
+                "`{}` receives a pointer: expected a pointer to a pointer",
+                sal.name
+            ),
+        ));
+    }
+    let counted = counts.iter().find(|counted| counted.buffer == index);
+    Ok(match (sal.usage, &sal.count, counted) {
+        (Use::Reserved, _, _) => Role::ReservedPointer { mutable },
+        (_, Some(count), Some(counted)) => {
+            if count.unit == Unit::Elements && is_void(&to.elem) {
+                return Err(Error::new(
+                    sal.name.span(),
+                    format!(
+                        "`{}` counts elements and `c_void` has no size: expected the annotation that counts bytes",
+                        sal.name
+                    ),
+                ));
+            }
+            if counted.indirect {
+                // The callee writes the count back, maybe long after the call: it stays the caller's.
+                Role::Pointer {
+                    to: (*to.elem).clone(),
+                    mutable,
+                    optional: sal.optional,
+                }
+            } else {
+                Role::Buffer {
+                    to: (*to.elem).clone(),
+                    mutable,
+                    optional: sal.optional,
+                    unit: count.unit,
+                    count: counted.count,
+                }
+            }
+        }
+        _ => Role::Pointer {
+            to: (*to.elem).clone(),
+            mutable,
+            optional: sal.optional,
+        },
+    })
+}
+
+/// The role of a parameter that isn't a pointer.
+fn value_role(param: &Raw, index: usize, counts: &[Counted]) -> Result<Role> {
+    if let Some(counted) = counts.iter().find(|counted| counted.count == index) {
+        return Ok(Role::Count {
+            buffer: counted.buffer,
+        });
+    }
+    let Some(sal) = &param.sal else {
+        return Ok(Role::Value);
+    };
+    match sal.usage {
+        // `_In_opt_ ULONG` is in the headers: nothing to choose for a value.
+        Use::In if sal.count.is_none() => Ok(Role::Value),
+        Use::Reserved if is_integer(&param.ty) => Ok(Role::ReservedInteger),
+        Use::Reserved => Err(Error::new_spanned(
+            &param.ty,
+            format!(
+                "no value is known for reserved `{}`: expected an integer, which is passed as 0, or a raw pointer, \
+                 which is passed as NULL",
+                param.name
+            ),
+        )),
+        _ => Err(Error::new(
+            param.ty.span(),
+            format!(
+                "`{}` is for pointers: expected `*const T` or `*mut T`, spelled out",
+                sal.name
+            ),
+        )),
+    }
+}
+
+/// The type without what macros and parentheses put around it.
+fn bare(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => bare(&group.elem),
+        Type::Paren(paren) => bare(&paren.elem),
+        _ => ty,
+    }
+}
+
+/// The raw pointer that a type is.
+pub(crate) fn pointer(ty: &Type) -> Option<&TypePtr> {
+    match bare(ty) {
+        Type::Ptr(pointer) => Some(pointer),
+        _ => None,
+    }
+}
+
+/// The path that a type is.
+pub(crate) fn path(ty: &Type) -> Option<&Path> {
+    match bare(ty) {
+        Type::Path(path) if path.qself.is_none() => Some(&path.path),
+        _ => None,
+    }
+}
+
+fn is_one_of(ty: &Type, names: &[&str]) -> bool {
+    path(ty).is_some_and(|path| names.iter().any(|name| path.is_ident(name)))
+}
+
+/// Lengths convert to `usize` without loss, and there is no negative one.
+fn is_length(ty: &Type) -> bool {
+    is_one_of(ty, &["u8", "u16", "u32", "usize"])
+}
+
+/// The count of a buffer can hold any length that memory can have.
+pub(crate) fn is_usize(ty: &Type) -> bool {
+    is_one_of(ty, &["usize"])
+}
+
+fn is_integer(ty: &Type) -> bool {
+    is_one_of(
+        ty,
+        &[
+            "u8", "u16", "u32", "u64", "usize", "i8", "i16", "i32", "i64", "isize",
+        ],
+    )
+}
+
+pub(crate) fn is_void(ty: &Type) -> bool {
+    path(ty)
+        .and_then(|path| path.segments.last())
+        .is_some_and(|last| last.ident == "c_void")
+}
+
+/// An I/O request packet: what makes a call asynchronous.
+pub(crate) fn is_irp(ty: &Type) -> bool {
+    pointer(ty)
+        .and_then(|pointer| path(&pointer.elem))
+        .and_then(|path| path.segments.last())
+        .is_some_and(|last| last.ident == "IRP")
+}

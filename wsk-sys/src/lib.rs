@@ -1,0 +1,74 @@
+//! Raw bindings to Winsock Kernel (WSK), the socket interface of the Windows kernel, and to the parts of WDM and Winsock
+//! that its clients need.
+//!
+//! Everything under `generated` is written by `wsk-codegen` from the headers and committed: building this crate needs
+//! neither a WDK nor libclang, on any host. The functions that C code gets as macros or inline functions are here in Rust,
+//! under the same names. For sockets that are safe to use see the crate `wsk`.
+//!
+//! # Names and types
+//!
+//! Names are those of the C headers' typedefs (`WSK_BUF`, not `_WSK_BUF`). Integers have the widths that Windows gives them
+//! whatever the host, pointer typedefs also exist as aliases (`PWSK_SOCKET`), enumerations are newtypes with associated
+//! constants, and [`NTSTATUS`] is a newtype that knows the name and meaning of its values.
+//!
+//! # Linking
+//!
+//! On Windows the functions are imported by `raw-dylib` from `netio.sys` and `ntoskrnl.exe`: no import library is needed.
+//! Elsewhere they are left to the linker; the crate `wsk-host` provides them, so that driver code runs in ordinary tests.
+//!
+//! # Features
+//!
+//! `dispatch` derives typed wrappers of the dispatch tables with `wsk-macros`: a method for each entry, with references to
+//! counted buffers as slices, optional pointers as `Option`, reserved parameters gone, and an error where a provider has no
+//! such entry.
+
+#![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!("wsk-sys binds the 64-bit Windows kernel: build for a 64-bit target such as x86_64-pc-windows-msvc");
+
+// Derived code names this crate by its name.
+#[cfg(feature = "dispatch")]
+extern crate self as wsk_sys;
+
+#[cfg(feature = "dispatch")]
+mod dispatch;
+#[allow(
+    non_camel_case_types,
+    non_snake_case,
+    non_upper_case_globals,
+    clippy::pedantic,
+    clippy::missing_safety_doc,
+    clippy::upper_case_acronyms,
+    clippy::undocumented_unsafe_blocks
+)]
+#[rustfmt::skip]
+mod generated;
+mod guid;
+#[allow(non_snake_case)]
+mod inline;
+mod ntstatus;
+
+#[cfg(feature = "dispatch")]
+pub use dispatch::DispatchError;
+pub use generated::*;
+pub use guid::NPI_WSK_INTERFACE_ID;
+pub use inline::*;
+pub use ntstatus::NTSTATUS;
+
+/// Gives records of C their all-zero value as the default.
+macro_rules! zeroed_default {
+    ($($record:ident),* $(,)?) => {$(
+        impl Default for $record {
+            /// The record with every byte zero, as C's `= { 0 }` leaves it.
+            fn default() -> Self {
+                // SAFETY: the generator calls this for records of the C headers only. Their members are integers, raw
+                // pointers, optional function pointers, newtypes of integers, and arrays and records of these; all of them
+                // may be zero.
+                unsafe { core::mem::zeroed() }
+            }
+        }
+    )*};
+}
+pub(crate) use zeroed_default;

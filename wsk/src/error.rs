@@ -1,0 +1,205 @@
+//! What can go wrong: an `NTSTATUS`, which call gave it, and what that means for the socket.
+
+use core::fmt;
+use core::net::SocketAddr;
+
+use wsk_sys::{
+    DispatchError, NTSTATUS, STATUS_CANCELLED, STATUS_DEVICE_NOT_READY, STATUS_FILE_FORCED_CLOSED,
+    STATUS_INSUFFICIENT_RESOURCES, STATUS_TIMEOUT,
+};
+
+use crate::Family;
+
+/// A function of WSK or of the kernel that can fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Call {
+    /// [`WskRegister`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nf-wsk-wskregister).
+    WskRegister,
+    /// [`WskCaptureProviderNPI`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nf-wsk-wskcaptureprovidernpi).
+    WskCaptureProviderNPI,
+    /// [`WskSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
+    WskSocket,
+    /// [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
+    WskControlSocket,
+    /// [`WskBind`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_bind).
+    WskBind,
+    /// [`WskGetLocalAddress`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_local_address).
+    WskGetLocalAddress,
+    /// [`WskSendTo`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_to).
+    WskSendTo,
+    /// [`WskReceiveFrom`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_from).
+    WskReceiveFrom,
+    /// [`WskCloseSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_close_socket).
+    WskCloseSocket,
+}
+
+/// What memory was asked for in vain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Memory {
+    /// The registration with WSK.
+    Registration,
+    /// The state of a captured provider or of a socket.
+    Socket,
+    /// An operation with its IRP.
+    Irp,
+    /// A memory descriptor list.
+    Mdl,
+    /// The bytes of a buffer.
+    Buffer,
+}
+
+/// Why a call failed.
+///
+/// Errors other than [`Call`](Self::Call), [`Abandoned`](Self::Abandoned) and [`NoMemory`](Self::NoMemory) are mistakes of
+/// the caller; they are found before the kernel is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// WSK or the kernel answered with an error.
+    Call {
+        /// The function.
+        call: Call,
+        /// Its status: of the completed IRP, where it takes one.
+        status: NTSTATUS,
+    },
+    /// The nonpaged pool had no room.
+    NoMemory(Memory),
+    /// The provider answered with an error and did not complete the IRP, against its contract. What it might still touch is
+    /// never freed.
+    Abandoned {
+        /// The function.
+        call: Call,
+        /// The status that it returned.
+        status: NTSTATUS,
+    },
+    /// The provider's dispatch table has no such entry, or a length does not fit the parameter.
+    Dispatch(DispatchError),
+    /// The function waits and was called above `PASSIVE_LEVEL`.
+    WrongIrql {
+        /// The IRQL at the time of the call.
+        current: u8,
+    },
+    /// The address is not of the socket's family.
+    WrongFamily {
+        /// The socket's family.
+        socket: Family,
+        /// The address that was given.
+        address: SocketAddr,
+    },
+    /// The remote address has port 0, to which nothing can be sent.
+    PortZero,
+    /// The socket has to be bound before it can send or receive.
+    NotBound,
+    /// The datagram is longer than one of this family can be.
+    DatagramTooLong {
+        /// The length that was asked for.
+        length: usize,
+        /// The greatest length.
+        limit: usize,
+    },
+    /// A part of a buffer was asked for that is not inside it.
+    OutOfBounds {
+        /// The end of the part.
+        end: usize,
+        /// The length of the buffer.
+        length: usize,
+    },
+    /// WSK gave a socket address that is neither IPv4 nor IPv6.
+    UnknownAddress {
+        /// Its `sa_family`.
+        family: u16,
+    },
+    /// The socket has other handles, and closes when the last is dropped.
+    InUse,
+}
+
+impl Error {
+    /// The status that the kernel gave, if it was called.
+    #[must_use]
+    pub const fn status(&self) -> Option<NTSTATUS> {
+        match self {
+            Self::Call { status, .. } | Self::Abandoned { status, .. } => Some(*status),
+            Self::NoMemory(_) => Some(STATUS_INSUFFICIENT_RESOURCES),
+            _ => None,
+        }
+    }
+
+    /// Whether the socket is dead: nothing can be done with it but to close it.
+    #[must_use]
+    pub fn must_close(&self) -> bool {
+        self.status() == Some(STATUS_FILE_FORCED_CLOSED)
+    }
+
+    /// Whether the same call may succeed later, with nothing changed.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self.status(),
+            Some(STATUS_INSUFFICIENT_RESOURCES | STATUS_TIMEOUT | STATUS_CANCELLED | STATUS_DEVICE_NOT_READY)
+        )
+    }
+}
+
+impl From<DispatchError> for Error {
+    fn from(error: DispatchError) -> Self {
+        Self::Dispatch(error)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Call { call, status } => {
+                write!(f, "{call:?} failed with {status}")?;
+                if self.must_close() {
+                    f.write_str("; the socket is dead, close it")?;
+                }
+                Ok(())
+            }
+            Self::NoMemory(memory) => {
+                let what = match memory {
+                    Memory::Registration => "the registration",
+                    Memory::Socket => "the socket",
+                    Memory::Irp => "the IRP",
+                    Memory::Mdl => "the MDL",
+                    Memory::Buffer => "the buffer",
+                };
+                write!(f, "no nonpaged memory for {what}; try again when some has been freed")
+            }
+            Self::Abandoned { call, status } => write!(
+                f,
+                "{call:?} returned {status} and never completed its IRP; what the provider may still touch is kept"
+            ),
+            Self::Dispatch(error) => error.fmt(f),
+            Self::WrongIrql { current } => {
+                write!(f, "called at IRQL {current}: this function waits and needs PASSIVE_LEVEL")
+            }
+            Self::WrongFamily { socket, address } => {
+                write!(f, "{address} cannot be used on an {socket} socket")
+            }
+            Self::PortZero => f.write_str("port 0 cannot be sent to: give the receiver's port"),
+            Self::NotBound => f.write_str("the socket is not bound: call bind first"),
+            Self::DatagramTooLong { length, limit } => {
+                write!(f, "a datagram of {length} bytes is too long: at most {limit} fit")
+            }
+            Self::OutOfBounds { end, length } => {
+                write!(f, "the part of the buffer ends at {end}, behind its length of {length} bytes")
+            }
+            Self::UnknownAddress { family } => {
+                write!(f, "WSK gave an address of family {family}, which is neither IPv4 nor IPv6")
+            }
+            Self::InUse => f.write_str("other handles of the socket exist: it closes when the last is dropped"),
+        }
+    }
+}
+
+impl core::error::Error for Error {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Dispatch(error) => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Nonpaged pool: the only memory this crate allocates, tagged `Wskr`.
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use wsk_sys::{ExAllocatePoolWithTag, ExFreePoolWithTag, POOL_TYPE};
+
+/// The pool tag, shown as `Wskr` by debuggers and pool tools.
+const TAG: u32 = u32::from_le_bytes(*b"Wskr");
+
+/// The alignment of every pool block on 64-bit Windows.
+const ALIGNMENT: usize = 16;
+
+/// Allocates uninitialised nonpaged, non-executable memory. IRQL: `<= DISPATCH_LEVEL`.
+///
+/// `None` when there is none, when `layout` has no size, or when it wants more alignment than the pool gives.
+pub(crate) fn allocate(layout: Layout) -> Option<NonNull<u8>> {
+    if layout.size() == 0 || layout.align() > ALIGNMENT {
+        return None;
+    }
+    // `ExAllocatePoolWithTag` because it is on every supported Windows: `ExAllocatePool2` came with 10.0.19041.
+    // SAFETY: the size is not zero, and nonpaged pool may be allocated at up to DISPATCH_LEVEL, which is as high as this
+    // crate's functions may be called.
+    let block = unsafe { ExAllocatePoolWithTag(POOL_TYPE::NonPagedPoolNx, layout.size(), TAG) };
+    NonNull::new(block.cast())
+}
+
+/// Gives a block back. IRQL: `<= DISPATCH_LEVEL`.
+///
+/// # Safety
+///
+/// `block` came from [`allocate`], was not freed since, and nothing uses it any more.
+pub(crate) unsafe fn free(block: NonNull<u8>) {
+    // SAFETY: the caller passes a block of ours, which has our tag.
+    unsafe { ExFreePoolWithTag(block.as_ptr().cast(), TAG) };
+}

@@ -1,0 +1,125 @@
+//! Reference-counted nonpaged memory: `Arc` for drivers, where allocation can fail and no allocator is installed.
+
+use core::alloc::Layout;
+use core::ffi::c_void;
+use core::mem::ManuallyDrop;
+use core::ops::Deref;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicUsize, Ordering, fence};
+
+use crate::memory;
+
+struct Block<T> {
+    references: AtomicUsize,
+    value: T,
+}
+
+/// A reference to a value in nonpaged pool, dropped and freed with the last reference.
+///
+/// # Invariants
+///
+/// `block` is a live `Block` filled through [`Reserved`], and each `Shared` accounts for one of its `references`.
+pub(crate) struct Shared<T> {
+    block: NonNull<Block<T>>,
+}
+
+// SAFETY: a `Shared` gives out `&T` and drops the `T` on whichever thread is last, as `Arc` does under the same bounds.
+unsafe impl<T: Send + Sync> Send for Shared<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send + Sync> Sync for Shared<T> {}
+
+impl<T> Shared<T> {
+    /// Moves `value` into nonpaged pool, or gives it back when there is none.
+    pub(crate) fn new(value: T) -> Result<Self, T> {
+        match Reserved::new() {
+            Some(reserved) => Ok(reserved.fill(value)),
+            None => Err(value),
+        }
+    }
+
+    /// Turns the reference into a pointer that [`from_raw`](Self::from_raw) turns back.
+    pub(crate) fn into_raw(this: Self) -> NonNull<c_void> {
+        ManuallyDrop::new(this).block.cast()
+    }
+
+    /// Takes back a reference.
+    ///
+    /// # Safety
+    ///
+    /// `raw` came from [`into_raw`](Self::into_raw) of the same type, and is taken back once.
+    pub(crate) unsafe fn from_raw(raw: NonNull<c_void>) -> Self {
+        // INVARIANT: the reference that `into_raw` did not drop is this one.
+        Self { block: raw.cast() }
+    }
+
+    fn references(&self) -> &AtomicUsize {
+        // SAFETY: by the invariant the block is live; only the counter is borrowed.
+        unsafe { &(*self.block.as_ptr()).references }
+    }
+}
+
+/// Memory for a [`Shared`], so that making the value can be the last thing that may fail.
+///
+/// # Invariants
+///
+/// `block` is uninitialised pool memory of the layout of a `Block<T>`, and nothing else refers to it.
+pub(crate) struct Reserved<T> {
+    block: NonNull<Block<T>>,
+}
+
+impl<T> Reserved<T> {
+    /// Allocates the memory. IRQL: `<= DISPATCH_LEVEL`.
+    pub(crate) fn new() -> Option<Self> {
+        // INVARIANT: freshly allocated with that layout.
+        Some(Self { block: memory::allocate(Layout::new::<Block<T>>())?.cast() })
+    }
+
+    /// Moves `value` there.
+    pub(crate) fn fill(self, value: T) -> Shared<T> {
+        let block = ManuallyDrop::new(self).block;
+        // SAFETY: by the invariant the block has the layout of `Block<T>` and is ours alone.
+        unsafe { block.write(Block { references: AtomicUsize::new(1), value }) };
+        // INVARIANT: the block is live and this is its one reference.
+        Shared { block }
+    }
+}
+
+impl<T> Drop for Reserved<T> {
+    fn drop(&mut self) {
+        // SAFETY: by the invariant the block came from `allocate` and nothing refers to it.
+        unsafe { memory::free(self.block.cast()) };
+    }
+}
+
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        // 64 bits do not overflow: counting to there one by one takes longer than any machine runs.
+        self.references().fetch_add(1, Ordering::Relaxed);
+        // INVARIANT: the new reference was counted.
+        Self { block: self.block }
+    }
+}
+
+impl<T> Deref for Shared<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: by the invariant the block is live, and its value is only ever borrowed shared.
+        unsafe { &(*self.block.as_ptr()).value }
+    }
+}
+
+impl<T> Drop for Shared<T> {
+    fn drop(&mut self) {
+        if self.references().fetch_sub(1, Ordering::Release) != 1 {
+            return;
+        }
+        fence(Ordering::Acquire);
+        // SAFETY: this was the last reference (the fence orders every earlier use before this), so the value is dropped once
+        // and the block, which came from `allocate`, is freed once.
+        unsafe {
+            core::ptr::drop_in_place(&raw mut (*self.block.as_ptr()).value);
+            memory::free(self.block.cast());
+        }
+    }
+}
