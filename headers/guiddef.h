@@ -8,10 +8,11 @@
 #define GUID_DEFINED
 /// Globally unique identifier.
 typedef struct _GUID {
+#if defined(_WIN32)
     /// First eight hexadecimal digits.
-#if defined(_MSC_VER) || defined(_WIN32)
     unsigned long Data1;
 #else
+    /// First eight hexadecimal digits.
     unsigned int Data1;
 #endif
     /// First group of four digits.

@@ -14,7 +14,9 @@ typedef struct in6_addr {
         UCHAR Byte[16];
         /// By words.
         USHORT Word[8];
-    } u;
+    }
+    /// The address, by bytes or words.
+    u;
 } IN6_ADDR, *PIN6_ADDR, *LPIN6_ADDR;
 
 #ifndef s6_addr

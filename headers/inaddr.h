@@ -20,17 +20,23 @@ typedef struct in_addr {
             UCHAR s_b3;
             /// Fourth byte.
             UCHAR s_b4;
-        } S_un_b;
+        }
+        /// By bytes.
+        S_un_b;
         /// By words.
         struct {
             /// First two bytes.
             USHORT s_w1;
             /// Last two bytes.
             USHORT s_w2;
-        } S_un_w;
+        }
+        /// By words.
+        S_un_w;
         /// Whole.
         ULONG S_addr;
-    } S_un;
+    }
+    /// The address, by bytes, words or whole.
+    S_un;
 } IN_ADDR, *PIN_ADDR, *LPIN_ADDR;
 
 #ifndef s_addr

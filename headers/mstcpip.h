@@ -221,6 +221,59 @@ typedef struct {
     ULONG OwningPid;
 } INET_PORT_RESERVATION_INFORMATION, *PINET_PORT_RESERVATION_INFORMATION;
 
+/// What secures the traffic of a socket.
+typedef enum _SOCKET_SECURITY_PROTOCOL {
+    /// As the system is set.
+    SOCKET_SECURITY_PROTOCOL_DEFAULT,
+    /// IPsec.
+    SOCKET_SECURITY_PROTOCOL_IPSEC,
+    /// IPsec with its settings in the filtering platform.
+    SOCKET_SECURITY_PROTOCOL_IPSEC2,
+    /// End of the protocols.
+    SOCKET_SECURITY_PROTOCOL_INVALID
+} SOCKET_SECURITY_PROTOCOL;
+
+/// Traffic is encrypted or not sent.
+#define SOCKET_SETTINGS_GUARANTEE_ENCRYPTION 0x1
+/// Traffic may go unsecured where the other side cannot do it.
+#define SOCKET_SETTINGS_ALLOW_INSECURE 0x2
+/// The connection is secured.
+#define SOCKET_INFO_CONNECTION_SECURED 0x1
+/// The connection is encrypted.
+#define SOCKET_INFO_CONNECTION_ENCRYPTED 0x2
+/// The other side may be acted for.
+#define SOCKET_INFO_CONNECTION_IMPERSONATED 0x4
+
+/// How the traffic of a socket is secured, for `SIO_SET_SECURITY`.
+typedef struct _SOCKET_SECURITY_SETTINGS {
+    /// What secures it.
+    SOCKET_SECURITY_PROTOCOL SecurityProtocol;
+    /// `SOCKET_SETTINGS_…` flags.
+    ULONG SecurityFlags;
+} SOCKET_SECURITY_SETTINGS;
+
+/// Whose traffic is asked about, for `SIO_QUERY_SECURITY`.
+typedef struct _SOCKET_SECURITY_QUERY_TEMPLATE {
+    /// What secures it.
+    SOCKET_SECURITY_PROTOCOL SecurityProtocol;
+    /// The other side, of a socket without a connection.
+    SOCKADDR_STORAGE PeerAddress;
+    /// Rights that the other side's token is to have, zero for none.
+    ULONG PeerTokenAccessMask;
+} SOCKET_SECURITY_QUERY_TEMPLATE;
+
+/// How the traffic is secured, as `SIO_QUERY_SECURITY` gives it.
+typedef struct _SOCKET_SECURITY_QUERY_INFO {
+    /// What secures it.
+    SOCKET_SECURITY_PROTOCOL SecurityProtocol;
+    /// `SOCKET_INFO_…` flags.
+    ULONG Flags;
+    /// Token of the other side's user.
+    UINT64 PeerApplicationAccessTokenHandle;
+    /// Token of the other side's machine.
+    UINT64 PeerMachineAccessTokenHandle;
+} SOCKET_SECURITY_QUERY_INFO;
+
 /// What a socket is used for.
 typedef enum _SOCKET_USAGE_TYPE {
     /// The system cannot do without it.
@@ -510,6 +563,89 @@ FORCEINLINE BOOLEAN IN4ADDR_ISLOOPBACK(_In_ CONST SOCKADDR_IN *a)
     return IN4_IS_ADDR_LOOPBACK(&a->sin_addr);
 }
 
+/// Whether two IPv4 socket addresses are the same apart from the port.
+FORCEINLINE BOOLEAN IN4ADDR_ISEQUAL(_In_ CONST SOCKADDR_IN *a, _In_ CONST SOCKADDR_IN *b)
+{
+    return IN4_ADDR_EQUAL(&a->sin_addr, &b->sin_addr);
+}
+
+/// Whether an IPv4 socket address stands for any local address.
+FORCEINLINE BOOLEAN IN4ADDR_ISUNSPECIFIED(_In_ CONST SOCKADDR_IN *a)
+{
+    return IN4_IS_ADDR_UNSPECIFIED(&a->sin_addr);
+}
+
+/// How far an IPv4 address reaches.
+FORCEINLINE SCOPE_LEVEL Ipv4AddressScope(_In_reads_(_Inexpressible_("Varies")) CONST UCHAR *Address)
+{
+    IN_ADDR a;
+    __builtin_memcpy(&a, Address, sizeof(a));
+    if (IN4_IS_ADDR_MULTICAST(&a)) {
+        UCHAR First = a.S_un.S_un_b.s_b1;
+        UCHAR Second = a.S_un.S_un_b.s_b2;
+        if (First == 224 && Second == 0 && a.S_un.S_un_b.s_b3 == 0) {
+            return ScopeLevelLink;
+        }
+        if (First == 239) {
+            return Second == 255 ? ScopeLevelAdmin : ScopeLevelSite;
+        }
+        return ScopeLevelGlobal;
+    }
+    if (IN4_IS_ADDR_BROADCAST(&a) || IN4_IS_ADDR_LINKLOCAL(&a) || IN4_IS_ADDR_LOOPBACK(&a)) {
+        return ScopeLevelLink;
+    }
+    return ScopeLevelGlobal;
+}
+
+/// How far an IPv6 address reaches.
+FORCEINLINE SCOPE_LEVEL Ipv6AddressScope(_In_reads_(_Inexpressible_("Varies")) CONST UCHAR *Address)
+{
+    IN6_ADDR a;
+    __builtin_memcpy(&a, Address, sizeof(a));
+    if (IN6_IS_ADDR_MULTICAST(&a)) {
+        return WskIn6MulticastScope(&a);
+    }
+    if (IN6_IS_ADDR_LINKLOCAL(&a) || IN6_IS_ADDR_LOOPBACK(&a)) {
+        return ScopeLevelLink;
+    }
+    return IN6_IS_ADDR_SITELOCAL(&a) ? ScopeLevelSite : ScopeLevelGlobal;
+}
+
+/// Leaves out of a scope identifier what the reach of the address says already.
+FORCEINLINE VOID WskUncanonicalizeScopeId(_In_ SCOPE_LEVEL AddressLevel, _In_ BOOLEAN Loopback, _Inout_ SCOPE_ID *ScopeId)
+{
+    if (Loopback || AddressLevel == ScopeLevelGlobal) {
+        ScopeId->Value = 0;
+    }
+    if (ScopeId->Level == (ULONG)AddressLevel) {
+        ScopeId->Level = 0;
+    }
+}
+
+/// Leaves out of a scope identifier what the IPv4 address says already.
+FORCEINLINE VOID IN4_UNCANONICALIZE_SCOPE_ID(_In_ CONST IN_ADDR *Address, _Inout_ SCOPE_ID *ScopeId)
+{
+    WskUncanonicalizeScopeId(Ipv4AddressScope((CONST UCHAR *)Address), IN4_IS_ADDR_LOOPBACK(Address), ScopeId);
+}
+
+/// Leaves out of a scope identifier what the IPv6 address says already.
+FORCEINLINE VOID IN6_UNCANONICALIZE_SCOPE_ID(_In_ CONST IN6_ADDR *Address, _Inout_ SCOPE_ID *ScopeId)
+{
+    WskUncanonicalizeScopeId(Ipv6AddressScope((CONST UCHAR *)Address), IN6_IS_ADDR_LOOPBACK(Address), ScopeId);
+}
+
+/// Makes an IPv6 socket address.
+FORCEINLINE VOID IN6ADDR_SETSOCKADDR(_Out_ PSOCKADDR_IN6 a, _In_ CONST IN6_ADDR *addr, _In_ SCOPE_ID scope,
+    _In_ USHORT port)
+{
+    a->sin6_family = AF_INET6;
+    a->sin6_port = port;
+    a->sin6_flowinfo = 0;
+    a->sin6_addr = *addr;
+    a->sin6_scope_struct = scope;
+    IN6_UNCANONICALIZE_SCOPE_ID(&a->sin6_addr, &a->sin6_scope_struct);
+}
+
 // Mapped addresses.
 
 /// Whether an IPv6 socket address is a mapped IPv4 one.
@@ -532,6 +668,18 @@ FORCEINLINE VOID IN6_SET_ADDR_V4MAPPED(_Out_ PIN6_ADDR a6, _In_ CONST IN_ADDR *a
     __builtin_memcpy(&a6->s6_bytes[12], a4, sizeof(*a4));
 }
 
+/// Makes an IPv6 socket address a mapped IPv4 one, as dual-mode sockets take it.
+FORCEINLINE VOID IN6ADDR_SETV4MAPPED(_Out_ PSOCKADDR_IN6 a6, _In_ CONST IN_ADDR *a4, _In_ SCOPE_ID scope,
+    _In_ USHORT port)
+{
+    a6->sin6_family = AF_INET6;
+    a6->sin6_port = port;
+    a6->sin6_flowinfo = 0;
+    IN6_SET_ADDR_V4MAPPED(&a6->sin6_addr, a4);
+    a6->sin6_scope_struct = scope;
+    IN4_UNCANONICALIZE_SCOPE_ID(a4, &a6->sin6_scope_struct);
+}
+
 // Socket addresses of either family.
 
 /// Whether a socket address stands for any local address.
@@ -552,6 +700,27 @@ FORCEINLINE BOOLEAN INETADDR_ISLOOPBACK(_In_ CONST SOCKADDR *a)
 FORCEINLINE BOOLEAN INETADDR_ISV4MAPPED(_In_ CONST SOCKADDR *a)
 {
     return a->sa_family == AF_INET6 ? IN6ADDR_ISV4MAPPED((CONST SOCKADDR_IN6 *)(CONST VOID *)a) : FALSE;
+}
+
+/// Whether two socket addresses are the same apart from the port.
+FORCEINLINE BOOLEAN INETADDR_ISEQUAL(_In_ CONST SOCKADDR *a, _In_ CONST SOCKADDR *b)
+{
+    return a->sa_family == AF_INET6 ?
+        (BOOLEAN)(b->sa_family == AF_INET6 &&
+            IN6ADDR_ISEQUAL((CONST SOCKADDR_IN6 *)(CONST VOID *)a, (CONST SOCKADDR_IN6 *)(CONST VOID *)b)) :
+        (BOOLEAN)(b->sa_family == AF_INET &&
+            IN4ADDR_ISEQUAL((CONST SOCKADDR_IN *)(CONST VOID *)a, (CONST SOCKADDR_IN *)(CONST VOID *)b));
+}
+
+/// Makes a socket address of a family, IPv4 or IPv6, from an address.
+FORCEINLINE VOID INETADDR_SETSOCKADDR(_In_ ADDRESS_FAMILY af, _Out_ PSOCKADDR a, _In_ CONST VOID *addr,
+    _In_ SCOPE_ID scope, _In_ USHORT port)
+{
+    if (af == AF_INET6) {
+        IN6ADDR_SETSOCKADDR((PSOCKADDR_IN6)(PVOID)a, (CONST IN6_ADDR *)addr, scope, port);
+    } else {
+        IN4ADDR_SETSOCKADDR((PSOCKADDR_IN)(PVOID)a, (CONST IN_ADDR *)addr, port);
+    }
 }
 
 /// Makes a socket address, whose family is set, one that stands for any local address and port.

@@ -256,7 +256,9 @@ typedef union _LARGE_INTEGER {
         ULONG LowPart;
         /// High half.
         LONG HighPart;
-    } u;
+    }
+    /// Both halves by name.
+    u;
     /// Whole value.
     LONGLONG QuadPart;
 } LARGE_INTEGER, *PLARGE_INTEGER;
@@ -275,7 +277,9 @@ typedef union _ULARGE_INTEGER {
         ULONG LowPart;
         /// High half.
         ULONG HighPart;
-    } u;
+    }
+    /// Both halves by name.
+    u;
     /// Whole value.
     ULONGLONG QuadPart;
 } ULARGE_INTEGER, *PULARGE_INTEGER;

@@ -37,10 +37,15 @@ typedef struct _SECTION_OBJECT_POINTERS *PSECTION_OBJECT_POINTERS;
 /// Completion port that a file reports to.
 typedef struct _IO_COMPLETION_CONTEXT *PIO_COMPLETION_CONTEXT;
 
+/// Loaded driver.
 typedef struct _DRIVER_OBJECT *PDRIVER_OBJECT;
+/// Device that requests can be sent to.
 typedef struct _DEVICE_OBJECT *PDEVICE_OBJECT;
+/// Open file.
 typedef struct _FILE_OBJECT *PFILE_OBJECT;
+/// I/O request packet.
 typedef struct _IRP *PIRP;
+/// What one driver on the way of a request is asked to do.
 typedef struct _IO_STACK_LOCATION *PIO_STACK_LOCATION;
 
 // Interrupt request levels.
@@ -413,6 +418,7 @@ typedef struct _KEVENT {
     DISPATCHER_HEADER Header;
 } KEVENT, *PKEVENT, *PRKEVENT;
 
+/// Deferred procedure call.
 typedef struct _KDPC *PKDPC, *PRKDPC;
 
 /// Deferred procedure: work that an interrupt or timer leaves for DISPATCH_LEVEL.
@@ -1019,7 +1025,9 @@ typedef struct _IO_STACK_LOCATION {
             USHORT ShareAccess;
             /// Bytes of extended attributes.
             ULONG POINTER_ALIGNMENT EaLength;
-        } Create;
+        }
+        /// Opening a file.
+        Create;
         /// Reading.
         struct {
             /// Bytes to read.
@@ -1030,7 +1038,9 @@ typedef struct _IO_STACK_LOCATION {
             ULONG Flags;
             /// Where to read.
             LARGE_INTEGER ByteOffset;
-        } Read;
+        }
+        /// Reading.
+        Read;
         /// Writing.
         struct {
             /// Bytes to write.
@@ -1041,7 +1051,9 @@ typedef struct _IO_STACK_LOCATION {
             ULONG Flags;
             /// Where to write.
             LARGE_INTEGER ByteOffset;
-        } Write;
+        }
+        /// Writing.
+        Write;
         /// Control of a file system.
         struct {
             /// Bytes of the output buffer.
@@ -1052,7 +1064,9 @@ typedef struct _IO_STACK_LOCATION {
             ULONG POINTER_ALIGNMENT FsControlCode;
             /// Input buffer of requests that are not buffered.
             PVOID Type3InputBuffer;
-        } FileSystemControl;
+        }
+        /// Control of a file system.
+        FileSystemControl;
         /// Control of a device.
         struct {
             /// Bytes of the output buffer.
@@ -1063,7 +1077,9 @@ typedef struct _IO_STACK_LOCATION {
             ULONG POINTER_ALIGNMENT IoControlCode;
             /// Input buffer of requests that are not buffered.
             PVOID Type3InputBuffer;
-        } DeviceIoControl;
+        }
+        /// Control of a device.
+        DeviceIoControl;
         /// Any other request.
         struct {
             /// First parameter.
@@ -1074,8 +1090,12 @@ typedef struct _IO_STACK_LOCATION {
             PVOID Argument3;
             /// Fourth parameter.
             PVOID Argument4;
-        } Others;
-    } Parameters;
+        }
+        /// Any other request.
+        Others;
+    }
+    /// Parameters, by major function.
+    Parameters;
     /// Device that is asked.
     PDEVICE_OBJECT DeviceObject;
     /// File that the request is about, or NULL.
@@ -1104,7 +1124,9 @@ typedef struct DECLSPEC_ALIGN(MEMORY_ALLOCATION_ALIGNMENT) _IRP {
         LONG volatile IrpCount;
         /// Buffer in system space.
         PVOID SystemBuffer;
-    } AssociatedIrp;
+    }
+    /// What belongs to the request.
+    AssociatedIrp;
     /// Link in the list of the thread.
     LIST_ENTRY ThreadListEntry;
     /// How the request ended.
@@ -1149,10 +1171,14 @@ typedef struct DECLSPEC_ALIGN(MEMORY_ALLOCATION_ALIGNMENT) _IRP {
                 /// I/O ring that the request came from.
                 struct _IORING_OBJECT *IoRing;
             };
-        } AsynchronousParameters;
+        }
+        /// An asynchronous request.
+        AsynchronousParameters;
         /// Size of a file that is created.
         LARGE_INTEGER AllocationSize;
-    } Overlay;
+    }
+    /// What the kind of request needs.
+    Overlay;
     /// Routine that cancels the request, or NULL.
     PDRIVER_CANCEL volatile CancelRoutine;
     /// The user's own buffer.
@@ -1181,12 +1207,16 @@ typedef struct DECLSPEC_ALIGN(MEMORY_ALLOCATION_ALIGNMENT) _IRP {
             };
             /// File that the request was made for.
             PFILE_OBJECT OriginalFileObject;
-        } Overlay;
+        }
+        /// While drivers work on the request.
+        Overlay;
         /// While the request completes in the thread that made it.
         KAPC Apc;
         /// While it waits on a completion port.
         PVOID CompletionKey;
-    } Tail;
+    }
+    /// What the owner of the request keeps in it.
+    Tail;
 } IRP;
 
 /// Kind of an object: device.
@@ -1437,7 +1467,9 @@ typedef struct DECLSPEC_ALIGN(MEMORY_ALLOCATION_ALIGNMENT) _DEVICE_OBJECT {
         LIST_ENTRY ListEntry;
         /// Wait for an adapter.
         WAIT_CONTEXT_BLOCK Wcb;
-    } Queue;
+    }
+    /// Where it waits.
+    Queue;
     /// Alignment that its buffers need, less one.
     ULONG AlignmentRequirement;
     /// Requests that wait for it.
@@ -1775,10 +1807,14 @@ NTSYSAPI ULONG __cdecl DbgPrintEx(_In_ ULONG ComponentId, _In_ ULONG Level, _In_
 #define DPFLTR_INFO_LEVEL 3
 
 #if defined(DBG) && DBG
+/// Sends a message to the debugger, in a checked build; the arguments are in parentheses of their own.
 #define KdPrint(Arguments) DbgPrint Arguments
+/// Sends a message to the debugger if it is wanted there, in a checked build; the arguments are in parentheses of their own.
 #define KdPrintEx(Arguments) DbgPrintEx Arguments
 #else
+/// Sends a message to the debugger, in a checked build; the arguments are in parentheses of their own.
 #define KdPrint(Arguments) ((void)0)
+/// Sends a message to the debugger if it is wanted there, in a checked build; the arguments are in parentheses of their own.
 #define KdPrintEx(Arguments) ((void)0)
 #endif
 

@@ -671,6 +671,42 @@ FORCEINLINE BOOLEAN IN6_IS_ADDR_V4MAPPED(CONST IN6_ADDR *a)
     return (BOOLEAN)(WskIn6StartsWithZeroes(a, 10) && a->s6_bytes[10] == 0xff && a->s6_bytes[11] == 0xff);
 }
 
+/// How far a multicast IPv6 address reaches, as four bits of it say.
+FORCEINLINE SCOPE_LEVEL WskIn6MulticastScope(CONST IN6_ADDR *a)
+{
+    return (SCOPE_LEVEL)(a->s6_bytes[1] & 0x0f);
+}
+
+/// Whether an IPv6 address is multicast on this machine only.
+FORCEINLINE BOOLEAN IN6_IS_ADDR_MC_NODELOCAL(CONST IN6_ADDR *a)
+{
+    return (BOOLEAN)(IN6_IS_ADDR_MULTICAST(a) && WskIn6MulticastScope(a) == ScopeLevelInterface);
+}
+
+/// Whether an IPv6 address is multicast on one link only.
+FORCEINLINE BOOLEAN IN6_IS_ADDR_MC_LINKLOCAL(CONST IN6_ADDR *a)
+{
+    return (BOOLEAN)(IN6_IS_ADDR_MULTICAST(a) && WskIn6MulticastScope(a) == ScopeLevelLink);
+}
+
+/// Whether an IPv6 address is multicast on one site only.
+FORCEINLINE BOOLEAN IN6_IS_ADDR_MC_SITELOCAL(CONST IN6_ADDR *a)
+{
+    return (BOOLEAN)(IN6_IS_ADDR_MULTICAST(a) && WskIn6MulticastScope(a) == ScopeLevelSite);
+}
+
+/// Whether an IPv6 address is multicast in one organization only.
+FORCEINLINE BOOLEAN IN6_IS_ADDR_MC_ORGLOCAL(CONST IN6_ADDR *a)
+{
+    return (BOOLEAN)(IN6_IS_ADDR_MULTICAST(a) && WskIn6MulticastScope(a) == ScopeLevelOrganization);
+}
+
+/// Whether an IPv6 address is multicast everywhere.
+FORCEINLINE BOOLEAN IN6_IS_ADDR_MC_GLOBAL(CONST IN6_ADDR *a)
+{
+    return (BOOLEAN)(IN6_IS_ADDR_MULTICAST(a) && WskIn6MulticastScope(a) == ScopeLevelGlobal);
+}
+
 /// Makes an IPv6 address the one that stands for any local one.
 FORCEINLINE VOID IN6_SET_ADDR_UNSPECIFIED(PIN6_ADDR a)
 {
@@ -714,6 +750,12 @@ FORCEINLINE BOOLEAN IN6ADDR_ISLOOPBACK(CONST SOCKADDR_IN6 *a)
 FORCEINLINE BOOLEAN IN6ADDR_ISEQUAL(CONST SOCKADDR_IN6 *a, CONST SOCKADDR_IN6 *b)
 {
     return (BOOLEAN)(a->sin6_scope_id == b->sin6_scope_id && IN6_ADDR_EQUAL(&a->sin6_addr, &b->sin6_addr));
+}
+
+/// Whether an IPv6 socket address stands for any local address, of no area in particular.
+FORCEINLINE BOOLEAN IN6ADDR_ISUNSPECIFIED(CONST SOCKADDR_IN6 *a)
+{
+    return (BOOLEAN)(a->sin6_scope_id == 0 && IN6_IS_ADDR_UNSPECIFIED(&a->sin6_addr));
 }
 
 #ifdef __cplusplus

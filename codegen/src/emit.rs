@@ -317,7 +317,7 @@ impl Emitter<'_> {
             return plain(if pointee.trim_end().ends_with("_DISPATCH") { "table" } else { "value" });
         };
         let Some(prototype) = self.facts.callbacks.get(&alias) else {
-            return plain(if self.bindings.records.contains_key(&alias) { "base" } else { "value" });
+            return plain(if self.facts.records.contains_key(&alias) { "base" } else { "value" });
         };
         let signature = self.signature(table, member, &alias, prototype)?;
         let since = match origin.and_then(|origin| origin.since.as_ref()) {

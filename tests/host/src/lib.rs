@@ -1,1 +1,67 @@
-//! Placeholder.
+//! A user-mode stand-in for the part of the Windows kernel that Winsock Kernel (WSK) clients touch.
+//!
+//! A driver that uses WSK calls `ntoskrnl.exe` for IRPs, MDLs, events and memory, and `netio.sys` for sockets. This crate
+//! exports the same symbols with the same layouts and the same manners, over the real sockets of the host: link it into
+//! `cargo test`, and driver code, in Rust through `wsk-sys` or `wsk` or in C, runs unchanged on any machine.
+//!
+//! ```
+//! use wsk_host::Kernel;
+//!
+//! let kernel = Kernel::boot();
+//! kernel.on_event(|event| println!("{event}"));
+//! // ... code that registers with WSK, opens sockets, sends and receives ...
+//! kernel.shutdown();
+//! ```
+//!
+//! # It is suspicious
+//!
+//! As Driver Verifier does, the host kernel stops the system at the first broken rule, with the bug check that Windows
+//! would raise, the rule in words, and the history of the objects involved: an IRP completed twice, freed, reused or sent
+//! again while in flight; an MDL freed, unlocked, rebuilt or changed in flight; memory of a call in flight freed or
+//! written; a wait above `APC_LEVEL`; a call above its IRQL; a lock taken twice; a block freed twice or with another tag,
+//! written after it was freed or past its end; a socket used after it was closed. A test that expects one of these uses
+//! [`testing::expect_bugcheck`]. What is left behind in the end is listed by [`Kernel::shutdown`].
+//!
+//! # It is hostile on demand
+//!
+//! [`Builder::completion`] chooses when IRPs complete; [`Kernel::fail_nth_allocation`] and its kin make things fail;
+//! [`Kernel::force_close_sockets`] makes sockets useless.
+//!
+//! # Linking
+//!
+//! A crate that is only named in `Cargo.toml` isn't linked: a test that uses nothing else of it says `use wsk_host as _;`.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[macro_use]
+mod export;
+
+mod bugcheck;
+mod clock;
+mod event;
+mod faults;
+mod flight;
+mod irp;
+mod irql;
+mod kernel;
+mod mdl;
+mod origin;
+mod pool;
+mod registry;
+mod schedule;
+mod spinlock;
+mod system;
+mod table;
+pub mod testing;
+mod thread;
+mod trace;
+mod wsk;
+
+pub use bugcheck::BugCheckCode;
+pub use faults::Resource;
+pub use irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL, at_irql, current as current_irql};
+pub use kernel::{Builder, Counts, Kernel, Leaks};
+pub use pool::Count;
+pub use registry::RegistryValue;
+pub use schedule::Completion;
+pub use trace::{Event, IrpStep, What};

@@ -4,6 +4,7 @@
 use core::ffi::c_void;
 use core::ptr;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use wsk_sys::{
@@ -58,6 +59,21 @@ pub(crate) fn open(handle: Handle) -> *mut c_void {
 /// Looks at what a handle stands for.
 pub(crate) fn with_handle<R>(handle: *mut c_void, look: impl FnOnce(&Handle) -> R) -> Option<R> {
     HANDLES.lock().get(&(handle as usize)).map(look)
+}
+
+/// Waits for threads that have ended, but for the very last instructions.
+pub(crate) fn settle(deadline: Instant) {
+    loop {
+        let ending = OBJECTS.find(|address, ()| {
+            let thread = ptr::with_exposed_provenance_mut::<Thread>(address);
+            // SAFETY: objects in the table are alive; the state is read atomically.
+            unsafe { event::wait(&raw mut (*thread).header, Some(Instant::now())) }.then_some(())
+        });
+        if ending.is_none() || Instant::now() >= deadline {
+            return;
+        }
+        std::thread::yield_now();
+    }
 }
 
 /// Open handles and living threads, as lines of a leak report.

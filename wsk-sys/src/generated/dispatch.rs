@@ -256,7 +256,7 @@ pub struct WSK_PROVIDER_BASIC_DISPATCH {
 #[cfg_attr(feature = "dispatch", derive(wsk_macros::Dispatch), dispatch(provider))]
 pub struct WSK_PROVIDER_CONNECTION_DISPATCH {
     /// Functions that every kind of socket has.
-    #[cfg_attr(feature = "dispatch", dispatch(value))]
+    #[cfg_attr(feature = "dispatch", dispatch(base))]
     pub Basic: WSK_PROVIDER_BASIC_DISPATCH,
     /// Binds the socket to a local address.
     #[cfg_attr(
@@ -461,7 +461,7 @@ pub struct WSK_PROVIDER_CONNECTION_DISPATCH {
 #[cfg_attr(feature = "dispatch", derive(wsk_macros::Dispatch), dispatch(provider))]
 pub struct WSK_PROVIDER_DATAGRAM_DISPATCH {
     /// Functions that every kind of socket has.
-    #[cfg_attr(feature = "dispatch", dispatch(value))]
+    #[cfg_attr(feature = "dispatch", dispatch(base))]
     pub Basic: WSK_PROVIDER_BASIC_DISPATCH,
     /// Binds the socket to a local address.
     #[cfg_attr(
@@ -758,7 +758,7 @@ pub struct WSK_PROVIDER_DISPATCH {
 #[cfg_attr(feature = "dispatch", derive(wsk_macros::Dispatch), dispatch(provider))]
 pub struct WSK_PROVIDER_LISTEN_DISPATCH {
     /// Functions that every kind of socket has.
-    #[cfg_attr(feature = "dispatch", dispatch(value))]
+    #[cfg_attr(feature = "dispatch", dispatch(base))]
     pub Basic: WSK_PROVIDER_BASIC_DISPATCH,
     /// Binds the socket to a local address.
     #[cfg_attr(
@@ -845,7 +845,7 @@ pub struct WSK_PROVIDER_STREAM_DISPATCH {
     /// Functions that every kind of socket has.
     ///
     /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
-    #[cfg_attr(feature = "dispatch", dispatch(value))]
+    #[cfg_attr(feature = "dispatch", dispatch(base))]
     pub Basic: WSK_PROVIDER_BASIC_DISPATCH,
     /// Binds the socket to a local address.
     ///

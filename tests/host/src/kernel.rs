@@ -1,0 +1,356 @@
+//! Booting and shutting down the host kernel, and its controls. Stands for the machine.
+
+use core::fmt::{self, Display};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::ThreadId;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::faults::{self, Resource};
+use crate::pool::Count;
+use crate::registry::{self, RegistryValue};
+use crate::schedule::{self, Completion};
+use crate::trace::{self, Event};
+use crate::{irp, mdl, origin, pool, thread, wsk};
+
+/// Whether a kernel is booted.
+static BOOTED: AtomicBool = AtomicBool::new(false);
+/// Who has booted it.
+static BOOTED_BY: Mutex<Option<ThreadId>> = Mutex::new(None);
+static FREE: Condvar = Condvar::new();
+/// Major and minor version in 16 bits each, then the build.
+static VERSION: AtomicU64 = AtomicU64::new(0);
+
+/// The version of Windows to tell drivers.
+pub(crate) fn windows_version() -> (u32, u32, u32) {
+    let version = VERSION.load(Ordering::Relaxed);
+    ((version >> 48) as u32, (version >> 32) as u32 & 0xFFFF, (version & 0xFFFF_FFFF) as u32)
+}
+
+/// Ends the process when no kernel is booted: there is nobody to carry out the call.
+#[inline]
+pub(crate) fn require_booted(function: &str) {
+    if !BOOTED.load(Ordering::Relaxed) {
+        not_booted(function);
+    }
+}
+
+#[cold]
+fn not_booted(function: &str) -> ! {
+    use std::io::Write as _;
+    let _ = writeln!(
+        std::io::stderr(),
+        "\nwsk-host: {function} was called while no kernel is booted.\n\
+         Keep a `wsk_host::Kernel::boot()` alive around the code under test, and drop it last."
+    );
+    std::process::abort()
+}
+
+/// Settings of a [`Kernel`] that is going to be booted.
+#[derive(Clone, Debug)]
+#[must_use = "nothing happens until `boot` is called"]
+pub struct Builder {
+    completion: Completion,
+    seed: Option<u64>,
+    windows: (u16, u16, u32),
+    backtraces: bool,
+    null_provider: bool,
+    patience: Duration,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            completion: Completion::Inline,
+            seed: None,
+            windows: (10, 0, 22621),
+            backtraces: true,
+            null_provider: false,
+            patience: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Builder {
+    /// When the provider completes IRPs; [`Completion::Inline`] unless set.
+    pub fn completion(mut self, completion: Completion) -> Self {
+        self.completion = completion;
+        self
+    }
+
+    /// The seed of everything that happens by chance, for [`Completion::Seeded`]. The environment variable `WSK_HOST_SEED`
+    /// goes before it, so that a failure can be replayed; without either the seed is 0.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// The version of Windows that drivers are told; 10.0.22621 unless set.
+    pub fn windows(mut self, major: u16, minor: u16, build: u32) -> Self {
+        self.windows = (major, minor, build);
+        self
+    }
+
+    /// Whether each object remembers the call stack that made it, for reports; it does unless set. Costs some
+    /// microseconds an allocation.
+    pub fn backtraces(mut self, record: bool) -> Self {
+        self.backtraces = record;
+        self
+    }
+
+    /// Makes datagram sockets send and receive nothing: `WskSendTo` completes at once as if all had been sent, and
+    /// `WskReceiveFrom` as if a datagram that fills the buffer had arrived. For measuring what is around the provider.
+    pub fn null_provider(mut self) -> Self {
+        self.null_provider = true;
+        self
+    }
+
+    /// How long [`Kernel::shutdown`] waits for what is under way; ten seconds unless set.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Boots the kernel; waits while another one is booted in this process.
+    ///
+    /// # Panics
+    ///
+    /// When this thread has booted the other one: it would wait for itself.
+    #[must_use]
+    pub fn boot(self) -> Kernel {
+        let me = std::thread::current().id();
+        let mut by = BOOTED_BY.lock();
+        while let Some(other) = *by {
+            assert!(other != me, "this thread has a booted Kernel already: drop it before booting the next");
+            FREE.wait(&mut by);
+        }
+        *by = Some(me);
+        drop(by);
+        let seed = std::env::var("WSK_HOST_SEED").ok().and_then(|seed| seed.parse().ok()).or(self.seed).unwrap_or(0);
+        let (major, minor, build) = self.windows;
+        VERSION.store(u64::from(major) << 48 | u64::from(minor) << 32 | u64::from(build), Ordering::Relaxed);
+        origin::record_frames(self.backtraces);
+        schedule::configure(self.completion, seed);
+        schedule::start();
+        wsk::start(self.null_provider);
+        BOOTED.store(true, Ordering::SeqCst);
+        Kernel { patience: self.patience, running: true }
+    }
+}
+
+/// A booted host kernel. While it lives, the functions of `ntoskrnl.exe` and `netio.sys` work in this process.
+///
+/// There is one in a process at a time: tests that run in parallel queue for it. Dropping it shuts it down as
+/// [`shutdown`](Self::shutdown) does, unless the thread is panicking.
+///
+/// ```
+/// use wsk_host::{Completion, Kernel};
+///
+/// let kernel = Kernel::builder().completion(Completion::Deferred).windows(10, 0, 14393).boot();
+/// let irp = unsafe { wsk_sys::IoAllocateIrp(1, 0) };
+/// assert_eq!(kernel.counts().irps.live, 1);
+/// unsafe { wsk_sys::IoFreeIrp(irp) };
+/// kernel.shutdown(); // Would panic, and list it, if something were left behind.
+/// ```
+#[derive(Debug)]
+#[must_use = "the kernel is shut down when this is dropped"]
+pub struct Kernel {
+    patience: Duration,
+    running: bool,
+}
+
+/// How many objects there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Pool blocks.
+    pub pool: Count,
+    /// IRPs of `IoAllocateIrp`.
+    pub irps: Count,
+    /// MDLs of `IoAllocateMdl`.
+    pub mdls: Count,
+    /// Sockets.
+    pub sockets: Count,
+    /// Calls of the provider that take an IRP, since the kernel was booted.
+    pub calls: u64,
+    /// IRPs that the provider owns now.
+    pub in_flight: u64,
+    /// MDLs with locked pages now.
+    pub locked_mdls: u64,
+    /// Failures that were injected.
+    pub faults: u64,
+}
+
+impl Counts {
+    /// All pool blocks, IRPs and MDLs allocated since the kernel was booted.
+    #[must_use]
+    pub const fn allocations(&self) -> u64 {
+        self.pool.total + self.irps.total + self.mdls.total
+    }
+}
+
+/// What was left behind when the kernel was shut down. `Display` lists it, each with its origin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaks {
+    lines: Vec<String>,
+}
+
+impl Leaks {
+    /// One entry for each object.
+    #[must_use]
+    pub fn entries(&self) -> &[String] {
+        &self.lines
+    }
+}
+
+impl Display for Leaks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} left behind:", self.lines.len())?;
+        self.lines.iter().try_for_each(|line| writeln!(f, "- {}", line.trim_end()))
+    }
+}
+
+impl core::error::Error for Leaks {}
+
+impl Kernel {
+    /// Boots a kernel with the default settings.
+    pub fn boot() -> Self {
+        Builder::default().boot()
+    }
+
+    /// Settings to boot a kernel with.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Calls `listener` with every event from now on, on the thread where it happens.
+    pub fn on_event(&self, listener: impl Fn(&Event) + Send + Sync + 'static) {
+        trace::listen(Arc::new(listener));
+    }
+
+    /// Makes the `nth` allocation from now on fail (1 is the next), whether pool, IRP, MDL or mapping.
+    pub fn fail_nth_allocation(&self, nth: u64) {
+        faults::plan_allocation(nth);
+    }
+
+    /// Makes the `nth` call of the provider from now on complete with `STATUS_INSUFFICIENT_RESOURCES`.
+    pub fn fail_nth_call(&self, nth: u64) {
+        self.fail_nth(Resource::Call, nth);
+    }
+
+    /// Makes the `nth` use of `resource` from now on fail.
+    pub fn fail_nth(&self, resource: Resource, nth: u64) {
+        faults::plan(resource, nth);
+    }
+
+    /// Makes the next `IoAllocateIrp` fail.
+    pub fn fail_next_irp(&self) {
+        self.fail_nth(Resource::Irp, 1);
+    }
+
+    /// How many objects there are.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts {
+            pool: pool::BLOCKS.count(),
+            irps: irp::IRPS.count(),
+            mdls: mdl::MDLS.count(),
+            sockets: wsk::SOCKETS.count(),
+            calls: faults::uses(Resource::Call),
+            in_flight: irp::in_flight_count(),
+            locked_mdls: mdl::locked_count(),
+            faults: faults::injected(),
+        }
+    }
+
+    /// Makes every open socket useless, as when the network is torn down: what is pending on it and every further call
+    /// completes with `STATUS_FILE_FORCED_CLOSED`, all but closing it.
+    pub fn force_close_sockets(&self) {
+        wsk::force_close_all();
+    }
+
+    /// Makes the provider unavailable to `WskCaptureProviderNPI`, as while the network is starting. What is captured stays.
+    pub fn provider_down(&self) {
+        wsk::set_available(false);
+    }
+
+    /// Makes the provider available again.
+    pub fn provider_up(&self) {
+        wsk::set_available(true);
+    }
+
+    /// Sets a registry value that drivers can read, and makes its key: `\Registry\Machine\…`.
+    pub fn set_registry_value(&self, key: &str, name: &str, value: RegistryValue) {
+        registry::set(key, name, value);
+    }
+
+    /// Waits until everything under way is done, and stops; `Err` tells what was left behind.
+    ///
+    /// # Errors
+    ///
+    /// The list of all that should have been freed, closed, released, unlocked or completed.
+    pub fn finish(mut self) -> Result<(), Leaks> {
+        self.stop()
+    }
+
+    /// Shuts the kernel down.
+    ///
+    /// # Panics
+    ///
+    /// When something was left behind, with the list.
+    #[track_caller]
+    pub fn shutdown(mut self) {
+        if let Err(leaks) = self.stop() {
+            panic!("{leaks}");
+        }
+    }
+
+    fn stop(&mut self) -> Result<(), Leaks> {
+        self.running = false;
+        let deadline = Instant::now() + self.patience;
+        wsk::settle(deadline);
+        schedule::settle(deadline);
+        thread::settle(deadline);
+        let mut lines = irp::in_flight();
+        lines.extend(wsk::leaks());
+        lines.extend(schedule::leaks());
+        lines.extend(mdl::leaks());
+        lines.extend(pool::leaks());
+        lines.extend(thread::leaks());
+        power_off();
+        if lines.is_empty() { Ok(()) } else { Err(Leaks { lines }) }
+    }
+}
+
+/// Stops everything and lets the next kernel boot.
+fn power_off() {
+    wsk::stop();
+    schedule::stop();
+    BOOTED.store(false, Ordering::SeqCst);
+    trace::reset();
+    faults::reset();
+    registry::reset();
+    thread::reset();
+    irp::reset();
+    mdl::reset();
+    pool::reset();
+    *BOOTED_BY.lock() = None;
+    FREE.notify_one();
+}
+
+impl Drop for Kernel {
+    #[track_caller]
+    fn drop(&mut self) {
+        if !self.running {
+            return;
+        }
+        if std::thread::panicking() {
+            self.running = false;
+            power_off();
+        } else if let Err(leaks) = self.stop() {
+            panic!("{leaks}");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Tests that something stops the system: run in a child process, since a bug check ends the process.
+
+use core::fmt::{self, Display};
+use core::panic::Location;
+use std::io::Read;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Tells the child which call of [`expect_bugcheck`] it is there for.
+const VARIABLE: &str = "WSK_HOST_EXPECT_BUGCHECK";
+/// How long a child may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a child process that was stopped by a bug check has printed.
+#[derive(Clone, Debug)]
+pub struct BugCheck {
+    report: String,
+}
+
+impl BugCheck {
+    /// The report: the bug check with its parameters, the rule, the histories.
+    #[must_use]
+    pub fn report(&self) -> &str {
+        &self.report
+    }
+
+    /// Asserts that the report contains `text`.
+    ///
+    /// # Panics
+    ///
+    /// When it doesn't.
+    #[track_caller]
+    pub fn tells(self, text: &str) -> Self {
+        assert!(self.report.contains(text), "the report doesn't contain {text:?}:\n{self}");
+        self
+    }
+}
+
+impl Display for BugCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.report)
+    }
+}
+
+/// Asserts that `body` stops the system with the bug check `code`, which is a name such as
+/// `MULTIPLE_IRP_COMPLETE_REQUESTS`, or a number such as `0x44`.
+///
+/// The current test program is run once more, with this very test alone; there `body` is run, here the outcome is looked
+/// at. So what the test did before the call is done in the child too.
+///
+/// # Panics
+///
+/// When `body` returns, ends in another way, takes longer than a minute, or stops the system with another code.
+///
+/// ```no_run
+/// use wsk_host::{Kernel, testing::expect_bugcheck};
+///
+/// #[test]
+/// fn freeing_twice() {
+///     expect_bugcheck("BAD_POOL_CALLER", || {
+///         let _kernel = Kernel::boot();
+///         let block = unsafe { wsk_sys::ExAllocatePoolWithTag(wsk_sys::POOL_TYPE::NonPagedPoolNx, 16, 1) };
+///         unsafe { wsk_sys::ExFreePool(block) };
+///         unsafe { wsk_sys::ExFreePool(block) };
+///     });
+/// }
+/// ```
+#[track_caller]
+pub fn expect_bugcheck<F: FnOnce()>(code: &str, body: F) -> BugCheck {
+    let place = Location::caller();
+    let key = format!("{}:{}:{}", place.file(), place.line(), place.column());
+    match std::env::var(VARIABLE) {
+        Ok(wanted) if wanted == key => {
+            body();
+            // Not a panic: a test that is expected to panic must not take it for one.
+            eprintln!("no bug check");
+            std::process::exit(86);
+        }
+        // The child of another call in the same test passes this one by.
+        Ok(_) => return BugCheck { report: String::new() },
+        Err(_) => {}
+    }
+    let test = test_name::<F>();
+    let mut child = Command::new(std::env::current_exe().expect("a program knows where it is"))
+        .args(["--exact", &test, "--nocapture", "--include-ignored"])
+        .env(VARIABLE, &key)
+        .env_remove("RUST_TEST_THREADS")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the test program can be run again");
+    let output = child.stdout.take();
+    let errors = child.stderr.take();
+    let output = std::thread::spawn(move || read_all(output));
+    let errors = std::thread::spawn(move || read_all(errors));
+    let deadline = Instant::now() + PATIENCE;
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("a child can be waited for") {
+            break Some(status);
+        }
+        if Instant::now() > deadline {
+            let _ = child.kill();
+            let _ = child.wait();
+            break None;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    let report = errors.join().unwrap_or_default();
+    let output = output.join().unwrap_or_default();
+    let Some(status) = status else {
+        panic!("{test}: no bug check within {PATIENCE:?}; expected {code}\n{report}\n{output}");
+    };
+    assert!(aborted(status), "{test}: expected {code}, but the child ended with {status}\n{report}\n{output}");
+    let stop = report.lines().find(|line| line.starts_with("*** STOP: ")).unwrap_or("no bug check was reported");
+    let number = code.strip_prefix("0x").and_then(|digits| u32::from_str_radix(digits, 16).ok());
+    let expected = match number {
+        Some(number) => stop.contains(&format!("0x{number:08X} ")),
+        None => stop.split_whitespace().any(|word| word == code),
+    };
+    assert!(expected, "{test}: expected {code}, but the system stopped with another:\n{report}");
+    BugCheck { report }
+}
+
+fn read_all(stream: Option<impl Read>) -> String {
+    let mut bytes = Vec::new();
+    if let Some(mut stream) = stream {
+        let _ = stream.read_to_end(&mut bytes);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(unix)]
+fn aborted(status: std::process::ExitStatus) -> bool {
+    use std::os::unix::process::ExitStatusExt;
+    // SIGABRT has this number wherever Rust's standard library runs.
+    status.signal() == Some(6)
+}
+
+#[cfg(not(unix))]
+fn aborted(status: std::process::ExitStatus) -> bool {
+    !status.success() && status.code() != Some(86) && status.code() != Some(101)
+}
+
+/// The name by which the test harness knows the running test: that of its thread, or, where tests run on the main
+/// thread, the path of the function that `F` was written in.
+fn test_name<F>() -> String {
+    match std::thread::current().name() {
+        Some(name) if name != "main" => name.to_owned(),
+        _ => {
+            let path = core::any::type_name::<F>().trim_end_matches("::{{closure}}");
+            path.split_once("::").map_or(path, |(_, test)| test).to_owned()
+        }
+    }
+}
