@@ -42,10 +42,15 @@ typedef struct in_addr {
 #ifndef s_addr
 /// Whole address, as if it were a member of `IN_ADDR`.
 #define s_addr S_un.S_addr
+/// Host on an interface message processor, the second byte of the address.
 #define s_host S_un.S_un_b.s_b2
+/// Network, the first byte of the address.
 #define s_net S_un.S_un_b.s_b1
+/// Interface message processor, the last two bytes of the address.
 #define s_imp S_un.S_un_w.s_w2
+/// Number of an interface message processor, the fourth byte of the address.
 #define s_impno S_un.S_un_b.s_b4
+/// Logical host, the third byte of the address.
 #define s_lh S_un.S_un_b.s_b3
 #endif
 

@@ -206,10 +206,13 @@ typedef struct {
     INET_PORT_RESERVATION_TOKEN Token;
 #else
     struct {
+        /// First port, in network byte order.
         USHORT StartPort;
+        /// Number of ports.
         USHORT NumberOfPorts;
     };
     struct {
+        /// The name.
         ULONG64 Token;
     };
 #endif
@@ -612,7 +615,8 @@ FORCEINLINE SCOPE_LEVEL Ipv6AddressScope(_In_reads_(_Inexpressible_("Varies")) C
 }
 
 /// Leaves out of a scope identifier what the reach of the address says already.
-FORCEINLINE VOID WskUncanonicalizeScopeId(_In_ SCOPE_LEVEL AddressLevel, _In_ BOOLEAN Loopback, _Inout_ SCOPE_ID *ScopeId)
+FORCEINLINE VOID WskUncanonicalizeScopeId(_In_ SCOPE_LEVEL AddressLevel, _In_ BOOLEAN Loopback,
+    _Inout_ SCOPE_ID *ScopeId)
 {
     if (Loopback || AddressLevel == ScopeLevelGlobal) {
         ScopeId->Value = 0;

@@ -1,6 +1,7 @@
 // Source-code annotations (SAL 2): what each parameter, member and function of the Windows headers asks and promises.
-// Stands for the kit's sal.h, driverspecs.h and kernelspecs.h. Every macro expands to nothing, unless WSK_SAL_ANNOTATE is
-// defined: then those that describe a parameter, a member or an IRQL become clang `annotate` attributes with their own text.
+// Stands for the kit's sal.h, driverspecs.h and kernelspecs.h. Every macro expands to nothing, unless WSK_SAL_ANNOTATE
+// is defined: then those that describe a parameter, a member or an IRQL become clang `annotate` attributes with their
+// own text.
 
 #ifndef WSK_HEADERS_SAL_H
 #define WSK_HEADERS_SAL_H

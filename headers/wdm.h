@@ -1,6 +1,6 @@
-// The part of the Windows Driver Model that Winsock Kernel clients touch: IRPs, MDLs, events, spin locks, pool, threads.
-// Stands for the kit's wdm.h on 64-bit Windows. Structures that a client only carries around stay opaque; those that it
-// reads or builds have the real layout, at least up to the last member that a driver uses.
+// The part of the Windows Driver Model that Winsock Kernel clients touch: IRPs, MDLs, events, spin locks, pool,
+// threads. Stands for the kit's wdm.h on 64-bit Windows. Structures that a client only carries around stay opaque;
+// those that it reads or builds have the real layout, at least up to the last member that a driver uses.
 
 #ifndef _WDMDDK_
 #define _WDMDDK_
@@ -58,7 +58,6 @@ typedef struct _IO_STACK_LOCATION *PIO_STACK_LOCATION;
 #define APC_LEVEL 1
 /// The scheduler is held off: no waiting, no pageable memory.
 #define DISPATCH_LEVEL 2
-#if defined(_AMD64_)
 /// Interrupts of the clock.
 #define CLOCK_LEVEL 13
 /// Interrupts between processors.
@@ -67,16 +66,6 @@ typedef struct _IO_STACK_LOCATION *PIO_STACK_LOCATION;
 #define POWER_LEVEL 14
 /// Profiling interrupts.
 #define PROFILE_LEVEL 15
-#elif defined(_ARM64_)
-/// Interrupts of the clock.
-#define CLOCK_LEVEL 13
-/// Interrupts between processors.
-#define IPI_LEVEL 14
-/// Power failure.
-#define POWER_LEVEL 15
-/// Profiling interrupts.
-#define PROFILE_LEVEL 15
-#endif
 /// Highest level: every interrupt is held off.
 #define HIGH_LEVEL 15
 
@@ -589,8 +578,8 @@ NTKERNELAPI LONG KeReadStateEvent(_In_ PRKEVENT Event);
 
 /// Waits until an object is signalled or a time has passed.
 ///
-/// At DISPATCH_LEVEL only with a time-out of zero, which does not wait. A negative time-out counts from now, in units of
-/// 100 nanoseconds; without one the wait has no end.
+/// At DISPATCH_LEVEL only with a time-out of zero, which does not wait. A negative time-out counts from now, in units
+/// of 100 nanoseconds; without one the wait has no end.
 _IRQL_requires_min_(PASSIVE_LEVEL)
 _IRQL_requires_max_(DISPATCH_LEVEL)
 NTKERNELAPI NTSTATUS KeWaitForSingleObject(_In_ _Points_to_data_ PVOID Object,
@@ -940,8 +929,8 @@ typedef DRIVER_ADD_DEVICE *PDRIVER_ADD_DEVICE;
 /// Called when a request completes, for the driver that sent it.
 ///
 /// Returns STATUS_MORE_PROCESSING_REQUIRED to keep the request, anything else to let completion go on.
-typedef _IRQL_requires_max_(DISPATCH_LEVEL) NTSTATUS IO_COMPLETION_ROUTINE(_In_ PDEVICE_OBJECT DeviceObject, _In_ PIRP Irp,
-    _In_reads_opt_(_Inexpressible_("varies")) PVOID Context);
+typedef _IRQL_requires_max_(DISPATCH_LEVEL) NTSTATUS IO_COMPLETION_ROUTINE(_In_ PDEVICE_OBJECT DeviceObject,
+    _In_ PIRP Irp, _In_reads_opt_(_Inexpressible_("varies")) PVOID Context);
 /// Pointer to a routine that is called when a request completes.
 typedef IO_COMPLETION_ROUTINE *PIO_COMPLETION_ROUTINE;
 
@@ -1809,12 +1798,14 @@ NTSYSAPI ULONG __cdecl DbgPrintEx(_In_ ULONG ComponentId, _In_ ULONG Level, _In_
 #if defined(DBG) && DBG
 /// Sends a message to the debugger, in a checked build; the arguments are in parentheses of their own.
 #define KdPrint(Arguments) DbgPrint Arguments
-/// Sends a message to the debugger if it is wanted there, in a checked build; the arguments are in parentheses of their own.
+/// Sends a message to the debugger if it is wanted there, in a checked build; the arguments are in parentheses of their
+/// own.
 #define KdPrintEx(Arguments) DbgPrintEx Arguments
 #else
 /// Sends a message to the debugger, in a checked build; the arguments are in parentheses of their own.
 #define KdPrint(Arguments) ((void)0)
-/// Sends a message to the debugger if it is wanted there, in a checked build; the arguments are in parentheses of their own.
+/// Sends a message to the debugger if it is wanted there, in a checked build; the arguments are in parentheses of their
+/// own.
 #define KdPrintEx(Arguments) ((void)0)
 #endif
 

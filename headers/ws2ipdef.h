@@ -551,8 +551,8 @@ typedef struct icmp_error_info {
 /// Error that the network reported, as an `ICMP_ERROR_INFO`.
 #define TCP_ICMP_ERROR_INFO 19
 
-// Options and control information of UDP, at level IPPROTO_UDP. The kit has the first and the last in ws2tcpip.h, which is
-// for user mode.
+// Options and control information of UDP, at level IPPROTO_UDP. The kit has the first and the last in ws2tcpip.h, which
+// is for user mode.
 
 /// Datagrams are sent without a checksum.
 #define UDP_NOCHECKSUM 1

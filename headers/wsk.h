@@ -150,6 +150,7 @@ typedef _IRQL_requires_max_(DISPATCH_LEVEL) _Must_inspect_result_ NTSTATUS(WSKAP
     _In_ ULONG Flags,
     _In_opt_ PWSK_DATAGRAM_INDICATION DataIndication);
 
+/// Event callbacks of a connection socket.
 typedef struct _WSK_CLIENT_CONNECTION_DISPATCH WSK_CLIENT_CONNECTION_DISPATCH, *PWSK_CLIENT_CONNECTION_DISPATCH;
 
 /// Tells a listening socket that a connection has been made.
@@ -534,8 +535,8 @@ typedef _IRQL_requires_max_(DISPATCH_LEVEL) NTSTATUS(WSKAPI *PFN_WSK_SEND_MESSAG
 /// Takes the next datagram, or waits for one.
 ///
 /// `ControlLength` holds the size of `ControlInfo` before and the bytes written after; where it is NULL no control
-/// information is asked for. `ControlFlags` gets `MSG_BCAST`, `MSG_MCAST`, `MSG_TRUNC` and `MSG_CTRUNC`. All of them must
-/// stay valid until the IRP completes.
+/// information is asked for. `ControlFlags` gets `MSG_BCAST`, `MSG_MCAST`, `MSG_TRUNC` and `MSG_CTRUNC`. All of them
+/// must stay valid until the IRP completes.
 typedef _IRQL_requires_max_(DISPATCH_LEVEL) NTSTATUS(WSKAPI *PFN_WSK_RECEIVE_FROM)(
     _In_ PWSK_SOCKET Socket,
     _In_ PWSK_BUF Buffer,
@@ -607,8 +608,8 @@ typedef _IRQL_requires_max_(DISPATCH_LEVEL) NTSTATUS(WSKAPI *PFN_WSK_RECEIVE)(
 
 /// Takes data of a connection with its control information, or waits for it.
 ///
-/// `ControlInfoLength` holds the size of `ControlInfo` before and the bytes written after; both must stay valid until the
-/// IRP completes.
+/// `ControlInfoLength` holds the size of `ControlInfo` before and the bytes written after; both must stay valid until
+/// the IRP completes.
 typedef _IRQL_requires_max_(DISPATCH_LEVEL) NTSTATUS(WSKAPI *PFN_WSK_RECEIVE_EX)(
     _In_ PWSK_SOCKET Socket,
     _In_ PWSK_BUF Buffer,
@@ -681,7 +682,8 @@ typedef struct _WSK_CLIENT_STREAM_DISPATCH {
 #endif // NTDDI_WIN10_RS2
 
 // Tables of the provider. The basic functions come first in each table of a socket: in C++ as the member Basic, in C as
-// if they were members of the table itself.
+// if they were members of the table itself. New functions come last, and the table of an older Windows ends before
+// them; the kit puts a condition on some of them only, so the others say in words since when they are there.
 
 /// Functions of the provider on a client.
 typedef struct _WSK_PROVIDER_DISPATCH {
@@ -720,7 +722,9 @@ typedef struct _WSK_PROVIDER_LISTEN_DISPATCH {
     WSK_PROVIDER_BASIC_DISPATCH Basic;
 #else
     struct {
+        /// Sets or gets an option, or carries out a control code.
         PFN_WSK_CONTROL_SOCKET WskControlSocket;
+        /// Closes the socket.
         PFN_WSK_CLOSE_SOCKET WskCloseSocket;
     };
 #endif
@@ -741,7 +745,9 @@ typedef struct _WSK_PROVIDER_DATAGRAM_DISPATCH {
     WSK_PROVIDER_BASIC_DISPATCH Basic;
 #else
     struct {
+        /// Sets or gets an option, or carries out a control code.
         PFN_WSK_CONTROL_SOCKET WskControlSocket;
+        /// Closes the socket.
         PFN_WSK_CLOSE_SOCKET WskCloseSocket;
     };
 #endif
@@ -768,7 +774,9 @@ typedef struct _WSK_PROVIDER_CONNECTION_DISPATCH {
     WSK_PROVIDER_BASIC_DISPATCH Basic;
 #else
     struct {
+        /// Sets or gets an option, or carries out a control code.
         PFN_WSK_CONTROL_SOCKET WskControlSocket;
+        /// Closes the socket.
         PFN_WSK_CLOSE_SOCKET WskCloseSocket;
     };
 #endif
@@ -789,10 +797,16 @@ typedef struct _WSK_PROVIDER_CONNECTION_DISPATCH {
     /// Gives back data that a receive event has kept.
     PFN_WSK_RELEASE_DATA_INDICATION_LIST WskRelease;
     /// Connects the socket and sends data with that.
+    ///
+    /// In the tables of Windows 10 1703 (`NTDDI_WIN10_RS2`) and later.
     PFN_WSK_CONNECT_EX WskConnectEx;
     /// Sends data with control information.
+    ///
+    /// In the tables of Windows 10 1803 (`NTDDI_WIN10_RS4`) and later.
     PFN_WSK_SEND_EX WskSendEx;
     /// Takes data with its control information.
+    ///
+    /// In the tables of Windows 10 1803 (`NTDDI_WIN10_RS4`) and later.
     PFN_WSK_RECEIVE_EX WskReceiveEx;
 } WSK_PROVIDER_CONNECTION_DISPATCH, *PWSK_PROVIDER_CONNECTION_DISPATCH;
 
@@ -804,7 +818,9 @@ typedef struct _WSK_PROVIDER_STREAM_DISPATCH {
     WSK_PROVIDER_BASIC_DISPATCH Basic;
 #else
     struct {
+        /// Sets or gets an option, or carries out a control code.
         PFN_WSK_CONTROL_SOCKET WskControlSocket;
+        /// Closes the socket.
         PFN_WSK_CLOSE_SOCKET WskCloseSocket;
     };
 #endif
@@ -829,10 +845,16 @@ typedef struct _WSK_PROVIDER_STREAM_DISPATCH {
     /// Tells the address that the socket is connected to.
     PFN_WSK_GET_REMOTE_ADDRESS WskGetRemoteAddress;
     /// Connects the socket and sends data with that.
+    ///
+    /// In the tables of Windows 10 1703 (`NTDDI_WIN10_RS2`) and later.
     PFN_WSK_CONNECT_EX WskConnectEx;
     /// Sends data with control information.
+    ///
+    /// In the tables of Windows 10 1803 (`NTDDI_WIN10_RS4`) and later.
     PFN_WSK_SEND_EX WskSendEx;
     /// Takes data with its control information.
+    ///
+    /// In the tables of Windows 10 1803 (`NTDDI_WIN10_RS4`) and later.
     PFN_WSK_RECEIVE_EX WskReceiveEx;
 } WSK_PROVIDER_STREAM_DISPATCH, *PWSK_PROVIDER_STREAM_DISPATCH;
 #endif // NTDDI_WIN10_RS2
@@ -881,8 +903,8 @@ _Must_inspect_result_ NTSTATUS WskRegister(
 /// Gets the provider's table, waiting for the provider as many milliseconds as it may.
 ///
 /// Each success is followed by one `WskReleaseProviderNPI`. Waiting needs PASSIVE_LEVEL; `WSK_NO_WAIT` is allowed up to
-/// DISPATCH_LEVEL. STATUS_NOINTERFACE: the provider does not speak the client's version. STATUS_DEVICE_NOT_READY: it was
-/// not there in time, or the client is being deregistered.
+/// DISPATCH_LEVEL. STATUS_NOINTERFACE: the provider does not speak the client's version. STATUS_DEVICE_NOT_READY: it
+/// was not there in time, or the client is being deregistered.
 _IRQL_requires_max_(DISPATCH_LEVEL)
 _Must_inspect_result_ NTSTATUS WskCaptureProviderNPI(
     _In_ PWSK_REGISTRATION WskRegistration,

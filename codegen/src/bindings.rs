@@ -80,7 +80,10 @@ pub fn run(source: &Source, arch: Arch, facts: &Facts) -> Result<Bindings, Error
         .clang_args(source.arguments(arch))
         .use_core()
         .ctypes_prefix("ctypes")
-        .default_enum_style(bindgen::EnumVariation::NewType { is_bitfield: false, is_global: false })
+        .default_enum_style(bindgen::EnumVariation::NewType {
+            is_bitfield: false,
+            is_global: false,
+        })
         .prepend_enum_name(false)
         .generate_comments(false)
         .generate_inline_functions(false)
@@ -89,21 +92,37 @@ pub fn run(source: &Source, arch: Arch, facts: &Facts) -> Result<Bindings, Error
         .formatter(bindgen::Formatter::None)
         .ignore_methods()
         .allowlist_recursively(true);
-    let names = facts.records.values().map(|record| &record.tag).chain(facts.records.keys());
-    let names = names.chain(facts.enumerations.values().map(|enumeration| &enumeration.tag));
-    let names = names.chain(facts.enumerations.keys()).chain(facts.callbacks.keys()).chain(facts.aliases.keys());
+    let names = facts
+        .records
+        .values()
+        .map(|record| &record.tag)
+        .chain(facts.records.keys());
+    let names = names.chain(
+        facts
+            .enumerations
+            .values()
+            .map(|enumeration| &enumeration.tag),
+    );
+    let names = names
+        .chain(facts.enumerations.keys())
+        .chain(facts.callbacks.keys())
+        .chain(facts.aliases.keys());
     for name in names.chain(facts.public.values()) {
         builder = builder.allowlist_type(name);
     }
     for name in facts.functions.keys() {
         builder = builder.allowlist_function(name);
     }
-    let text = builder.generate().map_err(|error| Error::Bindgen(error.to_string()))?.to_string();
+    let text = builder
+        .generate()
+        .map_err(|error| Error::Bindgen(error.to_string()))?
+        .to_string();
     sort(&text)
 }
 
 fn sort(text: &str) -> Result<Bindings, Error> {
-    let file = syn::parse_file(text).map_err(|error| Error::Bindgen(format!("its output does not parse: {error}")))?;
+    let file = syn::parse_file(text)
+        .map_err(|error| Error::Bindgen(format!("its output does not parse: {error}")))?;
     let mut bindings = Bindings::default();
     for item in file.items {
         bindings.item(item)?;
@@ -119,19 +138,31 @@ impl Bindings {
                 Fields::Named(fields) => {
                     let members = named(fields);
                     let opaque = members.len() == 1 && members[0].0 == "_unused";
-                    let record = Record { attributes: item.attrs, union: false, opaque, members };
+                    let record = Record {
+                        attributes: item.attrs,
+                        union: false,
+                        opaque,
+                        members,
+                    };
                     self.records.insert(item.ident.to_string(), record);
                 }
                 Fields::Unnamed(fields) => {
                     let integer = fields.unnamed.into_iter().next().map(|field| field.ty);
                     let integer = integer.ok_or_else(|| unknown("an empty tuple struct"))?;
-                    self.enumerations.entry(item.ident.to_string()).or_insert_with(Enumeration::none).integer = integer;
+                    self.enumerations
+                        .entry(item.ident.to_string())
+                        .or_insert_with(Enumeration::none)
+                        .integer = integer;
                 }
                 Fields::Unit => return Err(unknown("a unit struct")),
             },
             Item::Union(item) => {
-                let record =
-                    Record { attributes: item.attrs, union: true, opaque: false, members: named(item.fields) };
+                let record = Record {
+                    attributes: item.attrs,
+                    union: true,
+                    opaque: false,
+                    members: named(item.fields),
+                };
                 self.records.insert(item.ident.to_string(), record);
             }
             Item::Type(item) => {
@@ -140,7 +171,8 @@ impl Bindings {
             Item::ForeignMod(block) => {
                 for foreign in block.items {
                     if let ForeignItem::Fn(function) = foreign {
-                        self.functions.insert(function.sig.ident.to_string(), function);
+                        self.functions
+                            .insert(function.sig.ident.to_string(), function);
                     }
                 }
             }
@@ -149,7 +181,8 @@ impl Bindings {
             Item::Use(item) => {
                 // `pub use self::_TAG as NAME;` for a typedef of an enumeration.
                 let (tag, name) = renaming(&item.tree).ok_or_else(|| unknown("another import"))?;
-                self.aliases.insert(name.to_string(), syn::parse_quote!(#tag));
+                self.aliases
+                    .insert(name.to_string(), syn::parse_quote!(#tag));
             }
             // Constants come from our own evaluation.
             Item::Const(_) => {}
@@ -160,20 +193,32 @@ impl Bindings {
 
     /// Members of a newtype enumeration, or accessors of bitfields.
     fn implementation(&mut self, block: ItemImpl) -> Result<(), Error> {
-        let name = last_segment(&block.self_ty).ok_or_else(|| unknown("an impl for something unnamed"))?.to_string();
+        let name = last_segment(&block.self_ty)
+            .ok_or_else(|| unknown("an impl for something unnamed"))?
+            .to_string();
         for item in &block.items {
             match item {
                 syn::ImplItem::Const(constant) => {
                     let syn::Expr::Call(call) = &constant.expr else {
                         return Err(unknown("an enumeration member that is no newtype value"));
                     };
-                    let value = call.args.first().cloned().ok_or_else(|| unknown("a member without value"))?;
-                    let enumeration = self.enumerations.entry(name.clone()).or_insert_with(Enumeration::none);
+                    let value = call
+                        .args
+                        .first()
+                        .cloned()
+                        .ok_or_else(|| unknown("a member without value"))?;
+                    let enumeration = self
+                        .enumerations
+                        .entry(name.clone())
+                        .or_insert_with(Enumeration::none);
                     enumeration.members.push((constant.ident.clone(), value));
                 }
                 syn::ImplItem::Fn(accessor) if name != UNIT => {
                     if let Some(bitfield) = bitfield(accessor) {
-                        self.bitfields.entry(name.clone()).or_default().push(bitfield);
+                        self.bitfields
+                            .entry(name.clone())
+                            .or_default()
+                            .push(bitfield);
                     }
                 }
                 _ => {}
@@ -184,7 +229,9 @@ impl Bindings {
 
     /// A block of statements like `["Size of X"][size_of::<X>() - 24usize];`.
     fn layout(&mut self, expression: syn::Expr) -> Result<(), Error> {
-        let syn::Expr::Block(block) = expression else { return Err(unknown("a constant without a name")) };
+        let syn::Expr::Block(block) = expression else {
+            return Err(unknown("a constant without a name"));
+        };
         for statement in block.block.stmts {
             let syn::Stmt::Expr(syn::Expr::Index(index), _) = statement else {
                 return Err(unknown("a layout test of another form"));
@@ -192,13 +239,20 @@ impl Bindings {
             let syn::Expr::Binary(difference) = *index.index else {
                 return Err(unknown("a layout test without a difference"));
             };
-            let syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Int(value), .. }) = *difference.right else {
+            let syn::Expr::Lit(syn::ExprLit {
+                lit: syn::Lit::Int(value),
+                ..
+            }) = *difference.right
+            else {
                 return Err(unknown("a layout test without a number"));
             };
             let measure = *difference.left;
             let record = measured(&measure).ok_or_else(|| unknown("a layout test of nothing"))?;
             let value = syn::LitInt::new(value.base10_digits(), value.span());
-            self.layouts.entry(record).or_default().push(Layout { measure, value });
+            self.layouts
+                .entry(record)
+                .or_default()
+                .push(Layout { measure, value });
         }
         Ok(())
     }
@@ -209,7 +263,11 @@ const UNIT: &str = "__BindgenBitfieldUnit";
 
 /// What bindgen's getter of a bitfield says: `self._bitfield_1.get_const::<28usize, 4u8>()`.
 fn bitfield(accessor: &syn::ImplItemFn) -> Option<Bitfield> {
-    let body = accessor.block.to_token_stream().to_string().replace(' ', "");
+    let body = accessor
+        .block
+        .to_token_stream()
+        .to_string()
+        .replace(' ', "");
     let (before, after) = body.split_once(".get_const::<")?;
     let (_, holder) = before.rsplit_once("self._bitfield_")?;
     let (shift, after) = after.split_once("usize,")?;
@@ -232,29 +290,46 @@ fn renaming(tree: &syn::UseTree) -> Option<(&Ident, &Ident)> {
 
 impl Enumeration {
     fn none() -> Self {
-        Self { integer: syn::parse_quote!(i32), members: Vec::new() }
+        Self {
+            integer: syn::parse_quote!(i32),
+            members: Vec::new(),
+        }
     }
 }
 
 fn named(fields: syn::FieldsNamed) -> Vec<(Ident, Type)> {
-    let members = fields.named.into_iter().filter_map(|field| Some((field.ident?, field.ty)));
-    members.filter(|(name, _)| !name.to_string().starts_with("_bitfield_align_")).collect()
+    let members = fields
+        .named
+        .into_iter()
+        .filter_map(|field| Some((field.ident?, field.ty)));
+    members
+        .filter(|(name, _)| !name.to_string().starts_with("_bitfield_align_"))
+        .collect()
 }
 
 fn last_segment(ty: &Type) -> Option<Ident> {
     let Type::Path(path) = ty else { return None };
-    path.path.segments.last().map(|segment| segment.ident.clone())
+    path.path
+        .segments
+        .last()
+        .map(|segment| segment.ident.clone())
 }
 
 /// The record that a layout test measures.
 fn measured(measure: &syn::Expr) -> Option<String> {
     match measure {
         syn::Expr::Call(call) => {
-            let syn::Expr::Path(function) = &*call.func else { return None };
-            let syn::PathArguments::AngleBracketed(arguments) = &function.path.segments.last()?.arguments else {
+            let syn::Expr::Path(function) = &*call.func else {
                 return None;
             };
-            let Some(syn::GenericArgument::Type(ty)) = arguments.args.first() else { return None };
+            let syn::PathArguments::AngleBracketed(arguments) =
+                &function.path.segments.last()?.arguments
+            else {
+                return None;
+            };
+            let Some(syn::GenericArgument::Type(ty)) = arguments.args.first() else {
+                return None;
+            };
             last_segment(ty).map(|ident| ident.to_string())
         }
         syn::Expr::Macro(macro_call) => {
@@ -267,5 +342,7 @@ fn measured(measure: &syn::Expr) -> Option<String> {
 
 fn unknown(what: &str) -> Error {
     let what: String = what.chars().take(200).collect();
-    Error::Bindgen(format!("it wrote {what}, which this generator does not know how to read"))
+    Error::Bindgen(format!(
+        "it wrote {what}, which this generator does not know how to read"
+    ))
 }

@@ -82,7 +82,12 @@ mod tests {
     use crate::macros::Constant;
 
     fn int(value: i128) -> Constant {
-        Constant { value, size: 4, signed: true, c_type: "int".into() }
+        Constant {
+            value,
+            size: 4,
+            signed: true,
+            c_type: "int".into(),
+        }
     }
 
     #[test]
@@ -99,7 +104,12 @@ mod tests {
         assert_eq!(rust_type("IPV6_PROTECTION_LEVEL", &int(23)), "u32");
         assert_eq!(rust_type("WSK_FLAG_DATAGRAM_SOCKET", &int(4)), "u32");
         assert_eq!(rust_type("SOMETHING_NEGATIVE", &int(-1)), "i32");
-        let status = Constant { value: -1, size: 4, signed: true, c_type: "NTSTATUS".into() };
+        let status = Constant {
+            value: -1,
+            size: 4,
+            signed: true,
+            c_type: "NTSTATUS".into(),
+        };
         assert_eq!(rust_type("STATUS_UNSUCCESSFUL", &status), "NTSTATUS");
     }
 }

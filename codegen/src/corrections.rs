@@ -34,8 +34,13 @@ pub const CORRECTIONS: &[Correction] = &[Correction {
 /// When a correction no longer fits the header, which is when it has to be looked at again.
 pub fn apply(facts: &mut Facts) -> Result<(), Error> {
     for correction in CORRECTIONS {
-        let Some(prototype) = facts.callbacks.get_mut(correction.item) else { continue };
-        let parameter = prototype.parameters.iter_mut().find(|p| p.name == correction.parameter);
+        let Some(prototype) = facts.callbacks.get_mut(correction.item) else {
+            continue;
+        };
+        let parameter = prototype
+            .parameters
+            .iter_mut()
+            .find(|p| p.name == correction.parameter);
         let sal = parameter.and_then(|p| p.sal.iter_mut().find(|sal| *sal == correction.header));
         let Some(sal) = sal else {
             return Err(Error::item(

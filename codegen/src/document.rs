@@ -23,34 +23,100 @@ pub enum Kind {
 /// Items without a page of their own, and where they are spoken of.
 const SPOKEN_OF: &[(&str, &str)] = &[
     ("KEVENT", "windows-hardware/drivers/kernel/event-objects"),
-    ("DISPATCHER_HEADER", "windows-hardware/drivers/kernel/introduction-to-kernel-dispatcher-objects"),
-    ("KDPC", "windows-hardware/drivers/kernel/introduction-to-dpcs"),
-    ("KTIMER", "windows-hardware/drivers/kernel/timer-objects-and-dpcs"),
-    ("KTHREAD", "windows-hardware/drivers/kernel/windows-kernel-mode-process-and-thread-manager"),
-    ("KPROCESS", "windows-hardware/drivers/kernel/windows-kernel-mode-process-and-thread-manager"),
+    (
+        "DISPATCHER_HEADER",
+        "windows-hardware/drivers/kernel/introduction-to-kernel-dispatcher-objects",
+    ),
+    (
+        "KDPC",
+        "windows-hardware/drivers/kernel/introduction-to-dpcs",
+    ),
+    (
+        "KTIMER",
+        "windows-hardware/drivers/kernel/timer-objects-and-dpcs",
+    ),
+    (
+        "KTHREAD",
+        "windows-hardware/drivers/kernel/windows-kernel-mode-process-and-thread-manager",
+    ),
+    (
+        "KPROCESS",
+        "windows-hardware/drivers/kernel/windows-kernel-mode-process-and-thread-manager",
+    ),
     ("MODE", "windows-hardware/drivers/kernel/previousmode"),
     ("LIST_ENTRY", "windows/win32/api/ntdef/ns-ntdef-list_entry"),
-    ("UNICODE_STRING", "windows/win32/api/ntdef/ns-ntdef-_unicode_string"),
+    (
+        "UNICODE_STRING",
+        "windows/win32/api/ntdef/ns-ntdef-_unicode_string",
+    ),
     ("GUID", "windows/win32/api/guiddef/ns-guiddef-guid"),
 ];
 
 /// Groups of constants by the beginning or end of their names, and the page that explains them.
 const GROUPS: &[(&str, &str, &str)] = &[
-    ("STATUS_", "", "openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55"),
-    ("WSK_EVENT_", "", "windows-hardware/drivers/network/so-wsk-event-callback"),
-    ("WSK_FLAG_", "_SOCKET", "windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket"),
-    ("SOCK_", "", "windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket"),
-    ("AF_", "", "windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket"),
+    (
+        "STATUS_",
+        "",
+        "openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55",
+    ),
+    (
+        "WSK_EVENT_",
+        "",
+        "windows-hardware/drivers/network/so-wsk-event-callback",
+    ),
+    (
+        "WSK_FLAG_",
+        "_SOCKET",
+        "windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket",
+    ),
+    (
+        "SOCK_",
+        "",
+        "windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket",
+    ),
+    (
+        "AF_",
+        "",
+        "windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket",
+    ),
     ("SO_", "", "windows/win32/winsock/sol-socket-socket-options"),
     ("IP_", "", "windows/win32/winsock/ipproto-ip-socket-options"),
-    ("IPV6_", "", "windows/win32/winsock/ipproto-ipv6-socket-options"),
-    ("TCP_", "", "windows/win32/winsock/ipproto-tcp-socket-options"),
-    ("UDP_", "", "windows/win32/winsock/ipproto-udp-socket-options"),
+    (
+        "IPV6_",
+        "",
+        "windows/win32/winsock/ipproto-ipv6-socket-options",
+    ),
+    (
+        "TCP_",
+        "",
+        "windows/win32/winsock/ipproto-tcp-socket-options",
+    ),
+    (
+        "UDP_",
+        "",
+        "windows/win32/winsock/ipproto-udp-socket-options",
+    ),
     ("MDL_", "", "windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl"),
-    ("SL_", "", "windows-hardware/drivers/ddi/wdm/ns-wdm-_io_stack_location"),
-    ("IRP_MJ_", "", "windows-hardware/drivers/kernel/irp-major-function-codes"),
-    ("", "_INCREMENT", "windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest"),
-    ("", "_LEVEL", "windows-hardware/drivers/kernel/managing-hardware-priorities"),
+    (
+        "SL_",
+        "",
+        "windows-hardware/drivers/ddi/wdm/ns-wdm-_io_stack_location",
+    ),
+    (
+        "IRP_MJ_",
+        "",
+        "windows-hardware/drivers/kernel/irp-major-function-codes",
+    ),
+    (
+        "",
+        "_INCREMENT",
+        "windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest",
+    ),
+    (
+        "",
+        "_LEVEL",
+        "windows-hardware/drivers/kernel/managing-hardware-priorities",
+    ),
 ];
 
 /// The Microsoft page of an item. `spelled` is the name that pages of its kind are filed under: a record's tag.
@@ -60,10 +126,16 @@ pub fn page(kind: Kind, name: &str, spelled: &str, header: &str) -> String {
         return format!("{LEARN}{path}");
     }
     if name.starts_with("SIO_WSK_") || name.starts_with("SO_WSK_") {
-        return format!("{LEARN}windows-hardware/drivers/network/{}", name.to_lowercase().replace('_', "-"));
+        return format!(
+            "{LEARN}windows-hardware/drivers/network/{}",
+            name.to_lowercase().replace('_', "-")
+        );
     }
     let header = header.trim_end_matches(".h");
-    let driver = matches!(header, "wsk" | "wdm" | "ntddk" | "netioddk" | "ntdef" | "ntstatus");
+    let driver = matches!(
+        header,
+        "wsk" | "wdm" | "ntddk" | "netioddk" | "ntdef" | "ntstatus"
+    );
     let folder = if driver {
         format!("windows-hardware/drivers/ddi/{header}/")
     } else {
@@ -80,8 +152,13 @@ pub fn page(kind: Kind, name: &str, spelled: &str, header: &str) -> String {
         Kind::Record => "ns",
         Kind::Enumeration => "ne",
         Kind::Constant => {
-            let group = GROUPS.iter().find(|(start, end, _)| name.starts_with(start) && name.ends_with(end));
-            return group.map_or_else(|| format!("{LEARN}{folder}"), |(_, _, path)| format!("{LEARN}{path}"));
+            let group = GROUPS
+                .iter()
+                .find(|(start, end, _)| name.starts_with(start) && name.ends_with(end));
+            return group.map_or_else(
+                || format!("{LEARN}{folder}"),
+                |(_, _, path)| format!("{LEARN}{path}"),
+            );
         }
     };
     format!("{LEARN}{folder}{prefix}-{header}-{file}")
@@ -89,14 +166,26 @@ pub fn page(kind: Kind, name: &str, spelled: &str, header: &str) -> String {
 
 /// The lines of documentation of an item.
 #[must_use]
-pub fn item(kind: Kind, name: &str, spelled: &str, origin: &Origin, prototype: Option<&Prototype>) -> Vec<String> {
+pub fn item(
+    kind: Kind,
+    name: &str,
+    spelled: &str,
+    origin: &Origin,
+    prototype: Option<&Prototype>,
+) -> Vec<String> {
     let mut lines: Vec<String> = prose(&origin.doc);
     if let Some(prototype) = prototype
         && !prototype.parameters.is_empty()
     {
         lines.push(String::new());
-        let parameters = prototype.parameters.iter().map(|p| format!("`{}` ({})", p.name, direction(&p.sal)));
-        lines.push(format!("Parameters: {}.", parameters.collect::<Vec<_>>().join(", ")));
+        let parameters = prototype
+            .parameters
+            .iter()
+            .map(|p| format!("`{}` ({})", p.name, direction(&p.sal)));
+        lines.push(format!(
+            "Parameters: {}.",
+            parameters.collect::<Vec<_>>().join(", ")
+        ));
     }
     lines.push(String::new());
     let mut facts = String::new();
@@ -107,7 +196,10 @@ pub fn item(kind: Kind, name: &str, spelled: &str, origin: &Origin, prototype: O
     if let Some(since) = &origin.since {
         facts.push_str(&format!(", from `{since}` on"));
     }
-    facts.push_str(&format!(". [Microsoft's page]({}).", page(kind, name, spelled, &origin.header)));
+    facts.push_str(&format!(
+        ". [Microsoft's page]({}).",
+        page(kind, name, spelled, &origin.header)
+    ));
     lines.push(facts);
     lines
 }
@@ -121,19 +213,29 @@ pub fn member(origin: Option<&Origin>, name: &str) -> Vec<String> {
     }
     if let Some(since) = origin.and_then(|origin| origin.since.as_ref()) {
         lines.push(String::new());
-        lines.push(format!("From `{since}` on: the tables of older providers end before it."));
+        lines.push(format!(
+            "From `{since}` on: the tables of older providers end before it."
+        ));
     }
     lines
 }
 
 /// The headers' words, ready for rustdoc: what looks like a link or a tag is quoted.
 fn prose(doc: &str) -> Vec<String> {
-    doc.lines().map(|line| line.replace('[', "\\[").replace(']', "\\]").replace('<', "\\<")).collect()
+    doc.lines()
+        .map(|line| {
+            line.replace('[', "\\[")
+                .replace(']', "\\]")
+                .replace('<', "\\<")
+        })
+        .collect()
 }
 
 /// What a SAL annotation says in words.
 fn direction(sal: &[String]) -> String {
-    let Some(first) = sal.first() else { return "in".to_owned() };
+    let Some(first) = sal.first() else {
+        return "in".to_owned();
+    };
     let optional = first.contains("_opt_") || first.contains("maybenull");
     let direction = if first.starts_with("_Reserved_") {
         "reserved"
@@ -145,10 +247,16 @@ fn direction(sal: &[String]) -> String {
         "in"
     };
     let optional = if optional { ", optional" } else { "" };
-    let counted = first.split_once('(').map_or_else(String::new, |(kind, count)| {
-        let unit = if kind.contains("bytes") { "bytes" } else { "elements" };
-        format!(", `{}` {unit}", count.trim_end_matches(')'))
-    });
+    let counted = first
+        .split_once('(')
+        .map_or_else(String::new, |(kind, count)| {
+            let unit = if kind.contains("bytes") {
+                "bytes"
+            } else {
+                "elements"
+            };
+            format!(", `{}` {unit}", count.trim_end_matches(')'))
+        });
     format!("{direction}{optional}{counted}")
 }
 
@@ -160,17 +268,52 @@ mod tests {
     fn pages_follow_the_pattern_of_their_kind() {
         let driver = "https://learn.microsoft.com/windows-hardware/drivers/";
         for (kind, name, spelled, header, path) in [
-            (Kind::Callback, "PFN_WSK_SEND_TO", "PFN_WSK_SEND_TO", "wsk.h", "ddi/wsk/nc-wsk-pfn_wsk_send_to"),
-            (Kind::Function, "WskRegister", "WskRegister", "wsk.h", "ddi/wsk/nf-wsk-wskregister"),
-            (Kind::Record, "WSK_BUF", "_WSK_BUF", "wsk.h", "ddi/wsk/ns-wsk-_wsk_buf"),
+            (
+                Kind::Callback,
+                "PFN_WSK_SEND_TO",
+                "PFN_WSK_SEND_TO",
+                "wsk.h",
+                "ddi/wsk/nc-wsk-pfn_wsk_send_to",
+            ),
+            (
+                Kind::Function,
+                "WskRegister",
+                "WskRegister",
+                "wsk.h",
+                "ddi/wsk/nf-wsk-wskregister",
+            ),
+            (
+                Kind::Record,
+                "WSK_BUF",
+                "_WSK_BUF",
+                "wsk.h",
+                "ddi/wsk/ns-wsk-_wsk_buf",
+            ),
             (Kind::Record, "MDL", "_MDL", "wdm.h", "ddi/wdm/ns-wdm-_mdl"),
-            (Kind::Constant, "SIO_WSK_SET_SENDTO_ADDRESS", "", "wsk.h", "network/sio-wsk-set-sendto-address"),
-            (Kind::Constant, "WSK_EVENT_ACCEPT", "", "wsk.h", "network/so-wsk-event-callback"),
+            (
+                Kind::Constant,
+                "SIO_WSK_SET_SENDTO_ADDRESS",
+                "",
+                "wsk.h",
+                "network/sio-wsk-set-sendto-address",
+            ),
+            (
+                Kind::Constant,
+                "WSK_EVENT_ACCEPT",
+                "",
+                "wsk.h",
+                "network/so-wsk-event-callback",
+            ),
         ] {
             assert_eq!(page(kind, name, spelled, header), format!("{driver}{path}"));
         }
         assert_eq!(
-            page(Kind::Record, "SOCKADDR_INET", "_SOCKADDR_INET", "ws2ipdef.h"),
+            page(
+                Kind::Record,
+                "SOCKADDR_INET",
+                "_SOCKADDR_INET",
+                "ws2ipdef.h"
+            ),
             "https://learn.microsoft.com/windows/win32/api/ws2ipdef/ns-ws2ipdef-sockaddr_inet"
         );
     }
@@ -181,6 +324,9 @@ mod tests {
         assert_eq!(say("_In_opt_"), "in, optional");
         assert_eq!(say("_Reserved_"), "reserved");
         assert_eq!(say("_Inout_"), "in, out");
-        assert_eq!(say("_Out_writes_bytes_opt_(OutputSize)"), "out, optional, `OutputSize` bytes");
+        assert_eq!(
+            say("_Out_writes_bytes_opt_(OutputSize)"),
+            "out, optional, `OutputSize` bytes"
+        );
     }
 }

@@ -16,15 +16,47 @@ use crate::{Arch, Error, Output, constants};
 
 /// The generated files, and what each is for.
 const FILES: &[(File, &str, &str)] = &[
-    (File::Aliases, "aliases", "Names that the headers give to other types."),
-    (File::Callbacks, "callbacks", "Types of the functions in dispatch tables, and of other callbacks."),
-    (File::Constants, "constants", "Flags, options, control codes and other constants."),
-    (File::Dispatch, "dispatch", "Dispatch tables: what a provider offers, and what a client is told."),
-    (File::Enumerations, "enumerations", "Enumerations, as newtypes: C may hold other values in them."),
-    (File::Functions, "functions", "Functions imported from `netio.sys` and `ntoskrnl.exe`."),
-    (File::Layout, "layout", "Sizes, alignments and offsets as clang lays them out, asserted at compile time."),
+    (
+        File::Aliases,
+        "aliases",
+        "Names that the headers give to other types.",
+    ),
+    (
+        File::Callbacks,
+        "callbacks",
+        "Types of the functions in dispatch tables, and of other callbacks.",
+    ),
+    (
+        File::Constants,
+        "constants",
+        "Flags, options, control codes and other constants.",
+    ),
+    (
+        File::Dispatch,
+        "dispatch",
+        "Dispatch tables: what a provider offers, and what a client is told.",
+    ),
+    (
+        File::Enumerations,
+        "enumerations",
+        "Enumerations, as newtypes: C may hold other values in them.",
+    ),
+    (
+        File::Functions,
+        "functions",
+        "Functions imported from `netio.sys` and `ntoskrnl.exe`.",
+    ),
+    (
+        File::Layout,
+        "layout",
+        "Sizes, alignments and offsets as clang lays them out, asserted at compile time.",
+    ),
     (File::Records, "records", "Structures and unions."),
-    (File::Status, "status", "`NTSTATUS` values with their names and meanings."),
+    (
+        File::Status,
+        "status",
+        "`NTSTATUS` values with their names and meanings.",
+    ),
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,36 +94,65 @@ pub fn emit(
     let mut runs = Vec::new();
     for (arch, bindings) in &per_arch {
         let types = Types::new(bindings, facts);
-        runs.push((*arch, Emitter { facts, constants, bindings, types: &types }.items()?));
+        runs.push((
+            *arch,
+            Emitter {
+                facts,
+                constants,
+                bindings,
+                types: &types,
+            }
+            .items()?,
+        ));
     }
     let merged = merge(runs);
     let mut files = BTreeMap::new();
     for (file, name, purpose) in FILES {
-        let items: Vec<&TokenStream> = merged.iter().filter(|((f, _), _)| f == file).map(|(_, tokens)| tokens).collect();
+        let items: Vec<&TokenStream> = merged
+            .iter()
+            .filter(|((f, _), _)| f == file)
+            .map(|(_, tokens)| tokens)
+            .collect();
         files.insert(format!("{name}.rs"), render(*file, purpose, &items)?);
     }
-    let modules = FILES.iter().map(|(_, name, _)| Ident::new(name, Span::call_site()));
+    let modules = FILES
+        .iter()
+        .map(|(_, name, _)| Ident::new(name, Span::call_site()));
     let public = FILES.iter().filter(|(file, _, _)| *file != File::Layout);
     let public = public.map(|(_, name, _)| Ident::new(name, Span::call_site()));
     let root = quote! {
         #(mod #modules;)*
         #(pub use #public::*;)*
     };
-    files.insert("mod.rs".to_owned(), format(&header("The generated bindings, by kind of item."), &root)?);
+    files.insert(
+        "mod.rs".to_owned(),
+        format(&header("The generated bindings, by kind of item."), &root)?,
+    );
     Ok(Output::new(files))
 }
 
 /// One item where the architectures agree; one each, under `cfg`, where they do not.
 fn merge(runs: Vec<(Arch, Items)>) -> Items {
-    let keys: BTreeSet<(File, String)> = runs.iter().flat_map(|(_, items)| items.keys().cloned()).collect();
+    let keys: BTreeSet<(File, String)> = runs
+        .iter()
+        .flat_map(|(_, items)| items.keys().cloned())
+        .collect();
     let mut merged = Items::new();
     for key in keys {
-        let variants: Vec<(Arch, Option<&TokenStream>)> = runs.iter().map(|(a, items)| (*a, items.get(&key))).collect();
-        let texts: BTreeSet<Option<String>> = variants.iter().map(|(_, tokens)| tokens.map(ToString::to_string)).collect();
+        let variants: Vec<(Arch, Option<&TokenStream>)> = runs
+            .iter()
+            .map(|(a, items)| (*a, items.get(&key)))
+            .collect();
+        let texts: BTreeSet<Option<String>> = variants
+            .iter()
+            .map(|(_, tokens)| tokens.map(ToString::to_string))
+            .collect();
         let tokens = if let (1, Some(tokens)) = (texts.len(), variants[0].1) {
             tokens.clone()
         } else {
-            let arms = variants.iter().filter_map(|(arch, tokens)| Some(for_arch(*arch, key.0, (*tokens)?)));
+            let arms = variants
+                .iter()
+                .filter_map(|(arch, tokens)| Some(for_arch(*arch, key.0, (*tokens)?)));
             quote!(#(#arms)*)
         };
         merged.insert(key, tokens);
@@ -113,7 +174,9 @@ fn for_arch(arch: Arch, file: File, tokens: &TokenStream) -> TokenStream {
 }
 
 fn header(purpose: &str) -> String {
-    format!("// Generated by wsk-codegen from the headers: `cargo codegen generate`. Do not edit.\n\n//! {purpose}\n\n")
+    format!(
+        "// Generated by wsk-codegen from the headers: `cargo codegen generate`. Do not edit.\n\n//! {purpose}\n\n"
+    )
 }
 
 fn render(file: File, purpose: &str, items: &[&TokenStream]) -> Result<String, Error> {
@@ -128,15 +191,25 @@ fn render(file: File, purpose: &str, items: &[&TokenStream]) -> Result<String, E
                 use core::ffi::c_void;
             )
         }
-        File::Functions => quote!(use super::*; use crate::NTSTATUS; use core::ffi::c_void;),
-        File::Layout => quote!(use super::*; use core::mem::{align_of, offset_of, size_of};),
-        File::Status => quote!(use crate::NTSTATUS;),
+        File::Functions => quote!(
+            use super::*;
+            use crate::NTSTATUS;
+            use core::ffi::c_void;
+        ),
+        File::Layout => quote!(
+            use super::*;
+            use core::mem::{align_of, offset_of, size_of};
+        ),
+        File::Status => quote!(
+            use crate::NTSTATUS;
+        ),
         File::Constants | File::Enumerations => TokenStream::new(),
     };
     let body = match file {
         File::Functions => {
-            let (netio, kernel): (Vec<_>, Vec<_>) =
-                items.iter().partition(|tokens| tokens.to_string().contains("wsk.h"));
+            let (netio, kernel): (Vec<_>, Vec<_>) = items
+                .iter()
+                .partition(|tokens| tokens.to_string().contains("wsk.h"));
             let block = |dll: &str, functions: Vec<&&TokenStream>| {
                 quote! {
                     #[cfg_attr(windows, link(name = #dll, kind = "raw-dylib", modifiers = "+verbatim"))]
@@ -152,8 +225,12 @@ fn render(file: File, purpose: &str, items: &[&TokenStream]) -> Result<String, E
 }
 
 fn format(header: &str, tokens: &TokenStream) -> Result<String, Error> {
-    let file = syn::parse2(tokens.clone())
-        .map_err(|error| Error::item("a generated file", format!("does not parse as Rust: {error}")))?;
+    let file = syn::parse2(tokens.clone()).map_err(|error| {
+        Error::item(
+            "a generated file",
+            format!("does not parse as Rust: {error}"),
+        )
+    })?;
     Ok(format!("{header}{}", prettyplease::unparse(&file)))
 }
 
@@ -181,7 +258,11 @@ impl Emitter<'_> {
         for (raw, record) in &self.bindings.records {
             let name = self.types.name(raw);
             let table = table_kind(&name);
-            let file = if table.is_some() { File::Dispatch } else { File::Records };
+            let file = if table.is_some() {
+                File::Dispatch
+            } else {
+                File::Records
+            };
             items.insert((file, name.clone()), self.record(raw, &name, record)?);
             if !record.opaque {
                 zeroed.push(ident(&name));
@@ -189,24 +270,44 @@ impl Emitter<'_> {
         }
         for (raw, bitfields) in &self.bindings.bitfields {
             // Behind every record, in the order of the names.
-            items.insert((File::Records, format!("~{raw}")), self.bitfields(raw, bitfields)?);
+            items.insert(
+                (File::Records, format!("~{raw}")),
+                self.bitfields(raw, bitfields)?,
+            );
         }
-        items.insert((File::Records, "~default".to_owned()), quote!(crate::zeroed_default!(#(#zeroed),*);));
+        items.insert(
+            (File::Records, "~default".to_owned()),
+            quote!(crate::zeroed_default!(#(#zeroed),*);),
+        );
         Ok(())
     }
 
     fn record(&self, raw: &str, name: &str, record: &Record) -> Result<TokenStream, Error> {
         let facts = self.facts.records.get(name);
         let doc = match facts {
-            Some(facts) => docs(&document::item(Kind::Record, name, &facts.tag, &facts.origin, None)),
-            None if record.opaque => docs(&[format!("A `{raw}` of the kernel: only pointers to it are passed around.")]),
-            None => docs(&[format!("The unnamed record behind a member, [`{}`].", outer(name))]),
+            Some(facts) => docs(&document::item(
+                Kind::Record,
+                name,
+                &facts.tag,
+                &facts.origin,
+                None,
+            )),
+            None if record.opaque => docs(&[format!(
+                "A `{raw}` of the kernel: only pointers to it are passed around."
+            )]),
+            None => docs(&[format!(
+                "The unnamed record behind a member, [`{}`].",
+                outer(name)
+            )]),
         };
         let alias = facts.filter(|facts| facts.tag != name).map(|facts| {
             let tag = &facts.tag;
             quote!(#[doc(alias = #tag)])
         });
-        let reprs = record.attributes.iter().filter(|attribute| attribute.path().is_ident("repr"));
+        let reprs = record
+            .attributes
+            .iter()
+            .filter(|attribute| attribute.path().is_ident("repr"));
         let table = table_kind(name);
         let derive = match &table {
             Some(kind) => {
@@ -218,8 +319,14 @@ impl Emitter<'_> {
             }
             None if record.opaque => TokenStream::new(),
             None => {
-                let debug = record.attributes.iter().any(|a| a.path().is_ident("derive") && quote!(#a).to_string().contains("Debug"));
-                if debug { quote!(#[derive(Debug, Clone, Copy)]) } else { quote!(#[derive(Clone, Copy)]) }
+                let debug = record.attributes.iter().any(|a| {
+                    a.path().is_ident("derive") && quote!(#a).to_string().contains("Debug")
+                });
+                if debug {
+                    quote!(#[derive(Debug, Clone, Copy)])
+                } else {
+                    quote!(#[derive(Clone, Copy)])
+                }
             }
         };
         let mut members = Vec::new();
@@ -227,7 +334,11 @@ impl Emitter<'_> {
             members.push(self.member(name, table, self.origins(name), member, ty)?);
         }
         let name = ident(name);
-        let keyword = if record.union { quote!(union) } else { quote!(struct) };
+        let keyword = if record.union {
+            quote!(union)
+        } else {
+            quote!(struct)
+        };
         Ok(quote! { #doc #alias #(#reprs)* #derive pub #keyword #name { #(#members)* } })
     }
 
@@ -239,15 +350,24 @@ impl Emitter<'_> {
         for bitfield in bitfields {
             let holder = format!("_bitfield_{}", bitfield.holder);
             let record = self.bindings.records.get(raw);
-            let member = record.and_then(|record| record.members.iter().find(|(member, _)| *member == holder));
-            let (member, ty) = member.ok_or_else(|| Error::item(raw, format!("{holder} is not a member")))?;
+            let member = record
+                .and_then(|record| record.members.iter().find(|(member, _)| *member == holder));
+            let (member, ty) =
+                member.ok_or_else(|| Error::item(raw, format!("{holder} is not a member")))?;
             let (ty, holder) = (self.types.rewrite(ty), ident(&member_name(member)));
             let (get, set) = (&bitfield.name, ident(&format!("set_{}", bitfield.name)));
             let shift = Literal::u32_unsuffixed(bitfield.shift);
-            let shifted = if bitfield.shift == 0 { quote!(self.#holder) } else { quote!((self.#holder >> #shift)) };
+            let shifted = if bitfield.shift == 0 {
+                quote!(self.#holder)
+            } else {
+                quote!((self.#holder >> #shift))
+            };
             let mask = hexadecimal((1 << bitfield.width) - 1, 1, "");
             let name = bitfield.name.to_string();
-            let doc = docs(&document::member(origins.and_then(|origins| origins.get(&name)), &name));
+            let doc = docs(&document::member(
+                origins.and_then(|origins| origins.get(&name)),
+                &name,
+            ));
             let doc_set = docs(&[format!("Sets `{name}`; bits that do not fit are left out.")]);
             accessors.push(quote! {
                 #doc
@@ -300,7 +420,13 @@ impl Emitter<'_> {
     }
 
     /// What the derive needs to know of a member of a dispatch table.
-    fn entry(&self, table: &str, member: &str, origin: Option<&Origin>, ty: &Type) -> Result<TokenStream, Error> {
+    fn entry(
+        &self,
+        table: &str,
+        member: &str,
+        origin: Option<&Origin>,
+        ty: &Type,
+    ) -> Result<TokenStream, Error> {
         let plain = |key: &str| {
             let key = ident(key);
             Ok(quote!(#[cfg_attr(feature = "dispatch", dispatch(#key))]))
@@ -314,28 +440,49 @@ impl Emitter<'_> {
         };
         let Some(alias) = alias else {
             let pointee = quote!(#ty).to_string();
-            return plain(if pointee.trim_end().ends_with("_DISPATCH") { "table" } else { "value" });
+            return plain(if pointee.trim_end().ends_with("_DISPATCH") {
+                "table"
+            } else {
+                "value"
+            });
         };
         let Some(prototype) = self.facts.callbacks.get(&alias) else {
-            return plain(if self.facts.records.contains_key(&alias) { "base" } else { "value" });
+            return plain(if self.facts.records.contains_key(&alias) {
+                "base"
+            } else {
+                "value"
+            });
         };
         let signature = self.signature(table, member, &alias, prototype)?;
         let since = match origin.and_then(|origin| origin.since.as_ref()) {
             None => None,
             Some(name) => {
                 let value = self.constants.get(name).ok_or_else(|| {
-                    Error::item(format!("{table}::{member}"), format!("{name} has no value: define it in sdkddkver.h"))
+                    Error::item(
+                        format!("{table}::{member}"),
+                        format!("{name} has no value: define it in sdkddkver.h"),
+                    )
                 })?;
                 (value.value > FLOOR).then(|| hexadecimal(value.value, 8, ""))
             }
         };
         let since = since.map(|since| quote!(since = #since,));
-        let irql = prototype.origin.irql.as_ref().map(|irql| quote!(irql = #irql,));
+        let irql = prototype
+            .origin
+            .irql
+            .as_ref()
+            .map(|irql| quote!(irql = #irql,));
         Ok(quote!(#[cfg_attr(feature = "dispatch", dispatch(#since #irql entry = #signature))]))
     }
 
     /// The entry's function type with the SAL annotations of its parameters.
-    fn signature(&self, table: &str, member: &str, alias: &str, prototype: &Prototype) -> Result<TokenStream, Error> {
+    fn signature(
+        &self,
+        table: &str,
+        member: &str,
+        alias: &str,
+        prototype: &Prototype,
+    ) -> Result<TokenStream, Error> {
         let problem = |problem: String| Error::item(format!("{table}::{member}"), problem);
         let function = self
             .bindings
@@ -344,7 +491,9 @@ impl Emitter<'_> {
             .and_then(bare_function)
             .ok_or_else(|| problem(format!("{alias} is not a pointer to a function")))?;
         if function.inputs.len() != prototype.parameters.len() {
-            return Err(problem("clang and bindgen do not agree on the number of parameters".to_owned()));
+            return Err(problem(
+                "clang and bindgen do not agree on the number of parameters".to_owned(),
+            ));
         }
         let mut parameters = Vec::new();
         for (input, parameter) in function.inputs.iter().zip(&prototype.parameters) {
@@ -356,14 +505,22 @@ impl Emitter<'_> {
                 )));
             };
             let sal = sal.trim_start_matches('_');
-            let (macro_name, arguments) = sal.split_once('(').map_or((sal, None), |(name, rest)| {
-                (name, Some(rest.trim_end_matches(')')))
-            });
+            let (macro_name, arguments) =
+                sal.split_once('(').map_or((sal, None), |(name, rest)| {
+                    (name, Some(rest.trim_end_matches(')')))
+                });
             let sal: TokenStream = match arguments {
                 None => macro_name.trim_end_matches('_').parse(),
-                Some(arguments) => format!("{}({arguments})", macro_name.trim_end_matches('_')).parse(),
+                Some(arguments) => {
+                    format!("{}({arguments})", macro_name.trim_end_matches('_')).parse()
+                }
             }
-            .map_err(|_| problem(format!("the SAL annotation of {} does not parse", parameter.name)))?;
+            .map_err(|_| {
+                problem(format!(
+                    "the SAL annotation of {} does not parse",
+                    parameter.name
+                ))
+            })?;
             let name = ident(&parameter.name);
             let ty = self.types.rewrite(&input.ty);
             parameters.push(quote!(#[sal(#sal)] #name: #ty));
@@ -384,7 +541,15 @@ impl Emitter<'_> {
             let facts = self.facts.enumerations.get(&name);
             let doc = facts.map_or_else(
                 || docs(&[format!("`{raw}` of the headers.")]),
-                |facts| docs(&document::item(Kind::Enumeration, &name, &facts.tag, &facts.origin, None)),
+                |facts| {
+                    docs(&document::item(
+                        Kind::Enumeration,
+                        &name,
+                        &facts.tag,
+                        &facts.origin,
+                        None,
+                    ))
+                },
             );
             let members = enumeration.members.iter().map(|(member, value)| {
                 let origin = facts.and_then(|facts| facts.members.get(&member.to_string()));
@@ -413,14 +578,29 @@ impl Emitter<'_> {
             let rewritten = self.types.rewrite(ty);
             let (file, doc) = if let Some(prototype) = self.facts.callbacks.get(name) {
                 if prototype.origin.header == "wsk.h" && prototype.origin.doc.is_empty() {
-                    return Err(Error::item(name, "has no documentation: write a `///` line above it"));
+                    return Err(Error::item(
+                        name,
+                        "has no documentation: write a `///` line above it",
+                    ));
                 }
-                let lines = document::item(Kind::Callback, name, name, &prototype.origin, Some(prototype));
+                let lines = document::item(
+                    Kind::Callback,
+                    name,
+                    name,
+                    &prototype.origin,
+                    Some(prototype),
+                );
                 (File::Callbacks, docs(&lines))
             } else {
-                let of = quote!(#rewritten).to_string().replace(' ', "").replace("*mut", "*mut ").replace("*const", "*const ");
+                let of = quote!(#rewritten)
+                    .to_string()
+                    .replace(' ', "")
+                    .replace("*mut", "*mut ")
+                    .replace("*const", "*const ");
                 let mut lines = match self.facts.aliases.get(name) {
-                    Some(origin) if !origin.doc.is_empty() => vec![origin.doc.lines().next().unwrap_or("").to_owned()],
+                    Some(origin) if !origin.doc.is_empty() => {
+                        vec![origin.doc.lines().next().unwrap_or("").to_owned()]
+                    }
                     _ => vec![format!("`{of}` under the name that C code uses.")],
                 };
                 if let Some(origin) = self.facts.aliases.get(name) {
@@ -428,18 +608,32 @@ impl Emitter<'_> {
                 }
                 (File::Aliases, docs(&lines))
             };
-            items.insert((file, name.clone()), quote!(#doc pub type #ident = #rewritten;));
+            items.insert(
+                (file, name.clone()),
+                quote!(#doc pub type #ident = #rewritten;),
+            );
         }
         Ok(())
     }
 
     fn functions(&self, items: &mut Items) -> Result<(), Error> {
         for (name, function) in &self.bindings.functions {
-            let Some(prototype) = self.facts.functions.get(name) else { continue };
+            let Some(prototype) = self.facts.functions.get(name) else {
+                continue;
+            };
             if prototype.origin.doc.is_empty() {
-                return Err(Error::item(name, "has no documentation: write a `///` line above it"));
+                return Err(Error::item(
+                    name,
+                    "has no documentation: write a `///` line above it",
+                ));
             }
-            let doc = docs(&document::item(Kind::Function, name, name, &prototype.origin, Some(prototype)));
+            let doc = docs(&document::item(
+                Kind::Function,
+                name,
+                name,
+                &prototype.origin,
+                Some(prototype),
+            ));
             let mut signature = function.sig.clone();
             for input in &mut signature.inputs {
                 if let syn::FnArg::Typed(typed) = input {
@@ -452,7 +646,10 @@ impl Emitter<'_> {
             let cfg = INLINE_ON_X86_64
                 .contains(&name.as_str())
                 .then(|| quote!(#[cfg(not(all(windows, target_arch = "x86_64")))]));
-            items.insert((File::Functions, name.clone()), quote!(#doc #cfg pub #signature;));
+            items.insert(
+                (File::Functions, name.clone()),
+                quote!(#doc #cfg pub #signature;),
+            );
         }
         Ok(())
     }
@@ -460,12 +657,20 @@ impl Emitter<'_> {
     fn constants(&self, items: &mut Items) {
         let mut named = Vec::new();
         for (name, constant) in self.constants {
-            let Some(facts) = self.facts.macros.get(name) else { continue };
+            let Some(facts) = self.facts.macros.get(name) else {
+                continue;
+            };
             if name.starts_with('_') {
                 continue;
             }
             let ty = constants::rust_type(name, constant);
-            let doc = docs(&document::item(Kind::Constant, name, name, &facts.origin, None));
+            let doc = docs(&document::item(
+                Kind::Constant,
+                name,
+                name,
+                &facts.origin,
+                None,
+            ));
             let ident = ident(name);
             if ty == "NTSTATUS" {
                 let bits = hexadecimal(constant.value & 0xFFFF_FFFF, 8, "u32");
@@ -473,7 +678,14 @@ impl Emitter<'_> {
                     (File::Status, name.clone()),
                     quote!(#doc pub const #ident: NTSTATUS = NTSTATUS(#bits.cast_signed());),
                 );
-                let meaning = facts.origin.doc.lines().next().unwrap_or("").trim_end_matches('.').to_owned();
+                let meaning = facts
+                    .origin
+                    .doc
+                    .lines()
+                    .next()
+                    .unwrap_or("")
+                    .trim_end_matches('.')
+                    .to_owned();
                 named.push((constant.value & 0xFFFF_FFFF, ident, name.clone(), meaning));
                 continue;
             }
@@ -485,11 +697,16 @@ impl Emitter<'_> {
                 Literal::i128_unsuffixed(constant.value)
             };
             let ty = crate::emit::ident(ty);
-            items.insert((File::Constants, name.clone()), quote!(#doc pub const #ident: #ty = #value;));
+            items.insert(
+                (File::Constants, name.clone()),
+                quote!(#doc pub const #ident: #ty = #value;),
+            );
         }
         named.sort();
         named.dedup_by_key(|entry| entry.0);
-        let entries = named.iter().map(|(_, ident, name, meaning)| quote!((#ident, #name, #meaning)));
+        let entries = named
+            .iter()
+            .map(|(_, ident, name, meaning)| quote!((#ident, #name, #meaning)));
         items.insert(
             (File::Status, "~named".to_owned()),
             quote! {
@@ -520,7 +737,10 @@ impl Emitter<'_> {
                 let value = &layout.value;
                 quote!(assert!(#measure == #value);)
             });
-            items.insert((File::Layout, name), quote!(const _: () = { #(#asserts)* };));
+            items.insert(
+                (File::Layout, name),
+                quote!(const _: () = { #(#asserts)* };),
+            );
         }
     }
 }
@@ -547,7 +767,9 @@ fn bare_function(ty: &Type) -> Option<&syn::TypeFnPtr> {
     match ty {
         Type::FnPtr(function) => Some(function),
         Type::Path(path) => {
-            let syn::PathArguments::AngleBracketed(arguments) = &path.path.segments.last()?.arguments else {
+            let syn::PathArguments::AngleBracketed(arguments) =
+                &path.path.segments.last()?.arguments
+            else {
                 return None;
             };
             match arguments.args.first()? {
@@ -564,7 +786,13 @@ fn ident(name: &str) -> Ident {
 }
 
 fn docs(lines: &[String]) -> TokenStream {
-    let lines = lines.iter().map(|line| if line.is_empty() { String::new() } else { format!(" {line}") });
+    let lines = lines.iter().map(|line| {
+        if line.is_empty() {
+            String::new()
+        } else {
+            format!(" {line}")
+        }
+    });
     quote!(#(#[doc = #lines])*)
 }
 
@@ -579,5 +807,6 @@ fn hexadecimal(value: i128, digits: usize, suffix: &str) -> Literal {
         text.push(digit);
     }
     text.push_str(suffix);
-    text.parse().unwrap_or_else(|_| Literal::i128_unsuffixed(value))
+    text.parse()
+        .unwrap_or_else(|_| Literal::i128_unsuffixed(value))
 }

@@ -63,14 +63,24 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn item(item: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self::Item { item: item.into(), problem: problem.into() }
+        Self::Item {
+            item: item.into(),
+            problem: problem.into(),
+        }
     }
 
     pub(crate) fn io(path: impl Into<PathBuf>, error: std::io::Error) -> Self {
-        Self::Io { path: path.into(), error }
+        Self::Io {
+            path: path.into(),
+            error,
+        }
     }
 }
 
 fn list(folders: &[PathBuf]) -> String {
-    folders.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(", ")
+    folders
+        .iter()
+        .map(|f| f.display().to_string())
+        .collect::<Vec<_>>()
+        .join(", ")
 }

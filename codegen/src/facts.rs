@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use clang::diagnostic::Severity;
-use clang::{Clang, Entity, EntityKind, EntityVisitResult, Index, TranslationUnit, TypeKind, Unsaved};
+use clang::{
+    Clang, Entity, EntityKind, EntityVisitResult, Index, TranslationUnit, TypeKind, Unsaved,
+};
 
 use crate::{Arch, Error, Source, corrections};
 
@@ -101,7 +103,11 @@ pub fn read(clang: &Clang, source: &Source, arch: Arch) -> Result<Facts, Error> 
     let index = Index::new(clang, false, false);
     let unit = parse(&index, source, arch, "wsk-facts.hpp", source.root())?;
     fail_on_errors(&unit)?;
-    let mut reader = Reader { source, files: HashMap::new(), facts: Facts::default() };
+    let mut reader = Reader {
+        source,
+        files: HashMap::new(),
+        facts: Facts::default(),
+    };
     reader.translation_unit(unit.get_entity())?;
     corrections::apply(&mut reader.facts)?;
     Ok(reader.facts)
@@ -127,7 +133,9 @@ pub(crate) fn parse<'i>(
         .detailed_preprocessing_record(true)
         .skip_function_bodies(true)
         .parse()
-        .map_err(|error| Error::Parse { diagnostics: error.to_string() })
+        .map_err(|error| Error::Parse {
+            diagnostics: error.to_string(),
+        })
 }
 
 fn fail_on_errors(unit: &TranslationUnit<'_>) -> Result<(), Error> {
@@ -137,7 +145,13 @@ fn fail_on_errors(unit: &TranslationUnit<'_>) -> Result<(), Error> {
         .filter(|d| matches!(d.get_severity(), Severity::Error | Severity::Fatal))
         .map(|d| d.formatter().format())
         .collect();
-    if errors.is_empty() { Ok(()) } else { Err(Error::Parse { diagnostics: errors.join("\n") }) }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Parse {
+            diagnostics: errors.join("\n"),
+        })
+    }
 }
 
 /// What is read from the text of one header.
@@ -181,11 +195,15 @@ impl Reader<'_> {
     }
 
     fn declaration(&mut self, entity: Entity<'_>) -> Result<(), Error> {
-        let Some((path, line)) = place(entity) else { return Ok(()) };
+        let Some((path, line)) = place(entity) else {
+            return Ok(());
+        };
         if !self.source.is_bound(&path) {
             return Ok(());
         }
-        let Some(name) = entity.get_name() else { return Ok(()) };
+        let Some(name) = entity.get_name() else {
+            return Ok(());
+        };
         match entity.get_kind() {
             EntityKind::StructDecl | EntityKind::UnionDecl | EntityKind::ClassDecl => {
                 if entity.is_definition() {
@@ -214,7 +232,9 @@ impl Reader<'_> {
                     self.facts.inline.insert(name, origin);
                 } else {
                     let parameters = parameters(entity);
-                    self.facts.functions.insert(name, Prototype { origin, parameters });
+                    self.facts
+                        .functions
+                        .insert(name, Prototype { origin, parameters });
                 }
             }
             EntityKind::MacroDefinition => self.macro_definition(entity, name, &path, line)?,
@@ -223,24 +243,41 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn typedef(&mut self, entity: Entity<'_>, name: String, path: &Path, line: u32) -> Result<(), Error> {
+    fn typedef(
+        &mut self,
+        entity: Entity<'_>,
+        name: String,
+        path: &Path,
+        line: u32,
+    ) -> Result<(), Error> {
         let origin = self.origin(entity, path, line)?;
         let underlying = entity.get_typedef_underlying_type();
         let function = underlying.is_some_and(|ty| {
             let canonical = ty.get_canonical_type();
             let pointee = canonical.get_pointee_type().unwrap_or(canonical);
-            matches!(pointee.get_kind(), TypeKind::FunctionPrototype | TypeKind::FunctionNoPrototype)
+            matches!(
+                pointee.get_kind(),
+                TypeKind::FunctionPrototype | TypeKind::FunctionNoPrototype
+            )
         });
         let parameters = parameters(entity);
         if function {
-            self.facts.callbacks.insert(name, Prototype { origin, parameters });
+            self.facts
+                .callbacks
+                .insert(name, Prototype { origin, parameters });
         } else if self.facts.public.values().all(|public| *public != name) {
             self.facts.aliases.insert(name, origin);
         }
         Ok(())
     }
 
-    fn macro_definition(&mut self, entity: Entity<'_>, name: String, path: &Path, line: u32) -> Result<(), Error> {
+    fn macro_definition(
+        &mut self,
+        entity: Entity<'_>,
+        name: String,
+        path: &Path,
+        line: u32,
+    ) -> Result<(), Error> {
         if entity.is_builtin_macro() {
             return Ok(());
         }
@@ -254,14 +291,22 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn members(&mut self, record: Entity<'_>, kind: EntityKind, path: &Path) -> Result<BTreeMap<String, Origin>, Error> {
+    fn members(
+        &mut self,
+        record: Entity<'_>,
+        kind: EntityKind,
+        path: &Path,
+    ) -> Result<BTreeMap<String, Origin>, Error> {
         let mut members = BTreeMap::new();
         for child in record.get_children() {
             if child.get_kind() == kind
                 && let (Some(name), Some((_, line))) = (child.get_name(), place(child))
             {
                 members.insert(name, self.origin(child, path, line)?);
-            } else if matches!(child.get_kind(), EntityKind::StructDecl | EntityKind::UnionDecl) {
+            } else if matches!(
+                child.get_kind(),
+                EntityKind::StructDecl | EntityKind::UnionDecl
+            ) {
                 // Members of anonymous records are spoken of as if they stood in the record itself.
                 for (name, origin) in self.members(child, kind, path)? {
                     members.entry(name).or_insert(origin);
@@ -273,23 +318,49 @@ impl Reader<'_> {
 
     fn origin(&mut self, entity: Entity<'_>, path: &Path, line: u32) -> Result<Origin, Error> {
         let text = self.text(path)?;
-        let since = text.since.get(line.saturating_sub(1) as usize).cloned().flatten();
+        let since = text
+            .since
+            .get(line.saturating_sub(1) as usize)
+            .cloned()
+            .flatten();
         let irql = annotations(entity).iter().find_map(|sal| {
-            let limit = sal.strip_prefix("_IRQL_requires_max_(").or_else(|| sal.strip_prefix("_IRQL_requires_("))?;
-            let relation = if sal.starts_with("_IRQL_requires_max_") { "<= " } else { "" };
+            let limit = sal
+                .strip_prefix("_IRQL_requires_max_(")
+                .or_else(|| sal.strip_prefix("_IRQL_requires_("))?;
+            let relation = if sal.starts_with("_IRQL_requires_max_") {
+                "<= "
+            } else {
+                ""
+            };
             Some(format!("{relation}{}", limit.trim_end_matches(')')))
         });
-        let header = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-        let doc = entity.get_comment().map(|comment| strip_comment(&comment)).unwrap_or_default();
-        Ok(Origin { header, line, doc, since, irql })
+        let header = path
+            .file_name()
+            .map(|name| name.to_string_lossy().to_lowercase())
+            .unwrap_or_default();
+        let doc = entity
+            .get_comment()
+            .map(|comment| strip_comment(&comment))
+            .unwrap_or_default();
+        Ok(Origin {
+            header,
+            line,
+            doc,
+            since,
+            irql,
+        })
     }
 
     /// The `///` lines directly above a macro: clang attaches no comment to one.
     fn doc_above(&mut self, path: &Path, line: u32) -> Result<String, Error> {
         let text = self.text(path)?;
         let above = &text.lines[..(line.saturating_sub(1) as usize).min(text.lines.len())];
-        let mut doc: Vec<&str> =
-            above.iter().rev().map_while(|line| line.trim_start().strip_prefix("///")).map(str::trim).collect();
+        let mut doc: Vec<&str> = above
+            .iter()
+            .rev()
+            .map_while(|line| line.trim_start().strip_prefix("///"))
+            .map(str::trim)
+            .collect();
         doc.reverse();
         Ok(doc.join("\n"))
     }
@@ -297,7 +368,10 @@ impl Reader<'_> {
     fn text(&mut self, path: &Path) -> Result<&Text, Error> {
         if !self.files.contains_key(path) {
             let bytes = std::fs::read(path).map_err(|error| Error::io(path, error))?;
-            let lines: Vec<String> = String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect();
+            let lines: Vec<String> = String::from_utf8_lossy(&bytes)
+                .lines()
+                .map(str::to_owned)
+                .collect();
             let since = conditions(&lines);
             self.files.insert(path.to_owned(), Text { lines, since });
         }
@@ -310,7 +384,10 @@ fn conditions(lines: &[String]) -> Vec<Option<String>> {
     let mut stack: Vec<Option<String>> = Vec::new();
     let mut since = Vec::with_capacity(lines.len());
     for line in lines {
-        let directive = line.trim_start().strip_prefix('#').map_or("", str::trim_start);
+        let directive = line
+            .trim_start()
+            .strip_prefix('#')
+            .map_or("", str::trim_start);
         if directive.starts_with("if") {
             stack.push(least_version(directive));
         } else if directive.starts_with("el") {
@@ -330,8 +407,12 @@ fn conditions(lines: &[String]) -> Vec<Option<String>> {
 fn least_version(directive: &str) -> Option<String> {
     let (_, rest) = directive.split_once("NTDDI_VERSION")?;
     let rest = rest.trim_start().strip_prefix(">=")?.trim_start();
-    let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
-    rest[..end].starts_with("NTDDI_").then(|| rest[..end].to_owned())
+    let end = rest
+        .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .unwrap_or(rest.len());
+    rest[..end]
+        .starts_with("NTDDI_")
+        .then(|| rest[..end].to_owned())
 }
 
 fn place(entity: Entity<'_>) -> Option<(PathBuf, u32)> {
@@ -343,7 +424,8 @@ fn place(entity: Entity<'_>) -> Option<(PathBuf, u32)> {
 /// The tag of the record or enumeration that a typedef names directly.
 fn tag_of_typedef(typedef: Entity<'_>) -> Option<String> {
     let canonical = typedef.get_typedef_underlying_type()?.get_canonical_type();
-    matches!(canonical.get_kind(), TypeKind::Record | TypeKind::Enum).then(|| canonical.get_declaration()?.get_name())?
+    matches!(canonical.get_kind(), TypeKind::Record | TypeKind::Enum)
+        .then(|| canonical.get_declaration()?.get_name())?
 }
 
 fn parameters(entity: Entity<'_>) -> Vec<Parameter> {
@@ -353,7 +435,10 @@ fn parameters(entity: Entity<'_>) -> Vec<Parameter> {
         .filter(|child| child.get_kind() == EntityKind::ParmDecl)
         .map(|parameter| Parameter {
             name: parameter.get_name().unwrap_or_default(),
-            sal: annotations(parameter).into_iter().filter(|sal| !sal.starts_with("_IRQL")).collect(),
+            sal: annotations(parameter)
+                .into_iter()
+                .filter(|sal| !sal.starts_with("_IRQL"))
+                .collect(),
         })
         .collect()
 }
@@ -373,7 +458,10 @@ fn strip_comment(comment: &str) -> String {
         .lines()
         .map(|line| {
             let line = line.trim().trim_start_matches("/**").trim_end_matches("*/");
-            line.trim_start_matches("///<").trim_start_matches("///").trim_start_matches('*').trim()
+            line.trim_start_matches("///<")
+                .trim_start_matches("///")
+                .trim_start_matches('*')
+                .trim()
         })
         .collect::<Vec<_>>()
         .join("\n")
@@ -391,7 +479,9 @@ mod tests {
 
     #[test]
     fn a_condition_covers_its_lines_only() {
-        let since = of("a\n#if (NTDDI_VERSION >= NTDDI_WIN8)\nb\n#endif // (NTDDI_VERSION >= NTDDI_WIN8)\nc");
+        let since = of(
+            "a\n#if (NTDDI_VERSION >= NTDDI_WIN8)\nb\n#endif // (NTDDI_VERSION >= NTDDI_WIN8)\nc",
+        );
         assert_eq!(since[2].as_deref(), Some("NTDDI_WIN8"));
         assert_eq!((&since[0], &since[4]), (&None, &None));
     }
@@ -407,7 +497,10 @@ mod tests {
 
     #[test]
     fn comments_lose_their_marks() {
-        assert_eq!(strip_comment("/// Sends.\n///\n/// More."), "Sends.\n\nMore.");
+        assert_eq!(
+            strip_comment("/// Sends.\n///\n/// More."),
+            "Sends.\n\nMore."
+        );
         assert_eq!(strip_comment("/** Sends.\n * More. */"), "Sends.\nMore.");
     }
 }

@@ -35,15 +35,24 @@ pub fn load() -> Result<Libclang, Error> {
     let clang = clang::Clang::new().map_err(|reason| Error::NoLibclang { reason })?;
     let found = clang::get_version();
     match major(&found) {
-        Some(version) if version >= LEAST => Ok(Libclang { clang, _in_use: in_use }),
-        _ => Err(Error::OldLibclang { found, least: LEAST }),
+        Some(version) if version >= LEAST => Ok(Libclang {
+            clang,
+            _in_use: in_use,
+        }),
+        _ => Err(Error::OldLibclang {
+            found,
+            least: LEAST,
+        }),
     }
 }
 
 /// The major version in a text like `Debian clang version 19.1.7 (3)`.
 fn major(version: &str) -> Option<u32> {
     let (_, rest) = version.split_once("version ")?;
-    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    rest.split(|c: char| !c.is_ascii_digit())
+        .next()?
+        .parse()
+        .ok()
 }
 
 #[cfg(test)]
@@ -54,7 +63,10 @@ mod tests {
     fn versions_of_vendors() {
         assert_eq!(major("Debian clang version 19.1.7 (3)"), Some(19));
         assert_eq!(major("clang version 16.0.6"), Some(16));
-        assert_eq!(major("Apple clang version 15.0.0 (clang-1500.3.9.4)"), Some(15));
+        assert_eq!(
+            major("Apple clang version 15.0.0 (clang-1500.3.9.4)"),
+            Some(15)
+        );
         assert_eq!(major("something else"), None);
     }
 }

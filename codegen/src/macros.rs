@@ -29,7 +29,12 @@ const PREFIX: &str = "wsk_codegen_value_";
 /// # Errors
 ///
 /// When clang cannot parse.
-pub fn evaluate(clang: &Clang, source: &Source, arch: Arch, facts: &Facts) -> Result<BTreeMap<String, Constant>, Error> {
+pub fn evaluate(
+    clang: &Clang,
+    source: &Source,
+    arch: Arch,
+    facts: &Facts,
+) -> Result<BTreeMap<String, Constant>, Error> {
     let mut text = source.root().to_owned();
     for name in facts.macros.keys() {
         let _ = writeln!(text, "static constexpr auto {PREFIX}{name} = ({name});");
@@ -41,8 +46,12 @@ pub fn evaluate(clang: &Clang, source: &Source, arch: Arch, facts: &Facts) -> Re
         if entity.get_kind() != EntityKind::VarDecl {
             continue;
         }
-        let (Some(name), Some(ty)) = (entity.get_name(), entity.get_type()) else { continue };
-        let Some(name) = name.strip_prefix(PREFIX) else { continue };
+        let (Some(name), Some(ty)) = (entity.get_name(), entity.get_type()) else {
+            continue;
+        };
+        let Some(name) = name.strip_prefix(PREFIX) else {
+            continue;
+        };
         let value = match entity.evaluate() {
             Some(EvaluationResult::SignedInteger(value)) => i128::from(value),
             Some(EvaluationResult::UnsignedInteger(value)) => i128::from(value),
@@ -51,9 +60,14 @@ pub fn evaluate(clang: &Clang, source: &Source, arch: Arch, facts: &Facts) -> Re
         let canonical = ty.get_canonical_type();
         let constant = Constant {
             value,
-            size: ty.get_sizeof().map_err(|_| Error::item(name, "clang gives no size for the type of its value"))?,
+            size: ty
+                .get_sizeof()
+                .map_err(|_| Error::item(name, "clang gives no size for the type of its value"))?,
             signed: canonical.is_signed_integer() || canonical.get_kind() == TypeKind::Enum,
-            c_type: ty.get_display_name().trim_start_matches("const ").to_owned(),
+            c_type: ty
+                .get_display_name()
+                .trim_start_matches("const ")
+                .to_owned(),
         };
         constants.insert(name.to_owned(), constant);
     }

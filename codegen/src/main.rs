@@ -59,7 +59,11 @@ fn run(command: Command) -> Result<ExitCode, Error> {
         Command::Generate(folders) => {
             let output = folders.generate()?;
             output.write(&folders.out())?;
-            println!("{} files written to {}", output.files().count(), folders.out().display());
+            println!(
+                "{} files written to {}",
+                output.files().count(),
+                folders.out().display()
+            );
             Ok(ExitCode::SUCCESS)
         }
         Command::Check(folders) => {
@@ -70,7 +74,9 @@ fn run(command: Command) -> Result<ExitCode, Error> {
                 return Ok(ExitCode::SUCCESS);
             }
             print!("{diff}");
-            eprintln!("error: the generated files are not what the headers give\n  run `cargo codegen generate`");
+            eprintln!(
+                "error: the generated files are not what the headers give\n  run `cargo codegen generate`"
+            );
             Ok(ExitCode::from(1))
         }
     }

@@ -21,7 +21,9 @@ impl Output {
 
     /// Names and contents of the files.
     pub fn files(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.files.iter().map(|(name, text)| (name.as_str(), text.as_str()))
+        self.files
+            .iter()
+            .map(|(name, text)| (name.as_str(), text.as_str()))
     }
 
     /// Writes the files into `folder` and removes other `.rs` files there, which an earlier run left.
@@ -35,14 +37,17 @@ impl Output {
         std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, error))?;
         let mut staged = Vec::new();
         for (name, text) in &self.files {
-            let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| Error::io(folder, error))?;
-            std::io::Write::write_all(&mut file, text.as_bytes()).map_err(|error| Error::io(file.path(), error))?;
+            let mut file = tempfile::NamedTempFile::new_in(folder)
+                .map_err(|error| Error::io(folder, error))?;
+            std::io::Write::write_all(&mut file, text.as_bytes())
+                .map_err(|error| Error::io(file.path(), error))?;
             staged.push((name, file));
         }
         let old = present(folder)?;
         for (name, file) in staged {
             let path = folder.join(name);
-            file.persist(&path).map_err(|failed| Error::io(&path, failed.error))?;
+            file.persist(&path)
+                .map_err(|failed| Error::io(&path, failed.error))?;
             readable_by_all(&path)?;
         }
         for name in old.iter().filter(|name| !self.files.contains_key(*name)) {
@@ -71,8 +76,13 @@ impl Output {
             let new = self.files.get(name).map_or("", String::as_str);
             if old != new {
                 let diff = TextDiff::from_lines(old.as_str(), new);
-                let (committed, generated) = (format!("committed/{name}"), format!("generated/{name}"));
-                let _ = write!(report, "{}", diff.unified_diff().header(&committed, &generated));
+                let (committed, generated) =
+                    (format!("committed/{name}"), format!("generated/{name}"));
+                let _ = write!(
+                    report,
+                    "{}",
+                    diff.unified_diff().header(&committed, &generated)
+                );
             }
         }
         Ok(report)
@@ -84,7 +94,8 @@ fn readable_by_all(path: &Path) -> Result<(), Error> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).map_err(|error| Error::io(path, error))?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644))
+            .map_err(|error| Error::io(path, error))?;
     }
     let _ = path;
     Ok(())
@@ -96,7 +107,10 @@ fn present(folder: &Path) -> Result<BTreeSet<String>, Error> {
         for entry in std::fs::read_dir(folder).map_err(|error| Error::io(folder, error))? {
             let entry = entry.map_err(|error| Error::io(folder, error))?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            if Path::new(&name).extension().is_some_and(|extension| extension == "rs") {
+            if Path::new(&name)
+                .extension()
+                .is_some_and(|extension| extension == "rs")
+            {
                 names.insert(name);
             }
         }
@@ -109,7 +123,12 @@ mod tests {
     use super::Output;
 
     fn output(files: &[(&str, &str)]) -> Output {
-        Output::new(files.iter().map(|&(name, text)| (name.to_owned(), text.to_owned())).collect())
+        Output::new(
+            files
+                .iter()
+                .map(|&(name, text)| (name.to_owned(), text.to_owned()))
+                .collect(),
+        )
     }
 
     #[test]
@@ -119,7 +138,14 @@ mod tests {
         old.write(folder.path()).unwrap();
         let new = output(&[("a.rs", "3\n"), ("b.rs", "4\n")]);
         let diff = new.diff(folder.path()).unwrap();
-        for line in ["-1", "+3", "-2", "+4", "--- committed/gone.rs", "+++ generated/b.rs"] {
+        for line in [
+            "-1",
+            "+3",
+            "-2",
+            "+4",
+            "--- committed/gone.rs",
+            "+++ generated/b.rs",
+        ] {
             assert!(diff.lines().any(|l| l == line), "{line} not in\n{diff}");
         }
         new.write(folder.path()).unwrap();

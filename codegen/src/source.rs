@@ -61,11 +61,18 @@ impl Source {
     pub fn headers(folder: &Path) -> Result<Self, Error> {
         for name in ["wsk.h", "ntddk.h"] {
             if !folder.join(name).is_file() {
-                return Err(Error::MissingHeader { name: name.to_owned(), looked: vec![folder.to_owned()] });
+                return Err(Error::MissingHeader {
+                    name: name.to_owned(),
+                    looked: vec![folder.to_owned()],
+                });
             }
         }
-        let folder = folder.canonicalize().map_err(|error| Error::io(folder, error))?;
-        Ok(Self { include: vec![folder] })
+        let folder = folder
+            .canonicalize()
+            .map_err(|error| Error::io(folder, error))?;
+        Ok(Self {
+            include: vec![folder],
+        })
     }
 
     /// The folder of headers that the repository ships.
@@ -77,7 +84,9 @@ impl Source {
     /// Whether the declarations of `file` are bound.
     #[must_use]
     pub fn is_bound(&self, file: &Path) -> bool {
-        let plumbing = file.file_name().is_some_and(|name| PLUMBING.iter().any(|plumbing| name == *plumbing));
+        let plumbing = file
+            .file_name()
+            .is_some_and(|name| PLUMBING.iter().any(|plumbing| name == *plumbing));
         !plumbing && self.include.iter().any(|folder| file.starts_with(folder))
     }
 

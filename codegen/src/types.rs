@@ -40,20 +40,31 @@ impl Types {
     #[must_use]
     pub fn new(bindings: &Bindings, facts: &Facts) -> Self {
         let renamed = renames(bindings, facts);
-        let mut types = Self { inlined: BTreeMap::new(), renamed, kept: BTreeSet::new() };
+        let mut types = Self {
+            inlined: BTreeMap::new(),
+            renamed,
+            kept: BTreeSet::new(),
+        };
         for (name, integer) in POINTER_WIDE {
             let ident = Ident::new(integer, proc_macro2::Span::call_site());
             types.inlined.insert(name.to_owned(), parse_quote!(#ident));
         }
         let mut aliases = bindings.aliases.clone();
         // A typedef of a record or enumeration under its own public name is the record itself.
-        aliases.retain(|name, _| !facts.records.contains_key(name) && !facts.enumerations.contains_key(name));
+        aliases.retain(|name, _| {
+            !facts.records.contains_key(name) && !facts.enumerations.contains_key(name)
+        });
         aliases.retain(|name, _| !types.renamed.values().any(|public| public == name));
         // NTSTATUS is a newtype of wsk-sys.
         aliases.remove("NTSTATUS");
         let dialect: BTreeSet<&str> = aliases
             .keys()
-            .filter(|name| facts.aliases.get(*name).is_none_or(|origin| DIALECT.contains(&origin.header.as_str())))
+            .filter(|name| {
+                facts
+                    .aliases
+                    .get(*name)
+                    .is_none_or(|origin| DIALECT.contains(&origin.header.as_str()))
+            })
             .filter(|name| !facts.callbacks.contains_key(*name))
             .map(String::as_str)
             .collect();
@@ -65,7 +76,9 @@ impl Types {
         }
         types.kept = aliases
             .iter()
-            .filter(|(name, ty)| !dialect.contains(name.as_str()) || names_record(resolve(ty, &aliases), bindings))
+            .filter(|(name, ty)| {
+                !dialect.contains(name.as_str()) || names_record(resolve(ty, &aliases), bindings)
+            })
             .map(|(name, _)| name.clone())
             .filter(|name| name != "SIZE_T")
             .collect();
@@ -81,7 +94,10 @@ impl Types {
     /// The public name for bindgen's `name`.
     #[must_use]
     pub fn name(&self, name: &str) -> String {
-        self.renamed.get(name).cloned().unwrap_or_else(|| name.to_owned())
+        self.renamed
+            .get(name)
+            .cloned()
+            .unwrap_or_else(|| name.to_owned())
     }
 
     /// Rewrites a type for use in a signature or member.
@@ -126,12 +142,24 @@ fn names_record(ty: &Type, bindings: &Bindings) -> bool {
 
 fn renames(bindings: &Bindings, facts: &Facts) -> BTreeMap<String, String> {
     let mut renamed = facts.public.clone();
-    let taken: BTreeSet<String> = bindings.aliases.keys().chain(facts.public.values()).cloned().collect();
+    let taken: BTreeSet<String> = bindings
+        .aliases
+        .keys()
+        .chain(facts.public.values())
+        .cloned()
+        .collect();
     for name in bindings.records.keys().chain(bindings.enumerations.keys()) {
         let trimmed = name.trim_start_matches('_');
         if trimmed != name && !renamed.contains_key(name) && !name.contains("__bindgen_ty_") {
             let free = !taken.contains(trimmed);
-            renamed.insert(name.clone(), if free { trimmed.to_owned() } else { name.clone() });
+            renamed.insert(
+                name.clone(),
+                if free {
+                    trimmed.to_owned()
+                } else {
+                    name.clone()
+                },
+            );
         }
     }
     // Records without a name are called after the member that holds them. Names are sorted, so parents come first.
@@ -139,7 +167,9 @@ fn renames(bindings: &Bindings, facts: &Facts) -> BTreeMap<String, String> {
         let parent = renamed.get(name).cloned().unwrap_or_else(|| name.clone());
         for (member, ty) in &record.members {
             for inner in idents(ty) {
-                if inner.starts_with(name.as_str()) && inner[name.len()..].starts_with("__bindgen_ty_") {
+                if inner.starts_with(name.as_str())
+                    && inner[name.len()..].starts_with("__bindgen_ty_")
+                {
                     renamed.insert(inner, format!("{parent}_{}", member_name(member)));
                 }
             }
@@ -178,7 +208,12 @@ struct Rewriter<'t>(&'t Types);
 impl VisitMut for Rewriter<'_> {
     fn visit_type_mut(&mut self, ty: &mut Type) {
         if let Type::Path(path) = &*ty {
-            let segments: Vec<String> = path.path.segments.iter().map(|s| s.ident.to_string()).collect();
+            let segments: Vec<String> = path
+                .path
+                .segments
+                .iter()
+                .map(|s| s.ident.to_string())
+                .collect();
             if let Some(integer) = bitfield_integer(&path.path) {
                 *ty = integer;
                 return;
@@ -206,7 +241,12 @@ impl VisitMut for Rewriter<'_> {
 
     fn visit_ident_mut(&mut self, ident: &mut Ident) {
         let name = ident.to_string();
-        let new = self.0.renamed.get(&name).cloned().unwrap_or_else(|| member_name(ident));
+        let new = self
+            .0
+            .renamed
+            .get(&name)
+            .cloned()
+            .unwrap_or_else(|| member_name(ident));
         if new != name {
             *ident = Ident::new(&new, ident.span());
         }
@@ -231,9 +271,19 @@ fn bitfield_integer(path: &syn::Path) -> Option<Type> {
     if segment.ident != "__BindgenBitfieldUnit" {
         return None;
     }
-    let syn::PathArguments::AngleBracketed(arguments) = &segment.arguments else { return None };
-    let syn::GenericArgument::Type(Type::Array(array)) = arguments.args.first()? else { return None };
-    let syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Int(bytes), .. }) = &array.len else { return None };
+    let syn::PathArguments::AngleBracketed(arguments) = &segment.arguments else {
+        return None;
+    };
+    let syn::GenericArgument::Type(Type::Array(array)) = arguments.args.first()? else {
+        return None;
+    };
+    let syn::Expr::Lit(syn::ExprLit {
+        lit: syn::Lit::Int(bytes),
+        ..
+    }) = &array.len
+    else {
+        return None;
+    };
     Some(match bytes.base10_parse::<u32>().ok()? {
         1 => parse_quote!(u8),
         2 => parse_quote!(u16),

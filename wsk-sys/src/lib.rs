@@ -26,7 +26,9 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(not(target_pointer_width = "64"))]
-compile_error!("wsk-sys binds the 64-bit Windows kernel: build for a 64-bit target such as x86_64-pc-windows-msvc");
+compile_error!(
+    "wsk-sys binds the 64-bit Windows kernel: build for a 64-bit target such as x86_64-pc-windows-msvc"
+);
 
 // Derived code names this crate by its name.
 #[cfg(feature = "dispatch")]

@@ -70,7 +70,9 @@ impl NTSTATUS {
 
     fn entry(self) -> Option<&'static (NTSTATUS, &'static str, &'static str)> {
         let value = self.0.cast_unsigned();
-        let index = NAMED.binary_search_by_key(&value, |entry| entry.0.0.cast_unsigned()).ok()?;
+        let index = NAMED
+            .binary_search_by_key(&value, |entry| entry.0.0.cast_unsigned())
+            .ok()?;
         NAMED.get(index)
     }
 }
@@ -78,7 +80,9 @@ impl NTSTATUS {
 impl fmt::Display for NTSTATUS {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.entry() {
-            Some((_, name, meaning)) => write!(f, "{name} ({:#010X}): {meaning}", self.0.cast_unsigned()),
+            Some((_, name, meaning)) => {
+                write!(f, "{name} ({:#010X}): {meaning}", self.0.cast_unsigned())
+            }
             None => write!(f, "NTSTATUS {:#010X}", self.0.cast_unsigned()),
         }
     }
@@ -113,12 +117,26 @@ mod tests {
     #[test]
     fn severities() {
         let severities = |status: NTSTATUS| {
-            [status.is_success(), status.is_information(), status.is_warning(), status.is_error()]
+            [
+                status.is_success(),
+                status.is_information(),
+                status.is_warning(),
+                status.is_error(),
+            ]
         };
         assert_eq!(severities(NTSTATUS(0)), [true, false, false, false]);
-        assert_eq!(severities(NTSTATUS(0x4000_0000)), [true, true, false, false]);
-        assert_eq!(severities(NTSTATUS(0x8000_0005_u32.cast_signed())), [false, false, true, false]);
-        assert_eq!(severities(NTSTATUS(0xC000_0001_u32.cast_signed())), [false, false, false, true]);
+        assert_eq!(
+            severities(NTSTATUS(0x4000_0000)),
+            [true, true, false, false]
+        );
+        assert_eq!(
+            severities(NTSTATUS(0x8000_0005_u32.cast_signed())),
+            [false, false, true, false]
+        );
+        assert_eq!(
+            severities(NTSTATUS(0xC000_0001_u32.cast_signed())),
+            [false, false, false, true]
+        );
     }
 
     #[test]

@@ -55,24 +55,40 @@ impl Family {
             (Self::V6 | Self::Dual, SocketAddr::V6(v6)) => write_v6(v6, to),
             (Self::Dual, SocketAddr::V4(v4)) => {
                 // The wildcard of both families is the IPv6 one.
-                let ip = if v4.ip().is_unspecified() { Ipv6Addr::UNSPECIFIED } else { v4.ip().to_ipv6_mapped() };
+                let ip = if v4.ip().is_unspecified() {
+                    Ipv6Addr::UNSPECIFIED
+                } else {
+                    v4.ip().to_ipv6_mapped()
+                };
                 write_v6(SocketAddrV6::new(ip, v4.port(), 0, 0), to);
             }
-            _ => return Err(Error::WrongFamily { socket: self, address }),
+            _ => {
+                return Err(Error::WrongFamily {
+                    socket: self,
+                    address,
+                });
+            }
         }
         Ok(())
     }
 }
 
 fn write_v4(address: SocketAddrV4, to: &mut SOCKADDR_STORAGE) {
-    let mut v4 = SOCKADDR_IN { sin_family: AF_INET, sin_port: address.port().to_be(), ..SOCKADDR_IN::default() };
+    let mut v4 = SOCKADDR_IN {
+        sin_family: AF_INET,
+        sin_port: address.port().to_be(),
+        ..SOCKADDR_IN::default()
+    };
     v4.sin_addr = ipv4(*address.ip());
     // SAFETY: the storage is larger and more aligned than `SOCKADDR_IN`, by the assertion below.
     unsafe { core::ptr::from_mut(to).cast::<SOCKADDR_IN>().write(v4) };
 }
 
 fn write_v6(address: SocketAddrV6, to: &mut SOCKADDR_STORAGE) {
-    let mut v6 = SOCKADDR_IN6 { sin6_family: AF_INET6, ..SOCKADDR_IN6::default() };
+    let mut v6 = SOCKADDR_IN6 {
+        sin6_family: AF_INET6,
+        ..SOCKADDR_IN6::default()
+    };
     v6.sin6_port = address.port().to_be();
     v6.sin6_flowinfo = address.flowinfo();
     v6.sin6_addr = ipv6(*address.ip());

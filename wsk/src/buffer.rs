@@ -6,7 +6,9 @@ use core::ops::{Bound, RangeBounds};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use wsk_sys::{IoAllocateMdl, IoFreeMdl, MDL, MmBuildMdlForNonPagedPool, MmGetMdlByteCount, WSK_BUF};
+use wsk_sys::{
+    IoAllocateMdl, IoFreeMdl, MDL, MmBuildMdlForNonPagedPool, MmGetMdlByteCount, WSK_BUF,
+};
 
 use crate::error::{Error, Memory};
 use crate::memory;
@@ -35,15 +37,23 @@ impl Extent {
     pub unsafe fn new(mdl: NonNull<MDL>, offset: usize, length: usize) -> Result<Self, Error> {
         // SAFETY: the caller vouches for the chain.
         let first = unsafe { MmGetMdlByteCount(mdl.as_ptr()) } as usize;
-        let end = offset.checked_add(length).ok_or(Error::OutOfBounds { end: usize::MAX, length: first })?;
+        let end = offset.checked_add(length).ok_or(Error::OutOfBounds {
+            end: usize::MAX,
+            length: first,
+        })?;
         if offset > first || (offset == first && length > 0) {
-            return Err(Error::OutOfBounds { end: offset, length: first });
+            return Err(Error::OutOfBounds {
+                end: offset,
+                length: first,
+            });
         }
         let mut total = first;
         // SAFETY: the caller vouches for the chain.
         let mut next = unsafe { (*mdl.as_ptr()).Next };
         while total < end {
-            let Some(mdl) = NonNull::new(next) else { return Err(Error::OutOfBounds { end, length: total }) };
+            let Some(mdl) = NonNull::new(next) else {
+                return Err(Error::OutOfBounds { end, length: total });
+            };
             // SAFETY: the caller vouches for the chain.
             unsafe {
                 total += MmGetMdlByteCount(mdl.as_ptr()) as usize;
@@ -52,7 +62,11 @@ impl Extent {
         }
         // An offset inside one MDL fits its 32-bit byte count.
         #[allow(clippy::cast_possible_truncation)]
-        let buffer = WSK_BUF { Mdl: mdl.as_ptr(), Offset: offset as u32, Length: length };
+        let buffer = WSK_BUF {
+            Mdl: mdl.as_ptr(),
+            Offset: offset as u32,
+            Length: length,
+        };
         // INVARIANT: checked above.
         Ok(Self { buffer })
     }
@@ -61,7 +75,13 @@ impl Extent {
     #[must_use]
     pub const fn empty() -> Self {
         // INVARIANT: the length is zero.
-        Self { buffer: WSK_BUF { Mdl: core::ptr::null_mut(), Offset: 0, Length: 0 } }
+        Self {
+            buffer: WSK_BUF {
+                Mdl: core::ptr::null_mut(),
+                Offset: 0,
+                Length: 0,
+            },
+        }
     }
 
     /// The number of bytes.
@@ -85,7 +105,10 @@ impl Extent {
 
 impl fmt::Debug for Extent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Extent").field("offset", &self.buffer.Offset).field("length", &self.buffer.Length).finish()
+        f.debug_struct("Extent")
+            .field("offset", &self.buffer.Offset)
+            .field("length", &self.buffer.Length)
+            .finish()
     }
 }
 
@@ -167,7 +190,8 @@ impl NonPagedBuffer {
         if length == 0 {
             return Ok(buffer);
         }
-        let (Ok(layout), Ok(described)) = (Layout::array::<u8>(length), u32::try_from(length)) else {
+        let (Ok(layout), Ok(described)) = (Layout::array::<u8>(length), u32::try_from(length))
+        else {
             return Err(Error::NoMemory(Memory::Buffer));
         };
         let block = memory::allocate(layout).ok_or(Error::NoMemory(Memory::Buffer))?;
@@ -175,7 +199,13 @@ impl NonPagedBuffer {
         // of the MDL leaves the block to be freed.
         unsafe {
             block.write_bytes(0, length);
-            let mdl = IoAllocateMdl(block.as_ptr().cast(), described, 0, 0, core::ptr::null_mut());
+            let mdl = IoAllocateMdl(
+                block.as_ptr().cast(),
+                described,
+                0,
+                0,
+                core::ptr::null_mut(),
+            );
             if mdl.is_null() {
                 memory::free(block);
                 return Err(Error::NoMemory(Memory::Mdl));
@@ -247,16 +277,25 @@ impl NonPagedBuffer {
             Bound::Unbounded => self.length,
         };
         if start > end || end > self.length {
-            return Err(Error::OutOfBounds { end: end.max(start), length: self.length });
+            return Err(Error::OutOfBounds {
+                end: end.max(start),
+                length: self.length,
+            });
         }
         // INVARIANT: the range was checked.
-        Ok(BufferSlice { buffer: self, start, length: end - start })
+        Ok(BufferSlice {
+            buffer: self,
+            start,
+            length: end - start,
+        })
     }
 
     fn part(&self, start: usize, length: usize) -> Extent {
         match NonNull::new(self.mdl) {
             // SAFETY: by the invariant the MDL describes the bytes; callers keep the buffer borrowed.
-            Some(mdl) if length > 0 => unsafe { Extent::new(mdl, start, length) }.unwrap_or(Extent::empty()),
+            Some(mdl) if length > 0 => {
+                unsafe { Extent::new(mdl, start, length) }.unwrap_or(Extent::empty())
+            }
             _ => Extent::empty(),
         }
     }
@@ -289,7 +328,9 @@ impl Drop for NonPagedBuffer {
 
 impl fmt::Debug for NonPagedBuffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NonPagedBuffer").field("length", &self.length).finish_non_exhaustive()
+        f.debug_struct("NonPagedBuffer")
+            .field("length", &self.length)
+            .finish_non_exhaustive()
     }
 }
 

@@ -8,8 +8,9 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 
 use wsk_sys::{
-    IPPROTO, IPV6_V6ONLY, IRP, MSG_BCAST, MSG_MCAST, MSG_TRUNC, NTSTATUS, SOCK_DGRAM, STATUS_BUFFER_OVERFLOW,
-    WSK_CONTROL_SOCKET_TYPE, WSK_FLAG_DATAGRAM_SOCKET, WSK_SOCKET, WskProviderDatagramDispatch,
+    IPPROTO, IPV6_V6ONLY, IRP, MSG_BCAST, MSG_MCAST, MSG_TRUNC, NTSTATUS, SOCK_DGRAM,
+    STATUS_BUFFER_OVERFLOW, WSK_CONTROL_SOCKET_TYPE, WSK_FLAG_DATAGRAM_SOCKET, WSK_SOCKET,
+    WskProviderDatagramDispatch,
 };
 
 use crate::address::{self, Family};
@@ -84,8 +85,12 @@ impl DatagramSocket {
             })
         }?;
         outcome.check(Call::WskSocket)?;
-        let nothing = Error::Call { call: Call::WskSocket, status: outcome.status };
-        let socket = NonNull::new(core::ptr::with_exposed_provenance_mut(outcome.information)).ok_or(nothing)?;
+        let nothing = Error::Call {
+            call: Call::WskSocket,
+            status: outcome.status,
+        };
+        let socket = NonNull::new(core::ptr::with_exposed_provenance_mut(outcome.information))
+            .ok_or(nothing)?;
         // INVARIANT: the socket is open and of the datagram category.
         let socket = reserved.fill(Socket {
             socket,
@@ -96,7 +101,9 @@ impl DatagramSocket {
             closing: Spare::new(Some(closing)),
             spare: Spare::new(Some(operation)),
         });
-        let socket = Self { socket: ManuallyDrop::new(socket) };
+        let socket = Self {
+            socket: ManuallyDrop::new(socket),
+        };
         if family == Family::Dual {
             socket.set_dual_mode()?;
         }
@@ -115,7 +122,9 @@ impl DatagramSocket {
     pub fn bind(&self, local: SocketAddr) -> Result<(), Error> {
         require_passive()?;
         let mut operation = self.socket.operation()?;
-        self.socket.family.write(local, &mut operation.arguments().address)?;
+        self.socket
+            .family
+            .write(local, &mut operation.arguments().address)?;
         let (socket, table) = (self.socket.socket, self.socket.dispatch());
         // SAFETY: the socket is open while this handle is, and the address is in the operation.
         let outcome = unsafe {
@@ -166,13 +175,20 @@ impl DatagramSocket {
     /// Before the kernel is called: [`Error::WrongIrql`], [`Error::NotBound`], [`Error::WrongFamily`], [`Error::PortZero`],
     /// [`Error::DatagramTooLong`], [`Error::NoMemory`]. Else what WSK says.
     #[doc(alias = "WskSendTo")]
-    pub fn send_to<B: SendBuffer + ?Sized>(&self, buffer: &B, to: SocketAddr) -> Result<usize, Error> {
+    pub fn send_to<B: SendBuffer + ?Sized>(
+        &self,
+        buffer: &B,
+        to: SocketAddr,
+    ) -> Result<usize, Error> {
         require_passive()?;
         self.socket.require_bound()?;
         let extent = buffer.extent();
         let limit = self.socket.family.limit(&to);
         if extent.len() > limit {
-            return Err(Error::DatagramTooLong { length: extent.len(), limit });
+            return Err(Error::DatagramTooLong {
+                length: extent.len(),
+                limit,
+            });
         }
         if to.port() == 0 {
             return Err(Error::PortZero);
@@ -185,9 +201,16 @@ impl DatagramSocket {
         // SAFETY: the socket is open while this handle is, and `WSK_BUF` and address are in the operation. The extent is valid
         // while the buffer is borrowed, which is until the IRP has completed; if it never does, the buffer is told.
         let outcome = unsafe {
-            self.socket.run(operation, Call::WskSendTo, |irp, arguments| {
-                Ok(table.wsk_send_to(socket, buffer_of(arguments), Some(address_of(arguments)), None, irp)?)
-            })
+            self.socket
+                .run(operation, Call::WskSendTo, |irp, arguments| {
+                    Ok(table.wsk_send_to(
+                        socket,
+                        buffer_of(arguments),
+                        Some(address_of(arguments)),
+                        None,
+                        irp,
+                    )?)
+                })
         };
         if matches!(outcome, Err(Error::Abandoned { .. })) {
             buffer.abandon();
@@ -208,7 +231,10 @@ impl DatagramSocket {
     ///
     /// Before the kernel is called: [`Error::WrongIrql`], [`Error::NotBound`], [`Error::NoMemory`]. Else what WSK says.
     #[doc(alias = "WskReceiveFrom")]
-    pub fn receive_from<B: ReceiveBuffer + ?Sized>(&self, buffer: &mut B) -> Result<Received, Error> {
+    pub fn receive_from<B: ReceiveBuffer + ?Sized>(
+        &self,
+        buffer: &mut B,
+    ) -> Result<Received, Error> {
         require_passive()?;
         self.socket.require_bound()?;
         let mut operation = self.socket.operation()?;
@@ -222,7 +248,15 @@ impl DatagramSocket {
             operation.run(Call::WskReceiveFrom, |irp, arguments| {
                 let (address, flags) = (address_of(arguments), control_flags_of(arguments));
                 let buffer = buffer_of(arguments);
-                Ok(table.wsk_receive_from(socket, buffer, Some(address), None, None, Some(flags), irp)?)
+                Ok(table.wsk_receive_from(
+                    socket,
+                    buffer,
+                    Some(address),
+                    None,
+                    None,
+                    Some(flags),
+                    irp,
+                )?)
             })
         };
         if matches!(completed, Err(Error::Abandoned { .. })) {
@@ -264,11 +298,15 @@ impl DatagramSocket {
             return Err(Error::InUse);
         }
         fence(Ordering::Acquire);
-        let Some(operation) = socket.closing.take() else { return Ok(()) };
+        let Some(operation) = socket.closing.take() else {
+            return Ok(());
+        };
         let (handle, table) = (socket.socket, socket.dispatch());
         // SAFETY: that was the last handle, so nothing calls the socket now or later, and it is closed once.
         let (_, outcome) = unsafe {
-            operation.run(Call::WskCloseSocket, |irp, _| Ok(table.basic().wsk_close_socket(handle, irp)?))
+            operation.run(Call::WskCloseSocket, |irp, _| {
+                Ok(table.basic().wsk_close_socket(handle, irp)?)
+            })
         }?;
         outcome.check(Call::WskCloseSocket)
     }
@@ -280,19 +318,20 @@ impl DatagramSocket {
         let (socket, table) = (self.socket.socket, self.socket.dispatch());
         // SAFETY: the socket is open while this handle is, and the option's value is in the operation.
         let outcome = unsafe {
-            self.socket.run(operation, Call::WskControlSocket, |irp, arguments| {
-                let value = value_of(arguments);
-                Ok(table.basic().wsk_control_socket(
-                    socket,
-                    WSK_CONTROL_SOCKET_TYPE::WskSetOption,
-                    IPV6_V6ONLY,
-                    IPPROTO::IPPROTO_IPV6.0.cast_unsigned(),
-                    Some(value),
-                    None,
-                    None,
-                    Some(irp),
-                )?)
-            })
+            self.socket
+                .run(operation, Call::WskControlSocket, |irp, arguments| {
+                    let value = value_of(arguments);
+                    Ok(table.basic().wsk_control_socket(
+                        socket,
+                        WSK_CONTROL_SOCKET_TYPE::WskSetOption,
+                        IPV6_V6ONLY,
+                        IPPROTO::IPPROTO_IPV6.0.cast_unsigned(),
+                        Some(value),
+                        None,
+                        None,
+                        Some(irp),
+                    )?)
+                })
         }?;
         outcome.check(Call::WskControlSocket)
     }
@@ -301,7 +340,9 @@ impl DatagramSocket {
 impl Clone for DatagramSocket {
     fn clone(&self) -> Self {
         self.socket.handles.fetch_add(1, Ordering::Relaxed);
-        Self { socket: self.socket.clone() }
+        Self {
+            socket: self.socket.clone(),
+        }
     }
 }
 
@@ -318,7 +359,9 @@ impl Drop for DatagramSocket {
 
 impl fmt::Debug for DatagramSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DatagramSocket").field("family", &self.socket.family).finish_non_exhaustive()
+        f.debug_struct("DatagramSocket")
+            .field("family", &self.socket.family)
+            .finish_non_exhaustive()
     }
 }
 
@@ -356,7 +399,11 @@ impl Socket {
     }
 
     fn require_bound(&self) -> Result<(), Error> {
-        if self.bound.load(Ordering::Acquire) { Ok(()) } else { Err(Error::NotBound) }
+        if self.bound.load(Ordering::Acquire) {
+            Ok(())
+        } else {
+            Err(Error::NotBound)
+        }
     }
 
     fn operation(&self) -> Result<Operation, Error> {
@@ -382,13 +429,20 @@ impl Socket {
 
     /// Closes the socket; its memory and the capture go when WSK has done so. IRQL: `<= DISPATCH_LEVEL`.
     fn close_without_waiting(this: Shared<Self>) {
-        let Some(operation) = this.closing.take() else { return };
+        let Some(operation) = this.closing.take() else {
+            return;
+        };
         let (socket, table) = (this.socket, this.dispatch());
-        let release = Release { run: release, context: Shared::into_raw(this) };
+        let release = Release {
+            run: release,
+            context: Shared::into_raw(this),
+        };
         // SAFETY: the last handle is gone, so nothing calls the socket now or later, and it is closed once. `release` takes
         // the reference, once. A close that cannot even be called leaves everything as it is, for ever.
         let _ = unsafe {
-            operation.run_detached(release, |irp, _| Ok(table.basic().wsk_close_socket(socket, irp)?))
+            operation.run_detached(release, |irp, _| {
+                Ok(table.basic().wsk_close_socket(socket, irp)?)
+            })
         };
     }
 }

@@ -137,7 +137,12 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         matches!(
             self.status(),
-            Some(STATUS_INSUFFICIENT_RESOURCES | STATUS_TIMEOUT | STATUS_CANCELLED | STATUS_DEVICE_NOT_READY)
+            Some(
+                STATUS_INSUFFICIENT_RESOURCES
+                    | STATUS_TIMEOUT
+                    | STATUS_CANCELLED
+                    | STATUS_DEVICE_NOT_READY
+            )
         )
     }
 }
@@ -166,7 +171,10 @@ impl fmt::Display for Error {
                     Memory::Mdl => "the MDL",
                     Memory::Buffer => "the buffer",
                 };
-                write!(f, "no nonpaged memory for {what}; try again when some has been freed")
+                write!(
+                    f,
+                    "no nonpaged memory for {what}; try again when some has been freed"
+                )
             }
             Self::Abandoned { call, status } => write!(
                 f,
@@ -174,7 +182,10 @@ impl fmt::Display for Error {
             ),
             Self::Dispatch(error) => error.fmt(f),
             Self::WrongIrql { current } => {
-                write!(f, "called at IRQL {current}: this function waits and needs PASSIVE_LEVEL")
+                write!(
+                    f,
+                    "called at IRQL {current}: this function waits and needs PASSIVE_LEVEL"
+                )
             }
             Self::WrongFamily { socket, address } => {
                 write!(f, "{address} cannot be used on an {socket} socket")
@@ -182,15 +193,26 @@ impl fmt::Display for Error {
             Self::PortZero => f.write_str("port 0 cannot be sent to: give the receiver's port"),
             Self::NotBound => f.write_str("the socket is not bound: call bind first"),
             Self::DatagramTooLong { length, limit } => {
-                write!(f, "a datagram of {length} bytes is too long: at most {limit} fit")
+                write!(
+                    f,
+                    "a datagram of {length} bytes is too long: at most {limit} fit"
+                )
             }
             Self::OutOfBounds { end, length } => {
-                write!(f, "the part of the buffer ends at {end}, behind its length of {length} bytes")
+                write!(
+                    f,
+                    "the part of the buffer ends at {end}, behind its length of {length} bytes"
+                )
             }
             Self::UnknownAddress { family } => {
-                write!(f, "WSK gave an address of family {family}, which is neither IPv4 nor IPv6")
+                write!(
+                    f,
+                    "WSK gave an address of family {family}, which is neither IPv4 nor IPv6"
+                )
             }
-            Self::InUse => f.write_str("other handles of the socket exist: it closes when the last is dropped"),
+            Self::InUse => {
+                f.write_str("other handles of the socket exist: it closes when the last is dropped")
+            }
         }
     }
 }

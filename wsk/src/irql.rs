@@ -8,5 +8,9 @@ use crate::Error;
 pub(crate) fn require_passive() -> Result<(), Error> {
     // SAFETY: reading the IRQL has no precondition.
     let current = unsafe { KeGetCurrentIrql() };
-    if current == PASSIVE_LEVEL { Ok(()) } else { Err(Error::WrongIrql { current }) }
+    if current == PASSIVE_LEVEL {
+        Ok(())
+    } else {
+        Err(Error::WrongIrql { current })
+    }
 }

@@ -46,6 +46,7 @@ mod memory;
 mod operation;
 mod registration;
 mod shared;
+mod state;
 
 pub use address::Family;
 pub use buffer::{BufferSlice, Extent, NonPagedBuffer, ReceiveBuffer, SendBuffer};

@@ -1,18 +1,7 @@
 //! One request to WSK: its IRP and everything the provider may touch until the IRP has completed, in one block of nonpaged
 //! pool.
 //!
-//! The thread that made the request and the completion routine agree on the block's fate through one atomic [`State`]:
-//!
-//! ```text
-//!  Idle ──start──▶ InFlight ──complete──▶ Completed ──take──▶ Idle
-//!                     │ wait                   ▲
-//!                     ├──────▶ Waiting ──complete, then the event is set
-//!                     │           │ given up
-//!                     └─detach──▶ Detached ──complete──▶ freed by the completion routine
-//! ```
-//!
-//! The completion routine touches nothing of the block after it has published `Completed`, unless it found `Waiting`: then
-//! the waiter leaves the block alone until the event is set, which is the last thing the routine does with it.
+//! The owner of the operation and the completion routine agree on who may touch it through [`State`].
 
 use core::alloc::Layout;
 use core::cell::UnsafeCell;
@@ -22,19 +11,15 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use wsk_sys::{
-    DEVICE_OBJECT, EVENT_TYPE, IO_NO_INCREMENT, IRP, IoInitializeIrp, IoReuseIrp, IoSetCompletionRoutine, IoSizeOfIrp, KEVENT,
-    KWAIT_REASON, KeClearEvent, KeInitializeEvent, KeSetEvent, KeWaitForSingleObject, LARGE_INTEGER, MODE, NTSTATUS, SOCKADDR_STORAGE,
+    DEVICE_OBJECT, EVENT_TYPE, IO_NO_INCREMENT, IRP, IoInitializeIrp, IoReuseIrp,
+    IoSetCompletionRoutine, IoSizeOfIrp, KEVENT, KWAIT_REASON, KeClearEvent, KeInitializeEvent,
+    KeSetEvent, KeWaitForSingleObject, LARGE_INTEGER, MODE, NTSTATUS, SOCKADDR_STORAGE,
     STATUS_MORE_PROCESSING_REQUIRED, STATUS_SUCCESS, STATUS_UNSUCCESSFUL, WSK_BUF,
 };
 
 use crate::error::{Call, Error, Memory};
 use crate::memory;
-
-const IDLE: u32 = 0;
-const IN_FLIGHT: u32 = 1;
-const WAITING: u32 = 2;
-const COMPLETED: u32 = 3;
-const DETACHED: u32 = 4;
+use crate::state::{Notify, State};
 
 /// How long a provider that has answered with an error may take to complete the IRP, in the kernel's unit of 100
 /// nanoseconds; it should have done so before it returned.
@@ -50,7 +35,14 @@ pub(crate) struct Outcome {
 impl Outcome {
     /// Whether the request succeeded.
     pub(crate) fn check(self, call: Call) -> Result<(), Error> {
-        if self.status.is_success() { Ok(()) } else { Err(Error::Call { call, status: self.status }) }
+        if self.status.is_success() {
+            Ok(())
+        } else {
+            Err(Error::Call {
+                call,
+                status: self.status,
+            })
+        }
     }
 }
 
@@ -66,7 +58,7 @@ impl Outcome {
 struct Block {
     irp: UnsafeCell<Irp>,
     event: UnsafeCell<KEVENT>,
-    state: AtomicU32,
+    state: State<AtomicU32>,
     /// What the completion routine does with a detached block besides freeing it.
     release: UnsafeCell<Option<Release>>,
     arguments: UnsafeCell<Arguments>,
@@ -79,7 +71,7 @@ struct Irp {
     stack: [wsk_sys::IO_STACK_LOCATION; 1],
 }
 
-const _: () = assert!(size_of::<Irp>() == IoSizeOfIrp(1) as usize);
+const _: () = assert!(size_of::<Irp>() >= IoSizeOfIrp(1) as usize);
 const _: () = assert!(core::mem::offset_of!(Irp, stack) == size_of::<IRP>());
 
 /// What a request's parameters point at.
@@ -113,7 +105,9 @@ unsafe impl Send for Operation {}
 impl Operation {
     /// Allocates an operation. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn new() -> Result<Self, Error> {
-        let block = memory::allocate(Layout::new::<Block>()).ok_or(Error::NoMemory(Memory::Irp))?.cast::<Block>();
+        let block = memory::allocate(Layout::new::<Block>())
+            .ok_or(Error::NoMemory(Memory::Irp))?
+            .cast::<Block>();
         let irp = block.as_ptr().cast::<IRP>();
         // SAFETY: the block is ours alone and as large as `Block`, for which all-zero bytes are a valid value (`None` is the
         // zero of an optional function pointer with its context; the state zero is `Idle`). The IRP is first in it, with room
@@ -121,7 +115,11 @@ impl Operation {
         unsafe {
             block.write_bytes(0, 1);
             IoInitializeIrp(irp, IoSizeOfIrp(1), 1);
-            KeInitializeEvent((&raw mut (*block.as_ptr()).event).cast(), EVENT_TYPE::NotificationEvent, 0);
+            KeInitializeEvent(
+                (&raw mut (*block.as_ptr()).event).cast(),
+                EVENT_TYPE::NotificationEvent,
+                0,
+            );
         }
         // INVARIANT: the block is live, `Idle` (zero), and nothing refers to it.
         Ok(Self { block })
@@ -203,9 +201,16 @@ impl Operation {
         unsafe {
             *operation.block().release.get() = release;
             IoReuseIrp(irp.as_ptr(), STATUS_UNSUCCESSFUL);
-            IoSetCompletionRoutine(irp.as_ptr(), Some(completed), block.as_ptr().cast(), true, true, true);
+            IoSetCompletionRoutine(
+                irp.as_ptr(),
+                Some(completed),
+                block.as_ptr().cast(),
+                true,
+                true,
+                true,
+            );
         }
-        operation.block().state.store(IN_FLIGHT, Ordering::Release);
+        operation.block().state.start();
         // INVARIANT: the IRP is on its way, or `invoke` says that it is not.
         let flight = Flight { block };
         let arguments = NonNull::from(&operation.block().arguments).cast();
@@ -213,7 +218,7 @@ impl Operation {
             Ok(status) => Ok((flight, status)),
             Err(error) => {
                 // Nothing was passed on: the block is idle again.
-                operation.block().state.store(IDLE, Ordering::Relaxed);
+                operation.block().state.reset();
                 drop(ManuallyDrop::into_inner(operation));
                 let _ = ManuallyDrop::new(flight);
                 Err(error)
@@ -245,7 +250,9 @@ pub(crate) struct Spare {
 
 impl Spare {
     pub(crate) fn new(operation: Option<Operation>) -> Self {
-        let spare = Self { block: AtomicPtr::new(core::ptr::null_mut()) };
+        let spare = Self {
+            block: AtomicPtr::new(core::ptr::null_mut()),
+        };
         if let Some(operation) = operation {
             spare.put(operation);
         }
@@ -292,42 +299,36 @@ impl Flight {
     /// IRQL: `PASSIVE_LEVEL`.
     fn wait(self, returned: NTSTATUS) -> Result<(Operation, Outcome), Self> {
         let state = &self.block().state;
-        if state.load(Ordering::Acquire) == COMPLETED {
-            return Ok(self.finish());
-        }
-        if state.compare_exchange(IN_FLIGHT, WAITING, Ordering::AcqRel, Ordering::Acquire).is_err() {
+        if state.is_completed() || !state.wait() {
             return Ok(self.finish());
         }
         let limit = returned.is_error().then_some(GRACE);
-        if self.await_event(limit) { Ok(self.finish()) } else { Err(self) }
+        if self.await_event(limit) {
+            return Ok(self.finish());
+        }
+        if self.block().state.give_up() {
+            return Err(self);
+        }
+        // It completed at the last moment: the operation is the routine's until it has set the event.
+        self.await_event(None);
+        Ok(self.finish())
     }
 
     /// Leaves the block to the completion routine; gives it back when the IRP has completed already.
     fn detach(self) -> Result<(), Self> {
-        let state = &self.block().state;
-        let mut from = IN_FLIGHT;
-        loop {
-            match state.compare_exchange(from, DETACHED, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return Ok(()),
-                Err(WAITING) if from == IN_FLIGHT => from = WAITING,
-                Err(_) => break,
-            }
-        }
-        if from == WAITING {
-            // The routine found a waiter: the block is its until it has set the event.
-            self.await_event(None);
-        }
-        Err(self)
+        if self.block().state.detach() { Ok(()) } else { Err(self) }
     }
 
     /// Takes the operation back, with what the IRP says.
     fn finish(self) -> (Operation, Outcome) {
-        debug_assert_eq!(self.block().state.load(Ordering::Relaxed), COMPLETED);
         // SAFETY: the IRP has completed and the routine has published that, so the provider is done with the IRP and the
         // routine with the block; by the invariant nobody else has it.
         let io_status = unsafe { (*self.block.cast::<IRP>().as_ptr()).IoStatus };
-        let outcome = Outcome { status: io_status.status(), information: io_status.Information };
-        self.block().state.store(IDLE, Ordering::Relaxed);
+        let outcome = Outcome {
+            status: io_status.status(),
+            information: io_status.Information,
+        };
+        self.block().state.reset();
         // INVARIANT: idle, and nothing refers to the block.
         (Operation { block: self.block }, outcome)
     }
@@ -337,7 +338,10 @@ impl Flight {
         let event = self.block().event.get();
         // Negative is relative to now.
         let timeout = limit.map(|limit| LARGE_INTEGER { QuadPart: -limit });
-        let timeout = timeout.as_ref().map_or(core::ptr::null(), core::ptr::from_ref).cast_mut();
+        let timeout = timeout
+            .as_ref()
+            .map_or(core::ptr::null(), core::ptr::from_ref)
+            .cast_mut();
         // SAFETY: the event is initialised and in nonpaged memory that lives as long as `self`. Callers are at PASSIVE_LEVEL.
         unsafe {
             let status = KeWaitForSingleObject(
@@ -362,26 +366,30 @@ impl Flight {
 }
 
 /// The completion routine of every operation. Runs at up to `DISPATCH_LEVEL`, on any thread.
-unsafe extern "system" fn completed(_: *mut DEVICE_OBJECT, _: *mut IRP, context: *mut c_void) -> NTSTATUS {
+unsafe extern "system" fn completed(
+    _: *mut DEVICE_OBJECT,
+    _: *mut IRP,
+    context: *mut c_void,
+) -> NTSTATUS {
     let block = context.cast::<Block>();
     // SAFETY: the context is the block of an operation in flight, which is not freed before this routine has published the
     // completion.
-    let before = unsafe { (*block).state.swap(COMPLETED, Ordering::AcqRel) };
-    match before {
+    match unsafe { (*block).state.complete() } {
+        // The block is the owner's.
+        Notify::Nobody => {}
         // SAFETY: a waiter leaves the block alone until the event is set, and nothing is done with it after.
-        WAITING => unsafe {
+        Notify::Event => unsafe {
             KeSetEvent((*block).event.get(), IO_NO_INCREMENT.into(), 0);
         },
-        // SAFETY: a detached block has no owner: it is ours to free, and `release` is called this once.
-        DETACHED => unsafe {
+        // SAFETY: a detached block has no owner: it is ours to free, and `release` is called this once. No operation of this
+        // module announces a waker, so there is none to take out.
+        Notify::Waker | Notify::Free => unsafe {
             let release = *(*block).release.get();
             memory::free(NonNull::new_unchecked(block.cast()));
             if let Some(release) = release {
                 (release.run)(release.context);
             }
         },
-        // The owner finds `Completed`; the block is no longer ours.
-        _ => {}
     }
     STATUS_MORE_PROCESSING_REQUIRED
 }

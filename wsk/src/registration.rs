@@ -6,9 +6,10 @@ use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ptr::NonNull;
 
 use wsk_sys::{
-    MAKE_WSK_VERSION, NTSTATUS, OSVERSIONINFOW, RtlGetVersion, STATUS_NOT_IMPLEMENTED, WSK_CLIENT_DISPATCH,
-    WSK_CLIENT_NPI, WSK_INFINITE_WAIT, WSK_NO_WAIT, WSK_PROVIDER_NPI, WSK_REGISTRATION, WskCaptureProviderNPI,
-    WskDeregister, WskProviderDispatch, WskRegister, WskReleaseProviderNPI,
+    NTSTATUS, OSVERSIONINFOW, RtlGetVersion, STATUS_NOT_IMPLEMENTED,
+    WSK_CLIENT_DISPATCH, WSK_CLIENT_NPI, WSK_INFINITE_WAIT, WSK_NO_WAIT, WSK_PROVIDER_NPI,
+    WSK_REGISTRATION, WskCaptureProviderNPI, WskDeregister, WskProviderDispatch, WskRegister,
+    WskReleaseProviderNPI,
 };
 
 use crate::error::{Call, Error, Memory};
@@ -43,10 +44,18 @@ impl Client {
 }
 
 /// What WSK may call back at the level of the whole client: it has no events to tell.
-static CLIENT_DISPATCH: WSK_CLIENT_DISPATCH =
-    WSK_CLIENT_DISPATCH { Version: MAKE_WSK_VERSION(1, 0), Reserved: 0, WskClientEvent: Some(client_event) };
+static CLIENT_DISPATCH: WSK_CLIENT_DISPATCH = WSK_CLIENT_DISPATCH {
+    Version: 0x0100,
+    Reserved: 0,
+    WskClientEvent: Some(client_event),
+};
 
-unsafe extern "system" fn client_event(_: *mut c_void, _: u32, _: *mut c_void, _: usize) -> NTSTATUS {
+unsafe extern "system" fn client_event(
+    _: *mut c_void,
+    _: u32,
+    _: *mut c_void,
+    _: usize,
+) -> NTSTATUS {
     STATUS_NOT_IMPLEMENTED
 }
 
@@ -74,17 +83,27 @@ impl Registration {
     #[doc(alias = "WskRegister")]
     pub fn new() -> Result<Self, Error> {
         require_passive()?;
-        let client = Client { registration: WSK_REGISTRATION::default().into() };
+        let client = Client {
+            registration: WSK_REGISTRATION::default().into(),
+        };
         let client = Shared::new(client).map_err(|_| Error::NoMemory(Memory::Registration))?;
-        let mut npi = WSK_CLIENT_NPI { ClientContext: core::ptr::null_mut(), Dispatch: &raw const CLIENT_DISPATCH };
+        let mut npi = WSK_CLIENT_NPI {
+            ClientContext: core::ptr::null_mut(),
+            Dispatch: &raw const CLIENT_DISPATCH,
+        };
         // SAFETY: the dispatch table is static, and the registration stays where it is until it is deregistered. The NPI is
         // copied by the call. PASSIVE_LEVEL was checked.
         let status = unsafe { WskRegister(&raw mut npi, client.registration()) };
         if !status.is_success() {
-            return Err(Error::Call { call: Call::WskRegister, status });
+            return Err(Error::Call {
+                call: Call::WskRegister,
+                status,
+            });
         }
         // INVARIANT: registered.
-        Ok(Self { client: ManuallyDrop::new(client) })
+        Ok(Self {
+            client: ManuallyDrop::new(client),
+        })
     }
 
     /// Captures the provider, waiting for it as told. IRQL: `PASSIVE_LEVEL`. Allocates the provider's state.
@@ -105,14 +124,22 @@ impl Registration {
         let mut npi = MaybeUninit::<WSK_PROVIDER_NPI>::zeroed();
         let client = (*self.client).clone();
         // SAFETY: the client is registered, and the NPI is written on success.
-        let status = unsafe { WskCaptureProviderNPI(client.registration(), wait, npi.as_mut_ptr()) };
+        let status =
+            unsafe { WskCaptureProviderNPI(client.registration(), wait, npi.as_mut_ptr()) };
         if !status.is_success() {
-            return Err(Error::Call { call: Call::WskCaptureProviderNPI, status });
+            return Err(Error::Call {
+                call: Call::WskCaptureProviderNPI,
+                status,
+            });
         }
         // SAFETY: every bit pattern is an NPI of raw pointers.
         let npi = unsafe { npi.assume_init() };
         // INVARIANT: captured.
-        let capture = Capture { client, npi, ntddi: running_ntddi() };
+        let capture = Capture {
+            client,
+            npi,
+            ntddi: running_ntddi(),
+        };
         match Shared::new(capture) {
             Ok(capture) => Ok(Provider { capture }),
             // Dropping the capture releases it.
@@ -159,7 +186,9 @@ impl Provider {
 
 impl fmt::Debug for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Provider").field("ntddi", &format_args!("{:#010x}", self.capture.ntddi)).finish_non_exhaustive()
+        f.debug_struct("Provider")
+            .field("ntddi", &format_args!("{:#010x}", self.capture.ntddi))
+            .finish_non_exhaustive()
     }
 }
 
@@ -180,13 +209,17 @@ unsafe impl Sync for Capture {}
 impl Capture {
     /// What WSK calls the client.
     pub(crate) fn client(&self) -> Result<NonNull<c_void>, Error> {
-        let absent = wsk_sys::DispatchError::Absent { entry: "WSK_PROVIDER_NPI::Client" };
+        let absent = wsk_sys::DispatchError::Absent {
+            entry: "WSK_PROVIDER_NPI::Client",
+        };
         NonNull::new(self.npi.Client.cast()).ok_or(Error::Dispatch(absent))
     }
 
     /// The provider's table.
     pub(crate) fn dispatch(&self) -> Result<WskProviderDispatch, Error> {
-        let absent = wsk_sys::DispatchError::Absent { entry: "WSK_PROVIDER_NPI::Dispatch" };
+        let absent = wsk_sys::DispatchError::Absent {
+            entry: "WSK_PROVIDER_NPI::Dispatch",
+        };
         let table = NonNull::new(self.npi.Dispatch.cast_mut()).ok_or(Error::Dispatch(absent))?;
         // SAFETY: by the invariant the table is valid, as long as it is on this Windows, until the capture is released.
         Ok(unsafe { WskProviderDispatch::new(table, self.ntddi) })

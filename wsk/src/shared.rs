@@ -71,14 +71,21 @@ impl<T> Reserved<T> {
     /// Allocates the memory. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn new() -> Option<Self> {
         // INVARIANT: freshly allocated with that layout.
-        Some(Self { block: memory::allocate(Layout::new::<Block<T>>())?.cast() })
+        Some(Self {
+            block: memory::allocate(Layout::new::<Block<T>>())?.cast(),
+        })
     }
 
     /// Moves `value` there.
     pub(crate) fn fill(self, value: T) -> Shared<T> {
         let block = ManuallyDrop::new(self).block;
         // SAFETY: by the invariant the block has the layout of `Block<T>` and is ours alone.
-        unsafe { block.write(Block { references: AtomicUsize::new(1), value }) };
+        unsafe {
+            block.write(Block {
+                references: AtomicUsize::new(1),
+                value,
+            })
+        };
         // INVARIANT: the block is live and this is its one reference.
         Shared { block }
     }

@@ -7,7 +7,17 @@ use std::process::Command;
 #[must_use]
 pub fn clang() -> Option<PathBuf> {
     let named = std::env::var_os("WSK_CLANG").map(PathBuf::from);
-    let versions = (16..30).rev().map(|version| PathBuf::from(format!("clang-{version}")));
-    let mut candidates = named.into_iter().chain(versions).chain([PathBuf::from("clang")]);
-    candidates.find(|clang| Command::new(clang).arg("--version").output().is_ok_and(|output| output.status.success()))
+    let versions = (16..30)
+        .rev()
+        .map(|version| PathBuf::from(format!("clang-{version}")));
+    let mut candidates = named
+        .into_iter()
+        .chain(versions)
+        .chain([PathBuf::from("clang")]);
+    candidates.find(|clang| {
+        Command::new(clang)
+            .arg("--version")
+            .output()
+            .is_ok_and(|output| output.status.success())
+    })
 }

@@ -48,10 +48,10 @@ pub(crate) unsafe fn initialize(header: *mut DISPATCHER_HEADER, kind: u8, bytes:
     // SAFETY: the caller says so; the list is empty, that is, it points at itself.
     unsafe {
         header.cast::<u8>().write_bytes(0, size_of::<DISPATCHER_HEADER>());
-        (*header).Anonymous0.Anonymous0.Type = kind;
+        (*header).Anonymous1.Anonymous1.Type = kind;
         #[allow(clippy::cast_possible_truncation, reason = "dispatcher objects are small")]
         {
-            (*header).Anonymous0.Anonymous0.Size = (bytes / 4) as u8;
+            (*header).Anonymous1.Anonymous1.Size = (bytes / 4) as u8;
         }
         let list = &raw mut (*header).WaitListHead;
         (*list).Flink = list;
@@ -97,7 +97,7 @@ pub(crate) unsafe fn signal(header: *mut DISPATCHER_HEADER) -> i32 {
 #[inline]
 unsafe fn acquire(header: *mut DISPATCHER_HEADER) -> bool {
     // SAFETY: the caller says so.
-    let (state, kind) = unsafe { (state(header), (*header).Anonymous0.Anonymous0.Type) };
+    let (state, kind) = unsafe { (state(header), (*header).Anonymous1.Anonymous1.Type) };
     match kind {
         kind::SYNCHRONIZATION_EVENT | kind::SYNCHRONIZATION_TIMER => state.compare_exchange(1, 0, Ordering::SeqCst, Ordering::SeqCst).is_ok(),
         _ => state.load(Ordering::SeqCst) > 0,
@@ -154,7 +154,7 @@ fn is_event(kind: u8) -> bool {
 #[inline]
 fn require_event(function: &str, event: *mut KEVENT) {
     // SAFETY: the driver gives an event; freed ones are in quarantine, still readable.
-    let kind = unsafe { (*event).Header.Anonymous0.Anonymous0.Type };
+    let kind = unsafe { (*event).Header.Anonymous1.Anonymous1.Type };
     if !is_event(kind) {
         bugcheck!(
             PAGE_FAULT_IN_FREED_SPECIAL_POOL(event as usize, 0, 0, 0),
@@ -237,7 +237,7 @@ export! {
         }
         let header = Object.cast::<DISPATCHER_HEADER>();
         // SAFETY: the driver gives an object; freed ones are in quarantine, still readable.
-        let kind = unsafe { (*header).Anonymous0.Anonymous0.Type };
+        let kind = unsafe { (*header).Anonymous1.Anonymous1.Type };
         if !is_event(kind) && !matches!(kind, kind::THREAD | kind::NOTIFICATION_TIMER | kind::SYNCHRONIZATION_TIMER) {
             bugcheck!(
                 PAGE_FAULT_IN_FREED_SPECIAL_POOL(Object as usize, 0, 0, 0),

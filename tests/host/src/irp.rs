@@ -141,7 +141,7 @@ pub(crate) fn size_of_irp(stack_count: i8) -> usize {
 #[inline]
 unsafe fn current_location(irp: *mut IRP) -> *mut *mut IO_STACK_LOCATION {
     // SAFETY: the place is inside the IRP; nothing is read.
-    unsafe { &raw mut (*irp).Tail.Overlay.Anonymous1.Anonymous0.CurrentStackLocation }
+    unsafe { &raw mut (*irp).Tail.Overlay.Anonymous2.CurrentStackLocation }
 }
 
 /// Writes an IRP as `IoInitializeIrp` does.
@@ -280,7 +280,7 @@ pub(crate) unsafe fn complete(irp: *mut IRP, status: NTSTATUS, information: usiz
 unsafe fn set_status(irp: *mut IRP, status: NTSTATUS, information: usize) {
     // SAFETY: the caller says so; the union's members are plain data.
     unsafe {
-        (*irp).IoStatus.Anonymous0.Status = status;
+        (*irp).IoStatus.Anonymous1.Status = status;
         (*irp).IoStatus.Information = information;
     }
 }
@@ -302,7 +302,7 @@ unsafe fn climb(irp: *mut IRP) {
             (*irp).CurrentLocation += 1;
             *current_location(irp) = location.add(1);
             (*irp).PendingReturned = u8::from(control & SL_PENDING_RETURNED as u32 != 0);
-            let status = (*irp).IoStatus.Anonymous0.Status;
+            let status = (*irp).IoStatus.Anonymous1.Status;
             let wanted = if status.0 >= 0 { control & SL_INVOKE_ON_SUCCESS as u32 } else { control & SL_INVOKE_ON_ERROR as u32 };
             let cancelled = (*irp).Cancel != 0 && control & SL_INVOKE_ON_CANCEL as u32 != 0;
             let top = (*irp).CurrentLocation > (*irp).StackCount;
@@ -718,7 +718,7 @@ pub(crate) unsafe fn cancel_irql(irp: *mut IRP) -> u8 {
 /// `irp` is in flight and belongs to the caller.
 pub(crate) unsafe fn set_driver_context(irp: *mut IRP, context: *const c_void) {
     // SAFETY: the caller says so.
-    unsafe { (*irp).Tail.Overlay.Anonymous0.Anonymous0.DriverContext[0] = context.cast_mut() };
+    unsafe { (*irp).Tail.Overlay.Anonymous1.DriverContext[0] = context.cast_mut() };
 }
 
 /// What [`set_driver_context`] kept.
@@ -728,7 +728,7 @@ pub(crate) unsafe fn set_driver_context(irp: *mut IRP, context: *const c_void) {
 /// As for [`set_driver_context`].
 pub(crate) unsafe fn driver_context(irp: *mut IRP) -> *const c_void {
     // SAFETY: the caller says so.
-    unsafe { (*irp).Tail.Overlay.Anonymous0.Anonymous0.DriverContext[0] }
+    unsafe { (*irp).Tail.Overlay.Anonymous1.DriverContext[0] }
 }
 
 export! {
@@ -744,7 +744,7 @@ export! {
         // SAFETY: the IRP has a record, so it is alive.
         let (status, information, cancel, current, count) = unsafe {
             let cancel = AtomicPtr::from_ptr((&raw mut (*Irp).CancelRoutine).cast::<*mut c_void>()).load(Ordering::SeqCst);
-            ((*Irp).IoStatus.Anonymous0.Status, (*Irp).IoStatus.Information, cancel, (*Irp).CurrentLocation, (*Irp).StackCount)
+            ((*Irp).IoStatus.Anonymous1.Status, (*Irp).IoStatus.Information, cancel, (*Irp).CurrentLocation, (*Irp).StackCount)
         };
         match record.state {
             State::Sent => {}

@@ -39,6 +39,8 @@ pub(crate) enum Use {
     Irp,
     /// An MDL of `IoAllocateMdl`.
     Mdl,
+    /// A datagram that the provider indicates to the driver.
+    Indication,
 }
 
 /// An allocated, or lately freed, block.
@@ -71,6 +73,7 @@ impl Display for Block {
             Use::Paged => "paged pool",
             Use::Irp => "IRP",
             Use::Mdl => "MDL",
+            Use::Indication => "datagram indication",
         };
         write!(f, "{kind} at {:#x}, {} bytes", self.address, self.length)?;
         if matches!(self.usage, Use::Nonpaged | Use::Paged) {
@@ -364,10 +367,11 @@ fn bad_free(function: &'static str, address: usize) -> ! {
             [story],
             "{function} was called for an IRP of IoAllocateIrp, which IoFreeIrp frees"
         ),
-        Some((true, _)) => bugcheck!(
+        Some((true, usage)) => bugcheck!(
             BAD_POOL_CALLER(0x46, address, 0, 0),
             [story],
-            "{function} was called for an MDL of IoAllocateMdl, which IoFreeMdl frees"
+            "{function} was called for {}",
+            if usage == Use::Mdl { "an MDL of IoAllocateMdl, which IoFreeMdl frees" } else { "a datagram indication, which WskRelease releases" }
         ),
         Some((false, _)) => bugcheck!(
             BAD_POOL_CALLER(0x46, address, 0, 0),

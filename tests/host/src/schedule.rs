@@ -46,6 +46,13 @@ pub(crate) struct When {
     rank: u32,
 }
 
+impl When {
+    /// The same, but not before some time has passed.
+    pub(crate) fn after(self, delay: Duration) -> Self {
+        Self { delay, ..self }
+    }
+}
+
 /// As soon as possible, in order.
 pub(crate) const SOON: When = When { delay: Duration::ZERO, rank: 0 };
 
@@ -335,9 +342,16 @@ export! {
     }
 }
 
-export! {
-    /// Sets a timer; says whether it was set already.
-    fn KeSetTimer(Timer: *mut KTIMER, DueTime: LARGE_INTEGER, Dpc: *mut KDPC) -> u8, at most DISPATCH_LEVEL {
+/// Sets a timer; says whether it was set already.
+///
+/// # Safety
+///
+/// The caller keeps what the documentation of the routine asks for.
+#[unsafe(no_mangle)]
+#[allow(non_snake_case, reason = "name and parameters are those of the routine")]
+pub(crate) unsafe extern "system" fn KeSetTimer(Timer: *mut KTIMER, DueTime: LARGE_INTEGER, Dpc: *mut KDPC) -> u8 {
+    {
+        crate::export::enter!(KeSetTimer(Timer, Dpc), DISPATCH_LEVEL);
         // SAFETY: every member of the union covers the 64 bits; the driver gives an initialised timer, which isn't
         // signalled from now on.
         let delay = unsafe {

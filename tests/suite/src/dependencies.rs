@@ -12,18 +12,39 @@ pub(crate) fn only_proc_macros() -> Result<(), String> {
         .manifest_path(tools::repository().join("Cargo.toml"))
         .exec()
         .map_err(|error| format!("cargo metadata failed: {error}"))?;
-    let wsk = metadata.packages.iter().find(|package| package.name == "wsk").ok_or("there is no package wsk")?;
+    let wsk = metadata
+        .packages
+        .iter()
+        .find(|package| package.name == "wsk")
+        .ok_or("there is no package wsk")?;
     let (mut libraries, mut macros) = (BTreeSet::new(), BTreeSet::new());
     walk(&metadata, &wsk.id, &mut libraries, &mut macros)?;
-    println!("libraries: {}", libraries.iter().cloned().collect::<Vec<_>>().join(" "));
-    println!("proc-macros: {}", macros.iter().cloned().collect::<Vec<_>>().join(" "));
-    let foreign: Vec<_> = libraries.iter().filter(|name| !["wsk", "wsk-sys"].contains(&name.as_str())).collect();
+    println!(
+        "libraries: {}",
+        libraries.iter().cloned().collect::<Vec<_>>().join(" ")
+    );
+    println!(
+        "proc-macros: {}",
+        macros.iter().cloned().collect::<Vec<_>>().join(" ")
+    );
+    let foreign: Vec<_> = libraries
+        .iter()
+        .filter(|name| !["wsk", "wsk-sys"].contains(&name.as_str()))
+        .collect();
     if !foreign.is_empty() {
         return Err(format!("wsk needs libraries of others: {foreign:?}"));
     }
     for name in &libraries {
-        let package = metadata.packages.iter().find(|package| package.name.as_str() == name).ok_or("a lost package")?;
-        if package.targets.iter().any(|target| target.kind.contains(&TargetKind::CustomBuild)) {
+        let package = metadata
+            .packages
+            .iter()
+            .find(|package| package.name.as_str() == name)
+            .ok_or("a lost package")?;
+        if package
+            .targets
+            .iter()
+            .any(|target| target.kind.contains(&TargetKind::CustomBuild))
+        {
             return Err(format!("{name} has a build script"));
         }
     }
@@ -37,18 +58,32 @@ fn walk(
     macros: &mut BTreeSet<String>,
 ) -> Result<(), String> {
     let package = &metadata[id];
-    if package.targets.iter().any(|target| target.kind.contains(&TargetKind::ProcMacro)) {
+    if package
+        .targets
+        .iter()
+        .any(|target| target.kind.contains(&TargetKind::ProcMacro))
+    {
         macros.insert(package.name.to_string());
         return Ok(());
     }
     if !libraries.insert(package.name.to_string()) {
         return Ok(());
     }
-    let resolve = metadata.resolve.as_ref().ok_or("cargo metadata resolved nothing")?;
-    let node = resolve.nodes.iter().find(|node| &node.id == id).ok_or("a package that is not resolved")?;
+    let resolve = metadata
+        .resolve
+        .as_ref()
+        .ok_or("cargo metadata resolved nothing")?;
+    let node = resolve
+        .nodes
+        .iter()
+        .find(|node| &node.id == id)
+        .ok_or("a package that is not resolved")?;
     for dependency in &node.deps {
         let kinds = &dependency.dep_kinds;
-        if kinds.iter().any(|kind| kind.kind != DependencyKind::Development) {
+        if kinds
+            .iter()
+            .any(|kind| kind.kind != DependencyKind::Development)
+        {
             walk(metadata, &dependency.pkg, libraries, macros)?;
         }
     }

@@ -28,22 +28,59 @@ struct Check {
 }
 
 const CHECKS: &[Check] = &[
-    Check { name: "format", run: || cargo(&["fmt", "--all", "--check"]) },
-    Check { name: "generated", run: || cargo(&["codegen", "check"]) },
+    Check {
+        name: "format",
+        run: || cargo(&["fmt", "--all", "--check"]),
+    },
+    Check {
+        name: "generated",
+        run: || cargo(&["codegen", "check"]),
+    },
     Check {
         name: "lints",
-        run: || cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"]),
+        run: || {
+            cargo(&[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--all-features",
+                "--",
+                "-D",
+                "warnings",
+            ])
+        },
     },
-    Check { name: "tests", run: || cargo(&["test", "--workspace", "--all-features", "--no-fail-fast"]) },
-    Check { name: "documentation", run: documentation },
-    Check { name: "demo", run: || cargo(&["demo"]) },
-    Check { name: "dependencies", run: dependencies::only_proc_macros },
-    Check { name: "windows", run: windows::check },
+    Check {
+        name: "tests",
+        run: || cargo(&["test", "--workspace", "--all-features", "--no-fail-fast"]),
+    },
+    Check {
+        name: "documentation",
+        run: documentation,
+    },
+    Check {
+        name: "demo",
+        run: || cargo(&["demo"]),
+    },
+    Check {
+        name: "dependencies",
+        run: dependencies::only_proc_macros,
+    },
+    Check {
+        name: "windows",
+        run: windows::check,
+    },
 ];
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let wanted = |check: &&Check| cli.words.is_empty() || cli.words.iter().any(|word| check.name.contains(word.as_str()));
+    let wanted = |check: &&Check| {
+        cli.words.is_empty()
+            || cli
+                .words
+                .iter()
+                .any(|word| check.name.contains(word.as_str()))
+    };
     let checks: Vec<&Check> = CHECKS.iter().filter(wanted).collect();
     if cli.list {
         checks.iter().for_each(|check| println!("{}", check.name));
@@ -72,14 +109,23 @@ fn main() -> ExitCode {
         let verdict = if result.is_ok() { "passed" } else { "FAILED" };
         println!("{verdict}  {name}  ({} s)", time.as_secs());
     }
-    let failed = results.iter().filter(|(_, _, result)| result.is_err()).count();
+    let failed = results
+        .iter()
+        .filter(|(_, _, result)| result.is_err())
+        .count();
     println!("{} passed, {failed} failed", results.len() - failed);
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn documentation() -> Result<(), String> {
     let mut command = Command::new(tools::cargo());
-    command.args(["doc", "--workspace", "--all-features", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings");
+    command
+        .args(["doc", "--workspace", "--all-features", "--no-deps"])
+        .env("RUSTDOCFLAGS", "-D warnings");
     run(&mut command)
 }
 
@@ -90,8 +136,15 @@ fn cargo(arguments: &[&str]) -> Result<(), String> {
 
 /// Prints a command and runs it.
 fn run(command: &mut Command) -> Result<(), String> {
-    let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy().into_owned()).collect();
-    let line = format!("{} {}", command.get_program().to_string_lossy(), words.join(" "));
+    let words: Vec<_> = command
+        .get_args()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    let line = format!(
+        "{} {}",
+        command.get_program().to_string_lossy(),
+        words.join(" ")
+    );
     println!("$ {line}");
     match command.current_dir(tools::repository()).status() {
         Ok(status) if status.success() => Ok(()),

@@ -13,12 +13,30 @@ struct Package {
 }
 
 const PACKAGES: &[Package] = &[
-    Package { name: "clang-19", present: || clang().is_some() },
-    Package { name: "libclang-19-dev", present: libclang },
-    Package { name: "lld-19", present: || windows_target() || Path::new("/usr/bin/lld-link-19").exists() },
-    Package { name: "rustc-web", present: || windows_target() || Path::new(DEBIAN_RUSTC).exists() },
-    Package { name: "cargo-web", present: || windows_target() || Path::new(DEBIAN_CARGO).exists() },
-    Package { name: "rust-web-src", present: || windows_target() || debian_sources() },
+    Package {
+        name: "clang-19",
+        present: || clang().is_some(),
+    },
+    Package {
+        name: "libclang-19-dev",
+        present: libclang,
+    },
+    Package {
+        name: "lld-19",
+        present: || windows_target() || Path::new("/usr/bin/lld-link-19").exists(),
+    },
+    Package {
+        name: "rustc-web",
+        present: || windows_target() || Path::new(DEBIAN_RUSTC).exists(),
+    },
+    Package {
+        name: "cargo-web",
+        present: || windows_target() || Path::new(DEBIAN_CARGO).exists(),
+    },
+    Package {
+        name: "rust-web-src",
+        present: || windows_target() || debian_sources(),
+    },
 ];
 
 /// Debian's Rust compiler, which comes with the sources of `core` for any target.
@@ -28,29 +46,48 @@ pub(crate) const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 
 /// Installs what is missing.
 pub(crate) fn install() -> Result<(), String> {
-    let missing: Vec<&str> = PACKAGES.iter().filter(|package| !(package.present)()).map(|package| package.name).collect();
+    let missing: Vec<&str> = PACKAGES
+        .iter()
+        .filter(|package| !(package.present)())
+        .map(|package| package.name)
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }
     let list = missing.join(" ");
     println!("missing: {list}");
     if !Path::new("/usr/bin/apt-get").exists() {
-        return Err(format!("install these, or what provides them on this system, and run again: {list}"));
+        return Err(format!(
+            "install these, or what provides them on this system, and run again: {list}"
+        ));
     }
-    let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
+    let root = Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|output| output.stdout.trim_ascii() == b"0");
     let apt = |arguments: &[&str]| {
-        let mut command = if root { Command::new("apt-get") } else { Command::new("sudo") };
+        let mut command = if root {
+            Command::new("apt-get")
+        } else {
+            Command::new("sudo")
+        };
         if !root {
             command.arg("apt-get");
         }
-        run(command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
+        run(command
+            .args(arguments)
+            .env("DEBIAN_FRONTEND", "noninteractive"))
     };
     apt(&["update", "-qq"])?;
     let mut arguments = vec!["install", "-y", "-qq", "--no-install-recommends"];
     arguments.extend(&missing);
-    apt(&arguments).map_err(|problem| format!("{problem}\n  install by hand and run again: {list}"))?;
+    apt(&arguments)
+        .map_err(|problem| format!("{problem}\n  install by hand and run again: {list}"))?;
     match PACKAGES.iter().find(|package| !(package.present)()) {
-        Some(package) => Err(format!("{} was installed and what it provides is still not found", package.name)),
+        Some(package) => Err(format!(
+            "{} was installed and what it provides is still not found",
+            package.name
+        )),
         None => Ok(()),
     }
 }
@@ -83,9 +120,14 @@ pub(crate) fn clang() -> Option<PathBuf> {
 fn libclang() -> bool {
     let named = |folder: &Path| {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).any(|name| {
-            name.starts_with("libclang.so") || name.starts_with("libclang-") && name.contains(".so") && !name.contains("cpp")
-        })
+        entries
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .any(|name| {
+                name.starts_with("libclang.so")
+                    || name.starts_with("libclang-")
+                        && name.contains(".so")
+                        && !name.contains("cpp")
+            })
     };
     if let Some(path) = std::env::var_os("LIBCLANG_PATH") {
         return Path::new(&path).is_file() || named(Path::new(&path));
@@ -95,8 +137,12 @@ fn libclang() -> bool {
 }
 
 fn debian_sources() -> bool {
-    Command::new(DEBIAN_RUSTC).args(["--print", "sysroot"]).output().is_ok_and(|output| {
-        let root = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
-        root.join("lib/rustlib/src/rust/library/core/src/lib.rs").exists()
-    })
+    Command::new(DEBIAN_RUSTC)
+        .args(["--print", "sysroot"])
+        .output()
+        .is_ok_and(|output| {
+            let root = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+            root.join("lib/rustlib/src/rust/library/core/src/lib.rs")
+                .exists()
+        })
 }

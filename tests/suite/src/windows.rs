@@ -14,11 +14,23 @@ pub(crate) fn check() -> Result<(), String> {
             Command::new(tools::cargo())
         } else {
             let mut command = Command::new(tools::DEBIAN_CARGO);
-            command.env("RUSTC", tools::DEBIAN_RUSTC).env("RUSTC_BOOTSTRAP", "1").env_remove("RUSTUP_TOOLCHAIN");
+            command
+                .env("RUSTC", tools::DEBIAN_RUSTC)
+                .env("RUSTC_BOOTSTRAP", "1")
+                .env_remove("RUSTUP_TOOLCHAIN");
             command
         };
         // `check --package wsk` is not enough: features of wsk-sys that wsk does not use count too.
-        command.args(["check", "--package", "wsk", "--package", "wsk-sys", "--all-features", "--target", target]);
+        command.args([
+            "check",
+            "--package",
+            "wsk",
+            "--package",
+            "wsk-sys",
+            "--all-features",
+            "--target",
+            target,
+        ]);
         command.args(["--target-dir", "target/windows"]);
         if !tools::windows_target() {
             command.arg("-Zbuild-std=core,compiler_builtins");

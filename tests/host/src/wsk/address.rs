@@ -1,0 +1,189 @@
+//! Transport addresses in their Windows layout, and the statuses for what the host's sockets report.
+
+use core::mem::offset_of;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+
+use wsk_sys::{
+    AF_INET, AF_INET6, NTSTATUS, SOCKADDR, SOCKADDR_IN, SOCKADDR_IN6, STATUS_ACCESS_DENIED, STATUS_HOST_UNREACHABLE,
+    STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_ADDRESS, STATUS_INVALID_ADDRESS_COMPONENT, STATUS_INVALID_BUFFER_SIZE,
+    STATUS_INVALID_PARAMETER, STATUS_NETWORK_UNREACHABLE, STATUS_NOT_SUPPORTED, STATUS_PORT_UNREACHABLE,
+    STATUS_SHARING_VIOLATION, STATUS_UNSUCCESSFUL,
+};
+
+/// The address family of a socket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Family {
+    V4,
+    V6,
+}
+
+impl Family {
+    pub(crate) fn new(family: u16) -> Option<Self> {
+        match family {
+            AF_INET => Some(Self::V4),
+            AF_INET6 => Some(Self::V6),
+            _ => None,
+        }
+    }
+
+    /// Bytes of the `SOCKADDR` type of the family.
+    pub(crate) const fn size(self) -> usize {
+        match self {
+            Self::V4 => size_of::<SOCKADDR_IN>(),
+            Self::V6 => size_of::<SOCKADDR_IN6>(),
+        }
+    }
+
+    pub(crate) const fn domain(self) -> socket2::Domain {
+        match self {
+            Self::V4 => socket2::Domain::IPV4,
+            Self::V6 => socket2::Domain::IPV6,
+        }
+    }
+}
+
+/// Reads the address of a driver.
+///
+/// # Errors
+///
+/// `STATUS_INVALID_ADDRESS` when it isn't of the socket's family.
+///
+/// # Safety
+///
+/// `address` is readable: two bytes, and when these say the socket's family, as many as its type has.
+pub(crate) unsafe fn read(address: *const SOCKADDR, family: Family) -> Result<SocketAddr, NTSTATUS> {
+    // SAFETY: the caller says so; nothing about alignment is assumed.
+    let found = unsafe { address.cast::<u16>().read_unaligned() };
+    if Family::new(found) != Some(family) {
+        return Err(STATUS_INVALID_ADDRESS);
+    }
+    // SAFETY: the family is that of the socket, so the bytes are there.
+    let bytes = unsafe { core::slice::from_raw_parts(address.cast::<u8>(), family.size()) };
+    let port = u16::from_be_bytes(part(bytes, offset_of!(SOCKADDR_IN, sin_port)));
+    Ok(match family {
+        Family::V4 => {
+            SocketAddrV4::new(Ipv4Addr::from(part::<4>(bytes, offset_of!(SOCKADDR_IN, sin_addr))), port).into()
+        }
+        Family::V6 => SocketAddrV6::new(
+            Ipv6Addr::from(part::<16>(bytes, offset_of!(SOCKADDR_IN6, sin6_addr))),
+            port,
+            u32::from_ne_bytes(part(bytes, offset_of!(SOCKADDR_IN6, sin6_flowinfo))),
+            u32::from_ne_bytes(part(bytes, offset_of!(SOCKADDR_IN6, Anonymous1))),
+        )
+        .into(),
+    })
+}
+
+fn part<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
+    let mut part = [0; N];
+    part.copy_from_slice(&bytes[offset..offset + N]);
+    part
+}
+
+/// An address in the layout of the family's type, and how many bytes of it count. IPv4 addresses become mapped ones where
+/// the family is IPv6.
+pub(crate) fn encode(address: SocketAddr, family: Family) -> ([u8; size_of::<SOCKADDR_IN6>()], usize) {
+    let mut bytes = [0; size_of::<SOCKADDR_IN6>()];
+    let mut put = |offset: usize, part: &[u8]| bytes[offset..offset + part.len()].copy_from_slice(part);
+    put(offset_of!(SOCKADDR_IN, sin_port), &address.port().to_be_bytes());
+    match (family, address.ip()) {
+        (Family::V4, ip) => {
+            put(0, &AF_INET.to_ne_bytes());
+            let ip = match ip {
+                IpAddr::V4(ip) => ip,
+                IpAddr::V6(ip) => ip.to_ipv4_mapped().unwrap_or(Ipv4Addr::UNSPECIFIED),
+            };
+            put(offset_of!(SOCKADDR_IN, sin_addr), &ip.octets());
+        }
+        (Family::V6, ip) => {
+            put(0, &AF_INET6.to_ne_bytes());
+            let ip = match ip {
+                IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+                IpAddr::V6(ip) => ip,
+            };
+            put(offset_of!(SOCKADDR_IN6, sin6_addr), &ip.octets());
+            if let SocketAddr::V6(address) = address {
+                put(offset_of!(SOCKADDR_IN6, sin6_flowinfo), &address.flowinfo().to_ne_bytes());
+                put(offset_of!(SOCKADDR_IN6, Anonymous1), &address.scope_id().to_ne_bytes());
+            }
+        }
+    }
+    (bytes, family.size())
+}
+
+/// Writes an address for a driver.
+///
+/// # Safety
+///
+/// `out` is writable for the bytes of the family's type.
+pub(crate) unsafe fn write(out: *mut SOCKADDR, address: SocketAddr, family: Family) {
+    let (bytes, length) = encode(address, family);
+    // SAFETY: the caller says so.
+    unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), out.cast::<u8>(), length) };
+}
+
+/// The status that Windows has for a failure of binding.
+pub(crate) fn bind_status(error: &io::Error) -> NTSTATUS {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => STATUS_SHARING_VIOLATION,
+        io::ErrorKind::AddrNotAvailable => STATUS_INVALID_ADDRESS_COMPONENT,
+        _ => status(error),
+    }
+}
+
+/// The status that Windows has for a failure of sending, or of an option.
+pub(crate) fn status(error: &io::Error) -> NTSTATUS {
+    // EMSGSIZE and ENOPROTOOPT have no kind of their own; these are their numbers on Linux and on the BSDs.
+    const EMSGSIZE: i32 = if cfg!(target_os = "linux") { 90 } else { 40 };
+    const ENOPROTOOPT: i32 = if cfg!(target_os = "linux") { 92 } else { 42 };
+    const ENOBUFS: i32 = if cfg!(target_os = "linux") { 105 } else { 55 };
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => STATUS_ACCESS_DENIED,
+        io::ErrorKind::AddrNotAvailable => STATUS_INVALID_ADDRESS_COMPONENT,
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::NetworkDown => STATUS_NETWORK_UNREACHABLE,
+        io::ErrorKind::HostUnreachable => STATUS_HOST_UNREACHABLE,
+        io::ErrorKind::ConnectionRefused => STATUS_PORT_UNREACHABLE,
+        io::ErrorKind::InvalidInput => STATUS_INVALID_PARAMETER,
+        io::ErrorKind::OutOfMemory => STATUS_INSUFFICIENT_RESOURCES,
+        _ => match error.raw_os_error() {
+            Some(EMSGSIZE) => STATUS_INVALID_BUFFER_SIZE,
+            Some(ENOPROTOOPT) => STATUS_NOT_SUPPORTED,
+            Some(ENOBUFS) => STATUS_INSUFFICIENT_RESOURCES,
+            _ => STATUS_UNSUCCESSFUL,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use proptest::prelude::*;
+
+    use super::{Family, encode, read};
+
+    proptest! {
+        #[test]
+        fn addresses_survive_the_layout(ip in any::<std::net::IpAddr>(), port: u16) {
+            let address = SocketAddr::new(ip, port);
+            let family = if address.is_ipv4() { Family::V4 } else { Family::V6 };
+            let (bytes, length) = encode(address, family);
+            // SAFETY: the bytes are there.
+            prop_assert_eq!(unsafe { read(bytes.as_ptr().cast(), family) }, Ok(address));
+            prop_assert_eq!(length, family.size());
+            let other = if address.is_ipv4() { Family::V6 } else { Family::V4 };
+            // SAFETY: the bytes are there.
+            prop_assert!(unsafe { read(bytes.as_ptr().cast(), other) }.is_err());
+        }
+    }
+
+    #[test]
+    fn the_bytes_are_those_of_windows() {
+        let (bytes, length) = encode("127.0.0.1:9".parse().unwrap(), Family::V4);
+        assert_eq!(bytes[..length], [2, 0, 0, 9, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
+        let (bytes, _) = encode("1.2.3.4:256".parse().unwrap(), Family::V6);
+        assert_eq!(bytes[..8], [23, 0, 1, 0, 0, 0, 0, 0]);
+        assert_eq!(bytes[18..24], [0xFF, 0xFF, 1, 2, 3, 4]);
+    }
+}

@@ -1,0 +1,168 @@
+//! The functions of the provider that aren't about one socket: `WSK_PROVIDER_DISPATCH`.
+
+use core::ffi::c_void;
+use core::ptr;
+use std::sync::atomic::Ordering;
+
+use wsk_sys::{
+    ADDRINFOEXW, EPROCESS, ETHREAD, GUID, IRP, NTSTATUS, SOCKADDR, STATUS_BUFFER_OVERFLOW, STATUS_INVALID_PARAMETER,
+    STATUS_NOT_SUPPORTED, STATUS_SUCCESS, UNICODE_STRING, WSK_CLIENT_CONNECTION_DISPATCH, WSK_EVENT_CALLBACK_CONTROL,
+    WSK_EVENT_DISABLE, WSK_EVENT_RECEIVE_FROM, WSK_PROVIDER_DISPATCH, WSK_SET_STATIC_EVENT_CALLBACKS,
+    WSK_TRANSPORT, WSK_TRANSPORT_LIST_QUERY,
+};
+
+use super::registration::{self, VERSION};
+use super::request::{Request, Uses};
+use super::socket;
+use crate::bugcheck::{bugcheck, violation};
+use crate::trace;
+
+/// What `WskCaptureProviderNPI` gives out.
+pub(crate) static PROVIDER_DISPATCH: WSK_PROVIDER_DISPATCH = WSK_PROVIDER_DISPATCH {
+    Version: VERSION,
+    Reserved: 0,
+    WskSocket: Some(socket::WskSocket),
+    WskSocketConnect: Some(WskSocketConnect),
+    WskControlClient: Some(WskControlClient),
+    WskGetAddressInfo: Some(WskGetAddressInfo),
+    WskFreeAddressInfo: Some(WskFreeAddressInfo),
+    WskGetNameInfo: Some(WskGetNameInfo),
+};
+
+dispatched! {
+    /// Makes, binds and connects a connection socket. The host has datagram sockets so far.
+    fn WskSocketConnect(
+        Client: *mut c_void,
+        SocketType: u16,
+        Protocol: u32,
+        LocalAddress: *mut SOCKADDR,
+        RemoteAddress: *mut SOCKADDR,
+        Flags: u32,
+        SocketContext: *mut c_void,
+        Dispatch: *const WSK_CLIENT_CONNECTION_DISPATCH,
+        OwningProcess: *mut EPROCESS,
+        OwningThread: *mut ETHREAD,
+        SecurityDescriptor: *mut c_void,
+        Irp: *mut IRP,
+    ) -> NTSTATUS, at most PASSIVE_LEVEL {
+        let _ = registration::client("WskSocketConnect", Client);
+        // SAFETY: the driver gives the IRP.
+        let request = unsafe { Request::start(Irp, Uses::nothing("WskSocketConnect"), None) };
+        trace::returned("WskSocketConnect", request.conclude(STATUS_NOT_SUPPORTED, 0))
+    }
+}
+
+dispatched! {
+    /// Carries out an operation on a client: `WSK_TRANSPORT_LIST_QUERY` and `WSK_SET_STATIC_EVENT_CALLBACKS`.
+    fn WskControlClient(
+        Client: *mut c_void,
+        ControlCode: u32,
+        InputSize: usize,
+        InputBuffer: *mut c_void,
+        OutputSize: usize,
+        OutputBuffer: *mut c_void,
+        OutputSizeReturned: *mut usize,
+        Irp: *mut IRP,
+    ) -> NTSTATUS, at most DISPATCH_LEVEL {
+        let client = registration::client("WskControlClient", Client);
+        let (status, information) = match ControlCode {
+            WSK_SET_STATIC_EVENT_CALLBACKS if InputSize >= size_of::<WSK_EVENT_CALLBACK_CONTROL>() && !InputBuffer.is_null() => {
+                if client.sockets.load(Ordering::SeqCst) > 0 {
+                    // Documented: it has to be done before the first socket is made.
+                    (wsk_sys::STATUS_INVALID_DEVICE_STATE, 0)
+                } else {
+                    // SAFETY: the driver gives as many bytes.
+                    let mask = unsafe { (*InputBuffer.cast::<WSK_EVENT_CALLBACK_CONTROL>()).EventMask };
+                    if mask & WSK_EVENT_DISABLE == 0 {
+                        client.static_events.store(mask, Ordering::SeqCst);
+                        (STATUS_SUCCESS, 0)
+                    } else {
+                        (STATUS_INVALID_PARAMETER, 0)
+                    }
+                }
+            }
+            WSK_SET_STATIC_EVENT_CALLBACKS => (STATUS_INVALID_PARAMETER, 0),
+            WSK_TRANSPORT_LIST_QUERY => {
+                let transports = socket::transports();
+                let needed = size_of_val(&transports);
+                if OutputSize < needed || OutputBuffer.is_null() {
+                    (STATUS_BUFFER_OVERFLOW, needed)
+                } else {
+                    // SAFETY: the driver gives as many bytes.
+                    unsafe { ptr::copy_nonoverlapping(transports.as_ptr(), OutputBuffer.cast::<WSK_TRANSPORT>(), transports.len()) };
+                    (STATUS_SUCCESS, needed)
+                }
+            }
+            _ => (STATUS_NOT_SUPPORTED, 0),
+        };
+        if !OutputSizeReturned.is_null() {
+            // SAFETY: the driver gives the place, if it wants the size there.
+            unsafe { OutputSizeReturned.write(information) };
+        }
+        if Irp.is_null() {
+            return trace::returned("WskControlClient", status);
+        }
+        let uses = Uses::nothing("WskControlClient").memory(InputBuffer, InputSize, "the input");
+        // SAFETY: the driver gives the IRP.
+        let request = unsafe { Request::start(Irp, uses, None) };
+        trace::returned("WskControlClient", request.conclude(status, information))
+    }
+}
+
+dispatched! {
+    /// Resolves a name. The host has no resolver so far.
+    fn WskGetAddressInfo(
+        Client: *mut c_void,
+        NodeName: *mut UNICODE_STRING,
+        ServiceName: *mut UNICODE_STRING,
+        NameSpace: u32,
+        Provider: *mut GUID,
+        Hints: *mut ADDRINFOEXW,
+        Result: *mut *mut ADDRINFOEXW,
+        OwningProcess: *mut EPROCESS,
+        OwningThread: *mut ETHREAD,
+        Irp: *mut IRP,
+    ) -> NTSTATUS, at most PASSIVE_LEVEL {
+        let _ = registration::client("WskGetAddressInfo", Client);
+        // SAFETY: the driver gives the IRP.
+        let request = unsafe { Request::start(Irp, Uses::nothing("WskGetAddressInfo"), None) };
+        trace::returned("WskGetAddressInfo", request.conclude(STATUS_NOT_SUPPORTED, 0))
+    }
+}
+
+dispatched! {
+    /// Frees what `WskGetAddressInfo` gave: nothing, so far.
+    fn WskFreeAddressInfo(Client: *mut c_void, AddrInfo: *mut ADDRINFOEXW), at most PASSIVE_LEVEL {
+        let _ = registration::client("WskFreeAddressInfo", Client);
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, AddrInfo as usize, 0, 0),
+            [],
+            "WskFreeAddressInfo was called for something that WskGetAddressInfo never gave"
+        )
+    }
+}
+
+dispatched! {
+    /// Finds the name of an address. The host has no resolver so far.
+    fn WskGetNameInfo(
+        Client: *mut c_void,
+        SockAddr: *mut SOCKADDR,
+        SockAddrLength: u32,
+        NodeName: *mut UNICODE_STRING,
+        ServiceName: *mut UNICODE_STRING,
+        Flags: u32,
+        OwningProcess: *mut EPROCESS,
+        OwningThread: *mut ETHREAD,
+        Irp: *mut IRP,
+    ) -> NTSTATUS, at most PASSIVE_LEVEL {
+        let _ = registration::client("WskGetNameInfo", Client);
+        // SAFETY: the driver gives the IRP.
+        let request = unsafe { Request::start(Irp, Uses::nothing("WskGetNameInfo"), None) };
+        trace::returned("WskGetNameInfo", request.conclude(STATUS_NOT_SUPPORTED, 0))
+    }
+}
+
+/// Whether static event callbacks make a new socket's callback enabled.
+pub(crate) fn enables_receive_from(static_events: u32) -> bool {
+    static_events & WSK_EVENT_RECEIVE_FROM != 0
+}

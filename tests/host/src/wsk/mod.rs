@@ -1,0 +1,53 @@
+//! The WSK subsystem: registration of clients, capture of the provider, and the functions that it offers. Stands for
+//! `netio.sys` and `afd.sys`.
+
+mod address;
+mod client;
+mod control;
+mod datagram;
+mod indication;
+mod network;
+mod registration;
+mod request;
+mod socket;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+pub(crate) use registration::set_available;
+pub(crate) use socket::{SOCKETS, force_close_all};
+
+/// Whether sockets send and receive nothing.
+static NULL: AtomicBool = AtomicBool::new(false);
+
+/// Starts the subsystem.
+pub(crate) fn start(null_provider: bool) {
+    NULL.store(null_provider, Ordering::Relaxed);
+    registration::set_available(true);
+    network::start();
+}
+
+/// Whether sockets send and receive nothing.
+#[inline]
+pub(crate) fn is_null_provider() -> bool {
+    NULL.load(Ordering::Relaxed)
+}
+
+/// Waits until no socket is being closed any more.
+pub(crate) fn settle(deadline: Instant) {
+    socket::settle(deadline);
+}
+
+/// What a driver left behind, as lines of a leak report.
+pub(crate) fn leaks() -> Vec<String> {
+    let mut lines = socket::leaks();
+    lines.extend(registration::leaks());
+    lines
+}
+
+/// Stops the subsystem: sockets are closed, their IRPs are forgotten.
+pub(crate) fn stop() {
+    network::stop();
+    socket::reset();
+    registration::reset();
+}

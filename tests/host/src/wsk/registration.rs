@@ -1,0 +1,305 @@
+//! Registration of WSK clients and capture of the provider NPI: `WskRegister` to `WskDeregister`.
+
+use core::ptr;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use wsk_sys::{
+    NTSTATUS, STATUS_DEVICE_NOT_READY, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER, STATUS_NOINTERFACE,
+    STATUS_SUCCESS, WSK_CLIENT_NPI, WSK_INFINITE_WAIT, WSK_NO_WAIT, WSK_PROVIDER_CHARACTERISTICS, WSK_PROVIDER_NPI,
+    WSK_REGISTRATION,
+};
+
+use super::client;
+use crate::bugcheck::{bugcheck, violation};
+use crate::faults::{self, Resource};
+use crate::irql;
+use crate::origin::Origin;
+use crate::table::Table;
+use crate::trace;
+
+/// The one version of the WSK NPI, 1.0.
+pub(crate) const VERSION: u16 = 0x0100;
+
+/// A client, as the provider knows it. Its address is the `Client` of the provider NPI.
+pub(crate) struct Client {
+    /// Where the client's registration lies.
+    registration: usize,
+    /// Event callbacks that are enabled on every new socket.
+    pub(crate) static_events: AtomicU32,
+    /// Sockets that aren't closed yet.
+    pub(crate) sockets: AtomicUsize,
+}
+
+struct Registration {
+    client: Arc<Client>,
+    version: u16,
+    captures: usize,
+    /// Threads inside `WskCaptureProviderNPI`.
+    capturing: usize,
+    deregistering: bool,
+    origin: Origin,
+}
+
+struct Registrations {
+    by_address: BTreeMap<usize, Registration>,
+    available: bool,
+}
+
+static REGISTRATIONS: Mutex<Registrations> =
+    Mutex::new(Registrations { by_address: BTreeMap::new(), available: true });
+static CHANGED: Condvar = Condvar::new();
+static CLIENTS: Table<Arc<Client>> = Table::new();
+/// How long `WskDeregister` waits before it is taken for a deadlock, in seconds.
+static PATIENCE: Duration = Duration::from_secs(60);
+
+/// Makes the provider available to be captured, or not.
+pub(crate) fn set_available(available: bool) {
+    REGISTRATIONS.lock().available = available;
+    CHANGED.notify_all();
+}
+
+/// The client of a provider NPI; stops when there is none.
+pub(crate) fn client(function: &str, client: *mut core::ffi::c_void) -> Arc<Client> {
+    match CLIENTS.lock(client as usize).get(client as usize) {
+        Some(found) => found.clone(),
+        None => bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, client as usize, 0, 0),
+            [],
+            "{function} was called for a client that hasn't captured the provider, or has deregistered"
+        ),
+    }
+}
+
+/// A socket of the client was closed.
+pub(crate) fn socket_closed(client: &Client) {
+    // Under the lock, so that a thread that has just looked doesn't miss the change.
+    let _registrations = REGISTRATIONS.lock();
+    client.sockets.fetch_sub(1, Ordering::SeqCst);
+    CHANGED.notify_all();
+}
+
+/// Registrations that are left, as lines of a leak report.
+pub(crate) fn leaks() -> Vec<String> {
+    REGISTRATIONS
+        .lock()
+        .by_address
+        .iter()
+        .map(|(address, registration)| {
+            format!(
+                "WSK registration at {address:#x}, with {} captures of the provider not released\n    made by {}",
+                registration.captures, registration.origin
+            )
+        })
+        .collect()
+}
+
+/// Forgets everything.
+pub(crate) fn reset() {
+    let mut registrations = REGISTRATIONS.lock();
+    registrations.by_address.clear();
+    registrations.available = true;
+    CLIENTS.clear();
+}
+
+fn lookup<'r>(function: &str, registrations: &'r mut MutexGuard<'_, Registrations>, address: usize) -> &'r mut Registration {
+    match registrations.by_address.get_mut(&address) {
+        Some(registration) => registration,
+        None => bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, address, 0, 0),
+            [],
+            "{function} was called for a WSK_REGISTRATION that isn't registered (any more)"
+        ),
+    }
+}
+
+export! {
+    /// Registers a WSK client.
+    fn WskRegister(WskClientNpi: *mut WSK_CLIENT_NPI, WskRegistration: *mut WSK_REGISTRATION) -> NTSTATUS, at most PASSIVE_LEVEL {
+        if WskClientNpi.is_null() || WskRegistration.is_null() {
+            return STATUS_INVALID_PARAMETER;
+        }
+        // SAFETY: the driver gives its NPI, whose dispatch table stays valid while it is registered.
+        let version = unsafe {
+            let dispatch = (*WskClientNpi).Dispatch;
+            if dispatch.is_null() {
+                return STATUS_INVALID_PARAMETER;
+            }
+            (*dispatch).Version
+        };
+        if faults::strikes(Resource::Registration) {
+            return trace::returned("WskRegister", STATUS_INSUFFICIENT_RESOURCES);
+        }
+        let address = WskRegistration as usize;
+        let client =
+            Arc::new(Client { registration: address, static_events: AtomicU32::new(0), sockets: AtomicUsize::new(0) });
+        let mut registrations = REGISTRATIONS.lock();
+        if let Some(registration) = registrations.by_address.get(&address) {
+            bugcheck!(
+                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, address, 0, 0),
+                [format!("registered by {}", registration.origin)],
+                "WskRegister was called for a WSK_REGISTRATION that is registered already"
+            )
+        }
+        // SAFETY: the driver gives the memory until it deregisters.
+        unsafe {
+            WskRegistration.write(WSK_REGISTRATION {
+                ReservedRegistrationState: 1,
+                ReservedRegistrationContext: Arc::as_ptr(&client).cast_mut().cast(),
+                ReservedRegistrationLock: 0,
+            });
+        }
+        let registration = Registration {
+            client,
+            version,
+            captures: 0,
+            capturing: 0,
+            deregistering: false,
+            origin: Origin::here("WskRegister"),
+        };
+        registrations.by_address.insert(address, registration);
+        trace::returned("WskRegister", STATUS_SUCCESS)
+    }
+}
+
+export! {
+    /// Captures the provider NPI, waiting for it as told.
+    fn WskCaptureProviderNPI(WskRegistration: *mut WSK_REGISTRATION, WaitTimeout: u32, WskProviderNpi: *mut WSK_PROVIDER_NPI) -> NTSTATUS, at most DISPATCH_LEVEL {
+        if WaitTimeout != WSK_NO_WAIT {
+            irql::require("WskCaptureProviderNPI with a WaitTimeout other than WSK_NO_WAIT", irql::PASSIVE_LEVEL);
+        }
+        if faults::strikes(Resource::Registration) {
+            return trace::returned("WskCaptureProviderNPI", STATUS_INSUFFICIENT_RESOURCES);
+        }
+        let address = WskRegistration as usize;
+        let deadline = match WaitTimeout {
+            WSK_INFINITE_WAIT => None,
+            milliseconds => Some(Instant::now() + Duration::from_millis(u64::from(milliseconds))),
+        };
+        let mut registrations = REGISTRATIONS.lock();
+        let registration = lookup("WskCaptureProviderNPI", &mut registrations, address);
+        if registration.version != VERSION {
+            return trace::returned("WskCaptureProviderNPI", STATUS_NOINTERFACE);
+        }
+        registration.capturing += 1;
+        let status = loop {
+            let available = registrations.available;
+            let registration = lookup("WskCaptureProviderNPI", &mut registrations, address);
+            if registration.deregistering {
+                break STATUS_DEVICE_NOT_READY;
+            }
+            if available {
+                registration.captures += 1;
+                let client = registration.client.clone();
+                let pointer = Arc::as_ptr(&client);
+                let _ = CLIENTS.lock(pointer as usize).insert(pointer as usize, client);
+                // SAFETY: the driver gives the place.
+                unsafe {
+                    WskProviderNpi.write(WSK_PROVIDER_NPI {
+                        Client: pointer.cast_mut().cast(),
+                        Dispatch: &raw const client::PROVIDER_DISPATCH,
+                    });
+                }
+                break STATUS_SUCCESS;
+            }
+            match deadline {
+                None => CHANGED.wait(&mut registrations),
+                Some(deadline) => {
+                    if CHANGED.wait_until(&mut registrations, deadline).timed_out() {
+                        break STATUS_DEVICE_NOT_READY;
+                    }
+                }
+            }
+        };
+        lookup("WskCaptureProviderNPI", &mut registrations, address).capturing -= 1;
+        CHANGED.notify_all();
+        trace::returned("WskCaptureProviderNPI", status)
+    }
+}
+
+export! {
+    /// Releases a captured provider NPI.
+    fn WskReleaseProviderNPI(WskRegistration: *mut WSK_REGISTRATION), at most DISPATCH_LEVEL {
+        let address = WskRegistration as usize;
+        let mut registrations = REGISTRATIONS.lock();
+        let registration = lookup("WskReleaseProviderNPI", &mut registrations, address);
+        if registration.captures == 0 {
+            bugcheck!(
+                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, address, 0, 0),
+                [format!("registered by {}", registration.origin)],
+                "WskReleaseProviderNPI was called more often than WskCaptureProviderNPI succeeded"
+            )
+        }
+        registration.captures -= 1;
+        CHANGED.notify_all();
+    }
+}
+
+export! {
+    /// Undoes `WskRegister`: waits until the provider is released and every socket is closed.
+    fn WskDeregister(WskRegistration: *mut WSK_REGISTRATION), at most PASSIVE_LEVEL {
+        let address = WskRegistration as usize;
+        let mut registrations = REGISTRATIONS.lock();
+        let registration = lookup("WskDeregister", &mut registrations, address);
+        if registration.deregistering {
+            bugcheck!(
+                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, address, 0, 0),
+                [format!("registered by {}", registration.origin)],
+                "WskDeregister was called twice for the same WSK_REGISTRATION"
+            )
+        }
+        registration.deregistering = true;
+        CHANGED.notify_all();
+        let started = Instant::now();
+        loop {
+            let registration = lookup("WskDeregister", &mut registrations, address);
+            let sockets = registration.client.sockets.load(Ordering::SeqCst);
+            if registration.captures == 0 && registration.capturing == 0 && sockets == 0 {
+                break;
+            }
+            if CHANGED.wait_until(&mut registrations, started + PATIENCE).timed_out() {
+                let registration = lookup("WskDeregister", &mut registrations, address);
+                let (captures, origin) = (registration.captures, format!("registered by {}", registration.origin));
+                let open = super::socket::leaks().join("\n");
+                bugcheck!(
+                    MANUALLY_INITIATED_CRASH(address, captures, sockets, 0),
+                    [origin, open],
+                    "WskDeregister has waited for {PATIENCE:?}: {captures} captures of the provider aren't released, {sockets} sockets aren't closed"
+                )
+            }
+        }
+        if let Some(registration) = registrations.by_address.remove(&address) {
+            debug_assert_eq!(registration.client.registration, address);
+            let pointer = Arc::as_ptr(&registration.client) as usize;
+            let _ = CLIENTS.lock(pointer).remove(pointer);
+        }
+        // SAFETY: the driver gives the memory until this call returns.
+        unsafe {
+            WskRegistration.write(WSK_REGISTRATION {
+                ReservedRegistrationState: 0,
+                ReservedRegistrationContext: ptr::null_mut(),
+                ReservedRegistrationLock: 0,
+            });
+        }
+    }
+}
+
+export! {
+    /// The versions of the WSK NPI that the provider supports.
+    fn WskQueryProviderCharacteristics(WskRegistration: *mut WSK_REGISTRATION, WskProviderCharacteristics: *mut WSK_PROVIDER_CHARACTERISTICS) -> NTSTATUS, at most DISPATCH_LEVEL {
+        let mut registrations = REGISTRATIONS.lock();
+        let available = registrations.available;
+        let registration = lookup("WskQueryProviderCharacteristics", &mut registrations, WskRegistration as usize);
+        if !available || registration.deregistering {
+            return trace::returned("WskQueryProviderCharacteristics", STATUS_DEVICE_NOT_READY);
+        }
+        // SAFETY: the driver gives the place.
+        unsafe {
+            WskProviderCharacteristics.write(WSK_PROVIDER_CHARACTERISTICS { HighestVersion: VERSION, LowestVersion: VERSION });
+        }
+        trace::returned("WskQueryProviderCharacteristics", STATUS_SUCCESS)
+    }
+}

@@ -1,0 +1,187 @@
+//! One call of the provider that takes an IRP: started, carried out now or later, completed exactly once.
+
+use core::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wsk_sys::{IRP, NTSTATUS, STATUS_FILE_FORCED_CLOSED, STATUS_INSUFFICIENT_RESOURCES, STATUS_PENDING};
+
+use super::socket::Socket;
+use crate::bugcheck::{bugcheck, violation};
+use crate::faults::{self, Resource};
+use crate::flight::Flight;
+use crate::irp;
+use crate::schedule::{self, Plan, SOON, When};
+
+/// How an attempt to carry out a call went.
+pub(crate) enum Outcome {
+    /// It is done: this is the status, and this the information.
+    Done(NTSTATUS, usize),
+    /// The host's socket can't do it now.
+    Again,
+}
+
+/// What the provider owes to a driver: one completion of this IRP.
+///
+/// # Invariants
+///
+/// The IRP is in flight and belongs to the provider until [`complete`](Self::complete) consumes the request.
+pub(crate) struct Request {
+    irp: *mut IRP,
+    function: &'static str,
+    socket: Option<Arc<Socket>>,
+}
+
+// SAFETY: the IRP belongs to the request, and what belongs to the provider may be completed on any thread.
+unsafe impl Send for Request {}
+// SAFETY: a shared request gives out the pointer only.
+unsafe impl Sync for Request {}
+
+/// What a call uses: forwarded to the flight of its IRP.
+pub(crate) struct Uses(Flight);
+
+impl Uses {
+    pub(crate) fn nothing(function: &'static str) -> Self {
+        Self(Flight::new(function))
+    }
+
+    pub(crate) fn of(flight: Flight) -> Self {
+        Self(flight)
+    }
+
+    /// Adds memory of the driver's that has to stay valid.
+    pub(crate) fn memory<T>(mut self, start: *const T, length: usize, what: &'static str) -> Self {
+        self.0.pin(start as usize, length, what);
+        self
+    }
+
+    pub(crate) fn data(&self) -> Vec<Range<usize>> {
+        self.0.data().collect()
+    }
+}
+
+impl Request {
+    /// Takes the IRP for a call.
+    ///
+    /// # Safety
+    ///
+    /// The driver gave the IRP for this call.
+    #[inline]
+    pub(crate) unsafe fn start(irp: *mut IRP, uses: Uses, socket: Option<&Arc<Socket>>) -> Self {
+        let Uses(flight) = uses;
+        let function = flight.function;
+        if irp.is_null() {
+            bugcheck!(
+                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, 0, 0, 0),
+                [],
+                "{function} was called without an IRP"
+            )
+        }
+        // SAFETY: the caller says so.
+        unsafe { irp::start(irp, flight) };
+        if let Some(socket) = socket {
+            socket.took_off();
+        }
+        Self { irp, function, socket: socket.cloned() }
+    }
+
+    pub(crate) fn irp(&self) -> *mut IRP {
+        self.irp
+    }
+
+    /// Marks the IRP as pending: the call is going to return `STATUS_PENDING`.
+    pub(crate) fn pend(&self) {
+        // SAFETY: by the invariant.
+        unsafe { irp::mark_pending(self.irp) };
+    }
+
+    /// From now on what the call uses must not be written.
+    fn freeze(&self) {
+        irp::with_flight(self.irp, Flight::freeze);
+    }
+
+    /// Completes the IRP.
+    #[inline]
+    pub(crate) fn complete(self, status: NTSTATUS, information: usize) {
+        // SAFETY: by the invariant; the request is gone after this.
+        unsafe { irp::complete(self.irp, status, information) };
+        if let Some(socket) = self.socket {
+            socket.landed();
+        }
+    }
+
+    /// Carries out the call with `work`, now or later as the policy of the kernel says, and completes it. Returns what
+    /// the call has to return.
+    #[inline]
+    pub(crate) fn carry_out(self, mut work: impl FnMut() -> Outcome + Send + 'static) -> NTSTATUS {
+        let failure = if self.socket.as_ref().is_some_and(|socket| socket.is_forced_closed()) {
+            Some(STATUS_FILE_FORCED_CLOSED)
+        } else if faults::strikes(Resource::Call) {
+            Some(STATUS_INSUFFICIENT_RESOURCES)
+        } else {
+            None
+        };
+        let mut attempt = move || match failure {
+            Some(status) => Outcome::Done(status, 0),
+            None => work(),
+        };
+        match schedule::plan() {
+            Plan::Now => match attempt() {
+                Outcome::Done(status, information) => {
+                    self.complete(status, information);
+                    status
+                }
+                Outcome::Again => {
+                    self.pend();
+                    self.freeze();
+                    self.later(SOON, attempt);
+                    STATUS_PENDING
+                }
+            },
+            Plan::DoLater(when) => {
+                self.pend();
+                self.freeze();
+                self.later(when, attempt);
+                STATUS_PENDING
+            }
+            Plan::CompleteLater(when) => {
+                self.pend();
+                self.freeze();
+                match attempt() {
+                    Outcome::Done(status, information) => self.complete_later(when, status, information),
+                    Outcome::Again => self.later(when, attempt),
+                }
+                STATUS_PENDING
+            }
+        }
+    }
+
+    /// As [`carry_out`](Self::carry_out), for calls that are done by the time the outcome is known.
+    pub(crate) fn conclude(self, status: NTSTATUS, information: usize) -> NTSTATUS {
+        self.carry_out(move || Outcome::Done(status, information))
+    }
+
+    /// Completes the IRP, which is marked pending, at another time.
+    pub(crate) fn complete_later(self, when: When, status: NTSTATUS, information: usize) {
+        schedule::later(when, move || self.complete(status, information));
+    }
+
+    fn later(self, when: When, mut attempt: impl FnMut() -> Outcome + Send + 'static) {
+        schedule::later(when, move || match attempt() {
+            Outcome::Done(status, information) => self.complete(status, information),
+            Outcome::Again => self.later_boxed(Box::new(attempt)),
+        });
+    }
+
+    /// Tries again in a moment.
+    fn later_boxed(self, mut attempt: Box<dyn FnMut() -> Outcome + Send>) {
+        schedule::later(SOON.after(Duration::from_millis(1)), move || match attempt() {
+            Outcome::Done(status, information) => self.complete(status, information),
+            Outcome::Again => self.later_boxed(attempt),
+        });
+    }
+
+    pub(crate) fn function(&self) -> &'static str {
+        self.function
+    }
+}

@@ -1,0 +1,116 @@
+//! The interrupt request level, and spin locks as far as they are inline. Stands for those functions of `wdm.h`.
+//! On x64 the level is the control register CR8 and the kernel exports no function for it; on arm64 it does.
+
+use crate::KeAcquireSpinLockRaiseToDpc;
+#[cfg(not(all(windows, target_arch = "x86_64")))]
+use crate::KfRaiseIrql;
+
+/// Tells the interrupt request level of the current processor.
+///
+/// IRQL: any. Header: `wdm.h`.
+/// [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kegetcurrentirql).
+///
+/// # Safety
+///
+/// The caller is kernel code.
+#[cfg(all(windows, target_arch = "x86_64"))]
+#[inline]
+#[must_use]
+pub unsafe fn KeGetCurrentIrql() -> u8 {
+    let level: u64;
+    // SAFETY: kernel code may read CR8, which changes nothing. The compiler takes it for an access to memory, so nothing
+    // moves across it.
+    unsafe { core::arch::asm!("mov {}, cr8", out(reg) level, options(nostack, preserves_flags)) };
+    level as u8
+}
+
+/// Raises the interrupt request level and gives the earlier one.
+///
+/// IRQL: any. Header: `wdm.h`.
+/// [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kfraiseirql).
+///
+/// # Safety
+///
+/// The caller is kernel code at or below `NewIrql`, a level of 0 to 15, and lowers to the earlier level with `KeLowerIrql`.
+#[cfg(all(windows, target_arch = "x86_64"))]
+#[inline]
+pub unsafe fn KfRaiseIrql(NewIrql: u8) -> u8 {
+    // SAFETY: the caller is kernel code, and the level is one that CR8 can hold.
+    unsafe {
+        let earlier = KeGetCurrentIrql();
+        write_cr8(NewIrql);
+        earlier
+    }
+}
+
+/// Lowers the interrupt request level to an earlier one.
+///
+/// IRQL: any. Header: `wdm.h`.
+/// [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kelowerirql).
+///
+/// # Safety
+///
+/// The caller is kernel code, and `NewIrql` is what the raise that this undoes gave.
+#[cfg(all(windows, target_arch = "x86_64"))]
+#[inline]
+pub unsafe fn KeLowerIrql(NewIrql: u8) {
+    // SAFETY: the caller is kernel code, and the level is one that CR8 has held before.
+    unsafe { write_cr8(NewIrql) }
+}
+
+/// Writes the interrupt request level.
+///
+/// # Safety
+///
+/// The caller is kernel code, and `level` is at most 15: more raises an exception.
+#[cfg(all(windows, target_arch = "x86_64"))]
+#[inline]
+unsafe fn write_cr8(level: u8) {
+    // SAFETY: the caller's. The compiler takes it for an access to memory, so nothing that must run at one level moves to
+    // the other.
+    unsafe { core::arch::asm!("mov cr8, {}", in(reg) u64::from(level), options(nostack, preserves_flags)) }
+}
+
+/// Raises the interrupt request level and stores the earlier one.
+///
+/// IRQL: any. Header: `wdm.h`.
+/// [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keraiseirql).
+///
+/// # Safety
+///
+/// The caller is kernel code at or below `NewIrql`, and lowers to the earlier level with `KeLowerIrql`. `OldIrql` points to
+/// a byte that may be written.
+#[inline]
+pub unsafe fn KeRaiseIrql(NewIrql: u8, OldIrql: *mut u8) {
+    // SAFETY: the caller's.
+    unsafe { OldIrql.write(KfRaiseIrql(NewIrql)) }
+}
+
+/// Initialises a spin lock.
+///
+/// IRQL: any. Header: `wdm.h`.
+/// [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keinitializespinlock).
+///
+/// # Safety
+///
+/// `SpinLock` points to aligned memory that may be written, and nobody uses the lock yet.
+#[inline]
+pub unsafe fn KeInitializeSpinLock(SpinLock: *mut usize) {
+    // SAFETY: the caller's pointer may be written, and nobody else reads it meanwhile.
+    unsafe { SpinLock.write_volatile(0) }
+}
+
+/// Raises to DISPATCH_LEVEL, takes a spin lock and stores the earlier level.
+///
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`.
+/// [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keacquirespinlock).
+///
+/// # Safety
+///
+/// `SpinLock` points to an initialised lock that the caller doesn't hold and will release with `KeReleaseSpinLock` and the
+/// stored level. `OldIrql` points to a byte that may be written.
+#[inline]
+pub unsafe fn KeAcquireSpinLock(SpinLock: *mut usize, OldIrql: *mut u8) {
+    // SAFETY: the caller's promise is that of the imported function, and `OldIrql` may be written.
+    unsafe { OldIrql.write(KeAcquireSpinLockRaiseToDpc(SpinLock)) }
+}

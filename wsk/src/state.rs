@@ -1,0 +1,186 @@
+//! The word through which the owner of an operation and its completion routine agree on who may touch the operation.
+//!
+//! ```text
+//!                ┌───────────── retract ─────────────┐
+//!                ▼                                   │
+//!  Idle ─start─▶ InFlight ─┬─ wait ──▶ Waiting ──────┤ (gave up)
+//!                          ├─ wake ──▶ Waker ────────┘
+//!                          └─ detach ▶ Detached
+//!
+//!  complete:  InFlight ──────────▶ Completed
+//!             Waiting  ──────────▶ Completed, then the routine sets the event
+//!             Waker ──▶ Waking ──▶ Completed, then the routine wakes; Waking ─ detach ─▶ WakingDetached
+//!             Detached, WakingDetached: the operation is the routine's to free
+//! ```
+//!
+//! From `Completed` on the operation is the owner's again, and the routine no longer touches it, with one exception: an owner
+//! that completed out of `Waiting` leaves the operation alone until it has seen the event.
+//!
+//! Nothing here depends on the kernel or on a type of atomics: [`Word`] is all that is asked, so that a model checker can
+//! run this very code.
+
+use core::sync::atomic::Ordering;
+
+/// An atomic 32-bit word.
+pub trait Word {
+    /// Makes a word.
+    fn new(value: u32) -> Self;
+    /// As `AtomicU32::load`.
+    fn load(&self, order: Ordering) -> u32;
+    /// As `AtomicU32::store`.
+    fn store(&self, value: u32, order: Ordering);
+    /// As `AtomicU32::compare_exchange`.
+    fn compare_exchange(&self, current: u32, new: u32, success: Ordering, failure: Ordering) -> Result<u32, u32>;
+}
+
+impl Word for core::sync::atomic::AtomicU32 {
+    fn new(value: u32) -> Self {
+        Self::new(value)
+    }
+
+    #[inline]
+    fn load(&self, order: Ordering) -> u32 {
+        self.load(order)
+    }
+
+    #[inline]
+    fn store(&self, value: u32, order: Ordering) {
+        self.store(value, order);
+    }
+
+    #[inline]
+    fn compare_exchange(&self, current: u32, new: u32, success: Ordering, failure: Ordering) -> Result<u32, u32> {
+        self.compare_exchange(current, new, success, failure)
+    }
+}
+
+// Zero, so that zeroed memory is idle.
+const IDLE: u32 = 0;
+const IN_FLIGHT: u32 = 1;
+const WAITING: u32 = 2;
+const WAKER: u32 = 3;
+const WAKING: u32 = 4;
+const COMPLETED: u32 = 5;
+const DETACHED: u32 = 6;
+const WAKING_DETACHED: u32 = 7;
+
+/// The state of an operation.
+pub struct State<W> {
+    word: W,
+}
+
+/// What the completion routine does once it has published the completion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notify {
+    /// Nothing: the owner will look. The operation is no longer the routine's.
+    Nobody,
+    /// Set the event, the last thing it does with the operation.
+    Event,
+    /// Take the waker out, call [`State::waking_done`], and wake.
+    Waker,
+    /// Free the operation.
+    Free,
+}
+
+/// What became of an owner's step back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retract {
+    /// The operation is in flight, as if the step had not been made.
+    InFlight,
+    /// It has completed.
+    Completed,
+    /// It has completed, and the routine is taking the waker out at this moment.
+    Waking,
+}
+
+impl<W: Word> State<W> {
+    /// An idle operation's.
+    pub fn idle() -> Self {
+        Self { word: W::new(IDLE) }
+    }
+
+    /// Owner: the IRP is about to be passed on.
+    #[inline]
+    pub fn start(&self) {
+        // Release: the routine, which may run on another processor, sees what the owner has written to the operation.
+        self.word.store(IN_FLIGHT, Ordering::Release);
+    }
+
+    /// Owner: the operation is idle, after a completion that was seen, or because the IRP was not passed on.
+    #[inline]
+    pub fn reset(&self) {
+        self.word.store(IDLE, Ordering::Relaxed);
+    }
+
+    /// Owner: whether the operation has completed.
+    #[inline]
+    pub fn is_completed(&self) -> bool {
+        // Acquire: the owner sees what the provider and the routine have written.
+        self.word.load(Ordering::Acquire) == COMPLETED
+    }
+
+    /// Owner: announces that it waits for the event; `false` when the operation has completed and no event will come.
+    #[inline]
+    pub fn wait(&self) -> bool {
+        self.step(IN_FLIGHT, WAITING)
+    }
+
+    /// Owner: announces that the waker, which it has put in its place, is to be woken; `false` when the operation has
+    /// completed and the waker is the owner's again.
+    #[inline]
+    pub fn wake(&self) -> bool {
+        self.step(IN_FLIGHT, WAKER)
+    }
+
+    /// Owner: gives up waiting; `false` when the operation has completed, and the event is or will be set.
+    #[inline]
+    pub fn give_up(&self) -> bool {
+        self.step(WAITING, IN_FLIGHT)
+    }
+
+    /// Owner: takes the waker back, if one was announced.
+    #[inline]
+    pub fn retract(&self) -> Retract {
+        match self.word.compare_exchange(WAKER, IN_FLIGHT, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) | Err(IN_FLIGHT) => Retract::InFlight,
+            Err(WAKING) => Retract::Waking,
+            Err(_) => Retract::Completed,
+        }
+    }
+
+    /// Owner: leaves the operation to the routine, out of `InFlight` (no waiter, no waker) or while it is waking; `false`
+    /// when it has completed and is the owner's.
+    #[inline]
+    pub fn detach(&self) -> bool {
+        self.step(IN_FLIGHT, DETACHED) || self.step(WAKING, WAKING_DETACHED)
+    }
+
+    /// Routine: publishes the completion.
+    #[inline]
+    pub fn complete(&self) -> Notify {
+        let mut seen = IN_FLIGHT;
+        loop {
+            let (next, notify) = match seen {
+                IN_FLIGHT => (COMPLETED, Notify::Nobody),
+                WAITING => (COMPLETED, Notify::Event),
+                WAKER => (WAKING, Notify::Waker),
+                _ => return Notify::Free,
+            };
+            // Release for the owner that finds it completed, acquire for what a waiter or detaching owner has written.
+            match self.word.compare_exchange(seen, next, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return notify,
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// Routine: the waker has been taken out. [`Notify::Nobody`], or [`Notify::Free`] when the owner has detached.
+    #[inline]
+    pub fn waking_done(&self) -> Notify {
+        if self.step(WAKING, COMPLETED) { Notify::Nobody } else { Notify::Free }
+    }
+
+    fn step(&self, from: u32, to: u32) -> bool {
+        self.word.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+}
