@@ -1,29 +1,41 @@
 //! One request to WSK: its IRP and everything the provider may touch until the IRP has completed, in one block of nonpaged
-//! pool.
+//! pool. Stands for the allocated IRP with its completion routine that C code passes to each WSK function.
 //!
-//! The owner of the operation and the completion routine agree on who may touch it through [`State`].
+//! A block carries a payload `P`: what has to stay alive and untouched as long as the IRP is in flight. It changes hands like
+//! this, with the types standing for who holds it:
+//!
+//! * [`Idle`]: nothing is in flight; there is no payload.
+//! * [`Flight`]: the IRP was passed on, the payload is inside the block. The holder may look whether it has completed, wait,
+//!   cancel, take everything back once it has completed, or leave the block to the completion routine, which then drops the
+//!   payload and frees the block.
+//!
+//! Forgetting a `Flight` leaks block and payload, and nothing else: they are never freed early. Who may touch the block when
+//! is settled by [`State`].
 
 use core::alloc::Layout;
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
-use core::mem::ManuallyDrop;
+use core::marker::PhantomData;
+use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use core::task::{Context, Poll, Waker};
+use core::time::Duration;
 
 use wsk_sys::{
-    DEVICE_OBJECT, EVENT_TYPE, IO_NO_INCREMENT, IRP, IoInitializeIrp, IoReuseIrp,
-    IoSetCompletionRoutine, IoSizeOfIrp, KEVENT, KWAIT_REASON, KeClearEvent, KeInitializeEvent,
-    KeSetEvent, KeWaitForSingleObject, LARGE_INTEGER, MODE, NTSTATUS, SOCKADDR_STORAGE,
-    STATUS_MORE_PROCESSING_REQUIRED, STATUS_SUCCESS, STATUS_UNSUCCESSFUL, WSK_BUF,
+    DEVICE_OBJECT, EVENT_TYPE, IO_NO_INCREMENT, IO_STACK_LOCATION, IRP, IoCancelIrp, IoInitializeIrp, IoReuseIrp,
+    IoSetCompletionRoutine, IoSizeOfIrp, KEVENT, KWAIT_REASON, KeClearEvent, KeInitializeEvent, KeSetEvent,
+    KeWaitForSingleObject, LARGE_INTEGER, MODE, NTSTATUS, SOCKADDR_STORAGE, STATUS_MORE_PROCESSING_REQUIRED,
+    STATUS_SUCCESS, STATUS_UNSUCCESSFUL, WSK_BUF,
 };
 
 use crate::error::{Call, Error, Memory};
 use crate::memory;
-use crate::state::{Notify, State};
+use crate::state::{Notify, Retract, State};
 
-/// How long a provider that has answered with an error may take to complete the IRP, in the kernel's unit of 100
-/// nanoseconds; it should have done so before it returned.
-const GRACE: i64 = 2 * 10_000_000;
+/// How long a provider that has answered with an error may take to complete the IRP; it should have done so before it
+/// returned.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// What a completed IRP says.
 #[derive(Debug, Clone, Copy)]
@@ -38,318 +50,348 @@ impl Outcome {
         if self.status.is_success() {
             Ok(())
         } else {
-            Err(Error::Call {
-                call,
-                status: self.status,
-            })
+            Err(Error::Call { call, status: self.status })
         }
     }
 }
 
-/// The memory of a request.
-///
-/// # Invariants
-///
-/// * The block is nonpaged and at least 16-aligned; `irp` is its first member and followed by its one stack location.
-/// * In `Idle` and `Completed` only the owner of the [`Operation`] touches the block. In `InFlight` and `Waiting` the
-///   provider owns the IRP and may read or write every other `UnsafeCell` member; the owner touches only `state`, and the
-///   event in `Waiting`. In `Detached` there is no owner.
-#[repr(C)]
-struct Block {
-    irp: UnsafeCell<Irp>,
-    event: UnsafeCell<KEVENT>,
-    state: State<AtomicU32>,
-    /// What the completion routine does with a detached block besides freeing it.
-    release: UnsafeCell<Option<Release>>,
-    arguments: UnsafeCell<Arguments>,
+/// What a request's parameters point at, apart from buffers.
+pub(crate) struct Arguments {
+    pub(crate) buffer: WSK_BUF,
+    pub(crate) address: SOCKADDR_STORAGE,
+    pub(crate) control_flags: u32,
+    pub(crate) control_length: u32,
+    /// Bytes of an option or control code, where they are few.
+    pub(crate) value: [u64; 8],
 }
 
-/// An IRP with room for one stack location behind it.
+/// An IRP with room for its one stack location behind it.
 #[repr(C)]
 struct Irp {
     irp: IRP,
-    stack: [wsk_sys::IO_STACK_LOCATION; 1],
+    stack: [IO_STACK_LOCATION; 1],
 }
 
 const _: () = assert!(size_of::<Irp>() >= IoSizeOfIrp(1) as usize);
 const _: () = assert!(core::mem::offset_of!(Irp, stack) == size_of::<IRP>());
 
-/// What a request's parameters point at.
-pub(crate) struct Arguments {
-    pub(crate) buffer: WSK_BUF,
-    pub(crate) address: SOCKADDR_STORAGE,
-    pub(crate) control_length: u32,
-    pub(crate) control_flags: u32,
-    pub(crate) value: u32,
-}
-
-/// What is done when a detached operation completes: a function and what it is called with.
-#[derive(Clone, Copy)]
-pub(crate) struct Release {
-    pub(crate) run: unsafe fn(NonNull<c_void>),
-    pub(crate) context: NonNull<c_void>,
-}
-
-/// An operation that is not in flight: it can be started, or dropped.
+/// What every block begins with.
 ///
 /// # Invariants
 ///
-/// `block` is a live [`Block`] in the state `Idle`, which nothing else refers to.
-pub(crate) struct Operation {
-    block: NonNull<Block>,
+/// The block is nonpaged and 16-aligned. While its [`State`] is idle or completed only the holder touches it. While the IRP is
+/// in flight the provider has the IRP and `arguments`; the holder touches only `state`, the waker while none is announced, and
+/// `event`; the routine touches what the state gives it.
+#[repr(C)]
+struct Header {
+    irp: UnsafeCell<Irp>,
+    state: State<AtomicU32>,
+    /// Whether the block is freed when nobody has it any more. Others are part of something larger.
+    own: bool,
+    event: UnsafeCell<KEVENT>,
+    waker: UnsafeCell<Option<Waker>>,
+    /// Told when the IRP has completed, after the state was: it may outlive the block.
+    observer: UnsafeCell<Option<Observer>>,
+    /// Drops the payload and frees the block, which nobody else has. Set for each flight.
+    discard: UnsafeCell<unsafe fn(NonNull<Header>)>,
+    arguments: UnsafeCell<Arguments>,
 }
 
-// SAFETY: an idle block is memory that nothing else refers to; whichever thread owns the operation may use it.
-unsafe impl Send for Operation {}
+/// A block with a payload of this type.
+#[repr(C)]
+pub(crate) struct Block<P> {
+    header: Header,
+    payload: UnsafeCell<MaybeUninit<P>>,
+}
 
-impl Operation {
+/// Somebody who is told of a completion without holding the operation.
+#[derive(Clone, Copy)]
+pub(crate) struct Observer {
+    pub(crate) completed: unsafe fn(NonNull<c_void>),
+    pub(crate) context: NonNull<c_void>,
+}
+
+impl<P> Block<P> {
+    /// Initialises a block in place, idle.
+    ///
+    /// # Safety
+    ///
+    /// `block` is nonpaged memory with the layout of `Self`, aligned to 16, which nothing else refers to.
+    pub(crate) unsafe fn initialise(block: NonNull<Self>, own: bool) {
+        let header = block.cast::<Header>().as_ptr();
+        // SAFETY: the caller gives the memory. All-zero bytes are valid for the IRP, the event and the arguments, which are
+        // C's, and mean idle for the state; the members for which they are not are written here before anything reads them.
+        unsafe {
+            header.write_bytes(0, 1);
+            (&raw mut (*header).own).write(own);
+            (&raw mut (*header).waker).write(UnsafeCell::new(None));
+            (&raw mut (*header).observer).write(UnsafeCell::new(None));
+            (&raw mut (*header).discard).write(UnsafeCell::new(discard::<P>));
+            IoInitializeIrp(header.cast(), IoSizeOfIrp(1), 1);
+            KeInitializeEvent((&raw mut (*header).event).cast(), EVENT_TYPE::NotificationEvent, 0);
+        }
+    }
+}
+
+/// An operation that is not in flight.
+///
+/// # Invariants
+///
+/// `block` is an initialised, idle block of this payload type, which nothing else touches as long as this exists.
+pub(crate) struct Idle<P> {
+    block: NonNull<Block<P>>,
+    payload: PhantomData<P>,
+}
+
+// SAFETY: an idle block has no payload; it is memory that whoever holds it may use on any thread.
+unsafe impl<P> Send for Idle<P> {}
+
+impl<P> Idle<P> {
     /// Allocates an operation. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn new() -> Result<Self, Error> {
-        let block = memory::allocate(Layout::new::<Block>())
-            .ok_or(Error::NoMemory(Memory::Irp))?
-            .cast::<Block>();
-        let irp = block.as_ptr().cast::<IRP>();
-        // SAFETY: the block is ours alone and as large as `Block`, for which all-zero bytes are a valid value (`None` is the
-        // zero of an optional function pointer with its context; the state zero is `Idle`). The IRP is first in it, with room
-        // for one stack location behind, which is the size that is passed on.
-        unsafe {
-            block.write_bytes(0, 1);
-            IoInitializeIrp(irp, IoSizeOfIrp(1), 1);
-            KeInitializeEvent(
-                (&raw mut (*block.as_ptr()).event).cast(),
-                EVENT_TYPE::NotificationEvent,
-                0,
-            );
-        }
-        // INVARIANT: the block is live, `Idle` (zero), and nothing refers to it.
-        Ok(Self { block })
+        let block = memory::allocate(Layout::new::<Block<P>>()).ok_or(Error::NoMemory(Memory::Irp))?;
+        let block = block.cast::<Block<P>>();
+        // SAFETY: freshly allocated nonpaged pool of that layout.
+        unsafe { Block::initialise(block, true) };
+        // INVARIANT: initialised, idle, and ours alone.
+        Ok(Self { block, payload: PhantomData })
+    }
+
+    /// The operation of a block that is part of something larger.
+    ///
+    /// # Safety
+    ///
+    /// `block` was initialised, is idle, and is touched by nothing else until the result, and what it becomes, is gone.
+    pub(crate) unsafe fn from_block(block: NonNull<Block<P>>) -> Self {
+        Self { block, payload: PhantomData }
     }
 
     /// What the parameters of the next request point at.
     pub(crate) fn arguments(&mut self) -> &mut Arguments {
-        // SAFETY: by the invariant nothing else refers to the block, and the borrow of `self` keeps it so.
-        unsafe { &mut *self.block().arguments.get() }
+        // SAFETY: by the invariant nothing else touches the block.
+        unsafe { &mut *(*self.block.as_ptr()).header.arguments.get() }
     }
 
-    /// Makes the request `call` by `invoke`, and waits until its IRP has completed. IRQL: `PASSIVE_LEVEL`.
+    /// Makes a request: moves `payload` into the block and has `invoke` pass the IRP on. IRQL: that of the call.
     ///
-    /// `invoke` gets the IRP and the arguments to point the parameters at. When the provider breaks its contract by returning
-    /// an error without completing the IRP, the operation stays behind for it and the error is [`Error::Abandoned`].
+    /// `invoke` gets the IRP, what the parameters point at, and the payload. When it fails nothing is in flight, and everything
+    /// is given back.
     ///
     /// # Safety
     ///
-    /// `invoke` passes the IRP to WSK, once, by a call which completes it, or returns an error without passing it on. All that
-    /// the call's parameters point at other than the arguments stays valid until the IRP has completed, also after
-    /// `Abandoned`.
-    pub(crate) unsafe fn run(
+    /// When `invoke` succeeds it has passed the IRP on to WSK by one call. What that call's parameters point at is in the
+    /// arguments, is kept alive and untouched by the payload until it is dropped, or is valid for as long as the caller
+    /// makes sure that the flight's completion was seen.
+    pub(crate) unsafe fn start(
         self,
-        call: Call,
-        invoke: impl FnOnce(NonNull<IRP>, NonNull<Arguments>) -> Result<NTSTATUS, Error>,
-    ) -> Result<(Self, Outcome), Error> {
-        // SAFETY: the caller vouches for `invoke` and for what the parameters point at.
-        let (flight, status) = unsafe { self.start(None, invoke) }?;
-        match flight.wait(status) {
-            Ok(completed) => Ok(completed),
-            Err(flight) => {
-                if let Err(flight) = flight.detach() {
-                    // It completed at the last moment.
-                    return Ok(flight.finish());
-                }
-                Err(Error::Abandoned { call, status })
-            }
-        }
-    }
-
-    /// Makes a request by `invoke` without waiting; `release` runs when it has completed, at up to `DISPATCH_LEVEL`, and the
-    /// operation frees itself. IRQL: `<= DISPATCH_LEVEL`.
-    ///
-    /// # Safety
-    ///
-    /// As for [`run`](Self::run); and `release` may be called once, on any thread, with its context.
-    pub(crate) unsafe fn run_detached(
-        self,
-        release: Release,
-        invoke: impl FnOnce(NonNull<IRP>, NonNull<Arguments>) -> Result<NTSTATUS, Error>,
-    ) -> Result<(), Error> {
-        // SAFETY: the caller vouches for `invoke` and for what the parameters point at.
-        let (flight, _) = unsafe { self.start(Some(release), invoke) }?;
-        if let Err(flight) = flight.detach() {
-            // Completed already: what the routine would have done is left to us.
-            let (operation, _) = flight.finish();
-            drop(operation);
-            // SAFETY: the routine found no detached operation, so this is the one call; the caller allows it.
-            unsafe { (release.run)(release.context) };
-        }
-        Ok(())
-    }
-
-    /// Makes a request by `invoke`.
-    ///
-    /// # Safety
-    ///
-    /// As for [`run_detached`](Self::run_detached).
-    unsafe fn start(
-        self,
-        release: Option<Release>,
-        invoke: impl FnOnce(NonNull<IRP>, NonNull<Arguments>) -> Result<NTSTATUS, Error>,
-    ) -> Result<(Flight, NTSTATUS), Error> {
-        let block = self.block;
-        // From here on the completion routine may be what frees the block.
-        let operation = ManuallyDrop::new(self);
-        let irp = block.cast::<IRP>();
-        // SAFETY: the block is idle and ours; its IRP was initialised with one stack location and is not in use.
-        unsafe {
-            *operation.block().release.get() = release;
+        payload: P,
+        observer: Option<Observer>,
+        invoke: impl FnOnce(NonNull<IRP>, NonNull<Arguments>, NonNull<P>) -> Result<NTSTATUS, Error>,
+    ) -> Result<Flight<P>, Refused<P>> {
+        let block = self.block.as_ptr();
+        let irp = self.block.cast::<IRP>();
+        // SAFETY: by the invariant the block is ours: idle, its IRP initialised with one stack location and not in use. The
+        // pointers are to inside the block.
+        let (arguments, inside) = unsafe {
+            (*(*block).payload.get()).write(payload);
+            *(*block).header.observer.get() = observer;
             IoReuseIrp(irp.as_ptr(), STATUS_UNSUCCESSFUL);
-            IoSetCompletionRoutine(
-                irp.as_ptr(),
-                Some(completed),
-                block.as_ptr().cast(),
-                true,
-                true,
-                true,
-            );
-        }
-        operation.block().state.start();
-        // INVARIANT: the IRP is on its way, or `invoke` says that it is not.
-        let flight = Flight { block };
-        let arguments = NonNull::from(&operation.block().arguments).cast();
-        match invoke(irp, arguments) {
-            Ok(status) => Ok((flight, status)),
+            IoSetCompletionRoutine(irp.as_ptr(), Some(completed), block.cast(), true, true, true);
+            (*block).header.state.start();
+            let arguments = NonNull::new_unchecked((*block).header.arguments.get());
+            (arguments, NonNull::new_unchecked((*block).payload.get()).cast::<P>())
+        };
+        match invoke(irp, arguments, inside) {
+            // INVARIANT: the IRP was passed on, and the payload is in the block.
+            Ok(returned) => Ok(Flight { block: ManuallyDrop::new(self).block, returned, payload: PhantomData }),
             Err(error) => {
-                // Nothing was passed on: the block is idle again.
-                operation.block().state.reset();
-                drop(ManuallyDrop::into_inner(operation));
-                let _ = ManuallyDrop::new(flight);
-                Err(error)
+                // SAFETY: nothing was passed on, so the block is still ours, with the payload in it, which is moved out once.
+                let payload = unsafe {
+                    (*block).header.state.reset();
+                    inside.read()
+                };
+                Err(Refused { operation: self, payload, error })
             }
         }
     }
-
-    fn block(&self) -> &Block {
-        // SAFETY: by the invariant the block is live; members that the provider may write are behind `UnsafeCell`.
-        unsafe { self.block.as_ref() }
-    }
 }
 
-impl Drop for Operation {
+impl<P> Drop for Idle<P> {
     fn drop(&mut self) {
-        // SAFETY: by the invariant the block is live and nothing refers to it; it came from `allocate`.
-        unsafe { memory::free(self.block.cast()) };
-    }
-}
-
-/// A place for one idle operation, from which any thread may take it and put one back.
-///
-/// # Invariants
-///
-/// The pointer is null, or the block of an [`Operation`] that was put here and not taken since.
-pub(crate) struct Spare {
-    block: AtomicPtr<Block>,
-}
-
-impl Spare {
-    pub(crate) fn new(operation: Option<Operation>) -> Self {
-        let spare = Self {
-            block: AtomicPtr::new(core::ptr::null_mut()),
-        };
-        if let Some(operation) = operation {
-            spare.put(operation);
+        // SAFETY: by the invariant nothing else touches the block; a block of its own came from `allocate`.
+        unsafe {
+            if (*self.block.as_ptr()).header.own {
+                memory::free(self.block.cast());
+            }
         }
-        spare
-    }
-
-    /// Takes the operation, if it is there.
-    pub(crate) fn take(&self) -> Option<Operation> {
-        let block = self.block.swap(core::ptr::null_mut(), Ordering::Acquire);
-        // INVARIANT: what was put here was idle, and no longer is here.
-        NonNull::new(block).map(|block| Operation { block })
-    }
-
-    /// Puts the operation here; the one that was here is freed.
-    pub(crate) fn put(&self, operation: Operation) {
-        let block = ManuallyDrop::new(operation).block;
-        let before = self.block.swap(block.as_ptr(), Ordering::AcqRel);
-        // INVARIANT: what was put here was idle, and no longer is here.
-        drop(NonNull::new(before).map(|block| Operation { block }));
     }
 }
 
-impl Drop for Spare {
-    fn drop(&mut self) {
-        drop(self.take());
-    }
+/// A request that could not be made: nothing is in flight.
+pub(crate) struct Refused<P> {
+    pub(crate) operation: Idle<P>,
+    pub(crate) payload: P,
+    pub(crate) error: Error,
 }
 
-/// An operation whose IRP is with the provider, or has come back.
+/// A request that was made: its IRP is with the provider, or has come back.
 ///
-/// Dropping it leaks the block: it is always consumed by [`wait`](Self::wait), [`detach`](Self::detach) or
-/// [`finish`](Self::finish).
+/// Dropping it leaks block and payload; it is meant to end in [`finish`](Self::finish) or [`detach`](Self::detach).
 ///
 /// # Invariants
 ///
-/// `block` is a live [`Block`] in the state `InFlight`, `Waiting` or `Completed`, and this is its only owner.
+/// `block` is in flight or completed, with the payload in it, and this is its only holder.
 #[must_use]
-struct Flight {
-    block: NonNull<Block>,
+pub(crate) struct Flight<P> {
+    block: NonNull<Block<P>>,
+    /// What the call returned; the completion may say otherwise.
+    returned: NTSTATUS,
+    payload: PhantomData<P>,
 }
 
-impl Flight {
-    /// Waits for the completion; gives up after [`GRACE`] when the call returned an error and the IRP did not complete.
-    /// IRQL: `PASSIVE_LEVEL`.
-    fn wait(self, returned: NTSTATUS) -> Result<(Operation, Outcome), Self> {
-        let state = &self.block().state;
-        if state.is_completed() || !state.wait() {
-            return Ok(self.finish());
-        }
-        let limit = returned.is_error().then_some(GRACE);
-        if self.await_event(limit) {
-            return Ok(self.finish());
-        }
-        if self.block().state.give_up() {
-            return Err(self);
-        }
-        // It completed at the last moment: the operation is the routine's until it has set the event.
-        self.await_event(None);
-        Ok(self.finish())
+// SAFETY: holding a flight is holding the payload, and nothing of a block is bound to a thread.
+unsafe impl<P: Send> Send for Flight<P> {}
+
+impl<P> Flight<P> {
+    /// Whether the IRP has completed: then [`finish`](Self::finish) may be called.
+    #[inline]
+    pub(crate) fn is_completed(&self) -> bool {
+        self.state().is_completed()
     }
 
-    /// Leaves the block to the completion routine; gives it back when the IRP has completed already.
-    fn detach(self) -> Result<(), Self> {
-        if self.block().state.detach() { Ok(()) } else { Err(self) }
+    /// What the call returned.
+    pub(crate) fn returned(&self) -> NTSTATUS {
+        self.returned
     }
 
-    /// Takes the operation back, with what the IRP says.
-    fn finish(self) -> (Operation, Outcome) {
-        // SAFETY: the IRP has completed and the routine has published that, so the provider is done with the IRP and the
-        // routine with the block; by the invariant nobody else has it.
-        let io_status = unsafe { (*self.block.cast::<IRP>().as_ptr()).IoStatus };
-        let outcome = Outcome {
-            status: io_status.status(),
-            information: io_status.Information,
+    /// Asks the provider to cancel the request. Its completion comes all the same, exactly once. IRQL: `<= DISPATCH_LEVEL`.
+    pub(crate) fn cancel(&self) {
+        // SAFETY: the IRP is initialised, and by the invariant it is neither reused nor freed as long as this exists. Where it
+        // has completed, and the provider's cancel routine is gone from it, the call only sets a flag.
+        unsafe { IoCancelIrp(self.block.cast::<IRP>().as_ptr()) };
+    }
+
+    /// Waits until the IRP has completed, or for at most `limit`; says whether it has. IRQL: `PASSIVE_LEVEL`.
+    pub(crate) fn wait(&self, limit: Option<Duration>) -> bool {
+        if self.is_completed() {
+            return true;
+        }
+        match self.retract() {
+            Retract::InFlight => {}
+            Retract::Completed => return true,
+            Retract::Waking => return self.spin(),
+        }
+        if !self.state().wait() || self.await_event(limit) {
+            return true;
+        }
+        if self.state().give_up() {
+            return false;
+        }
+        // It completed at the last moment: the block is the routine's until it has set the event.
+        self.await_event(None)
+    }
+
+    /// Waits until the IRP has completed. When the provider has answered with an error, and does not complete the IRP within a
+    /// time that is long for a mere oversight, it has broken its contract: `false`. IRQL: `PASSIVE_LEVEL`.
+    pub(crate) fn wait_or_give_up(&self) -> bool {
+        self.wait(self.returned.is_error().then_some(GRACE))
+    }
+
+    /// Whether the IRP has completed; if not, `context`'s waker is woken when it has. IRQL: `<= DISPATCH_LEVEL`.
+    pub(crate) fn poll(&mut self, context: &Context<'_>) -> Poll<()> {
+        match self.retract() {
+            Retract::Completed => return Poll::Ready(()),
+            Retract::Waking => {
+                // The routine is about to wake an earlier waker: look again soon.
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Retract::InFlight => {}
+        }
+        // SAFETY: no waker is announced, so the slot is the holder's.
+        let slot = unsafe { &mut *(*self.block.as_ptr()).header.waker.get() };
+        if !slot.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+            *slot = Some(context.waker().clone());
+        }
+        if self.state().wake() { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    /// Takes everything back. The IRP must have completed: [`is_completed`](Self::is_completed) or [`wait`](Self::wait) said so.
+    ///
+    /// # Safety
+    ///
+    /// One of them returned `true`.
+    pub(crate) unsafe fn finish(self) -> (Idle<P>, P, Outcome) {
+        let block = self.block.as_ptr();
+        // SAFETY: the IRP has completed, as the caller says, so the provider is done with it and the routine with the block;
+        // by the invariant nobody else has it. The payload is moved out once.
+        let (outcome, payload) = unsafe {
+            let io_status = (*self.block.cast::<IRP>().as_ptr()).IoStatus;
+            *(*block).header.waker.get() = None;
+            (*block).header.state.reset();
+            let outcome = Outcome { status: io_status.status(), information: io_status.Information };
+            (outcome, (*(*block).payload.get()).assume_init_read())
         };
-        self.block().state.reset();
-        // INVARIANT: idle, and nothing refers to the block.
-        (Operation { block: self.block }, outcome)
+        // INVARIANT: idle again, and ours alone.
+        (Idle { block: self.block, payload: PhantomData }, payload, outcome)
     }
 
-    /// Waits for the event, and clears it; `false` when `limit`, in units of 100 nanoseconds, ran out first.
-    fn await_event(&self, limit: Option<i64>) -> bool {
-        let event = self.block().event.get();
-        // Negative is relative to now.
-        let timeout = limit.map(|limit| LARGE_INTEGER { QuadPart: -limit });
-        let timeout = timeout
-            .as_ref()
-            .map_or(core::ptr::null(), core::ptr::from_ref)
-            .cast_mut();
-        // SAFETY: the event is initialised and in nonpaged memory that lives as long as `self`. Callers are at PASSIVE_LEVEL.
+    /// Leaves the block to the completion routine, which drops the payload and frees the block; does so itself when the IRP has
+    /// completed already. IRQL: `<= DISPATCH_LEVEL`.
+    pub(crate) fn detach(self) {
+        if self.retract() == Retract::InFlight {
+            // SAFETY: no waker is announced, so the slot is the holder's.
+            drop(unsafe { (*(*self.block.as_ptr()).header.waker.get()).take() });
+        }
+        if !self.state().detach() {
+            // SAFETY: it has completed: nobody else has the block, and it is discarded once.
+            unsafe { discard::<P>(self.block.cast()) };
+        }
+    }
+
+    /// The payload. What the provider may touch of it is left alone by the caller.
+    pub(crate) fn payload(&self) -> NonNull<P> {
+        // SAFETY: a place inside the block, which is not read.
+        unsafe { NonNull::new_unchecked((*self.block.as_ptr()).payload.get()) }.cast()
+    }
+
+    /// The arguments of a completed request.
+    ///
+    /// # Safety
+    ///
+    /// As for [`finish`](Self::finish).
+    pub(crate) unsafe fn arguments(&self) -> &Arguments {
+        // SAFETY: completed, so the provider is done with them.
+        unsafe { &*(*self.block.as_ptr()).header.arguments.get() }
+    }
+
+    fn retract(&self) -> Retract {
+        self.state().retract()
+    }
+
+    /// Waits for the routine to be done with a waker, which is a matter of a few instructions; the thread may be preempted in
+    /// favour of it.
+    fn spin(&self) -> bool {
+        while !self.is_completed() {
+            core::hint::spin_loop();
+        }
+        true
+    }
+
+    /// Waits for the event, and clears it; `false` when `limit` ran out first.
+    fn await_event(&self, limit: Option<Duration>) -> bool {
+        // SAFETY: a place inside the block, which lives as long as `self`.
+        let event = unsafe { (*self.block.as_ptr()).header.event.get() };
+        let timeout = limit.map(interval);
+        let timeout = timeout.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
+        // SAFETY: the event is initialised and in nonpaged memory. Callers are at PASSIVE_LEVEL.
         unsafe {
             let status = KeWaitForSingleObject(
                 event.cast(),
                 KWAIT_REASON::Executive,
-                MODE::KernelMode.0 as i8,
+                KERNEL_MODE,
                 0,
-                timeout,
+                timeout.cast_mut(),
             );
             if status != STATUS_SUCCESS {
                 return false;
@@ -359,37 +401,116 @@ impl Flight {
         true
     }
 
-    fn block(&self) -> &Block {
-        // SAFETY: by the invariant the block is live; members that the provider may write are behind `UnsafeCell`.
-        unsafe { self.block.as_ref() }
+    #[inline]
+    fn state(&self) -> &State<AtomicU32> {
+        // SAFETY: the block is live, and the state is atomic.
+        unsafe { &(*self.block.as_ptr()).header.state }
+    }
+}
+
+/// `KernelMode` as a `KPROCESSOR_MODE`.
+#[allow(clippy::cast_possible_truncation)]
+pub(crate) const KERNEL_MODE: i8 = MODE::KernelMode.0 as i8;
+
+/// A time from now as the kernel takes it: negative, in units of 100 nanoseconds.
+pub(crate) fn interval(time: Duration) -> LARGE_INTEGER {
+    let units = i64::try_from(time.as_nanos() / 100).unwrap_or(i64::MAX);
+    LARGE_INTEGER { QuadPart: -units }
+}
+
+/// Drops the payload of a block that nobody has any more, and frees the block if it is one of its own.
+///
+/// # Safety
+///
+/// `header` begins a `Block<P>` that has completed, with the payload in it; nobody else has it, and it is not used again
+/// by the caller.
+unsafe fn discard<P>(header: NonNull<Header>) {
+    let block = header.cast::<Block<P>>();
+    // SAFETY: the caller gives the block away. Blocks that are part of something larger may be used again by others as soon as
+    // the payload is dropped, so that comes last.
+    unsafe {
+        let payload = (*(*block.as_ptr()).payload.get()).assume_init_read();
+        drop((*(*block.as_ptr()).header.waker.get()).take());
+        (*block.as_ptr()).header.state.reset();
+        if (*block.as_ptr()).header.own {
+            memory::free(block.cast());
+        }
+        drop(payload);
     }
 }
 
 /// The completion routine of every operation. Runs at up to `DISPATCH_LEVEL`, on any thread.
-unsafe extern "system" fn completed(
-    _: *mut DEVICE_OBJECT,
-    _: *mut IRP,
-    context: *mut c_void,
-) -> NTSTATUS {
-    let block = context.cast::<Block>();
-    // SAFETY: the context is the block of an operation in flight, which is not freed before this routine has published the
-    // completion.
-    match unsafe { (*block).state.complete() } {
-        // The block is the owner's.
+unsafe extern "system" fn completed(_: *mut DEVICE_OBJECT, _: *mut IRP, context: *mut c_void) -> NTSTATUS {
+    let header = context.cast::<Header>();
+    // SAFETY: the context is the block of an operation in flight, which stays until the completion is published. The observer
+    // is not changed while in flight.
+    let (observer, notify) = unsafe { (*(*header).observer.get(), (*header).state.complete()) };
+    match notify {
+        // The block is the holder's.
         Notify::Nobody => {}
         // SAFETY: a waiter leaves the block alone until the event is set, and nothing is done with it after.
         Notify::Event => unsafe {
-            KeSetEvent((*block).event.get(), IO_NO_INCREMENT.into(), 0);
+            KeSetEvent((*header).event.get(), IO_NO_INCREMENT.into(), 0);
         },
-        // SAFETY: a detached block has no owner: it is ours to free, and `release` is called this once. No operation of this
-        // module announces a waker, so there is none to take out.
-        Notify::Waker | Notify::Free => unsafe {
-            let release = *(*block).release.get();
-            memory::free(NonNull::new_unchecked(block.cast()));
-            if let Some(release) = release {
-                (release.run)(release.context);
+        // SAFETY: the waker was announced, and is the routine's until `waking_done`; after that the block is not touched unless
+        // it is the routine's to discard.
+        Notify::Waker => unsafe {
+            let waker = (*(*header).waker.get()).take();
+            if (*header).state.waking_done() == Notify::Free {
+                (*(*header).discard.get())(NonNull::new_unchecked(header));
+            }
+            if let Some(waker) = waker {
+                waker.wake();
             }
         },
+        // SAFETY: a detached block has no holder: it is the routine's to discard.
+        Notify::Free => unsafe { (*(*header).discard.get())(NonNull::new_unchecked(header)) },
+    }
+    if let Some(observer) = observer {
+        // SAFETY: who asked to be told is there until it was.
+        unsafe { (observer.completed)(observer.context) };
     }
     STATUS_MORE_PROCESSING_REQUIRED
+}
+
+/// A place for one idle operation, from which any thread may take it and put one back.
+///
+/// # Invariants
+///
+/// The pointer is null, or the block of an [`Idle`] that was put here and not taken since.
+pub(crate) struct Spare<P> {
+    block: AtomicPtr<Block<P>>,
+}
+
+impl<P> Spare<P> {
+    pub(crate) fn new(operation: Option<Idle<P>>) -> Self {
+        let spare = Self { block: AtomicPtr::new(core::ptr::null_mut()) };
+        if let Some(operation) = operation {
+            spare.put(operation);
+        }
+        spare
+    }
+
+    /// Takes the operation, if it is there.
+    #[inline]
+    pub(crate) fn take(&self) -> Option<Idle<P>> {
+        let block = self.block.swap(core::ptr::null_mut(), Ordering::Acquire);
+        // INVARIANT: what was put here was idle, and no longer is here.
+        NonNull::new(block).map(|block| Idle { block, payload: PhantomData })
+    }
+
+    /// Puts the operation here; the one that was here is freed.
+    #[inline]
+    pub(crate) fn put(&self, operation: Idle<P>) {
+        let block = ManuallyDrop::new(operation).block;
+        let before = self.block.swap(block.as_ptr(), Ordering::AcqRel);
+        // INVARIANT: what was put here was idle, and no longer is here.
+        drop(NonNull::new(before).map(|block| Idle { block, payload: PhantomData }));
+    }
+}
+
+impl<P> Drop for Spare<P> {
+    fn drop(&mut self) {
+        drop(self.take());
+    }
 }

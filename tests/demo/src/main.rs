@@ -1,2 +1,154 @@
-//! Placeholder.
-fn main() {}
+//! `cargo demo`: sends datagrams with the safe API over the host kernel to an ordinary UDP socket, receives the answers, and
+//! prints each call that a driver's code makes of the Windows kernel on the way, with the life of each IRP.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use wsk::{DatagramSocket, Family, NonPagedBuffer, Registration, Wait};
+use wsk_host::{Completion, Kernel};
+
+/// Sends datagrams with the safe API of wsk over a user-mode stand-in for the Windows kernel, and shows every call.
+#[derive(Parser)]
+#[command(name = "cargo demo", version)]
+struct Cli {
+    /// Where to send one datagram, such as 127.0.0.1:9000 or [::1]:9000 [default: sockets of the demo's own, which answer]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
+    to: Option<SocketAddr>,
+    /// What to send
+    #[arg(long, default_value = "hello from a driver")]
+    message: String,
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "give an IP address and a port, such as 127.0.0.1:9000 or [::1]:9000".to_owned())
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // IRPs complete later and on another processor's time, as they do on a busy system, so that every step shows.
+    let kernel = Kernel::builder().completion(Completion::Deferred).boot();
+    kernel.on_event(|event| println!("    {event}"));
+    let result = match cli.to {
+        Some(to) => send(to, &cli.message),
+        None => converse(&cli.message),
+    };
+    if let Err(failure) = result {
+        eprintln!("error: {failure}");
+        return ExitCode::FAILURE;
+    }
+    step("The driver is unloaded: the host kernel looks for what was left behind");
+    kernel.shutdown();
+    println!("    nothing: every IRP, MDL, buffer and socket is gone");
+    ExitCode::SUCCESS
+}
+
+/// Sends one datagram to an address of the user's.
+fn send(to: SocketAddr, message: &str) -> Result<(), Failure> {
+    let (registration, provider) = register()?;
+    let (family, local): (_, SocketAddr) = match to {
+        SocketAddr::V4(_) => (Family::V4, (Ipv4Addr::UNSPECIFIED, 0).into()),
+        SocketAddr::V6(_) => (Family::V6, (Ipv6Addr::UNSPECIFIED, 0).into()),
+    };
+    let socket = open(&provider, family, local)?;
+    let buffer = buffer(message)?;
+    step(&format!("socket.send_to(&buffer, {to}): WskSendTo, and wait until its IRP has completed"));
+    let sent = socket.send_to(&buffer, to)?;
+    println!("    => {sent} bytes sent to {to}");
+    close(socket, buffer)?;
+    deregister(registration, provider);
+    Ok(())
+}
+
+/// Sends over IPv4 and IPv6 to sockets of the host, and receives their answers.
+fn converse(message: &str) -> Result<(), Failure> {
+    let (registration, provider) = register()?;
+    for (family, host) in [(Family::V4, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))), (Family::V6, (Ipv6Addr::LOCALHOST, 0).into())] {
+        let peer = match UdpSocket::bind(host) {
+            Ok(peer) => peer,
+            Err(error) if family == Family::V6 => {
+                println!("\n-- {family} is left out: this machine has no {}: {error}", host.ip());
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        peer.set_read_timeout(Some(Duration::from_secs(10)))?;
+        let to = peer.local_addr()?;
+        println!("\n-- {family}: an ordinary UDP socket of the host waits at {to}");
+        let socket = open(&provider, family, host)?;
+        let from = socket.local_address()?;
+        let buffer = buffer(message)?;
+
+        step(&format!("socket.send_to(&buffer, {to}): WskSendTo, and wait until its IRP has completed"));
+        let sent = socket.send_to(&buffer, to)?;
+        println!("    => {sent} bytes sent");
+
+        let mut bytes = vec![0; 65_536];
+        let (length, sender) = peer.recv_from(&mut bytes)?;
+        println!("\n-- the host's socket got {length} bytes from {sender}: {:?}", String::from_utf8_lossy(&bytes[..length]));
+        if sender != from || &bytes[..length] != message.as_bytes() {
+            return Err("what arrived is not what was sent".into());
+        }
+        let answer = String::from_utf8_lossy(&bytes[..length]).to_uppercase();
+        peer.send_to(answer.as_bytes(), sender)?;
+        println!("-- and answers {answer:?}");
+
+        step("socket.receive_from(&mut room): WskReceiveFrom, and wait until its IRP has completed");
+        let mut room = NonPagedBuffer::new(65_536)?;
+        let received = socket.receive_from(&mut room)?;
+        let bytes = &room.as_slice()[..received.length];
+        println!("    => {} bytes from {}: {:?}", received.length, received.from, String::from_utf8_lossy(bytes));
+        if bytes != answer.as_bytes() {
+            return Err("what was received is not the answer".into());
+        }
+        drop(room);
+        close(socket, buffer)?;
+    }
+    deregister(registration, provider);
+    Ok(())
+}
+
+fn register() -> Result<(Registration, wsk::Provider), Failure> {
+    step("Registration::new(): the driver becomes a client of Winsock Kernel");
+    let registration = Registration::new()?;
+    step("registration.capture(Wait::Forever): get the table of functions that makes sockets");
+    let provider = registration.capture(Wait::Forever)?;
+    Ok((registration, provider))
+}
+
+fn open(provider: &wsk::Provider, family: Family, local: SocketAddr) -> Result<DatagramSocket, Failure> {
+    step(&format!("DatagramSocket::open(&provider, Family::{family:?}): WskSocket; the IRP brings the socket"));
+    let socket = DatagramSocket::open(provider, family)?;
+    step(&format!("socket.bind({local}): WskBind"));
+    socket.bind(local)?;
+    step("socket.local_address(): WskGetLocalAddress");
+    println!("    => {}", socket.local_address()?);
+    Ok(socket)
+}
+
+fn buffer(message: &str) -> Result<NonPagedBuffer, Failure> {
+    step("NonPagedBuffer::copy_of(message): nonpaged pool, and an MDL that describes it");
+    Ok(NonPagedBuffer::copy_of(message.as_bytes())?)
+}
+
+fn close(socket: DatagramSocket, buffer: NonPagedBuffer) -> Result<(), Failure> {
+    step("socket.close(): WskCloseSocket, and wait; the operation for it was set aside when the socket was opened");
+    socket.close()?;
+    step("drop(buffer): the MDL and the memory go back");
+    drop(buffer);
+    Ok(())
+}
+
+fn deregister(registration: Registration, provider: wsk::Provider) {
+    step("drop(provider): WskReleaseProviderNPI");
+    drop(provider);
+    step("drop(registration): WskDeregister, which waits for everything above to be gone");
+    drop(registration);
+}
+
+fn step(what: &str) {
+    println!("\n{what}");
+}

@@ -140,16 +140,3 @@ macro_rules! bugcheck {
     };
 }
 pub(crate) use bugcheck;
-
-export! {
-    /// Stops the system on the driver's own request.
-    fn KeBugCheckEx(BugCheckCode: u32, BugCheckParameter1: usize, BugCheckParameter2: usize, BugCheckParameter3: usize, BugCheckParameter4: usize) -> !,
-    at most HIGH_LEVEL {
-        stop(
-            self::BugCheckCode(BugCheckCode),
-            [BugCheckParameter1, BugCheckParameter2, BugCheckParameter3, BugCheckParameter4],
-            &"the driver called KeBugCheckEx",
-            &[],
-        )
-    }
-}

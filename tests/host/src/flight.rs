@@ -63,6 +63,8 @@ impl Snapshot {
 pub(crate) struct Flight {
     pub(crate) function: &'static str,
     spans: Vec<Span>,
+    /// As `spans`, but for the provider to write.
+    outputs: Vec<Span>,
     chain: Vec<Snapshot>,
     /// Checksum of the memory that must not be written, and the part of `spans` that it covers.
     contents: Option<(u64, Range<usize>)>,
@@ -76,7 +78,7 @@ unsafe impl Sync for Flight {}
 impl Display for Flight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "in flight: {}", self.function)?;
-        for Span { range, what } in &self.spans {
+        for Span { range, what } in self.spans.iter().chain(&self.outputs) {
             write!(f, "\n    {what} at {:#x}, {} bytes", range.start, range.len())?;
         }
         for snapshot in &self.chain {
@@ -88,13 +90,20 @@ impl Display for Flight {
 
 impl Flight {
     pub(crate) fn new(function: &'static str) -> Self {
-        Self { function, spans: Vec::new(), chain: Vec::new(), contents: None }
+        Self { function, spans: Vec::new(), outputs: Vec::new(), chain: Vec::new(), contents: None }
     }
 
     /// Adds memory that has to stay valid; nothing for a null pointer or no bytes.
     pub(crate) fn pin(&mut self, start: usize, length: usize, what: &'static str) {
         if start != 0 && length != 0 {
             self.spans.push(Span { range: start..start + length, what });
+        }
+    }
+
+    /// Adds memory that has to stay valid and that the provider writes.
+    pub(crate) fn pin_output(&mut self, start: usize, length: usize, what: &'static str) {
+        if start != 0 && length != 0 {
+            self.outputs.push(Span { range: start..start + length, what });
         }
     }
 
@@ -160,7 +169,7 @@ impl Flight {
     /// The first pinned memory, or MDL, that lies in `range`.
     pub(crate) fn overlap(&self, range: &Range<usize>) -> Option<&'static str> {
         let meets = |start: usize, end: usize| start < range.end && range.start < end;
-        self.spans.iter().find(|span| meets(span.range.start, span.range.end)).map(|span| span.what).or_else(|| {
+        self.spans.iter().chain(&self.outputs).find(|span| meets(span.range.start, span.range.end)).map(|span| span.what).or_else(|| {
             let mdl_size = size_of::<MDL>();
             self.chain.iter().any(|snapshot| meets(snapshot.mdl as usize, snapshot.mdl as usize + mdl_size)).then_some("an MDL")
         })

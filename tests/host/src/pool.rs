@@ -77,7 +77,7 @@ impl Display for Block {
         };
         write!(f, "{kind} at {:#x}, {} bytes", self.address, self.length)?;
         if matches!(self.usage, Use::Nonpaged | Use::Paged) {
-            write!(f, ", tag '{}'", Tag(self.tag))?;
+            write!(f, ", tag '{}'", PoolTag(self.tag))?;
         }
         write!(f, "\n    allocated by {}", self.origin)?;
         if let Some(freed) = &self.freed {
@@ -88,9 +88,9 @@ impl Display for Block {
 }
 
 /// A pool tag, shown as its four characters.
-struct Tag(u32);
+struct PoolTag(u32);
 
-impl Display for Tag {
+impl Display for PoolTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for byte in self.0.to_le_bytes() {
             let shown = if byte.is_ascii_graphic() || byte == b' ' { char::from(byte) } else { '.' };
@@ -348,8 +348,8 @@ fn free_for_driver(function: &'static str, address: usize, tag: u32) {
             BAD_POOL_CALLER(0x0A, address, block.tag as usize, tag as usize),
             [block],
             "pool with tag '{}' was freed with tag '{}'",
-            Tag(block.tag),
-            Tag(tag)
+            PoolTag(block.tag),
+            PoolTag(tag)
         )
     }
     irp::memory_freed(&block);

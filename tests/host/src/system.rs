@@ -4,7 +4,7 @@ use core::ffi::{CStr, c_char};
 
 use wsk_sys::{NTSTATUS, PROCESSOR_NUMBER, RTL_OSVERSIONINFOW, STATUS_SUCCESS, UNICODE_STRING};
 
-use crate::{kernel, origin, trace};
+use crate::{bugcheck, kernel, origin, trace};
 
 export! {
     /// The version of Windows that the host kernel was booted as.
@@ -99,4 +99,17 @@ pub(crate) unsafe extern "C" fn DbgPrintEx(ComponentId: u32, Level: u32, Format:
     // SAFETY: the driver gives a string.
     unsafe { print(Format) };
     0
+}
+
+export! {
+    /// Stops the system on the driver's own request.
+    fn KeBugCheckEx(BugCheckCode: u32, BugCheckParameter1: usize, BugCheckParameter2: usize, BugCheckParameter3: usize, BugCheckParameter4: usize) -> !,
+    at most HIGH_LEVEL {
+        bugcheck::stop(
+            bugcheck::BugCheckCode(BugCheckCode),
+            [BugCheckParameter1, BugCheckParameter2, BugCheckParameter3, BugCheckParameter4],
+            &"the driver called KeBugCheckEx",
+            &[],
+        )
+    }
 }

@@ -6,9 +6,9 @@ use core::mem::{offset_of, size_of, transmute};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::{
-    DEVICE_OBJECT, IO_STACK_LOCATION, IO_STATUS_BLOCK, IO_STATUS_BLOCK_Anonymous1, IRP, IofCallDriver,
-    IofCompleteRequest, NTSTATUS, PDRIVER_CANCEL, PIO_COMPLETION_ROUTINE, SL_INVOKE_ON_CANCEL, SL_INVOKE_ON_ERROR,
-    SL_INVOKE_ON_SUCCESS, SL_PENDING_RETURNED,
+    DEVICE_OBJECT, IO_STACK_LOCATION, IO_STATUS_BLOCK, IO_STATUS_BLOCK_Anonymous1, IRP,
+    IofCallDriver, IofCompleteRequest, NTSTATUS, PDRIVER_CANCEL, PIO_COMPLETION_ROUTINE,
+    SL_INVOKE_ON_CANCEL, SL_INVOKE_ON_ERROR, SL_INVOKE_ON_SUCCESS, SL_PENDING_RETURNED,
 };
 
 /// Bytes of a request with this many stack locations.
@@ -19,7 +19,9 @@ use crate::{
 #[must_use]
 pub const fn IoSizeOfIrp(StackSize: i8) -> u16 {
     // As in C: a sum in size_t, cut to 16 bits. No count from 0 to 127 loses anything.
-    (StackSize as usize).wrapping_mul(size_of::<IO_STACK_LOCATION>()).wrapping_add(size_of::<IRP>()) as u16
+    (StackSize as usize)
+        .wrapping_mul(size_of::<IO_STACK_LOCATION>())
+        .wrapping_add(size_of::<IRP>()) as u16
 }
 
 /// Stack location of the driver that has the request.
@@ -112,7 +114,10 @@ pub unsafe fn IoCopyCurrentIrpStackLocationToNext(Irp: *mut IRP) {
     unsafe {
         let next = IoGetNextIrpStackLocation(Irp);
         let current = IoGetCurrentIrpStackLocation(Irp);
-        current.cast::<u8>().copy_to_nonoverlapping(next.cast(), offset_of!(IO_STACK_LOCATION, CompletionRoutine));
+        current.cast::<u8>().copy_to_nonoverlapping(
+            next.cast(),
+            offset_of!(IO_STACK_LOCATION, CompletionRoutine),
+        );
         (*next).Control = 0;
     }
 }
@@ -227,9 +232,14 @@ impl IO_STATUS_BLOCK {
     #[must_use]
     pub const fn new(status: NTSTATUS, information: usize) -> Self {
         // The status is half as wide as the pointer it shares its place with; the rest is zeroed for whoever reads that.
-        let mut place = IO_STATUS_BLOCK_Anonymous1 { Pointer: core::ptr::null_mut() };
+        let mut place = IO_STATUS_BLOCK_Anonymous1 {
+            Pointer: core::ptr::null_mut(),
+        };
         place.Status = status;
-        Self { Anonymous1: place, Information: information }
+        Self {
+            Anonymous1: place,
+            Information: information,
+        }
     }
 
     /// The status, which C reads as the member `Status`.

@@ -27,13 +27,14 @@ pub unsafe fn KeGetCurrentIrql() -> u8 {
 /// Raises the interrupt request level and gives the earlier one.
 ///
 /// IRQL: any. Header: `wdm.h`.
-/// [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kfraiseirql).
+/// [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keraiseirql).
 ///
 /// # Safety
 ///
 /// The caller is kernel code at or below `NewIrql`, a level of 0 to 15, and lowers to the earlier level with `KeLowerIrql`.
 #[cfg(all(windows, target_arch = "x86_64"))]
 #[inline]
+#[must_use = "the earlier level is what `KeLowerIrql` needs"]
 pub unsafe fn KfRaiseIrql(NewIrql: u8) -> u8 {
     // SAFETY: the caller is kernel code, and the level is one that CR8 can hold.
     unsafe {
@@ -68,7 +69,9 @@ pub unsafe fn KeLowerIrql(NewIrql: u8) {
 unsafe fn write_cr8(level: u8) {
     // SAFETY: the caller's. The compiler takes it for an access to memory, so nothing that must run at one level moves to
     // the other.
-    unsafe { core::arch::asm!("mov cr8, {}", in(reg) u64::from(level), options(nostack, preserves_flags)) }
+    unsafe {
+        core::arch::asm!("mov cr8, {}", in(reg) u64::from(level), options(nostack, preserves_flags));
+    }
 }
 
 /// Raises the interrupt request level and stores the earlier one.
@@ -100,7 +103,7 @@ pub unsafe fn KeInitializeSpinLock(SpinLock: *mut usize) {
     unsafe { SpinLock.write_volatile(0) }
 }
 
-/// Raises to DISPATCH_LEVEL, takes a spin lock and stores the earlier level.
+/// Raises to `DISPATCH_LEVEL`, takes a spin lock and stores the earlier level.
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`.
 /// [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keacquirespinlock).

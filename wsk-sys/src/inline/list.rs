@@ -16,7 +16,12 @@ use crate::LIST_ENTRY;
 #[inline]
 pub unsafe fn InitializeListHead(ListHead: *mut LIST_ENTRY) {
     // SAFETY: the caller may write the head.
-    unsafe { ListHead.write(LIST_ENTRY { Flink: ListHead, Blink: ListHead }) }
+    unsafe {
+        ListHead.write(LIST_ENTRY {
+            Flink: ListHead,
+            Blink: ListHead,
+        });
+    }
 }
 
 /// Whether a list has no entries.
@@ -48,7 +53,10 @@ pub unsafe fn InsertTailList(ListHead: *mut LIST_ENTRY, Entry: *mut LIST_ENTRY) 
     // SAFETY: the head, its last entry and the new one are valid and the caller's.
     unsafe {
         let last = (*ListHead).Blink;
-        Entry.write(LIST_ENTRY { Flink: ListHead, Blink: last });
+        Entry.write(LIST_ENTRY {
+            Flink: ListHead,
+            Blink: last,
+        });
         (*last).Flink = Entry;
         (*ListHead).Blink = Entry;
     }
@@ -68,7 +76,10 @@ pub unsafe fn InsertHeadList(ListHead: *mut LIST_ENTRY, Entry: *mut LIST_ENTRY) 
     // SAFETY: the head, its first entry and the new one are valid and the caller's.
     unsafe {
         let first = (*ListHead).Flink;
-        Entry.write(LIST_ENTRY { Flink: first, Blink: ListHead });
+        Entry.write(LIST_ENTRY {
+            Flink: first,
+            Blink: ListHead,
+        });
         (*first).Blink = Entry;
         (*ListHead).Flink = Entry;
     }
@@ -86,7 +97,10 @@ pub unsafe fn InsertHeadList(ListHead: *mut LIST_ENTRY, Entry: *mut LIST_ENTRY) 
 pub unsafe fn RemoveEntryList(Entry: *mut LIST_ENTRY) -> bool {
     // SAFETY: the entry and its neighbours are valid and the caller's.
     unsafe {
-        let LIST_ENTRY { Flink: after, Blink: before } = *Entry;
+        let LIST_ENTRY {
+            Flink: after,
+            Blink: before,
+        } = *Entry;
         (*before).Flink = after;
         (*after).Blink = before;
         before == after

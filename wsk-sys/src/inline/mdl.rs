@@ -6,8 +6,8 @@ use core::mem::size_of;
 use core::ptr::null_mut;
 
 use crate::{
-    FALSE, MDL, MDL_MAPPED_TO_SYSTEM_VA, MDL_PARTIAL_HAS_BEEN_MAPPED, MDL_SOURCE_IS_NONPAGED_POOL, MEMORY_CACHING_TYPE,
-    MmMapLockedPagesSpecifyCache, MmUnmapLockedPages, PAGE_SHIFT, PAGE_SIZE,
+    FALSE, MDL, MDL_MAPPED_TO_SYSTEM_VA, MDL_PARTIAL_HAS_BEEN_MAPPED, MDL_SOURCE_IS_NONPAGED_POOL,
+    MEMORY_CACHING_TYPE, MmMapLockedPagesSpecifyCache, MmUnmapLockedPages, PAGE_SHIFT, PAGE_SIZE,
 };
 
 const OFFSET_MASK: usize = PAGE_SIZE as usize - 1;
@@ -105,7 +105,8 @@ pub unsafe fn MmInitializeMdl(MemoryDescriptorList: *mut MDL, BaseVa: *mut c_voi
     // SAFETY: the caller's memory holds a list. It need not be initialised, so members are written one by one.
     unsafe {
         (&raw mut (*MemoryDescriptorList).Next).write(null_mut());
-        (&raw mut (*MemoryDescriptorList).Size).write((size_of::<MDL>() + pages * size_of::<usize>()) as i16);
+        (&raw mut (*MemoryDescriptorList).Size)
+            .write((size_of::<MDL>() + pages * size_of::<usize>()) as i16);
         (&raw mut (*MemoryDescriptorList).MdlFlags).write(0);
         (&raw mut (*MemoryDescriptorList).StartVa).write(PAGE_ALIGN(BaseVa));
         (&raw mut (*MemoryDescriptorList).ByteOffset).write(BYTE_OFFSET(BaseVa));
@@ -131,7 +132,14 @@ pub unsafe fn MmGetSystemAddressForMdlSafe(Mdl: *mut MDL, Priority: u32) -> *mut
         if (*Mdl).MdlFlags & (MDL_SOURCE_IS_NONPAGED_POOL | MDL_MAPPED_TO_SYSTEM_VA) != 0 {
             return (*Mdl).MappedSystemVa;
         }
-        MmMapLockedPagesSpecifyCache(Mdl, KERNEL_MODE, MEMORY_CACHING_TYPE::MmCached, null_mut(), FALSE, Priority)
+        MmMapLockedPagesSpecifyCache(
+            Mdl,
+            KERNEL_MODE,
+            MEMORY_CACHING_TYPE::MmCached,
+            null_mut(),
+            FALSE,
+            Priority,
+        )
     }
 }
 
@@ -159,7 +167,7 @@ pub unsafe fn MmPrepareMdlForReuse(Mdl: *mut MDL) {
 /// Offset of an address in its page.
 ///
 /// IRQL: any. Header: `wdm.h`.
-/// [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/mm-bad-pointer#byte_offset).
+/// [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-byte_offset).
 #[inline]
 #[must_use]
 pub fn BYTE_OFFSET(Address: *const c_void) -> u32 {
@@ -169,7 +177,7 @@ pub fn BYTE_OFFSET(Address: *const c_void) -> u32 {
 /// First address of the page that an address lies in.
 ///
 /// IRQL: any. Header: `wdm.h`.
-/// [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/mm-bad-pointer#page_align).
+/// [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-page_align).
 #[inline]
 #[must_use]
 pub fn PAGE_ALIGN(Address: *mut c_void) -> *mut c_void {
@@ -181,17 +189,20 @@ pub fn PAGE_ALIGN(Address: *mut c_void) -> *mut c_void {
 /// Wraps as in C where the range is longer than the address space.
 ///
 /// IRQL: any. Header: `wdm.h`.
-/// [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/mm-bad-pointer#address_and_size_to_span_pages).
+/// [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-address_and_size_to_span_pages).
 #[inline]
 #[must_use]
 pub fn ADDRESS_AND_SIZE_TO_SPAN_PAGES(Address: *const c_void, Size: usize) -> u32 {
-    ((BYTE_OFFSET(Address) as usize).wrapping_add(Size).wrapping_add(OFFSET_MASK) >> PAGE_SHIFT) as u32
+    ((BYTE_OFFSET(Address) as usize)
+        .wrapping_add(Size)
+        .wrapping_add(OFFSET_MASK)
+        >> PAGE_SHIFT) as u32
 }
 
 /// Number of pages that hold this many bytes.
 ///
 /// IRQL: any. Header: `wdm.h`.
-/// [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/mm-bad-pointer#bytes_to_pages).
+/// [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-bytes_to_pages).
 #[inline]
 #[must_use]
 pub const fn BYTES_TO_PAGES(Size: usize) -> u32 {
@@ -203,7 +214,7 @@ pub const fn BYTES_TO_PAGES(Size: usize) -> u32 {
 /// Wraps to zero, as in C, in the last page of the address space.
 ///
 /// IRQL: any. Header: `wdm.h`.
-/// [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/mm-bad-pointer#round_to_pages).
+/// [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-round_to_pages).
 #[inline]
 #[must_use]
 pub const fn ROUND_TO_PAGES(Size: usize) -> usize {

@@ -4,12 +4,46 @@
 //! Parameters are C's: what is a pointer there is a raw pointer here. `BOOLEAN` is `bool`, and a macro's type argument is a
 //! type parameter. None of these functions panics.
 
+// C cuts and reinterprets numbers silently; where these functions do so, it is because C's do.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss
+)]
+
+mod address;
+mod cmsg;
+mod guid;
+mod interlocked;
+mod ioctl;
 mod irp;
 mod irql;
 mod list;
 mod mdl;
+mod memory;
+mod object;
+mod record;
+mod scope;
+mod size;
+mod status;
+mod unicode;
+mod version;
+mod wsk;
 
+pub use address::*;
+pub use cmsg::*;
+pub use guid::*;
+pub use interlocked::*;
+pub use ioctl::*;
 pub use irp::*;
 pub use irql::*;
 pub use list::*;
 pub use mdl::*;
+pub use memory::*;
+pub use object::*;
+pub use scope::*;
+pub use size::*;
+pub use status::*;
+pub use unicode::*;
+pub use version::*;
+pub use wsk::*;

@@ -28,7 +28,6 @@ pub(crate) enum Outcome {
 /// The IRP is in flight and belongs to the provider until [`complete`](Self::complete) consumes the request.
 pub(crate) struct Request {
     irp: *mut IRP,
-    function: &'static str,
     socket: Option<Arc<Socket>>,
 }
 
@@ -82,7 +81,7 @@ impl Request {
         if let Some(socket) = socket {
             socket.took_off();
         }
-        Self { irp, function, socket: socket.cloned() }
+        Self { irp, socket: socket.cloned() }
     }
 
     pub(crate) fn irp(&self) -> *mut IRP {
@@ -179,9 +178,5 @@ impl Request {
             Outcome::Done(status, information) => self.complete(status, information),
             Outcome::Again => self.later_boxed(attempt),
         });
-    }
-
-    pub(crate) fn function(&self) -> &'static str {
-        self.function
     }
 }

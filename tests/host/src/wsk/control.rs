@@ -1,0 +1,324 @@
+//! Options and I/O control operations of sockets: `WskControlSocket`.
+
+use core::ffi::c_void;
+use core::ptr;
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use wsk_sys::{
+    GUID, IP_ADD_MEMBERSHIP, IP_DROP_MEMBERSHIP, IP_MULTICAST_LOOP, IP_MULTICAST_TTL, IP_TOS, IP_TTL, IPPROTO, IPPROTO_IP,
+    IPV6_ADD_MEMBERSHIP, IPV6_DROP_MEMBERSHIP, IPV6_MULTICAST_HOPS, IPV6_MULTICAST_LOOP, IPV6_UNICAST_HOPS, IPV6_V6ONLY, IRP,
+    NPI_WSK_INTERFACE_ID, NTSTATUS, SIO_WSK_SET_REMOTE_ADDRESS, SIO_WSK_SET_SENDTO_ADDRESS, SO_BROADCAST,
+    SO_EXCLUSIVEADDRUSE, SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SO_TYPE, SO_WSK_EVENT_CALLBACK, SOCK_DGRAM, SOL_SOCKET,
+    STATUS_BUFFER_TOO_SMALL, STATUS_EVENT_PENDING, STATUS_FILE_FORCED_CLOSED, STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED,
+    STATUS_PENDING, STATUS_SUCCESS, WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_CALLBACK_CONTROL, WSK_EVENT_DISABLE,
+    WSK_EVENT_RECEIVE_FROM, WSK_SOCKET,
+};
+
+use super::address;
+use super::datagram::Disabled;
+use super::request::{Outcome, Request, Uses};
+use super::socket::{self, Category, Socket};
+use crate::trace;
+
+const IPV6: u32 = IPPROTO::IPPROTO_IPV6.0.cast_unsigned();
+const EXCLUSIVE: u32 = SO_EXCLUSIVEADDRUSE.cast_unsigned();
+
+/// Values of options as the driver has set them, which the host's socket may keep otherwise or not at all.
+#[derive(Default)]
+pub(crate) struct Options(BTreeMap<(u32, u32), u32>);
+
+/// What a call of `WskControlSocket` asks for, without the IRP.
+struct Control {
+    socket: Arc<Socket>,
+    kind: WSK_CONTROL_SOCKET_TYPE,
+    code: u32,
+    level: u32,
+    input: Buffer,
+    output: Buffer,
+}
+
+/// A buffer of the driver's.
+#[derive(Clone, Copy)]
+struct Buffer {
+    start: *mut u8,
+    length: usize,
+}
+
+// SAFETY: the driver keeps the buffers until the IRP is completed, on whatever thread.
+unsafe impl Send for Buffer {}
+
+impl Buffer {
+    fn new(start: *mut c_void, length: usize) -> Self {
+        Self { start: start.cast(), length: if start.is_null() { 0 } else { length } }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        if self.length == 0 {
+            return &[];
+        }
+        // SAFETY: the driver keeps as many bytes readable until the call, or its IRP, is completed.
+        unsafe { core::slice::from_raw_parts(self.start, self.length) }
+    }
+
+    fn put(&self, bytes: &[u8]) -> bool {
+        if self.length < bytes.len() {
+            return false;
+        }
+        // SAFETY: as in `bytes`, and writable.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.start, bytes.len()) };
+        true
+    }
+}
+
+dispatched! {
+    /// Carries out an operation on a socket.
+    fn WskControlSocket(
+        Socket: *mut WSK_SOCKET,
+        RequestType: WSK_CONTROL_SOCKET_TYPE,
+        ControlCode: u32,
+        Level: u32,
+        InputSize: usize,
+        InputBuffer: *mut c_void,
+        OutputSize: usize,
+        OutputBuffer: *mut c_void,
+        OutputSizeReturned: *mut usize,
+        Irp: *mut IRP,
+    ) -> NTSTATUS, at most DISPATCH_LEVEL {
+        let socket = socket::enter("WskControlSocket", Socket);
+        let control = Control {
+            socket: Arc::clone(&socket),
+            kind: RequestType,
+            code: ControlCode,
+            level: Level,
+            input: Buffer::new(InputBuffer, InputSize),
+            output: Buffer::new(OutputBuffer, OutputSize),
+        };
+        let uses = || Uses::nothing("WskControlSocket").memory(InputBuffer, InputSize, "the input");
+        let status = if control.is_event_callback() {
+            // SAFETY: the driver gives the IRP, if any.
+            let request = (!Irp.is_null()).then(|| unsafe { Request::start(Irp, uses(), Some(&socket)) });
+            control.event_callback(request)
+        } else if Irp.is_null() {
+            let (status, returned) = if control.needs_irp() { (STATUS_INVALID_PARAMETER, 0) } else { control.carry_out() };
+            if !OutputSizeReturned.is_null() {
+                // SAFETY: the driver gives the place, if it wants the size there.
+                unsafe { OutputSizeReturned.write(returned) };
+            }
+            status
+        } else {
+            // SAFETY: the driver gives the IRP.
+            let request = unsafe { Request::start(Irp, uses(), Some(&socket)) };
+            crate::irp::with_flight(Irp, |flight| flight.pin_output(OutputBuffer as usize, OutputSize, "the output"));
+            request.carry_out(move || {
+                let (status, returned) = control.carry_out();
+                Outcome::Done(status, returned)
+            })
+        };
+        trace::returned("WskControlSocket", status)
+    }
+}
+
+impl Control {
+    fn is_event_callback(&self) -> bool {
+        self.kind == WSK_CONTROL_SOCKET_TYPE::WskSetOption && self.level == SOL_SOCKET && self.code == SO_WSK_EVENT_CALLBACK
+    }
+
+    /// Documented: these operations take an IRP, always.
+    fn needs_irp(&self) -> bool {
+        self.kind == WSK_CONTROL_SOCKET_TYPE::WskIoctl
+            && matches!(self.code, SIO_WSK_SET_REMOTE_ADDRESS | SIO_WSK_SET_SENDTO_ADDRESS)
+    }
+
+    fn carry_out(&self) -> (NTSTATUS, usize) {
+        if self.socket.is_forced_closed() {
+            return (STATUS_FILE_FORCED_CLOSED, 0);
+        }
+        match self.kind {
+            WSK_CONTROL_SOCKET_TYPE::WskSetOption => (self.set_option(), 0),
+            WSK_CONTROL_SOCKET_TYPE::WskGetOption => self.get_option(),
+            WSK_CONTROL_SOCKET_TYPE::WskIoctl => (self.ioctl(), 0),
+            _ => (STATUS_INVALID_PARAMETER, 0),
+        }
+    }
+
+    /// `SO_WSK_EVENT_CALLBACK`.
+    fn event_callback(&self, request: Option<Request>) -> NTSTATUS {
+        let finish = |request: Option<Request>, status: NTSTATUS| match request {
+            Some(request) => request.conclude(status, 0),
+            None => status,
+        };
+        if self.socket.is_forced_closed() {
+            return finish(request, STATUS_FILE_FORCED_CLOSED);
+        }
+        let Category::Datagram(datagram) = &self.socket.category else {
+            return finish(request, STATUS_NOT_SUPPORTED);
+        };
+        if self.input.length < size_of::<WSK_EVENT_CALLBACK_CONTROL>() {
+            return finish(request, STATUS_INVALID_PARAMETER);
+        }
+        // SAFETY: the driver gives as many bytes, and the id that they point at.
+        let (id, mask) = unsafe {
+            let control = self.input.start.cast::<WSK_EVENT_CALLBACK_CONTROL>().read_unaligned();
+            (control.NpiId.as_ref().copied(), control.EventMask)
+        };
+        let fields = |id: &GUID| (id.Data1, id.Data2, id.Data3, id.Data4);
+        if id.as_ref().map(fields) != Some(fields(&NPI_WSK_INTERFACE_ID)) {
+            return finish(request, STATUS_INVALID_PARAMETER);
+        }
+        match mask {
+            WSK_EVENT_RECEIVE_FROM => {
+                if request.is_some() {
+                    // Documented: enabling takes no IRP.
+                    return finish(request, STATUS_INVALID_PARAMETER);
+                }
+                let status = datagram.enable_events();
+                if status == STATUS_SUCCESS {
+                    self.socket.watch();
+                }
+                status
+            }
+            mask if mask == WSK_EVENT_RECEIVE_FROM | WSK_EVENT_DISABLE => match datagram.disable_events(request) {
+                Disabled::Now(request) => finish(request, STATUS_SUCCESS),
+                Disabled::Pending => STATUS_PENDING,
+                Disabled::EventPending => STATUS_EVENT_PENDING,
+            },
+            _ => finish(request, STATUS_INVALID_PARAMETER),
+        }
+    }
+
+    fn ioctl(&self) -> NTSTATUS {
+        let remote = match self.code {
+            SIO_WSK_SET_REMOTE_ADDRESS => true,
+            SIO_WSK_SET_SENDTO_ADDRESS => false,
+            _ => return STATUS_NOT_SUPPORTED,
+        };
+        let Category::Datagram(datagram) = &self.socket.category else { return STATUS_NOT_SUPPORTED };
+        if self.input.length == 0 {
+            return datagram.fix(None, remote);
+        }
+        if self.input.length < self.socket.family.size() {
+            return STATUS_INVALID_PARAMETER;
+        }
+        // SAFETY: the driver gives as many bytes as the family's type has.
+        match unsafe { address::read(self.input.start.cast(), self.socket.family) } {
+            Ok(address) if address.port() == 0 || address.ip().is_unspecified() => wsk_sys::STATUS_INVALID_ADDRESS_COMPONENT,
+            Ok(address) => datagram.fix(Some(address), remote),
+            Err(status) => status,
+        }
+    }
+
+    /// The input as a number: four bytes, or one.
+    fn number(&self) -> Option<u32> {
+        match self.input.bytes() {
+            [only] => Some(u32::from(*only)),
+            bytes => bytes.first_chunk().map(|first| u32::from_ne_bytes(*first)),
+        }
+    }
+
+    fn set_option(&self) -> NTSTATUS {
+        if let Some(joined) = self.membership() {
+            return joined;
+        }
+        let Some(value) = self.number() else { return STATUS_INVALID_PARAMETER };
+        let on = value != 0;
+        let mut options = self.socket.options.lock();
+        let done = self.socket.with_real(|real| -> io::Result<Option<()>> {
+            let unused = match (self.level, self.code) {
+                (SOL_SOCKET, SO_REUSEADDR) => real.set_reuse_address(on),
+                // Hosts have no such option: without SO_REUSEADDR an address is exclusive.
+                (SOL_SOCKET, EXCLUSIVE) => Ok(()),
+                (SOL_SOCKET, SO_BROADCAST) => real.set_broadcast(on),
+                (SOL_SOCKET, SO_RCVBUF) => real.set_recv_buffer_size(value as usize),
+                (SOL_SOCKET, SO_SNDBUF) => real.set_send_buffer_size(value as usize),
+                (IPPROTO_IP, IP_TTL) => real.set_ttl_v4(value),
+                (IPPROTO_IP, IP_TOS) => real.set_tos_v4(value),
+                (IPPROTO_IP, IP_MULTICAST_TTL) => real.set_multicast_ttl_v4(value),
+                (IPPROTO_IP, IP_MULTICAST_LOOP) => real.set_multicast_loop_v4(on),
+                (IPV6, IPV6_V6ONLY) => real.set_only_v6(on),
+                (IPV6, IPV6_UNICAST_HOPS) => real.set_unicast_hops_v6(value),
+                (IPV6, IPV6_MULTICAST_HOPS) => real.set_multicast_hops_v6(value),
+                (IPV6, IPV6_MULTICAST_LOOP) => real.set_multicast_loop_v6(on),
+                _ => return Ok(None),
+            };
+            unused.map(Some)
+        });
+        match done {
+            Some(Ok(Some(()))) => {
+                options.0.insert((self.level, self.code), value);
+                STATUS_SUCCESS
+            }
+            Some(Ok(None)) => STATUS_NOT_SUPPORTED,
+            Some(Err(error)) => address::status(&error),
+            None => STATUS_FILE_FORCED_CLOSED,
+        }
+    }
+
+    /// Joins or leaves a multicast group, when that is asked for.
+    fn membership(&self) -> Option<NTSTATUS> {
+        let bytes = self.input.bytes();
+        let done = match (self.level, self.code) {
+            (IPPROTO_IP, IP_ADD_MEMBERSHIP | IP_DROP_MEMBERSHIP) => {
+                let Some(request) = bytes.first_chunk::<8>() else { return Some(STATUS_INVALID_PARAMETER) };
+                let [g0, g1, g2, g3, i0, i1, i2, i3] = *request;
+                let (group, interface) = (Ipv4Addr::new(g0, g1, g2, g3), Ipv4Addr::new(i0, i1, i2, i3));
+                self.socket.with_real(|real| {
+                    if self.code == IP_ADD_MEMBERSHIP { real.join_multicast_v4(&group, &interface) } else { real.leave_multicast_v4(&group, &interface) }
+                })
+            }
+            (IPV6, IPV6_ADD_MEMBERSHIP | IPV6_DROP_MEMBERSHIP) => {
+                let (Some(group), Some(interface)) = (bytes.first_chunk::<16>(), bytes.get(16..).and_then(<[u8]>::first_chunk)) else {
+                    return Some(STATUS_INVALID_PARAMETER);
+                };
+                let (group, interface) = (Ipv6Addr::from(*group), u32::from_ne_bytes(*interface));
+                self.socket.with_real(|real| {
+                    if self.code == IPV6_ADD_MEMBERSHIP { real.join_multicast_v6(&group, interface) } else { real.leave_multicast_v6(&group, interface) }
+                })
+            }
+            _ => return None,
+        };
+        Some(match done {
+            Some(Ok(())) => STATUS_SUCCESS,
+            Some(Err(error)) => address::status(&error),
+            None => STATUS_FILE_FORCED_CLOSED,
+        })
+    }
+
+    fn get_option(&self) -> (NTSTATUS, usize) {
+        let set = self.socket.options.lock().0.get(&(self.level, self.code)).copied();
+        let value = match set {
+            Some(value) => Some(Ok(Some(value))),
+            None => self.socket.with_real(|real| self.read_option(real)),
+        };
+        match value {
+            Some(Ok(Some(value))) => {
+                if self.output.put(&value.to_ne_bytes()) { (STATUS_SUCCESS, size_of::<u32>()) } else { (STATUS_BUFFER_TOO_SMALL, 0) }
+            }
+            Some(Ok(None)) => (STATUS_NOT_SUPPORTED, 0),
+            Some(Err(error)) => (address::status(&error), 0),
+            None => (STATUS_FILE_FORCED_CLOSED, 0),
+        }
+    }
+
+    fn read_option(&self, real: &socket2::Socket) -> io::Result<Option<u32>> {
+        let size = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
+        Ok(Some(match (self.level, self.code) {
+            (SOL_SOCKET, SO_REUSEADDR | EXCLUSIVE) => 0,
+            (SOL_SOCKET, SO_TYPE) => u32::from(SOCK_DGRAM),
+            (SOL_SOCKET, SO_BROADCAST) => u32::from(real.broadcast()?),
+            (SOL_SOCKET, SO_RCVBUF) => size(real.recv_buffer_size()?),
+            (SOL_SOCKET, SO_SNDBUF) => size(real.send_buffer_size()?),
+            (IPPROTO_IP, IP_TTL) => real.ttl_v4()?,
+            (IPPROTO_IP, IP_TOS) => real.tos_v4()?,
+            (IPPROTO_IP, IP_MULTICAST_TTL) => real.multicast_ttl_v4()?,
+            (IPPROTO_IP, IP_MULTICAST_LOOP) => u32::from(real.multicast_loop_v4()?),
+            (IPV6, IPV6_V6ONLY) => u32::from(real.only_v6()?),
+            (IPV6, IPV6_UNICAST_HOPS) => real.unicast_hops_v6()?,
+            (IPV6, IPV6_MULTICAST_HOPS) => real.multicast_hops_v6()?,
+            (IPV6, IPV6_MULTICAST_LOOP) => u32::from(real.multicast_loop_v6()?),
+            _ => return Ok(None),
+        }))
+    }
+}

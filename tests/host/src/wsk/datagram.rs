@@ -1,0 +1,757 @@
+//! Datagram sockets: `WSK_PROVIDER_DATAGRAM_DISPATCH` over the host's UDP sockets.
+
+use core::ffi::c_void;
+use core::mem::MaybeUninit;
+use core::ops::Range;
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use wsk_sys::{
+    CMSGHDR, DEVICE_OBJECT, IRP, MSG_TRUNC, NTSTATUS, SOCKADDR, STATUS_ADDRESS_ALREADY_ASSOCIATED, STATUS_BUFFER_OVERFLOW,
+    STATUS_CANCELLED, STATUS_DATA_NOT_ACCEPTED, STATUS_FILE_FORCED_CLOSED, STATUS_INSUFFICIENT_RESOURCES,
+    STATUS_INVALID_ADDRESS_COMPONENT, STATUS_INVALID_BUFFER_SIZE, STATUS_INVALID_DEVICE_STATE, STATUS_INVALID_PARAMETER,
+    STATUS_NOT_SUPPORTED, STATUS_PENDING, STATUS_SUCCESS, WSK_BUF, WSK_BUF_LIST, WSK_DATAGRAM_INDICATION,
+    WSK_FLAG_AT_DISPATCH_LEVEL, WSK_PROVIDER_DATAGRAM_DISPATCH, WSK_SOCKET,
+};
+
+use super::address::{self, Family};
+use super::indication::{self, Message};
+use super::request::{Outcome, Request, Uses};
+use super::socket::{self, Category, Pointers, Socket};
+use crate::faults::{self, Resource};
+use crate::flight::Flight;
+use crate::irql::{self, DISPATCH_LEVEL};
+use crate::schedule::{self, Plan, SOON};
+use crate::{irp, spinlock, trace};
+
+/// What `WSK_SOCKET::Dispatch` of a datagram socket points at.
+pub(crate) static DISPATCH: WSK_PROVIDER_DATAGRAM_DISPATCH = WSK_PROVIDER_DATAGRAM_DISPATCH {
+    Basic: socket::BASIC,
+    WskBind: Some(WskBind),
+    WskSendTo: Some(WskSendTo),
+    WskReceiveFrom: Some(WskReceiveFrom),
+    WskRelease: Some(WskRelease),
+    WskGetLocalAddress: Some(WskGetLocalAddress),
+    WskSendMessages: Some(WskSendMessages),
+};
+
+/// The most bytes that a datagram carries over IPv4; over IPv6 there are 20 more.
+const MAXIMUM_V4: usize = 65_507;
+const MAXIMUM_V6: usize = 65_527;
+/// How many datagrams go to an event callback at once, at most.
+const INDICATED_AT_ONCE: usize = 16;
+
+/// What only datagram sockets have.
+pub(crate) struct Datagram {
+    pointers: Pointers,
+    state: Mutex<State>,
+}
+
+// SAFETY: the pointers are the driver's, which has to expect their use on any thread; the state is locked.
+unsafe impl Sync for Datagram {}
+
+struct State {
+    local: Option<SocketAddr>,
+    /// Set by `SIO_WSK_SET_REMOTE_ADDRESS`: where datagrams go and come from.
+    fixed_remote: Option<SocketAddr>,
+    /// Set by `SIO_WSK_SET_SENDTO_ADDRESS`: where datagrams go.
+    fixed_destination: Option<SocketAddr>,
+    receives: VecDeque<Receive>,
+    /// Whether `WskReceiveFromEvent` is enabled.
+    events: bool,
+    /// Whether it was enabled for the client's sockets as such, so that refusing a datagram doesn't disable it.
+    static_events: bool,
+    /// How many calls of `WskReceiveFromEvent` haven't returned.
+    callbacks: usize,
+    /// Calls of `WskControlSocket` that wait until there are none.
+    disabling: Vec<Request>,
+    /// Datagrams that an event callback didn't accept.
+    refused: VecDeque<Message>,
+}
+
+/// A pending `WskReceiveFrom`.
+struct Receive {
+    request: Request,
+    data: Vec<Range<usize>>,
+    outputs: Outputs,
+}
+
+/// Where a `WskReceiveFrom` puts what it tells besides the data.
+#[derive(Clone, Copy)]
+struct Outputs {
+    remote: *mut SOCKADDR,
+    control_length: *mut u32,
+    control_flags: *mut u32,
+}
+
+// SAFETY: the driver keeps the places until the IRP is completed, on whatever thread.
+unsafe impl Send for Outputs {}
+
+impl Datagram {
+    pub(crate) fn new(pointers: Pointers, events: bool) -> Self {
+        let state = State {
+            local: None,
+            fixed_remote: None,
+            fixed_destination: None,
+            receives: VecDeque::new(),
+            events,
+            static_events: events,
+            callbacks: 0,
+            disabling: Vec::new(),
+            refused: VecDeque::new(),
+        };
+        Self { pointers, state: Mutex::new(state) }
+    }
+
+    /// Gives up what is pending, when the kernel is shut down.
+    pub(crate) fn abandon(&self) -> impl Sized + use<> {
+        let mut state = self.state.lock();
+        (core::mem::take(&mut state.receives), core::mem::take(&mut state.disabling))
+    }
+
+    fn callback(&self) -> Option<unsafe extern "system" fn(*mut c_void, u32, *mut WSK_DATAGRAM_INDICATION) -> NTSTATUS> {
+        // SAFETY: the driver keeps its dispatch table while the socket is open.
+        unsafe { self.pointers.dispatch.as_ref() }.and_then(|table| table.WskReceiveFromEvent)
+    }
+
+    /// Fixes where datagrams go, and with `remote` where they come from.
+    pub(crate) fn fix(&self, address: Option<SocketAddr>, remote: bool) -> NTSTATUS {
+        let mut state = self.state.lock();
+        if state.local.is_none() {
+            return STATUS_INVALID_DEVICE_STATE;
+        }
+        if remote {
+            state.fixed_remote = address;
+        } else {
+            state.fixed_destination = address;
+        }
+        STATUS_SUCCESS
+    }
+
+    /// Enables the event callback.
+    pub(crate) fn enable_events(&self) -> NTSTATUS {
+        let mut state = self.state.lock();
+        if state.local.is_none() {
+            return STATUS_INVALID_DEVICE_STATE;
+        }
+        if self.callback().is_none() {
+            return STATUS_INVALID_PARAMETER;
+        }
+        state.events = true;
+        STATUS_SUCCESS
+    }
+
+    /// Disables the event callback; `Err` gives the request back when a call of it is under way and there is one, and says
+    /// so when there is none.
+    pub(crate) fn disable_events(&self, request: Option<Request>) -> Disabled {
+        let mut state = self.state.lock();
+        state.events = false;
+        match request {
+            _ if state.callbacks == 0 => Disabled::Now(request),
+            Some(request) => {
+                request.pend();
+                state.disabling.push(request);
+                Disabled::Pending
+            }
+            None => Disabled::EventPending,
+        }
+    }
+}
+
+/// What became of disabling an event callback.
+pub(crate) enum Disabled {
+    /// It is disabled.
+    Now(Option<Request>),
+    /// The request is completed once no call of it is under way.
+    Pending,
+    /// As `Pending`, but there is no request.
+    EventPending,
+}
+
+fn part(socket: &Socket) -> &Datagram {
+    match &socket.category {
+        Category::Datagram(datagram) => datagram,
+        Category::Basic => unreachable!("the functions here check the category first"),
+    }
+}
+
+dispatched! {
+    /// Binds a socket to a local address.
+    fn WskBind(Socket: *mut WSK_SOCKET, LocalAddress: *mut SOCKADDR, Flags: u32, Irp: *mut IRP) -> NTSTATUS, at most DISPATCH_LEVEL {
+        let socket = socket::enter("WskBind", Socket);
+        socket.datagram("WskBind");
+        let uses = Uses::nothing("WskBind").memory(LocalAddress, 2, "the local address");
+        // SAFETY: the driver gives the IRP.
+        let request = unsafe { Request::start(Irp, uses, Some(&socket)) };
+        let family = socket.family;
+        let address = if LocalAddress.is_null() || Flags != 0 {
+            Err(STATUS_INVALID_PARAMETER)
+        } else {
+            // SAFETY: the driver gives the address.
+            unsafe { address::read(LocalAddress, family) }
+        };
+        let socket = Arc::clone(&socket);
+        let status = request.carry_out(move || Outcome::Done(address.map_or_else(|status| status, |address| bind(&socket, address)), 0));
+        trace::returned("WskBind", status)
+    }
+}
+
+fn bind(socket: &Socket, address: SocketAddr) -> NTSTATUS {
+    let mut state = part(socket).state.lock();
+    if state.local.is_some() {
+        return STATUS_ADDRESS_ALREADY_ASSOCIATED;
+    }
+    let bound = socket.with_real(|real| {
+        real.bind(&address.into())?;
+        real.local_addr()?.as_socket().ok_or_else(|| io::Error::from(io::ErrorKind::Unsupported))
+    });
+    match bound {
+        Some(Ok(local)) => {
+            state.local = Some(local);
+            let watch = state.events;
+            drop(state);
+            if watch {
+                socket.watch();
+            }
+            STATUS_SUCCESS
+        }
+        Some(Err(error)) => address::bind_status(&error),
+        None => STATUS_FILE_FORCED_CLOSED,
+    }
+}
+
+dispatched! {
+    /// Gives the local address of a bound socket.
+    fn WskGetLocalAddress(Socket: *mut WSK_SOCKET, LocalAddress: *mut SOCKADDR, Irp: *mut IRP) -> NTSTATUS, at most DISPATCH_LEVEL {
+        let socket = socket::enter("WskGetLocalAddress", Socket);
+        socket.datagram("WskGetLocalAddress");
+        let family = socket.family;
+        let uses = Uses::nothing("WskGetLocalAddress");
+        // SAFETY: the driver gives the IRP.
+        let request = unsafe { Request::start(Irp, uses.memory(LocalAddress, 0, "the local address"), Some(&socket)) };
+        irp::with_flight(request.irp(), |flight| flight.pin_output(LocalAddress as usize, family.size(), "the place for the local address"));
+        let out = Outputs { remote: LocalAddress, control_length: core::ptr::null_mut(), control_flags: core::ptr::null_mut() };
+        let socket = Arc::clone(&socket);
+        let status = request.carry_out(move || {
+            let out = { out };
+            let local = part(&socket).state.lock().local;
+            match local {
+                Some(_) if out.remote.is_null() => Outcome::Done(STATUS_INVALID_PARAMETER, 0),
+                Some(local) => {
+                    // SAFETY: the driver gives the place until the IRP is completed.
+                    unsafe { address::write(out.remote, local, family) };
+                    Outcome::Done(STATUS_SUCCESS, 0)
+                }
+                None => Outcome::Done(STATUS_INVALID_DEVICE_STATE, 0),
+            }
+        });
+        trace::returned("WskGetLocalAddress", status)
+    }
+}
+
+/// What a send needs besides the data.
+struct Sending {
+    socket: Arc<Socket>,
+    address: Result<Option<SocketAddr>, NTSTATUS>,
+    /// A status to fail with before anything is looked at.
+    refused: Option<NTSTATUS>,
+}
+
+impl Sending {
+    /// # Safety
+    ///
+    /// `remote` is readable, if it isn't null.
+    unsafe fn new(socket: &Arc<Socket>, flags: u32, remote: *const SOCKADDR, control_length: u32) -> Self {
+        // SAFETY: the caller says so.
+        let address = if remote.is_null() { Ok(None) } else { unsafe { address::read(remote, socket.family) }.map(Some) };
+        let refused = if flags != 0 {
+            Some(STATUS_INVALID_PARAMETER)
+        } else if control_length != 0 {
+            // Documented: not every transport supports control information. This one doesn't so far.
+            Some(STATUS_NOT_SUPPORTED)
+        } else {
+            None
+        };
+        Self { socket: socket.clone(), address, refused }
+    }
+
+    fn destination(&self) -> Result<SocketAddr, NTSTATUS> {
+        if let Some(status) = self.refused {
+            return Err(status);
+        }
+        let given = self.address?;
+        let state = part(&self.socket).state.lock();
+        if state.local.is_none() {
+            return Err(STATUS_INVALID_DEVICE_STATE);
+        }
+        let address = given.or(state.fixed_remote).or(state.fixed_destination).ok_or(STATUS_INVALID_PARAMETER)?;
+        if address.port() == 0 { Err(STATUS_INVALID_ADDRESS_COMPONENT) } else { Ok(address) }
+    }
+
+    /// Sends one datagram; `None` when the host can't now.
+    fn one(&self, to: SocketAddr, data: &[Range<usize>]) -> Option<Result<usize, NTSTATUS>> {
+        let length: usize = data.iter().map(Range::len).sum();
+        let v4 = match to {
+            SocketAddr::V4(_) => true,
+            SocketAddr::V6(to) => to.ip().to_ipv4_mapped().is_some(),
+        };
+        if length > if v4 { MAXIMUM_V4 } else { MAXIMUM_V6 } {
+            return Some(Err(STATUS_INVALID_BUFFER_SIZE));
+        }
+        // SAFETY: the driver keeps the data readable until the IRP is completed; freeing it stops the system.
+        let slices: Vec<IoSlice<'_>> =
+            data.iter().map(|piece| IoSlice::new(unsafe { core::slice::from_raw_parts(piece.start as *const u8, piece.len()) })).collect();
+        match self.socket.with_real(|real| real.send_to_vectored(&slices, &to.into())) {
+            None => Some(Err(STATUS_FILE_FORCED_CLOSED)),
+            Some(Ok(sent)) => Some(Ok(sent)),
+            Some(Err(error)) => match error.kind() {
+                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => None,
+                // An earlier datagram wasn't wanted at its destination. Windows doesn't tell senders of that.
+                io::ErrorKind::ConnectionRefused => self.one(to, data),
+                _ => Some(Err(address::status(&error))),
+            },
+        }
+    }
+}
+
+dispatched! {
+    /// Sends a datagram.
+    fn WskSendTo(
+        Socket: *mut WSK_SOCKET,
+        Buffer: *mut WSK_BUF,
+        Flags: u32,
+        RemoteAddress: *mut SOCKADDR,
+        ControlInfoLength: u32,
+        ControlInfo: *mut CMSGHDR,
+        Irp: *mut IRP,
+    ) -> NTSTATUS, at most DISPATCH_LEVEL {
+        let socket = socket::enter("WskSendTo", Socket);
+        socket.datagram("WskSendTo");
+        let mut flight = Flight::new("WskSendTo");
+        // SAFETY: the driver gives the buffer, whose MDL chain it keeps until the IRP is completed.
+        unsafe { flight.pin_buffer(Buffer, &"the WSK_BUF of WskSendTo") };
+        let uses = Uses::of(flight).memory(ControlInfo, ControlInfoLength as usize, "the control information");
+        if super::is_null_provider() {
+            // SAFETY: the driver gives the buffer and the IRP.
+            unsafe {
+                let length = (*Buffer).Length;
+                return trace::returned("WskSendTo", Request::start(Irp, uses, Some(&socket)).conclude(STATUS_SUCCESS, length));
+            }
+        }
+        let data = uses.data();
+        // SAFETY: the driver gives the address and the IRP.
+        let (send, request) = unsafe { (Sending::new(&socket, Flags, RemoteAddress, ControlInfoLength), Request::start(Irp, uses, Some(&socket))) };
+        let status = request.carry_out(move || match send.destination() {
+            Err(status) => Outcome::Done(status, 0),
+            Ok(to) => match send.one(to, &data) {
+                None => Outcome::Again,
+                Some(Ok(sent)) => Outcome::Done(STATUS_SUCCESS, sent),
+                Some(Err(status)) => Outcome::Done(status, 0),
+            },
+        });
+        trace::returned("WskSendTo", status)
+    }
+}
+
+dispatched! {
+    /// Sends several datagrams to one address.
+    fn WskSendMessages(
+        Socket: *mut WSK_SOCKET,
+        BufferList: *mut WSK_BUF_LIST,
+        Flags: u32,
+        RemoteAddress: *mut SOCKADDR,
+        ControlInfoLength: u32,
+        ControlInfo: *mut CMSGHDR,
+        Irp: *mut IRP,
+    ) -> NTSTATUS, at most DISPATCH_LEVEL {
+        let socket = socket::enter("WskSendMessages", Socket);
+        socket.datagram("WskSendMessages");
+        let mut flight = Flight::new("WskSendMessages");
+        let mut messages: VecDeque<Vec<Range<usize>>> = VecDeque::new();
+        let mut seen = 0;
+        let mut next = BufferList;
+        while !next.is_null() {
+            // SAFETY: the driver gives the list, whose MDL chains it keeps until the IRP is completed.
+            unsafe {
+                flight.pin(next as usize, size_of::<WSK_BUF_LIST>(), "the WSK_BUF_LIST");
+                flight.pin_buffer(&raw const (*next).Buffer, &"a WSK_BUF of WskSendMessages");
+                next = (*next).Next;
+            }
+            messages.push_back(flight.data().skip(seen).collect());
+            seen = flight.data().count();
+        }
+        let uses = Uses::of(flight).memory(ControlInfo, ControlInfoLength as usize, "the control information");
+        // SAFETY: the driver gives the address and the IRP.
+        let (send, request) = unsafe { (Sending::new(&socket, Flags, RemoteAddress, ControlInfoLength), Request::start(Irp, uses, Some(&socket))) };
+        let null = super::is_null_provider();
+        let mut total = 0;
+        let status = request.carry_out(move || {
+            let to = match send.destination() {
+                Ok(to) => to,
+                Err(status) => return Outcome::Done(status, 0),
+            };
+            while let Some(data) = messages.front() {
+                let length: usize = data.iter().map(Range::len).sum();
+                match if null { Some(Ok(length)) } else { send.one(to, data) } {
+                    None => return Outcome::Again,
+                    Some(Ok(sent)) => total += sent,
+                    Some(Err(status)) => return Outcome::Done(status, total),
+                }
+                messages.pop_front();
+            }
+            Outcome::Done(STATUS_SUCCESS, total)
+        });
+        trace::returned("WskSendMessages", status)
+    }
+}
+
+dispatched! {
+    /// Receives a datagram.
+    fn WskReceiveFrom(
+        Socket: *mut WSK_SOCKET,
+        Buffer: *mut WSK_BUF,
+        Flags: u32,
+        RemoteAddress: *mut SOCKADDR,
+        ControlLength: *mut u32,
+        ControlInfo: *mut CMSGHDR,
+        ControlFlags: *mut u32,
+        Irp: *mut IRP,
+    ) -> NTSTATUS, at most DISPATCH_LEVEL {
+        let socket = socket::enter("WskReceiveFrom", Socket);
+        socket.datagram("WskReceiveFrom");
+        let mut flight = Flight::new("WskReceiveFrom");
+        // SAFETY: the driver gives the buffer, whose MDL chain it keeps until the IRP is completed.
+        unsafe { flight.pin_buffer(Buffer, &"the WSK_BUF of WskReceiveFrom") };
+        flight.pin_output(RemoteAddress as usize, socket.family.size(), "the place for the remote address");
+        flight.pin_output(ControlLength as usize, size_of::<u32>(), "the place for the length of the control information");
+        flight.pin_output(ControlFlags as usize, size_of::<u32>(), "the place for the control flags");
+        if !ControlLength.is_null() {
+            // SAFETY: the driver gives the length of its buffer there.
+            flight.pin_output(ControlInfo as usize, unsafe { ControlLength.read() } as usize, "the place for the control information");
+        }
+        let uses = Uses::of(flight);
+        let data = uses.data();
+        // SAFETY: the driver gives the IRP.
+        let request = unsafe { Request::start(Irp, uses, Some(&socket)) };
+        let outputs = Outputs { remote: RemoteAddress, control_length: ControlLength, control_flags: ControlFlags };
+        trace::returned("WskReceiveFrom", receive(&socket, Receive { request, data, outputs }, Flags))
+    }
+}
+
+fn receive(socket: &Arc<Socket>, receive: Receive, flags: u32) -> NTSTATUS {
+    let datagram = part(socket);
+    let refusal = if socket.is_forced_closed() {
+        Some(STATUS_FILE_FORCED_CLOSED)
+    } else if faults::strikes(Resource::Call) {
+        Some(STATUS_INSUFFICIENT_RESOURCES)
+    } else if flags != 0 {
+        Some(STATUS_INVALID_PARAMETER)
+    } else if datagram.state.lock().local.is_none() {
+        Some(STATUS_INVALID_DEVICE_STATE)
+    } else {
+        None
+    };
+    let plan = schedule::plan();
+    if let Some(status) = refusal {
+        return finish_in_call(receive.request, plan, status, 0);
+    }
+    if super::is_null_provider() {
+        let length = receive.data.iter().map(Range::len).sum();
+        return finish_in_call(receive.request, plan, STATUS_SUCCESS, length);
+    }
+    let mut state = datagram.state.lock();
+    if plan == Plan::Now
+        && state.receives.is_empty()
+        && let Some(message) = next_message(socket, &mut state)
+    {
+        drop(state);
+        let (status, length) = receive.fill(socket.family, &message);
+        receive.request.complete(status, length);
+        return status;
+    }
+    // From here on the IRP can be cancelled: as every driver that queues IRPs has to, first queue, then set the cancel
+    // routine, then look whether cancelling was asked for meanwhile.
+    let irp = receive.request.irp();
+    receive.request.pend();
+    state.receives.push_back(receive);
+    // SAFETY: the IRP belongs to the request in the queue, and the queue is locked.
+    let cancelled = unsafe {
+        irp::set_driver_context(irp, Arc::as_ptr(socket).cast());
+        irp::set_cancel_routine(irp, Some(cancel_receive));
+        irp::cancel_requested(irp) && irp::set_cancel_routine(irp, None).is_some()
+    };
+    if cancelled {
+        let receive = take(&mut state.receives, irp);
+        drop(state);
+        if let Some(receive) = receive {
+            receive.request.complete_later(SOON, STATUS_CANCELLED, 0);
+        }
+        return STATUS_PENDING;
+    }
+    drop(state);
+    socket.watch();
+    STATUS_PENDING
+}
+
+/// Completes a request that is done by the time its call returns.
+fn finish_in_call(request: Request, plan: Plan, status: NTSTATUS, information: usize) -> NTSTATUS {
+    match plan {
+        Plan::Now => {
+            request.complete(status, information);
+            status
+        }
+        Plan::DoLater(when) | Plan::CompleteLater(when) => {
+            request.pend();
+            request.complete_later(when, status, information);
+            STATUS_PENDING
+        }
+    }
+}
+
+fn take(receives: &mut VecDeque<Receive>, irp: *mut IRP) -> Option<Receive> {
+    let index = receives.iter().position(|receive| receive.request.irp() == irp)?;
+    receives.remove(index)
+}
+
+/// The cancel routine of a pending receive.
+///
+/// # Safety
+///
+/// The I/O manager calls it with an IRP that `receive` has queued, with the cancel lock held.
+unsafe extern "system" fn cancel_receive(_device: *mut DEVICE_OBJECT, irp: *mut IRP) {
+    // SAFETY: the IRP stays in the queue until this routine takes it out, and the request there holds a reference to the
+    // socket; another one is taken here.
+    let socket = unsafe {
+        let socket = irp::driver_context(irp).cast::<Socket>();
+        Arc::increment_strong_count(socket);
+        Arc::from_raw(socket)
+    };
+    // SAFETY: this is the IRP that is being cancelled.
+    unsafe { spinlock::release_cancel_of(irp) };
+    let receive = take(&mut part(&socket).state.lock().receives, irp);
+    let Some(receive) = receive else { return };
+    match schedule::plan() {
+        Plan::Now => receive.request.complete(STATUS_CANCELLED, 0),
+        Plan::DoLater(when) | Plan::CompleteLater(when) => receive.request.complete_later(when, STATUS_CANCELLED, 0),
+    }
+}
+
+impl Receive {
+    /// Whether the IRP is the provider's to complete: its cancel routine isn't running.
+    fn claim(&self) -> bool {
+        // SAFETY: the IRP is in flight and in the queue, which is locked.
+        unsafe { irp::set_cancel_routine(self.request.irp(), None) }.is_some()
+    }
+
+    /// Puts a datagram where the driver wants it.
+    fn fill(&self, family: Family, message: &Message) -> (NTSTATUS, usize) {
+        let mut rest = message.bytes.as_slice();
+        for piece in &self.data {
+            let (now, later) = rest.split_at(rest.len().min(piece.len()));
+            // SAFETY: the driver keeps the buffer writable until the IRP is completed; freeing it stops the system.
+            unsafe { core::ptr::copy_nonoverlapping(now.as_ptr(), piece.start as *mut u8, now.len()) };
+            rest = later;
+        }
+        let Outputs { remote, control_length, control_flags } = self.outputs;
+        let truncated = !rest.is_empty();
+        // SAFETY: the driver keeps the places it gave writable until the IRP is completed.
+        unsafe {
+            if !remote.is_null() {
+                address::write(remote, message.from, family);
+            }
+            if !control_length.is_null() {
+                control_length.write_unaligned(0);
+            }
+            if !control_flags.is_null() {
+                control_flags.write_unaligned(if truncated { MSG_TRUNC } else { 0 });
+            }
+        }
+        let status = if truncated { STATUS_BUFFER_OVERFLOW } else { STATUS_SUCCESS };
+        (status, message.bytes.len() - rest.len())
+    }
+}
+
+/// The next datagram: one that was refused before, or a new one. `None` when none has arrived.
+fn next_message(socket: &Socket, state: &mut State) -> Option<Message> {
+    if let Some(message) = state.refused.pop_front() {
+        return Some(message);
+    }
+    loop {
+        let message = socket.with_real(from_host)??;
+        // Documented: what comes from elsewhere than the fixed remote address is discarded.
+        if state.fixed_remote.is_none_or(|remote| same(remote, message.from)) {
+            return Some(message);
+        }
+    }
+}
+
+fn same(left: SocketAddr, right: SocketAddr) -> bool {
+    left.port() == right.port() && left.ip().to_canonical() == right.ip().to_canonical()
+}
+
+fn from_host(real: &socket2::Socket) -> Option<Message> {
+    std::thread_local! {
+        static SCRATCH: core::cell::RefCell<Vec<MaybeUninit<u8>>> = const { core::cell::RefCell::new(Vec::new()) };
+    }
+    SCRATCH.with_borrow_mut(|scratch| {
+        scratch.resize(1 << 16, MaybeUninit::uninit());
+        loop {
+            match real.recv_from(scratch) {
+                Ok((length, from)) => {
+                    // SAFETY: the host has written as many bytes.
+                    let bytes = unsafe { scratch[..length].assume_init_ref() }.to_vec();
+                    if let Some(from) = from.as_socket() {
+                        return Some(Message { bytes, from });
+                    }
+                }
+                Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionRefused) => {}
+                Err(_) => return None,
+            }
+        }
+    })
+}
+
+/// Something has arrived: hands it out, on the network's thread.
+pub(crate) fn readable(socket: &Arc<Socket>) {
+    let datagram = part(socket);
+    loop {
+        let mut state = datagram.state.lock();
+        if !state.receives.is_empty() {
+            let Some(message) = next_message(socket, &mut state) else { break };
+            let claimed = state.receives.iter().position(Receive::claim);
+            if let Some(receive) = claimed.and_then(|index| state.receives.remove(index)) {
+                drop(state);
+                let (status, length) = receive.fill(socket.family, &message);
+                let when = match schedule::plan() {
+                    Plan::Now => SOON,
+                    Plan::DoLater(when) | Plan::CompleteLater(when) => when,
+                };
+                receive.request.complete_later(when, status, length);
+            } else {
+                // All are being cancelled just now.
+                state.refused.push_front(message);
+                break;
+            }
+        } else if state.events {
+            let mut messages = Vec::new();
+            while messages.len() < INDICATED_AT_ONCE
+                && let Some(message) = next_message(socket, &mut state)
+            {
+                messages.push(message);
+            }
+            if messages.is_empty() || !socket.take_off_unless_closing() {
+                break;
+            }
+            state.callbacks += 1;
+            drop(state);
+            indicate(socket, messages);
+        } else {
+            // Nobody wants anything: it stays in the host's buffer, and nobody watches.
+            return;
+        }
+    }
+    socket.watch();
+}
+
+/// Calls the driver's event callback with datagrams.
+fn indicate(socket: &Arc<Socket>, messages: Vec<Message>) {
+    let datagram = part(socket);
+    let address = Arc::as_ptr(socket) as usize;
+    let list = indication::build(address, socket.family, &messages);
+    if let (Some(callback), Some(list)) = (datagram.callback(), list) {
+        trace::callback("WskReceiveFromEvent", format_args!("{} datagrams", messages.len()));
+        let level = irql::set(DISPATCH_LEVEL);
+        // SAFETY: the driver gave the callback and its context, and keeps both until the socket is closed, which waits for
+        // this call.
+        let status = unsafe { callback(datagram.pointers.context, u32::from(WSK_FLAG_AT_DISPATCH_LEVEL), list) };
+        irql::set(level);
+        match status {
+            STATUS_PENDING => indication::retain(list),
+            STATUS_DATA_NOT_ACCEPTED => {
+                let _ = indication::release("WskReceiveFromEvent", address, list);
+                let mut state = datagram.state.lock();
+                // With a static callback the datagrams are gone; else they wait until it is enabled again.
+                if !state.static_events {
+                    state.events = false;
+                    for message in messages.into_iter().rev() {
+                        state.refused.push_front(message);
+                    }
+                }
+            }
+            _ => {
+                let _ = indication::release("WskReceiveFromEvent", address, list);
+            }
+        }
+    }
+    let disabling = {
+        let mut state = datagram.state.lock();
+        state.callbacks -= 1;
+        if state.callbacks == 0 { core::mem::take(&mut state.disabling) } else { Vec::new() }
+    };
+    for request in disabling {
+        request.complete_later(SOON, STATUS_SUCCESS, 0);
+    }
+    socket.landed();
+}
+
+fn claim_all(socket: &Arc<Socket>) -> Vec<Receive> {
+    let mut state = part(socket).state.lock();
+    let (claimed, cancelling) = core::mem::take(&mut state.receives).into_iter().partition(Receive::claim);
+    state.receives = cancelling;
+    claimed.into_iter().collect()
+}
+
+/// The socket is being closed: cancels what is pending.
+pub(crate) fn cancel_all(socket: &Arc<Socket>) {
+    part(socket).state.lock().events = false;
+    for receive in claim_all(socket) {
+        match schedule::plan() {
+            Plan::Now => receive.request.complete(STATUS_CANCELLED, 0),
+            Plan::DoLater(when) | Plan::CompleteLater(when) => receive.request.complete_later(when, STATUS_CANCELLED, 0),
+        }
+    }
+}
+
+/// The socket is made useless: completes what is pending and tells the event callback.
+pub(crate) fn force_close(socket: &Arc<Socket>) {
+    for receive in claim_all(socket) {
+        receive.request.complete_later(SOON, STATUS_FILE_FORCED_CLOSED, 0);
+    }
+    let datagram = part(socket);
+    let mut state = datagram.state.lock();
+    if state.events
+        && let Some(callback) = datagram.callback()
+        && socket.take_off_unless_closing()
+    {
+        state.callbacks += 1;
+        drop(state);
+        let socket = Arc::clone(socket);
+        schedule::later(SOON, move || {
+            let datagram = part(&socket);
+            trace::callback("WskReceiveFromEvent", format_args!("NULL: the socket is no longer functional"));
+            // SAFETY: as in `indicate`.
+            let _ = unsafe { callback(datagram.pointers.context, u32::from(WSK_FLAG_AT_DISPATCH_LEVEL), core::ptr::null_mut()) };
+            let disabling = {
+                let mut state = datagram.state.lock();
+                state.callbacks -= 1;
+                if state.callbacks == 0 { core::mem::take(&mut state.disabling) } else { Vec::new() }
+            };
+            for request in disabling {
+                request.complete(STATUS_SUCCESS, 0);
+            }
+            socket.landed();
+        });
+    }
+}
+
+dispatched! {
+    /// Takes back datagram indications that an event callback has retained.
+    fn WskRelease(Socket: *mut WSK_SOCKET, DatagramIndication: *mut WSK_DATAGRAM_INDICATION) -> NTSTATUS, at most DISPATCH_LEVEL {
+        let socket = socket::enter("WskRelease", Socket);
+        socket.datagram("WskRelease");
+        trace::returned("WskRelease", indication::release("WskRelease", Socket as usize, DatagramIndication))
+    }
+}
