@@ -38,8 +38,8 @@ impl Family {
         }
     }
 
-    /// The greatest payload of one datagram: 65,535 bytes less the headers that count in the length field.
-    pub(crate) const fn limit(self, address: &SocketAddr) -> usize {
+    /// The greatest payload of one datagram to `address`: 65,535 bytes less the headers that count in the length field.
+    pub(crate) const fn limit(address: &SocketAddr) -> usize {
         match address {
             // IP header of 20 bytes and UDP header of 8.
             SocketAddr::V4(_) => 65_535 - 20 - 8,
@@ -48,28 +48,26 @@ impl Family {
         }
     }
 
-    /// Writes `address` as a socket of this family expects it.
-    pub(crate) fn write(self, address: SocketAddr, to: &mut SOCKADDR_STORAGE) -> Result<(), Error> {
+    /// Fails when a socket of this family cannot use `address`.
+    pub(crate) const fn check(self, address: &SocketAddr) -> Result<(), Error> {
         match (self, address) {
-            (Self::V4, SocketAddr::V4(v4)) => write_v4(v4, to),
-            (Self::V6 | Self::Dual, SocketAddr::V6(v6)) => write_v6(v6, to),
+            (Self::V4, SocketAddr::V4(_)) | (Self::V6, SocketAddr::V6(_)) | (Self::Dual, _) => Ok(()),
+            _ => Err(Error::WrongFamily { socket: self, address: *address }),
+        }
+    }
+
+    /// Writes `address`, which was checked, as a socket of this family expects it.
+    pub(crate) fn write(self, address: SocketAddr, to: &mut SOCKADDR_STORAGE) {
+        match (self, address) {
             (Self::Dual, SocketAddr::V4(v4)) => {
                 // The wildcard of both families is the IPv6 one.
-                let ip = if v4.ip().is_unspecified() {
-                    Ipv6Addr::UNSPECIFIED
-                } else {
-                    v4.ip().to_ipv6_mapped()
-                };
+                let wildcard = v4.ip().is_unspecified();
+                let ip = if wildcard { Ipv6Addr::UNSPECIFIED } else { v4.ip().to_ipv6_mapped() };
                 write_v6(SocketAddrV6::new(ip, v4.port(), 0, 0), to);
             }
-            _ => {
-                return Err(Error::WrongFamily {
-                    socket: self,
-                    address,
-                });
-            }
+            (_, SocketAddr::V4(v4)) => write_v4(v4, to),
+            (_, SocketAddr::V6(v6)) => write_v6(v6, to),
         }
-        Ok(())
     }
 }
 

@@ -1,17 +1,22 @@
-//! Buffers that WSK can send from and receive into: nonpaged memory described by an MDL chain.
+//! Buffers that WSK can send from and receive into: memory that is nonpaged, or locked for the operation, described by an MDL
+//! chain.
 
 use core::alloc::Layout;
 use core::fmt;
+use core::marker::PhantomData;
 use core::ops::{Bound, RangeBounds};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use wsk_sys::{
-    IoAllocateMdl, IoFreeMdl, MDL, MmBuildMdlForNonPagedPool, MmGetMdlByteCount, WSK_BUF,
+    IoAllocateMdl, IoFreeMdl, LOCK_OPERATION, MDL, MmBuildMdlForNonPagedPool, MmGetMdlByteCount,
+    MmProbeAndLockPages, MmUnlockPages, WSK_BUF,
 };
 
 use crate::error::{Error, Memory};
+use crate::irql::require_apc;
 use crate::memory;
+use crate::operation::KERNEL_MODE;
 
 /// A part of an MDL chain, as WSK takes it.
 ///
@@ -37,15 +42,11 @@ impl Extent {
     pub unsafe fn new(mdl: NonNull<MDL>, offset: usize, length: usize) -> Result<Self, Error> {
         // SAFETY: the caller vouches for the chain.
         let first = unsafe { MmGetMdlByteCount(mdl.as_ptr()) } as usize;
-        let end = offset.checked_add(length).ok_or(Error::OutOfBounds {
-            end: usize::MAX,
-            length: first,
-        })?;
+        let Some(end) = offset.checked_add(length) else {
+            return Err(Error::OutOfBounds { end: usize::MAX, length: first });
+        };
         if offset > first || (offset == first && length > 0) {
-            return Err(Error::OutOfBounds {
-                end: offset,
-                length: first,
-            });
+            return Err(Error::OutOfBounds { end: offset, length: first });
         }
         let mut total = first;
         // SAFETY: the caller vouches for the chain.
@@ -62,11 +63,7 @@ impl Extent {
         }
         // An offset inside one MDL fits its 32-bit byte count.
         #[allow(clippy::cast_possible_truncation)]
-        let buffer = WSK_BUF {
-            Mdl: mdl.as_ptr(),
-            Offset: offset as u32,
-            Length: length,
-        };
+        let buffer = WSK_BUF { Mdl: mdl.as_ptr(), Offset: offset as u32, Length: length };
         // INVARIANT: checked above.
         Ok(Self { buffer })
     }
@@ -75,13 +72,7 @@ impl Extent {
     #[must_use]
     pub const fn empty() -> Self {
         // INVARIANT: the length is zero.
-        Self {
-            buffer: WSK_BUF {
-                Mdl: core::ptr::null_mut(),
-                Offset: 0,
-                Length: 0,
-            },
-        }
+        Self { buffer: WSK_BUF { Mdl: core::ptr::null_mut(), Offset: 0, Length: 0 } }
     }
 
     /// The number of bytes.
@@ -112,36 +103,167 @@ impl fmt::Debug for Extent {
     }
 }
 
-/// Memory that a datagram can be sent from.
+/// Keeps the memory of an operation locked; unlocks it when dropped, at any IRQL up to `DISPATCH_LEVEL`.
 ///
-/// # Safety
+/// # Invariants
 ///
-/// Until the borrow that [`extent`](Self::extent) was called through ends, the extent stays valid: its MDL chain is neither
-/// changed nor unlocked nor freed, and the bytes it describes are not written.
-///
-/// After [`abandon`](Self::abandon) that holds for ever: the provider has broken its contract and may still read.
-pub unsafe trait SendBuffer {
-    /// The bytes to send.
-    fn extent(&self) -> Extent;
-
-    /// Told when the provider may go on reading for ever.
-    fn abandon(&self);
+/// As long as this exists the extent is valid. `locked`, if there is one, is an MDL of its own whose pages it has locked.
+#[derive(Debug)]
+pub struct Lock<'b> {
+    extent: Extent,
+    locked: Option<NonNull<MDL>>,
+    /// A flag in what `'b` borrows.
+    kept: Option<NonNull<AtomicBool>>,
+    borrow: PhantomData<&'b ()>,
 }
 
-/// Memory that a datagram can be received into.
+// SAFETY: an MDL is not bound to a thread, and the rest is shared memory.
+unsafe impl Send for Lock<'_> {}
+
+impl Lock<'_> {
+    /// The lock of memory that needs none, because it stays locked or nonpaged.
+    ///
+    /// # Safety
+    ///
+    /// The extent is valid until the result is dropped.
+    #[must_use]
+    pub const unsafe fn none(extent: Extent) -> Self {
+        // INVARIANT: the caller vouches for the extent.
+        Self { extent, locked: None, kept: None, borrow: PhantomData }
+    }
+
+    /// What is locked.
+    #[must_use]
+    pub const fn extent(&self) -> Extent {
+        self.extent
+    }
+
+    /// Has the owner of the memory keep it for ever, because the provider may go on using it; `false` when it cannot.
+    pub(crate) fn keep(&self) -> bool {
+        if self.extent.is_empty() {
+            return true;
+        }
+        self.kept.is_some_and(|kept| {
+            // SAFETY: the flag is part of what the lock borrows from.
+            unsafe { kept.as_ref() }.store(true, Ordering::Relaxed);
+            true
+        })
+    }
+}
+
+impl<'b> Lock<'b> {
+    /// Locks `length` bytes at `start`. IRQL: `<= APC_LEVEL`.
+    ///
+    /// # Safety
+    ///
+    /// For `'b` the memory is valid for reads, for writes too with `IoWriteAccess`, and is neither freed nor unmapped.
+    unsafe fn pages(start: NonNull<u8>, length: usize, access: LOCK_OPERATION) -> Result<Self, Error> {
+        if length == 0 {
+            // SAFETY: nothing is described.
+            return Ok(unsafe { Self::none(Extent::empty()) });
+        }
+        require_apc()?;
+        let described = u32::try_from(length).map_err(|_| Error::NoMemory(Memory::Mdl))?;
+        // SAFETY: the MDL describes memory that the caller vouches for, so probing it cannot raise an exception.
+        unsafe {
+            let mdl = IoAllocateMdl(start.as_ptr().cast(), described, 0, 0, core::ptr::null_mut());
+            let mdl = NonNull::new(mdl).ok_or(Error::NoMemory(Memory::Mdl))?;
+            MmProbeAndLockPages(mdl.as_ptr(), KERNEL_MODE, access);
+            let buffer = WSK_BUF { Mdl: mdl.as_ptr(), Offset: 0, Length: length };
+            // INVARIANT: locked above; the extent is the whole MDL.
+            Ok(Self { extent: Extent { buffer }, locked: Some(mdl), kept: None, borrow: PhantomData })
+        }
+    }
+}
+
+impl Drop for Lock<'_> {
+    fn drop(&mut self) {
+        if let Some(mdl) = self.locked {
+            // SAFETY: by the invariant the MDL is our own, with its pages locked, and what used it is done.
+            unsafe {
+                MmUnlockPages(mdl.as_ptr());
+                IoFreeMdl(mdl.as_ptr());
+            }
+        }
+    }
+}
+
+/// Memory that datagrams can be sent from.
 ///
 /// # Safety
 ///
-/// Until the borrow that [`extent_mut`](Self::extent_mut) was called through ends, the extent stays valid: its MDL chain is
-/// neither changed nor unlocked nor freed, and nothing else reads or writes the bytes it describes, which may be written.
-///
-/// After [`abandon_mut`](Self::abandon_mut) that holds for ever: the provider has broken its contract and may still write.
-pub unsafe trait ReceiveBuffer {
-    /// The room to receive into.
-    fn extent_mut(&mut self) -> Extent;
+/// As long as the [`Lock`] exists its extent is valid: the MDL chain is neither changed nor unlocked nor freed, the bytes it
+/// describes are not written, and those of [`control`](Self::control) neither. Moving `Self` is not possible while the lock
+/// borrows from it, and need not be allowed for.
+pub unsafe trait SendBuffer {
+    /// Locks the bytes to send. IRQL: `<= DISPATCH_LEVEL` if the memory is nonpaged, else `<= APC_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`] for the MDL; [`Error::WrongIrql`].
+    fn lock(&self) -> Result<Lock<'_>, Error>;
 
-    /// Told when the provider may go on writing for ever.
-    fn abandon_mut(&mut self);
+    /// Control information to send along: whole `CMSGHDR` objects, aligned for them. Empty if there is none.
+    fn control(&self) -> &[u8] {
+        &[]
+    }
+
+    #[doc(hidden)]
+    fn operation(&mut self) -> Option<NonNull<()>> {
+        None
+    }
+}
+
+/// Memory that datagrams can be received into.
+///
+/// # Safety
+///
+/// As long as the [`Lock`] exists its extent is valid: the MDL chain is neither changed nor unlocked nor freed, and the bytes it
+/// describes may be written and are neither read nor written by anything else. Moving `Self` is not possible while the
+/// lock borrows from it, and need not be allowed for.
+pub unsafe trait ReceiveBuffer {
+    /// Locks the room to receive into. IRQL: `<= DISPATCH_LEVEL` if the memory is nonpaged, else `<= APC_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`] for the MDL; [`Error::WrongIrql`].
+    fn lock_mut(&mut self) -> Result<Lock<'_>, Error>;
+
+    #[doc(hidden)]
+    fn operation(&mut self) -> Option<NonNull<()>> {
+        None
+    }
+}
+
+// SAFETY: the slice is borrowed as long as the lock exists, so nothing writes or frees it; its pages are locked.
+unsafe impl SendBuffer for [u8] {
+    fn lock(&self) -> Result<Lock<'_>, Error> {
+        // SAFETY: a slice is valid for reads while it is borrowed.
+        unsafe { Lock::pages(NonNull::from(self).cast(), self.len(), LOCK_OPERATION::IoReadAccess) }
+    }
+}
+
+// SAFETY: as for slices.
+unsafe impl<const N: usize> SendBuffer for [u8; N] {
+    fn lock(&self) -> Result<Lock<'_>, Error> {
+        self.as_slice().lock()
+    }
+}
+
+// SAFETY: the slice is borrowed exclusively as long as the lock exists; its pages are locked.
+unsafe impl ReceiveBuffer for [u8] {
+    fn lock_mut(&mut self) -> Result<Lock<'_>, Error> {
+        let length = self.len();
+        // SAFETY: a slice is valid for reads and writes while it is borrowed exclusively.
+        unsafe { Lock::pages(NonNull::from(self).cast(), length, LOCK_OPERATION::IoWriteAccess) }
+    }
+}
+
+// SAFETY: as for slices.
+unsafe impl<const N: usize> ReceiveBuffer for [u8; N] {
+    fn lock_mut(&mut self) -> Result<Lock<'_>, Error> {
+        self.as_mut_slice().lock_mut()
+    }
 }
 
 /// Bytes in nonpaged pool with their MDL, built once and used any number of times.
@@ -159,13 +281,13 @@ pub unsafe trait ReceiveBuffer {
 /// # Invariants
 ///
 /// With a length of zero there is neither block nor MDL. Else `block` is a pool block of `length` initialised bytes, and
-/// `mdl` describes exactly these and is alone in its chain. Both are this buffer's own; once `lent_for_ever` is set the
-/// provider may read them, and they are neither written nor freed.
+/// `mdl` describes exactly these and is alone in its chain. Both are this buffer's own; once `kept` is set a provider may read
+/// or write the bytes for ever, and this side neither touches nor frees them.
 pub struct NonPagedBuffer {
     block: NonNull<u8>,
     length: usize,
     mdl: *mut MDL,
-    lent_for_ever: AtomicBool,
+    kept: AtomicBool,
 }
 
 // SAFETY: the buffer owns its block and MDL, which are not bound to a thread.
@@ -185,27 +307,20 @@ impl NonPagedBuffer {
             block: NonNull::dangling(),
             length: 0,
             mdl: core::ptr::null_mut(),
-            lent_for_ever: AtomicBool::new(false),
+            kept: AtomicBool::new(false),
         };
         if length == 0 {
             return Ok(buffer);
         }
-        let (Ok(layout), Ok(described)) = (Layout::array::<u8>(length), u32::try_from(length))
-        else {
+        let (Ok(layout), Ok(described)) = (Layout::array::<u8>(length), u32::try_from(length)) else {
             return Err(Error::NoMemory(Memory::Buffer));
         };
         let block = memory::allocate(layout).ok_or(Error::NoMemory(Memory::Buffer))?;
-        // SAFETY: the block is `length` bytes, ours alone, and nonpaged, as the MDL functions here ask; a failed allocation
-        // of the MDL leaves the block to be freed.
+        // SAFETY: the block is `length` bytes, ours alone, and nonpaged, as the MDL functions here ask; when the MDL cannot be
+        // allocated nothing else refers to the block, which is freed.
         unsafe {
             block.write_bytes(0, length);
-            let mdl = IoAllocateMdl(
-                block.as_ptr().cast(),
-                described,
-                0,
-                0,
-                core::ptr::null_mut(),
-            );
+            let mdl = IoAllocateMdl(block.as_ptr().cast(), described, 0, 0, core::ptr::null_mut());
             if mdl.is_null() {
                 memory::free(block);
                 return Err(Error::NoMemory(Memory::Mdl));
@@ -232,32 +347,31 @@ impl NonPagedBuffer {
 
     /// The number of bytes.
     #[must_use]
-    pub const fn len(&self) -> usize {
-        self.length
+    pub fn len(&self) -> usize {
+        if self.kept.load(Ordering::Relaxed) { 0 } else { self.length }
     }
 
     /// Whether there are no bytes.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.length == 0
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// The bytes.
+    ///
+    /// There are none any more when a provider that broke its contract has kept the buffer; see [`Error::Abandoned`].
     #[must_use]
-    pub const fn as_slice(&self) -> &[u8] {
-        // SAFETY: by the invariant there are `length` initialised bytes (none at a dangling pointer), and nothing writes
-        // them while the buffer is borrowed.
-        unsafe { core::slice::from_raw_parts(self.block.as_ptr(), self.length) }
+    pub fn as_slice(&self) -> &[u8] {
+        // SAFETY: by the invariant there are `length` initialised bytes (none at a dangling pointer), which nothing writes
+        // while the buffer is borrowed, unless it was kept.
+        unsafe { core::slice::from_raw_parts(self.block.as_ptr(), self.len()) }
     }
 
-    /// The bytes, to be written.
-    ///
-    /// The slice is empty when a provider that broke its contract has kept the buffer; see [`Error::Abandoned`].
+    /// The bytes, to be written. None any more in the case of [`as_slice`](Self::as_slice).
     #[must_use]
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
-        self.forsake_if_lent();
-        // SAFETY: as for `as_slice`; the buffer is borrowed exclusively, and no provider has kept it.
-        unsafe { core::slice::from_raw_parts_mut(self.block.as_ptr(), self.length) }
+        // SAFETY: as for `as_slice`; the buffer is borrowed exclusively.
+        unsafe { core::slice::from_raw_parts_mut(self.block.as_ptr(), self.len()) }
     }
 
     /// The part of the buffer in `range`, to be sent.
@@ -274,48 +388,32 @@ impl NonPagedBuffer {
         let end = match range.end_bound() {
             Bound::Included(&end) => end.saturating_add(1),
             Bound::Excluded(&end) => end,
-            Bound::Unbounded => self.length,
+            Bound::Unbounded => self.len(),
         };
-        if start > end || end > self.length {
-            return Err(Error::OutOfBounds {
-                end: end.max(start),
-                length: self.length,
-            });
+        if start > end || end > self.len() {
+            return Err(Error::OutOfBounds { end: end.max(start), length: self.len() });
         }
         // INVARIANT: the range was checked.
-        Ok(BufferSlice {
-            buffer: self,
-            start,
-            length: end - start,
-        })
+        Ok(BufferSlice { buffer: self, start, length: end - start })
     }
 
-    fn part(&self, start: usize, length: usize) -> Extent {
-        match NonNull::new(self.mdl) {
-            // SAFETY: by the invariant the MDL describes the bytes; callers keep the buffer borrowed.
-            Some(mdl) if length > 0 => {
-                unsafe { Extent::new(mdl, start, length) }.unwrap_or(Extent::empty())
-            }
-            _ => Extent::empty(),
-        }
-    }
-
-    /// Lets go of memory that a provider keeps; the buffer is empty from then on.
-    fn forsake_if_lent(&mut self) {
-        if *self.lent_for_ever.get_mut() {
-            // INVARIANT: no block, no MDL. What they were is leaked on purpose.
-            self.block = NonNull::dangling();
-            self.length = 0;
-            self.mdl = core::ptr::null_mut();
-            *self.lent_for_ever.get_mut() = false;
-        }
+    fn part(&self, start: usize, length: usize) -> Lock<'_> {
+        let buffer = if length == 0 || self.is_empty() {
+            WSK_BUF { Mdl: core::ptr::null_mut(), Offset: 0, Length: 0 }
+        } else {
+            // `NonPagedBuffer::new` lets no more than 32 bits of length pass.
+            #[allow(clippy::cast_possible_truncation)]
+            let offset = start as u32;
+            WSK_BUF { Mdl: self.mdl, Offset: offset, Length: length }
+        };
+        // INVARIANT: the MDL describes the whole buffer, in which callers' parts lie, and stays while the buffer is borrowed.
+        Lock { extent: Extent { buffer }, locked: None, kept: Some(NonNull::from(&self.kept)), borrow: PhantomData }
     }
 }
 
 impl Drop for NonPagedBuffer {
     fn drop(&mut self) {
-        self.forsake_if_lent();
-        if !self.mdl.is_null() {
+        if !self.mdl.is_null() && !*self.kept.get_mut() {
             // SAFETY: by the invariant the MDL and the block are the buffer's own; nothing has kept them. An MDL built for
             // nonpaged pool has nothing to unlock.
             unsafe {
@@ -328,34 +426,21 @@ impl Drop for NonPagedBuffer {
 
 impl fmt::Debug for NonPagedBuffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NonPagedBuffer")
-            .field("length", &self.length)
-            .finish_non_exhaustive()
+        f.debug_struct("NonPagedBuffer").field("length", &self.len()).finish_non_exhaustive()
     }
 }
 
-// SAFETY: while the buffer is borrowed its MDL and bytes stay as they are, and after `abandon` they are never written or
-// freed.
+// SAFETY: while the buffer is borrowed its MDL and bytes stay as they are; those that are kept stay for ever.
 unsafe impl SendBuffer for NonPagedBuffer {
-    fn extent(&self) -> Extent {
-        self.part(0, self.length)
-    }
-
-    fn abandon(&self) {
-        self.lent_for_ever.store(true, Ordering::Relaxed);
+    fn lock(&self) -> Result<Lock<'_>, Error> {
+        Ok(self.part(0, self.len()))
     }
 }
 
-// SAFETY: the exclusive borrow keeps everything else away from the bytes; after `abandon_mut` the buffer has forgotten them.
+// SAFETY: the exclusive borrow keeps everything else away from the bytes; those that are kept are not looked at again.
 unsafe impl ReceiveBuffer for NonPagedBuffer {
-    fn extent_mut(&mut self) -> Extent {
-        self.forsake_if_lent();
-        self.part(0, self.length)
-    }
-
-    fn abandon_mut(&mut self) {
-        *self.lent_for_ever.get_mut() = true;
-        self.forsake_if_lent();
+    fn lock_mut(&mut self) -> Result<Lock<'_>, Error> {
+        Ok(self.part(0, self.len()))
     }
 }
 
@@ -387,11 +472,7 @@ impl BufferSlice<'_> {
 
 // SAFETY: the slice borrows the buffer, whose promise it passes on.
 unsafe impl SendBuffer for BufferSlice<'_> {
-    fn extent(&self) -> Extent {
-        self.buffer.part(self.start, self.length)
-    }
-
-    fn abandon(&self) {
-        self.buffer.abandon();
+    fn lock(&self) -> Result<Lock<'_>, Error> {
+        Ok(self.buffer.part(self.start, self.length))
     }
 }

@@ -1,32 +1,34 @@
 //! Datagram sockets: WSK's category behind `WSK_PROVIDER_DATAGRAM_DISPATCH`, for UDP.
 
-use core::ffi::c_void;
 use core::fmt;
 use core::mem::ManuallyDrop;
 use core::net::SocketAddr;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use core::time::Duration;
 
 use wsk_sys::{
-    IPPROTO, IPV6_V6ONLY, IRP, MSG_BCAST, MSG_MCAST, MSG_TRUNC, NTSTATUS, SOCK_DGRAM,
-    STATUS_BUFFER_OVERFLOW, WSK_CONTROL_SOCKET_TYPE, WSK_FLAG_DATAGRAM_SOCKET, WSK_SOCKET,
-    WskProviderDatagramDispatch,
+    IPPROTO, IPV6_V6ONLY, MSG_BCAST, MSG_MCAST, MSG_TRUNC, SOCK_DGRAM, STATUS_BUFFER_OVERFLOW,
+    WSK_CONTROL_SOCKET_TYPE, WSK_FLAG_DATAGRAM_SOCKET,
 };
 
 use crate::address::{self, Family};
-use crate::buffer::{ReceiveBuffer, SendBuffer};
+use crate::buffer::{Extent, ReceiveBuffer, SendBuffer};
 use crate::error::{Call, Error, Memory};
+use crate::in_flight::{Carried, InFlight, NotStarted, ReceiveFrom, SendTo};
 use crate::irql::require_passive;
-use crate::operation::{Arguments, Operation, Outcome, Release, Spare};
-use crate::registration::{Capture, Provider};
+use crate::operation::{Arguments, Idle, Outcome, Spare};
+use crate::registration::Provider;
 use crate::shared::{Reserved, Shared};
+use crate::socket::{Socket, address_of, buffer_of, control_flags_of, control_of, value_of};
 
 /// A datagram socket for UDP.
 ///
 /// A handle: clones stand for the same socket, which closes when the last of them is dropped. Dropping never waits and is
 /// allowed at any IRQL up to `DISPATCH_LEVEL`; [`close`](Self::close) waits until WSK is done with the socket.
 ///
-/// Sends and receives may run at the same time, on any threads.
+/// Sends and receives may run at the same time, on any threads. Operations in flight do not keep the socket open: closing
+/// it completes them, with `STATUS_CANCELLED` where they were not done.
 pub struct DatagramSocket {
     socket: ManuallyDrop<Shared<Socket>>,
 }
@@ -63,12 +65,12 @@ impl DatagramSocket {
         let capture = provider.capture();
         let (client, table) = (capture.client()?, capture.dispatch()?);
         let reserved = Reserved::<Socket>::new().ok_or(Error::NoMemory(Memory::Socket))?;
-        let closing = Operation::new()?;
-        let operation = Operation::new()?;
+        let closing = Idle::new()?;
+        let operation = Idle::<()>::new()?;
         // SAFETY: the client and table are the captured provider's, the socket has no events (neither context nor dispatch
         // table), and there is nothing else for the parameters to point at.
-        let (operation, outcome) = unsafe {
-            operation.run(Call::WskSocket, |irp, _| {
+        let started = unsafe {
+            operation.start((), None, |irp, _, _| {
                 Ok(table.wsk_socket(
                     client,
                     family.number(),
@@ -83,15 +85,20 @@ impl DatagramSocket {
                     irp,
                 )?)
             })
-        }?;
-        outcome.check(Call::WskSocket)?;
-        let nothing = Error::Call {
-            call: Call::WskSocket,
-            status: outcome.status,
         };
-        let socket = NonNull::new(core::ptr::with_exposed_provenance_mut(outcome.information))
-            .ok_or(nothing)?;
-        // INVARIANT: the socket is open and of the datagram category.
+        let flight = started.map_err(|refused| refused.error)?;
+        if !flight.wait_or_give_up() {
+            let status = flight.returned();
+            flight.detach();
+            return Err(Error::Abandoned { call: Call::WskSocket, status });
+        }
+        // SAFETY: the wait said that it has completed.
+        let (operation, (), outcome) = unsafe { flight.finish() };
+        outcome.check(Call::WskSocket)?;
+        let nothing = Error::Call { call: Call::WskSocket, status: outcome.status };
+        let socket = core::ptr::with_exposed_provenance_mut(outcome.information);
+        let socket = NonNull::new(socket).ok_or(nothing)?;
+        // INVARIANT: the socket is open and of the datagram category, and this is its one handle.
         let socket = reserved.fill(Socket {
             socket,
             capture: capture.clone(),
@@ -101,9 +108,7 @@ impl DatagramSocket {
             closing: Spare::new(Some(closing)),
             spare: Spare::new(Some(operation)),
         });
-        let socket = Self {
-            socket: ManuallyDrop::new(socket),
-        };
+        let socket = Self { socket: ManuallyDrop::new(socket) };
         if family == Family::Dual {
             socket.set_dual_mode()?;
         }
@@ -121,18 +126,21 @@ impl DatagramSocket {
     #[doc(alias = "WskBind")]
     pub fn bind(&self, local: SocketAddr) -> Result<(), Error> {
         require_passive()?;
+        self.socket.family.check(&local)?;
         let mut operation = self.socket.operation()?;
-        self.socket
-            .family
-            .write(local, &mut operation.arguments().address)?;
+        self.socket.family.write(local, &mut operation.arguments().address);
         let (socket, table) = (self.socket.socket, self.socket.dispatch());
-        // SAFETY: the socket is open while this handle is, and the address is in the operation.
-        let outcome = unsafe {
-            self.socket.run(operation, Call::WskBind, |irp, arguments| {
-                Ok(table.wsk_bind(socket, address_of(arguments), irp)?)
-            })
+        // SAFETY: the socket is open while this handle is, and the address is in the arguments.
+        unsafe {
+            self.socket.request(
+                operation,
+                Call::WskBind,
+                None,
+                None,
+                |irp, arguments| Ok(table.wsk_bind(socket, address_of(arguments), irp)?),
+                |outcome, _| outcome.check(Call::WskBind),
+            )
         }?;
-        outcome.check(Call::WskBind)?;
         self.socket.bound.store(true, Ordering::Release);
         Ok(())
     }
@@ -150,23 +158,27 @@ impl DatagramSocket {
         self.socket.require_bound()?;
         let operation = self.socket.operation()?;
         let (socket, table) = (self.socket.socket, self.socket.dispatch());
-        // SAFETY: the socket is open while this handle is, and the address is written into the operation.
-        let (mut operation, outcome) = unsafe {
-            operation.run(Call::WskGetLocalAddress, |irp, arguments| {
-                Ok(table.wsk_get_local_address(socket, address_of(arguments), irp)?)
-            })
-        }?;
-        let address = outcome
-            .check(Call::WskGetLocalAddress)
-            .and_then(|()| address::read(&operation.arguments().address));
-        self.socket.spare.put(operation);
-        address
+        // SAFETY: the socket is open while this handle is, and the address is written into the arguments.
+        unsafe {
+            self.socket.request(
+                operation,
+                Call::WskGetLocalAddress,
+                None,
+                None,
+                |irp, arguments| Ok(table.wsk_get_local_address(socket, address_of(arguments), irp)?),
+                |outcome, arguments| {
+                    outcome.check(Call::WskGetLocalAddress)?;
+                    address::read(&arguments.address)
+                },
+            )
+        }
     }
 
     /// Sends a datagram and waits until it has been sent. IRQL: `PASSIVE_LEVEL`.
     ///
     /// WSK does not buffer: the call returns when the datagram has left, or failed to. The number of bytes sent is that of the
-    /// buffer. Allocates an operation only when another thread is using the socket's own at that moment.
+    /// buffer. Allocates an operation only when another thread is using the socket's own at that moment, and an MDL for memory
+    /// that has none.
     ///
     /// [`WskSendTo`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_to).
     ///
@@ -175,55 +187,65 @@ impl DatagramSocket {
     /// Before the kernel is called: [`Error::WrongIrql`], [`Error::NotBound`], [`Error::WrongFamily`], [`Error::PortZero`],
     /// [`Error::DatagramTooLong`], [`Error::NoMemory`]. Else what WSK says.
     #[doc(alias = "WskSendTo")]
-    pub fn send_to<B: SendBuffer + ?Sized>(
+    pub fn send_to<B: SendBuffer + ?Sized>(&self, buffer: &B, to: SocketAddr) -> Result<usize, Error> {
+        self.send_to_within(buffer, to, None)
+    }
+
+    /// [`send_to`](Self::send_to), cancelled when `limit` runs out. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// Besides those of `send_to`, [`Error::TimedOut`]. A cancelled send is waited for too, so that nothing is in flight
+    /// afterwards; if it was done at the last moment that is no error.
+    #[doc(alias = "WskSendTo")]
+    pub fn send_to_timeout<B: SendBuffer + ?Sized>(
         &self,
         buffer: &B,
         to: SocketAddr,
+        limit: Duration,
+    ) -> Result<usize, Error> {
+        self.send_to_within(buffer, to, Some(limit))
+    }
+
+    #[inline]
+    fn send_to_within<B: SendBuffer + ?Sized>(
+        &self,
+        buffer: &B,
+        to: SocketAddr,
+        limit: Option<Duration>,
     ) -> Result<usize, Error> {
         require_passive()?;
         self.socket.require_bound()?;
-        let extent = buffer.extent();
-        let limit = self.socket.family.limit(&to);
-        if extent.len() > limit {
-            return Err(Error::DatagramTooLong {
-                length: extent.len(),
-                limit,
-            });
-        }
-        if to.port() == 0 {
-            return Err(Error::PortZero);
-        }
+        let lock = buffer.lock()?;
+        let extent = lock.extent();
+        self.check_send(extent, to)?;
         let mut operation = self.socket.operation()?;
         let arguments = operation.arguments();
-        self.socket.family.write(to, &mut arguments.address)?;
+        self.socket.family.write(to, &mut arguments.address);
         arguments.buffer = extent.as_wsk_buf();
+        let control = control_of(buffer.control());
         let (socket, table) = (self.socket.socket, self.socket.dispatch());
-        // SAFETY: the socket is open while this handle is, and `WSK_BUF` and address are in the operation. The extent is valid
-        // while the buffer is borrowed, which is until the IRP has completed; if it never does, the buffer is told.
-        let outcome = unsafe {
-            self.socket
-                .run(operation, Call::WskSendTo, |irp, arguments| {
-                    Ok(table.wsk_send_to(
-                        socket,
-                        buffer_of(arguments),
-                        Some(address_of(arguments)),
-                        None,
-                        irp,
-                    )?)
-                })
-        };
-        if matches!(outcome, Err(Error::Abandoned { .. })) {
-            buffer.abandon();
+        // SAFETY: the socket is open while this handle is, and `WSK_BUF` and address are in the arguments. The extent is valid
+        // until the lock is dropped, and so is the control information, by the buffer's promise.
+        unsafe {
+            self.socket.request(
+                operation,
+                Call::WskSendTo,
+                Some(lock),
+                limit,
+                |irp, arguments| {
+                    let address = Some(address_of(arguments));
+                    Ok(table.wsk_send_to(socket, buffer_of(arguments), address, control, irp)?)
+                },
+                |outcome, _| sent(outcome),
+            )
         }
-        let outcome = outcome?;
-        outcome.check(Call::WskSendTo)?;
-        Ok(outcome.information)
     }
 
     /// Waits for a datagram and receives it. IRQL: `PASSIVE_LEVEL`.
     ///
     /// A datagram that is longer than the buffer fills it, and [`Received::truncated`] is set. Allocates an operation only when
-    /// another thread is using the socket's own at that moment.
+    /// another thread is using the socket's own at that moment, and an MDL for memory that has none.
     ///
     /// [`WskReceiveFrom`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_from).
     ///
@@ -231,53 +253,148 @@ impl DatagramSocket {
     ///
     /// Before the kernel is called: [`Error::WrongIrql`], [`Error::NotBound`], [`Error::NoMemory`]. Else what WSK says.
     #[doc(alias = "WskReceiveFrom")]
-    pub fn receive_from<B: ReceiveBuffer + ?Sized>(
+    pub fn receive_from<B: ReceiveBuffer + ?Sized>(&self, buffer: &mut B) -> Result<Received, Error> {
+        self.receive_from_within(buffer, None)
+    }
+
+    /// [`receive_from`](Self::receive_from), cancelled when `limit` runs out. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// Besides those of `receive_from`, [`Error::TimedOut`]. A cancelled receive is waited for too, so that nothing is in
+    /// flight afterwards; if a datagram came at the last moment it is returned.
+    #[doc(alias = "WskReceiveFrom")]
+    pub fn receive_from_timeout<B: ReceiveBuffer + ?Sized>(
         &self,
         buffer: &mut B,
+        limit: Duration,
+    ) -> Result<Received, Error> {
+        self.receive_from_within(buffer, Some(limit))
+    }
+
+    #[inline]
+    fn receive_from_within<B: ReceiveBuffer + ?Sized>(
+        &self,
+        buffer: &mut B,
+        limit: Option<Duration>,
     ) -> Result<Received, Error> {
         require_passive()?;
         self.socket.require_bound()?;
+        let lock = buffer.lock_mut()?;
         let mut operation = self.socket.operation()?;
         let arguments = operation.arguments();
-        arguments.buffer = buffer.extent_mut().as_wsk_buf();
+        arguments.buffer = lock.extent().as_wsk_buf();
         arguments.control_flags = 0;
         let (socket, table) = (self.socket.socket, self.socket.dispatch());
-        // SAFETY: the socket is open while this handle is, and all that the parameters point at is in the operation. The extent
-        // is valid while the buffer is borrowed, which is until the IRP has completed; if it never does, the buffer is told.
-        let completed = unsafe {
-            operation.run(Call::WskReceiveFrom, |irp, arguments| {
-                let (address, flags) = (address_of(arguments), control_flags_of(arguments));
-                let buffer = buffer_of(arguments);
-                Ok(table.wsk_receive_from(
-                    socket,
-                    buffer,
-                    Some(address),
-                    None,
-                    None,
-                    Some(flags),
-                    irp,
-                )?)
+        // SAFETY: the socket is open while this handle is, and all that the parameters point at is in the arguments. The extent
+        // is valid until the lock is dropped.
+        unsafe {
+            self.socket.request(
+                operation,
+                Call::WskReceiveFrom,
+                Some(lock),
+                limit,
+                |irp, arguments| {
+                    let (address, flags) = (address_of(arguments), control_flags_of(arguments));
+                    let buffer = buffer_of(arguments);
+                    Ok(table.wsk_receive_from(socket, buffer, Some(address), None, None, Some(flags), irp)?)
+                },
+                |outcome, arguments| received(outcome, arguments),
+            )
+        }
+    }
+
+    /// Starts to send a datagram, without waiting. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// The buffer moves into the operation and comes back with the result; the operation is a future, and can be waited for,
+    /// polled, cancelled, dropped or forgotten. Dropping it lets the datagram be sent all the same.
+    ///
+    /// Allocates an operation, unless the buffer comes from a [`Pool`](crate::Pool).
+    ///
+    /// [`WskSendTo`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_to).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send_to`](Self::send_to) that are found before WSK has taken the request, with the buffer.
+    #[doc(alias = "WskSendTo")]
+    pub fn start_send_to<B>(&self, buffer: B, to: SocketAddr) -> Result<SendTo<B>, NotStarted<B>>
+    where
+        B: SendBuffer + Send + 'static,
+    {
+        let checked = self.socket.require_bound().and_then(|()| self.socket.family.check(&to));
+        if let Err(error) = checked {
+            return Err(NotStarted { error, buffer: Some(buffer) });
+        }
+        let mut buffer = buffer;
+        let storage = buffer.operation().map(|block| {
+            // SAFETY: a buffer that brings a block of its own keeps it idle and untouched, by the promise of the trait.
+            unsafe { Idle::from_block(block.cast()) }
+        });
+        let mut operation = match storage.map_or_else(Idle::new, Ok) {
+            Ok(operation) => operation,
+            Err(error) => return Err(NotStarted { error, buffer: Some(buffer) }),
+        };
+        self.socket.family.write(to, &mut operation.arguments().address);
+        let carried = Carried::new(buffer, (*self.socket).clone());
+        let (socket, table) = (self.socket.socket, self.socket.dispatch());
+        // SAFETY: the socket is open while this handle is. The payload holds the buffer, whose extent is valid until its lock is
+        // dropped, which is when the payload is; so is the control information, by the buffer's promise.
+        let started = unsafe {
+            operation.start(carried, None, |irp, arguments, carried| {
+                let (lock, control) = Carried::lock(carried)?;
+                self.check_send(lock, to)?;
+                (*arguments.as_ptr()).buffer = lock.as_wsk_buf();
+                let address = Some(address_of(arguments));
+                Ok(table.wsk_send_to(socket, buffer_of(arguments), address, control, irp)?)
             })
         };
-        if matches!(completed, Err(Error::Abandoned { .. })) {
-            buffer.abandon_mut();
+        InFlight::new(started, Call::WskSendTo)
+    }
+
+    /// Starts to receive a datagram, without waiting. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// The buffer moves into the operation and comes back with the result; the operation is a future, and can be waited for,
+    /// polled, cancelled, dropped or forgotten. Dropping it cancels it.
+    ///
+    /// Allocates an operation, unless the buffer comes from a [`Pool`](crate::Pool).
+    ///
+    /// [`WskReceiveFrom`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_from).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`receive_from`](Self::receive_from) that are found before WSK has taken the request, with the buffer.
+    #[doc(alias = "WskReceiveFrom")]
+    pub fn start_receive_from<B>(&self, buffer: B) -> Result<ReceiveFrom<B>, NotStarted<B>>
+    where
+        B: ReceiveBuffer + Send + 'static,
+    {
+        if let Err(error) = self.socket.require_bound() {
+            return Err(NotStarted { error, buffer: Some(buffer) });
         }
-        let (mut operation, outcome) = completed?;
-        let arguments = operation.arguments();
-        let (from, flags) = (address::read(&arguments.address), arguments.control_flags);
-        self.socket.spare.put(operation);
-        // The documented answer to a datagram that does not fit is a warning, with the bytes that did.
-        let truncated = outcome.status == STATUS_BUFFER_OVERFLOW || flags & MSG_TRUNC != 0;
-        if outcome.status != STATUS_BUFFER_OVERFLOW {
-            outcome.check(Call::WskReceiveFrom)?;
-        }
-        Ok(Received {
-            length: outcome.information,
-            from: from?,
-            truncated,
-            broadcast: flags & MSG_BCAST != 0,
-            multicast: flags & MSG_MCAST != 0,
-        })
+        let mut buffer = buffer;
+        let storage = buffer.operation().map(|block| {
+            // SAFETY: a buffer that brings a block of its own keeps it idle and untouched, by the promise of the trait.
+            unsafe { Idle::from_block(block.cast()) }
+        });
+        let mut operation = match storage.map_or_else(Idle::new, Ok) {
+            Ok(operation) => operation,
+            Err(error) => return Err(NotStarted { error, buffer: Some(buffer) }),
+        };
+        operation.arguments().control_flags = 0;
+        let carried = Carried::new(buffer, (*self.socket).clone());
+        let (socket, table) = (self.socket.socket, self.socket.dispatch());
+        // SAFETY: the socket is open while this handle is. The payload holds the buffer, whose extent is valid until its lock is
+        // dropped, which is when the payload is.
+        let started = unsafe {
+            operation.start(carried, None, |irp, arguments, carried| {
+                let extent = Carried::lock_mut(carried)?;
+                (*arguments.as_ptr()).buffer = extent.as_wsk_buf();
+                let (address, flags) = (address_of(arguments), control_flags_of(arguments));
+                let buffer = buffer_of(arguments);
+                Ok(table.wsk_receive_from(socket, buffer, Some(address), None, None, Some(flags), irp)?)
+            })
+        };
+        InFlight::new(started, Call::WskReceiveFrom)
     }
 
     /// Closes the socket and waits until WSK is done with it. IRQL: `PASSIVE_LEVEL`.
@@ -291,58 +408,98 @@ impl DatagramSocket {
     #[doc(alias = "WskCloseSocket")]
     pub fn close(self) -> Result<(), Error> {
         require_passive()?;
-        let this = ManuallyDrop::new(self);
+        let mut this = ManuallyDrop::new(self);
         // SAFETY: `this` is not dropped, so the reference is taken out once.
-        let socket = unsafe { core::ptr::read(&raw const *this.socket) };
+        let socket = unsafe { ManuallyDrop::take(&mut this.socket) };
         if socket.handles.fetch_sub(1, Ordering::Release) != 1 {
             return Err(Error::InUse);
         }
         fence(Ordering::Acquire);
-        let Some(operation) = socket.closing.take() else {
-            return Ok(());
-        };
+        let Some(operation) = socket.closing.take() else { return Ok(()) };
         let (handle, table) = (socket.socket, socket.dispatch());
         // SAFETY: that was the last handle, so nothing calls the socket now or later, and it is closed once.
-        let (_, outcome) = unsafe {
-            operation.run(Call::WskCloseSocket, |irp, _| {
-                Ok(table.basic().wsk_close_socket(handle, irp)?)
-            })
-        }?;
-        outcome.check(Call::WskCloseSocket)
+        unsafe {
+            socket.request(
+                operation,
+                Call::WskCloseSocket,
+                None,
+                None,
+                |irp, _| Ok(table.basic().wsk_close_socket(handle, irp)?),
+                |outcome, _| outcome.check(Call::WskCloseSocket),
+            )
+        }
+    }
+
+    /// What can be wrong with a datagram before WSK is asked.
+    #[inline]
+    fn check_send(&self, extent: Extent, to: SocketAddr) -> Result<(), Error> {
+        self.socket.family.check(&to)?;
+        let limit = Family::limit(&to);
+        if extent.len() > limit {
+            return Err(Error::DatagramTooLong { length: extent.len(), limit });
+        }
+        if to.port() == 0 { Err(Error::PortZero) } else { Ok(()) }
     }
 
     /// Lets an IPv6 socket carry IPv4 too.
     fn set_dual_mode(&self) -> Result<(), Error> {
         let mut operation = self.socket.operation()?;
-        operation.arguments().value = 0;
+        operation.arguments().value[0] = 0;
         let (socket, table) = (self.socket.socket, self.socket.dispatch());
-        // SAFETY: the socket is open while this handle is, and the option's value is in the operation.
-        let outcome = unsafe {
-            self.socket
-                .run(operation, Call::WskControlSocket, |irp, arguments| {
-                    let value = value_of(arguments);
+        // SAFETY: the socket is open while this handle is, and the option's value is in the arguments.
+        unsafe {
+            self.socket.request(
+                operation,
+                Call::WskControlSocket,
+                None,
+                None,
+                |irp, arguments| {
                     Ok(table.basic().wsk_control_socket(
                         socket,
                         WSK_CONTROL_SOCKET_TYPE::WskSetOption,
                         IPV6_V6ONLY,
                         IPPROTO::IPPROTO_IPV6.0.cast_unsigned(),
-                        Some(value),
+                        Some(value_of(arguments, size_of::<u32>())),
                         None,
                         None,
                         Some(irp),
                     )?)
-                })
-        }?;
-        outcome.check(Call::WskControlSocket)
+                },
+                |outcome, _| outcome.check(Call::WskControlSocket),
+            )
+        }
     }
+}
+
+/// The bytes of a completed send.
+#[inline]
+pub(crate) fn sent(outcome: Outcome) -> Result<usize, Error> {
+    outcome.check(Call::WskSendTo)?;
+    Ok(outcome.information)
+}
+
+/// The datagram of a completed receive.
+#[inline]
+pub(crate) fn received(outcome: Outcome, arguments: &Arguments) -> Result<Received, Error> {
+    let flags = arguments.control_flags;
+    // The documented answer to a datagram that does not fit is a warning, with the bytes that did.
+    let overflow = outcome.status == STATUS_BUFFER_OVERFLOW;
+    if !overflow {
+        outcome.check(Call::WskReceiveFrom)?;
+    }
+    Ok(Received {
+        length: outcome.information,
+        from: address::read(&arguments.address)?,
+        truncated: overflow || flags & MSG_TRUNC != 0,
+        broadcast: flags & MSG_BCAST != 0,
+        multicast: flags & MSG_MCAST != 0,
+    })
 }
 
 impl Clone for DatagramSocket {
     fn clone(&self) -> Self {
         self.socket.handles.fetch_add(1, Ordering::Relaxed);
-        Self {
-            socket: self.socket.clone(),
-        }
+        Self { socket: self.socket.clone() }
     }
 }
 
@@ -359,125 +516,6 @@ impl Drop for DatagramSocket {
 
 impl fmt::Debug for DatagramSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DatagramSocket")
-            .field("family", &self.socket.family)
-            .finish_non_exhaustive()
+        f.debug_struct("DatagramSocket").field("family", &self.socket.family).finish_non_exhaustive()
     }
-}
-
-/// What the handles of a socket share.
-///
-/// # Invariants
-///
-/// `socket` is an open socket of the datagram category, made through `capture`, from when this is made until `handles` is
-/// zero; then it is closed with the operation in `closing`, once.
-struct Socket {
-    socket: NonNull<WSK_SOCKET>,
-    capture: Shared<Capture>,
-    family: Family,
-    handles: AtomicUsize,
-    bound: AtomicBool,
-    /// Closes the socket. Taken once.
-    closing: Spare,
-    /// The operation of the blocking calls, when none of them is using it.
-    spare: Spare,
-}
-
-// SAFETY: WSK's functions may be called on any thread, at the same time; the pointer is only passed to them.
-unsafe impl Send for Socket {}
-// SAFETY: as above.
-unsafe impl Sync for Socket {}
-
-impl Socket {
-    fn dispatch(&self) -> WskProviderDatagramDispatch {
-        // SAFETY: by the invariant the socket is open and of the datagram category, whose table is as long as this Windows
-        // makes it, and stays while the socket is open.
-        unsafe {
-            let table = (*self.socket.as_ptr()).Dispatch.cast_mut().cast();
-            WskProviderDatagramDispatch::new(NonNull::new_unchecked(table), self.capture.ntddi())
-        }
-    }
-
-    fn require_bound(&self) -> Result<(), Error> {
-        if self.bound.load(Ordering::Acquire) {
-            Ok(())
-        } else {
-            Err(Error::NotBound)
-        }
-    }
-
-    fn operation(&self) -> Result<Operation, Error> {
-        self.spare.take().map_or_else(Operation::new, Ok)
-    }
-
-    /// [`Operation::run`], after which the operation is the spare one again.
-    ///
-    /// # Safety
-    ///
-    /// As there.
-    unsafe fn run(
-        &self,
-        operation: Operation,
-        call: Call,
-        invoke: impl FnOnce(NonNull<IRP>, NonNull<Arguments>) -> Result<NTSTATUS, Error>,
-    ) -> Result<Outcome, Error> {
-        // SAFETY: the caller vouches for `invoke`.
-        let (operation, outcome) = unsafe { operation.run(call, invoke) }?;
-        self.spare.put(operation);
-        Ok(outcome)
-    }
-
-    /// Closes the socket; its memory and the capture go when WSK has done so. IRQL: `<= DISPATCH_LEVEL`.
-    fn close_without_waiting(this: Shared<Self>) {
-        let Some(operation) = this.closing.take() else {
-            return;
-        };
-        let (socket, table) = (this.socket, this.dispatch());
-        let release = Release {
-            run: release,
-            context: Shared::into_raw(this),
-        };
-        // SAFETY: the last handle is gone, so nothing calls the socket now or later, and it is closed once. `release` takes
-        // the reference, once. A close that cannot even be called leaves everything as it is, for ever.
-        let _ = unsafe {
-            operation.run_detached(release, |irp, _| {
-                Ok(table.basic().wsk_close_socket(socket, irp)?)
-            })
-        };
-    }
-}
-
-/// Drops a reference that was turned into `context`.
-///
-/// # Safety
-///
-/// `context` came from `Shared::<Socket>::into_raw` and is used this once.
-unsafe fn release(context: NonNull<c_void>) {
-    // SAFETY: the caller vouches for it.
-    drop(unsafe { Shared::<Socket>::from_raw(context) });
-}
-
-/// The address in `arguments`, as WSK takes it.
-fn address_of(arguments: NonNull<Arguments>) -> NonNull<wsk_sys::SOCKADDR> {
-    // SAFETY: a place inside the arguments, which are not read.
-    unsafe { NonNull::new_unchecked(&raw mut (*arguments.as_ptr()).address) }.cast()
-}
-
-/// The buffer in `arguments`.
-fn buffer_of(arguments: NonNull<Arguments>) -> NonNull<wsk_sys::WSK_BUF> {
-    // SAFETY: as for `address_of`.
-    unsafe { NonNull::new_unchecked(&raw mut (*arguments.as_ptr()).buffer) }
-}
-
-/// The flags of a received datagram in `arguments`.
-fn control_flags_of(arguments: NonNull<Arguments>) -> NonNull<u32> {
-    // SAFETY: as for `address_of`.
-    unsafe { NonNull::new_unchecked(&raw mut (*arguments.as_ptr()).control_flags) }
-}
-
-/// The value of an option in `arguments`, as bytes.
-fn value_of(arguments: NonNull<Arguments>) -> NonNull<[u8]> {
-    // SAFETY: as for `address_of`.
-    let value = unsafe { NonNull::new_unchecked(&raw mut (*arguments.as_ptr()).value) };
-    NonNull::slice_from_raw_parts(value.cast(), size_of::<u32>())
 }

@@ -76,10 +76,12 @@ pub enum Error {
     },
     /// The provider's dispatch table has no such entry, or a length does not fit the parameter.
     Dispatch(DispatchError),
-    /// The function waits and was called above `PASSIVE_LEVEL`.
+    /// The function was called at a higher IRQL than it is allowed at.
     WrongIrql {
         /// The IRQL at the time of the call.
         current: u8,
+        /// The highest that is allowed: `PASSIVE_LEVEL` for what waits, `APC_LEVEL` for pageable memory.
+        limit: u8,
     },
     /// The address is not of the socket's family.
     WrongFamily {
@@ -111,6 +113,15 @@ pub enum Error {
         /// Its `sa_family`.
         family: u16,
     },
+    /// The time given for the operation ran out.
+    TimedOut {
+        /// The function.
+        call: Call,
+    },
+    /// All buffers of the pool are taken.
+    PoolEmpty,
+    /// The operation has given its result already.
+    Taken,
     /// The socket has other handles, and closes when the last is dropped.
     InUse,
 }
@@ -181,11 +192,8 @@ impl fmt::Display for Error {
                 "{call:?} returned {status} and never completed its IRP; what the provider may still touch is kept"
             ),
             Self::Dispatch(error) => error.fmt(f),
-            Self::WrongIrql { current } => {
-                write!(
-                    f,
-                    "called at IRQL {current}: this function waits and needs PASSIVE_LEVEL"
-                )
+            Self::WrongIrql { current, limit } => {
+                write!(f, "called at IRQL {current}: what waits or touches pageable memory needs {limit} or lower")
             }
             Self::WrongFamily { socket, address } => {
                 write!(f, "{address} cannot be used on an {socket} socket")
@@ -209,6 +217,15 @@ impl fmt::Display for Error {
                     f,
                     "WSK gave an address of family {family}, which is neither IPv4 nor IPv6"
                 )
+            }
+            Self::TimedOut { call } => {
+                write!(f, "{call:?} was not done in the time given for it")
+            }
+            Self::PoolEmpty => {
+                f.write_str("all buffers of the pool are taken: wait, or make a deeper pool")
+            }
+            Self::Taken => {
+                f.write_str("the operation has given its result already: do not poll it again")
             }
             Self::InUse => {
                 f.write_str("other handles of the socket exist: it closes when the last is dropped")

@@ -24,7 +24,7 @@ use core::time::Duration;
 
 use wsk_sys::{
     DEVICE_OBJECT, EVENT_TYPE, IO_NO_INCREMENT, IO_STACK_LOCATION, IRP, IoCancelIrp, IoInitializeIrp, IoReuseIrp,
-    IoSetCompletionRoutine, IoSizeOfIrp, KEVENT, KWAIT_REASON, KeClearEvent, KeInitializeEvent, KeSetEvent,
+    IoSetCompletionRoutine, IoSizeOfIrp, KEVENT, KWAIT_REASON, KeClearEvent, KeDelayExecutionThread, KeInitializeEvent, KeSetEvent,
     KeWaitForSingleObject, LARGE_INTEGER, MODE, NTSTATUS, SOCKADDR_STORAGE, STATUS_MORE_PROCESSING_REQUIRED,
     STATUS_SUCCESS, STATUS_UNSUCCESSFUL, WSK_BUF,
 };
@@ -75,6 +75,14 @@ struct Irp {
 const _: () = assert!(size_of::<Irp>() >= IoSizeOfIrp(1) as usize);
 const _: () = assert!(core::mem::offset_of!(Irp, stack) == size_of::<IRP>());
 
+/// What an operation carries while it is in flight.
+pub(crate) trait Payload {
+    /// Called where the payload lies, once the IRP has completed and before the payload moves: lets go of what was locked.
+    fn settle(&mut self) {}
+}
+
+impl Payload for () {}
+
 /// What every block begins with.
 ///
 /// # Invariants
@@ -111,7 +119,7 @@ pub(crate) struct Observer {
     pub(crate) context: NonNull<c_void>,
 }
 
-impl<P> Block<P> {
+impl<P: Payload> Block<P> {
     /// Initialises a block in place, idle.
     ///
     /// # Safety
@@ -146,7 +154,7 @@ pub(crate) struct Idle<P> {
 // SAFETY: an idle block has no payload; it is memory that whoever holds it may use on any thread.
 unsafe impl<P> Send for Idle<P> {}
 
-impl<P> Idle<P> {
+impl<P: Payload> Idle<P> {
     /// Allocates an operation. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn new() -> Result<Self, Error> {
         let block = memory::allocate(Layout::new::<Block<P>>()).ok_or(Error::NoMemory(Memory::Irp))?;
@@ -208,6 +216,7 @@ impl<P> Idle<P> {
                 // SAFETY: nothing was passed on, so the block is still ours, with the payload in it, which is moved out once.
                 let payload = unsafe {
                     (*block).header.state.reset();
+                    (*inside.as_ptr()).settle();
                     inside.read()
                 };
                 Err(Refused { operation: self, payload, error })
@@ -252,7 +261,7 @@ pub(crate) struct Flight<P> {
 // SAFETY: holding a flight is holding the payload, and nothing of a block is bound to a thread.
 unsafe impl<P: Send> Send for Flight<P> {}
 
-impl<P> Flight<P> {
+impl<P: Payload> Flight<P> {
     /// Whether the IRP has completed: then [`finish`](Self::finish) may be called.
     #[inline]
     pub(crate) fn is_completed(&self) -> bool {
@@ -279,7 +288,7 @@ impl<P> Flight<P> {
         match self.retract() {
             Retract::InFlight => {}
             Retract::Completed => return true,
-            Retract::Waking => return self.spin(),
+            Retract::Waking => return self.yield_to_routine(),
         }
         if !self.state().wait() || self.await_event(limit) {
             return true;
@@ -330,7 +339,9 @@ impl<P> Flight<P> {
             *(*block).header.waker.get() = None;
             (*block).header.state.reset();
             let outcome = Outcome { status: io_status.status(), information: io_status.Information };
-            (outcome, (*(*block).payload.get()).assume_init_read())
+            let payload = &mut *(*block).payload.get();
+            payload.assume_init_mut().settle();
+            (outcome, payload.assume_init_read())
         };
         // INVARIANT: idle again, and ours alone.
         (Idle { block: self.block, payload: PhantomData }, payload, outcome)
@@ -355,25 +366,17 @@ impl<P> Flight<P> {
         unsafe { NonNull::new_unchecked((*self.block.as_ptr()).payload.get()) }.cast()
     }
 
-    /// The arguments of a completed request.
-    ///
-    /// # Safety
-    ///
-    /// As for [`finish`](Self::finish).
-    pub(crate) unsafe fn arguments(&self) -> &Arguments {
-        // SAFETY: completed, so the provider is done with them.
-        unsafe { &*(*self.block.as_ptr()).header.arguments.get() }
-    }
-
     fn retract(&self) -> Retract {
         self.state().retract()
     }
 
-    /// Waits for the routine to be done with a waker, which is a matter of a few instructions; the thread may be preempted in
-    /// favour of it.
-    fn spin(&self) -> bool {
+    /// Waits for the routine to be done with a waker, which is a matter of a few instructions. Does not spin: the routine may
+    /// run on a thread that this one keeps from running.
+    fn yield_to_routine(&self) -> bool {
         while !self.is_completed() {
-            core::hint::spin_loop();
+            let mut moment = interval(Duration::from_micros(50));
+            // SAFETY: callers are at PASSIVE_LEVEL, and the time is valid for the call.
+            let _ = unsafe { KeDelayExecutionThread(KERNEL_MODE, 0, &raw mut moment) };
         }
         true
     }
@@ -424,12 +427,14 @@ pub(crate) fn interval(time: Duration) -> LARGE_INTEGER {
 ///
 /// `header` begins a `Block<P>` that has completed, with the payload in it; nobody else has it, and it is not used again
 /// by the caller.
-unsafe fn discard<P>(header: NonNull<Header>) {
+unsafe fn discard<P: Payload>(header: NonNull<Header>) {
     let block = header.cast::<Block<P>>();
     // SAFETY: the caller gives the block away. Blocks that are part of something larger may be used again by others as soon as
     // the payload is dropped, so that comes last.
     unsafe {
-        let payload = (*(*block.as_ptr()).payload.get()).assume_init_read();
+        let payload = &mut *(*block.as_ptr()).payload.get();
+        payload.assume_init_mut().settle();
+        let payload = payload.assume_init_read();
         drop((*(*block.as_ptr()).header.waker.get()).take());
         (*block.as_ptr()).header.state.reset();
         if (*block.as_ptr()).header.own {

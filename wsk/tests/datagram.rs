@@ -173,7 +173,7 @@ fn mistakes_are_errors_of_their_own() {
                 Registration::new().map(drop).unwrap_err(),
             ]
         });
-        assert_eq!(raised, [Error::WrongIrql { current: 2 }; 4]);
+        assert_eq!(raised, [Error::WrongIrql { current: 2, limit: 0 }; 4]);
         assert_eq!(before, kernel.counts(), "a mistake allocates nothing");
     });
 }

@@ -1,23 +1,9 @@
 //! Holds `wsk-sys` against other witnesses: the facts read off a real WDK, and the C of the headers compiled by clang.
+//!
+//! The checks are tests; the library is what they share with the build script and with the runner of all checks.
 
-use std::path::PathBuf;
-use std::process::Command;
+mod clang;
+pub mod declared;
+pub mod facts;
 
-/// A clang to compile C with: the one that `WSK_CLANG` names, or the newest that is installed.
-#[must_use]
-pub fn clang() -> Option<PathBuf> {
-    let named = std::env::var_os("WSK_CLANG").map(PathBuf::from);
-    let versions = (16..30)
-        .rev()
-        .map(|version| PathBuf::from(format!("clang-{version}")));
-    let mut candidates = named
-        .into_iter()
-        .chain(versions)
-        .chain([PathBuf::from("clang")]);
-    candidates.find(|clang| {
-        Command::new(clang)
-            .arg("--version")
-            .output()
-            .is_ok_and(|output| output.status.success())
-    })
-}
+pub use clang::clang;

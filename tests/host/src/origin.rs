@@ -119,8 +119,9 @@ impl Display for Frames<'_> {
 }
 
 fn is_plumbing(name: &str) -> bool {
-    const PLUMBING: [&str; 12] = [
-        "std::", "core::", "alloc::", "<alloc::", "<core::", "<std::", "test::", "<wsk_host::", "__rust", "rust_begin", "_start", "__libc_start",
+    const PLUMBING: [&str; 14] = [
+        "std::", "core::", "alloc::", "<alloc::", "<core::", "<std::", "<fn(", "<F as ", "test::", "<wsk_host::", "__rust",
+        "rust_begin", "_start", "__libc_start",
     ];
     const THREADS: [&str; 4] = ["start_thread", "clone", "clone3", "<unknown>"];
     let own = name.starts_with("wsk_host::") && !name.contains("::tests::");

@@ -183,20 +183,22 @@ impl Client {
 
 /// An address in the layout that Windows has.
 pub fn sockaddr(address: SocketAddr) -> SOCKADDR_INET {
-    let mut raw = unsafe { core::mem::zeroed::<SOCKADDR_INET>() };
-    unsafe {
-        match address {
-            SocketAddr::V4(address) => {
-                raw.Ipv4.sin_family = AF_INET;
-                raw.Ipv4.sin_port = address.port().to_be();
-                raw.Ipv4.sin_addr.S_un.S_addr = u32::from_ne_bytes(address.ip().octets());
-            }
-            SocketAddr::V6(address) => {
-                raw.Ipv6.sin6_family = AF_INET6;
-                raw.Ipv6.sin6_port = address.port().to_be();
-                raw.Ipv6.sin6_addr.u.Byte = address.ip().octets();
-                raw.Ipv6.Anonymous1.sin6_scope_id = address.scope_id();
-            }
+    let mut raw = SOCKADDR_INET::default();
+    match address {
+        SocketAddr::V4(address) => {
+            let mut v4 = SOCKADDR_IN::default();
+            v4.sin_family = AF_INET;
+            v4.sin_port = address.port().to_be();
+            v4.sin_addr.S_un.S_addr = u32::from_ne_bytes(address.ip().octets());
+            raw.Ipv4 = v4;
+        }
+        SocketAddr::V6(address) => {
+            let mut v6 = SOCKADDR_IN6::default();
+            v6.sin6_family = AF_INET6;
+            v6.sin6_port = address.port().to_be();
+            v6.sin6_addr.u.Byte = address.ip().octets();
+            v6.Anonymous1.sin6_scope_id = address.scope_id();
+            raw.Ipv6 = v6;
         }
     }
     raw

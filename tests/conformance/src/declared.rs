@@ -1,0 +1,90 @@
+//! What the headers have as macros with parameters or as inline functions, for which Rust code must be written. Also part
+//! of the build script, which imports each of them from `wsk-sys`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Names of the headers that Rust does without, each with what takes its place.
+pub const WITHOUT: &[(&str, &str)] = &[
+    ("ARRAYSIZE", "`len` of an array"),
+    ("ASSERT", "`debug_assert!`"),
+    ("C_ASSERT", "`const { assert!(…) }`"),
+    ("DECLARE_CONST_UNICODE_STRING", "a constant or variable from `RTL_CONSTANT_STRING!`"),
+    ("DECLSPEC_ALIGN", "`#[repr(align(…))]`"),
+    ("DEFINE_GUID", "a `GUID` is written as a literal"),
+    ("KdPrint", "`DbgPrint` behind `cfg!(debug_assertions)`; C hides the arguments in parentheses of their own"),
+    ("KdPrintEx", "`DbgPrintEx` behind `cfg!(debug_assertions)`; C hides the arguments in parentheses of their own"),
+    ("NTDDI_VERSION_FROM_WIN32_WINNT2", "pastes tokens for `NTDDI_VERSION_FROM_WIN32_WINNT`"),
+    ("NT_ASSERT", "`debug_assert!`"),
+    ("PAGED_CODE", "`debug_assert!` of `KeGetCurrentIrql`"),
+    ("RTL_BITS_OF", "`BITS` of an integer"),
+    ("RTL_NUMBER_OF", "`len` of an array"),
+    ("SOCKADDR_SIZE", "reads a table in a static library of the kit; `INET_SOCKADDR_LENGTH` does without"),
+    ("TYPE_ALIGNMENT", "`align_of`"),
+    ("UNREFERENCED_LOCAL_VARIABLE", "a name that starts with `_`"),
+    ("UNREFERENCED_PARAMETER", "a name that starts with `_`"),
+    ("WskIn6MulticastScope", "not of the kit: part of the bodies of other functions"),
+    ("WskIn6StartsWithZeroes", "not of the kit: part of the bodies of other functions"),
+    ("WskUncanonicalizeScopeId", "not of the kit: part of the bodies of other functions"),
+];
+
+/// The folder of the headers.
+#[must_use]
+pub fn headers() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../headers")
+}
+
+/// The names of inline functions, of macros with parameters, and of macros that are other names of these, with the header
+/// of each. Annotations are left out: all of `sal.h`.
+///
+/// # Errors
+///
+/// When a header cannot be read.
+pub fn inline(headers: &Path) -> io::Result<BTreeMap<String, String>> {
+    let mut names = BTreeMap::new();
+    let mut aliases = Vec::new();
+    for entry in std::fs::read_dir(headers)? {
+        let path = entry?.path();
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if !file.ends_with(".h") || file == "sal.h" {
+            continue;
+        }
+        for line in std::fs::read_to_string(&path)?.lines() {
+            if let Some(definition) = line.strip_prefix("#define ") {
+                let end = definition.find(|c| !is_word(c)).unwrap_or(definition.len());
+                let (name, rest) = definition.split_at(end);
+                if rest.starts_with('(') {
+                    names.insert(name.to_owned(), file.clone());
+                } else if !rest.trim().is_empty() && rest.trim().chars().all(is_word) {
+                    aliases.push((name.to_owned(), rest.trim().to_owned(), file.clone()));
+                }
+            } else if let Some(signature) = line.strip_prefix("FORCEINLINE ")
+                && let Some(before) = signature.split('(').next()
+            {
+                let name = before.rsplit(|c| !is_word(c)).next().unwrap_or_default();
+                names.insert(name.to_owned(), file.clone());
+            }
+        }
+    }
+    for (name, other, file) in aliases {
+        if names.contains_key(&other) {
+            names.insert(name, file);
+        }
+    }
+    Ok(names)
+}
+
+/// The names that Rust must have.
+///
+/// # Errors
+///
+/// When a header cannot be read.
+pub fn expected(headers: &Path) -> io::Result<BTreeSet<String>> {
+    let without = |name: &String| WITHOUT.iter().any(|(left_out, _)| left_out == name);
+    Ok(inline(headers)?.into_keys().filter(|name| !without(name)).collect())
+}
+
+fn is_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}

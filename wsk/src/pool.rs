@@ -1,0 +1,343 @@
+//! Pools of operations: IRP, buffer and MDL made once, then sent and received with for as long as the driver runs, without
+//! allocating. They stand for the lookaside lists of C drivers, with a bound.
+
+use core::alloc::Layout;
+use core::cell::UnsafeCell;
+use core::fmt;
+use core::ops::{Deref, DerefMut};
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::time::Duration;
+
+use wsk_sys::{
+    EVENT_TYPE, IO_NO_INCREMENT, KEVENT, KWAIT_REASON, KeInitializeEvent, KeSetEvent, KeWaitForSingleObject,
+    STATUS_SUCCESS,
+};
+
+use crate::buffer::{Lock, ReceiveBuffer, SendBuffer};
+use crate::error::{Error, Memory};
+use crate::in_flight::Carried;
+use crate::irql::require_passive;
+use crate::memory;
+use crate::operation::{Block, KERNEL_MODE, interval};
+use crate::shared::Shared;
+
+/// A fixed number of buffers `B`, each with an operation of its own.
+///
+/// A handle: clones stand for the same pool, whose memory goes with the last of them and of its buffers. Taking and giving
+/// back take no lock.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind("127.0.0.1:0".parse().unwrap())?;
+/// use wsk::{NonPagedBuffer, Pool};
+///
+/// let pool = Pool::new(16, |_| NonPagedBuffer::new(1500))?;
+/// if let Some(mut buffer) = pool.take() {
+///     buffer.as_mut_slice().fill(7);
+///     // The buffer goes back to the pool when the datagram has been sent.
+///     drop(socket.start_send_to(buffer, to)?);
+/// }
+/// # peer.recv(&mut [0; 1500]).unwrap();
+/// # drop((pool, socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+pub struct Pool<B> {
+    slots: Shared<Slots<B>>,
+}
+
+impl<B: Send + 'static> Pool<B> {
+    /// Makes a pool of `depth` buffers, each made by `make`, which is told its number. IRQL: `<= DISPATCH_LEVEL`, if `make` may
+    /// be called there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`], or what `make` says.
+    pub fn new(depth: u32, make: impl FnMut(u32) -> Result<B, Error>) -> Result<Self, Error> {
+        let mut make = make;
+        let mut slots = Slots::<B>::reserve(depth)?;
+        for index in 0..depth {
+            slots.add(make(index)?);
+        }
+        let slots = Shared::new(slots).map_err(|_| Error::NoMemory(Memory::Socket))?;
+        // SAFETY: the event is in pool memory that no longer moves, and nobody waits for it yet.
+        unsafe { KeInitializeEvent(slots.available.get(), EVENT_TYPE::SynchronizationEvent, 0) };
+        Ok(Self { slots })
+    }
+
+    /// Takes a buffer, if one is there. IRQL: `<= DISPATCH_LEVEL`.
+    #[must_use]
+    #[inline]
+    pub fn take(&self) -> Option<Pooled<B>> {
+        let index = self.slots.pop()?;
+        // INVARIANT: the slot was popped.
+        Some(Pooled { slots: self.slots.clone(), index })
+    }
+
+    /// Takes a buffer, waiting until one is there or `limit` runs out. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PoolEmpty`] when the time ran out; [`Error::WrongIrql`].
+    pub fn take_timeout(&self, limit: Duration) -> Result<Pooled<B>, Error> {
+        self.take_within(Some(limit))
+    }
+
+    /// Takes a buffer, waiting until one is there. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongIrql`].
+    pub fn take_or_wait(&self) -> Result<Pooled<B>, Error> {
+        self.take_within(None)
+    }
+
+    fn take_within(&self, limit: Option<Duration>) -> Result<Pooled<B>, Error> {
+        require_passive()?;
+        if let Some(pooled) = self.take() {
+            return Ok(pooled);
+        }
+        self.slots.waiters.fetch_add(1, Ordering::SeqCst);
+        let timeout = limit.map(interval);
+        let timeout = timeout.as_ref().map_or(core::ptr::null(), core::ptr::from_ref).cast_mut();
+        let taken = loop {
+            if let Some(pooled) = self.take() {
+                break Ok(pooled);
+            }
+            // SAFETY: the event is initialised and in nonpaged memory; PASSIVE_LEVEL was checked.
+            let status = unsafe {
+                let event = self.slots.available.get().cast();
+                KeWaitForSingleObject(event, KWAIT_REASON::Executive, KERNEL_MODE, 0, timeout)
+            };
+            if status != STATUS_SUCCESS {
+                break self.take().ok_or(Error::PoolEmpty);
+            }
+        };
+        // Two buffers that came back together may have set the event once: pass it on.
+        if self.slots.waiters.fetch_sub(1, Ordering::SeqCst) > 1 && !self.slots.is_empty() {
+            self.slots.announce();
+        }
+        taken
+    }
+
+    /// The number of buffers, taken or not.
+    #[must_use]
+    pub fn depth(&self) -> u32 {
+        self.slots.depth
+    }
+}
+
+impl<B> Clone for Pool<B> {
+    fn clone(&self) -> Self {
+        Self { slots: self.slots.clone() }
+    }
+}
+
+impl<B> fmt::Debug for Pool<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("depth", &self.slots.depth).finish_non_exhaustive()
+    }
+}
+
+/// A buffer from a [`Pool`], to which it returns when it is dropped, at any IRQL up to `DISPATCH_LEVEL`.
+///
+/// # Invariants
+///
+/// The slot `index` was popped, and this is its only holder.
+pub struct Pooled<B> {
+    slots: Shared<Slots<B>>,
+    index: u32,
+}
+
+impl<B> Pooled<B> {
+    fn slot(&self) -> &Slot<B> {
+        self.slots.slot(self.index)
+    }
+}
+
+impl<B> Deref for Pooled<B> {
+    type Target = B;
+
+    fn deref(&self) -> &B {
+        // SAFETY: by the invariant this is the slot's only holder, and it is borrowed.
+        unsafe { &*self.slot().buffer.get() }
+    }
+}
+
+impl<B> DerefMut for Pooled<B> {
+    fn deref_mut(&mut self) -> &mut B {
+        // SAFETY: by the invariant this is the slot's only holder, and it is borrowed exclusively.
+        unsafe { &mut *self.slot().buffer.get() }
+    }
+}
+
+impl<B> Drop for Pooled<B> {
+    fn drop(&mut self) {
+        self.slots.push(self.index);
+    }
+}
+
+impl<B: fmt::Debug> fmt::Debug for Pooled<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pooled").field(&**self).finish()
+    }
+}
+
+// SAFETY: the buffer's promise is passed on. The block is the slot's, idle since its last operation was finished or discarded,
+// which is before the buffer was given back, and the slot's only holder is the payload of its next operation.
+unsafe impl<B: SendBuffer> SendBuffer for Pooled<B> {
+    fn lock(&self) -> Result<Lock<'_>, Error> {
+        (**self).lock()
+    }
+
+    fn control(&self) -> &[u8] {
+        (**self).control()
+    }
+
+    fn operation(&mut self) -> Option<NonNull<()>> {
+        Some(NonNull::from(&self.slot().block).cast())
+    }
+}
+
+// SAFETY: as for `SendBuffer`.
+unsafe impl<B: ReceiveBuffer> ReceiveBuffer for Pooled<B> {
+    fn lock_mut(&mut self) -> Result<Lock<'_>, Error> {
+        (**self).lock_mut()
+    }
+
+    fn operation(&mut self) -> Option<NonNull<()>> {
+        Some(NonNull::from(&self.slot().block).cast())
+    }
+}
+
+/// One buffer with its operation.
+#[repr(C)]
+struct Slot<B> {
+    block: UnsafeCell<Block<Carried<Pooled<B>>>>,
+    buffer: UnsafeCell<B>,
+    /// The next free slot while this one is free: its index plus one, or 0.
+    next: AtomicU32,
+}
+
+/// The slots of a pool, and which of them are free: a stack whose head carries a count of changes, so that a slot that was
+/// taken and given back meanwhile is noticed.
+///
+/// # Invariants
+///
+/// `slots` is an array of room for `depth`, of which the first `made` are initialised. Each slot is either in the stack or
+/// has one holder.
+struct Slots<B> {
+    slots: NonNull<Slot<B>>,
+    depth: u32,
+    made: u32,
+    /// Changes in the upper half; the first free slot's index plus one, or 0, in the lower.
+    head: AtomicU64,
+    waiters: AtomicU32,
+    available: UnsafeCell<KEVENT>,
+}
+
+// SAFETY: slots change hands through the stack; a buffer is touched by the slot's one holder only.
+unsafe impl<B: Send> Send for Slots<B> {}
+// SAFETY: as above.
+unsafe impl<B: Send> Sync for Slots<B> {}
+
+impl<B> Slots<B> {
+    fn reserve(depth: u32) -> Result<Self, Error> {
+        let slots = if depth == 0 {
+            NonNull::dangling()
+        } else {
+            let layout = Layout::array::<Slot<B>>(depth as usize).map_err(|_| Error::NoMemory(Memory::Irp))?;
+            memory::allocate(layout).ok_or(Error::NoMemory(Memory::Irp))?.cast()
+        };
+        // INVARIANT: room for `depth`, none of them made.
+        Ok(Self {
+            slots,
+            depth,
+            made: 0,
+            head: AtomicU64::new(0),
+            waiters: AtomicU32::new(0),
+            available: UnsafeCell::new(KEVENT::default()),
+        })
+    }
+
+    /// Makes the next slot, free.
+    fn add(&mut self, buffer: B) {
+        let index = self.made;
+        // SAFETY: callers add no more than `depth`, so there is room, which nothing refers to yet.
+        unsafe {
+            let slot = self.slots.add(index as usize).as_ptr();
+            let block = NonNull::new_unchecked(&raw mut (*slot).block);
+            Block::<Carried<Pooled<B>>>::initialise(block.cast(), false);
+            (&raw mut (*slot).buffer).write(UnsafeCell::new(buffer));
+            (&raw mut (*slot).next).write(AtomicU32::new(0));
+        }
+        self.made += 1;
+        self.push(index);
+    }
+
+    fn slot(&self, index: u32) -> &Slot<B> {
+        // SAFETY: indices come from `add` and from the stack, so the slot is made; it is borrowed shared, and what changes in
+        // it is in cells.
+        unsafe { self.slots.add(index as usize).as_ref() }
+    }
+
+    fn pop(&self) -> Option<u32> {
+        let mut head = self.head.load(Ordering::SeqCst);
+        loop {
+            let (changes, first) = (head >> 32, head as u32);
+            let index = first.checked_sub(1)?;
+            // Of a slot that was taken meanwhile this may be anything: then the count of changes is another.
+            let next = self.slot(index).next.load(Ordering::Relaxed);
+            let new = (changes.wrapping_add(1) << 32) | u64::from(next);
+            match self.head.compare_exchange_weak(head, new, Ordering::SeqCst, Ordering::SeqCst) {
+                Ok(_) => return Some(index),
+                Err(now) => head = now,
+            }
+        }
+    }
+
+    fn push(&self, index: u32) {
+        let slot = self.slot(index);
+        let mut head = self.head.load(Ordering::Relaxed);
+        loop {
+            slot.next.store(head as u32, Ordering::Relaxed);
+            let new = ((head >> 32).wrapping_add(1) << 32) | u64::from(index + 1);
+            // Sequentially consistent with the waiter, which counts itself before it looks at the head.
+            match self.head.compare_exchange_weak(head, new, Ordering::SeqCst, Ordering::Relaxed) {
+                Ok(_) => break,
+                Err(now) => head = now,
+            }
+        }
+        if self.waiters.load(Ordering::SeqCst) > 0 {
+            self.announce();
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.head.load(Ordering::SeqCst) as u32 == 0
+    }
+
+    fn announce(&self) {
+        // SAFETY: there are waiters only once the event is initialised; it is in nonpaged memory.
+        unsafe { KeSetEvent(self.available.get(), IO_NO_INCREMENT.into(), 0) };
+    }
+}
+
+impl<B> Drop for Slots<B> {
+    fn drop(&mut self) {
+        for index in 0..self.made {
+            // SAFETY: the slot is made, and has no holder: each holder keeps the pool. Its block is idle and has no payload.
+            unsafe { core::ptr::drop_in_place(self.slot(index).buffer.get()) };
+        }
+        if self.depth > 0 {
+            // SAFETY: the array came from `allocate`, and nothing is left in it.
+            unsafe { memory::free(self.slots.cast()) };
+        }
+    }
+}

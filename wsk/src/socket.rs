@@ -1,0 +1,175 @@
+//! What the handles of a datagram socket share: the `WSK_SOCKET`, and the operations set aside for it.
+
+use core::ffi::c_void;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::time::Duration;
+
+use wsk_sys::{CMSGHDR, IRP, NTSTATUS, STATUS_CANCELLED, WSK_SOCKET, WskProviderDatagramDispatch};
+
+use crate::address::Family;
+use crate::buffer::Lock;
+use crate::error::{Call, Error};
+use crate::operation::{Arguments, Idle, Observer, Outcome, Spare};
+use crate::registration::Capture;
+use crate::shared::Shared;
+
+/// An open socket of the datagram category.
+///
+/// # Invariants
+///
+/// `socket` is open from when this is made, through `capture`, until `handles` is zero; then it is closed with the operation
+/// in `closing`, once. Whoever calls the socket's functions has a handle.
+pub(crate) struct Socket {
+    pub(crate) socket: NonNull<WSK_SOCKET>,
+    pub(crate) capture: Shared<Capture>,
+    pub(crate) family: Family,
+    pub(crate) handles: AtomicUsize,
+    pub(crate) bound: AtomicBool,
+    /// Closes the socket. Taken once.
+    pub(crate) closing: Spare<()>,
+    /// The operation of the calls that wait, when none of them is using it.
+    pub(crate) spare: Spare<()>,
+}
+
+// SAFETY: WSK's functions may be called on any thread, at the same time; the pointer is only passed to them.
+unsafe impl Send for Socket {}
+// SAFETY: as above.
+unsafe impl Sync for Socket {}
+
+impl Socket {
+    #[inline]
+    pub(crate) fn dispatch(&self) -> WskProviderDatagramDispatch {
+        // SAFETY: by the invariant the socket is open and of the datagram category, whose table is as long as this Windows
+        // makes it, and stays while the socket is open.
+        unsafe {
+            let table = (*self.socket.as_ptr()).Dispatch.cast_mut().cast();
+            WskProviderDatagramDispatch::new(NonNull::new_unchecked(table), self.capture.ntddi())
+        }
+    }
+
+    #[inline]
+    pub(crate) fn require_bound(&self) -> Result<(), Error> {
+        if self.bound.load(Ordering::Acquire) { Ok(()) } else { Err(Error::NotBound) }
+    }
+
+    /// An operation for a call that waits.
+    #[inline]
+    pub(crate) fn operation(&self) -> Result<Idle<()>, Error> {
+        self.spare.take().map_or_else(Idle::new, Ok)
+    }
+
+    /// Makes a request with `operation` and waits until it has completed, or until it has been cancelled because `limit` ran
+    /// out. `read` gets the outcome and the arguments; the operation is the spare one again. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// When the provider breaks its contract by returning an error without completing the IRP, `lock` is kept if it can be, and
+    /// the error is [`Error::Abandoned`]; memory that cannot be kept is waited for as long as it takes.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Idle::start`]; what the parameters point at besides the arguments is valid until `lock` is dropped.
+    #[inline]
+    pub(crate) unsafe fn request<T>(
+        &self,
+        operation: Idle<()>,
+        call: Call,
+        lock: Option<Lock<'_>>,
+        limit: Option<Duration>,
+        invoke: impl FnOnce(NonNull<IRP>, NonNull<Arguments>) -> Result<NTSTATUS, Error>,
+        read: impl FnOnce(Outcome, &mut Arguments) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        // SAFETY: the caller vouches for the call; the flight's completion is seen below, or the block stays behind.
+        let started = unsafe { operation.start((), None, |irp, arguments, _| invoke(irp, arguments)) };
+        let flight = match started {
+            Ok(flight) => flight,
+            Err(refused) => {
+                self.spare.put(refused.operation);
+                return Err(refused.error);
+            }
+        };
+        let timed_out = limit.is_some_and(|limit| !flight.wait(Some(limit)));
+        if timed_out {
+            flight.cancel();
+        }
+        if !flight.wait_or_give_up() {
+            let status = flight.returned();
+            if lock.as_ref().is_none_or(Lock::keep) {
+                flight.detach();
+                core::mem::forget(lock);
+                return Err(Error::Abandoned { call, status });
+            }
+            flight.wait(None);
+        }
+        // SAFETY: a wait said that it has completed.
+        let (mut operation, (), outcome) = unsafe { flight.finish() };
+        drop(lock);
+        let result = if timed_out && outcome.status == STATUS_CANCELLED {
+            Err(Error::TimedOut { call })
+        } else {
+            read(outcome, operation.arguments())
+        };
+        self.spare.put(operation);
+        result
+    }
+
+    /// Closes the socket; its memory and the capture go when WSK has done so. IRQL: `<= DISPATCH_LEVEL`.
+    pub(crate) fn close_without_waiting(this: Shared<Self>) {
+        let Some(operation) = this.closing.take() else { return };
+        let (socket, table) = (this.socket, this.dispatch());
+        let observer = Observer { completed: release, context: Shared::into_raw(this) };
+        // SAFETY: the last handle is gone, so nothing calls the socket now or later, and it is closed once. The observer takes
+        // the reference that was turned into its context, once.
+        let started = unsafe {
+            operation
+                .start((), Some(observer), |irp, _, _| Ok(table.basic().wsk_close_socket(socket, irp)?))
+        };
+        // A close that cannot even be called leaves the socket, and the reference to it, for ever.
+        if let Ok(flight) = started {
+            flight.detach();
+        }
+    }
+}
+
+/// Drops a reference that was turned into `context`.
+///
+/// # Safety
+///
+/// `context` came from `Shared::<Socket>::into_raw` and is used this once.
+unsafe fn release(context: NonNull<c_void>) {
+    // SAFETY: the caller vouches for it.
+    drop(unsafe { Shared::<Socket>::from_raw(context) });
+}
+
+/// The address in `arguments`, as WSK takes it.
+#[inline]
+pub(crate) fn address_of(arguments: NonNull<Arguments>) -> NonNull<wsk_sys::SOCKADDR> {
+    // SAFETY: a place inside the arguments, which are not read.
+    unsafe { NonNull::new_unchecked(&raw mut (*arguments.as_ptr()).address) }.cast()
+}
+
+/// The buffer in `arguments`.
+#[inline]
+pub(crate) fn buffer_of(arguments: NonNull<Arguments>) -> NonNull<wsk_sys::WSK_BUF> {
+    // SAFETY: as for `address_of`.
+    unsafe { NonNull::new_unchecked(&raw mut (*arguments.as_ptr()).buffer) }
+}
+
+/// The flags of a received datagram in `arguments`.
+#[inline]
+pub(crate) fn control_flags_of(arguments: NonNull<Arguments>) -> NonNull<u32> {
+    // SAFETY: as for `address_of`.
+    unsafe { NonNull::new_unchecked(&raw mut (*arguments.as_ptr()).control_flags) }
+}
+
+/// The first `length` bytes of the value in `arguments`.
+pub(crate) fn value_of(arguments: NonNull<Arguments>, length: usize) -> NonNull<[u8]> {
+    // SAFETY: as for `address_of`.
+    let value = unsafe { NonNull::new_unchecked(&raw mut (*arguments.as_ptr()).value) };
+    NonNull::slice_from_raw_parts(value.cast(), length)
+}
+
+/// Control information as the derived calls take it: as bytes, which the entries cast to `CMSGHDR`.
+pub(crate) fn control_of(control: &[u8]) -> Option<NonNull<[u8]>> {
+    const _: () = assert!(align_of::<CMSGHDR>() == 8);
+    if control.is_empty() { None } else { Some(NonNull::from(control)) }
+}
