@@ -16,7 +16,11 @@ use std::path::{Path, PathBuf};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     let headers = declared::headers();
-    for watched in ["build.rs", "src", "facts", "c"].map(Path::new).into_iter().chain([headers.as_path()]) {
+    for watched in ["build.rs", "src", "facts", "c"]
+        .map(Path::new)
+        .into_iter()
+        .chain([headers.as_path()])
+    {
         println!("cargo::rerun-if-changed={}", watched.display());
     }
 
@@ -28,14 +32,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     std::fs::write(out.join("measured.rs"), measured)?;
 
     let names: Vec<String> = declared::expected(&headers)?.into_iter().collect();
-    std::fs::write(out.join("imports.rs"), format!("pub use wsk_sys::{{{}}};\n", names.join(", ")))?;
+    std::fs::write(
+        out.join("imports.rs"),
+        format!("pub use wsk_sys::{{{}}};\n", names.join(", ")),
+    )?;
 
     println!("cargo::rustc-check-cfg=cfg(without_clang)");
     println!("cargo::rerun-if-env-changed=WSK_CLANG");
     let Some(clang) = clang::clang() else {
         println!("cargo::rustc-cfg=without_clang");
         // A file that is never there makes cargo look again next time.
-        println!("cargo::rerun-if-changed={}", out.join("clang-is-missing").display());
+        println!(
+            "cargo::rerun-if-changed={}",
+            out.join("clang-is-missing").display()
+        );
         return Ok(());
     };
     cc::Build::new()
@@ -50,6 +60,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .extra_warnings(true)
         .warnings_into_errors(true)
         .try_compile("wsk_headers_in_c")?;
-    println!("cargo::rustc-link-arg-tests={}", out.join("libwsk_headers_in_c.a").display());
+    println!(
+        "cargo::rustc-link-arg-tests={}",
+        out.join("libwsk_headers_in_c.a").display()
+    );
     Ok(())
 }

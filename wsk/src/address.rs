@@ -51,8 +51,13 @@ impl Family {
     /// Fails when a socket of this family cannot use `address`.
     pub(crate) const fn check(self, address: &SocketAddr) -> Result<(), Error> {
         match (self, address) {
-            (Self::V4, SocketAddr::V4(_)) | (Self::V6, SocketAddr::V6(_)) | (Self::Dual, _) => Ok(()),
-            _ => Err(Error::WrongFamily { socket: self, address: *address }),
+            (Self::V4, SocketAddr::V4(_)) | (Self::V6, SocketAddr::V6(_)) | (Self::Dual, _) => {
+                Ok(())
+            }
+            _ => Err(Error::WrongFamily {
+                socket: self,
+                address: *address,
+            }),
         }
     }
 
@@ -62,7 +67,11 @@ impl Family {
             (Self::Dual, SocketAddr::V4(v4)) => {
                 // The wildcard of both families is the IPv6 one.
                 let wildcard = v4.ip().is_unspecified();
-                let ip = if wildcard { Ipv6Addr::UNSPECIFIED } else { v4.ip().to_ipv6_mapped() };
+                let ip = if wildcard {
+                    Ipv6Addr::UNSPECIFIED
+                } else {
+                    v4.ip().to_ipv6_mapped()
+                };
                 write_v6(SocketAddrV6::new(ip, v4.port(), 0, 0), to);
             }
             (_, SocketAddr::V4(v4)) => write_v4(v4, to),

@@ -43,10 +43,16 @@ impl Extent {
         // SAFETY: the caller vouches for the chain.
         let first = unsafe { MmGetMdlByteCount(mdl.as_ptr()) } as usize;
         let Some(end) = offset.checked_add(length) else {
-            return Err(Error::OutOfBounds { end: usize::MAX, length: first });
+            return Err(Error::OutOfBounds {
+                end: usize::MAX,
+                length: first,
+            });
         };
         if offset > first || (offset == first && length > 0) {
-            return Err(Error::OutOfBounds { end: offset, length: first });
+            return Err(Error::OutOfBounds {
+                end: offset,
+                length: first,
+            });
         }
         let mut total = first;
         // SAFETY: the caller vouches for the chain.
@@ -63,7 +69,11 @@ impl Extent {
         }
         // An offset inside one MDL fits its 32-bit byte count.
         #[allow(clippy::cast_possible_truncation)]
-        let buffer = WSK_BUF { Mdl: mdl.as_ptr(), Offset: offset as u32, Length: length };
+        let buffer = WSK_BUF {
+            Mdl: mdl.as_ptr(),
+            Offset: offset as u32,
+            Length: length,
+        };
         // INVARIANT: checked above.
         Ok(Self { buffer })
     }
@@ -72,7 +82,13 @@ impl Extent {
     #[must_use]
     pub const fn empty() -> Self {
         // INVARIANT: the length is zero.
-        Self { buffer: WSK_BUF { Mdl: core::ptr::null_mut(), Offset: 0, Length: 0 } }
+        Self {
+            buffer: WSK_BUF {
+                Mdl: core::ptr::null_mut(),
+                Offset: 0,
+                Length: 0,
+            },
+        }
     }
 
     /// The number of bytes.
@@ -129,7 +145,12 @@ impl Lock<'_> {
     #[must_use]
     pub const unsafe fn none(extent: Extent) -> Self {
         // INVARIANT: the caller vouches for the extent.
-        Self { extent, locked: None, kept: None, borrow: PhantomData }
+        Self {
+            extent,
+            locked: None,
+            kept: None,
+            borrow: PhantomData,
+        }
     }
 
     /// What is locked.
@@ -157,7 +178,11 @@ impl<'b> Lock<'b> {
     /// # Safety
     ///
     /// For `'b` the memory is valid for reads, for writes too with `IoWriteAccess`, and is neither freed nor unmapped.
-    unsafe fn pages(start: NonNull<u8>, length: usize, access: LOCK_OPERATION) -> Result<Self, Error> {
+    unsafe fn pages(
+        start: NonNull<u8>,
+        length: usize,
+        access: LOCK_OPERATION,
+    ) -> Result<Self, Error> {
         if length == 0 {
             // SAFETY: nothing is described.
             return Ok(unsafe { Self::none(Extent::empty()) });
@@ -166,12 +191,27 @@ impl<'b> Lock<'b> {
         let described = u32::try_from(length).map_err(|_| Error::NoMemory(Memory::Mdl))?;
         // SAFETY: the MDL describes memory that the caller vouches for, so probing it cannot raise an exception.
         unsafe {
-            let mdl = IoAllocateMdl(start.as_ptr().cast(), described, 0, 0, core::ptr::null_mut());
+            let mdl = IoAllocateMdl(
+                start.as_ptr().cast(),
+                described,
+                0,
+                0,
+                core::ptr::null_mut(),
+            );
             let mdl = NonNull::new(mdl).ok_or(Error::NoMemory(Memory::Mdl))?;
             MmProbeAndLockPages(mdl.as_ptr(), KERNEL_MODE, access);
-            let buffer = WSK_BUF { Mdl: mdl.as_ptr(), Offset: 0, Length: length };
+            let buffer = WSK_BUF {
+                Mdl: mdl.as_ptr(),
+                Offset: 0,
+                Length: length,
+            };
             // INVARIANT: locked above; the extent is the whole MDL.
-            Ok(Self { extent: Extent { buffer }, locked: Some(mdl), kept: None, borrow: PhantomData })
+            Ok(Self {
+                extent: Extent { buffer },
+                locked: Some(mdl),
+                kept: None,
+                borrow: PhantomData,
+            })
         }
     }
 }
@@ -239,7 +279,13 @@ pub unsafe trait ReceiveBuffer {
 unsafe impl SendBuffer for [u8] {
     fn lock(&self) -> Result<Lock<'_>, Error> {
         // SAFETY: a slice is valid for reads while it is borrowed.
-        unsafe { Lock::pages(NonNull::from(self).cast(), self.len(), LOCK_OPERATION::IoReadAccess) }
+        unsafe {
+            Lock::pages(
+                NonNull::from(self).cast(),
+                self.len(),
+                LOCK_OPERATION::IoReadAccess,
+            )
+        }
     }
 }
 
@@ -255,7 +301,13 @@ unsafe impl ReceiveBuffer for [u8] {
     fn lock_mut(&mut self) -> Result<Lock<'_>, Error> {
         let length = self.len();
         // SAFETY: a slice is valid for reads and writes while it is borrowed exclusively.
-        unsafe { Lock::pages(NonNull::from(self).cast(), length, LOCK_OPERATION::IoWriteAccess) }
+        unsafe {
+            Lock::pages(
+                NonNull::from(self).cast(),
+                length,
+                LOCK_OPERATION::IoWriteAccess,
+            )
+        }
     }
 }
 
@@ -312,7 +364,8 @@ impl NonPagedBuffer {
         if length == 0 {
             return Ok(buffer);
         }
-        let (Ok(layout), Ok(described)) = (Layout::array::<u8>(length), u32::try_from(length)) else {
+        let (Ok(layout), Ok(described)) = (Layout::array::<u8>(length), u32::try_from(length))
+        else {
             return Err(Error::NoMemory(Memory::Buffer));
         };
         let block = memory::allocate(layout).ok_or(Error::NoMemory(Memory::Buffer))?;
@@ -320,7 +373,13 @@ impl NonPagedBuffer {
         // allocated nothing else refers to the block, which is freed.
         unsafe {
             block.write_bytes(0, length);
-            let mdl = IoAllocateMdl(block.as_ptr().cast(), described, 0, 0, core::ptr::null_mut());
+            let mdl = IoAllocateMdl(
+                block.as_ptr().cast(),
+                described,
+                0,
+                0,
+                core::ptr::null_mut(),
+            );
             if mdl.is_null() {
                 memory::free(block);
                 return Err(Error::NoMemory(Memory::Mdl));
@@ -348,7 +407,11 @@ impl NonPagedBuffer {
     /// The number of bytes.
     #[must_use]
     pub fn len(&self) -> usize {
-        if self.kept.load(Ordering::Relaxed) { 0 } else { self.length }
+        if self.kept.load(Ordering::Relaxed) {
+            0
+        } else {
+            self.length
+        }
     }
 
     /// Whether there are no bytes.
@@ -391,23 +454,43 @@ impl NonPagedBuffer {
             Bound::Unbounded => self.len(),
         };
         if start > end || end > self.len() {
-            return Err(Error::OutOfBounds { end: end.max(start), length: self.len() });
+            return Err(Error::OutOfBounds {
+                end: end.max(start),
+                length: self.len(),
+            });
         }
         // INVARIANT: the range was checked.
-        Ok(BufferSlice { buffer: self, start, length: end - start })
+        Ok(BufferSlice {
+            buffer: self,
+            start,
+            length: end - start,
+        })
     }
 
     fn part(&self, start: usize, length: usize) -> Lock<'_> {
         let buffer = if length == 0 || self.is_empty() {
-            WSK_BUF { Mdl: core::ptr::null_mut(), Offset: 0, Length: 0 }
+            WSK_BUF {
+                Mdl: core::ptr::null_mut(),
+                Offset: 0,
+                Length: 0,
+            }
         } else {
             // `NonPagedBuffer::new` lets no more than 32 bits of length pass.
             #[allow(clippy::cast_possible_truncation)]
             let offset = start as u32;
-            WSK_BUF { Mdl: self.mdl, Offset: offset, Length: length }
+            WSK_BUF {
+                Mdl: self.mdl,
+                Offset: offset,
+                Length: length,
+            }
         };
         // INVARIANT: the MDL describes the whole buffer, in which callers' parts lie, and stays while the buffer is borrowed.
-        Lock { extent: Extent { buffer }, locked: None, kept: Some(NonNull::from(&self.kept)), borrow: PhantomData }
+        Lock {
+            extent: Extent { buffer },
+            locked: None,
+            kept: Some(NonNull::from(&self.kept)),
+            borrow: PhantomData,
+        }
     }
 }
 
@@ -426,7 +509,9 @@ impl Drop for NonPagedBuffer {
 
 impl fmt::Debug for NonPagedBuffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NonPagedBuffer").field("length", &self.len()).finish_non_exhaustive()
+        f.debug_struct("NonPagedBuffer")
+            .field("length", &self.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -90,12 +90,18 @@ impl DatagramSocket {
         if !flight.wait_or_give_up() {
             let status = flight.returned();
             flight.detach();
-            return Err(Error::Abandoned { call: Call::WskSocket, status });
+            return Err(Error::Abandoned {
+                call: Call::WskSocket,
+                status,
+            });
         }
         // SAFETY: the wait said that it has completed.
         let (operation, (), outcome) = unsafe { flight.finish() };
         outcome.check(Call::WskSocket)?;
-        let nothing = Error::Call { call: Call::WskSocket, status: outcome.status };
+        let nothing = Error::Call {
+            call: Call::WskSocket,
+            status: outcome.status,
+        };
         let socket = core::ptr::with_exposed_provenance_mut(outcome.information);
         let socket = NonNull::new(socket).ok_or(nothing)?;
         // INVARIANT: the socket is open and of the datagram category, and this is its one handle.
@@ -108,7 +114,9 @@ impl DatagramSocket {
             closing: Spare::new(Some(closing)),
             spare: Spare::new(Some(operation)),
         });
-        let socket = Self { socket: ManuallyDrop::new(socket) };
+        let socket = Self {
+            socket: ManuallyDrop::new(socket),
+        };
         if family == Family::Dual {
             socket.set_dual_mode()?;
         }
@@ -128,7 +136,9 @@ impl DatagramSocket {
         require_passive()?;
         self.socket.family.check(&local)?;
         let mut operation = self.socket.operation()?;
-        self.socket.family.write(local, &mut operation.arguments().address);
+        self.socket
+            .family
+            .write(local, &mut operation.arguments().address);
         let (socket, table) = (self.socket.socket, self.socket.dispatch());
         // SAFETY: the socket is open while this handle is, and the address is in the arguments.
         unsafe {
@@ -165,7 +175,9 @@ impl DatagramSocket {
                 Call::WskGetLocalAddress,
                 None,
                 None,
-                |irp, arguments| Ok(table.wsk_get_local_address(socket, address_of(arguments), irp)?),
+                |irp, arguments| {
+                    Ok(table.wsk_get_local_address(socket, address_of(arguments), irp)?)
+                },
                 |outcome, arguments| {
                     outcome.check(Call::WskGetLocalAddress)?;
                     address::read(&arguments.address)
@@ -187,7 +199,11 @@ impl DatagramSocket {
     /// Before the kernel is called: [`Error::WrongIrql`], [`Error::NotBound`], [`Error::WrongFamily`], [`Error::PortZero`],
     /// [`Error::DatagramTooLong`], [`Error::NoMemory`]. Else what WSK says.
     #[doc(alias = "WskSendTo")]
-    pub fn send_to<B: SendBuffer + ?Sized>(&self, buffer: &B, to: SocketAddr) -> Result<usize, Error> {
+    pub fn send_to<B: SendBuffer + ?Sized>(
+        &self,
+        buffer: &B,
+        to: SocketAddr,
+    ) -> Result<usize, Error> {
         self.send_to_within(buffer, to, None)
     }
 
@@ -253,7 +269,10 @@ impl DatagramSocket {
     ///
     /// Before the kernel is called: [`Error::WrongIrql`], [`Error::NotBound`], [`Error::NoMemory`]. Else what WSK says.
     #[doc(alias = "WskReceiveFrom")]
-    pub fn receive_from<B: ReceiveBuffer + ?Sized>(&self, buffer: &mut B) -> Result<Received, Error> {
+    pub fn receive_from<B: ReceiveBuffer + ?Sized>(
+        &self,
+        buffer: &mut B,
+    ) -> Result<Received, Error> {
         self.receive_from_within(buffer, None)
     }
 
@@ -297,7 +316,15 @@ impl DatagramSocket {
                 |irp, arguments| {
                     let (address, flags) = (address_of(arguments), control_flags_of(arguments));
                     let buffer = buffer_of(arguments);
-                    Ok(table.wsk_receive_from(socket, buffer, Some(address), None, None, Some(flags), irp)?)
+                    Ok(table.wsk_receive_from(
+                        socket,
+                        buffer,
+                        Some(address),
+                        None,
+                        None,
+                        Some(flags),
+                        irp,
+                    )?)
                 },
                 |outcome, arguments| received(outcome, arguments),
             )
@@ -321,9 +348,15 @@ impl DatagramSocket {
     where
         B: SendBuffer + Send + 'static,
     {
-        let checked = self.socket.require_bound().and_then(|()| self.socket.family.check(&to));
+        let checked = self
+            .socket
+            .require_bound()
+            .and_then(|()| self.socket.family.check(&to));
         if let Err(error) = checked {
-            return Err(NotStarted { error, buffer: Some(buffer) });
+            return Err(NotStarted {
+                error,
+                buffer: Some(buffer),
+            });
         }
         let mut buffer = buffer;
         let storage = buffer.operation().map(|block| {
@@ -332,9 +365,16 @@ impl DatagramSocket {
         });
         let mut operation = match storage.map_or_else(Idle::new, Ok) {
             Ok(operation) => operation,
-            Err(error) => return Err(NotStarted { error, buffer: Some(buffer) }),
+            Err(error) => {
+                return Err(NotStarted {
+                    error,
+                    buffer: Some(buffer),
+                });
+            }
         };
-        self.socket.family.write(to, &mut operation.arguments().address);
+        self.socket
+            .family
+            .write(to, &mut operation.arguments().address);
         let carried = Carried::new(buffer, (*self.socket).clone());
         let (socket, table) = (self.socket.socket, self.socket.dispatch());
         // SAFETY: the socket is open while this handle is. The payload holds the buffer, whose extent is valid until its lock is
@@ -369,7 +409,10 @@ impl DatagramSocket {
         B: ReceiveBuffer + Send + 'static,
     {
         if let Err(error) = self.socket.require_bound() {
-            return Err(NotStarted { error, buffer: Some(buffer) });
+            return Err(NotStarted {
+                error,
+                buffer: Some(buffer),
+            });
         }
         let mut buffer = buffer;
         let storage = buffer.operation().map(|block| {
@@ -378,7 +421,12 @@ impl DatagramSocket {
         });
         let mut operation = match storage.map_or_else(Idle::new, Ok) {
             Ok(operation) => operation,
-            Err(error) => return Err(NotStarted { error, buffer: Some(buffer) }),
+            Err(error) => {
+                return Err(NotStarted {
+                    error,
+                    buffer: Some(buffer),
+                });
+            }
         };
         operation.arguments().control_flags = 0;
         let carried = Carried::new(buffer, (*self.socket).clone());
@@ -391,7 +439,15 @@ impl DatagramSocket {
                 (*arguments.as_ptr()).buffer = extent.as_wsk_buf();
                 let (address, flags) = (address_of(arguments), control_flags_of(arguments));
                 let buffer = buffer_of(arguments);
-                Ok(table.wsk_receive_from(socket, buffer, Some(address), None, None, Some(flags), irp)?)
+                Ok(table.wsk_receive_from(
+                    socket,
+                    buffer,
+                    Some(address),
+                    None,
+                    None,
+                    Some(flags),
+                    irp,
+                )?)
             })
         };
         InFlight::new(started, Call::WskReceiveFrom)
@@ -415,7 +471,9 @@ impl DatagramSocket {
             return Err(Error::InUse);
         }
         fence(Ordering::Acquire);
-        let Some(operation) = socket.closing.take() else { return Ok(()) };
+        let Some(operation) = socket.closing.take() else {
+            return Ok(());
+        };
         let (handle, table) = (socket.socket, socket.dispatch());
         // SAFETY: that was the last handle, so nothing calls the socket now or later, and it is closed once.
         unsafe {
@@ -436,9 +494,16 @@ impl DatagramSocket {
         self.socket.family.check(&to)?;
         let limit = Family::limit(&to);
         if extent.len() > limit {
-            return Err(Error::DatagramTooLong { length: extent.len(), limit });
+            return Err(Error::DatagramTooLong {
+                length: extent.len(),
+                limit,
+            });
         }
-        if to.port() == 0 { Err(Error::PortZero) } else { Ok(()) }
+        if to.port() == 0 {
+            Err(Error::PortZero)
+        } else {
+            Ok(())
+        }
     }
 
     /// Lets an IPv6 socket carry IPv4 too.
@@ -499,7 +564,9 @@ pub(crate) fn received(outcome: Outcome, arguments: &Arguments) -> Result<Receiv
 impl Clone for DatagramSocket {
     fn clone(&self) -> Self {
         self.socket.handles.fetch_add(1, Ordering::Relaxed);
-        Self { socket: self.socket.clone() }
+        Self {
+            socket: self.socket.clone(),
+        }
     }
 }
 
@@ -516,6 +583,8 @@ impl Drop for DatagramSocket {
 
 impl fmt::Debug for DatagramSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DatagramSocket").field("family", &self.socket.family).finish_non_exhaustive()
+        f.debug_struct("DatagramSocket")
+            .field("family", &self.socket.family)
+            .finish_non_exhaustive()
     }
 }

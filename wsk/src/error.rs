@@ -193,7 +193,10 @@ impl fmt::Display for Error {
             ),
             Self::Dispatch(error) => error.fmt(f),
             Self::WrongIrql { current, limit } => {
-                write!(f, "called at IRQL {current}: what waits or touches pageable memory needs {limit} or lower")
+                write!(
+                    f,
+                    "called at IRQL {current}: what waits or touches pageable memory needs {limit} or lower"
+                )
             }
             Self::WrongFamily { socket, address } => {
                 write!(f, "{address} cannot be used on an {socket} socket")

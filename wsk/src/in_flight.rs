@@ -45,12 +45,20 @@ pub struct Finished<T, B> {
 }
 
 /// An operation that was not started.
-#[derive(Debug)]
 pub struct NotStarted<B> {
     /// Why.
     pub error: Error,
     /// The buffer; `None` only after [`Error::Abandoned`], when the provider may still use it.
     pub buffer: Option<B>,
+}
+
+// Buffers need no `Debug` for the error to be shown.
+impl<B> fmt::Debug for NotStarted<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NotStarted")
+            .field("error", &self.error)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<B> fmt::Display for NotStarted<B> {
@@ -59,7 +67,7 @@ impl<B> fmt::Display for NotStarted<B> {
     }
 }
 
-impl<B: fmt::Debug> core::error::Error for NotStarted<B> {
+impl<B> core::error::Error for NotStarted<B> {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         Some(&self.error)
     }
@@ -107,7 +115,7 @@ impl Answer for Received {
 /// # Invariants
 ///
 /// `lock` borrows from `buffer`, which is neither moved nor touched as long as it is there.
-pub struct Carried<B> {
+pub(crate) struct Carried<B> {
     lock: Option<Lock<'static>>,
     buffer: B,
     /// Keeps the socket's memory, not the socket open.
@@ -116,7 +124,11 @@ pub struct Carried<B> {
 
 impl<B> Carried<B> {
     pub(crate) fn new(buffer: B, socket: Shared<Socket>) -> Self {
-        Self { lock: None, buffer, _socket: socket }
+        Self {
+            lock: None,
+            buffer,
+            _socket: socket,
+        }
     }
 }
 
@@ -133,7 +145,9 @@ impl<B: SendBuffer + 'static> Carried<B> {
     /// # Safety
     ///
     /// `this` is where the payload stays until it is dropped or the lock is; nothing else refers to it.
-    pub(crate) unsafe fn lock(this: NonNull<Self>) -> Result<(Extent, Option<NonNull<[u8]>>), Error> {
+    pub(crate) unsafe fn lock(
+        this: NonNull<Self>,
+    ) -> Result<(Extent, Option<NonNull<[u8]>>), Error> {
         // SAFETY: the caller gives the place. The lock borrows from the buffer beside it, which by the invariant neither moves
         // nor goes before the lock.
         unsafe {
@@ -176,14 +190,28 @@ impl<T: Answer, B> InFlight<T, B> {
                     // The provider has answered with an error and keeps the IRP, against its contract: it will not be waited
                     // for. Should it complete the IRP after all, the routine drops what it carries.
                     flight.detach();
-                    return Err(NotStarted { error: Error::Abandoned { call, status }, buffer: None });
+                    return Err(NotStarted {
+                        error: Error::Abandoned { call, status },
+                        buffer: None,
+                    });
                 }
-                Ok(Self { flight: Some(flight), call, answer: PhantomData })
+                Ok(Self {
+                    flight: Some(flight),
+                    call,
+                    answer: PhantomData,
+                })
             }
-            Err(Refused { operation, payload, error }) => {
+            Err(Refused {
+                operation,
+                payload,
+                error,
+            }) => {
                 // The operation first: the buffer may be what it is part of.
                 drop(operation);
-                Err(NotStarted { error, buffer: Some(payload.buffer) })
+                Err(NotStarted {
+                    error,
+                    buffer: Some(payload.buffer),
+                })
             }
         }
     }
@@ -231,7 +259,11 @@ impl<T: Answer, B> InFlight<T, B> {
         if let Err(error) = require_passive() {
             return Err((error, this));
         }
-        if this.flight.as_ref().is_none_or(|flight| flight.wait(Some(limit))) {
+        if this
+            .flight
+            .as_ref()
+            .is_none_or(|flight| flight.wait(Some(limit)))
+        {
             Ok(this.finish())
         } else {
             Err((Error::TimedOut { call: this.call }, this))
@@ -245,20 +277,30 @@ impl<T: Answer, B> InFlight<T, B> {
     /// The operation, which is still in flight.
     pub fn try_take(self) -> Result<Finished<T, B>, Self> {
         let mut this = self;
-        if this.is_completed() { Ok(this.finish()) } else { Err(this) }
+        if this.is_completed() {
+            Ok(this.finish())
+        } else {
+            Err(this)
+        }
     }
 
     /// Takes everything back from the completed operation.
     fn finish(&mut self) -> Finished<T, B> {
         let Some(flight) = self.flight.take() else {
-            return Finished { result: Err(Error::Taken), buffer: None };
+            return Finished {
+                result: Err(Error::Taken),
+                buffer: None,
+            };
         };
         // SAFETY: callers have seen that it has completed.
         let (mut operation, carried, outcome) = unsafe { flight.finish() };
         let result = T::read(outcome, operation.arguments());
         // The operation first: the buffer may be what it is part of.
         drop(operation);
-        Finished { result, buffer: Some(carried.buffer) }
+        Finished {
+            result,
+            buffer: Some(carried.buffer),
+        }
     }
 }
 
@@ -292,6 +334,9 @@ impl<T: Answer, B> Drop for InFlight<T, B> {
 
 impl<T: Answer, B> fmt::Debug for InFlight<T, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InFlight").field("call", &self.call).field("completed", &self.is_completed()).finish()
+        f.debug_struct("InFlight")
+            .field("call", &self.call)
+            .field("completed", &self.is_completed())
+            .finish()
     }
 }

@@ -19,5 +19,9 @@ pub(crate) fn require_apc() -> Result<(), Error> {
 fn at_most(limit: u8) -> Result<(), Error> {
     // SAFETY: reading the IRQL has no precondition.
     let current = unsafe { KeGetCurrentIrql() };
-    if current <= limit { Ok(()) } else { Err(Error::WrongIrql { current, limit }) }
+    if current <= limit {
+        Ok(())
+    } else {
+        Err(Error::WrongIrql { current, limit })
+    }
 }

@@ -23,9 +23,10 @@ use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 
 use wsk_sys::{
-    DEVICE_OBJECT, EVENT_TYPE, IO_NO_INCREMENT, IO_STACK_LOCATION, IRP, IoCancelIrp, IoInitializeIrp, IoReuseIrp,
-    IoSetCompletionRoutine, IoSizeOfIrp, KEVENT, KWAIT_REASON, KeClearEvent, KeDelayExecutionThread, KeInitializeEvent, KeSetEvent,
-    KeWaitForSingleObject, LARGE_INTEGER, MODE, NTSTATUS, SOCKADDR_STORAGE, STATUS_MORE_PROCESSING_REQUIRED,
+    DEVICE_OBJECT, EVENT_TYPE, IO_NO_INCREMENT, IO_STACK_LOCATION, IRP, IoCancelIrp,
+    IoInitializeIrp, IoReuseIrp, IoSetCompletionRoutine, IoSizeOfIrp, KEVENT, KWAIT_REASON,
+    KeClearEvent, KeDelayExecutionThread, KeInitializeEvent, KeSetEvent, KeWaitForSingleObject,
+    LARGE_INTEGER, MODE, NTSTATUS, SOCKADDR_STORAGE, STATUS_MORE_PROCESSING_REQUIRED,
     STATUS_SUCCESS, STATUS_UNSUCCESSFUL, WSK_BUF,
 };
 
@@ -50,7 +51,10 @@ impl Outcome {
         if self.status.is_success() {
             Ok(())
         } else {
-            Err(Error::Call { call, status: self.status })
+            Err(Error::Call {
+                call,
+                status: self.status,
+            })
         }
     }
 }
@@ -60,7 +64,6 @@ pub(crate) struct Arguments {
     pub(crate) buffer: WSK_BUF,
     pub(crate) address: SOCKADDR_STORAGE,
     pub(crate) control_flags: u32,
-    pub(crate) control_length: u32,
     /// Bytes of an option or control code, where they are few.
     pub(crate) value: [u64; 8],
 }
@@ -136,7 +139,11 @@ impl<P: Payload> Block<P> {
             (&raw mut (*header).observer).write(UnsafeCell::new(None));
             (&raw mut (*header).discard).write(UnsafeCell::new(discard::<P>));
             IoInitializeIrp(header.cast(), IoSizeOfIrp(1), 1);
-            KeInitializeEvent((&raw mut (*header).event).cast(), EVENT_TYPE::NotificationEvent, 0);
+            KeInitializeEvent(
+                (&raw mut (*header).event).cast(),
+                EVENT_TYPE::NotificationEvent,
+                0,
+            );
         }
     }
 }
@@ -157,12 +164,16 @@ unsafe impl<P> Send for Idle<P> {}
 impl<P: Payload> Idle<P> {
     /// Allocates an operation. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn new() -> Result<Self, Error> {
-        let block = memory::allocate(Layout::new::<Block<P>>()).ok_or(Error::NoMemory(Memory::Irp))?;
+        let block =
+            memory::allocate(Layout::new::<Block<P>>()).ok_or(Error::NoMemory(Memory::Irp))?;
         let block = block.cast::<Block<P>>();
         // SAFETY: freshly allocated nonpaged pool of that layout.
         unsafe { Block::initialise(block, true) };
         // INVARIANT: initialised, idle, and ours alone.
-        Ok(Self { block, payload: PhantomData })
+        Ok(Self {
+            block,
+            payload: PhantomData,
+        })
     }
 
     /// The operation of a block that is part of something larger.
@@ -171,7 +182,10 @@ impl<P: Payload> Idle<P> {
     ///
     /// `block` was initialised, is idle, and is touched by nothing else until the result, and what it becomes, is gone.
     pub(crate) unsafe fn from_block(block: NonNull<Block<P>>) -> Self {
-        Self { block, payload: PhantomData }
+        Self {
+            block,
+            payload: PhantomData,
+        }
     }
 
     /// What the parameters of the next request point at.
@@ -204,14 +218,28 @@ impl<P: Payload> Idle<P> {
             (*(*block).payload.get()).write(payload);
             *(*block).header.observer.get() = observer;
             IoReuseIrp(irp.as_ptr(), STATUS_UNSUCCESSFUL);
-            IoSetCompletionRoutine(irp.as_ptr(), Some(completed), block.cast(), true, true, true);
+            IoSetCompletionRoutine(
+                irp.as_ptr(),
+                Some(completed),
+                block.cast(),
+                true,
+                true,
+                true,
+            );
             (*block).header.state.start();
             let arguments = NonNull::new_unchecked((*block).header.arguments.get());
-            (arguments, NonNull::new_unchecked((*block).payload.get()).cast::<P>())
+            (
+                arguments,
+                NonNull::new_unchecked((*block).payload.get()).cast::<P>(),
+            )
         };
         match invoke(irp, arguments, inside) {
             // INVARIANT: the IRP was passed on, and the payload is in the block.
-            Ok(returned) => Ok(Flight { block: ManuallyDrop::new(self).block, returned, payload: PhantomData }),
+            Ok(returned) => Ok(Flight {
+                block: ManuallyDrop::new(self).block,
+                returned,
+                payload: PhantomData,
+            }),
             Err(error) => {
                 // SAFETY: nothing was passed on, so the block is still ours, with the payload in it, which is moved out once.
                 let payload = unsafe {
@@ -219,7 +247,11 @@ impl<P: Payload> Idle<P> {
                     (*inside.as_ptr()).settle();
                     inside.read()
                 };
-                Err(Refused { operation: self, payload, error })
+                Err(Refused {
+                    operation: self,
+                    payload,
+                    error,
+                })
             }
         }
     }
@@ -319,10 +351,17 @@ impl<P: Payload> Flight<P> {
         }
         // SAFETY: no waker is announced, so the slot is the holder's.
         let slot = unsafe { &mut *(*self.block.as_ptr()).header.waker.get() };
-        if !slot.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+        if !slot
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(context.waker()))
+        {
             *slot = Some(context.waker().clone());
         }
-        if self.state().wake() { Poll::Pending } else { Poll::Ready(()) }
+        if self.state().wake() {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
     }
 
     /// Takes everything back. The IRP must have completed: [`is_completed`](Self::is_completed) or [`wait`](Self::wait) said so.
@@ -338,13 +377,23 @@ impl<P: Payload> Flight<P> {
             let io_status = (*self.block.cast::<IRP>().as_ptr()).IoStatus;
             *(*block).header.waker.get() = None;
             (*block).header.state.reset();
-            let outcome = Outcome { status: io_status.status(), information: io_status.Information };
+            let outcome = Outcome {
+                status: io_status.status(),
+                information: io_status.Information,
+            };
             let payload = &mut *(*block).payload.get();
             payload.assume_init_mut().settle();
             (outcome, payload.assume_init_read())
         };
         // INVARIANT: idle again, and ours alone.
-        (Idle { block: self.block, payload: PhantomData }, payload, outcome)
+        (
+            Idle {
+                block: self.block,
+                payload: PhantomData,
+            },
+            payload,
+            outcome,
+        )
     }
 
     /// Leaves the block to the completion routine, which drops the payload and frees the block; does so itself when the IRP has
@@ -358,12 +407,6 @@ impl<P: Payload> Flight<P> {
             // SAFETY: it has completed: nobody else has the block, and it is discarded once.
             unsafe { discard::<P>(self.block.cast()) };
         }
-    }
-
-    /// The payload. What the provider may touch of it is left alone by the caller.
-    pub(crate) fn payload(&self) -> NonNull<P> {
-        // SAFETY: a place inside the block, which is not read.
-        unsafe { NonNull::new_unchecked((*self.block.as_ptr()).payload.get()) }.cast()
     }
 
     fn retract(&self) -> Retract {
@@ -386,7 +429,9 @@ impl<P: Payload> Flight<P> {
         // SAFETY: a place inside the block, which lives as long as `self`.
         let event = unsafe { (*self.block.as_ptr()).header.event.get() };
         let timeout = limit.map(interval);
-        let timeout = timeout.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
+        let timeout = timeout
+            .as_ref()
+            .map_or(core::ptr::null(), core::ptr::from_ref);
         // SAFETY: the event is initialised and in nonpaged memory. Callers are at PASSIVE_LEVEL.
         unsafe {
             let status = KeWaitForSingleObject(
@@ -445,7 +490,11 @@ unsafe fn discard<P: Payload>(header: NonNull<Header>) {
 }
 
 /// The completion routine of every operation. Runs at up to `DISPATCH_LEVEL`, on any thread.
-unsafe extern "system" fn completed(_: *mut DEVICE_OBJECT, _: *mut IRP, context: *mut c_void) -> NTSTATUS {
+unsafe extern "system" fn completed(
+    _: *mut DEVICE_OBJECT,
+    _: *mut IRP,
+    context: *mut c_void,
+) -> NTSTATUS {
     let header = context.cast::<Header>();
     // SAFETY: the context is the block of an operation in flight, which stays until the completion is published. The observer
     // is not changed while in flight.
@@ -489,7 +538,9 @@ pub(crate) struct Spare<P> {
 
 impl<P> Spare<P> {
     pub(crate) fn new(operation: Option<Idle<P>>) -> Self {
-        let spare = Self { block: AtomicPtr::new(core::ptr::null_mut()) };
+        let spare = Self {
+            block: AtomicPtr::new(core::ptr::null_mut()),
+        };
         if let Some(operation) = operation {
             spare.put(operation);
         }
@@ -501,7 +552,10 @@ impl<P> Spare<P> {
     pub(crate) fn take(&self) -> Option<Idle<P>> {
         let block = self.block.swap(core::ptr::null_mut(), Ordering::Acquire);
         // INVARIANT: what was put here was idle, and no longer is here.
-        NonNull::new(block).map(|block| Idle { block, payload: PhantomData })
+        NonNull::new(block).map(|block| Idle {
+            block,
+            payload: PhantomData,
+        })
     }
 
     /// Puts the operation here; the one that was here is freed.
@@ -510,7 +564,10 @@ impl<P> Spare<P> {
         let block = ManuallyDrop::new(operation).block;
         let before = self.block.swap(block.as_ptr(), Ordering::AcqRel);
         // INVARIANT: what was put here was idle, and no longer is here.
-        drop(NonNull::new(before).map(|block| Idle { block, payload: PhantomData }));
+        drop(NonNull::new(before).map(|block| Idle {
+            block,
+            payload: PhantomData,
+        }));
     }
 }
 

@@ -10,8 +10,8 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
 
 use wsk_sys::{
-    EVENT_TYPE, IO_NO_INCREMENT, KEVENT, KWAIT_REASON, KeInitializeEvent, KeSetEvent, KeWaitForSingleObject,
-    STATUS_SUCCESS,
+    EVENT_TYPE, IO_NO_INCREMENT, KEVENT, KWAIT_REASON, KeInitializeEvent, KeSetEvent,
+    KeWaitForSingleObject, STATUS_SUCCESS,
 };
 
 use crate::buffer::{Lock, ReceiveBuffer, SendBuffer};
@@ -77,7 +77,10 @@ impl<B: Send + 'static> Pool<B> {
     pub fn take(&self) -> Option<Pooled<B>> {
         let index = self.slots.pop()?;
         // INVARIANT: the slot was popped.
-        Some(Pooled { slots: self.slots.clone(), index })
+        Some(Pooled {
+            slots: self.slots.clone(),
+            index,
+        })
     }
 
     /// Takes a buffer, waiting until one is there or `limit` runs out. IRQL: `PASSIVE_LEVEL`.
@@ -105,7 +108,10 @@ impl<B: Send + 'static> Pool<B> {
         }
         self.slots.waiters.fetch_add(1, Ordering::SeqCst);
         let timeout = limit.map(interval);
-        let timeout = timeout.as_ref().map_or(core::ptr::null(), core::ptr::from_ref).cast_mut();
+        let timeout = timeout
+            .as_ref()
+            .map_or(core::ptr::null(), core::ptr::from_ref)
+            .cast_mut();
         let taken = loop {
             if let Some(pooled) = self.take() {
                 break Ok(pooled);
@@ -135,13 +141,17 @@ impl<B: Send + 'static> Pool<B> {
 
 impl<B> Clone for Pool<B> {
     fn clone(&self) -> Self {
-        Self { slots: self.slots.clone() }
+        Self {
+            slots: self.slots.clone(),
+        }
     }
 }
 
 impl<B> fmt::Debug for Pool<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool").field("depth", &self.slots.depth).finish_non_exhaustive()
+        f.debug_struct("Pool")
+            .field("depth", &self.slots.depth)
+            .finish_non_exhaustive()
     }
 }
 
@@ -252,8 +262,11 @@ impl<B> Slots<B> {
         let slots = if depth == 0 {
             NonNull::dangling()
         } else {
-            let layout = Layout::array::<Slot<B>>(depth as usize).map_err(|_| Error::NoMemory(Memory::Irp))?;
-            memory::allocate(layout).ok_or(Error::NoMemory(Memory::Irp))?.cast()
+            let layout = Layout::array::<Slot<B>>(depth as usize)
+                .map_err(|_| Error::NoMemory(Memory::Irp))?;
+            memory::allocate(layout)
+                .ok_or(Error::NoMemory(Memory::Irp))?
+                .cast()
         };
         // INVARIANT: room for `depth`, none of them made.
         Ok(Self {
@@ -295,7 +308,10 @@ impl<B> Slots<B> {
             // Of a slot that was taken meanwhile this may be anything: then the count of changes is another.
             let next = self.slot(index).next.load(Ordering::Relaxed);
             let new = (changes.wrapping_add(1) << 32) | u64::from(next);
-            match self.head.compare_exchange_weak(head, new, Ordering::SeqCst, Ordering::SeqCst) {
+            match self
+                .head
+                .compare_exchange_weak(head, new, Ordering::SeqCst, Ordering::SeqCst)
+            {
                 Ok(_) => return Some(index),
                 Err(now) => head = now,
             }
@@ -309,7 +325,10 @@ impl<B> Slots<B> {
             slot.next.store(head as u32, Ordering::Relaxed);
             let new = ((head >> 32).wrapping_add(1) << 32) | u64::from(index + 1);
             // Sequentially consistent with the waiter, which counts itself before it looks at the head.
-            match self.head.compare_exchange_weak(head, new, Ordering::SeqCst, Ordering::Relaxed) {
+            match self
+                .head
+                .compare_exchange_weak(head, new, Ordering::SeqCst, Ordering::Relaxed)
+            {
                 Ok(_) => break,
                 Err(now) => head = now,
             }

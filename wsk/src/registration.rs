@@ -6,10 +6,9 @@ use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ptr::NonNull;
 
 use wsk_sys::{
-    NTSTATUS, OSVERSIONINFOW, RtlGetVersion, STATUS_NOT_IMPLEMENTED,
-    WSK_CLIENT_DISPATCH, WSK_CLIENT_NPI, WSK_INFINITE_WAIT, WSK_NO_WAIT, WSK_PROVIDER_NPI,
-    WSK_REGISTRATION, WskCaptureProviderNPI, WskDeregister, WskProviderDispatch, WskRegister,
-    WskReleaseProviderNPI,
+    NTSTATUS, OSVERSIONINFOW, RtlGetVersion, STATUS_NOT_IMPLEMENTED, WSK_CLIENT_DISPATCH,
+    WSK_CLIENT_NPI, WSK_INFINITE_WAIT, WSK_NO_WAIT, WSK_PROVIDER_NPI, WSK_REGISTRATION,
+    WskCaptureProviderNPI, WskDeregister, WskProviderDispatch, WskRegister, WskReleaseProviderNPI,
 };
 
 use crate::error::{Call, Error, Memory};

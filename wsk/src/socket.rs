@@ -50,7 +50,11 @@ impl Socket {
 
     #[inline]
     pub(crate) fn require_bound(&self) -> Result<(), Error> {
-        if self.bound.load(Ordering::Acquire) { Ok(()) } else { Err(Error::NotBound) }
+        if self.bound.load(Ordering::Acquire) {
+            Ok(())
+        } else {
+            Err(Error::NotBound)
+        }
     }
 
     /// An operation for a call that waits.
@@ -79,7 +83,8 @@ impl Socket {
         read: impl FnOnce(Outcome, &mut Arguments) -> Result<T, Error>,
     ) -> Result<T, Error> {
         // SAFETY: the caller vouches for the call; the flight's completion is seen below, or the block stays behind.
-        let started = unsafe { operation.start((), None, |irp, arguments, _| invoke(irp, arguments)) };
+        let started =
+            unsafe { operation.start((), None, |irp, arguments, _| invoke(irp, arguments)) };
         let flight = match started {
             Ok(flight) => flight,
             Err(refused) => {
@@ -114,14 +119,20 @@ impl Socket {
 
     /// Closes the socket; its memory and the capture go when WSK has done so. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn close_without_waiting(this: Shared<Self>) {
-        let Some(operation) = this.closing.take() else { return };
+        let Some(operation) = this.closing.take() else {
+            return;
+        };
         let (socket, table) = (this.socket, this.dispatch());
-        let observer = Observer { completed: release, context: Shared::into_raw(this) };
+        let observer = Observer {
+            completed: release,
+            context: Shared::into_raw(this),
+        };
         // SAFETY: the last handle is gone, so nothing calls the socket now or later, and it is closed once. The observer takes
         // the reference that was turned into its context, once.
         let started = unsafe {
-            operation
-                .start((), Some(observer), |irp, _, _| Ok(table.basic().wsk_close_socket(socket, irp)?))
+            operation.start((), Some(observer), |irp, _, _| {
+                Ok(table.basic().wsk_close_socket(socket, irp)?)
+            })
         };
         // A close that cannot even be called leaves the socket, and the reference to it, for ever.
         if let Ok(flight) = started {
@@ -171,5 +182,9 @@ pub(crate) fn value_of(arguments: NonNull<Arguments>, length: usize) -> NonNull<
 /// Control information as the derived calls take it: as bytes, which the entries cast to `CMSGHDR`.
 pub(crate) fn control_of(control: &[u8]) -> Option<NonNull<[u8]>> {
     const _: () = assert!(align_of::<CMSGHDR>() == 8);
-    if control.is_empty() { None } else { Some(NonNull::from(control)) }
+    if control.is_empty() {
+        None
+    } else {
+        Some(NonNull::from(control))
+    }
 }

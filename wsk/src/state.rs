@@ -22,22 +22,22 @@
 use core::sync::atomic::Ordering;
 
 /// An atomic 32-bit word.
-pub trait Word {
-    /// Makes a word.
-    fn new(value: u32) -> Self;
+pub(crate) trait Word {
     /// As `AtomicU32::load`.
     fn load(&self, order: Ordering) -> u32;
     /// As `AtomicU32::store`.
     fn store(&self, value: u32, order: Ordering);
     /// As `AtomicU32::compare_exchange`.
-    fn compare_exchange(&self, current: u32, new: u32, success: Ordering, failure: Ordering) -> Result<u32, u32>;
+    fn compare_exchange(
+        &self,
+        current: u32,
+        new: u32,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<u32, u32>;
 }
 
 impl Word for core::sync::atomic::AtomicU32 {
-    fn new(value: u32) -> Self {
-        Self::new(value)
-    }
-
     #[inline]
     fn load(&self, order: Ordering) -> u32 {
         self.load(order)
@@ -49,7 +49,13 @@ impl Word for core::sync::atomic::AtomicU32 {
     }
 
     #[inline]
-    fn compare_exchange(&self, current: u32, new: u32, success: Ordering, failure: Ordering) -> Result<u32, u32> {
+    fn compare_exchange(
+        &self,
+        current: u32,
+        new: u32,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<u32, u32> {
         self.compare_exchange(current, new, success, failure)
     }
 }
@@ -65,13 +71,13 @@ const DETACHED: u32 = 6;
 const WAKING_DETACHED: u32 = 7;
 
 /// The state of an operation.
-pub struct State<W> {
+pub(crate) struct State<W> {
     word: W,
 }
 
 /// What the completion routine does once it has published the completion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Notify {
+pub(crate) enum Notify {
     /// Nothing: the owner will look. The operation is no longer the routine's.
     Nobody,
     /// Set the event, the last thing it does with the operation.
@@ -84,7 +90,7 @@ pub enum Notify {
 
 /// What became of an owner's step back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Retract {
+pub(crate) enum Retract {
     /// The operation is in flight, as if the step had not been made.
     InFlight,
     /// It has completed.
@@ -94,54 +100,52 @@ pub enum Retract {
 }
 
 impl<W: Word> State<W> {
-    /// An idle operation's.
-    pub fn idle() -> Self {
-        Self { word: W::new(IDLE) }
-    }
-
     /// Owner: the IRP is about to be passed on.
     #[inline]
-    pub fn start(&self) {
+    pub(crate) fn start(&self) {
         // Release: the routine, which may run on another processor, sees what the owner has written to the operation.
         self.word.store(IN_FLIGHT, Ordering::Release);
     }
 
     /// Owner: the operation is idle, after a completion that was seen, or because the IRP was not passed on.
     #[inline]
-    pub fn reset(&self) {
+    pub(crate) fn reset(&self) {
         self.word.store(IDLE, Ordering::Relaxed);
     }
 
     /// Owner: whether the operation has completed.
     #[inline]
-    pub fn is_completed(&self) -> bool {
+    pub(crate) fn is_completed(&self) -> bool {
         // Acquire: the owner sees what the provider and the routine have written.
         self.word.load(Ordering::Acquire) == COMPLETED
     }
 
     /// Owner: announces that it waits for the event; `false` when the operation has completed and no event will come.
     #[inline]
-    pub fn wait(&self) -> bool {
+    pub(crate) fn wait(&self) -> bool {
         self.step(IN_FLIGHT, WAITING)
     }
 
     /// Owner: announces that the waker, which it has put in its place, is to be woken; `false` when the operation has
     /// completed and the waker is the owner's again.
     #[inline]
-    pub fn wake(&self) -> bool {
+    pub(crate) fn wake(&self) -> bool {
         self.step(IN_FLIGHT, WAKER)
     }
 
     /// Owner: gives up waiting; `false` when the operation has completed, and the event is or will be set.
     #[inline]
-    pub fn give_up(&self) -> bool {
+    pub(crate) fn give_up(&self) -> bool {
         self.step(WAITING, IN_FLIGHT)
     }
 
     /// Owner: takes the waker back, if one was announced.
     #[inline]
-    pub fn retract(&self) -> Retract {
-        match self.word.compare_exchange(WAKER, IN_FLIGHT, Ordering::AcqRel, Ordering::Acquire) {
+    pub(crate) fn retract(&self) -> Retract {
+        match self
+            .word
+            .compare_exchange(WAKER, IN_FLIGHT, Ordering::AcqRel, Ordering::Acquire)
+        {
             Ok(_) | Err(IN_FLIGHT) => Retract::InFlight,
             Err(WAKING) => Retract::Waking,
             Err(_) => Retract::Completed,
@@ -151,13 +155,13 @@ impl<W: Word> State<W> {
     /// Owner: leaves the operation to the routine, out of `InFlight` (no waiter, no waker) or while it is waking; `false`
     /// when it has completed and is the owner's.
     #[inline]
-    pub fn detach(&self) -> bool {
+    pub(crate) fn detach(&self) -> bool {
         self.step(IN_FLIGHT, DETACHED) || self.step(WAKING, WAKING_DETACHED)
     }
 
     /// Routine: publishes the completion.
     #[inline]
-    pub fn complete(&self) -> Notify {
+    pub(crate) fn complete(&self) -> Notify {
         let mut seen = IN_FLIGHT;
         loop {
             let (next, notify) = match seen {
@@ -167,7 +171,10 @@ impl<W: Word> State<W> {
                 _ => return Notify::Free,
             };
             // Release for the owner that finds it completed, acquire for what a waiter or detaching owner has written.
-            match self.word.compare_exchange(seen, next, Ordering::AcqRel, Ordering::Acquire) {
+            match self
+                .word
+                .compare_exchange(seen, next, Ordering::AcqRel, Ordering::Acquire)
+            {
                 Ok(_) => return notify,
                 Err(now) => seen = now,
             }
@@ -176,11 +183,17 @@ impl<W: Word> State<W> {
 
     /// Routine: the waker has been taken out. [`Notify::Nobody`], or [`Notify::Free`] when the owner has detached.
     #[inline]
-    pub fn waking_done(&self) -> Notify {
-        if self.step(WAKING, COMPLETED) { Notify::Nobody } else { Notify::Free }
+    pub(crate) fn waking_done(&self) -> Notify {
+        if self.step(WAKING, COMPLETED) {
+            Notify::Nobody
+        } else {
+            Notify::Free
+        }
     }
 
     fn step(&self, from: u32, to: u32) -> bool {
-        self.word.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.word
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
     }
 }

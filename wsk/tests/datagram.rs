@@ -3,7 +3,10 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use wsk::{Call, DatagramSocket, Error, Family, Memory, NTSTATUS, NonPagedBuffer, Provider, Registration, Wait};
+use wsk::{
+    Call, DatagramSocket, Error, Family, Memory, NTSTATUS, NonPagedBuffer, Provider, Registration,
+    Wait,
+};
 use wsk_host::{Completion, Kernel};
 
 const V4: &str = "127.0.0.1:0";
@@ -27,7 +30,8 @@ fn bound(provider: &Provider, family: Family, local: &str) -> DatagramSocket {
 
 fn peer(local: &str) -> (UdpSocket, SocketAddr) {
     let peer = UdpSocket::bind(local).unwrap();
-    peer.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    peer.set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
     let address = peer.local_addr().unwrap();
     (peer, address)
 }
@@ -54,7 +58,10 @@ fn datagrams_go_both_ways() {
             assert_eq!(socket.send_to(&message, to).unwrap(), 8);
             let mut bytes = [0; 64];
             let (length, from) = peer.recv_from(&mut bytes).unwrap();
-            assert_eq!((&bytes[..length], from), (&b"question"[..], socket.local_address().unwrap()));
+            assert_eq!(
+                (&bytes[..length], from),
+                (&b"question"[..], socket.local_address().unwrap())
+            );
 
             peer.send_to(b"the answer", from).unwrap();
             let mut room = NonPagedBuffer::new(64).unwrap();
@@ -78,10 +85,17 @@ fn a_dual_mode_socket_carries_both_families() {
             assert_eq!(socket.send_to(&message, to).unwrap(), 4);
             let mut bytes = [0; 8];
             let (length, from) = peer.recv_from(&mut bytes).unwrap();
-            assert_eq!((&bytes[..length], from.port(), from.ip()), (&b"both"[..], port, to.ip()));
+            assert_eq!(
+                (&bytes[..length], from.port(), from.ip()),
+                (&b"both"[..], port, to.ip())
+            );
             peer.send_to(b"back", from).unwrap();
             let mut room = NonPagedBuffer::new(8).unwrap();
-            assert_eq!(socket.receive_from(&mut room).unwrap().from, to, "an IPv4 sender is told as IPv4");
+            assert_eq!(
+                socket.receive_from(&mut room).unwrap().from,
+                to,
+                "an IPv4 sender is told as IPv4"
+            );
         }
     });
 }
@@ -93,23 +107,39 @@ fn empty_and_maximal_datagrams() {
         let (peer, to) = peer(V4);
         let mut bytes = vec![0; 70_000];
 
-        assert_eq!(socket.send_to(&NonPagedBuffer::new(0).unwrap(), to).unwrap(), 0);
+        assert_eq!(
+            socket
+                .send_to(&NonPagedBuffer::new(0).unwrap(), to)
+                .unwrap(),
+            0
+        );
         assert_eq!(peer.recv(&mut bytes).unwrap(), 0);
 
         let mut largest = NonPagedBuffer::new(65_507).unwrap();
-        largest.as_mut_slice().iter_mut().zip(0..).for_each(|(byte, n): (_, usize)| *byte = (n % 251) as u8);
+        largest
+            .as_mut_slice()
+            .iter_mut()
+            .zip(0..)
+            .for_each(|(byte, n): (_, usize)| *byte = (n % 251) as u8);
         assert_eq!(socket.send_to(&largest, to).unwrap(), 65_507);
         assert_eq!(peer.recv(&mut bytes).unwrap(), 65_507);
         assert_eq!(&bytes[..65_507], largest.as_slice());
 
-        peer.send_to(&bytes[..65_507], socket.local_address().unwrap()).unwrap();
+        peer.send_to(&bytes[..65_507], socket.local_address().unwrap())
+            .unwrap();
         let mut room = NonPagedBuffer::new(65_507).unwrap();
         assert_eq!(socket.receive_from(&mut room).unwrap().length, 65_507);
         assert_eq!(room.as_slice(), largest.as_slice());
 
         let too_long = NonPagedBuffer::new(65_508).unwrap();
         let error = socket.send_to(&too_long, to).unwrap_err();
-        assert_eq!(error, Error::DatagramTooLong { length: 65_508, limit: 65_507 });
+        assert_eq!(
+            error,
+            Error::DatagramTooLong {
+                length: 65_508,
+                limit: 65_507
+            }
+        );
     });
 }
 
@@ -122,11 +152,25 @@ fn part_of_a_buffer() {
         // Across a page, where the MDL's offset and the page's differ.
         let mut large = NonPagedBuffer::new(10_000).unwrap();
         large.as_mut_slice()[5_000..5_004].copy_from_slice(b"here");
-        assert_eq!(socket.send_to(&large.slice(5_000..5_004).unwrap(), to).unwrap(), 4);
+        assert_eq!(
+            socket
+                .send_to(&large.slice(5_000..5_004).unwrap(), to)
+                .unwrap(),
+            4
+        );
         assert_eq!(peer.recv(&mut bytes).unwrap(), 4);
         assert_eq!(&bytes[..4], b"here");
-        assert_eq!(socket.send_to(&large.slice(10_000..).unwrap(), to).unwrap(), 0);
-        assert_eq!(large.slice(9_999..10_001).unwrap_err(), Error::OutOfBounds { end: 10_001, length: 10_000 });
+        assert_eq!(
+            socket.send_to(&large.slice(10_000..).unwrap(), to).unwrap(),
+            0
+        );
+        assert_eq!(
+            large.slice(9_999..10_001).unwrap_err(),
+            Error::OutOfBounds {
+                end: 10_001,
+                length: 10_000
+            }
+        );
         assert!(large.slice(..=usize::MAX).is_err());
     });
 }
@@ -136,7 +180,8 @@ fn a_datagram_longer_than_the_room_is_truncated() {
     on_each_kernel(|_, provider| {
         let socket = bound(provider, Family::V4, V4);
         let (peer, _) = peer(V4);
-        peer.send_to(b"0123456789", socket.local_address().unwrap()).unwrap();
+        peer.send_to(b"0123456789", socket.local_address().unwrap())
+            .unwrap();
         let mut room = NonPagedBuffer::new(4).unwrap();
         let received = socket.receive_from(&mut room).unwrap();
         assert!(received.truncated);
@@ -148,32 +193,75 @@ fn a_datagram_longer_than_the_room_is_truncated() {
 fn mistakes_are_errors_of_their_own() {
     on_each_kernel(|kernel, provider| {
         let buffer = NonPagedBuffer::copy_of(b"x").unwrap();
-        let (v4, v6): (SocketAddr, SocketAddr) = ("127.0.0.1:9".parse().unwrap(), "[::1]:9".parse().unwrap());
+        let (v4, v6): (SocketAddr, SocketAddr) =
+            ("127.0.0.1:9".parse().unwrap(), "[::1]:9".parse().unwrap());
 
         let unbound = DatagramSocket::open(provider, Family::V4).unwrap();
         assert_eq!(unbound.send_to(&buffer, v4).unwrap_err(), Error::NotBound);
-        assert_eq!(unbound.receive_from(&mut NonPagedBuffer::new(1).unwrap()).unwrap_err(), Error::NotBound);
+        assert_eq!(
+            unbound
+                .receive_from(&mut NonPagedBuffer::new(1).unwrap())
+                .unwrap_err(),
+            Error::NotBound
+        );
         assert_eq!(unbound.local_address().unwrap_err(), Error::NotBound);
-        assert_eq!(unbound.bind(v6).unwrap_err(), Error::WrongFamily { socket: Family::V4, address: v6 });
+        assert_eq!(
+            unbound.bind(v6).unwrap_err(),
+            Error::WrongFamily {
+                socket: Family::V4,
+                address: v6
+            }
+        );
 
         let socket = bound(provider, Family::V4, V4);
-        assert_eq!(socket.send_to(&buffer, v6).unwrap_err(), Error::WrongFamily { socket: Family::V4, address: v6 });
-        assert_eq!(socket.send_to(&buffer, "127.0.0.1:0".parse().unwrap()).unwrap_err(), Error::PortZero);
-        assert!(matches!(socket.bind(V4.parse().unwrap()).unwrap_err(), Error::Call { call: Call::WskBind, .. }));
+        assert_eq!(
+            socket.send_to(&buffer, v6).unwrap_err(),
+            Error::WrongFamily {
+                socket: Family::V4,
+                address: v6
+            }
+        );
+        assert_eq!(
+            socket
+                .send_to(&buffer, "127.0.0.1:0".parse().unwrap())
+                .unwrap_err(),
+            Error::PortZero
+        );
+        assert!(matches!(
+            socket.bind(V4.parse().unwrap()).unwrap_err(),
+            Error::Call {
+                call: Call::WskBind,
+                ..
+            }
+        ));
 
         let v6_only = bound(provider, Family::V6, V6);
-        assert_eq!(v6_only.send_to(&buffer, v4).unwrap_err(), Error::WrongFamily { socket: Family::V6, address: v4 });
+        assert_eq!(
+            v6_only.send_to(&buffer, v4).unwrap_err(),
+            Error::WrongFamily {
+                socket: Family::V6,
+                address: v4
+            }
+        );
 
         let before = kernel.counts();
         let raised = wsk_host::at_irql(2, || {
             [
                 socket.send_to(&buffer, v4).unwrap_err(),
                 socket.local_address().unwrap_err(),
-                DatagramSocket::open(provider, Family::V4).map(drop).unwrap_err(),
+                DatagramSocket::open(provider, Family::V4)
+                    .map(drop)
+                    .unwrap_err(),
                 Registration::new().map(drop).unwrap_err(),
             ]
         });
-        assert_eq!(raised, [Error::WrongIrql { current: 2, limit: 0 }; 4]);
+        assert_eq!(
+            raised,
+            [Error::WrongIrql {
+                current: 2,
+                limit: 0
+            }; 4]
+        );
         assert_eq!(before, kernel.counts(), "a mistake allocates nothing");
     });
 }
@@ -185,7 +273,16 @@ fn an_address_in_use_is_what_wsk_says() {
         let taken = first.local_address().unwrap();
         let second = DatagramSocket::open(provider, Family::V4).unwrap();
         let error = second.bind(taken).unwrap_err();
-        assert!(matches!(error, Error::Call { call: Call::WskBind, .. }), "{error}");
+        assert!(
+            matches!(
+                error,
+                Error::Call {
+                    call: Call::WskBind,
+                    ..
+                }
+            ),
+            "{error}"
+        );
         assert!(!error.must_close());
     });
 }
@@ -197,7 +294,13 @@ fn a_provider_that_is_not_there() {
     kernel.provider_down();
     for wait in [Wait::No, Wait::Milliseconds(20)] {
         let error = registration.capture(wait).map(drop).unwrap_err();
-        assert_eq!(error, Error::Call { call: Call::WskCaptureProviderNPI, status: wsk_sys::STATUS_DEVICE_NOT_READY });
+        assert_eq!(
+            error,
+            Error::Call {
+                call: Call::WskCaptureProviderNPI,
+                status: wsk_sys::STATUS_DEVICE_NOT_READY
+            }
+        );
         assert!(error.is_transient());
     }
     kernel.provider_up();
@@ -211,8 +314,19 @@ fn a_forced_close_says_that_the_socket_is_dead() {
     on_each_kernel(|kernel, provider| {
         let socket = bound(provider, Family::V4, V4);
         kernel.force_close_sockets();
-        let error = socket.send_to(&NonPagedBuffer::copy_of(b"x").unwrap(), "127.0.0.1:9".parse().unwrap()).unwrap_err();
-        assert_eq!(error, Error::Call { call: Call::WskSendTo, status: wsk_sys::STATUS_FILE_FORCED_CLOSED });
+        let error = socket
+            .send_to(
+                &NonPagedBuffer::copy_of(b"x").unwrap(),
+                "127.0.0.1:9".parse().unwrap(),
+            )
+            .unwrap_err();
+        assert_eq!(
+            error,
+            Error::Call {
+                call: Call::WskSendTo,
+                status: wsk_sys::STATUS_FILE_FORCED_CLOSED
+            }
+        );
         assert!(error.must_close() && error.to_string().ends_with("the socket is dead, close it"));
         socket.close().unwrap();
     });
@@ -225,7 +339,11 @@ fn handles_share_a_socket_and_the_last_closes_it() {
         let other = socket.clone();
         let address = socket.local_address().unwrap();
         assert_eq!(socket.close().unwrap_err(), Error::InUse);
-        assert_eq!(other.local_address().unwrap(), address, "the other handle still works");
+        assert_eq!(
+            other.local_address().unwrap(),
+            address,
+            "the other handle still works"
+        );
         // Closing without waiting, where waiting is not allowed.
         wsk_host::at_irql(2, || drop(other));
     });
@@ -299,18 +417,37 @@ fn every_allocation_and_call_may_fail() {
 fn no_memory_says_for_what() {
     let kernel = Kernel::boot();
     kernel.fail_nth_allocation(1);
-    assert_eq!(NonPagedBuffer::new(8).map(drop).unwrap_err(), Error::NoMemory(Memory::Buffer));
+    assert_eq!(
+        NonPagedBuffer::new(8).map(drop).unwrap_err(),
+        Error::NoMemory(Memory::Buffer)
+    );
     kernel.fail_nth_allocation(2);
-    assert_eq!(NonPagedBuffer::new(8).map(drop).unwrap_err(), Error::NoMemory(Memory::Mdl));
+    assert_eq!(
+        NonPagedBuffer::new(8).map(drop).unwrap_err(),
+        Error::NoMemory(Memory::Mdl)
+    );
     kernel.fail_nth_allocation(1);
-    assert_eq!(Registration::new().map(drop).unwrap_err(), Error::NoMemory(Memory::Registration));
+    assert_eq!(
+        Registration::new().map(drop).unwrap_err(),
+        Error::NoMemory(Memory::Registration)
+    );
     let (registration, provider) = client();
     kernel.fail_nth_allocation(1);
-    assert_eq!(DatagramSocket::open(&provider, Family::V4).map(drop).unwrap_err(), Error::NoMemory(Memory::Socket));
+    assert_eq!(
+        DatagramSocket::open(&provider, Family::V4)
+            .map(drop)
+            .unwrap_err(),
+        Error::NoMemory(Memory::Socket)
+    );
     kernel.fail_nth_allocation(2);
-    let error = DatagramSocket::open(&provider, Family::V4).map(drop).unwrap_err();
+    let error = DatagramSocket::open(&provider, Family::V4)
+        .map(drop)
+        .unwrap_err();
     assert_eq!(error, Error::NoMemory(Memory::Irp));
-    assert_eq!(error.status(), Some(NTSTATUS(0xC000_009A_u32.cast_signed())));
+    assert_eq!(
+        error.status(),
+        Some(NTSTATUS(0xC000_009A_u32.cast_signed()))
+    );
     assert!(error.is_transient());
     drop((provider, registration));
     kernel.shutdown();

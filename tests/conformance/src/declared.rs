@@ -10,23 +10,47 @@ pub const WITHOUT: &[(&str, &str)] = &[
     ("ARRAYSIZE", "`len` of an array"),
     ("ASSERT", "`debug_assert!`"),
     ("C_ASSERT", "`const { assert!(…) }`"),
-    ("DECLARE_CONST_UNICODE_STRING", "a constant or variable from `RTL_CONSTANT_STRING!`"),
+    (
+        "DECLARE_CONST_UNICODE_STRING",
+        "a constant or variable from `RTL_CONSTANT_STRING!`",
+    ),
     ("DECLSPEC_ALIGN", "`#[repr(align(…))]`"),
     ("DEFINE_GUID", "a `GUID` is written as a literal"),
-    ("KdPrint", "`DbgPrint` behind `cfg!(debug_assertions)`; C hides the arguments in parentheses of their own"),
-    ("KdPrintEx", "`DbgPrintEx` behind `cfg!(debug_assertions)`; C hides the arguments in parentheses of their own"),
-    ("NTDDI_VERSION_FROM_WIN32_WINNT2", "pastes tokens for `NTDDI_VERSION_FROM_WIN32_WINNT`"),
+    (
+        "KdPrint",
+        "`DbgPrint` behind `cfg!(debug_assertions)`; C hides the arguments in parentheses of their own",
+    ),
+    (
+        "KdPrintEx",
+        "`DbgPrintEx` behind `cfg!(debug_assertions)`; C hides the arguments in parentheses of their own",
+    ),
+    (
+        "NTDDI_VERSION_FROM_WIN32_WINNT2",
+        "pastes tokens for `NTDDI_VERSION_FROM_WIN32_WINNT`",
+    ),
     ("NT_ASSERT", "`debug_assert!`"),
     ("PAGED_CODE", "`debug_assert!` of `KeGetCurrentIrql`"),
     ("RTL_BITS_OF", "`BITS` of an integer"),
     ("RTL_NUMBER_OF", "`len` of an array"),
-    ("SOCKADDR_SIZE", "reads a table in a static library of the kit; `INET_SOCKADDR_LENGTH` does without"),
+    (
+        "SOCKADDR_SIZE",
+        "reads a table in a static library of the kit; `INET_SOCKADDR_LENGTH` does without",
+    ),
     ("TYPE_ALIGNMENT", "`align_of`"),
     ("UNREFERENCED_LOCAL_VARIABLE", "a name that starts with `_`"),
     ("UNREFERENCED_PARAMETER", "a name that starts with `_`"),
-    ("WskIn6MulticastScope", "not of the kit: part of the bodies of other functions"),
-    ("WskIn6StartsWithZeroes", "not of the kit: part of the bodies of other functions"),
-    ("WskUncanonicalizeScopeId", "not of the kit: part of the bodies of other functions"),
+    (
+        "WskIn6MulticastScope",
+        "not of the kit: part of the bodies of other functions",
+    ),
+    (
+        "WskIn6StartsWithZeroes",
+        "not of the kit: part of the bodies of other functions",
+    ),
+    (
+        "WskUncanonicalizeScopeId",
+        "not of the kit: part of the bodies of other functions",
+    ),
 ];
 
 /// The folder of the headers.
@@ -46,7 +70,11 @@ pub fn inline(headers: &Path) -> io::Result<BTreeMap<String, String>> {
     let mut aliases = Vec::new();
     for entry in std::fs::read_dir(headers)? {
         let path = entry?.path();
-        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let file = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         if !file.ends_with(".h") || file == "sal.h" {
             continue;
         }
@@ -82,7 +110,10 @@ pub fn inline(headers: &Path) -> io::Result<BTreeMap<String, String>> {
 /// When a header cannot be read.
 pub fn expected(headers: &Path) -> io::Result<BTreeSet<String>> {
     let without = |name: &String| WITHOUT.iter().any(|(left_out, _)| left_out == name);
-    Ok(inline(headers)?.into_keys().filter(|name| !without(name)).collect())
+    Ok(inline(headers)?
+        .into_keys()
+        .filter(|name| !without(name))
+        .collect())
 }
 
 fn is_word(c: char) -> bool {

@@ -30,13 +30,19 @@ pub fn measurement(row: &str) -> Result<String, String> {
         "size" => format!("Some(size_of::<wsk_sys::{record}>() as i128)"),
         "align" => format!("Some(align_of::<wsk_sys::{record}>() as i128)"),
         "offset" => {
-            let nested = NESTED.iter().find(|(of, name, _)| (*of, *name) == (&record, field));
+            let nested = NESTED
+                .iter()
+                .find(|(of, name, _)| (*of, *name) == (&record, field));
             let path = nested.map_or(field, |(_, _, path)| path);
             format!("Some(offset_of!(wsk_sys::{record}, {path}) as i128)")
         }
         // Members of enumerations are in the table as the enumeration and the member, which starts with `Wsk`.
         "const" => match item.find("_Wsk") {
-            Some(at) => format!("Some(wsk_sys::{}::{}.0 as i128)", &item[..at], &item[at + 1..]),
+            Some(at) => format!(
+                "Some(wsk_sys::{}::{}.0 as i128)",
+                &item[..at],
+                &item[at + 1..]
+            ),
             None => format!("Some(wsk_sys::{item} as i128)"),
         },
         "function" => format!("{{ let _ = wsk_sys::{item}; None }}"),
@@ -60,6 +66,9 @@ pub fn disagreements(table: &str, measured: &[(&str, Option<i128>)]) -> Vec<Stri
             Some(number) => wrong.push(format!("{row}: wsk-sys has {number:?}")),
         }
     }
-    wrong.extend(left.keys().map(|row| format!("{row}: measured, but not in the table")));
+    wrong.extend(
+        left.keys()
+            .map(|row| format!("{row}: measured, but not in the table")),
+    );
     wrong
 }

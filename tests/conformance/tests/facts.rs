@@ -15,9 +15,22 @@ fn measured() -> Vec<(&'static str, Option<i128>)> {
 fn every_row_agrees() {
     let measured = measured();
     let wrong = disagreements(TABLE, &measured);
-    assert!(wrong.is_empty(), "{} rows disagree:\n{}", wrong.len(), wrong.join("\n"));
-    assert_eq!(measured.len(), rows(TABLE).count(), "rows measured, and rows in the table");
-    assert_eq!(rows(TABLE).count(), TABLE.trim_end().lines().count() - 1, "rows, and lines of the file");
+    assert!(
+        wrong.is_empty(),
+        "{} rows disagree:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+    assert_eq!(
+        measured.len(),
+        rows(TABLE).count(),
+        "rows measured, and rows in the table"
+    );
+    assert_eq!(
+        rows(TABLE).count(),
+        TABLE.trim_end().lines().count() - 1,
+        "rows, and lines of the file"
+    );
 }
 
 #[test]
@@ -29,13 +42,22 @@ fn a_doctored_row_is_found() {
         ("offset,_MDL,ByteCount,40", "offset,_MDL,ByteCount,44"),
         ("const,WSK_FLAG_DRAIN,,4", "const,WSK_FLAG_DRAIN,,-4"),
         ("function,WskRegister,,", "function,WskRegister,,1"),
-        ("callback,PFN_WSK_SEND_TO,,", "callback,PFN_WSK_SEND_TO_ALL,,"),
+        (
+            "callback,PFN_WSK_SEND_TO,,",
+            "callback,PFN_WSK_SEND_TO_ALL,,",
+        ),
     ] {
         let table = TABLE.replace(&format!("\n{row}\n"), &format!("\n{doctored}\n"));
         assert_ne!(table, TABLE, "the table has no row `{row}`");
         let wrong = disagreements(&table, &measured);
-        assert!(wrong.iter().any(|line| line.starts_with(doctored)), "`{doctored}` passed: {wrong:?}");
+        assert!(
+            wrong.iter().any(|line| line.starts_with(doctored)),
+            "`{doctored}` passed: {wrong:?}"
+        );
     }
     let longer = format!("{TABLE}size,_WSK_NEW,,8\n");
-    assert_eq!(disagreements(&longer, &measured), ["size,_WSK_NEW,,8: not measured"]);
+    assert_eq!(
+        disagreements(&longer, &measured),
+        ["size,_WSK_NEW,,8: not measured"]
+    );
 }

@@ -6,25 +6,57 @@ use std::process::Command;
 
 use wsk_conformance::{clang, declared::headers};
 
-const TARGETS: &[Option<&str>] = &[Some("x86_64-pc-windows-msvc"), Some("aarch64-pc-windows-msvc"), None];
+const TARGETS: &[Option<&str>] = &[
+    Some("x86_64-pc-windows-msvc"),
+    Some("aarch64-pc-windows-msvc"),
+    None,
+];
 const LANGUAGES: &[[&str; 2]] = &[["c", "c11"], ["c++", "c++17"]];
-const RELEASES: &[&str] = &["NTDDI_WIN7", "NTDDI_WIN8", "NTDDI_WIN10_RS1", "NTDDI_WIN10_RS2", "WDK_NTDDI_VERSION"];
+const RELEASES: &[&str] = &[
+    "NTDDI_WIN7",
+    "NTDDI_WIN8",
+    "NTDDI_WIN10_RS1",
+    "NTDDI_WIN10_RS2",
+    "WDK_NTDDI_VERSION",
+];
 
 /// Compiles a text without making anything, and gives what clang has to say if it does not succeed.
-fn compile(target: Option<&str>, [language, standard]: [&str; 2], release: &str, text: &str) -> Result<(), String> {
-    let clang = clang().expect("install clang, 16 or newer (Debian: `apt-get install clang-19`), or set WSK_CLANG");
+fn compile(
+    target: Option<&str>,
+    [language, standard]: [&str; 2],
+    release: &str,
+    text: &str,
+) -> Result<(), String> {
+    let clang = clang().expect(
+        "install clang, 16 or newer (Debian: `apt-get install clang-19`), or set WSK_CLANG",
+    );
     let folder = tempfile::tempdir().unwrap();
     let file: PathBuf = folder.path().join(format!("text.{language}"));
     std::fs::write(&file, text).unwrap();
     let mut command = Command::new(clang);
-    command.args(["-fsyntax-only", "-nostdinc", "-Wall", "-Wextra", "-Werror", "-x", language]);
-    command.arg(format!("-std={standard}")).arg("-I").arg(headers());
+    command.args([
+        "-fsyntax-only",
+        "-nostdinc",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-x",
+        language,
+    ]);
+    command
+        .arg(format!("-std={standard}"))
+        .arg("-I")
+        .arg(headers());
     command.arg(format!("-DNTDDI_VERSION={release}"));
     if let Some(target) = target {
         command.arg(format!("--target={target}"));
     }
     let output = command.arg(&file).output().unwrap();
-    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
 }
 
 /// Compiles a text in every language for every target at every release.
@@ -93,18 +125,45 @@ fn what_is_wrong_is_refused() {
         assert!(problem.contains(why), "{problem}");
     };
     for &language in LANGUAGES {
-        fails(Some("i686-pc-windows-msvc"), language, "#include <wsk.h>\n", "64-bit Windows only");
-        fails(None, language, "#include <wsk.h>\nWSK_NO_SUCH_TYPE *Nothing;\n", "WSK_NO_SUCH_TYPE");
-        fails(None, language, "#include <wsk.h>\nstatic int Unused;\n", "unused");
+        fails(
+            Some("i686-pc-windows-msvc"),
+            language,
+            "#include <wsk.h>\n",
+            "64-bit Windows only",
+        );
+        fails(
+            None,
+            language,
+            "#include <wsk.h>\nWSK_NO_SUCH_TYPE *Nothing;\n",
+            "WSK_NO_SUCH_TYPE",
+        );
+        fails(
+            None,
+            language,
+            "#include <wsk.h>\nstatic int Unused;\n",
+            "unused",
+        );
     }
 }
 
 #[test]
 fn older_windows_have_less() {
     // Each is in the kit's headers from the named release on.
-    for (text, since) in [("PFN_WSK_SEND_EX Entry;", "NTDDI_WIN8"), ("POOL_FLAGS Flags = sizeof(ExAllocatePool2(0, 0, 0));", "NTDDI_WIN10_VB")] {
+    for (text, since) in [
+        ("PFN_WSK_SEND_EX Entry;", "NTDDI_WIN8"),
+        (
+            "POOL_FLAGS Flags = sizeof(ExAllocatePool2(0, 0, 0));",
+            "NTDDI_WIN10_VB",
+        ),
+    ] {
         let text = format!("#include <ntddk.h>\n#include <wsk.h>\nextern int Before;\n{text}\n");
-        assert!(compile(None, LANGUAGES[0], since, &text).is_ok(), "{text} is missing at {since}");
-        assert!(compile(None, LANGUAGES[0], "NTDDI_WIN7", &text).is_err(), "{text} is there at NTDDI_WIN7");
+        assert!(
+            compile(None, LANGUAGES[0], since, &text).is_ok(),
+            "{text} is missing at {since}"
+        );
+        assert!(
+            compile(None, LANGUAGES[0], "NTDDI_WIN7", &text).is_err(),
+            "{text} is there at NTDDI_WIN7"
+        );
     }
 }

@@ -13,8 +13,17 @@ mod imported {
 fn the_list_is_that_of_the_headers() {
     let names = inline(&headers()).unwrap();
     // A sample of each kind: inline function, macro with parameters, other name of a macro, and what must not be there.
-    for name in ["IoSetCompletionRoutine", "IN4_ADDR_EQUAL", "WSA_CMSG_SPACE", "CMSG_SPACE", "CTL_CODE"] {
-        assert!(names.contains_key(name), "{name} was not found in the headers");
+    for name in [
+        "IoSetCompletionRoutine",
+        "IN4_ADDR_EQUAL",
+        "WSA_CMSG_SPACE",
+        "CMSG_SPACE",
+        "CTL_CODE",
+    ] {
+        assert!(
+            names.contains_key(name),
+            "{name} was not found in the headers"
+        );
     }
     for name in ["NTAPI", "WSK_BUF", "IoAllocateIrp", "_In_reads_", "AF_INET"] {
         assert!(!names.contains_key(name), "{name} is no inline function");
@@ -26,12 +35,20 @@ fn the_list_is_that_of_the_headers() {
 fn what_rust_does_without_is_in_the_headers() {
     let names = inline(&headers()).unwrap();
     let sources = std::fs::read_dir(headers().join("../wsk-sys/src/inline")).unwrap();
-    let rust: String = sources.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+    let rust: String = sources
+        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
+        .collect();
     for (name, instead) in WITHOUT {
-        assert!(names.contains_key(*name), "{name} is not in the headers any more");
+        assert!(
+            names.contains_key(*name),
+            "{name} is not in the headers any more"
+        );
         assert!(!instead.is_empty());
         let there = [format!("fn {name}("), format!("macro_rules! {name} ")];
-        assert!(there.iter().all(|there| !rust.contains(there)), "{name} is in wsk-sys now");
+        assert!(
+            there.iter().all(|there| !rust.contains(there)),
+            "{name} is in wsk-sys now"
+        );
     }
 }
 

@@ -22,7 +22,9 @@ struct Cli {
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "give an IP address and a port, such as 127.0.0.1:9000 or [::1]:9000".to_owned())
+    text.parse().map_err(|_| {
+        "give an IP address and a port, such as 127.0.0.1:9000 or [::1]:9000".to_owned()
+    })
 }
 
 type Failure = Box<dyn std::error::Error>;
@@ -55,7 +57,9 @@ fn send(to: SocketAddr, message: &str) -> Result<(), Failure> {
     };
     let socket = open(&provider, family, local)?;
     let buffer = buffer(message)?;
-    step(&format!("socket.send_to(&buffer, {to}): WskSendTo, and wait until its IRP has completed"));
+    step(&format!(
+        "socket.send_to(&buffer, {to}): WskSendTo, and wait until its IRP has completed"
+    ));
     let sent = socket.send_to(&buffer, to)?;
     println!("    => {sent} bytes sent to {to}");
     close(socket, buffer)?;
@@ -66,11 +70,17 @@ fn send(to: SocketAddr, message: &str) -> Result<(), Failure> {
 /// Sends over IPv4 and IPv6 to sockets of the host, and receives their answers.
 fn converse(message: &str) -> Result<(), Failure> {
     let (registration, provider) = register()?;
-    for (family, host) in [(Family::V4, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))), (Family::V6, (Ipv6Addr::LOCALHOST, 0).into())] {
+    for (family, host) in [
+        (Family::V4, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+        (Family::V6, (Ipv6Addr::LOCALHOST, 0).into()),
+    ] {
         let peer = match UdpSocket::bind(host) {
             Ok(peer) => peer,
             Err(error) if family == Family::V6 => {
-                println!("\n-- {family} is left out: this machine has no {}: {error}", host.ip());
+                println!(
+                    "\n-- {family} is left out: this machine has no {}: {error}",
+                    host.ip()
+                );
                 continue;
             }
             Err(error) => return Err(error.into()),
@@ -82,13 +92,18 @@ fn converse(message: &str) -> Result<(), Failure> {
         let from = socket.local_address()?;
         let buffer = buffer(message)?;
 
-        step(&format!("socket.send_to(&buffer, {to}): WskSendTo, and wait until its IRP has completed"));
+        step(&format!(
+            "socket.send_to(&buffer, {to}): WskSendTo, and wait until its IRP has completed"
+        ));
         let sent = socket.send_to(&buffer, to)?;
         println!("    => {sent} bytes sent");
 
         let mut bytes = vec![0; 65_536];
         let (length, sender) = peer.recv_from(&mut bytes)?;
-        println!("\n-- the host's socket got {length} bytes from {sender}: {:?}", String::from_utf8_lossy(&bytes[..length]));
+        println!(
+            "\n-- the host's socket got {length} bytes from {sender}: {:?}",
+            String::from_utf8_lossy(&bytes[..length])
+        );
         if sender != from || &bytes[..length] != message.as_bytes() {
             return Err("what arrived is not what was sent".into());
         }
@@ -96,11 +111,18 @@ fn converse(message: &str) -> Result<(), Failure> {
         peer.send_to(answer.as_bytes(), sender)?;
         println!("-- and answers {answer:?}");
 
-        step("socket.receive_from(&mut room): WskReceiveFrom, and wait until its IRP has completed");
+        step(
+            "socket.receive_from(&mut room): WskReceiveFrom, and wait until its IRP has completed",
+        );
         let mut room = NonPagedBuffer::new(65_536)?;
         let received = socket.receive_from(&mut room)?;
         let bytes = &room.as_slice()[..received.length];
-        println!("    => {} bytes from {}: {:?}", received.length, received.from, String::from_utf8_lossy(bytes));
+        println!(
+            "    => {} bytes from {}: {:?}",
+            received.length,
+            received.from,
+            String::from_utf8_lossy(bytes)
+        );
         if bytes != answer.as_bytes() {
             return Err("what was received is not the answer".into());
         }
@@ -119,8 +141,14 @@ fn register() -> Result<(Registration, wsk::Provider), Failure> {
     Ok((registration, provider))
 }
 
-fn open(provider: &wsk::Provider, family: Family, local: SocketAddr) -> Result<DatagramSocket, Failure> {
-    step(&format!("DatagramSocket::open(&provider, Family::{family:?}): WskSocket; the IRP brings the socket"));
+fn open(
+    provider: &wsk::Provider,
+    family: Family,
+    local: SocketAddr,
+) -> Result<DatagramSocket, Failure> {
+    step(&format!(
+        "DatagramSocket::open(&provider, Family::{family:?}): WskSocket; the IRP brings the socket"
+    ));
     let socket = DatagramSocket::open(provider, family)?;
     step(&format!("socket.bind({local}): WskBind"));
     socket.bind(local)?;
@@ -135,7 +163,9 @@ fn buffer(message: &str) -> Result<NonPagedBuffer, Failure> {
 }
 
 fn close(socket: DatagramSocket, buffer: NonPagedBuffer) -> Result<(), Failure> {
-    step("socket.close(): WskCloseSocket, and wait; the operation for it was set aside when the socket was opened");
+    step(
+        "socket.close(): WskCloseSocket, and wait; the operation for it was set aside when the socket was opened",
+    );
     socket.close()?;
     step("drop(buffer): the MDL and the memory go back");
     drop(buffer);

@@ -13,7 +13,14 @@ fn demo() -> Command {
 #[test]
 fn it_shows_the_life_of_each_irp() {
     let mut output = demo().assert().success();
-    for text in ["WskRegister", "WskSendTo", "WskReceiveFrom", "marked pending", "completed: STATUS_SUCCESS", "HELLO FROM A DRIVER"] {
+    for text in [
+        "WskRegister",
+        "WskSendTo",
+        "WskReceiveFrom",
+        "marked pending",
+        "completed: STATUS_SUCCESS",
+        "HELLO FROM A DRIVER",
+    ] {
         output = output.stdout(contains(text));
     }
 }
@@ -21,9 +28,14 @@ fn it_shows_the_life_of_each_irp() {
 #[test]
 fn it_sends_to_an_address_of_the_user() {
     let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
-    peer.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    peer.set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
     let to = peer.local_addr().unwrap().to_string();
-    demo().args(["--to", &to, "--message", "grüße"]).assert().success().stdout(contains("7 bytes sent"));
+    demo()
+        .args(["--to", &to, "--message", "grüße"])
+        .assert()
+        .success()
+        .stdout(contains("7 bytes sent"));
     let mut bytes = [0; 64];
     let length = peer.recv(&mut bytes).unwrap();
     assert_eq!(&bytes[..length], "grüße".as_bytes());
@@ -31,13 +43,24 @@ fn it_sends_to_an_address_of_the_user() {
 
 #[test]
 fn a_wrong_address_is_told_what_is_wrong() {
-    demo().args(["--to", "localhost"]).assert().failure().stderr(contains("give an IP address and a port"));
-    demo().args(["--to", "127.0.0.1:0"]).assert().failure().stderr(contains("port 0 cannot be sent to"));
+    demo()
+        .args(["--to", "localhost"])
+        .assert()
+        .failure()
+        .stderr(contains("give an IP address and a port"));
+    demo()
+        .args(["--to", "127.0.0.1:0"])
+        .assert()
+        .failure()
+        .stderr(contains("port 0 cannot be sent to"));
 }
 
 #[test]
 fn a_message_that_does_not_fit_is_told_the_limit() {
     let message = "x".repeat(65_508);
-    let output = demo().args(["--to", "127.0.0.1:9", "--message", &message]).assert().failure();
+    let output = demo()
+        .args(["--to", "127.0.0.1:9", "--message", &message])
+        .assert()
+        .failure();
     output.stderr(contains("65508 bytes is too long: at most 65507 fit"));
 }

@@ -52,7 +52,12 @@ codes! {
 
 impl Display for BugCheckCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "0x{:08X} {}", self.0, self.name().unwrap_or("(raised by the driver)"))
+        write!(
+            f,
+            "0x{:08X} {}",
+            self.0,
+            self.name().unwrap_or("(raised by the driver)")
+        )
     }
 }
 
@@ -105,7 +110,12 @@ static STOPPED: AtomicBool = AtomicBool::new(false);
 
 /// Reports and aborts. `story` is what is known of the objects involved, each with its history.
 #[cold]
-pub(crate) fn stop(code: BugCheckCode, parameters: [usize; 4], rule: &dyn Display, story: &[&dyn Display]) -> ! {
+pub(crate) fn stop(
+    code: BugCheckCode,
+    parameters: [usize; 4],
+    rule: &dyn Display,
+    story: &[&dyn Display],
+) -> ! {
     if STOPPED.swap(true, Ordering::SeqCst) {
         // Another processor is stopping the system; this one freezes.
         loop {
@@ -114,9 +124,17 @@ pub(crate) fn stop(code: BugCheckCode, parameters: [usize; 4], rule: &dyn Displa
     }
     let mut report = String::new();
     let [first, second, third, fourth] = parameters;
-    let _ = writeln!(report, "\n*** STOP: {code} (0x{first:X}, 0x{second:X}, 0x{third:X}, 0x{fourth:X})");
+    let _ = writeln!(
+        report,
+        "\n*** STOP: {code} (0x{first:X}, 0x{second:X}, 0x{third:X}, 0x{fourth:X})"
+    );
     let _ = writeln!(report, "rule broken: {rule}");
-    let _ = writeln!(report, "on {} at {}", origin::current_thread(), irql::name(irql::current()));
+    let _ = writeln!(
+        report,
+        "on {} at {}",
+        origin::current_thread(),
+        irql::name(irql::current())
+    );
     for part in story {
         let _ = writeln!(report, "{part}");
     }

@@ -14,7 +14,9 @@ static STARTED: Mutex<Option<Instant>> = Mutex::new(None);
 
 /// The system time: units since 1601.
 pub(crate) fn system_time() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     UNITS_TO_UNIX + units(since)
 }
 
@@ -23,7 +25,8 @@ fn units(duration: Duration) -> u64 {
 }
 
 fn duration(units: u64) -> Duration {
-    Duration::from_secs(units / UNITS_PER_SECOND) + Duration::from_nanos(units % UNITS_PER_SECOND * 100)
+    Duration::from_secs(units / UNITS_PER_SECOND)
+        + Duration::from_nanos(units % UNITS_PER_SECOND * 100)
 }
 
 /// How long to wait for a kernel time-out: negative values are relative, others are absolute system times.
@@ -49,10 +52,16 @@ export! {
     fn KeQueryPerformanceCounter(PerformanceFrequency: *mut LARGE_INTEGER) -> LARGE_INTEGER, at most HIGH_LEVEL {
         if !PerformanceFrequency.is_null() {
             // SAFETY: the driver gives the place, if it wants the frequency.
-            unsafe { PerformanceFrequency.write(LARGE_INTEGER { QuadPart: UNITS_PER_SECOND.cast_signed() }) };
+            unsafe {
+                PerformanceFrequency.write(LARGE_INTEGER {
+                    QuadPart: UNITS_PER_SECOND.cast_signed(),
+                })
+            };
         }
         let started = *STARTED.lock().get_or_insert_with(Instant::now);
-        LARGE_INTEGER { QuadPart: units(started.elapsed()).cast_signed() }
+        LARGE_INTEGER {
+            QuadPart: units(started.elapsed()).cast_signed(),
+        }
     }
 }
 
@@ -65,9 +74,16 @@ mod tests {
     #[test]
     fn relative_and_absolute_times() {
         assert_eq!(until(-25), Duration::from_nanos(2500));
-        assert_eq!(until(i64::MIN), Duration::from_nanos(854_775_808 * 100 % 1_000_000_000) + Duration::from_secs((1 << 63) / 10_000_000));
+        assert_eq!(
+            until(i64::MIN),
+            Duration::from_nanos(854_775_808 * 100 % 1_000_000_000)
+                + Duration::from_secs((1 << 63) / 10_000_000)
+        );
         assert_eq!(until(1), Duration::ZERO);
         let soon = until((system_time() + 50_000_000).cast_signed());
-        assert!(soon > Duration::from_secs(4) && soon <= Duration::from_secs(5), "{soon:?}");
+        assert!(
+            soon > Duration::from_secs(4) && soon <= Duration::from_secs(5),
+            "{soon:?}"
+        );
     }
 }

@@ -10,7 +10,10 @@ use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
-use wsk_sys::{DISPATCHER_HEADER, EVENT_TYPE, KEVENT, KWAIT_REASON, LARGE_INTEGER, NTSTATUS, STATUS_SUCCESS, STATUS_TIMEOUT};
+use wsk_sys::{
+    DISPATCHER_HEADER, EVENT_TYPE, KEVENT, KWAIT_REASON, LARGE_INTEGER, NTSTATUS, STATUS_SUCCESS,
+    STATUS_TIMEOUT,
+};
 
 use crate::bugcheck::{bugcheck, violation};
 use crate::irql::{self, APC_LEVEL, DISPATCH_LEVEL};
@@ -32,8 +35,13 @@ struct Place {
 }
 
 const PLACES: usize = 64;
-static PARKING: [Place; PLACES] =
-    [const { Place { sleepers: AtomicUsize::new(0), lock: Mutex::new(()), wake: Condvar::new() } }; PLACES];
+static PARKING: [Place; PLACES] = [const {
+    Place {
+        sleepers: AtomicUsize::new(0),
+        lock: Mutex::new(()),
+        wake: Condvar::new(),
+    }
+}; PLACES];
 
 fn place(object: *mut c_void) -> &'static Place {
     &PARKING[(object as usize >> 4).wrapping_mul(0x9E37_79B9) >> 8 & (PLACES - 1)]
@@ -44,12 +52,22 @@ fn place(object: *mut c_void) -> &'static Place {
 /// # Safety
 ///
 /// `header` is writable.
-pub(crate) unsafe fn initialize(header: *mut DISPATCHER_HEADER, kind: u8, bytes: usize, signalled: bool) {
+pub(crate) unsafe fn initialize(
+    header: *mut DISPATCHER_HEADER,
+    kind: u8,
+    bytes: usize,
+    signalled: bool,
+) {
     // SAFETY: the caller says so; the list is empty, that is, it points at itself.
     unsafe {
-        header.cast::<u8>().write_bytes(0, size_of::<DISPATCHER_HEADER>());
+        header
+            .cast::<u8>()
+            .write_bytes(0, size_of::<DISPATCHER_HEADER>());
         (*header).Anonymous1.Anonymous1.Type = kind;
-        #[allow(clippy::cast_possible_truncation, reason = "dispatcher objects are small")]
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "dispatcher objects are small"
+        )]
         {
             (*header).Anonymous1.Anonymous1.Size = (bytes / 4) as u8;
         }
@@ -99,7 +117,9 @@ unsafe fn acquire(header: *mut DISPATCHER_HEADER) -> bool {
     // SAFETY: the caller says so.
     let (state, kind) = unsafe { (state(header), (*header).Anonymous1.Anonymous1.Type) };
     match kind {
-        kind::SYNCHRONIZATION_EVENT | kind::SYNCHRONIZATION_TIMER => state.compare_exchange(1, 0, Ordering::SeqCst, Ordering::SeqCst).is_ok(),
+        kind::SYNCHRONIZATION_EVENT | kind::SYNCHRONIZATION_TIMER => state
+            .compare_exchange(1, 0, Ordering::SeqCst, Ordering::SeqCst)
+            .is_ok(),
         _ => state.load(Ordering::SeqCst) > 0,
     }
 }
@@ -167,9 +187,20 @@ fn require_event(function: &str, event: *mut KEVENT) {
 export! {
     /// Initialises an event.
     fn KeInitializeEvent(Event: *mut KEVENT, Type: EVENT_TYPE, State: u8), at most HIGH_LEVEL {
-        let kind = if Type == EVENT_TYPE::NotificationEvent { kind::NOTIFICATION_EVENT } else { kind::SYNCHRONIZATION_EVENT };
+        let kind = if Type == EVENT_TYPE::NotificationEvent {
+            kind::NOTIFICATION_EVENT
+        } else {
+            kind::SYNCHRONIZATION_EVENT
+        };
         // SAFETY: the driver gives the memory.
-        unsafe { initialize(&raw mut (*Event).Header, kind, size_of::<KEVENT>(), State != 0) };
+        unsafe {
+            initialize(
+                &raw mut (*Event).Header,
+                kind,
+                size_of::<KEVENT>(),
+                State != 0,
+            )
+        };
     }
 }
 
@@ -180,14 +211,24 @@ export! {
         let level = irql::current();
         if level > DISPATCH_LEVEL {
             bugcheck!(
-                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::SET_EVENT_IRQL, usize::from(level), Event as usize, 0),
+                DRIVER_VERIFIER_DETECTED_VIOLATION(
+                    violation::SET_EVENT_IRQL,
+                    usize::from(level),
+                    Event as usize,
+                    0
+                ),
                 [],
                 "KeSetEvent was called above DISPATCH_LEVEL"
             )
         }
         if Wait != 0 && level > APC_LEVEL {
             bugcheck!(
-                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::SET_EVENT_IRQL, usize::from(level), Event as usize, 1),
+                DRIVER_VERIFIER_DETECTED_VIOLATION(
+                    violation::SET_EVENT_IRQL,
+                    usize::from(level),
+                    Event as usize,
+                    1
+                ),
                 [],
                 "KeSetEvent was called with Wait TRUE above APC_LEVEL, where the wait that has to follow isn't allowed"
             )
@@ -227,7 +268,13 @@ export! {
 
 export! {
     /// Waits until an object is signalled or a time has passed.
-    fn KeWaitForSingleObject(Object: *mut c_void, WaitReason: KWAIT_REASON, WaitMode: i8, Alertable: u8, Timeout: *mut LARGE_INTEGER) -> NTSTATUS, at most HIGH_LEVEL {
+    fn KeWaitForSingleObject(
+        Object: *mut c_void,
+        WaitReason: KWAIT_REASON,
+        WaitMode: i8,
+        Alertable: u8,
+        Timeout: *mut LARGE_INTEGER,
+    ) -> NTSTATUS, at most HIGH_LEVEL {
         let _ = (WaitReason, WaitMode, Alertable);
         // SAFETY: the driver gives a time-out or NULL.
         let timeout = (!Timeout.is_null()).then(|| unsafe { clock::value(Timeout) });
@@ -238,16 +285,26 @@ export! {
         let header = Object.cast::<DISPATCHER_HEADER>();
         // SAFETY: the driver gives an object; freed ones are in quarantine, still readable.
         let kind = unsafe { (*header).Anonymous1.Anonymous1.Type };
-        if !is_event(kind) && !matches!(kind, kind::THREAD | kind::NOTIFICATION_TIMER | kind::SYNCHRONIZATION_TIMER) {
+        if !is_event(kind)
+            && !matches!(
+                kind,
+                kind::THREAD | kind::NOTIFICATION_TIMER | kind::SYNCHRONIZATION_TIMER
+            )
+        {
             bugcheck!(
                 PAGE_FAULT_IN_FREED_SPECIAL_POOL(Object as usize, 0, 0, 0),
                 [pool::story(Object as usize)],
                 "KeWaitForSingleObject was given something that can't be waited for (any more): the type in its header is {kind:#x}"
             )
         }
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(clock::until(timeout)));
+        let deadline =
+            timeout.and_then(|timeout| Instant::now().checked_add(clock::until(timeout)));
         // SAFETY: the driver gives an object that lives at least until it is signalled.
-        if unsafe { wait(header, deadline) } { STATUS_SUCCESS } else { STATUS_TIMEOUT }
+        if unsafe { wait(header, deadline) } {
+            STATUS_SUCCESS
+        } else {
+            STATUS_TIMEOUT
+        }
     }
 }
 
@@ -268,7 +325,11 @@ fn wait_too_high(level: u8, object: *mut c_void, timeout: Option<i64>) -> ! {
 
 export! {
     /// Lets time pass.
-    fn KeDelayExecutionThread(WaitMode: i8, Alertable: u8, Interval: *mut LARGE_INTEGER) -> NTSTATUS, at most APC_LEVEL {
+    fn KeDelayExecutionThread(
+        WaitMode: i8,
+        Alertable: u8,
+        Interval: *mut LARGE_INTEGER,
+    ) -> NTSTATUS, at most APC_LEVEL {
         let _ = (WaitMode, Alertable);
         // SAFETY: the driver gives the time.
         std::thread::sleep(clock::until(unsafe { clock::value(Interval) }));

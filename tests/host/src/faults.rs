@@ -35,7 +35,10 @@ struct Countdown {
 
 impl Countdown {
     const fn new() -> Self {
-        Self { seen: AtomicU64::new(0), fails_at: AtomicU64::new(NEVER) }
+        Self {
+            seen: AtomicU64::new(0),
+            fails_at: AtomicU64::new(NEVER),
+        }
     }
 
     #[inline]
@@ -51,7 +54,8 @@ impl Countdown {
     /// The `nth` from now on fails, counted from 1.
     fn plan(&self, nth: u64) {
         let seen = self.seen.load(Ordering::Relaxed);
-        self.fails_at.store(seen.saturating_add(nth.max(1)), Ordering::Relaxed);
+        self.fails_at
+            .store(seen.saturating_add(nth.max(1)), Ordering::Relaxed);
     }
 
     fn reset(&self) {
@@ -70,7 +74,10 @@ static INJECTED: AtomicU64 = AtomicU64::new(0);
 #[must_use]
 pub(crate) fn strikes(resource: Resource) -> bool {
     let own = BY_RESOURCE[resource as usize].pass();
-    let any = matches!(resource, Resource::Pool | Resource::Irp | Resource::Mdl | Resource::Mapping) && ALLOCATIONS.pass();
+    let any = matches!(
+        resource,
+        Resource::Pool | Resource::Irp | Resource::Mdl | Resource::Mapping
+    ) && ALLOCATIONS.pass();
     if own || any {
         INJECTED.fetch_add(1, Ordering::Relaxed);
     }
@@ -113,6 +120,9 @@ mod tests {
         let countdown = Countdown::new();
         assert!(!countdown.pass());
         countdown.plan(3);
-        assert_eq!([(); 5].map(|()| countdown.pass()), [false, false, true, false, false]);
+        assert_eq!(
+            [(); 5].map(|()| countdown.pass()),
+            [false, false, true, false, false]
+        );
     }
 }

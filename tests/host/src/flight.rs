@@ -79,10 +79,19 @@ impl Display for Flight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "in flight: {}", self.function)?;
         for Span { range, what } in self.spans.iter().chain(&self.outputs) {
-            write!(f, "\n    {what} at {:#x}, {} bytes", range.start, range.len())?;
+            write!(
+                f,
+                "\n    {what} at {:#x}, {} bytes",
+                range.start,
+                range.len()
+            )?;
         }
         for snapshot in &self.chain {
-            write!(f, "\n    MDL at {:p}, {} bytes", snapshot.mdl, snapshot.length)?;
+            write!(
+                f,
+                "\n    MDL at {:p}, {} bytes",
+                snapshot.mdl, snapshot.length
+            )?;
         }
         Ok(())
     }
@@ -90,20 +99,32 @@ impl Display for Flight {
 
 impl Flight {
     pub(crate) fn new(function: &'static str) -> Self {
-        Self { function, spans: Vec::new(), outputs: Vec::new(), chain: Vec::new(), contents: None }
+        Self {
+            function,
+            spans: Vec::new(),
+            outputs: Vec::new(),
+            chain: Vec::new(),
+            contents: None,
+        }
     }
 
     /// Adds memory that has to stay valid; nothing for a null pointer or no bytes.
     pub(crate) fn pin(&mut self, start: usize, length: usize, what: &'static str) {
         if start != 0 && length != 0 {
-            self.spans.push(Span { range: start..start + length, what });
+            self.spans.push(Span {
+                range: start..start + length,
+                what,
+            });
         }
     }
 
     /// Adds memory that has to stay valid and that the provider writes.
     pub(crate) fn pin_output(&mut self, start: usize, length: usize, what: &'static str) {
         if start != 0 && length != 0 {
-            self.outputs.push(Span { range: start..start + length, what });
+            self.outputs.push(Span {
+                range: start..start + length,
+                what,
+            });
         }
     }
 
@@ -114,7 +135,8 @@ impl Flight {
     /// `buffer` and its MDL chain are readable.
     pub(crate) unsafe fn pin_buffer(&mut self, buffer: *const WSK_BUF, story: &dyn Display) {
         // SAFETY: the caller says so.
-        let (mut mdl, offset, length) = unsafe { ((*buffer).Mdl, (*buffer).Offset, (*buffer).Length) };
+        let (mut mdl, offset, length) =
+            unsafe { ((*buffer).Mdl, (*buffer).Offset, (*buffer).Length) };
         let (mut skip, mut left) = (offset as usize, length);
         let mut first = true;
         while !mdl.is_null() && (left > 0 || first) {
@@ -123,10 +145,21 @@ impl Flight {
             let snapshot = unsafe { Snapshot::take(mdl) };
             let bytes = snapshot.length as usize;
             if first && skip > bytes {
-                bad_buffer(self.function, buffer, offset, length, "its Offset lies beyond the first MDL", story);
+                bad_buffer(
+                    self.function,
+                    buffer,
+                    offset,
+                    length,
+                    "its Offset lies beyond the first MDL",
+                    story,
+                );
             }
             let used = (bytes - skip).min(left);
-            self.pin(snapshot.start + snapshot.offset as usize + skip, used, "data");
+            self.pin(
+                snapshot.start + snapshot.offset as usize + skip,
+                used,
+                "data",
+            );
             mdl::hold(mdl);
             mdl = snapshot.next as *mut MDL;
             self.chain.push(snapshot);
@@ -135,13 +168,23 @@ impl Flight {
             first = false;
         }
         if left > 0 {
-            bad_buffer(self.function, buffer, offset, length, "its Length reaches beyond the MDL chain", story);
+            bad_buffer(
+                self.function,
+                buffer,
+                offset,
+                length,
+                "its Length reaches beyond the MDL chain",
+                story,
+            );
         }
     }
 
     /// The described data, piece by piece.
     pub(crate) fn data(&self) -> impl Iterator<Item = Range<usize>> + '_ {
-        self.spans.iter().filter(|span| span.what == "data").map(|span| span.range.clone())
+        self.spans
+            .iter()
+            .filter(|span| span.what == "data")
+            .map(|span| span.range.clone())
     }
 
     /// Notes the contents of all memory pinned so far: it must be the same when the call completes.
@@ -154,10 +197,14 @@ impl Flight {
         let mut sum = 0xCBF2_9CE4_8422_2325_u64;
         for span in &self.spans[covered.clone()] {
             // SAFETY: pinned memory is readable until the call completes; a driver that frees it is stopped then.
-            let bytes = unsafe { core::slice::from_raw_parts(span.range.start as *const u8, span.range.len()) };
+            let bytes = unsafe {
+                core::slice::from_raw_parts(span.range.start as *const u8, span.range.len())
+            };
             let (words, rest) = bytes.as_chunks::<8>();
             for word in words {
-                sum = (sum ^ u64::from_le_bytes(*word)).wrapping_mul(0x0000_0100_0000_01B3).rotate_left(23);
+                sum = (sum ^ u64::from_le_bytes(*word))
+                    .wrapping_mul(0x0000_0100_0000_01B3)
+                    .rotate_left(23);
             }
             for &byte in rest {
                 sum = (sum ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
@@ -169,10 +216,18 @@ impl Flight {
     /// The first pinned memory, or MDL, that lies in `range`.
     pub(crate) fn overlap(&self, range: &Range<usize>) -> Option<&'static str> {
         let meets = |start: usize, end: usize| start < range.end && range.start < end;
-        self.spans.iter().chain(&self.outputs).find(|span| meets(span.range.start, span.range.end)).map(|span| span.what).or_else(|| {
-            let mdl_size = size_of::<MDL>();
-            self.chain.iter().any(|snapshot| meets(snapshot.mdl as usize, snapshot.mdl as usize + mdl_size)).then_some("an MDL")
-        })
+        self.spans
+            .iter()
+            .chain(&self.outputs)
+            .find(|span| meets(span.range.start, span.range.end))
+            .map(|span| span.what)
+            .or_else(|| {
+                let mdl_size = size_of::<MDL>();
+                self.chain
+                    .iter()
+                    .any(|snapshot| meets(snapshot.mdl as usize, snapshot.mdl as usize + mdl_size))
+                    .then_some("an MDL")
+            })
     }
 
     /// Ends the flight: stops when something was changed under way, and lets go of the MDLs.
@@ -195,8 +250,16 @@ impl Flight {
         {
             crate::bugcheck::stop(
                 BugCheckCode::DRIVER_VERIFIER_DETECTED_VIOLATION,
-                [violation::WSK_CONTRACT, self.spans[0].range.start, self.spans[0].range.len(), 0],
-                &format_args!("the data or control information of {} was written before the IRP was completed", self.function),
+                [
+                    violation::WSK_CONTRACT,
+                    self.spans[0].range.start,
+                    self.spans[0].range.len(),
+                    0,
+                ],
+                &format_args!(
+                    "the data or control information of {} was written before the IRP was completed",
+                    self.function
+                ),
                 &[story, &self],
             );
         }
@@ -204,11 +267,25 @@ impl Flight {
 }
 
 #[cold]
-fn bad_buffer(function: &str, buffer: *const WSK_BUF, offset: u32, length: usize, why: &str, story: &dyn Display) -> ! {
+fn bad_buffer(
+    function: &str,
+    buffer: *const WSK_BUF,
+    offset: u32,
+    length: usize,
+    why: &str,
+    story: &dyn Display,
+) -> ! {
     crate::bugcheck::stop(
         BugCheckCode::DRIVER_VERIFIER_DETECTED_VIOLATION,
-        [violation::WSK_CONTRACT, buffer as usize, offset as usize, length],
-        &format_args!("{function} was given a WSK_BUF (Offset {offset}, Length {length}) that its MDL chain can't hold: {why}"),
+        [
+            violation::WSK_CONTRACT,
+            buffer as usize,
+            offset as usize,
+            length,
+        ],
+        &format_args!(
+            "{function} was given a WSK_BUF (Offset {offset}, Length {length}) that its MDL chain can't hold: {why}"
+        ),
         &[story],
     )
 }

@@ -13,8 +13,9 @@ use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use wsk_sys::{
-    DEVICE_OBJECT, IO_STACK_LOCATION, IO_TYPE_DEVICE, IO_TYPE_IRP, IRP, NTSTATUS, PDRIVER_CANCEL, SL_INVOKE_ON_CANCEL,
-    SL_INVOKE_ON_ERROR, SL_INVOKE_ON_SUCCESS, SL_PENDING_RETURNED, STATUS_MORE_PROCESSING_REQUIRED, STATUS_PENDING,
+    DEVICE_OBJECT, IO_STACK_LOCATION, IO_TYPE_DEVICE, IO_TYPE_IRP, IRP, NTSTATUS, PDRIVER_CANCEL,
+    SL_INVOKE_ON_CANCEL, SL_INVOKE_ON_ERROR, SL_INVOKE_ON_SUCCESS, SL_PENDING_RETURNED,
+    STATUS_MORE_PROCESSING_REQUIRED, STATUS_PENDING,
 };
 
 use crate::bugcheck::{bugcheck, io_violation, violation};
@@ -28,7 +29,8 @@ use crate::table::Table;
 use crate::trace::{self, IrpStep};
 
 /// All three of the `SL_INVOKE_ON_…` bits.
-const INVOKE_ALWAYS: u32 = SL_INVOKE_ON_SUCCESS as u32 | SL_INVOKE_ON_ERROR as u32 | SL_INVOKE_ON_CANCEL as u32;
+const INVOKE_ALWAYS: u32 =
+    SL_INVOKE_ON_SUCCESS as u32 | SL_INVOKE_ON_ERROR as u32 | SL_INVOKE_ON_CANCEL as u32;
 
 /// IRPs of `IoAllocateIrp`.
 pub(crate) static IRPS: Counter = Counter::new();
@@ -72,12 +74,16 @@ impl History {
     const LENGTH: usize = 16;
 
     const fn new() -> Self {
-        Self { steps: [None; Self::LENGTH], count: 0 }
+        Self {
+            steps: [None; Self::LENGTH],
+            count: 0,
+        }
     }
 
     #[inline]
     fn push(&mut self, step: IrpStep) {
-        self.steps[self.count as usize % Self::LENGTH] = Some((step, origin::thread_number(), irql::current()));
+        self.steps[self.count as usize % Self::LENGTH] =
+            Some((step, origin::thread_number(), irql::current()));
         self.count = self.count.wrapping_add(1);
     }
 }
@@ -87,7 +93,13 @@ impl Display for History {
         let first = (self.count as usize).saturating_sub(Self::LENGTH);
         for index in first..self.count as usize {
             if let Some((step, thread, level)) = self.steps[index % Self::LENGTH] {
-                write!(f, "\n    {}. {step} ({}, {})", index + 1, Thread(thread), irql::name(level))?;
+                write!(
+                    f,
+                    "\n    {}. {step} ({}, {})",
+                    index + 1,
+                    Thread(thread),
+                    irql::name(level)
+                )?;
             }
         }
         Ok(())
@@ -115,8 +127,16 @@ impl Record {
 
 impl Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let how = if self.allocated { "IoAllocateIrp" } else { "IoInitializeIrp" };
-        write!(f, "irp#{} ({how}), {}{}\n    made by {}", self.number, self.state, self.history, self.origin)
+        let how = if self.allocated {
+            "IoAllocateIrp"
+        } else {
+            "IoInitializeIrp"
+        };
+        write!(
+            f,
+            "irp#{} ({how}), {}{}\n    made by {}",
+            self.number, self.state, self.history, self.origin
+        )
     }
 }
 
@@ -161,8 +181,11 @@ unsafe fn build(irp: *mut IRP, size: u16, stack_count: i8) {
         (*list).Flink = list;
         (*list).Blink = list;
         // One beyond the last location: the IRP hasn't been sent.
-        *current_location(irp) =
-            irp.cast::<u8>().add(size_of::<IRP>()).cast::<IO_STACK_LOCATION>().add(usize::try_from(stack_count).unwrap_or(0));
+        *current_location(irp) = irp
+            .cast::<u8>()
+            .add(size_of::<IRP>())
+            .cast::<IO_STACK_LOCATION>()
+            .add(usize::try_from(stack_count).unwrap_or(0));
     }
 }
 
@@ -210,7 +233,12 @@ pub(crate) unsafe fn start(irp: *mut IRP, mut flight: Flight) {
         let invoke = u32::from((*location).Control) & INVOKE_ALWAYS;
         if own && (invoke != INVOKE_ALWAYS || (*location).CompletionRoutine.is_none()) {
             bugcheck!(
-                DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::UNKNOWN, address, invoke as usize, 0),
+                DRIVER_VERIFIER_IOMANAGER_VIOLATION(
+                    io_violation::UNKNOWN,
+                    address,
+                    invoke as usize,
+                    0
+                ),
                 [record],
                 "an IRP of the driver's own was given to {function} without a completion routine for success, error and cancel"
             )
@@ -238,7 +266,11 @@ pub(crate) unsafe fn mark_pending(irp: *mut IRP) {
 
 /// Adds memory to what is in flight with an IRP.
 pub(crate) fn with_flight(irp: *mut IRP, change: impl FnOnce(&mut Flight)) {
-    if let Some(Record { state: State::Provider(flight), .. }) = RECORDS.lock(irp as usize).get(irp as usize) {
+    if let Some(Record {
+        state: State::Provider(flight),
+        ..
+    }) = RECORDS.lock(irp as usize).get(irp as usize)
+    {
         change(flight);
     }
 }
@@ -303,13 +335,21 @@ unsafe fn climb(irp: *mut IRP) {
             *current_location(irp) = location.add(1);
             (*irp).PendingReturned = u8::from(control & SL_PENDING_RETURNED as u32 != 0);
             let status = (*irp).IoStatus.Anonymous1.Status;
-            let wanted = if status.0 >= 0 { control & SL_INVOKE_ON_SUCCESS as u32 } else { control & SL_INVOKE_ON_ERROR as u32 };
+            let wanted = if status.0 >= 0 {
+                control & SL_INVOKE_ON_SUCCESS as u32
+            } else {
+                control & SL_INVOKE_ON_ERROR as u32
+            };
             let cancelled = (*irp).Cancel != 0 && control & SL_INVOKE_ON_CANCEL as u32 != 0;
             let top = (*irp).CurrentLocation > (*irp).StackCount;
             ptr::write_bytes(location.cast::<u8>(), 0, size_of::<IO_STACK_LOCATION>());
             match routine {
                 Some(routine) if wanted != 0 || cancelled => {
-                    let device = if top { ptr::null_mut() } else { (**current_location(irp)).DeviceObject };
+                    let device = if top {
+                        ptr::null_mut()
+                    } else {
+                        (**current_location(irp)).DeviceObject
+                    };
                     Some((call_routine(irp, top, routine, device, context), top))
                 }
                 _ => {
@@ -357,6 +397,7 @@ unsafe fn call_routine(
         let record = locked.get(address)?;
         // Above the last location is who made the IRP; below, a driver that was sent it and may have to complete it.
         record.state = if top { State::Driver } else { State::Sent };
+        record.step(address, IrpStep::RoutineCalled);
         (record.number, record.generation)
     };
     let level = irql::current();
@@ -364,7 +405,12 @@ unsafe fn call_routine(
     let returned = unsafe { routine(device, irp, context) };
     if irql::current() != level {
         bugcheck!(
-            DRIVER_VERIFIER_DETECTED_VIOLATION(violation::COMPLETION_ROUTINE_IRQL, routine as usize, usize::from(level), usize::from(irql::current())),
+            DRIVER_VERIFIER_DETECTED_VIOLATION(
+                violation::COMPLETION_ROUTINE_IRQL,
+                routine as usize,
+                usize::from(level),
+                usize::from(irql::current())
+            ),
             [],
             "a completion routine returned at another IRQL than it was called at ({})",
             irql::name(level)
@@ -404,7 +450,8 @@ unsafe fn call_routine(
 pub(crate) unsafe fn set_cancel_routine(irp: *mut IRP, routine: PDRIVER_CANCEL) -> PDRIVER_CANCEL {
     const { assert!(size_of::<PDRIVER_CANCEL>() == size_of::<*mut c_void>()) };
     // SAFETY: the member is a pointer in memory that the caller vouches for, and others change it atomically too.
-    let place = unsafe { AtomicPtr::from_ptr((&raw mut (*irp).CancelRoutine).cast::<*mut c_void>()) };
+    let place =
+        unsafe { AtomicPtr::from_ptr((&raw mut (*irp).CancelRoutine).cast::<*mut c_void>()) };
     // SAFETY: an optional function pointer and a nullable pointer have the same representation.
     let new: *mut c_void = unsafe { core::mem::transmute(routine) };
     let old = place.swap(new, Ordering::SeqCst);
@@ -497,7 +544,13 @@ export! {
             return ptr::null_mut();
         }
         let size = size_of_irp(StackSize);
-        let Some(memory) = pool::allocate(size, u32::from_le_bytes(*b"Irp "), Use::Irp, false, Origin::here("IoAllocateIrp")) else {
+        let Some(memory) = pool::allocate(
+            size,
+            u32::from_le_bytes(*b"Irp "),
+            Use::Irp,
+            false,
+            Origin::here("IoAllocateIrp"),
+        ) else {
             return ptr::null_mut();
         };
         let irp = memory.cast::<IRP>();
@@ -530,17 +583,28 @@ export! {
         let size = size_of_irp(StackSize);
         if usize::from(PacketSize) < size || StackSize < 0 {
             bugcheck!(
-                DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::UNKNOWN, address, usize::from(PacketSize), size),
+                DRIVER_VERIFIER_IOMANAGER_VIOLATION(
+                    io_violation::UNKNOWN,
+                    address,
+                    usize::from(PacketSize),
+                    size
+                ),
                 [pool::story(address)],
                 "IoInitializeIrp was given {PacketSize} bytes for an IRP that needs {size}"
             )
         }
         let end = address + usize::from(PacketSize);
-        if let Some((usage, block_end)) = pool::containing(address, |block| (block.usage(), block.range().end))
+        if let Some((usage, block_end)) =
+            pool::containing(address, |block| (block.usage(), block.range().end))
             && (usage == Use::Paged || usage == Use::Mdl || block_end < end)
         {
             bugcheck!(
-                DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::UNKNOWN, address, usize::from(PacketSize), size),
+                DRIVER_VERIFIER_IOMANAGER_VIOLATION(
+                    io_violation::UNKNOWN,
+                    address,
+                    usize::from(PacketSize),
+                    size
+                ),
                 [pool::story(address)],
                 "IoInitializeIrp was given memory that can't hold an IRP: it has to be nonpaged, and all of it allocated"
             )
@@ -549,14 +613,24 @@ export! {
         if let Some(record) = locked.get(address) {
             if !matches!(record.state, State::Driver) {
                 bugcheck!(
-                    DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::SENT_WHILE_IN_USE, address, 0, 0),
+                    DRIVER_VERIFIER_IOMANAGER_VIOLATION(
+                        io_violation::SENT_WHILE_IN_USE,
+                        address,
+                        0,
+                        0
+                    ),
                     [record],
                     "IoInitializeIrp was called for an IRP that is still in use"
                 )
             }
             if record.allocated {
                 bugcheck!(
-                    DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::INITIALIZED_ALLOCATED, address, 0, 0),
+                    DRIVER_VERIFIER_IOMANAGER_VIOLATION(
+                        io_violation::INITIALIZED_ALLOCATED,
+                        address,
+                        0,
+                        0
+                    ),
                     [record],
                     "IoInitializeIrp was called for an IRP of IoAllocateIrp: IoReuseIrp is for those"
                 )
@@ -619,7 +693,12 @@ export! {
         };
         if !matches!(record.state, State::Driver) {
             bugcheck!(
-                DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::FREED_WHILE_IN_USE, address, 0, 0),
+                DRIVER_VERIFIER_IOMANAGER_VIOLATION(
+                    io_violation::FREED_WHILE_IN_USE,
+                    address,
+                    0,
+                    0
+                ),
                 [record],
                 "IoFreeIrp was called for an IRP that is still in use"
             )
@@ -663,7 +742,11 @@ export! {
             AtomicBool8::from(&raw mut (*Irp).Cancel).set();
             if let Some(routine) = set_cancel_routine(Irp, None) {
                 (*Irp).CancelIrql = level;
-                let device = if (*Irp).CurrentLocation > (*Irp).StackCount { ptr::null_mut() } else { (**current_location(Irp)).DeviceObject };
+                let device = if (*Irp).CurrentLocation > (*Irp).StackCount {
+                    ptr::null_mut()
+                } else {
+                    (**current_location(Irp)).DeviceObject
+                };
                 // The routine gives the lock back.
                 routine(device, Irp);
                 return 1;
@@ -698,7 +781,8 @@ impl AtomicBool8 {
 /// `irp` is alive.
 pub(crate) unsafe fn cancel_requested(irp: *mut IRP) -> bool {
     // SAFETY: the caller says so.
-    unsafe { std::sync::atomic::AtomicU8::from_ptr(&raw mut (*irp).Cancel) }.load(Ordering::SeqCst) != 0
+    unsafe { std::sync::atomic::AtomicU8::from_ptr(&raw mut (*irp).Cancel) }.load(Ordering::SeqCst)
+        != 0
 }
 
 /// The IRQL that a cancel routine has to return to.
@@ -743,8 +827,15 @@ export! {
         };
         // SAFETY: the IRP has a record, so it is alive.
         let (status, information, cancel, current, count) = unsafe {
-            let cancel = AtomicPtr::from_ptr((&raw mut (*Irp).CancelRoutine).cast::<*mut c_void>()).load(Ordering::SeqCst);
-            ((*Irp).IoStatus.Anonymous1.Status, (*Irp).IoStatus.Information, cancel, (*Irp).CurrentLocation, (*Irp).StackCount)
+            let cancel = AtomicPtr::from_ptr((&raw mut (*Irp).CancelRoutine).cast::<*mut c_void>())
+                .load(Ordering::SeqCst);
+            (
+                (*Irp).IoStatus.Anonymous1.Status,
+                (*Irp).IoStatus.Information,
+                cancel,
+                (*Irp).CurrentLocation,
+                (*Irp).StackCount,
+            )
         };
         match record.state {
             State::Sent => {}
@@ -768,14 +859,24 @@ export! {
         }
         if status == STATUS_PENDING || status.0 == -1 {
             bugcheck!(
-                DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::COMPLETED_PENDING, status.0 as usize, address, 0),
+                DRIVER_VERIFIER_IOMANAGER_VIOLATION(
+                    io_violation::COMPLETED_PENDING,
+                    status.0 as usize,
+                    address,
+                    0
+                ),
                 [record],
                 "an IRP was completed with the status {status:?}"
             )
         }
         if !cancel.is_null() {
             bugcheck!(
-                DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::COMPLETED_CANCELABLE, cancel as usize, address, 0),
+                DRIVER_VERIFIER_IOMANAGER_VIOLATION(
+                    io_violation::COMPLETED_CANCELABLE,
+                    cancel as usize,
+                    address,
+                    0
+                ),
                 [record],
                 "an IRP was completed while its cancel routine was still set"
             )
@@ -794,7 +895,11 @@ export! {
         let address = Irp as usize;
         // SAFETY: the driver gives a device object, if any.
         let driver = unsafe {
-            if DeviceObject.is_null() || (*DeviceObject).Type != IO_TYPE_DEVICE as i16 { ptr::null_mut() } else { (*DeviceObject).DriverObject }
+            if DeviceObject.is_null() || (*DeviceObject).Type != IO_TYPE_DEVICE as i16 {
+                ptr::null_mut()
+            } else {
+                (*DeviceObject).DriverObject
+            }
         };
         if driver.is_null() {
             bugcheck!(
@@ -846,7 +951,12 @@ export! {
         let status = unsafe { routine(DeviceObject, Irp) };
         if irql::current() != level {
             bugcheck!(
-                DRIVER_VERIFIER_IOMANAGER_VIOLATION(0x05, DeviceObject as usize, usize::from(level), usize::from(irql::current())),
+                DRIVER_VERIFIER_IOMANAGER_VIOLATION(
+                    0x05,
+                    DeviceObject as usize,
+                    usize::from(level),
+                    usize::from(irql::current())
+                ),
                 [],
                 "a dispatch routine returned at another IRQL than it was called at"
             )

@@ -63,7 +63,12 @@ pub fn at_irql<T>(level: u8, body: impl FnOnce() -> T) -> T {
             set(self.0);
         }
     }
-    assert!(level >= current(), "at_irql({}) would lower the IRQL from {}", name(level), name(current()));
+    assert!(
+        level >= current(),
+        "at_irql({}) would lower the IRQL from {}",
+        name(level),
+        name(current())
+    );
     let _restore = Restore(set(level));
     let result = body();
     assert_eq!(current(), level, "the closure returned at another IRQL");
@@ -82,7 +87,12 @@ pub(crate) fn require(function: &'static str, highest: u8) {
 #[cold]
 fn too_high(function: &'static str, level: u8, highest: u8) -> ! {
     bugcheck!(
-        DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WRONG_IRQL, usize::from(level), usize::from(highest), 0),
+        DRIVER_VERIFIER_DETECTED_VIOLATION(
+            violation::WRONG_IRQL,
+            usize::from(level),
+            usize::from(highest),
+            0
+        ),
         [],
         "{function} may be called at IRQL <= {} only",
         name(highest)
@@ -102,7 +112,12 @@ export! {
         let old = current();
         if NewIrql < old || NewIrql > HIGH_LEVEL {
             bugcheck!(
-                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::RAISE_IRQL, usize::from(old), usize::from(NewIrql), 0),
+                DRIVER_VERIFIER_DETECTED_VIOLATION(
+                    violation::RAISE_IRQL,
+                    usize::from(old),
+                    usize::from(NewIrql),
+                    0
+                ),
                 [],
                 "KeRaiseIrql was asked for IRQL {NewIrql} while at {old}: it can't lower, and HIGH_LEVEL is the highest"
             )
@@ -117,7 +132,12 @@ export! {
         let old = current();
         if NewIrql > old {
             bugcheck!(
-                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::LOWER_IRQL, usize::from(old), usize::from(NewIrql), 0),
+                DRIVER_VERIFIER_DETECTED_VIOLATION(
+                    violation::LOWER_IRQL,
+                    usize::from(old),
+                    usize::from(NewIrql),
+                    0
+                ),
                 [],
                 "KeLowerIrql was asked for IRQL {NewIrql} while at {old}: it can't raise"
             )

@@ -26,7 +26,11 @@ static VERSION: AtomicU64 = AtomicU64::new(0);
 /// The version of Windows to tell drivers.
 pub(crate) fn windows_version() -> (u32, u32, u32) {
     let version = VERSION.load(Ordering::Relaxed);
-    ((version >> 48) as u32, (version >> 32) as u32 & 0xFFFF, (version & 0xFFFF_FFFF) as u32)
+    (
+        (version >> 48) as u32,
+        (version >> 32) as u32 & 0xFFFF,
+        (version & 0xFFFF_FFFF) as u32,
+    )
 }
 
 /// Ends the process when no kernel is booted: there is nobody to carry out the call.
@@ -123,20 +127,33 @@ impl Builder {
         let me = std::thread::current().id();
         let mut by = BOOTED_BY.lock();
         while let Some(other) = *by {
-            assert!(other != me, "this thread has a booted Kernel already: drop it before booting the next");
+            assert!(
+                other != me,
+                "this thread has a booted Kernel already: drop it before booting the next"
+            );
             FREE.wait(&mut by);
         }
         *by = Some(me);
         drop(by);
-        let seed = std::env::var("WSK_HOST_SEED").ok().and_then(|seed| seed.parse().ok()).or(self.seed).unwrap_or(0);
+        let seed = std::env::var("WSK_HOST_SEED")
+            .ok()
+            .and_then(|seed| seed.parse().ok())
+            .or(self.seed)
+            .unwrap_or(0);
         let (major, minor, build) = self.windows;
-        VERSION.store(u64::from(major) << 48 | u64::from(minor) << 32 | u64::from(build), Ordering::Relaxed);
+        VERSION.store(
+            u64::from(major) << 48 | u64::from(minor) << 32 | u64::from(build),
+            Ordering::Relaxed,
+        );
         origin::record_frames(self.backtraces);
         schedule::configure(self.completion, seed);
         schedule::start();
         wsk::start(self.null_provider);
         BOOTED.store(true, Ordering::SeqCst);
-        Kernel { patience: self.patience, running: true }
+        Kernel {
+            patience: self.patience,
+            running: true,
+        }
     }
 }
 
@@ -208,7 +225,9 @@ impl Leaks {
 impl Display for Leaks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} left behind:", self.lines.len())?;
-        self.lines.iter().try_for_each(|line| writeln!(f, "- {}", line.trim_end()))
+        self.lines
+            .iter()
+            .try_for_each(|line| writeln!(f, "- {}", line.trim_end()))
     }
 }
 
@@ -320,7 +339,11 @@ impl Kernel {
         lines.extend(pool::leaks());
         lines.extend(thread::leaks());
         power_off();
-        if lines.is_empty() { Ok(()) } else { Err(Leaks { lines }) }
+        if lines.is_empty() {
+            Ok(())
+        } else {
+            Err(Leaks { lines })
+        }
     }
 }
 

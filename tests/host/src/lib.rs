@@ -59,7 +59,9 @@ mod wsk;
 
 pub use bugcheck::BugCheckCode;
 pub use faults::Resource;
-pub use irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL, at_irql, current as current_irql};
+pub use irql::{
+    APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL, at_irql, current as current_irql,
+};
 pub use kernel::{Builder, Counts, Kernel, Leaks};
 pub use pool::Count;
 pub use registry::RegistryValue;

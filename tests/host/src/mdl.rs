@@ -8,9 +8,9 @@ use core::fmt::{self, Display};
 use core::ptr;
 
 use wsk_sys::{
-    IRP, LOCK_OPERATION, MDL, MDL_ALLOCATED_FIXED_SIZE, MDL_IO_SPACE, MDL_MAPPED_TO_SYSTEM_VA, MDL_PAGES_LOCKED,
-    MDL_PARENT_MAPPED_SYSTEM_VA, MDL_PARTIAL, MDL_PARTIAL_HAS_BEEN_MAPPED, MDL_SOURCE_IS_NONPAGED_POOL, MDL_WRITE_OPERATION,
-    MEMORY_CACHING_TYPE,
+    IRP, LOCK_OPERATION, MDL, MDL_ALLOCATED_FIXED_SIZE, MDL_IO_SPACE, MDL_MAPPED_TO_SYSTEM_VA,
+    MDL_PAGES_LOCKED, MDL_PARENT_MAPPED_SYSTEM_VA, MDL_PARTIAL, MDL_PARTIAL_HAS_BEEN_MAPPED,
+    MDL_SOURCE_IS_NONPAGED_POOL, MDL_WRITE_OPERATION, MEMORY_CACHING_TYPE,
 };
 
 use crate::bugcheck::{bugcheck, violation};
@@ -60,7 +60,11 @@ impl Display for Record {
 /// What is known of an MDL, for a report.
 pub(crate) fn story(mdl: *mut MDL) -> String {
     let address = mdl as usize;
-    let known = RECORDS.lock(address).get(address).map(|record| format!("{record}")).unwrap_or_default();
+    let known = RECORDS
+        .lock(address)
+        .get(address)
+        .map(|record| format!("{record}"))
+        .unwrap_or_default();
     format!("MDL at {address:#x}; {}\n{known}", pool::story(address))
 }
 
@@ -101,7 +105,10 @@ unsafe fn fill_page_numbers(mdl: *mut MDL) {
 
 /// A call in flight starts to use an MDL.
 pub(crate) fn hold(mdl: *mut MDL) {
-    RECORDS.lock(mdl as usize).get_or_insert_with(mdl as usize, Record::default).held += 1;
+    RECORDS
+        .lock(mdl as usize)
+        .get_or_insert_with(mdl as usize, Record::default)
+        .held += 1;
 }
 
 /// A call in flight is done with an MDL.
@@ -117,7 +124,10 @@ pub(crate) fn let_go(mdl: *mut MDL) {
 
 /// Stops when a call in flight uses the MDL.
 fn require_not_held(function: &str, mdl: *mut MDL) {
-    let held = RECORDS.lock(mdl as usize).get(mdl as usize).map_or(0, |record| record.held);
+    let held = RECORDS
+        .lock(mdl as usize)
+        .get(mdl as usize)
+        .map_or(0, |record| record.held);
     if held > 0 {
         bugcheck!(
             PFN_LIST_CORRUPT(0x99, mdl as usize, held as usize, 0),
@@ -141,7 +151,12 @@ pub(crate) fn require_resident(function: &str, mdl: *mut MDL) {
     }
     if flags & (LOCKED | NONPAGED | IO_SPACE) == 0 {
         bugcheck!(
-            DRIVER_VERIFIER_DETECTED_VIOLATION(violation::MAP_NOT_LOCKED, mdl as usize, flags.cast_unsigned() as usize, (LOCKED | NONPAGED) as usize),
+            DRIVER_VERIFIER_DETECTED_VIOLATION(
+                violation::MAP_NOT_LOCKED,
+                mdl as usize,
+                flags.cast_unsigned() as usize,
+                (LOCKED | NONPAGED) as usize
+            ),
             [story(mdl)],
             "{function} was given an MDL whose pages are neither locked nor described as nonpaged pool"
         )
@@ -152,7 +167,10 @@ pub(crate) fn require_resident(function: &str, mdl: *mut MDL) {
 pub(crate) fn memory_freed(block: &Block) {
     let range = block.range();
     RECORDS.each(|address, record| {
-        if record.locked.is_some() && record.pages.start < range.end && range.start < record.pages.end {
+        if record.locked.is_some()
+            && record.pages.start < range.end
+            && range.start < record.pages.end
+        {
             bugcheck!(
                 DRIVER_LEFT_LOCKED_PAGES_IN_SYSTEM(range.start, address, 0, 0),
                 [block, record],
@@ -174,7 +192,9 @@ pub(crate) fn leaks() -> Vec<String> {
     let mut lines = Vec::new();
     RECORDS.each(|address, record| {
         if record.locked.is_some() {
-            lines.push(format!("locked pages of the MDL at {address:#x}\n    {record}"));
+            lines.push(format!(
+                "locked pages of the MDL at {address:#x}\n    {record}"
+            ));
         }
     });
     lines
@@ -202,7 +222,13 @@ export! {
 
 export! {
     /// Allocates an MDL for a buffer.
-    fn IoAllocateMdl(VirtualAddress: *mut c_void, Length: u32, SecondaryBuffer: u8, ChargeQuota: u8, Irp: *mut IRP) -> *mut MDL, at most DISPATCH_LEVEL {
+    fn IoAllocateMdl(
+        VirtualAddress: *mut c_void,
+        Length: u32,
+        SecondaryBuffer: u8,
+        ChargeQuota: u8,
+        Irp: *mut IRP,
+    ) -> *mut MDL, at most DISPATCH_LEVEL {
         let _ = ChargeQuota;
         let (address, length) = (VirtualAddress as usize, Length as usize);
         let size = size_of_mdl(address, length);
@@ -212,7 +238,13 @@ export! {
         if faults::strikes(Resource::Mdl) {
             return ptr::null_mut();
         }
-        let Some(memory) = pool::allocate(size, u32::from_le_bytes(*b"Mdl "), Use::Mdl, false, Origin::here("IoAllocateMdl")) else {
+        let Some(memory) = pool::allocate(
+            size,
+            u32::from_le_bytes(*b"Mdl "),
+            Use::Mdl,
+            false,
+            Origin::here("IoAllocateMdl"),
+        ) else {
             return ptr::null_mut();
         };
         let mdl = memory.cast::<MDL>();
@@ -255,22 +287,43 @@ export! {
         require_not_held("IoFreeMdl", Mdl);
         let Some(block) = pool::take(address, |block| block.usage() == Use::Mdl) else {
             if pool::was_freed(address) {
-                bugcheck!(BAD_POOL_CALLER(0x07, 0, 0, address), [story(Mdl)], "IoFreeMdl was called for an MDL that is freed already")
+                bugcheck!(
+                    BAD_POOL_CALLER(0x07, 0, 0, address),
+                    [story(Mdl)],
+                    "IoFreeMdl was called for an MDL that is freed already"
+                )
             }
-            bugcheck!(BAD_POOL_CALLER(0x46, address, 0, 0), [story(Mdl)], "IoFreeMdl was called for something that isn't an MDL of IoAllocateMdl")
+            bugcheck!(
+                BAD_POOL_CALLER(0x46, address, 0, 0),
+                [story(Mdl)],
+                "IoFreeMdl was called for something that isn't an MDL of IoAllocateMdl"
+            )
         };
         // SAFETY: the block is an MDL and not yet released.
         let flags = unsafe { (*Mdl).MdlFlags };
         if flags & LOCKED != 0 && flags & PARTIAL == 0 {
             bugcheck!(
                 DRIVER_LEFT_LOCKED_PAGES_IN_SYSTEM(0, address, 0, 0),
-                [block, format!("{}", RECORDS.lock(address).get_or_insert_with(address, Record::default))],
+                [
+                    block,
+                    format!(
+                        "{}",
+                        RECORDS
+                            .lock(address)
+                            .get_or_insert_with(address, Record::default)
+                    )
+                ],
                 "IoFreeMdl was called for an MDL whose pages are still locked"
             )
         }
         if flags & MAPPED != 0 && flags & PARTIAL_MAPPED == 0 {
             bugcheck!(
-                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::FREE_MAPPED_MDL, address, flags.cast_unsigned() as usize, 0),
+                DRIVER_VERIFIER_DETECTED_VIOLATION(
+                    violation::FREE_MAPPED_MDL,
+                    address,
+                    flags.cast_unsigned() as usize,
+                    0
+                ),
                 [block],
                 "IoFreeMdl was called for an MDL whose pages are still mapped"
             )
@@ -283,22 +336,38 @@ export! {
 
 export! {
     /// Makes an MDL describe a part of the buffer of another one.
-    fn IoBuildPartialMdl(SourceMdl: *mut MDL, TargetMdl: *mut MDL, VirtualAddress: *mut c_void, Length: u32), at most DISPATCH_LEVEL {
+    fn IoBuildPartialMdl(
+        SourceMdl: *mut MDL,
+        TargetMdl: *mut MDL,
+        VirtualAddress: *mut c_void,
+        Length: u32,
+    ), at most DISPATCH_LEVEL {
         require_not_held("IoBuildPartialMdl", TargetMdl);
         // SAFETY: the driver gives two MDLs, with their page numbers.
         unsafe {
             let source_start = start(SourceMdl);
             let source_end = source_start + (*SourceMdl).ByteCount as usize;
             let wanted = VirtualAddress as usize;
-            let length = if Length == 0 { source_end.saturating_sub(wanted) } else { Length as usize };
+            let length = if Length == 0 {
+                source_end.saturating_sub(wanted)
+            } else {
+                Length as usize
+            };
             if wanted < source_start || wanted + length > source_end {
                 bugcheck!(
-                    DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, SourceMdl as usize, wanted, length),
+                    DRIVER_VERIFIER_DETECTED_VIOLATION(
+                        violation::WSK_CONTRACT,
+                        SourceMdl as usize,
+                        wanted,
+                        length
+                    ),
                     [story(SourceMdl), story(TargetMdl)],
                     "IoBuildPartialMdl was asked for {length} bytes at {wanted:#x}, which the source MDL doesn't describe"
                 )
             }
-            let room = usize::from((*TargetMdl).Size.cast_unsigned()).saturating_sub(size_of::<MDL>()) / size_of::<usize>();
+            let room = usize::from((*TargetMdl).Size.cast_unsigned())
+                .saturating_sub(size_of::<MDL>())
+                / size_of::<usize>();
             if pages(wanted, length) > room {
                 bugcheck!(
                     TARGET_MDL_TOO_SMALL(TargetMdl as usize, room, pages(wanted, length), 0),
@@ -315,7 +384,10 @@ export! {
             (*TargetMdl).MdlFlags = flags;
             (*TargetMdl).Process = (*SourceMdl).Process;
             (*TargetMdl).StartVa = VirtualAddress.map_addr(|address| address & !(PAGE_SIZE - 1));
-            #[allow(clippy::cast_possible_truncation, reason = "at most the ByteCount of the source")]
+            #[allow(
+                clippy::cast_possible_truncation,
+                reason = "at most the ByteCount of the source"
+            )]
             {
                 (*TargetMdl).ByteCount = length as u32;
                 (*TargetMdl).ByteOffset = (wanted % PAGE_SIZE) as u32;
@@ -338,24 +410,41 @@ export! {
             let flags = (*mdl).MdlFlags;
             if flags & (LOCKED | MAPPED | PARTIAL) != 0 {
                 bugcheck!(
-                    DRIVER_VERIFIER_DETECTED_VIOLATION(violation::LOCK_WRONG_FLAGS, mdl as usize, flags.cast_unsigned() as usize, (flags & (LOCKED | MAPPED | PARTIAL)) as usize),
+                    DRIVER_VERIFIER_DETECTED_VIOLATION(
+                        violation::LOCK_WRONG_FLAGS,
+                        mdl as usize,
+                        flags.cast_unsigned() as usize,
+                        (flags & (LOCKED | MAPPED | PARTIAL)) as usize
+                    ),
                     [story(mdl)],
                     "MmBuildMdlForNonPagedPool was called for an MDL that is locked, mapped or partial"
                 )
             }
             let buffer = start(mdl);
             let length = (*mdl).ByteCount as usize;
-            if let Some((usage, end)) = pool::containing(buffer, |block| (block.usage(), block.range().end)) {
+            if let Some((usage, end)) =
+                pool::containing(buffer, |block| (block.usage(), block.range().end))
+            {
                 if usage == Use::Paged {
                     bugcheck!(
-                        DRIVER_VERIFIER_DETECTED_VIOLATION(violation::BUILD_FROM_PAGED, usize::from(irql::current()), mdl as usize, flags.cast_unsigned() as usize),
+                        DRIVER_VERIFIER_DETECTED_VIOLATION(
+                            violation::BUILD_FROM_PAGED,
+                            usize::from(irql::current()),
+                            mdl as usize,
+                            flags.cast_unsigned() as usize
+                        ),
                         [story(mdl), pool::story(buffer)],
                         "MmBuildMdlForNonPagedPool was called for an MDL over paged pool"
                     )
                 }
                 if buffer + length > end {
                     bugcheck!(
-                        DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WRITTEN_PAST_END, buffer, end, length),
+                        DRIVER_VERIFIER_DETECTED_VIOLATION(
+                            violation::WRITTEN_PAST_END,
+                            buffer,
+                            end,
+                            length
+                        ),
                         [story(mdl), pool::story(buffer)],
                         "an MDL describes {length} bytes at {buffer:#x}, which reaches beyond the allocated block"
                     )
@@ -377,7 +466,11 @@ export! {
 
 export! {
     /// Locks the pages of a buffer in memory.
-    fn MmProbeAndLockPages(MemoryDescriptorList: *mut MDL, AccessMode: i8, Operation: LOCK_OPERATION), at most DISPATCH_LEVEL {
+    fn MmProbeAndLockPages(
+        MemoryDescriptorList: *mut MDL,
+        AccessMode: i8,
+        Operation: LOCK_OPERATION,
+    ), at most DISPATCH_LEVEL {
         let _ = AccessMode;
         let mdl = MemoryDescriptorList;
         require_not_held("MmProbeAndLockPages", mdl);
@@ -387,14 +480,21 @@ export! {
             let wrong = flags & (LOCKED | MAPPED | PARTIAL | NONPAGED | IO_SPACE);
             if wrong != 0 {
                 bugcheck!(
-                    DRIVER_VERIFIER_DETECTED_VIOLATION(violation::LOCK_WRONG_FLAGS, mdl as usize, flags.cast_unsigned() as usize, wrong as usize),
+                    DRIVER_VERIFIER_DETECTED_VIOLATION(
+                        violation::LOCK_WRONG_FLAGS,
+                        mdl as usize,
+                        flags.cast_unsigned() as usize,
+                        wrong as usize
+                    ),
                     [story(mdl)],
                     "MmProbeAndLockPages was called for an MDL that is locked already, or never needs locking (flags {flags:#x})"
                 )
             }
             let buffer = start(mdl);
             let length = (*mdl).ByteCount as usize;
-            if irql::current() > APC_LEVEL && pool::containing(buffer, |block| block.usage() == Use::Paged) == Some(true) {
+            if irql::current() > APC_LEVEL
+                && pool::containing(buffer, |block| block.usage() == Use::Paged) == Some(true)
+            {
                 bugcheck!(
                     IRQL_NOT_LESS_OR_EQUAL(buffer, usize::from(irql::current()), 0, 0),
                     [story(mdl), pool::story(buffer)],
@@ -429,21 +529,36 @@ export! {
         let shown = flags.cast_unsigned() as usize;
         if flags & NONPAGED != 0 {
             bugcheck!(
-                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::UNLOCK_NONPAGED, mdl as usize, shown, 0),
+                DRIVER_VERIFIER_DETECTED_VIOLATION(
+                    violation::UNLOCK_NONPAGED,
+                    mdl as usize,
+                    shown,
+                    0
+                ),
                 [story(mdl)],
                 "MmUnlockPages was called for an MDL over nonpaged pool, which is never locked"
             )
         }
         if flags & PARTIAL != 0 {
             bugcheck!(
-                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::UNLOCK_PARTIAL, mdl as usize, shown, PARTIAL as usize),
+                DRIVER_VERIFIER_DETECTED_VIOLATION(
+                    violation::UNLOCK_PARTIAL,
+                    mdl as usize,
+                    shown,
+                    PARTIAL as usize
+                ),
                 [story(mdl)],
                 "MmUnlockPages was called for a partial MDL"
             )
         }
         if flags & LOCKED == 0 {
             bugcheck!(
-                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::UNLOCK_NEVER_LOCKED, mdl as usize, shown, 0),
+                DRIVER_VERIFIER_DETECTED_VIOLATION(
+                    violation::UNLOCK_NEVER_LOCKED,
+                    mdl as usize,
+                    shown,
+                    0
+                ),
                 [story(mdl)],
                 "MmUnlockPages was called for an MDL whose pages aren't locked"
             )
@@ -464,7 +579,13 @@ export! {
         BugCheckOnFailure: u32,
         Priority: u32,
     ) -> *mut c_void, at most DISPATCH_LEVEL {
-        let _ = (AccessMode, CacheType, RequestedAddress, BugCheckOnFailure, Priority);
+        let _ = (
+            AccessMode,
+            CacheType,
+            RequestedAddress,
+            BugCheckOnFailure,
+            Priority,
+        );
         let mdl = MemoryDescriptorList;
         // SAFETY: the driver gives an MDL.
         unsafe {
@@ -472,14 +593,24 @@ export! {
             let shown = flags.cast_unsigned() as usize;
             if flags & (MAPPED | NONPAGED) != 0 {
                 bugcheck!(
-                    DRIVER_VERIFIER_DETECTED_VIOLATION(violation::MAP_WRONG_FLAGS, mdl as usize, shown, (flags & (MAPPED | NONPAGED)) as usize),
+                    DRIVER_VERIFIER_DETECTED_VIOLATION(
+                        violation::MAP_WRONG_FLAGS,
+                        mdl as usize,
+                        shown,
+                        (flags & (MAPPED | NONPAGED)) as usize
+                    ),
                     [story(mdl)],
                     "MmMapLockedPagesSpecifyCache was called for an MDL that is mapped already"
                 )
             }
             if flags & (LOCKED | PARTIAL | IO_SPACE) == 0 {
                 bugcheck!(
-                    DRIVER_VERIFIER_DETECTED_VIOLATION(violation::MAP_NOT_LOCKED, mdl as usize, shown, (LOCKED | PARTIAL) as usize),
+                    DRIVER_VERIFIER_DETECTED_VIOLATION(
+                        violation::MAP_NOT_LOCKED,
+                        mdl as usize,
+                        shown,
+                        (LOCKED | PARTIAL) as usize
+                    ),
                     [story(mdl)],
                     "MmMapLockedPagesSpecifyCache was called for an MDL whose pages aren't locked"
                 )
@@ -489,7 +620,13 @@ export! {
             }
             let mapped = (*mdl).StartVa.byte_add((*mdl).ByteOffset as usize);
             (*mdl).MappedSystemVa = mapped;
-            (*mdl).MdlFlags = flags | MAPPED | if flags & PARTIAL == 0 { 0 } else { PARTIAL_MAPPED };
+            (*mdl).MdlFlags = flags
+                | MAPPED
+                | if flags & PARTIAL == 0 {
+                    0
+                } else {
+                    PARTIAL_MAPPED
+                };
             mapped
         }
     }
@@ -504,7 +641,12 @@ export! {
             let flags = (*mdl).MdlFlags;
             if flags & MAPPED == 0 || BaseAddress != (*mdl).MappedSystemVa {
                 bugcheck!(
-                    DRIVER_VERIFIER_DETECTED_VIOLATION(violation::MAP_WRONG_FLAGS, mdl as usize, flags.cast_unsigned() as usize, MAPPED as usize),
+                    DRIVER_VERIFIER_DETECTED_VIOLATION(
+                        violation::MAP_WRONG_FLAGS,
+                        mdl as usize,
+                        flags.cast_unsigned() as usize,
+                        MAPPED as usize
+                    ),
                     [story(mdl)],
                     "MmUnmapLockedPages was called for {BaseAddress:p}, where the MDL isn't mapped"
                 )

@@ -44,7 +44,10 @@ pub(crate) fn current_thread() -> Thread {
 impl Display for Thread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = THREAD_NAMES.lock();
-        let name = (self.0 as usize).checked_sub(1).and_then(|index| names.get(index)).map_or("unnamed", |name| name);
+        let name = (self.0 as usize)
+            .checked_sub(1)
+            .and_then(|index| names.get(index))
+            .map_or("unnamed", |name| name);
         write!(f, "thread {} ({name})", self.0)
     }
 }
@@ -64,8 +67,14 @@ pub(crate) struct Origin {
 impl Origin {
     /// The current place, reached through the exported `function`.
     pub(crate) fn here(function: &'static str) -> Self {
-        let backtrace = FRAMES.load(Ordering::Relaxed).then(|| Box::new(Backtrace::force_capture()));
-        Self { function, thread: thread_number(), backtrace }
+        let backtrace = FRAMES
+            .load(Ordering::Relaxed)
+            .then(|| Box::new(Backtrace::force_capture()));
+        Self {
+            function,
+            thread: thread_number(),
+            backtrace,
+        }
     }
 
     /// The frames alone, one a line, indented.
@@ -76,7 +85,13 @@ impl Origin {
 
 impl Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} on {}{}", self.function, Thread(self.thread), self.frames())
+        write!(
+            f,
+            "{} on {}{}",
+            self.function,
+            Thread(self.thread),
+            self.frames()
+        )
     }
 }
 
@@ -120,17 +135,36 @@ impl Display for Frames<'_> {
 
 fn is_plumbing(name: &str) -> bool {
     const PLUMBING: [&str; 14] = [
-        "std::", "core::", "alloc::", "<alloc::", "<core::", "<std::", "<fn(", "<F as ", "test::", "<wsk_host::", "__rust",
-        "rust_begin", "_start", "__libc_start",
+        "std::",
+        "core::",
+        "alloc::",
+        "<alloc::",
+        "<core::",
+        "<std::",
+        "<fn(",
+        "<F as ",
+        "test::",
+        "<wsk_host::",
+        "__rust",
+        "rust_begin",
+        "_start",
+        "__libc_start",
     ];
     const THREADS: [&str; 4] = ["start_thread", "clone", "clone3", "<unknown>"];
     let own = name.starts_with("wsk_host::") && !name.contains("::tests::");
-    let exported = ["Io", "Iof", "Ke", "Kf", "Mm", "Ex", "Ps", "Ob", "Obf", "Zw", "Rtl", "Dbg", "Wsk"].iter().any(|prefix| {
+    let exported = [
+        "Io", "Iof", "Ke", "Kf", "Mm", "Ex", "Ps", "Ob", "Obf", "Zw", "Rtl", "Dbg", "Wsk",
+    ]
+    .iter()
+    .any(|prefix| {
         name.strip_prefix(prefix).is_some_and(|rest| {
-            rest.starts_with(|first: char| first.is_ascii_uppercase()) && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            rest.starts_with(|first: char| first.is_ascii_uppercase())
+                && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
         })
     });
-    own || exported || THREADS.contains(&name) || PLUMBING.iter().any(|prefix| name.starts_with(prefix))
+    own || exported
+        || THREADS.contains(&name)
+        || PLUMBING.iter().any(|prefix| name.starts_with(prefix))
 }
 
 #[cfg(test)]

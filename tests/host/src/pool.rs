@@ -93,7 +93,11 @@ struct PoolTag(u32);
 impl Display for PoolTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for byte in self.0.to_le_bytes() {
-            let shown = if byte.is_ascii_graphic() || byte == b' ' { char::from(byte) } else { '.' };
+            let shown = if byte.is_ascii_graphic() || byte == b' ' {
+                char::from(byte)
+            } else {
+                '.'
+            };
             write!(f, "{shown}")?;
         }
         Ok(())
@@ -108,8 +112,12 @@ struct Pool {
     quarantined: usize,
 }
 
-static POOL: Mutex<Pool> =
-    Mutex::new(Pool { live: BTreeMap::new(), quarantine: BTreeMap::new(), order: VecDeque::new(), quarantined: 0 });
+static POOL: Mutex<Pool> = Mutex::new(Pool {
+    live: BTreeMap::new(),
+    quarantine: BTreeMap::new(),
+    order: VecDeque::new(),
+    quarantined: 0,
+});
 
 /// How many of something there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -128,7 +136,10 @@ pub(crate) struct Counter {
 
 impl Counter {
     pub(crate) const fn new() -> Self {
-        Self { made: AtomicU64::new(0), gone: AtomicU64::new(0) }
+        Self {
+            made: AtomicU64::new(0),
+            gone: AtomicU64::new(0),
+        }
     }
 
     pub(crate) fn up(&self) -> u64 {
@@ -142,7 +153,10 @@ impl Counter {
     pub(crate) fn count(&self) -> Count {
         let gone = self.gone.load(Ordering::Relaxed);
         let total = self.made.load(Ordering::Relaxed);
-        Count { live: total.saturating_sub(gone), total }
+        Count {
+            live: total.saturating_sub(gone),
+            total,
+        }
     }
 
     pub(crate) fn reset(&self) {
@@ -155,11 +169,18 @@ impl Counter {
 pub(crate) static BLOCKS: Counter = Counter::new();
 
 /// Allocates a block. Memory is that of the host; `None` when it has no more.
-pub(crate) fn allocate(length: usize, tag: u32, usage: Use, zeroed: bool, origin: Origin) -> Option<*mut u8> {
+pub(crate) fn allocate(
+    length: usize,
+    tag: u32,
+    usage: Use,
+    zeroed: bool,
+    origin: Origin,
+) -> Option<*mut u8> {
     // Blocks of a page or more start on a page, others on 16 bytes, as in NT.
     let alignment = if length >= PAGE_SIZE { PAGE_SIZE } else { 16 };
     let lead = GUARD.max(alignment);
-    let layout = Layout::from_size_align(length.checked_add(lead)?.checked_add(GUARD)?, alignment).ok()?;
+    let layout =
+        Layout::from_size_align(length.checked_add(lead)?.checked_add(GUARD)?, alignment).ok()?;
     // SAFETY: the size isn't zero: it includes the guards.
     let base = unsafe { alloc(layout) };
     if base.is_null() {
@@ -174,7 +195,16 @@ pub(crate) fn allocate(length: usize, tag: u32, usage: Use, zeroed: bool, origin
         block
     };
     let address = block as usize;
-    let record = Block { address, length, layout, lead, tag, usage, origin, freed: None };
+    let record = Block {
+        address,
+        length,
+        layout,
+        lead,
+        tag,
+        usage,
+        origin,
+        freed: None,
+    };
     POOL.lock().live.insert(address, record);
     Some(block)
 }
@@ -183,7 +213,12 @@ pub(crate) fn allocate(length: usize, tag: u32, usage: Use, zeroed: bool, origin
 pub(crate) fn release(mut block: Block, function: &'static str) {
     if let Some(offset) = damaged_guard(&block) {
         bugcheck!(
-            DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WRITTEN_PAST_END, block.address, block.address.wrapping_add_signed(offset), block.length),
+            DRIVER_VERIFIER_DETECTED_VIOLATION(
+                violation::WRITTEN_PAST_END,
+                block.address,
+                block.address.wrapping_add_signed(offset),
+                block.length
+            ),
             [block],
             "memory next to a block was written: {offset} bytes from its start, in a block of {} bytes",
             block.length
@@ -199,7 +234,9 @@ pub(crate) fn release(mut block: Block, function: &'static str) {
         pool.order.push_back(block.address);
         pool.quarantine.insert(block.address, block);
         while pool.quarantined > QUARANTINE_BYTES {
-            let Some(oldest) = pool.order.pop_front() else { break };
+            let Some(oldest) = pool.order.pop_front() else {
+                break;
+            };
             if let Some(block) = pool.quarantine.remove(&oldest) {
                 pool.quarantined -= block.length;
                 evicted.push(block);
@@ -221,7 +258,12 @@ fn check_poison(block: &Block) {
     let bytes = unsafe { core::slice::from_raw_parts(block.address as *const u8, block.length) };
     if let Some(offset) = bytes.iter().position(|&byte| byte != FREED_BYTE) {
         bugcheck!(
-            SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION(block.address, block.address + offset, block.length, 0x22),
+            SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION(
+                block.address,
+                block.address + offset,
+                block.length,
+                0x22
+            ),
             [block],
             "memory was written after it was freed, {offset} bytes from its start"
         )
@@ -233,18 +275,28 @@ fn damaged_guard(block: &Block) -> Option<isize> {
     // SAFETY: the allocation has `lead` bytes before the block and `GUARD` bytes after it.
     let (before, after) = unsafe {
         let start = block.address as *const u8;
-        (core::slice::from_raw_parts(start.sub(block.lead), block.lead), core::slice::from_raw_parts(start.add(block.length), GUARD))
+        (
+            core::slice::from_raw_parts(start.sub(block.lead), block.lead),
+            core::slice::from_raw_parts(start.add(block.length), GUARD),
+        )
     };
     if let Some(offset) = after.iter().position(|&byte| byte != GUARD_BYTE) {
         return Some((block.length + offset).cast_signed());
     }
-    before.iter().rposition(|&byte| byte != GUARD_BYTE).map(|offset| offset.cast_signed() - block.lead.cast_signed())
+    before
+        .iter()
+        .rposition(|&byte| byte != GUARD_BYTE)
+        .map(|offset| offset.cast_signed() - block.lead.cast_signed())
 }
 
 /// Takes the record of the block that starts at `address`, when `usage` allows it.
 pub(crate) fn take(address: usize, allowed: impl FnOnce(&Block) -> bool) -> Option<Block> {
     let mut pool = POOL.lock();
-    if pool.live.get(&address).is_some_and(allowed) { pool.live.remove(&address) } else { None }
+    if pool.live.get(&address).is_some_and(allowed) {
+        pool.live.remove(&address)
+    } else {
+        None
+    }
 }
 
 /// Calls `look` with the live block that `address` lies in.
@@ -276,7 +328,11 @@ pub(crate) fn was_freed(address: usize) -> bool {
 
 /// The live blocks, as lines of a leak report.
 pub(crate) fn leaks() -> Vec<String> {
-    POOL.lock().live.values().map(|block| block.to_string().trim_end().to_owned()).collect()
+    POOL.lock()
+        .live
+        .values()
+        .map(|block| block.to_string().trim_end().to_owned())
+        .collect()
 }
 
 /// Checks what is in quarantine and gives it back. Leaked blocks stay allocated: somebody may still use them.
@@ -292,28 +348,53 @@ pub(crate) fn reset() {
     BLOCKS.reset();
 }
 
-fn allocate_for_driver(function: &'static str, paged: bool, length: usize, tag: u32, zeroed: bool) -> *mut c_void {
+fn allocate_for_driver(
+    function: &'static str,
+    paged: bool,
+    length: usize,
+    tag: u32,
+    zeroed: bool,
+) -> *mut c_void {
     let level = irql::current();
     if length == 0 {
         bugcheck!(
-            DRIVER_VERIFIER_DETECTED_VIOLATION(violation::ZERO_BYTE_ALLOCATION, usize::from(level), usize::from(paged), 0),
+            DRIVER_VERIFIER_DETECTED_VIOLATION(
+                violation::ZERO_BYTE_ALLOCATION,
+                usize::from(level),
+                usize::from(paged),
+                0
+            ),
             [],
             "{function} was asked for zero bytes"
         )
     }
     if tag == 0 {
-        bugcheck!(BAD_POOL_CALLER(0x9B, usize::from(paged), length, 0), [], "{function} was called with a tag of zero")
+        bugcheck!(
+            BAD_POOL_CALLER(0x9B, usize::from(paged), length, 0),
+            [],
+            "{function} was called with a tag of zero"
+        )
     }
     if paged && level > APC_LEVEL {
         bugcheck!(
-            DRIVER_VERIFIER_DETECTED_VIOLATION(violation::PAGED_ALLOCATION_IRQL, usize::from(level), 1, length),
+            DRIVER_VERIFIER_DETECTED_VIOLATION(
+                violation::PAGED_ALLOCATION_IRQL,
+                usize::from(level),
+                1,
+                length
+            ),
             [],
             "paged pool was allocated above APC_LEVEL"
         )
     }
     if level > irql::DISPATCH_LEVEL {
         bugcheck!(
-            DRIVER_VERIFIER_DETECTED_VIOLATION(violation::NONPAGED_ALLOCATION_IRQL, usize::from(level), 0, length),
+            DRIVER_VERIFIER_DETECTED_VIOLATION(
+                violation::NONPAGED_ALLOCATION_IRQL,
+                usize::from(level),
+                0,
+                length
+            ),
             [],
             "nonpaged pool was allocated above DISPATCH_LEVEL"
         )
@@ -332,13 +413,20 @@ fn allocate_for_driver(function: &'static str, paged: bool, length: usize, tag: 
 }
 
 fn free_for_driver(function: &'static str, address: usize, tag: u32) {
-    let Some(block) = take(address, |block| matches!(block.usage, Use::Nonpaged | Use::Paged)) else {
+    let Some(block) = take(address, |block| {
+        matches!(block.usage, Use::Nonpaged | Use::Paged)
+    }) else {
         bad_free(function, address);
     };
     let level = irql::current();
     if block.usage == Use::Paged && level > APC_LEVEL {
         bugcheck!(
-            DRIVER_VERIFIER_DETECTED_VIOLATION(violation::PAGED_FREE_IRQL, usize::from(level), 1, address),
+            DRIVER_VERIFIER_DETECTED_VIOLATION(
+                violation::PAGED_FREE_IRQL,
+                usize::from(level),
+                1,
+                address
+            ),
             [block],
             "paged pool was freed above APC_LEVEL"
         )
@@ -371,7 +459,11 @@ fn bad_free(function: &'static str, address: usize) -> ! {
             BAD_POOL_CALLER(0x46, address, 0, 0),
             [story],
             "{function} was called for {}",
-            if usage == Use::Mdl { "an MDL of IoAllocateMdl, which IoFreeMdl frees" } else { "a datagram indication, which WskRelease releases" }
+            if usage == Use::Mdl {
+                "an MDL of IoAllocateMdl, which IoFreeMdl frees"
+            } else {
+                "a datagram indication, which WskRelease releases"
+            }
         ),
         Some((false, _)) => bugcheck!(
             BAD_POOL_CALLER(0x46, address, 0, 0),
@@ -395,7 +487,13 @@ export! {
     /// Allocates pool memory.
     fn ExAllocatePoolWithTag(PoolType: POOL_TYPE, NumberOfBytes: usize, Tag: u32) -> *mut c_void, at most DISPATCH_LEVEL {
         // The lowest bit tells paged from nonpaged, whatever the variant; all else are alignments and protections.
-        allocate_for_driver("ExAllocatePoolWithTag", PoolType.0 & 1 != 0, NumberOfBytes, Tag, false)
+        allocate_for_driver(
+            "ExAllocatePoolWithTag",
+            PoolType.0 & 1 != 0,
+            NumberOfBytes,
+            Tag,
+            false,
+        )
     }
 }
 
@@ -421,7 +519,13 @@ export! {
             // Documented: exactly one of them has to be given.
             return core::ptr::null_mut();
         }
-        allocate_for_driver("ExAllocatePool2", kinds == POOL_FLAG_PAGED, NumberOfBytes, Tag, Flags & POOL_FLAG_UNINITIALIZED == 0)
+        allocate_for_driver(
+            "ExAllocatePool2",
+            kinds == POOL_FLAG_PAGED,
+            NumberOfBytes,
+            Tag,
+            Flags & POOL_FLAG_UNINITIALIZED == 0,
+        )
     }
 }
 

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
 use wsk_sys::{
-    KEY_VALUE_INFORMATION_CLASS, KEY_VALUE_PARTIAL_INFORMATION, NTSTATUS, OBJECT_ATTRIBUTES, REG_BINARY, REG_DWORD, REG_SZ,
-    STATUS_BUFFER_OVERFLOW, STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER,
-    STATUS_OBJECT_NAME_NOT_FOUND, STATUS_SUCCESS, UNICODE_STRING,
+    KEY_VALUE_INFORMATION_CLASS, KEY_VALUE_PARTIAL_INFORMATION, NTSTATUS, OBJECT_ATTRIBUTES,
+    REG_BINARY, REG_DWORD, REG_SZ, STATUS_BUFFER_OVERFLOW, STATUS_BUFFER_TOO_SMALL,
+    STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER, STATUS_OBJECT_NAME_NOT_FOUND, STATUS_SUCCESS,
+    UNICODE_STRING,
 };
 
 use crate::thread::{self, Handle};
@@ -27,10 +28,19 @@ pub enum RegistryValue {
 
 impl RegistryValue {
     fn encode(&self) -> (u32, Vec<u8>) {
-        #[allow(clippy::unnecessary_cast, reason = "the type of a C macro's constant is the generator's choice")]
+        #[allow(
+            clippy::unnecessary_cast,
+            reason = "the type of a C macro's constant is the generator's choice"
+        )]
         match self {
             Self::Dword(value) => (REG_DWORD as u32, value.to_le_bytes().to_vec()),
-            Self::String(text) => (REG_SZ as u32, text.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect()),
+            Self::String(text) => (
+                REG_SZ as u32,
+                text.encode_utf16()
+                    .chain([0])
+                    .flat_map(u16::to_le_bytes)
+                    .collect(),
+            ),
             Self::Binary(bytes) => (REG_BINARY as u32, bytes.clone()),
         }
     }
@@ -56,7 +66,10 @@ static KEYS: Mutex<BTreeMap<Key, BTreeMap<String, RegistryValue>>> = Mutex::new(
 
 /// Sets a value, and makes its key.
 pub(crate) fn set(path: &str, name: &str, value: RegistryValue) {
-    KEYS.lock().entry(Key::new(path)).or_default().insert(name.to_lowercase(), value);
+    KEYS.lock()
+        .entry(Key::new(path))
+        .or_default()
+        .insert(name.to_lowercase(), value);
 }
 
 /// Forgets everything.
@@ -73,16 +86,28 @@ unsafe fn read(string: *const UNICODE_STRING) -> String {
         if string.is_null() || (*string).Length == 0 || (*string).Buffer.is_null() {
             return String::new();
         }
-        String::from_utf16_lossy(core::slice::from_raw_parts((*string).Buffer, usize::from((*string).Length) / 2))
+        String::from_utf16_lossy(core::slice::from_raw_parts(
+            (*string).Buffer,
+            usize::from((*string).Length) / 2,
+        ))
     }
 }
 
 export! {
     /// Opens a registry key.
-    fn ZwOpenKey(KeyHandle: *mut *mut c_void, DesiredAccess: u32, ObjectAttributes: *mut OBJECT_ATTRIBUTES) -> NTSTATUS, at most PASSIVE_LEVEL {
+    fn ZwOpenKey(
+        KeyHandle: *mut *mut c_void,
+        DesiredAccess: u32,
+        ObjectAttributes: *mut OBJECT_ATTRIBUTES,
+    ) -> NTSTATUS, at most PASSIVE_LEVEL {
         let _ = DesiredAccess;
         // SAFETY: the driver gives the attributes.
-        let (name, root) = unsafe { (read((*ObjectAttributes).ObjectName), (*ObjectAttributes).RootDirectory) };
+        let (name, root) = unsafe {
+            (
+                read((*ObjectAttributes).ObjectName),
+                (*ObjectAttributes).RootDirectory,
+            )
+        };
         let key = if root.is_null() {
             Key::new(&name)
         } else {
@@ -90,7 +115,9 @@ export! {
                 Handle::Key(key) => Some(key.clone()),
                 Handle::Thread(_) => None,
             });
-            let Some(Some(base)) = base else { return STATUS_INVALID_HANDLE };
+            let Some(Some(base)) = base else {
+                return STATUS_INVALID_HANDLE;
+            };
             Key::new(&format!("{base}\\{name}"))
         };
         if !KEYS.lock().contains_key(&key) {
@@ -117,13 +144,20 @@ export! {
             Handle::Key(key) => Some(key.clone()),
             Handle::Thread(_) => None,
         });
-        let Some(Some(key)) = key else { return STATUS_INVALID_HANDLE };
+        let Some(Some(key)) = key else {
+            return STATUS_INVALID_HANDLE;
+        };
         if KeyValueInformationClass != KEY_VALUE_INFORMATION_CLASS::KeyValuePartialInformation {
             return STATUS_INVALID_PARAMETER;
         }
         // SAFETY: the driver gives the name.
         let name = unsafe { read(ValueName) }.to_lowercase();
-        let Some((kind, data)) = KEYS.lock().get(&key).and_then(|values| values.get(&name)).map(RegistryValue::encode) else {
+        let Some((kind, data)) = KEYS
+            .lock()
+            .get(&key)
+            .and_then(|values| values.get(&name))
+            .map(RegistryValue::encode)
+        else {
             return STATUS_OBJECT_NAME_NOT_FOUND;
         };
         let length = Length as usize;
@@ -138,7 +172,11 @@ export! {
             core::ptr::copy_nonoverlapping(header.as_ptr().cast::<u8>(), out, HEADER);
             let fits = data.len().min(length - HEADER);
             core::ptr::copy_nonoverlapping(data.as_ptr(), out.add(HEADER), fits);
-            if fits < data.len() { STATUS_BUFFER_OVERFLOW } else { STATUS_SUCCESS }
+            if fits < data.len() {
+                STATUS_BUFFER_OVERFLOW
+            } else {
+                STATUS_SUCCESS
+            }
         }
     }
 }

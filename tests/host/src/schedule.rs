@@ -54,7 +54,10 @@ impl When {
 }
 
 /// As soon as possible, in order.
-pub(crate) const SOON: When = When { delay: Duration::ZERO, rank: 0 };
+pub(crate) const SOON: When = When {
+    delay: Duration::ZERO,
+    rank: 0,
+};
 
 static POLICY: AtomicU8 = AtomicU8::new(0);
 static SEED: AtomicU64 = AtomicU64::new(0);
@@ -69,7 +72,8 @@ pub(crate) fn configure(completion: Completion, seed: u64) {
 
 /// The seed, where it matters.
 pub(crate) fn seed_in_use() -> Option<u64> {
-    (POLICY.load(Ordering::Relaxed) == Completion::Seeded as u8).then(|| SEED.load(Ordering::Relaxed))
+    (POLICY.load(Ordering::Relaxed) == Completion::Seeded as u8)
+        .then(|| SEED.load(Ordering::Relaxed))
 }
 
 /// Numbers that follow from a seed.
@@ -86,8 +90,14 @@ impl Dice {
 
     fn plan(&self) -> Plan {
         let number = self.throw();
-        let delayed = When { delay: Duration::from_micros(number >> 8 & 0x7FF), rank: 0 };
-        let reordered = When { delay: Duration::from_micros(50), rank: (number >> 20 & 0xFF) as u32 };
+        let delayed = When {
+            delay: Duration::from_micros(number >> 8 & 0x7FF),
+            rank: 0,
+        };
+        let reordered = When {
+            delay: Duration::from_micros(50),
+            rank: (number >> 20 & 0xFF) as u32,
+        };
         match number & 7 {
             0 | 1 => Plan::Now,
             2 => Plan::DoLater(SOON),
@@ -158,7 +168,13 @@ struct Queue {
     stopping: bool,
 }
 
-static QUEUE: Mutex<Queue> = Mutex::new(Queue { waiting: BinaryHeap::new(), number: 0, pressing: 0, running: false, stopping: false });
+static QUEUE: Mutex<Queue> = Mutex::new(Queue {
+    waiting: BinaryHeap::new(),
+    number: 0,
+    pressing: 0,
+    running: false,
+    stopping: false,
+});
 static CHANGED: Condvar = Condvar::new();
 static THREAD: Mutex<Option<JoinHandle<()>>> = Mutex::new(None);
 
@@ -172,8 +188,16 @@ fn push(when: When, timer: bool, work: Work) {
     queue.number += 1;
     queue.pressing += usize::from(!timer);
     let number = queue.number;
-    let due = Instant::now().checked_add(when.delay).unwrap_or_else(|| Instant::now() + Duration::from_secs(u64::from(u32::MAX)));
-    queue.waiting.push(Entry { due, rank: when.rank, number, timer, work });
+    let due = Instant::now()
+        .checked_add(when.delay)
+        .unwrap_or_else(|| Instant::now() + Duration::from_secs(u64::from(u32::MAX)));
+    queue.waiting.push(Entry {
+        due,
+        rank: when.rank,
+        number,
+        timer,
+        work,
+    });
     drop(queue);
     CHANGED.notify_all();
 }
@@ -181,7 +205,10 @@ fn push(when: When, timer: bool, work: Work) {
 /// Starts the processor.
 pub(crate) fn start() {
     QUEUE.lock().stopping = false;
-    let thread = std::thread::Builder::new().name("dpc".into()).spawn(run).expect("the host has threads");
+    let thread = std::thread::Builder::new()
+        .name("dpc".into())
+        .spawn(run)
+        .expect("the host has threads");
     *THREAD.lock() = Some(thread);
 }
 
@@ -266,7 +293,15 @@ unsafe impl<T> Send for Queued<T> {}
 unsafe fn queue_dpc(dpc: *mut KDPC, first: *mut c_void, second: *mut c_void) -> bool {
     // SAFETY: the caller says so; the member tells whether it is queued, and is changed atomically.
     let data = unsafe { AtomicPtr::from_ptr(&raw mut (*dpc).DpcData) };
-    if data.compare_exchange(core::ptr::null_mut(), dpc.cast(), Ordering::SeqCst, Ordering::SeqCst).is_err() {
+    if data
+        .compare_exchange(
+            core::ptr::null_mut(),
+            dpc.cast(),
+            Ordering::SeqCst,
+            Ordering::SeqCst,
+        )
+        .is_err()
+    {
         return false;
     }
     // SAFETY: this call has just queued it, so its arguments are this call's to set.
@@ -281,7 +316,8 @@ unsafe fn queue_dpc(dpc: *mut KDPC, first: *mut c_void, second: *mut c_void) -> 
         unsafe {
             let (routine, context) = ((*dpc).DeferredRoutine, (*dpc).DeferredContext);
             let (first, second) = ((*dpc).SystemArgument1, (*dpc).SystemArgument2);
-            AtomicPtr::from_ptr(&raw mut (*dpc).DpcData).store(core::ptr::null_mut(), Ordering::SeqCst);
+            AtomicPtr::from_ptr(&raw mut (*dpc).DpcData)
+                .store(core::ptr::null_mut(), Ordering::SeqCst);
             if let Some(routine) = routine {
                 routine(dpc, context, first, second);
             }
@@ -292,7 +328,11 @@ unsafe fn queue_dpc(dpc: *mut KDPC, first: *mut c_void, second: *mut c_void) -> 
 
 export! {
     /// Initialises a deferred procedure call.
-    fn KeInitializeDpc(Dpc: *mut KDPC, DeferredRoutine: PKDEFERRED_ROUTINE, DeferredContext: *mut c_void), at most HIGH_LEVEL {
+    fn KeInitializeDpc(
+        Dpc: *mut KDPC,
+        DeferredRoutine: PKDEFERRED_ROUTINE,
+        DeferredContext: *mut c_void,
+    ), at most HIGH_LEVEL {
         // SAFETY: the driver gives the memory; zero is fine for every member.
         unsafe {
             Dpc.cast::<u8>().write_bytes(0, size_of::<KDPC>());
@@ -304,7 +344,11 @@ export! {
 
 export! {
     /// Queues a deferred procedure call; says whether it wasn't queued yet.
-    fn KeInsertQueueDpc(Dpc: *mut KDPC, SystemArgument1: *mut c_void, SystemArgument2: *mut c_void) -> u8, at most HIGH_LEVEL {
+    fn KeInsertQueueDpc(
+        Dpc: *mut KDPC,
+        SystemArgument1: *mut c_void,
+        SystemArgument2: *mut c_void,
+    ) -> u8, at most HIGH_LEVEL {
         // SAFETY: the driver gives the object.
         u8::from(unsafe { queue_dpc(Dpc, SystemArgument1, SystemArgument2) })
     }
@@ -333,7 +377,11 @@ static SETTINGS: AtomicU64 = AtomicU64::new(0);
 export! {
     /// Initialises a timer.
     fn KeInitializeTimerEx(Timer: *mut KTIMER, Type: TIMER_TYPE), at most DISPATCH_LEVEL {
-        let kind = if Type == TIMER_TYPE::NotificationTimer { event::kind::NOTIFICATION_TIMER } else { event::kind::SYNCHRONIZATION_TIMER };
+        let kind = if Type == TIMER_TYPE::NotificationTimer {
+            event::kind::NOTIFICATION_TIMER
+        } else {
+            event::kind::SYNCHRONIZATION_TIMER
+        };
         // SAFETY: the driver gives the memory; zero is fine for every member.
         unsafe {
             Timer.cast::<u8>().write_bytes(0, size_of::<KTIMER>());
@@ -348,8 +396,15 @@ export! {
 ///
 /// The caller keeps what the documentation of the routine asks for.
 #[unsafe(no_mangle)]
-#[allow(non_snake_case, reason = "name and parameters are those of the routine")]
-pub(crate) unsafe extern "system" fn KeSetTimer(Timer: *mut KTIMER, DueTime: LARGE_INTEGER, Dpc: *mut KDPC) -> u8 {
+#[allow(
+    non_snake_case,
+    reason = "name and parameters are those of the routine"
+)]
+pub(crate) unsafe extern "system" fn KeSetTimer(
+    Timer: *mut KTIMER,
+    DueTime: LARGE_INTEGER,
+    Dpc: *mut KDPC,
+) -> u8 {
     {
         crate::export::enter!(KeSetTimer(Timer, Dpc), DISPATCH_LEVEL);
         // SAFETY: every member of the union covers the 64 bits; the driver gives an initialised timer, which isn't
@@ -362,22 +417,26 @@ pub(crate) unsafe extern "system" fn KeSetTimer(Timer: *mut KTIMER, DueTime: LAR
         let setting = SETTINGS.fetch_add(1, Ordering::Relaxed);
         let was_set = TIMERS.lock().insert(Timer as usize, setting).is_some();
         let queued = (Queued(Timer), Queued(Dpc));
-        push(When { delay, rank: 0 }, true, Box::new(move || {
-            let (Queued(timer), Queued(dpc)) = { queued };
-            let mut timers = TIMERS.lock();
-            if timers.get(&(timer as usize)) != Some(&setting) {
-                return;
-            }
-            timers.remove(&(timer as usize));
-            // SAFETY: the driver keeps the timer alive while it is set, and the lock keeps it set until here; its deferred
-            // procedure call too.
-            unsafe {
-                if !dpc.is_null() {
-                    queue_dpc(dpc, core::ptr::null_mut(), core::ptr::null_mut());
+        push(
+            When { delay, rank: 0 },
+            true,
+            Box::new(move || {
+                let (Queued(timer), Queued(dpc)) = { queued };
+                let mut timers = TIMERS.lock();
+                if timers.get(&(timer as usize)) != Some(&setting) {
+                    return;
                 }
-                event::signal(&raw mut (*timer).Header);
-            }
-        }));
+                timers.remove(&(timer as usize));
+                // SAFETY: the driver keeps the timer alive while it is set, and the lock keeps it set until here; its deferred
+                // procedure call too.
+                unsafe {
+                    if !dpc.is_null() {
+                        queue_dpc(dpc, core::ptr::null_mut(), core::ptr::null_mut());
+                    }
+                    event::signal(&raw mut (*timer).Header);
+                }
+            }),
+        );
         u8::from(was_set)
     }
 }
@@ -391,7 +450,11 @@ export! {
 
 /// Timers that are set, as lines of a leak report.
 pub(crate) fn leaks() -> Vec<String> {
-    TIMERS.lock().keys().map(|timer| format!("timer at {timer:#x} that is still set")).collect()
+    TIMERS
+        .lock()
+        .keys()
+        .map(|timer| format!("timer at {timer:#x} that is still set"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -411,6 +474,10 @@ mod tests {
         assert_ne!(first, draw(8));
         assert!(first.contains(&Plan::Now));
         assert!(first.iter().any(|plan| matches!(plan, Plan::DoLater(_))));
-        assert!(first.iter().any(|plan| matches!(plan, Plan::CompleteLater(_))));
+        assert!(
+            first
+                .iter()
+                .any(|plan| matches!(plan, Plan::CompleteLater(_)))
+        );
     }
 }

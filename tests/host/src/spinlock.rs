@@ -26,7 +26,8 @@ unsafe fn word<'l>(lock: *mut usize) -> &'l AtomicUsize {
 fn acquire(function: &str, lock: &AtomicUsize) {
     let own = origin::thread_number() as usize;
     let mut spins = 0_u32;
-    while let Err(owner) = lock.compare_exchange_weak(0, own, Ordering::Acquire, Ordering::Relaxed) {
+    while let Err(owner) = lock.compare_exchange_weak(0, own, Ordering::Acquire, Ordering::Relaxed)
+    {
         if owner == own {
             bugcheck!(
                 SPIN_LOCK_ALREADY_OWNED(&raw const *lock as usize, 0, 0, 0),
@@ -47,7 +48,10 @@ fn release(function: &str, lock: &AtomicUsize) {
     let own = origin::thread_number() as usize;
     let owner = lock.load(Ordering::Relaxed);
     if owner != own {
-        let holder = u32::try_from(owner).ok().filter(|&number| number != 0).map_or("nobody".to_owned(), |number| Thread(number).to_string());
+        let holder = u32::try_from(owner)
+            .ok()
+            .filter(|&number| number != 0)
+            .map_or("nobody".to_owned(), |number| Thread(number).to_string());
         bugcheck!(
             SPIN_LOCK_NOT_OWNED(&raw const *lock as usize, owner, 0, 0),
             [],
@@ -86,7 +90,12 @@ export! {
         let level = irql::current();
         if level > DISPATCH_LEVEL {
             bugcheck!(
-                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::ACQUIRE_SPIN_LOCK_IRQL, usize::from(level), SpinLock as usize, 0),
+                DRIVER_VERIFIER_DETECTED_VIOLATION(
+                    violation::ACQUIRE_SPIN_LOCK_IRQL,
+                    usize::from(level),
+                    SpinLock as usize,
+                    0
+                ),
                 [],
                 "KeAcquireSpinLock was called above DISPATCH_LEVEL"
             )
@@ -104,7 +113,12 @@ export! {
         let level = irql::current();
         if level != DISPATCH_LEVEL {
             bugcheck!(
-                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::RELEASE_SPIN_LOCK_IRQL, usize::from(level), SpinLock as usize, 0),
+                DRIVER_VERIFIER_DETECTED_VIOLATION(
+                    violation::RELEASE_SPIN_LOCK_IRQL,
+                    usize::from(level),
+                    SpinLock as usize,
+                    0
+                ),
                 [],
                 "KeReleaseSpinLock was called at another IRQL than DISPATCH_LEVEL"
             )
@@ -113,7 +127,12 @@ export! {
         release("KeReleaseSpinLock", unsafe { word(SpinLock) });
         if NewIrql > level {
             bugcheck!(
-                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::LOWER_IRQL, usize::from(level), usize::from(NewIrql), 0),
+                DRIVER_VERIFIER_DETECTED_VIOLATION(
+                    violation::LOWER_IRQL,
+                    usize::from(level),
+                    usize::from(NewIrql),
+                    0
+                ),
                 [],
                 "KeReleaseSpinLock was asked to raise the IRQL to {NewIrql}"
             )
@@ -128,7 +147,12 @@ export! {
         let level = irql::current();
         if level < DISPATCH_LEVEL {
             bugcheck!(
-                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::ACQUIRE_AT_DPC_LEVEL_IRQL, usize::from(level), SpinLock as usize, 0),
+                DRIVER_VERIFIER_DETECTED_VIOLATION(
+                    violation::ACQUIRE_AT_DPC_LEVEL_IRQL,
+                    usize::from(level),
+                    SpinLock as usize,
+                    0
+                ),
                 [],
                 "KeAcquireSpinLockAtDpcLevel was called below DISPATCH_LEVEL"
             )
@@ -144,7 +168,12 @@ export! {
         let level = irql::current();
         if level < DISPATCH_LEVEL {
             bugcheck!(
-                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::RELEASE_FROM_DPC_LEVEL_IRQL, usize::from(level), SpinLock as usize, 0),
+                DRIVER_VERIFIER_DETECTED_VIOLATION(
+                    violation::RELEASE_FROM_DPC_LEVEL_IRQL,
+                    usize::from(level),
+                    SpinLock as usize,
+                    0
+                ),
                 [],
                 "KeReleaseSpinLockFromDpcLevel was called below DISPATCH_LEVEL"
             )

@@ -54,7 +54,11 @@ export! {
             #[allow(clippy::cast_possible_truncation, reason = "below eight")]
             // SAFETY: the driver gives the place, if it wants the number there.
             unsafe {
-                ProcNumber.write(PROCESSOR_NUMBER { Group: 0, Number: number as u8, Reserved: 0 });
+                ProcNumber.write(PROCESSOR_NUMBER {
+                    Group: 0,
+                    Number: number as u8,
+                    Reserved: 0,
+                });
             }
         }
         number
@@ -94,7 +98,11 @@ pub(crate) unsafe extern "C" fn DbgPrint(Format: *const c_char) -> u32 {
 /// The caller keeps what the documentation of the routine asks for.
 #[unsafe(no_mangle)]
 #[allow(non_snake_case, reason = "the name is that of the routine")]
-pub(crate) unsafe extern "C" fn DbgPrintEx(ComponentId: u32, Level: u32, Format: *const c_char) -> u32 {
+pub(crate) unsafe extern "C" fn DbgPrintEx(
+    ComponentId: u32,
+    Level: u32,
+    Format: *const c_char,
+) -> u32 {
     let _ = (ComponentId, Level);
     // SAFETY: the driver gives a string.
     unsafe { print(Format) };
@@ -103,11 +111,21 @@ pub(crate) unsafe extern "C" fn DbgPrintEx(ComponentId: u32, Level: u32, Format:
 
 export! {
     /// Stops the system on the driver's own request.
-    fn KeBugCheckEx(BugCheckCode: u32, BugCheckParameter1: usize, BugCheckParameter2: usize, BugCheckParameter3: usize, BugCheckParameter4: usize) -> !,
-    at most HIGH_LEVEL {
+    fn KeBugCheckEx(
+        BugCheckCode: u32,
+        BugCheckParameter1: usize,
+        BugCheckParameter2: usize,
+        BugCheckParameter3: usize,
+        BugCheckParameter4: usize,
+    ) -> !, at most HIGH_LEVEL {
         bugcheck::stop(
             bugcheck::BugCheckCode(BugCheckCode),
-            [BugCheckParameter1, BugCheckParameter2, BugCheckParameter3, BugCheckParameter4],
+            [
+                BugCheckParameter1,
+                BugCheckParameter2,
+                BugCheckParameter3,
+                BugCheckParameter4,
+            ],
             &"the driver called KeBugCheckEx",
             &[],
         )

@@ -45,7 +45,9 @@ pub(crate) struct Locked<'t, T>(MutexGuard<'t, Option<Shard<T>>>);
 impl<T> Table<T> {
     /// An empty table.
     pub(crate) const fn new() -> Self {
-        Self { shards: [const { Mutex::new(None) }; SHARDS] }
+        Self {
+            shards: [const { Mutex::new(None) }; SHARDS],
+        }
     }
 
     /// Locks the shard of `address`.
@@ -57,7 +59,11 @@ impl<T> Table<T> {
     /// Calls `visit` with every entry, one shard locked at a time, until it returns `Some`.
     pub(crate) fn find<R>(&self, mut visit: impl FnMut(usize, &mut T) -> Option<R>) -> Option<R> {
         self.shards.iter().find_map(|shard| {
-            shard.lock().as_mut().and_then(|shard| shard.iter_mut().find_map(|(&address, value)| visit(address, value)))
+            shard.lock().as_mut().and_then(|shard| {
+                shard
+                    .iter_mut()
+                    .find_map(|(&address, value)| visit(address, value))
+            })
         })
     }
 
@@ -95,15 +101,24 @@ impl<T> Locked<'_, T> {
     }
 
     pub(crate) fn insert(&mut self, address: usize, value: T) -> Option<T> {
-        self.0.get_or_insert_with(Shard::default).insert(address, value)
+        self.0
+            .get_or_insert_with(Shard::default)
+            .insert(address, value)
     }
 
     pub(crate) fn remove(&mut self, address: usize) -> Option<T> {
         self.0.as_mut()?.remove(&address)
     }
 
-    pub(crate) fn get_or_insert_with(&mut self, address: usize, value: impl FnOnce() -> T) -> &mut T {
-        self.0.get_or_insert_with(Shard::default).entry(address).or_insert_with(value)
+    pub(crate) fn get_or_insert_with(
+        &mut self,
+        address: usize,
+        value: impl FnOnce() -> T,
+    ) -> &mut T {
+        self.0
+            .get_or_insert_with(Shard::default)
+            .entry(address)
+            .or_insert_with(value)
     }
 }
 

@@ -34,7 +34,10 @@ impl BugCheck {
     /// When it doesn't.
     #[track_caller]
     pub fn tells(self, text: &str) -> Self {
-        let told = self.report.as_ref().is_none_or(|report| report.contains(text));
+        let told = self
+            .report
+            .as_ref()
+            .is_none_or(|report| report.contains(text));
         assert!(told, "the report doesn't contain {text:?}:\n{self}");
         self
     }
@@ -113,15 +116,28 @@ pub fn expect_bugcheck<F: FnOnce()>(code: &str, body: F) -> BugCheck {
     let Some(status) = status else {
         panic!("{test}: no bug check within {PATIENCE:?}; expected {code}\n{report}\n{output}");
     };
-    assert!(aborted(status), "{test}: expected {code}, but the child ended with {status}\n{report}\n{output}");
-    let stop = report.lines().find(|line| line.starts_with("*** STOP: ")).unwrap_or("no bug check was reported");
-    let number = code.strip_prefix("0x").and_then(|digits| u32::from_str_radix(digits, 16).ok());
+    assert!(
+        aborted(status),
+        "{test}: expected {code}, but the child ended with {status}\n{report}\n{output}"
+    );
+    let stop = report
+        .lines()
+        .find(|line| line.starts_with("*** STOP: "))
+        .unwrap_or("no bug check was reported");
+    let number = code
+        .strip_prefix("0x")
+        .and_then(|digits| u32::from_str_radix(digits, 16).ok());
     let expected = match number {
         Some(number) => stop.contains(&format!("0x{number:08X} ")),
         None => stop.split_whitespace().any(|word| word == code),
     };
-    assert!(expected, "{test}: expected {code}, but the system stopped with another:\n{report}");
-    BugCheck { report: Some(report) }
+    assert!(
+        expected,
+        "{test}: expected {code}, but the system stopped with another:\n{report}"
+    );
+    BugCheck {
+        report: Some(report),
+    }
 }
 
 /// Tells the calls apart: by their place in the source, and by how often the test has come there before.
@@ -165,7 +181,9 @@ fn test_name<F>() -> String {
         Some(name) if name != "main" => name.to_owned(),
         _ => {
             let path = core::any::type_name::<F>().trim_end_matches("::{{closure}}");
-            path.split_once("::").map_or(path, |(_, test)| test).to_owned()
+            path.split_once("::")
+                .map_or(path, |(_, test)| test)
+                .to_owned()
         }
     }
 }

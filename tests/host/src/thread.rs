@@ -8,17 +8,18 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 use wsk_sys::{
-    CLIENT_ID, DISPATCHER_HEADER, NTSTATUS, OBJECT_ATTRIBUTES, OBJECT_HANDLE_INFORMATION, OBJECT_TYPE, PKSTART_ROUTINE,
-    STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_HANDLE, STATUS_SUCCESS,
+    CLIENT_ID, DISPATCHER_HEADER, NTSTATUS, OBJECT_ATTRIBUTES, OBJECT_HANDLE_INFORMATION,
+    OBJECT_TYPE, PKSTART_ROUTINE, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_HANDLE,
+    STATUS_SUCCESS,
 };
 
 use crate::bugcheck::{bugcheck, violation};
 use crate::event::{self, kind};
 use crate::faults::{self, Resource};
+use crate::irql;
 use crate::origin::Origin;
 use crate::registry::Key;
 use crate::table::Table;
-use crate::irql;
 
 /// A thread object. Its memory starts with a dispatcher header, so that it can be waited for.
 #[repr(C)]
@@ -41,7 +42,8 @@ unsafe impl Send for Handle {}
 
 /// Objects by address, so that a wrong pointer is noticed.
 static OBJECTS: Table<()> = Table::new();
-static HANDLES: Mutex<std::collections::BTreeMap<usize, Handle>> = Mutex::new(std::collections::BTreeMap::new());
+static HANDLES: Mutex<std::collections::BTreeMap<usize, Handle>> =
+    Mutex::new(std::collections::BTreeMap::new());
 static NEXT_HANDLE: AtomicUsize = AtomicUsize::new(0);
 
 std::thread_local! {
@@ -89,8 +91,15 @@ pub(crate) fn leaks() -> Vec<String> {
     OBJECTS.each(|address, ()| {
         let thread = ptr::with_exposed_provenance::<Thread>(address);
         // SAFETY: objects in the table are alive.
-        let (references, origin) = unsafe { ((*thread).references.load(Ordering::SeqCst), &(*thread).origin) };
-        lines.push(format!("system thread at {address:#x} with {references} references\n    created by {origin}"));
+        let (references, origin) = unsafe {
+            (
+                (*thread).references.load(Ordering::SeqCst),
+                &(*thread).origin,
+            )
+        };
+        lines.push(format!(
+            "system thread at {address:#x} with {references} references\n    created by {origin}"
+        ));
     });
     lines
 }
@@ -104,13 +113,23 @@ pub(crate) fn reset() {
 fn reference(object: *mut c_void, function: &str) -> i64 {
     require_object(object, function);
     // SAFETY: objects in the table are alive.
-    unsafe { (*object.cast::<Thread>()).references.fetch_add(1, Ordering::SeqCst) + 1 }
+    unsafe {
+        (*object.cast::<Thread>())
+            .references
+            .fetch_add(1, Ordering::SeqCst)
+            + 1
+    }
 }
 
 fn dereference(object: *mut c_void, function: &str) -> i64 {
     require_object(object, function);
     // SAFETY: objects in the table are alive.
-    let left = unsafe { (*object.cast::<Thread>()).references.fetch_sub(1, Ordering::SeqCst) - 1 };
+    let left = unsafe {
+        (*object.cast::<Thread>())
+            .references
+            .fetch_sub(1, Ordering::SeqCst)
+            - 1
+    };
     if left == 0 {
         let _ = OBJECTS.lock(object as usize).remove(object as usize);
         // SAFETY: the last reference is gone, and the object came from a box.
@@ -166,20 +185,29 @@ export! {
             origin: Origin::here("PsCreateSystemThread"),
         }));
         // SAFETY: the box was made just now.
-        unsafe { event::initialize(&raw mut (*thread).header, kind::THREAD, size_of::<Thread>(), false) };
+        unsafe {
+            event::initialize(
+                &raw mut (*thread).header,
+                kind::THREAD,
+                size_of::<Thread>(),
+                false,
+            )
+        };
         let address = thread.expose_provenance();
         let _ = OBJECTS.lock(address).insert(address, ());
-        let started = std::thread::Builder::new().name("system thread".into()).spawn(move || {
-            let thread = ptr::with_exposed_provenance_mut::<Thread>(address);
-            CURRENT.set(thread);
-            // SAFETY: the running thread holds a reference to its object; the driver gave the routine and its context.
-            unsafe {
-                if let Some(routine) = (*thread).routine {
-                    routine((*thread).context);
+        let started = std::thread::Builder::new()
+            .name("system thread".into())
+            .spawn(move || {
+                let thread = ptr::with_exposed_provenance_mut::<Thread>(address);
+                CURRENT.set(thread);
+                // SAFETY: the running thread holds a reference to its object; the driver gave the routine and its context.
+                unsafe {
+                    if let Some(routine) = (*thread).routine {
+                        routine((*thread).context);
+                    }
                 }
-            }
-            end(thread);
-        });
+                end(thread);
+            });
         if started.is_err() {
             let _ = OBJECTS.lock(address).remove(address);
             // SAFETY: nobody else knows the object.
@@ -191,7 +219,10 @@ export! {
         unsafe {
             ThreadHandle.write(handle);
             if !ClientId.is_null() {
-                ClientId.write(CLIENT_ID { UniqueProcess: ptr::without_provenance_mut(4), UniqueThread: handle });
+                ClientId.write(CLIENT_ID {
+                    UniqueProcess: ptr::without_provenance_mut(4),
+                    UniqueThread: handle,
+                });
             }
         }
         STATUS_SUCCESS

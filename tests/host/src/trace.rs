@@ -89,7 +89,9 @@ pub enum IrpStep {
     CancelRequested,
     /// It was completed.
     Completed(NTSTATUS, usize),
-    /// A completion routine ran and returned this.
+    /// A completion routine of the driver is called: the IRP is the driver's again.
+    RoutineCalled,
+    /// The completion routine returned this. The IRP may have been freed or sent again by then.
     RoutineReturned(NTSTATUS),
     /// `IoFreeIrp` released it.
     Freed,
@@ -104,7 +106,10 @@ impl Display for IrpStep {
             Self::Started(function) => write!(f, "started by {function}"),
             Self::Pending => f.write_str("marked pending"),
             Self::CancelRequested => f.write_str("asked to cancel by IoCancelIrp"),
-            Self::Completed(status, information) => write!(f, "completed: {status:?}, Information {information:#x}"),
+            Self::Completed(status, information) => {
+                write!(f, "completed: {status:?}, Information {information:#x}")
+            }
+            Self::RoutineCalled => f.write_str("completion routine called"),
             Self::RoutineReturned(status) => write!(f, "completion routine returned {status:?}"),
             Self::Freed => f.write_str("freed by IoFreeIrp"),
         }
@@ -126,10 +131,16 @@ impl Display for Event {
 impl Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Called { function, arguments } => write!(f, "{function}({arguments})"),
+            Self::Called {
+                function,
+                arguments,
+            } => write!(f, "{function}({arguments})"),
             Self::Returned { function, status } => write!(f, "{function} -> {status:?}"),
             Self::Irp { number, step, .. } => write!(f, "  irp#{number} {step}"),
-            Self::Callback { function, arguments } => write!(f, "  callback {function}({arguments})"),
+            Self::Callback {
+                function,
+                arguments,
+            } => write!(f, "  callback {function}({arguments})"),
             Self::Print { format } => write!(f, "  DbgPrint: {}", format.trim_end()),
         }
     }
@@ -171,7 +182,11 @@ fn tell(what: What) {
         return;
     }
     let sequence = SEQUENCE.fetch_add(1, Ordering::Relaxed) + 1;
-    let event = Event { sequence, irql: irql::current(), what };
+    let event = Event {
+        sequence,
+        irql: irql::current(),
+        what,
+    };
     let listeners = LISTENERS.read().clone();
     for listener in listeners {
         listener(&event);
@@ -188,7 +203,10 @@ pub(crate) fn called(function: &'static str, arguments: &[(&str, &dyn Debug)]) {
         let separator = if shown.is_empty() { "" } else { ", " };
         let _ = write!(shown, "{separator}{name}={value:?}");
     }
-    tell(What::Called { function, arguments: shown });
+    tell(What::Called {
+        function,
+        arguments: shown,
+    });
 }
 
 /// Tells of a return.
@@ -204,20 +222,29 @@ pub(crate) fn returned(function: &'static str, status: NTSTATUS) -> NTSTATUS {
 #[inline]
 pub(crate) fn irp(number: u64, address: usize, step: IrpStep) {
     if listening() {
-        tell(What::Irp { number, address, step });
+        tell(What::Irp {
+            number,
+            address,
+            step,
+        });
     }
 }
 
 /// Tells of a callback.
 pub(crate) fn callback(function: &'static str, arguments: fmt::Arguments<'_>) {
     if listening() {
-        tell(What::Callback { function, arguments: arguments.to_string() });
+        tell(What::Callback {
+            function,
+            arguments: arguments.to_string(),
+        });
     }
 }
 
 /// Tells of a printed line.
 pub(crate) fn print(format: &str) {
     if listening() {
-        tell(What::Print { format: format.to_owned() });
+        tell(What::Print {
+            format: format.to_owned(),
+        });
     }
 }

@@ -1,6 +1,10 @@
 //! Raw driver code sends to and receives from ordinary sockets of the host, with every completion policy.
 
-#![allow(clippy::undocumented_unsafe_blocks, clippy::missing_safety_doc, reason = "raw driver code, as a test")]
+#![allow(
+    clippy::undocumented_unsafe_blocks,
+    clippy::missing_safety_doc,
+    reason = "raw driver code, as a test"
+)]
 
 mod driver;
 
@@ -13,7 +17,8 @@ use wsk_sys::*;
 
 fn peer(address: &str) -> (UdpSocket, SocketAddr) {
     let peer = UdpSocket::bind(address).unwrap();
-    peer.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    peer.set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
     let address = peer.local_addr().unwrap();
     (peer, address)
 }
@@ -34,7 +39,12 @@ fn each_policy(body: impl Fn(&Kernel)) {
     }
 }
 
-fn there_and_back(local: &str, remote: &str, as_sent_to: impl Fn(SocketAddr) -> SocketAddr, configure: impl Fn(&Socket)) {
+fn there_and_back(
+    local: &str,
+    remote: &str,
+    as_sent_to: impl Fn(SocketAddr) -> SocketAddr,
+    configure: impl Fn(&Socket),
+) {
     each_policy(|_| {
         let (peer, peer_address) = peer(remote);
         let client = Client::new();
@@ -85,7 +95,13 @@ fn dual_mode() {
         SocketAddr::V6(_) => unreachable!(),
     };
     there_and_back("[::]:0", "127.0.0.1:0", mapped, |socket| {
-        assert_eq!(socket.get_option(IPPROTO::IPPROTO_IPV6.0.cast_unsigned(), IPV6_V6ONLY), Ok(1));
-        assert_eq!(socket.set_option(IPPROTO::IPPROTO_IPV6.0.cast_unsigned(), IPV6_V6ONLY, 0), STATUS_SUCCESS);
+        assert_eq!(
+            socket.get_option(IPPROTO::IPPROTO_IPV6.0.cast_unsigned(), IPV6_V6ONLY),
+            Ok(1)
+        );
+        assert_eq!(
+            socket.set_option(IPPROTO::IPPROTO_IPV6.0.cast_unsigned(), IPV6_V6ONLY, 0),
+            STATUS_SUCCESS
+        );
     });
 }

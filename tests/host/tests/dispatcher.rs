@@ -1,6 +1,10 @@
 //! Events, waits, timers, deferred procedure calls, threads: the dispatcher, from raw code.
 
-#![allow(clippy::undocumented_unsafe_blocks, clippy::missing_safety_doc, reason = "raw driver code, as a test")]
+#![allow(
+    clippy::undocumented_unsafe_blocks,
+    clippy::missing_safety_doc,
+    reason = "raw driver code, as a test"
+)]
 
 mod driver;
 
@@ -46,14 +50,19 @@ impl Event {
 
 fn wait(object: *mut c_void, timeout: Option<i64>) -> NTSTATUS {
     let mut timeout = timeout.map(|timeout| LARGE_INTEGER { QuadPart: timeout });
-    let timeout = timeout.as_mut().map_or(ptr::null_mut(), |timeout| &raw mut *timeout);
+    let timeout = timeout
+        .as_mut()
+        .map_or(ptr::null_mut(), |timeout| &raw mut *timeout);
     unsafe { KeWaitForSingleObject(object, KWAIT_REASON::Executive, 0, 0, timeout) }
 }
 
 #[test]
 fn states() {
     let kernel = Kernel::boot();
-    for (kind, after_wait) in [(EVENT_TYPE::NotificationEvent, 1), (EVENT_TYPE::SynchronizationEvent, 0)] {
+    for (kind, after_wait) in [
+        (EVENT_TYPE::NotificationEvent, 1),
+        (EVENT_TYPE::SynchronizationEvent, 0),
+    ] {
         let event = Event::new(kind, false);
         assert_eq!(event.read(), 0);
         assert_eq!(event.wait(Some(0)), STATUS_TIMEOUT);
@@ -67,7 +76,10 @@ fn states() {
         assert_eq!(event.read(), 0);
         event.free();
         let event = Event::new(kind, true);
-        assert_eq!(at_irql(DISPATCH_LEVEL, || event.wait(Some(0))), STATUS_SUCCESS);
+        assert_eq!(
+            at_irql(DISPATCH_LEVEL, || event.wait(Some(0))),
+            STATUS_SUCCESS
+        );
         event.free();
     }
     kernel.shutdown();
@@ -83,7 +95,10 @@ fn timeouts() {
     // Absolute times long past are over at once.
     assert_eq!(event.wait(Some(1)), STATUS_TIMEOUT);
     let started = Instant::now();
-    assert_eq!(unsafe { KeDelayExecutionThread(0, 0, &mut LARGE_INTEGER { QuadPart: -300_000 }) }, STATUS_SUCCESS);
+    assert_eq!(
+        unsafe { KeDelayExecutionThread(0, 0, &mut LARGE_INTEGER { QuadPart: -300_000 }) },
+        STATUS_SUCCESS
+    );
     assert!(started.elapsed() >= Duration::from_millis(30));
     event.free();
     kernel.shutdown();
@@ -94,7 +109,10 @@ fn a_synchronization_event_lets_one_thread_through() {
     const THREADS: usize = 4;
     const ROUNDS: usize = 2_000;
     let kernel = Kernel::boot();
-    let (go, gone) = (Event::new(EVENT_TYPE::SynchronizationEvent, false), Event::new(EVENT_TYPE::SynchronizationEvent, false));
+    let (go, gone) = (
+        Event::new(EVENT_TYPE::SynchronizationEvent, false),
+        Event::new(EVENT_TYPE::SynchronizationEvent, false),
+    );
     let passed = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
@@ -146,7 +164,8 @@ fn an_event_may_be_freed_as_soon_as_the_wait_is_over() {
         scope.spawn(move || receiver.into_iter().for_each(|event| drop(event.set())));
         for _ in 0..5_000 {
             unsafe {
-                let memory = ExAllocatePoolWithTag(POOL_TYPE::NonPagedPoolNx, size_of::<KEVENT>(), TAG);
+                let memory =
+                    ExAllocatePoolWithTag(POOL_TYPE::NonPagedPoolNx, size_of::<KEVENT>(), TAG);
                 let event = Event(memory.cast());
                 KeInitializeEvent(event.0, EVENT_TYPE::SynchronizationEvent, 0);
                 sender.send(event).unwrap();
@@ -160,7 +179,12 @@ fn an_event_may_be_freed_as_soon_as_the_wait_is_over() {
     kernel.shutdown();
 }
 
-unsafe extern "system" fn deferred(_dpc: *mut KDPC, context: *mut c_void, first: *mut c_void, _second: *mut c_void) {
+unsafe extern "system" fn deferred(
+    _dpc: *mut KDPC,
+    context: *mut c_void,
+    first: *mut c_void,
+    _second: *mut c_void,
+) {
     let seen = unsafe { &*context.cast::<[AtomicUsize; 3]>() };
     seen[0].fetch_add(1, Ordering::SeqCst);
     seen[1].store(usize::from(current_irql()), Ordering::SeqCst);
@@ -173,8 +197,19 @@ fn deferred_procedure_calls() {
     let seen = [const { AtomicUsize::new(0) }; 3];
     let mut dpc = Box::new(KDPC::default());
     unsafe {
-        KeInitializeDpc(&raw mut *dpc, Some(deferred), (&raw const seen).cast_mut().cast());
-        assert_eq!(KeInsertQueueDpc(&raw mut *dpc, ptr::without_provenance_mut(42), ptr::null_mut()), 1);
+        KeInitializeDpc(
+            &raw mut *dpc,
+            Some(deferred),
+            (&raw const seen).cast_mut().cast(),
+        );
+        assert_eq!(
+            KeInsertQueueDpc(
+                &raw mut *dpc,
+                ptr::without_provenance_mut(42),
+                ptr::null_mut()
+            ),
+            1
+        );
         KeFlushQueuedDpcs();
     }
     let seen = seen.each_ref().map(|value| value.load(Ordering::SeqCst));
@@ -189,7 +224,9 @@ fn timers() {
     let mut dpc = Box::new(KDPC::default());
     let mut timer = Box::new(KTIMER::default());
     let soon = LARGE_INTEGER { QuadPart: -200_000 };
-    let late = LARGE_INTEGER { QuadPart: -36_000_000_000 };
+    let late = LARGE_INTEGER {
+        QuadPart: -36_000_000_000,
+    };
     unsafe {
         let (timer, dpc): (*mut KTIMER, *mut KDPC) = (&raw mut *timer, &raw mut *dpc);
         KeInitializeDpc(dpc, Some(deferred), (&raw const seen).cast_mut().cast());
@@ -230,11 +267,26 @@ fn system_threads() {
             let mut handle = ptr::null_mut();
             let none = ptr::null_mut::<c_void>();
             let context = (&raw const count).cast_mut().cast();
-            let status = PsCreateSystemThread(&raw mut handle, 0, none.cast(), none, none.cast(), Some(routine), context);
+            let status = PsCreateSystemThread(
+                &raw mut handle,
+                0,
+                none.cast(),
+                none,
+                none.cast(),
+                Some(routine),
+                context,
+            );
             assert_eq!(status, STATUS_SUCCESS);
             let mut thread = ptr::null_mut();
             assert_eq!(
-                ObReferenceObjectByHandle(handle, 0, ptr::null_mut(), 0, &raw mut thread, ptr::null_mut()),
+                ObReferenceObjectByHandle(
+                    handle,
+                    0,
+                    ptr::null_mut(),
+                    0,
+                    &raw mut thread,
+                    ptr::null_mut()
+                ),
                 STATUS_SUCCESS
             );
             assert_eq!(ZwClose(handle), STATUS_SUCCESS);
@@ -253,7 +305,10 @@ fn spin_locks_exclude() {
     let kernel = Kernel::boot();
     let lock = AtomicUsize::new(0);
     let mut value = 0_u64;
-    let shared = (lock.as_ptr().expose_provenance(), (&raw mut value).expose_provenance());
+    let shared = (
+        lock.as_ptr().expose_provenance(),
+        (&raw mut value).expose_provenance(),
+    );
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
@@ -288,14 +343,24 @@ fn the_system_tells_about_itself() {
     let mut version = OSVERSIONINFOW::default();
     unsafe {
         assert_eq!(RtlGetVersion(&raw mut version), STATUS_SUCCESS);
-        assert_eq!((version.dwMajorVersion, version.dwMinorVersion, version.dwBuildNumber), (10, 0, 14393));
+        assert_eq!(
+            (
+                version.dwMajorVersion,
+                version.dwMinorVersion,
+                version.dwBuildNumber
+            ),
+            (10, 0, 14393)
+        );
         let mut frequency = LARGE_INTEGER::default();
         let before = KeQueryPerformanceCounter(&raw mut frequency).QuadPart;
         std::thread::sleep(Duration::from_millis(2));
         let after = KeQueryPerformanceCounter(ptr::null_mut()).QuadPart;
         assert!((after - before) * 1000 >= 2 * frequency.QuadPart);
         let mut number = PROCESSOR_NUMBER::default();
-        assert_eq!(KeGetCurrentProcessorNumberEx(&raw mut number), u32::from(number.Number));
+        assert_eq!(
+            KeGetCurrentProcessorNumberEx(&raw mut number),
+            u32::from(number.Number)
+        );
         DbgPrint(c"%s\n".as_ptr(), c"hello".as_ptr());
         DbgPrintEx(77, 0, c"%d\n".as_ptr(), 1_i32);
         let (wide, string) = unicode("abc");
@@ -313,11 +378,20 @@ fn the_registry() {
     kernel.set_registry_value(key, "Name", RegistryValue::String("x".into()));
     let open = |path: &str| unsafe {
         let (_wide, mut name) = unicode(path);
-        let mut attributes = OBJECT_ATTRIBUTES { ObjectName: &raw mut name, ..Default::default() };
+        let mut attributes = OBJECT_ATTRIBUTES {
+            ObjectName: &raw mut name,
+            ..Default::default()
+        };
         let mut handle = ptr::null_mut();
-        (ZwOpenKey(&raw mut handle, KEY_READ, &raw mut attributes), handle)
+        (
+            ZwOpenKey(&raw mut handle, KEY_READ, &raw mut attributes),
+            handle,
+        )
     };
-    assert_eq!(open(r"\Registry\Machine\Nothing").0, STATUS_OBJECT_NAME_NOT_FOUND);
+    assert_eq!(
+        open(r"\Registry\Machine\Nothing").0,
+        STATUS_OBJECT_NAME_NOT_FOUND
+    );
     let (status, handle) = open(&key.to_uppercase());
     assert_eq!(status, STATUS_SUCCESS);
     let query = |name: &str, room: u32| unsafe {
@@ -325,13 +399,26 @@ fn the_registry() {
         let mut out = [0_u32; 8];
         let mut length = 0;
         let class = KEY_VALUE_INFORMATION_CLASS::KeyValuePartialInformation;
-        let status = ZwQueryValueKey(handle, &raw mut name, class, out.as_mut_ptr().cast(), room, &raw mut length);
+        let status = ZwQueryValueKey(
+            handle,
+            &raw mut name,
+            class,
+            out.as_mut_ptr().cast(),
+            room,
+            &raw mut length,
+        );
         (status, length, out)
     };
     let (status, length, out) = query("port", 32);
-    assert_eq!((status, length, &out[..4]), (STATUS_SUCCESS, 16, &[0, REG_DWORD, 4, 9000][..]));
+    assert_eq!(
+        (status, length, &out[..4]),
+        (STATUS_SUCCESS, 16, &[0, REG_DWORD, 4, 9000][..])
+    );
     let (status, length, out) = query("name", 32);
-    assert_eq!((status, length, &out[1..4]), (STATUS_SUCCESS, 16, &[REG_SZ, 4, u32::from(b'x')][..]));
+    assert_eq!(
+        (status, length, &out[1..4]),
+        (STATUS_SUCCESS, 16, &[REG_SZ, 4, u32::from(b'x')][..])
+    );
     assert_eq!(query("port", 4).0, STATUS_BUFFER_TOO_SMALL);
     assert_eq!(query("port", 14).0, STATUS_BUFFER_OVERFLOW);
     assert_eq!(query("other", 32).0, STATUS_OBJECT_NAME_NOT_FOUND);

@@ -1,6 +1,10 @@
 //! For each rule that the host kernel watches over: raw code that breaks it, and is caught.
 
-#![allow(clippy::undocumented_unsafe_blocks, clippy::missing_safety_doc, reason = "raw driver code, as a test")]
+#![allow(
+    clippy::undocumented_unsafe_blocks,
+    clippy::missing_safety_doc,
+    reason = "raw driver code, as a test"
+)]
 
 mod driver;
 
@@ -36,8 +40,17 @@ fn pending_receive() -> Pending {
     let socket = client.bound("127.0.0.1:0");
     let buffer = Buffer::new(64);
     let call = Call::new();
-    assert_eq!(socket.start_receive(&call, &mut buffer.all(), None), STATUS_PENDING);
-    Pending { call, buffer, socket, _client: client, _kernel: kernel }
+    assert_eq!(
+        socket.start_receive(&call, &mut buffer.all(), None),
+        STATUS_PENDING
+    );
+    Pending {
+        call,
+        buffer,
+        socket,
+        _client: client,
+        _kernel: kernel,
+    }
 }
 
 // IRPs.
@@ -98,7 +111,9 @@ fn irp_sent_again_in_flight() {
     expect_bugcheck(IO_VERIFIER, || {
         let pending = pending_receive();
         let other = Buffer::new(8);
-        let _ = pending.socket.start_receive(&pending.call, &mut other.all(), None);
+        let _ = pending
+            .socket
+            .start_receive(&pending.call, &mut other.all(), None);
     })
     .tells("(0x205,");
 }
@@ -154,7 +169,10 @@ fn memory_of_an_irp_in_flight_freed() {
         unsafe { IoInitializeIrp(irp, size as u16, 1) };
         let call = Call::with(irp);
         let buffer = Buffer::new(64);
-        assert_eq!(socket.start_receive(&call, &mut buffer.all(), None), STATUS_PENDING);
+        assert_eq!(
+            socket.start_receive(&call, &mut buffer.all(), None),
+            STATUS_PENDING
+        );
         unsafe { ExFreePoolWithTag(irp.cast(), TAG) };
     })
     .tells("holds the IRP of a call in flight (WskReceiveFrom)");
@@ -182,7 +200,19 @@ fn something_else_sent() {
         unsafe {
             let make = (*client.provider.Dispatch).WskSocket.unwrap();
             let none = ptr::null_mut();
-            let _ = make(client.provider.Client, AF_INET, SOCK_DGRAM, 17, 4, none, none, none.cast(), none.cast(), none, irp);
+            let _ = make(
+                client.provider.Client,
+                AF_INET,
+                SOCK_DGRAM,
+                17,
+                4,
+                none,
+                none,
+                none.cast(),
+                none.cast(),
+                none,
+                irp,
+            );
         }
     })
     .tells("isn't an IRP");
@@ -197,7 +227,19 @@ fn irp_without_stack_location() {
             let irp = IoAllocateIrp(0, 0);
             let make = (*client.provider.Dispatch).WskSocket.unwrap();
             let none = ptr::null_mut();
-            let _ = make(client.provider.Client, AF_INET, SOCK_DGRAM, 17, 4, none, none, none.cast(), none.cast(), none, irp);
+            let _ = make(
+                client.provider.Client,
+                AF_INET,
+                SOCK_DGRAM,
+                17,
+                4,
+                none,
+                none,
+                none.cast(),
+                none.cast(),
+                none,
+                irp,
+            );
         }
     });
 }
@@ -211,13 +253,29 @@ fn irp_without_completion_routine() {
             let irp = IoAllocateIrp(1, 0);
             let make = (*client.provider.Dispatch).WskSocket.unwrap();
             let none = ptr::null_mut();
-            let _ = make(client.provider.Client, AF_INET, SOCK_DGRAM, 17, 4, none, none, none.cast(), none.cast(), none, irp);
+            let _ = make(
+                client.provider.Client,
+                AF_INET,
+                SOCK_DGRAM,
+                17,
+                4,
+                none,
+                none,
+                none.cast(),
+                none.cast(),
+                none,
+                irp,
+            );
         }
     })
     .tells("without a completion routine for success, error and cancel");
 }
 
-unsafe extern "system" fn lets_go(_device: *mut DEVICE_OBJECT, _irp: *mut IRP, _context: *mut c_void) -> NTSTATUS {
+unsafe extern "system" fn lets_go(
+    _device: *mut DEVICE_OBJECT,
+    _irp: *mut IRP,
+    _context: *mut c_void,
+) -> NTSTATUS {
     STATUS_SUCCESS
 }
 
@@ -230,7 +288,11 @@ unsafe extern "system" fn frees_and_lets_go(
     STATUS_SUCCESS
 }
 
-unsafe extern "system" fn raises(_device: *mut DEVICE_OBJECT, _irp: *mut IRP, _context: *mut c_void) -> NTSTATUS {
+unsafe extern "system" fn raises(
+    _device: *mut DEVICE_OBJECT,
+    _irp: *mut IRP,
+    _context: *mut c_void,
+) -> NTSTATUS {
     unsafe { KfRaiseIrql(DISPATCH_LEVEL) };
     STATUS_MORE_PROCESSING_REQUIRED
 }
@@ -245,12 +307,14 @@ fn complete_with(routine: PIO_COMPLETION_ROUTINE) {
 
 #[test]
 fn completion_routine_lets_go_of_its_irp() {
-    expect_bugcheck(IO_VERIFIER, || complete_with(Some(lets_go))).tells("no completion routine returned");
+    expect_bugcheck(IO_VERIFIER, || complete_with(Some(lets_go)))
+        .tells("no completion routine returned");
 }
 
 #[test]
 fn completion_routine_frees_and_lets_go() {
-    expect_bugcheck(FREED, || complete_with(Some(frees_and_lets_go))).tells("instead of STATUS_MORE_PROCESSING_REQUIRED");
+    expect_bugcheck(FREED, || complete_with(Some(frees_and_lets_go)))
+        .tells("instead of STATUS_MORE_PROCESSING_REQUIRED");
 }
 
 #[test]
@@ -301,8 +365,15 @@ fn mdl_unlocked_in_flight() {
         unsafe {
             let mdl = IoAllocateMdl(memory.as_mut_ptr().cast(), 64, 0, 0, ptr::null_mut());
             MmProbeAndLockPages(mdl, 0, LOCK_OPERATION::IoWriteAccess);
-            let mut buffer = WSK_BUF { Mdl: mdl, Offset: 0, Length: 64 };
-            assert_eq!(socket.start_receive(&Call::new(), &mut buffer, None), STATUS_PENDING);
+            let mut buffer = WSK_BUF {
+                Mdl: mdl,
+                Offset: 0,
+                Length: 64,
+            };
+            assert_eq!(
+                socket.start_receive(&Call::new(), &mut buffer, None),
+                STATUS_PENDING
+            );
             MmUnlockPages(mdl);
         }
     })
@@ -330,7 +401,11 @@ fn mdl_neither_locked_nor_nonpaged() {
         let mut memory = [0_u8; 64];
         unsafe {
             let mdl = IoAllocateMdl(memory.as_mut_ptr().cast(), 64, 0, 0, ptr::null_mut());
-            let mut buffer = WSK_BUF { Mdl: mdl, Offset: 0, Length: 64 };
+            let mut buffer = WSK_BUF {
+                Mdl: mdl,
+                Offset: 0,
+                Length: 64,
+            };
             let _ = socket.start_receive(&Call::new(), &mut buffer, None);
         }
     })
@@ -396,7 +471,15 @@ fn mdl_unlocked_without_lock() {
     expect_bugcheck(VERIFIER, || {
         let _kernel = Kernel::boot();
         let mut memory = [0_u8; 64];
-        unsafe { MmUnlockPages(IoAllocateMdl(memory.as_mut_ptr().cast(), 64, 0, 0, ptr::null_mut())) };
+        unsafe {
+            MmUnlockPages(IoAllocateMdl(
+                memory.as_mut_ptr().cast(),
+                64,
+                0,
+                0,
+                ptr::null_mut(),
+            ))
+        };
     })
     .tells("(0x7C,");
 }
@@ -437,7 +520,14 @@ fn mapping_without_lock() {
         let _kernel = Kernel::boot();
         unsafe {
             let mdl = IoAllocateMdl(pool(64), 64, 0, 0, ptr::null_mut());
-            MmMapLockedPagesSpecifyCache(mdl, 0, MEMORY_CACHING_TYPE::MmCached, ptr::null_mut(), 0, 16);
+            MmMapLockedPagesSpecifyCache(
+                mdl,
+                0,
+                MEMORY_CACHING_TYPE::MmCached,
+                ptr::null_mut(),
+                0,
+                16,
+            );
         }
     })
     .tells("(0xB3,");
@@ -451,7 +541,14 @@ fn mapping_twice() {
             let mdl = IoAllocateMdl(pool(64), 64, 0, 0, ptr::null_mut());
             MmProbeAndLockPages(mdl, 0, LOCK_OPERATION::IoReadAccess);
             for _ in 0..2 {
-                MmMapLockedPagesSpecifyCache(mdl, 0, MEMORY_CACHING_TYPE::MmCached, ptr::null_mut(), 0, 16);
+                MmMapLockedPagesSpecifyCache(
+                    mdl,
+                    0,
+                    MEMORY_CACHING_TYPE::MmCached,
+                    ptr::null_mut(),
+                    0,
+                    16,
+                );
             }
         }
     })
@@ -477,7 +574,10 @@ fn buffer_longer_than_its_chain() {
         let client = Client::new();
         let socket = client.bound("127.0.0.1:0");
         let buffer = Buffer::new(8);
-        let mut described = WSK_BUF { Length: 9, ..buffer.all() };
+        let mut described = WSK_BUF {
+            Length: 9,
+            ..buffer.all()
+        };
         let _ = socket.start_receive(&Call::new(), &mut described, None);
     })
     .tells("reaches beyond the MDL chain");
@@ -491,7 +591,11 @@ fn offset_beyond_the_first_mdl() {
         let socket = client.bound("127.0.0.1:0");
         let (first, second) = (Buffer::new(8), Buffer::new(8));
         unsafe { (*first.mdl).Next = second.mdl };
-        let mut described = WSK_BUF { Mdl: first.mdl, Offset: 9, Length: 4 };
+        let mut described = WSK_BUF {
+            Mdl: first.mdl,
+            Offset: 9,
+            Length: 4,
+        };
         let _ = socket.start_receive(&Call::new(), &mut described, None);
     })
     .tells("beyond the first MDL");
@@ -541,7 +645,10 @@ fn data_written_in_flight() {
         for round in 0..10_000_u32 {
             let (call, mut to) = (Call::new(), sockaddr(own));
             let mut described = buffer.all();
-            assert_eq!(socket.start_send(&call, &mut described, Some(&mut to)), STATUS_PENDING);
+            assert_eq!(
+                socket.start_send(&call, &mut described, Some(&mut to)),
+                STATUS_PENDING
+            );
             unsafe { buffer.memory.cast::<u32>().write_volatile(round) };
             assert_eq!(call.finish(), (STATUS_SUCCESS, 60_000));
         }
@@ -647,7 +754,11 @@ fn memory_freed_while_its_pages_are_locked() {
         let _kernel = Kernel::boot();
         unsafe {
             let memory = ExAllocatePoolWithTag(POOL_TYPE::PagedPool, 64, TAG);
-            MmProbeAndLockPages(IoAllocateMdl(memory, 64, 0, 0, ptr::null_mut()), 0, LOCK_OPERATION::IoReadAccess);
+            MmProbeAndLockPages(
+                IoAllocateMdl(memory, 64, 0, 0, ptr::null_mut()),
+                0,
+                LOCK_OPERATION::IoReadAccess,
+            );
             ExFreePool(memory);
         }
     });
@@ -687,7 +798,13 @@ fn wait_at_dispatch(timeout: *mut LARGE_INTEGER) {
     let mut event = KEVENT::default();
     at_irql(DISPATCH_LEVEL, || unsafe {
         KeInitializeEvent(&raw mut event, EVENT_TYPE::NotificationEvent, 1);
-        KeWaitForSingleObject((&raw mut event).cast(), KWAIT_REASON::Executive, 0, 0, timeout)
+        KeWaitForSingleObject(
+            (&raw mut event).cast(),
+            KWAIT_REASON::Executive,
+            0,
+            0,
+            timeout,
+        )
     });
 }
 
@@ -698,12 +815,19 @@ fn waiting_for_ever_at_dispatch_level() {
 
 #[test]
 fn waiting_at_dispatch_level() {
-    expect_bugcheck(VERIFIER, || wait_at_dispatch(&mut LARGE_INTEGER { QuadPart: -1 })).tells("(0x122, 0x2");
+    expect_bugcheck(VERIFIER, || {
+        wait_at_dispatch(&mut LARGE_INTEGER { QuadPart: -1 })
+    })
+    .tells("(0x122, 0x2");
 }
 
 #[test]
 fn waiting_in_a_completion_routine() {
-    unsafe extern "system" fn waits(_device: *mut DEVICE_OBJECT, _irp: *mut IRP, context: *mut c_void) -> NTSTATUS {
+    unsafe extern "system" fn waits(
+        _device: *mut DEVICE_OBJECT,
+        _irp: *mut IRP,
+        context: *mut c_void,
+    ) -> NTSTATUS {
         unsafe { KeWaitForSingleObject(context, KWAIT_REASON::Executive, 0, 0, ptr::null_mut()) }
     }
     expect_bugcheck(VERIFIER, || {
@@ -739,7 +863,9 @@ fn event_that_is_gone() {
 #[test]
 fn calls_above_their_irql() {
     let above: [(&str, fn(&mut Client)); 5] = [
-        ("WskDeregister", |client| unsafe { WskDeregister(client.registration()) }),
+        ("WskDeregister", |client| unsafe {
+            WskDeregister(client.registration())
+        }),
         ("KeDelayExecutionThread", |_| {
             let _ = unsafe { KeDelayExecutionThread(0, 0, &mut LARGE_INTEGER { QuadPart: -1 }) };
         }),
@@ -750,7 +876,9 @@ fn calls_above_their_irql() {
             let _ = unsafe { ZwClose(ptr::null_mut()) };
         }),
         ("WskCaptureProviderNPI with a WaitTimeout", |client| {
-            let _ = unsafe { WskCaptureProviderNPI(client.registration(), 1, &mut WSK_PROVIDER_NPI::default()) };
+            let _ = unsafe {
+                WskCaptureProviderNPI(client.registration(), 1, &mut WSK_PROVIDER_NPI::default())
+            };
         }),
     ];
     for (name, call) in above {
@@ -768,7 +896,9 @@ fn calls_above_their_irql() {
 fn paged_pool_at_dispatch_level() {
     expect_bugcheck(VERIFIER, || {
         let _kernel = Kernel::boot();
-        at_irql(DISPATCH_LEVEL, || unsafe { ExAllocatePoolWithTag(POOL_TYPE::PagedPool, 8, TAG) });
+        at_irql(DISPATCH_LEVEL, || unsafe {
+            ExAllocatePoolWithTag(POOL_TYPE::PagedPool, 8, TAG)
+        });
     })
     .tells("(0x1, 0x2");
 }
@@ -818,7 +948,9 @@ fn spin_lock_released_without_owning_it() {
     expect_bugcheck("SPIN_LOCK_NOT_OWNED", || {
         let _kernel = Kernel::boot();
         let mut lock = 0;
-        at_irql(DISPATCH_LEVEL, || unsafe { KeReleaseSpinLockFromDpcLevel(&raw mut lock) });
+        at_irql(DISPATCH_LEVEL, || unsafe {
+            KeReleaseSpinLockFromDpcLevel(&raw mut lock)
+        });
     })
     .tells("held by nobody");
 }
@@ -864,7 +996,11 @@ fn socket_used_after_it_was_closed() {
 
 #[test]
 fn socket_closed_while_a_call_is_inside() {
-    unsafe extern "system" fn stays(_device: *mut DEVICE_OBJECT, _irp: *mut IRP, context: *mut c_void) -> NTSTATUS {
+    unsafe extern "system" fn stays(
+        _device: *mut DEVICE_OBJECT,
+        _irp: *mut IRP,
+        context: *mut c_void,
+    ) -> NTSTATUS {
         unsafe { KeSetEvent(context.cast(), 0, 0) };
         std::thread::sleep(std::time::Duration::from_secs(10));
         STATUS_MORE_PROCESSING_REQUIRED
@@ -883,9 +1019,13 @@ fn socket_closed_while_a_call_is_inside() {
             let event: *mut c_void = ptr::with_exposed_provenance_mut(address);
             unsafe { set_routine(call.irp, Some(stays), event) };
             let mut local = sockaddr("127.0.0.1:0".parse().unwrap());
-            let _ = unsafe { socket.table().WskBind.unwrap()(socket.raw, (&raw mut local).cast(), 0, call.irp) };
+            let _ = unsafe {
+                socket.table().WskBind.unwrap()(socket.raw, (&raw mut local).cast(), 0, call.irp)
+            };
         });
-        let _ = unsafe { KeWaitForSingleObject(event.cast(), KWAIT_REASON::Executive, 0, 0, ptr::null_mut()) };
+        let _ = unsafe {
+            KeWaitForSingleObject(event.cast(), KWAIT_REASON::Executive, 0, 0, ptr::null_mut())
+        };
         let _ = socket.start_close(&Call::new());
         inside.join().unwrap();
     })
@@ -898,8 +1038,11 @@ fn socket_that_never_was() {
         let _kernel = Kernel::boot();
         let client = Client::new();
         let real = client.socket(AF_INET);
-        let mut fake = WSK_SOCKET { Dispatch: ptr::null() };
-        let _ = unsafe { real.table().Basic.WskCloseSocket.unwrap()(&raw mut fake, Call::new().irp) };
+        let mut fake = WSK_SOCKET {
+            Dispatch: ptr::null(),
+        };
+        let _ =
+            unsafe { real.table().Basic.WskCloseSocket.unwrap()(&raw mut fake, Call::new().irp) };
     })
     .tells("isn't a socket");
 }
@@ -909,7 +1052,8 @@ fn call_without_an_irp() {
     expect_bugcheck(VERIFIER, || {
         let _kernel = Kernel::boot();
         let socket = Client::new().socket(AF_INET);
-        let _ = unsafe { socket.table().Basic.WskCloseSocket.unwrap()(socket.raw, ptr::null_mut()) };
+        let _ =
+            unsafe { socket.table().Basic.WskCloseSocket.unwrap()(socket.raw, ptr::null_mut()) };
     })
     .tells("without an IRP");
 }
@@ -941,7 +1085,10 @@ fn registered_twice() {
     expect_bugcheck(VERIFIER, || {
         let _kernel = Kernel::boot();
         let mut client = Client::new();
-        let mut npi = WSK_CLIENT_NPI { ClientContext: ptr::null_mut(), Dispatch: &raw const CLIENT_DISPATCH };
+        let mut npi = WSK_CLIENT_NPI {
+            ClientContext: ptr::null_mut(),
+            Dispatch: &raw const CLIENT_DISPATCH,
+        };
         let _ = unsafe { WskRegister(&raw mut npi, client.registration()) };
     })
     .tells("registered already");
@@ -962,7 +1109,16 @@ fn handle_that_is_not_open() {
         let _kernel = Kernel::boot();
         let mut object = ptr::null_mut();
         let handle = ptr::without_provenance_mut(0x1234);
-        let _ = unsafe { ObReferenceObjectByHandle(handle, 0, ptr::null_mut(), 0, &raw mut object, ptr::null_mut()) };
+        let _ = unsafe {
+            ObReferenceObjectByHandle(
+                handle,
+                0,
+                ptr::null_mut(),
+                0,
+                &raw mut object,
+                ptr::null_mut(),
+            )
+        };
     })
     .tells("(0x3C,");
 }

@@ -1,6 +1,10 @@
 //! What a driver leaves behind is listed when the kernel is shut down.
 
-#![allow(clippy::undocumented_unsafe_blocks, clippy::missing_safety_doc, reason = "raw driver code, as a test")]
+#![allow(
+    clippy::undocumented_unsafe_blocks,
+    clippy::missing_safety_doc,
+    reason = "raw driver code, as a test"
+)]
 
 mod driver;
 
@@ -17,14 +21,20 @@ use wsk_sys::*;
 fn left_by<T>(body: impl FnOnce() -> T) -> Vec<String> {
     let kernel = Kernel::builder().patience(Duration::from_millis(50)).boot();
     let kept = body();
-    let leaks = kernel.finish().err().map(|leaks| leaks.entries().to_vec()).unwrap_or_default();
+    let leaks = kernel
+        .finish()
+        .err()
+        .map(|leaks| leaks.entries().to_vec())
+        .unwrap_or_default();
     drop(kept);
     leaks
 }
 
 #[track_caller]
 fn assert_leak(leaks: &[String], texts: &[&str]) {
-    let found = leaks.iter().any(|leak| texts.iter().all(|text| leak.contains(text)));
+    let found = leaks
+        .iter()
+        .any(|leak| texts.iter().all(|text| leak.contains(text)));
     assert!(found, "no leak has all of {texts:?}:\n{}", leaks.join("\n"));
 }
 
@@ -45,7 +55,16 @@ fn nothing() {
 #[test]
 fn pool() {
     let leaks = left_by(|| unsafe { ExAllocatePoolWithTag(POOL_TYPE::NonPagedPoolNx, 100, TAG) });
-    assert_leak(&leaks, &["nonpaged pool", "100 bytes", "tag 'Test'", "ExAllocatePoolWithTag", "leaks::pool"]);
+    assert_leak(
+        &leaks,
+        &[
+            "nonpaged pool",
+            "100 bytes",
+            "tag 'Test'",
+            "ExAllocatePoolWithTag",
+            "leaks::pool",
+        ],
+    );
     assert_eq!(leaks.len(), 1);
 }
 
@@ -53,7 +72,12 @@ fn pool() {
 fn irps_and_mdls() {
     let leaks = left_by(|| {
         let mut memory = 0_u64;
-        unsafe { (IoAllocateIrp(1, 0), IoAllocateMdl((&raw mut memory).cast(), 8, 0, 0, ptr::null_mut())) }
+        unsafe {
+            (
+                IoAllocateIrp(1, 0),
+                IoAllocateMdl((&raw mut memory).cast(), 8, 0, 0, ptr::null_mut()),
+            )
+        }
     });
     assert_leak(&leaks, &["IRP at", "IoAllocateIrp", "leaks::irps_and_mdls"]);
     assert_leak(&leaks, &["MDL at", "IoAllocateMdl", "leaks::irps_and_mdls"]);
@@ -67,7 +91,14 @@ fn locked_pages() {
         let mdl = IoAllocateMdl(memory.as_mut_ptr().cast(), 32, 0, 0, ptr::null_mut());
         MmProbeAndLockPages(mdl, 0, LOCK_OPERATION::IoReadAccess);
     });
-    assert_leak(&leaks, &["locked pages of the MDL", "MmProbeAndLockPages", "leaks::locked_pages"]);
+    assert_leak(
+        &leaks,
+        &[
+            "locked pages of the MDL",
+            "MmProbeAndLockPages",
+            "leaks::locked_pages",
+        ],
+    );
 }
 
 #[test]
@@ -88,7 +119,10 @@ fn calls_in_flight() {
         let socket = client.bound("127.0.0.1:0");
         let buffer = Buffer::new(8);
         let call = Call::new();
-        assert_eq!(socket.start_receive(&call, &mut buffer.all(), None), STATUS_PENDING);
+        assert_eq!(
+            socket.start_receive(&call, &mut buffer.all(), None),
+            STATUS_PENDING
+        );
         (client, buffer, call)
     });
     assert_leak(&leaks, &["in flight: WskReceiveFrom", "marked pending"]);
@@ -101,14 +135,30 @@ fn handles_threads_and_timers() {
     let leaks = left_by(|| unsafe {
         let mut handle = ptr::null_mut();
         let none = ptr::null_mut::<c_void>();
-        let status =
-            PsCreateSystemThread(&raw mut handle, 0, none.cast(), none, none.cast(), Some(nothing), ptr::null_mut());
+        let status = PsCreateSystemThread(
+            &raw mut handle,
+            0,
+            none.cast(),
+            none,
+            none.cast(),
+            Some(nothing),
+            ptr::null_mut(),
+        );
         assert_eq!(status, STATUS_SUCCESS);
         KeInitializeTimerEx(&raw mut *timer, TIMER_TYPE::NotificationTimer);
-        KeSetTimer(&raw mut *timer, LARGE_INTEGER { QuadPart: -36_000_000_000 }, ptr::null_mut());
+        KeSetTimer(
+            &raw mut *timer,
+            LARGE_INTEGER {
+                QuadPart: -36_000_000_000,
+            },
+            ptr::null_mut(),
+        );
     });
     assert_leak(&leaks, &["handle", "of a system thread"]);
-    assert_leak(&leaks, &["system thread at", "leaks::handles_threads_and_timers"]);
+    assert_leak(
+        &leaks,
+        &["system thread at", "leaks::handles_threads_and_timers"],
+    );
     assert_leak(&leaks, &["timer at", "still set"]);
 }
 
@@ -117,9 +167,18 @@ fn shutting_down_panics_with_the_list() {
     for by_drop in [false, true] {
         let kernel = Kernel::boot();
         let _irp = unsafe { IoAllocateIrp(1, 0) };
-        let panicked = catch_unwind(AssertUnwindSafe(|| if by_drop { drop(kernel) } else { kernel.shutdown() }));
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            if by_drop {
+                drop(kernel)
+            } else {
+                kernel.shutdown()
+            }
+        }));
         let message = panicked.unwrap_err().downcast::<String>().unwrap();
-        assert!(message.contains("1 left behind:") && message.contains("IoAllocateIrp"), "{message}");
+        assert!(
+            message.contains("1 left behind:") && message.contains("IoAllocateIrp"),
+            "{message}"
+        );
     }
 }
 
@@ -130,7 +189,10 @@ fn a_panic_goes_before_a_leak() {
         let _irp = unsafe { IoAllocateIrp(1, 0) };
         panic!("the first");
     });
-    assert_eq!(*panicked.unwrap_err().downcast::<&str>().unwrap(), "the first");
+    assert_eq!(
+        *panicked.unwrap_err().downcast::<&str>().unwrap(),
+        "the first"
+    );
     // The next kernel starts clean.
     let kernel = Kernel::boot();
     assert_eq!(kernel.counts(), wsk_host::Counts::default());

@@ -5,9 +5,10 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use wsk_sys::{
-    AF_INET, AF_INET6, NTSTATUS, SOCKADDR, SOCKADDR_IN, SOCKADDR_IN6, STATUS_ACCESS_DENIED, STATUS_HOST_UNREACHABLE,
-    STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_ADDRESS, STATUS_INVALID_ADDRESS_COMPONENT, STATUS_INVALID_BUFFER_SIZE,
-    STATUS_INVALID_PARAMETER, STATUS_NETWORK_UNREACHABLE, STATUS_NOT_SUPPORTED, STATUS_PORT_UNREACHABLE,
+    AF_INET, AF_INET6, NTSTATUS, SOCKADDR, SOCKADDR_IN, SOCKADDR_IN6, STATUS_ACCESS_DENIED,
+    STATUS_HOST_UNREACHABLE, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_ADDRESS,
+    STATUS_INVALID_ADDRESS_COMPONENT, STATUS_INVALID_BUFFER_SIZE, STATUS_INVALID_PARAMETER,
+    STATUS_NETWORK_UNREACHABLE, STATUS_NOT_SUPPORTED, STATUS_PORT_UNREACHABLE,
     STATUS_SHARING_VIOLATION, STATUS_UNSUCCESSFUL,
 };
 
@@ -52,7 +53,10 @@ impl Family {
 /// # Safety
 ///
 /// `address` is readable: two bytes, and when these say the socket's family, as many as its type has.
-pub(crate) unsafe fn read(address: *const SOCKADDR, family: Family) -> Result<SocketAddr, NTSTATUS> {
+pub(crate) unsafe fn read(
+    address: *const SOCKADDR,
+    family: Family,
+) -> Result<SocketAddr, NTSTATUS> {
     // SAFETY: the caller says so; nothing about alignment is assumed.
     let found = unsafe { address.cast::<u16>().read_unaligned() };
     if Family::new(found) != Some(family) {
@@ -62,9 +66,11 @@ pub(crate) unsafe fn read(address: *const SOCKADDR, family: Family) -> Result<So
     let bytes = unsafe { core::slice::from_raw_parts(address.cast::<u8>(), family.size()) };
     let port = u16::from_be_bytes(part(bytes, offset_of!(SOCKADDR_IN, sin_port)));
     Ok(match family {
-        Family::V4 => {
-            SocketAddrV4::new(Ipv4Addr::from(part::<4>(bytes, offset_of!(SOCKADDR_IN, sin_addr))), port).into()
-        }
+        Family::V4 => SocketAddrV4::new(
+            Ipv4Addr::from(part::<4>(bytes, offset_of!(SOCKADDR_IN, sin_addr))),
+            port,
+        )
+        .into(),
         Family::V6 => SocketAddrV6::new(
             Ipv6Addr::from(part::<16>(bytes, offset_of!(SOCKADDR_IN6, sin6_addr))),
             port,
@@ -83,10 +89,17 @@ fn part<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
 
 /// An address in the layout of the family's type, and how many bytes of it count. IPv4 addresses become mapped ones where
 /// the family is IPv6.
-pub(crate) fn encode(address: SocketAddr, family: Family) -> ([u8; size_of::<SOCKADDR_IN6>()], usize) {
+pub(crate) fn encode(
+    address: SocketAddr,
+    family: Family,
+) -> ([u8; size_of::<SOCKADDR_IN6>()], usize) {
     let mut bytes = [0; size_of::<SOCKADDR_IN6>()];
-    let mut put = |offset: usize, part: &[u8]| bytes[offset..offset + part.len()].copy_from_slice(part);
-    put(offset_of!(SOCKADDR_IN, sin_port), &address.port().to_be_bytes());
+    let mut put =
+        |offset: usize, part: &[u8]| bytes[offset..offset + part.len()].copy_from_slice(part);
+    put(
+        offset_of!(SOCKADDR_IN, sin_port),
+        &address.port().to_be_bytes(),
+    );
     match (family, address.ip()) {
         (Family::V4, ip) => {
             put(0, &AF_INET.to_ne_bytes());
@@ -104,8 +117,14 @@ pub(crate) fn encode(address: SocketAddr, family: Family) -> ([u8; size_of::<SOC
             };
             put(offset_of!(SOCKADDR_IN6, sin6_addr), &ip.octets());
             if let SocketAddr::V6(address) = address {
-                put(offset_of!(SOCKADDR_IN6, sin6_flowinfo), &address.flowinfo().to_ne_bytes());
-                put(offset_of!(SOCKADDR_IN6, Anonymous1), &address.scope_id().to_ne_bytes());
+                put(
+                    offset_of!(SOCKADDR_IN6, sin6_flowinfo),
+                    &address.flowinfo().to_ne_bytes(),
+                );
+                put(
+                    offset_of!(SOCKADDR_IN6, Anonymous1),
+                    &address.scope_id().to_ne_bytes(),
+                );
             }
         }
     }
@@ -141,7 +160,9 @@ pub(crate) fn status(error: &io::Error) -> NTSTATUS {
     match error.kind() {
         io::ErrorKind::PermissionDenied => STATUS_ACCESS_DENIED,
         io::ErrorKind::AddrNotAvailable => STATUS_INVALID_ADDRESS_COMPONENT,
-        io::ErrorKind::NetworkUnreachable | io::ErrorKind::NetworkDown => STATUS_NETWORK_UNREACHABLE,
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::NetworkDown => {
+            STATUS_NETWORK_UNREACHABLE
+        }
         io::ErrorKind::HostUnreachable => STATUS_HOST_UNREACHABLE,
         io::ErrorKind::ConnectionRefused => STATUS_PORT_UNREACHABLE,
         io::ErrorKind::InvalidInput => STATUS_INVALID_PARAMETER,
@@ -182,7 +203,10 @@ mod tests {
     #[test]
     fn the_bytes_are_those_of_windows() {
         let (bytes, length) = encode("127.0.0.1:9".parse().unwrap(), Family::V4);
-        assert_eq!(bytes[..length], [2, 0, 0, 9, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(
+            bytes[..length],
+            [2, 0, 0, 9, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]
+        );
         let (bytes, _) = encode("1.2.3.4:256".parse().unwrap(), Family::V6);
         assert_eq!(bytes[..8], [23, 0, 1, 0, 0, 0, 0, 0]);
         assert_eq!(bytes[18..24], [0xFF, 0xFF, 1, 2, 3, 4]);

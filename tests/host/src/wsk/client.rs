@@ -5,10 +5,11 @@ use core::ptr;
 use std::sync::atomic::Ordering;
 
 use wsk_sys::{
-    ADDRINFOEXW, EPROCESS, ETHREAD, GUID, IRP, NTSTATUS, SOCKADDR, STATUS_BUFFER_OVERFLOW, STATUS_INVALID_PARAMETER,
-    STATUS_NOT_SUPPORTED, STATUS_SUCCESS, UNICODE_STRING, WSK_CLIENT_CONNECTION_DISPATCH, WSK_EVENT_CALLBACK_CONTROL,
-    WSK_EVENT_DISABLE, WSK_EVENT_RECEIVE_FROM, WSK_PROVIDER_DISPATCH, WSK_SET_STATIC_EVENT_CALLBACKS,
-    WSK_TRANSPORT, WSK_TRANSPORT_LIST_QUERY,
+    ADDRINFOEXW, EPROCESS, ETHREAD, GUID, IRP, NTSTATUS, SOCKADDR, STATUS_BUFFER_OVERFLOW,
+    STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED, STATUS_SUCCESS, UNICODE_STRING,
+    WSK_CLIENT_CONNECTION_DISPATCH, WSK_EVENT_CALLBACK_CONTROL, WSK_EVENT_DISABLE,
+    WSK_EVENT_RECEIVE_FROM, WSK_PROVIDER_DISPATCH, WSK_SET_STATIC_EVENT_CALLBACKS, WSK_TRANSPORT,
+    WSK_TRANSPORT_LIST_QUERY,
 };
 
 use super::registration::{self, VERSION};
@@ -48,7 +49,10 @@ dispatched! {
         let _ = registration::client("WskSocketConnect", Client);
         // SAFETY: the driver gives the IRP.
         let request = unsafe { Request::start(Irp, Uses::nothing("WskSocketConnect"), None) };
-        trace::returned("WskSocketConnect", request.conclude(STATUS_NOT_SUPPORTED, 0))
+        trace::returned(
+            "WskSocketConnect",
+            request.conclude(STATUS_NOT_SUPPORTED, 0),
+        )
     }
 }
 
@@ -66,13 +70,17 @@ dispatched! {
     ) -> NTSTATUS, at most DISPATCH_LEVEL {
         let client = registration::client("WskControlClient", Client);
         let (status, information) = match ControlCode {
-            WSK_SET_STATIC_EVENT_CALLBACKS if InputSize >= size_of::<WSK_EVENT_CALLBACK_CONTROL>() && !InputBuffer.is_null() => {
+            WSK_SET_STATIC_EVENT_CALLBACKS
+                if InputSize >= size_of::<WSK_EVENT_CALLBACK_CONTROL>()
+                    && !InputBuffer.is_null() =>
+            {
                 if client.sockets.load(Ordering::SeqCst) > 0 {
                     // Documented: it has to be done before the first socket is made.
                     (wsk_sys::STATUS_INVALID_DEVICE_STATE, 0)
                 } else {
                     // SAFETY: the driver gives as many bytes.
-                    let mask = unsafe { (*InputBuffer.cast::<WSK_EVENT_CALLBACK_CONTROL>()).EventMask };
+                    let mask =
+                        unsafe { (*InputBuffer.cast::<WSK_EVENT_CALLBACK_CONTROL>()).EventMask };
                     if mask & WSK_EVENT_DISABLE == 0 {
                         client.static_events.store(mask, Ordering::SeqCst);
                         (STATUS_SUCCESS, 0)
@@ -89,7 +97,13 @@ dispatched! {
                     (STATUS_BUFFER_OVERFLOW, needed)
                 } else {
                     // SAFETY: the driver gives as many bytes.
-                    unsafe { ptr::copy_nonoverlapping(transports.as_ptr(), OutputBuffer.cast::<WSK_TRANSPORT>(), transports.len()) };
+                    unsafe {
+                        ptr::copy_nonoverlapping(
+                            transports.as_ptr(),
+                            OutputBuffer.cast::<WSK_TRANSPORT>(),
+                            transports.len(),
+                        )
+                    };
                     (STATUS_SUCCESS, needed)
                 }
             }
@@ -126,7 +140,10 @@ dispatched! {
         let _ = registration::client("WskGetAddressInfo", Client);
         // SAFETY: the driver gives the IRP.
         let request = unsafe { Request::start(Irp, Uses::nothing("WskGetAddressInfo"), None) };
-        trace::returned("WskGetAddressInfo", request.conclude(STATUS_NOT_SUPPORTED, 0))
+        trace::returned(
+            "WskGetAddressInfo",
+            request.conclude(STATUS_NOT_SUPPORTED, 0),
+        )
     }
 }
 

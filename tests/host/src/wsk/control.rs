@@ -8,13 +8,15 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use wsk_sys::{
-    GUID, IP_ADD_MEMBERSHIP, IP_DROP_MEMBERSHIP, IP_MULTICAST_LOOP, IP_MULTICAST_TTL, IP_TOS, IP_TTL, IPPROTO, IPPROTO_IP,
-    IPV6_ADD_MEMBERSHIP, IPV6_DROP_MEMBERSHIP, IPV6_MULTICAST_HOPS, IPV6_MULTICAST_LOOP, IPV6_UNICAST_HOPS, IPV6_V6ONLY, IRP,
-    NPI_WSK_INTERFACE_ID, NTSTATUS, SIO_WSK_SET_REMOTE_ADDRESS, SIO_WSK_SET_SENDTO_ADDRESS, SO_BROADCAST,
-    SO_EXCLUSIVEADDRUSE, SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SO_TYPE, SO_WSK_EVENT_CALLBACK, SOCK_DGRAM, SOL_SOCKET,
-    STATUS_BUFFER_TOO_SMALL, STATUS_EVENT_PENDING, STATUS_FILE_FORCED_CLOSED, STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED,
-    STATUS_PENDING, STATUS_SUCCESS, WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_CALLBACK_CONTROL, WSK_EVENT_DISABLE,
-    WSK_EVENT_RECEIVE_FROM, WSK_SOCKET,
+    GUID, IP_ADD_MEMBERSHIP, IP_DROP_MEMBERSHIP, IP_MULTICAST_LOOP, IP_MULTICAST_TTL, IP_TOS,
+    IP_TTL, IPPROTO, IPPROTO_IP, IPV6_ADD_MEMBERSHIP, IPV6_DROP_MEMBERSHIP, IPV6_MULTICAST_HOPS,
+    IPV6_MULTICAST_LOOP, IPV6_UNICAST_HOPS, IPV6_V6ONLY, IRP, NPI_WSK_INTERFACE_ID, NTSTATUS,
+    SIO_WSK_SET_REMOTE_ADDRESS, SIO_WSK_SET_SENDTO_ADDRESS, SO_BROADCAST, SO_EXCLUSIVEADDRUSE,
+    SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SO_TYPE, SO_WSK_EVENT_CALLBACK, SOCK_DGRAM, SOL_SOCKET,
+    STATUS_BUFFER_TOO_SMALL, STATUS_EVENT_PENDING, STATUS_FILE_FORCED_CLOSED,
+    STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED, STATUS_PENDING, STATUS_SUCCESS,
+    WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_CALLBACK_CONTROL, WSK_EVENT_DISABLE, WSK_EVENT_RECEIVE_FROM,
+    WSK_SOCKET,
 };
 
 use super::address;
@@ -52,7 +54,10 @@ unsafe impl Send for Buffer {}
 
 impl Buffer {
     fn new(start: *mut c_void, length: usize) -> Self {
-        Self { start: start.cast(), length: if start.is_null() { 0 } else { length } }
+        Self {
+            start: start.cast(),
+            length: if start.is_null() { 0 } else { length },
+        }
     }
 
     fn bytes(&self) -> &[u8] {
@@ -99,10 +104,15 @@ dispatched! {
         let uses = || Uses::nothing("WskControlSocket").memory(InputBuffer, InputSize, "the input");
         let status = if control.is_event_callback() {
             // SAFETY: the driver gives the IRP, if any.
-            let request = (!Irp.is_null()).then(|| unsafe { Request::start(Irp, uses(), Some(&socket)) });
+            let request =
+                (!Irp.is_null()).then(|| unsafe { Request::start(Irp, uses(), Some(&socket)) });
             control.event_callback(request)
         } else if Irp.is_null() {
-            let (status, returned) = if control.needs_irp() { (STATUS_INVALID_PARAMETER, 0) } else { control.carry_out() };
+            let (status, returned) = if control.needs_irp() {
+                (STATUS_INVALID_PARAMETER, 0)
+            } else {
+                control.carry_out()
+            };
             if !OutputSizeReturned.is_null() {
                 // SAFETY: the driver gives the place, if it wants the size there.
                 unsafe { OutputSizeReturned.write(returned) };
@@ -111,7 +121,9 @@ dispatched! {
         } else {
             // SAFETY: the driver gives the IRP.
             let request = unsafe { Request::start(Irp, uses(), Some(&socket)) };
-            crate::irp::with_flight(Irp, |flight| flight.pin_output(OutputBuffer as usize, OutputSize, "the output"));
+            crate::irp::with_flight(Irp, |flight| {
+                flight.pin_output(OutputBuffer as usize, OutputSize, "the output")
+            });
             request.carry_out(move || {
                 let (status, returned) = control.carry_out();
                 Outcome::Done(status, returned)
@@ -123,13 +135,18 @@ dispatched! {
 
 impl Control {
     fn is_event_callback(&self) -> bool {
-        self.kind == WSK_CONTROL_SOCKET_TYPE::WskSetOption && self.level == SOL_SOCKET && self.code == SO_WSK_EVENT_CALLBACK
+        self.kind == WSK_CONTROL_SOCKET_TYPE::WskSetOption
+            && self.level == SOL_SOCKET
+            && self.code == SO_WSK_EVENT_CALLBACK
     }
 
     /// Documented: these operations take an IRP, always.
     fn needs_irp(&self) -> bool {
         self.kind == WSK_CONTROL_SOCKET_TYPE::WskIoctl
-            && matches!(self.code, SIO_WSK_SET_REMOTE_ADDRESS | SIO_WSK_SET_SENDTO_ADDRESS)
+            && matches!(
+                self.code,
+                SIO_WSK_SET_REMOTE_ADDRESS | SIO_WSK_SET_SENDTO_ADDRESS
+            )
     }
 
     fn carry_out(&self) -> (NTSTATUS, usize) {
@@ -161,7 +178,11 @@ impl Control {
         }
         // SAFETY: the driver gives as many bytes, and the id that they point at.
         let (id, mask) = unsafe {
-            let control = self.input.start.cast::<WSK_EVENT_CALLBACK_CONTROL>().read_unaligned();
+            let control = self
+                .input
+                .start
+                .cast::<WSK_EVENT_CALLBACK_CONTROL>()
+                .read_unaligned();
             (control.NpiId.as_ref().copied(), control.EventMask)
         };
         let fields = |id: &GUID| (id.Data1, id.Data2, id.Data3, id.Data4);
@@ -180,11 +201,13 @@ impl Control {
                 }
                 status
             }
-            mask if mask == WSK_EVENT_RECEIVE_FROM | WSK_EVENT_DISABLE => match datagram.disable_events(request) {
-                Disabled::Now(request) => finish(request, STATUS_SUCCESS),
-                Disabled::Pending => STATUS_PENDING,
-                Disabled::EventPending => STATUS_EVENT_PENDING,
-            },
+            mask if mask == WSK_EVENT_RECEIVE_FROM | WSK_EVENT_DISABLE => {
+                match datagram.disable_events(request) {
+                    Disabled::Now(request) => finish(request, STATUS_SUCCESS),
+                    Disabled::Pending => STATUS_PENDING,
+                    Disabled::EventPending => STATUS_EVENT_PENDING,
+                }
+            }
             _ => finish(request, STATUS_INVALID_PARAMETER),
         }
     }
@@ -195,7 +218,9 @@ impl Control {
             SIO_WSK_SET_SENDTO_ADDRESS => false,
             _ => return STATUS_NOT_SUPPORTED,
         };
-        let Category::Datagram(datagram) = &self.socket.category else { return STATUS_NOT_SUPPORTED };
+        let Category::Datagram(datagram) = &self.socket.category else {
+            return STATUS_NOT_SUPPORTED;
+        };
         if self.input.length == 0 {
             return datagram.fix(None, remote);
         }
@@ -204,7 +229,9 @@ impl Control {
         }
         // SAFETY: the driver gives as many bytes as the family's type has.
         match unsafe { address::read(self.input.start.cast(), self.socket.family) } {
-            Ok(address) if address.port() == 0 || address.ip().is_unspecified() => wsk_sys::STATUS_INVALID_ADDRESS_COMPONENT,
+            Ok(address) if address.port() == 0 || address.ip().is_unspecified() => {
+                wsk_sys::STATUS_INVALID_ADDRESS_COMPONENT
+            }
             Ok(address) => datagram.fix(Some(address), remote),
             Err(status) => status,
         }
@@ -222,7 +249,9 @@ impl Control {
         if let Some(joined) = self.membership() {
             return joined;
         }
-        let Some(value) = self.number() else { return STATUS_INVALID_PARAMETER };
+        let Some(value) = self.number() else {
+            return STATUS_INVALID_PARAMETER;
+        };
         let on = value != 0;
         let mut options = self.socket.options.lock();
         let done = self.socket.with_real(|real| -> io::Result<Option<()>> {
@@ -261,20 +290,34 @@ impl Control {
         let bytes = self.input.bytes();
         let done = match (self.level, self.code) {
             (IPPROTO_IP, IP_ADD_MEMBERSHIP | IP_DROP_MEMBERSHIP) => {
-                let Some(request) = bytes.first_chunk::<8>() else { return Some(STATUS_INVALID_PARAMETER) };
+                let Some(request) = bytes.first_chunk::<8>() else {
+                    return Some(STATUS_INVALID_PARAMETER);
+                };
                 let [g0, g1, g2, g3, i0, i1, i2, i3] = *request;
-                let (group, interface) = (Ipv4Addr::new(g0, g1, g2, g3), Ipv4Addr::new(i0, i1, i2, i3));
+                let (group, interface) =
+                    (Ipv4Addr::new(g0, g1, g2, g3), Ipv4Addr::new(i0, i1, i2, i3));
                 self.socket.with_real(|real| {
-                    if self.code == IP_ADD_MEMBERSHIP { real.join_multicast_v4(&group, &interface) } else { real.leave_multicast_v4(&group, &interface) }
+                    if self.code == IP_ADD_MEMBERSHIP {
+                        real.join_multicast_v4(&group, &interface)
+                    } else {
+                        real.leave_multicast_v4(&group, &interface)
+                    }
                 })
             }
             (IPV6, IPV6_ADD_MEMBERSHIP | IPV6_DROP_MEMBERSHIP) => {
-                let (Some(group), Some(interface)) = (bytes.first_chunk::<16>(), bytes.get(16..).and_then(<[u8]>::first_chunk)) else {
+                let (Some(group), Some(interface)) = (
+                    bytes.first_chunk::<16>(),
+                    bytes.get(16..).and_then(<[u8]>::first_chunk),
+                ) else {
                     return Some(STATUS_INVALID_PARAMETER);
                 };
                 let (group, interface) = (Ipv6Addr::from(*group), u32::from_ne_bytes(*interface));
                 self.socket.with_real(|real| {
-                    if self.code == IPV6_ADD_MEMBERSHIP { real.join_multicast_v6(&group, interface) } else { real.leave_multicast_v6(&group, interface) }
+                    if self.code == IPV6_ADD_MEMBERSHIP {
+                        real.join_multicast_v6(&group, interface)
+                    } else {
+                        real.leave_multicast_v6(&group, interface)
+                    }
                 })
             }
             _ => return None,
@@ -287,14 +330,24 @@ impl Control {
     }
 
     fn get_option(&self) -> (NTSTATUS, usize) {
-        let set = self.socket.options.lock().0.get(&(self.level, self.code)).copied();
+        let set = self
+            .socket
+            .options
+            .lock()
+            .0
+            .get(&(self.level, self.code))
+            .copied();
         let value = match set {
             Some(value) => Some(Ok(Some(value))),
             None => self.socket.with_real(|real| self.read_option(real)),
         };
         match value {
             Some(Ok(Some(value))) => {
-                if self.output.put(&value.to_ne_bytes()) { (STATUS_SUCCESS, size_of::<u32>()) } else { (STATUS_BUFFER_TOO_SMALL, 0) }
+                if self.output.put(&value.to_ne_bytes()) {
+                    (STATUS_SUCCESS, size_of::<u32>())
+                } else {
+                    (STATUS_BUFFER_TOO_SMALL, 0)
+                }
             }
             Some(Ok(None)) => (STATUS_NOT_SUPPORTED, 0),
             Some(Err(error)) => (address::status(&error), 0),

@@ -10,11 +10,12 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use wsk_sys::{
-    CMSGHDR, DEVICE_OBJECT, IRP, MSG_TRUNC, NTSTATUS, SOCKADDR, STATUS_ADDRESS_ALREADY_ASSOCIATED, STATUS_BUFFER_OVERFLOW,
-    STATUS_CANCELLED, STATUS_DATA_NOT_ACCEPTED, STATUS_FILE_FORCED_CLOSED, STATUS_INSUFFICIENT_RESOURCES,
-    STATUS_INVALID_ADDRESS_COMPONENT, STATUS_INVALID_BUFFER_SIZE, STATUS_INVALID_DEVICE_STATE, STATUS_INVALID_PARAMETER,
-    STATUS_NOT_SUPPORTED, STATUS_PENDING, STATUS_SUCCESS, WSK_BUF, WSK_BUF_LIST, WSK_DATAGRAM_INDICATION,
-    WSK_FLAG_AT_DISPATCH_LEVEL, WSK_PROVIDER_DATAGRAM_DISPATCH, WSK_SOCKET,
+    CMSGHDR, DEVICE_OBJECT, IRP, MSG_TRUNC, NTSTATUS, SOCKADDR, STATUS_ADDRESS_ALREADY_ASSOCIATED,
+    STATUS_BUFFER_OVERFLOW, STATUS_CANCELLED, STATUS_DATA_NOT_ACCEPTED, STATUS_FILE_FORCED_CLOSED,
+    STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_ADDRESS_COMPONENT, STATUS_INVALID_BUFFER_SIZE,
+    STATUS_INVALID_DEVICE_STATE, STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED, STATUS_PENDING,
+    STATUS_SUCCESS, WSK_BUF, WSK_BUF_LIST, WSK_DATAGRAM_INDICATION, WSK_FLAG_AT_DISPATCH_LEVEL,
+    WSK_PROVIDER_DATAGRAM_DISPATCH, WSK_SOCKET,
 };
 
 use super::address::{self, Family};
@@ -103,16 +104,25 @@ impl Datagram {
             disabling: Vec::new(),
             refused: VecDeque::new(),
         };
-        Self { pointers, state: Mutex::new(state) }
+        Self {
+            pointers,
+            state: Mutex::new(state),
+        }
     }
 
     /// Gives up what is pending, when the kernel is shut down.
     pub(crate) fn abandon(&self) -> impl Sized + use<> {
         let mut state = self.state.lock();
-        (core::mem::take(&mut state.receives), core::mem::take(&mut state.disabling))
+        (
+            core::mem::take(&mut state.receives),
+            core::mem::take(&mut state.disabling),
+        )
     }
 
-    fn callback(&self) -> Option<unsafe extern "system" fn(*mut c_void, u32, *mut WSK_DATAGRAM_INDICATION) -> NTSTATUS> {
+    fn callback(
+        &self,
+    ) -> Option<unsafe extern "system" fn(*mut c_void, u32, *mut WSK_DATAGRAM_INDICATION) -> NTSTATUS>
+    {
         // SAFETY: the driver keeps its dispatch table while the socket is open.
         unsafe { self.pointers.dispatch.as_ref() }.and_then(|table| table.WskReceiveFromEvent)
     }
@@ -180,7 +190,12 @@ fn part(socket: &Socket) -> &Datagram {
 
 dispatched! {
     /// Binds a socket to a local address.
-    fn WskBind(Socket: *mut WSK_SOCKET, LocalAddress: *mut SOCKADDR, Flags: u32, Irp: *mut IRP) -> NTSTATUS, at most DISPATCH_LEVEL {
+    fn WskBind(
+        Socket: *mut WSK_SOCKET,
+        LocalAddress: *mut SOCKADDR,
+        Flags: u32,
+        Irp: *mut IRP,
+    ) -> NTSTATUS, at most DISPATCH_LEVEL {
         let socket = socket::enter("WskBind", Socket);
         socket.datagram("WskBind");
         let uses = Uses::nothing("WskBind").memory(LocalAddress, 2, "the local address");
@@ -194,7 +209,12 @@ dispatched! {
             unsafe { address::read(LocalAddress, family) }
         };
         let socket = Arc::clone(&socket);
-        let status = request.carry_out(move || Outcome::Done(address.map_or_else(|status| status, |address| bind(&socket, address)), 0));
+        let status = request.carry_out(move || {
+            Outcome::Done(
+                address.map_or_else(|status| status, |address| bind(&socket, address)),
+                0,
+            )
+        });
         trace::returned("WskBind", status)
     }
 }
@@ -206,7 +226,9 @@ fn bind(socket: &Socket, address: SocketAddr) -> NTSTATUS {
     }
     let bound = socket.with_real(|real| {
         real.bind(&address.into())?;
-        real.local_addr()?.as_socket().ok_or_else(|| io::Error::from(io::ErrorKind::Unsupported))
+        real.local_addr()?
+            .as_socket()
+            .ok_or_else(|| io::Error::from(io::ErrorKind::Unsupported))
     });
     match bound {
         Some(Ok(local)) => {
@@ -225,15 +247,35 @@ fn bind(socket: &Socket, address: SocketAddr) -> NTSTATUS {
 
 dispatched! {
     /// Gives the local address of a bound socket.
-    fn WskGetLocalAddress(Socket: *mut WSK_SOCKET, LocalAddress: *mut SOCKADDR, Irp: *mut IRP) -> NTSTATUS, at most DISPATCH_LEVEL {
+    fn WskGetLocalAddress(
+        Socket: *mut WSK_SOCKET,
+        LocalAddress: *mut SOCKADDR,
+        Irp: *mut IRP,
+    ) -> NTSTATUS, at most DISPATCH_LEVEL {
         let socket = socket::enter("WskGetLocalAddress", Socket);
         socket.datagram("WskGetLocalAddress");
         let family = socket.family;
         let uses = Uses::nothing("WskGetLocalAddress");
         // SAFETY: the driver gives the IRP.
-        let request = unsafe { Request::start(Irp, uses.memory(LocalAddress, 0, "the local address"), Some(&socket)) };
-        irp::with_flight(request.irp(), |flight| flight.pin_output(LocalAddress as usize, family.size(), "the place for the local address"));
-        let out = Outputs { remote: LocalAddress, control_length: core::ptr::null_mut(), control_flags: core::ptr::null_mut() };
+        let request = unsafe {
+            Request::start(
+                Irp,
+                uses.memory(LocalAddress, 0, "the local address"),
+                Some(&socket),
+            )
+        };
+        irp::with_flight(request.irp(), |flight| {
+            flight.pin_output(
+                LocalAddress as usize,
+                family.size(),
+                "the place for the local address",
+            )
+        });
+        let out = Outputs {
+            remote: LocalAddress,
+            control_length: core::ptr::null_mut(),
+            control_flags: core::ptr::null_mut(),
+        };
         let socket = Arc::clone(&socket);
         let status = request.carry_out(move || {
             let out = { out };
@@ -264,9 +306,18 @@ impl Sending {
     /// # Safety
     ///
     /// `remote` is readable, if it isn't null.
-    unsafe fn new(socket: &Arc<Socket>, flags: u32, remote: *const SOCKADDR, control_length: u32) -> Self {
+    unsafe fn new(
+        socket: &Arc<Socket>,
+        flags: u32,
+        remote: *const SOCKADDR,
+        control_length: u32,
+    ) -> Self {
         // SAFETY: the caller says so.
-        let address = if remote.is_null() { Ok(None) } else { unsafe { address::read(remote, socket.family) }.map(Some) };
+        let address = if remote.is_null() {
+            Ok(None)
+        } else {
+            unsafe { address::read(remote, socket.family) }.map(Some)
+        };
         let refused = if flags != 0 {
             Some(STATUS_INVALID_PARAMETER)
         } else if control_length != 0 {
@@ -275,7 +326,11 @@ impl Sending {
         } else {
             None
         };
-        Self { socket: socket.clone(), address, refused }
+        Self {
+            socket: socket.clone(),
+            address,
+            refused,
+        }
     }
 
     fn destination(&self) -> Result<SocketAddr, NTSTATUS> {
@@ -287,8 +342,15 @@ impl Sending {
         if state.local.is_none() {
             return Err(STATUS_INVALID_DEVICE_STATE);
         }
-        let address = given.or(state.fixed_remote).or(state.fixed_destination).ok_or(STATUS_INVALID_PARAMETER)?;
-        if address.port() == 0 { Err(STATUS_INVALID_ADDRESS_COMPONENT) } else { Ok(address) }
+        let address = given
+            .or(state.fixed_remote)
+            .or(state.fixed_destination)
+            .ok_or(STATUS_INVALID_PARAMETER)?;
+        if address.port() == 0 {
+            Err(STATUS_INVALID_ADDRESS_COMPONENT)
+        } else {
+            Ok(address)
+        }
     }
 
     /// Sends one datagram; `None` when the host can't now.
@@ -302,9 +364,18 @@ impl Sending {
             return Some(Err(STATUS_INVALID_BUFFER_SIZE));
         }
         // SAFETY: the driver keeps the data readable until the IRP is completed; freeing it stops the system.
-        let slices: Vec<IoSlice<'_>> =
-            data.iter().map(|piece| IoSlice::new(unsafe { core::slice::from_raw_parts(piece.start as *const u8, piece.len()) })).collect();
-        match self.socket.with_real(|real| real.send_to_vectored(&slices, &to.into())) {
+        let slices: Vec<IoSlice<'_>> = data
+            .iter()
+            .map(|piece| {
+                IoSlice::new(unsafe {
+                    core::slice::from_raw_parts(piece.start as *const u8, piece.len())
+                })
+            })
+            .collect();
+        match self
+            .socket
+            .with_real(|real| real.send_to_vectored(&slices, &to.into()))
+        {
             None => Some(Err(STATUS_FILE_FORCED_CLOSED)),
             Some(Ok(sent)) => Some(Ok(sent)),
             Some(Err(error)) => match error.kind() {
@@ -333,17 +404,29 @@ dispatched! {
         let mut flight = Flight::new("WskSendTo");
         // SAFETY: the driver gives the buffer, whose MDL chain it keeps until the IRP is completed.
         unsafe { flight.pin_buffer(Buffer, &"the WSK_BUF of WskSendTo") };
-        let uses = Uses::of(flight).memory(ControlInfo, ControlInfoLength as usize, "the control information");
+        let uses = Uses::of(flight).memory(
+            ControlInfo,
+            ControlInfoLength as usize,
+            "the control information",
+        );
         if super::is_null_provider() {
             // SAFETY: the driver gives the buffer and the IRP.
             unsafe {
                 let length = (*Buffer).Length;
-                return trace::returned("WskSendTo", Request::start(Irp, uses, Some(&socket)).conclude(STATUS_SUCCESS, length));
+                return trace::returned(
+                    "WskSendTo",
+                    Request::start(Irp, uses, Some(&socket)).conclude(STATUS_SUCCESS, length),
+                );
             }
         }
         let data = uses.data();
         // SAFETY: the driver gives the address and the IRP.
-        let (send, request) = unsafe { (Sending::new(&socket, Flags, RemoteAddress, ControlInfoLength), Request::start(Irp, uses, Some(&socket))) };
+        let (send, request) = unsafe {
+            (
+                Sending::new(&socket, Flags, RemoteAddress, ControlInfoLength),
+                Request::start(Irp, uses, Some(&socket)),
+            )
+        };
         let status = request.carry_out(move || match send.destination() {
             Err(status) => Outcome::Done(status, 0),
             Ok(to) => match send.one(to, &data) {
@@ -383,9 +466,18 @@ dispatched! {
             messages.push_back(flight.data().skip(seen).collect());
             seen = flight.data().count();
         }
-        let uses = Uses::of(flight).memory(ControlInfo, ControlInfoLength as usize, "the control information");
+        let uses = Uses::of(flight).memory(
+            ControlInfo,
+            ControlInfoLength as usize,
+            "the control information",
+        );
         // SAFETY: the driver gives the address and the IRP.
-        let (send, request) = unsafe { (Sending::new(&socket, Flags, RemoteAddress, ControlInfoLength), Request::start(Irp, uses, Some(&socket))) };
+        let (send, request) = unsafe {
+            (
+                Sending::new(&socket, Flags, RemoteAddress, ControlInfoLength),
+                Request::start(Irp, uses, Some(&socket)),
+            )
+        };
         let null = super::is_null_provider();
         let mut total = 0;
         let status = request.carry_out(move || {
@@ -395,7 +487,11 @@ dispatched! {
             };
             while let Some(data) = messages.front() {
                 let length: usize = data.iter().map(Range::len).sum();
-                match if null { Some(Ok(length)) } else { send.one(to, data) } {
+                match if null {
+                    Some(Ok(length))
+                } else {
+                    send.one(to, data)
+                } {
                     None => return Outcome::Again,
                     Some(Ok(sent)) => total += sent,
                     Some(Err(status)) => return Outcome::Done(status, total),
@@ -425,19 +521,50 @@ dispatched! {
         let mut flight = Flight::new("WskReceiveFrom");
         // SAFETY: the driver gives the buffer, whose MDL chain it keeps until the IRP is completed.
         unsafe { flight.pin_buffer(Buffer, &"the WSK_BUF of WskReceiveFrom") };
-        flight.pin_output(RemoteAddress as usize, socket.family.size(), "the place for the remote address");
-        flight.pin_output(ControlLength as usize, size_of::<u32>(), "the place for the length of the control information");
-        flight.pin_output(ControlFlags as usize, size_of::<u32>(), "the place for the control flags");
+        flight.pin_output(
+            RemoteAddress as usize,
+            socket.family.size(),
+            "the place for the remote address",
+        );
+        flight.pin_output(
+            ControlLength as usize,
+            size_of::<u32>(),
+            "the place for the length of the control information",
+        );
+        flight.pin_output(
+            ControlFlags as usize,
+            size_of::<u32>(),
+            "the place for the control flags",
+        );
         if !ControlLength.is_null() {
             // SAFETY: the driver gives the length of its buffer there.
-            flight.pin_output(ControlInfo as usize, unsafe { ControlLength.read() } as usize, "the place for the control information");
+            flight.pin_output(
+                ControlInfo as usize,
+                unsafe { ControlLength.read() } as usize,
+                "the place for the control information",
+            );
         }
         let uses = Uses::of(flight);
         let data = uses.data();
         // SAFETY: the driver gives the IRP.
         let request = unsafe { Request::start(Irp, uses, Some(&socket)) };
-        let outputs = Outputs { remote: RemoteAddress, control_length: ControlLength, control_flags: ControlFlags };
-        trace::returned("WskReceiveFrom", receive(&socket, Receive { request, data, outputs }, Flags))
+        let outputs = Outputs {
+            remote: RemoteAddress,
+            control_length: ControlLength,
+            control_flags: ControlFlags,
+        };
+        trace::returned(
+            "WskReceiveFrom",
+            receive(
+                &socket,
+                Receive {
+                    request,
+                    data,
+                    outputs,
+                },
+                Flags,
+            ),
+        )
     }
 }
 
@@ -512,7 +639,9 @@ fn finish_in_call(request: Request, plan: Plan, status: NTSTATUS, information: u
 }
 
 fn take(receives: &mut VecDeque<Receive>, irp: *mut IRP) -> Option<Receive> {
-    let index = receives.iter().position(|receive| receive.request.irp() == irp)?;
+    let index = receives
+        .iter()
+        .position(|receive| receive.request.irp() == irp)?;
     receives.remove(index)
 }
 
@@ -535,7 +664,9 @@ unsafe extern "system" fn cancel_receive(_device: *mut DEVICE_OBJECT, irp: *mut 
     let Some(receive) = receive else { return };
     match schedule::plan() {
         Plan::Now => receive.request.complete(STATUS_CANCELLED, 0),
-        Plan::DoLater(when) | Plan::CompleteLater(when) => receive.request.complete_later(when, STATUS_CANCELLED, 0),
+        Plan::DoLater(when) | Plan::CompleteLater(when) => {
+            receive.request.complete_later(when, STATUS_CANCELLED, 0)
+        }
     }
 }
 
@@ -552,10 +683,16 @@ impl Receive {
         for piece in &self.data {
             let (now, later) = rest.split_at(rest.len().min(piece.len()));
             // SAFETY: the driver keeps the buffer writable until the IRP is completed; freeing it stops the system.
-            unsafe { core::ptr::copy_nonoverlapping(now.as_ptr(), piece.start as *mut u8, now.len()) };
+            unsafe {
+                core::ptr::copy_nonoverlapping(now.as_ptr(), piece.start as *mut u8, now.len())
+            };
             rest = later;
         }
-        let Outputs { remote, control_length, control_flags } = self.outputs;
+        let Outputs {
+            remote,
+            control_length,
+            control_flags,
+        } = self.outputs;
         let truncated = !rest.is_empty();
         // SAFETY: the driver keeps the places it gave writable until the IRP is completed.
         unsafe {
@@ -569,7 +706,11 @@ impl Receive {
                 control_flags.write_unaligned(if truncated { MSG_TRUNC } else { 0 });
             }
         }
-        let status = if truncated { STATUS_BUFFER_OVERFLOW } else { STATUS_SUCCESS };
+        let status = if truncated {
+            STATUS_BUFFER_OVERFLOW
+        } else {
+            STATUS_SUCCESS
+        };
         (status, message.bytes.len() - rest.len())
     }
 }
@@ -582,7 +723,10 @@ fn next_message(socket: &Socket, state: &mut State) -> Option<Message> {
     loop {
         let message = socket.with_real(from_host)??;
         // Documented: what comes from elsewhere than the fixed remote address is discarded.
-        if state.fixed_remote.is_none_or(|remote| same(remote, message.from)) {
+        if state
+            .fixed_remote
+            .is_none_or(|remote| same(remote, message.from))
+        {
             return Some(message);
         }
     }
@@ -607,7 +751,11 @@ fn from_host(real: &socket2::Socket) -> Option<Message> {
                         return Some(Message { bytes, from });
                     }
                 }
-                Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionRefused) => {}
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::Interrupted | io::ErrorKind::ConnectionRefused
+                    ) => {}
                 Err(_) => return None,
             }
         }
@@ -620,7 +768,9 @@ pub(crate) fn readable(socket: &Arc<Socket>) {
     loop {
         let mut state = datagram.state.lock();
         if !state.receives.is_empty() {
-            let Some(message) = next_message(socket, &mut state) else { break };
+            let Some(message) = next_message(socket, &mut state) else {
+                break;
+            };
             let claimed = state.receives.iter().position(Receive::claim);
             if let Some(receive) = claimed.and_then(|index| state.receives.remove(index)) {
                 drop(state);
@@ -662,11 +812,20 @@ fn indicate(socket: &Arc<Socket>, messages: Vec<Message>) {
     let address = Arc::as_ptr(socket) as usize;
     let list = indication::build(address, socket.family, &messages);
     if let (Some(callback), Some(list)) = (datagram.callback(), list) {
-        trace::callback("WskReceiveFromEvent", format_args!("{} datagrams", messages.len()));
+        trace::callback(
+            "WskReceiveFromEvent",
+            format_args!("{} datagrams", messages.len()),
+        );
         let level = irql::set(DISPATCH_LEVEL);
         // SAFETY: the driver gave the callback and its context, and keeps both until the socket is closed, which waits for
         // this call.
-        let status = unsafe { callback(datagram.pointers.context, u32::from(WSK_FLAG_AT_DISPATCH_LEVEL), list) };
+        let status = unsafe {
+            callback(
+                datagram.pointers.context,
+                u32::from(WSK_FLAG_AT_DISPATCH_LEVEL),
+                list,
+            )
+        };
         irql::set(level);
         match status {
             STATUS_PENDING => indication::retain(list),
@@ -689,7 +848,11 @@ fn indicate(socket: &Arc<Socket>, messages: Vec<Message>) {
     let disabling = {
         let mut state = datagram.state.lock();
         state.callbacks -= 1;
-        if state.callbacks == 0 { core::mem::take(&mut state.disabling) } else { Vec::new() }
+        if state.callbacks == 0 {
+            core::mem::take(&mut state.disabling)
+        } else {
+            Vec::new()
+        }
     };
     for request in disabling {
         request.complete_later(SOON, STATUS_SUCCESS, 0);
@@ -699,7 +862,9 @@ fn indicate(socket: &Arc<Socket>, messages: Vec<Message>) {
 
 fn claim_all(socket: &Arc<Socket>) -> Vec<Receive> {
     let mut state = part(socket).state.lock();
-    let (claimed, cancelling) = core::mem::take(&mut state.receives).into_iter().partition(Receive::claim);
+    let (claimed, cancelling) = core::mem::take(&mut state.receives)
+        .into_iter()
+        .partition(Receive::claim);
     state.receives = cancelling;
     claimed.into_iter().collect()
 }
@@ -710,7 +875,9 @@ pub(crate) fn cancel_all(socket: &Arc<Socket>) {
     for receive in claim_all(socket) {
         match schedule::plan() {
             Plan::Now => receive.request.complete(STATUS_CANCELLED, 0),
-            Plan::DoLater(when) | Plan::CompleteLater(when) => receive.request.complete_later(when, STATUS_CANCELLED, 0),
+            Plan::DoLater(when) | Plan::CompleteLater(when) => {
+                receive.request.complete_later(when, STATUS_CANCELLED, 0)
+            }
         }
     }
 }
@@ -718,7 +885,9 @@ pub(crate) fn cancel_all(socket: &Arc<Socket>) {
 /// The socket is made useless: completes what is pending and tells the event callback.
 pub(crate) fn force_close(socket: &Arc<Socket>) {
     for receive in claim_all(socket) {
-        receive.request.complete_later(SOON, STATUS_FILE_FORCED_CLOSED, 0);
+        receive
+            .request
+            .complete_later(SOON, STATUS_FILE_FORCED_CLOSED, 0);
     }
     let datagram = part(socket);
     let mut state = datagram.state.lock();
@@ -731,13 +900,26 @@ pub(crate) fn force_close(socket: &Arc<Socket>) {
         let socket = Arc::clone(socket);
         schedule::later(SOON, move || {
             let datagram = part(&socket);
-            trace::callback("WskReceiveFromEvent", format_args!("NULL: the socket is no longer functional"));
+            trace::callback(
+                "WskReceiveFromEvent",
+                format_args!("NULL: the socket is no longer functional"),
+            );
             // SAFETY: as in `indicate`.
-            let _ = unsafe { callback(datagram.pointers.context, u32::from(WSK_FLAG_AT_DISPATCH_LEVEL), core::ptr::null_mut()) };
+            let _ = unsafe {
+                callback(
+                    datagram.pointers.context,
+                    u32::from(WSK_FLAG_AT_DISPATCH_LEVEL),
+                    core::ptr::null_mut(),
+                )
+            };
             let disabling = {
                 let mut state = datagram.state.lock();
                 state.callbacks -= 1;
-                if state.callbacks == 0 { core::mem::take(&mut state.disabling) } else { Vec::new() }
+                if state.callbacks == 0 {
+                    core::mem::take(&mut state.disabling)
+                } else {
+                    Vec::new()
+                }
             };
             for request in disabling {
                 request.complete(STATUS_SUCCESS, 0);
@@ -749,9 +931,15 @@ pub(crate) fn force_close(socket: &Arc<Socket>) {
 
 dispatched! {
     /// Takes back datagram indications that an event callback has retained.
-    fn WskRelease(Socket: *mut WSK_SOCKET, DatagramIndication: *mut WSK_DATAGRAM_INDICATION) -> NTSTATUS, at most DISPATCH_LEVEL {
+    fn WskRelease(
+        Socket: *mut WSK_SOCKET,
+        DatagramIndication: *mut WSK_DATAGRAM_INDICATION,
+    ) -> NTSTATUS, at most DISPATCH_LEVEL {
         let socket = socket::enter("WskRelease", Socket);
         socket.datagram("WskRelease");
-        trace::returned("WskRelease", indication::release("WskRelease", Socket as usize, DatagramIndication))
+        trace::returned(
+            "WskRelease",
+            indication::release("WskRelease", Socket as usize, DatagramIndication),
+        )
     }
 }

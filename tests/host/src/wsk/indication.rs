@@ -3,7 +3,9 @@
 use core::ptr;
 use std::net::SocketAddr;
 
-use wsk_sys::{MDL, MDL_SOURCE_IS_NONPAGED_POOL, NTSTATUS, SOCKADDR_IN6, WSK_BUF, WSK_DATAGRAM_INDICATION};
+use wsk_sys::{
+    MDL, MDL_SOURCE_IS_NONPAGED_POOL, NTSTATUS, SOCKADDR_IN6, WSK_BUF, WSK_DATAGRAM_INDICATION,
+};
 
 use super::address::{self, Family};
 use crate::bugcheck::{bugcheck, violation};
@@ -35,19 +37,32 @@ const ADDRESS_AT: usize = MDL_AT + size_of::<MDL>() + NUMBERS * size_of::<usize>
 const DATA_AT: usize = (ADDRESS_AT + size_of::<SOCKADDR_IN6>() + 15) & !15;
 
 /// Builds a list for a driver, in order.
-pub(crate) fn build(socket: usize, family: Family, messages: &[Message]) -> Option<*mut WSK_DATAGRAM_INDICATION> {
+pub(crate) fn build(
+    socket: usize,
+    family: Family,
+    messages: &[Message],
+) -> Option<*mut WSK_DATAGRAM_INDICATION> {
     let mut blocks = Vec::new();
     let mut next: *mut WSK_DATAGRAM_INDICATION = ptr::null_mut();
     for message in messages.iter().rev() {
         let length = DATA_AT + message.bytes.len().max(1);
-        let block = pool::allocate(length, u32::from_le_bytes(*b"WskI"), Use::Indication, true, Origin::here("the provider"))?;
+        let block = pool::allocate(
+            length,
+            u32::from_le_bytes(*b"WskI"),
+            Use::Indication,
+            true,
+            Origin::here("the provider"),
+        )?;
         let first = block.cast::<WSK_DATAGRAM_INDICATION>();
         // SAFETY: the block has room for the parts at their offsets, which are aligned for them.
         unsafe {
             let data = block.add(DATA_AT);
             ptr::copy_nonoverlapping(message.bytes.as_ptr(), data, message.bytes.len());
             let mdl = block.add(MDL_AT).cast::<MDL>();
-            #[allow(clippy::cast_possible_truncation, reason = "a datagram has less than 65,536 bytes")]
+            #[allow(
+                clippy::cast_possible_truncation,
+                reason = "a datagram has less than 65,536 bytes"
+            )]
             mdl.write(MDL {
                 Next: ptr::null_mut(),
                 Size: (size_of::<MDL>() + NUMBERS * size_of::<usize>()) as i16,
@@ -62,7 +77,11 @@ pub(crate) fn build(socket: usize, family: Family, messages: &[Message]) -> Opti
             address::write(remote, message.from, family);
             first.write(WSK_DATAGRAM_INDICATION {
                 Next: next,
-                Buffer: WSK_BUF { Mdl: mdl, Offset: 0, Length: message.bytes.len() },
+                Buffer: WSK_BUF {
+                    Mdl: mdl,
+                    Offset: 0,
+                    Length: message.bytes.len(),
+                },
                 ControlInfo: ptr::null_mut(),
                 ControlInfoLength: 0,
                 RemoteAddress: remote,
@@ -72,7 +91,14 @@ pub(crate) fn build(socket: usize, family: Family, messages: &[Message]) -> Opti
         blocks.push(block as usize);
     }
     if !next.is_null() {
-        let _ = LISTS.lock(next as usize).insert(next as usize, List { socket, blocks, retained: None });
+        let _ = LISTS.lock(next as usize).insert(
+            next as usize,
+            List {
+                socket,
+                blocks,
+                retained: None,
+            },
+        );
     }
     Some(next)
 }
@@ -82,15 +108,23 @@ pub(crate) fn build(socket: usize, family: Family, messages: &[Message]) -> Opti
 /// It may have called that already, on another thread.
 pub(crate) fn retain(list: *mut WSK_DATAGRAM_INDICATION) {
     if let Some(list) = LISTS.lock(list as usize).get(list as usize) {
-        list.retained = Some(Origin::here("WskReceiveFromEvent, which returned STATUS_PENDING"));
+        list.retained = Some(Origin::here(
+            "WskReceiveFromEvent, which returned STATUS_PENDING",
+        ));
     }
 }
 
 /// Takes a list back.
-pub(crate) fn release(function: &'static str, socket: usize, list: *mut WSK_DATAGRAM_INDICATION) -> NTSTATUS {
+pub(crate) fn release(
+    function: &'static str,
+    socket: usize,
+    list: *mut WSK_DATAGRAM_INDICATION,
+) -> NTSTATUS {
     let address = list as usize;
     let mut locked = LISTS.lock(address);
-    let known = locked.get(address).is_some_and(|list| list.socket == socket);
+    let known = locked
+        .get(address)
+        .is_some_and(|list| list.socket == socket);
     if !known {
         drop(locked);
         bugcheck!(
@@ -114,7 +148,10 @@ pub(crate) fn release(function: &'static str, socket: usize, list: *mut WSK_DATA
 pub(crate) fn retained(socket: usize) -> Option<String> {
     LISTS.find(|address, list| {
         let retained = list.retained.as_ref().filter(|_| list.socket == socket)?;
-        Some(format!("{} datagrams at {address:#x}, retained by {retained}", list.blocks.len()))
+        Some(format!(
+            "{} datagrams at {address:#x}, retained by {retained}",
+            list.blocks.len()
+        ))
     })
 }
 

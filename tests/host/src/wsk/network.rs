@@ -27,9 +27,16 @@ fn network() -> Option<Arc<Network>> {
 /// Starts to watch.
 pub(crate) fn start() {
     let poller = Poller::new().expect("the host has a way to poll");
-    let network = Arc::new(Network { poller, watched: Mutex::new(HashMap::new()), stopping: AtomicBool::new(false) });
+    let network = Arc::new(Network {
+        poller,
+        watched: Mutex::new(HashMap::new()),
+        stopping: AtomicBool::new(false),
+    });
     *NETWORK.write() = Some(network.clone());
-    let thread = std::thread::Builder::new().name("network".into()).spawn(move || run(&network)).expect("the host has threads");
+    let thread = std::thread::Builder::new()
+        .name("network".into())
+        .spawn(move || run(&network))
+        .expect("the host has threads");
     *THREAD.lock() = Some(thread);
 }
 
@@ -41,7 +48,11 @@ fn run(network: &Network) {
             continue;
         }
         for event in events.iter() {
-            let socket = network.watched.lock().get(&event.key).and_then(Weak::upgrade);
+            let socket = network
+                .watched
+                .lock()
+                .get(&event.key)
+                .and_then(Weak::upgrade);
             if let Some(socket) = socket {
                 socket.readable();
             }
@@ -51,7 +62,9 @@ fn run(network: &Network) {
 
 /// Stops to watch.
 pub(crate) fn stop() {
-    let Some(network) = NETWORK.write().take() else { return };
+    let Some(network) = NETWORK.write().take() else {
+        return;
+    };
     network.stopping.store(true, Ordering::SeqCst);
     let _ = network.poller.notify();
     if let Some(thread) = THREAD.lock().take() {
@@ -61,7 +74,9 @@ pub(crate) fn stop() {
 
 /// Makes the watch know a socket; it isn't watched yet.
 pub(crate) fn add(socket: &Arc<Socket>, real: &socket2::Socket) -> std::io::Result<()> {
-    let Some(network) = network() else { return Ok(()) };
+    let Some(network) = network() else {
+        return Ok(());
+    };
     let key = socket.number();
     network.watched.lock().insert(key, Arc::downgrade(socket));
     // SAFETY: `remove` is called before the host's socket is closed.

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use wsk_sys::{
-    NTSTATUS, STATUS_DEVICE_NOT_READY, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER, STATUS_NOINTERFACE,
-    STATUS_SUCCESS, WSK_CLIENT_NPI, WSK_INFINITE_WAIT, WSK_NO_WAIT, WSK_PROVIDER_CHARACTERISTICS, WSK_PROVIDER_NPI,
-    WSK_REGISTRATION,
+    NTSTATUS, STATUS_DEVICE_NOT_READY, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER,
+    STATUS_NOINTERFACE, STATUS_SUCCESS, WSK_CLIENT_NPI, WSK_INFINITE_WAIT, WSK_NO_WAIT,
+    WSK_PROVIDER_CHARACTERISTICS, WSK_PROVIDER_NPI, WSK_REGISTRATION,
 };
 
 use super::client;
@@ -49,8 +49,10 @@ struct Registrations {
     available: bool,
 }
 
-static REGISTRATIONS: Mutex<Registrations> =
-    Mutex::new(Registrations { by_address: BTreeMap::new(), available: true });
+static REGISTRATIONS: Mutex<Registrations> = Mutex::new(Registrations {
+    by_address: BTreeMap::new(),
+    available: true,
+});
 static CHANGED: Condvar = Condvar::new();
 static CLIENTS: Table<Arc<Client>> = Table::new();
 /// How long `WskDeregister` waits before it is taken for a deadlock, in seconds.
@@ -105,7 +107,11 @@ pub(crate) fn reset() {
     CLIENTS.clear();
 }
 
-fn lookup<'r>(function: &str, registrations: &'r mut MutexGuard<'_, Registrations>, address: usize) -> &'r mut Registration {
+fn lookup<'r>(
+    function: &str,
+    registrations: &'r mut MutexGuard<'_, Registrations>,
+    address: usize,
+) -> &'r mut Registration {
     match registrations.by_address.get_mut(&address) {
         Some(registration) => registration,
         None => bugcheck!(
@@ -118,7 +124,10 @@ fn lookup<'r>(function: &str, registrations: &'r mut MutexGuard<'_, Registration
 
 export! {
     /// Registers a WSK client.
-    fn WskRegister(WskClientNpi: *mut WSK_CLIENT_NPI, WskRegistration: *mut WSK_REGISTRATION) -> NTSTATUS, at most PASSIVE_LEVEL {
+    fn WskRegister(
+        WskClientNpi: *mut WSK_CLIENT_NPI,
+        WskRegistration: *mut WSK_REGISTRATION,
+    ) -> NTSTATUS, at most PASSIVE_LEVEL {
         if WskClientNpi.is_null() || WskRegistration.is_null() {
             return STATUS_INVALID_PARAMETER;
         }
@@ -134,8 +143,11 @@ export! {
             return trace::returned("WskRegister", STATUS_INSUFFICIENT_RESOURCES);
         }
         let address = WskRegistration as usize;
-        let client =
-            Arc::new(Client { registration: address, static_events: AtomicU32::new(0), sockets: AtomicUsize::new(0) });
+        let client = Arc::new(Client {
+            registration: address,
+            static_events: AtomicU32::new(0),
+            sockets: AtomicUsize::new(0),
+        });
         let mut registrations = REGISTRATIONS.lock();
         if let Some(registration) = registrations.by_address.get(&address) {
             bugcheck!(
@@ -167,9 +179,16 @@ export! {
 
 export! {
     /// Captures the provider NPI, waiting for it as told.
-    fn WskCaptureProviderNPI(WskRegistration: *mut WSK_REGISTRATION, WaitTimeout: u32, WskProviderNpi: *mut WSK_PROVIDER_NPI) -> NTSTATUS, at most DISPATCH_LEVEL {
+    fn WskCaptureProviderNPI(
+        WskRegistration: *mut WSK_REGISTRATION,
+        WaitTimeout: u32,
+        WskProviderNpi: *mut WSK_PROVIDER_NPI,
+    ) -> NTSTATUS, at most DISPATCH_LEVEL {
         if WaitTimeout != WSK_NO_WAIT {
-            irql::require("WskCaptureProviderNPI with a WaitTimeout other than WSK_NO_WAIT", irql::PASSIVE_LEVEL);
+            irql::require(
+                "WskCaptureProviderNPI with a WaitTimeout other than WSK_NO_WAIT",
+                irql::PASSIVE_LEVEL,
+            );
         }
         if faults::strikes(Resource::Registration) {
             return trace::returned("WskCaptureProviderNPI", STATUS_INSUFFICIENT_RESOURCES);
@@ -195,7 +214,9 @@ export! {
                 registration.captures += 1;
                 let client = registration.client.clone();
                 let pointer = Arc::as_ptr(&client);
-                let _ = CLIENTS.lock(pointer as usize).insert(pointer as usize, client);
+                let _ = CLIENTS
+                    .lock(pointer as usize)
+                    .insert(pointer as usize, client);
                 // SAFETY: the driver gives the place.
                 unsafe {
                     WskProviderNpi.write(WSK_PROVIDER_NPI {
@@ -260,9 +281,15 @@ export! {
             if registration.captures == 0 && registration.capturing == 0 && sockets == 0 {
                 break;
             }
-            if CHANGED.wait_until(&mut registrations, started + PATIENCE).timed_out() {
+            if CHANGED
+                .wait_until(&mut registrations, started + PATIENCE)
+                .timed_out()
+            {
                 let registration = lookup("WskDeregister", &mut registrations, address);
-                let (captures, origin) = (registration.captures, format!("registered by {}", registration.origin));
+                let (captures, origin) = (
+                    registration.captures,
+                    format!("registered by {}", registration.origin),
+                );
                 let open = super::socket::leaks().join("\n");
                 bugcheck!(
                     MANUALLY_INITIATED_CRASH(address, captures, sockets, 0),
@@ -289,16 +316,26 @@ export! {
 
 export! {
     /// The versions of the WSK NPI that the provider supports.
-    fn WskQueryProviderCharacteristics(WskRegistration: *mut WSK_REGISTRATION, WskProviderCharacteristics: *mut WSK_PROVIDER_CHARACTERISTICS) -> NTSTATUS, at most DISPATCH_LEVEL {
+    fn WskQueryProviderCharacteristics(
+        WskRegistration: *mut WSK_REGISTRATION,
+        WskProviderCharacteristics: *mut WSK_PROVIDER_CHARACTERISTICS,
+    ) -> NTSTATUS, at most DISPATCH_LEVEL {
         let mut registrations = REGISTRATIONS.lock();
         let available = registrations.available;
-        let registration = lookup("WskQueryProviderCharacteristics", &mut registrations, WskRegistration as usize);
+        let registration = lookup(
+            "WskQueryProviderCharacteristics",
+            &mut registrations,
+            WskRegistration as usize,
+        );
         if !available || registration.deregistering {
             return trace::returned("WskQueryProviderCharacteristics", STATUS_DEVICE_NOT_READY);
         }
         // SAFETY: the driver gives the place.
         unsafe {
-            WskProviderCharacteristics.write(WSK_PROVIDER_CHARACTERISTICS { HighestVersion: VERSION, LowestVersion: VERSION });
+            WskProviderCharacteristics.write(WSK_PROVIDER_CHARACTERISTICS {
+                HighestVersion: VERSION,
+                LowestVersion: VERSION,
+            });
         }
         trace::returned("WskQueryProviderCharacteristics", STATUS_SUCCESS)
     }

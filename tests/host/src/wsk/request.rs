@@ -4,7 +4,9 @@ use core::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wsk_sys::{IRP, NTSTATUS, STATUS_FILE_FORCED_CLOSED, STATUS_INSUFFICIENT_RESOURCES, STATUS_PENDING};
+use wsk_sys::{
+    IRP, NTSTATUS, STATUS_FILE_FORCED_CLOSED, STATUS_INSUFFICIENT_RESOURCES, STATUS_PENDING,
+};
 
 use super::socket::Socket;
 use crate::bugcheck::{bugcheck, violation};
@@ -81,7 +83,10 @@ impl Request {
         if let Some(socket) = socket {
             socket.took_off();
         }
-        Self { irp, socket: socket.cloned() }
+        Self {
+            irp,
+            socket: socket.cloned(),
+        }
     }
 
     pub(crate) fn irp(&self) -> *mut IRP {
@@ -113,7 +118,11 @@ impl Request {
     /// the call has to return.
     #[inline]
     pub(crate) fn carry_out(self, mut work: impl FnMut() -> Outcome + Send + 'static) -> NTSTATUS {
-        let failure = if self.socket.as_ref().is_some_and(|socket| socket.is_forced_closed()) {
+        let failure = if self
+            .socket
+            .as_ref()
+            .is_some_and(|socket| socket.is_forced_closed())
+        {
             Some(STATUS_FILE_FORCED_CLOSED)
         } else if faults::strikes(Resource::Call) {
             Some(STATUS_INSUFFICIENT_RESOURCES)
@@ -147,7 +156,9 @@ impl Request {
                 self.pend();
                 self.freeze();
                 match attempt() {
-                    Outcome::Done(status, information) => self.complete_later(when, status, information),
+                    Outcome::Done(status, information) => {
+                        self.complete_later(when, status, information)
+                    }
                     Outcome::Again => self.later(when, attempt),
                 }
                 STATUS_PENDING
@@ -174,9 +185,12 @@ impl Request {
 
     /// Tries again in a moment.
     fn later_boxed(self, mut attempt: Box<dyn FnMut() -> Outcome + Send>) {
-        schedule::later(SOON.after(Duration::from_millis(1)), move || match attempt() {
-            Outcome::Done(status, information) => self.complete(status, information),
-            Outcome::Again => self.later_boxed(attempt),
-        });
+        schedule::later(
+            SOON.after(Duration::from_millis(1)),
+            move || match attempt() {
+                Outcome::Done(status, information) => self.complete(status, information),
+                Outcome::Again => self.later_boxed(attempt),
+            },
+        );
     }
 }

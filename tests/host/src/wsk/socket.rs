@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 use wsk_sys::{
-    AF_INET, AF_INET6, EPROCESS, ETHREAD, GUID, IPPROTO, IRP, NTSTATUS, SOCK_DGRAM, STATUS_INSUFFICIENT_RESOURCES,
-    STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED, STATUS_SUCCESS, WSK_CLIENT_DATAGRAM_DISPATCH, WSK_FLAG_BASIC_SOCKET,
-    WSK_FLAG_CONNECTION_SOCKET, WSK_FLAG_DATAGRAM_SOCKET, WSK_FLAG_LISTEN_SOCKET, WSK_FLAG_STREAM_SOCKET,
+    AF_INET, AF_INET6, EPROCESS, ETHREAD, GUID, IPPROTO, IRP, NTSTATUS, SOCK_DGRAM,
+    STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED, STATUS_SUCCESS,
+    WSK_CLIENT_DATAGRAM_DISPATCH, WSK_FLAG_BASIC_SOCKET, WSK_FLAG_CONNECTION_SOCKET,
+    WSK_FLAG_DATAGRAM_SOCKET, WSK_FLAG_LISTEN_SOCKET, WSK_FLAG_STREAM_SOCKET,
     WSK_PROVIDER_BASIC_DISPATCH, WSK_SOCKET, WSK_TRANSPORT,
 };
 
@@ -41,8 +42,10 @@ const REMEMBERED: usize = 4096;
 static BASIC_DISPATCH: WSK_PROVIDER_BASIC_DISPATCH = BASIC;
 
 /// The functions that every socket has.
-pub(crate) const BASIC: WSK_PROVIDER_BASIC_DISPATCH =
-    WSK_PROVIDER_BASIC_DISPATCH { WskControlSocket: Some(WskControlSocket), WskCloseSocket: Some(WskCloseSocket) };
+pub(crate) const BASIC: WSK_PROVIDER_BASIC_DISPATCH = WSK_PROVIDER_BASIC_DISPATCH {
+    WskControlSocket: Some(WskControlSocket),
+    WskCloseSocket: Some(WskCloseSocket),
+};
 
 std::thread_local! {
     /// The sockets whose functions this thread is in.
@@ -113,7 +116,9 @@ impl Drop for Entered {
 pub(crate) fn enter(function: &'static str, socket: *mut WSK_SOCKET) -> Entered {
     let address = socket as usize;
     let found = OPEN.lock(address).get(address).cloned();
-    let Some(found) = found else { unknown(function, address) };
+    let Some(found) = found else {
+        unknown(function, address)
+    };
     found.calls.fetch_add(1, Ordering::SeqCst);
     INSIDE.with_borrow_mut(|inside| inside.push(address));
     if found.life.lock().closing {
@@ -137,8 +142,16 @@ fn unknown(function: &'static str, address: usize) -> ! {
 #[cold]
 fn closed(function: &'static str, socket: &Socket) -> ! {
     bugcheck!(
-        DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, &raw const *socket as usize, 0, 0),
-        [format!("socket#{} made by {}", socket.number, socket.origin)],
+        DRIVER_VERIFIER_DETECTED_VIOLATION(
+            violation::WSK_CONTRACT,
+            &raw const *socket as usize,
+            0,
+            0
+        ),
+        [format!(
+            "socket#{} made by {}",
+            socket.number, socket.origin
+        )],
         "{function} was called for a socket after WskCloseSocket"
     )
 }
@@ -157,7 +170,12 @@ impl Socket {
         match &self.category {
             Category::Datagram(datagram) => datagram,
             Category::Basic => bugcheck!(
-                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, &raw const *self as usize, 0, 0),
+                DRIVER_VERIFIER_DETECTED_VIOLATION(
+                    violation::WSK_CONTRACT,
+                    &raw const *self as usize,
+                    0,
+                    0
+                ),
                 [format!("socket#{} made by {}", self.number, self.origin)],
                 "{function} was called for a socket of another category"
             ),
@@ -199,7 +217,11 @@ impl Socket {
         let close = {
             let mut life = self.life.lock();
             life.flights -= 1;
-            if life.flights == 0 { life.close.take() } else { None }
+            if life.flights == 0 {
+                life.close.take()
+            } else {
+                None
+            }
         };
         if let Some(close) = close {
             self.finish_close(close);
@@ -244,7 +266,11 @@ pub(crate) fn force_close_all() {
 
 /// Waits for sockets that are being closed.
 pub(crate) fn settle(deadline: Instant) {
-    while OPEN.find(|_, socket| socket.life.lock().closing.then_some(())).is_some() && Instant::now() < deadline {
+    while OPEN
+        .find(|_, socket| socket.life.lock().closing.then_some(()))
+        .is_some()
+        && Instant::now() < deadline
+    {
         std::thread::sleep(Duration::from_millis(1));
     }
 }
@@ -253,8 +279,15 @@ pub(crate) fn settle(deadline: Instant) {
 pub(crate) fn leaks() -> Vec<String> {
     let mut lines = Vec::new();
     OPEN.each(|address, socket| {
-        let state = if socket.life.lock().closing { "is being closed" } else { "was never closed" };
-        lines.push(format!("socket#{} at {address:#x} that {state}\n    made by {}", socket.number, socket.origin));
+        let state = if socket.life.lock().closing {
+            "is being closed"
+        } else {
+            "was never closed"
+        };
+        lines.push(format!(
+            "socket#{} at {address:#x} that {state}\n    made by {}",
+            socket.number, socket.origin
+        ));
     });
     lines
 }
@@ -305,12 +338,16 @@ dispatched! {
         // SAFETY: the driver gives the IRP.
         let request = unsafe { Request::start(Irp, Uses::nothing("WskSocket"), None) };
         let made = check_kind(AddressFamily, SocketType, Protocol, Flags);
-        let pointers = Pointers { context: SocketContext, dispatch: Dispatch.cast() };
+        let pointers = Pointers {
+            context: SocketContext,
+            dispatch: Dispatch.cast(),
+        };
         let origin = Origin::here("WskSocket");
         let mut making = Some((client, pointers, origin));
         let status = request.carry_out(move || {
             use super::request::Outcome::Done;
-            let (Ok((family, flags)), Some((client, pointers, origin))) = (made, making.take()) else {
+            let (Ok((family, flags)), Some((client, pointers, origin))) = (made, making.take())
+            else {
                 return Done(made.err().unwrap_or(STATUS_INVALID_PARAMETER), 0);
             };
             match make(family, flags, client, pointers, origin) {
@@ -331,7 +368,12 @@ pub(crate) struct Pointers {
 // SAFETY: the pointers are only handed back to the driver, which has to expect that on any thread.
 unsafe impl Send for Pointers {}
 
-fn check_kind(family: u16, kind: u16, protocol: u32, flags: u32) -> Result<(Family, u32), NTSTATUS> {
+fn check_kind(
+    family: u16,
+    kind: u16,
+    protocol: u32,
+    flags: u32,
+) -> Result<(Family, u32), NTSTATUS> {
     const UDP: u32 = IPPROTO::IPPROTO_UDP.0.cast_unsigned();
     let family = Family::new(family).ok_or(STATUS_NOT_SUPPORTED)?;
     match flags {
@@ -339,27 +381,46 @@ fn check_kind(family: u16, kind: u16, protocol: u32, flags: u32) -> Result<(Fami
         WSK_FLAG_DATAGRAM_SOCKET if kind == SOCK_DGRAM => Err(STATUS_INVALID_PARAMETER),
         WSK_FLAG_DATAGRAM_SOCKET => Err(STATUS_NOT_SUPPORTED),
         WSK_FLAG_BASIC_SOCKET if kind == SOCK_DGRAM && protocol == UDP => Ok((family, flags)),
-        WSK_FLAG_BASIC_SOCKET | WSK_FLAG_LISTEN_SOCKET | WSK_FLAG_CONNECTION_SOCKET | WSK_FLAG_STREAM_SOCKET => {
-            Err(STATUS_NOT_SUPPORTED)
-        }
+        WSK_FLAG_BASIC_SOCKET
+        | WSK_FLAG_LISTEN_SOCKET
+        | WSK_FLAG_CONNECTION_SOCKET
+        | WSK_FLAG_STREAM_SOCKET => Err(STATUS_NOT_SUPPORTED),
         _ => Err(STATUS_INVALID_PARAMETER),
     }
 }
 
-fn make(family: Family, flags: u32, client: Arc<Client>, pointers: Pointers, origin: Origin) -> Result<usize, NTSTATUS> {
-    let real = socket2::Socket::new(family.domain(), socket2::Type::DGRAM, Some(socket2::Protocol::UDP))
+fn make(
+    family: Family,
+    flags: u32,
+    client: Arc<Client>,
+    pointers: Pointers,
+    origin: Origin,
+) -> Result<usize, NTSTATUS> {
+    let real = socket2::Socket::new(
+        family.domain(),
+        socket2::Type::DGRAM,
+        Some(socket2::Protocol::UDP),
+    )
+    .map_err(|_| STATUS_INSUFFICIENT_RESOURCES)?;
+    real.set_nonblocking(true)
         .map_err(|_| STATUS_INSUFFICIENT_RESOURCES)?;
-    real.set_nonblocking(true).map_err(|_| STATUS_INSUFFICIENT_RESOURCES)?;
     if family == Family::V6 {
         // On Windows a socket is for IPv6 only until told otherwise; hosts differ.
-        real.set_only_v6(true).map_err(|_| STATUS_INSUFFICIENT_RESOURCES)?;
+        real.set_only_v6(true)
+            .map_err(|_| STATUS_INSUFFICIENT_RESOURCES)?;
     }
     let static_events = client.static_events.load(Ordering::SeqCst);
     let (dispatch, category) = if flags == WSK_FLAG_BASIC_SOCKET {
-        ((&raw const BASIC_DISPATCH).cast::<c_void>(), Category::Basic)
+        (
+            (&raw const BASIC_DISPATCH).cast::<c_void>(),
+            Category::Basic,
+        )
     } else {
         let events = client::enables_receive_from(static_events);
-        ((&raw const datagram::DISPATCH).cast::<c_void>(), Category::Datagram(Datagram::new(pointers, events)))
+        (
+            (&raw const datagram::DISPATCH).cast::<c_void>(),
+            Category::Datagram(Datagram::new(pointers, events)),
+        )
     };
     client.sockets.fetch_add(1, Ordering::SeqCst);
     SOCKETS.up();
@@ -393,12 +454,25 @@ dispatched! {
     /// Closes a socket: cancels what is pending on it, waits for what is under way, and frees it.
     fn WskCloseSocket(Socket: *mut WSK_SOCKET, Irp: *mut IRP) -> NTSTATUS, at most DISPATCH_LEVEL {
         let socket = enter("WskCloseSocket", Socket);
-        let own = INSIDE.with_borrow(|inside| inside.iter().filter(|&&address| address == Socket as usize).count());
+        let own = INSIDE.with_borrow(|inside| {
+            inside
+                .iter()
+                .filter(|&&address| address == Socket as usize)
+                .count()
+        });
         let calls = socket.calls.load(Ordering::SeqCst) as usize;
         if calls > own {
             bugcheck!(
-                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, Socket as usize, calls - own, 0),
-                [format!("socket#{} made by {}", socket.number, socket.origin)],
+                DRIVER_VERIFIER_DETECTED_VIOLATION(
+                    violation::WSK_CONTRACT,
+                    Socket as usize,
+                    calls - own,
+                    0
+                ),
+                [format!(
+                    "socket#{} made by {}",
+                    socket.number, socket.origin
+                )],
                 "WskCloseSocket was called while another thread is inside a function of the same socket"
             )
         }

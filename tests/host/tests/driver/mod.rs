@@ -1,7 +1,11 @@
 //! A small driver in raw `wsk-sys` code, as the tests of the host kernel need it: registration, sockets, buffers, and
 //! calls that wait for their IRP.
 
-#![allow(dead_code, unreachable_pub, reason = "each test program uses a part of what is here")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test program uses a part of what is here"
+)]
 
 use core::ffi::c_void;
 use core::ptr;
@@ -72,10 +76,21 @@ impl Call {
 
     pub fn wait(&mut self) -> (NTSTATUS, usize) {
         let status = unsafe {
-            KeWaitForSingleObject((&raw mut *self.event).cast(), KWAIT_REASON::Executive, 0, 0, ptr::null_mut())
+            KeWaitForSingleObject(
+                (&raw mut *self.event).cast(),
+                KWAIT_REASON::Executive,
+                0,
+                0,
+                ptr::null_mut(),
+            )
         };
         assert_eq!(status, STATUS_SUCCESS);
-        unsafe { ((*self.irp).IoStatus.Anonymous1.Status, (*self.irp).IoStatus.Information) }
+        unsafe {
+            (
+                (*self.irp).IoStatus.Anonymous1.Status,
+                (*self.irp).IoStatus.Information,
+            )
+        }
     }
 
     pub fn free(self) {
@@ -90,8 +105,11 @@ impl Call {
     }
 }
 
-pub static CLIENT_DISPATCH: WSK_CLIENT_DISPATCH =
-    WSK_CLIENT_DISPATCH { Version: 0x0100, Reserved: 0, WskClientEvent: None };
+pub static CLIENT_DISPATCH: WSK_CLIENT_DISPATCH = WSK_CLIENT_DISPATCH {
+    Version: 0x0100,
+    Reserved: 0,
+    WskClientEvent: None,
+};
 
 /// A registered client that has captured the provider.
 pub struct Client {
@@ -103,17 +121,26 @@ pub struct Client {
 impl Client {
     pub fn new() -> Self {
         let mut registration = Box::new(unsafe { core::mem::zeroed::<WSK_REGISTRATION>() });
-        let mut npi =
-            Box::new(WSK_CLIENT_NPI { ClientContext: ptr::null_mut(), Dispatch: &raw const CLIENT_DISPATCH });
+        let mut npi = Box::new(WSK_CLIENT_NPI {
+            ClientContext: ptr::null_mut(),
+            Dispatch: &raw const CLIENT_DISPATCH,
+        });
         let mut provider = unsafe { core::mem::zeroed::<WSK_PROVIDER_NPI>() };
         unsafe {
-            assert_eq!(WskRegister(&raw mut *npi, &raw mut *registration), STATUS_SUCCESS);
+            assert_eq!(
+                WskRegister(&raw mut *npi, &raw mut *registration),
+                STATUS_SUCCESS
+            );
             assert_eq!(
                 WskCaptureProviderNPI(&raw mut *registration, WSK_INFINITE_WAIT, &raw mut provider),
                 STATUS_SUCCESS
             );
         }
-        Self { registration, npi, provider }
+        Self {
+            registration,
+            npi,
+            provider,
+        }
     }
 
     pub fn registration(&mut self) -> *mut WSK_REGISTRATION {
@@ -169,7 +196,9 @@ impl Client {
         let (status, socket) = call.finish();
         assert!(returned == status || returned == STATUS_PENDING);
         assert_eq!(status, STATUS_SUCCESS);
-        Socket { raw: ptr::with_exposed_provenance_mut(socket) }
+        Socket {
+            raw: ptr::with_exposed_provenance_mut(socket),
+        }
     }
 
     /// A datagram socket that is bound to a port of the loopback address.
@@ -242,7 +271,9 @@ impl Socket {
     pub fn bind(&self, local: SocketAddr) -> NTSTATUS {
         let mut local = sockaddr(local);
         let call = Call::new();
-        let returned = unsafe { self.table().WskBind.unwrap()(self.raw, (&raw mut local).cast(), 0, call.irp) };
+        let returned = unsafe {
+            self.table().WskBind.unwrap()(self.raw, (&raw mut local).cast(), 0, call.irp)
+        };
         let (status, _) = call.finish();
         assert!(returned == status || returned == STATUS_PENDING);
         status
@@ -251,16 +282,25 @@ impl Socket {
     pub fn local(&self) -> Result<SocketAddr, NTSTATUS> {
         let mut local = sockaddr("[::]:0".parse().unwrap());
         let call = Call::new();
-        let _ = unsafe { self.table().WskGetLocalAddress.unwrap()(self.raw, (&raw mut local).cast(), call.irp) };
+        let _ = unsafe {
+            self.table().WskGetLocalAddress.unwrap()(self.raw, (&raw mut local).cast(), call.irp)
+        };
         match call.finish() {
             (STATUS_SUCCESS, _) => Ok(address(&local)),
             (status, _) => Err(status),
         }
     }
 
-    pub fn start_send(&self, call: &Call, buffer: &mut WSK_BUF, to: Option<&mut SOCKADDR_INET>) -> NTSTATUS {
+    pub fn start_send(
+        &self,
+        call: &Call,
+        buffer: &mut WSK_BUF,
+        to: Option<&mut SOCKADDR_INET>,
+    ) -> NTSTATUS {
         let to = to.map_or(ptr::null_mut(), |to| (&raw mut *to).cast());
-        unsafe { self.table().WskSendTo.unwrap()(self.raw, buffer, 0, to, 0, ptr::null_mut(), call.irp) }
+        unsafe {
+            self.table().WskSendTo.unwrap()(self.raw, buffer, 0, to, 0, ptr::null_mut(), call.irp)
+        }
     }
 
     pub fn send(&self, buffer: &Buffer, to: Option<SocketAddr>) -> (NTSTATUS, usize) {
@@ -269,15 +309,25 @@ impl Socket {
         let call = Call::new();
         let returned = self.start_send(&call, &mut described, to.as_mut());
         let outcome = call.finish();
-        assert!(returned == outcome.0 || returned == STATUS_PENDING, "{returned:?} {outcome:?}");
+        assert!(
+            returned == outcome.0 || returned == STATUS_PENDING,
+            "{returned:?} {outcome:?}"
+        );
         outcome
     }
 
-    pub fn start_receive(&self, call: &Call, buffer: &mut WSK_BUF, outputs: Option<&mut Received>) -> NTSTATUS {
+    pub fn start_receive(
+        &self,
+        call: &Call,
+        buffer: &mut WSK_BUF,
+        outputs: Option<&mut Received>,
+    ) -> NTSTATUS {
         let (remote, length, flags) = match outputs {
-            Some(outputs) => {
-                ((&raw mut outputs.remote).cast(), &raw mut outputs.control_length, &raw mut outputs.flags)
-            }
+            Some(outputs) => (
+                (&raw mut outputs.remote).cast(),
+                &raw mut outputs.control_length,
+                &raw mut outputs.flags,
+            ),
             None => (ptr::null_mut(), ptr::null_mut(), ptr::null_mut()),
         };
         unsafe {
@@ -332,9 +382,17 @@ impl Socket {
                 code,
                 level,
                 input.len(),
-                if input.is_empty() { ptr::null_mut() } else { input.as_mut_ptr().cast() },
+                if input.is_empty() {
+                    ptr::null_mut()
+                } else {
+                    input.as_mut_ptr().cast()
+                },
                 output.len(),
-                if output.is_empty() { ptr::null_mut() } else { output.as_mut_ptr().cast() },
+                if output.is_empty() {
+                    ptr::null_mut()
+                } else {
+                    output.as_mut_ptr().cast()
+                },
                 &raw mut returned,
                 ptr::null_mut(),
             )
@@ -343,12 +401,25 @@ impl Socket {
     }
 
     pub fn set_option(&self, level: u32, code: u32, value: u32) -> NTSTATUS {
-        self.control(WSK_CONTROL_SOCKET_TYPE::WskSetOption, level, code, &mut value.to_ne_bytes(), &mut []).0
+        self.control(
+            WSK_CONTROL_SOCKET_TYPE::WskSetOption,
+            level,
+            code,
+            &mut value.to_ne_bytes(),
+            &mut [],
+        )
+        .0
     }
 
     pub fn get_option(&self, level: u32, code: u32) -> Result<u32, NTSTATUS> {
         let mut value = [0; 4];
-        match self.control(WSK_CONTROL_SOCKET_TYPE::WskGetOption, level, code, &mut [], &mut value) {
+        match self.control(
+            WSK_CONTROL_SOCKET_TYPE::WskGetOption,
+            level,
+            code,
+            &mut [],
+            &mut value,
+        ) {
             (STATUS_SUCCESS, 4) => Ok(u32::from_ne_bytes(value)),
             (status, _) => Err(status),
         }
@@ -357,9 +428,9 @@ impl Socket {
     /// `SIO_WSK_SET_REMOTE_ADDRESS` or `SIO_WSK_SET_SENDTO_ADDRESS`.
     pub fn fix(&self, code: u32, address: Option<SocketAddr>) -> NTSTATUS {
         let mut address = address.map(sockaddr);
-        let (size, input) = address
-            .as_mut()
-            .map_or((0, ptr::null_mut()), |address| (size_of::<SOCKADDR_INET>(), (&raw mut *address).cast()));
+        let (size, input) = address.as_mut().map_or((0, ptr::null_mut()), |address| {
+            (size_of::<SOCKADDR_INET>(), (&raw mut *address).cast())
+        });
         let call = Call::new();
         let returned = unsafe {
             self.table().Basic.WskControlSocket.unwrap()(
@@ -382,9 +453,18 @@ impl Socket {
 
     /// `SO_WSK_EVENT_CALLBACK`, without an IRP.
     pub fn events(&self, mask: u32) -> NTSTATUS {
-        let control = WSK_EVENT_CALLBACK_CONTROL { NpiId: &raw const NPI_WSK_INTERFACE_ID, EventMask: mask };
+        let control = WSK_EVENT_CALLBACK_CONTROL {
+            NpiId: &raw const NPI_WSK_INTERFACE_ID,
+            EventMask: mask,
+        };
         let mut bytes = [0; size_of::<WSK_EVENT_CALLBACK_CONTROL>()];
-        unsafe { ptr::copy_nonoverlapping((&raw const control).cast::<u8>(), bytes.as_mut_ptr(), bytes.len()) };
+        unsafe {
+            ptr::copy_nonoverlapping(
+                (&raw const control).cast::<u8>(),
+                bytes.as_mut_ptr(),
+                bytes.len(),
+            )
+        };
         self.control(
             WSK_CONTROL_SOCKET_TYPE::WskSetOption,
             SOL_SOCKET,
@@ -405,7 +485,11 @@ pub struct Received {
 
 impl Received {
     pub fn new() -> Self {
-        Self { remote: unsafe { core::mem::zeroed() }, control_length: 77, flags: 77 }
+        Self {
+            remote: unsafe { core::mem::zeroed() },
+            control_length: 77,
+            flags: 77,
+        }
     }
 
     pub fn from(&self) -> SocketAddr {
@@ -430,7 +514,11 @@ impl Buffer {
             let mdl = IoAllocateMdl(memory.cast(), length as u32, 0, 0, ptr::null_mut());
             assert!(!mdl.is_null());
             MmBuildMdlForNonPagedPool(mdl);
-            Self { memory, length, mdl }
+            Self {
+                memory,
+                length,
+                mdl,
+            }
         }
     }
 
@@ -446,7 +534,11 @@ impl Buffer {
     }
 
     pub fn all(&self) -> WSK_BUF {
-        WSK_BUF { Mdl: self.mdl, Offset: 0, Length: self.length }
+        WSK_BUF {
+            Mdl: self.mdl,
+            Offset: 0,
+            Length: self.length,
+        }
     }
 
     pub fn free(self) {

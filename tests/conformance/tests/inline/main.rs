@@ -1,0 +1,96 @@
+//! The functions that `wsk-sys` writes in Rust against those that clang compiles from the headers: on the same memory with
+//! random contents, both give the same result, leave the same bytes behind and call the kernel alike.
+
+#[cfg(without_clang)]
+compile_error!(
+    "these tests compile C: install clang, 16 or newer (Debian: `apt-get install clang-19`), or set WSK_CLANG"
+);
+
+#[cfg(not(without_clang))]
+mod address;
+#[cfg(not(without_clang))]
+#[allow(non_snake_case)]
+mod c;
+#[cfg(not(without_clang))]
+mod cmsg;
+#[cfg(not(without_clang))]
+mod irp;
+#[cfg(not(without_clang))]
+mod kernel;
+#[cfg(not(without_clang))]
+mod list;
+#[cfg(not(without_clang))]
+mod mdl;
+#[cfg(not(without_clang))]
+mod memory;
+#[cfg(not(without_clang))]
+mod number;
+#[cfg(not(without_clang))]
+mod object;
+
+/// Compares the Rust and the C function of a name on arguments that neither writes through.
+#[cfg(not(without_clang))]
+macro_rules! agree {
+    ($name:ident($($argument:expr),* $(,)?)) => {{
+        // SAFETY: the arguments are what the function asks for, as the test that gives them sees to.
+        #[allow(unused_unsafe)]
+        let (rust, c) = unsafe { (wsk_sys::$name($($argument),*), crate::c::$name($($argument),*)) };
+        assert_eq!(rust, c, "Rust, and C, of {}", stringify!($name));
+    }};
+}
+
+/// Compares the Rust and the C function of a name on memory that both get at the same address with the same contents, and
+/// gives the contents that they leave.
+#[cfg(not(without_clang))]
+macro_rules! agree_on {
+    ($bytes:expr, |$at:ident| $name:ident($($argument:expr),* $(,)?)) => {
+        crate::memory::both(
+            stringify!($name),
+            $bytes,
+            // SAFETY: the memory holds what the function asks for, as the test that makes it sees to.
+            |$at: *mut u8| unsafe { wsk_sys::$name($($argument),*) },
+            // SAFETY: as above.
+            |$at: *mut u8| unsafe { crate::c::$name($($argument),*) },
+        )
+    };
+}
+
+#[cfg(not(without_clang))]
+use {agree, agree_on};
+
+/// Every name that Rust must have has its C side, and a test of this program names it.
+#[test]
+fn every_function_is_compared() {
+    // Other names of functions that are compared under their first one.
+    const OTHER_NAMES: &[&str] = &[
+        "CMSGDATA_ALIGN",
+        "CMSGHDR_ALIGN",
+        "CMSG_DATA",
+        "CMSG_FIRSTHDR",
+        "CMSG_LEN",
+        "CMSG_NXTHDR",
+        "CMSG_SPACE",
+        "IN6_ARE_ADDR_EQUAL",
+    ];
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/inline");
+    let mut tests = String::new();
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        if !path.ends_with("c.rs") && !path.ends_with("main.rs") {
+            tests.push_str(&std::fs::read_to_string(path).unwrap());
+        }
+    }
+    let words: std::collections::BTreeSet<&str> = tests
+        .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .collect();
+    let expected =
+        wsk_conformance::declared::expected(&wsk_conformance::declared::headers()).unwrap();
+    let missing: Vec<_> = expected
+        .iter()
+        .filter(|name| !words.contains(name.as_str()) && !OTHER_NAMES.contains(&name.as_str()))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "no test compares these with C: {missing:?}"
+    );
+}

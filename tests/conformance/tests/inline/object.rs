@@ -1,0 +1,172 @@
+//! Objects, identifiers, levels and locks, memory, records and strings.
+
+use std::ffi::c_void;
+use std::mem::size_of;
+use std::ptr::without_provenance_mut;
+
+use proptest::prelude::*;
+use wsk_sys::{GUID, IRP, MDL, NPI_MODULEID, OBJECT_ATTRIBUTES, SOCKADDR_STORAGE, UNICODE_STRING};
+
+use crate::{agree, agree_on, c};
+
+proptest! {
+    #[test]
+    fn attributes(noise in any::<[[u8; 16]; 3]>(), name: usize, flags: u32, root: usize, security: usize) {
+        let mut noise = noise.as_flattened().to_vec();
+        prop_assert_eq!(noise.len(), size_of::<OBJECT_ATTRIBUTES>());
+        // Padding, which each compiler treats as it likes.
+        let padding = [4..8, 28..32];
+        padding.clone().into_iter().for_each(|range| noise[range].fill(0));
+        let clear = move |at: *mut u8| {
+            for range in padding.clone() {
+                // SAFETY: the range is in the memory of the attributes.
+                unsafe { at.add(range.start).write_bytes(0, range.len()) }
+            }
+        };
+        let (root, security): (*mut c_void, *mut c_void) = (without_provenance_mut(root), without_provenance_mut(security));
+        let name: *mut UNICODE_STRING = without_provenance_mut(name);
+        crate::memory::both(
+            "InitializeObjectAttributes",
+            &noise,
+            // SAFETY: the memory is that of the attributes.
+            |at| unsafe {
+                wsk_sys::InitializeObjectAttributes(at.cast(), name, flags, root, security);
+                clear(at);
+            },
+            // SAFETY: as above.
+            |at| unsafe {
+                c::InitializeObjectAttributes(at.cast(), name, flags, root, security);
+                clear(at);
+            },
+        );
+    }
+
+    #[test]
+    fn identifiers(left: [u8; 16], changed in 0..=16_usize) {
+        let mut bytes = [left, left].concat();
+        if let Some(byte) = bytes[16..].get_mut(changed) {
+            *byte ^= 0x10;
+        }
+        let (same, _) = crate::memory::both(
+            "IsEqualGUID",
+            &bytes,
+            // SAFETY: the memory holds two identifiers, for which any bytes do.
+            |at| unsafe { wsk_sys::IsEqualGUID(&*at.cast(), &*at.cast::<GUID>().add(1)) },
+            // SAFETY: as above.
+            |at| unsafe { c::IsEqualGUID(at.cast(), at.cast::<GUID>().add(1)) },
+        );
+        prop_assert_eq!(same, changed == 16);
+        crate::memory::both(
+            "InlineIsEqualGUID",
+            &bytes,
+            // SAFETY: as above.
+            |at| unsafe { wsk_sys::InlineIsEqualGUID(&*at.cast(), &*at.cast::<GUID>().add(1)) },
+            // SAFETY: as above.
+            |at| unsafe { c::InlineIsEqualGUID(at.cast(), at.cast::<GUID>().add(1)) },
+        );
+    }
+
+    #[test]
+    fn modules(left: [u8; 16], kinds in prop::array::uniform2(0..4_i32), changed in 0..=16_usize) {
+        let mut bytes = Vec::new();
+        for kind in kinds {
+            bytes.extend([24_u16.to_ne_bytes(), [0, 0]].concat());
+            bytes.extend(kind.to_ne_bytes());
+            bytes.extend(left);
+        }
+        prop_assert_eq!(bytes.len(), 2 * size_of::<NPI_MODULEID>());
+        if let Some(byte) = bytes[32..].get_mut(changed) {
+            *byte ^= 0x10;
+        }
+        agree_on!(&bytes, |at| NmrIsEqualNpiModuleId(at.cast(), at.cast::<NPI_MODULEID>().add(1)));
+    }
+
+    #[test]
+    fn memory(bytes: [u8; 32], from in 0..=16_usize, to in 0..=16_usize, length in 0..=16_usize, fill: u8) {
+        agree_on!(&bytes, |at| RtlMoveMemory(at.add(to).cast(), at.add(from).cast(), length));
+        let half = length / 2;
+        agree_on!(&bytes, |at| RtlCopyMemory(at.cast(), at.add(16).cast(), half));
+        agree_on!(&bytes, |at| RtlFillMemory(at.add(to).cast(), length, fill));
+        agree_on!(&bytes, |at| RtlZeroMemory(at.add(to).cast(), length));
+        agree_on!(&bytes, |at| RtlEqualMemory(at.add(from).cast(), at.add(to).cast(), length));
+        let twice = [&bytes[..16], &bytes[..16]].concat();
+        let (same, _) = agree_on!(&twice, |at| RtlEqualMemory(at.cast(), at.add(16).cast(), length));
+        prop_assert!(same);
+    }
+
+    #[test]
+    fn levels_and_locks(noise: [u8; 16], level in 0..16_u8) {
+        agree_on!(&noise, |at| KeRaiseIrql(level, at));
+        agree_on!(&noise, |at| KeInitializeSpinLock(at.cast()));
+        agree_on!(&noise, |at| KeAcquireSpinLock(at.cast(), at.add(8)));
+        agree_on!(&noise, |at| ObReferenceObject(at.cast()));
+        agree_on!(&noise, |at| ObDereferenceObject(at.cast()));
+    }
+}
+
+#[test]
+fn handles_of_the_current() {
+    agree!(NtCurrentProcess());
+    agree!(NtCurrentThread());
+}
+
+#[test]
+fn members() {
+    // SAFETY: these functions only compute.
+    unsafe {
+        assert_eq!(
+            wsk_sys::FIELD_OFFSET!(IRP, Tail.Overlay.ListEntry),
+            c::FIELD_OFFSET()
+        );
+        assert_eq!(
+            wsk_sys::UFIELD_OFFSET!(IRP, Tail.Overlay.ListEntry),
+            c::UFIELD_OFFSET()
+        );
+        assert_eq!(
+            wsk_sys::RTL_FIELD_SIZE!(SOCKADDR_STORAGE, __ss_pad2),
+            c::RTL_FIELD_SIZE()
+        );
+        assert_eq!(
+            wsk_sys::RTL_SIZEOF_THROUGH_FIELD!(MDL, ByteCount),
+            c::RTL_SIZEOF_THROUGH_FIELD()
+        );
+    }
+    let mut irp = IRP::default();
+    let whole = &raw mut irp;
+    // SAFETY: the pointer is to a whole request.
+    let entry = unsafe { &raw mut (*whole).Tail.Overlay.ListEntry };
+    let rust: *mut IRP = wsk_sys::CONTAINING_RECORD!(entry, IRP, Tail.Overlay.ListEntry);
+    // SAFETY: the entry is in a whole request.
+    let c = unsafe { c::CONTAINING_RECORD(entry) };
+    assert_eq!((rust, c), (whole, whole));
+}
+
+#[test]
+fn constant_strings() {
+    let units = |string: UNICODE_STRING| {
+        // SAFETY: the buffer holds as many bytes as the string says, with the zero at its end.
+        unsafe { std::slice::from_raw_parts(string.Buffer, usize::from(string.MaximumLength) / 2) }
+            .to_vec()
+    };
+    let rust: UNICODE_STRING = wsk_sys::RTL_CONSTANT_STRING!("\\Device\\\u{e9}\u{20ac}\u{1F600}");
+    let mut c = UNICODE_STRING::default();
+    // SAFETY: the string may be written.
+    unsafe { c::RTL_CONSTANT_STRING(&raw mut c) };
+    assert_eq!(
+        (rust.Length, rust.MaximumLength),
+        (c.Length, c.MaximumLength)
+    );
+    assert_eq!(units(rust), units(c));
+    for text in [
+        "",
+        "a",
+        "\u{7f}\u{80}\u{7ff}\u{800}\u{ffff}\u{10000}\u{10ffff}",
+    ] {
+        let expected: Vec<u16> = text.encode_utf16().chain([0]).collect();
+        assert_eq!(wsk_sys::utf16_length(text) + 1, expected.len());
+    }
+    const EDGES: &str = "\u{7f}\u{80}\u{7ff}\u{800}\u{ffff}\u{10000}\u{10ffff}";
+    let expected: Vec<u16> = EDGES.encode_utf16().chain([0]).collect();
+    assert_eq!(units(wsk_sys::RTL_CONSTANT_STRING!(EDGES)), expected);
+    assert_eq!(units(wsk_sys::RTL_CONSTANT_STRING!("")), [0]);
+}

@@ -1,0 +1,422 @@
+//! Operations that own their buffers: whatever is done with the handle, the buffer is the kernel's until the IRP has completed.
+
+use std::future::Future;
+use std::net::{SocketAddr, UdpSocket};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use wsk::{
+    DatagramSocket, Error, Extent, Family, Lock, NonPagedBuffer, Pool, Provider, ReceiveBuffer,
+    Registration, SendBuffer, Wait,
+};
+use wsk_host::{Completion, Kernel};
+
+const LOOPBACK: &str = "127.0.0.1:0";
+
+/// A buffer that counts how often it was dropped.
+struct Counted(NonPagedBuffer, Arc<AtomicUsize>);
+
+impl Counted {
+    fn new(bytes: &[u8], drops: &Arc<AtomicUsize>) -> Self {
+        Self(NonPagedBuffer::copy_of(bytes).unwrap(), drops.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.1.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+// SAFETY: the promise of the buffer inside is passed on.
+unsafe impl SendBuffer for Counted {
+    fn lock(&self) -> Result<Lock<'_>, Error> {
+        self.0.lock()
+    }
+}
+
+// SAFETY: as above.
+unsafe impl ReceiveBuffer for Counted {
+    fn lock_mut(&mut self) -> Result<Lock<'_>, Error> {
+        self.0.lock_mut()
+    }
+}
+
+struct Setting {
+    socket: DatagramSocket,
+    provider: Provider,
+    registration: Registration,
+    peer: UdpSocket,
+    to: SocketAddr,
+}
+
+fn setting() -> Setting {
+    let registration = Registration::new().unwrap();
+    let provider = registration.capture(Wait::Forever).unwrap();
+    let socket = DatagramSocket::open(&provider, Family::V4).unwrap();
+    socket.bind(LOOPBACK.parse().unwrap()).unwrap();
+    let peer = UdpSocket::bind(LOOPBACK).unwrap();
+    peer.set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    let to = peer.local_addr().unwrap();
+    Setting {
+        socket,
+        provider,
+        registration,
+        peer,
+        to,
+    }
+}
+
+fn on_each_kernel(test: impl Fn(&Kernel, &Setting)) {
+    for policy in [Completion::Inline, Completion::Deferred] {
+        let kernel = Kernel::builder().completion(policy).boot();
+        let setting = setting();
+        test(&kernel, &setting);
+        let Setting {
+            socket,
+            provider,
+            registration,
+            ..
+        } = setting;
+        socket.close().unwrap();
+        drop(provider);
+        drop(registration);
+        kernel.shutdown();
+    }
+}
+
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn until(what: &str, condition: impl Fn() -> bool) {
+    for _ in 0..2_000 {
+        if condition() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("{what} did not happen");
+}
+
+#[test]
+fn a_send_gives_its_buffer_back() {
+    on_each_kernel(|_, s| {
+        let buffer = NonPagedBuffer::copy_of(b"owned").unwrap();
+        let finished = s
+            .socket
+            .start_send_to(buffer, s.to)
+            .unwrap()
+            .wait()
+            .unwrap();
+        assert_eq!(finished.result.unwrap(), 5);
+        assert_eq!(finished.buffer.unwrap().as_slice(), b"owned");
+        let mut bytes = [0; 8];
+        assert_eq!(s.peer.recv(&mut bytes).unwrap(), 5);
+    });
+}
+
+#[test]
+fn a_receive_is_pending_until_a_datagram_comes() {
+    on_each_kernel(|_, s| {
+        let operation = s
+            .socket
+            .start_receive_from(NonPagedBuffer::new(16).unwrap())
+            .unwrap();
+        assert!(!operation.is_completed());
+        let operation = operation.try_take().unwrap_err();
+        let (error, operation) = operation
+            .wait_timeout(Duration::from_millis(20))
+            .unwrap_err();
+        assert!(matches!(error, Error::TimedOut { .. }));
+        s.peer
+            .send_to(b"late", s.socket.local_address().unwrap())
+            .unwrap();
+        let finished = operation.wait().unwrap();
+        assert_eq!(
+            (
+                finished.result.unwrap().length,
+                finished.result.unwrap().from
+            ),
+            (4, s.to)
+        );
+        assert_eq!(&finished.buffer.unwrap().as_slice()[..4], b"late");
+    });
+}
+
+#[test]
+fn a_receive_is_a_future() {
+    on_each_kernel(|_, s| {
+        let count = Arc::new(Count(AtomicUsize::new(0)));
+        let waker = Waker::from(count.clone());
+        let mut operation = pin!(
+            s.socket
+                .start_receive_from(NonPagedBuffer::new(16).unwrap())
+                .unwrap()
+        );
+        let mut context = Context::from_waker(&waker);
+        for _ in 0..3 {
+            assert!(operation.as_mut().poll(&mut context).is_pending());
+        }
+        // Another waker takes the place of the first.
+        let second = Arc::new(Count(AtomicUsize::new(0)));
+        let waker = Waker::from(second.clone());
+        let mut context = Context::from_waker(&waker);
+        assert!(operation.as_mut().poll(&mut context).is_pending());
+        s.peer
+            .send_to(b"wake", s.socket.local_address().unwrap())
+            .unwrap();
+        until("the wake", || second.0.load(Ordering::SeqCst) == 1);
+        assert_eq!(count.0.load(Ordering::SeqCst), 0);
+        let Poll::Ready(finished) = operation.as_mut().poll(&mut context) else {
+            panic!("woken and not ready")
+        };
+        assert_eq!(finished.result.unwrap().length, 4);
+        let Poll::Ready(again) = operation.as_mut().poll(&mut context) else {
+            panic!("pending after its end")
+        };
+        assert_eq!(again.result.unwrap_err(), Error::Taken);
+    });
+}
+
+#[test]
+fn cancelling_completes_with_cancelled() {
+    on_each_kernel(|_, s| {
+        let operation = s
+            .socket
+            .start_receive_from(NonPagedBuffer::new(16).unwrap())
+            .unwrap();
+        operation.cancel();
+        operation.cancel();
+        let finished = operation.wait().unwrap();
+        assert_eq!(
+            finished.result.unwrap_err().status(),
+            Some(wsk_sys::STATUS_CANCELLED)
+        );
+        assert!(finished.buffer.is_some());
+    });
+}
+
+#[test]
+fn dropping_frees_the_buffer_when_the_irp_has_completed() {
+    on_each_kernel(|_, s| {
+        let drops = Arc::new(AtomicUsize::new(0));
+        drop(
+            s.socket
+                .start_send_to(Counted::new(b"gone", &drops), s.to)
+                .unwrap(),
+        );
+        let mut bytes = [0; 8];
+        assert_eq!(
+            s.peer.recv(&mut bytes).unwrap(),
+            4,
+            "a dropped send is sent all the same"
+        );
+        until("the drop", || drops.load(Ordering::SeqCst) == 1);
+
+        drop(
+            s.socket
+                .start_receive_from(Counted::new(&[0; 8], &drops))
+                .unwrap(),
+        );
+        until("the drop of a cancelled receive", || {
+            drops.load(Ordering::SeqCst) == 2
+        });
+
+        let mut operation = Box::pin(
+            s.socket
+                .start_receive_from(Counted::new(&[0; 8], &drops))
+                .unwrap(),
+        );
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(operation.as_mut().poll(&mut context).is_pending());
+        wsk_host::at_irql(2, || drop(operation));
+        until("the drop of a polled receive", || {
+            drops.load(Ordering::SeqCst) == 3
+        });
+    });
+}
+
+#[test]
+fn closing_completes_what_is_in_flight() {
+    for policy in [Completion::Inline, Completion::Deferred] {
+        let kernel = Kernel::builder().completion(policy).boot();
+        let s = setting();
+        let drops = Arc::new(AtomicUsize::new(0));
+        let operations: Vec<_> = (0..8)
+            .map(|_| {
+                s.socket
+                    .start_receive_from(Counted::new(&[0; 8], &drops))
+                    .unwrap()
+            })
+            .collect();
+        let socket = s.socket.clone();
+        drop(socket);
+        drop(s.socket);
+        for operation in operations {
+            let finished = operation.wait().unwrap();
+            assert_eq!(
+                finished.result.unwrap_err().status(),
+                Some(wsk_sys::STATUS_CANCELLED)
+            );
+            assert!(finished.buffer.is_some());
+        }
+        assert_eq!(drops.load(Ordering::SeqCst), 8);
+        drop(s.provider);
+        drop(s.registration);
+        kernel.shutdown();
+    }
+}
+
+#[test]
+fn timeouts_of_the_calls_that_wait() {
+    on_each_kernel(|_, s| {
+        let mut buffer = NonPagedBuffer::new(16).unwrap();
+        let error = s
+            .socket
+            .receive_from_timeout(&mut buffer, Duration::from_millis(20))
+            .unwrap_err();
+        assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+        let sent = s
+            .socket
+            .send_to_timeout(b"plain slice", s.to, Duration::from_secs(20))
+            .unwrap();
+        assert_eq!(sent, 11);
+        let mut bytes = [0; 16];
+        assert_eq!(s.peer.recv(&mut bytes).unwrap(), 11);
+        s.peer
+            .send_to(b"back", s.socket.local_address().unwrap())
+            .unwrap();
+        let mut room = [0_u8; 16];
+        let received = s
+            .socket
+            .receive_from_timeout(&mut room, Duration::from_secs(20))
+            .unwrap();
+        assert_eq!(&room[..received.length], b"back");
+    });
+}
+
+#[test]
+fn what_is_wrong_is_found_before_anything_is_in_flight() {
+    on_each_kernel(|_, s| {
+        let long = NonPagedBuffer::new(65_508).unwrap();
+        let not_started = s.socket.start_send_to(long, s.to).unwrap_err();
+        assert_eq!(
+            not_started.error,
+            Error::DatagramTooLong {
+                length: 65_508,
+                limit: 65_507
+            }
+        );
+        assert_eq!(not_started.buffer.unwrap().len(), 65_508);
+        let unbound = DatagramSocket::open(&s.provider, Family::V4).unwrap();
+        assert_eq!(
+            unbound
+                .start_receive_from(NonPagedBuffer::new(1).unwrap())
+                .unwrap_err()
+                .error,
+            Error::NotBound
+        );
+        assert_eq!(
+            unbound
+                .start_send_to(NonPagedBuffer::new(1).unwrap(), s.to)
+                .unwrap_err()
+                .error,
+            Error::NotBound
+        );
+    });
+}
+
+#[test]
+fn a_pool_is_bounded_and_allocates_nothing() {
+    on_each_kernel(|kernel, s| {
+        let pool = Pool::new(4, |_| NonPagedBuffer::new(32)).unwrap();
+        let taken: Vec<_> = (0..4).map(|_| pool.take().unwrap()).collect();
+        assert!(pool.take().is_none());
+        assert_eq!(
+            pool.take_timeout(Duration::from_millis(20))
+                .map(drop)
+                .unwrap_err(),
+            Error::PoolEmpty
+        );
+        drop(taken);
+
+        let mut bytes = [0; 64];
+        let allocations = || (kernel.counts().pool, kernel.counts().irps, kernel.counts().mdls);
+        let before = allocations();
+        for n in 0..100_u8 {
+            let mut buffer = pool.take_or_wait().unwrap();
+            buffer.as_mut_slice().fill(n);
+            drop(s.socket.start_send_to(buffer, s.to).unwrap());
+            assert_eq!(s.peer.recv(&mut bytes).unwrap(), 32);
+            assert!(bytes[..32].iter().all(|byte| *byte == n));
+            s.peer
+                .send_to(&bytes[..8], s.socket.local_address().unwrap())
+                .unwrap();
+            let finished = s
+                .socket
+                .start_receive_from(pool.take_or_wait().unwrap())
+                .unwrap()
+                .wait()
+                .unwrap();
+            assert_eq!(finished.result.unwrap().length, 8);
+            assert_eq!(finished.buffer.unwrap().as_slice()[..8], [n; 8]);
+        }
+        assert_eq!(
+            allocations(),
+            before,
+            "sending and receiving from a pool allocates nothing"
+        );
+        let waiting = pool.clone();
+        let taken: Vec<_> = (0..4).map(|_| pool.take_or_wait().unwrap()).collect();
+        std::thread::scope(|threads| {
+            let waiters: Vec<_> = (0..4)
+                .map(|_| {
+                    threads.spawn(|| drop(waiting.take_timeout(Duration::from_secs(20)).unwrap()))
+                })
+                .collect();
+            std::thread::sleep(Duration::from_millis(20));
+            drop(taken);
+            waiters
+                .into_iter()
+                .for_each(|waiter| waiter.join().unwrap());
+        });
+    });
+}
+
+#[test]
+fn an_extent_lies_inside_its_chain() {
+    let kernel = Kernel::boot();
+    let buffer = NonPagedBuffer::new(100).unwrap();
+    let mdl = std::ptr::NonNull::new(buffer.lock().unwrap().extent().as_wsk_buf().Mdl).unwrap();
+    // SAFETY: the MDL is the buffer's, which outlives these extents.
+    unsafe {
+        assert_eq!(Extent::new(mdl, 40, 60).unwrap().len(), 60);
+        assert!(Extent::new(mdl, 100, 0).unwrap().is_empty());
+        assert_eq!(
+            Extent::new(mdl, 40, 61).unwrap_err(),
+            Error::OutOfBounds {
+                end: 101,
+                length: 100
+            }
+        );
+        assert_eq!(
+            Extent::new(mdl, 100, 1).unwrap_err(),
+            Error::OutOfBounds {
+                end: 100,
+                length: 100
+            }
+        );
+        assert!(Extent::new(mdl, 1, usize::MAX).is_err());
+    }
+    drop(buffer);
+    kernel.shutdown();
+}
