@@ -19,8 +19,6 @@ const USES: &[(Pattern, &str)] = &[
     (Pattern::Suffix("_LEVEL"), "u8"),
     // The PriorityBoost parameter of IofCompleteRequest and KeSetEvent.
     (Pattern::Suffix("_INCREMENT"), "i8"),
-    // cmsg_level, cmsg_type, and what socket options are compared with.
-    (Pattern::Suffix("_PKTINFO"), "i32"),
 ];
 
 /// Constants that end in `_LEVEL` and are no IRQL, or otherwise fall under a pattern by accident.

@@ -9,8 +9,8 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use wsk_sys::{
-    IoAllocateMdl, IoFreeMdl, LOCK_OPERATION, MDL, MmBuildMdlForNonPagedPool, MmGetMdlByteCount,
-    MmProbeAndLockPages, MmUnlockPages, WSK_BUF,
+    CMSGHDR, IoAllocateMdl, IoFreeMdl, LOCK_OPERATION, MDL, MmBuildMdlForNonPagedPool,
+    MmGetMdlByteCount, MmProbeAndLockPages, MmUnlockPages, WSK_BUF,
 };
 
 use crate::error::{Error, Memory};
@@ -124,10 +124,13 @@ impl fmt::Debug for Extent {
 /// # Invariants
 ///
 /// As long as this exists the extent is valid. `locked`, if there is one, is an MDL of its own whose pages it has locked.
-#[derive(Debug)]
 pub struct Lock<'b> {
     extent: Extent,
     locked: Option<NonNull<MDL>>,
+    /// Control information to send, in what `'b` borrows.
+    control: Option<NonNull<[u8]>>,
+    /// Room for control information that is received: its length, and its bytes.
+    room: Option<(NonNull<u32>, NonNull<CMSGHDR>)>,
     /// A flag in what `'b` borrows.
     kept: Option<NonNull<AtomicBool>>,
     borrow: PhantomData<&'b ()>,
@@ -148,6 +151,8 @@ impl Lock<'_> {
         Self {
             extent,
             locked: None,
+            control: None,
+            room: None,
             kept: None,
             borrow: PhantomData,
         }
@@ -161,6 +166,10 @@ impl Lock<'_> {
 
     /// Has the owner of the memory keep it for ever, because the provider may go on using it; `false` when it cannot.
     pub(crate) fn keep(&self) -> bool {
+        if self.control.is_some() || self.room.is_some() {
+            // Control information is borrowed memory.
+            return false;
+        }
         if self.extent.is_empty() {
             return true;
         }
@@ -173,6 +182,39 @@ impl Lock<'_> {
 }
 
 impl<'b> Lock<'b> {
+    /// The lock with control information to send: whole `CMSGHDR` objects, aligned for them.
+    pub(crate) fn with_control(self, control: &'b [u8]) -> Self {
+        let mut this = self;
+        this.control = if control.is_empty() {
+            None
+        } else {
+            Some(NonNull::from(control))
+        };
+        this
+    }
+
+    /// The lock with room for received control information, in what `'b` borrows exclusively.
+    pub(crate) fn with_room(self, room: (NonNull<u32>, NonNull<CMSGHDR>)) -> Self {
+        let mut this = self;
+        this.room = Some(room);
+        this
+    }
+
+    /// Control information to send.
+    #[inline]
+    pub(crate) fn control(&self) -> Option<NonNull<[u8]>> {
+        self.control
+    }
+
+    /// Room for received control information: its length, and its bytes.
+    #[inline]
+    pub(crate) fn room(&self) -> (Option<NonNull<u32>>, Option<NonNull<CMSGHDR>>) {
+        match self.room {
+            Some((length, bytes)) => (Some(length), Some(bytes)),
+            None => (None, None),
+        }
+    }
+
     /// Locks `length` bytes at `start`. IRQL: `<= APC_LEVEL`.
     ///
     /// # Safety
@@ -209,10 +251,20 @@ impl<'b> Lock<'b> {
             Ok(Self {
                 extent: Extent { buffer },
                 locked: Some(mdl),
+                control: None,
+                room: None,
                 kept: None,
                 borrow: PhantomData,
             })
         }
+    }
+}
+
+impl fmt::Debug for Lock<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lock")
+            .field("extent", &self.extent)
+            .finish_non_exhaustive()
     }
 }
 
@@ -233,7 +285,7 @@ impl Drop for Lock<'_> {
 /// # Safety
 ///
 /// As long as the [`Lock`] exists its extent is valid: the MDL chain is neither changed nor unlocked nor freed, the bytes it
-/// describes are not written, and those of [`control`](Self::control) neither. Moving `Self` is not possible while the lock
+/// describes are not written. Moving `Self` is not possible while the lock
 /// borrows from it, and need not be allowed for.
 pub unsafe trait SendBuffer {
     /// Locks the bytes to send. IRQL: `<= DISPATCH_LEVEL` if the memory is nonpaged, else `<= APC_LEVEL`.
@@ -242,11 +294,6 @@ pub unsafe trait SendBuffer {
     ///
     /// [`Error::NoMemory`] for the MDL; [`Error::WrongIrql`].
     fn lock(&self) -> Result<Lock<'_>, Error>;
-
-    /// Control information to send along: whole `CMSGHDR` objects, aligned for them. Empty if there is none.
-    fn control(&self) -> &[u8] {
-        &[]
-    }
 
     #[doc(hidden)]
     fn operation(&mut self) -> Option<NonNull<()>> {
@@ -272,6 +319,20 @@ pub unsafe trait ReceiveBuffer {
     #[doc(hidden)]
     fn operation(&mut self) -> Option<NonNull<()>> {
         None
+    }
+}
+
+// SAFETY: the buffer is borrowed at least as long as the reference to it.
+unsafe impl<B: SendBuffer + ?Sized> SendBuffer for &B {
+    fn lock(&self) -> Result<Lock<'_>, Error> {
+        (**self).lock()
+    }
+}
+
+// SAFETY: the buffer is borrowed exclusively at least as long as the reference to it.
+unsafe impl<B: ReceiveBuffer + ?Sized> ReceiveBuffer for &mut B {
+    fn lock_mut(&mut self) -> Result<Lock<'_>, Error> {
+        (**self).lock_mut()
     }
 }
 
@@ -488,6 +549,8 @@ impl NonPagedBuffer {
         Lock {
             extent: Extent { buffer },
             locked: None,
+            control: None,
+            room: None,
             kept: Some(NonNull::from(&self.kept)),
             borrow: PhantomData,
         }

@@ -20,7 +20,7 @@ use crate::irql::require_passive;
 use crate::operation::{Arguments, Idle, Outcome, Spare};
 use crate::registration::Provider;
 use crate::shared::{Reserved, Shared};
-use crate::socket::{Socket, address_of, buffer_of, control_flags_of, control_of, value_of};
+use crate::socket::{Socket, address_of, buffer_of, control_flags_of, value_of};
 
 /// A datagram socket for UDP.
 ///
@@ -234,12 +234,12 @@ impl DatagramSocket {
         self.socket.require_bound()?;
         let lock = buffer.lock()?;
         let extent = lock.extent();
-        self.check_send(extent, to)?;
+        Self::check_send(self.socket.family, extent, to)?;
         let mut operation = self.socket.operation()?;
         let arguments = operation.arguments();
         self.socket.family.write(to, &mut arguments.address);
         arguments.buffer = extent.as_wsk_buf();
-        let control = control_of(buffer.control());
+        let control = lock.control();
         let (socket, table) = (self.socket.socket, self.socket.dispatch());
         // SAFETY: the socket is open while this handle is, and `WSK_BUF` and address are in the arguments. The extent is valid
         // until the lock is dropped, and so is the control information, by the buffer's promise.
@@ -304,6 +304,7 @@ impl DatagramSocket {
         let arguments = operation.arguments();
         arguments.buffer = lock.extent().as_wsk_buf();
         arguments.control_flags = 0;
+        let (length, control) = lock.room();
         let (socket, table) = (self.socket.socket, self.socket.dispatch());
         // SAFETY: the socket is open while this handle is, and all that the parameters point at is in the arguments. The extent
         // is valid until the lock is dropped.
@@ -320,8 +321,8 @@ impl DatagramSocket {
                         socket,
                         buffer,
                         Some(address),
-                        None,
-                        None,
+                        length,
+                        control,
                         Some(flags),
                         irp,
                     )?)
@@ -381,9 +382,10 @@ impl DatagramSocket {
         // dropped, which is when the payload is; so is the control information, by the buffer's promise.
         let started = unsafe {
             operation.start(carried, None, |irp, arguments, carried| {
-                let (lock, control) = Carried::lock(carried)?;
-                self.check_send(lock, to)?;
-                (*arguments.as_ptr()).buffer = lock.as_wsk_buf();
+                let lock = Carried::lock(carried)?;
+                Self::check_send(self.socket.family, lock.extent(), to)?;
+                (*arguments.as_ptr()).buffer = lock.extent().as_wsk_buf();
+                let control = lock.control();
                 let address = Some(address_of(arguments));
                 Ok(table.wsk_send_to(socket, buffer_of(arguments), address, control, irp)?)
             })
@@ -435,16 +437,17 @@ impl DatagramSocket {
         // dropped, which is when the payload is.
         let started = unsafe {
             operation.start(carried, None, |irp, arguments, carried| {
-                let extent = Carried::lock_mut(carried)?;
-                (*arguments.as_ptr()).buffer = extent.as_wsk_buf();
+                let lock = Carried::lock_mut(carried)?;
+                (*arguments.as_ptr()).buffer = lock.extent().as_wsk_buf();
+                let (length, control) = lock.room();
                 let (address, flags) = (address_of(arguments), control_flags_of(arguments));
                 let buffer = buffer_of(arguments);
                 Ok(table.wsk_receive_from(
                     socket,
                     buffer,
                     Some(address),
-                    None,
-                    None,
+                    length,
+                    control,
                     Some(flags),
                     irp,
                 )?)
@@ -488,10 +491,15 @@ impl DatagramSocket {
         }
     }
 
+    /// What the handles share.
+    pub(crate) fn shared(&self) -> &Socket {
+        &self.socket
+    }
+
     /// What can be wrong with a datagram before WSK is asked.
     #[inline]
-    fn check_send(&self, extent: Extent, to: SocketAddr) -> Result<(), Error> {
-        self.socket.family.check(&to)?;
+    pub(crate) fn check_send(family: Family, extent: Extent, to: SocketAddr) -> Result<(), Error> {
+        family.check(&to)?;
         let limit = Family::limit(&to);
         if extent.len() > limit {
             return Err(Error::DatagramTooLong {

@@ -108,6 +108,13 @@ pub enum Error {
         /// The length of the buffer.
         length: usize,
     },
+    /// A control message does not fit the room for control information.
+    ControlFull {
+        /// The bytes that would be needed.
+        needed: usize,
+        /// The bytes that there are.
+        room: usize,
+    },
     /// WSK gave a socket address that is neither IPv4 nor IPv6.
     UnknownAddress {
         /// Its `sa_family`.
@@ -213,6 +220,12 @@ impl fmt::Display for Error {
                 write!(
                     f,
                     "the part of the buffer ends at {end}, behind its length of {length} bytes"
+                )
+            }
+            Self::ControlFull { needed, room } => {
+                write!(
+                    f,
+                    "control information of {needed} bytes does not fit into {room}: make more room"
                 )
             }
             Self::UnknownAddress { family } => {

@@ -8,13 +8,13 @@ use core::ptr::NonNull;
 use core::task::{Context, Poll};
 use core::time::Duration;
 
-use crate::buffer::{Extent, Lock, ReceiveBuffer, SendBuffer};
+use crate::buffer::{Lock, ReceiveBuffer, SendBuffer};
 use crate::datagram::{Received, received, sent};
 use crate::error::{Call, Error};
 use crate::irql::require_passive;
 use crate::operation::{Arguments, Flight, Outcome, Payload, Refused};
 use crate::shared::Shared;
-use crate::socket::{Socket, control_of};
+use crate::socket::Socket;
 
 /// A datagram being sent.
 pub type SendTo<B> = InFlight<usize, B>;
@@ -140,40 +140,34 @@ impl<B> Payload for Carried<B> {
 }
 
 impl<B: SendBuffer + 'static> Carried<B> {
-    /// Locks the buffer in place; its extent and control information.
+    /// Locks the buffer in place.
     ///
     /// # Safety
     ///
-    /// `this` is where the payload stays until it is dropped or the lock is; nothing else refers to it.
-    pub(crate) unsafe fn lock(
-        this: NonNull<Self>,
-    ) -> Result<(Extent, Option<NonNull<[u8]>>), Error> {
+    /// `this` is where the payload stays until the lock is dropped, and nothing else refers to it. The result is not used longer.
+    pub(crate) unsafe fn lock<'l>(this: NonNull<Self>) -> Result<&'l Lock<'static>, Error> {
         // SAFETY: the caller gives the place. The lock borrows from the buffer beside it, which by the invariant neither moves
         // nor goes before the lock.
         unsafe {
             let buffer: &'static B = &*(&raw const (*this.as_ptr()).buffer);
             let lock = buffer.lock()?;
-            let extent = lock.extent();
-            (*this.as_ptr()).lock = Some(lock);
-            Ok((extent, control_of(buffer.control())))
+            Ok((*(&raw mut (*this.as_ptr()).lock)).insert(lock))
         }
     }
 }
 
 impl<B: ReceiveBuffer + 'static> Carried<B> {
-    /// Locks the buffer in place; its extent.
+    /// Locks the buffer in place.
     ///
     /// # Safety
     ///
     /// As for [`lock`](Self::lock).
-    pub(crate) unsafe fn lock_mut(this: NonNull<Self>) -> Result<Extent, Error> {
+    pub(crate) unsafe fn lock_mut<'l>(this: NonNull<Self>) -> Result<&'l Lock<'static>, Error> {
         // SAFETY: as for `lock`.
         unsafe {
             let buffer: &'static mut B = &mut *(&raw mut (*this.as_ptr()).buffer);
             let lock = buffer.lock_mut()?;
-            let extent = lock.extent();
-            (*this.as_ptr()).lock = Some(lock);
-            Ok(extent)
+            Ok((*(&raw mut (*this.as_ptr()).lock)).insert(lock))
         }
     }
 }

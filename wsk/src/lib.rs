@@ -39,6 +39,7 @@
 
 mod address;
 mod buffer;
+mod control;
 mod datagram;
 mod error;
 mod in_flight;
@@ -47,15 +48,19 @@ mod memory;
 mod operation;
 mod pool;
 mod registration;
+mod scope;
 mod shared;
 mod socket;
+mod stack;
 mod state;
 
 pub use address::Family;
 pub use buffer::{BufferSlice, Extent, Lock, NonPagedBuffer, ReceiveBuffer, SendBuffer};
+pub use control::{Control, ControlMessage, ControlMessages, WithControl};
 pub use datagram::{DatagramSocket, Received};
 pub use error::{Call, Error, Memory};
 pub use in_flight::{Answer, Finished, InFlight, NotStarted, ReceiveFrom, SendTo};
 pub use pool::{Pool, Pooled};
 pub use registration::{Provider, Registration, Wait};
+pub use scope::{Scope, ScopedReceive, ScopedSend, scope};
 pub use wsk_sys::NTSTATUS;

@@ -36,7 +36,7 @@ use crate::state::{Notify, Retract, State};
 
 /// How long a provider that has answered with an error may take to complete the IRP; it should have done so before it
 /// returned.
-const GRACE: Duration = Duration::from_secs(2);
+pub(crate) const GRACE: Duration = Duration::from_secs(2);
 
 /// What a completed IRP says.
 #[derive(Debug, Clone, Copy)]
@@ -406,6 +406,45 @@ impl<P: Payload> Flight<P> {
         if !self.state().detach() {
             // SAFETY: it has completed: nobody else has the block, and it is discarded once.
             unsafe { discard::<P>(self.block.cast()) };
+        }
+    }
+
+    /// The payload, which stays where it is until the flight ends.
+    pub(crate) fn payload(&self) -> NonNull<P> {
+        // SAFETY: a place inside the block, which is not read.
+        unsafe { NonNull::new_unchecked((*self.block.as_ptr()).payload.get()) }.cast()
+    }
+
+    /// The block, for [`from_raw`](Self::from_raw).
+    pub(crate) fn as_raw(&self) -> NonNull<c_void> {
+        self.block.cast()
+    }
+
+    /// The flight of a block, in place of the one that it was taken from.
+    ///
+    /// # Safety
+    ///
+    /// `block` came from [`as_raw`](Self::as_raw) of a flight of the same type that is not used again.
+    pub(crate) unsafe fn from_raw(block: NonNull<c_void>) -> Self {
+        Self {
+            block: block.cast(),
+            returned: STATUS_SUCCESS,
+            payload: PhantomData,
+        }
+    }
+
+    /// Whether the IRP of a block has completed.
+    ///
+    /// # Safety
+    ///
+    /// `block` came from [`as_raw`](Self::as_raw) of a flight of the same type that has not ended.
+    pub(crate) unsafe fn is_completed_raw(block: NonNull<c_void>) -> bool {
+        // SAFETY: the block is live, and the state is atomic.
+        unsafe {
+            (*block.cast::<Block<P>>().as_ptr())
+                .header
+                .state
+                .is_completed()
         }
     }
 

@@ -6,7 +6,7 @@ use core::cell::UnsafeCell;
 use core::fmt;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64};
 use core::time::Duration;
 
 use wsk_sys::{
@@ -21,6 +21,7 @@ use crate::irql::require_passive;
 use crate::memory;
 use crate::operation::{Block, KERNEL_MODE, interval};
 use crate::shared::Shared;
+use crate::stack::Stack;
 
 /// A fixed number of buffers `B`, each with an operation of its own.
 ///
@@ -106,7 +107,7 @@ impl<B: Send + 'static> Pool<B> {
         if let Some(pooled) = self.take() {
             return Ok(pooled);
         }
-        self.slots.waiters.fetch_add(1, Ordering::SeqCst);
+        self.slots.free.wait();
         let timeout = limit.map(interval);
         let timeout = timeout
             .as_ref()
@@ -126,7 +127,7 @@ impl<B: Send + 'static> Pool<B> {
             }
         };
         // Two buffers that came back together may have set the event once: pass it on.
-        if self.slots.waiters.fetch_sub(1, Ordering::SeqCst) > 1 && !self.slots.is_empty() {
+        if self.slots.free.waited() {
             self.slots.announce();
         }
         taken
@@ -206,10 +207,6 @@ unsafe impl<B: SendBuffer> SendBuffer for Pooled<B> {
         (**self).lock()
     }
 
-    fn control(&self) -> &[u8] {
-        (**self).control()
-    }
-
     fn operation(&mut self) -> Option<NonNull<()>> {
         Some(NonNull::from(&self.slot().block).cast())
     }
@@ -231,24 +228,21 @@ unsafe impl<B: ReceiveBuffer> ReceiveBuffer for Pooled<B> {
 struct Slot<B> {
     block: UnsafeCell<Block<Carried<Pooled<B>>>>,
     buffer: UnsafeCell<B>,
-    /// The next free slot while this one is free: its index plus one, or 0.
-    next: AtomicU32,
+    /// The link of this slot in the stack of free ones.
+    link: AtomicU32,
 }
 
-/// The slots of a pool, and which of them are free: a stack whose head carries a count of changes, so that a slot that was
-/// taken and given back meanwhile is noticed.
+/// The slots of a pool, and which of them are free.
 ///
 /// # Invariants
 ///
-/// `slots` is an array of room for `depth`, of which the first `made` are initialised. Each slot is either in the stack or
-/// has one holder.
+/// `slots` is an array of room for `depth`, of which the first `made` are initialised. Each slot is either in `free` or has
+/// one holder.
 struct Slots<B> {
     slots: NonNull<Slot<B>>,
     depth: u32,
     made: u32,
-    /// Changes in the upper half; the first free slot's index plus one, or 0, in the lower.
-    head: AtomicU64,
-    waiters: AtomicU32,
+    free: Stack<AtomicU64, AtomicU32>,
     available: UnsafeCell<KEVENT>,
 }
 
@@ -273,8 +267,7 @@ impl<B> Slots<B> {
             slots,
             depth,
             made: 0,
-            head: AtomicU64::new(0),
-            waiters: AtomicU32::new(0),
+            free: Stack::new(AtomicU64::new(0), AtomicU32::new(0)),
             available: UnsafeCell::new(KEVENT::default()),
         })
     }
@@ -288,7 +281,7 @@ impl<B> Slots<B> {
             let block = NonNull::new_unchecked(&raw mut (*slot).block);
             Block::<Carried<Pooled<B>>>::initialise(block.cast(), false);
             (&raw mut (*slot).buffer).write(UnsafeCell::new(buffer));
-            (&raw mut (*slot).next).write(AtomicU32::new(0));
+            (&raw mut (*slot).link).write(AtomicU32::new(0));
         }
         self.made += 1;
         self.push(index);
@@ -300,46 +293,16 @@ impl<B> Slots<B> {
         unsafe { self.slots.add(index as usize).as_ref() }
     }
 
+    #[inline]
     fn pop(&self) -> Option<u32> {
-        let mut head = self.head.load(Ordering::SeqCst);
-        loop {
-            let (changes, first) = (head >> 32, head as u32);
-            let index = first.checked_sub(1)?;
-            // Of a slot that was taken meanwhile this may be anything: then the count of changes is another.
-            let next = self.slot(index).next.load(Ordering::Relaxed);
-            let new = (changes.wrapping_add(1) << 32) | u64::from(next);
-            match self
-                .head
-                .compare_exchange_weak(head, new, Ordering::SeqCst, Ordering::SeqCst)
-            {
-                Ok(_) => return Some(index),
-                Err(now) => head = now,
-            }
-        }
+        self.free.pop(|index| &self.slot(index).link)
     }
 
+    #[inline]
     fn push(&self, index: u32) {
-        let slot = self.slot(index);
-        let mut head = self.head.load(Ordering::Relaxed);
-        loop {
-            slot.next.store(head as u32, Ordering::Relaxed);
-            let new = ((head >> 32).wrapping_add(1) << 32) | u64::from(index + 1);
-            // Sequentially consistent with the waiter, which counts itself before it looks at the head.
-            match self
-                .head
-                .compare_exchange_weak(head, new, Ordering::SeqCst, Ordering::Relaxed)
-            {
-                Ok(_) => break,
-                Err(now) => head = now,
-            }
-        }
-        if self.waiters.load(Ordering::SeqCst) > 0 {
+        if self.free.push(index, &self.slot(index).link) {
             self.announce();
         }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.head.load(Ordering::SeqCst) as u32 == 0
     }
 
     fn announce(&self) {

@@ -5,7 +5,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use core::time::Duration;
 
-use wsk_sys::{CMSGHDR, IRP, NTSTATUS, STATUS_CANCELLED, WSK_SOCKET, WskProviderDatagramDispatch};
+use wsk_sys::{IRP, NTSTATUS, STATUS_CANCELLED, WSK_SOCKET, WskProviderDatagramDispatch};
 
 use crate::address::Family;
 use crate::buffer::Lock;
@@ -177,14 +177,4 @@ pub(crate) fn value_of(arguments: NonNull<Arguments>, length: usize) -> NonNull<
     // SAFETY: as for `address_of`.
     let value = unsafe { NonNull::new_unchecked(&raw mut (*arguments.as_ptr()).value) };
     NonNull::slice_from_raw_parts(value.cast(), length)
-}
-
-/// Control information as the derived calls take it: as bytes, which the entries cast to `CMSGHDR`.
-pub(crate) fn control_of(control: &[u8]) -> Option<NonNull<[u8]>> {
-    const _: () = assert!(align_of::<CMSGHDR>() == 8);
-    if control.is_empty() {
-        None
-    } else {
-        Some(NonNull::from(control))
-    }
 }

@@ -70,7 +70,8 @@ const COMPLETED: u32 = 5;
 const DETACHED: u32 = 6;
 const WAKING_DETACHED: u32 = 7;
 
-/// The state of an operation.
+/// The state of an operation; idle by default.
+#[derive(Default)]
 pub(crate) struct State<W> {
     word: W,
 }

@@ -350,7 +350,13 @@ fn a_pool_is_bounded_and_allocates_nothing() {
         drop(taken);
 
         let mut bytes = [0; 64];
-        let allocations = || (kernel.counts().pool, kernel.counts().irps, kernel.counts().mdls);
+        let allocations = || {
+            (
+                kernel.counts().pool,
+                kernel.counts().irps,
+                kernel.counts().mdls,
+            )
+        };
         let before = allocations();
         for n in 0..100_u8 {
             let mut buffer = pool.take_or_wait().unwrap();

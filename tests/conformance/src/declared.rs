@@ -75,7 +75,7 @@ pub fn inline(headers: &Path) -> io::Result<BTreeMap<String, String>> {
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        if !file.ends_with(".h") || file == "sal.h" {
+        if path.extension().is_none_or(|extension| extension != "h") || file == "sal.h" {
             continue;
         }
         for line in std::fs::read_to_string(&path)?.lines() {

@@ -5,5 +5,6 @@
 mod clang;
 pub mod declared;
 pub mod facts;
+pub mod layout;
 
 pub use clang::clang;

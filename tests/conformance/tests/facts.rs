@@ -7,14 +7,11 @@ use wsk_conformance::facts::{TABLE, disagreements, rows};
 
 /// What `wsk-sys` has for each row, written by the build script.
 #[allow(clippy::cast_lossless, clippy::cast_possible_wrap)]
-fn measured() -> Vec<(&'static str, Option<i128>)> {
-    include!(concat!(env!("OUT_DIR"), "/measured.rs")).to_vec()
-}
+const MEASURED: &[(&str, Option<i128>)] = &include!(concat!(env!("OUT_DIR"), "/measured.rs"));
 
 #[test]
 fn every_row_agrees() {
-    let measured = measured();
-    let wrong = disagreements(TABLE, &measured);
+    let wrong = disagreements(TABLE, MEASURED);
     assert!(
         wrong.is_empty(),
         "{} rows disagree:\n{}",
@@ -22,7 +19,7 @@ fn every_row_agrees() {
         wrong.join("\n")
     );
     assert_eq!(
-        measured.len(),
+        MEASURED.len(),
         rows(TABLE).count(),
         "rows measured, and rows in the table"
     );
@@ -35,7 +32,6 @@ fn every_row_agrees() {
 
 #[test]
 fn a_doctored_row_is_found() {
-    let measured = measured();
     for (row, doctored) in [
         ("size,_IRP,,208", "size,_IRP,,200"),
         ("align,_IRP,,16", "align,_IRP,,8"),
@@ -49,7 +45,7 @@ fn a_doctored_row_is_found() {
     ] {
         let table = TABLE.replace(&format!("\n{row}\n"), &format!("\n{doctored}\n"));
         assert_ne!(table, TABLE, "the table has no row `{row}`");
-        let wrong = disagreements(&table, &measured);
+        let wrong = disagreements(&table, MEASURED);
         assert!(
             wrong.iter().any(|line| line.starts_with(doctored)),
             "`{doctored}` passed: {wrong:?}"
@@ -57,7 +53,7 @@ fn a_doctored_row_is_found() {
     }
     let longer = format!("{TABLE}size,_WSK_NEW,,8\n");
     assert_eq!(
-        disagreements(&longer, &measured),
+        disagreements(&longer, MEASURED),
         ["size,_WSK_NEW,,8: not measured"]
     );
 }

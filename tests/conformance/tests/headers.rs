@@ -81,8 +81,9 @@ fn together_in_either_order() {
 #[test]
 fn each_alone() {
     for entry in std::fs::read_dir(headers()).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        if name.ends_with(".h") {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "h") {
+            let name = path.file_name().unwrap().to_string_lossy();
             for &target in TARGETS {
                 for &language in LANGUAGES {
                     let text = format!("#include <sdkddkver.h>\n#include <{name}>\n");
@@ -148,22 +149,36 @@ fn what_is_wrong_is_refused() {
 
 #[test]
 fn older_windows_have_less() {
-    // Each is in the kit's headers from the named release on.
-    for (text, since) in [
-        ("PFN_WSK_SEND_EX Entry;", "NTDDI_WIN8"),
+    // Each is in the kit's headers from the second release on, and not in the first, the one before.
+    for (text, before, since) in [
+        ("PFN_WSK_SEND_MESSAGES Entry;", "NTDDI_WIN7", "NTDDI_WIN8"),
         (
-            "POOL_FLAGS Flags = sizeof(ExAllocatePool2(0, 0, 0));",
+            "PFN_WSK_LISTEN Entry;",
+            "NTDDI_WIN10_RS1",
+            "NTDDI_WIN10_RS2",
+        ),
+        (
+            "WSK_PROVIDER_STREAM_DISPATCH Table;",
+            "NTDDI_WIN10_RS1",
+            "NTDDI_WIN10_RS2",
+        ),
+        (
+            "int Size = sizeof(ExAllocatePool2(0, 0, 0));",
+            "NTDDI_WIN10_19H1",
             "NTDDI_WIN10_VB",
         ),
     ] {
-        let text = format!("#include <ntddk.h>\n#include <wsk.h>\nextern int Before;\n{text}\n");
-        assert!(
-            compile(None, LANGUAGES[0], since, &text).is_ok(),
-            "{text} is missing at {since}"
-        );
-        assert!(
-            compile(None, LANGUAGES[0], "NTDDI_WIN7", &text).is_err(),
-            "{text} is there at NTDDI_WIN7"
-        );
+        let text = format!("#include <ntddk.h>\n#include <wsk.h>\n{text}\n");
+        for &language in LANGUAGES {
+            assert_eq!(
+                compile(None, language, since, &text),
+                Ok(()),
+                "{text} is missing at {since}"
+            );
+            assert!(
+                compile(None, language, before, &text).is_err(),
+                "{text} is there at {before}"
+            );
+        }
     }
 }

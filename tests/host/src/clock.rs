@@ -55,7 +55,7 @@ export! {
             unsafe {
                 PerformanceFrequency.write(LARGE_INTEGER {
                     QuadPart: UNITS_PER_SECOND.cast_signed(),
-                })
+                });
             };
         }
         let started = *STARTED.lock().get_or_insert_with(Instant::now);

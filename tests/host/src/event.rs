@@ -199,7 +199,7 @@ export! {
                 kind,
                 size_of::<KEVENT>(),
                 State != 0,
-            )
+            );
         };
     }
 }

@@ -20,6 +20,9 @@ macro_rules! export {
             $crate::export::enter!($name($($argument),*), $irql);
             $body
         }
+
+        // What is defined here is what `wsk-sys` declares: the linker wouldn't notice a difference.
+        const _: unsafe extern "system" fn($($ty),*) $(-> $ret)? = ::wsk_sys::$name;
     };
 }
 

@@ -13,7 +13,7 @@ use crate::pool::Count;
 use crate::registry::{self, RegistryValue};
 use crate::schedule::{self, Completion};
 use crate::trace::{self, Event};
-use crate::{irp, mdl, origin, pool, thread, wsk};
+use crate::{irp, mdl, nmr, origin, pool, thread, wsk};
 
 /// Whether a kernel is booted.
 static BOOTED: AtomicBool = AtomicBool::new(false);
@@ -122,7 +122,6 @@ impl Builder {
     /// # Panics
     ///
     /// When this thread has booted the other one: it would wait for itself.
-    #[must_use]
     pub fn boot(self) -> Kernel {
         let me = std::thread::current().id();
         let mut by = BOOTED_BY.lock();
@@ -334,6 +333,7 @@ impl Kernel {
         thread::settle(deadline);
         let mut lines = irp::in_flight();
         lines.extend(wsk::leaks());
+        lines.extend(nmr::leaks());
         lines.extend(schedule::leaks());
         lines.extend(mdl::leaks());
         lines.extend(pool::leaks());
@@ -355,6 +355,7 @@ fn power_off() {
     trace::reset();
     faults::reset();
     registry::reset();
+    nmr::reset();
     thread::reset();
     irp::reset();
     mdl::reset();

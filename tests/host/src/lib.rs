@@ -32,6 +32,19 @@
 //! A crate that is only named in `Cargo.toml` isn't linked: a test that uses nothing else of it says `use wsk_host as _;`.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![allow(
+    clippy::cast_lossless,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_ptr_alignment,
+    clippy::cast_sign_loss,
+    clippy::unnecessary_cast,
+    reason = "memory and numbers here have the widths and the looseness of the C interface"
+)]
+#![allow(
+    clippy::similar_names,
+    reason = "irp and irql, mdl and mdls are the words of the trade"
+)]
 
 #[macro_use]
 mod export;
@@ -45,6 +58,7 @@ mod irp;
 mod irql;
 mod kernel;
 mod mdl;
+mod nmr;
 mod origin;
 mod pool;
 mod registry;

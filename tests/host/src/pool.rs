@@ -243,12 +243,12 @@ pub(crate) fn release(mut block: Block, function: &'static str) {
             }
         }
     }
-    evicted.into_iter().for_each(dispose);
+    evicted.iter().for_each(dispose);
 }
 
 /// Gives a quarantined block back to the host, after a look whether it was written since it was freed.
-fn dispose(block: Block) {
-    check_poison(&block);
+fn dispose(block: &Block) {
+    check_poison(block);
     // SAFETY: the block was allocated with this layout, `lead` bytes into it, and leaves the records here.
     unsafe { dealloc((block.address as *mut u8).sub(block.lead), block.layout) };
 }
@@ -344,7 +344,7 @@ pub(crate) fn reset() {
         pool.order.clear();
         core::mem::take(&mut pool.quarantine)
     };
-    quarantine.into_values().for_each(dispose);
+    quarantine.values().for_each(dispose);
     BLOCKS.reset();
 }
 

@@ -1,4 +1,4 @@
-//! Work that runs at DISPATCH_LEVEL on a processor of its own: deferred completions, deferred procedure calls, timers.
+//! Work that runs at `DISPATCH_LEVEL` on a processor of its own: deferred completions, deferred procedure calls, timers.
 //! Stands for the DPC queue and the timer table; decides when each call of the provider completes.
 
 use core::ffi::c_void;
@@ -178,7 +178,7 @@ static QUEUE: Mutex<Queue> = Mutex::new(Queue {
 static CHANGED: Condvar = Condvar::new();
 static THREAD: Mutex<Option<JoinHandle<()>>> = Mutex::new(None);
 
-/// Runs `work` at DISPATCH_LEVEL on the processor that does such work.
+/// Runs `work` at `DISPATCH_LEVEL` on the processor that does such work.
 pub(crate) fn later(when: When, work: impl FnOnce() + Send + 'static) {
     push(when, false, Box::new(work));
 }

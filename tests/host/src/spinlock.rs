@@ -85,7 +85,7 @@ pub(crate) unsafe fn release_cancel_of(irp: *mut IRP) {
 }
 
 export! {
-    /// Raises to DISPATCH_LEVEL and takes the lock; gives the former IRQL.
+    /// Raises to `DISPATCH_LEVEL` and takes the lock; gives the former IRQL.
     fn KeAcquireSpinLockRaiseToDpc(SpinLock: *mut usize) -> u8, at most HIGH_LEVEL {
         let level = irql::current();
         if level > DISPATCH_LEVEL {
@@ -142,7 +142,7 @@ export! {
 }
 
 export! {
-    /// Takes the lock; the caller is at DISPATCH_LEVEL already.
+    /// Takes the lock; the caller is at `DISPATCH_LEVEL` already.
     fn KeAcquireSpinLockAtDpcLevel(SpinLock: *mut usize), at most HIGH_LEVEL {
         let level = irql::current();
         if level < DISPATCH_LEVEL {
@@ -163,7 +163,7 @@ export! {
 }
 
 export! {
-    /// Gives the lock back and stays at DISPATCH_LEVEL.
+    /// Gives the lock back and stays at `DISPATCH_LEVEL`.
     fn KeReleaseSpinLockFromDpcLevel(SpinLock: *mut usize), at most HIGH_LEVEL {
         let level = irql::current();
         if level < DISPATCH_LEVEL {
@@ -183,8 +183,9 @@ export! {
     }
 }
 
-export! {
+dispatched! {
     /// Takes the system's cancel lock.
+    #[unsafe(no_mangle)]
     fn IoAcquireCancelSpinLock(Irql: *mut u8), at most DISPATCH_LEVEL {
         let level = acquire_cancel();
         // SAFETY: the driver gives the place for the IRQL.
@@ -192,8 +193,9 @@ export! {
     }
 }
 
-export! {
+dispatched! {
     /// Gives the system's cancel lock back.
+    #[unsafe(no_mangle)]
     fn IoReleaseCancelSpinLock(Irql: u8), at most DISPATCH_LEVEL {
         release_cancel(Irql);
     }

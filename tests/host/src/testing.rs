@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// Tells the child which call of [`expect_bugcheck`] it is there for.
 const VARIABLE: &str = "WSK_HOST_EXPECT_BUGCHECK";
 /// How long a child may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What a child process that was stopped by a bug check has printed.
 #[derive(Clone, Debug)]
@@ -33,7 +33,8 @@ impl BugCheck {
     ///
     /// When it doesn't.
     #[track_caller]
-    pub fn tells(self, text: &str) -> Self {
+    #[allow(clippy::must_use_candidate, reason = "it is called for its panic; the result is for chaining")]
+    pub fn tells(&self, text: &str) -> &Self {
         let told = self
             .report
             .as_ref()

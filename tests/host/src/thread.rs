@@ -191,7 +191,7 @@ export! {
                 kind::THREAD,
                 size_of::<Thread>(),
                 false,
-            )
+            );
         };
         let address = thread.expose_provenance();
         let _ = OBJECTS.lock(address).insert(address, ());

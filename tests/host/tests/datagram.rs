@@ -1,6 +1,9 @@
 //! Raw driver code sends to and receives from ordinary sockets of the host, with every completion policy.
 
 #![allow(
+    clippy::pedantic,
+    clippy::field_reassign_with_default,
+    clippy::type_complexity,
     clippy::undocumented_unsafe_blocks,
     clippy::missing_safety_doc,
     reason = "raw driver code, as a test"

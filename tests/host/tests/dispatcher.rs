@@ -1,6 +1,9 @@
 //! Events, waits, timers, deferred procedure calls, threads: the dispatcher, from raw code.
 
 #![allow(
+    clippy::pedantic,
+    clippy::field_reassign_with_default,
+    clippy::type_complexity,
     clippy::undocumented_unsafe_blocks,
     clippy::missing_safety_doc,
     reason = "raw driver code, as a test"
@@ -161,7 +164,11 @@ fn an_event_may_be_freed_as_soon_as_the_wait_is_over() {
     let kernel = Kernel::builder().backtraces(false).boot();
     std::thread::scope(|scope| {
         let (sender, receiver) = std::sync::mpsc::channel::<Event>();
-        scope.spawn(move || receiver.into_iter().for_each(|event| drop(event.set())));
+        scope.spawn(move || {
+            for event in receiver {
+                event.set();
+            }
+        });
         for _ in 0..5_000 {
             unsafe {
                 let memory =

@@ -1,6 +1,9 @@
 //! IRPs in raw code: stack locations, completion routines, cancelling, sending to a device.
 
 #![allow(
+    clippy::pedantic,
+    clippy::field_reassign_with_default,
+    clippy::type_complexity,
     clippy::undocumented_unsafe_blocks,
     clippy::missing_safety_doc,
     reason = "raw driver code, as a test"

@@ -1,6 +1,9 @@
 //! For each rule that the host kernel watches over: raw code that breaks it, and is caught.
 
 #![allow(
+    clippy::pedantic,
+    clippy::field_reassign_with_default,
+    clippy::type_complexity,
     clippy::undocumented_unsafe_blocks,
     clippy::missing_safety_doc,
     reason = "raw driver code, as a test"

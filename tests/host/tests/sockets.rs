@@ -1,6 +1,9 @@
 //! What sockets do at the edges: bad addresses and sizes, cancelling and closing, options, events, failures on demand.
 
 #![allow(
+    clippy::pedantic,
+    clippy::field_reassign_with_default,
+    clippy::type_complexity,
     clippy::undocumented_unsafe_blocks,
     clippy::missing_safety_doc,
     reason = "raw driver code, as a test"
@@ -151,7 +154,9 @@ fn sizes_of_datagrams() {
                 );
                 one_more.free();
             }
-            [largest, none, too_large].map(Buffer::free);
+            [largest, none, too_large]
+                .into_iter()
+                .for_each(Buffer::free);
             socket.close();
         }
     });
@@ -233,7 +238,7 @@ fn chains_are_gathered_and_scattered() {
             .flat_map(|part| part.bytes().to_vec())
             .collect();
         assert_eq!(all, b"..ABCDEFGHIJe..");
-        parts.map(Buffer::free);
+        parts.into_iter().for_each(Buffer::free);
         socket.close();
     });
 }
@@ -322,8 +327,8 @@ fn cancelling_a_receive() {
         assert_eq!(calls[0].wait(), (STATUS_SUCCESS, 1));
         peer.send_to(b"bc", socket.local().unwrap()).unwrap();
         assert_eq!(calls[2].wait(), (STATUS_SUCCESS, 2));
-        calls.map(Call::free);
-        buffers.map(Buffer::free);
+        calls.into_iter().for_each(Call::free);
+        buffers.into_iter().for_each(Buffer::free);
         socket.close();
     });
 }
@@ -747,11 +752,10 @@ fn receive_events() {
         peer.send_to(b"kept", to).unwrap();
         events.wait_for(1);
         events.answer.store(0, Ordering::SeqCst);
-        assert_eq!(
+        assert!(
             socket
                 .events(WSK_EVENT_RECEIVE_FROM | WSK_EVENT_DISABLE)
-                .is_success(),
-            true
+                .is_success()
         );
         for list in events.retained.lock().unwrap().drain(..) {
             let list: *mut WSK_DATAGRAM_INDICATION = ptr::with_exposed_provenance_mut(list);

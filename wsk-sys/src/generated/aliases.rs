@@ -156,7 +156,7 @@ pub type PCMSGHDR = *mut WSACMSGHDR;
 ///
 /// Header: `ws2def.h`.
 pub type PCSADDR_INFO = *mut CSADDR_INFO;
-/// `*mut DEVICE_OBJECT` under the name that C code uses.
+/// Device that requests can be sent to.
 ///
 /// Header: `wdm.h`.
 pub type PDEVICE_OBJECT = *mut DEVICE_OBJECT;
@@ -168,7 +168,7 @@ pub type PDISPATCHER_HEADER = *mut DISPATCHER_HEADER;
 ///
 /// Header: `wdm.h`.
 pub type PDRIVER_EXTENSION = *mut DRIVER_EXTENSION;
-/// `*mut DRIVER_OBJECT` under the name that C code uses.
+/// Loaded driver.
 ///
 /// Header: `wdm.h`.
 pub type PDRIVER_OBJECT = *mut DRIVER_OBJECT;
@@ -184,7 +184,7 @@ pub type PETHREAD = *mut ETHREAD;
 ///
 /// Header: `wdm.h`.
 pub type PFAST_IO_DISPATCH = *mut FAST_IO_DISPATCH;
-/// `*mut FILE_OBJECT` under the name that C code uses.
+/// Open file.
 ///
 /// Header: `wdm.h`.
 pub type PFILE_OBJECT = *mut FILE_OBJECT;
@@ -268,7 +268,7 @@ pub type PIO_COMPLETION_CONTEXT = *mut IO_COMPLETION_CONTEXT;
 ///
 /// Header: `wdm.h`.
 pub type PIO_SECURITY_CONTEXT = *mut IO_SECURITY_CONTEXT;
-/// `*mut IO_STACK_LOCATION` under the name that C code uses.
+/// What one driver on the way of a request is asked to do.
 ///
 /// Header: `wdm.h`.
 pub type PIO_STACK_LOCATION = *mut IO_STACK_LOCATION;
@@ -300,7 +300,7 @@ pub type PIP_MREQ_SOURCE = *mut IP_MREQ_SOURCE;
 ///
 /// Header: `ws2ipdef.h`.
 pub type PIP_MSFILTER = *mut IP_MSFILTER;
-/// `*mut IRP` under the name that C code uses.
+/// I/O request packet.
 ///
 /// Header: `wdm.h`.
 pub type PIRP = *mut IRP;
@@ -316,7 +316,7 @@ pub type PKDEVICE_QUEUE = *mut KDEVICE_QUEUE;
 ///
 /// Header: `wdm.h`.
 pub type PKDEVICE_QUEUE_ENTRY = *mut KDEVICE_QUEUE_ENTRY;
-/// `*mut KDPC` under the name that C code uses.
+/// Deferred procedure call.
 ///
 /// Header: `wdm.h`.
 pub type PKDPC = *mut KDPC;
@@ -440,7 +440,7 @@ pub type PRKDEVICE_QUEUE = *mut KDEVICE_QUEUE;
 ///
 /// Header: `wdm.h`.
 pub type PRKDEVICE_QUEUE_ENTRY = *mut KDEVICE_QUEUE_ENTRY;
-/// `*mut KDPC` under the name that C code uses.
+/// Deferred procedure call.
 ///
 /// Header: `wdm.h`.
 pub type PRKDPC = *mut KDPC;
@@ -616,7 +616,7 @@ pub type PWSK_BUF_LIST = *mut WSK_BUF_LIST;
 ///
 /// Header: `wsk.h`.
 pub type PWSK_CLIENT = *mut c_void;
-/// `*mut WSK_CLIENT_CONNECTION_DISPATCH` under the name that C code uses.
+/// Event callbacks of a connection socket.
 ///
 /// Header: `wsk.h`.
 pub type PWSK_CLIENT_CONNECTION_DISPATCH = *mut WSK_CLIENT_CONNECTION_DISPATCH;

@@ -460,8 +460,8 @@ pub type PFN_WSK_RECEIVE_EVENT = ::core::option::Option<
 >;
 /// Takes data of a connection with its control information, or waits for it.
 ///
-/// `ControlInfoLength` holds the size of `ControlInfo` before and the bytes written after; both must stay valid until the
-/// IRP completes.
+/// `ControlInfoLength` holds the size of `ControlInfo` before and the bytes written after; both must stay valid until
+/// the IRP completes.
 ///
 /// Parameters: `Socket` (in), `Buffer` (in), `Flags` (in), `ControlInfoLength` (in, out, optional), `ControlInfo` (out, optional, `*ControlInfoLength` bytes), `ControlFlags` (reserved), `Irp` (in, out).
 ///
@@ -498,8 +498,8 @@ pub type PFN_WSK_RECEIVE_EX_EVENT = ::core::option::Option<
 /// Takes the next datagram, or waits for one.
 ///
 /// `ControlLength` holds the size of `ControlInfo` before and the bytes written after; where it is NULL no control
-/// information is asked for. `ControlFlags` gets `MSG_BCAST`, `MSG_MCAST`, `MSG_TRUNC` and `MSG_CTRUNC`. All of them must
-/// stay valid until the IRP completes.
+/// information is asked for. `ControlFlags` gets `MSG_BCAST`, `MSG_MCAST`, `MSG_TRUNC` and `MSG_CTRUNC`. All of them
+/// must stay valid until the IRP completes.
 ///
 /// Parameters: `Socket` (in), `Buffer` (in), `Flags` (reserved), `RemoteAddress` (out, optional), `ControlLength` (in, out, optional), `ControlInfo` (out, optional, `*ControlLength` bytes), `ControlFlags` (out, optional), `Irp` (in, out).
 ///

@@ -893,7 +893,7 @@ pub const IPV6_NRT_INTERFACE: u32 = 74;
 /// Asks for the local address and interface of each datagram; as control information, an `IN6_PKTINFO`.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
-pub const IPV6_PKTINFO: i32 = 19;
+pub const IPV6_PKTINFO: u32 = 19;
 /// Local address, interface and scope of a datagram, as control information: an `IN6_PKTINFO_EX`.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
@@ -1045,7 +1045,7 @@ pub const IP_ORIGINAL_ARRIVAL_IF: u32 = 47;
 /// Asks for the local address and interface of each datagram; as control information, an `IN_PKTINFO`.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
-pub const IP_PKTINFO: i32 = 19;
+pub const IP_PKTINFO: u32 = 19;
 /// Local address, interface and scope of a datagram, as control information: an `IN_PKTINFO_EX`.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
@@ -2182,6 +2182,26 @@ pub const SL_INVOKE_ON_SUCCESS: u8 = 64;
 ///
 /// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_io_stack_location).
 pub const SL_PENDING_RETURNED: u8 = 1;
+/// The connection is encrypted.
+///
+/// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
+pub const SOCKET_INFO_CONNECTION_ENCRYPTED: u32 = 2;
+/// The other side may be acted for.
+///
+/// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
+pub const SOCKET_INFO_CONNECTION_IMPERSONATED: u32 = 4;
+/// The connection is secured.
+///
+/// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
+pub const SOCKET_INFO_CONNECTION_SECURED: u32 = 1;
+/// Traffic may go unsecured where the other side cannot do it.
+///
+/// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
+pub const SOCKET_SETTINGS_ALLOW_INSECURE: u32 = 2;
+/// Traffic is encrypted or not sent.
+///
+/// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
+pub const SOCKET_SETTINGS_GUARANTEE_ENCRYPTION: u32 = 1;
 /// Datagrams.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).

@@ -390,6 +390,8 @@ pub struct WSK_PROVIDER_CONNECTION_DISPATCH {
     )]
     pub WskRelease: PFN_WSK_RELEASE_DATA_INDICATION_LIST,
     /// Connects the socket and sends data with that.
+    ///
+    /// In the tables of Windows 10 1703 (`NTDDI_WIN10_RS2`) and later.
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
@@ -409,6 +411,8 @@ pub struct WSK_PROVIDER_CONNECTION_DISPATCH {
     )]
     pub WskConnectEx: PFN_WSK_CONNECT_EX,
     /// Sends data with control information.
+    ///
+    /// In the tables of Windows 10 1803 (`NTDDI_WIN10_RS4`) and later.
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
@@ -429,6 +433,8 @@ pub struct WSK_PROVIDER_CONNECTION_DISPATCH {
     )]
     pub WskSendEx: PFN_WSK_SEND_EX,
     /// Takes data with its control information.
+    ///
+    /// In the tables of Windows 10 1803 (`NTDDI_WIN10_RS4`) and later.
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
@@ -1047,6 +1053,8 @@ pub struct WSK_PROVIDER_STREAM_DISPATCH {
     pub WskGetRemoteAddress: PFN_WSK_GET_REMOTE_ADDRESS,
     /// Connects the socket and sends data with that.
     ///
+    /// In the tables of Windows 10 1703 (`NTDDI_WIN10_RS2`) and later.
+    ///
     /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
     #[cfg_attr(
         feature = "dispatch",
@@ -1068,6 +1076,8 @@ pub struct WSK_PROVIDER_STREAM_DISPATCH {
     )]
     pub WskConnectEx: PFN_WSK_CONNECT_EX,
     /// Sends data with control information.
+    ///
+    /// In the tables of Windows 10 1803 (`NTDDI_WIN10_RS4`) and later.
     ///
     /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
     #[cfg_attr(
@@ -1091,6 +1101,8 @@ pub struct WSK_PROVIDER_STREAM_DISPATCH {
     )]
     pub WskSendEx: PFN_WSK_SEND_EX,
     /// Takes data with its control information.
+    ///
+    /// In the tables of Windows 10 1803 (`NTDDI_WIN10_RS4`) and later.
     ///
     /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
     #[cfg_attr(

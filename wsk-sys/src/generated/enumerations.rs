@@ -458,6 +458,22 @@ impl SOCKET_PRIORITY_HINT {
     /// From `NTDDI_WIN10_FE` on: the tables of older providers end before it.
     pub const SocketMaximumPriorityHintType: Self = Self(3);
 }
+/// What secures the traffic of a socket.
+///
+/// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/ne-mstcpip-socket_security_protocol).
+#[repr(transparent)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SOCKET_SECURITY_PROTOCOL(pub i32);
+impl SOCKET_SECURITY_PROTOCOL {
+    /// As the system is set.
+    pub const SOCKET_SECURITY_PROTOCOL_DEFAULT: Self = Self(0);
+    /// IPsec.
+    pub const SOCKET_SECURITY_PROTOCOL_IPSEC: Self = Self(1);
+    /// IPsec with its settings in the filtering platform.
+    pub const SOCKET_SECURITY_PROTOCOL_IPSEC2: Self = Self(2);
+    /// End of the protocols.
+    pub const SOCKET_SECURITY_PROTOCOL_INVALID: Self = Self(3);
+}
 /// What a socket is used for.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/ne-mstcpip-socket_usage_type).

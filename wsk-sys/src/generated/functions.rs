@@ -13,8 +13,8 @@ unsafe extern "system" {
     /// Gets the provider's table, waiting for the provider as many milliseconds as it may.
     ///
     /// Each success is followed by one `WskReleaseProviderNPI`. Waiting needs PASSIVE_LEVEL; `WSK_NO_WAIT` is allowed up to
-    /// DISPATCH_LEVEL. STATUS_NOINTERFACE: the provider does not speak the client's version. STATUS_DEVICE_NOT_READY: it was
-    /// not there in time, or the client is being deregistered.
+    /// DISPATCH_LEVEL. STATUS_NOINTERFACE: the provider does not speak the client's version. STATUS_DEVICE_NOT_READY: it
+    /// was not there in time, or the client is being deregistered.
     ///
     /// Parameters: `WskRegistration` (in), `WaitTimeout` (in), `WskProviderNpi` (out).
     ///
@@ -331,8 +331,8 @@ unsafe extern "system" {
     pub fn KeSetTimer(Timer: *mut KTIMER, DueTime: LARGE_INTEGER, Dpc: *mut KDPC) -> u8;
     /// Waits until an object is signalled or a time has passed.
     ///
-    /// At DISPATCH_LEVEL only with a time-out of zero, which does not wait. A negative time-out counts from now, in units of
-    /// 100 nanoseconds; without one the wait has no end.
+    /// At DISPATCH_LEVEL only with a time-out of zero, which does not wait. A negative time-out counts from now, in units
+    /// of 100 nanoseconds; without one the wait has no end.
     ///
     /// Parameters: `Object` (in), `WaitReason` (in), `WaitMode` (in), `Alertable` (in), `Timeout` (in, optional).
     ///

@@ -854,6 +854,29 @@ const _: () = {
     assert!(offset_of!(SOCKET_PROCESSOR_AFFINITY, Reserved) == 6);
 };
 const _: () = {
+    assert!(size_of:: < SOCKET_SECURITY_QUERY_INFO > () == 24);
+    assert!(align_of:: < SOCKET_SECURITY_QUERY_INFO > () == 8);
+    assert!(offset_of!(SOCKET_SECURITY_QUERY_INFO, SecurityProtocol) == 0);
+    assert!(offset_of!(SOCKET_SECURITY_QUERY_INFO, Flags) == 4);
+    assert!(
+        offset_of!(SOCKET_SECURITY_QUERY_INFO, PeerApplicationAccessTokenHandle) == 8
+    );
+    assert!(offset_of!(SOCKET_SECURITY_QUERY_INFO, PeerMachineAccessTokenHandle) == 16);
+};
+const _: () = {
+    assert!(size_of:: < SOCKET_SECURITY_QUERY_TEMPLATE > () == 144);
+    assert!(align_of:: < SOCKET_SECURITY_QUERY_TEMPLATE > () == 8);
+    assert!(offset_of!(SOCKET_SECURITY_QUERY_TEMPLATE, SecurityProtocol) == 0);
+    assert!(offset_of!(SOCKET_SECURITY_QUERY_TEMPLATE, PeerAddress) == 8);
+    assert!(offset_of!(SOCKET_SECURITY_QUERY_TEMPLATE, PeerTokenAccessMask) == 136);
+};
+const _: () = {
+    assert!(size_of:: < SOCKET_SECURITY_SETTINGS > () == 8);
+    assert!(align_of:: < SOCKET_SECURITY_SETTINGS > () == 4);
+    assert!(offset_of!(SOCKET_SECURITY_SETTINGS, SecurityProtocol) == 0);
+    assert!(offset_of!(SOCKET_SECURITY_SETTINGS, SecurityFlags) == 4);
+};
+const _: () = {
     assert!(size_of:: < STRING > () == 16);
     assert!(align_of:: < STRING > () == 8);
     assert!(offset_of!(STRING, Length) == 0);

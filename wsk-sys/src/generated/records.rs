@@ -164,7 +164,7 @@ pub struct DEVICE_OBJECT {
     pub DeviceType: DEVICE_TYPE,
     /// Stack locations that a request to it needs.
     pub StackSize: i8,
-    /// `Queue` of the C structure.
+    /// Where it waits.
     pub Queue: DEVICE_OBJECT_Queue,
     /// Alignment that its buffers need, less one.
     pub AlignmentRequirement: u32,
@@ -364,7 +364,7 @@ pub struct GROUP_SOURCE_REQ {
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct GUID {
-    /// `Data1` of the C structure.
+    /// First eight hexadecimal digits.
     pub Data1: u32,
     /// First group of four digits.
     pub Data2: u16,
@@ -396,7 +396,7 @@ pub struct ICMP_ERROR_INFO {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct IN6_ADDR {
-    /// `u` of the C structure.
+    /// The address, by bytes or words.
     pub u: IN6_ADDR_u,
 }
 /// The unnamed record behind a member, [`IN6_ADDR`].
@@ -512,16 +512,16 @@ pub struct INTERFACE_INFO_EX {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct IN_ADDR {
-    /// `S_un` of the C structure.
+    /// The address, by bytes, words or whole.
     pub S_un: IN_ADDR_S_un,
 }
 /// The unnamed record behind a member, [`IN_ADDR_S`].
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union IN_ADDR_S_un {
-    /// `S_un_b` of the C structure.
+    /// By bytes.
     pub S_un_b: IN_ADDR_S_un_S_un_b,
-    /// `S_un_w` of the C structure.
+    /// By words.
     pub S_un_w: IN_ADDR_S_un_S_un_w,
     /// Whole.
     pub S_addr: u32,
@@ -620,7 +620,7 @@ pub struct IO_STACK_LOCATION {
     pub Flags: u8,
     /// When the completion routine is called, and whether the request is pending: `SL_…` bits.
     pub Control: u8,
-    /// `Parameters` of the C structure.
+    /// Parameters, by major function.
     pub Parameters: IO_STACK_LOCATION_Parameters,
     /// Device that is asked.
     pub DeviceObject: *mut DEVICE_OBJECT,
@@ -635,17 +635,17 @@ pub struct IO_STACK_LOCATION {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union IO_STACK_LOCATION_Parameters {
-    /// `Create` of the C structure.
+    /// Opening a file.
     pub Create: IO_STACK_LOCATION_Parameters_Create,
-    /// `Read` of the C structure.
+    /// Reading.
     pub Read: IO_STACK_LOCATION_Parameters_Read,
-    /// `Write` of the C structure.
+    /// Writing.
     pub Write: IO_STACK_LOCATION_Parameters_Write,
-    /// `FileSystemControl` of the C structure.
+    /// Control of a file system.
     pub FileSystemControl: IO_STACK_LOCATION_Parameters_FileSystemControl,
-    /// `DeviceIoControl` of the C structure.
+    /// Control of a device.
     pub DeviceIoControl: IO_STACK_LOCATION_Parameters_DeviceIoControl,
-    /// `Others` of the C structure.
+    /// Any other request.
     pub Others: IO_STACK_LOCATION_Parameters_Others,
 }
 /// The unnamed record behind a member, [`IO_STACK_LOCATION_Parameters`].
@@ -842,7 +842,7 @@ pub struct IRP {
     pub MdlAddress: *mut MDL,
     /// `IRP_…` flags.
     pub Flags: u32,
-    /// `AssociatedIrp` of the C structure.
+    /// What belongs to the request.
     pub AssociatedIrp: IRP_AssociatedIrp,
     /// Link in the list of the thread.
     pub ThreadListEntry: LIST_ENTRY,
@@ -868,13 +868,13 @@ pub struct IRP {
     pub Anonymous1: IRP_Anonymous1,
     /// Event to signal on completion, or NULL.
     pub UserEvent: *mut KEVENT,
-    /// `Overlay` of the C structure.
+    /// What the kind of request needs.
     pub Overlay: IRP_Overlay,
     /// Routine that cancels the request, or NULL.
     pub CancelRoutine: PDRIVER_CANCEL,
     /// The user's own buffer.
     pub UserBuffer: *mut c_void,
-    /// `Tail` of the C structure.
+    /// What the owner of the request keeps in it.
     pub Tail: IRP_Tail,
 }
 /// The unnamed record behind a member, [`IRP`].
@@ -901,7 +901,7 @@ pub union IRP_AssociatedIrp {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union IRP_Overlay {
-    /// `AsynchronousParameters` of the C structure.
+    /// An asynchronous request.
     pub AsynchronousParameters: IRP_Overlay_AsynchronousParameters,
     /// Size of a file that is created.
     pub AllocationSize: LARGE_INTEGER,
@@ -937,7 +937,7 @@ pub union IRP_Overlay_AsynchronousParameters_Anonymous2 {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union IRP_Tail {
-    /// `Overlay` of the C structure.
+    /// What the kind of request needs.
     pub Overlay: IRP_Tail_Overlay,
     /// While the request completes in the thread that made it.
     pub Apc: KAPC,
@@ -1158,7 +1158,7 @@ pub struct KTIMER {
 pub union LARGE_INTEGER {
     /// `Anonymous1` of the C structure.
     pub Anonymous1: LARGE_INTEGER_Anonymous1,
-    /// `u` of the C structure.
+    /// Both halves by name.
     pub u: LARGE_INTEGER_u,
     /// Whole value.
     pub QuadPart: i64,
@@ -1669,6 +1669,48 @@ pub struct SOCKET_PROCESSOR_AFFINITY {
     /// Unused.
     pub Reserved: u16,
 }
+/// How the traffic is secured, as `SIO_QUERY_SECURITY` gives it.
+///
+/// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/ns-mstcpip-socket_security_query_info).
+#[doc(alias = "_SOCKET_SECURITY_QUERY_INFO")]
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct SOCKET_SECURITY_QUERY_INFO {
+    /// What secures it.
+    pub SecurityProtocol: SOCKET_SECURITY_PROTOCOL,
+    /// `SOCKET_INFO_…` flags.
+    pub Flags: u32,
+    /// Token of the other side's user.
+    pub PeerApplicationAccessTokenHandle: u64,
+    /// Token of the other side's machine.
+    pub PeerMachineAccessTokenHandle: u64,
+}
+/// Whose traffic is asked about, for `SIO_QUERY_SECURITY`.
+///
+/// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/ns-mstcpip-socket_security_query_template).
+#[doc(alias = "_SOCKET_SECURITY_QUERY_TEMPLATE")]
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct SOCKET_SECURITY_QUERY_TEMPLATE {
+    /// What secures it.
+    pub SecurityProtocol: SOCKET_SECURITY_PROTOCOL,
+    /// The other side, of a socket without a connection.
+    pub PeerAddress: SOCKADDR_STORAGE,
+    /// Rights that the other side's token is to have, zero for none.
+    pub PeerTokenAccessMask: u32,
+}
+/// How the traffic of a socket is secured, for `SIO_SET_SECURITY`.
+///
+/// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/ns-mstcpip-socket_security_settings).
+#[doc(alias = "_SOCKET_SECURITY_SETTINGS")]
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct SOCKET_SECURITY_SETTINGS {
+    /// What secures it.
+    pub SecurityProtocol: SOCKET_SECURITY_PROTOCOL,
+    /// `SOCKET_SETTINGS_…` flags.
+    pub SecurityFlags: u32,
+}
 /// Counted byte string.
 ///
 /// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/ns-ntdef-_string).
@@ -1944,7 +1986,7 @@ pub struct TIMESTAMPING_CONFIG {
 pub union ULARGE_INTEGER {
     /// `Anonymous1` of the C structure.
     pub Anonymous1: ULARGE_INTEGER_Anonymous1,
-    /// `u` of the C structure.
+    /// Both halves by name.
     pub u: ULARGE_INTEGER_u,
     /// Whole value.
     pub QuadPart: u64,
@@ -2361,10 +2403,12 @@ crate::zeroed_default!(
     NPI_REGISTRATION_INSTANCE, OBJECT_ATTRIBUTES, OBJECT_HANDLE_INFORMATION,
     OSVERSIONINFOW, PRIORITY_STATUS, PROCESSOR_NUMBER, RSS_SCALABILITY_INFO,
     SINGLE_LIST_ENTRY, SOCKADDR_INET, SOCKET_ADDRESS, SOCKET_ADDRESS_LIST,
-    SOCKET_PROCESSOR_AFFINITY, STRING, TCP_ACK_FREQUENCY_PARAMETERS, TCP_ICW_PARAMETERS,
-    TCP_INFO_v0, TCP_INFO_v1, TCP_INITIAL_RTO_PARAMETERS, TIMESTAMPING_CONFIG,
-    ULARGE_INTEGER, ULARGE_INTEGER_Anonymous1, ULARGE_INTEGER_u, UNICODE_STRING,
-    WAIT_CONTEXT_BLOCK, WSABUF, WSAMSG, WSA_COMPATIBILITY_MODE, WSK_BUF, WSK_BUF_LIST,
+    SOCKET_PROCESSOR_AFFINITY, SOCKET_SECURITY_QUERY_INFO,
+    SOCKET_SECURITY_QUERY_TEMPLATE, SOCKET_SECURITY_SETTINGS, STRING,
+    TCP_ACK_FREQUENCY_PARAMETERS, TCP_ICW_PARAMETERS, TCP_INFO_v0, TCP_INFO_v1,
+    TCP_INITIAL_RTO_PARAMETERS, TIMESTAMPING_CONFIG, ULARGE_INTEGER,
+    ULARGE_INTEGER_Anonymous1, ULARGE_INTEGER_u, UNICODE_STRING, WAIT_CONTEXT_BLOCK,
+    WSABUF, WSAMSG, WSA_COMPATIBILITY_MODE, WSK_BUF, WSK_BUF_LIST,
     WSK_CLIENT_CONNECTION_DISPATCH, WSK_CLIENT_DATAGRAM_DISPATCH, WSK_CLIENT_DISPATCH,
     WSK_CLIENT_LISTEN_DISPATCH, WSK_CLIENT_NPI, WSK_CLIENT_STREAM_DISPATCH,
     WSK_DATAGRAM_INDICATION, WSK_DATA_INDICATION, WSK_EVENT_CALLBACK_CONTROL,

@@ -47,8 +47,8 @@ proptest! {
         let mut memory = Memory::new(&bytes);
         let start = memory.start();
         let len = bytes.len().saturating_sub(short);
-        let mut message = WSAMSG::default();
-        message.Control = WSABUF { len: u32::try_from(len).unwrap(), buf: start.cast() };
+        let control = WSABUF { len: u32::try_from(len).unwrap(), buf: start.cast() };
+        let mut message = WSAMSG { Control: control, ..WSAMSG::default() };
         let message = &raw mut message;
         agree!(WSA_CMSG_FIRSTHDR(message));
         agree!(WSA_CMSG_NXTHDR(message, null_mut()));
@@ -88,10 +88,13 @@ fn what_is_built_is_found_again() {
             at = at.add(wsk_sys::WSA_CMSG_SPACE(size));
         }
     }
-    let mut message = WSAMSG::default();
-    message.Control = WSABUF {
+    let control = WSABUF {
         len: u32::try_from(total).unwrap(),
         buf: memory.start().cast(),
+    };
+    let mut message = WSAMSG {
+        Control: control,
+        ..WSAMSG::default()
     };
     let message = &raw mut message;
     let mut found = Vec::new();

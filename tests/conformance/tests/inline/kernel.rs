@@ -29,13 +29,16 @@ fn note(function: &'static str, arguments: Vec<usize>) {
 
 #[unsafe(no_mangle)]
 extern "system" fn IofCompleteRequest(irp: *mut IRP, boost: i8) {
-    note("IofCompleteRequest", vec![irp.addr(), boost as usize]);
+    note(
+        "IofCompleteRequest",
+        vec![irp.addr(), boost.cast_unsigned().into()],
+    );
 }
 
 #[unsafe(no_mangle)]
 extern "system" fn IofCallDriver(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
     note("IofCallDriver", vec![device.addr(), irp.addr()]);
-    NTSTATUS(device.addr() as i32)
+    NTSTATUS(i32::from_ne_bytes([1, 2, 3, device.is_aligned().into()]))
 }
 
 #[unsafe(no_mangle)]
@@ -49,8 +52,8 @@ extern "system" fn MmMapLockedPagesSpecifyCache(
 ) -> *mut c_void {
     let numbers = [
         mdl.addr(),
-        mode as usize,
-        cache.0 as usize,
+        mode.cast_unsigned().into(),
+        cache.0.cast_unsigned() as usize,
         address.addr(),
         bug_check as usize,
         priority as usize,
@@ -79,11 +82,11 @@ extern "system" fn KeAcquireSpinLockRaiseToDpc(lock: *mut usize) -> u8 {
 #[unsafe(no_mangle)]
 extern "system" fn ObfReferenceObject(object: *mut c_void) -> isize {
     note("ObfReferenceObject", vec![object.addr()]);
-    object.addr() as isize
+    object.addr().cast_signed()
 }
 
 #[unsafe(no_mangle)]
 extern "system" fn ObfDereferenceObject(object: *mut c_void) -> isize {
     note("ObfDereferenceObject", vec![object.addr()]);
-    !(object.addr() as isize)
+    !object.addr().cast_signed()
 }

@@ -30,7 +30,7 @@ impl Memory {
         // SAFETY: the words have room for `length` bytes, and the source is other memory.
         unsafe {
             self.start()
-                .copy_from_nonoverlapping(bytes.as_ptr(), bytes.len())
+                .copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
         }
     }
 

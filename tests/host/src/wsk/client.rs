@@ -102,7 +102,7 @@ dispatched! {
                             transports.as_ptr(),
                             OutputBuffer.cast::<WSK_TRANSPORT>(),
                             transports.len(),
-                        )
+                        );
                     };
                     (STATUS_SUCCESS, needed)
                 }

@@ -269,7 +269,7 @@ dispatched! {
                 LocalAddress as usize,
                 family.size(),
                 "the place for the local address",
-            )
+            );
         });
         let out = Outputs {
             remote: LocalAddress,
@@ -312,10 +312,10 @@ impl Sending {
         remote: *const SOCKADDR,
         control_length: u32,
     ) -> Self {
-        // SAFETY: the caller says so.
         let address = if remote.is_null() {
             Ok(None)
         } else {
+            // SAFETY: the caller says so.
             unsafe { address::read(remote, socket.family) }.map(Some)
         };
         let refused = if flags != 0 {
@@ -363,13 +363,12 @@ impl Sending {
         if length > if v4 { MAXIMUM_V4 } else { MAXIMUM_V6 } {
             return Some(Err(STATUS_INVALID_BUFFER_SIZE));
         }
-        // SAFETY: the driver keeps the data readable until the IRP is completed; freeing it stops the system.
         let slices: Vec<IoSlice<'_>> = data
             .iter()
             .map(|piece| {
-                IoSlice::new(unsafe {
-                    core::slice::from_raw_parts(piece.start as *const u8, piece.len())
-                })
+                let start = piece.start as *const u8;
+                // SAFETY: the driver keeps the data readable until the IRP is completed; freeing it stops the system.
+                IoSlice::new(unsafe { core::slice::from_raw_parts(start, piece.len()) })
             })
             .collect();
         match self
@@ -665,7 +664,7 @@ unsafe extern "system" fn cancel_receive(_device: *mut DEVICE_OBJECT, irp: *mut 
     match schedule::plan() {
         Plan::Now => receive.request.complete(STATUS_CANCELLED, 0),
         Plan::DoLater(when) | Plan::CompleteLater(when) => {
-            receive.request.complete_later(when, STATUS_CANCELLED, 0)
+            receive.request.complete_later(when, STATUS_CANCELLED, 0);
         }
     }
 }
@@ -684,7 +683,7 @@ impl Receive {
             let (now, later) = rest.split_at(rest.len().min(piece.len()));
             // SAFETY: the driver keeps the buffer writable until the IRP is completed; freeing it stops the system.
             unsafe {
-                core::ptr::copy_nonoverlapping(now.as_ptr(), piece.start as *mut u8, now.len())
+                core::ptr::copy_nonoverlapping(now.as_ptr(), piece.start as *mut u8, now.len());
             };
             rest = later;
         }
@@ -876,7 +875,7 @@ pub(crate) fn cancel_all(socket: &Arc<Socket>) {
         match schedule::plan() {
             Plan::Now => receive.request.complete(STATUS_CANCELLED, 0),
             Plan::DoLater(when) | Plan::CompleteLater(when) => {
-                receive.request.complete_later(when, STATUS_CANCELLED, 0)
+                receive.request.complete_later(when, STATUS_CANCELLED, 0);
             }
         }
     }

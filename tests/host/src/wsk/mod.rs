@@ -14,7 +14,8 @@ mod socket;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-pub(crate) use registration::set_available;
+pub(crate) use client::PROVIDER_DISPATCH;
+pub(crate) use registration::{VERSION, attach, detach, set_available};
 pub(crate) use socket::{SOCKETS, force_close_all};
 
 /// Whether sockets send and receive nothing.

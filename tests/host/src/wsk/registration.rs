@@ -56,7 +56,7 @@ static REGISTRATIONS: Mutex<Registrations> = Mutex::new(Registrations {
 static CHANGED: Condvar = Condvar::new();
 static CLIENTS: Table<Arc<Client>> = Table::new();
 /// How long `WskDeregister` waits before it is taken for a deadlock, in seconds.
-static PATIENCE: Duration = Duration::from_secs(60);
+static PATIENCE: Duration = Duration::from_mins(1);
 
 /// Makes the provider available to be captured, or not.
 pub(crate) fn set_available(available: bool) {
@@ -74,6 +74,46 @@ pub(crate) fn client(function: &str, client: *mut core::ffi::c_void) -> Arc<Clie
             "{function} was called for a client that hasn't captured the provider, or has deregistered"
         ),
     }
+}
+
+/// Makes a client that attaches through the network module registrar instead of `WskRegister`.
+pub(crate) fn attach() -> *mut core::ffi::c_void {
+    let client = Arc::new(Client {
+        registration: 0,
+        static_events: AtomicU32::new(0),
+        sockets: AtomicUsize::new(0),
+    });
+    let pointer = Arc::as_ptr(&client);
+    let _ = CLIENTS
+        .lock(pointer as usize)
+        .insert(pointer as usize, client);
+    pointer.cast_mut().cast()
+}
+
+/// Forgets a client of [`attach`] once its sockets are closed; says whether they were, and calls `later` when they are.
+pub(crate) fn detach(
+    client: *mut core::ffi::c_void,
+    later: impl FnOnce() + Send + 'static,
+) -> bool {
+    let address = client as usize;
+    let found = self::client("the detaching of a WSK client", client);
+    let gone = move || {
+        let _ = CLIENTS.lock(address).remove(address);
+    };
+    if found.sockets.load(Ordering::SeqCst) == 0 {
+        gone();
+        return true;
+    }
+    std::thread::spawn(move || {
+        let mut registrations = REGISTRATIONS.lock();
+        while found.sockets.load(Ordering::SeqCst) > 0 {
+            CHANGED.wait(&mut registrations);
+        }
+        drop(registrations);
+        gone();
+        later();
+    });
+    false
 }
 
 /// A socket of the client was closed.

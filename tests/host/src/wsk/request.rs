@@ -157,7 +157,7 @@ impl Request {
                 self.freeze();
                 match attempt() {
                     Outcome::Done(status, information) => {
-                        self.complete_later(when, status, information)
+                        self.complete_later(when, status, information);
                     }
                     Outcome::Again => self.later(when, attempt),
                 }

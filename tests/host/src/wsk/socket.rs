@@ -53,6 +53,10 @@ std::thread_local! {
 }
 
 /// What only sockets of one category have.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a socket is one allocation, and basic ones are rare"
+)]
 pub(crate) enum Category {
     Basic,
     Datagram(Datagram),
@@ -377,11 +381,14 @@ fn check_kind(
     const UDP: u32 = IPPROTO::IPPROTO_UDP.0.cast_unsigned();
     let family = Family::new(family).ok_or(STATUS_NOT_SUPPORTED)?;
     match flags {
-        WSK_FLAG_DATAGRAM_SOCKET if kind == SOCK_DGRAM && protocol == UDP => Ok((family, flags)),
+        WSK_FLAG_DATAGRAM_SOCKET | WSK_FLAG_BASIC_SOCKET
+            if kind == SOCK_DGRAM && protocol == UDP =>
+        {
+            Ok((family, flags))
+        }
         WSK_FLAG_DATAGRAM_SOCKET if kind == SOCK_DGRAM => Err(STATUS_INVALID_PARAMETER),
-        WSK_FLAG_DATAGRAM_SOCKET => Err(STATUS_NOT_SUPPORTED),
-        WSK_FLAG_BASIC_SOCKET if kind == SOCK_DGRAM && protocol == UDP => Ok((family, flags)),
-        WSK_FLAG_BASIC_SOCKET
+        WSK_FLAG_DATAGRAM_SOCKET
+        | WSK_FLAG_BASIC_SOCKET
         | WSK_FLAG_LISTEN_SOCKET
         | WSK_FLAG_CONNECTION_SOCKET
         | WSK_FLAG_STREAM_SOCKET => Err(STATUS_NOT_SUPPORTED),

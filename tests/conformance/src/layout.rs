@@ -1,0 +1,154 @@
+//! The records of the generated bindings, and how C spells the way to each of their members. Also part of the build script,
+//! which writes the Rust and the C that measure them.
+
+use std::collections::BTreeMap;
+
+/// One number: its name, the Rust expression and the C expression for it.
+#[derive(Debug)]
+pub struct Measurement {
+    /// What is measured, in words of Rust.
+    pub name: String,
+    /// The number in Rust.
+    pub rust: String,
+    /// The number in C.
+    pub c: String,
+}
+
+/// Members that C spells otherwise: what C++ has by name and C spells out in place is the first member there, and Rust
+/// doesn't take a keyword.
+const OTHERWISE: &[(&str, &str)] = &[
+    ("Basic", "WskControlSocket"),
+    ("Reservation", "StartPort"),
+    ("type_", "type"),
+];
+
+/// What to measure for the records in the text of the generated files: size, alignment and the offset of each
+/// member. Records that C leaves without a name are measured from the one that has it; where C leaves the member without a
+/// name too, it gives no size and no alignment.
+#[must_use]
+pub fn measurements(records: &str) -> Vec<Measurement> {
+    let records = parse(records);
+    let mut all = Vec::new();
+    for (name, record) in &records {
+        let (root, path) = way(&records, name);
+        let kind = records[&root].kind;
+        // Typedef names are upper case; what is not has only a tag.
+        let c_root = if root.starts_with(char::is_lowercase) {
+            format!("{kind} {root}")
+        } else {
+            root.clone()
+        };
+        let c_path: Vec<&str> = path
+            .iter()
+            .map(String::as_str)
+            .filter(|member| !is_unnamed(member))
+            .collect();
+        let nameless = path.last().is_some_and(|member| is_unnamed(member));
+        if !nameless {
+            let c_type = if path.is_empty() {
+                c_root.clone()
+            } else {
+                format!("__typeof__((({c_root} *)0)->{})", c_path.join("."))
+            };
+            all.push(Measurement {
+                name: format!("size of {name}"),
+                rust: format!("size_of::<wsk_sys::{name}>()"),
+                c: format!("sizeof({c_type})"),
+            });
+            all.push(Measurement {
+                name: format!("alignment of {name}"),
+                rust: format!("align_of::<wsk_sys::{name}>()"),
+                c: format!("TYPE_ALIGNMENT({c_type})"),
+            });
+        }
+        for (member, _) in record
+            .members
+            .iter()
+            .filter(|(member, _)| !is_unnamed(member))
+        {
+            let spelling = OTHERWISE.iter().find(|(rust, _)| rust == member);
+            let there = spelling.map_or(member.as_str(), |(_, c)| c);
+            let rust_path: Vec<&str> = path
+                .iter()
+                .map(String::as_str)
+                .chain([member.as_str()])
+                .collect();
+            let c_path: Vec<&str> = c_path.iter().copied().chain([there]).collect();
+            all.push(Measurement {
+                name: format!("offset of {member} in {name}"),
+                rust: format!("offset_of!(wsk_sys::{root}, {})", rust_path.join(".")),
+                c: format!("__builtin_offsetof({c_root}, {})", c_path.join(".")),
+            });
+        }
+    }
+    all
+}
+
+struct Record {
+    kind: &'static str,
+    /// Members with their types, without what stands for padding or bit-fields.
+    members: Vec<(String, String)>,
+}
+
+/// Records by name, without those of which only pointers are passed around.
+fn parse(text: &str) -> BTreeMap<String, Record> {
+    let mut records = BTreeMap::new();
+    let mut open: Option<(String, Record)> = None;
+    for line in text.lines() {
+        for (start, kind) in [("pub struct ", "struct"), ("pub union ", "union")] {
+            if let Some(name) = line
+                .strip_prefix(start)
+                .and_then(|rest| rest.strip_suffix(" {"))
+            {
+                open = Some((
+                    name.to_owned(),
+                    Record {
+                        kind,
+                        members: Vec::new(),
+                    },
+                ));
+            }
+        }
+        if let Some((_, record)) = &mut open
+            && let Some((member, ty)) = line
+                .strip_prefix("    pub ")
+                .and_then(|rest| rest.split_once(": "))
+            && !["_bindgen", "__bindgen", "_address", "Bitfield"]
+                .iter()
+                .any(|made_up| member.starts_with(made_up))
+        {
+            record
+                .members
+                .push((member.to_owned(), ty.trim_end_matches(',').to_owned()));
+        }
+        if line == "}"
+            && let Some((name, record)) = open.take()
+            && (!record.members.is_empty() || name.contains("_Anonymous"))
+        {
+            records.insert(name, record);
+        }
+    }
+    records
+}
+
+/// The record with a name in C that a record is in, and the members on the way there; none for one with a name itself.
+fn way(records: &BTreeMap<String, Record>, name: &str) -> (String, Vec<String>) {
+    let owner = records.iter().find_map(|(owner, record)| {
+        let member = record.members.iter().find(|(_, ty)| ty == name)?;
+        name.strip_prefix(owner.as_str())?
+            .starts_with('_')
+            .then_some((owner, &member.0))
+    });
+    let Some((owner, member)) = owner else {
+        return (name.to_owned(), Vec::new());
+    };
+    let (root, mut path) = way(records, owner);
+    path.push(member.clone());
+    (root, path)
+}
+
+fn is_unnamed(member: &str) -> bool {
+    member
+        .strip_prefix("Anonymous")
+        .is_some_and(|number| number.chars().all(|c| c.is_ascii_digit()))
+}

@@ -1,0 +1,35 @@
+//! Nothing that `wsk-sys` declares is missing: a driver that links against it finds every symbol here.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// The names of the functions that a file of `wsk-sys` declares, or that the host kernel defines.
+fn functions(text: &str, before: &str) -> BTreeSet<String> {
+    text.lines()
+        .filter_map(|line| line.trim_start().strip_prefix(before)?.split('(').next())
+        .map(|name| name.trim().to_owned())
+        .filter(|name| name.starts_with(|first: char| first.is_ascii_uppercase()))
+        .collect()
+}
+
+#[test]
+fn every_declared_function_is_exported() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let declared = std::fs::read_to_string(root.join("../../wsk-sys/src/generated/functions.rs")).unwrap();
+    let declared = functions(&declared, "pub fn ");
+    assert!(declared.len() > 60, "only {} functions are declared", declared.len());
+    let mut exported = BTreeSet::new();
+    for directory in ["src", "src/wsk"] {
+        for file in std::fs::read_dir(root.join(directory)).unwrap() {
+            let path = file.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(path).unwrap();
+                exported.extend(functions(&text, "fn "));
+                exported.extend(functions(&text, "pub(crate) unsafe extern \"system\" fn "));
+                exported.extend(functions(&text, "pub(crate) unsafe extern \"C\" fn "));
+            }
+        }
+    }
+    let missing: Vec<&String> = declared.difference(&exported).collect();
+    assert!(missing.is_empty(), "declared by wsk-sys, but not exported: {missing:?}");
+}

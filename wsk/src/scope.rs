@@ -1,0 +1,505 @@
+//! Scoped operations: in flight at the same time, over memory that is only borrowed, because the scope does not end before the
+//! last of them has completed. They are to WSK what `std::thread::scope` is to threads.
+
+use core::cell::{Cell, UnsafeCell};
+use core::ffi::c_void;
+use core::fmt;
+use core::marker::PhantomData;
+use core::net::SocketAddr;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use wsk_sys::{
+    EVENT_TYPE, IO_NO_INCREMENT, KEVENT, KWAIT_REASON, KeInitializeEvent, KeSetEvent,
+    KeWaitForSingleObject, NTSTATUS, STATUS_SUCCESS,
+};
+
+use crate::buffer::{Lock, ReceiveBuffer, SendBuffer};
+use crate::datagram::{DatagramSocket, Received, received, sent};
+use crate::error::{Call, Error, Memory};
+use crate::irql::require_passive;
+use crate::operation::{
+    Arguments, Flight, GRACE, Idle, KERNEL_MODE, Observer, Outcome, Payload, interval,
+};
+use crate::shared::Shared;
+use crate::socket::{address_of, buffer_of, control_flags_of};
+
+/// Runs `body` with a scope in which operations may borrow what outlives it; waits until all of them have completed. IRQL:
+/// `PASSIVE_LEVEL`; waits.
+///
+/// It is the scope that waits, not the handles: they may be leaked, dropped or forgotten, and `body` may unwind where that is
+/// possible. Allocates the scope's state.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind("127.0.0.1:0".parse().unwrap())?;
+/// let (first, second) = (*b"on the", *b"stack");
+/// let sent = wsk::scope(|s| {
+///     let first = s.send_to(&socket, &first, to)?;
+///     let second = s.send_to(&socket, &second, to)?;
+///     Ok::<_, wsk::Error>(first.wait()? + second.wait()?)
+/// })??;
+/// assert_eq!(sent, 11);
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Error::WrongIrql`] and [`Error::NoMemory`], without `body` having run.
+pub fn scope<'env, T>(
+    body: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
+) -> Result<T, Error> {
+    require_passive()?;
+    let event = UnsafeCell::new(KEVENT::default());
+    let pending = Shared::new(Pending {
+        count: AtomicUsize::new(1),
+        event,
+    });
+    let pending = pending.map_err(|_| Error::NoMemory(Memory::Irp))?;
+    // SAFETY: the event is in nonpaged memory that does not move, and nobody uses it yet.
+    unsafe { KeInitializeEvent(pending.event.get(), EVENT_TYPE::NotificationEvent, 0) };
+    let scope = Scope {
+        pending,
+        first: Cell::new(None),
+        scope: PhantomData,
+        env: PhantomData,
+    };
+    // Settles also when `body` unwinds.
+    let settle = Settle(&scope);
+    let value = body(&scope);
+    drop(settle);
+    Ok(value)
+}
+
+/// Where scoped operations are started; see [`scope`].
+///
+/// # Invariants
+///
+/// `first` heads the list of the operations that were started and not taken back by a handle. Each lives in its block, and
+/// only the thread of the scope changes the list.
+pub struct Scope<'scope, 'env: 'scope> {
+    pending: Shared<Pending>,
+    first: Cell<Option<NonNull<Node>>>,
+    scope: PhantomData<&'scope mut &'scope ()>,
+    env: PhantomData<&'env mut &'env ()>,
+}
+
+/// How many operations of a scope have not completed, plus one until the scope's end.
+struct Pending {
+    count: AtomicUsize,
+    event: UnsafeCell<KEVENT>,
+}
+
+// SAFETY: the count is atomic, and the event is the kernel's, which synchronises its use.
+unsafe impl Send for Pending {}
+// SAFETY: as above.
+unsafe impl Sync for Pending {}
+
+/// What a scoped operation carries. `'static` stands for the scope, at whose end the lock is gone.
+struct Node {
+    lock: Option<Lock<'static>>,
+    /// What the call returned.
+    returned: NTSTATUS,
+    block: Option<NonNull<c_void>>,
+    before: Option<NonNull<Node>>,
+    after: Option<NonNull<Node>>,
+}
+
+impl Payload for Node {
+    fn settle(&mut self) {
+        self.lock = None;
+    }
+}
+
+impl<'scope> Scope<'scope, '_> {
+    /// Starts to send a datagram, without waiting. IRQL: `<= DISPATCH_LEVEL`, for nonpaged memory. Allocates an operation.
+    ///
+    /// [`WskSendTo`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_to).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`DatagramSocket::send_to`] that are found before WSK has taken the request.
+    #[doc(alias = "WskSendTo")]
+    pub fn send_to<B: SendBuffer + ?Sized>(
+        &'scope self,
+        socket: &'scope DatagramSocket,
+        buffer: &'scope B,
+        to: SocketAddr,
+    ) -> Result<ScopedSend<'scope>, Error> {
+        let socket = socket.shared();
+        socket.require_bound()?;
+        let lock = buffer.lock()?;
+        let extent = lock.extent();
+        DatagramSocket::check_send(socket.family, extent, to)?;
+        let mut operation = Idle::new()?;
+        let arguments = operation.arguments();
+        socket.family.write(to, &mut arguments.address);
+        arguments.buffer = extent.as_wsk_buf();
+        let control = lock.control();
+        let (handle, table) = (socket.socket, socket.dispatch());
+        // SAFETY: the socket's handle is borrowed for the scope, at whose end the completion was seen; so are buffer and control
+        // information. The lock is carried along.
+        let flight = unsafe {
+            self.start(operation, lock, |irp, arguments| {
+                let address = Some(address_of(arguments));
+                Ok(table.wsk_send_to(handle, buffer_of(arguments), address, control, irp)?)
+            })
+        }?;
+        Ok(ScopedSend {
+            operation: Scoped {
+                flight,
+                list: &self.first,
+                scope: PhantomData,
+            },
+        })
+    }
+
+    /// Starts to receive a datagram, without waiting. IRQL: `<= DISPATCH_LEVEL`, for nonpaged memory. Allocates an operation.
+    ///
+    /// The scope's end waits for the datagram: cancel what nobody wants any more.
+    ///
+    /// [`WskReceiveFrom`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_from).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`DatagramSocket::receive_from`] that are found before WSK has taken the request.
+    #[doc(alias = "WskReceiveFrom")]
+    pub fn receive_from<B: ReceiveBuffer + ?Sized>(
+        &'scope self,
+        socket: &'scope DatagramSocket,
+        buffer: &'scope mut B,
+    ) -> Result<ScopedReceive<'scope, B>, Error> {
+        let socket = socket.shared();
+        socket.require_bound()?;
+        let room = NonNull::from(buffer);
+        // SAFETY: the buffer is borrowed exclusively for the scope; this is the only use of the borrow until the operation has
+        // completed.
+        let lock = unsafe { &mut *room.as_ptr() }.lock_mut()?;
+        let mut operation = Idle::new()?;
+        let arguments = operation.arguments();
+        arguments.buffer = lock.extent().as_wsk_buf();
+        arguments.control_flags = 0;
+        let (length, control) = lock.room();
+        let (handle, table) = (socket.socket, socket.dispatch());
+        // SAFETY: the socket's handle is borrowed for the scope, at whose end the completion was seen; so is the buffer. The lock
+        // is carried along.
+        let flight = unsafe {
+            self.start(operation, lock, |irp, arguments| {
+                let (address, flags) = (address_of(arguments), control_flags_of(arguments));
+                let buffer = buffer_of(arguments);
+                Ok(table.wsk_receive_from(
+                    handle,
+                    buffer,
+                    Some(address),
+                    length,
+                    control,
+                    Some(flags),
+                    irp,
+                )?)
+            })
+        }?;
+        let operation = Scoped {
+            flight,
+            list: &self.first,
+            scope: PhantomData,
+        };
+        Ok(ScopedReceive {
+            operation,
+            room,
+            borrow: PhantomData,
+        })
+    }
+
+    /// Starts an operation and takes it into the list.
+    ///
+    /// # Safety
+    ///
+    /// `invoke` passes the IRP on as [`Idle::start`] asks; what its parameters point at is valid until the end of the scope.
+    unsafe fn start(
+        &'scope self,
+        operation: Idle<Node>,
+        lock: Lock<'scope>,
+        invoke: impl FnOnce(NonNull<wsk_sys::IRP>, NonNull<Arguments>) -> Result<NTSTATUS, Error>,
+    ) -> Result<Flight<Node>, Error> {
+        // SAFETY: only the lifetime changes. The lock is dropped by a handle, or at the end of the scope.
+        let lock = unsafe { core::mem::transmute::<Lock<'scope>, Lock<'static>>(lock) };
+        let node = Node {
+            lock: Some(lock),
+            returned: STATUS_SUCCESS,
+            block: None,
+            before: None,
+            after: None,
+        };
+        self.pending.count.fetch_add(1, Ordering::Relaxed);
+        let context = NonNull::from(&*self.pending).cast();
+        let observer = Observer {
+            completed: one_less,
+            context,
+        };
+        // SAFETY: the caller vouches for the call. The pending count outlives the scope, whose end waits for the observer.
+        let started = unsafe {
+            operation.start(node, Some(observer), |irp, arguments, _| {
+                invoke(irp, arguments)
+            })
+        };
+        match started {
+            Ok(flight) => {
+                let node = flight.payload();
+                // SAFETY: the provider does not know of the node, and the thread of the scope is this one.
+                unsafe {
+                    (*node.as_ptr()).returned = flight.returned();
+                    (*node.as_ptr()).block = Some(flight.as_raw());
+                    link(&self.first, node);
+                }
+                Ok(flight)
+            }
+            Err(refused) => {
+                // Not the last: the scope itself counts.
+                self.pending.count.fetch_sub(1, Ordering::Relaxed);
+                Err(refused.error)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Scope<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope").finish_non_exhaustive()
+    }
+}
+
+/// The observer of scoped operations: one more has completed. The last one, once the scope is at its end, sets the event.
+///
+/// # Safety
+///
+/// `context` is the pending count of a scope that has counted this operation.
+unsafe fn one_less(context: NonNull<c_void>) {
+    // SAFETY: the count lives until the scope has seen every operation it counted, the last by way of the event.
+    unsafe {
+        let pending = context.cast::<Pending>().as_ref();
+        if pending.count.fetch_sub(1, Ordering::AcqRel) == 1 {
+            KeSetEvent(pending.event.get(), IO_NO_INCREMENT.into(), 0);
+        }
+    }
+}
+
+/// Waits for the operations of a scope, and frees what handles have left.
+struct Settle<'s, 'scope, 'env>(&'s Scope<'scope, 'env>);
+
+impl Drop for Settle<'_, '_, '_> {
+    fn drop(&mut self) {
+        let scope = self.0;
+        if scope.pending.count.fetch_sub(1, Ordering::AcqRel) != 1 {
+            let mut grace = interval(GRACE);
+            loop {
+                // SAFETY: the event is initialised and in nonpaged memory. The scope was entered at PASSIVE_LEVEL; raising the
+                // IRQL is unsafe, and whoever does so lowers it again.
+                let status = unsafe {
+                    let event = scope.pending.event.get().cast();
+                    let timeout = &raw mut grace;
+                    KeWaitForSingleObject(event, KWAIT_REASON::Executive, KERNEL_MODE, 0, timeout)
+                };
+                if status == STATUS_SUCCESS {
+                    break;
+                }
+                if keep_all(scope.first.get()) {
+                    // What is left are operations that the provider refused and never completed, over memory that can be kept for
+                    // ever: they, and the count that they may still touch, stay behind.
+                    core::mem::forget(scope.pending.clone());
+                    break;
+                }
+            }
+        }
+        while let Some(node) = scope.first.get() {
+            // SAFETY: no handle of the operation is used again: handles do not outlive the scope. It has completed, or is left to
+            // the provider.
+            unsafe {
+                unlink(&scope.first, node);
+                if let Some(block) = (*node.as_ptr()).block
+                    && Flight::<Node>::is_completed_raw(block)
+                {
+                    let (operation, node, _) = Flight::<Node>::from_raw(block).finish();
+                    drop((operation, node));
+                }
+            }
+        }
+    }
+}
+
+/// Whether every operation of the list that has not completed was refused by the provider and can be left to it.
+fn keep_all(first: Option<NonNull<Node>>) -> bool {
+    let mut next = first;
+    while let Some(node) = next {
+        // SAFETY: the list belongs to the thread of the scope, and its nodes are live.
+        let node = unsafe { node.as_ref() };
+        // SAFETY: the block is that of the node, which is in flight or completed; the flight is only looked at.
+        let completed = node
+            .block
+            .is_none_or(|block| unsafe { Flight::<Node>::is_completed_raw(block) });
+        let kept = || node.returned.is_error() && node.lock.as_ref().is_none_or(Lock::keep);
+        if !completed && !kept() {
+            return false;
+        }
+        next = node.after;
+    }
+    true
+}
+
+/// Puts a node at the head of a list.
+///
+/// # Safety
+///
+/// The list and the node belong to the calling thread, and the node is in no list.
+unsafe fn link(first: &Cell<Option<NonNull<Node>>>, node: NonNull<Node>) {
+    let after = first.replace(Some(node));
+    // SAFETY: the caller has the nodes.
+    unsafe {
+        (*node.as_ptr()).after = after;
+        if let Some(after) = after {
+            (*after.as_ptr()).before = Some(node);
+        }
+    }
+}
+
+/// Takes a node out of its list.
+///
+/// # Safety
+///
+/// The list belongs to the calling thread, and the node is in it.
+unsafe fn unlink(first: &Cell<Option<NonNull<Node>>>, node: NonNull<Node>) {
+    // SAFETY: the caller has the nodes.
+    unsafe {
+        let (before, after) = ((*node.as_ptr()).before, (*node.as_ptr()).after);
+        match before {
+            Some(before) => (*before.as_ptr()).after = after,
+            None => first.set(after),
+        }
+        if let Some(after) = after {
+            (*after.as_ptr()).before = before;
+        }
+    }
+}
+
+/// A handle's side of a scoped operation. Dropping it leaves the operation to the scope.
+///
+/// # Invariants
+///
+/// The flight's node is in `list`, the list of a scope that has not ended.
+struct Scoped<'scope> {
+    flight: Flight<Node>,
+    list: &'scope Cell<Option<NonNull<Node>>>,
+    scope: PhantomData<&'scope mut &'scope ()>,
+}
+
+impl Scoped<'_> {
+    /// Waits, and takes the operation back from the scope.
+    fn wait<T>(
+        self,
+        call: Call,
+        read: impl FnOnce(Outcome, &Arguments) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        require_passive()?;
+        if !self.flight.wait_or_give_up() {
+            // The scope keeps it.
+            return Err(Error::Abandoned {
+                call,
+                status: self.flight.returned(),
+            });
+        }
+        // SAFETY: the list is that of the calling thread: neither the scope nor its handles leave it. The wait said that the
+        // operation has completed.
+        let (mut operation, node, outcome) = unsafe {
+            unlink(self.list, self.flight.payload());
+            self.flight.finish()
+        };
+        drop(node);
+        read(outcome, operation.arguments())
+    }
+}
+
+/// A datagram being sent in a [`scope`]. Dropping or forgetting it leaves the operation to the scope.
+#[must_use = "the scope waits for the send, and its result is lost"]
+pub struct ScopedSend<'scope> {
+    operation: Scoped<'scope>,
+}
+
+impl ScopedSend<'_> {
+    /// Whether the datagram has been sent, or failed to be. IRQL: `<= DISPATCH_LEVEL`.
+    #[must_use]
+    pub fn is_completed(&self) -> bool {
+        self.operation.flight.is_completed()
+    }
+
+    /// Asks the provider to cancel the send, which then completes soon. IRQL: `<= DISPATCH_LEVEL`.
+    #[doc(alias = "IoCancelIrp")]
+    pub fn cancel(&self) {
+        self.operation.flight.cancel();
+    }
+
+    /// Waits, and gives the number of bytes sent. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// What WSK says; [`Error::WrongIrql`], with the operation left to the scope.
+    pub fn wait(self) -> Result<usize, Error> {
+        self.operation
+            .wait(Call::WskSendTo, |outcome, _| sent(outcome))
+    }
+}
+
+impl fmt::Debug for ScopedSend<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScopedSend")
+            .field("completed", &self.is_completed())
+            .finish()
+    }
+}
+
+/// A datagram being waited for in a [`scope`]. Dropping or forgetting it leaves the operation to the scope.
+#[must_use = "the scope waits for the datagram, which is lost"]
+pub struct ScopedReceive<'scope, B: ?Sized> {
+    operation: Scoped<'scope>,
+    /// Borrowed exclusively for the scope.
+    room: NonNull<B>,
+    borrow: PhantomData<&'scope mut B>,
+}
+
+impl<'scope, B: ReceiveBuffer + ?Sized> ScopedReceive<'scope, B> {
+    /// Whether a datagram has come, or the receive failed. IRQL: `<= DISPATCH_LEVEL`.
+    #[must_use]
+    pub fn is_completed(&self) -> bool {
+        self.operation.flight.is_completed()
+    }
+
+    /// Asks the provider to cancel the receive, which then completes soon. IRQL: `<= DISPATCH_LEVEL`.
+    #[doc(alias = "IoCancelIrp")]
+    pub fn cancel(&self) {
+        self.operation.flight.cancel();
+    }
+
+    /// Waits, and gives the datagram with the buffer. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// What WSK says; [`Error::WrongIrql`], with the operation left to the scope.
+    pub fn wait(self) -> Result<(Received, &'scope mut B), Error> {
+        let received = self.operation.wait(Call::WskReceiveFrom, received)?;
+        // SAFETY: the buffer is borrowed exclusively for the scope, and its operation has completed.
+        Ok((received, unsafe { &mut *self.room.as_ptr() }))
+    }
+}
+
+impl<B: ?Sized> fmt::Debug for ScopedReceive<'_, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScopedReceive")
+            .field("completed", &self.operation.flight.is_completed())
+            .finish()
+    }
+}

@@ -1,0 +1,133 @@
+//! Scoped operations on the host kernel: the scope waits for each, whatever becomes of its handle.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use wsk::{DatagramSocket, Error, Family, NonPagedBuffer, Registration, Wait};
+use wsk_host::{Completion, Kernel};
+
+fn on_each_kernel(test: impl Fn(&DatagramSocket, &UdpSocket, SocketAddr)) {
+    for policy in [Completion::Inline, Completion::Deferred] {
+        let kernel = Kernel::builder().completion(policy).boot();
+        let registration = Registration::new().unwrap();
+        let provider = registration.capture(Wait::Forever).unwrap();
+        let socket = DatagramSocket::open(&provider, Family::V4).unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        peer.set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        let to = peer.local_addr().unwrap();
+        test(&socket, &peer, to);
+        drop((socket, provider, registration));
+        kernel.shutdown();
+    }
+}
+
+#[test]
+fn operations_share_a_scope() {
+    on_each_kernel(|socket, peer, to| {
+        let local = socket.local_address().unwrap();
+        let question = *b"from the stack";
+        let mut rooms = [[0_u8; 32]; 4];
+        let lengths = wsk::scope(|s| {
+            let sends: Vec<_> = (0..4)
+                .map(|_| s.send_to(socket, &question, to).unwrap())
+                .collect();
+            let receives: Vec<_> = rooms
+                .iter_mut()
+                .map(|room| s.receive_from(socket, room).unwrap())
+                .collect();
+            for send in sends {
+                assert_eq!(send.wait().unwrap(), question.len());
+            }
+            for n in 0..4_usize {
+                let mut bytes = [0; 32];
+                let (length, from) = peer.recv_from(&mut bytes).unwrap();
+                assert_eq!((&bytes[..length], from), (&question[..], local));
+                peer.send_to(&bytes[..=n], local).unwrap();
+            }
+            let mut lengths: Vec<_> = receives
+                .into_iter()
+                .map(|receive| {
+                    let (received, room) = receive.wait().unwrap();
+                    assert_eq!(room[..received.length], question[..received.length]);
+                    received.length
+                })
+                .collect();
+            lengths.sort_unstable();
+            lengths
+        });
+        assert_eq!(lengths.unwrap(), [1, 2, 3, 4]);
+        assert!(rooms.iter().all(|room| room[0] == b'f'));
+    });
+}
+
+#[test]
+fn handles_may_be_dropped_forgotten_and_unwound_past() {
+    on_each_kernel(|socket, peer, to| {
+        let buffer = NonPagedBuffer::copy_of(b"kept").unwrap();
+        let unwound = catch_unwind(AssertUnwindSafe(|| {
+            let bytes = *b"on a stack that unwinds";
+            wsk::scope(|s| {
+                drop(s.send_to(socket, &buffer, to).unwrap());
+                std::mem::forget(s.send_to(socket, &bytes, to).unwrap());
+                let mut room = [0_u8; 8];
+                let _: Result<(), Error> = wsk::scope(|inner| {
+                    let receive = inner.receive_from(socket, &mut room).unwrap();
+                    receive.cancel();
+                    std::mem::forget(receive);
+                });
+                panic!("unwinds past operations in flight");
+            })
+        }));
+        assert!(unwound.is_err());
+        let mut bytes = [0; 32];
+        let mut lengths = [
+            peer.recv(&mut bytes).unwrap(),
+            peer.recv(&mut bytes).unwrap(),
+        ];
+        lengths.sort_unstable();
+        assert_eq!(lengths, [4, 23], "both were sent before the scope ended");
+    });
+}
+
+#[test]
+fn mistakes_leave_nothing_in_flight() {
+    on_each_kernel(|socket, _, to| {
+        let raised = wsk_host::at_irql(2, || wsk::scope(|_| ()));
+        assert_eq!(
+            raised.unwrap_err(),
+            Error::WrongIrql {
+                current: 2,
+                limit: 0
+            }
+        );
+        let long = NonPagedBuffer::new(65_508).unwrap();
+        wsk::scope(|s| {
+            let error = s.send_to(socket, &long, to).map(drop).unwrap_err();
+            assert_eq!(
+                error,
+                Error::DatagramTooLong {
+                    length: 65_508,
+                    limit: 65_507
+                }
+            );
+            let error = s
+                .send_to(socket, b"x", "127.0.0.1:0".parse().unwrap())
+                .map(drop)
+                .unwrap_err();
+            assert_eq!(error, Error::PortZero);
+            // Locking pageable memory is not allowed this high.
+            let error = wsk_host::at_irql(2, || s.send_to(socket, b"x", to).map(drop).unwrap_err());
+            assert_eq!(
+                error,
+                Error::WrongIrql {
+                    current: 2,
+                    limit: 1
+                }
+            );
+        })
+        .unwrap();
+    });
+}
