@@ -48,6 +48,14 @@ impl Family {
         }
     }
 
+    /// The size of the addresses of a socket of this family.
+    pub(crate) const fn size(self) -> usize {
+        match self {
+            Self::V4 => size_of::<SOCKADDR_IN>(),
+            Self::V6 | Self::Dual => size_of::<SOCKADDR_IN6>(),
+        }
+    }
+
     /// Fails when a socket of this family cannot use `address`.
     pub(crate) const fn check(self, address: &SocketAddr) -> Result<(), Error> {
         match (self, address) {

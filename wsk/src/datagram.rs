@@ -3,13 +3,15 @@
 use core::fmt;
 use core::mem::ManuallyDrop;
 use core::net::SocketAddr;
+use core::ops::Deref;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use core::time::Duration;
 
 use wsk_sys::{
-    IPPROTO, IPV6_V6ONLY, MSG_BCAST, MSG_MCAST, MSG_TRUNC, SOCK_DGRAM, STATUS_BUFFER_OVERFLOW,
-    WSK_CONTROL_SOCKET_TYPE, WSK_FLAG_DATAGRAM_SOCKET,
+    IPPROTO, MSG_BCAST, MSG_MCAST, MSG_TRUNC, SIO_WSK_SET_REMOTE_ADDRESS,
+    SIO_WSK_SET_SENDTO_ADDRESS, SOCK_DGRAM, STATUS_BUFFER_OVERFLOW, WSK_CONTROL_SOCKET_TYPE,
+    WSK_FLAG_DATAGRAM_SOCKET,
 };
 
 use crate::address::{self, Family};
@@ -18,6 +20,7 @@ use crate::error::{Call, Error, Memory};
 use crate::in_flight::{Carried, InFlight, NotStarted, ReceiveFrom, SendTo};
 use crate::irql::require_passive;
 use crate::operation::{Arguments, Idle, Outcome, Spare};
+use crate::option::{self, ReadableOption, SocketOption};
 use crate::registration::Provider;
 use crate::shared::{Reserved, Shared};
 use crate::socket::{Socket, address_of, buffer_of, control_flags_of, value_of};
@@ -118,7 +121,7 @@ impl DatagramSocket {
             socket: ManuallyDrop::new(socket),
         };
         if family == Family::Dual {
-            socket.set_dual_mode()?;
+            socket.set_option(option::V6Only(false))?;
         }
         Ok(socket)
     }
@@ -204,7 +207,7 @@ impl DatagramSocket {
         buffer: &B,
         to: SocketAddr,
     ) -> Result<usize, Error> {
-        self.send_to_within(buffer, to, None)
+        self.send_within(buffer, to, false, None)
     }
 
     /// [`send_to`](Self::send_to), cancelled when `limit` runs out. IRQL: `PASSIVE_LEVEL`.
@@ -220,14 +223,15 @@ impl DatagramSocket {
         to: SocketAddr,
         limit: Duration,
     ) -> Result<usize, Error> {
-        self.send_to_within(buffer, to, Some(limit))
+        self.send_within(buffer, to, false, Some(limit))
     }
 
     #[inline]
-    fn send_to_within<B: SendBuffer + ?Sized>(
+    fn send_within<B: SendBuffer + ?Sized>(
         &self,
         buffer: &B,
         to: SocketAddr,
+        fixed: bool,
         limit: Option<Duration>,
     ) -> Result<usize, Error> {
         require_passive()?;
@@ -250,7 +254,7 @@ impl DatagramSocket {
                 Some(lock),
                 limit,
                 |irp, arguments| {
-                    let address = Some(address_of(arguments));
+                    let address = (!fixed).then(|| address_of(arguments));
                     Ok(table.wsk_send_to(socket, buffer_of(arguments), address, control, irp)?)
                 },
                 |outcome, _| sent(outcome),
@@ -349,6 +353,18 @@ impl DatagramSocket {
     where
         B: SendBuffer + Send + 'static,
     {
+        self.start_send_within(buffer, to, false)
+    }
+
+    fn start_send_within<B>(
+        &self,
+        buffer: B,
+        to: SocketAddr,
+        fixed: bool,
+    ) -> Result<SendTo<B>, NotStarted<B>>
+    where
+        B: SendBuffer + Send + 'static,
+    {
         let checked = self
             .socket
             .require_bound()
@@ -386,7 +402,7 @@ impl DatagramSocket {
                 Self::check_send(self.socket.family, lock.extent(), to)?;
                 (*arguments.as_ptr()).buffer = lock.extent().as_wsk_buf();
                 let control = lock.control();
-                let address = Some(address_of(arguments));
+                let address = (!fixed).then(|| address_of(arguments));
                 Ok(table.wsk_send_to(socket, buffer_of(arguments), address, control, irp)?)
             })
         };
@@ -514,12 +530,59 @@ impl DatagramSocket {
         }
     }
 
-    /// Lets an IPv6 socket carry IPv4 too.
-    fn set_dual_mode(&self) -> Result<(), Error> {
+    /// Sets an option. IRQL: `PASSIVE_LEVEL`; waits.
+    ///
+    /// [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
+    #[doc(alias = "WskControlSocket")]
+    pub fn set_option<O: SocketOption>(&self, option: O) -> Result<(), Error> {
+        let mut value = [0; option::LARGEST];
+        let length = option.write(&mut value);
+        let set = WSK_CONTROL_SOCKET_TYPE::WskSetOption;
+        self.control(set, O::NAME, O::LEVEL, &value, length, 0)
+            .map(|_| ())
+    }
+
+    /// Reads an option. IRQL: `PASSIVE_LEVEL`; waits.
+    ///
+    /// [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
+    #[doc(alias = "WskControlSocket")]
+    pub fn option<O: ReadableOption>(&self) -> Result<O, Error> {
+        let get = WSK_CONTROL_SOCKET_TYPE::WskGetOption;
+        let value = [0; option::LARGEST];
+        Ok(O::read(&self.control(
+            get,
+            O::NAME,
+            O::LEVEL,
+            &value,
+            0,
+            O::SIZE,
+        )?))
+    }
+
+    /// Calls `WskControlSocket` with a value that is copied in, out, or both.
+    fn control(
+        &self,
+        request: WSK_CONTROL_SOCKET_TYPE,
+        code: u32,
+        level: u32,
+        value: &[u8; option::LARGEST],
+        input: usize,
+        output: usize,
+    ) -> Result<[u8; option::LARGEST], Error> {
+        require_passive()?;
         let mut operation = self.socket.operation()?;
-        operation.arguments().value[0] = 0;
+        operation.arguments().set_value(value);
         let (socket, table) = (self.socket.socket, self.socket.dispatch());
-        // SAFETY: the socket is open while this handle is, and the option's value is in the arguments.
+        // SAFETY: the socket is open while this handle is, and the value is in the arguments, for input and output. The codes that
+        // callers pass take and give plain values of these sizes, no pointers.
         unsafe {
             self.socket.request(
                 operation,
@@ -527,12 +590,94 @@ impl DatagramSocket {
                 None,
                 None,
                 |irp, arguments| {
+                    let input = (input > 0).then(|| value_of(arguments, input));
+                    let output = (output > 0).then(|| value_of(arguments, output));
+                    let basic = table.basic();
+                    Ok(basic.wsk_control_socket(
+                        socket,
+                        request,
+                        code,
+                        level,
+                        input,
+                        output,
+                        None,
+                        Some(irp),
+                    )?)
+                },
+                |outcome, arguments| {
+                    outcome.check(Call::WskControlSocket)?;
+                    Ok(arguments.value())
+                },
+            )
+        }
+    }
+
+    /// Fixes the remote address: datagrams are sent there unless they have an address of their own, and only those that come
+    /// from there are received. IRQL: `PASSIVE_LEVEL`; waits.
+    ///
+    /// [`SIO_WSK_SET_REMOTE_ADDRESS`](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-set-remote-address).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongIrql`], [`Error::NotBound`], [`Error::WrongFamily`], [`Error::PortZero`], [`Error::NoMemory`], or what
+    /// WSK says; with the socket as it was.
+    #[doc(alias = "SIO_WSK_SET_REMOTE_ADDRESS")]
+    pub fn fix_remote_address(
+        self,
+        remote: SocketAddr,
+    ) -> Result<FixedDatagramSocket, (Error, Self)> {
+        self.fix(SIO_WSK_SET_REMOTE_ADDRESS, remote)
+    }
+
+    /// Fixes the destination: datagrams are sent there unless they have an address of their own; they are received from
+    /// anywhere. IRQL: `PASSIVE_LEVEL`; waits.
+    ///
+    /// [`SIO_WSK_SET_SENDTO_ADDRESS`](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-set-sendto-address).
+    ///
+    /// # Errors
+    ///
+    /// As for [`fix_remote_address`](Self::fix_remote_address).
+    #[doc(alias = "SIO_WSK_SET_SENDTO_ADDRESS")]
+    pub fn fix_destination(self, remote: SocketAddr) -> Result<FixedDatagramSocket, (Error, Self)> {
+        self.fix(SIO_WSK_SET_SENDTO_ADDRESS, remote)
+    }
+
+    fn fix(self, code: u32, remote: SocketAddr) -> Result<FixedDatagramSocket, (Error, Self)> {
+        match self.set_address(code, remote) {
+            // INVARIANT: the address is fixed, and nothing unfixes it.
+            Ok(()) => Ok(FixedDatagramSocket {
+                socket: self,
+                remote,
+            }),
+            Err(error) => Err((error, self)),
+        }
+    }
+
+    fn set_address(&self, code: u32, remote: SocketAddr) -> Result<(), Error> {
+        require_passive()?;
+        self.socket.require_bound()?;
+        Self::check_send(self.socket.family, Extent::empty(), remote)?;
+        let mut operation = self.socket.operation()?;
+        self.socket
+            .family
+            .write(remote, &mut operation.arguments().address);
+        let size = self.socket.family.size();
+        let (socket, table) = (self.socket.socket, self.socket.dispatch());
+        // SAFETY: the socket is open while this handle is, and the address is in the arguments.
+        unsafe {
+            self.socket.request(
+                operation,
+                Call::WskControlSocket,
+                None,
+                None,
+                |irp, arguments| {
+                    let address = NonNull::slice_from_raw_parts(address_of(arguments).cast(), size);
                     Ok(table.basic().wsk_control_socket(
                         socket,
-                        WSK_CONTROL_SOCKET_TYPE::WskSetOption,
-                        IPV6_V6ONLY,
-                        IPPROTO::IPPROTO_IPV6.0.cast_unsigned(),
-                        Some(value_of(arguments, size_of::<u32>())),
+                        WSK_CONTROL_SOCKET_TYPE::WskIoctl,
+                        code,
+                        0,
+                        Some(address),
                         None,
                         None,
                         Some(irp),
@@ -541,6 +686,76 @@ impl DatagramSocket {
                 |outcome, _| outcome.check(Call::WskControlSocket),
             )
         }
+    }
+}
+
+/// A datagram socket whose remote address or destination is fixed, so that it can send without an address.
+///
+/// All else is that of [`DatagramSocket`], to which it derefs.
+///
+/// # Invariants
+///
+/// The socket's remote address or destination was fixed as `remote`.
+#[derive(Debug, Clone)]
+pub struct FixedDatagramSocket {
+    socket: DatagramSocket,
+    remote: SocketAddr,
+}
+
+impl FixedDatagramSocket {
+    /// The address that was fixed.
+    #[must_use]
+    pub const fn remote_address(&self) -> SocketAddr {
+        self.remote
+    }
+
+    /// Sends a datagram to the fixed address and waits until it has been sent. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// [`WskSendTo`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_to) with no
+    /// `RemoteAddress`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`DatagramSocket::send_to`].
+    #[doc(alias = "WskSendTo")]
+    pub fn send<B: SendBuffer + ?Sized>(&self, buffer: &B) -> Result<usize, Error> {
+        self.socket.send_within(buffer, self.remote, true, None)
+    }
+
+    /// [`send`](Self::send), cancelled when `limit` runs out. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`DatagramSocket::send_to_timeout`].
+    #[doc(alias = "WskSendTo")]
+    pub fn send_timeout<B: SendBuffer + ?Sized>(
+        &self,
+        buffer: &B,
+        limit: Duration,
+    ) -> Result<usize, Error> {
+        self.socket
+            .send_within(buffer, self.remote, true, Some(limit))
+    }
+
+    /// Starts to send a datagram to the fixed address, without waiting. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`DatagramSocket::start_send_to`].
+    #[doc(alias = "WskSendTo")]
+    pub fn start_send<B>(&self, buffer: B) -> Result<SendTo<B>, NotStarted<B>>
+    where
+        B: SendBuffer + Send + 'static,
+    {
+        self.socket.start_send_within(buffer, self.remote, true)
+    }
+}
+
+impl Deref for FixedDatagramSocket {
+    type Target = DatagramSocket;
+
+    fn deref(&self) -> &DatagramSocket {
+        &self.socket
     }
 }
 

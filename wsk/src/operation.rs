@@ -68,6 +68,22 @@ pub(crate) struct Arguments {
     pub(crate) value: [u64; 8],
 }
 
+impl Arguments {
+    /// Sets the first bytes of the value.
+    pub(crate) fn set_value<const N: usize>(&mut self, bytes: &[u8; N]) {
+        const { assert!(N <= size_of::<[u64; 8]>()) };
+        // SAFETY: the value has that many bytes, of which any is valid.
+        unsafe { (&raw mut self.value).cast::<[u8; N]>().write(*bytes) };
+    }
+
+    /// The first bytes of the value.
+    pub(crate) fn value<const N: usize>(&self) -> [u8; N] {
+        const { assert!(N <= size_of::<[u64; 8]>()) };
+        // SAFETY: the value has that many initialised bytes.
+        unsafe { (&raw const self.value).cast::<[u8; N]>().read() }
+    }
+}
+
 /// An IRP with room for its one stack location behind it.
 #[repr(C)]
 struct Irp {

@@ -33,7 +33,10 @@ impl BugCheck {
     ///
     /// When it doesn't.
     #[track_caller]
-    #[allow(clippy::must_use_candidate, reason = "it is called for its panic; the result is for chaining")]
+    #[allow(
+        clippy::must_use_candidate,
+        reason = "it is called for its panic; the result is for chaining"
+    )]
     pub fn tells(&self, text: &str) -> &Self {
         let told = self
             .report

@@ -15,9 +15,14 @@ fn functions(text: &str, before: &str) -> BTreeSet<String> {
 #[test]
 fn every_declared_function_is_exported() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let declared = std::fs::read_to_string(root.join("../../wsk-sys/src/generated/functions.rs")).unwrap();
+    let declared =
+        std::fs::read_to_string(root.join("../../wsk-sys/src/generated/functions.rs")).unwrap();
     let declared = functions(&declared, "pub fn ");
-    assert!(declared.len() > 60, "only {} functions are declared", declared.len());
+    assert!(
+        declared.len() > 60,
+        "only {} functions are declared",
+        declared.len()
+    );
     let mut exported = BTreeSet::new();
     for directory in ["src", "src/wsk"] {
         for file in std::fs::read_dir(root.join(directory)).unwrap() {
@@ -31,5 +36,8 @@ fn every_declared_function_is_exported() {
         }
     }
     let missing: Vec<&String> = declared.difference(&exported).collect();
-    assert!(missing.is_empty(), "declared by wsk-sys, but not exported: {missing:?}");
+    assert!(
+        missing.is_empty(),
+        "declared by wsk-sys, but not exported: {missing:?}"
+    );
 }

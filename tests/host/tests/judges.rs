@@ -799,7 +799,7 @@ fn import_that_an_older_windows_lacks() {
 fn wait_at_dispatch(timeout: *mut LARGE_INTEGER) {
     let _kernel = Kernel::boot();
     let mut event = KEVENT::default();
-    at_irql(DISPATCH_LEVEL, || unsafe {
+    let _ = at_irql(DISPATCH_LEVEL, || unsafe {
         KeInitializeEvent(&raw mut event, EVENT_TYPE::NotificationEvent, 1);
         KeWaitForSingleObject(
             (&raw mut event).cast(),

@@ -2,6 +2,7 @@
 
 #![allow(
     clippy::pedantic,
+    clippy::field_reassign_with_default,
     clippy::missing_safety_doc,
     clippy::type_complexity,
     clippy::undocumented_unsafe_blocks,
