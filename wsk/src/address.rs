@@ -126,6 +126,15 @@ fn ipv6(address: Ipv6Addr) -> IN6_ADDR {
     unsafe { core::mem::transmute(address.octets()) }
 }
 
+/// The size of an address that says it is of `family`.
+pub(crate) const fn size_of_family(family: u16) -> Result<usize, Error> {
+    match family {
+        AF_INET => Ok(size_of::<SOCKADDR_IN>()),
+        AF_INET6 => Ok(size_of::<SOCKADDR_IN6>()),
+        _ => Err(Error::UnknownAddress { family }),
+    }
+}
+
 /// Reads an address that WSK wrote; v4-mapped IPv6 addresses become IPv4 ones.
 pub(crate) fn read(from: &SOCKADDR_STORAGE) -> Result<SocketAddr, Error> {
     let storage = core::ptr::from_ref(from);

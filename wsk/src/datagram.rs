@@ -9,21 +9,23 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use core::time::Duration;
 
 use wsk_sys::{
-    IPPROTO, MSG_BCAST, MSG_MCAST, MSG_TRUNC, SIO_WSK_SET_REMOTE_ADDRESS,
-    SIO_WSK_SET_SENDTO_ADDRESS, SOCK_DGRAM, STATUS_BUFFER_OVERFLOW, WSK_CONTROL_SOCKET_TYPE,
-    WSK_FLAG_DATAGRAM_SOCKET,
+    IPPROTO, MSG_BCAST, MSG_MCAST, MSG_TRUNC, NPI_WSK_INTERFACE_ID, SIO_WSK_SET_REMOTE_ADDRESS,
+    SIO_WSK_SET_SENDTO_ADDRESS, SO_WSK_EVENT_CALLBACK, SOCK_DGRAM, SOL_SOCKET,
+    STATUS_BUFFER_OVERFLOW, WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_CALLBACK_CONTROL, WSK_EVENT_DISABLE,
+    WSK_EVENT_RECEIVE_FROM, WSK_FLAG_DATAGRAM_SOCKET,
 };
 
 use crate::address::{self, Family};
 use crate::buffer::{Extent, ReceiveBuffer, SendBuffer};
 use crate::error::{Call, Error, Memory};
+use crate::events::{Events, ReceiveFromEvent};
 use crate::in_flight::{Carried, InFlight, NotStarted, ReceiveFrom, SendTo};
 use crate::irql::require_passive;
 use crate::operation::{Arguments, Idle, Outcome, Spare};
 use crate::option::{self, ReadableOption, SocketOption};
 use crate::registration::Provider;
 use crate::shared::{Reserved, Shared};
-use crate::socket::{Socket, address_of, buffer_of, control_flags_of, value_of};
+use crate::socket::{Socket, address_of, buffer_of, control_flags_of, events_of, value_of};
 
 /// A datagram socket for UDP.
 ///
@@ -64,14 +66,131 @@ impl DatagramSocket {
     /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
     #[doc(alias = "WskSocket")]
     pub fn open(provider: &Provider, family: Family) -> Result<Self, Error> {
+        Self::open_within(provider, family, None)
+    }
+
+    /// Opens a socket whose arriving datagrams are told to `handler`, once events are
+    /// [enabled](Self::enable_receive_events). IRQL: `PASSIVE_LEVEL`; waits.
+    ///
+    /// Allocates what [`open`](Self::open) does, and room for the handler. The handler is dropped when the socket's close has
+    /// completed and its last operation is gone, at up to `DISPATCH_LEVEL`.
+    ///
+    /// [`WskSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Self::open).
+    #[doc(alias = "WskSocket")]
+    pub fn open_with_events<H: ReceiveFromEvent>(
+        provider: &Provider,
+        family: Family,
+        handler: H,
+    ) -> Result<Self, Error> {
+        require_passive()?;
+        let events = Events::new(handler).map_err(|_| Error::NoMemory(Memory::Socket))?;
+        let socket = Self::open_within(provider, family, Some(events))?;
+        if let Some(events) = &socket.socket.events {
+            // SAFETY: this is the socket that owns the events; its memory stays until its close has completed.
+            unsafe { events.attach(Shared::as_raw(&socket.socket)) };
+        }
+        Ok(socket)
+    }
+
+    /// Another handle of a socket that is still open.
+    pub(crate) fn from_open(socket: &Shared<Socket>) -> Option<Self> {
+        let more = |handles: usize| (handles > 0).then(|| handles + 1);
+        socket
+            .handles
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
+            .ok()?;
+        Some(Self {
+            socket: ManuallyDrop::new(socket.clone()),
+        })
+    }
+
+    /// Has WSK call the handler when datagrams arrive. IRQL: `PASSIVE_LEVEL`; waits.
+    ///
+    /// [`SO_WSK_EVENT_CALLBACK`](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoEvents`] when the socket was opened without a handler; [`Error::WrongIrql`], [`Error::NoMemory`], or what
+    /// WSK says.
+    #[doc(alias = "SO_WSK_EVENT_CALLBACK")]
+    pub fn enable_receive_events(&self) -> Result<(), Error> {
+        self.event_callback(WSK_EVENT_RECEIVE_FROM)
+    }
+
+    /// Has WSK no longer call the handler; waits until calls that are under way have returned. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// [`SO_WSK_EVENT_CALLBACK`](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
+    ///
+    /// # Errors
+    ///
+    /// As for [`enable_receive_events`](Self::enable_receive_events).
+    #[doc(alias = "SO_WSK_EVENT_CALLBACK")]
+    pub fn disable_receive_events(&self) -> Result<(), Error> {
+        self.event_callback(WSK_EVENT_RECEIVE_FROM | WSK_EVENT_DISABLE)
+    }
+
+    fn event_callback(&self, mask: u32) -> Result<(), Error> {
+        require_passive()?;
+        if self.socket.events.is_none() {
+            return Err(Error::NoEvents);
+        }
+        let mut operation = self.socket.operation()?;
+        let control = WSK_EVENT_CALLBACK_CONTROL {
+            NpiId: &raw const NPI_WSK_INTERFACE_ID,
+            EventMask: mask,
+        };
+        operation.arguments().events = control;
+        let (socket, table) = (self.socket.socket, self.socket.dispatch());
+        // SAFETY: the socket is open while this handle is. The structure is in the arguments, and points at a static; the socket's
+        // context and table of events live until its close has completed.
+        unsafe {
+            self.socket.request(
+                operation,
+                Call::WskControlSocket,
+                None,
+                None,
+                |irp, arguments| {
+                    let set = WSK_CONTROL_SOCKET_TYPE::WskSetOption;
+                    let control = events_of(arguments);
+                    let basic = table.basic();
+                    let code = SO_WSK_EVENT_CALLBACK;
+                    Ok(basic.wsk_control_socket(
+                        socket,
+                        set,
+                        code,
+                        SOL_SOCKET,
+                        Some(control),
+                        None,
+                        None,
+                        Some(irp),
+                    )?)
+                },
+                |outcome, _| outcome.check(Call::WskControlSocket),
+            )
+        }
+    }
+
+    fn open_within(
+        provider: &Provider,
+        family: Family,
+        events: Option<Events>,
+    ) -> Result<Self, Error> {
         require_passive()?;
         let capture = provider.capture();
         let (client, table) = (capture.client()?, capture.dispatch()?);
         let reserved = Reserved::<Socket>::new().ok_or(Error::NoMemory(Memory::Socket))?;
         let closing = Idle::new()?;
         let operation = Idle::<()>::new()?;
-        // SAFETY: the client and table are the captured provider's, the socket has no events (neither context nor dispatch
-        // table), and there is nothing else for the parameters to point at.
+        let (context, dispatch) = (
+            events.as_ref().map(Events::context),
+            events.as_ref().map(Events::table),
+        );
+        // SAFETY: the client and table are the captured provider's. The context and the static table of events stay as long as
+        // WSK may use them: until the socket's close has completed, or for ever if it does not say what became of the socket.
         let started = unsafe {
             operation.start((), None, |irp, _, _| {
                 Ok(table.wsk_socket(
@@ -80,8 +199,8 @@ impl DatagramSocket {
                     SOCK_DGRAM,
                     IPPROTO::IPPROTO_UDP.0.cast_unsigned(),
                     WSK_FLAG_DATAGRAM_SOCKET,
-                    None,
-                    None,
+                    context,
+                    dispatch,
                     None,
                     None,
                     None,
@@ -93,6 +212,7 @@ impl DatagramSocket {
         if !flight.wait_or_give_up() {
             let status = flight.returned();
             flight.detach();
+            core::mem::forget(events);
             return Err(Error::Abandoned {
                 call: Call::WskSocket,
                 status,
@@ -115,6 +235,7 @@ impl DatagramSocket {
             handles: AtomicUsize::new(1),
             bound: AtomicBool::new(false),
             closing: Spare::new(Some(closing)),
+            events,
             spare: Spare::new(Some(operation)),
         });
         let socket = Self {
@@ -495,7 +616,7 @@ impl DatagramSocket {
         };
         let (handle, table) = (socket.socket, socket.dispatch());
         // SAFETY: that was the last handle, so nothing calls the socket now or later, and it is closed once.
-        unsafe {
+        let closed = unsafe {
             socket.request(
                 operation,
                 Call::WskCloseSocket,
@@ -504,7 +625,12 @@ impl DatagramSocket {
                 |irp, _| Ok(table.basic().wsk_close_socket(handle, irp)?),
                 |outcome, _| outcome.check(Call::WskCloseSocket),
             )
+        };
+        if closed.is_err() {
+            // WSK may still use the socket's memory, for events: it stays for ever.
+            core::mem::forget(socket);
         }
+        closed
     }
 
     /// What the handles share.

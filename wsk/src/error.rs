@@ -125,6 +125,8 @@ pub enum Error {
         /// The function.
         call: Call,
     },
+    /// The socket was opened without a handler for events.
+    NoEvents,
     /// All buffers of the pool are taken.
     PoolEmpty,
     /// The operation has given its result already.
@@ -236,6 +238,9 @@ impl fmt::Display for Error {
             }
             Self::TimedOut { call } => {
                 write!(f, "{call:?} was not done in the time given for it")
+            }
+            Self::NoEvents => {
+                f.write_str("the socket has no handler for events: open it with open_with_events")
             }
             Self::PoolEmpty => {
                 f.write_str("all buffers of the pool are taken: wait, or make a deeper pool")

@@ -42,6 +42,7 @@ mod buffer;
 mod control;
 mod datagram;
 mod error;
+mod events;
 mod in_flight;
 mod irql;
 mod memory;
@@ -60,6 +61,7 @@ pub use buffer::{BufferSlice, Extent, Lock, NonPagedBuffer, ReceiveBuffer, SendB
 pub use control::{Control, ControlMessage, ControlMessages, WithControl};
 pub use datagram::{DatagramSocket, FixedDatagramSocket, Received};
 pub use error::{Call, Error, Memory};
+pub use events::{Datagram, Datagrams, Indication, Pieces, ReceiveFromEvent, Retained, Verdict};
 pub use in_flight::{Answer, Finished, InFlight, NotStarted, ReceiveFrom, SendTo};
 pub use pool::{Pool, Pooled};
 pub use registration::{Provider, Registration, Wait};

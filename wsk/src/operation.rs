@@ -27,7 +27,7 @@ use wsk_sys::{
     IoInitializeIrp, IoReuseIrp, IoSetCompletionRoutine, IoSizeOfIrp, KEVENT, KWAIT_REASON,
     KeClearEvent, KeDelayExecutionThread, KeInitializeEvent, KeSetEvent, KeWaitForSingleObject,
     LARGE_INTEGER, MODE, NTSTATUS, SOCKADDR_STORAGE, STATUS_MORE_PROCESSING_REQUIRED,
-    STATUS_SUCCESS, STATUS_UNSUCCESSFUL, WSK_BUF,
+    STATUS_SUCCESS, STATUS_UNSUCCESSFUL, WSK_BUF, WSK_EVENT_CALLBACK_CONTROL,
 };
 
 use crate::error::{Call, Error, Memory};
@@ -64,6 +64,7 @@ pub(crate) struct Arguments {
     pub(crate) buffer: WSK_BUF,
     pub(crate) address: SOCKADDR_STORAGE,
     pub(crate) control_flags: u32,
+    pub(crate) events: WSK_EVENT_CALLBACK_CONTROL,
     /// Bytes of an option or control code, where they are few.
     pub(crate) value: [u64; 8],
 }
@@ -134,7 +135,8 @@ pub(crate) struct Block<P> {
 /// Somebody who is told of a completion without holding the operation.
 #[derive(Clone, Copy)]
 pub(crate) struct Observer {
-    pub(crate) completed: unsafe fn(NonNull<c_void>),
+    /// Called once, with the context and the IRP's status.
+    pub(crate) completed: unsafe fn(NonNull<c_void>, NTSTATUS),
     pub(crate) context: NonNull<c_void>,
 }
 
@@ -552,8 +554,15 @@ unsafe extern "system" fn completed(
 ) -> NTSTATUS {
     let header = context.cast::<Header>();
     // SAFETY: the context is the block of an operation in flight, which stays until the completion is published. The observer
-    // is not changed while in flight.
-    let (observer, notify) = unsafe { (*(*header).observer.get(), (*header).state.complete()) };
+    // is not changed while in flight, and the IRP has its status.
+    let (observer, status, notify) = unsafe {
+        let observer = *(*header).observer.get();
+        (
+            observer,
+            (*header.cast::<IRP>()).IoStatus.status(),
+            (*header).state.complete(),
+        )
+    };
     match notify {
         // The block is the holder's.
         Notify::Nobody => {}
@@ -577,7 +586,7 @@ unsafe extern "system" fn completed(
     }
     if let Some(observer) = observer {
         // SAFETY: who asked to be told is there until it was.
-        unsafe { (observer.completed)(observer.context) };
+        unsafe { (observer.completed)(observer.context, status) };
     }
     STATUS_MORE_PROCESSING_REQUIRED
 }

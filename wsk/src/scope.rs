@@ -280,7 +280,7 @@ impl fmt::Debug for Scope<'_, '_> {
 /// # Safety
 ///
 /// `context` is the pending count of a scope that has counted this operation.
-unsafe fn one_less(context: NonNull<c_void>) {
+unsafe fn one_less(context: NonNull<c_void>, _: NTSTATUS) {
     // SAFETY: the count lives until the scope has seen every operation it counted, the last by way of the event.
     unsafe {
         let pending = context.cast::<Pending>().as_ref();

@@ -42,6 +42,11 @@ impl<T> Shared<T> {
         ManuallyDrop::new(this).block.cast()
     }
 
+    /// The pointer that [`into_raw`](Self::into_raw) would give, without giving the reference away.
+    pub(crate) fn as_raw(this: &Self) -> NonNull<c_void> {
+        this.block.cast()
+    }
+
     /// Takes back a reference.
     ///
     /// # Safety

@@ -5,11 +5,15 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use core::time::Duration;
 
-use wsk_sys::{IRP, NTSTATUS, STATUS_CANCELLED, WSK_SOCKET, WskProviderDatagramDispatch};
+use wsk_sys::{
+    IRP, NTSTATUS, STATUS_CANCELLED, WSK_EVENT_CALLBACK_CONTROL, WSK_SOCKET,
+    WskProviderDatagramDispatch,
+};
 
 use crate::address::Family;
 use crate::buffer::Lock;
 use crate::error::{Call, Error};
+use crate::events::Events;
 use crate::operation::{Arguments, Idle, Observer, Outcome, Spare};
 use crate::registration::Capture;
 use crate::shared::Shared;
@@ -28,6 +32,8 @@ pub(crate) struct Socket {
     pub(crate) bound: AtomicBool,
     /// Closes the socket. Taken once.
     pub(crate) closing: Spare<()>,
+    /// What WSK calls when datagrams arrive. Freed with the socket's memory, when the close has completed.
+    pub(crate) events: Option<Events>,
     /// The operation of the calls that wait, when none of them is using it.
     pub(crate) spare: Spare<()>,
 }
@@ -141,14 +147,17 @@ impl Socket {
     }
 }
 
-/// Drops a reference that was turned into `context`.
+/// The observer of a close: drops the reference that was turned into `context`. If WSK could not close the socket it may still
+/// use it, and the reference stays.
 ///
 /// # Safety
 ///
 /// `context` came from `Shared::<Socket>::into_raw` and is used this once.
-unsafe fn release(context: NonNull<c_void>) {
-    // SAFETY: the caller vouches for it.
-    drop(unsafe { Shared::<Socket>::from_raw(context) });
+unsafe fn release(context: NonNull<c_void>, status: NTSTATUS) {
+    if status.is_success() {
+        // SAFETY: the caller vouches for it.
+        drop(unsafe { Shared::<Socket>::from_raw(context) });
+    }
 }
 
 /// The address in `arguments`, as WSK takes it.
@@ -170,6 +179,13 @@ pub(crate) fn buffer_of(arguments: NonNull<Arguments>) -> NonNull<wsk_sys::WSK_B
 pub(crate) fn control_flags_of(arguments: NonNull<Arguments>) -> NonNull<u32> {
     // SAFETY: as for `address_of`.
     unsafe { NonNull::new_unchecked(&raw mut (*arguments.as_ptr()).control_flags) }
+}
+
+/// The request to enable or disable events in `arguments`.
+pub(crate) fn events_of(arguments: NonNull<Arguments>) -> NonNull<[u8]> {
+    // SAFETY: as for `address_of`.
+    let events = unsafe { NonNull::new_unchecked(&raw mut (*arguments.as_ptr()).events) };
+    NonNull::slice_from_raw_parts(events.cast(), size_of::<WSK_EVENT_CALLBACK_CONTROL>())
 }
 
 /// The first `length` bytes of the value in `arguments`.

@@ -111,7 +111,8 @@ impl Builder {
         self
     }
 
-    /// How long [`Kernel::shutdown`] waits for what is under way; ten seconds unless set.
+    /// How long [`Kernel::shutdown`] waits for what is under way, and `WskDeregister` for the provider to be released and
+    /// sockets to be closed before it is taken for a deadlock; ten seconds unless set.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
@@ -147,7 +148,7 @@ impl Builder {
         origin::record_frames(self.backtraces);
         schedule::configure(self.completion, seed);
         schedule::start();
-        wsk::start(self.null_provider);
+        wsk::start(self.null_provider, self.patience);
         BOOTED.store(true, Ordering::SeqCst);
         Kernel {
             patience: self.patience,

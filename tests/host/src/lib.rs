@@ -46,6 +46,12 @@
     reason = "irp and irql, mdl and mdls are the words of the trade"
 )]
 
+#[cfg(windows)]
+compile_error!(
+    "wsk-host stands in for ntoskrnl.exe and netio.sys where Windows isn't: build the tests for Linux or macOS, for \
+     example in the Windows Subsystem for Linux"
+);
+
 #[macro_use]
 mod export;
 

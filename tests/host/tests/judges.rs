@@ -1075,6 +1075,83 @@ fn provider_released_too_often() {
 }
 
 #[test]
+fn deregistering_that_never_ends() {
+    expect_bugcheck("MANUALLY_INITIATED_CRASH", || {
+        let _kernel = Kernel::builder()
+            .patience(std::time::Duration::from_millis(50))
+            .boot();
+        let mut client = Client::new();
+        client.socket(AF_INET);
+        unsafe { WskDeregister(client.registration()) };
+    })
+    .tells("1 captures of the provider aren't released, 1 sockets aren't closed")
+    .tells("socket#1");
+}
+
+#[test]
+fn indications_retained_when_closing() {
+    unsafe extern "system" fn keeps(
+        _context: *mut c_void,
+        _flags: u32,
+        _list: *mut WSK_DATAGRAM_INDICATION,
+    ) -> NTSTATUS {
+        STATUS_PENDING
+    }
+    static TABLE: WSK_CLIENT_DATAGRAM_DISPATCH = WSK_CLIENT_DATAGRAM_DISPATCH {
+        WskReceiveFromEvent: Some(keeps),
+    };
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let socket = socket_with_events(&TABLE);
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        let _ = socket.start_close(&Call::new());
+    })
+    .tells("while datagram indications are retained");
+}
+
+#[test]
+fn indication_released_twice() {
+    static LIST: std::sync::atomic::AtomicPtr<WSK_DATAGRAM_INDICATION> =
+        std::sync::atomic::AtomicPtr::new(ptr::null_mut());
+    unsafe extern "system" fn keeps(
+        _context: *mut c_void,
+        _flags: u32,
+        list: *mut WSK_DATAGRAM_INDICATION,
+    ) -> NTSTATUS {
+        LIST.store(list, std::sync::atomic::Ordering::SeqCst);
+        STATUS_PENDING
+    }
+    static TABLE: WSK_CLIENT_DATAGRAM_DISPATCH = WSK_CLIENT_DATAGRAM_DISPATCH {
+        WskReceiveFromEvent: Some(keeps),
+    };
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let socket = socket_with_events(&TABLE);
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        let list = LIST.load(std::sync::atomic::Ordering::SeqCst);
+        for _ in 0..2 {
+            let _ = unsafe { socket.table().WskRelease.unwrap()(socket.raw, list) };
+        }
+    })
+    .tells("WskRelease was called for a datagram indication that isn't one")
+    .tells("freed by WskRelease");
+}
+
+fn socket_with_events(table: &'static WSK_CLIENT_DATAGRAM_DISPATCH) -> Socket {
+    let client = Client::new();
+    let socket = client.socket_with(AF_INET, ptr::null_mut(), table);
+    assert_eq!(socket.bind("127.0.0.1:0".parse().unwrap()), STATUS_SUCCESS);
+    assert_eq!(socket.events(WSK_EVENT_RECEIVE_FROM), STATUS_SUCCESS);
+    let buffer = Buffer::of(b"x");
+    assert_eq!(
+        socket.send(&buffer, Some(socket.local().unwrap())).0,
+        STATUS_SUCCESS
+    );
+    core::mem::forget(client);
+    socket
+}
+
+#[test]
 fn registration_unknown() {
     expect_bugcheck(VERIFIER, || {
         let _kernel = Kernel::boot();

@@ -101,7 +101,7 @@ pub const unsafe fn MmGetMdlPfnArray(Mdl: *const MDL) -> *mut usize {
 /// 32 bits, and the list with its page numbers 32,767 bytes.
 #[inline]
 pub unsafe fn MmInitializeMdl(MemoryDescriptorList: *mut MDL, BaseVa: *mut c_void, Length: usize) {
-    let pages = ADDRESS_AND_SIZE_TO_SPAN_PAGES(BaseVa, Length) as usize;
+    let pages = ADDRESS_AND_SIZE_TO_SPAN_PAGES(BaseVa, Length);
     // SAFETY: the caller's memory holds a list. It need not be initialised, so members are written one by one.
     unsafe {
         (&raw mut (*MemoryDescriptorList).Next).write(null_mut());
@@ -192,11 +192,11 @@ pub fn PAGE_ALIGN(Address: *mut c_void) -> *mut c_void {
 /// [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-address_and_size_to_span_pages).
 #[inline]
 #[must_use]
-pub fn ADDRESS_AND_SIZE_TO_SPAN_PAGES(Address: *const c_void, Size: usize) -> u32 {
-    ((BYTE_OFFSET(Address) as usize)
+pub fn ADDRESS_AND_SIZE_TO_SPAN_PAGES(Address: *const c_void, Size: usize) -> usize {
+    (BYTE_OFFSET(Address) as usize)
         .wrapping_add(Size)
         .wrapping_add(OFFSET_MASK)
-        >> PAGE_SHIFT) as u32
+        >> PAGE_SHIFT
 }
 
 /// Number of pages that hold this many bytes.
@@ -205,8 +205,8 @@ pub fn ADDRESS_AND_SIZE_TO_SPAN_PAGES(Address: *const c_void, Size: usize) -> u3
 /// [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-bytes_to_pages).
 #[inline]
 #[must_use]
-pub const fn BYTES_TO_PAGES(Size: usize) -> u32 {
-    ((Size >> PAGE_SHIFT) as u32).wrapping_add((Size & OFFSET_MASK != 0) as u32)
+pub const fn BYTES_TO_PAGES(Size: usize) -> usize {
+    (Size >> PAGE_SHIFT) + (Size & OFFSET_MASK != 0) as usize
 }
 
 /// Rounds a number of bytes up to whole pages.

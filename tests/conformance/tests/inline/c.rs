@@ -60,9 +60,9 @@ unsafe extern "C" {
     #[link_name = "c_PAGE_ALIGN"]
     pub(crate) fn PAGE_ALIGN(a: *mut c_void) -> *mut c_void;
     #[link_name = "c_ADDRESS_AND_SIZE_TO_SPAN_PAGES"]
-    pub(crate) fn ADDRESS_AND_SIZE_TO_SPAN_PAGES(a: *mut c_void, b: usize) -> u32;
+    pub(crate) fn ADDRESS_AND_SIZE_TO_SPAN_PAGES(a: *mut c_void, b: usize) -> usize;
     #[link_name = "c_BYTES_TO_PAGES"]
-    pub(crate) fn BYTES_TO_PAGES(a: usize) -> u32;
+    pub(crate) fn BYTES_TO_PAGES(a: usize) -> usize;
     #[link_name = "c_ROUND_TO_PAGES"]
     pub(crate) fn ROUND_TO_PAGES(a: usize) -> usize;
     #[link_name = "c_KeRaiseIrql"]

@@ -12,7 +12,7 @@ mod request;
 mod socket;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub(crate) use client::PROVIDER_DISPATCH;
 pub(crate) use registration::{VERSION, attach, detach, set_available};
@@ -22,7 +22,8 @@ pub(crate) use socket::{SOCKETS, force_close_all};
 static NULL: AtomicBool = AtomicBool::new(false);
 
 /// Starts the subsystem.
-pub(crate) fn start(null_provider: bool) {
+pub(crate) fn start(null_provider: bool, patience: Duration) {
+    registration::set_patience(patience);
     NULL.store(null_provider, Ordering::Relaxed);
     registration::set_available(true);
     network::start();

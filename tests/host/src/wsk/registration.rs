@@ -55,8 +55,13 @@ static REGISTRATIONS: Mutex<Registrations> = Mutex::new(Registrations {
 });
 static CHANGED: Condvar = Condvar::new();
 static CLIENTS: Table<Arc<Client>> = Table::new();
-/// How long `WskDeregister` waits before it is taken for a deadlock, in seconds.
-static PATIENCE: Duration = Duration::from_mins(1);
+/// How long `WskDeregister` waits before it is taken for a deadlock.
+static PATIENCE: Mutex<Duration> = Mutex::new(Duration::from_secs(10));
+
+/// Sets how long `WskDeregister` waits at most.
+pub(crate) fn set_patience(patience: Duration) {
+    *PATIENCE.lock() = patience;
+}
 
 /// Makes the provider available to be captured, or not.
 pub(crate) fn set_available(available: bool) {
@@ -314,17 +319,15 @@ export! {
         }
         registration.deregistering = true;
         CHANGED.notify_all();
-        let started = Instant::now();
+        let patience = *PATIENCE.lock();
+        let deadline = Instant::now() + patience;
         loop {
             let registration = lookup("WskDeregister", &mut registrations, address);
             let sockets = registration.client.sockets.load(Ordering::SeqCst);
             if registration.captures == 0 && registration.capturing == 0 && sockets == 0 {
                 break;
             }
-            if CHANGED
-                .wait_until(&mut registrations, started + PATIENCE)
-                .timed_out()
-            {
+            if CHANGED.wait_until(&mut registrations, deadline).timed_out() {
                 let registration = lookup("WskDeregister", &mut registrations, address);
                 let (captures, origin) = (
                     registration.captures,
@@ -334,7 +337,7 @@ export! {
                 bugcheck!(
                     MANUALLY_INITIATED_CRASH(address, captures, sockets, 0),
                     [origin, open],
-                    "WskDeregister has waited for {PATIENCE:?}: {captures} captures of the provider aren't released, {sockets} sockets aren't closed"
+                    "WskDeregister has waited for {patience:?}: {captures} captures of the provider aren't released, {sockets} sockets aren't closed"
                 )
             }
         }

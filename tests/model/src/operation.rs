@@ -1,0 +1,362 @@
+//! Operations, by the rules of `wsk/src/operation.rs`: the handle on one side, the completion routine on the other. Stands for
+//! an IRP with its completion routine.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use crate::kernel::{Cell, Event, Irp, Limit, Memory, Status, Task};
+use crate::pool::Pooled;
+use crate::rules::{Number, Rules};
+use crate::scope::Pending;
+use crate::state::{Notify, Retract, State};
+
+/// What an operation carries: a buffer, which the provider writes.
+#[derive(Debug)]
+pub struct Payload<R: Rules> {
+    /// What the provider has written.
+    pub value: u32,
+    drops: Arc<AtomicUsize>,
+    /// The slot that the operation's block is part of, given back when the payload is dropped.
+    pub slot: Option<Pooled<R>>,
+}
+
+impl<R: Rules> Payload<R> {
+    /// A payload that counts its drop.
+    #[must_use]
+    pub fn new(drops: &Arc<AtomicUsize>) -> Self {
+        Self {
+            value: 0,
+            drops: drops.clone(),
+            slot: None,
+        }
+    }
+}
+
+impl<R: Rules> Drop for Payload<R> {
+    fn drop(&mut self) {
+        // Not loom's: it orders nothing.
+        self.drops.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The memory of an operation.
+#[derive(Debug)]
+pub struct Block<R: Rules> {
+    /// That of the block, or of what it is part of.
+    pub memory: Memory,
+    own: bool,
+    /// Its IRP.
+    pub irp: Irp,
+    state: Word<R>,
+    event: Event,
+    waker: Cell<Option<Waker>>,
+    observer: Cell<Option<Arc<Pending>>>,
+    payload: Cell<Option<Payload<R>>>,
+}
+
+struct Word<R: Rules>(State<Number<R>>);
+
+impl<R: Rules> core::fmt::Debug for Word<R> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("State")
+    }
+}
+
+impl<R: Rules> Block<R> {
+    /// An idle block, of its own or part of a pool.
+    #[must_use]
+    pub fn new(own: bool) -> Arc<Self> {
+        Arc::new(Self {
+            memory: Memory::default(),
+            own,
+            irp: Irp::default(),
+            state: Word(State::default()),
+            event: Event::notification(),
+            waker: Cell::new(None),
+            observer: Cell::new(None),
+            payload: Cell::new(None),
+        })
+    }
+
+    fn state(&self) -> &State<Number<R>> {
+        self.memory.touch();
+        &self.state.0
+    }
+
+    /// Takes what is in a cell and puts something else there.
+    fn replace<T>(&self, cell: &Cell<T>, value: T) -> T {
+        self.memory.touch();
+        cell.replace(value)
+    }
+
+    /// Holder: starts a request, as `Idle::start`. The provider gets the block by whatever way it hands things on.
+    ///
+    /// # Panics
+    ///
+    /// When the block is not idle.
+    pub fn start(self: &Arc<Self>, payload: Payload<R>, observer: Option<Arc<Pending>>) -> Flight<R> {
+        assert!(
+            self.replace(&self.payload, Some(payload)).is_none(),
+            "the block was not idle"
+        );
+        self.replace(&self.observer, observer);
+        self.irp.reuse();
+        self.state().start();
+        Flight {
+            block: self.clone(),
+        }
+    }
+
+    /// Provider: writes the buffer and completes the request.
+    ///
+    /// # Panics
+    ///
+    /// When there is no request.
+    pub fn complete(self: &Arc<Self>, status: Status) {
+        self.memory.touch();
+        self.payload.write(|payload| {
+            payload.as_mut().expect("a request has a payload").value += 1;
+        });
+        self.irp.end(status);
+        self.completed();
+    }
+
+    /// Provider: completes the request unless it is being cancelled.
+    pub fn complete_unless_cancelled(self: &Arc<Self>) {
+        self.memory.touch();
+        if self.irp.take_cancel_routine() {
+            self.complete(Status::Success);
+        }
+    }
+
+    /// `IoCancelIrp`: has the provider's cancel routine complete the request, on this thread.
+    fn cancel(self: &Arc<Self>) {
+        self.memory.touch();
+        let _ = self.irp.generation();
+        if self.irp.take_cancel_routine() {
+            self.complete(Status::Cancelled);
+        }
+    }
+
+    /// The completion routine.
+    fn completed(self: &Arc<Self>) {
+        let observer = || self.replace(&self.observer, None);
+        let read = R::OBSERVER_READ_FIRST.then(observer);
+        let notify = self.state().complete();
+        match notify {
+            Notify::Nobody if R::EVENT_FOR_WAITER_ONLY => {}
+            Notify::Nobody | Notify::Event => {
+                self.memory.touch();
+                self.event.set();
+            }
+            Notify::Waker => {
+                let take = || self.replace(&self.waker, None);
+                let (waker, done) = if R::WAKER_TAKEN_FIRST {
+                    let waker = take();
+                    (waker, self.state().waking_done())
+                } else {
+                    let done = self.state().waking_done();
+                    (take(), done)
+                };
+                if done == Notify::Free {
+                    self.discard();
+                }
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+            }
+            Notify::Free => self.discard(),
+        }
+        if let Some(observer) = read.unwrap_or_else(observer) {
+            observer.one_less();
+        }
+    }
+
+    /// Drops the payload of a block that nobody has any more, and frees the block if it is one of its own.
+    fn discard(&self) {
+        let payload = self.replace(&self.payload, None);
+        assert!(payload.is_some(), "the payload was taken twice");
+        let payload = if R::PAYLOAD_LAST {
+            payload
+        } else {
+            drop(payload);
+            None
+        };
+        drop(self.replace(&self.waker, None));
+        self.state().reset();
+        if self.own {
+            self.memory.free();
+        }
+        drop(payload);
+    }
+}
+
+/// A request that was made.
+#[derive(Debug)]
+#[must_use]
+pub struct Flight<R: Rules> {
+    block: Arc<Block<R>>,
+}
+
+impl<R: Rules> Flight<R> {
+    /// Whether the request has completed.
+    #[must_use]
+    pub fn is_completed(&self) -> bool {
+        self.block.state().is_completed()
+    }
+
+    /// Asks the provider to cancel the request.
+    pub fn cancel(&self) {
+        self.block.cancel();
+    }
+
+    /// Waits until the request has completed, or the limit; says whether it has.
+    #[must_use]
+    pub fn wait(&self, limit: Limit) -> bool {
+        if self.is_completed() {
+            return true;
+        }
+        match self.block.state().retract() {
+            Retract::InFlight => {}
+            Retract::Completed => return true,
+            Retract::Waking => return self.yield_to_routine(),
+        }
+        if !self.block.state().wait() || self.await_event(limit) {
+            return true;
+        }
+        if self.block.state().give_up() {
+            return false;
+        }
+        if R::LATE_WAITER_SEES_EVENT {
+            self.await_event(Limit::Never);
+        }
+        true
+    }
+
+    /// Whether the request has completed; if not, the waker is woken when it has.
+    pub fn poll(&mut self, context: &Context<'_>) -> Poll<()> {
+        if R::WAKER_RETRACTED {
+            match self.block.state().retract() {
+                Retract::Completed => return Poll::Ready(()),
+                Retract::Waking => {
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Retract::InFlight => {}
+            }
+        }
+        let put = || {
+            let new = context.waker().clone();
+            drop(self.block.replace(&self.block.waker, Some(new)));
+        };
+        if R::WAKER_BEFORE_ANNOUNCEMENT {
+            put();
+        }
+        let announced = self.block.state().wake();
+        if !R::WAKER_BEFORE_ANNOUNCEMENT {
+            put();
+        }
+        if announced {
+            Poll::Pending
+        } else if R::WAKER_RETRACTED || self.is_completed() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// Takes everything back from a request that has completed.
+    ///
+    /// # Panics
+    ///
+    /// When there is no payload.
+    #[must_use]
+    pub fn finish(self) -> (Arc<Block<R>>, Payload<R>, Status) {
+        let status = self.block.irp.status();
+        drop(self.block.replace(&self.block.waker, None));
+        self.block.state().reset();
+        let payload = self.block.replace(&self.block.payload, None);
+        (self.block, payload.expect("the payload is taken once"), status)
+    }
+
+    /// [`finish`](Self::finish), and frees the block.
+    #[must_use]
+    pub fn finish_and_free(self) -> (Payload<R>, Status) {
+        let (block, payload, status) = self.finish();
+        block.memory.free();
+        (payload, status)
+    }
+
+    /// Leaves the block to the completion routine.
+    pub fn detach(self) {
+        let block = &self.block;
+        if !R::LEAVES_IN_FLIGHT {
+            return block.discard();
+        }
+        if block.state().retract() == Retract::InFlight {
+            drop(block.replace(&block.waker, None));
+        }
+        if R::LEAVES_WAKING {
+            if !block.state().detach() {
+                block.discard();
+            }
+        } else if block.state().retract() != Retract::InFlight || !block.state().detach() {
+            block.discard();
+        }
+    }
+
+    /// Drops a receive: cancels it and leaves it.
+    pub fn cancel_and_detach(self) {
+        let block = self.block.clone();
+        if R::CANCELS_FIRST {
+            block.cancel();
+        }
+        self.detach();
+        if !R::CANCELS_FIRST {
+            block.cancel();
+        }
+    }
+
+    /// Waits as an executor does, with a task of its own.
+    pub fn block_on(mut self) -> Self {
+        let task = Task::new();
+        let waker = Waker::from(task.clone());
+        let context = Context::from_waker(&waker);
+        while self.poll(&context).is_pending() {
+            task.sleep();
+            // Woken by itself it looks again and again: let the others run.
+            loom::thread::yield_now();
+        }
+        self
+    }
+
+    fn yield_to_routine(&self) -> bool {
+        while !self.is_completed() {
+            loom::thread::yield_now();
+        }
+        true
+    }
+
+    fn await_event(&self, limit: Limit) -> bool {
+        if !self.block.event.wait(limit) {
+            return false;
+        }
+        if R::EVENT_CLEARED {
+            self.block.event.clear();
+        }
+        true
+    }
+}
+
+impl<R: Rules> Future for Flight<R> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        Flight::poll(self.get_mut(), context)
+    }
+}
+
+impl<R: Rules> Unpin for Flight<R> {}

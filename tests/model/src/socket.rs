@@ -1,0 +1,76 @@
+//! The handles of a socket, by the rules of `wsk/src/datagram.rs`: the last one closes it, which completes what is in flight.
+
+use std::sync::Arc;
+
+use loom::sync::Mutex;
+use loom::sync::atomic::{AtomicUsize, Ordering, fence};
+
+use crate::kernel::{Memory, Status};
+use crate::operation::{Block, Flight, Payload};
+use crate::rules::Rules;
+
+/// What the handles of a socket share.
+#[derive(Debug)]
+struct Shared<R: Rules> {
+    /// That of the provider's `WSK_SOCKET`, until it is closed.
+    open: Memory,
+    handles: AtomicUsize,
+    in_flight: Mutex<Vec<Arc<Block<R>>>>,
+}
+
+/// A handle of a socket.
+#[derive(Debug)]
+pub struct Socket<R: Rules> {
+    shared: Arc<Shared<R>>,
+}
+
+impl<R: Rules> Socket<R> {
+    /// Opens a socket.
+    #[must_use]
+    pub fn open() -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                open: Memory::default(),
+                handles: AtomicUsize::new(1),
+                in_flight: Mutex::new(Vec::new()),
+            }),
+        }
+    }
+
+    /// Starts a receive that only closing completes.
+    ///
+    /// # Panics
+    ///
+    /// When the socket is closed.
+    pub fn start(&self, payload: Payload<R>) -> Flight<R> {
+        let block = Block::new(true);
+        let flight = block.start(payload, None);
+        self.shared.open.touch();
+        self.shared.in_flight.lock().unwrap().push(block);
+        flight
+    }
+}
+
+impl<R: Rules> Clone for Socket<R> {
+    fn clone(&self) -> Self {
+        self.shared.handles.fetch_add(1, Ordering::Relaxed);
+        Self {
+            shared: self.shared.clone(),
+        }
+    }
+}
+
+impl<R: Rules> Drop for Socket<R> {
+    fn drop(&mut self) {
+        if self.shared.handles.fetch_sub(1, Ordering::Release) != 1 {
+            return;
+        }
+        fence(Ordering::Acquire);
+        // `WskCloseSocket`.
+        self.shared.open.free();
+        let in_flight = core::mem::take(&mut *self.shared.in_flight.lock().unwrap());
+        for block in in_flight {
+            block.complete(Status::Cancelled);
+        }
+    }
+}

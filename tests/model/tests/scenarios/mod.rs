@@ -1,0 +1,521 @@
+//! What is done with operations and pools, each under the rules `R`. Each scenario asserts what must hold in every
+//! interleaving; what loom finds wrong by itself (races, deadlocks) it reports by a panic.
+
+use std::mem::forget;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Waker};
+
+use loom::thread::{self, JoinHandle};
+use wsk_model::Rules;
+use wsk_model::kernel::{Limit, Status, Task};
+use wsk_model::operation::{Block, Flight, Payload};
+use wsk_model::pool::Pool;
+use wsk_model::scope::Pending;
+use wsk_model::socket::Socket;
+
+type Drops = Arc<AtomicUsize>;
+
+fn drops() -> Drops {
+    Drops::default()
+}
+
+fn dropped(drops: &Drops) -> usize {
+    drops.load(Ordering::Relaxed)
+}
+
+/// A request, and the thread on which the provider completes it.
+fn request<R: Rules>(drops: &Drops) -> (Arc<Block<R>>, Flight<R>, JoinHandle<()>) {
+    let block = Block::<R>::new(true);
+    let flight = block.start(Payload::new(drops), None);
+    let provider = {
+        let block = block.clone();
+        thread::spawn(move || block.complete(Status::Success))
+    };
+    (block, flight, provider)
+}
+
+/// A request that can be cancelled.
+fn cancellable<R: Rules>(drops: &Drops) -> (Arc<Block<R>>, Flight<R>, JoinHandle<()>) {
+    let block = Block::<R>::new(true);
+    let flight = block.start(Payload::new(drops), None);
+    block.irp.set_cancellable();
+    let provider = {
+        let block = block.clone();
+        thread::spawn(move || block.complete_unless_cancelled())
+    };
+    (block, flight, provider)
+}
+
+fn take<R: Rules>(flight: Flight<R>, drops: &Drops) {
+    let (payload, status) = flight.finish_and_free();
+    assert_eq!((payload.value, status), (1, Status::Success));
+    assert_eq!(dropped(drops), 0);
+}
+
+/// The end of a scenario with one request: everything went once.
+fn gone<R: Rules>(block: &Block<R>, drops: &Drops) {
+    assert!(block.memory.is_freed());
+    assert_eq!(dropped(drops), 1);
+}
+
+fn poll_once<R: Rules>(flight: &mut Flight<R>) -> (bool, Arc<Task>) {
+    let task = Task::new();
+    let waker = Waker::from(task.clone());
+    let ready = flight.poll(&Context::from_waker(&waker)).is_ready();
+    (ready, task)
+}
+
+pub fn inline_and_take<R: Rules>() {
+    let drops = drops();
+    let block = Block::<R>::new(true);
+    let mut flight = block.start(Payload::new(&drops), None);
+    assert!(!flight.is_completed());
+    block.complete(Status::Success);
+    assert!(flight.is_completed() && flight.wait(Limit::Now) && poll_once(&mut flight).0);
+    take(flight, &drops);
+    gone(&block, &drops);
+}
+
+pub fn look_and_take<R: Rules>() {
+    let drops = drops();
+    let (block, flight, provider) = request::<R>(&drops);
+    while !flight.is_completed() {
+        thread::yield_now();
+    }
+    take(flight, &drops);
+    provider.join().unwrap();
+    gone(&block, &drops);
+}
+
+pub fn look_and_leave<R: Rules>() {
+    let drops = drops();
+    let (block, flight, provider) = request::<R>(&drops);
+    if flight.is_completed() {
+        take(flight, &drops);
+    } else {
+        flight.detach();
+    }
+    provider.join().unwrap();
+    gone(&block, &drops);
+}
+
+pub fn wait<R: Rules>() {
+    let drops = drops();
+    let (block, flight, provider) = request::<R>(&drops);
+    assert!(flight.wait(Limit::Never));
+    take(flight, &drops);
+    provider.join().unwrap();
+    gone(&block, &drops);
+}
+
+/// Waits with a time-out, then without, and uses the block again: the event of the first request is not that of the second.
+pub fn wait_give_up_and_reuse<R: Rules>() {
+    let drops = drops();
+    let (block, flight, provider) = request::<R>(&drops);
+    if !flight.wait(Limit::Now) {
+        assert!(flight.wait(Limit::Never));
+    }
+    let (block_again, payload, status) = flight.finish();
+    assert_eq!((payload.value, status), (1, Status::Success));
+    drop(payload);
+    let again = block_again.start(Payload::new(&drops), None);
+    let second = thread::spawn(move || block_again.complete(Status::Success));
+    assert!(again.wait(Limit::Never));
+    let (payload, status) = again.finish_and_free();
+    assert_eq!((payload.value, status), (1, Status::Success));
+    drop(payload);
+    provider.join().unwrap();
+    second.join().unwrap();
+    assert!(block.memory.is_freed());
+    assert_eq!(dropped(&drops), 2);
+}
+
+pub fn give_up_and_take_or_leave<R: Rules>() {
+    let drops = drops();
+    let (block, flight, provider) = request::<R>(&drops);
+    if flight.wait(Limit::Now) {
+        take(flight, &drops);
+    } else {
+        flight.detach();
+    }
+    provider.join().unwrap();
+    gone(&block, &drops);
+}
+
+/// The call that waits: a time-out cancels, and the completion is waited for.
+pub fn time_out_and_cancel<R: Rules>() {
+    let drops = drops();
+    let (block, flight, provider) = cancellable::<R>(&drops);
+    if !flight.wait(Limit::Now) {
+        flight.cancel();
+        assert!(flight.wait(Limit::Never));
+    }
+    let (payload, status) = flight.finish_and_free();
+    assert_eq!(payload.value, 1, "completed once");
+    assert_ne!(status, Status::Unsuccessful);
+    drop(payload);
+    provider.join().unwrap();
+    gone(&block, &drops);
+}
+
+pub fn block_on<R: Rules>() {
+    let drops = drops();
+    let (block, flight, provider) = request::<R>(&drops);
+    take(flight.block_on(), &drops);
+    provider.join().unwrap();
+    gone(&block, &drops);
+}
+
+/// A second waker takes the place of the first, and is the one that is woken.
+pub fn two_wakers<R: Rules>() {
+    let drops = drops();
+    let (block, mut flight, provider) = request::<R>(&drops);
+    if poll_once(&mut flight).0 {
+        take(flight, &drops);
+    } else {
+        take(flight.block_on(), &drops);
+    }
+    provider.join().unwrap();
+    gone(&block, &drops);
+}
+
+/// A waker that stays is woken, whoever looks at the operation besides.
+pub fn poll_and_sleep<R: Rules>() {
+    let drops = drops();
+    let (block, mut flight, provider) = request::<R>(&drops);
+    let (ready, task) = poll_once(&mut flight);
+    if !ready {
+        task.sleep();
+        while !flight.is_completed() {
+            thread::yield_now();
+        }
+    }
+    take(flight, &drops);
+    provider.join().unwrap();
+    gone(&block, &drops);
+}
+
+pub fn poll_and_wait<R: Rules>() {
+    let drops = drops();
+    let (block, mut flight, provider) = request::<R>(&drops);
+    poll_once(&mut flight);
+    assert!(flight.wait(Limit::Never));
+    take(flight, &drops);
+    provider.join().unwrap();
+    gone(&block, &drops);
+}
+
+pub fn poll_give_up_and_leave<R: Rules>() {
+    let drops = drops();
+    let (block, mut flight, provider) = request::<R>(&drops);
+    poll_once(&mut flight);
+    if flight.wait(Limit::Now) {
+        take(flight, &drops);
+    } else {
+        poll_once(&mut flight);
+        flight.detach();
+    }
+    provider.join().unwrap();
+    gone(&block, &drops);
+}
+
+pub fn leave<R: Rules>() {
+    let drops = drops();
+    let (block, flight, provider) = request::<R>(&drops);
+    flight.detach();
+    provider.join().unwrap();
+    gone(&block, &drops);
+}
+
+pub fn poll_and_leave<R: Rules>() {
+    let drops = drops();
+    let (block, mut flight, provider) = request::<R>(&drops);
+    let (_, task) = poll_once(&mut flight);
+    flight.detach();
+    provider.join().unwrap();
+    gone(&block, &drops);
+    // Nothing has kept the waker: only this test has the task.
+    assert_eq!(Arc::strong_count(&task), 1);
+}
+
+/// The handle is forgotten: what the operation has is never freed, early or late.
+pub fn forget_it<R: Rules>() {
+    for polled in [false, true] {
+        let drops = drops();
+        let (block, mut flight, provider) = request::<R>(&drops);
+        let woken = polled.then(|| poll_once(&mut flight));
+        forget(flight);
+        provider.join().unwrap();
+        assert!(!block.memory.is_freed());
+        assert_eq!(dropped(&drops), 0);
+        if let Some((ready, task)) = woken {
+            assert!(ready != task.was_woken(), "woken exactly if it was pending");
+        }
+    }
+}
+
+pub fn cancel_and_wait<R: Rules>() {
+    let drops = drops();
+    let (block, flight, provider) = cancellable::<R>(&drops);
+    flight.cancel();
+    flight.cancel();
+    assert!(flight.wait(Limit::Never));
+    let (payload, status) = flight.finish_and_free();
+    assert_eq!(payload.value, 1, "completed once");
+    assert_ne!(status, Status::Unsuccessful);
+    drop(payload);
+    provider.join().unwrap();
+    gone(&block, &drops);
+}
+
+/// Cancelling a request that has completed meanwhile does nothing to the next one with the same IRP.
+pub fn cancel_and_reuse<R: Rules>() {
+    let drops = drops();
+    let (block, flight, provider) = cancellable::<R>(&drops);
+    flight.cancel();
+    assert!(flight.wait(Limit::Never));
+    let (again, payload, _) = flight.finish();
+    drop(payload);
+    let flight = again.start(Payload::new(&drops), None);
+    again.irp.set_cancellable();
+    provider.join().unwrap();
+    let provider = thread::spawn(move || again.complete_unless_cancelled());
+    flight.cancel_and_detach();
+    provider.join().unwrap();
+    assert!(block.memory.is_freed());
+    assert_eq!(dropped(&drops), 2);
+    assert_eq!(block.irp.generation(), 2);
+}
+
+/// A receive that is dropped: cancelled, then left.
+pub fn cancel_and_leave<R: Rules>() {
+    let drops = drops();
+    let (block, mut flight, provider) = cancellable::<R>(&drops);
+    poll_once(&mut flight);
+    flight.cancel_and_detach();
+    provider.join().unwrap();
+    gone(&block, &drops);
+}
+
+/// A pooled operation is dropped while another thread waits for its slot, and uses it as soon as it is back.
+pub fn cancel_and_leave_pooled<R: Rules>() {
+    let drops = drops();
+    let pool = Pool::<R>::new(1);
+    let pooled = pool.take().unwrap();
+    let block = pooled.block();
+    let flight = pooled.start(Payload::new(&drops));
+    block.irp.set_cancellable();
+    let provider = {
+        let block = block.clone();
+        thread::spawn(move || block.complete_unless_cancelled())
+    };
+    let next = {
+        let (pool, drops) = (pool.clone(), drops.clone());
+        thread::spawn(move || {
+            let Some(mut pooled) = pool.take() else {
+                return false;
+            };
+            pooled.write();
+            let block = pooled.block();
+            let flight = pooled.start(Payload::new(&drops));
+            block.complete(Status::Success);
+            let (_, mut payload, status) = flight.finish();
+            assert_eq!((payload.value, status), (1, Status::Success));
+            payload.slot.as_mut().unwrap().write();
+            true
+        })
+    };
+    flight.cancel_and_detach();
+    provider.join().unwrap();
+    let used = next.join().unwrap();
+    assert_eq!(dropped(&drops), 1 + usize::from(used));
+    assert!(pool.take().is_some(), "the slot is back");
+}
+
+/// A pooled operation that was polled is dropped; the next holder of the slot waits for its own.
+pub fn leave_pooled<R: Rules>() {
+    let drops = drops();
+    let pool = Pool::<R>::new(1);
+    let pooled = pool.take().unwrap();
+    let block = pooled.block();
+    let mut flight = pooled.start(Payload::new(&drops));
+    assert!(pool.take().is_none());
+    let provider = thread::spawn(move || block.complete(Status::Success));
+    poll_once(&mut flight);
+    flight.detach();
+    let mut pooled = pool.take_within(Limit::Never).unwrap();
+    pooled.write();
+    let block = pooled.block();
+    let flight = pooled.start(Payload::new(&drops));
+    block.complete(Status::Success);
+    assert!(flight.is_completed());
+    let (_, payload, _) = flight.finish();
+    drop(payload);
+    provider.join().unwrap();
+    assert_eq!(dropped(&drops), 2);
+    assert!(pool.take().is_some(), "the slot is back");
+}
+
+/// Two handles of one socket: the last one to go closes it, and that completes what is in flight, whatever becomes of it.
+pub fn close<R: Rules>() {
+    let drops = drops();
+    let socket = Socket::<R>::open();
+    let other = {
+        let (socket, drops) = (socket.clone(), drops.clone());
+        thread::spawn(move || {
+            let flight = socket.start(Payload::new(&drops));
+            drop(socket);
+            assert!(flight.wait(Limit::Never));
+            let (payload, status) = flight.finish_and_free();
+            assert_eq!((payload.value, status), (1, Status::Cancelled));
+        })
+    };
+    let mut flight = socket.start(Payload::new(&drops));
+    poll_once(&mut flight);
+    drop(socket);
+    flight.detach();
+    other.join().unwrap();
+    assert_eq!(dropped(&drops), 2);
+}
+
+/// Operations of a closing socket are polled, and dropped.
+pub fn close_and_poll<R: Rules>() {
+    let drops = drops();
+    let socket = Socket::<R>::open();
+    let flight = socket.start(Payload::new(&drops));
+    let left = socket.start(Payload::new(&drops));
+    let closing = thread::spawn(move || drop(socket));
+    left.detach();
+    let (payload, status) = flight.block_on().finish_and_free();
+    assert_eq!((payload.value, status), (1, Status::Cancelled));
+    drop(payload);
+    closing.join().unwrap();
+    assert_eq!(dropped(&drops), 2);
+}
+
+/// The scope's end waits for operations whose handles are gone, and for the routine of one that a handle has taken.
+pub fn scope<R: Rules>() {
+    let drops = drops();
+    let pending = Pending::new();
+    let blocks = [Block::<R>::new(true), Block::<R>::new(true)];
+    let flights = blocks.each_ref().map(|block| {
+        pending.one_more();
+        block.start(Payload::new(&drops), Some(pending.clone()))
+    });
+    let providers = blocks.clone().map(|block| thread::spawn(move || block.complete(Status::Success)));
+    let [taken, left] = flights;
+    assert!(taken.wait(Limit::Never));
+    drop(taken.finish_and_free());
+    pending.settle();
+    assert!(left.is_completed(), "the scope has ended");
+    drop(left.finish_and_free());
+    for provider in providers {
+        provider.join().unwrap();
+    }
+    assert!(pending.memory.is_freed());
+    assert_eq!(dropped(&drops), 2);
+}
+
+/// Slots change hands between threads; what was read of a slot that went and came back is noticed.
+pub fn pool_aba<R: Rules>() {
+    let pool = Pool::<R>::new(2);
+    let other = {
+        let pool = pool.clone();
+        thread::spawn(move || {
+            // Takes both, gives the first back, and keeps the second.
+            let first = pool.take();
+            let second = pool.take();
+            drop(first);
+            second
+        })
+    };
+    let mut mine = pool.take();
+    if let Some(mine) = &mut mine {
+        mine.write();
+    }
+    let mut next = pool.take();
+    if let Some(next) = &mut next {
+        next.write();
+    }
+    let mut others = other.join().unwrap();
+    if let Some(others) = &mut others {
+        others.write();
+    }
+    let held = [&mine, &next, &others].into_iter().flatten().count();
+    assert!(held <= 2, "{held} holders of two slots");
+    drop((mine, next, others));
+    let all = [pool.take(), pool.take(), pool.take()];
+    assert_eq!(all.iter().flatten().count(), 2, "every slot is back, once");
+}
+
+pub fn pool_of_three_threads<R: Rules>() {
+    let pool = Pool::<R>::new(2);
+    let others = [0, 1].map(|_| {
+        let pool = pool.clone();
+        thread::spawn(move || {
+            if let Some(mut pooled) = pool.take() {
+                pooled.write();
+            }
+        })
+    });
+    if let Some(mut pooled) = pool.take() {
+        pooled.write();
+    }
+    for other in others {
+        other.join().unwrap();
+    }
+    let all = [pool.take(), pool.take(), pool.take()];
+    assert_eq!(all.iter().flatten().count(), 2, "every slot is back, once");
+}
+
+/// Two threads wait for the one slot; each gets it.
+pub fn pool_waiters_one_slot<R: Rules>() {
+    let pool = Pool::<R>::new(1);
+    let held = pool.take();
+    let waiters = [0, 1].map(|_| {
+        let pool = pool.clone();
+        thread::spawn(move || pool.take_within(Limit::Never).unwrap().write())
+    });
+    drop(held);
+    for waiter in waiters {
+        waiter.join().unwrap();
+    }
+}
+
+/// Two slots come back at once, and two threads wait: neither is forgotten, and what they get they keep.
+pub fn pool_waiters_two_slots<R: Rules>() {
+    let pool = Pool::<R>::new(2);
+    let held = (pool.take(), pool.take());
+    let waiters = [0, 1].map(|_| {
+        let pool = pool.clone();
+        thread::spawn(move || {
+            let mut pooled = pool.take_within(Limit::Never).unwrap();
+            pooled.write();
+            forget(pooled);
+        })
+    });
+    drop(held);
+    for waiter in waiters {
+        waiter.join().unwrap();
+    }
+    assert!(pool.take().is_none());
+}
+
+/// One waiter gives up at any moment; the other one still gets the slot.
+pub fn pool_waiter_gives_up<R: Rules>() {
+    let pool = Pool::<R>::new(1);
+    let held = pool.take();
+    let impatient = {
+        let pool = pool.clone();
+        thread::spawn(move || drop(pool.take_within(Limit::Now)))
+    };
+    let patient = {
+        let pool = pool.clone();
+        thread::spawn(move || pool.take_within(Limit::Never).unwrap().write())
+    };
+    drop(held);
+    impatient.join().unwrap();
+    patient.join().unwrap();
+    assert!(pool.take().is_some());
+}

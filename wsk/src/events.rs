@@ -1,0 +1,472 @@
+//! Receive events: WSK calls the driver when datagrams arrive, through `WskReceiveFromEvent` of
+//! `WSK_CLIENT_DATAGRAM_DISPATCH`.
+
+use core::ffi::c_void;
+use core::fmt;
+use core::marker::PhantomData;
+use core::net::SocketAddr;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+use wsk_macros::dispatch_events;
+use wsk_sys::{
+    MDL, MM_PAGE_PRIORITY, MSG_BCAST, MSG_MCAST, MmGetMdlByteCount, MmGetSystemAddressForMdlSafe,
+    NTSTATUS, SOCKADDR_STORAGE, STATUS_DATA_NOT_ACCEPTED, STATUS_PENDING, STATUS_SUCCESS, WSK_BUF,
+    WSK_CLIENT_DATAGRAM_DISPATCH, WSK_DATAGRAM_INDICATION, WSK_FLAG_RELEASE_ASAP,
+    WskClientDatagramDispatchEvents, wsk_client_datagram_dispatch_table,
+};
+
+use crate::address;
+use crate::control::ControlMessages;
+use crate::datagram::DatagramSocket;
+use crate::error::Error;
+use crate::shared::Shared;
+use crate::socket::Socket;
+
+/// What a driver does when datagrams arrive at a socket.
+///
+/// The functions run at up to `DISPATCH_LEVEL`, on any thread, at the same time as each other and as a close; never after the
+/// close has completed.
+///
+/// [`WskReceiveFromEvent`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_from_event).
+#[doc(alias = "WskReceiveFromEvent")]
+pub trait ReceiveFromEvent: Send + Sync + 'static {
+    /// Datagrams have arrived. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// They are the driver's until this returns, or until it drops what [`Indication::retain`] gives.
+    fn received(&self, indication: &mut Indication<'_>) -> Verdict;
+
+    /// The socket is dead and has to be closed. IRQL: `<= DISPATCH_LEVEL`.
+    fn closed(&self) {}
+}
+
+/// What becomes of datagrams that were indicated and not retained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Verdict {
+    /// They have been dealt with.
+    #[default]
+    Consumed,
+    /// They could not be dealt with: WSK buffers what it can, and indicates nothing until events are enabled again.
+    NotAccepted,
+}
+
+/// Datagrams that WSK indicates to a driver.
+///
+/// # Invariants
+///
+/// `list` is a list of valid indications for as long as `'i`, which belong to the callback until it returns, or to the
+/// [`Retained`] that was made of them.
+pub struct Indication<'i> {
+    list: NonNull<WSK_DATAGRAM_INDICATION>,
+    flags: u32,
+    socket: &'i Shared<Socket>,
+    retained: bool,
+}
+
+impl Indication<'_> {
+    /// The datagrams, in the order in which they arrived.
+    #[must_use]
+    pub fn datagrams(&self) -> Datagrams<'_> {
+        // Once retained, they may be released at any moment.
+        let next = if self.retained {
+            core::ptr::null()
+        } else {
+            self.list.as_ptr().cast_const()
+        };
+        Datagrams {
+            next,
+            indication: PhantomData,
+        }
+    }
+
+    /// Keeps the datagrams beyond the callback, whatever that returns; `None` when they are kept already, or the socket is being
+    /// closed.
+    ///
+    /// They hold on to memory of the network stack, and keep the socket open: drop them soon.
+    #[must_use]
+    pub fn retain(&mut self) -> Option<Retained> {
+        if self.retained {
+            return None;
+        }
+        let socket = DatagramSocket::from_open(self.socket)?;
+        self.retained = true;
+        // INVARIANT: the callback will tell WSK that they were retained.
+        Some(Retained {
+            list: self.list,
+            socket,
+        })
+    }
+
+    /// Whether they were sent to a broadcast address.
+    #[must_use]
+    pub const fn broadcast(&self) -> bool {
+        self.flags & MSG_BCAST != 0
+    }
+
+    /// Whether they were sent to a multicast address.
+    #[must_use]
+    pub const fn multicast(&self) -> bool {
+        self.flags & MSG_MCAST != 0
+    }
+
+    /// Whether WSK asks that they are not kept for long.
+    #[must_use]
+    pub const fn release_soon(&self) -> bool {
+        self.flags & WSK_FLAG_RELEASE_ASAP != 0
+    }
+}
+
+impl fmt::Debug for Indication<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Indication")
+            .field("flags", &self.flags)
+            .field("retained", &self.retained)
+            .finish()
+    }
+}
+
+/// Datagrams that a driver keeps after the event that brought them. Dropping it gives them back, at any IRQL up to
+/// `DISPATCH_LEVEL`.
+///
+/// [`WskRelease`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_release_datagram_indication_list).
+///
+/// # Invariants
+///
+/// `list` is a list of valid indications that were retained from the open socket and not released.
+#[doc(alias = "WskRelease")]
+pub struct Retained {
+    list: NonNull<WSK_DATAGRAM_INDICATION>,
+    socket: DatagramSocket,
+}
+
+// SAFETY: the indications are memory that belongs to this value, not to a thread.
+unsafe impl Send for Retained {}
+// SAFETY: shared, they are only read.
+unsafe impl Sync for Retained {}
+
+impl Retained {
+    /// The datagrams, in the order in which they arrived.
+    #[must_use]
+    pub fn datagrams(&self) -> Datagrams<'_> {
+        Datagrams {
+            next: self.list.as_ptr(),
+            indication: PhantomData,
+        }
+    }
+}
+
+impl Drop for Retained {
+    fn drop(&mut self) {
+        let socket = self.socket.shared();
+        // SAFETY: by the invariant the list was retained from this socket, which is open while there is a handle, and is released
+        // this once. A provider without the entry gave no indications.
+        let _ = unsafe { socket.dispatch().wsk_release(socket.socket, self.list) };
+    }
+}
+
+impl fmt::Debug for Retained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.datagrams()).finish()
+    }
+}
+
+/// Iterates over indicated datagrams.
+///
+/// # Invariants
+///
+/// `next` is null, or a list of indications that are valid for `'i`.
+#[derive(Clone)]
+pub struct Datagrams<'i> {
+    next: *const WSK_DATAGRAM_INDICATION,
+    indication: PhantomData<&'i WSK_DATAGRAM_INDICATION>,
+}
+
+impl<'i> Iterator for Datagrams<'i> {
+    type Item = Datagram<'i>;
+
+    fn next(&mut self) -> Option<Datagram<'i>> {
+        // SAFETY: by the invariant it is null or valid for `'i`.
+        let indication = unsafe { self.next.as_ref() }?;
+        self.next = indication.Next;
+        Some(Datagram { indication })
+    }
+}
+
+impl core::iter::FusedIterator for Datagrams<'_> {}
+
+impl fmt::Debug for Datagrams<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone()).finish()
+    }
+}
+
+/// A datagram that was indicated.
+///
+/// # Invariants
+///
+/// The indication, its MDL chain, address and control information are valid for `'i`.
+#[derive(Clone, Copy)]
+pub struct Datagram<'i> {
+    indication: &'i WSK_DATAGRAM_INDICATION,
+}
+
+impl<'i> Datagram<'i> {
+    /// The number of bytes.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.indication.Buffer.Length
+    }
+
+    /// Whether there are no bytes.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Who sent it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownAddress`] for what is neither an IPv4 nor an IPv6 address.
+    pub fn from(&self) -> Result<SocketAddr, Error> {
+        let address = self.indication.RemoteAddress;
+        if address.is_null() {
+            return Err(Error::UnknownAddress { family: 0 });
+        }
+        let mut storage = SOCKADDR_STORAGE::default();
+        // SAFETY: by the invariant this is a socket address, which is as long as its family says; no more is copied.
+        unsafe {
+            let length = address::size_of_family((*address).sa_family)?;
+            let to = (&raw mut storage).cast::<u8>();
+            core::ptr::copy_nonoverlapping(address.cast::<u8>(), to, length);
+        }
+        address::read(&storage)
+    }
+
+    /// The payload, piece by piece as it lies in the MDL chain.
+    #[must_use]
+    pub fn pieces(&self) -> Pieces<'i> {
+        let WSK_BUF {
+            Mdl,
+            Offset,
+            Length,
+        } = self.indication.Buffer;
+        Pieces {
+            mdl: Mdl,
+            offset: Offset as usize,
+            rest: Length,
+            datagram: PhantomData,
+        }
+    }
+
+    /// Copies the payload to `to`, as much as fits; the number of bytes that were copied. Memory that cannot be mapped is where
+    /// it ends.
+    pub fn copy_to(&self, to: &mut [u8]) -> usize {
+        let mut copied = 0;
+        for piece in self.pieces() {
+            let Some(room) = to.get_mut(copied..) else {
+                break;
+            };
+            let length = piece.len().min(room.len());
+            if let (Some(room), Some(piece)) = (room.get_mut(..length), piece.get(..length)) {
+                room.copy_from_slice(piece);
+            }
+            copied += length;
+        }
+        copied
+    }
+
+    /// The control information.
+    #[must_use]
+    pub fn control(&self) -> ControlMessages<'i> {
+        let (bytes, length) = (
+            self.indication.ControlInfo,
+            self.indication.ControlInfoLength,
+        );
+        if bytes.is_null() {
+            return ControlMessages::new(&[]);
+        }
+        // SAFETY: by the invariant there are that many bytes, for `'i`.
+        ControlMessages::new(unsafe { core::slice::from_raw_parts(bytes.cast(), length as usize) })
+    }
+}
+
+impl fmt::Debug for Datagram<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Datagram")
+            .field("length", &self.len())
+            .field("from", &self.from())
+            .finish()
+    }
+}
+
+/// Iterates over the pieces of a datagram.
+///
+/// # Invariants
+///
+/// `mdl` is null or heads a chain that is valid for `'d`, of which `rest` bytes behind `offset` are the datagram's.
+#[derive(Debug, Clone)]
+pub struct Pieces<'d> {
+    mdl: *mut MDL,
+    offset: usize,
+    rest: usize,
+    datagram: PhantomData<&'d [u8]>,
+}
+
+impl<'d> Iterator for Pieces<'d> {
+    type Item = &'d [u8];
+
+    fn next(&mut self) -> Option<&'d [u8]> {
+        while self.rest > 0 && !self.mdl.is_null() {
+            // SAFETY: by the invariant the chain is valid for `'d`, locked or nonpaged.
+            let (start, count, next) = unsafe {
+                let priority = MM_PAGE_PRIORITY::NormalPagePriority.0.cast_unsigned();
+                let start = MmGetSystemAddressForMdlSafe(self.mdl, priority).cast::<u8>();
+                (
+                    start,
+                    MmGetMdlByteCount(self.mdl) as usize,
+                    (*self.mdl).Next,
+                )
+            };
+            let (skip, offset) = (self.offset.min(count), self.offset);
+            let length = (count - skip).min(self.rest);
+            self.mdl = next;
+            self.offset = offset - skip;
+            if length == 0 {
+                continue;
+            }
+            if start.is_null() {
+                // It cannot be mapped: what follows would be taken for what is missing.
+                self.rest = 0;
+                return None;
+            }
+            self.rest -= length;
+            // SAFETY: the MDL describes `count` bytes from `start` on, and this part lies inside.
+            return Some(unsafe { core::slice::from_raw_parts(start.add(skip), length) });
+        }
+        None
+    }
+}
+
+impl core::iter::FusedIterator for Pieces<'_> {}
+
+/// What WSK is given as the context of a socket with events.
+///
+/// # Invariants
+///
+/// `socket` is null until events may come, and then a socket that lives until the close has completed.
+struct Context<H> {
+    socket: AtomicPtr<c_void>,
+    handler: H,
+}
+
+/// A context whose handler's type is forgotten: owned by the socket it is for.
+pub(crate) struct Events {
+    context: NonNull<c_void>,
+    attach: unsafe fn(NonNull<c_void>, NonNull<c_void>),
+    release: unsafe fn(NonNull<c_void>),
+    table: &'static WSK_CLIENT_DATAGRAM_DISPATCH,
+}
+
+// SAFETY: handlers are `Send` and `Sync`, and the rest of a context is atomic.
+unsafe impl Send for Events {}
+// SAFETY: as above.
+unsafe impl Sync for Events {}
+
+impl Events {
+    /// Allocates the context of `handler`.
+    pub(crate) fn new<H: ReceiveFromEvent>(handler: H) -> Result<Self, H> {
+        let context = Context {
+            socket: AtomicPtr::new(core::ptr::null_mut()),
+            handler,
+        };
+        let context = Shared::new(context).map_err(|context| context.handler)?;
+        Ok(Self {
+            context: Shared::into_raw(context),
+            attach: attach::<H>,
+            release: release::<H>,
+            table: wsk_client_datagram_dispatch_table::<Thunks<H>>(),
+        })
+    }
+
+    /// What WSK gets as the socket's context.
+    pub(crate) fn context(&self) -> NonNull<c_void> {
+        self.context
+    }
+
+    /// What WSK gets as the socket's table of events.
+    pub(crate) fn table(&self) -> NonNull<c_void> {
+        NonNull::from(self.table).cast()
+    }
+
+    /// Tells the context its socket, before events are enabled.
+    ///
+    /// # Safety
+    ///
+    /// `socket` is what [`Shared::as_raw`] gives for the socket that owns this, and stays valid until no event can come.
+    pub(crate) unsafe fn attach(&self, socket: NonNull<c_void>) {
+        // SAFETY: the context is of the type that `attach` was made for.
+        unsafe { (self.attach)(self.context, socket) };
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        // SAFETY: the context is of the type that `release` was made for, and is released this once. Its owner is the socket, whose
+        // memory goes when its close has completed, after which WSK calls no event.
+        unsafe { (self.release)(self.context) };
+    }
+}
+
+unsafe fn attach<H>(context: NonNull<c_void>, socket: NonNull<c_void>) {
+    // SAFETY: the caller gives a context of this type, which its owner keeps.
+    let context = core::mem::ManuallyDrop::new(unsafe { Shared::<Context<H>>::from_raw(context) });
+    context.socket.store(socket.as_ptr(), Ordering::Release);
+}
+
+unsafe fn release<H>(context: NonNull<c_void>) {
+    // SAFETY: the caller gives the one reference to a context of this type away.
+    drop(unsafe { Shared::<Context<H>>::from_raw(context) });
+}
+
+/// The callbacks for handlers of type `H`.
+struct Thunks<H>(PhantomData<H>);
+
+// SAFETY: the callback does what WSK documents: it returns `STATUS_PENDING` exactly where the indications were retained, and
+// neither blocks nor keeps anything else.
+#[dispatch_events]
+unsafe impl<H: ReceiveFromEvent> WskClientDatagramDispatchEvents for Thunks<H> {
+    unsafe fn wsk_receive_from_event(
+        socket_context: Option<NonNull<c_void>>,
+        flags: u32,
+        data_indication: Option<NonNull<WSK_DATAGRAM_INDICATION>>,
+    ) -> NTSTATUS {
+        let Some(context) = socket_context else {
+            return STATUS_DATA_NOT_ACCEPTED;
+        };
+        // SAFETY: the context is the one that the socket was made with, and lives until its close has completed.
+        let context =
+            core::mem::ManuallyDrop::new(unsafe { Shared::<Context<H>>::from_raw(context) });
+        let Some(list) = data_indication else {
+            context.handler.closed();
+            return STATUS_SUCCESS;
+        };
+        let Some(socket) = NonNull::new(context.socket.load(Ordering::Acquire)) else {
+            return STATUS_DATA_NOT_ACCEPTED;
+        };
+        // SAFETY: the socket's memory lives until the close has completed, which waits for this callback.
+        let socket = core::mem::ManuallyDrop::new(unsafe { Shared::<Socket>::from_raw(socket) });
+        let mut indication = Indication {
+            list,
+            flags,
+            socket: &socket,
+            retained: false,
+        };
+        let verdict = context.handler.received(&mut indication);
+        match (indication.retained, verdict) {
+            (true, _) => STATUS_PENDING,
+            (false, Verdict::Consumed) => STATUS_SUCCESS,
+            (false, Verdict::NotAccepted) => STATUS_DATA_NOT_ACCEPTED,
+        }
+    }
+}
