@@ -108,17 +108,38 @@ impl DatagramSocket {
         })
     }
 
-    /// Has WSK call the handler when datagrams arrive. IRQL: `PASSIVE_LEVEL`; waits.
+    /// Has WSK call the handler when datagrams arrive, which may be before this returns. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// [`SO_WSK_EVENT_CALLBACK`](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
     ///
     /// # Errors
     ///
-    /// [`Error::NoEvents`] when the socket was opened without a handler; [`Error::WrongIrql`], [`Error::NoMemory`], or what
-    /// WSK says.
+    /// [`Error::NoEvents`] when the socket was opened without a handler; [`Error::NotBound`]; or what WSK says.
     #[doc(alias = "SO_WSK_EVENT_CALLBACK")]
     pub fn enable_receive_events(&self) -> Result<(), Error> {
-        self.event_callback(WSK_EVENT_RECEIVE_FROM)
+        self.require_events()?;
+        let mut control = WSK_EVENT_CALLBACK_CONTROL {
+            NpiId: &raw const NPI_WSK_INTERFACE_ID,
+            EventMask: WSK_EVENT_RECEIVE_FROM,
+        };
+        let bytes = NonNull::from(&mut control).cast::<u8>();
+        let bytes = NonNull::slice_from_raw_parts(bytes, size_of::<WSK_EVENT_CALLBACK_CONTROL>());
+        let (socket, basic) = (self.socket.socket, self.socket.dispatch().basic());
+        let set = WSK_CONTROL_SOCKET_TYPE::WskSetOption;
+        let code = SO_WSK_EVENT_CALLBACK;
+        // SAFETY: the socket is open while this handle is. Enabling takes no IRP, so the structure is used during the call only;
+        // the socket's context and table of events live until its close has completed.
+        let status = unsafe {
+            basic.wsk_control_socket(socket, set, code, SOL_SOCKET, Some(bytes), None, None, None)
+        }?;
+        if status.is_success() {
+            Ok(())
+        } else {
+            Err(Error::Call {
+                call: Call::WskControlSocket,
+                status,
+            })
+        }
     }
 
     /// Has WSK no longer call the handler; waits until calls that are under way have returned. IRQL: `PASSIVE_LEVEL`.
@@ -127,26 +148,19 @@ impl DatagramSocket {
     ///
     /// # Errors
     ///
-    /// As for [`enable_receive_events`](Self::enable_receive_events).
+    /// [`Error::NoEvents`] when the socket was opened without a handler; [`Error::NotBound`], [`Error::WrongIrql`],
+    /// [`Error::NoMemory`]; or what WSK says.
     #[doc(alias = "SO_WSK_EVENT_CALLBACK")]
     pub fn disable_receive_events(&self) -> Result<(), Error> {
-        self.event_callback(WSK_EVENT_RECEIVE_FROM | WSK_EVENT_DISABLE)
-    }
-
-    fn event_callback(&self, mask: u32) -> Result<(), Error> {
         require_passive()?;
-        if self.socket.events.is_none() {
-            return Err(Error::NoEvents);
-        }
+        self.require_events()?;
         let mut operation = self.socket.operation()?;
-        let control = WSK_EVENT_CALLBACK_CONTROL {
+        operation.arguments().events = WSK_EVENT_CALLBACK_CONTROL {
             NpiId: &raw const NPI_WSK_INTERFACE_ID,
-            EventMask: mask,
+            EventMask: WSK_EVENT_RECEIVE_FROM | WSK_EVENT_DISABLE,
         };
-        operation.arguments().events = control;
-        let (socket, table) = (self.socket.socket, self.socket.dispatch());
-        // SAFETY: the socket is open while this handle is. The structure is in the arguments, and points at a static; the socket's
-        // context and table of events live until its close has completed.
+        let (socket, basic) = (self.socket.socket, self.socket.dispatch().basic());
+        // SAFETY: the socket is open while this handle is. The structure is in the arguments, and points at a static.
         unsafe {
             self.socket.request(
                 operation,
@@ -155,15 +169,14 @@ impl DatagramSocket {
                 None,
                 |irp, arguments| {
                     let set = WSK_CONTROL_SOCKET_TYPE::WskSetOption;
-                    let control = events_of(arguments);
-                    let basic = table.basic();
+                    let control = Some(events_of(arguments));
                     let code = SO_WSK_EVENT_CALLBACK;
                     Ok(basic.wsk_control_socket(
                         socket,
                         set,
                         code,
                         SOL_SOCKET,
-                        Some(control),
+                        control,
                         None,
                         None,
                         Some(irp),
@@ -172,6 +185,13 @@ impl DatagramSocket {
                 |outcome, _| outcome.check(Call::WskControlSocket),
             )
         }
+    }
+
+    fn require_events(&self) -> Result<(), Error> {
+        if self.socket.events.is_none() {
+            return Err(Error::NoEvents);
+        }
+        self.socket.require_bound()
     }
 
     fn open_within(
@@ -230,7 +250,7 @@ impl DatagramSocket {
         // INVARIANT: the socket is open and of the datagram category, and this is its one handle.
         let socket = reserved.fill(Socket {
             socket,
-            capture: capture.clone(),
+            capture: ManuallyDrop::new(capture.clone()),
             family,
             handles: AtomicUsize::new(1),
             bound: AtomicBool::new(false),

@@ -20,7 +20,7 @@ use crate::address;
 use crate::control::ControlMessages;
 use crate::datagram::DatagramSocket;
 use crate::error::Error;
-use crate::shared::Shared;
+use crate::shared::{Counted, Shared};
 use crate::socket::Socket;
 
 /// What a driver does when datagrams arrive at a socket.
@@ -82,7 +82,8 @@ impl Indication<'_> {
     /// Keeps the datagrams beyond the callback, whatever that returns; `None` when they are kept already, or the socket is being
     /// closed.
     ///
-    /// They hold on to memory of the network stack, and keep the socket open: drop them soon.
+    /// They hold on to memory of the network stack, and keep the socket open: drop them soon. A handler that keeps them in itself
+    /// keeps its socket from ever closing by the last handle.
     #[must_use]
     pub fn retain(&mut self) -> Option<Retained> {
         if self.retained {
@@ -469,4 +470,9 @@ unsafe impl<H: ReceiveFromEvent> WskClientDatagramDispatchEvents for Thunks<H> {
             (false, Verdict::NotAccepted) => STATUS_DATA_NOT_ACCEPTED,
         }
     }
+}
+
+impl<H> Counted for Context<H> {
+    type Last = ();
+    unsafe fn last(&mut self) {}
 }

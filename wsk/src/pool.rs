@@ -20,7 +20,7 @@ use crate::in_flight::Carried;
 use crate::irql::require_passive;
 use crate::memory;
 use crate::operation::{Block, KERNEL_MODE, interval};
-use crate::shared::Shared;
+use crate::shared::{Counted, Shared};
 use crate::stack::Stack;
 
 /// A fixed number of buffers `B`, each with an operation of its own.
@@ -322,4 +322,9 @@ impl<B> Drop for Slots<B> {
             unsafe { memory::free(self.slots.cast()) };
         }
     }
+}
+
+impl<B> Counted for Slots<B> {
+    type Last = ();
+    unsafe fn last(&mut self) {}
 }

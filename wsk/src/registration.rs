@@ -6,14 +6,15 @@ use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ptr::NonNull;
 
 use wsk_sys::{
-    NTSTATUS, OSVERSIONINFOW, RtlGetVersion, STATUS_NOT_IMPLEMENTED, WSK_CLIENT_DISPATCH,
-    WSK_CLIENT_NPI, WSK_INFINITE_WAIT, WSK_NO_WAIT, WSK_PROVIDER_NPI, WSK_REGISTRATION,
-    WskCaptureProviderNPI, WskDeregister, WskProviderDispatch, WskRegister, WskReleaseProviderNPI,
+    KeFlushQueuedDpcs, NTSTATUS, OSVERSIONINFOW, RtlGetVersion, STATUS_NOT_IMPLEMENTED,
+    WSK_CLIENT_DISPATCH, WSK_CLIENT_NPI, WSK_INFINITE_WAIT, WSK_NO_WAIT, WSK_PROVIDER_NPI,
+    WSK_REGISTRATION, WskCaptureProviderNPI, WskDeregister, WskProviderDispatch, WskRegister,
+    WskReleaseProviderNPI,
 };
 
 use crate::error::{Call, Error, Memory};
 use crate::irql::require_passive;
-use crate::shared::Shared;
+use crate::shared::{Counted, Shared};
 
 /// How long to wait for the WSK provider, which may not be there yet while the system starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +36,11 @@ struct Client {
 unsafe impl Send for Client {}
 // SAFETY: as above.
 unsafe impl Sync for Client {}
+
+impl Counted for Client {
+    type Last = ();
+    unsafe fn last(&mut self) {}
+}
 
 impl Client {
     fn registration(&self) -> *mut WSK_REGISTRATION {
@@ -121,10 +127,9 @@ impl Registration {
             Wait::Forever => WSK_INFINITE_WAIT,
         };
         let mut npi = MaybeUninit::<WSK_PROVIDER_NPI>::zeroed();
-        let client = (*self.client).clone();
+        let registration = self.client.registration();
         // SAFETY: the client is registered, and the NPI is written on success.
-        let status =
-            unsafe { WskCaptureProviderNPI(client.registration(), wait, npi.as_mut_ptr()) };
+        let status = unsafe { WskCaptureProviderNPI(registration, wait, npi.as_mut_ptr()) };
         if !status.is_success() {
             return Err(Error::Call {
                 call: Call::WskCaptureProviderNPI,
@@ -135,14 +140,16 @@ impl Registration {
         let npi = unsafe { npi.assume_init() };
         // INVARIANT: captured.
         let capture = Capture {
-            client,
             npi,
             ntddi: running_ntddi(),
+            release: ManuallyDrop::new(Release { registration }),
         };
         match Shared::new(capture) {
             Ok(capture) => Ok(Provider { capture }),
-            // Dropping the capture releases it.
-            Err(_) => Err(Error::NoMemory(Memory::Socket)),
+            Err(capture) => {
+                drop(ManuallyDrop::into_inner(capture.release));
+                Err(Error::NoMemory(Memory::Socket))
+            }
         }
     }
 }
@@ -157,6 +164,8 @@ impl Drop for Registration {
         // the registration, which is dropped this once.
         unsafe {
             WskDeregister(self.client.registration());
+            // A completion routine that gave the last capture back may still be on its way out of the driver.
+            KeFlushQueuedDpcs();
             ManuallyDrop::drop(&mut self.client);
         }
     }
@@ -193,11 +202,37 @@ impl fmt::Debug for Provider {
 
 /// # Invariants
 ///
-/// `npi` was captured from WSK for `client` and is released when this is dropped, so its pointers are valid until then.
+/// `npi` was captured from WSK and is released by `release`, so its pointers are valid until then.
 pub(crate) struct Capture {
-    client: Shared<Client>,
     npi: WSK_PROVIDER_NPI,
     ntddi: u32,
+    release: ManuallyDrop<Release>,
+}
+
+/// Releases a capture when dropped. That is the last thing that happens: deregistering goes on from there, and the driver may be
+/// unloaded.
+///
+/// # Invariants
+///
+/// A capture of this registration is outstanding, for which deregistering waits.
+pub(crate) struct Release {
+    registration: *mut WSK_REGISTRATION,
+}
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        // SAFETY: by the invariant this is the one release of a capture, and the registration is still there.
+        unsafe { WskReleaseProviderNPI(self.registration) };
+    }
+}
+
+impl Counted for Capture {
+    type Last = Release;
+
+    unsafe fn last(&mut self) -> Release {
+        // SAFETY: the caller does nothing but drop the value, whose field is not dropped with it.
+        unsafe { ManuallyDrop::take(&mut self.release) }
+    }
 }
 
 // SAFETY: WSK's functions may be called on any thread; the pointers are only passed to it.
@@ -227,14 +262,6 @@ impl Capture {
     /// The `NTDDI_VERSION` of the running Windows.
     pub(crate) fn ntddi(&self) -> u32 {
         self.ntddi
-    }
-}
-
-impl Drop for Capture {
-    fn drop(&mut self) {
-        // SAFETY: by the invariant this is the one release of the capture. The registration is still there: deregistering
-        // waits for it.
-        unsafe { WskReleaseProviderNPI(self.client.registration()) };
     }
 }
 

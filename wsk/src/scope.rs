@@ -21,7 +21,7 @@ use crate::irql::require_passive;
 use crate::operation::{
     Arguments, Flight, GRACE, Idle, KERNEL_MODE, Observer, Outcome, Payload, interval,
 };
-use crate::shared::Shared;
+use crate::shared::{Counted, Shared};
 use crate::socket::{address_of, buffer_of, control_flags_of};
 
 /// Runs `body` with a scope in which operations may borrow what outlives it; waits until all of them have completed. IRQL:
@@ -502,4 +502,9 @@ impl<B: ?Sized> fmt::Debug for ScopedReceive<'_, B> {
             .field("completed", &self.operation.flight.is_completed())
             .finish()
     }
+}
+
+impl Counted for Pending {
+    type Last = ();
+    unsafe fn last(&mut self) {}
 }

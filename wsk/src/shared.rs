@@ -9,6 +9,19 @@ use core::sync::atomic::{AtomicUsize, Ordering, fence};
 
 use crate::memory;
 
+/// A value that can be shared.
+pub(crate) trait Counted {
+    /// What outlives the value's memory.
+    type Last;
+
+    /// Takes out what is to be dropped last: after the value was dropped and its memory was freed.
+    ///
+    /// # Safety
+    ///
+    /// The value is used for nothing any more but to be dropped.
+    unsafe fn last(&mut self) -> Self::Last;
+}
+
 struct Block<T> {
     references: AtomicUsize,
     value: T,
@@ -19,16 +32,16 @@ struct Block<T> {
 /// # Invariants
 ///
 /// `block` is a live `Block` filled through [`Reserved`], and each `Shared` accounts for one of its `references`.
-pub(crate) struct Shared<T> {
+pub(crate) struct Shared<T: Counted> {
     block: NonNull<Block<T>>,
 }
 
 // SAFETY: a `Shared` gives out `&T` and drops the `T` on whichever thread is last, as `Arc` does under the same bounds.
-unsafe impl<T: Send + Sync> Send for Shared<T> {}
+unsafe impl<T: Counted + Send + Sync> Send for Shared<T> {}
 // SAFETY: as above.
-unsafe impl<T: Send + Sync> Sync for Shared<T> {}
+unsafe impl<T: Counted + Send + Sync> Sync for Shared<T> {}
 
-impl<T> Shared<T> {
+impl<T: Counted> Shared<T> {
     /// Moves `value` into nonpaged pool, or gives it back when there is none.
     pub(crate) fn new(value: T) -> Result<Self, T> {
         match Reserved::new() {
@@ -68,11 +81,11 @@ impl<T> Shared<T> {
 /// # Invariants
 ///
 /// `block` is uninitialised pool memory of the layout of a `Block<T>`, and nothing else refers to it.
-pub(crate) struct Reserved<T> {
+pub(crate) struct Reserved<T: Counted> {
     block: NonNull<Block<T>>,
 }
 
-impl<T> Reserved<T> {
+impl<T: Counted> Reserved<T> {
     /// Allocates the memory. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn new() -> Option<Self> {
         // INVARIANT: freshly allocated with that layout.
@@ -96,14 +109,14 @@ impl<T> Reserved<T> {
     }
 }
 
-impl<T> Drop for Reserved<T> {
+impl<T: Counted> Drop for Reserved<T> {
     fn drop(&mut self) {
         // SAFETY: by the invariant the block came from `allocate` and nothing refers to it.
         unsafe { memory::free(self.block.cast()) };
     }
 }
 
-impl<T> Clone for Shared<T> {
+impl<T: Counted> Clone for Shared<T> {
     fn clone(&self) -> Self {
         // 64 bits do not overflow: counting to there one by one takes longer than any machine runs.
         self.references().fetch_add(1, Ordering::Relaxed);
@@ -112,7 +125,7 @@ impl<T> Clone for Shared<T> {
     }
 }
 
-impl<T> Deref for Shared<T> {
+impl<T: Counted> Deref for Shared<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -121,7 +134,7 @@ impl<T> Deref for Shared<T> {
     }
 }
 
-impl<T> Drop for Shared<T> {
+impl<T: Counted> Drop for Shared<T> {
     fn drop(&mut self) {
         if self.references().fetch_sub(1, Ordering::Release) != 1 {
             return;
@@ -129,9 +142,13 @@ impl<T> Drop for Shared<T> {
         fence(Ordering::Acquire);
         // SAFETY: this was the last reference (the fence orders every earlier use before this), so the value is dropped once
         // and the block, which came from `allocate`, is freed once.
-        unsafe {
-            core::ptr::drop_in_place(&raw mut (*self.block.as_ptr()).value);
+        let last = unsafe {
+            let value = &mut (*self.block.as_ptr()).value;
+            let last = value.last();
+            core::ptr::drop_in_place(value);
             memory::free(self.block.cast());
-        }
+            last
+        };
+        drop(last);
     }
 }

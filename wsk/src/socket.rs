@@ -1,6 +1,7 @@
 //! What the handles of a datagram socket share: the `WSK_SOCKET`, and the operations set aside for it.
 
 use core::ffi::c_void;
+use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use core::time::Duration;
@@ -16,7 +17,7 @@ use crate::error::{Call, Error};
 use crate::events::Events;
 use crate::operation::{Arguments, Idle, Observer, Outcome, Spare};
 use crate::registration::Capture;
-use crate::shared::Shared;
+use crate::shared::{Counted, Shared};
 
 /// An open socket of the datagram category.
 ///
@@ -26,7 +27,7 @@ use crate::shared::Shared;
 /// in `closing`, once. Whoever calls the socket's functions has a handle.
 pub(crate) struct Socket {
     pub(crate) socket: NonNull<WSK_SOCKET>,
-    pub(crate) capture: Shared<Capture>,
+    pub(crate) capture: ManuallyDrop<Shared<Capture>>,
     pub(crate) family: Family,
     pub(crate) handles: AtomicUsize,
     pub(crate) bound: AtomicBool,
@@ -42,6 +43,15 @@ pub(crate) struct Socket {
 unsafe impl Send for Socket {}
 // SAFETY: as above.
 unsafe impl Sync for Socket {}
+
+impl Counted for Socket {
+    type Last = Shared<Capture>;
+
+    unsafe fn last(&mut self) -> Shared<Capture> {
+        // SAFETY: the caller does nothing but drop the value, whose field is not dropped with it.
+        unsafe { ManuallyDrop::take(&mut self.capture) }
+    }
+}
 
 impl Socket {
     #[inline]

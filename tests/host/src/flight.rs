@@ -62,12 +62,13 @@ impl Snapshot {
 /// A call under way.
 pub(crate) struct Flight {
     pub(crate) function: &'static str,
-    spans: Vec<Span>,
-    /// As `spans`, but for the provider to write.
-    outputs: Vec<Span>,
+    /// What is sent, or received into: data and control information.
+    contents: Vec<Span>,
+    /// All else that has to stay: the IRP, places for results, lists.
+    places: Vec<Span>,
     chain: Vec<Snapshot>,
-    /// Checksum of the memory that must not be written, and the part of `spans` that it covers.
-    contents: Option<(u64, Range<usize>)>,
+    /// Checksum of the contents, once they must not be written any more.
+    frozen: Option<u64>,
 }
 
 // SAFETY: the pointers are only read through, and only while the call that the flight describes owns what they point at.
@@ -78,7 +79,7 @@ unsafe impl Sync for Flight {}
 impl Display for Flight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "in flight: {}", self.function)?;
-        for Span { range, what } in self.spans.iter().chain(&self.outputs) {
+        for Span { range, what } in self.contents.iter().chain(&self.places) {
             write!(
                 f,
                 "\n    {what} at {:#x}, {} bytes",
@@ -101,27 +102,27 @@ impl Flight {
     pub(crate) fn new(function: &'static str) -> Self {
         Self {
             function,
-            spans: Vec::new(),
-            outputs: Vec::new(),
+            contents: Vec::new(),
+            places: Vec::new(),
             chain: Vec::new(),
-            contents: None,
+            frozen: None,
         }
     }
 
     /// Adds memory that has to stay valid; nothing for a null pointer or no bytes.
     pub(crate) fn pin(&mut self, start: usize, length: usize, what: &'static str) {
         if start != 0 && length != 0 {
-            self.spans.push(Span {
+            self.places.push(Span {
                 range: start..start + length,
                 what,
             });
         }
     }
 
-    /// Adds memory that has to stay valid and that the provider writes.
-    pub(crate) fn pin_output(&mut self, start: usize, length: usize, what: &'static str) {
+    /// Adds memory whose contents are sent, or received into.
+    pub(crate) fn pin_contents(&mut self, start: usize, length: usize, what: &'static str) {
         if start != 0 && length != 0 {
-            self.outputs.push(Span {
+            self.contents.push(Span {
                 range: start..start + length,
                 what,
             });
@@ -155,7 +156,7 @@ impl Flight {
                 );
             }
             let used = (bytes - skip).min(left);
-            self.pin(
+            self.pin_contents(
                 snapshot.start + snapshot.offset as usize + skip,
                 used,
                 "data",
@@ -181,21 +182,20 @@ impl Flight {
 
     /// The described data, piece by piece.
     pub(crate) fn data(&self) -> impl Iterator<Item = Range<usize>> + '_ {
-        self.spans
+        self.contents
             .iter()
             .filter(|span| span.what == "data")
             .map(|span| span.range.clone())
     }
 
-    /// Notes the contents of all memory pinned so far: it must be the same when the call completes.
+    /// Notes the contents: they must be the same when the call completes.
     pub(crate) fn freeze(&mut self) {
-        let covered = 0..self.spans.len();
-        self.contents = Some((self.checksum(&covered), covered));
+        self.frozen = Some(self.checksum());
     }
 
-    fn checksum(&self, covered: &Range<usize>) -> u64 {
+    fn checksum(&self) -> u64 {
         let mut sum = 0xCBF2_9CE4_8422_2325_u64;
-        for span in &self.spans[covered.clone()] {
+        for span in &self.contents {
             // SAFETY: pinned memory is readable until the call completes; a driver that frees it is stopped then.
             let bytes = unsafe {
                 core::slice::from_raw_parts(span.range.start as *const u8, span.range.len())
@@ -216,9 +216,9 @@ impl Flight {
     /// The first pinned memory, or MDL, that lies in `range`.
     pub(crate) fn overlap(&self, range: &Range<usize>) -> Option<&'static str> {
         let meets = |start: usize, end: usize| start < range.end && range.start < end;
-        self.spans
+        self.contents
             .iter()
-            .chain(&self.outputs)
+            .chain(&self.places)
             .find(|span| meets(span.range.start, span.range.end))
             .map(|span| span.what)
             .or_else(|| {
@@ -245,15 +245,15 @@ impl Flight {
             }
             mdl::let_go(snapshot.mdl);
         }
-        if let Some((before, covered)) = &self.contents
-            && self.checksum(covered) != *before
+        if let (Some(before), Some(first)) = (self.frozen, self.contents.first())
+            && self.checksum() != before
         {
             crate::bugcheck::stop(
                 BugCheckCode::DRIVER_VERIFIER_DETECTED_VIOLATION,
                 [
                     violation::WSK_CONTRACT,
-                    self.spans[0].range.start,
-                    self.spans[0].range.len(),
+                    first.range.start,
+                    first.range.len(),
                     0,
                 ],
                 &format_args!(

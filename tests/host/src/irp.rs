@@ -9,7 +9,7 @@ use core::fmt::{self, Display};
 use core::ops::Range;
 use core::ptr;
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use wsk_sys::{
@@ -106,6 +106,20 @@ impl Display for History {
     }
 }
 
+/// A step that the listeners have to be told of, once no lock is held: they may do anything.
+#[must_use = "the listeners have to be told"]
+struct Told {
+    number: u64,
+    step: IrpStep,
+}
+
+impl Told {
+    #[inline]
+    fn tell(self, address: usize) {
+        trace::irp(self.number, address, self.step);
+    }
+}
+
 struct Record {
     number: u64,
     allocated: bool,
@@ -119,9 +133,12 @@ struct Record {
 
 impl Record {
     #[inline]
-    fn step(&mut self, address: usize, step: IrpStep) {
+    fn step(&mut self, step: IrpStep) -> Told {
         self.history.push(step);
-        trace::irp(self.number, address, step);
+        Told {
+            number: self.number,
+            step,
+        }
     }
 }
 
@@ -247,8 +264,10 @@ pub(crate) unsafe fn start(irp: *mut IRP, mut flight: Flight) {
     flight.pin(address, record.size, "the IRP");
     record.generation += 1;
     record.state = State::Provider(flight);
-    record.step(address, IrpStep::Started(function));
+    let told = record.step(IrpStep::Started(function));
     IN_FLIGHT.fetch_add(1, Ordering::SeqCst);
+    drop(locked);
+    told.tell(address);
 }
 
 /// Marks an IRP in flight as pending, on behalf of the provider.
@@ -259,8 +278,12 @@ pub(crate) unsafe fn start(irp: *mut IRP, mut flight: Flight) {
 pub(crate) unsafe fn mark_pending(irp: *mut IRP) {
     // SAFETY: the IRP is alive and its current location is the provider's.
     unsafe { (**current_location(irp)).Control |= SL_PENDING_RETURNED as u8 };
-    if let Some(record) = RECORDS.lock(irp as usize).get(irp as usize) {
-        record.step(irp as usize, IrpStep::Pending);
+    let told = RECORDS
+        .lock(irp as usize)
+        .get(irp as usize)
+        .map(|record| record.step(IrpStep::Pending));
+    if let Some(told) = told {
+        told.tell(irp as usize);
     }
 }
 
@@ -296,9 +319,10 @@ pub(crate) unsafe fn complete(irp: *mut IRP, status: NTSTATUS, information: usiz
         )
     };
     IN_FLIGHT.fetch_sub(1, Ordering::SeqCst);
-    record.step(address, IrpStep::Completed(status, information));
+    let told = record.step(IrpStep::Completed(status, information));
     flight.land(record);
     drop(locked);
+    told.tell(address);
     // SAFETY: the IRP is alive: it has a record and belongs to the provider, that is to the caller.
     unsafe {
         set_status(irp, status, information);
@@ -397,8 +421,11 @@ unsafe fn call_routine(
         let record = locked.get(address)?;
         // Above the last location is who made the IRP; below, a driver that was sent it and may have to complete it.
         record.state = if top { State::Driver } else { State::Sent };
-        record.step(address, IrpStep::RoutineCalled);
-        (record.number, record.generation)
+        let told = record.step(IrpStep::RoutineCalled);
+        let known = (record.number, record.generation);
+        drop(locked);
+        told.tell(address);
+        known
     };
     let level = irql::current();
     // SAFETY: the driver gave this routine for this IRP.
@@ -427,7 +454,8 @@ unsafe fn call_routine(
                 && record.generation == generation
                 && matches!(record.state, State::Driver | State::Sent) =>
         {
-            record.step(address, IrpStep::RoutineReturned(returned));
+            // The listeners know already.
+            let _ = record.step(IrpStep::RoutineReturned(returned));
             record.state = State::Completing;
             Some(())
         }
@@ -570,8 +598,9 @@ export! {
             origin: Origin::here("IoAllocateIrp"),
             history: History::new(),
         };
-        record.step(irp as usize, IrpStep::Allocated);
+        let told = record.step(IrpStep::Allocated);
         RECORDS.lock(irp as usize).insert(irp as usize, record);
+        told.tell(irp as usize);
         irp
     }
 }
@@ -647,9 +676,10 @@ export! {
             origin: Origin::here("IoInitializeIrp"),
             history: History::new(),
         };
-        record.step(address, IrpStep::Initialized);
+        let told = record.step(IrpStep::Initialized);
         locked.insert(address, record);
         drop(locked);
+        told.tell(address);
         IN_PLACE.lock().insert(address);
     }
 }
@@ -678,7 +708,9 @@ export! {
             set_status(Irp, Iostatus, 0);
         }
         record.generation += 1;
-        record.step(address, IrpStep::Reused);
+        let told = record.step(IrpStep::Reused);
+        drop(locked);
+        told.tell(address);
     }
 }
 
@@ -710,9 +742,10 @@ export! {
                 "IoFreeIrp was called for an IRP that was built in place by IoInitializeIrp"
             )
         }
-        record.step(address, IrpStep::Freed);
+        let told = record.step(IrpStep::Freed);
         let _ = locked.remove(address);
         drop(locked);
+        told.tell(address);
         if let Some(block) = pool::take(address, |block| block.usage() == Use::Irp) {
             IRPS.down();
             // The IRP itself may hold what another call in flight uses.
@@ -728,18 +761,19 @@ export! {
     /// Asks for an IRP to be cancelled; says whether a cancel routine was there to call.
     fn IoCancelIrp(Irp: *mut IRP) -> u8, at most DISPATCH_LEVEL {
         let address = Irp as usize;
-        let level = spinlock::acquire_cancel();
-        {
+        let told = {
             let mut locked = RECORDS.lock(address);
             let Some(record) = locked.get(address) else {
                 drop(locked);
                 unknown("IoCancelIrp", Irp);
             };
-            record.step(address, IrpStep::CancelRequested);
-        }
+            record.step(IrpStep::CancelRequested)
+        };
+        told.tell(address);
+        let level = spinlock::acquire_cancel();
         // SAFETY: the IRP has a record; the driver that calls keeps it alive, whoever owns it.
         unsafe {
-            AtomicBool8::from(&raw mut (*Irp).Cancel).set();
+            AtomicU8::from_ptr(&raw mut (*Irp).Cancel).store(1, Ordering::SeqCst);
             if let Some(routine) = set_cancel_routine(Irp, None) {
                 (*Irp).CancelIrql = level;
                 let device = if (*Irp).CurrentLocation > (*Irp).StackCount {
@@ -757,23 +791,6 @@ export! {
     }
 }
 
-/// A BOOLEAN that several processors touch.
-struct AtomicBool8(*mut u8);
-
-impl AtomicBool8 {
-    fn from(place: *mut u8) -> Self {
-        Self(place)
-    }
-
-    /// # Safety
-    ///
-    /// The place is alive.
-    unsafe fn set(&self) {
-        // SAFETY: the caller says so.
-        unsafe { std::sync::atomic::AtomicU8::from_ptr(self.0) }.store(1, Ordering::SeqCst);
-    }
-}
-
 /// Whether cancelling has been asked for.
 ///
 /// # Safety
@@ -781,8 +798,7 @@ impl AtomicBool8 {
 /// `irp` is alive.
 pub(crate) unsafe fn cancel_requested(irp: *mut IRP) -> bool {
     // SAFETY: the caller says so.
-    unsafe { std::sync::atomic::AtomicU8::from_ptr(&raw mut (*irp).Cancel) }.load(Ordering::SeqCst)
-        != 0
+    unsafe { AtomicU8::from_ptr(&raw mut (*irp).Cancel) }.load(Ordering::SeqCst) != 0
 }
 
 /// The IRQL that a cancel routine has to return to.
@@ -882,8 +898,9 @@ export! {
             )
         }
         record.state = State::Completing;
-        record.step(address, IrpStep::Completed(status, information));
+        let told = record.step(IrpStep::Completed(status, information));
         drop(locked);
+        told.tell(address);
         // SAFETY: the IRP is alive and being completed.
         unsafe { climb(Irp) };
     }
@@ -937,8 +954,9 @@ export! {
         };
         record.generation += 1;
         record.state = State::Sent;
-        record.step(address, IrpStep::Started("IoCallDriver"));
+        let told = record.step(IrpStep::Started("IoCallDriver"));
         drop(locked);
+        told.tell(address);
         let Some(routine) = routine else {
             bugcheck!(
                 DRIVER_VERIFIER_IOMANAGER_VIOLATION(0x04, DeviceObject as usize, address, 0),

@@ -244,7 +244,9 @@ impl Kernel {
         Builder::default()
     }
 
-    /// Calls `listener` with every event from now on, on the thread where it happens.
+    /// Calls `listener` with every event from now on, on the thread where it happens, at the IRQL of what happens.
+    ///
+    /// What a listener itself does with the kernel isn't told to anybody.
     pub fn on_event(&self, listener: impl Fn(&Event) + Send + Sync + 'static) {
         trace::listen(Arc::new(listener));
     }

@@ -351,6 +351,23 @@ fn an_irp_that_was_cancelled_before() {
 }
 
 #[test]
+fn cancelling_a_send_lets_it_complete_once() {
+    each_policy(|_, client| {
+        let socket = client.bound("127.0.0.1:0");
+        let mut to = sockaddr(socket.local().unwrap());
+        let buffer = Buffer::of(b"x");
+        for _ in 0..100 {
+            let call = Call::new();
+            let _ = socket.start_send(&call, &mut buffer.all(), Some(&mut to));
+            unsafe { IoCancelIrp(call.irp) };
+            assert_eq!(call.finish(), (STATUS_SUCCESS, 1));
+        }
+        buffer.free();
+        socket.close();
+    });
+}
+
+#[test]
 fn cancelling_races_with_arrival() {
     for seed in 0..20 {
         let kernel = Kernel::builder()

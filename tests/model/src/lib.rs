@@ -20,14 +20,15 @@ mod state;
 
 pub use rules::{Faithful, Rules};
 
-/// Explores every interleaving of `body` with at most `preemptions` switches away from a thread that could go on.
+/// Explores every interleaving of `body`; with `preemptions`, those with at most so many switches away from a thread that could
+/// go on.
 ///
 /// # Panics
 ///
 /// When `body` panics, deadlocks or races in one of them.
-pub fn explore(preemptions: usize, body: impl Fn() + Sync + Send + 'static) {
+pub fn explore(preemptions: Option<usize>, body: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(preemptions);
+    builder.preemption_bound = preemptions;
     // A few scenarios with three threads need more than the thousand that is usual.
     builder.max_branches = 10_000;
     builder.check(body);

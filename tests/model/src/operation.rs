@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
+use loom::sync::Mutex;
+
 use crate::kernel::{Cell, Event, Irp, Limit, Memory, Status, Task};
 use crate::pool::Pooled;
 use crate::rules::{Number, Rules};
@@ -55,6 +57,53 @@ pub struct Block<R: Rules> {
     waker: Cell<Option<Waker>>,
     observer: Cell<Option<Arc<Pending>>>,
     payload: Cell<Option<Payload<R>>>,
+    /// Where the provider's cancel routine finds the request.
+    queue: Cell<Option<Arc<Queue<R>>>>,
+}
+
+/// A provider's queue of one request, from which it is taken once: by who completes it or by who cancels it. Only as long as it
+/// is there does the provider touch the IRP.
+#[derive(Debug)]
+pub struct Queue<R: Rules> {
+    request: Mutex<Option<Arc<Block<R>>>>,
+}
+
+impl<R: Rules> Queue<R> {
+    /// Takes a request on, which can be cancelled from now on.
+    #[must_use]
+    pub fn of(block: &Arc<Block<R>>) -> Arc<Self> {
+        let queue = Arc::new(Self {
+            request: Mutex::new(Some(block.clone())),
+        });
+        block.replace(&block.queue, Some(queue.clone()));
+        block.irp.set_cancellable();
+        queue
+    }
+
+    /// Completes the request, unless it is being cancelled.
+    ///
+    /// # Panics
+    ///
+    /// Never: no thread panics with the lock.
+    pub fn complete(&self) {
+        let mut request = self.request.lock().unwrap();
+        let Some(block) = request.take() else { return };
+        block.memory.touch();
+        if block.irp.take_cancel_routine() {
+            drop(request);
+            drop(block.replace(&block.queue, None));
+            block.complete(Status::Success);
+        } else {
+            // The cancel routine is on its way.
+            *request = Some(block);
+        }
+    }
+
+    /// The cancel routine.
+    fn cancelled(&self) {
+        let block = self.request.lock().unwrap().take();
+        block.expect("left to the cancel routine").complete(Status::Cancelled);
+    }
 }
 
 struct Word<R: Rules>(State<Number<R>>);
@@ -78,6 +127,7 @@ impl<R: Rules> Block<R> {
             waker: Cell::new(None),
             observer: Cell::new(None),
             payload: Cell::new(None),
+            queue: Cell::new(None),
         })
     }
 
@@ -124,20 +174,13 @@ impl<R: Rules> Block<R> {
         self.completed();
     }
 
-    /// Provider: completes the request unless it is being cancelled.
-    pub fn complete_unless_cancelled(self: &Arc<Self>) {
-        self.memory.touch();
-        if self.irp.take_cancel_routine() {
-            self.complete(Status::Success);
-        }
-    }
-
     /// `IoCancelIrp`: has the provider's cancel routine complete the request, on this thread.
-    fn cancel(self: &Arc<Self>) {
+    fn cancel(&self) {
         self.memory.touch();
         let _ = self.irp.generation();
         if self.irp.take_cancel_routine() {
-            self.complete(Status::Cancelled);
+            let queue = self.replace(&self.queue, None).expect("set with the routine");
+            queue.cancelled();
         }
     }
 

@@ -122,7 +122,7 @@ dispatched! {
             // SAFETY: the driver gives the IRP.
             let request = unsafe { Request::start(Irp, uses(), Some(&socket)) };
             crate::irp::with_flight(Irp, |flight| {
-                flight.pin_output(OutputBuffer as usize, OutputSize, "the output");
+                flight.pin(OutputBuffer as usize, OutputSize, "the output");
             });
             request.carry_out(move || {
                 let (status, returned) = control.carry_out();

@@ -265,7 +265,7 @@ dispatched! {
             )
         };
         irp::with_flight(request.irp(), |flight| {
-            flight.pin_output(
+            flight.pin(
                 LocalAddress as usize,
                 family.size(),
                 "the place for the local address",
@@ -403,7 +403,7 @@ dispatched! {
         let mut flight = Flight::new("WskSendTo");
         // SAFETY: the driver gives the buffer, whose MDL chain it keeps until the IRP is completed.
         unsafe { flight.pin_buffer(Buffer, &"the WSK_BUF of WskSendTo") };
-        let uses = Uses::of(flight).memory(
+        let uses = Uses::of(flight).contents(
             ControlInfo,
             ControlInfoLength as usize,
             "the control information",
@@ -465,7 +465,7 @@ dispatched! {
             messages.push_back(flight.data().skip(seen).collect());
             seen = flight.data().count();
         }
-        let uses = Uses::of(flight).memory(
+        let uses = Uses::of(flight).contents(
             ControlInfo,
             ControlInfoLength as usize,
             "the control information",
@@ -520,24 +520,24 @@ dispatched! {
         let mut flight = Flight::new("WskReceiveFrom");
         // SAFETY: the driver gives the buffer, whose MDL chain it keeps until the IRP is completed.
         unsafe { flight.pin_buffer(Buffer, &"the WSK_BUF of WskReceiveFrom") };
-        flight.pin_output(
+        flight.pin(
             RemoteAddress as usize,
             socket.family.size(),
             "the place for the remote address",
         );
-        flight.pin_output(
+        flight.pin(
             ControlLength as usize,
             size_of::<u32>(),
             "the place for the length of the control information",
         );
-        flight.pin_output(
+        flight.pin(
             ControlFlags as usize,
             size_of::<u32>(),
             "the place for the control flags",
         );
         if !ControlLength.is_null() {
             // SAFETY: the driver gives the length of its buffer there.
-            flight.pin_output(
+            flight.pin(
                 ControlInfo as usize,
                 unsafe { ControlLength.read() } as usize,
                 "the place for the control information",

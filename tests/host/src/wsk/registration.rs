@@ -218,6 +218,7 @@ export! {
             origin: Origin::here("WskRegister"),
         };
         registrations.by_address.insert(address, registration);
+        drop(registrations);
         trace::returned("WskRegister", STATUS_SUCCESS)
     }
 }
@@ -246,6 +247,7 @@ export! {
         let mut registrations = REGISTRATIONS.lock();
         let registration = lookup("WskCaptureProviderNPI", &mut registrations, address);
         if registration.version != VERSION {
+            drop(registrations);
             return trace::returned("WskCaptureProviderNPI", STATUS_NOINTERFACE);
         }
         registration.capturing += 1;
@@ -281,6 +283,7 @@ export! {
             }
         };
         lookup("WskCaptureProviderNPI", &mut registrations, address).capturing -= 1;
+        drop(registrations);
         CHANGED.notify_all();
         trace::returned("WskCaptureProviderNPI", status)
     }
@@ -370,7 +373,9 @@ export! {
             &mut registrations,
             WskRegistration as usize,
         );
-        if !available || registration.deregistering {
+        let ready = available && !registration.deregistering;
+        drop(registrations);
+        if !ready {
             return trace::returned("WskQueryProviderCharacteristics", STATUS_DEVICE_NOT_READY);
         }
         // SAFETY: the driver gives the place.

@@ -56,6 +56,17 @@ impl Uses {
         self
     }
 
+    /// Adds memory of the driver's whose contents are sent.
+    pub(crate) fn contents<T>(
+        mut self,
+        start: *const T,
+        length: usize,
+        what: &'static str,
+    ) -> Self {
+        self.0.pin_contents(start as usize, length, what);
+        self
+    }
+
     pub(crate) fn data(&self) -> Vec<Range<usize>> {
         self.0.data().collect()
     }
@@ -99,7 +110,7 @@ impl Request {
         unsafe { irp::mark_pending(self.irp) };
     }
 
-    /// From now on what the call uses must not be written.
+    /// From now on what the call sends must not be written.
     fn freeze(&self) {
         irp::with_flight(self.irp, Flight::freeze);
     }

@@ -9,7 +9,7 @@ use std::task::{Context, Waker};
 use loom::thread::{self, JoinHandle};
 use wsk_model::Rules;
 use wsk_model::kernel::{Limit, Status, Task};
-use wsk_model::operation::{Block, Flight, Payload};
+use wsk_model::operation::{Block, Flight, Payload, Queue};
 use wsk_model::pool::Pool;
 use wsk_model::scope::Pending;
 use wsk_model::socket::Socket;
@@ -39,11 +39,8 @@ fn request<R: Rules>(drops: &Drops) -> (Arc<Block<R>>, Flight<R>, JoinHandle<()>
 fn cancellable<R: Rules>(drops: &Drops) -> (Arc<Block<R>>, Flight<R>, JoinHandle<()>) {
     let block = Block::<R>::new(true);
     let flight = block.start(Payload::new(drops), None);
-    block.irp.set_cancellable();
-    let provider = {
-        let block = block.clone();
-        thread::spawn(move || block.complete_unless_cancelled())
-    };
+    let queue = Queue::of(&block);
+    let provider = thread::spawn(move || queue.complete());
     (block, flight, provider)
 }
 
@@ -66,7 +63,7 @@ fn poll_once<R: Rules>(flight: &mut Flight<R>) -> (bool, Arc<Task>) {
     (ready, task)
 }
 
-pub fn inline_and_take<R: Rules>() {
+pub(crate) fn inline_and_take<R: Rules>() {
     let drops = drops();
     let block = Block::<R>::new(true);
     let mut flight = block.start(Payload::new(&drops), None);
@@ -77,7 +74,7 @@ pub fn inline_and_take<R: Rules>() {
     gone(&block, &drops);
 }
 
-pub fn look_and_take<R: Rules>() {
+pub(crate) fn look_and_take<R: Rules>() {
     let drops = drops();
     let (block, flight, provider) = request::<R>(&drops);
     while !flight.is_completed() {
@@ -88,7 +85,7 @@ pub fn look_and_take<R: Rules>() {
     gone(&block, &drops);
 }
 
-pub fn look_and_leave<R: Rules>() {
+pub(crate) fn look_and_leave<R: Rules>() {
     let drops = drops();
     let (block, flight, provider) = request::<R>(&drops);
     if flight.is_completed() {
@@ -100,7 +97,7 @@ pub fn look_and_leave<R: Rules>() {
     gone(&block, &drops);
 }
 
-pub fn wait<R: Rules>() {
+pub(crate) fn wait<R: Rules>() {
     let drops = drops();
     let (block, flight, provider) = request::<R>(&drops);
     assert!(flight.wait(Limit::Never));
@@ -110,7 +107,7 @@ pub fn wait<R: Rules>() {
 }
 
 /// Waits with a time-out, then without, and uses the block again: the event of the first request is not that of the second.
-pub fn wait_give_up_and_reuse<R: Rules>() {
+pub(crate) fn wait_give_up_and_reuse<R: Rules>() {
     let drops = drops();
     let (block, flight, provider) = request::<R>(&drops);
     if !flight.wait(Limit::Now) {
@@ -131,7 +128,7 @@ pub fn wait_give_up_and_reuse<R: Rules>() {
     assert_eq!(dropped(&drops), 2);
 }
 
-pub fn give_up_and_take_or_leave<R: Rules>() {
+pub(crate) fn give_up_and_take_or_leave<R: Rules>() {
     let drops = drops();
     let (block, flight, provider) = request::<R>(&drops);
     if flight.wait(Limit::Now) {
@@ -144,7 +141,7 @@ pub fn give_up_and_take_or_leave<R: Rules>() {
 }
 
 /// The call that waits: a time-out cancels, and the completion is waited for.
-pub fn time_out_and_cancel<R: Rules>() {
+pub(crate) fn time_out_and_cancel<R: Rules>() {
     let drops = drops();
     let (block, flight, provider) = cancellable::<R>(&drops);
     if !flight.wait(Limit::Now) {
@@ -159,7 +156,7 @@ pub fn time_out_and_cancel<R: Rules>() {
     gone(&block, &drops);
 }
 
-pub fn block_on<R: Rules>() {
+pub(crate) fn block_on<R: Rules>() {
     let drops = drops();
     let (block, flight, provider) = request::<R>(&drops);
     take(flight.block_on(), &drops);
@@ -168,7 +165,7 @@ pub fn block_on<R: Rules>() {
 }
 
 /// A second waker takes the place of the first, and is the one that is woken.
-pub fn two_wakers<R: Rules>() {
+pub(crate) fn two_wakers<R: Rules>() {
     let drops = drops();
     let (block, mut flight, provider) = request::<R>(&drops);
     if poll_once(&mut flight).0 {
@@ -181,7 +178,7 @@ pub fn two_wakers<R: Rules>() {
 }
 
 /// A waker that stays is woken, whoever looks at the operation besides.
-pub fn poll_and_sleep<R: Rules>() {
+pub(crate) fn poll_and_sleep<R: Rules>() {
     let drops = drops();
     let (block, mut flight, provider) = request::<R>(&drops);
     let (ready, task) = poll_once(&mut flight);
@@ -196,7 +193,7 @@ pub fn poll_and_sleep<R: Rules>() {
     gone(&block, &drops);
 }
 
-pub fn poll_and_wait<R: Rules>() {
+pub(crate) fn poll_and_wait<R: Rules>() {
     let drops = drops();
     let (block, mut flight, provider) = request::<R>(&drops);
     poll_once(&mut flight);
@@ -206,7 +203,7 @@ pub fn poll_and_wait<R: Rules>() {
     gone(&block, &drops);
 }
 
-pub fn poll_give_up_and_leave<R: Rules>() {
+pub(crate) fn poll_give_up_and_leave<R: Rules>() {
     let drops = drops();
     let (block, mut flight, provider) = request::<R>(&drops);
     poll_once(&mut flight);
@@ -220,7 +217,7 @@ pub fn poll_give_up_and_leave<R: Rules>() {
     gone(&block, &drops);
 }
 
-pub fn leave<R: Rules>() {
+pub(crate) fn leave<R: Rules>() {
     let drops = drops();
     let (block, flight, provider) = request::<R>(&drops);
     flight.detach();
@@ -228,7 +225,7 @@ pub fn leave<R: Rules>() {
     gone(&block, &drops);
 }
 
-pub fn poll_and_leave<R: Rules>() {
+pub(crate) fn poll_and_leave<R: Rules>() {
     let drops = drops();
     let (block, mut flight, provider) = request::<R>(&drops);
     let (_, task) = poll_once(&mut flight);
@@ -240,7 +237,7 @@ pub fn poll_and_leave<R: Rules>() {
 }
 
 /// The handle is forgotten: what the operation has is never freed, early or late.
-pub fn forget_it<R: Rules>() {
+pub(crate) fn forget_it<R: Rules>() {
     for polled in [false, true] {
         let drops = drops();
         let (block, mut flight, provider) = request::<R>(&drops);
@@ -255,7 +252,7 @@ pub fn forget_it<R: Rules>() {
     }
 }
 
-pub fn cancel_and_wait<R: Rules>() {
+pub(crate) fn cancel_and_wait<R: Rules>() {
     let drops = drops();
     let (block, flight, provider) = cancellable::<R>(&drops);
     flight.cancel();
@@ -270,7 +267,7 @@ pub fn cancel_and_wait<R: Rules>() {
 }
 
 /// Cancelling a request that has completed meanwhile does nothing to the next one with the same IRP.
-pub fn cancel_and_reuse<R: Rules>() {
+pub(crate) fn cancel_and_reuse<R: Rules>() {
     let drops = drops();
     let (block, flight, provider) = cancellable::<R>(&drops);
     flight.cancel();
@@ -278,9 +275,9 @@ pub fn cancel_and_reuse<R: Rules>() {
     let (again, payload, _) = flight.finish();
     drop(payload);
     let flight = again.start(Payload::new(&drops), None);
-    again.irp.set_cancellable();
+    let queue = Queue::of(&again);
     provider.join().unwrap();
-    let provider = thread::spawn(move || again.complete_unless_cancelled());
+    let provider = thread::spawn(move || queue.complete());
     flight.cancel_and_detach();
     provider.join().unwrap();
     assert!(block.memory.is_freed());
@@ -289,7 +286,7 @@ pub fn cancel_and_reuse<R: Rules>() {
 }
 
 /// A receive that is dropped: cancelled, then left.
-pub fn cancel_and_leave<R: Rules>() {
+pub(crate) fn cancel_and_leave<R: Rules>() {
     let drops = drops();
     let (block, mut flight, provider) = cancellable::<R>(&drops);
     poll_once(&mut flight);
@@ -299,17 +296,14 @@ pub fn cancel_and_leave<R: Rules>() {
 }
 
 /// A pooled operation is dropped while another thread waits for its slot, and uses it as soon as it is back.
-pub fn cancel_and_leave_pooled<R: Rules>() {
+pub(crate) fn cancel_and_leave_pooled<R: Rules>() {
     let drops = drops();
     let pool = Pool::<R>::new(1);
     let pooled = pool.take().unwrap();
     let block = pooled.block();
     let flight = pooled.start(Payload::new(&drops));
-    block.irp.set_cancellable();
-    let provider = {
-        let block = block.clone();
-        thread::spawn(move || block.complete_unless_cancelled())
-    };
+    let queue = Queue::of(&block);
+    let provider = thread::spawn(move || queue.complete());
     let next = {
         let (pool, drops) = (pool.clone(), drops.clone());
         thread::spawn(move || {
@@ -334,7 +328,7 @@ pub fn cancel_and_leave_pooled<R: Rules>() {
 }
 
 /// A pooled operation that was polled is dropped; the next holder of the slot waits for its own.
-pub fn leave_pooled<R: Rules>() {
+pub(crate) fn leave_pooled<R: Rules>() {
     let drops = drops();
     let pool = Pool::<R>::new(1);
     let pooled = pool.take().unwrap();
@@ -358,7 +352,7 @@ pub fn leave_pooled<R: Rules>() {
 }
 
 /// Two handles of one socket: the last one to go closes it, and that completes what is in flight, whatever becomes of it.
-pub fn close<R: Rules>() {
+pub(crate) fn close<R: Rules>() {
     let drops = drops();
     let socket = Socket::<R>::open();
     let other = {
@@ -380,7 +374,7 @@ pub fn close<R: Rules>() {
 }
 
 /// Operations of a closing socket are polled, and dropped.
-pub fn close_and_poll<R: Rules>() {
+pub(crate) fn close_and_poll<R: Rules>() {
     let drops = drops();
     let socket = Socket::<R>::open();
     let flight = socket.start(Payload::new(&drops));
@@ -395,7 +389,7 @@ pub fn close_and_poll<R: Rules>() {
 }
 
 /// The scope's end waits for operations whose handles are gone, and for the routine of one that a handle has taken.
-pub fn scope<R: Rules>() {
+pub(crate) fn scope<R: Rules>() {
     let drops = drops();
     let pending = Pending::new();
     let blocks = [Block::<R>::new(true), Block::<R>::new(true)];
@@ -418,7 +412,7 @@ pub fn scope<R: Rules>() {
 }
 
 /// Slots change hands between threads; what was read of a slot that went and came back is noticed.
-pub fn pool_aba<R: Rules>() {
+pub(crate) fn pool_aba<R: Rules>() {
     let pool = Pool::<R>::new(2);
     let other = {
         let pool = pool.clone();
@@ -449,7 +443,7 @@ pub fn pool_aba<R: Rules>() {
     assert_eq!(all.iter().flatten().count(), 2, "every slot is back, once");
 }
 
-pub fn pool_of_three_threads<R: Rules>() {
+pub(crate) fn pool_of_three_threads<R: Rules>() {
     let pool = Pool::<R>::new(2);
     let others = [0, 1].map(|_| {
         let pool = pool.clone();
@@ -470,7 +464,7 @@ pub fn pool_of_three_threads<R: Rules>() {
 }
 
 /// Two threads wait for the one slot; each gets it.
-pub fn pool_waiters_one_slot<R: Rules>() {
+pub(crate) fn pool_waiters_one_slot<R: Rules>() {
     let pool = Pool::<R>::new(1);
     let held = pool.take();
     let waiters = [0, 1].map(|_| {
@@ -484,7 +478,7 @@ pub fn pool_waiters_one_slot<R: Rules>() {
 }
 
 /// Two slots come back at once, and two threads wait: neither is forgotten, and what they get they keep.
-pub fn pool_waiters_two_slots<R: Rules>() {
+pub(crate) fn pool_waiters_two_slots<R: Rules>() {
     let pool = Pool::<R>::new(2);
     let held = (pool.take(), pool.take());
     let waiters = [0, 1].map(|_| {
@@ -503,7 +497,7 @@ pub fn pool_waiters_two_slots<R: Rules>() {
 }
 
 /// One waiter gives up at any moment; the other one still gets the slot.
-pub fn pool_waiter_gives_up<R: Rules>() {
+pub(crate) fn pool_waiter_gives_up<R: Rules>() {
     let pool = Pool::<R>::new(1);
     let held = pool.take();
     let impatient = {

@@ -1,0 +1,241 @@
+//! Receive events on the host kernel: indications are values, and go back to WSK exactly once.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use wsk::{
+    DatagramSocket, Error, Family, Indication, NonPagedBuffer, Provider, ReceiveFromEvent,
+    Registration, Retained, Verdict, Wait,
+};
+use wsk_host::{Completion, Kernel};
+
+/// Copies what arrives, or keeps it, as told.
+struct Handler {
+    datagrams: Mutex<Sender<(Vec<u8>, SocketAddr)>>,
+    retain: bool,
+    closed: Arc<AtomicUsize>,
+    drops: Arc<AtomicUsize>,
+}
+
+impl ReceiveFromEvent for Handler {
+    fn received(&self, indication: &mut Indication<'_>) -> Verdict {
+        assert!(!indication.broadcast() && !indication.multicast());
+        for datagram in indication.datagrams() {
+            let mut bytes = vec![0; datagram.len()];
+            assert_eq!(datagram.copy_to(&mut bytes), bytes.len());
+            assert_eq!(
+                datagram.pieces().flatten().copied().collect::<Vec<_>>(),
+                bytes
+            );
+            self.datagrams
+                .lock()
+                .unwrap()
+                .send((bytes, datagram.from().unwrap()))
+                .unwrap();
+        }
+        if self.retain {
+            let retained = indication.retain();
+            if retained.is_some() {
+                assert!(indication.retain().is_none(), "once");
+                assert_eq!(
+                    indication.datagrams().count(),
+                    0,
+                    "no longer the callback's"
+                );
+            }
+            // Released before the callback returns.
+            drop(retained);
+        }
+        Verdict::Consumed
+    }
+
+    fn closed(&self) {
+        self.closed.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Handler {
+    fn drop(&mut self) {
+        self.drops.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+struct Observed {
+    datagrams: Receiver<(Vec<u8>, SocketAddr)>,
+    closed: Arc<AtomicUsize>,
+    drops: Arc<AtomicUsize>,
+}
+
+fn open(provider: &Provider, retain: bool) -> (DatagramSocket, Observed) {
+    let (sender, datagrams) = channel();
+    let (closed, drops) = (Arc::default(), Arc::default());
+    let observed = Observed {
+        datagrams,
+        closed: Arc::clone(&closed),
+        drops: Arc::clone(&drops),
+    };
+    let handler = Handler {
+        datagrams: Mutex::new(sender),
+        retain,
+        closed,
+        drops,
+    };
+    let socket = DatagramSocket::open_with_events(provider, Family::V4, handler).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    (socket, observed)
+}
+
+fn on_each_kernel(test: impl Fn(&Kernel, &Provider, &UdpSocket)) {
+    for policy in [Completion::Inline, Completion::Deferred] {
+        let kernel = Kernel::builder().completion(policy).boot();
+        let registration = Registration::new().unwrap();
+        let provider = registration.capture(Wait::Forever).unwrap();
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        test(&kernel, &provider, &peer);
+        drop((provider, registration));
+        kernel.shutdown();
+    }
+}
+
+fn until(what: &str, condition: impl Fn() -> bool) {
+    for _ in 0..2_000 {
+        if condition() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("{what} did not happen");
+}
+
+#[test]
+fn datagrams_are_indicated_once_events_are_enabled() {
+    on_each_kernel(|_, provider, peer| {
+        let (socket, observed) = open(provider, false);
+        let to = socket.local_address().unwrap();
+        socket.enable_receive_events().unwrap();
+        for n in 0..20_u8 {
+            peer.send_to(&[n; 5], to).unwrap();
+            let (bytes, from) = observed
+                .datagrams
+                .recv_timeout(Duration::from_secs(20))
+                .unwrap();
+            assert_eq!((bytes, from), (vec![n; 5], peer.local_addr().unwrap()));
+        }
+        socket.disable_receive_events().unwrap();
+        peer.send_to(b"received", to).unwrap();
+        let mut room = NonPagedBuffer::new(16).unwrap();
+        assert_eq!(
+            socket.receive_from(&mut room).unwrap().length,
+            8,
+            "not indicated: received"
+        );
+        assert!(observed.datagrams.try_recv().is_err());
+        assert_eq!(observed.drops.load(Ordering::SeqCst), 0);
+        socket.close().unwrap();
+        assert_eq!(
+            observed.drops.load(Ordering::SeqCst),
+            1,
+            "the handler goes with the socket"
+        );
+    });
+}
+
+/// Keeps every indication, and hands it over.
+struct Keeper(Mutex<Sender<Retained>>);
+
+impl ReceiveFromEvent for Keeper {
+    fn received(&self, indication: &mut Indication<'_>) -> Verdict {
+        if let Some(retained) = indication.retain() {
+            let _ = self.0.lock().unwrap().send(retained);
+        }
+        // What is retained is the driver's, whatever is said here.
+        Verdict::NotAccepted
+    }
+}
+
+#[test]
+fn what_is_retained_stays_and_is_released_once() {
+    on_each_kernel(|_, provider, peer| {
+        let (sender, kept) = channel();
+        let socket =
+            DatagramSocket::open_with_events(provider, Family::V4, Keeper(Mutex::new(sender)))
+                .unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        socket.enable_receive_events().unwrap();
+        let to = socket.local_address().unwrap();
+        let kept: Vec<Retained> = (0..4_u8)
+            .map(|n| {
+                peer.send_to(&[n; 100], to).unwrap();
+                kept.recv_timeout(Duration::from_secs(20)).unwrap()
+            })
+            .collect();
+        for (n, retained) in kept.iter().enumerate() {
+            let datagrams: Vec<_> = retained.datagrams().collect();
+            assert_eq!(datagrams.len(), 1);
+            assert!(
+                datagrams[0]
+                    .pieces()
+                    .flatten()
+                    .all(|byte| usize::from(*byte) == n)
+            );
+            assert_eq!(datagrams[0].from().unwrap(), peer.local_addr().unwrap());
+        }
+        assert_eq!(
+            socket.close().unwrap_err(),
+            Error::InUse,
+            "what is retained keeps the socket open"
+        );
+        // Released on another thread, at DISPATCH_LEVEL; the last one closes the socket.
+        std::thread::spawn(move || wsk_host::at_irql(2, || drop(kept)))
+            .join()
+            .unwrap();
+    });
+}
+
+#[test]
+fn a_dead_socket_is_told() {
+    on_each_kernel(|kernel, provider, _| {
+        let (socket, observed) = open(provider, false);
+        socket.enable_receive_events().unwrap();
+        kernel.force_close_sockets();
+        until("the event of a dead socket", || {
+            observed.closed.load(Ordering::SeqCst) == 1
+        });
+        socket.close().unwrap();
+        assert_eq!(observed.drops.load(Ordering::SeqCst), 1);
+    });
+}
+
+#[test]
+fn closing_while_datagrams_arrive() {
+    on_each_kernel(|_, provider, peer| {
+        for retain in [false, true] {
+            let (socket, observed) = open(provider, retain);
+            socket.enable_receive_events().unwrap();
+            let to = socket.local_address().unwrap();
+            std::thread::scope(|threads| {
+                threads.spawn(|| (0..200).for_each(|_| drop(peer.send_to(b"many", to))));
+                std::thread::sleep(Duration::from_millis(2));
+                drop(socket);
+            });
+            until("the drop of the handler", || {
+                observed.drops.load(Ordering::SeqCst) == 1
+            });
+        }
+    });
+}
+
+#[test]
+fn events_need_a_handler() {
+    on_each_kernel(|_, provider, _| {
+        let socket = DatagramSocket::open(provider, Family::V4).unwrap();
+        assert_eq!(socket.enable_receive_events().unwrap_err(), Error::NoEvents);
+        assert_eq!(
+            socket.disable_receive_events().unwrap_err(),
+            Error::NoEvents
+        );
+    });
+}
