@@ -216,9 +216,9 @@ typedef enum _MM_PAGE_PRIORITY {
 #define PAGE_ALIGN(Address) ((PVOID)((ULONG_PTR)(Address) & ~(ULONG_PTR)(PAGE_SIZE - 1)))
 /// Number of pages that a range of memory touches.
 #define ADDRESS_AND_SIZE_TO_SPAN_PAGES(Address, Size) \
-    ((ULONG)(((ULONG_PTR)BYTE_OFFSET(Address) + (SIZE_T)(Size) + (PAGE_SIZE - 1)) >> PAGE_SHIFT))
+    (((SIZE_T)BYTE_OFFSET(Address) + (SIZE_T)(Size) + (PAGE_SIZE - 1)) >> PAGE_SHIFT)
 /// Number of pages that hold this many bytes.
-#define BYTES_TO_PAGES(Size) ((ULONG)((Size) >> PAGE_SHIFT) + (((Size) & (PAGE_SIZE - 1)) != 0))
+#define BYTES_TO_PAGES(Size) (((Size) >> PAGE_SHIFT) + (((Size) & (PAGE_SIZE - 1)) != 0))
 /// Rounds a number of bytes up to whole pages.
 #define ROUND_TO_PAGES(Size) (((ULONG_PTR)(Size) + PAGE_SIZE - 1) & ~(ULONG_PTR)(PAGE_SIZE - 1))
 

@@ -137,7 +137,9 @@ impl Bindings {
                 Fields::Named(_) if item.ident == UNIT => {}
                 Fields::Named(fields) => {
                     let members = named(fields);
-                    let opaque = members.len() == 1 && members[0].0 == "_unused";
+                    // C++ lays a structure without members out as one byte.
+                    let opaque = members.len() == 1
+                        && (members[0].0 == "_unused" || members[0].0 == "_address");
                     let record = Record {
                         attributes: item.attrs,
                         union: false,

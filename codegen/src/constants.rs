@@ -22,7 +22,7 @@ const USES: &[(Pattern, &str)] = &[
 ];
 
 /// Constants that end in `_LEVEL` and are no IRQL, or otherwise fall under a pattern by accident.
-const EXCEPTIONS: &[&str] = &["IPV6_PROTECTION_LEVEL", "SO_WSK_SECURITY"];
+const EXCEPTIONS: &[&str] = &["IPV6_PROTECTION_LEVEL", "IP_PROTECTION_LEVEL"];
 
 enum Pattern {
     Prefix(&'static str),

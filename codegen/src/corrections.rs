@@ -27,7 +27,61 @@ pub const CORRECTIONS: &[Correction] = &[Correction {
              https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_from",
 }];
 
-/// Applies the table.
+/// A member of a dispatch table that came later than the headers' conditions say.
+pub struct Later {
+    /// The table.
+    pub table: &'static str,
+    /// The entry.
+    pub entry: &'static str,
+    /// The constant of the first release whose `wsk.h` has it.
+    pub since: &'static str,
+}
+
+const fn later(table: &'static str, entry: &'static str, since: &'static str) -> Later {
+    Later {
+        table,
+        entry,
+        since,
+    }
+}
+
+/// Entries at the end of tables. The headers have them under no condition of their own, but the `wsk.h` of 10.0.14393 ends
+/// the connection table before `WskConnectEx`, and those of 10.0.15063 and 10.0.16299 end both tables behind it: reading a
+/// later entry from the table of such a Windows is reading out of bounds.
+pub const LATER: &[Later] = &[
+    later(
+        "WSK_PROVIDER_CONNECTION_DISPATCH",
+        "WskConnectEx",
+        "NTDDI_WIN10_RS2",
+    ),
+    later(
+        "WSK_PROVIDER_CONNECTION_DISPATCH",
+        "WskSendEx",
+        "NTDDI_WIN10_RS4",
+    ),
+    later(
+        "WSK_PROVIDER_CONNECTION_DISPATCH",
+        "WskReceiveEx",
+        "NTDDI_WIN10_RS4",
+    ),
+    later(
+        "WSK_PROVIDER_STREAM_DISPATCH",
+        "WskConnectEx",
+        "NTDDI_WIN10_RS2",
+    ),
+    later(
+        "WSK_PROVIDER_STREAM_DISPATCH",
+        "WskSendEx",
+        "NTDDI_WIN10_RS4",
+    ),
+    later(
+        "WSK_PROVIDER_STREAM_DISPATCH",
+        "WskReceiveEx",
+        "NTDDI_WIN10_RS4",
+    ),
+];
+
+/// Applies the tables.
 ///
 /// # Errors
 ///
@@ -53,6 +107,13 @@ pub fn apply(facts: &mut Facts) -> Result<(), Error> {
             ));
         };
         correction.correct.clone_into(sal);
+    }
+    for later in LATER {
+        // Older releases do not have them at all.
+        let record = facts.records.get_mut(later.table);
+        if let Some(member) = record.and_then(|record| record.members.get_mut(later.entry)) {
+            member.since = Some(later.since.to_owned());
+        }
     }
     Ok(())
 }

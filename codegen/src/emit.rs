@@ -295,10 +295,14 @@ impl Emitter<'_> {
             None if record.opaque => docs(&[format!(
                 "A `{raw}` of the kernel: only pointers to it are passed around."
             )]),
-            None => docs(&[format!(
-                "The unnamed record behind a member, [`{}`].",
-                outer(name)
-            )]),
+            None => docs(&[match self.owner(name) {
+                Some(owner) => {
+                    format!(
+                        "What the headers leave unnamed inside [`{owner}`], behind a member of it."
+                    )
+                }
+                None => format!("`{raw}` of the headers."),
+            }]),
         };
         let alias = facts.filter(|facts| facts.tag != name).map(|facts| {
             let tag = &facts.tag;
@@ -331,7 +335,7 @@ impl Emitter<'_> {
         };
         let mut members = Vec::new();
         for (member, ty) in &record.members {
-            members.push(self.member(name, table, self.origins(name), member, ty)?);
+            members.push(self.member(name, table, record.opaque, member, ty)?);
         }
         let name = ident(name);
         let keyword = if record.union {
@@ -363,6 +367,12 @@ impl Emitter<'_> {
                 quote!((self.#holder >> #shift))
             };
             let mask = hexadecimal((1 << bitfield.width) - 1, 1, "");
+            let placed = hexadecimal(((1 << bitfield.width) - 1) << bitfield.shift, 1, "");
+            let value = if bitfield.shift == 0 {
+                quote!((value & #mask))
+            } else {
+                quote!(((value & #mask) << #shift))
+            };
             let name = bitfield.name.to_string();
             let doc = docs(&document::member(
                 origins.and_then(|origins| origins.get(&name)),
@@ -377,7 +387,7 @@ impl Emitter<'_> {
                 #doc_set
                 #[inline]
                 pub const fn #set(&mut self, value: #ty) {
-                    self.#holder = (self.#holder & !(#mask << #shift)) | ((value & #mask) << #shift);
+                    self.#holder = (self.#holder & !#placed) | #value;
                 }
             });
         }
@@ -385,34 +395,40 @@ impl Emitter<'_> {
         Ok(quote!(impl #name { #(#accessors)* }))
     }
 
-    /// What is known of a record's members: those of the unnamed ones inside it are under its own name.
-    fn origins(&self, name: &str) -> Option<&BTreeMap<String, Origin>> {
+    /// The record of the headers that is or holds the record `name`.
+    fn owner<'n>(&self, name: &'n str) -> Option<&'n str> {
         let mut name = name;
-        loop {
-            if let Some(record) = self.facts.records.get(name) {
-                return Some(&record.members);
-            }
+        while !self.facts.records.contains_key(name) {
             name = name.rsplit_once('_')?.0;
         }
+        Some(name)
+    }
+
+    /// What is known of a record's members: those of the unnamed ones inside it are under its own name.
+    fn origins(&self, name: &str) -> Option<&BTreeMap<String, Origin>> {
+        let record = self.facts.records.get(self.owner(name)?)?;
+        Some(&record.members)
     }
 
     fn member(
         &self,
         record: &str,
         table: Option<&str>,
-        origins: Option<&BTreeMap<String, Origin>>,
+        opaque: bool,
         member: &Ident,
         ty: &Type,
     ) -> Result<TokenStream, Error> {
         let public = member_name(member);
-        let origin = origins.and_then(|origins| origins.get(&public));
+        let origin = self
+            .origins(record)
+            .and_then(|origins| origins.get(&public));
         let dispatch = match table {
             Some(_) => self.entry(record, &public, origin, ty)?,
             None => TokenStream::new(),
         };
         let ty = self.types.rewrite(ty);
-        if public == "_unused" {
-            return Ok(quote!(_unused: #ty,));
+        if opaque {
+            return Ok(quote!(_unused: [u8; 0],));
         }
         let doc = docs(&document::member(origin, &public));
         let public = ident(&public);
@@ -718,6 +734,14 @@ impl Emitter<'_> {
 
     fn layouts(&self, items: &mut Items) {
         for (raw, layouts) in &self.bindings.layouts {
+            if self
+                .bindings
+                .records
+                .get(raw)
+                .is_some_and(|record| record.opaque)
+            {
+                continue;
+            }
             let name = self.types.name(raw);
             let asserts = layouts.iter().map(|layout| {
                 let measure = match self.types.rewrite_expr(&layout.measure) {
@@ -756,11 +780,6 @@ fn table_kind(name: &str) -> Option<&'static str> {
     } else {
         None
     }
-}
-
-/// `IRP` for `IRP_Tail_Overlay`.
-fn outer(name: &str) -> &str {
-    name.rsplit_once('_').map_or(name, |(outer, _)| outer)
 }
 
 fn bare_function(ty: &Type) -> Option<&syn::TypeFnPtr> {

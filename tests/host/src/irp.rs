@@ -21,7 +21,7 @@ use wsk_sys::{
 use crate::bugcheck::{bugcheck, io_violation, violation};
 use crate::faults::{self, Resource};
 use crate::flight::Flight;
-use crate::irql::{self, DISPATCH_LEVEL};
+use crate::irql;
 use crate::origin::{self, Origin, Thread};
 use crate::pool::{self, Block, Counter, Use};
 use crate::spinlock;
@@ -982,5 +982,3 @@ export! {
         status
     }
 }
-
-const _: () = assert!(DISPATCH_LEVEL == 2);

@@ -194,7 +194,7 @@ fn tell(what: What) {
     TELLING.set(false);
 }
 
-/// Tells of a call. Arguments whose name starts with an underscore are left out.
+/// Tells of a call.
 #[cold]
 pub(crate) fn called(function: &'static str, arguments: &[(&str, &dyn Debug)]) {
     let mut shown = String::new();

@@ -102,7 +102,9 @@ impl<R: Rules> Queue<R> {
     /// The cancel routine.
     fn cancelled(&self) {
         let block = self.request.lock().unwrap().take();
-        block.expect("left to the cancel routine").complete(Status::Cancelled);
+        block
+            .expect("left to the cancel routine")
+            .complete(Status::Cancelled);
     }
 }
 
@@ -147,7 +149,11 @@ impl<R: Rules> Block<R> {
     /// # Panics
     ///
     /// When the block is not idle.
-    pub fn start(self: &Arc<Self>, payload: Payload<R>, observer: Option<Arc<Pending>>) -> Flight<R> {
+    pub fn start(
+        self: &Arc<Self>,
+        payload: Payload<R>,
+        observer: Option<Arc<Pending>>,
+    ) -> Flight<R> {
         assert!(
             self.replace(&self.payload, Some(payload)).is_none(),
             "the block was not idle"
@@ -179,7 +185,9 @@ impl<R: Rules> Block<R> {
         self.memory.touch();
         let _ = self.irp.generation();
         if self.irp.take_cancel_routine() {
-            let queue = self.replace(&self.queue, None).expect("set with the routine");
+            let queue = self
+                .replace(&self.queue, None)
+                .expect("set with the routine");
             queue.cancelled();
         }
     }
@@ -322,7 +330,11 @@ impl<R: Rules> Flight<R> {
         drop(self.block.replace(&self.block.waker, None));
         self.block.state().reset();
         let payload = self.block.replace(&self.block.payload, None);
-        (self.block, payload.expect("the payload is taken once"), status)
+        (
+            self.block,
+            payload.expect("the payload is taken once"),
+            status,
+        )
     }
 
     /// [`finish`](Self::finish), and frees the block.

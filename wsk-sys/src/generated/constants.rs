@@ -1053,7 +1053,7 @@ pub const IP_PKTINFO_EX: u32 = 51;
 /// How far away senders may be, for IPv4.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
-pub const IP_PROTECTION_LEVEL: u8 = 23;
+pub const IP_PROTECTION_LEVEL: u32 = 23;
 /// Whether broadcasts are received.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).

@@ -392,9 +392,12 @@ pub struct WSK_PROVIDER_CONNECTION_DISPATCH {
     /// Connects the socket and sends data with that.
     ///
     /// In the tables of Windows 10 1703 (`NTDDI_WIN10_RS2`) and later.
+    ///
+    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0A00_0003,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In)]Socket:*mut
@@ -413,9 +416,12 @@ pub struct WSK_PROVIDER_CONNECTION_DISPATCH {
     /// Sends data with control information.
     ///
     /// In the tables of Windows 10 1803 (`NTDDI_WIN10_RS4`) and later.
+    ///
+    /// From `NTDDI_WIN10_RS4` on: the tables of older providers end before it.
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0A00_0005,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In)]Socket:*mut
@@ -435,9 +441,12 @@ pub struct WSK_PROVIDER_CONNECTION_DISPATCH {
     /// Takes data with its control information.
     ///
     /// In the tables of Windows 10 1803 (`NTDDI_WIN10_RS4`) and later.
+    ///
+    /// From `NTDDI_WIN10_RS4` on: the tables of older providers end before it.
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0A00_0005,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In)]Socket:*mut
@@ -1079,11 +1088,11 @@ pub struct WSK_PROVIDER_STREAM_DISPATCH {
     ///
     /// In the tables of Windows 10 1803 (`NTDDI_WIN10_RS4`) and later.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS4` on: the tables of older providers end before it.
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
-            since = 0x0A00_0003,
+            since = 0x0A00_0005,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In)]Socket:*mut
@@ -1104,11 +1113,11 @@ pub struct WSK_PROVIDER_STREAM_DISPATCH {
     ///
     /// In the tables of Windows 10 1803 (`NTDDI_WIN10_RS4`) and later.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS4` on: the tables of older providers end before it.
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
-            since = 0x0A00_0003,
+            since = 0x0A00_0005,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In)]Socket:*mut

@@ -187,7 +187,7 @@ pub struct DEVICE_OBJECT {
     /// Kept by the system.
     pub Reserved: *mut c_void,
 }
-/// The unnamed record behind a member, [`DEVICE_OBJECT`].
+/// What the headers leave unnamed inside [`DEVICE_OBJECT`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union DEVICE_OBJECT_Queue {
@@ -196,12 +196,10 @@ pub union DEVICE_OBJECT_Queue {
     /// Wait for an adapter.
     pub Wcb: WAIT_CONTEXT_BLOCK,
 }
-/// The unnamed record behind a member, [`DEVOBJ`].
+/// A `_DEVOBJ_EXTENSION` of the kernel: only pointers to it are passed around.
 #[repr(C)]
-#[derive(Debug, Clone, Copy)]
 pub struct DEVOBJ_EXTENSION {
-    /// `_address` of the C structure.
-    pub _address: u8,
+    _unused: [u8; 0],
 }
 /// Start of every object that a thread can wait for.
 ///
@@ -217,7 +215,7 @@ pub struct DISPATCHER_HEADER {
     /// Waits for the object.
     pub WaitListHead: LIST_ENTRY,
 }
-/// The unnamed record behind a member, [`DISPATCHER_HEADER`].
+/// What the headers leave unnamed inside [`DISPATCHER_HEADER`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union DISPATCHER_HEADER_Anonymous1 {
@@ -226,7 +224,7 @@ pub union DISPATCHER_HEADER_Anonymous1 {
     /// `Anonymous1` of the C structure.
     pub Anonymous1: DISPATCHER_HEADER_Anonymous1_Anonymous1,
 }
-/// The unnamed record behind a member, [`DISPATCHER_HEADER_Anonymous1`].
+/// What the headers leave unnamed inside [`DISPATCHER_HEADER`], behind a member of it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct DISPATCHER_HEADER_Anonymous1_Anonymous1 {
@@ -399,7 +397,7 @@ pub struct IN6_ADDR {
     /// The address, by bytes or words.
     pub u: IN6_ADDR_u,
 }
-/// The unnamed record behind a member, [`IN6_ADDR`].
+/// What the headers leave unnamed inside [`IN6_ADDR`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union IN6_ADDR_u {
@@ -515,7 +513,7 @@ pub struct IN_ADDR {
     /// The address, by bytes, words or whole.
     pub S_un: IN_ADDR_S_un,
 }
-/// The unnamed record behind a member, [`IN_ADDR_S`].
+/// What the headers leave unnamed inside [`IN_ADDR`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union IN_ADDR_S_un {
@@ -526,7 +524,7 @@ pub union IN_ADDR_S_un {
     /// Whole.
     pub S_addr: u32,
 }
-/// The unnamed record behind a member, [`IN_ADDR_S_un_S_un`].
+/// What the headers leave unnamed inside [`IN_ADDR`], behind a member of it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct IN_ADDR_S_un_S_un_b {
@@ -539,7 +537,7 @@ pub struct IN_ADDR_S_un_S_un_b {
     /// Fourth byte.
     pub s_b4: u8,
 }
-/// The unnamed record behind a member, [`IN_ADDR_S_un_S_un`].
+/// What the headers leave unnamed inside [`IN_ADDR`], behind a member of it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct IN_ADDR_S_un_S_un_w {
@@ -588,12 +586,10 @@ pub struct IN_RECVERR {
     /// Code of the report.
     pub code: u8,
 }
-/// The unnamed record behind a member, [`IORING`].
+/// A `_IORING_OBJECT` of the kernel: only pointers to it are passed around.
 #[repr(C)]
-#[derive(Debug, Clone, Copy)]
 pub struct IORING_OBJECT {
-    /// `_address` of the C structure.
-    pub _address: u8,
+    _unused: [u8; 0],
 }
 /// A `_IO_COMPLETION_CONTEXT` of the kernel: only pointers to it are passed around.
 #[repr(C)]
@@ -631,7 +627,7 @@ pub struct IO_STACK_LOCATION {
     /// Third argument of the completion routine.
     pub Context: *mut c_void,
 }
-/// The unnamed record behind a member, [`IO_STACK_LOCATION`].
+/// What the headers leave unnamed inside [`IO_STACK_LOCATION`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union IO_STACK_LOCATION_Parameters {
@@ -648,7 +644,7 @@ pub union IO_STACK_LOCATION_Parameters {
     /// Any other request.
     pub Others: IO_STACK_LOCATION_Parameters_Others,
 }
-/// The unnamed record behind a member, [`IO_STACK_LOCATION_Parameters`].
+/// What the headers leave unnamed inside [`IO_STACK_LOCATION`], behind a member of it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct IO_STACK_LOCATION_Parameters_Create {
@@ -667,7 +663,7 @@ pub struct IO_STACK_LOCATION_Parameters_Create {
     /// Bytes of extended attributes.
     pub EaLength: u32,
 }
-/// The unnamed record behind a member, [`IO_STACK_LOCATION_Parameters`].
+/// What the headers leave unnamed inside [`IO_STACK_LOCATION`], behind a member of it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct IO_STACK_LOCATION_Parameters_DeviceIoControl {
@@ -684,7 +680,7 @@ pub struct IO_STACK_LOCATION_Parameters_DeviceIoControl {
     /// Input buffer of requests that are not buffered.
     pub Type3InputBuffer: *mut c_void,
 }
-/// The unnamed record behind a member, [`IO_STACK_LOCATION_Parameters`].
+/// What the headers leave unnamed inside [`IO_STACK_LOCATION`], behind a member of it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct IO_STACK_LOCATION_Parameters_FileSystemControl {
@@ -701,7 +697,7 @@ pub struct IO_STACK_LOCATION_Parameters_FileSystemControl {
     /// Input buffer of requests that are not buffered.
     pub Type3InputBuffer: *mut c_void,
 }
-/// The unnamed record behind a member, [`IO_STACK_LOCATION_Parameters`].
+/// What the headers leave unnamed inside [`IO_STACK_LOCATION`], behind a member of it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct IO_STACK_LOCATION_Parameters_Others {
@@ -714,7 +710,7 @@ pub struct IO_STACK_LOCATION_Parameters_Others {
     /// Fourth parameter.
     pub Argument4: *mut c_void,
 }
-/// The unnamed record behind a member, [`IO_STACK_LOCATION_Parameters`].
+/// What the headers leave unnamed inside [`IO_STACK_LOCATION`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct IO_STACK_LOCATION_Parameters_Read {
@@ -729,7 +725,7 @@ pub struct IO_STACK_LOCATION_Parameters_Read {
     /// Where to read.
     pub ByteOffset: LARGE_INTEGER,
 }
-/// The unnamed record behind a member, [`IO_STACK_LOCATION_Parameters`].
+/// What the headers leave unnamed inside [`IO_STACK_LOCATION`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct IO_STACK_LOCATION_Parameters_Write {
@@ -756,7 +752,7 @@ pub struct IO_STATUS_BLOCK {
     /// What the request gave, most often a number of bytes.
     pub Information: usize,
 }
-/// The unnamed record behind a member, [`IO_STATUS_BLOCK`].
+/// What the headers leave unnamed inside [`IO_STATUS_BLOCK`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union IO_STATUS_BLOCK_Anonymous1 {
@@ -877,7 +873,7 @@ pub struct IRP {
     /// What the owner of the request keeps in it.
     pub Tail: IRP_Tail,
 }
-/// The unnamed record behind a member, [`IRP`].
+/// What the headers leave unnamed inside [`IRP`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union IRP_Anonymous1 {
@@ -886,7 +882,7 @@ pub union IRP_Anonymous1 {
     /// Context of an I/O ring.
     pub IoRingContext: *mut c_void,
 }
-/// The unnamed record behind a member, [`IRP`].
+/// What the headers leave unnamed inside [`IRP`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union IRP_AssociatedIrp {
@@ -897,7 +893,7 @@ pub union IRP_AssociatedIrp {
     /// Buffer in system space.
     pub SystemBuffer: *mut c_void,
 }
-/// The unnamed record behind a member, [`IRP`].
+/// What the headers leave unnamed inside [`IRP`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union IRP_Overlay {
@@ -906,7 +902,7 @@ pub union IRP_Overlay {
     /// Size of a file that is created.
     pub AllocationSize: LARGE_INTEGER,
 }
-/// The unnamed record behind a member, [`IRP_Overlay`].
+/// What the headers leave unnamed inside [`IRP`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct IRP_Overlay_AsynchronousParameters {
@@ -915,7 +911,7 @@ pub struct IRP_Overlay_AsynchronousParameters {
     /// `Anonymous2` of the C structure.
     pub Anonymous2: IRP_Overlay_AsynchronousParameters_Anonymous2,
 }
-/// The unnamed record behind a member, [`IRP_Overlay_AsynchronousParameters`].
+/// What the headers leave unnamed inside [`IRP`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union IRP_Overlay_AsynchronousParameters_Anonymous1 {
@@ -924,7 +920,7 @@ pub union IRP_Overlay_AsynchronousParameters_Anonymous1 {
     /// Process that made the request.
     pub IssuingProcess: *mut c_void,
 }
-/// The unnamed record behind a member, [`IRP_Overlay_AsynchronousParameters`].
+/// What the headers leave unnamed inside [`IRP`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union IRP_Overlay_AsynchronousParameters_Anonymous2 {
@@ -933,7 +929,7 @@ pub union IRP_Overlay_AsynchronousParameters_Anonymous2 {
     /// I/O ring that the request came from.
     pub IoRing: *mut IORING_OBJECT,
 }
-/// The unnamed record behind a member, [`IRP`].
+/// What the headers leave unnamed inside [`IRP`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union IRP_Tail {
@@ -944,7 +940,7 @@ pub union IRP_Tail {
     /// While it waits on a completion port.
     pub CompletionKey: *mut c_void,
 }
-/// The unnamed record behind a member, [`IRP_Tail`].
+/// What the headers leave unnamed inside [`IRP`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct IRP_Tail_Overlay {
@@ -961,7 +957,7 @@ pub struct IRP_Tail_Overlay {
     /// File that the request was made for.
     pub OriginalFileObject: *mut FILE_OBJECT,
 }
-/// The unnamed record behind a member, [`IRP_Tail_Overlay`].
+/// What the headers leave unnamed inside [`IRP`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union IRP_Tail_Overlay_Anonymous1 {
@@ -970,7 +966,7 @@ pub union IRP_Tail_Overlay_Anonymous1 {
     /// For the driver that owns the request.
     pub DriverContext: [*mut c_void; 4usize],
 }
-/// The unnamed record behind a member, [`IRP_Tail_Overlay`].
+/// What the headers leave unnamed inside [`IRP`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union IRP_Tail_Overlay_Anonymous2 {
@@ -1071,7 +1067,7 @@ pub struct KDPC {
     /// Queue that it is in, or NULL.
     pub DpcData: *mut c_void,
 }
-/// The unnamed record behind a member, [`KDPC`].
+/// What the headers leave unnamed inside [`KDPC`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union KDPC_Anonymous1 {
@@ -1080,7 +1076,7 @@ pub union KDPC_Anonymous1 {
     /// `Anonymous1` of the C structure.
     pub Anonymous1: KDPC_Anonymous1_Anonymous1,
 }
-/// The unnamed record behind a member, [`KDPC_Anonymous1`].
+/// What the headers leave unnamed inside [`KDPC`], behind a member of it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct KDPC_Anonymous1_Anonymous1 {
@@ -1163,7 +1159,7 @@ pub union LARGE_INTEGER {
     /// Whole value.
     pub QuadPart: i64,
 }
-/// The unnamed record behind a member, [`LARGE_INTEGER`].
+/// What the headers leave unnamed inside [`LARGE_INTEGER`], behind a member of it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct LARGE_INTEGER_Anonymous1 {
@@ -1172,7 +1168,7 @@ pub struct LARGE_INTEGER_Anonymous1 {
     /// High half.
     pub HighPart: i32,
 }
-/// The unnamed record behind a member, [`LARGE_INTEGER`].
+/// What the headers leave unnamed inside [`LARGE_INTEGER`], behind a member of it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct LARGE_INTEGER_u {
@@ -1287,7 +1283,7 @@ pub struct NPI_MODULEID {
     /// `Anonymous1` of the C structure.
     pub Anonymous1: NPI_MODULEID_Anonymous1,
 }
-/// The unnamed record behind a member, [`NPI_MODULEID`].
+/// What the headers leave unnamed inside [`NPI_MODULEID`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union NPI_MODULEID_Anonymous1 {
@@ -1453,7 +1449,7 @@ pub struct SCOPE_ID {
     /// `Anonymous1` of the C structure.
     pub Anonymous1: SCOPE_ID_Anonymous1,
 }
-/// The unnamed record behind a member, [`SCOPE_ID`].
+/// What the headers leave unnamed inside [`SCOPE_ID`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union SCOPE_ID_Anonymous1 {
@@ -1462,7 +1458,7 @@ pub union SCOPE_ID_Anonymous1 {
     /// Both at once.
     pub Value: u32,
 }
-/// The unnamed record behind a member, [`SCOPE_ID_Anonymous1`].
+/// What the headers leave unnamed inside [`SCOPE_ID`], behind a member of it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct SCOPE_ID_Anonymous1_Anonymous1 {
@@ -1546,7 +1542,7 @@ pub struct SOCKADDR_IN6 {
     /// `Anonymous1` of the C structure.
     pub Anonymous1: SOCKADDR_IN6_Anonymous1,
 }
-/// The unnamed record behind a member, [`SOCKADDR_IN6`].
+/// What the headers leave unnamed inside [`SOCKADDR_IN6`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union SOCKADDR_IN6_Anonymous1 {
@@ -1991,7 +1987,7 @@ pub union ULARGE_INTEGER {
     /// Whole value.
     pub QuadPart: u64,
 }
-/// The unnamed record behind a member, [`ULARGE_INTEGER`].
+/// What the headers leave unnamed inside [`ULARGE_INTEGER`], behind a member of it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct ULARGE_INTEGER_Anonymous1 {
@@ -2000,7 +1996,7 @@ pub struct ULARGE_INTEGER_Anonymous1 {
     /// High half.
     pub HighPart: u32,
 }
-/// The unnamed record behind a member, [`ULARGE_INTEGER`].
+/// What the headers leave unnamed inside [`ULARGE_INTEGER`], behind a member of it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct ULARGE_INTEGER_u {
@@ -2365,8 +2361,7 @@ impl SCOPE_ID_Anonymous1_Anonymous1 {
     /// Sets `Zone`; bits that do not fit are left out.
     #[inline]
     pub const fn set_Zone(&mut self, value: u32) {
-        self.Bitfield1 = (self.Bitfield1 & !(0xFFF_FFFF << 0))
-            | ((value & 0xFFF_FFFF) << 0);
+        self.Bitfield1 = (self.Bitfield1 & !0xFFF_FFFF) | (value & 0xFFF_FFFF);
     }
     /// How far it reaches, as a `SCOPE_LEVEL`.
     #[inline]
@@ -2377,19 +2372,19 @@ impl SCOPE_ID_Anonymous1_Anonymous1 {
     /// Sets `Level`; bits that do not fit are left out.
     #[inline]
     pub const fn set_Level(&mut self, value: u32) {
-        self.Bitfield1 = (self.Bitfield1 & !(0xF << 28)) | ((value & 0xF) << 28);
+        self.Bitfield1 = (self.Bitfield1 & !0xF000_0000) | ((value & 0xF) << 28);
     }
 }
 crate::zeroed_default!(
     INET_PORT_RESERVATION_INFORMATION, INET_PORT_RESERVATION_INSTANCE,
     INET_PORT_RESERVATION_TOKEN, RCVALL_IF, SCOPE_ID, SCOPE_ID_Anonymous1,
     SCOPE_ID_Anonymous1_Anonymous1, CLIENT_ID, CSADDR_INFO, DEVICE_OBJECT,
-    DEVICE_OBJECT_Queue, DEVOBJ_EXTENSION, DISPATCHER_HEADER,
-    DISPATCHER_HEADER_Anonymous1, DISPATCHER_HEADER_Anonymous1_Anonymous1,
-    DRIVER_EXTENSION, DRIVER_OBJECT, GUID, INET_PORT_RANGE, INTERFACE_INFO,
-    INTERFACE_INFO_EX, IORING_OBJECT, IO_STACK_LOCATION, IO_STACK_LOCATION_Parameters,
-    IO_STACK_LOCATION_Parameters_Create, IO_STACK_LOCATION_Parameters_Read,
-    IO_STACK_LOCATION_Parameters_Write, IO_STACK_LOCATION_Parameters_FileSystemControl,
+    DEVICE_OBJECT_Queue, DISPATCHER_HEADER, DISPATCHER_HEADER_Anonymous1,
+    DISPATCHER_HEADER_Anonymous1_Anonymous1, DRIVER_EXTENSION, DRIVER_OBJECT, GUID,
+    INET_PORT_RANGE, INTERFACE_INFO, INTERFACE_INFO_EX, IO_STACK_LOCATION,
+    IO_STACK_LOCATION_Parameters, IO_STACK_LOCATION_Parameters_Create,
+    IO_STACK_LOCATION_Parameters_Read, IO_STACK_LOCATION_Parameters_Write,
+    IO_STACK_LOCATION_Parameters_FileSystemControl,
     IO_STACK_LOCATION_Parameters_DeviceIoControl, IO_STACK_LOCATION_Parameters_Others,
     IO_STATUS_BLOCK, IO_STATUS_BLOCK_Anonymous1, IRP, IRP_AssociatedIrp, IRP_Anonymous1,
     IRP_Overlay, IRP_Overlay_AsynchronousParameters,

@@ -397,7 +397,9 @@ pub(crate) fn scope<R: Rules>() {
         pending.one_more();
         block.start(Payload::new(&drops), Some(pending.clone()))
     });
-    let providers = blocks.clone().map(|block| thread::spawn(move || block.complete(Status::Success)));
+    let providers = blocks
+        .clone()
+        .map(|block| thread::spawn(move || block.complete(Status::Success)));
     let [taken, left] = flights;
     assert!(taken.wait(Limit::Never));
     drop(taken.finish_and_free());

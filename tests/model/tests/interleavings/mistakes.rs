@@ -1,10 +1,10 @@
 //! Each rule of the protocol is needed: where one is broken, some interleaving goes wrong, and loom finds it.
 
-mod scenarios;
-
 use std::sync::atomic::Ordering;
 
 use wsk_model::{Rules, explore};
+
+use crate::scenarios;
 
 /// A mistake, the scenario that shows it, and a part of what loom or the model then says.
 macro_rules! found {
@@ -18,7 +18,7 @@ macro_rules! found {
                 impl Rules for Mistake {
                     $($rule)*
                 }
-                explore(None, scenarios::$scenario::<Mistake>);
+                explore(Some(3), scenarios::$scenario::<Mistake>);
             }
         )*
     };
@@ -52,15 +52,15 @@ found! {
         const LATE_WAITER_SEES_EVENT: bool = false;
     }
     /// The event of one request ends the wait for the next.
-    event_not_cleared: wait_give_up_and_reuse, "Causality violation", {
+    event_not_cleared: wait_give_up_and_reuse, "right: (1, Success)", {
         const EVENT_CLEARED: bool = false;
     }
     /// The routine takes the waker out of an operation that it has given back.
-    waker_taken_late: poll_and_sleep, "Causality violation", {
+    waker_taken_late: poll_and_wait, "Causality violation", {
         const WAKER_TAKEN_FIRST: bool = false;
     }
     /// The routine frees an operation whose waker it then wants.
-    waker_taken_after_discard: poll_and_leave, "freed", {
+    waker_taken_after_discard: poll_and_leave, "Causality violation", {
         const WAKER_TAKEN_FIRST: bool = false;
     }
     /// A poll replaces a waker that the routine is taking.
@@ -80,7 +80,7 @@ found! {
         const LEAVES_IN_FLIGHT: bool = false;
     }
     /// The owner cancels an operation that it has left.
-    cancelled_after_leaving: cancel_and_leave, "freed", {
+    cancelled_after_leaving: cancel_and_leave, "Causality violation", {
         const CANCELS_FIRST: bool = false;
     }
     /// The owner cancels an IRP that is another's by then.
@@ -96,7 +96,7 @@ found! {
         const OBSERVER_READ_FIRST: bool = false;
     }
     /// The free list does not see that its first slot went and came back.
-    changes_not_counted: pool_aba, "Causality violation", {
+    changes_not_counted: pool_aba, "3 holders of two slots", {
         const CHANGES_COUNTED: bool = false;
     }
     /// A slot goes back without releasing what its holder has written.

@@ -1,10 +1,10 @@
 //! The protocol as it is holds in every interleaving.
 
-mod scenarios;
-
 use std::time::Instant;
 
 use wsk_model::{Faithful, explore};
+
+use crate::scenarios;
 
 macro_rules! hold {
     ($($scenario:ident: $preemptions:expr),* $(,)?) => {
