@@ -684,6 +684,7 @@ impl DatagramSocket {
     ///
     /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
     #[doc(alias = "WskControlSocket")]
+    #[allow(clippy::needless_pass_by_value)]
     pub fn set_option<O: SocketOption>(&self, option: O) -> Result<(), Error> {
         let mut value = [0; option::LARGEST];
         let length = option.write(&mut value);

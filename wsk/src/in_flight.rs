@@ -149,9 +149,10 @@ impl<B: SendBuffer + 'static> Carried<B> {
         // SAFETY: the caller gives the place. The lock borrows from the buffer beside it, which by the invariant neither moves
         // nor goes before the lock.
         unsafe {
-            let buffer: &'static B = &*(&raw const (*this.as_ptr()).buffer);
+            let buffer: &'static B = &(*this.as_ptr()).buffer;
             let lock = buffer.lock()?;
-            Ok((*(&raw mut (*this.as_ptr()).lock)).insert(lock))
+            let place: &mut Option<Lock<'static>> = &mut (*this.as_ptr()).lock;
+            Ok(place.insert(lock))
         }
     }
 }
@@ -165,9 +166,10 @@ impl<B: ReceiveBuffer + 'static> Carried<B> {
     pub(crate) unsafe fn lock_mut<'l>(this: NonNull<Self>) -> Result<&'l Lock<'static>, Error> {
         // SAFETY: as for `lock`.
         unsafe {
-            let buffer: &'static mut B = &mut *(&raw mut (*this.as_ptr()).buffer);
+            let buffer: &'static mut B = &mut (*this.as_ptr()).buffer;
             let lock = buffer.lock_mut()?;
-            Ok((*(&raw mut (*this.as_ptr()).lock)).insert(lock))
+            let place: &mut Option<Lock<'static>> = &mut (*this.as_ptr()).lock;
+            Ok(place.insert(lock))
         }
     }
 }
@@ -331,6 +333,6 @@ impl<T: Answer, B> fmt::Debug for InFlight<T, B> {
         f.debug_struct("InFlight")
             .field("call", &self.call)
             .field("completed", &self.is_completed())
-            .finish()
+            .finish_non_exhaustive()
     }
 }

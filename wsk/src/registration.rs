@@ -267,8 +267,13 @@ impl Capture {
 
 /// The `NTDDI_VERSION` of the running Windows: which entries its dispatch tables have.
 fn running_ntddi() -> u32 {
-    let mut version = OSVERSIONINFOW::default();
-    version.dwOSVersionInfoSize = size_of::<OSVERSIONINFOW>() as u32;
+    /// The structure says its own size.
+    #[allow(clippy::cast_possible_truncation)]
+    const SIZE: u32 = size_of::<OSVERSIONINFOW>() as u32;
+    let mut version = OSVERSIONINFOW {
+        dwOSVersionInfoSize: SIZE,
+        ..OSVERSIONINFOW::default()
+    };
     // SAFETY: the structure says its own size.
     let status = unsafe { RtlGetVersion(&raw mut version) };
     if !status.is_success() {

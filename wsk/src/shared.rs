@@ -102,8 +102,8 @@ impl<T: Counted> Reserved<T> {
             block.write(Block {
                 references: AtomicUsize::new(1),
                 value,
-            })
-        };
+            });
+        }
         // INVARIANT: the block is live and this is its one reference.
         Shared { block }
     }

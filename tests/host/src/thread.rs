@@ -123,17 +123,22 @@ fn reference(object: *mut c_void, function: &str) -> i64 {
 
 fn dereference(object: *mut c_void, function: &str) -> i64 {
     require_object(object, function);
-    // SAFETY: objects in the table are alive.
-    let left = unsafe {
-        (*object.cast::<Thread>())
-            .references
-            .fetch_sub(1, Ordering::SeqCst)
-            - 1
-    };
+    // SAFETY: objects in the table are alive, and the caller gives up one reference.
+    unsafe { release(object.cast()) }
+}
+
+/// Gives up a reference; the last one frees the object.
+///
+/// # Safety
+///
+/// The caller has a reference to the object, which it doesn't use any more.
+unsafe fn release(thread: *mut Thread) -> i64 {
+    // SAFETY: a reference keeps the object alive.
+    let left = unsafe { (*thread).references.fetch_sub(1, Ordering::SeqCst) - 1 };
     if left == 0 {
-        let _ = OBJECTS.lock(object as usize).remove(object as usize);
+        let _ = OBJECTS.lock(thread as usize).remove(thread as usize);
         // SAFETY: the last reference is gone, and the object came from a box.
-        drop(unsafe { Box::from_raw(object.cast::<Thread>()) });
+        drop(unsafe { Box::from_raw(thread) });
     }
     left
 }
@@ -158,7 +163,9 @@ fn end(thread: *mut Thread) {
     }
     // SAFETY: the running thread holds a reference to its object.
     unsafe { event::signal(&raw mut (*thread).header) };
-    dereference(thread.cast(), "the end of a thread");
+    // SAFETY: this is the running thread's reference. A kernel that was shut down meanwhile has forgotten the object, but
+    // not freed it.
+    unsafe { release(thread) };
 }
 
 export! {

@@ -166,6 +166,33 @@ fn handles_threads_and_timers() {
 }
 
 #[test]
+fn a_thread_that_outlives_the_kernel() {
+    unsafe extern "system" fn sleeps(_context: *mut c_void) {
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let leaks = left_by(|| unsafe {
+        let mut handle = ptr::null_mut();
+        let none = ptr::null_mut::<c_void>();
+        let status = PsCreateSystemThread(
+            &raw mut handle,
+            0,
+            none.cast(),
+            none,
+            none.cast(),
+            Some(sleeps),
+            none,
+        );
+        assert_eq!((status, ZwClose(handle)), (STATUS_SUCCESS, STATUS_SUCCESS));
+    });
+    assert_leak(&leaks, &["system thread at", "with 1 references"]);
+    assert_eq!(leaks.len(), 1);
+    // Its end does no harm to the next kernel.
+    let kernel = Kernel::boot();
+    std::thread::sleep(Duration::from_millis(300));
+    kernel.shutdown();
+}
+
+#[test]
 fn shutting_down_panics_with_the_list() {
     for by_drop in [false, true] {
         let kernel = Kernel::boot();

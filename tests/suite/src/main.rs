@@ -83,7 +83,9 @@ fn main() -> ExitCode {
     };
     let checks: Vec<&Check> = CHECKS.iter().filter(wanted).collect();
     if cli.list {
-        checks.iter().for_each(|check| println!("{}", check.name));
+        for check in checks {
+            println!("{}", check.name);
+        }
         return ExitCode::SUCCESS;
     }
     if checks.is_empty() {

@@ -1,0 +1,216 @@
+//! What the tests of this crate share: a driver's setting on the host kernel, buffers that are counted, numbers that follow
+//! from a seed.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use wsk::{
+    DatagramSocket, Error, Family, Lock, NonPagedBuffer, Provider, ReceiveBuffer, Registration,
+    SendBuffer, Wait,
+};
+
+/// Where sockets of tests are bound.
+pub const LOOPBACK: &str = "127.0.0.1:0";
+
+/// How long anything may take.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Numbers that follow from a seed.
+#[derive(Debug, Clone)]
+pub struct Dice(u64);
+
+impl Dice {
+    /// Dice that always fall the same way for the same seed.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next number: that of SplitMix64.
+    pub const fn throw(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `limit`, which is not zero.
+    pub const fn below(&mut self, limit: u64) -> u64 {
+        self.throw() % limit
+    }
+
+    /// A place below `limit`, which is not zero.
+    #[allow(clippy::cast_possible_truncation)]
+    pub const fn index(&mut self, limit: usize) -> usize {
+        self.below(limit as u64) as usize
+    }
+
+    /// Heads or tails.
+    pub const fn toss(&mut self) -> bool {
+        self.throw() & 1 == 0
+    }
+}
+
+/// How many buffers were made, and how many dropped.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    made: AtomicUsize,
+    dropped: AtomicUsize,
+}
+
+impl Ledger {
+    /// A ledger for buffers to come.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// How many buffers exist.
+    ///
+    /// # Panics
+    ///
+    /// When more were dropped than made.
+    #[must_use]
+    pub fn live(&self) -> usize {
+        let dropped = self.dropped.load(Ordering::SeqCst);
+        let made = self.made.load(Ordering::SeqCst);
+        made.checked_sub(dropped)
+            .expect("a buffer was dropped twice")
+    }
+
+    /// Waits until only `left` buffers exist.
+    ///
+    /// # Panics
+    ///
+    /// When it takes too long.
+    pub fn settle(&self, left: usize) {
+        until("the drop of every buffer", || self.live() == left);
+    }
+}
+
+/// A buffer that is counted, and knows what is in it.
+#[derive(Debug)]
+pub struct Counted {
+    bytes: NonPagedBuffer,
+    ledger: Arc<Ledger>,
+    number: u8,
+}
+
+impl Counted {
+    /// `length` bytes of `number`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`NonPagedBuffer::new`].
+    pub fn new(length: usize, number: u8, ledger: &Arc<Ledger>) -> Result<Self, Error> {
+        let mut bytes = NonPagedBuffer::new(length)?;
+        bytes.as_mut_slice().fill(number);
+        ledger.made.fetch_add(1, Ordering::SeqCst);
+        Ok(Self {
+            bytes,
+            ledger: ledger.clone(),
+            number,
+        })
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.as_slice()
+    }
+
+    /// The bytes, to be written.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        self.bytes.as_mut_slice()
+    }
+
+    /// The number that it was made with.
+    #[must_use]
+    pub const fn number(&self) -> u8 {
+        self.number
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.ledger.dropped.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+// SAFETY: the promise of the buffer inside is passed on.
+unsafe impl SendBuffer for Counted {
+    fn lock(&self) -> Result<Lock<'_>, Error> {
+        self.bytes.lock()
+    }
+}
+
+// SAFETY: as above.
+unsafe impl ReceiveBuffer for Counted {
+    fn lock_mut(&mut self) -> Result<Lock<'_>, Error> {
+        self.bytes.lock_mut()
+    }
+}
+
+/// What a driver has in its device extension: a socket of its own. Dropped in this order, as a driver unloads.
+#[derive(Debug)]
+pub struct Driver {
+    /// A bound socket.
+    pub socket: DatagramSocket,
+    /// Its address.
+    pub address: SocketAddr,
+    /// What more sockets are opened with.
+    pub provider: Provider,
+    /// The registration.
+    pub registration: Registration,
+}
+
+impl Driver {
+    /// Registers, and opens a socket.
+    ///
+    /// # Errors
+    ///
+    /// What went wrong first.
+    pub fn load() -> Result<Self, Error> {
+        let registration = Registration::new()?;
+        let provider = registration.capture(Wait::Forever)?;
+        let (socket, address) = bound(&provider)?;
+        Ok(Self {
+            socket,
+            address,
+            provider,
+            registration,
+        })
+    }
+}
+
+/// A socket that is bound to the loopback address, and that address.
+///
+/// # Errors
+///
+/// What went wrong first.
+///
+/// # Panics
+///
+/// Never: the loopback address is one.
+pub fn bound(provider: &Provider) -> Result<(DatagramSocket, SocketAddr), Error> {
+    let socket = DatagramSocket::open(provider, Family::V4)?;
+    socket.bind(LOOPBACK.parse().expect("an address"))?;
+    let address = socket.local_address()?;
+    Ok((socket, address))
+}
+
+/// Waits for a condition.
+///
+/// # Panics
+///
+/// When it takes too long.
+pub fn until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what} took more than {PATIENCE:?}");
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
