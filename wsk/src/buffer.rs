@@ -163,9 +163,22 @@ impl Lock<'_> {
     pub const fn extent(&self) -> Extent {
         self.extent
     }
+}
 
+/// What an operation that waits holds on to.
+pub(crate) trait Held {
     /// Has the owner of the memory keep it for ever, because the provider may go on using it; `false` when it cannot.
-    pub(crate) fn keep(&self) -> bool {
+    fn keep(&self) -> bool;
+}
+
+impl Held for () {
+    fn keep(&self) -> bool {
+        true
+    }
+}
+
+impl Held for Lock<'_> {
+    fn keep(&self) -> bool {
         if self.control.is_some() || self.room.is_some() {
             // Control information is borrowed memory.
             return false;

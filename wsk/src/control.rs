@@ -90,7 +90,7 @@ impl ControlMessage<'_> {
     }
 
     /// The room for one of each typed message, which is more than any datagram needs.
-    pub const SPACE_FOR_ALL: usize = 2 * Self::space(20) + 8 * Self::space(4);
+    pub const SPACE_FOR_ALL: usize = Self::space(8) + Self::space(20) + 8 * Self::space(4);
 }
 
 /// Room for `N` bytes of control information, aligned for it.

@@ -21,6 +21,7 @@ use crate::error::{Call, Error, Memory};
 use crate::events::{Events, ReceiveFromEvent};
 use crate::in_flight::{Carried, InFlight, NotStarted, ReceiveFrom, SendTo};
 use crate::irql::require_passive;
+use crate::messages::{ListInFlight, Messages};
 use crate::operation::{Arguments, Idle, Outcome, Spare};
 use crate::option::{self, ReadableOption, SocketOption};
 use crate::registration::Provider;
@@ -165,7 +166,7 @@ impl DatagramSocket {
             self.socket.request(
                 operation,
                 Call::WskControlSocket,
-                None,
+                (),
                 None,
                 |irp, arguments| {
                     let set = WSK_CONTROL_SOCKET_TYPE::WskSetOption;
@@ -289,7 +290,7 @@ impl DatagramSocket {
             self.socket.request(
                 operation,
                 Call::WskBind,
-                None,
+                (),
                 None,
                 |irp, arguments| Ok(table.wsk_bind(socket, address_of(arguments), irp)?),
                 |outcome, _| outcome.check(Call::WskBind),
@@ -317,7 +318,7 @@ impl DatagramSocket {
             self.socket.request(
                 operation,
                 Call::WskGetLocalAddress,
-                None,
+                (),
                 None,
                 |irp, arguments| {
                     Ok(table.wsk_get_local_address(socket, address_of(arguments), irp)?)
@@ -392,7 +393,7 @@ impl DatagramSocket {
             self.socket.request(
                 operation,
                 Call::WskSendTo,
-                Some(lock),
+                lock,
                 limit,
                 |irp, arguments| {
                     let address = (!fixed).then(|| address_of(arguments));
@@ -401,6 +402,81 @@ impl DatagramSocket {
                 |outcome, _| sent(outcome),
             )
         }
+    }
+
+    /// Sends several datagrams to one address and waits until they have been sent. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// The result is the number of bytes of all of them. Allocates as [`send_to`](Self::send_to) does.
+    ///
+    /// [`WskSendMessages`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_messages).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send_to`](Self::send_to); [`Error::NoMessages`] for none.
+    #[doc(alias = "WskSendMessages")]
+    pub fn send_messages<B: SendBuffer, const N: usize>(
+        &self,
+        messages: &mut Messages<B, N>,
+        to: SocketAddr,
+    ) -> Result<usize, Error> {
+        self.send_messages_within(messages, to, None)
+    }
+
+    /// [`send_messages`](Self::send_messages), cancelled when `limit` runs out. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// Besides those of `send_messages`, [`Error::TimedOut`].
+    #[doc(alias = "WskSendMessages")]
+    pub fn send_messages_timeout<B: SendBuffer, const N: usize>(
+        &self,
+        messages: &mut Messages<B, N>,
+        to: SocketAddr,
+        limit: Duration,
+    ) -> Result<usize, Error> {
+        self.send_messages_within(messages, to, Some(limit))
+    }
+
+    fn send_messages_within<B: SendBuffer, const N: usize>(
+        &self,
+        messages: &mut Messages<B, N>,
+        to: SocketAddr,
+        limit: Option<Duration>,
+    ) -> Result<usize, Error> {
+        require_passive()?;
+        self.socket.require_bound()?;
+        if N == 0 {
+            return Err(Error::NoMessages);
+        }
+        let place = NonNull::from(&mut *messages);
+        // SAFETY: the messages are borrowed exclusively for this call, which does nothing with them before they are unlocked but
+        // to pass their list on.
+        let result = unsafe {
+            Messages::lock(place).and_then(|(list, longest)| {
+                Self::check_datagram(self.socket.family, longest, to)?;
+                let mut operation = self.socket.operation()?;
+                self.socket
+                    .family
+                    .write(to, &mut operation.arguments().address);
+                let (socket, table) = (self.socket.socket, self.socket.dispatch());
+                self.socket.request(
+                    operation,
+                    Call::WskSendMessages,
+                    ListInFlight,
+                    limit,
+                    |irp, arguments| {
+                        let address = Some(address_of(arguments));
+                        Ok(table.wsk_send_messages(socket, list, address, None, irp)?)
+                    },
+                    |outcome, _| {
+                        outcome.check(Call::WskSendMessages)?;
+                        Ok(outcome.information)
+                    },
+                )
+            })
+        };
+        messages.unlock();
+        result
     }
 
     /// Waits for a datagram and receives it. IRQL: `PASSIVE_LEVEL`.
@@ -457,7 +533,7 @@ impl DatagramSocket {
             self.socket.request(
                 operation,
                 Call::WskReceiveFrom,
-                Some(lock),
+                lock,
                 limit,
                 |irp, arguments| {
                     let (address, flags) = (address_of(arguments), control_flags_of(arguments));
@@ -640,7 +716,7 @@ impl DatagramSocket {
             socket.request(
                 operation,
                 Call::WskCloseSocket,
-                None,
+                (),
                 None,
                 |irp, _| Ok(table.basic().wsk_close_socket(handle, irp)?),
                 |outcome, _| outcome.check(Call::WskCloseSocket),
@@ -661,13 +737,15 @@ impl DatagramSocket {
     /// What can be wrong with a datagram before WSK is asked.
     #[inline]
     pub(crate) fn check_send(family: Family, extent: Extent, to: SocketAddr) -> Result<(), Error> {
+        Self::check_datagram(family, extent.len(), to)
+    }
+
+    #[inline]
+    fn check_datagram(family: Family, length: usize, to: SocketAddr) -> Result<(), Error> {
         family.check(&to)?;
         let limit = Family::limit(&to);
-        if extent.len() > limit {
-            return Err(Error::DatagramTooLong {
-                length: extent.len(),
-                limit,
-            });
+        if length > limit {
+            return Err(Error::DatagramTooLong { length, limit });
         }
         if to.port() == 0 {
             Err(Error::PortZero)
@@ -734,7 +812,7 @@ impl DatagramSocket {
             self.socket.request(
                 operation,
                 Call::WskControlSocket,
-                None,
+                (),
                 None,
                 |irp, arguments| {
                     let input = (input > 0).then(|| value_of(arguments, input));
@@ -815,7 +893,7 @@ impl DatagramSocket {
             self.socket.request(
                 operation,
                 Call::WskControlSocket,
-                None,
+                (),
                 None,
                 |irp, arguments| {
                     let address = NonNull::slice_from_raw_parts(address_of(arguments).cast(), size);

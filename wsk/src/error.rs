@@ -28,6 +28,8 @@ pub enum Call {
     WskGetLocalAddress,
     /// [`WskSendTo`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_to).
     WskSendTo,
+    /// [`WskSendMessages`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_messages).
+    WskSendMessages,
     /// [`WskReceiveFrom`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_from).
     WskReceiveFrom,
     /// [`WskCloseSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_close_socket).
@@ -127,6 +129,8 @@ pub enum Error {
     },
     /// The socket was opened without a handler for events.
     NoEvents,
+    /// There are no datagrams to send.
+    NoMessages,
     /// All buffers of the pool are taken.
     PoolEmpty,
     /// The operation has given its result already.
@@ -241,6 +245,9 @@ impl fmt::Display for Error {
             }
             Self::NoEvents => {
                 f.write_str("the socket has no handler for events: open it with open_with_events")
+            }
+            Self::NoMessages => {
+                f.write_str("there are no datagrams to send: put at least one into the list")
             }
             Self::PoolEmpty => {
                 f.write_str("all buffers of the pool are taken: wait, or make a deeper pool")

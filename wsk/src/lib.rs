@@ -46,6 +46,7 @@ mod events;
 mod in_flight;
 mod irql;
 mod memory;
+mod messages;
 mod operation;
 pub mod option;
 mod pool;
@@ -63,7 +64,13 @@ pub use datagram::{DatagramSocket, FixedDatagramSocket, Received};
 pub use error::{Call, Error, Memory};
 pub use events::{Datagram, Datagrams, Indication, Pieces, ReceiveFromEvent, Retained, Verdict};
 pub use in_flight::{Answer, Finished, InFlight, NotStarted, ReceiveFrom, SendTo};
+pub use messages::Messages;
 pub use pool::{Pool, Pooled};
 pub use registration::{Provider, Registration, Wait};
 pub use scope::{Scope, ScopedReceive, ScopedSend, scope};
 pub use wsk_sys::NTSTATUS;
+
+/// The example of the README, which compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

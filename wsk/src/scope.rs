@@ -14,7 +14,7 @@ use wsk_sys::{
     KeWaitForSingleObject, NTSTATUS, STATUS_SUCCESS,
 };
 
-use crate::buffer::{Lock, ReceiveBuffer, SendBuffer};
+use crate::buffer::{Held, Lock, ReceiveBuffer, SendBuffer};
 use crate::datagram::{DatagramSocket, Received, received, sent};
 use crate::error::{Call, Error, Memory};
 use crate::irql::require_passive;

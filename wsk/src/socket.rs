@@ -12,7 +12,7 @@ use wsk_sys::{
 };
 
 use crate::address::Family;
-use crate::buffer::Lock;
+use crate::buffer::Held;
 use crate::error::{Call, Error};
 use crate::events::Events;
 use crate::operation::{Arguments, Idle, Observer, Outcome, Spare};
@@ -82,18 +82,18 @@ impl Socket {
     /// Makes a request with `operation` and waits until it has completed, or until it has been cancelled because `limit` ran
     /// out. `read` gets the outcome and the arguments; the operation is the spare one again. IRQL: `PASSIVE_LEVEL`.
     ///
-    /// When the provider breaks its contract by returning an error without completing the IRP, `lock` is kept if it can be, and
+    /// When the provider breaks its contract by returning an error without completing the IRP, what is `held` is kept if it can be, and
     /// the error is [`Error::Abandoned`]; memory that cannot be kept is waited for as long as it takes.
     ///
     /// # Safety
     ///
-    /// As for [`Idle::start`]; what the parameters point at besides the arguments is valid until `lock` is dropped.
+    /// As for [`Idle::start`]; what the parameters point at besides the arguments is valid until what is `held` is dropped.
     #[inline]
-    pub(crate) unsafe fn request<T>(
+    pub(crate) unsafe fn request<T, H: Held>(
         &self,
         operation: Idle<()>,
         call: Call,
-        lock: Option<Lock<'_>>,
+        held: H,
         limit: Option<Duration>,
         invoke: impl FnOnce(NonNull<IRP>, NonNull<Arguments>) -> Result<NTSTATUS, Error>,
         read: impl FnOnce(Outcome, &mut Arguments) -> Result<T, Error>,
@@ -114,16 +114,16 @@ impl Socket {
         }
         if !flight.wait_or_give_up() {
             let status = flight.returned();
-            if lock.as_ref().is_none_or(Lock::keep) {
+            if held.keep() {
                 flight.detach();
-                core::mem::forget(lock);
+                core::mem::forget(held);
                 return Err(Error::Abandoned { call, status });
             }
             flight.wait(None);
         }
         // SAFETY: a wait said that it has completed.
         let (mut operation, (), outcome) = unsafe { flight.finish() };
-        drop(lock);
+        drop(held);
         let result = if timed_out && outcome.status == STATUS_CANCELLED {
             Err(Error::TimedOut { call })
         } else {

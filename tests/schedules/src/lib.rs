@@ -210,7 +210,10 @@ pub fn bound(provider: &Provider) -> Result<(DatagramSocket, SocketAddr), Error>
 pub fn until(what: &str, condition: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
-        assert!(Instant::now() < deadline, "{what} took more than {PATIENCE:?}");
+        assert!(
+            Instant::now() < deadline,
+            "{what} took more than {PATIENCE:?}"
+        );
         std::thread::sleep(Duration::from_micros(200));
     }
 }

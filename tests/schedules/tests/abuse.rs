@@ -2,18 +2,478 @@
 //! test has a kernel of its own, which would stop the system, and says exactly what is left behind.
 
 use std::cell::RefCell;
-use std::mem::{ManuallyDrop, forget};
+use std::future::Future;
+use std::mem::{ManuallyDrop, forget, swap};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::{Pin, pin};
 use std::rc::Rc;
-use wsk::ReceiveFrom;
-use wsk_host::{Completion, Kernel};
-use wsk_schedules::{Counted, Driver, Ledger};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker};
+use std::time::Duration;
+
+use wsk::{Error, NonPagedBuffer, Pool, ReceiveFrom};
+use wsk_host::{Completion, DISPATCH_LEVEL, Kernel, at_irql};
+use wsk_schedules::{Counted, Driver, Ledger, until};
+
+/// Runs `abuse` on a kernel of each completion policy, in which nothing may be left behind.
+fn harmless(abuse: impl Fn(&Driver, &Arc<Ledger>)) {
+    for policy in [Completion::Inline, Completion::Deferred, Completion::Seeded] {
+        let kernel = Kernel::builder().completion(policy).seed(7).boot();
+        let driver = Driver::load().unwrap();
+        let ledger = Ledger::new();
+        abuse(&driver, &ledger);
+        drop(driver);
+        ledger.settle(0);
+        kernel.shutdown();
+    }
+}
+
+/// Runs `abuse` likewise; `operations` of its operations, with their buffers, are never freed, nor is anything else that is
+/// not listed in `more`.
+///
+/// An operation has a reference to its socket, and thereby keeps the provider captured: such a driver cannot deregister, and
+/// does not try here.
+fn leaks(operations: usize, more: &[(&str, usize)], abuse: impl Fn(&Driver, &Arc<Ledger>)) {
+    for policy in [Completion::Inline, Completion::Deferred, Completion::Seeded] {
+        let kernel = Kernel::builder().completion(policy).seed(7).boot();
+        let driver = Driver::load().unwrap();
+        let ledger = Ledger::new();
+        abuse(&driver, &ledger);
+        let Driver {
+            socket,
+            provider,
+            registration,
+            ..
+        } = driver;
+        drop((socket, provider));
+        forget(registration);
+        // All that is in flight ends with the socket.
+        until("the close", || {
+            kernel.counts().sockets.live == 0 && kernel.counts().in_flight == 0
+        });
+        ledger.settle(operations);
+        let leaks = kernel.finish().unwrap_err();
+        let count = |what: &str| {
+            leaks
+                .entries()
+                .iter()
+                .filter(|entry| entry.starts_with(what))
+                .count()
+        };
+        // The block of each operation, the bytes of each buffer; the socket's state with its spare operation, the capture,
+        // the registration.
+        let mut expected = vec![
+            ("nonpaged pool", 2 * operations + 4),
+            ("MDL", operations),
+            ("WSK registration", 1),
+        ];
+        for (what, number) in more {
+            match expected.iter_mut().find(|(known, _)| known == what) {
+                Some((_, known)) => *known += number,
+                None => expected.push((what, *number)),
+            }
+        }
+        for (what, number) in &expected {
+            assert_eq!(count(what), *number, "{what}: {leaks}");
+        }
+        let all: usize = expected.iter().map(|(_, number)| number).sum();
+        assert_eq!(leaks.entries().len(), all, "{leaks}");
+    }
+}
+
+fn buffer(ledger: &Arc<Ledger>) -> Counted {
+    Counted::new(16, 7, ledger).unwrap()
+}
+
+fn receive(driver: &Driver, ledger: &Arc<Ledger>) -> ReceiveFrom<Counted> {
+    driver.socket.start_receive_from(buffer(ledger)).unwrap()
+}
 
 #[test]
-fn forgotten() {
-    let kernel = Kernel::builder().boot();
-    let driver = Driver::load().unwrap();
-    let ledger = Ledger::new();
-    forget(driver.socket.start_receive_from(Counted::new(8, 1, &ledger).unwrap()).unwrap());
-    drop(driver);
-    println!("{}", kernel.finish().unwrap_err());
+fn forget_operations() {
+    leaks(3, &[], |driver, ledger| {
+        forget(receive(driver, ledger));
+        forget(
+            driver
+                .socket
+                .start_send_to(buffer(ledger), driver.address)
+                .unwrap(),
+        );
+        let mut polled = receive(driver, ledger);
+        assert!(
+            Pin::new(&mut polled)
+                .poll(&mut Context::from_waker(Waker::noop()))
+                .is_pending()
+                || polled.is_completed()
+        );
+        forget(polled);
+    });
+}
+
+#[test]
+fn leak_boxes() {
+    leaks(2, &[], |driver, ledger| {
+        let operation = Box::leak(Box::new(receive(driver, ledger)));
+        operation.cancel();
+        let operation: &'static ReceiveFrom<Counted> = Box::leak(Box::new(receive(driver, ledger)));
+        assert!(!operation.is_completed());
+    });
+}
+
+struct Node<O> {
+    next: RefCell<Option<Rc<Self>>>,
+    _operation: O,
+}
+
+#[test]
+fn cycles_of_rc() {
+    leaks(1, &[], |driver, ledger| {
+        let node = Rc::new(Node {
+            next: RefCell::default(),
+            _operation: receive(driver, ledger),
+        });
+        *node.next.borrow_mut() = Some(node.clone());
+    });
+}
+
+#[test]
+fn manually_never_dropped() {
+    leaks(1, &[], |driver, ledger| {
+        let operation = ManuallyDrop::new(receive(driver, ledger));
+        operation.cancel();
+    });
+}
+
+#[test]
+fn statics() {
+    static PLACE: Mutex<Option<ReceiveFrom<Counted>>> = Mutex::new(None);
+    // Left in the static; the next kernel's takes its place. Dropping that one is for a kernel that is gone, so it is not.
+    leaks(1, &[], |driver, ledger| {
+        forget(PLACE.lock().unwrap().replace(receive(driver, ledger)))
+    });
+    forget(PLACE.lock().unwrap().take());
+    // Taken out again once its socket is closed.
+    harmless(|driver, ledger| {
+        let (socket, _) = wsk_schedules::bound(&driver.provider).unwrap();
+        *PLACE.lock().unwrap() = Some(socket.start_receive_from(buffer(ledger)).unwrap());
+        drop(socket);
+        let operation = PLACE.lock().unwrap().take().unwrap();
+        let finished = operation.wait().unwrap();
+        assert_eq!(
+            finished.result.unwrap_err().status(),
+            Some(wsk_sys::STATUS_CANCELLED)
+        );
+        assert_eq!(finished.buffer.unwrap().bytes(), [7; 16]);
+    });
+}
+
+/// A pooled operation that is forgotten keeps its pool, all of whose other buffers go on.
+#[test]
+fn forget_pooled_operations() {
+    // The pool's slots, its state, and the other buffer. The operation has no block of its own.
+    leaks(1, &[("nonpaged pool", 2), ("MDL", 1)], |driver, ledger| {
+        let pool = Pool::new(2, |number| {
+            if number == 0 {
+                Ok(Either::Counted(buffer(ledger)))
+            } else {
+                Ok(Either::Plain(NonPagedBuffer::new(16)?))
+            }
+        })
+        .unwrap();
+        let held = (pool.take().unwrap(), pool.take().unwrap());
+        forget(driver.socket.start_receive_from(held.0).unwrap());
+        drop(held.1);
+        for _ in 0..10 {
+            let taken = pool.take_timeout(Duration::from_secs(20)).unwrap();
+            drop(driver.socket.start_send_to(taken, driver.address).unwrap());
+        }
+    });
+}
+
+enum Either {
+    Counted(Counted),
+    Plain(NonPagedBuffer),
+}
+
+// SAFETY: the promise of the buffer inside is passed on.
+unsafe impl wsk::SendBuffer for Either {
+    fn lock(&self) -> Result<wsk::Lock<'_>, Error> {
+        match self {
+            Self::Counted(buffer) => buffer.lock(),
+            Self::Plain(buffer) => buffer.lock(),
+        }
+    }
+}
+
+// SAFETY: as above.
+unsafe impl wsk::ReceiveBuffer for Either {
+    fn lock_mut(&mut self) -> Result<wsk::Lock<'_>, Error> {
+        match self {
+            Self::Counted(buffer) => buffer.lock_mut(),
+            Self::Plain(buffer) => buffer.lock_mut(),
+        }
+    }
+}
+
+/// Handles of a scope may be forgotten, leaked or in a cycle: the scope waits all the same, and nothing is lost.
+#[test]
+fn forget_scoped_operations() {
+    harmless(|driver, _| {
+        let message = [1; 16];
+        let mut rooms = [[0; 16]; 3];
+        wsk::scope(|s| {
+            forget(s.send_to(&driver.socket, &message, driver.address).unwrap());
+            Box::leak(Box::new(
+                s.send_to(&driver.socket, &message, driver.address).unwrap(),
+            ));
+            let [first, second, third] = &mut rooms;
+            let receives = (
+                s.receive_from(&driver.socket, first).unwrap(),
+                s.receive_from(&driver.socket, second).unwrap(),
+            );
+            receives.0.cancel();
+            receives.1.cancel();
+            forget(receives.0);
+            let node = Rc::new(Node {
+                next: RefCell::default(),
+                _operation: receives.1,
+            });
+            *node.next.borrow_mut() = Some(node.clone());
+            let last = s.receive_from(&driver.socket, third).unwrap();
+            last.cancel();
+        })
+        .unwrap();
+        // The borrows are over, and the memory is this frame's again.
+        rooms = [[9; 16]; 3];
+        assert_eq!((message, rooms), ([1; 16], [[9; 16]; 3]));
+    });
+}
+
+#[test]
+fn panics_unwind() {
+    harmless(|driver, ledger| {
+        let pool = Pool::new(2, |_| Ok(buffer(ledger))).unwrap();
+        let unwound = catch_unwind(AssertUnwindSafe(|| {
+            let mut polled = pin!(receive(driver, ledger));
+            let _ = polled
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()));
+            let _receive = receive(driver, ledger);
+            let _send = driver
+                .socket
+                .start_send_to(buffer(ledger), driver.address)
+                .unwrap();
+            let _pooled = driver
+                .socket
+                .start_receive_from(pool.take().unwrap())
+                .unwrap();
+            let _taken = pool.take().unwrap();
+            resume_unwind(Box::new("a bug of the driver's"));
+        }));
+        assert!(unwound.is_err());
+        drop((
+            pool.take_timeout(Duration::from_secs(20)).unwrap(),
+            pool.take_timeout(Duration::from_secs(20)).unwrap(),
+        ));
+    });
+}
+
+/// A scope that unwinds waits too: its buffers are on the stack that is being unwound.
+#[test]
+fn panics_unwind_through_scopes() {
+    harmless(|driver, _| {
+        let unwound = catch_unwind(AssertUnwindSafe(|| {
+            let mut room = [0; 64];
+            let message = [5; 64];
+            wsk::scope(|s| {
+                let receive = s.receive_from(&driver.socket, &mut room).unwrap();
+                let _send = s.send_to(&driver.socket, &message, driver.address).unwrap();
+                receive.cancel();
+                forget(receive);
+                resume_unwind(Box::new("a bug of the driver's"));
+            })
+            .unwrap();
+        }));
+        assert!(unwound.is_err());
+    });
+}
+
+/// Futures are dropped before the first poll, after each of some polls, and after their end.
+#[test]
+fn drop_futures_half_polled() {
+    harmless(|driver, ledger| {
+        for polls in 0..4 {
+            let mut operation = Box::pin(receive(driver, ledger));
+            for _ in 0..polls {
+                // A waker each time anew.
+                let waker = Waker::from(Arc::new(Nothing));
+                assert!(
+                    operation
+                        .as_mut()
+                        .poll(&mut Context::from_waker(&waker))
+                        .is_pending()
+                );
+            }
+            if polls % 2 == 0 {
+                drop(operation);
+            } else {
+                at_irql(DISPATCH_LEVEL, || drop(operation));
+            }
+        }
+        let operation = async {
+            let first = receive(driver, ledger).await;
+            let _never = receive(driver, ledger).await;
+            first
+        };
+        let mut operation = Box::pin(operation);
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(operation.as_mut().poll(&mut context).is_pending());
+        drop(operation);
+        let mut ended = receive(driver, ledger);
+        ended.cancel();
+        until("the completion", || ended.is_completed());
+        assert!(Pin::new(&mut ended).poll(&mut context).is_ready());
+        drop(ended);
+    });
+}
+
+struct Nothing;
+
+impl Wake for Nothing {
+    fn wake(self: Arc<Self>) {}
+}
+
+/// A waker that owns the operation it wakes: the completion routine drops the operation's handle, in the wake.
+#[test]
+fn wakers_that_drop_their_operation() {
+    #[derive(Default)]
+    struct Owner {
+        operation: Mutex<Option<ReceiveFrom<Counted>>>,
+        wakes: AtomicUsize,
+    }
+    impl Wake for Owner {
+        fn wake(self: Arc<Self>) {
+            self.wakes.fetch_add(1, Ordering::SeqCst);
+            let operation = self
+                .operation
+                .try_lock()
+                .ok()
+                .and_then(|mut place| place.take());
+            drop(operation);
+        }
+    }
+    harmless(|driver, ledger| {
+        let owner = Arc::new(Owner::default());
+        let waker = Waker::from(owner.clone());
+        let mut operation = receive(driver, ledger);
+        assert!(
+            Pin::new(&mut operation)
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+        drop(waker);
+        operation.cancel();
+        *owner.operation.lock().unwrap() = Some(operation);
+        until("the wake", || owner.wakes.load(Ordering::SeqCst) == 1);
+        drop(owner.operation.lock().unwrap().take());
+        // Only the cancelled ones below: nothing keeps the owner.
+        until("the drop of the waker", || Arc::strong_count(&owner) == 1);
+
+        // This time it is certainly there when it is woken.
+        let mut operation = receive(driver, ledger);
+        let waker = Waker::from(owner.clone());
+        assert!(
+            Pin::new(&mut operation)
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+        drop(waker);
+        *owner.operation.lock().unwrap() = Some(operation);
+        assert_eq!(driver.socket.send_to(&[1; 4], driver.address), Ok(4));
+        until("the wake", || owner.wakes.load(Ordering::SeqCst) == 2);
+        until("the drop of the waker", || Arc::strong_count(&owner) == 1);
+    });
+}
+
+/// A waker that panics when it is cloned leaves the operation as it was.
+#[test]
+fn wakers_that_panic() {
+    fn clone(_: *const ()) -> RawWaker {
+        resume_unwind(Box::new("cannot be cloned"))
+    }
+    fn nothing(_: *const ()) {}
+    static TABLE: RawWakerVTable = RawWakerVTable::new(clone, nothing, nothing, nothing);
+    harmless(|driver, ledger| {
+        // SAFETY: the table's functions use no data.
+        let waker = unsafe { Waker::from_raw(RawWaker::new(std::ptr::null(), &TABLE)) };
+        let mut operation = receive(driver, ledger);
+        for _ in 0..2 {
+            let polled = catch_unwind(AssertUnwindSafe(|| {
+                Pin::new(&mut operation)
+                    .poll(&mut Context::from_waker(&waker))
+                    .is_ready()
+            }));
+            assert!(polled.is_err());
+        }
+        assert!(!operation.is_completed());
+        let polled = Pin::new(&mut operation).poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending());
+        operation.cancel();
+        let finished = operation.wait().unwrap();
+        assert!(finished.result.is_err() && finished.buffer.is_some());
+    });
+}
+
+/// Operations are moved after they were polled, swapped, and ended on other threads while their socket closes.
+#[test]
+fn move_operations_about() {
+    harmless(|driver, ledger| {
+        let (socket, _) = wsk_schedules::bound(&driver.provider).unwrap();
+        let mut operations: Vec<_> = (0..8)
+            .map(|_| socket.start_receive_from(buffer(ledger)).unwrap())
+            .collect();
+        for operation in &mut operations {
+            let _ = Pin::new(operation).poll(&mut Context::from_waker(Waker::noop()));
+        }
+        let (first, rest) = operations.split_first_mut().unwrap();
+        for other in rest {
+            swap(first, other);
+        }
+        std::thread::scope(|threads| {
+            for (number, operation) in operations.into_iter().enumerate() {
+                threads.spawn(move || match number % 4 {
+                    0 => drop(operation),
+                    1 => drop(operation.wait().unwrap()),
+                    2 => {
+                        operation.cancel();
+                        drop(operation.try_take());
+                    }
+                    _ => drop(operation.wait_timeout(Duration::from_micros(100))),
+                });
+            }
+            threads.spawn(move || drop(socket));
+        });
+    });
+}
+
+/// What is taken of an operation that has ended is taken once.
+#[test]
+fn poll_after_the_end() {
+    harmless(|driver, ledger| {
+        let mut operation = driver
+            .socket
+            .start_send_to(buffer(ledger), driver.address)
+            .unwrap();
+        let mut context = Context::from_waker(Waker::noop());
+        until("the completion", || operation.is_completed());
+        let Poll::Ready(finished) = Pin::new(&mut operation).poll(&mut context) else {
+            panic!("pending after its completion")
+        };
+        assert_eq!((finished.result, finished.buffer.is_some()), (Ok(16), true));
+        operation.cancel();
+        assert!(operation.is_completed());
+        let finished = operation.wait().unwrap();
+        assert!(matches!(finished.result, Err(Error::Taken)) && finished.buffer.is_none());
+    });
 }

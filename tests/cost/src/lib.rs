@@ -1,0 +1,248 @@
+//! What `wsk` costs, in instructions, against C written by hand: `cargo bench -p wsk-cost` prints the table, and the tests
+//! fail where a limit is exceeded.
+//!
+//! # Method
+//!
+//! A driver is built as one shared object with link-time optimisation (the profile `cost`), with the Rust side
+//! (`driver/lib.rs`) and the C side (`c/driver.c`, clang at `-O2`) in it. The host kernel is a shared object of its own, with
+//! the provider that completes each IRP and does nothing else. `wsk-cost-run` loads both and carries out one [`Scenario`]
+//! under callgrind: some operations to warm up, then N, then 2 N. Callgrind dumps its counts in between, and the difference
+//! of the last two, divided by N, is the [`Cost`] of one operation: whatever is done once per phase drops out.
+//!
+//! Each instruction belongs to the shared object that it is in, so nothing has to be guessed:
+//!
+//! * *All* is everything, in whatever object.
+//! * *Own* is what lies outside the host kernel: instructions of the driver's object, wherever it was called from (completion
+//!   routines are called by the kernel), and what functions of other objects, such as `memcpy` of the C library, take when the
+//!   driver calls them. What the kernel itself calls there is the kernel's.
+//!
+//! The calls from the driver's object into the kernel's are counted by name, which shows allocations and locks.
+//!
+//! The addresses that a program sees under valgrind, its environment and its input are the same each time, and so are the
+//! counts. Only with deferred completion, where threads take turns, do they vary, and then in the kernel only.
+
+mod artifacts;
+mod callgrind;
+mod table;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use artifacts::Artifacts;
+pub use artifacts::cargo;
+pub use table::{InFlight, Row, Table};
+
+/// The greatest ratio of the cost outside the host kernel.
+pub const OWN_LIMIT: f64 = 1.25;
+/// The greatest ratio of the cost of an operation at [`DEPTH`] in flight to that at 1.
+pub const IN_FLIGHT_LIMIT: f64 = 1.10;
+/// The most locks that one operation may take.
+pub const LOCKS_LIMIT: u64 = 1;
+/// How many operations are in flight at once in the deep measurements.
+pub const DEPTH: u64 = 1024;
+/// How many operations a phase carries out, of which a second phase does twice as many.
+const OPERATIONS: u64 = 2 * DEPTH;
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scenario {
+    /// What it is.
+    pub name: &'static str,
+    /// The greatest ratio of all instructions, Rust to C, in hundredths.
+    all_limit: u32,
+    /// The number by which the driver knows it.
+    number: u32,
+}
+
+impl Scenario {
+    /// The greatest ratio of all instructions, Rust to C.
+    #[must_use]
+    pub fn all_limit(&self) -> f64 {
+        f64::from(self.all_limit) / 100.0
+    }
+}
+
+/// Sends of which the driver waits for the end, each with its own operation.
+const SEND_IN_FLIGHT: Scenario = Scenario {
+    name: "start_send_to, pooled, waited for",
+    all_limit: 110,
+    number: 2,
+};
+
+/// The same for receives.
+const RECEIVE_IN_FLIGHT: Scenario = Scenario {
+    name: "start_receive_from, pooled, waited for",
+    all_limit: 110,
+    number: 4,
+};
+
+/// What is compared with C.
+const SCENARIOS: [Scenario; 5] = [
+    Scenario {
+        name: "send_to",
+        all_limit: 105,
+        number: 0,
+    },
+    Scenario {
+        name: "start_send_to, pooled, dropped",
+        all_limit: 110,
+        number: 1,
+    },
+    SEND_IN_FLIGHT,
+    Scenario {
+        name: "receive_from",
+        all_limit: 105,
+        number: 3,
+    },
+    RECEIVE_IN_FLIGHT,
+];
+
+/// The two sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Language {
+    C,
+    Rust,
+}
+
+/// When the provider completes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Completion {
+    /// Before the call returns.
+    Inline,
+    /// In a deferred procedure call, after the call has returned `STATUS_PENDING`.
+    Deferred,
+}
+
+/// Calls of one function of the kernel, by the driver.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// How many.
+    pub count: u64,
+    /// The instructions that they took, with everything that they called.
+    pub instructions: u64,
+}
+
+/// The cost of a number of operations.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cost {
+    operations: u64,
+    all: u64,
+    own: u64,
+    calls: BTreeMap<String, Calls>,
+    allocations: u64,
+}
+
+impl Cost {
+    /// All instructions of one operation.
+    #[must_use]
+    pub fn all(&self) -> f64 {
+        self.each(self.all)
+    }
+
+    /// The instructions of one operation outside the host kernel.
+    #[must_use]
+    pub fn own(&self) -> f64 {
+        self.each(self.own)
+    }
+
+    /// Pool blocks, IRPs and MDLs that were allocated in all the operations, those of the first measured phase included.
+    #[must_use]
+    pub fn allocations(&self) -> u64 {
+        let calls = self.calls_named("Allocate");
+        self.allocations.max(calls)
+    }
+
+    /// Locks that were taken in all the operations.
+    #[must_use]
+    pub fn locks(&self) -> u64 {
+        self.calls_named("Acquire")
+    }
+
+    /// Calls of the kernel's function of this name, in all the operations.
+    #[must_use]
+    pub fn calls(&self, function: &str) -> Calls {
+        self.calls.get(function).copied().unwrap_or_default()
+    }
+
+    /// How many operations this is the cost of.
+    #[must_use]
+    pub fn operations(&self) -> u64 {
+        self.operations
+    }
+
+    fn calls_named(&self, part: &str) -> u64 {
+        let named = self.calls.iter().filter(|(name, _)| name.contains(part));
+        named.map(|(_, calls)| calls.count).sum()
+    }
+
+    fn each(&self, total: u64) -> f64 {
+        real(total) / real(self.operations)
+    }
+}
+
+fn real(count: u64) -> f64 {
+    // Far below: a million instructions for each of some thousand operations.
+    u32::try_from(count).map_or(f64::INFINITY, f64::from)
+}
+
+/// Why nothing could be measured.
+#[derive(Debug, Clone)]
+pub struct Error(String);
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Builds the driver and the kernel, and measures all there is.
+///
+/// # Errors
+///
+/// When a tool is missing or fails: what to do about it.
+pub fn measure() -> Result<Table, Error> {
+    use Completion::{Deferred, Inline};
+    use Language::{C, Rust};
+
+    callgrind::find()?;
+    let artifacts = Artifacts::build()?;
+    let run = |language, scenario, depth, completion| {
+        callgrind::run(&artifacts, language, scenario, depth, completion)
+    };
+    // Two at a time: each is one process that keeps one processor busy.
+    let both = |one: &(dyn Fn() -> Result<Cost, Error> + Sync),
+                other: &(dyn Fn() -> Result<Cost, Error> + Sync)| {
+        std::thread::scope(|scope| {
+            let other = scope.spawn(other);
+            let one = one()?;
+            let other = other
+                .join()
+                .map_err(|_| Error("a thread panicked".to_owned()))?;
+            Ok::<_, Error>((one, other?))
+        })
+    };
+    let mut rows = Vec::new();
+    for scenario in SCENARIOS {
+        let (c, rust) = both(&|| run(C, scenario, 1, Inline), &|| {
+            run(Rust, scenario, 1, Inline)
+        })?;
+        rows.push(Row { scenario, c, rust });
+    }
+    let mut in_flight = Vec::new();
+    for scenario in [SEND_IN_FLIGHT, RECEIVE_IN_FLIGHT] {
+        for completion in [Inline, Deferred] {
+            let (one, many) = both(&|| run(Rust, scenario, 1, completion), &|| {
+                run(Rust, scenario, DEPTH, completion)
+            })?;
+            in_flight.push(InFlight {
+                scenario,
+                completion,
+                one,
+                many,
+            });
+        }
+    }
+    Ok(Table { rows, in_flight })
+}

@@ -1,0 +1,303 @@
+//! Options, fixed addresses, control information and several datagrams at once, on the host kernel.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use wsk::option::{
+    Broadcast, HopLimit, JoinV4, LeaveV4, ReceiveBufferSize, ReuseAddress, TimeToLive, V6Only,
+};
+use wsk::{
+    Control, ControlMessage, ControlMessages, DatagramSocket, Error, Family, Messages,
+    NonPagedBuffer, Provider, Registration, Wait,
+};
+use wsk_host::{Completion, Kernel};
+
+fn on_each_kernel(test: impl Fn(&Provider)) {
+    for policy in [Completion::Inline, Completion::Deferred] {
+        let kernel = Kernel::builder().completion(policy).boot();
+        let registration = Registration::new().unwrap();
+        let provider = registration.capture(Wait::Forever).unwrap();
+        test(&provider);
+        drop((provider, registration));
+        kernel.shutdown();
+    }
+}
+
+fn bound(provider: &Provider, family: Family, local: &str) -> DatagramSocket {
+    let socket = DatagramSocket::open(provider, family).unwrap();
+    socket.bind(local.parse().unwrap()).unwrap();
+    socket
+}
+
+fn peer() -> (UdpSocket, SocketAddr) {
+    let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+    peer.set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    let address = peer.local_addr().unwrap();
+    (peer, address)
+}
+
+#[test]
+fn options_are_set_and_read() {
+    on_each_kernel(|provider| {
+        let v4 = DatagramSocket::open(provider, Family::V4).unwrap();
+        for on in [true, false] {
+            v4.set_option(ReuseAddress(on)).unwrap();
+            assert_eq!(v4.option::<ReuseAddress>().unwrap(), ReuseAddress(on));
+            v4.set_option(Broadcast(on)).unwrap();
+            assert_eq!(v4.option::<Broadcast>().unwrap(), Broadcast(on));
+        }
+        v4.set_option(TimeToLive(7)).unwrap();
+        assert_eq!(v4.option::<TimeToLive>().unwrap(), TimeToLive(7));
+        v4.set_option(ReceiveBufferSize(100_000)).unwrap();
+        assert!(v4.option::<ReceiveBufferSize>().unwrap().0 >= 100_000);
+        let v6 = DatagramSocket::open(provider, Family::V6).unwrap();
+        v6.set_option(HopLimit(9)).unwrap();
+        assert_eq!(v6.option::<HopLimit>().unwrap(), HopLimit(9));
+        assert_eq!(v6.option::<V6Only>().unwrap(), V6Only(true));
+        let dual = DatagramSocket::open(provider, Family::Dual).unwrap();
+        assert_eq!(dual.option::<V6Only>().unwrap(), V6Only(false));
+    });
+}
+
+#[test]
+fn a_multicast_group_is_joined_and_left() {
+    on_each_kernel(|provider| {
+        let socket = bound(provider, Family::V4, "0.0.0.0:0");
+        let (group, interface) = ("239.1.2.3".parse().unwrap(), "127.0.0.1".parse().unwrap());
+        socket.set_option(JoinV4 { group, interface }).unwrap();
+        socket.set_option(LeaveV4 { group, interface }).unwrap();
+        assert!(
+            socket.set_option(LeaveV4 { group, interface }).is_err(),
+            "left already"
+        );
+    });
+}
+
+#[test]
+fn a_fixed_remote_address_sends_and_filters() {
+    on_each_kernel(|provider| {
+        let (friend, to) = peer();
+        let (stranger, _) = peer();
+        let socket = bound(provider, Family::V4, "127.0.0.1:0")
+            .fix_remote_address(to)
+            .unwrap();
+        assert_eq!(socket.remote_address(), to);
+        assert_eq!(socket.send(b"without an address").unwrap(), 18);
+        let buffer = NonPagedBuffer::copy_of(b"in flight").unwrap();
+        assert_eq!(
+            socket
+                .start_send(buffer)
+                .unwrap()
+                .wait()
+                .unwrap()
+                .result
+                .unwrap(),
+            9
+        );
+        let mut bytes = [0; 32];
+        assert_eq!(friend.recv(&mut bytes).unwrap(), 18);
+        assert_eq!(friend.recv(&mut bytes).unwrap(), 9);
+        let local = socket.local_address().unwrap();
+        stranger.send_to(b"not wanted", local).unwrap();
+        friend.send_to(b"wanted", local).unwrap();
+        let mut room = [0; 32];
+        assert_eq!(
+            socket
+                .receive_from_timeout(&mut room, Duration::from_secs(20))
+                .unwrap()
+                .from,
+            to
+        );
+    });
+}
+
+#[test]
+fn a_fixed_destination_receives_from_anywhere() {
+    on_each_kernel(|provider| {
+        let (friend, to) = peer();
+        let (stranger, from) = peer();
+        let socket = bound(provider, Family::V4, "127.0.0.1:0")
+            .fix_destination(to)
+            .unwrap();
+        assert_eq!(
+            socket.send_timeout(b"x", Duration::from_secs(20)).unwrap(),
+            1
+        );
+        assert_eq!(friend.recv(&mut [0; 4]).unwrap(), 1);
+        stranger
+            .send_to(b"welcome", socket.local_address().unwrap())
+            .unwrap();
+        let mut room = [0; 32];
+        assert_eq!(
+            socket
+                .receive_from_timeout(&mut room, Duration::from_secs(20))
+                .unwrap()
+                .from,
+            from
+        );
+        // An address of its own goes before the fixed one.
+        assert_eq!(socket.send_to(b"to you", from).unwrap(), 6);
+        assert_eq!(stranger.recv(&mut [0; 8]).unwrap(), 6);
+    });
+}
+
+#[test]
+fn fixing_a_wrong_address_gives_the_socket_back() {
+    on_each_kernel(|provider| {
+        let socket = bound(provider, Family::V4, "127.0.0.1:0");
+        let v6: SocketAddr = "[::1]:9".parse().unwrap();
+        let (error, socket) = socket.fix_remote_address(v6).unwrap_err();
+        assert_eq!(
+            error,
+            Error::WrongFamily {
+                socket: Family::V4,
+                address: v6
+            }
+        );
+        let (error, socket) = socket
+            .fix_destination("127.0.0.1:0".parse().unwrap())
+            .unwrap_err();
+        assert_eq!(error, Error::PortZero);
+        assert!(socket.local_address().is_ok());
+        let unbound = DatagramSocket::open(provider, Family::V4).unwrap();
+        assert_eq!(
+            unbound
+                .fix_destination("127.0.0.1:9".parse().unwrap())
+                .unwrap_err()
+                .0,
+            Error::NotBound
+        );
+    });
+}
+
+#[test]
+fn several_datagrams_in_one_request() {
+    on_each_kernel(|provider| {
+        let (peer, to) = peer();
+        let socket = bound(provider, Family::V4, "127.0.0.1:0");
+        let buffers = [b"one".as_slice(), b"two and", b"", b"four"]
+            .map(|bytes| NonPagedBuffer::copy_of(bytes).unwrap());
+        let mut messages = Messages::new(buffers);
+        for _ in 0..2 {
+            assert_eq!(socket.send_messages(&mut messages, to).unwrap(), 14);
+            let mut bytes = [0; 16];
+            for expected in [b"one".as_slice(), b"two and", b"", b"four"] {
+                let length = peer.recv(&mut bytes).unwrap();
+                assert_eq!(&bytes[..length], expected);
+            }
+        }
+        let limit = Duration::from_secs(20);
+        assert_eq!(
+            socket
+                .send_messages_timeout(&mut Messages::new([b"locked"]), to, limit)
+                .unwrap(),
+            6
+        );
+        assert_eq!(peer.recv(&mut [0; 8]).unwrap(), 6);
+        let mut none = Messages::<NonPagedBuffer, 0>::new([]);
+        assert_eq!(
+            socket.send_messages(&mut none, to).unwrap_err(),
+            Error::NoMessages
+        );
+        let mut long = Messages::new([
+            NonPagedBuffer::new(1).unwrap(),
+            NonPagedBuffer::new(65_508).unwrap(),
+        ]);
+        let error = socket.send_messages(&mut long, to).unwrap_err();
+        assert_eq!(
+            error,
+            Error::DatagramTooLong {
+                length: 65_508,
+                limit: 65_507
+            }
+        );
+        assert_eq!(long.into_buffers()[1].len(), 65_508);
+    });
+}
+
+#[test]
+fn control_information_round_trips() {
+    let messages = [
+        ControlMessage::PacketInfoV4 {
+            address: "10.1.2.3".parse().unwrap(),
+            interface: 4,
+        },
+        ControlMessage::PacketInfoV6 {
+            address: "fe80::1".parse().unwrap(),
+            interface: 5,
+        },
+        ControlMessage::EcnV4(1),
+        ControlMessage::EcnV6(2),
+        ControlMessage::TypeOfService(0x10),
+        ControlMessage::TrafficClass(0x20),
+        ControlMessage::TimeToLive(3),
+        ControlMessage::HopLimit(4),
+        ControlMessage::SegmentSize(1200),
+        ControlMessage::CoalescedSize(1300),
+    ];
+    let mut control = Control::<{ ControlMessage::SPACE_FOR_ALL }>::new();
+    messages
+        .iter()
+        .for_each(|message| control.push(*message).unwrap());
+    assert_eq!(control.messages().collect::<Vec<_>>(), messages);
+    assert_eq!(control.as_bytes().len(), ControlMessage::SPACE_FOR_ALL);
+    assert_eq!(control.as_bytes().as_ptr().addr() % 8, 0);
+    let error = control.push(ControlMessage::EcnV4(0)).unwrap_err();
+    assert_eq!(
+        error,
+        Error::ControlFull {
+            needed: control.as_bytes().len() + 24,
+            room: control.as_bytes().len()
+        }
+    );
+
+    let mut other = Control::<64>::new();
+    let odd = ControlMessage::Other {
+        level: 99,
+        kind: -1,
+        data: b"seven b",
+    };
+    other.push(odd).unwrap();
+    other.push(ControlMessage::EcnV4(7)).unwrap();
+    assert_eq!(
+        other.messages().collect::<Vec<_>>(),
+        [odd, ControlMessage::EcnV4(7)]
+    );
+    other.clear();
+    assert_eq!(other.messages().count(), 0);
+}
+
+#[test]
+fn hostile_control_information_ends_the_iteration() {
+    let mut control = Control::<96>::new();
+    control.push(ControlMessage::EcnV4(1)).unwrap();
+    control.push(ControlMessage::HopLimit(2)).unwrap();
+    let whole = control.as_bytes();
+    // Cut off anywhere: what is whole is told, and never more.
+    for end in 0..whole.len() {
+        let count = ControlMessages::new(&whole[..end]).count();
+        assert_eq!(
+            count,
+            usize::from(end >= 20) + usize::from(end >= 44),
+            "cut at {end}"
+        );
+    }
+    // Every length that a header may claim.
+    for length in (0..200_usize).chain([usize::MAX, usize::MAX - 7, usize::MAX / 2, 1 << 32]) {
+        let mut bytes = whole.to_vec();
+        bytes[..8].copy_from_slice(&length.to_ne_bytes());
+        let told: usize = ControlMessages::new(&bytes).map(|_| 1).sum();
+        assert!(told <= 2);
+        if length < 16 || length > bytes.len() {
+            assert_eq!(told, 0, "a length of {length}");
+        }
+    }
+    // At any alignment.
+    let mut bytes = vec![0];
+    bytes.extend(whole);
+    assert_eq!(
+        ControlMessages::new(&bytes[1..]).next(),
+        Some(ControlMessage::EcnV4(1))
+    );
+}
