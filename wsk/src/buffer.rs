@@ -293,6 +293,10 @@ impl Drop for Lock<'_> {
     }
 }
 
+/// What only this crate can say, so that only its buffers can be asked for operations of their own.
+#[derive(Debug)]
+pub struct Inside(pub(crate) ());
+
 /// Memory that datagrams can be sent from.
 ///
 /// # Safety
@@ -309,7 +313,7 @@ pub unsafe trait SendBuffer {
     fn lock(&self) -> Result<Lock<'_>, Error>;
 
     #[doc(hidden)]
-    fn operation(&mut self) -> Option<NonNull<()>> {
+    fn operation(&mut self, _: Inside) -> Option<NonNull<()>> {
         None
     }
 }
@@ -330,7 +334,7 @@ pub unsafe trait ReceiveBuffer {
     fn lock_mut(&mut self) -> Result<Lock<'_>, Error>;
 
     #[doc(hidden)]
-    fn operation(&mut self) -> Option<NonNull<()>> {
+    fn operation(&mut self, _: Inside) -> Option<NonNull<()>> {
         None
     }
 }

@@ -16,7 +16,7 @@ use wsk_sys::{
 };
 
 use crate::address::{self, Family};
-use crate::buffer::{Extent, ReceiveBuffer, SendBuffer};
+use crate::buffer::{Extent, Inside, ReceiveBuffer, SendBuffer};
 use crate::error::{Call, Error, Memory};
 use crate::events::{Events, ReceiveFromEvent};
 use crate::in_flight::{Carried, InFlight, NotStarted, ReceiveFrom, SendTo};
@@ -255,6 +255,7 @@ impl DatagramSocket {
             family,
             handles: AtomicUsize::new(1),
             bound: AtomicBool::new(false),
+            fixed: AtomicBool::new(false),
             closing: Spare::new(Some(closing)),
             events,
             spare: Spare::new(Some(operation)),
@@ -593,7 +594,7 @@ impl DatagramSocket {
             });
         }
         let mut buffer = buffer;
-        let storage = buffer.operation().map(|block| {
+        let storage = buffer.operation(Inside(())).map(|block| {
             // SAFETY: a buffer that brings a block of its own keeps it idle and untouched, by the promise of the trait.
             unsafe { Idle::from_block(block.cast()) }
         });
@@ -609,7 +610,7 @@ impl DatagramSocket {
         self.socket
             .family
             .write(to, &mut operation.arguments().address);
-        let carried = Carried::new(buffer, (*self.socket).clone());
+        let carried = Carried::new(buffer);
         let (socket, table) = (self.socket.socket, self.socket.dispatch());
         // SAFETY: the socket is open while this handle is. The payload holds the buffer, whose extent is valid until its lock is
         // dropped, which is when the payload is; so is the control information, by the buffer's promise.
@@ -650,7 +651,7 @@ impl DatagramSocket {
             });
         }
         let mut buffer = buffer;
-        let storage = buffer.operation().map(|block| {
+        let storage = buffer.operation(Inside(())).map(|block| {
             // SAFETY: a buffer that brings a block of its own keeps it idle and untouched, by the promise of the trait.
             unsafe { Idle::from_block(block.cast()) }
         });
@@ -664,7 +665,7 @@ impl DatagramSocket {
             }
         };
         operation.arguments().control_flags = 0;
-        let carried = Carried::new(buffer, (*self.socket).clone());
+        let carried = Carried::new(buffer);
         let (socket, table) = (self.socket.socket, self.socket.dispatch());
         // SAFETY: the socket is open while this handle is. The payload holds the buffer, whose extent is valid until its lock is
         // dropped, which is when the payload is.
@@ -844,8 +845,8 @@ impl DatagramSocket {
     ///
     /// # Errors
     ///
-    /// [`Error::WrongIrql`], [`Error::NotBound`], [`Error::WrongFamily`], [`Error::PortZero`], [`Error::NoMemory`], or what
-    /// WSK says; with the socket as it was.
+    /// [`Error::WrongIrql`], [`Error::NotBound`], [`Error::WrongFamily`], [`Error::PortZero`], [`Error::NoMemory`],
+    /// [`Error::AlreadyFixed`] when this or another handle has fixed an address, or what WSK says; with the socket as it was.
     #[doc(alias = "SIO_WSK_SET_REMOTE_ADDRESS")]
     pub fn fix_remote_address(
         self,
@@ -868,13 +869,20 @@ impl DatagramSocket {
     }
 
     fn fix(self, code: u32, remote: SocketAddr) -> Result<FixedDatagramSocket, (Error, Self)> {
+        // Once for all handles: the address of one is the address of all.
+        if self.socket.fixed.swap(true, Ordering::Relaxed) {
+            return Err((Error::AlreadyFixed, self));
+        }
         match self.set_address(code, remote) {
-            // INVARIANT: the address is fixed, and nothing unfixes it.
+            // INVARIANT: the address is fixed, and nothing changes it.
             Ok(()) => Ok(FixedDatagramSocket {
                 socket: self,
                 remote,
             }),
-            Err(error) => Err((error, self)),
+            Err(error) => {
+                self.socket.fixed.store(false, Ordering::Relaxed);
+                Err((error, self))
+            }
         }
     }
 
@@ -932,6 +940,16 @@ impl FixedDatagramSocket {
     #[must_use]
     pub const fn remote_address(&self) -> SocketAddr {
         self.remote
+    }
+
+    /// Closes the socket, as [`DatagramSocket::close`] does. IRQL: `PASSIVE_LEVEL`; waits.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`DatagramSocket::close`].
+    #[doc(alias = "WskCloseSocket")]
+    pub fn close(self) -> Result<(), Error> {
+        self.socket.close()
     }
 
     /// Sends a datagram to the fixed address and waits until it has been sent. IRQL: `PASSIVE_LEVEL`.

@@ -131,6 +131,8 @@ pub enum Error {
     NoEvents,
     /// There are no datagrams to send.
     NoMessages,
+    /// The socket's remote address or destination has been fixed already.
+    AlreadyFixed,
     /// All buffers of the pool are taken.
     PoolEmpty,
     /// The operation has given its result already.
@@ -249,6 +251,9 @@ impl fmt::Display for Error {
             Self::NoMessages => {
                 f.write_str("there are no datagrams to send: put at least one into the list")
             }
+            Self::AlreadyFixed => f.write_str(
+                "the socket's remote address or destination is fixed already: open another socket for another address",
+            ),
             Self::PoolEmpty => {
                 f.write_str("all buffers of the pool are taken: wait, or make a deeper pool")
             }

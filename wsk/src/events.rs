@@ -133,7 +133,8 @@ impl fmt::Debug for Indication<'_> {
 ///
 /// # Invariants
 ///
-/// `list` is a list of valid indications that were retained from the open socket and not released.
+/// `list` is a list of valid indications that were retained from the open socket and not released. It is not `Sync`: to look at
+/// a datagram may be to map its MDLs, which writes them.
 #[doc(alias = "WskRelease")]
 pub struct Retained {
     list: NonNull<WSK_DATAGRAM_INDICATION>,
@@ -142,8 +143,6 @@ pub struct Retained {
 
 // SAFETY: the indications are memory that belongs to this value, not to a thread.
 unsafe impl Send for Retained {}
-// SAFETY: shared, they are only read.
-unsafe impl Sync for Retained {}
 
 impl Retained {
     /// The datagrams, in the order in which they arrived.

@@ -13,8 +13,6 @@ use crate::datagram::{Received, received, sent};
 use crate::error::{Call, Error};
 use crate::irql::require_passive;
 use crate::operation::{Arguments, Flight, Outcome, Payload, Refused};
-use crate::shared::Shared;
-use crate::socket::Socket;
 
 /// A datagram being sent.
 pub type SendTo<B> = InFlight<usize, B>;
@@ -118,17 +116,11 @@ impl Answer for Received {
 pub(crate) struct Carried<B> {
     lock: Option<Lock<'static>>,
     buffer: B,
-    /// Keeps the socket's memory, not the socket open.
-    _socket: Shared<Socket>,
 }
 
 impl<B> Carried<B> {
-    pub(crate) fn new(buffer: B, socket: Shared<Socket>) -> Self {
-        Self {
-            lock: None,
-            buffer,
-            _socket: socket,
-        }
+    pub(crate) fn new(buffer: B) -> Self {
+        Self { lock: None, buffer }
     }
 }
 

@@ -4,6 +4,7 @@
 use core::alloc::Layout;
 use core::cell::UnsafeCell;
 use core::fmt;
+use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, AtomicU64};
@@ -14,7 +15,7 @@ use wsk_sys::{
     KeWaitForSingleObject, STATUS_SUCCESS,
 };
 
-use crate::buffer::{Lock, ReceiveBuffer, SendBuffer};
+use crate::buffer::{Inside, Lock, ReceiveBuffer, SendBuffer};
 use crate::error::{Error, Memory};
 use crate::in_flight::Carried;
 use crate::irql::require_passive;
@@ -81,6 +82,7 @@ impl<B: Send + 'static> Pool<B> {
         Some(Pooled {
             slots: self.slots.clone(),
             index,
+            buffer: PhantomData,
         })
     }
 
@@ -164,6 +166,8 @@ impl<B> fmt::Debug for Pool<B> {
 pub struct Pooled<B> {
     slots: Shared<Slots<B>>,
     index: u32,
+    /// What it derefs to, and is shared between threads as.
+    buffer: PhantomData<B>,
 }
 
 impl<B> Pooled<B> {
@@ -207,7 +211,7 @@ unsafe impl<B: SendBuffer> SendBuffer for Pooled<B> {
         (**self).lock()
     }
 
-    fn operation(&mut self) -> Option<NonNull<()>> {
+    fn operation(&mut self, _: Inside) -> Option<NonNull<()>> {
         Some(NonNull::from(&self.slot().block).cast())
     }
 }
@@ -218,7 +222,7 @@ unsafe impl<B: ReceiveBuffer> ReceiveBuffer for Pooled<B> {
         (**self).lock_mut()
     }
 
-    fn operation(&mut self) -> Option<NonNull<()>> {
+    fn operation(&mut self, _: Inside) -> Option<NonNull<()>> {
         Some(NonNull::from(&self.slot().block).cast())
     }
 }

@@ -31,6 +31,8 @@ pub(crate) struct Socket {
     pub(crate) family: Family,
     pub(crate) handles: AtomicUsize,
     pub(crate) bound: AtomicBool,
+    /// Whether the remote address or destination is fixed, or about to be.
+    pub(crate) fixed: AtomicBool,
     /// Closes the socket. Taken once.
     pub(crate) closing: Spare<()>,
     /// What WSK calls when datagrams arrive. Freed with the socket's memory, when the close has completed.

@@ -475,7 +475,6 @@ impl<'c> Actor<'c> {
             }
         })
         .unwrap();
-        drop(rooms);
     }
 
     /// Gives up the handle, and perhaps the socket with it.

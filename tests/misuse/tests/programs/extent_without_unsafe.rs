@@ -1,0 +1,18 @@
+//! A part of an MDL chain is made of any pointer.
+//! That the chain is valid and stays locked is a promise, which `unsafe` makes.
+
+use std::net::SocketAddr;
+use std::ptr::NonNull;
+use wsk::{DatagramSocket, Error, Extent};
+use wsk_sys::MDL;
+
+pub fn program(_: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+    let mdl = NonNull::<MDL>::dangling();
+    let part = Extent::new(mdl, 0, 16)?;
+    assert_eq!(part.len(), 16);
+    Ok(())
+}
+
+fn main() {
+    let _ = program;
+}

@@ -1,0 +1,23 @@
+//! A handler asks for exclusive access to itself, though WSK may call it on several processors at once.
+//! The trait lends handlers shared.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, Family, Indication, Provider, ReceiveFromEvent, Verdict};
+
+struct Counter(usize);
+
+impl ReceiveFromEvent for Counter {
+    fn received(&mut self, indication: &mut Indication<'_>) -> Verdict {
+        self.0 += indication.datagrams().count();
+        Verdict::Consumed
+    }
+}
+
+pub fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
+    let counter = Counter(0);
+    DatagramSocket::open_with_events(provider, Family::V4, counter)?.close()
+}
+
+fn main() {
+    let _ = program;
+}

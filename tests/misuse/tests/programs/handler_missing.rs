@@ -1,0 +1,15 @@
+//! A socket is opened for events with something that handles none.
+//! Handlers implement `ReceiveFromEvent`.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, Family, Provider};
+
+struct Ignore;
+
+pub fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
+    DatagramSocket::open_with_events(provider, Family::V4, Ignore)?.close()
+}
+
+fn main() {
+    let _ = program;
+}

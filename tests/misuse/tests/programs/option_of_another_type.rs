@@ -1,0 +1,13 @@
+//! An option gets a value of another type than C's: a flag where a number is expected.
+//! Each option is a type that knows the type of its value.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, option};
+
+pub fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+    socket.set_option(option::TimeToLive(true))
+}
+
+fn main() {
+    let _ = program;
+}

@@ -1,0 +1,15 @@
+//! A number is set as an option, with nothing said of its level and name.
+//! Only the types of `wsk::option` are options.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, option};
+
+pub fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+    let size = 65_536_u32;
+    let _ = option::ReceiveBufferSize(size);
+    socket.set_option(size)
+}
+
+fn main() {
+    let _ = program;
+}

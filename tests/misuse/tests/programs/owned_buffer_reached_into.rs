@@ -1,0 +1,15 @@
+//! The buffer of an operation in flight is looked at through the operation.
+//! An operation shows nothing of its buffer until it has ended.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, NonPagedBuffer};
+
+pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let send = socket.start_send_to(NonPagedBuffer::copy_of(b"report")?, to)?;
+    assert_eq!(send.buffer.as_slice(), b"report");
+    Ok(())
+}
+
+fn main() {
+    let _ = program;
+}

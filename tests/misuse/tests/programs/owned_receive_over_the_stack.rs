@@ -1,0 +1,16 @@
+//! A receive that nobody has to wait for writes to a buffer on the stack.
+//! An operation that nobody has to wait for owns its buffer, or borrows it for ever: the borrow has to be `'static`.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error};
+
+pub fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+    let mut room = [0; 64];
+    let receive = socket.start_receive_from(&mut room)?;
+    std::mem::forget(receive);
+    Ok(())
+}
+
+fn main() {
+    let _ = program;
+}

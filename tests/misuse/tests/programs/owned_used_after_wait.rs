@@ -1,0 +1,17 @@
+//! An operation is cancelled after it was waited for, when its IRP may be another operation's.
+//! Waiting takes the operation.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, NonPagedBuffer};
+
+pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let send = socket.start_send_to(NonPagedBuffer::copy_of(b"report")?, to)?;
+    let finished = send.wait().map_err(|(error, _)| error)?;
+    send.cancel();
+    assert!(finished.buffer.is_some());
+    Ok(())
+}
+
+fn main() {
+    let _ = program;
+}

@@ -1,0 +1,16 @@
+//! A pool is made of parts of an array on the stack, which operations use when the function has returned.
+//! What a pool holds has to be `'static`.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, Pool};
+
+pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let bytes = [7; 16];
+    let pool = Pool::new(1, |_| Ok(&bytes))?;
+    drop(socket.start_send_to(pool.take_or_wait()?, to)?);
+    Ok(())
+}
+
+fn main() {
+    let _ = program;
+}

@@ -1,0 +1,16 @@
+//! A pool is made of what is tied to the thread that makes it.
+//! What a pool holds has to be `Send`: a completion routine gives it back on another thread.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use wsk::{DatagramSocket, Error, NonPagedBuffer, Pool};
+
+pub fn program(_: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+    let pool = Pool::new(2, |_| Ok(Rc::new(NonPagedBuffer::new(16)?)))?;
+    assert_eq!(pool.depth(), 2);
+    Ok(())
+}
+
+fn main() {
+    let _ = program;
+}

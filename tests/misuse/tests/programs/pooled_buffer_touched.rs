@@ -1,0 +1,19 @@
+//! A pooled buffer is filled again after it was given to a send.
+//! Starting an operation takes the buffer; the pool has it again when the datagram has been sent.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, NonPagedBuffer, Pool};
+
+pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let pool = Pool::new(2, |_| NonPagedBuffer::new(16))?;
+    let mut buffer = pool.take_or_wait()?;
+    buffer.as_mut_slice().fill(1);
+    drop(socket.start_send_to(buffer, to)?);
+    buffer.as_mut_slice().fill(2);
+    drop(socket.start_send_to(buffer, to)?);
+    Ok(())
+}
+
+fn main() {
+    let _ = program;
+}

@@ -1,0 +1,17 @@
+//! A datagram is received into a buffer that is only borrowed shared, and that others may be reading.
+//! Receiving needs an exclusive borrow.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, NonPagedBuffer};
+
+pub fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+    socket.send_to(b"to myself", socket.local_address()?)?;
+    let room = NonPagedBuffer::new(64)?;
+    let received = socket.receive_from(&room)?;
+    assert_eq!(&room.as_slice()[..received.length], b"to myself");
+    Ok(())
+}
+
+fn main() {
+    let _ = program;
+}

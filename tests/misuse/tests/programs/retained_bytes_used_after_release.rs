@@ -1,0 +1,25 @@
+//! The bytes of a retained datagram are used after the datagram was given back to WSK.
+//! They borrow from what `retain` gave, which gives the datagram back when it is dropped.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, Retained};
+
+fn checksum(retained: Retained) -> u32 {
+    let datagrams = retained.datagrams();
+    drop(retained);
+    let sum = datagrams
+        .flat_map(|datagram| datagram.pieces())
+        .flatten()
+        .map(|byte| u32::from(*byte))
+        .sum();
+    sum
+}
+
+pub fn program(_: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+    let _: fn(Retained) -> u32 = checksum;
+    Ok(())
+}
+
+fn main() {
+    let _ = program;
+}

@@ -1,0 +1,19 @@
+//! A retained indication is given back to WSK twice.
+//! Giving it back is dropping it, which takes it.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, Retained};
+
+fn done(retained: Retained) {
+    drop(retained);
+    drop(retained);
+}
+
+pub fn program(_: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+    let _: fn(Retained) = done;
+    Ok(())
+}
+
+fn main() {
+    let _ = program;
+}

@@ -1,0 +1,19 @@
+//! Two threads read one retained indication at the same time, and both map its MDLs.
+//! What `retain` gives may go to another thread, but not be shared: it is `Send` and not `Sync`.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, Retained};
+use wsk_misuse::within_threads;
+
+fn length(retained: Retained) -> usize {
+    within_threads(|| retained.datagrams().map(|datagram| datagram.len()).sum())
+}
+
+pub fn program(_: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+    let _: fn(Retained) -> usize = length;
+    Ok(())
+}
+
+fn main() {
+    let _ = program;
+}

@@ -1,0 +1,19 @@
+//! A scope is kept, to start an operation when it has ended and nobody waits any more.
+//! The scope is lent to its body only, for a lifetime that no variable outside of it can have.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, NonPagedBuffer};
+
+pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let buffer = NonPagedBuffer::copy_of(b"report")?;
+    let mut kept = None;
+    wsk::scope(|s| kept = Some(s))?;
+    if let Some(s) = kept {
+        s.send_to(socket, &buffer, to)?.wait()?;
+    }
+    Ok(())
+}
+
+fn main() {
+    let _ = program;
+}

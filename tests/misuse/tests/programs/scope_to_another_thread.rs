@@ -1,0 +1,17 @@
+//! Another thread starts operations in a scope.
+//! A scope's list of operations belongs to its thread: a scope is not `Sync`. Give each thread a scope of its own.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, NonPagedBuffer};
+use wsk_misuse::within_threads;
+
+pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let buffer = NonPagedBuffer::copy_of(b"report")?;
+    wsk::scope(|s| {
+        within_threads(|| s.send_to(socket, &buffer, to)?.wait());
+    })
+}
+
+fn main() {
+    let _ = program;
+}

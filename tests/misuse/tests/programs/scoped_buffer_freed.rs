@@ -1,0 +1,20 @@
+//! A buffer is freed while the provider sends from it.
+//! The scope borrows the buffer until it has ended, so nothing in it can give the buffer away.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, NonPagedBuffer};
+
+pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let buffer = NonPagedBuffer::copy_of(b"report")?;
+    let sent = wsk::scope(|s| {
+        let send = s.send_to(socket, &buffer, to)?;
+        drop(buffer);
+        send.wait()
+    })??;
+    assert_eq!(sent, 6);
+    Ok(())
+}
+
+fn main() {
+    let _ = program;
+}

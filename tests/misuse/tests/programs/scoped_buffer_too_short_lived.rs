@@ -1,0 +1,17 @@
+//! A buffer is made inside the scope and freed when its body returns, with the send perhaps still in flight.
+//! What is sent has to live as long as the scope, which ends after its body.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, NonPagedBuffer};
+
+pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    wsk::scope(|s| {
+        let buffer = NonPagedBuffer::copy_of(b"report")?;
+        let _in_flight = s.send_to(socket, &buffer, to)?;
+        Ok(())
+    })?
+}
+
+fn main() {
+    let _ = program;
+}

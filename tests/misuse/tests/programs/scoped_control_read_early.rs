@@ -1,0 +1,21 @@
+//! Control information is read before the datagram that brings it was waited for.
+//! The scope borrows it exclusively together with the buffer; waiting gives both back.
+
+use std::net::SocketAddr;
+use wsk::{Control, DatagramSocket, Error, WithControl};
+
+pub fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+    let mut room = WithControl::new([0_u8; 64], Control::<64>::new());
+    wsk::scope(|s| {
+        let receive = s.receive_from(socket, &mut room)?;
+        socket.send_to(b"to myself", socket.local_address()?)?;
+        let messages = room.control.messages().count();
+        receive.wait()?;
+        assert!(messages < 8);
+        Ok(())
+    })?
+}
+
+fn main() {
+    let _ = program;
+}

@@ -1,0 +1,20 @@
+//! A handle is carried out of its scope, to wait when the operation is long gone.
+//! Handles have the lifetime of their scope, which no variable outside of it can have.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, NonPagedBuffer};
+
+pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let buffer = NonPagedBuffer::copy_of(b"report")?;
+    let mut later = None;
+    wsk::scope(|s| {
+        later = Some(s.send_to(socket, &buffer, to)?);
+        Ok::<_, Error>(())
+    })??;
+    later.map_or(Ok(0), |send| send.wait())?;
+    Ok(())
+}
+
+fn main() {
+    let _ = program;
+}

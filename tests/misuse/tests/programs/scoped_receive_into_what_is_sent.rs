@@ -1,0 +1,21 @@
+//! A datagram is received into the buffer that another one is being sent from.
+//! Receiving needs an exclusive borrow, and the scope has borrowed the buffer shared.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, NonPagedBuffer};
+
+pub fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+    let mut buffer = NonPagedBuffer::copy_of(b"ping")?;
+    let here = socket.local_address()?;
+    wsk::scope(|s| {
+        let send = s.send_to(socket, &buffer, here)?;
+        let receive = s.receive_from(socket, &mut buffer)?;
+        send.wait()?;
+        receive.wait()?;
+        Ok(())
+    })?
+}
+
+fn main() {
+    let _ = program;
+}

@@ -1,0 +1,21 @@
+//! A socket is closed while operations on it are in flight in a scope that goes on using it.
+//! The scope borrows the socket until it has ended, and closing takes the socket.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, Family, NonPagedBuffer, Provider};
+
+pub fn program(provider: &Provider, to: SocketAddr) -> Result<(), Error> {
+    let socket = DatagramSocket::open(provider, Family::V4)?;
+    socket.bind("127.0.0.1:0".parse().unwrap())?;
+    let buffer = NonPagedBuffer::copy_of(b"last words")?;
+    wsk::scope(|s| {
+        let send = s.send_to(&socket, &buffer, to)?;
+        socket.close()?;
+        send.wait()
+    })??;
+    Ok(())
+}
+
+fn main() {
+    let _ = program;
+}

@@ -1,0 +1,20 @@
+//! A socket is opened inside the scope, and dropped by its body while the receive on it is in flight.
+//! The socket of a scoped operation has to live as long as the scope.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, Family, Provider};
+
+pub fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
+    let mut room = [0; 64];
+    wsk::scope(|s| {
+        let socket = DatagramSocket::open(provider, Family::V4)?;
+        socket.bind("127.0.0.1:0".parse().unwrap())?;
+        let receive = s.receive_from(&socket, &mut room)?;
+        receive.cancel();
+        Ok(())
+    })?
+}
+
+fn main() {
+    let _ = program;
+}

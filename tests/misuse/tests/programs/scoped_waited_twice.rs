@@ -1,0 +1,20 @@
+//! An operation is waited for twice.
+//! Waiting takes the handle, so there is none left for a second time.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, NonPagedBuffer};
+
+pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let buffer = NonPagedBuffer::copy_of(b"report")?;
+    wsk::scope(|s| {
+        let send = s.send_to(socket, &buffer, to)?;
+        send.wait()?;
+        let sent = send.wait()?;
+        assert_eq!(sent, 6);
+        Ok(())
+    })?
+}
+
+fn main() {
+    let _ = program;
+}

@@ -1,0 +1,18 @@
+//! A send without an address is started on a socket that has no fixed one.
+//! Sending without an address is there only on what fixing a remote address or a destination gives.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, Family, NonPagedBuffer, Provider};
+
+pub fn program(provider: &Provider, to: SocketAddr) -> Result<(), Error> {
+    let buffer = NonPagedBuffer::copy_of(b"report")?;
+    let socket = DatagramSocket::open(provider, Family::V4)?;
+    socket.bind("127.0.0.1:0".parse().unwrap())?;
+    drop(socket.start_send(buffer)?);
+    let _ = to;
+    Ok(())
+}
+
+fn main() {
+    let _ = program;
+}

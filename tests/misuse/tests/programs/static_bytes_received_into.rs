@@ -1,0 +1,16 @@
+//! A datagram is received into constant bytes, which lie in read-only memory.
+//! Only what is borrowed exclusively, or owned, can be received into.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error};
+
+static ROOM: [u8; 64] = [0; 64];
+
+pub fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+    drop(socket.start_receive_from(&ROOM)?);
+    Ok(())
+}
+
+fn main() {
+    let _ = program;
+}

@@ -1,0 +1,18 @@
+//! A timeout is given as a number, of milliseconds or of C's units of 100 nanoseconds.
+//! Times are `Duration`s.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+use wsk::{DatagramSocket, Error};
+
+pub fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+    let mut room = [0; 64];
+    let _ = Duration::ZERO;
+    let nothing = socket.receive_from_timeout(&mut room, 20);
+    assert!(matches!(nothing, Err(Error::TimedOut { .. })));
+    Ok(())
+}
+
+fn main() {
+    let _ = program;
+}

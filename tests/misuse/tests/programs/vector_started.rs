@@ -1,0 +1,15 @@
+//! A vector is given to an operation that goes on by itself.
+//! Only what implements `SendBuffer` can be sent; a copy in nonpaged pool does.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, NonPagedBuffer};
+
+pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let bytes = vec![1_u8, 2, 3];
+    drop(socket.start_send_to(bytes, to)?);
+    Ok(())
+}
+
+fn main() {
+    let _ = program;
+}

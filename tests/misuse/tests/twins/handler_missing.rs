@@ -1,0 +1,16 @@
+//! The right form of `handler_missing`.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, Family, Indication, Provider, ReceiveFromEvent, Verdict};
+
+struct Ignore;
+
+impl ReceiveFromEvent for Ignore {
+    fn received(&self, _: &mut Indication<'_>) -> Verdict {
+        Verdict::Consumed
+    }
+}
+
+pub fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
+    DatagramSocket::open_with_events(provider, Family::V4, Ignore)?.close()
+}

@@ -1,0 +1,24 @@
+//! The right form of `handler_not_sync`.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use wsk::{DatagramSocket, Error, Family, Indication, Provider, ReceiveFromEvent, Verdict};
+
+struct Counter {
+    datagrams: AtomicUsize,
+}
+
+impl ReceiveFromEvent for Counter {
+    fn received(&self, indication: &mut Indication<'_>) -> Verdict {
+        let more = indication.datagrams().count();
+        self.datagrams.fetch_add(more, Ordering::Relaxed);
+        Verdict::Consumed
+    }
+}
+
+pub fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
+    let counter = Counter {
+        datagrams: AtomicUsize::new(0),
+    };
+    DatagramSocket::open_with_events(provider, Family::V4, counter)?.close()
+}

@@ -1,0 +1,14 @@
+//! The right form of `owned_control_changed`.
+
+use std::net::SocketAddr;
+use wsk::{Control, ControlMessage, DatagramSocket, Error, NonPagedBuffer, WithControl};
+
+pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let buffer = NonPagedBuffer::copy_of(b"report")?;
+    let mut control = Control::<{ 2 * ControlMessage::space(4) }>::new();
+    control.push(ControlMessage::TimeToLive(3))?;
+    control.push(ControlMessage::TypeOfService(0x20))?;
+    let send = socket.start_send_to(WithControl::new(buffer, control), to)?;
+    drop(send);
+    Ok(())
+}

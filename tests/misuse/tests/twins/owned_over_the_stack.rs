@@ -1,0 +1,10 @@
+//! The right form of `owned_over_the_stack`.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error};
+
+pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let bytes = *b"on the stack";
+    drop(socket.start_send_to(bytes, to)?);
+    Ok(())
+}

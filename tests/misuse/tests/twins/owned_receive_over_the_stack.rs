@@ -1,0 +1,11 @@
+//! The right form of `owned_receive_over_the_stack`.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error};
+
+pub fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+    let room = [0_u8; 64];
+    let receive = socket.start_receive_from(room)?;
+    std::mem::forget(receive);
+    Ok(())
+}

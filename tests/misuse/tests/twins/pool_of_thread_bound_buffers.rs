@@ -1,0 +1,11 @@
+//! The right form of `pool_of_thread_bound_buffers`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use wsk::{DatagramSocket, Error, NonPagedBuffer, Pool};
+
+pub fn program(_: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+    let pool = Pool::new(2, |_| Ok(Arc::new(NonPagedBuffer::new(16)?)))?;
+    assert_eq!(pool.depth(), 2);
+    Ok(())
+}

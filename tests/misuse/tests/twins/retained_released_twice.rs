@@ -1,0 +1,13 @@
+//! The right form of `retained_released_twice`.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, Retained};
+
+fn done(retained: Retained) {
+    drop(retained);
+}
+
+pub fn program(_: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+    let _: fn(Retained) = done;
+    Ok(())
+}

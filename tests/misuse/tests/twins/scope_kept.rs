@@ -1,0 +1,12 @@
+//! The right form of `scope_kept`.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, NonPagedBuffer};
+
+pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let buffer = NonPagedBuffer::copy_of(b"report")?;
+    wsk::scope(|s| {
+        s.send_to(socket, &buffer, to)?.wait()?;
+        Ok(())
+    })?
+}

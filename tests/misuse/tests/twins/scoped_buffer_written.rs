@@ -1,0 +1,15 @@
+//! The right form of `scoped_buffer_written`.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, NonPagedBuffer};
+
+pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let mut buffer = NonPagedBuffer::copy_of(b"first")?;
+    let sent = wsk::scope(|s| {
+        let send = s.send_to(socket, &buffer, to)?;
+        send.wait()
+    })??;
+    buffer.as_mut_slice().copy_from_slice(b"other");
+    assert_eq!(sent, buffer.len());
+    Ok(())
+}

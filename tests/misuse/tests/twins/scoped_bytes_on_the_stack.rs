@@ -1,0 +1,19 @@
+//! The right form of `scoped_bytes_on_the_stack`.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, Scope};
+
+fn greet<'scope>(
+    s: &'scope Scope<'scope, '_>,
+    socket: &'scope DatagramSocket,
+    greeting: &'scope [u8; 5],
+    to: SocketAddr,
+) -> Result<(), Error> {
+    let _in_flight = s.send_to(socket, greeting, to)?;
+    Ok(())
+}
+
+pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let greeting = *b"hello";
+    wsk::scope(|s| greet(s, socket, &greeting, to))?
+}

@@ -1,0 +1,17 @@
+//! The right form of `scoped_control_changed`.
+
+use std::net::SocketAddr;
+use wsk::{Control, ControlMessage, DatagramSocket, Error, WithControl};
+
+pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let mut control = Control::<{ ControlMessage::space(4) }>::new();
+    control.push(ControlMessage::TimeToLive(3))?;
+    let mut message = WithControl::new(*b"three hops", control);
+    wsk::scope(|s| {
+        let send = s.send_to(socket, &message, to)?;
+        send.wait()
+    })??;
+    message.control.clear();
+    assert!(message.control.messages().next().is_none());
+    Ok(())
+}

@@ -1,0 +1,16 @@
+//! The right form of `scoped_control_read_early`.
+
+use std::net::SocketAddr;
+use wsk::{Control, DatagramSocket, Error, WithControl};
+
+pub fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+    let mut room = WithControl::new([0_u8; 64], Control::<64>::new());
+    wsk::scope(|s| {
+        let receive = s.receive_from(socket, &mut room)?;
+        socket.send_to(b"to myself", socket.local_address()?)?;
+        let (_, room) = receive.wait()?;
+        let messages = room.control.messages().count();
+        assert!(messages < 8);
+        Ok(())
+    })?
+}

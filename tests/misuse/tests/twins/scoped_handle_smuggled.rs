@@ -1,0 +1,15 @@
+//! The right form of `scoped_handle_smuggled`.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, NonPagedBuffer};
+
+pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let buffer = NonPagedBuffer::copy_of(b"report")?;
+    let mut later = None;
+    wsk::scope(|s| {
+        later = Some(s.send_to(socket, &buffer, to)?.wait()?);
+        Ok::<_, Error>(())
+    })??;
+    assert_eq!(later, Some(6));
+    Ok(())
+}

@@ -1,0 +1,12 @@
+//! The right form of `scoped_handle_to_another_thread`.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, NonPagedBuffer};
+use wsk_misuse::on_a_system_thread;
+
+pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let buffer = NonPagedBuffer::copy_of(b"report")?;
+    let send = socket.start_send_to(buffer, to)?;
+    on_a_system_thread(|| send.wait().map(drop).map_err(|(error, _)| error))?;
+    Ok(())
+}

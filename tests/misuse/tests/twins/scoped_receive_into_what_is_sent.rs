@@ -1,0 +1,17 @@
+//! The right form of `scoped_receive_into_what_is_sent`.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, NonPagedBuffer};
+
+pub fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+    let buffer = NonPagedBuffer::copy_of(b"ping")?;
+    let mut answer = NonPagedBuffer::new(4)?;
+    let here = socket.local_address()?;
+    wsk::scope(|s| {
+        let send = s.send_to(socket, &buffer, here)?;
+        let receive = s.receive_from(socket, &mut answer)?;
+        send.wait()?;
+        receive.wait()?;
+        Ok(())
+    })?
+}

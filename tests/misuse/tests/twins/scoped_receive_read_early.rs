@@ -1,0 +1,17 @@
+//! The right form of `scoped_receive_read_early`.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error};
+
+pub fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+    let mut room = [0; 64];
+    let first = wsk::scope(|s| {
+        let receive = s.receive_from(socket, &mut room)?;
+        socket.send_to(b"to myself", socket.local_address()?)?;
+        let (_, room) = receive.wait()?;
+        let first = room[0];
+        Ok::<_, Error>(first)
+    })??;
+    assert_eq!(first, b't');
+    Ok(())
+}

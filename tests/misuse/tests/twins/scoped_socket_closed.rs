@@ -1,0 +1,15 @@
+//! The right form of `scoped_socket_closed`.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, Family, NonPagedBuffer, Provider};
+
+pub fn program(provider: &Provider, to: SocketAddr) -> Result<(), Error> {
+    let socket = DatagramSocket::open(provider, Family::V4)?;
+    socket.bind("127.0.0.1:0".parse().unwrap())?;
+    let buffer = NonPagedBuffer::copy_of(b"last words")?;
+    wsk::scope(|s| {
+        let send = s.send_to(&socket, &buffer, to)?;
+        send.wait()
+    })??;
+    socket.close()
+}

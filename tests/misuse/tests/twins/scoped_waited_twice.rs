@@ -1,0 +1,14 @@
+//! The right form of `scoped_waited_twice`.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, NonPagedBuffer};
+
+pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let buffer = NonPagedBuffer::copy_of(b"report")?;
+    wsk::scope(|s| {
+        let send = s.send_to(socket, &buffer, to)?;
+        let sent = send.wait()?;
+        assert_eq!(sent, 6);
+        Ok(())
+    })?
+}

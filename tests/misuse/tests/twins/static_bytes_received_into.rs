@@ -1,0 +1,9 @@
+//! The right form of `static_bytes_received_into`.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error};
+
+pub fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+    drop(socket.start_receive_from([0_u8; 64])?);
+    Ok(())
+}

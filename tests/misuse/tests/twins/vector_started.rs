@@ -1,0 +1,10 @@
+//! The right form of `vector_started`.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, NonPagedBuffer};
+
+pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let bytes = vec![1_u8, 2, 3];
+    drop(socket.start_send_to(NonPagedBuffer::copy_of(&bytes)?, to)?);
+    Ok(())
+}
