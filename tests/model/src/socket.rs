@@ -37,6 +37,14 @@ impl<R: Rules> Socket<R> {
         }
     }
 
+    /// What a callback of the socket has.
+    #[must_use]
+    pub fn callback(&self) -> Callback<R> {
+        Callback {
+            shared: self.shared.clone(),
+        }
+    }
+
     /// Starts a receive that only closing completes.
     ///
     /// # Panics
@@ -48,6 +56,27 @@ impl<R: Rules> Socket<R> {
         self.shared.open.touch();
         self.shared.in_flight.lock().unwrap().push(block);
         flight
+    }
+}
+
+/// The socket as an event callback knows it: it may have no handle any more.
+#[derive(Debug)]
+pub struct Callback<R: Rules> {
+    shared: Arc<Shared<R>>,
+}
+
+impl<R: Rules> Callback<R> {
+    /// Another handle, as long as there is one.
+    #[must_use]
+    pub fn handle(&self) -> Option<Socket<R>> {
+        let more = |handles: usize| (handles > 0).then(|| handles + 1);
+        let handles = &self.shared.handles;
+        handles
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
+            .ok()?;
+        Some(Socket {
+            shared: self.shared.clone(),
+        })
     }
 }
 

@@ -28,7 +28,7 @@ impl Dice {
         Self(seed)
     }
 
-    /// The next number: that of SplitMix64.
+    /// The next number, as `SplitMix64` makes it.
     pub const fn throw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;

@@ -29,53 +29,31 @@ fn harmless(abuse: impl Fn(&Driver, &Arc<Ledger>)) {
     }
 }
 
-/// Runs `abuse` likewise; `operations` of its operations, with their buffers, are never freed, nor is anything else that is
-/// not listed in `more`.
-///
-/// An operation has a reference to its socket, and thereby keeps the provider captured: such a driver cannot deregister, and
-/// does not try here.
+/// Runs `abuse` likewise: `operations` of its operations, with their buffers, are never freed, and so is what `more` lists. All
+/// else is, and the driver unloads.
 fn leaks(operations: usize, more: &[(&str, usize)], abuse: impl Fn(&Driver, &Arc<Ledger>)) {
     for policy in [Completion::Inline, Completion::Deferred, Completion::Seeded] {
         let kernel = Kernel::builder().completion(policy).seed(7).boot();
         let driver = Driver::load().unwrap();
         let ledger = Ledger::new();
         abuse(&driver, &ledger);
-        let Driver {
-            socket,
-            provider,
-            registration,
-            ..
-        } = driver;
-        drop((socket, provider));
-        forget(registration);
-        // All that is in flight ends with the socket.
-        until("the close", || {
-            kernel.counts().sockets.live == 0 && kernel.counts().in_flight == 0
-        });
+        drop(driver);
         ledger.settle(operations);
         let leaks = kernel.finish().unwrap_err();
-        let count = |what: &str| {
-            leaks
-                .entries()
+        // The block of each operation and the bytes of each buffer; the buffer's MDL.
+        let mut expected = [("nonpaged pool", 2 * operations), ("MDL", operations)];
+        for (what, number) in &mut expected {
+            *number += more
                 .iter()
-                .filter(|entry| entry.starts_with(what))
-                .count()
-        };
-        // The block of each operation, the bytes of each buffer; the socket's state with its spare operation, the capture,
-        // the registration.
-        let mut expected = vec![
-            ("nonpaged pool", 2 * operations + 4),
-            ("MDL", operations),
-            ("WSK registration", 1),
-        ];
-        for (what, number) in more {
-            match expected.iter_mut().find(|(known, _)| known == what) {
-                Some((_, known)) => *known += number,
-                None => expected.push((what, *number)),
-            }
-        }
-        for (what, number) in &expected {
-            assert_eq!(count(what), *number, "{what}: {leaks}");
+                .filter(|(more, _)| more == what)
+                .map(|(_, more)| more)
+                .sum::<usize>();
+            let entries = leaks.entries().iter();
+            assert_eq!(
+                entries.filter(|entry| entry.starts_with(*what)).count(),
+                *number,
+                "{what}: {leaks}"
+            );
         }
         let all: usize = expected.iter().map(|(_, number)| number).sum();
         assert_eq!(leaks.entries().len(), all, "{leaks}");
@@ -234,7 +212,7 @@ fn forget_scoped_operations() {
             );
             receives.0.cancel();
             receives.1.cancel();
-            forget(receives.0);
+            let _ = ManuallyDrop::new(receives.0);
             let node = Rc::new(Node {
                 next: RefCell::default(),
                 _operation: receives.1,
@@ -290,7 +268,7 @@ fn panics_unwind_through_scopes() {
                 let receive = s.receive_from(&driver.socket, &mut room).unwrap();
                 let _send = s.send_to(&driver.socket, &message, driver.address).unwrap();
                 receive.cancel();
-                forget(receive);
+                let _ = ManuallyDrop::new(receive);
                 resume_unwind(Box::new("a bug of the driver's"));
             })
             .unwrap();

@@ -28,7 +28,7 @@ fn fail_each(name: &str, scenario: impl Fn() -> Result<(), Error>) {
     for policy in [Completion::Inline, Completion::Deferred] {
         for what in [What::Allocation, What::Call, What::Registration] {
             for nth in 1.. {
-                let watch = watch(format!("{name}: {what:?} {nth}, {policy:?}"));
+                let guard = watch(format!("{name}: {what:?} {nth}, {policy:?}"));
                 let kernel = Kernel::builder().completion(policy).boot();
                 match what {
                     What::Allocation => kernel.fail_nth_allocation(nth),
@@ -38,7 +38,7 @@ fn fail_each(name: &str, scenario: impl Fn() -> Result<(), Error>) {
                 let result = scenario();
                 let failed = kernel.counts().faults;
                 kernel.shutdown();
-                drop(watch);
+                drop(guard);
                 if failed == 0 {
                     assert_eq!(result, Ok(()), "{name}: nothing failed");
                     break;
@@ -67,9 +67,9 @@ fn watch(what: String) -> impl Drop {
             let _ = self.1.take().map(std::thread::JoinHandle::join);
         }
     }
-    let (done, watched) = mpsc::channel();
+    let (done, ended) = mpsc::channel();
     let watcher = std::thread::spawn(move || {
-        if watched.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+        if ended.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
             eprintln!("hangs: {what}");
             std::process::exit(101);
         }
@@ -81,7 +81,7 @@ fn watch(what: String) -> impl Drop {
 fn open_bind_send() {
     fail_each("open, bind, send", || {
         let driver = Driver::load()?;
-        let sent = driver.socket.send_to(&*b"from the stack", driver.address)?;
+        let sent = driver.socket.send_to(b"from the stack", driver.address)?;
         let buffer = NonPagedBuffer::copy_of(b"from the pool")?;
         assert_eq!(
             (sent, driver.socket.send_to(&buffer, driver.address)?),
@@ -237,7 +237,7 @@ fn fixed_address() {
         let fixed = other
             .fix_destination(driver.address)
             .map_err(|(error, _)| error)?;
-        fixed.send(&*b"to whom it is fixed")?;
+        fixed.send(b"to whom it is fixed")?;
         let mut room = [0; 32];
         assert_eq!(driver.socket.receive_from(&mut room)?.length, 19);
         drop(fixed);

@@ -8,6 +8,7 @@
 //! replayed alone; how the host's threads are interleaved does not.
 
 use std::future::Future;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -253,7 +254,7 @@ impl<'c> Actor<'c> {
         }
     }
 
-    /// Does it at PASSIVE_LEVEL, or at DISPATCH_LEVEL.
+    /// Does it at `PASSIVE_LEVEL`, or at `DISPATCH_LEVEL`.
     fn anywhere<T>(&mut self, body: impl FnOnce(&mut Self) -> T) -> T {
         if self.dice.toss() {
             at_irql(DISPATCH_LEVEL, || body(self))
@@ -352,9 +353,9 @@ impl<'c> Actor<'c> {
             4 => self.anywhere(|_| drop(operation)),
             5 => {
                 // Who has polled is woken, with the last of the wakers.
-                let wakes = [Arc::new(Wakes::default()), Arc::new(Wakes::default())];
-                for wakes in &wakes {
-                    let waker = Waker::from(wakes.clone());
+                let counts = [Arc::new(Wakes::default()), Arc::new(Wakes::default())];
+                for count in &counts {
+                    let waker = Waker::from(count.clone());
                     let polled = self.anywhere(|_| {
                         Pin::new(&mut operation).poll(&mut Context::from_waker(&waker))
                     });
@@ -364,10 +365,10 @@ impl<'c> Actor<'c> {
                     }
                 }
                 operation.cancel();
-                let waker = Waker::from(wakes[1].clone());
+                let waker = Waker::from(counts[1].clone());
                 loop {
-                    until("a wake", || wakes[1].0.load(Ordering::SeqCst) > 0);
-                    wakes[1].0.store(0, Ordering::SeqCst);
+                    until("a wake", || counts[1].0.load(Ordering::SeqCst) > 0);
+                    counts[1].0.store(0, Ordering::SeqCst);
                     let polled = Pin::new(&mut operation).poll(&mut Context::from_waker(&waker));
                     if let Poll::Ready(finished) = polled {
                         check(finished);
@@ -462,7 +463,7 @@ impl<'c> Actor<'c> {
             first.cancel();
             second.cancel();
             if forget {
-                std::mem::forget(first);
+                let _ = ManuallyDrop::new(first);
             } else if wait {
                 match first.wait() {
                     Ok((received, room)) => uniform(&room[..received.length]),

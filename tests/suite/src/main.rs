@@ -2,6 +2,7 @@
 //! needs on Debian and its kin, prints each command before it runs it, and ends with the count of what passed and failed.
 
 mod dependencies;
+mod fuzz;
 mod tools;
 mod windows;
 
@@ -65,6 +66,10 @@ const CHECKS: &[Check] = &[
     Check {
         name: "dependencies",
         run: dependencies::only_proc_macros,
+    },
+    Check {
+        name: "fuzz",
+        run: fuzz::targets,
     },
     Check {
         name: "windows",

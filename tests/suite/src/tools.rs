@@ -112,6 +112,19 @@ pub(crate) fn windows_target() -> bool {
     })
 }
 
+/// The triple that the active toolchain builds for.
+pub(crate) fn host() -> String {
+    let version = Command::new("rustc").arg("-vV").output();
+    let text = version.map_or_else(
+        |_| String::new(),
+        |output| String::from_utf8_lossy(&output.stdout).into_owned(),
+    );
+    text.lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .unwrap_or("x86_64-unknown-linux-gnu")
+        .to_owned()
+}
+
 /// A clang for the C side of the tests: `WSK_CLANG`, or the newest that is installed.
 pub(crate) fn clang() -> Option<PathBuf> {
     wsk_conformance::clang()

@@ -42,6 +42,7 @@ hold! {
     leave_pooled: None,
     close: None,
     close_and_poll: None,
+    close_and_call_back: None,
     scope: Some(3),
     pool_aba: None,
     pool_of_three_threads: Some(3),

@@ -373,6 +373,26 @@ pub(crate) fn close<R: Rules>() {
     assert_eq!(dropped(&drops), 2);
 }
 
+/// An event callback makes itself a handle while the last one goes: the socket is either open for it, or not there.
+pub(crate) fn close_and_call_back<R: Rules>() {
+    let drops = drops();
+    let socket = Socket::<R>::open();
+    let callback = {
+        let (callback, drops) = (socket.callback(), drops.clone());
+        thread::spawn(move || {
+            let Some(socket) = callback.handle() else {
+                return 0;
+            };
+            socket.start(Payload::new(&drops)).detach();
+            1
+        })
+    };
+    socket.start(Payload::new(&drops)).detach();
+    drop(socket);
+    let started = callback.join().unwrap();
+    assert_eq!(dropped(&drops), 1 + started);
+}
+
 /// Operations of a closing socket are polled, and dropped.
 pub(crate) fn close_and_poll<R: Rules>() {
     let drops = drops();

@@ -1,0 +1,87 @@
+//! Mistakes that the types of `wsk` do not let through: each file in `programs` is one, and the `.stderr` next to it what the
+//! compiler says of it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The files of a folder here that end in `extension`.
+fn files(folder: &str, extension: &str) -> BTreeSet<PathBuf> {
+    fs::read_dir(Path::new("tests").join(folder))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|found| found == extension))
+        .collect()
+}
+
+/// The names of files, without what they end in.
+fn names(files: &BTreeSet<PathBuf>) -> BTreeSet<String> {
+    files
+        .iter()
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn misuse_does_not_compile() {
+    trybuild::TestCases::new().compile_fail("tests/programs/*.rs");
+}
+
+#[test]
+fn every_program_has_its_error_and_its_right_form() {
+    let programs = names(&files("programs", "rs"));
+    assert!(programs.len() >= 25, "{} programs", programs.len());
+    assert_eq!(programs, names(&files("programs", "stderr")));
+    assert_eq!(programs, names(&files("twins", "rs")));
+}
+
+#[test]
+fn every_program_says_its_mistake_and_what_stops_it() {
+    for path in files("programs", "rs") {
+        let text = fs::read_to_string(&path).unwrap();
+        let said: Vec<_> = text.lines().map_while(|l| l.strip_prefix("//! ")).collect();
+        assert!(said.len() >= 2, "{}: {said:?}", path.display());
+        assert!(
+            said.iter().all(|sentence| sentence.ends_with('.')),
+            "{}: {said:?}",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn every_program_is_rejected_for_one_mistake() {
+    for path in files("programs", "stderr") {
+        let text = fs::read_to_string(&path).unwrap();
+        let errors = text
+            .lines()
+            .filter(|line| line.starts_with("error"))
+            .count();
+        assert_eq!(errors, 1, "{}:\n{text}", path.display());
+        assert!(!text.contains("warning"), "{}:\n{text}", path.display());
+    }
+}
+
+#[test]
+fn a_program_and_its_right_form_differ_in_few_lines() {
+    for path in files("programs", "rs") {
+        let lines = |path: &Path| -> Vec<String> {
+            let text = fs::read_to_string(path).unwrap();
+            let code = text.lines().filter(|line| !line.starts_with("//!"));
+            code.map(|line| line.trim().to_owned())
+                .filter(|line| !line.is_empty())
+                .collect()
+        };
+        let program = lines(&path);
+        let twin = lines(&Path::new("tests/twins").join(path.file_name().unwrap()));
+        let kept = program.iter().filter(|line| twin.contains(line)).count();
+        // `main` is in the program only.
+        let changed = program.len() - kept - 2;
+        assert!(
+            (1..=8).contains(&changed),
+            "{}: {changed} lines of {} are not in its right form",
+            path.display(),
+            program.len()
+        );
+    }
+}
