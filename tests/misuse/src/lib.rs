@@ -6,15 +6,23 @@ use std::net::{SocketAddr, UdpSocket};
 use wsk::{DatagramSocket, Error, Family, Provider, Registration, Wait};
 use wsk_host::{Completion, Kernel};
 
+/// A machine as a program finds it.
+pub struct Machine {
+    /// A socket that is bound.
+    pub socket: DatagramSocket,
+    /// What opens others.
+    pub provider: Provider,
+    /// Somebody who may be sent to.
+    pub to: SocketAddr,
+}
+
 /// Runs `body` on a machine whose provider completes IRPs at once, and on one where it does so later. Both must be left as they
 /// were found.
-///
-/// `body` gets a bound socket, the provider to open others, and the address of somebody who may be sent to.
 ///
 /// # Panics
 ///
 /// When `body` fails, or leaves something behind.
-pub fn on_each_machine(body: impl Fn(&DatagramSocket, &Provider, SocketAddr) -> Result<(), Error>) {
+pub fn on_each_machine(body: impl Fn(&Machine) -> Result<(), Error>) {
     for policy in [Completion::Inline, Completion::Deferred] {
         let kernel = Kernel::builder()
             .completion(policy)
@@ -25,36 +33,54 @@ pub fn on_each_machine(body: impl Fn(&DatagramSocket, &Provider, SocketAddr) -> 
     }
 }
 
-fn on_one_machine(
-    body: &impl Fn(&DatagramSocket, &Provider, SocketAddr) -> Result<(), Error>,
-) -> Result<(), Error> {
+fn on_one_machine(body: impl Fn(&Machine) -> Result<(), Error>) -> Result<(), Error> {
     let peer = UdpSocket::bind("127.0.0.1:0").expect("the host has a loopback interface");
-    let to = peer.local_addr().expect("it was bound");
     let registration = Registration::new()?;
     let provider = registration.capture(Wait::Forever)?;
     let socket = DatagramSocket::open(&provider, Family::V4)?;
     socket.bind("127.0.0.1:0".parse().expect("an address"))?;
-    body(&socket, &provider, to)
+    let to = peer.local_addr().expect("it was bound");
+    let machine = Machine {
+        socket,
+        provider,
+        to,
+    };
+    let done = body(&machine);
+    // The machine before the registration, which waits for what is left of it.
+    drop(machine);
+    done
 }
 
-/// Runs `body` on a thread that outlives its caller, as system threads may, and waits for it.
+/// Runs `body` on another thread, which ends before this returns.
 ///
 /// # Panics
 ///
 /// When `body` does.
-pub fn on_a_system_thread<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
-    std::thread::spawn(body).join().expect("the thread's body")
+pub fn on_another_thread<T: Send>(body: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|threads| threads.spawn(body).join().expect("the thread's body"))
 }
 
-/// Runs `body` on two threads at once, which end before this returns.
+/// Runs `one` and `other` at the same time, each on a thread of its own; both have ended when this returns.
+///
+/// # Panics
+///
+/// When one of them does.
+pub fn on_two_threads<T: Send>(
+    one: impl FnOnce() -> T + Send,
+    other: impl FnOnce() -> T + Send,
+) -> (T, T) {
+    std::thread::scope(|threads| {
+        let (one, other) = (threads.spawn(one), threads.spawn(other));
+        let one = one.join().expect("the thread's body");
+        (one, other.join().expect("the thread's body"))
+    })
+}
+
+/// Runs `body` on two threads at the same time, which have ended when this returns; what the first gave.
 ///
 /// # Panics
 ///
 /// When `body` does.
 pub fn within_threads<T: Send>(body: impl Fn() -> T + Sync) -> T {
-    std::thread::scope(|threads| {
-        let (one, other) = (threads.spawn(&body), threads.spawn(&body));
-        drop(other.join().expect("the thread's body"));
-        one.join().expect("the thread's body")
-    })
+    on_two_threads(&body, &body).0
 }

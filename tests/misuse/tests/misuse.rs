@@ -50,14 +50,15 @@ fn every_program_says_its_mistake_and_what_stops_it() {
 }
 
 #[test]
-fn every_program_is_rejected_for_one_mistake() {
+fn every_program_is_rejected_with_errors_alone() {
     for path in files("programs", "stderr") {
         let text = fs::read_to_string(&path).unwrap();
         let errors = text
             .lines()
             .filter(|line| line.starts_with("error"))
             .count();
-        assert_eq!(errors, 1, "{}:\n{text}", path.display());
+        // The compiler may say one mistake from two sides.
+        assert!((1..=2).contains(&errors), "{}:\n{text}", path.display());
         assert!(!text.contains("warning"), "{}:\n{text}", path.display());
     }
 }
@@ -65,23 +66,42 @@ fn every_program_is_rejected_for_one_mistake() {
 #[test]
 fn a_program_and_its_right_form_differ_in_few_lines() {
     for path in files("programs", "rs") {
-        let lines = |path: &Path| -> Vec<String> {
-            let text = fs::read_to_string(path).unwrap();
-            let code = text.lines().filter(|line| !line.starts_with("//!"));
-            code.map(|line| line.trim().to_owned())
-                .filter(|line| !line.is_empty())
-                .collect()
-        };
-        let program = lines(&path);
-        let twin = lines(&Path::new("tests/twins").join(path.file_name().unwrap()));
-        let kept = program.iter().filter(|line| twin.contains(line)).count();
+        let program = code(&path);
+        let twin = code(&Path::new("tests/twins").join(path.file_name().unwrap()));
         // `main` is in the program only.
-        let changed = program.len() - kept - 2;
+        let changed = program.len() - 3 - in_common(&program, &twin);
         assert!(
-            (1..=8).contains(&changed),
-            "{}: {changed} lines of {} are not in its right form",
-            path.display(),
-            program.len()
+            (1..=6).contains(&changed),
+            "{}: {changed} lines are not in its right form",
+            path.display()
         );
     }
+}
+
+/// The lines of code in a file.
+fn code(path: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path).unwrap();
+    let lines = text.lines().map(str::trim);
+    lines
+        .filter(|line| !line.is_empty() && !line.starts_with("//"))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// How many lines two files have in common, in order: the length of the longest common subsequence.
+fn in_common(one: &[String], other: &[String]) -> usize {
+    let mut lengths = vec![0; other.len() + 1];
+    for line in one {
+        let mut before = 0;
+        for (index, candidate) in other.iter().enumerate() {
+            let above = lengths[index + 1];
+            lengths[index + 1] = if line == candidate {
+                before + 1
+            } else {
+                above.max(lengths[index])
+            };
+            before = above;
+        }
+    }
+    lengths[other.len()]
 }

@@ -12,10 +12,7 @@ macro_rules! twins {
 
         $(#[test]
         fn $name() {
-            on_each_machine(|socket, provider, to| {
-                let _ = (socket, provider);
-                twins::$name::program($what, to)
-            });
+            on_each_machine(|machine| twins::$name::program(&machine.$what, machine.to));
         })*
     };
 }
@@ -36,6 +33,10 @@ twins! {
     lock_made_up(socket),
     lock_outlives_the_buffer(socket),
     locked_to_receive_and_read(socket),
+    messages_buffer_freed(socket),
+    messages_buffer_twice(socket),
+    messages_buffer_written(socket),
+    messages_sent_by_two_threads(socket),
     option_of_another_type(socket),
     option_that_cannot_be_read(socket),
     option_that_is_no_option(socket),

@@ -54,6 +54,22 @@ impl Dice {
     }
 }
 
+/// Now and then lets others go on, or takes its time, where a driver's own code runs in the middle of an operation: threads then
+/// meet where they otherwise would once in a million times.
+pub fn dawdle() {
+    std::thread_local! {
+        static DICE: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+    }
+    let mut dice = Dice::new(DICE.get());
+    let number = dice.throw();
+    DICE.set(number);
+    match number % 16 {
+        0 => std::thread::yield_now(),
+        1 => (0..number >> 32 & 0x3FF).for_each(|_| std::hint::spin_loop()),
+        _ => {}
+    }
+}
+
 /// How many buffers were made, and how many dropped.
 #[derive(Debug, Default)]
 pub struct Ledger {
@@ -136,6 +152,7 @@ impl Counted {
 
 impl Drop for Counted {
     fn drop(&mut self) {
+        dawdle();
         self.ledger.dropped.fetch_add(1, Ordering::SeqCst);
     }
 }
@@ -143,6 +160,7 @@ impl Drop for Counted {
 // SAFETY: the promise of the buffer inside is passed on.
 unsafe impl SendBuffer for Counted {
     fn lock(&self) -> Result<Lock<'_>, Error> {
+        dawdle();
         self.bytes.lock()
     }
 }
@@ -150,6 +168,7 @@ unsafe impl SendBuffer for Counted {
 // SAFETY: as above.
 unsafe impl ReceiveBuffer for Counted {
     fn lock_mut(&mut self) -> Result<Lock<'_>, Error> {
+        dawdle();
         self.bytes.lock_mut()
     }
 }

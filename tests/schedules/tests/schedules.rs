@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 use std::time::{Duration, Instant, SystemTime};
 
 use wsk::{
@@ -21,7 +21,7 @@ use wsk::{
     ReceiveFrom, ReceiveFromEvent, Registration, Retained, SendTo, Verdict, Wait,
 };
 use wsk_host::{Completion, DISPATCH_LEVEL, Kernel, at_irql};
-use wsk_schedules::{Counted, Dice, LOOPBACK, Ledger, PATIENCE, bound, until};
+use wsk_schedules::{Counted, Dice, LOOPBACK, Ledger, PATIENCE, bound, dawdle, until};
 use wsk_sys::STATUS_CANCELLED;
 
 /// How many schedules a run consists of.
@@ -94,6 +94,8 @@ fn batch(seeds: std::ops::Range<u64>, policy: Completion) {
         .seed(seeds.start)
         .backtraces(false)
         .boot();
+    // At the steps of IRPs.
+    kernel.on_event(|_| dawdle());
     let registration = Registration::new().unwrap();
     let provider = registration.capture(Wait::Forever).unwrap();
     let next = AtomicU64::new(seeds.start);
@@ -355,7 +357,7 @@ impl<'c> Actor<'c> {
                 // Who has polled is woken, with the last of the wakers.
                 let counts = [Arc::new(Wakes::default()), Arc::new(Wakes::default())];
                 for count in &counts {
-                    let waker = Waker::from(count.clone());
+                    let waker = count.waker();
                     let polled = self.anywhere(|_| {
                         Pin::new(&mut operation).poll(&mut Context::from_waker(&waker))
                     });
@@ -365,7 +367,7 @@ impl<'c> Actor<'c> {
                     }
                 }
                 operation.cancel();
-                let waker = Waker::from(counts[1].clone());
+                let waker = counts[1].waker();
                 loop {
                     until("a wake", || counts[1].0.load(Ordering::SeqCst) > 0);
                     counts[1].0.store(0, Ordering::SeqCst);
@@ -377,7 +379,7 @@ impl<'c> Actor<'c> {
                 }
             }
             _ => {
-                let waker = Waker::from(Arc::new(Wakes::default()));
+                let waker = Arc::new(Wakes::default()).waker();
                 let polled = self
                     .anywhere(|_| Pin::new(&mut operation).poll(&mut Context::from_waker(&waker)));
                 match polled {
@@ -496,9 +498,35 @@ impl<'c> Actor<'c> {
 #[derive(Default)]
 struct Wakes(AtomicUsize);
 
-impl Wake for Wakes {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
+impl Wakes {
+    /// A waker that takes its time, when it is cloned above all.
+    fn waker(self: &Arc<Self>) -> Waker {
+        static TABLE: RawWakerVTable = RawWakerVTable::new(
+            |count| {
+                dawdle();
+                // SAFETY: the waker has a reference, and so will its clone.
+                unsafe { Arc::increment_strong_count(count.cast::<Wakes>()) };
+                RawWaker::new(count, &TABLE)
+            },
+            |count| {
+                dawdle();
+                // SAFETY: the waker has a reference, which goes with it.
+                let count = unsafe { Arc::from_raw(count.cast::<Wakes>()) };
+                count.0.fetch_add(1, Ordering::SeqCst);
+            },
+            |count| {
+                // SAFETY: the waker has a reference, and so the count is there.
+                unsafe { (*count.cast::<Wakes>()).0.fetch_add(1, Ordering::SeqCst) };
+            },
+            |count| {
+                dawdle();
+                // SAFETY: the waker has a reference, which goes with it.
+                drop(unsafe { Arc::from_raw(count.cast::<Wakes>()) });
+            },
+        );
+        let count = Arc::into_raw(self.clone()).cast();
+        // SAFETY: the table keeps the count's references, which may be used on any thread.
+        unsafe { Waker::from_raw(RawWaker::new(count, &TABLE)) }
     }
 }
 

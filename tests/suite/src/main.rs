@@ -3,6 +3,7 @@
 
 mod dependencies;
 mod fuzz;
+mod memory;
 mod tools;
 mod windows;
 
@@ -66,6 +67,14 @@ const CHECKS: &[Check] = &[
     Check {
         name: "dependencies",
         run: dependencies::only_proc_macros,
+    },
+    Check {
+        name: "address-sanitizer",
+        run: memory::address_sanitizer,
+    },
+    Check {
+        name: "valgrind",
+        run: memory::valgrind,
     },
     Check {
         name: "fuzz",

@@ -14,6 +14,10 @@ struct Package {
 
 const PACKAGES: &[Package] = &[
     Package {
+        name: "valgrind",
+        present: || Command::new("valgrind").arg("--version").output().is_ok(),
+    },
+    Package {
         name: "clang-19",
         present: || clang().is_some(),
     },

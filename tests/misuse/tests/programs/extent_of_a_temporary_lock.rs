@@ -16,7 +16,7 @@ unsafe impl SendBuffer for Greeting {
     }
 }
 
-pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let greeting = Greeting { name: "hello" };
     socket.send_to(&greeting, to).map(drop)
 }

@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 use wsk::{DatagramSocket, Error, Extent};
 use wsk_sys::MDL;
 
-pub fn program(_: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(_: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     let mdl = NonNull::<MDL>::dangling();
     let part = Extent::new(mdl, 0, 16)?;
     assert_eq!(part.len(), 16);

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use wsk::{DatagramSocket, Error, Family, Indication, Provider, ReceiveFromEvent, Verdict};
 
-struct Counter<'c>(&'c AtomicUsize);
+struct Counter(&'static AtomicUsize);
 
-impl ReceiveFromEvent for Counter<'_> {
+impl ReceiveFromEvent for Counter {
     fn received(&self, indication: &mut Indication<'_>) -> Verdict {
         let more = indication.datagrams().count();
         self.0.fetch_add(more, Ordering::Relaxed);
@@ -15,7 +15,7 @@ impl ReceiveFromEvent for Counter<'_> {
     }
 }
 
-pub fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
     let datagrams = AtomicUsize::new(0);
     let counter = Counter(&datagrams);
     DatagramSocket::open_with_events(provider, Family::V4, counter)?.close()

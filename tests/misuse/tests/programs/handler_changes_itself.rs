@@ -13,7 +13,7 @@ impl ReceiveFromEvent for Counter {
     }
 }
 
-pub fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
     let counter = Counter(0);
     DatagramSocket::open_with_events(provider, Family::V4, counter)?.close()
 }

@@ -6,7 +6,7 @@ use wsk::{DatagramSocket, Error, Family, Provider};
 
 struct Ignore;
 
-pub fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
     DatagramSocket::open_with_events(provider, Family::V4, Ignore)?.close()
 }
 

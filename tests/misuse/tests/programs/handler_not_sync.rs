@@ -17,7 +17,7 @@ impl ReceiveFromEvent for Counter {
     }
 }
 
-pub fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
     let counter = Counter {
         datagrams: Cell::new(0),
     };

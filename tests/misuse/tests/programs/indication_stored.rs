@@ -1,29 +1,34 @@
-//! A handler stores the indication, which belongs to WSK again when the callback has returned.
-//! The indication is lent for the callback; what may be stored is what `retain` gives.
+//! A handler leaves the indication to work that is done later, when it belongs to WSK again.
+//! The indication is lent for the callback; what may be kept is what `retain` gives.
 
 use std::net::SocketAddr;
+use std::sync::Mutex;
 use std::sync::mpsc::{Sender, channel};
 use wsk::{DatagramSocket, Error, Family, Indication, Provider, ReceiveFromEvent, Verdict};
 
-struct Keeper(Sender<Indication<'static>>);
+/// Something to do when there is time.
+type Work = Box<dyn FnOnce() -> usize + Send>;
 
-impl ReceiveFromEvent for Keeper {
+struct Deferred(Mutex<Sender<Work>>);
+
+impl ReceiveFromEvent for Deferred {
     fn received(&self, indication: &mut Indication<'_>) -> Verdict {
-        match self.0.send(*indication) {
+        let work = Box::new(move || indication.datagrams().count());
+        match self.0.lock().unwrap().send(work) {
             Ok(()) => Verdict::Consumed,
             Err(_) => Verdict::NotAccepted,
         }
     }
 }
 
-pub fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
-    let (sender, indications) = channel();
-    let socket = DatagramSocket::open_with_events(provider, Family::V4, Keeper(sender))?;
+pub(crate) fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
+    let (sender, work) = channel::<Work>();
+    let handler = Deferred(Mutex::new(sender));
+    let socket = DatagramSocket::open_with_events(provider, Family::V4, handler)?;
     socket.bind("127.0.0.1:0".parse().unwrap())?;
     socket.enable_receive_events()?;
     socket.send_to(b"to myself", socket.local_address()?)?;
-    let kept = indications.recv().unwrap();
-    assert_eq!(kept.datagrams().count(), 1);
+    assert_eq!(work.recv().unwrap()(), 1);
     Ok(())
 }
 

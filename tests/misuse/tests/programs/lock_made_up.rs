@@ -8,7 +8,7 @@ fn nothing() -> Lock<'static> {
     Lock::none(Extent::empty())
 }
 
-pub fn program(_: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(_: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     assert!(nothing().extent().is_empty());
     Ok(())
 }

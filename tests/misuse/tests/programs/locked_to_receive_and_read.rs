@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, ReceiveBuffer};
 
-pub fn program(_: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(_: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     let mut room = [0; 64];
     let lock = room.lock_mut()?;
     assert_eq!(room[0], 0);

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, option};
 
-pub fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     socket.set_option(option::TimeToLive(true))
 }
 

@@ -4,7 +4,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use wsk::{DatagramSocket, Error, option};
 
-pub fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     let (group, interface) = (Ipv4Addr::new(239, 1, 2, 3), Ipv4Addr::LOCALHOST);
     let joined: option::JoinV4 = socket.option()?;
     assert_eq!((joined.group, joined.interface), (group, interface));

@@ -15,7 +15,7 @@ unsafe impl SendBuffer for Common {
     }
 }
 
-pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let buffer = Rc::new(NonPagedBuffer::copy_of(b"report")?);
     drop(socket.start_send_to(Common(Rc::clone(&buffer)), to)?);
     Ok(())

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};
 
-pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let send = socket.start_send_to(NonPagedBuffer::copy_of(b"report")?, to)?;
     assert_eq!(send.buffer.as_slice(), b"report");
     Ok(())

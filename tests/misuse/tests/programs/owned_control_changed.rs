@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use wsk::{Control, ControlMessage, DatagramSocket, Error, NonPagedBuffer, WithControl};
 
-pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let buffer = NonPagedBuffer::copy_of(b"report")?;
     let mut control = Control::<{ 2 * ControlMessage::space(4) }>::new();
     control.push(ControlMessage::TimeToLive(3))?;

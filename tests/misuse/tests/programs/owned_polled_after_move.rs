@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Waker};
 use wsk::{DatagramSocket, Error, NonPagedBuffer};
 
-pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let mut send = socket.start_send_to(NonPagedBuffer::copy_of(b"report")?, to)?;
     let polled = Pin::new(&mut send);
     let finished = send.wait().map_err(|(error, _)| error)?;

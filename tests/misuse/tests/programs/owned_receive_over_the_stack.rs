@@ -4,10 +4,10 @@
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error};
 
-pub fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     let mut room = [0; 64];
     let receive = socket.start_receive_from(&mut room)?;
-    std::mem::forget(receive);
+    drop(receive);
     Ok(())
 }
 

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, Pool};
 
-pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let bytes = [7; 16];
     let pool = Pool::new(1, |_| Ok(&bytes))?;
     drop(socket.start_send_to(pool.take_or_wait()?, to)?);

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, Pool};
 use wsk_misuse::within_threads;
 
-pub fn program(_: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(_: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     let pool = Pool::new(1, |_| Ok(Cell::new(0_u32)))?;
     let uses = pool.take_or_wait()?;
     within_threads(|| uses.set(uses.get() + 1));

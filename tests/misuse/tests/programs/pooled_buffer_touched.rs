@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer, Pool};
 
-pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let pool = Pool::new(2, |_| NonPagedBuffer::new(16))?;
     let mut buffer = pool.take_or_wait()?;
     buffer.as_mut_slice().fill(1);

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};
 
-pub fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     socket.send_to(b"to myself", socket.local_address()?)?;
     let buffer = NonPagedBuffer::new(64)?;
     let mut room = buffer.slice(32..)?;

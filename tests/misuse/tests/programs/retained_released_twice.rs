@@ -9,7 +9,7 @@ fn done(retained: Retained) {
     drop(retained);
 }
 
-pub fn program(_: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(_: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     let _: fn(Retained) = done;
     Ok(())
 }

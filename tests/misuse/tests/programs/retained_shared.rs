@@ -9,7 +9,7 @@ fn length(retained: Retained) -> usize {
     within_threads(|| retained.datagrams().map(|datagram| datagram.len()).sum())
 }
 
-pub fn program(_: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(_: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     let _: fn(Retained) -> usize = length;
     Ok(())
 }

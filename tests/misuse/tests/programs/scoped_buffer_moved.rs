@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};
 
-pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let mut free = Vec::new();
     let buffer = NonPagedBuffer::copy_of(b"report")?;
     wsk::scope(|s| {

@@ -14,7 +14,7 @@ fn greet<'scope>(
     Ok(())
 }
 
-pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     wsk::scope(|s| greet(s, socket, to))?
 }
 

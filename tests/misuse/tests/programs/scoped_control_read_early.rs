@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use wsk::{Control, DatagramSocket, Error, WithControl};
 
-pub fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     let mut room = WithControl::new([0_u8; 64], Control::<64>::new());
     wsk::scope(|s| {
         let receive = s.receive_from(socket, &mut room)?;

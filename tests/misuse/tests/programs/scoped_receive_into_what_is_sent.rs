@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};
 
-pub fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     let mut buffer = NonPagedBuffer::copy_of(b"ping")?;
     let here = socket.local_address()?;
     wsk::scope(|s| {

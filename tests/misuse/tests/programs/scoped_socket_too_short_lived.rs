@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, Family, Provider};
 
-pub fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
     let mut room = [0; 64];
     wsk::scope(|s| {
         let socket = DatagramSocket::open(provider, Family::V4)?;

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, Family, NonPagedBuffer, Provider};
 
-pub fn program(provider: &Provider, to: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(provider: &Provider, to: SocketAddr) -> Result<(), Error> {
     let buffer = NonPagedBuffer::copy_of(b"report")?;
     let socket = DatagramSocket::open(provider, Family::V4)?;
     socket.bind("127.0.0.1:0".parse().unwrap())?;

@@ -6,7 +6,7 @@ use wsk::{DatagramSocket, Error};
 
 static ROOM: [u8; 64] = [0; 64];
 
-pub fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     drop(socket.start_receive_from(&ROOM)?);
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use wsk::{DatagramSocket, Error};
 
-pub fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     let mut room = [0; 64];
     let _ = Duration::ZERO;
     let nothing = socket.receive_from_timeout(&mut room, 20);

@@ -2,9 +2,9 @@
 //! Only what implements `SendBuffer` can be sent; a copy in nonpaged pool does.
 
 use std::net::SocketAddr;
-use wsk::{DatagramSocket, Error, NonPagedBuffer};
+use wsk::{DatagramSocket, Error};
 
-pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let bytes = vec![1_u8, 2, 3];
     drop(socket.start_send_to(bytes, to)?);
     Ok(())

@@ -14,7 +14,7 @@ unsafe impl SendBuffer for Frame {
     }
 }
 
-pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let bytes = NonPagedBuffer::copy_of(b"framed")?;
     drop(socket.start_send_to(Frame { bytes }, to)?);
     Ok(())

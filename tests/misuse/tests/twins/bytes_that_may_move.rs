@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error};
 
-pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let bytes = vec![1_u8, 2, 3];
     socket.send_to(bytes.as_slice(), to).map(drop)
 }

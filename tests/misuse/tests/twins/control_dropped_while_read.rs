@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use wsk::{Control, ControlMessage, DatagramSocket, Error};
 
-pub fn program(_: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(_: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     let mut control = Control::<{ ControlMessage::space(4) }>::new();
     control.push(ControlMessage::TimeToLive(3))?;
     let mut messages = control.messages();

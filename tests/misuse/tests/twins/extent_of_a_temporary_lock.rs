@@ -14,7 +14,7 @@ unsafe impl SendBuffer for Greeting {
     }
 }
 
-pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let bytes = NonPagedBuffer::copy_of(b"hello")?;
     let greeting = Greeting { bytes };
     socket.send_to(&greeting, to).map(drop)

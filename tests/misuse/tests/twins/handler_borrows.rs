@@ -1,11 +1,12 @@
 //! The right form of `handler_borrows`.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use wsk::{DatagramSocket, Error, Family, Indication, Provider, ReceiveFromEvent, Verdict};
 
-struct Counter(Arc<AtomicUsize>);
+static DATAGRAMS: AtomicUsize = AtomicUsize::new(0);
+
+struct Counter(&'static AtomicUsize);
 
 impl ReceiveFromEvent for Counter {
     fn received(&self, indication: &mut Indication<'_>) -> Verdict {
@@ -15,8 +16,7 @@ impl ReceiveFromEvent for Counter {
     }
 }
 
-pub fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
-    let datagrams = Arc::new(AtomicUsize::new(0));
-    let counter = Counter(Arc::clone(&datagrams));
+pub(crate) fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
+    let counter = Counter(&DATAGRAMS);
     DatagramSocket::open_with_events(provider, Family::V4, counter)?.close()
 }

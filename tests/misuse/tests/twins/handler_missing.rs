@@ -11,6 +11,6 @@ impl ReceiveFromEvent for Ignore {
     }
 }
 
-pub fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
     DatagramSocket::open_with_events(provider, Family::V4, Ignore)?.close()
 }

@@ -16,7 +16,7 @@ impl ReceiveFromEvent for Counter {
     }
 }
 
-pub fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
     let counter = Counter {
         datagrams: AtomicUsize::new(0),
     };

@@ -19,7 +19,7 @@ impl ReceiveFromEvent for Queue {
     }
 }
 
-pub fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
     let (sender, pieces) = channel();
     let socket = DatagramSocket::open_with_events(provider, Family::V4, Queue(sender))?;
     socket.bind("127.0.0.1:0".parse().unwrap())?;

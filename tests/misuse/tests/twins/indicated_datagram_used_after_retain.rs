@@ -19,7 +19,7 @@ impl ReceiveFromEvent for Lengths {
     }
 }
 
-pub fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
     let (sender, lengths) = channel();
     let socket = DatagramSocket::open_with_events(provider, Family::V4, Lengths(sender))?;
     socket.bind("127.0.0.1:0".parse().unwrap())?;

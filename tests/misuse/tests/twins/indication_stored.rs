@@ -1,32 +1,33 @@
 //! The right form of `indication_stored`.
 
 use std::net::SocketAddr;
+use std::sync::Mutex;
 use std::sync::mpsc::{Sender, channel};
-use wsk::{
-    DatagramSocket, Error, Family, Indication, Provider, ReceiveFromEvent, Retained, Verdict,
-};
+use wsk::{DatagramSocket, Error, Family, Indication, Provider, ReceiveFromEvent, Verdict};
 
-struct Keeper(Sender<Retained>);
+/// Something to do when there is time.
+type Work = Box<dyn FnOnce() -> usize + Send>;
 
-impl ReceiveFromEvent for Keeper {
+struct Deferred(Mutex<Sender<Work>>);
+
+impl ReceiveFromEvent for Deferred {
     fn received(&self, indication: &mut Indication<'_>) -> Verdict {
-        let Some(retained) = indication.retain() else {
-            return Verdict::NotAccepted;
-        };
-        match self.0.send(retained) {
+        let retained = indication.retain();
+        let work = Box::new(move || retained.map_or(0, |kept| kept.datagrams().count()));
+        match self.0.lock().unwrap().send(work) {
             Ok(()) => Verdict::Consumed,
             Err(_) => Verdict::NotAccepted,
         }
     }
 }
 
-pub fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
-    let (sender, indications) = channel();
-    let socket = DatagramSocket::open_with_events(provider, Family::V4, Keeper(sender))?;
+pub(crate) fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
+    let (sender, work) = channel::<Work>();
+    let handler = Deferred(Mutex::new(sender));
+    let socket = DatagramSocket::open_with_events(provider, Family::V4, handler)?;
     socket.bind("127.0.0.1:0".parse().unwrap())?;
     socket.enable_receive_events()?;
     socket.send_to(b"to myself", socket.local_address()?)?;
-    let kept = indications.recv().unwrap();
-    assert_eq!(kept.datagrams().count(), 1);
+    assert_eq!(work.recv().unwrap()(), 1);
     Ok(())
 }

@@ -3,6 +3,6 @@
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, option};
 
-pub fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     socket.set_option(option::TimeToLive(3))
 }

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use wsk::{DatagramSocket, Error, option};
 
-pub fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     let (group, interface) = (Ipv4Addr::new(239, 1, 2, 3), Ipv4Addr::LOCALHOST);
     socket.set_option(option::JoinV4 { group, interface })
 }

@@ -14,7 +14,7 @@ unsafe impl SendBuffer for Common {
     }
 }
 
-pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let buffer = Arc::new(NonPagedBuffer::copy_of(b"report")?);
     drop(socket.start_send_to(Common(Arc::clone(&buffer)), to)?);
     Ok(())

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};
 
-pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let buffer = NonPagedBuffer::copy_of(b"first")?;
     let send = socket.start_send_to(buffer, to)?;
     let finished = send.wait().map_err(|(error, _)| error)?;

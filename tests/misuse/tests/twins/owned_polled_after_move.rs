@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Waker};
 use wsk::{DatagramSocket, Error, NonPagedBuffer};
 
-pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let mut send = socket.start_send_to(NonPagedBuffer::copy_of(b"report")?, to)?;
     let polled = Pin::new(&mut send);
     let poll = polled.poll(&mut Context::from_waker(Waker::noop()));

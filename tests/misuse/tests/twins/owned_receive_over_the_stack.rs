@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error};
 
-pub fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     let room = [0_u8; 64];
     let receive = socket.start_receive_from(room)?;
-    std::mem::forget(receive);
+    drop(receive);
     Ok(())
 }

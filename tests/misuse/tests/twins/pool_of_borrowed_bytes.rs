@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, Pool};
 
-pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let pool = Pool::new(1, |_| Ok([7_u8; 16]))?;
     drop(socket.start_send_to(pool.take_or_wait()?, to)?);
     Ok(())

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer, Pool};
 
-pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let pool = Pool::new(1, |_| NonPagedBuffer::new(16))?;
     let buffer = pool.take_or_wait()?;
     wsk::scope(|s| {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use wsk::{DatagramSocket, Error, Pool};
 use wsk_misuse::within_threads;
 
-pub fn program(_: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(_: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     let pool = Pool::new(1, |_| Ok(AtomicU32::new(0)))?;
     let uses = pool.take_or_wait()?;
     within_threads(|| uses.fetch_add(1, Ordering::Relaxed));

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};
 
-pub fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     socket.send_to(b"to myself", socket.local_address()?)?;
     let mut buffer = NonPagedBuffer::new(64)?;
     socket.receive_from(&mut buffer)?;

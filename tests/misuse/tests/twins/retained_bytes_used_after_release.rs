@@ -14,7 +14,7 @@ fn checksum(retained: Retained) -> u32 {
     sum
 }
 
-pub fn program(_: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(_: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     let _: fn(Retained) -> u32 = checksum;
     Ok(())
 }

@@ -2,13 +2,13 @@
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, Retained};
-use wsk_misuse::on_a_system_thread;
+use wsk_misuse::on_another_thread;
 
 fn length(retained: Retained) -> usize {
-    on_a_system_thread(move || retained.datagrams().map(|datagram| datagram.len()).sum())
+    on_another_thread(move || retained.datagrams().map(|datagram| datagram.len()).sum())
 }
 
-pub fn program(_: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(_: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     let _: fn(Retained) -> usize = length;
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};
 use wsk_misuse::within_threads;
 
-pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let buffer = NonPagedBuffer::copy_of(b"report")?;
     within_threads(|| wsk::scope(|s| s.send_to(socket, &buffer, to)?.wait())?)?;
     Ok(())

@@ -13,7 +13,7 @@ fn greet<'scope>(
     Ok(())
 }
 
-pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let greeting = *b"hello";
     wsk::scope(|s| greet(s, socket, &greeting, to))?
 }

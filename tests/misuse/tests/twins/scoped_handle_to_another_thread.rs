@@ -2,11 +2,10 @@
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};
-use wsk_misuse::on_a_system_thread;
+use wsk_misuse::on_another_thread;
 
-pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let buffer = NonPagedBuffer::copy_of(b"report")?;
     let send = socket.start_send_to(buffer, to)?;
-    on_a_system_thread(|| send.wait().map(drop).map_err(|(error, _)| error))?;
-    Ok(())
+    on_another_thread(|| send.wait().map(drop).map_err(|(error, _)| error))
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};
 
-pub fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     let buffer = NonPagedBuffer::copy_of(b"ping")?;
     let mut answer = NonPagedBuffer::new(4)?;
     let here = socket.local_address()?;

@@ -7,7 +7,7 @@ fn stop(socket: DatagramSocket) -> Result<(), Error> {
     socket.close()
 }
 
-pub fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
     let socket = DatagramSocket::open(provider, Family::V4)?;
     stop(socket)
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, Family, Provider};
 
-pub fn program(provider: &Provider, to: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(provider: &Provider, to: SocketAddr) -> Result<(), Error> {
     let socket = DatagramSocket::open(provider, Family::V4)?;
     socket.bind("127.0.0.1:0".parse().unwrap())?;
     socket.send_to(b"in time", to)?;

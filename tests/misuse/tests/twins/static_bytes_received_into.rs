@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error};
 
-pub fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     drop(socket.start_receive_from([0_u8; 64])?);
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};
 
-pub fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let bytes = vec![1_u8, 2, 3];
     drop(socket.start_send_to(NonPagedBuffer::copy_of(&bytes)?, to)?);
     Ok(())

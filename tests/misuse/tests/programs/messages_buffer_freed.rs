@@ -1,0 +1,19 @@
+//! A buffer is freed while it is in a list of datagrams to be sent.
+//! The list borrows the buffers, or owns them.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, Messages, NonPagedBuffer};
+
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let first = NonPagedBuffer::copy_of(b"one")?;
+    let second = NonPagedBuffer::copy_of(b"two")?;
+    let mut messages = Messages::new([&first, &second]);
+    drop(second);
+    let sent = socket.send_messages(&mut messages, to)?;
+    assert_eq!(sent, 6);
+    Ok(())
+}
+
+fn main() {
+    let _ = program;
+}
