@@ -27,13 +27,40 @@
 //! # Ok::<(), wsk::Error>(())
 //! ```
 //!
+//! # Three shapes of an operation
+//!
+//! | shape | buffer | waits | when |
+//! |---|---|---|---|
+//! | blocking: [`send_to`](DatagramSocket::send_to), [`receive_from`](DatagramSocket::receive_from), … | borrowed, anything | in the call | one at a time, at `PASSIVE_LEVEL` |
+//! | scoped: [`scope`] | borrowed for the scope | at the scope's end | several at a time over memory on the stack |
+//! | owned: [`start_send_to`](DatagramSocket::start_send_to), [`start_receive_from`](DatagramSocket::start_receive_from) | moved in, comes back with the result | if wanted | at `DISPATCH_LEVEL`, from callbacks, with futures |
+//!
+//! There is no fourth. A guard that borrows the buffer and waits when it is dropped would be unsound: `mem::forget` ends the
+//! borrow without the wait, and the kernel goes on reading memory that has become something else.
+//!
+//! Operations that own their buffers allocate one block of nonpaged pool each, unless the buffer comes from a [`Pool`]: then
+//! sending and receiving allocate nothing at all.
+//!
+//! # IRQL
+//!
+//! | may be called at | what |
+//! |---|---|
+//! | `PASSIVE_LEVEL` | registering, capturing, opening, binding, options, everything that waits, entering a [`scope`] |
+//! | up to `APC_LEVEL` | starting operations over pageable memory, such as slices |
+//! | up to `DISPATCH_LEVEL` | starting operations over nonpaged memory, polling, cancelling, taking results and buffers, enabling events, dropping anything but a [`Registration`] |
+//!
+//! Functions check this themselves and return [`Error::WrongIrql`]. Wakers are woken, [event handlers](ReceiveFromEvent) called
+//! and abandoned buffers dropped at up to `DISPATCH_LEVEL`.
+//!
 //! # What holds everywhere
 //!
 //! * No allocator is needed; the crate is `no_std` and allocates nonpaged pool only where its documentation says so. Running
 //!   out is an error.
 //! * Nothing panics.
-//! * Functions that wait say so, check that they run at `PASSIVE_LEVEL`, and return [`Error::WrongIrql`] elsewhere.
-//! * Sockets close when their last handle is dropped, at any IRQL up to `DISPATCH_LEVEL`.
+//! * Sockets close when their last handle is dropped; a [`Registration`] waits for every socket when it is dropped, so it goes
+//!   last.
+//! * A provider that breaks its contract by refusing a request without completing its IRP costs memory ([`Error::Abandoned`]),
+//!   never safety.
 
 #![no_std]
 
