@@ -1,9 +1,10 @@
 //! Runs bindgen and sorts what it writes by kind of item.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use quote::ToTokens as _;
-use syn::{Fields, ForeignItem, ForeignItemFn, Ident, Item, ItemImpl, Type};
+use syn::{Fields, Ident, Item, ItemImpl, Type, TypeFnPtr};
 
 use crate::facts::Facts;
 use crate::{Arch, Error, Source};
@@ -30,13 +31,15 @@ pub struct Enumeration {
     pub members: Vec<(Ident, syn::Expr)>,
 }
 
-/// One assertion on a layout, as clang laid the record out.
-#[derive(Debug, Clone)]
+/// How clang laid out a record, as bindgen's tests say it.
+#[derive(Debug, Clone, Default)]
 pub struct Layout {
-    /// `size_of::<T>()`, `align_of::<T>()` or `offset_of!(T, member)`.
-    pub measure: syn::Expr,
-    /// Its value.
-    pub value: syn::LitInt,
+    /// Its size in bytes.
+    pub size: usize,
+    /// Its alignment in bytes.
+    pub align: usize,
+    /// Offsets of members in bytes, in their order.
+    pub offsets: Vec<(Ident, usize)>,
 }
 
 /// A bitfield: some bits of a member that holds several.
@@ -53,7 +56,7 @@ pub struct Bitfield {
 }
 
 /// The output of bindgen by kind of item, under the names that bindgen gives.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Bindings {
     /// Structures and unions.
     pub records: BTreeMap<String, Record>,
@@ -61,23 +64,52 @@ pub struct Bindings {
     pub enumerations: BTreeMap<String, Enumeration>,
     /// Type aliases, callbacks among them.
     pub aliases: BTreeMap<String, Type>,
-    /// Imported functions.
-    pub functions: BTreeMap<String, ForeignItemFn>,
+    /// Imported functions, as the types of pointers to them.
+    pub functions: BTreeMap<String, TypeFnPtr>,
     /// Bitfields by record.
     pub bitfields: BTreeMap<String, Vec<Bitfield>>,
-    /// Layout assertions by record.
-    pub layouts: BTreeMap<String, Vec<Layout>>,
+    /// Layouts by record.
+    pub layouts: BTreeMap<String, Layout>,
 }
 
-/// Runs bindgen over the headers for one architecture.
+/// The record whose members are of every type that is wanted, and pointers to every function.
+///
+/// bindgen matches each name in the headers against each pattern that it is given: with a pattern for each item of ours, a
+/// kit took a minute. This is one pattern.
+const ROOTS: &str = "wsk_codegen_roots";
+
+fn roots(facts: &Facts) -> String {
+    let types = facts.records.keys().chain(facts.enumerations.keys());
+    let types = types
+        .chain(facts.callbacks.keys())
+        .chain(facts.aliases.keys());
+    let types = types.chain(facts.opaque.keys());
+    let mut text = format!("struct {ROOTS} {{\n");
+    for (index, name) in types.enumerate() {
+        let _ = writeln!(text, "{name} *type_{index};");
+    }
+    for name in facts.functions.keys() {
+        let _ = writeln!(text, "decltype({name}) *{FUNCTION}{name};");
+    }
+    text.push_str("};\n");
+    text
+}
+
+/// What the roots' members for functions begin with.
+const FUNCTION: &str = "function_";
+
+/// Runs bindgen over the headers for one architecture, and gives what it writes.
 ///
 /// # Errors
 ///
-/// When bindgen fails, or writes something of a form that is not known here.
-pub fn run(source: &Source, arch: Arch, facts: &Facts) -> Result<Bindings, Error> {
-    let mut builder = bindgen::Builder::default()
-        .header_contents("wsk-bindings.hpp", source.root())
-        .clang_args(source.arguments(arch))
+/// When bindgen fails.
+pub fn run(source: &Source, arch: Arch, facts: &Facts) -> Result<String, Error> {
+    let builder = bindgen::Builder::default()
+        .header_contents(
+            "wsk-bindings.hpp",
+            &format!("{}{}", source.root(), roots(facts)),
+        )
+        .clang_args(source.arguments(arch)?)
         .use_core()
         .ctypes_prefix("ctypes")
         .default_enum_style(bindgen::EnumVariation::NewType {
@@ -86,41 +118,24 @@ pub fn run(source: &Source, arch: Arch, facts: &Facts) -> Result<Bindings, Error
         })
         .prepend_enum_name(false)
         .generate_comments(false)
-        .generate_inline_functions(false)
         .derive_debug(true)
         .layout_tests(true)
         .formatter(bindgen::Formatter::None)
         .ignore_methods()
+        .allowlist_type(ROOTS)
         .allowlist_recursively(true);
-    let names = facts
-        .records
-        .values()
-        .map(|record| &record.tag)
-        .chain(facts.records.keys());
-    let names = names.chain(
-        facts
-            .enumerations
-            .values()
-            .map(|enumeration| &enumeration.tag),
-    );
-    let names = names
-        .chain(facts.enumerations.keys())
-        .chain(facts.callbacks.keys())
-        .chain(facts.aliases.keys());
-    for name in names.chain(facts.public.values()) {
-        builder = builder.allowlist_type(name);
-    }
-    for name in facts.functions.keys() {
-        builder = builder.allowlist_function(name);
-    }
-    let text = builder
+    let bindings = builder
         .generate()
-        .map_err(|error| Error::Bindgen(error.to_string()))?
-        .to_string();
-    sort(&text)
+        .map_err(|error| Error::Bindgen(error.to_string()))?;
+    Ok(bindings.to_string())
 }
 
-fn sort(text: &str) -> Result<Bindings, Error> {
+/// Sorts what bindgen wrote by kind of item.
+///
+/// # Errors
+///
+/// When it has something of a form that is not known here.
+pub fn sort(text: &str) -> Result<Bindings, Error> {
     let file = syn::parse_file(text)
         .map_err(|error| Error::Bindgen(format!("its output does not parse: {error}")))?;
     let mut bindings = Bindings::default();
@@ -134,7 +149,8 @@ impl Bindings {
     fn item(&mut self, item: Item) -> Result<(), Error> {
         match item {
             Item::Struct(item) => match item.fields {
-                Fields::Named(_) if item.ident == UNIT => {}
+                Fields::Named(fields) if item.ident == ROOTS => self.roots(&fields)?,
+                _ if SUPPORT.contains(&item.ident.to_string().as_str()) => {}
                 Fields::Named(fields) => {
                     let members = named(fields);
                     // C++ lays a structure without members out as one byte.
@@ -170,14 +186,6 @@ impl Bindings {
             Item::Type(item) => {
                 self.aliases.insert(item.ident.to_string(), *item.ty);
             }
-            Item::ForeignMod(block) => {
-                for foreign in block.items {
-                    if let ForeignItem::Fn(function) = foreign {
-                        self.functions
-                            .insert(function.sig.ident.to_string(), function);
-                    }
-                }
-            }
             Item::Const(item) if item.ident == "_" => self.layout(*item.expr)?,
             Item::Impl(block) => self.implementation(block)?,
             Item::Use(item) => {
@@ -186,9 +194,25 @@ impl Bindings {
                 self.aliases
                     .insert(name.to_string(), syn::parse_quote!(#tag));
             }
-            // Constants come from our own evaluation.
-            Item::Const(_) => {}
+            // Constants come from our own evaluation, functions from the roots.
+            Item::Const(_) | Item::ForeignMod(_) => {}
             other => return Err(unknown(&quote::quote!(#other).to_string())),
+        }
+        Ok(())
+    }
+
+    fn roots(&mut self, fields: &syn::FieldsNamed) -> Result<(), Error> {
+        for field in &fields.named {
+            let name = field
+                .ident
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            if let Some(name) = name.strip_prefix(FUNCTION) {
+                let function =
+                    bare_function(&field.ty).ok_or_else(|| unknown("a function that is none"))?;
+                self.functions.insert(name.to_owned(), function.clone());
+            }
         }
         Ok(())
     }
@@ -198,6 +222,9 @@ impl Bindings {
         let name = last_segment(&block.self_ty)
             .ok_or_else(|| unknown("an impl for something unnamed"))?
             .to_string();
+        if block.trait_.is_some() || SUPPORT.contains(&name.as_str()) {
+            return Ok(());
+        }
         for item in &block.items {
             match item {
                 syn::ImplItem::Const(constant) => {
@@ -215,7 +242,7 @@ impl Bindings {
                         .or_insert_with(Enumeration::none);
                     enumeration.members.push((constant.ident.clone(), value));
                 }
-                syn::ImplItem::Fn(accessor) if name != UNIT => {
+                syn::ImplItem::Fn(accessor) => {
                     if let Some(bitfield) = bitfield(accessor) {
                         self.bitfields
                             .entry(name.clone())
@@ -248,20 +275,82 @@ impl Bindings {
             else {
                 return Err(unknown("a layout test without a number"));
             };
-            let measure = *difference.left;
-            let record = measured(&measure).ok_or_else(|| unknown("a layout test of nothing"))?;
-            let value = syn::LitInt::new(value.base10_digits(), value.span());
-            self.layouts
-                .entry(record)
-                .or_default()
-                .push(Layout { measure, value });
+            let value = value
+                .base10_parse()
+                .map_err(|_| unknown("a layout test with a number that is none"))?;
+            let measure =
+                measure(&difference.left).ok_or_else(|| unknown("a layout test of nothing"))?;
+            if measure.record == ROOTS {
+                continue;
+            }
+            let layout = self.layouts.entry(measure.record).or_default();
+            match measure.of {
+                Of::Size => layout.size = value,
+                Of::Align => layout.align = value,
+                Of::Offset(member) => layout.offsets.push((member, value)),
+            }
         }
         Ok(())
     }
 }
 
-/// The record with which bindgen holds bitfields; ours are plain integers.
-const UNIT: &str = "__BindgenBitfieldUnit";
+/// What a layout test measures.
+struct Measure {
+    record: String,
+    of: Of,
+}
+
+enum Of {
+    Size,
+    Align,
+    Offset(Ident),
+}
+
+/// Reads `size_of::<X>()`, `align_of::<X>()` and `offset_of!(X, member)`.
+fn measure(expression: &syn::Expr) -> Option<Measure> {
+    match expression {
+        syn::Expr::Call(call) => {
+            let syn::Expr::Path(function) = &*call.func else {
+                return None;
+            };
+            let segment = function.path.segments.last()?;
+            let syn::PathArguments::AngleBracketed(arguments) = &segment.arguments else {
+                return None;
+            };
+            let Some(syn::GenericArgument::Type(ty)) = arguments.args.first() else {
+                return None;
+            };
+            let of = if segment.ident == "size_of" {
+                Of::Size
+            } else {
+                Of::Align
+            };
+            let record = last_segment(ty)?.to_string();
+            Some(Measure { record, of })
+        }
+        syn::Expr::Macro(macro_call) => {
+            let mut names =
+                macro_call
+                    .mac
+                    .tokens
+                    .clone()
+                    .into_iter()
+                    .filter_map(|token| match token {
+                        proc_macro2::TokenTree::Ident(ident) => Some(ident),
+                        _ => None,
+                    });
+            let record = names.next()?.to_string();
+            Some(Measure {
+                record,
+                of: Of::Offset(names.next()?),
+            })
+        }
+        _ => None,
+    }
+}
+
+/// What bindgen holds bitfields and flexible arrays with; ours are plain integers, and arrays of no elements.
+const SUPPORT: [&str; 2] = ["__BindgenBitfieldUnit", "__IncompleteArrayField"];
 
 /// What bindgen's getter of a bitfield says: `self._bitfield_1.get_const::<28usize, 4u8>()`.
 fn bitfield(accessor: &syn::ImplItemFn) -> Option<Bitfield> {
@@ -317,26 +406,21 @@ fn last_segment(ty: &Type) -> Option<Ident> {
         .map(|segment| segment.ident.clone())
 }
 
-/// The record that a layout test measures.
-fn measured(measure: &syn::Expr) -> Option<String> {
-    match measure {
-        syn::Expr::Call(call) => {
-            let syn::Expr::Path(function) = &*call.func else {
-                return None;
-            };
+/// The function that a type is a pointer to.
+#[must_use]
+pub fn bare_function(ty: &Type) -> Option<&TypeFnPtr> {
+    match ty {
+        Type::FnPtr(function) => Some(function),
+        Type::Path(path) => {
             let syn::PathArguments::AngleBracketed(arguments) =
-                &function.path.segments.last()?.arguments
+                &path.path.segments.last()?.arguments
             else {
                 return None;
             };
-            let Some(syn::GenericArgument::Type(ty)) = arguments.args.first() else {
-                return None;
-            };
-            last_segment(ty).map(|ident| ident.to_string())
-        }
-        syn::Expr::Macro(macro_call) => {
-            let first = macro_call.mac.tokens.clone().into_iter().next()?;
-            Some(first.to_string())
+            match arguments.args.first()? {
+                syn::GenericArgument::Type(inner) => bare_function(inner),
+                _ => None,
+            }
         }
         _ => None,
     }

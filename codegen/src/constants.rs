@@ -24,6 +24,23 @@ const USES: &[(Pattern, &str)] = &[
 /// Constants that end in `_LEVEL` and are no IRQL, or otherwise fall under a pattern by accident.
 const EXCEPTIONS: &[&str] = &["IPV6_PROTECTION_LEVEL", "IP_PROTECTION_LEVEL"];
 
+/// Function-like macros, the Rust types of their parameters, and that of their value: those of the members that the
+/// values come from and go to, where C's macro says only `int`.
+const MACROS: &[(&str, &[&str], &str)] = &[
+    // WSK_CLIENT_DISPATCH::Version.
+    ("MAKE_WSK_VERSION", &["u8", "u8"], "u16"),
+    // WSK_PROVIDER_CHARACTERISTICS::HighestVersion and LowestVersion.
+    ("WSK_MAJOR_VERSION", &["u16"], "u8"),
+    ("WSK_MINOR_VERSION", &["u16"], "u8"),
+];
+
+/// The Rust types of a function-like macro's parameters, and of its value, if they are known.
+#[must_use]
+pub fn macro_signature(name: &str) -> Option<(&'static [&'static str], &'static str)> {
+    let known = MACROS.iter().find(|(known, _, _)| *known == name);
+    known.map(|(_, parameters, output)| (*parameters, *output))
+}
+
 enum Pattern {
     Prefix(&'static str),
     Suffix(&'static str),

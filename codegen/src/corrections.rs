@@ -95,13 +95,17 @@ pub fn apply(facts: &mut Facts) -> Result<(), Error> {
             .parameters
             .iter_mut()
             .find(|p| p.name == correction.parameter);
-        let sal = parameter.and_then(|p| p.sal.iter_mut().find(|sal| *sal == correction.header));
+        let fits = |sal: &&mut String| {
+            let sal = sal.as_str();
+            sal == correction.header || sal == correction.correct
+        };
+        let sal = parameter.and_then(|parameter| parameter.sal.iter_mut().find(fits));
         let Some(sal) = sal else {
             return Err(Error::item(
                 correction.item,
                 format!(
-                    "the correction of parameter {} expects {} in the header and does not find it: remove or mend the \
-                     entry in corrections.rs",
+                    "the correction of parameter {} expects {} in the header and does not find it: remove or \
+                     mend the entry in corrections.rs",
                     correction.parameter, correction.header
                 ),
             ));

@@ -2,6 +2,7 @@
 //! and the Microsoft page.
 
 use crate::facts::{Origin, Prototype};
+use crate::{releases, sal};
 
 const LEARN: &str = "https://learn.microsoft.com/";
 
@@ -174,6 +175,9 @@ pub fn item(
     prototype: Option<&Prototype>,
 ) -> Vec<String> {
     let mut lines: Vec<String> = prose(&origin.doc);
+    if lines.is_empty() {
+        lines.push(format!("`{name}` of `{}`.", origin.header));
+    }
     if let Some(prototype) = prototype
         && !prototype.parameters.is_empty()
     {
@@ -181,7 +185,7 @@ pub fn item(
         let parameters = prototype
             .parameters
             .iter()
-            .map(|p| format!("`{}` ({})", p.name, direction(&p.sal)));
+            .map(|p| format!("`{}` ({})", p.name, sal::direction(&p.sal)));
         lines.push(format!(
             "Parameters: {}.",
             parameters.collect::<Vec<_>>().join(", ")
@@ -195,6 +199,8 @@ pub fn item(
     facts.push_str(&format!("Header: `{}`", origin.header));
     if let Some(since) = &origin.since {
         facts.push_str(&format!(", from `{since}` on"));
+    } else if let Some(kit) = releases::first_kit(name, &origin.header) {
+        facts.push_str(&format!(", in kits from {kit} on"));
     }
     facts.push_str(&format!(
         ". [Microsoft's page]({}).",
@@ -204,18 +210,36 @@ pub fn item(
     lines
 }
 
+/// The lines of documentation of a typedef that stands for `of`.
+#[must_use]
+pub fn alias(origin: Option<&Origin>, of: &str) -> Vec<String> {
+    let words = origin.and_then(|origin| origin.doc.lines().next());
+    let words = words.filter(|words| !words.is_empty());
+    let mut lines = vec![words.map_or_else(
+        || format!("`{of}` under the name that C code uses."),
+        str::to_owned,
+    )];
+    if let Some(origin) = origin {
+        lines.extend([String::new(), format!("Header: `{}`.", origin.header)]);
+    }
+    lines
+}
+
 /// The lines of documentation of a member.
 #[must_use]
-pub fn member(origin: Option<&Origin>, name: &str) -> Vec<String> {
+pub fn member(origin: Option<&Origin>, name: &str, table: bool) -> Vec<String> {
     let mut lines = origin.map(|origin| prose(&origin.doc)).unwrap_or_default();
     if lines.is_empty() {
         lines.push(format!("`{name}` of the C structure."));
     }
     if let Some(since) = origin.and_then(|origin| origin.since.as_ref()) {
         lines.push(String::new());
-        lines.push(format!(
-            "From `{since}` on: the tables of older providers end before it."
-        ));
+        let ends = if table {
+            ": the tables of older providers end before it"
+        } else {
+            ""
+        };
+        lines.push(format!("From `{since}` on{ends}."));
     }
     lines
 }
@@ -231,38 +255,9 @@ fn prose(doc: &str) -> Vec<String> {
         .collect()
 }
 
-/// What a SAL annotation says in words.
-fn direction(sal: &[String]) -> String {
-    let Some(first) = sal.first() else {
-        return "in".to_owned();
-    };
-    let optional = first.contains("_opt_") || first.contains("maybenull");
-    let direction = if first.starts_with("_Reserved_") {
-        "reserved"
-    } else if first.starts_with("_Inout_") {
-        "in, out"
-    } else if first.starts_with("_Out") {
-        "out"
-    } else {
-        "in"
-    };
-    let optional = if optional { ", optional" } else { "" };
-    let counted = first
-        .split_once('(')
-        .map_or_else(String::new, |(kind, count)| {
-            let unit = if kind.contains("bytes") {
-                "bytes"
-            } else {
-                "elements"
-            };
-            format!(", `{}` {unit}", count.trim_end_matches(')'))
-        });
-    format!("{direction}{optional}{counted}")
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Kind, direction, page};
+    use super::{Kind, page};
 
     #[test]
     fn pages_follow_the_pattern_of_their_kind() {
@@ -315,18 +310,6 @@ mod tests {
                 "ws2ipdef.h"
             ),
             "https://learn.microsoft.com/windows/win32/api/ws2ipdef/ns-ws2ipdef-sockaddr_inet"
-        );
-    }
-
-    #[test]
-    fn sal_in_words() {
-        let say = |sal: &str| direction(&[sal.to_owned()]);
-        assert_eq!(say("_In_opt_"), "in, optional");
-        assert_eq!(say("_Reserved_"), "reserved");
-        assert_eq!(say("_Inout_"), "in, out");
-        assert_eq!(
-            say("_Out_writes_bytes_opt_(OutputSize)"),
-            "out, optional, `OutputSize` bytes"
         );
     }
 }

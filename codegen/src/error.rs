@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-/// Why bindings could not be generated, checked or written.
+/// Why bindings could not be generated, checked, compared or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// No libclang could be loaded.
     #[error(
-        "libclang could not be loaded: {reason}\n  install it, for example with `apt-get install libclang-19-dev`, or \
-         set LIBCLANG_PATH to the folder that holds it"
+        "libclang could not be loaded: {reason}\n  install it, for example with `apt-get install \
+         libclang-19-dev`, or set LIBCLANG_PATH to the folder that holds it"
     )]
     NoLibclang {
         /// What the loader said.
@@ -17,8 +17,8 @@ pub enum Error {
     },
     /// The libclang that was found is older than the generator can use.
     #[error(
-        "{found} is too old: libclang {least} or newer is needed\n  install it, for example with `apt-get install \
-         libclang-19-dev`, and set LIBCLANG_PATH if the old one is still found first"
+        "{found} is too old: libclang {least} or newer is needed\n  install it, for example with \
+         `apt-get install libclang-19-dev`, and set LIBCLANG_PATH if the old one is still found first"
     )]
     OldLibclang {
         /// The version text of the library found.
@@ -26,11 +26,37 @@ pub enum Error {
         /// The least major version that works.
         least: u32,
     },
+    /// No kit is where one was expected.
+    #[error(
+        "no kit was found: a folder that holds Include/VERSION/km/wsk.h is needed; looked in\n{}",
+        list(looked)
+    )]
+    NoKit {
+        /// The folders that were searched.
+        looked: Vec<PathBuf>,
+    },
+    /// The kit has no such version.
+    #[error("{root} has no version {wanted}; it has {}", if found.is_empty() { "none" } else { found })]
+    NoVersion {
+        /// The version that was asked for.
+        wanted: String,
+        /// The kit's root.
+        root: PathBuf,
+        /// The versions that it has.
+        found: String,
+    },
     /// A header is not where it should be.
-    #[error("{name} was not found; looked in {}", list(looked))]
+    #[error(
+        "{name} was not found{}; looked in\n{}{}",
+        wanted_by.as_ref().map(|by| format!(" (included by {by})")).unwrap_or_default(),
+        list(looked),
+        advice(name)
+    )]
     MissingHeader {
         /// The file's name.
         name: String,
+        /// The place that includes it.
+        wanted_by: Option<String>,
         /// The folders that were searched.
         looked: Vec<PathBuf>,
     },
@@ -43,12 +69,23 @@ pub enum Error {
     /// bindgen refused the headers.
     #[error("bindgen failed: {0}")]
     Bindgen(String),
+    /// rustc could not be run, or refused the generated code as a whole.
+    #[error("rustc: {0}")]
+    Rustc(String),
     /// The headers hold something that the generator does not understand.
     #[error("{item}: {problem}")]
     Item {
         /// The item's name.
         item: String,
         /// What is wrong with it, and what to do.
+        problem: String,
+    },
+    /// An argument means nothing.
+    #[error("{argument}: {problem}")]
+    Argument {
+        /// The argument as given.
+        argument: String,
+        /// What is wrong with it.
         problem: String,
     },
     /// A file could not be read or written.
@@ -69,6 +106,13 @@ impl Error {
         }
     }
 
+    pub(crate) fn argument(argument: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Argument {
+            argument: argument.into(),
+            problem: problem.into(),
+        }
+    }
+
     pub(crate) fn io(path: impl Into<PathBuf>, error: std::io::Error) -> Self {
         Self::Io {
             path: path.into(),
@@ -78,9 +122,19 @@ impl Error {
 }
 
 fn list(folders: &[PathBuf]) -> String {
-    folders
+    let lines: Vec<String> = folders
         .iter()
-        .map(|f| f.display().to_string())
-        .collect::<Vec<_>>()
-        .join(", ")
+        .map(|folder| format!("  {}", folder.display()))
+        .collect();
+    lines.join("\n")
+}
+
+/// Where headers come from that a driver kit by itself does not hold.
+fn advice(name: &str) -> &'static str {
+    const OF_THE_DRIVER_KIT: [&str; 4] = ["wsk.h", "wdm.h", "ntddk.h", "netioddk.h"];
+    if OF_THE_DRIVER_KIT.contains(&name) {
+        ""
+    } else {
+        "\n  if it belongs to the Windows SDK, name the SDK's folder with --sdk"
+    }
 }

@@ -1,15 +1,17 @@
 //! What clang knows and bindgen does not pass on: SAL annotations, documentation, IRQL, the `NTDDI_VERSION` conditions
 //! around a declaration, and which typedef is the public name of a tag.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use clang::diagnostic::Severity;
-use clang::{
-    Clang, Entity, EntityKind, EntityVisitResult, Index, TranslationUnit, TypeKind, Unsaved,
-};
+use clang::{Clang, Entity, EntityKind, EntityVisitResult, TypeKind};
 
-use crate::{Arch, Error, Source, corrections};
+use crate::macros::{self, Candidates, Constant, Constants};
+use crate::shape::Shaper;
+use crate::{Arch, Error, Source, corrections, directives, ntddi, parse, sal, source};
+
+/// The header that all of is bound, whatever the source.
+pub const WSK: &str = "wsk.h";
 
 /// Where a declaration stands and what is said about it there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,7 +20,7 @@ pub struct Origin {
     pub header: String,
     /// The line of the declaration.
     pub line: u32,
-    /// The documentation written above it.
+    /// The documentation written above it in our own headers.
     pub doc: String,
     /// The name of the `NTDDI_*` constant that the declaration is conditional on.
     pub since: Option<String>,
@@ -44,127 +46,161 @@ pub struct Prototype {
     pub parameters: Vec<Parameter>,
 }
 
-/// A structure or union with a public name.
+/// A structure, union or enumeration with a public name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
+pub struct Tagged {
     /// Where it is defined.
     pub origin: Origin,
-    /// The name behind `struct`.
+    /// The name behind `struct`, `union` or `enum`, if it has one.
     pub tag: String,
-    /// Its members by name.
+    /// Its members by name, those of unnamed records inside it among them.
     pub members: BTreeMap<String, Origin>,
 }
 
-/// An enumeration with a public name.
+/// A macro with parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Enumeration {
+pub struct FunctionMacro {
     /// Where it is defined.
     pub origin: Origin,
-    /// The name behind `enum`, if it has one.
-    pub tag: String,
-    /// Its members by name.
-    pub members: BTreeMap<String, Origin>,
-}
-
-/// A macro without parameters.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Macro {
-    /// Where it is defined.
-    pub origin: Origin,
+    /// Its parameters' names in order.
+    pub parameters: Vec<String>,
+    /// What it stands for, as written.
+    pub body: String,
 }
 
 /// All that is known of the headers' declarations, by public name.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
     /// Structures and unions.
-    pub records: BTreeMap<String, Record>,
+    pub records: BTreeMap<String, Tagged>,
     /// Enumerations.
-    pub enumerations: BTreeMap<String, Enumeration>,
+    pub enumerations: BTreeMap<String, Tagged>,
     /// Typedefs of pointers to functions, and of function types.
     pub callbacks: BTreeMap<String, Prototype>,
     /// Functions that are imported.
     pub functions: BTreeMap<String, Prototype>,
     /// Other typedefs.
     pub aliases: BTreeMap<String, Origin>,
-    /// Object-like macros with a body.
-    pub macros: BTreeMap<String, Macro>,
-    /// Names of function-like macros and inline functions.
+    /// Typedefs of records that the headers do not define.
+    pub opaque: BTreeMap<String, Origin>,
+    /// Object-like macros with a body, and members of enumerations that have no name at all.
+    pub macros: BTreeMap<String, Origin>,
+    /// Function-like macros.
+    pub function_macros: BTreeMap<String, FunctionMacro>,
+    /// Inline functions.
     pub inline: BTreeMap<String, Origin>,
+    /// Variables.
+    pub variables: BTreeMap<String, Origin>,
     /// Public name by tag.
     pub public: BTreeMap<String, String>,
 }
 
-/// Reads the facts of the headers.
+impl Facts {
+    /// Every name that is declared, tags among them.
+    #[must_use]
+    pub fn names(&self) -> BTreeSet<&str> {
+        let tagged = self.records.values().chain(self.enumerations.values());
+        let names = tagged.map(|tagged| &tagged.tag);
+        let names = names
+            .chain(self.records.keys())
+            .chain(self.enumerations.keys());
+        let names = names
+            .chain(self.callbacks.keys())
+            .chain(self.functions.keys());
+        let names = names.chain(self.aliases.keys()).chain(self.macros.keys());
+        let names = names
+            .chain(self.function_macros.keys())
+            .chain(self.inline.keys());
+        let names = names.chain(self.opaque.keys());
+        names
+            .chain(self.variables.keys())
+            .map(String::as_str)
+            .collect()
+    }
+}
+
+/// What one parse of the headers gives.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    /// Facts of the declarations.
+    pub facts: Facts,
+    /// Values of the macros, and of sample calls of function-like ones.
+    pub constants: Constants,
+    /// What the declarations look like to a compiler, by name: equal where two architectures agree.
+    pub shapes: BTreeMap<String, String>,
+}
+
+/// Reads the facts of the headers; of a kit's, those of `wsk.h` and of what our own headers, read before, declare too.
 ///
 /// # Errors
 ///
 /// When the headers do not parse.
-pub fn read(clang: &Clang, source: &Source, arch: Arch) -> Result<Facts, Error> {
-    let index = Index::new(clang, false, false);
-    let unit = parse(&index, source, arch, "wsk-facts.hpp", source.root())?;
-    fail_on_errors(&unit)?;
-    let mut reader = Reader {
-        source,
-        files: HashMap::new(),
-        facts: Facts::default(),
-    };
-    reader.translation_unit(unit.get_entity())?;
-    corrections::apply(&mut reader.facts)?;
-    Ok(reader.facts)
-}
-
-/// Parses `text` as a file that can include the headers.
-///
-/// # Errors
-///
-/// When clang cannot parse at all; errors in the text are diagnostics of the unit.
-pub(crate) fn parse<'i>(
-    index: &'i Index<'_>,
+pub fn read(
+    clang: &Clang,
     source: &Source,
     arch: Arch,
-    name: &str,
-    text: &str,
-) -> Result<TranslationUnit<'i>, Error> {
-    let path = std::env::temp_dir().join(name);
-    index
-        .parser(&path)
-        .arguments(&source.arguments(arch))
-        .unsaved(&[Unsaved::new(&path, text)])
-        .detailed_preprocessing_record(true)
-        .skip_function_bodies(true)
-        .parse()
-        .map_err(|error| Error::Parse {
-            diagnostics: error.to_string(),
+    shipped: Option<&Reading>,
+) -> Result<Reading, Error> {
+    let candidates = Candidates::find(source, shipped.map(|shipped| &shipped.constants))?;
+    parse::with_unit(clang, source, arch, &candidates.probes(), |unit| {
+        let shipped = shipped.map(|shipped| &shipped.facts);
+        let mut reader = Reader {
+            source,
+            shipped,
+            known: shipped.map(Facts::names).unwrap_or_default(),
+            candidates: &candidates,
+            files: HashMap::new(),
+            facts: Facts::default(),
+            shapes: BTreeMap::new(),
+            unnamed: Constants::new(),
+        };
+        reader.translation_unit(unit.get_entity())?;
+        let Reader {
+            mut facts,
+            shapes,
+            unnamed,
+            ..
+        } = reader;
+        corrections::apply(&mut facts)?;
+        if let Some(shipped) = shipped {
+            describe(&mut facts, shipped);
+        }
+        let mut constants = macros::values(unit)?;
+        constants.extend(unnamed);
+        if let Some(shipped) = shipped {
+            // What a kit has in another way, as a member of an enumeration, or from the command line.
+            for (name, origin) in &shipped.macros {
+                if constants.contains_key(name) && !facts.macros.contains_key(name) {
+                    facts.macros.insert(name.clone(), origin.clone());
+                }
+            }
+        }
+        Ok(Reading {
+            facts,
+            constants,
+            shapes,
         })
+    })
 }
 
-fn fail_on_errors(unit: &TranslationUnit<'_>) -> Result<(), Error> {
-    let errors: Vec<String> = unit
-        .get_diagnostics()
-        .into_iter()
-        .filter(|d| matches!(d.get_severity(), Severity::Error | Severity::Fatal))
-        .map(|d| d.formatter().format())
-        .collect();
-    if errors.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::Parse {
-            diagnostics: errors.join("\n"),
-        })
-    }
-}
-
-/// What is read from the text of one header.
+/// What is read from the text of one header: for each line, its words of documentation, and the version that it is
+/// conditional on.
 struct Text {
-    lines: Vec<String>,
-    /// For each line, the condition on `NTDDI_VERSION` that it stands under.
+    docs: Vec<Option<String>>,
     since: Vec<Option<String>>,
 }
 
 struct Reader<'s> {
     source: &'s Source,
+    shipped: Option<&'s Facts>,
+    /// Names that our own headers declare.
+    known: BTreeSet<&'s str>,
+    candidates: &'s Candidates,
     files: HashMap<PathBuf, Text>,
     facts: Facts,
+    shapes: BTreeMap<String, String>,
+    /// Values of members of enumerations that have no name.
+    unnamed: Constants,
 }
 
 impl Reader<'_> {
@@ -173,6 +209,9 @@ impl Reader<'_> {
         let mut declared: Vec<Entity<'_>> = Vec::new();
         root.visit_children(|entity, _| match entity.get_kind() {
             EntityKind::LinkageSpec | EntityKind::UnexposedDecl => EntityVisitResult::Recurse,
+            EntityKind::MacroExpansion | EntityKind::InclusionDirective => {
+                EntityVisitResult::Continue
+            }
             _ => {
                 declared.push(entity);
                 EntityVisitResult::Continue
@@ -191,54 +230,132 @@ impl Reader<'_> {
         for entity in declared {
             self.declaration(entity)?;
         }
+        let facts = &mut self.facts;
+        let defined = |name: &String| {
+            facts.records.contains_key(name) || facts.enumerations.contains_key(name)
+        };
+        facts.opaque.retain(|name, _| !defined(name));
         Ok(())
     }
 
     fn declaration(&mut self, entity: Entity<'_>) -> Result<(), Error> {
+        let name = entity.get_name();
         let Some((path, line)) = place(entity) else {
             return Ok(());
         };
         if !self.source.is_bound(&path) {
             return Ok(());
         }
-        let Some(name) = entity.get_name() else {
+        let header = source::header_name(&path);
+        let wanted =
+            |name: &str| self.shipped.is_none() || header == WSK || self.known.contains(name);
+        let Some(name) = name.filter(|name| wanted(name)) else {
+            if entity.get_kind() == EntityKind::EnumDecl && wanted("") {
+                self.unnamed_enumeration(entity, &path)?;
+            }
             return Ok(());
         };
         match entity.get_kind() {
             EntityKind::StructDecl | EntityKind::UnionDecl | EntityKind::ClassDecl => {
                 if entity.is_definition() {
-                    let record = Record {
-                        origin: self.origin(entity, &path, line)?,
-                        members: self.members(entity, EntityKind::FieldDecl, &path)?,
-                        tag: name.clone(),
-                    };
-                    let public = self.facts.public.get(&name).cloned().unwrap_or(name);
-                    self.facts.records.insert(public, record);
+                    let record =
+                        self.tagged(entity, name.clone(), EntityKind::FieldDecl, &path, line)?;
+                    let public = self.public(name);
+                    if header == WSK
+                        || self
+                            .shipped
+                            .is_none_or(|ours| ours.records.contains_key(&public))
+                    {
+                        self.shape(&public, &header, entity);
+                        self.facts.records.insert(public, record);
+                    }
                 }
             }
             EntityKind::EnumDecl => {
-                let enumeration = Enumeration {
-                    origin: self.origin(entity, &path, line)?,
-                    members: self.members(entity, EntityKind::EnumConstantDecl, &path)?,
-                    tag: name.clone(),
-                };
-                let public = self.facts.public.get(&name).cloned().unwrap_or(name);
+                let public = self.public(name.clone());
+                if is_unnamed(&public) {
+                    return self.unnamed_enumeration(entity, &path);
+                }
+                let enumeration =
+                    self.tagged(entity, name, EntityKind::EnumConstantDecl, &path, line)?;
+                self.shape(&public, &header, entity);
                 self.facts.enumerations.insert(public, enumeration);
             }
             EntityKind::TypedefDecl => self.typedef(entity, name, &path, line)?,
             EntityKind::FunctionDecl => {
                 let origin = self.origin(entity, &path, line)?;
-                if entity.is_inline_function() {
-                    self.facts.inline.insert(name, origin);
-                } else {
+                let imported = match self.shipped {
+                    Some(ours) if header != WSK => ours.functions.contains_key(&name),
+                    _ => !entity.is_inline_function(),
+                };
+                if imported {
+                    self.shape(&name, &header, entity);
                     let parameters = parameters(entity);
                     self.facts
                         .functions
                         .insert(name, Prototype { origin, parameters });
+                } else {
+                    self.facts.inline.insert(name, origin);
                 }
+            }
+            EntityKind::VarDecl => {
+                let origin = self.origin(entity, &path, line)?;
+                self.facts.variables.insert(name, origin);
             }
             EntityKind::MacroDefinition => self.macro_definition(entity, name, &path, line)?,
             _ => {}
+        }
+        Ok(())
+    }
+
+    fn public(&self, tag: String) -> String {
+        self.facts.public.get(&tag).cloned().unwrap_or(tag)
+    }
+
+    /// Remembers what a declaration looks like: of the kernel's own records, the members that our headers name.
+    fn shape(&mut self, name: &str, header: &str, entity: Entity<'_>) {
+        let ours = self.shipped.filter(|_| header != WSK);
+        let ours = ours.and_then(|ours| ours.records.get(name));
+        let known = |tag: &str| self.known.contains(tag);
+        let shaper = Shaper {
+            member: &|member| ours.is_none_or(|ours| ours.members.contains_key(member)),
+            known: &known,
+        };
+        let shape = shaper.of(entity);
+        self.shapes.insert(name.to_owned(), shape);
+    }
+
+    fn tagged(
+        &mut self,
+        entity: Entity<'_>,
+        tag: String,
+        members: EntityKind,
+        path: &Path,
+        line: u32,
+    ) -> Result<Tagged, Error> {
+        Ok(Tagged {
+            origin: self.origin(entity, path, line)?,
+            members: self.members(entity, members, path)?,
+            tag,
+        })
+    }
+
+    /// The members of an enumeration without any name are constants.
+    fn unnamed_enumeration(&mut self, entity: Entity<'_>, path: &Path) -> Result<(), Error> {
+        let members = self.members(entity, EntityKind::EnumConstantDecl, path)?;
+        self.facts.macros.extend(members);
+        for member in entity.get_children() {
+            if let (Some(name), Some((value, _))) =
+                (member.get_name(), member.get_enum_constant_value())
+            {
+                let constant = Constant {
+                    value: value.into(),
+                    size: 4,
+                    signed: true,
+                    c_type: "int".to_owned(),
+                };
+                self.unnamed.insert(name, constant);
+            }
         }
         Ok(())
     }
@@ -260,13 +377,16 @@ impl Reader<'_> {
                 TypeKind::FunctionPrototype | TypeKind::FunctionNoPrototype
             )
         });
-        let parameters = parameters(entity);
+        self.shape(&name, &origin.header, entity);
         if function {
+            let parameters = parameters(entity);
             self.facts
                 .callbacks
                 .insert(name, Prototype { origin, parameters });
-        } else if self.facts.public.values().all(|public| *public != name) {
+        } else if tag_of_typedef(entity).is_none_or(|tag| self.public(tag) != name) {
             self.facts.aliases.insert(name, origin);
+        } else {
+            self.facts.opaque.insert(name, origin);
         }
         Ok(())
     }
@@ -282,11 +402,21 @@ impl Reader<'_> {
             return Ok(());
         }
         let mut origin = self.origin(entity, path, line)?;
-        origin.doc = self.doc_above(path, line)?;
+        if self.shipped.is_none() {
+            origin.doc = self.doc_above(path, line)?;
+        }
         if entity.is_function_like_macro() {
-            self.facts.inline.insert(name, origin);
+            let define = self.candidates.functions.get(&name);
+            let function = FunctionMacro {
+                origin,
+                parameters: define
+                    .and_then(|define| define.parameters.clone())
+                    .unwrap_or_default(),
+                body: define.map(|define| define.body.clone()).unwrap_or_default(),
+            };
+            self.facts.function_macros.insert(name, function);
         } else {
-            self.facts.macros.insert(name, Macro { origin });
+            self.facts.macros.insert(name, origin);
         }
         Ok(())
     }
@@ -317,50 +447,35 @@ impl Reader<'_> {
     }
 
     fn origin(&mut self, entity: Entity<'_>, path: &Path, line: u32) -> Result<Origin, Error> {
+        // A kit's comments are Microsoft's: what is said of its items comes from our own headers.
+        let doc = if self.shipped.is_some() {
+            String::new()
+        } else {
+            let comment = entity.get_comment();
+            comment
+                .map(|comment| strip_comment(&comment))
+                .unwrap_or_default()
+        };
         let text = self.text(path)?;
         let since = text
             .since
             .get(line.saturating_sub(1) as usize)
             .cloned()
             .flatten();
-        let irql = annotations(entity).iter().find_map(|sal| {
-            let limit = sal
-                .strip_prefix("_IRQL_requires_max_(")
-                .or_else(|| sal.strip_prefix("_IRQL_requires_("))?;
-            let relation = if sal.starts_with("_IRQL_requires_max_") {
-                "<= "
-            } else {
-                ""
-            };
-            Some(format!("{relation}{}", limit.trim_end_matches(')')))
-        });
-        let header = path
-            .file_name()
-            .map(|name| name.to_string_lossy().to_lowercase())
-            .unwrap_or_default();
-        let doc = entity
-            .get_comment()
-            .map(|comment| strip_comment(&comment))
-            .unwrap_or_default();
         Ok(Origin {
-            header,
+            header: source::header_name(path),
             line,
             doc,
             since,
-            irql,
+            irql: sal::irql(&sal::annotations(entity)),
         })
     }
 
     /// The `///` lines directly above a macro: clang attaches no comment to one.
     fn doc_above(&mut self, path: &Path, line: u32) -> Result<String, Error> {
         let text = self.text(path)?;
-        let above = &text.lines[..(line.saturating_sub(1) as usize).min(text.lines.len())];
-        let mut doc: Vec<&str> = above
-            .iter()
-            .rev()
-            .map_while(|line| line.trim_start().strip_prefix("///"))
-            .map(str::trim)
-            .collect();
+        let above = &text.docs[..(line.saturating_sub(1) as usize).min(text.docs.len())];
+        let mut doc: Vec<&str> = above.iter().rev().map_while(Option::as_deref).collect();
         doc.reverse();
         Ok(doc.join("\n"))
     }
@@ -368,54 +483,86 @@ impl Reader<'_> {
     fn text(&mut self, path: &Path) -> Result<&Text, Error> {
         if !self.files.contains_key(path) {
             let bytes = std::fs::read(path).map_err(|error| Error::io(path, error))?;
-            let lines: Vec<String> = String::from_utf8_lossy(&bytes)
+            let text = directives::decode(&bytes);
+            let docs = text
                 .lines()
-                .map(str::to_owned)
+                .map(|line| Some(line.trim_start().strip_prefix("///")?.trim().to_owned()))
                 .collect();
-            let since = conditions(&lines);
-            self.files.insert(path.to_owned(), Text { lines, since });
+            let since = directives::conditions(&text);
+            self.files.insert(path.to_owned(), Text { docs, since });
         }
         Ok(&self.files[path])
     }
 }
 
-/// The `NTDDI_*` name that each line is conditional on, innermost first.
-fn conditions(lines: &[String]) -> Vec<Option<String>> {
-    let mut stack: Vec<Option<String>> = Vec::new();
-    let mut since = Vec::with_capacity(lines.len());
-    for line in lines {
-        let directive = line
-            .trim_start()
-            .strip_prefix('#')
-            .map_or("", str::trim_start);
-        if directive.starts_with("if") {
-            stack.push(least_version(directive));
-        } else if directive.starts_with("el") {
-            // The other branch of a condition is for older versions: no version introduced it.
-            if let Some(top) = stack.last_mut() {
-                *top = None;
+/// Adds what our own headers say about the same items: the words, and the IRQL that a kit's `wsk.h` does not give.
+fn describe(facts: &mut Facts, ours: &Facts) {
+    fn from(origin: &mut Origin, ours: Option<&Origin>) {
+        if let Some(ours) = ours {
+            origin.doc.clone_from(&ours.doc);
+            // Kits declare some items in several headers, in turn; ours have them where they are documented.
+            if origin.header != WSK && ours.header != WSK {
+                origin.header.clone_from(&ours.header);
+                // And they say since when each is there, as far back as NT goes and by architecture.
+                let later =
+                    |since: &String| ntddi::parse(since).is_ok_and(|value| value > ntddi::FLOOR);
+                origin.since = origin.since.take().filter(later);
             }
-        } else if directive.starts_with("endif") {
-            stack.pop();
+            if ours.irql.is_some() {
+                origin.irql.clone_from(&ours.irql);
+            }
         }
-        since.push(stack.iter().rev().flatten().next().cloned());
     }
-    since
+    let pairs = [
+        (&mut facts.records, &ours.records),
+        (&mut facts.enumerations, &ours.enumerations),
+    ];
+    for (theirs, ours) in pairs {
+        for (name, tagged) in theirs {
+            let ours = ours.get(name);
+            from(&mut tagged.origin, ours.map(|ours| &ours.origin));
+            for (member, origin) in &mut tagged.members {
+                from(origin, ours.and_then(|ours| ours.members.get(member)));
+            }
+        }
+    }
+    let pairs = [
+        (&mut facts.callbacks, &ours.callbacks),
+        (&mut facts.functions, &ours.functions),
+    ];
+    for (theirs, ours) in pairs {
+        for (name, prototype) in theirs {
+            let Some(ours) = ours.get(name) else { continue };
+            // Kits leave parameters of the kernel's functions unnamed, name them anew in another header, or
+            // annotate them in other ways for another architecture.
+            if prototype.origin.header != WSK && prototype.parameters.len() == ours.parameters.len()
+            {
+                for (theirs, ours) in prototype.parameters.iter_mut().zip(&ours.parameters) {
+                    theirs.clone_from(ours);
+                }
+            }
+            from(&mut prototype.origin, Some(&ours.origin));
+        }
+    }
+    for (theirs, ours) in [
+        (&mut facts.aliases, &ours.aliases),
+        (&mut facts.opaque, &ours.opaque),
+        (&mut facts.macros, &ours.macros),
+        (&mut facts.inline, &ours.inline),
+    ] {
+        for (name, origin) in theirs {
+            from(origin, ours.get(name));
+        }
+    }
+    for (name, function) in &mut facts.function_macros {
+        from(
+            &mut function.origin,
+            ours.function_macros.get(name).map(|ours| &ours.origin),
+        );
+    }
 }
 
-/// `NTDDI_WIN7` in `if (NTDDI_VERSION >= NTDDI_WIN7)`.
-fn least_version(directive: &str) -> Option<String> {
-    let (_, rest) = directive.split_once("NTDDI_VERSION")?;
-    let rest = rest.trim_start().strip_prefix(">=")?.trim_start();
-    let end = rest
-        .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
-        .unwrap_or(rest.len());
-    rest[..end]
-        .starts_with("NTDDI_")
-        .then(|| rest[..end].to_owned())
-}
-
-fn place(entity: Entity<'_>) -> Option<(PathBuf, u32)> {
+pub(crate) fn place(entity: Entity<'_>) -> Option<(PathBuf, u32)> {
     let location = entity.get_location()?.get_expansion_location();
     let path = location.file?.get_path();
     Some((path, location.line))
@@ -428,27 +575,26 @@ fn tag_of_typedef(typedef: Entity<'_>) -> Option<String> {
         .then(|| canonical.get_declaration()?.get_name())?
 }
 
+/// Whether a name is what clang calls something that has none.
+fn is_unnamed(name: &str) -> bool {
+    name.is_empty() || name.starts_with('(')
+}
+
 fn parameters(entity: Entity<'_>) -> Vec<Parameter> {
     entity
         .get_children()
         .into_iter()
         .filter(|child| child.get_kind() == EntityKind::ParmDecl)
-        .map(|parameter| Parameter {
-            name: parameter.get_name().unwrap_or_default(),
-            sal: annotations(parameter)
+        .enumerate()
+        .map(|(index, parameter)| Parameter {
+            name: parameter
+                .get_name()
+                .unwrap_or_else(|| format!("arg{}", index + 1)),
+            sal: sal::annotations(parameter)
                 .into_iter()
                 .filter(|sal| !sal.starts_with("_IRQL"))
                 .collect(),
         })
-        .collect()
-}
-
-fn annotations(entity: Entity<'_>) -> Vec<String> {
-    entity
-        .get_children()
-        .into_iter()
-        .filter(|child| child.get_kind() == EntityKind::AnnotateAttr)
-        .filter_map(|attribute| attribute.get_display_name())
         .collect()
 }
 
@@ -471,29 +617,7 @@ fn strip_comment(comment: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{conditions, strip_comment};
-
-    fn of(text: &str) -> Vec<Option<String>> {
-        conditions(&text.lines().map(str::to_owned).collect::<Vec<_>>())
-    }
-
-    #[test]
-    fn a_condition_covers_its_lines_only() {
-        let since = of(
-            "a\n#if (NTDDI_VERSION >= NTDDI_WIN8)\nb\n#endif // (NTDDI_VERSION >= NTDDI_WIN8)\nc",
-        );
-        assert_eq!(since[2].as_deref(), Some("NTDDI_WIN8"));
-        assert_eq!((&since[0], &since[4]), (&None, &None));
-    }
-
-    #[test]
-    fn conditions_nest_and_else_is_not_the_version() {
-        let since = of(
-            "#ifdef __cplusplus\n#  if NTDDI_VERSION >= NTDDI_WIN10_RS2\na\n#  else\nb\n#  endif\nc\n#endif\nd",
-        );
-        assert_eq!(since[2].as_deref(), Some("NTDDI_WIN10_RS2"));
-        assert!(since[4].is_none() && since[6].is_none() && since[8].is_none());
-    }
+    use super::strip_comment;
 
     #[test]
     fn comments_lose_their_marks() {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use similar::TextDiff;
 
@@ -87,6 +87,58 @@ impl Output {
         }
         Ok(report)
     }
+}
+
+/// The folder of committed files.
+#[must_use]
+pub fn committed() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../wsk-sys/src/generated")
+}
+
+/// The names that the crate around a folder of generated files has by hand: those of its `inline` modules, and of the
+/// files beside them.
+///
+/// # Errors
+///
+/// When a file of it cannot be read or parsed.
+pub fn by_hand(generated: &Path) -> Result<BTreeSet<String>, Error> {
+    let mut names = BTreeSet::new();
+    let Some(crate_folder) = generated.parent() else {
+        return Ok(names);
+    };
+    // The folder of another project's sources is no business of ours.
+    if !crate_folder.join("inline").is_dir() {
+        return Ok(names);
+    }
+    let files = walkdir::WalkDir::new(crate_folder)
+        .sort_by_file_name()
+        .into_iter()
+        .filter_entry(|entry| entry.path() != generated)
+        .filter_map(Result::ok)
+        .map(walkdir::DirEntry::into_path)
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    for path in files {
+        let text = std::fs::read_to_string(&path).map_err(|error| Error::io(&path, error))?;
+        let file = syn::parse_file(&text).map_err(|error| {
+            Error::item(
+                path.display().to_string(),
+                format!("does not parse: {error}"),
+            )
+        })?;
+        names.extend(file.items.iter().filter_map(name_of));
+    }
+    Ok(names)
+}
+
+fn name_of(item: &syn::Item) -> Option<String> {
+    Some(match item {
+        syn::Item::Fn(item) => item.sig.ident.to_string(),
+        syn::Item::Static(item) => item.ident.to_string(),
+        syn::Item::Const(item) => item.ident.to_string(),
+        syn::Item::Struct(item) => item.ident.to_string(),
+        syn::Item::Macro(item) => item.ident.as_ref()?.to_string(),
+        _ => return None,
+    })
 }
 
 /// Temporary files are private to their user; sources are not.

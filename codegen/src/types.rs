@@ -51,37 +51,30 @@ impl Types {
         }
         let mut aliases = bindings.aliases.clone();
         // A typedef of a record or enumeration under its own public name is the record itself.
+        let public: BTreeSet<&String> = types.renamed.values().collect();
         aliases.retain(|name, _| {
-            !facts.records.contains_key(name) && !facts.enumerations.contains_key(name)
+            !facts.records.contains_key(name)
+                && !facts.enumerations.contains_key(name)
+                && !public.contains(name)
         });
-        aliases.retain(|name, _| !types.renamed.values().any(|public| public == name));
         // NTSTATUS is a newtype of wsk-sys.
         aliases.remove("NTSTATUS");
-        let dialect: BTreeSet<&str> = aliases
-            .keys()
-            .filter(|name| {
-                facts
-                    .aliases
-                    .get(*name)
-                    .is_none_or(|origin| DIALECT.contains(&origin.header.as_str()))
-            })
-            .filter(|name| !facts.callbacks.contains_key(*name))
-            .map(String::as_str)
-            .collect();
         for (name, ty) in &aliases {
-            let pointer = matches!(resolve(ty, &aliases), Type::Ptr(_));
-            if (dialect.contains(name.as_str()) || pointer) && !types.inlined.contains_key(name) {
+            let origin = facts.aliases.get(name);
+            let callback = facts.callbacks.contains_key(name);
+            let dialect = origin.is_none_or(|origin| DIALECT.contains(&origin.header.as_str()));
+            let target = resolve(ty, &aliases);
+            let pointer = matches!(target, Type::Ptr(_));
+            let declared = origin.is_some() || callback;
+            if ((dialect && !callback) || pointer || !declared) && !types.inlined.contains_key(name)
+            {
                 types.inlined.insert(name.clone(), ty.clone());
             }
+            let interface = callback || !dialect || names_record(ty, bindings);
+            if declared && interface && name != "SIZE_T" {
+                types.kept.insert(name.clone());
+            }
         }
-        types.kept = aliases
-            .iter()
-            .filter(|(name, ty)| {
-                !dialect.contains(name.as_str()) || names_record(resolve(ty, &aliases), bindings)
-            })
-            .map(|(name, _)| name.clone())
-            .filter(|name| name != "SIZE_T")
-            .collect();
         types
     }
 
@@ -107,14 +100,6 @@ impl Types {
         Rewriter(self).visit_type_mut(&mut ty);
         ty
     }
-
-    /// Rewrites the names in an expression.
-    #[must_use]
-    pub fn rewrite_expr(&self, expr: &syn::Expr) -> syn::Expr {
-        let mut expr = expr.clone();
-        Rewriter(self).visit_expr_mut(&mut expr);
-        expr
-    }
 }
 
 /// Follows aliases to what they stand for.
@@ -129,8 +114,9 @@ fn resolve<'t>(ty: &'t Type, aliases: &'t BTreeMap<String, Type>) -> &'t Type {
     ty
 }
 
+/// Whether a type is a record or enumeration, or a pointer to one, by whatever names.
 fn names_record(ty: &Type, bindings: &Bindings) -> bool {
-    match ty {
+    match resolve(ty, &bindings.aliases) {
         Type::Ptr(pointer) => names_record(&pointer.elem, bindings),
         Type::Path(path) => path.path.get_ident().is_some_and(|ident| {
             let name = ident.to_string();
@@ -208,6 +194,12 @@ struct Rewriter<'t>(&'t Types);
 impl VisitMut for Rewriter<'_> {
     fn visit_type_mut(&mut self, ty: &mut Type) {
         if let Type::Path(path) = &*ty {
+            if let Some(element) = flexible(&path.path) {
+                let mut element = element.clone();
+                self.visit_type_mut(&mut element);
+                *ty = parse_quote!([#element; 0]);
+                return;
+            }
             let segments: Vec<String> = path
                 .path
                 .segments
@@ -251,17 +243,19 @@ impl VisitMut for Rewriter<'_> {
             *ident = Ident::new(&new, ident.span());
         }
     }
+}
 
-    fn visit_macro_mut(&mut self, call: &mut syn::Macro) {
-        // Only `offset_of!(Record, member)` is ever seen here.
-        let tokens = call.tokens.clone().into_iter().map(|token| match token {
-            proc_macro2::TokenTree::Ident(mut ident) => {
-                self.visit_ident_mut(&mut ident);
-                proc_macro2::TokenTree::Ident(ident)
-            }
-            other => other,
-        });
-        call.tokens = tokens.collect();
+/// The element of `__IncompleteArrayField<T>`: a flexible array has no elements of its own.
+fn flexible(path: &syn::Path) -> Option<&Type> {
+    let segment = path.segments.last()?;
+    let syn::PathArguments::AngleBracketed(arguments) = &segment.arguments else {
+        return None;
+    };
+    match arguments.args.first()? {
+        syn::GenericArgument::Type(element) if segment.ident == "__IncompleteArrayField" => {
+            Some(element)
+        }
+        _ => None,
     }
 }
 

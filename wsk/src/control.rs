@@ -202,11 +202,17 @@ impl<const N: usize> Control<N> {
         };
         let length = u32::try_from(start + space).map_err(|_| full)?;
         place.fill(0);
-        let (header, rest) = place.split_at_mut(HEADER);
-        header[..8].copy_from_slice(&(HEADER + data.len()).to_ne_bytes());
+        // `space` is never less than these two together.
+        let Some((header, rest)) = place.split_first_chunk_mut::<HEADER>() else {
+            return Err(full);
+        };
+        let Some(rest) = rest.get_mut(..data.len()) else {
+            return Err(full);
+        };
+        header[..8].copy_from_slice(&HEADER.wrapping_add(data.len()).to_ne_bytes());
         header[8..12].copy_from_slice(&level.to_ne_bytes());
         header[12..].copy_from_slice(&kind.to_ne_bytes());
-        rest[..data.len()].copy_from_slice(data);
+        rest.copy_from_slice(data);
         self.length = length;
         Ok(())
     }

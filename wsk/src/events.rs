@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 
 use wsk_macros::dispatch_events;
 use wsk_sys::{
-    MDL, MM_PAGE_PRIORITY, MSG_BCAST, MSG_MCAST, MmGetMdlByteCount, MmGetSystemAddressForMdlSafe,
+    MDL, MM_PAGE_PRIORITY, MdlMappingNoExecute, MdlMappingNoWrite, MSG_BCAST, MSG_MCAST, MmGetMdlByteCount, MmGetSystemAddressForMdlSafe,
     NTSTATUS, SOCKADDR_STORAGE, STATUS_DATA_NOT_ACCEPTED, STATUS_PENDING, STATUS_SUCCESS, WSK_BUF,
     WSK_CLIENT_DATAGRAM_DISPATCH, WSK_DATAGRAM_INDICATION, WSK_FLAG_RELEASE_ASAP,
     WskClientDatagramDispatchEvents, wsk_client_datagram_dispatch_table,
@@ -319,11 +319,9 @@ impl<'d> Iterator for Pieces<'d> {
     fn next(&mut self) -> Option<&'d [u8]> {
         while self.rest > 0 && !self.mdl.is_null() {
             // SAFETY: by the invariant the chain is valid for `'d`, locked or nonpaged.
-            let (start, count, next) = unsafe {
-                let priority = MM_PAGE_PRIORITY::NormalPagePriority.0.cast_unsigned();
-                let start = MmGetSystemAddressForMdlSafe(self.mdl, priority).cast::<u8>();
+            let (mdl, count, next) = unsafe {
                 (
-                    start,
+                    self.mdl,
                     MmGetMdlByteCount(self.mdl) as usize,
                     (*self.mdl).Next,
                 )
@@ -335,6 +333,11 @@ impl<'d> Iterator for Pieces<'d> {
             if length == 0 {
                 continue;
             }
+            let priority = MM_PAGE_PRIORITY::NormalPagePriority.0.cast_unsigned()
+                | MdlMappingNoExecute
+                | MdlMappingNoWrite;
+            // SAFETY: as above.
+            let start = unsafe { MmGetSystemAddressForMdlSafe(mdl, priority) }.cast::<u8>();
             if start.is_null() {
                 // It cannot be mapped: what follows would be taken for what is missing.
                 self.rest = 0;

@@ -172,23 +172,12 @@ impl<T: Answer, B> InFlight<T, B> {
         call: Call,
     ) -> Result<Self, NotStarted<B>> {
         match started {
-            Ok(flight) => {
-                let status = flight.returned();
-                if status.is_error() && !flight.is_completed() {
-                    // The provider has answered with an error and keeps the IRP, against its contract: it will not be waited
-                    // for. Should it complete the IRP after all, the routine drops what it carries.
-                    flight.detach();
-                    return Err(NotStarted {
-                        error: Error::Abandoned { call, status },
-                        buffer: None,
-                    });
-                }
-                Ok(Self {
-                    flight: Some(flight),
-                    call,
-                    answer: PhantomData,
-                })
-            }
+            // Also with an error: "the IRP will be completed with failure status" does not say that it has been already.
+            Ok(flight) => Ok(Self {
+                flight: Some(flight),
+                call,
+                answer: PhantomData,
+            }),
             Err(Refused {
                 operation,
                 payload,
@@ -231,8 +220,18 @@ impl<T: Answer, B> InFlight<T, B> {
         if let Err(error) = require_passive() {
             return Err((error, this));
         }
-        if let Some(flight) = &this.flight {
-            flight.wait(None);
+        if let Some(flight) = this.flight.take_if(|flight| !flight.wait_or_give_up()) {
+            // The provider has answered with an error and keeps the IRP, against its contract. Should it complete the IRP after
+            // all, the routine drops what it carries.
+            let status = flight.returned();
+            flight.detach();
+            return Ok(Finished {
+                result: Err(Error::Abandoned {
+                    call: this.call,
+                    status,
+                }),
+                buffer: None,
+            });
         }
         Ok(this.finish())
     }

@@ -519,7 +519,14 @@ pub(crate) const KERNEL_MODE: i8 = MODE::KernelMode.0 as i8;
 
 /// A time from now as the kernel takes it: negative, in units of 100 nanoseconds.
 pub(crate) fn interval(time: Duration) -> LARGE_INTEGER {
-    let units = i64::try_from(time.as_nanos() / 100).unwrap_or(i64::MAX);
+    // Not more than half the range, so that the kernel's sum with the time since boot does not overflow; and no division of
+    // 128 bits.
+    let units = i64::try_from(time.as_secs())
+        .ok()
+        .and_then(|seconds| seconds.checked_mul(10_000_000))
+        .and_then(|units| units.checked_add(i64::from(time.subsec_nanos() / 100)))
+        .unwrap_or(i64::MAX)
+        .min(i64::MAX / 2);
     LARGE_INTEGER { QuadPart: -units }
 }
 
@@ -536,13 +543,17 @@ unsafe fn discard<P: Payload>(header: NonNull<Header>) {
     unsafe {
         let payload = &mut *(*block.as_ptr()).payload.get();
         payload.assume_init_mut().settle();
-        let payload = payload.assume_init_read();
         drop((*(*block.as_ptr()).header.waker.get()).take());
-        (*block.as_ptr()).header.state.reset();
         if (*block.as_ptr()).header.own {
+            // In place: a payload may be larger than what is left of a kernel stack.
+            payload.assume_init_drop();
             memory::free(block.cast());
+        } else {
+            // It may hold the last reference to the memory that the block is part of.
+            let payload = payload.assume_init_read();
+            (*block.as_ptr()).header.state.reset();
+            drop(payload);
         }
-        drop(payload);
     }
 }
 

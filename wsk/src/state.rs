@@ -143,13 +143,18 @@ impl<W: Word> State<W> {
     /// Owner: takes the waker back, if one was announced.
     #[inline]
     pub(crate) fn retract(&self) -> Retract {
-        match self
-            .word
-            .compare_exchange(WAKER, IN_FLIGHT, Ordering::AcqRel, Ordering::Acquire)
-        {
-            Ok(_) | Err(IN_FLIGHT) => Retract::InFlight,
-            Err(WAKING) => Retract::Waking,
-            Err(_) => Retract::Completed,
+        // Only the owner announces a waker: where none is, nothing has to be exchanged.
+        let seen = match self.word.load(Ordering::Acquire) {
+            WAKER => self
+                .word
+                .compare_exchange(WAKER, IN_FLIGHT, Ordering::AcqRel, Ordering::Acquire)
+                .map_or_else(|seen| seen, |_| IN_FLIGHT),
+            seen => seen,
+        };
+        match seen {
+            IN_FLIGHT => Retract::InFlight,
+            WAKING => Retract::Waking,
+            _ => Retract::Completed,
         }
     }
 
@@ -169,7 +174,9 @@ impl<W: Word> State<W> {
                 IN_FLIGHT => (COMPLETED, Notify::Nobody),
                 WAITING => (COMPLETED, Notify::Event),
                 WAKER => (WAKING, Notify::Waker),
-                _ => return Notify::Free,
+                DETACHED => return Notify::Free,
+                // Completed twice, or never started: a provider that has lost count must not free what others use.
+                _ => return Notify::Nobody,
             };
             // Release for the owner that finds it completed, acquire for what a waiter or detaching owner has written.
             match self

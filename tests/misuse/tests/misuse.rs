@@ -57,8 +57,8 @@ fn every_program_is_rejected_with_errors_alone() {
             .lines()
             .filter(|line| line.starts_with("error"))
             .count();
-        // The compiler may say one mistake from two sides.
-        assert!((1..=2).contains(&errors), "{}:\n{text}", path.display());
+        // The compiler may say one mistake from several sides.
+        assert!((1..=3).contains(&errors), "{}:\n{text}", path.display());
         assert!(!text.contains("warning"), "{}:\n{text}", path.display());
     }
 }
@@ -68,11 +68,12 @@ fn a_program_and_its_right_form_differ_in_few_lines() {
     for path in files("programs", "rs") {
         let program = code(&path);
         let twin = code(&Path::new("tests/twins").join(path.file_name().unwrap()));
-        // `main` is in the program only.
-        let changed = program.len() - 3 - in_common(&program, &twin);
+        let common = in_common(&program, &twin);
+        // The three lines of `main` are in the program only.
+        let changed = program.len() - 3 - common + twin.len() - common;
         assert!(
-            (1..=6).contains(&changed),
-            "{}: {changed} lines are not in its right form",
+            (1..=14).contains(&changed),
+            "{}: {changed} lines differ",
             path.display()
         );
     }

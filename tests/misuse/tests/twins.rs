@@ -6,6 +6,7 @@ use wsk_misuse::on_each_machine;
 /// The programs, each with what it is run with: a bound socket, or the provider to open one.
 macro_rules! twins {
     ($($name:ident($what:ident),)*) => {
+        #[allow(clippy::unnecessary_wraps, reason = "all are called in one way")]
         mod twins {
             $(pub(crate) mod $name;)*
         }

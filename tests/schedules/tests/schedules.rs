@@ -94,7 +94,7 @@ fn batch(seeds: std::ops::Range<u64>, policy: Completion) {
         .seed(seeds.start)
         .backtraces(false)
         .boot();
-    if seeds.start / BATCH % 2 == 0 {
+    if (seeds.start / BATCH).is_multiple_of(2) {
         // Between a completion and the event that tells of it, above all. Listening costs time: not always.
         kernel.on_event(|event| match event.what {
             What::Called {

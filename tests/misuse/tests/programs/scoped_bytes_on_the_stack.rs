@@ -9,7 +9,7 @@ fn greet<'scope>(
     socket: &'scope DatagramSocket,
     to: SocketAddr,
 ) -> Result<(), Error> {
-    let greeting = *b"hello";
+    let greeting = *b"hello, world";
     let _in_flight = s.send_to(socket, &greeting, to)?;
     Ok(())
 }

@@ -9,8 +9,8 @@ pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Err
     wsk::scope(|s| {
         let send = s.send_to(socket, &buffer, to)?;
         send.wait()?;
-        let sent = send.wait()?;
-        assert_eq!(sent, 6);
+        let length = send.wait()?;
+        assert_eq!(length, 6);
         Ok(())
     })?
 }

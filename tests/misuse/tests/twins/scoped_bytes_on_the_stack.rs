@@ -6,7 +6,7 @@ use wsk::{DatagramSocket, Error, Scope};
 fn greet<'scope>(
     s: &'scope Scope<'scope, '_>,
     socket: &'scope DatagramSocket,
-    greeting: &'scope [u8; 5],
+    greeting: &'scope [u8; 12],
     to: SocketAddr,
 ) -> Result<(), Error> {
     let _in_flight = s.send_to(socket, greeting, to)?;
@@ -14,6 +14,6 @@ fn greet<'scope>(
 }
 
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
-    let greeting = *b"hello";
+    let greeting = *b"hello, world";
     wsk::scope(|s| greet(s, socket, &greeting, to))?
 }

@@ -7,8 +7,8 @@ pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Err
     let buffer = NonPagedBuffer::copy_of(b"report")?;
     wsk::scope(|s| {
         let send = s.send_to(socket, &buffer, to)?;
-        let sent = send.wait()?;
-        assert_eq!(sent, 6);
+        let length = send.wait()?;
+        assert_eq!(length, 6);
         Ok(())
     })?
 }

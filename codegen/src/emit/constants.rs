@@ -1,0 +1,60 @@
+//! Constants, and the statuses with their meanings.
+
+use proc_macro2::Literal;
+use quote::quote;
+
+use super::{Emitter, File, Items, docs, hexadecimal, ident};
+use crate::constants;
+use crate::document::{self, Kind};
+
+impl Emitter<'_> {
+    pub(super) fn constants(&self, items: &mut Items) {
+        let mut named = Vec::new();
+        for (name, constant) in &self.reading.constants {
+            let Some(origin) = self.facts.macros.get(name) else {
+                continue;
+            };
+            if name.starts_with('_') {
+                continue;
+            }
+            let ty = constants::rust_type(name, constant);
+            let doc = docs(&document::item(Kind::Constant, name, name, origin, None));
+            let ident = ident(name);
+            if ty == "NTSTATUS" {
+                let bits = hexadecimal(constant.value & 0xFFFF_FFFF, 8, "u32");
+                items.insert(
+                    (File::Status, name.clone()),
+                    quote!(#doc pub const #ident: NTSTATUS = NTSTATUS(#bits.cast_signed());),
+                );
+                let meaning = origin.doc.lines().next().unwrap_or("");
+                let meaning = meaning.trim_end_matches('.').to_owned();
+                named.push((constant.value & 0xFFFF_FFFF, ident, name.clone(), meaning));
+                continue;
+            }
+            let value = if let Some(value) = constants::wrapped(ty, constant.value) {
+                Literal::i128_unsuffixed(value)
+            } else if constant.value > 0xFFFF {
+                hexadecimal(constant.value, constant.size * 2, "")
+            } else {
+                Literal::i128_unsuffixed(constant.value)
+            };
+            let ty = super::ident(ty);
+            items.insert(
+                (File::Constants, name.clone()),
+                quote!(#doc pub const #ident: #ty = #value;),
+            );
+        }
+        named.sort();
+        named.dedup_by_key(|entry| entry.0);
+        let entries = named
+            .iter()
+            .map(|(_, ident, name, meaning)| quote!((#ident, #name, #meaning)));
+        items.insert(
+            (File::Status, "~named".to_owned()),
+            quote! {
+                /// Value, name and meaning of each status, in the order of the values as unsigned integers.
+                pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[#(#entries),*];
+            },
+        );
+    }
+}

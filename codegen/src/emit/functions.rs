@@ -1,0 +1,113 @@
+//! Functions: those that are imported, and macros that are like functions.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::{Emitter, File, Items, docs, ident};
+use crate::Error;
+use crate::document::{self, Kind};
+use crate::facts::WSK;
+use crate::function_macros;
+
+/// Functions that are instructions on `x86_64` (they read and write CR8) and imports elsewhere: `wsk-sys` has them in
+/// Rust for that one target.
+const INLINE_ON_X86_64: &[&str] = &["KeGetCurrentIrql", "KeLowerIrql", "KfRaiseIrql"];
+
+impl Emitter<'_> {
+    pub(super) fn functions(&self, items: &mut Items) -> Result<(), Error> {
+        for (name, function) in &self.bindings.functions {
+            let Some(prototype) = self.facts.functions.get(name) else {
+                continue;
+            };
+            self.documented(name, &prototype.origin.doc)?;
+            let doc = docs(&document::item(
+                Kind::Function,
+                name,
+                name,
+                &prototype.origin,
+                Some(prototype),
+            ));
+            if function.inputs.len() != prototype.parameters.len() {
+                return Err(Error::item(name, "has parameters that cannot be bound"));
+            }
+            let parameters =
+                function
+                    .inputs
+                    .iter()
+                    .zip(&prototype.parameters)
+                    .map(|(input, parameter)| {
+                        let (name, ty) = (ident(&parameter.name), self.types.rewrite(&input.ty));
+                        quote!(#name: #ty)
+                    });
+            let more = function.variadic.is_some().then(|| quote!(...));
+            let output = match &function.output {
+                syn::ReturnType::Default => TokenStream::new(),
+                syn::ReturnType::Type(_, ty) => {
+                    let ty = self.types.rewrite(ty.as_ref());
+                    quote!(-> #ty)
+                }
+            };
+            let item = ident(name);
+            let cfg = INLINE_ON_X86_64
+                .contains(&name.as_str())
+                .then(|| quote!(#[cfg(not(all(windows, target_arch = "x86_64")))]));
+            items.insert(
+                (File::Functions, name.clone()),
+                quote!(#doc #cfg pub fn #item(#(#parameters,)* #more) #output;),
+            );
+        }
+        Ok(())
+    }
+
+    /// The macros of `wsk.h` that are like functions and that the crate does not have by hand.
+    pub(super) fn function_macros(&self, items: &mut Items) -> Result<(), Error> {
+        for (name, function) in &self.facts.function_macros {
+            if function.origin.header != WSK || self.by_hand.contains(name) {
+                continue;
+            }
+            // One that is no expression is no function; coverage says so.
+            let Ok(translated) =
+                function_macros::translate(name, function, &self.reading.constants)
+            else {
+                continue;
+            };
+            self.documented(name, &function.origin.doc)?;
+            let doc = docs(&document::item(
+                Kind::Function,
+                name,
+                name,
+                &function.origin,
+                None,
+            ));
+            let parameters = translated.parameters.iter().map(|(name, ty)| {
+                let (name, ty) = (ident(name), ident(ty));
+                quote!(#name: #ty)
+            });
+            let (output, body, name_ident) =
+                (ident(translated.output), &translated.body, ident(name));
+            let tokens = quote! {
+                #doc
+                #[inline]
+                #[must_use]
+                pub const fn #name_ident(#(#parameters),*) -> #output { #body }
+            };
+            items.insert((File::Macros, name.clone()), tokens);
+        }
+        Ok(())
+    }
+}
+
+/// The functions in blocks by the module that exports them.
+pub(super) fn blocks(items: &[&TokenStream]) -> TokenStream {
+    let (netio, kernel): (Vec<_>, Vec<_>) = items
+        .iter()
+        .partition(|tokens| tokens.to_string().contains("wsk.h"));
+    let block = |dll: &str, functions: Vec<&&TokenStream>| {
+        quote! {
+            #[cfg_attr(windows, link(name = #dll, kind = "raw-dylib", modifiers = "+verbatim"))]
+            unsafe extern "system" { #(#functions)* }
+        }
+    };
+    let (netio, kernel) = (block("netio.sys", netio), block("ntoskrnl.exe", kernel));
+    quote!(#netio #kernel)
+}

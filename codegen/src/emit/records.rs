@@ -1,0 +1,254 @@
+//! Structures and unions, accessors of their bitfields, and the assertions on their layout.
+
+use std::collections::BTreeMap;
+
+use proc_macro2::{Ident, Literal, TokenStream};
+use quote::quote;
+use syn::Type;
+
+use super::{Emitter, File, Items, docs, hexadecimal, ident};
+use crate::Error;
+use crate::bindings::{Bitfield, Record};
+use crate::document::{self, Kind};
+use crate::facts::Origin;
+use crate::types::member_name;
+
+impl Emitter<'_> {
+    pub(super) fn records(&self, items: &mut Items) -> Result<(), Error> {
+        let mut zeroed = Vec::new();
+        for (raw, record) in &self.bindings.records {
+            let name = self.types.name(raw);
+            let table = table_kind(&name);
+            let file = if table.is_some() {
+                File::Dispatch
+            } else {
+                File::Records
+            };
+            items.insert((file, name.clone()), self.record(raw, &name, record)?);
+            if !record.opaque {
+                zeroed.push(ident(&name));
+            }
+        }
+        for (raw, bitfields) in &self.bindings.bitfields {
+            // Behind every record, in the order of the names.
+            items.insert(
+                (File::Records, format!("~{raw}")),
+                self.bitfields(raw, bitfields)?,
+            );
+        }
+        items.insert(
+            (File::Records, "~default".to_owned()),
+            quote!(crate::zeroed_default!(#(#zeroed),*);),
+        );
+        Ok(())
+    }
+
+    fn record(&self, raw: &str, name: &str, record: &Record) -> Result<TokenStream, Error> {
+        let facts = self.facts.records.get(name);
+        let doc = match facts {
+            Some(facts) => docs(&document::item(
+                Kind::Record,
+                name,
+                &facts.tag,
+                &facts.origin,
+                None,
+            )),
+            None if record.opaque => docs(&[format!(
+                "A `{raw}` of the kernel: only pointers to it are passed around."
+            )]),
+            None => docs(&[match self.owner(name) {
+                Some(owner) => format!(
+                    "What the headers leave unnamed inside [`{owner}`], behind a member of it."
+                ),
+                None => format!("`{raw}` of the headers."),
+            }]),
+        };
+        let alias = facts.filter(|facts| facts.tag != name).map(|facts| {
+            let tag = &facts.tag;
+            quote!(#[doc(alias = #tag)])
+        });
+        let reprs = record
+            .attributes
+            .iter()
+            .filter(|attribute| attribute.path().is_ident("repr"));
+        let table = table_kind(name);
+        let derive = match &table {
+            Some(kind) => {
+                let kind = ident(kind);
+                quote!(
+                    #[derive(Debug, Clone, Copy)]
+                    #[cfg_attr(feature = "dispatch", derive(wsk_macros::Dispatch), dispatch(#kind))]
+                )
+            }
+            None if record.opaque => TokenStream::new(),
+            None if derives_debug(record) => quote!(#[derive(Debug, Clone, Copy)]),
+            None => quote!(#[derive(Clone, Copy)]),
+        };
+        let mut members = Vec::new();
+        for (member, ty) in &record.members {
+            members.push(self.member(name, table, record.opaque, member, ty)?);
+        }
+        let name = ident(name);
+        let keyword = if record.union {
+            quote!(union)
+        } else {
+            quote!(struct)
+        };
+        Ok(quote! { #doc #alias #(#reprs)* #derive pub #keyword #name { #(#members)* } })
+    }
+
+    /// Accessors of the bits that share a member.
+    fn bitfields(&self, raw: &str, bitfields: &[Bitfield]) -> Result<TokenStream, Error> {
+        let name = self.types.name(raw);
+        let origins = self.origins(&name);
+        let mut accessors = Vec::new();
+        for bitfield in bitfields {
+            let holder = format!("_bitfield_{}", bitfield.holder);
+            let record = self.bindings.records.get(raw);
+            let member = record
+                .and_then(|record| record.members.iter().find(|(member, _)| *member == holder));
+            let (member, ty) =
+                member.ok_or_else(|| Error::item(raw, format!("{holder} is not a member")))?;
+            let (ty, holder) = (self.types.rewrite(ty), ident(&member_name(member)));
+            if !matches!(ty, Type::Path(_)) {
+                return Err(Error::item(
+                    raw,
+                    format!(
+                        "{} is a bitfield of {}, which is no integer",
+                        bitfield.name,
+                        quote!(#ty)
+                    ),
+                ));
+            }
+            let (get, set) = (&bitfield.name, ident(&format!("set_{}", bitfield.name)));
+            let shift = Literal::u32_unsuffixed(bitfield.shift);
+            let shifted = if bitfield.shift == 0 {
+                quote!(self.#holder)
+            } else {
+                quote!((self.#holder >> #shift))
+            };
+            let mask = hexadecimal((1 << bitfield.width) - 1, 1, "");
+            let placed = hexadecimal(((1 << bitfield.width) - 1) << bitfield.shift, 1, "");
+            let value = if bitfield.shift == 0 {
+                quote!((value & #mask))
+            } else {
+                quote!(((value & #mask) << #shift))
+            };
+            let name = bitfield.name.to_string();
+            let doc = docs(&document::member(
+                origins.and_then(|origins| origins.get(&name)),
+                &name,
+                false,
+            ));
+            let doc_set = docs(&[format!("Sets `{name}`; bits that do not fit are left out.")]);
+            accessors.push(quote! {
+                #doc
+                #[inline]
+                #[must_use]
+                pub const fn #get(&self) -> #ty { #shifted & #mask }
+                #doc_set
+                #[inline]
+                pub const fn #set(&mut self, value: #ty) {
+                    self.#holder = (self.#holder & !#placed) | #value;
+                }
+            });
+        }
+        let name = ident(&name);
+        Ok(quote!(impl #name { #(#accessors)* }))
+    }
+
+    /// The record of the headers that is or holds the record `name`.
+    fn owner<'n>(&self, name: &'n str) -> Option<&'n str> {
+        let mut name = name;
+        while !self.facts.records.contains_key(name) {
+            name = name.rsplit_once('_')?.0;
+        }
+        Some(name)
+    }
+
+    /// What is known of a record's members: those of the unnamed ones inside it are under its own name.
+    fn origins(&self, name: &str) -> Option<&BTreeMap<String, Origin>> {
+        let record = self.facts.records.get(self.owner(name)?)?;
+        Some(&record.members)
+    }
+
+    fn member(
+        &self,
+        record: &str,
+        table: Option<&str>,
+        opaque: bool,
+        member: &Ident,
+        ty: &Type,
+    ) -> Result<TokenStream, Error> {
+        let public = member_name(member);
+        let origin = self
+            .origins(record)
+            .and_then(|origins| origins.get(&public));
+        let dispatch = match table {
+            Some(_) => self.entry(record, &public, origin, ty)?,
+            None => TokenStream::new(),
+        };
+        let ty = self.types.rewrite(ty);
+        if opaque {
+            return Ok(quote!(_unused: [u8; 0],));
+        }
+        if public.starts_with("_reserved_") {
+            return Ok(quote!(#member: #ty,));
+        }
+        let doc = docs(&document::member(origin, &public, table.is_some()));
+        let public = ident(&public);
+        Ok(quote!(#doc #dispatch pub #public: #ty,))
+    }
+
+    pub(super) fn layouts(&self, items: &mut Items) {
+        for (raw, layout) in &self.bindings.layouts {
+            if self
+                .bindings
+                .records
+                .get(raw)
+                .is_some_and(|record| record.opaque)
+            {
+                continue;
+            }
+            let name = self.types.name(raw);
+            let record = ident(&name);
+            let (size, align) = (number(layout.size), number(layout.align));
+            let offsets = layout.offsets.iter().map(|(member, offset)| {
+                let (member, offset) = (ident(&member_name(member)), number(*offset));
+                quote!(assert!(offset_of!(#record, #member) == #offset);)
+            });
+            let tokens = quote! {
+                const _: () = {
+                    assert!(size_of::<#record>() == #size);
+                    assert!(align_of::<#record>() == #align);
+                    #(#offsets)*
+                };
+            };
+            items.insert((File::Layout, name), tokens);
+        }
+    }
+}
+
+/// Whether bindgen found that every member can be printed.
+fn derives_debug(record: &Record) -> bool {
+    record.attributes.iter().any(|attribute| {
+        attribute.path().is_ident("derive") && quote!(#attribute).to_string().contains("Debug")
+    })
+}
+
+/// Whether a record is a dispatch table, and whose.
+fn table_kind(name: &str) -> Option<&'static str> {
+    if !name.ends_with("_DISPATCH") {
+        None
+    } else if name.starts_with("WSK_PROVIDER_") {
+        Some("provider")
+    } else if name.starts_with("WSK_CLIENT_") {
+        Some("client")
+    } else {
+        None
+    }
+}
+
+fn number(value: usize) -> Literal {
+    Literal::usize_unsuffixed(value)
+}

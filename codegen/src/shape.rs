@@ -1,0 +1,129 @@
+//! What a declaration looks like to a compiler, as text: types, sizes and offsets, followed into every record that is held
+//! by value. Two architectures whose shapes are equal have the same bindings, and one run of bindgen serves both.
+
+use std::fmt::Write as _;
+
+use clang::{Entity, EntityKind, Type, TypeKind};
+
+/// Records nest no deeper in any header.
+const DEPTH: u32 = 32;
+
+/// Takes shapes.
+pub(crate) struct Shaper<'s> {
+    /// Whether a member of the record is bound, by its name.
+    pub(crate) member: &'s dyn Fn(&str) -> bool,
+    /// Whether a record has a shape of its own, by its tag: then it is not followed into.
+    pub(crate) known: &'s dyn Fn(&str) -> bool,
+}
+
+impl Shaper<'_> {
+    /// The shape of a record, enumeration, function or typedef.
+    pub(crate) fn of(&self, entity: Entity<'_>) -> String {
+        let mut text = String::new();
+        match entity.get_kind() {
+            EntityKind::EnumDecl => {
+                let integer = entity.get_enum_underlying_type();
+                let _ = write!(text, "{}", integer.map(spelled).unwrap_or_default());
+                for member in entity.get_children() {
+                    if let (Some(name), Some((value, _))) =
+                        (member.get_name(), member.get_enum_constant_value())
+                    {
+                        let _ = write!(text, " {name}={value}");
+                    }
+                }
+            }
+            EntityKind::TypedefDecl => {
+                if let Some(ty) = entity.get_typedef_underlying_type() {
+                    self.held(ty, &mut text);
+                }
+            }
+            EntityKind::FunctionDecl => text.extend(entity.get_type().map(spelled)),
+            _ => {
+                if let Some(ty) = entity.get_type() {
+                    self.record(ty.get_canonical_type(), DEPTH, &mut text);
+                }
+            }
+        }
+        text
+    }
+
+    /// A type, and what it is by value unless that has a shape of its own.
+    fn held(&self, ty: Type<'_>, text: &mut String) {
+        let canonical = ty.get_canonical_type();
+        let _ = write!(text, "{}", spelled(canonical));
+        let by_value = element(canonical);
+        if by_value.get_kind() == TypeKind::Record {
+            let declaration = by_value.get_declaration();
+            let name = declaration
+                .and_then(|declaration| declaration.get_name())
+                .unwrap_or_default();
+            if !(self.known)(&name) {
+                self.record(by_value, DEPTH, text);
+            }
+        }
+    }
+
+    fn record(&self, record: Type<'_>, depth: u32, text: &mut String) {
+        let (size, align) = (record.get_sizeof().ok(), record.get_alignof().ok());
+        let _ = write!(text, "[{size:?}/{align:?}]");
+        self.members(record, depth, text);
+    }
+
+    fn members(&self, record: Type<'_>, depth: u32, text: &mut String) {
+        let Some(depth) = depth.checked_sub(1) else {
+            return;
+        };
+        for field in record.get_fields().unwrap_or_default() {
+            let name = field.get_name().unwrap_or_default();
+            let ty = field.get_type();
+            let inner = ty
+                .map(|ty| element(ty.get_canonical_type()))
+                .filter(|ty| is_unnamed(*ty));
+            if !name.is_empty() && !(self.member)(&name) {
+                continue;
+            }
+            let offset = field.get_offset_of_field().ok();
+            let width = field.get_bit_field_width();
+            let _ = write!(text, "{name}@{offset:?}:{width:?} ");
+            match (inner, ty) {
+                (Some(inner), _) => {
+                    text.push('{');
+                    self.members(inner, depth, text);
+                    text.push('}');
+                }
+                (None, Some(ty)) => self.held(ty, text),
+                (None, None) => {}
+            }
+            text.push(';');
+        }
+    }
+}
+
+fn spelled(ty: Type<'_>) -> String {
+    ty.get_canonical_type().get_display_name()
+}
+
+/// Whether a type is a record that has no name.
+fn is_unnamed(ty: Type<'_>) -> bool {
+    let declaration = ty.get_declaration();
+    ty.get_kind() == TypeKind::Record
+        && declaration.is_some_and(|declaration| {
+            let name = declaration.get_name().unwrap_or_default();
+            name.is_empty() || name.starts_with('(')
+        })
+}
+
+/// What an array is an array of.
+fn element(ty: Type<'_>) -> Type<'_> {
+    match ty.get_element_type() {
+        Some(of)
+            if matches!(
+                ty.get_kind(),
+                TypeKind::ConstantArray | TypeKind::IncompleteArray
+            ) =>
+        {
+            element(of.get_canonical_type())
+        }
+        _ => ty,
+    }
+}
