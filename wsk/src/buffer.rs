@@ -9,14 +9,14 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use wsk_sys::{
-    CMSGHDR, IoAllocateMdl, IoFreeMdl, LOCK_OPERATION, MDL, MmBuildMdlForNonPagedPool,
-    MmGetMdlByteCount, MmProbeAndLockPages, MmUnlockPages, WSK_BUF,
+    IoAllocateMdl, IoFreeMdl, LOCK_OPERATION, MDL, MmBuildMdlForNonPagedPool, MmGetMdlByteCount,
+    MmProbeAndLockPages, MmUnlockPages, WSK_BUF,
 };
 
 use crate::error::{Error, Memory};
 use crate::irql::require_apc;
 use crate::memory;
-use crate::operation::KERNEL_MODE;
+use crate::operation::{Arguments, CONTROL_ROOM, KERNEL_MODE};
 
 /// A part of an MDL chain, as WSK takes it.
 ///
@@ -130,7 +130,7 @@ pub struct Lock<'b> {
     /// Control information to send, in what `'b` borrows.
     control: Option<NonNull<[u8]>>,
     /// Room for control information that is received: its length, and its bytes.
-    room: Option<(NonNull<u32>, NonNull<CMSGHDR>)>,
+    room: Option<(NonNull<u32>, NonNull<[u8]>)>,
     /// A flag in what `'b` borrows.
     kept: Option<NonNull<AtomicBool>>,
     borrow: PhantomData<&'b ()>,
@@ -165,37 +165,60 @@ impl Lock<'_> {
     }
 }
 
-/// What an operation that waits holds on to.
+/// What an operation holds on to until it has completed.
 pub(crate) trait Held {
-    /// Has the owner of the memory keep it for ever, because the provider may go on using it; `false` when it cannot.
-    fn keep(&self) -> bool;
+    /// Whether the owner of the memory could keep it for ever.
+    fn can_keep(&self) -> bool;
+
+    /// Has the owner of the memory keep it for ever, because the provider may go on using it.
+    fn keep(&self);
+
+    /// Takes from the arguments of the completed operation what belongs to the memory's owner.
+    fn settle(&self, _: &Arguments) {}
 }
 
 impl Held for () {
-    fn keep(&self) -> bool {
+    fn can_keep(&self) -> bool {
         true
     }
+
+    fn keep(&self) {}
 }
 
 impl Held for Lock<'_> {
-    fn keep(&self) -> bool {
-        if self.control.is_some() || self.room.is_some() {
-            // Control information is borrowed memory.
-            return false;
-        }
-        if self.extent.is_empty() {
-            return true;
-        }
-        self.kept.is_some_and(|kept| {
+    fn can_keep(&self) -> bool {
+        self.extent.is_empty() || self.kept.is_some()
+    }
+
+    fn keep(&self) {
+        if let Some(kept) = self.kept {
             // SAFETY: the flag is part of what the lock borrows from.
             unsafe { kept.as_ref() }.store(true, Ordering::Relaxed);
-            true
-        })
+        }
+    }
+
+    #[inline]
+    fn settle(&self, arguments: &Arguments) {
+        if let Some((length, bytes)) = self.room {
+            let written = (arguments.control_length as usize)
+                .min(bytes.len())
+                .min(CONTROL_ROOM);
+            // SAFETY: length and bytes are borrowed exclusively by the lock, and no more than both have is copied.
+            unsafe {
+                let from = (&raw const arguments.control).cast::<u8>();
+                bytes
+                    .cast::<u8>()
+                    .as_ptr()
+                    .copy_from_nonoverlapping(from, written);
+                #[allow(clippy::cast_possible_truncation)]
+                length.as_ptr().write(written as u32);
+            }
+        }
     }
 }
 
 impl<'b> Lock<'b> {
-    /// The lock with control information to send: whole `CMSGHDR` objects, aligned for them.
+    /// The lock with control information to send: whole `CMSGHDR` objects.
     pub(crate) fn with_control(self, control: &'b [u8]) -> Self {
         let mut this = self;
         this.control = if control.is_empty() {
@@ -206,26 +229,47 @@ impl<'b> Lock<'b> {
         this
     }
 
-    /// The lock with room for received control information, in what `'b` borrows exclusively.
-    pub(crate) fn with_room(self, room: (NonNull<u32>, NonNull<CMSGHDR>)) -> Self {
+    /// The lock with room for received control information, in what `'b` borrows exclusively: its length, and its bytes.
+    pub(crate) fn with_room(self, room: (NonNull<u32>, NonNull<[u8]>)) -> Self {
         let mut this = self;
         this.room = Some(room);
         this
     }
 
-    /// Control information to send.
+    /// Copies the control information to send into `arguments`; how many bytes there are.
     #[inline]
-    pub(crate) fn control(&self) -> Option<NonNull<[u8]>> {
-        self.control
+    pub(crate) fn lend_control(&self, arguments: &mut Arguments) -> Result<usize, Error> {
+        let Some(control) = self.control else {
+            return Ok(0);
+        };
+        let needed = control.len();
+        if needed > CONTROL_ROOM {
+            return Err(Error::ControlFull {
+                needed,
+                room: CONTROL_ROOM,
+            });
+        }
+        // SAFETY: the control information is borrowed by the lock, and there is that much room.
+        unsafe {
+            let to = (&raw mut arguments.control).cast::<u8>();
+            to.copy_from_nonoverlapping(control.cast().as_ptr(), needed);
+        }
+        Ok(needed)
     }
 
-    /// Room for received control information: its length, and its bytes.
+    /// Makes room in `arguments` for control information to receive; whether there is any.
     #[inline]
-    pub(crate) fn room(&self) -> (Option<NonNull<u32>>, Option<NonNull<CMSGHDR>>) {
-        match self.room {
-            Some((length, bytes)) => (Some(length), Some(bytes)),
-            None => (None, None),
-        }
+    pub(crate) fn lend_room(&self, arguments: &mut Arguments) -> bool {
+        let Some((_, bytes)) = self.room else {
+            return false;
+        };
+        // No more than fits 32 bits.
+        #[allow(clippy::cast_possible_truncation)]
+        let length = bytes.len().min(CONTROL_ROOM) as u32;
+        arguments.control_length = length;
+        // A provider that writes nothing has not written what was there before.
+        arguments.control = [0; CONTROL_ROOM / 8];
+        length > 0
     }
 
     /// Locks `length` bytes at `start`. IRQL: `<= APC_LEVEL`.
@@ -244,7 +288,8 @@ impl<'b> Lock<'b> {
         }
         require_apc()?;
         let described = u32::try_from(length).map_err(|_| Error::NoMemory(Memory::Mdl))?;
-        // SAFETY: the MDL describes memory that the caller vouches for, so probing it cannot raise an exception.
+        // SAFETY: the MDL describes memory that the caller vouches for, so the probe finds it accessible. What is left that could
+        // raise an exception is the want of something to lock pages with, which the documentation of slices speaks of.
         unsafe {
             let mdl = IoAllocateMdl(
                 start.as_ptr().cast(),
@@ -353,6 +398,11 @@ unsafe impl<B: ReceiveBuffer + ?Sized> ReceiveBuffer for &mut B {
     }
 }
 
+/// Bytes anywhere, whose pages are locked for the operation, at up to `APC_LEVEL`.
+///
+/// [`MmProbeAndLockPages`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-mmprobeandlockpages) has no way to
+/// fail but to raise an exception, which stops the system: a page can be locked some tens of thousands of times at once, no
+/// more. Use a [`NonPagedBuffer`], which is locked for good, for what is sent often or many times at once.
 // SAFETY: the slice is borrowed as long as the lock exists, so nothing writes or frees it; its pages are locked.
 unsafe impl SendBuffer for [u8] {
     fn lock(&self) -> Result<Lock<'_>, Error> {
@@ -410,11 +460,12 @@ unsafe impl<const N: usize> ReceiveBuffer for [u8; N] {
 ///
 /// # Invariants
 ///
-/// With a length of zero there is neither block nor MDL. Else `block` is a pool block of `length` initialised bytes, and
-/// `mdl` describes exactly these and is alone in its chain. Both are this buffer's own; once `kept` is set a provider may read
+/// With a capacity of zero there is neither block nor MDL. Else `block` is a pool block of `capacity` initialised bytes, and
+/// `mdl` describes exactly these and is alone in its chain; `length` is no more than `capacity`. Both are this buffer's own; once `kept` is set a provider may read
 /// or write the bytes for ever, and this side neither touches nor frees them.
 pub struct NonPagedBuffer {
     block: NonNull<u8>,
+    capacity: usize,
     length: usize,
     mdl: *mut MDL,
     kept: AtomicBool,
@@ -435,6 +486,7 @@ impl NonPagedBuffer {
     pub fn new(length: usize) -> Result<Self, Error> {
         let mut buffer = Self {
             block: NonNull::dangling(),
+            capacity: 0,
             length: 0,
             mdl: core::ptr::null_mut(),
             kept: AtomicBool::new(false),
@@ -465,6 +517,7 @@ impl NonPagedBuffer {
             MmBuildMdlForNonPagedPool(mdl);
             // INVARIANT: a block of `length` initialised bytes, and the MDL over it.
             buffer.block = block;
+            buffer.capacity = length;
             buffer.length = length;
             buffer.mdl = mdl;
         }
@@ -498,12 +551,51 @@ impl NonPagedBuffer {
         self.len() == 0
     }
 
+    /// The number of bytes that were allocated.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        if self.kept.load(Ordering::Relaxed) {
+            0
+        } else {
+            self.capacity
+        }
+    }
+
+    /// Sets the number of bytes that are sent, or that there is room for, up to the capacity; the bytes stay as they are.
+    ///
+    /// ```
+    /// # let kernel = wsk_host::Kernel::boot();
+    /// let mut buffer = wsk::NonPagedBuffer::new(1500)?;
+    /// buffer.as_mut_slice()[..5].copy_from_slice(b"short");
+    /// buffer.set_len(5)?;
+    /// assert_eq!(buffer.as_slice(), b"short");
+    /// buffer.set_len(buffer.capacity())?;
+    /// # drop(buffer);
+    /// # kernel.shutdown();
+    /// # Ok::<(), wsk::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfBounds`] beyond the capacity.
+    pub fn set_len(&mut self, length: usize) -> Result<(), Error> {
+        let capacity = self.capacity();
+        if length > capacity {
+            return Err(Error::OutOfBounds {
+                end: length,
+                length: capacity,
+            });
+        }
+        self.length = length;
+        Ok(())
+    }
+
     /// The bytes.
     ///
     /// There are none any more when a provider that broke its contract has kept the buffer; see [`Error::Abandoned`].
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
-        // SAFETY: by the invariant there are `length` initialised bytes (none at a dangling pointer), which nothing writes
+        // SAFETY: by the invariant there are at least `length` initialised bytes (none at a dangling pointer), which nothing writes
         // while the buffer is borrowed, unless it was kept.
         unsafe { core::slice::from_raw_parts(self.block.as_ptr(), self.len()) }
     }

@@ -217,16 +217,11 @@ impl<const N: usize> Control<N> {
         Ok(())
     }
 
-    /// The whole room, for WSK to write to: where the length is, and where the bytes are.
-    fn room(&mut self) -> (NonNull<u32>, NonNull<CMSGHDR>) {
-        self.length = u32::try_from(N).unwrap_or(u32::MAX);
-        // A provider that writes nothing has not written what was there before.
-        if let Some(header) = self.bytes.first_chunk_mut::<HEADER>() {
-            *header = [0; HEADER];
-        }
+    /// The whole room, to be written to: where the length is, and where the bytes are.
+    fn room(&mut self) -> (NonNull<u32>, NonNull<[u8]>) {
         (
             NonNull::from(&mut self.length),
-            NonNull::from(&mut self.bytes).cast(),
+            NonNull::from(self.bytes.as_mut_slice()),
         )
     }
 }
@@ -322,6 +317,8 @@ fn message(level: i32, kind: i32, data: &[u8]) -> ControlMessage<'_> {
 }
 
 /// A buffer with control information: sent along with it, or received along with what arrives in it.
+///
+/// It is copied to and from the operation, which has room for [`ControlMessage::SPACE_FOR_ALL`] bytes.
 #[derive(Debug, Clone, Default)]
 pub struct WithControl<B, const N: usize> {
     /// The buffer.
@@ -349,10 +346,6 @@ unsafe impl<B: ReceiveBuffer, const N: usize> ReceiveBuffer for WithControl<B, N
     fn lock_mut(&mut self) -> Result<Lock<'_>, Error> {
         self.control.clear();
         let lock = self.buffer.lock_mut()?;
-        Ok(if N < HEADER {
-            lock
-        } else {
-            lock.with_room(self.control.room())
-        })
+        Ok(lock.with_room(self.control.room()))
     }
 }

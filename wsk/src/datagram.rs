@@ -26,7 +26,9 @@ use crate::operation::{Arguments, Idle, Outcome, Spare};
 use crate::option::{self, ReadableOption, SocketOption};
 use crate::registration::Provider;
 use crate::shared::{Reserved, Shared};
-use crate::socket::{Socket, address_of, buffer_of, control_flags_of, events_of, value_of};
+use crate::socket::{
+    Socket, address_of, buffer_of, control_flags_of, control_of, events_of, room_of, value_of,
+};
 
 /// A datagram socket for UDP.
 ///
@@ -386,7 +388,7 @@ impl DatagramSocket {
         let arguments = operation.arguments();
         self.socket.family.write(to, &mut arguments.address);
         arguments.buffer = extent.as_wsk_buf();
-        let control = lock.control();
+        let control = lock.lend_control(arguments)?;
         let (socket, table) = (self.socket.socket, self.socket.dispatch());
         // SAFETY: the socket is open while this handle is, and `WSK_BUF` and address are in the arguments. The extent is valid
         // until the lock is dropped, and so is the control information, by the buffer's promise.
@@ -398,6 +400,7 @@ impl DatagramSocket {
                 limit,
                 |irp, arguments| {
                     let address = (!fixed).then(|| address_of(arguments));
+                    let control = control_of(arguments, control);
                     Ok(table.wsk_send_to(socket, buffer_of(arguments), address, control, irp)?)
                 },
                 |outcome, _| sent(outcome),
@@ -526,7 +529,9 @@ impl DatagramSocket {
         let arguments = operation.arguments();
         arguments.buffer = lock.extent().as_wsk_buf();
         arguments.control_flags = 0;
-        let (length, control) = lock.room();
+        // A provider that writes no address has not written the one that was there before.
+        arguments.address.ss_family = 0;
+        let wanted = lock.lend_room(arguments);
         let (socket, table) = (self.socket.socket, self.socket.dispatch());
         // SAFETY: the socket is open while this handle is, and all that the parameters point at is in the arguments. The extent
         // is valid until the lock is dropped.
@@ -537,6 +542,7 @@ impl DatagramSocket {
                 lock,
                 limit,
                 |irp, arguments| {
+                    let (length, control) = room_of(arguments, wanted);
                     let (address, flags) = (address_of(arguments), control_flags_of(arguments));
                     let buffer = buffer_of(arguments);
                     Ok(table.wsk_receive_from(
@@ -615,15 +621,20 @@ impl DatagramSocket {
         // SAFETY: the socket is open while this handle is. The payload holds the buffer, whose extent is valid until its lock is
         // dropped, which is when the payload is; so is the control information, by the buffer's promise.
         let started = unsafe {
-            operation.start(carried, None, |irp, arguments, carried| {
+            let observer = self.socket.hold_capture();
+            operation.start(carried, Some(observer), |irp, arguments, carried| {
                 let lock = Carried::lock(carried)?;
                 Self::check_send(self.socket.family, lock.extent(), to)?;
                 (*arguments.as_ptr()).buffer = lock.extent().as_wsk_buf();
-                let control = lock.control();
+                let control = lock.lend_control(&mut *arguments.as_ptr())?;
                 let address = (!fixed).then(|| address_of(arguments));
+                let control = control_of(arguments, control);
                 Ok(table.wsk_send_to(socket, buffer_of(arguments), address, control, irp)?)
             })
         };
+        if started.is_err() {
+            self.socket.give_capture_back();
+        }
         InFlight::new(started, Call::WskSendTo)
     }
 
@@ -665,15 +676,18 @@ impl DatagramSocket {
             }
         };
         operation.arguments().control_flags = 0;
+        operation.arguments().address.ss_family = 0;
         let carried = Carried::new(buffer);
         let (socket, table) = (self.socket.socket, self.socket.dispatch());
         // SAFETY: the socket is open while this handle is. The payload holds the buffer, whose extent is valid until its lock is
         // dropped, which is when the payload is.
         let started = unsafe {
-            operation.start(carried, None, |irp, arguments, carried| {
+            let observer = self.socket.hold_capture();
+            operation.start(carried, Some(observer), |irp, arguments, carried| {
                 let lock = Carried::lock_mut(carried)?;
                 (*arguments.as_ptr()).buffer = lock.extent().as_wsk_buf();
-                let (length, control) = lock.room();
+                let wanted = lock.lend_room(&mut *arguments.as_ptr());
+                let (length, control) = room_of(arguments, wanted);
                 let (address, flags) = (address_of(arguments), control_flags_of(arguments));
                 let buffer = buffer_of(arguments);
                 Ok(table.wsk_receive_from(
@@ -687,6 +701,9 @@ impl DatagramSocket {
                 )?)
             })
         };
+        if started.is_err() {
+            self.socket.give_capture_back();
+        }
         InFlight::new(started, Call::WskReceiveFrom)
     }
 
@@ -1019,7 +1036,7 @@ pub(crate) fn received(outcome: Outcome, arguments: &Arguments) -> Result<Receiv
         outcome.check(Call::WskReceiveFrom)?;
     }
     Ok(Received {
-        length: outcome.information,
+        length: outcome.information.min(arguments.buffer.Length),
         from: address::read(&arguments.address)?,
         truncated: overflow || flags & MSG_TRUNC != 0,
         broadcast: flags & MSG_BCAST != 0,

@@ -10,8 +10,9 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 
 use wsk_macros::dispatch_events;
 use wsk_sys::{
-    MDL, MM_PAGE_PRIORITY, MdlMappingNoExecute, MdlMappingNoWrite, MSG_BCAST, MSG_MCAST, MmGetMdlByteCount, MmGetSystemAddressForMdlSafe,
-    NTSTATUS, SOCKADDR_STORAGE, STATUS_DATA_NOT_ACCEPTED, STATUS_PENDING, STATUS_SUCCESS, WSK_BUF,
+    MDL, MM_PAGE_PRIORITY, MSG_BCAST, MSG_MCAST, MdlMappingNoExecute, MdlMappingNoWrite,
+    MmGetMdlByteCount, MmGetSystemAddressForMdlSafe, NTSTATUS, SOCKADDR_STORAGE,
+    STATUS_DATA_NOT_ACCEPTED, STATUS_PENDING, STATUS_SUCCESS, WSK_BUF,
     WSK_CLIENT_DATAGRAM_DISPATCH, WSK_DATAGRAM_INDICATION, WSK_FLAG_RELEASE_ASAP,
     WskClientDatagramDispatchEvents, wsk_client_datagram_dispatch_table,
 };

@@ -8,7 +8,7 @@ use core::ptr::NonNull;
 use core::task::{Context, Poll};
 use core::time::Duration;
 
-use crate::buffer::{Lock, ReceiveBuffer, SendBuffer};
+use crate::buffer::{Held, Lock, ReceiveBuffer, SendBuffer};
 use crate::datagram::{Received, received, sent};
 use crate::error::{Call, Error};
 use crate::irql::require_passive;
@@ -125,9 +125,11 @@ impl<B> Carried<B> {
 }
 
 impl<B> Payload for Carried<B> {
-    fn settle(&mut self) {
+    fn settle(&mut self, arguments: &Arguments) {
         // INVARIANT: unlocked before the buffer moves.
-        self.lock = None;
+        if let Some(lock) = self.lock.take() {
+            lock.settle(arguments);
+        }
     }
 }
 
@@ -304,6 +306,9 @@ impl<T: Answer, B> Future for InFlight<T, B> {
         Poll::Ready(this.finish())
     }
 }
+
+// SAFETY: shared, an operation can be looked at and cancelled, which the kernel allows on any thread; all else needs it whole.
+unsafe impl<T: Answer, B: Send> Sync for InFlight<T, B> {}
 
 // Nothing in an `InFlight` is pinned: the buffer is in the operation's block, not in the handle.
 impl<T: Answer, B> Unpin for InFlight<T, B> {}

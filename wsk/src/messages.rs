@@ -1,5 +1,6 @@
 //! Several datagrams in one request: the `WSK_BUF_LIST` of `WskSendMessages`.
 
+use core::alloc::Layout;
 use core::fmt;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
@@ -7,9 +8,10 @@ use core::ptr::NonNull;
 use wsk_sys::WSK_BUF_LIST;
 
 use crate::buffer::{Held, Lock, SendBuffer};
-use crate::error::Error;
+use crate::error::{Error, Memory};
+use crate::memory;
 
-/// `N` datagrams that are sent to one address by one request.
+/// `N` datagrams that are sent to one address by one request, without control information.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -22,11 +24,12 @@ use crate::error::Error;
 /// use wsk::{Messages, NonPagedBuffer};
 ///
 /// let (first, second) = (NonPagedBuffer::copy_of(b"one")?, NonPagedBuffer::copy_of(b"three")?);
-/// let mut messages = Messages::new([&first, &second]);
+/// let mut messages = Messages::new([&first, &second])?;
 /// assert_eq!(socket.send_messages(&mut messages, to)?, 8);
 /// # let mut bytes = [0; 8];
 /// # assert_eq!(peer.recv(&mut bytes).unwrap(), 3);
 /// # assert_eq!(peer.recv(&mut bytes).unwrap(), 5);
+/// # drop(messages);
 /// # drop((first, second, socket, provider, registration));
 /// # kernel.shutdown();
 /// # Ok::<(), wsk::Error>(())
@@ -34,12 +37,40 @@ use crate::error::Error;
 ///
 /// # Invariants
 ///
-/// The first `locked` of `locks` are initialised, and borrow from the buffers of the same numbers.
+/// The first `locked` of `locks` are initialised, and borrow from the buffers of the same numbers. `nodes` is a pool block of `N`
+/// list entries of this value's own, unless `N` is 0.
 pub struct Messages<B, const N: usize> {
     // Before the buffers, so that they are dropped first.
     locks: Locks<N>,
-    nodes: [WSK_BUF_LIST; N],
+    nodes: Nodes<N>,
     buffers: [B; N],
+}
+
+/// The list: WSK reads it at up to `DISPATCH_LEVEL`, so it lies in nonpaged pool.
+struct Nodes<const N: usize>(NonNull<WSK_BUF_LIST>);
+
+impl<const N: usize> Nodes<N> {
+    fn new() -> Result<Self, Error> {
+        if N == 0 {
+            return Ok(Self(NonNull::dangling()));
+        }
+        let block = memory::allocate(Layout::new::<[WSK_BUF_LIST; N]>());
+        let block = block
+            .ok_or(Error::NoMemory(Memory::Buffer))?
+            .cast::<WSK_BUF_LIST>();
+        // SAFETY: the block has room for so many entries, for which zero is a valid value.
+        unsafe { block.write_bytes(0, N) };
+        Ok(Self(block))
+    }
+}
+
+impl<const N: usize> Drop for Nodes<N> {
+    fn drop(&mut self) {
+        if N > 0 {
+            // SAFETY: the block came from `allocate`, and nothing reads the list any more.
+            unsafe { memory::free(self.0.cast()) };
+        }
+    }
 }
 
 // SAFETY: the nodes are only used while their buffers are locked, and point at these and at each other.
@@ -69,19 +100,22 @@ impl<const N: usize> Drop for Locks<N> {
 }
 
 impl<B, const N: usize> Messages<B, N> {
-    /// The datagrams, in the order in which they are sent.
-    #[must_use]
-    pub fn new(buffers: [B; N]) -> Self {
+    /// The datagrams, in the order in which they are sent. IRQL: `<= DISPATCH_LEVEL`. Allocates the list.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`].
+    pub fn new(buffers: [B; N]) -> Result<Self, Error> {
         let locks = Locks {
             locks: [const { MaybeUninit::uninit() }; N],
             locked: 0,
         };
         // INVARIANT: nothing is locked.
-        Self {
+        Ok(Self {
             locks,
-            nodes: [WSK_BUF_LIST::default(); N],
+            nodes: Nodes::new()?,
             buffers,
-        }
+        })
     }
 
     /// The buffers.
@@ -121,7 +155,7 @@ impl<B: SendBuffer, const N: usize> Messages<B, N> {
         unsafe {
             let locks = &mut (*this.as_ptr()).locks;
             locks.clear();
-            let nodes = (&raw mut (*this.as_ptr()).nodes).cast::<WSK_BUF_LIST>();
+            let nodes = (*this.as_ptr()).nodes.0.as_ptr();
             let mut longest = 0;
             for (index, place) in locks.locks.iter_mut().enumerate() {
                 let buffer = (&raw const (*this.as_ptr()).buffers).cast::<B>().add(index);
@@ -147,9 +181,11 @@ impl<B: SendBuffer, const N: usize> Messages<B, N> {
 pub(crate) struct ListInFlight;
 
 impl Held for ListInFlight {
-    fn keep(&self) -> bool {
+    fn can_keep(&self) -> bool {
         false
     }
+
+    fn keep(&self) {}
 }
 
 impl<B, const N: usize> fmt::Debug for Messages<B, N> {

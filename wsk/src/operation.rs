@@ -19,7 +19,7 @@ use core::marker::PhantomData;
 use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
-use core::task::{Context, Poll, Waker};
+use core::task::{Context, Poll, RawWakerVTable, Waker};
 use core::time::Duration;
 
 use wsk_sys::{
@@ -59,11 +59,20 @@ impl Outcome {
     }
 }
 
+/// The bytes of control information that one operation can carry.
+pub(crate) const CONTROL_ROOM: usize = crate::control::ControlMessage::SPACE_FOR_ALL;
+
+const _: () = assert!(CONTROL_ROOM.is_multiple_of(8));
+
 /// What a request's parameters point at, apart from buffers.
 pub(crate) struct Arguments {
     pub(crate) buffer: WSK_BUF,
     pub(crate) address: SOCKADDR_STORAGE,
     pub(crate) control_flags: u32,
+    /// How many bytes of control information there are, or room for.
+    pub(crate) control_length: u32,
+    /// Control information: what the caller has may lie in pageable memory.
+    pub(crate) control: [u64; CONTROL_ROOM / 8],
     pub(crate) events: WSK_EVENT_CALLBACK_CONTROL,
     /// Bytes of an option or control code, where they are few.
     pub(crate) value: [u64; 8],
@@ -97,8 +106,9 @@ const _: () = assert!(core::mem::offset_of!(Irp, stack) == size_of::<IRP>());
 
 /// What an operation carries while it is in flight.
 pub(crate) trait Payload {
-    /// Called where the payload lies, once the IRP has completed and before the payload moves: lets go of what was locked.
-    fn settle(&mut self) {}
+    /// Called where the payload lies, once the IRP has completed and before the payload moves: takes from the arguments what is
+    /// its, and lets go of what was locked.
+    fn settle(&mut self, _: &Arguments) {}
 }
 
 impl Payload for () {}
@@ -256,13 +266,14 @@ impl<P: Payload> Idle<P> {
             Ok(returned) => Ok(Flight {
                 block: ManuallyDrop::new(self).block,
                 returned,
+                announced: None,
                 payload: PhantomData,
             }),
             Err(error) => {
                 // SAFETY: nothing was passed on, so the block is still ours, with the payload in it, which is moved out once.
                 let payload = unsafe {
                     (*block).header.state.reset();
-                    (*inside.as_ptr()).settle();
+                    (*inside.as_ptr()).settle(&*(*block).header.arguments.get());
                     inside.read()
                 };
                 Err(Refused {
@@ -305,6 +316,8 @@ pub(crate) struct Flight<P> {
     block: NonNull<Block<P>>,
     /// What the call returned; the completion may say otherwise.
     returned: NTSTATUS,
+    /// The waker that was announced last: only to be compared with.
+    announced: Option<(*const (), *const RawWakerVTable)>,
     payload: PhantomData<P>,
 }
 
@@ -361,8 +374,15 @@ impl<P: Payload> Flight<P> {
         match self.retract() {
             Retract::Completed => return Poll::Ready(()),
             Retract::Waking => {
-                // The routine is about to wake an earlier waker: look again soon.
-                context.waker().wake_by_ref();
+                // The routine is about to wake the announced waker. Asking it to be woken again for the same one could keep a DPC
+                // from ever letting the routine go on.
+                let waker = (
+                    context.waker().data(),
+                    core::ptr::from_ref(context.waker().vtable()),
+                );
+                if self.announced != Some(waker) {
+                    context.waker().wake_by_ref();
+                }
                 return Poll::Pending;
             }
             Retract::InFlight => {}
@@ -375,6 +395,10 @@ impl<P: Payload> Flight<P> {
         {
             *slot = Some(context.waker().clone());
         }
+        self.announced = Some((
+            context.waker().data(),
+            core::ptr::from_ref(context.waker().vtable()),
+        ));
         if self.state().wake() {
             Poll::Pending
         } else {
@@ -400,7 +424,9 @@ impl<P: Payload> Flight<P> {
                 information: io_status.Information,
             };
             let payload = &mut *(*block).payload.get();
-            payload.assume_init_mut().settle();
+            payload
+                .assume_init_mut()
+                .settle(&*(*block).header.arguments.get());
             (outcome, payload.assume_init_read())
         };
         // INVARIANT: idle again, and ours alone.
@@ -447,6 +473,7 @@ impl<P: Payload> Flight<P> {
         Self {
             block: block.cast(),
             returned: STATUS_SUCCESS,
+            announced: None,
             payload: PhantomData,
         }
     }
@@ -542,7 +569,9 @@ unsafe fn discard<P: Payload>(header: NonNull<Header>) {
     // the payload is dropped, so that comes last.
     unsafe {
         let payload = &mut *(*block.as_ptr()).payload.get();
-        payload.assume_init_mut().settle();
+        payload
+            .assume_init_mut()
+            .settle(&*(*block.as_ptr()).header.arguments.get());
         drop((*(*block.as_ptr()).header.waker.get()).take());
         if (*block.as_ptr()).header.own {
             // In place: a payload may be larger than what is left of a kernel stack.

@@ -11,8 +11,8 @@ use core::sync::atomic::{AtomicU32, AtomicU64};
 use core::time::Duration;
 
 use wsk_sys::{
-    EVENT_TYPE, IO_NO_INCREMENT, KEVENT, KWAIT_REASON, KeInitializeEvent, KeSetEvent,
-    KeWaitForSingleObject, STATUS_SUCCESS,
+    EVENT_TYPE, IO_NO_INCREMENT, KEVENT, KWAIT_REASON, KeInitializeEvent,
+    KeQueryPerformanceCounter, KeSetEvent, KeWaitForSingleObject, LARGE_INTEGER, STATUS_SUCCESS,
 };
 
 use crate::buffer::{Inside, Lock, ReceiveBuffer, SendBuffer};
@@ -110,15 +110,16 @@ impl<B: Send + 'static> Pool<B> {
             return Ok(pooled);
         }
         self.slots.free.wait();
-        let timeout = limit.map(interval);
-        let timeout = timeout
-            .as_ref()
-            .map_or(core::ptr::null(), core::ptr::from_ref)
-            .cast_mut();
+        let deadline = limit.map(Deadline::after);
         let taken = loop {
             if let Some(pooled) = self.take() {
                 break Ok(pooled);
             }
+            let left = deadline.as_ref().map(Deadline::left);
+            let mut left = left.map(interval);
+            let timeout = left
+                .as_mut()
+                .map_or(core::ptr::null_mut(), core::ptr::from_mut);
             // SAFETY: the event is initialised and in nonpaged memory; PASSIVE_LEVEL was checked.
             let status = unsafe {
                 let event = self.slots.available.get().cast();
@@ -139,6 +140,45 @@ impl<B: Send + 'static> Pool<B> {
     #[must_use]
     pub fn depth(&self) -> u32 {
         self.slots.depth
+    }
+}
+
+/// A moment up to which something is waited for, however often the wait is taken up again.
+struct Deadline {
+    start: i64,
+    frequency: i64,
+    limit: Duration,
+}
+
+impl Deadline {
+    fn after(limit: Duration) -> Self {
+        let (start, frequency) = Self::now();
+        Self {
+            start,
+            frequency,
+            limit,
+        }
+    }
+
+    /// What is left of the time.
+    fn left(&self) -> Duration {
+        let (now, _) = Self::now();
+        let passed = now.saturating_sub(self.start).cast_unsigned();
+        let frequency = self.frequency.cast_unsigned().max(1);
+        let nanoseconds = (passed % frequency).saturating_mul(1_000_000_000) / frequency;
+        let passed = Duration::from_secs(passed / frequency)
+            .saturating_add(Duration::from_nanos(nanoseconds));
+        self.limit.saturating_sub(passed)
+    }
+
+    /// The performance counter, and how often it counts a second.
+    fn now() -> (i64, i64) {
+        let mut frequency = LARGE_INTEGER { QuadPart: 1 };
+        // SAFETY: the frequency is written; every value of both unions is a 64-bit number.
+        unsafe {
+            let now = KeQueryPerformanceCounter(&raw mut frequency);
+            (now.QuadPart, frequency.QuadPart)
+        }
     }
 }
 

@@ -22,7 +22,7 @@ use crate::operation::{
     Arguments, Flight, GRACE, Idle, KERNEL_MODE, Observer, Outcome, Payload, interval,
 };
 use crate::shared::{Counted, Shared};
-use crate::socket::{address_of, buffer_of, control_flags_of};
+use crate::socket::{address_of, buffer_of, control_flags_of, control_of, room_of};
 
 /// Runs `body` with a scope in which operations may borrow what outlives it; waits until all of them have completed. IRQL:
 /// `PASSIVE_LEVEL`; waits.
@@ -113,8 +113,10 @@ struct Node {
 }
 
 impl Payload for Node {
-    fn settle(&mut self) {
-        self.lock = None;
+    fn settle(&mut self, arguments: &Arguments) {
+        if let Some(lock) = self.lock.take() {
+            lock.settle(arguments);
+        }
     }
 }
 
@@ -142,13 +144,14 @@ impl<'scope> Scope<'scope, '_> {
         let arguments = operation.arguments();
         socket.family.write(to, &mut arguments.address);
         arguments.buffer = extent.as_wsk_buf();
-        let control = lock.control();
+        let control = lock.lend_control(arguments)?;
         let (handle, table) = (socket.socket, socket.dispatch());
         // SAFETY: the socket's handle is borrowed for the scope, at whose end the completion was seen; so are buffer and control
         // information. The lock is carried along.
         let flight = unsafe {
             self.start(operation, lock, |irp, arguments| {
                 let address = Some(address_of(arguments));
+                let control = control_of(arguments, control);
                 Ok(table.wsk_send_to(handle, buffer_of(arguments), address, control, irp)?)
             })
         }?;
@@ -186,12 +189,14 @@ impl<'scope> Scope<'scope, '_> {
         let arguments = operation.arguments();
         arguments.buffer = lock.extent().as_wsk_buf();
         arguments.control_flags = 0;
-        let (length, control) = lock.room();
+        arguments.address.ss_family = 0;
+        let wanted = lock.lend_room(arguments);
         let (handle, table) = (socket.socket, socket.dispatch());
         // SAFETY: the socket's handle is borrowed for the scope, at whose end the completion was seen; so is the buffer. The lock
         // is carried along.
         let flight = unsafe {
             self.start(operation, lock, |irp, arguments| {
+                let (length, control) = room_of(arguments, wanted);
                 let (address, flags) = (address_of(arguments), control_flags_of(arguments));
                 let buffer = buffer_of(arguments);
                 Ok(table.wsk_receive_from(
@@ -333,23 +338,40 @@ impl Drop for Settle<'_, '_, '_> {
     }
 }
 
-/// Whether every operation of the list that has not completed was refused by the provider and can be left to it.
+/// Leaves every operation of the list that has not completed to the provider, if it was refused and its memory can be kept;
+/// `false` when that is not so for all of them, and nothing was kept.
 fn keep_all(first: Option<NonNull<Node>>) -> bool {
-    let mut next = first;
-    while let Some(node) = next {
-        // SAFETY: the list belongs to the thread of the scope, and its nodes are live.
-        let node = unsafe { node.as_ref() };
-        // SAFETY: the block is that of the node, which is in flight or completed; the flight is only looked at.
-        let completed = node
-            .block
-            .is_none_or(|block| unsafe { Flight::<Node>::is_completed_raw(block) });
-        let kept = || node.returned.is_error() && node.lock.as_ref().is_none_or(Lock::keep);
-        if !completed && !kept() {
-            return false;
+    let waits =
+        |node: &Node| !node.is_completed() && !(node.returned.is_error() && node.can_keep());
+    if nodes(first).any(waits) {
+        return false;
+    }
+    for node in nodes(first).filter(|node| !node.is_completed()) {
+        if let Some(lock) = &node.lock {
+            lock.keep();
         }
-        next = node.after;
     }
     true
+}
+
+impl Node {
+    fn is_completed(&self) -> bool {
+        // SAFETY: the block is that of this node, which is in flight or completed.
+        self.block
+            .is_none_or(|block| unsafe { Flight::<Self>::is_completed_raw(block) })
+    }
+
+    fn can_keep(&self) -> bool {
+        self.lock.as_ref().is_none_or(Held::can_keep)
+    }
+}
+
+/// The nodes of a list, for its thread.
+fn nodes<'n>(first: Option<NonNull<Node>>) -> impl Iterator<Item = &'n Node> {
+    // SAFETY: the list belongs to the thread of the scope, which changes nothing while it looks, and its nodes are live. The
+    // provider knows nothing of them.
+    let look = |node: NonNull<Node>| unsafe { node.as_ref() };
+    core::iter::successors(first.map(look), move |node| node.after.map(look))
 }
 
 /// Puts a node at the head of a list.

@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use core::time::Duration;
 
 use wsk_sys::{
-    IRP, NTSTATUS, STATUS_CANCELLED, WSK_EVENT_CALLBACK_CONTROL, WSK_SOCKET,
+    CMSGHDR, IRP, NTSTATUS, STATUS_CANCELLED, WSK_EVENT_CALLBACK_CONTROL, WSK_SOCKET,
     WskProviderDatagramDispatch,
 };
 
@@ -116,7 +116,8 @@ impl Socket {
         }
         if !flight.wait_or_give_up() {
             let status = flight.returned();
-            if held.keep() {
+            if held.can_keep() {
+                held.keep();
                 flight.detach();
                 core::mem::forget(held);
                 return Err(Error::Abandoned { call, status });
@@ -125,6 +126,7 @@ impl Socket {
         }
         // SAFETY: a wait said that it has completed.
         let (mut operation, (), outcome) = unsafe { flight.finish() };
+        held.settle(operation.arguments());
         drop(held);
         let result = if timed_out && outcome.status == STATUS_CANCELLED {
             Err(Error::TimedOut { call })
@@ -133,6 +135,23 @@ impl Socket {
         };
         self.spare.put(operation);
         result
+    }
+
+    /// An observer that holds on to the capture until the completion routine is done with everything else: until then the driver
+    /// cannot be unloaded, whatever becomes of the operation and its handle.
+    #[inline]
+    pub(crate) fn hold_capture(&self) -> Observer {
+        let capture = Shared::clone(&self.capture);
+        Observer {
+            completed: release_capture,
+            context: Shared::into_raw(capture),
+        }
+    }
+
+    /// Undoes [`hold_capture`](Self::hold_capture) for an operation that was not started.
+    pub(crate) fn give_capture_back(&self) {
+        // SAFETY: the reference was turned into the context of an observer that will not be called; this takes it back.
+        drop(unsafe { Shared::<Capture>::from_raw(Shared::as_raw(&self.capture)) });
     }
 
     /// Closes the socket; its memory and the capture go when WSK has done so. IRQL: `<= DISPATCH_LEVEL`.
@@ -157,6 +176,16 @@ impl Socket {
             flight.detach();
         }
     }
+}
+
+/// The observer of an operation that may outlive its handle: drops a reference that was turned into `context`.
+///
+/// # Safety
+///
+/// `context` came from `Shared::<Capture>::into_raw` and is used this once.
+unsafe fn release_capture(context: NonNull<c_void>, _: NTSTATUS) {
+    // SAFETY: the caller vouches for it.
+    drop(unsafe { Shared::<Capture>::from_raw(context) });
 }
 
 /// The observer of a close: drops the reference that was turned into `context`. If WSK could not close the socket it may still
@@ -191,6 +220,34 @@ pub(crate) fn buffer_of(arguments: NonNull<Arguments>) -> NonNull<wsk_sys::WSK_B
 pub(crate) fn control_flags_of(arguments: NonNull<Arguments>) -> NonNull<u32> {
     // SAFETY: as for `address_of`.
     unsafe { NonNull::new_unchecked(&raw mut (*arguments.as_ptr()).control_flags) }
+}
+
+/// The first `length` bytes of control information in `arguments`, to be sent.
+#[inline]
+pub(crate) fn control_of(arguments: NonNull<Arguments>, length: usize) -> Option<NonNull<[u8]>> {
+    if length == 0 {
+        return None;
+    }
+    // SAFETY: as for `address_of`.
+    let control = unsafe { NonNull::new_unchecked(&raw mut (*arguments.as_ptr()).control) };
+    Some(NonNull::slice_from_raw_parts(control.cast(), length))
+}
+
+/// The room for control information in `arguments`, if it is wanted: its length, and its bytes.
+#[inline]
+pub(crate) fn room_of(
+    arguments: NonNull<Arguments>,
+    wanted: bool,
+) -> (Option<NonNull<u32>>, Option<NonNull<CMSGHDR>>) {
+    if !wanted {
+        return (None, None);
+    }
+    // SAFETY: as for `address_of`.
+    unsafe {
+        let length = NonNull::new_unchecked(&raw mut (*arguments.as_ptr()).control_length);
+        let control = NonNull::new_unchecked(&raw mut (*arguments.as_ptr()).control);
+        (Some(length), Some(control.cast()))
+    }
 }
 
 /// The request to enable or disable events in `arguments`.

@@ -178,7 +178,7 @@ fn several_datagrams_in_one_request() {
         let socket = bound(provider, Family::V4, "127.0.0.1:0");
         let buffers = [b"one".as_slice(), b"two and", b"", b"four"]
             .map(|bytes| NonPagedBuffer::copy_of(bytes).unwrap());
-        let mut messages = Messages::new(buffers);
+        let mut messages = Messages::new(buffers).unwrap();
         for _ in 0..2 {
             assert_eq!(socket.send_messages(&mut messages, to).unwrap(), 14);
             let mut bytes = [0; 16];
@@ -190,12 +190,12 @@ fn several_datagrams_in_one_request() {
         let limit = Duration::from_secs(20);
         assert_eq!(
             socket
-                .send_messages_timeout(&mut Messages::new([b"locked"]), to, limit)
+                .send_messages_timeout(&mut Messages::new([b"locked"]).unwrap(), to, limit)
                 .unwrap(),
             6
         );
         assert_eq!(peer.recv(&mut [0; 8]).unwrap(), 6);
-        let mut none = Messages::<NonPagedBuffer, 0>::new([]);
+        let mut none = Messages::<NonPagedBuffer, 0>::new([]).unwrap();
         assert_eq!(
             socket.send_messages(&mut none, to).unwrap_err(),
             Error::NoMessages
@@ -203,7 +203,8 @@ fn several_datagrams_in_one_request() {
         let mut long = Messages::new([
             NonPagedBuffer::new(1).unwrap(),
             NonPagedBuffer::new(65_508).unwrap(),
-        ]);
+        ])
+        .unwrap();
         let error = socket.send_messages(&mut long, to).unwrap_err();
         assert_eq!(
             error,

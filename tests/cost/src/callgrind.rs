@@ -131,7 +131,7 @@ impl Profile {
         let mut profile = Self::default();
         let (mut object, mut callee_object, mut callee) = ("", None, "");
         // The number of calls that the next line is the cost of.
-        let mut called = None;
+        let mut pending = None;
         for line in text.lines() {
             if let Some(name) = line.strip_prefix("ob=") {
                 object = name;
@@ -141,12 +141,12 @@ impl Profile {
                 callee = name;
             } else if let Some(numbers) = line.strip_prefix("calls=") {
                 let count = numbers.split(' ').next().unwrap_or_default();
-                called = Some(count.parse::<u64>().map_err(|_| bad(line))?);
+                pending = Some(count.parse::<u64>().map_err(|_| bad(line))?);
             } else if line.starts_with(|first: char| first.is_ascii_digit()) {
                 let cost = line.split(' ').nth(1).unwrap_or("0");
                 let cost: u64 = cost.parse().map_err(|_| bad(line))?;
                 let own = object.contains(driver);
-                let Some(count) = called.take() else {
+                let Some(count) = pending.take() else {
                     profile.all += cost;
                     profile.own += if own { cost } else { 0 };
                     continue;

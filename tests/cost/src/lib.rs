@@ -18,8 +18,9 @@
 //!
 //! The calls from the driver's object into the kernel's are counted by name, which shows allocations and locks.
 //!
-//! The addresses that a program sees under valgrind, its environment and its input are the same each time, and so are the
-//! counts. Only with deferred completion, where threads take turns, do they vary, and then in the kernel only.
+//! The addresses that a program sees under valgrind, its environment and its input are the same each time, and so is its own
+//! cost. All instructions vary by about one in a thousand: threads of the host kernel sleep and wake beside the driver. With
+//! deferred completion, where these threads do the work, they vary more, and are not compared.
 
 mod artifacts;
 mod callgrind;

@@ -84,7 +84,8 @@ fn renamed(line: &str, labels: &mut HashMap<String, usize>) -> String {
         let next = labels.len();
         let number = *labels.entry(label.to_owned()).or_insert(next);
         result.push_str(before);
-        result.push_str(&format!("label{number}"));
+        result.push_str("label");
+        result.push_str(&number.to_string());
         rest = after;
     }
     result + rest

@@ -156,6 +156,10 @@ pub type PCMSGHDR = *mut WSACMSGHDR;
 ///
 /// Header: `ws2def.h`.
 pub type PCSADDR_INFO = *mut CSADDR_INFO;
+/// Counted UTF-16 string that is only read.
+///
+/// Header: `ntdef.h`.
+pub type PCUNICODE_STRING = *const UNICODE_STRING;
 /// Device that requests can be sent to.
 ///
 /// Header: `wdm.h`.

@@ -12,7 +12,7 @@ use core::ffi::c_void;
 ///
 /// Parameters: `DriverObject` (in), `PhysicalDeviceObject` (in).
 ///
-/// IRQL: `PASSIVE_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-driver_add_device).
+/// IRQL: `PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-driver_add_device).
 pub type DRIVER_ADD_DEVICE = ::core::option::Option<
     unsafe extern "system" fn(
         DriverObject: *mut DRIVER_OBJECT,
@@ -23,7 +23,7 @@ pub type DRIVER_ADD_DEVICE = ::core::option::Option<
 ///
 /// Parameters: `DeviceObject` (in, out), `Irp` (in, out).
 ///
-/// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-driver_cancel).
+/// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-driver_cancel).
 pub type DRIVER_CANCEL = ::core::option::Option<
     unsafe extern "system" fn(DeviceObject: *mut DEVICE_OBJECT, Irp: *mut IRP),
 >;
@@ -31,7 +31,7 @@ pub type DRIVER_CANCEL = ::core::option::Option<
 ///
 /// Parameters: `DeviceObject` (in), `Irp` (in, out), `MapRegisterBase` (in), `Context` (in).
 ///
-/// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-driver_control).
+/// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-driver_control).
 pub type DRIVER_CONTROL = ::core::option::Option<
     unsafe extern "system" fn(
         DeviceObject: *mut DEVICE_OBJECT,
@@ -44,7 +44,7 @@ pub type DRIVER_CONTROL = ::core::option::Option<
 ///
 /// Parameters: `DeviceObject` (in), `Irp` (in, out).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-driver_dispatch).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-driver_dispatch).
 pub type DRIVER_DISPATCH = ::core::option::Option<
     unsafe extern "system" fn(
         DeviceObject: *mut DEVICE_OBJECT,
@@ -55,7 +55,7 @@ pub type DRIVER_DISPATCH = ::core::option::Option<
 ///
 /// Parameters: `DriverObject` (in), `RegistryPath` (in).
 ///
-/// IRQL: `PASSIVE_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-driver_initialize).
+/// IRQL: `PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-driver_initialize).
 pub type DRIVER_INITIALIZE = ::core::option::Option<
     unsafe extern "system" fn(
         DriverObject: *mut DRIVER_OBJECT,
@@ -66,7 +66,7 @@ pub type DRIVER_INITIALIZE = ::core::option::Option<
 ///
 /// Parameters: `DeviceObject` (in, out), `Irp` (in, out).
 ///
-/// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-driver_startio).
+/// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-driver_startio).
 pub type DRIVER_STARTIO = ::core::option::Option<
     unsafe extern "system" fn(DeviceObject: *mut DEVICE_OBJECT, Irp: *mut IRP),
 >;
@@ -74,7 +74,7 @@ pub type DRIVER_STARTIO = ::core::option::Option<
 ///
 /// Parameters: `DriverObject` (in).
 ///
-/// IRQL: `PASSIVE_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-driver_unload).
+/// IRQL: `PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-driver_unload).
 pub type DRIVER_UNLOAD = ::core::option::Option<
     unsafe extern "system" fn(DriverObject: *mut DRIVER_OBJECT),
 >;
@@ -82,9 +82,9 @@ pub type DRIVER_UNLOAD = ::core::option::Option<
 ///
 /// Returns STATUS_MORE_PROCESSING_REQUIRED to keep the request, anything else to let completion go on.
 ///
-/// Parameters: `DeviceObject` (in), `Irp` (in), `Context` (in, optional, `_Inexpressible_("varies"` elements).
+/// Parameters: `DeviceObject` (in), `Irp` (in), `Context` (in, optional, `_Inexpressible_("varies")` elements).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-io_completion_routine).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-io_completion_routine).
 pub type IO_COMPLETION_ROUTINE = ::core::option::Option<
     unsafe extern "system" fn(
         DeviceObject: *mut DEVICE_OBJECT,
@@ -96,7 +96,7 @@ pub type IO_COMPLETION_ROUTINE = ::core::option::Option<
 ///
 /// Parameters: `Dpc` (in), `DeferredContext` (in, optional), `SystemArgument1` (in, optional), `SystemArgument2` (in, optional).
 ///
-/// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-kdeferred_routine).
+/// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-kdeferred_routine).
 pub type KDEFERRED_ROUTINE = ::core::option::Option<
     unsafe extern "system" fn(
         Dpc: *mut KDPC,
@@ -109,43 +109,43 @@ pub type KDEFERRED_ROUTINE = ::core::option::Option<
 ///
 /// Parameters: `StartContext` (in).
 ///
-/// IRQL: `PASSIVE_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-kstart_routine).
+/// IRQL: `PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-kstart_routine).
 pub type KSTART_ROUTINE = ::core::option::Option<
     unsafe extern "system" fn(StartContext: *mut c_void),
 >;
 /// Pointer to the routine that makes device objects.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_add_device).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_add_device).
 pub type PDRIVER_ADD_DEVICE = DRIVER_ADD_DEVICE;
 /// Pointer to the routine that cancels a request.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_cancel).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_cancel).
 pub type PDRIVER_CANCEL = DRIVER_CANCEL;
 /// Pointer to a routine that is called when an adapter or controller is free.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_control).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_control).
 pub type PDRIVER_CONTROL = DRIVER_CONTROL;
 /// Pointer to a routine that carries out requests.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_dispatch).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_dispatch).
 pub type PDRIVER_DISPATCH = DRIVER_DISPATCH;
 /// Pointer to the routine that initialises a driver.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_initialize).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_initialize).
 pub type PDRIVER_INITIALIZE = DRIVER_INITIALIZE;
 /// Pointer to the routine that starts the next request.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_startio).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_startio).
 pub type PDRIVER_STARTIO = DRIVER_STARTIO;
 /// Pointer to the routine that prepares a driver to be unloaded.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_unload).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_unload).
 pub type PDRIVER_UNLOAD = DRIVER_UNLOAD;
 /// Tells that a request for a connection, which was inspected before, has been dropped.
 ///
 /// Parameters: `SocketContext` (in, optional), `InspectID` (in).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_abort_event).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_abort_event).
 pub type PFN_WSK_ABORT_EVENT = ::core::option::Option<
     unsafe extern "system" fn(
         SocketContext: *mut c_void,
@@ -158,7 +158,7 @@ pub type PFN_WSK_ABORT_EVENT = ::core::option::Option<
 ///
 /// Parameters: `ListenSocket` (in), `Flags` (reserved), `AcceptSocketContext` (in, optional), `AcceptSocketDispatch` (in, optional), `LocalAddress` (out, optional), `RemoteAddress` (out, optional), `Irp` (in, out).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_accept).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_accept).
 pub type PFN_WSK_ACCEPT = ::core::option::Option<
     unsafe extern "system" fn(
         ListenSocket: *mut WSK_SOCKET,
@@ -177,7 +177,7 @@ pub type PFN_WSK_ACCEPT = ::core::option::Option<
 ///
 /// Parameters: `SocketContext` (in, optional), `Flags` (in), `LocalAddress` (in), `RemoteAddress` (in), `AcceptSocket` (in, optional), `AcceptSocketContext` (out, optional), `AcceptSocketDispatch` (out, optional).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_accept_event).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_accept_event).
 pub type PFN_WSK_ACCEPT_EVENT = ::core::option::Option<
     unsafe extern "system" fn(
         SocketContext: *mut c_void,
@@ -193,7 +193,7 @@ pub type PFN_WSK_ACCEPT_EVENT = ::core::option::Option<
 ///
 /// Parameters: `Socket` (in), `LocalAddress` (in), `Flags` (reserved), `Irp` (in, out).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_bind).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_bind).
 pub type PFN_WSK_BIND = ::core::option::Option<
     unsafe extern "system" fn(
         Socket: *mut WSK_SOCKET,
@@ -208,7 +208,7 @@ pub type PFN_WSK_BIND = ::core::option::Option<
 ///
 /// Parameters: `ClientContext` (in, optional), `EventType` (in), `Information` (in, optional, `InformationLength` bytes), `InformationLength` (in).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_client_event).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_client_event).
 pub type PFN_WSK_CLIENT_EVENT = ::core::option::Option<
     unsafe extern "system" fn(
         ClientContext: *mut c_void,
@@ -223,7 +223,7 @@ pub type PFN_WSK_CLIENT_EVENT = ::core::option::Option<
 ///
 /// Parameters: `Socket` (in), `Irp` (in, out).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_close_socket).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_close_socket).
 pub type PFN_WSK_CLOSE_SOCKET = ::core::option::Option<
     unsafe extern "system" fn(Socket: *mut WSK_SOCKET, Irp: *mut IRP) -> NTSTATUS,
 >;
@@ -231,7 +231,7 @@ pub type PFN_WSK_CLOSE_SOCKET = ::core::option::Option<
 ///
 /// Parameters: `Socket` (in), `RemoteAddress` (in), `Flags` (reserved), `Irp` (in, out).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_connect).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_connect).
 pub type PFN_WSK_CONNECT = ::core::option::Option<
     unsafe extern "system" fn(
         Socket: *mut WSK_SOCKET,
@@ -244,7 +244,7 @@ pub type PFN_WSK_CONNECT = ::core::option::Option<
 ///
 /// Parameters: `Socket` (in), `RemoteAddress` (in), `Buffer` (in, optional), `Flags` (reserved), `Irp` (in, out).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_connect_ex).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_connect_ex).
 pub type PFN_WSK_CONNECT_EX = ::core::option::Option<
     unsafe extern "system" fn(
         Socket: *mut WSK_SOCKET,
@@ -260,7 +260,7 @@ pub type PFN_WSK_CONNECT_EX = ::core::option::Option<
 ///
 /// Parameters: `Client` (in), `ControlCode` (in), `InputSize` (in), `InputBuffer` (in, optional, `InputSize` bytes), `OutputSize` (in), `OutputBuffer` (out, optional, `OutputSize` bytes), `OutputSizeReturned` (out, optional), `Irp` (in, out, optional).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_client).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_client).
 pub type PFN_WSK_CONTROL_CLIENT = ::core::option::Option<
     unsafe extern "system" fn(
         Client: *mut c_void,
@@ -280,7 +280,7 @@ pub type PFN_WSK_CONTROL_CLIENT = ::core::option::Option<
 ///
 /// Parameters: `Socket` (in), `RequestType` (in), `ControlCode` (in), `Level` (in), `InputSize` (in), `InputBuffer` (in, optional, `InputSize` bytes), `OutputSize` (in), `OutputBuffer` (out, optional, `OutputSize` bytes), `OutputSizeReturned` (out, optional), `Irp` (in, out, optional).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
 pub type PFN_WSK_CONTROL_SOCKET = ::core::option::Option<
     unsafe extern "system" fn(
         Socket: *mut WSK_SOCKET,
@@ -299,7 +299,7 @@ pub type PFN_WSK_CONTROL_SOCKET = ::core::option::Option<
 ///
 /// Parameters: `Socket` (in), `Buffer` (in, optional), `Flags` (in), `Irp` (in, out).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_disconnect).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_disconnect).
 pub type PFN_WSK_DISCONNECT = ::core::option::Option<
     unsafe extern "system" fn(
         Socket: *mut WSK_SOCKET,
@@ -312,7 +312,7 @@ pub type PFN_WSK_DISCONNECT = ::core::option::Option<
 ///
 /// Parameters: `SocketContext` (in, optional), `Flags` (in).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_disconnect_event).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_disconnect_event).
 pub type PFN_WSK_DISCONNECT_EVENT = ::core::option::Option<
     unsafe extern "system" fn(SocketContext: *mut c_void, Flags: u32) -> NTSTATUS,
 >;
@@ -349,7 +349,7 @@ pub type PFN_WSK_GET_ADDRESS_INFO = ::core::option::Option<
 ///
 /// Parameters: `Socket` (in), `LocalAddress` (out), `Irp` (in, out).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_local_address).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_local_address).
 pub type PFN_WSK_GET_LOCAL_ADDRESS = ::core::option::Option<
     unsafe extern "system" fn(
         Socket: *mut WSK_SOCKET,
@@ -381,7 +381,7 @@ pub type PFN_WSK_GET_NAME_INFO = ::core::option::Option<
 ///
 /// Parameters: `Socket` (in), `RemoteAddress` (out), `Irp` (in, out).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_remote_address).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_remote_address).
 pub type PFN_WSK_GET_REMOTE_ADDRESS = ::core::option::Option<
     unsafe extern "system" fn(
         Socket: *mut WSK_SOCKET,
@@ -393,7 +393,7 @@ pub type PFN_WSK_GET_REMOTE_ADDRESS = ::core::option::Option<
 ///
 /// Parameters: `ListenSocket` (in), `InspectID` (in), `Action` (in), `Irp` (in, out).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_inspect_complete).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_inspect_complete).
 pub type PFN_WSK_INSPECT_COMPLETE = ::core::option::Option<
     unsafe extern "system" fn(
         ListenSocket: *mut WSK_SOCKET,
@@ -408,7 +408,7 @@ pub type PFN_WSK_INSPECT_COMPLETE = ::core::option::Option<
 ///
 /// Parameters: `SocketContext` (in, optional), `LocalAddress` (in), `RemoteAddress` (in), `InspectID` (in, optional).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_inspect_event).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_inspect_event).
 pub type PFN_WSK_INSPECT_EVENT = ::core::option::Option<
     unsafe extern "system" fn(
         SocketContext: *mut c_void,
@@ -431,7 +431,7 @@ pub type PFN_WSK_LISTEN = ::core::option::Option<
 ///
 /// Parameters: `Socket` (in), `Buffer` (in), `Flags` (in), `Irp` (in, out).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive).
 pub type PFN_WSK_RECEIVE = ::core::option::Option<
     unsafe extern "system" fn(
         Socket: *mut WSK_SOCKET,
@@ -448,7 +448,7 @@ pub type PFN_WSK_RECEIVE = ::core::option::Option<
 ///
 /// Parameters: `SocketContext` (in, optional), `Flags` (in), `DataIndication` (in, optional), `BytesIndicated` (in), `BytesAccepted` (in, out).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_event).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_event).
 pub type PFN_WSK_RECEIVE_EVENT = ::core::option::Option<
     unsafe extern "system" fn(
         SocketContext: *mut c_void,
@@ -465,7 +465,7 @@ pub type PFN_WSK_RECEIVE_EVENT = ::core::option::Option<
 ///
 /// Parameters: `Socket` (in), `Buffer` (in), `Flags` (in), `ControlInfoLength` (in, out, optional), `ControlInfo` (out, optional, `*ControlInfoLength` bytes), `ControlFlags` (reserved), `Irp` (in, out).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_ex).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_ex).
 pub type PFN_WSK_RECEIVE_EX = ::core::option::Option<
     unsafe extern "system" fn(
         Socket: *mut WSK_SOCKET,
@@ -483,7 +483,7 @@ pub type PFN_WSK_RECEIVE_EX = ::core::option::Option<
 ///
 /// Parameters: `SocketContext` (in, optional), `Flags` (in), `DataIndication` (in, optional), `ControlInfo` (in, optional, `ControlInfoLength` bytes), `ControlInfoLength` (in), `BytesIndicated` (in), `BytesAccepted` (in, out).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_ex_event).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_ex_event).
 pub type PFN_WSK_RECEIVE_EX_EVENT = ::core::option::Option<
     unsafe extern "system" fn(
         SocketContext: *mut c_void,
@@ -503,7 +503,7 @@ pub type PFN_WSK_RECEIVE_EX_EVENT = ::core::option::Option<
 ///
 /// Parameters: `Socket` (in), `Buffer` (in), `Flags` (reserved), `RemoteAddress` (out, optional), `ControlLength` (in, out, optional), `ControlInfo` (out, optional, `*ControlLength` bytes), `ControlFlags` (out, optional), `Irp` (in, out).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_from).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_from).
 pub type PFN_WSK_RECEIVE_FROM = ::core::option::Option<
     unsafe extern "system" fn(
         Socket: *mut WSK_SOCKET,
@@ -524,7 +524,7 @@ pub type PFN_WSK_RECEIVE_FROM = ::core::option::Option<
 ///
 /// Parameters: `SocketContext` (in, optional), `Flags` (in), `DataIndication` (in, optional).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_from_event).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_from_event).
 pub type PFN_WSK_RECEIVE_FROM_EVENT = ::core::option::Option<
     unsafe extern "system" fn(
         SocketContext: *mut c_void,
@@ -536,7 +536,7 @@ pub type PFN_WSK_RECEIVE_FROM_EVENT = ::core::option::Option<
 ///
 /// Parameters: `Socket` (in), `DatagramIndication` (in).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_release_datagram_indication_list).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_release_datagram_indication_list).
 pub type PFN_WSK_RELEASE_DATAGRAM_INDICATION_LIST = ::core::option::Option<
     unsafe extern "system" fn(
         Socket: *mut WSK_SOCKET,
@@ -547,7 +547,7 @@ pub type PFN_WSK_RELEASE_DATAGRAM_INDICATION_LIST = ::core::option::Option<
 ///
 /// Parameters: `Socket` (in), `DataIndication` (in).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_release_data_indication_list).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_release_data_indication_list).
 pub type PFN_WSK_RELEASE_DATA_INDICATION_LIST = ::core::option::Option<
     unsafe extern "system" fn(
         Socket: *mut WSK_SOCKET,
@@ -560,7 +560,7 @@ pub type PFN_WSK_RELEASE_DATA_INDICATION_LIST = ::core::option::Option<
 ///
 /// Parameters: `Socket` (in), `Buffer` (in), `Flags` (in), `Irp` (in, out).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send).
 pub type PFN_WSK_SEND = ::core::option::Option<
     unsafe extern "system" fn(
         Socket: *mut WSK_SOCKET,
@@ -573,7 +573,7 @@ pub type PFN_WSK_SEND = ::core::option::Option<
 ///
 /// Parameters: `SocketContext` (in, optional), `IdealBacklogSize` (in).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_backlog_event).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_backlog_event).
 pub type PFN_WSK_SEND_BACKLOG_EVENT = ::core::option::Option<
     unsafe extern "system" fn(
         SocketContext: *mut c_void,
@@ -584,7 +584,7 @@ pub type PFN_WSK_SEND_BACKLOG_EVENT = ::core::option::Option<
 ///
 /// Parameters: `Socket` (in), `Buffer` (in), `Flags` (in), `ControlInfoLength` (in), `ControlInfo` (in, optional, `ControlInfoLength` bytes), `Irp` (in, out).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_ex).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_ex).
 pub type PFN_WSK_SEND_EX = ::core::option::Option<
     unsafe extern "system" fn(
         Socket: *mut WSK_SOCKET,
@@ -618,7 +618,7 @@ pub type PFN_WSK_SEND_MESSAGES = ::core::option::Option<
 ///
 /// Parameters: `Socket` (in), `Buffer` (in), `Flags` (reserved), `RemoteAddress` (in, optional), `ControlInfoLength` (in), `ControlInfo` (in, optional, `ControlInfoLength` bytes), `Irp` (in, out).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_to).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_to).
 pub type PFN_WSK_SEND_TO = ::core::option::Option<
     unsafe extern "system" fn(
         Socket: *mut WSK_SOCKET,
@@ -637,7 +637,7 @@ pub type PFN_WSK_SEND_TO = ::core::option::Option<
 ///
 /// Parameters: `Client` (in), `AddressFamily` (in), `SocketType` (in), `Protocol` (in), `Flags` (in), `SocketContext` (in, optional), `Dispatch` (in, optional), `OwningProcess` (in, optional), `OwningThread` (in, optional), `SecurityDescriptor` (in, optional), `Irp` (in, out).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub type PFN_WSK_SOCKET = ::core::option::Option<
     unsafe extern "system" fn(
         Client: *mut c_void,
@@ -659,7 +659,7 @@ pub type PFN_WSK_SOCKET = ::core::option::Option<
 ///
 /// Parameters: `Client` (in), `SocketType` (in), `Protocol` (in), `LocalAddress` (in), `RemoteAddress` (in), `Flags` (reserved), `SocketContext` (in, optional), `Dispatch` (in, optional), `OwningProcess` (in, optional), `OwningThread` (in, optional), `SecurityDescriptor` (in, optional), `Irp` (in, out).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket_connect).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket_connect).
 pub type PFN_WSK_SOCKET_CONNECT = ::core::option::Option<
     unsafe extern "system" fn(
         Client: *mut c_void,
@@ -680,7 +680,7 @@ pub type PFN_WSK_SOCKET_CONNECT = ::core::option::Option<
 ///
 /// Parameters: `ApcContext` (in), `IoStatusBlock` (in), `Reserved` (in).
 ///
-/// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pio_apc_routine).
+/// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pio_apc_routine).
 pub type PIO_APC_ROUTINE = ::core::option::Option<
     unsafe extern "system" fn(
         ApcContext: *mut c_void,
@@ -690,19 +690,19 @@ pub type PIO_APC_ROUTINE = ::core::option::Option<
 >;
 /// Pointer to a routine that is called when a request completes.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pio_completion_routine).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pio_completion_routine).
 pub type PIO_COMPLETION_ROUTINE = IO_COMPLETION_ROUTINE;
 /// Pointer to a deferred procedure.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pkdeferred_routine).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pkdeferred_routine).
 pub type PKDEFERRED_ROUTINE = KDEFERRED_ROUTINE;
 /// Pointer to what a system thread runs.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pkstart_routine).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pkstart_routine).
 pub type PKSTART_ROUTINE = KSTART_ROUTINE;
 /// Pointer to what tells a client of a provider.
 ///
-/// Header: `netioddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nc-netioddk-pnpi_client_attach_provider_fn).
+/// Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nc-netioddk-pnpi_client_attach_provider_fn).
 pub type PNPI_CLIENT_ATTACH_PROVIDER_FN = ::core::option::Option<
     unsafe extern "system" fn(
         arg1: *mut c_void,
@@ -712,19 +712,19 @@ pub type PNPI_CLIENT_ATTACH_PROVIDER_FN = ::core::option::Option<
 >;
 /// Pointer to what tells a client that its context is no longer used.
 ///
-/// Header: `netioddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nc-netioddk-pnpi_client_cleanup_binding_context_fn).
+/// Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nc-netioddk-pnpi_client_cleanup_binding_context_fn).
 pub type PNPI_CLIENT_CLEANUP_BINDING_CONTEXT_FN = ::core::option::Option<
     unsafe extern "system" fn(arg1: *mut c_void),
 >;
 /// Pointer to what asks a client to detach.
 ///
-/// Header: `netioddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nc-netioddk-pnpi_client_detach_provider_fn).
+/// Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nc-netioddk-pnpi_client_detach_provider_fn).
 pub type PNPI_CLIENT_DETACH_PROVIDER_FN = ::core::option::Option<
     unsafe extern "system" fn(arg1: *mut c_void) -> NTSTATUS,
 >;
 /// Pointer to what tells a provider of a client.
 ///
-/// Header: `netioddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nc-netioddk-pnpi_provider_attach_client_fn).
+/// Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nc-netioddk-pnpi_provider_attach_client_fn).
 pub type PNPI_PROVIDER_ATTACH_CLIENT_FN = ::core::option::Option<
     unsafe extern "system" fn(
         arg1: *mut c_void,
@@ -738,13 +738,13 @@ pub type PNPI_PROVIDER_ATTACH_CLIENT_FN = ::core::option::Option<
 >;
 /// Pointer to what tells a provider that its context is no longer used.
 ///
-/// Header: `netioddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nc-netioddk-pnpi_provider_cleanup_binding_context_fn).
+/// Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nc-netioddk-pnpi_provider_cleanup_binding_context_fn).
 pub type PNPI_PROVIDER_CLEANUP_BINDING_CONTEXT_FN = ::core::option::Option<
     unsafe extern "system" fn(arg1: *mut c_void),
 >;
 /// Pointer to what asks a provider to detach.
 ///
-/// Header: `netioddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nc-netioddk-pnpi_provider_detach_client_fn).
+/// Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nc-netioddk-pnpi_provider_detach_client_fn).
 pub type PNPI_PROVIDER_DETACH_CLIENT_FN = ::core::option::Option<
     unsafe extern "system" fn(arg1: *mut c_void) -> NTSTATUS,
 >;

@@ -60,7 +60,7 @@ pub const AF_FIREFOX: u16 = 19;
 pub const AF_HYLINK: u16 = 15;
 /// Sockets between a Hyper-V host and its guests.
 ///
-/// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
+/// Header: `ws2def.h`, from `0x06040000` on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_HYPERV: u16 = 34;
 /// ICL's FXBM.
 ///
@@ -100,7 +100,7 @@ pub const AF_LAT: u16 = 14;
 pub const AF_LINK: u16 = 33;
 /// Number of address families.
 ///
-/// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
+/// Header: `ws2def.h`, from `0x06040000` on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_MAX: u16 = 35;
 /// NetBIOS.
 ///
@@ -244,67 +244,67 @@ pub const AI_SECURE_WITH_FALLBACK: u32 = 0x0010_0000;
 pub const AI_V4MAPPED: u32 = 2048;
 /// Asynchronous procedure calls are held off; page faults are still served.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
 pub const APC_LEVEL: u8 = 1;
 /// Interrupts of the clock.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
 pub const CLOCK_LEVEL: u8 = 13;
 /// Right to delete an object.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const DELETE: u32 = 0x0001_0000;
 /// The scheduler is held off: no waiting, no pageable memory.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
 pub const DISPATCH_LEVEL: u8 = 2;
 /// Requests copy their buffers.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const DO_BUFFERED_IO: u32 = 4;
 /// The device is still being initialised.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const DO_DEVICE_INITIALIZING: u32 = 128;
 /// Requests bring their buffers as MDLs.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const DO_DIRECT_IO: u32 = 16;
 /// One opener at a time.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const DO_EXCLUSIVE: u32 = 8;
 /// Component of debugger messages: anything else.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const DPFLTR_DEFAULT_ID: u32 = 101;
 /// Level of debugger messages: error.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
 pub const DPFLTR_ERROR_LEVEL: u8 = 0;
 /// Component of debugger messages: drivers that are not Microsoft's.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const DPFLTR_IHVDRIVER_ID: u32 = 77;
 /// Component of debugger messages: network drivers that are not Microsoft's.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const DPFLTR_IHVNETWORK_ID: u32 = 80;
 /// Level of debugger messages: details.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
 pub const DPFLTR_INFO_LEVEL: u8 = 3;
 /// Level of debugger messages: course of events.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
 pub const DPFLTR_TRACE_LEVEL: u8 = 2;
 /// Level of debugger messages: warning.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
 pub const DPFLTR_WARNING_LEVEL: u8 = 1;
 /// Rise of priority for the thread that waits for an event.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
 pub const EVENT_INCREMENT: i8 = 1;
 /// False, as a `BOOLEAN`.
 ///
@@ -312,39 +312,39 @@ pub const EVENT_INCREMENT: i8 = 1;
 pub const FALSE: u32 = 0;
 /// Control code that any opener may send.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const FILE_ANY_ACCESS: u32 = 0;
 /// Network device.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const FILE_DEVICE_NETWORK: u32 = 18;
 /// Device object does not allow names below its own.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const FILE_DEVICE_SECURE_OPEN: u32 = 256;
 /// Device that none of the other kinds fits.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const FILE_DEVICE_UNKNOWN: u32 = 34;
 /// Control code that needs the right to read.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const FILE_READ_ACCESS: u32 = 1;
 /// Control code that needs the right to write.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const FILE_WRITE_ACCESS: u32 = 2;
 /// Right to read.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const GENERIC_READ: u32 = 0x8000_0000;
 /// Right to write.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const GENERIC_WRITE: u32 = 0x4000_0000;
 /// Highest level: every interrupt is held off.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
 pub const HIGH_LEVEL: u8 = 15;
 /// Interface: it has broadcasts.
 ///
@@ -544,67 +544,67 @@ pub const IOC_WS2: u32 = 0x0800_0000;
 pub const IOC_WSK: u32 = 0x0F00_0000;
 /// Rise of priority that suits a CD-ROM.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
 pub const IO_CD_ROM_INCREMENT: i8 = 1;
 /// Rise of priority that suits a disk.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
 pub const IO_DISK_INCREMENT: i8 = 1;
 /// Rise of priority that suits a keyboard.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
 pub const IO_KEYBOARD_INCREMENT: i8 = 6;
 /// Rise of priority that suits a mailslot.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
 pub const IO_MAILSLOT_INCREMENT: i8 = 2;
 /// Rise of priority that suits a mouse.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
 pub const IO_MOUSE_INCREMENT: i8 = 6;
 /// Rise of priority that suits a named pipe.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
 pub const IO_NAMED_PIPE_INCREMENT: i8 = 2;
 /// Rise of priority that suits the network.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
 pub const IO_NETWORK_INCREMENT: i8 = 2;
 /// No rise of priority for the thread that waits.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
 pub const IO_NO_INCREMENT: i8 = 0;
 /// Rise of priority that suits a parallel port.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
 pub const IO_PARALLEL_INCREMENT: i8 = 1;
 /// Rise of priority that suits a serial port.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
 pub const IO_SERIAL_INCREMENT: i8 = 2;
 /// Rise of priority that suits sound.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
 pub const IO_SOUND_INCREMENT: i8 = 8;
 /// Kind of an object: device.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const IO_TYPE_DEVICE: u32 = 3;
 /// Kind of an object: driver.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const IO_TYPE_DRIVER: u32 = 4;
 /// Kind of an object: open file.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const IO_TYPE_FILE: u32 = 5;
 /// Kind of an object: request packet.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const IO_TYPE_IRP: u32 = 6;
 /// Rise of priority that suits video.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
 pub const IO_VIDEO_INCREMENT: i8 = 1;
 /// Destination of a connection before it was redirected, for IPv6.
 ///
@@ -612,7 +612,7 @@ pub const IO_VIDEO_INCREMENT: i8 = 1;
 pub const IP6T_SO_ORIGINAL_DST: u32 = 12303;
 /// Interrupts between processors.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
 pub const IPI_LEVEL: u8 = 14;
 /// Port of mail notices, over UDP.
 ///
@@ -1140,139 +1140,139 @@ pub const IP_WFP_REDIRECT_CONTEXT: u32 = 70;
 pub const IP_WFP_REDIRECT_RECORDS: u32 = 60;
 /// The last handle of an open file is closed.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_CLEANUP: u8 = 18;
 /// The last reference to an open file is gone.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_CLOSE: u8 = 2;
 /// Opens or creates.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_CREATE: u8 = 0;
 /// Creates a mailslot.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_CREATE_MAILSLOT: u8 = 19;
 /// Creates a named pipe.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_CREATE_NAMED_PIPE: u8 = 1;
 /// A device has changed.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_DEVICE_CHANGE: u8 = 24;
 /// Control of a device, from anyone.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_DEVICE_CONTROL: u8 = 14;
 /// Lists or watches a directory.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_DIRECTORY_CONTROL: u8 = 12;
 /// Control of a file system.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_FILE_SYSTEM_CONTROL: u8 = 13;
 /// Writes out what is buffered.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_FLUSH_BUFFERS: u8 = 9;
 /// Control of a device, from other drivers.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_INTERNAL_DEVICE_CONTROL: u8 = 15;
 /// Locks a range of bytes.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_LOCK_CONTROL: u8 = 17;
 /// Highest major function code.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_MAXIMUM_FUNCTION: u8 = 27;
 /// Plug and Play.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_PNP: u8 = 27;
 /// Power management.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_POWER: u8 = 22;
 /// Asks for extended attributes.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_QUERY_EA: u8 = 7;
 /// Asks about a file.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_QUERY_INFORMATION: u8 = 5;
 /// Asks for quotas.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_QUERY_QUOTA: u8 = 25;
 /// Asks for a security descriptor.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_QUERY_SECURITY: u8 = 20;
 /// Asks about a volume.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_QUERY_VOLUME_INFORMATION: u8 = 10;
 /// Reads.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_READ: u8 = 3;
 /// Sets extended attributes.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_SET_EA: u8 = 8;
 /// Changes a file's information.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_SET_INFORMATION: u8 = 6;
 /// Sets quotas.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_SET_QUOTA: u8 = 26;
 /// Sets a security descriptor.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_SET_SECURITY: u8 = 21;
 /// Changes a volume's information.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_SET_VOLUME_INFORMATION: u8 = 11;
 /// The system shuts down.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_SHUTDOWN: u8 = 16;
 /// Windows Management Instrumentation.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_SYSTEM_CONTROL: u8 = 23;
 /// Writes.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_WRITE: u8 = 4;
 /// Right to enumerate the keys below a registry key.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const KEY_ENUMERATE_SUB_KEYS: u32 = 8;
 /// Right to be told when a registry key changes.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const KEY_NOTIFY: u32 = 16;
 /// Right to read a value of a registry key.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const KEY_QUERY_VALUE: u32 = 1;
 /// Every right that reading a registry key needs.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const KEY_READ: u32 = 0x0002_0019;
 /// Lowest level, under its other name.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
 pub const LOW_LEVEL: u8 = 0;
 /// Largest value of a `LONG`.
 ///
@@ -1316,79 +1316,79 @@ pub const MCAST_LEAVE_SOURCE_GROUP: u32 = 46;
 pub const MCAST_UNBLOCK_SOURCE: u32 = 44;
 /// The list was allocated with a size of the system's own.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_ALLOCATED_FIXED_SIZE: i16 = 8;
 /// Obsolete: the allocation was not to fail.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_ALLOCATED_MUST_SUCCEED: i16 = 16384;
 /// The pages are of an address windowing extension.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_DESCRIBES_AWE: i16 = 1024;
 /// The mapping uses more page-table entries than it needs.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_FREE_EXTRA_PTES: i16 = 512;
 /// Kept by the kernel.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_INTERNAL: i16 = -32768;
 /// The pages are being read in.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_IO_PAGE_READ: i16 = 64;
 /// The pages are device memory.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_IO_SPACE: i16 = 2048;
 /// The page tables are locked.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_LOCKED_PAGE_TABLES: i16 = 256;
 /// The pages are mapped in system space.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_MAPPED_TO_SYSTEM_VA: i16 = 1;
 /// Mapping the pages may fail.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_MAPPING_CAN_FAIL: i16 = 8192;
 /// Flags that say how the pages are mapped.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_MAPPING_FLAGS: i16 = 2343;
 /// The list describes the header of a network packet.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_NETWORK_HEADER: i16 = 4096;
 /// The pages are locked in memory.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_PAGES_LOCKED: i16 = 2;
 /// The contents of the pages do not change while they are locked.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_PAGE_CONTENTS_INVARIANT: i16 = 16384;
 /// The list that this is a part of is mapped in system space.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_PARENT_MAPPED_SYSTEM_VA: i16 = 256;
 /// The list describes a part of another one's buffer.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_PARTIAL: i16 = 16;
 /// The list describes a part of another one's buffer, and has been mapped.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_PARTIAL_HAS_BEEN_MAPPED: i16 = 32;
 /// The buffer is nonpaged pool, always present and mapped.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_SOURCE_IS_NONPAGED_POOL: i16 = 4;
 /// The pages were locked in order to be written.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_WRITE_OPERATION: i16 = 128;
 /// Alignment of pool allocations, and of the structures that are allocated there.
 ///
@@ -1396,19 +1396,19 @@ pub const MDL_WRITE_OPERATION: i16 = 128;
 pub const MEMORY_ALLOCATION_ALIGNMENT: u32 = 16;
 /// Control code whose buffers are copied.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const METHOD_BUFFERED: u32 = 0;
 /// Control code whose output buffer comes as an MDL to be read.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const METHOD_IN_DIRECT: u32 = 1;
 /// Control code whose buffers come as they are.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const METHOD_NEITHER: u32 = 3;
 /// Control code whose output buffer comes as an MDL to be written.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const METHOD_OUT_DIRECT: u32 = 2;
 /// The datagram was a broadcast.
 ///
@@ -1432,15 +1432,15 @@ pub const MSG_MCAST: u32 = 2048;
 pub const MSG_TRUNC: u32 = 256;
 /// Maps the pages so that no code runs from them, together with a page priority.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const MdlMappingNoExecute: u32 = 0x4000_0000;
 /// Maps the pages read-only, together with a page priority.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const MdlMappingNoWrite: u32 = 0x8000_0000;
 /// Puts a guard page after the mapping, together with a page priority.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const MdlMappingWithGuardPtes: u32 = 0x2000_0000;
 /// Naming an address: the service of the port is that of datagrams.
 ///
@@ -1736,59 +1736,59 @@ pub const OBJ_PERMANENT: u32 = 16;
 pub const OSVERSION_MASK: u32 = 0xFFFF_0000;
 /// Base-2 logarithm of the size of a page.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const PAGE_SHIFT: u32 = 12;
 /// Bytes of a page of memory.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const PAGE_SIZE: u32 = 4096;
 /// Ordinary code: may wait, and may touch pageable memory.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
 pub const PASSIVE_LEVEL: u8 = 0;
 /// Aligns the allocation to cache lines.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const POOL_FLAG_CACHE_ALIGNED: u64 = 8;
 /// Memory that is always present and holds no code.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const POOL_FLAG_NON_PAGED: u64 = 64;
 /// Memory that is always present and may hold code.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const POOL_FLAG_NON_PAGED_EXECUTE: u64 = 128;
 /// Memory that may be paged out.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const POOL_FLAG_PAGED: u64 = 256;
 /// Raises an exception instead of returning NULL.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const POOL_FLAG_RAISE_ON_FAILURE: u64 = 32;
 /// Allocates from the pool of the session.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const POOL_FLAG_SESSION: u64 = 4;
 /// Allocates from special pool, where overruns are caught.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const POOL_FLAG_SPECIAL_POOL: u64 = 0x0000_0001_0000_0000;
 /// Leaves the memory as it is instead of zeroing it.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const POOL_FLAG_UNINITIALIZED: u64 = 2;
 /// Charges the allocation to the quota of the current process.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const POOL_FLAG_USE_QUOTA: u64 = 1;
 /// Power failure.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
 pub const POWER_LEVEL: u8 = 14;
 /// Profiling interrupts.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
 pub const PROFILE_LEVEL: u8 = 15;
 /// As the system is set.
 ///
@@ -1812,35 +1812,35 @@ pub const PROTECTION_LEVEL_UNRESTRICTED: u32 = 10;
 pub const RCVALL_MAX: u32 = 3;
 /// Right to read the security descriptor.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const READ_CONTROL: u32 = 0x0002_0000;
 /// Bytes.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const REG_BINARY: u32 = 3;
 /// 32-bit number.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const REG_DWORD: u32 = 4;
 /// String with environment variables in it.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const REG_EXPAND_SZ: u32 = 2;
 /// Several strings, each ending in a zero.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const REG_MULTI_SZ: u32 = 7;
 /// Data without a kind.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const REG_NONE: u32 = 0;
 /// 64-bit number.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const REG_QWORD: u32 = 11;
 /// String that ends in a zero.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const REG_SZ: u32 = 1;
 /// Asks for the senders of an IPv4 multicast group.
 ///
@@ -2132,55 +2132,55 @@ pub const SIO_TRANSLATE_HANDLE: u32 = 0xC800_000D;
 pub const SIO_UCAST_IF: u32 = 0x9800_0006;
 /// Control of a socket: tells how much unsent data keeps a connection busiest.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-query-ideal-send-backlog).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-query-ideal-send-backlog).
 pub const SIO_WSK_QUERY_IDEAL_SEND_BACKLOG: u32 = 0x4F00_0003;
 /// Control of a socket: tells which inspected request an accepted socket came from.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-query-inspect-id).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-query-inspect-id).
 pub const SIO_WSK_QUERY_INSPECT_ID: u32 = 0x4F00_0005;
 /// Control of a socket: tells how much received data waits.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-query-receive-backlog).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-query-receive-backlog).
 pub const SIO_WSK_QUERY_RECEIVE_BACKLOG: u32 = 0x4F00_0004;
 /// Control of a socket: registers for an extension interface.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-register-extension).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-register-extension).
 pub const SIO_WSK_REGISTER_EXTENSION: u32 = 0xCF00_0002;
 /// Control of a socket: sets the receive callback that also gets control information; NULL takes it away.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-set-receive-ex-callback).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-set-receive-ex-callback).
 pub const SIO_WSK_SET_RECEIVE_EX_CALLBACK: u32 = 0x8F00_0008;
 /// Control of a socket: sets the address that a datagram socket sends to and receives from.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-set-remote-address).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-set-remote-address).
 pub const SIO_WSK_SET_REMOTE_ADDRESS: u32 = 0x8F00_0001;
 /// Control of a socket: sets the address that a datagram socket sends to, and still receives from anyone.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-set-sendto-address).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-set-sendto-address).
 pub const SIO_WSK_SET_SENDTO_ADDRESS: u32 = 0x8F00_0006;
 /// Control of a socket: makes a connection stay silent when it is torn down.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-set-tcp-silent-mode).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-set-tcp-silent-mode).
 pub const SIO_WSK_SET_TCP_SILENT_MODE: u32 = 0x2F00_0007;
 /// A driver below has failed the request.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_io_stack_location).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_io_stack_location).
 pub const SL_ERROR_RETURNED: u8 = 2;
 /// Calls the completion routine when the request was cancelled.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_io_stack_location).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_io_stack_location).
 pub const SL_INVOKE_ON_CANCEL: u8 = 32;
 /// Calls the completion routine when the request failed.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_io_stack_location).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_io_stack_location).
 pub const SL_INVOKE_ON_ERROR: u8 = 128;
 /// Calls the completion routine when the request succeeded.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_io_stack_location).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_io_stack_location).
 pub const SL_INVOKE_ON_SUCCESS: u8 = 64;
 /// Marks the request as pending in its stack location.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_io_stack_location).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_io_stack_location).
 pub const SL_PENDING_RETURNED: u8 = 1;
 /// The connection is encrypted.
 ///
@@ -2368,11 +2368,11 @@ pub const SO_TYPE: u32 = 4104;
 pub const SO_USELOOPBACK: u32 = 64;
 /// Socket option: enables and disables event callbacks.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
 pub const SO_WSK_EVENT_CALLBACK: u32 = 16386;
 /// Socket option: cached security descriptor that the socket is bound with.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-security).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-security).
 pub const SO_WSK_SECURITY: u32 = 16385;
 /// Bits of an `NTDDI_VERSION` that name the service pack.
 ///
@@ -2380,11 +2380,11 @@ pub const SO_WSK_SECURITY: u32 = 16385;
 pub const SPVERSION_MASK: u32 = 65280;
 /// Rights that every kind of object has.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const STANDARD_RIGHTS_ALL: u32 = 0x001F_0000;
 /// Rights that reading needs, of those that every object has.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const STANDARD_RIGHTS_READ: u32 = 0x0002_0000;
 /// Bits of an `NTDDI_VERSION` that name the update.
 ///
@@ -2392,7 +2392,7 @@ pub const STANDARD_RIGHTS_READ: u32 = 0x0002_0000;
 pub const SUBVERSION_MASK: u32 = 255;
 /// Right to wait for an object.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const SYNCHRONIZE: u32 = 0x0010_0000;
 /// Whether urgent data comes next.
 ///
@@ -2508,7 +2508,7 @@ pub const TCP_STDURG: u32 = 6;
 pub const TCP_TIMESTAMPS: u32 = 10;
 /// Every right to a thread.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const THREAD_ALL_ACCESS: u32 = 0x001F_FFFF;
 /// Datagrams get time stamps when they arrive.
 ///
@@ -2548,99 +2548,99 @@ pub const UDP_SEND_MSG_SIZE: u32 = 2;
 pub const WDK_NTDDI_VERSION: u32 = 0x0A00_000C;
 /// Control of a client: gives the cached form of a security descriptor.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_CACHE_SD: u32 = 4;
 /// Event callback of listening sockets: a connection has been made.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
 pub const WSK_EVENT_ACCEPT: u32 = 512;
 /// Disables the event callback that it is given with.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
 pub const WSK_EVENT_DISABLE: u32 = 0x8000_0000;
 /// Event callback of connection sockets: the other side disconnects.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
 pub const WSK_EVENT_DISCONNECT: u32 = 128;
 /// Event callback of connection sockets: data has arrived.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
 pub const WSK_EVENT_RECEIVE: u32 = 64;
 /// Event callback of datagram sockets: datagrams have arrived.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
 pub const WSK_EVENT_RECEIVE_FROM: u32 = 256;
 /// Event callback of connection sockets: the best backlog has changed.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
 pub const WSK_EVENT_SEND_BACKLOG: u32 = 16;
 /// Disconnecting: abruptly, dropping what has not been sent.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_FLAG_ABORTIVE: u32 = 1;
 /// Event callback: it runs at DISPATCH_LEVEL.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
 pub const WSK_FLAG_AT_DISPATCH_LEVEL: u8 = 8;
 /// Kind of socket: for control only.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const WSK_FLAG_BASIC_SOCKET: u32 = 0;
 /// Kind of socket: connects, sends and receives.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const WSK_FLAG_CONNECTION_SOCKET: u32 = 2;
 /// Kind of socket: sends and receives datagrams.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const WSK_FLAG_DATAGRAM_SOCKET: u32 = 4;
 /// Receiving: throws away what has arrived and what will.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_FLAG_DRAIN: u32 = 4;
 /// Receive event: the indicated data is a whole message.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_FLAG_ENTIRE_MESSAGE: u32 = 4;
 /// Kind of socket: waits for connections.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const WSK_FLAG_LISTEN_SOCKET: u32 = 1;
 /// Sending: at once, with what is queued already.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_FLAG_NODELAY: u32 = 2;
 /// Sending: as out-of-band data.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_FLAG_OOB: u32 = 1;
 /// Receive event: buffers that are kept must be released soon.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_FLAG_RELEASE_ASAP: u32 = 2;
 /// Kind of socket: becomes a listening or a connection socket with its first such call.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const WSK_FLAG_STREAM_SOCKET: u32 = 8;
 /// Receiving: completes only when the buffer is full.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_FLAG_WAITALL: u32 = 2;
 /// Waits for the provider for ever.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_INFINITE_WAIT: u32 = 0xFFFF_FFFF;
 /// Does not wait for the provider.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_NO_WAIT: u32 = 0;
 /// Control of a client: gives a cached security descriptor back.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_RELEASE_SD: u32 = 5;
 /// Control of a client: enables event callbacks on every new socket.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_SET_STATIC_EVENT_CALLBACKS: u32 = 7;
 /// First number of the options that only Winsock Kernel has.
 ///
@@ -2648,21 +2648,21 @@ pub const WSK_SET_STATIC_EVENT_CALLBACKS: u32 = 7;
 pub const WSK_SO_BASE: u32 = 16384;
 /// Control of a client: says whether older transports may be used.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_TDI_BEHAVIOR: u32 = 8;
 /// Older transports are passed by, for `WSK_TDI_BEHAVIOR`.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_TDI_BEHAVIOR_BYPASS_TDI: u32 = 1;
 /// Control of a client: maps kinds of socket to older transports.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_TDI_DEVICENAME_MAPPING: u32 = 6;
 /// Control of a client: completes when a transport comes or goes.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_TRANSPORT_LIST_CHANGE: u32 = 3;
 /// Control of a client: lists the transports.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_TRANSPORT_LIST_QUERY: u32 = 2;

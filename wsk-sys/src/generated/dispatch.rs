@@ -10,7 +10,7 @@ use crate::NTSTATUS;
 use core::ffi::c_void;
 /// Event callbacks of a connection socket.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_client_connection_dispatch).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_client_connection_dispatch).
 #[doc(alias = "_WSK_CLIENT_CONNECTION_DISPATCH")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +63,7 @@ pub struct WSK_CLIENT_CONNECTION_DISPATCH {
 }
 /// Event callbacks of a datagram socket.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_client_datagram_dispatch).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_client_datagram_dispatch).
 #[doc(alias = "_WSK_CLIENT_DATAGRAM_DISPATCH")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -87,7 +87,7 @@ pub struct WSK_CLIENT_DATAGRAM_DISPATCH {
 }
 /// What the client offers the provider as a whole.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_client_dispatch).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_client_dispatch).
 #[doc(alias = "_WSK_CLIENT_DISPATCH")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -118,7 +118,7 @@ pub struct WSK_CLIENT_DISPATCH {
 }
 /// Event callbacks of a listening socket.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_client_listen_dispatch).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_client_listen_dispatch).
 #[doc(alias = "_WSK_CLIENT_LISTEN_DISPATCH")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -201,7 +201,7 @@ pub struct WSK_CLIENT_STREAM_DISPATCH {
 }
 /// Functions that every kind of socket has.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_provider_basic_dispatch).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_provider_basic_dispatch).
 #[doc(alias = "_WSK_PROVIDER_BASIC_DISPATCH")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -249,7 +249,7 @@ pub struct WSK_PROVIDER_BASIC_DISPATCH {
 }
 /// Functions of a connection socket.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_provider_connection_dispatch).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_provider_connection_dispatch).
 #[doc(alias = "_WSK_PROVIDER_CONNECTION_DISPATCH")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -469,7 +469,7 @@ pub struct WSK_PROVIDER_CONNECTION_DISPATCH {
 }
 /// Functions of a datagram socket.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_provider_datagram_dispatch).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_provider_datagram_dispatch).
 #[doc(alias = "_WSK_PROVIDER_DATAGRAM_DISPATCH")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -599,7 +599,7 @@ pub struct WSK_PROVIDER_DATAGRAM_DISPATCH {
 }
 /// Functions of the provider on a client.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_provider_dispatch).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_provider_dispatch).
 #[doc(alias = "_WSK_PROVIDER_DISPATCH")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -766,7 +766,7 @@ pub struct WSK_PROVIDER_DISPATCH {
 }
 /// Functions of a listening socket.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_provider_listen_dispatch).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_provider_listen_dispatch).
 #[doc(alias = "_WSK_PROVIDER_LISTEN_DISPATCH")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]

@@ -16,7 +16,7 @@ impl EVENT_TYPE {
 }
 /// What an adapter or controller does with a device that waits for it.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ne-wdm-_io_allocation_action).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ne-wdm-_io_allocation_action).
 #[repr(transparent)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct IO_ALLOCATION_ACTION(pub i32);
@@ -108,7 +108,7 @@ impl IPPROTO {
 }
 /// What is asked about a value of a registry key.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ne-wdm-_key_value_information_class).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ne-wdm-_key_value_information_class).
 #[repr(transparent)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KEY_VALUE_INFORMATION_CLASS(pub i32);
@@ -130,7 +130,7 @@ impl KEY_VALUE_INFORMATION_CLASS {
 }
 /// Why a thread waits, as tools show it.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ne-wdm-_kwait_reason).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ne-wdm-_kwait_reason).
 #[repr(transparent)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KWAIT_REASON(pub i32);
@@ -224,7 +224,7 @@ impl KWAIT_REASON {
 }
 /// What locked memory will be used for.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ne-wdm-_lock_operation).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ne-wdm-_lock_operation).
 #[repr(transparent)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LOCK_OPERATION(pub i32);
@@ -238,7 +238,7 @@ impl LOCK_OPERATION {
 }
 /// How processors may cache mapped memory.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ne-wdm-_memory_caching_type).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ne-wdm-_memory_caching_type).
 #[repr(transparent)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MEMORY_CACHING_TYPE(pub i32);
@@ -262,7 +262,7 @@ impl MEMORY_CACHING_TYPE {
 }
 /// How processors may cache memory, under an older enumeration.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ne-wdm-_memory_caching_type_orig).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ne-wdm-_memory_caching_type_orig).
 #[repr(transparent)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MEMORY_CACHING_TYPE_ORIG(pub i32);
@@ -272,7 +272,7 @@ impl MEMORY_CACHING_TYPE_ORIG {
 }
 /// How hard the system tries to map memory, when it is short of what that takes.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ne-wdm-_mm_page_priority).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ne-wdm-_mm_page_priority).
 #[repr(transparent)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MM_PAGE_PRIORITY(pub i32);
@@ -286,7 +286,7 @@ impl MM_PAGE_PRIORITY {
 }
 /// Who asks for something: the kernel, or a user-mode program that is not to be trusted.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/previousmode).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/previousmode).
 #[repr(transparent)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MODE(pub i32);
@@ -342,7 +342,7 @@ impl PMTUD_STATE {
 }
 /// Kind of memory that a pool allocation gets.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ne-wdm-_pool_type).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ne-wdm-_pool_type).
 #[repr(transparent)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct POOL_TYPE(pub i32);
@@ -443,19 +443,19 @@ pub struct SOCKET_PRIORITY_HINT(pub i32);
 impl SOCKET_PRIORITY_HINT {
     /// Least.
     ///
-    /// From `NTDDI_WIN10_FE` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_FE` on.
     pub const SocketPriorityHintVeryLow: Self = Self(0);
     /// Little.
     ///
-    /// From `NTDDI_WIN10_FE` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_FE` on.
     pub const SocketPriorityHintLow: Self = Self(1);
     /// As other traffic.
     ///
-    /// From `NTDDI_WIN10_FE` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_FE` on.
     pub const SocketPriorityHintNormal: Self = Self(2);
     /// Number of degrees.
     ///
-    /// From `NTDDI_WIN10_FE` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_FE` on.
     pub const SocketMaximumPriorityHintType: Self = Self(3);
 }
 /// What secures the traffic of a socket.
@@ -493,51 +493,51 @@ pub struct TCPSTATE(pub i32);
 impl TCPSTATE {
     /// Closed.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS2` on.
     pub const TCPSTATE_CLOSED: Self = Self(0);
     /// Waits for connections.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS2` on.
     pub const TCPSTATE_LISTEN: Self = Self(1);
     /// Has asked to connect.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS2` on.
     pub const TCPSTATE_SYN_SENT: Self = Self(2);
     /// Has been asked to connect.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS2` on.
     pub const TCPSTATE_SYN_RCVD: Self = Self(3);
     /// Connected.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS2` on.
     pub const TCPSTATE_ESTABLISHED: Self = Self(4);
     /// This side has ended, and waits for that to be acknowledged.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS2` on.
     pub const TCPSTATE_FIN_WAIT_1: Self = Self(5);
     /// This side has ended, and waits for the other.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS2` on.
     pub const TCPSTATE_FIN_WAIT_2: Self = Self(6);
     /// The other side has ended.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS2` on.
     pub const TCPSTATE_CLOSE_WAIT: Self = Self(7);
     /// Both sides have ended at once.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS2` on.
     pub const TCPSTATE_CLOSING: Self = Self(8);
     /// This side has ended last, and waits for that to be acknowledged.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS2` on.
     pub const TCPSTATE_LAST_ACK: Self = Self(9);
     /// Over, but late segments may still come.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS2` on.
     pub const TCPSTATE_TIME_WAIT: Self = Self(10);
     /// Number of states.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS2` on.
     pub const TCPSTATE_MAX: Self = Self(11);
 }
 /// First congestion window of a connection.
@@ -602,7 +602,7 @@ impl WSA_COMPATIBILITY_BEHAVIOR_ID {
 }
 /// Kind of control request on a socket.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ne-wsk-wsk_control_socket_type).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ne-wsk-wsk_control_socket_type).
 #[repr(transparent)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct WSK_CONTROL_SOCKET_TYPE(pub i32);
@@ -618,7 +618,7 @@ impl WSK_CONTROL_SOCKET_TYPE {
 }
 /// What to do with a request for a connection.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ne-wsk-wsk_inspect_action).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ne-wsk-wsk_inspect_action).
 #[repr(transparent)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct WSK_INSPECT_ACTION(pub i32);

@@ -18,7 +18,7 @@ unsafe extern "system" {
     ///
     /// Parameters: `WskRegistration` (in), `WaitTimeout` (in), `WskProviderNpi` (out).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nf-wsk-wskcaptureprovidernpi).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nf-wsk-wskcaptureprovidernpi).
     pub fn WskCaptureProviderNPI(
         WskRegistration: *mut WSK_REGISTRATION,
         WaitTimeout: u32,
@@ -28,13 +28,13 @@ unsafe extern "system" {
     ///
     /// Parameters: `WskRegistration` (in).
     ///
-    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nf-wsk-wskderegister).
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nf-wsk-wskderegister).
     pub fn WskDeregister(WskRegistration: *mut WSK_REGISTRATION);
     /// Tells which versions the provider speaks.
     ///
     /// Parameters: `WskRegistration` (in), `WskProviderCharacteristics` (out).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nf-wsk-wskqueryprovidercharacteristics).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nf-wsk-wskqueryprovidercharacteristics).
     pub fn WskQueryProviderCharacteristics(
         WskRegistration: *mut WSK_REGISTRATION,
         WskProviderCharacteristics: *mut WSK_PROVIDER_CHARACTERISTICS,
@@ -45,7 +45,7 @@ unsafe extern "system" {
     ///
     /// Parameters: `WskClientNpi` (in), `WskRegistration` (out).
     ///
-    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nf-wsk-wskregister).
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nf-wsk-wskregister).
     pub fn WskRegister(
         WskClientNpi: *mut WSK_CLIENT_NPI,
         WskRegistration: *mut WSK_REGISTRATION,
@@ -54,7 +54,7 @@ unsafe extern "system" {
     ///
     /// Parameters: `WskRegistration` (in).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nf-wsk-wskreleaseprovidernpi).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nf-wsk-wskreleaseprovidernpi).
     pub fn WskReleaseProviderNPI(WskRegistration: *mut WSK_REGISTRATION);
 }
 #[cfg_attr(
@@ -66,13 +66,13 @@ unsafe extern "system" {
     ///
     /// Parameters: `Format` (in).
     ///
-    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-dbgprint).
+    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-dbgprint).
     pub fn DbgPrint(Format: *const i8, ...) -> u32;
     /// Sends a message to the debugger, if its component and level are wanted there.
     ///
     /// Parameters: `ComponentId` (in), `Level` (in), `Format` (in).
     ///
-    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-dbgprintex).
+    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-dbgprintex).
     pub fn DbgPrintEx(ComponentId: u32, Level: u32, Format: *const i8, ...) -> u32;
     /// Allocates memory from a pool, zeroed unless the flags say otherwise.
     ///
@@ -92,7 +92,7 @@ unsafe extern "system" {
     ///
     /// Parameters: `PoolType` (in), `NumberOfBytes` (in), `Tag` (in).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exallocatepoolwithtag).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exallocatepoolwithtag).
     pub fn ExAllocatePoolWithTag(
         PoolType: POOL_TYPE,
         NumberOfBytes: usize,
@@ -102,25 +102,25 @@ unsafe extern "system" {
     ///
     /// Parameters: `P` (in).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exfreepool).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exfreepool).
     pub fn ExFreePool(P: *mut c_void);
     /// Frees memory that was allocated with a tag.
     ///
     /// Parameters: `P` (in), `Tag` (in).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exfreepoolwithtag).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exfreepoolwithtag).
     pub fn ExFreePoolWithTag(P: *mut c_void, Tag: u32);
     /// Allocates a request with this many stack locations, or gives NULL.
     ///
     /// Parameters: `StackSize` (in), `ChargeQuota` (in).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-ioallocateirp).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-ioallocateirp).
     pub fn IoAllocateIrp(StackSize: i8, ChargeQuota: u8) -> *mut IRP;
     /// Allocates a list for a buffer, and may put it in a request.
     ///
     /// Parameters: `VirtualAddress` (in, optional), `Length` (in), `SecondaryBuffer` (in), `ChargeQuota` (in), `Irp` (in, out, optional).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-ioallocatemdl).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-ioallocatemdl).
     pub fn IoAllocateMdl(
         VirtualAddress: *mut c_void,
         Length: u32,
@@ -132,7 +132,7 @@ unsafe extern "system" {
     ///
     /// Parameters: `SourceMdl` (in), `TargetMdl` (in, out), `VirtualAddress` (in, out), `Length` (in).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iobuildpartialmdl).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iobuildpartialmdl).
     pub fn IoBuildPartialMdl(
         SourceMdl: *mut MDL,
         TargetMdl: *mut MDL,
@@ -143,61 +143,61 @@ unsafe extern "system" {
     ///
     /// Parameters: `Irp` (in).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocancelirp).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocancelirp).
     pub fn IoCancelIrp(Irp: *mut IRP) -> u8;
     /// Frees a request that `IoAllocateIrp` gave.
     ///
     /// Parameters: `Irp` (in).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iofreeirp).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iofreeirp).
     pub fn IoFreeIrp(Irp: *mut IRP);
     /// Frees a list.
     ///
     /// Parameters: `Mdl` (in).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iofreemdl).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iofreemdl).
     pub fn IoFreeMdl(Mdl: *mut MDL);
     /// Initialises a request in the caller's own memory.
     ///
     /// Parameters: `Irp` (in, out), `PacketSize` (in), `StackSize` (in).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-ioinitializeirp).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-ioinitializeirp).
     pub fn IoInitializeIrp(Irp: *mut IRP, PacketSize: u16, StackSize: i8);
     /// Makes a completed request ready to be sent again.
     ///
     /// Parameters: `Irp` (in, out), `Iostatus` (in).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-ioreuseirp).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-ioreuseirp).
     pub fn IoReuseIrp(Irp: *mut IRP, Iostatus: NTSTATUS);
     /// Sends a request to a device.
     ///
     /// Parameters: `DeviceObject` (in), `Irp` (in, out).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iofcalldriver).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iofcalldriver).
     pub fn IofCallDriver(DeviceObject: *mut DEVICE_OBJECT, Irp: *mut IRP) -> NTSTATUS;
     /// Completes a request and calls the completion routines on its way up.
     ///
     /// Parameters: `Irp` (in), `PriorityBoost` (in).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iofcompleterequest).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iofcompleterequest).
     pub fn IofCompleteRequest(Irp: *mut IRP, PriorityBoost: i8);
     /// Takes a spin lock, already at DISPATCH_LEVEL or above.
     ///
     /// Parameters: `SpinLock` (in, out).
     ///
-    /// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keacquirespinlockatdpclevel).
+    /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keacquirespinlockatdpclevel).
     pub fn KeAcquireSpinLockAtDpcLevel(SpinLock: *mut usize);
     /// Raises to DISPATCH_LEVEL, takes a spin lock and gives the earlier level.
     ///
     /// Parameters: `SpinLock` (in, out).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keacquirespinlockraisetodpc).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keacquirespinlockraisetodpc).
     pub fn KeAcquireSpinLockRaiseToDpc(SpinLock: *mut usize) -> u8;
     /// Stops the whole system with a stop code.
     ///
     /// Parameters: `BugCheckCode` (in), `BugCheckParameter1` (in), `BugCheckParameter2` (in), `BugCheckParameter3` (in), `BugCheckParameter4` (in).
     ///
-    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kebugcheckex).
+    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kebugcheckex).
     pub fn KeBugCheckEx(
         BugCheckCode: u32,
         BugCheckParameter1: usize,
@@ -209,19 +209,19 @@ unsafe extern "system" {
     ///
     /// Parameters: `Timer` (in, out).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kecanceltimer).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kecanceltimer).
     pub fn KeCancelTimer(Timer: *mut KTIMER) -> u8;
     /// Ends the signal of an event.
     ///
     /// Parameters: `Event` (in, out).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keclearevent).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keclearevent).
     pub fn KeClearEvent(Event: *mut KEVENT);
     /// Waits until a time has passed.
     ///
     /// Parameters: `WaitMode` (in), `Alertable` (in), `Interval` (in).
     ///
-    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kedelayexecutionthread).
+    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kedelayexecutionthread).
     pub fn KeDelayExecutionThread(
         WaitMode: KPROCESSOR_MODE,
         Alertable: u8,
@@ -229,26 +229,26 @@ unsafe extern "system" {
     ) -> NTSTATUS;
     /// Waits until every deferred procedure call that is queued has run.
     ///
-    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keflushqueueddpcs).
+    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keflushqueueddpcs).
     pub fn KeFlushQueuedDpcs();
     /// Tells the interrupt request level of the current processor.
     ///
     /// A driver for x64 may also read it inline, from register CR8; on arm64 it is always a function of the kernel.
     ///
-    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kegetcurrentirql).
+    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kegetcurrentirql).
     #[cfg(not(all(windows, target_arch = "x86_64")))]
     pub fn KeGetCurrentIrql() -> u8;
     /// Tells the number of the current processor, and stores its group.
     ///
     /// Parameters: `ProcNumber` (out, optional).
     ///
-    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kegetcurrentprocessornumberex).
+    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kegetcurrentprocessornumberex).
     pub fn KeGetCurrentProcessorNumberEx(ProcNumber: *mut PROCESSOR_NUMBER) -> u32;
     /// Initialises a deferred procedure call.
     ///
     /// Parameters: `Dpc` (out), `DeferredRoutine` (in), `DeferredContext` (in, optional).
     ///
-    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keinitializedpc).
+    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keinitializedpc).
     pub fn KeInitializeDpc(
         Dpc: *mut KDPC,
         DeferredRoutine: PKDEFERRED_ROUTINE,
@@ -258,19 +258,19 @@ unsafe extern "system" {
     ///
     /// Parameters: `Event` (out), `Type` (in), `State` (in).
     ///
-    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keinitializeevent).
+    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keinitializeevent).
     pub fn KeInitializeEvent(Event: *mut KEVENT, Type: EVENT_TYPE, State: u8);
     /// Initialises a timer.
     ///
     /// Parameters: `Timer` (out), `Type` (in).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keinitializetimerex).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keinitializetimerex).
     pub fn KeInitializeTimerEx(Timer: *mut KTIMER, Type: TIMER_TYPE);
     /// Queues a deferred procedure call, unless it is queued already.
     ///
     /// Parameters: `Dpc` (in, out), `SystemArgument1` (in, optional), `SystemArgument2` (in, optional).
     ///
-    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keinsertqueuedpc).
+    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keinsertqueuedpc).
     pub fn KeInsertQueueDpc(
         Dpc: *mut KDPC,
         SystemArgument1: *mut c_void,
@@ -280,14 +280,14 @@ unsafe extern "system" {
     ///
     /// Parameters: `NewIrql` (in).
     ///
-    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kelowerirql).
+    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kelowerirql).
     #[cfg(not(all(windows, target_arch = "x86_64")))]
     pub fn KeLowerIrql(NewIrql: u8);
     /// Tells the time of a fast, steady counter, and stores how often it ticks in a second.
     ///
     /// Parameters: `PerformanceFrequency` (out, optional).
     ///
-    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kequeryperformancecounter).
+    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kequeryperformancecounter).
     pub fn KeQueryPerformanceCounter(
         PerformanceFrequency: *mut LARGE_INTEGER,
     ) -> LARGE_INTEGER;
@@ -295,25 +295,25 @@ unsafe extern "system" {
     ///
     /// Parameters: `Event` (in).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kereadstateevent).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kereadstateevent).
     pub fn KeReadStateEvent(Event: *mut KEVENT) -> i32;
     /// Gives a spin lock back and lowers to the earlier level.
     ///
     /// Parameters: `SpinLock` (in, out), `NewIrql` (in).
     ///
-    /// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kereleasespinlock).
+    /// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kereleasespinlock).
     pub fn KeReleaseSpinLock(SpinLock: *mut usize, NewIrql: u8);
     /// Gives a spin lock back and stays at the level.
     ///
     /// Parameters: `SpinLock` (in, out).
     ///
-    /// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kereleasespinlockfromdpclevel).
+    /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kereleasespinlockfromdpclevel).
     pub fn KeReleaseSpinLockFromDpcLevel(SpinLock: *mut usize);
     /// Ends the signal of an event and gives its earlier state.
     ///
     /// Parameters: `Event` (in, out).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keresetevent).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keresetevent).
     pub fn KeResetEvent(Event: *mut KEVENT) -> i32;
     /// Signals an event and gives its earlier state.
     ///
@@ -321,13 +321,13 @@ unsafe extern "system" {
     ///
     /// Parameters: `Event` (in, out), `Increment` (in), `Wait` (in).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kesetevent).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kesetevent).
     pub fn KeSetEvent(Event: *mut KEVENT, Increment: i32, Wait: u8) -> i32;
     /// Starts a timer, and tells whether it was running.
     ///
     /// Parameters: `Timer` (in, out), `DueTime` (in), `Dpc` (in, optional).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kesettimer).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kesettimer).
     pub fn KeSetTimer(Timer: *mut KTIMER, DueTime: LARGE_INTEGER, Dpc: *mut KDPC) -> u8;
     /// Waits until an object is signalled or a time has passed.
     ///
@@ -336,7 +336,7 @@ unsafe extern "system" {
     ///
     /// Parameters: `Object` (in), `WaitReason` (in), `WaitMode` (in), `Alertable` (in), `Timeout` (in, optional).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kewaitforsingleobject).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kewaitforsingleobject).
     pub fn KeWaitForSingleObject(
         Object: *mut c_void,
         WaitReason: KWAIT_REASON,
@@ -348,14 +348,14 @@ unsafe extern "system" {
     ///
     /// Parameters: `NewIrql` (in).
     ///
-    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kfraiseirql).
+    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kfraiseirql).
     #[cfg(not(all(windows, target_arch = "x86_64")))]
     pub fn KfRaiseIrql(NewIrql: u8) -> u8;
     /// Fills in the pages of a list whose buffer is nonpaged memory.
     ///
     /// Parameters: `MemoryDescriptorList` (in, out).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-mmbuildmdlfornonpagedpool).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-mmbuildmdlfornonpagedpool).
     pub fn MmBuildMdlForNonPagedPool(MemoryDescriptorList: *mut MDL);
     /// Maps the locked pages of a list, or gives NULL.
     ///
@@ -363,7 +363,7 @@ unsafe extern "system" {
     ///
     /// Parameters: `MemoryDescriptorList` (in, out), `AccessMode` (in), `CacheType` (in), `RequestedAddress` (in, optional), `BugCheckOnFailure` (in), `Priority` (in).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-mmmaplockedpagesspecifycache).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-mmmaplockedpagesspecifycache).
     pub fn MmMapLockedPagesSpecifyCache(
         MemoryDescriptorList: *mut MDL,
         AccessMode: KPROCESSOR_MODE,
@@ -378,7 +378,7 @@ unsafe extern "system" {
     ///
     /// Parameters: `MemoryDescriptorList` (in, out), `AccessMode` (in), `Operation` (in).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-mmprobeandlockpages).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-mmprobeandlockpages).
     pub fn MmProbeAndLockPages(
         MemoryDescriptorList: *mut MDL,
         AccessMode: KPROCESSOR_MODE,
@@ -388,25 +388,25 @@ unsafe extern "system" {
     ///
     /// Parameters: `Base` (in, optional, `Length` bytes), `Length` (in).
     ///
-    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-mmsizeofmdl).
+    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-mmsizeofmdl).
     pub fn MmSizeOfMdl(Base: *mut c_void, Length: usize) -> usize;
     /// Unlocks the pages of a list, and unmaps them.
     ///
     /// Parameters: `MemoryDescriptorList` (in, out).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-mmunlockpages).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-mmunlockpages).
     pub fn MmUnlockPages(MemoryDescriptorList: *mut MDL);
     /// Takes back the mapping of a list.
     ///
     /// Parameters: `BaseAddress` (in), `MemoryDescriptorList` (in, out).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-mmunmaplockedpages).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-mmunmaplockedpages).
     pub fn MmUnmapLockedPages(BaseAddress: *mut c_void, MemoryDescriptorList: *mut MDL);
     /// Attaches a client to a provider.
     ///
     /// Parameters: `NmrBindingHandle` (in), `ClientBindingContext` (in), `ClientDispatch` (in), `ProviderBindingContext` (out), `ProviderDispatch` (out).
     ///
-    /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrclientattachprovider).
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrclientattachprovider).
     pub fn NmrClientAttachProvider(
         NmrBindingHandle: *mut c_void,
         ClientBindingContext: *mut c_void,
@@ -418,31 +418,31 @@ unsafe extern "system" {
     ///
     /// Parameters: `NmrBindingHandle` (in).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `netioddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrclientdetachprovidercomplete).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrclientdetachprovidercomplete).
     pub fn NmrClientDetachProviderComplete(NmrBindingHandle: *mut c_void);
     /// Begins to deregister a client.
     ///
     /// Parameters: `NmrClientHandle` (in).
     ///
-    /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrderegisterclient).
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrderegisterclient).
     pub fn NmrDeregisterClient(NmrClientHandle: *mut c_void) -> NTSTATUS;
     /// Begins to deregister a provider.
     ///
     /// Parameters: `NmrProviderHandle` (in).
     ///
-    /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrderegisterprovider).
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrderegisterprovider).
     pub fn NmrDeregisterProvider(NmrProviderHandle: *mut c_void) -> NTSTATUS;
     /// Says that a provider has detached from a client.
     ///
     /// Parameters: `NmrBindingHandle` (in).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `netioddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrproviderdetachclientcomplete).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrproviderdetachclientcomplete).
     pub fn NmrProviderDetachClientComplete(NmrBindingHandle: *mut c_void);
     /// Registers a client.
     ///
     /// Parameters: `ClientCharacteristics` (in), `ClientContext` (in, optional), `NmrClientHandle` (out).
     ///
-    /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrregisterclient).
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrregisterclient).
     pub fn NmrRegisterClient(
         ClientCharacteristics: *const NPI_CLIENT_CHARACTERISTICS,
         ClientContext: *mut c_void,
@@ -452,7 +452,7 @@ unsafe extern "system" {
     ///
     /// Parameters: `ProviderCharacteristics` (in), `ProviderContext` (in, optional), `NmrProviderHandle` (out).
     ///
-    /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrregisterprovider).
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrregisterprovider).
     pub fn NmrRegisterProvider(
         ProviderCharacteristics: *const NPI_PROVIDER_CHARACTERISTICS,
         ProviderContext: *mut c_void,
@@ -462,13 +462,13 @@ unsafe extern "system" {
     ///
     /// Parameters: `NmrClientHandle` (in).
     ///
-    /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrwaitforclientderegistercomplete).
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrwaitforclientderegistercomplete).
     pub fn NmrWaitForClientDeregisterComplete(NmrClientHandle: *mut c_void) -> NTSTATUS;
     /// Waits until a provider is deregistered.
     ///
     /// Parameters: `NmrProviderHandle` (in).
     ///
-    /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrwaitforproviderderegistercomplete).
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrwaitforproviderderegistercomplete).
     pub fn NmrWaitForProviderDeregisterComplete(
         NmrProviderHandle: *mut c_void,
     ) -> NTSTATUS;
@@ -476,7 +476,7 @@ unsafe extern "system" {
     ///
     /// Parameters: `Handle` (in), `DesiredAccess` (in), `ObjectType` (in, optional), `AccessMode` (in), `Object` (out), `HandleInformation` (out, optional).
     ///
-    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-obreferenceobjectbyhandle).
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-obreferenceobjectbyhandle).
     pub fn ObReferenceObjectByHandle(
         Handle: *mut c_void,
         DesiredAccess: u32,
@@ -489,19 +489,19 @@ unsafe extern "system" {
     ///
     /// Parameters: `Object` (in).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-obfdereferenceobject).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-obfdereferenceobject).
     pub fn ObfDereferenceObject(Object: *mut c_void) -> isize;
     /// Takes a further reference to an object.
     ///
     /// Parameters: `Object` (in).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-obfreferenceobject).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-obfreferenceobject).
     pub fn ObfReferenceObject(Object: *mut c_void) -> isize;
     /// Starts a thread of the kernel.
     ///
     /// Parameters: `ThreadHandle` (out), `DesiredAccess` (in), `ObjectAttributes` (in, optional), `ProcessHandle` (in, optional), `ClientId` (out, optional), `StartRoutine` (in), `StartContext` (in, optional).
     ///
-    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-pscreatesystemthread).
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-pscreatesystemthread).
     pub fn PsCreateSystemThread(
         ThreadHandle: *mut *mut c_void,
         DesiredAccess: u32,
@@ -515,19 +515,19 @@ unsafe extern "system" {
     ///
     /// Parameters: `ExitStatus` (in).
     ///
-    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-psterminatesystemthread).
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-psterminatesystemthread).
     pub fn PsTerminateSystemThread(ExitStatus: NTSTATUS) -> NTSTATUS;
     /// Tells which Windows is running.
     ///
     /// Parameters: `lpVersionInformation` (out).
     ///
-    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlgetversion).
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlgetversion).
     pub fn RtlGetVersion(lpVersionInformation: *mut OSVERSIONINFOW) -> NTSTATUS;
     /// Makes a counted string over a string that ends in a zero.
     ///
     /// Parameters: `DestinationString` (out), `SourceString` (in, optional).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlinitunicodestring).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlinitunicodestring).
     pub fn RtlInitUnicodeString(
         DestinationString: *mut UNICODE_STRING,
         SourceString: *const u16,
@@ -536,13 +536,13 @@ unsafe extern "system" {
     ///
     /// Parameters: `Handle` (in).
     ///
-    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-zwclose).
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-zwclose).
     pub fn ZwClose(Handle: *mut c_void) -> NTSTATUS;
     /// Opens a registry key.
     ///
     /// Parameters: `KeyHandle` (out), `DesiredAccess` (in), `ObjectAttributes` (in).
     ///
-    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-zwopenkey).
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-zwopenkey).
     pub fn ZwOpenKey(
         KeyHandle: *mut *mut c_void,
         DesiredAccess: u32,
@@ -552,7 +552,7 @@ unsafe extern "system" {
     ///
     /// Parameters: `KeyHandle` (in), `ValueName` (in), `KeyValueInformationClass` (in), `KeyValueInformation` (out, optional, `Length, *ResultLength` bytes), `Length` (in), `ResultLength` (out).
     ///
-    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-zwqueryvaluekey).
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-zwqueryvaluekey).
     pub fn ZwQueryValueKey(
         KeyHandle: *mut c_void,
         ValueName: *mut UNICODE_STRING,

@@ -88,7 +88,7 @@ pub struct ADDRINFOW {
 }
 /// Identifiers of a thread and of its process.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_client_id).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_client_id).
 #[doc(alias = "_CLIENT_ID")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -130,7 +130,7 @@ pub struct CSADDR_INFO {
 }
 /// Device that requests can be sent to.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_device_object).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_device_object).
 #[doc(alias = "_DEVICE_OBJECT")]
 #[repr(C)]
 #[repr(align(16))]
@@ -203,7 +203,7 @@ pub struct DEVOBJ_EXTENSION {
 }
 /// Start of every object that a thread can wait for.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/introduction-to-kernel-dispatcher-objects).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/introduction-to-kernel-dispatcher-objects).
 #[doc(alias = "_DISPATCHER_HEADER")]
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -239,7 +239,7 @@ pub struct DISPATCHER_HEADER_Anonymous1_Anonymous1 {
 }
 /// What a driver keeps besides its driver object.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_driver_extension).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_driver_extension).
 #[doc(alias = "_DRIVER_EXTENSION")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -255,7 +255,7 @@ pub struct DRIVER_EXTENSION {
 }
 /// Loaded driver.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_driver_object).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_driver_object).
 #[doc(alias = "_DRIVER_OBJECT")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -603,7 +603,7 @@ pub struct IO_SECURITY_CONTEXT {
 }
 /// What one driver on the way of a request is asked to do, and what is called when that is done.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_io_stack_location).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_io_stack_location).
 #[doc(alias = "_IO_STACK_LOCATION")]
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -742,7 +742,7 @@ pub struct IO_STACK_LOCATION_Parameters_Write {
 }
 /// How a request ended.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_io_status_block).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_io_status_block).
 #[doc(alias = "_IO_STATUS_BLOCK")]
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -824,7 +824,7 @@ pub struct IP_MSFILTER {
 }
 /// I/O request packet; its stack locations follow the structure.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_irp).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_irp).
 #[doc(alias = "_IRP")]
 #[repr(C)]
 #[repr(align(16))]
@@ -977,7 +977,7 @@ pub union IRP_Tail_Overlay_Anonymous2 {
 }
 /// Asynchronous procedure call of a thread.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_kapc).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_kapc).
 #[doc(alias = "_KAPC")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -1013,7 +1013,7 @@ pub struct KAPC {
 }
 /// Requests that wait for a device.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_kdevice_queue).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_kdevice_queue).
 #[doc(alias = "_KDEVICE_QUEUE")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -1031,7 +1031,7 @@ pub struct KDEVICE_QUEUE {
 }
 /// Entry of a device queue.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_kdevice_queue_entry).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_kdevice_queue_entry).
 #[doc(alias = "_KDEVICE_QUEUE_ENTRY")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -1045,7 +1045,7 @@ pub struct KDEVICE_QUEUE_ENTRY {
 }
 /// Deferred procedure call, which runs once for each time it is queued.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/introduction-to-dpcs).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/introduction-to-dpcs).
 #[doc(alias = "_KDPC")]
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -1089,7 +1089,7 @@ pub struct KDPC_Anonymous1_Anonymous1 {
 }
 /// Event: threads wait until it is signalled.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/event-objects).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/event-objects).
 #[doc(alias = "_KEVENT")]
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -1099,7 +1099,7 @@ pub struct KEVENT {
 }
 /// Value of a registry key with its kind and data.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_key_value_partial_information).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_key_value_partial_information).
 #[doc(alias = "_KEY_VALUE_PARTIAL_INFORMATION")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -1125,7 +1125,7 @@ pub struct KTHREAD {
 }
 /// Timer: signalled when a time has passed, and then queues a deferred procedure call.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/timer-objects-and-dpcs).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/timer-objects-and-dpcs).
 #[doc(alias = "_KTIMER")]
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -1215,7 +1215,7 @@ pub struct LUID {
 }
 /// Describes a buffer by its pages; the numbers of the pages follow the structure.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 #[doc(alias = "_MDL")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -1239,7 +1239,7 @@ pub struct MDL {
 }
 /// Table of a network programming interface with the handle that its functions take.
 ///
-/// Header: `netioddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/ns-netioddk-_npi).
+/// Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/ns-netioddk-_npi).
 #[doc(alias = "_NPI")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -1251,7 +1251,7 @@ pub struct NPI {
 }
 /// What a client tells the registrar.
 ///
-/// Header: `netioddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/ns-netioddk-_npi_client_characteristics).
+/// Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/ns-netioddk-_npi_client_characteristics).
 #[doc(alias = "_NPI_CLIENT_CHARACTERISTICS")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -1294,7 +1294,7 @@ pub union NPI_MODULEID_Anonymous1 {
 }
 /// What a provider tells the registrar.
 ///
-/// Header: `netioddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/ns-netioddk-_npi_provider_characteristics).
+/// Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/ns-netioddk-_npi_provider_characteristics).
 #[doc(alias = "_NPI_PROVIDER_CHARACTERISTICS")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -1314,7 +1314,7 @@ pub struct NPI_PROVIDER_CHARACTERISTICS {
 }
 /// One implementation of a network programming interface by one module.
 ///
-/// Header: `netioddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/ns-netioddk-_npi_registration_instance).
+/// Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/ns-netioddk-_npi_registration_instance).
 #[doc(alias = "_NPI_REGISTRATION_INSTANCE")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -1354,7 +1354,7 @@ pub struct OBJECT_ATTRIBUTES {
 }
 /// What a handle allows.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_object_handle_information).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_object_handle_information).
 #[doc(alias = "_OBJECT_HANDLE_INFORMATION")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -1371,7 +1371,7 @@ pub struct OBJECT_TYPE {
 }
 /// Which Windows is running.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_osversioninfow).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_osversioninfow).
 #[doc(alias = "_OSVERSIONINFOW")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -1398,11 +1398,11 @@ pub struct OSVERSIONINFOW {
 pub struct PRIORITY_STATUS {
     /// What is sent.
     ///
-    /// From `NTDDI_WIN10_FE` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_FE` on.
     pub Sender: SOCKET_PRIORITY_HINT,
     /// What is received.
     ///
-    /// From `NTDDI_WIN10_FE` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_FE` on.
     pub Receiver: SOCKET_PRIORITY_HINT,
 }
 /// Processor by its group and its number there.
@@ -1653,16 +1653,22 @@ pub struct SOCKET_ADDRESS_LIST {
 }
 /// Processor that serves a socket.
 ///
-/// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/ns-ws2def-socket_processor_affinity).
+/// Header: `ws2def.h`, from `NTDDI_WIN8` on. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/ns-ws2def-socket_processor_affinity).
 #[doc(alias = "_SOCKET_PROCESSOR_AFFINITY")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct SOCKET_PROCESSOR_AFFINITY {
     /// The processor.
+    ///
+    /// From `NTDDI_WIN8` on.
     pub Processor: PROCESSOR_NUMBER,
     /// NUMA node of the processor.
+    ///
+    /// From `NTDDI_WIN8` on.
     pub NumaNodeId: u16,
     /// Unused.
+    ///
+    /// From `NTDDI_WIN8` on.
     pub Reserved: u16,
 }
 /// How the traffic is secured, as `SIO_QUERY_SECURITY` gives it.
@@ -1750,79 +1756,79 @@ pub struct TCP_ICW_PARAMETERS {
 pub struct TCP_INFO_v0 {
     /// State of the connection.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS2` on.
     pub State: TCPSTATE,
     /// Largest segment.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS2` on.
     pub Mss: u32,
     /// Milliseconds since it was made.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS2` on.
     pub ConnectionTimeMs: u64,
     /// Whether segments carry time stamps.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS2` on.
     pub TimestampsEnabled: u8,
     /// Round-trip time, in microseconds.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS2` on.
     pub RttUs: u32,
     /// Shortest round-trip time, in microseconds.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS2` on.
     pub MinRttUs: u32,
     /// Bytes sent and not yet acknowledged.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS2` on.
     pub BytesInFlight: u32,
     /// Congestion window.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS2` on.
     pub Cwnd: u32,
     /// Window for sending.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS2` on.
     pub SndWnd: u32,
     /// Window for receiving.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS2` on.
     pub RcvWnd: u32,
     /// Bytes received and not yet taken.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS2` on.
     pub RcvBuf: u32,
     /// Bytes sent.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS2` on.
     pub BytesOut: u64,
     /// Bytes received.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS2` on.
     pub BytesIn: u64,
     /// Bytes that came out of order.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS2` on.
     pub BytesReordered: u32,
     /// Bytes sent again.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS2` on.
     pub BytesRetrans: u32,
     /// Times that segments were sent again without a time-out.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS2` on.
     pub FastRetrans: u32,
     /// Acknowledgements that came twice.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS2` on.
     pub DupAcksIn: u32,
     /// Times that segments were sent again after a time-out.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS2` on.
     pub TimeoutEpisodes: u32,
     /// How often connecting was tried again.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS2` on.
     pub SynRetrans: u8,
 }
 /// How a connection is doing, with what holds up its sending.
@@ -1834,115 +1840,115 @@ pub struct TCP_INFO_v0 {
 pub struct TCP_INFO_v1 {
     /// State of the connection.
     ///
-    /// From `NTDDI_WIN10_RS5` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS5` on.
     pub State: TCPSTATE,
     /// Largest segment.
     ///
-    /// From `NTDDI_WIN10_RS5` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS5` on.
     pub Mss: u32,
     /// Milliseconds since it was made.
     ///
-    /// From `NTDDI_WIN10_RS5` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS5` on.
     pub ConnectionTimeMs: u64,
     /// Whether segments carry time stamps.
     ///
-    /// From `NTDDI_WIN10_RS5` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS5` on.
     pub TimestampsEnabled: u8,
     /// Round-trip time, in microseconds.
     ///
-    /// From `NTDDI_WIN10_RS5` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS5` on.
     pub RttUs: u32,
     /// Shortest round-trip time, in microseconds.
     ///
-    /// From `NTDDI_WIN10_RS5` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS5` on.
     pub MinRttUs: u32,
     /// Bytes sent and not yet acknowledged.
     ///
-    /// From `NTDDI_WIN10_RS5` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS5` on.
     pub BytesInFlight: u32,
     /// Congestion window.
     ///
-    /// From `NTDDI_WIN10_RS5` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS5` on.
     pub Cwnd: u32,
     /// Window for sending.
     ///
-    /// From `NTDDI_WIN10_RS5` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS5` on.
     pub SndWnd: u32,
     /// Window for receiving.
     ///
-    /// From `NTDDI_WIN10_RS5` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS5` on.
     pub RcvWnd: u32,
     /// Bytes received and not yet taken.
     ///
-    /// From `NTDDI_WIN10_RS5` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS5` on.
     pub RcvBuf: u32,
     /// Bytes sent.
     ///
-    /// From `NTDDI_WIN10_RS5` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS5` on.
     pub BytesOut: u64,
     /// Bytes received.
     ///
-    /// From `NTDDI_WIN10_RS5` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS5` on.
     pub BytesIn: u64,
     /// Bytes that came out of order.
     ///
-    /// From `NTDDI_WIN10_RS5` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS5` on.
     pub BytesReordered: u32,
     /// Bytes sent again.
     ///
-    /// From `NTDDI_WIN10_RS5` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS5` on.
     pub BytesRetrans: u32,
     /// Times that segments were sent again without a time-out.
     ///
-    /// From `NTDDI_WIN10_RS5` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS5` on.
     pub FastRetrans: u32,
     /// Acknowledgements that came twice.
     ///
-    /// From `NTDDI_WIN10_RS5` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS5` on.
     pub DupAcksIn: u32,
     /// Times that segments were sent again after a time-out.
     ///
-    /// From `NTDDI_WIN10_RS5` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS5` on.
     pub TimeoutEpisodes: u32,
     /// How often connecting was tried again.
     ///
-    /// From `NTDDI_WIN10_RS5` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS5` on.
     pub SynRetrans: u8,
     /// Times that the other side's window held up sending.
     ///
-    /// From `NTDDI_WIN10_RS5` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS5` on.
     pub SndLimTransRwin: u32,
     /// Milliseconds that the other side's window held up sending.
     ///
-    /// From `NTDDI_WIN10_RS5` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS5` on.
     pub SndLimTimeRwin: u32,
     /// Bytes sent while the other side's window held up sending.
     ///
-    /// From `NTDDI_WIN10_RS5` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS5` on.
     pub SndLimBytesRwin: u64,
     /// Times that the congestion window held up sending.
     ///
-    /// From `NTDDI_WIN10_RS5` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS5` on.
     pub SndLimTransCwnd: u32,
     /// Milliseconds that the congestion window held up sending.
     ///
-    /// From `NTDDI_WIN10_RS5` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS5` on.
     pub SndLimTimeCwnd: u32,
     /// Bytes sent while the congestion window held up sending.
     ///
-    /// From `NTDDI_WIN10_RS5` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS5` on.
     pub SndLimBytesCwnd: u64,
     /// Times that there was nothing to send.
     ///
-    /// From `NTDDI_WIN10_RS5` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS5` on.
     pub SndLimTransSnd: u32,
     /// Milliseconds that there was nothing to send.
     ///
-    /// From `NTDDI_WIN10_RS5` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS5` on.
     pub SndLimTimeSnd: u32,
     /// Bytes sent while there was little to send.
     ///
-    /// From `NTDDI_WIN10_RS5` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS5` on.
     pub SndLimBytesSnd: u64,
 }
 /// First time-outs of a connection.
@@ -1966,11 +1972,11 @@ pub struct TCP_INITIAL_RTO_PARAMETERS {
 pub struct TIMESTAMPING_CONFIG {
     /// `TIMESTAMPING_FLAG_…` bits.
     ///
-    /// From `NTDDI_WIN10_FE` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_FE` on.
     pub Flags: u32,
     /// How many time stamps of sent datagrams are kept.
     ///
-    /// From `NTDDI_WIN10_FE` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_FE` on.
     pub TxTimestampsBuffered: u16,
 }
 /// 64-bit unsigned integer, whole or in halves.
@@ -2026,7 +2032,7 @@ pub struct VPB {
 }
 /// Device that waits for an adapter or controller.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_wait_context_block).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_wait_context_block).
 #[doc(alias = "_WAIT_CONTEXT_BLOCK")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -2092,7 +2098,7 @@ pub struct WSA_COMPATIBILITY_MODE {
 }
 /// Part of a chain of locked MDLs that data is sent from or received into.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_buf).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_buf).
 #[doc(alias = "_WSK_BUF")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -2113,16 +2119,16 @@ pub struct WSK_BUF {
 pub struct WSK_BUF_LIST {
     /// Further datagram, or NULL.
     ///
-    /// From `NTDDI_WIN8` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN8` on.
     pub Next: *mut WSK_BUF_LIST,
     /// Payload of the datagram.
     ///
-    /// From `NTDDI_WIN8` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN8` on.
     pub Buffer: WSK_BUF,
 }
 /// What the client registers with.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_client_npi).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_client_npi).
 #[doc(alias = "_WSK_CLIENT_NPI")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -2134,7 +2140,7 @@ pub struct WSK_CLIENT_NPI {
 }
 /// Datagram that has arrived.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_datagram_indication).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_datagram_indication).
 #[doc(alias = "_WSK_DATAGRAM_INDICATION")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -2152,7 +2158,7 @@ pub struct WSK_DATAGRAM_INDICATION {
 }
 /// Data that has arrived on a connection.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_data_indication).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_data_indication).
 #[doc(alias = "_WSK_DATA_INDICATION")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -2164,7 +2170,7 @@ pub struct WSK_DATA_INDICATION {
 }
 /// Which event callbacks to enable or disable, for `SO_WSK_EVENT_CALLBACK`.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_event_callback_control).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_event_callback_control).
 #[doc(alias = "_WSK_EVENT_CALLBACK_CONTROL")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -2176,7 +2182,7 @@ pub struct WSK_EVENT_CALLBACK_CONTROL {
 }
 /// Extension interface that is registered for, with what the client gives it.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_extension_control_in).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_extension_control_in).
 #[doc(alias = "_WSK_EXTENSION_CONTROL_IN")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -2190,7 +2196,7 @@ pub struct WSK_EXTENSION_CONTROL_IN {
 }
 /// What the provider gives for an extension interface.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_extension_control_out).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_extension_control_out).
 #[doc(alias = "_WSK_EXTENSION_CONTROL_OUT")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -2204,7 +2210,7 @@ pub struct WSK_EXTENSION_CONTROL_OUT {
 ///
 /// The contents name it, not the address of the structure, so it may be copied.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_inspect_id).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_inspect_id).
 #[doc(alias = "_WSK_INSPECT_ID")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -2216,7 +2222,7 @@ pub struct WSK_INSPECT_ID {
 }
 /// Range of versions that the provider speaks.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_provider_characteristics).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_provider_characteristics).
 #[doc(alias = "_WSK_PROVIDER_CHARACTERISTICS")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -2228,7 +2234,7 @@ pub struct WSK_PROVIDER_CHARACTERISTICS {
 }
 /// What the client gets from the provider.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_provider_npi).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_provider_npi).
 #[doc(alias = "_WSK_PROVIDER_NPI")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -2240,7 +2246,7 @@ pub struct WSK_PROVIDER_NPI {
 }
 /// Registration of a client; its contents are the system's own, and it must not move.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_registration).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_registration).
 #[doc(alias = "_WSK_REGISTRATION")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -2256,7 +2262,7 @@ pub struct WSK_REGISTRATION {
 ///
 /// The table is that of the socket's kind: basic, listening, datagram, connection or stream.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_socket).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_socket).
 #[doc(alias = "_WSK_SOCKET")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -2266,7 +2272,7 @@ pub struct WSK_SOCKET {
 }
 /// Maps a kind of socket to an older transport.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_tdi_map).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_tdi_map).
 #[doc(alias = "_WSK_TDI_MAP")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -2282,7 +2288,7 @@ pub struct WSK_TDI_MAP {
 }
 /// Maps kinds of socket to older transports, for `WSK_TDI_DEVICENAME_MAPPING`.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_tdi_map_info).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_tdi_map_info).
 #[doc(alias = "_WSK_TDI_MAP_INFO")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -2294,7 +2300,7 @@ pub struct WSK_TDI_MAP_INFO {
 }
 /// Transport that sockets can be made for.
 ///
-/// Header: `wsk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_transport).
+/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_transport).
 #[doc(alias = "_WSK_TRANSPORT")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
