@@ -349,6 +349,12 @@ pub struct Inside(pub(crate) ());
 /// As long as the [`Lock`] exists its extent is valid: the MDL chain is neither changed nor unlocked nor freed, the bytes it
 /// describes are not written. Moving `Self` is not possible while the lock
 /// borrows from it, and need not be allowed for.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not memory that WSK can send from",
+    label = "not a `SendBuffer`",
+    note = "bytes are sent from slices and arrays in a call that waits or in a scope, and from `NonPagedBuffer`",
+    note = "operations that are started own their buffer: a `NonPagedBuffer`, an array, or what a `Pool` gave"
+)]
 pub unsafe trait SendBuffer {
     /// Locks the bytes to send. IRQL: `<= DISPATCH_LEVEL` if the memory is nonpaged, else `<= APC_LEVEL`.
     ///
@@ -370,6 +376,13 @@ pub unsafe trait SendBuffer {
 /// As long as the [`Lock`] exists its extent is valid: the MDL chain is neither changed nor unlocked nor freed, and the bytes it
 /// describes may be written and are neither read nor written by anything else. Moving `Self` is not possible while the
 /// lock borrows from it, and need not be allowed for.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not memory that WSK can receive into",
+    label = "not a `ReceiveBuffer`",
+    note = "what is received into is owned or borrowed exclusively: `&mut` slices and arrays in a call that waits or in a scope, \
+            and `NonPagedBuffer`",
+    note = "operations that are started own their buffer: a `NonPagedBuffer`, an array, or what a `Pool` gave"
+)]
 pub unsafe trait ReceiveBuffer {
     /// Locks the room to receive into. IRQL: `<= DISPATCH_LEVEL` if the memory is nonpaged, else `<= APC_LEVEL`.
     ///

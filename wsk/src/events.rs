@@ -31,6 +31,11 @@ use crate::socket::Socket;
 ///
 /// [`WskReceiveFromEvent`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_from_event).
 #[doc(alias = "WskReceiveFromEvent")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not handle the datagrams that arrive",
+    label = "not a handler",
+    note = "implement `ReceiveFromEvent` for it"
+)]
 pub trait ReceiveFromEvent: Send + Sync + 'static {
     /// Datagrams have arrived. IRQL: `<= DISPATCH_LEVEL`.
     ///

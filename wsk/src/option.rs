@@ -41,6 +41,11 @@ mod sealed {
 }
 
 /// An option with its value.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a socket option",
+    label = "not an option",
+    note = "the options are the types of `wsk::option`, each with its value in it"
+)]
 pub trait SocketOption: sealed::Sealed + Sized {
     #[doc(hidden)]
     const LEVEL: u32;
@@ -52,6 +57,10 @@ pub trait SocketOption: sealed::Sealed + Sized {
 }
 
 /// An option that can be read.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be read",
+    label = "an option that can only be set, or none"
+)]
 pub trait ReadableOption: SocketOption {
     /// The size of the value.
     #[doc(hidden)]

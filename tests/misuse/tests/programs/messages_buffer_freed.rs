@@ -7,7 +7,7 @@ use wsk::{DatagramSocket, Error, Messages, NonPagedBuffer};
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let first = NonPagedBuffer::copy_of(b"one")?;
     let second = NonPagedBuffer::copy_of(b"two")?;
-    let mut messages = Messages::new([&first, &second]);
+    let mut messages = Messages::new([&first, &second]).unwrap();
     drop(second);
     let sent = socket.send_messages(&mut messages, to)?;
     assert_eq!(sent, 6);

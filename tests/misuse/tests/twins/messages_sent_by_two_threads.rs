@@ -6,8 +6,8 @@ use wsk_misuse::on_two_threads;
 
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let buffer = NonPagedBuffer::copy_of(b"echo")?;
-    let mut messages = Messages::new([&buffer]);
-    let mut more = Messages::new([&buffer]);
+    let mut messages = Messages::new([&buffer]).unwrap();
+    let mut more = Messages::new([&buffer]).unwrap();
     let (one, other) = on_two_threads(
         || socket.send_messages(&mut messages, to),
         || socket.send_messages(&mut more, to),

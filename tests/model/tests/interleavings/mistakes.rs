@@ -88,7 +88,7 @@ found! {
         const CANCELS_FIRST: bool = false;
     }
     /// The slot goes back while the routine still has its block.
-    slot_given_back_early: leave_pooled, "Causality violation", {
+    slot_given_back_early: leave_pooled, "flight.is_completed()", {
         const PAYLOAD_LAST: bool = false;
     }
     /// The routine looks for an observer in an operation that it has given back.
