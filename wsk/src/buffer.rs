@@ -327,13 +327,22 @@ impl fmt::Debug for Lock<'_> {
 }
 
 impl Drop for Lock<'_> {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(mdl) = self.locked {
-            // SAFETY: by the invariant the MDL is our own, with its pages locked, and what used it is done.
+        /// # Safety
+        ///
+        /// The MDL is the lock's own, with its pages locked, and what used it is done.
+        #[inline(never)]
+        unsafe fn unlock(mdl: NonNull<MDL>) {
+            // SAFETY: the caller says so.
             unsafe {
                 MmUnlockPages(mdl.as_ptr());
                 IoFreeMdl(mdl.as_ptr());
             }
+        }
+        if let Some(mdl) = self.locked {
+            // SAFETY: by the invariant.
+            unsafe { unlock(mdl) };
         }
     }
 }
@@ -650,8 +659,9 @@ impl NonPagedBuffer {
         })
     }
 
+    #[inline]
     fn part(&self, start: usize, length: usize) -> Lock<'_> {
-        let buffer = if length == 0 || self.is_empty() {
+        let buffer = if length == 0 || self.kept.load(Ordering::Relaxed) {
             WSK_BUF {
                 Mdl: core::ptr::null_mut(),
                 Offset: 0,
@@ -702,15 +712,17 @@ impl fmt::Debug for NonPagedBuffer {
 
 // SAFETY: while the buffer is borrowed its MDL and bytes stay as they are; those that are kept stay for ever.
 unsafe impl SendBuffer for NonPagedBuffer {
+    #[inline]
     fn lock(&self) -> Result<Lock<'_>, Error> {
-        Ok(self.part(0, self.len()))
+        Ok(self.part(0, self.length))
     }
 }
 
 // SAFETY: the exclusive borrow keeps everything else away from the bytes; those that are kept are not looked at again.
 unsafe impl ReceiveBuffer for NonPagedBuffer {
+    #[inline]
     fn lock_mut(&mut self) -> Result<Lock<'_>, Error> {
-        Ok(self.part(0, self.len()))
+        Ok(self.part(0, self.length))
     }
 }
 

@@ -128,11 +128,25 @@ struct Header {
     own: bool,
     event: UnsafeCell<KEVENT>,
     waker: UnsafeCell<Option<Waker>>,
-    /// Told when the IRP has completed, after the state was: it may outlive the block.
+    /// Told when the IRP has completed, after the state was: it may outlive the block. Read only by the completion routine of
+    /// operations that have one.
     observer: UnsafeCell<Option<Observer>>,
     /// Drops the payload and frees the block, which nobody else has. Set for each flight.
     discard: UnsafeCell<unsafe fn(NonNull<Header>)>,
     arguments: UnsafeCell<Arguments>,
+}
+
+impl Header {
+    /// Drops the waker: out of line, because few operations have one.
+    ///
+    /// # Safety
+    ///
+    /// Nothing else touches the block.
+    #[cold]
+    unsafe fn drop_waker(&self) {
+        // SAFETY: the caller says so.
+        unsafe { *self.waker.get() = None };
+    }
 }
 
 /// A block with a payload of this type.
@@ -232,6 +246,7 @@ impl<P: Payload> Idle<P> {
     /// When `invoke` succeeds it has passed the IRP on to WSK by one call. What that call's parameters point at is in the
     /// arguments, is kept alive and untouched by the payload until it is dropped, or is valid for as long as the caller
     /// makes sure that the flight's completion was seen.
+    #[inline]
     pub(crate) unsafe fn start(
         self,
         payload: P,
@@ -244,16 +259,14 @@ impl<P: Payload> Idle<P> {
         // pointers are to inside the block.
         let (arguments, inside) = unsafe {
             (*(*block).payload.get()).write(payload);
-            *(*block).header.observer.get() = observer;
+            let routine = if observer.is_some() {
+                *(*block).header.observer.get() = observer;
+                completed_observed
+            } else {
+                completed
+            };
             IoReuseIrp(irp.as_ptr(), STATUS_UNSUCCESSFUL);
-            IoSetCompletionRoutine(
-                irp.as_ptr(),
-                Some(completed),
-                block.cast(),
-                true,
-                true,
-                true,
-            );
+            IoSetCompletionRoutine(irp.as_ptr(), Some(routine), block.cast(), true, true, true);
             (*block).header.state.start();
             let arguments = NonNull::new_unchecked((*block).header.arguments.get());
             (
@@ -344,10 +357,14 @@ impl<P: Payload> Flight<P> {
     }
 
     /// Waits until the IRP has completed, or for at most `limit`; says whether it has. IRQL: `PASSIVE_LEVEL`.
+    #[inline]
     pub(crate) fn wait(&self, limit: Option<Duration>) -> bool {
-        if self.is_completed() {
-            return true;
-        }
+        self.is_completed() || self.wait_for_routine(limit)
+    }
+
+    /// As [`wait`](Self::wait), when it had not completed.
+    #[inline(never)]
+    fn wait_for_routine(&self, limit: Option<Duration>) -> bool {
         match self.retract() {
             Retract::InFlight => {}
             Retract::Completed => return true,
@@ -365,8 +382,9 @@ impl<P: Payload> Flight<P> {
 
     /// Waits until the IRP has completed. When the provider has answered with an error, and does not complete the IRP within a
     /// time that is long for a mere oversight, it has broken its contract: `false`. IRQL: `PASSIVE_LEVEL`.
+    #[inline]
     pub(crate) fn wait_or_give_up(&self) -> bool {
-        self.wait(self.returned.is_error().then_some(GRACE))
+        self.is_completed() || self.wait_for_routine(self.returned.is_error().then_some(GRACE))
     }
 
     /// Whether the IRP has completed; if not, `context`'s waker is woken when it has. IRQL: `<= DISPATCH_LEVEL`.
@@ -411,13 +429,16 @@ impl<P: Payload> Flight<P> {
     /// # Safety
     ///
     /// One of them returned `true`.
+    #[inline]
     pub(crate) unsafe fn finish(self) -> (Idle<P>, P, Outcome) {
         let block = self.block.as_ptr();
         // SAFETY: the IRP has completed, as the caller says, so the provider is done with it and the routine with the block;
         // by the invariant nobody else has it. The payload is moved out once.
         let (outcome, payload) = unsafe {
             let io_status = (*self.block.cast::<IRP>().as_ptr()).IoStatus;
-            *(*block).header.waker.get() = None;
+            if (*(*block).header.waker.get()).is_some() {
+                (*block).header.drop_waker();
+            }
             (*block).header.state.reset();
             let outcome = Outcome {
                 status: io_status.status(),
@@ -572,7 +593,9 @@ unsafe fn discard<P: Payload>(header: NonNull<Header>) {
         payload
             .assume_init_mut()
             .settle(&*(*block.as_ptr()).header.arguments.get());
-        drop((*(*block.as_ptr()).header.waker.get()).take());
+        if (*(*block.as_ptr()).header.waker.get()).is_some() {
+            (*block.as_ptr()).header.drop_waker();
+        }
         if (*block.as_ptr()).header.own {
             // In place: a payload may be larger than what is left of a kernel stack.
             payload.assume_init_drop();
@@ -586,8 +609,24 @@ unsafe fn discard<P: Payload>(header: NonNull<Header>) {
     }
 }
 
-/// The completion routine of every operation. Runs at up to `DISPATCH_LEVEL`, on any thread.
+/// The completion routine of an operation without observer. Runs at up to `DISPATCH_LEVEL`, on any thread.
 unsafe extern "system" fn completed(
+    _: *mut DEVICE_OBJECT,
+    _: *mut IRP,
+    context: *mut c_void,
+) -> NTSTATUS {
+    let header = context.cast::<Header>();
+    // SAFETY: the context is the block of an operation in flight, which stays until the completion is published.
+    let notify = unsafe { (*header).state.complete() };
+    if notify != Notify::Nobody {
+        // SAFETY: that is what was published.
+        unsafe { notify_holder(header, notify) };
+    }
+    STATUS_MORE_PROCESSING_REQUIRED
+}
+
+/// The completion routine of an operation with an observer.
+unsafe extern "system" fn completed_observed(
     _: *mut DEVICE_OBJECT,
     _: *mut IRP,
     context: *mut c_void,
@@ -596,13 +635,30 @@ unsafe extern "system" fn completed(
     // SAFETY: the context is the block of an operation in flight, which stays until the completion is published. The observer
     // is not changed while in flight, and the IRP has its status.
     let (observer, status, notify) = unsafe {
-        let observer = *(*header).observer.get();
         (
-            observer,
+            *(*header).observer.get(),
             (*header.cast::<IRP>()).IoStatus.status(),
             (*header).state.complete(),
         )
     };
+    if notify != Notify::Nobody {
+        // SAFETY: that is what was published.
+        unsafe { notify_holder(header, notify) };
+    }
+    if let Some(observer) = observer {
+        // SAFETY: who asked to be told is there until it was.
+        unsafe { (observer.completed)(observer.context, status) };
+    }
+    STATUS_MORE_PROCESSING_REQUIRED
+}
+
+/// Tells the holder of a completion that was published, or does the holder's part.
+///
+/// # Safety
+///
+/// `header` begins the block of the completed operation, whose state gave `notify`, once.
+#[inline(never)]
+unsafe fn notify_holder(header: *mut Header, notify: Notify) {
     match notify {
         // The block is the holder's.
         Notify::Nobody => {}
@@ -624,11 +680,6 @@ unsafe extern "system" fn completed(
         // SAFETY: a detached block has no holder: it is the routine's to discard.
         Notify::Free => unsafe { (*(*header).discard.get())(NonNull::new_unchecked(header)) },
     }
-    if let Some(observer) = observer {
-        // SAFETY: who asked to be told is there until it was.
-        unsafe { (observer.completed)(observer.context, status) };
-    }
-    STATUS_MORE_PROCESSING_REQUIRED
 }
 
 /// A place for one idle operation, from which any thread may take it and put one back.

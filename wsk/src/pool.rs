@@ -233,6 +233,7 @@ impl<B> DerefMut for Pooled<B> {
 }
 
 impl<B> Drop for Pooled<B> {
+    #[inline]
     fn drop(&mut self) {
         self.slots.push(self.index);
     }
@@ -349,6 +350,7 @@ impl<B> Slots<B> {
         }
     }
 
+    #[cold]
     fn announce(&self) {
         // SAFETY: there are waiters only once the event is initialised; it is in nonpaged memory.
         unsafe { KeSetEvent(self.available.get(), IO_NO_INCREMENT.into(), 0) };

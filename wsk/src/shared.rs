@@ -117,6 +117,7 @@ impl<T: Counted> Drop for Reserved<T> {
 }
 
 impl<T: Counted> Clone for Shared<T> {
+    #[inline]
     fn clone(&self) -> Self {
         // 64 bits do not overflow: counting to there one by one takes longer than any machine runs.
         self.references().fetch_add(1, Ordering::Relaxed);
@@ -135,20 +136,32 @@ impl<T: Counted> Deref for Shared<T> {
 }
 
 impl<T: Counted> Drop for Shared<T> {
+    #[inline]
     fn drop(&mut self) {
-        if self.references().fetch_sub(1, Ordering::Release) != 1 {
-            return;
+        if self.references().fetch_sub(1, Ordering::Release) == 1 {
+            // SAFETY: this was the last reference.
+            unsafe { end(self.block) };
         }
-        fence(Ordering::Acquire);
-        // SAFETY: this was the last reference (the fence orders every earlier use before this), so the value is dropped once
-        // and the block, which came from `allocate`, is freed once.
-        let last = unsafe {
-            let value = &mut (*self.block.as_ptr()).value;
-            let last = value.last();
-            core::ptr::drop_in_place(value);
-            memory::free(self.block.cast());
-            last
-        };
-        drop(last);
     }
+}
+
+/// Drops the value and frees the block. Out of line: most references are not the last.
+///
+/// # Safety
+///
+/// The last reference has just been given up.
+#[cold]
+#[inline(never)]
+unsafe fn end<T: Counted>(block: NonNull<Block<T>>) {
+    fence(Ordering::Acquire);
+    // SAFETY: there is no reference left (the fence orders every earlier use before this), so the value is dropped once and
+    // the block, which came from `allocate`, is freed once.
+    let last = unsafe {
+        let value = &mut (*block.as_ptr()).value;
+        let last = value.last();
+        core::ptr::drop_in_place(value);
+        memory::free(block.cast());
+        last
+    };
+    drop(last);
 }

@@ -168,7 +168,20 @@ impl<W: Word> State<W> {
     /// Routine: publishes the completion.
     #[inline]
     pub(crate) fn complete(&self) -> Notify {
-        let mut seen = IN_FLIGHT;
+        // Release for the owner that finds it completed, acquire for what a waiter or detaching owner has written.
+        match self
+            .word
+            .compare_exchange(IN_FLIGHT, COMPLETED, Ordering::AcqRel, Ordering::Acquire)
+        {
+            Ok(_) => Notify::Nobody,
+            Err(seen) => self.complete_seen(seen),
+        }
+    }
+
+    /// As [`complete`](Self::complete), when the owner has gone on from `InFlight`.
+    #[inline(never)]
+    fn complete_seen(&self, seen: u32) -> Notify {
+        let mut seen = seen;
         loop {
             let (next, notify) = match seen {
                 IN_FLIGHT => (COMPLETED, Notify::Nobody),
@@ -178,7 +191,6 @@ impl<W: Word> State<W> {
                 // Completed twice, or never started: a provider that has lost count must not free what others use.
                 _ => return Notify::Nobody,
             };
-            // Release for the owner that finds it completed, acquire for what a waiter or detaching owner has written.
             match self
                 .word
                 .compare_exchange(seen, next, Ordering::AcqRel, Ordering::Acquire)

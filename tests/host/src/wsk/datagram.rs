@@ -586,6 +586,7 @@ fn receive(socket: &Arc<Socket>, receive: Receive, flags: u32) -> NTSTATUS {
     }
     if super::is_null_provider() {
         let length = receive.data.iter().map(Range::len).sum();
+        receive.from_nobody(socket.family);
         return finish_in_call(receive.request, plan, STATUS_SUCCESS, length);
     }
     let mut state = datagram.state.lock();
@@ -674,6 +675,16 @@ impl Receive {
     fn claim(&self) -> bool {
         // SAFETY: the IRP is in flight and in the queue, which is locked.
         unsafe { irp::set_cancel_routine(self.request.irp(), None) }.is_some()
+    }
+
+    /// What the null provider says of who sent a datagram: this machine, port 9.
+    fn from_nobody(&self, family: Family) {
+        if self.outputs.remote.is_null() {
+            return;
+        }
+        let from = SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 9));
+        // SAFETY: the driver keeps the place writable until the IRP is completed.
+        unsafe { address::write(self.outputs.remote, from, family) };
     }
 
     /// Puts a datagram where the driver wants it.
