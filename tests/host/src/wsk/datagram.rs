@@ -586,7 +586,7 @@ fn receive(socket: &Arc<Socket>, receive: Receive, flags: u32) -> NTSTATUS {
     }
     if super::is_null_provider() {
         let length = receive.data.iter().map(Range::len).sum();
-        receive.from_nobody(socket.family);
+        receive.sent_by_nobody(socket.family);
         return finish_in_call(receive.request, plan, STATUS_SUCCESS, length);
     }
     let mut state = datagram.state.lock();
@@ -678,7 +678,7 @@ impl Receive {
     }
 
     /// What the null provider says of who sent a datagram: this machine, port 9.
-    fn from_nobody(&self, family: Family) {
+    fn sent_by_nobody(&self, family: Family) {
         if self.outputs.remote.is_null() {
             return;
         }
