@@ -62,7 +62,7 @@ const CHECKS: &[Check] = &[
     },
     Check {
         name: "demo",
-        run: || cargo(&["demo"]),
+        run: demo,
     },
     Check {
         name: "dependencies",
@@ -135,6 +135,12 @@ fn main() -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// The demo as the README has it, with and without arguments.
+fn demo() -> Result<(), String> {
+    cargo(&["demo"])?;
+    cargo(&["demo", "--", "--to", "127.0.0.1:9000", "--message", "hello"])
 }
 
 fn documentation() -> Result<(), String> {
