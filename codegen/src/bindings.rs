@@ -7,7 +7,7 @@ use quote::ToTokens as _;
 use syn::{Fields, Ident, Item, ItemImpl, Type, TypeFnPtr};
 
 use crate::facts::Facts;
-use crate::{Arch, Error, Source};
+use crate::{Arch, Error, Source, layout, parse};
 
 /// A structure or union.
 #[derive(Debug, Clone)]
@@ -53,6 +53,8 @@ pub struct Bitfield {
     pub shift: u32,
     /// How many bits it has.
     pub width: u32,
+    /// The type that C declares it with.
+    pub ty: Type,
 }
 
 /// The output of bindgen by kind of item, under the names that bindgen gives.
@@ -70,6 +72,16 @@ pub struct Bindings {
     pub bitfields: BTreeMap<String, Vec<Bitfield>>,
     /// Layouts by record.
     pub layouts: BTreeMap<String, Layout>,
+}
+
+/// Keeps bindgen from evaluating macros: the values are clang's, and its own evaluation divides by zero where a macro does.
+#[derive(Debug)]
+struct NoMacros;
+
+impl bindgen::callbacks::ParseCallbacks for NoMacros {
+    fn will_parse_macro(&self, _name: &str) -> bindgen::callbacks::MacroParsingBehavior {
+        bindgen::callbacks::MacroParsingBehavior::Ignore
+    }
 }
 
 /// The record whose members are of every type that is wanted, and pointers to every function.
@@ -107,7 +119,7 @@ pub fn run(source: &Source, arch: Arch, facts: &Facts) -> Result<String, Error> 
     let builder = bindgen::Builder::default()
         .header_contents(
             "wsk-bindings.hpp",
-            &format!("{}{}", source.root(), roots(facts)),
+            &format!("{}{}{}", source.root(), parse::END, roots(facts)),
         )
         .clang_args(source.arguments(arch)?)
         .use_core()
@@ -122,6 +134,7 @@ pub fn run(source: &Source, arch: Arch, facts: &Facts) -> Result<String, Error> 
         .layout_tests(true)
         .formatter(bindgen::Formatter::None)
         .ignore_methods()
+        .parse_callbacks(Box::new(NoMacros))
         .allowlist_type(ROOTS)
         .allowlist_recursively(true);
     let bindings = builder
@@ -142,6 +155,7 @@ pub fn sort(text: &str) -> Result<Bindings, Error> {
     for item in file.items {
         bindings.item(item)?;
     }
+    layout::settle_bitfields(&mut bindings);
     Ok(bindings)
 }
 
@@ -187,7 +201,7 @@ impl Bindings {
                 self.aliases.insert(item.ident.to_string(), *item.ty);
             }
             Item::Const(item) if item.ident == "_" => self.layout(*item.expr)?,
-            Item::Impl(block) => self.implementation(block)?,
+            Item::Impl(block) => self.implementation(&block)?,
             Item::Use(item) => {
                 // `pub use self::_TAG as NAME;` for a typedef of an enumeration.
                 let (tag, name) = renaming(&item.tree).ok_or_else(|| unknown("another import"))?;
@@ -218,7 +232,7 @@ impl Bindings {
     }
 
     /// Members of a newtype enumeration, or accessors of bitfields.
-    fn implementation(&mut self, block: ItemImpl) -> Result<(), Error> {
+    fn implementation(&mut self, block: &ItemImpl) -> Result<(), Error> {
         let name = last_segment(&block.self_ty)
             .ok_or_else(|| unknown("an impl for something unnamed"))?
             .to_string();
@@ -368,6 +382,10 @@ fn bitfield(accessor: &syn::ImplItemFn) -> Option<Bitfield> {
         holder: holder.to_owned(),
         shift: shift.parse().ok()?,
         width: width.parse().ok()?,
+        ty: match &accessor.sig.output {
+            syn::ReturnType::Type(_, ty) => (**ty).clone(),
+            syn::ReturnType::Default => return None,
+        },
     })
 }
 

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use wsk_codegen::{Arch, Error, Options, Output, Source, kit, ntddi};
+use wsk_codegen::diff::{self, Scope};
+use wsk_codegen::interface::Interface;
+use wsk_codegen::report::{self, Format};
+use wsk_codegen::{Arch, Error, Options, Output, Source, coverage, kit, ntddi, output, verify};
 
 /// Generates wsk-sys from the Winsock Kernel headers, of this repository or of a Windows Driver Kit.
 #[derive(Parser)]
@@ -20,6 +23,73 @@ enum Command {
     Generate(Generation),
     /// Exit with 1 and a diff when the generated files are not what the headers give.
     Check(Generation),
+    /// Compare what is generated with clang's own layouts and values, through rustc; exit with 1 if anything differs.
+    Verify(Verification),
+    /// List every name that wsk.h declares and how it is bound; exit with 1 if one is missing.
+    Coverage(Covering),
+    /// Tell what changes from one release to another, and what that means for users of wsk-sys.
+    Diff(Comparison),
+}
+
+#[derive(Args)]
+struct Verification {
+    #[command(flatten)]
+    headers: Headers,
+    /// The architecture [default: both]
+    #[arg(long, value_name = "ARCH")]
+    arch: Option<Target>,
+    /// Verify this folder of generated files, instead of what the headers give
+    #[arg(long, value_name = "DIR")]
+    bindings: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Covering {
+    #[command(flatten)]
+    generation: Generation,
+    /// The form of the report
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    format: Form,
+}
+
+#[derive(Args)]
+struct Comparison {
+    /// What to compare: a kit's root with or without @VERSION, a version of the kit that --wdk names, a folder of
+    /// headers, `headers` for the repository's, or `committed` for wsk-sys as it is
+    #[arg(value_name = "RELEASE", required = true)]
+    sides: Vec<String>,
+    /// Compare any number of releases, and give a table: item by release. A kit's root stands for all its versions
+    #[arg(long)]
+    releases: bool,
+    /// The kit whose versions are compared
+    #[arg(long, value_name = "ROOT")]
+    wdk: Option<PathBuf>,
+    /// The Windows SDK whose headers to use
+    #[arg(long, value_name = "ROOT")]
+    sdk: Option<PathBuf>,
+    /// Compare everything that is bound, not only the items of wsk.h
+    #[arg(long)]
+    all: bool,
+    /// The form of the report
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    format: Form,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Form {
+    Text,
+    Markdown,
+    Json,
+}
+
+impl From<Form> for Format {
+    fn from(form: Form) -> Self {
+        match form {
+            Form::Text => Self::Text,
+            Form::Markdown => Self::Markdown,
+            Form::Json => Self::Json,
+        }
+    }
 }
 
 /// Which headers are read.
@@ -28,7 +98,7 @@ struct Headers {
     /// The folder of headers to read [default: the repository's headers]
     #[arg(long, value_name = "DIR", conflicts_with_all = ["wdk", "wdk_version", "sdk"])]
     headers: Option<PathBuf>,
-    /// Read a Windows Driver Kit: its root, a NuGet package, or any folder that holds Include/VERSION/km; without ROOT,
+    /// Read a Windows Driver Kit: its root, a `NuGet` package, or any folder that holds Include/VERSION/km; without ROOT,
     /// the installed kit
     #[arg(long, value_name = "ROOT", num_args = 0..=1)]
     #[expect(
@@ -42,7 +112,7 @@ struct Headers {
     /// The Windows SDK whose headers to use: a kit's root, or a folder that holds shared [default: the kit itself]
     #[arg(long, value_name = "ROOT")]
     sdk: Option<PathBuf>,
-    /// Read the headers for the Windows with this NTDDI_VERSION, a number or a name [default: the newest]
+    /// Read the headers for the Windows with this `NTDDI_VERSION`, a number or a name [default: the newest]
     #[arg(long, value_name = "VALUE")]
     ntddi: Option<String>,
 }
@@ -107,18 +177,131 @@ impl Headers {
 }
 
 impl Generation {
-    fn generate(&self) -> Result<Output, Error> {
-        let options = Options {
+    fn options(&self) -> Result<Options, Error> {
+        Ok(Options {
             arches: Target::arches(self.arch),
-            by_hand: wsk_codegen::output::by_hand(&self.out())?,
-        };
-        wsk_codegen::generate(&self.headers.source()?, &options)
+            by_hand: output::by_hand(&self.out())?,
+        })
+    }
+
+    fn generate(&self) -> Result<Output, Error> {
+        wsk_codegen::generate(&self.headers.source()?, &self.options()?)
     }
 
     fn out(&self) -> PathBuf {
-        self.out
-            .clone()
-            .unwrap_or_else(wsk_codegen::output::committed)
+        self.out.clone().unwrap_or_else(output::committed)
+    }
+}
+
+impl Comparison {
+    fn run(&self) -> Result<ExitCode, Error> {
+        let scope = if self.all {
+            Scope::Everything
+        } else {
+            Scope::Wsk
+        };
+        let mut sides = Vec::new();
+        for side in &self.sides {
+            self.expand(side, &mut sides)?;
+        }
+        if self.releases {
+            let table = diff::releases(&sides, scope);
+            print!("{}", report::releases(&table, self.format.into())?);
+            return Ok(ExitCode::SUCCESS);
+        }
+        let [(old_name, old), (new_name, new)] = sides.as_slice() else {
+            return Err(Error::Argument {
+                argument: self.sides.join(" "),
+                problem:
+                    "two releases are compared: name an old and a new one, or ask for --releases"
+                        .to_owned(),
+            });
+        };
+        let diff = diff::compare((old_name, old), (new_name, new), scope);
+        print!("{}", report::diff(&diff, self.format.into())?);
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Adds the interface, or the interfaces, that an argument names.
+    fn expand(&self, side: &str, sides: &mut Vec<(String, Interface)>) -> Result<(), Error> {
+        let path = Path::new(side);
+        let source = if side == "committed" {
+            sides.push((side.to_owned(), Interface::of_folder(&output::committed())?));
+            return Ok(());
+        } else if side == "headers" {
+            Source::headers(&Source::shipped())?
+        } else if path.join("wsk.h").is_file() {
+            Source::headers(path)?
+        } else if let Some((root, version)) = side.rsplit_once('@') {
+            Source::kit(
+                &kit::choose(Path::new(root), Some(version))?,
+                self.sdk.as_deref(),
+            )?
+        } else if path.is_dir() && self.releases {
+            for kit in kit::versions(path)? {
+                let source = Source::kit(&kit, self.sdk.as_deref())?;
+                sides.push(interface(&source)?);
+            }
+            return Ok(());
+        } else if path.is_dir() {
+            Source::kit(&kit::choose(path, None)?, self.sdk.as_deref())?
+        } else {
+            let root = match &self.wdk {
+                Some(root) => root.clone(),
+                None => kit::installed()?,
+            };
+            Source::kit(&kit::choose(&root, Some(side))?, self.sdk.as_deref())?
+        };
+        sides.push(interface(&source)?);
+        Ok(())
+    }
+}
+
+/// The interface that is generated from `source`, as it is in `wsk-sys`.
+fn interface(source: &Source) -> Result<(String, Interface), Error> {
+    eprintln!("reading {}", source.name());
+    let options = Options {
+        by_hand: output::by_hand(&output::committed())?,
+        ..Options::default()
+    };
+    let output = wsk_codegen::generate(source, &options)?;
+    Ok((source.name().to_owned(), Interface::of_output(&output)?))
+}
+
+impl Verification {
+    fn run(&self) -> Result<ExitCode, Error> {
+        let options = Options {
+            arches: Target::arches(self.arch),
+            ..Options::default()
+        };
+        let source = self.headers.source()?;
+        let result = match &self.bindings {
+            None => verify::verify(&source, &options)?,
+            Some(folder) => verify::verify_output(&source, &options, &Output::read(folder)?)?,
+        };
+        for comparison in &result.comparisons {
+            for difference in &comparison.differences {
+                println!("{}: {difference}", comparison.target);
+            }
+            println!(
+                "{}: {} numbers compared with clang's for {}, {} differences",
+                comparison.target,
+                comparison.checks,
+                comparison.arch.triple(),
+                comparison.differences.len()
+            );
+        }
+        for target in &result.skipped {
+            println!(
+                "{target}: skipped, rustc is not installed for it (`rustup target add {target}`)"
+            );
+        }
+        let passed = result.differences() == 0 && !result.comparisons.is_empty();
+        Ok(if passed {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(1)
+        })
     }
 }
 
@@ -144,5 +327,19 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Error> {
             );
             Ok(ExitCode::from(1))
         }
+        Command::Verify(verification) => verification.run(),
+        Command::Coverage(covering) => {
+            let generation = &covering.generation;
+            let coverage =
+                coverage::coverage(&generation.headers.source()?, &generation.options()?)?;
+            print!("{}", report::coverage(&coverage, covering.format.into())?);
+            let missing = coverage.missing().count();
+            Ok(if missing == 0 {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::from(1)
+            })
+        }
+        Command::Diff(comparison) => comparison.run(),
     }
 }

@@ -192,21 +192,20 @@ pub fn item(
         ));
     }
     lines.push(String::new());
-    let mut facts = String::new();
-    if let Some(irql) = &origin.irql {
-        facts.push_str(&format!("IRQL: `{irql}`. "));
-    }
-    facts.push_str(&format!("Header: `{}`", origin.header));
-    if let Some(since) = &origin.since {
-        facts.push_str(&format!(", from `{since}` on"));
-    } else if let Some(kit) = releases::first_kit(name, &origin.header) {
-        facts.push_str(&format!(", in kits from {kit} on"));
-    }
-    facts.push_str(&format!(
-        ". [Microsoft's page]({}).",
-        page(kind, name, spelled, &origin.header)
+    let irql = origin
+        .irql
+        .as_ref()
+        .map_or_else(String::new, |irql| format!("IRQL: `{irql}`. "));
+    let since = if let Some(since) = &origin.since {
+        format!(", from `{since}` on")
+    } else {
+        releases::first_kit(name, &origin.header)
+            .map_or_else(String::new, |kit| format!(", in kits from {kit} on"))
+    };
+    let (header, page) = (&origin.header, page(kind, name, spelled, &origin.header));
+    lines.push(format!(
+        "{irql}Header: `{header}`{since}. [Microsoft's page]({page})."
     ));
-    lines.push(facts);
     lines
 }
 

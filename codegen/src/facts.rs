@@ -85,6 +85,8 @@ pub struct Facts {
     pub opaque: BTreeMap<String, Origin>,
     /// Object-like macros with a body, and members of enumerations that have no name at all.
     pub macros: BTreeMap<String, Origin>,
+    /// Macros that stand for a text, with the literal.
+    pub texts: BTreeMap<String, (Origin, String)>,
     /// Function-like macros.
     pub function_macros: BTreeMap<String, FunctionMacro>,
     /// Inline functions.
@@ -256,19 +258,19 @@ impl Reader<'_> {
             return Ok(());
         };
         match entity.get_kind() {
-            EntityKind::StructDecl | EntityKind::UnionDecl | EntityKind::ClassDecl => {
-                if entity.is_definition() {
-                    let record =
-                        self.tagged(entity, name.clone(), EntityKind::FieldDecl, &path, line)?;
-                    let public = self.public(name);
-                    if header == WSK
-                        || self
-                            .shipped
-                            .is_none_or(|ours| ours.records.contains_key(&public))
-                    {
-                        self.shape(&public, &header, entity);
-                        self.facts.records.insert(public, record);
-                    }
+            EntityKind::StructDecl | EntityKind::UnionDecl | EntityKind::ClassDecl
+                if entity.is_definition() =>
+            {
+                let record =
+                    self.tagged(entity, name.clone(), EntityKind::FieldDecl, &path, line)?;
+                let public = self.public(name);
+                if header == WSK
+                    || self
+                        .shipped
+                        .is_none_or(|ours| ours.records.contains_key(&public))
+                {
+                    self.shape(&public, &header, entity);
+                    self.facts.records.insert(public, record);
                 }
             }
             EntityKind::EnumDecl => {
@@ -415,6 +417,8 @@ impl Reader<'_> {
                 body: define.map(|define| define.body.clone()).unwrap_or_default(),
             };
             self.facts.function_macros.insert(name, function);
+        } else if let Some(literal) = self.candidates.texts.get(&name) {
+            self.facts.texts.insert(name, (origin, literal.clone()));
         } else {
             self.facts.macros.insert(name, origin);
         }
@@ -462,8 +466,12 @@ impl Reader<'_> {
             .get(line.saturating_sub(1) as usize)
             .cloned()
             .flatten();
+        let header = source::header_name(path);
+        // Other headers say since when each item is there as far back as NT goes, and by architecture.
+        let later = |since: &String| ntddi::parse(since).is_ok_and(|value| value > ntddi::FLOOR);
+        let since = since.filter(|since| header == WSK || later(since));
         Ok(Origin {
-            header: source::header_name(path),
+            header,
             line,
             doc,
             since,

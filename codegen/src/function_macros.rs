@@ -244,7 +244,7 @@ fn number(text: &str) -> Result<Token, String> {
         } else {
             i32::MAX.cast_unsigned().into()
         };
-    let signed = !suffix.contains('u') && !(over && !decimal);
+    let signed = !suffix.contains('u') && (decimal || !over);
     let bits = if over && signed { 64 } else { bits };
     Ok(Token::Number(value, Integer { bits, signed }))
 }

@@ -1,4 +1,4 @@
-//! Finds Windows Driver Kits and the headers in them: an installed kit, a NuGet package, or a copy of either; and the
+//! Finds Windows Driver Kits and the headers in them: an installed kit, a `NuGet` package, or a copy of either; and the
 //! Windows SDK's headers, which a driver kit needs and does not always hold.
 
 use std::fmt;
@@ -98,9 +98,9 @@ impl Kit {
         if let Some(sdk) = &sdk {
             folders.extend(child(sdk, "shared"));
         }
+        folders.push(stand_ins());
         folders.extend(child(&self.folder, "ucrt"));
         folders.extend(sdk.and_then(|sdk| child(&sdk, "ucrt")));
-        folders.push(stand_ins());
         Ok(folders)
     }
 

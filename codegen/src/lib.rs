@@ -15,6 +15,8 @@
 //!    [`function_macros`] functions for macros.
 //! 7. Document: [`document`], with [`releases`] for what is newer than the oldest kit.
 //! 8. Emit: [`emit`] writes one file per kind of item, formatted, in a stable order, into an [`Output`].
+//! 9. Check the result: [`verify`] compares it with clang's own numbers through rustc, [`coverage`] with the names that
+//!    the header declares, [`diff`] with another release's, by way of their [`interface`]s; [`report`] writes it down.
 //!
 //! ```no_run
 //! let source = wsk_codegen::Source::headers("headers".as_ref())?;
@@ -27,12 +29,15 @@ mod adopt;
 pub mod bindings;
 pub mod constants;
 pub mod corrections;
+pub mod coverage;
+pub mod diff;
 pub mod directives;
 pub mod document;
 pub mod emit;
 mod error;
 pub mod facts;
 pub mod function_macros;
+pub mod interface;
 pub mod kit;
 mod layout;
 pub mod libclang;
@@ -44,10 +49,12 @@ mod overlay;
 mod parse;
 pub mod prune;
 pub mod releases;
+pub mod report;
 pub mod sal;
 mod shape;
 pub mod source;
 pub mod types;
+pub mod verify;
 
 use std::collections::BTreeSet;
 

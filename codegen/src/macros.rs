@@ -34,6 +34,8 @@ pub struct Candidates {
     ours: BTreeSet<String>,
     /// Those with, by name.
     pub functions: BTreeMap<String, Define>,
+    /// Those that stand for a text, with the literal.
+    pub texts: BTreeMap<String, String>,
 }
 
 impl Candidates {
@@ -76,6 +78,8 @@ impl Candidates {
             }
             if define.parameters.is_some() {
                 self.functions.insert(define.name.clone(), define);
+            } else if define.body.starts_with(['"', 'L']) && define.body.ends_with('"') {
+                self.texts.insert(define.name, define.body);
             } else if !define.body.is_empty() {
                 self.objects.insert(define.name);
             }
@@ -104,7 +108,7 @@ impl Candidates {
             let count = define.parameters.as_ref().map_or(0, Vec::len);
             for (index, sample) in SAMPLES.iter().enumerate() {
                 let arguments: Vec<String> = (0..count)
-                    .map(|place| argument(*sample, place).to_string())
+                    .map(|place| format!("{:#x}u", argument(*sample, place)))
                     .collect();
                 let arguments = arguments.join(", ");
                 let _ = writeln!(
@@ -122,7 +126,10 @@ fn headers(folder: &std::path::Path) -> Result<Vec<std::path::PathBuf>, Error> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(io)? {
         let path = entry.map_err(io)?.path();
-        if source::header_name(&path).ends_with(".h") {
+        if path
+            .extension()
+            .is_some_and(|extension| extension.eq_ignore_ascii_case("h"))
+        {
             files.push(path);
         }
     }

@@ -19,6 +19,21 @@ impl Output {
         Self { files }
     }
 
+    /// Reads the files that are in `folder`.
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be read.
+    pub fn read(folder: &Path) -> Result<Self, Error> {
+        let mut files = BTreeMap::new();
+        for name in present(folder)? {
+            let path = folder.join(&name);
+            let text = std::fs::read_to_string(&path).map_err(|error| Error::io(&path, error))?;
+            files.insert(name, text);
+        }
+        Ok(Self { files })
+    }
+
     /// Names and contents of the files.
     pub fn files(&self) -> impl Iterator<Item = (&str, &str)> {
         self.files

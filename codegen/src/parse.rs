@@ -9,6 +9,11 @@ use crate::{Arch, Error, Source};
 /// The name under which clang sees the file that includes the headers.
 const ROOT: &str = "wsk-codegen.hpp";
 
+/// What stands behind the headers, and does not parse where they end in the middle of something: of a declaration, of a
+/// record, or of `extern "C"`.
+pub(crate) const END: &str =
+    "extern int wsk_codegen_end;\ntemplate <int> struct wsk_codegen_whole;\n";
+
 /// Parses the headers, and `probes` behind them, and hands clang's view of them to `read`.
 ///
 /// # Errors
@@ -23,7 +28,7 @@ pub(crate) fn with_unit<T>(
 ) -> Result<T, Error> {
     let index = Index::new(clang, false, false);
     let root = std::env::temp_dir().join(ROOT);
-    let text = format!("{}{probes}", source.root());
+    let text = format!("{}{END}{probes}", source.root());
     let unit = index
         .parser(&root)
         .arguments(&source.arguments(arch)?)
@@ -42,7 +47,7 @@ pub(crate) fn with_unit<T>(
 const SHOWN: usize = 20;
 
 fn check(source: &Source, unit: &TranslationUnit<'_>) -> Result<(), Error> {
-    let lines = source.root().lines().count();
+    let lines = source.root().lines().count() + END.lines().count();
     let errors: Vec<Diagnostic<'_>> = unit
         .get_diagnostics()
         .into_iter()
@@ -90,6 +95,9 @@ fn is_probe(diagnostic: &Diagnostic<'_>, lines: usize) -> bool {
 fn place(diagnostic: &Diagnostic<'_>) -> String {
     let location = diagnostic.get_location().get_file_location();
     match location.file {
+        Some(file) if file.get_path().ends_with(ROOT) => {
+            "the end of the headers, which is not where they should end".to_owned()
+        }
         Some(file) => format!("{}:{}", file.get_path().display(), location.line),
         None => "the command line".to_owned(),
     }

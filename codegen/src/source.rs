@@ -235,7 +235,7 @@ pub(crate) fn header_name(file: &Path) -> String {
 /// makes them attributes that clang reports.
 fn kit_root() -> String {
     let mut root = String::new();
-    for name in ["specstrings.h", "driverspecs.h"] {
+    for name in ["sal.h", "specstrings.h", "driverspecs.h"] {
         let _ = writeln!(
             root,
             "#if __has_include(<{name}>)\n#include <{name}>\n#endif"

@@ -206,10 +206,6 @@ impl VisitMut for Rewriter<'_> {
                 .iter()
                 .map(|s| s.ident.to_string())
                 .collect();
-            if let Some(integer) = bitfield_integer(&path.path) {
-                *ty = integer;
-                return;
-            }
             if let Some(native) = native(&segments) {
                 *ty = native;
                 return;
@@ -257,34 +253,6 @@ fn flexible(path: &syn::Path) -> Option<&Type> {
         }
         _ => None,
     }
-}
-
-/// The integer for `__BindgenBitfieldUnit<[u8; 4usize]>`, which C lays out as one.
-fn bitfield_integer(path: &syn::Path) -> Option<Type> {
-    let segment = path.segments.last()?;
-    if segment.ident != "__BindgenBitfieldUnit" {
-        return None;
-    }
-    let syn::PathArguments::AngleBracketed(arguments) = &segment.arguments else {
-        return None;
-    };
-    let syn::GenericArgument::Type(Type::Array(array)) = arguments.args.first()? else {
-        return None;
-    };
-    let syn::Expr::Lit(syn::ExprLit {
-        lit: syn::Lit::Int(bytes),
-        ..
-    }) = &array.len
-    else {
-        return None;
-    };
-    Some(match bytes.base10_parse::<u32>().ok()? {
-        1 => parse_quote!(u8),
-        2 => parse_quote!(u16),
-        4 => parse_quote!(u32),
-        8 => parse_quote!(u64),
-        _ => return None,
-    })
 }
 
 /// Rust's type for one of C's, at the widths that Windows gives them.

@@ -8,6 +8,31 @@ use crate::constants;
 use crate::document::{self, Kind};
 
 impl Emitter<'_> {
+    /// Macros that stand for a text: C's narrow strings as such, wide ones as UTF-16 with the zero at the end.
+    pub(super) fn texts(&self, items: &mut Items) {
+        for (name, (origin, literal)) in &self.facts.texts {
+            let narrow = syn::parse_str::<syn::LitCStr>(&format!("c{literal}")).ok();
+            let wide = literal.strip_prefix('L');
+            let wide = wide.and_then(|literal| syn::parse_str::<syn::LitStr>(literal).ok());
+            let (ty, value) = if let Some(text) = narrow {
+                (quote!(&core::ffi::CStr), quote!(#text))
+            } else if let Some(text) = wide {
+                let text = text.value();
+                let units: Vec<u16> = text.encode_utf16().chain([0]).collect();
+                let count = units.len();
+                (quote!(&[u16; #count]), quote!(&[#(#units),*]))
+            } else {
+                continue;
+            };
+            let doc = docs(&document::item(Kind::Constant, name, name, origin, None));
+            let ident = ident(name);
+            items.insert(
+                (File::Constants, name.clone()),
+                quote!(#doc pub const #ident: #ty = #value;),
+            );
+        }
+    }
+
     pub(super) fn constants(&self, items: &mut Items) {
         let mut named = Vec::new();
         for (name, constant) in &self.reading.constants {

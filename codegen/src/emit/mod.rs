@@ -220,9 +220,10 @@ fn render(file: File, purpose: &str, items: &[&TokenStream]) -> Result<String, E
         ),
         File::Constants | File::Enumerations | File::Macros => TokenStream::new(),
     };
-    let body = match file {
-        File::Functions => functions::blocks(items),
-        _ => quote!(#(#items)*),
+    let body = if file == File::Functions {
+        functions::blocks(items)
+    } else {
+        quote!(#(#items)*)
     };
     format(&header(purpose), &quote!(#imports #body))
 }
@@ -256,6 +257,7 @@ impl Emitter<'_> {
         self.functions(&mut items)?;
         self.function_macros(&mut items)?;
         self.constants(&mut items);
+        self.texts(&mut items);
         self.layouts(&mut items);
         Ok(items)
     }

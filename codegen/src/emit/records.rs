@@ -110,30 +110,7 @@ impl Emitter<'_> {
             let (member, ty) =
                 member.ok_or_else(|| Error::item(raw, format!("{holder} is not a member")))?;
             let (ty, holder) = (self.types.rewrite(ty), ident(&member_name(member)));
-            if !matches!(ty, Type::Path(_)) {
-                return Err(Error::item(
-                    raw,
-                    format!(
-                        "{} is a bitfield of {}, which is no integer",
-                        bitfield.name,
-                        quote!(#ty)
-                    ),
-                ));
-            }
             let (get, set) = (&bitfield.name, ident(&format!("set_{}", bitfield.name)));
-            let shift = Literal::u32_unsuffixed(bitfield.shift);
-            let shifted = if bitfield.shift == 0 {
-                quote!(self.#holder)
-            } else {
-                quote!((self.#holder >> #shift))
-            };
-            let mask = hexadecimal((1 << bitfield.width) - 1, 1, "");
-            let placed = hexadecimal(((1 << bitfield.width) - 1) << bitfield.shift, 1, "");
-            let value = if bitfield.shift == 0 {
-                quote!((value & #mask))
-            } else {
-                quote!(((value & #mask) << #shift))
-            };
             let name = bitfield.name.to_string();
             let doc = docs(&document::member(
                 origins.and_then(|origins| origins.get(&name)),
@@ -141,16 +118,22 @@ impl Emitter<'_> {
                 false,
             ));
             let doc_set = docs(&[format!("Sets `{name}`; bits that do not fit are left out.")]);
+            let (value, read, write) = if matches!(ty, Type::Path(_)) {
+                let (read, write) = in_integer(bitfield, &holder);
+                (ty, read, write)
+            } else {
+                let value = self.types.rewrite(&bitfield.ty);
+                let (read, write) = in_bytes(bitfield, &holder, &value);
+                (value, read, write)
+            };
             accessors.push(quote! {
                 #doc
                 #[inline]
                 #[must_use]
-                pub const fn #get(&self) -> #ty { #shifted & #mask }
+                pub const fn #get(&self) -> #value { #read }
                 #doc_set
                 #[inline]
-                pub const fn #set(&mut self, value: #ty) {
-                    self.#holder = (self.#holder & !#placed) | #value;
-                }
+                pub const fn #set(&mut self, value: #value) { #write }
             });
         }
         let name = ident(&name);
@@ -227,6 +210,53 @@ impl Emitter<'_> {
             items.insert((File::Layout, name), tokens);
         }
     }
+}
+
+/// Reading and writing a bitfield that lies in an integer.
+fn in_integer(bitfield: &Bitfield, holder: &Ident) -> (TokenStream, TokenStream) {
+    let ones = u64::MAX >> 64_u32.saturating_sub(bitfield.width);
+    let mask = hexadecimal(ones.into(), 1, "");
+    let placed = hexadecimal(i128::from(ones) << bitfield.shift, 1, "");
+    let shift = Literal::u32_unsuffixed(bitfield.shift);
+    if bitfield.shift == 0 {
+        (
+            quote!(self.#holder & #mask),
+            quote!(self.#holder = (self.#holder & !#placed) | (value & #mask);),
+        )
+    } else {
+        (
+            quote!((self.#holder >> #shift) & #mask),
+            quote!(self.#holder = (self.#holder & !#placed) | ((value & #mask) << #shift);),
+        )
+    }
+}
+
+/// Reading and writing a bitfield that lies across bytes, bit by bit.
+fn in_bytes(bitfield: &Bitfield, holder: &Ident, value: &Type) -> (TokenStream, TokenStream) {
+    let (shift, width) = (
+        number(bitfield.shift as usize),
+        number(bitfield.width as usize),
+    );
+    let read = quote! {
+        let mut value: u64 = 0;
+        let mut bit = 0;
+        while bit < #width {
+            let at = #shift + bit;
+            value |= ((self.#holder[at / 8] >> (at % 8) & 1) as u64) << bit;
+            bit += 1;
+        }
+        value as #value
+    };
+    let write = quote! {
+        let mut bit = 0;
+        while bit < #width {
+            let at = #shift + bit;
+            let one = (value as u64 >> bit & 1) as u8;
+            self.#holder[at / 8] = self.#holder[at / 8] & !(1 << (at % 8)) | one << (at % 8);
+            bit += 1;
+        }
+    };
+    (read, write)
 }
 
 /// Whether bindgen found that every member can be printed.

@@ -244,7 +244,7 @@ pub type PFN_WSK_CONNECT = ::core::option::Option<
 ///
 /// Parameters: `Socket` (in), `RemoteAddress` (in), `Buffer` (in, optional), `Flags` (reserved), `Irp` (in, out).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_connect_ex).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.15063 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_connect_ex).
 pub type PFN_WSK_CONNECT_EX = ::core::option::Option<
     unsafe extern "system" fn(
         Socket: *mut WSK_SOCKET,
@@ -465,7 +465,7 @@ pub type PFN_WSK_RECEIVE_EVENT = ::core::option::Option<
 ///
 /// Parameters: `Socket` (in), `Buffer` (in), `Flags` (in), `ControlInfoLength` (in, out, optional), `ControlInfo` (out, optional, `*ControlInfoLength` bytes), `ControlFlags` (reserved), `Irp` (in, out).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_ex).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.17134 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_ex).
 pub type PFN_WSK_RECEIVE_EX = ::core::option::Option<
     unsafe extern "system" fn(
         Socket: *mut WSK_SOCKET,
@@ -483,7 +483,7 @@ pub type PFN_WSK_RECEIVE_EX = ::core::option::Option<
 ///
 /// Parameters: `SocketContext` (in, optional), `Flags` (in), `DataIndication` (in, optional), `ControlInfo` (in, optional, `ControlInfoLength` bytes), `ControlInfoLength` (in), `BytesIndicated` (in), `BytesAccepted` (in, out).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_ex_event).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.17134 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_ex_event).
 pub type PFN_WSK_RECEIVE_EX_EVENT = ::core::option::Option<
     unsafe extern "system" fn(
         SocketContext: *mut c_void,
@@ -584,7 +584,7 @@ pub type PFN_WSK_SEND_BACKLOG_EVENT = ::core::option::Option<
 ///
 /// Parameters: `Socket` (in), `Buffer` (in), `Flags` (in), `ControlInfoLength` (in), `ControlInfo` (in, optional, `ControlInfoLength` bytes), `Irp` (in, out).
 ///
-/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_ex).
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.17134 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_ex).
 pub type PFN_WSK_SEND_EX = ::core::option::Option<
     unsafe extern "system" fn(
         Socket: *mut WSK_SOCKET,

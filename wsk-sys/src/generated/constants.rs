@@ -60,7 +60,7 @@ pub const AF_FIREFOX: u16 = 19;
 pub const AF_HYLINK: u16 = 15;
 /// Sockets between a Hyper-V host and its guests.
 ///
-/// Header: `ws2def.h`, from `0x06040000` on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
+/// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_HYPERV: u16 = 34;
 /// ICL's FXBM.
 ///
@@ -100,7 +100,7 @@ pub const AF_LAT: u16 = 14;
 pub const AF_LINK: u16 = 33;
 /// Number of address families.
 ///
-/// Header: `ws2def.h`, from `0x06040000` on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
+/// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_MAX: u16 = 35;
 /// NetBIOS.
 ///
@@ -1440,7 +1440,7 @@ pub const MdlMappingNoExecute: u32 = 0x4000_0000;
 pub const MdlMappingNoWrite: u32 = 0x8000_0000;
 /// Puts a guard page after the mapping, together with a page priority.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.22621 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const MdlMappingWithGuardPtes: u32 = 0x2000_0000;
 /// Naming an address: the service of the port is that of datagrams.
 ///
@@ -1748,39 +1748,39 @@ pub const PAGE_SIZE: u32 = 4096;
 pub const PASSIVE_LEVEL: u8 = 0;
 /// Aligns the allocation to cache lines.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.19041 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const POOL_FLAG_CACHE_ALIGNED: u64 = 8;
 /// Memory that is always present and holds no code.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.19041 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const POOL_FLAG_NON_PAGED: u64 = 64;
 /// Memory that is always present and may hold code.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.19041 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const POOL_FLAG_NON_PAGED_EXECUTE: u64 = 128;
 /// Memory that may be paged out.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.19041 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const POOL_FLAG_PAGED: u64 = 256;
 /// Raises an exception instead of returning NULL.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.19041 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const POOL_FLAG_RAISE_ON_FAILURE: u64 = 32;
 /// Allocates from the pool of the session.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.19041 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const POOL_FLAG_SESSION: u64 = 4;
 /// Allocates from special pool, where overruns are caught.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.19041 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const POOL_FLAG_SPECIAL_POOL: u64 = 0x0000_0001_0000_0000;
 /// Leaves the memory as it is instead of zeroing it.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.19041 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const POOL_FLAG_UNINITIALIZED: u64 = 2;
 /// Charges the allocation to the quota of the current process.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.19041 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const POOL_FLAG_USE_QUOTA: u64 = 1;
 /// Power failure.
 ///
@@ -2148,7 +2148,7 @@ pub const SIO_WSK_QUERY_RECEIVE_BACKLOG: u32 = 0x4F00_0004;
 pub const SIO_WSK_REGISTER_EXTENSION: u32 = 0xCF00_0002;
 /// Control of a socket: sets the receive callback that also gets control information; NULL takes it away.
 ///
-/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-set-receive-ex-callback).
+/// Header: `wsk.h`, in kits from 10.0.17134 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-set-receive-ex-callback).
 pub const SIO_WSK_SET_RECEIVE_EX_CALLBACK: u32 = 0x8F00_0008;
 /// Control of a socket: sets the address that a datagram socket sends to and receives from.
 ///
@@ -2612,7 +2612,7 @@ pub const WSK_FLAG_LISTEN_SOCKET: u32 = 1;
 pub const WSK_FLAG_NODELAY: u32 = 2;
 /// Sending: as out-of-band data.
 ///
-/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
+/// Header: `wsk.h`, in kits from 10.0.16299 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_FLAG_OOB: u32 = 1;
 /// Receive event: buffers that are kept must be released soon.
 ///
@@ -2620,7 +2620,7 @@ pub const WSK_FLAG_OOB: u32 = 1;
 pub const WSK_FLAG_RELEASE_ASAP: u32 = 2;
 /// Kind of socket: becomes a listening or a connection socket with its first such call.
 ///
-/// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
+/// Header: `wsk.h`, in kits from 10.0.15063 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const WSK_FLAG_STREAM_SOCKET: u32 = 8;
 /// Receiving: completes only when the buffer is full.
 ///

@@ -1653,22 +1653,16 @@ pub struct SOCKET_ADDRESS_LIST {
 }
 /// Processor that serves a socket.
 ///
-/// Header: `ws2def.h`, from `NTDDI_WIN8` on. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/ns-ws2def-socket_processor_affinity).
+/// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/ns-ws2def-socket_processor_affinity).
 #[doc(alias = "_SOCKET_PROCESSOR_AFFINITY")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct SOCKET_PROCESSOR_AFFINITY {
     /// The processor.
-    ///
-    /// From `NTDDI_WIN8` on.
     pub Processor: PROCESSOR_NUMBER,
     /// NUMA node of the processor.
-    ///
-    /// From `NTDDI_WIN8` on.
     pub NumaNodeId: u16,
     /// Unused.
-    ///
-    /// From `NTDDI_WIN8` on.
     pub Reserved: u16,
 }
 /// How the traffic is secured, as `SIO_QUERY_SECURITY` gives it.

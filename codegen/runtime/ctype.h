@@ -1,0 +1,3 @@
+// Types of the C runtime. Stands for its ctype.h, of which headers of the kernel use no more.
+
+#include <vcruntime.h>

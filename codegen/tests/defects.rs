@@ -1,0 +1,389 @@
+//! What bindgen by itself gets wrong of Windows headers, each on a tiny header of our own: a new bindgen that does one of
+//! them differently is noticed by its name.
+
+#![allow(missing_docs)]
+
+mod tiny;
+
+use tiny::{generate, generate_kit, kit, text};
+use wsk_codegen::{Options, Source, verify};
+
+#[track_caller]
+fn has(wsk: &str, wanted: &[&str]) {
+    let all = text(&generate(wsk).unwrap());
+    for wanted in wanted {
+        assert!(all.contains(wanted), "{wanted}\nis not in\n{all}");
+    }
+}
+
+#[track_caller]
+fn verified(wsk: &str) {
+    let folder = tiny::headers(wsk.as_bytes());
+    let result = verify::verify(
+        &Source::headers(folder.path()).unwrap(),
+        &Options::default(),
+    )
+    .unwrap();
+    assert!(
+        result
+            .comparisons
+            .iter()
+            .any(|comparison| comparison.checks > 0),
+        "{result:?}"
+    );
+    assert_eq!(result.differences(), 0, "{result:?}");
+}
+
+/// In C the anonymous member has no name and bindgen makes padding of it; four provider tables begin with one.
+#[test]
+fn anonymous_typedef_member() {
+    let wsk = "#include <ntddk.h>
+        /// One.
+        typedef struct _INNER { ULONG a; ULONG b; } INNER;
+        /// Two.
+        typedef struct _OUTER {
+        #ifdef __cplusplus
+            INNER Basic;
+        #else
+            INNER;
+        #endif
+            ULONG c;
+        } OUTER;";
+    has(
+        wsk,
+        &["pub struct OUTER { /// `Basic` of the C structure. pub Basic: INNER,"],
+    );
+    verified(wsk);
+}
+
+/// As in `INET_PORT_RESERVATION_INSTANCE`: C++ has no name for the member either.
+#[test]
+fn anonymous_struct_member() {
+    let wsk = "#include <ntddk.h>
+        /// One.
+        typedef struct _INSTANCE {
+            union { struct { USHORT Start; USHORT Count; }; ULONG Both; };
+            struct { ULONGLONG Token; } Named;
+        } INSTANCE;";
+    has(
+        wsk,
+        &[
+            "pub Anonymous1: INSTANCE_Anonymous1,",
+            "pub union INSTANCE_Anonymous1",
+            "pub struct INSTANCE_Anonymous1_Anonymous1",
+            "pub Named: INSTANCE_Named,",
+        ],
+    );
+    verified(wsk);
+}
+
+/// bindgen has no constants for macros that go through a function-like one.
+#[test]
+fn constants_through_function_like_macros() {
+    let wsk = "#include <ntddk.h>
+        /// Makes a code.
+        #define CODE(x) (0x80000000 | (x << 8))
+        /// The code.
+        #define THE_CODE CODE(3)
+        /// Another.
+        #define NEGATIVE (-2)
+        /// Wide.
+        #define WIDE 0x100000000ULL";
+    has(
+        wsk,
+        &[
+            "pub const THE_CODE: u32 = 0x8000_0300;",
+            "pub const NEGATIVE: i32 = -2;",
+            "pub const WIDE: u64 = 0x0000_0001_0000_0000;",
+            "pub const fn CODE(x: u32) -> u32",
+        ],
+    );
+    verified(wsk);
+}
+
+#[test]
+fn function_like_macros() {
+    let wsk = "#include <ntddk.h>
+        /// Version from its parts.
+        #define MAKE_WSK_VERSION(Mj, Mn) ((USHORT)((Mj) << 8) | (USHORT)((Mn) & 0xff))
+        /// Major part.
+        #define WSK_MAJOR_VERSION(V) ((UCHAR)((V) >> 8))
+        /// No expression.
+        #define LOOP(x) do { } while (x)";
+    has(
+        wsk,
+        &[
+            "pub const fn MAKE_WSK_VERSION(Mj: u8, Mn: u8) -> u16",
+            "pub const fn WSK_MAJOR_VERSION(V: u16) -> u8",
+        ],
+    );
+    assert!(!text(&generate(wsk).unwrap()).contains("LOOP"));
+    verified(wsk);
+}
+
+#[test]
+fn texts() {
+    let wsk = "#include <ntddk.h>
+        /// Narrow.
+        #define NARROW \"a\\n\"
+        /// Wide.
+        #define WIDE L\"b\"";
+    has(
+        wsk,
+        &[
+            "pub const NARROW: &core::ffi::CStr = c\"a\\n\";",
+            "pub const WIDE: &[u16; 2usize] = &[98u16, 0u16];",
+        ],
+    );
+}
+
+/// On a Linux host bindgen takes `long` for 64 bits wide.
+#[test]
+fn llp64_integers() {
+    let wsk = "#include <ntddk.h>
+        /// One.
+        typedef struct _WIDTHS { LONG a; ULONG b; ULONGLONG c; SIZE_T d; ULONG_PTR e; WCHAR f; long long g; CHAR h; } WIDTHS;";
+    has(
+        wsk,
+        &[
+            "pub a: i32,",
+            "pub b: u32,",
+            "pub c: u64,",
+            "pub d: usize,",
+            "pub e: usize,",
+            "pub f: u16,",
+            "pub g: i64,",
+            "pub h: i8,",
+        ],
+    );
+    verified(wsk);
+}
+
+/// bindgen holds bitfields in a type of its own, which has another alignment than C's integer.
+#[test]
+fn bitfields() {
+    let wsk = "#include <ntddk.h>
+        /// One.
+        typedef struct _BITS { ULONG Low : 28; ULONG High : 4; USHORT Next; UCHAR a : 1; UCHAR b : 7; ULONGLONG Wide : 40; ULONGLONG Rest : 24; } BITS;
+        /// Two.
+        typedef struct _ODD { ULONG a : 3; ULONG b : 14; UCHAR c; ULONG d : 20; } ODD;
+        /// Three.
+        typedef struct _WHOLE { ULONGLONG All : 64; } WHOLE;";
+    has(
+        wsk,
+        &[
+            "pub Bitfield1: u32,",
+            "pub const fn Low(&self) -> u32 { self.Bitfield1 & 0xFFF_FFFF }",
+            "pub const fn High(&self) -> u32 { (self.Bitfield1 >> 28) & 0xF }",
+            "pub const fn set_High(&mut self, value: u32)",
+            // What lies across C's integers is bytes.
+            "pub Bitfield2: [u8; 10usize],",
+            "pub const fn Wide(&self) -> u64 {",
+            "pub Bitfield1: [u8; 3usize],",
+            "pub const fn All(&self) -> u64 { self.Bitfield1 & 0xFFFF_FFFF_FFFF_FFFF }",
+        ],
+    );
+    verified(wsk);
+}
+
+#[test]
+fn flexible_arrays() {
+    let wsk = "#include <ntddk.h>
+        /// One.
+        typedef struct _LIST { ULONG Count; USHORT Items[]; } LIST;
+        /// Two.
+        typedef struct _OLD { ULONG Count; ULONG Items[1]; } OLD;";
+    has(wsk, &["pub Items: [u16; 0],", "pub Items: [u32; 1usize],"]);
+    verified(wsk);
+}
+
+#[test]
+fn forward_declared_structures() {
+    let wsk = "#include <ntddk.h>
+        /// Never defined.
+        typedef struct _LATER LATER, *PLATER;
+        struct _NEVER;
+        /// One.
+        typedef struct _HOLDER { PLATER a; struct _NEVER *b; } HOLDER;";
+    has(
+        wsk,
+        &[
+            "pub struct LATER { _unused: [u8; 0], }",
+            "pub a: *mut LATER,",
+            "pub struct NEVER { _unused: [u8; 0], }",
+            "pub b: *mut NEVER,",
+        ],
+    );
+    verified(wsk);
+}
+
+/// `__stdcall` is a calling convention that only 32-bit Windows tells from others: Rust's `system` is both.
+#[test]
+fn stdcall() {
+    let wsk = "#include <ntddk.h>
+        #ifdef __cplusplus
+        extern \"C\" {
+        #endif
+        /// Calls back.
+        typedef NTSTATUS (NTAPI *PFN_BACK)(_In_ ULONG Value, _In_opt_ PVOID Context);
+        /// Does.
+        NTSTATUS NTAPI Does(_In_ PFN_BACK Back);
+        #ifdef __cplusplus
+        }
+        #endif";
+    has(
+        wsk,
+        &[
+            "unsafe extern \"system\" fn(Value: u32, Context: *mut c_void) -> NTSTATUS, >;",
+            "pub fn Does(Back: PFN_BACK) -> NTSTATUS;",
+            "unsafe extern \"system\" {",
+        ],
+    );
+}
+
+#[test]
+fn tags_give_way_to_typedef_names() {
+    let wsk = "#include <ntddk.h>
+        /// One.
+        typedef struct _NODE { struct _NODE *Next; } NODE, *PNODE;
+        /// Two.
+        typedef enum _KIND { KindOne, KindTwo = 7 } KIND;";
+    has(
+        wsk,
+        &[
+            "#[doc(alias = \"_NODE\")]",
+            "pub Next: *mut NODE,",
+            "pub type PNODE = *mut NODE;",
+            "pub struct KIND(pub i32);",
+            "pub const KindTwo: Self = Self(7);",
+        ],
+    );
+    verified(wsk);
+}
+
+#[test]
+fn members_of_enumerations_without_a_name_are_constants() {
+    let wsk = "#include <ntddk.h>
+        enum {
+            /// The first.
+            FIRST = 3,
+            /// The second.
+            SECOND
+        };";
+    has(
+        wsk,
+        &["pub const FIRST: u32 = 3;", "pub const SECOND: u32 = 4;"],
+    );
+    verified(wsk);
+}
+
+/// Where only one architecture has a member, each has its own record.
+#[test]
+fn architectures_that_differ() {
+    let wsk = "#include <ntddk.h>
+        /// One.
+        typedef struct _PER {
+        #ifdef _ARM64_
+            ULONG More;
+        #endif
+            ULONG Same;
+        } PER;
+        #ifdef _ARM64_
+        /// The page.
+        #define PAGES 2
+        #else
+        /// The page.
+        #define PAGES 1
+        #endif";
+    has(
+        wsk,
+        &[
+            "pub const PAGES: u32 = 1; #[cfg(target_arch = \"aarch64\")]",
+            "pub More: u32,",
+        ],
+    );
+    verified(wsk);
+}
+
+#[test]
+fn a_condition_becomes_the_entry_s_first_release() {
+    let wsk = "#include <ntddk.h>
+        #define NTDDI_WIN10_RS2 0x0A000003
+        /// Calls.
+        typedef NTSTATUS (NTAPI *PFN_CALL)(_In_ PVOID Socket, _Reserved_ ULONG Flags);
+        /// Table.
+        typedef struct _WSK_PROVIDER_TINY_DISPATCH {
+            PFN_CALL First;
+        #if (NTDDI_VERSION >= NTDDI_WIN10_RS2)
+            PFN_CALL Second;
+        #endif
+        } WSK_PROVIDER_TINY_DISPATCH;";
+    let all = text(&generate(wsk).unwrap()).replace(' ', "");
+    assert!(
+        all.contains(
+            "dispatch(entry=fn(#[sal(In)]Socket:*mutc_void,#[sal(Reserved)]Flags:u32)->NTSTATUS)"
+        ),
+        "{all}"
+    );
+    assert!(
+        all.contains("dispatch(since=0x0A00_0003,entry=fn("),
+        "{all}"
+    );
+    assert!(
+        all.contains("From`NTDDI_WIN10_RS2`on:thetablesofolderprovidersendbeforeit."),
+        "{all}"
+    );
+}
+
+#[test]
+fn an_annotation_that_is_not_understood_is_an_error() {
+    let wsk = "#include <ntddk.h>
+        /// Calls.
+        typedef NTSTATUS (NTAPI *PFN_CALL)(SAL PVOID Socket);
+        /// Table.
+        typedef struct _WSK_PROVIDER_TINY_DISPATCH { PFN_CALL First; } WSK_PROVIDER_TINY_DISPATCH;";
+    for (sal, problem) in [
+        ("", "no SAL annotation"),
+        ("_In_z_", "_In_z_"),
+        ("_In_ _Out_", "2 SAL annotations"),
+    ] {
+        let error = generate(&wsk.replace("SAL", sal)).unwrap_err().to_string();
+        assert!(
+            error.contains("WSK_PROVIDER_TINY_DISPATCH::First") && error.contains("Socket"),
+            "{error}"
+        );
+        assert!(error.contains(problem), "{error}");
+    }
+}
+
+/// The kit's own SAL defines every annotation away; ours is read all the same.
+#[test]
+fn a_kit_s_annotations_are_read() {
+    let wsk = b"#include <NTDDK.H>
+        typedef NTSTATUS (NTAPI *PFN_CALL)(_In_ PVOID Socket, _In_reads_bytes_opt_(Length) PVOID Data, _In_ ULONG Length);
+        typedef struct _WSK_PROVIDER_TINY_DISPATCH { PFN_CALL First; } WSK_PROVIDER_TINY_DISPATCH;";
+    let root = kit(wsk);
+    let all = text(&generate_kit(root.path()).unwrap()).replace(' ', "");
+    assert!(
+        all.contains("#[sal(In_reads_bytes_opt(Length))]Data:*mutc_void"),
+        "{all}"
+    );
+}
+
+#[test]
+fn a_kit_s_comments_are_not_ours() {
+    let wsk = b"#include <ntddk.h>
+        /// The words of somebody else.
+        typedef struct _WSK_TINY { /** Theirs. */ ULONG a; } WSK_TINY;
+        /// And these.
+        #define WSK_TINY_FLAG 1";
+    let root = kit(wsk);
+    let all = text(&generate_kit(root.path()).unwrap());
+    assert!(
+        all.contains("pub struct WSK_TINY") && all.contains("WSK_TINY_FLAG"),
+        "{all}"
+    );
+    for words in ["words of somebody", "Theirs", "And these"] {
+        assert!(!all.contains(words), "{words}");
+    }
+}
