@@ -94,11 +94,16 @@ impl From<Form> for Format {
 
 /// Which headers are read.
 #[derive(Args, Clone)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the arguments' names are the command line's"
+)]
+#[expect(clippy::doc_markdown, reason = "what is said here is printed as it is")]
 struct Headers {
     /// The folder of headers to read [default: the repository's headers]
     #[arg(long, value_name = "DIR", conflicts_with_all = ["wdk", "wdk_version", "sdk"])]
     headers: Option<PathBuf>,
-    /// Read a Windows Driver Kit: its root, a `NuGet` package, or any folder that holds Include/VERSION/km; without ROOT,
+    /// Read a Windows Driver Kit: its root, a NuGet package, or any folder that holds Include/VERSION/km; without ROOT,
     /// the installed kit
     #[arg(long, value_name = "ROOT", num_args = 0..=1)]
     #[expect(
@@ -112,7 +117,7 @@ struct Headers {
     /// The Windows SDK whose headers to use: a kit's root, or a folder that holds shared [default: the kit itself]
     #[arg(long, value_name = "ROOT")]
     sdk: Option<PathBuf>,
-    /// Read the headers for the Windows with this `NTDDI_VERSION`, a number or a name [default: the newest]
+    /// Read the headers for the Windows with this NTDDI_VERSION, a number or a name [default: the newest]
     #[arg(long, value_name = "VALUE")]
     ntddi: Option<String>,
 }

@@ -196,15 +196,15 @@ pub fn item(
         .irql
         .as_ref()
         .map_or_else(String::new, |irql| format!("IRQL: `{irql}`. "));
-    let since = if let Some(since) = &origin.since {
-        format!(", from `{since}` on")
-    } else {
-        releases::first_kit(name, &origin.header)
-            .map_or_else(String::new, |kit| format!(", in kits from {kit} on"))
+    let first = match (&origin.since, releases::first_kit(name, &origin.header)) {
+        (Some(since), _) => format!(", from `{since}` on"),
+        (None, Some(kit)) => format!(", in kits from {kit} on"),
+        (None, None) => String::new(),
     };
-    let (header, page) = (&origin.header, page(kind, name, spelled, &origin.header));
+    let page = page(kind, name, spelled, &origin.header);
     lines.push(format!(
-        "{irql}Header: `{header}`{since}. [Microsoft's page]({page})."
+        "{irql}Header: `{}`{first}. [Microsoft's page]({page}).",
+        origin.header
     ));
     lines
 }

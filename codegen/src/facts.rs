@@ -264,11 +264,10 @@ impl Reader<'_> {
                 let record =
                     self.tagged(entity, name.clone(), EntityKind::FieldDecl, &path, line)?;
                 let public = self.public(name);
-                if header == WSK
-                    || self
-                        .shipped
-                        .is_none_or(|ours| ours.records.contains_key(&public))
-                {
+                let ours = self
+                    .shipped
+                    .is_none_or(|ours| ours.records.contains_key(&public));
+                if header == WSK || ours {
                     self.shape(&public, &header, entity);
                     self.facts.records.insert(public, record);
                 }

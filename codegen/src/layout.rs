@@ -113,11 +113,9 @@ pub(crate) fn reduced(
         if record.union {
             end = end.max(size);
         } else {
-            let offset = offsets
-                .get(member)
-                .copied()
-                .unwrap_or_else(|| end.next_multiple_of(member_align));
-            if offset > end.next_multiple_of(member_align) {
+            let natural = end.next_multiple_of(member_align);
+            let offset = offsets.get(member).copied().unwrap_or(natural);
+            if offset > natural {
                 gap(&mut members, offset - end);
             }
             end = offset + size;

@@ -27,6 +27,7 @@
 
 mod adopt;
 pub mod bindings;
+pub mod checksum;
 pub mod constants;
 pub mod corrections;
 pub mod coverage;
@@ -113,7 +114,13 @@ pub fn generate(source: &Source, options: &Options) -> Result<Output, Error> {
             None::<(&Reading, fn() -> Result<String, Error>)>,
         )?
     };
-    emit::emit(&runs, source.is_kit(), &options.by_hand)
+    let output = emit::emit(&runs, source.is_kit(), &options.by_hand)?;
+    match source.include() {
+        [folder] if !source.is_kit() => {
+            Ok(output.with_note(&format!("The headers' checksum: {}", checksum::of(folder)?)))
+        }
+        _ => Ok(output),
+    }
 }
 
 /// Reads the headers for each architecture. bindgen runs for the first, beside the reading of the others, and again only

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use clang::{EntityKind, EvaluationResult, TranslationUnit, Type, TypeKind};
 
 use crate::directives::{self, Define};
-use crate::{Error, Source, source};
+use crate::{Error, Source};
 
 /// The value of a macro.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -19,6 +19,15 @@ impl Output {
         Self { files }
     }
 
+    /// The same with a line of comment in `mod.rs`.
+    pub(crate) fn with_note(self, note: &str) -> Self {
+        let mut this = self;
+        if let Some(root) = this.files.get_mut("mod.rs") {
+            *root = format!("// {note}\n{root}");
+        }
+        this
+    }
+
     /// Reads the files that are in `folder`.
     ///
     /// # Errors

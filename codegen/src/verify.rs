@@ -507,7 +507,7 @@ impl Oracle<'_> {
     }
 
     fn enumeration(&self, name: &str, members: &BTreeMap<String, i128>, checks: &mut Vec<Check>) {
-        let Some(declaration) = self.types.get(name).and_then(clang::Type::get_declaration) else {
+        let Some(declaration) = self.types.get(name).and_then(Type::get_declaration) else {
             return;
         };
         if let Ok(size) = self.types[name].get_sizeof() {

@@ -19,7 +19,7 @@ fn kit_of_our_headers() -> tempfile::TempDir {
     for entry in fs::read_dir(Source::shipped()).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        if !name.ends_with(".h") {
+        if path.extension().is_none_or(|extension| extension != "h") {
             continue;
         }
         let folder = if ["wsk.h", "wdm.h", "ntddk.h", "netioddk.h"].contains(&name.as_str()) {
