@@ -97,11 +97,17 @@ impl Emitter<'_> {
     }
 }
 
+/// The headers whose functions `netio.sys` exports; the others' are `ntoskrnl.exe`'s.
+const NETIO: [&str; 2] = ["Header: `wsk.h`", "Header: `netioddk.h`"];
+
 /// The functions in blocks by the module that exports them.
 pub(super) fn blocks(items: &[&TokenStream]) -> TokenStream {
-    let (netio, kernel): (Vec<_>, Vec<_>) = items
-        .iter()
-        .partition(|tokens| tokens.to_string().contains("wsk.h"));
+    // Each says in its documentation which header it is from.
+    let network = |tokens: &&&TokenStream| {
+        let text = tokens.to_string();
+        NETIO.iter().any(|header| text.contains(header))
+    };
+    let (netio, kernel): (Vec<_>, Vec<_>) = items.iter().partition(network);
     let block = |dll: &str, functions: Vec<&&TokenStream>| {
         quote! {
             #[cfg_attr(windows, link(name = #dll, kind = "raw-dylib", modifiers = "+verbatim"))]

@@ -10,6 +10,76 @@ use core::ffi::c_void;
     link(name = "netio.sys", kind = "raw-dylib", modifiers = "+verbatim")
 )]
 unsafe extern "system" {
+    /// Attaches a client to a provider.
+    ///
+    /// Parameters: `NmrBindingHandle` (in), `ClientBindingContext` (in), `ClientDispatch` (in), `ProviderBindingContext` (out), `ProviderDispatch` (out).
+    ///
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrclientattachprovider).
+    pub fn NmrClientAttachProvider(
+        NmrBindingHandle: *mut c_void,
+        ClientBindingContext: *mut c_void,
+        ClientDispatch: *const c_void,
+        ProviderBindingContext: *mut *mut c_void,
+        ProviderDispatch: *mut *const c_void,
+    ) -> NTSTATUS;
+    /// Says that a client has detached from a provider.
+    ///
+    /// Parameters: `NmrBindingHandle` (in).
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrclientdetachprovidercomplete).
+    pub fn NmrClientDetachProviderComplete(NmrBindingHandle: *mut c_void);
+    /// Begins to deregister a client.
+    ///
+    /// Parameters: `NmrClientHandle` (in).
+    ///
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrderegisterclient).
+    pub fn NmrDeregisterClient(NmrClientHandle: *mut c_void) -> NTSTATUS;
+    /// Begins to deregister a provider.
+    ///
+    /// Parameters: `NmrProviderHandle` (in).
+    ///
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrderegisterprovider).
+    pub fn NmrDeregisterProvider(NmrProviderHandle: *mut c_void) -> NTSTATUS;
+    /// Says that a provider has detached from a client.
+    ///
+    /// Parameters: `NmrBindingHandle` (in).
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrproviderdetachclientcomplete).
+    pub fn NmrProviderDetachClientComplete(NmrBindingHandle: *mut c_void);
+    /// Registers a client.
+    ///
+    /// Parameters: `ClientCharacteristics` (in), `ClientContext` (in, optional), `NmrClientHandle` (out).
+    ///
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrregisterclient).
+    pub fn NmrRegisterClient(
+        ClientCharacteristics: *const NPI_CLIENT_CHARACTERISTICS,
+        ClientContext: *mut c_void,
+        NmrClientHandle: *mut *mut c_void,
+    ) -> NTSTATUS;
+    /// Registers a provider.
+    ///
+    /// Parameters: `ProviderCharacteristics` (in), `ProviderContext` (in, optional), `NmrProviderHandle` (out).
+    ///
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrregisterprovider).
+    pub fn NmrRegisterProvider(
+        ProviderCharacteristics: *const NPI_PROVIDER_CHARACTERISTICS,
+        ProviderContext: *mut c_void,
+        NmrProviderHandle: *mut *mut c_void,
+    ) -> NTSTATUS;
+    /// Waits until a client is deregistered.
+    ///
+    /// Parameters: `NmrClientHandle` (in).
+    ///
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrwaitforclientderegistercomplete).
+    pub fn NmrWaitForClientDeregisterComplete(NmrClientHandle: *mut c_void) -> NTSTATUS;
+    /// Waits until a provider is deregistered.
+    ///
+    /// Parameters: `NmrProviderHandle` (in).
+    ///
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrwaitforproviderderegistercomplete).
+    pub fn NmrWaitForProviderDeregisterComplete(
+        NmrProviderHandle: *mut c_void,
+    ) -> NTSTATUS;
     /// Gets the provider's table, waiting for the provider as many milliseconds as it may.
     ///
     /// Each success is followed by one `WskReleaseProviderNPI`. Waiting needs PASSIVE_LEVEL; `WSK_NO_WAIT` is allowed up to
@@ -402,76 +472,6 @@ unsafe extern "system" {
     ///
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-mmunmaplockedpages).
     pub fn MmUnmapLockedPages(BaseAddress: *mut c_void, MemoryDescriptorList: *mut MDL);
-    /// Attaches a client to a provider.
-    ///
-    /// Parameters: `NmrBindingHandle` (in), `ClientBindingContext` (in), `ClientDispatch` (in), `ProviderBindingContext` (out), `ProviderDispatch` (out).
-    ///
-    /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrclientattachprovider).
-    pub fn NmrClientAttachProvider(
-        NmrBindingHandle: *mut c_void,
-        ClientBindingContext: *mut c_void,
-        ClientDispatch: *const c_void,
-        ProviderBindingContext: *mut *mut c_void,
-        ProviderDispatch: *mut *const c_void,
-    ) -> NTSTATUS;
-    /// Says that a client has detached from a provider.
-    ///
-    /// Parameters: `NmrBindingHandle` (in).
-    ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrclientdetachprovidercomplete).
-    pub fn NmrClientDetachProviderComplete(NmrBindingHandle: *mut c_void);
-    /// Begins to deregister a client.
-    ///
-    /// Parameters: `NmrClientHandle` (in).
-    ///
-    /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrderegisterclient).
-    pub fn NmrDeregisterClient(NmrClientHandle: *mut c_void) -> NTSTATUS;
-    /// Begins to deregister a provider.
-    ///
-    /// Parameters: `NmrProviderHandle` (in).
-    ///
-    /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrderegisterprovider).
-    pub fn NmrDeregisterProvider(NmrProviderHandle: *mut c_void) -> NTSTATUS;
-    /// Says that a provider has detached from a client.
-    ///
-    /// Parameters: `NmrBindingHandle` (in).
-    ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrproviderdetachclientcomplete).
-    pub fn NmrProviderDetachClientComplete(NmrBindingHandle: *mut c_void);
-    /// Registers a client.
-    ///
-    /// Parameters: `ClientCharacteristics` (in), `ClientContext` (in, optional), `NmrClientHandle` (out).
-    ///
-    /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrregisterclient).
-    pub fn NmrRegisterClient(
-        ClientCharacteristics: *const NPI_CLIENT_CHARACTERISTICS,
-        ClientContext: *mut c_void,
-        NmrClientHandle: *mut *mut c_void,
-    ) -> NTSTATUS;
-    /// Registers a provider.
-    ///
-    /// Parameters: `ProviderCharacteristics` (in), `ProviderContext` (in, optional), `NmrProviderHandle` (out).
-    ///
-    /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrregisterprovider).
-    pub fn NmrRegisterProvider(
-        ProviderCharacteristics: *const NPI_PROVIDER_CHARACTERISTICS,
-        ProviderContext: *mut c_void,
-        NmrProviderHandle: *mut *mut c_void,
-    ) -> NTSTATUS;
-    /// Waits until a client is deregistered.
-    ///
-    /// Parameters: `NmrClientHandle` (in).
-    ///
-    /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrwaitforclientderegistercomplete).
-    pub fn NmrWaitForClientDeregisterComplete(NmrClientHandle: *mut c_void) -> NTSTATUS;
-    /// Waits until a provider is deregistered.
-    ///
-    /// Parameters: `NmrProviderHandle` (in).
-    ///
-    /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrwaitforproviderderegistercomplete).
-    pub fn NmrWaitForProviderDeregisterComplete(
-        NmrProviderHandle: *mut c_void,
-    ) -> NTSTATUS;
     /// Takes a reference to the object that a handle stands for.
     ///
     /// Parameters: `Handle` (in), `DesiredAccess` (in), `ObjectType` (in, optional), `AccessMode` (in), `Object` (out), `HandleInformation` (out, optional).
