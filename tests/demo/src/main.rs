@@ -13,7 +13,7 @@ use wsk_host::{Completion, Kernel};
 #[derive(Parser)]
 #[command(name = "cargo demo", version)]
 struct Cli {
-    /// Where to send one datagram, such as 127.0.0.1:9000 or [::1]:9000 [default: sockets of the demo's own, which answer]
+    /// Where to send one datagram: an IP address and a port [default: the own sockets of the demo, which answer]
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
     to: Option<SocketAddr>,
     /// What to send
