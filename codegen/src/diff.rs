@@ -231,15 +231,20 @@ impl Comparison<'_> {
                 details.differ("its value", value, new_value);
             }
             (
-                Kind::Macro { signature, body },
+                Kind::Macro {
+                    signature,
+                    examples,
+                },
                 Kind::Macro {
                     signature: new_signature,
-                    body: new_body,
+                    examples: new_examples,
                 },
             ) => {
                 self.signature(signature, new_signature, &mut details);
-                if body != new_body {
-                    details.compatible(format!("it is computed otherwise: {body}, now {new_body}"));
+                if examples != new_examples {
+                    details.breaking(format!(
+                        "it is computed otherwise: {examples}, now {new_examples}"
+                    ));
                 }
             }
             (before, after) => {

@@ -196,11 +196,7 @@ pub fn item(
         .irql
         .as_ref()
         .map_or_else(String::new, |irql| format!("IRQL: `{irql}`. "));
-    let first = match (&origin.since, releases::first_kit(name, &origin.header)) {
-        (Some(since), _) => format!(", from `{since}` on"),
-        (None, Some(kit)) => format!(", in kits from {kit} on"),
-        (None, None) => String::new(),
-    };
+    let first = first_release(name, origin);
     let page = page(kind, name, spelled, &origin.header);
     lines.push(format!(
         "{irql}Header: `{}`{first}. [Microsoft's page]({page}).",
@@ -209,9 +205,18 @@ pub fn item(
     lines
 }
 
-/// The lines of documentation of a typedef that stands for `of`.
+/// Since when an item is there, to follow the header's name.
+fn first_release(name: &str, origin: &Origin) -> String {
+    match (&origin.since, releases::first_kit(name, &origin.header)) {
+        (Some(since), _) => format!(", from `{since}` on"),
+        (None, Some(kit)) => format!(", in kits from {kit} on"),
+        (None, None) => String::new(),
+    }
+}
+
+/// The lines of documentation of the typedef `name` that stands for `of`.
 #[must_use]
-pub fn alias(origin: Option<&Origin>, of: &str) -> Vec<String> {
+pub fn alias(name: &str, origin: Option<&Origin>, of: &str) -> Vec<String> {
     let words = origin.and_then(|origin| origin.doc.lines().next());
     let words = words.filter(|words| !words.is_empty());
     let mut lines = vec![words.map_or_else(
@@ -219,9 +224,27 @@ pub fn alias(origin: Option<&Origin>, of: &str) -> Vec<String> {
         str::to_owned,
     )];
     if let Some(origin) = origin {
-        lines.extend([String::new(), format!("Header: `{}`.", origin.header)]);
+        let first = first_release(name, origin);
+        let header = format!("Header: `{}`{first}.", origin.header);
+        lines.extend([String::new(), header]);
     }
     lines
+}
+
+/// The lines that tell what a macro with parameters gives, as clang computes it.
+#[must_use]
+pub fn examples(examples: &[(String, String)]) -> Vec<String> {
+    if examples.is_empty() {
+        return Vec::new();
+    }
+    let examples: Vec<String> = examples
+        .iter()
+        .map(|(call, value)| format!("`{call}` is `{value}`"))
+        .collect();
+    vec![
+        String::new(),
+        format!("For example, {}.", examples.join(", ")),
+    ]
 }
 
 /// The lines of documentation of a member.

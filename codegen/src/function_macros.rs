@@ -6,7 +6,7 @@ use quote::quote;
 
 use crate::constants;
 use crate::facts::FunctionMacro;
-use crate::macros::{Constants, call_name};
+use crate::macros::{Constants, SAMPLES, argument, call_name};
 
 /// A macro as a function.
 #[derive(Debug)]
@@ -70,6 +70,39 @@ pub fn translate(
         output,
         body,
     })
+}
+
+/// Calls of a translated macro, and their values as clang computes them: those whose arguments its parameters hold.
+#[must_use]
+pub fn examples(name: &str, function: &Function, constants: &Constants) -> Vec<(String, String)> {
+    let mut examples = Vec::new();
+    let Some(output) = Integer::of_rust(function.output) else {
+        return examples;
+    };
+    for (index, sample) in SAMPLES.iter().enumerate() {
+        let arguments: Vec<u32> = (0..function.parameters.len())
+            .map(|place| argument(*sample, place))
+            .collect();
+        let fit = arguments
+            .iter()
+            .zip(&function.parameters)
+            .all(|(argument, (_, ty))| {
+                let bits = Integer::of_rust(ty).map_or(0, |integer| integer.bits);
+                bits >= 32 || *argument < 1 << bits
+            });
+        if let (true, Some(constant)) = (fit, constants.get(&call_name(name, index))) {
+            let value = constant.value & ((1 << output.bits) - 1);
+            let arguments: Vec<String> = arguments
+                .iter()
+                .map(|argument| format!("{argument:#x}"))
+                .collect();
+            examples.push((
+                format!("{name}({})", arguments.join(", ")),
+                format!("{value:#x}"),
+            ));
+        }
+    }
+    examples
 }
 
 /// An integer type of C.

@@ -66,8 +66,8 @@ pub enum Kind {
         /// Its parameters and result.
         #[serde(flatten)]
         signature: Signature,
-        /// What it computes.
-        body: String,
+        /// What some calls of it give, as its documentation says.
+        examples: String,
     },
 }
 
@@ -219,7 +219,9 @@ impl Interface {
             Rust::Fn(item) => {
                 let kind = Kind::Macro {
                     signature: signature(&item.sig, &item.attrs),
-                    body: text(&item.block),
+                    examples: between(&docs(&item.attrs), "For example, ", ".\n")
+                        .unwrap_or_default()
+                        .to_owned(),
                 };
                 self.insert(item.sig.ident.to_string(), &item.attrs, kind);
             }

@@ -140,7 +140,7 @@ fn headers(folder: &std::path::Path) -> Result<Vec<std::path::PathBuf>, Error> {
 const VALUE: &str = "wsk_codegen_value_";
 
 /// What function-like macros are called with, to know their types and to compare their translations.
-pub const SAMPLES: [u32; 4] = [0, 1, 0x0102, 0xFFFF_FFFF];
+pub const SAMPLES: [u32; 4] = [1, 0x7F, 0x0102, 0xFFFF_FFFF];
 
 /// The argument of a sample call at a place: no two places have the same, unless all bits are the point.
 #[must_use]

@@ -72,13 +72,13 @@ impl Emitter<'_> {
                 continue;
             };
             self.documented(name, &function.origin.doc)?;
-            let doc = docs(&document::item(
-                Kind::Function,
+            let mut lines = document::item(Kind::Function, name, name, &function.origin, None);
+            lines.extend(document::examples(&function_macros::examples(
                 name,
-                name,
-                &function.origin,
-                None,
-            ));
+                &translated,
+                &self.reading.constants,
+            )));
+            let doc = docs(&lines);
             let parameters = translated.parameters.iter().map(|(name, ty)| {
                 let (name, ty) = (ident(name), ident(ty));
                 quote!(#name: #ty)

@@ -68,7 +68,7 @@ impl Emitter<'_> {
                     .replace("*mut", "*mut ")
                     .replace("*const", "*const ");
                 let origin = self.facts.aliases.get(name);
-                (File::Aliases, docs(&document::alias(origin, &of)))
+                (File::Aliases, docs(&document::alias(name, origin, &of)))
             };
             items.insert(
                 (file, name.clone()),

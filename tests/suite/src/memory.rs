@@ -1,10 +1,10 @@
-//! The tests of operations in flight under AddressSanitizer and under valgrind: neither may see a use of freed memory.
+//! The tests of operations in flight under address sanitizer and under valgrind: neither may see a use of freed memory.
 
 use std::process::Command;
 
 use crate::{run, tools};
 
-/// Runs the tests of `wsk`, and the abuse of its handles, with AddressSanitizer.
+/// Runs the tests of `wsk`, and the abuse of its handles, with address sanitizer.
 pub(crate) fn address_sanitizer() -> Result<(), String> {
     let mut command = Command::new(tools::cargo());
     command.args([

@@ -22,7 +22,7 @@ pub type ANSI_STRING = STRING;
 pub type CLSID = GUID;
 /// Kind of a device, and the access that one of its control codes needs.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type DEVICE_TYPE = u32;
 /// Identifier of an interface.
 ///
@@ -34,7 +34,7 @@ pub type IID = GUID;
 pub type INET_PORT_RESERVATION = INET_PORT_RANGE;
 /// Who asks for something, one byte wide: `KernelMode` or `UserMode`.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type KPROCESSOR_MODE = i8;
 /// Address that a lookup gave, with who gave it; as input, which addresses are wanted.
 ///
@@ -74,7 +74,7 @@ pub type LPIN_ADDR = *mut IN_ADDR;
 pub type LPLINGER = *mut LINGER;
 /// Which Windows is running.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type LPOSVERSIONINFOW = *mut OSVERSIONINFOW;
 /// Socket address of any family, as far as all have in common.
 ///
@@ -146,7 +146,7 @@ pub type PADDRINFOW = *mut ADDRINFOW;
 pub type PANSI_STRING = *mut STRING;
 /// Identifiers of a thread and of its process.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PCLIENT_ID = *mut CLIENT_ID;
 /// Header of one piece of control information; its data follows.
 ///
@@ -162,35 +162,35 @@ pub type PCSADDR_INFO = *mut CSADDR_INFO;
 pub type PCUNICODE_STRING = *const UNICODE_STRING;
 /// Device that requests can be sent to.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PDEVICE_OBJECT = *mut DEVICE_OBJECT;
 /// Start of every object that a thread can wait for.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PDISPATCHER_HEADER = *mut DISPATCHER_HEADER;
 /// What a driver keeps besides its driver object.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PDRIVER_EXTENSION = *mut DRIVER_EXTENSION;
 /// Loaded driver.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PDRIVER_OBJECT = *mut DRIVER_OBJECT;
 /// Process, as the kernel keeps it.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PEPROCESS = *mut EPROCESS;
 /// Thread, as the kernel keeps it.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PETHREAD = *mut ETHREAD;
 /// Fast entry points of a file system.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PFAST_IO_DISPATCH = *mut FAST_IO_DISPATCH;
 /// Open file.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PFILE_OBJECT = *mut FILE_OBJECT;
 /// Multicast group of either family and a list of senders.
 ///
@@ -262,27 +262,27 @@ pub type PIN_PKTINFO_EX = *mut IN_PKTINFO_EX;
 pub type PIN_RECVERR = *mut IN_RECVERR;
 /// What an adapter or controller does with a device that waits for it.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PIO_ALLOCATION_ACTION = *mut IO_ALLOCATION_ACTION;
 /// Completion port that a file reports to.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PIO_COMPLETION_CONTEXT = *mut IO_COMPLETION_CONTEXT;
 /// Security context of an open request.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PIO_SECURITY_CONTEXT = *mut IO_SECURITY_CONTEXT;
 /// What one driver on the way of a request is asked to do.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PIO_STACK_LOCATION = *mut IO_STACK_LOCATION;
 /// How a request ended.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PIO_STATUS_BLOCK = *mut IO_STATUS_BLOCK;
 /// Timer of a device object.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PIO_TIMER = *mut IO_TIMER;
 /// Protocols over IP, which are also levels of options.
 ///
@@ -306,43 +306,43 @@ pub type PIP_MREQ_SOURCE = *mut IP_MREQ_SOURCE;
 pub type PIP_MSFILTER = *mut IP_MSFILTER;
 /// I/O request packet.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PIRP = *mut IRP;
 /// Asynchronous procedure call of a thread.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PKAPC = *mut KAPC;
 /// Requests that wait for a device.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PKDEVICE_QUEUE = *mut KDEVICE_QUEUE;
 /// Entry of a device queue.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PKDEVICE_QUEUE_ENTRY = *mut KDEVICE_QUEUE_ENTRY;
 /// Deferred procedure call.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PKDPC = *mut KDPC;
 /// Event: threads wait until it is signalled.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PKEVENT = *mut KEVENT;
 /// Value of a registry key with its kind and data.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PKEY_VALUE_PARTIAL_INFORMATION = *mut KEY_VALUE_PARTIAL_INFORMATION;
 /// Process, as the scheduler keeps it.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PKPROCESS = *mut KPROCESS;
 /// Thread, as the scheduler keeps it.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PKTHREAD = *mut KTHREAD;
 /// Timer: signalled when a time has passed, and then queues a deferred procedure call.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PKTIMER = *mut KTIMER;
 /// 64-bit signed integer, whole or in halves.
 ///
@@ -362,11 +362,11 @@ pub type PLIST_ENTRY = *mut LIST_ENTRY;
 pub type PLUID = *mut LUID;
 /// Describes a buffer by its pages; the numbers of the pages follow the structure.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PMDL = *mut MDL;
 /// Memory descriptor list followed by its page numbers.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PMDLX = *mut MDL;
 /// Identifier of a network programming interface that is only read.
 ///
@@ -374,7 +374,7 @@ pub type PMDLX = *mut MDL;
 pub type PNPIID = *const NPIID;
 /// What a client tells the registrar, only read and valid as long as it is registered.
 ///
-/// Header: `netioddk.h`.
+/// Header: `netioddk.h`, in kits from 10.0.14393 on.
 pub type PNPI_CLIENT_CHARACTERISTICS = *const NPI_CLIENT_CHARACTERISTICS;
 /// Identifier of a network module that is only read.
 ///
@@ -382,11 +382,11 @@ pub type PNPI_CLIENT_CHARACTERISTICS = *const NPI_CLIENT_CHARACTERISTICS;
 pub type PNPI_MODULEID = *const NPI_MODULEID;
 /// What a provider tells the registrar, only read and valid as long as it is registered.
 ///
-/// Header: `netioddk.h`.
+/// Header: `netioddk.h`, in kits from 10.0.14393 on.
 pub type PNPI_PROVIDER_CHARACTERISTICS = *const NPI_PROVIDER_CHARACTERISTICS;
 /// What both sides tell each other, only read and valid as long as they are registered.
 ///
-/// Header: `netioddk.h`.
+/// Header: `netioddk.h`, in kits from 10.0.14393 on.
 pub type PNPI_REGISTRATION_INSTANCE = *const NPI_REGISTRATION_INSTANCE;
 /// Names an object that is to be opened or created, and how.
 ///
@@ -394,19 +394,19 @@ pub type PNPI_REGISTRATION_INSTANCE = *const NPI_REGISTRATION_INSTANCE;
 pub type POBJECT_ATTRIBUTES = *mut OBJECT_ATTRIBUTES;
 /// What a handle allows.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type POBJECT_HANDLE_INFORMATION = *mut OBJECT_HANDLE_INFORMATION;
 /// Type of the objects that a handle can stand for.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type POBJECT_TYPE = *mut OBJECT_TYPE;
 /// Kind of memory that `ExAllocatePool2` gives, and how.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.19041 on.
 pub type POOL_FLAGS = u64;
 /// Which Windows is running.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type POSVERSIONINFOW = *mut OSVERSIONINFOW;
 /// Physical address of memory or of a device.
 ///
@@ -418,7 +418,7 @@ pub type PPHYSICAL_ADDRESS = *mut LARGE_INTEGER;
 pub type PPMTUD_STATE = *mut PMTUD_STATE;
 /// How much the traffic of a socket matters, each way.
 ///
-/// Header: `mstcpip.h`.
+/// Header: `mstcpip.h`, from `NTDDI_WIN10_FE` on.
 pub type PPRIORITY_STATUS = *mut PRIORITY_STATUS;
 /// Processor by its group and its number there.
 ///
@@ -434,35 +434,35 @@ pub type PRCVALL_IF = *mut RCVALL_IF;
 pub type PRCVALL_VALUE = *mut RCVALL_VALUE;
 /// Asynchronous procedure call of a thread.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PRKAPC = *mut KAPC;
 /// Requests that wait for a device.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PRKDEVICE_QUEUE = *mut KDEVICE_QUEUE;
 /// Entry of a device queue.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PRKDEVICE_QUEUE_ENTRY = *mut KDEVICE_QUEUE_ENTRY;
 /// Deferred procedure call.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PRKDPC = *mut KDPC;
 /// Event: threads wait until it is signalled.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PRKEVENT = *mut KEVENT;
 /// Process, as the scheduler keeps it.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PRKPROCESS = *mut KPROCESS;
 /// Thread, as the scheduler keeps it.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PRKTHREAD = *mut KTHREAD;
 /// Timer: signalled when a time has passed, and then queues a deferred procedure call.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PRKTIMER = *mut KTIMER;
 /// Whether adapters spread what they receive over processors.
 ///
@@ -470,7 +470,7 @@ pub type PRKTIMER = *mut KTIMER;
 pub type PRSS_SCALABILITY_INFO = *mut RSS_SCALABILITY_INFO;
 /// Which Windows is running.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PRTL_OSVERSIONINFOW = *mut OSVERSIONINFOW;
 /// Which of several areas of the same reach an address belongs to.
 ///
@@ -478,7 +478,7 @@ pub type PRTL_OSVERSIONINFOW = *mut OSVERSIONINFOW;
 pub type PSCOPE_ID = *mut SCOPE_ID;
 /// Where a section of a file is kept.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PSECTION_OBJECT_POINTERS = *mut SECTION_OBJECT_POINTERS;
 /// Link of a singly linked list.
 ///
@@ -538,7 +538,7 @@ pub type PSOCKET_ADDRESS = *mut SOCKET_ADDRESS;
 pub type PSOCKET_ADDRESS_LIST = *mut SOCKET_ADDRESS_LIST;
 /// How much the traffic of a socket matters.
 ///
-/// Header: `mstcpip.h`.
+/// Header: `mstcpip.h`, from `NTDDI_WIN10_FE` on.
 pub type PSOCKET_PRIORITY_HINT = *mut SOCKET_PRIORITY_HINT;
 /// Processor that serves a socket.
 ///
@@ -562,11 +562,11 @@ pub type PTCP_ICW_LEVEL = *mut TCP_ICW_LEVEL;
 pub type PTCP_ICW_PARAMETERS = *mut TCP_ICW_PARAMETERS;
 /// How a connection is doing.
 ///
-/// Header: `mstcpip.h`.
+/// Header: `mstcpip.h`, from `NTDDI_WIN10_RS2` on.
 pub type PTCP_INFO_v0 = *mut TCP_INFO_v0;
 /// How a connection is doing, with what holds up its sending.
 ///
-/// Header: `mstcpip.h`.
+/// Header: `mstcpip.h`, from `NTDDI_WIN10_RS5` on.
 pub type PTCP_INFO_v1 = *mut TCP_INFO_v1;
 /// First time-outs of a connection.
 ///
@@ -574,7 +574,7 @@ pub type PTCP_INFO_v1 = *mut TCP_INFO_v1;
 pub type PTCP_INITIAL_RTO_PARAMETERS = *mut TCP_INITIAL_RTO_PARAMETERS;
 /// Which datagrams get time stamps.
 ///
-/// Header: `mstcpip.h`.
+/// Header: `mstcpip.h`, from `NTDDI_WIN10_FE` on.
 pub type PTIMESTAMPING_CONFIG = *mut TIMESTAMPING_CONFIG;
 /// 64-bit unsigned integer, whole or in halves.
 ///
@@ -586,11 +586,11 @@ pub type PULARGE_INTEGER = *mut ULARGE_INTEGER;
 pub type PUNICODE_STRING = *mut UNICODE_STRING;
 /// Volume parameter block of a file system.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PVPB = *mut VPB;
 /// Device that waits for an adapter or controller.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PWAIT_CONTEXT_BLOCK = *mut WAIT_CONTEXT_BLOCK;
 /// Header of one piece of control information; its data follows.
 ///
@@ -610,127 +610,127 @@ pub type PWSA_COMPATIBILITY_BEHAVIOR_ID = *mut WSA_COMPATIBILITY_BEHAVIOR_ID;
 pub type PWSA_COMPATIBILITY_MODE = *mut WSA_COMPATIBILITY_MODE;
 /// Part of a chain of locked MDLs that data is sent from or received into.
 ///
-/// Header: `wsk.h`.
+/// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_BUF = *mut WSK_BUF;
 /// Datagrams to send with one call.
 ///
-/// Header: `wsk.h`.
+/// Header: `wsk.h`, from `NTDDI_WIN8` on.
 pub type PWSK_BUF_LIST = *mut WSK_BUF_LIST;
 /// Client, as the provider knows it; only carried around.
 ///
-/// Header: `wsk.h`.
+/// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_CLIENT = *mut c_void;
 /// Event callbacks of a connection socket.
 ///
-/// Header: `wsk.h`.
+/// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_CLIENT_CONNECTION_DISPATCH = *mut WSK_CLIENT_CONNECTION_DISPATCH;
 /// Event callbacks of a datagram socket.
 ///
-/// Header: `wsk.h`.
+/// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_CLIENT_DATAGRAM_DISPATCH = *mut WSK_CLIENT_DATAGRAM_DISPATCH;
 /// What the client offers the provider as a whole.
 ///
-/// Header: `wsk.h`.
+/// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_CLIENT_DISPATCH = *mut WSK_CLIENT_DISPATCH;
 /// Event callbacks of a listening socket.
 ///
-/// Header: `wsk.h`.
+/// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_CLIENT_LISTEN_DISPATCH = *mut WSK_CLIENT_LISTEN_DISPATCH;
 /// What the client registers with.
 ///
-/// Header: `wsk.h`.
+/// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_CLIENT_NPI = *mut WSK_CLIENT_NPI;
 /// Event callbacks of a stream socket, for either thing it may become.
 ///
-/// Header: `wsk.h`.
+/// Header: `wsk.h`, from `NTDDI_WIN10_RS2` on.
 pub type PWSK_CLIENT_STREAM_DISPATCH = *mut WSK_CLIENT_STREAM_DISPATCH;
 /// Kind of control request on a socket.
 ///
-/// Header: `wsk.h`.
+/// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_CONTROL_SOCKET_TYPE = *mut WSK_CONTROL_SOCKET_TYPE;
 /// Datagram that has arrived.
 ///
-/// Header: `wsk.h`.
+/// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_DATAGRAM_INDICATION = *mut WSK_DATAGRAM_INDICATION;
 /// Data that has arrived on a connection.
 ///
-/// Header: `wsk.h`.
+/// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_DATA_INDICATION = *mut WSK_DATA_INDICATION;
 /// Which event callbacks to enable or disable, for `SO_WSK_EVENT_CALLBACK`.
 ///
-/// Header: `wsk.h`.
+/// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_EVENT_CALLBACK_CONTROL = *mut WSK_EVENT_CALLBACK_CONTROL;
 /// Extension interface that is registered for, with what the client gives it.
 ///
-/// Header: `wsk.h`.
+/// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_EXTENSION_CONTROL_IN = *mut WSK_EXTENSION_CONTROL_IN;
 /// What the provider gives for an extension interface.
 ///
-/// Header: `wsk.h`.
+/// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_EXTENSION_CONTROL_OUT = *mut WSK_EXTENSION_CONTROL_OUT;
 /// What to do with a request for a connection.
 ///
-/// Header: `wsk.h`.
+/// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_INSPECT_ACTION = *mut WSK_INSPECT_ACTION;
 /// Names a request for a connection that is being inspected.
 ///
-/// Header: `wsk.h`.
+/// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_INSPECT_ID = *mut WSK_INSPECT_ID;
 /// Functions that every kind of socket has.
 ///
-/// Header: `wsk.h`.
+/// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_PROVIDER_BASIC_DISPATCH = *mut WSK_PROVIDER_BASIC_DISPATCH;
 /// Range of versions that the provider speaks.
 ///
-/// Header: `wsk.h`.
+/// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_PROVIDER_CHARACTERISTICS = *mut WSK_PROVIDER_CHARACTERISTICS;
 /// Functions of a connection socket.
 ///
-/// Header: `wsk.h`.
+/// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_PROVIDER_CONNECTION_DISPATCH = *mut WSK_PROVIDER_CONNECTION_DISPATCH;
 /// Functions of a datagram socket.
 ///
-/// Header: `wsk.h`.
+/// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_PROVIDER_DATAGRAM_DISPATCH = *mut WSK_PROVIDER_DATAGRAM_DISPATCH;
 /// Functions of the provider on a client.
 ///
-/// Header: `wsk.h`.
+/// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_PROVIDER_DISPATCH = *mut WSK_PROVIDER_DISPATCH;
 /// Functions of a listening socket.
 ///
-/// Header: `wsk.h`.
+/// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_PROVIDER_LISTEN_DISPATCH = *mut WSK_PROVIDER_LISTEN_DISPATCH;
 /// What the client gets from the provider.
 ///
-/// Header: `wsk.h`.
+/// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_PROVIDER_NPI = *mut WSK_PROVIDER_NPI;
 /// Functions of a stream socket.
 ///
-/// Header: `wsk.h`.
+/// Header: `wsk.h`, from `NTDDI_WIN10_RS2` on.
 pub type PWSK_PROVIDER_STREAM_DISPATCH = *mut WSK_PROVIDER_STREAM_DISPATCH;
 /// Registration of a client; its contents are the system's own, and it must not move.
 ///
-/// Header: `wsk.h`.
+/// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_REGISTRATION = *mut WSK_REGISTRATION;
 /// Socket, as its client sees it.
 ///
-/// Header: `wsk.h`.
+/// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_SOCKET = *mut WSK_SOCKET;
 /// Maps a kind of socket to an older transport.
 ///
-/// Header: `wsk.h`.
+/// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_TDI_MAP = *mut WSK_TDI_MAP;
 /// Maps kinds of socket to older transports, for `WSK_TDI_DEVICENAME_MAPPING`.
 ///
-/// Header: `wsk.h`.
+/// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_TDI_MAP_INFO = *mut WSK_TDI_MAP_INFO;
 /// Transport that sockets can be made for.
 ///
-/// Header: `wsk.h`.
+/// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_TRANSPORT = *mut WSK_TRANSPORT;
 /// Which Windows is running.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type RTL_OSVERSIONINFOW = OSVERSIONINFOW;
 /// IPv6 socket address.
 ///
