@@ -120,7 +120,7 @@ fn empty_and_maximal_datagrams() {
             .as_mut_slice()
             .iter_mut()
             .zip(0..)
-            .for_each(|(byte, n): (_, usize)| *byte = (n % 251) as u8);
+            .for_each(|(byte, n): (_, u32)| *byte = n.to_le_bytes()[0]);
         assert_eq!(socket.send_to(&largest, to).unwrap(), 65_507);
         assert_eq!(peer.recv(&mut bytes).unwrap(), 65_507);
         assert_eq!(&bytes[..65_507], largest.as_slice());

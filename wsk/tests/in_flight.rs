@@ -391,9 +391,9 @@ fn a_pool_is_bounded_and_allocates_nothing() {
                 .collect();
             std::thread::sleep(Duration::from_millis(20));
             drop(taken);
-            waiters
-                .into_iter()
-                .for_each(|waiter| waiter.join().unwrap());
+            for waiter in waiters {
+                waiter.join().unwrap();
+            }
         });
     });
 }

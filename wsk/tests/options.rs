@@ -238,9 +238,9 @@ fn control_information_round_trips() {
         ControlMessage::CoalescedSize(1300),
     ];
     let mut control = Control::<{ ControlMessage::SPACE_FOR_ALL }>::new();
-    messages
-        .iter()
-        .for_each(|message| control.push(*message).unwrap());
+    for message in messages {
+        control.push(message).unwrap();
+    }
     assert_eq!(control.messages().collect::<Vec<_>>(), messages);
     assert_eq!(control.as_bytes().len(), ControlMessage::SPACE_FOR_ALL);
     assert_eq!(control.as_bytes().as_ptr().addr() % 8, 0);

@@ -50,9 +50,9 @@ fn operations_share_a_scope() {
             let mut lengths: Vec<_> = receives
                 .into_iter()
                 .map(|receive| {
-                    let (received, room) = receive.wait().unwrap();
-                    assert_eq!(room[..received.length], question[..received.length]);
-                    received.length
+                    let (datagram, room) = receive.wait().unwrap();
+                    assert_eq!(room[..datagram.length], question[..datagram.length]);
+                    datagram.length
                 })
                 .collect();
             lengths.sort_unstable();
@@ -71,12 +71,12 @@ fn handles_may_be_dropped_forgotten_and_unwound_past() {
             let bytes = *b"on a stack that unwinds";
             wsk::scope(|s| {
                 drop(s.send_to(socket, &buffer, to).unwrap());
-                std::mem::forget(s.send_to(socket, &bytes, to).unwrap());
+                let _ = Box::leak(Box::new(s.send_to(socket, &bytes, to).unwrap()));
                 let mut room = [0_u8; 8];
                 let _: Result<(), Error> = wsk::scope(|inner| {
                     let receive = inner.receive_from(socket, &mut room).unwrap();
                     receive.cancel();
-                    std::mem::forget(receive);
+                    let _ = Box::leak(Box::new(receive));
                 });
                 panic!("unwinds past operations in flight");
             })
