@@ -38,6 +38,8 @@ pub mod emit;
 mod error;
 pub mod facts;
 pub mod function_macros;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod interface;
 pub mod kit;
 mod layout;

@@ -28,6 +28,12 @@ impl Output {
         this
     }
 
+    /// One file of this name and text.
+    #[must_use]
+    pub fn of(name: &str, text: &str) -> Self {
+        Self::new(BTreeMap::from([(name.to_owned(), text.to_owned())]))
+    }
+
     /// Reads the files that are in `folder`.
     ///
     /// # Errors

@@ -1,0 +1,8 @@
+//! Everything of the generator that reads text: directives and conditions of headers, SAL, bodies of macros, versions,
+//! and generated files. `cargo +nightly fuzz run text` from `codegen`.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| wsk_codegen::fuzz::text(data));

@@ -1,0 +1,69 @@
+//! What fuzzing and the property tests drive: everything of ours that reads text, on any text, with what must hold of the
+//! results.
+
+use crate::facts::{FunctionMacro, Origin};
+use crate::interface::Interface;
+use crate::kit::Version;
+use crate::macros::{Constant, Constants, call_name};
+use crate::{Output, directives, function_macros, ntddi, sal};
+
+/// Reads `data` in every way that text is read.
+///
+/// # Panics
+///
+/// When a result is not what it must be: that is the point.
+pub fn text(data: &[u8]) {
+    let text = directives::decode(data);
+    let lines = text.lines().count();
+    let since = directives::conditions(&text);
+    assert_eq!(since.len(), lines, "one condition for each line");
+    for version in since.into_iter().flatten() {
+        assert!(!version.is_empty() && !version.contains(char::is_whitespace));
+    }
+    for directive in directives::directives(&text) {
+        assert!(directive.line < lines && !directive.name.is_empty());
+    }
+    for define in directives::defines(&text) {
+        assert!(!define.name.is_empty());
+        translate(
+            &define.name,
+            define.parameters.unwrap_or_default(),
+            define.body,
+        );
+    }
+    let annotations = [text.clone()];
+    let _ = sal::irql(&annotations);
+    let _ = sal::direction(&annotations);
+    if let Ok(tokens) = sal::tokens(&annotations) {
+        assert!(
+            syn::parse2::<syn::Expr>(tokens).is_ok(),
+            "what is understood is a word or a call"
+        );
+    }
+    let _ = ntddi::parse(&text);
+    if let Ok(version) = text.parse::<Version>() {
+        assert_eq!(version.to_string().parse(), Ok(version));
+    }
+    translate("MACRO", vec!["a".to_owned(), "b".to_owned()], text.clone());
+    let output = Output::of("all.rs", &text);
+    let _ = Interface::of_output(&output);
+}
+
+fn translate(name: &str, parameters: Vec<String>, body: String) {
+    let function = FunctionMacro {
+        origin: Origin::default(),
+        parameters,
+        body,
+    };
+    let value = Constant {
+        value: 0,
+        size: 4,
+        signed: true,
+        c_type: "int".to_owned(),
+    };
+    let constants = Constants::from([(call_name(name, 0), value)]);
+    if let Ok(translated) = function_macros::translate(name, &function, &constants) {
+        let parsed = syn::parse2::<syn::Expr>(translated.body.clone());
+        assert!(parsed.is_ok(), "{}", translated.body);
+    }
+}
