@@ -9,10 +9,10 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use core::time::Duration;
 
 use wsk_sys::{
-    IPPROTO, MSG_BCAST, MSG_MCAST, MSG_TRUNC, NPI_WSK_INTERFACE_ID, SIO_WSK_SET_REMOTE_ADDRESS,
-    SIO_WSK_SET_SENDTO_ADDRESS, SO_WSK_EVENT_CALLBACK, SOCK_DGRAM, SOL_SOCKET,
-    STATUS_BUFFER_OVERFLOW, WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_CALLBACK_CONTROL, WSK_EVENT_DISABLE,
-    WSK_EVENT_RECEIVE_FROM, WSK_FLAG_DATAGRAM_SOCKET,
+    IPPROTO, MSG_BCAST, MSG_CTRUNC, MSG_MCAST, MSG_TRUNC, NPI_WSK_INTERFACE_ID,
+    SIO_WSK_SET_REMOTE_ADDRESS, SIO_WSK_SET_SENDTO_ADDRESS, SO_WSK_EVENT_CALLBACK, SOCK_DGRAM,
+    SOL_SOCKET, STATUS_BUFFER_OVERFLOW, WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_CALLBACK_CONTROL,
+    WSK_EVENT_DISABLE, WSK_EVENT_RECEIVE_FROM, WSK_FLAG_DATAGRAM_SOCKET,
 };
 
 use crate::address::{self, Family};
@@ -43,6 +43,8 @@ pub struct DatagramSocket {
 
 /// A datagram that was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Received {
     /// The number of bytes that were written to the buffer.
     pub length: usize,
@@ -50,6 +52,8 @@ pub struct Received {
     pub from: SocketAddr,
     /// Whether the datagram was longer than the buffer, and its end is lost.
     pub truncated: bool,
+    /// Whether there was more control information than room for it.
+    pub control_truncated: bool,
     /// Whether it was sent to a broadcast address.
     pub broadcast: bool,
     /// Whether it was sent to a multicast address.
@@ -1038,7 +1042,9 @@ pub(crate) fn received(outcome: Outcome, arguments: &Arguments) -> Result<Receiv
     Ok(Received {
         length: outcome.information.min(arguments.buffer.Length),
         from: address::read(&arguments.address)?,
-        truncated: overflow || flags & MSG_TRUNC != 0,
+        // The flag says what was cut off, where there is one.
+        truncated: flags & MSG_TRUNC != 0 || (overflow && flags & MSG_CTRUNC == 0),
+        control_truncated: flags & MSG_CTRUNC != 0,
         broadcast: flags & MSG_BCAST != 0,
         multicast: flags & MSG_MCAST != 0,
     })

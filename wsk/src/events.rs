@@ -234,7 +234,7 @@ impl<'i> Datagram<'i> {
     /// # Errors
     ///
     /// [`Error::UnknownAddress`] for what is neither an IPv4 nor an IPv6 address.
-    pub fn from(&self) -> Result<SocketAddr, Error> {
+    pub fn remote_address(&self) -> Result<SocketAddr, Error> {
         let address = self.indication.RemoteAddress;
         if address.is_null() {
             return Err(Error::UnknownAddress { family: 0 });
@@ -301,7 +301,7 @@ impl fmt::Debug for Datagram<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Datagram")
             .field("length", &self.len())
-            .field("from", &self.from())
+            .field("from", &self.remote_address())
             .finish()
     }
 }

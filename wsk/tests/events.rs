@@ -33,7 +33,7 @@ impl ReceiveFromEvent for Handler {
             self.datagrams
                 .lock()
                 .unwrap()
-                .send((bytes, datagram.from().unwrap()))
+                .send((bytes, datagram.remote_address().unwrap()))
                 .unwrap();
         }
         if self.retain {
@@ -181,7 +181,10 @@ fn what_is_retained_stays_and_is_released_once() {
                     .flatten()
                     .all(|byte| usize::from(*byte) == n)
             );
-            assert_eq!(datagrams[0].from().unwrap(), peer.local_addr().unwrap());
+            assert_eq!(
+                datagrams[0].remote_address().unwrap(),
+                peer.local_addr().unwrap()
+            );
         }
         assert_eq!(
             socket.close().unwrap_err(),

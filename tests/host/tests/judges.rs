@@ -659,6 +659,65 @@ fn data_written_in_flight() {
     .tells("was written before the IRP was completed");
 }
 
+/// Sends with 24 bytes of control information, `count` times at most, and does to it what must not be done.
+fn control_information_in_flight(count: u32, mischief: impl Fn(*mut u8, u32)) {
+    let _kernel = Kernel::builder().completion(Completion::Deferred).boot();
+    let client = Client::new();
+    let socket = client.bound("127.0.0.1:0");
+    let own = socket.local().unwrap();
+    let buffer = Buffer::new(60_000);
+    for round in 0..count {
+        let control = pool(24).cast::<u8>();
+        let (call, mut to) = (Call::new(), sockaddr(own));
+        let mut described = buffer.all();
+        let status = unsafe {
+            let header = CMSGHDR {
+                cmsg_len: 20,
+                cmsg_level: IPPROTO_IP.cast_signed(),
+                cmsg_type: IP_TOS.cast_signed(),
+            };
+            control.cast::<CMSGHDR>().write(header);
+            control.add(16).cast::<u64>().write(0);
+            socket.table().WskSendTo.unwrap()(
+                socket.raw,
+                &raw mut described,
+                0,
+                (&raw mut to).cast(),
+                24,
+                control.cast(),
+                call.irp,
+            )
+        };
+        assert_eq!(status, STATUS_PENDING);
+        mischief(control, round);
+        assert_eq!(call.finish(), (STATUS_SUCCESS, 60_000));
+    }
+}
+
+#[test]
+fn control_information_written_in_flight() {
+    // As for data: one of many sends is overtaken by the write.
+    expect_bugcheck(VERIFIER, || {
+        control_information_in_flight(10_000, |control, round| unsafe {
+            control
+                .add(16)
+                .cast::<u32>()
+                .write_volatile(round % 255 + 1);
+        });
+    })
+    .tells("the data or control information of WskSendTo was written");
+}
+
+#[test]
+fn control_information_freed_in_flight() {
+    expect_bugcheck(FREED, || {
+        control_information_in_flight(10_000, |control, _| unsafe {
+            ExFreePoolWithTag(control.cast(), TAG);
+        });
+    })
+    .tells("the control information");
+}
+
 #[test]
 fn pool_freed_twice() {
     expect_bugcheck(POOL, || {

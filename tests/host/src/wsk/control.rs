@@ -10,27 +10,45 @@ use std::sync::Arc;
 use wsk_sys::{
     GUID, IP_ADD_MEMBERSHIP, IP_DROP_MEMBERSHIP, IP_MULTICAST_LOOP, IP_MULTICAST_TTL, IP_TOS,
     IP_TTL, IPPROTO, IPPROTO_IP, IPV6_ADD_MEMBERSHIP, IPV6_DROP_MEMBERSHIP, IPV6_MULTICAST_HOPS,
-    IPV6_MULTICAST_LOOP, IPV6_UNICAST_HOPS, IPV6_V6ONLY, IRP, NPI_WSK_INTERFACE_ID, NTSTATUS,
-    SIO_WSK_SET_REMOTE_ADDRESS, SIO_WSK_SET_SENDTO_ADDRESS, SO_BROADCAST, SO_EXCLUSIVEADDRUSE,
-    SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SO_TYPE, SO_WSK_EVENT_CALLBACK, SOCK_DGRAM, SOL_SOCKET,
-    STATUS_BUFFER_TOO_SMALL, STATUS_EVENT_PENDING, STATUS_FILE_FORCED_CLOSED,
-    STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED, STATUS_PENDING, STATUS_SUCCESS,
-    WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_CALLBACK_CONTROL, WSK_EVENT_DISABLE, WSK_EVENT_RECEIVE_FROM,
-    WSK_SOCKET,
+    IPV6_MULTICAST_LOOP, IPV6_TCLASS, IPV6_UNICAST_HOPS, IPV6_V6ONLY, IRP, NPI_WSK_INTERFACE_ID,
+    NTSTATUS, SIO_WSK_SET_REMOTE_ADDRESS, SIO_WSK_SET_SENDTO_ADDRESS, SO_BROADCAST,
+    SO_EXCLUSIVEADDRUSE, SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SO_TYPE, SO_WSK_EVENT_CALLBACK,
+    SOCK_DGRAM, SOL_SOCKET, STATUS_BUFFER_TOO_SMALL, STATUS_EVENT_PENDING,
+    STATUS_FILE_FORCED_CLOSED, STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED, STATUS_PENDING,
+    STATUS_SUCCESS, UDP_SEND_MSG_SIZE, WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_CALLBACK_CONTROL,
+    WSK_EVENT_DISABLE, WSK_EVENT_RECEIVE_FROM, WSK_SOCKET,
 };
 
 use super::address;
+use super::ancillary::Told;
 use super::datagram::Disabled;
 use super::request::{Outcome, Request, Uses};
 use super::socket::{self, Category, Socket};
 use crate::trace;
 
 const IPV6: u32 = IPPROTO::IPPROTO_IPV6.0.cast_unsigned();
+const UDP: u32 = IPPROTO::IPPROTO_UDP.0.cast_unsigned();
 const EXCLUSIVE: u32 = SO_EXCLUSIVEADDRUSE.cast_unsigned();
 
 /// Values of options as the driver has set them, which the host's socket may keep otherwise or not at all.
 #[derive(Default)]
-pub(crate) struct Options(BTreeMap<(u32, u32), u32>);
+pub(crate) struct Options {
+    set: BTreeMap<(u32, u32), u32>,
+    told: Told,
+}
+
+impl Options {
+    /// What received datagrams are told with.
+    pub(crate) fn told(&self) -> Told {
+        self.told
+    }
+
+    /// The size of the datagrams that longer data is cut into.
+    pub(crate) fn segment(&self) -> Option<usize> {
+        let size = *self.set.get(&(UDP, UDP_SEND_MSG_SIZE))?;
+        (size > 0).then_some(size as usize)
+    }
+}
 
 /// What a call of `WskControlSocket` asks for, without the IRP.
 struct Control {
@@ -254,11 +272,20 @@ impl Control {
         };
         let on = value != 0;
         let mut options = self.socket.options.lock();
+        let mut told = options.told;
+        let telling = told
+            .switch(self.level, self.code)
+            .map(|switch| *switch = on)
+            .is_some();
         let done = self.socket.with_real(|real| -> io::Result<Option<()>> {
+            if telling {
+                return told.apply(real, self.socket.family).map(Some);
+            }
             let unused = match (self.level, self.code) {
                 (SOL_SOCKET, SO_REUSEADDR) => real.set_reuse_address(on),
                 // Hosts have no such option: without SO_REUSEADDR an address is exclusive.
-                (SOL_SOCKET, EXCLUSIVE) => Ok(()),
+                // Cutting data into datagrams is the provider's own work.
+                (SOL_SOCKET, EXCLUSIVE) | (UDP, UDP_SEND_MSG_SIZE) => Ok(()),
                 (SOL_SOCKET, SO_BROADCAST) => real.set_broadcast(on),
                 (SOL_SOCKET, SO_RCVBUF) => real.set_recv_buffer_size(value as usize),
                 (SOL_SOCKET, SO_SNDBUF) => real.set_send_buffer_size(value as usize),
@@ -268,6 +295,7 @@ impl Control {
                 (IPPROTO_IP, IP_MULTICAST_LOOP) => real.set_multicast_loop_v4(on),
                 (IPV6, IPV6_V6ONLY) => real.set_only_v6(on),
                 (IPV6, IPV6_UNICAST_HOPS) => real.set_unicast_hops_v6(value),
+                (IPV6, IPV6_TCLASS) => real.set_tclass_v6(value),
                 (IPV6, IPV6_MULTICAST_HOPS) => real.set_multicast_hops_v6(value),
                 (IPV6, IPV6_MULTICAST_LOOP) => real.set_multicast_loop_v6(on),
                 _ => return Ok(None),
@@ -276,7 +304,8 @@ impl Control {
         });
         match done {
             Some(Ok(Some(()))) => {
-                options.0.insert((self.level, self.code), value);
+                options.told = told;
+                options.set.insert((self.level, self.code), value);
                 STATUS_SUCCESS
             }
             Some(Ok(None)) => STATUS_NOT_SUPPORTED,
@@ -334,7 +363,7 @@ impl Control {
             .socket
             .options
             .lock()
-            .0
+            .set
             .get(&(self.level, self.code))
             .copied();
         let value = match set {
@@ -357,8 +386,11 @@ impl Control {
 
     fn read_option(&self, real: &socket2::Socket) -> io::Result<Option<u32>> {
         let size = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
+        if Told::default().switch(self.level, self.code).is_some() {
+            return Ok(Some(0));
+        }
         Ok(Some(match (self.level, self.code) {
-            (SOL_SOCKET, SO_REUSEADDR | EXCLUSIVE) => 0,
+            (SOL_SOCKET, SO_REUSEADDR | EXCLUSIVE) | (UDP, UDP_SEND_MSG_SIZE) => 0,
             (SOL_SOCKET, SO_TYPE) => u32::from(SOCK_DGRAM),
             (SOL_SOCKET, SO_BROADCAST) => u32::from(real.broadcast()?),
             (SOL_SOCKET, SO_RCVBUF) => size(real.recv_buffer_size()?),
@@ -369,6 +401,7 @@ impl Control {
             (IPPROTO_IP, IP_MULTICAST_LOOP) => u32::from(real.multicast_loop_v4()?),
             (IPV6, IPV6_V6ONLY) => u32::from(real.only_v6()?),
             (IPV6, IPV6_UNICAST_HOPS) => real.unicast_hops_v6()?,
+            (IPV6, IPV6_TCLASS) => real.tclass_v6()?,
             (IPV6, IPV6_MULTICAST_HOPS) => real.multicast_hops_v6()?,
             (IPV6, IPV6_MULTICAST_LOOP) => u32::from(real.multicast_loop_v6()?),
             _ => return Ok(None),

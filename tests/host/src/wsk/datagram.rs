@@ -9,16 +9,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use socket2::{MaybeUninitSlice, MsgHdr, MsgHdrMut, SockAddr};
 use wsk_sys::{
-    CMSGHDR, DEVICE_OBJECT, IRP, MSG_TRUNC, NTSTATUS, SOCKADDR, STATUS_ADDRESS_ALREADY_ASSOCIATED,
-    STATUS_BUFFER_OVERFLOW, STATUS_CANCELLED, STATUS_DATA_NOT_ACCEPTED, STATUS_FILE_FORCED_CLOSED,
-    STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_ADDRESS_COMPONENT, STATUS_INVALID_BUFFER_SIZE,
-    STATUS_INVALID_DEVICE_STATE, STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED, STATUS_PENDING,
-    STATUS_SUCCESS, WSK_BUF, WSK_BUF_LIST, WSK_DATAGRAM_INDICATION, WSK_FLAG_AT_DISPATCH_LEVEL,
-    WSK_PROVIDER_DATAGRAM_DISPATCH, WSK_SOCKET,
+    CMSGHDR, DEVICE_OBJECT, IRP, MSG_CTRUNC, MSG_TRUNC, NTSTATUS, SOCKADDR,
+    STATUS_ADDRESS_ALREADY_ASSOCIATED, STATUS_BUFFER_OVERFLOW, STATUS_CANCELLED,
+    STATUS_DATA_NOT_ACCEPTED, STATUS_FILE_FORCED_CLOSED, STATUS_INSUFFICIENT_RESOURCES,
+    STATUS_INVALID_ADDRESS_COMPONENT, STATUS_INVALID_BUFFER_SIZE, STATUS_INVALID_DEVICE_STATE,
+    STATUS_INVALID_PARAMETER, STATUS_PENDING, STATUS_SUCCESS, WSK_BUF, WSK_BUF_LIST,
+    WSK_DATAGRAM_INDICATION, WSK_FLAG_AT_DISPATCH_LEVEL, WSK_PROVIDER_DATAGRAM_DISPATCH,
+    WSK_SOCKET,
 };
 
 use super::address::{self, Family};
+use super::ancillary::{self, Ancillary, Told, Wanted};
 use super::indication::{self, Message};
 use super::request::{Outcome, Request, Uses};
 use super::socket::{self, Category, Pointers, Socket};
@@ -84,6 +87,9 @@ struct Receive {
 #[derive(Clone, Copy)]
 struct Outputs {
     remote: *mut SOCKADDR,
+    /// The room for control information, if there is any.
+    control: *mut u8,
+    control_room: usize,
     control_length: *mut u32,
     control_flags: *mut u32,
 }
@@ -273,6 +279,8 @@ dispatched! {
         });
         let out = Outputs {
             remote: LocalAddress,
+            control: core::ptr::null_mut(),
+            control_room: 0,
             control_length: core::ptr::null_mut(),
             control_flags: core::ptr::null_mut(),
         };
@@ -298,18 +306,20 @@ dispatched! {
 struct Sending {
     socket: Arc<Socket>,
     address: Result<Option<SocketAddr>, NTSTATUS>,
-    /// A status to fail with before anything is looked at.
-    refused: Option<NTSTATUS>,
+    /// The control information, or a status to fail with before anything is looked at.
+    wanted: Result<Wanted, NTSTATUS>,
+    ancillary: Ancillary,
 }
 
 impl Sending {
     /// # Safety
     ///
-    /// `remote` is readable, if it isn't null.
+    /// `remote` is readable, if it isn't null, and so are `control_length` bytes of `control`.
     unsafe fn new(
         socket: &Arc<Socket>,
         flags: u32,
         remote: *const SOCKADDR,
+        control: *const CMSGHDR,
         control_length: u32,
     ) -> Self {
         let address = if remote.is_null() {
@@ -318,25 +328,36 @@ impl Sending {
             // SAFETY: the caller says so.
             unsafe { address::read(remote, socket.family) }.map(Some)
         };
-        let refused = if flags != 0 {
-            Some(STATUS_INVALID_PARAMETER)
-        } else if control_length != 0 {
-            // Documented: not every transport supports control information. This one doesn't so far.
-            Some(STATUS_NOT_SUPPORTED)
+        let length = control_length as usize;
+        let wanted = if flags != 0 || (control.is_null() && length != 0) {
+            Err(STATUS_INVALID_PARAMETER)
+        } else if length == 0 {
+            Ok(Wanted::default())
         } else {
-            None
+            // SAFETY: the caller says so.
+            let bytes = unsafe { core::slice::from_raw_parts(control.cast::<u8>(), length) };
+            Wanted::read(bytes, socket.family)
         };
+        let ancillary = wanted.as_ref().map(Wanted::for_host).unwrap_or_default();
         Self {
             socket: socket.clone(),
             address,
-            refused,
+            wanted,
+            ancillary,
+        }
+    }
+
+    /// Cuts data into datagrams, where that is asked for.
+    fn cut(&self, data: Vec<Range<usize>>) -> VecDeque<Vec<Range<usize>>> {
+        let given = self.wanted.as_ref().ok().and_then(|wanted| wanted.segment);
+        match given.or_else(|| self.socket.options.lock().segment()) {
+            None => VecDeque::from([data]),
+            Some(size) => segments(&data, size),
         }
     }
 
     fn destination(&self) -> Result<SocketAddr, NTSTATUS> {
-        if let Some(status) = self.refused {
-            return Err(status);
-        }
+        self.wanted.as_ref().map_err(|status| *status)?;
         let given = self.address?;
         let state = part(&self.socket).state.lock();
         if state.local.is_none() {
@@ -371,10 +392,12 @@ impl Sending {
                 IoSlice::new(unsafe { core::slice::from_raw_parts(start, piece.len()) })
             })
             .collect();
-        match self
-            .socket
-            .with_real(|real| real.send_to_vectored(&slices, &to.into()))
-        {
+        let address = to.into();
+        let message = MsgHdr::new()
+            .with_addr(&address)
+            .with_buffers(&slices)
+            .with_control(self.ancillary.bytes());
+        match self.socket.with_real(|real| real.sendmsg(&message, 0)) {
             None => Some(Err(STATUS_FILE_FORCED_CLOSED)),
             Some(Ok(sent)) => Some(Ok(sent)),
             Some(Err(error)) => match error.kind() {
@@ -422,20 +445,66 @@ dispatched! {
         // SAFETY: the driver gives the address and the IRP.
         let (send, request) = unsafe {
             (
-                Sending::new(&socket, Flags, RemoteAddress, ControlInfoLength),
+                Sending::new(&socket, Flags, RemoteAddress, ControlInfo, ControlInfoLength),
                 Request::start(Irp, uses, Some(&socket)),
             )
         };
-        let status = request.carry_out(move || match send.destination() {
-            Err(status) => Outcome::Done(status, 0),
-            Ok(to) => match send.one(to, &data) {
-                None => Outcome::Again,
-                Some(Ok(sent)) => Outcome::Done(STATUS_SUCCESS, sent),
-                Some(Err(status)) => Outcome::Done(status, 0),
-            },
-        });
+        let messages = send.cut(data);
+        let status = send_all(request, send, messages);
         trace::returned("WskSendTo", status)
     }
+}
+
+/// Carries out a send of datagrams to one address.
+fn send_all(
+    request: Request,
+    send: Sending,
+    mut messages: VecDeque<Vec<Range<usize>>>,
+) -> NTSTATUS {
+    let null = super::is_null_provider();
+    let mut total = 0;
+    request.carry_out(move || {
+        let to = match send.destination() {
+            Ok(to) => to,
+            Err(status) => return Outcome::Done(status, 0),
+        };
+        while let Some(data) = messages.front() {
+            let length: usize = data.iter().map(Range::len).sum();
+            match if null {
+                Some(Ok(length))
+            } else {
+                send.one(to, data)
+            } {
+                None => return Outcome::Again,
+                Some(Ok(sent)) => total += sent,
+                Some(Err(status)) => return Outcome::Done(status, total),
+            }
+            messages.pop_front();
+        }
+        Outcome::Done(STATUS_SUCCESS, total)
+    })
+}
+
+/// Cuts data into pieces of `size` bytes, the last of which may be shorter.
+fn segments(data: &[Range<usize>], size: usize) -> VecDeque<Vec<Range<usize>>> {
+    let mut segments = VecDeque::from([Vec::new()]);
+    let mut room = size;
+    for range in data {
+        let mut range = range.clone();
+        while !range.is_empty() {
+            if room == 0 {
+                segments.push_back(Vec::new());
+                room = size;
+            }
+            let end = range.end.min(range.start + room);
+            room -= end - range.start;
+            if let Some(segment) = segments.back_mut() {
+                segment.push(range.start..end);
+            }
+            range.start = end;
+        }
+    }
+    segments
 }
 
 dispatched! {
@@ -452,7 +521,7 @@ dispatched! {
         let socket = socket::enter("WskSendMessages", Socket);
         socket.datagram("WskSendMessages");
         let mut flight = Flight::new("WskSendMessages");
-        let mut messages: VecDeque<Vec<Range<usize>>> = VecDeque::new();
+        let mut messages: Vec<Vec<Range<usize>>> = Vec::new();
         let mut seen = 0;
         let mut next = BufferList;
         while !next.is_null() {
@@ -462,7 +531,7 @@ dispatched! {
                 flight.pin_buffer(&raw const (*next).Buffer, &"a WSK_BUF of WskSendMessages");
                 next = (*next).Next;
             }
-            messages.push_back(flight.data().skip(seen).collect());
+            messages.push(flight.data().skip(seen).collect());
             seen = flight.data().count();
         }
         let uses = Uses::of(flight).contents(
@@ -473,32 +542,12 @@ dispatched! {
         // SAFETY: the driver gives the address and the IRP.
         let (send, request) = unsafe {
             (
-                Sending::new(&socket, Flags, RemoteAddress, ControlInfoLength),
+                Sending::new(&socket, Flags, RemoteAddress, ControlInfo, ControlInfoLength),
                 Request::start(Irp, uses, Some(&socket)),
             )
         };
-        let null = super::is_null_provider();
-        let mut total = 0;
-        let status = request.carry_out(move || {
-            let to = match send.destination() {
-                Ok(to) => to,
-                Err(status) => return Outcome::Done(status, 0),
-            };
-            while let Some(data) = messages.front() {
-                let length: usize = data.iter().map(Range::len).sum();
-                match if null {
-                    Some(Ok(length))
-                } else {
-                    send.one(to, data)
-                } {
-                    None => return Outcome::Again,
-                    Some(Ok(sent)) => total += sent,
-                    Some(Err(status)) => return Outcome::Done(status, total),
-                }
-                messages.pop_front();
-            }
-            Outcome::Done(STATUS_SUCCESS, total)
-        });
+        let messages = messages.into_iter().flat_map(|data| send.cut(data)).collect();
+        let status = send_all(request, send, messages);
         trace::returned("WskSendMessages", status)
     }
 }
@@ -535,20 +584,25 @@ dispatched! {
             size_of::<u32>(),
             "the place for the control flags",
         );
-        if !ControlLength.is_null() {
+        let control_room = if ControlLength.is_null() || ControlInfo.is_null() {
+            0
+        } else {
             // SAFETY: the driver gives the length of its buffer there.
-            flight.pin(
-                ControlInfo as usize,
-                unsafe { ControlLength.read() } as usize,
-                "the place for the control information",
-            );
-        }
+            unsafe { ControlLength.read_unaligned() as usize }
+        };
+        flight.pin(
+            ControlInfo as usize,
+            control_room,
+            "the place for the control information",
+        );
         let uses = Uses::of(flight);
         let data = uses.data();
         // SAFETY: the driver gives the IRP.
         let request = unsafe { Request::start(Irp, uses, Some(&socket)) };
         let outputs = Outputs {
             remote: RemoteAddress,
+            control: ControlInfo.cast(),
+            control_room,
             control_length: ControlLength,
             control_flags: ControlFlags,
         };
@@ -700,20 +754,27 @@ impl Receive {
         }
         let Outputs {
             remote,
+            control,
+            control_room,
             control_length,
             control_flags,
         } = self.outputs;
         let truncated = !rest.is_empty();
+        let told = ancillary::fitting(&message.control, control_room);
+        // Where nobody asks for control information none is missing.
+        let cut = told < message.control.len() && !control_length.is_null();
         // SAFETY: the driver keeps the places it gave writable until the IRP is completed.
         unsafe {
             if !remote.is_null() {
                 address::write(remote, message.from, family);
             }
             if !control_length.is_null() {
-                control_length.write_unaligned(0);
+                core::ptr::copy_nonoverlapping(message.control.as_ptr(), control, told);
+                control_length.write_unaligned(told as u32);
             }
             if !control_flags.is_null() {
-                control_flags.write_unaligned(if truncated { MSG_TRUNC } else { 0 });
+                let flag = |set: bool, flag: u32| if set { flag } else { 0 };
+                control_flags.write_unaligned(flag(truncated, MSG_TRUNC) | flag(cut, MSG_CTRUNC));
             }
         }
         let status = if truncated {
@@ -731,7 +792,8 @@ fn next_message(socket: &Socket, state: &mut State) -> Option<Message> {
         return Some(message);
     }
     loop {
-        let message = socket.with_real(from_host)??;
+        let told = socket.options.lock().told();
+        let message = socket.with_real(|real| from_host(real, told))??;
         // Documented: what comes from elsewhere than the fixed remote address is discarded.
         if state
             .fixed_remote
@@ -746,19 +808,37 @@ fn same(left: SocketAddr, right: SocketAddr) -> bool {
     left.port() == right.port() && left.ip().to_canonical() == right.ip().to_canonical()
 }
 
-fn from_host(real: &socket2::Socket) -> Option<Message> {
+fn from_host(real: &socket2::Socket, told: Told) -> Option<Message> {
     std::thread_local! {
         static SCRATCH: core::cell::RefCell<Vec<MaybeUninit<u8>>> = const { core::cell::RefCell::new(Vec::new()) };
     }
     SCRATCH.with_borrow_mut(|scratch| {
         scratch.resize(1 << 16, MaybeUninit::uninit());
         loop {
-            match real.recv_from(scratch) {
-                Ok((length, from)) => {
-                    // SAFETY: the host has written as many bytes.
-                    let bytes = unsafe { scratch[..length].assume_init_ref() }.to_vec();
+            let mut from = SockAddr::from(SocketAddr::from(([0; 16], 0)));
+            let mut room = ancillary::Room::new();
+            let mut data = [MaybeUninitSlice::new(scratch)];
+            let mut header = MsgHdrMut::new()
+                .with_addr(&mut from)
+                .with_buffers(&mut data)
+                .with_control(room.bytes());
+            let received = real.recvmsg(&mut header, 0);
+            let length_of_control = header.control_len();
+            match received {
+                Ok(length) => {
+                    // SAFETY: the host has written as many bytes of each.
+                    let (bytes, control) = unsafe {
+                        (
+                            scratch[..length].assume_init_ref().to_vec(),
+                            room.written(length_of_control),
+                        )
+                    };
                     if let Some(from) = from.as_socket() {
-                        return Some(Message { bytes, from });
+                        return Some(Message {
+                            bytes,
+                            from,
+                            control: told.translate(control),
+                        });
                     }
                 }
                 Err(error)

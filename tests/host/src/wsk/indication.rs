@@ -17,6 +17,8 @@ use crate::table::Table;
 pub(crate) struct Message {
     pub(crate) bytes: Vec<u8>,
     pub(crate) from: SocketAddr,
+    /// `CMSGHDR` objects.
+    pub(crate) control: Vec<u8>,
 }
 
 /// What the provider has given out, by the address of the first indication of each list.
@@ -45,7 +47,8 @@ pub(crate) fn build(
     let mut blocks = Vec::new();
     let mut next: *mut WSK_DATAGRAM_INDICATION = ptr::null_mut();
     for message in messages.iter().rev() {
-        let length = DATA_AT + message.bytes.len().max(1);
+        let control_at = (DATA_AT + message.bytes.len().max(1)).next_multiple_of(8);
+        let length = control_at + message.control.len();
         let block = pool::allocate(
             length,
             u32::from_le_bytes(*b"WskI"),
@@ -75,6 +78,8 @@ pub(crate) fn build(
             });
             let remote = block.add(ADDRESS_AT).cast();
             address::write(remote, message.from, family);
+            let control = block.add(control_at);
+            ptr::copy_nonoverlapping(message.control.as_ptr(), control, message.control.len());
             first.write(WSK_DATAGRAM_INDICATION {
                 Next: next,
                 Buffer: WSK_BUF {
@@ -82,8 +87,12 @@ pub(crate) fn build(
                     Offset: 0,
                     Length: message.bytes.len(),
                 },
-                ControlInfo: ptr::null_mut(),
-                ControlInfoLength: 0,
+                ControlInfo: if message.control.is_empty() {
+                    ptr::null_mut()
+                } else {
+                    control.cast()
+                },
+                ControlInfoLength: message.control.len() as u32,
                 RemoteAddress: remote,
             });
         }

@@ -2,6 +2,7 @@
 //! `netio.sys` and `afd.sys`.
 
 mod address;
+mod ancillary;
 mod client;
 mod control;
 mod datagram;

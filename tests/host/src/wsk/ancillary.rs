@@ -1,0 +1,482 @@
+//! Control information of datagrams: between the `CMSGHDR` objects of Windows and the ancillary data of the host's sockets.
+//! Stands for what the TCP/IP driver does with `WSASendMsg` and `WSARecvMsg`.
+
+use core::mem::{MaybeUninit, offset_of};
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::os::fd::AsRawFd;
+
+use wsk_sys::{
+    CMSGHDR, IP_ECN, IP_HOPLIMIT, IP_PKTINFO, IP_RECVECN, IP_RECVTOS, IP_TOS, IP_TTL, IPPROTO,
+    IPPROTO_IP, IPV6_ECN, IPV6_HOPLIMIT, IPV6_PKTINFO, IPV6_RECVECN, IPV6_RECVTCLASS, IPV6_TCLASS,
+    NTSTATUS, STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED, UDP_SEND_MSG_SIZE,
+};
+
+use super::address::Family;
+
+const IPV6: u32 = IPPROTO::IPPROTO_IPV6.0.cast_unsigned();
+const UDP: u32 = IPPROTO::IPPROTO_UDP.0.cast_unsigned();
+
+/// What a header of Windows takes, and the alignment of what follows it.
+const HEADER: usize = size_of::<CMSGHDR>();
+const ALIGNMENT: usize = align_of::<CMSGHDR>();
+/// The congestion bits of a type of service or traffic class.
+const CONGESTION: i32 = 3;
+/// Room for all that a host's socket may tell of a datagram.
+pub(crate) const HOST_ROOM: usize = 512;
+
+/// What a driver wants for one datagram.
+#[derive(Clone, Default)]
+pub(crate) struct Wanted {
+    source_v4: Option<(Ipv4Addr, u32)>,
+    source_v6: Option<(Ipv6Addr, u32)>,
+    service_v4: Service,
+    service_v6: Service,
+    hops_v4: Option<i32>,
+    hops_v6: Option<i32>,
+    /// The bytes of each datagram that the data is cut into.
+    pub(crate) segment: Option<usize>,
+}
+
+/// A type of service or traffic class, and the congestion bits in it.
+#[derive(Clone, Copy, Default)]
+struct Service {
+    class: Option<i32>,
+    congestion: Option<i32>,
+}
+
+impl Service {
+    /// The byte as a whole, when anything is wanted of it.
+    fn byte(self) -> Option<i32> {
+        match (self.class, self.congestion) {
+            (None, None) => None,
+            (class, None) => class,
+            (class, Some(bits)) => Some(class.unwrap_or(0) & !CONGESTION | bits),
+        }
+    }
+}
+
+impl Wanted {
+    /// Reads what a driver gives with a datagram on a socket of `family`.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_INVALID_PARAMETER` for what isn't whole messages with data that they can have, `STATUS_NOT_SUPPORTED` for
+    /// messages that this transport doesn't know.
+    pub(crate) fn read(bytes: &[u8], family: Family) -> Result<Self, NTSTATUS> {
+        let mut wanted = Self::default();
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let header = rest
+                .first_chunk::<HEADER>()
+                .ok_or(STATUS_INVALID_PARAMETER)?;
+            let length = usize::from_ne_bytes(part(header, offset_of!(CMSGHDR, cmsg_len)));
+            let level = u32::from_ne_bytes(part(header, offset_of!(CMSGHDR, cmsg_level)));
+            let kind = u32::from_ne_bytes(part(header, offset_of!(CMSGHDR, cmsg_type)));
+            let data = rest.get(HEADER..length).ok_or(STATUS_INVALID_PARAMETER)?;
+            if level == IPV6 && family == Family::V4 {
+                return Err(STATUS_INVALID_PARAMETER);
+            }
+            wanted.take(level, kind, data)?;
+            rest = length
+                .checked_next_multiple_of(ALIGNMENT)
+                .and_then(|end| rest.get(end..))
+                .unwrap_or(&[]);
+        }
+        Ok(wanted)
+    }
+
+    fn take(&mut self, level: u32, kind: u32, data: &[u8]) -> Result<(), NTSTATUS> {
+        let within = |range: core::ops::RangeInclusive<i32>| {
+            let number = i32::from_ne_bytes(data.try_into().ok()?);
+            range.contains(&number).then_some(number)
+        };
+        let known = match (level, kind) {
+            (IPPROTO_IP, IP_PKTINFO) => data.as_array::<8>().map(|data| {
+                let address = Ipv4Addr::from(part::<4>(data, 0));
+                self.source_v4 = Some((address, u32::from_ne_bytes(part(data, 4))));
+            }),
+            (IPV6, IPV6_PKTINFO) => data.as_array::<20>().map(|data| {
+                let address = Ipv6Addr::from(part::<16>(data, 0));
+                self.source_v6 = Some((address, u32::from_ne_bytes(part(data, 16))));
+            }),
+            (IPPROTO_IP, IP_ECN) => {
+                within(0..=CONGESTION).map(|bits| self.service_v4.congestion = Some(bits))
+            }
+            (IPV6, IPV6_ECN) => {
+                within(0..=CONGESTION).map(|bits| self.service_v6.congestion = Some(bits))
+            }
+            (IPPROTO_IP, IP_TOS) => within(0..=255).map(|tos| self.service_v4.class = Some(tos)),
+            (IPV6, IPV6_TCLASS) => within(0..=255).map(|class| self.service_v6.class = Some(class)),
+            (IPPROTO_IP, IP_HOPLIMIT | IP_TTL) => {
+                within(1..=255).map(|hops| self.hops_v4 = Some(hops))
+            }
+            (IPV6, IPV6_HOPLIMIT) => within(0..=255).map(|hops| self.hops_v6 = Some(hops)),
+            (UDP, UDP_SEND_MSG_SIZE) => within(0..=i32::MAX)
+                .map(|size| self.segment = usize::try_from(size).ok().filter(|&size| size > 0)),
+            _ => return Err(STATUS_NOT_SUPPORTED),
+        };
+        known.ok_or(STATUS_INVALID_PARAMETER)
+    }
+
+    /// The same as ancillary data of the host; none for what the host's socket does by itself.
+    pub(crate) fn for_host(&self) -> Ancillary {
+        let mut host = Ancillary::default();
+        if let Some((address, interface)) = self.source_v4 {
+            // SAFETY: all-zero bytes are such a structure of plain numbers.
+            let mut info: libc::in_pktinfo = unsafe { core::mem::zeroed() };
+            info.ipi_spec_dst.s_addr = u32::from_ne_bytes(address.octets());
+            info.ipi_ifindex = interface as _;
+            host.push(libc::IPPROTO_IP, libc::IP_PKTINFO, &info);
+        }
+        if let Some((address, interface)) = self.source_v6 {
+            // SAFETY: all-zero bytes are such a structure of plain numbers.
+            let mut info: libc::in6_pktinfo = unsafe { core::mem::zeroed() };
+            info.ipi6_addr.s6_addr = address.octets();
+            info.ipi6_ifindex = interface as _;
+            host.push(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info);
+        }
+        if let Some(tos) = self.service_v4.byte() {
+            host.push(libc::IPPROTO_IP, libc::IP_TOS, &tos);
+        }
+        if let Some(class) = self.service_v6.byte() {
+            host.push(libc::IPPROTO_IPV6, libc::IPV6_TCLASS, &class);
+        }
+        if let Some(hops) = self.hops_v4 {
+            host.push(libc::IPPROTO_IP, libc::IP_TTL, &hops);
+        }
+        if let Some(hops) = self.hops_v6 {
+            host.push(libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT, &hops);
+        }
+        host
+    }
+}
+
+fn part<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
+    let mut part = [0; N];
+    part.copy_from_slice(&bytes[offset..offset + N]);
+    part
+}
+
+/// Ancillary data in the host's layout, aligned for it.
+#[derive(Default)]
+pub(crate) struct Ancillary {
+    words: Vec<u64>,
+    length: usize,
+}
+
+impl Ancillary {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        // SAFETY: the words are initialised, and `length` bytes lie inside them.
+        unsafe { core::slice::from_raw_parts(self.words.as_ptr().cast(), self.length) }
+    }
+
+    fn push<T: Copy>(&mut self, level: i32, kind: i32, data: &T) {
+        let size = u32::try_from(size_of::<T>()).expect("messages are small");
+        // SAFETY: these compute sizes, and nothing else.
+        let (length, space) = unsafe { (libc::CMSG_LEN(size), libc::CMSG_SPACE(size)) };
+        let start = self.length;
+        self.length += space as usize;
+        self.words.resize(self.length.div_ceil(8), 0);
+        // SAFETY: all-zero bytes are a header of plain numbers.
+        let mut header: libc::cmsghdr = unsafe { core::mem::zeroed() };
+        header.cmsg_len = length as _;
+        header.cmsg_level = level;
+        header.cmsg_type = kind;
+        // SAFETY: there is room for the message from `start` on, as the host counts it.
+        unsafe {
+            let at = self.words.as_mut_ptr().cast::<u8>().add(start);
+            at.cast::<libc::cmsghdr>().write_unaligned(header);
+            at.add(libc::CMSG_LEN(0) as usize)
+                .cast::<T>()
+                .write_unaligned(*data);
+        }
+    }
+}
+
+/// What a socket tells of the datagrams that it receives.
+#[derive(Clone, Copy, Default)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
+pub(crate) struct Told {
+    pub(crate) info_v4: bool,
+    pub(crate) info_v6: bool,
+    pub(crate) tos: bool,
+    pub(crate) class: bool,
+    pub(crate) ecn_v4: bool,
+    pub(crate) ecn_v6: bool,
+    pub(crate) hops_v4: bool,
+    pub(crate) hops_v6: bool,
+}
+
+impl Told {
+    /// The switch that an option of Windows stands for.
+    pub(crate) fn switch(&mut self, level: u32, code: u32) -> Option<&mut bool> {
+        Some(match (level, code) {
+            (IPPROTO_IP, IP_PKTINFO) => &mut self.info_v4,
+            (IPV6, IPV6_PKTINFO) => &mut self.info_v6,
+            (IPPROTO_IP, IP_RECVTOS) => &mut self.tos,
+            (IPV6, IPV6_RECVTCLASS) => &mut self.class,
+            (IPPROTO_IP, IP_RECVECN) => &mut self.ecn_v4,
+            (IPV6, IPV6_RECVECN) => &mut self.ecn_v6,
+            (IPPROTO_IP, IP_HOPLIMIT) => &mut self.hops_v4,
+            (IPV6, IPV6_HOPLIMIT) => &mut self.hops_v6,
+            _ => return None,
+        })
+    }
+
+    /// Has the host's socket tell what is wanted, and nothing else.
+    pub(crate) fn apply(self, real: &socket2::Socket, family: Family) -> io::Result<()> {
+        let v4 = [
+            (libc::IP_PKTINFO, self.info_v4),
+            (libc::IP_RECVTOS, self.tos || self.ecn_v4),
+            (libc::IP_RECVTTL, self.hops_v4),
+        ];
+        let v6 = [
+            (libc::IPV6_RECVPKTINFO, self.info_v6),
+            (libc::IPV6_RECVTCLASS, self.class || self.ecn_v6),
+            (libc::IPV6_RECVHOPLIMIT, self.hops_v6),
+        ];
+        for (name, on) in v4 {
+            // Not every host has these for IPv6 sockets, which need them for mapped addresses only.
+            match switch(real, libc::IPPROTO_IP, name, on) {
+                Err(error) if family == Family::V4 || on => return Err(error),
+                _ => {}
+            }
+        }
+        if family == Family::V6 {
+            for (name, on) in v6 {
+                switch(real, libc::IPPROTO_IPV6, name, on)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the host told of a datagram, as Windows has it.
+    pub(crate) fn translate(self, ancillary: &[u8]) -> Vec<u8> {
+        let mut control = Vec::new();
+        for (level, kind, data) in messages(ancillary) {
+            let number = match data {
+                [byte] => i32::from(*byte),
+                bytes => bytes
+                    .first_chunk()
+                    .map_or(0, |four| i32::from_ne_bytes(*four)),
+            };
+            match (level, kind) {
+                (libc::IPPROTO_IP, libc::IP_PKTINFO) if self.info_v4 => {
+                    if let Some(info) = read::<libc::in_pktinfo>(data) {
+                        let mut data = [0; 8];
+                        data[..4].copy_from_slice(&info.ipi_addr.s_addr.to_ne_bytes());
+                        data[4..].copy_from_slice(&(info.ipi_ifindex as u32).to_ne_bytes());
+                        put(&mut control, IPPROTO_IP, IP_PKTINFO, &data);
+                    }
+                }
+                (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) if self.info_v6 => {
+                    if let Some(info) = read::<libc::in6_pktinfo>(data)
+                        // What came over IPv4 has an `IP_PKTINFO`, where that is wanted.
+                        && Ipv6Addr::from(info.ipi6_addr.s6_addr).to_ipv4_mapped().is_none()
+                    {
+                        let mut data = [0; 20];
+                        data[..16].copy_from_slice(&info.ipi6_addr.s6_addr);
+                        data[16..].copy_from_slice(&(info.ipi6_ifindex as u32).to_ne_bytes());
+                        put(&mut control, IPV6, IPV6_PKTINFO, &data);
+                    }
+                }
+                (libc::IPPROTO_IP, libc::IP_TOS | libc::IP_RECVTOS) => {
+                    if self.tos {
+                        put(&mut control, IPPROTO_IP, IP_TOS, &number.to_ne_bytes());
+                    }
+                    if self.ecn_v4 {
+                        let bits = number & CONGESTION;
+                        put(&mut control, IPPROTO_IP, IP_ECN, &bits.to_ne_bytes());
+                    }
+                }
+                (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {
+                    if self.class {
+                        put(&mut control, IPV6, IPV6_TCLASS, &number.to_ne_bytes());
+                    }
+                    if self.ecn_v6 {
+                        let bits = number & CONGESTION;
+                        put(&mut control, IPV6, IPV6_ECN, &bits.to_ne_bytes());
+                    }
+                }
+                (libc::IPPROTO_IP, libc::IP_TTL | libc::IP_RECVTTL) if self.hops_v4 => {
+                    put(&mut control, IPPROTO_IP, IP_HOPLIMIT, &number.to_ne_bytes());
+                }
+                (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) if self.hops_v6 => {
+                    put(&mut control, IPV6, IPV6_HOPLIMIT, &number.to_ne_bytes());
+                }
+                _ => {}
+            }
+        }
+        control
+    }
+}
+
+/// How much of control information fits into `room`: whole messages, without the padding behind the last.
+pub(crate) fn fitting(control: &[u8], room: usize) -> usize {
+    let mut end = 0;
+    let mut rest = control;
+    while let Some(header) = rest.first_chunk::<HEADER>() {
+        let length = usize::from_ne_bytes(part(header, offset_of!(CMSGHDR, cmsg_len)));
+        let start = control.len() - rest.len();
+        if start + length > room {
+            break;
+        }
+        rest = rest
+            .get(length.next_multiple_of(ALIGNMENT)..)
+            .unwrap_or(&[]);
+        end = (control.len() - rest.len()).min(room);
+    }
+    end
+}
+
+/// Turns an option of the host's socket on or off.
+fn switch(real: &socket2::Socket, level: i32, name: i32, on: bool) -> io::Result<()> {
+    let value = libc::c_int::from(on);
+    // SAFETY: the socket is open while it is borrowed, and the value is an int of that size.
+    let failed = unsafe {
+        libc::setsockopt(
+            real.as_raw_fd(),
+            level,
+            name,
+            (&raw const value).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    if failed == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Adds a message in the layout of Windows.
+fn put(control: &mut Vec<u8>, level: u32, kind: u32, data: &[u8]) {
+    let start = control.len();
+    control.resize(start + (HEADER + data.len()).next_multiple_of(ALIGNMENT), 0);
+    let message = &mut control[start..];
+    let mut member =
+        |offset: usize, bytes: &[u8]| message[offset..offset + bytes.len()].copy_from_slice(bytes);
+    let length = HEADER + data.len();
+    member(offset_of!(CMSGHDR, cmsg_len), &length.to_ne_bytes());
+    member(offset_of!(CMSGHDR, cmsg_level), &level.to_ne_bytes());
+    member(offset_of!(CMSGHDR, cmsg_type), &kind.to_ne_bytes());
+    member(HEADER, data);
+}
+
+/// The messages that the host has written: level, type and data of each.
+fn messages(ancillary: &[u8]) -> impl Iterator<Item = (i32, i32, &[u8])> {
+    // SAFETY: this computes a size, and nothing else.
+    let header = unsafe { libc::CMSG_LEN(0) } as usize;
+    let mut rest = ancillary;
+    core::iter::from_fn(move || {
+        let now = read::<libc::cmsghdr>(rest)?;
+        let length = now.cmsg_len as usize;
+        let data = rest.get(header..length)?;
+        // SAFETY: this computes a size, and nothing else.
+        let space = unsafe { libc::CMSG_SPACE(u32::try_from(data.len()).ok()?) } as usize;
+        rest = rest.get(space..).unwrap_or(&[]);
+        Some((now.cmsg_level, now.cmsg_type, data))
+    })
+}
+
+/// A structure of plain numbers at the start of `bytes`, if there are enough of them.
+fn read<T: Copy>(bytes: &[u8]) -> Option<T> {
+    (bytes.len() >= size_of::<T>()).then(|| {
+        // SAFETY: there are as many bytes; the structures of the host that are read here hold numbers only.
+        unsafe { bytes.as_ptr().cast::<T>().read_unaligned() }
+    })
+}
+
+/// Room for ancillary data, aligned as the host wants it.
+pub(crate) struct Room(pub(crate) [MaybeUninit<u64>; HOST_ROOM / 8]);
+
+impl Room {
+    pub(crate) fn new() -> Self {
+        Self([MaybeUninit::uninit(); HOST_ROOM / 8])
+    }
+
+    pub(crate) fn bytes(&mut self) -> &mut [MaybeUninit<u8>] {
+        // SAFETY: eight times as many bytes, which need not be initialised.
+        unsafe { core::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), HOST_ROOM) }
+    }
+
+    /// The first `length` bytes.
+    ///
+    /// # Safety
+    ///
+    /// They were written.
+    pub(crate) unsafe fn written(&self, length: usize) -> &[u8] {
+        // SAFETY: the caller says so, and no more than there are.
+        unsafe { core::slice::from_raw_parts(self.0.as_ptr().cast(), length.min(HOST_ROOM)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use wsk_sys::{STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED};
+
+    use super::{Family, IPPROTO_IP, IPV6, Wanted, fitting, put};
+
+    #[test]
+    fn what_is_not_whole_messages_is_invalid() {
+        let mut control = Vec::new();
+        put(
+            &mut control,
+            IPPROTO_IP,
+            super::IP_TOS,
+            &5_i32.to_ne_bytes(),
+        );
+        assert!(Wanted::read(&control, Family::V4).is_ok());
+        assert!(Wanted::read(&control[..20], Family::V4).is_ok(), "padding");
+        for end in 1..20 {
+            let status = Wanted::read(&control[..end], Family::V4).err();
+            assert_eq!(status, Some(STATUS_INVALID_PARAMETER), "cut at {end}");
+        }
+        let refused = |level: u32, kind: u32, data: &[u8]| {
+            let mut control = Vec::new();
+            put(&mut control, level, kind, data);
+            Wanted::read(&control, Family::V4).err()
+        };
+        let invalid = Some(STATUS_INVALID_PARAMETER);
+        assert_eq!(refused(IPPROTO_IP, super::IP_TOS, &[1, 0]), invalid);
+        assert_eq!(
+            refused(IPPROTO_IP, super::IP_TOS, &256_i32.to_ne_bytes()),
+            invalid
+        );
+        assert_eq!(
+            refused(IPPROTO_IP, super::IP_ECN, &4_i32.to_ne_bytes()),
+            invalid
+        );
+        assert_eq!(refused(IPPROTO_IP, super::IP_PKTINFO, &[0; 12]), invalid);
+        assert_eq!(
+            refused(IPV6, super::IPV6_ECN, &1_i32.to_ne_bytes()),
+            invalid
+        );
+        assert_eq!(refused(77, 1, &[]), Some(STATUS_NOT_SUPPORTED));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
+            let _ = Wanted::read(&bytes, Family::V6);
+        }
+
+        #[test]
+        fn only_whole_messages_fit(data in 0_usize..20, room in 0_usize..120) {
+            let mut control = Vec::new();
+            for _ in 0..3 {
+                put(&mut control, IPPROTO_IP, 1, &vec![7; data]);
+            }
+            let end = fitting(&control, room);
+            prop_assert!(end <= room);
+            let one = control.len() / 3;
+            let whole = (0..=3).rev().find(|&count| count == 0 || (count - 1) * one + 16 + data <= room);
+            prop_assert_eq!(end.div_ceil(one), whole.unwrap_or(0));
+        }
+    }
+}
