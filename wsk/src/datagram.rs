@@ -1,34 +1,31 @@
 //! Datagram sockets: WSK's category behind `WSK_PROVIDER_DATAGRAM_DISPATCH`, for UDP.
 
 use core::fmt;
-use core::mem::ManuallyDrop;
 use core::net::SocketAddr;
 use core::ops::Deref;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use core::sync::atomic::Ordering;
 use core::time::Duration;
 
 use wsk_sys::{
-    IPPROTO, MSG_BCAST, MSG_CTRUNC, MSG_MCAST, MSG_TRUNC, NPI_WSK_INTERFACE_ID,
-    SIO_WSK_SET_REMOTE_ADDRESS, SIO_WSK_SET_SENDTO_ADDRESS, SO_WSK_EVENT_CALLBACK, SOCK_DGRAM,
-    SOL_SOCKET, STATUS_BUFFER_OVERFLOW, WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_CALLBACK_CONTROL,
-    WSK_EVENT_DISABLE, WSK_EVENT_RECEIVE_FROM, WSK_FLAG_DATAGRAM_SOCKET,
+    MSG_BCAST, MSG_CTRUNC, MSG_MCAST, MSG_TRUNC, SIO_WSK_SET_REMOTE_ADDRESS,
+    SIO_WSK_SET_SENDTO_ADDRESS, STATUS_BUFFER_OVERFLOW, WSK_CLIENT_DATAGRAM_DISPATCH,
+    WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_RECEIVE_FROM,
 };
 
 use crate::address::{self, Family};
 use crate::buffer::{Extent, Inside, ReceiveBuffer, SendBuffer};
-use crate::error::{Call, Error, Memory};
-use crate::events::{Events, ReceiveFromEvent};
+use crate::error::{Call, Error};
+use crate::event_context::Events;
+use crate::events::{self, ReceiveFromEvent};
 use crate::in_flight::{Carried, InFlight, NotStarted, ReceiveFrom, SendTo};
 use crate::irql::require_passive;
 use crate::messages::{ListInFlight, Messages};
-use crate::operation::{Arguments, Idle, Outcome, Spare};
-use crate::option::{self, ReadableOption, SocketOption};
+use crate::operation::{Arguments, Idle, Outcome};
+use crate::option::{ReadableOption, SocketOption};
 use crate::registration::Provider;
-use crate::shared::{Reserved, Shared};
-use crate::socket::{
-    Socket, address_of, buffer_of, control_flags_of, control_of, events_of, room_of, value_of,
-};
+use crate::shared::Shared;
+use crate::socket::{Handle, Socket, address_of, buffer_of, control_flags_of, control_of, room_of};
 
 /// A datagram socket for UDP.
 ///
@@ -38,7 +35,7 @@ use crate::socket::{
 /// Sends and receives may run at the same time, on any threads. Operations in flight do not keep the socket open: closing
 /// it completes them, with `STATUS_CANCELLED` where they were not done.
 pub struct DatagramSocket {
-    socket: ManuallyDrop<Shared<Socket>>,
+    socket: Handle,
 }
 
 /// A datagram that was received.
@@ -94,24 +91,14 @@ impl DatagramSocket {
         handler: H,
     ) -> Result<Self, Error> {
         require_passive()?;
-        let events = Events::new(handler).map_err(|_| Error::NoMemory(Memory::Socket))?;
-        let socket = Self::open_within(provider, family, Some(events))?;
-        if let Some(events) = &socket.socket.events {
-            // SAFETY: this is the socket that owns the events; its memory stays until its close has completed.
-            unsafe { events.attach(Shared::as_raw(&socket.socket)) };
-        }
-        Ok(socket)
+        let events = events::of_datagrams(handler)?;
+        Self::open_within(provider, family, Some(events))
     }
 
     /// Another handle of a socket that is still open.
     pub(crate) fn from_open(socket: &Shared<Socket>) -> Option<Self> {
-        let more = |handles: usize| (handles > 0).then(|| handles + 1);
-        socket
-            .handles
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
-            .ok()?;
         Some(Self {
-            socket: ManuallyDrop::new(socket.clone()),
+            socket: Handle::from_open(socket)?,
         })
     }
 
@@ -124,29 +111,7 @@ impl DatagramSocket {
     /// [`Error::NoEvents`] when the socket was opened without a handler; [`Error::NotBound`]; or what WSK says.
     #[doc(alias = "SO_WSK_EVENT_CALLBACK")]
     pub fn enable_receive_events(&self) -> Result<(), Error> {
-        self.require_events()?;
-        let mut control = WSK_EVENT_CALLBACK_CONTROL {
-            NpiId: &raw const NPI_WSK_INTERFACE_ID,
-            EventMask: WSK_EVENT_RECEIVE_FROM,
-        };
-        let bytes = NonNull::from(&mut control).cast::<u8>();
-        let bytes = NonNull::slice_from_raw_parts(bytes, size_of::<WSK_EVENT_CALLBACK_CONTROL>());
-        let (socket, basic) = (self.socket.socket, self.socket.dispatch().basic());
-        let set = WSK_CONTROL_SOCKET_TYPE::WskSetOption;
-        let code = SO_WSK_EVENT_CALLBACK;
-        // SAFETY: the socket is open while this handle is. Enabling takes no IRP, so the structure is used during the call only;
-        // the socket's context and table of events live until its close has completed.
-        let status = unsafe {
-            basic.wsk_control_socket(socket, set, code, SOL_SOCKET, Some(bytes), None, None, None)
-        }?;
-        if status.is_success() {
-            Ok(())
-        } else {
-            Err(Error::Call {
-                call: Call::WskControlSocket,
-                status,
-            })
-        }
+        self.socket.enable_events(WSK_EVENT_RECEIVE_FROM)
     }
 
     /// Has WSK no longer call the handler; waits until calls that are under way have returned. IRQL: `PASSIVE_LEVEL`.
@@ -159,120 +124,16 @@ impl DatagramSocket {
     /// [`Error::NoMemory`]; or what WSK says.
     #[doc(alias = "SO_WSK_EVENT_CALLBACK")]
     pub fn disable_receive_events(&self) -> Result<(), Error> {
-        require_passive()?;
-        self.require_events()?;
-        let mut operation = self.socket.operation()?;
-        operation.arguments().events = WSK_EVENT_CALLBACK_CONTROL {
-            NpiId: &raw const NPI_WSK_INTERFACE_ID,
-            EventMask: WSK_EVENT_RECEIVE_FROM | WSK_EVENT_DISABLE,
-        };
-        let (socket, basic) = (self.socket.socket, self.socket.dispatch().basic());
-        // SAFETY: the socket is open while this handle is. The structure is in the arguments, and points at a static.
-        unsafe {
-            self.socket.request(
-                operation,
-                Call::WskControlSocket,
-                (),
-                None,
-                |irp, arguments| {
-                    let set = WSK_CONTROL_SOCKET_TYPE::WskSetOption;
-                    let control = Some(events_of(arguments));
-                    let code = SO_WSK_EVENT_CALLBACK;
-                    Ok(basic.wsk_control_socket(
-                        socket,
-                        set,
-                        code,
-                        SOL_SOCKET,
-                        control,
-                        None,
-                        None,
-                        Some(irp),
-                    )?)
-                },
-                |outcome, _| outcome.check(Call::WskControlSocket),
-            )
-        }
-    }
-
-    fn require_events(&self) -> Result<(), Error> {
-        if self.socket.events.is_none() {
-            return Err(Error::NoEvents);
-        }
-        self.socket.require_bound()
+        self.socket.disable_events(WSK_EVENT_RECEIVE_FROM)
     }
 
     fn open_within(
         provider: &Provider,
         family: Family,
-        events: Option<Events>,
+        events: Option<Events<WSK_CLIENT_DATAGRAM_DISPATCH>>,
     ) -> Result<Self, Error> {
-        require_passive()?;
-        let capture = provider.capture();
-        let (client, table) = (capture.client()?, capture.dispatch()?);
-        let reserved = Reserved::<Socket>::new().ok_or(Error::NoMemory(Memory::Socket))?;
-        let closing = Idle::new()?;
-        let operation = Idle::<()>::new()?;
-        let (context, dispatch) = (
-            events.as_ref().map(Events::context),
-            events.as_ref().map(Events::table),
-        );
-        // SAFETY: the client and table are the captured provider's. The context and the static table of events stay as long as
-        // WSK may use them: until the socket's close has completed, or for ever if it does not say what became of the socket.
-        let started = unsafe {
-            operation.start((), None, |irp, _, _| {
-                Ok(table.wsk_socket(
-                    client,
-                    family.number(),
-                    SOCK_DGRAM,
-                    IPPROTO::IPPROTO_UDP.0.cast_unsigned(),
-                    WSK_FLAG_DATAGRAM_SOCKET,
-                    context,
-                    dispatch,
-                    None,
-                    None,
-                    None,
-                    irp,
-                )?)
-            })
-        };
-        let flight = started.map_err(|refused| refused.error)?;
-        if !flight.wait_or_give_up() {
-            let status = flight.returned();
-            flight.detach();
-            core::mem::forget(events);
-            return Err(Error::Abandoned {
-                call: Call::WskSocket,
-                status,
-            });
-        }
-        // SAFETY: the wait said that it has completed.
-        let (operation, (), outcome) = unsafe { flight.finish() };
-        outcome.check(Call::WskSocket)?;
-        let nothing = Error::Call {
-            call: Call::WskSocket,
-            status: outcome.status,
-        };
-        let socket = core::ptr::with_exposed_provenance_mut(outcome.information);
-        let socket = NonNull::new(socket).ok_or(nothing)?;
-        // INVARIANT: the socket is open and of the datagram category, and this is its one handle.
-        let socket = reserved.fill(Socket {
-            socket,
-            capture: ManuallyDrop::new(capture.clone()),
-            family,
-            handles: AtomicUsize::new(1),
-            bound: AtomicBool::new(false),
-            fixed: AtomicBool::new(false),
-            closing: Spare::new(Some(closing)),
-            events,
-            spare: Spare::new(Some(operation)),
-        });
-        let socket = Self {
-            socket: ManuallyDrop::new(socket),
-        };
-        if family == Family::Dual {
-            socket.set_option(option::V6Only(false))?;
-        }
-        Ok(socket)
+        let socket = Handle::open(provider, family, events)?;
+        Ok(Self { socket })
     }
 
     /// Gives the socket a local address; port 0 lets WSK choose one. IRQL: `PASSIVE_LEVEL`; waits.
@@ -285,26 +146,7 @@ impl DatagramSocket {
     /// `STATUS_SHARING_VIOLATION` or `STATUS_ADDRESS_ALREADY_EXISTS` for an address in use.
     #[doc(alias = "WskBind")]
     pub fn bind(&self, local: SocketAddr) -> Result<(), Error> {
-        require_passive()?;
-        self.socket.family.check(&local)?;
-        let mut operation = self.socket.operation()?;
-        self.socket
-            .family
-            .write(local, &mut operation.arguments().address);
-        let (socket, table) = (self.socket.socket, self.socket.dispatch());
-        // SAFETY: the socket is open while this handle is, and the address is in the arguments.
-        unsafe {
-            self.socket.request(
-                operation,
-                Call::WskBind,
-                (),
-                None,
-                |irp, arguments| Ok(table.wsk_bind(socket, address_of(arguments), irp)?),
-                |outcome, _| outcome.check(Call::WskBind),
-            )
-        }?;
-        self.socket.bound.store(true, Ordering::Release);
-        Ok(())
+        self.socket.bind(local)
     }
 
     /// The local address that the socket is bound to. IRQL: `PASSIVE_LEVEL`; waits.
@@ -316,26 +158,7 @@ impl DatagramSocket {
     /// [`Error::WrongIrql`], [`Error::NotBound`], [`Error::NoMemory`], or what WSK says.
     #[doc(alias = "WskGetLocalAddress")]
     pub fn local_address(&self) -> Result<SocketAddr, Error> {
-        require_passive()?;
-        self.socket.require_bound()?;
-        let operation = self.socket.operation()?;
-        let (socket, table) = (self.socket.socket, self.socket.dispatch());
-        // SAFETY: the socket is open while this handle is, and the address is written into the arguments.
-        unsafe {
-            self.socket.request(
-                operation,
-                Call::WskGetLocalAddress,
-                (),
-                None,
-                |irp, arguments| {
-                    Ok(table.wsk_get_local_address(socket, address_of(arguments), irp)?)
-                },
-                |outcome, arguments| {
-                    outcome.check(Call::WskGetLocalAddress)?;
-                    address::read(&arguments.address)
-                },
-            )
-        }
+        self.socket.local_address()
     }
 
     /// Sends a datagram and waits until it has been sent. IRQL: `PASSIVE_LEVEL`.
@@ -721,34 +544,7 @@ impl DatagramSocket {
     /// closes without being waited for. Else what WSK says; the socket is gone in any case.
     #[doc(alias = "WskCloseSocket")]
     pub fn close(self) -> Result<(), Error> {
-        require_passive()?;
-        let mut this = ManuallyDrop::new(self);
-        // SAFETY: `this` is not dropped, so the reference is taken out once.
-        let socket = unsafe { ManuallyDrop::take(&mut this.socket) };
-        if socket.handles.fetch_sub(1, Ordering::Release) != 1 {
-            return Err(Error::InUse);
-        }
-        fence(Ordering::Acquire);
-        let Some(operation) = socket.closing.take() else {
-            return Ok(());
-        };
-        let (handle, table) = (socket.socket, socket.dispatch());
-        // SAFETY: that was the last handle, so nothing calls the socket now or later, and it is closed once.
-        let closed = unsafe {
-            socket.request(
-                operation,
-                Call::WskCloseSocket,
-                (),
-                None,
-                |irp, _| Ok(table.basic().wsk_close_socket(handle, irp)?),
-                |outcome, _| outcome.check(Call::WskCloseSocket),
-            )
-        };
-        if closed.is_err() {
-            // WSK may still use the socket's memory, for events: it stays for ever.
-            core::mem::forget(socket);
-        }
-        closed
+        self.socket.close()
     }
 
     /// What the handles share.
@@ -786,11 +582,7 @@ impl DatagramSocket {
     #[doc(alias = "WskControlSocket")]
     #[allow(clippy::needless_pass_by_value)]
     pub fn set_option<O: SocketOption>(&self, option: O) -> Result<(), Error> {
-        let mut value = [0; option::LARGEST];
-        let length = option.write(&mut value);
-        let set = WSK_CONTROL_SOCKET_TYPE::WskSetOption;
-        self.control(set, O::NAME, O::LEVEL, &value, length, 0)
-            .map(|_| ())
+        self.socket.set_option(option)
     }
 
     /// Reads an option. IRQL: `PASSIVE_LEVEL`; waits.
@@ -802,61 +594,7 @@ impl DatagramSocket {
     /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
     #[doc(alias = "WskControlSocket")]
     pub fn option<O: ReadableOption>(&self) -> Result<O, Error> {
-        let get = WSK_CONTROL_SOCKET_TYPE::WskGetOption;
-        let value = [0; option::LARGEST];
-        Ok(O::read(&self.control(
-            get,
-            O::NAME,
-            O::LEVEL,
-            &value,
-            0,
-            O::SIZE,
-        )?))
-    }
-
-    /// Calls `WskControlSocket` with a value that is copied in, out, or both.
-    fn control(
-        &self,
-        request: WSK_CONTROL_SOCKET_TYPE,
-        code: u32,
-        level: u32,
-        value: &[u8; option::LARGEST],
-        input: usize,
-        output: usize,
-    ) -> Result<[u8; option::LARGEST], Error> {
-        require_passive()?;
-        let mut operation = self.socket.operation()?;
-        operation.arguments().set_value(value);
-        let (socket, table) = (self.socket.socket, self.socket.dispatch());
-        // SAFETY: the socket is open while this handle is, and the value is in the arguments, for input and output. The codes that
-        // callers pass take and give plain values of these sizes, no pointers.
-        unsafe {
-            self.socket.request(
-                operation,
-                Call::WskControlSocket,
-                (),
-                None,
-                |irp, arguments| {
-                    let input = (input > 0).then(|| value_of(arguments, input));
-                    let output = (output > 0).then(|| value_of(arguments, output));
-                    let basic = table.basic();
-                    Ok(basic.wsk_control_socket(
-                        socket,
-                        request,
-                        code,
-                        level,
-                        input,
-                        output,
-                        None,
-                        Some(irp),
-                    )?)
-                },
-                |outcome, arguments| {
-                    outcome.check(Call::WskControlSocket)?;
-                    Ok(arguments.value())
-                },
-            )
-        }
+        self.socket.option()
     }
 
     /// Fixes the remote address: datagrams are sent there unless they have an address of their own, and only those that come
@@ -1052,20 +790,8 @@ pub(crate) fn received(outcome: Outcome, arguments: &Arguments) -> Result<Receiv
 
 impl Clone for DatagramSocket {
     fn clone(&self) -> Self {
-        self.socket.handles.fetch_add(1, Ordering::Relaxed);
         Self {
             socket: self.socket.clone(),
-        }
-    }
-}
-
-impl Drop for DatagramSocket {
-    fn drop(&mut self) {
-        // SAFETY: the reference is taken out once, here.
-        let socket = unsafe { ManuallyDrop::take(&mut self.socket) };
-        if socket.handles.fetch_sub(1, Ordering::Release) == 1 {
-            fence(Ordering::Acquire);
-            Socket::close_without_waiting(socket);
         }
     }
 }

@@ -6,7 +6,6 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::net::SocketAddr;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicPtr, Ordering};
 
 use wsk_macros::dispatch_events;
 use wsk_sys::{
@@ -21,8 +20,9 @@ use crate::address;
 use crate::control::ControlMessages;
 use crate::datagram::DatagramSocket;
 use crate::error::Error;
-use crate::shared::{Counted, Shared};
-use crate::socket::Socket;
+use crate::event_context::{Context, Events};
+use crate::shared::Shared;
+use crate::socket::{DatagramCategory, Socket};
 
 /// What a driver does when datagrams arrive at a socket.
 ///
@@ -359,83 +359,11 @@ impl<'d> Iterator for Pieces<'d> {
 
 impl core::iter::FusedIterator for Pieces<'_> {}
 
-/// What WSK is given as the context of a socket with events.
-///
-/// # Invariants
-///
-/// `socket` is null until events may come, and then a socket that lives until the close has completed.
-struct Context<H> {
-    socket: AtomicPtr<c_void>,
+/// The events of a datagram socket that are told to `handler`.
+pub(crate) fn of_datagrams<H: ReceiveFromEvent>(
     handler: H,
-}
-
-/// A context whose handler's type is forgotten: owned by the socket it is for.
-pub(crate) struct Events {
-    context: NonNull<c_void>,
-    attach: unsafe fn(NonNull<c_void>, NonNull<c_void>),
-    release: unsafe fn(NonNull<c_void>),
-    table: &'static WSK_CLIENT_DATAGRAM_DISPATCH,
-}
-
-// SAFETY: handlers are `Send` and `Sync`, and the rest of a context is atomic.
-unsafe impl Send for Events {}
-// SAFETY: as above.
-unsafe impl Sync for Events {}
-
-impl Events {
-    /// Allocates the context of `handler`.
-    pub(crate) fn new<H: ReceiveFromEvent>(handler: H) -> Result<Self, H> {
-        let context = Context {
-            socket: AtomicPtr::new(core::ptr::null_mut()),
-            handler,
-        };
-        let context = Shared::new(context).map_err(|context| context.handler)?;
-        Ok(Self {
-            context: Shared::into_raw(context),
-            attach: attach::<H>,
-            release: release::<H>,
-            table: wsk_client_datagram_dispatch_table::<Thunks<H>>(),
-        })
-    }
-
-    /// What WSK gets as the socket's context.
-    pub(crate) fn context(&self) -> NonNull<c_void> {
-        self.context
-    }
-
-    /// What WSK gets as the socket's table of events.
-    pub(crate) fn table(&self) -> NonNull<c_void> {
-        NonNull::from(self.table).cast()
-    }
-
-    /// Tells the context its socket, before events are enabled.
-    ///
-    /// # Safety
-    ///
-    /// `socket` is what [`Shared::as_raw`] gives for the socket that owns this, and stays valid until no event can come.
-    pub(crate) unsafe fn attach(&self, socket: NonNull<c_void>) {
-        // SAFETY: the context is of the type that `attach` was made for.
-        unsafe { (self.attach)(self.context, socket) };
-    }
-}
-
-impl Drop for Events {
-    fn drop(&mut self) {
-        // SAFETY: the context is of the type that `release` was made for, and is released this once. Its owner is the socket, whose
-        // memory goes when its close has completed, after which WSK calls no event.
-        unsafe { (self.release)(self.context) };
-    }
-}
-
-unsafe fn attach<H>(context: NonNull<c_void>, socket: NonNull<c_void>) {
-    // SAFETY: the caller gives a context of this type, which its owner keeps.
-    let context = core::mem::ManuallyDrop::new(unsafe { Shared::<Context<H>>::from_raw(context) });
-    context.socket.store(socket.as_ptr(), Ordering::Release);
-}
-
-unsafe fn release<H>(context: NonNull<c_void>) {
-    // SAFETY: the caller gives the one reference to a context of this type away.
-    drop(unsafe { Shared::<Context<H>>::from_raw(context) });
+) -> Result<Events<WSK_CLIENT_DATAGRAM_DISPATCH>, Error> {
+    Events::new(handler, wsk_client_datagram_dispatch_table::<Thunks<H>>())
 }
 
 /// The callbacks for handlers of type `H`.
@@ -454,33 +382,26 @@ unsafe impl<H: ReceiveFromEvent> WskClientDatagramDispatchEvents for Thunks<H> {
             return STATUS_DATA_NOT_ACCEPTED;
         };
         // SAFETY: the context is the one that the socket was made with, and lives until its close has completed.
-        let context =
-            core::mem::ManuallyDrop::new(unsafe { Shared::<Context<H>>::from_raw(context) });
+        let context = unsafe { Context::<H>::from_raw(context) };
         let Some(list) = data_indication else {
-            context.handler.closed();
+            context.handler().closed();
             return STATUS_SUCCESS;
         };
-        let Some(socket) = NonNull::new(context.socket.load(Ordering::Acquire)) else {
+        // SAFETY: the socket's memory lives until the close has completed, which waits for this callback.
+        let Some(socket) = (unsafe { context.socket::<DatagramCategory>() }) else {
             return STATUS_DATA_NOT_ACCEPTED;
         };
-        // SAFETY: the socket's memory lives until the close has completed, which waits for this callback.
-        let socket = core::mem::ManuallyDrop::new(unsafe { Shared::<Socket>::from_raw(socket) });
         let mut indication = Indication {
             list,
             flags,
             socket: &socket,
             retained: false,
         };
-        let verdict = context.handler.received(&mut indication);
+        let verdict = context.handler().received(&mut indication);
         match (indication.retained, verdict) {
             (true, _) => STATUS_PENDING,
             (false, Verdict::Consumed) => STATUS_SUCCESS,
             (false, Verdict::NotAccepted) => STATUS_DATA_NOT_ACCEPTED,
         }
     }
-}
-
-impl<H> Counted for Context<H> {
-    type Last = ();
-    unsafe fn last(&mut self) {}
 }

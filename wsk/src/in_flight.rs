@@ -1,4 +1,4 @@
-//! Operations that own what they use: started without waiting, they carry the buffer until the IRP has completed.
+//! Operations that own what they use: started without waiting, they carry it until the IRP has completed.
 
 use core::fmt;
 use core::future::Future;
@@ -15,22 +15,22 @@ use crate::irql::require_passive;
 use crate::operation::{Arguments, Flight, Outcome, Payload, Refused};
 
 /// A datagram being sent.
-pub type SendTo<B> = InFlight<usize, B>;
+pub type SendTo<B> = InFlight<SendingTo<B>>;
 
 /// A datagram being waited for.
-pub type ReceiveFrom<B> = InFlight<Received, B>;
+pub type ReceiveFrom<B> = InFlight<ReceivingFrom<B>>;
 
-/// An operation in flight that owns its buffer `B` and ends in a `T`.
+/// An operation in flight that owns what it uses, such as the buffer of a [`SendTo`] or [`ReceiveFrom`].
 ///
 /// It is a [`Future`], and needs no particular executor: its waker is woken by the completion routine, at up to
-/// `DISPATCH_LEVEL`. It may be dropped or forgotten at any moment, at any IRQL up to `DISPATCH_LEVEL`: the buffer stays with
+/// `DISPATCH_LEVEL`. It may be dropped or forgotten at any moment, at any IRQL up to `DISPATCH_LEVEL`: what it owns stays with
 /// the kernel until the IRP has completed, and is then dropped at up to `DISPATCH_LEVEL` (or, when forgotten, never). Dropping
-/// a [`ReceiveFrom`] cancels it; dropping a [`SendTo`] lets the datagram go.
-#[must_use = "dropping a receive cancels it"]
-pub struct InFlight<T: Answer, B> {
-    flight: Option<Flight<Carried<B>>>,
+/// a send lets the bytes go; dropping anything else cancels it.
+#[must_use = "dropping anything but a send cancels it"]
+pub struct InFlight<O: Operation> {
+    flight: Option<Flight<O::Payload>>,
     call: Call,
-    answer: PhantomData<fn() -> T>,
+    operation: PhantomData<fn() -> O>,
 }
 
 /// The end of an operation: its result, and its buffer.
@@ -77,35 +77,88 @@ impl<B> From<NotStarted<B>> for Error {
     }
 }
 
-mod sealed {
+pub(crate) mod sealed {
     pub trait Sealed {}
-    impl Sealed for usize {}
-    impl Sealed for crate::datagram::Received {}
 }
 
-/// What an operation ends in: the bytes that were sent, or the datagram that was [`Received`].
-pub trait Answer: sealed::Sealed + Sized {
+/// What can be [`InFlight`].
+pub trait Operation: sealed::Sealed {
+    /// What it ends in.
+    type Output;
+
+    /// What it owns meanwhile.
+    #[doc(hidden)]
+    type Payload: Payload;
+
     #[doc(hidden)]
     const CANCEL_ON_DROP: bool;
+
+    /// The end of an operation whose IRP has completed.
     #[doc(hidden)]
-    #[allow(private_interfaces)]
-    fn read(outcome: Outcome, arguments: &Arguments) -> Result<Self, Error>;
+    fn end(
+        payload: Self::Payload,
+        call: Call,
+        outcome: Outcome,
+        arguments: &Arguments,
+    ) -> Self::Output;
+
+    /// The end of an operation that has nothing to give back.
+    #[doc(hidden)]
+    fn lost(error: Error) -> Self::Output;
 }
 
-impl Answer for usize {
-    const CANCEL_ON_DROP: bool = false;
-    #[allow(private_interfaces)]
-    fn read(outcome: Outcome, _: &Arguments) -> Result<Self, Error> {
-        sent(outcome)
-    }
+/// Declares operations that send from or receive into a buffer.
+macro_rules! transfers {
+    ($($(#[$doc:meta])* $name:ident -> $result:ty, cancelled on drop: $cancel:literal, $read:expr;)*) => {$(
+        $(#[$doc])*
+        pub struct $name<B>(::core::marker::PhantomData<fn() -> B>);
+
+        impl<B> $crate::in_flight::sealed::Sealed for $name<B> {}
+
+        impl<B> $crate::in_flight::Operation for $name<B> {
+            type Output = $crate::in_flight::Finished<$result, B>;
+            type Payload = $crate::in_flight::Carried<B>;
+            const CANCEL_ON_DROP: bool = $cancel;
+
+            #[inline]
+            fn end(
+                payload: Self::Payload,
+                call: $crate::error::Call,
+                outcome: $crate::operation::Outcome,
+                arguments: &$crate::operation::Arguments,
+            ) -> Self::Output {
+                let read: fn(
+                    $crate::error::Call,
+                    $crate::operation::Outcome,
+                    &$crate::operation::Arguments,
+                ) -> Result<$result, $crate::error::Error> = $read;
+                $crate::in_flight::Finished {
+                    result: read(call, outcome, arguments),
+                    buffer: Some(payload.into_buffer()),
+                }
+            }
+
+            fn lost(error: $crate::error::Error) -> Self::Output {
+                $crate::in_flight::Finished {
+                    result: Err(error),
+                    buffer: None,
+                }
+            }
+        }
+
+        impl<B> ::core::fmt::Debug for $name<B> {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                f.write_str(stringify!($name))
+            }
+        }
+    )*};
 }
 
-impl Answer for Received {
-    const CANCEL_ON_DROP: bool = true;
-    #[allow(private_interfaces)]
-    fn read(outcome: Outcome, arguments: &Arguments) -> Result<Self, Error> {
-        received(outcome, arguments)
-    }
+transfers! {
+    /// [`SendTo`] as an [`Operation`].
+    SendingTo -> usize, cancelled on drop: false, |_, outcome, _| sent(outcome);
+    /// [`ReceiveFrom`] as an [`Operation`].
+    ReceivingFrom -> Received, cancelled on drop: true, |_, outcome, arguments| received(outcome, arguments);
 }
 
 /// What an operation in flight owns. Dropped in this order.
@@ -113,7 +166,7 @@ impl Answer for Received {
 /// # Invariants
 ///
 /// `lock` borrows from `buffer`, which is neither moved nor touched as long as it is there.
-pub(crate) struct Carried<B> {
+pub struct Carried<B> {
     lock: Option<Lock<'static>>,
     buffer: B,
 }
@@ -121,6 +174,11 @@ pub(crate) struct Carried<B> {
 impl<B> Carried<B> {
     pub(crate) fn new(buffer: B) -> Self {
         Self { lock: None, buffer }
+    }
+
+    /// The buffer of an operation that is over.
+    pub(crate) fn into_buffer(self) -> B {
+        self.buffer
     }
 }
 
@@ -168,18 +226,13 @@ impl<B: ReceiveBuffer + 'static> Carried<B> {
     }
 }
 
-impl<T: Answer, B> InFlight<T, B> {
+impl<B, O: Operation<Payload = Carried<B>>> InFlight<O> {
     pub(crate) fn new(
         started: Result<Flight<Carried<B>>, Refused<Carried<B>>>,
         call: Call,
     ) -> Result<Self, NotStarted<B>> {
         match started {
-            // Also with an error: "the IRP will be completed with failure status" does not say that it has been already.
-            Ok(flight) => Ok(Self {
-                flight: Some(flight),
-                call,
-                answer: PhantomData,
-            }),
+            Ok(flight) => Ok(Self::started(flight, call)),
             Err(Refused {
                 operation,
                 payload,
@@ -192,6 +245,19 @@ impl<T: Answer, B> InFlight<T, B> {
                     buffer: Some(payload.buffer),
                 })
             }
+        }
+    }
+}
+
+impl<O: Operation> InFlight<O> {
+    /// An operation that was started; also with an error: "the IRP will be completed with failure status" does not say that it
+    /// has been already.
+    #[inline]
+    pub(crate) fn started(flight: Flight<O::Payload>, call: Call) -> Self {
+        Self {
+            flight: Some(flight),
+            call,
+            operation: PhantomData,
         }
     }
 
@@ -217,7 +283,7 @@ impl<T: Answer, B> InFlight<T, B> {
     /// # Errors
     ///
     /// [`Error::WrongIrql`] above `PASSIVE_LEVEL`, with the operation, which goes on.
-    pub fn wait(self) -> Result<Finished<T, B>, (Error, Self)> {
+    pub fn wait(self) -> Result<O::Output, (Error, Self)> {
         let mut this = self;
         if let Err(error) = require_passive() {
             return Err((error, this));
@@ -227,13 +293,10 @@ impl<T: Answer, B> InFlight<T, B> {
             // all, the routine drops what it carries.
             let status = flight.returned();
             flight.detach();
-            return Ok(Finished {
-                result: Err(Error::Abandoned {
-                    call: this.call,
-                    status,
-                }),
-                buffer: None,
-            });
+            return Ok(O::lost(Error::Abandoned {
+                call: this.call,
+                status,
+            }));
         }
         Ok(this.finish())
     }
@@ -243,7 +306,7 @@ impl<T: Answer, B> InFlight<T, B> {
     /// # Errors
     ///
     /// [`Error::TimedOut`] or [`Error::WrongIrql`], with the operation, which goes on.
-    pub fn wait_timeout(self, limit: Duration) -> Result<Finished<T, B>, (Error, Self)> {
+    pub fn wait_timeout(self, limit: Duration) -> Result<O::Output, (Error, Self)> {
         let mut this = self;
         if let Err(error) = require_passive() {
             return Err((error, this));
@@ -264,7 +327,7 @@ impl<T: Answer, B> InFlight<T, B> {
     /// # Errors
     ///
     /// The operation, which is still in flight.
-    pub fn try_take(self) -> Result<Finished<T, B>, Self> {
+    pub fn try_take(self) -> Result<O::Output, Self> {
         let mut this = self;
         if this.is_completed() {
             Ok(this.finish())
@@ -274,27 +337,21 @@ impl<T: Answer, B> InFlight<T, B> {
     }
 
     /// Takes everything back from the completed operation.
-    fn finish(&mut self) -> Finished<T, B> {
+    fn finish(&mut self) -> O::Output {
         let Some(flight) = self.flight.take() else {
-            return Finished {
-                result: Err(Error::Taken),
-                buffer: None,
-            };
+            return O::lost(Error::Taken);
         };
         // SAFETY: callers have seen that it has completed.
-        let (mut operation, carried, outcome) = unsafe { flight.finish() };
-        let result = T::read(outcome, operation.arguments());
-        // The operation first: the buffer may be what it is part of.
+        let (mut operation, payload, outcome) = unsafe { flight.finish() };
+        // The operation goes first: the buffer may be what it is part of. The arguments are read before.
+        let output = O::end(payload, self.call, outcome, operation.arguments());
         drop(operation);
-        Finished {
-            result,
-            buffer: Some(carried.buffer),
-        }
+        output
     }
 }
 
-impl<T: Answer, B> Future for InFlight<T, B> {
-    type Output = Finished<T, B>;
+impl<O: Operation> Future for InFlight<O> {
+    type Output = O::Output;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
@@ -308,15 +365,15 @@ impl<T: Answer, B> Future for InFlight<T, B> {
 }
 
 // SAFETY: shared, an operation can be looked at and cancelled, which the kernel allows on any thread; all else needs it whole.
-unsafe impl<T: Answer, B: Send> Sync for InFlight<T, B> {}
+unsafe impl<O: Operation> Sync for InFlight<O> where O::Payload: Send {}
 
 // Nothing in an `InFlight` is pinned: the buffer is in the operation's block, not in the handle.
-impl<T: Answer, B> Unpin for InFlight<T, B> {}
+impl<O: Operation> Unpin for InFlight<O> {}
 
-impl<T: Answer, B> Drop for InFlight<T, B> {
+impl<O: Operation> Drop for InFlight<O> {
     fn drop(&mut self) {
         if let Some(flight) = self.flight.take() {
-            if T::CANCEL_ON_DROP {
+            if O::CANCEL_ON_DROP {
                 flight.cancel();
             }
             flight.detach();
@@ -324,7 +381,7 @@ impl<T: Answer, B> Drop for InFlight<T, B> {
     }
 }
 
-impl<T: Answer, B> fmt::Debug for InFlight<T, B> {
+impl<O: Operation> fmt::Debug for InFlight<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InFlight")
             .field("call", &self.call)

@@ -69,6 +69,7 @@ mod buffer;
 mod control;
 mod datagram;
 mod error;
+mod event_context;
 mod events;
 mod in_flight;
 mod irql;
@@ -90,7 +91,9 @@ pub use control::{Control, ControlMessage, ControlMessages, WithControl};
 pub use datagram::{DatagramSocket, FixedDatagramSocket, Received};
 pub use error::{Call, Error, Memory};
 pub use events::{Datagram, Datagrams, Indication, Pieces, ReceiveFromEvent, Retained, Verdict};
-pub use in_flight::{Answer, Finished, InFlight, NotStarted, ReceiveFrom, SendTo};
+pub use in_flight::{
+    Finished, InFlight, NotStarted, Operation, ReceiveFrom, ReceivingFrom, SendTo, SendingTo,
+};
 pub use messages::Messages;
 pub use pool::{Pool, Pooled};
 pub use registration::{Provider, Registration, Wait};

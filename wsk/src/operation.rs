@@ -40,7 +40,7 @@ pub(crate) const GRACE: Duration = Duration::from_secs(2);
 
 /// What a completed IRP says.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Outcome {
+pub struct Outcome {
     pub(crate) status: NTSTATUS,
     pub(crate) information: usize,
 }
@@ -65,7 +65,7 @@ pub(crate) const CONTROL_ROOM: usize = crate::control::ControlMessage::SPACE_FOR
 const _: () = assert!(CONTROL_ROOM.is_multiple_of(8));
 
 /// What a request's parameters point at, apart from buffers.
-pub(crate) struct Arguments {
+pub struct Arguments {
     pub(crate) buffer: WSK_BUF,
     pub(crate) address: SOCKADDR_STORAGE,
     pub(crate) control_flags: u32,
@@ -105,7 +105,11 @@ const _: () = assert!(size_of::<Irp>() >= IoSizeOfIrp(1) as usize);
 const _: () = assert!(core::mem::offset_of!(Irp, stack) == size_of::<IRP>());
 
 /// What an operation carries while it is in flight.
-pub(crate) trait Payload {
+pub trait Payload {
+    /// Called where the payload lies, once the IRP has completed, before [`settle`](Self::settle): takes from the outcome what
+    /// is its.
+    fn completed(&mut self, _: Outcome) {}
+
     /// Called where the payload lies, once the IRP has completed and before the payload moves: takes from the arguments what is
     /// its, and lets go of what was locked.
     fn settle(&mut self, _: &Arguments) {}
@@ -445,6 +449,7 @@ impl<P: Payload> Flight<P> {
                 information: io_status.Information,
             };
             let payload = &mut *(*block).payload.get();
+            payload.assume_init_mut().completed(outcome);
             payload
                 .assume_init_mut()
                 .settle(&*(*block).header.arguments.get());
@@ -589,7 +594,12 @@ unsafe fn discard<P: Payload>(header: NonNull<Header>) {
     // SAFETY: the caller gives the block away. Blocks that are part of something larger may be used again by others as soon as
     // the payload is dropped, so that comes last.
     unsafe {
+        let io_status = (*header.cast::<IRP>().as_ptr()).IoStatus;
         let payload = &mut *(*block.as_ptr()).payload.get();
+        payload.assume_init_mut().completed(Outcome {
+            status: io_status.status(),
+            information: io_status.Information,
+        });
         payload
             .assume_init_mut()
             .settle(&*(*block.as_ptr()).header.arguments.get());

@@ -1,31 +1,133 @@
-//! What the handles of a datagram socket share: the `WSK_SOCKET`, and the operations set aside for it.
+//! What the handles of a socket share, whatever its category: the `WSK_SOCKET`, and the operations set aside for it.
 
 use core::ffi::c_void;
 use core::mem::ManuallyDrop;
+use core::net::SocketAddr;
+use core::ops::Deref;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use core::time::Duration;
 
 use wsk_sys::{
-    CMSGHDR, IRP, NTSTATUS, STATUS_CANCELLED, WSK_EVENT_CALLBACK_CONTROL, WSK_SOCKET,
-    WskProviderDatagramDispatch,
+    CMSGHDR, DispatchError, IPPROTO, IRP, NPI_WSK_INTERFACE_ID, NTSTATUS, SO_WSK_EVENT_CALLBACK,
+    SOCK_DGRAM, SOCKADDR, SOL_SOCKET, STATUS_CANCELLED, WSK_CLIENT_DATAGRAM_DISPATCH,
+    WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_CALLBACK_CONTROL, WSK_EVENT_DISABLE,
+    WSK_FLAG_DATAGRAM_SOCKET, WSK_SOCKET, WskProviderBasicDispatch, WskProviderDatagramDispatch,
 };
 
-use crate::address::Family;
+use crate::address::{self, Family};
 use crate::buffer::Held;
-use crate::error::{Call, Error};
-use crate::events::Events;
-use crate::operation::{Arguments, Idle, Observer, Outcome, Spare};
-use crate::registration::Capture;
-use crate::shared::{Counted, Shared};
+use crate::error::{Call, Error, Memory};
+use crate::event_context::Events;
+use crate::irql::require_passive;
+use crate::operation::{Arguments, Idle, Observer, Outcome, Payload, Spare};
+use crate::option::{self, ReadableOption, SocketOption};
+use crate::registration::{Capture, Provider};
+use crate::shared::{Counted, Reserved, Shared};
 
-/// An open socket of the datagram category.
+/// A category of sockets: which table of functions they have, and what every category has in its own table.
+pub(crate) trait Category: Sized + 'static {
+    /// `SOCK_…`.
+    const KIND: u16;
+    /// `IPPROTO_…`.
+    const PROTOCOL: u32;
+    /// `WSK_FLAG_…_SOCKET`.
+    const FLAG: u32;
+    /// The provider's functions.
+    type Dispatch: Copy;
+    /// The table of the client's callbacks.
+    type Callbacks: 'static;
+
+    /// # Safety
+    ///
+    /// `table` is the table of a socket of this category, readable up to what a Windows of version `ntddi` has, as long as the
+    /// result is used.
+    unsafe fn dispatch(table: NonNull<c_void>, ntddi: u32) -> Self::Dispatch;
+
+    /// The functions that every socket has.
+    fn basic(dispatch: Self::Dispatch) -> WskProviderBasicDispatch;
+
+    /// # Safety
+    ///
+    /// As `WskBind` asks.
+    unsafe fn bind(
+        dispatch: Self::Dispatch,
+        socket: NonNull<WSK_SOCKET>,
+        address: NonNull<SOCKADDR>,
+        irp: NonNull<IRP>,
+    ) -> Result<NTSTATUS, DispatchError>;
+
+    /// # Safety
+    ///
+    /// As `WskGetLocalAddress` asks.
+    unsafe fn local_address(
+        dispatch: Self::Dispatch,
+        socket: NonNull<WSK_SOCKET>,
+        address: NonNull<SOCKADDR>,
+        irp: NonNull<IRP>,
+    ) -> Result<NTSTATUS, DispatchError>;
+}
+
+/// Implements [`Category`] with a provider's table that has all of it.
+macro_rules! category {
+    ($(#[$doc:meta])* $name:ident: $kind:expr, $protocol:expr, $flag:expr, $dispatch:ident, $callbacks:ident) => {
+        $(#[$doc])*
+        pub(crate) struct $name;
+
+        impl $crate::socket::Category for $name {
+            const KIND: u16 = $kind;
+            const PROTOCOL: u32 = $protocol.0.cast_unsigned();
+            const FLAG: u32 = $flag;
+            type Dispatch = $dispatch;
+            type Callbacks = $callbacks;
+
+            #[inline]
+            unsafe fn dispatch(table: NonNull<c_void>, ntddi: u32) -> $dispatch {
+                // SAFETY: the caller says so.
+                unsafe { $dispatch::new(table.cast(), ntddi) }
+            }
+
+            #[inline]
+            fn basic(dispatch: $dispatch) -> WskProviderBasicDispatch {
+                dispatch.basic()
+            }
+
+            unsafe fn bind(
+                dispatch: $dispatch,
+                socket: NonNull<WSK_SOCKET>,
+                address: NonNull<SOCKADDR>,
+                irp: NonNull<IRP>,
+            ) -> Result<NTSTATUS, DispatchError> {
+                // SAFETY: the caller says so.
+                unsafe { dispatch.wsk_bind(socket, address, irp) }
+            }
+
+            unsafe fn local_address(
+                dispatch: $dispatch,
+                socket: NonNull<WSK_SOCKET>,
+                address: NonNull<SOCKADDR>,
+                irp: NonNull<IRP>,
+            ) -> Result<NTSTATUS, DispatchError> {
+                // SAFETY: the caller says so.
+                unsafe { dispatch.wsk_get_local_address(socket, address, irp) }
+            }
+        }
+    };
+}
+
+category! {
+    /// Datagram sockets, for UDP.
+    DatagramCategory: SOCK_DGRAM, IPPROTO::IPPROTO_UDP, WSK_FLAG_DATAGRAM_SOCKET, WskProviderDatagramDispatch,
+    WSK_CLIENT_DATAGRAM_DISPATCH
+}
+
+/// An open socket of the category `C`.
 ///
 /// # Invariants
 ///
 /// `socket` is open from when this is made, through `capture`, until `handles` is zero; then it is closed with the operation
 /// in `closing`, once. Whoever calls the socket's functions has a handle.
-pub(crate) struct Socket {
+pub(crate) struct Socket<C: Category = DatagramCategory> {
     pub(crate) socket: NonNull<WSK_SOCKET>,
     pub(crate) capture: ManuallyDrop<Shared<Capture>>,
     pub(crate) family: Family,
@@ -35,18 +137,18 @@ pub(crate) struct Socket {
     pub(crate) fixed: AtomicBool,
     /// Closes the socket. Taken once.
     pub(crate) closing: Spare<()>,
-    /// What WSK calls when datagrams arrive. Freed with the socket's memory, when the close has completed.
-    pub(crate) events: Option<Events>,
+    /// What WSK calls when something happens to the socket. Freed with the socket's memory, when the close has completed.
+    pub(crate) events: Option<Events<C::Callbacks>>,
     /// The operation of the calls that wait, when none of them is using it.
     pub(crate) spare: Spare<()>,
 }
 
 // SAFETY: WSK's functions may be called on any thread, at the same time; the pointer is only passed to them.
-unsafe impl Send for Socket {}
+unsafe impl<C: Category> Send for Socket<C> {}
 // SAFETY: as above.
-unsafe impl Sync for Socket {}
+unsafe impl<C: Category> Sync for Socket<C> {}
 
-impl Counted for Socket {
+impl<C: Category> Counted for Socket<C> {
     type Last = Shared<Capture>;
 
     unsafe fn last(&mut self) -> Shared<Capture> {
@@ -55,14 +157,14 @@ impl Counted for Socket {
     }
 }
 
-impl Socket {
+impl<C: Category> Socket<C> {
     #[inline]
-    pub(crate) fn dispatch(&self) -> WskProviderDatagramDispatch {
-        // SAFETY: by the invariant the socket is open and of the datagram category, whose table is as long as this Windows
-        // makes it, and stays while the socket is open.
+    pub(crate) fn dispatch(&self) -> C::Dispatch {
+        // SAFETY: by the invariant the socket is open and of this category, whose table is as long as this Windows makes it,
+        // and stays while the socket is open.
         unsafe {
-            let table = (*self.socket.as_ptr()).Dispatch.cast_mut().cast();
-            WskProviderDatagramDispatch::new(NonNull::new_unchecked(table), self.capture.ntddi())
+            let table = (*self.socket.as_ptr()).Dispatch.cast_mut();
+            C::dispatch(NonNull::new_unchecked(table.cast()), self.capture.ntddi())
         }
     }
 
@@ -141,17 +243,12 @@ impl Socket {
     /// cannot be unloaded, whatever becomes of the operation and its handle.
     #[inline]
     pub(crate) fn hold_capture(&self) -> Observer {
-        let capture = Shared::clone(&self.capture);
-        Observer {
-            completed: release_capture,
-            context: Shared::into_raw(capture),
-        }
+        hold(&self.capture)
     }
 
     /// Undoes [`hold_capture`](Self::hold_capture) for an operation that was not started.
     pub(crate) fn give_capture_back(&self) {
-        // SAFETY: the reference was turned into the context of an observer that will not be called; this takes it back.
-        drop(unsafe { Shared::<Capture>::from_raw(Shared::as_raw(&self.capture)) });
+        give_back(&self.capture);
     }
 
     /// Closes the socket; its memory and the capture go when WSK has done so. IRQL: `<= DISPATCH_LEVEL`.
@@ -159,16 +256,16 @@ impl Socket {
         let Some(operation) = this.closing.take() else {
             return;
         };
-        let (socket, table) = (this.socket, this.dispatch());
+        let (socket, table) = (this.socket, C::basic(this.dispatch()));
         let observer = Observer {
-            completed: release,
+            completed: release::<C>,
             context: Shared::into_raw(this),
         };
         // SAFETY: the last handle is gone, so nothing calls the socket now or later, and it is closed once. The observer takes
         // the reference that was turned into its context, once.
         let started = unsafe {
             operation.start((), Some(observer), |irp, _, _| {
-                Ok(table.basic().wsk_close_socket(socket, irp)?)
+                Ok(table.wsk_close_socket(socket, irp)?)
             })
         };
         // A close that cannot even be called leaves the socket, and the reference to it, for ever.
@@ -176,6 +273,21 @@ impl Socket {
             flight.detach();
         }
     }
+}
+
+/// An observer that holds on to a capture until the completion routine is done with everything else.
+#[inline]
+pub(crate) fn hold(capture: &Shared<Capture>) -> Observer {
+    Observer {
+        completed: release_capture,
+        context: Shared::into_raw(Shared::clone(capture)),
+    }
+}
+
+/// Undoes [`hold`] for an operation that was not started.
+pub(crate) fn give_back(capture: &Shared<Capture>) {
+    // SAFETY: the reference was turned into the context of an observer that will not be called; this takes it back.
+    drop(unsafe { Shared::<Capture>::from_raw(Shared::as_raw(capture)) });
 }
 
 /// The observer of an operation that may outlive its handle: drops a reference that was turned into `context`.
@@ -193,11 +305,466 @@ unsafe fn release_capture(context: NonNull<c_void>, _: NTSTATUS) {
 ///
 /// # Safety
 ///
-/// `context` came from `Shared::<Socket>::into_raw` and is used this once.
-unsafe fn release(context: NonNull<c_void>, status: NTSTATUS) {
+/// `context` came from `Shared::<Socket<C>>::into_raw` and is used this once.
+unsafe fn release<C: Category>(context: NonNull<c_void>, status: NTSTATUS) {
     if status.is_success() {
         // SAFETY: the caller vouches for it.
-        drop(unsafe { Shared::<Socket>::from_raw(context) });
+        drop(unsafe { Shared::<Socket<C>>::from_raw(context) });
+    }
+}
+
+/// All that a socket needs besides what WSK gives, so that nothing can fail once WSK has made it.
+pub(crate) struct Prepared<C: Category> {
+    reserved: Reserved<Socket<C>>,
+    pub(crate) capture: Shared<Capture>,
+    family: Family,
+    events: Option<Events<C::Callbacks>>,
+    closing: Idle<()>,
+    spare: Idle<()>,
+}
+
+impl<C: Category> Prepared<C> {
+    /// Allocates it. IRQL: `<= DISPATCH_LEVEL`.
+    pub(crate) fn new(
+        capture: &Shared<Capture>,
+        family: Family,
+        events: Option<Events<C::Callbacks>>,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            reserved: Reserved::new().ok_or(Error::NoMemory(Memory::Socket))?,
+            capture: capture.clone(),
+            family,
+            events,
+            closing: Idle::new()?,
+            spare: Idle::new()?,
+        })
+    }
+
+    /// What WSK gets as the socket's context and callbacks.
+    pub(crate) fn callbacks(&self) -> (Option<NonNull<c_void>>, Option<NonNull<C::Callbacks>>) {
+        match &self.events {
+            Some(events) => (Some(events.context()), Some(events.table())),
+            None => (None, None),
+        }
+    }
+
+    /// The first handle of the socket.
+    ///
+    /// # Safety
+    ///
+    /// `socket` is open, of this category, made through the capture with these callbacks, and nobody else's.
+    pub(crate) unsafe fn fill(self, socket: NonNull<WSK_SOCKET>, bound: bool) -> Handle<C> {
+        // INVARIANT: the socket is open and of this category, and this is its one handle.
+        let shared = self.reserved.fill(Socket {
+            socket,
+            capture: ManuallyDrop::new(self.capture),
+            family: self.family,
+            handles: AtomicUsize::new(1),
+            bound: AtomicBool::new(bound),
+            fixed: AtomicBool::new(false),
+            closing: Spare::new(Some(self.closing)),
+            events: self.events,
+            spare: Spare::new(Some(self.spare)),
+        });
+        if let Some(events) = &shared.events {
+            // SAFETY: this is the socket that owns the events; its memory stays until its close has completed.
+            unsafe { events.attach(Shared::as_raw(&shared)) };
+        }
+        Handle {
+            shared: ManuallyDrop::new(shared),
+        }
+    }
+}
+
+/// The payload of a request that makes a socket. When nobody takes the socket, it is closed.
+pub(crate) struct Awaited<C: Category> {
+    prepared: Option<Prepared<C>>,
+    socket: Option<NonNull<WSK_SOCKET>>,
+    bound: bool,
+}
+
+// SAFETY: it is what a socket is made of, which is `Send`.
+unsafe impl<C: Category> Send for Awaited<C> {}
+
+impl<C: Category> Awaited<C> {
+    pub(crate) fn new(prepared: Prepared<C>, bound: bool) -> Self {
+        Self {
+            prepared: Some(prepared),
+            socket: None,
+            bound,
+        }
+    }
+
+    /// The socket, once the request has completed with success.
+    pub(crate) fn take(&mut self) -> Option<Handle<C>> {
+        let (prepared, socket) = (self.prepared.take()?, self.socket.take()?);
+        // SAFETY: WSK has made the socket for the request that this was the payload of.
+        Some(unsafe { prepared.fill(socket, self.bound) })
+    }
+}
+
+impl<C: Category> Payload for Awaited<C> {
+    fn completed(&mut self, outcome: Outcome) {
+        if outcome.status.is_success() {
+            let socket = core::ptr::with_exposed_provenance_mut(outcome.information);
+            self.socket = NonNull::new(socket);
+        }
+    }
+}
+
+impl<C: Category> Drop for Awaited<C> {
+    fn drop(&mut self) {
+        drop(self.take());
+    }
+}
+
+/// Makes a socket: has `invoke` pass on a request that ends in one, and waits for it, or until it has been cancelled because
+/// `limit` ran out. IRQL: `PASSIVE_LEVEL`.
+///
+/// # Safety
+///
+/// `invoke` passes the IRP on as [`Idle::start`] asks. The request ends in a socket of this category, made with the callbacks
+/// of `prepared`.
+pub(crate) unsafe fn make<C: Category>(
+    operation: Idle<Awaited<C>>,
+    prepared: Prepared<C>,
+    bound: bool,
+    call: Call,
+    limit: Option<Duration>,
+    invoke: impl FnOnce(NonNull<IRP>, NonNull<Arguments>) -> Result<NTSTATUS, Error>,
+) -> Result<(Idle<Awaited<C>>, Handle<C>), Error> {
+    let capture = prepared.capture.clone();
+    // SAFETY: the caller vouches for the call. The payload keeps the context and the callbacks, and closes a socket that nobody
+    // takes.
+    let started = unsafe {
+        let payload = Awaited::new(prepared, bound);
+        operation.start(payload, Some(hold(&capture)), |irp, arguments, _| {
+            invoke(irp, arguments)
+        })
+    };
+    let flight = match started {
+        Ok(flight) => flight,
+        Err(refused) => {
+            give_back(&capture);
+            return Err(refused.error);
+        }
+    };
+    let timed_out = limit.is_some_and(|limit| !flight.wait(Some(limit)));
+    if timed_out {
+        flight.cancel();
+    }
+    if !flight.wait_or_give_up() {
+        let status = flight.returned();
+        flight.detach();
+        return Err(Error::Abandoned { call, status });
+    }
+    // SAFETY: the wait said that it has completed.
+    let (operation, mut awaited, outcome) = unsafe { flight.finish() };
+    if timed_out && outcome.status == STATUS_CANCELLED {
+        return Err(Error::TimedOut { call });
+    }
+    outcome.check(call)?;
+    let nothing = Error::Call {
+        call,
+        status: outcome.status,
+    };
+    Ok((operation, awaited.take().ok_or(nothing)?))
+}
+
+/// One of the handles of an open socket, which closes when the last is dropped.
+///
+/// # Invariants
+///
+/// It accounts for one of the socket's `handles`.
+pub(crate) struct Handle<C: Category = DatagramCategory> {
+    shared: ManuallyDrop<Shared<Socket<C>>>,
+}
+
+impl<C: Category> Handle<C> {
+    /// Opens a socket. IRQL: `PASSIVE_LEVEL`; waits.
+    pub(crate) fn open(
+        provider: &Provider,
+        family: Family,
+        events: Option<Events<C::Callbacks>>,
+    ) -> Result<Self, Error> {
+        require_passive()?;
+        let capture = provider.capture();
+        let (client, table) = (capture.client()?, capture.dispatch()?);
+        let prepared = Prepared::<C>::new(capture, family, events)?;
+        let (context, callbacks) = prepared.callbacks();
+        // SAFETY: the client and table are the captured provider's.
+        let (_, socket) = unsafe {
+            make(
+                Idle::new()?,
+                prepared,
+                false,
+                Call::WskSocket,
+                None,
+                |irp, _| {
+                    Ok(table.wsk_socket(
+                        client,
+                        family.number(),
+                        C::KIND,
+                        C::PROTOCOL,
+                        C::FLAG,
+                        context,
+                        callbacks.map(NonNull::cast),
+                        None,
+                        None,
+                        None,
+                        irp,
+                    )?)
+                },
+            )
+        }?;
+        if family == Family::Dual {
+            socket.set_option(option::V6Only(false))?;
+        }
+        Ok(socket)
+    }
+
+    /// Another handle of a socket that is still open.
+    pub(crate) fn from_open(socket: &Shared<Socket<C>>) -> Option<Self> {
+        let more = |handles: usize| (handles > 0).then(|| handles + 1);
+        socket
+            .handles
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
+            .ok()?;
+        Some(Self {
+            shared: ManuallyDrop::new(socket.clone()),
+        })
+    }
+
+    /// Closes the socket and waits until WSK is done with it. IRQL: `PASSIVE_LEVEL`.
+    pub(crate) fn close(self) -> Result<(), Error> {
+        require_passive()?;
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: `this` is not dropped, so the reference is taken out once.
+        let socket = unsafe { ManuallyDrop::take(&mut this.shared) };
+        if socket.handles.fetch_sub(1, Ordering::Release) != 1 {
+            return Err(Error::InUse);
+        }
+        fence(Ordering::Acquire);
+        let Some(operation) = socket.closing.take() else {
+            return Ok(());
+        };
+        let (handle, table) = (socket.socket, C::basic(socket.dispatch()));
+        // SAFETY: that was the last handle, so nothing calls the socket now or later, and it is closed once.
+        let closed = unsafe {
+            socket.request(
+                operation,
+                Call::WskCloseSocket,
+                (),
+                None,
+                |irp, _| Ok(table.wsk_close_socket(handle, irp)?),
+                |outcome, _| outcome.check(Call::WskCloseSocket),
+            )
+        };
+        if closed.is_err() {
+            // WSK may still use the socket's memory, for events: it stays for ever.
+            core::mem::forget(socket);
+        }
+        closed
+    }
+
+    pub(crate) fn bind(&self, local: SocketAddr) -> Result<(), Error> {
+        require_passive()?;
+        self.family.check(&local)?;
+        let mut operation = self.operation()?;
+        self.family.write(local, &mut operation.arguments().address);
+        let (socket, table) = (self.socket, self.dispatch());
+        // SAFETY: the socket is open while this handle is, and the address is in the arguments.
+        unsafe {
+            self.request(
+                operation,
+                Call::WskBind,
+                (),
+                None,
+                |irp, arguments| Ok(C::bind(table, socket, address_of(arguments), irp)?),
+                |outcome, _| outcome.check(Call::WskBind),
+            )
+        }?;
+        self.bound.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    pub(crate) fn local_address(&self) -> Result<SocketAddr, Error> {
+        require_passive()?;
+        self.require_bound()?;
+        let mut operation = self.operation()?;
+        operation.arguments().address.ss_family = 0;
+        let (socket, table) = (self.socket, self.dispatch());
+        // SAFETY: the socket is open while this handle is, and the address is written into the arguments.
+        unsafe {
+            self.request(
+                operation,
+                Call::WskGetLocalAddress,
+                (),
+                None,
+                |irp, arguments| {
+                    let address = address_of(arguments);
+                    Ok(C::local_address(table, socket, address, irp)?)
+                },
+                |outcome, arguments| {
+                    outcome.check(Call::WskGetLocalAddress)?;
+                    address::read(&arguments.address)
+                },
+            )
+        }
+    }
+
+    /// Has WSK call back for the events in `mask`. IRQL: `<= DISPATCH_LEVEL`.
+    pub(crate) fn enable_events(&self, mask: u32) -> Result<(), Error> {
+        if self.events.is_none() {
+            return Err(Error::NoEvents);
+        }
+        self.require_bound()?;
+        let mut control = WSK_EVENT_CALLBACK_CONTROL {
+            NpiId: &raw const NPI_WSK_INTERFACE_ID,
+            EventMask: mask,
+        };
+        let bytes = NonNull::from(&mut control).cast::<u8>();
+        let bytes = NonNull::slice_from_raw_parts(bytes, size_of::<WSK_EVENT_CALLBACK_CONTROL>());
+        let (socket, basic) = (self.socket, C::basic(self.dispatch()));
+        let set = WSK_CONTROL_SOCKET_TYPE::WskSetOption;
+        let code = SO_WSK_EVENT_CALLBACK;
+        // SAFETY: the socket is open while this handle is. Enabling takes no IRP, so the structure is used during the call only;
+        // the socket's context and table of events live until its close has completed.
+        let status = unsafe {
+            basic.wsk_control_socket(socket, set, code, SOL_SOCKET, Some(bytes), None, None, None)
+        }?;
+        if status.is_success() {
+            Ok(())
+        } else {
+            Err(Error::Call {
+                call: Call::WskControlSocket,
+                status,
+            })
+        }
+    }
+
+    /// Has WSK no longer call back for the events in `mask`; waits until calls that are under way have returned. IRQL:
+    /// `PASSIVE_LEVEL`.
+    pub(crate) fn disable_events(&self, mask: u32) -> Result<(), Error> {
+        require_passive()?;
+        if self.events.is_none() {
+            return Err(Error::NoEvents);
+        }
+        self.require_bound()?;
+        let mut operation = self.operation()?;
+        operation.arguments().events = WSK_EVENT_CALLBACK_CONTROL {
+            NpiId: &raw const NPI_WSK_INTERFACE_ID,
+            EventMask: mask | WSK_EVENT_DISABLE,
+        };
+        let (socket, basic) = (self.socket, C::basic(self.dispatch()));
+        // SAFETY: the socket is open while this handle is. The structure is in the arguments, and points at a static.
+        unsafe {
+            self.request(
+                operation,
+                Call::WskControlSocket,
+                (),
+                None,
+                |irp, arguments| {
+                    let set = WSK_CONTROL_SOCKET_TYPE::WskSetOption;
+                    let control = Some(events_of(arguments));
+                    let code = SO_WSK_EVENT_CALLBACK;
+                    let irp = Some(irp);
+                    Ok(basic.wsk_control_socket(
+                        socket, set, code, SOL_SOCKET, control, None, None, irp,
+                    )?)
+                },
+                |outcome, _| outcome.check(Call::WskControlSocket),
+            )
+        }
+    }
+
+    #[allow(clippy::needless_pass_by_value)]
+    pub(crate) fn set_option<O: SocketOption>(&self, option: O) -> Result<(), Error> {
+        let mut value = [0; option::LARGEST];
+        let length = option.write(&mut value);
+        let set = WSK_CONTROL_SOCKET_TYPE::WskSetOption;
+        self.control(set, O::NAME, O::LEVEL, &value, length, 0)
+            .map(|_| ())
+    }
+
+    pub(crate) fn option<O: ReadableOption>(&self) -> Result<O, Error> {
+        let get = WSK_CONTROL_SOCKET_TYPE::WskGetOption;
+        let value = [0; option::LARGEST];
+        let value = self.control(get, O::NAME, O::LEVEL, &value, 0, O::SIZE)?;
+        Ok(O::read(&value))
+    }
+
+    /// Calls `WskControlSocket` with a value that is copied in, out, or both.
+    fn control(
+        &self,
+        request: WSK_CONTROL_SOCKET_TYPE,
+        code: u32,
+        level: u32,
+        value: &[u8; option::LARGEST],
+        input: usize,
+        output: usize,
+    ) -> Result<[u8; option::LARGEST], Error> {
+        require_passive()?;
+        let mut operation = self.operation()?;
+        operation.arguments().set_value(value);
+        let (socket, basic) = (self.socket, C::basic(self.dispatch()));
+        // SAFETY: the socket is open while this handle is, and the value is in the arguments, for input and output. The codes that
+        // callers pass take and give plain values of these sizes, no pointers.
+        unsafe {
+            self.request(
+                operation,
+                Call::WskControlSocket,
+                (),
+                None,
+                |irp, arguments| {
+                    let input = (input > 0).then(|| value_of(arguments, input));
+                    let output = (output > 0).then(|| value_of(arguments, output));
+                    Ok(basic.wsk_control_socket(
+                        socket,
+                        request,
+                        code,
+                        level,
+                        input,
+                        output,
+                        None,
+                        Some(irp),
+                    )?)
+                },
+                |outcome, arguments| {
+                    outcome.check(Call::WskControlSocket)?;
+                    Ok(arguments.value())
+                },
+            )
+        }
+    }
+}
+
+impl<C: Category> Deref for Handle<C> {
+    type Target = Socket<C>;
+
+    #[inline]
+    fn deref(&self) -> &Socket<C> {
+        &self.shared
+    }
+}
+
+impl<C: Category> Clone for Handle<C> {
+    fn clone(&self) -> Self {
+        self.handles.fetch_add(1, Ordering::Relaxed);
+        Self {
+            shared: self.shared.clone(),
+        }
+    }
+}
+
+impl<C: Category> Drop for Handle<C> {
+    fn drop(&mut self) {
+        // SAFETY: the reference is taken out once, here.
+        let socket = unsafe { ManuallyDrop::take(&mut self.shared) };
+        if socket.handles.fetch_sub(1, Ordering::Release) == 1 {
+            fence(Ordering::Acquire);
+            Socket::close_without_waiting(socket);
+        }
     }
 }
 

@@ -17,8 +17,8 @@ use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 use std::time::{Duration, Instant, SystemTime};
 
 use wsk::{
-    Answer, DatagramSocket, Error, Family, Finished, InFlight, Indication, Pool, Pooled, Provider,
-    ReceiveFrom, ReceiveFromEvent, Registration, Retained, SendTo, Verdict, Wait,
+    DatagramSocket, Error, Family, Finished, InFlight, Indication, Operation, Pool, Pooled,
+    Provider, ReceiveFrom, ReceiveFromEvent, Registration, Retained, SendTo, Verdict, Wait,
 };
 use wsk_host::{Completion, DISPATCH_LEVEL, Kernel, What, at_irql};
 use wsk_schedules::{Counted, Dice, LOOPBACK, Ledger, PATIENCE, bound, dawdle, until};
@@ -332,10 +332,10 @@ impl<'c> Actor<'c> {
         self.held.extend(left);
     }
 
-    fn act_on<T: Check, B: Contents>(
-        &mut self,
-        operation: InFlight<T, B>,
-    ) -> Option<InFlight<T, B>> {
+    fn act_on<O, T: Check, B: Contents>(&mut self, operation: InFlight<O>) -> Option<InFlight<O>>
+    where
+        O: Operation<Output = Finished<T, B>>,
+    {
         let mut operation = operation;
         match self.dice.below(8) {
             0 => {
@@ -541,7 +541,7 @@ impl Wakes {
 }
 
 /// A result that can be checked.
-trait Check: Answer {
+trait Check {
     /// Whether it may not come without somebody else's doing.
     const NEEDS_OTHERS: bool;
     fn check(self, buffer: &Counted);
