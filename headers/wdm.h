@@ -1510,6 +1510,14 @@ NTKERNELAPI VOID IoInitializeIrp(_Inout_ PIRP Irp, _In_ USHORT PacketSize, _In_ 
 _IRQL_requires_max_(DISPATCH_LEVEL)
 NTKERNELAPI BOOLEAN IoCancelIrp(_In_ PIRP Irp);
 
+/// Raises to DISPATCH_LEVEL, takes the lock that the cancelling of requests goes under, and stores the earlier level.
+_IRQL_requires_max_(DISPATCH_LEVEL)
+NTKERNELAPI VOID IoAcquireCancelSpinLock(_Out_ PKIRQL Irql);
+
+/// Gives the lock back that the cancelling of requests goes under, and lowers to the earlier level.
+_IRQL_requires_(DISPATCH_LEVEL)
+NTKERNELAPI VOID IoReleaseCancelSpinLock(_In_ _IRQL_restores_ KIRQL Irql);
+
 /// Completes a request and calls the completion routines on its way up.
 _IRQL_requires_max_(DISPATCH_LEVEL)
 NTKERNELAPI VOID FASTCALL IofCompleteRequest(_In_ PIRP Irp, _In_ CCHAR PriorityBoost);

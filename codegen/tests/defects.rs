@@ -261,6 +261,22 @@ fn tags_give_way_to_typedef_names() {
     verified(wsk);
 }
 
+/// bindgen's newtypes print as numbers; of two members with one value, the first gives the name.
+#[test]
+fn enumerations_print_their_names() {
+    let wsk = "#include <ntddk.h>
+        /// One.
+        typedef enum _KIND { KindLeast = -1, KindOne, KindFirst = 0, KindTwo = 7 } KIND;";
+    has(
+        wsk,
+        &[
+            "impl core::fmt::Debug for KIND {",
+            "-1 => \"KindLeast\", 0 => \"KindOne\", 7 => \"KindTwo\", other =>",
+        ],
+    );
+    verified(wsk);
+}
+
 #[test]
 fn members_of_enumerations_without_a_name_are_constants() {
     let wsk = "#include <ntddk.h>

@@ -1,11 +1,39 @@
 //! Enumerations, callbacks and other typedefs.
 
+use std::collections::BTreeSet;
+
+use proc_macro2::{Ident, Literal, TokenStream};
 use quote::quote;
 
 use super::{Emitter, File, Items, docs, ident};
 use crate::Error;
 use crate::document::{self, Kind};
 use crate::facts::WSK;
+use crate::interface::integer;
+
+/// `Debug` of an enumeration: the member's name, of several with the value the first, and `NAME(7)` for another value.
+fn debug(name: &str, members: &[(Ident, syn::Expr)]) -> TokenStream {
+    let mut seen = BTreeSet::new();
+    let named = members
+        .iter()
+        .filter_map(|(member, value)| Some((member.to_string(), integer(value)?)))
+        .filter(|(_, value)| seen.insert(*value))
+        .map(|(member, value)| {
+            let value = Literal::i128_unsuffixed(value);
+            quote!(#value => #member)
+        });
+    let ident = ident(name);
+    quote! {
+        impl core::fmt::Debug for #ident {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str(match self.0 {
+                    #(#named,)*
+                    other => return f.debug_tuple(#name).field(&other).finish(),
+                })
+            }
+        }
+    }
+}
 
 impl Emitter<'_> {
     pub(super) fn enumerations(&self, items: &mut Items) {
@@ -31,12 +59,14 @@ impl Emitter<'_> {
             });
             let integer = self.types.rewrite(&enumeration.integer);
             let ident = ident(&name);
+            let debug = debug(&name, &enumeration.members);
             let tokens = quote! {
                 #doc
                 #[repr(transparent)]
-                #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+                #[derive(Clone, Copy, PartialEq, Eq, Hash)]
                 pub struct #ident(pub #integer);
                 impl #ident { #(#members)* }
+                #debug
             };
             items.insert((File::Enumerations, name), tokens);
         }

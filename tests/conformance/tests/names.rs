@@ -56,3 +56,15 @@ fn what_rust_does_without_is_in_the_headers() {
 fn imported_means_usable() {
     assert_eq!(imported::MAKE_WSK_VERSION(1, 2), 0x0102);
 }
+
+#[test]
+fn enumerations_print_their_names() {
+    use wsk_sys::{POOL_TYPE, WSK_INSPECT_ACTION};
+    let print = |value: &dyn std::fmt::Debug| format!("{value:?}");
+    assert_eq!(print(&POOL_TYPE::NonPagedPoolNx), "NonPagedPoolNx");
+    assert_eq!(print(&POOL_TYPE(77)), "POOL_TYPE(77)");
+    assert_eq!(
+        print(&WSK_INSPECT_ACTION::WskInspectReject),
+        "WskInspectReject"
+    );
+}

@@ -180,6 +180,12 @@ unsafe extern "system" {
     ///
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exfreepoolwithtag).
     pub fn ExFreePoolWithTag(P: *mut c_void, Tag: u32);
+    /// Raises to DISPATCH_LEVEL, takes the lock that the cancelling of requests goes under, and stores the earlier level.
+    ///
+    /// Parameters: `Irql` (out).
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-ioacquirecancelspinlock).
+    pub fn IoAcquireCancelSpinLock(Irql: *mut u8);
     /// Allocates a request with this many stack locations, or gives NULL.
     ///
     /// Parameters: `StackSize` (in), `ChargeQuota` (in).
@@ -233,6 +239,12 @@ unsafe extern "system" {
     ///
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-ioinitializeirp).
     pub fn IoInitializeIrp(Irp: *mut IRP, PacketSize: u16, StackSize: i8);
+    /// Gives the lock back that the cancelling of requests goes under, and lowers to the earlier level.
+    ///
+    /// Parameters: `Irql` (in).
+    ///
+    /// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-ioreleasecancelspinlock).
+    pub fn IoReleaseCancelSpinLock(Irql: u8);
     /// Makes a completed request ready to be sent again.
     ///
     /// Parameters: `Irp` (in, out), `Iostatus` (in).
