@@ -123,7 +123,8 @@ impl fmt::Debug for Extent {
 ///
 /// # Invariants
 ///
-/// As long as this exists the extent is valid. `locked`, if there is one, is an MDL of its own whose pages it has locked.
+/// As long as this exists the extent is valid. `locked`, if there is one, heads a chain of MDLs of its own whose pages it has
+/// locked.
 pub struct Lock<'b> {
     extent: Extent,
     locked: Option<NonNull<MDL>>,
@@ -272,6 +273,62 @@ impl<'b> Lock<'b> {
         length > 0
     }
 
+    /// The lock of memory that needs none, and whose owner keeps it for ever when `kept` is set.
+    #[inline]
+    pub(crate) const fn keeping(extent: Extent, kept: &'b AtomicBool) -> Self {
+        // INVARIANT: crate-internal callers own the extent, which they borrow together with the flag.
+        Self {
+            extent,
+            locked: None,
+            control: None,
+            room: None,
+            kept: Some(NonNull::from_ref(kept)),
+            borrow: PhantomData,
+        }
+    }
+
+    /// Locks the bytes of several places, each given by start and length, as one chain, of which `length` bytes from `offset` on
+    /// are used. IRQL: `<= APC_LEVEL`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`pages`](Self::pages), for each place.
+    pub(crate) unsafe fn pages_of(
+        places: impl Iterator<Item = (NonNull<u8>, usize)>,
+        access: LOCK_OPERATION,
+        offset: usize,
+        length: usize,
+    ) -> Result<Self, Error> {
+        let mut chain: Option<(Self, NonNull<MDL>)> = None;
+        // Nothing is locked for nothing.
+        for (start, length) in places.filter(|_| length > 0) {
+            // SAFETY: the caller vouches for the memory.
+            let lock = unsafe { Self::pages(start, length, access) }?;
+            let Some(mdl) = lock.locked else {
+                continue;
+            };
+            chain = Some(match chain {
+                None => (lock, mdl),
+                Some((first, last)) => {
+                    // Of the first lock from here on.
+                    core::mem::forget(lock);
+                    // SAFETY: the chain is the first lock's own, and not in use yet.
+                    unsafe { (*last.as_ptr()).Next = mdl.as_ptr() };
+                    (first, mdl)
+                }
+            });
+        }
+        let Some((mut lock, _)) = chain else {
+            // SAFETY: nothing is described.
+            return Ok(unsafe { Self::none(Extent::empty()) });
+        };
+        if let Some(mdl) = lock.locked {
+            // SAFETY: the chain that was locked above.
+            lock.extent = unsafe { Extent::new(mdl, offset, length) }?;
+        }
+        Ok(lock)
+    }
+
     /// Locks `length` bytes at `start`. IRQL: `<= APC_LEVEL`.
     ///
     /// # Safety
@@ -331,13 +388,18 @@ impl Drop for Lock<'_> {
     fn drop(&mut self) {
         /// # Safety
         ///
-        /// The MDL is the lock's own, with its pages locked, and what used it is done.
+        /// The chain is the lock's own, with its pages locked, and what used it is done.
         #[inline(never)]
         unsafe fn unlock(mdl: NonNull<MDL>) {
-            // SAFETY: the caller says so.
-            unsafe {
-                MmUnlockPages(mdl.as_ptr());
-                IoFreeMdl(mdl.as_ptr());
+            let mut next = mdl.as_ptr();
+            while !next.is_null() {
+                let mdl = next;
+                // SAFETY: the caller says so.
+                unsafe {
+                    next = (*mdl).Next;
+                    MmUnlockPages(mdl);
+                    IoFreeMdl(mdl);
+                }
             }
         }
         if let Some(mdl) = self.locked {
@@ -657,6 +719,44 @@ impl NonPagedBuffer {
             start,
             length: end - start,
         })
+    }
+
+    /// The MDL, if there are bytes.
+    pub(crate) fn mdl(&self) -> Option<NonNull<MDL>> {
+        NonNull::new(self.mdl).filter(|_| !self.is_empty())
+    }
+
+    /// Has the MDL describe the bytes up to the length alone, with `next` behind it in a chain; `None`, and nothing done, when
+    /// there are no bytes.
+    ///
+    /// Callers have nothing use the buffer by itself until [`unchain`](Self::unchain).
+    pub(crate) fn chain_to(&mut self, next: *mut MDL) -> Option<NonNull<MDL>> {
+        let mdl = self.mdl()?;
+        // SAFETY: the MDL is the buffer's own, which is not in use. To describe fewer bytes leaves it valid; they fit 32 bits.
+        #[allow(clippy::cast_possible_truncation)]
+        unsafe {
+            (*mdl.as_ptr()).Next = next;
+            (*mdl.as_ptr()).ByteCount = self.length as u32;
+        }
+        Some(mdl)
+    }
+
+    /// Undoes [`chain_to`](Self::chain_to).
+    pub(crate) fn unchain(&mut self) {
+        if !self.mdl.is_null() && !*self.kept.get_mut() {
+            // SAFETY: as for `chain_to`; the MDL was made for the whole capacity.
+            // INVARIANT: it describes exactly that, and is alone.
+            #[allow(clippy::cast_possible_truncation)]
+            unsafe {
+                (*self.mdl).Next = core::ptr::null_mut();
+                (*self.mdl).ByteCount = self.capacity as u32;
+            }
+        }
+    }
+
+    /// Leaves block and MDL to a provider that may use them for ever.
+    pub(crate) fn leave(&mut self) {
+        *self.kept.get_mut() = true;
     }
 
     #[inline]

@@ -48,6 +48,8 @@ pub enum Memory {
     Irp,
     /// A memory descriptor list.
     Mdl,
+    /// Addresses to map an MDL's pages at.
+    Mapping,
     /// The bytes of a buffer.
     Buffer,
 }
@@ -195,6 +197,7 @@ impl fmt::Display for Error {
                     Memory::Socket => "the socket",
                     Memory::Irp => "the IRP",
                     Memory::Mdl => "the MDL",
+                    Memory::Mapping => "mapping the MDL",
                     Memory::Buffer => "the buffer",
                 };
                 write!(

@@ -66,6 +66,7 @@
 
 mod address;
 mod buffer;
+mod chain;
 mod control;
 mod datagram;
 mod error;
@@ -87,6 +88,7 @@ mod state;
 
 pub use address::Family;
 pub use buffer::{BufferSlice, Extent, Lock, NonPagedBuffer, ReceiveBuffer, SendBuffer};
+pub use chain::{DriverMdl, DriverMdlMut, MdlChain, SliceChain};
 pub use control::{Control, ControlMessage, ControlMessages, WithControl};
 pub use datagram::{DatagramSocket, FixedDatagramSocket, Received};
 pub use error::{Call, Error, Memory};

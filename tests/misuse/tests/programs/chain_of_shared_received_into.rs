@@ -1,0 +1,19 @@
+//! A datagram is received into a chain of slices that others may read.
+//! What is received into is borrowed exclusively: a chain of `&mut` slices.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, SliceChain};
+
+pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+    let (mut header, mut body) = ([0; 4], [0; 40]);
+    let own = socket.local_address()?;
+    socket.send_to(b"to myself", own)?;
+    let mut chain = SliceChain::new([&header[..], &body]);
+    let received = socket.receive_from(&mut chain)?;
+    assert_eq!(received.length, 9);
+    Ok(())
+}
+
+fn main() {
+    let _ = program;
+}

@@ -1,0 +1,18 @@
+//! An operation that owns its buffer is given a chain of slices of the stack, which may be gone before it completes.
+//! What is started owns its buffers: slices are chained in a call that waits, or in a scope.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, SliceChain};
+
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let (header, body) = ([1; 4], [2; 40]);
+    let chain = SliceChain::new([&header[..], &body]);
+    let send = socket.start_send_to(chain, to)?;
+    let finished = send.wait().map_err(|(error, _)| error)?;
+    assert_eq!(finished.result?, 44);
+    Ok(())
+}
+
+fn main() {
+    let _ = program;
+}

@@ -1,0 +1,18 @@
+//! One slice is in a chain twice, so that a datagram would be written over itself.
+//! A slice is borrowed exclusively, once.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, SliceChain};
+
+pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+    let mut room = [0; 40];
+    let own = socket.local_address()?;
+    socket.send_to(b"to myself", own)?;
+    let mut chain = SliceChain::new([&mut room[..4], &mut room[..]]);
+    assert_eq!(socket.receive_from(&mut chain)?.length, 9);
+    Ok(())
+}
+
+fn main() {
+    let _ = program;
+}

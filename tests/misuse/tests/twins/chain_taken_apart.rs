@@ -1,0 +1,15 @@
+//! The right form of `chain_taken_apart`.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, MdlChain, NonPagedBuffer};
+
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let chain = MdlChain::new([NonPagedBuffer::copy_of(b"header")?]);
+    wsk::scope(|s| {
+        let send = s.send_to(socket, &chain, to)?;
+        send.wait()
+    })??;
+    let [header] = chain.into_parts();
+    assert_eq!(header.len(), 6);
+    Ok(())
+}

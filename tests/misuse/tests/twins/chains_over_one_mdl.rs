@@ -1,0 +1,16 @@
+//! The right form of `chains_over_one_mdl`.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, MdlChain, NonPagedBuffer};
+
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let header = NonPagedBuffer::copy_of(b"header")?;
+    let body = NonPagedBuffer::copy_of(b"body")?;
+    let whole = MdlChain::new([header, body]);
+    socket.send_to(&whole, to)?;
+    let [header, _] = whole.into_parts();
+    let other = NonPagedBuffer::copy_of(b"other body")?;
+    let chain = MdlChain::new([header, other]);
+    socket.send_to(&chain, to)?;
+    Ok(())
+}

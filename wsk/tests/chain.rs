@@ -1,0 +1,355 @@
+//! MDL chains: buffers in several pieces, sent and received into as one, in every shape of an operation.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::ptr::NonNull;
+use std::time::Duration;
+
+use wsk::{
+    DatagramSocket, DriverMdl, DriverMdlMut, Error, Family, MdlChain, Memory, NonPagedBuffer, Pool,
+    Provider, Registration, SliceChain, Wait,
+};
+use wsk_host::{Completion, Kernel, Resource};
+use wsk_sys::{
+    ExAllocatePoolWithTag, ExFreePoolWithTag, IoAllocateMdl, IoFreeMdl, LOCK_OPERATION, MDL,
+    MmBuildMdlForNonPagedPool, MmProbeAndLockPages, MmUnlockPages, POOL_TYPE,
+};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+fn on_each_kernel(test: impl Fn(&Kernel, &DatagramSocket, &UdpSocket, SocketAddr)) {
+    for policy in [Completion::Inline, Completion::Deferred] {
+        let kernel = Kernel::builder().completion(policy).boot();
+        let registration = Registration::new().unwrap();
+        let provider: Provider = registration.capture(Wait::Forever).unwrap();
+        let socket = DatagramSocket::open(&provider, Family::V4).unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        peer.set_read_timeout(Some(LIMIT)).unwrap();
+        test(&kernel, &socket, &peer, peer.local_addr().unwrap());
+        drop((socket, provider, registration));
+        kernel.shutdown();
+    }
+}
+
+fn buffer(bytes: &[u8]) -> NonPagedBuffer {
+    NonPagedBuffer::copy_of(bytes).unwrap()
+}
+
+#[track_caller]
+fn arrives(peer: &UdpSocket, expected: &[u8]) {
+    let mut bytes = [0; 256];
+    let length = peer.recv(&mut bytes).unwrap();
+    assert_eq!(&bytes[..length], expected);
+}
+
+#[test]
+fn a_chain_is_sent_in_every_shape() {
+    on_each_kernel(|_, socket, peer, to| {
+        let mut chain = MdlChain::new([
+            buffer(b"one, "),
+            buffer(b""),
+            buffer(b"two, "),
+            buffer(b"3"),
+        ]);
+        assert_eq!((chain.len(), chain.capacity()), (11, 11));
+        assert_eq!(socket.send_to(&chain, to).unwrap(), 11);
+        arrives(peer, b"one, two, 3");
+        chain.set_range(3, 4).unwrap();
+        let sent = wsk::scope(|s| {
+            let first = s.send_to(socket, &chain, to)?;
+            let second = s.send_to(socket, &chain, to)?;
+            Ok::<_, Error>(first.wait()? + second.wait()?)
+        });
+        assert_eq!(sent.unwrap().unwrap(), 8);
+        arrives(peer, b", tw");
+        arrives(peer, b", tw");
+        chain.part_mut(3).unwrap()[0] = b'!';
+        chain.set_range(0, 11).unwrap();
+        let send = socket.start_send_to(chain, to).unwrap();
+        let finished = send.wait().unwrap();
+        assert_eq!(finished.result.unwrap(), 11);
+        arrives(peer, b"one, two, !");
+        let [one, none, two, last] = finished.buffer.unwrap().into_parts();
+        assert_eq!(
+            [
+                one.as_slice(),
+                none.as_slice(),
+                two.as_slice(),
+                last.as_slice()
+            ],
+            [b"one, ".as_slice(), b"", b"two, ", b"!"]
+        );
+        // Alone again: each is sent by itself.
+        assert_eq!(socket.send_to(&one, to).unwrap(), 5);
+        arrives(peer, b"one, ");
+    });
+}
+
+#[test]
+fn a_part_is_as_long_as_its_buffer_was() {
+    on_each_kernel(|_, socket, peer, to| {
+        let mut header = buffer(b"a long header");
+        header.set_len(6).unwrap();
+        let chain = MdlChain::new([header, buffer(b"; and so on")]);
+        assert_eq!(socket.send_to(&chain, to).unwrap(), 17);
+        arrives(peer, b"a long; and so on");
+        let [mut header, _rest] = chain.into_parts();
+        assert_eq!((header.len(), header.capacity()), (6, 13));
+        header.set_len(13).unwrap();
+        assert_eq!(socket.send_to(&header, to).unwrap(), 13);
+        arrives(peer, b"a long header");
+    });
+}
+
+#[test]
+fn a_datagram_is_scattered_over_a_chain() {
+    on_each_kernel(|_, socket, peer, _| {
+        let own = socket.local_address().unwrap();
+        let chain =
+            |length: usize| MdlChain::new([2, length].map(|n| NonPagedBuffer::new(n).unwrap()));
+        let mut whole = chain(8);
+        peer.send_to(b"hdbody", own).unwrap();
+        assert_eq!(
+            socket
+                .receive_from_timeout(&mut whole, LIMIT)
+                .unwrap()
+                .length,
+            6
+        );
+        assert_eq!(whole.part(0).unwrap(), b"hd");
+        assert_eq!(&whole.part(1).unwrap()[..4], b"body");
+        assert!(whole.part(2).is_none());
+        // From the middle of the first part, into too little room.
+        let mut short = chain(3);
+        short.set_range(1, 3).unwrap();
+        peer.send_to(b"12345", own).unwrap();
+        let received = socket.receive_from_timeout(&mut short, LIMIT).unwrap();
+        assert!(received.truncated);
+        assert_eq!(received.length, 3);
+        assert_eq!(
+            (short.part(0).unwrap(), short.part(1).unwrap()),
+            (&[0, b'1'][..], &[b'2', b'3', 0][..])
+        );
+        let receive = socket.start_receive_from(chain(4)).unwrap();
+        peer.send_to(b"owned", own).unwrap();
+        let finished = receive.wait_timeout(LIMIT).unwrap();
+        assert_eq!(finished.result.unwrap().length, 5);
+        let parts = finished.buffer.unwrap().into_parts();
+        assert_eq!(parts[1].as_slice(), b"ned\0");
+        wsk::scope(|s| {
+            let receive = s.receive_from(socket, &mut whole).unwrap();
+            peer.send_to(b"scope", own).unwrap();
+            assert_eq!(receive.wait().unwrap().1.part(0).unwrap(), b"sc");
+        })
+        .unwrap();
+    });
+}
+
+#[test]
+fn the_range_lies_in_the_chain() {
+    on_each_kernel(|_, socket, _, to| {
+        let mut chain = MdlChain::new([buffer(b"abc"), buffer(b"defgh")]);
+        let bounds = |end, length| Err(Error::OutOfBounds { end, length });
+        assert_eq!(chain.set_range(3, 1), bounds(3, 3), "not in the first MDL");
+        assert_eq!(chain.set_range(4, 0), bounds(4, 3));
+        assert_eq!(chain.set_range(1, 8), bounds(9, 8), "beyond the chain");
+        assert_eq!(chain.set_range(2, usize::MAX), bounds(usize::MAX, 3));
+        assert_eq!(chain.len(), 8, "as it was");
+        assert_eq!(chain.set_range(3, 0), Ok(()));
+        assert_eq!(socket.send_to(&chain, to).unwrap(), 0);
+        let slices = [&b"abc"[..], b"", b"defgh"];
+        let mut slices = SliceChain::new(slices);
+        assert_eq!(slices.set_range(3, 1), bounds(3, 3));
+        assert_eq!(slices.set_range(1, 8), bounds(9, 8));
+        assert_eq!(slices.set_range(2, usize::MAX), bounds(usize::MAX, 8));
+        assert_eq!(slices.len(), 8);
+        let mut none = MdlChain::new([buffer(b""), buffer(b"")]);
+        assert_eq!(none.set_range(0, 1), bounds(1, 0));
+        assert!(none.is_empty() && none.set_range(0, 0).is_ok());
+        assert_eq!(socket.send_to(&none, to).unwrap(), 0);
+        let nobody = MdlChain::new([]);
+        assert_eq!(socket.send_to(&nobody, to).unwrap(), 0);
+    });
+}
+
+#[test]
+fn slices_are_chained_for_the_operation() {
+    on_each_kernel(|kernel, socket, peer, to| {
+        let before = kernel.counts();
+        let (header, body) = ([7; 3], *b"on the stack");
+        let mut chain = SliceChain::new([&header[..], b"", &body]);
+        assert_eq!(socket.send_to(&chain, to).unwrap(), 15);
+        arrives(peer, b"\x07\x07\x07on the stack");
+        chain.set_range(1, 4).unwrap();
+        let sent = wsk::scope(|s| s.send_to(socket, &chain, to)?.wait());
+        assert_eq!(sent.unwrap().unwrap(), 4);
+        arrives(peer, b"\x07\x07on");
+        assert_eq!(chain.into_parts()[2], body);
+        let (mut first, mut second) = ([0; 4], [0; 10]);
+        let own = socket.local_address().unwrap();
+        peer.send_to(b"scattered", own).unwrap();
+        let mut room = SliceChain::new([&mut first[..], &mut second]);
+        assert_eq!(
+            socket
+                .receive_from_timeout(&mut room, LIMIT)
+                .unwrap()
+                .length,
+            9
+        );
+        assert_eq!((&first, &second[..5]), (b"scat", &b"tered"[..]));
+        let after = kernel.counts();
+        assert_eq!(after.mdls.live, before.mdls.live);
+        assert_eq!(after.locked_mdls, 0);
+        // What was locked before a failure is unlocked again.
+        for nth in 1..=2 {
+            kernel.fail_nth(Resource::Mdl, nth);
+            let error = socket.send_to(&SliceChain::new([&header[..], &body]), to);
+            assert_eq!(error.unwrap_err(), Error::NoMemory(Memory::Mdl));
+            assert_eq!(kernel.counts().locked_mdls, 0);
+        }
+    });
+}
+
+#[test]
+fn chains_in_a_pool_allocate_nothing() {
+    on_each_kernel(|kernel, socket, peer, to| {
+        let make = |_| {
+            let parts = [
+                NonPagedBuffer::copy_of(b"header")?,
+                NonPagedBuffer::new(100)?,
+            ];
+            Ok(MdlChain::new(parts))
+        };
+        let pool = Pool::new(2, make).unwrap();
+        let mut before = 0;
+        for round in 0..20_u8 {
+            if round == 2 {
+                before = kernel.counts().allocations();
+            }
+            let mut chain = pool.take_or_wait().unwrap();
+            chain.part_mut(1).unwrap()[0] = round;
+            chain.set_range(0, 7).unwrap();
+            let finished = socket.start_send_to(chain, to).unwrap().wait().unwrap();
+            assert_eq!(finished.result.unwrap(), 7);
+            arrives(peer, &[b"header".as_slice(), &[round]].concat());
+        }
+        assert_eq!(kernel.counts().allocations(), before);
+    });
+}
+
+#[test]
+fn chains_that_are_forgotten_stay_valid() {
+    let kernel = Kernel::builder().completion(Completion::Deferred).boot();
+    let registration = Registration::new().unwrap();
+    let provider = registration.capture(Wait::Forever).unwrap();
+    let socket = DatagramSocket::open(&provider, Family::V4).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let own = socket.local_address().unwrap();
+    for _ in 0..50 {
+        // Dropped in flight; the chain goes with the completion.
+        let chain = MdlChain::new([buffer(b"dropped"), buffer(b" in flight")]);
+        drop(socket.start_send_to(chain, own).unwrap());
+        let chain = MdlChain::new([
+            NonPagedBuffer::new(4).unwrap(),
+            NonPagedBuffer::new(400).unwrap(),
+        ]);
+        drop(socket.start_receive_from(chain).unwrap());
+    }
+    drop((socket, provider, registration));
+    kernel.shutdown();
+}
+
+/// A block of nonpaged pool with an MDL, in raw code.
+struct Raw {
+    block: *mut u8,
+    mdl: NonNull<MDL>,
+}
+
+const TAG: u32 = u32::from_le_bytes(*b"Raw ");
+
+impl Raw {
+    fn new(bytes: &[u8]) -> Self {
+        // SAFETY: freshly allocated memory of that size, and an MDL for it.
+        unsafe {
+            let length = bytes.len();
+            let block = ExAllocatePoolWithTag(POOL_TYPE::NonPagedPoolNx, length, TAG).cast::<u8>();
+            block.copy_from_nonoverlapping(bytes.as_ptr(), length);
+            let described = u32::try_from(length).unwrap();
+            let mdl = IoAllocateMdl(block.cast(), described, 0, 0, std::ptr::null_mut());
+            MmBuildMdlForNonPagedPool(mdl);
+            let mdl = NonNull::new(mdl).unwrap();
+            Self { block, mdl }
+        }
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        // SAFETY: made by `new`, and nothing uses them any more.
+        unsafe {
+            IoFreeMdl(self.mdl.as_ptr());
+            ExFreePoolWithTag(self.block.cast(), TAG);
+        }
+    }
+}
+
+#[test]
+fn a_drivers_own_mdl() {
+    on_each_kernel(|kernel, socket, peer, to| {
+        let (first, second) = (Raw::new(b"driver's"), Raw::new(b" own"));
+        // SAFETY: both are in no use; the chain stays until the end of this test.
+        unsafe { (*first.mdl.as_ptr()).Next = second.mdl.as_ptr() };
+        // SAFETY: as above.
+        let raw = |offset, length| unsafe { DriverMdl::from_raw(first.mdl, offset, length) };
+        let chain = raw(2, 10).unwrap();
+        assert_eq!(chain.len(), 10);
+        assert_eq!(socket.send_to(&chain, to).unwrap(), 10);
+        arrives(peer, b"iver's own");
+        let finished = socket.start_send_to(chain, to).unwrap().wait().unwrap();
+        assert_eq!(finished.result.unwrap(), 10);
+        arrives(peer, b"iver's own");
+        assert!(matches!(raw(8, 1), Err(Error::OutOfBounds { .. })));
+        assert!(matches!(raw(2, 11), Err(Error::OutOfBounds { .. })));
+        // SAFETY: nothing else uses the chain, and its bytes are looked at when the receive is done.
+        let mut room = unsafe { DriverMdlMut::from_raw(first.mdl, 6, 6) }.unwrap();
+        peer.send_to(b"-mouse", socket.local_address().unwrap())
+            .unwrap();
+        assert_eq!(
+            socket
+                .receive_from_timeout(&mut room, LIMIT)
+                .unwrap()
+                .length,
+            6
+        );
+        // SAFETY: the receive is done.
+        let bytes = unsafe { std::slice::from_raw_parts(second.block, 4) };
+        assert_eq!(bytes, b"ouse");
+
+        // Locked pages have to be mapped before several operations may share them.
+        let mut page = vec![5_u8; 64];
+        // SAFETY: the memory lives until it is unlocked.
+        unsafe {
+            let start = page.as_mut_ptr().cast();
+            let mdl = IoAllocateMdl(start, 64, 0, 0, std::ptr::null_mut());
+            MmProbeAndLockPages(mdl, 0, LOCK_OPERATION::IoReadAccess);
+            let locked = NonNull::new(mdl).unwrap();
+            kernel.fail_nth(Resource::Mapping, 1);
+            let error = DriverMdl::from_raw(locked, 0, 64).unwrap_err();
+            assert_eq!(error, Error::NoMemory(Memory::Mapping));
+            let shared = DriverMdl::from_raw(locked, 0, 64).unwrap();
+            let sent = wsk::scope(|s| {
+                let (one, two) = (
+                    s.send_to(socket, &shared, to)?,
+                    s.send_to(socket, &shared, to)?,
+                );
+                Ok::<_, Error>(one.wait()? + two.wait()?)
+            });
+            assert_eq!(sent.unwrap().unwrap(), 128);
+            arrives(peer, &[5; 64]);
+            arrives(peer, &[5; 64]);
+            drop(shared);
+            MmUnlockPages(mdl);
+            IoFreeMdl(mdl);
+        }
+    });
+}
