@@ -666,9 +666,9 @@ NTKERNELAPI VOID KeReleaseSpinLockFromDpcLevel(_Inout_ PKSPIN_LOCK SpinLock);
 _IRQL_requires_max_(HIGH_LEVEL)
 NTKERNELAPI ULONG KeGetCurrentProcessorNumberEx(_Out_opt_ PPROCESSOR_NUMBER ProcNumber);
 
-/// Tells the time of a fast, steady counter, and stores how often it ticks in a second.
+/// Tells the time since the system started, without the time it slept, in units of 100 ns.
 _IRQL_requires_max_(HIGH_LEVEL)
-NTKERNELAPI LARGE_INTEGER NTAPI KeQueryPerformanceCounter(_Out_opt_ PLARGE_INTEGER PerformanceFrequency);
+NTKERNELAPI ULONGLONG KeQueryUnbiasedInterruptTime(VOID);
 
 /// Stops the whole system with a stop code.
 _IRQL_requires_max_(HIGH_LEVEL)

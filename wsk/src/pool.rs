@@ -12,7 +12,7 @@ use core::time::Duration;
 
 use wsk_sys::{
     EVENT_TYPE, IO_NO_INCREMENT, KEVENT, KWAIT_REASON, KeInitializeEvent,
-    KeQueryPerformanceCounter, KeSetEvent, KeWaitForSingleObject, LARGE_INTEGER, STATUS_SUCCESS,
+    KeQueryUnbiasedInterruptTime, KeSetEvent, KeWaitForSingleObject, STATUS_SUCCESS,
 };
 
 use crate::buffer::{Inside, Lock, ReceiveBuffer, SendBuffer};
@@ -145,40 +145,29 @@ impl<B: Send + 'static> Pool<B> {
 
 /// A moment up to which something is waited for, however often the wait is taken up again.
 struct Deadline {
-    start: i64,
-    frequency: i64,
+    start: u64,
     limit: Duration,
 }
 
 impl Deadline {
     fn after(limit: Duration) -> Self {
-        let (start, frequency) = Self::now();
         Self {
-            start,
-            frequency,
+            start: Self::now(),
             limit,
         }
     }
 
     /// What is left of the time.
     fn left(&self) -> Duration {
-        let (now, _) = Self::now();
-        let passed = now.saturating_sub(self.start).cast_unsigned();
-        let frequency = self.frequency.cast_unsigned().max(1);
-        let nanoseconds = (passed % frequency).saturating_mul(1_000_000_000) / frequency;
-        let passed = Duration::from_secs(passed / frequency)
-            .saturating_add(Duration::from_nanos(nanoseconds));
-        self.limit.saturating_sub(passed)
+        let passed = Self::now().saturating_sub(self.start);
+        self.limit
+            .saturating_sub(Duration::from_nanos(passed.saturating_mul(100)))
     }
 
-    /// The performance counter, and how often it counts a second.
-    fn now() -> (i64, i64) {
-        let mut frequency = LARGE_INTEGER { QuadPart: 1 };
-        // SAFETY: the frequency is written; every value of both unions is a 64-bit number.
-        unsafe {
-            let now = KeQueryPerformanceCounter(&raw mut frequency);
-            (now.QuadPart, frequency.QuadPart)
-        }
+    /// The time since the system started, in units of 100 ns.
+    fn now() -> u64 {
+        // SAFETY: may be called at any IRQL.
+        unsafe { KeQueryUnbiasedInterruptTime() }
     }
 }
 

@@ -48,20 +48,10 @@ pub(crate) unsafe fn value(time: *const LARGE_INTEGER) -> i64 {
 }
 
 export! {
-    /// The performance counter, here with the kernel's own 10 MHz.
-    fn KeQueryPerformanceCounter(PerformanceFrequency: *mut LARGE_INTEGER) -> LARGE_INTEGER, at most HIGH_LEVEL {
-        if !PerformanceFrequency.is_null() {
-            // SAFETY: the driver gives the place, if it wants the frequency.
-            unsafe {
-                PerformanceFrequency.write(LARGE_INTEGER {
-                    QuadPart: UNITS_PER_SECOND.cast_signed(),
-                });
-            };
-        }
+    /// The time since the kernel was booted, in units of 100 ns.
+    fn KeQueryUnbiasedInterruptTime() -> u64, at most HIGH_LEVEL {
         let started = *STARTED.lock().get_or_insert_with(Instant::now);
-        LARGE_INTEGER {
-            QuadPart: units(started.elapsed()).cast_signed(),
-        }
+        units(started.elapsed())
     }
 }
 

@@ -365,14 +365,10 @@ unsafe extern "system" {
     /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kelowerirql).
     #[cfg(not(all(windows, target_arch = "x86_64")))]
     pub fn KeLowerIrql(NewIrql: u8);
-    /// Tells the time of a fast, steady counter, and stores how often it ticks in a second.
+    /// Tells the time since the system started, without the time it slept, in units of 100 ns.
     ///
-    /// Parameters: `PerformanceFrequency` (out, optional).
-    ///
-    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kequeryperformancecounter).
-    pub fn KeQueryPerformanceCounter(
-        PerformanceFrequency: *mut LARGE_INTEGER,
-    ) -> LARGE_INTEGER;
+    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kequeryunbiasedinterrupttime).
+    pub fn KeQueryUnbiasedInterruptTime() -> u64;
     /// Tells whether an event is signalled.
     ///
     /// Parameters: `Event` (in).
