@@ -57,6 +57,8 @@ mod export;
 
 mod bugcheck;
 mod clock;
+mod debug_print;
+mod driver;
 mod event;
 mod faults;
 mod flight;
@@ -78,6 +80,7 @@ mod trace;
 mod wsk;
 
 pub use bugcheck::BugCheckCode;
+pub use driver::{Driver, DriverEntry, LoadedDriver};
 pub use faults::Resource;
 pub use irql::{
     APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL, at_irql, current as current_irql,

@@ -72,6 +72,19 @@ pub(crate) fn set(path: &str, name: &str, value: RegistryValue) {
         .insert(name.to_lowercase(), value);
 }
 
+/// Makes a key.
+pub(crate) fn create(path: &str) {
+    KEYS.lock().entry(Key::new(path)).or_default();
+}
+
+/// Whether there is a key: one that was made, or that is above one.
+fn exists(key: &Key) -> bool {
+    let above = format!("{key}\\");
+    KEYS.lock()
+        .keys()
+        .any(|known| known == key || known.0.starts_with(&above))
+}
+
 /// Forgets everything.
 pub(crate) fn reset() {
     KEYS.lock().clear();
@@ -120,7 +133,7 @@ export! {
             };
             Key::new(&format!("{base}\\{name}"))
         };
-        if !KEYS.lock().contains_key(&key) {
+        if !exists(&key) {
             return STATUS_OBJECT_NAME_NOT_FOUND;
         }
         // SAFETY: the driver gives the place.

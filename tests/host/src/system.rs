@@ -1,10 +1,8 @@
-//! What the system says about itself, and the debugger's output. Stands for `RtlGetVersion`, `DbgPrint` and a few more.
-
-use core::ffi::{CStr, c_char};
+//! What the system says about itself. Stands for `RtlGetVersion` and a few more.
 
 use wsk_sys::{NTSTATUS, PROCESSOR_NUMBER, RTL_OSVERSIONINFOW, STATUS_SUCCESS, UNICODE_STRING};
 
-use crate::{bugcheck, kernel, origin, trace};
+use crate::{bugcheck, kernel, origin};
 
 export! {
     /// The version of Windows that the host kernel was booted as.
@@ -63,50 +61,6 @@ export! {
         }
         number
     }
-}
-
-/// # Safety
-///
-/// `format` is a string that ends with a zero.
-unsafe fn print(format: *const c_char) {
-    if trace::listening() {
-        // SAFETY: the caller says so.
-        trace::print(&unsafe { CStr::from_ptr(format) }.to_string_lossy());
-    }
-}
-
-/// Tells the listeners of the format string.
-///
-/// The routine takes more arguments after the format. Functions with a variable number of arguments can't be defined in
-/// Rust, so they aren't read; on every calling convention that the host kernel runs on, a callee may ignore them.
-///
-/// # Safety
-///
-/// The caller keeps what the documentation of the routine asks for.
-#[unsafe(no_mangle)]
-#[allow(non_snake_case, reason = "the name is that of the routine")]
-pub(crate) unsafe extern "C" fn DbgPrint(Format: *const c_char) -> u32 {
-    // SAFETY: the driver gives a string.
-    unsafe { print(Format) };
-    0
-}
-
-/// As [`DbgPrint`]; nothing is filtered out.
-///
-/// # Safety
-///
-/// The caller keeps what the documentation of the routine asks for.
-#[unsafe(no_mangle)]
-#[allow(non_snake_case, reason = "the name is that of the routine")]
-pub(crate) unsafe extern "C" fn DbgPrintEx(
-    ComponentId: u32,
-    Level: u32,
-    Format: *const c_char,
-) -> u32 {
-    let _ = (ComponentId, Level);
-    // SAFETY: the driver gives a string.
-    unsafe { print(Format) };
-    0
 }
 
 export! {

@@ -66,8 +66,8 @@ pub enum What {
     /// The driver printed a line with `DbgPrint`.
     #[non_exhaustive]
     Print {
-        /// The format string: the host kernel doesn't read the arguments.
-        format: String,
+        /// What it printed.
+        text: String,
     },
 }
 
@@ -141,7 +141,7 @@ impl Display for What {
                 function,
                 arguments,
             } => write!(f, "  callback {function}({arguments})"),
-            Self::Print { format } => write!(f, "  DbgPrint: {}", format.trim_end()),
+            Self::Print { text } => write!(f, "  DbgPrint: {}", text.trim_end()),
         }
     }
 }
@@ -241,10 +241,10 @@ pub(crate) fn callback(function: &'static str, arguments: fmt::Arguments<'_>) {
 }
 
 /// Tells of a printed line.
-pub(crate) fn print(format: &str) {
+pub(crate) fn print(text: &str) {
     if listening() {
         tell(What::Print {
-            format: format.to_owned(),
+            text: text.to_owned(),
         });
     }
 }

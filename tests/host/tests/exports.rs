@@ -32,6 +32,11 @@ fn every_declared_function_is_exported() {
                 exported.extend(functions(&text, "fn "));
                 exported.extend(functions(&text, "pub(crate) unsafe extern \"system\" fn "));
                 exported.extend(functions(&text, "pub(crate) unsafe extern \"C\" fn "));
+                // Those with a variable number of arguments.
+                exported.extend(text.lines().filter_map(|line| {
+                    let (name, _) = line.trim_start().split_once(", dbg_print")?;
+                    Some(name.to_owned())
+                }));
             }
         }
     }

@@ -1,0 +1,356 @@
+//! The debugger's output. Stands for `DbgPrint` and `DbgPrintEx`, whose text the listeners are told, filled in.
+//!
+//! Functions with a variable number of arguments can be declared in Rust, not defined: an entry written in assembly lays the
+//! arguments out, and Rust reads them.
+
+use core::ffi::{CStr, c_char};
+use core::fmt::Write as _;
+use core::iter::Peekable;
+use core::str::Chars;
+
+use wsk_sys::UNICODE_STRING;
+
+use crate::trace;
+
+/// The arguments behind the format: what was passed in registers, then what is on the stack.
+struct Arguments {
+    registers: *const u64,
+    in_registers: usize,
+    stack: *const u64,
+    next: usize,
+}
+
+impl Arguments {
+    /// The next argument. Each takes a register or a place of eight bytes, of which a smaller one fills the lower part.
+    ///
+    /// # Safety
+    ///
+    /// The driver has passed as many arguments as its format asks for.
+    unsafe fn next(&mut self) -> u64 {
+        let index = self.next;
+        self.next += 1;
+        // SAFETY: the caller says that there is one; the entry has written the registers, and the rest lies on the stack.
+        unsafe {
+            if index < self.in_registers {
+                self.registers.add(index).read()
+            } else {
+                self.stack.add(index - self.in_registers).read()
+            }
+        }
+    }
+
+    /// The next argument, a pointer.
+    ///
+    /// # Safety
+    ///
+    /// As for [`next`](Self::next).
+    unsafe fn pointer<T>(&mut self) -> *const T {
+        // SAFETY: the caller's promise.
+        core::ptr::with_exposed_provenance(unsafe { self.next() } as usize)
+    }
+}
+
+/// One conversion of a format: what stands between `%` and its letter, and the letter.
+#[derive(Default)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "they are the flags of the format"
+)]
+struct Conversion {
+    left: bool,
+    zeroes: bool,
+    alternate: bool,
+    plus: bool,
+    width: usize,
+    precision: Option<usize>,
+    long: bool,
+    wide: bool,
+}
+
+/// The text that a format and its arguments make.
+///
+/// # Safety
+///
+/// The format is a string that ends with a zero, and the arguments are what it asks for.
+unsafe fn text(format: *const c_char, arguments: &mut Arguments) -> String {
+    // SAFETY: the caller says so.
+    let format = unsafe { CStr::from_ptr(format) }.to_string_lossy();
+    let mut out = String::new();
+    let mut rest = format.chars().peekable();
+    while let Some(character) = rest.next() {
+        if character != '%' {
+            out.push(character);
+            continue;
+        }
+        let mut it = Conversion::default();
+        while let Some(flag) = rest.next_if(|next| "-0#+ ".contains(*next)) {
+            match flag {
+                '-' => it.left = true,
+                '0' => it.zeroes = true,
+                '#' => it.alternate = true,
+                '+' => it.plus = true,
+                _ => {}
+            }
+        }
+        let mut number = |rest: &mut Peekable<Chars<'_>>| {
+            if rest.next_if_eq(&'*').is_some() {
+                // SAFETY: the caller says that there is one.
+                return unsafe { arguments.next() } as u32 as usize;
+            }
+            let mut value = 0;
+            while let Some(digit) = rest.peek().and_then(|next| next.to_digit(10)) {
+                value = value * 10 + digit as usize;
+                rest.next();
+            }
+            value
+        };
+        it.width = number(&mut rest);
+        if rest.next_if_eq(&'.').is_some() {
+            it.precision = Some(number(&mut rest));
+        }
+        loop {
+            match rest.peek() {
+                // `long` is 32 bits wide on Windows: two of them make 64.
+                Some('l') => {
+                    rest.next();
+                    it.wide = true;
+                    it.long = rest.next_if_eq(&'l').is_some();
+                }
+                Some('w') => {
+                    rest.next();
+                    it.wide = true;
+                }
+                Some('h') => {
+                    rest.next();
+                }
+                Some('I') => {
+                    rest.next();
+                    it.long = rest.peek() != Some(&'3');
+                    for _ in 0..2 {
+                        rest.next_if(char::is_ascii_digit);
+                    }
+                }
+                Some('z' | 't' | 'j') => {
+                    rest.next();
+                    it.long = true;
+                }
+                _ => break,
+            }
+        }
+        let Some(letter) = rest.next() else { break };
+        // SAFETY: the caller says that the arguments are those that the format asks for.
+        let piece = unsafe { convert(letter, &it, arguments) };
+        match (it.left, it.zeroes) {
+            (true, _) => {
+                let _ = write!(out, "{piece:<0$}", it.width);
+            }
+            (false, true) => {
+                let zeroes = it.width.saturating_sub(piece.len());
+                out.extend(std::iter::repeat_n('0', zeroes));
+                out.push_str(&piece);
+            }
+            (false, false) => {
+                let _ = write!(out, "{piece:>0$}", it.width);
+            }
+        }
+    }
+    out
+}
+
+/// # Safety
+///
+/// As for [`text`].
+unsafe fn convert(letter: char, it: &Conversion, arguments: &mut Arguments) -> String {
+    let limit = it.precision.unwrap_or(usize::MAX);
+    // SAFETY: the caller says that each argument is there, and what it is.
+    unsafe {
+        match letter {
+            '%' => "%".to_owned(),
+            'd' | 'i' => {
+                let value = arguments.next().cast_signed();
+                let value = if it.long { value } else { value as i32 as i64 };
+                let sign = if it.plus && value >= 0 { "+" } else { "" };
+                format!("{sign}{value:00$}", it.precision.unwrap_or(1))
+            }
+            'u' | 'x' | 'X' | 'o' => {
+                let value = arguments.next();
+                let value = if it.long { value } else { value as u32 as u64 };
+                let digits = it.precision.unwrap_or(1);
+                let prefix = if it.alternate { "0x" } else { "" };
+                match letter {
+                    'u' => format!("{value:0digits$}"),
+                    'x' => format!("{prefix}{value:0digits$x}"),
+                    'X' => format!("{prefix}{value:0digits$X}"),
+                    _ => format!("{value:0digits$o}"),
+                }
+            }
+            'p' => format!("{:016X}", arguments.next()),
+            'c' | 'C' => char::from_u32(arguments.next() as u32 & 0xFFFF)
+                .unwrap_or(char::REPLACEMENT_CHARACTER)
+                .to_string(),
+            's' | 'S' if it.wide || letter == 'S' => utf16(arguments.pointer(), limit),
+            's' => bytes(arguments.pointer(), limit),
+            'Z' => {
+                let string = arguments.pointer::<UNICODE_STRING>();
+                if string.is_null() {
+                    return "(null)".to_owned();
+                }
+                let length = usize::from((*string).Length);
+                if it.wide {
+                    utf16((*string).Buffer, limit.min(length / 2))
+                } else {
+                    bytes((*string).Buffer.cast(), limit.min(length))
+                }
+            }
+            other => format!("%{other}"),
+        }
+    }
+}
+
+/// # Safety
+///
+/// `string` is null, or readable up to a zero or `limit`.
+unsafe fn bytes(string: *const u8, limit: usize) -> String {
+    if string.is_null() {
+        return "(null)".to_owned();
+    }
+    // SAFETY: the caller says so.
+    let bytes = (0..limit)
+        .map(|index| unsafe { string.add(index).read() })
+        .take_while(|&byte| byte != 0);
+    String::from_utf8_lossy(&bytes.collect::<Vec<u8>>()).into_owned()
+}
+
+/// # Safety
+///
+/// As for [`bytes`].
+unsafe fn utf16(string: *const u16, limit: usize) -> String {
+    if string.is_null() {
+        return "(null)".to_owned();
+    }
+    // SAFETY: the caller says so.
+    let units = (0..limit)
+        .map(|index| unsafe { string.add(index).read() })
+        .take_while(|&unit| unit != 0);
+    String::from_utf16_lossy(&units.collect::<Vec<u16>>())
+}
+
+/// What both routines come to. `named` is the number of arguments up to the format, which is the last of these.
+///
+/// # Safety
+///
+/// `registers` are those in which arguments are passed, `stack` is where the others lie, and all are what the format asks for.
+unsafe fn print(registers: *const u64, stack: *const u64, named: usize) -> u32 {
+    if !trace::listening() {
+        return 0;
+    }
+    let mut arguments = Arguments {
+        registers,
+        in_registers: REGISTERS,
+        stack,
+        next: named - 1,
+    };
+    // SAFETY: the caller says so.
+    unsafe {
+        let format = arguments.pointer();
+        if cfg!(all(target_arch = "aarch64", target_vendor = "apple")) {
+            // There, what is not named is on the stack always.
+            arguments.in_registers = 0;
+            arguments.next = 0;
+        }
+        trace::print(&text(format, &mut arguments));
+    }
+    0
+}
+
+/// # Safety
+///
+/// As for [`print`].
+unsafe extern "C" fn dbg_print(registers: *const u64, stack: *const u64) -> u32 {
+    // SAFETY: the caller says so.
+    unsafe { print(registers, stack, 1) }
+}
+
+/// # Safety
+///
+/// As for [`print`].
+unsafe extern "C" fn dbg_print_ex(registers: *const u64, stack: *const u64) -> u32 {
+    // SAFETY: the caller says so.
+    unsafe { print(registers, stack, 3) }
+}
+
+#[cfg(target_arch = "x86_64")]
+const REGISTERS: usize = 6;
+#[cfg(target_arch = "aarch64")]
+const REGISTERS: usize = 8;
+
+/// Defines a routine with a variable number of arguments: it stores the registers that may hold some of them, and passes on where
+/// these and the others are.
+macro_rules! variadic {
+    ($(#[$meta:meta])* $name:ident, $work:ident) => {
+        $(#[$meta])*
+        ///
+        /// # Safety
+        ///
+        /// The caller keeps what the documentation of the routine asks for.
+        #[cfg(target_arch = "x86_64")]
+        #[unsafe(naked)]
+        #[unsafe(no_mangle)]
+        #[allow(non_snake_case, reason = "the name is that of the routine")]
+        pub(crate) unsafe extern "C" fn $name() -> u32 {
+            core::arch::naked_asm!(
+                "push rbp",
+                "mov rbp, rsp",
+                "sub rsp, 48",
+                "mov [rsp], rdi",
+                "mov [rsp + 8], rsi",
+                "mov [rsp + 16], rdx",
+                "mov [rsp + 24], rcx",
+                "mov [rsp + 32], r8",
+                "mov [rsp + 40], r9",
+                "mov rdi, rsp",
+                "lea rsi, [rbp + 16]",
+                "call {work}",
+                "leave",
+                "ret",
+                work = sym $work,
+            )
+        }
+
+        $(#[$meta])*
+        ///
+        /// # Safety
+        ///
+        /// The caller keeps what the documentation of the routine asks for.
+        #[cfg(target_arch = "aarch64")]
+        #[unsafe(naked)]
+        #[unsafe(no_mangle)]
+        #[allow(non_snake_case, reason = "the name is that of the routine")]
+        pub(crate) unsafe extern "C" fn $name() -> u32 {
+            core::arch::naked_asm!(
+                "stp x29, x30, [sp, #-80]!",
+                "mov x29, sp",
+                "stp x0, x1, [sp, #16]",
+                "stp x2, x3, [sp, #32]",
+                "stp x4, x5, [sp, #48]",
+                "stp x6, x7, [sp, #64]",
+                "add x0, sp, #16",
+                "add x1, sp, #80",
+                "bl {work}",
+                "ldp x29, x30, [sp], #80",
+                "ret",
+                work = sym $work,
+            )
+        }
+    };
+}
+
+variadic! {
+    /// Prints a line to the debugger: the listeners are told.
+    DbgPrint, dbg_print
+}
+
+variadic! {
+    /// As `DbgPrint`; nothing is filtered out.
+    DbgPrintEx, dbg_print_ex
+}
