@@ -30,6 +30,30 @@ impl fmt::Display for Family {
 }
 
 impl Family {
+    /// The family of an address.
+    #[must_use]
+    pub const fn of(address: &SocketAddr) -> Self {
+        match address {
+            SocketAddr::V4(_) => Self::V4,
+            SocketAddr::V6(_) => Self::V6,
+        }
+    }
+
+    /// The address to bind to when any will do: of every interface, with a port that WSK chooses.
+    ///
+    /// ```
+    /// assert_eq!(wsk::Family::V4.any().to_string(), "0.0.0.0:0");
+    /// ```
+    #[must_use]
+    pub const fn any(self) -> SocketAddr {
+        match self {
+            Self::V4 => SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0)),
+            Self::V6 | Self::Dual => {
+                SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0))
+            }
+        }
+    }
+
     /// The `ADDRESS_FAMILY` that the socket is made with.
     pub(crate) const fn number(self) -> u16 {
         match self {

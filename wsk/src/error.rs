@@ -1,11 +1,14 @@
 //! What can go wrong: an `NTSTATUS`, which call gave it, and what that means for the socket.
 
+use core::ffi::CStr;
 use core::fmt;
 use core::net::SocketAddr;
 
 use wsk_sys::{
-    DispatchError, NTSTATUS, STATUS_CANCELLED, STATUS_DEVICE_NOT_READY, STATUS_FILE_FORCED_CLOSED,
-    STATUS_INSUFFICIENT_RESOURCES, STATUS_TIMEOUT,
+    DispatchError, NTSTATUS, STATUS_BUFFER_TOO_SMALL, STATUS_CANCELLED, STATUS_DEVICE_NOT_READY,
+    STATUS_FILE_FORCED_CLOSED, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_BUFFER_SIZE,
+    STATUS_INVALID_DEVICE_STATE, STATUS_INVALID_PARAMETER, STATUS_IO_TIMEOUT, STATUS_NOT_SUPPORTED,
+    STATUS_TIMEOUT,
 };
 
 use crate::Family;
@@ -34,6 +37,25 @@ pub enum Call {
     WskReceiveFrom,
     /// [`WskCloseSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_close_socket).
     WskCloseSocket,
+}
+
+impl Call {
+    /// The name of the function, as `%s` of `DbgPrint` takes it.
+    #[must_use]
+    pub const fn name(self) -> &'static CStr {
+        match self {
+            Self::WskRegister => c"WskRegister",
+            Self::WskCaptureProviderNPI => c"WskCaptureProviderNPI",
+            Self::WskSocket => c"WskSocket",
+            Self::WskControlSocket => c"WskControlSocket",
+            Self::WskBind => c"WskBind",
+            Self::WskGetLocalAddress => c"WskGetLocalAddress",
+            Self::WskSendTo => c"WskSendTo",
+            Self::WskSendMessages => c"WskSendMessages",
+            Self::WskReceiveFrom => c"WskReceiveFrom",
+            Self::WskCloseSocket => c"WskCloseSocket",
+        }
+    }
 }
 
 /// What memory was asked for in vain.
@@ -154,6 +176,17 @@ impl Error {
         }
     }
 
+    /// The function that failed, if one was called.
+    #[must_use]
+    pub const fn call(&self) -> Option<Call> {
+        match self {
+            Self::Call { call, .. } | Self::Abandoned { call, .. } | Self::TimedOut { call } => {
+                Some(*call)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the socket is dead: nothing can be done with it but to close it.
     #[must_use]
     pub fn must_close(&self) -> bool {
@@ -172,6 +205,32 @@ impl Error {
                     | STATUS_DEVICE_NOT_READY
             )
         )
+    }
+}
+
+/// The status that says the same, for `DriverEntry` and other functions that can answer with nothing else: the kernel's own where
+/// it gave one.
+impl From<Error> for NTSTATUS {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Call { status, .. } | Error::Abandoned { status, .. } => status,
+            Error::NoMemory(_) | Error::PoolEmpty => STATUS_INSUFFICIENT_RESOURCES,
+            Error::TimedOut { .. } => STATUS_IO_TIMEOUT,
+            Error::Dispatch(_) => STATUS_NOT_SUPPORTED,
+            Error::WrongIrql { .. }
+            | Error::NotBound
+            | Error::NoEvents
+            | Error::AlreadyFixed
+            | Error::Taken
+            | Error::InUse => STATUS_INVALID_DEVICE_STATE,
+            Error::WrongFamily { .. }
+            | Error::PortZero
+            | Error::OutOfBounds { .. }
+            | Error::UnknownAddress { .. }
+            | Error::NoMessages => STATUS_INVALID_PARAMETER,
+            Error::DatagramTooLong { .. } => STATUS_INVALID_BUFFER_SIZE,
+            Error::ControlFull { .. } => STATUS_BUFFER_TOO_SMALL,
+        }
     }
 }
 

@@ -104,6 +104,14 @@ impl Indication<'_> {
         })
     }
 
+    /// A handle of the socket at which they arrived, to answer with; `None` when it is being closed.
+    ///
+    /// A handler that keeps it in itself keeps its socket from ever closing by the last handle.
+    #[must_use]
+    pub fn socket(&self) -> Option<DatagramSocket> {
+        DatagramSocket::from_open(self.socket)
+    }
+
     /// Whether they were sent to a broadcast address.
     #[must_use]
     pub const fn broadcast(&self) -> bool {

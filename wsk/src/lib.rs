@@ -69,6 +69,7 @@ mod buffer;
 mod chain;
 mod control;
 mod datagram;
+mod driver_state;
 mod error;
 mod event_context;
 mod events;
@@ -91,6 +92,7 @@ pub use buffer::{BufferSlice, Extent, Lock, NonPagedBuffer, ReceiveBuffer, SendB
 pub use chain::{DriverMdl, DriverMdlMut, MdlChain, SliceChain};
 pub use control::{Control, ControlMessage, ControlMessages, WithControl};
 pub use datagram::{DatagramSocket, FixedDatagramSocket, Received};
+pub use driver_state::DriverState;
 pub use error::{Call, Error, Memory};
 pub use events::{Datagram, Datagrams, Indication, Pieces, ReceiveFromEvent, Retained, Verdict};
 pub use in_flight::{
