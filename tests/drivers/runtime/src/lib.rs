@@ -1,0 +1,37 @@
+//! What the sample drivers need besides `wsk`: what the compiler expects of a program without a standard library, the driver's
+//! parameters from the registry, and a line to the debugger about what went wrong.
+//!
+//! A driver that is built with a WDK has all of this from `wdk`, `wdk-sys` and `wdk-panic`.
+
+#![no_std]
+
+// On other systems the host kernel, which is an ordinary program, brings what the compiler expects.
+#[cfg(not(windows))]
+extern crate std;
+
+#[cfg(windows)]
+mod language;
+mod parameters;
+
+use core::ffi::CStr;
+
+use wsk::{Error, NTSTATUS};
+use wsk_sys::DbgPrint;
+
+pub use parameters::Parameters;
+
+/// Prints what a driver could not do, and gives the status to answer with. IRQL: `<= DISPATCH_LEVEL`.
+pub fn report(driver: &CStr, error: Error) -> NTSTATUS {
+    let call = error.call().map_or(c"the driver", wsk::Call::name);
+    let status = NTSTATUS::from(error);
+    // SAFETY: two strings that end with a zero, and a number, as the format asks for.
+    unsafe {
+        DbgPrint(
+            c"%s: %s failed: 0x%08X\n".as_ptr(),
+            driver.as_ptr(),
+            call.as_ptr(),
+            status.0,
+        );
+    }
+    status
+}

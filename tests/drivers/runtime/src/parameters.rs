@@ -1,0 +1,210 @@
+//! The parameters that an administrator gives a driver: values of the key `Parameters` of its service. Stands for what drivers in C
+//! do with `ZwOpenKey` and `ZwQueryValueKey`.
+
+use core::ffi::c_void;
+use core::mem::offset_of;
+use core::net::SocketAddrV4;
+use core::ptr::{NonNull, null_mut};
+
+use wsk::NTSTATUS;
+use wsk_sys::{
+    InitializeObjectAttributes, KEY_READ, KEY_VALUE_INFORMATION_CLASS,
+    KEY_VALUE_PARTIAL_INFORMATION, OBJ_CASE_INSENSITIVE, OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES,
+    REG_DWORD, REG_SZ, RTL_CONSTANT_STRING, STATUS_INVALID_PARAMETER, STATUS_OBJECT_NAME_NOT_FOUND,
+    STATUS_OBJECT_TYPE_MISMATCH, UNICODE_STRING, ZwClose, ZwOpenKey, ZwQueryValueKey,
+};
+
+/// The longest name and the longest text of a value.
+const LONGEST: usize = 128;
+
+/// The parameters of a driver; where one is not set, the driver's own default counts.
+#[derive(Debug)]
+pub struct Parameters {
+    key: Option<Key>,
+}
+
+/// A text among the parameters.
+#[derive(Debug, Clone, Copy)]
+pub struct Text {
+    bytes: [u8; LONGEST],
+    length: usize,
+}
+
+/// An open key of the registry.
+///
+/// # Invariants
+///
+/// The handle is open, and this value's own.
+#[derive(Debug)]
+struct Key(NonNull<c_void>);
+
+/// A value as the registry gives it: [`KEY_VALUE_PARTIAL_INFORMATION`] with room for data.
+#[repr(C)]
+struct Value {
+    index: u32,
+    kind: u32,
+    length: u32,
+    data: [u16; LONGEST],
+}
+
+const _: () = assert!(offset_of!(Value, data) == offset_of!(KEY_VALUE_PARTIAL_INFORMATION, Data));
+
+impl Parameters {
+    /// Opens the parameters of the driver whose service's key is `registry_path`. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Safety
+    ///
+    /// `registry_path` is what the system gave to `DriverEntry`, which has not returned.
+    #[must_use]
+    pub unsafe fn open(registry_path: &UNICODE_STRING) -> Self {
+        let name = RTL_CONSTANT_STRING!("Parameters");
+        // SAFETY: the caller gives a string, and the other is static.
+        let key = unsafe {
+            Key::open(registry_path, null_mut())
+                .and_then(|service| Key::open(&name, service.0.as_ptr()))
+        };
+        Self { key }
+    }
+
+    /// The number of this name. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_OBJECT_TYPE_MISMATCH` for what is no `REG_DWORD`, or what the registry says.
+    pub fn number(&self, name: &str, default: u32) -> Result<u32, NTSTATUS> {
+        match self.value(name)? {
+            None => Ok(default),
+            Some(Value {
+                kind: REG_DWORD,
+                data: [low, high, ..],
+                ..
+            }) => Ok(u32::from(low) | u32::from(high) << 16),
+            Some(_) => Err(STATUS_OBJECT_TYPE_MISMATCH),
+        }
+    }
+
+    /// The text of this name. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_OBJECT_TYPE_MISMATCH` for what is no `REG_SZ`, `STATUS_INVALID_PARAMETER` for what is not ASCII, or what the
+    /// registry says.
+    pub fn text(&self, name: &str) -> Result<Option<Text>, NTSTATUS> {
+        let Some(value) = self.value(name)? else {
+            return Ok(None);
+        };
+        if value.kind != REG_SZ {
+            return Err(STATUS_OBJECT_TYPE_MISMATCH);
+        }
+        let mut text = Text {
+            bytes: [0; LONGEST],
+            length: 0,
+        };
+        let units = value.data.iter().take(value.length as usize / 2);
+        for (byte, unit) in text.bytes.iter_mut().zip(units) {
+            match u8::try_from(*unit) {
+                Ok(0) => break,
+                Ok(ascii) if ascii.is_ascii() => *byte = ascii,
+                _ => return Err(STATUS_INVALID_PARAMETER),
+            }
+            text.length += 1;
+        }
+        Ok(Some(text))
+    }
+
+    /// The address and port of this name, such as `192.0.2.1:7`. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`text`](Self::text), and `STATUS_INVALID_PARAMETER` for what is no address.
+    pub fn address(&self, name: &str, default: SocketAddrV4) -> Result<SocketAddrV4, NTSTATUS> {
+        match self.text(name)? {
+            None => Ok(default),
+            Some(text) => text.as_str().parse().map_err(|_| STATUS_INVALID_PARAMETER),
+        }
+    }
+
+    fn value(&self, name: &str) -> Result<Option<Value>, NTSTATUS> {
+        match &self.key {
+            Some(key) => key.value(name),
+            None => Ok(None),
+        }
+    }
+}
+
+impl Text {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        let bytes = self.bytes.get(..self.length).unwrap_or_default();
+        // What is here is ASCII.
+        str::from_utf8(bytes).unwrap_or_default()
+    }
+}
+
+impl Key {
+    /// Opens the key `name` under `root`.
+    ///
+    /// # Safety
+    ///
+    /// `name` is a readable string, and `root` an open key or null.
+    unsafe fn open(name: &UNICODE_STRING, root: *mut c_void) -> Option<Self> {
+        let mut attributes = OBJECT_ATTRIBUTES::default();
+        let flags = OBJ_KERNEL_HANDLE | OBJ_CASE_INSENSITIVE;
+        let mut key = null_mut();
+        // SAFETY: the caller gives name and root, which are used during the call; the name is only read.
+        let status = unsafe {
+            let name = core::ptr::from_ref(name).cast_mut();
+            InitializeObjectAttributes(&raw mut attributes, name, flags, root, null_mut());
+            ZwOpenKey(&raw mut key, KEY_READ, &raw mut attributes)
+        };
+        // INVARIANT: open, and nobody else's.
+        NonNull::new(key).filter(|_| status.is_success()).map(Self)
+    }
+
+    fn value(&self, name: &str) -> Result<Option<Value>, NTSTATUS> {
+        #[allow(clippy::cast_possible_truncation, reason = "it is a few hundred")]
+        const SIZE: u32 = size_of::<Value>() as u32;
+        let mut units = [0; LONGEST];
+        let mut count = 0;
+        for (unit, from) in units.iter_mut().zip(name.encode_utf16()) {
+            *unit = from;
+            count += 2;
+        }
+        let mut name = UNICODE_STRING {
+            Length: count,
+            MaximumLength: count,
+            Buffer: units.as_mut_ptr(),
+        };
+        let mut value = Value {
+            index: 0,
+            kind: 0,
+            length: 0,
+            data: [0; LONGEST],
+        };
+        let mut written = 0;
+        // SAFETY: by the invariant the key is open; the name is a readable string, and the value has the room that it says.
+        let status = unsafe {
+            ZwQueryValueKey(
+                self.0.as_ptr(),
+                &raw mut name,
+                KEY_VALUE_INFORMATION_CLASS::KeyValuePartialInformation,
+                (&raw mut value).cast(),
+                SIZE,
+                &raw mut written,
+            )
+        };
+        match status {
+            STATUS_OBJECT_NAME_NOT_FOUND => Ok(None),
+            status if status.is_success() => Ok(Some(value)),
+            status => Err(status),
+        }
+    }
+}
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        // SAFETY: by the invariant the handle is open and this value's own.
+        let _ = unsafe { ZwClose(self.0.as_ptr()) };
+    }
+}

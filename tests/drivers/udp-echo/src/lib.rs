@@ -1,0 +1,109 @@
+//! A driver that answers each datagram with itself, as RFC 862 has it: it is called when datagrams arrive, and sends from a pool
+//! whose IRPs, MDLs and buffers are made once.
+//!
+//! The value `Listen` of its `Parameters` key, such as `0.0.0.0:7`, says where.
+
+#![no_std]
+
+use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+
+use driver_runtime::{Parameters, report};
+use wsk::{
+    Datagram, DatagramSocket, DriverState, Error, Family, Indication, NTSTATUS, NonPagedBuffer,
+    Pool, ReceiveFromEvent, Registration, Verdict, Wait,
+};
+use wsk_sys::{DRIVER_OBJECT, STATUS_SUCCESS, UNICODE_STRING};
+
+/// Where it listens unless it is told otherwise: the echo port.
+const LISTEN: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 7);
+/// How many answers may be on their way at a time.
+const DEPTH: u32 = 64;
+/// The longest datagram that is answered: what an Ethernet frame holds.
+const LONGEST: usize = 1472;
+
+static ECHO: DriverState<Echo> = DriverState::new();
+
+/// What the driver has while it is loaded. Dropped in this order: deregistering waits for all that came of the registration.
+struct Echo {
+    _socket: DatagramSocket,
+    _registration: Registration,
+}
+
+impl Echo {
+    fn start(listen: SocketAddr) -> Result<Self, Error> {
+        let registration = Registration::new()?;
+        let provider = registration.capture(Wait::Milliseconds(1000))?;
+        let answers = Answers {
+            pool: Pool::new(DEPTH, |_| NonPagedBuffer::new(LONGEST))?,
+        };
+        let socket = DatagramSocket::open_with_events(&provider, Family::of(&listen), answers)?;
+        socket.bind(listen)?;
+        socket.enable_receive_events()?;
+        Ok(Self {
+            _socket: socket,
+            _registration: registration,
+        })
+    }
+}
+
+/// Answers what arrives.
+struct Answers {
+    pool: Pool<NonPagedBuffer>,
+}
+
+impl ReceiveFromEvent for Answers {
+    /// IRQL: `<= DISPATCH_LEVEL`.
+    fn received(&self, indication: &mut Indication<'_>) -> Verdict {
+        if let Some(socket) = indication.socket() {
+            for datagram in indication.datagrams() {
+                // With every buffer on its way the datagram goes unanswered, as on any busy network.
+                let _ = self.answer(&socket, datagram);
+            }
+        }
+        Verdict::Consumed
+    }
+}
+
+impl Answers {
+    fn answer(&self, socket: &DatagramSocket, datagram: Datagram<'_>) -> Result<(), Error> {
+        let mut buffer = self.pool.take().ok_or(Error::PoolEmpty)?;
+        buffer.set_len(datagram.len())?;
+        datagram.copy_to(buffer.as_mut_slice());
+        // Nobody waits for the result: the buffer goes back to the pool when the datagram has been sent.
+        drop(socket.start_send_to(buffer, datagram.from()?)?);
+        Ok(())
+    }
+}
+
+/// The system calls this when the driver is loaded, at `PASSIVE_LEVEL`.
+///
+/// # Safety
+///
+/// It is called by the system, which gives the driver's object and the path of its service's key.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn DriverEntry(
+    driver: &mut DRIVER_OBJECT,
+    registry_path: &UNICODE_STRING,
+) -> NTSTATUS {
+    // SAFETY: the system gave the path.
+    let parameters = unsafe { Parameters::open(registry_path) };
+    match load(&parameters) {
+        Ok(()) => {
+            driver.DriverUnload = Some(unload);
+            STATUS_SUCCESS
+        }
+        Err(status) => status,
+    }
+}
+
+fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
+    let listen = parameters.address("Listen", LISTEN)?;
+    let echo = Echo::start(listen.into()).map_err(|error| report(c"udp-echo", error))?;
+    ECHO.put(echo);
+    Ok(())
+}
+
+/// The system calls this before it unloads the driver, at `PASSIVE_LEVEL`.
+unsafe extern "system" fn unload(_: *mut DRIVER_OBJECT) {
+    drop(ECHO.take());
+}

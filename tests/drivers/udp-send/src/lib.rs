@@ -1,0 +1,73 @@
+//! A driver that sends datagrams when it is loaded, one after the other, and says on the debugger how that went.
+//!
+//! Values of its `Parameters` key: `Target`, such as `192.0.2.1:9`, and `Count`.
+
+#![no_std]
+
+use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+
+use driver_runtime::{Parameters, report};
+use wsk::{DatagramSocket, Error, Family, NTSTATUS, NonPagedBuffer, Registration, Wait};
+use wsk_sys::{DRIVER_OBJECT, DbgPrint, STATUS_SUCCESS, UNICODE_STRING};
+
+/// Where it sends unless it is told otherwise: the discard port of this machine.
+const TARGET: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9);
+/// How many datagrams, unless it is told otherwise.
+const COUNT: u32 = 10;
+
+/// Sends `count` datagrams, each with its number in network order; how many have been sent.
+fn send(target: SocketAddr, count: u32) -> Result<u32, Error> {
+    let registration = Registration::new()?;
+    let provider = registration.capture(Wait::Milliseconds(1000))?;
+    let socket = DatagramSocket::open(&provider, Family::of(&target))?;
+    socket.bind(Family::of(&target).any())?;
+
+    let mut datagram = NonPagedBuffer::new(size_of::<u32>())?;
+    let mut sent = 0;
+    for number in 0..count {
+        datagram
+            .as_mut_slice()
+            .copy_from_slice(&number.to_be_bytes());
+        match socket.send_to(&datagram, target) {
+            Ok(_) => sent += 1,
+            Err(error) if error.must_close() => return Err(error),
+            // One that is lost here is one that the network could have lost.
+            Err(_) => {}
+        }
+    }
+    socket.close()?;
+    Ok(sent)
+}
+
+/// The system calls this when the driver is loaded, at `PASSIVE_LEVEL`.
+///
+/// # Safety
+///
+/// It is called by the system, which gives the driver's object and the path of its service's key.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn DriverEntry(
+    driver: &mut DRIVER_OBJECT,
+    registry_path: &UNICODE_STRING,
+) -> NTSTATUS {
+    // SAFETY: the system gave the path.
+    let parameters = unsafe { Parameters::open(registry_path) };
+    match load(&parameters) {
+        Ok(()) => {
+            driver.DriverUnload = Some(unload);
+            STATUS_SUCCESS
+        }
+        Err(status) => status,
+    }
+}
+
+fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
+    let target = parameters.address("Target", TARGET)?;
+    let count = parameters.number("Count", COUNT)?;
+    let sent = send(target.into(), count).map_err(|error| report(c"udp-send", error))?;
+    // SAFETY: two numbers, as the format asks for.
+    unsafe { DbgPrint(c"udp-send: %u of %u datagrams sent\n".as_ptr(), sent, count) };
+    Ok(())
+}
+
+/// The system calls this before it unloads the driver. Nothing is left to be undone.
+unsafe extern "system" fn unload(_: *mut DRIVER_OBJECT) {}
