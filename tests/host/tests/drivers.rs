@@ -29,6 +29,7 @@ fn formats_are_filled_in() {
     let text = c"text".as_ptr();
     let wide: Vec<u16> = "wide\0".encode_utf16().collect();
     let counted = RTL_CONSTANT_STRING!("counted");
+    // SAFETY: the arguments are what the formats ask for.
     let lines = printed(|| unsafe {
         DbgPrint(
             c"100%%, %s and %s\n".as_ptr(),
@@ -95,10 +96,12 @@ fn formats_are_filled_in() {
 }
 
 unsafe extern "system" fn unload(driver: *mut DRIVER_OBJECT) {
+    // SAFETY: the system gives the driver object.
     unsafe { DbgPrint(c"unloads %wZ".as_ptr(), &raw const (*driver).DriverName) };
 }
 
 unsafe extern "system" fn good(driver: &mut DRIVER_OBJECT, path: &UNICODE_STRING) -> NTSTATUS {
+    // SAFETY: the system gives the path.
     unsafe { DbgPrint(c"loads %wZ".as_ptr(), path) };
     driver.DriverUnload = Some(unload);
     STATUS_SUCCESS

@@ -70,7 +70,7 @@ impl Answers {
         buffer.set_len(datagram.len())?;
         datagram.copy_to(buffer.as_mut_slice());
         // Nobody waits for the result: the buffer goes back to the pool when the datagram has been sent.
-        drop(socket.start_send_to(buffer, datagram.from()?)?);
+        drop(socket.start_send_to(buffer, datagram.remote_address()?)?);
         Ok(())
     }
 }
