@@ -38,6 +38,16 @@ pub(crate) enum Plan {
     DoLater(When),
 }
 
+impl Plan {
+    /// When to complete what has to be completed later anyhow.
+    pub(crate) fn when(self) -> When {
+        match self {
+            Self::Now => SOON,
+            Self::DoLater(when) | Self::CompleteLater(when) => when,
+        }
+    }
+}
+
 /// When something later is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct When {

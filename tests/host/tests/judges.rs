@@ -1165,7 +1165,7 @@ fn indications_retained_when_closing() {
         std::thread::sleep(std::time::Duration::from_millis(200));
         let _ = socket.start_close(&Call::new());
     })
-    .tells("while datagram indications are retained");
+    .tells("while indications are retained");
 }
 
 #[test]
@@ -1192,7 +1192,7 @@ fn indication_released_twice() {
             let _ = unsafe { socket.table().WskRelease.unwrap()(socket.raw, list) };
         }
     })
-    .tells("WskRelease was called for a datagram indication that isn't one")
+    .tells("WskRelease was called for an indication that isn't one")
     .tells("freed by WskRelease");
 }
 

@@ -89,14 +89,14 @@ fn kinds_of_sockets() {
             (
                 AF_INET,
                 SOCK_STREAM,
-                6,
+                17,
                 WSK_FLAG_CONNECTION_SOCKET,
-                STATUS_NOT_SUPPORTED,
+                STATUS_INVALID_PARAMETER,
             ),
             (
                 AF_INET,
-                SOCK_STREAM,
-                6,
+                SOCK_DGRAM,
+                17,
                 WSK_FLAG_LISTEN_SOCKET,
                 STATUS_NOT_SUPPORTED,
             ),
@@ -1008,12 +1008,12 @@ fn the_transports_are_listed() {
         );
         (status, returned)
     };
-    let needed = 2 * size_of::<WSK_TRANSPORT>();
+    let needed = 4 * size_of::<WSK_TRANSPORT>();
     assert_eq!(query(needed - 1), (STATUS_BUFFER_OVERFLOW, needed));
     assert_eq!(query(needed), (STATUS_SUCCESS, needed));
     assert_eq!(
         transports.map(|transport| transport.AddressFamily),
-        [AF_INET, AF_INET6, 0, 0]
+        [AF_INET, AF_INET6, AF_INET, AF_INET6]
     );
     client.leave();
     kernel.shutdown();

@@ -6,10 +6,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 
 use wsk_sys::{
     AF_INET, AF_INET6, NTSTATUS, SOCKADDR, SOCKADDR_IN, SOCKADDR_IN6, STATUS_ACCESS_DENIED,
-    STATUS_HOST_UNREACHABLE, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_ADDRESS,
-    STATUS_INVALID_ADDRESS_COMPONENT, STATUS_INVALID_BUFFER_SIZE, STATUS_INVALID_PARAMETER,
-    STATUS_NETWORK_UNREACHABLE, STATUS_NOT_SUPPORTED, STATUS_PORT_UNREACHABLE,
-    STATUS_SHARING_VIOLATION, STATUS_UNSUCCESSFUL,
+    STATUS_ADDRESS_ALREADY_EXISTS, STATUS_CONNECTION_ABORTED, STATUS_CONNECTION_REFUSED,
+    STATUS_CONNECTION_RESET, STATUS_HOST_UNREACHABLE, STATUS_INSUFFICIENT_RESOURCES,
+    STATUS_INVALID_ADDRESS, STATUS_INVALID_ADDRESS_COMPONENT, STATUS_INVALID_BUFFER_SIZE,
+    STATUS_INVALID_PARAMETER, STATUS_IO_TIMEOUT, STATUS_NETWORK_UNREACHABLE, STATUS_NOT_SUPPORTED,
+    STATUS_PORT_UNREACHABLE, STATUS_SHARING_VIOLATION, STATUS_UNSUCCESSFUL,
 };
 
 /// The address family of a socket.
@@ -173,6 +174,19 @@ pub(crate) fn status(error: &io::Error) -> NTSTATUS {
             Some(ENOBUFS) => STATUS_INSUFFICIENT_RESOURCES,
             _ => STATUS_UNSUCCESSFUL,
         },
+    }
+}
+
+/// The status that Windows has for a failure of a connection.
+pub(crate) fn connection_status(error: &io::Error) -> NTSTATUS {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => STATUS_CONNECTION_REFUSED,
+        // Hosts tell of a reset once, and of a broken pipe from then on.
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => STATUS_CONNECTION_RESET,
+        io::ErrorKind::ConnectionAborted => STATUS_CONNECTION_ABORTED,
+        io::ErrorKind::TimedOut => STATUS_IO_TIMEOUT,
+        io::ErrorKind::AddrInUse => STATUS_ADDRESS_ALREADY_EXISTS,
+        _ => status(error),
     }
 }
 

@@ -7,11 +7,11 @@ use std::sync::atomic::Ordering;
 use wsk_sys::{
     ADDRINFOEXW, EPROCESS, ETHREAD, GUID, IRP, NTSTATUS, SOCKADDR, STATUS_BUFFER_OVERFLOW,
     STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED, STATUS_SUCCESS, UNICODE_STRING,
-    WSK_CLIENT_CONNECTION_DISPATCH, WSK_EVENT_CALLBACK_CONTROL, WSK_EVENT_DISABLE,
-    WSK_EVENT_RECEIVE_FROM, WSK_PROVIDER_DISPATCH, WSK_SET_STATIC_EVENT_CALLBACKS, WSK_TRANSPORT,
-    WSK_TRANSPORT_LIST_QUERY,
+    WSK_EVENT_CALLBACK_CONTROL, WSK_EVENT_DISABLE, WSK_PROVIDER_DISPATCH,
+    WSK_SET_STATIC_EVENT_CALLBACKS, WSK_TRANSPORT, WSK_TRANSPORT_LIST_QUERY,
 };
 
+use super::connection;
 use super::registration::{self, VERSION};
 use super::request::{Request, Uses};
 use super::socket;
@@ -23,38 +23,12 @@ pub(crate) static PROVIDER_DISPATCH: WSK_PROVIDER_DISPATCH = WSK_PROVIDER_DISPAT
     Version: VERSION,
     Reserved: 0,
     WskSocket: Some(socket::WskSocket),
-    WskSocketConnect: Some(WskSocketConnect),
+    WskSocketConnect: Some(connection::WskSocketConnect),
     WskControlClient: Some(WskControlClient),
     WskGetAddressInfo: Some(WskGetAddressInfo),
     WskFreeAddressInfo: Some(WskFreeAddressInfo),
     WskGetNameInfo: Some(WskGetNameInfo),
 };
-
-dispatched! {
-    /// Makes, binds and connects a connection socket. The host has datagram sockets so far.
-    fn WskSocketConnect(
-        Client: *mut c_void,
-        SocketType: u16,
-        Protocol: u32,
-        LocalAddress: *mut SOCKADDR,
-        RemoteAddress: *mut SOCKADDR,
-        Flags: u32,
-        SocketContext: *mut c_void,
-        Dispatch: *const WSK_CLIENT_CONNECTION_DISPATCH,
-        OwningProcess: *mut EPROCESS,
-        OwningThread: *mut ETHREAD,
-        SecurityDescriptor: *mut c_void,
-        Irp: *mut IRP,
-    ) -> NTSTATUS, at most PASSIVE_LEVEL {
-        let _ = registration::client("WskSocketConnect", Client);
-        // SAFETY: the driver gives the IRP.
-        let request = unsafe { Request::start(Irp, Uses::nothing("WskSocketConnect"), None) };
-        trace::returned(
-            "WskSocketConnect",
-            request.conclude(STATUS_NOT_SUPPORTED, 0),
-        )
-    }
-}
 
 dispatched! {
     /// Carries out an operation on a client: `WSK_TRANSPORT_LIST_QUERY` and `WSK_SET_STATIC_EVENT_CALLBACKS`.
@@ -177,9 +151,4 @@ dispatched! {
         let request = unsafe { Request::start(Irp, Uses::nothing("WskGetNameInfo"), None) };
         trace::returned("WskGetNameInfo", request.conclude(STATUS_NOT_SUPPORTED, 0))
     }
-}
-
-/// Whether static event callbacks make a new socket's callback enabled.
-pub(crate) fn enables_receive_from(static_events: u32) -> bool {
-    static_events & WSK_EVENT_RECEIVE_FROM != 0
 }

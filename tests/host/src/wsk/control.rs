@@ -6,28 +6,35 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
+use socket2::TcpKeepalive;
 use wsk_sys::{
     GUID, IP_ADD_MEMBERSHIP, IP_DROP_MEMBERSHIP, IP_MULTICAST_LOOP, IP_MULTICAST_TTL, IP_TOS,
     IP_TTL, IPPROTO, IPPROTO_IP, IPV6_ADD_MEMBERSHIP, IPV6_DROP_MEMBERSHIP, IPV6_MULTICAST_HOPS,
     IPV6_MULTICAST_LOOP, IPV6_TCLASS, IPV6_UNICAST_HOPS, IPV6_V6ONLY, IRP, NPI_WSK_INTERFACE_ID,
-    NTSTATUS, SIO_WSK_SET_REMOTE_ADDRESS, SIO_WSK_SET_SENDTO_ADDRESS, SO_BROADCAST,
-    SO_EXCLUSIVEADDRUSE, SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SO_TYPE, SO_WSK_EVENT_CALLBACK,
-    SOCK_DGRAM, SOL_SOCKET, STATUS_BUFFER_TOO_SMALL, STATUS_EVENT_PENDING,
-    STATUS_FILE_FORCED_CLOSED, STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED, STATUS_PENDING,
-    STATUS_SUCCESS, UDP_SEND_MSG_SIZE, WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_CALLBACK_CONTROL,
-    WSK_EVENT_DISABLE, WSK_EVENT_RECEIVE_FROM, WSK_SOCKET,
+    NTSTATUS, SIO_WSK_QUERY_IDEAL_SEND_BACKLOG, SIO_WSK_QUERY_RECEIVE_BACKLOG,
+    SIO_WSK_SET_REMOTE_ADDRESS, SIO_WSK_SET_SENDTO_ADDRESS, SO_ACCEPTCONN, SO_BROADCAST,
+    SO_EXCLUSIVEADDRUSE, SO_KEEPALIVE, SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SO_TYPE,
+    SO_WSK_EVENT_CALLBACK, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET, STATUS_BUFFER_TOO_SMALL,
+    STATUS_EVENT_PENDING, STATUS_FILE_FORCED_CLOSED, STATUS_INVALID_DEVICE_STATE,
+    STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED, STATUS_PENDING, STATUS_SUCCESS,
+    TCP_EXPEDITED_1122, TCP_FASTOPEN, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXRT,
+    TCP_NODELAY, TCP_TIMESTAMPS, UDP_SEND_MSG_SIZE, WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_ACCEPT,
+    WSK_EVENT_CALLBACK_CONTROL, WSK_EVENT_DISABLE, WSK_EVENT_RECEIVE_FROM, WSK_SOCKET,
 };
 
-use super::address;
 use super::ancillary::Told;
-use super::datagram::Disabled;
+use super::callbacks::Disabled;
+use super::connection::Connection;
 use super::request::{Outcome, Request, Uses};
 use super::socket::{self, Category, Socket};
+use super::{address, connection, listen};
 use crate::trace;
 
 const IPV6: u32 = IPPROTO::IPPROTO_IPV6.0.cast_unsigned();
 const UDP: u32 = IPPROTO::IPPROTO_UDP.0.cast_unsigned();
+const TCP: u32 = IPPROTO::IPPROTO_TCP.0.cast_unsigned();
 const EXCLUSIVE: u32 = SO_EXCLUSIVEADDRUSE.cast_unsigned();
 
 /// Values of options as the driver has set them, which the host's socket may keep otherwise or not at all.
@@ -48,6 +55,10 @@ impl Options {
         let size = *self.set.get(&(UDP, UDP_SEND_MSG_SIZE))?;
         (size > 0).then_some(size as usize)
     }
+}
+
+fn seconds(value: u32) -> Duration {
+    Duration::from_secs(u64::from(value))
 }
 
 /// What a call of `WskControlSocket` asks for, without the IRP.
@@ -163,7 +174,10 @@ impl Control {
         self.kind == WSK_CONTROL_SOCKET_TYPE::WskIoctl
             && matches!(
                 self.code,
-                SIO_WSK_SET_REMOTE_ADDRESS | SIO_WSK_SET_SENDTO_ADDRESS
+                SIO_WSK_SET_REMOTE_ADDRESS
+                    | SIO_WSK_SET_SENDTO_ADDRESS
+                    | SIO_WSK_QUERY_IDEAL_SEND_BACKLOG
+                    | SIO_WSK_QUERY_RECEIVE_BACKLOG
             )
     }
 
@@ -174,7 +188,7 @@ impl Control {
         match self.kind {
             WSK_CONTROL_SOCKET_TYPE::WskSetOption => (self.set_option(), 0),
             WSK_CONTROL_SOCKET_TYPE::WskGetOption => self.get_option(),
-            WSK_CONTROL_SOCKET_TYPE::WskIoctl => (self.ioctl(), 0),
+            WSK_CONTROL_SOCKET_TYPE::WskIoctl => self.ioctl(),
             _ => (STATUS_INVALID_PARAMETER, 0),
         }
     }
@@ -188,9 +202,9 @@ impl Control {
         if self.socket.is_forced_closed() {
             return finish(request, STATUS_FILE_FORCED_CLOSED);
         }
-        let Category::Datagram(datagram) = &self.socket.category else {
+        if let Category::Basic = &self.socket.category {
             return finish(request, STATUS_NOT_SUPPORTED);
-        };
+        }
         if self.input.length < size_of::<WSK_EVENT_CALLBACK_CONTROL>() {
             return finish(request, STATUS_INVALID_PARAMETER);
         }
@@ -207,35 +221,114 @@ impl Control {
         if id.as_ref().map(fields) != Some(fields(&NPI_WSK_INTERFACE_ID)) {
             return finish(request, STATUS_INVALID_PARAMETER);
         }
-        match mask {
-            WSK_EVENT_RECEIVE_FROM => {
-                if request.is_some() {
-                    // Documented: enabling takes no IRP.
-                    return finish(request, STATUS_INVALID_PARAMETER);
-                }
-                let status = datagram.enable_events();
-                if status == STATUS_SUCCESS {
-                    self.socket.watch();
-                }
-                status
+        let event = mask & !WSK_EVENT_DISABLE;
+        if mask & WSK_EVENT_DISABLE == 0 {
+            if request.is_some() {
+                // Documented: enabling takes no IRP.
+                return finish(request, STATUS_INVALID_PARAMETER);
             }
-            mask if mask == WSK_EVENT_RECEIVE_FROM | WSK_EVENT_DISABLE => {
-                match datagram.disable_events(request) {
-                    Disabled::Now(request) => finish(request, STATUS_SUCCESS),
-                    Disabled::Pending => STATUS_PENDING,
-                    Disabled::EventPending => STATUS_EVENT_PENDING,
-                }
+            return self.enable_events(event);
+        }
+        // Documented: each callback is disabled by itself.
+        if !event.is_power_of_two() {
+            return finish(request, STATUS_INVALID_PARAMETER);
+        }
+        let disabled = match &self.socket.category {
+            Category::Datagram(datagram) if event == WSK_EVENT_RECEIVE_FROM => {
+                datagram.disable_events(request)
             }
-            _ => finish(request, STATUS_INVALID_PARAMETER),
+            Category::Connection(connection) | Category::Stream(connection, _)
+                if event & connection::EVENTS != 0 =>
+            {
+                connection.disable_events(event, request)
+            }
+            Category::Listen(listening) | Category::Stream(_, listening)
+                if event == WSK_EVENT_ACCEPT =>
+            {
+                listening.disable_events(request)
+            }
+            // Documented: what a listening socket enables on those that it accepts can't be disabled there.
+            _ => return finish(request, STATUS_INVALID_PARAMETER),
+        };
+        match disabled {
+            Disabled::Now(request) => finish(request, STATUS_SUCCESS),
+            Disabled::Pending => STATUS_PENDING,
+            Disabled::EventPending => STATUS_EVENT_PENDING,
         }
     }
 
-    fn ioctl(&self) -> NTSTATUS {
-        let remote = match self.code {
-            SIO_WSK_SET_REMOTE_ADDRESS => true,
-            SIO_WSK_SET_SENDTO_ADDRESS => false,
-            _ => return STATUS_NOT_SUPPORTED,
+    fn enable_events(&self, events: u32) -> NTSTATUS {
+        let socket = &self.socket;
+        let status = match &socket.category {
+            Category::Datagram(datagram) if events == WSK_EVENT_RECEIVE_FROM => {
+                datagram.enable_events()
+            }
+            Category::Connection(connection) => connection.enable_events(events),
+            Category::Listen(listening) => listening.enable_events(events),
+            Category::Stream(connection, listening) => {
+                if listening.is_listening() {
+                    listening.enable_events(events)
+                } else {
+                    connection.enable_events(events)
+                }
+            }
+            _ => STATUS_INVALID_PARAMETER,
         };
+        if status == STATUS_SUCCESS {
+            match &socket.category {
+                Category::Basic => {}
+                Category::Datagram(_) => socket.watch(),
+                Category::Connection(_) => connection::kick(socket),
+                Category::Listen(_) => listen::kick(socket),
+                Category::Stream(..) => {
+                    connection::kick(socket);
+                    listen::kick(socket);
+                }
+            }
+        }
+        status
+    }
+
+    fn ioctl(&self) -> (NTSTATUS, usize) {
+        match self.code {
+            SIO_WSK_SET_REMOTE_ADDRESS => (self.fix(true), 0),
+            SIO_WSK_SET_SENDTO_ADDRESS => (self.fix(false), 0),
+            SIO_WSK_QUERY_IDEAL_SEND_BACKLOG => self.query_connection(|_, socket| {
+                socket
+                    .with_real(socket2::Socket::send_buffer_size)
+                    .and_then(Result::ok)
+                    .unwrap_or_default()
+            }),
+            SIO_WSK_QUERY_RECEIVE_BACKLOG => self.query_connection(Connection::backlog),
+            _ => (STATUS_NOT_SUPPORTED, 0),
+        }
+    }
+
+    /// Gives a number that only a connected socket has.
+    fn query_connection(
+        &self,
+        query: impl FnOnce(&Connection, &Socket) -> usize,
+    ) -> (NTSTATUS, usize) {
+        let (Category::Connection(connection) | Category::Stream(connection, _)) =
+            &self.socket.category
+        else {
+            return (STATUS_NOT_SUPPORTED, 0);
+        };
+        if !connection.is_connected() {
+            return (STATUS_INVALID_DEVICE_STATE, 0);
+        }
+        if self
+            .output
+            .put(&query(connection, &self.socket).to_ne_bytes())
+        {
+            (STATUS_SUCCESS, size_of::<usize>())
+        } else {
+            (STATUS_BUFFER_TOO_SMALL, 0)
+        }
+    }
+
+    /// Fixes where a datagram socket's datagrams go, and with `remote` where they come from.
+    fn fix(&self, remote: bool) -> NTSTATUS {
         let Category::Datagram(datagram) = &self.socket.category else {
             return STATUS_NOT_SUPPORTED;
         };
@@ -271,6 +364,7 @@ impl Control {
             return STATUS_INVALID_PARAMETER;
         };
         let on = value != 0;
+        let connects = self.connects();
         let mut options = self.socket.options.lock();
         let mut told = options.told;
         let telling = told
@@ -289,6 +383,23 @@ impl Control {
                 (SOL_SOCKET, SO_BROADCAST) => real.set_broadcast(on),
                 (SOL_SOCKET, SO_RCVBUF) => real.set_recv_buffer_size(value as usize),
                 (SOL_SOCKET, SO_SNDBUF) => real.set_send_buffer_size(value as usize),
+                (SOL_SOCKET, SO_KEEPALIVE) if connects => real.set_keepalive(on),
+                (TCP, TCP_NODELAY) if connects => real.set_tcp_nodelay(on),
+                (TCP, TCP_KEEPIDLE) if connects => {
+                    real.set_tcp_keepalive(&TcpKeepalive::new().with_time(seconds(value)))
+                }
+                (TCP, TCP_KEEPINTVL) if connects => {
+                    real.set_tcp_keepalive(&TcpKeepalive::new().with_interval(seconds(value)))
+                }
+                (TCP, TCP_KEEPCNT) if connects => {
+                    real.set_tcp_keepalive(&TcpKeepalive::new().with_retries(value))
+                }
+                // Hosts have no such options, or other ones: they are kept and do nothing.
+                (TCP, TCP_EXPEDITED_1122 | TCP_MAXRT | TCP_FASTOPEN | TCP_TIMESTAMPS)
+                    if connects =>
+                {
+                    Ok(())
+                }
                 (IPPROTO_IP, IP_TTL) => real.set_ttl_v4(value),
                 (IPPROTO_IP, IP_TOS) => real.set_tos_v4(value),
                 (IPPROTO_IP, IP_MULTICAST_TTL) => real.set_multicast_ttl_v4(value),
@@ -310,8 +421,16 @@ impl Control {
             }
             Some(Ok(None)) => STATUS_NOT_SUPPORTED,
             Some(Err(error)) => address::status(&error),
-            None => STATUS_FILE_FORCED_CLOSED,
+            None => STATUS_INVALID_DEVICE_STATE,
         }
+    }
+
+    /// Whether the socket is over TCP.
+    fn connects(&self) -> bool {
+        matches!(
+            self.socket.category,
+            Category::Connection(_) | Category::Listen(_) | Category::Stream(..)
+        )
     }
 
     /// Joins or leaves a multicast group, when that is asked for.
@@ -380,18 +499,33 @@ impl Control {
             }
             Some(Ok(None)) => (STATUS_NOT_SUPPORTED, 0),
             Some(Err(error)) => (address::status(&error), 0),
-            None => (STATUS_FILE_FORCED_CLOSED, 0),
+            None => (STATUS_INVALID_DEVICE_STATE, 0),
         }
     }
 
     fn read_option(&self, real: &socket2::Socket) -> io::Result<Option<u32>> {
+        let connects = self.connects();
+        let in_seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
         let size = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
         if Told::default().switch(self.level, self.code).is_some() {
             return Ok(Some(0));
         }
         Ok(Some(match (self.level, self.code) {
             (SOL_SOCKET, SO_REUSEADDR | EXCLUSIVE) | (UDP, UDP_SEND_MSG_SIZE) => 0,
+            (SOL_SOCKET, SO_TYPE) if connects => u32::from(SOCK_STREAM),
             (SOL_SOCKET, SO_TYPE) => u32::from(SOCK_DGRAM),
+            (SOL_SOCKET, SO_KEEPALIVE) if connects => u32::from(real.keepalive()?),
+            (SOL_SOCKET, SO_ACCEPTCONN) if connects => match &self.socket.category {
+                Category::Listen(listening) | Category::Stream(_, listening) => {
+                    u32::from(listening.is_listening())
+                }
+                _ => 0,
+            },
+            (TCP, TCP_NODELAY) if connects => u32::from(real.tcp_nodelay()?),
+            (TCP, TCP_KEEPIDLE) if connects => in_seconds(real.tcp_keepalive_time()?),
+            (TCP, TCP_KEEPINTVL) if connects => in_seconds(real.tcp_keepalive_interval()?),
+            (TCP, TCP_KEEPCNT) if connects => real.tcp_keepalive_retries()?,
+            (TCP, TCP_EXPEDITED_1122 | TCP_MAXRT | TCP_FASTOPEN | TCP_TIMESTAMPS) if connects => 0,
             (SOL_SOCKET, SO_BROADCAST) => u32::from(real.broadcast()?),
             (SOL_SOCKET, SO_RCVBUF) => size(real.recv_buffer_size()?),
             (SOL_SOCKET, SO_SNDBUF) => size(real.send_buffer_size()?),

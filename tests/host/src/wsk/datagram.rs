@@ -11,25 +11,25 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use socket2::{MaybeUninitSlice, MsgHdr, MsgHdrMut, SockAddr};
 use wsk_sys::{
-    CMSGHDR, DEVICE_OBJECT, IRP, MSG_CTRUNC, MSG_TRUNC, NTSTATUS, SOCKADDR,
-    STATUS_ADDRESS_ALREADY_ASSOCIATED, STATUS_BUFFER_OVERFLOW, STATUS_CANCELLED,
-    STATUS_DATA_NOT_ACCEPTED, STATUS_FILE_FORCED_CLOSED, STATUS_INSUFFICIENT_RESOURCES,
+    CMSGHDR, IRP, MSG_CTRUNC, MSG_TRUNC, NTSTATUS, SOCKADDR, STATUS_ADDRESS_ALREADY_ASSOCIATED,
+    STATUS_BUFFER_OVERFLOW, STATUS_CANCELLED, STATUS_DATA_NOT_ACCEPTED, STATUS_FILE_FORCED_CLOSED,
     STATUS_INVALID_ADDRESS_COMPONENT, STATUS_INVALID_BUFFER_SIZE, STATUS_INVALID_DEVICE_STATE,
     STATUS_INVALID_PARAMETER, STATUS_PENDING, STATUS_SUCCESS, WSK_BUF, WSK_BUF_LIST,
-    WSK_DATAGRAM_INDICATION, WSK_FLAG_AT_DISPATCH_LEVEL, WSK_PROVIDER_DATAGRAM_DISPATCH,
-    WSK_SOCKET,
+    WSK_CLIENT_DATAGRAM_DISPATCH, WSK_DATAGRAM_INDICATION, WSK_EVENT_RECEIVE_FROM,
+    WSK_FLAG_AT_DISPATCH_LEVEL, WSK_PROVIDER_DATAGRAM_DISPATCH, WSK_SOCKET,
 };
 
 use super::address::{self, Family};
 use super::ancillary::{self, Ancillary, Told, Wanted};
+use super::binding::{WskBind, WskGetLocalAddress};
+use super::callbacks::{self, Callbacks, Disabled};
 use super::indication::{self, Message};
+use super::pending::{Pending, Waiting};
 use super::request::{Outcome, Request, Uses};
 use super::socket::{self, Category, Pointers, Socket};
-use crate::faults::{self, Resource};
 use crate::flight::Flight;
-use crate::irql::{self, DISPATCH_LEVEL};
 use crate::schedule::{self, Plan, SOON};
-use crate::{irp, spinlock, trace};
+use crate::trace;
 
 /// What `WSK_SOCKET::Dispatch` of a datagram socket points at.
 pub(crate) static DISPATCH: WSK_PROVIDER_DATAGRAM_DISPATCH = WSK_PROVIDER_DATAGRAM_DISPATCH {
@@ -63,15 +63,9 @@ struct State {
     fixed_remote: Option<SocketAddr>,
     /// Set by `SIO_WSK_SET_SENDTO_ADDRESS`: where datagrams go.
     fixed_destination: Option<SocketAddr>,
-    receives: VecDeque<Receive>,
-    /// Whether `WskReceiveFromEvent` is enabled.
-    events: bool,
-    /// Whether it was enabled for the client's sockets as such, so that refusing a datagram doesn't disable it.
-    static_events: bool,
-    /// How many calls of `WskReceiveFromEvent` haven't returned.
-    callbacks: usize,
-    /// Calls of `WskControlSocket` that wait until there are none.
-    disabling: Vec<Request>,
+    receives: Pending<Receive>,
+    /// `WskReceiveFromEvent`.
+    callbacks: Callbacks,
     /// Datagrams that an event callback didn't accept.
     refused: VecDeque<Message>,
 }
@@ -98,16 +92,13 @@ struct Outputs {
 unsafe impl Send for Outputs {}
 
 impl Datagram {
-    pub(crate) fn new(pointers: Pointers, events: bool) -> Self {
+    pub(crate) fn new(pointers: Pointers, static_events: u32) -> Self {
         let state = State {
             local: None,
             fixed_remote: None,
             fixed_destination: None,
-            receives: VecDeque::new(),
-            events,
-            static_events: events,
-            callbacks: 0,
-            disabling: Vec::new(),
+            receives: Pending::new(),
+            callbacks: Callbacks::new(static_events & WSK_EVENT_RECEIVE_FROM),
             refused: VecDeque::new(),
         };
         Self {
@@ -119,10 +110,7 @@ impl Datagram {
     /// Gives up what is pending, when the kernel is shut down.
     pub(crate) fn abandon(&self) -> impl Sized + use<> {
         let mut state = self.state.lock();
-        (
-            core::mem::take(&mut state.receives),
-            core::mem::take(&mut state.disabling),
-        )
+        (state.receives.abandon(), state.callbacks.abandon())
     }
 
     fn callback(
@@ -130,7 +118,13 @@ impl Datagram {
     ) -> Option<unsafe extern "system" fn(*mut c_void, u32, *mut WSK_DATAGRAM_INDICATION) -> NTSTATUS>
     {
         // SAFETY: the driver keeps its dispatch table while the socket is open.
-        unsafe { self.pointers.dispatch.as_ref() }.and_then(|table| table.WskReceiveFromEvent)
+        let table = unsafe {
+            self.pointers
+                .dispatch
+                .cast::<WSK_CLIENT_DATAGRAM_DISPATCH>()
+                .as_ref()
+        };
+        table?.WskReceiveFromEvent
     }
 
     /// Fixes where datagrams go, and with `remote` where they come from.
@@ -156,149 +150,47 @@ impl Datagram {
         if self.callback().is_none() {
             return STATUS_INVALID_PARAMETER;
         }
-        state.events = true;
+        state.callbacks.enable(WSK_EVENT_RECEIVE_FROM);
         STATUS_SUCCESS
     }
 
-    /// Disables the event callback; `Err` gives the request back when a call of it is under way and there is one, and says
-    /// so when there is none.
+    /// Disables the event callback.
     pub(crate) fn disable_events(&self, request: Option<Request>) -> Disabled {
-        let mut state = self.state.lock();
-        state.events = false;
-        match request {
-            _ if state.callbacks == 0 => Disabled::Now(request),
-            Some(request) => {
-                request.pend();
-                state.disabling.push(request);
-                Disabled::Pending
-            }
-            None => Disabled::EventPending,
-        }
+        self.state
+            .lock()
+            .callbacks
+            .disable(WSK_EVENT_RECEIVE_FROM, request)
     }
-}
 
-/// What became of disabling an event callback.
-pub(crate) enum Disabled {
-    /// It is disabled.
-    Now(Option<Request>),
-    /// The request is completed once no call of it is under way.
-    Pending,
-    /// As `Pending`, but there is no request.
-    EventPending,
+    pub(crate) fn local(&self) -> Option<SocketAddr> {
+        self.state.lock().local
+    }
 }
 
 fn part(socket: &Socket) -> &Datagram {
     match &socket.category {
         Category::Datagram(datagram) => datagram,
-        Category::Basic => unreachable!("the functions here check the category first"),
+        _ => unreachable!("the functions here check the category first"),
     }
 }
 
-dispatched! {
-    /// Binds a socket to a local address.
-    fn WskBind(
-        Socket: *mut WSK_SOCKET,
-        LocalAddress: *mut SOCKADDR,
-        Flags: u32,
-        Irp: *mut IRP,
-    ) -> NTSTATUS, at most DISPATCH_LEVEL {
-        let socket = socket::enter("WskBind", Socket);
-        socket.datagram("WskBind");
-        let uses = Uses::nothing("WskBind").memory(LocalAddress, 2, "the local address");
-        // SAFETY: the driver gives the IRP.
-        let request = unsafe { Request::start(Irp, uses, Some(&socket)) };
-        let family = socket.family;
-        let address = if LocalAddress.is_null() || Flags != 0 {
-            Err(STATUS_INVALID_PARAMETER)
-        } else {
-            // SAFETY: the driver gives the address.
-            unsafe { address::read(LocalAddress, family) }
-        };
-        let socket = Arc::clone(&socket);
-        let status = request.carry_out(move || {
-            Outcome::Done(
-                address.map_or_else(|status| status, |address| bind(&socket, address)),
-                0,
-            )
-        });
-        trace::returned("WskBind", status)
-    }
-}
-
-fn bind(socket: &Socket, address: SocketAddr) -> NTSTATUS {
+/// Binds a socket to a local address.
+pub(crate) fn bind(socket: &Socket, address: SocketAddr) -> NTSTATUS {
     let mut state = part(socket).state.lock();
     if state.local.is_some() {
         return STATUS_ADDRESS_ALREADY_ASSOCIATED;
     }
-    let bound = socket.with_real(|real| {
-        real.bind(&address.into())?;
-        real.local_addr()?
-            .as_socket()
-            .ok_or_else(|| io::Error::from(io::ErrorKind::Unsupported))
-    });
-    match bound {
-        Some(Ok(local)) => {
+    match socket.bind_real(address) {
+        Ok(local) => {
             state.local = Some(local);
-            let watch = state.events;
+            let watch = state.callbacks.is_enabled(WSK_EVENT_RECEIVE_FROM);
             drop(state);
             if watch {
                 socket.watch();
             }
             STATUS_SUCCESS
         }
-        Some(Err(error)) => address::bind_status(&error),
-        None => STATUS_FILE_FORCED_CLOSED,
-    }
-}
-
-dispatched! {
-    /// Gives the local address of a bound socket.
-    fn WskGetLocalAddress(
-        Socket: *mut WSK_SOCKET,
-        LocalAddress: *mut SOCKADDR,
-        Irp: *mut IRP,
-    ) -> NTSTATUS, at most DISPATCH_LEVEL {
-        let socket = socket::enter("WskGetLocalAddress", Socket);
-        socket.datagram("WskGetLocalAddress");
-        let family = socket.family;
-        let uses = Uses::nothing("WskGetLocalAddress");
-        // SAFETY: the driver gives the IRP.
-        let request = unsafe {
-            Request::start(
-                Irp,
-                uses.memory(LocalAddress, 0, "the local address"),
-                Some(&socket),
-            )
-        };
-        irp::with_flight(request.irp(), |flight| {
-            flight.pin(
-                LocalAddress as usize,
-                family.size(),
-                "the place for the local address",
-            );
-        });
-        let out = Outputs {
-            remote: LocalAddress,
-            control: core::ptr::null_mut(),
-            control_room: 0,
-            control_length: core::ptr::null_mut(),
-            control_flags: core::ptr::null_mut(),
-        };
-        let socket = Arc::clone(&socket);
-        let status = request.carry_out(move || {
-            let out = { out };
-            let local = part(&socket).state.lock().local;
-            match local {
-                Some(_) if out.remote.is_null() => Outcome::Done(STATUS_INVALID_PARAMETER, 0),
-                Some(local) => {
-                    // SAFETY: the driver gives the place until the IRP is completed.
-                    unsafe { address::write(out.remote, local, family) };
-                    Outcome::Done(STATUS_SUCCESS, 0)
-                }
-                None => Outcome::Done(STATUS_INVALID_DEVICE_STATE, 0),
-            }
-        });
-        trace::returned("WskGetLocalAddress", status)
+        Err(status) => status,
     }
 }
 
@@ -623,25 +515,23 @@ dispatched! {
 
 fn receive(socket: &Arc<Socket>, receive: Receive, flags: u32) -> NTSTATUS {
     let datagram = part(socket);
-    let refusal = if socket.is_forced_closed() {
-        Some(STATUS_FILE_FORCED_CLOSED)
-    } else if faults::strikes(Resource::Call) {
-        Some(STATUS_INSUFFICIENT_RESOURCES)
-    } else if flags != 0 {
-        Some(STATUS_INVALID_PARAMETER)
-    } else if datagram.state.lock().local.is_none() {
-        Some(STATUS_INVALID_DEVICE_STATE)
-    } else {
-        None
-    };
+    let refusal = receive.request.refusal().or_else(|| {
+        if flags != 0 {
+            Some(STATUS_INVALID_PARAMETER)
+        } else if datagram.state.lock().local.is_none() {
+            Some(STATUS_INVALID_DEVICE_STATE)
+        } else {
+            None
+        }
+    });
     let plan = schedule::plan();
     if let Some(status) = refusal {
-        return finish_in_call(receive.request, plan, status, 0);
+        return receive.request.finish(plan, status, 0);
     }
     if super::is_null_provider() {
         let length = receive.data.iter().map(Range::len).sum();
         receive.sent_by_nobody(socket.family);
-        return finish_in_call(receive.request, plan, STATUS_SUCCESS, length);
+        return receive.request.finish(plan, STATUS_SUCCESS, length);
     }
     let mut state = datagram.state.lock();
     if plan == Plan::Now
@@ -653,84 +543,32 @@ fn receive(socket: &Arc<Socket>, receive: Receive, flags: u32) -> NTSTATUS {
         receive.request.complete(status, length);
         return status;
     }
-    // From here on the IRP can be cancelled: as every driver that queues IRPs has to, first queue, then set the cancel
-    // routine, then look whether cancelling was asked for meanwhile.
-    let irp = receive.request.irp();
-    receive.request.pend();
-    state.receives.push_back(receive);
-    // SAFETY: the IRP belongs to the request in the queue, and the queue is locked.
-    let cancelled = unsafe {
-        irp::set_driver_context(irp, Arc::as_ptr(socket).cast());
-        irp::set_cancel_routine(irp, Some(cancel_receive));
-        irp::cancel_requested(irp) && irp::set_cancel_routine(irp, None).is_some()
-    };
-    if cancelled {
-        let receive = take(&mut state.receives, irp);
-        drop(state);
-        if let Some(receive) = receive {
-            receive.request.complete_later(SOON, STATUS_CANCELLED, 0);
-        }
-        return STATUS_PENDING;
-    }
+    let cancelled = state.receives.push(socket, receive);
     drop(state);
+    if let Some(receive) = cancelled {
+        receive.request.complete_later(SOON, STATUS_CANCELLED, 0);
+    }
     socket.watch();
     STATUS_PENDING
 }
 
-/// Completes a request that is done by the time its call returns.
-fn finish_in_call(request: Request, plan: Plan, status: NTSTATUS, information: usize) -> NTSTATUS {
-    match plan {
-        Plan::Now => {
-            request.complete(status, information);
-            status
-        }
-        Plan::DoLater(when) | Plan::CompleteLater(when) => {
-            request.pend();
-            request.complete_later(when, status, information);
-            STATUS_PENDING
-        }
-    }
+/// Takes a receive that is being cancelled.
+pub(crate) fn cancelled(socket: &Socket, irp: *mut IRP) -> Option<Request> {
+    part(socket)
+        .state
+        .lock()
+        .receives
+        .take(irp)
+        .map(|receive| receive.request)
 }
 
-fn take(receives: &mut VecDeque<Receive>, irp: *mut IRP) -> Option<Receive> {
-    let index = receives
-        .iter()
-        .position(|receive| receive.request.irp() == irp)?;
-    receives.remove(index)
-}
-
-/// The cancel routine of a pending receive.
-///
-/// # Safety
-///
-/// The I/O manager calls it with an IRP that `receive` has queued, with the cancel lock held.
-unsafe extern "system" fn cancel_receive(_device: *mut DEVICE_OBJECT, irp: *mut IRP) {
-    // SAFETY: the IRP stays in the queue until this routine takes it out, and the request there holds a reference to the
-    // socket; another one is taken here.
-    let socket = unsafe {
-        let socket = irp::driver_context(irp).cast::<Socket>();
-        Arc::increment_strong_count(socket);
-        Arc::from_raw(socket)
-    };
-    // SAFETY: this is the IRP that is being cancelled.
-    unsafe { spinlock::release_cancel_of(irp) };
-    let receive = take(&mut part(&socket).state.lock().receives, irp);
-    let Some(receive) = receive else { return };
-    match schedule::plan() {
-        Plan::Now => receive.request.complete(STATUS_CANCELLED, 0),
-        Plan::DoLater(when) | Plan::CompleteLater(when) => {
-            receive.request.complete_later(when, STATUS_CANCELLED, 0);
-        }
+impl Waiting for Receive {
+    fn request(&self) -> &Request {
+        &self.request
     }
 }
 
 impl Receive {
-    /// Whether the IRP is the provider's to complete: its cancel routine isn't running.
-    fn claim(&self) -> bool {
-        // SAFETY: the IRP is in flight and in the queue, which is locked.
-        unsafe { irp::set_cancel_routine(self.request.irp(), None) }.is_some()
-    }
-
     /// What the null provider says of who sent a datagram: this machine, port 9.
     fn sent_by_nobody(&self, family: Family) {
         if self.outputs.remote.is_null() {
@@ -861,8 +699,7 @@ pub(crate) fn readable(socket: &Arc<Socket>) {
             let Some(message) = next_message(socket, &mut state) else {
                 break;
             };
-            let claimed = state.receives.iter().position(Receive::claim);
-            if let Some(receive) = claimed.and_then(|index| state.receives.remove(index)) {
+            if let Some(receive) = state.receives.claim_first() {
                 drop(state);
                 let (status, length) = receive.fill(socket.family, &message);
                 let when = match schedule::plan() {
@@ -875,7 +712,7 @@ pub(crate) fn readable(socket: &Arc<Socket>) {
                 state.refused.push_front(message);
                 break;
             }
-        } else if state.events {
+        } else if state.callbacks.is_enabled(WSK_EVENT_RECEIVE_FROM) {
             let mut messages = Vec::new();
             while messages.len() < INDICATED_AT_ONCE
                 && let Some(message) = next_message(socket, &mut state)
@@ -885,7 +722,7 @@ pub(crate) fn readable(socket: &Arc<Socket>) {
             if messages.is_empty() || !socket.take_off_unless_closing() {
                 break;
             }
-            state.callbacks += 1;
+            state.callbacks.begin(WSK_EVENT_RECEIVE_FROM);
             drop(state);
             indicate(socket, messages);
         } else {
@@ -902,118 +739,81 @@ fn indicate(socket: &Arc<Socket>, messages: Vec<Message>) {
     let address = Arc::as_ptr(socket) as usize;
     let list = indication::build(address, socket.family, &messages);
     if let (Some(callback), Some(list)) = (datagram.callback(), list) {
-        trace::callback(
-            "WskReceiveFromEvent",
-            format_args!("{} datagrams", messages.len()),
-        );
-        let level = irql::set(DISPATCH_LEVEL);
+        let told = format_args!("{} datagrams", messages.len());
         // SAFETY: the driver gave the callback and its context, and keeps both until the socket is closed, which waits for
         // this call.
-        let status = unsafe {
+        let status = callbacks::call("WskReceiveFromEvent", told, || unsafe {
             callback(
                 datagram.pointers.context,
                 u32::from(WSK_FLAG_AT_DISPATCH_LEVEL),
                 list,
             )
-        };
-        irql::set(level);
+        });
         match status {
-            STATUS_PENDING => indication::retain(list),
+            STATUS_PENDING => indication::retain(list.cast(), "WskReceiveFromEvent"),
             STATUS_DATA_NOT_ACCEPTED => {
-                let _ = indication::release("WskReceiveFromEvent", address, list);
+                let _ = indication::release("WskReceiveFromEvent", address, list.cast());
                 let mut state = datagram.state.lock();
                 // With a static callback the datagrams are gone; else they wait until it is enabled again.
-                if !state.static_events {
-                    state.events = false;
+                if !state.callbacks.is_fixed(WSK_EVENT_RECEIVE_FROM) {
+                    state.callbacks.silence(WSK_EVENT_RECEIVE_FROM);
                     for message in messages.into_iter().rev() {
                         state.refused.push_front(message);
                     }
                 }
             }
             _ => {
-                let _ = indication::release("WskReceiveFromEvent", address, list);
+                let _ = indication::release("WskReceiveFromEvent", address, list.cast());
             }
         }
     }
-    let disabling = {
-        let mut state = datagram.state.lock();
-        state.callbacks -= 1;
-        if state.callbacks == 0 {
-            core::mem::take(&mut state.disabling)
-        } else {
-            Vec::new()
-        }
-    };
-    for request in disabling {
-        request.complete_later(SOON, STATUS_SUCCESS, 0);
-    }
+    datagram.state.lock().callbacks.end(WSK_EVENT_RECEIVE_FROM);
     socket.landed();
-}
-
-fn claim_all(socket: &Arc<Socket>) -> Vec<Receive> {
-    let mut state = part(socket).state.lock();
-    let (claimed, cancelling) = core::mem::take(&mut state.receives)
-        .into_iter()
-        .partition(Receive::claim);
-    state.receives = cancelling;
-    claimed.into_iter().collect()
 }
 
 /// The socket is being closed: cancels what is pending.
 pub(crate) fn cancel_all(socket: &Arc<Socket>) {
-    part(socket).state.lock().events = false;
-    for receive in claim_all(socket) {
-        match schedule::plan() {
-            Plan::Now => receive.request.complete(STATUS_CANCELLED, 0),
-            Plan::DoLater(when) | Plan::CompleteLater(when) => {
-                receive.request.complete_later(when, STATUS_CANCELLED, 0);
-            }
-        }
+    let pending = {
+        let mut state = part(socket).state.lock();
+        state.callbacks.silence(WSK_EVENT_RECEIVE_FROM);
+        state.receives.claim_all()
+    };
+    for receive in pending {
+        receive
+            .request
+            .complete_by(schedule::plan(), STATUS_CANCELLED, 0);
     }
 }
 
 /// The socket is made useless: completes what is pending and tells the event callback.
 pub(crate) fn force_close(socket: &Arc<Socket>) {
-    for receive in claim_all(socket) {
+    let datagram = part(socket);
+    let pending = datagram.state.lock().receives.claim_all();
+    for receive in pending {
         receive
             .request
             .complete_later(SOON, STATUS_FILE_FORCED_CLOSED, 0);
     }
-    let datagram = part(socket);
     let mut state = datagram.state.lock();
-    if state.events
+    if state.callbacks.is_enabled(WSK_EVENT_RECEIVE_FROM)
         && let Some(callback) = datagram.callback()
         && socket.take_off_unless_closing()
     {
-        state.callbacks += 1;
+        state.callbacks.begin(WSK_EVENT_RECEIVE_FROM);
         drop(state);
         let socket = Arc::clone(socket);
         schedule::later(SOON, move || {
             let datagram = part(&socket);
-            trace::callback(
-                "WskReceiveFromEvent",
-                format_args!("NULL: the socket is no longer functional"),
-            );
+            let told = format_args!("NULL: the socket is no longer functional");
             // SAFETY: as in `indicate`.
-            let _ = unsafe {
+            let _ = callbacks::call("WskReceiveFromEvent", told, || unsafe {
                 callback(
                     datagram.pointers.context,
                     u32::from(WSK_FLAG_AT_DISPATCH_LEVEL),
                     core::ptr::null_mut(),
                 )
-            };
-            let disabling = {
-                let mut state = datagram.state.lock();
-                state.callbacks -= 1;
-                if state.callbacks == 0 {
-                    core::mem::take(&mut state.disabling)
-                } else {
-                    Vec::new()
-                }
-            };
-            for request in disabling {
-                request.complete(STATUS_SUCCESS, 0);
-            }
+            });
+            datagram.state.lock().callbacks.end(WSK_EVENT_RECEIVE_FROM);
             socket.landed();
         });
     }
@@ -1029,7 +829,7 @@ dispatched! {
         socket.datagram("WskRelease");
         trace::returned(
             "WskRelease",
-            indication::release("WskRelease", Socket as usize, DatagramIndication),
+            indication::release("WskRelease", Socket as usize, DatagramIndication.cast()),
         )
     }
 }

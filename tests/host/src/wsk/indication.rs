@@ -1,10 +1,13 @@
-//! Datagrams on their way to a driver's `WskReceiveFromEvent`: lists of `WSK_DATAGRAM_INDICATION`, and their release.
+//! Data on its way to a driver's `WskReceiveFromEvent` and `WskReceiveEvent`: lists of `WSK_DATAGRAM_INDICATION` and of
+//! `WSK_DATA_INDICATION`, and their release.
 
+use core::ffi::c_void;
 use core::ptr;
 use std::net::SocketAddr;
 
 use wsk_sys::{
-    MDL, MDL_SOURCE_IS_NONPAGED_POOL, NTSTATUS, SOCKADDR_IN6, WSK_BUF, WSK_DATAGRAM_INDICATION,
+    MDL, MDL_SOURCE_IS_NONPAGED_POOL, NTSTATUS, SOCKADDR_IN6, WSK_BUF, WSK_DATA_INDICATION,
+    WSK_DATAGRAM_INDICATION,
 };
 
 use super::address::{self, Family};
@@ -32,13 +35,69 @@ struct List {
     retained: Option<Origin>,
 }
 
+/// Where the parts of a block are: an indication of either kind, its MDL, an address, the data.
 const MDL_AT: usize = size_of::<WSK_DATAGRAM_INDICATION>();
-/// The most bytes and so the most pages that a datagram touches.
+/// The most pages that a datagram, or a piece of a stream, touches.
 const NUMBERS: usize = 65_536 / PAGE_SIZE + 2;
 const ADDRESS_AT: usize = MDL_AT + size_of::<MDL>() + NUMBERS * size_of::<usize>();
 const DATA_AT: usize = (ADDRESS_AT + size_of::<SOCKADDR_IN6>() + 15) & !15;
+const _: () = assert!(size_of::<WSK_DATA_INDICATION>() <= MDL_AT);
+/// How many bytes of a stream are in one indication, as if each were a segment of the usual size.
+const SEGMENT: usize = 1460;
 
-/// Builds a list for a driver, in order.
+/// A block with `bytes` and an MDL for them, and with `CMSGHDR` objects, whose place is the last that is given.
+fn block(bytes: &[u8], control: &[u8]) -> Option<(*mut u8, WSK_BUF, *mut u8)> {
+    let control_at = (DATA_AT + bytes.len().max(1)).next_multiple_of(8);
+    let block = pool::allocate(
+        control_at + control.len(),
+        u32::from_le_bytes(*b"WskI"),
+        Use::Indication,
+        true,
+        Origin::here("the provider"),
+    )?;
+    // SAFETY: the block has room for the parts at their offsets, which are aligned for them.
+    let (mdl, place) = unsafe {
+        let data = block.add(DATA_AT);
+        ptr::copy_nonoverlapping(bytes.as_ptr(), data, bytes.len());
+        let place = block.add(control_at);
+        ptr::copy_nonoverlapping(control.as_ptr(), place, control.len());
+        let mdl = block.add(MDL_AT).cast::<MDL>();
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "a datagram has less than 65,536 bytes, and so has a segment"
+        )]
+        mdl.write(MDL {
+            Next: ptr::null_mut(),
+            Size: (size_of::<MDL>() + NUMBERS * size_of::<usize>()) as i16,
+            MdlFlags: MDL_SOURCE_IS_NONPAGED_POOL,
+            Process: ptr::null_mut(),
+            MappedSystemVa: data.cast(),
+            StartVa: data.map_addr(|address| address & !(PAGE_SIZE - 1)).cast(),
+            ByteCount: bytes.len() as u32,
+            ByteOffset: (data as usize % PAGE_SIZE) as u32,
+        });
+        (mdl, place)
+    };
+    let buffer = WSK_BUF {
+        Mdl: mdl,
+        Offset: 0,
+        Length: bytes.len(),
+    };
+    Some((block, buffer, place))
+}
+
+fn given(socket: usize, first: usize, blocks: Vec<usize>) {
+    if first != 0 {
+        let list = List {
+            socket,
+            blocks,
+            retained: None,
+        };
+        let _ = LISTS.lock(first).insert(first, list);
+    }
+}
+
+/// Builds a list of datagrams for a driver, in order.
 pub(crate) fn build(
     socket: usize,
     family: Family,
@@ -47,46 +106,15 @@ pub(crate) fn build(
     let mut blocks = Vec::new();
     let mut next: *mut WSK_DATAGRAM_INDICATION = ptr::null_mut();
     for message in messages.iter().rev() {
-        let control_at = (DATA_AT + message.bytes.len().max(1)).next_multiple_of(8);
-        let length = control_at + message.control.len();
-        let block = pool::allocate(
-            length,
-            u32::from_le_bytes(*b"WskI"),
-            Use::Indication,
-            true,
-            Origin::here("the provider"),
-        )?;
+        let (block, buffer, control) = block(&message.bytes, &message.control)?;
         let first = block.cast::<WSK_DATAGRAM_INDICATION>();
         // SAFETY: the block has room for the parts at their offsets, which are aligned for them.
         unsafe {
-            let data = block.add(DATA_AT);
-            ptr::copy_nonoverlapping(message.bytes.as_ptr(), data, message.bytes.len());
-            let mdl = block.add(MDL_AT).cast::<MDL>();
-            #[allow(
-                clippy::cast_possible_truncation,
-                reason = "a datagram has less than 65,536 bytes"
-            )]
-            mdl.write(MDL {
-                Next: ptr::null_mut(),
-                Size: (size_of::<MDL>() + NUMBERS * size_of::<usize>()) as i16,
-                MdlFlags: MDL_SOURCE_IS_NONPAGED_POOL,
-                Process: ptr::null_mut(),
-                MappedSystemVa: data.cast(),
-                StartVa: data.map_addr(|address| address & !(PAGE_SIZE - 1)).cast(),
-                ByteCount: message.bytes.len() as u32,
-                ByteOffset: (data as usize % PAGE_SIZE) as u32,
-            });
             let remote = block.add(ADDRESS_AT).cast();
             address::write(remote, message.from, family);
-            let control = block.add(control_at);
-            ptr::copy_nonoverlapping(message.control.as_ptr(), control, message.control.len());
             first.write(WSK_DATAGRAM_INDICATION {
                 Next: next,
-                Buffer: WSK_BUF {
-                    Mdl: mdl,
-                    Offset: 0,
-                    Length: message.bytes.len(),
-                },
+                Buffer: buffer,
                 ControlInfo: if message.control.is_empty() {
                     ptr::null_mut()
                 } else {
@@ -99,36 +127,42 @@ pub(crate) fn build(
         next = first;
         blocks.push(block as usize);
     }
-    if !next.is_null() {
-        let _ = LISTS.lock(next as usize).insert(
-            next as usize,
-            List {
-                socket,
-                blocks,
-                retained: None,
-            },
-        );
+    given(socket, next as usize, blocks);
+    Some(next)
+}
+
+/// Builds a list of what has come from a stream for a driver, in order.
+pub(crate) fn build_stream(socket: usize, bytes: &[u8]) -> Option<*mut WSK_DATA_INDICATION> {
+    let mut blocks = Vec::new();
+    let mut next: *mut WSK_DATA_INDICATION = ptr::null_mut();
+    for segment in bytes.chunks(SEGMENT).rev() {
+        let (block, buffer, _) = block(segment, &[])?;
+        let first = block.cast::<WSK_DATA_INDICATION>();
+        // SAFETY: the block has room for it at its start.
+        unsafe {
+            first.write(WSK_DATA_INDICATION {
+                Next: next,
+                Buffer: buffer,
+            });
+        }
+        next = first;
+        blocks.push(block as usize);
     }
+    given(socket, next as usize, blocks);
     Some(next)
 }
 
 /// The driver keeps a list until it calls `WskRelease`.
 ///
 /// It may have called that already, on another thread.
-pub(crate) fn retain(list: *mut WSK_DATAGRAM_INDICATION) {
+pub(crate) fn retain(list: *mut c_void, callback: &'static str) {
     if let Some(list) = LISTS.lock(list as usize).get(list as usize) {
-        list.retained = Some(Origin::here(
-            "WskReceiveFromEvent, which returned STATUS_PENDING",
-        ));
+        list.retained = Some(Origin::here(callback));
     }
 }
 
 /// Takes a list back.
-pub(crate) fn release(
-    function: &'static str,
-    socket: usize,
-    list: *mut WSK_DATAGRAM_INDICATION,
-) -> NTSTATUS {
+pub(crate) fn release(function: &'static str, socket: usize, list: *mut c_void) -> NTSTATUS {
     let address = list as usize;
     let mut locked = LISTS.lock(address);
     let known = locked
@@ -139,7 +173,7 @@ pub(crate) fn release(
         bugcheck!(
             DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, socket, address, 0),
             [pool::story(address)],
-            "{function} was called for a datagram indication that isn't one that this socket has retained (any more)"
+            "{function} was called for an indication that isn't one that this socket has retained (any more)"
         )
     }
     let list = locked.remove(address);
@@ -158,7 +192,7 @@ pub(crate) fn retained(socket: usize) -> Option<String> {
     LISTS.find(|address, list| {
         let retained = list.retained.as_ref().filter(|_| list.socket == socket)?;
         Some(format!(
-            "{} datagrams at {address:#x}, retained by {retained}",
+            "{} indications at {address:#x}, retained by {retained}, which returned STATUS_PENDING",
             list.blocks.len()
         ))
     })

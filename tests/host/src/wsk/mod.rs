@@ -3,11 +3,16 @@
 
 mod address;
 mod ancillary;
+mod binding;
+mod callbacks;
 mod client;
+mod connection;
 mod control;
 mod datagram;
 mod indication;
+mod listen;
 mod network;
+mod pending;
 mod registration;
 mod request;
 mod socket;

@@ -54,7 +54,7 @@ fn run(network: &Network) {
                 .get(&event.key)
                 .and_then(Weak::upgrade);
             if let Some(socket) = socket {
-                socket.readable();
+                socket.ready(event.is_interrupt() || event.is_err() == Some(true));
             }
         }
     }
@@ -83,11 +83,21 @@ pub(crate) fn add(socket: &Arc<Socket>, real: &socket2::Socket) -> std::io::Resu
     unsafe { network.poller.add(real, Event::none(key)) }
 }
 
-/// Watches for the next arrival, once.
-pub(crate) fn watch(key: usize, real: &socket2::Socket) {
-    if let Some(network) = network() {
-        let _ = network.poller.modify(real, Event::readable(key));
-    }
+/// What to watch a socket for.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(crate) struct Interest {
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+    /// That the connection breaks, even while nothing is to be read or written.
+    pub(crate) breaking: bool,
+}
+
+/// Watches a socket, until the next event.
+pub(crate) fn watch(key: usize, real: &socket2::Socket, interest: Interest) {
+    let Some(network) = network() else { return };
+    let mut event = Event::new(key, interest.readable, interest.writable);
+    event.set_interrupt(interest.breaking);
+    let _ = network.poller.modify(real, event);
 }
 
 /// Forgets a socket that is about to be closed.

@@ -110,8 +110,14 @@ impl Request {
         unsafe { irp::mark_pending(self.irp) };
     }
 
+    /// The request concerns a socket that the call itself has made.
+    pub(crate) fn belongs_to(&mut self, socket: &Arc<Socket>) {
+        socket.took_off();
+        self.socket = Some(socket.clone());
+    }
+
     /// From now on what the call sends must not be written.
-    fn freeze(&self) {
+    pub(crate) fn freeze(&self) {
         irp::with_flight(self.irp, Flight::freeze);
     }
 
@@ -125,11 +131,9 @@ impl Request {
         }
     }
 
-    /// Carries out the call with `work`, now or later as the policy of the kernel says, and completes it. Returns what
-    /// the call has to return.
-    #[inline]
-    pub(crate) fn carry_out(self, mut work: impl FnMut() -> Outcome + Send + 'static) -> NTSTATUS {
-        let failure = if self
+    /// The status that the call fails with whatever it asks for: its socket was forced closed, or a failure is planned.
+    pub(crate) fn refusal(&self) -> Option<NTSTATUS> {
+        if self
             .socket
             .as_ref()
             .is_some_and(|socket| socket.is_forced_closed())
@@ -139,7 +143,39 @@ impl Request {
             Some(STATUS_INSUFFICIENT_RESOURCES)
         } else {
             None
-        };
+        }
+    }
+
+    /// Completes a request that is done by the time its call returns; returns what the call has to return.
+    pub(crate) fn finish(self, plan: Plan, status: NTSTATUS, information: usize) -> NTSTATUS {
+        match plan {
+            Plan::Now => {
+                self.complete(status, information);
+                status
+            }
+            Plan::DoLater(when) | Plan::CompleteLater(when) => {
+                self.pend();
+                self.complete_later(when, status, information);
+                STATUS_PENDING
+            }
+        }
+    }
+
+    /// Completes a request whose call has returned `STATUS_PENDING`.
+    pub(crate) fn complete_by(self, plan: Plan, status: NTSTATUS, information: usize) {
+        match plan {
+            Plan::Now => self.complete(status, information),
+            Plan::DoLater(when) | Plan::CompleteLater(when) => {
+                self.complete_later(when, status, information);
+            }
+        }
+    }
+
+    /// Carries out the call with `work`, now or later as the policy of the kernel says, and completes it. Returns what
+    /// the call has to return.
+    #[inline]
+    pub(crate) fn carry_out(self, mut work: impl FnMut() -> Outcome + Send + 'static) -> NTSTATUS {
+        let failure = self.refusal();
         let mut attempt = move || match failure {
             Some(status) => Outcome::Done(status, 0),
             None => work(),

@@ -4,26 +4,32 @@ use core::cell::RefCell;
 use core::ffi::c_void;
 use core::ops::Deref;
 use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 use wsk_sys::{
-    AF_INET, AF_INET6, EPROCESS, ETHREAD, GUID, IPPROTO, IRP, NTSTATUS, SOCK_DGRAM,
-    STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED, STATUS_SUCCESS,
-    WSK_CLIENT_DATAGRAM_DISPATCH, WSK_FLAG_BASIC_SOCKET, WSK_FLAG_CONNECTION_SOCKET,
+    AF_INET, AF_INET6, EPROCESS, ETHREAD, GUID, IPPROTO, IRP, NTSTATUS, SOCK_DGRAM, SOCK_STREAM,
+    STATUS_FILE_FORCED_CLOSED, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER,
+    STATUS_NOT_SUPPORTED, STATUS_SUCCESS, WSK_FLAG_BASIC_SOCKET, WSK_FLAG_CONNECTION_SOCKET,
     WSK_FLAG_DATAGRAM_SOCKET, WSK_FLAG_LISTEN_SOCKET, WSK_FLAG_STREAM_SOCKET,
     WSK_PROVIDER_BASIC_DISPATCH, WSK_SOCKET, WSK_TRANSPORT,
 };
 
-use super::address::Family;
+use super::address::{self, Family};
+use super::connection::{self, Connection};
 use super::control::{Options, WskControlSocket};
 use super::datagram::{self, Datagram};
+use super::listen::{self, Listening};
+use super::network::Interest;
 use super::registration::{self, Client};
 use super::request::{Request, Uses};
-use super::{client, indication, network};
+use super::{indication, network};
 use crate::bugcheck::{bugcheck, violation};
+use crate::kernel::windows_version;
 use crate::origin::Origin;
 use crate::pool::Counter;
 use crate::schedule::{self, Plan};
@@ -60,6 +66,10 @@ std::thread_local! {
 pub(crate) enum Category {
     Basic,
     Datagram(Datagram),
+    Connection(Connection),
+    Listen(Listening),
+    /// It becomes the one or the other, by `WskConnect` or by `WskListen`.
+    Stream(Connection, Listening),
 }
 
 /// A socket. Its memory starts with what drivers see of it.
@@ -173,16 +183,94 @@ impl Socket {
     pub(crate) fn datagram(&self, function: &'static str) -> &Datagram {
         match &self.category {
             Category::Datagram(datagram) => datagram,
-            Category::Basic => bugcheck!(
-                DRIVER_VERIFIER_DETECTED_VIOLATION(
-                    violation::WSK_CONTRACT,
-                    &raw const *self as usize,
-                    0,
-                    0
-                ),
-                [format!("socket#{} made by {}", self.number, self.origin)],
-                "{function} was called for a socket of another category"
+            _ => self.of_another_category(function),
+        }
+    }
+
+    /// The connection-oriented part; stops when the socket is of another category.
+    pub(crate) fn connection(&self, function: &'static str) -> &Connection {
+        match &self.category {
+            Category::Connection(connection) | Category::Stream(connection, _) => connection,
+            _ => self.of_another_category(function),
+        }
+    }
+
+    /// The listening part; stops when the socket is of another category.
+    pub(crate) fn listening(&self, function: &'static str) -> &Listening {
+        match &self.category {
+            Category::Listen(listening) | Category::Stream(_, listening) => listening,
+            _ => self.of_another_category(function),
+        }
+    }
+
+    /// Stops: a function was called for a socket that doesn't have it.
+    #[cold]
+    pub(crate) fn of_another_category(&self, function: &'static str) -> ! {
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(
+                violation::WSK_CONTRACT,
+                &raw const *self as usize,
+                0,
+                0
             ),
+            [self.story()],
+            "{function} was called for a socket of another category"
+        )
+    }
+
+    /// The socket in the words of a report.
+    pub(crate) fn story(&self) -> String {
+        format!("socket#{} made by {}", self.number, self.origin)
+    }
+
+    /// The event callbacks that are enabled on every new socket of the client.
+    pub(crate) fn static_events(&self) -> u32 {
+        self.client.static_events.load(Ordering::SeqCst)
+    }
+
+    /// Binds the host's socket, and gives the address that it got.
+    pub(crate) fn bind_real(&self, address: SocketAddr) -> Result<SocketAddr, NTSTATUS> {
+        let bound = self.with_real(|real| {
+            real.bind(&address.into())?;
+            real.local_addr()?
+                .as_socket()
+                .ok_or_else(|| io::Error::from(io::ErrorKind::Unsupported))
+        });
+        match bound {
+            Some(Ok(local)) => Ok(local),
+            Some(Err(error)) => Err(address::bind_status(&error)),
+            None => Err(STATUS_FILE_FORCED_CLOSED),
+        }
+    }
+
+    /// Does away with the host's socket; the peer of a connection sees a reset.
+    pub(crate) fn reset_real(&self) {
+        if let Some(real) = self.real.write().take() {
+            network::remove(self.number, &real);
+            let _ = real.set_linger(Some(Duration::ZERO));
+        }
+    }
+
+    /// Does away with a socket that the driver was never given.
+    pub(crate) fn discard(self: &Arc<Self>) {
+        self.life.lock().closing = true;
+        self.reset_real();
+        let address = Arc::as_ptr(self) as usize;
+        let _ = OPEN.lock(address).remove(address);
+        SOCKETS.down();
+        registration::socket_closed(&self.client);
+    }
+
+    /// Takes a request that is being cancelled out of where it waits.
+    pub(crate) fn cancelled(self: &Arc<Self>, irp: *mut IRP) -> Option<Request> {
+        match &self.category {
+            Category::Basic => None,
+            Category::Datagram(_) => datagram::cancelled(self, irp),
+            Category::Connection(_) => connection::cancelled(self, irp),
+            Category::Listen(_) => listen::cancelled(self, irp),
+            Category::Stream(..) => {
+                connection::cancelled(self, irp).or_else(|| listen::cancelled(self, irp))
+            }
         }
     }
 
@@ -193,14 +281,35 @@ impl Socket {
 
     /// Watches for the next arrival.
     pub(crate) fn watch(&self) {
-        self.with_real(|real| network::watch(self.number, real));
+        self.watch_for(Interest {
+            readable: true,
+            ..Interest::default()
+        });
     }
 
-    /// Something has arrived.
-    pub(crate) fn readable(self: &Arc<Self>) {
+    pub(crate) fn watch_for(&self, interest: Interest) {
+        self.with_real(|real| network::watch(self.number, real, interest));
+    }
+
+    /// The host's socket is ready for what it was watched for. `breaks` tells that the connection is ending otherwise.
+    pub(crate) fn ready(self: &Arc<Self>, breaks: bool) {
         match &self.category {
-            Category::Datagram(_) => datagram::readable(self),
             Category::Basic => {}
+            Category::Datagram(_) => datagram::readable(self),
+            Category::Connection(_) => {
+                if breaks {
+                    connection::alarm(self);
+                }
+                connection::pump(self);
+            }
+            Category::Listen(_) => listen::pump(self),
+            Category::Stream(..) => {
+                if breaks {
+                    connection::alarm(self);
+                }
+                connection::pump(self);
+                listen::pump(self);
+            }
         }
     }
 
@@ -233,7 +342,12 @@ impl Socket {
     }
 
     fn finish_close(self: &Arc<Self>, close: Request) {
-        if let Some(real) = self.real.write().take() {
+        // Documented: closing aborts a connection that isn't disconnected in both directions.
+        if let Category::Connection(_) | Category::Stream(..) = &self.category
+            && connection::closing_aborts(self)
+        {
+            self.reset_real();
+        } else if let Some(real) = self.real.write().take() {
             network::remove(self.number, &real);
         }
         let address = Arc::as_ptr(self) as usize;
@@ -253,8 +367,15 @@ impl Socket {
     /// Makes the socket useless.
     fn force_close(self: &Arc<Self>) {
         self.forced_closed.store(true, Ordering::SeqCst);
-        if let Category::Datagram(_) = &self.category {
-            datagram::force_close(self);
+        match &self.category {
+            Category::Basic => {}
+            Category::Datagram(_) => datagram::force_close(self),
+            Category::Connection(_) => connection::force_close(self),
+            Category::Listen(_) => listen::force_close(self),
+            Category::Stream(..) => {
+                connection::force_close(self);
+                listen::force_close(self);
+            }
         }
     }
 }
@@ -300,8 +421,14 @@ pub(crate) fn leaks() -> Vec<String> {
 pub(crate) fn reset() {
     for (_, socket) in OPEN.extract(|_, _| true) {
         // Requests that are still queued are never completed: their IRPs are the driver's leaks.
-        if let Category::Datagram(datagram) = &socket.category {
-            core::mem::forget(datagram.abandon());
+        match &socket.category {
+            Category::Basic => {}
+            Category::Datagram(datagram) => core::mem::forget(datagram.abandon()),
+            Category::Connection(connection) => core::mem::forget(connection.abandon()),
+            Category::Listen(listening) => core::mem::forget(listening.abandon()),
+            Category::Stream(connection, listening) => {
+                core::mem::forget((connection.abandon(), listening.abandon()));
+            }
         }
         core::mem::forget(socket.life.lock().close.take());
         *socket.real.write() = None;
@@ -312,19 +439,28 @@ pub(crate) fn reset() {
     SOCKETS.reset();
 }
 
+const UDP: u32 = IPPROTO::IPPROTO_UDP.0.cast_unsigned();
+const TCP: u32 = IPPROTO::IPPROTO_TCP.0.cast_unsigned();
+
 /// The transports that there are.
-pub(crate) fn transports() -> [WSK_TRANSPORT; 2] {
-    [AF_INET, AF_INET6].map(|family| WSK_TRANSPORT {
+pub(crate) fn transports() -> [WSK_TRANSPORT; 4] {
+    [
+        (SOCK_DGRAM, UDP, AF_INET),
+        (SOCK_DGRAM, UDP, AF_INET6),
+        (SOCK_STREAM, TCP, AF_INET),
+        (SOCK_STREAM, TCP, AF_INET6),
+    ]
+    .map(|(kind, protocol, family)| WSK_TRANSPORT {
         Version: registration::VERSION,
-        SocketType: SOCK_DGRAM,
-        Protocol: IPPROTO::IPPROTO_UDP.0.cast_unsigned(),
+        SocketType: kind,
+        Protocol: protocol,
         AddressFamily: family,
         ProviderId: GUID::default(),
     })
 }
 
 dispatched! {
-    /// Makes a socket. The host has basic and datagram sockets so far.
+    /// Makes a socket.
     fn WskSocket(
         Client: *mut c_void,
         AddressFamily: u16,
@@ -355,7 +491,7 @@ dispatched! {
                 return Done(made.err().unwrap_or(STATUS_INVALID_PARAMETER), 0);
             };
             match make(family, flags, client, pointers, origin) {
-                Ok(address) => Done(STATUS_SUCCESS, address),
+                Ok(socket) => Done(STATUS_SUCCESS, Arc::as_ptr(&socket) as usize),
                 Err(status) => Done(status, 0),
             }
         });
@@ -363,72 +499,121 @@ dispatched! {
     }
 }
 
-/// What a driver gives for the callbacks of a socket.
+/// What a driver gives for the callbacks of a socket: a context, and the table that is of the socket's category.
+#[derive(Clone, Copy)]
 pub(crate) struct Pointers {
     pub(crate) context: *mut c_void,
-    pub(crate) dispatch: *const WSK_CLIENT_DATAGRAM_DISPATCH,
+    pub(crate) dispatch: *const c_void,
 }
 
 // SAFETY: the pointers are only handed back to the driver, which has to expect that on any thread.
 unsafe impl Send for Pointers {}
 
-fn check_kind(
+/// Checks what a driver wants to have made.
+pub(crate) fn check_kind(
     family: u16,
     kind: u16,
     protocol: u32,
     flags: u32,
 ) -> Result<(Family, u32), NTSTATUS> {
-    const UDP: u32 = IPPROTO::IPPROTO_UDP.0.cast_unsigned();
     let family = Family::new(family).ok_or(STATUS_NOT_SUPPORTED)?;
-    match flags {
-        WSK_FLAG_DATAGRAM_SOCKET | WSK_FLAG_BASIC_SOCKET
-            if kind == SOCK_DGRAM && protocol == UDP =>
-        {
-            Ok((family, flags))
+    let wanted = match flags {
+        // Documented: there is no such category before Windows 10, version 1703.
+        WSK_FLAG_STREAM_SOCKET if windows_version().2 < 15063 => None,
+        WSK_FLAG_LISTEN_SOCKET | WSK_FLAG_CONNECTION_SOCKET | WSK_FLAG_STREAM_SOCKET => {
+            Some((SOCK_STREAM, TCP))
         }
-        WSK_FLAG_DATAGRAM_SOCKET if kind == SOCK_DGRAM => Err(STATUS_INVALID_PARAMETER),
-        WSK_FLAG_DATAGRAM_SOCKET
-        | WSK_FLAG_BASIC_SOCKET
-        | WSK_FLAG_LISTEN_SOCKET
-        | WSK_FLAG_CONNECTION_SOCKET
-        | WSK_FLAG_STREAM_SOCKET => Err(STATUS_NOT_SUPPORTED),
-        _ => Err(STATUS_INVALID_PARAMETER),
+        WSK_FLAG_BASIC_SOCKET if kind == SOCK_STREAM => Some((SOCK_STREAM, TCP)),
+        WSK_FLAG_BASIC_SOCKET | WSK_FLAG_DATAGRAM_SOCKET => Some((SOCK_DGRAM, UDP)),
+        _ => None,
+    };
+    match wanted {
+        Some(wanted) if wanted == (kind, protocol) => Ok((family, flags)),
+        Some((wanted, _)) if wanted == kind => Err(STATUS_INVALID_PARAMETER),
+        Some(_) => Err(STATUS_NOT_SUPPORTED),
+        None => Err(STATUS_INVALID_PARAMETER),
     }
 }
 
-fn make(
+/// Makes a socket with its socket of the host.
+pub(crate) fn make(
     family: Family,
     flags: u32,
     client: Arc<Client>,
     pointers: Pointers,
     origin: Origin,
-) -> Result<usize, NTSTATUS> {
-    let real = socket2::Socket::new(
-        family.domain(),
-        socket2::Type::DGRAM,
-        Some(socket2::Protocol::UDP),
-    )
-    .map_err(|_| STATUS_INSUFFICIENT_RESOURCES)?;
-    real.set_nonblocking(true)
+) -> Result<Arc<Socket>, NTSTATUS> {
+    let datagrams = matches!(flags, WSK_FLAG_DATAGRAM_SOCKET | WSK_FLAG_BASIC_SOCKET);
+    let (kind, protocol) = if datagrams {
+        (socket2::Type::DGRAM, socket2::Protocol::UDP)
+    } else {
+        (socket2::Type::STREAM, socket2::Protocol::TCP)
+    };
+    let real = socket2::Socket::new(family.domain(), kind, Some(protocol))
         .map_err(|_| STATUS_INSUFFICIENT_RESOURCES)?;
     if family == Family::V6 {
         // On Windows a socket is for IPv6 only until told otherwise; hosts differ.
         real.set_only_v6(true)
             .map_err(|_| STATUS_INSUFFICIENT_RESOURCES)?;
     }
-    let static_events = client.static_events.load(Ordering::SeqCst);
-    let (dispatch, category) = if flags == WSK_FLAG_BASIC_SOCKET {
-        (
+    let events = client.static_events.load(Ordering::SeqCst);
+    let (dispatch, category) = match flags {
+        WSK_FLAG_BASIC_SOCKET => (
             (&raw const BASIC_DISPATCH).cast::<c_void>(),
             Category::Basic,
-        )
-    } else {
-        let events = client::enables_receive_from(static_events);
-        (
-            (&raw const datagram::DISPATCH).cast::<c_void>(),
+        ),
+        WSK_FLAG_DATAGRAM_SOCKET => (
+            (&raw const datagram::DISPATCH).cast(),
             Category::Datagram(Datagram::new(pointers, events)),
-        )
+        ),
+        WSK_FLAG_LISTEN_SOCKET => (
+            (&raw const listen::DISPATCH).cast(),
+            Category::Listen(Listening::new(pointers, events)),
+        ),
+        WSK_FLAG_STREAM_SOCKET => {
+            let (connect, listen) = listen::stream_pointers(pointers);
+            (
+                (&raw const listen::STREAM_DISPATCH).cast(),
+                Category::Stream(
+                    Connection::new(connect, events),
+                    Listening::new(listen, events),
+                ),
+            )
+        }
+        _ => (
+            (&raw const connection::DISPATCH).cast(),
+            Category::Connection(Connection::new(pointers, events)),
+        ),
     };
+    open(family, dispatch, category, client, real, origin)
+}
+
+/// Makes the socket of a connection that the host has accepted.
+pub(crate) fn make_accepted(
+    listening: &Socket,
+    connection: Connection,
+    real: socket2::Socket,
+) -> Result<Arc<Socket>, NTSTATUS> {
+    open(
+        listening.family,
+        (&raw const connection::DISPATCH).cast(),
+        Category::Connection(connection),
+        Arc::clone(&listening.client),
+        real,
+        Origin::here("accepting a connection"),
+    )
+}
+
+fn open(
+    family: Family,
+    dispatch: *const c_void,
+    category: Category,
+    client: Arc<Client>,
+    real: socket2::Socket,
+    origin: Origin,
+) -> Result<Arc<Socket>, NTSTATUS> {
+    real.set_nonblocking(true)
+        .map_err(|_| STATUS_INSUFFICIENT_RESOURCES)?;
     client.sockets.fetch_add(1, Ordering::SeqCst);
     SOCKETS.up();
     let socket = Arc::new(Socket {
@@ -453,8 +638,8 @@ fn make(
     *socket.real.write() = Some(real);
     let address = Arc::as_ptr(&socket) as usize;
     let _ = CLOSED.lock().remove(&address);
-    let _ = OPEN.lock(address).insert(address, socket);
-    Ok(address)
+    let _ = OPEN.lock(address).insert(address, Arc::clone(&socket));
+    Ok(socket)
 }
 
 dispatched! {
@@ -487,7 +672,7 @@ dispatched! {
             bugcheck!(
                 DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, Socket as usize, 0, 0),
                 [retained],
-                "WskCloseSocket was called while datagram indications are retained: WskRelease can't be called any more"
+                "WskCloseSocket was called while indications are retained: WskRelease can't be called any more"
             )
         }
         // SAFETY: the driver gives the IRP.
@@ -497,8 +682,15 @@ dispatched! {
         if plan != Plan::Now {
             close.pend();
         }
-        if let Category::Datagram(_) = &socket.category {
-            datagram::cancel_all(&socket);
+        match &socket.category {
+            Category::Basic => {}
+            Category::Datagram(_) => datagram::cancel_all(&socket),
+            Category::Connection(_) => connection::cancel_all(&socket),
+            Category::Listen(_) => listen::cancel_all(&socket),
+            Category::Stream(..) => {
+                connection::cancel_all(&socket);
+                listen::cancel_all(&socket);
+            }
         }
         let socket = Arc::clone(&socket);
         let status = match plan {

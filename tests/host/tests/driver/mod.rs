@@ -210,6 +210,173 @@ impl Client {
     }
 }
 
+impl Client {
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "as many as the function of the provider has"
+    )]
+    /// Starts `WskSocket` for any category; the outcome's information is the socket.
+    pub fn start_any(
+        &self,
+        call: &Call,
+        family: u16,
+        kind: u16,
+        protocol: u32,
+        flags: u32,
+        context: *mut c_void,
+        dispatch: *const c_void,
+    ) -> NTSTATUS {
+        unsafe {
+            (*self.provider.Dispatch).WskSocket.unwrap()(
+                self.provider.Client,
+                family,
+                kind,
+                protocol,
+                flags,
+                context,
+                dispatch,
+                ptr::null_mut(),
+                ptr::null_mut(),
+                ptr::null_mut(),
+                call.irp,
+            )
+        }
+    }
+
+    /// A socket over TCP.
+    pub fn tcp(
+        &self,
+        family: u16,
+        flags: u32,
+        context: *mut c_void,
+        dispatch: *const c_void,
+    ) -> *mut WSK_SOCKET {
+        let call = Call::new();
+        let protocol = IPPROTO::IPPROTO_TCP.0.cast_unsigned();
+        let returned = self.start_any(
+            &call,
+            family,
+            SOCK_STREAM,
+            protocol,
+            flags,
+            context,
+            dispatch,
+        );
+        let (status, socket) = call.finish();
+        assert!(returned == status || returned == STATUS_PENDING);
+        assert_eq!(status, STATUS_SUCCESS);
+        ptr::with_exposed_provenance_mut(socket)
+    }
+
+    /// A connection socket that isn't bound.
+    pub fn connection(&self, family: u16) -> Connection {
+        self.connection_with(family, ptr::null_mut(), ptr::null())
+    }
+
+    pub fn connection_with(
+        &self,
+        family: u16,
+        context: *mut c_void,
+        dispatch: *const WSK_CLIENT_CONNECTION_DISPATCH,
+    ) -> Connection {
+        Connection {
+            raw: self.tcp(family, WSK_FLAG_CONNECTION_SOCKET, context, dispatch.cast()),
+        }
+    }
+
+    /// A connection socket that is bound to a local address.
+    pub fn bound_connection(&self, local: &str) -> Connection {
+        let local: SocketAddr = local.parse().unwrap();
+        let socket = self.connection(if local.is_ipv4() { AF_INET } else { AF_INET6 });
+        assert_eq!(socket.bind(local), STATUS_SUCCESS);
+        socket
+    }
+
+    /// A connection socket that is connected.
+    pub fn connected(&self, to: SocketAddr) -> Connection {
+        self.connected_with(to, ptr::null_mut(), ptr::null())
+    }
+
+    pub fn connected_with(
+        &self,
+        to: SocketAddr,
+        context: *mut c_void,
+        dispatch: *const WSK_CLIENT_CONNECTION_DISPATCH,
+    ) -> Connection {
+        let family = if to.is_ipv4() { AF_INET } else { AF_INET6 };
+        let socket = self.connection_with(family, context, dispatch);
+        assert_eq!(socket.bind(any(to)), STATUS_SUCCESS);
+        assert_eq!(socket.connect(to), STATUS_SUCCESS);
+        socket
+    }
+
+    /// `WskSocketConnect`.
+    pub fn socket_connect(
+        &self,
+        local: SocketAddr,
+        to: SocketAddr,
+    ) -> Result<Connection, NTSTATUS> {
+        let (mut local, mut to) = (sockaddr(local), sockaddr(to));
+        let call = Call::new();
+        let returned = unsafe {
+            (*self.provider.Dispatch).WskSocketConnect.unwrap()(
+                self.provider.Client,
+                SOCK_STREAM,
+                IPPROTO::IPPROTO_TCP.0.cast_unsigned(),
+                (&raw mut local).cast(),
+                (&raw mut to).cast(),
+                0,
+                ptr::null_mut(),
+                ptr::null(),
+                ptr::null_mut(),
+                ptr::null_mut(),
+                ptr::null_mut(),
+                call.irp,
+            )
+        };
+        let (status, socket) = call.finish();
+        assert!(returned == status || returned == STATUS_PENDING);
+        if status == STATUS_SUCCESS {
+            let raw = ptr::with_exposed_provenance_mut(socket);
+            Ok(Connection { raw })
+        } else {
+            assert_eq!(socket, 0);
+            Err(status)
+        }
+    }
+
+    /// A listening socket that isn't bound.
+    pub fn listener(
+        &self,
+        family: u16,
+        context: *mut c_void,
+        dispatch: *const WSK_CLIENT_LISTEN_DISPATCH,
+    ) -> Listener {
+        Listener {
+            raw: self.tcp(family, WSK_FLAG_LISTEN_SOCKET, context, dispatch.cast()),
+        }
+    }
+
+    /// A listening socket that listens.
+    pub fn listening(&self, local: &str) -> Listener {
+        let local: SocketAddr = local.parse().unwrap();
+        let family = if local.is_ipv4() { AF_INET } else { AF_INET6 };
+        let socket = self.listener(family, ptr::null_mut(), ptr::null());
+        assert_eq!(socket.bind(local), STATUS_SUCCESS);
+        socket
+    }
+}
+
+/// Any address of the family of another one.
+pub fn any(like: SocketAddr) -> SocketAddr {
+    let any = if like.is_ipv4() {
+        "0.0.0.0:0"
+    } else {
+        "[::]:0"
+    };
+    any.parse().unwrap()
+}
+
 /// An address in the layout that Windows has.
 pub fn sockaddr(address: SocketAddr) -> SOCKADDR_INET {
     let mut raw = SOCKADDR_INET::default();
@@ -266,29 +433,6 @@ unsafe impl Sync for Socket {}
 impl Socket {
     pub fn table(&self) -> &'static WSK_PROVIDER_DATAGRAM_DISPATCH {
         unsafe { &*(*self.raw).Dispatch.cast() }
-    }
-
-    pub fn bind(&self, local: SocketAddr) -> NTSTATUS {
-        let mut local = sockaddr(local);
-        let call = Call::new();
-        let returned = unsafe {
-            self.table().WskBind.unwrap()(self.raw, (&raw mut local).cast(), 0, call.irp)
-        };
-        let (status, _) = call.finish();
-        assert!(returned == status || returned == STATUS_PENDING);
-        status
-    }
-
-    pub fn local(&self) -> Result<SocketAddr, NTSTATUS> {
-        let mut local = sockaddr("[::]:0".parse().unwrap());
-        let call = Call::new();
-        let _ = unsafe {
-            self.table().WskGetLocalAddress.unwrap()(self.raw, (&raw mut local).cast(), call.irp)
-        };
-        match call.finish() {
-            (STATUS_SUCCESS, _) => Ok(address(&local)),
-            (status, _) => Err(status),
-        }
     }
 
     pub fn start_send(
@@ -353,78 +497,142 @@ impl Socket {
         assert!(returned == status || returned == STATUS_PENDING);
         (status, length, received)
     }
+}
 
-    pub fn start_close(&self, call: &Call) -> NTSTATUS {
-        unsafe { self.table().Basic.WskCloseSocket.unwrap()(self.raw, call.irp) }
-    }
+/// What sockets of every category have, by the name of the type here.
+macro_rules! every_category {
+    ($name:ident) => {
+        impl $name {
+            pub fn start_close(&self, call: &Call) -> NTSTATUS {
+                unsafe { self.table().Basic.WskCloseSocket.unwrap()(self.raw, call.irp) }
+            }
 
-    pub fn close(self) {
-        let call = Call::new();
-        let returned = self.start_close(&call);
-        assert!(matches!(returned, STATUS_SUCCESS | STATUS_PENDING));
-        assert_eq!(call.finish(), (STATUS_SUCCESS, 0));
-    }
+            pub fn close(self) {
+                let call = Call::new();
+                let returned = self.start_close(&call);
+                assert!(matches!(returned, STATUS_SUCCESS | STATUS_PENDING));
+                assert_eq!(call.finish(), (STATUS_SUCCESS, 0));
+            }
 
-    /// `WskControlSocket` without an IRP.
-    pub fn control(
-        &self,
-        kind: WSK_CONTROL_SOCKET_TYPE,
-        level: u32,
-        code: u32,
-        input: &mut [u8],
-        output: &mut [u8],
-    ) -> (NTSTATUS, usize) {
-        let mut returned = 0;
-        let status = unsafe {
-            self.table().Basic.WskControlSocket.unwrap()(
-                self.raw,
-                kind,
-                code,
-                level,
-                input.len(),
-                if input.is_empty() {
-                    ptr::null_mut()
-                } else {
-                    input.as_mut_ptr().cast()
-                },
-                output.len(),
-                if output.is_empty() {
-                    ptr::null_mut()
-                } else {
-                    output.as_mut_ptr().cast()
-                },
-                &raw mut returned,
-                ptr::null_mut(),
-            )
-        };
-        (status, returned)
-    }
+            pub fn bind(&self, local: SocketAddr) -> NTSTATUS {
+                let mut local = sockaddr(local);
+                let call = Call::new();
+                let returned = unsafe {
+                    self.table().WskBind.unwrap()(self.raw, (&raw mut local).cast(), 0, call.irp)
+                };
+                let (status, _) = call.finish();
+                assert!(returned == status || returned == STATUS_PENDING);
+                status
+            }
 
-    pub fn set_option(&self, level: u32, code: u32, value: u32) -> NTSTATUS {
-        self.control(
-            WSK_CONTROL_SOCKET_TYPE::WskSetOption,
-            level,
-            code,
-            &mut value.to_ne_bytes(),
-            &mut [],
-        )
-        .0
-    }
+            pub fn local(&self) -> Result<SocketAddr, NTSTATUS> {
+                let mut local = sockaddr("[::]:0".parse().unwrap());
+                let call = Call::new();
+                let _ = unsafe {
+                    self.table().WskGetLocalAddress.unwrap()(
+                        self.raw,
+                        (&raw mut local).cast(),
+                        call.irp,
+                    )
+                };
+                match call.finish() {
+                    (STATUS_SUCCESS, _) => Ok(address(&local)),
+                    (status, _) => Err(status),
+                }
+            }
 
-    pub fn get_option(&self, level: u32, code: u32) -> Result<u32, NTSTATUS> {
-        let mut value = [0; 4];
-        match self.control(
-            WSK_CONTROL_SOCKET_TYPE::WskGetOption,
-            level,
-            code,
-            &mut [],
-            &mut value,
-        ) {
-            (STATUS_SUCCESS, 4) => Ok(u32::from_ne_bytes(value)),
-            (status, _) => Err(status),
+            /// `WskControlSocket` without an IRP.
+            pub fn control(
+                &self,
+                kind: WSK_CONTROL_SOCKET_TYPE,
+                level: u32,
+                code: u32,
+                input: &mut [u8],
+                output: &mut [u8],
+            ) -> (NTSTATUS, usize) {
+                let mut returned = 0;
+                let status = unsafe {
+                    self.table().Basic.WskControlSocket.unwrap()(
+                        self.raw,
+                        kind,
+                        code,
+                        level,
+                        input.len(),
+                        if input.is_empty() {
+                            ptr::null_mut()
+                        } else {
+                            input.as_mut_ptr().cast()
+                        },
+                        output.len(),
+                        if output.is_empty() {
+                            ptr::null_mut()
+                        } else {
+                            output.as_mut_ptr().cast()
+                        },
+                        &raw mut returned,
+                        ptr::null_mut(),
+                    )
+                };
+                (status, returned)
+            }
+
+            pub fn set_option(&self, level: u32, code: u32, value: u32) -> NTSTATUS {
+                self.control(
+                    WSK_CONTROL_SOCKET_TYPE::WskSetOption,
+                    level,
+                    code,
+                    &mut value.to_ne_bytes(),
+                    &mut [],
+                )
+                .0
+            }
+
+            pub fn get_option(&self, level: u32, code: u32) -> Result<u32, NTSTATUS> {
+                let mut value = [0; 4];
+                match self.control(
+                    WSK_CONTROL_SOCKET_TYPE::WskGetOption,
+                    level,
+                    code,
+                    &mut [],
+                    &mut value,
+                ) {
+                    (STATUS_SUCCESS, 4) => Ok(u32::from_ne_bytes(value)),
+                    (status, _) => Err(status),
+                }
+            }
+
+            /// `SO_WSK_EVENT_CALLBACK`, without an IRP.
+            pub fn events(&self, mask: u32) -> NTSTATUS {
+                let control = WSK_EVENT_CALLBACK_CONTROL {
+                    NpiId: &raw const NPI_WSK_INTERFACE_ID,
+                    EventMask: mask,
+                };
+                let mut bytes = [0; size_of::<WSK_EVENT_CALLBACK_CONTROL>()];
+                unsafe {
+                    ptr::copy_nonoverlapping(
+                        (&raw const control).cast::<u8>(),
+                        bytes.as_mut_ptr(),
+                        bytes.len(),
+                    )
+                };
+                self.control(
+                    WSK_CONTROL_SOCKET_TYPE::WskSetOption,
+                    SOL_SOCKET,
+                    SO_WSK_EVENT_CALLBACK,
+                    &mut bytes,
+                    &mut [],
+                )
+                .0
+            }
         }
-    }
+    };
+}
 
+every_category!(Socket);
+every_category!(Connection);
+every_category!(Listener);
+
+impl Socket {
     /// `SIO_WSK_SET_REMOTE_ADDRESS` or `SIO_WSK_SET_SENDTO_ADDRESS`.
     pub fn fix(&self, code: u32, address: Option<SocketAddr>) -> NTSTATUS {
         let mut address = address.map(sockaddr);
@@ -450,29 +658,161 @@ impl Socket {
         assert!(returned == status || returned == STATUS_PENDING);
         status
     }
+}
 
-    /// `SO_WSK_EVENT_CALLBACK`, without an IRP.
-    pub fn events(&self, mask: u32) -> NTSTATUS {
-        let control = WSK_EVENT_CALLBACK_CONTROL {
-            NpiId: &raw const NPI_WSK_INTERFACE_ID,
-            EventMask: mask,
+/// A connection socket.
+#[derive(Clone, Copy)]
+pub struct Connection {
+    pub raw: *mut WSK_SOCKET,
+}
+
+unsafe impl Send for Connection {}
+unsafe impl Sync for Connection {}
+
+impl Connection {
+    pub fn table(&self) -> &'static WSK_PROVIDER_CONNECTION_DISPATCH {
+        unsafe { &*(*self.raw).Dispatch.cast() }
+    }
+
+    pub fn start_connect(&self, call: &Call, to: &mut SOCKADDR_INET) -> NTSTATUS {
+        unsafe { self.table().WskConnect.unwrap()(self.raw, (&raw mut *to).cast(), 0, call.irp) }
+    }
+
+    pub fn connect(&self, to: SocketAddr) -> NTSTATUS {
+        let mut to = sockaddr(to);
+        let call = Call::new();
+        let returned = self.start_connect(&call, &mut to);
+        let (status, _) = call.finish();
+        assert!(returned == status || returned == STATUS_PENDING);
+        status
+    }
+
+    pub fn remote(&self) -> Result<SocketAddr, NTSTATUS> {
+        let mut remote = sockaddr("[::]:0".parse().unwrap());
+        let call = Call::new();
+        let _ = unsafe {
+            self.table().WskGetRemoteAddress.unwrap()(self.raw, (&raw mut remote).cast(), call.irp)
         };
-        let mut bytes = [0; size_of::<WSK_EVENT_CALLBACK_CONTROL>()];
+        match call.finish() {
+            (STATUS_SUCCESS, _) => Ok(address(&remote)),
+            (status, _) => Err(status),
+        }
+    }
+
+    pub fn start_send(&self, call: &Call, buffer: &mut WSK_BUF, flags: u32) -> NTSTATUS {
+        unsafe { self.table().WskSend.unwrap()(self.raw, buffer, flags, call.irp) }
+    }
+
+    pub fn send_with(&self, buffer: &Buffer, flags: u32) -> (NTSTATUS, usize) {
+        let mut described = buffer.all();
+        let call = Call::new();
+        let returned = self.start_send(&call, &mut described, flags);
+        let outcome = call.finish();
+        assert!(
+            returned == outcome.0 || returned == STATUS_PENDING,
+            "{returned:?} {outcome:?}"
+        );
+        outcome
+    }
+
+    pub fn send(&self, buffer: &Buffer) -> (NTSTATUS, usize) {
+        self.send_with(buffer, 0)
+    }
+
+    pub fn start_receive(&self, call: &Call, buffer: &mut WSK_BUF, flags: u32) -> NTSTATUS {
+        unsafe { self.table().WskReceive.unwrap()(self.raw, buffer, flags, call.irp) }
+    }
+
+    pub fn receive_with(&self, buffer: &Buffer, flags: u32) -> (NTSTATUS, usize) {
+        let mut described = buffer.all();
+        let call = Call::new();
+        let returned = self.start_receive(&call, &mut described, flags);
+        let outcome = call.finish();
+        assert!(
+            returned == outcome.0 || returned == STATUS_PENDING,
+            "{returned:?} {outcome:?}"
+        );
+        outcome
+    }
+
+    pub fn receive(&self, buffer: &Buffer) -> (NTSTATUS, usize) {
+        self.receive_with(buffer, 0)
+    }
+
+    pub fn start_disconnect(
+        &self,
+        call: &Call,
+        buffer: Option<&mut WSK_BUF>,
+        flags: u32,
+    ) -> NTSTATUS {
+        let buffer = buffer.map_or(ptr::null_mut(), |buffer| &raw mut *buffer);
+        unsafe { self.table().WskDisconnect.unwrap()(self.raw, buffer, flags, call.irp) }
+    }
+
+    pub fn disconnect(&self, buffer: Option<&Buffer>, flags: u32) -> NTSTATUS {
+        let mut described = buffer.map(Buffer::all);
+        let call = Call::new();
+        let returned = self.start_disconnect(&call, described.as_mut(), flags);
+        let (status, _) = call.finish();
+        assert!(returned == status || returned == STATUS_PENDING);
+        status
+    }
+
+    pub fn release(&self, list: *mut WSK_DATA_INDICATION) -> NTSTATUS {
+        unsafe { self.table().WskRelease.unwrap()(self.raw, list) }
+    }
+}
+
+/// A listening socket.
+#[derive(Clone, Copy)]
+pub struct Listener {
+    pub raw: *mut WSK_SOCKET,
+}
+
+unsafe impl Send for Listener {}
+unsafe impl Sync for Listener {}
+
+impl Listener {
+    pub fn table(&self) -> &'static WSK_PROVIDER_LISTEN_DISPATCH {
+        unsafe { &*(*self.raw).Dispatch.cast() }
+    }
+
+    pub fn start_accept(
+        &self,
+        call: &Call,
+        local: Option<&mut SOCKADDR_INET>,
+        remote: Option<&mut SOCKADDR_INET>,
+    ) -> NTSTATUS {
+        let place = |place: Option<&mut SOCKADDR_INET>| {
+            place.map_or(ptr::null_mut(), |place| (&raw mut *place).cast())
+        };
         unsafe {
-            ptr::copy_nonoverlapping(
-                (&raw const control).cast::<u8>(),
-                bytes.as_mut_ptr(),
-                bytes.len(),
+            self.table().WskAccept.unwrap()(
+                self.raw,
+                0,
+                ptr::null_mut(),
+                ptr::null(),
+                place(local),
+                place(remote),
+                call.irp,
             )
-        };
-        self.control(
-            WSK_CONTROL_SOCKET_TYPE::WskSetOption,
-            SOL_SOCKET,
-            SO_WSK_EVENT_CALLBACK,
-            &mut bytes,
-            &mut [],
-        )
-        .0
+        }
+    }
+
+    /// The accepted socket with its local and its remote address.
+    pub fn accept(&self) -> Result<(Connection, SocketAddr, SocketAddr), NTSTATUS> {
+        let mut local = sockaddr("[::]:0".parse().unwrap());
+        let mut remote = local;
+        let call = Call::new();
+        let returned = self.start_accept(&call, Some(&mut local), Some(&mut remote));
+        let (status, socket) = call.finish();
+        assert!(returned == status || returned == STATUS_PENDING);
+        if status == STATUS_SUCCESS {
+            let raw = ptr::with_exposed_provenance_mut(socket);
+            Ok((Connection { raw }, address(&local), address(&remote)))
+        } else {
+            Err(status)
+        }
     }
 }
 

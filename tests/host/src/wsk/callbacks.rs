@@ -1,0 +1,109 @@
+//! Which of a socket's event callbacks are enabled, and how many calls of them are under way: `SO_WSK_EVENT_CALLBACK`.
+
+use core::fmt::Arguments;
+
+use wsk_sys::STATUS_SUCCESS;
+
+use super::request::Request;
+use crate::irql::{self, DISPATCH_LEVEL};
+use crate::schedule::SOON;
+use crate::trace;
+
+/// The event callbacks of a socket, as the bits of an `EventMask`.
+pub(crate) struct Callbacks {
+    enabled: u32,
+    /// Those that were enabled for the client's sockets as such.
+    fixed: u32,
+    /// One entry for each call that hasn't returned.
+    running: Vec<u32>,
+    /// Calls of `WskControlSocket` that wait until no call of this callback is under way.
+    disabling: Vec<(u32, Request)>,
+}
+
+/// What became of disabling an event callback.
+pub(crate) enum Disabled {
+    /// It is disabled.
+    Now(Option<Request>),
+    /// The request is completed once no call of it is under way.
+    Pending,
+    /// As `Pending`, but there is no request.
+    EventPending,
+}
+
+impl Callbacks {
+    /// With those enabled that the client enables on all its sockets.
+    pub(crate) const fn new(fixed: u32) -> Self {
+        Self {
+            enabled: fixed,
+            fixed,
+            running: Vec::new(),
+            disabling: Vec::new(),
+        }
+    }
+
+    pub(crate) fn is_enabled(&self, event: u32) -> bool {
+        self.enabled & event != 0
+    }
+
+    /// Whether it was enabled for the client's sockets as such.
+    pub(crate) fn is_fixed(&self, event: u32) -> bool {
+        self.fixed & event != 0
+    }
+
+    pub(crate) fn enable(&mut self, events: u32) {
+        self.enabled |= events;
+    }
+
+    /// Disables all or some without waiting for anything.
+    pub(crate) fn silence(&mut self, events: u32) {
+        self.enabled &= !events;
+    }
+
+    /// Disables one; the request is kept while a call of it is under way.
+    pub(crate) fn disable(&mut self, event: u32, request: Option<Request>) -> Disabled {
+        self.silence(event);
+        if !self.running.contains(&event) {
+            return Disabled::Now(request);
+        }
+        match request {
+            Some(request) => {
+                request.pend();
+                self.disabling.push((event, request));
+                Disabled::Pending
+            }
+            None => Disabled::EventPending,
+        }
+    }
+
+    /// A call begins.
+    pub(crate) fn begin(&mut self, event: u32) {
+        self.running.push(event);
+    }
+
+    /// A call has returned.
+    pub(crate) fn end(&mut self, event: u32) {
+        if let Some(index) = self.running.iter().position(|&running| running == event) {
+            self.running.swap_remove(index);
+        }
+        if self.running.contains(&event) {
+            return;
+        }
+        for (_, request) in self.disabling.extract_if(.., |(waits, _)| *waits == event) {
+            request.complete_later(SOON, STATUS_SUCCESS, 0);
+        }
+    }
+
+    /// Gives up what waits, when the kernel is shut down.
+    pub(crate) fn abandon(&mut self) -> impl Sized + use<> {
+        core::mem::take(&mut self.disabling)
+    }
+}
+
+/// Calls an event callback as the network's interrupt does: at `DISPATCH_LEVEL`.
+pub(crate) fn call<R>(name: &'static str, told: Arguments<'_>, callback: impl FnOnce() -> R) -> R {
+    trace::callback(name, told);
+    let level = irql::set(DISPATCH_LEVEL);
+    let answer = callback();
+    irql::set(level);
+    answer
+}

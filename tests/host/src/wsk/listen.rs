@@ -1,0 +1,549 @@
+//! Listening sockets: `WSK_PROVIDER_LISTEN_DISPATCH` over the host's listening TCP sockets, and the table of stream sockets,
+//! which listen or connect.
+
+use core::ffi::c_void;
+use core::ptr;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use wsk_sys::{
+    IRP, NTSTATUS, SOCKADDR, STATUS_ADDRESS_ALREADY_ASSOCIATED, STATUS_CANCELLED,
+    STATUS_FILE_FORCED_CLOSED, STATUS_INVALID_DEVICE_STATE, STATUS_INVALID_PARAMETER,
+    STATUS_NOT_SUPPORTED, STATUS_PENDING, STATUS_REQUEST_NOT_ACCEPTED, STATUS_SUCCESS,
+    WSK_CLIENT_CONNECTION_DISPATCH, WSK_CLIENT_LISTEN_DISPATCH, WSK_CLIENT_STREAM_DISPATCH,
+    WSK_EVENT_ACCEPT, WSK_FLAG_AT_DISPATCH_LEVEL, WSK_INSPECT_ACTION, WSK_INSPECT_ID,
+    WSK_PROVIDER_LISTEN_DISPATCH, WSK_PROVIDER_STREAM_DISPATCH, WSK_SOCKET,
+};
+
+use super::address;
+use super::binding::{Place, WskBind, WskGetLocalAddress, WskGetRemoteAddress};
+use super::callbacks::{self, Callbacks, Disabled};
+use super::connection::{self, Connection, Context};
+use super::pending::{Pending, Waiting};
+use super::request::{Outcome, Request, Uses};
+use super::socket::{self, Pointers, Socket};
+use crate::schedule::{self, Plan, SOON};
+use crate::trace;
+
+/// What `WSK_SOCKET::Dispatch` of a listening socket points at.
+pub(crate) static DISPATCH: WSK_PROVIDER_LISTEN_DISPATCH = WSK_PROVIDER_LISTEN_DISPATCH {
+    Basic: socket::BASIC,
+    WskBind: Some(WskBind),
+    WskAccept: Some(WskAccept),
+    WskInspectComplete: Some(WskInspectComplete),
+    WskGetLocalAddress: Some(WskGetLocalAddress),
+};
+
+/// What `WSK_SOCKET::Dispatch` of a stream socket points at.
+pub(crate) static STREAM_DISPATCH: WSK_PROVIDER_STREAM_DISPATCH = WSK_PROVIDER_STREAM_DISPATCH {
+    Basic: socket::BASIC,
+    WskBind: Some(WskBind),
+    WskAccept: Some(WskAccept),
+    WskConnect: Some(connection::WskConnect),
+    WskListen: Some(WskListen),
+    WskSend: Some(connection::WskSend),
+    WskReceive: Some(connection::WskReceive),
+    WskDisconnect: Some(connection::WskDisconnect),
+    WskRelease: Some(connection::WskRelease),
+    WskGetLocalAddress: Some(WskGetLocalAddress),
+    WskGetRemoteAddress: Some(WskGetRemoteAddress),
+    WskConnectEx: Some(connection::WskConnectEx),
+    WskSendEx: Some(connection::WskSendEx),
+    WskReceiveEx: Some(connection::WskReceiveEx),
+};
+
+/// How many connections the host keeps that nobody has accepted yet.
+const BACKLOG: i32 = 200;
+
+/// What only listening sockets have.
+pub(crate) struct Listening {
+    pointers: Pointers,
+    state: Mutex<State>,
+}
+
+// SAFETY: the pointers are the driver's, which has to expect their use on any thread; the state is locked.
+unsafe impl Sync for Listening {}
+
+struct State {
+    local: Option<SocketAddr>,
+    accepts: Pending<Accept>,
+    callbacks: Callbacks,
+    /// Event callbacks that are enabled on every socket that `WskAcceptEvent` accepts.
+    inherited: u32,
+}
+
+/// A connection that has come in.
+struct Incoming {
+    real: socket2::Socket,
+    local: SocketAddr,
+    remote: SocketAddr,
+}
+
+/// A pending `WskAccept`.
+struct Accept {
+    request: Request,
+    pointers: Pointers,
+    local: Place,
+    remote: Place,
+}
+
+impl Waiting for Accept {
+    fn request(&self) -> &Request {
+        &self.request
+    }
+}
+
+/// The tables in the table that a driver gives for a stream socket: for connecting, and for listening.
+pub(crate) fn stream_pointers(pointers: Pointers) -> (Pointers, Pointers) {
+    // SAFETY: the driver gives the table of the socket's category, if any, and keeps it while the socket is open.
+    let table = unsafe {
+        pointers
+            .dispatch
+            .cast::<WSK_CLIENT_STREAM_DISPATCH>()
+            .as_ref()
+    };
+    let with = |dispatch: *const c_void| Pointers {
+        dispatch,
+        ..pointers
+    };
+    match table {
+        Some(table) => (with(table.Connect.cast()), with(table.Listen.cast())),
+        None => (with(ptr::null()), with(ptr::null())),
+    }
+}
+
+impl Listening {
+    pub(crate) fn new(pointers: Pointers, static_events: u32) -> Self {
+        let state = State {
+            local: None,
+            accepts: Pending::new(),
+            callbacks: Callbacks::new(static_events & WSK_EVENT_ACCEPT),
+            inherited: 0,
+        };
+        Self {
+            pointers,
+            state: Mutex::new(state),
+        }
+    }
+
+    pub(crate) fn local(&self) -> Option<SocketAddr> {
+        self.state.lock().local
+    }
+
+    pub(crate) fn is_listening(&self) -> bool {
+        self.local().is_some()
+    }
+
+    /// Gives up what is pending, when the kernel is shut down.
+    pub(crate) fn abandon(&self) -> impl Sized + use<> {
+        let mut state = self.state.lock();
+        (state.accepts.abandon(), state.callbacks.abandon())
+    }
+
+    fn table(&self) -> Option<WSK_CLIENT_LISTEN_DISPATCH> {
+        // SAFETY: the driver keeps its dispatch table while the socket is open.
+        unsafe {
+            self.pointers
+                .dispatch
+                .cast::<WSK_CLIENT_LISTEN_DISPATCH>()
+                .as_ref()
+        }
+        .copied()
+    }
+
+    /// Enables the event callback, and those that accepted sockets have.
+    pub(crate) fn enable_events(&self, events: u32) -> NTSTATUS {
+        let known = WSK_EVENT_ACCEPT | connection::EVENTS;
+        let accepts = events & WSK_EVENT_ACCEPT != 0;
+        let callback = self.table().and_then(|table| table.WskAcceptEvent);
+        if events == 0 || events & !known != 0 || accepts && callback.is_none() {
+            return STATUS_INVALID_PARAMETER;
+        }
+        let mut state = self.state.lock();
+        if state.local.is_none() {
+            return STATUS_INVALID_DEVICE_STATE;
+        }
+        state.callbacks.enable(events & WSK_EVENT_ACCEPT);
+        state.inherited |= events & connection::EVENTS;
+        STATUS_SUCCESS
+    }
+
+    /// Disables the event callback.
+    pub(crate) fn disable_events(&self, request: Option<Request>) -> Disabled {
+        self.state
+            .lock()
+            .callbacks
+            .disable(WSK_EVENT_ACCEPT, request)
+    }
+}
+
+/// Binds a listening socket to a local address, where it listens from now on.
+pub(crate) fn bind(socket: &Arc<Socket>, address: SocketAddr) -> NTSTATUS {
+    let listening = socket.listening("WskBind");
+    let mut state = listening.state.lock();
+    if state.local.is_some() {
+        return STATUS_ADDRESS_ALREADY_ASSOCIATED;
+    }
+    let status = match socket.bind_real(address) {
+        Ok(local) => state.listen(socket, local),
+        Err(status) => status,
+    };
+    drop(state);
+    kick(socket);
+    status
+}
+
+impl State {
+    fn listen(&mut self, socket: &Socket, local: SocketAddr) -> NTSTATUS {
+        match socket.with_real(|real| real.listen(BACKLOG)) {
+            Some(Ok(())) => {
+                self.local = Some(local);
+                STATUS_SUCCESS
+            }
+            Some(Err(error)) => address::bind_status(&error),
+            None => STATUS_FILE_FORCED_CLOSED,
+        }
+    }
+}
+
+dispatched! {
+    /// Makes a bound stream socket listen.
+    fn WskListen(Socket: *mut WSK_SOCKET, Irp: *mut IRP) -> NTSTATUS, at most DISPATCH_LEVEL {
+        let socket = socket::enter("WskListen", Socket);
+        socket.listening("WskListen");
+        // SAFETY: the driver gives the IRP.
+        let request = unsafe { Request::start(Irp, Uses::nothing("WskListen"), Some(&socket)) };
+        let socket = Arc::clone(&socket);
+        let status = request.carry_out(move || {
+            let listening = socket.listening("WskListen");
+            let mut state = listening.state.lock();
+            let status = match socket.connection("WskListen").commit_to_listening() {
+                Ok(local) => state.listen(&socket, local),
+                Err(status) => status,
+            };
+            drop(state);
+            kick(&socket);
+            Outcome::Done(status, 0)
+        });
+        trace::returned("WskListen", status)
+    }
+}
+
+dispatched! {
+    /// Accepts an incoming connection.
+    fn WskAccept(
+        ListenSocket: *mut WSK_SOCKET,
+        Flags: u32,
+        AcceptSocketContext: *mut c_void,
+        AcceptSocketDispatch: *const WSK_CLIENT_CONNECTION_DISPATCH,
+        LocalAddress: *mut SOCKADDR,
+        RemoteAddress: *mut SOCKADDR,
+        Irp: *mut IRP,
+    ) -> NTSTATUS, at most DISPATCH_LEVEL {
+        let socket = socket::enter("WskAccept", ListenSocket);
+        let listening = socket.listening("WskAccept");
+        // SAFETY: the driver gives the IRP.
+        let request = unsafe { Request::start(Irp, Uses::nothing("WskAccept"), Some(&socket)) };
+        let accept = Accept {
+            local: Place::new(
+                LocalAddress,
+                &request,
+                &socket,
+                "the place for the local address",
+            ),
+            remote: Place::new(
+                RemoteAddress,
+                &request,
+                &socket,
+                "the place for the remote address",
+            ),
+            request,
+            pointers: Pointers {
+                context: AcceptSocketContext,
+                dispatch: AcceptSocketDispatch.cast(),
+            },
+        };
+        let refused = accept.request.refusal().or_else(|| {
+            if Flags != 0 {
+                Some(STATUS_INVALID_PARAMETER)
+            } else if listening.is_listening() {
+                None
+            } else {
+                Some(STATUS_INVALID_DEVICE_STATE)
+            }
+        });
+        let plan = schedule::plan();
+        if let Some(status) = refused {
+            return trace::returned("WskAccept", accept.request.finish(plan, status, 0));
+        }
+        let mut state = listening.state.lock();
+        if plan == Plan::Now
+            && state.accepts.is_empty()
+            && let Some(incoming) = state.next(&socket)
+        {
+            drop(state);
+            let (status, information) = accept.give(&socket, incoming);
+            accept.request.complete(status, information);
+            return trace::returned("WskAccept", status);
+        }
+        let cancelled = state.accepts.push(&socket, accept);
+        drop(state);
+        if let Some(accept) = cancelled {
+            accept.request.complete_later(SOON, STATUS_CANCELLED, 0);
+        }
+        kick(&socket);
+        trace::returned("WskAccept", STATUS_PENDING)
+    }
+}
+
+impl Accept {
+    /// Makes the accepted socket, and tells its addresses.
+    fn give(&self, socket: &Arc<Socket>, incoming: Incoming) -> (NTSTATUS, usize) {
+        let Incoming {
+            real,
+            local,
+            remote,
+        } = incoming;
+        let events = socket.static_events();
+        let connection = Connection::accepted(self.pointers, events, local, remote);
+        match socket::make_accepted(socket, connection, real) {
+            Ok(accepted) => {
+                self.local.put(local, socket.family);
+                self.remote.put(remote, socket.family);
+                connection::kick(&accepted);
+                (STATUS_SUCCESS, Arc::as_ptr(&accepted) as usize)
+            }
+            Err(status) => (status, 0),
+        }
+    }
+}
+
+impl State {
+    /// The next connection that has come in.
+    fn next(&mut self, socket: &Socket) -> Option<Incoming> {
+        self.local?;
+        loop {
+            match socket.with_real(socket2::Socket::accept)? {
+                Ok((real, remote)) => {
+                    let local = real.local_addr().ok().and_then(|local| local.as_socket());
+                    if let (Some(local), Some(remote)) = (local, remote.as_socket()) {
+                        return Some(Incoming {
+                            real,
+                            local,
+                            remote,
+                        });
+                    }
+                }
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted
+                    ) => {}
+                Err(_) => return None,
+            }
+        }
+    }
+}
+
+/// Does [`pump`] soon, on the thread that does deferred work.
+pub(crate) fn kick(socket: &Arc<Socket>) {
+    let socket = Arc::clone(socket);
+    schedule::later(SOON, move || pump(&socket));
+}
+
+/// Hands out what has come in.
+pub(crate) fn pump(socket: &Arc<Socket>) {
+    let listening = socket.listening("the network");
+    loop {
+        let mut state = listening.state.lock();
+        if state.local.is_none() {
+            return;
+        }
+        if !state.accepts.is_empty() {
+            let Some(accept) = state.accepts.claim_first() else {
+                return;
+            };
+            if let Some(incoming) = state.next(socket) {
+                drop(state);
+                let (status, information) = accept.give(socket, incoming);
+                let when = schedule::plan().when();
+                accept.request.complete_later(when, status, information);
+                continue;
+            }
+            if let Some(accept) = state.accepts.put_back(socket, accept) {
+                accept.request.complete_later(SOON, STATUS_CANCELLED, 0);
+                continue;
+            }
+            socket.watch();
+            return;
+        }
+        if !state.callbacks.is_enabled(WSK_EVENT_ACCEPT) || socket.is_forced_closed() {
+            // Nobody wants anything: it stays in the host's backlog, and nobody watches.
+            return;
+        }
+        let Some(incoming) = state.next(socket) else {
+            socket.watch();
+            return;
+        };
+        if !socket.take_off_unless_closing() {
+            return;
+        }
+        state.callbacks.begin(WSK_EVENT_ACCEPT);
+        let inherited = state.inherited;
+        drop(state);
+        indicate(socket, incoming, inherited);
+        listening.state.lock().callbacks.end(WSK_EVENT_ACCEPT);
+        socket.landed();
+    }
+}
+
+/// Calls the driver's `WskAcceptEvent` with a new socket.
+fn indicate(socket: &Arc<Socket>, incoming: Incoming, inherited: u32) {
+    let listening = socket.listening("WskAcceptEvent");
+    let Some(callback) = listening.table().and_then(|table| table.WskAcceptEvent) else {
+        return;
+    };
+    let Incoming {
+        real,
+        local,
+        remote,
+    } = incoming;
+    let nothing = Pointers {
+        context: ptr::null_mut(),
+        dispatch: ptr::null(),
+    };
+    let connection = Connection::accepted(nothing, 0, local, remote);
+    let Ok(accepted) = socket::make_accepted(socket, connection, real) else {
+        return;
+    };
+    let (mut local_bytes, _) = address::encode(local, socket.family);
+    let (mut remote_bytes, _) = address::encode(remote, socket.family);
+    let mut context = ptr::null_mut();
+    let mut dispatch = ptr::null();
+    let told = format_args!("a connection from {remote}");
+    // SAFETY: the driver gave the callback and its context, and keeps both until the socket is closed, which waits for this
+    // call.
+    let answer = callbacks::call("WskAcceptEvent", told, || unsafe {
+        callback(
+            listening.pointers.context,
+            u32::from(WSK_FLAG_AT_DISPATCH_LEVEL),
+            local_bytes.as_mut_ptr().cast(),
+            remote_bytes.as_mut_ptr().cast(),
+            Arc::as_ptr(&accepted).cast::<WSK_SOCKET>().cast_mut(),
+            &raw mut context,
+            &raw mut dispatch,
+        )
+    });
+    match answer {
+        STATUS_SUCCESS => {
+            let connection = accepted.connection("WskAcceptEvent");
+            connection.set_pointers(Pointers {
+                context,
+                dispatch: dispatch.cast(),
+            });
+            connection.inherit_events(inherited | socket.static_events());
+            connection::kick(&accepted);
+        }
+        // Documented: the subsystem closes the socket on the driver's behalf.
+        STATUS_REQUEST_NOT_ACCEPTED => {
+            connection::cancel_all(&accepted);
+            accepted.discard();
+        }
+        other => connection::wrong_answer(
+            socket,
+            "WskAcceptEvent",
+            other.0 as usize,
+            "returned something else than STATUS_SUCCESS or STATUS_REQUEST_NOT_ACCEPTED",
+        ),
+    }
+}
+
+dispatched! {
+    /// Ends the inspection of an incoming connection.
+    fn WskInspectComplete(
+        ListenSocket: *mut WSK_SOCKET,
+        InspectID: *mut WSK_INSPECT_ID,
+        Action: WSK_INSPECT_ACTION,
+        Irp: *mut IRP,
+    ) -> NTSTATUS, at most DISPATCH_LEVEL {
+        let socket = socket::enter("WskInspectComplete", ListenSocket);
+        socket.listening("WskInspectComplete");
+        let _ = (InspectID, Action);
+        // SAFETY: the driver gives the IRP.
+        let request =
+            unsafe { Request::start(Irp, Uses::nothing("WskInspectComplete"), Some(&socket)) };
+        trace::returned(
+            "WskInspectComplete",
+            request.conclude(STATUS_NOT_SUPPORTED, 0),
+        )
+    }
+}
+
+// The end.
+
+/// Takes a request that is being cancelled.
+pub(crate) fn cancelled(socket: &Socket, irp: *mut IRP) -> Option<Request> {
+    let listening = socket.listening("IoCancelIrp");
+    let accept = listening.state.lock().accepts.take(irp)?;
+    Some(accept.request)
+}
+
+/// The socket is being closed: cancels what is pending.
+pub(crate) fn cancel_all(socket: &Socket) {
+    let accepts = {
+        let mut state = socket.listening("WskCloseSocket").state.lock();
+        state.callbacks.silence(WSK_EVENT_ACCEPT);
+        state.accepts.claim_all()
+    };
+    for accept in accepts {
+        accept
+            .request
+            .complete_by(schedule::plan(), STATUS_CANCELLED, 0);
+    }
+}
+
+/// The socket is made useless: completes what is pending and tells the event callback.
+pub(crate) fn force_close(socket: &Arc<Socket>) {
+    let listening = socket.listening("WskAcceptEvent");
+    let accepts = listening.state.lock().accepts.claim_all();
+    for accept in accepts {
+        accept
+            .request
+            .complete_later(SOON, STATUS_FILE_FORCED_CLOSED, 0);
+    }
+    let mut state = listening.state.lock();
+    let Some(callback) = listening.table().and_then(|table| table.WskAcceptEvent) else {
+        return;
+    };
+    if state.callbacks.is_enabled(WSK_EVENT_ACCEPT) && socket.take_off_unless_closing() {
+        state.callbacks.begin(WSK_EVENT_ACCEPT);
+        drop(state);
+        let context = Context(listening.pointers.context);
+        let socket = Arc::clone(socket);
+        schedule::later(SOON, move || {
+            let Context(context) = { context };
+            let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+            let (mut bytes, _) = address::encode(nowhere, socket.family);
+            let (mut accept_context, mut dispatch) = (ptr::null_mut(), ptr::null());
+            let told = format_args!("NULL: the socket is no longer functional");
+            let address: *mut SOCKADDR = bytes.as_mut_ptr().cast();
+            // SAFETY: as in `indicate`.
+            let _ = callbacks::call("WskAcceptEvent", told, || unsafe {
+                callback(
+                    context,
+                    u32::from(WSK_FLAG_AT_DISPATCH_LEVEL),
+                    address,
+                    address,
+                    ptr::null_mut(),
+                    &raw mut accept_context,
+                    &raw mut dispatch,
+                )
+            });
+            let listening = socket.listening("WskAcceptEvent");
+            listening.state.lock().callbacks.end(WSK_EVENT_ACCEPT);
+            socket.landed();
+        });
+    }
+}

@@ -1,0 +1,127 @@
+//! Requests that wait for the network, in order, each of which the driver can cancel. Stands for the IRP queues of
+//! `afd.sys`.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use wsk_sys::{DEVICE_OBJECT, IRP, STATUS_CANCELLED};
+
+use super::request::Request;
+use super::socket::Socket;
+use crate::{irp, schedule, spinlock};
+
+/// What waits: a request, and what it needs besides.
+pub(crate) trait Waiting: Send {
+    fn request(&self) -> &Request;
+}
+
+/// A queue of requests that wait.
+///
+/// # Invariants
+///
+/// A queue lies in a socket and is locked while it is used; the IRP of every entry is in flight, and its cancel routine is
+/// [`cancel`] with that socket as its context, or is running just now.
+pub(crate) struct Pending<T>(VecDeque<T>);
+
+impl<T: Waiting> Pending<T> {
+    pub(crate) const fn new() -> Self {
+        Self(VecDeque::new())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn front(&self) -> Option<&T> {
+        self.0.front()
+    }
+
+    /// The entry with an IRP.
+    pub(crate) fn find(&mut self, irp: *mut IRP) -> Option<&mut T> {
+        self.0.iter_mut().find(|entry| entry.request().irp() == irp)
+    }
+
+    /// Queues a request, whose IRP is marked pending. Gives it back when cancelling was asked for already.
+    ///
+    /// As every driver that queues IRPs has to: first queue, then set the cancel routine, then look whether cancelling was
+    /// asked for meanwhile.
+    #[must_use = "a request that is given back has to be completed"]
+    pub(crate) fn push(&mut self, socket: &Arc<Socket>, entry: T) -> Option<T> {
+        let irp = entry.request().irp();
+        entry.request().pend();
+        self.0.push_back(entry);
+        self.arm(socket, irp)
+    }
+
+    /// Queues an entry again, before all others, that was taken out with [`claim_first`](Self::claim_first).
+    #[must_use = "a request that is given back has to be completed"]
+    pub(crate) fn put_back(&mut self, socket: &Arc<Socket>, entry: T) -> Option<T> {
+        let irp = entry.request().irp();
+        self.0.push_front(entry);
+        self.arm(socket, irp)
+    }
+
+    fn arm(&mut self, socket: &Arc<Socket>, irp: *mut IRP) -> Option<T> {
+        // SAFETY: the IRP belongs to the request in the queue, and the queue is locked.
+        let cancelled = unsafe {
+            irp::set_driver_context(irp, Arc::as_ptr(socket).cast());
+            irp::set_cancel_routine(irp, Some(cancel));
+            irp::cancel_requested(irp) && irp::set_cancel_routine(irp, None).is_some()
+        };
+        if cancelled { self.take(irp) } else { None }
+    }
+
+    /// Takes out the entry with an IRP.
+    pub(crate) fn take(&mut self, irp: *mut IRP) -> Option<T> {
+        let index = self
+            .0
+            .iter()
+            .position(|entry| entry.request().irp() == irp)?;
+        self.0.remove(index)
+    }
+
+    /// Takes out the first entry that isn't being cancelled just now.
+    pub(crate) fn claim_first(&mut self) -> Option<T> {
+        let index = self.0.iter().position(claim)?;
+        self.0.remove(index)
+    }
+
+    /// Takes out all entries that aren't being cancelled just now.
+    pub(crate) fn claim_all(&mut self) -> Vec<T> {
+        let (claimed, cancelling): (Vec<T>, Vec<T>) =
+            core::mem::take(&mut self.0).into_iter().partition(claim);
+        self.0 = cancelling.into();
+        claimed
+    }
+
+    /// Gives up everything, when the kernel is shut down.
+    pub(crate) fn abandon(&mut self) -> impl Sized + use<T> {
+        core::mem::take(&mut self.0)
+    }
+}
+
+/// Whether the IRP is the provider's to complete: its cancel routine isn't running.
+fn claim<T: Waiting>(entry: &T) -> bool {
+    // SAFETY: the IRP is in flight and in the queue, which is locked.
+    unsafe { irp::set_cancel_routine(entry.request().irp(), None) }.is_some()
+}
+
+/// The cancel routine of every request that waits.
+///
+/// # Safety
+///
+/// The I/O manager calls it with an IRP that a [`Pending`] has queued, with the cancel lock held.
+unsafe extern "system" fn cancel(_device: *mut DEVICE_OBJECT, irp: *mut IRP) {
+    // SAFETY: the IRP stays in the queue until this routine takes it out, and the request there holds a reference to the
+    // socket; another one is taken here.
+    let socket = unsafe {
+        let socket = irp::driver_context(irp).cast::<Socket>();
+        Arc::increment_strong_count(socket);
+        Arc::from_raw(socket)
+    };
+    // SAFETY: this is the IRP that is being cancelled.
+    unsafe { spinlock::release_cancel_of(irp) };
+    if let Some(request) = socket.cancelled(irp) {
+        request.complete_by(schedule::plan(), STATUS_CANCELLED, 0);
+    }
+}
