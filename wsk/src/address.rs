@@ -88,7 +88,10 @@ impl Family {
             }
             _ => Err(Error::WrongFamily {
                 socket: self,
-                address: *address,
+                address: match address {
+                    SocketAddr::V4(_) => Self::V4,
+                    SocketAddr::V6(_) => Self::V6,
+                },
             }),
         }
     }
@@ -157,6 +160,27 @@ pub(crate) const fn size_of_family(family: u16) -> Result<usize, Error> {
         AF_INET6 => Ok(size_of::<SOCKADDR_IN6>()),
         _ => Err(Error::UnknownAddress { family }),
     }
+}
+
+/// Whether an address that WSK wrote has the IP address and the port of `address`.
+#[inline]
+pub(crate) fn is(from: &SOCKADDR_STORAGE, address: &SocketAddr) -> bool {
+    match address {
+        SocketAddr::V4(v4) if from.ss_family == AF_INET => {
+            // SAFETY: the storage is larger and more aligned than `SOCKADDR_IN`, of which every value is valid.
+            let from = unsafe { &*core::ptr::from_ref(from).cast::<SOCKADDR_IN>() };
+            // SAFETY: four bytes in network order, whatever their value.
+            let octets: [u8; 4] = unsafe { core::mem::transmute(from.sin_addr) };
+            octets == v4.ip().octets() && from.sin_port == v4.port().to_be()
+        }
+        _ => is_after_all(from, address),
+    }
+}
+
+/// As [`is`], where the families are not both IPv4.
+#[cold]
+fn is_after_all(from: &SOCKADDR_STORAGE, address: &SocketAddr) -> bool {
+    read(from).is_ok_and(|from| from.ip() == address.ip() && from.port() == address.port())
 }
 
 /// Reads an address that WSK wrote; v4-mapped IPv6 addresses become IPv4 ones.

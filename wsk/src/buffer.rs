@@ -759,6 +759,11 @@ impl NonPagedBuffer {
         *self.kept.get_mut() = true;
     }
 
+    /// All of it, valid as long as the buffer is there and has this length.
+    pub(crate) fn extent(&self) -> Extent {
+        self.part(0, self.length).extent
+    }
+
     #[inline]
     fn part(&self, start: usize, length: usize) -> Lock<'_> {
         let buffer = if length == 0 || self.kept.load(Ordering::Relaxed) {

@@ -559,7 +559,11 @@ impl DatagramSocket {
     }
 
     #[inline]
-    fn check_datagram(family: Family, length: usize, to: SocketAddr) -> Result<(), Error> {
+    pub(crate) fn check_datagram(
+        family: Family,
+        length: usize,
+        to: SocketAddr,
+    ) -> Result<(), Error> {
         family.check(&to)?;
         let limit = Family::limit(&to);
         if length > limit {

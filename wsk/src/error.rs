@@ -2,7 +2,6 @@
 
 use core::ffi::CStr;
 use core::fmt;
-use core::net::SocketAddr;
 
 use wsk_sys::{
     DispatchError, NTSTATUS, STATUS_BUFFER_TOO_SMALL, STATUS_CANCELLED, STATUS_DEVICE_NOT_READY,
@@ -100,8 +99,16 @@ pub enum Error {
         /// The status that it returned.
         status: NTSTATUS,
     },
-    /// The provider's dispatch table has no such entry, or a length does not fit the parameter.
-    Dispatch(DispatchError),
+    /// The provider's dispatch table has no such entry: this Windows is older than it.
+    NoEntry {
+        /// The entry's name.
+        entry: &'static str,
+    },
+    /// A length does not fit the function's parameter for it.
+    TooLong {
+        /// The function's name.
+        entry: &'static str,
+    },
     /// The function was called at a higher IRQL than it is allowed at.
     WrongIrql {
         /// The IRQL at the time of the call.
@@ -113,8 +120,8 @@ pub enum Error {
     WrongFamily {
         /// The socket's family.
         socket: Family,
-        /// The address that was given.
-        address: SocketAddr,
+        /// That of the address that was given.
+        address: Family,
     },
     /// The remote address has port 0, to which nothing can be sent.
     PortZero,
@@ -216,7 +223,8 @@ impl From<Error> for NTSTATUS {
             Error::Call { status, .. } | Error::Abandoned { status, .. } => status,
             Error::NoMemory(_) | Error::PoolEmpty => STATUS_INSUFFICIENT_RESOURCES,
             Error::TimedOut { .. } => STATUS_IO_TIMEOUT,
-            Error::Dispatch(_) => STATUS_NOT_SUPPORTED,
+            Error::NoEntry { .. } => STATUS_NOT_SUPPORTED,
+            Error::TooLong { .. } => STATUS_INVALID_PARAMETER,
             Error::WrongIrql { .. }
             | Error::NotBound
             | Error::NoEvents
@@ -235,8 +243,14 @@ impl From<Error> for NTSTATUS {
 }
 
 impl From<DispatchError> for Error {
+    #[cold]
     fn from(error: DispatchError) -> Self {
-        Self::Dispatch(error)
+        match error {
+            DispatchError::Absent { entry } | DispatchError::TooNew { entry, .. } => {
+                Self::NoEntry { entry }
+            }
+            DispatchError::TooLong { entry, .. } => Self::TooLong { entry },
+        }
     }
 }
 
@@ -268,7 +282,14 @@ impl fmt::Display for Error {
                 f,
                 "{call:?} returned {status} and never completed its IRP; what the provider may still touch is kept"
             ),
-            Self::Dispatch(error) => error.fmt(f),
+            Self::NoEntry { entry } => write!(
+                f,
+                "{entry} is not there: the Windows that runs is older than it; do without it there"
+            ),
+            Self::TooLong { entry } => write!(
+                f,
+                "{entry} cannot take a buffer of that length: pass a shorter one"
+            ),
             Self::WrongIrql { current, limit } => {
                 write!(
                     f,
@@ -276,7 +297,7 @@ impl fmt::Display for Error {
                 )
             }
             Self::WrongFamily { socket, address } => {
-                write!(f, "{address} cannot be used on an {socket} socket")
+                write!(f, "an {address} address cannot be used on an {socket} socket: give one of the socket's family")
             }
             Self::PortZero => f.write_str("port 0 cannot be sent to: give the receiver's port"),
             Self::NotBound => f.write_str("the socket is not bound: call bind first"),
@@ -329,11 +350,7 @@ impl fmt::Display for Error {
     }
 }
 
-impl core::error::Error for Error {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Dispatch(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+impl core::error::Error for Error {}
+
+// Results are returned by value, on the path where nothing went wrong too.
+const _: () = assert!(size_of::<Error>() <= 24);

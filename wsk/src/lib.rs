@@ -73,6 +73,7 @@ mod driver_state;
 mod error;
 mod event_context;
 mod events;
+mod free_list;
 mod in_flight;
 mod irql;
 mod memory;
@@ -80,6 +81,7 @@ mod messages;
 mod operation;
 pub mod option;
 mod pool;
+mod prepared;
 mod registration;
 mod scope;
 mod shared;
@@ -100,6 +102,10 @@ pub use in_flight::{
 };
 pub use messages::Messages;
 pub use pool::{Pool, Pooled};
+pub use prepared::{
+    Arrival, Direction, Inbound, Outbound, Prepared, PreparedPool, Receiver, Receivers, Receiving,
+    Sender, Senders, Sending, Started,
+};
 pub use registration::{Provider, Registration, Wait};
 pub use scope::{Scope, ScopedReceive, ScopedSend, scope};
 pub use wsk_sys::NTSTATUS;

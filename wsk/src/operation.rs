@@ -131,27 +131,20 @@ struct Header {
     /// Whether the block is freed when nobody has it any more. Others are part of something larger.
     own: bool,
     event: UnsafeCell<KEVENT>,
+    /// Empty unless a waker is announced.
     waker: UnsafeCell<Option<Waker>>,
+    /// The waker that was announced last: the holder's, only to be compared with.
+    announced: UnsafeCell<Option<(*const (), *const RawWakerVTable)>>,
     /// Told when the IRP has completed, after the state was: it may outlive the block. Read only by the completion routine of
     /// operations that have one.
     observer: UnsafeCell<Option<Observer>>,
-    /// Drops the payload and frees the block, which nobody else has. Set for each flight.
-    discard: UnsafeCell<unsafe fn(NonNull<Header>)>,
+    /// What the routine does with a block that was left to it.
+    discard: UnsafeCell<Discard>,
     arguments: UnsafeCell<Arguments>,
 }
 
-impl Header {
-    /// Drops the waker: out of line, because few operations have one.
-    ///
-    /// # Safety
-    ///
-    /// Nothing else touches the block.
-    #[cold]
-    unsafe fn drop_waker(&self) {
-        // SAFETY: the caller says so.
-        unsafe { *self.waker.get() = None };
-    }
-}
+/// Ends what a completed block, which nobody else has, carried, and frees the block if it is one of its own.
+pub(crate) type Discard = unsafe fn(NonNull<c_void>);
 
 /// A block with a payload of this type.
 #[repr(C)]
@@ -175,6 +168,16 @@ impl<P: Payload> Block<P> {
     ///
     /// `block` is nonpaged memory with the layout of `Self`, aligned to 16, which nothing else refers to.
     pub(crate) unsafe fn initialise(block: NonNull<Self>, own: bool) {
+        // SAFETY: as the caller says.
+        unsafe { Self::initialise_with(block, own, discard::<P>) };
+    }
+
+    /// As [`initialise`](Self::initialise), with another way to discard a block that was left to the routine.
+    ///
+    /// # Safety
+    ///
+    /// As for `initialise`; `discard` may be called with the block, once for each flight that is left to the routine.
+    unsafe fn initialise_with(block: NonNull<Self>, own: bool, discard: Discard) {
         let header = block.cast::<Header>().as_ptr();
         // SAFETY: the caller gives the memory. All-zero bytes are valid for the IRP, the event and the arguments, which are
         // C's, and mean idle for the state; the members for which they are not are written here before anything reads them.
@@ -182,14 +185,79 @@ impl<P: Payload> Block<P> {
             header.write_bytes(0, 1);
             (&raw mut (*header).own).write(own);
             (&raw mut (*header).waker).write(UnsafeCell::new(None));
+            (&raw mut (*header).announced).write(UnsafeCell::new(None));
             (&raw mut (*header).observer).write(UnsafeCell::new(None));
-            (&raw mut (*header).discard).write(UnsafeCell::new(discard::<P>));
+            (&raw mut (*header).discard).write(UnsafeCell::new(discard));
             IoInitializeIrp(header.cast(), IoSizeOfIrp(1), 1);
             KeInitializeEvent(
                 (&raw mut (*header).event).cast(),
                 EVENT_TYPE::NotificationEvent,
                 0,
             );
+        }
+    }
+}
+
+/// Blocks without payload that are used again and again in their place: between flights their state stays as the completion
+/// left it, at rest.
+impl Block<()> {
+    /// Initialises a block in place, at rest.
+    ///
+    /// # Safety
+    ///
+    /// `block` is nonpaged memory with the layout of `Self`, aligned to 16, which nothing else refers to; `discard` may be called
+    /// with the block, once for each flight that is left to the routine.
+    pub(crate) unsafe fn initialise_at_rest(block: NonNull<Self>, discard: Discard) {
+        // SAFETY: as the caller says.
+        unsafe {
+            Self::initialise_with(block, false, discard);
+            (*block.as_ptr()).header.state.rest();
+        }
+    }
+
+    /// Whether nothing is in flight.
+    #[inline]
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.header.state.is_completed()
+    }
+
+    /// What the parameters of requests point at.
+    #[inline]
+    pub(crate) fn arguments(&self) -> NonNull<Arguments> {
+        // SAFETY: a cell has an address.
+        unsafe { NonNull::new_unchecked(self.header.arguments.get()) }
+    }
+
+    /// Makes a request: has `invoke` pass the IRP on. IRQL: that of the call.
+    ///
+    /// # Safety
+    ///
+    /// The block is at rest and the caller's alone. `invoke` passes the IRP on to WSK by one call, whose parameters point at
+    /// what is in the arguments or stays valid until the flight's completion was seen.
+    #[inline]
+    pub(crate) unsafe fn launch(
+        block: NonNull<Self>,
+        invoke: impl FnOnce(NonNull<IRP>) -> NTSTATUS,
+    ) -> Flight<()> {
+        let irp = block.cast::<IRP>();
+        // SAFETY: the caller gives the block, whose IRP is initialised with one stack location and not in use.
+        unsafe {
+            IoReuseIrp(irp.as_ptr(), STATUS_UNSUCCESSFUL);
+            IoSetCompletionRoutine(
+                irp.as_ptr(),
+                Some(completed),
+                block.as_ptr().cast(),
+                true,
+                true,
+                true,
+            );
+            (*block.as_ptr()).header.state.start();
+        }
+        // INVARIANT: the IRP was passed on; a payload of no bytes is always there.
+        Flight {
+            block,
+            returned: invoke(irp),
+            payload: PhantomData,
         }
     }
 }
@@ -283,7 +351,6 @@ impl<P: Payload> Idle<P> {
             Ok(returned) => Ok(Flight {
                 block: ManuallyDrop::new(self).block,
                 returned,
-                announced: None,
                 payload: PhantomData,
             }),
             Err(error) => {
@@ -333,8 +400,6 @@ pub(crate) struct Flight<P> {
     block: NonNull<Block<P>>,
     /// What the call returned; the completion may say otherwise.
     returned: NTSTATUS,
-    /// The waker that was announced last: only to be compared with.
-    announced: Option<(*const (), *const RawWakerVTable)>,
     payload: PhantomData<P>,
 }
 
@@ -363,14 +428,17 @@ impl<P: Payload> Flight<P> {
     /// Waits until the IRP has completed, or for at most `limit`; says whether it has. IRQL: `PASSIVE_LEVEL`.
     #[inline]
     pub(crate) fn wait(&self, limit: Option<Duration>) -> bool {
-        self.is_completed() || self.wait_for_routine(limit)
+        // SAFETY: the block is that of this flight.
+        self.is_completed() || unsafe { wait_for_routine(self.block, limit) }
     }
 
     /// As [`wait`](Self::wait), when it had not completed.
-    #[inline(never)]
-    fn wait_for_routine(&self, limit: Option<Duration>) -> bool {
+    fn wait_longer(&self, limit: Option<Duration>) -> bool {
         match self.retract() {
-            Retract::InFlight => {}
+            Retract::InFlight => {
+                // SAFETY: no waker is announced, so the slot is the holder's.
+                drop(unsafe { (*self.waker()).take() });
+            }
             Retract::Completed => return true,
             Retract::Waking => return self.yield_to_routine(),
         }
@@ -388,21 +456,23 @@ impl<P: Payload> Flight<P> {
     /// time that is long for a mere oversight, it has broken its contract: `false`. IRQL: `PASSIVE_LEVEL`.
     #[inline]
     pub(crate) fn wait_or_give_up(&self) -> bool {
-        self.is_completed() || self.wait_for_routine(self.returned.is_error().then_some(GRACE))
+        self.wait(self.returned.is_error().then_some(GRACE))
     }
 
     /// Whether the IRP has completed; if not, `context`'s waker is woken when it has. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn poll(&mut self, context: &Context<'_>) -> Poll<()> {
+        let waker = (
+            context.waker().data(),
+            core::ptr::from_ref(context.waker().vtable()),
+        );
+        // SAFETY: the place is the holder's.
+        let announced = unsafe { &mut *(*self.block.as_ptr()).header.announced.get() };
         match self.retract() {
             Retract::Completed => return Poll::Ready(()),
             Retract::Waking => {
                 // The routine is about to wake the announced waker. Asking it to be woken again for the same one could keep a DPC
                 // from ever letting the routine go on.
-                let waker = (
-                    context.waker().data(),
-                    core::ptr::from_ref(context.waker().vtable()),
-                );
-                if self.announced != Some(waker) {
+                if *announced != Some(waker) {
                     context.waker().wake_by_ref();
                 }
                 return Poll::Pending;
@@ -410,20 +480,19 @@ impl<P: Payload> Flight<P> {
             Retract::InFlight => {}
         }
         // SAFETY: no waker is announced, so the slot is the holder's.
-        let slot = unsafe { &mut *(*self.block.as_ptr()).header.waker.get() };
+        let slot = unsafe { &mut *self.waker() };
         if !slot
             .as_ref()
             .is_some_and(|waker| waker.will_wake(context.waker()))
         {
             *slot = Some(context.waker().clone());
         }
-        self.announced = Some((
-            context.waker().data(),
-            core::ptr::from_ref(context.waker().vtable()),
-        ));
+        *announced = Some(waker);
         if self.state().wake() {
             Poll::Pending
         } else {
+            // SAFETY: it has completed, and no waker is announced: the slot is the holder's.
+            drop(unsafe { (*self.waker()).take() });
             Poll::Ready(())
         }
     }
@@ -439,15 +508,8 @@ impl<P: Payload> Flight<P> {
         // SAFETY: the IRP has completed, as the caller says, so the provider is done with it and the routine with the block;
         // by the invariant nobody else has it. The payload is moved out once.
         let (outcome, payload) = unsafe {
-            let io_status = (*self.block.cast::<IRP>().as_ptr()).IoStatus;
-            if (*(*block).header.waker.get()).is_some() {
-                (*block).header.drop_waker();
-            }
+            let outcome = self.outcome();
             (*block).header.state.reset();
-            let outcome = Outcome {
-                status: io_status.status(),
-                information: io_status.Information,
-            };
             let payload = &mut *(*block).payload.get();
             payload.assume_init_mut().completed(outcome);
             payload
@@ -468,14 +530,43 @@ impl<P: Payload> Flight<P> {
 
     /// Leaves the block to the completion routine, which drops the payload and frees the block; does so itself when the IRP has
     /// completed already. IRQL: `<= DISPATCH_LEVEL`.
+    #[inline]
     pub(crate) fn detach(self) {
-        if self.retract() == Retract::InFlight {
-            // SAFETY: no waker is announced, so the slot is the holder's.
-            drop(unsafe { (*(*self.block.as_ptr()).header.waker.get()).take() });
-        }
-        if !self.state().detach() {
+        if !self.leave() {
             // SAFETY: it has completed: nobody else has the block, and it is discarded once.
             unsafe { discard::<P>(self.block.cast()) };
+        }
+    }
+
+    /// Leaves the block to the completion routine, and the flight is over; `false` when the IRP has completed already and the
+    /// block is the holder's. IRQL: `<= DISPATCH_LEVEL`.
+    #[inline]
+    pub(crate) fn leave(&self) -> bool {
+        // SAFETY: the block is that of this flight.
+        !self.is_completed() && unsafe { leave_to_routine(self.block) }
+    }
+
+    /// As [`leave`](Self::leave), when it had not completed.
+    fn leave_now(&self) -> bool {
+        if self.retract() == Retract::InFlight {
+            // SAFETY: no waker is announced, so the slot is the holder's.
+            drop(unsafe { (*self.waker()).take() });
+        }
+        self.state().detach()
+    }
+
+    /// What the completed IRP says.
+    ///
+    /// # Safety
+    ///
+    /// It has completed: [`is_completed`](Self::is_completed) or [`wait`](Self::wait) said so.
+    #[inline]
+    pub(crate) unsafe fn outcome(&self) -> Outcome {
+        // SAFETY: the provider and the routine are done with the IRP.
+        let io_status = unsafe { (*self.block.cast::<IRP>().as_ptr()).IoStatus };
+        Outcome {
+            status: io_status.status(),
+            information: io_status.Information,
         }
     }
 
@@ -499,7 +590,6 @@ impl<P: Payload> Flight<P> {
         Self {
             block: block.cast(),
             returned: STATUS_SUCCESS,
-            announced: None,
             payload: PhantomData,
         }
     }
@@ -559,11 +649,41 @@ impl<P: Payload> Flight<P> {
         true
     }
 
+    /// The waker's slot, the holder's while none is announced.
+    fn waker(&self) -> *mut Option<Waker> {
+        // SAFETY: a place inside the block, which lives as long as `self`.
+        unsafe { (*self.block.as_ptr()).header.waker.get() }
+    }
+
     #[inline]
     fn state(&self) -> &State<AtomicU32> {
         // SAFETY: the block is live, and the state is atomic.
         unsafe { &(*self.block.as_ptr()).header.state }
     }
+}
+
+// Both are out of line, and get the block by itself, so that a flight that has completed already never has to be in memory.
+
+/// As [`Flight::wait`], when it had not completed.
+///
+/// # Safety
+///
+/// `block` is that of a flight, which the caller holds meanwhile.
+#[inline(never)]
+unsafe fn wait_for_routine<P: Payload>(block: NonNull<Block<P>>, limit: Option<Duration>) -> bool {
+    // SAFETY: as the caller says.
+    unsafe { Flight::<P>::from_raw(block.cast()) }.wait_longer(limit)
+}
+
+/// As [`Flight::leave`], when it had not completed.
+///
+/// # Safety
+///
+/// `block` is that of a flight, which the caller holds meanwhile.
+#[inline(never)]
+unsafe fn leave_to_routine<P: Payload>(block: NonNull<Block<P>>) -> bool {
+    // SAFETY: as the caller says.
+    unsafe { Flight::<P>::from_raw(block.cast()) }.leave_now()
 }
 
 /// `KernelMode` as a `KPROCESSOR_MODE`.
@@ -589,7 +709,7 @@ pub(crate) fn interval(time: Duration) -> LARGE_INTEGER {
 ///
 /// `header` begins a `Block<P>` that has completed, with the payload in it; nobody else has it, and it is not used again
 /// by the caller.
-unsafe fn discard<P: Payload>(header: NonNull<Header>) {
+unsafe fn discard<P: Payload>(header: NonNull<c_void>) {
     let block = header.cast::<Block<P>>();
     // SAFETY: the caller gives the block away. Blocks that are part of something larger may be used again by others as soon as
     // the payload is dropped, so that comes last.
@@ -603,9 +723,6 @@ unsafe fn discard<P: Payload>(header: NonNull<Header>) {
         payload
             .assume_init_mut()
             .settle(&*(*block.as_ptr()).header.arguments.get());
-        if (*(*block.as_ptr()).header.waker.get()).is_some() {
-            (*block.as_ptr()).header.drop_waker();
-        }
         if (*block.as_ptr()).header.own {
             // In place: a payload may be larger than what is left of a kernel stack.
             payload.assume_init_drop();
@@ -681,14 +798,16 @@ unsafe fn notify_holder(header: *mut Header, notify: Notify) {
         Notify::Waker => unsafe {
             let waker = (*(*header).waker.get()).take();
             if (*header).state.waking_done() == Notify::Free {
-                (*(*header).discard.get())(NonNull::new_unchecked(header));
+                (*(*header).discard.get())(NonNull::new_unchecked(header.cast()));
             }
             if let Some(waker) = waker {
                 waker.wake();
             }
         },
         // SAFETY: a detached block has no holder: it is the routine's to discard.
-        Notify::Free => unsafe { (*(*header).discard.get())(NonNull::new_unchecked(header)) },
+        Notify::Free => unsafe {
+            (*(*header).discard.get())(NonNull::new_unchecked(header.cast()))
+        },
     }
 }
 

@@ -7,22 +7,16 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU32, AtomicU64};
+use core::sync::atomic::AtomicU32;
 use core::time::Duration;
-
-use wsk_sys::{
-    EVENT_TYPE, IO_NO_INCREMENT, KEVENT, KWAIT_REASON, KeInitializeEvent,
-    KeQueryUnbiasedInterruptTime, KeSetEvent, KeWaitForSingleObject, STATUS_SUCCESS,
-};
 
 use crate::buffer::{Inside, Lock, ReceiveBuffer, SendBuffer};
 use crate::error::{Error, Memory};
+use crate::free_list::FreeList;
 use crate::in_flight::Carried;
-use crate::irql::require_passive;
 use crate::memory;
-use crate::operation::{Block, KERNEL_MODE, interval};
+use crate::operation::Block;
 use crate::shared::{Counted, Shared};
-use crate::stack::Stack;
 
 /// A fixed number of buffers `B`, each with an operation of its own.
 ///
@@ -68,8 +62,8 @@ impl<B: Send + 'static> Pool<B> {
             slots.add(make(index)?);
         }
         let slots = Shared::new(slots).map_err(|_| Error::NoMemory(Memory::Socket))?;
-        // SAFETY: the event is in pool memory that no longer moves, and nobody waits for it yet.
-        unsafe { KeInitializeEvent(slots.available.get(), EVENT_TYPE::SynchronizationEvent, 0) };
+        // SAFETY: the list is in pool memory that no longer moves, and nobody waits yet.
+        unsafe { slots.free.settle() };
         Ok(Self { slots })
     }
 
@@ -105,69 +99,13 @@ impl<B: Send + 'static> Pool<B> {
     }
 
     fn take_within(&self, limit: Option<Duration>) -> Result<Pooled<B>, Error> {
-        require_passive()?;
-        if let Some(pooled) = self.take() {
-            return Ok(pooled);
-        }
-        self.slots.free.wait();
-        let deadline = limit.map(Deadline::after);
-        let taken = loop {
-            if let Some(pooled) = self.take() {
-                break Ok(pooled);
-            }
-            let left = deadline.as_ref().map(Deadline::left);
-            let mut left = left.map(interval);
-            let timeout = left
-                .as_mut()
-                .map_or(core::ptr::null_mut(), core::ptr::from_mut);
-            // SAFETY: the event is initialised and in nonpaged memory; PASSIVE_LEVEL was checked.
-            let status = unsafe {
-                let event = self.slots.available.get().cast();
-                KeWaitForSingleObject(event, KWAIT_REASON::Executive, KERNEL_MODE, 0, timeout)
-            };
-            if status != STATUS_SUCCESS {
-                break self.take().ok_or(Error::PoolEmpty);
-            }
-        };
-        // Two buffers that came back together may have set the event once: pass it on.
-        if self.slots.free.waited() {
-            self.slots.announce();
-        }
-        taken
+        self.slots.free.take_within(limit, || self.take())
     }
 
     /// The number of buffers, taken or not.
     #[must_use]
     pub fn depth(&self) -> u32 {
         self.slots.depth
-    }
-}
-
-/// A moment up to which something is waited for, however often the wait is taken up again.
-struct Deadline {
-    start: u64,
-    limit: Duration,
-}
-
-impl Deadline {
-    fn after(limit: Duration) -> Self {
-        Self {
-            start: Self::now(),
-            limit,
-        }
-    }
-
-    /// What is left of the time.
-    fn left(&self) -> Duration {
-        let passed = Self::now().saturating_sub(self.start);
-        self.limit
-            .saturating_sub(Duration::from_nanos(passed.saturating_mul(100)))
-    }
-
-    /// The time since the system started, in units of 100 ns.
-    fn now() -> u64 {
-        // SAFETY: may be called at any IRQL.
-        unsafe { KeQueryUnbiasedInterruptTime() }
     }
 }
 
@@ -276,8 +214,7 @@ struct Slots<B> {
     slots: NonNull<Slot<B>>,
     depth: u32,
     made: u32,
-    free: Stack<AtomicU64, AtomicU32>,
-    available: UnsafeCell<KEVENT>,
+    free: FreeList,
 }
 
 // SAFETY: slots change hands through the stack; a buffer is touched by the slot's one holder only.
@@ -301,8 +238,7 @@ impl<B> Slots<B> {
             slots,
             depth,
             made: 0,
-            free: Stack::new(AtomicU64::new(0), AtomicU32::new(0)),
-            available: UnsafeCell::new(KEVENT::default()),
+            free: FreeList::new(),
         })
     }
 
@@ -334,15 +270,7 @@ impl<B> Slots<B> {
 
     #[inline]
     fn push(&self, index: u32) {
-        if self.free.push(index, &self.slot(index).link) {
-            self.announce();
-        }
-    }
-
-    #[cold]
-    fn announce(&self) {
-        // SAFETY: there are waiters only once the event is initialised; it is in nonpaged memory.
-        unsafe { KeSetEvent(self.available.get(), IO_NO_INCREMENT.into(), 0) };
+        self.free.push(index, &self.slot(index).link);
     }
 }
 

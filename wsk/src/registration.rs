@@ -243,18 +243,16 @@ unsafe impl Sync for Capture {}
 impl Capture {
     /// What WSK calls the client.
     pub(crate) fn client(&self) -> Result<NonNull<c_void>, Error> {
-        let absent = wsk_sys::DispatchError::Absent {
+        NonNull::new(self.npi.Client.cast()).ok_or(Error::NoEntry {
             entry: "WSK_PROVIDER_NPI::Client",
-        };
-        NonNull::new(self.npi.Client.cast()).ok_or(Error::Dispatch(absent))
+        })
     }
 
     /// The provider's table.
     pub(crate) fn dispatch(&self) -> Result<WskProviderDispatch, Error> {
-        let absent = wsk_sys::DispatchError::Absent {
+        let table = NonNull::new(self.npi.Dispatch.cast_mut()).ok_or(Error::NoEntry {
             entry: "WSK_PROVIDER_NPI::Dispatch",
-        };
-        let table = NonNull::new(self.npi.Dispatch.cast_mut()).ok_or(Error::Dispatch(absent))?;
+        })?;
         // SAFETY: by the invariant the table is valid, as long as it is on this Windows, until the capture is released.
         Ok(unsafe { WskProviderDispatch::new(table, self.ntddi) })
     }

@@ -114,6 +114,12 @@ impl<W: Word> State<W> {
         self.word.store(IDLE, Ordering::Relaxed);
     }
 
+    /// Owner: the operation is ready for its first flight, as if an earlier one had completed.
+    #[inline]
+    pub(crate) fn rest(&self) {
+        self.word.store(COMPLETED, Ordering::Relaxed);
+    }
+
     /// Owner: whether the operation has completed.
     #[inline]
     pub(crate) fn is_completed(&self) -> bool {

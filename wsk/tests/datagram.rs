@@ -209,7 +209,7 @@ fn mistakes_are_errors_of_their_own() {
             unbound.bind(v6).unwrap_err(),
             Error::WrongFamily {
                 socket: Family::V4,
-                address: v6
+                address: Family::V6
             }
         );
 
@@ -218,7 +218,7 @@ fn mistakes_are_errors_of_their_own() {
             socket.send_to(&buffer, v6).unwrap_err(),
             Error::WrongFamily {
                 socket: Family::V4,
-                address: v6
+                address: Family::V6
             }
         );
         assert_eq!(
@@ -240,7 +240,7 @@ fn mistakes_are_errors_of_their_own() {
             v6_only.send_to(&buffer, v4).unwrap_err(),
             Error::WrongFamily {
                 socket: Family::V6,
-                address: v4
+                address: Family::V4
             }
         );
 

@@ -152,7 +152,7 @@ fn fixing_a_wrong_address_gives_the_socket_back() {
             error,
             Error::WrongFamily {
                 socket: Family::V4,
-                address: v6
+                address: Family::V6
             }
         );
         let (error, socket) = socket

@@ -5,20 +5,25 @@ use core::ffi::c_void;
 use core::net::{Ipv4Addr, SocketAddr};
 
 use wsk::{
-    DatagramSocket, Error, Family, NonPagedBuffer, Pool, Pooled, Provider, ReceiveFrom,
-    Registration, SendTo, Wait,
+    DatagramSocket, Error, Family, NonPagedBuffer, Pool, Pooled, Provider, ReceiveFrom, Receiver,
+    Receivers, Receiving, Registration, SendTo, Sender, Senders, Sending, Wait,
 };
 
 /// The bytes of each datagram.
 const LENGTH: usize = 512;
 
-/// What is done again and again; the numbers are those in `c/driver.c`.
+/// What is done again and again; the numbers are those in `c/driver.c`, which does the same for the later ones as for the earlier.
 mod scenario {
     pub(crate) const SEND_TO: u32 = 0;
     pub(crate) const START_SEND_TO: u32 = 1;
     pub(crate) const START_SEND_TO_WAIT: u32 = 2;
     pub(crate) const RECEIVE_FROM: u32 = 3;
     pub(crate) const START_RECEIVE_FROM_WAIT: u32 = 4;
+    pub(crate) const SEND: u32 = 5;
+    pub(crate) const START_SEND: u32 = 6;
+    pub(crate) const START_SEND_WAIT: u32 = 7;
+    pub(crate) const RECEIVE: u32 = 8;
+    pub(crate) const START_RECEIVE_WAIT: u32 = 9;
 }
 
 type Buffer = Pooled<NonPagedBuffer>;
@@ -31,6 +36,12 @@ struct Driver {
     pool: Pool<NonPagedBuffer>,
     sends: Vec<SendTo<Buffer>>,
     receives: Vec<ReceiveFrom<Buffer>>,
+    sender: Sender,
+    senders: Senders,
+    sending: Vec<Sending>,
+    receiver: Receiver,
+    receivers: Receivers,
+    receiving: Vec<Receiving>,
     failed: Option<Error>,
     scenario: u32,
     depth: u32,
@@ -45,10 +56,18 @@ impl Driver {
         let provider = registration.capture(Wait::Forever)?;
         let socket = DatagramSocket::open(&provider, Family::V4)?;
         socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
-        let pool = Pool::new(depth, |_| NonPagedBuffer::new(LENGTH))?;
-        let driver = Self {
+        let peer = (Ipv4Addr::LOCALHOST, port).into();
+        let buffer = |_| NonPagedBuffer::new(LENGTH);
+        let pool = Pool::new(depth, buffer)?;
+        Ok(Self {
+            sender: socket.sender(buffer(0)?, peer)?,
+            senders: socket.senders(depth, peer, buffer)?,
+            sending: Vec::with_capacity(depth as usize),
+            receiver: socket.receiver(buffer(0)?)?,
+            receivers: socket.receivers(depth, buffer)?,
+            receiving: Vec::with_capacity(depth as usize),
             socket,
-            peer: (Ipv4Addr::LOCALHOST, port).into(),
+            peer,
             buffer: NonPagedBuffer::new(LENGTH)?,
             pool,
             sends: Vec::with_capacity(depth as usize),
@@ -58,14 +77,7 @@ impl Driver {
             depth,
             _provider: provider,
             _registration: registration,
-        };
-        // The provider that does nothing does not say who sent a datagram either: the address stays what the operation sent to.
-        driver.socket.send_to(&driver.buffer, driver.peer)?;
-        let buffers: Vec<_> = core::iter::from_fn(|| driver.pool.take()).collect();
-        for buffer in buffers {
-            drop(driver.socket.start_send_to(buffer, driver.peer)?);
-        }
-        Ok(driver)
+        })
     }
 
     #[cold]
@@ -161,6 +173,104 @@ impl Driver {
         }
     }
 
+    #[inline(never)]
+    fn send(&mut self) -> usize {
+        match self.sender.send() {
+            Ok(sent) => sent,
+            Err(error) => self.fail(error),
+        }
+    }
+
+    #[inline(never)]
+    fn start_send(&mut self) -> usize {
+        let Some(sender) = self.senders.take() else {
+            return self.fail(Error::PoolEmpty);
+        };
+        match sender.start() {
+            Ok(sending) => {
+                // The sender goes back to the pool when the datagram has been sent.
+                drop(sending);
+                1
+            }
+            Err(refused) => self.fail(refused.error),
+        }
+    }
+
+    #[inline(never)]
+    fn start_send_wait(&mut self) {
+        let Some(sender) = self.senders.take() else {
+            self.fail(Error::PoolEmpty);
+            return;
+        };
+        match sender.start() {
+            Ok(sending) => self.sending.push(sending),
+            Err(refused) => {
+                self.fail(refused.error);
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn finish_send(&mut self, sending: Sending) -> usize {
+        match sending.wait() {
+            Ok(finished) => match finished.result {
+                Ok(sent) => sent,
+                Err(error) => self.fail(error),
+            },
+            Err((error, _)) => self.fail(error),
+        }
+    }
+
+    #[inline(never)]
+    fn receive(&mut self) -> usize {
+        match self.receiver.receive() {
+            Ok(arrival) if !arrival.is_truncated() && arrival.is_from(&self.peer) => {
+                arrival.length()
+            }
+            Ok(_) => self.fail(Error::Taken),
+            Err(error) => self.fail(error),
+        }
+    }
+
+    #[inline(never)]
+    fn start_receive_wait(&mut self) {
+        let Some(receiver) = self.receivers.take() else {
+            self.fail(Error::PoolEmpty);
+            return;
+        };
+        match receiver.start() {
+            Ok(receiving) => self.receiving.push(receiving),
+            Err(refused) => {
+                self.fail(refused.error);
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn finish_receive(&mut self, receiving: Receiving) -> usize {
+        match receiving.wait() {
+            Ok(finished) => match finished.result {
+                Ok(length)
+                    if finished
+                        .buffer
+                        .as_ref()
+                        .is_some_and(|receiver| self.is_expected(receiver)) =>
+                {
+                    length
+                }
+                Ok(_) => self.fail(Error::Taken),
+                Err(error) => self.fail(error),
+            },
+            Err((error, _)) => self.fail(error),
+        }
+    }
+
+    fn is_expected(&self, receiver: &Receiver) -> bool {
+        receiver
+            .arrival()
+            .is_some_and(|arrival| !arrival.is_truncated() && arrival.is_from(&self.peer))
+    }
+
     fn run(&mut self, operations: usize, settle: Option<extern "C" fn()>) -> usize {
         let mut sum = 0;
         let batches = operations / self.depth as usize;
@@ -187,6 +297,31 @@ impl Driver {
                     }
                     while let Some(receiving) = self.receives.pop() {
                         sum += self.finish_receive_from(receiving);
+                    }
+                }
+            }
+            scenario::SEND => (0..operations).for_each(|_| sum += self.send()),
+            scenario::START_SEND => (0..operations).for_each(|_| sum += self.start_send()),
+            scenario::RECEIVE => (0..operations).for_each(|_| sum += self.receive()),
+            scenario::START_SEND_WAIT => {
+                for _ in 0..batches {
+                    (0..self.depth).for_each(|_| self.start_send_wait());
+                    if let Some(settle) = settle {
+                        settle();
+                    }
+                    while let Some(sending) = self.sending.pop() {
+                        sum += self.finish_send(sending);
+                    }
+                }
+            }
+            scenario::START_RECEIVE_WAIT => {
+                for _ in 0..batches {
+                    (0..self.depth).for_each(|_| self.start_receive_wait());
+                    if let Some(settle) = settle {
+                        settle();
+                    }
+                    while let Some(receiving) = self.receiving.pop() {
+                        sum += self.finish_receive(receiving);
                     }
                 }
             }

@@ -28,15 +28,15 @@ pub(crate) fn run(
     depth: u64,
     completion: Completion,
 ) -> Result<Cost, Error> {
-    let (language, symbols) = match language {
-        Language::C => ("C", "clang"),
-        Language::Rust => ("Rust", "rust"),
+    let (language, symbols, number) = match language {
+        Language::C => ("C", "clang", scenario.c),
+        Language::Rust => ("Rust", "rust", scenario.rust),
     };
     let completion = match completion {
         Completion::Inline => "inline",
         Completion::Deferred => "deferred",
     };
-    let name = format!("{}-{symbols}-{depth}-{completion}", scenario.number);
+    let name = format!("{number}-{symbols}-{depth}-{completion}");
     let what = format!("{} in {language}", scenario.name);
     let written = artifacts.folder.join(name);
     std::fs::create_dir_all(&artifacts.folder)
@@ -56,7 +56,7 @@ pub(crate) fn run(
         .arg(&artifacts.runner)
         .arg(&artifacts.kernel)
         .arg(&artifacts.driver)
-        .args([symbols, &scenario.number.to_string()])
+        .args([symbols, &number.to_string()])
         .args([depth.to_string(), OPERATIONS.to_string()])
         .arg(completion);
     let output = command

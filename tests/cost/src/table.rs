@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::{Calls, Completion, Cost, DEPTH, IN_FLIGHT_LIMIT, LOCKS_LIMIT, OWN_LIMIT, Scenario};
+use crate::{Calls, Completion, Cost, DEPTH, IN_FLIGHT_LIMIT, LOCKS_LIMIT, Scenario};
 
 /// All that was measured.
 #[derive(Debug, Clone)]
@@ -59,7 +59,7 @@ impl Row {
         if self.all_ratio() > self.scenario.all_limit() {
             exceeded.push(format!("{name}: all instructions: {:.3}", self.all_ratio()));
         }
-        if self.own_ratio() > OWN_LIMIT {
+        if self.own_ratio() > self.scenario.own_limit() {
             exceeded.push(format!(
                 "{name}: outside the kernel: {:.3}",
                 self.own_ratio()
@@ -140,7 +140,7 @@ impl fmt::Display for Table {
                 row.c.own(),
                 row.rust.own(),
                 row.own_ratio(),
-                OWN_LIMIT
+                row.scenario.own_limit()
             )?;
         }
 

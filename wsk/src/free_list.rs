@@ -1,0 +1,133 @@
+//! The list of free slots of a pool, and how to wait for one. Stands for a lookaside list with a bound.
+
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicU32, AtomicU64};
+use core::time::Duration;
+
+use wsk_sys::{
+    EVENT_TYPE, IO_NO_INCREMENT, KEVENT, KWAIT_REASON, KeInitializeEvent,
+    KeQueryUnbiasedInterruptTime, KeSetEvent, KeWaitForSingleObject, STATUS_SUCCESS,
+};
+
+use crate::error::Error;
+use crate::irql::require_passive;
+use crate::operation::{KERNEL_MODE, interval};
+use crate::stack::Stack;
+
+/// The numbers of the free slots.
+pub(crate) struct FreeList {
+    stack: Stack<AtomicU64, AtomicU32>,
+    /// Set for one waiter, when a number has come back.
+    available: UnsafeCell<KEVENT>,
+}
+
+// SAFETY: the event may be used on any thread, through its address.
+unsafe impl Send for FreeList {}
+// SAFETY: as above.
+unsafe impl Sync for FreeList {}
+
+impl FreeList {
+    /// An empty list, for which nobody can wait before it has [settled](Self::settle).
+    pub(crate) const fn new() -> Self {
+        Self {
+            stack: Stack::new(AtomicU64::new(0), AtomicU32::new(0)),
+            // SAFETY: all-zero bytes are valid for the event, which is C's.
+            available: UnsafeCell::new(unsafe { core::mem::zeroed() }),
+        }
+    }
+
+    /// Makes the list ready to be waited for.
+    ///
+    /// # Safety
+    ///
+    /// The list is in nonpaged memory and does not move any more; nobody waits yet.
+    pub(crate) unsafe fn settle(&self) {
+        // SAFETY: the caller gives the event's memory.
+        unsafe { KeInitializeEvent(self.available.get(), EVENT_TYPE::SynchronizationEvent, 0) };
+    }
+
+    /// Takes a number, if there is one. IRQL: `<= DISPATCH_LEVEL`.
+    #[inline]
+    pub(crate) fn pop<'l>(&self, link: impl Fn(u32) -> &'l AtomicU32) -> Option<u32> {
+        self.stack.pop(link)
+    }
+
+    /// Puts a number back, of which `link` is the link. IRQL: `<= DISPATCH_LEVEL`.
+    #[inline]
+    pub(crate) fn push(&self, index: u32, link: &AtomicU32) {
+        if self.stack.push(index, link) {
+            self.announce();
+        }
+    }
+
+    /// Has `take` take what there is, waiting until there is some or `limit` runs out. IRQL: `PASSIVE_LEVEL`.
+    pub(crate) fn take_within<T>(
+        &self,
+        limit: Option<Duration>,
+        take: impl Fn() -> Option<T>,
+    ) -> Result<T, Error> {
+        require_passive()?;
+        if let Some(taken) = take() {
+            return Ok(taken);
+        }
+        self.stack.wait();
+        let deadline = limit.map(Deadline::after);
+        let taken = loop {
+            if let Some(taken) = take() {
+                break Ok(taken);
+            }
+            let left = deadline.as_ref().map(Deadline::left);
+            let mut left = left.map(interval);
+            let timeout = left
+                .as_mut()
+                .map_or(core::ptr::null_mut(), core::ptr::from_mut);
+            // SAFETY: the event is initialised and in nonpaged memory; PASSIVE_LEVEL was checked.
+            let status = unsafe {
+                let event = self.available.get().cast();
+                KeWaitForSingleObject(event, KWAIT_REASON::Executive, KERNEL_MODE, 0, timeout)
+            };
+            if status != STATUS_SUCCESS {
+                break take().ok_or(Error::PoolEmpty);
+            }
+        };
+        // Two that came back together may have set the event once: pass it on.
+        if self.stack.waited() {
+            self.announce();
+        }
+        taken
+    }
+
+    #[cold]
+    fn announce(&self) {
+        // SAFETY: there are waiters only once the event is initialised; it is in nonpaged memory.
+        unsafe { KeSetEvent(self.available.get(), IO_NO_INCREMENT.into(), 0) };
+    }
+}
+
+/// A moment up to which something is waited for, however often the wait is taken up again.
+struct Deadline {
+    start: u64,
+    limit: Duration,
+}
+
+impl Deadline {
+    fn after(limit: Duration) -> Self {
+        Self {
+            start: Self::now(),
+            limit,
+        }
+    }
+
+    /// What is left of the time.
+    fn left(&self) -> Duration {
+        let passed = Self::now().saturating_sub(self.start);
+        self.limit
+            .saturating_sub(Duration::from_nanos(passed.saturating_mul(100)))
+    }
+
+    /// The time since the system started, in units of 100 ns.
+    fn now() -> u64 {
+        // SAFETY: may be called at any IRQL.
+        unsafe { KeQueryUnbiasedInterruptTime() }
+    }
+}

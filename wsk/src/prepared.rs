@@ -1,0 +1,1215 @@
+//! Operations that are kept ready: IRP, buffer, MDL, `WSK_BUF` and remote address are put together once and used again and
+//! again, with nothing left to check or to copy for each datagram. They stand for the preallocated send and receive contexts of
+//! C drivers.
+
+use core::alloc::Layout;
+use core::cell::UnsafeCell;
+use core::ffi::c_void;
+use core::fmt;
+use core::future::Future;
+use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
+use core::net::SocketAddr;
+use core::pin::Pin;
+use core::ptr::NonNull;
+use core::sync::atomic::AtomicU32;
+use core::task::{Context, Poll};
+use core::time::Duration;
+
+use wsk_sys::{
+    IRP, MSG_BCAST, MSG_MCAST, MSG_TRUNC, NTSTATUS, STATUS_BUFFER_OVERFLOW, STATUS_CANCELLED,
+    STATUS_SUCCESS, WSK_PROVIDER_DATAGRAM_DISPATCH, WSK_SOCKET,
+};
+
+use crate::address::{self, Family};
+use crate::buffer::NonPagedBuffer;
+use crate::datagram::DatagramSocket;
+use crate::error::{Call, Error, Memory};
+use crate::free_list::FreeList;
+use crate::in_flight::{Finished, NotStarted};
+use crate::irql::require_passive;
+use crate::memory;
+use crate::operation::{Arguments, Block, Flight, Outcome};
+use crate::shared::{Counted, Reserved, Shared};
+
+/// A datagram that is ready to be sent to one address, as often as wanted.
+///
+/// Made by [`DatagramSocket::sender`], or taken from [`Senders`].
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind("127.0.0.1:0".parse().unwrap())?;
+/// use wsk::NonPagedBuffer;
+///
+/// let mut sender = socket.sender(NonPagedBuffer::new(4)?, to)?;
+/// for number in 0..3_u32 {
+///     sender.as_mut_slice().copy_from_slice(&number.to_be_bytes());
+///     assert_eq!(sender.send()?, 4);
+/// }
+/// # let mut got = [9; 8];
+/// # for number in 0..3 { assert_eq!((peer.recv(&mut got).unwrap(), got[3]), (4, number)); }
+/// # drop((sender, socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+pub type Sender = Prepared<Outbound>;
+
+/// Room that is ready to receive one datagram after the other.
+///
+/// Made by [`DatagramSocket::receiver`], or taken from [`Receivers`].
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind("127.0.0.1:0".parse().unwrap())?;
+/// # peer.send_to(b"hello", socket.local_address()?).unwrap();
+/// use wsk::NonPagedBuffer;
+///
+/// let mut receiver = socket.receiver(NonPagedBuffer::new(1500)?)?;
+/// let arrival = receiver.receive()?;
+/// assert_eq!(arrival.bytes(), b"hello");
+/// assert_eq!(arrival.remote_address()?, peer.local_addr().unwrap());
+/// # drop((receiver, socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+pub type Receiver = Prepared<Inbound>;
+
+/// A [`Sender`] whose datagram is being sent.
+pub type Sending = Started<Outbound>;
+
+/// A [`Receiver`] that waits for its datagram.
+pub type Receiving = Started<Inbound>;
+
+/// A fixed number of [`Sender`]s.
+pub type Senders = PreparedPool<Outbound>;
+
+/// A fixed number of [`Receiver`]s.
+pub type Receivers = PreparedPool<Inbound>;
+
+/// Which way the datagrams go.
+pub trait Direction: sealed::Sealed {}
+
+/// Datagrams are sent.
+#[derive(Debug)]
+pub enum Outbound {}
+
+/// Datagrams are received.
+#[derive(Debug)]
+pub enum Inbound {}
+
+impl Direction for Outbound {}
+impl Direction for Inbound {}
+
+mod sealed {
+    use super::Slot;
+    use crate::error::Call;
+    use core::ptr::NonNull;
+    use wsk_sys::{IRP, NTSTATUS};
+
+    pub trait Sealed {
+        #[doc(hidden)]
+        const CALL: Call;
+        #[doc(hidden)]
+        const CANCEL_ON_DROP: bool;
+        /// Passes the IRP on.
+        ///
+        /// # Safety
+        ///
+        /// The slot's operation is being launched, with its own IRP.
+        #[doc(hidden)]
+        #[allow(private_interfaces)]
+        unsafe fn pass_on(slot: &Slot, irp: NonNull<IRP>) -> NTSTATUS;
+    }
+}
+
+impl sealed::Sealed for Outbound {
+    const CALL: Call = Call::WskSendTo;
+    const CANCEL_ON_DROP: bool = false;
+
+    #[inline]
+    #[allow(private_interfaces)]
+    unsafe fn pass_on(slot: &Slot, irp: NonNull<IRP>) -> NTSTATUS {
+        let arguments = slot.block.arguments().as_ptr();
+        // SAFETY: the socket is open, as the slot's home has a handle. `WSK_BUF` and address are in the arguments; the MDL is the
+        // slot's buffer's. All of it stays as it is until the completion was seen.
+        unsafe {
+            (slot.entries.send_to)(
+                slot.socket.as_ptr(),
+                &raw mut (*arguments).buffer,
+                0,
+                (&raw mut (*arguments).address).cast(),
+                0,
+                core::ptr::null_mut(),
+                irp.as_ptr(),
+            )
+        }
+    }
+}
+
+impl sealed::Sealed for Inbound {
+    const CALL: Call = Call::WskReceiveFrom;
+    const CANCEL_ON_DROP: bool = true;
+
+    #[inline]
+    #[allow(private_interfaces)]
+    unsafe fn pass_on(slot: &Slot, irp: NonNull<IRP>) -> NTSTATUS {
+        let arguments = slot.block.arguments().as_ptr();
+        // SAFETY: as for what is sent; nobody else touches the arguments before the IRP is passed on.
+        unsafe {
+            // A provider that writes none of them has not written those of the datagram before.
+            (*arguments).control_flags = 0;
+            (*arguments).address.ss_family = 0;
+            (slot.entries.receive_from)(
+                slot.socket.as_ptr(),
+                &raw mut (*arguments).buffer,
+                0,
+                (&raw mut (*arguments).address).cast(),
+                core::ptr::null_mut(),
+                core::ptr::null_mut(),
+                &raw mut (*arguments).control_flags,
+                irp.as_ptr(),
+            )
+        }
+    }
+}
+
+/// The entries of the provider's dispatch table that operations here call, which are there.
+#[derive(Clone, Copy)]
+struct Entries {
+    send_to: SendTo,
+    receive_from: ReceiveFrom,
+}
+
+type SendTo = unsafe extern "system" fn(
+    *mut WSK_SOCKET,
+    *mut wsk_sys::WSK_BUF,
+    u32,
+    *mut wsk_sys::SOCKADDR,
+    u32,
+    *mut wsk_sys::CMSGHDR,
+    *mut IRP,
+) -> NTSTATUS;
+
+type ReceiveFrom = unsafe extern "system" fn(
+    *mut WSK_SOCKET,
+    *mut wsk_sys::WSK_BUF,
+    u32,
+    *mut wsk_sys::SOCKADDR,
+    *mut u32,
+    *mut wsk_sys::CMSGHDR,
+    *mut u32,
+    *mut IRP,
+) -> NTSTATUS;
+
+impl Entries {
+    fn of(socket: &DatagramSocket) -> Result<Self, Error> {
+        let absent = |entry| Error::NoEntry { entry };
+        let socket = socket.shared().socket.as_ptr();
+        // SAFETY: the socket is open and of the datagram category, whose table every Windows makes at least this long and keeps
+        // while the socket is open.
+        let (send_to, receive_from) = unsafe {
+            let table = (*socket).Dispatch.cast::<WSK_PROVIDER_DATAGRAM_DISPATCH>();
+            (
+                (&raw const (*table).WskSendTo).read(),
+                (&raw const (*table).WskReceiveFrom).read(),
+            )
+        };
+        Ok(Self {
+            send_to: send_to.ok_or_else(|| absent("WskSendTo"))?,
+            receive_from: receive_from.ok_or_else(|| absent("WskReceiveFrom"))?,
+        })
+    }
+}
+
+/// One operation with all that it needs.
+///
+/// # Invariants
+///
+/// The slot is number `index` of the [`Home`] behind `home`. While its block is at rest it is in the home's list of free slots
+/// or has one holder, which alone touches what is in cells. While its block is in flight nobody but the provider touches the
+/// arguments and the buffer. The `WSK_BUF` in the arguments is the buffer, from its start up to its length.
+#[repr(C)]
+struct Slot {
+    block: Block<()>,
+    /// What the holder's reference to the home is made of.
+    home: UnsafeCell<NonNull<c_void>>,
+    index: u32,
+    /// The link of this slot in the list of free ones.
+    link: AtomicU32,
+    socket: NonNull<WSK_SOCKET>,
+    entries: Entries,
+    remote: UnsafeCell<Option<SocketAddr>>,
+    /// What a provider that broke its contract has answered.
+    abandoned: UnsafeCell<NTSTATUS>,
+    buffer: UnsafeCell<NonPagedBuffer>,
+}
+
+/// The slots of one allocation, and which of them are free.
+///
+/// # Invariants
+///
+/// `slots` has room for `depth` slots, of which the first `made` are initialised. Each is in `free` or has one holder, which
+/// has a reference to this.
+struct Home {
+    socket: ManuallyDrop<DatagramSocket>,
+    entries: Entries,
+    slots: NonNull<Slot>,
+    depth: u32,
+    made: u32,
+    free: FreeList,
+}
+
+// SAFETY: slots change hands through the list, and are touched by their one holder only; the socket's handle may be used and
+// dropped on any thread.
+unsafe impl Send for Home {}
+// SAFETY: as above.
+unsafe impl Sync for Home {}
+
+impl Home {
+    /// An empty home, and memory for it to stay in.
+    fn reserve(socket: &DatagramSocket, depth: u32) -> Result<(Reserved<Self>, Self), Error> {
+        socket.shared().require_bound()?;
+        let entries = Entries::of(socket)?;
+        let no_memory = Error::NoMemory(Memory::Irp);
+        let layout = Layout::array::<Slot>(depth as usize).map_err(|_| no_memory)?;
+        let place = Reserved::new().ok_or(no_memory)?;
+        let slots = if depth == 0 {
+            NonNull::dangling()
+        } else {
+            memory::allocate(layout).ok_or(no_memory)?.cast()
+        };
+        // INVARIANT: room for `depth`, none of them made.
+        let home = Self {
+            socket: ManuallyDrop::new(socket.clone()),
+            entries,
+            slots,
+            depth,
+            made: 0,
+            free: FreeList::new(),
+        };
+        Ok((place, home))
+    }
+
+    /// Makes the next slot, in the list of free ones, to be sent to `to`, which was checked.
+    fn add(&mut self, buffer: NonPagedBuffer, to: Option<SocketAddr>) {
+        let index = self.made;
+        // SAFETY: callers add no more than `depth`, so there is room, which nothing refers to yet. The routine discards the block
+        // of a slot by giving it back.
+        unsafe {
+            let slot = self.slots.add(index as usize);
+            let place = slot.as_ptr();
+            Block::initialise_at_rest(slot.cast(), discard);
+            (&raw mut (*place).home).write(UnsafeCell::new(NonNull::dangling()));
+            (&raw mut (*place).index).write(index);
+            (&raw mut (*place).link).write(AtomicU32::new(0));
+            (&raw mut (*place).socket).write(self.socket.shared().socket);
+            (&raw mut (*place).entries).write(self.entries);
+            (&raw mut (*place).remote).write(UnsafeCell::new(to));
+            let arguments = (*place).block.arguments().as_ptr();
+            if let Some(to) = to {
+                self.socket
+                    .shared()
+                    .family
+                    .write(to, &mut (*arguments).address);
+            }
+            (*arguments).buffer = buffer.extent().as_wsk_buf();
+            (&raw mut (*place).abandoned).write(UnsafeCell::new(STATUS_SUCCESS));
+            (&raw mut (*place).buffer).write(UnsafeCell::new(buffer));
+        }
+        self.made += 1;
+        self.free.push(index, &self.slot(index).link);
+    }
+
+    /// Moves the home to where it stays.
+    fn settle(self, place: Reserved<Self>) -> Shared<Self> {
+        let home = place.fill(self);
+        for index in 0..home.made {
+            // SAFETY: nobody has taken a slot yet.
+            unsafe { *home.slot(index).home.get() = Shared::as_raw(&home) };
+        }
+        // SAFETY: the list is in pool memory that no longer moves, and nobody waits yet.
+        unsafe { home.free.settle() };
+        home
+    }
+
+    fn slot(&self, index: u32) -> &Slot {
+        // SAFETY: indices come from `add` and from the list, so the slot is made; what changes in it is in cells.
+        unsafe { self.slots.add(index as usize).as_ref() }
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        for index in 0..self.made {
+            // SAFETY: the slot is made, and has no holder: each has a reference to this. What else is in it needs no dropping.
+            unsafe { core::ptr::drop_in_place(self.slot(index).buffer.get()) };
+        }
+        if self.depth > 0 {
+            // SAFETY: the array came from `allocate`, and nothing is left in it.
+            unsafe { memory::free(self.slots.cast()) };
+        }
+    }
+}
+
+impl Counted for Home {
+    /// The handle goes last: with it, perhaps, the provider's capture, and with that the driver.
+    type Last = DatagramSocket;
+
+    unsafe fn last(&mut self) -> DatagramSocket {
+        // SAFETY: the caller does nothing but drop the value, whose field is not dropped with it.
+        unsafe { ManuallyDrop::take(&mut self.socket) }
+    }
+}
+
+/// Takes a slot back that was left to the completion routine.
+///
+/// # Safety
+///
+/// `block` begins a slot at rest that nobody has any more.
+unsafe fn discard(block: NonNull<c_void>) {
+    // INVARIANT: the routine is its one holder, with the reference to the home that the flight had.
+    drop(Prepared::<Outbound> {
+        slot: block.cast(),
+        direction: PhantomData,
+    });
+}
+
+/// An operation that is kept ready: a [`Sender`] or a [`Receiver`].
+///
+/// It holds the socket as a handle of it does: the socket closes when the last of them is dropped. Dropping it gives it back to
+/// the pool that it came from, or frees it, at any IRQL up to `DISPATCH_LEVEL`.
+///
+/// # Invariants
+///
+/// This is the slot's one holder, and has a reference to its home. The slot is at rest, or was abandoned: in flight with a
+/// provider that broke its contract, so that nothing of it is touched.
+pub struct Prepared<D: Direction> {
+    slot: NonNull<Slot>,
+    direction: PhantomData<fn() -> D>,
+}
+
+// SAFETY: whoever holds a slot may use it on any thread.
+unsafe impl<D: Direction> Send for Prepared<D> {}
+// SAFETY: shared, a slot is only read.
+unsafe impl<D: Direction> Sync for Prepared<D> {}
+
+impl<D: Direction> Prepared<D> {
+    #[inline]
+    fn slot(&self) -> &Slot {
+        // SAFETY: by the invariant the slot is there; what changes in it is in cells.
+        unsafe { self.slot.as_ref() }
+    }
+
+    /// The buffer, unless the provider may still use it.
+    fn buffer(&self) -> Option<&NonPagedBuffer> {
+        // SAFETY: at rest, the slot is touched by its holder only, which is borrowed.
+        let buffer = || unsafe { &*self.slot().buffer.get() };
+        self.slot().block.is_at_rest().then(buffer)
+    }
+
+    fn buffer_mut(&mut self) -> Option<&mut NonPagedBuffer> {
+        // SAFETY: as for `buffer`; the holder is borrowed exclusively.
+        let buffer = || unsafe { &mut *self.slot().buffer.get() };
+        self.slot().block.is_at_rest().then(buffer)
+    }
+
+    /// The bytes of the buffer.
+    ///
+    /// There are none any more when a provider that broke its contract may still use them; see [`Error::Abandoned`].
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        self.buffer().map_or(&[], NonPagedBuffer::as_slice)
+    }
+
+    /// The bytes of the buffer, to be written. None any more in the case of [`as_slice`](Self::as_slice).
+    #[must_use]
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        self.buffer_mut()
+            .map_or(&mut [], NonPagedBuffer::as_mut_slice)
+    }
+
+    /// The number of bytes that were allocated.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.buffer().map_or(0, NonPagedBuffer::capacity)
+    }
+
+    /// Sets the number of bytes that are sent, or that there is room for, up to the capacity; the bytes stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfBounds`] beyond the capacity; [`Error::DatagramTooLong`] where no datagram to the remote address can be that
+    /// long; [`Error::Abandoned`].
+    pub fn set_len(&mut self, length: usize) -> Result<(), Error> {
+        let abandoned = self.abandoned();
+        // SAFETY: the holder is borrowed exclusively.
+        if let Some(remote) = unsafe { &*self.slot().remote.get() } {
+            check_length(length, remote)?;
+        }
+        let buffer = self.buffer_mut().ok_or(abandoned)?;
+        buffer.set_len(length)?;
+        let described = buffer.extent().as_wsk_buf();
+        // SAFETY: at rest, the arguments are the holder's, which is borrowed exclusively.
+        unsafe { (*self.slot().block.arguments().as_ptr()).buffer = described };
+        Ok(())
+    }
+
+    #[cold]
+    fn abandoned(&self) -> Error {
+        Error::Abandoned {
+            call: D::CALL,
+            // SAFETY: the cell is the holder's, which is borrowed.
+            status: unsafe { *self.slot().abandoned.get() },
+        }
+    }
+
+    /// Passes the IRP on.
+    #[inline]
+    fn launch(&mut self) -> Result<Flight<()>, Error> {
+        if !self.slot().block.is_at_rest() {
+            return Err(self.abandoned());
+        }
+        // SAFETY: the slot is at rest and this is its one holder. What the parameters point at is in the slot, which stays as long
+        // as there is a holder: this, the flight's, or the routine.
+        Ok(unsafe { Block::launch(self.slot.cast(), |irp| D::pass_on(self.slot(), irp)) })
+    }
+
+    /// Carries out the operation and waits for it.
+    #[inline]
+    fn run(&mut self, limit: Option<Duration>) -> Result<usize, Error> {
+        require_passive()?;
+        let flight = self.launch()?;
+        if !flight.is_completed() {
+            return self.outlast(flight, limit);
+        }
+        // SAFETY: it has completed.
+        self.read(unsafe { flight.outcome() })
+    }
+
+    /// Waits for a flight that had not completed when the call returned.
+    #[inline(never)]
+    fn outlast(&mut self, flight: Flight<()>, limit: Option<Duration>) -> Result<usize, Error> {
+        let timed_out = limit.is_some_and(|limit| !flight.wait(Some(limit)));
+        if timed_out {
+            flight.cancel();
+        }
+        if !flight.wait_or_give_up() {
+            // SAFETY: the cell is the holder's, which is borrowed exclusively.
+            unsafe { *self.slot().abandoned.get() = flight.returned() };
+            return Err(self.abandoned());
+        }
+        // SAFETY: a wait said that it has completed.
+        let outcome = unsafe { flight.outcome() };
+        if timed_out && outcome.status == STATUS_CANCELLED {
+            return Err(Error::TimedOut { call: D::CALL });
+        }
+        self.read(outcome)
+    }
+
+    /// The bytes that a completed operation has sent or received.
+    #[inline]
+    fn read(&self, outcome: Outcome) -> Result<usize, Error> {
+        if outcome.status.is_success() {
+            Ok(outcome.information)
+        } else {
+            self.read_failed(outcome)
+        }
+    }
+
+    #[cold]
+    fn read_failed(&self, outcome: Outcome) -> Result<usize, Error> {
+        if D::CALL == Call::WskReceiveFrom && outcome.status == STATUS_BUFFER_OVERFLOW {
+            // The documented answer to a datagram that does not fit is a warning, with the bytes that did.
+            // SAFETY: the operation has completed, so the arguments are the holder's.
+            unsafe { (*self.slot().block.arguments().as_ptr()).control_flags |= MSG_TRUNC };
+            return Ok(outcome.information);
+        }
+        Err(Error::Call {
+            call: D::CALL,
+            status: outcome.status,
+        })
+    }
+
+    /// Passes the IRP on and leaves the operation to what is returned.
+    #[inline]
+    fn start_within(self) -> Result<Started<D>, NotStarted<Self>> {
+        let mut this = ManuallyDrop::new(self);
+        match this.launch() {
+            // INVARIANT: the flight is that of a slot whose holder is gone but for it.
+            Ok(flight) => Ok(Started {
+                flight: Some(flight),
+                direction: PhantomData,
+            }),
+            Err(error) => Err(NotStarted {
+                error,
+                buffer: Some(ManuallyDrop::into_inner(this)),
+            }),
+        }
+    }
+}
+
+impl Prepared<Outbound> {
+    /// Sends the datagram and waits until it has been sent; the number of bytes that were. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// WSK does not buffer: the call returns when the datagram has left, or failed to. Allocates nothing.
+    ///
+    /// [`WskSendTo`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_to).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongIrql`]; what WSK says; [`Error::Abandoned`], after which this sender can send no more.
+    #[doc(alias = "WskSendTo")]
+    #[inline]
+    pub fn send(&mut self) -> Result<usize, Error> {
+        self.run(None)
+    }
+
+    /// [`send`](Self::send), cancelled when `limit` runs out. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// Besides those of `send`, [`Error::TimedOut`]. A cancelled send is waited for too; if it was done at the last moment that
+    /// is no error.
+    #[doc(alias = "WskSendTo")]
+    pub fn send_timeout(&mut self, limit: Duration) -> Result<usize, Error> {
+        self.run(Some(limit))
+    }
+
+    /// Starts to send the datagram, without waiting. IRQL: `<= DISPATCH_LEVEL`. Allocates nothing.
+    ///
+    /// The sender moves into the operation and comes back with the result; the operation is a future, and can be waited for,
+    /// polled, cancelled, dropped or forgotten. Dropping it lets the datagram be sent all the same, after which the sender goes
+    /// back to its pool.
+    ///
+    /// [`WskSendTo`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_to).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Abandoned`] when the provider has never completed an earlier send; with the sender.
+    #[doc(alias = "WskSendTo")]
+    #[inline]
+    pub fn start(self) -> Result<Sending, NotStarted<Self>> {
+        self.start_within()
+    }
+
+    /// Where the datagram is sent.
+    #[must_use]
+    pub fn remote_address(&self) -> Option<SocketAddr> {
+        // SAFETY: the cell is the holder's, which is borrowed.
+        unsafe { *self.slot().remote.get() }
+    }
+
+    /// Sends to another address from now on. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongFamily`], [`Error::PortZero`], [`Error::DatagramTooLong`], [`Error::Abandoned`]; the address stays as it was.
+    pub fn set_remote_address(&mut self, to: SocketAddr) -> Result<(), Error> {
+        let Some(buffer) = self.buffer() else {
+            return Err(self.abandoned());
+        };
+        check_length(buffer.len(), &to)?;
+        // SAFETY: by the invariant there is a reference to the home behind the pointer, which is borrowed only here.
+        let home = unsafe { self.home() };
+        let family = home.socket.shared().family;
+        family.check(&to)?;
+        if to.port() == 0 {
+            return Err(Error::PortZero);
+        }
+        // SAFETY: at rest, the arguments and the cell are the holder's, which is borrowed exclusively.
+        unsafe {
+            let arguments = self.slot().block.arguments().as_ptr();
+            family.write(to, &mut (*arguments).address);
+            *self.slot().remote.get() = Some(to);
+        }
+        Ok(())
+    }
+}
+
+fn check_length(length: usize, to: &SocketAddr) -> Result<(), Error> {
+    let limit = Family::limit(to);
+    if length > limit {
+        return Err(Error::DatagramTooLong { length, limit });
+    }
+    Ok(())
+}
+
+impl Prepared<Inbound> {
+    /// Waits for a datagram and receives it. IRQL: `PASSIVE_LEVEL`. Allocates nothing.
+    ///
+    /// A datagram that is longer than the buffer fills it, and [`Arrival::is_truncated`] says so.
+    ///
+    /// [`WskReceiveFrom`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_from).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongIrql`]; what WSK says; [`Error::Abandoned`], after which this receiver can receive no more.
+    #[doc(alias = "WskReceiveFrom")]
+    #[inline]
+    pub fn receive(&mut self) -> Result<Arrival<'_>, Error> {
+        self.run(None)?;
+        // INVARIANT: it has completed, so the slot is at rest.
+        Ok(Arrival { receiver: self })
+    }
+
+    /// [`receive`](Self::receive), cancelled when `limit` runs out. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// Besides those of `receive`, [`Error::TimedOut`]. A cancelled receive is waited for too; if a datagram came at the last
+    /// moment it is returned.
+    #[doc(alias = "WskReceiveFrom")]
+    pub fn receive_timeout(&mut self, limit: Duration) -> Result<Arrival<'_>, Error> {
+        self.run(Some(limit))?;
+        // INVARIANT: it has completed, so the slot is at rest.
+        Ok(Arrival { receiver: self })
+    }
+
+    /// Starts to receive a datagram, without waiting. IRQL: `<= DISPATCH_LEVEL`. Allocates nothing.
+    ///
+    /// The receiver moves into the operation and comes back with the result, and with the datagram as its
+    /// [`arrival`](Self::arrival); the operation is a future, and can be waited for, polled, cancelled, dropped or forgotten.
+    /// Dropping it cancels it.
+    ///
+    /// [`WskReceiveFrom`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_from).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Abandoned`] when the provider has never completed an earlier receive; with the receiver.
+    #[doc(alias = "WskReceiveFrom")]
+    #[inline]
+    pub fn start(self) -> Result<Receiving, NotStarted<Self>> {
+        self.start_within()
+    }
+
+    /// The datagram that was received last; before the first, and after an error, there is nothing worth reading in it. `None`
+    /// when a provider that broke its contract may still use the buffer; see [`Error::Abandoned`].
+    #[must_use]
+    #[inline]
+    pub fn arrival(&self) -> Option<Arrival<'_>> {
+        // INVARIANT: the slot is at rest, and launching it takes the receiver exclusively.
+        let arrival = || Arrival { receiver: self };
+        self.slot().block.is_at_rest().then(arrival)
+    }
+}
+
+impl<D: Direction> Prepared<D> {
+    /// The home of the slot.
+    ///
+    /// # Safety
+    ///
+    /// The result is not used longer than the holder is borrowed.
+    unsafe fn home(&self) -> ManuallyDrop<Shared<Home>> {
+        // SAFETY: the pointer is that of a reference, which the holder has, and which is not dropped here.
+        ManuallyDrop::new(unsafe { Shared::from_raw(*self.slot().home.get()) })
+    }
+}
+
+impl<D: Direction> Drop for Prepared<D> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: the slot is at rest, or its flight ends here: it is left to the routine, with the reference to the home. At rest,
+        // the reference is taken back once, and the slot, with which nothing is done any more, is in circulation again.
+        unsafe {
+            if Flight::<()>::from_raw(self.slot.cast()).leave() {
+                return;
+            }
+            let home = Shared::<Home>::from_raw(*self.slot().home.get());
+            home.free.push(self.slot().index, &self.slot().link);
+        }
+    }
+}
+
+impl<D: Direction> fmt::Debug for Prepared<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared")
+            .field("call", &D::CALL)
+            .field("capacity", &self.capacity())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A datagram in the buffer of a [`Receiver`].
+///
+/// # Invariants
+///
+/// The receiver's slot is at rest as long as the receiver is borrowed.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival<'r> {
+    receiver: &'r Receiver,
+}
+
+impl<'r> Arrival<'r> {
+    /// The bytes that were received.
+    #[must_use]
+    #[inline]
+    pub fn bytes(&self) -> &'r [u8] {
+        // SAFETY: at rest, by the invariant, the buffer is the holder's, which is borrowed.
+        let bytes = unsafe { &*self.receiver.slot().buffer.get() }.as_slice();
+        bytes.get(..self.length()).unwrap_or(bytes)
+    }
+
+    /// The number of bytes that were received.
+    #[must_use]
+    #[inline]
+    pub fn length(&self) -> usize {
+        // SAFETY: at rest, by the invariant, the IRP is the holder's, which is borrowed.
+        let outcome = unsafe { Flight::<()>::from_raw(self.receiver.slot.cast()).outcome() };
+        outcome.information.min(self.arguments().buffer.Length)
+    }
+
+    /// Who sent the datagram.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownAddress`] when WSK gave no IPv4 or IPv6 address.
+    #[inline]
+    pub fn remote_address(&self) -> Result<SocketAddr, Error> {
+        address::read(&self.arguments().address)
+    }
+
+    /// Whether the datagram came from this address and port.
+    #[must_use]
+    #[inline]
+    pub fn is_from(&self, address: &SocketAddr) -> bool {
+        address::is(&self.arguments().address, address)
+    }
+
+    /// Whether the datagram was longer than the buffer, and its end is lost.
+    #[must_use]
+    #[inline]
+    pub fn is_truncated(&self) -> bool {
+        self.arguments().control_flags & MSG_TRUNC != 0
+    }
+
+    /// Whether it was sent to a broadcast address.
+    #[must_use]
+    #[inline]
+    pub fn is_broadcast(&self) -> bool {
+        self.arguments().control_flags & MSG_BCAST != 0
+    }
+
+    /// Whether it was sent to a multicast address.
+    #[must_use]
+    #[inline]
+    pub fn is_multicast(&self) -> bool {
+        self.arguments().control_flags & MSG_MCAST != 0
+    }
+
+    #[inline]
+    fn arguments(&self) -> &'r Arguments {
+        // SAFETY: at rest, by the invariant, the arguments are the holder's, which is borrowed.
+        unsafe { self.receiver.slot().block.arguments().as_ref() }
+    }
+}
+
+/// A prepared operation in flight: a [`Sending`] or a [`Receiving`].
+///
+/// It is a [`Future`], and needs no particular executor. It may be dropped or forgotten at any moment, at any IRQL up to
+/// `DISPATCH_LEVEL`: dropping a `Sending` lets the datagram go, dropping a `Receiving` cancels it, and in either case the
+/// operation goes back to its pool when its IRP has completed. Forgetting it keeps it, and the socket open, for ever.
+///
+/// # Invariants
+///
+/// The flight, until it was taken out, is that of a slot, of which this is the one holder, with a reference to its home.
+#[must_use = "dropping a `Receiving` cancels it"]
+pub struct Started<D: Direction> {
+    flight: Option<Flight<()>>,
+    direction: PhantomData<fn() -> D>,
+}
+
+// SAFETY: shared, an operation can be looked at and cancelled, which the kernel allows on any thread; all else needs it whole.
+unsafe impl<D: Direction> Sync for Started<D> {}
+
+impl<D: Direction> Started<D> {
+    /// Whether the operation has completed. IRQL: `<= DISPATCH_LEVEL`.
+    #[must_use]
+    #[inline]
+    pub fn is_completed(&self) -> bool {
+        self.flight.as_ref().is_none_or(Flight::is_completed)
+    }
+
+    /// Asks the provider to cancel the operation, which then completes soon, perhaps with success all the same. IRQL:
+    /// `<= DISPATCH_LEVEL`.
+    ///
+    /// [`IoCancelIrp`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocancelirp).
+    #[doc(alias = "IoCancelIrp")]
+    pub fn cancel(&self) {
+        if let Some(flight) = &self.flight {
+            flight.cancel();
+        }
+    }
+
+    /// Waits until the operation has completed; its result is the number of bytes sent or received. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongIrql`] above `PASSIVE_LEVEL`, with the operation, which goes on.
+    #[inline]
+    pub fn wait(self) -> Result<Finished<usize, Prepared<D>>, (Error, Self)> {
+        if let Err(error) = require_passive() {
+            return Err((error, self));
+        }
+        let Some(flight) = self.into_flight() else {
+            return Ok(taken());
+        };
+        if !flight.wait_or_give_up() {
+            return Ok(abandon(flight));
+        }
+        Ok(finish(flight))
+    }
+
+    /// Waits until the operation has completed, at most for `limit`. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`] or [`Error::WrongIrql`], with the operation, which goes on.
+    pub fn wait_timeout(
+        self,
+        limit: Duration,
+    ) -> Result<Finished<usize, Prepared<D>>, (Error, Self)> {
+        if let Err(error) = require_passive() {
+            return Err((error, self));
+        }
+        let completed = |flight: &Flight<()>| flight.wait(Some(limit));
+        if self.flight.as_ref().is_none_or(completed) {
+            Ok(self.into_flight().map_or_else(taken, finish))
+        } else {
+            Err((Error::TimedOut { call: D::CALL }, self))
+        }
+    }
+
+    /// The end of the operation, if it has completed; else the operation. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// The operation, which is still in flight.
+    pub fn try_take(self) -> Result<Finished<usize, Prepared<D>>, Self> {
+        if self.is_completed() {
+            Ok(self.into_flight().map_or_else(taken, finish))
+        } else {
+            Err(self)
+        }
+    }
+
+    /// Takes the flight out, after which nothing is left to drop.
+    #[inline]
+    fn into_flight(self) -> Option<Flight<()>> {
+        ManuallyDrop::new(self).flight.take()
+    }
+}
+
+/// The end of a flight that has completed.
+#[inline]
+fn finish<D: Direction>(flight: Flight<()>) -> Finished<usize, Prepared<D>> {
+    // SAFETY: callers have seen that it has completed.
+    let outcome = unsafe { flight.outcome() };
+    if !outcome.status.is_success() {
+        return finish_failed(flight, outcome);
+    }
+    Finished {
+        result: Ok(outcome.information),
+        buffer: Some(holder(&flight)),
+    }
+}
+
+#[cold]
+fn finish_failed<D: Direction>(
+    flight: Flight<()>,
+    outcome: Outcome,
+) -> Finished<usize, Prepared<D>> {
+    let prepared = holder::<D>(&flight);
+    Finished {
+        result: prepared.read_failed(outcome),
+        buffer: Some(prepared),
+    }
+}
+
+#[cold]
+fn taken<D: Direction>() -> Finished<usize, Prepared<D>> {
+    Finished {
+        result: Err(Error::Taken),
+        buffer: None,
+    }
+}
+
+/// The holder of a slot, in place of its flight, which was taken out of a [`Started`] and is not used for anything more but to
+/// look at the IRP.
+#[inline]
+fn holder<D: Direction>(flight: &Flight<()>) -> Prepared<D> {
+    // INVARIANT: the flight was the slot's one holder. The slot is at rest, or its flight ends when this is dropped.
+    Prepared {
+        slot: flight.as_raw().cast(),
+        direction: PhantomData,
+    }
+}
+
+/// Gives up a flight whose provider has answered with an error and keeps the IRP, against its contract. Should it complete the
+/// IRP after all, the routine puts the slot back.
+#[cold]
+fn abandon<D: Direction>(flight: Flight<()>) -> Finished<usize, Prepared<D>> {
+    let status = flight.returned();
+    drop(holder::<D>(&flight));
+    Finished {
+        result: Err(Error::Abandoned {
+            call: D::CALL,
+            status,
+        }),
+        buffer: None,
+    }
+}
+
+impl<D: Direction> Future for Started<D> {
+    type Output = Finished<usize, Prepared<D>>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        if let Some(flight) = &mut this.flight
+            && flight.poll(context).is_pending()
+        {
+            return Poll::Pending;
+        }
+        Poll::Ready(this.flight.take().map_or_else(taken, finish))
+    }
+}
+
+impl<D: Direction> Drop for Started<D> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(flight) = self.flight.take() {
+            // Where it has completed there is nothing to cancel.
+            if D::CANCEL_ON_DROP && !flight.is_completed() {
+                flight.cancel();
+            }
+            drop(holder::<D>(&flight));
+        }
+    }
+}
+
+impl<D: Direction> fmt::Debug for Started<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Started")
+            .field("call", &D::CALL)
+            .field("completed", &self.is_completed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A fixed number of prepared operations of one socket: [`Senders`] or [`Receivers`].
+///
+/// Made by [`DatagramSocket::senders`] and [`DatagramSocket::receivers`]. Taking one and giving it back take no lock. One
+/// that was given back is taken again as it was left: with its bytes, its length and its address. The memory goes, and the
+/// handle of the socket with it, when the pool and everything taken from it has been dropped.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind("127.0.0.1:0".parse().unwrap())?;
+/// use wsk::NonPagedBuffer;
+///
+/// let senders = socket.senders(16, to, |_| NonPagedBuffer::new(1024))?;
+/// if let Some(mut sender) = senders.take() {
+///     sender.as_mut_slice().fill(7);
+///     // The sender goes back to the pool when the datagram has been sent.
+///     drop(sender.start());
+/// }
+/// # assert_eq!(peer.recv(&mut [0; 1500]).unwrap(), 1024);
+/// # drop((senders, socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+pub struct PreparedPool<D: Direction> {
+    home: Shared<Home>,
+    direction: PhantomData<fn() -> D>,
+}
+
+// SAFETY: a pool gives out its slots to whoever asks, on any thread.
+unsafe impl<D: Direction> Send for PreparedPool<D> {}
+// SAFETY: as above.
+unsafe impl<D: Direction> Sync for PreparedPool<D> {}
+
+impl<D: Direction> PreparedPool<D> {
+    /// Takes an operation, if one is there. IRQL: `<= DISPATCH_LEVEL`.
+    #[must_use]
+    #[inline]
+    pub fn take(&self) -> Option<Prepared<D>> {
+        let index = self.home.free.pop(|index| &self.home.slot(index).link)?;
+        // The reference of the holder.
+        let _ = Shared::into_raw(Shared::clone(&self.home));
+        // INVARIANT: the slot was popped, so this is its one holder.
+        Some(Prepared {
+            slot: NonNull::from(self.home.slot(index)),
+            direction: PhantomData,
+        })
+    }
+
+    /// Takes an operation, waiting until one is there or `limit` runs out. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PoolEmpty`] when the time ran out; [`Error::WrongIrql`].
+    pub fn take_timeout(&self, limit: Duration) -> Result<Prepared<D>, Error> {
+        self.home.free.take_within(Some(limit), || self.take())
+    }
+
+    /// Takes an operation, waiting until one is there. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongIrql`].
+    pub fn take_or_wait(&self) -> Result<Prepared<D>, Error> {
+        self.home.free.take_within(None, || self.take())
+    }
+
+    /// The number of operations, taken or not.
+    #[must_use]
+    pub fn depth(&self) -> u32 {
+        self.home.depth
+    }
+}
+
+impl<D: Direction> Clone for PreparedPool<D> {
+    fn clone(&self) -> Self {
+        Self {
+            home: self.home.clone(),
+            direction: PhantomData,
+        }
+    }
+}
+
+impl<D: Direction> fmt::Debug for PreparedPool<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PreparedPool")
+            .field("call", &D::CALL)
+            .field("depth", &self.home.depth)
+            .finish_non_exhaustive()
+    }
+}
+
+impl DatagramSocket {
+    /// Makes a sender of what is in `buffer` to `to`. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// Allocates the operation, after which sending allocates nothing. The sender is a handle of the socket.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotBound`], [`Error::WrongFamily`], [`Error::PortZero`], [`Error::DatagramTooLong`], [`Error::NoMemory`]; with
+    /// the buffer.
+    pub fn sender(
+        &self,
+        buffer: NonPagedBuffer,
+        to: SocketAddr,
+    ) -> Result<Sender, NotStarted<NonPagedBuffer>> {
+        single(self, buffer, Some(to))
+    }
+
+    /// Makes a receiver into `buffer`. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// Allocates the operation, after which receiving allocates nothing. The receiver is a handle of the socket.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotBound`], [`Error::NoMemory`]; with the buffer.
+    pub fn receiver(&self, buffer: NonPagedBuffer) -> Result<Receiver, NotStarted<NonPagedBuffer>> {
+        single(self, buffer, None)
+    }
+
+    /// Makes `depth` senders to `to`, over buffers that `make` makes, which is told their numbers. IRQL: `<= DISPATCH_LEVEL`,
+    /// if `make` may be called there.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`sender`](Self::sender), and what `make` says.
+    pub fn senders(
+        &self,
+        depth: u32,
+        to: SocketAddr,
+        make: impl FnMut(u32) -> Result<NonPagedBuffer, Error>,
+    ) -> Result<Senders, Error> {
+        several(self, depth, Some(to), make)
+    }
+
+    /// Makes `depth` receivers, over buffers that `make` makes, which is told their numbers. IRQL: `<= DISPATCH_LEVEL`, if `make`
+    /// may be called there.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`receiver`](Self::receiver), and what `make` says.
+    pub fn receivers(
+        &self,
+        depth: u32,
+        make: impl FnMut(u32) -> Result<NonPagedBuffer, Error>,
+    ) -> Result<Receivers, Error> {
+        several(self, depth, None, make)
+    }
+}
+
+/// What can be wrong with a datagram from `buffer` to `to`.
+fn check(
+    socket: &DatagramSocket,
+    buffer: &NonPagedBuffer,
+    to: Option<SocketAddr>,
+) -> Result<(), Error> {
+    match to {
+        Some(to) => DatagramSocket::check_datagram(socket.shared().family, buffer.len(), to),
+        None => Ok(()),
+    }
+}
+
+/// A home with one slot, which is given to the caller.
+fn single<D: Direction>(
+    socket: &DatagramSocket,
+    buffer: NonPagedBuffer,
+    to: Option<SocketAddr>,
+) -> Result<Prepared<D>, NotStarted<NonPagedBuffer>> {
+    match check(socket, &buffer, to).and_then(|()| Home::reserve(socket, 1)) {
+        Ok((place, mut home)) => {
+            home.add(buffer, to);
+            let pool = PreparedPool {
+                home: home.settle(place),
+                direction: PhantomData,
+            };
+            pool.take().ok_or(NotStarted {
+                error: Error::PoolEmpty,
+                buffer: None,
+            })
+        }
+        Err(error) => Err(NotStarted {
+            error,
+            buffer: Some(buffer),
+        }),
+    }
+}
+
+/// A home with several slots.
+fn several<D: Direction>(
+    socket: &DatagramSocket,
+    depth: u32,
+    to: Option<SocketAddr>,
+    make: impl FnMut(u32) -> Result<NonPagedBuffer, Error>,
+) -> Result<PreparedPool<D>, Error> {
+    let mut make = make;
+    let (place, mut home) = Home::reserve(socket, depth)?;
+    for number in 0..depth {
+        let buffer = make(number)?;
+        check(socket, &buffer, to)?;
+        home.add(buffer, to);
+    }
+    Ok(PreparedPool {
+        home: home.settle(place),
+        direction: PhantomData,
+    })
+}
