@@ -166,6 +166,24 @@ impl Lock<'_> {
     }
 }
 
+/// Copies control information to send into `arguments`; how many bytes there are.
+#[inline]
+pub(crate) fn lend(control: &[u8], arguments: &mut Arguments) -> Result<usize, Error> {
+    let needed = control.len();
+    if needed > CONTROL_ROOM {
+        return Err(Error::ControlFull {
+            needed,
+            room: CONTROL_ROOM,
+        });
+    }
+    // SAFETY: there is that much room.
+    unsafe {
+        let to = (&raw mut arguments.control).cast::<u8>();
+        to.copy_from_nonoverlapping(control.as_ptr(), needed);
+    }
+    Ok(needed)
+}
+
 /// What an operation holds on to until it has completed.
 pub(crate) trait Held {
     /// Whether the owner of the memory could keep it for ever.
@@ -243,19 +261,13 @@ impl<'b> Lock<'b> {
         let Some(control) = self.control else {
             return Ok(0);
         };
-        let needed = control.len();
-        if needed > CONTROL_ROOM {
-            return Err(Error::ControlFull {
-                needed,
-                room: CONTROL_ROOM,
-            });
-        }
-        // SAFETY: the control information is borrowed by the lock, and there is that much room.
-        unsafe {
-            let to = (&raw mut arguments.control).cast::<u8>();
-            to.copy_from_nonoverlapping(control.cast().as_ptr(), needed);
-        }
-        Ok(needed)
+        // SAFETY: the control information is borrowed by the lock.
+        lend(unsafe { control.as_ref() }, arguments)
+    }
+
+    /// Whether there is control information to send.
+    pub(crate) fn has_control(&self) -> bool {
+        self.control.is_some()
     }
 
     /// Makes room in `arguments` for control information to receive; whether there is any.

@@ -20,7 +20,7 @@ use crate::event_context::Events;
 use crate::events::{self, ReceiveFromEvent};
 use crate::in_flight::{Carried, InFlight, NotStarted, ReceiveFrom, SendTo};
 use crate::irql::require_passive;
-use crate::messages::{ListInFlight, Messages};
+use crate::messages::{CarriedMessages, ListInFlight, Messages, SendMessages};
 use crate::operation::{Arguments, Idle, Outcome};
 use crate::option::{ReadableOption, SocketOption};
 use crate::registration::Provider;
@@ -286,9 +286,9 @@ impl DatagramSocket {
             Messages::lock(place).and_then(|(list, longest)| {
                 Self::check_datagram(self.socket.family, longest, to)?;
                 let mut operation = self.socket.operation()?;
-                self.socket
-                    .family
-                    .write(to, &mut operation.arguments().address);
+                let arguments = operation.arguments();
+                self.socket.family.write(to, &mut arguments.address);
+                let control = place.as_ref().lend_control(arguments)?;
                 let (socket, table) = (self.socket.socket, self.socket.dispatch());
                 self.socket.request(
                     operation,
@@ -297,7 +297,8 @@ impl DatagramSocket {
                     limit,
                     |irp, arguments| {
                         let address = Some(address_of(arguments));
-                        Ok(table.wsk_send_messages(socket, list, address, None, irp)?)
+                        let control = control_of(arguments, control);
+                        Ok(table.wsk_send_messages(socket, list, address, control, irp)?)
                     },
                     |outcome, _| {
                         outcome.check(Call::WskSendMessages)?;
@@ -463,6 +464,73 @@ impl DatagramSocket {
             self.socket.give_capture_back();
         }
         InFlight::new(started, Call::WskSendTo)
+    }
+
+    /// Starts to send several datagrams to one address, without waiting. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// The messages move into the operation and come back with the result; the operation is a future, and can be waited for,
+    /// polled, cancelled, dropped or forgotten. Dropping it lets the datagrams be sent all the same. Allocates an operation.
+    ///
+    /// [`WskSendMessages`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_messages).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send_messages`](Self::send_messages) that are found before WSK has taken the request, with the messages.
+    #[doc(alias = "WskSendMessages")]
+    pub fn start_send_messages<B, const N: usize>(
+        &self,
+        messages: Messages<B, N>,
+        to: SocketAddr,
+    ) -> Result<SendMessages<B, N>, NotStarted<Messages<B, N>>>
+    where
+        B: SendBuffer + Send + 'static,
+    {
+        let not_started = |error, messages| NotStarted {
+            error,
+            buffer: Some(messages),
+        };
+        if let Err(error) = self.may_send_messages::<N>(to) {
+            return Err(not_started(error, messages));
+        }
+        let mut operation = match Idle::new() {
+            Ok(operation) => operation,
+            Err(error) => return Err(not_started(error, messages)),
+        };
+        self.socket
+            .family
+            .write(to, &mut operation.arguments().address);
+        let carried = CarriedMessages::new(messages);
+        let (socket, table) = (self.socket.socket, self.socket.dispatch());
+        // SAFETY: the socket is open while this handle is. The payload holds the messages, which stay locked until it is settled,
+        // and what else the parameters point at is in the arguments.
+        let started = unsafe {
+            let observer = self.socket.hold_capture();
+            operation.start(carried, Some(observer), |irp, arguments, carried| {
+                let (list, longest, control) =
+                    CarriedMessages::lock(carried, &mut *arguments.as_ptr())?;
+                Self::check_datagram(self.socket.family, longest, to)?;
+                let control = control_of(arguments, control);
+                let address = Some(address_of(arguments));
+                Ok(table.wsk_send_messages(socket, list, address, control, irp)?)
+            })
+        };
+        match started {
+            Ok(flight) => Ok(InFlight::started(flight, Call::WskSendMessages)),
+            Err(refused) => {
+                self.socket.give_capture_back();
+                Err(not_started(refused.error, refused.payload.into_messages()))
+            }
+        }
+    }
+
+    /// What can be wrong with sending `N` datagrams before they are looked at.
+    pub(crate) fn may_send_messages<const N: usize>(&self, to: SocketAddr) -> Result<(), Error> {
+        self.socket.require_bound()?;
+        self.socket.family.check(&to)?;
+        if N == 0 {
+            return Err(Error::NoMessages);
+        }
+        Ok(())
     }
 
     /// Starts to receive a datagram, without waiting. IRQL: `<= DISPATCH_LEVEL`.

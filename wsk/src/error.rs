@@ -148,6 +148,9 @@ pub enum Error {
         /// The bytes that there are.
         room: usize,
     },
+    /// A buffer in a list of datagrams has control information of its own: one request has one for all of them, which is
+    /// [`Messages::control_mut`](crate::Messages::control_mut).
+    ControlOfOne,
     /// WSK gave a socket address that is neither IPv4 nor IPv6.
     UnknownAddress {
         /// Its `sa_family`.
@@ -319,6 +322,9 @@ impl fmt::Display for Error {
                     "control information of {needed} bytes does not fit into {room}: make more room"
                 )
             }
+            Self::ControlOfOne => f.write_str(
+                "control information goes with all datagrams of a list: put it into the list, not with a buffer",
+            ),
             Self::UnknownAddress { family } => {
                 write!(
                     f,

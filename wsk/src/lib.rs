@@ -100,7 +100,7 @@ pub use events::{Datagram, Datagrams, Indication, Pieces, ReceiveFromEvent, Reta
 pub use in_flight::{
     Finished, InFlight, NotStarted, Operation, ReceiveFrom, ReceivingFrom, SendTo, SendingTo,
 };
-pub use messages::Messages;
+pub use messages::{Messages, SendMessages, SendingMessages};
 pub use pool::{Pool, Pooled};
 pub use prepared::{
     Arrival, Direction, Inbound, Outbound, Prepared, PreparedPool, Receiver, Receivers, Receiving,

@@ -2,16 +2,20 @@
 
 use core::alloc::Layout;
 use core::fmt;
+use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
 use wsk_sys::WSK_BUF_LIST;
 
-use crate::buffer::{Held, Lock, SendBuffer};
-use crate::error::{Error, Memory};
+use crate::buffer::{Held, Lock, SendBuffer, lend};
+use crate::control::{Control, ControlMessage};
+use crate::error::{Call, Error, Memory};
+use crate::in_flight::{Finished, InFlight, Operation, sealed};
 use crate::memory;
+use crate::operation::{Arguments, CONTROL_ROOM, Outcome, Payload};
 
-/// `N` datagrams that are sent to one address by one request, without control information.
+/// `N` datagrams that are sent to one address by one request, with [control information](Self::control_mut) for all of them.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -37,8 +41,8 @@ use crate::memory;
 ///
 /// # Invariants
 ///
-/// The first `locked` of `locks` are initialised, and borrow from the buffers of the same numbers. `nodes` is a pool block of `N`
-/// list entries of this value's own, unless `N` is 0.
+/// The first `locked` of `locks` are initialised, and borrow from the buffers of the same numbers. `nodes` is a pool block of this
+/// value's own.
 pub struct Messages<B, const N: usize> {
     // Before the buffers, so that they are dropped first.
     locks: Locks<N>,
@@ -47,29 +51,40 @@ pub struct Messages<B, const N: usize> {
 }
 
 /// The list: WSK reads it at up to `DISPATCH_LEVEL`, so it lies in nonpaged pool.
-struct Nodes<const N: usize>(NonNull<WSK_BUF_LIST>);
+struct Nodes<const N: usize>(NonNull<List<N>>);
+
+/// What lies there.
+#[repr(C)]
+struct List<const N: usize> {
+    nodes: [WSK_BUF_LIST; N],
+    control: Control<CONTROL_ROOM>,
+}
 
 impl<const N: usize> Nodes<N> {
     fn new() -> Result<Self, Error> {
-        if N == 0 {
-            return Ok(Self(NonNull::dangling()));
-        }
-        let block = memory::allocate(Layout::new::<[WSK_BUF_LIST; N]>());
-        let block = block
+        let block = memory::allocate(Layout::new::<List<N>>());
+        let list = block
             .ok_or(Error::NoMemory(Memory::Buffer))?
-            .cast::<WSK_BUF_LIST>();
-        // SAFETY: the block has room for so many entries, for which zero is a valid value.
-        unsafe { block.write_bytes(0, N) };
-        Ok(Self(block))
+            .cast::<List<N>>();
+        // SAFETY: the block has room for a list, for whose entries zero is a valid value.
+        unsafe {
+            list.write_bytes(0, 1);
+            (&raw mut (*list.as_ptr()).control).write(Control::new());
+        }
+        Ok(Self(list))
+    }
+
+    /// The first entry, if there is one.
+    fn first(&self) -> NonNull<WSK_BUF_LIST> {
+        // What a list begins with.
+        self.0.cast()
     }
 }
 
 impl<const N: usize> Drop for Nodes<N> {
     fn drop(&mut self) {
-        if N > 0 {
-            // SAFETY: the block came from `allocate`, and nothing reads the list any more.
-            unsafe { memory::free(self.0.cast()) };
-        }
+        // SAFETY: the block came from `allocate`, and nothing reads the list any more.
+        unsafe { memory::free(self.0.cast()) };
     }
 }
 
@@ -136,6 +151,22 @@ impl<B, const N: usize> Messages<B, N> {
         self.buffers
     }
 
+    /// The control information that goes with each of the datagrams; none at first.
+    #[must_use]
+    pub fn control_mut(&mut self) -> &mut Control<{ ControlMessage::SPACE_FOR_ALL }> {
+        // SAFETY: the list is this value's own, which is borrowed exclusively and not in flight.
+        unsafe { &mut (*self.nodes.0.as_ptr()).control }
+    }
+
+    /// Copies the control information into `arguments`; how many bytes there are.
+    pub(crate) fn lend_control(&self, arguments: &mut Arguments) -> Result<usize, Error> {
+        // SAFETY: the list is this value's own, and nothing writes the control information while this is borrowed.
+        lend(
+            unsafe { (*self.nodes.0.as_ptr()).control.as_bytes() },
+            arguments,
+        )
+    }
+
     /// Unlocks the buffers.
     pub(crate) fn unlock(&mut self) {
         self.locks.clear();
@@ -153,13 +184,18 @@ impl<B: SendBuffer, const N: usize> Messages<B, N> {
     ) -> Result<(NonNull<WSK_BUF_LIST>, usize), Error> {
         // SAFETY: the caller has `this` alone; each part is borrowed for itself, and the locks for no longer than it says.
         unsafe {
-            let locks = &mut (*this.as_ptr()).locks;
-            locks.clear();
-            let nodes = (*this.as_ptr()).nodes.0.as_ptr();
+            // Clears what was locked when a lock fails, or unwinds.
+            let undo = Undo(&mut (*this.as_ptr()).locks);
+            undo.0.clear();
+            let nodes = (*this.as_ptr()).nodes.first().as_ptr();
             let mut longest = 0;
-            for (index, place) in locks.locks.iter_mut().enumerate() {
+            let Locks { locks, locked } = &mut *undo.0;
+            for (index, place) in locks.iter_mut().enumerate() {
                 let buffer = (&raw const (*this.as_ptr()).buffers).cast::<B>().add(index);
                 let lock = core::mem::transmute::<Lock<'_>, Lock<'static>>((*buffer).lock()?);
+                if lock.has_control() {
+                    return Err(Error::ControlOfOne);
+                }
                 longest = longest.max(lock.extent().len());
                 let node = nodes.add(index);
                 (*node).Buffer = lock.extent().as_wsk_buf();
@@ -170,10 +206,102 @@ impl<B: SendBuffer, const N: usize> Messages<B, N> {
                 };
                 place.write(lock);
                 // INVARIANT: one more is initialised.
-                locks.locked = index + 1;
+                *locked = index + 1;
             }
+            core::mem::forget(undo);
             Ok((NonNull::new_unchecked(nodes), longest))
         }
+    }
+}
+
+/// Clears the locks when dropped.
+struct Undo<'l, const N: usize>(&'l mut Locks<N>);
+
+impl<const N: usize> Drop for Undo<'_, N> {
+    fn drop(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// A list that an operation in flight owns.
+///
+/// # Invariants
+///
+/// While the locks are there the messages neither move nor are touched.
+pub struct CarriedMessages<B, const N: usize> {
+    messages: Messages<B, N>,
+}
+
+impl<B, const N: usize> CarriedMessages<B, N> {
+    pub(crate) fn new(messages: Messages<B, N>) -> Self {
+        Self { messages }
+    }
+
+    /// The messages of an operation that is over, or was not started.
+    pub(crate) fn into_messages(self) -> Messages<B, N> {
+        self.messages
+    }
+}
+
+impl<B: SendBuffer, const N: usize> CarriedMessages<B, N> {
+    /// Locks the buffers in place, and puts the control information into `arguments`: the head of the list, the length of the
+    /// longest datagram, and that of the control information.
+    ///
+    /// # Safety
+    ///
+    /// `this` is where the payload stays until it is settled, and nothing else refers to it.
+    pub(crate) unsafe fn lock(
+        this: NonNull<Self>,
+        arguments: &mut Arguments,
+    ) -> Result<(NonNull<WSK_BUF_LIST>, usize, usize), Error> {
+        // SAFETY: the caller gives the place, where the messages stay until the payload is settled, which unlocks them.
+        unsafe {
+            let messages = NonNull::new_unchecked(&raw mut (*this.as_ptr()).messages);
+            let control = messages.as_ref().lend_control(arguments)?;
+            let (list, longest) = Messages::lock(messages)?;
+            Ok((list, longest, control))
+        }
+    }
+}
+
+impl<B, const N: usize> Payload for CarriedMessages<B, N> {
+    fn settle(&mut self, _: &Arguments) {
+        // INVARIANT: unlocked before the messages move.
+        self.messages.unlock();
+    }
+}
+
+/// Several datagrams being sent.
+pub type SendMessages<B, const N: usize> = InFlight<SendingMessages<B, N>>;
+
+/// [`SendMessages`] as an [`Operation`].
+pub struct SendingMessages<B, const N: usize>(PhantomData<fn() -> B>);
+
+impl<B, const N: usize> sealed::Sealed for SendingMessages<B, N> {}
+
+impl<B, const N: usize> Operation for SendingMessages<B, N> {
+    type Output = Finished<usize, Messages<B, N>>;
+    type Payload = CarriedMessages<B, N>;
+    const CANCEL_ON_DROP: bool = false;
+
+    fn end(payload: Self::Payload, call: Call, outcome: Outcome, _: &Arguments) -> Self::Output {
+        Finished {
+            result: outcome.check(call).map(|()| outcome.information),
+            buffer: Some(payload.into_messages()),
+        }
+    }
+
+    fn lost(error: Error) -> Self::Output {
+        Finished {
+            result: Err(error),
+            buffer: None,
+        }
+    }
+}
+
+impl<B, const N: usize> fmt::Debug for SendingMessages<B, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SendingMessages")
     }
 }
 

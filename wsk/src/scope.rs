@@ -8,6 +8,7 @@ use core::marker::PhantomData;
 use core::net::SocketAddr;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering};
+use core::time::Duration;
 
 use wsk_sys::{
     EVENT_TYPE, IO_NO_INCREMENT, KEVENT, KWAIT_REASON, KeInitializeEvent, KeSetEvent,
@@ -15,9 +16,10 @@ use wsk_sys::{
 };
 
 use crate::buffer::{Held, Lock, ReceiveBuffer, SendBuffer};
-use crate::datagram::{DatagramSocket, Received, received, sent};
+use crate::datagram::{DatagramSocket, Received, received};
 use crate::error::{Call, Error, Memory};
 use crate::irql::require_passive;
+use crate::messages::Messages;
 use crate::operation::{
     Arguments, Flight, GRACE, Idle, KERNEL_MODE, Observer, Outcome, Payload, interval,
 };
@@ -105,6 +107,8 @@ unsafe impl Sync for Pending {}
 /// What a scoped operation carries. `'static` stands for the scope, at whose end the lock is gone.
 struct Node {
     lock: Option<Lock<'static>>,
+    /// Several datagrams, which are unlocked when this is dropped.
+    list: Option<LockedList>,
     /// What the call returned.
     returned: NTSTATUS,
     block: Option<NonNull<c_void>>,
@@ -121,6 +125,35 @@ impl Payload for Node {
         if let Some(lock) = self.lock.take() {
             lock.settle(arguments);
         }
+        drop(self.list.take());
+    }
+}
+
+/// Messages that are locked where they lie; unlocks them when dropped.
+///
+/// # Invariants
+///
+/// `messages` are [`Messages`] of the types that `unlock` was made for, borrowed exclusively for the scope, with nothing using
+/// them but the operation that this belongs to.
+struct LockedList {
+    messages: NonNull<c_void>,
+    unlock: unsafe fn(NonNull<c_void>),
+}
+
+impl LockedList {
+    fn new<B, const N: usize>(messages: NonNull<Messages<B, N>>) -> Self {
+        Self {
+            messages: messages.cast(),
+            // SAFETY: the invariant is what the function asks.
+            unlock: |messages| unsafe { messages.cast::<Messages<B, N>>().as_mut() }.unlock(),
+        }
+    }
+}
+
+impl Drop for LockedList {
+    fn drop(&mut self) {
+        // SAFETY: by the invariant; the operation is over, or was not started.
+        unsafe { (self.unlock)(self.messages) };
     }
 }
 
@@ -153,19 +186,65 @@ impl<'scope> Scope<'scope, '_> {
         // SAFETY: the socket's handle is borrowed for the scope, at whose end the completion was seen; so are buffer and control
         // information. The lock is carried along.
         let flight = unsafe {
-            self.start(operation, lock, |irp, arguments| {
+            self.start(operation, Some(lock), None, |irp, arguments| {
                 let address = Some(address_of(arguments));
                 let control = control_of(arguments, control);
                 Ok(table.wsk_send_to(handle, buffer_of(arguments), address, control, irp)?)
             })
         }?;
-        Ok(ScopedSend {
+        Ok(self.sending(flight, Call::WskSendTo))
+    }
+
+    /// Starts to send several datagrams to one address, without waiting. IRQL: `<= DISPATCH_LEVEL`, for nonpaged memory. Allocates
+    /// an operation.
+    ///
+    /// [`WskSendMessages`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_messages).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`DatagramSocket::send_messages`] that are found before WSK has taken the request.
+    #[doc(alias = "WskSendMessages")]
+    pub fn send_messages<B: SendBuffer, const N: usize>(
+        &'scope self,
+        socket: &'scope DatagramSocket,
+        messages: &'scope mut Messages<B, N>,
+        to: SocketAddr,
+    ) -> Result<ScopedSend<'scope>, Error> {
+        socket.may_send_messages::<N>(to)?;
+        let socket = socket.shared();
+        let mut operation = Idle::new()?;
+        let arguments = operation.arguments();
+        socket.family.write(to, &mut arguments.address);
+        let control = messages.lend_control(arguments)?;
+        let messages = NonNull::from(messages);
+        // SAFETY: the messages are borrowed exclusively for the scope; this is the only use of the borrow until the operation has
+        // completed and they are unlocked.
+        let (list, longest) = unsafe { Messages::lock(messages) }?;
+        // INVARIANT: as above.
+        let locked = LockedList::new(messages);
+        DatagramSocket::check_datagram(socket.family, longest, to)?;
+        let (handle, table) = (socket.socket, socket.dispatch());
+        // SAFETY: the socket's handle is borrowed for the scope, at whose end the completion was seen; so are the messages, which the
+        // operation unlocks when it is over.
+        let flight = unsafe {
+            self.start(operation, None, Some(locked), |irp, arguments| {
+                let address = Some(address_of(arguments));
+                let control = control_of(arguments, control);
+                Ok(table.wsk_send_messages(handle, list, address, control, irp)?)
+            })
+        }?;
+        Ok(self.sending(flight, Call::WskSendMessages))
+    }
+
+    fn sending(&'scope self, flight: Flight<Node>, call: Call) -> ScopedSend<'scope> {
+        ScopedSend {
             operation: Scoped {
                 flight,
                 list: &self.first,
+                call,
                 scope: PhantomData,
             },
-        })
+        }
     }
 
     /// Starts to receive a datagram, without waiting. IRQL: `<= DISPATCH_LEVEL`, for nonpaged memory. Allocates an operation.
@@ -199,7 +278,7 @@ impl<'scope> Scope<'scope, '_> {
         // SAFETY: the socket's handle is borrowed for the scope, at whose end the completion was seen; so is the buffer. The lock
         // is carried along.
         let flight = unsafe {
-            self.start(operation, lock, |irp, arguments| {
+            self.start(operation, Some(lock), None, |irp, arguments| {
                 let (length, control) = room_of(arguments, wanted);
                 let (address, flags) = (address_of(arguments), control_flags_of(arguments));
                 let buffer = buffer_of(arguments);
@@ -217,6 +296,7 @@ impl<'scope> Scope<'scope, '_> {
         let operation = Scoped {
             flight,
             list: &self.first,
+            call: Call::WskReceiveFrom,
             scope: PhantomData,
         };
         Ok(ScopedReceive {
@@ -234,13 +314,16 @@ impl<'scope> Scope<'scope, '_> {
     unsafe fn start(
         &'scope self,
         operation: Idle<Node>,
-        lock: Lock<'scope>,
+        lock: Option<Lock<'scope>>,
+        list: Option<LockedList>,
         invoke: impl FnOnce(NonNull<wsk_sys::IRP>, NonNull<Arguments>) -> Result<NTSTATUS, Error>,
     ) -> Result<Flight<Node>, Error> {
         // SAFETY: only the lifetime changes. The lock is dropped by a handle, or at the end of the scope.
-        let lock = unsafe { core::mem::transmute::<Lock<'scope>, Lock<'static>>(lock) };
+        let lock =
+            unsafe { core::mem::transmute::<Option<Lock<'scope>>, Option<Lock<'static>>>(lock) };
         let node = Node {
-            lock: Some(lock),
+            lock,
+            list,
             returned: STATUS_SUCCESS,
             block: None,
             before: None,
@@ -365,7 +448,7 @@ impl Node {
     }
 
     fn can_keep(&self) -> bool {
-        self.lock.as_ref().is_none_or(Held::can_keep)
+        self.list.is_none() && self.lock.as_ref().is_none_or(Held::can_keep)
     }
 }
 
@@ -420,6 +503,7 @@ unsafe fn unlink(first: &Cell<Option<NonNull<Node>>>, node: NonNull<Node>) {
 struct Scoped<'scope> {
     flight: Flight<Node>,
     list: &'scope Cell<Option<NonNull<Node>>>,
+    call: Call,
     scope: PhantomData<&'scope mut &'scope ()>,
 }
 
@@ -427,26 +511,54 @@ impl Scoped<'_> {
     /// Waits, and takes the operation back from the scope.
     fn wait<T>(
         self,
-        call: Call,
-        read: impl FnOnce(Outcome, &Arguments) -> Result<T, Error>,
+        read: impl FnOnce(Call, Outcome, &Arguments) -> Result<T, Error>,
     ) -> Result<T, Error> {
         require_passive()?;
         if !self.flight.wait_or_give_up() {
             // The scope keeps it.
             return Err(Error::Abandoned {
-                call,
+                call: self.call,
                 status: self.flight.returned(),
             });
         }
-        // SAFETY: the list is that of the calling thread: neither the scope nor its handles leave it. The wait said that the
-        // operation has completed.
+        // SAFETY: the wait said that the operation has completed.
+        unsafe { self.take(read) }
+    }
+
+    /// Waits for at most `limit`; an error when the operation has not completed then.
+    fn wait_timeout(&self, limit: Duration) -> Result<(), Error> {
+        require_passive()?;
+        if self.flight.wait(Some(limit)) {
+            Ok(())
+        } else {
+            Err(Error::TimedOut { call: self.call })
+        }
+    }
+
+    /// Takes the operation back from the scope.
+    ///
+    /// # Safety
+    ///
+    /// It has completed.
+    unsafe fn take<T>(
+        self,
+        read: impl FnOnce(Call, Outcome, &Arguments) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        // SAFETY: the list is that of the calling thread: neither the scope nor its handles leave it. The operation has completed,
+        // as the caller says.
         let (mut operation, node, outcome) = unsafe {
             unlink(self.list, self.flight.payload());
             self.flight.finish()
         };
         drop(node);
-        read(outcome, operation.arguments())
+        read(self.call, outcome, operation.arguments())
     }
+}
+
+/// The bytes of a completed send.
+fn sent(call: Call, outcome: Outcome, _: &Arguments) -> Result<usize, Error> {
+    outcome.check(call)?;
+    Ok(outcome.information)
 }
 
 /// A datagram being sent in a [`scope`]. Dropping or forgetting it leaves the operation to the scope.
@@ -474,8 +586,36 @@ impl ScopedSend<'_> {
     ///
     /// What WSK says; [`Error::WrongIrql`], with the operation left to the scope.
     pub fn wait(self) -> Result<usize, Error> {
-        self.operation
-            .wait(Call::WskSendTo, |outcome, _| sent(outcome))
+        self.operation.wait(sent)
+    }
+
+    /// Waits for at most `limit`, and gives the number of bytes sent. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// The inner result is what WSK says.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`] or [`Error::WrongIrql`], with the handle of the operation, which goes on.
+    pub fn wait_timeout(self, limit: Duration) -> Result<Result<usize, Error>, (Error, Self)> {
+        match self.operation.wait_timeout(limit) {
+            // SAFETY: the wait said that the operation has completed.
+            Ok(()) => Ok(unsafe { self.operation.take(sent) }),
+            Err(error) => Err((error, self)),
+        }
+    }
+
+    /// The number of bytes sent, or what WSK says, if the send has completed. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// The handle of the operation, which is still in flight.
+    pub fn try_take(self) -> Result<Result<usize, Error>, Self> {
+        if self.is_completed() {
+            // SAFETY: it has completed.
+            Ok(unsafe { self.operation.take(sent) })
+        } else {
+            Err(self)
+        }
     }
 }
 
@@ -515,9 +655,59 @@ impl<'scope, B: ReceiveBuffer + ?Sized> ScopedReceive<'scope, B> {
     ///
     /// What WSK says; [`Error::WrongIrql`], with the operation left to the scope.
     pub fn wait(self) -> Result<(Received, &'scope mut B), Error> {
-        let received = self.operation.wait(Call::WskReceiveFrom, received)?;
+        let received = self
+            .operation
+            .wait(|_, outcome, arguments| received(outcome, arguments))?;
         // SAFETY: the buffer is borrowed exclusively for the scope, and its operation has completed.
         Ok((received, unsafe { &mut *self.room.as_ptr() }))
+    }
+
+    /// Waits for at most `limit`, and gives the datagram with the buffer. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// The inner result is what WSK says.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`] or [`Error::WrongIrql`], with the handle of the operation, which goes on.
+    #[allow(clippy::type_complexity)]
+    pub fn wait_timeout(
+        self,
+        limit: Duration,
+    ) -> Result<Result<(Received, &'scope mut B), Error>, (Error, Self)> {
+        match self.operation.wait_timeout(limit) {
+            // SAFETY: the wait said that the operation has completed.
+            Ok(()) => Ok(unsafe { self.take() }),
+            Err(error) => Err((error, self)),
+        }
+    }
+
+    /// The datagram with the buffer, or what WSK says, if the receive has completed. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// The handle of the operation, which is still in flight.
+    #[allow(clippy::type_complexity)]
+    pub fn try_take(self) -> Result<Result<(Received, &'scope mut B), Error>, Self> {
+        if self.is_completed() {
+            // SAFETY: it has completed.
+            Ok(unsafe { self.take() })
+        } else {
+            Err(self)
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The operation has completed.
+    unsafe fn take(self) -> Result<(Received, &'scope mut B), Error> {
+        let room = self.room;
+        // SAFETY: the buffer is borrowed exclusively for the scope, and its operation has completed, as the caller says.
+        unsafe {
+            let received = self
+                .operation
+                .take(|_, outcome, arguments| received(outcome, arguments))?;
+            Ok((received, &mut *room.as_ptr()))
+        }
     }
 }
 

@@ -65,8 +65,7 @@ fn a_chain_is_sent_in_every_shape() {
         arrives(peer, b", tw");
         chain.part_mut(3).unwrap()[0] = b'!';
         chain.set_range(0, 11).unwrap();
-        let send = socket.start_send_to(chain, to).unwrap();
-        let finished = send.wait().unwrap();
+        let finished = socket.start_send_to(chain, to).unwrap().wait().unwrap();
         assert_eq!(finished.result.unwrap(), 11);
         arrives(peer, b"one, two, !");
         let [one, none, two, last] = finished.buffer.unwrap().into_parts();
@@ -347,7 +346,6 @@ fn a_drivers_own_mdl() {
             assert_eq!(sent.unwrap().unwrap(), 128);
             arrives(peer, &[5; 64]);
             arrives(peer, &[5; 64]);
-            drop(shared);
             MmUnlockPages(mdl);
             IoFreeMdl(mdl);
         }

@@ -1,0 +1,271 @@
+//! Several datagrams in one request, owned and scoped; and handles of scoped operations that look without waiting.
+
+use std::cell::Cell;
+use std::net::{SocketAddr, UdpSocket};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use wsk::{
+    Control, ControlMessage, DatagramSocket, Error, Family, Lock, Memory, Messages, NonPagedBuffer,
+    Registration, SendBuffer, Wait, WithControl,
+};
+use wsk_host::{Completion, Kernel, Resource};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+fn on_each_kernel(test: impl Fn(&Kernel, &DatagramSocket, &UdpSocket, SocketAddr)) {
+    for policy in [Completion::Inline, Completion::Deferred] {
+        let kernel = Kernel::builder().completion(policy).boot();
+        let registration = Registration::new().unwrap();
+        let provider = registration.capture(Wait::Forever).unwrap();
+        let socket = DatagramSocket::open(&provider, Family::V4).unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        peer.set_read_timeout(Some(LIMIT)).unwrap();
+        test(&kernel, &socket, &peer, peer.local_addr().unwrap());
+        drop((socket, provider, registration));
+        kernel.shutdown();
+    }
+}
+
+fn three() -> Messages<NonPagedBuffer, 3> {
+    let buffers = [b"one".as_slice(), b"", b"three"];
+    Messages::new(buffers.map(|bytes| NonPagedBuffer::copy_of(bytes).unwrap())).unwrap()
+}
+
+fn arrive(peer: &UdpSocket) {
+    for expected in [b"one".as_slice(), b"", b"three"] {
+        let mut bytes = [0; 16];
+        let length = peer.recv(&mut bytes).unwrap();
+        assert_eq!(&bytes[..length], expected);
+    }
+}
+
+#[test]
+fn messages_are_owned_by_the_operation() {
+    on_each_kernel(|_, socket, peer, to| {
+        let finished = socket
+            .start_send_messages(three(), to)
+            .unwrap()
+            .wait()
+            .unwrap();
+        assert_eq!(finished.result.unwrap(), 8);
+        arrive(peer);
+        // They come back whole, and as a future.
+        let mut messages = finished.buffer.unwrap();
+        assert_eq!(messages.buffers()[2].as_slice(), b"three");
+        messages.buffers_mut()[0]
+            .as_mut_slice()
+            .copy_from_slice(b"two");
+        messages.buffers_mut()[0]
+            .as_mut_slice()
+            .copy_from_slice(b"one");
+        let mut send = pin!(socket.start_send_messages(messages, to).unwrap());
+        let mut context = Context::from_waker(Waker::noop());
+        let finished = loop {
+            match send.as_mut().poll(&mut context) {
+                Poll::Ready(finished) => break finished,
+                Poll::Pending => std::thread::yield_now(),
+            }
+        };
+        assert_eq!(finished.result.unwrap(), 8);
+        arrive(peer);
+        // Dropped or forgotten, they are sent all the same.
+        drop(socket.start_send_messages(three(), to).unwrap());
+        arrive(peer);
+    });
+}
+
+#[test]
+fn messages_that_cannot_be_started_come_back() {
+    on_each_kernel(|kernel, socket, peer, to| {
+        let v6: SocketAddr = "[::1]:9".parse().unwrap();
+        let refused = socket.start_send_messages(three(), v6).unwrap_err();
+        assert!(matches!(refused.error, Error::WrongFamily { .. }));
+        let messages = refused.buffer.unwrap();
+        kernel.fail_nth(Resource::Pool, 1);
+        let refused = socket.start_send_messages(messages, to).unwrap_err();
+        assert_eq!(refused.error, Error::NoMemory(Memory::Irp));
+        let port_zero = SocketAddr::from(([127, 0, 0, 1], 0));
+        let refused = socket
+            .start_send_messages(refused.buffer.unwrap(), port_zero)
+            .unwrap_err();
+        assert_eq!(refused.error, Error::PortZero);
+        // Locks that failed half-way are undone: arrays are locked where they lie, the second of them for want of an MDL not.
+        let arrays = Messages::new([[1_u8; 4], [2; 4], [3; 4]]).unwrap();
+        kernel.fail_nth(Resource::Mdl, 2);
+        let refused = socket.start_send_messages(arrays, to).unwrap_err();
+        assert_eq!(refused.error, Error::NoMemory(Memory::Mdl));
+        assert_eq!(kernel.counts().locked_mdls, 0);
+        let arrays = refused.buffer.unwrap();
+        let finished = socket.start_send_messages(arrays, to).unwrap().wait();
+        assert_eq!(finished.unwrap().result.unwrap(), 12);
+        assert_eq!(kernel.counts().locked_mdls, 0);
+        for _ in 0..3 {
+            assert_eq!(peer.recv(&mut [0; 8]).unwrap(), 4);
+        }
+        let none = Messages::<NonPagedBuffer, 0>::new([]).unwrap();
+        let refused = socket.start_send_messages(none, to).unwrap_err();
+        assert_eq!(refused.error, Error::NoMessages);
+    });
+}
+
+#[test]
+fn messages_are_sent_in_a_scope() {
+    on_each_kernel(|kernel, socket, peer, to| {
+        let (mut first, mut second) = (three(), three());
+        let mut local = Messages::new([b"on ", b"the"]).unwrap();
+        let sent = wsk::scope(|s| {
+            let one = s.send_messages(socket, &mut first, to)?;
+            // Left to the scope.
+            let _left = s.send_messages(socket, &mut second, to)?;
+            let local = s.send_messages(socket, &mut local, to)?;
+            Ok::<_, Error>(one.wait()? + local.wait()?)
+        });
+        assert_eq!(sent.unwrap().unwrap(), 14);
+        assert_eq!(kernel.counts().locked_mdls, 0);
+        // Deferred sends of one socket may overtake each other.
+        let mut total = 0;
+        for _ in 0..8 {
+            total += peer.recv(&mut [0; 8]).unwrap();
+        }
+        assert_eq!(total, 8 + 8 + 6);
+        // Theirs again once the scope has ended.
+        second.buffers_mut()[0].as_mut_slice().fill(0);
+        drop((first, second));
+        let port_zero = SocketAddr::from(([127, 0, 0, 1], 0));
+        let refused = wsk::scope(|s| s.send_messages(socket, &mut local, port_zero).err());
+        assert_eq!(refused.unwrap(), Some(Error::PortZero));
+        assert_eq!(kernel.counts().locked_mdls, 0);
+    });
+}
+
+#[test]
+fn control_information_goes_with_all_of_them() {
+    on_each_kernel(|_, socket, peer, to| {
+        let mut messages = three();
+        messages
+            .control_mut()
+            .push(ControlMessage::EcnV4(4))
+            .unwrap();
+        // The transport looks at it: there are two ECN bits.
+        assert!(matches!(
+            socket.send_messages(&mut messages, to),
+            Err(Error::Call { .. })
+        ));
+        messages.control_mut().clear();
+        messages
+            .control_mut()
+            .push(ControlMessage::TimeToLive(9))
+            .unwrap();
+        assert_eq!(socket.send_messages(&mut messages, to).unwrap(), 8);
+        arrive(peer);
+        wsk::scope(|s| s.send_messages(socket, &mut messages, to)?.wait())
+            .unwrap()
+            .unwrap();
+        arrive(peer);
+        messages
+            .control_mut()
+            .push(ControlMessage::SegmentSize(2))
+            .unwrap();
+        let send = socket.start_send_messages(messages, to).unwrap();
+        assert_eq!(send.wait().unwrap().result.unwrap(), 8);
+        let lengths = [2, 1, 0, 2, 2, 1];
+        assert_eq!(lengths.map(|_| peer.recv(&mut [0; 8]).unwrap()), lengths);
+        // One of them alone cannot have any.
+        let mut control = Control::<24>::new();
+        control.push(ControlMessage::TimeToLive(9)).unwrap();
+        let mut own = Messages::new([WithControl::new(*b"x", control)]).unwrap();
+        let refused = socket.send_messages(&mut own, to).unwrap_err();
+        assert_eq!(refused, Error::ControlOfOne);
+    });
+}
+
+/// Tells how many locks of it exist, and unwinds instead of locking when told to.
+struct Counted<'c> {
+    bytes: NonPagedBuffer,
+    unwind: &'c Cell<bool>,
+}
+
+// SAFETY: the promise of the buffer inside.
+unsafe impl SendBuffer for Counted<'_> {
+    fn lock(&self) -> Result<Lock<'_>, Error> {
+        assert!(!self.unwind.get(), "as told");
+        self.bytes.lock()
+    }
+}
+
+#[test]
+fn a_lock_that_unwinds_leaves_nothing_locked() {
+    on_each_kernel(|kernel, socket, peer, to| {
+        enum Part<'c> {
+            Array([u8; 3]),
+            Counted(Counted<'c>),
+        }
+        // SAFETY: the promise of what is inside.
+        unsafe impl SendBuffer for Part<'_> {
+            fn lock(&self) -> Result<Lock<'_>, Error> {
+                match self {
+                    Part::Array(array) => array.lock(),
+                    Part::Counted(counted) => counted.lock(),
+                }
+            }
+        }
+        let unwind = Cell::new(true);
+        let counted = Counted {
+            bytes: NonPagedBuffer::copy_of(b"three").unwrap(),
+            unwind: &unwind,
+        };
+        let mut messages = Messages::new([Part::Array([1; 3]), Part::Counted(counted)]).unwrap();
+        let sent = catch_unwind(AssertUnwindSafe(|| socket.send_messages(&mut messages, to)));
+        assert!(sent.is_err());
+        assert_eq!(kernel.counts().locked_mdls, 0, "while the messages live");
+        let scoped = catch_unwind(AssertUnwindSafe(|| {
+            wsk::scope(|s| s.send_messages(socket, &mut messages, to).map(drop))
+        }));
+        assert!(scoped.is_err());
+        assert_eq!(kernel.counts().locked_mdls, 0);
+        unwind.set(false);
+        assert_eq!(socket.send_messages(&mut messages, to).unwrap(), 8);
+        assert_eq!(peer.recv(&mut [0; 8]).unwrap(), 3);
+        assert_eq!(peer.recv(&mut [0; 8]).unwrap(), 5);
+    });
+}
+
+#[test]
+fn scoped_handles_look_and_wait_for_a_while() {
+    on_each_kernel(|_, socket, peer, to| {
+        let own = socket.local_address().unwrap();
+        let mut room = [0; 8];
+        wsk::scope(|s| {
+            let receive = s.receive_from(socket, &mut room).unwrap();
+            let receive = receive.try_take().unwrap_err();
+            let (error, receive) = receive.wait_timeout(Duration::from_millis(5)).unwrap_err();
+            assert!(matches!(error, Error::TimedOut { .. }));
+            peer.send_to(b"late", own).unwrap();
+            let (received, room) = receive.wait_timeout(LIMIT).unwrap().unwrap();
+            assert_eq!(&room[..received.length], b"late");
+
+            let send = s.send_to(socket, b"now", to).unwrap();
+            assert_eq!(send.wait_timeout(LIMIT).unwrap(), Ok(3));
+            let mut handle = s.send_to(socket, b"then", to).unwrap();
+            let length = loop {
+                match handle.try_take() {
+                    Ok(length) => break length,
+                    Err(again) => handle = again,
+                }
+            };
+            assert_eq!(length, Ok(4));
+        })
+        .unwrap();
+        // Cancelled: the inner result says so.
+        wsk::scope(|s| {
+            let receive = s.receive_from(socket, &mut room).unwrap();
+            receive.cancel();
+            assert!(receive.wait_timeout(LIMIT).unwrap().is_err());
+        })
+        .unwrap();
+    });
+}
