@@ -206,15 +206,16 @@ impl Error {
     /// Whether the same call may succeed later, with nothing changed.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(
-            self.status(),
-            Some(
-                STATUS_INSUFFICIENT_RESOURCES
-                    | STATUS_TIMEOUT
-                    | STATUS_CANCELLED
-                    | STATUS_DEVICE_NOT_READY
+        matches!(self, Self::TimedOut { .. } | Self::PoolEmpty)
+            || matches!(
+                self.status(),
+                Some(
+                    STATUS_INSUFFICIENT_RESOURCES
+                        | STATUS_TIMEOUT
+                        | STATUS_CANCELLED
+                        | STATUS_DEVICE_NOT_READY
+                )
             )
-        )
     }
 }
 
@@ -238,7 +239,8 @@ impl From<Error> for NTSTATUS {
             | Error::PortZero
             | Error::OutOfBounds { .. }
             | Error::UnknownAddress { .. }
-            | Error::NoMessages => STATUS_INVALID_PARAMETER,
+            | Error::NoMessages
+            | Error::ControlOfOne => STATUS_INVALID_PARAMETER,
             Error::DatagramTooLong { .. } => STATUS_INVALID_BUFFER_SIZE,
             Error::ControlFull { .. } => STATUS_BUFFER_TOO_SMALL,
         }
