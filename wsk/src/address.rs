@@ -3,7 +3,9 @@
 use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
-use wsk_sys::{AF_INET, AF_INET6, IN_ADDR, IN6_ADDR, SOCKADDR_IN, SOCKADDR_IN6, SOCKADDR_STORAGE};
+use wsk_sys::{
+    AF_INET, AF_INET6, IN_ADDR, IN6_ADDR, SOCKADDR, SOCKADDR_IN, SOCKADDR_IN6, SOCKADDR_STORAGE,
+};
 
 use crate::Error;
 
@@ -181,6 +183,25 @@ pub(crate) fn is(from: &SOCKADDR_STORAGE, address: &SocketAddr) -> bool {
 #[cold]
 fn is_after_all(from: &SOCKADDR_STORAGE, address: &SocketAddr) -> bool {
     read(from).is_ok_and(|from| from.ip() == address.ip() && from.port() == address.port())
+}
+
+/// Reads an address that WSK gives.
+///
+/// # Safety
+///
+/// `from` is null, or a socket address, which is as long as its family says.
+pub(crate) unsafe fn read_raw(from: *const SOCKADDR) -> Result<SocketAddr, Error> {
+    if from.is_null() {
+        return Err(Error::UnknownAddress { family: 0 });
+    }
+    let mut storage = SOCKADDR_STORAGE::default();
+    // SAFETY: the caller gives an address; no more is copied than its family says.
+    unsafe {
+        let length = size_of_family((*from).sa_family)?;
+        let to = (&raw mut storage).cast::<u8>();
+        core::ptr::copy_nonoverlapping(from.cast::<u8>(), to, length);
+    }
+    read(&storage)
 }
 
 /// Reads an address that WSK wrote; v4-mapped IPv6 addresses become IPv4 ones.

@@ -34,6 +34,22 @@ pub enum Call {
     WskSendMessages,
     /// [`WskReceiveFrom`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_from).
     WskReceiveFrom,
+    /// [`WskSocketConnect`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket_connect).
+    WskSocketConnect,
+    /// [`WskConnect`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_connect).
+    WskConnect,
+    /// [`WskAccept`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_accept).
+    WskAccept,
+    /// [`WskGetRemoteAddress`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_remote_address).
+    WskGetRemoteAddress,
+    /// [`WskSend`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send).
+    WskSend,
+    /// [`WskReceive`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive).
+    WskReceive,
+    /// [`WskDisconnect`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_disconnect).
+    WskDisconnect,
+    /// [`WskGetAddressInfo`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_address_info).
+    WskGetAddressInfo,
     /// [`WskCloseSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_close_socket).
     WskCloseSocket,
 }
@@ -52,6 +68,14 @@ impl Call {
             Self::WskSendTo => c"WskSendTo",
             Self::WskSendMessages => c"WskSendMessages",
             Self::WskReceiveFrom => c"WskReceiveFrom",
+            Self::WskSocketConnect => c"WskSocketConnect",
+            Self::WskConnect => c"WskConnect",
+            Self::WskAccept => c"WskAccept",
+            Self::WskGetRemoteAddress => c"WskGetRemoteAddress",
+            Self::WskSend => c"WskSend",
+            Self::WskReceive => c"WskReceive",
+            Self::WskDisconnect => c"WskDisconnect",
+            Self::WskGetAddressInfo => c"WskGetAddressInfo",
             Self::WskCloseSocket => c"WskCloseSocket",
         }
     }
@@ -169,6 +193,11 @@ pub enum Error {
     AlreadyFixed,
     /// All buffers of the pool are taken.
     PoolEmpty,
+    /// The name to resolve is longer than one can be, or has a NUL in it.
+    BadName {
+        /// Its length in UTF-16 units.
+        length: usize,
+    },
     /// The operation has given its result already.
     Taken,
     /// The socket has other handles, and closes when the last is dropped.
@@ -239,8 +268,9 @@ impl From<Error> for NTSTATUS {
             | Error::PortZero
             | Error::OutOfBounds { .. }
             | Error::UnknownAddress { .. }
-            | Error::NoMessages
-            | Error::ControlOfOne => STATUS_INVALID_PARAMETER,
+            | Error::BadName { .. }
+            | Error::ControlOfOne
+            | Error::NoMessages => STATUS_INVALID_PARAMETER,
             Error::DatagramTooLong { .. } => STATUS_INVALID_BUFFER_SIZE,
             Error::ControlFull { .. } => STATUS_BUFFER_TOO_SMALL,
         }
@@ -348,6 +378,10 @@ impl fmt::Display for Error {
             Self::PoolEmpty => {
                 f.write_str("all buffers of the pool are taken: wait, or make a deeper pool")
             }
+            Self::BadName { length } => write!(
+                f,
+                "a name of {length} UTF-16 units cannot be resolved: at most 1024, and none of them NUL"
+            ),
             Self::Taken => {
                 f.write_str("the operation has given its result already: do not poll it again")
             }

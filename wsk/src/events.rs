@@ -10,10 +10,9 @@ use core::ptr::NonNull;
 use wsk_macros::dispatch_events;
 use wsk_sys::{
     MDL, MM_PAGE_PRIORITY, MSG_BCAST, MSG_MCAST, MdlMappingNoExecute, MdlMappingNoWrite,
-    MmGetMdlByteCount, MmGetSystemAddressForMdlSafe, NTSTATUS, SOCKADDR_STORAGE,
-    STATUS_DATA_NOT_ACCEPTED, STATUS_PENDING, STATUS_SUCCESS, WSK_BUF,
-    WSK_CLIENT_DATAGRAM_DISPATCH, WSK_DATAGRAM_INDICATION, WSK_FLAG_RELEASE_ASAP,
-    WskClientDatagramDispatchEvents, wsk_client_datagram_dispatch_table,
+    MmGetMdlByteCount, MmGetSystemAddressForMdlSafe, NTSTATUS, STATUS_DATA_NOT_ACCEPTED,
+    STATUS_PENDING, STATUS_SUCCESS, WSK_BUF, WSK_CLIENT_DATAGRAM_DISPATCH, WSK_DATAGRAM_INDICATION,
+    WSK_FLAG_RELEASE_ASAP, WskClientDatagramDispatchEvents, wsk_client_datagram_dispatch_table,
 };
 
 use crate::address;
@@ -243,34 +242,15 @@ impl<'i> Datagram<'i> {
     ///
     /// [`Error::UnknownAddress`] for what is neither an IPv4 nor an IPv6 address.
     pub fn remote_address(&self) -> Result<SocketAddr, Error> {
-        let address = self.indication.RemoteAddress;
-        if address.is_null() {
-            return Err(Error::UnknownAddress { family: 0 });
-        }
-        let mut storage = SOCKADDR_STORAGE::default();
-        // SAFETY: by the invariant this is a socket address, which is as long as its family says; no more is copied.
-        unsafe {
-            let length = address::size_of_family((*address).sa_family)?;
-            let to = (&raw mut storage).cast::<u8>();
-            core::ptr::copy_nonoverlapping(address.cast::<u8>(), to, length);
-        }
-        address::read(&storage)
+        // SAFETY: by the invariant this is a socket address, or null.
+        unsafe { address::read_raw(self.indication.RemoteAddress) }
     }
 
     /// The payload, piece by piece as it lies in the MDL chain.
     #[must_use]
     pub fn pieces(&self) -> Pieces<'i> {
-        let WSK_BUF {
-            Mdl,
-            Offset,
-            Length,
-        } = self.indication.Buffer;
-        Pieces {
-            mdl: Mdl,
-            offset: Offset as usize,
-            rest: Length,
-            datagram: PhantomData,
-        }
+        // SAFETY: by the invariant the chain is valid for `'i`.
+        unsafe { Pieces::of(&self.indication.Buffer) }
     }
 
     /// Copies the payload to `to`, as much as fits; the number of bytes that were copied. Memory that cannot be mapped is where
@@ -314,7 +294,7 @@ impl fmt::Debug for Datagram<'_> {
     }
 }
 
-/// Iterates over the pieces of a datagram.
+/// Iterates over the pieces of a datagram, or of bytes of a connection.
 ///
 /// # Invariants
 ///
@@ -324,7 +304,31 @@ pub struct Pieces<'d> {
     mdl: *mut MDL,
     offset: usize,
     rest: usize,
+    mapped: bool,
     datagram: PhantomData<&'d [u8]>,
+}
+
+impl Pieces<'_> {
+    /// The pieces of what a `WSK_BUF` describes.
+    ///
+    /// # Safety
+    ///
+    /// It is valid for the lifetime that the caller chooses.
+    pub(crate) unsafe fn of(buffer: &WSK_BUF) -> Self {
+        // INVARIANT: the caller says so.
+        Self {
+            mdl: buffer.Mdl,
+            offset: buffer.Offset as usize,
+            rest: buffer.Length,
+            mapped: true,
+            datagram: PhantomData,
+        }
+    }
+
+    /// Whether all that was asked for could be mapped.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.mapped
+    }
 }
 
 impl<'d> Iterator for Pieces<'d> {
@@ -355,6 +359,7 @@ impl<'d> Iterator for Pieces<'d> {
             if start.is_null() {
                 // It cannot be mapped: what follows would be taken for what is missing.
                 self.rest = 0;
+                self.mapped = false;
                 return None;
             }
             self.rest -= length;

@@ -12,7 +12,7 @@ use crate::buffer::{Held, Lock, ReceiveBuffer, SendBuffer};
 use crate::datagram::{Received, received, sent};
 use crate::error::{Call, Error};
 use crate::irql::require_passive;
-use crate::operation::{Arguments, Flight, Outcome, Payload, Refused};
+use crate::operation::{Arguments, Flight, Idle, Outcome, Payload, Refused};
 
 /// A datagram being sent.
 pub type SendTo<B> = InFlight<SendingTo<B>>;
@@ -25,8 +25,8 @@ pub type ReceiveFrom<B> = InFlight<ReceivingFrom<B>>;
 /// It is a [`Future`], and needs no particular executor: its waker is woken by the completion routine, at up to
 /// `DISPATCH_LEVEL`. It may be dropped or forgotten at any moment, at any IRQL up to `DISPATCH_LEVEL`: what it owns stays with
 /// the kernel until the IRP has completed, and is then dropped at up to `DISPATCH_LEVEL` (or, when forgotten, never). Dropping
-/// a send lets the bytes go; dropping anything else cancels it.
-#[must_use = "dropping anything but a send cancels it"]
+/// a send or a disconnect lets it go on; dropping anything else cancels it.
+#[must_use = "dropping anything but a send or a disconnect cancels it"]
 pub struct InFlight<O: Operation> {
     flight: Option<Flight<O::Payload>>,
     call: Call,
@@ -48,6 +48,15 @@ pub struct NotStarted<B> {
     pub error: Error,
     /// The buffer; `None` only after [`Error::Abandoned`], when the provider may still use it.
     pub buffer: Option<B>,
+}
+
+impl<B> NotStarted<B> {
+    pub(crate) fn new(error: Error, buffer: B) -> Self {
+        Self {
+            error,
+            buffer: Some(buffer),
+        }
+    }
 }
 
 // Buffers need no `Debug` for the error to be shown.
@@ -154,6 +163,8 @@ macro_rules! transfers {
     )*};
 }
 
+pub(crate) use transfers;
+
 transfers! {
     /// [`SendTo`] as an [`Operation`].
     SendingTo -> usize, cancelled on drop: false, |_, outcome, _| sent(outcome);
@@ -174,6 +185,17 @@ pub struct Carried<B> {
 impl<B> Carried<B> {
     pub(crate) fn new(buffer: B) -> Self {
         Self { lock: None, buffer }
+    }
+
+    /// The operation for a buffer: its own, if it brings one, or a new one.
+    ///
+    /// # Safety
+    ///
+    /// `own` is what the buffer that the payload will carry says.
+    pub(crate) unsafe fn operation(own: Option<NonNull<()>>) -> Result<Idle<Self>, Error> {
+        // SAFETY: a buffer that brings a block of its own keeps it idle and untouched, by the promise of the trait.
+        let own = own.map(|block| unsafe { Idle::from_block(block.cast()) });
+        own.map_or_else(Idle::new, Ok)
     }
 
     /// The buffer of an operation that is over.

@@ -67,6 +67,7 @@
 mod address;
 mod buffer;
 mod chain;
+mod connection;
 mod control;
 mod datagram;
 mod driver_state;
@@ -76,6 +77,7 @@ mod events;
 mod free_list;
 mod in_flight;
 mod irql;
+mod listening;
 mod memory;
 mod messages;
 mod operation;
@@ -88,10 +90,15 @@ mod shared;
 mod socket;
 mod stack;
 mod state;
+mod stream_events;
 
 pub use address::Family;
 pub use buffer::{BufferSlice, Extent, Lock, NonPagedBuffer, ReceiveBuffer, SendBuffer};
 pub use chain::{DriverMdl, DriverMdlMut, MdlChain, SliceChain};
+pub use connection::{
+    Connect, ConnectedSocket, Connecting, ConnectionSocket, Disconnect, Disconnecting, Open,
+    Opening, StreamReceive, StreamReceiving, StreamSend, StreamSending,
+};
 pub use control::{Control, ControlMessage, ControlMessages, WithControl};
 pub use datagram::{DatagramSocket, FixedDatagramSocket, Received};
 pub use driver_state::DriverState;
@@ -100,6 +107,7 @@ pub use events::{Datagram, Datagrams, Indication, Pieces, ReceiveFromEvent, Reta
 pub use in_flight::{
     Finished, InFlight, NotStarted, Operation, ReceiveFrom, ReceivingFrom, SendTo, SendingTo,
 };
+pub use listening::{Accept, Accepting, ListenSocket};
 pub use messages::{Messages, SendMessages, SendingMessages};
 pub use pool::{Pool, Pooled};
 pub use prepared::{
@@ -108,6 +116,10 @@ pub use prepared::{
 };
 pub use registration::{Provider, Registration, Wait};
 pub use scope::{Scope, ScopedReceive, ScopedSend, scope};
+pub use stream_events::{
+    AcceptEvent, ConnectionEvent, Disconnected, Incoming, RetainedBytes, StreamIndication,
+    StreamPieces, StreamVerdict,
+};
 pub use wsk_sys::NTSTATUS;
 
 /// The example of the README, which compiles.

@@ -105,7 +105,7 @@ unsafe impl Send for Pending {}
 unsafe impl Sync for Pending {}
 
 /// What a scoped operation carries. `'static` stands for the scope, at whose end the lock is gone.
-struct Node {
+pub(crate) struct Node {
     lock: Option<Lock<'static>>,
     /// Several datagrams, which are unlocked when this is dropped.
     list: Option<LockedList>,
@@ -135,7 +135,7 @@ impl Payload for Node {
 ///
 /// `messages` are [`Messages`] of the types that `unlock` was made for, borrowed exclusively for the scope, with nothing using
 /// them but the operation that this belongs to.
-struct LockedList {
+pub(crate) struct LockedList {
     messages: NonNull<c_void>,
     unlock: unsafe fn(NonNull<c_void>),
 }
@@ -236,7 +236,8 @@ impl<'scope> Scope<'scope, '_> {
         Ok(self.sending(flight, Call::WskSendMessages))
     }
 
-    fn sending(&'scope self, flight: Flight<Node>, call: Call) -> ScopedSend<'scope> {
+    /// The handle of a send that was started.
+    pub(crate) fn sending(&'scope self, flight: Flight<Node>, call: Call) -> ScopedSend<'scope> {
         ScopedSend {
             operation: Scoped {
                 flight,
@@ -293,17 +294,33 @@ impl<'scope> Scope<'scope, '_> {
                 )?)
             })
         }?;
-        let operation = Scoped {
+        Ok(self.receiving(
             flight,
-            list: &self.first,
-            call: Call::WskReceiveFrom,
-            scope: PhantomData,
-        };
-        Ok(ScopedReceive {
-            operation,
+            Call::WskReceiveFrom,
             room,
+            |_, outcome, arguments| received(outcome, arguments),
+        ))
+    }
+
+    /// The handle of a receive that was started, into the room that is borrowed for the scope.
+    pub(crate) fn receiving<B: ?Sized, T>(
+        &'scope self,
+        flight: Flight<Node>,
+        call: Call,
+        room: NonNull<B>,
+        read: Read<T>,
+    ) -> ScopedReceive<'scope, B, T> {
+        ScopedReceive {
+            operation: Scoped {
+                flight,
+                list: &self.first,
+                call,
+                scope: PhantomData,
+            },
+            room,
+            read,
             borrow: PhantomData,
-        })
+        }
     }
 
     /// Starts an operation and takes it into the list.
@@ -311,7 +328,7 @@ impl<'scope> Scope<'scope, '_> {
     /// # Safety
     ///
     /// `invoke` passes the IRP on as [`Idle::start`] asks; what its parameters point at is valid until the end of the scope.
-    unsafe fn start(
+    pub(crate) unsafe fn start(
         &'scope self,
         operation: Idle<Node>,
         lock: Option<Lock<'scope>>,
@@ -561,14 +578,14 @@ fn sent(call: Call, outcome: Outcome, _: &Arguments) -> Result<usize, Error> {
     Ok(outcome.information)
 }
 
-/// A datagram being sent in a [`scope`]. Dropping or forgetting it leaves the operation to the scope.
+/// Bytes being sent in a [`scope`]. Dropping or forgetting it leaves the operation to the scope.
 #[must_use = "the scope waits for the send, and its result is lost"]
 pub struct ScopedSend<'scope> {
     operation: Scoped<'scope>,
 }
 
 impl ScopedSend<'_> {
-    /// Whether the datagram has been sent, or failed to be. IRQL: `<= DISPATCH_LEVEL`.
+    /// Whether the bytes have been sent, or failed to be. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
     pub fn is_completed(&self) -> bool {
         self.operation.flight.is_completed()
@@ -627,17 +644,22 @@ impl fmt::Debug for ScopedSend<'_> {
     }
 }
 
-/// A datagram being waited for in a [`scope`]. Dropping or forgetting it leaves the operation to the scope.
-#[must_use = "the scope waits for the datagram, which is lost"]
-pub struct ScopedReceive<'scope, B: ?Sized> {
+/// How the end of an operation is read.
+pub(crate) type Read<T> = fn(Call, Outcome, &Arguments) -> Result<T, Error>;
+
+/// What is being waited for in a [`scope`], and ends in a `T`: a datagram that is [`Received`], or the number of bytes of a
+/// connection. Dropping or forgetting it leaves the operation to the scope.
+#[must_use = "the scope waits for what is received, which is lost"]
+pub struct ScopedReceive<'scope, B: ?Sized, T = Received> {
     operation: Scoped<'scope>,
     /// Borrowed exclusively for the scope.
     room: NonNull<B>,
+    read: Read<T>,
     borrow: PhantomData<&'scope mut B>,
 }
 
-impl<'scope, B: ReceiveBuffer + ?Sized> ScopedReceive<'scope, B> {
-    /// Whether a datagram has come, or the receive failed. IRQL: `<= DISPATCH_LEVEL`.
+impl<'scope, B: ReceiveBuffer + ?Sized, T> ScopedReceive<'scope, B, T> {
+    /// Whether something has come, or the receive failed. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
     pub fn is_completed(&self) -> bool {
         self.operation.flight.is_completed()
@@ -649,20 +671,18 @@ impl<'scope, B: ReceiveBuffer + ?Sized> ScopedReceive<'scope, B> {
         self.operation.flight.cancel();
     }
 
-    /// Waits, and gives the datagram with the buffer. IRQL: `PASSIVE_LEVEL`.
+    /// Waits, and gives what has come with the buffer. IRQL: `PASSIVE_LEVEL`.
     ///
     /// # Errors
     ///
     /// What WSK says; [`Error::WrongIrql`], with the operation left to the scope.
-    pub fn wait(self) -> Result<(Received, &'scope mut B), Error> {
-        let received = self
-            .operation
-            .wait(|_, outcome, arguments| received(outcome, arguments))?;
+    pub fn wait(self) -> Result<(T, &'scope mut B), Error> {
+        let received = self.operation.wait(self.read)?;
         // SAFETY: the buffer is borrowed exclusively for the scope, and its operation has completed.
         Ok((received, unsafe { &mut *self.room.as_ptr() }))
     }
 
-    /// Waits for at most `limit`, and gives the datagram with the buffer. IRQL: `PASSIVE_LEVEL`.
+    /// Waits for at most `limit`, and gives what has come with the buffer. IRQL: `PASSIVE_LEVEL`.
     ///
     /// The inner result is what WSK says.
     ///
@@ -673,7 +693,7 @@ impl<'scope, B: ReceiveBuffer + ?Sized> ScopedReceive<'scope, B> {
     pub fn wait_timeout(
         self,
         limit: Duration,
-    ) -> Result<Result<(Received, &'scope mut B), Error>, (Error, Self)> {
+    ) -> Result<Result<(T, &'scope mut B), Error>, (Error, Self)> {
         match self.operation.wait_timeout(limit) {
             // SAFETY: the wait said that the operation has completed.
             Ok(()) => Ok(unsafe { self.take() }),
@@ -681,13 +701,13 @@ impl<'scope, B: ReceiveBuffer + ?Sized> ScopedReceive<'scope, B> {
         }
     }
 
-    /// The datagram with the buffer, or what WSK says, if the receive has completed. IRQL: `<= DISPATCH_LEVEL`.
+    /// What has come with the buffer, or what WSK says, if the receive has completed. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// # Errors
     ///
     /// The handle of the operation, which is still in flight.
     #[allow(clippy::type_complexity)]
-    pub fn try_take(self) -> Result<Result<(Received, &'scope mut B), Error>, Self> {
+    pub fn try_take(self) -> Result<Result<(T, &'scope mut B), Error>, Self> {
         if self.is_completed() {
             // SAFETY: it has completed.
             Ok(unsafe { self.take() })
@@ -699,19 +719,17 @@ impl<'scope, B: ReceiveBuffer + ?Sized> ScopedReceive<'scope, B> {
     /// # Safety
     ///
     /// The operation has completed.
-    unsafe fn take(self) -> Result<(Received, &'scope mut B), Error> {
+    unsafe fn take(self) -> Result<(T, &'scope mut B), Error> {
         let room = self.room;
         // SAFETY: the buffer is borrowed exclusively for the scope, and its operation has completed, as the caller says.
         unsafe {
-            let received = self
-                .operation
-                .take(|_, outcome, arguments| received(outcome, arguments))?;
+            let received = self.operation.take(self.read)?;
             Ok((received, &mut *room.as_ptr()))
         }
     }
 }
 
-impl<B: ?Sized> fmt::Debug for ScopedReceive<'_, B> {
+impl<B: ?Sized, T> fmt::Debug for ScopedReceive<'_, B, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ScopedReceive")
             .field("completed", &self.operation.flight.is_completed())

@@ -5,14 +5,15 @@ use core::mem::ManuallyDrop;
 use core::net::SocketAddr;
 use core::ops::Deref;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence};
 use core::time::Duration;
 
 use wsk_sys::{
     CMSGHDR, DispatchError, IPPROTO, IRP, NPI_WSK_INTERFACE_ID, NTSTATUS, SO_WSK_EVENT_CALLBACK,
-    SOCK_DGRAM, SOCKADDR, SOL_SOCKET, STATUS_CANCELLED, WSK_CLIENT_DATAGRAM_DISPATCH,
-    WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_CALLBACK_CONTROL, WSK_EVENT_DISABLE,
-    WSK_FLAG_DATAGRAM_SOCKET, WSK_SOCKET, WskProviderBasicDispatch, WskProviderDatagramDispatch,
+    SOCK_DGRAM, SOCKADDR, SOCKADDR_STORAGE, SOL_SOCKET, STATUS_CANCELLED,
+    WSK_CLIENT_DATAGRAM_DISPATCH, WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_CALLBACK_CONTROL,
+    WSK_EVENT_DISABLE, WSK_FLAG_DATAGRAM_SOCKET, WSK_SOCKET, WskProviderBasicDispatch,
+    WskProviderDatagramDispatch,
 };
 
 use crate::address::{self, Family};
@@ -20,13 +21,13 @@ use crate::buffer::Held;
 use crate::error::{Call, Error, Memory};
 use crate::event_context::Events;
 use crate::irql::require_passive;
-use crate::operation::{Arguments, Idle, Observer, Outcome, Payload, Spare};
+use crate::operation::{Arguments, Flight, Idle, Observer, Outcome, Payload, Spare};
 use crate::option::{self, ReadableOption, SocketOption};
 use crate::registration::{Capture, Provider};
 use crate::shared::{Counted, Reserved, Shared};
 
 /// A category of sockets: which table of functions they have, and what every category has in its own table.
-pub(crate) trait Category: Sized + 'static {
+pub trait Category: Sized + 'static {
     /// `SOCK_…`.
     const KIND: u16;
     /// `IPPROTO_…`.
@@ -70,9 +71,9 @@ pub(crate) trait Category: Sized + 'static {
 
 /// Implements [`Category`] with a provider's table that has all of it.
 macro_rules! category {
-    ($(#[$doc:meta])* $name:ident: $kind:expr, $protocol:expr, $flag:expr, $dispatch:ident, $callbacks:ident) => {
+    ($(#[$doc:meta])* $vis:vis $name:ident: $kind:expr, $protocol:expr, $flag:expr, $dispatch:ident, $callbacks:ident) => {
         $(#[$doc])*
-        pub(crate) struct $name;
+        $vis struct $name;
 
         impl $crate::socket::Category for $name {
             const KIND: u16 = $kind;
@@ -82,32 +83,32 @@ macro_rules! category {
             type Callbacks = $callbacks;
 
             #[inline]
-            unsafe fn dispatch(table: NonNull<c_void>, ntddi: u32) -> $dispatch {
+            unsafe fn dispatch(table: ::core::ptr::NonNull<::core::ffi::c_void>, ntddi: u32) -> $dispatch {
                 // SAFETY: the caller says so.
                 unsafe { $dispatch::new(table.cast(), ntddi) }
             }
 
             #[inline]
-            fn basic(dispatch: $dispatch) -> WskProviderBasicDispatch {
+            fn basic(dispatch: $dispatch) -> ::wsk_sys::WskProviderBasicDispatch {
                 dispatch.basic()
             }
 
             unsafe fn bind(
                 dispatch: $dispatch,
-                socket: NonNull<WSK_SOCKET>,
-                address: NonNull<SOCKADDR>,
-                irp: NonNull<IRP>,
-            ) -> Result<NTSTATUS, DispatchError> {
+                socket: ::core::ptr::NonNull<::wsk_sys::WSK_SOCKET>,
+                address: ::core::ptr::NonNull<::wsk_sys::SOCKADDR>,
+                irp: ::core::ptr::NonNull<::wsk_sys::IRP>,
+            ) -> Result<::wsk_sys::NTSTATUS, ::wsk_sys::DispatchError> {
                 // SAFETY: the caller says so.
                 unsafe { dispatch.wsk_bind(socket, address, irp) }
             }
 
             unsafe fn local_address(
                 dispatch: $dispatch,
-                socket: NonNull<WSK_SOCKET>,
-                address: NonNull<SOCKADDR>,
-                irp: NonNull<IRP>,
-            ) -> Result<NTSTATUS, DispatchError> {
+                socket: ::core::ptr::NonNull<::wsk_sys::WSK_SOCKET>,
+                address: ::core::ptr::NonNull<::wsk_sys::SOCKADDR>,
+                irp: ::core::ptr::NonNull<::wsk_sys::IRP>,
+            ) -> Result<::wsk_sys::NTSTATUS, ::wsk_sys::DispatchError> {
                 // SAFETY: the caller says so.
                 unsafe { dispatch.wsk_get_local_address(socket, address, irp) }
             }
@@ -115,9 +116,11 @@ macro_rules! category {
     };
 }
 
+pub(crate) use category;
+
 category! {
     /// Datagram sockets, for UDP.
-    DatagramCategory: SOCK_DGRAM, IPPROTO::IPPROTO_UDP, WSK_FLAG_DATAGRAM_SOCKET, WskProviderDatagramDispatch,
+    pub(crate) DatagramCategory: SOCK_DGRAM, IPPROTO::IPPROTO_UDP, WSK_FLAG_DATAGRAM_SOCKET, WskProviderDatagramDispatch,
     WSK_CLIENT_DATAGRAM_DISPATCH
 }
 
@@ -135,6 +138,8 @@ pub(crate) struct Socket<C: Category = DatagramCategory> {
     pub(crate) bound: AtomicBool,
     /// Whether the remote address or destination is fixed, or about to be.
     pub(crate) fixed: AtomicBool,
+    /// Flags that go with every send.
+    pub(crate) send_flags: AtomicU32,
     /// Closes the socket. Taken once.
     pub(crate) closing: Spare<()>,
     /// What WSK calls when something happens to the socket. Freed with the socket's memory, when the close has completed.
@@ -202,6 +207,37 @@ impl<C: Category> Socket<C> {
         invoke: impl FnOnce(NonNull<IRP>, NonNull<Arguments>) -> Result<NTSTATUS, Error>,
         read: impl FnOnce(Outcome, &mut Arguments) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        let cancel = |flight: &Flight<()>| flight.cancel();
+        let cancelled: IsEnd = |status| status == STATUS_CANCELLED;
+        // SAFETY: the caller says so.
+        unsafe {
+            self.request_or(
+                operation,
+                call,
+                held,
+                limit.map(|limit| (limit, cancel, cancelled)),
+                invoke,
+                read,
+            )
+        }
+    }
+
+    /// As [`request`](Self::request); when the time runs out the request is brought to an end by the function beside the limit.
+    /// The last function says which statuses come of that.
+    ///
+    /// # Safety
+    ///
+    /// As for [`request`](Self::request).
+    #[inline]
+    pub(crate) unsafe fn request_or<T, H: Held>(
+        &self,
+        operation: Idle<()>,
+        call: Call,
+        held: H,
+        limit: Option<(Duration, impl FnOnce(&Flight<()>), IsEnd)>,
+        invoke: impl FnOnce(NonNull<IRP>, NonNull<Arguments>) -> Result<NTSTATUS, Error>,
+        read: impl FnOnce(Outcome, &mut Arguments) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         // SAFETY: the caller vouches for the call; the flight's completion is seen below, or the block stays behind.
         let started =
             unsafe { operation.start((), None, |irp, arguments, _| invoke(irp, arguments)) };
@@ -212,9 +248,12 @@ impl<C: Category> Socket<C> {
                 return Err(refused.error);
             }
         };
-        let timed_out = limit.is_some_and(|limit| !flight.wait(Some(limit)));
-        if timed_out {
-            flight.cancel();
+        let mut ended: Option<IsEnd> = None;
+        if let Some((limit, end, is_end)) = limit
+            && !flight.wait(Some(limit))
+        {
+            end(&flight);
+            ended = Some(is_end);
         }
         if !flight.wait_or_give_up() {
             let status = flight.returned();
@@ -230,7 +269,7 @@ impl<C: Category> Socket<C> {
         let (mut operation, (), outcome) = unsafe { flight.finish() };
         held.settle(operation.arguments());
         drop(held);
-        let result = if timed_out && outcome.status == STATUS_CANCELLED {
+        let result = if ended.is_some_and(|is_end| is_end(outcome.status)) {
             Err(Error::TimedOut { call })
         } else {
             read(outcome, operation.arguments())
@@ -289,6 +328,9 @@ pub(crate) fn give_back(capture: &Shared<Capture>) {
     // SAFETY: the reference was turned into the context of an observer that will not be called; this takes it back.
     drop(unsafe { Shared::<Capture>::from_raw(Shared::as_raw(capture)) });
 }
+
+/// Whether a status says that a request was brought to an end.
+pub(crate) type IsEnd = fn(NTSTATUS) -> bool;
 
 /// The observer of an operation that may outlive its handle: drops a reference that was turned into `context`.
 ///
@@ -362,6 +404,7 @@ impl<C: Category> Prepared<C> {
             handles: AtomicUsize::new(1),
             bound: AtomicBool::new(bound),
             fixed: AtomicBool::new(false),
+            send_flags: AtomicU32::new(0),
             closing: Spare::new(Some(self.closing)),
             events: self.events,
             spare: Spare::new(Some(self.spare)),
@@ -377,10 +420,12 @@ impl<C: Category> Prepared<C> {
 }
 
 /// The payload of a request that makes a socket. When nobody takes the socket, it is closed.
-pub(crate) struct Awaited<C: Category> {
+pub struct Awaited<C: Category> {
     prepared: Option<Prepared<C>>,
     socket: Option<NonNull<WSK_SOCKET>>,
     bound: bool,
+    /// An address besides the one in the arguments.
+    pub(crate) address: SOCKADDR_STORAGE,
 }
 
 // SAFETY: it is what a socket is made of, which is `Send`.
@@ -392,7 +437,14 @@ impl<C: Category> Awaited<C> {
             prepared: Some(prepared),
             socket: None,
             bound,
+            address: SOCKADDR_STORAGE::default(),
         }
+    }
+
+    /// What WSK gets as the socket's context and callbacks.
+    pub(crate) fn callbacks(&self) -> (Option<NonNull<c_void>>, Option<NonNull<C::Callbacks>>) {
+        let prepared = self.prepared.as_ref();
+        prepared.map_or((None, None), Prepared::callbacks)
     }
 
     /// The socket, once the request has completed with success.
@@ -418,37 +470,53 @@ impl<C: Category> Drop for Awaited<C> {
     }
 }
 
+/// Starts to make a socket. IRQL: `<= DISPATCH_LEVEL`.
+///
+/// # Safety
+///
+/// As for [`make`].
+pub(crate) unsafe fn start_making<C: Category>(
+    operation: Idle<Awaited<C>>,
+    awaited: Awaited<C>,
+    invoke: impl FnOnce(
+        NonNull<IRP>,
+        NonNull<Arguments>,
+        NonNull<Awaited<C>>,
+    ) -> Result<NTSTATUS, Error>,
+) -> Result<Flight<Awaited<C>>, Error> {
+    let Some(prepared) = &awaited.prepared else {
+        return Err(Error::Taken);
+    };
+    let capture = prepared.capture.clone();
+    // SAFETY: the caller vouches for the call. The payload keeps the context and the callbacks, and closes a socket that nobody
+    // takes.
+    let started = unsafe { operation.start(awaited, Some(hold(&capture)), invoke) };
+    started.map_err(|refused| {
+        give_back(&capture);
+        refused.error
+    })
+}
+
 /// Makes a socket: has `invoke` pass on a request that ends in one, and waits for it, or until it has been cancelled because
 /// `limit` ran out. IRQL: `PASSIVE_LEVEL`.
 ///
 /// # Safety
 ///
 /// `invoke` passes the IRP on as [`Idle::start`] asks. The request ends in a socket of this category, made with the callbacks
-/// of `prepared`.
+/// of `awaited`.
 pub(crate) unsafe fn make<C: Category>(
     operation: Idle<Awaited<C>>,
-    prepared: Prepared<C>,
-    bound: bool,
+    awaited: Awaited<C>,
     call: Call,
     limit: Option<Duration>,
-    invoke: impl FnOnce(NonNull<IRP>, NonNull<Arguments>) -> Result<NTSTATUS, Error>,
+    invoke: impl FnOnce(
+        NonNull<IRP>,
+        NonNull<Arguments>,
+        NonNull<Awaited<C>>,
+    ) -> Result<NTSTATUS, Error>,
 ) -> Result<(Idle<Awaited<C>>, Handle<C>), Error> {
-    let capture = prepared.capture.clone();
-    // SAFETY: the caller vouches for the call. The payload keeps the context and the callbacks, and closes a socket that nobody
-    // takes.
-    let started = unsafe {
-        let payload = Awaited::new(prepared, bound);
-        operation.start(payload, Some(hold(&capture)), |irp, arguments, _| {
-            invoke(irp, arguments)
-        })
-    };
-    let flight = match started {
-        Ok(flight) => flight,
-        Err(refused) => {
-            give_back(&capture);
-            return Err(refused.error);
-        }
-    };
+    // SAFETY: the caller says so.
+    let flight = unsafe { start_making(operation, awaited, invoke) }?;
     let timed_out = limit.is_some_and(|limit| !flight.wait(Some(limit)));
     if timed_out {
         flight.cancel();
@@ -492,30 +560,24 @@ impl<C: Category> Handle<C> {
         let (client, table) = (capture.client()?, capture.dispatch()?);
         let prepared = Prepared::<C>::new(capture, family, events)?;
         let (context, callbacks) = prepared.callbacks();
-        // SAFETY: the client and table are the captured provider's.
+        let awaited = Awaited::new(prepared, false);
+        // SAFETY: the client and table are the captured provider's, and the request ends in a socket of this category.
         let (_, socket) = unsafe {
-            make(
-                Idle::new()?,
-                prepared,
-                false,
-                Call::WskSocket,
-                None,
-                |irp, _| {
-                    Ok(table.wsk_socket(
-                        client,
-                        family.number(),
-                        C::KIND,
-                        C::PROTOCOL,
-                        C::FLAG,
-                        context,
-                        callbacks.map(NonNull::cast),
-                        None,
-                        None,
-                        None,
-                        irp,
-                    )?)
-                },
-            )
+            make(Idle::new()?, awaited, Call::WskSocket, None, |irp, _, _| {
+                Ok(table.wsk_socket(
+                    client,
+                    family.number(),
+                    C::KIND,
+                    C::PROTOCOL,
+                    C::FLAG,
+                    context,
+                    callbacks.map(NonNull::cast),
+                    None,
+                    None,
+                    None,
+                    irp,
+                )?)
+            })
         }?;
         if family == Family::Dual {
             socket.set_option(option::V6Only(false))?;

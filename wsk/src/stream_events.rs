@@ -1,0 +1,644 @@
+//! Events of connections: WSK calls the driver when data has come or the other side disconnects, through
+//! `WSK_CLIENT_CONNECTION_DISPATCH`, and when a connection has come, through `WSK_CLIENT_LISTEN_DISPATCH`.
+
+use core::cell::Cell;
+use core::ffi::c_void;
+use core::fmt;
+use core::marker::PhantomData;
+use core::net::SocketAddr;
+use core::ptr::NonNull;
+use core::time::Duration;
+
+use wsk_macros::dispatch_events;
+use wsk_sys::{
+    NTSTATUS, SOCKADDR, STATUS_DATA_NOT_ACCEPTED, STATUS_PENDING, STATUS_REQUEST_NOT_ACCEPTED,
+    STATUS_SUCCESS, WSK_CLIENT_CONNECTION_DISPATCH, WSK_CLIENT_LISTEN_DISPATCH,
+    WSK_DATA_INDICATION, WSK_EVENT_DISCONNECT, WSK_EVENT_RECEIVE, WSK_FLAG_ABORTIVE,
+    WSK_FLAG_ENTIRE_MESSAGE, WSK_FLAG_RELEASE_ASAP, WSK_SOCKET, WskClientConnectionDispatchEvents,
+    WskClientListenDispatchEvents, wsk_client_connection_dispatch_table,
+    wsk_client_listen_dispatch_table,
+};
+
+use crate::address::{self, Family};
+use crate::connection::{
+    ConnectedSocket, ConnectionCategory, ConnectionEvents, ConnectionSocket, Open,
+};
+use crate::error::Error;
+use crate::event_context::{Context, Events};
+use crate::events::Pieces;
+use crate::irql::require_passive;
+use crate::listening::{ListenCategory, ListenSocket};
+use crate::registration::Provider;
+use crate::shared::Shared;
+use crate::socket::{Handle, Prepared, Socket};
+
+/// What a driver does when something happens to a connection.
+///
+/// The functions run at up to `DISPATCH_LEVEL`, on any thread, at the same time as each other and as a close; never after the
+/// close has completed. They may start operations, and must not wait for any.
+#[doc(alias = "WSK_CLIENT_CONNECTION_DISPATCH")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not handle what happens to a connection",
+    label = "not a handler",
+    note = "implement `ConnectionEvent` for it"
+)]
+pub trait ConnectionEvent: Send + Sync + 'static {
+    /// Bytes have come that no receive waits for. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// They are the driver's until this returns, or until it drops what [`StreamIndication::retain`] gives.
+    ///
+    /// [`WskReceiveEvent`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_event).
+    #[doc(alias = "WskReceiveEvent")]
+    fn received(&self, indication: &mut StreamIndication<'_>) -> StreamVerdict;
+
+    /// The other side has disconnected: in good order, when nothing more comes but can still be sent, or by aborting the
+    /// connection. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// [`WskDisconnectEvent`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_disconnect_event).
+    #[doc(alias = "WskDisconnectEvent")]
+    fn disconnected(&self, _: Disconnected) {}
+
+    /// The socket is dead and has to be closed. IRQL: `<= DISPATCH_LEVEL`.
+    fn closed(&self) {}
+}
+
+/// How the other side has ended a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disconnected {
+    /// In good order: all that it has sent was received, and it receives still.
+    Gracefully,
+    /// By aborting it: nothing more can be sent or received.
+    #[doc(alias = "WSK_FLAG_ABORTIVE")]
+    Abortively,
+}
+
+/// What becomes of bytes that were indicated and not retained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StreamVerdict {
+    /// They have been dealt with.
+    #[default]
+    Consumed,
+    /// So many of them, from the first on, have been dealt with. WSK buffers the rest, and indicates nothing until a receive, or
+    /// [`resume_events`](ConnectedSocket::resume_events).
+    ConsumedPart(usize),
+    /// They could not be dealt with: WSK buffers them, and indicates nothing until a receive, or
+    /// [`resume_events`](ConnectedSocket::resume_events).
+    NotAccepted,
+}
+
+/// Bytes that WSK indicates to a driver.
+///
+/// # Invariants
+///
+/// `list` is a list of valid indications for as long as `'i`, which belong to the callback until it returns, or to the
+/// [`RetainedBytes`] that were made of them.
+pub struct StreamIndication<'i> {
+    list: NonNull<WSK_DATA_INDICATION>,
+    length: usize,
+    flags: u32,
+    socket: &'i Shared<Socket<ConnectionCategory>>,
+    retained: bool,
+}
+
+impl StreamIndication<'_> {
+    /// The number of bytes.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether there are no bytes.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// The bytes, piece by piece as they lie in memory.
+    #[must_use]
+    pub fn pieces(&self) -> StreamPieces<'_> {
+        // Once retained, they may be released at any moment.
+        let next = if self.retained {
+            core::ptr::null()
+        } else {
+            self.list.as_ptr().cast_const()
+        };
+        StreamPieces::new(next)
+    }
+
+    /// Copies the bytes to `to`, as many as fit; how many were copied. Memory that cannot be mapped is where it ends.
+    pub fn copy_to(&self, to: &mut [u8]) -> usize {
+        copy(self.pieces(), to)
+    }
+
+    /// Keeps the bytes beyond the callback, whatever that returns; `None` when they are kept already, or the socket is being
+    /// closed.
+    ///
+    /// They hold on to memory of the network stack, and keep the socket open: drop them soon. A handler that keeps them in itself
+    /// keeps its socket from ever closing by the last handle.
+    #[must_use]
+    pub fn retain(&mut self) -> Option<RetainedBytes> {
+        if self.retained {
+            return None;
+        }
+        let socket = self.socket()?;
+        self.retained = true;
+        // INVARIANT: the callback will tell WSK that they were retained.
+        Some(RetainedBytes {
+            list: self.list,
+            length: self.length,
+            socket,
+        })
+    }
+
+    /// A handle of the socket, to answer with; `None` when it is being closed.
+    ///
+    /// A handler that keeps it in itself keeps its socket from ever closing by the last handle.
+    #[must_use]
+    pub fn socket(&self) -> Option<ConnectedSocket> {
+        Some(ConnectedSocket::from_handle(Handle::from_open(
+            self.socket,
+        )?))
+    }
+
+    /// Whether the sender has pushed what ends here: for TCP, the push bit was set.
+    #[doc(alias = "WSK_FLAG_ENTIRE_MESSAGE")]
+    #[must_use]
+    pub const fn pushed(&self) -> bool {
+        self.flags & WSK_FLAG_ENTIRE_MESSAGE != 0
+    }
+
+    /// Whether WSK asks that they are not kept for long.
+    #[doc(alias = "WSK_FLAG_RELEASE_ASAP")]
+    #[must_use]
+    pub const fn release_soon(&self) -> bool {
+        self.flags & WSK_FLAG_RELEASE_ASAP != 0
+    }
+}
+
+impl fmt::Debug for StreamIndication<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamIndication")
+            .field("length", &self.length)
+            .field("flags", &self.flags)
+            .field("retained", &self.retained)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Bytes that a driver keeps after the event that brought them. Dropping it gives them back, at any IRQL up to
+/// `DISPATCH_LEVEL`.
+///
+/// [`WskRelease`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_release_data_indication_list).
+///
+/// # Invariants
+///
+/// `list` is a list of valid indications that were retained from the open socket and not released. It is not `Sync`: to look at
+/// the bytes may be to map their MDLs, which writes them.
+#[doc(alias = "WskRelease")]
+pub struct RetainedBytes {
+    list: NonNull<WSK_DATA_INDICATION>,
+    length: usize,
+    socket: ConnectedSocket,
+}
+
+// SAFETY: the indications are memory that belongs to this value, not to a thread.
+unsafe impl Send for RetainedBytes {}
+
+impl RetainedBytes {
+    /// The number of bytes.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether there are no bytes.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// The bytes, piece by piece as they lie in memory.
+    #[must_use]
+    pub fn pieces(&self) -> StreamPieces<'_> {
+        StreamPieces::new(self.list.as_ptr())
+    }
+
+    /// Copies the bytes to `to`, as many as fit; how many were copied. Memory that cannot be mapped is where it ends.
+    pub fn copy_to(&self, to: &mut [u8]) -> usize {
+        copy(self.pieces(), to)
+    }
+}
+
+impl Drop for RetainedBytes {
+    fn drop(&mut self) {
+        let socket = self.socket.handle();
+        // SAFETY: by the invariant the list was retained from this socket, which is open while there is a handle, and is released
+        // this once. A provider without the entry gave no indications.
+        let _ = unsafe { socket.dispatch().wsk_release(socket.socket, self.list) };
+    }
+}
+
+impl fmt::Debug for RetainedBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RetainedBytes")
+            .field("length", &self.length)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Iterates over the pieces of indicated bytes.
+///
+/// # Invariants
+///
+/// `next` is null, or a list of indications that are valid for `'i`.
+#[derive(Debug, Clone)]
+pub struct StreamPieces<'i> {
+    next: *const WSK_DATA_INDICATION,
+    pieces: Option<Pieces<'i>>,
+}
+
+impl StreamPieces<'_> {
+    fn new(list: *const WSK_DATA_INDICATION) -> Self {
+        // INVARIANT: callers choose the lifetime by what keeps the list.
+        Self {
+            next: list,
+            pieces: None,
+        }
+    }
+}
+
+impl<'i> Iterator for StreamPieces<'i> {
+    type Item = &'i [u8];
+
+    fn next(&mut self) -> Option<&'i [u8]> {
+        loop {
+            if let Some(pieces) = &mut self.pieces {
+                if let Some(piece) = pieces.next() {
+                    return Some(piece);
+                }
+                if !pieces.is_complete() {
+                    // It cannot be mapped: what follows would be taken for what is missing.
+                    self.next = core::ptr::null();
+                }
+                self.pieces = None;
+            }
+            // SAFETY: by the invariant it is null or valid for `'i`.
+            let indication = unsafe { self.next.as_ref() }?;
+            self.next = indication.Next;
+            // SAFETY: by the invariant its buffer is valid for `'i` too.
+            self.pieces = Some(unsafe { Pieces::of(&indication.Buffer) });
+        }
+    }
+}
+
+impl core::iter::FusedIterator for StreamPieces<'_> {}
+
+fn copy(pieces: StreamPieces<'_>, to: &mut [u8]) -> usize {
+    let mut copied = 0;
+    for piece in pieces {
+        let Some(room) = to.get_mut(copied..) else {
+            break;
+        };
+        let length = piece.len().min(room.len());
+        if let (Some(room), Some(piece)) = (room.get_mut(..length), piece.get(..length)) {
+            room.copy_from_slice(piece);
+        }
+        copied += length;
+    }
+    copied
+}
+
+/// What a driver does when a connection has come.
+///
+/// The functions run at up to `DISPATCH_LEVEL`, on any thread, at the same time as each other and as a close; never after the
+/// close has completed. They may start operations, and must not wait for any.
+///
+/// [`WskAcceptEvent`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_accept_event).
+#[doc(alias = "WskAcceptEvent")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not handle the connections that come",
+    label = "not a handler",
+    note = "implement `AcceptEvent` for it"
+)]
+pub trait AcceptEvent: Send + Sync + 'static {
+    /// A connection has come that no accept waits for. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// Unless it is [accepted](Incoming::accept), WSK closes it when this returns.
+    fn accepted(&self, incoming: Incoming<'_>);
+
+    /// The listening socket is dead and has to be closed. IRQL: `<= DISPATCH_LEVEL`.
+    fn closed(&self) {}
+}
+
+/// A connection that has come. Dropping it turns it down.
+///
+/// # Invariants
+///
+/// `socket` is an open connection socket that nobody else has. `context` and `callbacks` are valid for writes during the
+/// callback, which `'i` does not outlive; `taken` says afterwards whether the socket was.
+pub struct Incoming<'i> {
+    socket: NonNull<WSK_SOCKET>,
+    listener: &'i Shared<Socket<ListenCategory>>,
+    local: NonNull<SOCKADDR>,
+    remote: NonNull<SOCKADDR>,
+    context: NonNull<*mut c_void>,
+    callbacks: NonNull<*const WSK_CLIENT_CONNECTION_DISPATCH>,
+    taken: &'i Cell<bool>,
+}
+
+impl Incoming<'_> {
+    /// The local address that it came to.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownAddress`] for what is neither an IPv4 nor an IPv6 address.
+    pub fn local_address(&self) -> Result<SocketAddr, Error> {
+        // SAFETY: WSK gives a socket address for the time of the callback.
+        unsafe { address::read_raw(self.local.as_ptr()) }
+    }
+
+    /// The address of the other side.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownAddress`] for what is neither an IPv4 nor an IPv6 address.
+    pub fn remote_address(&self) -> Result<SocketAddr, Error> {
+        // SAFETY: as for `local_address`.
+        unsafe { address::read_raw(self.remote.as_ptr()) }
+    }
+
+    /// A handle of the socket that it came to; `None` when that is being closed.
+    #[must_use]
+    pub fn listener(&self) -> Option<ListenSocket> {
+        Some(ListenSocket::from_handle(Handle::from_open(self.listener)?))
+    }
+
+    /// Accepts the connection. IRQL: `<= DISPATCH_LEVEL`. Allocates the socket's state and operations.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`]: the connection is turned down.
+    pub fn accept(self) -> Result<ConnectedSocket, Error> {
+        self.accept_within(None)
+    }
+
+    /// Accepts the connection, whose events are told to `handler` once they are [enabled](ConnectedSocket::enable_events).
+    /// IRQL: `<= DISPATCH_LEVEL`. Allocates what [`accept`](Self::accept) does, and room for the handler.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`]: the connection is turned down.
+    pub fn accept_with_events<H: ConnectionEvent>(
+        self,
+        handler: H,
+    ) -> Result<ConnectedSocket, Error> {
+        self.accept_within(Some(of_connection(handler)?))
+    }
+
+    fn accept_within(self, events: Option<ConnectionEvents>) -> Result<ConnectedSocket, Error> {
+        let prepared = Prepared::new(&self.listener.capture, self.listener.family, events)?;
+        let (context, callbacks) = prepared.callbacks();
+        // SAFETY: by the invariant the places are valid, and the socket is nobody else's.
+        let socket = unsafe {
+            if let (Some(context), Some(callbacks)) = (context, callbacks) {
+                self.context.write(context.as_ptr());
+                self.callbacks.write(callbacks.as_ptr());
+            }
+            prepared.fill(self.socket, true)
+        };
+        self.taken.set(true);
+        Ok(ConnectedSocket::from_handle(socket))
+    }
+}
+
+impl fmt::Debug for Incoming<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Incoming")
+            .field("remote", &self.remote_address())
+            .finish_non_exhaustive()
+    }
+}
+
+impl ConnectionSocket {
+    /// Opens a socket whose events are told to `handler`, once it is connected and they are
+    /// [enabled](ConnectedSocket::enable_events). IRQL: `PASSIVE_LEVEL`; waits.
+    ///
+    /// Allocates what [`open`](Self::open) does, and room for the handler. The handler is dropped when the socket's close has
+    /// completed and its last operation is gone, at up to `DISPATCH_LEVEL`.
+    ///
+    /// [`WskSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Self::open).
+    #[doc(alias = "WskSocket")]
+    pub fn open_with_events<H: ConnectionEvent>(
+        provider: &Provider,
+        family: Family,
+        handler: H,
+    ) -> Result<Self, Error> {
+        require_passive()?;
+        Self::open_within(provider, family, of_connection(handler)?)
+    }
+}
+
+impl ConnectedSocket {
+    /// [`connect`](Self::connect) with a `handler` for the socket's events, once they are [enabled](Self::enable_events); cancelled
+    /// when `limit`, if there is one, runs out. IRQL: `PASSIVE_LEVEL`; waits.
+    ///
+    /// Allocates room for the handler too.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`connect_timeout`](Self::connect_timeout).
+    #[doc(alias = "WskSocketConnect")]
+    pub fn connect_with_events<H: ConnectionEvent>(
+        provider: &Provider,
+        remote: SocketAddr,
+        handler: H,
+        limit: Option<Duration>,
+    ) -> Result<Self, Error> {
+        require_passive()?;
+        Self::connect_within(provider, remote, Some(of_connection(handler)?), limit)
+    }
+
+    /// [`start_connect`](Self::start_connect) with a `handler` for the socket's events, once they are
+    /// [enabled](Self::enable_events). IRQL: `<= DISPATCH_LEVEL`. Allocates room for the handler too.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`start_connect`](Self::start_connect).
+    #[doc(alias = "WskSocketConnect")]
+    pub fn start_connect_with_events<H: ConnectionEvent>(
+        provider: &Provider,
+        remote: SocketAddr,
+        handler: H,
+    ) -> Result<Open, Error> {
+        Self::start_connect_within(provider, remote, Some(of_connection(handler)?))
+    }
+
+    /// Has WSK call the handler when bytes have come that no receive waits for, and when the other side disconnects; which may be
+    /// before this returns. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// [`SO_WSK_EVENT_CALLBACK`](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoEvents`] when the socket was made without a handler; or what WSK says.
+    #[doc(alias = "SO_WSK_EVENT_CALLBACK")]
+    pub fn enable_events(&self) -> Result<(), Error> {
+        self.handle()
+            .enable_events(WSK_EVENT_RECEIVE | WSK_EVENT_DISCONNECT)
+    }
+
+    /// Has WSK no longer call the handler; waits until calls that are under way have returned. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// [`SO_WSK_EVENT_CALLBACK`](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoEvents`] when the socket was made without a handler; [`Error::WrongIrql`], [`Error::NoMemory`]; or what WSK
+    /// says.
+    #[doc(alias = "SO_WSK_EVENT_CALLBACK")]
+    pub fn disable_events(&self) -> Result<(), Error> {
+        self.handle()
+            .disable_events(WSK_EVENT_RECEIVE | WSK_EVENT_DISCONNECT)
+    }
+}
+
+/// The events of a connection that are told to `handler`.
+pub(crate) fn of_connection<H: ConnectionEvent>(handler: H) -> Result<ConnectionEvents, Error> {
+    Events::new(
+        handler,
+        wsk_client_connection_dispatch_table::<ConnectionThunks<H>>(),
+    )
+}
+
+/// The events of a listening socket that are told to `handler`.
+pub(crate) fn of_listener<H: AcceptEvent>(
+    handler: H,
+) -> Result<Events<WSK_CLIENT_LISTEN_DISPATCH>, Error> {
+    Events::new(
+        handler,
+        wsk_client_listen_dispatch_table::<ListenThunks<H>>(),
+    )
+}
+
+/// The callbacks of connections for handlers of type `H`.
+struct ConnectionThunks<H>(PhantomData<H>);
+
+// SAFETY: the callbacks do what WSK documents: a receive event returns `STATUS_PENDING` exactly where the indications were
+// retained, and neither blocks nor keeps anything else.
+#[dispatch_events]
+unsafe impl<H: ConnectionEvent> WskClientConnectionDispatchEvents for ConnectionThunks<H> {
+    unsafe fn wsk_receive_event(
+        socket_context: Option<NonNull<c_void>>,
+        flags: u32,
+        data_indication: Option<NonNull<WSK_DATA_INDICATION>>,
+        bytes_indicated: usize,
+        bytes_accepted: NonNull<usize>,
+    ) -> NTSTATUS {
+        let Some(context) = socket_context else {
+            return STATUS_DATA_NOT_ACCEPTED;
+        };
+        // SAFETY: the context is the one that the socket was made with, and lives until its close has completed.
+        let context = unsafe { Context::<H>::from_raw(context) };
+        let Some(list) = data_indication else {
+            context.handler().closed();
+            return STATUS_SUCCESS;
+        };
+        // SAFETY: the socket's memory lives until the close has completed, which waits for this callback.
+        let Some(socket) = (unsafe { context.socket::<ConnectionCategory>() }) else {
+            return STATUS_DATA_NOT_ACCEPTED;
+        };
+        let mut indication = StreamIndication {
+            list,
+            length: bytes_indicated,
+            flags,
+            socket: &socket,
+            retained: false,
+        };
+        let verdict = context.handler().received(&mut indication);
+        match verdict {
+            _ if indication.retained => STATUS_PENDING,
+            StreamVerdict::Consumed => STATUS_SUCCESS,
+            StreamVerdict::ConsumedPart(0) | StreamVerdict::NotAccepted => STATUS_DATA_NOT_ACCEPTED,
+            StreamVerdict::ConsumedPart(part) => {
+                // SAFETY: WSK gives a place for the number.
+                unsafe { bytes_accepted.write(part.min(bytes_indicated)) };
+                STATUS_SUCCESS
+            }
+        }
+    }
+
+    unsafe fn wsk_disconnect_event(
+        socket_context: Option<NonNull<c_void>>,
+        flags: u32,
+    ) -> NTSTATUS {
+        if let Some(context) = socket_context {
+            // SAFETY: the context is the one that the socket was made with, and lives until its close has completed.
+            let context = unsafe { Context::<H>::from_raw(context) };
+            context
+                .handler()
+                .disconnected(if flags & WSK_FLAG_ABORTIVE == 0 {
+                    Disconnected::Gracefully
+                } else {
+                    Disconnected::Abortively
+                });
+        }
+        STATUS_SUCCESS
+    }
+}
+
+/// The callbacks of listening sockets for handlers of type `H`.
+struct ListenThunks<H>(PhantomData<H>);
+
+// SAFETY: the callback does what WSK documents: it returns `STATUS_SUCCESS` exactly where the socket was taken, whose context and
+// callbacks it has written then, and does not block.
+#[dispatch_events]
+unsafe impl<H: AcceptEvent> WskClientListenDispatchEvents for ListenThunks<H> {
+    unsafe fn wsk_accept_event(
+        socket_context: Option<NonNull<c_void>>,
+        _: u32,
+        local_address: NonNull<SOCKADDR>,
+        remote_address: NonNull<SOCKADDR>,
+        accept_socket: Option<NonNull<WSK_SOCKET>>,
+        accept_socket_context: NonNull<*mut c_void>,
+        accept_socket_dispatch: NonNull<*const WSK_CLIENT_CONNECTION_DISPATCH>,
+    ) -> NTSTATUS {
+        let Some(context) = socket_context else {
+            return STATUS_REQUEST_NOT_ACCEPTED;
+        };
+        // SAFETY: the context is the one that the socket was made with, and lives until its close has completed.
+        let context = unsafe { Context::<H>::from_raw(context) };
+        let Some(socket) = accept_socket else {
+            context.handler().closed();
+            return STATUS_REQUEST_NOT_ACCEPTED;
+        };
+        // SAFETY: the socket's memory lives until the close has completed, which waits for this callback. WSK gives places for
+        // what the accepted socket is to have.
+        let listener = unsafe {
+            accept_socket_context.write(core::ptr::null_mut());
+            accept_socket_dispatch.write(core::ptr::null());
+            context.socket::<ListenCategory>()
+        };
+        let Some(listener) = listener else {
+            return STATUS_REQUEST_NOT_ACCEPTED;
+        };
+        let taken = Cell::new(false);
+        context.handler().accepted(Incoming {
+            socket,
+            listener: &listener,
+            local: local_address,
+            remote: remote_address,
+            context: accept_socket_context,
+            callbacks: accept_socket_dispatch,
+            taken: &taken,
+        });
+        if taken.get() {
+            STATUS_SUCCESS
+        } else {
+            STATUS_REQUEST_NOT_ACCEPTED
+        }
+    }
+}
