@@ -1,6 +1,6 @@
 //! Runs bindgen and sorts what it writes by kind of item.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use quote::ToTokens as _;
@@ -116,10 +116,46 @@ const FUNCTION: &str = "function_";
 ///
 /// When bindgen fails.
 pub fn run(source: &Source, arch: Arch, facts: &Facts) -> Result<String, Error> {
+    let first = attempt(source, arch, facts, "");
+    let Err(Error::Bindgen(message)) = &first else {
+        return first;
+    };
+    // bindgen compiles the bodies of inline functions too, which nothing is bound of: a kit's may call intrinsics that only
+    // Microsoft's compiler has.
+    let intrinsics = undeclared(message);
+    if intrinsics.is_empty() {
+        return first;
+    }
+    let mut declared = String::new();
+    for name in intrinsics {
+        let _ = writeln!(
+            declared,
+            "template <class... T> unsigned long long {name}(T...);"
+        );
+    }
+    attempt(source, arch, facts, &declared).or(first)
+}
+
+/// The names that clang's messages say are not declared.
+fn undeclared(messages: &str) -> BTreeSet<&str> {
+    let mut names = BTreeSet::new();
+    for (_, rest) in messages
+        .match_indices("undeclared identifier '")
+        .map(|(at, found)| messages.split_at(at + found.len()))
+    {
+        let name = rest.split('\'').next().unwrap_or_default();
+        if syn::parse_str::<Ident>(name).is_ok() {
+            names.insert(name);
+        }
+    }
+    names
+}
+
+fn attempt(source: &Source, arch: Arch, facts: &Facts, before: &str) -> Result<String, Error> {
     let builder = bindgen::Builder::default()
         .header_contents(
             "wsk-bindings.hpp",
-            &format!("{}{}{}", source.root(), parse::END, roots(facts)),
+            &format!("{before}{}{}{}", source.root(), parse::END, roots(facts)),
         )
         .clang_args(source.arguments(arch)?)
         .use_core()

@@ -43,14 +43,22 @@ pub fn of(folder: &Path) -> Result<String, Error> {
         }
         hash.update([0]);
     }
-    Ok(hash
-        .finalize()
+    Ok(half(hash))
+}
+
+/// The first half of the SHA-256 of some bytes.
+pub(crate) fn of_bytes(bytes: &[u8]) -> String {
+    half(Sha256::new_with_prefix(bytes))
+}
+
+fn half(hash: Sha256) -> String {
+    hash.finalize()
         .iter()
         .take(16)
         .fold(String::new(), |mut text, byte| {
             let _ = write!(text, "{byte:02x}");
             text
-        }))
+        })
 }
 
 #[cfg(test)]

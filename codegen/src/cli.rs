@@ -250,6 +250,12 @@ impl Comparison {
             return Ok(());
         } else if path.is_dir() {
             Source::kit(&kit::choose(path, None)?, self.sdk.as_deref())?
+        } else if side.contains(['/', '\\']) {
+            return Err(Error::Argument {
+                argument: side.to_owned(),
+                problem: "is no folder: name a kit's root, a folder of headers, a version, `headers` or `committed`"
+                    .to_owned(),
+            });
         } else {
             let root = match &self.wdk {
                 Some(root) => root.clone(),

@@ -337,6 +337,14 @@ impl Lookup<'_> {
         let first = body
             .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
             .next()?;
+        if first == body && self.item(body).is_some() {
+            return Some(format!(
+                "it stands for {body}, which is bound under that name"
+            ));
+        }
+        if body.contains(['{', '}', ';']) {
+            return Some("it stands for a piece of a declaration, not for a value".to_owned());
+        }
         CONVENTIONS.contains(&first).then(|| {
             format!("it stands for {body}, a calling convention, which every binding has of itself")
         })

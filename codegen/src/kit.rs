@@ -1,6 +1,7 @@
 //! Finds Windows Driver Kits and the headers in them: an installed kit, a `NuGet` package, or a copy of either; and the
 //! Windows SDK's headers, which a driver kit needs and does not always hold.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -71,7 +72,7 @@ impl Kit {
     ///
     /// # Errors
     ///
-    /// When the kit has no `wsk.h`, or `sdk` holds no headers.
+    /// When the kit has no `wsk.h`, or the SDK's headers are neither in it, nor beside it, nor in `sdk`.
     pub fn include(&self, sdk: Option<&Path>) -> Result<Vec<PathBuf>, Error> {
         let km = child(&self.folder, "km").unwrap_or_else(|| self.folder.join("km"));
         for name in ["wsk.h", "ntddk.h"] {
@@ -93,7 +94,14 @@ impl Kit {
         let sdk = match sdk {
             Some(root) => Some(sdk_folder(root, self.version)?),
             None if whole => None,
-            None => self.nearby_sdk(),
+            None => {
+                let found = self.nearby_sdk();
+                Some(found.ok_or_else(|| Error::MissingHeader {
+                    name: SDK_HEADER.to_owned(),
+                    wanted_by: None,
+                    looked: vec![self.folder.join("shared"), self.folder.join("km")],
+                })?)
+            }
         };
         if let Some(sdk) = &sdk {
             folders.extend(child(sdk, "shared"));
@@ -317,32 +325,38 @@ fn name_of(folder: &Path) -> &str {
         .unwrap_or_default()
 }
 
-/// The root of an installed kit: what a developer prompt or the installer's variable names, or the registry.
+/// What names the root of an installed kit: the kit's installer sets the first, a developer prompt the others.
+const VARIABLES: [&str; 3] = ["WDKContentRoot", "WindowsSdkDir", "UniversalCRTSdkDir"];
+
+/// The root of an installed kit: what the installer's variable or a developer prompt names, or the registry.
 ///
 /// # Errors
 ///
 /// When there is none.
 pub fn installed() -> Result<PathBuf, Error> {
+    first_root(|variable| std::env::var_os(variable), registered())
+}
+
+/// The first root that holds a kit, of those that variables name and those that are registered.
+fn first_root(
+    variable: impl Fn(&str) -> Option<OsString>,
+    registered: Vec<PathBuf>,
+) -> Result<PathBuf, Error> {
+    let named = VARIABLES.iter().filter_map(|name| variable(name));
+    let named = named.filter(|root| !root.is_empty()).map(PathBuf::from);
     let mut looked = Vec::new();
-    for variable in ["WDKContentRoot", "WindowsSdkDir", "UniversalCRTSdkDir"] {
-        if let Some(root) = std::env::var_os(variable).map(PathBuf::from) {
-            if versions(&root).is_ok() {
-                return Ok(root);
-            }
-            looked.push(root);
-        }
-    }
-    for root in registered() {
+    for root in named.chain(registered) {
+        // A root may hold the SDK alone.
         if versions(&root).is_ok() {
             return Ok(root);
         }
         looked.push(root);
     }
     if looked.is_empty() {
-        looked.push(PathBuf::from(
-            "the variables WDKContentRoot, WindowsSdkDir and UniversalCRTSdkDir, and on Windows the registry's \
-             Windows Kits\\Installed Roots (name a root: --wdk ROOT)",
-        ));
+        looked.push(PathBuf::from(format!(
+            "the variables {}, and on Windows the registry's Windows Kits\\Installed Roots (name a root: --wdk ROOT)",
+            VARIABLES.join(", ")
+        )));
     }
     Err(Error::NoKit { looked })
 }
@@ -370,7 +384,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use super::{choose, versions};
+    use super::{choose, first_root, versions};
     use crate::Error;
 
     fn touch(root: &Path, files: &[&str]) {
@@ -477,12 +491,10 @@ mod tests {
             ],
         );
         let kit = choose(&packages.join("wdk.1"), None).unwrap();
-        assert!(
-            kit.include(None)
-                .unwrap()
-                .iter()
-                .all(|folder| !folder.ends_with("shared"))
-        );
+        let error = kit.include(None).unwrap_err().to_string();
+        for part in ["ws2def.h was not found", "10.0.26100.0/shared", "--sdk"] {
+            assert!(error.contains(part), "{part} not in {error}");
+        }
         touch(
             packages,
             &["Microsoft.Windows.SDK.CPP.10/c/Include/10.0.26100.0/shared/ws2def.h"],
@@ -501,6 +513,47 @@ mod tests {
                 .contains(&flat.join("shared"))
         );
         assert!(kit.include(Some(&packages.join("none"))).is_err());
+    }
+
+    #[test]
+    fn an_installed_kit_is_found_by_what_names_it() {
+        let root = tempfile::tempdir().unwrap();
+        let (wdk, prompt, old) = (
+            root.path().join("wdk"),
+            root.path().join("prompt"),
+            root.path().join("old"),
+        );
+        for kit in [&wdk, &prompt, &old] {
+            touch_kit(kit, "Include", "10.0.22621.0");
+        }
+        let sdk = root.path().join("sdk");
+        touch(&sdk, &["Include/10.0.22621.0/shared/ws2def.h"]);
+        let find = |variables: &[(&str, &Path)], registered: &[&Path]| {
+            let value = |name: &str| {
+                let known = variables.iter().find(|(variable, _)| *variable == name);
+                known.map(|(_, root)| root.as_os_str().to_owned())
+            };
+            let registered = registered.iter().map(|root| root.to_path_buf()).collect();
+            first_root(value, registered)
+        };
+        let both: &[(&str, &Path)] = &[("WindowsSdkDir", &prompt), ("WDKContentRoot", &wdk)];
+        assert_eq!(find(both, &[&old]).unwrap(), wdk);
+        assert_eq!(find(&both[..1], &[&old]).unwrap(), prompt);
+        assert_eq!(find(&[], &[&sdk, &old]).unwrap(), old);
+        // Of what names no kit: an SDK alone, and a variable that is set to nothing.
+        let none: &[(&str, &Path)] = &[("WindowsSdkDir", &sdk), ("WDKContentRoot", Path::new(""))];
+        assert_eq!(find(none, &[&old]).unwrap(), old);
+        let error = find(none, &[]).unwrap_err().to_string();
+        assert!(error.contains(&sdk.display().to_string()), "{error}");
+        let error = find(&[], &[]).unwrap_err().to_string();
+        for part in [
+            "WDKContentRoot",
+            "WindowsSdkDir",
+            "Installed Roots",
+            "--wdk",
+        ] {
+            assert!(error.contains(part), "{part} not in {error}");
+        }
     }
 
     #[cfg(unix)]

@@ -33,12 +33,16 @@ impl Deref for Libclang {
 pub fn load() -> Result<Libclang, Error> {
     let in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
     let clang = clang::Clang::new().map_err(|reason| Error::NoLibclang { reason })?;
-    let found = clang::get_version();
+    new_enough(clang::get_version())?;
+    Ok(Libclang {
+        clang,
+        _in_use: in_use,
+    })
+}
+
+fn new_enough(found: String) -> Result<(), Error> {
     match major(&found) {
-        Some(version) if version >= LEAST => Ok(Libclang {
-            clang,
-            _in_use: in_use,
-        }),
+        Some(version) if version >= LEAST => Ok(()),
         _ => Err(Error::OldLibclang {
             found,
             least: LEAST,
@@ -57,7 +61,7 @@ fn major(version: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::major;
+    use super::{LEAST, major, new_enough};
 
     #[test]
     fn versions_of_vendors() {
@@ -68,5 +72,16 @@ mod tests {
             Some(15)
         );
         assert_eq!(major("something else"), None);
+    }
+
+    #[test]
+    fn an_old_one_is_refused_by_name() {
+        assert!(new_enough(format!("clang version {LEAST}.0.0")).is_ok());
+        for old in ["Debian clang version 14.0.6", "something else"] {
+            let error = new_enough(old.to_owned()).unwrap_err().to_string();
+            for part in [old, "is too old: libclang 16 or newer", "LIBCLANG_PATH"] {
+                assert!(error.contains(part), "{part} not in {error}");
+            }
+        }
     }
 }

@@ -38,8 +38,10 @@ impl Output {
     ///
     /// # Errors
     ///
-    /// When one cannot be read.
+    /// When the folder is none of generated files, or one cannot be read.
     pub fn read(folder: &Path) -> Result<Self, Error> {
+        let root = folder.join("mod.rs");
+        std::fs::metadata(&root).map_err(|error| Error::io(&root, error))?;
         let mut files = BTreeMap::new();
         for name in present(folder)? {
             let path = folder.join(&name);
@@ -64,6 +66,12 @@ impl Output {
     ///
     /// When a file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), Error> {
+        if folder.is_file() {
+            return Err(Error::argument(
+                folder.display().to_string(),
+                "is a file: a folder is needed for the generated files",
+            ));
+        }
         std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, error))?;
         let mut staged = Vec::new();
         for (name, text) in &self.files {

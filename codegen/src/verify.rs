@@ -3,6 +3,7 @@
 //! part in it.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,7 +15,7 @@ use crate::facts::Reading;
 use crate::interface::{Interface, Kind, Record};
 use crate::macros::{Candidates, Constants, SAMPLES, argument, call_name};
 use crate::names::public_names;
-use crate::{Arch, Error, Options, Output, Source, facts, libclang, macros, parse};
+use crate::{Arch, Error, Options, Output, Source, checksum, facts, libclang, macros, parse};
 
 /// One number that both compilers must agree on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,11 +90,11 @@ pub fn verify_output(
     for &arch in &options.arches {
         let checks = checks(source, arch, &interface)?;
         for target in targets(arch)? {
-            if !installed(&target)? {
+            let Some(compiler) = Compiler::find(&target)? else {
                 verification.skipped.push(target);
                 continue;
-            }
-            let differences = compare(folder.path(), &target, &checks)?;
+            };
+            let differences = compare(folder.path(), &compiler, &checks)?;
             verification.comparisons.push(Comparison {
                 arch,
                 target,
@@ -115,8 +116,109 @@ fn targets(arch: Arch) -> Result<Vec<String>, Error> {
     Ok(targets)
 }
 
-fn rustc() -> Command {
-    Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
+/// The rustc that cargo runs, or the one that is found first.
+fn rustc() -> OsString {
+    std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into())
+}
+
+/// Debian's rustc: its packages have the sources of `core`, and need no rustup to compile for other targets.
+const DEBIAN: &str = "/usr/bin/rustc";
+
+/// A rustc that compiles for a target.
+struct Compiler {
+    program: OsString,
+    target: String,
+    /// Where `core` for the target is, if not with the compiler.
+    core: Option<PathBuf>,
+}
+
+impl Compiler {
+    /// A rustc that has `core` for the target, or else the sources of it.
+    fn find(target: &str) -> Result<Option<Self>, Error> {
+        let mut programs = vec![rustc()];
+        if Path::new(DEBIAN).is_file() {
+            programs.push(DEBIAN.into());
+        }
+        let compiler = |program: &OsString, core| Self {
+            program: program.clone(),
+            target: target.to_owned(),
+            core,
+        };
+        for program in &programs {
+            if installed(program, target)? {
+                return Ok(Some(compiler(program, None)));
+            }
+        }
+        for program in &programs {
+            if let Some(library) = sources(program)? {
+                let core = core(program, &library, target)?;
+                return Ok(Some(compiler(program, Some(core))));
+            }
+        }
+        Ok(None)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(["--target", &self.target]);
+        if let Some(core) = &self.core {
+            command.arg("-L").arg(core).env("RUSTC_BOOTSTRAP", "1");
+        }
+        command
+    }
+}
+
+/// The folder of the standard library's sources, if the compiler has them.
+fn sources(program: &OsString) -> Result<Option<PathBuf>, Error> {
+    let sysroot = run(Command::new(program).args(["--print", "sysroot"]))?;
+    let sysroot = PathBuf::from(String::from_utf8_lossy(&sysroot.stdout).trim());
+    let library = sysroot.join("lib/rustlib/src/rust/library");
+    Ok(library.join("core/src/lib.rs").is_file().then_some(library))
+}
+
+/// Compiles `core` for the target as far as checking needs it, once for each compiler, and gives its folder.
+fn core(program: &OsString, library: &Path, target: &str) -> Result<PathBuf, Error> {
+    let version = run(Command::new(program).arg("-vV"))?;
+    let version = checksum::of_bytes(&version.stdout);
+    let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/core");
+    let folder = cache.join(format!("{target}-{version}"));
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    std::fs::create_dir_all(&cache).map_err(|error| Error::io(&cache, error))?;
+    let made = tempfile::tempdir_in(&cache).map_err(|error| Error::io(&cache, error))?;
+    // Every crate asks for this one, which only has code to link.
+    let builtins = made.path().join("builtins.rs");
+    write(
+        &builtins,
+        "#![allow(internal_features)]\n#![feature(compiler_builtins, no_core)]\n#![compiler_builtins]\n#![no_core]\n",
+    )?;
+    let crates = [
+        ("core", library.join("core/src/lib.rs")),
+        ("compiler_builtins", builtins),
+    ];
+    for (name, root) in crates {
+        let output = run(Command::new(program)
+            .args(["--crate-name", name, "--crate-type", "lib"])
+            .args(["--edition", "2024", "--cap-lints", "allow"])
+            .args(["--emit", "metadata", "--target", target])
+            .arg("-Zforce-unstable-if-unmarked")
+            .arg("--out-dir")
+            .arg(made.path())
+            .arg(root)
+            .env("RUSTC_BOOTSTRAP", "1"))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            return Err(Error::Rustc(format!(
+                "{name} does not compile for {target}:\n{said}"
+            )));
+        }
+    }
+    // Another process may have been quicker.
+    match std::fs::rename(made.path(), &folder) {
+        Err(error) if !folder.is_dir() => Err(Error::io(&folder, error)),
+        _ => Ok(folder),
+    }
 }
 
 fn run(command: &mut Command) -> Result<std::process::Output, Error> {
@@ -126,15 +228,15 @@ fn run(command: &mut Command) -> Result<std::process::Output, Error> {
 }
 
 fn host() -> Result<String, Error> {
-    let version = run(rustc().arg("-vV"))?;
+    let version = run(Command::new(rustc()).arg("-vV"))?;
     let version = String::from_utf8_lossy(&version.stdout).into_owned();
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
     host.map(str::to_owned)
         .ok_or_else(|| Error::Rustc("names no host with -vV".to_owned()))
 }
 
-fn installed(target: &str) -> Result<bool, Error> {
-    let found = run(rustc().args(["--print", "target-libdir", "--target", target]))?;
+fn installed(program: &OsString, target: &str) -> Result<bool, Error> {
+    let found = run(Command::new(program).args(["--print", "target-libdir", "--target", target]))?;
     let folder = PathBuf::from(String::from_utf8_lossy(&found.stdout).trim());
     Ok(found.status.success() && folder.is_dir())
 }
@@ -165,7 +267,7 @@ fn write(path: &Path, text: &str) -> Result<(), Error> {
 }
 
 /// Has rustc compute every number; gives those that are not clang's.
-fn compare(folder: &Path, target: &str, checks: &[Check]) -> Result<Vec<String>, Error> {
+fn compare(folder: &Path, compiler: &Compiler, checks: &[Check]) -> Result<Vec<String>, Error> {
     let mut text = String::from("use super::*;\nuse core::mem::{align_of, offset_of, size_of};\n");
     for (index, check) in checks.iter().enumerate() {
         let _ = writeln!(
@@ -175,24 +277,24 @@ fn compare(folder: &Path, target: &str, checks: &[Check]) -> Result<Vec<String>,
         );
     }
     write(&folder.join("checks.rs"), &text)?;
-    let mut failed = messages(folder, target, "check ")?;
+    let mut failed = messages(folder, compiler, "check ")?;
     failed.sort_unstable();
     failed.dedup();
     let checks = failed.iter().filter_map(|&index| checks.get(index));
     checks
-        .map(|check| difference(folder, target, check))
+        .map(|check| difference(folder, compiler, check))
         .collect()
 }
 
 /// What rustc's number is, where it is not clang's: found out by asking for it as the length of an array.
-fn difference(folder: &Path, target: &str, check: &Check) -> Result<String, Error> {
+fn difference(folder: &Path, compiler: &Compiler, check: &Check) -> Result<String, Error> {
     let text = format!(
         "use super::*;\nuse core::mem::{{align_of, offset_of, size_of}};\n\
          const NUMBER: i128 = {};\nstatic FOUND: [u8; 0] = [0; NUMBER.unsigned_abs() as usize];\n",
         check.rust
     );
     write(&folder.join("checks.rs"), &text)?;
-    let output = compile(folder, target)?;
+    let output = compile(folder, compiler)?;
     let found = output.lines().find_map(|line| {
         let (_, number) = line
             .split_once("found an array with a size of ")
@@ -212,8 +314,8 @@ fn difference(folder: &Path, target: &str, check: &Check) -> Result<String, Erro
 }
 
 /// The indices behind `prefix` in rustc's messages; other errors mean that the code does not compile.
-fn messages(folder: &Path, target: &str, prefix: &str) -> Result<Vec<usize>, Error> {
-    let output = compile(folder, target)?;
+fn messages(folder: &Path, compiler: &Compiler, prefix: &str) -> Result<Vec<usize>, Error> {
+    let output = compile(folder, compiler)?;
     let mut indices = Vec::new();
     let mut others = Vec::new();
     for line in output.lines() {
@@ -238,14 +340,16 @@ fn messages(folder: &Path, target: &str, prefix: &str) -> Result<Vec<usize>, Err
     }
     match others.first() {
         Some(first) => Err(Error::Rustc(format!(
-            "the generated code does not compile for {target}:\n{first}"
+            "the generated code does not compile for {}:\n{first}",
+            compiler.target
         ))),
         None => Ok(indices),
     }
 }
 
-fn compile(folder: &Path, target: &str) -> Result<String, Error> {
-    let output = run(rustc()
+fn compile(folder: &Path, compiler: &Compiler) -> Result<String, Error> {
+    let output = run(compiler
+        .command()
         .args([
             "--edition",
             "2024",
@@ -254,14 +358,7 @@ fn compile(folder: &Path, target: &str) -> Result<String, Error> {
             "--crate-name",
             "wsk_codegen_verify",
         ])
-        .args([
-            "--emit",
-            "metadata",
-            "--error-format",
-            "json",
-            "--target",
-            target,
-        ])
+        .args(["--emit", "metadata", "--error-format", "json"])
         .arg("--out-dir")
         .arg(folder)
         .arg(folder.join("lib.rs")))?;

@@ -88,6 +88,156 @@ fn nothing_is_written_when_anything_fails() {
     assert!(is_empty(&out));
 }
 
+/// The command fails with these words and prints nothing else.
+#[track_caller]
+fn refused(command: &mut Command, words: &[&str]) {
+    let (out, error) = output(command, 2);
+    assert_eq!(out, "");
+    for part in words {
+        assert!(error.contains(part), "{part} not in {error}");
+    }
+}
+
+#[test]
+fn no_libclang() {
+    let folder = tempfile::tempdir().unwrap();
+    let (nothing, broken) = (folder.path().join("nothing"), folder.path().join("broken"));
+    tiny::write(
+        folder.path(),
+        &[
+            ("nothing/readme", b"no library"),
+            ("broken/libclang.so", b"no library either"),
+            ("broken/libclang.dylib", b"no library either"),
+            ("broken/libclang.dll", b"no library either"),
+        ],
+    );
+    for library in [&nothing, &broken] {
+        let out = folder.path().join("out");
+        refused(
+            codegen()
+                .env("LIBCLANG_PATH", library)
+                .args(["generate", "--out"])
+                .arg(&out),
+            &[
+                "libclang could not be loaded",
+                "install it",
+                "LIBCLANG_PATH",
+            ],
+        );
+        assert!(!out.exists());
+    }
+}
+
+#[test]
+fn arguments_that_mean_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    refused(
+        codegen()
+            .args(["generate", "--arch", "mips", "--out"])
+            .arg(&out),
+        &["'mips'", "x86_64, aarch64"],
+    );
+    refused(
+        codegen()
+            .args(["generate", "--ntddi", "NTDDI_TOMORROW", "--out"])
+            .arg(&out),
+        &["NTDDI_TOMORROW: is no NTDDI_VERSION", "0x0A000003"],
+    );
+    refused(
+        codegen()
+            .args(["generate", "--headers", "nowhere", "--out"])
+            .arg(&out),
+        &["wsk.h was not found", "nowhere"],
+    );
+    refused(
+        codegen()
+            .args(["generate", "--wdk", "nowhere", "--out"])
+            .arg(&out),
+        &["no kit was found", "nowhere"],
+    );
+    refused(
+        codegen()
+            .args(["generate", "--wdk", "--out"])
+            .arg(&out)
+            .env_remove("WDKContentRoot")
+            .env_remove("WindowsSdkDir")
+            .env_remove("UniversalCRTSdkDir"),
+        if cfg!(windows) {
+            &[]
+        } else {
+            &["no kit was found", "WDKContentRoot"]
+        },
+    );
+    refused(
+        codegen().args(["diff", "committed", "./nowhere"]),
+        &["./nowhere: is no folder"],
+    );
+    refused(
+        codegen().args(["diff", "committed"]),
+        &["name an old and a new one"],
+    );
+    refused(
+        codegen().args(["verify", "--bindings", "nowhere"]),
+        &["nowhere", "mod.rs"],
+    );
+    assert!(!out.exists());
+}
+
+#[test]
+fn a_folder_that_cannot_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "kept").unwrap();
+    refused(
+        codegen().args(["generate", "--out"]).arg(&file),
+        &["is a file"],
+    );
+    refused(
+        codegen()
+            .args(["generate", "--out"])
+            .arg(file.join("inside")),
+        &["inside"],
+    );
+    assert_eq!(fs::read_to_string(&file).unwrap(), "kept");
+}
+
+/// A kit's own folders, without the SDK's.
+#[test]
+fn a_kit_without_the_sdk() {
+    let root = tiny::kit(TINY.as_bytes());
+    fs::remove_dir_all(root.path().join("Include/10.0.22621.0/shared")).unwrap();
+    let out = root.path().join("out");
+    let generate = || {
+        let mut command = codegen();
+        command.arg("generate").arg("--wdk").arg(root.path());
+        command.arg("--out").arg(&out);
+        command
+    };
+    refused(
+        &mut generate(),
+        &["ws2def.h was not found", "10.0.22621.0/shared", "--sdk"],
+    );
+    refused(
+        generate().arg("--sdk").arg(root.path().join("Include")),
+        &["ws2def.h was not found", "shared"],
+    );
+    assert!(!out.exists());
+    // The SDK's package, as a folder of its own.
+    let sdk = tempfile::tempdir().unwrap();
+    let shared = "c/Include/10.0.26100.0/shared";
+    tiny::write(
+        sdk.path(),
+        &[
+            (&format!("{shared}/ntdef.h"), tiny::NTDEF.as_bytes()),
+            (&format!("{shared}/sal.h"), tiny::KIT_SAL.as_bytes()),
+            (&format!("{shared}/ws2def.h"), b""),
+        ],
+    );
+    output(generate().arg("--sdk").arg(sdk.path()), 0);
+    assert!(out.join("records.rs").is_file());
+}
+
 #[test]
 fn versions_are_listed_and_chosen() {
     let root = tiny::kit(TINY.as_bytes());

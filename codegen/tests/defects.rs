@@ -261,6 +261,19 @@ fn tags_give_way_to_typedef_names() {
     verified(wsk);
 }
 
+/// A kit's inline functions are written for Microsoft's compiler, and a later kit's for a later one.
+#[test]
+fn intrinsics_that_clang_does_not_have() {
+    let wsk = "#include <ntddk.h>
+        /// One.
+        typedef struct _ONE { ULONG a; } ONE;
+        __forceinline ULONG Inline(ULONG x) { __of_tomorrow_too(); return (ULONG)__of_tomorrow(x, &x); }";
+    has(wsk, &["pub struct ONE {"]);
+    verified(wsk);
+    let wrong = wsk.replace("ULONG a;", "UNKNOWN a;");
+    assert!(generate(&wrong).is_err());
+}
+
 /// bindgen's newtypes print as numbers; of two members with one value, the first gives the name.
 #[test]
 fn enumerations_print_their_names() {
