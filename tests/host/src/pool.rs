@@ -39,8 +39,10 @@ pub(crate) enum Use {
     Irp,
     /// An MDL of `IoAllocateMdl`.
     Mdl,
-    /// A datagram that the provider indicates to the driver.
+    /// Data that the provider indicates to the driver.
     Indication,
+    /// An address that the provider has found for the driver.
+    AddressInfo,
 }
 
 /// An allocated, or lately freed, block.
@@ -73,7 +75,8 @@ impl Display for Block {
             Use::Paged => "paged pool",
             Use::Irp => "IRP",
             Use::Mdl => "MDL",
-            Use::Indication => "datagram indication",
+            Use::Indication => "indication",
+            Use::AddressInfo => "result of WskGetAddressInfo",
         };
         write!(f, "{kind} at {:#x}, {} bytes", self.address, self.length)?;
         if matches!(self.usage, Use::Nonpaged | Use::Paged) {
@@ -459,10 +462,10 @@ fn bad_free(function: &'static str, address: usize) -> ! {
             BAD_POOL_CALLER(0x46, address, 0, 0),
             [story],
             "{function} was called for {}",
-            if usage == Use::Mdl {
-                "an MDL of IoAllocateMdl, which IoFreeMdl frees"
-            } else {
-                "a datagram indication, which WskRelease releases"
+            match usage {
+                Use::Mdl => "an MDL of IoAllocateMdl, which IoFreeMdl frees",
+                Use::AddressInfo => "a result of WskGetAddressInfo, which WskFreeAddressInfo frees",
+                _ => "an indication, which WskRelease releases",
             }
         ),
         Some((false, _)) => bugcheck!(

@@ -5,17 +5,15 @@ use core::ptr;
 use std::sync::atomic::Ordering;
 
 use wsk_sys::{
-    ADDRINFOEXW, EPROCESS, ETHREAD, GUID, IRP, NTSTATUS, SOCKADDR, STATUS_BUFFER_OVERFLOW,
-    STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED, STATUS_SUCCESS, UNICODE_STRING,
-    WSK_EVENT_CALLBACK_CONTROL, WSK_EVENT_DISABLE, WSK_PROVIDER_DISPATCH,
+    IRP, NTSTATUS, STATUS_BUFFER_OVERFLOW, STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED,
+    STATUS_SUCCESS, WSK_EVENT_CALLBACK_CONTROL, WSK_EVENT_DISABLE, WSK_PROVIDER_DISPATCH,
     WSK_SET_STATIC_EVENT_CALLBACKS, WSK_TRANSPORT, WSK_TRANSPORT_LIST_QUERY,
 };
 
 use super::connection;
 use super::registration::{self, VERSION};
 use super::request::{Request, Uses};
-use super::socket;
-use crate::bugcheck::{bugcheck, violation};
+use super::{resolution, socket};
 use crate::trace;
 
 /// What `WskCaptureProviderNPI` gives out.
@@ -25,9 +23,9 @@ pub(crate) static PROVIDER_DISPATCH: WSK_PROVIDER_DISPATCH = WSK_PROVIDER_DISPAT
     WskSocket: Some(socket::WskSocket),
     WskSocketConnect: Some(connection::WskSocketConnect),
     WskControlClient: Some(WskControlClient),
-    WskGetAddressInfo: Some(WskGetAddressInfo),
-    WskFreeAddressInfo: Some(WskFreeAddressInfo),
-    WskGetNameInfo: Some(WskGetNameInfo),
+    WskGetAddressInfo: Some(resolution::WskGetAddressInfo),
+    WskFreeAddressInfo: Some(resolution::WskFreeAddressInfo),
+    WskGetNameInfo: Some(resolution::WskGetNameInfo),
 };
 
 dispatched! {
@@ -94,61 +92,5 @@ dispatched! {
         // SAFETY: the driver gives the IRP.
         let request = unsafe { Request::start(Irp, uses, None) };
         trace::returned("WskControlClient", request.conclude(status, information))
-    }
-}
-
-dispatched! {
-    /// Resolves a name. The host has no resolver so far.
-    fn WskGetAddressInfo(
-        Client: *mut c_void,
-        NodeName: *mut UNICODE_STRING,
-        ServiceName: *mut UNICODE_STRING,
-        NameSpace: u32,
-        Provider: *mut GUID,
-        Hints: *mut ADDRINFOEXW,
-        Result: *mut *mut ADDRINFOEXW,
-        OwningProcess: *mut EPROCESS,
-        OwningThread: *mut ETHREAD,
-        Irp: *mut IRP,
-    ) -> NTSTATUS, at most PASSIVE_LEVEL {
-        let _ = registration::client("WskGetAddressInfo", Client);
-        // SAFETY: the driver gives the IRP.
-        let request = unsafe { Request::start(Irp, Uses::nothing("WskGetAddressInfo"), None) };
-        trace::returned(
-            "WskGetAddressInfo",
-            request.conclude(STATUS_NOT_SUPPORTED, 0),
-        )
-    }
-}
-
-dispatched! {
-    /// Frees what `WskGetAddressInfo` gave: nothing, so far.
-    fn WskFreeAddressInfo(Client: *mut c_void, AddrInfo: *mut ADDRINFOEXW), at most PASSIVE_LEVEL {
-        let _ = registration::client("WskFreeAddressInfo", Client);
-        bugcheck!(
-            DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, AddrInfo as usize, 0, 0),
-            [],
-            "WskFreeAddressInfo was called for something that WskGetAddressInfo never gave"
-        )
-    }
-}
-
-dispatched! {
-    /// Finds the name of an address. The host has no resolver so far.
-    fn WskGetNameInfo(
-        Client: *mut c_void,
-        SockAddr: *mut SOCKADDR,
-        SockAddrLength: u32,
-        NodeName: *mut UNICODE_STRING,
-        ServiceName: *mut UNICODE_STRING,
-        Flags: u32,
-        OwningProcess: *mut EPROCESS,
-        OwningThread: *mut ETHREAD,
-        Irp: *mut IRP,
-    ) -> NTSTATUS, at most PASSIVE_LEVEL {
-        let _ = registration::client("WskGetNameInfo", Client);
-        // SAFETY: the driver gives the IRP.
-        let request = unsafe { Request::start(Irp, Uses::nothing("WskGetNameInfo"), None) };
-        trace::returned("WskGetNameInfo", request.conclude(STATUS_NOT_SUPPORTED, 0))
     }
 }

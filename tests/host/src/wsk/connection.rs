@@ -2,7 +2,6 @@
 //! `afd.sys` and `tcpip.sys` that has one connection.
 
 use core::ffi::c_void;
-use core::mem::MaybeUninit;
 use core::ops::Range;
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
@@ -18,7 +17,8 @@ use wsk_sys::{
     STATUS_NOT_SUPPORTED, STATUS_PENDING, STATUS_SUCCESS, WSK_BUF, WSK_CLIENT_CONNECTION_DISPATCH,
     WSK_DATA_INDICATION, WSK_EVENT_DISCONNECT, WSK_EVENT_RECEIVE, WSK_EVENT_SEND_BACKLOG,
     WSK_FLAG_ABORTIVE, WSK_FLAG_AT_DISPATCH_LEVEL, WSK_FLAG_CONNECTION_SOCKET, WSK_FLAG_DRAIN,
-    WSK_FLAG_NODELAY, WSK_FLAG_WAITALL, WSK_PROVIDER_CONNECTION_DISPATCH, WSK_SOCKET,
+    WSK_FLAG_NODELAY, WSK_FLAG_WAITALL, WSK_INSPECT_ID, WSK_PROVIDER_CONNECTION_DISPATCH,
+    WSK_SOCKET,
 };
 
 use super::binding::{WskBind, WskGetLocalAddress, WskGetRemoteAddress};
@@ -54,6 +54,8 @@ pub(crate) static DISPATCH: WSK_PROVIDER_CONNECTION_DISPATCH = WSK_PROVIDER_CONN
 pub(crate) const EVENTS: u32 = WSK_EVENT_RECEIVE | WSK_EVENT_DISCONNECT | WSK_EVENT_SEND_BACKLOG;
 /// How much is taken from the host's socket at once, and so the most that one indication describes.
 const CHUNK: usize = 1 << 16;
+/// How much is taken from the host's socket to see how much there is.
+const BACKLOG: usize = 1 << 20;
 /// The most that `WskConnectEx` sends.
 const MAXIMUM_WITH_CONNECT: usize = 65_535;
 /// How many pieces of memory go to the host at once.
@@ -64,6 +66,8 @@ const DRAINING: Duration = Duration::from_millis(1);
 /// What only connection-oriented sockets have.
 pub(crate) struct Connection {
     pointers: Mutex<Pointers>,
+    /// What the driver knew it by when it inspected it.
+    pub(crate) inspected: Option<WSK_INSPECT_ID>,
     state: Mutex<State>,
 }
 
@@ -196,6 +200,7 @@ impl Connection {
     pub(crate) fn new(pointers: Pointers, static_events: u32) -> Self {
         Self {
             pointers: Mutex::new(pointers),
+            inspected: None,
             state: Mutex::new(State {
                 phase: Phase::New,
                 local: None,
@@ -224,8 +229,12 @@ impl Connection {
         static_events: u32,
         local: SocketAddr,
         remote: SocketAddr,
+        inspected: Option<WSK_INSPECT_ID>,
     ) -> Self {
-        let connection = Self::new(pointers, static_events);
+        let connection = Self {
+            inspected,
+            ..Self::new(pointers, static_events)
+        };
         {
             let mut state = connection.state.lock();
             state.phase = Phase::Connected;
@@ -256,7 +265,7 @@ impl Connection {
     /// How many bytes have arrived and weren't received yet.
     pub(crate) fn backlog(&self, socket: &Socket) -> usize {
         let mut state = self.state.lock();
-        state.read_host(socket, usize::MAX);
+        state.read_host(socket, BACKLOG);
         state.unread.len()
     }
 
@@ -350,7 +359,7 @@ impl State {
             let start = self.unread.len();
             self.unread.reserve(CHUNK);
             let room = &mut self.unread.spare_capacity_mut()[..CHUNK];
-            match socket.with_real(|real| receive_from_host(real, room)) {
+            match socket.with_real(|real| real.recv(room)) {
                 Some(Ok(0)) => self.ended = true,
                 // SAFETY: the host has written as many bytes.
                 Some(Ok(length)) => unsafe { self.unread.set_len(start + length) },
@@ -366,7 +375,9 @@ impl State {
     fn interest(&self) -> Interest {
         let mut interest = Interest::default();
         match self.phase {
-            Phase::Connecting => interest.writable = true,
+            Phase::Connecting => {
+                interest.writable = self.connects.front().is_some_and(|first| first.started);
+            }
             Phase::Connected if self.broken.is_none() => {
                 let drains = matches!(
                     self.transmits.front().map(|first| first.purpose),
@@ -395,10 +406,6 @@ impl State {
             socket.watch_for(interest);
         }
     }
-}
-
-fn receive_from_host(real: &socket2::Socket, room: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
-    real.recv(room)
 }
 
 /// Looks at everything that waits, when the host's socket may be ready for it or something else has changed.

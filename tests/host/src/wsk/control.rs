@@ -13,20 +13,22 @@ use wsk_sys::{
     GUID, IP_ADD_MEMBERSHIP, IP_DROP_MEMBERSHIP, IP_MULTICAST_LOOP, IP_MULTICAST_TTL, IP_TOS,
     IP_TTL, IPPROTO, IPPROTO_IP, IPV6_ADD_MEMBERSHIP, IPV6_DROP_MEMBERSHIP, IPV6_MULTICAST_HOPS,
     IPV6_MULTICAST_LOOP, IPV6_TCLASS, IPV6_UNICAST_HOPS, IPV6_V6ONLY, IRP, NPI_WSK_INTERFACE_ID,
-    NTSTATUS, SIO_WSK_QUERY_IDEAL_SEND_BACKLOG, SIO_WSK_QUERY_RECEIVE_BACKLOG,
-    SIO_WSK_SET_REMOTE_ADDRESS, SIO_WSK_SET_SENDTO_ADDRESS, SO_ACCEPTCONN, SO_BROADCAST,
-    SO_EXCLUSIVEADDRUSE, SO_KEEPALIVE, SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SO_TYPE,
-    SO_WSK_EVENT_CALLBACK, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET, STATUS_BUFFER_TOO_SMALL,
-    STATUS_EVENT_PENDING, STATUS_FILE_FORCED_CLOSED, STATUS_INVALID_DEVICE_STATE,
-    STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED, STATUS_PENDING, STATUS_SUCCESS,
-    TCP_EXPEDITED_1122, TCP_FASTOPEN, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXRT,
-    TCP_NODELAY, TCP_TIMESTAMPS, UDP_SEND_MSG_SIZE, WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_ACCEPT,
-    WSK_EVENT_CALLBACK_CONTROL, WSK_EVENT_DISABLE, WSK_EVENT_RECEIVE_FROM, WSK_SOCKET,
+    NTSTATUS, SIO_WSK_QUERY_IDEAL_SEND_BACKLOG, SIO_WSK_QUERY_INSPECT_ID,
+    SIO_WSK_QUERY_RECEIVE_BACKLOG, SIO_WSK_SET_REMOTE_ADDRESS, SIO_WSK_SET_SENDTO_ADDRESS,
+    SO_ACCEPTCONN, SO_BROADCAST, SO_CONDITIONAL_ACCEPT, SO_EXCLUSIVEADDRUSE, SO_KEEPALIVE,
+    SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SO_TYPE, SO_WSK_EVENT_CALLBACK, SOCK_DGRAM, SOCK_STREAM,
+    SOL_SOCKET, STATUS_BUFFER_TOO_SMALL, STATUS_EVENT_PENDING, STATUS_FILE_FORCED_CLOSED,
+    STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_DEVICE_STATE, STATUS_INVALID_PARAMETER,
+    STATUS_NOT_SUPPORTED, STATUS_PENDING, STATUS_SUCCESS, TCP_EXPEDITED_1122, TCP_FASTOPEN,
+    TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXRT, TCP_NODELAY, TCP_TIMESTAMPS,
+    UDP_SEND_MSG_SIZE, WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_ACCEPT, WSK_EVENT_CALLBACK_CONTROL,
+    WSK_EVENT_DISABLE, WSK_EVENT_RECEIVE_FROM, WSK_INSPECT_ID, WSK_SOCKET,
 };
 
 use super::ancillary::Told;
 use super::callbacks::Disabled;
 use super::connection::Connection;
+use super::listen::Listening;
 use super::request::{Outcome, Request, Uses};
 use super::socket::{self, Category, Socket};
 use super::{address, connection, listen};
@@ -171,14 +173,19 @@ impl Control {
 
     /// Documented: these operations take an IRP, always.
     fn needs_irp(&self) -> bool {
-        self.kind == WSK_CONTROL_SOCKET_TYPE::WskIoctl
-            && matches!(
-                self.code,
-                SIO_WSK_SET_REMOTE_ADDRESS
-                    | SIO_WSK_SET_SENDTO_ADDRESS
-                    | SIO_WSK_QUERY_IDEAL_SEND_BACKLOG
-                    | SIO_WSK_QUERY_RECEIVE_BACKLOG
-            )
+        let option = matches!(
+            self.kind,
+            WSK_CONTROL_SOCKET_TYPE::WskSetOption | WSK_CONTROL_SOCKET_TYPE::WskGetOption
+        );
+        option && self.conditional().is_some()
+            || self.kind == WSK_CONTROL_SOCKET_TYPE::WskIoctl
+                && matches!(
+                    self.code,
+                    SIO_WSK_SET_REMOTE_ADDRESS
+                        | SIO_WSK_SET_SENDTO_ADDRESS
+                        | SIO_WSK_QUERY_IDEAL_SEND_BACKLOG
+                        | SIO_WSK_QUERY_RECEIVE_BACKLOG
+                )
     }
 
     fn carry_out(&self) -> (NTSTATUS, usize) {
@@ -300,6 +307,7 @@ impl Control {
                     .unwrap_or_default()
             }),
             SIO_WSK_QUERY_RECEIVE_BACKLOG => self.query_connection(Connection::backlog),
+            SIO_WSK_QUERY_INSPECT_ID => self.query_inspection(),
             _ => (STATUS_NOT_SUPPORTED, 0),
         }
     }
@@ -324,6 +332,38 @@ impl Control {
             (STATUS_SUCCESS, size_of::<usize>())
         } else {
             (STATUS_BUFFER_TOO_SMALL, 0)
+        }
+    }
+
+    /// Gives what the driver knew a connection by when it inspected it.
+    fn query_inspection(&self) -> (NTSTATUS, usize) {
+        let inspected = match &self.socket.category {
+            Category::Connection(connection) => connection.inspected,
+            _ => None,
+        };
+        let Some(id) = inspected else {
+            return (STATUS_INVALID_DEVICE_REQUEST, 0);
+        };
+        let size = size_of::<WSK_INSPECT_ID>();
+        if self.output.length < size {
+            return (STATUS_BUFFER_TOO_SMALL, 0);
+        }
+        // SAFETY: the driver gives as many bytes.
+        unsafe {
+            self.output
+                .start
+                .cast::<WSK_INSPECT_ID>()
+                .write_unaligned(id);
+        };
+        (STATUS_SUCCESS, size)
+    }
+
+    /// The part of a listening socket, when the option asked for is `SO_CONDITIONAL_ACCEPT`.
+    fn conditional(&self) -> Option<&Listening> {
+        let asked = self.level == SOL_SOCKET && self.code == SO_CONDITIONAL_ACCEPT;
+        match &self.socket.category {
+            Category::Listen(listening) if asked => Some(listening),
+            _ => None,
         }
     }
 
@@ -364,6 +404,9 @@ impl Control {
             return STATUS_INVALID_PARAMETER;
         };
         let on = value != 0;
+        if let Some(listening) = self.conditional() {
+            return listening.set_conditional(on);
+        }
         let connects = self.connects();
         let mut options = self.socket.options.lock();
         let mut told = options.told;
@@ -521,6 +564,9 @@ impl Control {
                 }
                 _ => 0,
             },
+            (SOL_SOCKET, SO_CONDITIONAL_ACCEPT) if self.conditional().is_some() => {
+                u32::from(self.conditional().is_some_and(Listening::is_conditional))
+            }
             (TCP, TCP_NODELAY) if connects => u32::from(real.tcp_nodelay()?),
             (TCP, TCP_KEEPIDLE) if connects => in_seconds(real.tcp_keepalive_time()?),
             (TCP, TCP_KEEPINTVL) if connects => in_seconds(real.tcp_keepalive_interval()?),

@@ -3,15 +3,18 @@
 
 use core::ffi::c_void;
 use core::ptr;
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use wsk_sys::{
     IRP, NTSTATUS, SOCKADDR, STATUS_ADDRESS_ALREADY_ASSOCIATED, STATUS_CANCELLED,
     STATUS_FILE_FORCED_CLOSED, STATUS_INVALID_DEVICE_STATE, STATUS_INVALID_PARAMETER,
-    STATUS_NOT_SUPPORTED, STATUS_PENDING, STATUS_REQUEST_NOT_ACCEPTED, STATUS_SUCCESS,
+    STATUS_NOT_FOUND, STATUS_PENDING, STATUS_REQUEST_NOT_ACCEPTED, STATUS_SUCCESS,
     WSK_CLIENT_CONNECTION_DISPATCH, WSK_CLIENT_LISTEN_DISPATCH, WSK_CLIENT_STREAM_DISPATCH,
     WSK_EVENT_ACCEPT, WSK_FLAG_AT_DISPATCH_LEVEL, WSK_INSPECT_ACTION, WSK_INSPECT_ID,
     WSK_PROVIDER_LISTEN_DISPATCH, WSK_PROVIDER_STREAM_DISPATCH, WSK_SOCKET,
@@ -54,6 +57,8 @@ pub(crate) static STREAM_DISPATCH: WSK_PROVIDER_STREAM_DISPATCH = WSK_PROVIDER_S
     WskReceiveEx: Some(connection::WskReceiveEx),
 };
 
+/// What tells inspected connections apart.
+static SERIAL_NUMBERS: AtomicU32 = AtomicU32::new(1);
 /// How many connections the host keeps that nobody has accepted yet.
 const BACKLOG: i32 = 200;
 
@@ -72,6 +77,14 @@ struct State {
     callbacks: Callbacks,
     /// Event callbacks that are enabled on every socket that `WskAcceptEvent` accepts.
     inherited: u32,
+    /// `SO_CONDITIONAL_ACCEPT`: the driver inspects every connection before it is accepted.
+    conditional: bool,
+    /// Connections that are being inspected.
+    inspecting: Vec<Incoming>,
+    /// Connections that have passed the inspection and wait to be accepted.
+    passed: VecDeque<Incoming>,
+    /// Connections that the peer gave up before they were accepted, and that the driver hasn't been told of.
+    aborted: Vec<WSK_INSPECT_ID>,
 }
 
 /// A connection that has come in.
@@ -79,6 +92,28 @@ struct Incoming {
     real: socket2::Socket,
     local: SocketAddr,
     remote: SocketAddr,
+    /// What the driver knows it by, where it inspects connections.
+    inspected: Option<WSK_INSPECT_ID>,
+}
+
+impl Incoming {
+    fn is(&self, id: WSK_INSPECT_ID) -> bool {
+        self.inspected.map(number) == Some(number(id))
+    }
+
+    /// Whether the peer has given up.
+    fn is_gone(&self) -> bool {
+        matches!(self.real.take_error(), Ok(Some(_)))
+    }
+
+    /// Drops it; the peer sees a reset.
+    fn reject(self) {
+        let _ = self.real.set_linger(Some(Duration::ZERO));
+    }
+}
+
+fn number(id: WSK_INSPECT_ID) -> (usize, u32) {
+    (id.Key, id.SerialNumber)
 }
 
 /// A pending `WskAccept`.
@@ -121,6 +156,10 @@ impl Listening {
             accepts: Pending::new(),
             callbacks: Callbacks::new(static_events & WSK_EVENT_ACCEPT),
             inherited: 0,
+            conditional: false,
+            inspecting: Vec::new(),
+            passed: VecDeque::new(),
+            aborted: Vec::new(),
         };
         Self {
             pointers,
@@ -134,6 +173,26 @@ impl Listening {
 
     pub(crate) fn is_listening(&self) -> bool {
         self.local().is_some()
+    }
+
+    /// `SO_CONDITIONAL_ACCEPT`.
+    pub(crate) fn is_conditional(&self) -> bool {
+        self.state.lock().conditional
+    }
+
+    /// Sets `SO_CONDITIONAL_ACCEPT`.
+    pub(crate) fn set_conditional(&self, conditional: bool) -> NTSTATUS {
+        let callback = self.table().and_then(|table| table.WskInspectEvent);
+        if conditional && callback.is_none() {
+            return STATUS_INVALID_PARAMETER;
+        }
+        let mut state = self.state.lock();
+        if state.local.is_some() {
+            // Documented: it has to be done before the socket is bound.
+            return STATUS_INVALID_DEVICE_STATE;
+        }
+        state.conditional = conditional;
+        STATUS_SUCCESS
     }
 
     /// Gives up what is pending, when the kernel is shut down.
@@ -288,7 +347,7 @@ dispatched! {
             accept.request.complete(status, information);
             return trace::returned("WskAccept", status);
         }
-        let cancelled = state.accepts.push(&socket, accept);
+        let cancelled = state.accepts.push(&*socket, accept);
         drop(state);
         if let Some(accept) = cancelled {
             accept.request.complete_later(SOON, STATUS_CANCELLED, 0);
@@ -305,9 +364,10 @@ impl Accept {
             real,
             local,
             remote,
+            inspected,
         } = incoming;
         let events = socket.static_events();
-        let connection = Connection::accepted(self.pointers, events, local, remote);
+        let connection = Connection::accepted(self.pointers, events, local, remote, inspected);
         match socket::make_accepted(socket, connection, real) {
             Ok(accepted) => {
                 self.local.put(local, socket.family);
@@ -321,8 +381,22 @@ impl Accept {
 }
 
 impl State {
-    /// The next connection that has come in.
+    /// The next connection that can be accepted.
     fn next(&mut self, socket: &Socket) -> Option<Incoming> {
+        if !self.conditional {
+            return self.next_from_host(socket);
+        }
+        loop {
+            let incoming = self.passed.pop_front()?;
+            if !incoming.is_gone() {
+                return Some(incoming);
+            }
+            self.aborted.extend(incoming.inspected);
+        }
+    }
+
+    /// The next connection that has come in.
+    fn next_from_host(&mut self, socket: &Socket) -> Option<Incoming> {
         self.local?;
         loop {
             match socket.with_real(socket2::Socket::accept)? {
@@ -333,6 +407,7 @@ impl State {
                             real,
                             local,
                             remote,
+                            inspected: None,
                         });
                     }
                 }
@@ -356,6 +431,10 @@ pub(crate) fn kick(socket: &Arc<Socket>) {
 /// Hands out what has come in.
 pub(crate) fn pump(socket: &Arc<Socket>) {
     let listening = socket.listening("the network");
+    if listening.is_conditional() {
+        inspect(socket);
+        tell_aborted(socket);
+    }
     loop {
         let mut state = listening.state.lock();
         if state.local.is_none() {
@@ -399,6 +478,108 @@ pub(crate) fn pump(socket: &Arc<Socket>) {
     }
 }
 
+/// Has the driver inspect what has come in: calls its `WskInspectEvent`.
+fn inspect(socket: &Arc<Socket>) {
+    let listening = socket.listening("WskInspectEvent");
+    let Some(callback) = listening.table().and_then(|table| table.WskInspectEvent) else {
+        return;
+    };
+    loop {
+        let mut state = listening.state.lock();
+        if socket.is_forced_closed() {
+            return;
+        }
+        let Some(mut incoming) = state.next_from_host(socket) else {
+            socket.watch();
+            return;
+        };
+        if !socket.take_off_unless_closing() {
+            return;
+        }
+        let serial = SERIAL_NUMBERS.fetch_add(1, Ordering::Relaxed);
+        let id = WSK_INSPECT_ID {
+            Key: Arc::as_ptr(socket) as usize,
+            SerialNumber: serial,
+        };
+        incoming.inspected = Some(id);
+        let (local, remote) = (incoming.local, incoming.remote);
+        // Before the driver knows of it: it may end the inspection on another thread before the callback returns.
+        state.inspecting.push(incoming);
+        drop(state);
+        let (mut local_bytes, _) = address::encode(local, socket.family);
+        let (mut remote_bytes, _) = address::encode(remote, socket.family);
+        let mut given = id;
+        let told = format_args!("a connection from {remote}");
+        // SAFETY: the driver gave the callback and its context, and keeps both until the socket is closed, which waits for
+        // this call.
+        let action = callbacks::call("WskInspectEvent", told, || unsafe {
+            callback(
+                listening.pointers.context,
+                local_bytes.as_mut_ptr().cast(),
+                remote_bytes.as_mut_ptr().cast(),
+                &raw mut given,
+            )
+        });
+        match action {
+            WSK_INSPECT_ACTION::WskInspectAccept | WSK_INSPECT_ACTION::WskInspectReject => {
+                let mut state = listening.state.lock();
+                let _ = state.decide(id, action);
+            }
+            WSK_INSPECT_ACTION::WskInspectPend => {}
+            other => connection::wrong_answer(
+                socket,
+                "WskInspectEvent",
+                other.0 as usize,
+                "returned something else than WskInspectAccept, WskInspectReject or WskInspectPend",
+            ),
+        }
+        socket.landed();
+    }
+}
+
+impl State {
+    /// Ends an inspection.
+    fn decide(&mut self, id: WSK_INSPECT_ID, action: WSK_INSPECT_ACTION) -> NTSTATUS {
+        let Some(index) = self.inspecting.iter().position(|incoming| incoming.is(id)) else {
+            return STATUS_NOT_FOUND;
+        };
+        let incoming = self.inspecting.swap_remove(index);
+        if incoming.is_gone() {
+            self.aborted.push(id);
+        } else if action == WSK_INSPECT_ACTION::WskInspectAccept {
+            self.passed.push_back(incoming);
+        } else {
+            incoming.reject();
+        }
+        STATUS_SUCCESS
+    }
+}
+
+/// Tells the driver of connections that were given up while it inspected them: calls its `WskAbortEvent`.
+///
+/// Hosts don't tell of that by themselves: it is seen when the inspection ends, or when the connection is to be accepted.
+fn tell_aborted(socket: &Arc<Socket>) {
+    let listening = socket.listening("WskAbortEvent");
+    let Some(callback) = listening.table().and_then(|table| table.WskAbortEvent) else {
+        return;
+    };
+    loop {
+        let mut state = listening.state.lock();
+        if state.aborted.is_empty() || !socket.take_off_unless_closing() {
+            return;
+        }
+        let mut id = state.aborted.remove(0);
+        drop(state);
+        let serial = id.SerialNumber;
+        let told = format_args!("connection {serial}");
+        // SAFETY: as in `inspect`.
+        let _ = callbacks::call("WskAbortEvent", told, || unsafe {
+            callback(listening.pointers.context, &raw mut id)
+        });
+        socket.landed();
+    }
+}
+
 /// Calls the driver's `WskAcceptEvent` with a new socket.
 fn indicate(socket: &Arc<Socket>, incoming: Incoming, inherited: u32) {
     let listening = socket.listening("WskAcceptEvent");
@@ -409,12 +590,13 @@ fn indicate(socket: &Arc<Socket>, incoming: Incoming, inherited: u32) {
         real,
         local,
         remote,
+        inspected,
     } = incoming;
     let nothing = Pointers {
         context: ptr::null_mut(),
         dispatch: ptr::null(),
     };
-    let connection = Connection::accepted(nothing, 0, local, remote);
+    let connection = Connection::accepted(nothing, 0, local, remote, inspected);
     let Ok(accepted) = socket::make_accepted(socket, connection, real) else {
         return;
     };
@@ -470,14 +652,35 @@ dispatched! {
     ) -> NTSTATUS, at most DISPATCH_LEVEL {
         let socket = socket::enter("WskInspectComplete", ListenSocket);
         socket.listening("WskInspectComplete");
-        let _ = (InspectID, Action);
-        // SAFETY: the driver gives the IRP.
-        let request =
-            unsafe { Request::start(Irp, Uses::nothing("WskInspectComplete"), Some(&socket)) };
-        trace::returned(
-            "WskInspectComplete",
-            request.conclude(STATUS_NOT_SUPPORTED, 0),
-        )
+        let uses = Uses::nothing("WskInspectComplete").memory(
+            InspectID,
+            size_of::<WSK_INSPECT_ID>(),
+            "the WSK_INSPECT_ID",
+        );
+        // SAFETY: the driver gives the IRP, and the identifier if it isn't null.
+        let (request, id) = unsafe {
+            (
+                Request::start(Irp, uses, Some(&socket)),
+                InspectID.as_ref().copied(),
+            )
+        };
+        let decides = matches!(
+            Action,
+            WSK_INSPECT_ACTION::WskInspectAccept | WSK_INSPECT_ACTION::WskInspectReject
+        );
+        let socket = Arc::clone(&socket);
+        let status = request.carry_out(move || {
+            let mut state = socket.listening("WskInspectComplete").state.lock();
+            let status = match id {
+                Some(id) if decides && state.conditional => state.decide(id, Action),
+                Some(_) if decides => STATUS_INVALID_DEVICE_STATE,
+                _ => STATUS_INVALID_PARAMETER,
+            };
+            drop(state);
+            kick(&socket);
+            Outcome::Done(status, 0)
+        });
+        trace::returned("WskInspectComplete", status)
     }
 }
 
@@ -495,6 +698,11 @@ pub(crate) fn cancel_all(socket: &Socket) {
     let accepts = {
         let mut state = socket.listening("WskCloseSocket").state.lock();
         state.callbacks.silence(WSK_EVENT_ACCEPT);
+        state.aborted.clear();
+        core::mem::take(&mut state.inspecting)
+            .into_iter()
+            .chain(core::mem::take(&mut state.passed))
+            .for_each(Incoming::reject);
         state.accepts.claim_all()
     };
     for accept in accepts {
@@ -513,6 +721,7 @@ pub(crate) fn force_close(socket: &Arc<Socket>) {
             .request
             .complete_later(SOON, STATUS_FILE_FORCED_CLOSED, 0);
     }
+    tell_useless(socket);
     let mut state = listening.state.lock();
     let Some(callback) = listening.table().and_then(|table| table.WskAcceptEvent) else {
         return;
@@ -546,4 +755,29 @@ pub(crate) fn force_close(socket: &Arc<Socket>) {
             socket.landed();
         });
     }
+}
+
+/// Tells the driver's `WskInspectEvent` that the socket is useless.
+fn tell_useless(socket: &Arc<Socket>) {
+    let listening = socket.listening("WskInspectEvent");
+    let Some(callback) = listening.table().and_then(|table| table.WskInspectEvent) else {
+        return;
+    };
+    if !listening.is_conditional() || !socket.take_off_unless_closing() {
+        return;
+    }
+    let context = Context(listening.pointers.context);
+    let socket = Arc::clone(socket);
+    schedule::later(SOON, move || {
+        let Context(context) = { context };
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let (mut bytes, _) = address::encode(nowhere, socket.family);
+        let address: *mut SOCKADDR = bytes.as_mut_ptr().cast();
+        let told = format_args!("NULL: the socket is no longer functional");
+        // SAFETY: as in `inspect`.
+        let _ = callbacks::call("WskInspectEvent", told, || unsafe {
+            callback(context, address, address, ptr::null_mut())
+        });
+        socket.landed();
+    });
 }

@@ -15,6 +15,7 @@ mod network;
 mod pending;
 mod registration;
 mod request;
+mod resolution;
 mod socket;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -57,5 +58,6 @@ pub(crate) fn leaks() -> Vec<String> {
 pub(crate) fn stop() {
     network::stop();
     socket::reset();
+    resolution::reset();
     registration::reset();
 }

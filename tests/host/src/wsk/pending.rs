@@ -1,12 +1,14 @@
 //! Requests that wait for the network, in order, each of which the driver can cancel. Stands for the IRP queues of
 //! `afd.sys`.
 
+use core::ptr;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use wsk_sys::{DEVICE_OBJECT, IRP, STATUS_CANCELLED};
 
 use super::request::Request;
+use super::resolution;
 use super::socket::Socket;
 use crate::{irp, schedule, spinlock};
 
@@ -19,8 +21,8 @@ pub(crate) trait Waiting: Send {
 ///
 /// # Invariants
 ///
-/// A queue lies in a socket and is locked while it is used; the IRP of every entry is in flight, and its cancel routine is
-/// [`cancel`] with that socket as its context, or is running just now.
+/// A queue lies in a socket, or is that of name resolution, and is locked while it is used; the IRP of every entry is in
+/// flight, and its cancel routine is [`cancel`] with that socket, or null, as its context, or is running just now.
 pub(crate) struct Pending<T>(VecDeque<T>);
 
 impl<T: Waiting> Pending<T> {
@@ -46,11 +48,15 @@ impl<T: Waiting> Pending<T> {
     /// As every driver that queues IRPs has to: first queue, then set the cancel routine, then look whether cancelling was
     /// asked for meanwhile.
     #[must_use = "a request that is given back has to be completed"]
-    pub(crate) fn push(&mut self, socket: &Arc<Socket>, entry: T) -> Option<T> {
+    pub(crate) fn push<'a>(
+        &mut self,
+        socket: impl Into<Option<&'a Arc<Socket>>>,
+        entry: T,
+    ) -> Option<T> {
         let irp = entry.request().irp();
         entry.request().pend();
         self.0.push_back(entry);
-        self.arm(socket, irp)
+        self.arm(socket.into(), irp)
     }
 
     /// Queues an entry again, before all others, that was taken out with [`claim_first`](Self::claim_first).
@@ -58,13 +64,14 @@ impl<T: Waiting> Pending<T> {
     pub(crate) fn put_back(&mut self, socket: &Arc<Socket>, entry: T) -> Option<T> {
         let irp = entry.request().irp();
         self.0.push_front(entry);
-        self.arm(socket, irp)
+        self.arm(Some(socket), irp)
     }
 
-    fn arm(&mut self, socket: &Arc<Socket>, irp: *mut IRP) -> Option<T> {
+    fn arm(&mut self, socket: Option<&Arc<Socket>>, irp: *mut IRP) -> Option<T> {
+        let context = socket.map_or(ptr::null(), Arc::as_ptr);
         // SAFETY: the IRP belongs to the request in the queue, and the queue is locked.
         let cancelled = unsafe {
-            irp::set_driver_context(irp, Arc::as_ptr(socket).cast());
+            irp::set_driver_context(irp, context.cast());
             irp::set_cancel_routine(irp, Some(cancel));
             irp::cancel_requested(irp) && irp::set_cancel_routine(irp, None).is_some()
         };
@@ -82,7 +89,15 @@ impl<T: Waiting> Pending<T> {
 
     /// Takes out the first entry that isn't being cancelled just now.
     pub(crate) fn claim_first(&mut self) -> Option<T> {
-        let index = self.0.iter().position(claim)?;
+        self.claim_that(|_| true)
+    }
+
+    /// Takes out the first entry that is wanted and isn't being cancelled just now.
+    pub(crate) fn claim_that(&mut self, wanted: impl Fn(&T) -> bool) -> Option<T> {
+        let index = self
+            .0
+            .iter()
+            .position(|entry| wanted(entry) && claim(entry))?;
         self.0.remove(index)
     }
 
@@ -116,12 +131,18 @@ unsafe extern "system" fn cancel(_device: *mut DEVICE_OBJECT, irp: *mut IRP) {
     // socket; another one is taken here.
     let socket = unsafe {
         let socket = irp::driver_context(irp).cast::<Socket>();
-        Arc::increment_strong_count(socket);
-        Arc::from_raw(socket)
+        (!socket.is_null()).then(|| {
+            Arc::increment_strong_count(socket);
+            Arc::from_raw(socket)
+        })
     };
     // SAFETY: this is the IRP that is being cancelled.
     unsafe { spinlock::release_cancel_of(irp) };
-    if let Some(request) = socket.cancelled(irp) {
+    let request = match socket {
+        Some(socket) => socket.cancelled(irp),
+        None => resolution::cancelled(irp),
+    };
+    if let Some(request) = request {
         request.complete_by(schedule::plan(), STATUS_CANCELLED, 0);
     }
 }

@@ -888,3 +888,19 @@ impl Buffer {
         }
     }
 }
+
+/// The bytes of a list of data indications.
+pub unsafe fn indicated_bytes(list: *mut WSK_DATA_INDICATION) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut next = list;
+    while let Some(indication) = unsafe { next.as_ref() } {
+        let buffer = indication.Buffer;
+        unsafe {
+            let start = (*buffer.Mdl).MappedSystemVa.cast::<u8>();
+            let data = start.add(buffer.Offset as usize);
+            bytes.extend_from_slice(core::slice::from_raw_parts(data, buffer.Length));
+        }
+        next = indication.Next;
+    }
+    bytes
+}

@@ -1,0 +1,800 @@
+//! Listening sockets and stream sockets: accepting, events, inspection, closing.
+
+#![allow(
+    clippy::pedantic,
+    clippy::field_reassign_with_default,
+    clippy::type_complexity,
+    clippy::undocumented_unsafe_blocks,
+    clippy::missing_safety_doc,
+    reason = "raw driver code, as a test"
+)]
+
+mod driver;
+
+use core::ffi::c_void;
+use core::ptr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use driver::*;
+use wsk_host::testing::expect_bugcheck;
+use wsk_host::{Completion, Kernel};
+use wsk_sys::*;
+
+const VERIFIER: &str = "DRIVER_VERIFIER_DETECTED_VIOLATION";
+
+/// Runs `body` with a client on a kernel of each completion policy.
+fn each_policy(body: impl Fn(&Kernel, &Client)) {
+    for (completion, seed) in [
+        (Completion::Inline, 0),
+        (Completion::Deferred, 0),
+        (Completion::Seeded, 1),
+        (Completion::Seeded, 2),
+        (Completion::Seeded, 3),
+    ] {
+        let kernel = Kernel::builder().completion(completion).seed(seed).boot();
+        let client = Client::new();
+        body(&kernel, &client);
+        client.leave();
+        kernel.shutdown();
+    }
+}
+
+fn connect(to: SocketAddr) -> TcpStream {
+    let peer = TcpStream::connect(to).unwrap();
+    peer.set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    peer
+}
+
+fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !done() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Sees that a connection was reset.
+fn assert_reset(mut peer: TcpStream) {
+    let error = peer.read(&mut [0]).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn accepting() {
+    each_policy(|kernel, client| {
+        for local in ["127.0.0.1:0", "[::1]:0"] {
+            let listener = client.listening(local);
+            let to = listener.local().unwrap();
+            // One that has come already, and one that is waited for.
+            let mut peer = connect(to);
+            let (socket, at, from) = listener.accept().unwrap();
+            assert_eq!(at, to);
+            assert_eq!(from, peer.local_addr().unwrap());
+            assert_eq!(socket.local(), Ok(to));
+            assert_eq!(socket.remote(), Ok(from));
+            let call = Call::new();
+            assert_eq!(listener.start_accept(&call, None, None), STATUS_PENDING);
+            let other = connect(to);
+            let (status, accepted) = call.finish();
+            assert_eq!(status, STATUS_SUCCESS);
+            let second = Connection {
+                raw: ptr::with_exposed_provenance_mut(accepted),
+            };
+            assert_eq!(second.remote(), Ok(other.local_addr().unwrap()));
+
+            peer.write_all(b"hello").unwrap();
+            let buffer = Buffer::new(64);
+            assert_eq!(socket.receive(&buffer), (STATUS_SUCCESS, 5));
+            let answer = Buffer::of(b"hi");
+            assert_eq!(socket.send(&answer), (STATUS_SUCCESS, 2));
+            let mut bytes = [0; 2];
+            peer.read_exact(&mut bytes).unwrap();
+            // Accepted sockets live on without the listening one.
+            listener.close();
+            peer.write_all(b"bye").unwrap();
+            assert_eq!(socket.receive(&buffer), (STATUS_SUCCESS, 3));
+            buffer.free();
+            answer.free();
+            socket.close();
+            second.close();
+        }
+        assert_eq!(kernel.counts().sockets.live, 0);
+    });
+}
+
+#[test]
+fn wrong_states() {
+    each_policy(|_, client| {
+        let listener = client.listener(AF_INET, ptr::null_mut(), ptr::null());
+        assert_eq!(listener.local(), Err(STATUS_INVALID_DEVICE_STATE));
+        assert_eq!(
+            listener.accept().err(),
+            Some(STATUS_INVALID_DEVICE_STATE),
+            "not bound"
+        );
+        let local: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        assert_eq!(listener.bind(local), STATUS_SUCCESS);
+        assert_eq!(listener.bind(local), STATUS_ADDRESS_ALREADY_ASSOCIATED);
+        assert_eq!(
+            listener.events(WSK_EVENT_ACCEPT),
+            STATUS_INVALID_PARAMETER,
+            "no callback"
+        );
+        assert_eq!(listener.get_option(SOL_SOCKET, SO_ACCEPTCONN), Ok(1));
+        let second = client.listener(AF_INET, ptr::null_mut(), ptr::null());
+        assert_eq!(
+            second.bind(listener.local().unwrap()),
+            STATUS_SHARING_VIOLATION
+        );
+        second.close();
+        listener.close();
+    });
+}
+
+#[test]
+fn accepts_are_cancelled_and_closed_and_forced() {
+    each_policy(|kernel, client| {
+        let listener = client.listening("127.0.0.1:0");
+        let mut calls: Vec<Call> = (0..4).map(|_| Call::new()).collect();
+        for call in &calls {
+            assert_eq!(listener.start_accept(call, None, None), STATUS_PENDING);
+        }
+        unsafe { IoCancelIrp(calls[1].irp) };
+        assert_eq!(calls[1].wait(), (STATUS_CANCELLED, 0));
+        let peer = connect(listener.local().unwrap());
+        let (status, first) = calls[0].wait();
+        assert_eq!(status, STATUS_SUCCESS);
+        Connection {
+            raw: ptr::with_exposed_provenance_mut(first),
+        }
+        .close();
+        assert_reset(peer);
+        let close = Call::new();
+        let _ = listener.start_close(&close);
+        assert_eq!(close.finish(), (STATUS_SUCCESS, 0));
+        assert!(calls[2].is_done() && calls[3].is_done());
+        assert_eq!(calls[2].wait(), (STATUS_CANCELLED, 0));
+        assert_eq!(calls[3].wait(), (STATUS_CANCELLED, 0));
+        calls.into_iter().for_each(Call::free);
+
+        let listener = client.listening("127.0.0.1:0");
+        let call = Call::new();
+        assert_eq!(listener.start_accept(&call, None, None), STATUS_PENDING);
+        kernel.force_close_sockets();
+        assert_eq!(call.finish(), (STATUS_FILE_FORCED_CLOSED, 0));
+        assert_eq!(listener.accept().err(), Some(STATUS_FILE_FORCED_CLOSED));
+        listener.close();
+    });
+}
+
+#[test]
+fn a_planned_failure() {
+    let kernel = Kernel::boot();
+    let client = Client::new();
+    let listener = client.listening("127.0.0.1:0");
+    let peer = connect(listener.local().unwrap());
+    kernel.fail_nth_call(1);
+    assert_eq!(listener.accept().err(), Some(STATUS_INSUFFICIENT_RESOURCES));
+    let (socket, ..) = listener.accept().unwrap();
+    assert_eq!(socket.remote(), Ok(peer.local_addr().unwrap()));
+    socket.close();
+    listener.close();
+    client.leave();
+    kernel.shutdown();
+}
+
+/// What the callbacks of a listening socket have seen, and what they answer.
+#[derive(Default)]
+struct Seen {
+    sockets: Mutex<Vec<(usize, SocketAddr)>>,
+    answer: AtomicI32,
+    dead: AtomicUsize,
+    data: Mutex<Vec<u8>>,
+    ended: AtomicUsize,
+    action: AtomicI32,
+    inspected: Mutex<Vec<(usize, u32)>>,
+    aborted: Mutex<Vec<(usize, u32)>>,
+}
+
+impl Seen {
+    fn context(&self) -> *mut c_void {
+        ptr::from_ref(self).cast_mut().cast()
+    }
+
+    fn take_socket(&self) -> Connection {
+        wait_until("a connection", || !self.sockets.lock().unwrap().is_empty());
+        let (socket, _) = self.sockets.lock().unwrap().remove(0);
+        Connection {
+            raw: ptr::with_exposed_provenance_mut(socket),
+        }
+    }
+
+    fn take_inspected(&self) -> WSK_INSPECT_ID {
+        wait_until("an inspection", || {
+            !self.inspected.lock().unwrap().is_empty()
+        });
+        let (key, serial) = self.inspected.lock().unwrap().remove(0);
+        WSK_INSPECT_ID {
+            Key: key,
+            SerialNumber: serial,
+        }
+    }
+}
+
+unsafe extern "system" fn accepted(
+    context: *mut c_void,
+    flags: u32,
+    local: *mut SOCKADDR,
+    remote: *mut SOCKADDR,
+    socket: *mut WSK_SOCKET,
+    accept_context: *mut *mut c_void,
+    accept_dispatch: *mut *const WSK_CLIENT_CONNECTION_DISPATCH,
+) -> NTSTATUS {
+    let seen: &Seen = unsafe { &*context.cast() };
+    assert_eq!(flags, u32::from(WSK_FLAG_AT_DISPATCH_LEVEL));
+    assert_eq!(wsk_host::current_irql(), wsk_host::DISPATCH_LEVEL);
+    if socket.is_null() {
+        seen.dead.fetch_add(1, Ordering::SeqCst);
+        return STATUS_REQUEST_NOT_ACCEPTED;
+    }
+    let answer = NTSTATUS(seen.answer.load(Ordering::SeqCst));
+    let mut raw = SOCKADDR_INET::default();
+    unsafe {
+        assert_eq!(local.cast::<u16>().read(), AF_INET);
+        raw.Ipv4 = remote.cast::<SOCKADDR_IN>().read_unaligned();
+        *accept_context = context;
+        *accept_dispatch = &raw const CONNECTION_TABLE;
+    }
+    seen.sockets
+        .lock()
+        .unwrap()
+        .push((socket.expose_provenance(), address(&raw)));
+    answer
+}
+
+unsafe extern "system" fn received(
+    context: *mut c_void,
+    _flags: u32,
+    list: *mut WSK_DATA_INDICATION,
+    indicated: usize,
+    _accepted: *mut usize,
+) -> NTSTATUS {
+    let seen: &Seen = unsafe { &*context.cast() };
+    let bytes = unsafe { indicated_bytes(list) };
+    assert_eq!(bytes.len(), indicated);
+    seen.data.lock().unwrap().extend(bytes);
+    STATUS_SUCCESS
+}
+
+unsafe extern "system" fn disconnected(context: *mut c_void, _flags: u32) -> NTSTATUS {
+    let seen: &Seen = unsafe { &*context.cast() };
+    seen.ended.fetch_add(1, Ordering::SeqCst);
+    STATUS_SUCCESS
+}
+
+unsafe extern "system" fn inspect(
+    context: *mut c_void,
+    _local: *mut SOCKADDR,
+    _remote: *mut SOCKADDR,
+    id: *mut WSK_INSPECT_ID,
+) -> WSK_INSPECT_ACTION {
+    let seen: &Seen = unsafe { &*context.cast() };
+    match unsafe { id.as_ref() } {
+        None => {
+            seen.dead.fetch_add(1, Ordering::SeqCst);
+            WSK_INSPECT_ACTION::WskInspectReject
+        }
+        Some(id) => {
+            let known = (id.Key, id.SerialNumber);
+            seen.inspected.lock().unwrap().push(known);
+            WSK_INSPECT_ACTION(seen.action.load(Ordering::SeqCst))
+        }
+    }
+}
+
+unsafe extern "system" fn aborted(context: *mut c_void, id: *mut WSK_INSPECT_ID) -> NTSTATUS {
+    let seen: &Seen = unsafe { &*context.cast() };
+    let id = unsafe { *id };
+    let known = (id.Key, id.SerialNumber);
+    seen.aborted.lock().unwrap().push(known);
+    STATUS_SUCCESS
+}
+
+static CONNECTION_TABLE: WSK_CLIENT_CONNECTION_DISPATCH = WSK_CLIENT_CONNECTION_DISPATCH {
+    WskReceiveEvent: Some(received),
+    WskDisconnectEvent: Some(disconnected),
+    WskSendBacklogEvent: None,
+};
+
+static TABLE: WSK_CLIENT_LISTEN_DISPATCH = WSK_CLIENT_LISTEN_DISPATCH {
+    WskAcceptEvent: Some(accepted),
+    WskInspectEvent: Some(inspect),
+    WskAbortEvent: Some(aborted),
+};
+
+#[test]
+fn accept_events() {
+    each_policy(|_, client| {
+        let seen = Seen::default();
+        let listener = client.listener(AF_INET, seen.context(), &raw const TABLE);
+        assert_eq!(
+            listener.events(WSK_EVENT_ACCEPT),
+            STATUS_INVALID_DEVICE_STATE,
+            "not bound"
+        );
+        assert_eq!(
+            listener.bind("127.0.0.1:0".parse().unwrap()),
+            STATUS_SUCCESS
+        );
+        let to = listener.local().unwrap();
+        assert_eq!(
+            listener.events(WSK_EVENT_RECEIVE_FROM),
+            STATUS_INVALID_PARAMETER
+        );
+        // What has come before is indicated too, with the events that are to be enabled on it.
+        let mut early = connect(to);
+        early.write_all(b"early").unwrap();
+        let events = WSK_EVENT_ACCEPT | WSK_EVENT_RECEIVE | WSK_EVENT_DISCONNECT;
+        assert_eq!(listener.events(events), STATUS_SUCCESS);
+        let socket = seen.take_socket();
+        assert_eq!(socket.remote(), Ok(early.local_addr().unwrap()));
+        wait_until("data", || *seen.data.lock().unwrap() == b"early");
+        drop(early);
+        wait_until("the end", || seen.ended.load(Ordering::SeqCst) == 1);
+        socket.close();
+        assert_eq!(
+            listener.events(WSK_EVENT_RECEIVE | WSK_EVENT_DISABLE),
+            STATUS_INVALID_PARAMETER,
+            "what accepted sockets have can't be disabled here"
+        );
+
+        // A refused one is closed.
+        seen.answer
+            .store(STATUS_REQUEST_NOT_ACCEPTED.0, Ordering::SeqCst);
+        assert_reset(connect(to));
+        seen.sockets.lock().unwrap().clear();
+        seen.answer.store(0, Ordering::SeqCst);
+
+        // A pending WskAccept goes before the callback, and its socket has no events.
+        let call = Call::new();
+        let returned = listener.start_accept(&call, None, None);
+        assert_eq!(returned, STATUS_PENDING);
+        let mut peer = connect(to);
+        let (status, socket) = call.finish();
+        assert_eq!(status, STATUS_SUCCESS);
+        let socket = Connection {
+            raw: ptr::with_exposed_provenance_mut(socket),
+        };
+        peer.write_all(b"mine").unwrap();
+        let buffer = Buffer::new(8);
+        assert_eq!(socket.receive(&buffer), (STATUS_SUCCESS, 4));
+        buffer.free();
+        socket.close();
+        assert!(seen.sockets.lock().unwrap().is_empty());
+
+        // Disabled, connections wait in the backlog.
+        assert!(
+            listener
+                .events(WSK_EVENT_ACCEPT | WSK_EVENT_DISABLE)
+                .is_success()
+        );
+        let waiting = connect(to);
+        std::thread::sleep(Duration::from_millis(10));
+        assert!(seen.sockets.lock().unwrap().is_empty());
+        assert_eq!(listener.events(WSK_EVENT_ACCEPT), STATUS_SUCCESS);
+        seen.take_socket().close();
+        assert_reset(waiting);
+        listener.close();
+    });
+}
+
+#[test]
+fn forcing_closed_tells_the_callbacks() {
+    each_policy(|kernel, client| {
+        let seen = Seen::default();
+        let listener = client.listener(AF_INET, seen.context(), &raw const TABLE);
+        assert_eq!(
+            listener.bind("127.0.0.1:0".parse().unwrap()),
+            STATUS_SUCCESS
+        );
+        assert_eq!(listener.events(WSK_EVENT_ACCEPT), STATUS_SUCCESS);
+        kernel.force_close_sockets();
+        listener.close();
+        assert_eq!(seen.dead.load(Ordering::SeqCst), 1);
+    });
+}
+
+/// `WskControlSocket` with an IRP.
+fn control(
+    socket: *mut WSK_SOCKET,
+    kind: WSK_CONTROL_SOCKET_TYPE,
+    level: u32,
+    code: u32,
+    value: &mut [u8],
+) -> NTSTATUS {
+    let call = Call::new();
+    let (input, output) = if kind == WSK_CONTROL_SOCKET_TYPE::WskSetOption {
+        (value.len(), 0)
+    } else {
+        (0, value.len())
+    };
+    let bytes: *mut c_void = value.as_mut_ptr().cast();
+    let returned = unsafe {
+        let table: *const WSK_PROVIDER_BASIC_DISPATCH = (*socket).Dispatch.cast();
+        (*table).WskControlSocket.unwrap()(
+            socket,
+            kind,
+            code,
+            level,
+            input,
+            if input > 0 { bytes } else { ptr::null_mut() },
+            output,
+            if output > 0 { bytes } else { ptr::null_mut() },
+            ptr::null_mut(),
+            call.irp,
+        )
+    };
+    let (status, _) = call.finish();
+    assert!(returned == status || returned == STATUS_PENDING);
+    status
+}
+
+fn complete(listener: &Listener, mut id: WSK_INSPECT_ID, action: WSK_INSPECT_ACTION) -> NTSTATUS {
+    let call = Call::new();
+    let returned = unsafe {
+        listener.table().WskInspectComplete.unwrap()(listener.raw, &raw mut id, action, call.irp)
+    };
+    let (status, _) = call.finish();
+    assert!(returned == status || returned == STATUS_PENDING);
+    status
+}
+
+fn inspecting(client: &Client, seen: &Seen) -> Listener {
+    let listener = client.listener(AF_INET, seen.context(), &raw const TABLE);
+    let set = WSK_CONTROL_SOCKET_TYPE::WskSetOption;
+    let on = &mut 1_u32.to_ne_bytes();
+    assert_eq!(
+        listener.set_option(SOL_SOCKET, SO_CONDITIONAL_ACCEPT, 1),
+        STATUS_INVALID_PARAMETER,
+        "an IRP is required"
+    );
+    assert_eq!(
+        control(listener.raw, set, SOL_SOCKET, SO_CONDITIONAL_ACCEPT, on),
+        STATUS_SUCCESS
+    );
+    assert_eq!(
+        listener.bind("127.0.0.1:0".parse().unwrap()),
+        STATUS_SUCCESS
+    );
+    assert_eq!(
+        control(listener.raw, set, SOL_SOCKET, SO_CONDITIONAL_ACCEPT, on),
+        STATUS_INVALID_DEVICE_STATE,
+        "bound"
+    );
+    let get = WSK_CONTROL_SOCKET_TYPE::WskGetOption;
+    let mut value = [9; 4];
+    assert_eq!(
+        control(
+            listener.raw,
+            get,
+            SOL_SOCKET,
+            SO_CONDITIONAL_ACCEPT,
+            &mut value
+        ),
+        STATUS_SUCCESS
+    );
+    assert_eq!(u32::from_ne_bytes(value), 1);
+    listener
+}
+
+#[test]
+fn inspection() {
+    each_policy(|_, client| {
+        let seen = Seen::default();
+        let listener = inspecting(client, &seen);
+        let to = listener.local().unwrap();
+        let act = |action: WSK_INSPECT_ACTION| seen.action.store(action.0, Ordering::SeqCst);
+
+        act(WSK_INSPECT_ACTION::WskInspectAccept);
+        let peer = connect(to);
+        let (socket, _, from) = listener.accept().unwrap();
+        assert_eq!(from, peer.local_addr().unwrap());
+        let known = seen.take_inspected();
+        let mut id = [0; size_of::<WSK_INSPECT_ID>()];
+        let (status, length) = socket.control(
+            WSK_CONTROL_SOCKET_TYPE::WskIoctl,
+            0,
+            SIO_WSK_QUERY_INSPECT_ID,
+            &mut [],
+            &mut id,
+        );
+        assert_eq!((status, length), (STATUS_SUCCESS, id.len()));
+        assert_eq!(id[..8], known.Key.to_ne_bytes());
+        assert_eq!(id[8..12], known.SerialNumber.to_ne_bytes());
+        socket.close();
+
+        act(WSK_INSPECT_ACTION::WskInspectReject);
+        assert_reset(connect(to));
+        let _ = seen.take_inspected();
+
+        act(WSK_INSPECT_ACTION::WskInspectPend);
+        let peer = connect(to);
+        let call = Call::new();
+        assert_eq!(listener.start_accept(&call, None, None), STATUS_PENDING);
+        let known = seen.take_inspected();
+        assert_eq!(
+            complete(&listener, known, WSK_INSPECT_ACTION::WskInspectPend),
+            STATUS_INVALID_PARAMETER
+        );
+        assert_eq!(
+            complete(&listener, known, WSK_INSPECT_ACTION::WskInspectAccept),
+            STATUS_SUCCESS
+        );
+        let (status, socket) = call.finish();
+        assert_eq!(status, STATUS_SUCCESS);
+        let socket = Connection {
+            raw: ptr::with_exposed_provenance_mut(socket),
+        };
+        assert_eq!(socket.remote(), Ok(peer.local_addr().unwrap()));
+        socket.close();
+        assert_eq!(
+            complete(&listener, known, WSK_INSPECT_ACTION::WskInspectAccept),
+            STATUS_NOT_FOUND
+        );
+
+        // Given up by the peer in the meantime.
+        let peer = socket2::Socket::from(connect(to));
+        let known = seen.take_inspected();
+        peer.set_linger(Some(Duration::ZERO)).unwrap();
+        drop(peer);
+        std::thread::sleep(Duration::from_millis(5));
+        assert_eq!(
+            complete(&listener, known, WSK_INSPECT_ACTION::WskInspectAccept),
+            STATUS_SUCCESS
+        );
+        wait_until("the abort", || {
+            *seen.aborted.lock().unwrap() == [(known.Key, known.SerialNumber)]
+        });
+        // Left to be inspected.
+        let peer = connect(to);
+        let _ = seen.take_inspected();
+        listener.close();
+        assert_reset(peer);
+    });
+}
+
+#[test]
+fn inspection_that_was_not_asked_for() {
+    each_policy(|_, client| {
+        let listener = client.listening("127.0.0.1:0");
+        let id = WSK_INSPECT_ID {
+            Key: 1,
+            SerialNumber: 1,
+        };
+        assert_eq!(
+            complete(&listener, id, WSK_INSPECT_ACTION::WskInspectAccept),
+            STATUS_INVALID_DEVICE_STATE
+        );
+        let peer = connect(listener.local().unwrap());
+        let (socket, ..) = listener.accept().unwrap();
+        let (status, _) = socket.control(
+            WSK_CONTROL_SOCKET_TYPE::WskIoctl,
+            0,
+            SIO_WSK_QUERY_INSPECT_ID,
+            &mut [],
+            &mut [0; 16],
+        );
+        assert_eq!(status, STATUS_INVALID_DEVICE_REQUEST);
+        drop(peer);
+        socket.close();
+        listener.close();
+    });
+}
+
+/// A stream socket.
+struct Stream(*mut WSK_SOCKET);
+
+impl Stream {
+    fn table(&self) -> &'static WSK_PROVIDER_STREAM_DISPATCH {
+        unsafe { &*(*self.0).Dispatch.cast() }
+    }
+
+    fn call(&self, start: impl FnOnce(*mut IRP) -> NTSTATUS) -> (NTSTATUS, usize) {
+        let call = Call::new();
+        let returned = start(call.irp);
+        let outcome = call.finish();
+        assert!(returned == outcome.0 || returned == STATUS_PENDING);
+        outcome
+    }
+
+    fn bind(&self) -> NTSTATUS {
+        let mut local = sockaddr("127.0.0.1:0".parse().unwrap());
+        let local = (&raw mut local).cast();
+        self.call(|irp| unsafe { self.table().WskBind.unwrap()(self.0, local, 0, irp) })
+            .0
+    }
+
+    fn listen(&self) -> NTSTATUS {
+        self.call(|irp| unsafe { self.table().WskListen.unwrap()(self.0, irp) })
+            .0
+    }
+
+    fn connect(&self, to: SocketAddr) -> NTSTATUS {
+        let mut to = sockaddr(to);
+        let to = (&raw mut to).cast();
+        self.call(|irp| unsafe { self.table().WskConnect.unwrap()(self.0, to, 0, irp) })
+            .0
+    }
+
+    fn close(self) {
+        let outcome =
+            self.call(|irp| unsafe { self.table().Basic.WskCloseSocket.unwrap()(self.0, irp) });
+        assert_eq!(outcome, (STATUS_SUCCESS, 0));
+    }
+}
+
+#[test]
+fn stream_sockets() {
+    each_policy(|_, client| {
+        let stream = || {
+            Stream(client.tcp(
+                AF_INET,
+                WSK_FLAG_STREAM_SOCKET,
+                ptr::null_mut(),
+                ptr::null(),
+            ))
+        };
+        let (server, user) = (stream(), stream());
+        assert_eq!(server.listen(), STATUS_INVALID_DEVICE_STATE, "not bound");
+        assert_eq!(server.bind(), STATUS_SUCCESS);
+        assert_eq!(user.bind(), STATUS_SUCCESS);
+        assert_eq!(server.listen(), STATUS_SUCCESS);
+        let as_listener = Listener { raw: server.0 };
+        let mut local = sockaddr("0.0.0.0:0".parse().unwrap());
+        let outcome = server.call(|irp| unsafe {
+            server.table().WskGetLocalAddress.unwrap()(server.0, (&raw mut local).cast(), irp)
+        });
+        assert_eq!(outcome.0, STATUS_SUCCESS);
+        assert_eq!(user.connect(address(&local)), STATUS_SUCCESS);
+        assert_eq!(
+            server.connect(address(&local)),
+            STATUS_INVALID_DEVICE_STATE,
+            "it listens"
+        );
+        assert_eq!(
+            user.listen(),
+            STATUS_INVALID_DEVICE_STATE,
+            "it is connected"
+        );
+        let _ = as_listener;
+        let (status, accepted) = server.call(|irp| unsafe {
+            server.table().WskAccept.unwrap()(
+                server.0,
+                0,
+                ptr::null_mut(),
+                ptr::null(),
+                ptr::null_mut(),
+                ptr::null_mut(),
+                irp,
+            )
+        });
+        assert_eq!(status, STATUS_SUCCESS);
+        let accepted = Connection {
+            raw: ptr::with_exposed_provenance_mut(accepted),
+        };
+        let buffer = Buffer::of(b"over a stream");
+        let mut described = buffer.all();
+        let described: *mut WSK_BUF = &raw mut described;
+        let outcome =
+            user.call(|irp| unsafe { user.table().WskSend.unwrap()(user.0, described, 0, irp) });
+        assert_eq!(outcome, (STATUS_SUCCESS, 13));
+        assert_eq!(
+            accepted.receive_with(&buffer, WSK_FLAG_WAITALL),
+            (STATUS_SUCCESS, 13)
+        );
+        buffer.free();
+        accepted.close();
+        user.close();
+        server.close();
+    });
+}
+
+#[test]
+fn no_stream_sockets_on_an_older_windows() {
+    let kernel = Kernel::builder().windows(10, 0, 14393).boot();
+    let client = Client::new();
+    let call = Call::new();
+    let _ = client.start_any(
+        &call,
+        AF_INET,
+        SOCK_STREAM,
+        6,
+        WSK_FLAG_STREAM_SOCKET,
+        ptr::null_mut(),
+        ptr::null(),
+    );
+    assert_eq!(call.finish(), (STATUS_INVALID_PARAMETER, 0));
+    client.leave();
+    kernel.shutdown();
+}
+
+// What the judges see.
+
+#[test]
+fn listening_socket_taken_for_a_connection() {
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let client = Client::new();
+        let listener = client.listening("127.0.0.1:0");
+        let connection = client.connection(AF_INET);
+        let mut buffer = Buffer::new(8).all();
+        let call = Call::new();
+        let _ = unsafe {
+            connection.table().WskReceive.unwrap()(listener.raw, &raw mut buffer, 0, call.irp)
+        };
+    })
+    .tells("WskReceive was called for a socket of another category");
+}
+
+#[test]
+fn place_for_an_address_freed() {
+    expect_bugcheck("PAGE_FAULT_IN_FREED_SPECIAL_POOL", || {
+        let _kernel = Kernel::boot();
+        let client = Client::new();
+        let listener = client.listening("127.0.0.1:0");
+        let place = Buffer::new(64);
+        let call = Call::new();
+        let _ = listener.start_accept(&call, None, Some(unsafe { &mut *place.memory.cast() }));
+        place.free();
+    })
+    .tells("the place for the remote address of a call in flight (WskAccept)");
+}
+
+#[test]
+fn wrong_answer_to_an_accept_event() {
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let client = Client::new();
+        let seen = Seen::default();
+        seen.answer.store(STATUS_PENDING.0, Ordering::SeqCst);
+        let listener = client.listener(AF_INET, seen.context(), &raw const TABLE);
+        let _ = listener.bind("127.0.0.1:0".parse().unwrap());
+        let _ = listener.events(WSK_EVENT_ACCEPT);
+        let _peer = connect(listener.local().unwrap());
+        std::thread::sleep(Duration::from_secs(10));
+    })
+    .tells("WskAcceptEvent returned something else than");
+}
+
+#[test]
+fn wrong_answer_to_an_inspection() {
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let client = Client::new();
+        let seen = Seen::default();
+        seen.action.store(77, Ordering::SeqCst);
+        let listener = inspecting(&client, &seen);
+        let _peer = connect(listener.local().unwrap());
+        std::thread::sleep(Duration::from_secs(10));
+    })
+    .tells("WskInspectEvent returned something else than");
+}
+
+#[test]
+fn accepted_socket_left_open() {
+    let kernel = Kernel::boot();
+    let client = Client::new();
+    let listener = client.listening("127.0.0.1:0");
+    let _peer = connect(listener.local().unwrap());
+    let _ = listener.accept().unwrap();
+    listener.close();
+    core::mem::forget(client);
+    let leaks = kernel.finish().unwrap_err().to_string();
+    assert!(leaks.contains("socket#2"), "{leaks}");
+    assert!(leaks.contains("accepting a connection"), "{leaks}");
+}
