@@ -85,6 +85,7 @@ pub mod option;
 mod pool;
 mod prepared;
 mod registration;
+mod resolution;
 mod scope;
 mod shared;
 mod socket;
@@ -115,6 +116,7 @@ pub use prepared::{
     Sender, Senders, Sending, Started,
 };
 pub use registration::{Provider, Registration, Wait};
+pub use resolution::{AddressInfo, Addresses, Lookup, Resolve, Resolving};
 pub use scope::{Scope, ScopedReceive, ScopedSend, scope};
 pub use stream_events::{
     AcceptEvent, ConnectionEvent, Disconnected, Incoming, RetainedBytes, StreamIndication,

@@ -14,6 +14,7 @@ use wsk_sys::{
 
 use crate::error::{Call, Error, Memory};
 use crate::irql::require_passive;
+use crate::resolution::Lookups;
 use crate::shared::{Counted, Shared};
 
 /// How long to wait for the WSK provider, which may not be there yet while the system starts.
@@ -30,9 +31,11 @@ pub enum Wait {
 /// The structures that WSK keeps pointers to while a client is registered.
 struct Client {
     registration: core::cell::UnsafeCell<WSK_REGISTRATION>,
+    lookups: Lookups,
 }
 
 // SAFETY: the registration structure belongs to WSK, which synchronises its own use of it; this side only passes its address.
+// The lookups are atomic, and an event.
 unsafe impl Send for Client {}
 // SAFETY: as above.
 unsafe impl Sync for Client {}
@@ -90,8 +93,11 @@ impl Registration {
         require_passive()?;
         let client = Client {
             registration: WSK_REGISTRATION::default().into(),
+            lookups: Lookups::new(),
         };
         let client = Shared::new(client).map_err(|_| Error::NoMemory(Memory::Registration))?;
+        // SAFETY: it is in nonpaged memory that does not move, and nobody uses it yet.
+        unsafe { client.lookups.initialise() };
         let mut npi = WSK_CLIENT_NPI {
             ClientContext: core::ptr::null_mut(),
             Dispatch: &raw const CLIENT_DISPATCH,
@@ -142,6 +148,7 @@ impl Registration {
         let capture = Capture {
             npi,
             ntddi: running_ntddi(),
+            client: Shared::clone(&self.client),
             release: ManuallyDrop::new(Release { registration }),
         };
         match Shared::new(capture) {
@@ -160,6 +167,8 @@ impl Drop for Registration {
             // WSK cannot be told here: the registration, which it goes on using, stays for ever.
             return;
         }
+        // What was found for a name goes back to WSK at this level only, before its capture is released.
+        self.client.lookups.finish();
         // SAFETY: the client is registered, and PASSIVE_LEVEL was just checked. When the call returns WSK has finished with
         // the registration, which is dropped this once.
         unsafe {
@@ -206,6 +215,7 @@ impl fmt::Debug for Provider {
 pub(crate) struct Capture {
     npi: WSK_PROVIDER_NPI,
     ntddi: u32,
+    client: Shared<Client>,
     release: ManuallyDrop<Release>,
 }
 
@@ -255,6 +265,11 @@ impl Capture {
         })?;
         // SAFETY: by the invariant the table is valid, as long as it is on this Windows, until the capture is released.
         Ok(unsafe { WskProviderDispatch::new(table, self.ntddi) })
+    }
+
+    /// The names being looked up for the client.
+    pub(crate) fn lookups(&self) -> &Lookups {
+        &self.client.lookups
     }
 
     /// The `NTDDI_VERSION` of the running Windows.
