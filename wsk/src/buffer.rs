@@ -627,7 +627,7 @@ impl NonPagedBuffer {
     /// As for [`new`](Self::new).
     pub fn copy_of(bytes: &[u8]) -> Result<Self, Error> {
         let mut buffer = Self::new(bytes.len())?;
-        buffer.as_mut_slice().copy_from_slice(bytes);
+        buffer.assign(bytes)?;
         Ok(buffer)
     }
 
@@ -683,6 +683,29 @@ impl NonPagedBuffer {
             });
         }
         self.length = length;
+        Ok(())
+    }
+
+    /// Makes the buffer hold a copy of `bytes`, and no more; allocates nothing.
+    ///
+    /// ```
+    /// # let kernel = wsk_host::Kernel::boot();
+    /// let mut buffer = wsk::NonPagedBuffer::new(1500)?;
+    /// buffer.assign(b"hello")?;
+    /// assert_eq!(buffer.as_slice(), b"hello");
+    /// # drop(buffer);
+    /// # kernel.shutdown();
+    /// # Ok::<(), wsk::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfBounds`] for more than the capacity.
+    pub fn assign(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.set_len(bytes.len())?;
+        for (to, from) in self.as_mut_slice().iter_mut().zip(bytes) {
+            *to = *from;
+        }
         Ok(())
     }
 

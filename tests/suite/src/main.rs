@@ -84,6 +84,14 @@ const CHECKS: &[Check] = &[
         name: "windows",
         run: windows::check,
     },
+    Check {
+        name: "drivers",
+        run: windows::drivers,
+    },
+    Check {
+        name: "wine",
+        run: windows::wine,
+    },
 ];
 
 fn main() -> ExitCode {

@@ -1,8 +1,10 @@
-//! What the checks need beyond Rust: clang and libclang, and a Rust that can compile for Windows. Installed from Debian's
-//! packages where they are missing.
+//! What the checks need beyond Rust: clang and libclang, a Rust that can compile for Windows, Wine, and lists of what Windows
+//! exports. Installed from Debian's packages where they are missing.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use wsk_drivers::toolchain;
 
 use crate::run;
 
@@ -27,26 +29,29 @@ const PACKAGES: &[Package] = &[
     },
     Package {
         name: "lld-19",
-        present: || windows_target() || Path::new("/usr/bin/lld-link-19").exists(),
+        present: || Path::new("/usr/bin/lld-link-19").exists(),
     },
     Package {
         name: "rustc-web",
-        present: || windows_target() || Path::new(DEBIAN_RUSTC).exists(),
+        present: || toolchain::windows() || Path::new(toolchain::DEBIAN_RUSTC).exists(),
     },
     Package {
         name: "cargo-web",
-        present: || windows_target() || Path::new(DEBIAN_CARGO).exists(),
+        present: || toolchain::windows() || Path::new(toolchain::DEBIAN_CARGO).exists(),
     },
     Package {
         name: "rust-web-src",
-        present: || windows_target() || debian_sources(),
+        present: || toolchain::windows() || toolchain::debian_sources(),
+    },
+    Package {
+        name: "mingw-w64-x86-64-dev",
+        present: wsk_drivers::exports::present,
+    },
+    Package {
+        name: "wine64",
+        present: || wsk_drivers::wine::program().is_some(),
     },
 ];
-
-/// Debian's Rust compiler, which comes with the sources of `core` for any target.
-pub(crate) const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
-/// Debian's cargo.
-pub(crate) const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 
 /// Installs what is missing.
 pub(crate) fn install() -> Result<(), String> {
@@ -106,16 +111,6 @@ pub(crate) fn cargo() -> String {
     std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
 }
 
-/// Whether the active toolchain has a standard library for Windows.
-pub(crate) fn windows_target() -> bool {
-    let sysroot = Command::new("rustc").args(["--print", "sysroot"]).output();
-    sysroot.is_ok_and(|output| {
-        let root = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
-        let has = |target: &str| root.join("lib/rustlib").join(target).join("lib").is_dir();
-        has("x86_64-pc-windows-msvc") && has("aarch64-pc-windows-msvc")
-    })
-}
-
 /// The triple that the active toolchain builds for.
 pub(crate) fn host() -> String {
     let version = Command::new("rustc").arg("-vV").output();
@@ -151,15 +146,4 @@ fn libclang() -> bool {
     }
     // Debian keeps versions apart; older ones than the generator can use do not count.
     (16..30).any(|version| named(Path::new(&format!("/usr/lib/llvm-{version}/lib"))))
-}
-
-fn debian_sources() -> bool {
-    Command::new(DEBIAN_RUSTC)
-        .args(["--print", "sysroot"])
-        .output()
-        .is_ok_and(|output| {
-            let root = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
-            root.join("lib/rustlib/src/rust/library/core/src/lib.rs")
-                .exists()
-        })
 }

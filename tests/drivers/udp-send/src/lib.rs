@@ -25,9 +25,7 @@ fn send(target: SocketAddr, count: u32) -> Result<u32, Error> {
     let mut datagram = NonPagedBuffer::new(size_of::<u32>())?;
     let mut sent = 0;
     for number in 0..count {
-        datagram
-            .as_mut_slice()
-            .copy_from_slice(&number.to_be_bytes());
+        datagram.assign(&number.to_be_bytes())?;
         match socket.send_to(&datagram, target) {
             Ok(_) => sent += 1,
             Err(error) if error.must_close() => return Err(error),

@@ -1,0 +1,55 @@
+//! Builds the sample drivers.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::toolchain::{self, X86_64};
+
+/// The packages of the sample drivers.
+pub const DRIVERS: &[&str] = &["udp-echo", "udp-send"];
+
+/// A driver that was built.
+#[derive(Debug, Clone)]
+pub struct Built {
+    /// Its package.
+    pub name: &'static str,
+    /// The `.sys` file.
+    pub image: PathBuf,
+    /// The linker's map of it: every symbol that is in it.
+    pub map: PathBuf,
+}
+
+/// Builds every driver.
+///
+/// # Errors
+///
+/// What went wrong, in words.
+pub fn all() -> Result<Vec<Built>, String> {
+    DRIVERS.iter().map(|name| driver(name)).collect()
+}
+
+fn driver(name: &'static str) -> Result<Built, String> {
+    let folder = toolchain::target_directory().join("windows");
+    let folder = fs::create_dir_all(&folder)
+        .and_then(|()| fs::canonicalize(&folder))
+        .map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
+    let map = folder.join(format!("{name}.map"));
+    let mut command = toolchain::cargo("rustc", X86_64);
+    // Only a cdylib: with an rlib beside it, which the tests need, rustc would not optimise across crates.
+    command.args(["--package", name, "--lib", "--crate-type", "cdylib"]);
+    command.args(["--profile", "driver", "--", "-C"]);
+    command.arg(format!("link-arg=/MAP:{}", map.display()));
+    match command.status() {
+        Ok(status) if status.success() => {}
+        Ok(_) => return Err(format!("{name} cannot be built; {NEEDED}")),
+        Err(error) => return Err(format!("cargo cannot be run: {error}; {NEEDED}")),
+    }
+    let dll = format!("{}.dll", name.replace('-', "_"));
+    let dll = folder.join(X86_64).join("driver").join(dll);
+    let image = folder.join(format!("{name}.sys"));
+    fs::copy(&dll, &image).map_err(|error| format!("{} is not there: {error}", dll.display()))?;
+    Ok(Built { name, image, map })
+}
+
+const NEEDED: &str = "what is needed is `rustup target add x86_64-pc-windows-msvc` and a linker (link.exe or lld-link), or \
+    Debian's packages rustc-web, cargo-web, rust-web-src and lld-19";

@@ -1,0 +1,235 @@
+//! What a driver's binary must be: each rule, and which of them a file breaks.
+
+use object::LittleEndian as LE;
+use object::pe;
+use object::read::pe::{ExportTarget, ImageOptionalHeader, Import, PeFile64};
+use rustc_demangle::demangle;
+
+use crate::exports::Exports;
+
+/// A driver to be examined.
+#[derive(Debug, Clone)]
+pub struct Driver {
+    /// The file.
+    pub image: Vec<u8>,
+    /// The linker's map of it.
+    pub map: String,
+    /// How many bytes it may have at most.
+    pub limit: usize,
+}
+
+/// What must not be linked, in small letters: the panic machinery, formatting, and unwinding.
+const BANNED: [&str; 6] = [
+    "core::panicking",
+    "core::fmt",
+    "core::panic",
+    "unwind",
+    "cxxframehandler",
+    "c_specific_handler",
+];
+
+/// What is wrong so far.
+#[derive(Default)]
+struct Problems(Vec<String>);
+
+impl Problems {
+    fn rule(&mut self, holds: bool, broken: impl FnOnce() -> String) {
+        if !holds {
+            self.0.push(broken());
+        }
+    }
+}
+
+/// The rules that a driver breaks, in words.
+///
+/// # Errors
+///
+/// The file is not a 64-bit PE image, or is damaged.
+pub fn problems(driver: &Driver, exports: &Exports) -> Result<Vec<String>, String> {
+    let damaged = |error: object::Error| format!("not an image: {error}");
+    let file = PeFile64::parse(&*driver.image).map_err(damaged)?;
+    let mut problems = Problems::default();
+    kind(&file, &mut problems).map_err(damaged)?;
+    imports(&file, exports, &mut problems).map_err(damaged)?;
+    memory(&file, &mut problems).map_err(damaged)?;
+
+    // Windows refuses a driver whose checksum is wrong.
+    let place = checksum_place(&driver.image)?;
+    let said = file.nt_headers().optional_header.check_sum();
+    let is = checksum(&driver.image, place);
+    problems.rule(said == is, || {
+        format!("the checksum is {said:#x} instead of {is:#x}")
+    });
+
+    linked(&driver.map, &mut problems);
+    let size = driver.image.len();
+    problems.rule(size <= driver.limit, || {
+        format!("{size} bytes are more than {}", driver.limit)
+    });
+    Ok(problems.0)
+}
+
+/// A native image whose entry point is `DriverEntry`.
+fn kind(file: &PeFile64<'_>, problems: &mut Problems) -> Result<(), object::Error> {
+    let header = &file.nt_headers().optional_header;
+    let machine = file.nt_headers().file_header.machine.get(LE);
+    problems.rule(machine == pe::IMAGE_FILE_MACHINE_AMD64, || {
+        format!("machine {machine:#x} is not x86-64")
+    });
+    let subsystem = header.subsystem();
+    problems.rule(subsystem == pe::IMAGE_SUBSYSTEM_NATIVE, || {
+        format!("subsystem {subsystem} is not native")
+    });
+
+    let entry = header.address_of_entry_point();
+    let exports = match file.export_table()? {
+        Some(table) => table.exports()?,
+        None => Vec::new(),
+    };
+    let is_entry = exports.iter().any(|export| {
+        export.name == Some(b"DriverEntry")
+            && matches!(export.target, ExportTarget::Address(address) if address == entry)
+    });
+    problems.rule(is_entry, || {
+        format!("the entry point {entry:#x} is not DriverEntry")
+    });
+    let is_code = file.section_table().iter().any(|section| {
+        let start = section.virtual_address.get(LE);
+        section.characteristics.get(LE) & pe::IMAGE_SCN_MEM_EXECUTE != 0
+            && (start..start + section.virtual_size.get(LE)).contains(&entry)
+    });
+    problems.rule(is_code, || {
+        format!("the entry point {entry:#x} is not code")
+    });
+    Ok(())
+}
+
+/// Only what every Windows exports.
+fn imports(
+    file: &PeFile64<'_>,
+    exports: &Exports,
+    problems: &mut Problems,
+) -> Result<(), object::Error> {
+    let mut imported = 0;
+    if let Some(table) = file.import_table()? {
+        let mut descriptors = table.descriptors()?;
+        while let Some(descriptor) = descriptors.next()? {
+            let from = String::from_utf8_lossy(table.name(descriptor.name.get(LE))?).to_lowercase();
+            problems.rule(exports.knows(&from), || format!("imports from {from}"));
+            let mut thunks = table.thunks(descriptor.original_first_thunk.get(LE))?;
+            while let Some(thunk) = thunks.next::<pe::ImageNtHeaders64>()? {
+                imported += 1;
+                let import = table.import::<pe::ImageNtHeaders64>(thunk)?;
+                let function = match import {
+                    Import::Name(_, name) => String::from_utf8_lossy(name).into_owned(),
+                    Import::Ordinal(number) => format!("number {number}"),
+                };
+                problems.rule(exports.has(&from, &function), || {
+                    format!("imports {function}, which not every {from} exports")
+                });
+            }
+        }
+    }
+    problems.rule(imported > 0, || "imports nothing".to_owned());
+    Ok(())
+}
+
+/// Memory that is written or executed, never both, at addresses that nobody knows beforehand.
+fn memory(file: &PeFile64<'_>, problems: &mut Problems) -> Result<(), object::Error> {
+    for section in file.section_table().iter() {
+        let both = pe::IMAGE_SCN_MEM_WRITE | pe::IMAGE_SCN_MEM_EXECUTE;
+        problems.rule(section.characteristics.get(LE) & both != both, || {
+            let name = String::from_utf8_lossy(section.raw_name());
+            format!("section {name} is writable and executable")
+        });
+    }
+    let bits = file.nt_headers().optional_header.dll_characteristics();
+    for (bit, name) in [
+        (
+            pe::IMAGE_DLLCHARACTERISTICS_HIGH_ENTROPY_VA,
+            "HIGH_ENTROPY_VA",
+        ),
+        (pe::IMAGE_DLLCHARACTERISTICS_DYNAMIC_BASE, "DYNAMIC_BASE"),
+        (pe::IMAGE_DLLCHARACTERISTICS_NX_COMPAT, "NX_COMPAT"),
+    ] {
+        problems.rule(bits & bit != 0, || format!("{name} is not set"));
+    }
+    let characteristics = file.nt_headers().file_header.characteristics.get(LE);
+    let stripped = characteristics & pe::IMAGE_FILE_RELOCS_STRIPPED != 0;
+    let mut relocations = 0;
+    if let Some(mut blocks) = file
+        .data_directories()
+        .relocation_blocks(file.data(), &file.section_table())?
+    {
+        while let Some(block) = blocks.next()? {
+            relocations += block.count();
+        }
+    }
+    problems.rule(!stripped && relocations > 0, || {
+        "there are no relocations".to_owned()
+    });
+    Ok(())
+}
+
+/// Nothing that a driver has no use for.
+fn linked(map: &str, problems: &mut Problems) {
+    let symbols = symbols(map);
+    let plausible = symbols.len() > 20 && symbols.iter().any(|symbol| symbol == "DriverEntry");
+    problems.rule(plausible, || {
+        format!("the map has {} symbols only", symbols.len())
+    });
+    for symbol in symbols {
+        let banned = BANNED
+            .iter()
+            .find(|banned| symbol.to_lowercase().contains(*banned));
+        if let Some(banned) = banned {
+            problems.rule(false, || {
+                format!("links {symbol}: nothing of {banned} belongs there")
+            });
+        }
+    }
+}
+
+/// The names in a linker's map, readable.
+fn symbols(map: &str) -> Vec<String> {
+    map.lines()
+        .filter_map(|line| {
+            let mut words = line.split_whitespace();
+            let (section, _) = words.next()?.split_once(':')?;
+            let is_line =
+                section.len() == 4 && section.bytes().all(|byte| byte.is_ascii_hexdigit());
+            let name = words.next().filter(|_| is_line)?;
+            // The lines of sections have a length there.
+            let is_length = name.ends_with('H') && name.len() == 9;
+            (!is_length).then(|| format!("{:#}", demangle(name)))
+        })
+        .collect()
+}
+
+/// Where the checksum is.
+pub(crate) fn checksum_place(image: &[u8]) -> Result<usize, String> {
+    Ok(optional_header(image)? + 64)
+}
+
+/// Where the optional header begins.
+pub(crate) fn optional_header(image: &[u8]) -> Result<usize, String> {
+    let bytes = image.get(0x3C..0x40).ok_or("no image")?;
+    let header = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+    // The signature and the file header are before it.
+    Ok(header as usize + 4 + 20)
+}
+
+/// The checksum of an image: its 16-bit words added up with their carries, without the four bytes of the sum itself, and its
+/// length.
+pub(crate) fn checksum(image: &[u8], place: usize) -> u32 {
+    let mut sum = 0_u32;
+    for (index, word) in image.chunks(2).enumerate() {
+        if (place..place + 4).contains(&(index * 2)) {
+            continue;
+        }
+        let word = u32::from(word[0]) | u32::from(word.get(1).copied().unwrap_or(0)) << 8;
+        sum += word;
+        sum = (sum & 0xFFFF) + (sum >> 16);
+    }
+    sum.wrapping_add(u32::try_from(image.len()).unwrap_or(u32::MAX))
+}

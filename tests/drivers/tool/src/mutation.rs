@@ -1,0 +1,181 @@
+//! Rules that have never been broken may not be rules: each is broken here, in a copy of a good driver, and has to be noticed.
+
+use crate::exports::Exports;
+use crate::image::{self, Driver, checksum, checksum_place, optional_header};
+
+/// A way to spoil a driver, and what has to be said of it.
+struct Mutation {
+    says: &'static str,
+    spoil: fn(&mut Driver) -> Result<(), String>,
+}
+
+const MUTATIONS: &[Mutation] = &[
+    Mutation {
+        says: "is not x86-64",
+        // The file header is before the optional one.
+        spoil: |driver| write(driver, -20, &0xAA64_u16.to_le_bytes()),
+    },
+    Mutation {
+        says: "is not native",
+        spoil: |driver| write(driver, 68, &[3, 0]),
+    },
+    Mutation {
+        says: "is not DriverEntry",
+        spoil: |driver| add(driver, 16, 1),
+    },
+    Mutation {
+        says: "is not code",
+        spoil: |driver| write(driver, 16, &[0; 4]),
+    },
+    Mutation {
+        says: "imports from netix.sys",
+        spoil: |driver| replace(driver, b"netio.sys\0", b"netix.sys\0"),
+    },
+    Mutation {
+        says: "imports WskRegistez",
+        spoil: |driver| replace(driver, b"WskRegister\0", b"WskRegistez\0"),
+    },
+    Mutation {
+        says: "imports nothing",
+        spoil: |driver| write(driver, 112 + 8, &[0; 8]),
+    },
+    Mutation {
+        says: "is writable and executable",
+        // The last byte of the first section's header.
+        spoil: |driver| write(driver, 240 + 39, &[0xE0]),
+    },
+    Mutation {
+        says: "HIGH_ENTROPY_VA is not set",
+        spoil: |driver| clear(driver, 70, 0x20),
+    },
+    Mutation {
+        says: "DYNAMIC_BASE is not set",
+        spoil: |driver| clear(driver, 70, 0x40),
+    },
+    Mutation {
+        says: "NX_COMPAT is not set",
+        spoil: |driver| clear(driver, 71, 0x01),
+    },
+    Mutation {
+        says: "there are no relocations",
+        spoil: |driver| write(driver, 112 + 5 * 8, &[0; 8]),
+    },
+    Mutation {
+        says: "the checksum is",
+        spoil: |driver| {
+            let place = checksum_place(&driver.image)?;
+            driver.image[place] ^= 1;
+            Ok(())
+        },
+    },
+    Mutation {
+        says: "nothing of core::panicking",
+        spoil: |driver| {
+            link(driver, "_RNvNtCs5pJ0kYvgkRf_4core9panicking9panic_fmt");
+            Ok(())
+        },
+    },
+    Mutation {
+        says: "nothing of core::fmt",
+        spoil: |driver| {
+            link(
+                driver,
+                "_ZN4core3fmt9Formatter12pad_integral17h0123456789abcdefE",
+            );
+            Ok(())
+        },
+    },
+    Mutation {
+        says: "nothing of unwind",
+        spoil: |driver| {
+            link(driver, "_Unwind_Resume");
+            Ok(())
+        },
+    },
+    Mutation {
+        says: "symbols only",
+        spoil: |driver| {
+            driver.map.clear();
+            Ok(())
+        },
+    },
+    Mutation {
+        says: "bytes are more than",
+        spoil: |driver| {
+            driver.limit = driver.image.len() - 1;
+            Ok(())
+        },
+    },
+];
+
+/// Breaks each rule in a copy of a driver that keeps them all; the number of rules.
+///
+/// # Errors
+///
+/// The rules whose break nobody noticed.
+pub fn every_rule_can_be_broken(good: &Driver, exports: &Exports) -> Result<usize, String> {
+    let mut unnoticed = Vec::new();
+    for Mutation { says, spoil } in MUTATIONS {
+        let mut driver = good.clone();
+        spoil(&mut driver)?;
+        if *says != "the checksum is" {
+            let place = checksum_place(&driver.image)?;
+            let sum = checksum(&driver.image, place);
+            driver.image[place..place + 4].copy_from_slice(&sum.to_le_bytes());
+        }
+        let problems = image::problems(&driver, exports)?;
+        if !problems.iter().any(|problem| problem.contains(says)) {
+            unnoticed.push(format!("{says:?} was not said, but {problems:?}"));
+        }
+    }
+    if unnoticed.is_empty() {
+        Ok(MUTATIONS.len())
+    } else {
+        Err(unnoticed.join("\n"))
+    }
+}
+
+/// Writes bytes at a place counted from the optional header.
+fn write(driver: &mut Driver, place: isize, bytes: &[u8]) -> Result<(), String> {
+    let start = optional_header(&driver.image)?
+        .checked_add_signed(place)
+        .ok_or("outside of the image")?;
+    let to = driver.image.get_mut(start..start + bytes.len());
+    to.ok_or("outside of the image")?.copy_from_slice(bytes);
+    Ok(())
+}
+
+fn add(driver: &mut Driver, place: usize, number: u8) -> Result<(), String> {
+    let place = optional_header(&driver.image)? + place;
+    driver.image[place] = driver.image[place].wrapping_add(number);
+    Ok(())
+}
+
+fn clear(driver: &mut Driver, place: usize, bits: u8) -> Result<(), String> {
+    let place = optional_header(&driver.image)? + place;
+    driver.image[place] &= !bits;
+    Ok(())
+}
+
+fn replace(driver: &mut Driver, from: &[u8], to: &[u8]) -> Result<(), String> {
+    let place = |image: &[u8]| image.windows(from.len()).position(|window| window == from);
+    let mut found = place(&driver.image).ok_or("not in the image")?;
+    // All of them: a text of the driver's may be the same.
+    loop {
+        driver.image[found..found + to.len()].copy_from_slice(to);
+        match place(&driver.image) {
+            Some(next) => found = next,
+            None => return Ok(()),
+        }
+    }
+}
+
+/// Adds a symbol to the map, as if it were linked.
+fn link(driver: &mut Driver, symbol: &str) {
+    let line = [
+        " 0001:00000000       ",
+        symbol,
+        "     0000000180001000     x.o\n",
+    ];
+    driver.map.extend(line);
+}

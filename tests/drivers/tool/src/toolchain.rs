@@ -1,0 +1,98 @@
+//! What compiles for Windows: the active toolchain where it has the target, else Debian's, which builds `core` from source.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Debian's Rust compiler, which comes with the sources of `core` for any target.
+pub const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+/// Debian's cargo.
+pub const DEBIAN_CARGO: &str = "/usr/bin/cargo";
+
+/// Where drivers are built for.
+pub const X86_64: &str = "x86_64-pc-windows-msvc";
+/// Where drivers are checked for, too.
+pub const AARCH64: &str = "aarch64-pc-windows-msvc";
+
+/// The repository's root.
+#[must_use]
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")
+}
+
+/// Where cargo builds.
+#[must_use]
+pub fn target_directory() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from)
+}
+
+/// Whether the active toolchain has the standard library of a target.
+#[must_use]
+pub fn has(target: &str) -> bool {
+    sysroot("rustc").is_some_and(|root| root.join("lib/rustlib").join(target).join("lib").is_dir())
+}
+
+/// Whether the active toolchain compiles for both kinds of Windows.
+#[must_use]
+pub fn windows() -> bool {
+    has(X86_64) && has(AARCH64)
+}
+
+/// Whether Debian's compiler has the sources of `core`.
+#[must_use]
+pub fn debian_sources() -> bool {
+    sysroot(DEBIAN_RUSTC).is_some_and(|root| {
+        root.join("lib/rustlib/src/rust/library/core/src/lib.rs")
+            .exists()
+    })
+}
+
+/// A cargo that compiles for `target`, with the options that it needs for that behind its subcommand.
+#[must_use]
+pub fn cargo(subcommand: &str, target: &str) -> Command {
+    let active = has(target);
+    let mut command = Command::new(if active {
+        std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
+    } else {
+        DEBIAN_CARGO.to_owned()
+    });
+    command.current_dir(repository());
+    command.args([subcommand, "--target", target]);
+    // Beside what is built for this system, so that neither waits for the other.
+    command
+        .arg("--target-dir")
+        .arg(target_directory().join("windows"));
+    if !active {
+        command.arg("-Zbuild-std=core,compiler_builtins");
+        command.env("RUSTC", DEBIAN_RUSTC);
+        command.env("RUSTDOC", "/usr/bin/rustdoc");
+        command.env("RUSTC_BOOTSTRAP", "1");
+        command.env_remove("RUSTUP_TOOLCHAIN");
+    }
+    if !cfg!(windows)
+        && let Some(linker) = linker()
+    {
+        let variable = target.replace('-', "_").to_uppercase();
+        command.env(format!("CARGO_TARGET_{variable}_LINKER"), linker);
+    }
+    command
+}
+
+/// LLVM's linker for Windows: the newest of Debian's packages, or the one on the path. Rust's own is what there is otherwise.
+fn linker() -> Option<String> {
+    let debian = (14..40).rev().map(|version| format!("lld-link-{version}"));
+    debian
+        .chain(["lld-link".to_owned(), "rust-lld".to_owned()])
+        .find(|name| on_path(name))
+}
+
+fn on_path(name: &str) -> bool {
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(name).is_file()))
+}
+
+fn sysroot(rustc: &str) -> Option<PathBuf> {
+    let output = Command::new(rustc).args(["--print", "sysroot"]).output();
+    let output = output.ok().filter(|output| output.status.success())?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    Some(PathBuf::from(text.trim()))
+}

@@ -1,0 +1,454 @@
+//! Loads drivers into Wine, which has a kernel and a Winsock Kernel of its own, and judges them by what crosses real sockets, by
+//! what the service manager says, and by Wine's own account of their memory.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::net::{SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::build::Built;
+
+/// How long a command of Wine's may take; the first one sets a whole Windows up.
+const PATIENCE: Duration = Duration::from_mins(3);
+/// How long a datagram may take.
+const ARRIVAL: Duration = Duration::from_secs(5);
+
+/// What Wine tells: about its kernel, and what drivers print.
+const CHANNELS: &str = "-all,+pid,+ntoskrnl,+debugstr,err+ntoskrnl";
+
+/// `ERROR_INVALID_FUNCTION`, which is `STATUS_NOT_IMPLEMENTED` as the service manager tells it.
+const INVALID_FUNCTION: &str = "Invalid function.";
+
+/// A Windows of Wine's in a folder of its own.
+#[derive(Debug)]
+pub struct Wine {
+    folder: TempDir,
+    program: PathBuf,
+    /// What Wine told so far was written for these drivers.
+    told: PathBuf,
+}
+
+/// How a driver fared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It did what it is for.
+    Worked,
+    /// Wine does not have what it needs; it said so and left.
+    NotImplemented,
+}
+
+/// A value of a registry key.
+#[derive(Debug, Clone)]
+pub enum Value {
+    /// `REG_SZ`.
+    Text(String),
+    /// `REG_DWORD`.
+    Number(u32),
+}
+
+/// The program that runs programs for Windows, if it is installed.
+#[must_use]
+pub fn program() -> Option<PathBuf> {
+    // The first is Debian's, where `wine` is a script that misses the 32-bit one.
+    ["/usr/lib/wine/wine64", "/usr/bin/wine64", "/usr/bin/wine"]
+        .map(PathBuf::from)
+        .into_iter()
+        .find(|path| path.is_file())
+}
+
+impl Wine {
+    /// Sets a Windows up.
+    ///
+    /// # Errors
+    ///
+    /// Wine is missing or does not start.
+    pub fn new() -> Result<Self, String> {
+        let program = program().ok_or("wine is not installed")?;
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let told = folder.path().join("told");
+        File::create(&told).map_err(|error| error.to_string())?;
+        let wine = Self {
+            folder,
+            program,
+            told,
+        };
+        wine.succeed(&["wineboot", "--init"])?;
+        Ok(wine)
+    }
+
+    fn command(&self, program: &Path) -> Result<Command, String> {
+        let told = File::options().append(true).open(&self.told);
+        let mut command = Command::new(program);
+        command
+            .env("WINEPREFIX", self.folder.path().join("prefix"))
+            .env("WINEARCH", "win64")
+            .env("WINEDEBUG", CHANNELS)
+            .env("WINEDLLOVERRIDES", "mscoree,mshtml=;winemenubuilder.exe=d")
+            .env("HOME", self.folder.path())
+            .env("LC_ALL", "C")
+            .env_remove("DISPLAY")
+            .env_remove("WAYLAND_DISPLAY")
+            .stdin(Stdio::null())
+            .stderr(told.map_err(|error| error.to_string())?);
+        Ok(command)
+    }
+
+    /// Runs a program of this Windows to its end.
+    fn run(&self, arguments: &[&str]) -> Result<Output, String> {
+        let line = arguments.join(" ");
+        println!("$ wine {line}");
+        // A file, because services inherit it and keep it open.
+        let path = self.folder.path().join("output");
+        let output = File::create(&path).map_err(|error| error.to_string())?;
+        let mut command = self.command(&self.program)?;
+        let mut child = command
+            .args(arguments)
+            .stdout(output)
+            .spawn()
+            .map_err(|error| format!("wine cannot be run: {error}"))?;
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = child.try_wait().map_err(|error| error.to_string())? {
+                break status;
+            }
+            if Instant::now() > deadline {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(format!("`wine {line}` did not end"));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        let stdout = fs::read(&path).map_err(|error| error.to_string())?;
+        Ok(Output {
+            status,
+            stdout,
+            stderr: Vec::new(),
+        })
+    }
+
+    fn succeed(&self, arguments: &[&str]) -> Result<String, String> {
+        let output = self.run(arguments)?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        if output.status.success() {
+            Ok(text)
+        } else {
+            Err(format!("`wine {}` failed: {text}", arguments.join(" ")))
+        }
+    }
+
+    /// Makes a service of a driver.
+    ///
+    /// # Errors
+    ///
+    /// What Wine says.
+    pub fn install(&self, driver: &Built) -> Result<(), String> {
+        // Wine has this system's files on the drive Z:.
+        let path = format!("Z:{}", driver.image.display()).replace('/', "\\");
+        self.succeed(&[
+            "sc",
+            "create",
+            driver.name,
+            "type=",
+            "kernel",
+            "binPath=",
+            &path,
+        ])?;
+        Ok(())
+    }
+
+    /// Sets a parameter of a driver.
+    ///
+    /// # Errors
+    ///
+    /// What Wine says.
+    pub fn parameter(&self, name: &str, parameter: &str, value: &Value) -> Result<(), String> {
+        let key = format!(r"HKLM\System\CurrentControlSet\Services\{name}\Parameters");
+        let (kind, data) = match value {
+            Value::Text(text) => ("REG_SZ", text.clone()),
+            Value::Number(number) => ("REG_DWORD", number.to_string()),
+        };
+        self.succeed(&[
+            "reg", "add", &key, "/v", parameter, "/t", kind, "/d", &data, "/f",
+        ])?;
+        Ok(())
+    }
+
+    /// Loads a driver; `Err` within is what the service manager said when it could not.
+    ///
+    /// # Errors
+    ///
+    /// The service manager itself failed, or contradicts itself.
+    pub fn load(&self, name: &str) -> Result<Result<(), String>, String> {
+        let output = self.run(&["net", "start", name])?;
+        let text = String::from_utf8_lossy(&output.stdout).replace('\r', "");
+        let running = self.running(name)?;
+        match (output.status.success(), running) {
+            (true, true) => Ok(Ok(())),
+            (false, false) => Ok(Err(text)),
+            (success, _) => Err(format!(
+                "`net start {name}` said {success}, and the service's running is {running}: {text}"
+            )),
+        }
+    }
+
+    /// Unloads a driver.
+    ///
+    /// # Errors
+    ///
+    /// It could not be unloaded, or did not give back what it had.
+    pub fn unload(&self, name: &str) -> Result<(), String> {
+        self.succeed(&["net", "stop", name])?;
+        if self.running(name)? {
+            return Err(format!("{name} is still loaded"));
+        }
+        self.account(name)
+    }
+
+    fn running(&self, name: &str) -> Result<bool, String> {
+        Ok(self.succeed(&["sc", "query", name])?.contains("RUNNING"))
+    }
+
+    /// What Wine told so far.
+    fn told(&self) -> Result<String, String> {
+        let bytes = fs::read(&self.told).map_err(|error| error.to_string())?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Whether a driver printed a line.
+    fn printed(&self, line: &str) -> Result<bool, String> {
+        let told = self.told()?;
+        Ok(told
+            .lines()
+            .any(|told| told.contains("DbgPrint") && told.ends_with(line)))
+    }
+
+    /// Whether the driver gave everything back, each time it was loaded.
+    fn account(&self, name: &str) -> Result<(), String> {
+        let told = self.told()?;
+        let (loads, left) = balance(&told, name);
+        if loads == 0 {
+            return Err(format!("Wine tells nothing of {name}"));
+        }
+        if left.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{name} left behind: {left:?}"))
+        }
+    }
+
+    /// Loads a driver whose sockets Wine may lack. Where it does, the driver has to say so, leave nothing, and do so again when it is
+    /// loaded again.
+    fn load_or_lack(&self, name: &str) -> Result<Fate, String> {
+        let Err(first) = self.load(name)? else {
+            return Ok(Fate::Worked);
+        };
+        if !first.contains(INVALID_FUNCTION) {
+            return Err(format!("{name} was not loaded: {first}"));
+        }
+        if !self.printed(&format!("{name}: WskSocket failed: 0xC0000002"))? {
+            return Err(format!("{name} did not say what failed"));
+        }
+        self.account(name)?;
+        let again = self.load(name)?;
+        if again != Err(first) {
+            return Err(format!("loaded again, {name} ended otherwise: {again:?}"));
+        }
+        self.account(name)?;
+        Ok(Fate::NotImplemented)
+    }
+
+    /// Has `udp-send` send datagrams to a socket here.
+    ///
+    /// # Errors
+    ///
+    /// What was not as it has to be.
+    pub fn udp_send(&self, driver: &Built) -> Result<Fate, String> {
+        const COUNT: u32 = 25;
+        self.install(driver)?;
+        // What it is told reaches it: a target that is none is another error.
+        self.parameter(driver.name, "Target", &Value::Text("nowhere".to_owned()))?;
+        match self.load(driver.name)? {
+            Err(said) if said.contains("Invalid parameter.") => {}
+            other => {
+                return Err(format!(
+                    "with a wrong target, {} ended in {other:?}",
+                    driver.name
+                ));
+            }
+        }
+        self.account(driver.name)?;
+
+        let (receiver, target) = socket()?;
+        self.parameter(driver.name, "Target", &Value::Text(target.to_string()))?;
+        self.parameter(driver.name, "Count", &Value::Number(COUNT))?;
+        let fate = self.load_or_lack(driver.name)?;
+        match fate {
+            Fate::Worked => {
+                for number in 0..COUNT {
+                    let mut bytes = [0; 16];
+                    let length = receiver.recv(&mut bytes);
+                    let length = length.map_err(|error| format!("datagram {number}: {error}"))?;
+                    if bytes[..length] != number.to_be_bytes() {
+                        return Err(format!("datagram {number} is {:?}", &bytes[..length]));
+                    }
+                }
+                if !self.printed("udp-send: 25 of 25 datagrams sent")? {
+                    return Err("udp-send did not say what it sent".to_owned());
+                }
+                self.unload(driver.name)?;
+            }
+            Fate::NotImplemented => nothing_arrives(&receiver)?,
+        }
+        Ok(fate)
+    }
+
+    /// Has `udp-echo` answer a socket here.
+    ///
+    /// # Errors
+    ///
+    /// What was not as it has to be.
+    pub fn udp_echo(&self, driver: &Built) -> Result<Fate, String> {
+        self.install(driver)?;
+        let (client, _) = socket()?;
+        let (taken, listen) = socket()?;
+        drop(taken);
+        self.parameter(driver.name, "Listen", &Value::Text(listen.to_string()))?;
+        let fate = self.load_or_lack(driver.name)?;
+        let failed = |error: std::io::Error| format!("no answer from {listen}: {error}");
+        if fate == Fate::Worked {
+            for length in [1_usize, 100, 1472] {
+                let question = vec![length.to_le_bytes()[0]; length];
+                let mut answer = [0; 2048];
+                client.send_to(&question, listen).map_err(failed)?;
+                let length = client.recv(&mut answer).map_err(failed)?;
+                if answer[..length] != question {
+                    return Err(format!("the answer to {} bytes is another", question.len()));
+                }
+            }
+            self.unload(driver.name)?;
+        }
+        // The address is nobody's.
+        let bound = UdpSocket::bind(listen);
+        bound.map_err(|error| format!("{listen} is still in use: {error}"))?;
+        Ok(fate)
+    }
+}
+
+impl Drop for Wine {
+    fn drop(&mut self) {
+        let server = [
+            "/usr/lib/wine/wineserver64",
+            "/usr/lib/wine/wineserver",
+            "/usr/bin/wineserver",
+        ]
+        .map(Path::new)
+        .into_iter()
+        .find(|path| path.is_file());
+        // Ends what runs in this prefix, and nothing else.
+        if let Some(server) = server
+            && let Ok(mut command) = self.command(server)
+        {
+            let _ = command.arg("-k").stdout(Stdio::null()).status();
+        }
+    }
+}
+
+/// A socket of this system.
+fn socket() -> Result<(UdpSocket, SocketAddr), String> {
+    let made = UdpSocket::bind("127.0.0.1:0").and_then(|socket| {
+        socket.set_read_timeout(Some(ARRIVAL))?;
+        let address = socket.local_addr()?;
+        Ok((socket, address))
+    });
+    made.map_err(|error| format!("no socket: {error}"))
+}
+
+fn nothing_arrives(receiver: &UdpSocket) -> Result<(), String> {
+    let set = receiver.set_nonblocking(true);
+    set.map_err(|error| error.to_string())?;
+    match receiver.recv(&mut [0; 16]) {
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(()),
+        other => Err(format!("a driver that was not loaded has sent: {other:?}")),
+    }
+}
+
+/// How often a driver was loaded, and what it left behind, as Wine tells it: pool blocks by their address, MDLs by their count.
+fn balance(told: &str, name: &str) -> (usize, Vec<String>) {
+    let mut loads = 0;
+    // Wine loads each driver in a process of its own; this is which one.
+    let mut pools: BTreeMap<&str, BTreeMap<&str, &str>> = BTreeMap::new();
+    let mut mdls: BTreeMap<&str, i64> = BTreeMap::new();
+    let loading = format!(r#"\\Services\\{name}")"#);
+    for line in told.lines() {
+        let Some((process, rest)) = line.split_once(':') else {
+            continue;
+        };
+        if rest.contains(":ZwLoadDriver (") && rest.contains(&loading) {
+            loads += 1;
+            pools.insert(process, BTreeMap::new());
+            mdls.insert(process, 0);
+        }
+        let (Some(pool), Some(count)) = (pools.get_mut(process), mdls.get_mut(process)) else {
+            continue;
+        };
+        if let Some((_, call)) = rest.split_once(":ExAllocatePoolWithTag ") {
+            if let Some((_, address)) = call.split_once("-> ") {
+                pool.insert(address, line);
+            }
+        } else if let Some((_, address)) = rest.split_once(":ExFreePoolWithTag ") {
+            pool.remove(address);
+        } else if rest.contains(":IoAllocateMdl (") {
+            *count += 1;
+        } else if rest.contains(":IoFreeMdl ") {
+            *count -= 1;
+        }
+    }
+    let mut left: Vec<String> = pools
+        .values()
+        .flat_map(|pool| pool.values().map(|line| (*line).to_owned()))
+        .collect();
+    let mdls = mdls.values().filter(|count| **count != 0);
+    left.extend(mdls.map(|count| format!("{count} MDLs")));
+    (loads, left)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::balance;
+
+    const GOOD: &str = r#"
+0128:0134:trace:ntoskrnl:ZwLoadDriver (L"\\Registry\\Machine\\System\\CurrentControlSet\\Services\\echo")
+0128:0134:trace:ntoskrnl:ExAllocatePoolWithTag 24 pool 512 -> 00000000014A03A0
+0128:0134:trace:ntoskrnl:IoAllocateMdl (00000000014A03A0, 24, 0, 0, 0000000000000000)
+0100:0104:trace:ntoskrnl:ExAllocatePoolWithTag 24 pool 512 -> 00000000014A0400
+0128:0134:trace:ntoskrnl:IoFreeMdl 00000000014A0500
+0128:0134:trace:ntoskrnl:ExFreePoolWithTag 00000000014A03A0
+"#;
+
+    #[test]
+    fn what_is_given_back_is_balanced() {
+        assert_eq!(balance(GOOD, "echo"), (1, Vec::new()));
+        assert_eq!(balance(GOOD, "send"), (0, Vec::new()));
+    }
+
+    #[test]
+    fn what_is_not_given_back_is_told() {
+        for (gone, left) in [
+            ("ExFreePoolWithTag", "-> 00000000014A03A0"),
+            ("IoFreeMdl", "1 MDLs"),
+        ] {
+            let told: String = GOOD
+                .lines()
+                .filter(|line| !line.contains(gone))
+                .map(|line| format!("{line}\n"))
+                .collect();
+            let (loads, lines) = balance(&told, "echo");
+            assert_eq!((loads, lines.len()), (1, 1));
+            assert!(lines[0].contains(left), "{lines:?}");
+        }
+    }
+}
