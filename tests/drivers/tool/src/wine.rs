@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -28,8 +28,10 @@ const INVALID_FUNCTION: &str = "Invalid function.";
 pub struct Wine {
     folder: TempDir,
     program: PathBuf,
-    /// What Wine told so far was written for these drivers.
+    /// Where Wine tells what it does.
     told: PathBuf,
+    /// A program that does nothing: without any, Wine would shut this Windows down between two commands.
+    idle: Option<Child>,
 }
 
 /// How a driver fared.
@@ -71,13 +73,39 @@ impl Wine {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let told = folder.path().join("told");
         File::create(&told).map_err(|error| error.to_string())?;
-        let wine = Self {
+        let mut wine = Self {
             folder,
             program,
             told,
+            idle: None,
         };
         wine.succeed(&["wineboot", "--init"])?;
+        // The service manager that has set everything up is still there for a while, beside the next one: both would answer.
+        wine.end()?;
+        let mut idle = wine.command(&wine.program)?;
+        let idle = idle.arg("cmd").stdin(Stdio::piped()).stdout(Stdio::null());
+        let idle = idle.spawn();
+        wine.idle = Some(idle.map_err(|error| format!("wine cannot be run: {error}"))?);
         Ok(wine)
+    }
+
+    /// Ends what runs in this Windows, and nothing else.
+    fn end(&self) -> Result<(), String> {
+        let server = [
+            "/usr/lib/wine/wineserver64",
+            "/usr/lib/wine/wineserver",
+            "/usr/bin/wineserver",
+        ]
+        .map(PathBuf::from)
+        .into_iter()
+        .find(|path| path.is_file())
+        .ok_or("there is no wineserver")?;
+        for order in ["-k", "-w"] {
+            let mut command = self.command(&server)?;
+            let status = command.arg(order).stdout(Stdio::null()).status();
+            status.map_err(|error| format!("wineserver cannot be run: {error}"))?;
+        }
+        Ok(())
     }
 
     fn command(&self, program: &Path) -> Result<Command, String> {
@@ -340,19 +368,10 @@ impl Wine {
 
 impl Drop for Wine {
     fn drop(&mut self) {
-        let server = [
-            "/usr/lib/wine/wineserver64",
-            "/usr/lib/wine/wineserver",
-            "/usr/bin/wineserver",
-        ]
-        .map(Path::new)
-        .into_iter()
-        .find(|path| path.is_file());
-        // Ends what runs in this prefix, and nothing else.
-        if let Some(server) = server
-            && let Ok(mut command) = self.command(server)
-        {
-            let _ = command.arg("-k").stdout(Stdio::null()).status();
+        let _ = self.end();
+        if let Some(idle) = &mut self.idle {
+            let _ = idle.kill();
+            let _ = idle.wait();
         }
     }
 }
@@ -441,11 +460,8 @@ mod tests {
             ("ExFreePoolWithTag", "-> 00000000014A03A0"),
             ("IoFreeMdl", "1 MDLs"),
         ] {
-            let told: String = GOOD
-                .lines()
-                .filter(|line| !line.contains(gone))
-                .map(|line| format!("{line}\n"))
-                .collect();
+            let told: Vec<&str> = GOOD.lines().filter(|line| !line.contains(gone)).collect();
+            let told = told.join("\n");
             let (loads, lines) = balance(&told, "echo");
             assert_eq!((loads, lines.len()), (1, 1));
             assert!(lines[0].contains(left), "{lines:?}");
