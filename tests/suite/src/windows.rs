@@ -21,7 +21,15 @@ pub(crate) fn check() -> Result<(), String> {
     for target in [toolchain::X86_64, toolchain::AARCH64] {
         let mut command = toolchain::cargo("check", target);
         // `--package wsk` is not enough: features of wsk-sys that wsk does not use count too.
-        command.args(["--package", "wsk", "--package", "wsk-sys", "--all-features"]);
+        command.args([
+            "--profile",
+            "driver",
+            "--package",
+            "wsk",
+            "--package",
+            "wsk-sys",
+        ]);
+        command.arg("--all-features");
         for driver in DRIVERS {
             command.args(["--package", driver]);
         }
