@@ -23,6 +23,7 @@ use crate::operation::{Arguments, Flight, Idle, Outcome, Payload};
 use crate::option::{ReadableOption, SocketOption};
 use crate::registration::Provider;
 use crate::scope::{Scope, ScopedReceive, ScopedSend};
+use crate::shared::Shared;
 use crate::socket::{
     Awaited, Handle, IsEnd, Prepared, address_of, buffer_of, category, give_back, hold, make,
     start_making,
@@ -260,7 +261,7 @@ impl ConnectionSocket {
             .family
             .write(remote, &mut operation.arguments().address);
         let (socket, table) = (self.socket.socket, self.socket.dispatch());
-        let capture = self.socket.capture.clone();
+        let capture = Shared::clone(&self.socket.capture);
         // SAFETY: the payload is the socket's one handle, so it is open while the operation is in flight; the address is in the
         // arguments.
         let started = unsafe {

@@ -107,7 +107,7 @@ impl Provider {
     ///
     /// Allocates an operation, and room for the name.
     ///
-    /// ```no_run
+    /// ```
     /// # let kernel = wsk_host::Kernel::boot();
     /// # let registration = wsk::Registration::new()?;
     /// # let provider = registration.capture(wsk::Wait::Forever)?;

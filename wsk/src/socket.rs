@@ -705,7 +705,7 @@ impl<C: Category> Handle<C> {
         }
     }
 
-    /// Has WSK no longer call back for the events in `mask`; waits until calls that are under way have returned. IRQL:
+    /// Has WSK no longer call back for the one event in `mask`; waits until calls that are under way have returned. IRQL:
     /// `PASSIVE_LEVEL`.
     pub(crate) fn disable_events(&self, mask: u32) -> Result<(), Error> {
         require_passive()?;

@@ -501,8 +501,9 @@ impl ConnectedSocket {
     /// says.
     #[doc(alias = "SO_WSK_EVENT_CALLBACK")]
     pub fn disable_events(&self) -> Result<(), Error> {
-        self.handle()
-            .disable_events(WSK_EVENT_RECEIVE | WSK_EVENT_DISCONNECT)
+        // WSK disables one at a time.
+        self.handle().disable_events(WSK_EVENT_RECEIVE)?;
+        self.handle().disable_events(WSK_EVENT_DISCONNECT)
     }
 }
 

@@ -1,0 +1,724 @@
+//! Connection sockets on the host kernel, against the host's own TCP sockets: each operation in its three shapes, and what can
+//! happen to a connection meanwhile.
+
+use std::future::Future;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use wsk::{
+    ConnectedSocket, ConnectionSocket, Control, Error, Family, Lock, NonPagedBuffer, Pool,
+    Provider, ReceiveBuffer, Registration, SendBuffer, Wait,
+};
+use wsk_host::{Completion, DISPATCH_LEVEL, Kernel, at_irql};
+use wsk_sys::{
+    STATUS_CANCELLED, STATUS_CONNECTION_ABORTED, STATUS_CONNECTION_REFUSED, STATUS_CONNECTION_RESET,
+};
+
+const LOOPBACK: &str = "127.0.0.1:0";
+const PATIENCE: Duration = Duration::from_secs(20);
+const MOMENT: Duration = Duration::from_millis(30);
+
+/// A buffer that counts how often it was dropped.
+struct Counted(NonPagedBuffer, Arc<AtomicUsize>);
+
+impl Counted {
+    fn new(bytes: &[u8], drops: &Arc<AtomicUsize>) -> Self {
+        Self(NonPagedBuffer::copy_of(bytes).unwrap(), drops.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.1.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+// SAFETY: the promise of the buffer inside is passed on.
+unsafe impl SendBuffer for Counted {
+    fn lock(&self) -> Result<Lock<'_>, Error> {
+        self.0.lock()
+    }
+}
+
+// SAFETY: as above.
+unsafe impl ReceiveBuffer for Counted {
+    fn lock_mut(&mut self) -> Result<Lock<'_>, Error> {
+        self.0.lock_mut()
+    }
+}
+
+struct Setting {
+    provider: Provider,
+    registration: Registration,
+    listener: TcpListener,
+    remote: SocketAddr,
+}
+
+impl Setting {
+    fn new() -> Self {
+        let registration = Registration::new().unwrap();
+        let provider = registration.capture(Wait::Forever).unwrap();
+        let listener = TcpListener::bind(LOOPBACK).unwrap();
+        let remote = listener.local_addr().unwrap();
+        Self {
+            provider,
+            registration,
+            listener,
+            remote,
+        }
+    }
+
+    /// Both ends of a connection.
+    fn connection(&self) -> (ConnectedSocket, TcpStream) {
+        let socket = ConnectedSocket::connect(&self.provider, self.remote).unwrap();
+        let (peer, _) = self.listener.accept().unwrap();
+        peer.set_read_timeout(Some(PATIENCE)).unwrap();
+        peer.set_write_timeout(Some(PATIENCE)).unwrap();
+        (socket, peer)
+    }
+}
+
+fn kernels() -> impl Iterator<Item = Kernel> {
+    let plain = [Completion::Inline, Completion::Deferred]
+        .map(|policy| Kernel::builder().completion(policy));
+    let seeded = (1..4).map(|seed| Kernel::builder().completion(Completion::Seeded).seed(seed));
+    plain.into_iter().chain(seeded).map(wsk_host::Builder::boot)
+}
+
+fn on_each_kernel(test: impl Fn(&Kernel, &Setting)) {
+    for kernel in kernels() {
+        let setting = Setting::new();
+        test(&kernel, &setting);
+        let Setting {
+            provider,
+            registration,
+            ..
+        } = setting;
+        drop(provider);
+        drop(registration);
+        kernel.shutdown();
+    }
+}
+
+fn until(what: &str, condition: impl Fn() -> bool) {
+    for _ in 0..2_000 {
+        if condition() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("{what} did not happen");
+}
+
+fn exactly(peer: &mut TcpStream, length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    peer.read_exact(&mut bytes).unwrap();
+    bytes
+}
+
+/// Whether the peer finds the connection gone, rather than ended in good order.
+fn is_reset(peer: &mut TcpStream) -> bool {
+    let mut bytes = [0; 4096];
+    loop {
+        match peer.read(&mut bytes) {
+            Ok(0) => return false,
+            Ok(_) => {}
+            Err(error) => return error.kind() == ErrorKind::ConnectionReset,
+        }
+    }
+}
+
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Drives a future by its waker alone.
+fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let count = Arc::new(Count(AtomicUsize::new(0)));
+    let waker = Waker::from(count.clone());
+    let mut context = Context::from_waker(&waker);
+    for wakes in 1.. {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+        until("a wake", || count.0.load(Ordering::SeqCst) >= wakes);
+    }
+    unreachable!()
+}
+
+#[test]
+fn a_connection_is_made_step_by_step_or_at_once() {
+    on_each_kernel(|_, s| {
+        let socket = ConnectionSocket::open(&s.provider, Family::V4).unwrap();
+        socket.bind(LOOPBACK.parse().unwrap()).unwrap();
+        let local = socket.local_address().unwrap();
+        let socket = socket
+            .connect(s.remote)
+            .map_err(|(error, _)| error)
+            .unwrap();
+        let (_peer, from) = s.listener.accept().unwrap();
+        assert_eq!(from, local);
+        assert_eq!(socket.local_address().unwrap(), local);
+        assert_eq!(socket.remote_address().unwrap(), s.remote);
+        socket.close().unwrap();
+
+        let socket = ConnectedSocket::connect_timeout(&s.provider, s.remote, PATIENCE).unwrap();
+        let (_peer, from) = s.listener.accept().unwrap();
+        assert_eq!(socket.local_address().unwrap(), from);
+        assert_eq!(socket.remote_address().unwrap(), s.remote);
+        socket.close().unwrap();
+    });
+}
+
+#[test]
+fn a_connection_is_made_by_operations_that_own_the_socket() {
+    on_each_kernel(|_, s| {
+        let socket = ConnectionSocket::open(&s.provider, Family::V4).unwrap();
+        socket.bind(LOOPBACK.parse().unwrap()).unwrap();
+        let connect = socket.start_connect(s.remote).map_err(|(e, _)| e).unwrap();
+        let socket = connect.wait().unwrap().map_err(|(e, _)| e).unwrap();
+        assert_eq!(socket.remote_address().unwrap(), s.remote);
+        drop(socket);
+
+        let socket = block_on(ConnectedSocket::start_connect(&s.provider, s.remote).unwrap());
+        assert_eq!(socket.unwrap().remote_address().unwrap(), s.remote);
+
+        // Left alone, what it was about is closed.
+        let socket = ConnectionSocket::open(&s.provider, Family::V4).unwrap();
+        socket.bind(LOOPBACK.parse().unwrap()).unwrap();
+        drop(socket.start_connect(s.remote).map_err(|(e, _)| e).unwrap());
+        drop(ConnectedSocket::start_connect(&s.provider, s.remote).unwrap());
+    });
+}
+
+#[test]
+fn a_refused_connection_gives_the_socket_back() {
+    on_each_kernel(|_, s| {
+        let nobody = TcpListener::bind(LOOPBACK).unwrap().local_addr().unwrap();
+        let socket = ConnectionSocket::open(&s.provider, Family::V4).unwrap();
+        socket.bind(LOOPBACK.parse().unwrap()).unwrap();
+        let (error, socket) = socket.connect(nobody).unwrap_err();
+        assert_eq!(error.status(), Some(STATUS_CONNECTION_REFUSED));
+        socket.close().unwrap();
+
+        let socket = ConnectionSocket::open(&s.provider, Family::V4).unwrap();
+        socket.bind(LOOPBACK.parse().unwrap()).unwrap();
+        let connect = socket.start_connect(nobody).map_err(|(e, _)| e).unwrap();
+        let (error, socket) = connect.wait().unwrap().unwrap_err();
+        assert_eq!(error.status(), Some(STATUS_CONNECTION_REFUSED));
+        socket.unwrap().close().unwrap();
+
+        let error = ConnectedSocket::connect(&s.provider, nobody).unwrap_err();
+        assert_eq!(error.status(), Some(STATUS_CONNECTION_REFUSED));
+        let open = ConnectedSocket::start_connect(&s.provider, nobody).unwrap();
+        let error = open.wait().unwrap().unwrap_err();
+        assert_eq!(error.status(), Some(STATUS_CONNECTION_REFUSED));
+    });
+}
+
+#[test]
+fn mistakes_are_found_before_the_kernel_is_called() {
+    on_each_kernel(|kernel, s| {
+        let socket = ConnectionSocket::open(&s.provider, Family::V4).unwrap();
+        let calls = kernel.counts().calls;
+        let (error, socket) = socket.connect(s.remote).unwrap_err();
+        assert_eq!(error, Error::NotBound);
+        let (error, socket) = socket.start_connect(s.remote).unwrap_err();
+        assert_eq!(error, Error::NotBound);
+        assert_eq!(kernel.counts().calls, calls);
+        socket.bind(LOOPBACK.parse().unwrap()).unwrap();
+        let calls = kernel.counts().calls;
+        let (error, socket) = socket.connect("127.0.0.1:0".parse().unwrap()).unwrap_err();
+        assert_eq!(error, Error::PortZero);
+        let (error, socket) = socket.connect("[::1]:9".parse().unwrap()).unwrap_err();
+        assert!(matches!(error, Error::WrongFamily { .. }), "{error}");
+        let (error, socket) = at_irql(DISPATCH_LEVEL, || socket.connect(s.remote)).unwrap_err();
+        assert!(matches!(error, Error::WrongIrql { .. }), "{error}");
+        let error = ConnectedSocket::connect(&s.provider, "127.0.0.1:0".parse().unwrap());
+        assert_eq!(error.unwrap_err(), Error::PortZero);
+        assert_eq!(kernel.counts().calls, calls);
+        socket.close().unwrap();
+
+        let (socket, _peer) = s.connection();
+        let calls = kernel.counts().calls;
+        let mut buffer = NonPagedBuffer::new(8).unwrap();
+        at_irql(DISPATCH_LEVEL, || {
+            let wrong = |error: Error| assert!(matches!(error, Error::WrongIrql { .. }), "{error}");
+            wrong(socket.send(&buffer).unwrap_err());
+            wrong(socket.receive(&mut buffer).unwrap_err());
+            wrong(socket.receive_all(&mut buffer).unwrap_err());
+            wrong(socket.drain_timeout(MOMENT).unwrap_err());
+            wrong(socket.disconnect().unwrap_err());
+            wrong(socket.disconnect_after(&buffer).unwrap_err());
+            wrong(socket.abort().unwrap_err());
+            wrong(socket.remote_address().unwrap_err());
+            wrong(socket.local_address().unwrap_err());
+        });
+        let mut control = Control::<64>::new();
+        control.push(wsk::ControlMessage::TimeToLive(9)).unwrap();
+        let with_control = wsk::WithControl::new(buffer, control);
+        let error = socket.send(&with_control).unwrap_err();
+        assert!(
+            matches!(error, Error::ControlFull { room: 0, .. }),
+            "{error}"
+        );
+        let not_started = socket.start_send(with_control).unwrap_err();
+        assert!(not_started.buffer.is_some());
+        assert_eq!(kernel.counts().calls, calls);
+    });
+}
+
+#[test]
+fn bytes_are_sent_in_each_shape() {
+    on_each_kernel(|_, s| {
+        let (socket, mut peer) = s.connection();
+        assert_eq!(socket.send(b"slice").unwrap(), 5);
+        let buffer = NonPagedBuffer::copy_of(b"pool").unwrap();
+        assert_eq!(socket.send_timeout(&buffer, PATIENCE).unwrap(), 4);
+        assert_eq!(exactly(&mut peer, 9), b"slicepool");
+
+        let (first, second) = (*b"on the", *b"stack");
+        let sent = wsk::scope(|scope| {
+            let first = scope.send(&socket, &first)?;
+            let second = scope.send(&socket, &second)?;
+            Ok::<_, Error>(first.wait()? + second.wait()?)
+        });
+        assert_eq!(sent.unwrap().unwrap(), 11);
+        assert_eq!(exactly(&mut peer, 11), b"on thestack");
+
+        let finished = socket.start_send(buffer).unwrap().wait().unwrap();
+        assert_eq!(finished.result.unwrap(), 4);
+        let finished = block_on(socket.start_send(finished.buffer.unwrap()).unwrap());
+        assert_eq!(finished.result.unwrap(), 4);
+        assert_eq!(finished.buffer.unwrap().as_slice(), b"pool");
+        assert_eq!(exactly(&mut peer, 8), b"poolpool");
+
+        // In the order in which they were started, whatever becomes of the handles.
+        let pool = Pool::new(8, |_| NonPagedBuffer::new(1)).unwrap();
+        for n in 0..64_u8 {
+            let mut buffer = pool.take_or_wait().unwrap();
+            buffer.as_mut_slice().fill(n);
+            drop(socket.start_send(buffer).unwrap());
+        }
+        assert_eq!(exactly(&mut peer, 64), (0..64).collect::<Vec<_>>());
+        socket.set_no_delay(true);
+        socket.send(b"now").unwrap();
+        assert_eq!(exactly(&mut peer, 3), b"now");
+    });
+}
+
+#[test]
+fn a_send_ends_when_all_of_it_is_sent() {
+    on_each_kernel(|_, s| {
+        let (socket, mut peer) = s.connection();
+        let bytes: Vec<u8> = (0..8 << 20).map(|n: u32| n.to_le_bytes()[0]).collect();
+        let sending = socket
+            .start_send(NonPagedBuffer::copy_of(&bytes).unwrap())
+            .unwrap();
+        std::thread::sleep(MOMENT);
+        assert!(!sending.is_completed(), "nobody has received it");
+        assert_eq!(exactly(&mut peer, bytes.len()), bytes);
+        let finished = sending.wait().unwrap();
+        assert_eq!(finished.result.unwrap(), bytes.len());
+    });
+}
+
+#[test]
+fn bytes_are_received_in_each_shape() {
+    on_each_kernel(|_, s| {
+        let (socket, mut peer) = s.connection();
+        peer.write_all(b"slice").unwrap();
+        let mut bytes = [0; 16];
+        assert_eq!(socket.receive_all(&mut bytes[..5]).unwrap(), 5);
+        assert_eq!(&bytes[..5], b"slice");
+        peer.write_all(b"ab").unwrap();
+        assert_eq!(
+            socket.receive_timeout(&mut bytes[..1], PATIENCE).unwrap(),
+            1
+        );
+        assert_eq!(socket.receive(&mut bytes[1..]).unwrap(), 1);
+        assert_eq!(&bytes[..2], b"ab");
+
+        let (mut first, mut second) = ([0; 3], [0; 4]);
+        wsk::scope(|scope| {
+            let first = scope.receive_all(&socket, &mut first).unwrap();
+            let second = scope.receive_all(&socket, &mut second).unwrap();
+            assert!(!first.is_completed());
+            peer.write_all(b"onetwo!").unwrap();
+            let (length, bytes) = first.wait().unwrap();
+            assert_eq!((length, &*bytes), (3, b"one"));
+            let (length, bytes) = second.wait().unwrap();
+            assert_eq!((length, &*bytes), (4, b"two!"));
+        })
+        .unwrap();
+
+        let receiving = socket
+            .start_receive(NonPagedBuffer::new(64).unwrap())
+            .unwrap();
+        let receiving = receiving.try_take().unwrap_err();
+        let (error, receiving) = receiving.wait_timeout(MOMENT).unwrap_err();
+        assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+        peer.write_all(b"late").unwrap();
+        let finished = receiving.wait().unwrap();
+        assert_eq!(finished.result.unwrap(), 4);
+        let buffer = finished.buffer.unwrap();
+        assert_eq!(&buffer.as_slice()[..4], b"late");
+        let mut buffer = buffer;
+        buffer.set_len(6).unwrap();
+        let receiving = socket.start_receive_all(buffer).unwrap();
+        peer.write_all(b"fut").unwrap();
+        std::thread::sleep(MOMENT);
+        assert!(!receiving.is_completed(), "it is not full");
+        peer.write_all(b"ure").unwrap();
+        let finished = block_on(receiving);
+        assert_eq!(finished.result.unwrap(), 6);
+        assert_eq!(finished.buffer.unwrap().as_slice(), b"future");
+    });
+}
+
+#[test]
+fn the_end_in_good_order_is_zero_bytes() {
+    on_each_kernel(|_, s| {
+        let (socket, mut peer) = s.connection();
+        peer.write_all(b"end").unwrap();
+        peer.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut bytes = [0; 8];
+        assert_eq!(
+            socket.receive_all(&mut bytes).unwrap(),
+            3,
+            "what came before"
+        );
+        assert_eq!(socket.receive(&mut bytes).unwrap(), 0);
+        assert_eq!(socket.receive(&mut bytes).unwrap(), 0, "and again");
+        // The other direction goes on.
+        socket.send(b"still").unwrap();
+        assert_eq!(exactly(&mut peer, 5), b"still");
+        socket.disconnect().unwrap();
+        assert_eq!(peer.read(&mut bytes).unwrap(), 0);
+        socket.close().unwrap();
+        assert!(!is_reset(&mut peer), "both directions were ended");
+    });
+}
+
+#[test]
+fn after_a_graceful_disconnect_nothing_can_be_sent_and_all_received() {
+    on_each_kernel(|_, s| {
+        let (socket, mut peer) = s.connection();
+        socket.disconnect_after(b"last").unwrap();
+        let mut got = Vec::new();
+        peer.read_to_end(&mut got).unwrap();
+        assert_eq!(got, b"last");
+        assert!(socket.send(b"more").is_err());
+        peer.write_all(b"answer").unwrap();
+        let mut bytes = [0; 6];
+        assert_eq!(socket.receive_all(&mut bytes).unwrap(), 6);
+        drop(peer);
+        socket.drain_timeout(PATIENCE).unwrap();
+
+        let (socket, mut peer) = s.connection();
+        let last = NonPagedBuffer::copy_of(b"owned").unwrap();
+        let finished = socket.start_disconnect_after(last).unwrap().wait().unwrap();
+        finished.result.unwrap();
+        assert_eq!(finished.buffer.unwrap().as_slice(), b"owned");
+        let mut got = Vec::new();
+        peer.read_to_end(&mut got).unwrap();
+        assert_eq!(got, b"owned");
+
+        let (socket, mut peer) = s.connection();
+        let disconnect = at_irql(DISPATCH_LEVEL, || socket.start_disconnect()).unwrap();
+        block_on(disconnect).result.unwrap();
+        assert_eq!(peer.read(&mut bytes).unwrap(), 0);
+    });
+}
+
+#[test]
+fn a_disconnect_that_takes_too_long_aborts() {
+    on_each_kernel(|_, s| {
+        let (socket, mut peer) = s.connection();
+        // More than the host buffers for a peer that does not receive.
+        let lots = NonPagedBuffer::new(32 << 20).unwrap();
+        let begin = Instant::now();
+        let error = socket.disconnect_after_timeout(&lots, MOMENT).unwrap_err();
+        assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+        assert!(begin.elapsed() < PATIENCE);
+        assert!(is_reset(&mut peer));
+        assert!(socket.send(b"x").is_err());
+    });
+}
+
+#[test]
+fn an_abort_resets_the_connection_and_ends_what_is_in_flight() {
+    on_each_kernel(|_, s| {
+        let (socket, mut peer) = s.connection();
+        let receiving = socket
+            .start_receive(NonPagedBuffer::new(8).unwrap())
+            .unwrap();
+        socket.abort().unwrap();
+        let finished = receiving.wait().unwrap();
+        assert_eq!(
+            finished.result.unwrap_err().status(),
+            Some(STATUS_CONNECTION_ABORTED)
+        );
+        assert!(finished.buffer.is_some());
+        assert!(is_reset(&mut peer));
+        assert!(socket.receive(&mut [0; 8]).is_err());
+
+        let (socket, mut peer) = s.connection();
+        let abort = at_irql(DISPATCH_LEVEL, || socket.start_abort()).unwrap();
+        abort.wait().unwrap().result.unwrap();
+        assert!(is_reset(&mut peer));
+    });
+}
+
+#[test]
+fn closing_without_a_disconnect_resets() {
+    on_each_kernel(|_, s| {
+        let (socket, mut peer) = s.connection();
+        socket.close().unwrap();
+        assert!(is_reset(&mut peer));
+        let (socket, mut peer) = s.connection();
+        at_irql(DISPATCH_LEVEL, || drop(socket));
+        assert!(is_reset(&mut peer));
+    });
+}
+
+#[test]
+fn a_reset_by_the_peer_is_an_error() {
+    on_each_kernel(|_, s| {
+        let (socket, peer) = s.connection();
+        let receiving = socket
+            .start_receive(NonPagedBuffer::new(8).unwrap())
+            .unwrap();
+        reset(peer);
+        let error = receiving.wait().unwrap().result.unwrap_err();
+        assert_eq!(error.status(), Some(STATUS_CONNECTION_RESET));
+        assert!(!error.must_close());
+        assert!(socket.receive(&mut [0; 8]).is_err());
+        assert!(socket.send(b"x").is_err());
+        socket.close().unwrap();
+    });
+}
+
+/// Closes so that the other side sees a reset: something is unread.
+fn reset(peer: TcpStream) {
+    // SAFETY: the option is a plain structure, and the descriptor is the peer's.
+    unsafe {
+        use std::os::fd::AsRawFd;
+        let linger = libc::linger {
+            l_onoff: 1,
+            l_linger: 0,
+        };
+        let size = u32::try_from(size_of::<libc::linger>()).unwrap();
+        let done = libc::setsockopt(
+            peer.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_LINGER,
+            (&raw const linger).cast(),
+            size,
+        );
+        assert_eq!(done, 0);
+    }
+    drop(peer);
+}
+
+#[test]
+fn a_receive_that_runs_out_of_time_has_taken_nothing() {
+    on_each_kernel(|_, s| {
+        let (socket, mut peer) = s.connection();
+        let mut bytes = [0; 4];
+        let error = socket.receive_timeout(&mut bytes, MOMENT).unwrap_err();
+        assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+        peer.write_all(b"here").unwrap();
+        assert_eq!(socket.receive_all_timeout(&mut bytes, PATIENCE).unwrap(), 4);
+        assert_eq!(&bytes, b"here");
+        assert!(socket.receive_all_timeout(&mut bytes, MOMENT).is_err());
+    });
+}
+
+#[test]
+fn a_send_that_runs_out_of_time_is_cancelled() {
+    on_each_kernel(|kernel, s| {
+        let (socket, _peer) = s.connection();
+        let lots = NonPagedBuffer::new(32 << 20).unwrap();
+        let error = socket.send_timeout(&lots, MOMENT).unwrap_err();
+        assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+        assert_eq!(kernel.counts().in_flight, 0);
+    });
+}
+
+#[test]
+fn whatever_is_done_with_a_handle_the_buffer_is_the_kernels_until_the_end() {
+    on_each_kernel(|kernel, s| {
+        let (socket, peer) = s.connection();
+        let drops = Arc::new(AtomicUsize::new(0));
+        let dropped = || drops.load(Ordering::SeqCst);
+        // Dropped: cancelled, and the buffer goes with the completion.
+        drop(socket.start_receive(Counted::new(&[0; 8], &drops)).unwrap());
+        until("the cancelled receive", || dropped() == 1);
+        // Cancelled by hand.
+        let receiving = socket.start_receive(Counted::new(&[0; 8], &drops)).unwrap();
+        receiving.cancel();
+        let finished = receiving.wait().unwrap();
+        assert_eq!(
+            finished.result.unwrap_err().status(),
+            Some(STATUS_CANCELLED)
+        );
+        drop(finished.buffer);
+        assert_eq!(dropped(), 2);
+        // A send that is dropped goes on.
+        at_irql(DISPATCH_LEVEL, || {
+            drop(socket.start_send(Counted::new(b"goes on", &drops)).unwrap());
+        });
+        let mut peer = peer;
+        assert_eq!(exactly(&mut peer, 7), b"goes on");
+        until("the send's end", || dropped() == 3);
+        socket.close().unwrap();
+        assert_eq!(kernel.counts().in_flight, 0);
+    });
+}
+
+#[test]
+fn what_is_forgotten_is_kept() {
+    for kernel in kernels() {
+        let s = Setting::new();
+        let (socket, mut peer) = s.connection();
+        let drops = Arc::new(AtomicUsize::new(0));
+        std::mem::forget(socket.start_receive(Counted::new(&[0; 8], &drops)).unwrap());
+        peer.write_all(b"written").unwrap();
+        until("the receive", || kernel.counts().in_flight == 0);
+        drop(socket);
+        let Setting {
+            provider,
+            registration,
+            ..
+        } = s;
+        drop((provider, registration));
+        assert_eq!(drops.load(Ordering::SeqCst), 0);
+        // The buffer's bytes and MDL, and the operation.
+        assert_eq!(kernel.finish().unwrap_err().entries().len(), 3);
+    }
+}
+
+#[test]
+fn closing_gives_back_what_is_in_flight() {
+    on_each_kernel(|_, s| {
+        let (socket, _peer) = s.connection();
+        let receives: Vec<_> = (0..16)
+            .map(|_| {
+                socket
+                    .start_receive(NonPagedBuffer::new(8).unwrap())
+                    .unwrap()
+            })
+            .collect();
+        let other = socket.clone();
+        assert_eq!(socket.close().unwrap_err(), Error::InUse);
+        at_irql(DISPATCH_LEVEL, || drop(other));
+        for receive in receives {
+            let finished = receive.wait().unwrap();
+            assert!(finished.result.is_err());
+            assert_eq!(finished.buffer.unwrap().len(), 8);
+        }
+    });
+}
+
+#[test]
+fn a_socket_that_is_forced_closed_says_so_and_closes() {
+    on_each_kernel(|kernel, s| {
+        let (socket, _peer) = s.connection();
+        let receiving = socket
+            .start_receive(NonPagedBuffer::new(8).unwrap())
+            .unwrap();
+        kernel.force_close_sockets();
+        let error = receiving.wait().unwrap().result.unwrap_err();
+        assert!(error.must_close(), "{error}");
+        for error in [
+            socket.send(b"x").unwrap_err(),
+            socket.receive(&mut [0; 8]).unwrap_err(),
+            socket.disconnect().unwrap_err(),
+            socket.remote_address().unwrap_err(),
+        ] {
+            assert!(error.must_close(), "{error}");
+        }
+        socket.close().unwrap();
+    });
+}
+
+#[test]
+fn dual_mode_sockets_connect_to_either_family() {
+    on_each_kernel(|_, s| {
+        let socket = ConnectionSocket::open(&s.provider, Family::Dual).unwrap();
+        socket.bind(Family::Dual.any()).unwrap();
+        let socket = socket.connect(s.remote).map_err(|(e, _)| e).unwrap();
+        assert_eq!(socket.remote_address().unwrap(), s.remote);
+        let v6 = TcpListener::bind("[::1]:0").unwrap();
+        let remote = v6.local_addr().unwrap();
+        let socket = ConnectedSocket::connect(&s.provider, remote).unwrap();
+        assert_eq!(socket.remote_address().unwrap(), remote);
+    });
+}
+
+#[test]
+fn steady_state_allocates_nothing() {
+    let kernel = Kernel::boot();
+    let s = Setting::new();
+    let (socket, mut peer) = s.connection();
+    let pool = Pool::new(4, |_| NonPagedBuffer::copy_of(b"pooled")).unwrap();
+    let buffer = NonPagedBuffer::copy_of(b"buffer").unwrap();
+    let mut room = NonPagedBuffer::new(6).unwrap();
+    let before = kernel.counts().allocations();
+    for _ in 0..100 {
+        socket.send(&buffer).unwrap();
+        let echo = exactly(&mut peer, 6);
+        peer.write_all(&echo).unwrap();
+        assert_eq!(socket.receive_all(&mut room).unwrap(), 6);
+        let sending = socket.start_send(pool.take().unwrap()).unwrap();
+        assert_eq!(sending.wait().unwrap().result.unwrap(), 6);
+        let echo = exactly(&mut peer, 6);
+        peer.write_all(&echo).unwrap();
+        let receiving = socket.start_receive_all(pool.take().unwrap()).unwrap();
+        assert_eq!(receiving.wait().unwrap().result.unwrap(), 6);
+    }
+    assert_eq!(kernel.counts().allocations(), before);
+    drop((pool, buffer, room, socket));
+    let Setting {
+        provider,
+        registration,
+        ..
+    } = s;
+    drop((provider, registration));
+    kernel.shutdown();
+}
+
+#[test]
+fn deregistering_waits_for_connections() {
+    for kernel in kernels() {
+        let s = Setting::new();
+        let (socket, _peer) = s.connection();
+        let receiving = socket
+            .start_receive(NonPagedBuffer::new(8).unwrap())
+            .unwrap();
+        let Setting {
+            provider,
+            registration,
+            ..
+        } = s;
+        drop(provider);
+        let thread = std::thread::spawn(move || drop(registration));
+        std::thread::sleep(MOMENT);
+        assert!(!thread.is_finished(), "a socket is open");
+        drop(socket);
+        assert!(receiving.wait().unwrap().result.is_err());
+        thread.join().unwrap();
+        kernel.shutdown();
+    }
+}

@@ -1,0 +1,488 @@
+//! Listening sockets on the host kernel: accepting in each shape and by events, and connections that nobody takes.
+
+use std::future::Future;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use wsk::{
+    AcceptEvent, ConnectedSocket, ConnectionEvent, Disconnected, Error, Family, Incoming,
+    ListenSocket, NonPagedBuffer, Provider, Registration, RetainedBytes, StreamIndication,
+    StreamVerdict, Wait,
+};
+use wsk_host::{Completion, DISPATCH_LEVEL, Kernel, at_irql};
+use wsk_sys::STATUS_CANCELLED;
+
+const LOOPBACK: &str = "127.0.0.1:0";
+const PATIENCE: Duration = Duration::from_secs(20);
+const MOMENT: Duration = Duration::from_millis(30);
+
+fn kernels() -> impl Iterator<Item = Kernel> {
+    let plain = [Completion::Inline, Completion::Deferred]
+        .map(|policy| Kernel::builder().completion(policy));
+    let seeded = (1..4).map(|seed| Kernel::builder().completion(Completion::Seeded).seed(seed));
+    plain.into_iter().chain(seeded).map(wsk_host::Builder::boot)
+}
+
+fn on_each_kernel(test: impl Fn(&Kernel, &Provider)) {
+    for kernel in kernels() {
+        let registration = Registration::new().unwrap();
+        let provider = registration.capture(Wait::Forever).unwrap();
+        test(&kernel, &provider);
+        drop((provider, registration));
+        kernel.shutdown();
+    }
+}
+
+fn listen(provider: &Provider) -> (ListenSocket, SocketAddr) {
+    let listener = ListenSocket::open(provider, Family::V4).unwrap();
+    listener.bind(LOOPBACK.parse().unwrap()).unwrap();
+    let local = listener.local_address().unwrap();
+    (listener, local)
+}
+
+fn connect(to: SocketAddr) -> TcpStream {
+    let peer = TcpStream::connect(to).unwrap();
+    peer.set_read_timeout(Some(PATIENCE)).unwrap();
+    peer
+}
+
+fn until(what: &str, condition: impl Fn() -> bool) {
+    for _ in 0..2_000 {
+        if condition() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("{what} did not happen");
+}
+
+fn is_reset(peer: &mut TcpStream) -> bool {
+    let mut bytes = [0; 64];
+    loop {
+        match peer.read(&mut bytes) {
+            Ok(0) => return false,
+            Ok(_) => {}
+            Err(error) => return error.kind() == ErrorKind::ConnectionReset,
+        }
+    }
+}
+
+#[test]
+fn connections_are_accepted_in_each_shape() {
+    on_each_kernel(|_, provider| {
+        let (listener, local) = listen(provider);
+        let peer = connect(local);
+        let (socket, from) = listener.accept().unwrap();
+        assert_eq!(from, peer.local_addr().unwrap());
+        assert_eq!(socket.remote_address().unwrap(), from);
+        assert_eq!(socket.local_address().unwrap(), local);
+
+        let accept = at_irql(DISPATCH_LEVEL, || listener.start_accept()).unwrap();
+        let accept = accept.try_take().unwrap_err();
+        let mut peer = connect(local);
+        let (socket, from) = accept.wait().unwrap().unwrap();
+        assert_eq!(from, peer.local_addr().unwrap());
+        socket.send(b"welcome").unwrap();
+        let mut got = [0; 7];
+        peer.read_exact(&mut got).unwrap();
+        assert_eq!(&got, b"welcome");
+
+        let mut accept = pin!(listener.start_accept().unwrap());
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(accept.as_mut().poll(&mut context).is_pending());
+        let peer = connect(local);
+        let (_, from) = loop {
+            if let Poll::Ready(result) = accept.as_mut().poll(&mut context) {
+                break result.unwrap();
+            }
+            std::thread::yield_now();
+        };
+        assert_eq!(from, peer.local_addr().unwrap());
+        // Connections outlive the listener.
+        listener.close().unwrap();
+        socket.send(b"still").unwrap();
+    });
+}
+
+#[test]
+fn nobody_comes() {
+    on_each_kernel(|kernel, provider| {
+        let unbound = ListenSocket::open(provider, Family::V4).unwrap();
+        assert_eq!(unbound.accept().unwrap_err(), Error::NotBound);
+        assert_eq!(unbound.start_accept().unwrap_err(), Error::NotBound);
+        let (listener, _) = listen(provider);
+        let error = listener.accept_timeout(MOMENT).unwrap_err();
+        assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+        let error = at_irql(DISPATCH_LEVEL, || listener.accept()).unwrap_err();
+        assert!(matches!(error, Error::WrongIrql { .. }), "{error}");
+        let accept = listener.start_accept().unwrap();
+        accept.cancel();
+        let error = accept.wait().unwrap().unwrap_err();
+        assert_eq!(error.status(), Some(STATUS_CANCELLED));
+        let accept = listener.start_accept().unwrap();
+        listener.close().unwrap();
+        assert!(accept.wait().unwrap().is_err());
+        assert_eq!(kernel.counts().in_flight, 0);
+    });
+}
+
+#[test]
+fn a_connection_that_nobody_takes_is_closed() {
+    on_each_kernel(|kernel, provider| {
+        let (listener, local) = listen(provider);
+        // The accept has completed with a connection when it is dropped.
+        let accept = listener.start_accept().unwrap();
+        let mut peer = connect(local);
+        until("the connection", || accept.is_completed());
+        at_irql(DISPATCH_LEVEL, || drop(accept));
+        assert!(is_reset(&mut peer));
+        // It is dropped, and so cancelled, while one comes: either way nothing is left.
+        for _ in 0..20 {
+            let accept = listener.start_accept().unwrap();
+            let connecting = std::thread::spawn(move || connect(local));
+            drop(accept);
+            let _peer = connecting.join().unwrap();
+        }
+        drop(listener);
+        until("the closes", || kernel.counts().sockets.live == 0);
+    });
+}
+
+#[test]
+fn dual_mode_listeners_take_either_family() {
+    on_each_kernel(|_, provider| {
+        let listener = ListenSocket::open(provider, Family::Dual).unwrap();
+        listener.bind(Family::Dual.any()).unwrap();
+        let port = listener.local_address().unwrap().port();
+        let peer = connect(SocketAddr::from(([127, 0, 0, 1], port)));
+        let (_, from) = listener.accept().unwrap();
+        assert_eq!(from, peer.local_addr().unwrap());
+        let peer = TcpStream::connect(("::1", port)).unwrap();
+        let (_, from) = listener.accept().unwrap();
+        assert_eq!(from, peer.local_addr().unwrap());
+    });
+}
+
+#[test]
+fn a_listener_that_is_forced_closed_says_so_and_closes() {
+    on_each_kernel(|kernel, provider| {
+        let (listener, _) = listen(provider);
+        let accept = listener.start_accept().unwrap();
+        kernel.force_close_sockets();
+        assert!(accept.wait().unwrap().unwrap_err().must_close());
+        assert!(listener.accept().unwrap_err().must_close());
+        listener.close().unwrap();
+    });
+}
+
+/// What a connection's handler does with bytes.
+#[derive(Clone, Copy, PartialEq)]
+enum Habit {
+    Take,
+    TakeOne,
+    Refuse,
+    Retain,
+}
+
+#[derive(Debug)]
+enum Told {
+    Bytes(Vec<u8>),
+    Retained(RetainedBytes),
+    Disconnected(Disconnected),
+    Closed,
+}
+
+struct Handler {
+    habit: Habit,
+    tell: Mutex<Sender<Told>>,
+    drops: Arc<AtomicUsize>,
+}
+
+impl ConnectionEvent for Handler {
+    fn received(&self, indication: &mut StreamIndication<'_>) -> StreamVerdict {
+        let mut bytes = vec![0; indication.len()];
+        assert_eq!(indication.copy_to(&mut bytes), bytes.len());
+        assert_eq!(
+            indication.pieces().flatten().copied().collect::<Vec<_>>(),
+            bytes
+        );
+        let (told, verdict) = match self.habit {
+            Habit::Take => (Told::Bytes(bytes), StreamVerdict::Consumed),
+            Habit::TakeOne => (
+                Told::Bytes(bytes[..1].to_vec()),
+                StreamVerdict::ConsumedPart(1),
+            ),
+            Habit::Refuse => (Told::Bytes(Vec::new()), StreamVerdict::NotAccepted),
+            Habit::Retain => {
+                let Some(retained) = indication.retain() else {
+                    // The socket is being closed.
+                    return StreamVerdict::NotAccepted;
+                };
+                assert!(indication.retain().is_none(), "once");
+                assert_eq!(indication.pieces().count(), 0, "no longer the callback's");
+                (Told::Retained(retained), StreamVerdict::NotAccepted)
+            }
+        };
+        self.tell.lock().unwrap().send(told).unwrap();
+        verdict
+    }
+
+    fn disconnected(&self, how: Disconnected) {
+        let _ = self.tell.lock().unwrap().send(Told::Disconnected(how));
+    }
+
+    fn closed(&self) {
+        let _ = self.tell.lock().unwrap().send(Told::Closed);
+    }
+}
+
+impl Drop for Handler {
+    fn drop(&mut self) {
+        self.drops.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn handler(habit: Habit) -> (Handler, Receiver<Told>, Arc<AtomicUsize>) {
+    let (sender, told) = channel();
+    let drops = Arc::new(AtomicUsize::new(0));
+    let handler = Handler {
+        habit,
+        tell: Mutex::new(sender),
+        drops: drops.clone(),
+    };
+    (handler, told, drops)
+}
+
+/// Receives `length` bytes by events.
+fn collect(told: &Receiver<Told>, length: usize) -> Vec<u8> {
+    let mut all = Vec::new();
+    while all.len() < length {
+        match told.recv_timeout(PATIENCE).unwrap() {
+            Told::Bytes(bytes) => all.extend(bytes),
+            Told::Retained(retained) => {
+                let mut bytes = vec![0; retained.len()];
+                assert_eq!(retained.copy_to(&mut bytes), bytes.len());
+                all.extend(bytes);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    all
+}
+
+#[test]
+fn bytes_and_ends_are_indicated() {
+    on_each_kernel(|_, provider| {
+        for habit in [Habit::Take, Habit::Retain] {
+            let (listener, local) = listen(provider);
+            let (handler, told, drops) = handler(habit);
+            let mut peer = connect(local);
+            let (socket, _) = listener.accept_with_events(handler).unwrap();
+            socket.enable_events().unwrap();
+            peer.write_all(b"first").unwrap();
+            assert_eq!(collect(&told, 5), b"first");
+            let bytes: Vec<u8> = (0..300_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+            let sending = std::thread::spawn({
+                let bytes = bytes.clone();
+                move || {
+                    peer.write_all(&bytes).unwrap();
+                    peer.shutdown(std::net::Shutdown::Write).unwrap();
+                    peer
+                }
+            });
+            assert_eq!(collect(&told, bytes.len()), bytes);
+            let peer = sending.join().unwrap();
+            let end = told.recv_timeout(PATIENCE).unwrap();
+            assert!(matches!(end, Told::Disconnected(Disconnected::Gracefully)));
+            assert_eq!(drops.load(Ordering::SeqCst), 0);
+            drop(told);
+            socket.disable_events().unwrap();
+            socket.close().unwrap();
+            until("the handler's drop", || drops.load(Ordering::SeqCst) == 1);
+            drop(peer);
+        }
+    });
+}
+
+#[test]
+fn what_is_not_accepted_is_kept_for_a_receive() {
+    on_each_kernel(|_, provider| {
+        let (listener, local) = listen(provider);
+        let (taker, told, _) = handler(Habit::TakeOne);
+        let mut peer = connect(local);
+        let (socket, _) = listener.accept_with_events(taker).unwrap();
+        socket.enable_events().unwrap();
+        peer.write_all(b"abc").unwrap();
+        assert_eq!(collect(&told, 1), b"a");
+        socket.resume_events().unwrap();
+        assert_eq!(collect(&told, 1), b"b");
+        // The last one it takes was all that there was.
+        socket.resume_events().unwrap();
+        assert_eq!(collect(&told, 1), b"c");
+
+        let (refuser, told, _) = handler(Habit::Refuse);
+        let mut peer = connect(local);
+        let (socket, _) = listener.accept_with_events(refuser).unwrap();
+        socket.enable_events().unwrap();
+        peer.write_all(b"kept").unwrap();
+        assert!(matches!(
+            told.recv_timeout(PATIENCE).unwrap(),
+            Told::Bytes(_)
+        ));
+        let mut bytes = [0; 4];
+        assert_eq!(socket.receive_all(&mut bytes).unwrap(), 4);
+        assert_eq!(&bytes, b"kept");
+    });
+}
+
+#[test]
+fn the_connecting_side_has_events_too() {
+    on_each_kernel(|kernel, provider| {
+        let (listener, local) = listen(provider);
+        let (quiet, told, drops) = handler(Habit::Take);
+        let socket = ConnectedSocket::connect_with_events(provider, local, quiet, None).unwrap();
+        socket.enable_events().unwrap();
+        let (other, _) = listener.accept().unwrap();
+        other.send(b"hello").unwrap();
+        assert_eq!(collect(&told, 5), b"hello");
+        other.abort().unwrap();
+        let end = told.recv_timeout(PATIENCE).unwrap();
+        assert!(matches!(end, Told::Disconnected(Disconnected::Abortively)));
+        drop((socket, other));
+        until("the handler's drop", || drops.load(Ordering::SeqCst) == 1);
+
+        let (dying, told, _) = handler(Habit::Take);
+        let open = ConnectedSocket::start_connect_with_events(provider, local, dying).unwrap();
+        let socket = open.wait().unwrap().unwrap();
+        socket.enable_events().unwrap();
+        kernel.force_close_sockets();
+        loop {
+            match told.recv_timeout(PATIENCE).unwrap() {
+                Told::Closed => break,
+                Told::Disconnected(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(socket.send(b"x").unwrap_err().must_close());
+    });
+}
+
+#[test]
+fn events_need_a_handler() {
+    on_each_kernel(|_, provider| {
+        let (listener, local) = listen(provider);
+        assert_eq!(listener.enable_accept_events(), Err(Error::NoEvents));
+        let _peer = connect(local);
+        let (socket, _) = listener.accept().unwrap();
+        assert_eq!(socket.enable_events(), Err(Error::NoEvents));
+        assert_eq!(socket.disable_events(), Err(Error::NoEvents));
+    });
+}
+
+/// Accepts what comes, or turns it down.
+struct Doorkeeper {
+    open: Arc<AtomicBool>,
+    accepted: Mutex<Sender<ConnectedSocket>>,
+    closed: Arc<AtomicUsize>,
+}
+
+impl AcceptEvent for Doorkeeper {
+    fn accepted(&self, incoming: Incoming<'_>) {
+        let remote = incoming.remote_address().unwrap();
+        assert!(remote.ip().is_loopback() && remote.port() != 0);
+        assert_ne!(incoming.local_address().unwrap(), remote);
+        if !self.open.load(Ordering::SeqCst) {
+            return;
+        }
+        let (handler, _, _) = handler(Habit::Take);
+        let socket = incoming.accept_with_events(handler).unwrap();
+        // Operations can be started at once.
+        drop(
+            socket
+                .start_send(NonPagedBuffer::copy_of(b"in").unwrap())
+                .unwrap(),
+        );
+        let _ = self.accepted.lock().unwrap().send(socket);
+    }
+
+    fn closed(&self) {
+        self.closed.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn connections_come_as_events() {
+    on_each_kernel(|kernel, provider| {
+        let (sender, accepted) = channel();
+        let (open, closed) = (Arc::new(AtomicBool::new(true)), Arc::default());
+        let keeper = Doorkeeper {
+            open: Arc::clone(&open),
+            accepted: Mutex::new(sender),
+            closed: Arc::clone(&closed),
+        };
+        let listener = ListenSocket::open_with_events(provider, Family::V4, keeper).unwrap();
+        listener.bind(LOOPBACK.parse().unwrap()).unwrap();
+        let local = listener.local_address().unwrap();
+        listener.enable_accept_events().unwrap();
+        for _ in 0..4 {
+            let mut peer = connect(local);
+            let socket = accepted.recv_timeout(PATIENCE).unwrap();
+            let mut got = [0; 2];
+            peer.read_exact(&mut got).unwrap();
+            assert_eq!(&got, b"in");
+            assert_eq!(socket.remote_address().unwrap(), peer.local_addr().unwrap());
+            drop(socket);
+            assert!(is_reset(&mut peer));
+        }
+        // Nobody keeps this one: it is closed in the callback itself.
+        drop(accepted);
+        let mut peer = connect(local);
+        until("the close", || {
+            peer.set_nonblocking(true).unwrap();
+            let alive =
+                matches!(peer.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock);
+            peer.set_nonblocking(false).unwrap();
+            !alive
+        });
+        let _ = is_reset(&mut peer);
+        open.store(false, Ordering::SeqCst);
+        let mut peer = connect(local);
+        assert!(
+            peer.read(&mut [0; 8]).map_or(true, |length| length == 0),
+            "turned down"
+        );
+        until("the end of what was accepted", || {
+            kernel.counts().sockets.live == 1
+        });
+        listener.disable_accept_events().unwrap();
+        listener.enable_accept_events().unwrap();
+        kernel.force_close_sockets();
+        until("the end", || closed.load(Ordering::SeqCst) == 1);
+        listener.close().unwrap();
+    });
+}
+
+#[test]
+fn deregistering_waits_for_listeners() {
+    for kernel in kernels() {
+        let registration = Registration::new().unwrap();
+        let provider = registration.capture(Wait::Forever).unwrap();
+        let (listener, _) = listen(&provider);
+        let accept = listener.start_accept().unwrap();
+        drop(provider);
+        let thread = std::thread::spawn(move || drop(registration));
+        std::thread::sleep(MOMENT);
+        assert!(!thread.is_finished(), "a socket is open");
+        drop(listener);
+        assert!(accept.wait().unwrap().is_err());
+        thread.join().unwrap();
+        kernel.shutdown();
+    }
+}

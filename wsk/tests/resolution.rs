@@ -1,0 +1,130 @@
+//! Name resolution on the host kernel: what is found is given back exactly once, at `PASSIVE_LEVEL`, wherever it is dropped.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use wsk::{AddressInfo, Error, Family, Lookup, Provider, Registration, Wait};
+use wsk_host::{Completion, DISPATCH_LEVEL, Kernel, at_irql};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const MOMENT: Duration = Duration::from_millis(30);
+
+fn kernels() -> impl Iterator<Item = Kernel> {
+    let plain = [Completion::Inline, Completion::Deferred]
+        .map(|policy| Kernel::builder().completion(policy));
+    let seeded = (1..4).map(|seed| Kernel::builder().completion(Completion::Seeded).seed(seed));
+    plain.into_iter().chain(seeded).map(wsk_host::Builder::boot)
+}
+
+fn on_each_kernel(test: impl Fn(&Kernel, &Provider)) {
+    for kernel in kernels() {
+        let registration = Registration::new().unwrap();
+        let provider = registration.capture(Wait::Forever).unwrap();
+        test(&kernel, &provider);
+        drop((provider, registration));
+        kernel.shutdown();
+    }
+}
+
+fn addresses(info: &AddressInfo) -> Vec<SocketAddr> {
+    info.addresses().collect()
+}
+
+#[test]
+fn names_and_digits_are_resolved() {
+    on_each_kernel(|_, provider| {
+        let info = provider.resolve(("127.0.0.1", "80")).unwrap();
+        assert_eq!(addresses(&info), ["127.0.0.1:80".parse().unwrap()]);
+        let info = provider.resolve("::1").unwrap();
+        assert_eq!(addresses(&info), ["[::1]:0".parse().unwrap()]);
+        let lookup = Lookup::new("localhost").service("7").family(Family::V4);
+        let info = provider.resolve_timeout(lookup, PATIENCE).unwrap();
+        assert_eq!(addresses(&info), ["127.0.0.1:7".parse().unwrap()]);
+        let info = provider.resolve(lookup.for_datagrams()).unwrap();
+        assert_eq!(addresses(&info), ["127.0.0.1:7".parse().unwrap()]);
+        for address in &info {
+            assert!(address.is_ipv4());
+        }
+    });
+}
+
+#[test]
+fn an_operation_ends_in_the_addresses() {
+    on_each_kernel(|_, provider| {
+        let resolve = provider.start_resolve("127.0.0.1").unwrap();
+        let info = resolve.wait().unwrap().unwrap();
+        assert_eq!(info.addresses().count(), 1);
+        let mut resolve = pin!(provider.start_resolve("127.0.0.1").unwrap());
+        let mut context = Context::from_waker(Waker::noop());
+        let info = loop {
+            if let Poll::Ready(result) = resolve.as_mut().poll(&mut context) {
+                break result.unwrap();
+            }
+            std::thread::yield_now();
+        };
+        assert_eq!(info.addresses().count(), 1);
+        // Left alone.
+        drop(provider.start_resolve("127.0.0.1").unwrap());
+        at_irql(DISPATCH_LEVEL, || {
+            assert!(matches!(
+                provider.start_resolve("127.0.0.1").unwrap_err(),
+                Error::WrongIrql { .. }
+            ));
+        });
+    });
+}
+
+#[test]
+fn what_cannot_be_resolved_is_an_error() {
+    on_each_kernel(|kernel, provider| {
+        let error = provider.resolve("no-such-host.invalid").unwrap_err();
+        assert!(matches!(error, Error::Call { .. }), "{error}");
+        let calls = kernel.counts().calls;
+        let long = "x".repeat(1025);
+        let error = provider.resolve(long.as_str()).unwrap_err();
+        assert_eq!(error, Error::BadName { length: 1025 });
+        let error = provider.resolve(("localhost", "8\00")).unwrap_err();
+        assert!(matches!(error, Error::BadName { .. }), "{error}");
+        assert_eq!(kernel.counts().calls, calls);
+    });
+}
+
+#[test]
+fn addresses_dropped_at_dispatch_level_go_back_later() {
+    on_each_kernel(|_, provider| {
+        // With the next request.
+        let info = provider.resolve("127.0.0.1").unwrap();
+        at_irql(DISPATCH_LEVEL, || drop(info));
+        drop(provider.resolve("127.0.0.1").unwrap());
+        // When the registration goes.
+        let infos = [
+            provider.resolve("127.0.0.1").unwrap(),
+            provider.resolve("::1").unwrap(),
+        ];
+        at_irql(DISPATCH_LEVEL, || drop(infos));
+    });
+}
+
+#[test]
+fn deregistering_waits_for_addresses() {
+    for kernel in kernels() {
+        let registration = Registration::new().unwrap();
+        let provider = registration.capture(Wait::Forever).unwrap();
+        let info = provider.resolve("127.0.0.1").unwrap();
+        let other = provider.resolve("127.0.0.1").unwrap();
+        let resolve = provider.start_resolve("127.0.0.1").unwrap();
+        drop(provider);
+        let thread = std::thread::spawn(move || drop(registration));
+        std::thread::sleep(MOMENT);
+        assert!(!thread.is_finished(), "addresses are still there");
+        assert_eq!(info.addresses().count(), 1);
+        drop(info);
+        drop(resolve);
+        at_irql(DISPATCH_LEVEL, || drop(other));
+        thread.join().unwrap();
+        kernel.shutdown();
+    }
+}
