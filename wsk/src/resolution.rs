@@ -116,7 +116,7 @@ impl Provider {
     ///     assert!(address.ip().is_loopback());
     ///     assert_eq!(address.port(), 80);
     /// }
-    /// # assert!(found.addresses().count() > 0);
+    /// # assert!(found.iter().count() > 0);
     /// # drop((found, provider, registration));
     /// # kernel.shutdown();
     /// # Ok::<(), wsk::Error>(())
@@ -492,7 +492,7 @@ impl AddressInfo {
 
     /// The addresses, in the order in which WSK advises to try them. Those that are neither IPv4 nor IPv6 are left out.
     #[must_use]
-    pub fn addresses(&self) -> Addresses<'_> {
+    pub fn iter(&self) -> Addresses<'_> {
         // SAFETY: by the invariant the block is ours.
         let next = unsafe { (*self.block.as_ptr()).list };
         // INVARIANT: the list stays as long as this.
@@ -508,7 +508,7 @@ impl<'i> IntoIterator for &'i AddressInfo {
     type IntoIter = Addresses<'i>;
 
     fn into_iter(self) -> Addresses<'i> {
-        self.addresses()
+        self.iter()
     }
 }
 
@@ -530,7 +530,7 @@ impl Drop for AddressInfo {
 
 impl fmt::Debug for AddressInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.addresses()).finish()
+        f.debug_list().entries(self.iter()).finish()
     }
 }
 

@@ -30,7 +30,7 @@ fn on_each_kernel(test: impl Fn(&Kernel, &Provider)) {
 }
 
 fn addresses(info: &AddressInfo) -> Vec<SocketAddr> {
-    info.addresses().collect()
+    info.iter().collect()
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn an_operation_ends_in_the_addresses() {
     on_each_kernel(|_, provider| {
         let resolve = provider.start_resolve("127.0.0.1").unwrap();
         let info = resolve.wait().unwrap().unwrap();
-        assert_eq!(info.addresses().count(), 1);
+        assert_eq!(info.iter().count(), 1);
         let mut resolve = pin!(provider.start_resolve("127.0.0.1").unwrap());
         let mut context = Context::from_waker(Waker::noop());
         let info = loop {
@@ -65,7 +65,7 @@ fn an_operation_ends_in_the_addresses() {
             }
             std::thread::yield_now();
         };
-        assert_eq!(info.addresses().count(), 1);
+        assert_eq!(info.iter().count(), 1);
         // Left alone.
         drop(provider.start_resolve("127.0.0.1").unwrap());
         at_irql(DISPATCH_LEVEL, || {
@@ -86,7 +86,7 @@ fn what_cannot_be_resolved_is_an_error() {
         let long = "x".repeat(1025);
         let error = provider.resolve(long.as_str()).unwrap_err();
         assert_eq!(error, Error::BadName { length: 1025 });
-        let error = provider.resolve(("localhost", "8\00")).unwrap_err();
+        let error = provider.resolve(("localhost", "8\x000")).unwrap_err();
         assert!(matches!(error, Error::BadName { .. }), "{error}");
         assert_eq!(kernel.counts().calls, calls);
     });
@@ -120,7 +120,7 @@ fn deregistering_waits_for_addresses() {
         let thread = std::thread::spawn(move || drop(registration));
         std::thread::sleep(MOMENT);
         assert!(!thread.is_finished(), "addresses are still there");
-        assert_eq!(info.addresses().count(), 1);
+        assert_eq!(info.iter().count(), 1);
         drop(info);
         drop(resolve);
         at_irql(DISPATCH_LEVEL, || drop(other));
