@@ -10,10 +10,10 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use wsk_sys::{
     IoAllocateMdl, IoFreeMdl, LOCK_OPERATION, MDL, MmBuildMdlForNonPagedPool, MmGetMdlByteCount,
-    MmProbeAndLockPages, MmUnlockPages, WSK_BUF,
+    MmUnlockPages, TryProbeAndLockPages, WSK_BUF,
 };
 
-use crate::error::{Error, Memory};
+use crate::error::{Call, Error, Memory};
 use crate::irql::require_apc;
 use crate::memory;
 use crate::operation::{Arguments, CONTROL_ROOM, KERNEL_MODE};
@@ -357,8 +357,7 @@ impl<'b> Lock<'b> {
         }
         require_apc()?;
         let described = u32::try_from(length).map_err(|_| Error::NoMemory(Memory::Mdl))?;
-        // SAFETY: the MDL describes memory that the caller vouches for, so the probe finds it accessible. What is left that could
-        // raise an exception is the want of something to lock pages with, which the documentation of slices speaks of.
+        // SAFETY: the MDL describes memory that the caller vouches for. It is freed when its pages could not be locked.
         unsafe {
             let mdl = IoAllocateMdl(
                 start.as_ptr().cast(),
@@ -368,7 +367,14 @@ impl<'b> Lock<'b> {
                 core::ptr::null_mut(),
             );
             let mdl = NonNull::new(mdl).ok_or(Error::NoMemory(Memory::Mdl))?;
-            MmProbeAndLockPages(mdl.as_ptr(), KERNEL_MODE, access);
+            let status = TryProbeAndLockPages(mdl.as_ptr(), KERNEL_MODE, access);
+            if !status.is_success() {
+                IoFreeMdl(mdl.as_ptr());
+                return Err(Error::Call {
+                    call: Call::MmProbeAndLockPages,
+                    status,
+                });
+            }
             let buffer = WSK_BUF {
                 Mdl: mdl.as_ptr(),
                 Offset: 0,
@@ -443,7 +449,7 @@ pub unsafe trait SendBuffer {
     ///
     /// # Errors
     ///
-    /// [`Error::NoMemory`] for the MDL; [`Error::WrongIrql`].
+    /// [`Error::NoMemory`] for the MDL; [`Error::WrongIrql`]; or why pages cannot be locked.
     fn lock(&self) -> Result<Lock<'_>, Error>;
 
     #[doc(hidden)]
@@ -471,7 +477,7 @@ pub unsafe trait ReceiveBuffer {
     ///
     /// # Errors
     ///
-    /// [`Error::NoMemory`] for the MDL; [`Error::WrongIrql`].
+    /// [`Error::NoMemory`] for the MDL; [`Error::WrongIrql`]; or why pages cannot be locked.
     fn lock_mut(&mut self) -> Result<Lock<'_>, Error>;
 
     #[doc(hidden)]
@@ -496,9 +502,10 @@ unsafe impl<B: ReceiveBuffer + ?Sized> ReceiveBuffer for &mut B {
 
 /// Bytes anywhere, whose pages are locked for the operation, at up to `APC_LEVEL`.
 ///
-/// [`MmProbeAndLockPages`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-mmprobeandlockpages) has no way to
-/// fail but to raise an exception, which stops the system: a page can be locked some tens of thousands of times at once, no
-/// more. Use a [`NonPagedBuffer`], which is locked for good, for what is sent often or many times at once.
+/// [`MmProbeAndLockPages`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-mmprobeandlockpages) raises an
+/// exception when there is nothing to lock pages with; it is caught, and becomes an error. A page can be locked some tens of
+/// thousands of times at once, no more. Use a [`NonPagedBuffer`], which is locked for good, for what is sent often or many times
+/// at once.
 // SAFETY: the slice is borrowed as long as the lock exists, so nothing writes or frees it; its pages are locked.
 unsafe impl SendBuffer for [u8] {
     fn lock(&self) -> Result<Lock<'_>, Error> {

@@ -7,7 +7,7 @@ use wsk_sys::{
     DispatchError, NTSTATUS, STATUS_BUFFER_TOO_SMALL, STATUS_CANCELLED, STATUS_DEVICE_NOT_READY,
     STATUS_FILE_FORCED_CLOSED, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_BUFFER_SIZE,
     STATUS_INVALID_DEVICE_STATE, STATUS_INVALID_PARAMETER, STATUS_IO_TIMEOUT, STATUS_NOT_SUPPORTED,
-    STATUS_TIMEOUT,
+    STATUS_TIMEOUT, STATUS_WORKING_SET_QUOTA,
 };
 
 use crate::Family;
@@ -52,6 +52,9 @@ pub enum Call {
     WskGetAddressInfo,
     /// [`WskCloseSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_close_socket).
     WskCloseSocket,
+    /// [`MmProbeAndLockPages`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-mmprobeandlockpages), whose
+    /// exceptions are caught.
+    MmProbeAndLockPages,
 }
 
 impl Call {
@@ -77,6 +80,7 @@ impl Call {
             Self::WskDisconnect => c"WskDisconnect",
             Self::WskGetAddressInfo => c"WskGetAddressInfo",
             Self::WskCloseSocket => c"WskCloseSocket",
+            Self::MmProbeAndLockPages => c"MmProbeAndLockPages",
         }
     }
 }
@@ -243,6 +247,7 @@ impl Error {
                         | STATUS_TIMEOUT
                         | STATUS_CANCELLED
                         | STATUS_DEVICE_NOT_READY
+                        | STATUS_WORKING_SET_QUOTA
                 )
             )
     }

@@ -5,13 +5,14 @@ use std::ptr::NonNull;
 use std::time::Duration;
 
 use wsk::{
-    DatagramSocket, DriverMdl, DriverMdlMut, Error, Family, MdlChain, Memory, NonPagedBuffer, Pool,
-    Provider, Registration, SliceChain, Wait,
+    Call, DatagramSocket, DriverMdl, DriverMdlMut, Error, Family, MdlChain, Memory, NonPagedBuffer,
+    Pool, Provider, Registration, SliceChain, Wait,
 };
 use wsk_host::{Completion, Kernel, Resource};
 use wsk_sys::{
     ExAllocatePoolWithTag, ExFreePoolWithTag, IoAllocateMdl, IoFreeMdl, LOCK_OPERATION, MDL,
     MmBuildMdlForNonPagedPool, MmProbeAndLockPages, MmUnlockPages, POOL_TYPE,
+    STATUS_WORKING_SET_QUOTA,
 };
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -256,6 +257,36 @@ fn chains_that_are_forgotten_stay_valid() {
     }
     drop((socket, provider, registration));
     kernel.shutdown();
+}
+
+#[test]
+fn pages_that_cannot_be_locked_are_an_error() {
+    on_each_kernel(|kernel, socket, peer, to| {
+        let failed = Error::Call {
+            call: Call::MmProbeAndLockPages,
+            status: STATUS_WORKING_SET_QUOTA,
+        };
+        assert!(failed.is_transient());
+        let live = kernel.counts().mdls.live;
+        for nth in 1..=2 {
+            kernel.fail_nth(Resource::Lock, nth);
+            let chain = SliceChain::new([&b"one"[..], b"other"]);
+            assert_eq!(socket.send_to(&chain, to).unwrap_err(), failed);
+        }
+        kernel.fail_nth(Resource::Lock, 1);
+        let error = socket.receive_from(&mut [0; 8]).unwrap_err();
+        assert_eq!(error, failed);
+        kernel.fail_nth(Resource::Lock, 1);
+        let error = wsk::scope(|s| s.send_to(socket, b"bytes", to).map(drop)).unwrap();
+        assert_eq!(error.unwrap_err(), failed);
+        kernel.fail_nth(Resource::Lock, 1);
+        let refused = socket.start_send_to(*b"array", to).unwrap_err();
+        assert_eq!((refused.error, refused.buffer), (failed, Some(*b"array")));
+        let counts = kernel.counts();
+        assert_eq!((counts.mdls.live, counts.locked_mdls), (live, 0));
+        assert_eq!(socket.send_to(b"bytes", to).unwrap(), 5);
+        arrives(peer, b"bytes");
+    });
 }
 
 /// A block of nonpaged pool with an MDL, in raw code.

@@ -18,6 +18,9 @@ pub enum Resource {
     Mdl,
     /// Mapping the pages of an MDL: `MmMapLockedPagesSpecifyCache`.
     Mapping,
+    /// Locking the pages of an MDL: `TryProbeAndLockPages` gives `STATUS_WORKING_SET_QUOTA`, and `MmProbeAndLockPages`, which can
+    /// only raise an exception, stops the system.
+    Lock,
     /// A call of the provider that takes an IRP; it completes with `STATUS_INSUFFICIENT_RESOURCES`.
     Call,
     /// `WskRegister` and `WskCaptureProviderNPI`.
@@ -26,7 +29,7 @@ pub enum Resource {
     Thread,
 }
 
-const RESOURCES: usize = 7;
+const RESOURCES: usize = 8;
 
 struct Countdown {
     seen: AtomicU64,
@@ -65,7 +68,7 @@ impl Countdown {
 }
 
 static BY_RESOURCE: [Countdown; RESOURCES] = [const { Countdown::new() }; RESOURCES];
-/// Pool, IRPs, MDLs and mappings together.
+/// Pool, IRPs, MDLs, mappings and locks together.
 static ALLOCATIONS: Countdown = Countdown::new();
 static INJECTED: AtomicU64 = AtomicU64::new(0);
 
@@ -76,12 +79,22 @@ pub(crate) fn strikes(resource: Resource) -> bool {
     let own = BY_RESOURCE[resource as usize].pass();
     let any = matches!(
         resource,
-        Resource::Pool | Resource::Irp | Resource::Mdl | Resource::Mapping
+        Resource::Pool | Resource::Irp | Resource::Mdl | Resource::Mapping | Resource::Lock
     ) && ALLOCATIONS.pass();
     if own || any {
         INJECTED.fetch_add(1, Ordering::Relaxed);
     }
     own || any
+}
+
+/// As [`strikes`], for what callers cannot be told the failure of: only where it was planned for this resource.
+#[must_use]
+pub(crate) fn strikes_alone(resource: Resource) -> bool {
+    let own = BY_RESOURCE[resource as usize].pass();
+    if own {
+        INJECTED.fetch_add(1, Ordering::Relaxed);
+    }
+    own
 }
 
 /// Plans the failure of the `nth` use of `resource` from now on.

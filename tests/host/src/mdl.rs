@@ -10,7 +10,8 @@ use core::ptr;
 use wsk_sys::{
     IRP, LOCK_OPERATION, MDL, MDL_ALLOCATED_FIXED_SIZE, MDL_IO_SPACE, MDL_MAPPED_TO_SYSTEM_VA,
     MDL_PAGES_LOCKED, MDL_PARENT_MAPPED_SYSTEM_VA, MDL_PARTIAL, MDL_PARTIAL_HAS_BEEN_MAPPED,
-    MDL_SOURCE_IS_NONPAGED_POOL, MDL_WRITE_OPERATION, MEMORY_CACHING_TYPE,
+    MDL_SOURCE_IS_NONPAGED_POOL, MDL_WRITE_OPERATION, MEMORY_CACHING_TYPE, NTSTATUS,
+    STATUS_SUCCESS, STATUS_WORKING_SET_QUOTA,
 };
 
 use crate::bugcheck::{bugcheck, violation};
@@ -472,50 +473,88 @@ export! {
         Operation: LOCK_OPERATION,
     ), at most DISPATCH_LEVEL {
         let _ = AccessMode;
-        let mdl = MemoryDescriptorList;
-        require_not_held("MmProbeAndLockPages", mdl);
-        // SAFETY: the driver gives an MDL, with its page numbers.
-        unsafe {
-            let flags = (*mdl).MdlFlags;
-            let wrong = flags & (LOCKED | MAPPED | PARTIAL | NONPAGED | IO_SPACE);
-            if wrong != 0 {
-                bugcheck!(
-                    DRIVER_VERIFIER_DETECTED_VIOLATION(
-                        violation::LOCK_WRONG_FLAGS,
-                        mdl as usize,
-                        flags.cast_unsigned() as usize,
-                        wrong as usize
-                    ),
-                    [story(mdl)],
-                    "MmProbeAndLockPages was called for an MDL that is locked already, or never needs locking (flags {flags:#x})"
-                )
-            }
-            let buffer = start(mdl);
-            let length = (*mdl).ByteCount as usize;
-            if irql::current() > APC_LEVEL
-                && pool::containing(buffer, |block| block.usage() == Use::Paged) == Some(true)
-            {
-                bugcheck!(
-                    IRQL_NOT_LESS_OR_EQUAL(buffer, usize::from(irql::current()), 0, 0),
-                    [story(mdl), pool::story(buffer)],
-                    "MmProbeAndLockPages was called above APC_LEVEL for paged memory"
-                )
-            }
-            if pool::was_freed(buffer) {
-                bugcheck!(
-                    PAGE_FAULT_IN_FREED_SPECIAL_POOL(buffer, 0, mdl as usize, 0),
-                    [story(mdl), pool::story(buffer)],
-                    "MmProbeAndLockPages was called for an MDL over freed memory"
-                )
-            }
-            (*mdl).MdlFlags = flags | LOCKED | if Operation.0 == 0 { 0 } else { WRITE };
-            (*mdl).Process = ptr::null_mut();
-            fill_page_numbers(mdl);
-            let mut locked = RECORDS.lock(mdl as usize);
-            let record = locked.get_or_insert_with(mdl as usize, Record::default);
-            record.locked = Some(Origin::here("MmProbeAndLockPages"));
-            record.pages = buffer..buffer + length;
+        if faults::strikes_alone(Resource::Lock) {
+            bugcheck!(
+                KMODE_EXCEPTION_NOT_HANDLED(
+                    STATUS_WORKING_SET_QUOTA.0.cast_unsigned() as usize,
+                    0,
+                    MemoryDescriptorList as usize,
+                    0
+                ),
+                [story(MemoryDescriptorList)],
+                "MmProbeAndLockPages raised STATUS_WORKING_SET_QUOTA, as it does when pages cannot be locked, and nothing caught it"
+            )
         }
+        // SAFETY: the driver gives an MDL, with its page numbers.
+        unsafe { lock_pages(MemoryDescriptorList, Operation) };
+    }
+}
+
+export! {
+    /// Locks the pages of a buffer, or says why that is not possible.
+    fn TryProbeAndLockPages(
+        MemoryDescriptorList: *mut MDL,
+        AccessMode: i8,
+        Operation: LOCK_OPERATION,
+    ) -> NTSTATUS, at most DISPATCH_LEVEL {
+        let _ = AccessMode;
+        if faults::strikes(Resource::Lock) {
+            return STATUS_WORKING_SET_QUOTA;
+        }
+        // SAFETY: the driver gives an MDL, with its page numbers.
+        unsafe { lock_pages(MemoryDescriptorList, Operation) };
+        STATUS_SUCCESS
+    }
+}
+
+/// Locks the pages of a buffer.
+///
+/// # Safety
+///
+/// `mdl` is writable together with the page numbers that belong to it.
+unsafe fn lock_pages(mdl: *mut MDL, operation: LOCK_OPERATION) {
+    require_not_held("MmProbeAndLockPages", mdl);
+    // SAFETY: the caller says so.
+    unsafe {
+        let flags = (*mdl).MdlFlags;
+        let wrong = flags & (LOCKED | MAPPED | PARTIAL | NONPAGED | IO_SPACE);
+        if wrong != 0 {
+            bugcheck!(
+                DRIVER_VERIFIER_DETECTED_VIOLATION(
+                    violation::LOCK_WRONG_FLAGS,
+                    mdl as usize,
+                    flags.cast_unsigned() as usize,
+                    wrong as usize
+                ),
+                [story(mdl)],
+                "MmProbeAndLockPages was called for an MDL that is locked already, or never needs locking (flags {flags:#x})"
+            )
+        }
+        let buffer = start(mdl);
+        let length = (*mdl).ByteCount as usize;
+        if irql::current() > APC_LEVEL
+            && pool::containing(buffer, |block| block.usage() == Use::Paged) == Some(true)
+        {
+            bugcheck!(
+                IRQL_NOT_LESS_OR_EQUAL(buffer, usize::from(irql::current()), 0, 0),
+                [story(mdl), pool::story(buffer)],
+                "MmProbeAndLockPages was called above APC_LEVEL for paged memory"
+            )
+        }
+        if pool::was_freed(buffer) {
+            bugcheck!(
+                PAGE_FAULT_IN_FREED_SPECIAL_POOL(buffer, 0, mdl as usize, 0),
+                [story(mdl), pool::story(buffer)],
+                "MmProbeAndLockPages was called for an MDL over freed memory"
+            )
+        }
+        (*mdl).MdlFlags = flags | LOCKED | if operation.0 == 0 { 0 } else { WRITE };
+        (*mdl).Process = ptr::null_mut();
+        fill_page_numbers(mdl);
+        let mut locked = RECORDS.lock(mdl as usize);
+        let record = locked.get_or_insert_with(mdl as usize, Record::default);
+        record.locked = Some(Origin::here("MmProbeAndLockPages"));
+        record.pages = buffer..buffer + length;
     }
 }
 

@@ -16,7 +16,7 @@ use core::ptr;
 
 use driver::*;
 use wsk_host::testing::expect_bugcheck;
-use wsk_host::{Completion, DISPATCH_LEVEL, Kernel, at_irql};
+use wsk_host::{Completion, DISPATCH_LEVEL, Kernel, Resource, at_irql};
 use wsk_sys::*;
 
 const VERIFIER: &str = "DRIVER_VERIFIER_DETECTED_VIOLATION";
@@ -467,6 +467,20 @@ fn mdl_locked_twice() {
         }
     })
     .tells("(0xB0,");
+}
+
+#[test]
+fn exception_of_locking_not_caught() {
+    expect_bugcheck("KMODE_EXCEPTION_NOT_HANDLED", || {
+        let kernel = Kernel::boot();
+        kernel.fail_nth(Resource::Lock, 1);
+        let mut page = vec![0_u8; 64];
+        unsafe {
+            let mdl = IoAllocateMdl(page.as_mut_ptr().cast(), 64, 0, 0, ptr::null_mut());
+            MmProbeAndLockPages(mdl, 0, LOCK_OPERATION::IoReadAccess);
+        }
+    })
+    .tells("nothing caught it");
 }
 
 #[test]

@@ -13,6 +13,7 @@
 
 mod address;
 mod cmsg;
+mod guarded;
 mod guid;
 mod interlocked;
 mod ioctl;
@@ -32,6 +33,7 @@ mod wsk;
 
 pub use address::*;
 pub use cmsg::*;
+pub use guarded::*;
 pub use guid::*;
 pub use interlocked::*;
 pub use ioctl::*;
