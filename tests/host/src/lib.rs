@@ -27,6 +27,29 @@
 //! [`Builder::completion`] chooses when IRPs complete; [`Kernel::fail_nth_allocation`] and its kin make things fail;
 //! [`Kernel::force_close_sockets`] makes sockets useless.
 //!
+//! # What its sockets do
+//!
+//! They are real sockets of the host, and other programs talk to them:
+//!
+//! - **Datagram** sockets over UDP: binding, sending (control information included), receiving, `WskReceiveFromEvent`,
+//!   fixed remote addresses.
+//! - **Connection** sockets over TCP: `WskBind`, `WskConnect`, `WskConnectEx`, `WskSocketConnect`, `WskSend`, `WskReceive`
+//!   (`WSK_FLAG_WAITALL`, `WSK_FLAG_DRAIN`), `WskSendEx` and `WskReceiveEx` without control information, graceful and
+//!   abortive `WskDisconnect`, `WskReceiveEvent` and `WskDisconnectEvent`, `WskRelease`. `WskSendBacklogEvent` can be
+//!   enabled and is never called: the ideal backlog of a host's socket doesn't change.
+//! - **Listening** sockets: `WskAccept`, `WskAcceptEvent` with the events that accepted sockets inherit, conditional
+//!   acceptance (`SO_CONDITIONAL_ACCEPT`, `WskInspectEvent`, `WskInspectComplete`). Hosts finish the handshake by
+//!   themselves, so a rejected peer sees a connection that is reset, and `WskAbortEvent` comes only when the inspection
+//!   ends or the connection is to be accepted.
+//! - **Stream** sockets, which become the one or the other, from Windows 10, version 1703 on.
+//! - **Names**: `WskGetAddressInfo`, `WskFreeAddressInfo` and `WskGetNameInfo` by the host's resolver. Numbers, `localhost`
+//!   and names under `invalid` are answered without it, so that tests don't need a network.
+//!
+//! Sends complete when the host has taken all data; a graceful disconnect completes when the peer has acknowledged all of
+//! it. Cancelling a send that the host has taken a part of aborts the connection. Where the documentation names no status:
+//! `STATUS_CONNECTION_DISCONNECTED` for sending after a graceful disconnect, `STATUS_CONNECTION_ABORTED` after an abortive
+//! one, `STATUS_CONNECTION_RESET` after one by the peer, `STATUS_INVALID_DEVICE_STATE` before the socket is connected.
+//!
 //! # Linking
 //!
 //! A crate that is only named in `Cargo.toml` isn't linked: a test that uses nothing else of it says `use wsk_host as _;`.

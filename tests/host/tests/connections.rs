@@ -588,6 +588,32 @@ fn a_graceful_disconnect_waits_for_the_peer() {
 }
 
 #[test]
+fn a_graceful_disconnect_waits_for_what_the_host_has_taken() {
+    each_policy(|_, client| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = socket2::Socket::from(listener);
+        listener.set_recv_buffer_size(4096).unwrap();
+        let listener = TcpListener::from(listener);
+        let socket = client.connected(listener.local_addr().unwrap());
+        let mut peer = accept(&listener);
+        // The host takes it all, the peer has no room for it.
+        let buffer = Buffer::new(100_000);
+        assert_eq!(socket.send(&buffer), (STATUS_SUCCESS, 100_000));
+        let mut call = Call::new();
+        assert_eq!(socket.start_disconnect(&call, None, 0), STATUS_PENDING);
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(!call.is_done());
+        let mut bytes = Vec::new();
+        peer.read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes.len(), 100_000);
+        assert_eq!(call.wait(), (STATUS_SUCCESS, 0));
+        call.free();
+        buffer.free();
+        socket.close();
+    });
+}
+
+#[test]
 fn an_abortive_disconnect() {
     each_policy(|_, client| {
         let (socket, mut peer) = pair(client);
