@@ -1043,7 +1043,7 @@ impl ConnectedSocket {
     ///
     /// # Errors
     ///
-    /// [`Error::NoMemory`], or that the provider has no such function.
+    /// [`Error::NoMemory`], or what WSK says at once.
     #[doc(alias = "WskReceive")]
     pub fn resume_events(&self) -> Result<(), Error> {
         let mut operation = Idle::<()>::new()?;
@@ -1058,7 +1058,12 @@ impl ConnectedSocket {
         };
         match started {
             Ok(flight) => {
+                let status = flight.returned();
                 flight.detach();
+                if status.is_error() {
+                    let call = Call::WskReceive;
+                    return Err(Error::Call { call, status });
+                }
                 Ok(())
             }
             Err(refused) => {

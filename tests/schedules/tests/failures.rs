@@ -8,8 +8,9 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use wsk::{
-    DatagramSocket, Error, Family, Indication, NonPagedBuffer, Pool, ReceiveFromEvent,
-    Registration, Verdict, Wait,
+    AcceptEvent, ConnectedSocket, ConnectionEvent, ConnectionSocket, DatagramSocket, Error, Family,
+    Incoming, Indication, ListenSocket, NonPagedBuffer, Pool, Provider, ReceiveFromEvent,
+    Registration, StreamIndication, StreamVerdict, Verdict, Wait,
 };
 use wsk_host::{Completion, Kernel, Resource};
 use wsk_schedules::{Driver, LOOPBACK, PATIENCE, bound, until};
@@ -305,4 +306,199 @@ fn forced_close() {
         until("the last completion", || kernel.counts().in_flight == 0);
         kernel.shutdown();
     }
+}
+
+/// A registration, and a provider, which is to be dropped first.
+fn provider() -> Result<(Registration, Provider), Error> {
+    let registration = Registration::new()?;
+    let provider = registration.capture(Wait::Forever)?;
+    Ok((registration, provider))
+}
+
+fn listener(provider: &Provider) -> Result<(ListenSocket, std::net::SocketAddr), Error> {
+    let listener = ListenSocket::open(provider, Family::V4)?;
+    listener.bind(LOOPBACK.parse().unwrap())?;
+    let local = listener.local_address()?;
+    Ok((listener, local))
+}
+
+/// Both ends of a connection.
+fn connection(provider: &Provider) -> Result<(ConnectedSocket, ConnectedSocket), Error> {
+    let (listener, local) = listener(provider)?;
+    let accept = listener.start_accept()?;
+    let client = ConnectedSocket::connect(provider, local)?;
+    let (server, from) = accept.wait().map_err(|(error, _)| error)??;
+    assert_eq!(from, client.local_address()?);
+    assert_eq!(local, client.remote_address()?);
+    listener.close()?;
+    Ok((client, server))
+}
+
+#[test]
+fn connect_and_accept() {
+    fail_each("connect and accept", || {
+        let (_registration, provider) = provider()?;
+        let (listener, local) = listener(&provider)?;
+        let socket = ConnectionSocket::open(&provider, Family::Dual)?;
+        socket.bind(Family::Dual.any())?;
+        let client = socket.connect(local).map_err(|(error, _)| error)?;
+        let (server, _) = listener.accept()?;
+        client.close()?;
+        server.close()?;
+        let socket = ConnectionSocket::open(&provider, Family::V4)?;
+        socket.bind(Family::V4.any())?;
+        let connect = socket.start_connect(local).map_err(|(error, _)| error)?;
+        let client = connect.wait().map_err(|(error, _)| error)?;
+        let client = client.map_err(|(error, socket)| {
+            assert!(socket.is_some(), "given back in any case");
+            error
+        })?;
+        let (server, _) = listener.accept_timeout(PATIENCE)?;
+        drop((client, server));
+        let open = ConnectedSocket::start_connect(&provider, local)?;
+        let client = open.wait().map_err(|(error, _)| error)??;
+        let (server, _) = listener.accept()?;
+        drop((client, server));
+        listener.close()
+    });
+}
+
+#[test]
+fn send_and_receive() {
+    fail_each("send and receive", || {
+        let (_registration, provider) = provider()?;
+        let (client, server) = connection(&provider)?;
+        assert_eq!(client.send(b"from the stack")?, 14);
+        let mut room = [0; 14];
+        assert_eq!(server.receive_all(&mut room)?, 14);
+        let receive = server.start_receive_all(NonPagedBuffer::new(5)?)?;
+        let sent = client.start_send(NonPagedBuffer::copy_of(b"owned")?)?;
+        let sent = sent.wait().map_err(|(error, _)| error)?;
+        assert!(sent.buffer.is_some(), "given back in any case");
+        sent.result?;
+        let finished = receive.wait().map_err(|(error, _)| error)?;
+        assert!(finished.buffer.is_some(), "given back in any case");
+        assert_eq!(finished.result?, 5);
+        let message = [6; 12];
+        wsk::scope(|s| {
+            let receive = s.receive_all(&server, &mut room[..12])?;
+            // What fails leaves the scope to wait for the receive.
+            let end = |error| {
+                receive.cancel();
+                error
+            };
+            let sent = s.send(&client, &message).map_err(end)?;
+            sent.wait().map_err(end)?;
+            receive.wait().map(|(length, _)| assert_eq!(length, 12))
+        })??;
+        client.close()?;
+        server.close()
+    });
+}
+
+#[test]
+fn disconnect() {
+    fail_each("disconnect", || {
+        let (_registration, provider) = provider()?;
+        let (client, server) = connection(&provider)?;
+        let mut room = [0; 8];
+        client.disconnect_after_timeout(b"last", PATIENCE)?;
+        assert_eq!(server.receive_all(&mut room)?, 4);
+        let last = NonPagedBuffer::copy_of(b"word")?;
+        let finished = server.start_disconnect_after(last)?.wait();
+        let finished = finished.map_err(|(error, _)| error)?;
+        assert!(finished.buffer.is_some(), "given back in any case");
+        finished.result?;
+        client.drain_timeout(PATIENCE)?;
+        client.close()?;
+        server.close()?;
+        let (client, server) = connection(&provider)?;
+        let disconnect = client.start_disconnect()?;
+        disconnect.wait().map_err(|(error, _)| error)?.result?;
+        assert_eq!(server.receive(&mut room)?, 0);
+        server.abort()?;
+        client.close()?;
+        server.close()
+    });
+}
+
+/// Tells what a connection does, or could not do.
+struct Teller(mpsc::SyncSender<Result<usize, Error>>);
+
+impl ConnectionEvent for Teller {
+    fn received(&self, indication: &mut StreamIndication<'_>) -> StreamVerdict {
+        let mut bytes = [0; 16];
+        let copied = indication.copy_to(&mut bytes);
+        // Mapping the bytes is an allocation too: without it there are none.
+        let told = if copied == indication.len() {
+            Ok(copied)
+        } else {
+            Err(Error::NoMemory(wsk::Memory::Mdl))
+        };
+        let _ = self.0.try_send(told);
+        StreamVerdict::Consumed
+    }
+}
+
+#[test]
+fn connection_events() {
+    fail_each("events of a connection", || {
+        let (_registration, provider) = provider()?;
+        let (listener, local) = listener(&provider)?;
+        let (told, heard) = mpsc::sync_channel(4);
+        let teller = Teller(told.clone());
+        let client = ConnectedSocket::connect_with_events(&provider, local, teller, None)?;
+        let (server, _) = listener.accept_with_events(Teller(told))?;
+        client.enable_events()?;
+        server.enable_events()?;
+        client.send(&[1; 7])?;
+        assert_eq!(heard.recv_timeout(PATIENCE).expect("the event")?, 7);
+        server.send(&[1; 9])?;
+        assert_eq!(heard.recv_timeout(PATIENCE).expect("the event")?, 9);
+        client.disable_events()?;
+        client.close()?;
+        server.close()?;
+        listener.close()
+    });
+}
+
+#[test]
+fn accept_events() {
+    struct Porter(mpsc::SyncSender<Result<ConnectedSocket, Error>>);
+    impl AcceptEvent for Porter {
+        fn accepted(&self, incoming: Incoming<'_>) {
+            let (told, _) = mpsc::sync_channel(1);
+            let _ = self.0.try_send(incoming.accept_with_events(Teller(told)));
+        }
+    }
+    fail_each("accept events", || {
+        let (_registration, provider) = provider()?;
+        let (told, heard) = mpsc::sync_channel(4);
+        let listener = ListenSocket::open_with_events(&provider, Family::V4, Porter(told))?;
+        listener.bind(LOOPBACK.parse().unwrap())?;
+        let local = listener.local_address()?;
+        listener.enable_accept_events()?;
+        let client = ConnectedSocket::connect(&provider, local)?;
+        let server = heard.recv_timeout(PATIENCE).expect("the event")?;
+        server.send(b"hello")?;
+        assert_eq!(client.receive_all(&mut [0; 5])?, 5);
+        listener.disable_accept_events()?;
+        client.close()?;
+        server.close()?;
+        listener.close()
+    });
+}
+
+#[test]
+fn resolve() {
+    fail_each("resolve", || {
+        let (_registration, provider) = provider()?;
+        let found = provider.resolve(("127.0.0.1", "80"))?;
+        assert_eq!(found.iter().next(), Some("127.0.0.1:80".parse().unwrap()));
+        wsk_host::at_irql(wsk_host::DISPATCH_LEVEL, || drop(found));
+        let resolve = provider.start_resolve("::1")?;
+        let found = resolve.wait().map_err(|(error, _)| error)??;
+        assert_eq!(found.iter().count(), 1);
+        Ok(())
+    });
 }
