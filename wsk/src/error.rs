@@ -262,14 +262,14 @@ impl From<Error> for NTSTATUS {
             Error::NoMemory(_) | Error::PoolEmpty => STATUS_INSUFFICIENT_RESOURCES,
             Error::TimedOut { .. } => STATUS_IO_TIMEOUT,
             Error::NoEntry { .. } => STATUS_NOT_SUPPORTED,
-            Error::TooLong { .. } => STATUS_INVALID_PARAMETER,
             Error::WrongIrql { .. }
             | Error::NotBound
             | Error::NoEvents
             | Error::AlreadyFixed
             | Error::Taken
             | Error::InUse => STATUS_INVALID_DEVICE_STATE,
-            Error::WrongFamily { .. }
+            Error::TooLong { .. }
+            | Error::WrongFamily { .. }
             | Error::PortZero
             | Error::OutOfBounds { .. }
             | Error::UnknownAddress { .. }

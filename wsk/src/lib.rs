@@ -112,8 +112,8 @@ pub use listening::{Accept, Accepting, ListenSocket};
 pub use messages::{Messages, SendMessages, SendingMessages};
 pub use pool::{Pool, Pooled};
 pub use prepared::{
-    Arrival, Direction, Inbound, Outbound, Prepared, PreparedPool, Receiver, Receivers, Receiving,
-    Sender, Senders, Sending, Started,
+    Arrival, Direction, Ended, Inbound, Outbound, Prepared, PreparedPool, Receiver, Receivers,
+    Receiving, Sender, Senders, Sending, Started,
 };
 pub use registration::{Provider, Registration, Wait};
 pub use resolution::{AddressInfo, Addresses, Lookup, Resolve, Resolving};

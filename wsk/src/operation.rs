@@ -418,6 +418,11 @@ impl<P: Payload> Flight<P> {
         self.returned
     }
 
+    /// Says what the call returned, of a flight that was made [from a block](Self::from_raw).
+    pub(crate) fn set_returned(&mut self, returned: NTSTATUS) {
+        self.returned = returned;
+    }
+
     /// Asks the provider to cancel the request. Its completion comes all the same, exactly once. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn cancel(&self) {
         // SAFETY: the IRP is initialised, and by the invariant it is neither reused nor freed as long as this exists. Where it
@@ -806,7 +811,7 @@ unsafe fn notify_holder(header: *mut Header, notify: Notify) {
         },
         // SAFETY: a detached block has no holder: it is the routine's to discard.
         Notify::Free => unsafe {
-            (*(*header).discard.get())(NonNull::new_unchecked(header.cast()))
+            (*(*header).discard.get())(NonNull::new_unchecked(header.cast()));
         },
     }
 }

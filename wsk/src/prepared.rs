@@ -26,7 +26,7 @@ use crate::buffer::NonPagedBuffer;
 use crate::datagram::DatagramSocket;
 use crate::error::{Call, Error, Memory};
 use crate::free_list::FreeList;
-use crate::in_flight::{Finished, NotStarted};
+use crate::in_flight::NotStarted;
 use crate::irql::require_passive;
 use crate::memory;
 use crate::operation::{Arguments, Block, Flight, Outcome};
@@ -248,8 +248,10 @@ struct Slot {
     socket: NonNull<WSK_SOCKET>,
     entries: Entries,
     remote: UnsafeCell<Option<SocketAddr>>,
-    /// What a provider that broke its contract has answered.
-    abandoned: UnsafeCell<NTSTATUS>,
+    /// What the provider has answered to the last call.
+    returned: UnsafeCell<NTSTATUS>,
+    /// Whether a provider that broke its contract may still use the slot, which its holder then leaves alone.
+    abandoned: UnsafeCell<bool>,
     buffer: UnsafeCell<NonPagedBuffer>,
 }
 
@@ -322,7 +324,8 @@ impl Home {
                     .write(to, &mut (*arguments).address);
             }
             (*arguments).buffer = buffer.extent().as_wsk_buf();
-            (&raw mut (*place).abandoned).write(UnsafeCell::new(STATUS_SUCCESS));
+            (&raw mut (*place).returned).write(UnsafeCell::new(STATUS_SUCCESS));
+            (&raw mut (*place).abandoned).write(UnsafeCell::new(false));
             (&raw mut (*place).buffer).write(UnsafeCell::new(buffer));
         }
         self.made += 1;
@@ -370,17 +373,63 @@ impl Counted for Home {
     }
 }
 
+/// Gives a slot back to its home.
+///
+/// # Safety
+///
+/// The slot is at rest, and the caller, its one holder, does nothing more with it.
+#[inline]
+unsafe fn give_back(slot: NonNull<Slot>) {
+    // SAFETY: the holder's reference to the home is taken back once. As long as it is there the slot is.
+    unsafe {
+        let home = Shared::<Home>::from_raw(*slot.as_ref().home.get());
+        home.free.push(slot.as_ref().index, &slot.as_ref().link);
+    }
+}
+
 /// Takes a slot back that was left to the completion routine.
 ///
 /// # Safety
 ///
 /// `block` begins a slot at rest that nobody has any more.
 unsafe fn discard(block: NonNull<c_void>) {
-    // INVARIANT: the routine is its one holder, with the reference to the home that the flight had.
-    drop(Prepared::<Outbound> {
-        slot: block.cast(),
-        direction: PhantomData,
-    });
+    let slot = block.cast::<Slot>();
+    // SAFETY: the routine is the slot's one holder, with the reference to the home that the flight had.
+    unsafe {
+        *slot.as_ref().abandoned.get() = false;
+        give_back(slot);
+    }
+}
+
+/// Ends the holding of a slot that may be in flight: then it is left to the routine.
+///
+/// # Safety
+///
+/// As for [`give_back`], but that the slot may be in flight.
+#[inline]
+unsafe fn let_go(slot: NonNull<Slot>) {
+    // SAFETY: as the caller says; what has completed is at rest.
+    unsafe {
+        if !Flight::<()>::from_raw(slot.cast()).leave() {
+            give_back(slot);
+        }
+    }
+}
+
+/// As [`let_go`], of a slot that was abandoned.
+///
+/// # Safety
+///
+/// As for `let_go`.
+#[cold]
+#[inline(never)]
+unsafe fn let_go_abandoned(slot: NonNull<Slot>) {
+    // SAFETY: as the caller says; what has completed after all is at rest.
+    unsafe {
+        if !Flight::<()>::from_raw(slot.cast()).leave() {
+            discard(slot.cast());
+        }
+    }
 }
 
 /// An operation that is kept ready: a [`Sender`] or a [`Receiver`].
@@ -390,8 +439,8 @@ unsafe fn discard(block: NonNull<c_void>) {
 ///
 /// # Invariants
 ///
-/// This is the slot's one holder, and has a reference to its home. The slot is at rest, or was abandoned: in flight with a
-/// provider that broke its contract, so that nothing of it is touched.
+/// This is the slot's one holder, and has a reference to its home. The slot is at rest, unless it says that it was abandoned: then
+/// a provider that broke its contract may still use it, and nothing of it is touched.
 pub struct Prepared<D: Direction> {
     slot: NonNull<Slot>,
     direction: PhantomData<fn() -> D>,
@@ -413,13 +462,13 @@ impl<D: Direction> Prepared<D> {
     fn buffer(&self) -> Option<&NonPagedBuffer> {
         // SAFETY: at rest, the slot is touched by its holder only, which is borrowed.
         let buffer = || unsafe { &*self.slot().buffer.get() };
-        self.slot().block.is_at_rest().then(buffer)
+        (!self.is_abandoned()).then(buffer)
     }
 
     fn buffer_mut(&mut self) -> Option<&mut NonPagedBuffer> {
         // SAFETY: as for `buffer`; the holder is borrowed exclusively.
         let buffer = || unsafe { &mut *self.slot().buffer.get() };
-        self.slot().block.is_at_rest().then(buffer)
+        (!self.is_abandoned()).then(buffer)
     }
 
     /// The bytes of the buffer.
@@ -463,19 +512,26 @@ impl<D: Direction> Prepared<D> {
         Ok(())
     }
 
+    #[inline]
+    fn is_abandoned(&self) -> bool {
+        // SAFETY: the cell is the holder's, which is borrowed.
+        unsafe { *self.slot().abandoned.get() }
+    }
+
     #[cold]
+    #[inline(never)]
     fn abandoned(&self) -> Error {
         Error::Abandoned {
             call: D::CALL,
             // SAFETY: the cell is the holder's, which is borrowed.
-            status: unsafe { *self.slot().abandoned.get() },
+            status: unsafe { *self.slot().returned.get() },
         }
     }
 
     /// Passes the IRP on.
     #[inline]
     fn launch(&mut self) -> Result<Flight<()>, Error> {
-        if !self.slot().block.is_at_rest() {
+        if self.is_abandoned() {
             return Err(self.abandoned());
         }
         // SAFETY: the slot is at rest and this is its one holder. What the parameters point at is in the slot, which stays as long
@@ -497,6 +553,7 @@ impl<D: Direction> Prepared<D> {
 
     /// Waits for a flight that had not completed when the call returned.
     #[inline(never)]
+    #[allow(clippy::needless_pass_by_value)]
     fn outlast(&mut self, flight: Flight<()>, limit: Option<Duration>) -> Result<usize, Error> {
         let timed_out = limit.is_some_and(|limit| !flight.wait(Some(limit)));
         if timed_out {
@@ -504,7 +561,10 @@ impl<D: Direction> Prepared<D> {
         }
         if !flight.wait_or_give_up() {
             // SAFETY: the cell is the holder's, which is borrowed exclusively.
-            unsafe { *self.slot().abandoned.get() = flight.returned() };
+            unsafe {
+                *self.slot().returned.get() = flight.returned();
+                *self.slot().abandoned.get() = true;
+            }
             return Err(self.abandoned());
         }
         // SAFETY: a wait said that it has completed.
@@ -513,6 +573,17 @@ impl<D: Direction> Prepared<D> {
             return Err(Error::TimedOut { call: D::CALL });
         }
         self.read(outcome)
+    }
+
+    /// What the IRP says.
+    ///
+    /// # Safety
+    ///
+    /// The slot is at rest.
+    #[inline]
+    unsafe fn outcome(&self) -> Outcome {
+        // SAFETY: the slot is there; at rest, its IRP is the holder's.
+        unsafe { Flight::<()>::from_raw(self.slot.cast()).outcome() }
     }
 
     /// The bytes that a completed operation has sent or received.
@@ -526,6 +597,7 @@ impl<D: Direction> Prepared<D> {
     }
 
     #[cold]
+    #[inline(never)]
     fn read_failed(&self, outcome: Outcome) -> Result<usize, Error> {
         if D::CALL == Call::WskReceiveFrom && outcome.status == STATUS_BUFFER_OVERFLOW {
             // The documented answer to a datagram that does not fit is a warning, with the bytes that did.
@@ -544,11 +616,15 @@ impl<D: Direction> Prepared<D> {
     fn start_within(self) -> Result<Started<D>, NotStarted<Self>> {
         let mut this = ManuallyDrop::new(self);
         match this.launch() {
-            // INVARIANT: the flight is that of a slot whose holder is gone but for it.
-            Ok(flight) => Ok(Started {
-                flight: Some(flight),
-                direction: PhantomData,
-            }),
+            Ok(flight) => {
+                // SAFETY: the cell is the holder's.
+                unsafe { *this.slot().returned.get() = flight.returned() };
+                // INVARIANT: the one holder of the slot, whose operation is in flight.
+                Ok(Started {
+                    slot: Some(this.slot),
+                    direction: PhantomData,
+                })
+            }
             Err(error) => Err(NotStarted {
                 error,
                 buffer: Some(ManuallyDrop::into_inner(this)),
@@ -698,7 +774,7 @@ impl Prepared<Inbound> {
     pub fn arrival(&self) -> Option<Arrival<'_>> {
         // INVARIANT: the slot is at rest, and launching it takes the receiver exclusively.
         let arrival = || Arrival { receiver: self };
-        self.slot().block.is_at_rest().then(arrival)
+        (!self.is_abandoned()).then(arrival)
     }
 }
 
@@ -717,14 +793,13 @@ impl<D: Direction> Prepared<D> {
 impl<D: Direction> Drop for Prepared<D> {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: the slot is at rest, or its flight ends here: it is left to the routine, with the reference to the home. At rest,
-        // the reference is taken back once, and the slot, with which nothing is done any more, is in circulation again.
+        // SAFETY: this was the slot's one holder; unless it was abandoned it is at rest.
         unsafe {
-            if Flight::<()>::from_raw(self.slot.cast()).leave() {
-                return;
+            if self.is_abandoned() {
+                let_go_abandoned(self.slot);
+            } else {
+                give_back(self.slot);
             }
-            let home = Shared::<Home>::from_raw(*self.slot().home.get());
-            home.free.push(self.slot().index, &self.slot().link);
         }
     }
 }
@@ -762,9 +837,8 @@ impl<'r> Arrival<'r> {
     #[must_use]
     #[inline]
     pub fn length(&self) -> usize {
-        // SAFETY: at rest, by the invariant, the IRP is the holder's, which is borrowed.
-        let outcome = unsafe { Flight::<()>::from_raw(self.receiver.slot.cast()).outcome() };
-        outcome.information.min(self.arguments().buffer.Length)
+        // SAFETY: the slot is at rest, by the invariant.
+        unsafe { self.receiver.outcome() }.information
     }
 
     /// Who sent the datagram.
@@ -806,7 +880,7 @@ impl<'r> Arrival<'r> {
     }
 
     #[inline]
-    fn arguments(&self) -> &'r Arguments {
+    fn arguments(self) -> &'r Arguments {
         // SAFETY: at rest, by the invariant, the arguments are the holder's, which is borrowed.
         unsafe { self.receiver.slot().block.arguments().as_ref() }
     }
@@ -820,13 +894,15 @@ impl<'r> Arrival<'r> {
 ///
 /// # Invariants
 ///
-/// The flight, until it was taken out, is that of a slot, of which this is the one holder, with a reference to its home.
+/// The slot, until it was taken out, is in flight or has completed; this is its one holder, with a reference to its home.
 #[must_use = "dropping a `Receiving` cancels it"]
 pub struct Started<D: Direction> {
-    flight: Option<Flight<()>>,
+    slot: Option<NonNull<Slot>>,
     direction: PhantomData<fn() -> D>,
 }
 
+// SAFETY: whoever holds a slot may use it on any thread.
+unsafe impl<D: Direction> Send for Started<D> {}
 // SAFETY: shared, an operation can be looked at and cancelled, which the kernel allows on any thread; all else needs it whole.
 unsafe impl<D: Direction> Sync for Started<D> {}
 
@@ -835,7 +911,7 @@ impl<D: Direction> Started<D> {
     #[must_use]
     #[inline]
     pub fn is_completed(&self) -> bool {
-        self.flight.as_ref().is_none_or(Flight::is_completed)
+        self.flight().is_none_or(|flight| flight.is_completed())
     }
 
     /// Asks the provider to cancel the operation, which then completes soon, perhaps with success all the same. IRQL:
@@ -844,7 +920,7 @@ impl<D: Direction> Started<D> {
     /// [`IoCancelIrp`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocancelirp).
     #[doc(alias = "IoCancelIrp")]
     pub fn cancel(&self) {
-        if let Some(flight) = &self.flight {
+        if let Some(flight) = self.flight() {
             flight.cancel();
         }
     }
@@ -855,17 +931,16 @@ impl<D: Direction> Started<D> {
     ///
     /// [`Error::WrongIrql`] above `PASSIVE_LEVEL`, with the operation, which goes on.
     #[inline]
-    pub fn wait(self) -> Result<Finished<usize, Prepared<D>>, (Error, Self)> {
+    pub fn wait(self) -> Result<Ended<D>, (Error, Self)> {
         if let Err(error) = require_passive() {
             return Err((error, self));
         }
-        let Some(flight) = self.into_flight() else {
-            return Ok(taken());
-        };
-        if !flight.wait_or_give_up() {
-            return Ok(abandon(flight));
-        }
-        Ok(finish(flight))
+        Ok(match self.into_slot() {
+            // SAFETY: the slot's holder was this.
+            Some(slot) if unsafe { wait_or_give_up(slot) } => completed(slot),
+            Some(slot) => abandon(slot),
+            None => Ended::taken(),
+        })
     }
 
     /// Waits until the operation has completed, at most for `limit`. IRQL: `PASSIVE_LEVEL`.
@@ -873,16 +948,12 @@ impl<D: Direction> Started<D> {
     /// # Errors
     ///
     /// [`Error::TimedOut`] or [`Error::WrongIrql`], with the operation, which goes on.
-    pub fn wait_timeout(
-        self,
-        limit: Duration,
-    ) -> Result<Finished<usize, Prepared<D>>, (Error, Self)> {
+    pub fn wait_timeout(self, limit: Duration) -> Result<Ended<D>, (Error, Self)> {
         if let Err(error) = require_passive() {
             return Err((error, self));
         }
-        let completed = |flight: &Flight<()>| flight.wait(Some(limit));
-        if self.flight.as_ref().is_none_or(completed) {
-            Ok(self.into_flight().map_or_else(taken, finish))
+        if self.flight().is_none_or(|flight| flight.wait(Some(limit))) {
+            Ok(self.into_ended())
         } else {
             Err((Error::TimedOut { call: D::CALL }, self))
         }
@@ -893,104 +964,185 @@ impl<D: Direction> Started<D> {
     /// # Errors
     ///
     /// The operation, which is still in flight.
-    pub fn try_take(self) -> Result<Finished<usize, Prepared<D>>, Self> {
+    pub fn try_take(self) -> Result<Ended<D>, Self> {
         if self.is_completed() {
-            Ok(self.into_flight().map_or_else(taken, finish))
+            Ok(self.into_ended())
         } else {
             Err(self)
         }
     }
 
-    /// Takes the flight out, after which nothing is left to drop.
+    /// The slot's flight, to be looked at.
     #[inline]
-    fn into_flight(self) -> Option<Flight<()>> {
-        ManuallyDrop::new(self).flight.take()
+    fn flight(&self) -> Option<Flight<()>> {
+        // SAFETY: by the invariant this is the holder of the slot's flight; what is made here only looks at it meanwhile.
+        self.slot
+            .map(|slot| unsafe { Flight::from_raw(slot.cast()) })
+    }
+
+    /// Takes the slot out, after which nothing is left to drop.
+    #[inline]
+    fn into_slot(self) -> Option<NonNull<Slot>> {
+        ManuallyDrop::new(self).slot.take()
+    }
+
+    /// The end of an operation that has completed.
+    fn into_ended(self) -> Ended<D> {
+        self.into_slot().map_or(Ended::taken(), completed)
     }
 }
 
-/// The end of a flight that has completed.
+/// Waits as [`Flight::wait_or_give_up`] does.
+///
+/// # Safety
+///
+/// The caller holds the slot, which is in flight or has completed.
 #[inline]
-fn finish<D: Direction>(flight: Flight<()>) -> Finished<usize, Prepared<D>> {
-    // SAFETY: callers have seen that it has completed.
-    let outcome = unsafe { flight.outcome() };
-    if !outcome.status.is_success() {
-        return finish_failed(flight, outcome);
+unsafe fn wait_or_give_up(slot: NonNull<Slot>) -> bool {
+    /// # Safety
+    ///
+    /// As for the function around it.
+    #[inline(never)]
+    unsafe fn wait_longer(slot: NonNull<Slot>) -> bool {
+        // SAFETY: the caller holds the slot; the cell is the holder's.
+        unsafe {
+            let mut flight = Flight::<()>::from_raw(slot.cast());
+            flight.set_returned(*slot.as_ref().returned.get());
+            flight.wait_or_give_up()
+        }
     }
-    Finished {
-        result: Ok(outcome.information),
-        buffer: Some(holder(&flight)),
-    }
+    // SAFETY: the caller holds the slot.
+    unsafe { slot.as_ref().block.is_at_rest() || wait_longer(slot) }
 }
 
-#[cold]
-fn finish_failed<D: Direction>(
-    flight: Flight<()>,
-    outcome: Outcome,
-) -> Finished<usize, Prepared<D>> {
-    let prepared = holder::<D>(&flight);
-    Finished {
-        result: prepared.read_failed(outcome),
-        buffer: Some(prepared),
-    }
-}
-
-#[cold]
-fn taken<D: Direction>() -> Finished<usize, Prepared<D>> {
-    Finished {
-        result: Err(Error::Taken),
-        buffer: None,
-    }
-}
-
-/// The holder of a slot, in place of its flight, which was taken out of a [`Started`] and is not used for anything more but to
-/// look at the IRP.
+/// The end of an operation that has completed, whose slot the caller had.
 #[inline]
-fn holder<D: Direction>(flight: &Flight<()>) -> Prepared<D> {
-    // INVARIANT: the flight was the slot's one holder. The slot is at rest, or its flight ends when this is dropped.
-    Prepared {
-        slot: flight.as_raw().cast(),
-        direction: PhantomData,
-    }
-}
-
-/// Gives up a flight whose provider has answered with an error and keeps the IRP, against its contract. Should it complete the
-/// IRP after all, the routine puts the slot back.
-#[cold]
-fn abandon<D: Direction>(flight: Flight<()>) -> Finished<usize, Prepared<D>> {
-    let status = flight.returned();
-    drop(holder::<D>(&flight));
-    Finished {
-        result: Err(Error::Abandoned {
-            call: D::CALL,
-            status,
+fn completed<D: Direction>(slot: NonNull<Slot>) -> Ended<D> {
+    // INVARIANT: it has completed.
+    Ended {
+        operation: Some(Prepared {
+            slot,
+            direction: PhantomData,
         }),
-        buffer: None,
+        returned: STATUS_SUCCESS,
+    }
+}
+
+/// Gives up a slot whose provider has answered with an error and keeps the IRP, against its contract. Should it complete the IRP
+/// after all, the routine puts the slot back.
+#[cold]
+fn abandon<D: Direction>(slot: NonNull<Slot>) -> Ended<D> {
+    // SAFETY: the caller was the slot's one holder, whose the cell is.
+    let returned = unsafe {
+        let returned = *slot.as_ref().returned.get();
+        let_go(slot);
+        returned
+    };
+    Ended {
+        operation: None,
+        returned,
+    }
+}
+
+/// The end of a prepared operation: its result, and the operation to be used again.
+///
+/// # Invariants
+///
+/// The operation, if there is one, is at rest.
+#[derive(Debug)]
+pub struct Ended<D: Direction> {
+    operation: Option<Prepared<D>>,
+    /// Where there is none, what the provider has answered; success if the end was taken before.
+    returned: NTSTATUS,
+}
+
+impl<D: Direction> Ended<D> {
+    #[inline]
+    const fn taken() -> Self {
+        Self {
+            operation: None,
+            returned: STATUS_SUCCESS,
+        }
+    }
+
+    /// The number of bytes that were sent or received.
+    ///
+    /// # Errors
+    ///
+    /// What WSK says; [`Error::Abandoned`]; [`Error::Taken`] from a future that was polled after its end.
+    #[inline]
+    pub fn result(&self) -> Result<usize, Error> {
+        match &self.operation {
+            // SAFETY: at rest, by the invariant.
+            Some(prepared) => prepared.read(unsafe { prepared.outcome() }),
+            None => Err(self.lost()),
+        }
+    }
+
+    #[cold]
+    fn lost(&self) -> Error {
+        if self.returned.is_error() {
+            Error::Abandoned {
+                call: D::CALL,
+                status: self.returned,
+            }
+        } else {
+            Error::Taken
+        }
+    }
+
+    /// The operation; `None` only after [`Error::Abandoned`], when the provider may still use it, and [`Error::Taken`].
+    #[must_use]
+    #[inline]
+    pub fn into_operation(self) -> Option<Prepared<D>> {
+        self.operation
+    }
+}
+
+impl Ended<Inbound> {
+    /// The datagram that was received.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`result`](Self::result).
+    #[inline]
+    pub fn arrival(&self) -> Result<Arrival<'_>, Error> {
+        match &self.operation {
+            Some(receiver) => {
+                // SAFETY: at rest, by the invariant.
+                receiver.read(unsafe { receiver.outcome() })?;
+                // INVARIANT: the slot is at rest, and launching it takes the receiver exclusively.
+                Ok(Arrival { receiver })
+            }
+            None => Err(self.lost()),
+        }
     }
 }
 
 impl<D: Direction> Future for Started<D> {
-    type Output = Finished<usize, Prepared<D>>;
+    type Output = Ended<D>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        if let Some(flight) = &mut this.flight
+        if let Some(mut flight) = this.flight()
             && flight.poll(context).is_pending()
         {
             return Poll::Pending;
         }
-        Poll::Ready(this.flight.take().map_or_else(taken, finish))
+        Poll::Ready(this.slot.take().map_or(Ended::taken(), completed))
     }
 }
 
 impl<D: Direction> Drop for Started<D> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(flight) = self.flight.take() {
-            // Where it has completed there is nothing to cancel.
-            if D::CANCEL_ON_DROP && !flight.is_completed() {
-                flight.cancel();
-            }
-            drop(holder::<D>(&flight));
+        // Where it has completed there is nothing to cancel.
+        if D::CANCEL_ON_DROP && !self.is_completed() {
+            self.cancel();
+        }
+        if let Some(slot) = self.slot.take() {
+            // SAFETY: this was the slot's one holder.
+            unsafe { let_go(slot) };
         }
     }
 }

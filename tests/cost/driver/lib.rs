@@ -197,15 +197,16 @@ impl Driver {
     }
 
     #[inline(never)]
-    fn start_send_wait(&mut self) {
+    fn start_send_wait(&mut self) -> Option<Sending> {
         let Some(sender) = self.senders.take() else {
             self.fail(Error::PoolEmpty);
-            return;
+            return None;
         };
         match sender.start() {
-            Ok(sending) => self.sending.push(sending),
+            Ok(sending) => Some(sending),
             Err(refused) => {
                 self.fail(refused.error);
+                None
             }
         }
     }
@@ -213,7 +214,7 @@ impl Driver {
     #[inline(never)]
     fn finish_send(&mut self, sending: Sending) -> usize {
         match sending.wait() {
-            Ok(finished) => match finished.result {
+            Ok(ended) => match ended.result() {
                 Ok(sent) => sent,
                 Err(error) => self.fail(error),
             },
@@ -233,15 +234,16 @@ impl Driver {
     }
 
     #[inline(never)]
-    fn start_receive_wait(&mut self) {
+    fn start_receive_wait(&mut self) -> Option<Receiving> {
         let Some(receiver) = self.receivers.take() else {
             self.fail(Error::PoolEmpty);
-            return;
+            return None;
         };
         match receiver.start() {
-            Ok(receiving) => self.receiving.push(receiving),
+            Ok(receiving) => Some(receiving),
             Err(refused) => {
                 self.fail(refused.error);
+                None
             }
         }
     }
@@ -249,26 +251,15 @@ impl Driver {
     #[inline(never)]
     fn finish_receive(&mut self, receiving: Receiving) -> usize {
         match receiving.wait() {
-            Ok(finished) => match finished.result {
-                Ok(length)
-                    if finished
-                        .buffer
-                        .as_ref()
-                        .is_some_and(|receiver| self.is_expected(receiver)) =>
-                {
-                    length
+            Ok(ended) => match ended.arrival() {
+                Ok(arrival) if !arrival.is_truncated() && arrival.is_from(&self.peer) => {
+                    arrival.length()
                 }
                 Ok(_) => self.fail(Error::Taken),
                 Err(error) => self.fail(error),
             },
             Err((error, _)) => self.fail(error),
         }
-    }
-
-    fn is_expected(&self, receiver: &Receiver) -> bool {
-        receiver
-            .arrival()
-            .is_some_and(|arrival| !arrival.is_truncated() && arrival.is_from(&self.peer))
     }
 
     fn run(&mut self, operations: usize, settle: Option<extern "C" fn()>) -> usize {
@@ -304,26 +295,38 @@ impl Driver {
             scenario::START_SEND => (0..operations).for_each(|_| sum += self.start_send()),
             scenario::RECEIVE => (0..operations).for_each(|_| sum += self.receive()),
             scenario::START_SEND_WAIT => {
+                let mut sending = std::mem::take(&mut self.sending);
                 for _ in 0..batches {
-                    (0..self.depth).for_each(|_| self.start_send_wait());
+                    for _ in 0..self.depth {
+                        if let Some(started) = self.start_send_wait() {
+                            sending.push(started);
+                        }
+                    }
                     if let Some(settle) = settle {
                         settle();
                     }
-                    while let Some(sending) = self.sending.pop() {
-                        sum += self.finish_send(sending);
+                    while let Some(started) = sending.pop() {
+                        sum += self.finish_send(started);
                     }
                 }
+                self.sending = sending;
             }
             scenario::START_RECEIVE_WAIT => {
+                let mut receiving = std::mem::take(&mut self.receiving);
                 for _ in 0..batches {
-                    (0..self.depth).for_each(|_| self.start_receive_wait());
+                    for _ in 0..self.depth {
+                        if let Some(started) = self.start_receive_wait() {
+                            receiving.push(started);
+                        }
+                    }
                     if let Some(settle) = settle {
                         settle();
                     }
-                    while let Some(receiving) = self.receiving.pop() {
-                        sum += self.finish_receive(receiving);
+                    while let Some(started) = receiving.pop() {
+                        sum += self.finish_receive(started);
                     }
                 }
+                self.receiving = receiving;
             }
             _ => {}
         }
