@@ -64,11 +64,13 @@ impl Family {
         }
     }
 
-    /// The greatest payload of one datagram to `address`: 65,535 bytes less the headers that count in the length field.
+    /// The greatest payload of one datagram over IPv4: 65,535 bytes less an IP header of 20 and a UDP header of 8, which count.
+    pub(crate) const LIMIT_V4: usize = 65_535 - 20 - 8;
+
+    /// The greatest payload of one datagram to `address`.
     pub(crate) const fn limit(address: &SocketAddr) -> usize {
         match address {
-            // IP header of 20 bytes and UDP header of 8.
-            SocketAddr::V4(_) => 65_535 - 20 - 8,
+            SocketAddr::V4(_) => Self::LIMIT_V4,
             // IPv6 counts only what follows its header.
             SocketAddr::V6(_) => 65_535 - 8,
         }
@@ -99,7 +101,17 @@ impl Family {
     }
 
     /// Writes `address`, which was checked, as a socket of this family expects it.
+    #[inline]
     pub(crate) fn write(self, address: SocketAddr, to: &mut SOCKADDR_STORAGE) {
+        match (self, &address) {
+            (Self::V4, SocketAddr::V4(v4)) => write_v4(v4, to),
+            _ => self.write_longer(&address, to),
+        }
+    }
+
+    /// As [`write`](Self::write), where an IPv6 address may be written.
+    #[inline(never)]
+    fn write_longer(self, address: &SocketAddr, to: &mut SOCKADDR_STORAGE) {
         match (self, address) {
             (Self::Dual, SocketAddr::V4(v4)) => {
                 // The wildcard of both families is the IPv6 one.
@@ -109,7 +121,7 @@ impl Family {
                 } else {
                     v4.ip().to_ipv6_mapped()
                 };
-                write_v6(SocketAddrV6::new(ip, v4.port(), 0, 0), to);
+                write_v6(&SocketAddrV6::new(ip, v4.port(), 0, 0), to);
             }
             (_, SocketAddr::V4(v4)) => write_v4(v4, to),
             (_, SocketAddr::V6(v6)) => write_v6(v6, to),
@@ -117,7 +129,8 @@ impl Family {
     }
 }
 
-fn write_v4(address: SocketAddrV4, to: &mut SOCKADDR_STORAGE) {
+#[inline]
+fn write_v4(address: &SocketAddrV4, to: &mut SOCKADDR_STORAGE) {
     let mut v4 = SOCKADDR_IN {
         sin_family: AF_INET,
         sin_port: address.port().to_be(),
@@ -128,7 +141,7 @@ fn write_v4(address: SocketAddrV4, to: &mut SOCKADDR_STORAGE) {
     unsafe { core::ptr::from_mut(to).cast::<SOCKADDR_IN>().write(v4) };
 }
 
-fn write_v6(address: SocketAddrV6, to: &mut SOCKADDR_STORAGE) {
+fn write_v6(address: &SocketAddrV6, to: &mut SOCKADDR_STORAGE) {
     let mut v6 = SOCKADDR_IN6 {
         sin6_family: AF_INET6,
         ..SOCKADDR_IN6::default()

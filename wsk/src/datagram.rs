@@ -417,11 +417,7 @@ impl DatagramSocket {
     where
         B: SendBuffer + Send + 'static,
     {
-        let checked = self
-            .socket
-            .require_bound()
-            .and_then(|()| self.socket.family.check(&to));
-        if let Err(error) = checked {
+        if let Err(error) = self.socket.require_bound() {
             return Err(NotStarted {
                 error,
                 buffer: Some(buffer),
@@ -432,7 +428,7 @@ impl DatagramSocket {
             // SAFETY: a buffer that brings a block of its own keeps it idle and untouched, by the promise of the trait.
             unsafe { Idle::from_block(block.cast()) }
         });
-        let mut operation = match storage.map_or_else(Idle::new, Ok) {
+        let operation = match storage.map_or_else(Idle::new, Ok) {
             Ok(operation) => operation,
             Err(error) => {
                 return Err(NotStarted {
@@ -441,18 +437,20 @@ impl DatagramSocket {
                 });
             }
         };
-        self.socket
-            .family
-            .write(to, &mut operation.arguments().address);
         let carried = Carried::new(buffer);
-        let (socket, table) = (self.socket.socket, self.socket.dispatch());
+        let (socket, family, table) = (
+            self.socket.socket,
+            self.socket.family,
+            self.socket.dispatch(),
+        );
         // SAFETY: the socket is open while this handle is. The payload holds the buffer, whose extent is valid until its lock is
         // dropped, which is when the payload is; so is the control information, by the buffer's promise.
         let started = unsafe {
             let observer = self.socket.hold_capture();
             operation.start(carried, Some(observer), |irp, arguments, carried| {
                 let lock = Carried::lock(carried)?;
-                Self::check_send(self.socket.family, lock.extent(), to)?;
+                Self::check_send(family, lock.extent(), to)?;
+                family.write(to, &mut (*arguments.as_ptr()).address);
                 (*arguments.as_ptr()).buffer = lock.extent().as_wsk_buf();
                 let control = lock.lend_control(&mut *arguments.as_ptr())?;
                 let address = (!fixed).then(|| address_of(arguments));
@@ -632,16 +630,26 @@ impl DatagramSocket {
         length: usize,
         to: SocketAddr,
     ) -> Result<(), Error> {
-        family.check(&to)?;
-        let limit = Family::limit(&to);
+        match (family, &to) {
+            (Family::V4, SocketAddr::V4(v4)) if length <= Family::LIMIT_V4 && v4.port() != 0 => {
+                Ok(())
+            }
+            _ => Self::check_datagram_longer(family, length, &to),
+        }
+    }
+
+    /// As [`check_datagram`](Self::check_datagram), where something may be wrong.
+    #[inline(never)]
+    fn check_datagram_longer(family: Family, length: usize, to: &SocketAddr) -> Result<(), Error> {
+        family.check(to)?;
+        let limit = Family::limit(to);
         if length > limit {
             return Err(Error::DatagramTooLong { length, limit });
         }
         if to.port() == 0 {
-            Err(Error::PortZero)
-        } else {
-            Ok(())
+            return Err(Error::PortZero);
         }
+        Ok(())
     }
 
     /// Sets an option. IRQL: `PASSIVE_LEVEL`; waits.

@@ -3,6 +3,7 @@
 use core::fmt;
 use core::future::Future;
 use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
 use core::pin::Pin;
 use core::ptr::NonNull;
 use core::task::{Context, Poll};
@@ -207,9 +208,10 @@ impl<B> Carried<B> {
 impl<B> Payload for Carried<B> {
     fn settle(&mut self, arguments: &Arguments) {
         // INVARIANT: unlocked before the buffer moves.
-        if let Some(lock) = self.lock.take() {
+        if let Some(lock) = &self.lock {
             lock.settle(arguments);
         }
+        self.lock = None;
     }
 }
 
@@ -305,22 +307,17 @@ impl<O: Operation> InFlight<O> {
     /// # Errors
     ///
     /// [`Error::WrongIrql`] above `PASSIVE_LEVEL`, with the operation, which goes on.
+    #[inline]
     pub fn wait(self) -> Result<O::Output, (Error, Self)> {
-        let mut this = self;
         if let Err(error) = require_passive() {
-            return Err((error, this));
+            return Err((error, self));
         }
-        if let Some(flight) = this.flight.take_if(|flight| !flight.wait_or_give_up()) {
-            // The provider has answered with an error and keeps the IRP, against its contract. Should it complete the IRP after
-            // all, the routine drops what it carries.
-            let status = flight.returned();
-            flight.detach();
-            return Ok(O::lost(Error::Abandoned {
-                call: this.call,
-                status,
-            }));
-        }
-        Ok(this.finish())
+        let call = self.call;
+        Ok(match self.into_flight() {
+            Some(flight) if flight.wait_or_give_up() => end::<O>(flight, call),
+            Some(flight) => abandon::<O>(flight, call),
+            None => O::lost(Error::Taken),
+        })
     }
 
     /// Waits until the operation has completed, at most for `limit`. IRQL: `PASSIVE_LEVEL`.
@@ -329,18 +326,17 @@ impl<O: Operation> InFlight<O> {
     ///
     /// [`Error::TimedOut`] or [`Error::WrongIrql`], with the operation, which goes on.
     pub fn wait_timeout(self, limit: Duration) -> Result<O::Output, (Error, Self)> {
-        let mut this = self;
         if let Err(error) = require_passive() {
-            return Err((error, this));
+            return Err((error, self));
         }
-        if this
+        if self
             .flight
             .as_ref()
             .is_none_or(|flight| flight.wait(Some(limit)))
         {
-            Ok(this.finish())
+            Ok(self.into_end())
         } else {
-            Err((Error::TimedOut { call: this.call }, this))
+            Err((Error::TimedOut { call: self.call }, self))
         }
     }
 
@@ -350,26 +346,47 @@ impl<O: Operation> InFlight<O> {
     ///
     /// The operation, which is still in flight.
     pub fn try_take(self) -> Result<O::Output, Self> {
-        let mut this = self;
-        if this.is_completed() {
-            Ok(this.finish())
+        if self.is_completed() {
+            Ok(self.into_end())
         } else {
-            Err(this)
+            Err(self)
         }
     }
 
-    /// Takes everything back from the completed operation.
-    fn finish(&mut self) -> O::Output {
-        let Some(flight) = self.flight.take() else {
-            return O::lost(Error::Taken);
-        };
-        // SAFETY: callers have seen that it has completed.
-        let (mut operation, payload, outcome) = unsafe { flight.finish() };
-        // The operation goes first: the buffer may be what it is part of. The arguments are read before.
-        let output = O::end(payload, self.call, outcome, operation.arguments());
-        drop(operation);
-        output
+    /// Takes the flight out, after which nothing is left to drop.
+    #[inline]
+    fn into_flight(self) -> Option<Flight<O::Payload>> {
+        ManuallyDrop::new(self).flight.take()
     }
+
+    /// Takes everything back from an operation that has completed.
+    fn into_end(self) -> O::Output {
+        let call = self.call;
+        match self.into_flight() {
+            Some(flight) => end::<O>(flight, call),
+            None => O::lost(Error::Taken),
+        }
+    }
+}
+
+/// Takes everything back from a flight that has completed.
+#[inline]
+fn end<O: Operation>(flight: Flight<O::Payload>, call: Call) -> O::Output {
+    // SAFETY: callers have seen that it has completed.
+    let (mut operation, payload, outcome) = unsafe { flight.finish() };
+    // The operation goes first: the buffer may be what it is part of. The arguments are read before.
+    let output = O::end(payload, call, outcome, operation.arguments());
+    drop(operation);
+    output
+}
+
+/// Gives up a flight whose provider has answered with an error and keeps the IRP, against its contract. Should it complete the
+/// IRP after all, the routine drops what it carries.
+#[cold]
+fn abandon<O: Operation>(flight: Flight<O::Payload>, call: Call) -> O::Output {
+    let status = flight.returned();
+    flight.detach();
+    O::lost(Error::Abandoned { call, status })
 }
 
 impl<O: Operation> Future for InFlight<O> {
@@ -382,7 +399,10 @@ impl<O: Operation> Future for InFlight<O> {
         {
             return Poll::Pending;
         }
-        Poll::Ready(this.finish())
+        Poll::Ready(match this.flight.take() {
+            Some(flight) => end::<O>(flight, this.call),
+            None => O::lost(Error::Taken),
+        })
     }
 }
 
