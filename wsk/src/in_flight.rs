@@ -216,7 +216,7 @@ impl<B> Payload for Carried<B> {
 }
 
 impl<B: SendBuffer + 'static> Carried<B> {
-    /// Locks the buffer in place.
+    /// Locks the buffer in place, once.
     ///
     /// # Safety
     ///
@@ -227,14 +227,16 @@ impl<B: SendBuffer + 'static> Carried<B> {
         unsafe {
             let buffer: &'static B = &(*this.as_ptr()).buffer;
             let lock = buffer.lock()?;
-            let place: &mut Option<Lock<'static>> = &mut (*this.as_ptr()).lock;
-            Ok(place.insert(lock))
+            // There is none before, so nothing has to be dropped.
+            let place = &raw mut (*this.as_ptr()).lock;
+            place.write(Some(lock));
+            (*place).as_ref().ok_or(Error::Taken)
         }
     }
 }
 
 impl<B: ReceiveBuffer + 'static> Carried<B> {
-    /// Locks the buffer in place.
+    /// Locks the buffer in place, once.
     ///
     /// # Safety
     ///
@@ -244,8 +246,10 @@ impl<B: ReceiveBuffer + 'static> Carried<B> {
         unsafe {
             let buffer: &'static mut B = &mut (*this.as_ptr()).buffer;
             let lock = buffer.lock_mut()?;
-            let place: &mut Option<Lock<'static>> = &mut (*this.as_ptr()).lock;
-            Ok(place.insert(lock))
+            // There is none before, so nothing has to be dropped.
+            let place = &raw mut (*this.as_ptr()).lock;
+            place.write(Some(lock));
+            (*place).as_ref().ok_or(Error::Taken)
         }
     }
 }
