@@ -1,0 +1,415 @@
+//! Receiving: `WskReceive`, `WskReceiveEx`, `WskReceiveEvent`, `WskDisconnectEvent` and `WskRelease`. Stands
+//! for the receiving half of a connection in `tcpip.sys`.
+
+use std::sync::Arc;
+
+use wsk_sys::{
+    CMSGHDR, IRP, NTSTATUS, STATUS_CANCELLED, STATUS_CONNECTION_ABORTED, STATUS_DATA_NOT_ACCEPTED,
+    STATUS_INVALID_DEVICE_STATE, STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED, STATUS_PENDING,
+    STATUS_SUCCESS, WSK_BUF, WSK_DATA_INDICATION, WSK_EVENT_DISCONNECT, WSK_EVENT_RECEIVE,
+    WSK_FLAG_ABORTIVE, WSK_FLAG_AT_DISPATCH_LEVEL, WSK_FLAG_DRAIN, WSK_FLAG_WAITALL, WSK_SOCKET,
+};
+
+use super::sending::length_of;
+use super::{CHUNK, Control, Phase, Receive, State, Until, kick};
+use crate::bugcheck::{bugcheck, violation};
+use crate::flight::Flight;
+use crate::schedule::{self, Plan, SOON};
+use crate::trace;
+use crate::wsk::request::{Request, Uses};
+use crate::wsk::socket::{self, Socket};
+use crate::wsk::{callbacks, indication, is_null_provider};
+
+dispatched! {
+    /// Receives data.
+    fn WskReceive(
+        Socket: *mut WSK_SOCKET,
+        Buffer: *mut WSK_BUF,
+        Flags: u32,
+        Irp: *mut IRP,
+    ) -> NTSTATUS, at most DISPATCH_LEVEL {
+        let socket = socket::enter("WskReceive", Socket);
+        socket.connection("WskReceive");
+        let mut flight = Flight::new("WskReceive");
+        // SAFETY: the driver gives the buffer, whose MDL chain it keeps until the IRP is completed.
+        unsafe { flight.pin_buffer(Buffer, &"the WSK_BUF of WskReceive") };
+        // SAFETY: the driver gives the IRP.
+        let status = unsafe {
+            receive(
+                &socket,
+                Irp,
+                Uses::of(flight),
+                Flags,
+                Control(core::ptr::null_mut()),
+            )
+        };
+        trace::returned("WskReceive", status)
+    }
+}
+
+dispatched! {
+    /// Receives data with control information.
+    fn WskReceiveEx(
+        Socket: *mut WSK_SOCKET,
+        Buffer: *mut WSK_BUF,
+        Flags: u32,
+        ControlInfoLength: *mut u32,
+        ControlInfo: *mut CMSGHDR,
+        ControlFlags: *mut u32,
+        Irp: *mut IRP,
+    ) -> NTSTATUS, at most DISPATCH_LEVEL {
+        let socket = socket::enter("WskReceiveEx", Socket);
+        socket.connection("WskReceiveEx");
+        let mut flight = Flight::new("WskReceiveEx");
+        // SAFETY: the driver gives the buffer, whose MDL chain it keeps until the IRP is completed.
+        unsafe { flight.pin_buffer(Buffer, &"the WSK_BUF of WskReceiveEx") };
+        if !ControlInfoLength.is_null() {
+            flight.pin(
+                ControlInfoLength as usize,
+                size_of::<u32>(),
+                "the place for the length of the control information",
+            );
+            // SAFETY: the driver gives the place, with the length of the buffer in it.
+            let length = unsafe { ControlInfoLength.read_unaligned() };
+            flight.pin(
+                ControlInfo as usize,
+                length as usize,
+                "the place for the control information",
+            );
+        }
+        // Documented: the parameter is reserved and has to be NULL.
+        let flags = if ControlFlags.is_null() { Flags } else { u32::MAX };
+        // SAFETY: the driver gives the IRP.
+        let status = unsafe {
+            receive(
+                &socket,
+                Irp,
+                Uses::of(flight),
+                flags,
+                Control(ControlInfoLength),
+            )
+        };
+        trace::returned("WskReceiveEx", status)
+    }
+}
+
+/// # Safety
+///
+/// The driver gave the IRP for this call.
+unsafe fn receive(
+    socket: &Arc<Socket>,
+    irp: *mut IRP,
+    uses: Uses,
+    flags: u32,
+    control: Control,
+) -> NTSTATUS {
+    let data = uses.data();
+    // SAFETY: the caller says so.
+    let request = unsafe { Request::start(irp, uses, Some(socket)) };
+    let connection = socket.connection("WskReceive");
+    let until = match flags {
+        0 => Ok(Until::Something),
+        WSK_FLAG_WAITALL => Ok(Until::Full),
+        // Documented: the length has to be zero.
+        WSK_FLAG_DRAIN if data.is_empty() => Ok(Until::End),
+        WSK_FLAG_DRAIN | u32::MAX => Err(STATUS_INVALID_PARAMETER),
+        _ if flags == WSK_FLAG_DRAIN | WSK_FLAG_WAITALL => Err(STATUS_INVALID_PARAMETER),
+        _ => Err(STATUS_NOT_SUPPORTED),
+    };
+    let refused = request.refusal().map_or(until, Err);
+    let plan = schedule::plan();
+    let mut state = connection.state.lock();
+    let usable = refused.and_then(|until| match state.phase {
+        Phase::Connected => Ok(until),
+        _ => Err(state.broken.unwrap_or(STATUS_INVALID_DEVICE_STATE)),
+    });
+    let until = match usable {
+        Ok(until) => until,
+        Err(status) => {
+            drop(state);
+            return request.finish(plan, status, 0);
+        }
+    };
+    if is_null_provider() {
+        drop(state);
+        return request.finish(plan, STATUS_SUCCESS, length_of(&data));
+    }
+    // Documented: any call of it lets indications go on.
+    let stalled = core::mem::take(&mut state.stalled);
+    let mut receive = Receive {
+        request,
+        data,
+        until,
+        control,
+    };
+    if plan == Plan::Now
+        && state.receives.is_empty()
+        && !state.indicating
+        && let Some((status, length)) = receive.fill(socket, &mut state)
+    {
+        if stalled {
+            kick(socket);
+        }
+        drop(state);
+        receive.request.complete(status, length);
+        return status;
+    }
+    let cancelled = state.receives.push(socket, receive);
+    drop(state);
+    if let Some(receive) = cancelled {
+        receive.request.complete_later(SOON, STATUS_CANCELLED, 0);
+    }
+    // There may be something already, here or in the host's socket.
+    kick(socket);
+    STATUS_PENDING
+}
+
+impl Receive {
+    /// Puts what has arrived where the driver wants it; `None` when it has to wait for more.
+    fn fill(&mut self, socket: &Socket, state: &mut State) -> Option<(NTSTATUS, usize)> {
+        let room = length_of(&self.data);
+        match self.until {
+            Until::Something if room == 0 => return Some(self.done(STATUS_SUCCESS, 0)),
+            Until::Something => state.read_host(socket, 1),
+            Until::Full => state.read_host(socket, room),
+            Until::End => {
+                while !state.ended && state.broken.is_none() {
+                    state.unread.clear();
+                    state.read_host(socket, 1);
+                    if state.unread.is_empty() {
+                        break;
+                    }
+                }
+                state.unread.clear();
+            }
+        }
+        let length = room.min(state.unread.len());
+        let over = state.ended || state.broken.is_some();
+        match (self.until, state.broken) {
+            (Until::Something, _) if length > 0 => {}
+            (Until::Full, _) if length == room => {}
+            (_, Some(broken)) => return Some(self.done(broken, 0)),
+            _ if over => {}
+            _ => return None,
+        }
+        let mut from = 0;
+        for piece in &self.data {
+            let now = piece.len().min(length - from);
+            // SAFETY: the driver keeps the buffer writable until the IRP is completed; freeing it stops the system.
+            unsafe {
+                core::ptr::copy_nonoverlapping(
+                    state.unread.as_ptr().add(from),
+                    piece.start as *mut u8,
+                    now,
+                );
+            };
+            from += now;
+        }
+        state.unread.drain(..length);
+        Some(self.done(STATUS_SUCCESS, length))
+    }
+
+    fn done(&self, status: NTSTATUS, length: usize) -> (NTSTATUS, usize) {
+        let Control(place) = self.control;
+        if !place.is_null() {
+            // SAFETY: the driver keeps the place writable until the IRP is completed.
+            unsafe { place.write_unaligned(0) };
+        }
+        (status, length)
+    }
+}
+
+/// What is to be done with what has arrived.
+enum Arrived {
+    Received(Receive, NTSTATUS, usize),
+    Indicate(Vec<u8>),
+    Tell { abortive: bool },
+    Nothing,
+}
+
+impl State {
+    fn arrived(&mut self, socket: &Arc<Socket>) -> Arrived {
+        if self.phase != Phase::Connected || self.indicating {
+            return Arrived::Nothing;
+        }
+        if !self.receives.is_empty() {
+            let Some(mut receive) = self.receives.claim_first() else {
+                return Arrived::Nothing;
+            };
+            if let Some((status, length)) = receive.fill(socket, self) {
+                return Arrived::Received(receive, status, length);
+            }
+            return match self.receives.put_back(socket, receive) {
+                Some(cancelled) => Arrived::Received(cancelled, STATUS_CANCELLED, 0),
+                None => Arrived::Nothing,
+            };
+        }
+        let indicates = self.callbacks.is_enabled(WSK_EVENT_RECEIVE) && !self.stalled;
+        let tells = self.callbacks.is_enabled(WSK_EVENT_DISCONNECT) && !self.told;
+        if indicates || tells {
+            self.read_host(socket, 1);
+        }
+        if indicates && !self.unread.is_empty() {
+            let length = self.unread.len().min(CHUNK);
+            return Arrived::Indicate(self.unread.drain(..length).collect());
+        }
+        let over = self.ended && self.unread.is_empty();
+        match self.broken {
+            // Documented: it is for what the peer does.
+            Some(broken) if tells && broken != STATUS_CONNECTION_ABORTED => {
+                Arrived::Tell { abortive: true }
+            }
+            None if tells && over => Arrived::Tell { abortive: false },
+            _ => Arrived::Nothing,
+        }
+    }
+}
+
+pub(super) fn advance_receives(socket: &Arc<Socket>) {
+    let connection = socket.connection("the network");
+    loop {
+        let mut state = connection.state.lock();
+        match state.arrived(socket) {
+            Arrived::Received(receive, status, length) => {
+                drop(state);
+                let when = schedule::plan().when();
+                receive.request.complete_later(when, status, length);
+            }
+            Arrived::Indicate(bytes) => {
+                if socket.is_forced_closed() || !socket.take_off_unless_closing() {
+                    return;
+                }
+                state.indicating = true;
+                state.callbacks.begin(WSK_EVENT_RECEIVE);
+                drop(state);
+                indicate(socket, bytes);
+                socket.landed();
+            }
+            Arrived::Tell { abortive } => {
+                if socket.is_forced_closed() || !socket.take_off_unless_closing() {
+                    return;
+                }
+                state.told = true;
+                state.callbacks.begin(WSK_EVENT_DISCONNECT);
+                drop(state);
+                tell(socket, abortive);
+                socket.landed();
+            }
+            Arrived::Nothing => return,
+        }
+    }
+}
+
+/// Calls the driver's `WskReceiveEvent` with data.
+fn indicate(socket: &Arc<Socket>, mut bytes: Vec<u8>) {
+    let connection = socket.connection("WskReceiveEvent");
+    let address = Arc::as_ptr(socket) as usize;
+    let (table, context) = connection.table();
+    let mut left = Vec::new();
+    if let Some(callback) = table.and_then(|table| table.WskReceiveEvent)
+        && let Some(list) = indication::build_stream(address, &bytes)
+    {
+        let indicated = bytes.len();
+        let mut accepted = indicated;
+        let told = format_args!("{indicated} bytes");
+        // SAFETY: the driver gave the callback and its context, and keeps both until the socket is closed, which waits for
+        // this call.
+        let answer = callbacks::call("WskReceiveEvent", told, || unsafe {
+            callback(
+                context,
+                u32::from(WSK_FLAG_AT_DISPATCH_LEVEL),
+                list,
+                indicated,
+                &raw mut accepted,
+            )
+        });
+        match answer {
+            STATUS_PENDING => indication::retain(list.cast(), "WskReceiveEvent"),
+            STATUS_SUCCESS => {
+                if accepted > indicated {
+                    wrong_answer(
+                        socket,
+                        "WskReceiveEvent",
+                        accepted,
+                        "set BytesAccepted to more than it was given",
+                    );
+                }
+                left = bytes.split_off(accepted);
+                let _ = indication::release("WskReceiveEvent", address, list.cast());
+            }
+            STATUS_DATA_NOT_ACCEPTED => {
+                left = bytes;
+                let _ = indication::release("WskReceiveEvent", address, list.cast());
+            }
+            other => wrong_answer(
+                socket,
+                "WskReceiveEvent",
+                other.0 as usize,
+                "returned something else than STATUS_SUCCESS, STATUS_PENDING or STATUS_DATA_NOT_ACCEPTED",
+            ),
+        }
+    }
+    let mut state = connection.state.lock();
+    state.indicating = false;
+    if !left.is_empty() {
+        // A WskReceive that was called meanwhile has lifted the stall already.
+        state.stalled = state.receives.is_empty();
+        left.append(&mut state.unread);
+        state.unread = left;
+    }
+    state.callbacks.end(WSK_EVENT_RECEIVE);
+}
+
+/// Calls the driver's `WskDisconnectEvent`.
+fn tell(socket: &Arc<Socket>, abortive: bool) {
+    let connection = socket.connection("WskDisconnectEvent");
+    let (table, context) = connection.table();
+    if let Some(callback) = table.and_then(|table| table.WskDisconnectEvent) {
+        let flags =
+            u32::from(WSK_FLAG_AT_DISPATCH_LEVEL) | if abortive { WSK_FLAG_ABORTIVE } else { 0 };
+        let told = format_args!("{}", if abortive { "abortive" } else { "graceful" });
+        // SAFETY: as in `indicate`.
+        let answer = callbacks::call("WskDisconnectEvent", told, || unsafe {
+            callback(context, flags)
+        });
+        if answer != STATUS_SUCCESS {
+            wrong_answer(
+                socket,
+                "WskDisconnectEvent",
+                answer.0 as usize,
+                "returned something else than STATUS_SUCCESS",
+            );
+        }
+    }
+    connection.state.lock().callbacks.end(WSK_EVENT_DISCONNECT);
+}
+
+/// Stops: an event callback has answered what the documentation doesn't allow.
+#[cold]
+pub(crate) fn wrong_answer(socket: &Arc<Socket>, callback: &str, answer: usize, what: &str) -> ! {
+    bugcheck!(
+        DRIVER_VERIFIER_DETECTED_VIOLATION(
+            violation::WSK_CONTRACT,
+            Arc::as_ptr(socket) as usize,
+            answer,
+            0
+        ),
+        [socket.story()],
+        "the driver's {callback} {what}"
+    )
+}
+
+dispatched! {
+    /// Takes back data indications that an event callback has retained.
+    fn WskRelease(
+        Socket: *mut WSK_SOCKET,
+        DataIndication: *mut WSK_DATA_INDICATION,
+    ) -> NTSTATUS, at most DISPATCH_LEVEL {
+        let socket = socket::enter("WskRelease", Socket);
+        socket.connection("WskRelease");
+        trace::returned(
+            "WskRelease",
+            indication::release("WskRelease", Socket as usize, DataIndication.cast()),
+        )
+    }
+}

@@ -1,0 +1,407 @@
+//! Sending and disconnecting: `WskSend`, `WskSendEx` and `WskDisconnect`. Stands for the sending half of a connection in
+//! `tcpip.sys`.
+
+use core::ops::Range;
+use std::io::{self, IoSlice};
+use std::net::Shutdown;
+use std::sync::Arc;
+
+use wsk_sys::{
+    CMSGHDR, IRP, NTSTATUS, STATUS_CANCELLED, STATUS_CONNECTION_ABORTED,
+    STATUS_CONNECTION_DISCONNECTED, STATUS_FILE_FORCED_CLOSED, STATUS_INVALID_PARAMETER,
+    STATUS_NOT_SUPPORTED, STATUS_PENDING, STATUS_SUCCESS, WSK_BUF, WSK_FLAG_ABORTIVE,
+    WSK_FLAG_NODELAY, WSK_SOCKET,
+};
+
+use super::{DRAINING, PIECES, Phase, Purpose, State, Transmit, kick, pump};
+use crate::flight::Flight;
+use crate::schedule::{self, Plan, SOON};
+use crate::trace;
+use crate::wsk::request::{Request, Uses};
+use crate::wsk::socket::{self, Socket};
+use crate::wsk::{address, is_null_provider};
+
+dispatched! {
+    /// Sends data.
+    fn WskSend(
+        Socket: *mut WSK_SOCKET,
+        Buffer: *mut WSK_BUF,
+        Flags: u32,
+        Irp: *mut IRP,
+    ) -> NTSTATUS, at most DISPATCH_LEVEL {
+        let socket = socket::enter("WskSend", Socket);
+        socket.connection("WskSend");
+        let mut flight = Flight::new("WskSend");
+        // SAFETY: the driver gives the buffer, whose MDL chain it keeps until the IRP is completed.
+        unsafe { flight.pin_buffer(Buffer, &"the WSK_BUF of WskSend") };
+        // SAFETY: the driver gives the IRP.
+        let status = unsafe { send(&socket, Irp, Uses::of(flight), Flags, 0) };
+        trace::returned("WskSend", status)
+    }
+}
+
+dispatched! {
+    /// Sends data with control information.
+    fn WskSendEx(
+        Socket: *mut WSK_SOCKET,
+        Buffer: *mut WSK_BUF,
+        Flags: u32,
+        ControlInfoLength: u32,
+        ControlInfo: *mut CMSGHDR,
+        Irp: *mut IRP,
+    ) -> NTSTATUS, at most DISPATCH_LEVEL {
+        let socket = socket::enter("WskSendEx", Socket);
+        socket.connection("WskSendEx");
+        let mut flight = Flight::new("WskSendEx");
+        // SAFETY: the driver gives the buffer, whose MDL chain it keeps until the IRP is completed.
+        unsafe { flight.pin_buffer(Buffer, &"the WSK_BUF of WskSendEx") };
+        let uses = Uses::of(flight).contents(
+            ControlInfo,
+            ControlInfoLength as usize,
+            "the control information",
+        );
+        // SAFETY: the driver gives the IRP.
+        let status = unsafe { send(&socket, Irp, uses, Flags, ControlInfoLength) };
+        trace::returned("WskSendEx", status)
+    }
+}
+
+/// # Safety
+///
+/// The driver gave the IRP for this call.
+unsafe fn send(
+    socket: &Arc<Socket>,
+    irp: *mut IRP,
+    uses: Uses,
+    flags: u32,
+    control_length: u32,
+) -> NTSTATUS {
+    let data = uses.data();
+    // SAFETY: the caller says so.
+    let request = unsafe { Request::start(irp, uses, Some(socket)) };
+    let refused = request.refusal().or_else(|| {
+        // Documented: not every transport supports every flag. Control information isn't supported either so far.
+        if flags & !WSK_FLAG_NODELAY != 0 || control_length != 0 {
+            return Some(STATUS_NOT_SUPPORTED);
+        }
+        let state = socket.connection("WskSend").state.lock();
+        match state.usable() {
+            Ok(()) if state.finishing => Some(STATUS_CONNECTION_DISCONNECTED),
+            Ok(()) => None,
+            Err(status) => Some(status),
+        }
+    });
+    let plan = schedule::plan();
+    if let Some(status) = refused {
+        return request.finish(plan, status, 0);
+    }
+    let transmit = Transmit {
+        request,
+        data,
+        sent: 0,
+        purpose: Purpose::Send,
+        no_delay: flags & WSK_FLAG_NODELAY != 0,
+        ripe: false,
+    };
+    transmit_now(socket, transmit, plan, false)
+}
+
+dispatched! {
+    /// Disconnects: gracefully, perhaps with some last data, or abortively.
+    fn WskDisconnect(
+        Socket: *mut WSK_SOCKET,
+        Buffer: *mut WSK_BUF,
+        Flags: u32,
+        Irp: *mut IRP,
+    ) -> NTSTATUS, at most DISPATCH_LEVEL {
+        let socket = socket::enter("WskDisconnect", Socket);
+        let connection = socket.connection("WskDisconnect");
+        let mut flight = Flight::new("WskDisconnect");
+        if !Buffer.is_null() {
+            // SAFETY: the driver gives the buffer, whose MDL chain it keeps until the IRP is completed.
+            unsafe { flight.pin_buffer(Buffer, &"the WSK_BUF of WskDisconnect") };
+        }
+        let uses = Uses::of(flight);
+        let data = uses.data();
+        // SAFETY: the driver gives the IRP.
+        let request = unsafe { Request::start(Irp, uses, Some(&socket)) };
+        let abortive = Flags & WSK_FLAG_ABORTIVE != 0;
+        let refused = request.refusal().or_else(|| {
+            if Flags & !WSK_FLAG_ABORTIVE != 0 || abortive && !Buffer.is_null() {
+                return Some(STATUS_INVALID_PARAMETER);
+            }
+            let mut state = connection.state.lock();
+            match state.usable() {
+                Err(status) => Some(status),
+                Ok(()) if abortive => None,
+                Ok(()) if state.finishing => Some(STATUS_CONNECTION_DISCONNECTED),
+                Ok(()) => {
+                    state.finishing = true;
+                    None
+                }
+            }
+        });
+        let plan = schedule::plan();
+        let status = match refused {
+            Some(status) => request.finish(plan, status, 0),
+            None if abortive => {
+                abort(&socket);
+                request.finish(plan, STATUS_SUCCESS, 0)
+            }
+            None => {
+                let transmit = Transmit {
+                    request,
+                    data,
+                    sent: 0,
+                    purpose: Purpose::Disconnect { shut: false },
+                    no_delay: false,
+                    ripe: false,
+                };
+                transmit_now(&socket, transmit, plan, false)
+            }
+        };
+        trace::returned("WskDisconnect", status)
+    }
+}
+
+/// Breaks the connection from this side: what is to be sent is cancelled, what is to be received fails, and the peer sees a
+/// reset.
+fn abort(socket: &Arc<Socket>) {
+    let (transmits, receives) = {
+        let mut state = socket.connection("WskDisconnect").state.lock();
+        if state.broken.is_some() {
+            return;
+        }
+        state.broken = Some(STATUS_CONNECTION_ABORTED);
+        state.unread.clear();
+        socket.reset_real();
+        (state.transmits.claim_all(), state.receives.claim_all())
+    };
+    for transmit in transmits {
+        transmit
+            .request
+            .complete_by(schedule::plan(), STATUS_CANCELLED, 0);
+    }
+    for receive in receives {
+        receive
+            .request
+            .complete_by(schedule::plan(), STATUS_CONNECTION_ABORTED, 0);
+    }
+}
+
+pub(super) fn length_of(data: &[Range<usize>]) -> usize {
+    data.iter().map(Range::len).sum()
+}
+
+/// Sends, or queues behind what is being sent. `waited` tells whether the IRP is marked pending already.
+pub(super) fn transmit_now(
+    socket: &Arc<Socket>,
+    mut transmit: Transmit,
+    plan: Plan,
+    waited: bool,
+) -> NTSTATUS {
+    let mut state = socket.connection("WskSend").state.lock();
+    if plan != Plan::Now {
+        transmit.request.freeze();
+    }
+    transmit.ripe = waited || !matches!(plan, Plan::DoLater(_));
+    if transmit.ripe
+        && state.transmits.is_empty()
+        && let Some((status, information)) = transmit.advance(socket, &mut state)
+    {
+        drop(state);
+        if waited {
+            transmit
+                .request
+                .complete_later(plan.when(), status, information);
+            return STATUS_PENDING;
+        }
+        return transmit.request.finish(plan, status, information);
+    }
+    transmit.request.freeze();
+    let (ripe, irp) = (transmit.ripe, transmit.request.irp() as usize);
+    if let Some(transmit) = state.transmits.push(socket, transmit) {
+        drop(state);
+        finish_cancelled(socket, transmit);
+        return STATUS_PENDING;
+    }
+    state.watch(socket);
+    state.drain(socket);
+    drop(state);
+    if let (Plan::DoLater(when), false) = (plan, ripe) {
+        let socket = Arc::clone(socket);
+        schedule::later(when, move || {
+            let connection = socket.connection("WskSend");
+            if let Some(transmit) = connection.state.lock().transmits.find(irp as *mut IRP) {
+                transmit.ripe = true;
+            }
+            pump(&socket);
+        });
+    }
+    STATUS_PENDING
+}
+
+/// Completes a transmit whose IRP was cancelled. When a part of it is sent already, what follows would be taken for the rest
+/// of it: the connection is aborted.
+fn finish_cancelled(socket: &Arc<Socket>, transmit: Transmit) {
+    transmit.after_cancel(socket);
+    transmit
+        .request
+        .complete_by(schedule::plan(), STATUS_CANCELLED, 0);
+}
+
+impl Transmit {
+    pub(super) fn after_cancel(&self, socket: &Arc<Socket>) {
+        let begun = self.sent > 0 || self.purpose == Purpose::Disconnect { shut: true };
+        if begun && self.purpose != (Purpose::Disconnect { shut: true }) {
+            abort(socket);
+        } else {
+            if let Purpose::Disconnect { shut: false } = self.purpose {
+                socket.connection("WskDisconnect").state.lock().finishing = false;
+            }
+            // What is behind it can go on.
+            kick(socket);
+        }
+    }
+
+    /// Sends as much as the host takes; `None` when that isn't all.
+    fn advance(&mut self, socket: &Socket, state: &mut State) -> Option<(NTSTATUS, usize)> {
+        let total = length_of(&self.data);
+        if is_null_provider() {
+            return Some((STATUS_SUCCESS, total));
+        }
+        while self.sent < total {
+            if let Some(broken) = state.broken {
+                return Some((broken, 0));
+            }
+            let slices = self.rest();
+            match socket.with_real(|real| send_to_host(real, &slices, self.no_delay)) {
+                None => return Some((STATUS_FILE_FORCED_CLOSED, 0)),
+                Some(Ok(sent)) => self.sent += sent,
+                Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                Some(Err(error)) => {
+                    let status = address::connection_status(&error);
+                    state.broken = Some(status);
+                    return Some((status, 0));
+                }
+            }
+        }
+        let Purpose::Disconnect { shut } = self.purpose else {
+            return Some((STATUS_SUCCESS, total));
+        };
+        if let Some(broken) = state.broken {
+            return Some((broken, 0));
+        }
+        if !shut {
+            self.purpose = Purpose::Disconnect { shut: true };
+            socket.with_real(|real| real.shutdown(Shutdown::Write));
+        }
+        // Documented: it is completed only when the transport is done with it, that is when the peer has acknowledged.
+        match socket.with_real(unacknowledged) {
+            None => Some((STATUS_FILE_FORCED_CLOSED, 0)),
+            Some(0) => {
+                state.finished = true;
+                Some((STATUS_SUCCESS, 0))
+            }
+            Some(_) => match socket.with_real(socket2::Socket::take_error) {
+                Some(Ok(Some(error))) => {
+                    let status = address::connection_status(&error);
+                    state.broken = Some(status);
+                    Some((status, 0))
+                }
+                _ => None,
+            },
+        }
+    }
+
+    /// What isn't sent yet.
+    fn rest(&self) -> Vec<IoSlice<'_>> {
+        let mut skip = self.sent;
+        let mut slices = Vec::new();
+        for piece in &self.data {
+            let skipped = skip.min(piece.len());
+            skip -= skipped;
+            if skipped < piece.len() && slices.len() < PIECES {
+                let start = (piece.start + skipped) as *const u8;
+                // SAFETY: the driver keeps the data readable until the IRP is completed; freeing it stops the system.
+                let bytes = unsafe { core::slice::from_raw_parts(start, piece.len() - skipped) };
+                slices.push(IoSlice::new(bytes));
+            }
+        }
+        slices
+    }
+}
+
+fn send_to_host(
+    real: &socket2::Socket,
+    slices: &[IoSlice<'_>],
+    no_delay: bool,
+) -> io::Result<usize> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    const FLAGS: i32 = libc::MSG_NOSIGNAL;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    const FLAGS: i32 = 0;
+    if !no_delay || real.tcp_nodelay()? {
+        return real.send_vectored_with_flags(slices, FLAGS);
+    }
+    real.set_tcp_nodelay(true)?;
+    let sent = real.send_vectored_with_flags(slices, FLAGS);
+    real.set_tcp_nodelay(false)?;
+    sent
+}
+
+/// How many bytes the peer hasn't acknowledged, its end of the stream included.
+fn unacknowledged(real: &socket2::Socket) -> i32 {
+    use std::os::fd::AsRawFd;
+    let mut bytes = 0;
+    // SAFETY: the descriptor is open, and the request writes one integer there.
+    let failed = unsafe { libc::ioctl(real.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) } != 0;
+    if failed { 0 } else { bytes }
+}
+
+impl State {
+    /// Looks again for the end of a graceful disconnect, in a while: hosts don't tell of it.
+    fn drain(&mut self, socket: &Arc<Socket>) {
+        let drains = matches!(
+            self.transmits.front().map(|first| first.purpose),
+            Some(Purpose::Disconnect { shut: true })
+        );
+        if drains && !self.draining {
+            self.draining = true;
+            let socket = Arc::clone(socket);
+            schedule::later(SOON.after(DRAINING), move || {
+                socket.connection("WskDisconnect").state.lock().draining = false;
+                pump(&socket);
+            });
+        }
+    }
+}
+
+pub(super) fn advance_transmits(socket: &Arc<Socket>) {
+    let connection = socket.connection("the network");
+    loop {
+        let mut state = connection.state.lock();
+        if state.phase != Phase::Connected
+            || !state.transmits.front().is_some_and(|first| first.ripe)
+        {
+            return;
+        }
+        let Some(mut transmit) = state.transmits.claim_first() else {
+            return;
+        };
+        if let Some((status, information)) = transmit.advance(socket, &mut state) {
+            drop(state);
+            let when = schedule::plan().when();
+            transmit.request.complete_later(when, status, information);
+            continue;
+        }
+        let cancelled = state.transmits.put_back(socket, transmit);
+        state.drain(socket);
+        drop(state);
+        if let Some(transmit) = cancelled {
+            finish_cancelled(socket, transmit);
+        }
+        return;
+    }
+}
