@@ -318,9 +318,10 @@ pub(crate) unsafe fn complete(irp: *mut IRP, status: NTSTATUS, information: usiz
             "an IRP was completed that the provider doesn't own (any more)"
         )
     };
-    IN_FLIGHT.fetch_sub(1, Ordering::SeqCst);
     let told = record.step(IrpStep::Completed(status, information));
     flight.land(record);
+    // Only now: memory that is freed meanwhile is looked at, which waits for the lock, and so isn't overwritten yet.
+    IN_FLIGHT.fetch_sub(1, Ordering::SeqCst);
     drop(locked);
     told.tell(address);
     // SAFETY: the IRP is alive: it has a record and belongs to the provider, that is to the caller.
