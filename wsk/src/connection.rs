@@ -18,6 +18,7 @@ use crate::buffer::{Extent, Inside, Lock, ReceiveBuffer, SendBuffer};
 use crate::error::{Call, Error};
 use crate::event_context::Events;
 use crate::in_flight::{Carried, InFlight, NotStarted, Operation, sealed, transfers};
+use crate::ioctl::{ControlRequest, Ioctl};
 use crate::irql::require_passive;
 use crate::operation::{Arguments, Flight, Idle, Outcome, Payload};
 use crate::option::{ReadableOption, SocketOption};
@@ -170,6 +171,39 @@ impl ConnectionSocket {
     #[doc(alias = "WskControlSocket")]
     pub fn option<O: ReadableOption>(&self) -> Result<O, Error> {
         self.socket.option()
+    }
+
+    /// Carries out an I/O control operation. IRQL: `PASSIVE_LEVEL`; waits.
+    ///
+    /// [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongIrql`], [`Error::WrongFamily`], [`Error::NoMemory`], or what WSK says.
+    #[doc(alias = "WskControlSocket")]
+    pub fn ioctl<O: Ioctl>(&self, request: O) -> Result<O::Output, Error> {
+        self.socket.ioctl(request)
+    }
+
+    /// Sets or reads an option, or carries out an I/O control operation, that has no type here; the number of bytes of `output` that
+    /// were written. IRQL: `PASSIVE_LEVEL`; waits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
+    ///
+    /// # Safety
+    ///
+    /// As for [`DatagramSocket::control_raw`](crate::DatagramSocket::control_raw).
+    #[doc(alias = "WskControlSocket")]
+    pub unsafe fn control_raw(
+        &self,
+        request: ControlRequest,
+        input: &[u8],
+        output: &mut [u8],
+    ) -> Result<usize, Error> {
+        // SAFETY: the caller vouches for the request.
+        unsafe { self.socket.control_raw(request, input, output) }
     }
 
     /// Connects and waits until the connection stands. IRQL: `PASSIVE_LEVEL`.
@@ -609,6 +643,39 @@ impl ConnectedSocket {
     #[doc(alias = "WskControlSocket")]
     pub fn option<O: ReadableOption>(&self) -> Result<O, Error> {
         self.socket.option()
+    }
+
+    /// Carries out an I/O control operation. IRQL: `PASSIVE_LEVEL`; waits.
+    ///
+    /// [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongIrql`], [`Error::WrongFamily`], [`Error::NoMemory`], or what WSK says.
+    #[doc(alias = "WskControlSocket")]
+    pub fn ioctl<O: Ioctl>(&self, request: O) -> Result<O::Output, Error> {
+        self.socket.ioctl(request)
+    }
+
+    /// Sets or reads an option, or carries out an I/O control operation, that has no type here; the number of bytes of `output` that
+    /// were written. IRQL: `PASSIVE_LEVEL`; waits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
+    ///
+    /// # Safety
+    ///
+    /// As for [`DatagramSocket::control_raw`](crate::DatagramSocket::control_raw).
+    #[doc(alias = "WskControlSocket")]
+    pub unsafe fn control_raw(
+        &self,
+        request: ControlRequest,
+        input: &[u8],
+        output: &mut [u8],
+    ) -> Result<usize, Error> {
+        // SAFETY: the caller vouches for the request.
+        unsafe { self.socket.control_raw(request, input, output) }
     }
 
     /// Whether sends that are started from now on ask the transport to send at once, with what is queued, rather than to

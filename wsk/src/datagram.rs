@@ -19,6 +19,7 @@ use crate::error::{Call, Error};
 use crate::event_context::Events;
 use crate::events::{self, ReceiveFromEvent};
 use crate::in_flight::{Carried, InFlight, NotStarted, ReceiveFrom, SendTo};
+use crate::ioctl::{ControlRequest, Ioctl};
 use crate::irql::require_passive;
 use crate::messages::{CarriedMessages, ListInFlight, Messages, SendMessages};
 use crate::operation::{Arguments, Idle, Outcome};
@@ -675,6 +676,48 @@ impl DatagramSocket {
     #[doc(alias = "WskControlSocket")]
     pub fn option<O: ReadableOption>(&self) -> Result<O, Error> {
         self.socket.option()
+    }
+
+    /// Carries out an I/O control operation. IRQL: `PASSIVE_LEVEL`; waits.
+    ///
+    /// [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongIrql`], [`Error::WrongFamily`], [`Error::NoMemory`], or what WSK says.
+    #[doc(alias = "WskControlSocket")]
+    pub fn ioctl<O: Ioctl>(&self, request: O) -> Result<O::Output, Error> {
+        self.socket.ioctl(request)
+    }
+
+    /// Sets or reads an option, or carries out an I/O control operation, that has no type here; the number of bytes of `output` that
+    /// were written. IRQL: `PASSIVE_LEVEL`; waits.
+    ///
+    /// Input and output are copied to and from nonpaged pool, aligned to 16 bytes, which is allocated for the call.
+    ///
+    /// [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
+    ///
+    /// # Safety
+    ///
+    /// * WSK touches, for this request, no memory but the input, the output, and what pointers in the input lead to; the last
+    ///   stays valid until this returns, and for ever when it returns [`Error::Abandoned`] or WSK keeps such a pointer.
+    /// * The input is what the request asks for. WSK is given an IRP, always.
+    /// * The request changes nothing that this crate keeps account of: it enables or disables no event callback
+    ///   (`SO_WSK_EVENT_CALLBACK`), fixes no remote address or destination (`SIO_WSK_SET_REMOTE_ADDRESS`,
+    ///   `SIO_WSK_SET_SENDTO_ADDRESS`), and registers no extension whose callbacks would outlive the driver.
+    #[doc(alias = "WskControlSocket")]
+    pub unsafe fn control_raw(
+        &self,
+        request: ControlRequest,
+        input: &[u8],
+        output: &mut [u8],
+    ) -> Result<usize, Error> {
+        // SAFETY: the caller vouches for the request.
+        unsafe { self.socket.control_raw(request, input, output) }
     }
 
     /// Fixes the remote address: datagrams are sent there unless they have an address of their own, and only those that come

@@ -76,6 +76,7 @@ mod event_context;
 mod events;
 mod free_list;
 mod in_flight;
+pub mod ioctl;
 mod irql;
 mod listening;
 mod memory;

@@ -20,6 +20,7 @@ use crate::address::{self, Family};
 use crate::buffer::Held;
 use crate::error::{Call, Error, Memory};
 use crate::event_context::Events;
+use crate::ioctl::{self, Bytes, ControlRequest, Input, Ioctl, Output};
 use crate::irql::require_passive;
 use crate::operation::{Arguments, Flight, Idle, Observer, Outcome, Payload, Spare};
 use crate::option::{self, ReadableOption, SocketOption};
@@ -754,6 +755,119 @@ impl<C: Category> Handle<C> {
         let value = [0; option::LARGEST];
         let value = self.control(get, O::NAME, O::LEVEL, &value, 0, O::SIZE)?;
         Ok(O::read(&value))
+    }
+
+    /// Carries out an I/O control operation. IRQL: `PASSIVE_LEVEL`; waits.
+    #[allow(clippy::needless_pass_by_value)]
+    pub(crate) fn ioctl<O: Ioctl>(&self, request: O) -> Result<O::Output, Error> {
+        require_passive()?;
+        let mut operation = self.operation()?;
+        let arguments = operation.arguments();
+        let (bytes, address) = match request.input() {
+            Input::Bytes(value, length) => {
+                arguments.set_value(&value);
+                (length.min(value.len()), 0)
+            }
+            Input::Address(address) => {
+                let size = ioctl::address_input(self.family, address, &mut arguments.address)?;
+                (0, size)
+            }
+        };
+        let (socket, basic) = (self.socket, C::basic(self.dispatch()));
+        let kind = WSK_CONTROL_SOCKET_TYPE::WskIoctl;
+        // SAFETY: the socket is open while this handle is. Values and addresses are in the arguments, for input and output. The
+        // operations of `ioctl` take and give plain values of these sizes, or addresses of the socket's family.
+        unsafe {
+            self.request(
+                operation,
+                Call::WskControlSocket,
+                (),
+                None,
+                |irp, arguments| {
+                    let (input, output) = if address > 0 {
+                        let input =
+                            NonNull::slice_from_raw_parts(address_of(arguments).cast(), address);
+                        (Some(input), control_of(arguments, address))
+                    } else {
+                        (
+                            (bytes > 0).then(|| value_of(arguments, bytes)),
+                            (O::GIVES > 0).then(|| value_of(arguments, O::GIVES)),
+                        )
+                    };
+                    Ok(basic.wsk_control_socket(
+                        socket,
+                        kind,
+                        O::CODE,
+                        0,
+                        input,
+                        output,
+                        None,
+                        Some(irp),
+                    )?)
+                },
+                |outcome, arguments| {
+                    outcome.check(Call::WskControlSocket)?;
+                    let mut storage = SOCKADDR_STORAGE::default();
+                    // SAFETY: what may have been written is initialised, and both are larger than any address.
+                    let from = (&raw const arguments.control).cast::<u8>();
+                    (&raw mut storage)
+                        .cast::<u8>()
+                        .copy_from_nonoverlapping(from, address);
+                    O::output(&Output {
+                        value: arguments.value(),
+                        address: &storage,
+                    })
+                },
+            )
+        }
+    }
+
+    /// Calls `WskControlSocket` with any code; how many bytes it gave. IRQL: `PASSIVE_LEVEL`; waits. Allocates what is passed.
+    ///
+    /// # Safety
+    ///
+    /// As for [`DatagramSocket::control_raw`](crate::DatagramSocket::control_raw).
+    pub(crate) unsafe fn control_raw(
+        &self,
+        request: ControlRequest,
+        input: &[u8],
+        output: &mut [u8],
+    ) -> Result<usize, Error> {
+        require_passive()?;
+        let room = output.len();
+        // SAFETY: the output is borrowed until this function returns, and what is made here goes before, or is forgotten and not
+        // used again.
+        let bytes = unsafe { Bytes::new(input, NonNull::from(output)) }
+            .ok_or(Error::NoMemory(Memory::Buffer))?;
+        let operation = self.operation()?;
+        let (socket, basic) = (self.socket, C::basic(self.dispatch()));
+        let ((kind, code, level), input, output) = (request.parts(), bytes.input(), bytes.output());
+        // SAFETY: the socket is open while this handle is, input and output are in a block of their own that is held, and the
+        // caller vouches for the code.
+        unsafe {
+            self.request(
+                operation,
+                Call::WskControlSocket,
+                bytes,
+                None,
+                |irp, _| {
+                    Ok(basic.wsk_control_socket(
+                        socket,
+                        kind,
+                        code,
+                        level,
+                        input,
+                        output,
+                        None,
+                        Some(irp),
+                    )?)
+                },
+                |outcome, _| {
+                    outcome.check(Call::WskControlSocket)?;
+                    Ok(outcome.information.min(room))
+                },
+            )
+        }
     }
 
     /// Calls `WskControlSocket` with a value that is copied in, out, or both.

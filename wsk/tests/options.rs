@@ -3,14 +3,18 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
+use wsk::ioctl::{ControlRequest, CpuAffinity, ReceiveBacklog, RoutingInterface};
 use wsk::option::{
     Broadcast, HopLimit, JoinV4, LeaveV4, ReceiveBufferSize, ReuseAddress, TimeToLive, V6Only,
 };
 use wsk::{
-    Control, ControlMessage, ControlMessages, DatagramSocket, Error, Family, Messages,
+    Call, Control, ControlMessage, ControlMessages, DatagramSocket, Error, Family, Messages,
     NonPagedBuffer, Provider, Registration, Wait,
 };
 use wsk_host::{Completion, Kernel};
+use wsk_sys::{
+    IP_TTL, IPPROTO_IP, STATUS_INVALID_DEVICE_STATE, STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED,
+};
 
 fn on_each_kernel(test: impl Fn(&Provider)) {
     for policy in [Completion::Inline, Completion::Deferred] {
@@ -57,6 +61,68 @@ fn options_are_set_and_read() {
         assert_eq!(v6.option::<V6Only>().unwrap(), V6Only(true));
         let dual = DatagramSocket::open(provider, Family::Dual).unwrap();
         assert_eq!(dual.option::<V6Only>().unwrap(), V6Only(false));
+    });
+}
+
+#[test]
+fn control_operations_have_types() {
+    on_each_kernel(|provider| {
+        let v4 = DatagramSocket::open(provider, Family::V4).unwrap();
+        let near: SocketAddr = "127.0.0.1:9".parse().unwrap();
+        assert_eq!(v4.ioctl(RoutingInterface(near)).unwrap().ip(), near.ip());
+        let v6: SocketAddr = "[::1]:9".parse().unwrap();
+        let error = v4.ioctl(RoutingInterface(v6)).unwrap_err();
+        assert!(matches!(error, Error::WrongFamily { .. }));
+        let dual = DatagramSocket::open(provider, Family::Dual).unwrap();
+        assert_eq!(dual.ioctl(RoutingInterface(v6)).unwrap().ip(), v6.ip());
+        assert_eq!(dual.ioctl(RoutingInterface(near)).unwrap().ip(), near.ip());
+        v4.ioctl(CpuAffinity(0)).unwrap();
+        let invalid = |status| {
+            Err(Error::Call {
+                call: Call::WskControlSocket,
+                status,
+            })
+        };
+        assert_eq!(
+            v4.ioctl(CpuAffinity(u16::MAX)),
+            invalid(STATUS_INVALID_PARAMETER)
+        );
+        v4.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        assert_eq!(
+            v4.ioctl(CpuAffinity(0)),
+            invalid(STATUS_INVALID_DEVICE_STATE),
+            "bound already"
+        );
+        assert_eq!(
+            v4.ioctl(ReceiveBacklog),
+            invalid(STATUS_NOT_SUPPORTED).map(|()| 0),
+            "of connections"
+        );
+    });
+}
+
+#[test]
+fn requests_without_a_type() {
+    on_each_kernel(|provider| {
+        let socket = DatagramSocket::open(provider, Family::V4).unwrap();
+        let (level, option) = (IPPROTO_IP, IP_TTL);
+        // SAFETY: plain numbers in and out.
+        unsafe {
+            let set = ControlRequest::SetOption { level, option };
+            let get = ControlRequest::GetOption { level, option };
+            assert_eq!(
+                socket.control_raw(set, &9_u32.to_ne_bytes(), &mut []),
+                Ok(0)
+            );
+            let mut output = [0xEE; 7];
+            assert_eq!(socket.control_raw(get, &[], &mut output), Ok(4));
+            assert_eq!(output, [9, 0, 0, 0, 0, 0, 0], "room that was not needed");
+            assert_eq!(socket.option::<TimeToLive>().unwrap(), TimeToLive(9));
+            let unknown = ControlRequest::Ioctl { code: 0x4F00_7777 };
+            let mut output = [];
+            let error = socket.control_raw(unknown, &[1, 2], &mut output);
+            assert!(matches!(error, Err(Error::Call { .. })));
+        }
     });
 }
 

@@ -4,7 +4,7 @@ use core::ffi::c_void;
 use core::ptr;
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,16 +13,17 @@ use wsk_sys::{
     GUID, IP_ADD_MEMBERSHIP, IP_DROP_MEMBERSHIP, IP_MULTICAST_LOOP, IP_MULTICAST_TTL, IP_TOS,
     IP_TTL, IPPROTO, IPPROTO_IP, IPV6_ADD_MEMBERSHIP, IPV6_DROP_MEMBERSHIP, IPV6_MULTICAST_HOPS,
     IPV6_MULTICAST_LOOP, IPV6_TCLASS, IPV6_UNICAST_HOPS, IPV6_V6ONLY, IRP, NPI_WSK_INTERFACE_ID,
-    NTSTATUS, SIO_WSK_QUERY_IDEAL_SEND_BACKLOG, SIO_WSK_QUERY_INSPECT_ID,
-    SIO_WSK_QUERY_RECEIVE_BACKLOG, SIO_WSK_SET_REMOTE_ADDRESS, SIO_WSK_SET_SENDTO_ADDRESS,
-    SO_ACCEPTCONN, SO_BROADCAST, SO_CONDITIONAL_ACCEPT, SO_EXCLUSIVEADDRUSE, SO_KEEPALIVE,
-    SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SO_TYPE, SO_WSK_EVENT_CALLBACK, SOCK_DGRAM, SOCK_STREAM,
-    SOL_SOCKET, STATUS_BUFFER_TOO_SMALL, STATUS_EVENT_PENDING, STATUS_FILE_FORCED_CLOSED,
-    STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_DEVICE_STATE, STATUS_INVALID_PARAMETER,
-    STATUS_NOT_SUPPORTED, STATUS_PENDING, STATUS_SUCCESS, TCP_EXPEDITED_1122, TCP_FASTOPEN,
-    TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXRT, TCP_NODELAY, TCP_TIMESTAMPS,
-    UDP_SEND_MSG_SIZE, WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_ACCEPT, WSK_EVENT_CALLBACK_CONTROL,
-    WSK_EVENT_DISABLE, WSK_EVENT_RECEIVE_FROM, WSK_INSPECT_ID, WSK_SOCKET,
+    NTSTATUS, SIO_CPU_AFFINITY, SIO_ROUTING_INTERFACE_QUERY, SIO_WSK_QUERY_IDEAL_SEND_BACKLOG,
+    SIO_WSK_QUERY_INSPECT_ID, SIO_WSK_QUERY_RECEIVE_BACKLOG, SIO_WSK_SET_REMOTE_ADDRESS,
+    SIO_WSK_SET_SENDTO_ADDRESS, SO_ACCEPTCONN, SO_BROADCAST, SO_CONDITIONAL_ACCEPT,
+    SO_EXCLUSIVEADDRUSE, SO_KEEPALIVE, SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SO_TYPE,
+    SO_WSK_EVENT_CALLBACK, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET, STATUS_BUFFER_TOO_SMALL,
+    STATUS_EVENT_PENDING, STATUS_FILE_FORCED_CLOSED, STATUS_INVALID_DEVICE_REQUEST,
+    STATUS_INVALID_DEVICE_STATE, STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED, STATUS_PENDING,
+    STATUS_SUCCESS, TCP_EXPEDITED_1122, TCP_FASTOPEN, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL,
+    TCP_MAXRT, TCP_NODELAY, TCP_TIMESTAMPS, UDP_SEND_MSG_SIZE, WSK_CONTROL_SOCKET_TYPE,
+    WSK_EVENT_ACCEPT, WSK_EVENT_CALLBACK_CONTROL, WSK_EVENT_DISABLE, WSK_EVENT_RECEIVE_FROM,
+    WSK_INSPECT_ID, WSK_SOCKET,
 };
 
 use super::ancillary::Told;
@@ -308,7 +309,59 @@ impl Control {
             }),
             SIO_WSK_QUERY_RECEIVE_BACKLOG => self.query_connection(Connection::backlog),
             SIO_WSK_QUERY_INSPECT_ID => self.query_inspection(),
+            SIO_ROUTING_INTERFACE_QUERY => self.query_route(),
+            SIO_CPU_AFFINITY => (self.set_processor(), 0),
             _ => (STATUS_NOT_SUPPORTED, 0),
+        }
+    }
+
+    /// Which local address reaches a remote one.
+    fn query_route(&self) -> (NTSTATUS, usize) {
+        let family = self.socket.family;
+        if self.input.length < family.size() {
+            return (STATUS_INVALID_PARAMETER, 0);
+        }
+        // SAFETY: the driver gives as many bytes as the family's type has.
+        let remote = match unsafe { address::read(self.input.start.cast(), family) } {
+            Ok(remote) => remote,
+            Err(status) => return (status, 0),
+        };
+        // The host chooses when a socket is connected, with which UDP sends nothing. Port 0 is no port to connect to.
+        let remote = SocketAddr::new(remote.ip(), remote.port().max(1));
+        let local =
+            socket2::Socket::new(family.domain(), socket2::Type::DGRAM, None).and_then(|probe| {
+                probe.connect(&remote.into())?;
+                probe.local_addr()
+            });
+        match local.map(|local| local.as_socket()) {
+            Ok(Some(local)) => {
+                let (bytes, length) = address::encode(SocketAddr::new(local.ip(), 0), family);
+                if self.output.put(&bytes[..length]) {
+                    (STATUS_SUCCESS, length)
+                } else {
+                    (STATUS_BUFFER_TOO_SMALL, 0)
+                }
+            }
+            Ok(None) => (STATUS_NOT_SUPPORTED, 0),
+            Err(error) => (address::status(&error), 0),
+        }
+    }
+
+    /// Hosts choose the processor themselves: this is looked at, and that is all.
+    fn set_processor(&self) -> NTSTATUS {
+        let Category::Datagram(datagram) = &self.socket.category else {
+            return STATUS_NOT_SUPPORTED;
+        };
+        let Some(processor) = self.input.bytes().first_chunk::<2>() else {
+            return STATUS_INVALID_PARAMETER;
+        };
+        let there = std::thread::available_parallelism().map_or(1, usize::from);
+        if usize::from(u16::from_ne_bytes(*processor)) >= there {
+            STATUS_INVALID_PARAMETER
+        } else if datagram.is_bound() {
+            STATUS_INVALID_DEVICE_STATE
+        } else {
+            STATUS_SUCCESS
         }
     }
 

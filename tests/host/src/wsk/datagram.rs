@@ -127,6 +127,11 @@ impl Datagram {
         table?.WskReceiveFromEvent
     }
 
+    /// Whether there is a local address.
+    pub(crate) fn is_bound(&self) -> bool {
+        self.state.lock().local.is_some()
+    }
+
     /// Fixes where datagrams go, and with `remote` where they come from.
     pub(crate) fn fix(&self, address: Option<SocketAddr>, remote: bool) -> NTSTATUS {
         let mut state = self.state.lock();

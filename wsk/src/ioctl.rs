@@ -1,0 +1,303 @@
+//! I/O control operations of sockets, each a type that knows its code and what goes in and out; carried out with
+//! [`DatagramSocket::ioctl`](crate::DatagramSocket::ioctl) and its kin, which stand for `WskIoctl` of `WskControlSocket`.
+//!
+//! Fixing a remote address or destination has [functions](crate::DatagramSocket::fix_remote_address) of its own, because that
+//! changes what a socket can do. For codes that are not here there is
+//! [`control_raw`](crate::DatagramSocket::control_raw).
+//!
+//! ```
+//! # let kernel = wsk_host::Kernel::boot();
+//! # let registration = wsk::Registration::new()?;
+//! # let provider = registration.capture(wsk::Wait::Forever)?;
+//! # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+//! use wsk::ioctl::RoutingInterface;
+//!
+//! let remote = "127.0.0.1:9".parse().unwrap();
+//! let local = socket.ioctl(RoutingInterface(remote))?;
+//! assert!(local.ip().is_loopback());
+//! # drop((socket, provider, registration));
+//! # kernel.shutdown();
+//! # Ok::<(), wsk::Error>(())
+//! ```
+
+use core::net::SocketAddr;
+use core::ptr::NonNull;
+
+use wsk_sys::{
+    SIO_CPU_AFFINITY, SIO_ROUTING_INTERFACE_QUERY, SIO_WSK_QUERY_IDEAL_SEND_BACKLOG,
+    SIO_WSK_QUERY_RECEIVE_BACKLOG, SOCKADDR_STORAGE, WSK_CONTROL_SOCKET_TYPE,
+};
+
+use crate::address::{self, Family};
+use crate::buffer::Held;
+use crate::error::Error;
+use crate::memory;
+use crate::operation::Arguments;
+
+/// What goes in or out, where it is not an address.
+pub(crate) type Value = [u8; 8];
+
+/// What is passed to WSK.
+#[derive(Debug)]
+pub enum Input {
+    /// The first so many bytes.
+    Bytes(Value, usize),
+    /// An address, as the socket's family has it.
+    Address(SocketAddr),
+}
+
+/// What WSK gave.
+#[derive(Debug)]
+pub struct Output<'a> {
+    pub(crate) value: Value,
+    pub(crate) address: &'a SOCKADDR_STORAGE,
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// An I/O control operation.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an I/O control operation",
+    label = "not an operation",
+    note = "the operations are the types of `wsk::ioctl`"
+)]
+pub trait Ioctl: sealed::Sealed + Sized {
+    /// What it tells.
+    type Output;
+    #[doc(hidden)]
+    const CODE: u32;
+    /// The bytes that it gives, unless that is an address.
+    #[doc(hidden)]
+    const GIVES: usize;
+    #[doc(hidden)]
+    fn input(&self) -> Input;
+    #[doc(hidden)]
+    fn output(output: &Output<'_>) -> Result<Self::Output, Error>;
+}
+
+/// Which local address datagrams to a remote one are sent from; its port means nothing.
+#[doc(alias = "SIO_ROUTING_INTERFACE_QUERY")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RoutingInterface(
+    /// The remote address.
+    pub SocketAddr,
+);
+
+impl sealed::Sealed for RoutingInterface {}
+
+impl Ioctl for RoutingInterface {
+    type Output = SocketAddr;
+    const CODE: u32 = SIO_ROUTING_INTERFACE_QUERY;
+    const GIVES: usize = 0;
+
+    fn input(&self) -> Input {
+        Input::Address(self.0)
+    }
+
+    fn output(output: &Output<'_>) -> Result<SocketAddr, Error> {
+        address::read(output.address)
+    }
+}
+
+/// Has a processor serve what a datagram socket receives. Before the socket is bound; Windows 10, version 2004, and later.
+#[doc(alias = "SIO_CPU_AFFINITY")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CpuAffinity(
+    /// The processor's number.
+    pub u16,
+);
+
+impl sealed::Sealed for CpuAffinity {}
+
+impl Ioctl for CpuAffinity {
+    type Output = ();
+    const CODE: u32 = SIO_CPU_AFFINITY;
+    const GIVES: usize = 0;
+
+    fn input(&self) -> Input {
+        let mut value = [0; 8];
+        let [low, high] = self.0.to_ne_bytes();
+        (value[0], value[1]) = (low, high);
+        Input::Bytes(value, size_of::<u16>())
+    }
+
+    fn output(_: &Output<'_>) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+macro_rules! queries {
+    ($($(#[$doc:meta])* $name:ident = $code:expr, $alias:literal;)*) => {$(
+        $(#[$doc])*
+        #[doc(alias = $alias)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub struct $name;
+
+        impl sealed::Sealed for $name {}
+
+        impl Ioctl for $name {
+            type Output = usize;
+            const CODE: u32 = $code;
+            const GIVES: usize = size_of::<usize>();
+
+            fn input(&self) -> Input {
+                Input::Bytes([0; 8], 0)
+            }
+
+            fn output(output: &Output<'_>) -> Result<usize, Error> {
+                Ok(usize::from_ne_bytes(output.value))
+            }
+        }
+    )*};
+}
+
+queries! {
+    /// How many bytes have arrived on a connection and were not received yet.
+    ReceiveBacklog = SIO_WSK_QUERY_RECEIVE_BACKLOG, "SIO_WSK_QUERY_RECEIVE_BACKLOG";
+    /// How many bytes should be in flight on a connection to keep it busiest.
+    IdealSendBacklog = SIO_WSK_QUERY_IDEAL_SEND_BACKLOG, "SIO_WSK_QUERY_IDEAL_SEND_BACKLOG";
+}
+
+/// What `WskControlSocket` is asked to do by [`control_raw`](crate::DatagramSocket::control_raw).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ControlRequest {
+    /// To set an option of a level.
+    #[doc(alias = "WskSetOption")]
+    SetOption {
+        /// `SOL_SOCKET`, `IPPROTO_IP` and their like.
+        level: u32,
+        /// The option.
+        option: u32,
+    },
+    /// To give the value of an option of a level.
+    #[doc(alias = "WskGetOption")]
+    GetOption {
+        /// `SOL_SOCKET`, `IPPROTO_IP` and their like.
+        level: u32,
+        /// The option.
+        option: u32,
+    },
+    /// To carry out an I/O control operation.
+    #[doc(alias = "WskIoctl")]
+    Ioctl {
+        /// `SIO_…`.
+        code: u32,
+    },
+}
+
+impl ControlRequest {
+    /// The request's type, code and level.
+    pub(crate) const fn parts(self) -> (WSK_CONTROL_SOCKET_TYPE, u32, u32) {
+        match self {
+            Self::SetOption { level, option } => {
+                (WSK_CONTROL_SOCKET_TYPE::WskSetOption, option, level)
+            }
+            Self::GetOption { level, option } => {
+                (WSK_CONTROL_SOCKET_TYPE::WskGetOption, option, level)
+            }
+            Self::Ioctl { code } => (WSK_CONTROL_SOCKET_TYPE::WskIoctl, code, 0),
+        }
+    }
+}
+
+/// Nonpaged copies of what goes in and comes out of a request, which gives what came out to its owner when the request is over.
+///
+/// # Invariants
+///
+/// `block` is a pool block of this value's own, or dangling when there are no bytes: `input` bytes with their padding, then as many
+/// as `output` has room for, all initialised. `output` is borrowed exclusively as long as this exists.
+pub(crate) struct Bytes {
+    block: NonNull<u8>,
+    input: usize,
+    output: NonNull<[u8]>,
+}
+
+/// What any structure of C may want.
+const ALIGNMENT: usize = 16;
+
+impl Bytes {
+    /// Copies the input. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// # Safety
+    ///
+    /// `output` is borrowed exclusively as long as the result exists.
+    pub(crate) unsafe fn new(input: &[u8], output: NonNull<[u8]>) -> Option<Self> {
+        let start = input.len().checked_next_multiple_of(ALIGNMENT)?;
+        let size = start.checked_add(output.len())?;
+        let mut bytes = Self {
+            block: NonNull::dangling(),
+            input: input.len(),
+            output,
+        };
+        if size > 0 {
+            let layout = core::alloc::Layout::from_size_align(size, ALIGNMENT).ok()?;
+            bytes.block = memory::allocate(layout)?;
+            // SAFETY: the block is that large, and nobody else's.
+            unsafe {
+                bytes.block.write_bytes(0, size);
+                bytes
+                    .block
+                    .as_ptr()
+                    .copy_from_nonoverlapping(input.as_ptr(), input.len());
+            }
+        }
+        Some(bytes)
+    }
+
+    /// What goes in, if there is any.
+    pub(crate) fn input(&self) -> Option<NonNull<[u8]>> {
+        (self.input > 0).then(|| NonNull::slice_from_raw_parts(self.block, self.input))
+    }
+
+    /// The room for what comes out, if there is any.
+    pub(crate) fn output(&self) -> Option<NonNull<[u8]>> {
+        let start = self.input.next_multiple_of(ALIGNMENT);
+        (!self.output.is_empty()).then(|| {
+            // SAFETY: by the invariant it lies in the block.
+            let place = unsafe { self.block.add(start) };
+            NonNull::slice_from_raw_parts(place, self.output.len())
+        })
+    }
+}
+
+impl Held for Bytes {
+    fn can_keep(&self) -> bool {
+        true
+    }
+
+    fn keep(&self) {}
+
+    fn settle(&self, _: &Arguments) {
+        if let Some(from) = self.output() {
+            // SAFETY: both are that long, by the invariant; the request is over.
+            unsafe {
+                self.output
+                    .cast::<u8>()
+                    .as_ptr()
+                    .copy_from_nonoverlapping(from.cast().as_ptr(), from.len());
+            }
+        }
+    }
+}
+
+impl Drop for Bytes {
+    fn drop(&mut self) {
+        if self.input > 0 || !self.output.is_empty() {
+            // SAFETY: the block came from `allocate`, and nothing uses it any more.
+            unsafe { memory::free(self.block) };
+        }
+    }
+}
+
+/// The bytes of an address of a socket of `family`, in an address's place.
+pub(crate) fn address_input(
+    family: Family,
+    address: SocketAddr,
+    to: &mut SOCKADDR_STORAGE,
+) -> Result<usize, Error> {
+    family.check(&address)?;
+    family.write(address, to);
+    Ok(family.size())
+}
