@@ -1,15 +1,21 @@
 //! What the programs in `tests/programs` and their right forms in `tests/twins` have around them: a machine to run on, which
 //! is the host kernel with a bound WSK socket, and threads as a driver starts them with `PsCreateSystemThread`.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 
-use wsk::{DatagramSocket, Error, Family, Provider, Registration, Wait};
+use wsk::{
+    ConnectedSocket, DatagramSocket, Error, Family, ListenSocket, Provider, Registration, Wait,
+};
 use wsk_host::{Completion, Kernel};
 
 /// A machine as a program finds it.
 pub struct Machine {
     /// A socket that is bound.
     pub socket: DatagramSocket,
+    /// A connection to somebody who reads nothing.
+    pub connected: ConnectedSocket,
+    /// A socket that listens, to which somebody has connected.
+    pub listening: ListenSocket,
     /// What opens others.
     pub provider: Provider,
     /// Somebody who may be sent to.
@@ -40,8 +46,17 @@ fn on_one_machine(body: impl Fn(&Machine) -> Result<(), Error>) -> Result<(), Er
     let socket = DatagramSocket::open(&provider, Family::V4)?;
     socket.bind("127.0.0.1:0".parse().expect("an address"))?;
     let to = peer.local_addr().expect("it was bound");
+    let server = TcpListener::bind("127.0.0.1:0").expect("the host has TCP");
+    let remote = server.local_addr().expect("it was bound");
+    let connected = ConnectedSocket::connect(&provider, remote)?;
+    let _server = server.accept().expect("it was connected to");
+    let listening = ListenSocket::open(&provider, Family::V4)?;
+    listening.bind("127.0.0.1:0".parse().expect("an address"))?;
+    let _client = TcpStream::connect(listening.local_address()?).expect("it listens");
     let machine = Machine {
         socket,
+        connected,
+        listening,
         provider,
         to,
     };

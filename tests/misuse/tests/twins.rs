@@ -19,6 +19,7 @@ macro_rules! twins {
 }
 
 twins! {
+    addresses_used_after_release(provider),
     buffer_without_a_promise(socket),
     bytes_that_may_move(socket),
     chain_of_borrowed_buffers(socket),
@@ -39,6 +40,7 @@ twins! {
     handler_changes_itself(provider),
     handler_missing(provider),
     handler_not_sync(provider),
+    incoming_accepted_twice(provider),
     indicated_bytes_stored(provider),
     indicated_datagram_used_after_retain(provider),
     indication_stored(provider),
@@ -104,6 +106,20 @@ twins! {
     socket_used_after_fixing(provider),
     start_send_without_address(provider),
     static_bytes_received_into(socket),
+    stream_accepted_on_a_connection(connected),
+    stream_bytes_stored(provider),
+    stream_bytes_used_after_retain(provider),
+    stream_datagram_sent(connected),
+    stream_handler_missing(provider),
+    stream_last_buffer_freed(connected),
+    stream_owned_buffer_written(connected),
+    stream_owned_over_the_stack(connected),
+    stream_scoped_buffer_too_short_lived(connected),
+    stream_scoped_buffer_written(connected),
+    stream_scoped_room_read_early(connected),
+    stream_sent_before_connect(provider),
+    stream_sent_on_a_listener(listening),
+    stream_sent_while_connecting(provider),
     time_without_a_unit(socket),
     vector_started(socket),
 }

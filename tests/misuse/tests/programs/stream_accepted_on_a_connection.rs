@@ -1,0 +1,16 @@
+//! A connection is waited for on a socket that has one.
+//! Accepting exists only on listening sockets.
+
+use std::net::SocketAddr;
+use wsk::{ConnectedSocket, Error};
+
+pub(crate) fn program(socket: &ConnectedSocket, _: SocketAddr) -> Result<(), Error> {
+    let local = socket.local_address()?;
+    assert!(local.is_ipv4());
+    drop(socket.start_accept()?);
+    Ok(())
+}
+
+fn main() {
+    let _ = program;
+}

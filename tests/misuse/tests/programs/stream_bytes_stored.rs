@@ -1,0 +1,26 @@
+//! Indicated bytes are kept beyond the event, when WSK has taken them back.
+//! What is read from an indication lives as long as the event; what is retained owns its bytes.
+
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use wsk::{
+    ConnectionEvent, ConnectionSocket, Error, Family, Provider, StreamIndication, StreamVerdict,
+};
+
+struct Keep(Mutex<Vec<&'static [u8]>>);
+
+impl ConnectionEvent for Keep {
+    fn received(&self, indication: &mut StreamIndication<'_>) -> StreamVerdict {
+        self.0.lock().unwrap().extend(indication.pieces());
+        StreamVerdict::Consumed
+    }
+}
+
+pub(crate) fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
+    let keep = Keep(Mutex::default());
+    ConnectionSocket::open_with_events(provider, Family::V4, keep)?.close()
+}
+
+fn main() {
+    let _ = program;
+}

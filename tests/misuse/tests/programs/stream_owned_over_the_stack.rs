@@ -1,0 +1,16 @@
+//! A send that may outlast the function reads bytes on its stack.
+//! Operations that are started own what they use, and borrow nothing.
+
+use std::net::SocketAddr;
+use wsk::{ConnectedSocket, Error};
+
+pub(crate) fn program(socket: &ConnectedSocket, _: SocketAddr) -> Result<(), Error> {
+    let bytes = *b"report";
+    let send = socket.start_send(&bytes)?;
+    drop(send);
+    Ok(())
+}
+
+fn main() {
+    let _ = program;
+}

@@ -1,0 +1,19 @@
+//! A buffer is gone at the end of a block, while the provider still sends it.
+//! What a scope borrows has to outlive the scope.
+
+use std::net::SocketAddr;
+use wsk::{ConnectedSocket, Error, NonPagedBuffer};
+
+pub(crate) fn program(socket: &ConnectedSocket, _: SocketAddr) -> Result<(), Error> {
+    wsk::scope(|s| {
+        let send = {
+            let buffer = NonPagedBuffer::copy_of(b"brief")?;
+            s.send(socket, &buffer)?
+        };
+        send.wait().map(|sent| assert_eq!(sent, 5))
+    })?
+}
+
+fn main() {
+    let _ = program;
+}

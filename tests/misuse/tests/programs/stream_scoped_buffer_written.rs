@@ -1,0 +1,20 @@
+//! A buffer is filled again while the provider still sends what was in it.
+//! The scope borrows the buffer shared until it has ended, and writing needs an exclusive borrow.
+
+use std::net::SocketAddr;
+use wsk::{ConnectedSocket, Error, NonPagedBuffer};
+
+pub(crate) fn program(socket: &ConnectedSocket, _: SocketAddr) -> Result<(), Error> {
+    let mut buffer = NonPagedBuffer::copy_of(b"first")?;
+    let sent = wsk::scope(|s| {
+        let send = s.send(socket, &buffer)?;
+        buffer.as_mut_slice().copy_from_slice(b"other");
+        send.wait()
+    })??;
+    assert_eq!(sent, buffer.len());
+    Ok(())
+}
+
+fn main() {
+    let _ = program;
+}

@@ -1,0 +1,19 @@
+//! A buffer is read while the provider may still write it.
+//! The scope borrows the buffer exclusively, and gives it back with the bytes.
+
+use std::net::SocketAddr;
+use wsk::{ConnectedSocket, Error};
+
+pub(crate) fn program(socket: &ConnectedSocket, _: SocketAddr) -> Result<(), Error> {
+    let mut room = [0; 8];
+    wsk::scope(|s| {
+        let receive = s.receive(socket, &mut room)?;
+        receive.cancel();
+        assert_eq!(room[0], 0);
+        Ok::<_, Error>(drop(receive.wait()))
+    })?
+}
+
+fn main() {
+    let _ = program;
+}

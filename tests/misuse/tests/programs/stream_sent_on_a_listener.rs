@@ -1,0 +1,14 @@
+//! Bytes are sent over a listening socket.
+//! A listening socket only accepts: what it gives is a socket of its own, which can send.
+
+use std::net::SocketAddr;
+use wsk::{Error, ListenSocket};
+
+pub(crate) fn program(listener: &ListenSocket, _: SocketAddr) -> Result<(), Error> {
+    assert_eq!(listener.send(b"welcome")?, 7);
+    Ok(())
+}
+
+fn main() {
+    let _ = program;
+}

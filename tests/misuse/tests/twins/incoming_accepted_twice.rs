@@ -1,0 +1,18 @@
+//! The right form of `incoming_accepted_twice`.
+
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use wsk::{AcceptEvent, ConnectedSocket, Error, Family, Incoming, ListenSocket, Provider};
+
+struct Porter(Mutex<Vec<ConnectedSocket>>);
+
+impl AcceptEvent for Porter {
+    fn accepted(&self, incoming: Incoming<'_>) {
+        self.0.lock().unwrap().extend(incoming.accept());
+    }
+}
+
+pub(crate) fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
+    let porter = Porter(Mutex::default());
+    ListenSocket::open_with_events(provider, Family::V4, porter)?.close()
+}

@@ -1,0 +1,12 @@
+//! The right form of `stream_last_buffer_freed`.
+
+use std::net::SocketAddr;
+use wsk::{ConnectedSocket, Error, NonPagedBuffer};
+
+pub(crate) fn program(socket: &ConnectedSocket, _: SocketAddr) -> Result<(), Error> {
+    let buffer = NonPagedBuffer::copy_of(b"goodbye")?;
+    let disconnect = socket.start_disconnect_after(buffer)?;
+    let finished = disconnect.wait().map_err(|(error, _)| error)?;
+    drop(finished.buffer);
+    finished.result
+}

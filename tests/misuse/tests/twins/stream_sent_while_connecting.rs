@@ -1,0 +1,16 @@
+//! The right form of `stream_sent_while_connecting`.
+
+use std::net::SocketAddr;
+use wsk::{ConnectionSocket, Error, Family, ListenSocket, Provider};
+
+pub(crate) fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
+    let listener = ListenSocket::open(provider, Family::V4)?;
+    listener.bind(Family::V4.any())?;
+    let remote = SocketAddr::from(([127, 0, 0, 1], listener.local_address()?.port()));
+    let socket = ConnectionSocket::open(provider, Family::V4)?;
+    socket.bind(Family::V4.any())?;
+    let connect = socket.start_connect(remote).map_err(|(error, _)| error)?;
+    let connected = connect.wait().map_err(|(error, _)| error)?;
+    connected.map_err(|(error, _)| error)?.close()?;
+    Ok(())
+}
