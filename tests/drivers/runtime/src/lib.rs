@@ -1,5 +1,5 @@
 //! What the sample drivers need besides `wsk`: what the compiler expects of a program without a standard library, the driver's
-//! parameters from the registry, and a line to the debugger about what went wrong.
+//! parameters from the registry, a thread, and a line to the debugger about what went wrong.
 //!
 //! A driver that is built with a WDK has all of this from `wdk`, `wdk-sys` and `wdk-panic`.
 
@@ -12,13 +12,15 @@ extern crate std;
 #[cfg(windows)]
 mod language;
 mod parameters;
+mod worker;
 
 use core::ffi::CStr;
 
 use wsk::{Error, NTSTATUS};
 use wsk_sys::DbgPrint;
 
-pub use parameters::Parameters;
+pub use parameters::{Parameters, Text};
+pub use worker::{Stop, Worker};
 
 /// Prints what a driver could not do, and gives the status to answer with. IRQL: `<= DISPATCH_LEVEL`.
 pub fn report(driver: &CStr, error: Error) -> NTSTATUS {

@@ -19,13 +19,12 @@ pub struct Driver {
 }
 
 /// What must not be linked, in small letters: the panic machinery, formatting, and unwinding.
-const BANNED: [&str; 6] = [
+const BANNED: [&str; 5] = [
     "core::panicking",
     "core::fmt",
     "core::panic",
     "unwind",
     "cxxframehandler",
-    "c_specific_handler",
 ];
 
 /// What is wrong so far.

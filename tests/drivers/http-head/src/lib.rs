@@ -1,0 +1,133 @@
+//! A driver that asks a web server for the head of a page when it is loaded, and prints the first line of the answer: it resolves
+//! the server's name, connects, sends, receives and closes.
+//!
+//! Values of its `Parameters` key: `Host`, a name or an address, and `Port`.
+
+#![no_std]
+
+use core::time::Duration;
+
+use driver_runtime::{Parameters, report};
+use wsk::{
+    AddressInfo, ConnectedSocket, ConnectionSocket, Error, Family, NTSTATUS, NonPagedBuffer,
+    Provider, Registration, Wait,
+};
+use wsk_sys::{DRIVER_OBJECT, DbgPrint, STATUS_SUCCESS, UNICODE_STRING};
+
+/// The server that is asked unless it is told otherwise: one on this machine.
+const HOST: &str = "localhost";
+const PORT: &str = "80";
+/// How long the server may take for each step.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the connection may take to end in good order, before it is aborted.
+const PARTING: Duration = Duration::from_secs(1);
+/// The longest first line that is printed.
+const LONGEST: usize = 100;
+
+/// The first line of an answer.
+struct Line {
+    bytes: [u8; LONGEST],
+    length: usize,
+}
+
+fn head(host: &str, port: &str) -> Result<Line, Error> {
+    let registration = Registration::new()?;
+    let provider = registration.capture(Wait::Milliseconds(1000))?;
+    let found = provider.resolve_timeout((host, port), PATIENCE)?;
+    let socket = connect(&provider, &found)?;
+    socket.send_timeout(&request(host)?, PATIENCE)?;
+    let line = first_line(&socket)?;
+    // The answer is here: how the server takes the end of the connection makes no difference.
+    let _ = socket.disconnect_timeout(PARTING);
+    socket.close()?;
+    Ok(line)
+}
+
+/// Connects to the first address that answers.
+fn connect(provider: &Provider, found: &AddressInfo) -> Result<ConnectedSocket, Error> {
+    let mut failed = Error::UnknownAddress { family: 0 };
+    for address in found {
+        let family = Family::of(&address);
+        let socket = ConnectionSocket::open(provider, family)?;
+        socket.bind(family.any())?;
+        match socket.connect_timeout(address, PATIENCE) {
+            Ok(socket) => return Ok(socket),
+            Err((error, _)) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
+fn request(host: &str) -> Result<NonPagedBuffer, Error> {
+    let parts = [
+        "HEAD / HTTP/1.1\r\nHost: ",
+        host,
+        "\r\nConnection: close\r\n\r\n",
+    ];
+    let mut request = NonPagedBuffer::new(parts.iter().map(|part| part.len()).sum())?;
+    let bytes = parts.iter().flat_map(|part| part.bytes());
+    for (to, from) in request.as_mut_slice().iter_mut().zip(bytes) {
+        *to = from;
+    }
+    Ok(request)
+}
+
+/// Receives until the server is done, and keeps the first line.
+fn first_line(socket: &ConnectedSocket) -> Result<Line, Error> {
+    let mut buffer = NonPagedBuffer::new(1024)?;
+    let mut bytes = [0; LONGEST];
+    let (mut length, mut ended) = (0, false);
+    loop {
+        let count = socket.receive_timeout(&mut buffer, PATIENCE)?;
+        if count == 0 {
+            return Ok(Line { bytes, length });
+        }
+        for &byte in buffer.as_slice().iter().take(count) {
+            ended |= byte == b'\r' || byte == b'\n';
+            if let Some(to) = bytes.get_mut(length).filter(|_| !ended) {
+                *to = byte;
+                length += 1;
+            }
+        }
+    }
+}
+
+/// The system calls this when the driver is loaded, at `PASSIVE_LEVEL`.
+///
+/// # Safety
+///
+/// It is called by the system, which gives the driver's object and the path of its service's key.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn DriverEntry(
+    driver: &mut DRIVER_OBJECT,
+    registry_path: &UNICODE_STRING,
+) -> NTSTATUS {
+    // SAFETY: the system gave the path.
+    let parameters = unsafe { Parameters::open(registry_path) };
+    match load(&parameters) {
+        Ok(()) => {
+            driver.DriverUnload = Some(unload);
+            STATUS_SUCCESS
+        }
+        Err(status) => status,
+    }
+}
+
+fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
+    let (host, port) = (parameters.text("Host")?, parameters.text("Port")?);
+    let host = host.as_ref().map_or(HOST, |host| host.as_str());
+    let port = port.as_ref().map_or(PORT, |port| port.as_str());
+    let line = head(host, port).map_err(|error| report(c"http-head", error))?;
+    // SAFETY: a length and so many bytes, as the format asks for.
+    unsafe {
+        DbgPrint(
+            c"http-head: %.*s\n".as_ptr(),
+            line.length,
+            line.bytes.as_ptr(),
+        )
+    };
+    Ok(())
+}
+
+/// The system calls this before it unloads the driver. Nothing is left to be undone.
+unsafe extern "system" fn unload(_: *mut DRIVER_OBJECT) {}

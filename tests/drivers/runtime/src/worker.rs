@@ -1,0 +1,162 @@
+//! A thread of the driver's own, for what waits. Stands for `PsCreateSystemThread`, and for the wait for the thread that a driver
+//! must not forget before it is unloaded.
+
+use core::ffi::c_void;
+use core::fmt;
+use core::ptr::{NonNull, null_mut};
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use wsk::NTSTATUS;
+use wsk_sys::{
+    ExAllocatePoolWithTag, ExFreePoolWithTag, KWAIT_REASON, KeWaitForSingleObject, MODE,
+    ObDereferenceObject, ObReferenceObjectByHandle, POOL_TYPE, PsCreateSystemThread,
+    STATUS_INSUFFICIENT_RESOURCES, THREAD_ALL_ACCESS, ZwClose,
+};
+
+const TAG: u32 = u32::from_le_bytes(*b"Wrkr");
+/// `KPROCESSOR_MODE` has eight bits.
+#[allow(clippy::cast_possible_truncation, reason = "it is 0")]
+const KERNEL_MODE: i8 = MODE::KernelMode.0 as i8;
+
+/// A system thread that works on a `T`. Dropping it asks the thread to end, waits for that, and drops the `T`, all of it at
+/// `PASSIVE_LEVEL`.
+///
+/// # Invariants
+///
+/// `job` is a pool block with a job, freed by this value alone, and `thread` is a reference to the thread that borrows the job
+/// until it ends.
+pub struct Worker<T> {
+    job: NonNull<Job<T>>,
+    thread: NonNull<c_void>,
+}
+
+/// What a thread works on.
+struct Job<T> {
+    subject: T,
+    work: fn(&T, &Stop),
+    stop: Stop,
+}
+
+/// Tells a thread when it is to end.
+#[derive(Debug, Default)]
+pub struct Stop(AtomicBool);
+
+impl Stop {
+    /// Whether the thread is to end.
+    #[must_use]
+    pub fn asked(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+// SAFETY: the worker owns the subject, which it drops, and the thread is not bound to another.
+unsafe impl<T: Send + Sync> Send for Worker<T> {}
+// SAFETY: nothing can be done through a shared worker.
+unsafe impl<T: Send + Sync> Sync for Worker<T> {}
+
+impl<T: Send + Sync + 'static> Worker<T> {
+    /// Starts a thread that does `work` on `subject`. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_INSUFFICIENT_RESOURCES`, or what the system says; the subject is dropped.
+    pub fn start(subject: T, work: fn(&T, &Stop)) -> Result<Self, NTSTATUS> {
+        const { assert!(align_of::<T>() <= 16, "the pool gives no more") };
+        // SAFETY: the size is that of the functions and the flag at least.
+        let block =
+            unsafe { ExAllocatePoolWithTag(POOL_TYPE::NonPagedPoolNx, size_of::<Job<T>>(), TAG) };
+        let job = NonNull::new(block.cast::<Job<T>>()).ok_or(STATUS_INSUFFICIENT_RESOURCES)?;
+        // SAFETY: the block has the size and the alignment of a job, and is nobody else's.
+        unsafe {
+            job.write(Job {
+                subject,
+                work,
+                stop: Stop::default(),
+            });
+        }
+        match create(routine::<T>, job.cast()) {
+            // INVARIANT: the thread has the job, until it ends.
+            Ok(thread) => Ok(Self { job, thread }),
+            Err(status) => {
+                // SAFETY: no thread has the job.
+                unsafe { free(job) };
+                Err(status)
+            }
+        }
+    }
+}
+
+/// Starts a thread; a reference to it.
+fn create(
+    routine: unsafe extern "system" fn(*mut c_void),
+    context: NonNull<c_void>,
+) -> Result<NonNull<c_void>, NTSTATUS> {
+    let (mut handle, mut thread) = (null_mut(), null_mut());
+    // SAFETY: the routine takes the context; nothing else is given but places for the results.
+    let status = unsafe {
+        PsCreateSystemThread(
+            &raw mut handle,
+            THREAD_ALL_ACCESS,
+            null_mut(),
+            null_mut(),
+            null_mut(),
+            Some(routine),
+            context.as_ptr(),
+        )
+    };
+    if !status.is_success() {
+        return Err(status);
+    }
+    // SAFETY: the handle was just opened, by the kernel for itself, so this cannot fail, and is closed this once.
+    unsafe {
+        let _ = ObReferenceObjectByHandle(
+            handle,
+            THREAD_ALL_ACCESS,
+            null_mut(),
+            KERNEL_MODE,
+            &raw mut thread,
+            null_mut(),
+        );
+        let _ = ZwClose(handle);
+    }
+    NonNull::new(thread).ok_or(STATUS_INSUFFICIENT_RESOURCES)
+}
+
+/// The thread.
+unsafe extern "system" fn routine<T>(context: *mut c_void) {
+    // SAFETY: the context is the job, which stays until this thread has ended; the worker touches nothing of it but the flag.
+    let job = unsafe { &*context.cast::<Job<T>>() };
+    (job.work)(&job.subject, &job.stop);
+}
+
+/// # Safety
+///
+/// The job is in a block of ours, and nobody uses it.
+unsafe fn free<T>(job: NonNull<Job<T>>) {
+    // SAFETY: the caller says so.
+    unsafe {
+        job.drop_in_place();
+        ExFreePoolWithTag(job.as_ptr().cast(), TAG);
+    }
+}
+
+impl<T> Drop for Worker<T> {
+    fn drop(&mut self) {
+        // SAFETY: by the invariant the job is there, the reference is given back this once, and once the thread has ended nobody
+        // uses the job.
+        unsafe {
+            self.job.as_ref().stop.0.store(true, Ordering::Release);
+            let thread = self.thread.as_ptr();
+            let _ =
+                KeWaitForSingleObject(thread, KWAIT_REASON::Executive, KERNEL_MODE, 0, null_mut());
+            ObDereferenceObject(thread);
+            free(self.job);
+        }
+    }
+}
+
+impl<T> fmt::Debug for Worker<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,115 @@
+//! A driver that greets whoever connects: a thread of its own waits for connections, sends each a line, and closes it.
+//!
+//! The value `Listen` of its `Parameters` key, such as `0.0.0.0:7777`, says where.
+
+#![no_std]
+
+use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use core::time::Duration;
+
+use driver_runtime::{Parameters, Stop, Worker, report};
+use wsk::{
+    ConnectedSocket, DriverState, Error, Family, ListenSocket, NTSTATUS, NonPagedBuffer,
+    Registration, Wait,
+};
+use wsk_sys::{DRIVER_OBJECT, STATUS_SUCCESS, UNICODE_STRING};
+
+/// Where it listens unless it is told otherwise.
+const LISTEN: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 7777);
+/// What it says.
+const GREETING: &[u8] = b"Hello from the kernel!\r\n";
+/// How long a client may take for the greeting.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the connection may take to end in good order, before it is aborted.
+const PARTING: Duration = Duration::from_secs(1);
+/// How long unloading may have to wait.
+const TICK: Duration = Duration::from_millis(100);
+
+static HELLO: DriverState<Hello> = DriverState::new();
+
+/// What the driver has while it is loaded. Dropped in this order: first the thread ends, last the registration.
+struct Hello {
+    _worker: Worker<Greeter>,
+    _registration: Registration,
+}
+
+/// What the thread works with.
+struct Greeter {
+    listener: ListenSocket,
+    greeting: NonPagedBuffer,
+}
+
+impl Greeter {
+    fn new(registration: &Registration, listen: SocketAddr) -> Result<Self, Error> {
+        let provider = registration.capture(Wait::Milliseconds(1000))?;
+        let listener = ListenSocket::open(&provider, Family::of(&listen))?;
+        listener.bind(listen)?;
+        let greeting = NonPagedBuffer::copy_of(GREETING)?;
+        Ok(Self { listener, greeting })
+    }
+
+    /// Greets until it is to stop, or the socket is dead.
+    fn work(&self, stop: &Stop) {
+        while let Ok(mut accept) = self.listener.start_accept() {
+            let accepted = loop {
+                match accept.wait_timeout(TICK) {
+                    Ok(accepted) => break accepted,
+                    // Dropping what has not ended cancels it.
+                    Err(_) if stop.asked() => return,
+                    Err((_, still)) => accept = still,
+                }
+            };
+            match accepted {
+                // A client that does not take the greeting in time goes without.
+                Ok((client, _)) => drop(self.greet(&client)),
+                Err(error) if error.must_close() => return,
+                // A client that has gone away meanwhile.
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn greet(&self, client: &ConnectedSocket) -> Result<(), Error> {
+        client.send_timeout(&self.greeting, PATIENCE)?;
+        // Without this, closing the socket would abort the connection, and the greeting might be lost.
+        client.disconnect_timeout(PARTING)
+    }
+}
+
+/// The system calls this when the driver is loaded, at `PASSIVE_LEVEL`.
+///
+/// # Safety
+///
+/// It is called by the system, which gives the driver's object and the path of its service's key.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn DriverEntry(
+    driver: &mut DRIVER_OBJECT,
+    registry_path: &UNICODE_STRING,
+) -> NTSTATUS {
+    // SAFETY: the system gave the path.
+    let parameters = unsafe { Parameters::open(registry_path) };
+    match load(&parameters) {
+        Ok(()) => {
+            driver.DriverUnload = Some(unload);
+            STATUS_SUCCESS
+        }
+        Err(status) => status,
+    }
+}
+
+fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
+    let listen = parameters.address("Listen", LISTEN)?.into();
+    let failed = |error| report(c"tcp-hello", error);
+    let registration = Registration::new().map_err(failed)?;
+    let greeter = Greeter::new(&registration, listen).map_err(failed)?;
+    HELLO.put(Hello {
+        _worker: Worker::start(greeter, Greeter::work)?,
+        _registration: registration,
+    });
+    Ok(())
+}
+
+/// The system calls this before it unloads the driver, at `PASSIVE_LEVEL`.
+unsafe extern "system" fn unload(_: *mut DRIVER_OBJECT) {
+    drop(HELLO.take());
+}

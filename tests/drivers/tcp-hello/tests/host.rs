@@ -1,0 +1,71 @@
+//! The driver as it is, on the host kernel, over real sockets.
+
+use std::io::Read;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use tcp_hello::DriverEntry;
+use wsk_host::{Completion, Kernel, LoadedDriver, RegistryValue};
+use wsk_sys::STATUS_INSUFFICIENT_RESOURCES;
+
+/// An address that is free at the moment.
+fn free() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap()
+}
+
+fn text(address: SocketAddr) -> RegistryValue {
+    RegistryValue::String(address.to_string())
+}
+
+/// What a client is told.
+fn greeting(address: SocketAddr) -> String {
+    let mut client = TcpStream::connect(address).unwrap();
+    client
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
+    let mut told = String::new();
+    client.read_to_string(&mut told).unwrap();
+    told
+}
+
+#[test]
+fn whoever_connects_is_greeted() {
+    let kernel = Kernel::builder().completion(Completion::Deferred).boot();
+    let address = free();
+    let driver = kernel
+        .driver("tcp-hello")
+        .parameter("Listen", text(address));
+    let driver = driver.load(DriverEntry).unwrap();
+    for _ in 0..5 {
+        assert_eq!(greeting(address), "Hello from the kernel!\r\n");
+    }
+    driver.unload();
+    kernel.shutdown();
+    // Nobody listens any more.
+    TcpStream::connect(address).unwrap_err();
+}
+
+#[test]
+fn it_unloads_when_nobody_has_connected() {
+    let kernel = Kernel::boot();
+    let driver = kernel.driver("tcp-hello").parameter("Listen", text(free()));
+    driver.load(DriverEntry).unwrap().unload();
+    kernel.shutdown();
+}
+
+#[test]
+fn a_load_that_fails_leaves_nothing_behind() {
+    for nth in 1.. {
+        let kernel = Kernel::boot();
+        let driver = kernel.driver("tcp-hello").parameter("Listen", text(free()));
+        kernel.fail_nth_allocation(nth);
+        let loaded = driver.load(DriverEntry).map(LoadedDriver::unload);
+        kernel.shutdown();
+        if loaded.is_ok() {
+            assert!(nth > 4, "only {nth} allocations");
+            break;
+        }
+        assert_eq!(loaded, Err(STATUS_INSUFFICIENT_RESOURCES));
+    }
+}
