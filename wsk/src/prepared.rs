@@ -262,7 +262,10 @@ struct Slot {
 /// `slots` has room for `depth` slots, of which the first `made` are initialised. Each is in `free` or has one holder, which
 /// has a reference to this.
 struct Home {
-    socket: ManuallyDrop<DatagramSocket>,
+    /// Keeps the socket open. Taken out to be dropped last.
+    socket: Option<DatagramSocket>,
+    handle: NonNull<WSK_SOCKET>,
+    family: Family,
     entries: Entries,
     slots: NonNull<Slot>,
     depth: u32,
@@ -291,7 +294,9 @@ impl Home {
         };
         // INVARIANT: room for `depth`, none of them made.
         let home = Self {
-            socket: ManuallyDrop::new(socket.clone()),
+            socket: Some(socket.clone()),
+            handle: socket.shared().socket,
+            family: socket.shared().family,
             entries,
             slots,
             depth,
@@ -313,15 +318,12 @@ impl Home {
             (&raw mut (*place).home).write(UnsafeCell::new(NonNull::dangling()));
             (&raw mut (*place).index).write(index);
             (&raw mut (*place).link).write(AtomicU32::new(0));
-            (&raw mut (*place).socket).write(self.socket.shared().socket);
+            (&raw mut (*place).socket).write(self.handle);
             (&raw mut (*place).entries).write(self.entries);
             (&raw mut (*place).remote).write(UnsafeCell::new(to));
             let arguments = (*place).block.arguments().as_ptr();
             if let Some(to) = to {
-                self.socket
-                    .shared()
-                    .family
-                    .write(to, &mut (*arguments).address);
+                self.family.write(to, &mut (*arguments).address);
             }
             (*arguments).buffer = buffer.extent().as_wsk_buf();
             (&raw mut (*place).returned).write(UnsafeCell::new(STATUS_SUCCESS));
@@ -365,11 +367,10 @@ impl Drop for Home {
 
 impl Counted for Home {
     /// The handle goes last: with it, perhaps, the provider's capture, and with that the driver.
-    type Last = DatagramSocket;
+    type Last = Option<DatagramSocket>;
 
-    unsafe fn last(&mut self) -> DatagramSocket {
-        // SAFETY: the caller does nothing but drop the value, whose field is not dropped with it.
-        unsafe { ManuallyDrop::take(&mut self.socket) }
+    unsafe fn last(&mut self) -> Option<DatagramSocket> {
+        self.socket.take()
     }
 }
 
@@ -696,7 +697,7 @@ impl Prepared<Outbound> {
         check_length(buffer.len(), &to)?;
         // SAFETY: by the invariant there is a reference to the home behind the pointer, which is borrowed only here.
         let home = unsafe { self.home() };
-        let family = home.socket.shared().family;
+        let family = home.family;
         family.check(&to)?;
         if to.port() == 0 {
             return Err(Error::PortZero);

@@ -23,13 +23,16 @@ pub enum Resource {
     Lock,
     /// A call of the provider that takes an IRP; it completes with `STATUS_INSUFFICIENT_RESOURCES`.
     Call,
+    /// The completion of a call of the provider that takes an IRP: the call answers with `STATUS_NOT_IMPLEMENTED` and keeps the
+    /// IRP, against its contract, until [`complete_withheld`](crate::Kernel::complete_withheld).
+    Completion,
     /// `WskRegister` and `WskCaptureProviderNPI`.
     Registration,
     /// `PsCreateSystemThread`.
     Thread,
 }
 
-const RESOURCES: usize = 8;
+const RESOURCES: usize = 9;
 
 struct Countdown {
     seen: AtomicU64,

@@ -266,6 +266,12 @@ impl Kernel {
         faults::plan(resource, nth);
     }
 
+    /// Completes the IRPs that a [planned breach](Resource::Completion) of the provider's contract has kept; says how many there
+    /// were.
+    pub fn complete_withheld(&self) -> usize {
+        wsk::complete_withheld()
+    }
+
     /// Makes the next `IoAllocateIrp` fail.
     pub fn fail_next_irp(&self) {
         self.fail_nth(Resource::Irp, 1);

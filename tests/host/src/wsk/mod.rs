@@ -25,6 +25,11 @@ pub(crate) use client::PROVIDER_DISPATCH;
 pub(crate) use registration::{VERSION, attach, detach, set_available};
 pub(crate) use socket::{SOCKETS, force_close_all};
 
+/// Completes the requests that were refused without being completed.
+pub(crate) fn complete_withheld() -> usize {
+    request::complete_withheld()
+}
+
 /// Whether sockets send and receive nothing.
 static NULL: AtomicBool = AtomicBool::new(false);
 
@@ -57,6 +62,7 @@ pub(crate) fn leaks() -> Vec<String> {
 /// Stops the subsystem: sockets are closed, their IRPs are forgotten.
 pub(crate) fn stop() {
     network::stop();
+    request::reset();
     socket::reset();
     resolution::reset();
     registration::reset();

@@ -2,10 +2,13 @@
 
 use core::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use wsk_sys::{
-    IRP, NTSTATUS, STATUS_FILE_FORCED_CLOSED, STATUS_INSUFFICIENT_RESOURCES, STATUS_PENDING,
+    IRP, NTSTATUS, STATUS_FILE_FORCED_CLOSED, STATUS_INSUFFICIENT_RESOURCES,
+    STATUS_NOT_IMPLEMENTED, STATUS_PENDING,
 };
 
 use super::socket::Socket;
@@ -31,6 +34,26 @@ pub(crate) enum Outcome {
 pub(crate) struct Request {
     irp: *mut IRP,
     socket: Option<Arc<Socket>>,
+    /// Whether the request is refused without being completed.
+    withheld: AtomicBool,
+}
+
+/// Requests that were refused without being completed.
+static WITHHELD: Mutex<Vec<Request>> = Mutex::new(Vec::new());
+
+/// Completes what was withheld; how many there were.
+pub(crate) fn complete_withheld() -> usize {
+    let withheld = std::mem::take(&mut *WITHHELD.lock());
+    let count = withheld.len();
+    for request in withheld {
+        request.complete(STATUS_NOT_IMPLEMENTED, 0);
+    }
+    count
+}
+
+/// Forgets what was withheld: the IRPs are leaks.
+pub(crate) fn reset() {
+    std::mem::forget(std::mem::take(&mut *WITHHELD.lock()));
 }
 
 // SAFETY: the IRP belongs to the request, and what belongs to the provider may be completed on any thread.
@@ -97,6 +120,7 @@ impl Request {
         Self {
             irp,
             socket: socket.cloned(),
+            withheld: AtomicBool::new(false),
         }
     }
 
@@ -139,6 +163,9 @@ impl Request {
             .is_some_and(|socket| socket.is_forced_closed())
         {
             Some(STATUS_FILE_FORCED_CLOSED)
+        } else if faults::strikes_alone(Resource::Completion) {
+            self.withheld.store(true, Ordering::Relaxed);
+            Some(STATUS_NOT_IMPLEMENTED)
         } else if faults::strikes(Resource::Call) {
             Some(STATUS_INSUFFICIENT_RESOURCES)
         } else {
@@ -146,8 +173,20 @@ impl Request {
         }
     }
 
+    /// Refuses the request and keeps the IRP, which the provider has forgotten: it does not keep the socket open.
+    fn withhold(mut self, status: NTSTATUS) -> NTSTATUS {
+        if let Some(socket) = self.socket.take() {
+            socket.landed();
+        }
+        WITHHELD.lock().push(self);
+        status
+    }
+
     /// Completes a request that is done by the time its call returns; returns what the call has to return.
     pub(crate) fn finish(self, plan: Plan, status: NTSTATUS, information: usize) -> NTSTATUS {
+        if self.withheld.load(Ordering::Relaxed) {
+            return self.withhold(status);
+        }
         match plan {
             Plan::Now => {
                 self.complete(status, information);
@@ -176,6 +215,11 @@ impl Request {
     #[inline]
     pub(crate) fn carry_out(self, mut work: impl FnMut() -> Outcome + Send + 'static) -> NTSTATUS {
         let failure = self.refusal();
+        if let Some(status) = failure
+            && self.withheld.load(Ordering::Relaxed)
+        {
+            return self.withhold(status);
+        }
         let mut attempt = move || match failure {
             Some(status) => Outcome::Done(status, 0),
             None => work(),

@@ -1,0 +1,500 @@
+//! Operations that are kept ready: used again and again without being put together anew, from a pool or by themselves.
+
+use std::future::Future;
+use std::net::{SocketAddr, UdpSocket};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use wsk::{
+    Call, DatagramSocket, Error, Family, NonPagedBuffer, Provider, Registration, Sender, Wait,
+};
+use wsk_host::{Completion, Kernel, Resource};
+use wsk_sys::{STATUS_CANCELLED, STATUS_NOT_IMPLEMENTED};
+
+const LOOPBACK: &str = "127.0.0.1:0";
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Setting {
+    socket: DatagramSocket,
+    provider: Provider,
+    registration: Registration,
+    peer: UdpSocket,
+    to: SocketAddr,
+}
+
+fn setting(family: Family, local: &str) -> Setting {
+    let registration = Registration::new().unwrap();
+    let provider = registration.capture(Wait::Forever).unwrap();
+    let socket = DatagramSocket::open(&provider, family).unwrap();
+    socket.bind(local.parse().unwrap()).unwrap();
+    let peer = UdpSocket::bind(LOOPBACK).unwrap();
+    peer.set_read_timeout(Some(PATIENCE)).unwrap();
+    let to = peer.local_addr().unwrap();
+    Setting {
+        socket,
+        provider,
+        registration,
+        peer,
+        to,
+    }
+}
+
+impl Setting {
+    fn unload(self) {
+        self.socket.close().unwrap();
+        drop(self.provider);
+        drop(self.registration);
+    }
+
+    fn says(&self, expected: &[u8]) {
+        let mut bytes = [0; 64];
+        let length = self.peer.recv(&mut bytes).unwrap();
+        assert_eq!(&bytes[..length], expected);
+    }
+
+    fn hears(&self, bytes: &[u8]) {
+        let local = self.socket.local_address().unwrap();
+        self.peer.send_to(bytes, local).unwrap();
+    }
+}
+
+fn on_each_kernel(test: impl Fn(&Kernel, &Setting)) {
+    for policy in [Completion::Inline, Completion::Deferred] {
+        let kernel = Kernel::builder().completion(policy).boot();
+        let setting = setting(Family::V4, LOOPBACK);
+        test(&kernel, &setting);
+        setting.unload();
+        kernel.shutdown();
+    }
+}
+
+fn buffer(length: usize) -> NonPagedBuffer {
+    NonPagedBuffer::new(length).unwrap()
+}
+
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn a_sender_sends_what_its_buffer_holds_at_that_moment() {
+    on_each_kernel(|_, s| {
+        let mut sender = s.socket.sender(buffer(8), s.to).unwrap();
+        assert_eq!(sender.remote_address(), Some(s.to));
+        for number in 0..4_u8 {
+            sender.as_mut_slice().fill(number);
+            assert_eq!(sender.send().unwrap(), 8);
+            s.says(&[number; 8]);
+        }
+        sender.set_len(3).unwrap();
+        assert_eq!((sender.as_slice().len(), sender.capacity()), (3, 8));
+        assert_eq!(sender.send_timeout(PATIENCE).unwrap(), 3);
+        s.says(&[3; 3]);
+        sender.set_len(0).unwrap();
+        assert_eq!(sender.send().unwrap(), 0);
+        s.says(&[]);
+        assert_eq!(
+            sender.set_len(9).unwrap_err(),
+            Error::OutOfBounds { end: 9, length: 8 }
+        );
+
+        let other = UdpSocket::bind(LOOPBACK).unwrap();
+        other.set_read_timeout(Some(PATIENCE)).unwrap();
+        sender.set_len(8).unwrap();
+        sender
+            .set_remote_address(other.local_addr().unwrap())
+            .unwrap();
+        assert_eq!(sender.send().unwrap(), 8);
+        assert_eq!(other.recv(&mut [0; 16]).unwrap(), 8);
+    });
+}
+
+#[test]
+fn what_is_wrong_is_found_when_the_sender_is_made() {
+    on_each_kernel(|_, s| {
+        let v6: SocketAddr = "[::1]:9".parse().unwrap();
+        let nowhere: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let wrong = Error::WrongFamily {
+            socket: Family::V4,
+            address: Family::V6,
+        };
+        let too_long = Error::DatagramTooLong {
+            length: 65_508,
+            limit: 65_507,
+        };
+        for (length, to, expected) in [
+            (1, v6, wrong),
+            (1, nowhere, Error::PortZero),
+            (65_508, s.to, too_long),
+        ] {
+            let refused = s.socket.sender(buffer(length), to).unwrap_err();
+            assert_eq!(refused.error, expected);
+            assert_eq!(refused.buffer.unwrap().len(), length);
+            let several = s.socket.senders(2, to, |_| Ok(buffer(length)));
+            assert_eq!(several.unwrap_err(), expected);
+        }
+        let mut sender = s.socket.sender(buffer(4), s.to).unwrap();
+        assert_eq!(sender.set_remote_address(v6).unwrap_err(), wrong);
+        assert_eq!(
+            sender.set_remote_address(nowhere).unwrap_err(),
+            Error::PortZero
+        );
+        assert_eq!(sender.remote_address(), Some(s.to));
+        assert_eq!(sender.send().unwrap(), 4);
+        s.says(&[0; 4]);
+
+        let mut long = buffer(65_508);
+        long.set_len(1).unwrap();
+        let mut sender = s.socket.sender(long, s.to).unwrap();
+        assert_eq!(sender.set_len(65_508).unwrap_err(), too_long);
+        sender.set_len(65_507).unwrap();
+
+        let unbound = DatagramSocket::open(&s.provider, Family::V4).unwrap();
+        let refused = unbound.sender(buffer(1), s.to).unwrap_err();
+        assert_eq!(refused.error, Error::NotBound);
+        let refused = unbound.receiver(buffer(1)).unwrap_err();
+        assert_eq!(refused.error, Error::NotBound);
+        let refused = s.socket.senders(3, s.to, |index| match index {
+            2 => Err(Error::PoolEmpty),
+            _ => Ok(buffer(1)),
+        });
+        assert_eq!(refused.unwrap_err(), Error::PoolEmpty);
+    });
+}
+
+#[test]
+fn waiting_is_refused_above_passive_level() {
+    on_each_kernel(|_, s| {
+        let mut sender = s.socket.sender(buffer(1), s.to).unwrap();
+        let mut receiver = s.socket.receiver(buffer(1)).unwrap();
+        let wrong = Error::WrongIrql {
+            current: 2,
+            limit: 0,
+        };
+        wsk_host::at_irql(2, || {
+            assert_eq!(sender.send().unwrap_err(), wrong);
+            assert_eq!(receiver.receive().unwrap_err(), wrong);
+            let sending = sender.start().unwrap();
+            let (error, sending) = sending.wait().unwrap_err();
+            assert_eq!(error, wrong);
+            let (error, sending) = sending.wait_timeout(PATIENCE).unwrap_err();
+            assert_eq!(error, wrong);
+            drop(sending);
+        });
+        s.says(&[0]);
+    });
+}
+
+#[test]
+fn a_receiver_gives_one_datagram_after_the_other() {
+    on_each_kernel(|_, s| {
+        let mut receiver = s.socket.receiver(buffer(8)).unwrap();
+        for bytes in [&b"one"[..], b"three", b""] {
+            s.hears(bytes);
+            let arrival = receiver.receive().unwrap();
+            assert_eq!((arrival.bytes(), arrival.length()), (bytes, bytes.len()));
+            assert_eq!(arrival.remote_address().unwrap(), s.to);
+            assert!(arrival.is_from(&s.to));
+            assert!(!arrival.is_from(&SocketAddr::new(s.to.ip(), s.to.port() ^ 1)));
+            assert!(!arrival.is_from(&"[::1]:9".parse().unwrap()));
+            assert!(!arrival.is_truncated() && !arrival.is_broadcast() && !arrival.is_multicast());
+        }
+        s.hears(b"longer than eight");
+        let arrival = receiver.receive_timeout(PATIENCE).unwrap();
+        assert_eq!(arrival.bytes(), b"longer t");
+        assert!(arrival.is_truncated());
+        s.hears(b"short");
+        assert!(!receiver.receive().unwrap().is_truncated());
+
+        let error = receiver
+            .receive_timeout(Duration::from_millis(20))
+            .unwrap_err();
+        let call = Call::WskReceiveFrom;
+        assert_eq!(error, Error::TimedOut { call });
+        s.hears(b"after");
+        assert_eq!(receiver.receive().unwrap().bytes(), b"after");
+    });
+}
+
+#[test]
+fn addresses_of_a_dual_mode_socket_are_mapped_both_ways() {
+    let kernel = Kernel::boot();
+    let s = setting(Family::Dual, "0.0.0.0:0");
+    let mut sender = s.socket.sender(buffer(2), s.to).unwrap();
+    assert_eq!(sender.send().unwrap(), 2);
+    let mut bytes = [0; 4];
+    let (length, from) = s.peer.recv_from(&mut bytes).unwrap();
+    assert_eq!(length, 2);
+    s.peer.send_to(b"back", from).unwrap();
+    let mut receiver = s.socket.receiver(buffer(8)).unwrap();
+    let arrival = receiver.receive().unwrap();
+    assert_eq!(arrival.remote_address().unwrap(), s.to);
+    assert!(arrival.is_from(&s.to));
+    drop((sender, receiver));
+    s.unload();
+    kernel.shutdown();
+}
+
+#[test]
+fn what_is_started_can_be_looked_at_waited_for_and_cancelled() {
+    on_each_kernel(|_, s| {
+        let sender = s.socket.sender(buffer(5), s.to).unwrap();
+        let ended = sender.start().unwrap().wait().unwrap();
+        assert_eq!(ended.result().unwrap(), 5);
+        let sender = ended.into_operation().unwrap();
+        let ended = sender.start().unwrap().wait_timeout(PATIENCE).unwrap();
+        assert_eq!(ended.result().unwrap(), 5);
+        s.says(&[0; 5]);
+        s.says(&[0; 5]);
+
+        let receiver = s.socket.receiver(buffer(16)).unwrap();
+        let receiving = receiver.start().unwrap();
+        assert!(!receiving.is_completed());
+        let receiving = receiving.try_take().unwrap_err();
+        let (error, receiving) = receiving
+            .wait_timeout(Duration::from_millis(20))
+            .unwrap_err();
+        let call = Call::WskReceiveFrom;
+        assert_eq!(error, Error::TimedOut { call });
+        s.hears(b"late");
+        let ended = receiving.wait().unwrap();
+        assert_eq!(ended.result().unwrap(), 4);
+        assert_eq!(ended.arrival().unwrap().bytes(), b"late");
+
+        let receiving = ended.into_operation().unwrap().start().unwrap();
+        receiving.cancel();
+        receiving.cancel();
+        let ended = receiving.wait().unwrap();
+        let status = ended.result().unwrap_err().status();
+        assert_eq!(status, Some(STATUS_CANCELLED));
+        assert_eq!(ended.arrival().unwrap_err().status(), status);
+
+        s.hears(b"again");
+        let receiver = ended.into_operation().unwrap();
+        let mut receiving = Some(receiver.start().unwrap());
+        let deadline = Instant::now() + PATIENCE;
+        let ended = loop {
+            assert!(Instant::now() < deadline);
+            match receiving.take().unwrap().try_take() {
+                Ok(ended) => break ended,
+                Err(still) => receiving = Some(still),
+            }
+        };
+        assert_eq!(ended.arrival().unwrap().bytes(), b"again");
+    });
+}
+
+#[test]
+fn what_is_started_is_a_future() {
+    on_each_kernel(|_, s| {
+        let first = Arc::new(Count(AtomicUsize::new(0)));
+        let second = Arc::new(Count(AtomicUsize::new(0)));
+        let receiver = s.socket.receiver(buffer(16)).unwrap();
+        let mut receiving = pin!(receiver.start().unwrap());
+        let waker = Waker::from(first.clone());
+        for _ in 0..3 {
+            let polled = receiving.as_mut().poll(&mut Context::from_waker(&waker));
+            assert!(polled.is_pending());
+        }
+        let waker = Waker::from(second.clone());
+        let mut context = Context::from_waker(&waker);
+        assert!(receiving.as_mut().poll(&mut context).is_pending());
+        s.hears(b"wake");
+        until("the wake", || second.0.load(Ordering::SeqCst) == 1);
+        assert_eq!(first.0.load(Ordering::SeqCst), 0);
+        let Poll::Ready(ended) = receiving.as_mut().poll(&mut context) else {
+            panic!("woken and not ready")
+        };
+        assert_eq!(ended.arrival().unwrap().bytes(), b"wake");
+        let Poll::Ready(again) = receiving.as_mut().poll(&mut context) else {
+            panic!("pending after its end")
+        };
+        assert_eq!(again.result().unwrap_err(), Error::Taken);
+        assert_eq!(again.arrival().unwrap_err(), Error::Taken);
+        assert!(again.into_operation().is_none());
+
+        // A waker that was announced is let go of when the operation is waited for, or ends otherwise.
+        let receiver = ended.into_operation().unwrap();
+        let mut receiving = receiver.start().unwrap();
+        let mut context = Context::from_waker(&waker);
+        assert!(pin!(&mut receiving).poll(&mut context).is_pending());
+        s.hears(b"wait");
+        let ended = receiving.wait().unwrap();
+        assert_eq!(ended.arrival().unwrap().bytes(), b"wait");
+        // The test's own two, and none that the operation has kept.
+        drop(waker);
+        until("the waker to be let go of", || {
+            Arc::strong_count(&second) == 1
+        });
+    });
+}
+
+#[test]
+fn what_is_dropped_in_flight_goes_back_to_its_pool() {
+    on_each_kernel(|_, s| {
+        let senders = s.socket.senders(2, s.to, |_| Ok(buffer(4))).unwrap();
+        for round in 0..8_u8 {
+            let mut sender = senders.take_or_wait().unwrap();
+            sender.as_mut_slice().fill(round);
+            drop(sender.start().unwrap());
+            s.says(&[round; 4]);
+        }
+        let receivers = s.socket.receivers(2, |_| Ok(buffer(4))).unwrap();
+        for _ in 0..3 {
+            let [one, other] = [(); 2].map(|()| receivers.take_timeout(PATIENCE).unwrap());
+            assert!(receivers.take().is_none());
+            let one = one.start().unwrap();
+            let mut polled = Box::pin(other.start().unwrap());
+            let mut context = Context::from_waker(Waker::noop());
+            assert!(polled.as_mut().poll(&mut context).is_pending());
+            // Cancelled, and back when that has completed.
+            drop(one);
+            wsk_host::at_irql(2, || drop(polled));
+        }
+        let both = [(); 2].map(|()| receivers.take_timeout(PATIENCE).unwrap());
+        drop(both);
+    });
+}
+
+#[test]
+fn a_pool_has_a_depth() {
+    on_each_kernel(|_, s| {
+        let senders = s.socket.senders(3, s.to, |_| Ok(buffer(4))).unwrap();
+        assert_eq!(senders.depth(), 3);
+        let taken: Vec<Sender> = std::iter::from_fn(|| senders.take()).collect();
+        assert_eq!(taken.len(), 3);
+        assert_eq!(
+            senders.take_timeout(Duration::from_millis(20)).unwrap_err(),
+            Error::PoolEmpty
+        );
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| senders.take_or_wait().map(drop));
+            std::thread::sleep(Duration::from_millis(20));
+            drop(taken);
+            waiting.join().unwrap().unwrap();
+        });
+        // What was taken outlives the pool.
+        let mut last = senders.take().unwrap();
+        drop(senders);
+        assert_eq!(last.send().unwrap(), 4);
+        s.says(&[0; 4]);
+    });
+}
+
+#[test]
+fn prepared_operations_are_handles_of_their_socket() {
+    for policy in [Completion::Inline, Completion::Deferred] {
+        let kernel = Kernel::builder().completion(policy).boot();
+        let s = setting(Family::V4, LOOPBACK);
+        let mut sender = s.socket.sender(buffer(4), s.to).unwrap();
+        let receivers = s.socket.receivers(2, |_| Ok(buffer(4))).unwrap();
+        let receiving = receivers.take().unwrap().start().unwrap();
+        assert_eq!(s.socket.close().unwrap_err(), Error::InUse);
+        assert_eq!(sender.send().unwrap(), 4);
+        drop(sender);
+        drop(receivers);
+        // The last handle: the receive is cancelled, and the socket closes when it has completed.
+        drop(receiving);
+        drop(s.provider);
+        drop(s.registration);
+        kernel.shutdown();
+    }
+}
+
+#[test]
+fn a_forced_close_is_told() {
+    on_each_kernel(|kernel, s| {
+        let mut sender = s.socket.sender(buffer(4), s.to).unwrap();
+        let receiving = s.socket.receiver(buffer(4)).unwrap().start().unwrap();
+        kernel.force_close_sockets();
+        assert!(sender.send().unwrap_err().must_close());
+        assert!(receiving.wait().unwrap().result().unwrap_err().must_close());
+    });
+}
+
+#[test]
+fn a_provider_that_keeps_the_irp_of_a_refused_request_costs_memory_only() {
+    on_each_kernel(|kernel, s| {
+        let abandoned = |call| Error::Abandoned {
+            call,
+            status: STATUS_NOT_IMPLEMENTED,
+        };
+        let mut sender = s.socket.sender(buffer(4), s.to).unwrap();
+        kernel.fail_nth(Resource::Completion, 1);
+        let error = abandoned(Call::WskSendTo);
+        assert_eq!(sender.send().unwrap_err(), error);
+        // The provider may still read the buffer: nobody else touches it.
+        assert_eq!(sender.as_slice(), b"");
+        assert_eq!(sender.as_mut_slice(), b"");
+        assert_eq!(sender.capacity(), 0);
+        assert_eq!(sender.set_len(1).unwrap_err(), error);
+        assert_eq!(sender.set_remote_address(s.to).unwrap_err(), error);
+        assert_eq!(sender.send().unwrap_err(), error);
+        let refused = sender.start().unwrap_err();
+        assert_eq!(refused.error, error);
+        drop(refused);
+
+        let mut receiver = s.socket.receiver(buffer(4)).unwrap();
+        assert!(receiver.arrival().is_some());
+        kernel.fail_nth(Resource::Completion, 1);
+        let error = abandoned(Call::WskReceiveFrom);
+        assert_eq!(receiver.receive().unwrap_err(), error);
+        assert!(receiver.arrival().is_none());
+        // Completed after all: it stays out of use until it is given back.
+        assert_eq!(kernel.complete_withheld(), 2);
+        assert!(receiver.arrival().is_none());
+        assert_eq!(receiver.receive().unwrap_err(), error);
+        drop(receiver);
+
+        let senders = s.socket.senders(1, s.to, |_| Ok(buffer(4))).unwrap();
+        kernel.fail_nth(Resource::Completion, 1);
+        let ended = senders.take().unwrap().start().unwrap().wait().unwrap();
+        assert_eq!(ended.result().unwrap_err(), abandoned(Call::WskSendTo));
+        assert!(ended.into_operation().is_none());
+        assert!(senders.take().is_none());
+        assert_eq!(kernel.complete_withheld(), 1);
+        assert_eq!(senders.take().unwrap().send().unwrap(), 4);
+        s.says(&[0; 4]);
+    });
+}
+
+#[test]
+fn sending_and_receiving_allocate_nothing() {
+    on_each_kernel(|kernel, s| {
+        let senders = s.socket.senders(4, s.to, |_| Ok(buffer(4))).unwrap();
+        let mut sender = senders.take().unwrap();
+        let mut receiver = s.socket.receiver(buffer(4)).unwrap();
+        let before = kernel.counts();
+        // The next allocation of any kind would fail.
+        kernel.fail_nth_allocation(1);
+        for _ in 0..64 {
+            assert_eq!(sender.send().unwrap(), 4);
+            let sending = senders.take().unwrap().start().unwrap();
+            assert_eq!(sending.wait().unwrap().result().unwrap(), 4);
+            s.says(&[0; 4]);
+            s.says(&[0; 4]);
+            let local = s.socket.local_address().unwrap();
+            s.peer.send_to(b"four", local).unwrap();
+            assert_eq!(receiver.receive().unwrap().bytes(), b"four");
+        }
+        assert_eq!(kernel.counts().faults, before.faults);
+        // And the plan was there: this is the allocation that fails.
+        assert!(NonPagedBuffer::new(4).is_err());
+        assert_eq!(kernel.counts().faults, before.faults + 1);
+    });
+}
