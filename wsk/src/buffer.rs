@@ -431,7 +431,7 @@ impl Drop for Lock<'_> {
 #[derive(Debug)]
 pub struct Inside(pub(crate) ());
 
-/// Memory that datagrams can be sent from.
+/// Memory that datagrams, or bytes of a connection, can be sent from.
 ///
 /// # Safety
 ///
@@ -458,7 +458,7 @@ pub unsafe trait SendBuffer {
     }
 }
 
-/// Memory that datagrams can be received into.
+/// Memory that datagrams, or bytes of a connection, can be received into.
 ///
 /// # Safety
 ///

@@ -27,13 +27,24 @@
 //! # Ok::<(), wsk::Error>(())
 //! ```
 //!
+//! # Sockets
+//!
+//! | WSK's category | type | can |
+//! |---|---|---|
+//! | datagram | [`DatagramSocket`], [`FixedDatagramSocket`] once an address is fixed | send datagrams to an address, or to the fixed one; receive them; [be told of them](ReceiveFromEvent) |
+//! | connection | [`ConnectionSocket`], which connects | nothing yet: [`connect`](ConnectionSocket::connect) gives a [`ConnectedSocket`] |
+//! | connection | [`ConnectedSocket`], made at once by [`connect`](ConnectedSocket::connect), or accepted | send, receive, disconnect; [be told of bytes and ends](ConnectionEvent) |
+//! | listening | [`ListenSocket`] | accept connections; [be told of them](AcceptEvent) |
+//!
+//! [`Provider::resolve`] gives the addresses of a name.
+//!
 //! # Three shapes of an operation
 //!
 //! | shape | buffer | waits | when |
 //! |---|---|---|---|
-//! | blocking: [`send_to`](DatagramSocket::send_to), [`receive_from`](DatagramSocket::receive_from), … | borrowed, anything | in the call | one at a time, at `PASSIVE_LEVEL` |
+//! | blocking: [`send_to`](DatagramSocket::send_to), [`receive`](ConnectedSocket::receive), [`accept`](ListenSocket::accept), … | borrowed, anything | in the call | one at a time, at `PASSIVE_LEVEL` |
 //! | scoped: [`scope`] | borrowed for the scope | at the scope's end | several at a time over memory on the stack |
-//! | owned: [`start_send_to`](DatagramSocket::start_send_to), [`start_receive_from`](DatagramSocket::start_receive_from) | moved in, comes back with the result | if wanted | at `DISPATCH_LEVEL`, from callbacks, with futures |
+//! | owned: [`start_send_to`](DatagramSocket::start_send_to), [`start_receive`](ConnectedSocket::start_receive), [`start_accept`](ListenSocket::start_accept), … | moved in, comes back with the result | if wanted | at `DISPATCH_LEVEL`, from callbacks, with futures |
 //!
 //! There is no fourth. A guard that borrows the buffer and waits when it is dropped would be unsound: `mem::forget` ends the
 //! borrow without the wait, and the kernel goes on reading memory that has become something else.
@@ -45,9 +56,9 @@
 //!
 //! | may be called at | what |
 //! |---|---|
-//! | `PASSIVE_LEVEL` | registering, capturing, opening, binding, options, everything that waits, entering a [`scope`] |
+//! | `PASSIVE_LEVEL` | registering, capturing, opening, binding, options, looking names up, everything that waits, entering a [`scope`] |
 //! | up to `APC_LEVEL` | starting operations over pageable memory, such as slices |
-//! | up to `DISPATCH_LEVEL` | starting operations over nonpaged memory, polling, cancelling, taking results and buffers, enabling events, dropping anything but a [`Registration`] |
+//! | up to `DISPATCH_LEVEL` | starting operations over nonpaged memory or none, polling, cancelling, taking results and buffers, enabling events, dropping anything but a [`Registration`] |
 //!
 //! Functions check this themselves and return [`Error::WrongIrql`]. Wakers are woken, [event handlers](ReceiveFromEvent) called
 //! and abandoned buffers dropped at up to `DISPATCH_LEVEL`.
