@@ -268,6 +268,7 @@ impl Kernel {
 
     /// Completes the IRPs that a [planned breach](Resource::Completion) of the provider's contract has kept; says how many there
     /// were.
+    #[must_use]
     pub fn complete_withheld(&self) -> usize {
         wsk::complete_withheld()
     }
