@@ -274,7 +274,6 @@ impl From<Error> for NTSTATUS {
             | Error::OutOfBounds { .. }
             | Error::UnknownAddress { .. }
             | Error::BadName { .. }
-            | Error::TooLong { .. }
             | Error::ControlOfOne
             | Error::NoMessages => STATUS_INVALID_PARAMETER,
             Error::DatagramTooLong { .. } => STATUS_INVALID_BUFFER_SIZE,
