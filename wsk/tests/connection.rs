@@ -14,7 +14,7 @@ use wsk::{
     ConnectedSocket, ConnectionSocket, Control, Error, Family, Lock, NonPagedBuffer, Pool,
     Provider, ReceiveBuffer, Registration, SendBuffer, Wait,
 };
-use wsk_host::{Completion, DISPATCH_LEVEL, Kernel, at_irql};
+use wsk_host::{Completion, DISPATCH_LEVEL, Kernel, Resource, at_irql};
 use wsk_sys::{
     STATUS_CANCELLED, STATUS_CONNECTION_ABORTED, STATUS_CONNECTION_REFUSED, STATUS_CONNECTION_RESET,
 };
@@ -721,4 +721,77 @@ fn deregistering_waits_for_connections() {
         thread.join().unwrap();
         kernel.shutdown();
     }
+}
+
+/// A provider that refuses a request and keeps its IRP, against its contract, is an error and not a hang; what it keeps stays,
+/// and is freed should it complete the IRP after all.
+#[test]
+fn a_provider_that_keeps_what_it_has_refused_hangs_nobody() {
+    let kernel = Kernel::boot();
+    let s = Setting::new();
+    let (socket, _peer) = s.connection();
+    let bound = || {
+        let socket = ConnectionSocket::open(&s.provider, Family::V4).unwrap();
+        socket.bind(LOOPBACK.parse().unwrap()).unwrap();
+        socket
+    };
+    let (unconnected, connecting) = (bound(), bound());
+    let drops = Arc::new(AtomicUsize::new(0));
+    let mut buffer = NonPagedBuffer::copy_of(b"kept").unwrap();
+    let refuse = || kernel.fail_nth(Resource::Completion, 1);
+    let abandoned = |error: Error| assert!(matches!(error, Error::Abandoned { .. }), "{error}");
+
+    refuse();
+    let sending = socket.start_send(Counted::new(b"owned", &drops)).unwrap();
+    refuse();
+    let receiving = socket
+        .start_receive(Counted::new(b"owned", &drops))
+        .unwrap();
+    refuse();
+    let connect = connecting
+        .start_connect(s.remote)
+        .map_err(|(e, _)| e)
+        .unwrap();
+    refuse();
+    let open = ConnectedSocket::start_connect(&s.provider, s.remote).unwrap();
+    refuse();
+    let disconnect = socket.start_disconnect().unwrap();
+    refuse();
+    // Dropped without a look.
+    drop(ConnectedSocket::start_connect(&s.provider, s.remote).unwrap());
+
+    refuse();
+    abandoned(socket.receive(&mut buffer).unwrap_err());
+    assert!(buffer.is_empty(), "it is the provider's for good");
+    refuse();
+    abandoned(socket.disconnect_timeout(MOMENT).unwrap_err());
+    refuse();
+    let (error, unconnected) = unconnected.connect(s.remote).unwrap_err();
+    abandoned(error);
+    refuse();
+    abandoned(ConnectedSocket::connect(&s.provider, s.remote).unwrap_err());
+
+    for finished in [sending.wait().unwrap(), receiving.wait().unwrap()] {
+        abandoned(finished.result.unwrap_err());
+        assert!(finished.buffer.is_none());
+    }
+    let (error, none) = connect.wait().unwrap().unwrap_err();
+    abandoned(error);
+    assert!(none.is_none());
+    abandoned(open.wait().unwrap().unwrap_err());
+    abandoned(disconnect.wait().unwrap().result.unwrap_err());
+    assert_eq!(drops.load(Ordering::SeqCst), 0);
+
+    assert_eq!(kernel.complete_withheld(), 10);
+    assert_eq!(drops.load(Ordering::SeqCst), 2);
+    drop((socket, unconnected));
+    let Setting {
+        provider,
+        registration,
+        ..
+    } = s;
+    drop((provider, registration));
+    // The buffer that the provider was told to keep: its bytes and its MDL.
+    drop(buffer);
+    assert_eq!(kernel.finish().unwrap_err().entries().len(), 2);
 }

@@ -16,7 +16,7 @@ use wsk::{
     ListenSocket, NonPagedBuffer, Provider, Registration, RetainedBytes, StreamIndication,
     StreamVerdict, Wait,
 };
-use wsk_host::{Completion, DISPATCH_LEVEL, Kernel, at_irql};
+use wsk_host::{Completion, DISPATCH_LEVEL, Kernel, Resource, at_irql};
 use wsk_sys::STATUS_CANCELLED;
 
 const LOOPBACK: &str = "127.0.0.1:0";
@@ -485,4 +485,25 @@ fn deregistering_waits_for_listeners() {
         thread.join().unwrap();
         kernel.shutdown();
     }
+}
+
+#[test]
+fn a_provider_that_keeps_what_it_has_refused_hangs_nobody() {
+    let kernel = Kernel::boot();
+    let registration = Registration::new().unwrap();
+    let provider = registration.capture(Wait::Forever).unwrap();
+    let (listener, local) = listen(&provider);
+    let abandoned = |error: Error| assert!(matches!(error, Error::Abandoned { .. }), "{error}");
+    kernel.fail_nth(Resource::Completion, 1);
+    let accept = listener.start_accept().unwrap();
+    kernel.fail_nth(Resource::Completion, 1);
+    abandoned(listener.accept().unwrap_err());
+    abandoned(accept.wait().unwrap().unwrap_err());
+    assert_eq!(kernel.complete_withheld(), 2);
+    // Nothing is lost but the requests.
+    let peer = connect(local);
+    assert_eq!(listener.accept().unwrap().1, peer.local_addr().unwrap());
+    drop(listener);
+    drop((provider, registration));
+    kernel.shutdown();
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use wsk::{AddressInfo, Error, Family, Lookup, Provider, Registration, Wait};
-use wsk_host::{Completion, DISPATCH_LEVEL, Kernel, at_irql};
+use wsk_host::{Completion, DISPATCH_LEVEL, Kernel, Resource, at_irql};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const MOMENT: Duration = Duration::from_millis(30);
@@ -127,4 +127,24 @@ fn deregistering_waits_for_addresses() {
         thread.join().unwrap();
         kernel.shutdown();
     }
+}
+
+#[test]
+fn a_provider_that_keeps_what_it_has_refused_hangs_nobody() {
+    let kernel = Kernel::boot();
+    let registration = Registration::new().unwrap();
+    let provider = registration.capture(Wait::Forever).unwrap();
+    let abandoned = |error: Error| assert!(matches!(error, Error::Abandoned { .. }), "{error}");
+    kernel.fail_nth(Resource::Completion, 1);
+    let resolve = provider.start_resolve("127.0.0.1").unwrap();
+    kernel.fail_nth(Resource::Completion, 1);
+    abandoned(provider.resolve("127.0.0.1").unwrap_err());
+    abandoned(resolve.wait().unwrap().unwrap_err());
+    drop(provider);
+    // Only WSK waits for what it has kept.
+    let thread = std::thread::spawn(move || drop(registration));
+    std::thread::sleep(MOMENT);
+    assert_eq!(kernel.complete_withheld(), 2);
+    thread.join().unwrap();
+    kernel.shutdown();
 }
