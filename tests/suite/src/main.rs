@@ -4,9 +4,11 @@
 mod dependencies;
 mod fuzz;
 mod memory;
+mod publishing;
 mod tools;
 mod windows;
 
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
@@ -83,6 +85,14 @@ const CHECKS: &[Check] = &[
     Check {
         name: "windows",
         run: windows::check,
+    },
+    Check {
+        name: "packages",
+        run: publishing::packages,
+    },
+    Check {
+        name: "docs-rs",
+        run: publishing::documentation,
     },
     Check {
         name: "drivers",
@@ -164,8 +174,13 @@ fn cargo(arguments: &[&str]) -> Result<(), String> {
     run(Command::new(tools::cargo()).args(arguments))
 }
 
-/// Prints a command and runs it.
+/// Prints a command and runs it in the repository.
 fn run(command: &mut Command) -> Result<(), String> {
+    run_in(command, &tools::repository())
+}
+
+/// Prints a command and runs it in a folder.
+fn run_in(command: &mut Command, folder: &Path) -> Result<(), String> {
     let words: Vec<_> = command
         .get_args()
         .map(|word| word.to_string_lossy().into_owned())
@@ -176,7 +191,7 @@ fn run(command: &mut Command) -> Result<(), String> {
         words.join(" ")
     );
     println!("$ {line}");
-    match command.current_dir(tools::repository()).status() {
+    match command.current_dir(folder).status() {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("`{line}` ended with {status}")),
         Err(error) => Err(format!("`{line}` could not be run: {error}")),

@@ -19,7 +19,7 @@ const ECHO_LIMIT: usize = 24 * 1024;
 /// Checks `wsk-sys`, `wsk` and the drivers for both kinds of Windows.
 pub(crate) fn check() -> Result<(), String> {
     for target in [toolchain::X86_64, toolchain::AARCH64] {
-        let mut command = toolchain::cargo("check", target);
+        let mut command = toolchain::cargo("check", target, &toolchain::windows_directory());
         // `--package wsk` is not enough: features of wsk-sys that wsk does not use count too.
         command.args([
             "--profile",

@@ -29,12 +29,12 @@ pub fn all() -> Result<Vec<Built>, String> {
 }
 
 fn driver(name: &'static str) -> Result<Built, String> {
-    let folder = toolchain::target_directory().join("windows");
+    let folder = toolchain::windows_directory();
     let folder = fs::create_dir_all(&folder)
         .and_then(|()| fs::canonicalize(&folder))
         .map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
     let map = folder.join(format!("{name}.map"));
-    let mut command = toolchain::cargo("rustc", X86_64);
+    let mut command = toolchain::cargo("rustc", X86_64, &folder);
     // Only a cdylib: with an rlib beside it, which the tests need, rustc would not optimise across crates.
     command.args(["--package", name, "--lib", "--crate-type", "cdylib"]);
     command.args(["--profile", "driver", "--", "-C"]);

@@ -46,9 +46,15 @@ pub fn debian_sources() -> bool {
     })
 }
 
-/// A cargo that compiles for `target`, with the options that it needs for that behind its subcommand.
+/// Where what is for Windows is built: beside what is for this system, so that neither waits for the other.
 #[must_use]
-pub fn cargo(subcommand: &str, target: &str) -> Command {
+pub fn windows_directory() -> PathBuf {
+    target_directory().join("windows")
+}
+
+/// A cargo that compiles for `target` in `directory`, with the options that it needs for that behind its subcommand.
+#[must_use]
+pub fn cargo(subcommand: &str, target: &str, directory: &Path) -> Command {
     let active = has(target);
     let mut command = Command::new(if active {
         std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
@@ -57,10 +63,7 @@ pub fn cargo(subcommand: &str, target: &str) -> Command {
     });
     command.current_dir(repository());
     command.args([subcommand, "--target", target]);
-    // Beside what is built for this system, so that neither waits for the other.
-    command
-        .arg("--target-dir")
-        .arg(target_directory().join("windows"));
+    command.arg("--target-dir").arg(directory);
     if !active {
         command.arg("-Zbuild-std=core,compiler_builtins");
         command.env("RUSTC", DEBIAN_RUSTC);
@@ -69,6 +72,7 @@ pub fn cargo(subcommand: &str, target: &str) -> Command {
         command.env_remove("RUSTUP_TOOLCHAIN");
     }
     if !cfg!(windows)
+        && target.contains("windows")
         && let Some(linker) = linker()
     {
         let variable = target.replace('-', "_").to_uppercase();

@@ -1,0 +1,318 @@
+//! The packages as the world will have them: their metadata, what is in them, a dry run of publishing, and their documentation as
+//! docs.rs makes it, from nothing but their files.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use cargo_metadata::{MetadataCommand, Package};
+use wsk_drivers::toolchain;
+
+use crate::{run, run_in, tools};
+
+/// The packages that are published.
+fn published() -> Result<Vec<Package>, String> {
+    let metadata = MetadataCommand::new()
+        .manifest_path(tools::repository().join("Cargo.toml"))
+        .no_deps()
+        .exec()
+        .map_err(|error| format!("cargo metadata failed: {error}"))?;
+    let private = |package: &Package| package.publish.as_ref().is_some_and(Vec::is_empty);
+    let mut packages = metadata.packages;
+    packages.retain(|package| !private(package));
+    if packages.len() < 4 {
+        return Err(format!("only {} packages are published", packages.len()));
+    }
+    Ok(packages)
+}
+
+/// `cargo` with the packages that are published.
+fn cargo(subcommand: &str, packages: &[Package]) -> Command {
+    let mut command = Command::new(tools::cargo());
+    command.arg(subcommand);
+    for package in packages {
+        command.args(["--package", package.name.as_str()]);
+    }
+    // A developer runs this before committing.
+    command.arg("--allow-dirty");
+    command
+}
+
+/// The metadata is complete, the versions are one, the packages hold what they must, and publishing them would work.
+pub(crate) fn packages() -> Result<(), String> {
+    let packages = published()?;
+    let mut problems = Vec::new();
+    for package in &packages {
+        problems.extend(
+            missing(package)
+                .iter()
+                .map(|what| format!("{}: {what}", package.name)),
+        );
+        problems.extend(out_of_step(package, &packages));
+    }
+    if !problems.is_empty() {
+        return Err(problems.join("\n"));
+    }
+    let changes = fs::read_to_string(tools::repository().join("CHANGELOG.md"));
+    let changes = changes.map_err(|error| format!("CHANGELOG.md: {error}"))?;
+    keeps_a_changelog(&changes, &packages[0].version.to_string())?;
+    run(cargo("publish", &packages).arg("--dry-run"))?;
+    let unpacked = unpack(&packages)?;
+    for package in &packages {
+        let folder = unpacked
+            .path()
+            .join(format!("{}-{}", package.name, package.version));
+        for file in [
+            "Cargo.toml",
+            "README.md",
+            "LICENSE-MIT",
+            "LICENSE-APACHE",
+            "src/lib.rs",
+        ] {
+            if !folder.join(file).is_file() {
+                problems.push(format!(
+                    "{}: there is no {file} in the package",
+                    package.name
+                ));
+            }
+        }
+    }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(problems.join("\n"))
+    }
+}
+
+/// What a package's metadata lacks.
+fn missing(package: &Package) -> Vec<&'static str> {
+    let targets = package.metadata["docs"]["rs"]["targets"].as_array();
+    let long = |keyword: &String| keyword.len() > 20;
+    let rules = [
+        (package.description.is_some(), "no description"),
+        (
+            package.license.as_deref() == Some("MIT OR Apache-2.0"),
+            "another licence",
+        ),
+        (package.repository.is_some(), "no repository"),
+        (package.readme.is_some(), "no readme"),
+        (package.rust_version.is_some(), "no rust-version"),
+        (
+            (1..=5).contains(&package.categories.len()),
+            "not one to five categories",
+        ),
+        (
+            (1..=5).contains(&package.keywords.len()),
+            "not one to five keywords",
+        ),
+        (
+            !package.keywords.iter().any(long),
+            "a keyword of more than 20 letters",
+        ),
+        (
+            targets.is_some_and(|targets| !targets.is_empty()),
+            "no targets for docs.rs",
+        ),
+        (includes(package), "no list of the files to include"),
+    ];
+    rules
+        .into_iter()
+        .filter(|(holds, _)| !holds)
+        .map(|(_, what)| what)
+        .collect()
+}
+
+fn includes(package: &Package) -> bool {
+    fs::read_to_string(&package.manifest_path)
+        .is_ok_and(|text| text.lines().any(|line| line.starts_with("include = [")))
+}
+
+/// A version that is not the others', or a requirement that is not for it.
+fn out_of_step(package: &Package, packages: &[Package]) -> Vec<String> {
+    let mut problems = Vec::new();
+    for other in packages {
+        if other.version != package.version {
+            problems.push(format!(
+                "{} and {} have versions of their own",
+                package.name, other.name
+            ));
+        }
+        for dependency in &package.dependencies {
+            // One without a version is for development, and is not published.
+            let required = dependency.req.to_string();
+            let wanted = format!("^{}", other.version);
+            if dependency.name == other.name.as_str() && required != wanted && required != "*" {
+                problems.push(format!("{} wants {} {required}", package.name, other.name));
+            }
+        }
+    }
+    problems
+}
+
+/// Sections of the changelog that are out of form.
+fn keeps_a_changelog(text: &str, version: &str) -> Result<(), String> {
+    const KINDS: [&str; 6] = [
+        "Added",
+        "Changed",
+        "Deprecated",
+        "Removed",
+        "Fixed",
+        "Security",
+    ];
+    let mut releases = text.lines().filter_map(|line| line.strip_prefix("## "));
+    let dated = |release: &str| {
+        let date = release
+            .strip_prefix('[')
+            .and_then(|rest| rest.split_once("] - "));
+        date.is_some_and(|(_, date)| {
+            date.len() == 10
+                && date
+                    .bytes()
+                    .all(|byte| byte.is_ascii_digit() || byte == b'-')
+        })
+    };
+    if releases.next() != Some("[Unreleased]") {
+        return Err("the changelog does not begin with what is unreleased".to_owned());
+    }
+    if let Some(wrong) = releases.find(|release| !dated(release)) {
+        return Err(format!(
+            "the changelog has a release {wrong:?}, without version and date"
+        ));
+    }
+    let kinds = text.lines().filter_map(|line| line.strip_prefix("### "));
+    if let Some(wrong) = { kinds }.find(|kind| !KINDS.contains(kind)) {
+        return Err(format!("the changelog has a section {wrong:?}"));
+    }
+    let unreleased = !text.contains(&format!("## [{version}]"));
+    println!(
+        "changelog: {version} is {}",
+        if unreleased {
+            "not released"
+        } else {
+            "released"
+        }
+    );
+    Ok(())
+}
+
+/// Packs the packages and unpacks them outside of the repository.
+fn unpack(packages: &[Package]) -> Result<tempfile::TempDir, String> {
+    run(cargo("package", packages).arg("--no-verify"))?;
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    for package in packages {
+        let file = format!("package/{}-{}.crate", package.name, package.version);
+        let mut tar = Command::new("tar");
+        tar.arg("-xzf")
+            .arg(toolchain::target_directory().join(file));
+        run(tar.arg("-C").arg(folder.path()))?;
+    }
+    Ok(folder)
+}
+
+/// Documents the packages for the targets that docs.rs is told, without the network and without a warning.
+pub(crate) fn documentation() -> Result<(), String> {
+    let packages = published()?;
+    let unpacked = unpack(&packages)?;
+    workspace(unpacked.path(), &packages).map_err(|error| error.to_string())?;
+    let mut targets: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for package in &packages {
+        let listed = package.metadata["docs"]["rs"]["targets"].as_array();
+        for target in listed
+            .into_iter()
+            .flatten()
+            .filter_map(|target| target.as_str())
+        {
+            targets.entry(target).or_default().push(&package.name);
+        }
+    }
+    for (target, names) in targets {
+        // The machines of docs.rs are Linux; what is for the system of the developer is documented on that.
+        let target = if target.contains("windows") {
+            target.to_owned()
+        } else {
+            tools::host()
+        };
+        let mut command = toolchain::cargo("doc", &target, &unpacked.path().join("target"));
+        command.args(["--offline", "--no-deps", "--all-features"]);
+        for name in names {
+            command.args(["--package", name]);
+        }
+        // As docs.rs does, which has a nightly compiler.
+        command.env("RUSTDOCFLAGS", "-D warnings --cfg docsrs");
+        command.env("RUSTC_BOOTSTRAP", "1");
+        run_in(&mut command, unpacked.path())?;
+    }
+    Ok(())
+}
+
+/// Makes a workspace of the unpacked packages, in which they find each other as they will in the registry.
+fn workspace(folder: &Path, packages: &[Package]) -> std::io::Result<()> {
+    let mut manifest =
+        String::from("[workspace]\nresolver = \"3\"\nmembers = [\"*-*\"]\n\n[patch.crates-io]\n");
+    for package in packages {
+        let (name, version) = (&package.name, &package.version);
+        manifest.extend([format!("{name} = {{ path = \"{name}-{version}\" }}\n")]);
+    }
+    fs::write(folder.join("Cargo.toml"), manifest)?;
+    // The versions of others that are here already.
+    fs::copy(
+        tools::repository().join("Cargo.lock"),
+        folder.join("Cargo.lock"),
+    )?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{keeps_a_changelog, missing, out_of_step, published};
+
+    #[test]
+    fn what_is_missing_is_told() {
+        let mut package = published().unwrap().remove(0);
+        assert!(missing(&package).is_empty(), "{:?}", missing(&package));
+        package.description = None;
+        package.readme = None;
+        package.categories.clear();
+        package.keywords = vec!["a-keyword-that-is-too-long".to_owned()];
+        package.metadata = cargo_metadata::Package::clone(&package).metadata["nothing"].clone();
+        let told = missing(&package);
+        assert_eq!(
+            told,
+            [
+                "no description",
+                "no readme",
+                "not one to five categories",
+                "a keyword of more than 20 letters",
+                "no targets for docs.rs"
+            ]
+        );
+    }
+
+    #[test]
+    fn versions_out_of_step_are_told() {
+        let mut packages = published().unwrap();
+        let step = |packages: &[_]| -> Vec<String> {
+            packages
+                .iter()
+                .flat_map(|package| out_of_step(package, packages))
+                .collect()
+        };
+        assert!(step(&packages).is_empty());
+        packages[0].version.minor += 1;
+        assert!(step(&packages).len() > 1, "{:?}", step(&packages));
+    }
+
+    #[test]
+    fn a_changelog_out_of_form_is_told() {
+        let good = "# Changelog\n## [Unreleased]\n### Added\n## [0.1.0] - 2026-01-31\n### Fixed\n";
+        keeps_a_changelog(good, "0.1.0").unwrap();
+        for (from, to) in [
+            ("[Unreleased]", "Next"),
+            ("2026-01-31", "soon"),
+            ("Fixed", "Misc"),
+        ] {
+            keeps_a_changelog(&good.replace(from, to), "0.1.0").unwrap_err();
+        }
+    }
+}
