@@ -50,7 +50,8 @@
 //! borrow without the wait, and the kernel goes on reading memory that has become something else.
 //!
 //! Operations that own their buffers allocate one block of nonpaged pool each, unless the buffer comes from a [`Pool`]: then
-//! sending and receiving allocate nothing at all.
+//! sending and receiving allocate nothing at all. [`Sender`] and [`Receiver`] keep the address and the checks as well.
+//! [More about the choice](guide::shapes), and [the picture of one send](guide::one_send).
 //!
 //! # IRQL
 //!
@@ -61,7 +62,7 @@
 //! | up to `DISPATCH_LEVEL` | starting operations over nonpaged memory or none, polling, cancelling, taking results and buffers, enabling events, dropping anything but a [`Registration`] |
 //!
 //! Functions check this themselves and return [`Error::WrongIrql`]. Wakers are woken, [event handlers](ReceiveFromEvent) called
-//! and abandoned buffers dropped at up to `DISPATCH_LEVEL`.
+//! and abandoned buffers dropped at up to `DISPATCH_LEVEL`. [Function by function](guide::irql).
 //!
 //! # What holds everywhere
 //!
@@ -72,6 +73,11 @@
 //!   last.
 //! * A provider that breaks its contract by refusing a request without completing its IRP costs memory ([`Error::Abandoned`]),
 //!   never safety.
+//!
+//! # To read
+//!
+//! [From the C you know](guide::from_c), [errors](guide::errors), [closing and unloading](guide::closing), [testing your
+//! driver](guide::testing) with `wsk-host`, [security](guide::security).
 
 #![no_std]
 
@@ -86,6 +92,8 @@ mod error;
 mod event_context;
 mod events;
 mod free_list;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 mod in_flight;
 pub mod ioctl;
 mod irql;

@@ -1,0 +1,34 @@
+//! Pages to read: what a driver author should know beyond the single types.
+//!
+//! * [One send](one_send): who has what while a datagram is on its way.
+//! * [Which shape](shapes): blocking, scoped, owned, pooled and prepared operations, each with an example.
+//! * [IRQL](irql): what may be called where, function by function.
+//! * [Errors](errors): what they tell, and what to do.
+//! * [From the C you know](from_c): each function of WSK beside what stands for it here.
+//! * [Closing and unloading](closing): in which order, and what waits for what.
+//! * [Testing](testing) a driver with `wsk-host`, on any machine.
+//! * [Security](security): what arrives from the network, and what is trusted.
+
+#[doc = include_str!("guide/one_send.md")]
+pub mod one_send {}
+
+#[doc = include_str!("guide/shapes.md")]
+pub mod shapes {}
+
+#[doc = include_str!("guide/irql.md")]
+pub mod irql {}
+
+#[doc = include_str!("guide/errors.md")]
+pub mod errors {}
+
+#[doc = include_str!("guide/from_c.md")]
+pub mod from_c {}
+
+#[doc = include_str!("guide/closing.md")]
+pub mod closing {}
+
+#[doc = include_str!("guide/testing.md")]
+pub mod testing {}
+
+#[doc = include_str!("guide/security.md")]
+pub mod security {}
