@@ -1,0 +1,386 @@
+//! Threads do to connections, listening sockets and their operations whatever the interface allows, in an order that follows
+//! from a seed, while completions come when they like. Every buffer comes back or is dropped, once, and nothing is left behind.
+//!
+//! Each run begins at another seed, which it prints. `WSK_SEED=n` runs schedule `n`, alone and again and again if
+//! `WSK_SCHEDULES=n` asks for more; that variable also changes the count of an ordinary run.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Waker};
+use std::time::{Duration, SystemTime};
+
+use wsk::{
+    Accept, AcceptEvent, ConnectedSocket, ConnectionEvent, Disconnect, Disconnected, Error, Family,
+    Finished, Incoming, ListenSocket, Open, Provider, Registration, Resolve, RetainedBytes,
+    StreamIndication, StreamReceive, StreamSend, StreamVerdict, Wait,
+};
+use wsk_host::{Completion, DISPATCH_LEVEL, Kernel, at_irql};
+use wsk_schedules::{Counted, Dice, LOOPBACK, Ledger};
+
+/// How many schedules a run consists of.
+const SCHEDULES: u64 = 1_000;
+/// How many of them share a kernel.
+const BATCH: u64 = 50;
+/// How many of them go on at the same time.
+const LANES: usize = 6;
+/// What each of them does.
+const STEPS: usize = 60;
+
+#[test]
+fn schedules() {
+    let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
+    let count = number("WSK_SCHEDULES");
+    if let Some(seed) = number("WSK_SEED") {
+        for _ in 0..count.unwrap_or(1) {
+            batch(seed..seed + 1);
+        }
+        return;
+    }
+    let first = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+        * 1_000_000;
+    let end = first + count.unwrap_or(SCHEDULES);
+    eprintln!("schedules of connections from seed {first}");
+    let mut next = first;
+    while next < end {
+        batch(next..(next + BATCH).min(end));
+        next += BATCH;
+    }
+}
+
+/// Runs schedules on a kernel of their own.
+fn batch(seeds: std::ops::Range<u64>) {
+    let policy = match Dice::new(seeds.start).below(4) {
+        0 => Completion::Inline,
+        1 => Completion::Deferred,
+        _ => Completion::Seeded,
+    };
+    let kernel = Kernel::builder()
+        .completion(policy)
+        .seed(seeds.start)
+        .backtraces(false)
+        .boot();
+    let registration = Registration::new().unwrap();
+    let provider = registration.capture(Wait::Forever).unwrap();
+    let next = AtomicU64::new(seeds.start);
+    std::thread::scope(|threads| {
+        for _ in 0..LANES {
+            threads.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end {
+                        break;
+                    }
+                    schedule(seed, &provider);
+                }
+            });
+        }
+    });
+    drop(provider);
+    drop(registration);
+    if let Err(leaks) = kernel.finish() {
+        panic!("schedules {seeds:?}: {leaks}");
+    }
+}
+
+/// Consumes, refuses or retains what comes.
+struct Handler(AtomicU64);
+
+impl Handler {
+    fn new(seed: u64) -> Self {
+        Self(AtomicU64::new(seed))
+    }
+
+    fn below(&self, limit: u64) -> u64 {
+        Dice::new(self.0.fetch_add(1, Ordering::Relaxed)).below(limit)
+    }
+}
+
+impl ConnectionEvent for Handler {
+    fn received(&self, indication: &mut StreamIndication<'_>) -> StreamVerdict {
+        let length: usize = indication.pieces().map(<[u8]>::len).sum();
+        assert_eq!(length, indication.len());
+        match self.below(5) {
+            0 => StreamVerdict::NotAccepted,
+            1 => StreamVerdict::ConsumedPart(length / 2),
+            2 => {
+                let kept: Option<RetainedBytes> = indication.retain();
+                assert!(kept.is_none_or(|kept| kept.len() == length));
+                StreamVerdict::Consumed
+            }
+            3 => {
+                // Perhaps the last handle, dropped in the callback.
+                drop(indication.socket());
+                StreamVerdict::Consumed
+            }
+            _ => StreamVerdict::Consumed,
+        }
+    }
+
+    fn disconnected(&self, _: Disconnected) {}
+}
+
+impl AcceptEvent for Handler {
+    fn accepted(&self, incoming: Incoming<'_>) {
+        match self.below(4) {
+            0 => drop(incoming),
+            1 => drop(incoming.accept()),
+            choice => {
+                let handler = Self::new(choice);
+                let socket = incoming.accept_with_events(handler).unwrap();
+                let _ = socket.enable_events();
+                drop(socket.start_disconnect());
+            }
+        }
+    }
+}
+
+/// What a schedule has.
+struct Lane<'p> {
+    dice: Dice,
+    provider: &'p Provider,
+    ledger: Arc<Ledger>,
+    listener: ListenSocket,
+    local: SocketAddr,
+    sockets: Vec<ConnectedSocket>,
+    held: Vec<Held>,
+}
+
+/// An operation in flight.
+enum Held {
+    Send(StreamSend<Counted>),
+    Receive(StreamReceive<Counted>),
+    Disconnect(Disconnect<Counted>),
+    Accept(Accept),
+    Open(Open),
+    Resolve(Resolve),
+}
+
+fn schedule(seed: u64, provider: &Provider) {
+    let mut dice = Dice::new(seed);
+    let handler = Handler::new(seed);
+    let listener = ListenSocket::open_with_events(provider, Family::V4, handler).unwrap();
+    listener.bind(LOOPBACK.parse().unwrap()).unwrap();
+    let local = listener.local_address().unwrap();
+    if dice.toss() {
+        listener.enable_accept_events().unwrap();
+    }
+    let ledger = Arc::new(Ledger::default());
+    let mut lane = Lane {
+        dice,
+        provider,
+        ledger: ledger.clone(),
+        listener,
+        local,
+        sockets: Vec::new(),
+        held: Vec::new(),
+    };
+    for _ in 0..STEPS {
+        lane.step();
+    }
+    // In any order.
+    if lane.dice.toss() {
+        lane.sockets.clear();
+    }
+    drop(lane);
+    ledger.settle(0);
+}
+
+impl Lane<'_> {
+    fn step(&mut self) {
+        match self.dice.below(12) {
+            0 => self
+                .held
+                .extend(self.listener.start_accept().map(Held::Accept)),
+            1 | 2 => {
+                let open = if self.dice.toss() {
+                    ConnectedSocket::start_connect(self.provider, self.local)
+                } else {
+                    let handler = Handler::new(self.dice.throw());
+                    ConnectedSocket::start_connect_with_events(self.provider, self.local, handler)
+                };
+                self.held.push(Held::Open(open.unwrap()));
+            }
+            3 if self.dice.below(4) == 0 => {
+                let resolve = self.provider.start_resolve("127.0.0.1").unwrap();
+                self.held.push(Held::Resolve(resolve));
+            }
+            4 | 5 => self.socket(|lane, socket| {
+                let buffer = lane.buffer();
+                let send = lane.anywhere(|| socket.start_send(buffer)).unwrap();
+                lane.held.push(Held::Send(send));
+            }),
+            6 | 7 => self.socket(|lane, socket| {
+                let buffer = lane.buffer();
+                let receive = if lane.dice.toss() {
+                    lane.anywhere(|| socket.start_receive(buffer))
+                } else {
+                    lane.anywhere(|| socket.start_receive_all(buffer))
+                };
+                lane.held.push(Held::Receive(receive.unwrap()));
+            }),
+            8 => self.socket(Self::end),
+            9 => self.socket(|lane, socket| match lane.dice.below(5) {
+                0 => drop(socket.enable_events()),
+                1 => drop(socket.disable_events()),
+                2 => drop(socket.resume_events()),
+                3 => lane.sockets.push(socket.clone()),
+                _ => lane.scope(socket),
+            }),
+            10 => {
+                if !self.sockets.is_empty() {
+                    let index = self.dice.index(self.sockets.len());
+                    let socket = self.sockets.swap_remove(index);
+                    if self.dice.below(4) == 0 {
+                        let closed = socket.close();
+                        assert!(matches!(closed, Ok(()) | Err(Error::InUse)), "{closed:?}");
+                    } else {
+                        self.anywhere(|| drop(socket));
+                    }
+                }
+            }
+            _ => self.act(),
+        }
+    }
+
+    /// Does something with one of the sockets.
+    fn socket(&mut self, body: impl FnOnce(&mut Self, &ConnectedSocket)) {
+        if !self.sockets.is_empty() {
+            let index = self.dice.index(self.sockets.len());
+            let socket = self.sockets.swap_remove(index);
+            body(self, &socket);
+            self.sockets.push(socket);
+        }
+    }
+
+    fn buffer(&mut self) -> Counted {
+        let length = 1 + self.dice.index(3_000);
+        Counted::new(length, 7, &self.ledger).unwrap()
+    }
+
+    /// At one of the levels at which nothing may wait.
+    fn anywhere<T>(&mut self, body: impl FnOnce() -> T) -> T {
+        if self.dice.toss() {
+            at_irql(DISPATCH_LEVEL, body)
+        } else {
+            body()
+        }
+    }
+
+    /// Ends a connection somehow.
+    fn end(&mut self, socket: &ConnectedSocket) {
+        match self.dice.below(5) {
+            0 => drop(socket.abort()),
+            1 => drop(socket.disconnect_timeout(Duration::from_micros(200))),
+            2 => drop(socket.start_abort()),
+            3 => drop(socket.start_disconnect()),
+            _ => {
+                let last = self.buffer();
+                let disconnect = socket.start_disconnect_after(last).unwrap();
+                self.held.push(Held::Disconnect(disconnect));
+            }
+        }
+    }
+
+    /// Sends and receives in a scope, which waits for both.
+    fn scope(&mut self, socket: &ConnectedSocket) {
+        let bytes = [1; 64];
+        let mut room = [0; 64];
+        let wait = self.dice.toss();
+        wsk::scope(|s| {
+            let receive = s.receive(socket, &mut room).unwrap();
+            let send = s.send(socket, &bytes).unwrap();
+            receive.cancel();
+            if wait {
+                drop((receive.wait(), send.wait()));
+            } else {
+                std::mem::forget(receive);
+                send.cancel();
+            }
+        })
+        .unwrap();
+    }
+
+    /// Does something with one of the operations.
+    fn act(&mut self) {
+        if self.held.is_empty() {
+            return;
+        }
+        let index = self.dice.index(self.held.len());
+        let held = self.held.swap_remove(index);
+        match held {
+            Held::Send(operation) => {
+                let left = self.act_on(operation, |_, finished| back(finished));
+                self.held.extend(left.map(Held::Send));
+            }
+            Held::Receive(operation) => {
+                let left = self.act_on(operation, |_, finished| back(finished));
+                self.held.extend(left.map(Held::Receive));
+            }
+            Held::Disconnect(operation) => {
+                let left = self.act_on(operation, |_, finished| back(finished));
+                self.held.extend(left.map(Held::Disconnect));
+            }
+            Held::Accept(operation) => {
+                let left = self.act_on(operation, |lane, accepted| {
+                    lane.sockets.extend(accepted.map(|(socket, _)| socket));
+                });
+                self.held.extend(left.map(Held::Accept));
+            }
+            Held::Open(operation) => {
+                let left = self.act_on(operation, |lane, opened| lane.sockets.extend(opened));
+                self.held.extend(left.map(Held::Open));
+            }
+            Held::Resolve(operation) => {
+                let left = self.act_on(operation, |lane, found| lane.anywhere(|| drop(found)));
+                self.held.extend(left.map(Held::Resolve));
+            }
+        }
+    }
+
+    fn act_on<O: wsk::Operation>(
+        &mut self,
+        operation: wsk::InFlight<O>,
+        end: impl FnOnce(&mut Self, O::Output),
+    ) -> Option<wsk::InFlight<O>> {
+        let mut operation = operation;
+        match self.dice.below(6) {
+            0 => match operation.wait_timeout(Duration::from_micros(self.dice.below(300))) {
+                Ok(output) => end(self, output),
+                Err((error, operation)) => {
+                    assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+                    return Some(operation);
+                }
+            },
+            1 => {
+                operation.cancel();
+                let output = operation.wait().map_err(|(error, _)| error).unwrap();
+                end(self, output);
+            }
+            2 => match operation.try_take() {
+                Ok(output) => end(self, output),
+                Err(operation) => return Some(operation),
+            },
+            3 => {
+                let mut context = Context::from_waker(Waker::noop());
+                match Pin::new(&mut operation).poll(&mut context) {
+                    std::task::Poll::Ready(output) => end(self, output),
+                    std::task::Poll::Pending => return Some(operation),
+                }
+            }
+            4 => self.anywhere(|| drop(operation)),
+            _ => return Some(operation),
+        }
+        None
+    }
+}
+
+/// The buffer is back, whatever became of the operation.
+fn back<T>(finished: Finished<T, Counted>) {
+    drop(finished.buffer.expect("the buffer comes back"));
+}
