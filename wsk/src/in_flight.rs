@@ -12,7 +12,7 @@ use core::time::Duration;
 use crate::buffer::{Held, Lock, ReceiveBuffer, SendBuffer};
 use crate::datagram::{Received, received, sent};
 use crate::error::{Call, Error};
-use crate::irql::require_passive;
+use crate::irql::{require_apc, require_passive};
 use crate::operation::{Arguments, Flight, Idle, Outcome, Payload, Refused};
 
 /// A datagram being sent.
@@ -351,10 +351,26 @@ impl<O: Operation> InFlight<O> {
     /// The operation, which is still in flight.
     pub fn try_take(self) -> Result<O::Output, Self> {
         if self.is_completed() {
-            Ok(self.into_end())
-        } else {
-            Err(self)
+            return Ok(self.into_end());
         }
+        let mut this = self;
+        match this.flight.take_if(Flight::is_given_up) {
+            Some(flight) => Ok(abandon::<O>(flight, this.call)),
+            None => Err(this),
+        }
+    }
+
+    /// Polls when the provider has answered with an error and not completed the IRP yet, of which it may never tell.
+    #[cold]
+    fn poll_refused(&mut self, context: &Context<'_>) -> Poll<O::Output> {
+        if let Some(flight) = self.flight.take_if(Flight::is_given_up) {
+            return Poll::Ready(abandon::<O>(flight, self.call));
+        }
+        // Asked again at once, so that the time is looked at; not in a DPC, which might keep the completion from coming.
+        if require_apc().is_ok() {
+            context.waker().wake_by_ref();
+        }
+        Poll::Pending
     }
 
     /// Takes the flight out, after which nothing is left to drop.
@@ -401,7 +417,10 @@ impl<O: Operation> Future for InFlight<O> {
         if let Some(flight) = &mut this.flight
             && flight.poll(context).is_pending()
         {
-            return Poll::Pending;
+            if !flight.returned().is_error() {
+                return Poll::Pending;
+            }
+            return this.poll_refused(context);
         }
         Poll::Ready(match this.flight.take() {
             Some(flight) => end::<O>(flight, this.call),

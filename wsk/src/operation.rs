@@ -25,9 +25,10 @@ use core::time::Duration;
 use wsk_sys::{
     DEVICE_OBJECT, EVENT_TYPE, IO_NO_INCREMENT, IO_STACK_LOCATION, IRP, IoCancelIrp,
     IoInitializeIrp, IoReuseIrp, IoSetCompletionRoutine, IoSizeOfIrp, KEVENT, KWAIT_REASON,
-    KeClearEvent, KeDelayExecutionThread, KeInitializeEvent, KeSetEvent, KeWaitForSingleObject,
-    LARGE_INTEGER, MODE, NTSTATUS, SOCKADDR_STORAGE, STATUS_MORE_PROCESSING_REQUIRED,
-    STATUS_SUCCESS, STATUS_UNSUCCESSFUL, WSK_BUF, WSK_EVENT_CALLBACK_CONTROL,
+    KeClearEvent, KeDelayExecutionThread, KeInitializeEvent, KeQueryUnbiasedInterruptTime,
+    KeSetEvent, KeWaitForSingleObject, LARGE_INTEGER, MODE, NTSTATUS, SOCKADDR_STORAGE,
+    STATUS_MORE_PROCESSING_REQUIRED, STATUS_SUCCESS, STATUS_UNSUCCESSFUL, WSK_BUF,
+    WSK_EVENT_CALLBACK_CONTROL,
 };
 
 use crate::error::{Call, Error, Memory};
@@ -257,6 +258,7 @@ impl Block<()> {
         Flight {
             block,
             returned: invoke(irp),
+            asked: 0,
             payload: PhantomData,
         }
     }
@@ -351,6 +353,7 @@ impl<P: Payload> Idle<P> {
             Ok(returned) => Ok(Flight {
                 block: ManuallyDrop::new(self).block,
                 returned,
+                asked: 0,
                 payload: PhantomData,
             }),
             Err(error) => {
@@ -400,6 +403,8 @@ pub(crate) struct Flight<P> {
     block: NonNull<Block<P>>,
     /// What the call returned; the completion may say otherwise.
     returned: NTSTATUS,
+    /// When [`is_given_up`](Self::is_given_up) was first asked in vain: milliseconds, never 0.
+    asked: u32,
     payload: PhantomData<P>,
 }
 
@@ -502,6 +507,21 @@ impl<P: Payload> Flight<P> {
         }
     }
 
+    /// Whether the provider has answered with an error and still keeps the IRP, a long time after this was first asked. IRQL:
+    /// `<= DISPATCH_LEVEL`.
+    pub(crate) fn is_given_up(&mut self) -> bool {
+        if !self.returned.is_error() || self.is_completed() {
+            return false;
+        }
+        // SAFETY: the clock may be read at any IRQL. What it counts in 49 days is enough to tell two seconds. Odd, so never 0.
+        #[allow(clippy::cast_possible_truncation)]
+        let now = unsafe { KeQueryUnbiasedInterruptTime() / 10_000 } as u32 | 1;
+        if self.asked == 0 {
+            self.asked = now;
+        }
+        u128::from(now.wrapping_sub(self.asked)) > GRACE.as_millis()
+    }
+
     /// Takes everything back. The IRP must have completed: [`is_completed`](Self::is_completed) or [`wait`](Self::wait) said so.
     ///
     /// # Safety
@@ -595,6 +615,7 @@ impl<P: Payload> Flight<P> {
         Self {
             block: block.cast(),
             returned: STATUS_SUCCESS,
+            asked: 0,
             payload: PhantomData,
         }
     }

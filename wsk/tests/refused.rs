@@ -1,0 +1,174 @@
+//! A provider that answers with an error before it completes the IRP, which it may do, or that never completes it, which it may
+//! not: in every shape of an operation the first is an error with the buffer, the second is given up, and frees nothing.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+use wsk::{
+    Call, DatagramSocket, Error, Family, InFlight, MdlChain, Messages, NTSTATUS, NonPagedBuffer,
+    Operation, Registration, Wait,
+};
+use wsk_host::{Kernel, Leaks, Resource};
+use wsk_sys::STATUS_NOT_IMPLEMENTED;
+
+const STATUS: NTSTATUS = STATUS_NOT_IMPLEMENTED;
+
+fn error(call: Call) -> Error {
+    let status = STATUS;
+    Error::Call { call, status }
+}
+
+fn abandoned(call: Call) -> Error {
+    let status = STATUS;
+    Error::Abandoned { call, status }
+}
+
+/// Runs `test` with a provider that refuses the first call and keeps its IRP for `time`, or until the test is done; whether
+/// anything is left behind.
+fn on_a_kernel(
+    time: Option<Duration>,
+    test: impl Fn(&DatagramSocket, SocketAddr),
+) -> Result<(), Leaks> {
+    let kernel = Kernel::boot();
+    let registration = Registration::new().unwrap();
+    let provider = registration.capture(Wait::Forever).unwrap();
+    let socket = DatagramSocket::open(&provider, Family::V4).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+    kernel.fail_nth(Resource::Completion, 1);
+    let late = &kernel;
+    std::thread::scope(|threads| {
+        if let Some(time) = time {
+            threads.spawn(move || {
+                std::thread::sleep(time);
+                while late.complete_withheld() == 0 {
+                    std::thread::yield_now();
+                }
+            });
+        }
+        test(&socket, peer.local_addr().unwrap());
+    });
+    if time.is_none() {
+        assert_eq!(kernel.complete_withheld(), 1);
+    }
+    drop((socket, provider, registration));
+    kernel.finish()
+}
+
+const SOON: Option<Duration> = Some(Duration::from_millis(30));
+
+fn chain() -> MdlChain<2> {
+    MdlChain::new([b"one", b"two"].map(|bytes| NonPagedBuffer::copy_of(bytes).unwrap()))
+}
+
+#[test]
+fn an_error_before_its_completion_keeps_the_buffer() {
+    on_a_kernel(SOON, |socket, to| {
+        assert_eq!(socket.send_to(b"x", to), Err(error(Call::WskSendTo)));
+        assert_eq!(socket.send_to(b"x", to), Ok(1));
+    })
+    .unwrap();
+    on_a_kernel(SOON, |socket, _| {
+        let result = socket.receive_from(&mut [0; 8]);
+        assert_eq!(result, Err(error(Call::WskReceiveFrom)));
+    })
+    .unwrap();
+    on_a_kernel(SOON, |socket, to| {
+        let finished = socket.start_send_to(chain(), to).unwrap().wait().unwrap();
+        assert_eq!(finished.result, Err(error(Call::WskSendTo)));
+        assert_eq!(finished.buffer.unwrap().len(), 6);
+    })
+    .unwrap();
+    on_a_kernel(SOON, |socket, to| {
+        let sent = wsk::scope(|s| s.send_to(socket, b"x", to)?.wait()).unwrap();
+        assert_eq!(sent, Err(error(Call::WskSendTo)));
+    })
+    .unwrap();
+    on_a_kernel(SOON, |socket, to| {
+        let finished = poll_until_ready(socket.start_send_to(chain(), to).unwrap());
+        assert_eq!(finished.result, Err(error(Call::WskSendTo)));
+        assert!(finished.buffer.is_some());
+    })
+    .unwrap();
+    on_a_kernel(SOON, |socket, to| {
+        let messages = Messages::new([chain()]).unwrap();
+        let finished = poll_until_ready(socket.start_send_messages(messages, to).unwrap());
+        assert_eq!(finished.result, Err(error(Call::WskSendMessages)));
+        assert!(finished.buffer.is_some());
+    })
+    .unwrap();
+    // Dropped before it completes.
+    on_a_kernel(SOON, |socket, to| {
+        drop(socket.start_send_to(chain(), to).unwrap());
+    })
+    .unwrap();
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Polls a future when it asks to be, and not otherwise.
+fn poll_until_ready<O: Operation>(operation: InFlight<O>) -> O::Output {
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut operation = pin!(operation);
+    loop {
+        match operation.as_mut().poll(&mut context) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+#[test]
+fn an_irp_that_never_comes_back_is_given_up() {
+    let start = Instant::now();
+    // When it does come back, what it carried goes.
+    on_a_kernel(None, |socket, to| {
+        let finished = poll_until_ready(socket.start_send_to(chain(), to).unwrap());
+        assert_eq!(finished.result, Err(abandoned(Call::WskSendTo)));
+        assert!(finished.buffer.is_none(), "the provider may still use it");
+        assert_eq!(socket.send_to(b"others go on", to), Ok(12));
+    })
+    .unwrap();
+    assert!(start.elapsed() >= Duration::from_secs(2));
+    on_a_kernel(None, |socket, to| {
+        let mut send = socket.start_send_to(chain(), to).unwrap();
+        let finished = loop {
+            match send.try_take() {
+                Ok(finished) => break finished,
+                Err(again) => send = again,
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        assert_eq!(finished.result, Err(abandoned(Call::WskSendTo)));
+    })
+    .unwrap();
+    // What was borrowed is kept for ever: it is all that is left behind.
+    let left = on_a_kernel(None, |socket, to| {
+        let chain = chain();
+        let sent = socket.send_to(&chain, to);
+        assert_eq!(sent, Err(abandoned(Call::WskSendTo)));
+        assert_eq!(chain.part(0), Some(&[][..]), "kept");
+        for part in chain.into_parts() {
+            assert!(part.is_empty());
+        }
+    });
+    assert_eq!(left.unwrap_err().entries().len(), 4, "two blocks, two MDLs");
+    let left = on_a_kernel(None, |socket, to| {
+        let chain = chain();
+        let sent = wsk::scope(|s| s.send_to(socket, &chain, to)?.wait()).unwrap();
+        assert_eq!(sent, Err(abandoned(Call::WskSendTo)));
+        drop(chain);
+    });
+    assert!(left.is_err());
+}
