@@ -226,24 +226,25 @@ impl Bytes {
     pub(crate) unsafe fn new(input: &[u8], output: NonNull<[u8]>) -> Option<Self> {
         let start = input.len().checked_next_multiple_of(ALIGNMENT)?;
         let size = start.checked_add(output.len())?;
-        let mut bytes = Self {
-            block: NonNull::dangling(),
+        let block = if size == 0 {
+            NonNull::dangling()
+        } else {
+            let layout = core::alloc::Layout::from_size_align(size, ALIGNMENT).ok()?;
+            memory::allocate(layout)?
+        };
+        // SAFETY: the block is that large, and nobody else's.
+        unsafe {
+            block.write_bytes(0, size);
+            block
+                .as_ptr()
+                .copy_from_nonoverlapping(input.as_ptr(), input.len());
+        }
+        // INVARIANT: allocated and initialised above.
+        Some(Self {
+            block,
             input: input.len(),
             output,
-        };
-        if size > 0 {
-            let layout = core::alloc::Layout::from_size_align(size, ALIGNMENT).ok()?;
-            bytes.block = memory::allocate(layout)?;
-            // SAFETY: the block is that large, and nobody else's.
-            unsafe {
-                bytes.block.write_bytes(0, size);
-                bytes
-                    .block
-                    .as_ptr()
-                    .copy_from_nonoverlapping(input.as_ptr(), input.len());
-            }
-        }
-        Some(bytes)
+        })
     }
 
     /// What goes in, if there is any.

@@ -7,13 +7,17 @@ use std::sync::mpsc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
+use wsk::ioctl::{ControlRequest, RoutingInterface};
+use wsk::option::ReceiveTypeOfService;
 use wsk::{
-    AcceptEvent, ConnectedSocket, ConnectionEvent, ConnectionSocket, DatagramSocket, Error, Family,
-    Incoming, Indication, ListenSocket, NonPagedBuffer, Pool, Provider, ReceiveFromEvent,
-    Registration, StreamIndication, StreamVerdict, Verdict, Wait,
+    AcceptEvent, ConnectedSocket, ConnectionEvent, ConnectionSocket, Control, ControlMessage,
+    DatagramSocket, Error, Family, Incoming, Indication, ListenSocket, MdlChain, Messages,
+    NonPagedBuffer, Pool, Provider, ReceiveFromEvent, Registration, SliceChain, StreamIndication,
+    StreamVerdict, Verdict, Wait, WithControl,
 };
 use wsk_host::{Completion, Kernel, Resource};
 use wsk_schedules::{Driver, LOOPBACK, PATIENCE, bound, until};
+use wsk_sys::{IP_TTL, IPPROTO_IP};
 
 /// What is made to fail.
 #[derive(Debug, Clone, Copy)]
@@ -500,5 +504,77 @@ fn resolve() {
         let found = resolve.wait().map_err(|(error, _)| error)??;
         assert_eq!(found.iter().count(), 1);
         Ok(())
+    });
+}
+
+#[test]
+fn chains() {
+    fail_each("MDL chains", || {
+        let driver = Driver::load()?;
+        let (socket, to) = (&driver.socket, driver.address);
+        let chain = MdlChain::new([NonPagedBuffer::copy_of(b"head")?, NonPagedBuffer::new(60)?]);
+        assert_eq!(socket.send_to(&chain, to)?, 64);
+        let sent = socket.start_send_to(chain, to)?;
+        let finished = sent.wait().map_err(|(error, _)| error)?;
+        assert_eq!(finished.result?, 64);
+        let slices = SliceChain::new([&b"on"[..], b"the", b"stack"]);
+        wsk::scope(|s| {
+            let (one, two) = (
+                s.send_to(socket, &slices, to)?,
+                s.send_to(socket, &slices, to)?,
+            );
+            assert_eq!(one.wait()? + two.wait()?, 20);
+            Ok::<_, Error>(())
+        })??;
+        let (mut head, mut body) = ([0; 4], [0; 100]);
+        let mut room = SliceChain::new([&mut head[..], &mut body]);
+        socket.receive_from_timeout(&mut room, PATIENCE)?;
+        let parts = [NonPagedBuffer::new(4)?, NonPagedBuffer::new(100)?];
+        let received = socket.start_receive_from(MdlChain::new(parts))?;
+        let finished = received.wait().map_err(|(error, _)| error)?;
+        finished.result?;
+        driver.socket.close()
+    });
+}
+
+#[test]
+fn messages() {
+    fail_each("several datagrams in one request", || {
+        let driver = Driver::load()?;
+        let (socket, to) = (&driver.socket, driver.address);
+        let mut messages = Messages::new([[1; 3], [2; 3], [3; 3]])?;
+        assert_eq!(socket.send_messages(&mut messages, to)?, 9);
+        wsk::scope(|s| s.send_messages(socket, &mut messages, to)?.wait())??;
+        let sent = socket.start_send_messages(messages, to)?;
+        let finished = sent.wait().map_err(|(error, _)| error)?;
+        assert_eq!(finished.result?, 9);
+        driver.socket.close()
+    });
+}
+
+#[test]
+fn control() {
+    fail_each("options, operations, control information", || {
+        let driver = Driver::load()?;
+        let (socket, to) = (&driver.socket, driver.address);
+        socket.set_option(ReceiveTypeOfService(true))?;
+        socket.option::<ReceiveTypeOfService>()?;
+        socket.ioctl(RoutingInterface(to))?;
+        let get = ControlRequest::GetOption {
+            level: IPPROTO_IP,
+            option: IP_TTL,
+        };
+        let mut value = [0; 4];
+        // SAFETY: a plain number comes out.
+        assert_eq!(unsafe { socket.control_raw(get, &[], &mut value) }?, 4);
+        let mut control = Control::<24>::new();
+        control.push(ControlMessage::TypeOfService(8))?;
+        let buffer = WithControl::new(*b"bytes", control);
+        let sent = socket.start_send_to(buffer, to)?;
+        sent.wait().map_err(|(error, _)| error)?.result?;
+        let mut room = WithControl::new([0; 16], Control::<24>::new());
+        socket.receive_from_timeout(&mut room, PATIENCE)?;
+        assert_eq!(room.control.messages().count(), 1);
+        driver.socket.close()
     });
 }
