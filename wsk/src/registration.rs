@@ -78,6 +78,7 @@ unsafe extern "system" fn client_event(
 /// # Invariants
 ///
 /// The client is registered with WSK.
+#[doc(alias = "WskDeregister")]
 pub struct Registration {
     client: ManuallyDrop<Shared<Client>>,
 }
@@ -191,6 +192,7 @@ impl fmt::Debug for Registration {
 /// A handle: clones stand for the same capture, which ends when the last of them and of the sockets is gone. May be dropped at
 /// any IRQL up to `DISPATCH_LEVEL`.
 #[derive(Clone)]
+#[doc(alias = "WskReleaseProviderNPI")]
 pub struct Provider {
     capture: Shared<Capture>,
 }

@@ -1,0 +1,126 @@
+//! The documentation of `wsk` is searched with the names of C: each function and table entry of `wsk.h` that it calls, and
+//! each event that it is told, is an alias of something in it.
+
+#![allow(missing_docs)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use wsk_codegen::interface::{Interface, Kind};
+use wsk_codegen::output;
+
+/// The sources of `wsk`, without their tests and comments.
+fn sources() -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wsk/src");
+    let mut text = String::new();
+    for file in walkdir(&folder) {
+        let source = fs::read_to_string(file).unwrap();
+        for line in source.lines() {
+            let line = line.trim_start();
+            if line.starts_with("#[cfg(test)]") {
+                break;
+            }
+            if !line.starts_with("//") {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+    }
+    text
+}
+
+fn walkdir(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(walkdir(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
+
+/// The names in `doc(alias = "…")` and `doc(alias("…", "…"))`.
+fn aliases(text: &str) -> BTreeSet<&str> {
+    let lists = text.split("doc(alias").skip(1);
+    let lists = lists.filter_map(|rest| rest.split_once(")]").map(|(list, _)| list));
+    lists
+        .flat_map(|list| list.split('"').skip(1).step_by(2))
+        .collect()
+}
+
+/// The names of `wsk.h` that code can use, and how it names each: by a typed wrapper's method, or as in C.
+fn names() -> BTreeMap<String, String> {
+    let interface = Interface::of_folder(&output::committed()).unwrap();
+    let mut names = BTreeMap::new();
+    for (name, item) in &interface.items {
+        match &item.kind {
+            Kind::Function(_) if item.header == "wsk.h" => {
+                names.insert(name.clone(), format!("{name}("));
+            }
+            Kind::Record(record) if name.ends_with("_DISPATCH") => {
+                let entries = record.members.iter().filter(|member| {
+                    let entry = member.entry.as_deref();
+                    entry.is_some_and(|entry| entry.contains("entry ="))
+                });
+                for entry in entries {
+                    names.insert(entry.name.clone(), format!("{}(", snake(&entry.name)));
+                }
+            }
+            Kind::Constant { .. } if name.starts_with("SIO_WSK_") => {
+                names.insert(name.clone(), name.clone());
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+/// `wsk_send_to` for `WskSendTo`.
+fn snake(name: &str) -> String {
+    let mut snake = String::new();
+    for (index, c) in name.char_indices() {
+        if c.is_ascii_uppercase() && index > 0 {
+            snake.push('_');
+        }
+        snake.push(c.to_ascii_lowercase());
+    }
+    snake
+}
+
+/// The names of `used` that the sources use and that are no alias in them.
+fn missing<'n>(names: &'n BTreeMap<String, String>, text: &str) -> Vec<&'n str> {
+    let aliases = aliases(text);
+    let used = names.iter().filter(|(_, used)| {
+        text.lines()
+            .any(|line| !line.contains("doc(alias") && line.contains(used.as_str()))
+    });
+    used.map(|(name, _)| name.as_str())
+        .filter(|name| !aliases.contains(name))
+        .collect()
+}
+
+#[test]
+fn every_name_that_wsk_uses_finds_its_safe_item() {
+    let (names, text) = (names(), sources());
+    for known in [
+        "WskRegister",
+        "WskSendTo",
+        "WskReceiveFromEvent",
+        "SIO_WSK_SET_SENDTO_ADDRESS",
+    ] {
+        assert!(names.contains_key(known), "{known} not in {names:?}");
+    }
+    assert!(names.len() > 30, "{names:?}");
+    assert_eq!(
+        missing(&names, &text),
+        [""; 0],
+        "no `#[doc(alias = \"…\")]` on what stands for these"
+    );
+    let without = text.replace("doc(alias = \"WskSendTo\")", "doc(hidden)");
+    assert_eq!(missing(&names, &without), ["WskSendTo"]);
+}
