@@ -137,7 +137,7 @@ pub fn run(source: &Source, arch: Arch, facts: &Facts) -> Result<String, Error> 
 }
 
 /// The names that clang's messages say are not declared.
-fn undeclared(messages: &str) -> BTreeSet<&str> {
+pub(crate) fn undeclared(messages: &str) -> BTreeSet<&str> {
     let mut names = BTreeSet::new();
     for (_, rest) in messages
         .match_indices("undeclared identifier '")

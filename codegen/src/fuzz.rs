@@ -5,7 +5,7 @@ use crate::facts::{FunctionMacro, Origin};
 use crate::interface::Interface;
 use crate::kit::Version;
 use crate::macros::{Constant, Constants, call_name};
-use crate::{Output, directives, function_macros, ntddi, sal};
+use crate::{Output, bindings, directives, function_macros, ntddi, sal};
 
 /// Reads `data` in every way that text is read.
 ///
@@ -39,6 +39,9 @@ pub fn text(data: &[u8]) {
             syn::parse2::<syn::Expr>(tokens).is_ok(),
             "what is understood is a word or a call"
         );
+    }
+    for name in bindings::undeclared(&text) {
+        assert!(syn::parse_str::<syn::Ident>(name).is_ok());
     }
     let _ = ntddi::parse(&text);
     if let Ok(version) = text.parse::<Version>() {

@@ -3,8 +3,10 @@
 
 #![allow(missing_docs)]
 
-use std::env;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::{env, fs};
 
 use wsk_codegen::diff::{self, Scope, Step};
 use wsk_codegen::interface::{Interface, Kind};
@@ -31,6 +33,25 @@ fn interface(source: &Source) -> Interface {
     Interface::of_output(&wsk_codegen::generate(source, &Options::default()).unwrap()).unwrap()
 }
 
+/// Our own headers' interface.
+fn ours() -> &'static Interface {
+    static OURS: OnceLock<Interface> = OnceLock::new();
+    OURS.get_or_init(|| interface(&Source::headers(&Source::shipped()).unwrap()))
+}
+
+/// The kits with their interfaces, oldest first.
+fn interfaces() -> &'static [(Source, Interface)] {
+    static THEIRS: OnceLock<Vec<(Source, Interface)>> = OnceLock::new();
+    THEIRS.get_or_init(|| {
+        let kits = kits().into_iter().flatten();
+        kits.map(|source| {
+            let interface = interface(&source);
+            (source, interface)
+        })
+        .collect()
+    })
+}
+
 #[test]
 fn every_version_is_whole_and_right() {
     for source in kits().into_iter().flatten() {
@@ -51,43 +72,136 @@ fn every_version_is_whole_and_right() {
 /// The newest kit's `wsk.h` is what our headers declare: each item, each layout, each annotation of each table entry.
 #[test]
 fn the_newest_version_is_what_our_headers_say() {
-    let Some(newest) = kits().and_then(|mut kits| kits.pop()) else {
+    let Some((newest, theirs)) = interfaces().last() else {
         return;
     };
-    let ours = interface(&Source::headers(&Source::shipped()).unwrap());
-    let theirs = interface(&newest);
-    let diff = diff::compare(("headers", &ours), (newest.name(), &theirs), Scope::Wsk);
+    let diff = diff::compare(("headers", ours()), (newest.name(), theirs), Scope::Wsk);
     assert_eq!(diff.changes, [], "{}", newest.name());
     assert_eq!(diff.step, Step::None);
-    let entries = |interface: &Interface| -> Vec<String> {
-        let records = interface
-            .items
-            .values()
-            .filter_map(|item| match &item.kind {
-                Kind::Record(record) => Some(record),
-                _ => None,
-            });
-        records
-            .flat_map(|record| &record.members)
-            .filter_map(|member| member.entry.clone())
-            .collect()
+    assert_eq!(entries(ours()), entries(theirs));
+    assert!(entries(ours()).len() > 40);
+}
+
+/// What the typed wrappers are derived from, token for token: by table and entry, its signature, annotations, first release
+/// and IRQL.
+fn entries(interface: &Interface) -> BTreeMap<(String, String), String> {
+    let mut entries = BTreeMap::new();
+    for (table, item) in &interface.items {
+        let Kind::Record(record) = &item.kind else {
+            continue;
+        };
+        for member in &record.members {
+            if let Some(entry) = &member.entry {
+                entries.insert((table.clone(), member.name.clone()), entry.clone());
+            }
+        }
+    }
+    entries
+}
+
+/// Every entry of every kit's tables has the typed wrapper that our headers give it.
+#[test]
+fn wrappers_are_the_same_in_every_version() {
+    let ours = entries(ours());
+    for (source, theirs) in interfaces() {
+        let theirs = entries(theirs);
+        assert!(theirs.len() > 30, "{}: {}", source.name(), theirs.len());
+        for (entry, tokens) in &theirs {
+            // An entry that is new to us is for `the_newest_version_is_what_our_headers_say` to name.
+            if let Some(ours) = ours.get(entry) {
+                assert_eq!(tokens, ours, "{entry:?} in {}", source.name());
+            }
+        }
+    }
+}
+
+/// The text of a kit's `wsk.h` without comments.
+fn wsk_text(source: &Source) -> String {
+    let bytes = fs::read(source.find("wsk.h").unwrap()).unwrap();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let mut code = String::new();
+    let mut rest = text.as_str();
+    while let Some((before, comment)) = rest.split_once("/*") {
+        code.push_str(before);
+        rest = comment.split_once("*/").unwrap().1;
+    }
+    code.push_str(rest);
+    let lines = code
+        .lines()
+        .map(|line| line.split("//").next().unwrap_or_default());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// What the text says of each of the names: of a structure or enumeration what is between the braces, of a callback or
+/// function its parameters, of a macro the rest of its line, and of another name nothing.
+fn said<'n>(text: &str, names: impl Iterator<Item = &'n String>) -> BTreeMap<&'n str, String> {
+    let words: Vec<&str> = text
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .collect();
+    let flat: Vec<&str> = text.split_whitespace().collect();
+    let flat = flat.join(" ");
+    let after = |text: &str, start: &str, end: &str| {
+        let (_, rest) = text.split_once(start)?;
+        Some(rest.split(end).next().unwrap_or_default().to_owned())
     };
-    assert_eq!(
-        entries(&ours),
-        entries(&theirs),
-        "what the typed wrappers are derived from"
-    );
-    assert!(entries(&ours).len() > 40);
+    let mut said = BTreeMap::new();
+    for name in names.filter(|name| words.contains(&name.as_str())) {
+        let starts = [
+            (format!("struct _{name} {{"), "}"),
+            (format!("union _{name} {{"), "}"),
+            (format!("enum _{name} {{"), "}"),
+            (format!("* {name})"), ");"),
+            (format!("*{name})"), ");"),
+            (format!(" {name}("), ");"),
+        ];
+        let what = starts
+            .iter()
+            .find_map(|(start, end)| after(&flat, start, end))
+            .or_else(|| after(text, &format!("#define {name} "), "\n"))
+            .or_else(|| after(text, &format!("#define {name}("), "\n"))
+            .unwrap_or_default();
+        let words: Vec<&str> = what.split_whitespace().collect();
+        said.insert(name.as_str(), words.join(" "));
+    }
+    said
+}
+
+/// What `diff` names from each version to the next is what differs in the text of their `wsk.h`.
+#[test]
+fn the_diff_names_what_the_text_shows() {
+    let mut differences = 0;
+    for pair in interfaces().windows(2) {
+        let [(old, before), (new, after)] = pair else {
+            unreachable!()
+        };
+        let diff = diff::compare((old.name(), before), (new.name(), after), Scope::Wsk);
+        let named: BTreeSet<&str> = diff
+            .changes
+            .iter()
+            .map(|change| change.item.as_str())
+            .collect();
+        let items = before.items.iter().chain(&after.items);
+        let items = items.filter(|(_, item)| item.header == "wsk.h");
+        let all: BTreeSet<&String> = items.map(|(name, _)| name).collect();
+        let (before, after) = (wsk_text(old), wsk_text(new));
+        let before = said(&before, all.iter().copied());
+        let after = said(&after, all.iter().copied());
+        let shown: BTreeSet<&str> = all
+            .iter()
+            .map(|name| name.as_str())
+            .filter(|name| before.get(name) != after.get(name))
+            .collect();
+        assert_eq!(named, shown, "{} to {}", old.name(), new.name());
+        differences += named.len();
+    }
+    assert!(interfaces().len() < 10 || differences > 10, "{differences}");
 }
 
 /// What the table of first kits says is what the kits have.
 #[test]
 fn items_are_in_the_kits_that_the_documentation_names() {
-    let Some(kits) = kits() else { return };
-    for source in kits {
-        let interface = interface(&source);
-        let ours = self::interface(&Source::headers(&Source::shipped()).unwrap());
-        for (name, item) in &ours.items {
+    for (source, interface) in interfaces() {
+        for (name, item) in &ours().items {
             let Some(first) = releases::first_kit(name, &item.header) else {
                 continue;
             };

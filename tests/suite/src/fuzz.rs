@@ -4,7 +4,25 @@ use std::process::Command;
 
 use crate::{run, tools};
 
-const TARGETS: [&str; 1] = ["control"];
+/// A fuzz target: the crate that has it, its name, and the length of the inputs that are worth trying.
+struct Target {
+    manifest: &'static str,
+    name: &'static str,
+    length: usize,
+}
+
+const TARGETS: [Target; 2] = [
+    Target {
+        manifest: "tests/fuzz/Cargo.toml",
+        name: "control",
+        length: 512,
+    },
+    Target {
+        manifest: "codegen/fuzz/Cargo.toml",
+        name: "text",
+        length: 1024,
+    },
+];
 
 /// The compiler's part of `cargo fuzz`, which is a matter of code generation options.
 const INSTRUMENTATION: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -17,14 +35,11 @@ pub(crate) fn targets() -> Result<(), String> {
     let plus_plus = clang.to_string_lossy().replacen("clang", "clang++", 1);
     for target in TARGETS {
         let mut command = Command::new(tools::cargo());
-        command.args(["run", "--package", "wsk-fuzz", "--bin", target, "--release"]);
+        command.args(["run", "--manifest-path", target.manifest]);
+        command.args(["--bin", target.name, "--release"]);
         command.args(["--target", &tools::host(), "--target-dir", "target/fuzz"]);
-        command.args([
-            "--",
-            "-max_total_time=20",
-            "-max_len=512",
-            "-print_final_stats=1",
-        ]);
+        let length = format!("-max_len={}", target.length);
+        command.args(["--", "-max_total_time=20", &length, "-print_final_stats=1"]);
         command
             .env("RUSTFLAGS", INSTRUMENTATION)
             .env("CXX", &plus_plus);

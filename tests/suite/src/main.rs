@@ -83,6 +83,10 @@ const CHECKS: &[Check] = &[
         run: fuzz::targets,
     },
     Check {
+        name: "generator-cost",
+        run: || cargo(&["bench", "--package", "wsk-codegen", "--bench", "cost"]),
+    },
+    Check {
         name: "windows",
         run: windows::check,
     },
