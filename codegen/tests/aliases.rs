@@ -44,12 +44,18 @@ fn walkdir(folder: &Path) -> Vec<std::path::PathBuf> {
     files
 }
 
-/// The names in `doc(alias = "…")` and `doc(alias("…", "…"))`.
+/// The names in `doc(alias = "…")` and `doc(alias("…", "…"))`, and those that a macro is given for one, as the last word of a
+/// line: `Name = NAME, "NAME";`.
 fn aliases(text: &str) -> BTreeSet<&str> {
     let lists = text.split("doc(alias").skip(1);
     let lists = lists.filter_map(|rest| rest.split_once(")]").map(|(list, _)| list));
+    let given = text.lines().filter_map(|line| {
+        let (_, name) = line.strip_suffix("\";")?.rsplit_once(", \"")?;
+        Some(name)
+    });
     lists
         .flat_map(|list| list.split('"').skip(1).step_by(2))
+        .chain(given)
         .collect()
 }
 
