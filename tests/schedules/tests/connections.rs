@@ -128,7 +128,7 @@ impl ConnectionEvent for Handler {
 impl AcceptEvent for Handler {
     fn accepted(&self, incoming: Incoming<'_>) {
         match self.below(4) {
-            0 => drop(incoming),
+            0 => {}
             1 => drop(incoming.accept()),
             choice => {
                 let handler = Self::new(choice);
@@ -299,7 +299,7 @@ impl Lane<'_> {
             if wait {
                 drop((receive.wait(), send.wait()));
             } else {
-                std::mem::forget(receive);
+                // Left to the scope.
                 send.cancel();
             }
         })
