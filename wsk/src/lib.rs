@@ -139,7 +139,7 @@ pub use registration::{Provider, Registration, Wait};
 pub use resolution::{AddressInfo, Addresses, Lookup, Resolve, Resolving};
 pub use scope::{Scope, ScopedReceive, ScopedSend, scope};
 pub use stream_events::{
-    AcceptEvent, ConnectionEvent, Disconnected, Incoming, RetainedBytes, StreamIndication,
+    AcceptEvent, ConnectionEvent, Disconnection, Incoming, RetainedBytes, StreamIndication,
     StreamPieces, StreamVerdict,
 };
 pub use wsk_sys::NTSTATUS;

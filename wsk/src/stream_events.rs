@@ -36,6 +36,57 @@ use crate::socket::{Handle, Prepared, Socket};
 ///
 /// The functions run at up to `DISPATCH_LEVEL`, on any thread, at the same time as each other and as a close; never after the
 /// close has completed. They may start operations, and must not wait for any.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// # let remote = peer.local_addr().unwrap();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use wsk::{
+///     ConnectedSocket, ConnectionEvent, Disconnection, NonPagedBuffer, StreamIndication, StreamVerdict,
+/// };
+///
+/// /// Sends back what comes.
+/// struct Echo;
+///
+/// impl ConnectionEvent for Echo {
+///     fn received(&self, indication: &mut StreamIndication<'_>) -> StreamVerdict {
+///         let Some(socket) = indication.socket() else {
+///             return StreamVerdict::NotAccepted;
+///         };
+///         let Ok(mut answer) = NonPagedBuffer::new(indication.len()) else {
+///             return StreamVerdict::NotAccepted;
+///         };
+///         indication.copy_to(answer.as_mut_slice());
+///         // Dropping the operation lets the bytes go.
+///         match socket.start_send(answer) {
+///             Ok(_) => StreamVerdict::Consumed,
+///             Err(_) => StreamVerdict::NotAccepted,
+///         }
+///     }
+///
+///     fn disconnected(&self, disconnection: &Disconnection<'_>) {
+///         if let Some(socket) = disconnection.socket()
+///             && !disconnection.is_abortive()
+///         {
+///             drop(socket.start_disconnect());
+///         }
+///     }
+/// }
+///
+/// let socket = ConnectedSocket::connect_with_events(&provider, remote, Echo, None)?;
+/// socket.enable_events()?;
+/// # let (mut peer, _) = peer.accept().unwrap();
+/// # std::io::Write::write_all(&mut peer, b"hello").unwrap();
+/// # peer.shutdown(std::net::Shutdown::Write).unwrap();
+/// # let mut got = Vec::new();
+/// # std::io::Read::read_to_end(&mut peer, &mut got).unwrap();
+/// # assert_eq!(got, b"hello");
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[doc(alias = "WSK_CLIENT_CONNECTION_DISPATCH")]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not handle what happens to a connection",
@@ -56,20 +107,43 @@ pub trait ConnectionEvent: Send + Sync + 'static {
     ///
     /// [`WskDisconnectEvent`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_disconnect_event).
     #[doc(alias = "WskDisconnectEvent")]
-    fn disconnected(&self, _: Disconnected) {}
+    fn disconnected(&self, _: &Disconnection<'_>) {}
 
     /// The socket is dead and has to be closed. IRQL: `<= DISPATCH_LEVEL`.
     fn closed(&self) {}
 }
 
-/// How the other side has ended a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Disconnected {
-    /// In good order: all that it has sent was received, and it receives still.
-    Gracefully,
-    /// By aborting it: nothing more can be sent or received.
+/// That the other side has disconnected.
+pub struct Disconnection<'i> {
+    flags: u32,
+    socket: Option<&'i Shared<Socket<ConnectionCategory>>>,
+}
+
+impl Disconnection<'_> {
+    /// Whether it has aborted the connection: nothing more can be sent or received. Else it has ended it in good order: all that
+    /// it has sent was received, and it receives still.
     #[doc(alias = "WSK_FLAG_ABORTIVE")]
-    Abortively,
+    #[must_use]
+    pub const fn is_abortive(&self) -> bool {
+        self.flags & WSK_FLAG_ABORTIVE != 0
+    }
+
+    /// A handle of the socket, to answer with; `None` when it is being closed.
+    ///
+    /// A handler that keeps it in itself keeps its socket from ever closing by the last handle.
+    #[must_use]
+    pub fn socket(&self) -> Option<ConnectedSocket> {
+        let socket = Handle::from_open(self.socket?)?;
+        Some(ConnectedSocket::from_handle(socket))
+    }
+}
+
+impl fmt::Debug for Disconnection<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Disconnection")
+            .field("abortive", &self.is_abortive())
+            .finish_non_exhaustive()
+    }
 }
 
 /// What becomes of bytes that were indicated and not retained.
@@ -312,6 +386,45 @@ fn copy(pieces: StreamPieces<'_>, to: &mut [u8]) -> usize {
 ///
 /// The functions run at up to `DISPATCH_LEVEL`, on any thread, at the same time as each other and as a close; never after the
 /// close has completed. They may start operations, and must not wait for any.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use std::sync::{Mutex, PoisonError}; // A driver has a spin lock.
+/// use wsk::{AcceptEvent, ConnectedSocket, Family, Incoming, ListenSocket, NonPagedBuffer};
+///
+/// /// Greets whoever comes, and keeps the connection.
+/// #[derive(Default)]
+/// struct Door {
+///     connections: Mutex<Vec<ConnectedSocket>>,
+/// }
+///
+/// impl AcceptEvent for Door {
+///     fn accepted(&self, incoming: Incoming<'_>) {
+///         let Ok(greeting) = NonPagedBuffer::copy_of(b"welcome") else {
+///             // Turned down.
+///             return;
+///         };
+///         if let Ok(socket) = incoming.accept() {
+///             drop(socket.start_send(greeting));
+///             let connections = self.connections.lock();
+///             connections.unwrap_or_else(PoisonError::into_inner).push(socket);
+///         }
+///     }
+/// }
+///
+/// let listener = ListenSocket::open_with_events(&provider, Family::V4, Door::default())?;
+/// listener.bind("127.0.0.1:0".parse().unwrap())?;
+/// listener.enable_accept_events()?;
+/// # let mut peer = std::net::TcpStream::connect(listener.local_address()?).unwrap();
+/// # let mut got = [0; 7];
+/// # std::io::Read::read_exact(&mut peer, &mut got).unwrap();
+/// # assert_eq!(&got, b"welcome");
+/// # drop((listener, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 ///
 /// [`WskAcceptEvent`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_accept_event).
 #[doc(alias = "WskAcceptEvent")]
@@ -579,13 +692,12 @@ unsafe impl<H: ConnectionEvent> WskClientConnectionDispatchEvents for Connection
         if let Some(context) = socket_context {
             // SAFETY: the context is the one that the socket was made with, and lives until its close has completed.
             let context = unsafe { Context::<H>::from_raw(context) };
-            context
-                .handler()
-                .disconnected(if flags & WSK_FLAG_ABORTIVE == 0 {
-                    Disconnected::Gracefully
-                } else {
-                    Disconnected::Abortively
-                });
+            // SAFETY: the socket's memory lives until the close has completed, which waits for this callback.
+            let socket = unsafe { context.socket::<ConnectionCategory>() };
+            context.handler().disconnected(&Disconnection {
+                flags,
+                socket: socket.as_deref(),
+            });
         }
         STATUS_SUCCESS
     }

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use wsk::{
-    AcceptEvent, ConnectedSocket, ConnectionEvent, Disconnected, Error, Family, Incoming,
+    AcceptEvent, ConnectedSocket, ConnectionEvent, Disconnection, Error, Family, Incoming,
     ListenSocket, NonPagedBuffer, Provider, Registration, RetainedBytes, StreamIndication,
     StreamVerdict, Wait,
 };
@@ -195,7 +195,7 @@ enum Habit {
 enum Told {
     Bytes(Vec<u8>),
     Retained(RetainedBytes),
-    Disconnected(Disconnected),
+    Disconnected { abortive: bool },
     Closed,
 }
 
@@ -234,8 +234,13 @@ impl ConnectionEvent for Handler {
         verdict
     }
 
-    fn disconnected(&self, how: Disconnected) {
-        let _ = self.tell.lock().unwrap().send(Told::Disconnected(how));
+    fn disconnected(&self, disconnection: &Disconnection<'_>) {
+        let abortive = disconnection.is_abortive();
+        if let Some(socket) = disconnection.socket() {
+            drop(socket.start_disconnect().unwrap());
+        }
+        let told = Told::Disconnected { abortive };
+        let _ = self.tell.lock().unwrap().send(told);
     }
 
     fn closed(&self) {
@@ -300,7 +305,7 @@ fn bytes_and_ends_are_indicated() {
             assert_eq!(collect(&told, bytes.len()), bytes);
             let peer = sending.join().unwrap();
             let end = told.recv_timeout(PATIENCE).unwrap();
-            assert!(matches!(end, Told::Disconnected(Disconnected::Gracefully)));
+            assert!(matches!(end, Told::Disconnected { abortive: false }));
             assert_eq!(drops.load(Ordering::SeqCst), 0);
             drop(told);
             socket.disable_events().unwrap();
@@ -354,7 +359,7 @@ fn the_connecting_side_has_events_too() {
         assert_eq!(collect(&told, 5), b"hello");
         other.abort().unwrap();
         let end = told.recv_timeout(PATIENCE).unwrap();
-        assert!(matches!(end, Told::Disconnected(Disconnected::Abortively)));
+        assert!(matches!(end, Told::Disconnected { abortive: true }));
         drop((socket, other));
         until("the handler's drop", || drops.load(Ordering::SeqCst) == 1);
 
@@ -366,7 +371,7 @@ fn the_connecting_side_has_events_too() {
         loop {
             match told.recv_timeout(PATIENCE).unwrap() {
                 Told::Closed => break,
-                Told::Disconnected(_) => {}
+                Told::Disconnected { .. } => {}
                 other => panic!("{other:?}"),
             }
         }

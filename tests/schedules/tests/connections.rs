@@ -13,8 +13,8 @@ use std::task::{Context, Waker};
 use std::time::{Duration, SystemTime};
 
 use wsk::{
-    Accept, AcceptEvent, ConnectedSocket, ConnectionEvent, Disconnect, Disconnected, Error, Family,
-    Finished, Incoming, ListenSocket, Open, Provider, Registration, Resolve, RetainedBytes,
+    Accept, AcceptEvent, ConnectedSocket, ConnectionEvent, Disconnect, Disconnection, Error,
+    Family, Finished, Incoming, ListenSocket, Open, Provider, Registration, Resolve, RetainedBytes,
     StreamIndication, StreamReceive, StreamSend, StreamVerdict, Wait,
 };
 use wsk_host::{Completion, DISPATCH_LEVEL, Kernel, at_irql};
@@ -122,7 +122,11 @@ impl ConnectionEvent for Handler {
         }
     }
 
-    fn disconnected(&self, _: Disconnected) {}
+    fn disconnected(&self, disconnection: &Disconnection<'_>) {
+        if let Some(socket) = disconnection.socket() {
+            drop(socket.start_disconnect());
+        }
+    }
 }
 
 impl AcceptEvent for Handler {
