@@ -148,3 +148,6 @@ pub use wsk_sys::NTSTATUS;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[doc = include_str!("../docs/beside-wdk.md")]
+pub mod beside_wdk {}

@@ -99,6 +99,10 @@ const CHECKS: &[Check] = &[
         run: publishing::documentation,
     },
     Check {
+        name: "beside-wdk",
+        run: windows::beside_wdk,
+    },
+    Check {
         name: "drivers",
         run: windows::drivers,
     },

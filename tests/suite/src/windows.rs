@@ -2,6 +2,7 @@
 //! loads; and Wine, whose kernel nobody here wrote, loads them.
 
 use std::fs;
+use std::path::Path;
 
 use wsk_drivers::build::{self, DRIVERS};
 use wsk_drivers::exports::Exports;
@@ -9,7 +10,7 @@ use wsk_drivers::image::{self, Driver};
 use wsk_drivers::wine::{Fate, Wine};
 use wsk_drivers::{mutation, toolchain};
 
-use crate::run;
+use crate::{run, run_in};
 
 /// The most that a driver may weigh, in bytes, where it is not said otherwise.
 const LIMIT: usize = 32 * 1024;
@@ -36,6 +37,54 @@ pub(crate) fn check() -> Result<(), String> {
         run(&mut command)?;
     }
     Ok(())
+}
+
+/// Checks the template of a driver built with a WDK, with stand-ins for the crates that need one, and that the page about it shows it
+/// as it is.
+pub(crate) fn beside_wdk() -> Result<(), String> {
+    let drivers = toolchain::repository().join("tests/drivers");
+    let template = drivers.join("template");
+    let read = |path: &Path| {
+        fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+    };
+    let page = read(&toolchain::repository().join("wsk/docs/beside-wdk.md"))?;
+    for file in ["Cargo.toml", "build.rs", "src/lib.rs"] {
+        if !page.contains(&read(&template.join(file))?) {
+            return Err(format!(
+                "wsk/docs/beside-wdk.md shows another {file} than the template's"
+            ));
+        }
+    }
+    // Apart from the repository, so that no lock file is left there.
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let copy = |file: &str| fs::copy(template.join(file), folder.path().join(file));
+    fs::create_dir(folder.path().join("src"))
+        .and_then(|()| copy("Cargo.toml"))
+        .and_then(|_| copy("build.rs"))
+        .and_then(|_| copy("src/lib.rs"))
+        .and_then(|_| {
+            fs::copy(
+                toolchain::repository().join("Cargo.lock"),
+                folder.path().join("Cargo.lock"),
+            )
+        })
+        .map_err(|error| format!("the template cannot be copied: {error}"))?;
+    let directory = toolchain::windows_directory();
+    let directory = std::path::absolute(directory).map_err(|error| error.to_string())?;
+    let mut command = toolchain::cargo("check", toolchain::X86_64, &directory);
+    command.arg("--offline").env("RUSTFLAGS", "-D warnings");
+    let ours =
+        ["wsk", "wsk-sys", "wsk-macros"].map(|name| (name, toolchain::repository().join(name)));
+    let theirs = ["wdk", "wdk-sys", "wdk-alloc", "wdk-panic", "wdk-build"];
+    let theirs = theirs.map(|name| (name, drivers.join("stand-ins").join(name)));
+    for (name, path) in ours.iter().chain(&theirs) {
+        let path = path.display().to_string().replace('\\', "/");
+        command.args([
+            "--config",
+            &format!("patch.crates-io.{name}.path=\"{path}\""),
+        ]);
+    }
+    run_in(&mut command, folder.path())
 }
 
 /// Builds the drivers and examines them.

@@ -1,0 +1,99 @@
+//! A driver built with a WDK that sends datagrams with `wsk`.
+
+#![no_std]
+
+#[cfg(not(test))]
+extern crate wdk_panic;
+
+use core::net::{Ipv4Addr, SocketAddr};
+use core::ptr::NonNull;
+
+#[cfg(not(test))]
+use wdk_alloc::WdkAllocator;
+use wdk_sys::{DRIVER_OBJECT, NTSTATUS, PCUNICODE_STRING, PIRP, PMDL, STATUS_SUCCESS};
+use wsk::{DatagramSocket, DriverMdl, DriverState, Error, Family, Registration, Wait};
+
+// `wsk` needs none: for `Box`, `Vec` and the like in the rest of the driver.
+#[cfg(not(test))]
+#[global_allocator]
+static ALLOCATOR: WdkAllocator = WdkAllocator;
+
+static SENDER: DriverState<Sender> = DriverState::new();
+
+/// What the driver has while it is loaded. Dropped in this order.
+pub struct Sender {
+    socket: DatagramSocket,
+    _registration: Registration,
+}
+
+impl Sender {
+    fn start() -> Result<Self, Error> {
+        let registration = Registration::new()?;
+        let provider = registration.capture(Wait::Milliseconds(1000))?;
+        let socket = DatagramSocket::open(&provider, Family::V4)?;
+        socket.bind(Family::V4.any())?;
+        Ok(Self {
+            socket,
+            _registration: registration,
+        })
+    }
+
+    /// Sends the first `length` bytes of what an MDL describes, and waits until they have been sent. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Safety
+    ///
+    /// The pages of the MDL are locked, and stay so until this returns; nobody writes them or changes the MDL meanwhile.
+    unsafe fn send(&self, mdl: PMDL, length: usize, to: SocketAddr) -> Result<usize, Error> {
+        // The same bits under two names: a pointer of wdk-sys becomes one of wsk-sys by a cast.
+        let Some(mdl) = NonNull::new(mdl.cast::<wsk_sys::MDL>()) else {
+            return Ok(0);
+        };
+        // SAFETY: the caller vouches for the MDL until this returns.
+        let datagram = unsafe { DriverMdl::from_raw(mdl, 0, length) }?;
+        self.socket.send_to(&datagram, to)
+    }
+}
+
+/// Sends what a write request carries, with direct I/O, as a dispatch routine does whose device knows the sender. IRQL:
+/// `PASSIVE_LEVEL`.
+///
+/// # Safety
+///
+/// The IRP is a write request of this many bytes that belongs to the driver, to a device with `DO_DIRECT_IO`.
+pub unsafe fn write(sender: &Sender, irp: PIRP, length: usize) -> NTSTATUS {
+    let to = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
+    // SAFETY: the I/O manager has locked the pages, and unlocks them when the driver completes the request.
+    let sent = unsafe { sender.send((*irp).MdlAddress, length, to) };
+    sent.map_or_else(status, |_| STATUS_SUCCESS)
+}
+
+/// The status of wdk-sys is the number in that of wsk-sys.
+fn status(error: Error) -> NTSTATUS {
+    wdk::println!("{error}");
+    wsk::NTSTATUS::from(error).0
+}
+
+/// The system calls this when the driver is loaded, at `PASSIVE_LEVEL`.
+///
+/// # Safety
+///
+/// It is called by the system, which gives the driver's object and the path of its service's key.
+#[unsafe(export_name = "DriverEntry")]
+pub unsafe extern "system" fn driver_entry(
+    driver: &mut DRIVER_OBJECT,
+    _registry_path: PCUNICODE_STRING,
+) -> NTSTATUS {
+    match Sender::start() {
+        Ok(sender) => {
+            SENDER.put(sender);
+            driver.DriverUnload = Some(unload);
+            STATUS_SUCCESS
+        }
+        Err(error) => status(error),
+    }
+}
+
+/// The system calls this before it unloads the driver, at `PASSIVE_LEVEL`.
+unsafe extern "C" fn unload(_: *mut DRIVER_OBJECT) {
+    drop(SENDER.take());
+}
