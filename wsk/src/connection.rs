@@ -23,7 +23,7 @@ use crate::irql::require_passive;
 use crate::operation::{Arguments, Flight, Idle, Outcome, Payload};
 use crate::option::{ReadableOption, SocketOption};
 use crate::registration::Provider;
-use crate::scope::{Scope, ScopedReceive, ScopedSend};
+use crate::scope::{Read, Scope, ScopedReceive, ScopedSend};
 use crate::shared::Shared;
 use crate::socket::{
     Awaited, Handle, IsEnd, Prepared, address_of, buffer_of, category, give_back, hold, make,
@@ -1276,6 +1276,36 @@ impl<'scope> Scope<'scope, '_> {
             })
         }?;
         Ok(self.sending(flight, Call::WskSend))
+    }
+
+    /// Starts to send the bytes of a last buffer over a connection and to disconnect it in good order, without waiting. IRQL:
+    /// `<= DISPATCH_LEVEL`, for nonpaged memory. Allocates an operation.
+    ///
+    /// [`WskDisconnect`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_disconnect).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ConnectedSocket::disconnect_after`] that are found before WSK has taken the request.
+    #[doc(alias = "WskDisconnect")]
+    pub fn disconnect_after<B: SendBuffer + ?Sized>(
+        &'scope self,
+        socket: &'scope ConnectedSocket,
+        last: &'scope B,
+    ) -> Result<ScopedSend<'scope, ()>, Error> {
+        let socket = &socket.socket;
+        let lock = last.lock()?;
+        let mut operation = Idle::new()?;
+        lend(&lock, operation.arguments())?;
+        let (handle, table) = (socket.socket, socket.dispatch());
+        // SAFETY: as for `send`.
+        let flight = unsafe {
+            self.start(operation, Some(lock), None, |irp, arguments| {
+                let last = Some(buffer_of(arguments));
+                Ok(table.wsk_disconnect(handle, last, 0, irp)?)
+            })
+        }?;
+        let read: Read<()> = |call, outcome, _| outcome.check(call);
+        Ok(self.sending_to_end(flight, Call::WskDisconnect, read))
     }
 
     /// Starts to receive bytes of a connection, without waiting. IRQL: `<= DISPATCH_LEVEL`, for nonpaged memory. Allocates an

@@ -238,7 +238,18 @@ impl<'scope> Scope<'scope, '_> {
 
     /// The handle of a send that was started.
     pub(crate) fn sending(&'scope self, flight: Flight<Node>, call: Call) -> ScopedSend<'scope> {
+        self.sending_to_end(flight, call, sent)
+    }
+
+    /// The handle of a send that was started, and ends in something else than its bytes.
+    pub(crate) fn sending_to_end<T>(
+        &'scope self,
+        flight: Flight<Node>,
+        call: Call,
+        read: Read<T>,
+    ) -> ScopedSend<'scope, T> {
         ScopedSend {
+            read,
             operation: Scoped {
                 flight,
                 list: &self.first,
@@ -578,13 +589,15 @@ fn sent(call: Call, outcome: Outcome, _: &Arguments) -> Result<usize, Error> {
     Ok(outcome.information)
 }
 
-/// Bytes being sent in a [`scope`]. Dropping or forgetting it leaves the operation to the scope.
+/// Bytes being sent in a [`scope`], which ends in a `T`: their number, or nothing for the last of a connection. Dropping or
+/// forgetting it leaves the operation to the scope.
 #[must_use = "the scope waits for the send, and its result is lost"]
-pub struct ScopedSend<'scope> {
+pub struct ScopedSend<'scope, T = usize> {
     operation: Scoped<'scope>,
+    read: Read<T>,
 }
 
-impl ScopedSend<'_> {
+impl<T> ScopedSend<'_, T> {
     /// Whether the bytes have been sent, or failed to be. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
     pub fn is_completed(&self) -> bool {
@@ -602,8 +615,8 @@ impl ScopedSend<'_> {
     /// # Errors
     ///
     /// What WSK says; [`Error::WrongIrql`], with the operation left to the scope.
-    pub fn wait(self) -> Result<usize, Error> {
-        self.operation.wait(sent)
+    pub fn wait(self) -> Result<T, Error> {
+        self.operation.wait(self.read)
     }
 
     /// Waits for at most `limit`, and gives the number of bytes sent. IRQL: `PASSIVE_LEVEL`.
@@ -613,10 +626,10 @@ impl ScopedSend<'_> {
     /// # Errors
     ///
     /// [`Error::TimedOut`] or [`Error::WrongIrql`], with the handle of the operation, which goes on.
-    pub fn wait_timeout(self, limit: Duration) -> Result<Result<usize, Error>, (Error, Self)> {
+    pub fn wait_timeout(self, limit: Duration) -> Result<Result<T, Error>, (Error, Self)> {
         match self.operation.wait_timeout(limit) {
             // SAFETY: the wait said that the operation has completed.
-            Ok(()) => Ok(unsafe { self.operation.take(sent) }),
+            Ok(()) => Ok(unsafe { self.operation.take(self.read) }),
             Err(error) => Err((error, self)),
         }
     }
@@ -626,17 +639,17 @@ impl ScopedSend<'_> {
     /// # Errors
     ///
     /// The handle of the operation, which is still in flight.
-    pub fn try_take(self) -> Result<Result<usize, Error>, Self> {
+    pub fn try_take(self) -> Result<Result<T, Error>, Self> {
         if self.is_completed() {
             // SAFETY: it has completed.
-            Ok(unsafe { self.operation.take(sent) })
+            Ok(unsafe { self.operation.take(self.read) })
         } else {
             Err(self)
         }
     }
 }
 
-impl fmt::Debug for ScopedSend<'_> {
+impl<T> fmt::Debug for ScopedSend<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ScopedSend")
             .field("completed", &self.is_completed())

@@ -435,6 +435,19 @@ fn after_a_graceful_disconnect_nothing_can_be_sent_and_all_received() {
         assert_eq!(got, b"owned");
 
         let (socket, mut peer) = s.connection();
+        let last = *b"scoped";
+        wsk::scope(|scope| {
+            let receive = scope.receive(&socket, &mut bytes).unwrap();
+            let disconnect = scope.disconnect_after(&socket, &last).unwrap();
+            disconnect.wait().unwrap();
+            receive.cancel();
+        })
+        .unwrap();
+        let mut got = Vec::new();
+        peer.read_to_end(&mut got).unwrap();
+        assert_eq!(got, b"scoped");
+
+        let (socket, mut peer) = s.connection();
         let disconnect = at_irql(DISPATCH_LEVEL, || socket.start_disconnect()).unwrap();
         block_on(disconnect).result.unwrap();
         assert_eq!(peer.read(&mut bytes).unwrap(), 0);

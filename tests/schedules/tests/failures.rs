@@ -420,6 +420,8 @@ fn disconnect() {
         let disconnect = client.start_disconnect()?;
         disconnect.wait().map_err(|(error, _)| error)?.result?;
         assert_eq!(server.receive(&mut room)?, 0);
+        wsk::scope(|s| s.disconnect_after(&server, b"bye")?.wait())??;
+        assert_eq!(client.receive_all(&mut room)?, 3);
         server.abort()?;
         client.close()?;
         server.close()
