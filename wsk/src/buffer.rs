@@ -549,7 +549,8 @@ unsafe impl<const N: usize> ReceiveBuffer for [u8; N] {
     }
 }
 
-/// Bytes in nonpaged pool with their MDL, built once and used any number of times.
+/// Bytes in nonpaged pool with their MDL, built once and used any number of times. May be dropped at any IRQL up to
+/// `DISPATCH_LEVEL`.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();

@@ -15,7 +15,8 @@ use crate::error::{Error, Memory};
 /// `N` nonpaged buffers as one: their MDLs form a chain, which is linked once and used any number of times.
 ///
 /// To link MDLs is to write them, so the chain takes the buffers for itself; [`into_parts`](Self::into_parts) gives them back,
-/// each alone again. A part is as long as its buffer's length when it is taken.
+/// each alone again. A part is as long as its buffer's length when it is taken. May be dropped at any IRQL up to
+/// `DISPATCH_LEVEL`.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();

@@ -115,7 +115,8 @@ impl DatagramSocket {
         self.socket.enable_events(WSK_EVENT_RECEIVE_FROM)
     }
 
-    /// Has WSK no longer call the handler; waits until calls that are under way have returned. IRQL: `PASSIVE_LEVEL`.
+    /// Has WSK no longer call the handler; waits until calls that are under way have returned, so it must not be called from the
+    /// handler. IRQL: `PASSIVE_LEVEL`.
     ///
     /// [`SO_WSK_EVENT_CALLBACK`](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
     ///
@@ -601,7 +602,8 @@ impl DatagramSocket {
         InFlight::new(started, Call::WskReceiveFrom)
     }
 
-    /// Closes the socket and waits until WSK is done with it. IRQL: `PASSIVE_LEVEL`.
+    /// Closes the socket and waits until WSK is done with it, and so until event handlers have returned: it must not be called from
+    /// one. IRQL: `PASSIVE_LEVEL`.
     ///
     /// [`WskCloseSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_close_socket).
     ///

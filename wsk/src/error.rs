@@ -193,6 +193,8 @@ pub enum Error {
     NoEvents,
     /// There are no datagrams to send.
     NoMessages,
+    /// A pool of no buffers: nothing could ever be taken from it.
+    NoBuffers,
     /// The socket's remote address or destination has been fixed already.
     AlreadyFixed,
     /// All buffers of the pool are taken.
@@ -275,7 +277,8 @@ impl From<Error> for NTSTATUS {
             | Error::UnknownAddress { .. }
             | Error::BadName { .. }
             | Error::ControlOfOne
-            | Error::NoMessages => STATUS_INVALID_PARAMETER,
+            | Error::NoMessages
+            | Error::NoBuffers => STATUS_INVALID_PARAMETER,
             Error::DatagramTooLong { .. } => STATUS_INVALID_BUFFER_SIZE,
             Error::ControlFull { .. } => STATUS_BUFFER_TOO_SMALL,
         }
@@ -374,6 +377,7 @@ impl fmt::Display for Error {
             Self::NoEvents => {
                 f.write_str("the socket has no handler for events: open it with open_with_events")
             }
+            Self::NoBuffers => f.write_str("a pool needs at least one buffer: give it a depth"),
             Self::NoMessages => {
                 f.write_str("there are no datagrams to send: put at least one into the list")
             }

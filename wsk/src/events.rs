@@ -28,6 +28,11 @@ use crate::socket::{DatagramCategory, Socket};
 /// The functions run at up to `DISPATCH_LEVEL`, on any thread, at the same time as each other and as a close; never after the
 /// close has completed.
 ///
+/// Whatever waits until they have returned must not be called from them: not
+/// [`close`](DatagramSocket::close) or [`disable_receive_events`](DatagramSocket::disable_receive_events) of their socket, nor may
+/// they drop the [`Registration`](crate::Registration). Where they run at `PASSIVE_LEVEL` that would wait for itself, for ever; above
+/// it is an error. Dropping a handle of the socket is allowed, because it does not wait.
+///
 /// [`WskReceiveFromEvent`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_from_event).
 #[doc(alias = "WskReceiveFromEvent")]
 #[diagnostic::on_unimplemented(

@@ -11,6 +11,17 @@ const TAG: u32 = u32::from_le_bytes(*b"Wskr");
 /// The alignment of every pool block on 64-bit Windows.
 const ALIGNMENT: usize = 16;
 
+/// The layout of a block for a `T`, which does not compile for types that the pool's blocks are not aligned for.
+pub(crate) const fn layout<T>() -> Layout {
+    const {
+        assert!(
+            align_of::<T>() <= ALIGNMENT,
+            "pool blocks are aligned to 16 bytes, no more"
+        );
+    };
+    Layout::new::<T>()
+}
+
 /// Allocates uninitialised nonpaged, non-executable memory. IRQL: `<= DISPATCH_LEVEL`.
 ///
 /// `None` when there is none, when `layout` has no size, or when it wants more alignment than the pool gives.

@@ -16,6 +16,7 @@ use crate::memory;
 use crate::operation::{Arguments, CONTROL_ROOM, Outcome, Payload};
 
 /// `N` datagrams that are sent to one address by one request, with [control information](Self::control_mut) for all of them.
+/// May be dropped at any IRQL up to `DISPATCH_LEVEL`, if the buffers may be.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();

@@ -12,7 +12,6 @@
 //! Forgetting a `Flight` leaks block and payload, and nothing else: they are never freed early. Who may touch the block when
 //! is settled by [`State`].
 
-use core::alloc::Layout;
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::marker::PhantomData;
@@ -281,7 +280,7 @@ impl<P: Payload> Idle<P> {
     /// Allocates an operation. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn new() -> Result<Self, Error> {
         let block =
-            memory::allocate(Layout::new::<Block<P>>()).ok_or(Error::NoMemory(Memory::Irp))?;
+            memory::allocate(memory::layout::<Block<P>>()).ok_or(Error::NoMemory(Memory::Irp))?;
         let block = block.cast::<Block<P>>();
         // SAFETY: freshly allocated nonpaged pool of that layout.
         unsafe { Block::initialise(block, true) };

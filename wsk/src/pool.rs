@@ -21,7 +21,7 @@ use crate::shared::{Counted, Shared};
 /// A fixed number of buffers `B`, each with an operation of its own.
 ///
 /// A handle: clones stand for the same pool, whose memory goes with the last of them and of its buffers. Taking and giving
-/// back take no lock.
+/// back take no lock. May be dropped at any IRQL up to `DISPATCH_LEVEL`, if the buffers may be.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -54,8 +54,11 @@ impl<B: Send + 'static> Pool<B> {
     ///
     /// # Errors
     ///
-    /// [`Error::NoMemory`], or what `make` says.
+    /// [`Error::NoBuffers`] for a depth of 0, [`Error::NoMemory`], or what `make` says.
     pub fn new(depth: u32, make: impl FnMut(u32) -> Result<B, Error>) -> Result<Self, Error> {
+        if depth == 0 {
+            return Err(Error::NoBuffers);
+        }
         let mut make = make;
         let mut slots = Slots::<B>::reserve(depth)?;
         for index in 0..depth {
@@ -227,6 +230,7 @@ impl<B> Slots<B> {
         let slots = if depth == 0 {
             NonNull::dangling()
         } else {
+            let _ = memory::layout::<Slot<B>>();
             let layout = Layout::array::<Slot<B>>(depth as usize)
                 .map_err(|_| Error::NoMemory(Memory::Irp))?;
             memory::allocate(layout)

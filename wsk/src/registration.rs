@@ -70,7 +70,8 @@ unsafe extern "system" fn client_event(
 /// A registration as a WSK client: the first thing a driver makes, and the last it drops.
 ///
 /// Dropping it deregisters, which waits until every socket is closed and every [`Provider`] dropped. Drop these first, at the
-/// latest in `DriverUnload`: a thread that waits for handles of its own waits for ever.
+/// latest in `DriverUnload`: a thread that waits for handles of its own waits for ever. Dropping it above `PASSIVE_LEVEL`, which is
+/// a mistake, leaves the client registered for good: the driver must then never be unloaded.
 ///
 /// [`WskRegister`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nf-wsk-wskregister),
 /// [`WskDeregister`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nf-wsk-wskderegister).

@@ -1,6 +1,5 @@
 //! Reference-counted nonpaged memory: `Arc` for drivers, where allocation can fail and no allocator is installed.
 
-use core::alloc::Layout;
 use core::ffi::c_void;
 use core::mem::ManuallyDrop;
 use core::ops::Deref;
@@ -90,7 +89,7 @@ impl<T: Counted> Reserved<T> {
     pub(crate) fn new() -> Option<Self> {
         // INVARIANT: freshly allocated with that layout.
         Some(Self {
-            block: memory::allocate(Layout::new::<Block<T>>())?.cast(),
+            block: memory::allocate(memory::layout::<Block<T>>())?.cast(),
         })
     }
 

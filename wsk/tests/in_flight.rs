@@ -426,3 +426,11 @@ fn an_extent_lies_inside_its_chain() {
     drop(buffer);
     kernel.shutdown();
 }
+
+#[test]
+fn a_pool_of_nothing_is_an_error() {
+    let kernel = Kernel::boot();
+    let made = Pool::new(0, |_| NonPagedBuffer::new(1));
+    assert_eq!(made.unwrap_err(), Error::NoBuffers);
+    kernel.shutdown();
+}
