@@ -55,7 +55,7 @@ pub fn windows_directory() -> PathBuf {
 /// A cargo that compiles for `target` in `directory`, with the options that it needs for that behind its subcommand.
 #[must_use]
 pub fn cargo(subcommand: &str, target: &str, directory: &Path) -> Command {
-    let active = has(target);
+    let active = !target.contains("windows") || has(target);
     let mut command = Command::new(if active {
         std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
     } else {

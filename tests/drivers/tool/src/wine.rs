@@ -56,11 +56,16 @@ pub enum Value {
 /// The program that runs programs for Windows, if it is installed.
 #[must_use]
 pub fn program() -> Option<PathBuf> {
-    // The first is Debian's, where `wine` is a script that misses the 32-bit one.
-    ["/usr/lib/wine/wine64", "/usr/bin/wine64", "/usr/bin/wine"]
-        .map(PathBuf::from)
-        .into_iter()
-        .find(|path| path.is_file())
+    // The first are Debian's, where `wine` is a script that misses the 32-bit one.
+    [
+        "/usr/lib/wine/wine64",
+        "/usr/lib/wine/wine",
+        "/usr/bin/wine64",
+        "/usr/bin/wine",
+    ]
+    .map(PathBuf::from)
+    .into_iter()
+    .find(|path| path.is_file())
 }
 
 impl Wine {
@@ -579,5 +584,15 @@ mod tests {
             assert_eq!((loads, lines.len()), (1, 1));
             assert!(lines[0].contains(left), "{lines:?}");
         }
+    }
+
+    #[test]
+    fn what_wine_never_completes_is_its_own() {
+        let mut told = GOOD.replace("ExFreePoolWithTag", "Nothing");
+        assert_eq!(balance(&told, "echo").1.len(), 1);
+        told.push_str(
+            "0128:0134:fixme:netio:wsk_disconnect socket 0000000000034D44, flags 0, irp 00000000014A03A0 stub.\n",
+        );
+        assert_eq!(balance(&told, "echo"), (1, Vec::new()));
     }
 }
