@@ -711,9 +711,7 @@ impl NonPagedBuffer {
     /// [`Error::OutOfBounds`] for more than the capacity.
     pub fn assign(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.set_len(bytes.len())?;
-        for (to, from) in self.as_mut_slice().iter_mut().zip(bytes) {
-            *to = *from;
-        }
+        memory::copy(bytes, self.as_mut_slice());
         Ok(())
     }
 

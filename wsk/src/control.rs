@@ -11,6 +11,7 @@ use wsk_sys::{
 
 use crate::buffer::{Lock, ReceiveBuffer, SendBuffer};
 use crate::error::Error;
+use crate::memory;
 
 /// `sizeof(CMSGHDR)`: what each message begins with.
 const HEADER: usize = size_of::<CMSGHDR>();
@@ -130,14 +131,14 @@ impl<const N: usize> Control<N> {
         match message {
             ControlMessage::PacketInfoV4 { address, interface } => {
                 let mut data = [0; 8];
-                data[..4].copy_from_slice(&address.octets());
-                data[4..].copy_from_slice(&interface.to_ne_bytes());
+                memory::copy(&address.octets(), &mut data[..4]);
+                memory::copy(&interface.to_ne_bytes(), &mut data[4..]);
                 self.put(IP, IP_PKTINFO.cast_signed(), &data)
             }
             ControlMessage::PacketInfoV6 { address, interface } => {
                 let mut data = [0; 20];
-                data[..16].copy_from_slice(&address.octets());
-                data[16..].copy_from_slice(&interface.to_ne_bytes());
+                memory::copy(&address.octets(), &mut data[..16]);
+                memory::copy(&interface.to_ne_bytes(), &mut data[16..]);
                 self.put(IPV6, IPV6_PKTINFO.cast_signed(), &data)
             }
             ControlMessage::EcnV4(value) => {
@@ -209,10 +210,13 @@ impl<const N: usize> Control<N> {
         let Some(rest) = rest.get_mut(..data.len()) else {
             return Err(full);
         };
-        header[..8].copy_from_slice(&HEADER.wrapping_add(data.len()).to_ne_bytes());
-        header[8..12].copy_from_slice(&level.to_ne_bytes());
-        header[12..].copy_from_slice(&kind.to_ne_bytes());
-        rest.copy_from_slice(data);
+        memory::copy(
+            &HEADER.wrapping_add(data.len()).to_ne_bytes(),
+            &mut header[..8],
+        );
+        memory::copy(&level.to_ne_bytes(), &mut header[8..12]);
+        memory::copy(&kind.to_ne_bytes(), &mut header[12..]);
+        memory::copy(data, rest);
         self.length = length;
         Ok(())
     }

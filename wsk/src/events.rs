@@ -20,6 +20,7 @@ use crate::control::ControlMessages;
 use crate::datagram::DatagramSocket;
 use crate::error::Error;
 use crate::event_context::{Context, Events};
+use crate::memory;
 use crate::shared::Shared;
 use crate::socket::{DatagramCategory, Socket};
 
@@ -266,11 +267,7 @@ impl<'i> Datagram<'i> {
             let Some(room) = to.get_mut(copied..) else {
                 break;
             };
-            let length = piece.len().min(room.len());
-            if let (Some(room), Some(piece)) = (room.get_mut(..length), piece.get(..length)) {
-                room.copy_from_slice(piece);
-            }
-            copied += length;
+            copied += memory::copy(piece, room);
         }
         copied
     }

@@ -11,7 +11,7 @@ use wsk_sys::{
 
 use crate::error::Error;
 use crate::irql::require_passive;
-use crate::operation::{KERNEL_MODE, interval};
+use crate::operation::{KERNEL_MODE, interval_of, units};
 use crate::stack::Stack;
 
 /// The numbers of the free slots.
@@ -77,7 +77,7 @@ impl FreeList {
                 break Ok(taken);
             }
             let left = deadline.as_ref().map(Deadline::left);
-            let mut left = left.map(interval);
+            let mut left = left.map(interval_of);
             let timeout = left
                 .as_mut()
                 .map_or(core::ptr::null_mut(), core::ptr::from_mut);
@@ -104,28 +104,27 @@ impl FreeList {
     }
 }
 
-/// A moment up to which something is waited for, however often the wait is taken up again.
+/// A moment up to which something is waited for, however often the wait is taken up again. In units of 100 nanoseconds.
 struct Deadline {
     start: u64,
-    limit: Duration,
+    limit: u64,
 }
 
 impl Deadline {
     fn after(limit: Duration) -> Self {
         Self {
             start: Self::now(),
-            limit,
+            limit: units(limit),
         }
     }
 
     /// What is left of the time.
-    fn left(&self) -> Duration {
-        let passed = Self::now().saturating_sub(self.start);
+    fn left(&self) -> u64 {
         self.limit
-            .saturating_sub(Duration::from_nanos(passed.saturating_mul(100)))
+            .saturating_sub(Self::now().saturating_sub(self.start))
     }
 
-    /// The time since the system started, in units of 100 ns.
+    /// The time since the system started.
     fn now() -> u64 {
         // SAFETY: may be called at any IRQL.
         unsafe { KeQueryUnbiasedInterruptTime() }

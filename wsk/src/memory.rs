@@ -45,3 +45,15 @@ pub(crate) unsafe fn free(block: NonNull<u8>) {
     // SAFETY: the caller passes a block of ours, which has our tag.
     unsafe { ExFreePoolWithTag(block.as_ptr().cast(), TAG) };
 }
+
+/// Copies as many bytes as there are in both; how many.
+#[inline]
+pub(crate) fn copy(from: &[u8], to: &mut [u8]) -> usize {
+    let length = from.len().min(to.len());
+    // SAFETY: both are that long, and what is borrowed exclusively does not overlap the other.
+    unsafe {
+        to.as_mut_ptr()
+            .copy_from_nonoverlapping(from.as_ptr(), length);
+    }
+    length
+}

@@ -717,14 +717,20 @@ pub(crate) const KERNEL_MODE: i8 = MODE::KernelMode.0 as i8;
 
 /// A time from now as the kernel takes it: negative, in units of 100 nanoseconds.
 pub(crate) fn interval(time: Duration) -> LARGE_INTEGER {
-    // Not more than half the range, so that the kernel's sum with the time since boot does not overflow; and no division of
-    // 128 bits.
-    let units = i64::try_from(time.as_secs())
-        .ok()
-        .and_then(|seconds| seconds.checked_mul(10_000_000))
-        .and_then(|units| units.checked_add(i64::from(time.subsec_nanos() / 100)))
-        .unwrap_or(i64::MAX)
-        .min(i64::MAX / 2);
+    interval_of(units(time))
+}
+
+/// A time in units of 100 nanoseconds, with no division of 128 bits; the longest there is for what is longer.
+pub(crate) fn units(time: Duration) -> u64 {
+    time.as_secs()
+        .saturating_mul(10_000_000)
+        .saturating_add(u64::from(time.subsec_nanos() / 100))
+}
+
+/// As [`interval`], of units.
+pub(crate) fn interval_of(units: u64) -> LARGE_INTEGER {
+    // Not more than half the range, so that the kernel's sum with the time since boot does not overflow.
+    let units = i64::try_from(units).unwrap_or(i64::MAX).min(i64::MAX / 2);
     LARGE_INTEGER { QuadPart: -units }
 }
 

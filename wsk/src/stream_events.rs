@@ -28,6 +28,7 @@ use crate::event_context::{Context, Events};
 use crate::events::Pieces;
 use crate::irql::require_passive;
 use crate::listening::{ListenCategory, ListenSocket};
+use crate::memory;
 use crate::registration::Provider;
 use crate::shared::Shared;
 use crate::socket::{Handle, Prepared, Socket};
@@ -373,11 +374,7 @@ fn copy(pieces: StreamPieces<'_>, to: &mut [u8]) -> usize {
         let Some(room) = to.get_mut(copied..) else {
             break;
         };
-        let length = piece.len().min(room.len());
-        if let (Some(room), Some(piece)) = (room.get_mut(..length), piece.get(..length)) {
-            room.copy_from_slice(piece);
-        }
-        copied += length;
+        copied += memory::copy(piece, room);
     }
     copied
 }
