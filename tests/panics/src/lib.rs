@@ -2,7 +2,12 @@
 //! can be looked at. Never run: `tests/none.rs` reads the object files.
 
 #![no_std]
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_safety_doc)]
+#![allow(
+    missing_docs,
+    clippy::missing_errors_doc,
+    clippy::missing_safety_doc,
+    clippy::must_use_candidate
+)]
 
 use core::future::Future;
 use core::net::SocketAddr;
