@@ -25,12 +25,14 @@ use wsk_sys::{
     IP_MULTICAST_TTL, IP_PKTINFO, IP_RECVECN, IP_RECVTOS, IP_TOS, IP_TTL, IPPROTO, IPPROTO_IP,
     IPV6_ADD_MEMBERSHIP, IPV6_DONTFRAG, IPV6_DROP_MEMBERSHIP, IPV6_HOPLIMIT, IPV6_MULTICAST_HOPS,
     IPV6_MULTICAST_LOOP, IPV6_PKTINFO, IPV6_RECVECN, IPV6_RECVTCLASS, IPV6_TCLASS,
-    IPV6_UNICAST_HOPS, IPV6_V6ONLY, SO_BROADCAST, SO_EXCLUSIVEADDRUSE, SO_RANDOMIZE_PORT,
-    SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SOL_SOCKET, UDP_RECV_MAX_COALESCED_SIZE, UDP_SEND_MSG_SIZE,
+    IPV6_UNICAST_HOPS, IPV6_V6ONLY, SO_BROADCAST, SO_EXCLUSIVEADDRUSE, SO_KEEPALIVE,
+    SO_RANDOMIZE_PORT, SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SOL_SOCKET, TCP_KEEPCNT, TCP_KEEPIDLE,
+    TCP_KEEPINTVL, TCP_NODELAY, UDP_RECV_MAX_COALESCED_SIZE, UDP_SEND_MSG_SIZE,
 };
 
 const IP: u32 = IPPROTO_IP;
 const IPV6: u32 = IPPROTO::IPPROTO_IPV6.0.cast_unsigned();
+const TCP: u32 = IPPROTO::IPPROTO_TCP.0.cast_unsigned();
 const UDP: u32 = IPPROTO::IPPROTO_UDP.0.cast_unsigned();
 
 /// The greatest size of a value.
@@ -127,6 +129,17 @@ options! {
     SendBufferSize(u32) = SOL_SOCKET, SO_SNDBUF, "SO_SNDBUF";
     /// Whether a port that WSK chooses is random.
     RandomPort(bool) = SOL_SOCKET, SO_RANDOMIZE_PORT, "SO_RANDOMIZE_PORT";
+    /// Whether a connection that is silent is probed, so that it ends when the other side is no more.
+    KeepAlive(bool) = SOL_SOCKET, SO_KEEPALIVE, "SO_KEEPALIVE";
+    /// The seconds of silence after which a connection is probed. Windows 10 1709 and later.
+    KeepAliveIdle(u32) = TCP, TCP_KEEPIDLE, "TCP_KEEPIDLE";
+    /// The seconds between probes that are not answered. Windows 10 1709 and later.
+    KeepAliveInterval(u32) = TCP, TCP_KEEPINTVL, "TCP_KEEPINTVL";
+    /// How many probes may stay without answer. Windows 10 1703 and later.
+    KeepAliveCount(u32) = TCP, TCP_KEEPCNT, "TCP_KEEPCNT";
+    /// Whether small amounts of bytes are sent at once rather than gathered; see also
+    /// [`set_no_delay`](crate::ConnectedSocket::set_no_delay).
+    NoDelay(bool) = TCP, TCP_NODELAY, "TCP_NODELAY";
     /// The time to live of IPv4 datagrams.
     TimeToLive(u32) = IP, IP_TTL, "IP_TTL";
     /// The type of service of IPv4 datagrams.

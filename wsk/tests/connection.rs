@@ -681,6 +681,27 @@ fn dual_mode_sockets_connect_to_either_family() {
 }
 
 #[test]
+fn options_of_connections_are_set_and_read() {
+    use wsk::option::{KeepAlive, KeepAliveCount, KeepAliveIdle, KeepAliveInterval, NoDelay};
+    on_each_kernel(|_, s| {
+        let unconnected = ConnectionSocket::open(&s.provider, Family::V4).unwrap();
+        unconnected.set_option(KeepAlive(true)).unwrap();
+        assert_eq!(unconnected.option::<KeepAlive>(), Ok(KeepAlive(true)));
+        let (socket, _peer) = s.connection();
+        assert_eq!(socket.option::<KeepAlive>(), Ok(KeepAlive(false)));
+        socket.set_option(NoDelay(true)).unwrap();
+        assert_eq!(socket.option::<NoDelay>(), Ok(NoDelay(true)));
+        socket.set_option(KeepAliveIdle(77)).unwrap();
+        assert_eq!(socket.option::<KeepAliveIdle>(), Ok(KeepAliveIdle(77)));
+        socket.set_option(KeepAliveInterval(7)).unwrap();
+        socket.set_option(KeepAliveCount(3)).unwrap();
+        let read = socket.option::<KeepAliveInterval>();
+        assert_eq!(read, Ok(KeepAliveInterval(7)));
+        assert_eq!(socket.option::<KeepAliveCount>(), Ok(KeepAliveCount(3)));
+    });
+}
+
+#[test]
 fn steady_state_allocates_nothing() {
     let kernel = Kernel::boot();
     let s = Setting::new();
