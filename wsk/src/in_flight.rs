@@ -27,6 +27,9 @@ pub type ReceiveFrom<B> = InFlight<ReceivingFrom<B>>;
 /// `DISPATCH_LEVEL`. It may be dropped or forgotten at any moment, at any IRQL up to `DISPATCH_LEVEL`: what it owns stays with
 /// the kernel until the IRP has completed, and is then dropped at up to `DISPATCH_LEVEL` (or, when forgotten, never). Dropping
 /// a send or a disconnect lets it go on; dropping anything else cancels it.
+///
+/// What is forgotten with a socket or addresses in it, such as an [`Accept`](crate::Accept) whose connection has come, keeps its
+/// [`Registration`](crate::Registration) waiting for ever.
 #[must_use = "dropping anything but a send or a disconnect cancels it"]
 pub struct InFlight<O: Operation> {
     flight: Option<Flight<O::Payload>>,
