@@ -31,7 +31,7 @@ pub fn all() -> Result<Vec<Built>, String> {
 fn driver(name: &'static str) -> Result<Built, String> {
     let folder = toolchain::windows_directory();
     let folder = fs::create_dir_all(&folder)
-        .and_then(|()| fs::canonicalize(&folder))
+        .and_then(|()| std::path::absolute(&folder))
         .map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
     let map = folder.join(format!("{name}.map"));
     let mut command = toolchain::cargo("rustc", X86_64, &folder);
