@@ -17,6 +17,9 @@ const LIMIT: usize = 32 * 1024;
 /// The most that the echo driver may weigh.
 const ECHO_LIMIT: usize = 24 * 1024;
 
+/// The files of the template of a driver that is built with a WDK.
+const TEMPLATE: [&str; 4] = ["Cargo.toml", ".cargo/config.toml", "build.rs", "src/lib.rs"];
+
 /// Checks `wsk-sys`, `wsk` and the drivers for both kinds of Windows.
 pub(crate) fn check() -> Result<(), String> {
     for target in [toolchain::X86_64, toolchain::AARCH64] {
@@ -48,7 +51,7 @@ pub(crate) fn beside_wdk() -> Result<(), String> {
         fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
     };
     let page = read(&toolchain::repository().join("wsk/docs/beside-wdk.md"))?;
-    for file in ["Cargo.toml", "build.rs", "src/lib.rs"] {
+    for file in TEMPLATE {
         if !page.contains(&read(&template.join(file))?) {
             return Err(format!(
                 "wsk/docs/beside-wdk.md shows another {file} than the template's"
@@ -57,18 +60,16 @@ pub(crate) fn beside_wdk() -> Result<(), String> {
     }
     // Apart from the repository, so that no lock file is left there.
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let copy = |file: &str| fs::copy(template.join(file), folder.path().join(file));
-    fs::create_dir(folder.path().join("src"))
-        .and_then(|()| copy("Cargo.toml"))
-        .and_then(|_| copy("build.rs"))
-        .and_then(|_| copy("src/lib.rs"))
-        .and_then(|_| {
-            fs::copy(
-                toolchain::repository().join("Cargo.lock"),
-                folder.path().join("Cargo.lock"),
-            )
-        })
-        .map_err(|error| format!("the template cannot be copied: {error}"))?;
+    for (from, file) in TEMPLATE
+        .map(|file| (template.join(file), file))
+        .into_iter()
+        .chain([(toolchain::repository().join("Cargo.lock"), "Cargo.lock")])
+    {
+        let to = folder.path().join(file);
+        let made = to.parent().map_or(Ok(()), fs::create_dir_all);
+        made.and_then(|()| fs::copy(from, to))
+            .map_err(|error| format!("{file} cannot be copied: {error}"))?;
+    }
     let directory = toolchain::windows_directory();
     let directory = std::path::absolute(directory).map_err(|error| error.to_string())?;
     let mut command = toolchain::cargo("check", toolchain::X86_64, &directory);
