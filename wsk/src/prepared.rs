@@ -549,7 +549,7 @@ impl<D: Direction> Prepared<D> {
             return self.outlast(flight, limit);
         }
         // SAFETY: it has completed.
-        self.read(unsafe { flight.outcome() })
+        Self::read(unsafe { flight.outcome() })
     }
 
     /// Waits for a flight that had not completed when the call returned.
@@ -573,7 +573,7 @@ impl<D: Direction> Prepared<D> {
         if timed_out && outcome.status == STATUS_CANCELLED {
             return Err(Error::TimedOut { call: D::CALL });
         }
-        self.read(outcome)
+        Self::read(outcome)
     }
 
     /// What the IRP says.
@@ -589,21 +589,19 @@ impl<D: Direction> Prepared<D> {
 
     /// The bytes that a completed operation has sent or received.
     #[inline]
-    fn read(&self, outcome: Outcome) -> Result<usize, Error> {
+    fn read(outcome: Outcome) -> Result<usize, Error> {
         if outcome.status.is_success() {
             Ok(outcome.information)
         } else {
-            self.read_failed(outcome)
+            Self::read_failed(outcome)
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn read_failed(&self, outcome: Outcome) -> Result<usize, Error> {
+    fn read_failed(outcome: Outcome) -> Result<usize, Error> {
         if D::CALL == Call::WskReceiveFrom && outcome.status == STATUS_BUFFER_OVERFLOW {
             // The documented answer to a datagram that does not fit is a warning, with the bytes that did.
-            // SAFETY: the operation has completed, so the arguments are the holder's.
-            unsafe { (*self.slot().block.arguments().as_ptr()).control_flags |= MSG_TRUNC };
             return Ok(outcome.information);
         }
         Err(Error::Call {
@@ -863,7 +861,9 @@ impl<'r> Arrival<'r> {
     #[must_use]
     #[inline]
     pub fn is_truncated(&self) -> bool {
-        self.arguments().control_flags & MSG_TRUNC != 0
+        // SAFETY: the slot is at rest, by the invariant.
+        let status = unsafe { self.receiver.outcome() }.status;
+        self.arguments().control_flags & MSG_TRUNC != 0 || status == STATUS_BUFFER_OVERFLOW
     }
 
     /// Whether it was sent to a broadcast address.
@@ -1075,7 +1075,7 @@ impl<D: Direction> Ended<D> {
     pub fn result(&self) -> Result<usize, Error> {
         match &self.operation {
             // SAFETY: at rest, by the invariant.
-            Some(prepared) => prepared.read(unsafe { prepared.outcome() }),
+            Some(prepared) => Prepared::<D>::read(unsafe { prepared.outcome() }),
             None => Err(self.lost()),
         }
     }
@@ -1111,7 +1111,7 @@ impl Ended<Inbound> {
         match &self.operation {
             Some(receiver) => {
                 // SAFETY: at rest, by the invariant.
-                receiver.read(unsafe { receiver.outcome() })?;
+                Receiver::read(unsafe { receiver.outcome() })?;
                 // INVARIANT: the slot is at rest, and launching it takes the receiver exclusively.
                 Ok(Arrival { receiver })
             }

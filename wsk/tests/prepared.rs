@@ -232,6 +232,28 @@ fn a_receiver_gives_one_datagram_after_the_other() {
 }
 
 #[test]
+fn the_end_of_a_receive_is_only_read() {
+    on_each_kernel(|_, setting| {
+        let receiver = setting.socket.receiver(buffer(4)).unwrap();
+        let receiving = receiver.start().unwrap();
+        setting.hears(b"too long");
+        let ended = receiving.wait().unwrap();
+        // By several threads at once, which a data race detector tells from writing.
+        std::thread::scope(|threads| {
+            for _ in 0..2 {
+                threads.spawn(|| {
+                    assert_eq!(ended.result(), Ok(4));
+                    assert_eq!(ended.arrival().unwrap().bytes(), b"too ");
+                });
+            }
+        });
+        let receiver = ended.into_operation().unwrap();
+        assert!(receiver.arrival().unwrap().is_truncated());
+        drop(receiver);
+    });
+}
+
+#[test]
 fn addresses_of_a_dual_mode_socket_are_mapped_both_ways() {
     let kernel = Kernel::boot();
     let s = setting(Family::Dual, "0.0.0.0:0");
