@@ -16,7 +16,7 @@ use wsk_sys::{
 use crate::error::{Call, Error, Memory};
 use crate::irql::require_apc;
 use crate::memory;
-use crate::operation::{Arguments, CONTROL_ROOM, KERNEL_MODE};
+use crate::operation::{Arguments, CONTROL_ROOM, KERNEL_MODE, Outcome};
 
 /// A part of an MDL chain, as WSK takes it.
 ///
@@ -193,7 +193,7 @@ pub(crate) trait Held {
     fn keep(&self);
 
     /// Takes from the arguments of the completed operation what belongs to the memory's owner.
-    fn settle(&self, _: &Arguments) {}
+    fn settle(&self, _: Outcome, _: &Arguments) {}
 }
 
 impl Held for () {
@@ -217,8 +217,12 @@ impl Held for Lock<'_> {
     }
 
     #[inline]
-    fn settle(&self, arguments: &Arguments) {
+    fn settle(&self, outcome: Outcome, arguments: &Arguments) {
         if let Some((length, bytes)) = self.room {
+            if outcome.status.is_error() {
+                // Nothing was received, whatever stands in the arguments: the length stays 0.
+                return;
+            }
             let written = (arguments.control_length as usize)
                 .min(bytes.len())
                 .min(CONTROL_ROOM);

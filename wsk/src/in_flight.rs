@@ -209,12 +209,14 @@ impl<B> Carried<B> {
 }
 
 impl<B> Payload for Carried<B> {
-    fn settle(&mut self, arguments: &Arguments) {
-        // INVARIANT: unlocked before the buffer moves.
-        if let Some(lock) = &self.lock {
-            lock.settle(arguments);
+    unsafe fn settle(this: NonNull<Self>, outcome: Option<Outcome>, arguments: &Arguments) {
+        // SAFETY: the caller gives the payload. Only the lock is borrowed: it may write to the buffer beside it.
+        let lock = unsafe { &mut (*this.as_ptr()).lock };
+        if let (Some(lock), Some(outcome)) = (&*lock, outcome) {
+            lock.settle(outcome, arguments);
         }
-        self.lock = None;
+        // INVARIANT: unlocked before the buffer moves.
+        *lock = None;
     }
 }
 

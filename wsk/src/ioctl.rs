@@ -32,7 +32,7 @@ use crate::address::{self, Family};
 use crate::buffer::Held;
 use crate::error::Error;
 use crate::memory;
-use crate::operation::Arguments;
+use crate::operation::{Arguments, Outcome};
 
 /// What goes in or out, where it is not an address.
 pub(crate) type Value = [u8; 8];
@@ -270,7 +270,7 @@ impl Held for Bytes {
 
     fn keep(&self) {}
 
-    fn settle(&self, _: &Arguments) {
+    fn settle(&self, _: Outcome, _: &Arguments) {
         if let Some(from) = self.output() {
             // SAFETY: both are that long, by the invariant; the request is over.
             unsafe {

@@ -266,9 +266,10 @@ impl<B: SendBuffer, const N: usize> CarriedMessages<B, N> {
 }
 
 impl<B, const N: usize> Payload for CarriedMessages<B, N> {
-    fn settle(&mut self, _: &Arguments) {
+    unsafe fn settle(this: NonNull<Self>, _: Option<Outcome>, _: &Arguments) {
+        // SAFETY: the caller gives the payload; only the locks are borrowed.
         // INVARIANT: unlocked before the messages move.
-        self.messages.unlock();
+        unsafe { (*this.as_ptr()).messages.locks.clear() };
     }
 }
 

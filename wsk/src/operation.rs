@@ -106,13 +106,17 @@ const _: () = assert!(core::mem::offset_of!(Irp, stack) == size_of::<IRP>());
 
 /// What an operation carries while it is in flight.
 pub trait Payload {
-    /// Called where the payload lies, once the IRP has completed, before [`settle`](Self::settle): takes from the outcome what
-    /// is its.
-    fn completed(&mut self, _: Outcome) {}
-
-    /// Called where the payload lies, once the IRP has completed and before the payload moves: takes from the arguments what is
-    /// its, and lets go of what was locked.
-    fn settle(&mut self, _: &Arguments) {}
+    /// Called where the payload lies, once the IRP has completed, or was not passed on after all, and before the payload moves:
+    /// takes from outcome and arguments what is its, and lets go of what was locked.
+    ///
+    /// By its place, not by reference: what is locked may be a part of the payload, which a reference to all of it would claim.
+    ///
+    /// # Safety
+    ///
+    /// The payload lies at `this`, and nothing else uses it. Without an outcome nothing was passed on.
+    unsafe fn settle(this: NonNull<Self>, outcome: Option<Outcome>, arguments: &Arguments) {
+        let _ = (this, outcome, arguments);
+    }
 }
 
 impl Payload for () {}
@@ -359,7 +363,7 @@ impl<P: Payload> Idle<P> {
                 // SAFETY: nothing was passed on, so the block is still ours, with the payload in it, which is moved out once.
                 let payload = unsafe {
                     (*block).header.state.reset();
-                    (*inside.as_ptr()).settle(&*(*block).header.arguments.get());
+                    P::settle(inside, None, &*(*block).header.arguments.get());
                     inside.read()
                 };
                 Err(Refused {
@@ -534,12 +538,9 @@ impl<P: Payload> Flight<P> {
         let (outcome, payload) = unsafe {
             let outcome = self.outcome();
             (*block).header.state.reset();
-            let payload = &mut *(*block).payload.get();
-            payload.assume_init_mut().completed(outcome);
-            payload
-                .assume_init_mut()
-                .settle(&*(*block).header.arguments.get());
-            (outcome, payload.assume_init_read())
+            let payload = self.payload();
+            P::settle(payload, Some(outcome), &*(*block).header.arguments.get());
+            (outcome, payload.read())
         };
         // INVARIANT: idle again, and ours alone.
         (
@@ -746,21 +747,20 @@ unsafe fn discard<P: Payload>(header: NonNull<c_void>) {
     // the payload is dropped, so that comes last.
     unsafe {
         let io_status = (*header.cast::<IRP>().as_ptr()).IoStatus;
-        let payload = &mut *(*block.as_ptr()).payload.get();
-        payload.assume_init_mut().completed(Outcome {
+        let outcome = Outcome {
             status: io_status.status(),
             information: io_status.Information,
-        });
-        payload
-            .assume_init_mut()
-            .settle(&*(*block.as_ptr()).header.arguments.get());
+        };
+        let payload = NonNull::new_unchecked((*block.as_ptr()).payload.get()).cast::<P>();
+        let arguments = &*(*block.as_ptr()).header.arguments.get();
+        P::settle(payload, Some(outcome), arguments);
         if (*block.as_ptr()).header.own {
             // In place: a payload may be larger than what is left of a kernel stack.
-            payload.assume_init_drop();
+            payload.drop_in_place();
             memory::free(block.cast());
         } else {
             // It may hold the last reference to the memory that the block is part of.
-            let payload = payload.assume_init_read();
+            let payload = payload.read();
             (*block.as_ptr()).header.state.reset();
             drop(payload);
         }

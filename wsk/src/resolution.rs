@@ -333,8 +333,10 @@ impl Looking {
 }
 
 impl Payload for Looking {
-    fn completed(&mut self, outcome: Outcome) {
-        self.given = outcome.status.is_success();
+    unsafe fn settle(this: NonNull<Self>, outcome: Option<Outcome>, _: &Arguments) {
+        let given = outcome.is_some_and(|outcome| outcome.status.is_success());
+        // SAFETY: the caller gives the payload.
+        unsafe { (*this.as_ptr()).given = given };
     }
 }
 

@@ -121,11 +121,13 @@ pub(crate) struct Node {
 unsafe impl Send for Node {}
 
 impl Payload for Node {
-    fn settle(&mut self, arguments: &Arguments) {
-        if let Some(lock) = self.lock.take() {
-            lock.settle(arguments);
+    unsafe fn settle(this: NonNull<Self>, outcome: Option<Outcome>, arguments: &Arguments) {
+        // SAFETY: the caller gives the payload.
+        let (lock, list) = unsafe { ((*this.as_ptr()).lock.take(), (*this.as_ptr()).list.take()) };
+        if let (Some(lock), Some(outcome)) = (lock, outcome) {
+            lock.settle(outcome, arguments);
         }
-        drop(self.list.take());
+        drop(list);
     }
 }
 

@@ -268,7 +268,7 @@ impl<C: Category> Socket<C> {
         }
         // SAFETY: a wait said that it has completed.
         let (mut operation, (), outcome) = unsafe { flight.finish() };
-        held.settle(operation.arguments());
+        held.settle(outcome, operation.arguments());
         drop(held);
         let result = if ended.is_some_and(|is_end| is_end(outcome.status)) {
             Err(Error::TimedOut { call })
@@ -457,10 +457,11 @@ impl<C: Category> Awaited<C> {
 }
 
 impl<C: Category> Payload for Awaited<C> {
-    fn completed(&mut self, outcome: Outcome) {
-        if outcome.status.is_success() {
+    unsafe fn settle(this: NonNull<Self>, outcome: Option<Outcome>, _: &Arguments) {
+        if let Some(outcome) = outcome.filter(|outcome| outcome.status.is_success()) {
             let socket = core::ptr::with_exposed_provenance_mut(outcome.information);
-            self.socket = NonNull::new(socket);
+            // SAFETY: the caller gives the payload.
+            unsafe { (*this.as_ptr()).socket = NonNull::new(socket) };
         }
     }
 }

@@ -328,6 +328,36 @@ fn a_receive_tells_what_came_along() {
 }
 
 #[test]
+fn a_receive_that_fails_tells_of_nothing() {
+    on_each_kernel(|provider| {
+        let socket = bound(provider, "127.0.0.1:0");
+        let told = || control::<32>(&[ControlMessage::TimeToLive(3)]);
+        let empty = |control: &Control<32>| control.as_bytes().is_empty();
+        let mut buffer = WithControl::new(NonPagedBuffer::new(8).unwrap(), told());
+        let soon = Duration::from_millis(20);
+        let refused = socket.receive_from_timeout(&mut buffer, soon);
+        assert!(matches!(refused, Err(Error::TimedOut { .. })));
+        assert!(empty(&buffer.control), "{:?}", buffer.control.as_bytes());
+        buffer.control = told();
+        wsk::scope(|s| {
+            let receive = s.receive_from(&socket, &mut buffer).unwrap();
+            receive.cancel();
+            assert!(receive.wait().is_err());
+        })
+        .unwrap();
+        assert!(empty(&buffer.control), "{:?}", buffer.control.as_bytes());
+        buffer.control = told();
+        let receive = socket.start_receive_from(buffer).unwrap();
+        receive.cancel();
+        let mut buffer = receive.wait().unwrap().buffer.unwrap();
+        assert!(empty(&buffer.control), "{:?}", buffer.control.as_bytes());
+        // There is room for what is sent along next.
+        buffer.control.push(ControlMessage::TimeToLive(4)).unwrap();
+        assert_eq!(buffer.control.messages().count(), 1);
+    });
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn room_that_is_too_small_is_told() {
     on_each_kernel(|provider| {
