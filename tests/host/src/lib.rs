@@ -50,6 +50,11 @@
 //! `STATUS_CONNECTION_DISCONNECTED` for sending after a graceful disconnect, `STATUS_CONNECTION_ABORTED` after an abortive
 //! one, `STATUS_CONNECTION_RESET` after one by the peer, `STATUS_INVALID_DEVICE_STATE` before the socket is connected.
 //!
+//! # Whole drivers
+//!
+//! [`Kernel::driver`] loads a driver by its `DriverEntry`, with parameters in its registry key, and unloads it by its
+//! `DriverUnload`. What it prints with `DbgPrint` is told as [`What::Print`], filled in.
+//!
 //! # Linking
 //!
 //! A crate that is only named in `Cargo.toml` isn't linked: a test that uses nothing else of it says `use wsk_host as _;`.
