@@ -1,7 +1,9 @@
 //! Failures on demand: the Nth allocation or the Nth call of the provider fails. Stands for Driver Verifier's low
 //! resources simulation.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use crate::schedule::Dice;
 
 /// Never: no failure is planned.
 const NEVER: u64 = u64::MAX;
@@ -74,6 +76,70 @@ static BY_RESOURCE: [Countdown; RESOURCES] = [const { Countdown::new() }; RESOUR
 /// Pool, IRPs, MDLs, mappings and locks together.
 static ALLOCATIONS: Countdown = Countdown::new();
 static INJECTED: AtomicU64 = AtomicU64::new(0);
+
+/// How unreliable the network is: of a hundred datagrams that leave or arrive, how many have which fate, chosen by the seed. What
+/// is sent to the host itself both leaves and arrives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Network {
+    /// Those that vanish. Senders are not told.
+    pub lost: u8,
+    /// Those that come twice.
+    pub duplicated: u8,
+    /// Those that are overtaken by the next one, if it is there already when they arrive.
+    pub reordered: u8,
+}
+
+/// What becomes of a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Delivered,
+    Lost,
+    Duplicated,
+    Reordered,
+}
+
+/// The bytes of a [`Network`]; 0 for a reliable one.
+static NETWORK: AtomicU32 = AtomicU32::new(0);
+static DICE: Dice = Dice::new();
+
+/// Makes the network as unreliable as told.
+pub(crate) fn set_network(network: Network, seed: u64) {
+    let Network {
+        lost,
+        duplicated,
+        reordered,
+    } = network;
+    NETWORK.store(
+        u32::from_le_bytes([lost, duplicated, reordered, 0]),
+        Ordering::Relaxed,
+    );
+    DICE.roll(seed);
+}
+
+/// Whether the network follows the seed.
+pub(crate) fn is_unreliable() -> bool {
+    NETWORK.load(Ordering::Relaxed) != 0
+}
+
+/// Decides about one datagram.
+pub(crate) fn fate() -> Fate {
+    let [lost, duplicated, reordered, _] = NETWORK.load(Ordering::Relaxed).to_le_bytes();
+    if (lost, duplicated, reordered) == (0, 0, 0) {
+        return Fate::Delivered;
+    }
+    let mut number = DICE.throw() % 100;
+    for (share, fate) in [
+        (lost, Fate::Lost),
+        (duplicated, Fate::Duplicated),
+        (reordered, Fate::Reordered),
+    ] {
+        match number.checked_sub(share.into()) {
+            Some(left) => number = left,
+            None => return fate,
+        }
+    }
+    Fate::Delivered
+}
 
 /// Counts one use of `resource`, and says whether it has to fail.
 #[inline]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::faults::{self, Resource};
+use crate::faults::{self, Network, Resource};
 use crate::pool::Count;
 use crate::registry::{self, RegistryValue};
 use crate::schedule::{self, Completion};
@@ -61,6 +61,8 @@ pub struct Builder {
     windows: (u16, u16, u32),
     backtraces: bool,
     null_provider: bool,
+    network: Network,
+    scattered: bool,
     patience: Duration,
 }
 
@@ -72,6 +74,8 @@ impl Default for Builder {
             windows: (10, 0, 22621),
             backtraces: true,
             null_provider: false,
+            network: Network::default(),
+            scattered: false,
             patience: Duration::from_secs(10),
         }
     }
@@ -108,6 +112,19 @@ impl Builder {
     /// `WskReceiveFrom` as if a datagram that fills the buffer had arrived. For measuring what is around the provider.
     pub fn null_provider(mut self) -> Self {
         self.null_provider = true;
+        self
+    }
+
+    /// Loses, duplicates and reorders datagrams, by the seed; a reliable network unless set.
+    pub fn network(mut self, network: Network) -> Self {
+        self.network = network;
+        self
+    }
+
+    /// Indicates what arrives in pieces, as network adapters may: chains of MDLs, one of them empty, that start inside the first, go
+    /// on behind the last byte, and have to be mapped before they can be read.
+    pub fn scattered_indications(mut self) -> Self {
+        self.scattered = true;
         self
     }
 
@@ -148,7 +165,8 @@ impl Builder {
         origin::record_frames(self.backtraces);
         schedule::configure(self.completion, seed);
         schedule::start();
-        wsk::start(self.null_provider, self.patience);
+        faults::set_network(self.network, seed);
+        wsk::start(self.null_provider, self.scattered, self.patience);
         BOOTED.store(true, Ordering::SeqCst);
         Kernel {
             patience: self.patience,

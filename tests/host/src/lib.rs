@@ -25,7 +25,8 @@
 //! # It is hostile on demand
 //!
 //! [`Builder::completion`] chooses when IRPs complete; [`Kernel::fail_nth_allocation`] and its kin make things fail;
-//! [`Kernel::force_close_sockets`] makes sockets useless.
+//! [`Kernel::force_close_sockets`] makes sockets useless; [`Builder::network`] loses, duplicates and reorders datagrams, and
+//! [`Builder::scattered_indications`] gives what arrives in pieces.
 //!
 //! # What its sockets do
 //!
@@ -109,7 +110,7 @@ mod wsk;
 
 pub use bugcheck::BugCheckCode;
 pub use driver::{Driver, DriverEntry, LoadedDriver};
-pub use faults::Resource;
+pub use faults::{Network, Resource};
 pub use irql::{
     APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL, at_irql, current as current_irql,
 };

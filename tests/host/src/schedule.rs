@@ -11,7 +11,7 @@ use parking_lot::{Condvar, Mutex};
 use wsk_sys::{KDPC, KTIMER, LARGE_INTEGER, PKDEFERRED_ROUTINE, TIMER_TYPE};
 
 use crate::irql::{self, DISPATCH_LEVEL};
-use crate::{clock, event};
+use crate::{clock, event, faults};
 
 /// When the provider completes the IRPs that it is given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,26 +71,35 @@ pub(crate) const SOON: When = When {
 
 static POLICY: AtomicU8 = AtomicU8::new(0);
 static SEED: AtomicU64 = AtomicU64::new(0);
-static DICE: Dice = Dice(AtomicU64::new(0));
+static DICE: Dice = Dice::new();
 
 /// Sets the policy.
 pub(crate) fn configure(completion: Completion, seed: u64) {
     POLICY.store(completion as u8, Ordering::Relaxed);
     SEED.store(seed, Ordering::Relaxed);
-    DICE.0.store(seed, Ordering::Relaxed);
+    DICE.roll(seed);
 }
 
 /// The seed, where it matters.
 pub(crate) fn seed_in_use() -> Option<u64> {
-    (POLICY.load(Ordering::Relaxed) == Completion::Seeded as u8)
-        .then(|| SEED.load(Ordering::Relaxed))
+    let seeded = POLICY.load(Ordering::Relaxed) == Completion::Seeded as u8;
+    (seeded || faults::is_unreliable()).then(|| SEED.load(Ordering::Relaxed))
 }
 
 /// Numbers that follow from a seed.
-struct Dice(AtomicU64);
+pub(crate) struct Dice(AtomicU64);
 
 impl Dice {
-    fn throw(&self) -> u64 {
+    pub(crate) const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// Begins with a seed.
+    pub(crate) fn roll(&self, seed: u64) {
+        self.0.store(seed, Ordering::Relaxed);
+    }
+
+    pub(crate) fn throw(&self) -> u64 {
         const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
         let mut mixed = self.0.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -32,7 +32,7 @@ use super::connection::Connection;
 use super::listen::Listening;
 use super::request::{Outcome, Request, Uses};
 use super::socket::{self, Category, Socket};
-use super::{address, connection, listen};
+use super::{address, connection, datagram, listen};
 use crate::trace;
 
 const IPV6: u32 = IPPROTO::IPPROTO_IPV6.0.cast_unsigned();
@@ -285,7 +285,7 @@ impl Control {
         if status == STATUS_SUCCESS {
             match &socket.category {
                 Category::Basic => {}
-                Category::Datagram(_) => socket.watch(),
+                Category::Datagram(_) => datagram::watch(socket),
                 Category::Connection(_) => connection::kick(socket),
                 Category::Listen(_) => listen::kick(socket),
                 Category::Stream(..) => {

@@ -27,6 +27,7 @@ use super::indication::{self, Message};
 use super::pending::{Pending, Waiting};
 use super::request::{Outcome, Request, Uses};
 use super::socket::{self, Category, Pointers, Socket};
+use crate::faults::{self, Fate};
 use crate::flight::Flight;
 use crate::schedule::{self, Plan, SOON};
 use crate::trace;
@@ -294,6 +295,13 @@ impl Sending {
             .with_addr(&address)
             .with_buffers(&slices)
             .with_control(self.ancillary.bytes());
+        match faults::fate() {
+            Fate::Lost => return Some(Ok(length)),
+            Fate::Duplicated => {
+                let _ = self.socket.with_real(|real| real.sendmsg(&message, 0));
+            }
+            Fate::Delivered | Fate::Reordered => {}
+        }
         match self.socket.with_real(|real| real.sendmsg(&message, 0)) {
             None => Some(Err(STATUS_FILE_FORCED_CLOSED)),
             Some(Ok(sent)) => Some(Ok(sent)),
@@ -553,7 +561,7 @@ fn receive(socket: &Arc<Socket>, receive: Receive, flags: u32) -> NTSTATUS {
     if let Some(receive) = cancelled {
         receive.request.complete_later(SOON, STATUS_CANCELLED, 0);
     }
-    socket.watch();
+    watch(socket);
     STATUS_PENDING
 }
 
@@ -635,6 +643,25 @@ fn next_message(socket: &Socket, state: &mut State) -> Option<Message> {
         return Some(message);
     }
     loop {
+        let message = arrived(socket, state)?;
+        match faults::fate() {
+            Fate::Lost => continue,
+            Fate::Delivered => {}
+            Fate::Duplicated => state.refused.push_front(message.clone()),
+            Fate::Reordered => {
+                if let Some(next) = arrived(socket, state) {
+                    state.refused.push_front(message);
+                    return Some(next);
+                }
+            }
+        }
+        return Some(message);
+    }
+}
+
+/// What the host has received next, if it is wanted.
+fn arrived(socket: &Socket, state: &State) -> Option<Message> {
+    loop {
         let told = socket.options.lock().told();
         let message = socket.with_real(|real| from_host(real, told))??;
         // Documented: what comes from elsewhere than the fixed remote address is discarded.
@@ -645,6 +672,15 @@ fn next_message(socket: &Socket, state: &mut State) -> Option<Message> {
             return Some(message);
         }
     }
+}
+
+/// Hands out what arrives from now on, and what is here already.
+pub(crate) fn watch(socket: &Arc<Socket>) {
+    if !part(socket).state.lock().refused.is_empty() {
+        let socket = Arc::clone(socket);
+        schedule::later(SOON, move || readable(&socket));
+    }
+    socket.watch();
 }
 
 fn same(left: SocketAddr, right: SocketAddr) -> bool {

@@ -4,10 +4,11 @@
 use core::ffi::c_void;
 use core::ptr;
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 
 use wsk_sys::{
-    MDL, MDL_SOURCE_IS_NONPAGED_POOL, NTSTATUS, SOCKADDR_IN6, WSK_BUF, WSK_DATA_INDICATION,
-    WSK_DATAGRAM_INDICATION,
+    MDL, MDL_PAGES_LOCKED, MDL_SOURCE_IS_NONPAGED_POOL, NTSTATUS, SOCKADDR_IN6, WSK_BUF,
+    WSK_DATA_INDICATION, WSK_DATAGRAM_INDICATION,
 };
 
 use super::address::{self, Family};
@@ -17,6 +18,7 @@ use crate::pool::{self, PAGE_SIZE, Use};
 use crate::table::Table;
 
 /// A datagram that has arrived.
+#[derive(Clone)]
 pub(crate) struct Message {
     pub(crate) bytes: Vec<u8>,
     pub(crate) from: SocketAddr,
@@ -47,6 +49,9 @@ const SEGMENT: usize = 1460;
 
 /// A block with `bytes` and an MDL for them, and with `CMSGHDR` objects, whose place is the last that is given.
 fn block(bytes: &[u8], control: &[u8]) -> Option<(*mut u8, WSK_BUF, *mut u8)> {
+    if super::SCATTERED.load(Ordering::Relaxed) {
+        return scattered_block(bytes, control);
+    }
     let control_at = (DATA_AT + bytes.len().max(1)).next_multiple_of(8);
     let block = pool::allocate(
         control_at + control.len(),
@@ -84,6 +89,72 @@ fn block(bytes: &[u8], control: &[u8]) -> Option<(*mut u8, WSK_BUF, *mut u8)> {
         Length: bytes.len(),
     };
     Some((block, buffer, place))
+}
+
+/// As [`block`], but the bytes lie in three places with rubbish around them, described by unmapped MDLs; there is an empty one
+/// too.
+fn scattered_block(bytes: &[u8], control: &[u8]) -> Option<(*mut u8, WSK_BUF, *mut u8)> {
+    const RUBBISH: usize = 5;
+    const MDL_SIZE: usize = size_of::<MDL>() + NUMBERS * size_of::<usize>();
+    let third = bytes.len().div_ceil(3);
+    let (first, rest) = bytes.split_at(third);
+    let (second, last) = rest.split_at(third.min(rest.len()));
+    let pieces = [first, &[], second, last];
+    let data_length = bytes.len() + 2 * RUBBISH * pieces.len();
+    let control_at = (DATA_AT + data_length).next_multiple_of(8);
+    let chain_at = (control_at + control.len()).next_multiple_of(16);
+    let block = pool::allocate(
+        chain_at + pieces.len() * MDL_SIZE,
+        u32::from_le_bytes(*b"WskI"),
+        Use::Indication,
+        true,
+        Origin::here("the provider"),
+    )?;
+    // SAFETY: the block has room for the parts at their offsets, which are aligned for them.
+    unsafe {
+        let place = block.add(control_at);
+        ptr::copy_nonoverlapping(control.as_ptr(), place, control.len());
+        ptr::write_bytes(block.add(DATA_AT), 0xAD, data_length);
+        let mut data = block.add(DATA_AT);
+        for (index, piece) in pieces.iter().enumerate() {
+            ptr::copy_nonoverlapping(piece.as_ptr(), data.add(RUBBISH), piece.len());
+            // The first starts with rubbish, and the last ends with some.
+            let before = if index == 0 { 0 } else { RUBBISH };
+            let after = if index + 1 == pieces.len() {
+                2 * RUBBISH
+            } else {
+                RUBBISH
+            };
+            let start = data.add(before);
+            let mdl = block.add(chain_at + index * MDL_SIZE).cast::<MDL>();
+            let next = block.add(chain_at + (index + 1) * MDL_SIZE).cast::<MDL>();
+            #[allow(
+                clippy::cast_possible_truncation,
+                reason = "a datagram has less than 65,536 bytes, and so has a segment"
+            )]
+            mdl.write(MDL {
+                Next: if index + 1 == pieces.len() {
+                    ptr::null_mut()
+                } else {
+                    next
+                },
+                Size: MDL_SIZE as i16,
+                MdlFlags: MDL_PAGES_LOCKED as i16,
+                Process: ptr::null_mut(),
+                MappedSystemVa: ptr::null_mut(),
+                StartVa: start.map_addr(|address| address & !(PAGE_SIZE - 1)).cast(),
+                ByteCount: (piece.len() + after - before) as u32,
+                ByteOffset: (start as usize % PAGE_SIZE) as u32,
+            });
+            data = data.add(piece.len() + 2 * RUBBISH);
+        }
+        let buffer = WSK_BUF {
+            Mdl: block.add(chain_at).cast(),
+            Offset: RUBBISH as u32,
+            Length: bytes.len(),
+        };
+        Some((block, buffer, place))
+    }
 }
 
 fn given(socket: usize, first: usize, blocks: Vec<usize>) {

@@ -33,8 +33,12 @@ pub(crate) fn complete_withheld() -> usize {
 /// Whether sockets send and receive nothing.
 static NULL: AtomicBool = AtomicBool::new(false);
 
+/// Whether what arrives is indicated in pieces.
+static SCATTERED: AtomicBool = AtomicBool::new(false);
+
 /// Starts the subsystem.
-pub(crate) fn start(null_provider: bool, patience: Duration) {
+pub(crate) fn start(null_provider: bool, scattered: bool, patience: Duration) {
+    SCATTERED.store(scattered, Ordering::Relaxed);
     registration::set_patience(patience);
     NULL.store(null_provider, Ordering::Relaxed);
     registration::set_available(true);
