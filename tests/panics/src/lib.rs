@@ -15,6 +15,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
 
+use wsk::ioctl::{ControlRequest, CpuAffinity, RoutingInterface};
 use wsk::option::{SocketOption, TypeOfService, V6Only};
 use wsk::{
     AddressInfo, ConnectedSocket, Control, ControlMessage, ControlMessages, Datagram,
@@ -46,6 +47,9 @@ pub fn blocking(socket: &DatagramSocket, to: SocketAddr, bytes: &mut [u8]) -> Re
     chain.set_range(1, 5)?;
     sent += socket.send_to(&chain, to)?;
     sent += socket.receive_from_timeout(&mut chain, limit)?.length;
+    if let Some(part) = chain.part_mut(1) {
+        part.fill(0);
+    }
     let [one, other] = chain.into_parts();
     let mut messages = Messages::new([one, other])?;
     sent += socket.send_messages(&mut messages, to)?;
@@ -70,6 +74,38 @@ pub fn scoped(
         let (received, room) = receive.wait()?;
         Ok::<_, Error>(send.wait()? + received.length.min(room.len()))
     })?
+}
+
+pub fn lists(
+    socket: &DatagramSocket,
+    to: SocketAddr,
+    list: Messages<NonPagedBuffer, 2>,
+) -> Result<usize, Error> {
+    let mut list = list;
+    list.control_mut().push(ControlMessage::TimeToLive(3))?;
+    let length = wsk::scope(|scope| {
+        let send = scope.send_messages(socket, &mut list, to)?;
+        match send.wait_timeout(Duration::from_millis(1)) {
+            Ok(length) => length,
+            Err((_, send)) => send
+                .try_take()
+                .unwrap_or_else(|send| Err(send.wait().err().unwrap_or(Error::Taken))),
+        }
+    })??;
+    let finished = socket.start_send_messages(list, to)?.wait();
+    let finished = finished.map_err(|(error, _)| error)?;
+    Ok(length + finished.result?)
+}
+
+pub fn requests(socket: &DatagramSocket, to: SocketAddr, bytes: &mut [u8]) -> Result<usize, Error> {
+    let local = socket.ioctl(RoutingInterface(to))?;
+    socket.ioctl(CpuAffinity(local.port()))?;
+    let get = ControlRequest::GetOption {
+        level: 0,
+        option: 4,
+    };
+    // SAFETY: a plain number comes out.
+    unsafe { socket.control_raw(get, &[], bytes) }
 }
 
 pub fn pool(depth: u32) -> Result<Pool<NonPagedBuffer>, Error> {
