@@ -72,22 +72,22 @@ fn request(host: &str) -> Result<NonPagedBuffer, Error> {
     Ok(request)
 }
 
-/// Receives until the server is done, and keeps the first line.
+/// Receives until the first line is complete, or longer than wanted, or the server is done.
 fn first_line(socket: &ConnectedSocket) -> Result<Line, Error> {
     let mut buffer = NonPagedBuffer::new(1024)?;
     let mut bytes = [0; LONGEST];
-    let (mut length, mut ended) = (0, false);
+    let mut length = 0;
     loop {
         let count = socket.receive_timeout(&mut buffer, PATIENCE)?;
+        for &byte in buffer.as_slice().iter().take(count) {
+            match bytes.get_mut(length) {
+                Some(to) if byte != b'\r' && byte != b'\n' => *to = byte,
+                _ => return Ok(Line { bytes, length }),
+            }
+            length += 1;
+        }
         if count == 0 {
             return Ok(Line { bytes, length });
-        }
-        for &byte in buffer.as_slice().iter().take(count) {
-            ended |= byte == b'\r' || byte == b'\n';
-            if let Some(to) = bytes.get_mut(length).filter(|_| !ended) {
-                *to = byte;
-                length += 1;
-            }
         }
     }
 }

@@ -68,6 +68,22 @@ fn the_first_line_is_printed() {
 }
 
 #[test]
+fn a_line_without_end_is_cut_off() {
+    let (kernel, lines) = boot();
+    let endless: &'static str = Box::leak("x".repeat(5000).into_boxed_str());
+    let (address, server) = server(endless);
+    let driver = kernel
+        .driver("http-head")
+        .parameter("Host", text("127.0.0.1"));
+    let driver = driver.parameter("Port", text(&address.port().to_string()));
+    driver.load(DriverEntry).unwrap().unload();
+    server.join().unwrap();
+    kernel.shutdown();
+    let line = format!("http-head: {}\n", "x".repeat(100));
+    assert_eq!(*lines.lock().unwrap(), [line]);
+}
+
+#[test]
 fn it_says_what_failed() {
     let (kernel, lines) = boot();
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap();

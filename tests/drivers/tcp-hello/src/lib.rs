@@ -1,6 +1,7 @@
-//! A driver that greets whoever connects: a thread of its own waits for connections, sends each a line, and closes it.
+//! A driver that greets whoever connects: a thread of its own waits for connections, sends each a line, and closes it,
+//! one after the other.
 //!
-//! The value `Listen` of its `Parameters` key, such as `0.0.0.0:7777`, says where.
+//! The value `Listen` of its `Parameters` key, such as `192.0.2.1:7777`, says where.
 
 #![no_std]
 
@@ -15,7 +16,7 @@ use wsk::{
 use wsk_sys::{DRIVER_OBJECT, STATUS_SUCCESS, UNICODE_STRING};
 
 /// Where it listens unless it is told otherwise.
-const LISTEN: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 7777);
+const LISTEN: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 7777);
 /// What it says.
 const GREETING: &[u8] = b"Hello from the kernel!\r\n";
 /// How long a client may take for the greeting.

@@ -1,7 +1,8 @@
 //! A driver that answers each datagram with itself, as RFC 862 has it: it is called when datagrams arrive, and sends from a pool
 //! whose IRPs, MDLs and buffers are made once.
 //!
-//! The value `Listen` of its `Parameters` key, such as `0.0.0.0:7`, says where.
+//! The value `Listen` of its `Parameters` key, such as `192.0.2.1:7`, says where. Two echo services in an open network can be made to
+//! talk to each other for ever: this one is for tests.
 
 #![no_std]
 
@@ -14,8 +15,8 @@ use wsk::{
 };
 use wsk_sys::{DRIVER_OBJECT, STATUS_SUCCESS, UNICODE_STRING};
 
-/// Where it listens unless it is told otherwise: the echo port.
-const LISTEN: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 7);
+/// Where it listens unless it is told otherwise: the echo port of this machine.
+const LISTEN: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 7);
 /// How many answers may be on their way at a time.
 const DEPTH: u32 = 64;
 /// The longest datagram that is answered: what an Ethernet frame holds.
