@@ -10,6 +10,7 @@
 pub mod kernel;
 pub mod operation;
 pub mod pool;
+pub mod prepared;
 pub mod rules;
 pub mod scope;
 pub mod socket;

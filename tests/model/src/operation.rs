@@ -3,14 +3,15 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 
 use loom::sync::Mutex;
 
 use crate::kernel::{Cell, Event, Irp, Limit, Memory, Status, Task};
 use crate::pool::Pooled;
+use crate::prepared::Home;
 use crate::rules::{Number, Rules};
 use crate::scope::Pending;
 use crate::state::{Notify, Retract, State};
@@ -54,11 +55,27 @@ pub struct Block<R: Rules> {
     pub irp: Irp,
     state: Word<R>,
     event: Event,
+    /// Empty unless a waker is announced.
     waker: Cell<Option<Waker>>,
+    /// The waker that was announced last: the holder's, only to be compared with.
+    announced: Cell<Option<Identity>>,
     observer: Cell<Option<Arc<Pending>>>,
     payload: Cell<Option<Payload<R>>>,
     /// Where the provider's cancel routine finds the request.
     queue: Cell<Option<Arc<Queue<R>>>>,
+    /// Of a block that is used again and again in its place: to whom the routine gives it back, and its number there. Such a
+    /// block has its payload, the buffer, for good.
+    home: Option<(Weak<Home<R>>, u32)>,
+}
+
+/// What two wakers are compared by: the pointers that they consist of.
+type Identity = (usize, usize);
+
+fn identity(waker: &Waker) -> Identity {
+    (
+        waker.data().addr(),
+        core::ptr::from_ref(waker.vtable()).addr(),
+    )
 }
 
 /// A provider's queue of one request, from which it is taken once: by who completes it or by who cancels it. Only as long as it
@@ -120,22 +137,53 @@ impl<R: Rules> Block<R> {
     /// An idle block, of its own or part of a pool.
     #[must_use]
     pub fn new(own: bool) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new(Self::with(own, None, None))
+    }
+
+    /// A block at rest, which is used again and again: number `index` of what is behind `home`.
+    pub(crate) fn at_rest(home: Weak<Home<R>>, index: u32, buffer: Payload<R>) -> Arc<Self> {
+        let block = Self::with(false, Some(buffer), Some((home, index)));
+        block.state.0.rest();
+        Arc::new(block)
+    }
+
+    fn with(own: bool, payload: Option<Payload<R>>, home: Option<(Weak<Home<R>>, u32)>) -> Self {
+        Self {
             memory: Memory::default(),
             own,
             irp: Irp::default(),
             state: Word(State::default()),
             event: Event::notification(),
             waker: Cell::new(None),
+            announced: Cell::new(None),
             observer: Cell::new(None),
-            payload: Cell::new(None),
+            payload: Cell::new(payload),
             queue: Cell::new(None),
-        })
+            home,
+        }
     }
 
-    fn state(&self) -> &State<Number<R>> {
+    pub(crate) fn state(&self) -> &State<Number<R>> {
         self.memory.touch();
         &self.state.0
+    }
+
+    /// The buffer of a block that has it for good, to be used as only its holder may.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    pub(crate) fn buffer<T>(&self, use_it: impl FnOnce(&mut u32) -> T) -> T {
+        self.memory.touch();
+        self.payload
+            .write(|payload| use_it(&mut payload.as_mut().expect("a buffer").value))
+    }
+
+    /// Nobody has the block any more: no waker may be left in it.
+    fn assert_without_waker(&self) {
+        self.memory.touch();
+        let without = self.waker.read(Option::is_none);
+        assert!(without, "a waker was left in its place");
     }
 
     /// Takes what is in a cell and puts something else there.
@@ -166,6 +214,27 @@ impl<R: Rules> Block<R> {
         }
     }
 
+    /// Holder: makes another request with a block at rest, as `Block::launch`.
+    ///
+    /// # Panics
+    ///
+    /// When a request before this one has left a waker.
+    pub(crate) fn launch(self: &Arc<Self>) -> Flight<R> {
+        self.assert_without_waker();
+        self.irp.reuse();
+        self.state().start();
+        Flight {
+            block: self.clone(),
+        }
+    }
+
+    /// The flight of a block, in place of the one that it was given up with.
+    pub(crate) fn flight(self: &Arc<Self>) -> Flight<R> {
+        Flight {
+            block: self.clone(),
+        }
+    }
+
     /// Provider: writes the buffer and completes the request.
     ///
     /// # Panics
@@ -180,8 +249,14 @@ impl<R: Rules> Block<R> {
         self.completed();
     }
 
+    /// The status of a request that has completed.
+    pub(crate) fn status(&self) -> Status {
+        self.memory.touch();
+        self.irp.status()
+    }
+
     /// `IoCancelIrp`: has the provider's cancel routine complete the request, on this thread.
-    fn cancel(&self) {
+    pub(crate) fn cancel(&self) {
         self.memory.touch();
         let _ = self.irp.generation();
         if self.irp.take_cancel_routine() {
@@ -228,6 +303,15 @@ impl<R: Rules> Block<R> {
 
     /// Drops the payload of a block that nobody has any more, and frees the block if it is one of its own.
     fn discard(&self) {
+        self.assert_without_waker();
+        if let Some((home, index)) = &self.home {
+            let home = home.upgrade().expect("kept by the scenario");
+            home.discard(*index);
+            if !R::SLOT_LAST {
+                self.state().rest();
+            }
+            return;
+        }
         let payload = self.replace(&self.payload, None);
         assert!(payload.is_some(), "the payload was taken twice");
         let payload = if R::PAYLOAD_LAST {
@@ -236,7 +320,6 @@ impl<R: Rules> Block<R> {
             drop(payload);
             None
         };
-        drop(self.replace(&self.waker, None));
         self.state().reset();
         if self.own {
             self.memory.free();
@@ -271,7 +354,11 @@ impl<R: Rules> Flight<R> {
             return true;
         }
         match self.block.state().retract() {
-            Retract::InFlight => {}
+            Retract::InFlight => {
+                if R::WAKER_DROPPED_BEFORE_WAITING {
+                    drop(self.block.replace(&self.block.waker, None));
+                }
+            }
             Retract::Completed => return true,
             Retract::Waking => return self.yield_to_routine(),
         }
@@ -289,34 +376,53 @@ impl<R: Rules> Flight<R> {
 
     /// Whether the request has completed; if not, the waker is woken when it has.
     pub fn poll(&mut self, context: &Context<'_>) -> Poll<()> {
+        let new = identity(context.waker());
         if R::WAKER_RETRACTED {
             match self.block.state().retract() {
                 Retract::Completed => return Poll::Ready(()),
                 Retract::Waking => {
-                    context.waker().wake_by_ref();
+                    self.block.memory.touch();
+                    let same = self
+                        .block
+                        .announced
+                        .read(|announced| *announced == Some(new));
+                    if !same && R::ANOTHER_WAKER_WOKEN {
+                        context.waker().wake_by_ref();
+                    }
                     return Poll::Pending;
                 }
                 Retract::InFlight => {}
             }
         }
         let put = || {
-            let new = context.waker().clone();
-            drop(self.block.replace(&self.block.waker, Some(new)));
+            self.block.memory.touch();
+            self.block.waker.write(|slot| {
+                if !slot
+                    .as_ref()
+                    .is_some_and(|waker| waker.will_wake(context.waker()))
+                {
+                    *slot = Some(context.waker().clone());
+                }
+            });
         };
         if R::WAKER_BEFORE_ANNOUNCEMENT {
             put();
         }
+        self.block.replace(&self.block.announced, Some(new));
         let announced = self.block.state().wake();
         if !R::WAKER_BEFORE_ANNOUNCEMENT {
             put();
         }
         if announced {
-            Poll::Pending
-        } else if R::WAKER_RETRACTED || self.is_completed() {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
+            return Poll::Pending;
         }
+        if !R::WAKER_RETRACTED && !self.is_completed() {
+            return Poll::Pending;
+        }
+        if R::WAKER_DROPPED_WHEN_READY {
+            drop(self.block.replace(&self.block.waker, None));
+        }
+        Poll::Ready(())
     }
 
     /// Takes everything back from a request that has completed.
@@ -327,7 +433,7 @@ impl<R: Rules> Flight<R> {
     #[must_use]
     pub fn finish(self) -> (Arc<Block<R>>, Payload<R>, Status) {
         let status = self.block.irp.status();
-        drop(self.block.replace(&self.block.waker, None));
+        self.block.assert_without_waker();
         self.block.state().reset();
         let payload = self.block.replace(&self.block.payload, None);
         (
@@ -345,21 +451,28 @@ impl<R: Rules> Flight<R> {
         (payload, status)
     }
 
-    /// Leaves the block to the completion routine.
+    /// Leaves the block to the completion routine, or ends it, where that has been.
     pub fn detach(self) {
-        let block = &self.block;
-        if !R::LEAVES_IN_FLIGHT {
-            return block.discard();
+        if !self.leave() {
+            self.block.discard();
         }
-        if block.state().retract() == Retract::InFlight {
-            drop(block.replace(&block.waker, None));
+    }
+
+    /// Leaves the block to the completion routine; `false` when the request has completed and the block is the holder's.
+    #[must_use]
+    pub(crate) fn leave(&self) -> bool {
+        if !R::LEAVES_IN_FLIGHT || self.is_completed() {
+            return false;
+        }
+        let state = self.block.state();
+        let retracted = state.retract();
+        if retracted == Retract::InFlight && R::WAKER_DROPPED_BEFORE_LEAVING {
+            drop(self.block.replace(&self.block.waker, None));
         }
         if R::LEAVES_WAKING {
-            if !block.state().detach() {
-                block.discard();
-            }
-        } else if block.state().retract() != Retract::InFlight || !block.state().detach() {
-            block.discard();
+            state.detach()
+        } else {
+            retracted == Retract::InFlight && state.detach()
         }
     }
 

@@ -38,6 +38,14 @@ pub trait Rules: Send + Sync + 'static {
     const WAKER_RETRACTED: bool = true;
     /// A poll puts the waker there before it announces it.
     const WAKER_BEFORE_ANNOUNCEMENT: bool = true;
+    /// Who waits instead of polling drops the waker that it has taken back.
+    const WAKER_DROPPED_BEFORE_WAITING: bool = true;
+    /// Who leaves an operation drops the waker that it has taken back.
+    const WAKER_DROPPED_BEFORE_LEAVING: bool = true;
+    /// A poll that finds the operation completed drops the waker that it has put there.
+    const WAKER_DROPPED_WHEN_READY: bool = true;
+    /// A poll with another waker than the one that is being woken wakes it.
+    const ANOTHER_WAKER_WOKEN: bool = true;
     /// What is being woken is left to the routine too.
     const LEAVES_WAKING: bool = true;
     /// An operation in flight is left to the routine, not freed.
@@ -46,6 +54,14 @@ pub trait Rules: Send + Sync + 'static {
     const CANCELS_FIRST: bool = true;
     /// The routine resets the block before it drops the payload, with which the block may go to others.
     const PAYLOAD_LAST: bool = true;
+    /// Giving a slot back is the last that the routine does with it.
+    const SLOT_LAST: bool = true;
+    /// Who has left a slot to the routine does not give it back too.
+    const GIVEN_BACK_ONCE: bool = true;
+    /// Who gives a slot back keeps the slots' memory until that is done.
+    const HOME_KEPT: bool = true;
+    /// A slot that was given up is as any other once it is given back.
+    const TAKEN_UP_AGAIN: bool = true;
     /// The routine reads who else is to be told before it publishes the completion.
     const OBSERVER_READ_FIRST: bool = true;
     /// The event is cleared by who has waited for it.

@@ -37,6 +37,12 @@ impl<R: Rules> Socket<R> {
         }
     }
 
+    /// Whether the socket is closed, when nothing runs any more.
+    pub fn observer(&self) -> impl Fn() -> bool + use<R> {
+        let shared = self.shared.clone();
+        move || shared.open.is_freed()
+    }
+
     /// What a callback of the socket has.
     #[must_use]
     pub fn callback(&self) -> Callback<R> {

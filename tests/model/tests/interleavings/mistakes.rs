@@ -113,4 +113,66 @@ found! {
     not_passed_on: pool_waiters_two_slots, "deadlock", {
         const PASSED_ON: bool = false;
     }
+    /// Who waits instead of polling leaves the waker in its place.
+    waker_left_by_waiting: poll_and_wait, "a waker was left in its place", {
+        const WAKER_DROPPED_BEFORE_WAITING: bool = false;
+    }
+    /// A prepared operation goes into its next flight with the waker of the one before.
+    waker_left_for_the_next_flight: prepared_poll_and_wait, "left: 2", {
+        const WAKER_DROPPED_BEFORE_WAITING: bool = false;
+    }
+    /// Who leaves an operation leaves its waker in its place.
+    waker_left_by_leaving: prepared_poll_and_leave, "a waker was left in its place", {
+        const WAKER_DROPPED_BEFORE_LEAVING: bool = false;
+    }
+    /// A poll that comes too late leaves its waker in its place.
+    waker_left_by_polling: prepared_await, "left: 2", {
+        const WAKER_DROPPED_WHEN_READY: bool = false;
+    }
+    /// A poll trusts in the wake of another task.
+    another_waker_not_woken: prepared_await, "deadlock", {
+        const ANOTHER_WAKER_WOKEN: bool = false;
+    }
+    /// The holder gives back a slot that is in flight.
+    slot_in_flight_given_back: prepared_leave_and_wait_for, "Causality violation", {
+        const LEAVES_IN_FLIGHT: bool = false;
+    }
+    /// The holder gives back a slot whose waker is being taken.
+    slot_waking_given_back: prepared_poll_and_leave, "Causality violation", {
+        const LEAVES_WAKING: bool = false;
+    }
+    /// The routine writes the state of a slot that it has given back.
+    slot_touched_after_giving_back: prepared_leave_and_start, "completed once", {
+        const SLOT_LAST: bool = false;
+    }
+    /// The holder gives back a slot that it has left to the routine, which gives it back too.
+    slot_given_back_twice: prepared_leave_and_wait_for, "memory was used after it was freed", {
+        const GIVEN_BACK_ONCE: bool = false;
+    }
+    /// The holder cancels an operation that it has left, and that is another's by then.
+    prepared_cancelled_after_leaving: prepared_cancel_and_leave, "Causality violation", {
+        const CANCELS_FIRST: bool = false;
+    }
+    /// The last slot is given back to a list that is freed.
+    home_not_kept: prepared_close, "Causality violation", {
+        const HOME_KEPT: bool = false;
+    }
+    /// A slot that was given up stays so for its next holder.
+    not_taken_up_again: prepared_given_up, "nobody touches what was given up", {
+        const TAKEN_UP_AGAIN: bool = false;
+    }
+    /// The event of one wait ends the next one of the same block.
+    prepared_event_not_cleared: prepared_time_out, "completed once", {
+        const EVENT_CLEARED: bool = false;
+    }
+    /// The routine sets the event of a block that is in its next flight.
+    prepared_event_for_nobody: prepared_again, "flight.is_completed()", {
+        const EVENT_FOR_WAITER_ONLY: bool = false;
+    }
+    /// The owner of a prepared operation looks without acquiring what the provider has written.
+    prepared_looking_without_acquire: prepared_again, "Causality violation", {
+        fn look(_: Ordering) -> Ordering {
+            Ordering::Relaxed
+        }
+    }
 }

@@ -11,6 +11,7 @@ use wsk_model::Rules;
 use wsk_model::kernel::{Limit, Status, Task};
 use wsk_model::operation::{Block, Flight, Payload, Queue};
 use wsk_model::pool::Pool;
+use wsk_model::prepared::{Prepared, PreparedPool, Started};
 use wsk_model::scope::Pending;
 use wsk_model::socket::Socket;
 
@@ -534,4 +535,250 @@ pub(crate) fn pool_waiter_gives_up<R: Rules>() {
     impatient.join().unwrap();
     patient.join().unwrap();
     assert!(pool.take().is_some());
+}
+
+/// A prepared operation of a pool of one, started, and the thread on which the provider completes it.
+fn prepared<R: Rules>() -> (PreparedPool<R>, Started<R>, JoinHandle<()>) {
+    let pool = PreparedPool::<R>::new(1, None);
+    let (started, provider) = start(pool.take().unwrap());
+    (pool, started, provider)
+}
+
+fn start<R: Rules>(prepared: Prepared<R>) -> (Started<R>, JoinHandle<()>) {
+    let mut prepared = prepared;
+    prepared.write(7);
+    let block = prepared.block();
+    let started = prepared.start();
+    let provider = thread::spawn(move || block.complete(Status::Success));
+    (started, provider)
+}
+
+/// As [`start`], with a request that can be cancelled.
+fn start_cancellable<R: Rules>(prepared: Prepared<R>) -> (Started<R>, JoinHandle<()>) {
+    let mut prepared = prepared;
+    prepared.write(7);
+    let block = prepared.block();
+    let started = prepared.start();
+    let queue = Queue::of(&block);
+    let provider = thread::spawn(move || queue.complete());
+    (started, provider)
+}
+
+/// The request has completed, once.
+fn ended<R: Rules>(started: Started<R>) -> Prepared<R> {
+    let prepared = started.finish();
+    let (value, status) = prepared.read();
+    assert_eq!(value, 8, "completed once");
+    assert_ne!(status, Status::Unsuccessful);
+    prepared
+}
+
+/// Uses an operation as whoever has it may.
+fn use_it<R: Rules>(prepared: Prepared<R>) -> Prepared<R> {
+    let mut prepared = prepared;
+    prepared.write(7);
+    let block = prepared.block();
+    let mut started = prepared.start();
+    block.complete(Status::Success);
+    assert!(started.flight().is_completed(), "its own completion");
+    ended(started)
+}
+
+/// The end of a scenario: every operation is back, once, and the memory goes with the pool.
+fn all_back<R: Rules>(pool: PreparedPool<R>, depth: usize) {
+    let all: Vec<_> = (0..=depth).map_while(|_| pool.take()).collect();
+    assert_eq!(all.len(), depth, "every slot is back, once");
+    let gone = pool.observer();
+    drop(pool);
+    assert!(!gone());
+    drop(all);
+    assert!(gone());
+}
+
+/// One request after the other with the same block, which is not reset in between: the routine of one is done with it when its
+/// completion is seen, and the next starts.
+pub(crate) fn prepared_again<R: Rules>() {
+    let (pool, mut started, provider) = prepared::<R>();
+    while !started.flight().is_completed() {
+        thread::yield_now();
+    }
+    let (mut started, next) = start(ended(started));
+    assert!(started.flight().wait(Limit::Never));
+    let prepared = use_it(ended(started));
+    provider.join().unwrap();
+    next.join().unwrap();
+    drop(prepared);
+    all_back(pool, 1);
+}
+
+/// The call that waits: a time-out cancels, and the completion is waited for. The next one has nothing of the first.
+pub(crate) fn prepared_time_out<R: Rules>() {
+    let pool = PreparedPool::<R>::new(1, None);
+    let mut prepared = pool.take().unwrap();
+    let mut providers = Vec::new();
+    for limit in [Limit::Now, Limit::Never] {
+        prepared.write(1);
+        let flight = prepared.launch();
+        let queue = Queue::of(&prepared.block());
+        providers.push(thread::spawn(move || queue.complete()));
+        if !flight.wait(limit) {
+            assert_eq!(limit, Limit::Now);
+            flight.cancel();
+            assert!(flight.wait(Limit::Never));
+        }
+        let (value, status) = prepared.read();
+        assert_eq!(value, 2, "completed once");
+        assert!(status == Status::Success || limit == Limit::Now);
+    }
+    for provider in providers {
+        provider.join().unwrap();
+    }
+    drop(prepared);
+    all_back(pool, 1);
+}
+
+/// A prepared operation is awaited, again and again, by tasks that change.
+pub(crate) fn prepared_await<R: Rules>() {
+    let (pool, mut started, provider) = prepared::<R>();
+    let (ready, first) = poll_once(started.flight());
+    let task = Task::new();
+    let waker = Waker::from(task.clone());
+    let context = Context::from_waker(&waker);
+    let sleep = |started: &mut Started<R>| {
+        while started.flight().poll(&context).is_pending() {
+            task.sleep();
+            thread::yield_now();
+        }
+    };
+    if !ready {
+        sleep(&mut started);
+    }
+    let (mut started, next) = start(ended(started));
+    sleep(&mut started);
+    drop(ended(started));
+    provider.join().unwrap();
+    next.join().unwrap();
+    drop(waker);
+    // The block has kept none of the wakers.
+    assert_eq!(Arc::strong_count(&first), 1);
+    assert_eq!(Arc::strong_count(&task), 1);
+    all_back(pool, 1);
+}
+
+/// A task polls, and then somebody waits instead.
+pub(crate) fn prepared_poll_and_wait<R: Rules>() {
+    let (pool, mut started, provider) = prepared::<R>();
+    let (_, task) = poll_once(started.flight());
+    assert!(started.flight().wait(Limit::Never));
+    drop(ended(started));
+    provider.join().unwrap();
+    assert_eq!(Arc::strong_count(&task), 1);
+    all_back(pool, 1);
+}
+
+/// What was polled is dropped, and used by another as soon as it is back.
+pub(crate) fn prepared_poll_and_leave<R: Rules>() {
+    let (pool, mut started, provider) = prepared::<R>();
+    let (_, task) = poll_once(started.flight());
+    drop(started);
+    drop(use_it(pool.take_within(Limit::Never).unwrap()));
+    provider.join().unwrap();
+    assert_eq!(Arc::strong_count(&task), 1);
+    all_back(pool, 1);
+}
+
+/// What is dropped is started again as soon as it is back, and waited for: by then the routine is done with its first flight.
+pub(crate) fn prepared_leave_and_start<R: Rules>() {
+    let (pool, started, provider) = prepared::<R>();
+    drop(started);
+    let (mut started, next) = start(pool.take_within(Limit::Never).unwrap());
+    assert!(started.flight().wait(Limit::Never));
+    drop(ended(started));
+    provider.join().unwrap();
+    next.join().unwrap();
+    all_back(pool, 1);
+}
+
+/// What is dropped goes back to the pool on one thread or the other, where a third waits for it.
+pub(crate) fn prepared_leave_and_wait_for<R: Rules>() {
+    let (pool, started, provider) = prepared::<R>();
+    let next = {
+        let pool = pool.clone();
+        thread::spawn(move || drop(use_it(pool.take_within(Limit::Never).unwrap())))
+    };
+    drop(started);
+    provider.join().unwrap();
+    next.join().unwrap();
+    all_back(pool, 1);
+}
+
+/// A receive is dropped, while another thread takes whatever is in the pool.
+pub(crate) fn prepared_cancel_and_leave<R: Rules>() {
+    let pool = PreparedPool::<R>::new(1, None);
+    let (started, provider) = start_cancellable(pool.take().unwrap());
+    let next = {
+        let pool = pool.clone();
+        thread::spawn(move || drop(pool.take().map(use_it)))
+    };
+    started.cancel_and_drop();
+    provider.join().unwrap();
+    next.join().unwrap();
+    all_back(pool, 1);
+}
+
+/// The handle is forgotten: its slot never comes back, and the memory stays.
+pub(crate) fn prepared_forget<R: Rules>() {
+    for polled in [false, true] {
+        let (pool, mut started, provider) = prepared::<R>();
+        let woken = polled.then(|| poll_once(started.flight()));
+        forget(started);
+        provider.join().unwrap();
+        assert!(pool.take().is_none());
+        let gone = pool.observer();
+        drop(pool);
+        assert!(!gone());
+        if let Some((ready, task)) = woken {
+            assert!(ready != task.was_woken(), "woken exactly if it was pending");
+        }
+    }
+}
+
+/// The pool's handle, the operation's, and the routine's: the last to go frees the memory, and then closes the socket.
+pub(crate) fn prepared_close<R: Rules>() {
+    let socket = Socket::<R>::open();
+    let closed = socket.observer();
+    let pool = PreparedPool::<R>::new(2, Some(socket));
+    let gone = pool.observer();
+    let other = pool.take().unwrap();
+    let (started, provider) = start_cancellable(pool.take().unwrap());
+    let pools = thread::spawn(move || drop(pool));
+    drop(other);
+    started.cancel_and_drop();
+    provider.join().unwrap();
+    pools.join().unwrap();
+    assert!(gone() && closed());
+}
+
+/// A provider has refused a request, and completes it all the same: too late for the one who waited, but the slot comes back,
+/// and is as any other.
+pub(crate) fn prepared_given_up<R: Rules>() {
+    let pool = PreparedPool::<R>::new(1, None);
+    let mut prepared = pool.take().unwrap();
+    prepared.write(7);
+    let block = prepared.block();
+    let flight = prepared.launch();
+    let provider = thread::spawn(move || block.complete(Status::Success));
+    if flight.wait(Limit::Now) {
+        assert_eq!(prepared.read(), (8, Status::Success));
+    } else {
+        prepared.give_up(flight);
+    }
+    let next = {
+        let pool = pool.clone();
+        thread::spawn(move || drop(use_it(pool.take_within(Limit::Never).unwrap())))
+    };
+    drop(prepared);
+    provider.join().unwrap();
+    next.join().unwrap();
+    all_back(pool, 1);
 }
