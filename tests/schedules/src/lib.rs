@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use wsk::{
-    DatagramSocket, Error, Family, Lock, NonPagedBuffer, Provider, ReceiveBuffer, Registration,
-    SendBuffer, Wait,
+    DatagramSocket, Error, Family, Lock, MdlChain, NonPagedBuffer, Provider, ReceiveBuffer,
+    Registration, SendBuffer, Wait,
 };
 
 /// Where sockets of tests are bound.
@@ -170,6 +170,100 @@ unsafe impl ReceiveBuffer for Counted {
     fn lock_mut(&mut self) -> Result<Lock<'_>, Error> {
         dawdle();
         self.bytes.lock_mut()
+    }
+}
+
+/// A chain of two buffers that is counted, as [`Counted`] is.
+#[derive(Debug)]
+pub struct CountedChain {
+    chain: MdlChain<2>,
+    start: usize,
+    ledger: Arc<Ledger>,
+    number: u8,
+}
+
+impl CountedChain {
+    /// Two buffers of these lengths, full of `number`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`NonPagedBuffer::new`].
+    pub fn new(lengths: [usize; 2], number: u8, ledger: &Arc<Ledger>) -> Result<Self, Error> {
+        let full = |length| {
+            let mut bytes = NonPagedBuffer::new(length)?;
+            bytes.as_mut_slice().fill(number);
+            Ok::<_, Error>(bytes)
+        };
+        let chain = MdlChain::new([full(lengths[0])?, full(lengths[1])?]);
+        ledger.made.fetch_add(1, Ordering::SeqCst);
+        Ok(Self {
+            chain,
+            start: 0,
+            ledger: ledger.clone(),
+            number,
+        })
+    }
+
+    /// Leaves out the first bytes, which are in the first buffer.
+    ///
+    /// # Panics
+    ///
+    /// When they are not.
+    pub fn set_range(&mut self, start: usize) {
+        let length = self.chain.capacity() - start;
+        self.chain.set_range(start, length).expect("in the first");
+        self.start = start;
+    }
+
+    /// How many bytes are left out.
+    #[must_use]
+    pub const fn start(&self) -> usize {
+        self.start
+    }
+
+    /// How many bytes are sent, or may be received.
+    #[must_use]
+    pub const fn length(&self) -> usize {
+        self.chain.len()
+    }
+
+    /// All the bytes.
+    ///
+    /// # Panics
+    ///
+    /// Never: there are two parts.
+    #[must_use]
+    pub fn parts(&self) -> [&[u8]; 2] {
+        [0, 1].map(|index| self.chain.part(index).expect("one of two"))
+    }
+
+    /// The number that it was made with.
+    #[must_use]
+    pub const fn number(&self) -> u8 {
+        self.number
+    }
+}
+
+impl Drop for CountedChain {
+    fn drop(&mut self) {
+        dawdle();
+        self.ledger.dropped.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+// SAFETY: the promise of the chain inside is passed on.
+unsafe impl SendBuffer for CountedChain {
+    fn lock(&self) -> Result<Lock<'_>, Error> {
+        dawdle();
+        self.chain.lock()
+    }
+}
+
+// SAFETY: as above.
+unsafe impl ReceiveBuffer for CountedChain {
+    fn lock_mut(&mut self) -> Result<Lock<'_>, Error> {
+        dawdle();
+        self.chain.lock_mut()
     }
 }
 

@@ -1,0 +1,365 @@
+//! The two ends of a connection, used by many threads while it is disconnected, aborted and closed.
+
+use std::mem::ManuallyDrop;
+use std::sync::{Arc, Barrier, Mutex};
+use std::time::Duration;
+
+use wsk::{
+    ConnectedSocket, ConnectionEvent, Disconnect, Error, Family, Finished, ListenSocket, Provider,
+    RetainedBytes, StreamIndication, StreamReceive, StreamSend, StreamVerdict,
+};
+use wsk_schedules::{Counted, CountedChain, Dice, LOOPBACK, Ledger, PATIENCE, until};
+
+use crate::underway::{act_and_check, anywhere};
+
+/// The least number that is sent; what is received into has smaller ones.
+const SENT: u8 = 100;
+
+enum Held {
+    Send(StreamSend<Counted>),
+    ChainSend(StreamSend<CountedChain>),
+    Receive(StreamReceive<Counted>),
+    Disconnect(Disconnect),
+    DisconnectAfter(Disconnect<Counted>),
+    Retained(RetainedBytes),
+}
+
+/// What the threads of a schedule share.
+struct Common {
+    ledger: Arc<Ledger>,
+    /// Through which operations go from thread to thread.
+    table: Mutex<Vec<Held>>,
+    /// What the events have retained.
+    retained: Arc<Mutex<Vec<RetainedBytes>>>,
+}
+
+/// Consumes, refuses, or retains what is indicated.
+struct Handler {
+    dice: Mutex<Dice>,
+    retained: Arc<Mutex<Vec<RetainedBytes>>>,
+}
+
+impl ConnectionEvent for Handler {
+    fn received(&self, indication: &mut StreamIndication<'_>) -> StreamVerdict {
+        let mut bytes = [SENT; 64];
+        let length = indication.copy_to(&mut bytes);
+        sent(&bytes[..length]);
+        match self.dice.lock().unwrap().below(5) {
+            0 => StreamVerdict::NotAccepted,
+            1 => StreamVerdict::ConsumedPart(1),
+            2 => {
+                if let Some(retained) = indication.retain() {
+                    self.retained.lock().unwrap().push(retained);
+                }
+                StreamVerdict::Consumed
+            }
+            _ => StreamVerdict::Consumed,
+        }
+    }
+}
+
+/// What arrives was sent.
+fn sent(bytes: &[u8]) {
+    assert!(bytes.iter().all(|&byte| byte >= SENT), "{bytes:?}");
+}
+
+pub(crate) fn schedule(dice: &mut Dice, provider: &Provider) {
+    let common = Common {
+        ledger: Ledger::new(),
+        table: Mutex::default(),
+        retained: Arc::default(),
+    };
+    let listener = ListenSocket::open(provider, Family::V4).unwrap();
+    listener.bind(LOOPBACK.parse().unwrap()).unwrap();
+    let local = listener.local_address().unwrap();
+    let with_events = dice.toss();
+    let client = if with_events {
+        let handler = Handler {
+            dice: Mutex::new(Dice::new(dice.throw())),
+            retained: common.retained.clone(),
+        };
+        ConnectedSocket::connect_with_events(provider, local, handler, None).unwrap()
+    } else {
+        ConnectedSocket::connect(provider, local).unwrap()
+    };
+    let (server, from) = listener.accept_timeout(PATIENCE).unwrap();
+    assert_eq!(from, client.local_address().unwrap());
+    if dice.toss() {
+        listener.close().unwrap();
+    } else {
+        drop(listener);
+    }
+    let threads = 2 + dice.index(2);
+    let barrier = Barrier::new(threads);
+    std::thread::scope(|scope| {
+        for number in 0..threads {
+            let ends = match dice.below(4) {
+                0 => [Some(client.clone()), None],
+                1 => [None, Some(server.clone())],
+                _ => [Some(client.clone()), Some(server.clone())],
+            };
+            let mut actor = Actor {
+                common: &common,
+                ends,
+                with_events,
+                dice: Dice::new(dice.throw()),
+                held: Vec::new(),
+                number: u8::try_from(number).unwrap(),
+            };
+            let barrier = &barrier;
+            scope.spawn(move || {
+                barrier.wait();
+                actor.run();
+            });
+        }
+        drop((client, server));
+    });
+    common.table.lock().unwrap().clear();
+    // What was retained keeps the connection: its last handle may be one of an event that is under way.
+    until("the end of the connection", || {
+        common.retained.lock().unwrap().clear();
+        Arc::strong_count(&common.retained) == 1
+    });
+    let ledger = common.ledger.clone();
+    drop(common);
+    ledger.settle(0);
+}
+
+/// One thread of a schedule.
+struct Actor<'c> {
+    common: &'c Common,
+    ends: [Option<ConnectedSocket>; 2],
+    with_events: bool,
+    dice: Dice,
+    held: Vec<Held>,
+    number: u8,
+}
+
+impl Actor<'_> {
+    fn run(&mut self) {
+        for _ in 0..4 + self.dice.below(8) {
+            self.step();
+        }
+        if self.dice.toss() {
+            self.ends = [None, None];
+        }
+        while let Some(held) = self.held.pop() {
+            anywhere(&mut self.dice, || drop(held));
+        }
+    }
+
+    fn step(&mut self) {
+        match self.dice.below(16) {
+            0..=4 => {
+                let started = self.start();
+                self.held.extend(started);
+            }
+            5..=8 => self.act(),
+            9 => self.exchange(),
+            10 | 11 => self.wait_for_calls(),
+            12 => self.scope(),
+            13 => self.events(),
+            14 => self.leave(),
+            _ => drop(self.pick()),
+        }
+    }
+
+    fn end(&mut self) -> Option<ConnectedSocket> {
+        self.ends[self.dice.index(2)].clone()
+    }
+
+    fn pick(&mut self) -> Option<Held> {
+        if self.held.is_empty() {
+            return None;
+        }
+        let place = self.dice.index(self.held.len());
+        Some(self.held.swap_remove(place))
+    }
+
+    fn buffer(&mut self, number: u8) -> Counted {
+        let length = 1 + self.dice.index(24);
+        Counted::new(length, number, &self.common.ledger).unwrap()
+    }
+
+    /// Starts an operation.
+    fn start(&mut self) -> Option<Held> {
+        let socket = self.end()?;
+        let (from, into) = (SENT + self.number, self.number);
+        let kind = self.dice.below(16);
+        let mut dice = self.dice.clone();
+        self.dice.throw();
+        anywhere(&mut dice, || {
+            Some(match kind {
+                0..=5 => Held::Send(socket.start_send(self.buffer(from)).unwrap()),
+                6 | 7 => {
+                    let ledger = &self.common.ledger;
+                    let chain = CountedChain::new([9, 5], from, ledger).unwrap();
+                    Held::ChainSend(socket.start_send(chain).unwrap())
+                }
+                8..=10 => Held::Receive(socket.start_receive(self.buffer(into)).unwrap()),
+                11 | 12 => Held::Receive(socket.start_receive_all(self.buffer(into)).unwrap()),
+                13 => Held::Disconnect(socket.start_disconnect().unwrap()),
+                14 => {
+                    let last = self.buffer(from);
+                    Held::DisconnectAfter(socket.start_disconnect_after(last).unwrap())
+                }
+                _ => Held::Disconnect(socket.start_abort().unwrap()),
+            })
+        })
+    }
+
+    /// Does something with one of the operations.
+    fn act(&mut self) {
+        let dice = &mut self.dice;
+        let left = match self.held.pop() {
+            None => return,
+            Some(Held::Send(operation)) => act_and_check(dice, operation, false, |finished| {
+                was_sent(finished, |buffer| buffer.bytes().len());
+            })
+            .map(Held::Send),
+            Some(Held::ChainSend(operation)) => act_and_check(dice, operation, false, |finished| {
+                was_sent(finished, CountedChain::length);
+            })
+            .map(Held::ChainSend),
+            Some(Held::Receive(operation)) => {
+                act_and_check(dice, operation, false, was_received).map(Held::Receive)
+            }
+            Some(Held::Disconnect(operation)) => {
+                act_and_check(dice, operation, false, |finished| {
+                    plausible(finished.result);
+                })
+                .map(Held::Disconnect)
+            }
+            Some(Held::DisconnectAfter(operation)) => {
+                act_and_check(dice, operation, false, |finished| {
+                    assert!(finished.buffer.is_some(), "the buffer comes back");
+                    plausible(finished.result);
+                })
+                .map(Held::DisconnectAfter)
+            }
+            Some(Held::Retained(retained)) => {
+                let mut bytes = [SENT; 32];
+                let length = retained.copy_to(&mut bytes);
+                sent(&bytes[..length]);
+                anywhere(dice, || drop(retained));
+                None
+            }
+        };
+        if let Some(left) = left {
+            let place = self.dice.index(self.held.len() + 1);
+            self.held.insert(place, left);
+        }
+    }
+
+    /// Lays an operation on the table, and takes one from there.
+    fn exchange(&mut self) {
+        let mine = self.pick();
+        let mut table = self.common.table.lock().unwrap();
+        let others = table.pop();
+        table.extend(mine);
+        drop(table);
+        self.held.extend(others);
+    }
+
+    /// The calls that wait.
+    fn wait_for_calls(&mut self) {
+        let Some(socket) = self.end() else { return };
+        let limit = Duration::from_micros(self.dice.below(400));
+        let bytes = [SENT + self.number; 20];
+        let mut room = [0; 30];
+        match self.dice.below(8) {
+            0 | 1 => drop(plausible(socket.send_timeout(&bytes, limit))),
+            2 => {
+                if let Some(length) = plausible(socket.receive_timeout(&mut room, limit)) {
+                    sent(&room[..length]);
+                }
+            }
+            3 => {
+                if let Some(length) = plausible(socket.receive_all_timeout(&mut room, limit)) {
+                    sent(&room[..length]);
+                }
+            }
+            4 => drop(plausible(socket.disconnect_after_timeout(&bytes, limit))),
+            5 => drop(plausible(socket.disconnect_timeout(limit))),
+            6 => drop(plausible(socket.drain_timeout(limit))),
+            _ => drop(plausible(socket.remote_address())),
+        }
+    }
+
+    /// Operations over this frame's memory.
+    fn scope(&mut self) {
+        let Some(socket) = self.end() else { return };
+        let message = [SENT + self.number; 10];
+        let mut rooms = [[0; 40]; 2];
+        let (wait, forget) = (self.dice.toss(), self.dice.toss());
+        wsk::scope(|s| {
+            let send = s.send(&socket, &message).unwrap();
+            let [first, second] = &mut rooms;
+            let first = s.receive(&socket, first).unwrap();
+            let second = s.receive_all(&socket, second).unwrap();
+            first.cancel();
+            second.cancel();
+            send.cancel();
+            if forget {
+                let _ = ManuallyDrop::new(first);
+            } else if wait && let Some((length, room)) = plausible(first.wait()) {
+                sent(&room[..length]);
+            }
+            drop(second);
+            if wait {
+                plausible(send.wait());
+            }
+        })
+        .unwrap();
+    }
+
+    /// Switches the events of the one end that has them, and takes from what they have retained.
+    fn events(&mut self) {
+        if let (true, Some(client)) = (self.with_events, self.ends[0].clone()) {
+            match self.dice.below(3) {
+                0 => drop(plausible(client.disable_events())),
+                1 => drop(plausible(client.resume_events())),
+                _ => drop(plausible(client.enable_events())),
+            }
+        }
+        let retained = self.common.retained.lock().unwrap().pop();
+        self.held.extend(retained.map(Held::Retained));
+    }
+
+    /// Gives up an end.
+    fn leave(&mut self) {
+        let end = self.dice.index(2);
+        match (self.ends[end].take(), self.dice.toss()) {
+            (Some(socket), true) => match socket.close() {
+                Ok(()) | Err(Error::InUse) => {}
+                Err(error) => panic!("{error}"),
+            },
+            (socket, _) => anywhere(&mut self.dice, || drop(socket)),
+        }
+    }
+}
+
+/// A result that a connection can give which others disconnect, abort and close.
+fn plausible<T>(result: Result<T, Error>) -> Option<T> {
+    match result {
+        Ok(result) => Some(result),
+        Err(Error::Call { .. } | Error::TimedOut { .. }) => None,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn was_sent<B>(finished: Finished<usize, B>, length: impl Fn(&B) -> usize) {
+    let buffer = finished.buffer.expect("the buffer comes back");
+    if let Some(sent) = plausible(finished.result) {
+        assert!(sent <= length(&buffer));
+    }
+}
+
+fn was_received(finished: Finished<usize, Counted>) {
+    let buffer = finished.buffer.expect("the buffer comes back");
+    if let Some(length) = plausible(finished.result) {
+        let (bytes, rest) = buffer.bytes().split_at(length);
+        sent(bytes);
+        assert!(rest.iter().all(|&byte| byte == buffer.number()));
+    }
+}

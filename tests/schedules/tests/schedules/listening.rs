@@ -1,0 +1,230 @@
+//! A listener that accepts, or is asked to, while it closes and while clients come and go.
+
+use std::sync::{Arc, Barrier, Mutex};
+use std::time::Duration;
+
+use wsk::{
+    Accept, AcceptEvent, Connect, ConnectedSocket, ConnectionSocket, Error, Family, Incoming,
+    ListenSocket, Open, Provider,
+};
+use wsk_schedules::{Dice, LOOPBACK, until};
+
+use crate::underway::{act, anywhere};
+
+enum Held {
+    Accept(Accept),
+    Open(Open),
+    Connect(Connect),
+    Socket(ConnectedSocket),
+}
+
+/// Accepts some of those who come, and lets the others go.
+struct Porter {
+    dice: Mutex<Dice>,
+    accepted: Arc<Mutex<Vec<ConnectedSocket>>>,
+}
+
+impl AcceptEvent for Porter {
+    fn accepted(&self, incoming: Incoming<'_>) {
+        if self.dice.lock().unwrap().below(3) == 0 {
+            return;
+        }
+        let socket = incoming.accept().unwrap();
+        self.accepted.lock().unwrap().push(socket);
+    }
+}
+
+pub(crate) fn schedule(dice: &mut Dice, provider: &Provider) {
+    let accepted: Arc<Mutex<Vec<_>>> = Arc::default();
+    let with_events = dice.toss();
+    let listener = if with_events {
+        let porter = Porter {
+            dice: Mutex::new(Dice::new(dice.throw())),
+            accepted: accepted.clone(),
+        };
+        ListenSocket::open_with_events(provider, Family::V4, porter).unwrap()
+    } else {
+        ListenSocket::open(provider, Family::V4).unwrap()
+    };
+    listener.bind(LOOPBACK.parse().unwrap()).unwrap();
+    let local = listener.local_address().unwrap();
+    let table = Mutex::default();
+    let threads = 2 + dice.index(2);
+    let barrier = Barrier::new(threads);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            let mut actor = Actor {
+                provider,
+                listener: Some(listener.clone()),
+                local,
+                with_events,
+                table: &table,
+                accepted: &accepted,
+                dice: Dice::new(dice.throw()),
+                held: Vec::new(),
+            };
+            let barrier = &barrier;
+            scope.spawn(move || {
+                barrier.wait();
+                actor.run();
+            });
+        }
+        drop(listener);
+    });
+    drop(table);
+    until("the end of the listener", || {
+        accepted.lock().unwrap().clear();
+        Arc::strong_count(&accepted) == 1
+    });
+}
+
+/// One thread of a schedule.
+struct Actor<'c> {
+    provider: &'c Provider,
+    listener: Option<ListenSocket>,
+    local: std::net::SocketAddr,
+    with_events: bool,
+    /// Through which operations go from thread to thread.
+    table: &'c Mutex<Vec<Held>>,
+    accepted: &'c Mutex<Vec<ConnectedSocket>>,
+    dice: Dice,
+    held: Vec<Held>,
+}
+
+impl Actor<'_> {
+    fn run(&mut self) {
+        for _ in 0..3 + self.dice.below(6) {
+            self.step();
+        }
+        if self.dice.toss() {
+            self.listener = None;
+        }
+        while let Some(held) = self.held.pop() {
+            anywhere(&mut self.dice, || drop(held));
+        }
+    }
+
+    fn step(&mut self) {
+        match self.dice.below(12) {
+            0..=3 => {
+                let started = self.start();
+                self.held.extend(started);
+            }
+            4..=6 => self.act(),
+            7 => {
+                let mine = self.held.pop();
+                let mut table = self.table.lock().unwrap();
+                let others = table.pop();
+                table.extend(mine);
+                drop(table);
+                self.held.extend(others);
+            }
+            8 => self.accept(),
+            9 => self.events(),
+            10 => self.leave(),
+            _ => drop(self.held.pop()),
+        }
+    }
+
+    fn start(&mut self) -> Option<Held> {
+        let (provider, local) = (self.provider, self.local);
+        match self.dice.below(4) {
+            0 => {
+                let open = || ConnectedSocket::start_connect(provider, local);
+                Some(Held::Open(anywhere(&mut self.dice, open).unwrap()))
+            }
+            1 => {
+                let socket = ConnectionSocket::open(provider, Family::V4).unwrap();
+                socket.bind(Family::V4.any()).unwrap();
+                let connect = || socket.start_connect(local);
+                Some(Held::Connect(anywhere(&mut self.dice, connect).unwrap()))
+            }
+            _ => {
+                let listener = self.listener.clone()?;
+                let accept = || listener.start_accept();
+                Some(Held::Accept(anywhere(&mut self.dice, accept).unwrap()))
+            }
+        }
+    }
+
+    /// Does something with one of the operations.
+    fn act(&mut self) {
+        let dice = &mut self.dice;
+        let left = match self.held.pop() {
+            None => return,
+            Some(Held::Accept(accept)) => match act(dice, accept, false) {
+                Ok(end) => end
+                    .and_then(plausible)
+                    .map(|(socket, _)| Held::Socket(socket)),
+                Err(accept) => Some(Held::Accept(accept)),
+            },
+            Some(Held::Open(open)) => match act(dice, open, false) {
+                Ok(end) => end.and_then(plausible).map(Held::Socket),
+                Err(open) => Some(Held::Open(open)),
+            },
+            Some(Held::Connect(connect)) => match act(dice, connect, false) {
+                Ok(end) => end
+                    .and_then(|end| {
+                        plausible(end.map_err(|(error, socket)| {
+                            assert!(socket.is_some(), "the socket comes back");
+                            error
+                        }))
+                    })
+                    .map(Held::Socket),
+                Err(connect) => Some(Held::Connect(connect)),
+            },
+            Some(Held::Socket(socket)) => {
+                if dice.toss() {
+                    assert_eq!(socket.close(), Ok(()));
+                } else {
+                    anywhere(dice, || drop(socket));
+                }
+                None
+            }
+        };
+        self.held.extend(left);
+    }
+
+    /// The call that waits.
+    fn accept(&mut self) {
+        let Some(listener) = self.listener.clone() else {
+            return;
+        };
+        let limit = Duration::from_micros(self.dice.below(400));
+        let accepted = plausible(listener.accept_timeout(limit));
+        self.held
+            .extend(accepted.map(|(socket, _)| Held::Socket(socket)));
+    }
+
+    fn events(&mut self) {
+        if let (true, Some(listener)) = (self.with_events, self.listener.clone()) {
+            if self.dice.toss() {
+                listener.enable_accept_events().unwrap();
+            } else {
+                listener.disable_accept_events().unwrap();
+            }
+        }
+        let accepted = self.accepted.lock().unwrap().pop();
+        self.held.extend(accepted.map(Held::Socket));
+    }
+
+    /// Gives up the listener.
+    fn leave(&mut self) {
+        match (self.listener.take(), self.dice.toss()) {
+            (Some(listener), true) => match listener.close() {
+                Ok(()) | Err(Error::InUse) => {}
+                Err(error) => panic!("{error}"),
+            },
+            (listener, _) => anywhere(&mut self.dice, || drop(listener)),
+        }
+    }
+}
+
+/// A result that connecting and accepting can have while the listener closes.
+fn plausible<T>(result: Result<T, Error>) -> Option<T> {
+    match result {
+        Ok(result) => Some(result),
+        Err(Error::Call { .. } | Error::TimedOut { .. }) => None,
+        Err(error) => panic!("{error}"),
+    }
+}

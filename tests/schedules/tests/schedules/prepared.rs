@@ -1,0 +1,284 @@
+//! Prepared operations and their pools, used by many threads: by those who made them and by those they were handed to.
+
+use std::net::SocketAddr;
+use std::sync::{Barrier, Mutex};
+use std::time::Duration;
+
+use wsk::{
+    DatagramSocket, Direction, Ended, Error, NonPagedBuffer, Prepared, PreparedPool, Provider,
+    Receiver, Receivers, Receiving, Sender, Senders, Sending,
+};
+use wsk_schedules::{Dice, bound, dawdle};
+use wsk_sys::STATUS_CANCELLED;
+
+use crate::underway::{act, anywhere, uniform};
+
+/// How many bytes every datagram may have.
+const ROOM: usize = 24;
+
+enum Held {
+    Sender(Sender),
+    Sending(Sending),
+    Receiver(Receiver),
+    Receiving(Receiving),
+}
+
+/// What the threads of a schedule share.
+struct Common {
+    /// Through which operations go from thread to thread.
+    table: Mutex<Vec<Held>>,
+    address: SocketAddr,
+}
+
+fn buffer(length: usize) -> Result<NonPagedBuffer, Error> {
+    dawdle();
+    NonPagedBuffer::new(length)
+}
+
+pub(crate) fn schedule(dice: &mut Dice, provider: &Provider) {
+    let (socket, address) = bound(provider).unwrap();
+    let mut depth = || 1 + u32::try_from(dice.below(3)).unwrap();
+    let senders = socket.senders(depth(), address, |_| buffer(ROOM)).unwrap();
+    let receivers = socket.receivers(depth(), |_| buffer(ROOM)).unwrap();
+    let common = Common {
+        table: Mutex::default(),
+        address,
+    };
+    let threads = 2 + dice.index(2);
+    let barrier = Barrier::new(threads);
+    std::thread::scope(|scope| {
+        for number in 0..threads {
+            let mut actor = Actor {
+                common: &common,
+                socket: Some(socket.clone()),
+                senders: Some(senders.clone()),
+                receivers: Some(receivers.clone()),
+                dice: Dice::new(dice.throw()),
+                held: Vec::new(),
+                number: u8::try_from(number).unwrap() + 100,
+            };
+            let barrier = &barrier;
+            scope.spawn(move || {
+                barrier.wait();
+                actor.run();
+            });
+        }
+        // Whoever is last closes the socket.
+        if dice.toss() {
+            drop((socket, senders, receivers));
+        }
+    });
+}
+
+/// One thread of a schedule.
+struct Actor<'c> {
+    common: &'c Common,
+    socket: Option<DatagramSocket>,
+    senders: Option<Senders>,
+    receivers: Option<Receivers>,
+    dice: Dice,
+    held: Vec<Held>,
+    number: u8,
+}
+
+impl Actor<'_> {
+    fn run(&mut self) {
+        for _ in 0..6 + self.dice.below(12) {
+            self.step();
+        }
+        if self.dice.toss() {
+            (self.senders, self.receivers, self.socket) = (None, None, None);
+        }
+        while let Some(held) = self.held.pop() {
+            anywhere(&mut self.dice, || drop(held));
+        }
+    }
+
+    fn step(&mut self) {
+        match self.dice.below(16) {
+            0..=4 => {
+                let taken = self.take();
+                self.held.extend(taken);
+            }
+            5 => {
+                let made = self.make();
+                self.held.extend(made);
+            }
+            6 => self.exchange(),
+            7 => {
+                let (senders, receivers) = (self.senders.clone(), self.receivers.clone());
+                anywhere(&mut self.dice, || drop((senders, receivers)));
+            }
+            8 => self.leave(),
+            _ => self.act(),
+        }
+    }
+
+    /// Takes an operation from one of the pools.
+    fn take(&mut self) -> Option<Held> {
+        if self.dice.toss() {
+            let senders = self.senders.clone()?;
+            self.take_from(&senders).map(Held::Sender)
+        } else {
+            let receivers = self.receivers.clone()?;
+            self.take_from(&receivers).map(Held::Receiver)
+        }
+    }
+
+    fn take_from<D: Direction>(&mut self, pool: &PreparedPool<D>) -> Option<Prepared<D>> {
+        if self.dice.below(3) > 0 {
+            return anywhere(&mut self.dice, || pool.take());
+        }
+        let limit = Duration::from_micros(self.dice.below(500));
+        match pool.take_timeout(limit) {
+            Ok(taken) => Some(taken),
+            Err(error) => {
+                assert_eq!(error, Error::PoolEmpty);
+                None
+            }
+        }
+    }
+
+    /// Makes an operation of its own.
+    fn make(&mut self) -> Option<Held> {
+        let (socket, to) = (self.socket.clone()?, self.common.address);
+        let sender = self.dice.toss();
+        anywhere(&mut self.dice, || {
+            let buffer = buffer(ROOM).unwrap();
+            Some(if sender {
+                Held::Sender(socket.sender(buffer, to).unwrap())
+            } else {
+                Held::Receiver(socket.receiver(buffer).unwrap())
+            })
+        })
+    }
+
+    fn pick(&mut self) -> Option<Held> {
+        if self.held.is_empty() {
+            return None;
+        }
+        let place = self.dice.index(self.held.len());
+        Some(self.held.swap_remove(place))
+    }
+
+    /// Lays an operation on the table, and takes one from there.
+    fn exchange(&mut self) {
+        let mine = self.pick();
+        let mut table = self.common.table.lock().unwrap();
+        let others = table.pop();
+        table.extend(mine);
+        drop(table);
+        self.held.extend(others);
+    }
+
+    /// Gives handles up.
+    fn leave(&mut self) {
+        match self.dice.below(6) {
+            0 => self.senders = None,
+            1 => self.receivers = None,
+            2 => match self.socket.take().map(DatagramSocket::close) {
+                None | Some(Ok(()) | Err(Error::InUse)) => {}
+                Some(Err(error)) => panic!("{error}"),
+            },
+            _ => {}
+        }
+    }
+
+    /// Does something with one of the operations.
+    fn act(&mut self) {
+        let Some(held) = self.pick() else { return };
+        let left = match held {
+            Held::Sender(sender) => self.use_sender(sender),
+            Held::Receiver(receiver) => self.use_receiver(receiver),
+            Held::Sending(sending) => match act(&mut self.dice, sending, true) {
+                Ok(ended) => ended.map(|ended| Held::Sender(sent(ended))),
+                Err(sending) => Some(Held::Sending(sending)),
+            },
+            Held::Receiving(receiving) => match act(&mut self.dice, receiving, false) {
+                Ok(ended) => ended.map(|ended| Held::Receiver(received(ended))),
+                Err(receiving) => Some(Held::Receiving(receiving)),
+            },
+        };
+        self.held.extend(left);
+    }
+
+    fn use_sender(&mut self, sender: Sender) -> Option<Held> {
+        let mut sender = sender;
+        // It is this thread's alone, and as its last holder has left it.
+        uniform(sender.as_slice());
+        sender.set_len(1 + self.dice.index(ROOM)).unwrap();
+        sender.as_mut_slice().fill(self.number);
+        let length = sender.as_slice().len();
+        match self.dice.below(8) {
+            0 => assert_eq!(sender.send(), Ok(length)),
+            1 => {
+                let limit = Duration::from_micros(self.dice.below(400));
+                match sender.send_timeout(limit) {
+                    Ok(sent) => assert_eq!(sent, length),
+                    Err(Error::TimedOut { .. }) => {}
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            2 => sender.set_remote_address(self.common.address).unwrap(),
+            3 => {
+                anywhere(&mut self.dice, || drop(sender));
+                return None;
+            }
+            _ => {
+                let started = anywhere(&mut self.dice, || sender.start());
+                return Some(Held::Sending(started.unwrap()));
+            }
+        }
+        uniform(sender.as_slice());
+        Some(Held::Sender(sender))
+    }
+
+    fn use_receiver(&mut self, receiver: Receiver) -> Option<Held> {
+        let mut receiver = receiver;
+        receiver.as_mut_slice().fill(self.number);
+        match self.dice.below(6) {
+            0 | 1 => {
+                let limit = Duration::from_micros(self.dice.below(400));
+                match receiver.receive_timeout(limit) {
+                    Ok(arrival) => {
+                        uniform(arrival.bytes());
+                        assert!(arrival.is_from(&self.common.address));
+                    }
+                    Err(Error::TimedOut { .. }) => {}
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            2 => {
+                anywhere(&mut self.dice, || drop(receiver));
+                return None;
+            }
+            _ => {
+                let started = anywhere(&mut self.dice, || receiver.start());
+                return Some(Held::Receiving(started.unwrap()));
+            }
+        }
+        Some(Held::Receiver(receiver))
+    }
+}
+
+fn sent(ended: Ended<wsk::Outbound>) -> Sender {
+    let result = ended.result();
+    let sender = ended.into_operation().expect("the sender comes back");
+    match result {
+        Ok(length) => assert_eq!(length, sender.as_slice().len()),
+        Err(error) => assert_eq!(error.status(), Some(STATUS_CANCELLED), "{error}"),
+    }
+    uniform(sender.as_slice());
+    sender
+}
+
+fn received(ended: Ended<wsk::Inbound>) -> Receiver {
+    match ended.arrival() {
+        Ok(arrival) => {
+            uniform(arrival.bytes());
+            assert!(!arrival.is_truncated());
+        }
+        Err(error) => assert_eq!(error.status(), Some(STATUS_CANCELLED), "{error}"),
+    }
+    ended.into_operation().expect("the receiver comes back")
+}

@@ -1,0 +1,201 @@
+//! What any thread may do with an operation in flight, of whatever kind.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
+use std::time::Duration;
+
+use wsk::{Direction, Ended, Error, InFlight, Operation, Started};
+use wsk_host::{DISPATCH_LEVEL, at_irql};
+use wsk_schedules::{Dice, dawdle, until};
+
+/// An operation in flight.
+pub(crate) trait Underway: Future<Output = Self::End> + Unpin + Sized {
+    type End;
+    fn wait(self) -> Result<Self::End, (Error, Self)>;
+    fn wait_timeout(self, limit: Duration) -> Result<Self::End, (Error, Self)>;
+    fn try_take(self) -> Result<Self::End, Self>;
+    fn cancel(&self);
+}
+
+impl<O: Operation> Underway for InFlight<O> {
+    type End = O::Output;
+
+    fn wait(self) -> Result<Self::End, (Error, Self)> {
+        self.wait()
+    }
+
+    fn wait_timeout(self, limit: Duration) -> Result<Self::End, (Error, Self)> {
+        self.wait_timeout(limit)
+    }
+
+    fn try_take(self) -> Result<Self::End, Self> {
+        self.try_take()
+    }
+
+    fn cancel(&self) {
+        self.cancel();
+    }
+}
+
+impl<D: Direction> Underway for Started<D> {
+    type End = Ended<D>;
+
+    fn wait(self) -> Result<Self::End, (Error, Self)> {
+        self.wait()
+    }
+
+    fn wait_timeout(self, limit: Duration) -> Result<Self::End, (Error, Self)> {
+        self.wait_timeout(limit)
+    }
+
+    fn try_take(self) -> Result<Self::End, Self> {
+        self.try_take()
+    }
+
+    fn cancel(&self) {
+        self.cancel();
+    }
+}
+
+/// Does it at `PASSIVE_LEVEL`, or at `DISPATCH_LEVEL`.
+pub(crate) fn anywhere<T>(dice: &mut Dice, body: impl FnOnce() -> T) -> T {
+    if dice.toss() {
+        at_irql(DISPATCH_LEVEL, body)
+    } else {
+        body()
+    }
+}
+
+/// Does something with an operation; what it has become. One that `ends_by_itself` does so without somebody else's doing.
+pub(crate) fn act<U: Underway>(
+    dice: &mut Dice,
+    operation: U,
+    ends_by_itself: bool,
+) -> Result<Option<U::End>, U> {
+    let mut operation = operation;
+    match dice.below(8) {
+        0 => {
+            let limit = Duration::from_micros(dice.below(300));
+            match operation.wait_timeout(limit) {
+                Ok(end) => Ok(Some(end)),
+                Err((error, operation)) => {
+                    assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+                    Err(operation)
+                }
+            }
+        }
+        1 => {
+            if !ends_by_itself || dice.toss() {
+                operation.cancel();
+            }
+            Ok(operation
+                .wait()
+                .map(Some)
+                .map_err(|(error, _)| error)
+                .unwrap())
+        }
+        2 => anywhere(dice, || operation.try_take()).map(Some),
+        3 => {
+            anywhere(dice, || operation.cancel());
+            Err(operation)
+        }
+        4 => {
+            anywhere(dice, || drop(operation));
+            Ok(None)
+        }
+        5 => {
+            // Who has polled is woken, with the last of the wakers.
+            let counts = [Arc::new(Wakes::default()), Arc::new(Wakes::default())];
+            for count in &counts {
+                let waker = count.waker();
+                let polled = anywhere(dice, || {
+                    Pin::new(&mut operation).poll(&mut Context::from_waker(&waker))
+                });
+                if let Poll::Ready(end) = polled {
+                    return Ok(Some(end));
+                }
+            }
+            operation.cancel();
+            let waker = counts[1].waker();
+            loop {
+                until("a wake", || counts[1].0.load(Ordering::SeqCst) > 0);
+                counts[1].0.store(0, Ordering::SeqCst);
+                let polled = Pin::new(&mut operation).poll(&mut Context::from_waker(&waker));
+                if let Poll::Ready(end) = polled {
+                    return Ok(Some(end));
+                }
+            }
+        }
+        _ => {
+            let waker = Arc::new(Wakes::default()).waker();
+            let polled = anywhere(dice, || {
+                Pin::new(&mut operation).poll(&mut Context::from_waker(&waker))
+            });
+            match polled {
+                Poll::Ready(end) => Ok(Some(end)),
+                Poll::Pending => Err(operation),
+            }
+        }
+    }
+}
+
+/// Does something with an operation, and has its end checked; the operation, if it is still there.
+pub(crate) fn act_and_check<U: Underway>(
+    dice: &mut Dice,
+    operation: U,
+    ends_by_itself: bool,
+    check: impl FnOnce(U::End),
+) -> Option<U> {
+    match act(dice, operation, ends_by_itself) {
+        Ok(end) => {
+            if let Some(end) = end {
+                check(end);
+            }
+            None
+        }
+        Err(operation) => Some(operation),
+    }
+}
+
+/// Every datagram here consists of one number.
+pub(crate) fn uniform(bytes: &[u8]) {
+    assert!(bytes.iter().all(|byte| *byte == bytes[0]), "{bytes:?}");
+}
+
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wakes {
+    /// A waker that takes its time, when it is cloned above all.
+    fn waker(self: &Arc<Self>) -> Waker {
+        static TABLE: RawWakerVTable = RawWakerVTable::new(
+            |count| {
+                dawdle();
+                // SAFETY: the waker has a reference, and so will its clone.
+                unsafe { Arc::increment_strong_count(count.cast::<Wakes>()) };
+                RawWaker::new(count, &TABLE)
+            },
+            |count| {
+                dawdle();
+                // SAFETY: the waker has a reference, which goes with it.
+                let count = unsafe { Arc::from_raw(count.cast::<Wakes>()) };
+                count.0.fetch_add(1, Ordering::SeqCst);
+            },
+            |count| {
+                // SAFETY: the waker has a reference, and so the count is there.
+                unsafe { (*count.cast::<Wakes>()).0.fetch_add(1, Ordering::SeqCst) };
+            },
+            |count| {
+                dawdle();
+                // SAFETY: the waker has a reference, which goes with it.
+                drop(unsafe { Arc::from_raw(count.cast::<Wakes>()) });
+            },
+        );
+        let count = Arc::into_raw(self.clone()).cast();
+        // SAFETY: the table keeps the count's references, which may be used on any thread.
+        unsafe { Waker::from_raw(RawWaker::new(count, &TABLE)) }
+    }
+}
