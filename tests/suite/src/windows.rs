@@ -125,9 +125,27 @@ pub(crate) fn drivers() -> Result<(), String> {
     }
 }
 
-/// Has Wine load the drivers.
+/// The program that raises exceptions where `wsk-sys` catches them, and what it ends with when it does.
+const EXCEPTIONS: (&str, i32) = ("wsk-exceptions", 42);
+
+/// Has Wine raise exceptions, and load the drivers.
 pub(crate) fn wine() -> Result<(), String> {
     let wine = Wine::new()?;
+    let (program, well) = EXCEPTIONS;
+    let directory = toolchain::windows_directory();
+    let mut command = toolchain::cargo("build", toolchain::X86_64, &directory);
+    run(command.args(["--profile", "driver", "--package", program]))?;
+    let path = directory
+        .join(toolchain::X86_64)
+        .join("driver")
+        .join(format!("{program}.exe"));
+    let code = wine.exit_code(&path)?;
+    if code != Some(well) {
+        return Err(format!(
+            "{program} ended with {code:?}: exceptions are not caught"
+        ));
+    }
+    println!("{program}: all exceptions were caught");
     for built in build::all()? {
         let fate = match built.name {
             "udp-send" => wine.udp_send(&built)?,

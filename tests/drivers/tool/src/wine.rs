@@ -174,6 +174,16 @@ impl Wine {
         }
     }
 
+    /// Runs a program for Windows; the code that it ends with, if it ends by itself.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be run, or does not end.
+    pub fn exit_code(&self, program: &Path) -> Result<Option<i32>, String> {
+        let path = program.display().to_string();
+        Ok(self.run(&[&path])?.status.code())
+    }
+
     /// Makes a service of a driver.
     ///
     /// # Errors
