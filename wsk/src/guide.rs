@@ -7,6 +7,7 @@
 //! * [From the C you know](from_c): each function of WSK beside what stands for it here.
 //! * [Closing and unloading](closing): in which order, and what waits for what.
 //! * [Testing](testing) a driver with `wsk-host`, on any machine.
+//! * [Beside `wdk`](beside_wdk): in a driver that is built with a WDK and Microsoft's crates.
 //! * [Security](security): what arrives from the network, and what is trusted.
 
 #[doc = include_str!("guide/one_send.md")]
@@ -29,6 +30,9 @@ pub mod closing {}
 
 #[doc = include_str!("guide/testing.md")]
 pub mod testing {}
+
+#[doc = include_str!("guide/beside_wdk.md")]
+pub mod beside_wdk {}
 
 #[doc = include_str!("guide/security.md")]
 pub mod security {}

@@ -77,7 +77,7 @@
 //! # To read
 //!
 //! [From the C you know](guide::from_c), [errors](guide::errors), [closing and unloading](guide::closing), [testing your
-//! driver](guide::testing) with `wsk-host`, [security](guide::security).
+//! driver](guide::testing) with `wsk-host`, [beside `wdk`](guide::beside_wdk), [security](guide::security).
 
 #![no_std]
 
@@ -148,6 +148,3 @@ pub use wsk_sys::NTSTATUS;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
-
-#[doc = include_str!("../docs/beside-wdk.md")]
-pub mod beside_wdk {}

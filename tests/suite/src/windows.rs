@@ -50,11 +50,11 @@ pub(crate) fn beside_wdk() -> Result<(), String> {
     let read = |path: &Path| {
         fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
     };
-    let page = read(&toolchain::repository().join("wsk/docs/beside-wdk.md"))?;
+    let page = read(&toolchain::repository().join("wsk/src/guide/beside_wdk.md"))?;
     for file in TEMPLATE {
         if !page.contains(&read(&template.join(file))?) {
             return Err(format!(
-                "wsk/docs/beside-wdk.md shows another {file} than the template's"
+                "wsk/src/guide/beside_wdk.md shows another {file} than the template's"
             ));
         }
     }

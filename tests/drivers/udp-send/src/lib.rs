@@ -49,13 +49,11 @@ pub unsafe extern "system" fn DriverEntry(
 ) -> NTSTATUS {
     // SAFETY: the system gave the path.
     let parameters = unsafe { Parameters::open(registry_path) };
-    match load(&parameters) {
-        Ok(()) => {
-            driver.DriverUnload = Some(unload);
-            STATUS_SUCCESS
-        }
-        Err(status) => status,
+    if let Err(status) = load(&parameters) {
+        return status;
     }
+    driver.DriverUnload = Some(unload);
+    STATUS_SUCCESS
 }
 
 fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {

@@ -1,7 +1,7 @@
 //! Links a driver where there is no WDK to say how.
 
 fn main() {
-    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=../build.rs");
     let arguments: &[&str] = match std::env::var("CARGO_CFG_TARGET_OS").as_deref() {
         Ok("windows") => &[
             "/DRIVER",
