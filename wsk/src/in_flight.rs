@@ -443,7 +443,9 @@ impl<O: Operation> Unpin for InFlight<O> {}
 impl<O: Operation> Drop for InFlight<O> {
     fn drop(&mut self) {
         if let Some(flight) = self.flight.take() {
-            if O::CANCEL_ON_DROP {
+            // Where it has completed there is nothing to cancel.
+            if O::CANCEL_ON_DROP && !flight.is_completed() {
+                flight.silence();
                 flight.cancel();
             }
             flight.detach();

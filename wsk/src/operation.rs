@@ -573,11 +573,16 @@ impl<P: Payload> Flight<P> {
 
     /// As [`leave`](Self::leave), when it had not completed.
     fn leave_now(&self) -> bool {
+        self.silence();
+        self.state().detach()
+    }
+
+    /// Has the completion wake nobody any more, unless it is about to: who drops a future does not expect that it wakes its task.
+    pub(crate) fn silence(&self) {
         if self.retract() == Retract::InFlight {
             // SAFETY: no waker is announced, so the slot is the holder's.
             drop(unsafe { (*self.waker()).take() });
         }
-        self.state().detach()
     }
 
     /// What the completed IRP says.

@@ -1138,8 +1138,12 @@ impl<D: Direction> Drop for Started<D> {
     #[inline]
     fn drop(&mut self) {
         // Where it has completed there is nothing to cancel.
-        if D::CANCEL_ON_DROP && !self.is_completed() {
-            self.cancel();
+        if D::CANCEL_ON_DROP
+            && let Some(flight) = self.flight()
+            && !flight.is_completed()
+        {
+            flight.silence();
+            flight.cancel();
         }
         if let Some(slot) = self.slot.take() {
             // SAFETY: this was the slot's one holder.

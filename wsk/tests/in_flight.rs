@@ -246,6 +246,20 @@ fn dropping_frees_the_buffer_when_the_irp_has_completed() {
 }
 
 #[test]
+fn dropping_a_receive_wakes_nobody() {
+    on_each_kernel(|_, s| {
+        let count = Arc::new(Count(AtomicUsize::new(0)));
+        let waker = Waker::from(count.clone());
+        let buffer = NonPagedBuffer::new(16).unwrap();
+        let mut operation = Box::pin(s.socket.start_receive_from(buffer).unwrap());
+        let mut context = Context::from_waker(&waker);
+        assert!(operation.as_mut().poll(&mut context).is_pending());
+        drop(operation);
+        assert_eq!(count.0.load(Ordering::SeqCst), 0);
+    });
+}
+
+#[test]
 fn closing_completes_what_is_in_flight() {
     for policy in [Completion::Inline, Completion::Deferred] {
         let kernel = Kernel::builder().completion(policy).boot();

@@ -367,6 +367,21 @@ fn what_is_started_is_a_future() {
 }
 
 #[test]
+fn dropping_a_receive_wakes_nobody() {
+    on_each_kernel(|_, s| {
+        let count = Arc::new(Count(AtomicUsize::new(0)));
+        let waker = Waker::from(count.clone());
+        let receivers = s.socket.receivers(1, |_| NonPagedBuffer::new(8)).unwrap();
+        let mut receiving = receivers.take().unwrap().start().unwrap();
+        let mut context = Context::from_waker(&waker);
+        assert!(pin!(&mut receiving).poll(&mut context).is_pending());
+        drop(receiving);
+        drop(receivers.take_timeout(PATIENCE).unwrap());
+        assert_eq!(count.0.load(Ordering::SeqCst), 0);
+    });
+}
+
+#[test]
 fn what_is_dropped_in_flight_goes_back_to_its_pool() {
     on_each_kernel(|_, s| {
         let senders = s.socket.senders(2, s.to, |_| Ok(buffer(4))).unwrap();
