@@ -260,8 +260,7 @@ impl Block<()> {
         // INVARIANT: the IRP was passed on; a payload of no bytes is always there.
         Flight {
             block,
-            returned: invoke(irp),
-            asked: 0,
+            answer: Answer::new(invoke(irp)),
             payload: PhantomData,
         }
     }
@@ -355,8 +354,7 @@ impl<P: Payload> Idle<P> {
             // INVARIANT: the IRP was passed on, and the payload is in the block.
             Ok(returned) => Ok(Flight {
                 block: ManuallyDrop::new(self).block,
-                returned,
-                asked: 0,
+                answer: Answer::new(returned),
                 payload: PhantomData,
             }),
             Err(error) => {
@@ -394,6 +392,33 @@ pub(crate) struct Refused<P> {
     pub(crate) error: Error,
 }
 
+/// What a call returned, which the completion may contradict, and when it was first asked in vain whether that is the end: in one
+/// word, because most answers are never looked at.
+#[derive(Clone, Copy)]
+pub(crate) struct Answer(u64);
+
+impl Answer {
+    #[inline]
+    pub(crate) const fn new(returned: NTSTATUS) -> Self {
+        Self(returned.0.cast_unsigned() as u64)
+    }
+
+    #[inline]
+    #[allow(clippy::cast_possible_truncation)]
+    pub(crate) const fn returned(self) -> NTSTATUS {
+        NTSTATUS((self.0 as u32).cast_signed())
+    }
+
+    /// When it was first asked: milliseconds, 0 for never.
+    const fn asked(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    fn set_asked(&mut self, asked: u32) {
+        self.0 |= u64::from(asked) << 32;
+    }
+}
+
 /// A request that was made: its IRP is with the provider, or has come back.
 ///
 /// Dropping it leaks block and payload; it is meant to end in [`finish`](Self::finish) or [`detach`](Self::detach).
@@ -404,10 +429,7 @@ pub(crate) struct Refused<P> {
 #[must_use]
 pub(crate) struct Flight<P> {
     block: NonNull<Block<P>>,
-    /// What the call returned; the completion may say otherwise.
-    returned: NTSTATUS,
-    /// When [`is_given_up`](Self::is_given_up) was first asked in vain: milliseconds, never 0.
-    asked: u32,
+    answer: Answer,
     payload: PhantomData<P>,
 }
 
@@ -423,12 +445,17 @@ impl<P: Payload> Flight<P> {
 
     /// What the call returned.
     pub(crate) fn returned(&self) -> NTSTATUS {
-        self.returned
+        self.answer.returned()
+    }
+
+    /// What the call returned, and what was asked since.
+    pub(crate) fn answer(&self) -> Answer {
+        self.answer
     }
 
     /// Says what the call returned, of a flight that was made [from a block](Self::from_raw).
-    pub(crate) fn set_returned(&mut self, returned: NTSTATUS) {
-        self.returned = returned;
+    pub(crate) fn set_answer(&mut self, answer: Answer) {
+        self.answer = answer;
     }
 
     /// Asks the provider to cancel the request. Its completion comes all the same, exactly once. IRQL: `<= DISPATCH_LEVEL`.
@@ -469,7 +496,7 @@ impl<P: Payload> Flight<P> {
     /// time that is long for a mere oversight, it has broken its contract: `false`. IRQL: `PASSIVE_LEVEL`.
     #[inline]
     pub(crate) fn wait_or_give_up(&self) -> bool {
-        self.wait(self.returned.is_error().then_some(GRACE))
+        self.wait(self.returned().is_error().then_some(GRACE))
     }
 
     /// Whether the IRP has completed; if not, `context`'s waker is woken when it has. IRQL: `<= DISPATCH_LEVEL`.
@@ -513,16 +540,16 @@ impl<P: Payload> Flight<P> {
     /// Whether the provider has answered with an error and still keeps the IRP, a long time after this was first asked. IRQL:
     /// `<= DISPATCH_LEVEL`.
     pub(crate) fn is_given_up(&mut self) -> bool {
-        if !self.returned.is_error() || self.is_completed() {
+        if !self.returned().is_error() || self.is_completed() {
             return false;
         }
         // SAFETY: the clock may be read at any IRQL. What it counts in 49 days is enough to tell two seconds. Odd, so never 0.
         #[allow(clippy::cast_possible_truncation)]
         let now = unsafe { KeQueryUnbiasedInterruptTime() / 10_000 } as u32 | 1;
-        if self.asked == 0 {
-            self.asked = now;
+        if self.answer.asked() == 0 {
+            self.answer.set_asked(now);
         }
-        u128::from(now.wrapping_sub(self.asked)) > GRACE.as_millis()
+        u128::from(now.wrapping_sub(self.answer.asked())) > GRACE.as_millis()
     }
 
     /// Takes everything back. The IRP must have completed: [`is_completed`](Self::is_completed) or [`wait`](Self::wait) said so.
@@ -619,8 +646,7 @@ impl<P: Payload> Flight<P> {
     pub(crate) unsafe fn from_raw(block: NonNull<c_void>) -> Self {
         Self {
             block: block.cast(),
-            returned: STATUS_SUCCESS,
-            asked: 0,
+            answer: Answer::new(STATUS_SUCCESS),
             payload: PhantomData,
         }
     }

@@ -27,9 +27,9 @@ use crate::datagram::DatagramSocket;
 use crate::error::{Call, Error, Memory};
 use crate::free_list::FreeList;
 use crate::in_flight::NotStarted;
-use crate::irql::require_passive;
+use crate::irql::{require_apc, require_passive};
 use crate::memory;
-use crate::operation::{Arguments, Block, Flight, Outcome};
+use crate::operation::{Answer, Arguments, Block, Flight, Outcome};
 use crate::shared::{Counted, Reserved, Shared};
 
 /// A datagram that is ready to be sent to one address, as often as wanted.
@@ -249,10 +249,23 @@ struct Slot {
     entries: Entries,
     remote: UnsafeCell<Option<SocketAddr>>,
     /// What the provider has answered to the last call.
-    returned: UnsafeCell<NTSTATUS>,
+    answer: UnsafeCell<Answer>,
     /// Whether a provider that broke its contract may still use the slot, which its holder then leaves alone.
     abandoned: UnsafeCell<bool>,
     buffer: UnsafeCell<NonPagedBuffer>,
+}
+
+impl Slot {
+    /// What the IRP says.
+    ///
+    /// # Safety
+    ///
+    /// The slot is at rest.
+    #[inline]
+    unsafe fn outcome(&self) -> Outcome {
+        // SAFETY: at rest, the IRP is the holder's.
+        unsafe { Flight::<()>::from_raw(NonNull::from(self).cast()).outcome() }
+    }
 }
 
 /// The slots of one allocation, and which of them are free.
@@ -326,7 +339,7 @@ impl Home {
                 self.family.write(to, &mut (*arguments).address);
             }
             (*arguments).buffer = buffer.extent().as_wsk_buf();
-            (&raw mut (*place).returned).write(UnsafeCell::new(STATUS_SUCCESS));
+            (&raw mut (*place).answer).write(UnsafeCell::new(Answer::new(STATUS_SUCCESS)));
             (&raw mut (*place).abandoned).write(UnsafeCell::new(false));
             (&raw mut (*place).buffer).write(UnsafeCell::new(buffer));
         }
@@ -371,6 +384,24 @@ impl Counted for Home {
 
     unsafe fn last(&mut self) -> Option<DatagramSocket> {
         self.socket.take()
+    }
+}
+
+/// Notes what the completed IRP says about the datagram, before it is looked at by any number of threads.
+///
+/// # Safety
+///
+/// The slot is at rest, and touched by nobody but the caller.
+#[inline]
+unsafe fn settle<D: Direction>(slot: NonNull<Slot>) {
+    // The documented answer to a datagram that does not fit is a warning, with the bytes that did; the flag says so in any case.
+    // SAFETY: at rest, the arguments are the holder's.
+    unsafe {
+        if D::CALL == Call::WskReceiveFrom
+            && slot.as_ref().outcome().status == STATUS_BUFFER_OVERFLOW
+        {
+            (*slot.as_ref().block.arguments().as_ptr()).control_flags |= MSG_TRUNC;
+        }
     }
 }
 
@@ -525,7 +556,7 @@ impl<D: Direction> Prepared<D> {
         Error::Abandoned {
             call: D::CALL,
             // SAFETY: the cell is the holder's, which is borrowed.
-            status: unsafe { *self.slot().returned.get() },
+            status: unsafe { *self.slot().answer.get() }.returned(),
         }
     }
 
@@ -548,8 +579,12 @@ impl<D: Direction> Prepared<D> {
         if !flight.is_completed() {
             return self.outlast(flight, limit);
         }
-        // SAFETY: it has completed.
-        Self::read(unsafe { flight.outcome() })
+        // SAFETY: it has completed, and the slot is the holder's, which is borrowed exclusively.
+        let outcome = unsafe {
+            settle::<D>(self.slot);
+            flight.outcome()
+        };
+        Self::read(outcome)
     }
 
     /// Waits for a flight that had not completed when the call returned.
@@ -563,28 +598,20 @@ impl<D: Direction> Prepared<D> {
         if !flight.wait_or_give_up() {
             // SAFETY: the cell is the holder's, which is borrowed exclusively.
             unsafe {
-                *self.slot().returned.get() = flight.returned();
+                *self.slot().answer.get() = flight.answer();
                 *self.slot().abandoned.get() = true;
             }
             return Err(self.abandoned());
         }
-        // SAFETY: a wait said that it has completed.
-        let outcome = unsafe { flight.outcome() };
+        // SAFETY: a wait said that it has completed, and the slot is the holder's, which is borrowed exclusively.
+        let outcome = unsafe {
+            settle::<D>(self.slot);
+            flight.outcome()
+        };
         if timed_out && outcome.status == STATUS_CANCELLED {
             return Err(Error::TimedOut { call: D::CALL });
         }
         Self::read(outcome)
-    }
-
-    /// What the IRP says.
-    ///
-    /// # Safety
-    ///
-    /// The slot is at rest.
-    #[inline]
-    unsafe fn outcome(&self) -> Outcome {
-        // SAFETY: the slot is there; at rest, its IRP is the holder's.
-        unsafe { Flight::<()>::from_raw(self.slot.cast()).outcome() }
     }
 
     /// The bytes that a completed operation has sent or received.
@@ -601,7 +628,6 @@ impl<D: Direction> Prepared<D> {
     #[inline(never)]
     fn read_failed(outcome: Outcome) -> Result<usize, Error> {
         if D::CALL == Call::WskReceiveFrom && outcome.status == STATUS_BUFFER_OVERFLOW {
-            // The documented answer to a datagram that does not fit is a warning, with the bytes that did.
             return Ok(outcome.information);
         }
         Err(Error::Call {
@@ -617,7 +643,7 @@ impl<D: Direction> Prepared<D> {
         match this.launch() {
             Ok(flight) => {
                 // SAFETY: the cell is the holder's.
-                unsafe { *this.slot().returned.get() = flight.returned() };
+                unsafe { *this.slot().answer.get() = flight.answer() };
                 // INVARIANT: the one holder of the slot, whose operation is in flight.
                 Ok(Started {
                     slot: Some(this.slot),
@@ -733,7 +759,7 @@ impl Prepared<Inbound> {
     pub fn receive(&mut self) -> Result<Arrival<'_>, Error> {
         self.run(None)?;
         // INVARIANT: it has completed, so the slot is at rest.
-        Ok(Arrival { receiver: self })
+        Ok(Arrival { slot: self.slot() })
     }
 
     /// [`receive`](Self::receive), cancelled when `limit` runs out. IRQL: `PASSIVE_LEVEL`.
@@ -746,7 +772,7 @@ impl Prepared<Inbound> {
     pub fn receive_timeout(&mut self, limit: Duration) -> Result<Arrival<'_>, Error> {
         self.run(Some(limit))?;
         // INVARIANT: it has completed, so the slot is at rest.
-        Ok(Arrival { receiver: self })
+        Ok(Arrival { slot: self.slot() })
     }
 
     /// Starts to receive a datagram, without waiting. IRQL: `<= DISPATCH_LEVEL`. Allocates nothing.
@@ -772,7 +798,7 @@ impl Prepared<Inbound> {
     #[inline]
     pub fn arrival(&self) -> Option<Arrival<'_>> {
         // INVARIANT: the slot is at rest, and launching it takes the receiver exclusively.
-        let arrival = || Arrival { receiver: self };
+        let arrival = || Arrival { slot: self.slot() };
         (!self.is_abandoned()).then(arrival)
     }
 }
@@ -816,10 +842,10 @@ impl<D: Direction> fmt::Debug for Prepared<D> {
 ///
 /// # Invariants
 ///
-/// The receiver's slot is at rest as long as the receiver is borrowed.
-#[derive(Debug, Clone, Copy)]
+/// The slot is at rest, and its holder, a [`Receiver`], is borrowed.
+#[derive(Clone, Copy)]
 pub struct Arrival<'r> {
-    receiver: &'r Receiver,
+    slot: &'r Slot,
 }
 
 impl<'r> Arrival<'r> {
@@ -828,7 +854,7 @@ impl<'r> Arrival<'r> {
     #[inline]
     pub fn bytes(&self) -> &'r [u8] {
         // SAFETY: at rest, by the invariant, the buffer is the holder's, which is borrowed.
-        let bytes = unsafe { &*self.receiver.slot().buffer.get() }.as_slice();
+        let bytes = unsafe { &*self.slot.buffer.get() }.as_slice();
         bytes.get(..self.length()).unwrap_or(bytes)
     }
 
@@ -837,7 +863,7 @@ impl<'r> Arrival<'r> {
     #[inline]
     pub fn length(&self) -> usize {
         // SAFETY: the slot is at rest, by the invariant.
-        unsafe { self.receiver.outcome() }.information
+        unsafe { self.slot.outcome() }.information
     }
 
     /// Who sent the datagram.
@@ -861,9 +887,7 @@ impl<'r> Arrival<'r> {
     #[must_use]
     #[inline]
     pub fn is_truncated(&self) -> bool {
-        // SAFETY: the slot is at rest, by the invariant.
-        let status = unsafe { self.receiver.outcome() }.status;
-        self.arguments().control_flags & MSG_TRUNC != 0 || status == STATUS_BUFFER_OVERFLOW
+        self.arguments().control_flags & MSG_TRUNC != 0
     }
 
     /// Whether it was sent to a broadcast address.
@@ -883,7 +907,17 @@ impl<'r> Arrival<'r> {
     #[inline]
     fn arguments(self) -> &'r Arguments {
         // SAFETY: at rest, by the invariant, the arguments are the holder's, which is borrowed.
-        unsafe { self.receiver.slot().block.arguments().as_ref() }
+        unsafe { self.slot.block.arguments().as_ref() }
+    }
+}
+
+impl fmt::Debug for Arrival<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Arrival")
+            .field("length", &self.length())
+            .field("remote_address", &self.remote_address())
+            .field("truncated", &self.is_truncated())
+            .finish_non_exhaustive()
     }
 }
 
@@ -967,10 +1001,33 @@ impl<D: Direction> Started<D> {
     /// The operation, which is still in flight.
     pub fn try_take(self) -> Result<Ended<D>, Self> {
         if self.is_completed() {
-            Ok(self.into_ended())
-        } else {
-            Err(self)
+            return Ok(self.into_ended());
         }
+        let mut this = self;
+        match this.slot.take_if(|slot| is_given_up(*slot)) {
+            Some(slot) => Ok(abandon(slot)),
+            None => Err(this),
+        }
+    }
+
+    /// Polls when it has not completed. If the provider has answered with an error it may never tell that it has.
+    fn poll_refused(&mut self, context: &Context<'_>) -> Poll<Ended<D>> {
+        let Some(slot) = self.slot else {
+            return Poll::Ready(Ended::taken());
+        };
+        // SAFETY: this is the slot's one holder, whose the cell is.
+        if !unsafe { *slot.as_ref().answer.get() }.returned().is_error() {
+            return Poll::Pending;
+        }
+        if is_given_up(slot) {
+            self.slot = None;
+            return Poll::Ready(abandon(slot));
+        }
+        // Asked again at once, so that the time is looked at; not in a DPC, which might keep the completion from coming.
+        if require_apc().is_ok() {
+            context.waker().wake_by_ref();
+        }
+        Poll::Pending
     }
 
     /// The slot's flight, to be looked at.
@@ -1008,7 +1065,7 @@ unsafe fn wait_or_give_up(slot: NonNull<Slot>) -> bool {
         // SAFETY: the caller holds the slot; the cell is the holder's.
         unsafe {
             let mut flight = Flight::<()>::from_raw(slot.cast());
-            flight.set_returned(*slot.as_ref().returned.get());
+            flight.set_answer(*slot.as_ref().answer.get());
             flight.wait_or_give_up()
         }
     }
@@ -1016,9 +1073,23 @@ unsafe fn wait_or_give_up(slot: NonNull<Slot>) -> bool {
     unsafe { slot.as_ref().block.is_at_rest() || wait_longer(slot) }
 }
 
+/// Asks as [`Flight::is_given_up`] does, of a slot that the caller holds.
+fn is_given_up(slot: NonNull<Slot>) -> bool {
+    // SAFETY: the caller holds the slot, whose flight is only looked at; the cell is the holder's.
+    unsafe {
+        let mut flight = Flight::<()>::from_raw(slot.cast());
+        flight.set_answer(*slot.as_ref().answer.get());
+        let given_up = flight.is_given_up();
+        *slot.as_ref().answer.get() = flight.answer();
+        given_up
+    }
+}
+
 /// The end of an operation that has completed, whose slot the caller had.
 #[inline]
 fn completed<D: Direction>(slot: NonNull<Slot>) -> Ended<D> {
+    // SAFETY: it has completed, and the slot was the caller's.
+    unsafe { settle::<D>(slot) };
     // INVARIANT: it has completed.
     Ended {
         operation: Some(Prepared {
@@ -1035,7 +1106,7 @@ fn completed<D: Direction>(slot: NonNull<Slot>) -> Ended<D> {
 fn abandon<D: Direction>(slot: NonNull<Slot>) -> Ended<D> {
     // SAFETY: the caller was the slot's one holder, whose the cell is.
     let returned = unsafe {
-        let returned = *slot.as_ref().returned.get();
+        let returned = (*slot.as_ref().answer.get()).returned();
         let_go(slot);
         returned
     };
@@ -1075,17 +1146,18 @@ impl<D: Direction> Ended<D> {
     pub fn result(&self) -> Result<usize, Error> {
         match &self.operation {
             // SAFETY: at rest, by the invariant.
-            Some(prepared) => Prepared::<D>::read(unsafe { prepared.outcome() }),
-            None => Err(self.lost()),
+            Some(prepared) => Prepared::<D>::read(unsafe { prepared.slot().outcome() }),
+            None => Err(Self::lost(self.returned)),
         }
     }
 
+    /// Why there is no operation. Gets what it looks at by itself, so that what has one never has to be in memory.
     #[cold]
-    fn lost(&self) -> Error {
-        if self.returned.is_error() {
+    fn lost(returned: NTSTATUS) -> Error {
+        if returned.is_error() {
             Error::Abandoned {
                 call: D::CALL,
-                status: self.returned,
+                status: returned,
             }
         } else {
             Error::Taken
@@ -1111,11 +1183,13 @@ impl Ended<Inbound> {
         match &self.operation {
             Some(receiver) => {
                 // SAFETY: at rest, by the invariant.
-                Receiver::read(unsafe { receiver.outcome() })?;
+                Receiver::read(unsafe { receiver.slot().outcome() })?;
                 // INVARIANT: the slot is at rest, and launching it takes the receiver exclusively.
-                Ok(Arrival { receiver })
+                Ok(Arrival {
+                    slot: receiver.slot(),
+                })
             }
-            None => Err(self.lost()),
+            None => Err(Self::lost(self.returned)),
         }
     }
 }
@@ -1128,7 +1202,7 @@ impl<D: Direction> Future for Started<D> {
         if let Some(mut flight) = this.flight()
             && flight.poll(context).is_pending()
         {
-            return Poll::Pending;
+            return this.poll_refused(context);
         }
         Poll::Ready(this.slot.take().map_or(Ended::taken(), completed))
     }

@@ -218,7 +218,7 @@ impl Driver {
                 Ok(sent) => sent,
                 Err(error) => self.fail(error),
             },
-            Err((error, _)) => self.fail(error),
+            Err(refused) => self.fail(refused.0),
         }
     }
 
@@ -258,7 +258,7 @@ impl Driver {
                 Ok(_) => self.fail(Error::Taken),
                 Err(error) => self.fail(error),
             },
-            Err((error, _)) => self.fail(error),
+            Err(refused) => self.fail(refused.0),
         }
     }
 
