@@ -44,11 +44,11 @@ pub(crate) type ConnectionEvents = Events<WSK_CLIENT_CONNECTION_DISPATCH>;
 
 transfers! {
     /// [`StreamSend`] as an [`Operation`].
-    StreamSending -> usize, cancelled on drop: false, moved;
+    StreamSending by WskSend -> usize, cancelled on drop: false, moved;
     /// [`StreamReceive`] as an [`Operation`].
-    StreamReceiving -> usize, cancelled on drop: true, moved;
+    StreamReceiving by WskReceive -> usize, cancelled on drop: true, moved;
     /// [`Disconnect`] as an [`Operation`].
-    Disconnecting -> (), cancelled on drop: false, |call, outcome, _| outcome.check(call);
+    Disconnecting by WskDisconnect -> (), cancelled on drop: false, |call, outcome, _| outcome.check(call);
 }
 
 /// Bytes being sent over a connection.
@@ -305,7 +305,7 @@ impl ConnectionSocket {
             })
         };
         match started {
-            Ok(flight) => Ok(InFlight::started(flight, Call::WskConnect)),
+            Ok(flight) => Ok(InFlight::started(flight)),
             Err(refused) => {
                 give_back(&capture);
                 Err((refused.error, refused.payload.0))
@@ -351,6 +351,7 @@ impl Operation for Connecting {
     /// still use it.
     type Output = Result<ConnectedSocket, (Error, Option<ConnectionSocket>)>;
     type Payload = ConnectingSocket;
+    const CALL: Call = Call::WskConnect;
     const CANCEL_ON_DROP: bool = true;
 
     fn end(payload: ConnectingSocket, call: Call, outcome: Outcome, _: &Arguments) -> Self::Output {
@@ -377,6 +378,7 @@ impl sealed::Sealed for Opening {}
 impl Operation for Opening {
     type Output = Result<ConnectedSocket, Error>;
     type Payload = AwaitedConnection;
+    const CALL: Call = Call::WskSocketConnect;
     const CANCEL_ON_DROP: bool = true;
 
     fn end(
@@ -541,7 +543,7 @@ impl ConnectedSocket {
                 places.invoke(arguments, awaited, irp)
             })
         }?;
-        Ok(InFlight::started(flight, Call::WskSocketConnect))
+        Ok(InFlight::started(flight))
     }
 
     fn prepare(
@@ -1027,7 +1029,7 @@ impl ConnectedSocket {
         if started.is_err() {
             self.socket.give_capture_back();
         }
-        InFlight::new(started, Call::WskSend)
+        InFlight::new(started)
     }
 
     /// Starts to receive bytes, without waiting. IRQL: `<= DISPATCH_LEVEL`.
@@ -1100,7 +1102,7 @@ impl ConnectedSocket {
         if started.is_err() {
             self.socket.give_capture_back();
         }
-        InFlight::new(started, Call::WskReceive)
+        InFlight::new(started)
     }
 
     /// Has WSK indicate to the handler again what comes, after a [`StreamVerdict`](crate::StreamVerdict) has stopped that.
@@ -1180,7 +1182,7 @@ impl ConnectedSocket {
         if started.is_err() {
             self.socket.give_capture_back();
         }
-        Ok(InFlight::new(started, Call::WskDisconnect)?)
+        Ok(InFlight::new(started)?)
     }
 
     /// Starts to send the bytes of a last buffer and to disconnect in good order, without waiting. IRQL: `<= DISPATCH_LEVEL`.
@@ -1220,7 +1222,7 @@ impl ConnectedSocket {
         if started.is_err() {
             self.socket.give_capture_back();
         }
-        InFlight::new(started, Call::WskDisconnect)
+        InFlight::new(started)
     }
 
     /// Closes the socket and waits until WSK is done with it. IRQL: `PASSIVE_LEVEL`.

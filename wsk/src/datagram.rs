@@ -463,7 +463,7 @@ impl DatagramSocket {
         if started.is_err() {
             self.socket.give_capture_back();
         }
-        InFlight::new(started, Call::WskSendTo)
+        InFlight::new(started)
     }
 
     /// Starts to send several datagrams to one address, without waiting. IRQL: `<= DISPATCH_LEVEL`.
@@ -515,7 +515,7 @@ impl DatagramSocket {
             })
         };
         match started {
-            Ok(flight) => Ok(InFlight::started(flight, Call::WskSendMessages)),
+            Ok(flight) => Ok(InFlight::started(flight)),
             Err(refused) => {
                 self.socket.give_capture_back();
                 Err(not_started(refused.error, refused.payload.into_messages()))
@@ -599,7 +599,7 @@ impl DatagramSocket {
         if started.is_err() {
             self.socket.give_capture_back();
         }
-        InFlight::new(started, Call::WskReceiveFrom)
+        InFlight::new(started)
     }
 
     /// Closes the socket and waits until WSK is done with it, and so until event handlers have returned: it must not be called from

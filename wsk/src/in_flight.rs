@@ -33,7 +33,6 @@ pub type ReceiveFrom<B> = InFlight<ReceivingFrom<B>>;
 #[must_use = "dropping anything but a send or a disconnect cancels it"]
 pub struct InFlight<O: Operation> {
     flight: Option<Flight<O::Payload>>,
-    call: Call,
     operation: PhantomData<fn() -> O>,
 }
 
@@ -103,6 +102,10 @@ pub trait Operation: sealed::Sealed {
     #[doc(hidden)]
     type Payload: Payload;
 
+    /// The function that was called.
+    #[doc(hidden)]
+    const CALL: Call;
+
     #[doc(hidden)]
     const CANCEL_ON_DROP: bool;
 
@@ -122,7 +125,7 @@ pub trait Operation: sealed::Sealed {
 
 /// Declares operations that send from or receive into a buffer.
 macro_rules! transfers {
-    ($($(#[$doc:meta])* $name:ident -> $result:ty, cancelled on drop: $cancel:literal, $read:expr;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident by $call:ident -> $result:ty, cancelled on drop: $cancel:literal, $read:expr;)*) => {$(
         $(#[$doc])*
         pub struct $name<B>(::core::marker::PhantomData<fn() -> B>);
 
@@ -131,6 +134,7 @@ macro_rules! transfers {
         impl<B> $crate::in_flight::Operation for $name<B> {
             type Output = $crate::in_flight::Finished<$result, B>;
             type Payload = $crate::in_flight::Carried<B>;
+            const CALL: $crate::error::Call = $crate::error::Call::$call;
             const CANCEL_ON_DROP: bool = $cancel;
 
             #[inline]
@@ -171,9 +175,9 @@ pub(crate) use transfers;
 
 transfers! {
     /// [`SendTo`] as an [`Operation`].
-    SendingTo -> usize, cancelled on drop: false, |_, outcome, _| sent(outcome);
+    SendingTo by WskSendTo -> usize, cancelled on drop: false, |_, outcome, _| sent(outcome);
     /// [`ReceiveFrom`] as an [`Operation`].
-    ReceivingFrom -> Received, cancelled on drop: true, |_, outcome, arguments| received(outcome, arguments);
+    ReceivingFrom by WskReceiveFrom -> Received, cancelled on drop: true, |_, outcome, arguments| received(outcome, arguments);
 }
 
 /// What an operation in flight owns. Dropped in this order.
@@ -262,10 +266,9 @@ impl<B: ReceiveBuffer + 'static> Carried<B> {
 impl<B, O: Operation<Payload = Carried<B>>> InFlight<O> {
     pub(crate) fn new(
         started: Result<Flight<Carried<B>>, Refused<Carried<B>>>,
-        call: Call,
     ) -> Result<Self, NotStarted<B>> {
         match started {
-            Ok(flight) => Ok(Self::started(flight, call)),
+            Ok(flight) => Ok(Self::started(flight)),
             Err(Refused {
                 operation,
                 payload,
@@ -286,10 +289,9 @@ impl<O: Operation> InFlight<O> {
     /// An operation that was started; also with an error: "the IRP will be completed with failure status" does not say that it
     /// has been already.
     #[inline]
-    pub(crate) fn started(flight: Flight<O::Payload>, call: Call) -> Self {
+    pub(crate) fn started(flight: Flight<O::Payload>) -> Self {
         Self {
             flight: Some(flight),
-            call,
             operation: PhantomData,
         }
     }
@@ -321,10 +323,9 @@ impl<O: Operation> InFlight<O> {
         if let Err(error) = require_passive() {
             return Err((error, self));
         }
-        let call = self.call;
         Ok(match self.into_flight() {
-            Some(flight) if flight.wait_or_give_up() => end::<O>(flight, call),
-            Some(flight) => abandon::<O>(flight, call),
+            Some(flight) if flight.wait_or_give_up() => end::<O>(flight),
+            Some(flight) => abandon::<O>(flight),
             None => O::lost(Error::Taken),
         })
     }
@@ -345,7 +346,7 @@ impl<O: Operation> InFlight<O> {
         {
             Ok(self.into_end())
         } else {
-            Err((Error::TimedOut { call: self.call }, self))
+            Err((Error::TimedOut { call: O::CALL }, self))
         }
     }
 
@@ -360,7 +361,7 @@ impl<O: Operation> InFlight<O> {
         }
         let mut this = self;
         match this.flight.take_if(Flight::is_given_up) {
-            Some(flight) => Ok(abandon::<O>(flight, this.call)),
+            Some(flight) => Ok(abandon::<O>(flight)),
             None => Err(this),
         }
     }
@@ -369,7 +370,7 @@ impl<O: Operation> InFlight<O> {
     #[cold]
     fn poll_refused(&mut self, context: &Context<'_>) -> Poll<O::Output> {
         if let Some(flight) = self.flight.take_if(Flight::is_given_up) {
-            return Poll::Ready(abandon::<O>(flight, self.call));
+            return Poll::Ready(abandon::<O>(flight));
         }
         // Asked again at once, so that the time is looked at; not in a DPC, which might keep the completion from coming.
         if require_apc().is_ok() {
@@ -386,9 +387,8 @@ impl<O: Operation> InFlight<O> {
 
     /// Takes everything back from an operation that has completed.
     fn into_end(self) -> O::Output {
-        let call = self.call;
         match self.into_flight() {
-            Some(flight) => end::<O>(flight, call),
+            Some(flight) => end::<O>(flight),
             None => O::lost(Error::Taken),
         }
     }
@@ -396,11 +396,11 @@ impl<O: Operation> InFlight<O> {
 
 /// Takes everything back from a flight that has completed.
 #[inline]
-fn end<O: Operation>(flight: Flight<O::Payload>, call: Call) -> O::Output {
+fn end<O: Operation>(flight: Flight<O::Payload>) -> O::Output {
     // SAFETY: callers have seen that it has completed.
     let (mut operation, payload, outcome) = unsafe { flight.finish() };
     // The operation goes first: the buffer may be what it is part of. The arguments are read before.
-    let output = O::end(payload, call, outcome, operation.arguments());
+    let output = O::end(payload, O::CALL, outcome, operation.arguments());
     drop(operation);
     output
 }
@@ -408,10 +408,13 @@ fn end<O: Operation>(flight: Flight<O::Payload>, call: Call) -> O::Output {
 /// Gives up a flight whose provider has answered with an error and keeps the IRP, against its contract. Should it complete the
 /// IRP after all, the routine drops what it carries.
 #[cold]
-fn abandon<O: Operation>(flight: Flight<O::Payload>, call: Call) -> O::Output {
+fn abandon<O: Operation>(flight: Flight<O::Payload>) -> O::Output {
     let status = flight.returned();
     flight.detach();
-    O::lost(Error::Abandoned { call, status })
+    O::lost(Error::Abandoned {
+        call: O::CALL,
+        status,
+    })
 }
 
 impl<O: Operation> Future for InFlight<O> {
@@ -428,7 +431,7 @@ impl<O: Operation> Future for InFlight<O> {
             return this.poll_refused(context);
         }
         Poll::Ready(match this.flight.take() {
-            Some(flight) => end::<O>(flight, this.call),
+            Some(flight) => end::<O>(flight),
             None => O::lost(Error::Taken),
         })
     }
@@ -456,7 +459,7 @@ impl<O: Operation> Drop for InFlight<O> {
 impl<O: Operation> fmt::Debug for InFlight<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InFlight")
-            .field("call", &self.call)
+            .field("call", &O::CALL)
             .field("completed", &self.is_completed())
             .finish_non_exhaustive()
     }

@@ -264,7 +264,7 @@ impl ListenSocket {
                 Ok(table.wsk_accept(socket, context, callbacks, None, remote, irp)?)
             })
         }?;
-        Ok(InFlight::started(flight, Call::WskAccept))
+        Ok(InFlight::started(flight))
     }
 
     fn prepare(
@@ -337,6 +337,7 @@ impl sealed::Sealed for Accepting {}
 impl Operation for Accepting {
     type Output = Result<(ConnectedSocket, SocketAddr), Error>;
     type Payload = AwaitedConnection;
+    const CALL: Call = Call::WskAccept;
     const CANCEL_ON_DROP: bool = true;
 
     fn end(

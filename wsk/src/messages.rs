@@ -284,6 +284,7 @@ impl<B, const N: usize> sealed::Sealed for SendingMessages<B, N> {}
 impl<B, const N: usize> Operation for SendingMessages<B, N> {
     type Output = Finished<usize, Messages<B, N>>;
     type Payload = CarriedMessages<B, N>;
+    const CALL: Call = Call::WskSendMessages;
     const CANCEL_ON_DROP: bool = false;
 
     fn end(payload: Self::Payload, call: Call, outcome: Outcome, _: &Arguments) -> Self::Output {

@@ -47,14 +47,20 @@ pub struct Outcome {
 
 impl Outcome {
     /// Whether the request succeeded.
+    #[inline]
     pub(crate) fn check(self, call: Call) -> Result<(), Error> {
         if self.status.is_success() {
             Ok(())
         } else {
-            Err(Error::Call {
-                call,
-                status: self.status,
-            })
+            Err(self.failed(call))
+        }
+    }
+
+    #[cold]
+    fn failed(self, call: Call) -> Error {
+        Error::Call {
+            call,
+            status: self.status,
         }
     }
 }

@@ -201,7 +201,7 @@ impl Provider {
                     // SAFETY: the payload is the flight's, and the provider knows nothing of this part of it.
                     unsafe { Looking::write_off(flight.payload()) };
                 }
-                Ok(InFlight::started(flight, Call::WskGetAddressInfo))
+                Ok(InFlight::started(flight))
             }
             Err(refused) => {
                 give_back(capture);
@@ -220,6 +220,7 @@ impl sealed::Sealed for Resolving {}
 impl Operation for Resolving {
     type Output = Result<AddressInfo, Error>;
     type Payload = Looking;
+    const CALL: Call = Call::WskGetAddressInfo;
     const CANCEL_ON_DROP: bool = true;
 
     fn end(payload: Looking, call: Call, outcome: Outcome, _: &Arguments) -> Self::Output {

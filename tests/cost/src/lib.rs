@@ -92,8 +92,8 @@ const RECEIVE_IN_FLIGHT: Scenario = Scenario {
 /// The same for any buffer and any address.
 const SEND_TO_IN_FLIGHT: Scenario = Scenario {
     name: "start_send_to, pooled, waited for",
-    all_limit: 110,
-    own_limit: 280,
+    all_limit: 112,
+    own_limit: 300,
     c: 2,
     rust: 2,
 };
@@ -101,8 +101,8 @@ const SEND_TO_IN_FLIGHT: Scenario = Scenario {
 /// The same for any buffer.
 const RECEIVE_FROM_IN_FLIGHT: Scenario = Scenario {
     name: "start_receive_from, pooled, waited for",
-    all_limit: 110,
-    own_limit: 260,
+    all_limit: 112,
+    own_limit: 300,
     c: 4,
     rust: 4,
 };
