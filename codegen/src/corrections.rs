@@ -17,15 +17,66 @@ pub struct Correction {
     pub reason: &'static str,
 }
 
+/// Why parameters of an event callback may be NULL that the headers mark as required: the callback also tells that the socket is
+/// dead.
+const DEAD: &str = "the documentation has the callback tell by a NULL socket, indication or identifier that the socket is no longer \
+                    functional, and promises nothing of the other pointers then: \
+                    https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_accept_event";
+
+const fn when_dead(
+    item: &'static str,
+    parameter: &'static str,
+    header: &'static str,
+    correct: &'static str,
+) -> Correction {
+    Correction {
+        item,
+        parameter,
+        header,
+        correct,
+        reason: DEAD,
+    }
+}
+
 /// The table.
-pub const CORRECTIONS: &[Correction] = &[Correction {
-    item: "PFN_WSK_RECEIVE_FROM",
-    parameter: "ControlLength",
-    header: "_Inout_",
-    correct: "_Inout_opt_",
-    reason: "the documentation allows NULL when no control information is wanted: \
-             https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_from",
-}];
+pub const CORRECTIONS: &[Correction] = &[
+    Correction {
+        item: "PFN_WSK_RECEIVE_FROM",
+        parameter: "ControlLength",
+        header: "_Inout_",
+        correct: "_Inout_opt_",
+        reason: "the documentation allows NULL when no control information is wanted: \
+                 https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_from",
+    },
+    when_dead("PFN_WSK_ACCEPT_EVENT", "LocalAddress", "_In_", "_In_opt_"),
+    when_dead("PFN_WSK_ACCEPT_EVENT", "RemoteAddress", "_In_", "_In_opt_"),
+    when_dead(
+        "PFN_WSK_ACCEPT_EVENT",
+        "AcceptSocketContext",
+        "_Outptr_result_maybenull_",
+        "_Outptr_opt_result_maybenull_",
+    ),
+    when_dead(
+        "PFN_WSK_ACCEPT_EVENT",
+        "AcceptSocketDispatch",
+        "_Outptr_result_maybenull_",
+        "_Outptr_opt_result_maybenull_",
+    ),
+    when_dead("PFN_WSK_INSPECT_EVENT", "LocalAddress", "_In_", "_In_opt_"),
+    when_dead("PFN_WSK_INSPECT_EVENT", "RemoteAddress", "_In_", "_In_opt_"),
+    when_dead(
+        "PFN_WSK_RECEIVE_EVENT",
+        "BytesAccepted",
+        "_Inout_",
+        "_Inout_opt_",
+    ),
+    when_dead(
+        "PFN_WSK_RECEIVE_EX_EVENT",
+        "BytesAccepted",
+        "_Inout_",
+        "_Inout_opt_",
+    ),
+];
 
 /// A member of a dispatch table that came later than the headers' conditions say.
 pub struct Later {

@@ -449,8 +449,8 @@ pub trait AcceptEvent: Send + Sync + 'static {
 pub struct Incoming<'i> {
     socket: NonNull<WSK_SOCKET>,
     listener: &'i Shared<Socket<ListenCategory>>,
-    local: NonNull<SOCKADDR>,
-    remote: NonNull<SOCKADDR>,
+    local: Option<NonNull<SOCKADDR>>,
+    remote: Option<NonNull<SOCKADDR>>,
     context: NonNull<*mut c_void>,
     callbacks: NonNull<*const WSK_CLIENT_CONNECTION_DISPATCH>,
     taken: &'i Cell<bool>,
@@ -464,7 +464,7 @@ impl Incoming<'_> {
     /// [`Error::UnknownAddress`] for what is neither an IPv4 nor an IPv6 address.
     pub fn local_address(&self) -> Result<SocketAddr, Error> {
         // SAFETY: WSK gives a socket address for the time of the callback.
-        unsafe { address::read_raw(self.local.as_ptr()) }
+        unsafe { read_place(self.local) }
     }
 
     /// The address of the other side.
@@ -474,7 +474,7 @@ impl Incoming<'_> {
     /// [`Error::UnknownAddress`] for what is neither an IPv4 nor an IPv6 address.
     pub fn remote_address(&self) -> Result<SocketAddr, Error> {
         // SAFETY: as for `local_address`.
-        unsafe { address::read_raw(self.remote.as_ptr()) }
+        unsafe { read_place(self.remote) }
     }
 
     /// A handle of the socket that it came to; `None` when that is being closed.
@@ -519,6 +519,17 @@ impl Incoming<'_> {
         self.taken.set(true);
         Ok(ConnectedSocket::from_handle(socket))
     }
+}
+
+/// Reads an address that WSK gives, or does not.
+///
+/// # Safety
+///
+/// As for [`address::read_raw`].
+unsafe fn read_place(place: Option<NonNull<SOCKADDR>>) -> Result<SocketAddr, Error> {
+    let place = place.map_or(core::ptr::null_mut(), NonNull::as_ptr);
+    // SAFETY: the caller says so.
+    unsafe { address::read_raw(place) }
 }
 
 impl fmt::Debug for Incoming<'_> {
@@ -647,7 +658,7 @@ unsafe impl<H: ConnectionEvent> WskClientConnectionDispatchEvents for Connection
         flags: u32,
         data_indication: Option<NonNull<WSK_DATA_INDICATION>>,
         bytes_indicated: usize,
-        bytes_accepted: NonNull<usize>,
+        bytes_accepted: Option<NonNull<usize>>,
     ) -> NTSTATUS {
         let Some(context) = socket_context else {
             return STATUS_DATA_NOT_ACCEPTED;
@@ -675,8 +686,10 @@ unsafe impl<H: ConnectionEvent> WskClientConnectionDispatchEvents for Connection
             StreamVerdict::Consumed => STATUS_SUCCESS,
             StreamVerdict::ConsumedPart(0) | StreamVerdict::NotAccepted => STATUS_DATA_NOT_ACCEPTED,
             StreamVerdict::ConsumedPart(part) => {
-                // SAFETY: WSK gives a place for the number.
-                unsafe { bytes_accepted.write(part.min(bytes_indicated)) };
+                if let Some(bytes_accepted) = bytes_accepted {
+                    // SAFETY: WSK gives a place for the number.
+                    unsafe { bytes_accepted.write(part.min(bytes_indicated)) };
+                }
                 STATUS_SUCCESS
             }
         }
@@ -710,11 +723,11 @@ unsafe impl<H: AcceptEvent> WskClientListenDispatchEvents for ListenThunks<H> {
     unsafe fn wsk_accept_event(
         socket_context: Option<NonNull<c_void>>,
         _: u32,
-        local_address: NonNull<SOCKADDR>,
-        remote_address: NonNull<SOCKADDR>,
+        local_address: Option<NonNull<SOCKADDR>>,
+        remote_address: Option<NonNull<SOCKADDR>>,
         accept_socket: Option<NonNull<WSK_SOCKET>>,
-        accept_socket_context: NonNull<*mut c_void>,
-        accept_socket_dispatch: NonNull<*const WSK_CLIENT_CONNECTION_DISPATCH>,
+        accept_socket_context: Option<NonNull<*mut c_void>>,
+        accept_socket_dispatch: Option<NonNull<*const WSK_CLIENT_CONNECTION_DISPATCH>>,
     ) -> NTSTATUS {
         let Some(context) = socket_context else {
             return STATUS_REQUEST_NOT_ACCEPTED;
@@ -723,6 +736,11 @@ unsafe impl<H: AcceptEvent> WskClientListenDispatchEvents for ListenThunks<H> {
         let context = unsafe { Context::<H>::from_raw(context) };
         let Some(socket) = accept_socket else {
             context.handler().closed();
+            return STATUS_REQUEST_NOT_ACCEPTED;
+        };
+        let (Some(accept_socket_context), Some(accept_socket_dispatch)) =
+            (accept_socket_context, accept_socket_dispatch)
+        else {
             return STATUS_REQUEST_NOT_ACCEPTED;
         };
         // SAFETY: the socket's memory lives until the close has completed, which waits for this callback. WSK gives places for

@@ -175,7 +175,7 @@ pub type PFN_WSK_ACCEPT = ::core::option::Option<
 /// A NULL `AcceptSocket` means that the listening socket must be closed. STATUS_REQUEST_NOT_ACCEPTED refuses the
 /// connection, and the provider closes its socket.
 ///
-/// Parameters: `SocketContext` (in, optional), `Flags` (in), `LocalAddress` (in), `RemoteAddress` (in), `AcceptSocket` (in, optional), `AcceptSocketContext` (out, optional), `AcceptSocketDispatch` (out, optional).
+/// Parameters: `SocketContext` (in, optional), `Flags` (in), `LocalAddress` (in, optional), `RemoteAddress` (in, optional), `AcceptSocket` (in, optional), `AcceptSocketContext` (out, optional), `AcceptSocketDispatch` (out, optional).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_accept_event).
 pub type PFN_WSK_ACCEPT_EVENT = ::core::option::Option<
@@ -406,7 +406,7 @@ pub type PFN_WSK_INSPECT_COMPLETE = ::core::option::Option<
 ///
 /// A NULL `InspectID` means that the listening socket must be closed.
 ///
-/// Parameters: `SocketContext` (in, optional), `LocalAddress` (in), `RemoteAddress` (in), `InspectID` (in, optional).
+/// Parameters: `SocketContext` (in, optional), `LocalAddress` (in, optional), `RemoteAddress` (in, optional), `InspectID` (in, optional).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_inspect_event).
 pub type PFN_WSK_INSPECT_EVENT = ::core::option::Option<
@@ -446,7 +446,7 @@ pub type PFN_WSK_RECEIVE = ::core::option::Option<
 /// everything, or as many bytes as it has stored in `BytesAccepted`; STATUS_PENDING keeps the data until `WskRelease`;
 /// STATUS_DATA_NOT_ACCEPTED leaves it to the provider until the next `WskReceive`.
 ///
-/// Parameters: `SocketContext` (in, optional), `Flags` (in), `DataIndication` (in, optional), `BytesIndicated` (in), `BytesAccepted` (in, out).
+/// Parameters: `SocketContext` (in, optional), `Flags` (in), `DataIndication` (in, optional), `BytesIndicated` (in), `BytesAccepted` (in, out, optional).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_event).
 pub type PFN_WSK_RECEIVE_EVENT = ::core::option::Option<
@@ -481,7 +481,7 @@ pub type PFN_WSK_RECEIVE_EX = ::core::option::Option<
 ///
 /// Set with `SIO_WSK_SET_RECEIVE_EX_CALLBACK`; otherwise as the plain receive event.
 ///
-/// Parameters: `SocketContext` (in, optional), `Flags` (in), `DataIndication` (in, optional), `ControlInfo` (in, optional, `ControlInfoLength` bytes), `ControlInfoLength` (in), `BytesIndicated` (in), `BytesAccepted` (in, out).
+/// Parameters: `SocketContext` (in, optional), `Flags` (in), `DataIndication` (in, optional), `ControlInfo` (in, optional, `ControlInfoLength` bytes), `ControlInfoLength` (in), `BytesIndicated` (in), `BytesAccepted` (in, out, optional).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.17134 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_ex_event).
 pub type PFN_WSK_RECEIVE_EX_EVENT = ::core::option::Option<

@@ -28,7 +28,7 @@ pub struct WSK_CLIENT_CONNECTION_DISPATCH {
                 #[sal(In_opt)]DataIndication:*mut
                 WSK_DATA_INDICATION,
                 #[sal(In)]BytesIndicated:usize,
-                #[sal(Inout)]BytesAccepted:*mut
+                #[sal(Inout_opt)]BytesAccepted:*mut
                 usize
             )->NTSTATUS
         )
@@ -133,15 +133,15 @@ pub struct WSK_CLIENT_LISTEN_DISPATCH {
                 #[sal(In_opt)]SocketContext:*mut
                 c_void,
                 #[sal(In)]Flags:u32,
-                #[sal(In)]LocalAddress:*mut
+                #[sal(In_opt)]LocalAddress:*mut
                 SOCKADDR,
-                #[sal(In)]RemoteAddress:*mut
+                #[sal(In_opt)]RemoteAddress:*mut
                 SOCKADDR,
                 #[sal(In_opt)]AcceptSocket:*mut
                 WSK_SOCKET,
-                #[sal(Outptr_result_maybenull)]AcceptSocketContext:*mut*mut
+                #[sal(Outptr_opt_result_maybenull)]AcceptSocketContext:*mut*mut
                 c_void,
-                #[sal(Outptr_result_maybenull)]AcceptSocketDispatch:*mut*const
+                #[sal(Outptr_opt_result_maybenull)]AcceptSocketDispatch:*mut*const
                 WSK_CLIENT_CONNECTION_DISPATCH
             )->NTSTATUS
         )
@@ -155,9 +155,9 @@ pub struct WSK_CLIENT_LISTEN_DISPATCH {
             entry = fn(
                 #[sal(In_opt)]SocketContext:*mut
                 c_void,
-                #[sal(In)]LocalAddress:*mut
+                #[sal(In_opt)]LocalAddress:*mut
                 SOCKADDR,
-                #[sal(In)]RemoteAddress:*mut
+                #[sal(In_opt)]RemoteAddress:*mut
                 SOCKADDR,
                 #[sal(In_opt)]InspectID:*mut
                 WSK_INSPECT_ID

@@ -541,7 +541,6 @@ pub(crate) fn force_close(socket: &Arc<Socket>) {
         let socket = Arc::clone(socket);
         schedule::later(SOON, move || {
             let Context(context) = { context };
-            let mut accepted = 0;
             let told = format_args!("NULL: the socket is no longer functional");
             // SAFETY: as in `indicate`.
             let _ = callbacks::call("WskReceiveEvent", told, || unsafe {
@@ -550,7 +549,7 @@ pub(crate) fn force_close(socket: &Arc<Socket>) {
                     u32::from(WSK_FLAG_AT_DISPATCH_LEVEL),
                     core::ptr::null_mut(),
                     0,
-                    &raw mut accepted,
+                    core::ptr::null_mut(),
                 )
             });
             let connection = socket.connection("WskReceiveEvent");

@@ -733,21 +733,18 @@ pub(crate) fn force_close(socket: &Arc<Socket>) {
         let socket = Arc::clone(socket);
         schedule::later(SOON, move || {
             let Context(context) = { context };
-            let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-            let (mut bytes, _) = address::encode(nowhere, socket.family);
-            let (mut accept_context, mut dispatch) = (ptr::null_mut(), ptr::null());
             let told = format_args!("NULL: the socket is no longer functional");
-            let address: *mut SOCKADDR = bytes.as_mut_ptr().cast();
+            // There is no connection that the other pointers could be of, and the documentation promises nothing of them.
             // SAFETY: as in `indicate`.
             let _ = callbacks::call("WskAcceptEvent", told, || unsafe {
                 callback(
                     context,
                     u32::from(WSK_FLAG_AT_DISPATCH_LEVEL),
-                    address,
-                    address,
                     ptr::null_mut(),
-                    &raw mut accept_context,
-                    &raw mut dispatch,
+                    ptr::null_mut(),
+                    ptr::null_mut(),
+                    ptr::null_mut(),
+                    ptr::null_mut(),
                 )
             });
             let listening = socket.listening("WskAcceptEvent");
@@ -770,13 +767,10 @@ fn tell_useless(socket: &Arc<Socket>) {
     let socket = Arc::clone(socket);
     schedule::later(SOON, move || {
         let Context(context) = { context };
-        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        let (mut bytes, _) = address::encode(nowhere, socket.family);
-        let address: *mut SOCKADDR = bytes.as_mut_ptr().cast();
         let told = format_args!("NULL: the socket is no longer functional");
         // SAFETY: as in `inspect`.
         let _ = callbacks::call("WskInspectEvent", told, || unsafe {
-            callback(context, address, address, ptr::null_mut())
+            callback(context, ptr::null_mut(), ptr::null_mut(), ptr::null_mut())
         });
         socket.landed();
     });
