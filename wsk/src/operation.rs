@@ -596,6 +596,23 @@ impl<P: Payload> Flight<P> {
         }
     }
 
+    /// As [`detach`](Self::detach), of a flight without an observer: it gets one, which is told when the block has gone. IRQL:
+    /// `<= DISPATCH_LEVEL`.
+    #[cold]
+    pub(crate) fn detach_observed(self, observer: Observer) {
+        // SAFETY: the block is that of this flight. The routine of an operation without an observer looks at neither place
+        // before the block is left to it.
+        unsafe {
+            let header = &(*self.block.as_ptr()).header;
+            *header.observer.get() = Some(observer);
+            *header.discard.get() = discard_observed::<P>;
+        }
+        if !self.leave() {
+            // SAFETY: it has completed: nobody else has the block, and it is discarded once.
+            unsafe { discard_observed::<P>(self.block.cast()) };
+        }
+    }
+
     /// Leaves the block to the completion routine, and the flight is over; `false` when the IRP has completed already and the
     /// block is the holder's. IRQL: `<= DISPATCH_LEVEL`.
     #[inline]
@@ -800,6 +817,26 @@ unsafe fn discard<P: Payload>(header: NonNull<c_void>) {
             let payload = payload.read();
             (*block.as_ptr()).header.state.reset();
             drop(payload);
+        }
+    }
+}
+
+/// As [`discard`], for a block that has got an observer since its request was made.
+///
+/// # Safety
+///
+/// As for `discard`; the observer may be told.
+unsafe fn discard_observed<P: Payload>(header: NonNull<c_void>) {
+    // SAFETY: the caller gives the block away, whose places nobody else looks at any more; the IRP has its status. Who asked to be
+    // told is there until it was.
+    unsafe {
+        let block = header.cast::<Header>().as_ptr();
+        let observer = (*(*block).observer.get()).take();
+        let status = (*header.cast::<IRP>().as_ptr()).IoStatus.status();
+        *(*block).discard.get() = discard::<P>;
+        discard::<P>(header);
+        if let Some(observer) = observer {
+            (observer.completed)(observer.context, status);
         }
     }
 }

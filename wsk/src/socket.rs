@@ -192,8 +192,9 @@ impl<C: Category> Socket<C> {
     /// Makes a request with `operation` and waits until it has completed, or until it has been cancelled because `limit` ran
     /// out. `read` gets the outcome and the arguments; the operation is the spare one again. IRQL: `PASSIVE_LEVEL`.
     ///
-    /// When the provider breaks its contract by returning an error without completing the IRP, what is `held` is kept if it can be, and
-    /// the error is [`Error::Abandoned`]; memory that cannot be kept is waited for as long as it takes.
+    /// When the provider breaks its contract by returning an error without completing the IRP, what is `held` is kept if it can
+    /// be, so is the capture, until the IRP is completed after all, and the error is [`Error::Abandoned`]; memory that cannot be
+    /// kept is waited for as long as it takes.
     ///
     /// # Safety
     ///
@@ -260,7 +261,8 @@ impl<C: Category> Socket<C> {
             let status = flight.returned();
             if held.can_keep() {
                 held.keep();
-                flight.detach();
+                // Whenever the IRP completes, if it does, the routine is run: the driver has to be there.
+                flight.detach_observed(self.hold_capture());
                 core::mem::forget(held);
                 return Err(Error::Abandoned { call, status });
             }

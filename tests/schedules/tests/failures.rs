@@ -1,22 +1,26 @@
 //! Each allocation and each call of a scenario fails in turn: the scenario ends with an error, on time, and leaves nothing
-//! behind.
+//! behind. So it does when the provider refuses each call in turn and, against its contract, keeps the IRP: then what the IRP
+//! may still touch stays until it is completed after all.
 
 use std::future::Future;
+use std::panic::resume_unwind;
 use std::pin::Pin;
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::task::{Context, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wsk::ioctl::{ControlRequest, RoutingInterface};
 use wsk::option::ReceiveTypeOfService;
 use wsk::{
     AcceptEvent, ConnectedSocket, ConnectionEvent, ConnectionSocket, Control, ControlMessage,
-    DatagramSocket, Error, Family, Incoming, Indication, ListenSocket, MdlChain, Messages,
-    NonPagedBuffer, Pool, Provider, ReceiveFromEvent, Registration, SliceChain, StreamIndication,
-    StreamVerdict, Verdict, Wait, WithControl,
+    DatagramSocket, Error, Family, Finished, Incoming, Indication, ListenSocket, MdlChain,
+    Messages, NonPagedBuffer, Pool, Provider, ReceiveFromEvent, Registration, SliceChain,
+    StreamIndication, StreamVerdict, Verdict, Wait, WithControl,
 };
 use wsk_host::{Completion, Kernel, Resource};
 use wsk_schedules::{Driver, LOOPBACK, PATIENCE, bound, until};
+use wsk_sys::STATUS_NOT_IMPLEMENTED;
 use wsk_sys::{IP_TTL, IPPROTO_IP};
 
 /// What is made to fail.
@@ -27,8 +31,15 @@ enum What {
     Registration,
 }
 
-/// Fails the first, the second … of what `scenario` needs, until it needs no more; says how many there were.
-fn fail_each(name: &str, scenario: impl Fn() -> Result<(), Error>) {
+/// Fails the first, the second … of what `scenario` needs, until it needs no more; says how many there were. Then has the
+/// provider keep IRPs in the same way, see [`withhold_each`].
+fn fail_each(name: &str, scenario: impl Fn() -> Result<(), Error> + Sync) {
+    if std::env::var_os(PATIENTLY).is_some() {
+        let abandoned = withhold_each(name, Completion::Inline, LONG, &scenario);
+        println!("{name}: {abandoned} operations were abandoned");
+        assert!(abandoned > 0);
+        return;
+    }
     let mut failures = [0_u64; 3];
     for policy in [Completion::Inline, Completion::Deferred] {
         for what in [What::Allocation, What::Call, What::Registration] {
@@ -55,9 +66,137 @@ fn fail_each(name: &str, scenario: impl Fn() -> Result<(), Error>) {
                 failures[what as usize] += 1;
             }
         }
+        withhold_each(name, policy, SHORT, &scenario);
     }
     println!("{name}: {failures:?} allocations, calls and registrations failed in turn");
     assert!(failures.iter().all(|&count| count > 0));
+}
+
+/// Set for a process whose provider keeps IRPs for a long time.
+const PATIENTLY: &str = "WSK_WITHHOLD_PATIENTLY";
+/// Longer than a wait goes on for a provider that has answered with an error.
+const LONG: Duration = Duration::from_millis(2_400);
+/// Not as long.
+const SHORT: Duration = Duration::from_millis(10);
+
+/// Has the provider refuse the first, the second … call that `scenario` makes, and keep its IRP: to complete it after `late`,
+/// or when the scenario has ended. Nothing that the IRP may touch goes before that, or the host kernel stops; after it nothing
+/// is left but buffers that were only lent to the operation, which stay for ever. Says how often the scenario ended without the
+/// completion.
+fn withhold_each(
+    name: &str,
+    policy: Completion,
+    late: Duration,
+    scenario: &(impl Fn() -> Result<(), Error> + Sync),
+) -> usize {
+    let mut abandoned = 0;
+    for nth in 1.. {
+        let guard = watch(format!("{name}: completion {nth}, {policy:?}"));
+        let kernel = Kernel::builder().completion(policy).boot();
+        kernel.fail_nth(Resource::Completion, nth);
+        let result = std::thread::scope(|threads| {
+            let running = threads.spawn(scenario);
+            let start = Instant::now();
+            while !running.is_finished() && (start.elapsed() < late || kernel.counts().faults == 0)
+            {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            // Deregistering, too, waits for the completion: its routine is the driver's.
+            let unloaded = running.is_finished();
+            let withheld = kernel.complete_withheld();
+            assert!(
+                withheld == 0 || !unloaded,
+                "{name}: unloaded before completion {nth}"
+            );
+            running.join().unwrap_or_else(|panic| resume_unwind(panic))
+        });
+        let failed = kernel.counts().faults;
+        until("the last completion", || kernel.counts().in_flight == 0);
+        let left = kernel.finish();
+        drop(guard);
+        let was_lent = |entry: &String| {
+            let by = ["wsk::buffer::NonPagedBuffer::new", "wsk::ioctl::Bytes::new"];
+            by.iter().any(|by| entry.contains(by))
+        };
+        match (&result, left) {
+            (_, Ok(())) => {}
+            (Err(Error::Abandoned { .. }), Err(left)) if left.entries().iter().all(was_lent) => {}
+            (_, Err(left)) => panic!("{name}: completion {nth}, {policy:?}: {result:?}, {left}"),
+        }
+        match result {
+            Ok(()) if failed == 0 => break,
+            Err(Error::Abandoned { status, .. }) if failed == 1 => {
+                assert_eq!(status, STATUS_NOT_IMPLEMENTED);
+                abandoned += 1;
+            }
+            // Nobody was there to be told.
+            Ok(()) if name == "close" => {}
+            Err(Error::TimedOut { .. }) if failed == 1 => {}
+            Err(error) if failed == 1 => {
+                assert_eq!(
+                    error.status(),
+                    Some(STATUS_NOT_IMPLEMENTED),
+                    "{name}: {error}"
+                );
+            }
+            other => panic!("{name}: completion {nth} of {failed} withheld, {policy:?}: {other:?}"),
+        }
+    }
+    if late == SHORT {
+        assert_eq!(abandoned, 0, "{name}: given up too soon");
+    }
+    abandoned
+}
+
+/// The scenarios, with a provider that keeps IRPs for longer than anybody waits for them. Each is a process of its own: there
+/// is one kernel in each, and all that these do is wait.
+#[test]
+fn withheld_for_long() {
+    if std::env::var_os(PATIENTLY).is_some() {
+        return;
+    }
+    let program = std::env::current_exe().unwrap();
+    let list = Command::new(&program).arg("--list").output().unwrap();
+    let list = String::from_utf8(list.stdout).unwrap();
+    let processes: Vec<_> = list
+        .lines()
+        .filter_map(|line| line.strip_suffix(": test"))
+        .filter(|name| !["withheld_for_long", "forced_close"].contains(name))
+        .map(|name| {
+            let process = Command::new(&program)
+                .args(["--exact", name, "--nocapture"])
+                .env(PATIENTLY, "1")
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn();
+            (name, process.unwrap())
+        })
+        .collect();
+    assert!(processes.len() > 10);
+    for (name, process) in processes {
+        let output = process.wait_with_output().unwrap();
+        let (said, complained) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
+        assert!(output.status.success(), "{name}: {said}\n{complained}");
+        print!(
+            "{}",
+            said.lines()
+                .filter(|line| line.contains("abandoned"))
+                .collect::<String>()
+                + "\n"
+        );
+    }
+}
+
+/// The buffer comes back in any case but one.
+fn comes_back<T, B>(finished: &Finished<T, B>) {
+    let abandoned = matches!(finished.result, Err(Error::Abandoned { .. }));
+    assert!(
+        finished.buffer.is_some() != abandoned,
+        "given back in any case but one"
+    );
 }
 
 /// Ends the process when the result isn't dropped in time.
@@ -157,23 +296,86 @@ fn owned() {
         let buffer = NonPagedBuffer::copy_of(b"owned")?;
         let sent = driver.socket.start_send_to(buffer, driver.address)?;
         let sent = sent.wait().map_err(|(error, _)| error)?;
-        assert_eq!(
-            sent.buffer.map(|buffer| buffer.len()),
-            Some(5),
-            "given back in any case"
-        );
+        comes_back(&sent);
+        assert_eq!(sent.buffer.map_or(5, |buffer| buffer.len()), 5);
         sent.result?;
         let finished = match polled {
             std::task::Poll::Ready(finished) => finished,
             std::task::Poll::Pending => receive.wait().map_err(|(error, _)| error)?,
         };
-        assert_eq!(
-            finished.buffer.map(|buffer| buffer.len()),
-            Some(8),
-            "given back in any case"
-        );
+        comes_back(&finished);
+        assert_eq!(finished.buffer.map_or(8, |buffer| buffer.len()), 8);
         assert_eq!(finished.result?.length, 5);
         driver.socket.close()
+    });
+}
+
+#[test]
+fn prepared() {
+    fail_each("prepared operations", || {
+        let driver = Driver::load()?;
+        let mut sender = driver
+            .socket
+            .sender(NonPagedBuffer::new(8)?, driver.address)?;
+        let mut receiver = driver.socket.receiver(NonPagedBuffer::new(16)?)?;
+        // What has failed once does not the next time, unless it was given up.
+        if let Err(error) = sender.send() {
+            if !matches!(error, Error::Abandoned { .. }) {
+                assert_eq!(sender.send(), Ok(8));
+            }
+            return Err(error);
+        }
+        if let Err(error) = receiver.receive() {
+            if !matches!(error, Error::Abandoned { .. }) {
+                assert_eq!(receiver.receive().map(|arrival| arrival.length()), Ok(8));
+            }
+            return Err(error);
+        }
+        let receiving = receiver.start()?;
+        let ended = sender.start()?.wait().map_err(|(error, _)| error)?;
+        ended.result()?;
+        assert!(ended.into_operation().is_some());
+        let ended = receiving.wait().map_err(|(error, _)| error)?;
+        assert!(ended.arrival()?.is_from(&driver.address));
+        let mut receiver = ended.into_operation().expect("nothing was given up");
+        match receiver.receive_timeout(Duration::from_millis(3)) {
+            Err(Error::TimedOut { .. }) => {}
+            other => return other.map(|arrival| panic!("{arrival:?} was not sent")),
+        }
+        drop(receiver);
+        driver.socket.close()
+    });
+}
+
+#[test]
+fn prepared_pools() {
+    fail_each("pools of prepared operations", || {
+        let driver = Driver::load()?;
+        let buffer = |_| NonPagedBuffer::new(8);
+        let senders = driver.socket.senders(2, driver.address, buffer)?;
+        let receivers = driver.socket.receivers(2, buffer)?;
+        for _ in 0..2 {
+            let receiving = receivers.take_or_wait()?.start()?;
+            let ended = senders.take_or_wait()?.start()?.wait();
+            ended.map_err(|(error, _)| error)?.result()?;
+            receiving.wait().map_err(|(error, _)| error)?.result()?;
+        }
+        // A send that is dropped may fail without anybody's being told: then nothing comes.
+        let receiving = receivers.take_or_wait()?.start()?;
+        drop(senders.take_or_wait()?.start()?);
+        let result = match receiving.wait_timeout(Duration::from_millis(30)) {
+            Ok(ended) => ended.result().map(|_| ()),
+            Err((error, _)) => Err(error),
+        };
+        // Whatever became of it, everything comes back, once; if the provider has kept its IRP, when that is completed.
+        let all = [(); 2].map(|()| senders.take_timeout(PATIENCE).unwrap());
+        assert!(senders.take().is_none());
+        drop(all);
+        let all = [(); 2].map(|()| receivers.take_timeout(PATIENCE).unwrap());
+        assert!(receivers.take().is_none());
+        drop((all, senders, receivers));
+        driver.socket.close()?;
+        result
     });
 }
 
@@ -202,7 +404,7 @@ fn close_with_operations_in_flight() {
         drop(dropped);
         let closed = driver.socket.close();
         let kept = kept.wait().map_err(|(error, _)| error)?;
-        assert!(kept.buffer.is_some());
+        comes_back(&kept);
         closed?;
         failed(&probe).or(failed(&kept)).map_or(Ok(()), Err)
     });
@@ -354,7 +556,11 @@ fn connect_and_accept() {
         let connect = socket.start_connect(local).map_err(|(error, _)| error)?;
         let client = connect.wait().map_err(|(error, _)| error)?;
         let client = client.map_err(|(error, socket)| {
-            assert!(socket.is_some(), "given back in any case");
+            let abandoned = matches!(error, Error::Abandoned { .. });
+            assert!(
+                socket.is_some() != abandoned,
+                "given back in any case but one"
+            );
             error
         })?;
         let (server, _) = listener.accept_timeout(PATIENCE)?;
@@ -378,10 +584,10 @@ fn send_and_receive() {
         let receive = server.start_receive_all(NonPagedBuffer::new(5)?)?;
         let sent = client.start_send(NonPagedBuffer::copy_of(b"owned")?)?;
         let sent = sent.wait().map_err(|(error, _)| error)?;
-        assert!(sent.buffer.is_some(), "given back in any case");
+        comes_back(&sent);
         sent.result?;
         let finished = receive.wait().map_err(|(error, _)| error)?;
-        assert!(finished.buffer.is_some(), "given back in any case");
+        comes_back(&finished);
         assert_eq!(finished.result?, 5);
         let message = [6; 12];
         wsk::scope(|s| {
@@ -411,7 +617,7 @@ fn disconnect() {
         let last = NonPagedBuffer::copy_of(b"word")?;
         let finished = server.start_disconnect_after(last)?.wait();
         let finished = finished.map_err(|(error, _)| error)?;
-        assert!(finished.buffer.is_some(), "given back in any case");
+        comes_back(&finished);
         finished.result?;
         client.drain_timeout(PATIENCE)?;
         client.close()?;
