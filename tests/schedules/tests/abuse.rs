@@ -12,9 +12,12 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker};
 use std::time::Duration;
 
-use wsk::{Error, NonPagedBuffer, Pool, ReceiveFrom};
+use wsk::{
+    AddressInfo, ConnectedSocket, Error, Family, ListenSocket, Messages, NonPagedBuffer, Pool,
+    ReceiveFrom, Receiving, Resolve,
+};
 use wsk_host::{Completion, DISPATCH_LEVEL, Kernel, at_irql};
-use wsk_schedules::{Counted, Driver, Ledger, until};
+use wsk_schedules::{Counted, CountedChain, Driver, LOOPBACK, Ledger, PATIENCE, until};
 
 /// Runs `abuse` on a kernel of each completion policy, in which nothing may be left behind.
 fn harmless(abuse: impl Fn(&Driver, &Arc<Ledger>)) {
@@ -453,5 +456,312 @@ fn poll_after_the_end() {
         assert!(operation.is_completed());
         let finished = operation.wait().unwrap();
         assert!(matches!(finished.result, Err(Error::Taken)) && finished.buffer.is_none());
+    });
+}
+
+/// Room for a prepared operation.
+fn room() -> NonPagedBuffer {
+    NonPagedBuffer::new(16).unwrap()
+}
+
+/// What a prepared operation that is never given back leaves behind: its home, with the slots, their buffers, and the handle of the
+/// socket in it, which therefore stays open, and the driver loaded. That is what forgetting a handle is; no rule is broken, and
+/// whatever is not forgotten goes on.
+fn keeps_the_driver(abuse: impl Fn(&Driver)) {
+    for policy in [Completion::Inline, Completion::Deferred, Completion::Seeded] {
+        let kernel = Kernel::builder().completion(policy).seed(7).boot();
+        let driver = Driver::load().unwrap();
+        abuse(&driver);
+        assert_eq!(driver.socket.close(), Err(Error::InUse));
+        drop(driver.provider);
+        // Deregistering would wait for the socket for ever, as it says.
+        forget(driver.registration);
+        let leaks = kernel.finish().unwrap_err();
+        assert!(
+            leaks.entries().iter().any(|entry| entry.contains("socket")),
+            "{leaks}"
+        );
+    }
+}
+
+#[test]
+fn forget_prepared_operations() {
+    keeps_the_driver(|driver| {
+        forget(driver.socket.receiver(room()).unwrap().start().unwrap());
+        let sender = driver.socket.sender(room(), driver.address).unwrap();
+        forget(sender.start().unwrap());
+        let senders = driver
+            .socket
+            .senders(2, driver.address, |_| Ok(room()))
+            .unwrap();
+        forget(senders.take().unwrap());
+        forget(senders.clone());
+        // The other one is used as before.
+        for _ in 0..10 {
+            let sender = senders.take_timeout(PATIENCE).unwrap();
+            assert!(senders.take().is_none());
+            drop(sender.start().unwrap());
+        }
+        drop(senders.take_timeout(PATIENCE).unwrap());
+        let mut polled = driver.socket.receiver(room()).unwrap().start().unwrap();
+        let _ = Pin::new(&mut polled).poll(&mut Context::from_waker(Waker::noop()));
+        forget(polled);
+    });
+}
+
+#[test]
+fn leak_prepared_operations_in_boxes_and_cycles() {
+    keeps_the_driver(|driver| {
+        let receiving = Box::leak(Box::new(
+            driver.socket.receiver(room()).unwrap().start().unwrap(),
+        ));
+        receiving.cancel();
+        until("the completion", || receiving.is_completed());
+        let receiver = Box::leak(Box::new(driver.socket.receiver(room()).unwrap()));
+        let _ = receiver.receive_timeout(Duration::from_millis(1));
+        let node = Rc::new(Node {
+            next: RefCell::default(),
+            _operation: driver.socket.receiver(room()).unwrap().start().unwrap(),
+        });
+        *node.next.borrow_mut() = Some(node.clone());
+        let sending = driver
+            .socket
+            .sender(room(), driver.address)
+            .unwrap()
+            .start();
+        let _ = ManuallyDrop::new(sending.unwrap());
+    });
+}
+
+#[test]
+fn prepared_operations_in_statics() {
+    static PLACE: Mutex<Option<Receiving>> = Mutex::new(None);
+    keeps_the_driver(|driver| {
+        let receiving = driver.socket.receiver(room()).unwrap().start().unwrap();
+        forget(PLACE.lock().unwrap().replace(receiving));
+    });
+    forget(PLACE.lock().unwrap().take());
+    // Taken out again when its socket has no other handle.
+    harmless(|driver, _| {
+        let (socket, _) = wsk_schedules::bound(&driver.provider).unwrap();
+        let receiving = socket.receiver(room()).unwrap().start().unwrap();
+        *PLACE.lock().unwrap() = Some(receiving);
+        drop(socket);
+        let receiving = PLACE.lock().unwrap().take().unwrap();
+        assert!(!receiving.is_completed());
+        receiving.cancel();
+        let ended = receiving.wait().unwrap();
+        assert!(ended.arrival().is_err() && ended.into_operation().is_some());
+    });
+}
+
+/// Half-polled, moved, swapped, dropped by wakers and by panics that unwind: all prepared operations are back in their pools.
+#[test]
+fn prepared_operations_half_polled_and_unwound() {
+    harmless(|driver, _| {
+        let receivers = driver.socket.receivers(4, |_| Ok(room())).unwrap();
+        for polls in 0..4 {
+            let mut receiving = Box::pin(receivers.take_or_wait().unwrap().start().unwrap());
+            for _ in 0..polls {
+                let waker = Waker::from(Arc::new(Nothing));
+                let mut context = Context::from_waker(&waker);
+                assert!(receiving.as_mut().poll(&mut context).is_pending());
+            }
+            if polls % 2 == 0 {
+                drop(receiving);
+            } else {
+                at_irql(DISPATCH_LEVEL, || drop(receiving));
+            }
+        }
+        let unwound = catch_unwind(AssertUnwindSafe(|| {
+            let mut polled = pin!(receivers.take_or_wait().unwrap().start().unwrap());
+            let mut context = Context::from_waker(Waker::noop());
+            let _ = polled.as_mut().poll(&mut context);
+            let _started = receivers.take_or_wait().unwrap().start().unwrap();
+            let _taken = receivers.take_or_wait().unwrap();
+            resume_unwind(Box::new("a bug of the driver's"));
+        }));
+        assert!(unwound.is_err());
+        // Swapped after they were polled, each is still its own.
+        let mut pair = [(); 2].map(|()| receivers.take_or_wait().unwrap().start().unwrap());
+        for receiving in &mut pair {
+            let mut context = Context::from_waker(Waker::noop());
+            let _ = Pin::new(receiving).poll(&mut context);
+        }
+        let [first, second] = &mut pair;
+        swap(first, second);
+        for receiving in pair {
+            receiving.cancel();
+            let ended = receiving.wait().unwrap();
+            assert!(ended.result().is_err() && ended.into_operation().is_some());
+        }
+        let all = [(); 4].map(|()| receivers.take_timeout(PATIENCE).unwrap());
+        assert!(receivers.take().is_none());
+        drop(all);
+    });
+}
+
+/// The completion routine drops the handle of the very operation that it completes, and with it the last reference to the
+/// memory that both are in.
+#[test]
+fn wakers_that_drop_their_prepared_operation() {
+    #[derive(Default)]
+    struct Owner {
+        operation: Mutex<Option<Receiving>>,
+        wakes: AtomicUsize,
+    }
+    impl Wake for Owner {
+        fn wake(self: Arc<Self>) {
+            drop(self.operation.lock().unwrap().take());
+            self.wakes.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    harmless(|driver, _| {
+        let owner = Arc::new(Owner::default());
+        let waker = Waker::from(owner.clone());
+        let (socket, address) = wsk_schedules::bound(&driver.provider).unwrap();
+        let mut receiving = socket.receiver(room()).unwrap().start().unwrap();
+        // The operation is the last handle of its socket.
+        drop(socket);
+        let mut context = Context::from_waker(&waker);
+        assert!(Pin::new(&mut receiving).poll(&mut context).is_pending());
+        drop(waker);
+        *owner.operation.lock().unwrap() = Some(receiving);
+        assert_eq!(driver.socket.send_to(&[1; 4], address), Ok(4));
+        until("the wake", || owner.wakes.load(Ordering::SeqCst) == 1);
+        until("the drop of the waker", || Arc::strong_count(&owner) == 1);
+    });
+}
+
+/// Both ends of a connection.
+fn connection(driver: &Driver) -> (ConnectedSocket, ConnectedSocket) {
+    let listener = ListenSocket::open(&driver.provider, Family::V4).unwrap();
+    listener.bind(LOOPBACK.parse().unwrap()).unwrap();
+    let accept = listener.start_accept().unwrap();
+    let local = listener.local_address().unwrap();
+    let client = ConnectedSocket::connect(&driver.provider, local).unwrap();
+    let (server, _) = accept.wait().unwrap().unwrap();
+    (client, server)
+}
+
+/// The handles of a connection's operations are forgotten; closing completes them, and their buffers stay.
+#[test]
+fn forget_operations_of_connections() {
+    leaks(5, &[("nonpaged pool", 2)], |driver, ledger| {
+        let (client, server) = connection(driver);
+        let mut polled = server.start_receive(buffer(ledger)).unwrap();
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut polled).poll(&mut context).is_pending());
+        let _ = ManuallyDrop::new(polled);
+        forget(client.start_receive(buffer(ledger)).unwrap());
+        forget(client.start_send(buffer(ledger)).unwrap());
+        let receive = Box::leak(Box::new(server.start_receive_all(buffer(ledger)).unwrap()));
+        receive.cancel();
+        let node = Rc::new(Node {
+            next: RefCell::default(),
+            _operation: server.start_send(buffer(ledger)).unwrap(),
+        });
+        *node.next.borrow_mut() = Some(node.clone());
+        // Two without a buffer.
+        forget(client.start_disconnect().unwrap());
+        forget(server.start_abort().unwrap());
+    });
+}
+
+/// Connections that are being made or accepted are dropped, unwound, polled and left; what comes of them closes.
+#[test]
+fn connections_that_nobody_waits_for() {
+    harmless(|driver, _| {
+        let listener = ListenSocket::open(&driver.provider, Family::V4).unwrap();
+        listener.bind(LOOPBACK.parse().unwrap()).unwrap();
+        let local = listener.local_address().unwrap();
+        for round in 0..6 {
+            let mut accept = listener.start_accept().unwrap();
+            let mut open = ConnectedSocket::start_connect(&driver.provider, local).unwrap();
+            let mut context = Context::from_waker(Waker::noop());
+            if round % 2 == 0 {
+                let _ = Pin::new(&mut accept).poll(&mut context);
+                let _ = Pin::new(&mut open).poll(&mut context);
+            }
+            match round {
+                0 | 1 => drop((accept, open)),
+                2 | 3 => at_irql(DISPATCH_LEVEL, || drop((open, accept))),
+                _ => {
+                    let unwound = catch_unwind(AssertUnwindSafe(|| {
+                        let _both = (accept, open);
+                        resume_unwind(Box::new("a bug of the driver's"));
+                    }));
+                    assert!(unwound.is_err());
+                }
+            }
+        }
+        drop(listener);
+    });
+}
+
+/// A scope that unwinds waits for what is sent and received on a connection too.
+#[test]
+fn panics_unwind_through_scopes_of_connections() {
+    harmless(|driver, _| {
+        let (client, server) = connection(driver);
+        let unwound = catch_unwind(AssertUnwindSafe(|| {
+            let mut room = [0; 64];
+            let message = [5; 64];
+            wsk::scope(|s| {
+                let receive = s.receive_all(&server, &mut room).unwrap();
+                let send = s.send(&client, &message).unwrap();
+                let _ = ManuallyDrop::new(send);
+                let _ = ManuallyDrop::new(receive);
+                resume_unwind(Box::new("a bug of the driver's"));
+            })
+            .unwrap();
+        }));
+        assert!(unwound.is_err());
+        drop((client, server));
+    });
+}
+
+/// Lists of datagrams and chains are forgotten, in flight and not.
+#[test]
+fn forget_messages_and_chains() {
+    // Of the list: its nodes, and a second buffer with its MDL; of each chain a second buffer with its MDL.
+    leaks(3, &[("nonpaged pool", 3), ("MDL", 2)], |driver, ledger| {
+        let chain = || CountedChain::new([8, 8], 7, ledger).unwrap();
+        forget(
+            driver
+                .socket
+                .start_send_to(chain(), driver.address)
+                .unwrap(),
+        );
+        let receive = Box::new(driver.socket.start_receive_from(chain()).unwrap());
+        Box::leak(receive).cancel();
+        let messages = Messages::new([Either::Counted(buffer(ledger))]).unwrap();
+        let sent = driver.socket.start_send_messages(messages, driver.address);
+        let _ = ManuallyDrop::new(sent.unwrap());
+    });
+}
+
+/// Lookups are dropped in flight, half-polled and unwound, and what was found in statics and on other threads.
+#[test]
+fn lookups_that_nobody_waits_for() {
+    static PLACE: Mutex<Option<AddressInfo>> = Mutex::new(None);
+    harmless(|driver, _| {
+        let resolve = || -> Resolve { driver.provider.start_resolve("127.0.0.1").unwrap() };
+        drop(resolve());
+        at_irql(DISPATCH_LEVEL, || drop(PLACE.lock().unwrap().take()));
+        let mut polled = resolve();
+        let _ = Pin::new(&mut polled).poll(&mut Context::from_waker(Waker::noop()));
+        at_irql(DISPATCH_LEVEL, || drop(polled));
+        let unwound = catch_unwind(AssertUnwindSafe(|| {
+            let _found = resolve().wait().unwrap().unwrap();
+            let _resolve = resolve();
+            resume_unwind(Box::new("a bug of the driver's"));
+        }));
+        assert!(unwound.is_err());
+        *PLACE.lock().unwrap() = Some(resolve().wait().unwrap().unwrap());
+        let found = PLACE.lock().unwrap().take();
+        std::thread::scope(|threads| {
+            threads.spawn(|| at_irql(DISPATCH_LEVEL, || drop(found)));
+        });
     });
 }

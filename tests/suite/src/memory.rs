@@ -4,14 +4,20 @@ use std::process::Command;
 
 use crate::{run, tools};
 
-/// Runs the tests of `wsk`, and the abuse of its handles, with address sanitizer.
+/// What is tested: the tests of `wsk`, and the abuse of its handles.
+const TESTS: [&[&str]; 2] = [
+    &["--package", "wsk", "--tests"],
+    &["--package", "wsk-schedules", "--test", "abuse"],
+];
+
+/// Runs the tests with address sanitizer.
 pub(crate) fn address_sanitizer() -> Result<(), String> {
+    TESTS.into_iter().try_for_each(sanitize)
+}
+
+fn sanitize(tests: &[&str]) -> Result<(), String> {
     let mut command = Command::new(tools::cargo());
-    command.args([
-        "test",
-        "--package",
-        "wsk",
-        "--tests",
+    command.arg("test").args(tests).args([
         "--target",
         &tools::host(),
         "--target-dir",
@@ -26,21 +32,21 @@ pub(crate) fn address_sanitizer() -> Result<(), String> {
     run(&mut command)
 }
 
-/// Runs the tests of `wsk` under valgrind.
+/// Runs the tests under valgrind.
 pub(crate) fn valgrind() -> Result<(), String> {
+    TESTS.into_iter().try_for_each(run_on_valgrind)
+}
+
+fn run_on_valgrind(tests: &[&str]) -> Result<(), String> {
     let runner = format!(
         "CARGO_TARGET_{}_RUNNER",
         tools::host().replace('-', "_").to_uppercase()
     );
     let mut command = Command::new(tools::cargo());
-    command.args([
-        "test",
-        "--package",
-        "wsk",
-        "--tests",
-        "--target-dir",
-        "target/valgrind",
-    ]);
+    command
+        .arg("test")
+        .args(tests)
+        .args(["--target-dir", "target/valgrind"]);
     command.env(
         runner,
         "valgrind --quiet --error-exitcode=9 --fair-sched=yes",
