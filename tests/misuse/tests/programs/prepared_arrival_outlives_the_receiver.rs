@@ -1,0 +1,19 @@
+//! A datagram is looked at after its receiver was dropped.
+//! It borrows from the receiver, whose bytes it is in.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, NonPagedBuffer};
+
+pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+    socket.send_to(b"hello", socket.local_address()?)?;
+    let arrival = {
+        let mut receiver = socket.receiver(NonPagedBuffer::new(64)?)?;
+        receiver.receive()?
+    };
+    assert_eq!(arrival.bytes(), b"hello");
+    Ok(())
+}
+
+fn main() {
+    let _ = program;
+}

@@ -1,0 +1,17 @@
+//! A buffer is written by itself after a sender was made over it.
+//! The sender owns it; its bytes are written through the sender, when it is not sending.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, NonPagedBuffer};
+
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let mut buffer = NonPagedBuffer::new(16)?;
+    let mut sender = socket.sender(buffer, to)?;
+    buffer.as_mut_slice().fill(1);
+    sender.send()?;
+    Ok(())
+}
+
+fn main() {
+    let _ = program;
+}

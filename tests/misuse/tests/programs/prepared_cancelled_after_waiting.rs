@@ -1,0 +1,18 @@
+//! A started receive is cancelled after it was waited for, when its IRP may be in its next flight.
+//! Waiting takes it.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, NonPagedBuffer};
+
+pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+    socket.send_to(b"hello", socket.local_address()?)?;
+    let receiving = socket.receiver(NonPagedBuffer::new(64)?)?.start()?;
+    let ended = receiving.wait().map_err(|(error, _)| error)?;
+    receiving.cancel();
+    assert_eq!(ended.result()?, 5);
+    Ok(())
+}
+
+fn main() {
+    let _ = program;
+}

@@ -1,0 +1,16 @@
+//! A sender is made over bytes on the stack, which may be gone when it sends.
+//! It owns its bytes, in nonpaged pool.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error};
+
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let bytes = [7; 16];
+    let mut sender = socket.sender(&bytes, to)?;
+    sender.send()?;
+    Ok(())
+}
+
+fn main() {
+    let _ = program;
+}

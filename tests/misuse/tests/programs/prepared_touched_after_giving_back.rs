@@ -1,0 +1,17 @@
+//! A sender is written after it went back to its pool, where another thread may have it.
+//! Dropping it is what gives it back.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, NonPagedBuffer};
+
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let senders = socket.senders(2, to, |_| NonPagedBuffer::new(16))?;
+    let mut sender = senders.take_or_wait()?;
+    drop(sender);
+    sender.as_mut_slice().fill(1);
+    Ok(())
+}
+
+fn main() {
+    let _ = program;
+}

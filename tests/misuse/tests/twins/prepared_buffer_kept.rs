@@ -1,0 +1,12 @@
+//! The right form of `prepared_buffer_kept`.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, NonPagedBuffer};
+
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let buffer = NonPagedBuffer::new(16)?;
+    let mut sender = socket.sender(buffer, to)?;
+    sender.as_mut_slice().fill(1);
+    sender.send()?;
+    Ok(())
+}

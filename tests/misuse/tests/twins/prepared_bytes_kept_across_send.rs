@@ -1,0 +1,13 @@
+//! The right form of `prepared_bytes_kept_across_send`.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, NonPagedBuffer};
+
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let mut sender = socket.sender(NonPagedBuffer::new(16)?, to)?;
+    sender.as_mut_slice().fill(1);
+    sender.send()?;
+    sender.as_mut_slice().fill(2);
+    sender.send()?;
+    Ok(())
+}

@@ -1,0 +1,12 @@
+//! The right form of `prepared_cancelled_after_waiting`.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, NonPagedBuffer};
+
+pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+    socket.send_to(b"hello", socket.local_address()?)?;
+    let receiving = socket.receiver(NonPagedBuffer::new(64)?)?.start()?;
+    let ended = receiving.wait().map_err(|(error, _)| error)?;
+    assert_eq!(ended.result()?, 5);
+    Ok(())
+}

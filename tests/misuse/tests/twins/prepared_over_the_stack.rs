@@ -1,0 +1,11 @@
+//! The right form of `prepared_over_the_stack`.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, NonPagedBuffer};
+
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let bytes = [7; 16];
+    let mut sender = socket.sender(NonPagedBuffer::copy_of(&bytes)?, to)?;
+    sender.send()?;
+    Ok(())
+}

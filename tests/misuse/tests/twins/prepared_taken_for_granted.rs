@@ -1,0 +1,13 @@
+//! The right form of `prepared_taken_for_granted`.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, NonPagedBuffer};
+
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let sender = socket.sender(NonPagedBuffer::new(16)?, to)?;
+    let ended = sender.start()?.wait().map_err(|(error, _)| error)?;
+    if let Some(mut sender) = ended.into_operation() {
+        sender.send()?;
+    }
+    Ok(())
+}
