@@ -464,11 +464,8 @@ impl<R: Rules> Flight<R> {
         if !R::LEAVES_IN_FLIGHT || self.is_completed() {
             return false;
         }
+        let retracted = self.silence();
         let state = self.block.state();
-        let retracted = state.retract();
-        if retracted == Retract::InFlight && R::WAKER_DROPPED_BEFORE_LEAVING {
-            drop(self.block.replace(&self.block.waker, None));
-        }
         if R::LEAVES_WAKING {
             state.detach()
         } else {
@@ -476,14 +473,25 @@ impl<R: Rules> Flight<R> {
         }
     }
 
+    /// Has the completion wake nobody any more, unless it is about to.
+    pub(crate) fn silence(&self) -> Retract {
+        let retracted = self.block.state().retract();
+        if retracted == Retract::InFlight && R::WAKER_DROPPED_BEFORE_LEAVING {
+            drop(self.block.replace(&self.block.waker, None));
+        }
+        retracted
+    }
+
     /// Drops a receive: cancels it and leaves it.
     pub fn cancel_and_detach(self) {
         let block = self.block.clone();
-        if R::CANCELS_FIRST {
+        let completed = self.is_completed();
+        if !completed && R::CANCELS_FIRST {
+            self.silence();
             block.cancel();
         }
         self.detach();
-        if !R::CANCELS_FIRST {
+        if !completed && !R::CANCELS_FIRST {
             block.cancel();
         }
     }

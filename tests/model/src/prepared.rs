@@ -330,6 +330,7 @@ impl<R: Rules> Started<R> {
         let flight = self.flight.take().expect("in flight");
         let completed = flight.is_completed();
         if !completed && R::CANCELS_FIRST {
+            flight.silence();
             flight.cancel();
         }
         self.home.let_go(self.index, &flight);

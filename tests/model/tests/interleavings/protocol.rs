@@ -56,7 +56,7 @@ hold! {
     prepared_poll_and_leave: Some(4),
     prepared_leave_and_start: Some(4),
     prepared_leave_and_wait_for: Some(4),
-    prepared_cancel_and_leave: None,
+    prepared_cancel_and_leave: Some(4),
     prepared_forget: None,
     prepared_close: None,
     prepared_given_up: Some(4),

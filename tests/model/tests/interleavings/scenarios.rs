@@ -715,7 +715,8 @@ pub(crate) fn prepared_leave_and_wait_for<R: Rules>() {
 /// A receive is dropped, while another thread takes whatever is in the pool.
 pub(crate) fn prepared_cancel_and_leave<R: Rules>() {
     let pool = PreparedPool::<R>::new(1, None);
-    let (started, provider) = start_cancellable(pool.take().unwrap());
+    let (mut started, provider) = start_cancellable(pool.take().unwrap());
+    let (_, task) = poll_once(started.flight());
     let next = {
         let pool = pool.clone();
         thread::spawn(move || drop(pool.take().map(use_it)))
@@ -723,6 +724,7 @@ pub(crate) fn prepared_cancel_and_leave<R: Rules>() {
     started.cancel_and_drop();
     provider.join().unwrap();
     next.join().unwrap();
+    assert_eq!(Arc::strong_count(&task), 1);
     all_back(pool, 1);
 }
 
