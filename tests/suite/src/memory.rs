@@ -43,10 +43,7 @@ fn run_on_valgrind(tests: &[&str]) -> Result<(), String> {
         tools::host().replace('-', "_").to_uppercase()
     );
     let mut command = Command::new(tools::cargo());
-    command
-        .arg("test")
-        .args(tests)
-        .args(["--target-dir", "target/valgrind"]);
+    command.arg("test").args(tests);
     command.env(
         runner,
         "valgrind --quiet --error-exitcode=9 --fair-sched=yes",
