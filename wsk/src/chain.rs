@@ -91,7 +91,9 @@ impl<const N: usize> MdlChain<N> {
     /// [`Error::OutOfBounds`] when the offset is not inside the first part that has bytes, as WSK asks, or the chain ends
     /// before the range does. The range is as it was.
     pub fn set_range(&mut self, offset: usize, length: usize) -> Result<(), Error> {
-        let first = self.parts.iter().find_map(NonPagedBuffer::mdl);
+        let kept = *self.kept.get_mut();
+        let mut parts = self.parts.iter().filter(|_| !kept);
+        let first = parts.find_map(NonPagedBuffer::mdl);
         self.extent = match first {
             // SAFETY: by the invariant this heads a chain over nonpaged memory, which this owns.
             Some(mdl) => unsafe { Extent::new(mdl, offset, length) }?,
@@ -108,20 +110,32 @@ impl<const N: usize> MdlChain<N> {
 
     /// The number of bytes in range.
     #[must_use]
-    pub const fn len(&self) -> usize {
-        self.extent.len()
+    pub fn len(&self) -> usize {
+        self.extent().len()
     }
 
     /// Whether there are no bytes in range.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.extent.is_empty()
+    pub fn is_empty(&self) -> bool {
+        self.extent().is_empty()
     }
 
     /// The number of bytes of all parts.
     #[must_use]
     pub fn capacity(&self) -> usize {
+        if self.kept.load(Ordering::Relaxed) {
+            return 0;
+        }
         self.parts.iter().map(NonPagedBuffer::len).sum()
+    }
+
+    /// What is in range: nothing any more once the chain was kept.
+    #[inline]
+    fn extent(&self) -> Extent {
+        if self.kept.load(Ordering::Relaxed) {
+            return Extent::empty();
+        }
+        self.extent
     }
 
     /// The bytes of a part, whether in range or not; `None` when there are not so many parts.
@@ -189,7 +203,7 @@ impl<const N: usize> fmt::Debug for MdlChain<N> {
 unsafe impl<const N: usize> SendBuffer for MdlChain<N> {
     #[inline]
     fn lock(&self) -> Result<Lock<'_>, Error> {
-        Ok(Lock::keeping(self.extent, &self.kept))
+        Ok(Lock::keeping(self.extent(), &self.kept))
     }
 }
 
@@ -197,7 +211,7 @@ unsafe impl<const N: usize> SendBuffer for MdlChain<N> {
 unsafe impl<const N: usize> ReceiveBuffer for MdlChain<N> {
     #[inline]
     fn lock_mut(&mut self) -> Result<Lock<'_>, Error> {
-        Ok(Lock::keeping(self.extent, &self.kept))
+        Ok(Lock::keeping(self.extent(), &self.kept))
     }
 }
 

@@ -155,10 +155,14 @@ fn an_irp_that_never_comes_back_is_given_up() {
     .unwrap();
     // What was borrowed is kept for ever: it is all that is left behind.
     let left = on_a_kernel(None, |socket, to| {
-        let chain = chain();
+        let mut chain = chain();
         let sent = socket.send_to(&chain, to);
         assert_eq!(sent, Err(abandoned(Call::WskSendTo)));
         assert_eq!(chain.part(0), Some(&[][..]), "kept");
+        // Nor is it used by another operation.
+        assert_eq!(socket.send_to(&chain, to), Ok(0));
+        assert_eq!((chain.len(), chain.capacity()), (0, 0));
+        assert!(chain.set_range(0, 1).is_err());
         for part in chain.into_parts() {
             assert!(part.is_empty());
         }
