@@ -28,8 +28,8 @@ pub type ReceiveFrom<B> = InFlight<ReceivingFrom<B>>;
 /// the kernel until the IRP has completed, and is then dropped at up to `DISPATCH_LEVEL` (or, when forgotten, never). Dropping
 /// a send or a disconnect lets it go on; dropping anything else cancels it.
 ///
-/// What is forgotten with a socket or addresses in it, such as an [`Accept`](crate::Accept) whose connection has come, keeps its
-/// [`Registration`](crate::Registration) waiting for ever.
+/// An [`Accept`](crate::Accept), [`Connect`](crate::Connect), [`Open`](crate::Open) or [`Resolve`](crate::Resolve) that is
+/// forgotten keeps its [`Registration`](crate::Registration) waiting for ever, whatever comes of it.
 #[must_use = "dropping anything but a send or a disconnect cancels it"]
 pub struct InFlight<O: Operation> {
     flight: Option<Flight<O::Payload>>,

@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::future::Future;
 use std::mem::{ManuallyDrop, forget, swap};
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -13,8 +14,8 @@ use std::task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker};
 use std::time::Duration;
 
 use wsk::{
-    AddressInfo, ConnectedSocket, Error, Family, ListenSocket, Messages, NonPagedBuffer, Pool,
-    ReceiveFrom, Receiving, Resolve,
+    AddressInfo, ConnectedSocket, ConnectionSocket, Error, Family, ListenSocket, Messages,
+    NonPagedBuffer, Pool, ReceiveFrom, Receiving, Resolve,
 };
 use wsk_host::{Completion, DISPATCH_LEVEL, Kernel, at_irql};
 use wsk_schedules::{Counted, CountedChain, Driver, LOOPBACK, Ledger, PATIENCE, until};
@@ -719,6 +720,48 @@ fn panics_unwind_through_scopes_of_connections() {
         assert!(unwound.is_err());
         drop((client, server));
     });
+}
+
+/// A connection in the making is forgotten, and a name that is looked up: the provider stays captured, so that deregistering would
+/// wait for ever. That is all.
+#[test]
+fn forget_what_is_being_made() {
+    type Forget = fn(&Driver, &ListenSocket, SocketAddr);
+    let forgets: [(&str, Forget); 4] = [
+        ("accept", |_, listener, _| {
+            forget(listener.start_accept().unwrap());
+        }),
+        ("open", |driver, _, local| {
+            let mut open = ConnectedSocket::start_connect(&driver.provider, local).unwrap();
+            let _ = Pin::new(&mut open).poll(&mut Context::from_waker(Waker::noop()));
+            forget(open);
+        }),
+        ("connect", |driver, _, local| {
+            let socket = ConnectionSocket::open(&driver.provider, Family::V4).unwrap();
+            socket.bind(Family::V4.any()).unwrap();
+            Box::leak(Box::new(socket.start_connect(local).unwrap())).cancel();
+        }),
+        ("resolve", |driver, _, _| {
+            let _ = ManuallyDrop::new(driver.provider.start_resolve("127.0.0.1").unwrap());
+        }),
+    ];
+    for (name, abuse) in forgets {
+        for policy in [Completion::Inline, Completion::Deferred, Completion::Seeded] {
+            let kernel = Kernel::builder().completion(policy).seed(7).boot();
+            let driver = Driver::load().unwrap();
+            let listener = ListenSocket::open(&driver.provider, Family::V4).unwrap();
+            listener.bind(LOOPBACK.parse().unwrap()).unwrap();
+            let local = listener.local_address().unwrap();
+            abuse(&driver, &listener, local);
+            drop(listener);
+            driver.socket.close().unwrap();
+            drop(driver.provider);
+            forget(driver.registration);
+            let leaks = kernel.finish().unwrap_err();
+            let captured = |entry: &String| entry.contains("1 captures of the provider");
+            assert!(leaks.entries().iter().any(captured), "{name}: {leaks}");
+        }
+    }
 }
 
 /// Lists of datagrams and chains are forgotten, in flight and not.
