@@ -115,7 +115,7 @@ fn withhold_each(
         let left = kernel.finish();
         drop(guard);
         let was_lent = |entry: &String| {
-            let by = ["wsk::buffer::NonPagedBuffer::new", "wsk::ioctl::Bytes::new"];
+            let by = ["/wsk/src/buffer.rs:", "/wsk/src/ioctl.rs:"];
             by.iter().any(|by| entry.contains(by))
         };
         match (&result, left) {
