@@ -1273,9 +1273,13 @@ impl<'scope> Scope<'scope, '_> {
         // SAFETY: the socket's handle is borrowed for the scope, at whose end the completion was seen; so is the buffer. The lock is
         // carried along.
         let flight = unsafe {
-            self.start(operation, Some(lock), None, |irp, arguments| {
-                Ok(table.wsk_send(handle, buffer_of(arguments), flags, irp)?)
-            })
+            self.start(
+                operation,
+                &socket.capture,
+                Some(lock),
+                None,
+                |irp, arguments| Ok(table.wsk_send(handle, buffer_of(arguments), flags, irp)?),
+            )
         }?;
         Ok(self.sending(flight, Call::WskSend))
     }
@@ -1301,10 +1305,16 @@ impl<'scope> Scope<'scope, '_> {
         let (handle, table) = (socket.socket, socket.dispatch());
         // SAFETY: as for `send`.
         let flight = unsafe {
-            self.start(operation, Some(lock), None, |irp, arguments| {
-                let last = Some(buffer_of(arguments));
-                Ok(table.wsk_disconnect(handle, last, 0, irp)?)
-            })
+            self.start(
+                operation,
+                &socket.capture,
+                Some(lock),
+                None,
+                |irp, arguments| {
+                    let last = Some(buffer_of(arguments));
+                    Ok(table.wsk_disconnect(handle, last, 0, irp)?)
+                },
+            )
         }?;
         let read: Read<()> = |call, outcome, _| outcome.check(call);
         Ok(self.sending_to_end(flight, Call::WskDisconnect, read))
@@ -1364,9 +1374,13 @@ impl<'scope> Scope<'scope, '_> {
         // SAFETY: the socket's handle is borrowed for the scope, at whose end the completion was seen; so is the buffer. The lock is
         // carried along.
         let flight = unsafe {
-            self.start(operation, Some(lock), None, |irp, arguments| {
-                Ok(table.wsk_receive(handle, buffer_of(arguments), flags, irp)?)
-            })
+            self.start(
+                operation,
+                &socket.capture,
+                Some(lock),
+                None,
+                |irp, arguments| Ok(table.wsk_receive(handle, buffer_of(arguments), flags, irp)?),
+            )
         }?;
         Ok(self.receiving(flight, Call::WskReceive, room, moved))
     }

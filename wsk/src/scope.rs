@@ -5,6 +5,7 @@ use core::cell::{Cell, UnsafeCell};
 use core::ffi::c_void;
 use core::fmt;
 use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
 use core::net::SocketAddr;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -23,6 +24,7 @@ use crate::messages::Messages;
 use crate::operation::{
     Arguments, Flight, GRACE, Idle, KERNEL_MODE, Observer, Outcome, Payload, interval,
 };
+use crate::registration::Capture;
 use crate::shared::{Counted, Shared};
 use crate::socket::{address_of, buffer_of, control_flags_of, control_of, room_of};
 
@@ -63,6 +65,7 @@ pub fn scope<'env, T>(
     let pending = Shared::new(Pending {
         count: AtomicUsize::new(1),
         event,
+        kept: UnsafeCell::new(None),
     });
     let pending = pending.map_err(|_| Error::NoMemory(Memory::Irp))?;
     // SAFETY: the event is in nonpaged memory that does not move, and nobody uses it yet.
@@ -94,9 +97,15 @@ pub struct Scope<'scope, 'env: 'scope> {
 }
 
 /// How many operations of a scope have not completed, plus one until the scope's end.
+///
+/// # Invariants
+///
+/// `kept` is changed by the thread of the scope alone, while it is counted, and read by who makes the count zero.
 struct Pending {
     count: AtomicUsize,
     event: UnsafeCell<KEVENT>,
+    /// The list of the operations that the scope has left to their provider, which keeps their IRPs against its contract.
+    kept: UnsafeCell<Option<NonNull<Node>>>,
 }
 
 // SAFETY: the count is atomic, and the event is the kernel's, which synchronises its use.
@@ -111,6 +120,8 @@ pub(crate) struct Node {
     list: Option<LockedList>,
     /// What the call returned.
     returned: NTSTATUS,
+    /// The capture of the socket's provider: borrowed, as the socket is, until the operation is kept, when it has a reference.
+    capture: NonNull<c_void>,
     block: Option<NonNull<c_void>>,
     before: Option<NonNull<Node>>,
     after: Option<NonNull<Node>>,
@@ -188,11 +199,17 @@ impl<'scope> Scope<'scope, '_> {
         // SAFETY: the socket's handle is borrowed for the scope, at whose end the completion was seen; so are buffer and control
         // information. The lock is carried along.
         let flight = unsafe {
-            self.start(operation, Some(lock), None, |irp, arguments| {
-                let address = Some(address_of(arguments));
-                let control = control_of(arguments, control);
-                Ok(table.wsk_send_to(handle, buffer_of(arguments), address, control, irp)?)
-            })
+            self.start(
+                operation,
+                &socket.capture,
+                Some(lock),
+                None,
+                |irp, arguments| {
+                    let address = Some(address_of(arguments));
+                    let control = control_of(arguments, control);
+                    Ok(table.wsk_send_to(handle, buffer_of(arguments), address, control, irp)?)
+                },
+            )
         }?;
         Ok(self.sending(flight, Call::WskSendTo))
     }
@@ -229,11 +246,17 @@ impl<'scope> Scope<'scope, '_> {
         // SAFETY: the socket's handle is borrowed for the scope, at whose end the completion was seen; so are the messages, which the
         // operation unlocks when it is over.
         let flight = unsafe {
-            self.start(operation, None, Some(locked), |irp, arguments| {
-                let address = Some(address_of(arguments));
-                let control = control_of(arguments, control);
-                Ok(table.wsk_send_messages(handle, list, address, control, irp)?)
-            })
+            self.start(
+                operation,
+                &socket.capture,
+                None,
+                Some(locked),
+                |irp, arguments| {
+                    let address = Some(address_of(arguments));
+                    let control = control_of(arguments, control);
+                    Ok(table.wsk_send_messages(handle, list, address, control, irp)?)
+                },
+            )
         }?;
         Ok(self.sending(flight, Call::WskSendMessages))
     }
@@ -292,20 +315,26 @@ impl<'scope> Scope<'scope, '_> {
         // SAFETY: the socket's handle is borrowed for the scope, at whose end the completion was seen; so is the buffer. The lock
         // is carried along.
         let flight = unsafe {
-            self.start(operation, Some(lock), None, |irp, arguments| {
-                let (length, control) = room_of(arguments, wanted);
-                let (address, flags) = (address_of(arguments), control_flags_of(arguments));
-                let buffer = buffer_of(arguments);
-                Ok(table.wsk_receive_from(
-                    handle,
-                    buffer,
-                    Some(address),
-                    length,
-                    control,
-                    Some(flags),
-                    irp,
-                )?)
-            })
+            self.start(
+                operation,
+                &socket.capture,
+                Some(lock),
+                None,
+                |irp, arguments| {
+                    let (length, control) = room_of(arguments, wanted);
+                    let (address, flags) = (address_of(arguments), control_flags_of(arguments));
+                    let buffer = buffer_of(arguments);
+                    Ok(table.wsk_receive_from(
+                        handle,
+                        buffer,
+                        Some(address),
+                        length,
+                        control,
+                        Some(flags),
+                        irp,
+                    )?)
+                },
+            )
         }?;
         Ok(self.receiving(
             flight,
@@ -340,10 +369,12 @@ impl<'scope> Scope<'scope, '_> {
     ///
     /// # Safety
     ///
-    /// `invoke` passes the IRP on as [`Idle::start`] asks; what its parameters point at is valid until the end of the scope.
+    /// `invoke` passes the IRP on as [`Idle::start`] asks; what its parameters point at is valid until the end of the scope, and
+    /// `capture` is that of a socket that is borrowed until then.
     pub(crate) unsafe fn start(
         &'scope self,
         operation: Idle<Node>,
+        capture: &Shared<Capture>,
         lock: Option<Lock<'scope>>,
         list: Option<LockedList>,
         invoke: impl FnOnce(NonNull<wsk_sys::IRP>, NonNull<Arguments>) -> Result<NTSTATUS, Error>,
@@ -355,12 +386,13 @@ impl<'scope> Scope<'scope, '_> {
             lock,
             list,
             returned: STATUS_SUCCESS,
+            capture: Shared::as_raw(capture),
             block: None,
             before: None,
             after: None,
         };
         self.pending.count.fetch_add(1, Ordering::Relaxed);
-        let context = NonNull::from(&*self.pending).cast();
+        let context = Shared::as_raw(&self.pending);
         let observer = Observer {
             completed: one_less,
             context,
@@ -397,19 +429,53 @@ impl fmt::Debug for Scope<'_, '_> {
     }
 }
 
-/// The observer of scoped operations: one more has completed. The last one, once the scope is at its end, sets the event.
+/// The observer of scoped operations: one more has completed. The last one, once the scope is at its end, sets the event, or
+/// frees what the scope has kept.
 ///
 /// # Safety
 ///
 /// `context` is the pending count of a scope that has counted this operation.
 unsafe fn one_less(context: NonNull<c_void>, _: NTSTATUS) {
-    // SAFETY: the count lives until the scope has seen every operation it counted, the last by way of the event.
+    // SAFETY: the count lives until the scope has seen every operation it counted, the last by way of the event, or until what it
+    // has kept is freed.
     unsafe {
-        let pending = context.cast::<Pending>().as_ref();
+        let pending = ManuallyDrop::new(Shared::<Pending>::from_raw(context));
         if pending.count.fetch_sub(1, Ordering::AcqRel) == 1 {
-            KeSetEvent(pending.event.get(), IO_NO_INCREMENT.into(), 0);
+            match *pending.kept.get() {
+                None => {
+                    KeSetEvent(pending.event.get(), IO_NO_INCREMENT.into(), 0);
+                }
+                Some(first) => free_kept(context, first),
+            }
         }
     }
+}
+
+/// Frees the operations that a scope has kept, when the last of them has completed after all, and the references that they had:
+/// those to captures last, for with them the driver may go.
+///
+/// # Safety
+///
+/// All operations of the list have completed, and nobody else knows of them. `context` is a reference to the scope's count.
+#[cold]
+unsafe fn free_kept(context: NonNull<c_void>, first: NonNull<Node>) {
+    let (mut next, mut captures) = (Some(first), None);
+    while let Some(node) = next {
+        // SAFETY: the caller gives the list. Its operations have completed, and each has a reference to its capture.
+        unsafe {
+            next = (*node.as_ptr()).after;
+            let capture = Shared::<Capture>::from_raw((*node.as_ptr()).capture);
+            if let Some(block) = (*node.as_ptr()).block {
+                let (operation, node, _) = Flight::<Node>::from_raw(block).finish();
+                drop((operation, node));
+            }
+            // Those before go now: this one keeps the driver.
+            drop(captures.replace(capture));
+        }
+    }
+    // SAFETY: the caller gives the reference.
+    drop(unsafe { Shared::<Pending>::from_raw(context) });
+    drop(captures);
 }
 
 /// Waits for the operations of a scope, and frees what handles have left.
@@ -431,43 +497,84 @@ impl Drop for Settle<'_, '_, '_> {
                 if status == STATUS_SUCCESS {
                     break;
                 }
-                if keep_all(scope.first.get()) {
-                    // What is left are operations that the provider refused and never completed, over memory that can be kept for
-                    // ever: they, and the count that they may still touch, stay behind.
-                    core::mem::forget(scope.pending.clone());
+                if keep_all(scope) {
                     break;
                 }
             }
         }
         while let Some(node) = scope.first.get() {
-            // SAFETY: no handle of the operation is used again: handles do not outlive the scope. It has completed, or is left to
-            // the provider.
+            // SAFETY: no handle of the operation is used again: handles do not outlive the scope. It has completed.
             unsafe {
                 unlink(&scope.first, node);
-                if let Some(block) = (*node.as_ptr()).block
-                    && Flight::<Node>::is_completed_raw(block)
-                {
-                    let (operation, node, _) = Flight::<Node>::from_raw(block).finish();
-                    drop((operation, node));
-                }
+                free_completed(node.as_ptr());
             }
         }
     }
 }
 
-/// Leaves every operation of the list that has not completed to the provider, if it was refused and its memory can be kept;
-/// `false` when that is not so for all of them, and nothing was kept.
-fn keep_all(first: Option<NonNull<Node>>) -> bool {
+/// Leaves every operation of the scope that has not completed to the provider, if it was refused and its memory can be kept;
+/// `false` when that is not so for all of them, and nothing was kept. The provider's capture is kept too, as is the driver with
+/// it, until the last of them has completed after all.
+fn keep_all(scope: &Scope<'_, '_>) -> bool {
     let waits = |node: &Node| !(node.is_completed() || node.returned.is_error() && node.can_keep());
-    if nodes(first).any(waits) {
+    if nodes(scope.first.get()).any(waits) {
         return false;
     }
-    for node in nodes(first).filter(|node| !node.is_completed()) {
-        if let Some(lock) = &node.lock {
-            lock.keep();
+    let pending = &scope.pending;
+    // Counted again, so that no operation is the last meanwhile.
+    if pending.count.fetch_add(1, Ordering::AcqRel) == 0 {
+        // The last has just completed: the event is about to be set.
+        pending.count.fetch_sub(1, Ordering::AcqRel);
+        return false;
+    }
+    let kept = Cell::new(None);
+    while let Some(node) = scope.first.get() {
+        // SAFETY: the list is that of this thread, and no handle of the operation is used again. What has completed is freed; the
+        // lock of what has not is forgotten, with the memory kept; its capture, which is borrowed, gets a reference.
+        unsafe {
+            unlink(&scope.first, node);
+            let this = &mut *node.as_ptr();
+            if this.is_completed() {
+                free_completed(this);
+                continue;
+            }
+            if let Some(lock) = this.lock.take() {
+                lock.keep();
+                core::mem::forget(lock);
+            }
+            let capture = ManuallyDrop::new(Shared::<Capture>::from_raw(this.capture));
+            let _ = Shared::into_raw(Shared::clone(&capture));
+            (this.before, this.after) = (None, None);
+            link(&kept, node);
         }
     }
+    let Some(first) = kept.get() else {
+        // All have completed; the event is set by the last, unless it was done before it was counted here.
+        return pending.count.fetch_sub(1, Ordering::AcqRel) == 1;
+    };
+    // SAFETY: this thread is counted, so nobody reads it yet.
+    unsafe { *pending.kept.get() = Some(first) };
+    let context = Shared::into_raw(Shared::clone(pending));
+    if pending.count.fetch_sub(1, Ordering::AcqRel) == 1 {
+        // SAFETY: all have completed, without any of them having been the last; the reference is given away.
+        unsafe { free_kept(context, first) };
+    }
     true
+}
+
+/// Frees an operation that has completed.
+///
+/// # Safety
+///
+/// It has, it is in no list, and no handle of it is used again.
+unsafe fn free_completed(node: *mut Node) {
+    // SAFETY: as the caller says.
+    unsafe {
+        if let Some(block) = (*node).block {
+            let (operation, node, _) = Flight::<Node>::from_raw(block).finish();
+            drop((operation, node));
+        }
+    }
 }
 
 impl Node {

@@ -176,3 +176,48 @@ fn an_irp_that_never_comes_back_is_given_up() {
     });
     assert!(left.is_err());
 }
+
+#[test]
+fn what_a_scope_has_left_to_the_provider_keeps_the_driver() {
+    let kernel = Kernel::boot();
+    let registration = Registration::new().unwrap();
+    let provider = registration.capture(Wait::Forever).unwrap();
+    let socket = DatagramSocket::open(&provider, Family::V4).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let to = peer.local_addr().unwrap();
+    let mut buffer = NonPagedBuffer::copy_of(b"kept").unwrap();
+    let mut other = NonPagedBuffer::copy_of(b"too").unwrap();
+    let results = wsk::scope(|scope| {
+        kernel.fail_nth(Resource::Completion, 1);
+        let first = scope.send_to(&socket, &buffer, to).unwrap();
+        kernel.fail_nth(Resource::Completion, 1);
+        let second = scope.send_to(&socket, &other, to).unwrap();
+        // A third that is sent, whose handle is left to the scope.
+        scope.send_to(&socket, &[1, 2, 3], to).unwrap();
+        [first, second].map(wsk::ScopedSend::wait)
+    });
+    assert_eq!(results, Ok([Err(abandoned(Call::WskSendTo)); 2]));
+    // The provider may still read them: nothing writes or sends them any more.
+    assert!(buffer.is_empty() && buffer.as_mut_slice().is_empty());
+    assert!(other.is_empty() && other.as_mut_slice().is_empty());
+    assert_eq!(peer.recv(&mut [0; 8]).unwrap(), 3);
+    drop((buffer, other, socket, provider));
+
+    // Unloading waits until both IRPs have completed after all.
+    let unloaded = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            drop(registration);
+            unloaded.store(true, std::sync::atomic::Ordering::SeqCst);
+        });
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(!unloaded.load(std::sync::atomic::Ordering::SeqCst));
+        assert_eq!(kernel.complete_withheld(), 2);
+    });
+    assert!(unloaded.into_inner());
+    // The memory was kept for ever, on purpose, and nothing else is left.
+    let leaks = kernel.finish().unwrap_err().to_string();
+    let objects = |name: &str| leaks.lines().filter(|line| line.starts_with(name)).count();
+    assert_eq!((objects("- MDL"), objects("- ")), (2, 4), "{leaks}");
+}
