@@ -194,7 +194,7 @@ fn what_a_scope_has_left_to_the_provider_keeps_the_driver() {
         kernel.fail_nth(Resource::Completion, 1);
         let second = scope.send_to(&socket, &other, to).unwrap();
         // A third that is sent, whose handle is left to the scope.
-        scope.send_to(&socket, &[1, 2, 3], to).unwrap();
+        let _ = scope.send_to(&socket, &[1, 2, 3], to).unwrap();
         [first, second].map(wsk::ScopedSend::wait)
     });
     assert_eq!(results, Ok([Err(abandoned(Call::WskSendTo)); 2]));
