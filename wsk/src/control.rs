@@ -322,7 +322,9 @@ fn message(level: i32, kind: i32, data: &[u8]) -> ControlMessage<'_> {
 
 /// A buffer with control information: sent along with it, or received along with what arrives in it.
 ///
-/// It is copied to and from the operation, which has room for [`ControlMessage::SPACE_FOR_ALL`] bytes.
+/// It is copied to and from the operation, which has room for [`ControlMessage::SPACE_FOR_ALL`] bytes. What is received is copied when
+/// the operation is taken back, or, where its handle was dropped, by the completion routine at up to `DISPATCH_LEVEL`: in an
+/// operation that may be dropped, a reference to one of these points to nonpaged memory.
 #[derive(Debug, Clone, Default)]
 pub struct WithControl<B, const N: usize> {
     /// The buffer.

@@ -877,7 +877,9 @@ unsafe extern "system" fn completed_observed(
         // SAFETY: that is what was published.
         unsafe { notify_holder(header, notify) };
     }
-    if let Some(observer) = observer {
+    if let Some(observer) = observer
+        && notify != Notify::Spurious
+    {
         // SAFETY: who asked to be told is there until it was.
         unsafe { (observer.completed)(observer.context, status) };
     }
@@ -893,7 +895,7 @@ unsafe extern "system" fn completed_observed(
 unsafe fn notify_holder(header: *mut Header, notify: Notify) {
     match notify {
         // The block is the holder's.
-        Notify::Nobody => {}
+        Notify::Nobody | Notify::Spurious => {}
         // SAFETY: a waiter leaves the block alone until the event is set, and nothing is done with it after.
         Notify::Event => unsafe {
             KeSetEvent((*header).event.get(), IO_NO_INCREMENT.into(), 0);

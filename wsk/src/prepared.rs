@@ -863,7 +863,8 @@ impl<'r> Arrival<'r> {
     #[inline]
     pub fn length(&self) -> usize {
         // SAFETY: the slot is at rest, by the invariant.
-        unsafe { self.slot.outcome() }.information
+        let received = unsafe { self.slot.outcome() }.information;
+        received.min(self.arguments().buffer.Length)
     }
 
     /// Who sent the datagram.

@@ -69,11 +69,20 @@ atomic!(AtomicU64, u64);
 /// A stack of numbers, each at most once. The head carries a count of changes, so that a number that was taken and put back
 /// meanwhile is noticed.
 ///
+/// The count has 32 bits: a thread that is stopped in the middle of taking would have to sleep through exactly 2³² changes, or a
+/// multiple, to be fooled. At 100 million a second that is a sleep of 43 seconds to the nanosecond.
+///
 /// Each number has a link, which callers keep and lend: the number below it in the stack plus one, or 0.
 pub(crate) struct Stack<H, W> {
     /// Changes in the upper half; the first number plus one, or 0, in the lower.
     head: H,
     waiters: W,
+}
+
+/// A head with one more change, and room for a number in its lower half.
+#[inline]
+const fn changed(head: u64) -> u64 {
+    (head | u32::MAX as u64).wrapping_add(1)
 }
 
 impl<H: Atomic<u64>, W: Atomic<u32>> Stack<H, W> {
@@ -91,11 +100,10 @@ impl<H: Atomic<u64>, W: Atomic<u32>> Stack<H, W> {
     {
         let mut head = self.head.load(Ordering::SeqCst);
         loop {
-            let (changes, first) = (head >> 32, head as u32);
-            let index = first.checked_sub(1)?;
+            let index = (head as u32).checked_sub(1)?;
             // Of a number that was taken meanwhile this may be anything: then the count of changes is another.
             let next = link(index).load(Ordering::Relaxed);
-            let new = (changes.wrapping_add(1) << 32) | u64::from(next);
+            let new = changed(head) | u64::from(next);
             match self
                 .head
                 .compare_exchange_weak(head, new, Ordering::SeqCst, Ordering::SeqCst)
@@ -115,7 +123,7 @@ impl<H: Atomic<u64>, W: Atomic<u32>> Stack<H, W> {
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
             link.store(head as u32, Ordering::Relaxed);
-            let new = ((head >> 32).wrapping_add(1) << 32) | u64::from(index + 1);
+            let new = changed(head) | u64::from(index + 1);
             // Sequentially consistent with the waiter, which counts itself before it looks at the head.
             match self
                 .head

@@ -87,6 +87,8 @@ pub(crate) enum Notify {
     Waker,
     /// Free the operation.
     Free,
+    /// Nothing, and nobody else is told either: the operation was not in flight. A provider has lost count.
+    Spurious,
 }
 
 /// What became of an owner's step back.
@@ -195,7 +197,7 @@ impl<W: Word> State<W> {
                 WAKER => (WAKING, Notify::Waker),
                 DETACHED => return Notify::Free,
                 // Completed twice, or never started: a provider that has lost count must not free what others use.
-                _ => return Notify::Nobody,
+                _ => return Notify::Spurious,
             };
             match self
                 .word

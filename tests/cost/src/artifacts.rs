@@ -73,7 +73,9 @@ pub fn cargo(command: &str) -> Command {
     cargo
         .arg(command)
         .args(["--package", "wsk-cost"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"));
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        // With it code is cut into other units, and inlined otherwise.
+        .env_remove("CARGO_INCREMENTAL");
     // Tests and benchmarks are in `deps` of their profile's folder.
     let program = std::env::current_exe().ok();
     if let Some(target) = program
