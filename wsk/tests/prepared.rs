@@ -44,7 +44,8 @@ fn setting(family: Family, local: &str) -> Setting {
 
 impl Setting {
     fn unload(self) {
-        self.socket.close().unwrap();
+        // An operation that was dropped in flight is a handle of the socket until it has completed.
+        drop(self.socket);
         drop(self.provider);
         drop(self.registration);
     }
