@@ -273,8 +273,7 @@ impl<R: Rules> Block<R> {
         let read = R::OBSERVER_READ_FIRST.then(observer);
         let notify = self.state().complete();
         match notify {
-            // The kernel of the model completes each request once.
-            Notify::Spurious => unreachable!("completed twice"),
+            Notify::Spurious => return,
             Notify::Nobody if R::EVENT_FOR_WAITER_ONLY => {}
             Notify::Nobody | Notify::Event => {
                 self.memory.touch();

@@ -8,9 +8,11 @@ mod publishing;
 mod tools;
 mod windows;
 
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, ExitCode};
-use std::time::Instant;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 
@@ -23,25 +25,41 @@ struct Cli {
     /// Print the names of the checks
     #[arg(long)]
     list: bool,
+    /// Run the check of this very name, and nothing else
+    #[arg(long, hide = true)]
+    only: Option<String>,
+}
+
+/// Checks that do not wait for each other's builds run at the same time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lane {
+    /// Builds in the target folder.
+    Here,
+    /// Builds in a target folder of its own.
+    Elsewhere,
 }
 
 /// A check: its name, and what it runs.
 struct Check {
     name: &'static str,
+    lane: Lane,
     run: fn() -> Result<(), String>,
 }
 
 const CHECKS: &[Check] = &[
     Check {
         name: "format",
+        lane: Lane::Here,
         run: || cargo(&["fmt", "--all", "--check"]),
     },
     Check {
         name: "generated",
+        lane: Lane::Here,
         run: || cargo(&["codegen", "check"]),
     },
     Check {
         name: "lints",
+        lane: Lane::Here,
         run: || {
             cargo(&[
                 "clippy",
@@ -56,34 +74,42 @@ const CHECKS: &[Check] = &[
     },
     Check {
         name: "tests",
+        lane: Lane::Here,
         run: || cargo(&["test", "--workspace", "--all-features", "--no-fail-fast"]),
     },
     Check {
         name: "documentation",
+        lane: Lane::Here,
         run: documentation,
     },
     Check {
         name: "demo",
+        lane: Lane::Here,
         run: demo,
     },
     Check {
         name: "dependencies",
+        lane: Lane::Here,
         run: dependencies::only_proc_macros,
     },
     Check {
         name: "address-sanitizer",
+        lane: Lane::Elsewhere,
         run: memory::address_sanitizer,
     },
     Check {
         name: "valgrind",
+        lane: Lane::Here,
         run: memory::valgrind,
     },
     Check {
         name: "fuzz",
+        lane: Lane::Elsewhere,
         run: fuzz::targets,
     },
     Check {
         name: "generator-cost",
+        lane: Lane::Here,
         // Not optimised: that takes longer to compile than to run, and favours neither side.
         run: || {
             cargo(&[
@@ -99,32 +125,41 @@ const CHECKS: &[Check] = &[
     },
     Check {
         name: "windows",
+        lane: Lane::Elsewhere,
         run: windows::check,
     },
     Check {
         name: "packages",
+        lane: Lane::Elsewhere,
         run: publishing::packages,
     },
     Check {
         name: "docs-rs",
+        lane: Lane::Elsewhere,
         run: publishing::documentation,
     },
     Check {
         name: "beside-wdk",
+        lane: Lane::Elsewhere,
         run: windows::beside_wdk,
     },
     Check {
         name: "drivers",
+        lane: Lane::Elsewhere,
         run: windows::drivers,
     },
     Check {
         name: "wine",
+        lane: Lane::Elsewhere,
         run: windows::wine,
     },
 ];
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Some(name) = &cli.only {
+        return only(name);
+    }
     let wanted = |check: &&Check| {
         cli.words.is_empty()
             || cli
@@ -147,30 +182,95 @@ fn main() -> ExitCode {
         eprintln!("error: {problem}");
         return ExitCode::from(2);
     }
-    let mut results = Vec::new();
-    for check in checks {
-        println!("\n==== {}", check.name);
-        let start = Instant::now();
-        let result = (check.run)();
-        if let Err(problem) = &result {
-            eprintln!("error: {problem}");
-        }
-        results.push((check.name, start.elapsed(), result));
-    }
+    let start = Instant::now();
+    let results = run_all(&checks);
     println!("\n==== summary");
-    for (name, time, result) in &results {
-        let verdict = if result.is_ok() { "passed" } else { "FAILED" };
+    for (name, time, passed) in &results {
+        let verdict = if *passed { "passed" } else { "FAILED" };
         println!("{verdict}  {name}  ({} s)", time.as_secs());
     }
-    let failed = results
-        .iter()
-        .filter(|(_, _, result)| result.is_err())
-        .count();
-    println!("{} passed, {failed} failed", results.len() - failed);
+    let failed = results.iter().filter(|(_, _, passed)| !passed).count();
+    let passed = results.len() - failed;
+    println!(
+        "{passed} passed, {failed} failed, in {} s",
+        start.elapsed().as_secs()
+    );
     if failed == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
+    }
+}
+
+/// Runs one check in this process.
+fn only(name: &str) -> ExitCode {
+    let Some(check) = CHECKS.iter().find(|check| check.name == name) else {
+        eprintln!("error: no check has the name {name}");
+        return ExitCode::from(2);
+    };
+    match (check.run)() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("error: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the checks of both lanes at the same time, those of a lane one after the other. What a check prints is shown when it is
+/// done, or as it comes where there is one lane only.
+fn run_all(checks: &[&Check]) -> Vec<(&'static str, Duration, bool)> {
+    let alone = checks.iter().all(|check| check.lane == checks[0].lane);
+    let results = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for lane in [Lane::Here, Lane::Elsewhere] {
+            let results = &results;
+            scope.spawn(move || {
+                for check in checks.iter().filter(|check| check.lane == lane) {
+                    println!("\n==== {} begins", check.name);
+                    let start = Instant::now();
+                    let passed = run_apart(check.name, alone);
+                    let time = start.elapsed();
+                    let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+                    results.push((check.name, time, passed));
+                }
+            });
+        }
+    });
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_by_key(|(name, ..)| CHECKS.iter().position(|check| check.name == *name));
+    results
+}
+
+/// Runs a check in a process of its own; whether it passed.
+fn run_apart(name: &str, shown: bool) -> bool {
+    let program = std::env::current_exe().unwrap_or_else(|_| "wsk-suite".into());
+    let mut command = Command::new(program);
+    command.args(["--only", name]);
+    if shown {
+        return command.status().is_ok_and(|status| status.success());
+    }
+    let output = std::io::pipe().and_then(|(mut said, say)| {
+        command.stdout(say.try_clone()?).stderr(say);
+        let mut child = command.spawn()?;
+        // Ends when nobody can say anything any more: this process neither.
+        drop(command);
+        let mut text = Vec::new();
+        said.read_to_end(&mut text)?;
+        Ok((text, child.wait()?))
+    });
+    match output {
+        Ok((text, status)) => {
+            let mut here = std::io::stdout().lock();
+            let verdict = if status.success() { "passed" } else { "FAILED" };
+            let _ = writeln!(here, "\n==== {name} {verdict}, and said:");
+            let _ = here.write_all(&text);
+            status.success()
+        }
+        Err(error) => {
+            eprintln!("error: the check {name} could not be run: {error}");
+            false
+        }
     }
 }
 
