@@ -39,11 +39,16 @@ pub(crate) fn targets() -> Result<(), String> {
         command.args(["--bin", target.name]);
         command.args(["--target", &tools::host(), "--target-dir", "target/fuzz"]);
         let length = format!("-max_len={}", target.length);
-        command.args(["--", "-max_total_time=20", &length, "-print_final_stats=1"]);
+        command.args([
+            "--",
+            "-max_total_time=20",
+            &length,
+            "-print_final_stats=1",
+            "-verbosity=0",
+        ]);
         command
             .env("RUSTFLAGS", INSTRUMENTATION)
             // Compiled in a fraction of the time that release builds take, and fast enough.
-            .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
             .env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only")
             .env("CXX", &plus_plus);
         run(&mut command)?;

@@ -99,7 +99,7 @@ const CHECKS: &[Check] = &[
     },
     Check {
         name: "valgrind",
-        lane: Lane::Here,
+        lane: Lane::Elsewhere,
         run: memory::valgrind,
     },
     Check {

@@ -43,7 +43,10 @@ fn run_on_valgrind(tests: &[&str]) -> Result<(), String> {
         tools::host().replace('-', "_").to_uppercase()
     );
     let mut command = Command::new(tools::cargo());
-    command.arg("test").args(tests);
+    command
+        .arg("test")
+        .args(tests)
+        .args(["--target-dir", "target/valgrind"]);
     command.env(
         runner,
         "valgrind --quiet --error-exitcode=9 --fair-sched=yes",
