@@ -374,7 +374,11 @@ fn prepared_pools() {
         let all = [(); 2].map(|()| receivers.take_timeout(PATIENCE).unwrap());
         assert!(receivers.take().is_none());
         drop((all, senders, receivers));
-        driver.socket.close()?;
+        match driver.socket.close() {
+            // A routine that has just given an operation back may still have its handle.
+            Err(Error::InUse) => {}
+            closed => closed?,
+        }
         result
     });
 }
