@@ -356,9 +356,10 @@ impl Kernel {
     fn stop(&mut self) -> Result<(), Leaks> {
         self.running = false;
         let deadline = Instant::now() + self.patience;
-        wsk::settle(deadline);
-        schedule::settle(deadline);
-        thread::settle(deadline);
+        // One thing that ends may be the beginning of another.
+        while wsk::settle(deadline) | schedule::settle(deadline) | thread::settle(deadline)
+            && Instant::now() < deadline
+        {}
         let mut lines = irp::in_flight();
         lines.extend(wsk::leaks());
         lines.extend(nmr::leaks());
@@ -379,6 +380,7 @@ impl Kernel {
 fn power_off() {
     wsk::stop();
     schedule::stop();
+    wsk::reset();
     BOOTED.store(false, Ordering::SeqCst);
     trace::reset();
     faults::reset();

@@ -221,8 +221,9 @@ fn push(when: When, timer: bool, work: Work) {
     CHANGED.notify_all();
 }
 
-/// Starts the processor.
+/// Starts the processor, with nothing to do: what was queued after it had stopped belonged to another kernel.
 pub(crate) fn start() {
+    forget();
     QUEUE.lock().stopping = false;
     let thread = std::thread::Builder::new()
         .name("dpc".into())
@@ -271,15 +272,17 @@ fn run() {
     }
 }
 
-/// Waits until nothing but timers is queued or running; says whether that was reached before `deadline`.
+/// Waits until nothing but timers is queued or running; says whether there was anything to wait for.
 pub(crate) fn settle(deadline: Instant) -> bool {
     let mut queue = QUEUE.lock();
+    let mut waited = false;
     while queue.running || queue.pressing > 0 {
+        waited = true;
         if CHANGED.wait_until(&mut queue, deadline).timed_out() {
-            return !queue.running && queue.pressing == 0;
+            break;
         }
     }
-    true
+    waited
 }
 
 /// Stops the processor. What is due is still done; what isn't is forgotten.
@@ -289,13 +292,18 @@ pub(crate) fn stop() {
     if let Some(thread) = THREAD.lock().take() {
         let _ = thread.join();
     }
+    forget();
+    TIMERS.lock().clear();
+}
+
+/// Forgets what is queued.
+fn forget() {
     let forgotten = {
         let mut queue = QUEUE.lock();
         queue.pressing = 0;
         core::mem::take(&mut queue.waiting)
     };
     drop(forgotten);
-    TIMERS.lock().clear();
 }
 
 // Deferred procedure calls. A queued one is known by `DpcData` in its own memory, as in NT.

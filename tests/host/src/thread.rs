@@ -63,8 +63,9 @@ pub(crate) fn with_handle<R>(handle: *mut c_void, look: impl FnOnce(&Handle) -> 
     HANDLES.lock().get(&(handle as usize)).map(look)
 }
 
-/// Waits for threads that have ended, but for the very last instructions.
-pub(crate) fn settle(deadline: Instant) {
+/// Waits for threads that have ended, but for the very last instructions; says whether there were any.
+pub(crate) fn settle(deadline: Instant) -> bool {
+    let mut waited = false;
     loop {
         let ending = OBJECTS.find(|address, ()| {
             let thread = ptr::with_exposed_provenance_mut::<Thread>(address);
@@ -72,8 +73,9 @@ pub(crate) fn settle(deadline: Instant) {
             unsafe { event::wait(&raw mut (*thread).header, Some(Instant::now())) }.then_some(())
         });
         if ending.is_none() || Instant::now() >= deadline {
-            return;
+            return waited;
         }
+        waited = true;
         std::thread::yield_now();
     }
 }

@@ -51,9 +51,9 @@ pub(crate) fn is_null_provider() -> bool {
     NULL.load(Ordering::Relaxed)
 }
 
-/// Waits until no socket is being closed any more.
-pub(crate) fn settle(deadline: Instant) {
-    socket::settle(deadline);
+/// Waits until no socket is being closed and no name looked up any more; says whether there was anything to wait for.
+pub(crate) fn settle(deadline: Instant) -> bool {
+    socket::settle(deadline) | resolution::settle(deadline)
 }
 
 /// What a driver left behind, as lines of a leak report.
@@ -63,9 +63,13 @@ pub(crate) fn leaks() -> Vec<String> {
     lines
 }
 
-/// Stops the subsystem: sockets are closed, their IRPs are forgotten.
+/// Stops what the subsystem does of itself.
 pub(crate) fn stop() {
     network::stop();
+}
+
+/// Forgets everything: sockets are closed, their IRPs are forgotten.
+pub(crate) fn reset() {
     request::reset();
     socket::reset();
     resolution::reset();

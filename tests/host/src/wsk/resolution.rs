@@ -5,9 +5,10 @@ use core::ffi::{CStr, c_void};
 use core::ptr;
 use std::ffi::CString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use wsk_sys::{
     ADDRINFOEXW, AF_INET, AF_INET6, AF_UNSPEC, AI_ADDRCONFIG, AI_ALL, AI_CANONNAME, AI_FQDN,
     AI_NUMERICHOST, AI_NUMERICSERV, AI_PASSIVE, AI_V4MAPPED, EPROCESS, ETHREAD, GUID, IRP,
@@ -31,6 +32,10 @@ use crate::trace;
 
 /// Calls whose answer the host's resolver is looking for.
 static WAITING: Mutex<Pending<Resolving>> = Mutex::new(Pending::new());
+/// How many answers are being handed to their calls, which have been taken out of [`WAITING`]; changed while that is locked.
+static HANDING: AtomicUsize = AtomicUsize::new(0);
+/// Told when there are fewer of either.
+static CHANGED: Condvar = Condvar::new();
 static NUMBERS: AtomicU64 = AtomicU64::new(0);
 /// What was given out, by the address of the first entry of each list: the blocks.
 static LISTS: Table<Vec<usize>> = Table::new();
@@ -53,13 +58,49 @@ impl Waiting for Resolving {
 
 /// Takes a request that is being cancelled. What the resolver finds after all is thrown away.
 pub(crate) fn cancelled(irp: *mut IRP) -> Option<Request> {
-    Some(WAITING.lock().take(irp)?.request)
+    let taken = WAITING.lock().take(irp);
+    CHANGED.notify_all();
+    Some(taken?.request)
 }
 
-/// Forgets everything.
+/// Waits until every call has its answer; says whether there was anything to wait for.
+pub(crate) fn settle(deadline: Instant) -> bool {
+    let mut waiting = WAITING.lock();
+    let mut waited = false;
+    while !waiting.is_empty() || HANDING.load(Ordering::Relaxed) > 0 {
+        waited = true;
+        if CHANGED.wait_until(&mut waiting, deadline).timed_out() {
+            break;
+        }
+    }
+    waited
+}
+
+/// Forgets everything. What the resolver still finds is thrown away.
 pub(crate) fn reset() {
-    core::mem::forget(WAITING.lock().abandon());
+    let mut waiting = WAITING.lock();
+    core::mem::forget(waiting.abandon());
+    while HANDING.load(Ordering::Relaxed) > 0 {
+        CHANGED.wait(&mut waiting);
+    }
     LISTS.clear();
+}
+
+/// Hands an answer to the call with a number, unless that was cancelled or forgotten meanwhile.
+fn hand_over(number: u64, answer: impl FnOnce(Request)) {
+    let taken = {
+        let mut waiting = WAITING.lock();
+        let taken = waiting.claim_that(|waiting| waiting.number == number);
+        HANDING.fetch_add(usize::from(taken.is_some()), Ordering::Relaxed);
+        taken
+    };
+    if let Some(Resolving { request, .. }) = taken {
+        answer(request);
+        let waiting = WAITING.lock();
+        HANDING.fetch_sub(1, Ordering::Relaxed);
+        drop(waiting);
+        CHANGED.notify_all();
+    }
 }
 
 /// Completes a request of name resolution; the information is the status once more, as documented.
@@ -91,22 +132,17 @@ fn resolve<T: Send + 'static>(
     if let Some(Resolving { request, .. }) = cancelled {
         return complete(request, Plan::DoLater(SOON), STATUS_CANCELLED, true);
     }
-    let finish = move |found| {
-        let waiting = WAITING
-            .lock()
-            .claim_that(|waiting| waiting.number == number);
-        if let Some(Resolving { request, .. }) = waiting {
-            let _ = complete(request, plan, answer(found), true);
-        }
-    };
     let resolver = std::thread::Builder::new().name("resolver".into());
-    if resolver.spawn(move || finish(ask())).is_err() {
-        let waiting = WAITING
-            .lock()
-            .claim_that(|waiting| waiting.number == number);
-        if let Some(Resolving { request, .. }) = waiting {
+    let asking = resolver.spawn(move || {
+        let found = ask();
+        hand_over(number, |request| {
+            let _ = complete(request, plan, answer(found), true);
+        });
+    });
+    if asking.is_err() {
+        hand_over(number, |request| {
             let _ = complete(request, plan, STATUS_INSUFFICIENT_RESOURCES, true);
-        }
+        });
     }
     STATUS_PENDING
 }

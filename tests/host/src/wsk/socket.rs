@@ -389,15 +389,18 @@ pub(crate) fn force_close_all() {
     }
 }
 
-/// Waits for sockets that are being closed.
-pub(crate) fn settle(deadline: Instant) {
+/// Waits for sockets that are being closed; says whether there were any.
+pub(crate) fn settle(deadline: Instant) -> bool {
+    let mut waited = false;
     while OPEN
         .find(|_, socket| socket.life.lock().closing.then_some(()))
         .is_some()
         && Instant::now() < deadline
     {
+        waited = true;
         std::thread::sleep(Duration::from_millis(1));
     }
+    waited
 }
 
 /// Sockets that are open, as lines of a leak report.
