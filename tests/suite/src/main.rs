@@ -46,6 +46,20 @@ struct Check {
     run: fn() -> Result<(), String>,
 }
 
+/// What became of a check.
+struct Outcome {
+    name: &'static str,
+    time: Duration,
+    passed: bool,
+    said: Vec<u8>,
+}
+
+impl Outcome {
+    const fn verdict(&self) -> &'static str {
+        if self.passed { "passed" } else { "FAILED" }
+    }
+}
+
 const CHECKS: &[Check] = &[
     Check {
         name: "format",
@@ -185,11 +199,25 @@ fn main() -> ExitCode {
     let start = Instant::now();
     let results = run_all(&checks);
     println!("\n==== summary");
-    for (name, time, passed) in &results {
-        let verdict = if *passed { "passed" } else { "FAILED" };
-        println!("{verdict}  {name}  ({} s)", time.as_secs());
+    for result in &results {
+        println!(
+            "{}  {}  ({} s)",
+            result.verdict(),
+            result.name,
+            result.time.as_secs()
+        );
     }
-    let failed = results.iter().filter(|(_, _, passed)| !passed).count();
+    for result in results.iter().filter(|result| !result.passed) {
+        let said = String::from_utf8_lossy(&result.said);
+        let telling = telling_lines(&said);
+        if !telling.is_empty() {
+            println!("\n{} said, among other things:", result.name);
+        }
+        for line in telling {
+            println!("    {line}");
+        }
+    }
+    let failed = results.iter().filter(|result| !result.passed).count();
     let passed = results.len() - failed;
     println!(
         "{passed} passed, {failed} failed, in {} s",
@@ -219,7 +247,7 @@ fn only(name: &str) -> ExitCode {
 
 /// Runs the checks of both lanes at the same time, those of a lane one after the other. What a check prints is shown when it is
 /// done, or as it comes where there is one lane only.
-fn run_all(checks: &[&Check]) -> Vec<(&'static str, Duration, bool)> {
+fn run_all(checks: &[&Check]) -> Vec<Outcome> {
     let alone = checks.iter().all(|check| check.lane == checks[0].lane);
     let results = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -229,26 +257,32 @@ fn run_all(checks: &[&Check]) -> Vec<(&'static str, Duration, bool)> {
                 for check in checks.iter().filter(|check| check.lane == lane) {
                     println!("\n==== {} begins", check.name);
                     let start = Instant::now();
-                    let passed = run_apart(check.name, alone);
-                    let time = start.elapsed();
+                    let (passed, said) = run_apart(check.name, alone);
+                    let outcome = Outcome {
+                        name: check.name,
+                        time: start.elapsed(),
+                        passed,
+                        said,
+                    };
                     let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
-                    results.push((check.name, time, passed));
+                    results.push(outcome);
                 }
             });
         }
     });
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    results.sort_by_key(|(name, ..)| CHECKS.iter().position(|check| check.name == *name));
+    results.sort_by_key(|result| CHECKS.iter().position(|check| check.name == result.name));
     results
 }
 
-/// Runs a check in a process of its own; whether it passed.
-fn run_apart(name: &str, shown: bool) -> bool {
+/// Runs a check in a process of its own; whether it passed, and what it said, unless that was shown as it came.
+fn run_apart(name: &str, shown: bool) -> (bool, Vec<u8>) {
     let program = std::env::current_exe().unwrap_or_else(|_| "wsk-suite".into());
     let mut command = Command::new(program);
     command.args(["--only", name]);
     if shown {
-        return command.status().is_ok_and(|status| status.success());
+        let passed = command.status().is_ok_and(|status| status.success());
+        return (passed, Vec::new());
     }
     let output = std::io::pipe().and_then(|(mut said, say)| {
         command.stdout(say.try_clone()?).stderr(say);
@@ -265,13 +299,42 @@ fn run_apart(name: &str, shown: bool) -> bool {
             let verdict = if status.success() { "passed" } else { "FAILED" };
             let _ = writeln!(here, "\n==== {name} {verdict}, and said:");
             let _ = here.write_all(&text);
-            status.success()
+            (status.success(), text)
         }
         Err(error) => {
-            eprintln!("error: the check {name} could not be run: {error}");
-            false
+            let problem = format!("error: the check {name} could not be run: {error}");
+            eprintln!("{problem}");
+            (false, problem.into_bytes())
         }
     }
+}
+
+/// The lines of a failed check that most likely tell why, without all that was said around them.
+fn telling_lines(said: &str) -> Vec<&str> {
+    const SIGNS: [&str; 7] = [
+        "panicked at",
+        "FAILED",
+        "error",
+        "*** STOP",
+        "rule broken",
+        "left behind",
+        "AddressSanitizer",
+    ];
+    const MOST: usize = 16;
+    let lines: Vec<&str> = said.lines().collect();
+    let mut telling: Vec<&str> = lines
+        .iter()
+        .enumerate()
+        .filter(|&(index, line)| {
+            SIGNS.iter().any(|sign| line.contains(sign))
+                // What a panic says is on the line behind.
+                || index > 0 && lines[index - 1].contains("panicked at")
+        })
+        .map(|(_, line)| *line)
+        .collect();
+    // The last: what comes first is what others said on their way.
+    telling.drain(..telling.len().saturating_sub(MOST));
+    telling
 }
 
 /// The demo as the README has it, with and without arguments.
@@ -314,5 +377,32 @@ fn run_in(command: &mut Command, folder: &Path) -> Result<(), String> {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("`{line}` ended with {status}")),
         Err(error) => Err(format!("`{line}` could not be run: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::telling_lines;
+
+    #[test]
+    fn what_tells_why_a_check_failed_is_repeated() {
+        let said = "test one ... ok\n\
+                    test two ... FAILED\n\
+                    thread 'two' panicked at two.rs:1:2:\n\
+                    left and right differ\n\
+                    note: a backtrace\n\
+                    test result: FAILED. 1 passed; 1 failed\n";
+        assert_eq!(
+            telling_lines(said),
+            [
+                "test two ... FAILED",
+                "thread 'two' panicked at two.rs:1:2:",
+                "left and right differ",
+                "test result: FAILED. 1 passed; 1 failed"
+            ]
+        );
+        let much = "error: n\n".repeat(100);
+        assert_eq!(telling_lines(&much).len(), 16);
+        assert!(telling_lines("all is well").is_empty());
     }
 }
