@@ -1,7 +1,6 @@
 //! Connection sockets: WSK's category behind `WSK_PROVIDER_CONNECTION_DISPATCH`, for TCP.
 
 use core::ffi::c_void;
-use core::fmt;
 use core::net::SocketAddr;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
@@ -18,16 +17,14 @@ use crate::buffer::{Extent, Inside, Lock, ReceiveBuffer, SendBuffer};
 use crate::error::{Call, Error};
 use crate::event_context::Events;
 use crate::in_flight::{Carried, InFlight, NotStarted, Operation, sealed, transfers};
-use crate::ioctl::{ControlRequest, Ioctl};
 use crate::irql::require_passive;
 use crate::operation::{Arguments, Flight, Idle, Outcome, Payload};
-use crate::option::{ReadableOption, SocketOption};
 use crate::registration::Provider;
 use crate::scope::{Read, Scope, ScopedReceive, ScopedSend};
 use crate::shared::Shared;
 use crate::socket::{
-    Awaited, Handle, IsEnd, Prepared, address_of, buffer_of, category, give_back, hold, make,
-    start_making,
+    Awaited, Handle, IsEnd, Prepared, address_of, bound_by_address, buffer_of, category,
+    controlled, give_back, hold, make, start_making,
 };
 
 category! {
@@ -100,6 +97,9 @@ pub struct ConnectionSocket {
     socket: Handle<ConnectionCategory>,
 }
 
+bound_by_address!(ConnectionSocket);
+controlled!(ConnectionSocket);
+
 impl ConnectionSocket {
     /// Opens a socket, which has to be bound before it can be connected. IRQL: `PASSIVE_LEVEL`; waits.
     ///
@@ -123,87 +123,6 @@ impl ConnectionSocket {
     ) -> Result<Self, Error> {
         let socket = Handle::open(provider, family, Some(events))?;
         Ok(Self { socket })
-    }
-
-    /// Gives the socket a local address; port 0 lets WSK choose one. IRQL: `PASSIVE_LEVEL`; waits.
-    ///
-    /// [`WskBind`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_bind).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::WrongIrql`], [`Error::WrongFamily`], [`Error::NoMemory`], or what WSK says.
-    #[doc(alias = "WskBind")]
-    pub fn bind(&self, local: SocketAddr) -> Result<(), Error> {
-        self.socket.bind(local)
-    }
-
-    /// The local address that the socket is bound to. IRQL: `PASSIVE_LEVEL`; waits.
-    ///
-    /// [`WskGetLocalAddress`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_local_address).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::WrongIrql`], [`Error::NotBound`], [`Error::NoMemory`], or what WSK says.
-    #[doc(alias = "WskGetLocalAddress")]
-    pub fn local_address(&self) -> Result<SocketAddr, Error> {
-        self.socket.local_address()
-    }
-
-    /// Sets an option. IRQL: `PASSIVE_LEVEL`; waits.
-    ///
-    /// [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
-    #[doc(alias = "WskControlSocket")]
-    pub fn set_option<O: SocketOption>(&self, option: O) -> Result<(), Error> {
-        self.socket.set_option(option)
-    }
-
-    /// Reads an option. IRQL: `PASSIVE_LEVEL`; waits.
-    ///
-    /// [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
-    #[doc(alias = "WskControlSocket")]
-    pub fn option<O: ReadableOption>(&self) -> Result<O, Error> {
-        self.socket.option()
-    }
-
-    /// Carries out an I/O control operation. IRQL: `PASSIVE_LEVEL`; waits.
-    ///
-    /// [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::WrongIrql`], [`Error::WrongFamily`], [`Error::NoMemory`], or what WSK says.
-    #[doc(alias = "WskControlSocket")]
-    pub fn ioctl<O: Ioctl>(&self, request: O) -> Result<O::Output, Error> {
-        self.socket.ioctl(request)
-    }
-
-    /// Sets or reads an option, or carries out an I/O control operation, that has no type here; the number of bytes of `output` that
-    /// were written. IRQL: `PASSIVE_LEVEL`; waits.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
-    ///
-    /// # Safety
-    ///
-    /// As for [`DatagramSocket::control_raw`](crate::DatagramSocket::control_raw).
-    #[doc(alias = "WskControlSocket")]
-    pub unsafe fn control_raw(
-        &self,
-        request: ControlRequest,
-        input: &[u8],
-        output: &mut [u8],
-    ) -> Result<usize, Error> {
-        // SAFETY: the caller vouches for the request.
-        unsafe { self.socket.control_raw(request, input, output) }
     }
 
     /// Connects and waits until the connection stands. IRQL: `PASSIVE_LEVEL`.
@@ -323,14 +242,6 @@ impl ConnectionSocket {
     #[doc(alias = "WskCloseSocket")]
     pub fn close(self) -> Result<(), Error> {
         self.socket.close()
-    }
-}
-
-impl fmt::Debug for ConnectionSocket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConnectionSocket")
-            .field("family", &self.socket.family)
-            .finish_non_exhaustive()
     }
 }
 
@@ -462,6 +373,8 @@ pub(crate) fn connected(
 pub struct ConnectedSocket {
     socket: Handle<ConnectionCategory>,
 }
+
+controlled!(ConnectedSocket);
 
 impl ConnectedSocket {
     /// Opens a socket, binds it to any local address, connects it, and waits until the connection stands. IRQL:
@@ -621,63 +534,6 @@ impl ConnectedSocket {
                 },
             )
         }
-    }
-
-    /// Sets an option. IRQL: `PASSIVE_LEVEL`; waits.
-    ///
-    /// [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
-    #[doc(alias = "WskControlSocket")]
-    pub fn set_option<O: SocketOption>(&self, option: O) -> Result<(), Error> {
-        self.socket.set_option(option)
-    }
-
-    /// Reads an option. IRQL: `PASSIVE_LEVEL`; waits.
-    ///
-    /// [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
-    #[doc(alias = "WskControlSocket")]
-    pub fn option<O: ReadableOption>(&self) -> Result<O, Error> {
-        self.socket.option()
-    }
-
-    /// Carries out an I/O control operation. IRQL: `PASSIVE_LEVEL`; waits.
-    ///
-    /// [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::WrongIrql`], [`Error::WrongFamily`], [`Error::NoMemory`], or what WSK says.
-    #[doc(alias = "WskControlSocket")]
-    pub fn ioctl<O: Ioctl>(&self, request: O) -> Result<O::Output, Error> {
-        self.socket.ioctl(request)
-    }
-
-    /// Sets or reads an option, or carries out an I/O control operation, that has no type here; the number of bytes of `output` that
-    /// were written. IRQL: `PASSIVE_LEVEL`; waits.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
-    ///
-    /// # Safety
-    ///
-    /// As for [`DatagramSocket::control_raw`](crate::DatagramSocket::control_raw).
-    #[doc(alias = "WskControlSocket")]
-    pub unsafe fn control_raw(
-        &self,
-        request: ControlRequest,
-        input: &[u8],
-        output: &mut [u8],
-    ) -> Result<usize, Error> {
-        // SAFETY: the caller vouches for the request.
-        unsafe { self.socket.control_raw(request, input, output) }
     }
 
     /// Whether sends that are started from now on ask the transport to send at once, with what is queued, rather than to
@@ -1238,14 +1094,6 @@ impl ConnectedSocket {
     #[doc(alias = "WskCloseSocket")]
     pub fn close(self) -> Result<(), Error> {
         self.socket.close()
-    }
-}
-
-impl fmt::Debug for ConnectedSocket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConnectedSocket")
-            .field("family", &self.socket.family)
-            .finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,5 @@
 //! Datagram sockets: WSK's category behind `WSK_PROVIDER_DATAGRAM_DISPATCH`, for UDP.
 
-use core::fmt;
 use core::net::SocketAddr;
 use core::ops::Deref;
 use core::ptr::NonNull;
@@ -19,14 +18,15 @@ use crate::error::{Call, Error};
 use crate::event_context::Events;
 use crate::events::{self, ReceiveFromEvent};
 use crate::in_flight::{Carried, InFlight, NotStarted, ReceiveFrom, SendTo};
-use crate::ioctl::{ControlRequest, Ioctl};
 use crate::irql::require_passive;
 use crate::messages::{CarriedMessages, ListInFlight, Messages, SendMessages};
 use crate::operation::{Arguments, Idle, Outcome};
-use crate::option::{ReadableOption, SocketOption};
 use crate::registration::Provider;
 use crate::shared::Shared;
-use crate::socket::{Handle, Socket, address_of, buffer_of, control_flags_of, control_of, room_of};
+use crate::socket::{
+    Handle, Socket, address_of, bound_by_address, buffer_of, control_flags_of, control_of,
+    controlled, room_of,
+};
 
 /// A datagram socket for UDP.
 ///
@@ -57,6 +57,9 @@ pub struct Received {
     /// Whether it was sent to a multicast address.
     pub multicast: bool,
 }
+
+bound_by_address!(DatagramSocket);
+controlled!(DatagramSocket);
 
 impl DatagramSocket {
     /// Opens a socket, which has to be bound before it can send or receive. IRQL: `PASSIVE_LEVEL`; waits.
@@ -136,31 +139,6 @@ impl DatagramSocket {
     ) -> Result<Self, Error> {
         let socket = Handle::open(provider, family, events)?;
         Ok(Self { socket })
-    }
-
-    /// Gives the socket a local address; port 0 lets WSK choose one. IRQL: `PASSIVE_LEVEL`; waits.
-    ///
-    /// [`WskBind`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_bind).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::WrongIrql`], [`Error::WrongFamily`], [`Error::NoMemory`], or what WSK says, such as
-    /// `STATUS_SHARING_VIOLATION` or `STATUS_ADDRESS_ALREADY_EXISTS` for an address in use.
-    #[doc(alias = "WskBind")]
-    pub fn bind(&self, local: SocketAddr) -> Result<(), Error> {
-        self.socket.bind(local)
-    }
-
-    /// The local address that the socket is bound to. IRQL: `PASSIVE_LEVEL`; waits.
-    ///
-    /// [`WskGetLocalAddress`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_local_address).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::WrongIrql`], [`Error::NotBound`], [`Error::NoMemory`], or what WSK says.
-    #[doc(alias = "WskGetLocalAddress")]
-    pub fn local_address(&self) -> Result<SocketAddr, Error> {
-        self.socket.local_address()
     }
 
     /// Sends a datagram and waits until it has been sent. IRQL: `PASSIVE_LEVEL`.
@@ -655,73 +633,6 @@ impl DatagramSocket {
         Ok(())
     }
 
-    /// Sets an option. IRQL: `PASSIVE_LEVEL`; waits.
-    ///
-    /// [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
-    #[doc(alias = "WskControlSocket")]
-    #[allow(clippy::needless_pass_by_value)]
-    pub fn set_option<O: SocketOption>(&self, option: O) -> Result<(), Error> {
-        self.socket.set_option(option)
-    }
-
-    /// Reads an option. IRQL: `PASSIVE_LEVEL`; waits.
-    ///
-    /// [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
-    #[doc(alias = "WskControlSocket")]
-    pub fn option<O: ReadableOption>(&self) -> Result<O, Error> {
-        self.socket.option()
-    }
-
-    /// Carries out an I/O control operation. IRQL: `PASSIVE_LEVEL`; waits.
-    ///
-    /// [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::WrongIrql`], [`Error::WrongFamily`], [`Error::NoMemory`], or what WSK says.
-    #[doc(alias = "WskControlSocket")]
-    pub fn ioctl<O: Ioctl>(&self, request: O) -> Result<O::Output, Error> {
-        self.socket.ioctl(request)
-    }
-
-    /// Sets or reads an option, or carries out an I/O control operation, that has no type here; the number of bytes of `output` that
-    /// were written. IRQL: `PASSIVE_LEVEL`; waits.
-    ///
-    /// Input and output are copied to and from nonpaged pool, aligned to 16 bytes, which is allocated for the call.
-    ///
-    /// [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
-    ///
-    /// # Safety
-    ///
-    /// * WSK touches, for this request, no memory but the input, the output, and what pointers in the input lead to; the last
-    ///   stays valid until this returns, and for ever when it returns [`Error::Abandoned`] or WSK keeps such a pointer.
-    /// * The input is what the request asks for. WSK is given an IRP, always.
-    /// * The request changes nothing that this crate keeps account of: it enables or disables no event callback
-    ///   (`SO_WSK_EVENT_CALLBACK`), fixes no remote address or destination (`SIO_WSK_SET_REMOTE_ADDRESS`,
-    ///   `SIO_WSK_SET_SENDTO_ADDRESS`), and registers no extension whose callbacks would outlive the driver.
-    #[doc(alias = "WskControlSocket")]
-    pub unsafe fn control_raw(
-        &self,
-        request: ControlRequest,
-        input: &[u8],
-        output: &mut [u8],
-    ) -> Result<usize, Error> {
-        // SAFETY: the caller vouches for the request.
-        unsafe { self.socket.control_raw(request, input, output) }
-    }
-
     /// Fixes the remote address: datagrams are sent there unless they have an address of their own, and only those that come
     /// from there are received. IRQL: `PASSIVE_LEVEL`; waits.
     ///
@@ -918,13 +829,5 @@ impl Clone for DatagramSocket {
         Self {
             socket: self.socket.clone(),
         }
-    }
-}
-
-impl fmt::Debug for DatagramSocket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DatagramSocket")
-            .field("family", &self.socket.family)
-            .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,5 @@
 //! Listening sockets: WSK's category behind `WSK_PROVIDER_LISTEN_DISPATCH`, which accepts TCP connections.
 
-use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
 
@@ -15,9 +14,11 @@ use crate::error::{Call, Error};
 use crate::in_flight::{InFlight, Operation, sealed};
 use crate::irql::require_passive;
 use crate::operation::{Arguments, Idle, Outcome};
-use crate::option::{ReadableOption, SocketOption};
 use crate::registration::Provider;
-use crate::socket::{Awaited, Handle, Prepared, address_of, category, make, start_making};
+use crate::socket::{
+    Awaited, Handle, Prepared, address_of, bound_by_address, category, controlled, make,
+    start_making,
+};
 use crate::stream_events::{self, AcceptEvent, ConnectionEvent};
 
 category! {
@@ -65,6 +66,12 @@ pub struct ListenSocket {
     socket: Handle<ListenCategory>,
 }
 
+bound_by_address! {
+    /// The socket listens there from then on.
+    ListenSocket
+}
+controlled!(ListenSocket);
+
 impl ListenSocket {
     /// Opens a socket, which listens once it is bound. IRQL: `PASSIVE_LEVEL`; waits.
     ///
@@ -107,56 +114,6 @@ impl ListenSocket {
     /// Another handle of a socket that is still open.
     pub(crate) fn from_handle(socket: Handle<ListenCategory>) -> Self {
         Self { socket }
-    }
-
-    /// Gives the socket a local address, on which it listens from then on; port 0 lets WSK choose one. IRQL: `PASSIVE_LEVEL`;
-    /// waits.
-    ///
-    /// [`WskBind`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_bind).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::WrongIrql`], [`Error::WrongFamily`], [`Error::NoMemory`], or what WSK says, such as
-    /// `STATUS_SHARING_VIOLATION` or `STATUS_ADDRESS_ALREADY_EXISTS` for an address in use.
-    #[doc(alias = "WskBind")]
-    pub fn bind(&self, local: SocketAddr) -> Result<(), Error> {
-        self.socket.bind(local)
-    }
-
-    /// The local address that the socket is bound to. IRQL: `PASSIVE_LEVEL`; waits.
-    ///
-    /// [`WskGetLocalAddress`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_local_address).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::WrongIrql`], [`Error::NotBound`], [`Error::NoMemory`], or what WSK says.
-    #[doc(alias = "WskGetLocalAddress")]
-    pub fn local_address(&self) -> Result<SocketAddr, Error> {
-        self.socket.local_address()
-    }
-
-    /// Sets an option. IRQL: `PASSIVE_LEVEL`; waits.
-    ///
-    /// [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
-    #[doc(alias = "WskControlSocket")]
-    pub fn set_option<O: SocketOption>(&self, option: O) -> Result<(), Error> {
-        self.socket.set_option(option)
-    }
-
-    /// Reads an option. IRQL: `PASSIVE_LEVEL`; waits.
-    ///
-    /// [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
-    #[doc(alias = "WskControlSocket")]
-    pub fn option<O: ReadableOption>(&self) -> Result<O, Error> {
-        self.socket.option()
     }
 
     /// Waits for a connection; its socket, and the address of the other side. IRQL: `PASSIVE_LEVEL`.
@@ -317,14 +274,6 @@ impl ListenSocket {
     #[doc(alias = "WskCloseSocket")]
     pub fn close(self) -> Result<(), Error> {
         self.socket.close()
-    }
-}
-
-impl fmt::Debug for ListenSocket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ListenSocket")
-            .field("family", &self.socket.family)
-            .finish_non_exhaustive()
     }
 }
 

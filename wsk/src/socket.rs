@@ -119,6 +119,130 @@ macro_rules! category {
 
 pub(crate) use category;
 
+/// Writes the methods of a socket that is bound to an address, over its [`Handle`]. What is said in documentation comments goes
+/// for binding it.
+macro_rules! bound_by_address {
+    ($(#[$binding:meta])* $Socket:ident) => {
+        impl $Socket {
+            /// Gives the socket a local address; port 0 lets WSK choose one. IRQL: `PASSIVE_LEVEL`; waits.
+            ///
+            $(#[$binding])*
+            ///
+            /// [`WskBind`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_bind).
+            ///
+            /// # Errors
+            ///
+            /// [`Error::WrongIrql`], [`Error::WrongFamily`], [`Error::NoMemory`], or what WSK says, such as
+            /// `STATUS_SHARING_VIOLATION` or `STATUS_ADDRESS_ALREADY_EXISTS` for an address in use.
+            #[doc(alias = "WskBind")]
+            pub fn bind(&self, local: SocketAddr) -> Result<(), Error> {
+                self.socket.bind(local)
+            }
+
+            /// The local address that the socket is bound to. IRQL: `PASSIVE_LEVEL`; waits.
+            ///
+            /// [`WskGetLocalAddress`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_local_address).
+            ///
+            /// # Errors
+            ///
+            /// [`Error::WrongIrql`], [`Error::NotBound`], [`Error::NoMemory`], or what WSK says.
+            #[doc(alias = "WskGetLocalAddress")]
+            pub fn local_address(&self) -> Result<SocketAddr, Error> {
+                self.socket.local_address()
+            }
+        }
+    };
+}
+
+pub(crate) use bound_by_address;
+
+/// Writes what every socket has: the methods over `WskControlSocket`, and `Debug`, over its [`Handle`].
+macro_rules! controlled {
+    ($Socket:ident) => {
+        impl $Socket {
+            /// Sets an option. IRQL: `PASSIVE_LEVEL`; waits.
+            ///
+            /// [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
+            ///
+            /// # Errors
+            ///
+            /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
+            #[doc(alias = "WskControlSocket")]
+            pub fn set_option<O: $crate::option::SocketOption>(
+                &self,
+                option: O,
+            ) -> Result<(), Error> {
+                self.socket.set_option(option)
+            }
+
+            /// Reads an option. IRQL: `PASSIVE_LEVEL`; waits.
+            ///
+            /// [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
+            ///
+            /// # Errors
+            ///
+            /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
+            #[doc(alias = "WskControlSocket")]
+            pub fn option<O: $crate::option::ReadableOption>(&self) -> Result<O, Error> {
+                self.socket.option()
+            }
+
+            /// Carries out an I/O control operation. IRQL: `PASSIVE_LEVEL`; waits.
+            ///
+            /// [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
+            ///
+            /// # Errors
+            ///
+            /// [`Error::WrongIrql`], [`Error::WrongFamily`], [`Error::NoMemory`], or what WSK says.
+            #[doc(alias = "WskControlSocket")]
+            pub fn ioctl<O: $crate::ioctl::Ioctl>(&self, request: O) -> Result<O::Output, Error> {
+                self.socket.ioctl(request)
+            }
+
+            /// Sets or reads an option, or carries out an I/O control operation, that has no type here; the number of bytes of
+            /// `output` that were written. IRQL: `PASSIVE_LEVEL`; waits.
+            ///
+            /// Input and output are copied to and from nonpaged pool, aligned to 16 bytes, which is allocated for the call.
+            ///
+            /// [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
+            ///
+            /// # Errors
+            ///
+            /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
+            ///
+            /// # Safety
+            ///
+            /// * WSK touches, for this request, no memory but the input, the output, and what pointers in the input lead to; the
+            ///   last stays valid until this returns, and for ever when it returns [`Error::Abandoned`] or WSK keeps such a pointer.
+            /// * The input is what the request asks for. WSK is given an IRP, always.
+            /// * The request changes nothing that this crate keeps account of: it enables or disables no event callback
+            ///   (`SO_WSK_EVENT_CALLBACK`) and no conditional accept (`SO_CONDITIONAL_ACCEPT`), fixes no remote address or
+            ///   destination (`SIO_WSK_SET_REMOTE_ADDRESS`, `SIO_WSK_SET_SENDTO_ADDRESS`), and registers no extension whose
+            ///   callbacks would outlive the driver.
+            #[doc(alias = "WskControlSocket")]
+            pub unsafe fn control_raw(
+                &self,
+                request: $crate::ioctl::ControlRequest,
+                input: &[u8],
+                output: &mut [u8],
+            ) -> Result<usize, Error> {
+                // SAFETY: the caller keeps the same contract, which is that of the handle's method.
+                unsafe { self.socket.control_raw(request, input, output) }
+            }
+        }
+
+        impl ::core::fmt::Debug for $Socket {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                f.debug_struct(stringify!($Socket))
+                    .field("family", &self.socket.family)
+                    .finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+pub(crate) use controlled;
+
 category! {
     /// Datagram sockets, for UDP.
     pub(crate) DatagramCategory: SOCK_DGRAM, IPPROTO::IPPROTO_UDP, WSK_FLAG_DATAGRAM_SOCKET, WskProviderDatagramDispatch,
