@@ -39,6 +39,7 @@
 //!
 //! # unsafe extern "system" fn send(socket: *mut ECHO_SOCKET, flags: u32, length: u32, message: *const c_void) -> i32 {
 //! #     assert!(flags == 0 && message.is_null() == (length == 0));
+//! #     // SAFETY: the one caller gives its socket.
 //! #     unsafe { (*socket).0 += length };
 //! #     0
 //! # }

@@ -1,5 +1,7 @@
 //! Time in the kernel's units. Stands for the system time and the performance counter.
 
+use core::num::NonZeroU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
@@ -11,6 +13,19 @@ const UNITS_PER_SECOND: u64 = 10_000_000;
 const UNITS_TO_UNIX: u64 = 11_644_473_600 * UNITS_PER_SECOND;
 
 static STARTED: Mutex<Option<Instant>> = Mutex::new(None);
+/// How many times as fast as the host's the kernel's time runs; never 0.
+static SPEED: AtomicU32 = AtomicU32::new(1);
+
+/// Starts the clock.
+pub(crate) fn start(speed: NonZeroU32) {
+    SPEED.store(speed.get(), Ordering::Relaxed);
+    *STARTED.lock() = Some(Instant::now());
+}
+
+/// How long a time of the kernel's takes.
+pub(crate) fn takes(time: Duration) -> Duration {
+    time / SPEED.load(Ordering::Relaxed)
+}
 
 /// The system time: units since 1601.
 pub(crate) fn system_time() -> u64 {
@@ -31,10 +46,10 @@ fn duration(units: u64) -> Duration {
 
 /// How long to wait for a kernel time-out: negative values are relative, others are absolute system times.
 pub(crate) fn until(timeout: i64) -> Duration {
-    match u64::try_from(timeout) {
+    takes(match u64::try_from(timeout) {
         Ok(absolute) => duration(absolute.saturating_sub(system_time())),
         Err(_) => duration(timeout.unsigned_abs()),
-    }
+    })
 }
 
 /// The value of a kernel time.
@@ -51,7 +66,7 @@ export! {
     /// The time since the kernel was booted, in units of 100 ns.
     fn KeQueryUnbiasedInterruptTime() -> u64, at most HIGH_LEVEL {
         let started = *STARTED.lock().get_or_insert_with(Instant::now);
-        units(started.elapsed())
+        units(started.elapsed()).saturating_mul(u64::from(SPEED.load(Ordering::Relaxed)))
     }
 }
 

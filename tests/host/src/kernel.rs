@@ -1,6 +1,7 @@
 //! Booting and shutting down the host kernel, and its controls. Stands for the machine.
 
 use core::fmt::{self, Display};
+use core::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::ThreadId;
@@ -13,7 +14,7 @@ use crate::pool::Count;
 use crate::registry::{self, RegistryValue};
 use crate::schedule::{self, Completion};
 use crate::trace::{self, Event};
-use crate::{irp, mdl, nmr, origin, pool, thread, wsk};
+use crate::{clock, irp, mdl, nmr, origin, pool, thread, wsk};
 
 /// Whether a kernel is booted.
 static BOOTED: AtomicBool = AtomicBool::new(false);
@@ -64,6 +65,7 @@ pub struct Builder {
     network: Network,
     scattered: bool,
     patience: Duration,
+    speed: NonZeroU32,
 }
 
 impl Default for Builder {
@@ -77,6 +79,7 @@ impl Default for Builder {
             network: Network::default(),
             scattered: false,
             patience: Duration::from_secs(10),
+            speed: NonZeroU32::MIN,
         }
     }
 }
@@ -135,6 +138,29 @@ impl Builder {
         self
     }
 
+    /// Makes the kernel's time run `times` as fast as the host's, at least once: time-outs, intervals and timers end as much sooner,
+    /// so that a test needs not wait for them. What the host does takes as long as ever: a datagram that would have come in time may
+    /// come too late.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    ///
+    /// # use wsk_host::Kernel;
+    /// let kernel = Kernel::builder().time_lapse(1000).boot();
+    /// let begin = Instant::now();
+    /// // 30 seconds, in units of 100 ns.
+    /// let mut interval = wsk_sys::LARGE_INTEGER { QuadPart: -300_000_000 };
+    /// // SAFETY: the interval is readable.
+    /// let _ = unsafe { wsk_sys::KeDelayExecutionThread(0, 0, &raw mut interval) };
+    /// assert!(begin.elapsed() >= Duration::from_millis(30));
+    /// assert!(begin.elapsed() < Duration::from_secs(30));
+    /// kernel.shutdown();
+    /// ```
+    pub fn time_lapse(mut self, times: u32) -> Self {
+        self.speed = NonZeroU32::new(times).unwrap_or(NonZeroU32::MIN);
+        self
+    }
+
     /// Boots the kernel; waits while another one is booted in this process.
     ///
     /// # Panics
@@ -162,6 +188,7 @@ impl Builder {
             u64::from(major) << 48 | u64::from(minor) << 32 | u64::from(build),
             Ordering::Relaxed,
         );
+        clock::start(self.speed);
         origin::record_frames(self.backtraces);
         schedule::configure(self.completion, seed);
         schedule::start();
@@ -184,8 +211,10 @@ impl Builder {
 /// use wsk_host::{Completion, Kernel};
 ///
 /// let kernel = Kernel::builder().completion(Completion::Deferred).windows(10, 0, 14393).boot();
+/// // SAFETY: a kernel is booted, and one stack location is a possible number.
 /// let irp = unsafe { wsk_sys::IoAllocateIrp(1, 0) };
 /// assert_eq!(kernel.counts().irps.live, 1);
+/// // SAFETY: the IRP was never given to a driver, and is not used any more.
 /// unsafe { wsk_sys::IoFreeIrp(irp) };
 /// kernel.shutdown(); // Would panic, and list it, if something were left behind.
 /// ```

@@ -16,10 +16,9 @@ use wsk_sys::{
 use super::client;
 use crate::bugcheck::{bugcheck, violation};
 use crate::faults::{self, Resource};
-use crate::irql;
 use crate::origin::Origin;
 use crate::table::Table;
-use crate::trace;
+use crate::{clock, irql, trace};
 
 /// The one version of the WSK NPI, 1.0.
 pub(crate) const VERSION: u16 = 0x0100;
@@ -242,7 +241,10 @@ export! {
         let address = WskRegistration as usize;
         let deadline = match WaitTimeout {
             WSK_INFINITE_WAIT => None,
-            milliseconds => Some(Instant::now() + Duration::from_millis(u64::from(milliseconds))),
+            milliseconds => {
+                let time = Duration::from_millis(u64::from(milliseconds));
+                Some(Instant::now() + clock::takes(time))
+            }
         };
         let mut registrations = REGISTRATIONS.lock();
         let registration = lookup("WskCaptureProviderNPI", &mut registrations, address);
