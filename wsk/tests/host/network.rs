@@ -6,27 +6,21 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use wsk::{
-    DatagramSocket, Error, Family, Indication, NonPagedBuffer, Provider, ReceiveFromEvent,
-    Registration, Retained, Verdict, Wait,
+    DatagramSocket, Error, Family, Indication, NonPagedBuffer, ReceiveFromEvent, Retained, Verdict,
 };
 use wsk_host::{Completion, Kernel, Network, Resource};
 
-const COUNT: u32 = 100;
+use crate::setting::{LOOPBACK, PATIENCE, bound, client};
 
-fn bound(provider: &Provider) -> DatagramSocket {
-    let socket = DatagramSocket::open(provider, Family::V4).unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    socket
-}
+const COUNT: u32 = 100;
 
 /// The numbers of the datagrams that arrive of those that are sent.
 fn received(network: Network, seed: u64) -> Vec<u32> {
     let kernel = Kernel::builder().network(network).seed(seed).boot();
-    let registration = Registration::new().unwrap();
-    let provider = registration.capture(Wait::Forever).unwrap();
-    let socket = bound(&provider);
+    let (registration, provider) = client();
+    let socket = bound(&provider, Family::V4, LOOPBACK);
     let to = socket.local_address().unwrap();
-    let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let peer = UdpSocket::bind(LOOPBACK).unwrap();
     for number in 0..COUNT {
         peer.send_to(&number.to_ne_bytes(), to).unwrap();
     }
@@ -87,10 +81,9 @@ fn what_is_sent_may_not_arrive() {
         reordered: 0,
     };
     let kernel = Kernel::builder().network(network).seed(5).boot();
-    let registration = Registration::new().unwrap();
-    let provider = registration.capture(Wait::Forever).unwrap();
-    let socket = bound(&provider);
-    let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (registration, provider) = client();
+    let socket = bound(&provider, Family::V4, LOOPBACK);
+    let peer = UdpSocket::bind(LOOPBACK).unwrap();
     peer.set_read_timeout(Some(Duration::from_millis(200)))
         .unwrap();
     for number in 0..COUNT {
@@ -144,8 +137,7 @@ fn datagrams_in_pieces_are_whole() {
             .completion(policy)
             .scattered_indications()
             .boot();
-        let registration = Registration::new().unwrap();
-        let provider = registration.capture(Wait::Forever).unwrap();
+        let (registration, provider) = client();
         let (pieces, told) = channel();
         let (kept, retained) = channel();
         for keep in [false, true] {
@@ -154,22 +146,21 @@ fn datagrams_in_pieces_are_whole() {
                 retained: keep.then(|| Mutex::new(kept.clone())),
             };
             let socket = DatagramSocket::open_with_events(&provider, Family::V4, handler).unwrap();
-            socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+            socket.bind(LOOPBACK.parse().unwrap()).unwrap();
             socket.enable_receive_events().unwrap();
-            let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+            let peer = UdpSocket::bind(LOOPBACK).unwrap();
             let to = socket.local_address().unwrap();
-            let limit = Duration::from_secs(20);
             for length in [0, 1, 2, 3, 100, 1472, 60_000] {
                 let sent: Vec<u8> = (0..length).map(|n: u32| n.to_le_bytes()[0]).collect();
                 peer.send_to(&sent, to).unwrap();
                 let got: Vec<Vec<u8>> = if keep {
-                    let retained = retained.recv_timeout(limit).unwrap();
+                    let retained = retained.recv_timeout(PATIENCE).unwrap();
                     let datagram = retained.datagrams().next().unwrap();
                     // Mapped a first time, and found mapped a second.
                     assert_eq!(datagram.pieces().count(), datagram.pieces().count());
                     datagram.pieces().map(<[u8]>::to_vec).collect()
                 } else {
-                    told.recv_timeout(limit).unwrap()
+                    told.recv_timeout(PATIENCE).unwrap()
                 };
                 assert_eq!(got.concat(), sent);
                 assert!(length < 3 || got.len() == 3, "{length}: {}", got.len());
@@ -178,7 +169,7 @@ fn datagrams_in_pieces_are_whole() {
                 // What cannot be mapped is where a datagram ends.
                 kernel.fail_nth(Resource::Mapping, 2);
                 peer.send_to(b"abcdef", to).unwrap();
-                assert_eq!(told.recv_timeout(limit).unwrap(), [b"ab"]);
+                assert_eq!(told.recv_timeout(PATIENCE).unwrap(), [b"ab"]);
             }
             socket.close().unwrap();
         }

@@ -1,33 +1,11 @@
 //! Name resolution on the host kernel: what is found is given back exactly once, at `PASSIVE_LEVEL`, wherever it is dropped.
 
-use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
-use wsk::{AddressInfo, Error, Family, Lookup, Provider, Registration, Wait};
-use wsk_host::{Completion, DISPATCH_LEVEL, Kernel, Resource, at_irql};
+use wsk::{AddressInfo, Error, Family, Lookup};
+use wsk_host::{DISPATCH_LEVEL, Kernel, Resource, at_irql};
 
-const PATIENCE: Duration = Duration::from_secs(20);
-const MOMENT: Duration = Duration::from_millis(30);
-
-fn kernels() -> impl Iterator<Item = Kernel> {
-    let plain = [Completion::Inline, Completion::Deferred]
-        .map(|policy| Kernel::builder().completion(policy));
-    let seeded = (1..4).map(|seed| Kernel::builder().completion(Completion::Seeded).seed(seed));
-    plain.into_iter().chain(seeded).map(wsk_host::Builder::boot)
-}
-
-fn on_each_kernel(test: impl Fn(&Kernel, &Provider)) {
-    for kernel in kernels() {
-        let registration = Registration::new().unwrap();
-        let provider = registration.capture(Wait::Forever).unwrap();
-        test(&kernel, &provider);
-        drop((provider, registration));
-        kernel.shutdown();
-    }
-}
+use crate::setting::{MOMENT, PATIENCE, block_on, client, on_each_seeded_kernel, seeded_kernels};
 
 fn addresses(info: &AddressInfo) -> Vec<SocketAddr> {
     info.iter().collect()
@@ -35,7 +13,7 @@ fn addresses(info: &AddressInfo) -> Vec<SocketAddr> {
 
 #[test]
 fn names_and_digits_are_resolved() {
-    on_each_kernel(|_, provider| {
+    on_each_seeded_kernel(|_, provider| {
         let info = provider.resolve(("127.0.0.1", "80")).unwrap();
         assert_eq!(addresses(&info), ["127.0.0.1:80".parse().unwrap()]);
         let info = provider.resolve("::1").unwrap();
@@ -53,18 +31,11 @@ fn names_and_digits_are_resolved() {
 
 #[test]
 fn an_operation_ends_in_the_addresses() {
-    on_each_kernel(|_, provider| {
+    on_each_seeded_kernel(|_, provider| {
         let resolve = provider.start_resolve("127.0.0.1").unwrap();
         let info = resolve.wait().unwrap().unwrap();
         assert_eq!(info.iter().count(), 1);
-        let mut resolve = pin!(provider.start_resolve("127.0.0.1").unwrap());
-        let mut context = Context::from_waker(Waker::noop());
-        let info = loop {
-            if let Poll::Ready(result) = resolve.as_mut().poll(&mut context) {
-                break result.unwrap();
-            }
-            std::thread::yield_now();
-        };
+        let info = block_on(provider.start_resolve("127.0.0.1").unwrap()).unwrap();
         assert_eq!(info.iter().count(), 1);
         // Left alone.
         drop(provider.start_resolve("127.0.0.1").unwrap());
@@ -79,7 +50,7 @@ fn an_operation_ends_in_the_addresses() {
 
 #[test]
 fn what_cannot_be_resolved_is_an_error() {
-    on_each_kernel(|kernel, provider| {
+    on_each_seeded_kernel(|kernel, provider| {
         let error = provider.resolve("no-such-host.invalid").unwrap_err();
         assert!(matches!(error, Error::Call { .. }), "{error}");
         let calls = kernel.counts().calls;
@@ -94,7 +65,7 @@ fn what_cannot_be_resolved_is_an_error() {
 
 #[test]
 fn addresses_dropped_at_dispatch_level_go_back_later() {
-    on_each_kernel(|_, provider| {
+    on_each_seeded_kernel(|_, provider| {
         // With the next request.
         let info = provider.resolve("127.0.0.1").unwrap();
         at_irql(DISPATCH_LEVEL, || drop(info));
@@ -110,9 +81,8 @@ fn addresses_dropped_at_dispatch_level_go_back_later() {
 
 #[test]
 fn deregistering_waits_for_addresses() {
-    for kernel in kernels() {
-        let registration = Registration::new().unwrap();
-        let provider = registration.capture(Wait::Forever).unwrap();
+    for kernel in seeded_kernels() {
+        let (registration, provider) = client();
         let info = provider.resolve("127.0.0.1").unwrap();
         let other = provider.resolve("127.0.0.1").unwrap();
         let resolve = provider.start_resolve("127.0.0.1").unwrap();
@@ -132,8 +102,7 @@ fn deregistering_waits_for_addresses() {
 #[test]
 fn a_provider_that_keeps_what_it_has_refused_hangs_nobody() {
     let kernel = Kernel::boot();
-    let registration = Registration::new().unwrap();
-    let provider = registration.capture(Wait::Forever).unwrap();
+    let (registration, provider) = client();
     let abandoned = |error: Error| assert!(matches!(error, Error::Abandoned { .. }), "{error}");
     kernel.fail_nth(Resource::Completion, 1);
     let resolve = provider.start_resolve("127.0.0.1").unwrap();

@@ -8,37 +8,19 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::task::{Context, Waker};
 
 use wsk::{
     AcceptEvent, ConnectedSocket, ConnectionEvent, Disconnection, Error, Family, Incoming,
-    ListenSocket, NonPagedBuffer, Provider, Registration, RetainedBytes, StreamIndication,
-    StreamVerdict, Wait,
+    ListenSocket, NonPagedBuffer, Provider, RetainedBytes, StreamIndication, StreamVerdict,
 };
-use wsk_host::{Completion, DISPATCH_LEVEL, Kernel, Resource, at_irql};
+use wsk_host::{DISPATCH_LEVEL, Kernel, Resource, at_irql};
 use wsk_sys::STATUS_CANCELLED;
 
-const LOOPBACK: &str = "127.0.0.1:0";
-const PATIENCE: Duration = Duration::from_secs(20);
-const MOMENT: Duration = Duration::from_millis(30);
-
-fn kernels() -> impl Iterator<Item = Kernel> {
-    let plain = [Completion::Inline, Completion::Deferred]
-        .map(|policy| Kernel::builder().completion(policy));
-    let seeded = (1..4).map(|seed| Kernel::builder().completion(Completion::Seeded).seed(seed));
-    plain.into_iter().chain(seeded).map(wsk_host::Builder::boot)
-}
-
-fn on_each_kernel(test: impl Fn(&Kernel, &Provider)) {
-    for kernel in kernels() {
-        let registration = Registration::new().unwrap();
-        let provider = registration.capture(Wait::Forever).unwrap();
-        test(&kernel, &provider);
-        drop((provider, registration));
-        kernel.shutdown();
-    }
-}
+use crate::setting::{
+    LOOPBACK, MOMENT, PATIENCE, block_on, client, is_reset, on_each_seeded_kernel, seeded_kernels,
+    until,
+};
 
 fn listen(provider: &Provider) -> (ListenSocket, SocketAddr) {
     let listener = ListenSocket::open(provider, Family::V4).unwrap();
@@ -53,30 +35,9 @@ fn connect(to: SocketAddr) -> TcpStream {
     peer
 }
 
-fn until(what: &str, condition: impl Fn() -> bool) {
-    for _ in 0..2_000 {
-        if condition() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    panic!("{what} did not happen");
-}
-
-fn is_reset(peer: &mut TcpStream) -> bool {
-    let mut bytes = [0; 64];
-    loop {
-        match peer.read(&mut bytes) {
-            Ok(0) => return false,
-            Ok(_) => {}
-            Err(error) => return error.kind() == ErrorKind::ConnectionReset,
-        }
-    }
-}
-
 #[test]
 fn connections_are_accepted_in_each_shape() {
-    on_each_kernel(|_, provider| {
+    on_each_seeded_kernel(|_, provider| {
         let (listener, local) = listen(provider);
         let peer = connect(local);
         let (socket, from) = listener.accept().unwrap();
@@ -98,12 +59,7 @@ fn connections_are_accepted_in_each_shape() {
         let mut context = Context::from_waker(Waker::noop());
         assert!(accept.as_mut().poll(&mut context).is_pending());
         let peer = connect(local);
-        let (_, from) = loop {
-            if let Poll::Ready(result) = accept.as_mut().poll(&mut context) {
-                break result.unwrap();
-            }
-            std::thread::yield_now();
-        };
+        let (_, from) = block_on(accept).unwrap();
         assert_eq!(from, peer.local_addr().unwrap());
         // Connections outlive the listener.
         listener.close().unwrap();
@@ -113,7 +69,7 @@ fn connections_are_accepted_in_each_shape() {
 
 #[test]
 fn nobody_comes() {
-    on_each_kernel(|kernel, provider| {
+    on_each_seeded_kernel(|kernel, provider| {
         let unbound = ListenSocket::open(provider, Family::V4).unwrap();
         assert_eq!(unbound.accept().unwrap_err(), Error::NotBound);
         assert_eq!(unbound.start_accept().unwrap_err(), Error::NotBound);
@@ -135,7 +91,7 @@ fn nobody_comes() {
 
 #[test]
 fn a_connection_that_nobody_takes_is_closed() {
-    on_each_kernel(|kernel, provider| {
+    on_each_seeded_kernel(|kernel, provider| {
         let (listener, local) = listen(provider);
         // The accept has completed with a connection when it is dropped.
         let accept = listener.start_accept().unwrap();
@@ -157,7 +113,7 @@ fn a_connection_that_nobody_takes_is_closed() {
 
 #[test]
 fn dual_mode_listeners_take_either_family() {
-    on_each_kernel(|_, provider| {
+    on_each_seeded_kernel(|_, provider| {
         let listener = ListenSocket::open(provider, Family::Dual).unwrap();
         listener.bind(Family::Dual.any()).unwrap();
         let port = listener.local_address().unwrap().port();
@@ -172,7 +128,7 @@ fn dual_mode_listeners_take_either_family() {
 
 #[test]
 fn a_listener_that_is_forced_closed_says_so_and_closes() {
-    on_each_kernel(|kernel, provider| {
+    on_each_seeded_kernel(|kernel, provider| {
         let (listener, _) = listen(provider);
         let accept = listener.start_accept().unwrap();
         kernel.force_close_sockets();
@@ -284,7 +240,7 @@ fn collect(told: &Receiver<Told>, length: usize) -> Vec<u8> {
 
 #[test]
 fn bytes_and_ends_are_indicated() {
-    on_each_kernel(|_, provider| {
+    on_each_seeded_kernel(|_, provider| {
         for habit in [Habit::Take, Habit::Retain] {
             let (listener, local) = listen(provider);
             let (handler, told, drops) = handler(habit);
@@ -318,7 +274,7 @@ fn bytes_and_ends_are_indicated() {
 
 #[test]
 fn what_is_not_accepted_is_kept_for_a_receive() {
-    on_each_kernel(|_, provider| {
+    on_each_seeded_kernel(|_, provider| {
         let (listener, local) = listen(provider);
         let (taker, told, _) = handler(Habit::TakeOne);
         let mut peer = connect(local);
@@ -349,7 +305,7 @@ fn what_is_not_accepted_is_kept_for_a_receive() {
 
 #[test]
 fn the_connecting_side_has_events_too() {
-    on_each_kernel(|kernel, provider| {
+    on_each_seeded_kernel(|kernel, provider| {
         let (listener, local) = listen(provider);
         let (quiet, told, drops) = handler(Habit::Take);
         let socket = ConnectedSocket::connect_with_events(provider, local, quiet, None).unwrap();
@@ -381,7 +337,7 @@ fn the_connecting_side_has_events_too() {
 
 #[test]
 fn events_need_a_handler() {
-    on_each_kernel(|_, provider| {
+    on_each_seeded_kernel(|_, provider| {
         let (listener, local) = listen(provider);
         assert_eq!(listener.enable_accept_events(), Err(Error::NoEvents));
         let _peer = connect(local);
@@ -424,7 +380,7 @@ impl AcceptEvent for Doorkeeper {
 
 #[test]
 fn connections_come_as_events() {
-    on_each_kernel(|kernel, provider| {
+    on_each_seeded_kernel(|kernel, provider| {
         let (sender, accepted) = channel();
         let (open, closed) = (Arc::new(AtomicBool::new(true)), Arc::default());
         let keeper = Doorkeeper {
@@ -476,9 +432,8 @@ fn connections_come_as_events() {
 
 #[test]
 fn deregistering_waits_for_listeners() {
-    for kernel in kernels() {
-        let registration = Registration::new().unwrap();
-        let provider = registration.capture(Wait::Forever).unwrap();
+    for kernel in seeded_kernels() {
+        let (registration, provider) = client();
         let (listener, _) = listen(&provider);
         let accept = listener.start_accept().unwrap();
         drop(provider);
@@ -495,8 +450,7 @@ fn deregistering_waits_for_listeners() {
 #[test]
 fn a_provider_that_keeps_what_it_has_refused_hangs_nobody() {
     let kernel = Kernel::boot();
-    let registration = Registration::new().unwrap();
-    let provider = registration.capture(Wait::Forever).unwrap();
+    let (registration, provider) = client();
     let (listener, local) = listen(&provider);
     let abandoned = |error: Error| assert!(matches!(error, Error::Abandoned { .. }), "{error}");
     kernel.fail_nth(Resource::Completion, 1);

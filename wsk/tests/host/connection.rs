@@ -1,57 +1,26 @@
 //! Connection sockets on the host kernel, against the host's own TCP sockets: each operation in its three shapes, and what can
 //! happen to a connection meanwhile.
 
-use std::future::Future;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use wsk::{
-    ConnectedSocket, ConnectionSocket, Control, Error, Family, Lock, NonPagedBuffer, Pool,
-    Provider, ReceiveBuffer, Registration, SendBuffer, Wait,
+    ConnectedSocket, ConnectionSocket, Control, Error, Family, NonPagedBuffer, Pool, Provider,
+    Registration,
 };
-use wsk_host::{Completion, DISPATCH_LEVEL, Kernel, Resource, at_irql};
+use wsk_host::{DISPATCH_LEVEL, Kernel, Resource, at_irql};
 use wsk_sys::{
     STATUS_CANCELLED, STATUS_CONNECTION_ABORTED, STATUS_CONNECTION_REFUSED, STATUS_CONNECTION_RESET,
 };
 
-const LOOPBACK: &str = "127.0.0.1:0";
-const PATIENCE: Duration = Duration::from_secs(20);
-const MOMENT: Duration = Duration::from_millis(30);
+use crate::setting::{
+    Counted, LOOPBACK, MOMENT, PATIENCE, block_on, client, is_reset, seeded_kernels, until,
+};
 
-/// A buffer that counts how often it was dropped.
-struct Counted(NonPagedBuffer, Arc<AtomicUsize>);
-
-impl Counted {
-    fn new(bytes: &[u8], drops: &Arc<AtomicUsize>) -> Self {
-        Self(NonPagedBuffer::copy_of(bytes).unwrap(), drops.clone())
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.1.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-// SAFETY: the promise of the buffer inside is passed on.
-unsafe impl SendBuffer for Counted {
-    fn lock(&self) -> Result<Lock<'_>, Error> {
-        self.0.lock()
-    }
-}
-
-// SAFETY: as above.
-unsafe impl ReceiveBuffer for Counted {
-    fn lock_mut(&mut self) -> Result<Lock<'_>, Error> {
-        self.0.lock_mut()
-    }
-}
-
+/// A driver, and a listener of the host's that it connects to. Dropped in this order, as a driver unloads.
 struct Setting {
     provider: Provider,
     registration: Registration,
@@ -61,8 +30,7 @@ struct Setting {
 
 impl Setting {
     fn new() -> Self {
-        let registration = Registration::new().unwrap();
-        let provider = registration.capture(Wait::Forever).unwrap();
+        let (registration, provider) = client();
         let listener = TcpListener::bind(LOOPBACK).unwrap();
         let remote = listener.local_addr().unwrap();
         Self {
@@ -83,77 +51,19 @@ impl Setting {
     }
 }
 
-fn kernels() -> impl Iterator<Item = Kernel> {
-    let plain = [Completion::Inline, Completion::Deferred]
-        .map(|policy| Kernel::builder().completion(policy));
-    let seeded = (1..4).map(|seed| Kernel::builder().completion(Completion::Seeded).seed(seed));
-    plain.into_iter().chain(seeded).map(wsk_host::Builder::boot)
-}
-
 fn on_each_kernel(test: impl Fn(&Kernel, &Setting)) {
-    for kernel in kernels() {
+    for kernel in seeded_kernels() {
         let setting = Setting::new();
         test(&kernel, &setting);
-        let Setting {
-            provider,
-            registration,
-            ..
-        } = setting;
-        drop(provider);
-        drop(registration);
+        drop(setting);
         kernel.shutdown();
     }
-}
-
-fn until(what: &str, condition: impl Fn() -> bool) {
-    for _ in 0..2_000 {
-        if condition() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    panic!("{what} did not happen");
 }
 
 fn exactly(peer: &mut TcpStream, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
     peer.read_exact(&mut bytes).unwrap();
     bytes
-}
-
-/// Whether the peer finds the connection gone, rather than ended in good order.
-fn is_reset(peer: &mut TcpStream) -> bool {
-    let mut bytes = [0; 4096];
-    loop {
-        match peer.read(&mut bytes) {
-            Ok(0) => return false,
-            Ok(_) => {}
-            Err(error) => return error.kind() == ErrorKind::ConnectionReset,
-        }
-    }
-}
-
-struct Count(AtomicUsize);
-
-impl Wake for Count {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-/// Drives a future by its waker alone.
-fn block_on<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
-    let count = Arc::new(Count(AtomicUsize::new(0)));
-    let waker = Waker::from(count.clone());
-    let mut context = Context::from_waker(&waker);
-    for wakes in 1.. {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
-            return output;
-        }
-        until("a wake", || count.0.load(Ordering::SeqCst) >= wakes);
-    }
-    unreachable!()
 }
 
 #[test]
@@ -602,7 +512,7 @@ fn whatever_is_done_with_a_handle_the_buffer_is_the_kernels_until_the_end() {
 
 #[test]
 fn what_is_forgotten_is_kept() {
-    for kernel in kernels() {
+    for kernel in seeded_kernels() {
         let s = Setting::new();
         let (socket, mut peer) = s.connection();
         let drops = Arc::new(AtomicUsize::new(0));
@@ -610,12 +520,7 @@ fn what_is_forgotten_is_kept() {
         peer.write_all(b"written").unwrap();
         until("the receive", || kernel.counts().in_flight == 0);
         drop(socket);
-        let Setting {
-            provider,
-            registration,
-            ..
-        } = s;
-        drop((provider, registration));
+        drop(s);
         assert_eq!(drops.load(Ordering::SeqCst), 0);
         // The buffer's bytes and MDL, and the operation.
         assert_eq!(kernel.finish().unwrap_err().entries().len(), 3);
@@ -724,18 +629,13 @@ fn steady_state_allocates_nothing() {
     }
     assert_eq!(kernel.counts().allocations(), before);
     drop((pool, buffer, room, socket));
-    let Setting {
-        provider,
-        registration,
-        ..
-    } = s;
-    drop((provider, registration));
+    drop(s);
     kernel.shutdown();
 }
 
 #[test]
 fn deregistering_waits_for_connections() {
-    for kernel in kernels() {
+    for kernel in seeded_kernels() {
         let s = Setting::new();
         let (socket, _peer) = s.connection();
         let receiving = socket
@@ -819,12 +719,7 @@ fn a_provider_that_keeps_what_it_has_refused_hangs_nobody() {
     assert_eq!(kernel.complete_withheld(), 10);
     assert_eq!(drops.load(Ordering::SeqCst), 2);
     drop((socket, unconnected));
-    let Setting {
-        provider,
-        registration,
-        ..
-    } = s;
-    drop((provider, registration));
+    drop(s);
     // The buffer that the provider was told to keep: its bytes and its MDL.
     drop(buffer);
     assert_eq!(kernel.finish().unwrap_err().entries().len(), 2);

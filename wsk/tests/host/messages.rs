@@ -3,32 +3,14 @@
 use std::cell::Cell;
 use std::net::{SocketAddr, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use wsk::{
-    Control, ControlMessage, DatagramSocket, Error, Family, Lock, Memory, Messages, NonPagedBuffer,
-    Registration, SendBuffer, Wait, WithControl,
+    Control, ControlMessage, Error, Lock, Memory, Messages, NonPagedBuffer, SendBuffer, WithControl,
 };
-use wsk_host::{Completion, Kernel, Resource};
+use wsk_host::Resource;
 
-const LIMIT: Duration = Duration::from_secs(20);
-
-fn on_each_kernel(test: impl Fn(&Kernel, &DatagramSocket, &UdpSocket, SocketAddr)) {
-    for policy in [Completion::Inline, Completion::Deferred] {
-        let kernel = Kernel::builder().completion(policy).boot();
-        let registration = Registration::new().unwrap();
-        let provider = registration.capture(Wait::Forever).unwrap();
-        let socket = DatagramSocket::open(&provider, Family::V4).unwrap();
-        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
-        peer.set_read_timeout(Some(LIMIT)).unwrap();
-        test(&kernel, &socket, &peer, peer.local_addr().unwrap());
-        drop((socket, provider, registration));
-        kernel.shutdown();
-    }
-}
+use crate::setting::{PATIENCE, arrives, block_on, with_sockets};
 
 fn three() -> Messages<NonPagedBuffer, 3> {
     let buffers = [b"one".as_slice(), b"", b"three"];
@@ -37,15 +19,13 @@ fn three() -> Messages<NonPagedBuffer, 3> {
 
 fn arrive(peer: &UdpSocket) {
     for expected in [b"one".as_slice(), b"", b"three"] {
-        let mut bytes = [0; 16];
-        let length = peer.recv(&mut bytes).unwrap();
-        assert_eq!(&bytes[..length], expected);
+        arrives(peer, expected);
     }
 }
 
 #[test]
 fn messages_are_owned_by_the_operation() {
-    on_each_kernel(|_, socket, peer, to| {
+    with_sockets(|_, socket, peer, to| {
         let finished = socket
             .start_send_messages(three(), to)
             .unwrap()
@@ -62,14 +42,7 @@ fn messages_are_owned_by_the_operation() {
         messages.buffers_mut()[0]
             .as_mut_slice()
             .copy_from_slice(b"one");
-        let mut send = pin!(socket.start_send_messages(messages, to).unwrap());
-        let mut context = Context::from_waker(Waker::noop());
-        let finished = loop {
-            match send.as_mut().poll(&mut context) {
-                Poll::Ready(finished) => break finished,
-                Poll::Pending => std::thread::yield_now(),
-            }
-        };
+        let finished = block_on(socket.start_send_messages(messages, to).unwrap());
         assert_eq!(finished.result.unwrap(), 8);
         arrive(peer);
         // Dropped or forgotten, they are sent all the same.
@@ -80,7 +53,7 @@ fn messages_are_owned_by_the_operation() {
 
 #[test]
 fn messages_that_cannot_be_started_come_back() {
-    on_each_kernel(|kernel, socket, peer, to| {
+    with_sockets(|kernel, socket, peer, to| {
         let v6: SocketAddr = "[::1]:9".parse().unwrap();
         let refused = socket.start_send_messages(three(), v6).unwrap_err();
         assert!(matches!(refused.error, Error::WrongFamily { .. }));
@@ -114,7 +87,7 @@ fn messages_that_cannot_be_started_come_back() {
 
 #[test]
 fn messages_are_sent_in_a_scope() {
-    on_each_kernel(|kernel, socket, peer, to| {
+    with_sockets(|kernel, socket, peer, to| {
         let (mut first, mut second) = (three(), three());
         let mut local = Messages::new([b"on ", b"the"]).unwrap();
         let sent = wsk::scope(|s| {
@@ -144,7 +117,7 @@ fn messages_are_sent_in_a_scope() {
 
 #[test]
 fn control_information_goes_with_all_of_them() {
-    on_each_kernel(|_, socket, peer, to| {
+    with_sockets(|_, socket, peer, to| {
         let mut messages = three();
         messages
             .control_mut()
@@ -199,7 +172,7 @@ unsafe impl SendBuffer for Counted<'_> {
 
 #[test]
 fn a_lock_that_unwinds_leaves_nothing_locked() {
-    on_each_kernel(|kernel, socket, peer, to| {
+    with_sockets(|kernel, socket, peer, to| {
         enum Part<'c> {
             Array([u8; 3]),
             Counted(Counted<'c>),
@@ -236,7 +209,7 @@ fn a_lock_that_unwinds_leaves_nothing_locked() {
 
 #[test]
 fn scoped_handles_look_and_wait_for_a_while() {
-    on_each_kernel(|_, socket, peer, to| {
+    with_sockets(|_, socket, peer, to| {
         let own = socket.local_address().unwrap();
         let mut room = [0; 8];
         wsk::scope(|s| {
@@ -245,11 +218,11 @@ fn scoped_handles_look_and_wait_for_a_while() {
             let (error, receive) = receive.wait_timeout(Duration::from_millis(5)).unwrap_err();
             assert!(matches!(error, Error::TimedOut { .. }));
             peer.send_to(b"late", own).unwrap();
-            let (received, room) = receive.wait_timeout(LIMIT).unwrap().unwrap();
+            let (received, room) = receive.wait_timeout(PATIENCE).unwrap().unwrap();
             assert_eq!(&room[..received.length], b"late");
 
             let send = s.send_to(socket, b"now", to).unwrap();
-            assert_eq!(send.wait_timeout(LIMIT).unwrap(), Ok(3));
+            assert_eq!(send.wait_timeout(PATIENCE).unwrap(), Ok(3));
             let mut handle = s.send_to(socket, b"then", to).unwrap();
             let length = loop {
                 match handle.try_take() {
@@ -264,7 +237,7 @@ fn scoped_handles_look_and_wait_for_a_while() {
         wsk::scope(|s| {
             let receive = s.receive_from(socket, &mut room).unwrap();
             receive.cancel();
-            assert!(receive.wait_timeout(LIMIT).unwrap().is_err());
+            assert!(receive.wait_timeout(PATIENCE).unwrap().is_err());
         })
         .unwrap();
     });

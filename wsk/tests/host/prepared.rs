@@ -1,100 +1,27 @@
 //! Operations that are kept ready: used again and again without being put together anew, from a pool or by themselves.
 
 use std::future::Future;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
-use std::time::{Duration, Instant};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
-use wsk::{
-    Call, DatagramSocket, Error, Family, NonPagedBuffer, Provider, Registration, Sender, Wait,
-};
-use wsk_host::{Completion, Kernel, Resource};
+use wsk::{Call, DatagramSocket, Error, Family, NonPagedBuffer, Sender};
+use wsk_host::{Kernel, Resource};
 use wsk_sys::{STATUS_CANCELLED, STATUS_NOT_IMPLEMENTED};
 
-const LOOPBACK: &str = "127.0.0.1:0";
-const PATIENCE: Duration = Duration::from_secs(20);
-
-struct Setting {
-    socket: DatagramSocket,
-    provider: Provider,
-    registration: Registration,
-    peer: UdpSocket,
-    to: SocketAddr,
-}
-
-fn setting(family: Family, local: &str) -> Setting {
-    let registration = Registration::new().unwrap();
-    let provider = registration.capture(Wait::Forever).unwrap();
-    let socket = DatagramSocket::open(&provider, family).unwrap();
-    socket.bind(local.parse().unwrap()).unwrap();
-    let peer = UdpSocket::bind(LOOPBACK).unwrap();
-    peer.set_read_timeout(Some(PATIENCE)).unwrap();
-    let to = peer.local_addr().unwrap();
-    Setting {
-        socket,
-        provider,
-        registration,
-        peer,
-        to,
-    }
-}
-
-impl Setting {
-    fn unload(self) {
-        // An operation that was dropped in flight is a handle of the socket until it has completed.
-        drop(self.socket);
-        drop(self.provider);
-        drop(self.registration);
-    }
-
-    fn says(&self, expected: &[u8]) {
-        let mut bytes = [0; 64];
-        let length = self.peer.recv(&mut bytes).unwrap();
-        assert_eq!(&bytes[..length], expected);
-    }
-
-    fn hears(&self, bytes: &[u8]) {
-        let local = self.socket.local_address().unwrap();
-        self.peer.send_to(bytes, local).unwrap();
-    }
-}
-
-fn on_each_kernel(test: impl Fn(&Kernel, &Setting)) {
-    for policy in [Completion::Inline, Completion::Deferred] {
-        let kernel = Kernel::builder().completion(policy).boot();
-        let setting = setting(Family::V4, LOOPBACK);
-        test(&kernel, &setting);
-        setting.unload();
-        kernel.shutdown();
-    }
-}
+use crate::setting::{
+    LOOPBACK, MOMENT, PATIENCE, Setting, Wakes, in_each_setting, kernels, peer, until,
+};
 
 fn buffer(length: usize) -> NonPagedBuffer {
     NonPagedBuffer::new(length).unwrap()
 }
 
-struct Count(AtomicUsize);
-
-impl Wake for Count {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-fn until(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "{what} did not happen");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
 #[test]
 fn a_sender_sends_what_its_buffer_holds_at_that_moment() {
-    on_each_kernel(|_, s| {
+    in_each_setting(|_, s| {
         let mut sender = s.socket.sender(buffer(8), s.to).unwrap();
         assert_eq!(sender.remote_address(), Some(s.to));
         for number in 0..4_u8 {
@@ -114,12 +41,9 @@ fn a_sender_sends_what_its_buffer_holds_at_that_moment() {
             Error::OutOfBounds { end: 9, length: 8 }
         );
 
-        let other = UdpSocket::bind(LOOPBACK).unwrap();
-        other.set_read_timeout(Some(PATIENCE)).unwrap();
+        let (other, to) = peer(LOOPBACK);
         sender.set_len(8).unwrap();
-        sender
-            .set_remote_address(other.local_addr().unwrap())
-            .unwrap();
+        sender.set_remote_address(to).unwrap();
         assert_eq!(sender.send().unwrap(), 8);
         assert_eq!(other.recv(&mut [0; 16]).unwrap(), 8);
     });
@@ -127,7 +51,7 @@ fn a_sender_sends_what_its_buffer_holds_at_that_moment() {
 
 #[test]
 fn what_is_wrong_is_found_when_the_sender_is_made() {
-    on_each_kernel(|_, s| {
+    in_each_setting(|_, s| {
         let v6: SocketAddr = "[::1]:9".parse().unwrap();
         let nowhere: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let wrong = Error::WrongFamily {
@@ -180,7 +104,7 @@ fn what_is_wrong_is_found_when_the_sender_is_made() {
 
 #[test]
 fn waiting_is_refused_above_passive_level() {
-    on_each_kernel(|_, s| {
+    in_each_setting(|_, s| {
         let mut sender = s.socket.sender(buffer(1), s.to).unwrap();
         let mut receiver = s.socket.receiver(buffer(1)).unwrap();
         let wrong = Error::WrongIrql {
@@ -203,7 +127,7 @@ fn waiting_is_refused_above_passive_level() {
 
 #[test]
 fn a_receiver_gives_one_datagram_after_the_other() {
-    on_each_kernel(|_, s| {
+    in_each_setting(|_, s| {
         let mut receiver = s.socket.receiver(buffer(8)).unwrap();
         for bytes in [&b"one"[..], b"three", b""] {
             s.hears(bytes);
@@ -222,9 +146,7 @@ fn a_receiver_gives_one_datagram_after_the_other() {
         s.hears(b"short");
         assert!(!receiver.receive().unwrap().is_truncated());
 
-        let error = receiver
-            .receive_timeout(Duration::from_millis(20))
-            .unwrap_err();
+        let error = receiver.receive_timeout(MOMENT).unwrap_err();
         let call = Call::WskReceiveFrom;
         assert_eq!(error, Error::TimedOut { call });
         s.hears(b"after");
@@ -234,7 +156,7 @@ fn a_receiver_gives_one_datagram_after_the_other() {
 
 #[test]
 fn the_end_of_a_receive_is_only_read() {
-    on_each_kernel(|_, setting| {
+    in_each_setting(|_, setting| {
         let receiver = setting.socket.receiver(buffer(4)).unwrap();
         let receiving = receiver.start().unwrap();
         setting.hears(b"too long");
@@ -257,7 +179,7 @@ fn the_end_of_a_receive_is_only_read() {
 #[test]
 fn addresses_of_a_dual_mode_socket_are_mapped_both_ways() {
     let kernel = Kernel::boot();
-    let s = setting(Family::Dual, "0.0.0.0:0");
+    let s = Setting::new(Family::Dual, "0.0.0.0:0");
     let mut sender = s.socket.sender(buffer(2), s.to).unwrap();
     assert_eq!(sender.send().unwrap(), 2);
     let mut bytes = [0; 4];
@@ -269,13 +191,13 @@ fn addresses_of_a_dual_mode_socket_are_mapped_both_ways() {
     assert_eq!(arrival.remote_address().unwrap(), s.to);
     assert!(arrival.is_from(&s.to));
     drop((sender, receiver));
-    s.unload();
+    drop(s);
     kernel.shutdown();
 }
 
 #[test]
 fn what_is_started_can_be_looked_at_waited_for_and_cancelled() {
-    on_each_kernel(|_, s| {
+    in_each_setting(|_, s| {
         let sender = s.socket.sender(buffer(5), s.to).unwrap();
         let ended = sender.start().unwrap().wait().unwrap();
         assert_eq!(ended.result().unwrap(), 5);
@@ -289,9 +211,7 @@ fn what_is_started_can_be_looked_at_waited_for_and_cancelled() {
         let receiving = receiver.start().unwrap();
         assert!(!receiving.is_completed());
         let receiving = receiving.try_take().unwrap_err();
-        let (error, receiving) = receiving
-            .wait_timeout(Duration::from_millis(20))
-            .unwrap_err();
+        let (error, receiving) = receiving.wait_timeout(MOMENT).unwrap_err();
         let call = Call::WskReceiveFrom;
         assert_eq!(error, Error::TimedOut { call });
         s.hears(b"late");
@@ -324,22 +244,20 @@ fn what_is_started_can_be_looked_at_waited_for_and_cancelled() {
 
 #[test]
 fn what_is_started_is_a_future() {
-    on_each_kernel(|_, s| {
-        let first = Arc::new(Count(AtomicUsize::new(0)));
-        let second = Arc::new(Count(AtomicUsize::new(0)));
+    in_each_setting(|_, s| {
+        let (first, waker) = Wakes::new();
         let receiver = s.socket.receiver(buffer(16)).unwrap();
         let mut receiving = pin!(receiver.start().unwrap());
-        let waker = Waker::from(first.clone());
         for _ in 0..3 {
             let polled = receiving.as_mut().poll(&mut Context::from_waker(&waker));
             assert!(polled.is_pending());
         }
-        let waker = Waker::from(second.clone());
+        let (second, waker) = Wakes::new();
         let mut context = Context::from_waker(&waker);
         assert!(receiving.as_mut().poll(&mut context).is_pending());
         s.hears(b"wake");
-        until("the wake", || second.0.load(Ordering::SeqCst) == 1);
-        assert_eq!(first.0.load(Ordering::SeqCst), 0);
+        until("the wake", || second.get() == 1);
+        assert_eq!(first.get(), 0);
         let Poll::Ready(ended) = receiving.as_mut().poll(&mut context) else {
             panic!("woken and not ready")
         };
@@ -369,22 +287,21 @@ fn what_is_started_is_a_future() {
 
 #[test]
 fn dropping_a_receive_wakes_nobody() {
-    on_each_kernel(|_, s| {
-        let count = Arc::new(Count(AtomicUsize::new(0)));
-        let waker = Waker::from(count.clone());
+    in_each_setting(|_, s| {
+        let (count, waker) = Wakes::new();
         let receivers = s.socket.receivers(1, |_| NonPagedBuffer::new(8)).unwrap();
         let mut receiving = receivers.take().unwrap().start().unwrap();
         let mut context = Context::from_waker(&waker);
         assert!(pin!(&mut receiving).poll(&mut context).is_pending());
         drop(receiving);
         drop(receivers.take_timeout(PATIENCE).unwrap());
-        assert_eq!(count.0.load(Ordering::SeqCst), 0);
+        assert_eq!(count.get(), 0);
     });
 }
 
 #[test]
 fn what_is_dropped_in_flight_goes_back_to_its_pool() {
-    on_each_kernel(|_, s| {
+    in_each_setting(|_, s| {
         let senders = s.socket.senders(2, s.to, |_| Ok(buffer(4))).unwrap();
         for round in 0..8_u8 {
             let mut sender = senders.take_or_wait().unwrap();
@@ -411,18 +328,15 @@ fn what_is_dropped_in_flight_goes_back_to_its_pool() {
 
 #[test]
 fn a_pool_has_a_depth() {
-    on_each_kernel(|_, s| {
+    in_each_setting(|_, s| {
         let senders = s.socket.senders(3, s.to, |_| Ok(buffer(4))).unwrap();
         assert_eq!(senders.depth(), 3);
         let taken: Vec<Sender> = std::iter::from_fn(|| senders.take()).collect();
         assert_eq!(taken.len(), 3);
-        assert_eq!(
-            senders.take_timeout(Duration::from_millis(20)).unwrap_err(),
-            Error::PoolEmpty
-        );
+        assert_eq!(senders.take_timeout(MOMENT).unwrap_err(), Error::PoolEmpty);
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| senders.take_or_wait().map(drop));
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(MOMENT);
             drop(taken);
             waiting.join().unwrap().unwrap();
         });
@@ -436,9 +350,8 @@ fn a_pool_has_a_depth() {
 
 #[test]
 fn prepared_operations_are_handles_of_their_socket() {
-    for policy in [Completion::Inline, Completion::Deferred] {
-        let kernel = Kernel::builder().completion(policy).boot();
-        let s = setting(Family::V4, LOOPBACK);
+    for kernel in kernels() {
+        let s = Setting::new(Family::V4, LOOPBACK);
         let mut sender = s.socket.sender(buffer(4), s.to).unwrap();
         let receivers = s.socket.receivers(2, |_| Ok(buffer(4))).unwrap();
         let receiving = receivers.take().unwrap().start().unwrap();
@@ -448,15 +361,14 @@ fn prepared_operations_are_handles_of_their_socket() {
         drop(receivers);
         // The last handle: the receive is cancelled, and the socket closes when it has completed.
         drop(receiving);
-        drop(s.provider);
-        drop(s.registration);
+        drop((s.provider, s.registration));
         kernel.shutdown();
     }
 }
 
 #[test]
 fn a_forced_close_is_told() {
-    on_each_kernel(|kernel, s| {
+    in_each_setting(|kernel, s| {
         let mut sender = s.socket.sender(buffer(4), s.to).unwrap();
         let receiving = s.socket.receiver(buffer(4)).unwrap().start().unwrap();
         kernel.force_close_sockets();
@@ -467,7 +379,7 @@ fn a_forced_close_is_told() {
 
 #[test]
 fn a_provider_that_keeps_the_irp_of_a_refused_request_costs_memory_only() {
-    on_each_kernel(|kernel, s| {
+    in_each_setting(|kernel, s| {
         let abandoned = |call| Error::Abandoned {
             call,
             status: STATUS_NOT_IMPLEMENTED,
@@ -513,7 +425,7 @@ fn a_provider_that_keeps_the_irp_of_a_refused_request_costs_memory_only() {
 
 #[test]
 fn sending_and_receiving_allocate_nothing() {
-    on_each_kernel(|kernel, s| {
+    in_each_setting(|kernel, s| {
         let senders = s.socket.senders(4, s.to, |_| Ok(buffer(4))).unwrap();
         let mut sender = senders.take().unwrap();
         let mut receiver = s.socket.receiver(buffer(4)).unwrap();
@@ -526,8 +438,7 @@ fn sending_and_receiving_allocate_nothing() {
             assert_eq!(sending.wait().unwrap().result().unwrap(), 4);
             s.says(&[0; 4]);
             s.says(&[0; 4]);
-            let local = s.socket.local_address().unwrap();
-            s.peer.send_to(b"four", local).unwrap();
+            s.hears(b"four");
             assert_eq!(receiver.receive().unwrap().bytes(), b"four");
         }
         assert_eq!(kernel.counts().faults, before.faults);

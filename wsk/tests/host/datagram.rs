@@ -1,57 +1,20 @@
 //! Datagram sockets on the host kernel: what arrives at real sockets, and what each mistake and failure gives.
 
-use std::net::{SocketAddr, UdpSocket};
-use std::time::Duration;
+use std::net::SocketAddr;
 
 use wsk::{
-    Call, DatagramSocket, Error, Family, Memory, NTSTATUS, NonPagedBuffer, Provider, Registration,
-    Wait,
+    Call, DatagramSocket, Error, Family, Memory, NTSTATUS, NonPagedBuffer, Registration, Wait,
 };
 use wsk_host::{Completion, Kernel};
 
-const V4: &str = "127.0.0.1:0";
+use crate::setting::{LOOPBACK, bound, client, on_each_kernel, peer};
+
 const V6: &str = "[::1]:0";
-
-fn policies() -> [Completion; 2] {
-    [Completion::Inline, Completion::Deferred]
-}
-
-fn client() -> (Registration, Provider) {
-    let registration = Registration::new().unwrap();
-    let provider = registration.capture(Wait::Forever).unwrap();
-    (registration, provider)
-}
-
-fn bound(provider: &Provider, family: Family, local: &str) -> DatagramSocket {
-    let socket = DatagramSocket::open(provider, family).unwrap();
-    socket.bind(local.parse().unwrap()).unwrap();
-    socket
-}
-
-fn peer(local: &str) -> (UdpSocket, SocketAddr) {
-    let peer = UdpSocket::bind(local).unwrap();
-    peer.set_read_timeout(Some(Duration::from_secs(20)))
-        .unwrap();
-    let address = peer.local_addr().unwrap();
-    (peer, address)
-}
-
-/// Runs `test` on a kernel of each policy, and looks for leaks after it.
-fn on_each_kernel(test: impl Fn(&Kernel, &Provider)) {
-    for policy in policies() {
-        let kernel = Kernel::builder().completion(policy).boot();
-        let (registration, provider) = client();
-        test(&kernel, &provider);
-        drop(provider);
-        drop(registration);
-        kernel.shutdown();
-    }
-}
 
 #[test]
 fn datagrams_go_both_ways() {
     on_each_kernel(|_, provider| {
-        for (family, local) in [(Family::V4, V4), (Family::V6, V6)] {
+        for (family, local) in [(Family::V4, LOOPBACK), (Family::V6, V6)] {
             let socket = bound(provider, family, local);
             let (peer, to) = peer(local);
             let message = NonPagedBuffer::copy_of(b"question").unwrap();
@@ -79,7 +42,7 @@ fn a_dual_mode_socket_carries_both_families() {
     on_each_kernel(|_, provider| {
         let socket = bound(provider, Family::Dual, "0.0.0.0:0");
         let port = socket.local_address().unwrap().port();
-        for local in [V4, V6] {
+        for local in [LOOPBACK, V6] {
             let (peer, to) = peer(local);
             let message = NonPagedBuffer::copy_of(b"both").unwrap();
             assert_eq!(socket.send_to(&message, to).unwrap(), 4);
@@ -103,8 +66,8 @@ fn a_dual_mode_socket_carries_both_families() {
 #[test]
 fn empty_and_maximal_datagrams() {
     on_each_kernel(|_, provider| {
-        let socket = bound(provider, Family::V4, V4);
-        let (peer, to) = peer(V4);
+        let socket = bound(provider, Family::V4, LOOPBACK);
+        let (peer, to) = peer(LOOPBACK);
         let mut bytes = vec![0; 70_000];
 
         assert_eq!(
@@ -146,8 +109,8 @@ fn empty_and_maximal_datagrams() {
 #[test]
 fn part_of_a_buffer() {
     on_each_kernel(|_, provider| {
-        let socket = bound(provider, Family::V4, V4);
-        let (peer, to) = peer(V4);
+        let socket = bound(provider, Family::V4, LOOPBACK);
+        let (peer, to) = peer(LOOPBACK);
         let mut bytes = [0; 8];
         // Across a page, where the MDL's offset and the page's differ.
         let mut large = NonPagedBuffer::new(10_000).unwrap();
@@ -178,8 +141,8 @@ fn part_of_a_buffer() {
 #[test]
 fn a_datagram_longer_than_the_room_is_truncated() {
     on_each_kernel(|_, provider| {
-        let socket = bound(provider, Family::V4, V4);
-        let (peer, _) = peer(V4);
+        let socket = bound(provider, Family::V4, LOOPBACK);
+        let (peer, _) = peer(LOOPBACK);
         peer.send_to(b"0123456789", socket.local_address().unwrap())
             .unwrap();
         let mut room = NonPagedBuffer::new(4).unwrap();
@@ -213,7 +176,7 @@ fn mistakes_are_errors_of_their_own() {
             }
         );
 
-        let socket = bound(provider, Family::V4, V4);
+        let socket = bound(provider, Family::V4, LOOPBACK);
         assert_eq!(
             socket.send_to(&buffer, v6).unwrap_err(),
             Error::WrongFamily {
@@ -228,7 +191,7 @@ fn mistakes_are_errors_of_their_own() {
             Error::PortZero
         );
         assert!(matches!(
-            socket.bind(V4.parse().unwrap()).unwrap_err(),
+            socket.bind(LOOPBACK.parse().unwrap()).unwrap_err(),
             Error::Call {
                 call: Call::WskBind,
                 ..
@@ -269,7 +232,7 @@ fn mistakes_are_errors_of_their_own() {
 #[test]
 fn an_address_in_use_is_what_wsk_says() {
     on_each_kernel(|_, provider| {
-        let first = bound(provider, Family::V4, V4);
+        let first = bound(provider, Family::V4, LOOPBACK);
         let taken = first.local_address().unwrap();
         let second = DatagramSocket::open(provider, Family::V4).unwrap();
         let error = second.bind(taken).unwrap_err();
@@ -304,7 +267,7 @@ fn a_provider_that_is_not_there() {
         assert!(error.is_transient());
     }
     kernel.provider_up();
-    drop(registration.capture(Wait::Milliseconds(1_000)).unwrap());
+    drop(registration.capture(Wait::Milliseconds(60_000)).unwrap());
     drop(registration);
     kernel.shutdown();
 }
@@ -312,7 +275,7 @@ fn a_provider_that_is_not_there() {
 #[test]
 fn a_forced_close_says_that_the_socket_is_dead() {
     on_each_kernel(|kernel, provider| {
-        let socket = bound(provider, Family::V4, V4);
+        let socket = bound(provider, Family::V4, LOOPBACK);
         kernel.force_close_sockets();
         let error = socket
             .send_to(
@@ -335,7 +298,7 @@ fn a_forced_close_says_that_the_socket_is_dead() {
 #[test]
 fn handles_share_a_socket_and_the_last_closes_it() {
     on_each_kernel(|_, provider| {
-        let socket = bound(provider, Family::V4, V4);
+        let socket = bound(provider, Family::V4, LOOPBACK);
         let other = socket.clone();
         let address = socket.local_address().unwrap();
         assert_eq!(socket.close().unwrap_err(), Error::InUse);
@@ -352,8 +315,8 @@ fn handles_share_a_socket_and_the_last_closes_it() {
 #[test]
 fn handles_go_to_other_threads() {
     on_each_kernel(|_, provider| {
-        let socket = bound(provider, Family::V4, V4);
-        let (peer, to) = peer(V4);
+        let socket = bound(provider, Family::V4, LOOPBACK);
+        let (peer, to) = peer(LOOPBACK);
         std::thread::scope(|threads| {
             for n in 0..4_u8 {
                 let socket = socket.clone();
@@ -389,8 +352,8 @@ fn everything(to: SocketAddr) -> Result<(), Error> {
 
 #[test]
 fn every_allocation_and_call_may_fail() {
-    let (peer, to) = peer(V4);
-    for policy in policies() {
+    let (peer, to) = peer(LOOPBACK);
+    for policy in [Completion::Inline, Completion::Deferred] {
         for fail in [Kernel::fail_nth_allocation, Kernel::fail_nth_call] {
             let mut failures = Vec::new();
             for nth in 1.. {

@@ -1,110 +1,24 @@
 //! Operations that own their buffers: whatever is done with the handle, the buffer is the kernel's until the IRP has completed.
 
 use std::future::Future;
-use std::net::{SocketAddr, UdpSocket};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
+use std::task::{Context, Poll, Waker};
 
-use wsk::{
-    DatagramSocket, Error, Extent, Family, Lock, NonPagedBuffer, Pool, Provider, ReceiveBuffer,
-    Registration, SendBuffer, Wait,
-};
-use wsk_host::{Completion, Kernel};
+use wsk::{DatagramSocket, Error, Extent, Family, NonPagedBuffer, Pool, SendBuffer};
+use wsk_host::Kernel;
 
-const LOOPBACK: &str = "127.0.0.1:0";
-
-/// A buffer that counts how often it was dropped.
-struct Counted(NonPagedBuffer, Arc<AtomicUsize>);
-
-impl Counted {
-    fn new(bytes: &[u8], drops: &Arc<AtomicUsize>) -> Self {
-        Self(NonPagedBuffer::copy_of(bytes).unwrap(), drops.clone())
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.1.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-// SAFETY: the promise of the buffer inside is passed on.
-unsafe impl SendBuffer for Counted {
-    fn lock(&self) -> Result<Lock<'_>, Error> {
-        self.0.lock()
-    }
-}
-
-// SAFETY: as above.
-unsafe impl ReceiveBuffer for Counted {
-    fn lock_mut(&mut self) -> Result<Lock<'_>, Error> {
-        self.0.lock_mut()
-    }
-}
-
-struct Setting {
-    socket: DatagramSocket,
-    provider: Provider,
-    registration: Registration,
-    peer: UdpSocket,
-    to: SocketAddr,
-}
-
-fn setting() -> Setting {
-    let registration = Registration::new().unwrap();
-    let provider = registration.capture(Wait::Forever).unwrap();
-    let socket = DatagramSocket::open(&provider, Family::V4).unwrap();
-    socket.bind(LOOPBACK.parse().unwrap()).unwrap();
-    let peer = UdpSocket::bind(LOOPBACK).unwrap();
-    peer.set_read_timeout(Some(Duration::from_secs(20)))
-        .unwrap();
-    let to = peer.local_addr().unwrap();
-    Setting {
-        socket,
-        provider,
-        registration,
-        peer,
-        to,
-    }
-}
+use crate::setting::{Counted, LOOPBACK, MOMENT, PATIENCE, Setting, Wakes, kernels, until};
 
 fn on_each_kernel(test: impl Fn(&Kernel, &Setting)) {
-    for policy in [Completion::Inline, Completion::Deferred] {
-        let kernel = Kernel::builder().completion(policy).boot();
-        let setting = setting();
-        test(&kernel, &setting);
-        let Setting {
-            socket,
-            provider,
-            registration,
-            ..
-        } = setting;
-        socket.close().unwrap();
-        drop(provider);
-        drop(registration);
+    for kernel in kernels() {
+        let s = Setting::new(Family::V4, LOOPBACK);
+        test(&kernel, &s);
+        s.socket.close().unwrap();
+        drop((s.provider, s.registration));
         kernel.shutdown();
     }
-}
-
-struct Count(AtomicUsize);
-
-impl Wake for Count {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-fn until(what: &str, condition: impl Fn() -> bool) {
-    for _ in 0..2_000 {
-        if condition() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    panic!("{what} did not happen");
 }
 
 #[test]
@@ -133,13 +47,9 @@ fn a_receive_is_pending_until_a_datagram_comes() {
             .unwrap();
         assert!(!operation.is_completed());
         let operation = operation.try_take().unwrap_err();
-        let (error, operation) = operation
-            .wait_timeout(Duration::from_millis(20))
-            .unwrap_err();
+        let (error, operation) = operation.wait_timeout(MOMENT).unwrap_err();
         assert!(matches!(error, Error::TimedOut { .. }));
-        s.peer
-            .send_to(b"late", s.socket.local_address().unwrap())
-            .unwrap();
+        s.hears(b"late");
         let finished = operation.wait().unwrap();
         assert_eq!(
             (
@@ -155,8 +65,7 @@ fn a_receive_is_pending_until_a_datagram_comes() {
 #[test]
 fn a_receive_is_a_future() {
     on_each_kernel(|_, s| {
-        let count = Arc::new(Count(AtomicUsize::new(0)));
-        let waker = Waker::from(count.clone());
+        let (count, waker) = Wakes::new();
         let mut operation = pin!(
             s.socket
                 .start_receive_from(NonPagedBuffer::new(16).unwrap())
@@ -167,15 +76,12 @@ fn a_receive_is_a_future() {
             assert!(operation.as_mut().poll(&mut context).is_pending());
         }
         // Another waker takes the place of the first.
-        let second = Arc::new(Count(AtomicUsize::new(0)));
-        let waker = Waker::from(second.clone());
+        let (second, waker) = Wakes::new();
         let mut context = Context::from_waker(&waker);
         assert!(operation.as_mut().poll(&mut context).is_pending());
-        s.peer
-            .send_to(b"wake", s.socket.local_address().unwrap())
-            .unwrap();
-        until("the wake", || second.0.load(Ordering::SeqCst) == 1);
-        assert_eq!(count.0.load(Ordering::SeqCst), 0);
+        s.hears(b"wake");
+        until("the wake", || second.get() == 1);
+        assert_eq!(count.get(), 0);
         let Poll::Ready(finished) = operation.as_mut().poll(&mut context) else {
             panic!("woken and not ready")
         };
@@ -248,22 +154,20 @@ fn dropping_frees_the_buffer_when_the_irp_has_completed() {
 #[test]
 fn dropping_a_receive_wakes_nobody() {
     on_each_kernel(|_, s| {
-        let count = Arc::new(Count(AtomicUsize::new(0)));
-        let waker = Waker::from(count.clone());
+        let (count, waker) = Wakes::new();
         let buffer = NonPagedBuffer::new(16).unwrap();
         let mut operation = Box::pin(s.socket.start_receive_from(buffer).unwrap());
         let mut context = Context::from_waker(&waker);
         assert!(operation.as_mut().poll(&mut context).is_pending());
         drop(operation);
-        assert_eq!(count.0.load(Ordering::SeqCst), 0);
+        assert_eq!(count.get(), 0);
     });
 }
 
 #[test]
 fn closing_completes_what_is_in_flight() {
-    for policy in [Completion::Inline, Completion::Deferred] {
-        let kernel = Kernel::builder().completion(policy).boot();
-        let s = setting();
+    for kernel in kernels() {
+        let s = Setting::new(Family::V4, LOOPBACK);
         let drops = Arc::new(AtomicUsize::new(0));
         let operations: Vec<_> = (0..8)
             .map(|_| {
@@ -284,8 +188,7 @@ fn closing_completes_what_is_in_flight() {
             assert!(finished.buffer.is_some());
         }
         assert_eq!(drops.load(Ordering::SeqCst), 8);
-        drop(s.provider);
-        drop(s.registration);
+        drop((s.provider, s.registration));
         kernel.shutdown();
     }
 }
@@ -296,24 +199,19 @@ fn timeouts_of_the_calls_that_wait() {
         let mut buffer = NonPagedBuffer::new(16).unwrap();
         let error = s
             .socket
-            .receive_from_timeout(&mut buffer, Duration::from_millis(20))
+            .receive_from_timeout(&mut buffer, MOMENT)
             .unwrap_err();
         assert!(matches!(error, Error::TimedOut { .. }), "{error}");
         let sent = s
             .socket
-            .send_to_timeout(b"plain slice", s.to, Duration::from_secs(20))
+            .send_to_timeout(b"plain slice", s.to, PATIENCE)
             .unwrap();
         assert_eq!(sent, 11);
         let mut bytes = [0; 16];
         assert_eq!(s.peer.recv(&mut bytes).unwrap(), 11);
-        s.peer
-            .send_to(b"back", s.socket.local_address().unwrap())
-            .unwrap();
+        s.hears(b"back");
         let mut room = [0_u8; 16];
-        let received = s
-            .socket
-            .receive_from_timeout(&mut room, Duration::from_secs(20))
-            .unwrap();
+        let received = s.socket.receive_from_timeout(&mut room, PATIENCE).unwrap();
         assert_eq!(&room[..received.length], b"back");
     });
 }
@@ -356,9 +254,7 @@ fn a_pool_is_bounded_and_allocates_nothing() {
         let taken: Vec<_> = (0..4).map(|_| pool.take().unwrap()).collect();
         assert!(pool.take().is_none());
         assert_eq!(
-            pool.take_timeout(Duration::from_millis(20))
-                .map(drop)
-                .unwrap_err(),
+            pool.take_timeout(MOMENT).map(drop).unwrap_err(),
             Error::PoolEmpty
         );
         drop(taken);
@@ -378,9 +274,7 @@ fn a_pool_is_bounded_and_allocates_nothing() {
             drop(s.socket.start_send_to(buffer, s.to).unwrap());
             assert_eq!(s.peer.recv(&mut bytes).unwrap(), 32);
             assert!(bytes[..32].iter().all(|byte| *byte == n));
-            s.peer
-                .send_to(&bytes[..8], s.socket.local_address().unwrap())
-                .unwrap();
+            s.hears(&bytes[..8]);
             let finished = s
                 .socket
                 .start_receive_from(pool.take_or_wait().unwrap())
@@ -399,11 +293,9 @@ fn a_pool_is_bounded_and_allocates_nothing() {
         let taken: Vec<_> = (0..4).map(|_| pool.take_or_wait().unwrap()).collect();
         std::thread::scope(|threads| {
             let waiters: Vec<_> = (0..4)
-                .map(|_| {
-                    threads.spawn(|| drop(waiting.take_timeout(Duration::from_secs(20)).unwrap()))
-                })
+                .map(|_| threads.spawn(|| drop(waiting.take_timeout(PATIENCE).unwrap())))
                 .collect();
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(MOMENT);
             drop(taken);
             for waiter in waiters {
                 waiter.join().unwrap();

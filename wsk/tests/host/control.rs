@@ -2,7 +2,7 @@
 //! told to the driver, by a receive and by an event.
 
 use std::mem::MaybeUninit;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -14,37 +14,14 @@ use wsk::option::{
 };
 use wsk::{
     Call, Control, ControlMessage, DatagramSocket, Error, Family, Indication, NTSTATUS,
-    NonPagedBuffer, Provider, ReceiveFromEvent, Registration, Verdict, Wait, WithControl,
+    NonPagedBuffer, ReceiveFromEvent, Verdict, WithControl,
 };
-use wsk_host::{Completion, Kernel};
+
+use crate::setting::{self, LOOPBACK, PATIENCE, bound, on_each_kernel};
 
 const STATUS_INVALID_PARAMETER: NTSTATUS = NTSTATUS(0xC000_000D_u32.cast_signed());
 const STATUS_NOT_SUPPORTED: NTSTATUS = NTSTATUS(0xC000_00BB_u32.cast_signed());
-const LIMIT: Duration = Duration::from_secs(20);
 const ALL: usize = ControlMessage::SPACE_FOR_ALL;
-
-fn on_each_kernel(test: impl Fn(&Provider)) {
-    for policy in [Completion::Inline, Completion::Deferred] {
-        let kernel = Kernel::builder().completion(policy).boot();
-        let registration = Registration::new().unwrap();
-        let provider = registration.capture(Wait::Forever).unwrap();
-        test(&provider);
-        drop((provider, registration));
-        kernel.shutdown();
-    }
-}
-
-fn bound(provider: &Provider, local: &str) -> DatagramSocket {
-    let local: SocketAddr = local.parse().unwrap();
-    let family = if local.is_ipv4() {
-        Family::V4
-    } else {
-        Family::V6
-    };
-    let socket = DatagramSocket::open(provider, family).unwrap();
-    socket.bind(local).unwrap();
-    socket
-}
 
 fn control<const N: usize>(messages: &[ControlMessage<'_>]) -> Control<N> {
     let mut control = Control::new();
@@ -55,9 +32,7 @@ fn control<const N: usize>(messages: &[ControlMessage<'_>]) -> Control<N> {
 }
 
 fn peer(local: &str) -> (socket2::Socket, SocketAddr) {
-    let peer = UdpSocket::bind(local).unwrap();
-    peer.set_read_timeout(Some(LIMIT)).unwrap();
-    let address = peer.local_addr().unwrap();
+    let (peer, address) = setting::peer(local);
     (peer.into(), address)
 }
 
@@ -103,11 +78,11 @@ fn turn_on(peer: &socket2::Socket, level: i32, option: i32) {
 
 #[test]
 fn what_is_sent_along_arrives_over_ipv4() {
-    on_each_kernel(|provider| {
-        let (peer, to) = peer("127.0.0.1:0");
+    on_each_kernel(|_, provider| {
+        let (peer, to) = peer(LOOPBACK);
         turn_on(&peer, libc::IPPROTO_IP, libc::IP_RECVTOS);
         turn_on(&peer, libc::IPPROTO_IP, libc::IP_RECVTTL);
-        let socket = bound(provider, "0.0.0.0:0");
+        let socket = bound(provider, Family::V4, "0.0.0.0:0");
         let sent = |messages: &[ControlMessage<'_>]| {
             let buffer = WithControl::new(*b"bytes", control::<ALL>(messages));
             assert_eq!(socket.send_to(&buffer, to).unwrap(), 5);
@@ -145,11 +120,11 @@ fn what_is_sent_along_arrives_over_ipv4() {
 
 #[test]
 fn what_is_sent_along_arrives_over_ipv6() {
-    on_each_kernel(|provider| {
+    on_each_kernel(|_, provider| {
         let (peer, to) = peer("[::1]:0");
         turn_on(&peer, libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS);
         turn_on(&peer, libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT);
-        let socket = bound(provider, "[::]:0");
+        let socket = bound(provider, Family::V6, "[::]:0");
         let messages = [
             ControlMessage::TrafficClass(0x20),
             ControlMessage::EcnV6(1),
@@ -172,9 +147,9 @@ fn what_is_sent_along_arrives_over_ipv6() {
 
 #[test]
 fn the_source_address_is_chosen() {
-    on_each_kernel(|provider| {
-        let (peer, to) = peer("127.0.0.1:0");
-        let socket = bound(provider, "0.0.0.0:0");
+    on_each_kernel(|_, provider| {
+        let (peer, to) = peer(LOOPBACK);
+        let socket = bound(provider, Family::V4, "0.0.0.0:0");
         let port = socket.local_address().unwrap().port();
         for source in [Ipv4Addr::new(127, 0, 0, 5), Ipv4Addr::LOCALHOST] {
             let info = ControlMessage::PacketInfoV4 {
@@ -194,9 +169,9 @@ fn the_source_address_is_chosen() {
 
 #[test]
 fn a_long_buffer_is_cut_into_datagrams() {
-    on_each_kernel(|provider| {
-        let (peer, to) = peer("127.0.0.1:0");
-        let socket = bound(provider, "127.0.0.1:0");
+    on_each_kernel(|_, provider| {
+        let (peer, to) = peer(LOOPBACK);
+        let socket = bound(provider, Family::V4, LOOPBACK);
         let lengths = |count: usize| -> Vec<usize> {
             let mut room = [MaybeUninit::uninit(); 4096];
             (0..count).map(|_| peer.recv(&mut room).unwrap()).collect()
@@ -218,8 +193,8 @@ fn a_long_buffer_is_cut_into_datagrams() {
 
 #[test]
 fn what_the_transport_does_not_take_is_an_error() {
-    on_each_kernel(|provider| {
-        let socket = bound(provider, "127.0.0.1:0");
+    on_each_kernel(|_, provider| {
+        let socket = bound(provider, Family::V4, LOOPBACK);
         let to = socket.local_address().unwrap();
         let refused = |message| {
             let buffer = WithControl::new(*b"x", control::<ALL>(&[message]));
@@ -284,22 +259,22 @@ fn tell_all(socket: &DatagramSocket) {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_receive_tells_what_came_along() {
-    on_each_kernel(|provider| {
-        let socket = bound(provider, "127.0.0.1:0");
+    on_each_kernel(|_, provider| {
+        let socket = bound(provider, Family::V4, LOOPBACK);
         let to = socket.local_address().unwrap();
-        let (peer, from) = peer("127.0.0.1:0");
+        let (peer, from) = peer(LOOPBACK);
         peer.set_tos_v4(0x2A).unwrap();
         peer.set_ttl_v4(33).unwrap();
         let expected = sorted(expected_v4(loopback(), 0x2A, 33).into_iter());
         let mut buffer = WithControl::new([0; 64], Control::<ALL>::new());
         // Nothing is told unasked.
         peer.send_to(b"plain", &to.into()).unwrap();
-        let received = socket.receive_from_timeout(&mut buffer, LIMIT).unwrap();
+        let received = socket.receive_from_timeout(&mut buffer, PATIENCE).unwrap();
         assert!(!received.control_truncated);
         assert_eq!(buffer.control.messages().count(), 0);
         tell_all(&socket);
         peer.send_to(b"told", &to.into()).unwrap();
-        let received = socket.receive_from_timeout(&mut buffer, LIMIT).unwrap();
+        let received = socket.receive_from_timeout(&mut buffer, PATIENCE).unwrap();
         assert_eq!((received.length, received.from), (4, from));
         assert!(!received.control_truncated && !received.truncated);
         assert_eq!(sorted(buffer.control.messages()), expected);
@@ -307,7 +282,7 @@ fn a_receive_tells_what_came_along() {
         let owned = WithControl::new(NonPagedBuffer::new(64).unwrap(), Control::<ALL>::new());
         let receive = socket.start_receive_from(owned).unwrap();
         peer.send_to(b"owned", &to.into()).unwrap();
-        let finished = receive.wait_timeout(LIMIT).unwrap();
+        let finished = receive.wait_timeout(PATIENCE).unwrap();
         assert_eq!(finished.result.unwrap().length, 5);
         let owned = finished.buffer.unwrap();
         assert_eq!(sorted(owned.control.messages()), expected);
@@ -322,15 +297,15 @@ fn a_receive_tells_what_came_along() {
         .unwrap();
         socket.set_option(ReceiveTypeOfService(false)).unwrap();
         peer.send_to(b"less", &to.into()).unwrap();
-        socket.receive_from_timeout(&mut buffer, LIMIT).unwrap();
+        socket.receive_from_timeout(&mut buffer, PATIENCE).unwrap();
         assert_eq!(buffer.control.messages().count(), 3);
     });
 }
 
 #[test]
 fn a_receive_that_fails_tells_of_nothing() {
-    on_each_kernel(|provider| {
-        let socket = bound(provider, "127.0.0.1:0");
+    on_each_kernel(|_, provider| {
+        let socket = bound(provider, Family::V4, LOOPBACK);
         let told = || control::<32>(&[ControlMessage::TimeToLive(3)]);
         let empty = |control: &Control<32>| control.as_bytes().is_empty();
         let mut buffer = WithControl::new(NonPagedBuffer::new(8).unwrap(), told());
@@ -360,20 +335,20 @@ fn a_receive_that_fails_tells_of_nothing() {
 #[test]
 #[cfg(target_os = "linux")]
 fn room_that_is_too_small_is_told() {
-    on_each_kernel(|provider| {
-        let socket = bound(provider, "127.0.0.1:0");
+    on_each_kernel(|_, provider| {
+        let socket = bound(provider, Family::V4, LOOPBACK);
         let to = socket.local_address().unwrap();
-        let (peer, _) = peer("127.0.0.1:0");
+        let (peer, _) = peer(LOOPBACK);
         tell_all(&socket);
         let mut buffer = WithControl::new([0; 64], Control::<50>::new());
         peer.send_to(b"told in part", &to.into()).unwrap();
-        let received = socket.receive_from_timeout(&mut buffer, LIMIT).unwrap();
+        let received = socket.receive_from_timeout(&mut buffer, PATIENCE).unwrap();
         assert!(received.control_truncated && !received.truncated);
         assert_eq!(received.length, 12);
         assert_eq!(buffer.control.messages().count(), 2, "those that fit");
         let mut none = WithControl::new([0; 4], Control::<0>::new());
         peer.send_to(b"data too", &to.into()).unwrap();
-        let received = socket.receive_from_timeout(&mut none, LIMIT).unwrap();
+        let received = socket.receive_from_timeout(&mut none, PATIENCE).unwrap();
         assert!(received.truncated);
         assert_eq!(received.length, 4);
     });
@@ -382,8 +357,8 @@ fn room_that_is_too_small_is_told() {
 #[test]
 #[cfg(target_os = "linux")]
 fn ipv6_receives_tell_what_came_along() {
-    on_each_kernel(|provider| {
-        let socket = bound(provider, "[::1]:0");
+    on_each_kernel(|_, provider| {
+        let socket = bound(provider, Family::V6, "[::1]:0");
         let to = socket.local_address().unwrap();
         let (peer, _) = peer("[::1]:0");
         peer.set_tclass_v6(0x31).unwrap();
@@ -394,7 +369,7 @@ fn ipv6_receives_tell_what_came_along() {
         socket.set_option(ReceiveHopLimit(true)).unwrap();
         let mut buffer = WithControl::new([0; 64], Control::<ALL>::new());
         peer.send_to(b"told", &to.into()).unwrap();
-        socket.receive_from_timeout(&mut buffer, LIMIT).unwrap();
+        socket.receive_from_timeout(&mut buffer, PATIENCE).unwrap();
         let expected = [
             ControlMessage::PacketInfoV6 {
                 address: Ipv6Addr::LOCALHOST,
@@ -426,20 +401,20 @@ impl ReceiveFromEvent for Handler {
 #[test]
 #[cfg(target_os = "linux")]
 fn an_event_tells_what_came_along() {
-    on_each_kernel(|provider| {
+    on_each_kernel(|_, provider| {
         let (sender, told): (_, Receiver<Vec<String>>) = channel();
         let handler = Handler(Mutex::new(sender));
         let socket = DatagramSocket::open_with_events(provider, Family::V4, handler).unwrap();
-        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        socket.bind(LOOPBACK.parse().unwrap()).unwrap();
         let to = socket.local_address().unwrap();
-        let (peer, _) = peer("127.0.0.1:0");
+        let (peer, _) = peer(LOOPBACK);
         peer.set_tos_v4(0x2B).unwrap();
         peer.set_ttl_v4(3).unwrap();
         tell_all(&socket);
         socket.enable_receive_events().unwrap();
         peer.send_to(b"indicated", &to.into()).unwrap();
         let expected = sorted(expected_v4(loopback(), 0x2B, 3).into_iter());
-        assert_eq!(told.recv_timeout(LIMIT).unwrap(), expected);
+        assert_eq!(told.recv_timeout(PATIENCE).unwrap(), expected);
         socket.disable_receive_events().unwrap();
     });
 }

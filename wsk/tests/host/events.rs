@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use wsk::{
     DatagramSocket, Error, Family, Indication, NonPagedBuffer, Provider, ReceiveFromEvent,
-    Registration, Retained, Verdict, Wait,
+    Retained, Verdict,
 };
-use wsk_host::{Completion, Kernel};
+
+use crate::setting::{LOOPBACK, PATIENCE, on_each_kernel, peer, until};
 
 /// Copies what arrives, or keeps it, as told.
 struct Handler {
@@ -84,44 +85,23 @@ fn open(provider: &Provider, retain: bool) -> (DatagramSocket, Observed) {
         drops,
     };
     let socket = DatagramSocket::open_with_events(provider, Family::V4, handler).unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    socket.bind(LOOPBACK.parse().unwrap()).unwrap();
     (socket, observed)
 }
 
-fn on_each_kernel(test: impl Fn(&Kernel, &Provider, &UdpSocket)) {
-    for policy in [Completion::Inline, Completion::Deferred] {
-        let kernel = Kernel::builder().completion(policy).boot();
-        let registration = Registration::new().unwrap();
-        let provider = registration.capture(Wait::Forever).unwrap();
-        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
-        test(&kernel, &provider, &peer);
-        drop((provider, registration));
-        kernel.shutdown();
-    }
-}
-
-fn until(what: &str, condition: impl Fn() -> bool) {
-    for _ in 0..2_000 {
-        if condition() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    panic!("{what} did not happen");
+fn with_peer(test: impl Fn(&Provider, &UdpSocket)) {
+    on_each_kernel(|_, provider| test(provider, &peer(LOOPBACK).0));
 }
 
 #[test]
 fn datagrams_are_indicated_once_events_are_enabled() {
-    on_each_kernel(|_, provider, peer| {
+    with_peer(|provider, peer| {
         let (socket, observed) = open(provider, false);
         let to = socket.local_address().unwrap();
         socket.enable_receive_events().unwrap();
         for n in 0..20_u8 {
             peer.send_to(&[n; 5], to).unwrap();
-            let (bytes, from) = observed
-                .datagrams
-                .recv_timeout(Duration::from_secs(20))
-                .unwrap();
+            let (bytes, from) = observed.datagrams.recv_timeout(PATIENCE).unwrap();
             assert_eq!((bytes, from), (vec![n; 5], peer.local_addr().unwrap()));
         }
         socket.disable_receive_events().unwrap();
@@ -158,18 +138,18 @@ impl ReceiveFromEvent for Keeper {
 
 #[test]
 fn what_is_retained_stays_and_is_released_once() {
-    on_each_kernel(|_, provider, peer| {
+    with_peer(|provider, peer| {
         let (sender, kept) = channel();
         let socket =
             DatagramSocket::open_with_events(provider, Family::V4, Keeper(Mutex::new(sender)))
                 .unwrap();
-        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        socket.bind(LOOPBACK.parse().unwrap()).unwrap();
         socket.enable_receive_events().unwrap();
         let to = socket.local_address().unwrap();
         let kept: Vec<Retained> = (0..4_u8)
             .map(|n| {
                 peer.send_to(&[n; 100], to).unwrap();
-                kept.recv_timeout(Duration::from_secs(20)).unwrap()
+                kept.recv_timeout(PATIENCE).unwrap()
             })
             .collect();
         for (n, retained) in kept.iter().enumerate() {
@@ -200,7 +180,7 @@ fn what_is_retained_stays_and_is_released_once() {
 
 #[test]
 fn a_dead_socket_is_told() {
-    on_each_kernel(|kernel, provider, _| {
+    on_each_kernel(|kernel, provider| {
         let (socket, observed) = open(provider, false);
         socket.enable_receive_events().unwrap();
         kernel.force_close_sockets();
@@ -214,7 +194,7 @@ fn a_dead_socket_is_told() {
 
 #[test]
 fn closing_while_datagrams_arrive() {
-    on_each_kernel(|_, provider, peer| {
+    with_peer(|provider, peer| {
         for retain in [false, true] {
             let (socket, observed) = open(provider, retain);
             socket.enable_receive_events().unwrap();
@@ -233,7 +213,7 @@ fn closing_while_datagrams_arrive() {
 
 #[test]
 fn events_need_a_handler() {
-    on_each_kernel(|_, provider, _| {
+    on_each_kernel(|_, provider| {
         let socket = DatagramSocket::open(provider, Family::V4).unwrap();
         assert_eq!(socket.enable_receive_events().unwrap_err(), Error::NoEvents);
         assert_eq!(

@@ -1,19 +1,14 @@
 //! A provider that answers with an error before it completes the IRP, which it may do, or that never completes it, which it may
 //! not: in every shape of an operation the first is an error with the buffer, the second is given up, and frees nothing.
 
-use std::net::{SocketAddr, UdpSocket};
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::Thread;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use wsk::{
-    Call, DatagramSocket, Error, Family, InFlight, MdlChain, Messages, NTSTATUS, NonPagedBuffer,
-    Operation, Registration, Wait,
-};
+use wsk::{Call, DatagramSocket, Error, Family, MdlChain, Messages, NTSTATUS, NonPagedBuffer};
 use wsk_host::{Kernel, Leaks, Resource};
 use wsk_sys::STATUS_NOT_IMPLEMENTED;
+
+use crate::setting::{LOOPBACK, MOMENT, Setting, block_on};
 
 const STATUS: NTSTATUS = STATUS_NOT_IMPLEMENTED;
 
@@ -34,11 +29,7 @@ fn on_a_kernel(
     test: impl Fn(&DatagramSocket, SocketAddr),
 ) -> Result<(), Leaks> {
     let kernel = Kernel::boot();
-    let registration = Registration::new().unwrap();
-    let provider = registration.capture(Wait::Forever).unwrap();
-    let socket = DatagramSocket::open(&provider, Family::V4).unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let s = Setting::new(Family::V4, LOOPBACK);
     kernel.fail_nth(Resource::Completion, 1);
     let late = &kernel;
     std::thread::scope(|threads| {
@@ -50,16 +41,16 @@ fn on_a_kernel(
                 }
             });
         }
-        test(&socket, peer.local_addr().unwrap());
+        test(&s.socket, s.to);
     });
     if time.is_none() {
         assert_eq!(kernel.complete_withheld(), 1);
     }
-    drop((socket, provider, registration));
+    drop(s);
     kernel.finish()
 }
 
-const SOON: Option<Duration> = Some(Duration::from_millis(30));
+const SOON: Option<Duration> = Some(MOMENT);
 
 fn chain() -> MdlChain<2> {
     MdlChain::new([b"one", b"two"].map(|bytes| NonPagedBuffer::copy_of(bytes).unwrap()))
@@ -89,14 +80,14 @@ fn an_error_before_its_completion_keeps_the_buffer() {
     })
     .unwrap();
     on_a_kernel(SOON, |socket, to| {
-        let finished = poll_until_ready(socket.start_send_to(chain(), to).unwrap());
+        let finished = block_on(socket.start_send_to(chain(), to).unwrap());
         assert_eq!(finished.result, Err(error(Call::WskSendTo)));
         assert!(finished.buffer.is_some());
     })
     .unwrap();
     on_a_kernel(SOON, |socket, to| {
         let messages = Messages::new([chain()]).unwrap();
-        let finished = poll_until_ready(socket.start_send_messages(messages, to).unwrap());
+        let finished = block_on(socket.start_send_messages(messages, to).unwrap());
         assert_eq!(finished.result, Err(error(Call::WskSendMessages)));
         assert!(finished.buffer.is_some());
     })
@@ -108,33 +99,12 @@ fn an_error_before_its_completion_keeps_the_buffer() {
     .unwrap();
 }
 
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-/// Polls a future when it asks to be, and not otherwise.
-fn poll_until_ready<O: Operation>(operation: InFlight<O>) -> O::Output {
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-    let mut context = Context::from_waker(&waker);
-    let mut operation = pin!(operation);
-    loop {
-        match operation.as_mut().poll(&mut context) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => std::thread::park(),
-        }
-    }
-}
-
 #[test]
 fn an_irp_that_never_comes_back_is_given_up() {
     let start = Instant::now();
     // When it does come back, what it carried goes.
     on_a_kernel(None, |socket, to| {
-        let finished = poll_until_ready(socket.start_send_to(chain(), to).unwrap());
+        let finished = block_on(socket.start_send_to(chain(), to).unwrap());
         assert_eq!(finished.result, Err(abandoned(Call::WskSendTo)));
         assert!(finished.buffer.is_none(), "the provider may still use it");
         assert_eq!(socket.send_to(b"others go on", to), Ok(12));
@@ -180,12 +150,13 @@ fn an_irp_that_never_comes_back_is_given_up() {
 #[test]
 fn what_a_scope_has_left_to_the_provider_keeps_the_driver() {
     let kernel = Kernel::boot();
-    let registration = Registration::new().unwrap();
-    let provider = registration.capture(Wait::Forever).unwrap();
-    let socket = DatagramSocket::open(&provider, Family::V4).unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let to = peer.local_addr().unwrap();
+    let Setting {
+        socket,
+        provider,
+        registration,
+        peer,
+        to,
+    } = Setting::new(Family::V4, LOOPBACK);
     let mut buffer = NonPagedBuffer::copy_of(b"kept").unwrap();
     let mut other = NonPagedBuffer::copy_of(b"too").unwrap();
     let results = wsk::scope(|scope| {

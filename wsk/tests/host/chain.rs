@@ -1,12 +1,10 @@
 //! MDL chains: buffers in several pieces, sent and received into as one, in every shape of an operation.
 
-use std::net::{SocketAddr, UdpSocket};
 use std::ptr::NonNull;
-use std::time::Duration;
 
 use wsk::{
-    Call, DatagramSocket, DriverMdl, DriverMdlMut, Error, Family, MdlChain, Memory, NonPagedBuffer,
-    Pool, Provider, Registration, SliceChain, Wait,
+    Call, DriverMdl, DriverMdlMut, Error, Family, MdlChain, Memory, NonPagedBuffer, Pool,
+    SliceChain,
 };
 use wsk_host::{Completion, Kernel, Resource};
 use wsk_sys::{
@@ -15,37 +13,15 @@ use wsk_sys::{
     STATUS_WORKING_SET_QUOTA,
 };
 
-const LIMIT: Duration = Duration::from_secs(20);
-
-fn on_each_kernel(test: impl Fn(&Kernel, &DatagramSocket, &UdpSocket, SocketAddr)) {
-    for policy in [Completion::Inline, Completion::Deferred] {
-        let kernel = Kernel::builder().completion(policy).boot();
-        let registration = Registration::new().unwrap();
-        let provider: Provider = registration.capture(Wait::Forever).unwrap();
-        let socket = DatagramSocket::open(&provider, Family::V4).unwrap();
-        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
-        peer.set_read_timeout(Some(LIMIT)).unwrap();
-        test(&kernel, &socket, &peer, peer.local_addr().unwrap());
-        drop((socket, provider, registration));
-        kernel.shutdown();
-    }
-}
+use crate::setting::{LOOPBACK, PATIENCE, arrives, bound, client, with_sockets};
 
 fn buffer(bytes: &[u8]) -> NonPagedBuffer {
     NonPagedBuffer::copy_of(bytes).unwrap()
 }
 
-#[track_caller]
-fn arrives(peer: &UdpSocket, expected: &[u8]) {
-    let mut bytes = [0; 256];
-    let length = peer.recv(&mut bytes).unwrap();
-    assert_eq!(&bytes[..length], expected);
-}
-
 #[test]
 fn a_chain_is_sent_in_every_shape() {
-    on_each_kernel(|_, socket, peer, to| {
+    with_sockets(|_, socket, peer, to| {
         let mut chain = MdlChain::new([
             buffer(b"one, "),
             buffer(b""),
@@ -87,7 +63,7 @@ fn a_chain_is_sent_in_every_shape() {
 
 #[test]
 fn a_part_is_as_long_as_its_buffer_was() {
-    on_each_kernel(|_, socket, peer, to| {
+    with_sockets(|_, socket, peer, to| {
         let mut header = buffer(b"a long header");
         header.set_len(6).unwrap();
         let chain = MdlChain::new([header, buffer(b"; and so on")]);
@@ -103,7 +79,7 @@ fn a_part_is_as_long_as_its_buffer_was() {
 
 #[test]
 fn a_datagram_is_scattered_over_a_chain() {
-    on_each_kernel(|_, socket, peer, _| {
+    with_sockets(|_, socket, peer, _| {
         let own = socket.local_address().unwrap();
         let chain =
             |length: usize| MdlChain::new([2, length].map(|n| NonPagedBuffer::new(n).unwrap()));
@@ -111,7 +87,7 @@ fn a_datagram_is_scattered_over_a_chain() {
         peer.send_to(b"hdbody", own).unwrap();
         assert_eq!(
             socket
-                .receive_from_timeout(&mut whole, LIMIT)
+                .receive_from_timeout(&mut whole, PATIENCE)
                 .unwrap()
                 .length,
             6
@@ -123,7 +99,7 @@ fn a_datagram_is_scattered_over_a_chain() {
         let mut short = chain(3);
         short.set_range(1, 3).unwrap();
         peer.send_to(b"12345", own).unwrap();
-        let received = socket.receive_from_timeout(&mut short, LIMIT).unwrap();
+        let received = socket.receive_from_timeout(&mut short, PATIENCE).unwrap();
         assert!(received.truncated);
         assert_eq!(received.length, 3);
         assert_eq!(
@@ -132,7 +108,7 @@ fn a_datagram_is_scattered_over_a_chain() {
         );
         let receive = socket.start_receive_from(chain(4)).unwrap();
         peer.send_to(b"owned", own).unwrap();
-        let finished = receive.wait_timeout(LIMIT).unwrap();
+        let finished = receive.wait_timeout(PATIENCE).unwrap();
         assert_eq!(finished.result.unwrap().length, 5);
         let parts = finished.buffer.unwrap().into_parts();
         assert_eq!(parts[1].as_slice(), b"ned\0");
@@ -147,7 +123,7 @@ fn a_datagram_is_scattered_over_a_chain() {
 
 #[test]
 fn the_range_lies_in_the_chain() {
-    on_each_kernel(|_, socket, _, to| {
+    with_sockets(|_, socket, _, to| {
         let mut chain = MdlChain::new([buffer(b"abc"), buffer(b"defgh")]);
         let bounds = |end, length| Err(Error::OutOfBounds { end, length });
         assert_eq!(chain.set_range(3, 1), bounds(3, 3), "not in the first MDL");
@@ -174,7 +150,7 @@ fn the_range_lies_in_the_chain() {
 
 #[test]
 fn slices_are_chained_for_the_operation() {
-    on_each_kernel(|kernel, socket, peer, to| {
+    with_sockets(|kernel, socket, peer, to| {
         let before = kernel.counts();
         let (header, body) = ([7; 3], *b"on the stack");
         let mut chain = SliceChain::new([&header[..], b"", &body]);
@@ -191,7 +167,7 @@ fn slices_are_chained_for_the_operation() {
         let mut room = SliceChain::new([&mut first[..], &mut second]);
         assert_eq!(
             socket
-                .receive_from_timeout(&mut room, LIMIT)
+                .receive_from_timeout(&mut room, PATIENCE)
                 .unwrap()
                 .length,
             9
@@ -212,7 +188,7 @@ fn slices_are_chained_for_the_operation() {
 
 #[test]
 fn chains_in_a_pool_allocate_nothing() {
-    on_each_kernel(|kernel, socket, peer, to| {
+    with_sockets(|kernel, socket, peer, to| {
         let make = |_| {
             let parts = [
                 NonPagedBuffer::copy_of(b"header")?,
@@ -240,10 +216,8 @@ fn chains_in_a_pool_allocate_nothing() {
 #[test]
 fn chains_that_are_forgotten_stay_valid() {
     let kernel = Kernel::builder().completion(Completion::Deferred).boot();
-    let registration = Registration::new().unwrap();
-    let provider = registration.capture(Wait::Forever).unwrap();
-    let socket = DatagramSocket::open(&provider, Family::V4).unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let (registration, provider) = client();
+    let socket = bound(&provider, Family::V4, LOOPBACK);
     let own = socket.local_address().unwrap();
     for _ in 0..50 {
         // Dropped in flight; the chain goes with the completion.
@@ -261,7 +235,7 @@ fn chains_that_are_forgotten_stay_valid() {
 
 #[test]
 fn pages_that_cannot_be_locked_are_an_error() {
-    on_each_kernel(|kernel, socket, peer, to| {
+    with_sockets(|kernel, socket, peer, to| {
         let failed = Error::Call {
             call: Call::MmProbeAndLockPages,
             status: STATUS_WORKING_SET_QUOTA,
@@ -325,7 +299,7 @@ impl Drop for Raw {
 
 #[test]
 fn a_drivers_own_mdl() {
-    on_each_kernel(|kernel, socket, peer, to| {
+    with_sockets(|kernel, socket, peer, to| {
         let (first, second) = (Raw::new(b"driver's"), Raw::new(b" own"));
         // SAFETY: both are in no use; the chain stays until the end of this test.
         unsafe { (*first.mdl.as_ptr()).Next = second.mdl.as_ptr() };
@@ -346,7 +320,7 @@ fn a_drivers_own_mdl() {
             .unwrap();
         assert_eq!(
             socket
-                .receive_from_timeout(&mut room, LIMIT)
+                .receive_from_timeout(&mut room, PATIENCE)
                 .unwrap()
                 .length,
             6

@@ -1,7 +1,6 @@
 //! Options, fixed addresses, control information and several datagrams at once, on the host kernel.
 
-use std::net::{SocketAddr, UdpSocket};
-use std::time::Duration;
+use std::net::SocketAddr;
 
 use wsk::ioctl::{ControlRequest, CpuAffinity, ReceiveBacklog, RoutingInterface};
 use wsk::option::{
@@ -9,41 +8,17 @@ use wsk::option::{
 };
 use wsk::{
     Call, Control, ControlMessage, ControlMessages, DatagramSocket, Error, Family, Messages,
-    NonPagedBuffer, Provider, Registration, Wait,
+    NonPagedBuffer,
 };
-use wsk_host::{Completion, Kernel};
 use wsk_sys::{
     IP_TTL, IPPROTO_IP, STATUS_INVALID_DEVICE_STATE, STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED,
 };
 
-fn on_each_kernel(test: impl Fn(&Provider)) {
-    for policy in [Completion::Inline, Completion::Deferred] {
-        let kernel = Kernel::builder().completion(policy).boot();
-        let registration = Registration::new().unwrap();
-        let provider = registration.capture(Wait::Forever).unwrap();
-        test(&provider);
-        drop((provider, registration));
-        kernel.shutdown();
-    }
-}
-
-fn bound(provider: &Provider, family: Family, local: &str) -> DatagramSocket {
-    let socket = DatagramSocket::open(provider, family).unwrap();
-    socket.bind(local.parse().unwrap()).unwrap();
-    socket
-}
-
-fn peer() -> (UdpSocket, SocketAddr) {
-    let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
-    peer.set_read_timeout(Some(Duration::from_secs(20)))
-        .unwrap();
-    let address = peer.local_addr().unwrap();
-    (peer, address)
-}
+use crate::setting::{LOOPBACK, PATIENCE, arrives, bound, on_each_kernel, peer};
 
 #[test]
 fn options_are_set_and_read() {
-    on_each_kernel(|provider| {
+    on_each_kernel(|_, provider| {
         let v4 = DatagramSocket::open(provider, Family::V4).unwrap();
         for on in [true, false] {
             v4.set_option(ReuseAddress(on)).unwrap();
@@ -66,7 +41,7 @@ fn options_are_set_and_read() {
 
 #[test]
 fn control_operations_have_types() {
-    on_each_kernel(|provider| {
+    on_each_kernel(|_, provider| {
         let v4 = DatagramSocket::open(provider, Family::V4).unwrap();
         let near: SocketAddr = "127.0.0.1:9".parse().unwrap();
         assert_eq!(v4.ioctl(RoutingInterface(near)).unwrap().ip(), near.ip());
@@ -87,7 +62,7 @@ fn control_operations_have_types() {
             v4.ioctl(CpuAffinity(u16::MAX)),
             invalid(STATUS_INVALID_PARAMETER)
         );
-        v4.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        v4.bind(LOOPBACK.parse().unwrap()).unwrap();
         assert_eq!(
             v4.ioctl(CpuAffinity(0)),
             invalid(STATUS_INVALID_DEVICE_STATE),
@@ -103,7 +78,7 @@ fn control_operations_have_types() {
 
 #[test]
 fn requests_without_a_type() {
-    on_each_kernel(|provider| {
+    on_each_kernel(|_, provider| {
         let socket = DatagramSocket::open(provider, Family::V4).unwrap();
         let (level, option) = (IPPROTO_IP, IP_TTL);
         // SAFETY: plain numbers in and out.
@@ -128,7 +103,7 @@ fn requests_without_a_type() {
 
 #[test]
 fn a_multicast_group_is_joined_and_left() {
-    on_each_kernel(|provider| {
+    on_each_kernel(|_, provider| {
         let socket = bound(provider, Family::V4, "0.0.0.0:0");
         let (group, interface) = ("239.1.2.3".parse().unwrap(), "127.0.0.1".parse().unwrap());
         socket.set_option(JoinV4 { group, interface }).unwrap();
@@ -142,10 +117,10 @@ fn a_multicast_group_is_joined_and_left() {
 
 #[test]
 fn a_fixed_remote_address_sends_and_filters() {
-    on_each_kernel(|provider| {
-        let (friend, to) = peer();
-        let (stranger, _) = peer();
-        let socket = bound(provider, Family::V4, "127.0.0.1:0")
+    on_each_kernel(|_, provider| {
+        let (friend, to) = peer(LOOPBACK);
+        let (stranger, _) = peer(LOOPBACK);
+        let socket = bound(provider, Family::V4, LOOPBACK)
             .fix_remote_address(to)
             .unwrap();
         assert_eq!(socket.remote_address(), to);
@@ -170,7 +145,7 @@ fn a_fixed_remote_address_sends_and_filters() {
         let mut room = [0; 32];
         assert_eq!(
             socket
-                .receive_from_timeout(&mut room, Duration::from_secs(20))
+                .receive_from_timeout(&mut room, PATIENCE)
                 .unwrap()
                 .from,
             to
@@ -180,16 +155,13 @@ fn a_fixed_remote_address_sends_and_filters() {
 
 #[test]
 fn a_fixed_destination_receives_from_anywhere() {
-    on_each_kernel(|provider| {
-        let (friend, to) = peer();
-        let (stranger, from) = peer();
-        let socket = bound(provider, Family::V4, "127.0.0.1:0")
+    on_each_kernel(|_, provider| {
+        let (friend, to) = peer(LOOPBACK);
+        let (stranger, from) = peer(LOOPBACK);
+        let socket = bound(provider, Family::V4, LOOPBACK)
             .fix_destination(to)
             .unwrap();
-        assert_eq!(
-            socket.send_timeout(b"x", Duration::from_secs(20)).unwrap(),
-            1
-        );
+        assert_eq!(socket.send_timeout(b"x", PATIENCE).unwrap(), 1);
         assert_eq!(friend.recv(&mut [0; 4]).unwrap(), 1);
         stranger
             .send_to(b"welcome", socket.local_address().unwrap())
@@ -197,7 +169,7 @@ fn a_fixed_destination_receives_from_anywhere() {
         let mut room = [0; 32];
         assert_eq!(
             socket
-                .receive_from_timeout(&mut room, Duration::from_secs(20))
+                .receive_from_timeout(&mut room, PATIENCE)
                 .unwrap()
                 .from,
             from
@@ -210,8 +182,8 @@ fn a_fixed_destination_receives_from_anywhere() {
 
 #[test]
 fn fixing_a_wrong_address_gives_the_socket_back() {
-    on_each_kernel(|provider| {
-        let socket = bound(provider, Family::V4, "127.0.0.1:0");
+    on_each_kernel(|_, provider| {
+        let socket = bound(provider, Family::V4, LOOPBACK);
         let v6: SocketAddr = "[::1]:9".parse().unwrap();
         let (error, socket) = socket.fix_remote_address(v6).unwrap_err();
         assert_eq!(
@@ -239,24 +211,21 @@ fn fixing_a_wrong_address_gives_the_socket_back() {
 
 #[test]
 fn several_datagrams_in_one_request() {
-    on_each_kernel(|provider| {
-        let (peer, to) = peer();
-        let socket = bound(provider, Family::V4, "127.0.0.1:0");
+    on_each_kernel(|_, provider| {
+        let (peer, to) = peer(LOOPBACK);
+        let socket = bound(provider, Family::V4, LOOPBACK);
         let buffers = [b"one".as_slice(), b"two and", b"", b"four"]
             .map(|bytes| NonPagedBuffer::copy_of(bytes).unwrap());
         let mut messages = Messages::new(buffers).unwrap();
         for _ in 0..2 {
             assert_eq!(socket.send_messages(&mut messages, to).unwrap(), 14);
-            let mut bytes = [0; 16];
             for expected in [b"one".as_slice(), b"two and", b"", b"four"] {
-                let length = peer.recv(&mut bytes).unwrap();
-                assert_eq!(&bytes[..length], expected);
+                arrives(&peer, expected);
             }
         }
-        let limit = Duration::from_secs(20);
         assert_eq!(
             socket
-                .send_messages_timeout(&mut Messages::new([b"locked"]).unwrap(), to, limit)
+                .send_messages_timeout(&mut Messages::new([b"locked"]).unwrap(), to, PATIENCE)
                 .unwrap(),
             6
         );

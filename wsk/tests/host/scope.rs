@@ -1,32 +1,14 @@
 //! Scoped operations on the host kernel: the scope waits for each, whatever becomes of its handle.
 
-use std::net::{SocketAddr, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
 
-use wsk::{DatagramSocket, Error, Family, NonPagedBuffer, Registration, Wait};
-use wsk_host::{Completion, Kernel};
+use wsk::{Error, NonPagedBuffer};
 
-fn on_each_kernel(test: impl Fn(&DatagramSocket, &UdpSocket, SocketAddr)) {
-    for policy in [Completion::Inline, Completion::Deferred] {
-        let kernel = Kernel::builder().completion(policy).boot();
-        let registration = Registration::new().unwrap();
-        let provider = registration.capture(Wait::Forever).unwrap();
-        let socket = DatagramSocket::open(&provider, Family::V4).unwrap();
-        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
-        peer.set_read_timeout(Some(Duration::from_secs(20)))
-            .unwrap();
-        let to = peer.local_addr().unwrap();
-        test(&socket, &peer, to);
-        drop((socket, provider, registration));
-        kernel.shutdown();
-    }
-}
+use crate::setting::with_sockets;
 
 #[test]
 fn operations_share_a_scope() {
-    on_each_kernel(|socket, peer, to| {
+    with_sockets(|_, socket, peer, to| {
         let local = socket.local_address().unwrap();
         let question = *b"from the stack";
         let mut rooms = [[0_u8; 32]; 4];
@@ -65,7 +47,7 @@ fn operations_share_a_scope() {
 
 #[test]
 fn handles_may_be_dropped_forgotten_and_unwound_past() {
-    on_each_kernel(|socket, peer, to| {
+    with_sockets(|_, socket, peer, to| {
         let buffer = NonPagedBuffer::copy_of(b"kept").unwrap();
         let unwound = catch_unwind(AssertUnwindSafe(|| {
             let bytes = *b"on a stack that unwinds";
@@ -94,7 +76,7 @@ fn handles_may_be_dropped_forgotten_and_unwound_past() {
 
 #[test]
 fn mistakes_leave_nothing_in_flight() {
-    on_each_kernel(|socket, _, to| {
+    with_sockets(|_, socket, _, to| {
         let raised = wsk_host::at_irql(2, || wsk::scope(|_| ()));
         assert_eq!(
             raised.unwrap_err(),

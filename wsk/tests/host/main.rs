@@ -1,0 +1,19 @@
+//! The sockets on the host kernel, which stops at the first rule that is broken and says what is left behind. One program: there
+//! is one kernel at a time in each.
+
+mod setting;
+
+mod chain;
+mod connection;
+mod control;
+mod datagram;
+mod events;
+mod in_flight;
+mod listening;
+mod messages;
+mod network;
+mod options;
+mod prepared;
+mod refused;
+mod resolution;
+mod scope;

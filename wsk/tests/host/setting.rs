@@ -1,0 +1,220 @@
+//! What the tests run in: the kernels, a driver on each, the host's sockets that it talks to, and waiting for what has to happen.
+
+use std::future::Future;
+use std::io::{ErrorKind, Read};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use wsk::{
+    DatagramSocket, Error, Family, Lock, NonPagedBuffer, Provider, ReceiveBuffer, Registration,
+    SendBuffer, Wait,
+};
+use wsk_host::{Completion, Kernel};
+
+/// Where sockets are bound.
+pub(crate) const LOOPBACK: &str = "127.0.0.1:0";
+
+/// How long may take what has to happen.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+
+/// How long is waited for what may not happen.
+pub(crate) const MOMENT: Duration = Duration::from_millis(30);
+
+/// A kernel that completes at once, then one that does later.
+pub(crate) fn kernels() -> impl Iterator<Item = Kernel> {
+    [Completion::Inline, Completion::Deferred]
+        .into_iter()
+        .map(|policy| Kernel::builder().completion(policy).boot())
+}
+
+/// These, then kernels that complete when their seeds say.
+pub(crate) fn seeded_kernels() -> impl Iterator<Item = Kernel> {
+    let seeded = (1..4).map(|seed| Kernel::builder().completion(Completion::Seeded).seed(seed));
+    kernels().chain(seeded.map(wsk_host::Builder::boot))
+}
+
+/// A registration, and a provider, which is to be dropped first.
+pub(crate) fn client() -> (Registration, Provider) {
+    let registration = Registration::new().unwrap();
+    let provider = registration.capture(Wait::Forever).unwrap();
+    (registration, provider)
+}
+
+/// Runs `test` on each of [`kernels`], and looks for leaks after it.
+pub(crate) fn on_each_kernel(test: impl Fn(&Kernel, &Provider)) {
+    kernels().for_each(|kernel| on(kernel, &test));
+}
+
+/// Runs `test` on each of [`seeded_kernels`], and looks for leaks after it.
+pub(crate) fn on_each_seeded_kernel(test: impl Fn(&Kernel, &Provider)) {
+    seeded_kernels().for_each(|kernel| on(kernel, &test));
+}
+
+fn on(kernel: Kernel, test: impl Fn(&Kernel, &Provider)) {
+    let (registration, provider) = client();
+    test(&kernel, &provider);
+    drop((provider, registration));
+    kernel.shutdown();
+}
+
+/// A driver's datagram socket, and one of the host's that it talks to. Dropped in this order, as a driver unloads.
+pub(crate) struct Setting {
+    pub(crate) socket: DatagramSocket,
+    pub(crate) provider: Provider,
+    pub(crate) registration: Registration,
+    pub(crate) peer: UdpSocket,
+    pub(crate) to: SocketAddr,
+}
+
+impl Setting {
+    pub(crate) fn new(family: Family, local: &str) -> Self {
+        let (registration, provider) = client();
+        let socket = bound(&provider, family, local);
+        let (peer, to) = peer(LOOPBACK);
+        Self {
+            socket,
+            provider,
+            registration,
+            peer,
+            to,
+        }
+    }
+
+    /// The peer receives `expected`.
+    #[track_caller]
+    pub(crate) fn says(&self, expected: &[u8]) {
+        arrives(&self.peer, expected);
+    }
+
+    /// The peer sends `bytes`.
+    pub(crate) fn hears(&self, bytes: &[u8]) {
+        let local = self.socket.local_address().unwrap();
+        self.peer.send_to(bytes, local).unwrap();
+    }
+}
+
+/// Runs `test` in a setting on each of [`kernels`], and looks for leaks after it.
+pub(crate) fn in_each_setting(test: impl Fn(&Kernel, &Setting)) {
+    for kernel in kernels() {
+        let setting = Setting::new(Family::V4, LOOPBACK);
+        test(&kernel, &setting);
+        drop(setting);
+        kernel.shutdown();
+    }
+}
+
+/// The same, for tests that need no more than the sockets.
+pub(crate) fn with_sockets(test: impl Fn(&Kernel, &DatagramSocket, &UdpSocket, SocketAddr)) {
+    in_each_setting(|kernel, s| test(kernel, &s.socket, &s.peer, s.to));
+}
+
+pub(crate) fn bound(provider: &Provider, family: Family, local: &str) -> DatagramSocket {
+    let socket = DatagramSocket::open(provider, family).unwrap();
+    socket.bind(local.parse().unwrap()).unwrap();
+    socket
+}
+
+/// A socket of the host's, and its address.
+pub(crate) fn peer(local: &str) -> (UdpSocket, SocketAddr) {
+    let peer = UdpSocket::bind(local).unwrap();
+    peer.set_read_timeout(Some(PATIENCE)).unwrap();
+    let address = peer.local_addr().unwrap();
+    (peer, address)
+}
+
+#[track_caller]
+pub(crate) fn arrives(peer: &UdpSocket, expected: &[u8]) {
+    let mut bytes = [0; 256];
+    let length = peer.recv(&mut bytes).unwrap();
+    assert_eq!(&bytes[..length], expected);
+}
+
+/// Whether the peer finds the connection gone, rather than ended in good order.
+pub(crate) fn is_reset(peer: &mut TcpStream) -> bool {
+    let mut bytes = [0; 4096];
+    loop {
+        match peer.read(&mut bytes) {
+            Ok(0) => return false,
+            Ok(_) => {}
+            Err(error) => return error.kind() == ErrorKind::ConnectionReset,
+        }
+    }
+}
+
+/// A buffer that counts how often it was dropped.
+pub(crate) struct Counted(NonPagedBuffer, Arc<AtomicUsize>);
+
+impl Counted {
+    pub(crate) fn new(bytes: &[u8], drops: &Arc<AtomicUsize>) -> Self {
+        Self(NonPagedBuffer::copy_of(bytes).unwrap(), drops.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.1.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+// SAFETY: the promise of the buffer inside is passed on.
+unsafe impl SendBuffer for Counted {
+    fn lock(&self) -> Result<Lock<'_>, Error> {
+        self.0.lock()
+    }
+}
+
+// SAFETY: as above.
+unsafe impl ReceiveBuffer for Counted {
+    fn lock_mut(&mut self) -> Result<Lock<'_>, Error> {
+        self.0.lock_mut()
+    }
+}
+
+/// How often a waker was used.
+#[derive(Default)]
+pub(crate) struct Wakes(AtomicUsize);
+
+impl Wakes {
+    /// A count, and the waker that it is of.
+    pub(crate) fn new() -> (Arc<Self>, Waker) {
+        let count = Arc::new(Self::default());
+        (count.clone(), Waker::from(count))
+    }
+
+    pub(crate) fn get(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Polls a future when it asks to be, and not otherwise.
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let (count, waker) = Wakes::new();
+    let mut context = Context::from_waker(&waker);
+    for polls in 1.. {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+        until("a wake", || count.get() >= polls);
+    }
+    unreachable!()
+}
+
+/// Waits for a condition.
+pub(crate) fn until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
