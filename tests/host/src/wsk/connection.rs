@@ -23,9 +23,9 @@ use wsk_sys::{
 
 use super::address;
 use super::binding::{WskBind, WskGetLocalAddress, WskGetRemoteAddress};
-use super::callbacks::{self, Callbacks, Disabled};
+use super::callbacks::{Callbacks, Disabled};
 use super::network::Interest;
-use super::pending::{Pending, Waiting};
+use super::pending::{Pending, complete_all, waiting};
 use super::request::Request;
 use super::socket::{self, Pointers, Socket};
 use crate::schedule::{self, SOON};
@@ -179,23 +179,7 @@ struct Control(*mut u32);
 // SAFETY: the driver keeps the place until the IRP is completed, on whatever thread.
 unsafe impl Send for Control {}
 
-impl Waiting for Connect {
-    fn request(&self) -> &Request {
-        &self.request
-    }
-}
-
-impl Waiting for Transmit {
-    fn request(&self) -> &Request {
-        &self.request
-    }
-}
-
-impl Waiting for Receive {
-    fn request(&self) -> &Request {
-        &self.request
-    }
-}
+waiting!(Connect, Transmit, Receive);
 
 impl Connection {
     /// A socket that isn't bound.
@@ -297,14 +281,8 @@ impl Connection {
     /// The driver's table and context.
     fn table(&self) -> (Option<WSK_CLIENT_CONNECTION_DISPATCH>, *mut c_void) {
         let pointers = self.pointers.lock();
-        // SAFETY: the driver keeps its dispatch table while the socket is open.
-        let table = unsafe {
-            pointers
-                .dispatch
-                .cast::<WSK_CLIENT_CONNECTION_DISPATCH>()
-                .as_ref()
-        };
-        (table.copied(), pointers.context)
+        // SAFETY: it is the table of a connection, whose socket is open.
+        (unsafe { pointers.table() }, pointers.context)
     }
 
     /// Whether the driver has given a callback for each of `events`.
@@ -491,14 +469,9 @@ fn end_all(socket: &Arc<Socket>, status: NTSTATUS) {
     for connect in &connects {
         connect.discard_socket(socket);
     }
-    let requests = connects
-        .into_iter()
-        .map(|connect| connect.request)
-        .chain(transmits.into_iter().map(|transmit| transmit.request))
-        .chain(receives.into_iter().map(|receive| receive.request));
-    for request in requests {
-        request.complete_by(schedule::plan(), status, 0);
-    }
+    complete_all(connects, status);
+    complete_all(transmits, status);
+    complete_all(receives, status);
 }
 
 /// The socket is being closed: cancels what is pending.
@@ -523,7 +496,7 @@ pub(crate) fn closing_aborts(socket: &Socket) -> bool {
 pub(crate) fn force_close(socket: &Arc<Socket>) {
     end_all(socket, STATUS_FILE_FORCED_CLOSED);
     let connection = socket.connection("WskReceiveEvent");
-    let (table, context) = connection.table();
+    let (table, _) = connection.table();
     let mut state = connection.state.lock();
     if state.phase == Phase::Connected {
         socket.with_real(|real| real.shutdown(Shutdown::Both));
@@ -537,13 +510,12 @@ pub(crate) fn force_close(socket: &Arc<Socket>) {
     {
         state.callbacks.begin(WSK_EVENT_RECEIVE);
         drop(state);
-        let context = Context(context);
-        let socket = Arc::clone(socket);
-        schedule::later(SOON, move || {
-            let Context(context) = { context };
-            let told = format_args!("NULL: the socket is no longer functional");
+        let pointers = *connection.pointers.lock();
+        socket.tell_useless(
+            "WskReceiveEvent",
+            pointers,
             // SAFETY: as in `indicate`.
-            let _ = callbacks::call("WskReceiveEvent", told, || unsafe {
+            move |context| unsafe {
                 callback(
                     context,
                     u32::from(WSK_FLAG_AT_DISPATCH_LEVEL),
@@ -551,17 +523,11 @@ pub(crate) fn force_close(socket: &Arc<Socket>) {
                     0,
                     core::ptr::null_mut(),
                 )
-            });
-            let connection = socket.connection("WskReceiveEvent");
-            connection.state.lock().callbacks.end(WSK_EVENT_RECEIVE);
-            socket.landed();
-        });
+            },
+            |socket| {
+                let connection = socket.connection("WskReceiveEvent");
+                connection.state.lock().callbacks.end(WSK_EVENT_RECEIVE);
+            },
+        );
     }
 }
-
-/// The driver's context of a callback.
-#[derive(Clone, Copy)]
-pub(crate) struct Context(pub(crate) *mut c_void);
-
-// SAFETY: the pointer is only handed back to the driver, which has to expect that on any thread.
-unsafe impl Send for Context {}

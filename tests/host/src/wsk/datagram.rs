@@ -24,9 +24,9 @@ use super::ancillary::{self, Ancillary, Told, Wanted};
 use super::binding::{WskBind, WskGetLocalAddress};
 use super::callbacks::{self, Callbacks, Disabled};
 use super::indication::{self, Message};
-use super::pending::{Pending, Waiting};
+use super::pending::{Pending, complete_all, waiting};
 use super::request::{Outcome, Request, Uses};
-use super::socket::{self, Category, Pointers, Socket};
+use super::socket::{self, Pointers, Socket};
 use crate::faults::{self, Fate};
 use crate::flight::Flight;
 use crate::schedule::{self, Plan, SOON};
@@ -118,13 +118,8 @@ impl Datagram {
         &self,
     ) -> Option<unsafe extern "system" fn(*mut c_void, u32, *mut WSK_DATAGRAM_INDICATION) -> NTSTATUS>
     {
-        // SAFETY: the driver keeps its dispatch table while the socket is open.
-        let table = unsafe {
-            self.pointers
-                .dispatch
-                .cast::<WSK_CLIENT_DATAGRAM_DISPATCH>()
-                .as_ref()
-        };
+        // SAFETY: it is the table of a datagram socket, which is open.
+        let table = unsafe { self.pointers.table::<WSK_CLIENT_DATAGRAM_DISPATCH>() };
         table?.WskReceiveFromEvent
     }
 
@@ -174,10 +169,7 @@ impl Datagram {
 }
 
 fn part(socket: &Socket) -> &Datagram {
-    match &socket.category {
-        Category::Datagram(datagram) => datagram,
-        _ => unreachable!("the functions here check the category first"),
-    }
+    socket.datagram("the network")
 }
 
 /// Binds a socket to a local address.
@@ -328,10 +320,8 @@ dispatched! {
     ) -> NTSTATUS, at most DISPATCH_LEVEL {
         let socket = socket::enter("WskSendTo", Socket);
         socket.datagram("WskSendTo");
-        let mut flight = Flight::new("WskSendTo");
         // SAFETY: the driver gives the buffer, whose MDL chain it keeps until the IRP is completed.
-        unsafe { flight.pin_buffer(Buffer, &"the WSK_BUF of WskSendTo") };
-        let uses = Uses::of(flight).contents(
+        let uses = unsafe { Uses::buffer("WskSendTo", Buffer) }.contents(
             ControlInfo,
             ControlInfoLength as usize,
             "the control information",
@@ -471,36 +461,34 @@ dispatched! {
     ) -> NTSTATUS, at most DISPATCH_LEVEL {
         let socket = socket::enter("WskReceiveFrom", Socket);
         socket.datagram("WskReceiveFrom");
-        let mut flight = Flight::new("WskReceiveFrom");
         // SAFETY: the driver gives the buffer, whose MDL chain it keeps until the IRP is completed.
-        unsafe { flight.pin_buffer(Buffer, &"the WSK_BUF of WskReceiveFrom") };
-        flight.pin(
-            RemoteAddress as usize,
-            socket.family.size(),
-            "the place for the remote address",
-        );
-        flight.pin(
-            ControlLength as usize,
-            size_of::<u32>(),
-            "the place for the length of the control information",
-        );
-        flight.pin(
-            ControlFlags as usize,
-            size_of::<u32>(),
-            "the place for the control flags",
-        );
+        let uses = unsafe { Uses::buffer("WskReceiveFrom", Buffer) }
+            .memory(
+                RemoteAddress,
+                socket.family.size(),
+                "the place for the remote address",
+            )
+            .memory(
+                ControlLength,
+                size_of::<u32>(),
+                "the place for the length of the control information",
+            )
+            .memory(
+                ControlFlags,
+                size_of::<u32>(),
+                "the place for the control flags",
+            );
         let control_room = if ControlLength.is_null() || ControlInfo.is_null() {
             0
         } else {
             // SAFETY: the driver gives the length of its buffer there.
             unsafe { ControlLength.read_unaligned() as usize }
         };
-        flight.pin(
-            ControlInfo as usize,
+        let uses = uses.memory(
+            ControlInfo,
             control_room,
             "the place for the control information",
         );
-        let uses = Uses::of(flight);
         let data = uses.data();
         // SAFETY: the driver gives the IRP.
         let request = unsafe { Request::start(Irp, uses, Some(&socket)) };
@@ -556,11 +544,8 @@ fn receive(socket: &Arc<Socket>, receive: Receive, flags: u32) -> NTSTATUS {
         receive.request.complete(status, length);
         return status;
     }
-    let cancelled = state.receives.push(socket, receive);
+    state.receives.push_or_cancel(socket, receive);
     drop(state);
-    if let Some(receive) = cancelled {
-        receive.request.complete_later(SOON, STATUS_CANCELLED, 0);
-    }
     watch(socket);
     STATUS_PENDING
 }
@@ -575,11 +560,7 @@ pub(crate) fn cancelled(socket: &Socket, irp: *mut IRP) -> Option<Request> {
         .map(|receive| receive.request)
 }
 
-impl Waiting for Receive {
-    fn request(&self) -> &Request {
-        &self.request
-    }
-}
+waiting!(Receive);
 
 impl Receive {
     /// What the null provider says of who sent a datagram: this machine, port 9.
@@ -743,10 +724,7 @@ pub(crate) fn readable(socket: &Arc<Socket>) {
             if let Some(receive) = state.receives.claim_first() {
                 drop(state);
                 let (status, length) = receive.fill(socket.family, &message);
-                let when = match schedule::plan() {
-                    Plan::Now => SOON,
-                    Plan::DoLater(when) | Plan::CompleteLater(when) => when,
-                };
+                let when = schedule::plan().when();
                 receive.request.complete_later(when, status, length);
             } else {
                 // All are being cancelled just now.
@@ -790,21 +768,19 @@ fn indicate(socket: &Arc<Socket>, messages: Vec<Message>) {
                 list,
             )
         });
-        match status {
-            STATUS_PENDING => indication::retain(list.cast(), "WskReceiveFromEvent"),
-            STATUS_DATA_NOT_ACCEPTED => {
-                let _ = indication::release("WskReceiveFromEvent", address, list.cast());
-                let mut state = datagram.state.lock();
-                // With a static callback the datagrams are gone; else they wait until it is enabled again.
-                if !state.callbacks.is_fixed(WSK_EVENT_RECEIVE_FROM) {
-                    state.callbacks.silence(WSK_EVENT_RECEIVE_FROM);
-                    for message in messages.into_iter().rev() {
-                        state.refused.push_front(message);
-                    }
+        if status == STATUS_PENDING {
+            indication::retain(list.cast(), "WskReceiveFromEvent");
+        } else {
+            let _ = indication::release("WskReceiveFromEvent", address, list.cast());
+        }
+        if status == STATUS_DATA_NOT_ACCEPTED {
+            let mut state = datagram.state.lock();
+            // With a static callback the datagrams are gone; else they wait until it is enabled again.
+            if !state.callbacks.is_fixed(WSK_EVENT_RECEIVE_FROM) {
+                state.callbacks.silence(WSK_EVENT_RECEIVE_FROM);
+                for message in messages.into_iter().rev() {
+                    state.refused.push_front(message);
                 }
-            }
-            _ => {
-                let _ = indication::release("WskReceiveFromEvent", address, list.cast());
             }
         }
     }
@@ -819,11 +795,7 @@ pub(crate) fn cancel_all(socket: &Arc<Socket>) {
         state.callbacks.silence(WSK_EVENT_RECEIVE_FROM);
         state.receives.claim_all()
     };
-    for receive in pending {
-        receive
-            .request
-            .complete_by(schedule::plan(), STATUS_CANCELLED, 0);
-    }
+    complete_all(pending, STATUS_CANCELLED);
 }
 
 /// The socket is made useless: completes what is pending and tells the event callback.
@@ -842,21 +814,17 @@ pub(crate) fn force_close(socket: &Arc<Socket>) {
     {
         state.callbacks.begin(WSK_EVENT_RECEIVE_FROM);
         drop(state);
-        let socket = Arc::clone(socket);
-        schedule::later(SOON, move || {
-            let datagram = part(&socket);
-            let told = format_args!("NULL: the socket is no longer functional");
+        let flags = u32::from(WSK_FLAG_AT_DISPATCH_LEVEL);
+        socket.tell_useless(
+            "WskReceiveFromEvent",
+            datagram.pointers,
             // SAFETY: as in `indicate`.
-            let _ = callbacks::call("WskReceiveFromEvent", told, || unsafe {
-                callback(
-                    datagram.pointers.context,
-                    u32::from(WSK_FLAG_AT_DISPATCH_LEVEL),
-                    core::ptr::null_mut(),
-                )
-            });
-            datagram.state.lock().callbacks.end(WSK_EVENT_RECEIVE_FROM);
-            socket.landed();
-        });
+            move |context| unsafe { callback(context, flags, core::ptr::null_mut()) },
+            |socket| {
+                let mut state = part(socket).state.lock();
+                state.callbacks.end(WSK_EVENT_RECEIVE_FROM);
+            },
+        );
     }
 }
 

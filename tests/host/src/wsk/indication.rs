@@ -41,11 +41,38 @@ struct List {
 const MDL_AT: usize = size_of::<WSK_DATAGRAM_INDICATION>();
 /// The most pages that a datagram, or a piece of a stream, touches.
 const NUMBERS: usize = 65_536 / PAGE_SIZE + 2;
-const ADDRESS_AT: usize = MDL_AT + size_of::<MDL>() + NUMBERS * size_of::<usize>();
+const MDL_SIZE: usize = size_of::<MDL>() + NUMBERS * size_of::<usize>();
+const ADDRESS_AT: usize = MDL_AT + MDL_SIZE;
 const DATA_AT: usize = (ADDRESS_AT + size_of::<SOCKADDR_IN6>() + 15) & !15;
 const _: () = assert!(size_of::<WSK_DATA_INDICATION>() <= MDL_AT);
 /// How many bytes of a stream are in one indication, as if each were a segment of the usual size.
 const SEGMENT: usize = 1460;
+
+/// An MDL for bytes at `start`, mapped or not.
+fn mdl(start: *mut u8, length: usize, mapped: bool, next: *mut MDL) -> MDL {
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "a datagram has less than 65,536 bytes, and so has a segment"
+    )]
+    MDL {
+        Next: next,
+        Size: MDL_SIZE as i16,
+        MdlFlags: if mapped {
+            MDL_SOURCE_IS_NONPAGED_POOL
+        } else {
+            MDL_PAGES_LOCKED as i16
+        },
+        Process: ptr::null_mut(),
+        MappedSystemVa: if mapped {
+            start.cast()
+        } else {
+            ptr::null_mut()
+        },
+        StartVa: start.map_addr(|address| address & !(PAGE_SIZE - 1)).cast(),
+        ByteCount: length as u32,
+        ByteOffset: (start as usize % PAGE_SIZE) as u32,
+    }
+}
 
 /// A block with `bytes` and an MDL for them, and with `CMSGHDR` objects, whose place is the last that is given.
 fn block(bytes: &[u8], control: &[u8]) -> Option<(*mut u8, WSK_BUF, *mut u8)> {
@@ -61,30 +88,17 @@ fn block(bytes: &[u8], control: &[u8]) -> Option<(*mut u8, WSK_BUF, *mut u8)> {
         Origin::here("the provider"),
     )?;
     // SAFETY: the block has room for the parts at their offsets, which are aligned for them.
-    let (mdl, place) = unsafe {
+    let (chain, place) = unsafe {
         let data = block.add(DATA_AT);
         ptr::copy_nonoverlapping(bytes.as_ptr(), data, bytes.len());
         let place = block.add(control_at);
         ptr::copy_nonoverlapping(control.as_ptr(), place, control.len());
-        let mdl = block.add(MDL_AT).cast::<MDL>();
-        #[allow(
-            clippy::cast_possible_truncation,
-            reason = "a datagram has less than 65,536 bytes, and so has a segment"
-        )]
-        mdl.write(MDL {
-            Next: ptr::null_mut(),
-            Size: (size_of::<MDL>() + NUMBERS * size_of::<usize>()) as i16,
-            MdlFlags: MDL_SOURCE_IS_NONPAGED_POOL,
-            Process: ptr::null_mut(),
-            MappedSystemVa: data.cast(),
-            StartVa: data.map_addr(|address| address & !(PAGE_SIZE - 1)).cast(),
-            ByteCount: bytes.len() as u32,
-            ByteOffset: (data as usize % PAGE_SIZE) as u32,
-        });
-        (mdl, place)
+        let chain = block.add(MDL_AT).cast::<MDL>();
+        chain.write(mdl(data, bytes.len(), true, ptr::null_mut()));
+        (chain, place)
     };
     let buffer = WSK_BUF {
-        Mdl: mdl,
+        Mdl: chain,
         Offset: 0,
         Length: bytes.len(),
     };
@@ -95,7 +109,6 @@ fn block(bytes: &[u8], control: &[u8]) -> Option<(*mut u8, WSK_BUF, *mut u8)> {
 /// too.
 fn scattered_block(bytes: &[u8], control: &[u8]) -> Option<(*mut u8, WSK_BUF, *mut u8)> {
     const RUBBISH: usize = 5;
-    const MDL_SIZE: usize = size_of::<MDL>() + NUMBERS * size_of::<usize>();
     let third = bytes.len().div_ceil(3);
     let (first, rest) = bytes.split_at(third);
     let (second, last) = rest.split_at(third.min(rest.len()));
@@ -126,26 +139,13 @@ fn scattered_block(bytes: &[u8], control: &[u8]) -> Option<(*mut u8, WSK_BUF, *m
                 RUBBISH
             };
             let start = data.add(before);
-            let mdl = block.add(chain_at + index * MDL_SIZE).cast::<MDL>();
-            let next = block.add(chain_at + (index + 1) * MDL_SIZE).cast::<MDL>();
-            #[allow(
-                clippy::cast_possible_truncation,
-                reason = "a datagram has less than 65,536 bytes, and so has a segment"
-            )]
-            mdl.write(MDL {
-                Next: if index + 1 == pieces.len() {
-                    ptr::null_mut()
-                } else {
-                    next
-                },
-                Size: MDL_SIZE as i16,
-                MdlFlags: MDL_PAGES_LOCKED as i16,
-                Process: ptr::null_mut(),
-                MappedSystemVa: ptr::null_mut(),
-                StartVa: start.map_addr(|address| address & !(PAGE_SIZE - 1)).cast(),
-                ByteCount: (piece.len() + after - before) as u32,
-                ByteOffset: (start as usize % PAGE_SIZE) as u32,
-            });
+            let here = block.add(chain_at + index * MDL_SIZE).cast::<MDL>();
+            let next = if index + 1 == pieces.len() {
+                ptr::null_mut()
+            } else {
+                here.byte_add(MDL_SIZE)
+            };
+            here.write(mdl(start, piece.len() + after - before, false, next));
             data = data.add(piece.len() + 2 * RUBBISH);
         }
         let buffer = WSK_BUF {

@@ -23,8 +23,8 @@ use wsk_sys::{
 use super::address;
 use super::binding::{Place, WskBind, WskGetLocalAddress, WskGetRemoteAddress};
 use super::callbacks::{self, Callbacks, Disabled};
-use super::connection::{self, Connection, Context};
-use super::pending::{Pending, Waiting};
+use super::connection::{self, Connection};
+use super::pending::{Pending, complete_all, waiting};
 use super::request::{Outcome, Request, Uses};
 use super::socket::{self, Pointers, Socket};
 use crate::schedule::{self, Plan, SOON};
@@ -124,21 +124,12 @@ struct Accept {
     remote: Place,
 }
 
-impl Waiting for Accept {
-    fn request(&self) -> &Request {
-        &self.request
-    }
-}
+waiting!(Accept);
 
 /// The tables in the table that a driver gives for a stream socket: for connecting, and for listening.
 pub(crate) fn stream_pointers(pointers: Pointers) -> (Pointers, Pointers) {
-    // SAFETY: the driver gives the table of the socket's category, if any, and keeps it while the socket is open.
-    let table = unsafe {
-        pointers
-            .dispatch
-            .cast::<WSK_CLIENT_STREAM_DISPATCH>()
-            .as_ref()
-    };
+    // SAFETY: the driver gives the table of the socket's category, whose socket is being made.
+    let table = unsafe { pointers.table::<WSK_CLIENT_STREAM_DISPATCH>() };
     let with = |dispatch: *const c_void| Pointers {
         dispatch,
         ..pointers
@@ -202,14 +193,8 @@ impl Listening {
     }
 
     fn table(&self) -> Option<WSK_CLIENT_LISTEN_DISPATCH> {
-        // SAFETY: the driver keeps its dispatch table while the socket is open.
-        unsafe {
-            self.pointers
-                .dispatch
-                .cast::<WSK_CLIENT_LISTEN_DISPATCH>()
-                .as_ref()
-        }
-        .copied()
+        // SAFETY: it is the table of a listening socket, which is open.
+        unsafe { self.pointers.table() }
     }
 
     /// Enables the event callback, and those that accepted sockets have.
@@ -347,11 +332,8 @@ dispatched! {
             accept.request.complete(status, information);
             return trace::returned("WskAccept", status);
         }
-        let cancelled = state.accepts.push(&*socket, accept);
+        state.accepts.push_or_cancel(&socket, accept);
         drop(state);
-        if let Some(accept) = cancelled {
-            accept.request.complete_later(SOON, STATUS_CANCELLED, 0);
-        }
         kick(&socket);
         trace::returned("WskAccept", STATUS_PENDING)
     }
@@ -705,11 +687,7 @@ pub(crate) fn cancel_all(socket: &Socket) {
             .for_each(Incoming::reject);
         state.accepts.claim_all()
     };
-    for accept in accepts {
-        accept
-            .request
-            .complete_by(schedule::plan(), STATUS_CANCELLED, 0);
-    }
+    complete_all(accepts, STATUS_CANCELLED);
 }
 
 /// The socket is made useless: completes what is pending and tells the event callback.
@@ -721,7 +699,7 @@ pub(crate) fn force_close(socket: &Arc<Socket>) {
             .request
             .complete_later(SOON, STATUS_FILE_FORCED_CLOSED, 0);
     }
-    tell_useless(socket);
+    tell_inspector(socket);
     let mut state = listening.state.lock();
     let Some(callback) = listening.table().and_then(|table| table.WskAcceptEvent) else {
         return;
@@ -729,14 +707,12 @@ pub(crate) fn force_close(socket: &Arc<Socket>) {
     if state.callbacks.is_enabled(WSK_EVENT_ACCEPT) && socket.take_off_unless_closing() {
         state.callbacks.begin(WSK_EVENT_ACCEPT);
         drop(state);
-        let context = Context(listening.pointers.context);
-        let socket = Arc::clone(socket);
-        schedule::later(SOON, move || {
-            let Context(context) = { context };
-            let told = format_args!("NULL: the socket is no longer functional");
+        socket.tell_useless(
+            "WskAcceptEvent",
+            listening.pointers,
             // There is no connection that the other pointers could be of, and the documentation promises nothing of them.
             // SAFETY: as in `indicate`.
-            let _ = callbacks::call("WskAcceptEvent", told, || unsafe {
+            move |context| unsafe {
                 callback(
                     context,
                     u32::from(WSK_FLAG_AT_DISPATCH_LEVEL),
@@ -746,16 +722,17 @@ pub(crate) fn force_close(socket: &Arc<Socket>) {
                     ptr::null_mut(),
                     ptr::null_mut(),
                 )
-            });
-            let listening = socket.listening("WskAcceptEvent");
-            listening.state.lock().callbacks.end(WSK_EVENT_ACCEPT);
-            socket.landed();
-        });
+            },
+            |socket| {
+                let listening = socket.listening("WskAcceptEvent");
+                listening.state.lock().callbacks.end(WSK_EVENT_ACCEPT);
+            },
+        );
     }
 }
 
 /// Tells the driver's `WskInspectEvent` that the socket is useless.
-fn tell_useless(socket: &Arc<Socket>) {
+fn tell_inspector(socket: &Arc<Socket>) {
     let listening = socket.listening("WskInspectEvent");
     let Some(callback) = listening.table().and_then(|table| table.WskInspectEvent) else {
         return;
@@ -763,15 +740,13 @@ fn tell_useless(socket: &Arc<Socket>) {
     if !listening.is_conditional() || !socket.take_off_unless_closing() {
         return;
     }
-    let context = Context(listening.pointers.context);
-    let socket = Arc::clone(socket);
-    schedule::later(SOON, move || {
-        let Context(context) = { context };
-        let told = format_args!("NULL: the socket is no longer functional");
+    socket.tell_useless(
+        "WskInspectEvent",
+        listening.pointers,
         // SAFETY: as in `inspect`.
-        let _ = callbacks::call("WskInspectEvent", told, || unsafe {
+        move |context| unsafe {
             callback(context, ptr::null_mut(), ptr::null_mut(), ptr::null_mut())
-        });
-        socket.landed();
-    });
+        },
+        |_| {},
+    );
 }

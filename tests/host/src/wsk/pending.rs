@@ -5,17 +5,35 @@ use core::ptr;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use wsk_sys::{DEVICE_OBJECT, IRP, STATUS_CANCELLED};
+use wsk_sys::{DEVICE_OBJECT, IRP, NTSTATUS, STATUS_CANCELLED};
 
 use super::request::Request;
 use super::resolution;
 use super::socket::Socket;
+use crate::schedule::SOON;
 use crate::{irp, schedule, spinlock};
 
 /// What waits: a request, and what it needs besides.
 pub(crate) trait Waiting: Send {
     fn request(&self) -> &Request;
+    fn into_request(self) -> Request;
 }
+
+/// Structures with a field `request` that wait.
+macro_rules! waiting {
+    ($($entry:ty),+) => {$(
+        impl $crate::wsk::pending::Waiting for $entry {
+            fn request(&self) -> &$crate::wsk::request::Request {
+                &self.request
+            }
+
+            fn into_request(self) -> $crate::wsk::request::Request {
+                self.request
+            }
+        }
+    )+};
+}
+pub(crate) use waiting;
 
 /// A queue of requests that wait.
 ///
@@ -57,6 +75,14 @@ impl<T: Waiting> Pending<T> {
         entry.request().pend();
         self.0.push_back(entry);
         self.arm(socket.into(), irp)
+    }
+
+    /// As [`push`](Self::push), but completes the request itself when cancelling was asked for already.
+    pub(crate) fn push_or_cancel(&mut self, socket: &Arc<Socket>, entry: T) {
+        if let Some(cancelled) = self.push(socket, entry) {
+            let request = cancelled.into_request();
+            request.complete_later(SOON, STATUS_CANCELLED, 0);
+        }
     }
 
     /// Queues an entry again, before all others, that was taken out with [`claim_first`](Self::claim_first).
@@ -112,6 +138,14 @@ impl<T: Waiting> Pending<T> {
     /// Gives up everything, when the kernel is shut down.
     pub(crate) fn abandon(&mut self) -> impl Sized + use<T> {
         core::mem::take(&mut self.0)
+    }
+}
+
+/// Completes requests that were [claimed](Pending::claim_all).
+pub(crate) fn complete_all<T: Waiting>(claimed: Vec<T>, status: NTSTATUS) {
+    for entry in claimed {
+        let request = entry.into_request();
+        request.complete_by(schedule::plan(), status, 0);
     }
 }
 

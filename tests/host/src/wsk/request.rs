@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use wsk_sys::{
     IRP, NTSTATUS, STATUS_FILE_FORCED_CLOSED, STATUS_INSUFFICIENT_RESOURCES,
-    STATUS_NOT_IMPLEMENTED, STATUS_PENDING,
+    STATUS_NOT_IMPLEMENTED, STATUS_PENDING, WSK_BUF,
 };
 
 use super::socket::Socket;
@@ -70,6 +70,18 @@ impl Uses {
     }
 
     pub(crate) fn of(flight: Flight) -> Self {
+        Self(flight)
+    }
+
+    /// What a call uses that takes a buffer.
+    ///
+    /// # Safety
+    ///
+    /// The driver gave the buffer, whose MDL chain it keeps until the IRP is completed.
+    pub(crate) unsafe fn buffer(function: &'static str, buffer: *const WSK_BUF) -> Self {
+        let mut flight = Flight::new(function);
+        // SAFETY: the caller says so.
+        unsafe { flight.pin_buffer(buffer, &format_args!("the WSK_BUF of {function}")) };
         Self(flight)
     }
 

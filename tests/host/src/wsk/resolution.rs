@@ -19,7 +19,7 @@ use wsk_sys::{
 };
 
 use super::address::{self, Family};
-use super::pending::{Pending, Waiting};
+use super::pending::{Pending, waiting};
 use super::registration;
 use super::request::{Request, Uses};
 use crate::bugcheck::{bugcheck, violation};
@@ -50,11 +50,7 @@ struct Resolving {
     number: u64,
 }
 
-impl Waiting for Resolving {
-    fn request(&self) -> &Request {
-        &self.request
-    }
-}
+waiting!(Resolving);
 
 /// Takes a request that is being cancelled. What the resolver finds after all is thrown away.
 pub(crate) fn cancelled(irp: *mut IRP) -> Option<Request> {

@@ -20,6 +20,7 @@ use wsk_sys::{
 };
 
 use super::address::{self, Family};
+use super::callbacks;
 use super::connection::{self, Connection};
 use super::control::{Options, WskControlSocket};
 use super::datagram::{self, Datagram};
@@ -32,7 +33,7 @@ use crate::bugcheck::{bugcheck, violation};
 use crate::kernel::windows_version;
 use crate::origin::Origin;
 use crate::pool::Counter;
-use crate::schedule::{self, Plan};
+use crate::schedule::{self, Plan, SOON};
 use crate::table::Table;
 use crate::trace;
 
@@ -162,10 +163,7 @@ fn closed(function: &'static str, socket: &Socket) -> ! {
             0,
             0
         ),
-        [format!(
-            "socket#{} made by {}",
-            socket.number, socket.origin
-        )],
+        [socket.story()],
         "{function} was called for a socket after WskCloseSocket"
     )
 }
@@ -378,6 +376,26 @@ impl Socket {
             }
         }
     }
+
+    /// Tells an event callback soon that the socket is no longer functional; it has [taken off](Self::take_off_unless_closing)
+    /// for that. `call` is given the driver's context, and `end` follows.
+    pub(crate) fn tell_useless<R>(
+        self: &Arc<Self>,
+        callback: &'static str,
+        pointers: Pointers,
+        call: impl FnOnce(*mut c_void) -> R + Send + 'static,
+        end: impl FnOnce(&Self) + Send + 'static,
+    ) {
+        let socket = Arc::clone(self);
+        schedule::later(SOON, move || {
+            // The whole of it, which is what may go to other threads.
+            let Pointers { context, .. } = { pointers };
+            let told = format_args!("NULL: the socket is no longer functional");
+            let _ = callbacks::call(callback, told, || call(context));
+            end(&socket);
+            socket.landed();
+        });
+    }
 }
 
 /// Makes every open socket useless.
@@ -511,6 +529,18 @@ pub(crate) struct Pointers {
 
 // SAFETY: the pointers are only handed back to the driver, which has to expect that on any thread.
 unsafe impl Send for Pointers {}
+
+impl Pointers {
+    /// The driver's table, if it gave one.
+    ///
+    /// # Safety
+    ///
+    /// The table is a `T`, and the socket is open: that long the driver keeps it.
+    pub(crate) unsafe fn table<T: Copy>(self) -> Option<T> {
+        // SAFETY: the caller says so.
+        unsafe { self.dispatch.cast::<T>().as_ref() }.copied()
+    }
+}
 
 /// Checks what a driver wants to have made.
 pub(crate) fn check_kind(
@@ -664,10 +694,7 @@ dispatched! {
                     calls - own,
                     0
                 ),
-                [format!(
-                    "socket#{} made by {}",
-                    socket.number, socket.origin
-                )],
+                [socket.story()],
                 "WskCloseSocket was called while another thread is inside a function of the same socket"
             )
         }

@@ -18,7 +18,6 @@ use super::sending::{length_of, transmit_now};
 use super::{
     Connect, EVENTS, MAXIMUM_WITH_CONNECT, Phase, Purpose, State, Transmit, bind, kick, pump,
 };
-use crate::flight::Flight;
 use crate::origin::Origin;
 use crate::schedule::{self, Plan, SOON};
 use crate::trace;
@@ -57,12 +56,13 @@ dispatched! {
     ) -> NTSTATUS, at most DISPATCH_LEVEL {
         let socket = socket::enter("WskConnectEx", Socket);
         socket.connection("WskConnectEx");
-        let mut flight = Flight::new("WskConnectEx");
-        if !Buffer.is_null() {
+        let uses = if Buffer.is_null() {
+            Uses::nothing("WskConnectEx")
+        } else {
             // SAFETY: the driver gives the buffer, whose MDL chain it keeps until the IRP is completed.
-            unsafe { flight.pin_buffer(Buffer, &"the WSK_BUF of WskConnectEx") };
-        }
-        let uses = Uses::of(flight).memory(RemoteAddress, 2, "the remote address");
+            unsafe { Uses::buffer("WskConnectEx", Buffer) }
+        };
+        let uses = uses.memory(RemoteAddress, 2, "the remote address");
         let data = uses.data();
         // SAFETY: the driver gives the IRP and the address.
         let status = unsafe {

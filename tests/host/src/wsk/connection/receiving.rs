@@ -13,8 +13,7 @@ use wsk_sys::{
 use super::sending::length_of;
 use super::{CHUNK, Control, Phase, Receive, State, Until, kick};
 use crate::bugcheck::{bugcheck, violation};
-use crate::flight::Flight;
-use crate::schedule::{self, Plan, SOON};
+use crate::schedule::{self, Plan};
 use crate::trace;
 use crate::wsk::request::{Request, Uses};
 use crate::wsk::socket::{self, Socket};
@@ -30,18 +29,10 @@ dispatched! {
     ) -> NTSTATUS, at most DISPATCH_LEVEL {
         let socket = socket::enter("WskReceive", Socket);
         socket.connection("WskReceive");
-        let mut flight = Flight::new("WskReceive");
-        // SAFETY: the driver gives the buffer, whose MDL chain it keeps until the IRP is completed.
-        unsafe { flight.pin_buffer(Buffer, &"the WSK_BUF of WskReceive") };
-        // SAFETY: the driver gives the IRP.
+        // SAFETY: the driver gives the buffer, whose MDL chain it keeps until the IRP is completed, and the IRP.
         let status = unsafe {
-            receive(
-                &socket,
-                Irp,
-                Uses::of(flight),
-                Flags,
-                Control(core::ptr::null_mut()),
-            )
+            let uses = Uses::buffer("WskReceive", Buffer);
+            receive(&socket, Irp, uses, Flags, Control(core::ptr::null_mut()))
         };
         trace::returned("WskReceive", status)
     }
@@ -60,35 +51,22 @@ dispatched! {
     ) -> NTSTATUS, at most DISPATCH_LEVEL {
         let socket = socket::enter("WskReceiveEx", Socket);
         socket.connection("WskReceiveEx");
-        let mut flight = Flight::new("WskReceiveEx");
         // SAFETY: the driver gives the buffer, whose MDL chain it keeps until the IRP is completed.
-        unsafe { flight.pin_buffer(Buffer, &"the WSK_BUF of WskReceiveEx") };
+        let mut uses = unsafe { Uses::buffer("WskReceiveEx", Buffer) };
         if !ControlInfoLength.is_null() {
-            flight.pin(
-                ControlInfoLength as usize,
+            uses = uses.memory(
+                ControlInfoLength,
                 size_of::<u32>(),
                 "the place for the length of the control information",
             );
             // SAFETY: the driver gives the place, with the length of the buffer in it.
-            let length = unsafe { ControlInfoLength.read_unaligned() };
-            flight.pin(
-                ControlInfo as usize,
-                length as usize,
-                "the place for the control information",
-            );
+            let length = unsafe { ControlInfoLength.read_unaligned() } as usize;
+            uses = uses.memory(ControlInfo, length, "the place for the control information");
         }
         // Documented: the parameter is reserved and has to be NULL.
         let flags = if ControlFlags.is_null() { Flags } else { u32::MAX };
         // SAFETY: the driver gives the IRP.
-        let status = unsafe {
-            receive(
-                &socket,
-                Irp,
-                Uses::of(flight),
-                flags,
-                Control(ControlInfoLength),
-            )
-        };
+        let status = unsafe { receive(&socket, Irp, uses, flags, Control(ControlInfoLength)) };
         trace::returned("WskReceiveEx", status)
     }
 }
@@ -154,11 +132,8 @@ unsafe fn receive(
         receive.request.complete(status, length);
         return status;
     }
-    let cancelled = state.receives.push(socket, receive);
+    state.receives.push_or_cancel(socket, receive);
     drop(state);
-    if let Some(receive) = cancelled {
-        receive.request.complete_later(SOON, STATUS_CANCELLED, 0);
-    }
     // There may be something already, here or in the host's socket.
     kick(socket);
     STATUS_PENDING

@@ -14,9 +14,9 @@ use wsk_sys::{
 };
 
 use super::{DRAINING, PIECES, Phase, Purpose, State, Transmit, kick, pump};
-use crate::flight::Flight;
 use crate::schedule::{self, Plan, SOON};
 use crate::trace;
+use crate::wsk::pending::complete_all;
 use crate::wsk::request::{Request, Uses};
 use crate::wsk::socket::{self, Socket};
 use crate::wsk::{address, is_null_provider};
@@ -31,11 +31,8 @@ dispatched! {
     ) -> NTSTATUS, at most DISPATCH_LEVEL {
         let socket = socket::enter("WskSend", Socket);
         socket.connection("WskSend");
-        let mut flight = Flight::new("WskSend");
-        // SAFETY: the driver gives the buffer, whose MDL chain it keeps until the IRP is completed.
-        unsafe { flight.pin_buffer(Buffer, &"the WSK_BUF of WskSend") };
-        // SAFETY: the driver gives the IRP.
-        let status = unsafe { send(&socket, Irp, Uses::of(flight), Flags, 0) };
+        // SAFETY: the driver gives the buffer, whose MDL chain it keeps until the IRP is completed, and the IRP.
+        let status = unsafe { send(&socket, Irp, Uses::buffer("WskSend", Buffer), Flags, 0) };
         trace::returned("WskSend", status)
     }
 }
@@ -52,10 +49,8 @@ dispatched! {
     ) -> NTSTATUS, at most DISPATCH_LEVEL {
         let socket = socket::enter("WskSendEx", Socket);
         socket.connection("WskSendEx");
-        let mut flight = Flight::new("WskSendEx");
         // SAFETY: the driver gives the buffer, whose MDL chain it keeps until the IRP is completed.
-        unsafe { flight.pin_buffer(Buffer, &"the WSK_BUF of WskSendEx") };
-        let uses = Uses::of(flight).contents(
+        let uses = unsafe { Uses::buffer("WskSendEx", Buffer) }.contents(
             ControlInfo,
             ControlInfoLength as usize,
             "the control information",
@@ -116,12 +111,12 @@ dispatched! {
     ) -> NTSTATUS, at most DISPATCH_LEVEL {
         let socket = socket::enter("WskDisconnect", Socket);
         let connection = socket.connection("WskDisconnect");
-        let mut flight = Flight::new("WskDisconnect");
-        if !Buffer.is_null() {
+        let uses = if Buffer.is_null() {
+            Uses::nothing("WskDisconnect")
+        } else {
             // SAFETY: the driver gives the buffer, whose MDL chain it keeps until the IRP is completed.
-            unsafe { flight.pin_buffer(Buffer, &"the WSK_BUF of WskDisconnect") };
-        }
-        let uses = Uses::of(flight);
+            unsafe { Uses::buffer("WskDisconnect", Buffer) }
+        };
         let data = uses.data();
         // SAFETY: the driver gives the IRP.
         let request = unsafe { Request::start(Irp, uses, Some(&socket)) };
@@ -177,16 +172,8 @@ fn abort(socket: &Arc<Socket>) {
         socket.reset_real();
         (state.transmits.claim_all(), state.receives.claim_all())
     };
-    for transmit in transmits {
-        transmit
-            .request
-            .complete_by(schedule::plan(), STATUS_CANCELLED, 0);
-    }
-    for receive in receives {
-        receive
-            .request
-            .complete_by(schedule::plan(), STATUS_CONNECTION_ABORTED, 0);
-    }
+    complete_all(transmits, STATUS_CANCELLED);
+    complete_all(receives, STATUS_CONNECTION_ABORTED);
 }
 
 pub(super) fn length_of(data: &[Range<usize>]) -> usize {
