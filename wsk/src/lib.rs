@@ -108,6 +108,7 @@ mod registration;
 mod resolution;
 mod scope;
 mod shared;
+mod slots;
 mod socket;
 mod stack;
 mod state;

@@ -1,7 +1,6 @@
 //! Pools of operations: IRP, buffer and MDL made once, then sent and received with for as long as the driver runs, without
 //! allocating. They stand for the lookaside lists of C drivers, with a bound.
 
-use core::alloc::Layout;
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::marker::PhantomData;
@@ -12,11 +11,10 @@ use core::time::Duration;
 
 use crate::buffer::{Inside, Lock, ReceiveBuffer, SendBuffer};
 use crate::error::{Error, Memory};
-use crate::free_list::FreeList;
 use crate::in_flight::Carried;
-use crate::memory;
 use crate::operation::Block;
 use crate::shared::{Counted, Shared};
+use crate::slots::{Linked, Slots};
 
 /// A fixed number of buffers `B`, each with an operation of its own.
 ///
@@ -45,7 +43,7 @@ use crate::shared::{Counted, Shared};
 /// # Ok::<(), wsk::Error>(())
 /// ```
 pub struct Pool<B> {
-    slots: Shared<Slots<B>>,
+    slots: Shared<Slots<Slot<B>>>,
 }
 
 impl<B: Send + 'static> Pool<B> {
@@ -56,17 +54,16 @@ impl<B: Send + 'static> Pool<B> {
     ///
     /// [`Error::NoBuffers`] for a depth of 0, [`Error::NoMemory`], or what `make` says.
     pub fn new(depth: u32, make: impl FnMut(u32) -> Result<B, Error>) -> Result<Self, Error> {
-        if depth == 0 {
-            return Err(Error::NoBuffers);
-        }
         let mut make = make;
-        let mut slots = Slots::<B>::reserve(depth)?;
+        let mut slots = Slots::reserve(depth)?;
         for index in 0..depth {
-            slots.add(make(index)?);
+            let buffer = make(index)?;
+            // SAFETY: all of the slot is initialised, in memory that nothing refers to yet.
+            unsafe { slots.add(|slot, _| Slot::initialise(slot, buffer)) };
         }
         let slots = Shared::new(slots).map_err(|_| Error::NoMemory(Memory::Socket))?;
-        // SAFETY: the list is in pool memory that no longer moves, and nobody waits yet.
-        unsafe { slots.free.settle() };
+        // SAFETY: the slots are in pool memory that no longer moves, and nobody waits yet.
+        unsafe { slots.settle() };
         Ok(Self { slots })
     }
 
@@ -102,13 +99,13 @@ impl<B: Send + 'static> Pool<B> {
     }
 
     fn take_within(&self, limit: Option<Duration>) -> Result<Pooled<B>, Error> {
-        self.slots.free.take_within(limit, || self.take())
+        self.slots.take_within(limit, || self.take())
     }
 
     /// The number of buffers, taken or not.
     #[must_use]
     pub fn depth(&self) -> u32 {
-        self.slots.depth
+        self.slots.depth()
     }
 }
 
@@ -123,7 +120,7 @@ impl<B> Clone for Pool<B> {
 impl<B> fmt::Debug for Pool<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")
-            .field("depth", &self.slots.depth)
+            .field("depth", &self.slots.depth())
             .finish_non_exhaustive()
     }
 }
@@ -134,7 +131,7 @@ impl<B> fmt::Debug for Pool<B> {
 ///
 /// The slot `index` was popped, and this is its only holder.
 pub struct Pooled<B> {
-    slots: Shared<Slots<B>>,
+    slots: Shared<Slots<Slot<B>>>,
     index: u32,
     /// What it derefs to, and is shared between threads as.
     buffer: PhantomData<B>,
@@ -199,99 +196,49 @@ unsafe impl<B: ReceiveBuffer> ReceiveBuffer for Pooled<B> {
 }
 
 /// One buffer with its operation.
+///
+/// # Invariants
+///
+/// What is in cells is touched by the slot's one holder only.
 #[repr(C)]
 struct Slot<B> {
     block: UnsafeCell<Block<Carried<Pooled<B>>>>,
     buffer: UnsafeCell<B>,
-    /// The link of this slot in the stack of free ones.
+    /// The link of this slot in the list of free ones.
     link: AtomicU32,
 }
 
-/// The slots of a pool, and which of them are free.
-///
-/// # Invariants
-///
-/// `slots` is an array of room for `depth`, of which the first `made` are initialised. Each slot is either in `free` or has
-/// one holder.
-struct Slots<B> {
-    slots: NonNull<Slot<B>>,
-    depth: u32,
-    made: u32,
-    free: FreeList,
-}
+// SAFETY: by the invariant the buffer is on one thread at a time, which may be any for a `B` that is `Send`; the block may be used
+// on any thread.
+unsafe impl<B: Send> Send for Slot<B> {}
+// SAFETY: by the invariant a shared slot is touched by its one holder only, but for the link, which is atomic.
+unsafe impl<B: Send> Sync for Slot<B> {}
 
-// SAFETY: slots change hands through the stack; a buffer is touched by the slot's one holder only.
-unsafe impl<B: Send> Send for Slots<B> {}
-// SAFETY: as above.
-unsafe impl<B: Send> Sync for Slots<B> {}
-
-impl<B> Slots<B> {
-    fn reserve(depth: u32) -> Result<Self, Error> {
-        let slots = if depth == 0 {
-            NonNull::dangling()
-        } else {
-            let _ = memory::layout::<Slot<B>>();
-            let layout = Layout::array::<Slot<B>>(depth as usize)
-                .map_err(|_| Error::NoMemory(Memory::Irp))?;
-            memory::allocate(layout)
-                .ok_or(Error::NoMemory(Memory::Irp))?
-                .cast()
-        };
-        // INVARIANT: room for `depth`, none of them made.
-        Ok(Self {
-            slots,
-            depth,
-            made: 0,
-            free: FreeList::new(),
-        })
-    }
-
-    /// Makes the next slot, free.
-    fn add(&mut self, buffer: B) {
-        let index = self.made;
-        // SAFETY: callers add no more than `depth`, so there is room, which nothing refers to yet.
+impl<B> Slot<B> {
+    /// Makes a slot with an idle operation.
+    ///
+    /// # Safety
+    ///
+    /// `slot` is nonpaged memory for a slot, aligned to 16, which nothing else refers to.
+    unsafe fn initialise(slot: NonNull<Self>, buffer: B) {
+        let slot = slot.as_ptr();
+        // SAFETY: the caller gives the memory; the block begins where the slot does.
         unsafe {
-            let slot = self.slots.add(index as usize).as_ptr();
             let block = NonNull::new_unchecked(&raw mut (*slot).block);
             Block::<Carried<Pooled<B>>>::initialise(block.cast(), false);
             (&raw mut (*slot).buffer).write(UnsafeCell::new(buffer));
             (&raw mut (*slot).link).write(AtomicU32::new(0));
         }
-        self.made += 1;
-        self.push(index);
-    }
-
-    fn slot(&self, index: u32) -> &Slot<B> {
-        // SAFETY: indices come from `add` and from the stack, so the slot is made; it is borrowed shared, and what changes in
-        // it is in cells.
-        unsafe { self.slots.add(index as usize).as_ref() }
-    }
-
-    #[inline]
-    fn pop(&self) -> Option<u32> {
-        self.free.pop(|index| &self.slot(index).link)
-    }
-
-    #[inline]
-    fn push(&self, index: u32) {
-        self.free.push(index, &self.slot(index).link);
     }
 }
 
-impl<B> Drop for Slots<B> {
-    fn drop(&mut self) {
-        for index in 0..self.made {
-            // SAFETY: the slot is made, and has no holder: each holder keeps the pool. Its block is idle and has no payload.
-            unsafe { core::ptr::drop_in_place(self.slot(index).buffer.get()) };
-        }
-        if self.depth > 0 {
-            // SAFETY: the array came from `allocate`, and nothing is left in it.
-            unsafe { memory::free(self.slots.cast()) };
-        }
+impl<B> Linked for Slot<B> {
+    fn link(&self) -> &AtomicU32 {
+        &self.link
     }
 }
 
-impl<B> Counted for Slots<B> {
+impl<B> Counted for Slots<Slot<B>> {
     type Last = ();
     unsafe fn last(&mut self) {}
 }

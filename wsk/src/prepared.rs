@@ -2,7 +2,6 @@
 //! again, with nothing left to check or to copy for each datagram. They stand for the preallocated send and receive contexts of
 //! C drivers.
 
-use core::alloc::Layout;
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::fmt;
@@ -25,12 +24,11 @@ use crate::address::{self, Family};
 use crate::buffer::NonPagedBuffer;
 use crate::datagram::DatagramSocket;
 use crate::error::{Call, Error, Memory};
-use crate::free_list::FreeList;
 use crate::in_flight::NotStarted;
 use crate::irql::{require_apc, require_passive};
-use crate::memory;
 use crate::operation::{Answer, Arguments, Block, Flight, Outcome};
 use crate::shared::{Counted, Reserved, Shared};
+use crate::slots::{Linked, Slots};
 
 /// A datagram that is ready to be sent to one address, as often as wanted.
 ///
@@ -268,28 +266,31 @@ impl Slot {
     }
 }
 
-/// The slots of one allocation, and which of them are free.
-///
-/// # Invariants
-///
-/// `slots` has room for `depth` slots, of which the first `made` are initialised. Each is in `free` or has one holder, which
-/// has a reference to this.
+// SAFETY: what is in cells is touched by the slot's one holder only, on whatever thread; the addresses of socket and home may be
+// used on any.
+unsafe impl Send for Slot {}
+// SAFETY: a shared slot is touched by its one holder only, but for the link, which is atomic.
+unsafe impl Sync for Slot {}
+
+impl Linked for Slot {
+    fn link(&self) -> &AtomicU32 {
+        &self.link
+    }
+}
+
+/// The slots for one socket. Each holder of a slot has a reference to this.
 struct Home {
     /// Keeps the socket open. Taken out to be dropped last.
     socket: Option<DatagramSocket>,
     handle: NonNull<WSK_SOCKET>,
     family: Family,
     entries: Entries,
-    slots: NonNull<Slot>,
-    depth: u32,
-    made: u32,
-    free: FreeList,
+    slots: Slots<Slot>,
 }
 
-// SAFETY: slots change hands through the list, and are touched by their one holder only; the socket's handle may be used and
-// dropped on any thread.
+// SAFETY: the socket's handle may be used and dropped on any thread, and the rest may be sent.
 unsafe impl Send for Home {}
-// SAFETY: as above.
+// SAFETY: the socket's handle may be used by any number of threads, and the rest may be shared.
 unsafe impl Sync for Home {}
 
 impl Home {
@@ -297,84 +298,56 @@ impl Home {
     fn reserve(socket: &DatagramSocket, depth: u32) -> Result<(Reserved<Self>, Self), Error> {
         socket.shared().require_bound()?;
         let entries = Entries::of(socket)?;
-        let no_memory = Error::NoMemory(Memory::Irp);
-        let layout = Layout::array::<Slot>(depth as usize).map_err(|_| no_memory)?;
-        let place = Reserved::new().ok_or(no_memory)?;
-        let slots = if depth == 0 {
-            NonNull::dangling()
-        } else {
-            memory::allocate(layout).ok_or(no_memory)?.cast()
-        };
-        // INVARIANT: room for `depth`, none of them made.
+        let place = Reserved::new().ok_or(Error::NoMemory(Memory::Irp))?;
         let home = Self {
             socket: Some(socket.clone()),
             handle: socket.shared().socket,
             family: socket.shared().family,
             entries,
-            slots,
-            depth,
-            made: 0,
-            free: FreeList::new(),
+            slots: Slots::reserve(depth)?,
         };
         Ok((place, home))
     }
 
     /// Makes the next slot, in the list of free ones, to be sent to `to`, which was checked.
     fn add(&mut self, buffer: NonPagedBuffer, to: Option<SocketAddr>) {
-        let index = self.made;
-        // SAFETY: callers add no more than `depth`, so there is room, which nothing refers to yet. The routine discards the block
-        // of a slot by giving it back.
-        unsafe {
-            let slot = self.slots.add(index as usize);
+        let (handle, family, entries) = (self.handle, self.family, self.entries);
+        let make = |slot: NonNull<Slot>, index| {
             let place = slot.as_ptr();
-            Block::initialise_at_rest(slot.cast(), discard);
-            (&raw mut (*place).home).write(UnsafeCell::new(NonNull::dangling()));
-            (&raw mut (*place).index).write(index);
-            (&raw mut (*place).link).write(AtomicU32::new(0));
-            (&raw mut (*place).socket).write(self.handle);
-            (&raw mut (*place).entries).write(self.entries);
-            (&raw mut (*place).remote).write(UnsafeCell::new(to));
-            let arguments = (*place).block.arguments().as_ptr();
-            if let Some(to) = to {
-                self.family.write(to, &mut (*arguments).address);
+            // SAFETY: this is memory for a slot, which nothing refers to yet. The routine discards the block of a slot by giving it
+            // back.
+            unsafe {
+                Block::initialise_at_rest(slot.cast(), discard);
+                (&raw mut (*place).home).write(UnsafeCell::new(NonNull::dangling()));
+                (&raw mut (*place).index).write(index);
+                (&raw mut (*place).link).write(AtomicU32::new(0));
+                (&raw mut (*place).socket).write(handle);
+                (&raw mut (*place).entries).write(entries);
+                (&raw mut (*place).remote).write(UnsafeCell::new(to));
+                let arguments = (*place).block.arguments().as_ptr();
+                if let Some(to) = to {
+                    family.write(to, &mut (*arguments).address);
+                }
+                (*arguments).buffer = buffer.extent().as_wsk_buf();
+                (&raw mut (*place).answer).write(UnsafeCell::new(Answer::new(STATUS_SUCCESS)));
+                (&raw mut (*place).abandoned).write(UnsafeCell::new(false));
+                (&raw mut (*place).buffer).write(UnsafeCell::new(buffer));
             }
-            (*arguments).buffer = buffer.extent().as_wsk_buf();
-            (&raw mut (*place).answer).write(UnsafeCell::new(Answer::new(STATUS_SUCCESS)));
-            (&raw mut (*place).abandoned).write(UnsafeCell::new(false));
-            (&raw mut (*place).buffer).write(UnsafeCell::new(buffer));
-        }
-        self.made += 1;
-        self.free.push(index, &self.slot(index).link);
+        };
+        // SAFETY: all of the slot is initialised.
+        unsafe { self.slots.add(make) };
     }
 
     /// Moves the home to where it stays.
     fn settle(self, place: Reserved<Self>) -> Shared<Self> {
         let home = place.fill(self);
-        for index in 0..home.made {
+        for slot in home.slots.iter() {
             // SAFETY: nobody has taken a slot yet.
-            unsafe { *home.slot(index).home.get() = Shared::as_raw(&home) };
+            unsafe { *slot.home.get() = Shared::as_raw(&home) };
         }
-        // SAFETY: the list is in pool memory that no longer moves, and nobody waits yet.
-        unsafe { home.free.settle() };
+        // SAFETY: the slots are in pool memory that no longer moves, and nobody waits yet.
+        unsafe { home.slots.settle() };
         home
-    }
-
-    fn slot(&self, index: u32) -> &Slot {
-        // SAFETY: indices come from `add` and from the list, so the slot is made; what changes in it is in cells.
-        unsafe { self.slots.add(index as usize).as_ref() }
-    }
-}
-
-impl Drop for Home {
-    fn drop(&mut self) {
-        for index in 0..self.made {
-            // SAFETY: the slot is made, and has no holder: each has a reference to this. What else is in it needs no dropping.
-            unsafe { core::ptr::drop_in_place(self.slot(index).buffer.get()) };
-        }
-        if self.depth > 0 {
-            // SAFETY: the array came from `allocate`, and nothing is left in it.
-            unsafe { memory::free(self.slots.cast()) };
-        }
     }
 }
 
@@ -415,7 +388,7 @@ unsafe fn give_back(slot: NonNull<Slot>) {
     // SAFETY: the holder's reference to the home is taken back once. As long as it is there the slot is.
     unsafe {
         let home = Shared::<Home>::from_raw(*slot.as_ref().home.get());
-        home.free.push(slot.as_ref().index, &slot.as_ref().link);
+        home.slots.push(slot.as_ref().index);
     }
 }
 
@@ -1278,12 +1251,12 @@ impl<D: Direction> PreparedPool<D> {
     #[must_use]
     #[inline]
     pub fn take(&self) -> Option<Prepared<D>> {
-        let index = self.home.free.pop(|index| &self.home.slot(index).link)?;
+        let index = self.home.slots.pop()?;
         // The reference of the holder.
         let _ = Shared::into_raw(Shared::clone(&self.home));
         // INVARIANT: the slot was popped, so this is its one holder.
         Some(Prepared {
-            slot: NonNull::from(self.home.slot(index)),
+            slot: NonNull::from(self.home.slots.slot(index)),
             direction: PhantomData,
         })
     }
@@ -1294,7 +1267,7 @@ impl<D: Direction> PreparedPool<D> {
     ///
     /// [`Error::PoolEmpty`] when the time ran out; [`Error::WrongIrql`].
     pub fn take_timeout(&self, limit: Duration) -> Result<Prepared<D>, Error> {
-        self.home.free.take_within(Some(limit), || self.take())
+        self.home.slots.take_within(Some(limit), || self.take())
     }
 
     /// Takes an operation, waiting until one is there. IRQL: `PASSIVE_LEVEL`.
@@ -1303,13 +1276,13 @@ impl<D: Direction> PreparedPool<D> {
     ///
     /// [`Error::WrongIrql`].
     pub fn take_or_wait(&self) -> Result<Prepared<D>, Error> {
-        self.home.free.take_within(None, || self.take())
+        self.home.slots.take_within(None, || self.take())
     }
 
     /// The number of operations, taken or not.
     #[must_use]
     pub fn depth(&self) -> u32 {
-        self.home.depth
+        self.home.slots.depth()
     }
 }
 
@@ -1326,7 +1299,7 @@ impl<D: Direction> fmt::Debug for PreparedPool<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PreparedPool")
             .field("call", &D::CALL)
-            .field("depth", &self.home.depth)
+            .field("depth", &self.home.slots.depth())
             .finish_non_exhaustive()
     }
 }
@@ -1364,7 +1337,7 @@ impl DatagramSocket {
     ///
     /// # Errors
     ///
-    /// Those of [`sender`](Self::sender), and what `make` says.
+    /// [`Error::NoBuffers`] for a depth of 0, those of [`sender`](Self::sender), and what `make` says.
     pub fn senders(
         &self,
         depth: u32,
@@ -1379,7 +1352,7 @@ impl DatagramSocket {
     ///
     /// # Errors
     ///
-    /// Those of [`receiver`](Self::receiver), and what `make` says.
+    /// [`Error::NoBuffers`] for a depth of 0, those of [`receiver`](Self::receiver), and what `make` says.
     pub fn receivers(
         &self,
         depth: u32,

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::{Context, Waker};
 
+use wsk::ioctl::RoutingInterface;
 use wsk::{
     AcceptEvent, ConnectedSocket, ConnectionEvent, Disconnection, Error, Family, Incoming,
     ListenSocket, NonPagedBuffer, Provider, RetainedBytes, StreamIndication, StreamVerdict,
@@ -64,6 +65,15 @@ fn connections_are_accepted_in_each_shape() {
         // Connections outlive the listener.
         listener.close().unwrap();
         socket.send(b"still").unwrap();
+    });
+}
+
+#[test]
+fn listeners_take_control_operations() {
+    on_each_seeded_kernel(|_, provider| {
+        let (listener, local) = listen(provider);
+        let from = listener.ioctl(RoutingInterface(local)).unwrap();
+        assert_eq!(from.ip(), local.ip());
     });
 }
 
