@@ -4,18 +4,49 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use wsk::{
-    DatagramSocket, Error, Family, Lock, MdlChain, NonPagedBuffer, Provider, ReceiveBuffer,
-    Registration, SendBuffer, Wait,
+    ConnectedSocket, DatagramSocket, Error, Family, ListenSocket, Lock, MdlChain, NonPagedBuffer,
+    Provider, ReceiveBuffer, Registration, SendBuffer, Wait,
 };
+use wsk_host::{Completion, Kernel};
 
 /// Where sockets of tests are bound.
 pub const LOOPBACK: &str = "127.0.0.1:0";
 
 /// How long anything may take.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A kernel of each completion policy, one after the other.
+pub fn kernels(seed: u64) -> impl Iterator<Item = Kernel> {
+    [Completion::Inline, Completion::Deferred, Completion::Seeded]
+        .into_iter()
+        .map(move |policy| Kernel::builder().completion(policy).seed(seed).boot())
+}
+
+/// A number that an environment variable gives.
+///
+/// # Panics
+///
+/// When it gives something else.
+#[must_use]
+pub fn number(name: &str) -> Option<u64> {
+    let value = std::env::var(name).ok()?;
+    let number = value.parse();
+    Some(number.unwrap_or_else(|error| panic!("{name}: {error}")))
+}
+
+/// A seed that no other run begins with.
+///
+/// # Panics
+///
+/// Before 1970.
+#[must_use]
+pub fn new_seed() -> u64 {
+    let time = SystemTime::UNIX_EPOCH.elapsed().expect("it is later");
+    time.as_secs() * 1_000_000
+}
 
 /// Numbers that follow from a seed.
 #[derive(Debug, Clone)]
@@ -287,8 +318,7 @@ impl Driver {
     ///
     /// What went wrong first.
     pub fn load() -> Result<Self, Error> {
-        let registration = Registration::new()?;
-        let provider = registration.capture(Wait::Forever)?;
+        let (registration, provider) = client()?;
         let (socket, address) = bound(&provider)?;
         Ok(Self {
             socket,
@@ -297,6 +327,53 @@ impl Driver {
             registration,
         })
     }
+}
+
+/// A registration, and a provider, which is to be dropped first.
+///
+/// # Errors
+///
+/// What went wrong first.
+pub fn client() -> Result<(Registration, Provider), Error> {
+    let registration = Registration::new()?;
+    let provider = registration.capture(Wait::Forever)?;
+    Ok((registration, provider))
+}
+
+/// A listening socket that is bound to the loopback address, and that address.
+///
+/// # Errors
+///
+/// What went wrong first.
+///
+/// # Panics
+///
+/// Never: the loopback address is one.
+pub fn listener(provider: &Provider) -> Result<(ListenSocket, SocketAddr), Error> {
+    let listener = ListenSocket::open(provider, Family::V4)?;
+    listener.bind(LOOPBACK.parse().expect("an address"))?;
+    let local = listener.local_address()?;
+    Ok((listener, local))
+}
+
+/// Both ends of a connection: that which has connected, and that which was accepted.
+///
+/// # Errors
+///
+/// What went wrong first.
+///
+/// # Panics
+///
+/// When the ends do not agree on their addresses.
+pub fn connection(provider: &Provider) -> Result<(ConnectedSocket, ConnectedSocket), Error> {
+    let (listener, local) = listener(provider)?;
+    let accept = listener.start_accept()?;
+    let client = ConnectedSocket::connect(provider, local)?;
+    let (server, from) = accept.wait().map_err(|(error, _)| error)??;
+    assert_eq!(from, client.local_address()?);
+    assert_eq!(local, client.remote_address()?);
+    listener.close()?;
+    Ok((client, server))
 }
 
 /// A socket that is bound to the loopback address, and that address.

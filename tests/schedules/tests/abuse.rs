@@ -17,13 +17,14 @@ use wsk::{
     AddressInfo, ConnectedSocket, ConnectionSocket, Error, Family, ListenSocket, Messages,
     NonPagedBuffer, Pool, ReceiveFrom, Receiving, Resolve,
 };
-use wsk_host::{Completion, DISPATCH_LEVEL, Kernel, at_irql};
-use wsk_schedules::{Counted, CountedChain, Driver, LOOPBACK, Ledger, PATIENCE, until};
+use wsk_host::{DISPATCH_LEVEL, at_irql};
+use wsk_schedules::{
+    Counted, CountedChain, Driver, Ledger, PATIENCE, bound, connection, kernels, listener, until,
+};
 
 /// Runs `abuse` on a kernel of each completion policy, in which nothing may be left behind.
 fn harmless(abuse: impl Fn(&Driver, &Arc<Ledger>)) {
-    for policy in [Completion::Inline, Completion::Deferred, Completion::Seeded] {
-        let kernel = Kernel::builder().completion(policy).seed(7).boot();
+    for kernel in kernels(7) {
         let driver = Driver::load().unwrap();
         let ledger = Ledger::new();
         abuse(&driver, &ledger);
@@ -36,8 +37,7 @@ fn harmless(abuse: impl Fn(&Driver, &Arc<Ledger>)) {
 /// Runs `abuse` likewise: `operations` of its operations, with their buffers, are never freed, and so is what `more` lists. All
 /// else is, and the driver unloads.
 fn leaks(operations: usize, more: &[(&str, usize)], abuse: impl Fn(&Driver, &Arc<Ledger>)) {
-    for policy in [Completion::Inline, Completion::Deferred, Completion::Seeded] {
-        let kernel = Kernel::builder().completion(policy).seed(7).boot();
+    for kernel in kernels(7) {
         let driver = Driver::load().unwrap();
         let ledger = Ledger::new();
         abuse(&driver, &ledger);
@@ -137,7 +137,7 @@ fn statics() {
     forget(PLACE.lock().unwrap().take());
     // Taken out again once its socket is closed.
     harmless(|driver, ledger| {
-        let (socket, _) = wsk_schedules::bound(&driver.provider).unwrap();
+        let (socket, _) = bound(&driver.provider).unwrap();
         *PLACE.lock().unwrap() = Some(socket.start_receive_from(buffer(ledger)).unwrap());
         drop(socket);
         let operation = PLACE.lock().unwrap().take().unwrap();
@@ -167,7 +167,7 @@ fn forget_pooled_operations() {
         forget(driver.socket.start_receive_from(held.0).unwrap());
         drop(held.1);
         for _ in 0..10 {
-            let taken = pool.take_timeout(Duration::from_secs(20)).unwrap();
+            let taken = pool.take_timeout(PATIENCE).unwrap();
             drop(driver.socket.start_send_to(taken, driver.address).unwrap());
         }
     });
@@ -255,8 +255,8 @@ fn panics_unwind() {
         }));
         assert!(unwound.is_err());
         drop((
-            pool.take_timeout(Duration::from_secs(20)).unwrap(),
-            pool.take_timeout(Duration::from_secs(20)).unwrap(),
+            pool.take_timeout(PATIENCE).unwrap(),
+            pool.take_timeout(PATIENCE).unwrap(),
         ));
     });
 }
@@ -411,7 +411,7 @@ fn wakers_that_panic() {
 #[test]
 fn move_operations_about() {
     harmless(|driver, ledger| {
-        let (socket, _) = wsk_schedules::bound(&driver.provider).unwrap();
+        let (socket, _) = bound(&driver.provider).unwrap();
         let mut operations: Vec<_> = (0..8)
             .map(|_| socket.start_receive_from(buffer(ledger)).unwrap())
             .collect();
@@ -469,8 +469,7 @@ fn room() -> NonPagedBuffer {
 /// socket in it, which therefore stays open, and the driver loaded. That is what forgetting a handle is; no rule is broken, and
 /// whatever is not forgotten goes on.
 fn keeps_the_driver(abuse: impl Fn(&Driver)) {
-    for policy in [Completion::Inline, Completion::Deferred, Completion::Seeded] {
-        let kernel = Kernel::builder().completion(policy).seed(7).boot();
+    for kernel in kernels(7) {
         let driver = Driver::load().unwrap();
         abuse(&driver);
         assert_eq!(driver.socket.close(), Err(Error::InUse));
@@ -544,7 +543,7 @@ fn prepared_operations_in_statics() {
     forget(PLACE.lock().unwrap().take());
     // Taken out again when its socket has no other handle.
     harmless(|driver, _| {
-        let (socket, _) = wsk_schedules::bound(&driver.provider).unwrap();
+        let (socket, _) = bound(&driver.provider).unwrap();
         let receiving = socket.receiver(room()).unwrap().start().unwrap();
         *PLACE.lock().unwrap() = Some(receiving);
         drop(socket);
@@ -620,7 +619,7 @@ fn wakers_that_drop_their_prepared_operation() {
     harmless(|driver, _| {
         let owner = Arc::new(Owner::default());
         let waker = Waker::from(owner.clone());
-        let (socket, address) = wsk_schedules::bound(&driver.provider).unwrap();
+        let (socket, address) = bound(&driver.provider).unwrap();
         let mut receiving = socket.receiver(room()).unwrap().start().unwrap();
         // The operation is the last handle of its socket.
         drop(socket);
@@ -634,22 +633,11 @@ fn wakers_that_drop_their_prepared_operation() {
     });
 }
 
-/// Both ends of a connection.
-fn connection(driver: &Driver) -> (ConnectedSocket, ConnectedSocket) {
-    let listener = ListenSocket::open(&driver.provider, Family::V4).unwrap();
-    listener.bind(LOOPBACK.parse().unwrap()).unwrap();
-    let accept = listener.start_accept().unwrap();
-    let local = listener.local_address().unwrap();
-    let client = ConnectedSocket::connect(&driver.provider, local).unwrap();
-    let (server, _) = accept.wait().unwrap().unwrap();
-    (client, server)
-}
-
 /// The handles of a connection's operations are forgotten; closing completes them, and their buffers stay.
 #[test]
 fn forget_operations_of_connections() {
     leaks(5, &[("nonpaged pool", 2)], |driver, ledger| {
-        let (client, server) = connection(driver);
+        let (client, server) = connection(&driver.provider).unwrap();
         let mut polled = server.start_receive(buffer(ledger)).unwrap();
         let mut context = Context::from_waker(Waker::noop());
         assert!(Pin::new(&mut polled).poll(&mut context).is_pending());
@@ -673,9 +661,7 @@ fn forget_operations_of_connections() {
 #[test]
 fn connections_that_nobody_waits_for() {
     harmless(|driver, _| {
-        let listener = ListenSocket::open(&driver.provider, Family::V4).unwrap();
-        listener.bind(LOOPBACK.parse().unwrap()).unwrap();
-        let local = listener.local_address().unwrap();
+        let (listener, local) = listener(&driver.provider).unwrap();
         for round in 0..6 {
             let mut accept = listener.start_accept().unwrap();
             let mut open = ConnectedSocket::start_connect(&driver.provider, local).unwrap();
@@ -704,7 +690,7 @@ fn connections_that_nobody_waits_for() {
 #[test]
 fn panics_unwind_through_scopes_of_connections() {
     harmless(|driver, _| {
-        let (client, server) = connection(driver);
+        let (client, server) = connection(&driver.provider).unwrap();
         let unwound = catch_unwind(AssertUnwindSafe(|| {
             let mut room = [0; 64];
             let message = [5; 64];
@@ -747,12 +733,9 @@ fn forget_what_is_being_made() {
         }),
     ];
     for (name, abuse) in forgets {
-        for policy in [Completion::Inline, Completion::Deferred, Completion::Seeded] {
-            let kernel = Kernel::builder().completion(policy).seed(7).boot();
+        for kernel in kernels(7) {
             let driver = Driver::load().unwrap();
-            let listener = ListenSocket::open(&driver.provider, Family::V4).unwrap();
-            listener.bind(LOOPBACK.parse().unwrap()).unwrap();
-            let local = listener.local_address().unwrap();
+            let (listener, local) = listener(&driver.provider).unwrap();
             abuse(&driver, &listener, local);
             drop(listener);
             driver.socket.close().unwrap();

@@ -10,15 +10,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Waker};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use wsk::{
     Accept, AcceptEvent, ConnectedSocket, ConnectionEvent, Disconnect, Disconnection, Error,
-    Family, Finished, Incoming, ListenSocket, Open, Provider, Registration, Resolve, RetainedBytes,
-    StreamIndication, StreamReceive, StreamSend, StreamVerdict, Wait,
+    Family, Finished, Incoming, ListenSocket, Open, Provider, Resolve, RetainedBytes,
+    StreamIndication, StreamReceive, StreamSend, StreamVerdict,
 };
 use wsk_host::{Completion, DISPATCH_LEVEL, Kernel, at_irql};
-use wsk_schedules::{Counted, Dice, LOOPBACK, Ledger};
+use wsk_schedules::{Counted, Dice, LOOPBACK, Ledger, client, new_seed, number};
 
 /// How many schedules a run consists of.
 const SCHEDULES: u64 = 1_000;
@@ -31,7 +31,6 @@ const STEPS: usize = 60;
 
 #[test]
 fn schedules() {
-    let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
     let count = number("WSK_SCHEDULES");
     if let Some(seed) = number("WSK_SEED") {
         for _ in 0..count.unwrap_or(1) {
@@ -39,11 +38,7 @@ fn schedules() {
         }
         return;
     }
-    let first = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap()
-        .as_secs()
-        * 1_000_000;
+    let first = new_seed();
     let end = first + count.unwrap_or(SCHEDULES);
     eprintln!("schedules of connections from seed {first}");
     let mut next = first;
@@ -65,8 +60,7 @@ fn batch(seeds: std::ops::Range<u64>) {
         .seed(seeds.start)
         .backtraces(false)
         .boot();
-    let registration = Registration::new().unwrap();
-    let provider = registration.capture(Wait::Forever).unwrap();
+    let (registration, provider) = client().unwrap();
     let next = AtomicU64::new(seeds.start);
     std::thread::scope(|threads| {
         for _ in 0..LANES {
@@ -174,7 +168,7 @@ fn schedule(seed: u64, provider: &Provider) {
     if dice.toss() {
         listener.enable_accept_events().unwrap();
     }
-    let ledger = Arc::new(Ledger::default());
+    let ledger = Ledger::new();
     let mut lane = Lane {
         dice,
         provider,

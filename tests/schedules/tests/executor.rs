@@ -8,8 +8,7 @@ use std::time::Instant;
 
 use embassy_executor::raw::Executor;
 use wsk::{DatagramSocket, NonPagedBuffer, Pool};
-use wsk_host::{Completion, Kernel};
-use wsk_schedules::{Driver, PATIENCE, bound};
+use wsk_schedules::{Driver, PATIENCE, bound, kernels};
 
 /// How many tasks there are.
 const TASKS: usize = 64;
@@ -95,8 +94,7 @@ async fn task(work: Work) {
 
 #[test]
 fn an_executor_without_std_drives_thousands_of_operations() {
-    for policy in [Completion::Inline, Completion::Deferred, Completion::Seeded] {
-        let kernel = Kernel::builder().completion(policy).seed(3).boot();
+    for kernel in kernels(3) {
         let driver = Driver::load().unwrap();
         let (to, address) = bound(&driver.provider).unwrap();
         let work = Work {
@@ -130,10 +128,7 @@ fn an_executor_without_std_drives_thousands_of_operations() {
         }
         let operations = done.load(Ordering::Relaxed);
         assert_eq!(operations, 2 * TASKS * ROUNDS);
-        println!(
-            "{operations} operations in {:?}, {policy:?}",
-            start.elapsed()
-        );
+        println!("{operations} operations in {:?}", start.elapsed());
         drop(driver);
         kernel.shutdown();
     }

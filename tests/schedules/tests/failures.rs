@@ -13,15 +13,16 @@ use std::time::{Duration, Instant};
 use wsk::ioctl::{ControlRequest, RoutingInterface};
 use wsk::option::ReceiveTypeOfService;
 use wsk::{
-    AcceptEvent, ConnectedSocket, ConnectionEvent, ConnectionSocket, Control, ControlMessage,
+    AcceptEvent, Call, ConnectedSocket, ConnectionEvent, ConnectionSocket, Control, ControlMessage,
     DatagramSocket, Error, Family, Finished, Incoming, Indication, ListenSocket, MdlChain,
-    Messages, NonPagedBuffer, Pool, Provider, ReceiveFromEvent, Registration, SliceChain,
-    StreamIndication, StreamVerdict, Verdict, Wait, WithControl,
+    Messages, NonPagedBuffer, Pool, ReceiveFromEvent, Registration, SliceChain, StreamIndication,
+    StreamVerdict, Verdict, Wait, WithControl,
 };
 use wsk_host::{Completion, Kernel, Resource};
-use wsk_schedules::{Driver, LOOPBACK, PATIENCE, bound, until};
-use wsk_sys::STATUS_NOT_IMPLEMENTED;
-use wsk_sys::{IP_TTL, IPPROTO_IP};
+use wsk_schedules::{
+    Driver, LOOPBACK, PATIENCE, bound, client, connection, kernels, listener, until,
+};
+use wsk_sys::{IP_TTL, IPPROTO_IP, STATUS_NOT_IMPLEMENTED};
 
 /// What is made to fail.
 #[derive(Debug, Clone, Copy)]
@@ -74,12 +75,14 @@ fn fail_each(name: &str, scenario: impl Fn() -> Result<(), Error> + Sync) {
 
 /// Set for a process whose provider keeps IRPs for a long time.
 const PATIENTLY: &str = "WSK_WITHHOLD_PATIENTLY";
-/// Longer than a wait goes on for a provider that has answered with an error.
-const LONG: Duration = Duration::from_millis(2_400);
-/// Not as long.
+/// Much longer than a wait goes on for a provider that has answered with an error, where time runs [`FAST`].
+const LONG: Duration = Duration::from_millis(1_500);
+/// Not nearly as long as that where time runs as it does.
 const SHORT: Duration = Duration::from_millis(10);
+/// How fast time runs where it is waited for [`LONG`].
+const FAST: u32 = 8;
 
-/// Has the provider refuse the first, the second … call that `scenario` makes, and keep its IRP: to complete it after `late`,
+/// Has the provider refuse the first, the second … call that `scenario` makes, and keep its IRP: to complete it `late` after that,
 /// or when the scenario has ended. Nothing that the IRP may touch goes before that, or the host kernel stops; after it nothing
 /// is left but buffers that were only lent to the operation, which stay for ever. Says how often the scenario ended without the
 /// completion.
@@ -92,14 +95,20 @@ fn withhold_each(
     let mut abandoned = 0;
     for nth in 1.. {
         let guard = watch(format!("{name}: completion {nth}, {policy:?}"));
-        let kernel = Kernel::builder().completion(policy).boot();
+        let speed = if late == LONG { FAST } else { 1 };
+        let kernel = Kernel::builder()
+            .completion(policy)
+            .time_lapse(speed)
+            .boot();
         kernel.fail_nth(Resource::Completion, nth);
         let result = std::thread::scope(|threads| {
             let running = threads.spawn(scenario);
-            let start = Instant::now();
-            while !running.is_finished() && (start.elapsed() < late || kernel.counts().faults == 0)
-            {
+            let mut refused = Instant::now();
+            while !running.is_finished() && refused.elapsed() < late {
                 std::thread::sleep(Duration::from_millis(1));
+                if kernel.counts().faults == 0 {
+                    refused = Instant::now();
+                }
             }
             // Deregistering, too, waits for the completion: its routine is the driver's.
             let unloaded = running.is_finished();
@@ -239,7 +248,7 @@ fn open_bind_send() {
 fn open_both_families() {
     fail_each("dual mode", || {
         let registration = Registration::new()?;
-        let provider = registration.capture(Wait::Milliseconds(100))?;
+        let provider = registration.capture(Wait::Milliseconds(60_000))?;
         let socket = DatagramSocket::open(&provider, Family::Dual)?;
         socket.bind("0.0.0.0:0".parse().unwrap())?;
         let _ = socket.local_address()?;
@@ -360,17 +369,27 @@ fn prepared_pools() {
             ended.map_err(|(error, _)| error)?.result()?;
             receiving.wait().map_err(|(error, _)| error)?.result()?;
         }
-        // A send that is dropped may fail without anybody's being told: then nothing comes.
+        // A send that is dropped may fail without anybody's being told: then the next is the first to come.
         let receiving = receivers.take_or_wait()?.start()?;
-        drop(senders.take_or_wait()?.start()?);
-        let result = match receiving.wait_timeout(Duration::from_millis(30)) {
-            Ok(ended) => ended.result().map(|_| ()),
-            Err((error, _)) => Err(error),
-        };
+        let mut dropped = senders.take_or_wait()?;
+        dropped.as_mut_slice().fill(1);
+        drop(dropped.start()?);
         // Whatever became of it, everything comes back, once; if the provider has kept its IRP, when that is completed.
-        let all = [(); 2].map(|()| senders.take_timeout(PATIENCE).unwrap());
+        let mut all = [(); 2].map(|()| senders.take_timeout(PATIENCE).unwrap());
         assert!(senders.take().is_none());
+        all[0].as_mut_slice().fill(2);
+        let sent = all[0].send();
         drop(all);
+        let ended = receiving.wait().map_err(|(error, _)| error)?;
+        let result = match ended.arrival().map(|arrival| arrival.bytes() == [1; 8]) {
+            Ok(true) => sent.map(|_| ()),
+            // What nobody was told of did not come.
+            Ok(false) => Err(Error::TimedOut {
+                call: Call::WskReceiveFrom,
+            }),
+            Err(error) => Err(error),
+        };
+        drop(ended);
         let all = [(); 2].map(|()| receivers.take_timeout(PATIENCE).unwrap());
         assert!(receivers.take().is_none());
         drop((all, senders, receivers));
@@ -492,9 +511,8 @@ fn receive_events() {
 /// Sockets that are made useless at any moment of a scenario: an error that says so, and closing works.
 #[test]
 fn forced_close() {
-    for policy in [Completion::Inline, Completion::Deferred, Completion::Seeded] {
-        let _watch = watch(format!("forced close, {policy:?}"));
-        let kernel = Kernel::builder().completion(policy).seed(11).boot();
+    for kernel in kernels(11) {
+        let _watch = watch("forced close".to_owned());
         let driver = Driver::load().unwrap();
         let receive = driver
             .socket
@@ -518,36 +536,10 @@ fn forced_close() {
     }
 }
 
-/// A registration, and a provider, which is to be dropped first.
-fn provider() -> Result<(Registration, Provider), Error> {
-    let registration = Registration::new()?;
-    let provider = registration.capture(Wait::Forever)?;
-    Ok((registration, provider))
-}
-
-fn listener(provider: &Provider) -> Result<(ListenSocket, std::net::SocketAddr), Error> {
-    let listener = ListenSocket::open(provider, Family::V4)?;
-    listener.bind(LOOPBACK.parse().unwrap())?;
-    let local = listener.local_address()?;
-    Ok((listener, local))
-}
-
-/// Both ends of a connection.
-fn connection(provider: &Provider) -> Result<(ConnectedSocket, ConnectedSocket), Error> {
-    let (listener, local) = listener(provider)?;
-    let accept = listener.start_accept()?;
-    let client = ConnectedSocket::connect(provider, local)?;
-    let (server, from) = accept.wait().map_err(|(error, _)| error)??;
-    assert_eq!(from, client.local_address()?);
-    assert_eq!(local, client.remote_address()?);
-    listener.close()?;
-    Ok((client, server))
-}
-
 #[test]
 fn connect_and_accept() {
     fail_each("connect and accept", || {
-        let (_registration, provider) = provider()?;
+        let (_registration, provider) = client()?;
         let (listener, local) = listener(&provider)?;
         let socket = ConnectionSocket::open(&provider, Family::Dual)?;
         socket.bind(Family::Dual.any())?;
@@ -580,7 +572,7 @@ fn connect_and_accept() {
 #[test]
 fn send_and_receive() {
     fail_each("send and receive", || {
-        let (_registration, provider) = provider()?;
+        let (_registration, provider) = client()?;
         let (client, server) = connection(&provider)?;
         assert_eq!(client.send(b"from the stack")?, 14);
         let mut room = [0; 14];
@@ -613,7 +605,7 @@ fn send_and_receive() {
 #[test]
 fn disconnect() {
     fail_each("disconnect", || {
-        let (_registration, provider) = provider()?;
+        let (_registration, provider) = client()?;
         let (client, server) = connection(&provider)?;
         let mut room = [0; 8];
         client.disconnect_after_timeout(b"last", PATIENCE)?;
@@ -659,7 +651,7 @@ impl ConnectionEvent for Teller {
 #[test]
 fn connection_events() {
     fail_each("events of a connection", || {
-        let (_registration, provider) = provider()?;
+        let (_registration, provider) = client()?;
         let (listener, local) = listener(&provider)?;
         let (told, heard) = mpsc::sync_channel(4);
         let teller = Teller(told.clone());
@@ -688,7 +680,7 @@ fn accept_events() {
         }
     }
     fail_each("accept events", || {
-        let (_registration, provider) = provider()?;
+        let (_registration, provider) = client()?;
         let (told, heard) = mpsc::sync_channel(4);
         let listener = ListenSocket::open_with_events(&provider, Family::V4, Porter(told))?;
         listener.bind(LOOPBACK.parse().unwrap())?;
@@ -708,7 +700,7 @@ fn accept_events() {
 #[test]
 fn resolve() {
     fail_each("resolve", || {
-        let (_registration, provider) = provider()?;
+        let (_registration, provider) = client()?;
         let found = provider.resolve(("127.0.0.1", "80"))?;
         assert_eq!(found.iter().next(), Some("127.0.0.1:80".parse().unwrap()));
         wsk_host::at_irql(wsk_host::DISPATCH_LEVEL, || drop(found));

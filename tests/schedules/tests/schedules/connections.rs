@@ -1,16 +1,16 @@
 //! The two ends of a connection, used by many threads while it is disconnected, aborted and closed.
 
 use std::mem::ManuallyDrop;
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use wsk::{
-    ConnectedSocket, ConnectionEvent, Disconnect, Error, Family, Finished, ListenSocket, Provider,
-    RetainedBytes, StreamIndication, StreamReceive, StreamSend, StreamVerdict,
+    ConnectedSocket, ConnectionEvent, Disconnect, Finished, Provider, RetainedBytes,
+    StreamIndication, StreamReceive, StreamSend, StreamVerdict,
 };
-use wsk_schedules::{Counted, CountedChain, Dice, LOOPBACK, Ledger, PATIENCE, until};
+use wsk_schedules::{Counted, CountedChain, Dice, Ledger, PATIENCE, listener, until};
 
-use crate::underway::{act_and_check, anywhere};
+use crate::underway::{act_and_check, anywhere, at_once, closed, exchange, pick, plausible};
 
 /// The least number that is sent; what is received into has smaller ones.
 const SENT: u8 = 100;
@@ -69,9 +69,7 @@ pub(crate) fn schedule(dice: &mut Dice, provider: &Provider) {
         table: Mutex::default(),
         retained: Arc::default(),
     };
-    let listener = ListenSocket::open(provider, Family::V4).unwrap();
-    listener.bind(LOOPBACK.parse().unwrap()).unwrap();
-    let local = listener.local_address().unwrap();
+    let (listener, local) = listener(provider).unwrap();
     let with_events = dice.toss();
     let client = if with_events {
         let handler = Handler {
@@ -90,30 +88,23 @@ pub(crate) fn schedule(dice: &mut Dice, provider: &Provider) {
         drop(listener);
     }
     let threads = 2 + dice.index(2);
-    let barrier = Barrier::new(threads);
-    std::thread::scope(|scope| {
-        for number in 0..threads {
-            let ends = match dice.below(4) {
-                0 => [Some(client.clone()), None],
-                1 => [None, Some(server.clone())],
-                _ => [Some(client.clone()), Some(server.clone())],
-            };
-            let mut actor = Actor {
-                common: &common,
-                ends,
-                with_events,
-                dice: Dice::new(dice.throw()),
-                held: Vec::new(),
-                number: u8::try_from(number).unwrap(),
-            };
-            let barrier = &barrier;
-            scope.spawn(move || {
-                barrier.wait();
-                actor.run();
-            });
+    let actor = |number| {
+        let ends = match dice.below(4) {
+            0 => [Some(client.clone()), None],
+            1 => [None, Some(server.clone())],
+            _ => [Some(client.clone()), Some(server.clone())],
+        };
+        Actor {
+            common: &common,
+            ends,
+            with_events,
+            dice: Dice::new(dice.throw()),
+            held: Vec::new(),
+            number: u8::try_from(number).unwrap(),
         }
-        drop((client, server));
-    });
+    };
+    let actors = (0..threads).map(actor).collect();
+    at_once(actors, |mut actor| actor.run(), || drop((client, server)));
     common.table.lock().unwrap().clear();
     // What was retained keeps the connection: its last handle may be one of an event that is under way.
     until("the end of the connection", || {
@@ -169,11 +160,7 @@ impl Actor<'_> {
     }
 
     fn pick(&mut self) -> Option<Held> {
-        if self.held.is_empty() {
-            return None;
-        }
-        let place = self.dice.index(self.held.len());
-        Some(self.held.swap_remove(place))
+        pick(&mut self.dice, &mut self.held)
     }
 
     fn buffer(&mut self, number: u8) -> Counted {
@@ -254,11 +241,7 @@ impl Actor<'_> {
     /// Lays an operation on the table, and takes one from there.
     fn exchange(&mut self) {
         let mine = self.pick();
-        let mut table = self.common.table.lock().unwrap();
-        let others = table.pop();
-        table.extend(mine);
-        drop(table);
-        self.held.extend(others);
+        self.held.extend(exchange(&self.common.table, mine));
     }
 
     /// The calls that wait.
@@ -330,21 +313,9 @@ impl Actor<'_> {
     fn leave(&mut self) {
         let end = self.dice.index(2);
         match (self.ends[end].take(), self.dice.toss()) {
-            (Some(socket), true) => match socket.close() {
-                Ok(()) | Err(Error::InUse) => {}
-                Err(error) => panic!("{error}"),
-            },
+            (Some(socket), true) => closed(socket.close()),
             (socket, _) => anywhere(&mut self.dice, || drop(socket)),
         }
-    }
-}
-
-/// A result that a connection can give which others disconnect, abort and close.
-fn plausible<T>(result: Result<T, Error>) -> Option<T> {
-    match result {
-        Ok(result) => Some(result),
-        Err(Error::Call { .. } | Error::TimedOut { .. }) => None,
-        Err(error) => panic!("{error}"),
     }
 }
 

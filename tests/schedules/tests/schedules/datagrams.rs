@@ -1,7 +1,7 @@
 //! Datagrams that are sent and received by many threads, in every way there is but the prepared one.
 
 use std::mem::ManuallyDrop;
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use wsk::{
@@ -11,7 +11,7 @@ use wsk::{
 use wsk_schedules::{Counted, CountedChain, Dice, Ledger, bound};
 use wsk_sys::STATUS_CANCELLED;
 
-use crate::underway::{act_and_check, anywhere, uniform};
+use crate::underway::{act_and_check, anywhere, at_once, closed, exchange, pick, uniform};
 
 /// An operation or a buffer of a pool, somebody's.
 enum Held {
@@ -49,20 +49,11 @@ pub(crate) fn schedule(dice: &mut Dice, provider: &Provider) {
         address,
     };
     let threads = 2 + dice.index(2);
-    let barrier = Barrier::new(threads);
-    std::thread::scope(|scope| {
-        for number in 1..threads {
-            let mut actor = Actor::new(&common, socket.clone(), dice, number);
-            let barrier = &barrier;
-            scope.spawn(move || {
-                barrier.wait();
-                actor.run();
-            });
-        }
-        let mut actor = Actor::new(&common, socket, dice, 0);
-        barrier.wait();
-        actor.run();
-    });
+    let others = (1..threads).map(|number| Actor::new(&common, socket.clone(), dice, number));
+    let others = others.collect();
+    let first = Actor::new(&common, socket, dice, 0);
+    let run = |mut actor: Actor<'_>| actor.run();
+    at_once(others, run, || run(first));
     drop(common);
     ledger.settle(0);
 }
@@ -123,11 +114,7 @@ impl<'c> Actor<'c> {
     }
 
     fn pick(&mut self) -> Option<Held> {
-        if self.held.is_empty() {
-            return None;
-        }
-        let place = self.dice.index(self.held.len());
-        Some(self.held.swap_remove(place))
+        pick(&mut self.dice, &mut self.held)
     }
 
     fn buffer(&mut self) -> Counted {
@@ -207,11 +194,7 @@ impl<'c> Actor<'c> {
     /// Lays an operation on the table, and takes one from there.
     fn exchange(&mut self) {
         let mine = self.pick();
-        let mut table = self.common.table.lock().unwrap();
-        let others = table.pop();
-        table.extend(mine);
-        drop(table);
-        self.held.extend(others);
+        self.held.extend(exchange(&self.common.table, mine));
     }
 
     /// Takes a buffer from the pool.
@@ -299,10 +282,7 @@ impl<'c> Actor<'c> {
             return;
         }
         match (self.socket.take(), self.dice.toss()) {
-            (Some(socket), true) => match socket.close() {
-                Ok(()) | Err(Error::InUse) => {}
-                Err(error) => panic!("{error}"),
-            },
+            (Some(socket), true) => closed(socket.close()),
             (socket, _) => self.anywhere(|_| drop(socket)),
         }
     }

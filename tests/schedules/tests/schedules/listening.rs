@@ -1,15 +1,15 @@
 //! A listener that accepts, or is asked to, while it closes and while clients come and go.
 
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use wsk::{
-    Accept, AcceptEvent, Connect, ConnectedSocket, ConnectionSocket, Error, Family, Incoming,
+    Accept, AcceptEvent, Connect, ConnectedSocket, ConnectionSocket, Family, Incoming,
     ListenSocket, Open, Provider,
 };
 use wsk_schedules::{Dice, LOOPBACK, until};
 
-use crate::underway::{act, anywhere};
+use crate::underway::{act, anywhere, at_once, closed, exchange, plausible};
 
 enum Held {
     Accept(Accept),
@@ -50,27 +50,18 @@ pub(crate) fn schedule(dice: &mut Dice, provider: &Provider) {
     let local = listener.local_address().unwrap();
     let table = Mutex::default();
     let threads = 2 + dice.index(2);
-    let barrier = Barrier::new(threads);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            let mut actor = Actor {
-                provider,
-                listener: Some(listener.clone()),
-                local,
-                with_events,
-                table: &table,
-                accepted: &accepted,
-                dice: Dice::new(dice.throw()),
-                held: Vec::new(),
-            };
-            let barrier = &barrier;
-            scope.spawn(move || {
-                barrier.wait();
-                actor.run();
-            });
-        }
-        drop(listener);
-    });
+    let actor = |_| Actor {
+        provider,
+        listener: Some(listener.clone()),
+        local,
+        with_events,
+        table: &table,
+        accepted: &accepted,
+        dice: Dice::new(dice.throw()),
+        held: Vec::new(),
+    };
+    let actors = (0..threads).map(actor).collect();
+    at_once(actors, |mut actor| actor.run(), || drop(listener));
     drop(table);
     until("the end of the listener", || {
         accepted.lock().unwrap().clear();
@@ -113,11 +104,7 @@ impl Actor<'_> {
             4..=6 => self.act(),
             7 => {
                 let mine = self.held.pop();
-                let mut table = self.table.lock().unwrap();
-                let others = table.pop();
-                table.extend(mine);
-                drop(table);
-                self.held.extend(others);
+                self.held.extend(exchange(self.table, mine));
             }
             8 => self.accept(),
             9 => self.events(),
@@ -211,20 +198,8 @@ impl Actor<'_> {
     /// Gives up the listener.
     fn leave(&mut self) {
         match (self.listener.take(), self.dice.toss()) {
-            (Some(listener), true) => match listener.close() {
-                Ok(()) | Err(Error::InUse) => {}
-                Err(error) => panic!("{error}"),
-            },
+            (Some(listener), true) => closed(listener.close()),
             (listener, _) => anywhere(&mut self.dice, || drop(listener)),
         }
-    }
-}
-
-/// A result that connecting and accepting can have while the listener closes.
-fn plausible<T>(result: Result<T, Error>) -> Option<T> {
-    match result {
-        Ok(result) => Some(result),
-        Err(Error::Call { .. } | Error::TimedOut { .. }) => None,
-        Err(error) => panic!("{error}"),
     }
 }

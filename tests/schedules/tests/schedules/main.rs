@@ -17,11 +17,11 @@ mod underway;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use wsk::{Provider, Registration, Wait};
+use wsk::Provider;
 use wsk_host::{Completion, Kernel, What};
-use wsk_schedules::{Dice, PATIENCE, dawdle};
+use wsk_schedules::{Dice, PATIENCE, client, dawdle, new_seed, number};
 
 /// How many schedules a run consists of.
 const SCHEDULES: u64 = 100_000;
@@ -32,14 +32,6 @@ const LANES: usize = 12;
 
 #[test]
 fn schedules() {
-    let number = |name: &str| {
-        let value = std::env::var(name).ok()?;
-        Some(
-            value
-                .parse::<u64>()
-                .unwrap_or_else(|error| panic!("{name}: {error}")),
-        )
-    };
     let start = Instant::now();
     let seed = number("WSK_SEED");
     let count = number("WSK_SCHEDULES");
@@ -51,11 +43,7 @@ fn schedules() {
         return;
     }
     let count = count.unwrap_or(SCHEDULES);
-    let first = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap()
-        .as_secs()
-        * 1_000_000;
+    let first = new_seed();
     say(&format!("{count} schedules from seed {first}"));
     let mut next = first;
     while next < first + count {
@@ -105,8 +93,7 @@ fn batch(seeds: std::ops::Range<u64>, policy: Completion) {
             _ => dawdle(),
         });
     }
-    let registration = Registration::new().unwrap();
-    let provider = registration.capture(Wait::Forever).unwrap();
+    let (registration, provider) = client().unwrap();
     let next = AtomicU64::new(seeds.start);
     let lanes = LANES.min(usize::try_from(seeds.end - seeds.start).unwrap());
     // What each lane does now; zero for nothing.

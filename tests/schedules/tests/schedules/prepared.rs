@@ -1,7 +1,7 @@
 //! Prepared operations and their pools, used by many threads: by those who made them and by those they were handed to.
 
 use std::net::SocketAddr;
-use std::sync::{Barrier, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use wsk::{
@@ -11,7 +11,7 @@ use wsk::{
 use wsk_schedules::{Dice, bound, dawdle};
 use wsk_sys::STATUS_CANCELLED;
 
-use crate::underway::{act, anywhere, uniform};
+use crate::underway::{act, anywhere, at_once, closed, exchange, pick, uniform};
 
 /// How many bytes every datagram may have.
 const ROOM: usize = 24;
@@ -45,29 +45,25 @@ pub(crate) fn schedule(dice: &mut Dice, provider: &Provider) {
         address,
     };
     let threads = 2 + dice.index(2);
-    let barrier = Barrier::new(threads);
-    std::thread::scope(|scope| {
-        for number in 0..threads {
-            let mut actor = Actor {
-                common: &common,
-                socket: Some(socket.clone()),
-                senders: Some(senders.clone()),
-                receivers: Some(receivers.clone()),
-                dice: Dice::new(dice.throw()),
-                held: Vec::new(),
-                number: u8::try_from(number).unwrap() + 100,
-            };
-            let barrier = &barrier;
-            scope.spawn(move || {
-                barrier.wait();
-                actor.run();
-            });
-        }
-        // Whoever is last closes the socket.
-        if dice.toss() {
-            drop((socket, senders, receivers));
-        }
-    });
+    let actor = |number| Actor {
+        common: &common,
+        socket: Some(socket.clone()),
+        senders: Some(senders.clone()),
+        receivers: Some(receivers.clone()),
+        dice: Dice::new(dice.throw()),
+        held: Vec::new(),
+        number: u8::try_from(number).unwrap() + 100,
+    };
+    let actors = (0..threads).map(actor).collect();
+    // Whoever is last closes the socket.
+    let own = Some((socket, senders, receivers));
+    let (early, late) = if dice.toss() {
+        (own, None)
+    } else {
+        (None, own)
+    };
+    at_once(actors, |mut actor| actor.run(), || drop(early));
+    drop(late);
 }
 
 /// One thread of a schedule.
@@ -154,21 +150,13 @@ impl Actor<'_> {
     }
 
     fn pick(&mut self) -> Option<Held> {
-        if self.held.is_empty() {
-            return None;
-        }
-        let place = self.dice.index(self.held.len());
-        Some(self.held.swap_remove(place))
+        pick(&mut self.dice, &mut self.held)
     }
 
     /// Lays an operation on the table, and takes one from there.
     fn exchange(&mut self) {
         let mine = self.pick();
-        let mut table = self.common.table.lock().unwrap();
-        let others = table.pop();
-        table.extend(mine);
-        drop(table);
-        self.held.extend(others);
+        self.held.extend(exchange(&self.common.table, mine));
     }
 
     /// Gives handles up.
@@ -176,10 +164,11 @@ impl Actor<'_> {
         match self.dice.below(6) {
             0 => self.senders = None,
             1 => self.receivers = None,
-            2 => match self.socket.take().map(DatagramSocket::close) {
-                None | Some(Ok(()) | Err(Error::InUse)) => {}
-                Some(Err(error)) => panic!("{error}"),
-            },
+            2 => {
+                if let Some(socket) = self.socket.take() {
+                    closed(socket.close());
+                }
+            }
             _ => {}
         }
     }

@@ -1,14 +1,14 @@
 //! Names that are looked up by many threads, which then look away, while their driver unloads.
 
 use std::net::SocketAddr;
-use std::sync::{Barrier, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
-use wsk::{AddressInfo, Error, Provider, Registration, Resolve, Wait};
+use wsk::{AddressInfo, Error, Provider, Resolve};
 use wsk_host::{DISPATCH_LEVEL, at_irql};
-use wsk_schedules::Dice;
+use wsk_schedules::{Dice, client};
 
-use crate::underway::{act, anywhere};
+use crate::underway::{act, anywhere, at_once};
 
 enum Held {
     Resolve(Resolve),
@@ -16,22 +16,16 @@ enum Held {
 }
 
 pub(crate) fn schedule(dice: &mut Dice) {
-    let registration = Registration::new().unwrap();
-    let provider = registration.capture(Wait::Forever).unwrap();
+    let (registration, provider) = client().unwrap();
     let table: Mutex<Vec<Held>> = Mutex::default();
     let threads = 2 + dice.index(2);
-    let barrier = Barrier::new(threads);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            let (provider, dice) = (provider.clone(), Dice::new(dice.throw()));
-            let (table, barrier) = (&table, &barrier);
-            scope.spawn(move || {
-                barrier.wait();
-                run(provider, dice, table);
-            });
-        }
-        drop(provider);
-    });
+    let actor = |_| (provider.clone(), Dice::new(dice.throw()));
+    let actors = (0..threads).map(actor).collect();
+    at_once(
+        actors,
+        |(provider, dice)| run(provider, dice, &table),
+        || drop(provider),
+    );
     // Dropped where they cannot be given back at once; the registration waits for them.
     let rest = table.into_inner().unwrap();
     at_irql(DISPATCH_LEVEL, || drop(rest));

@@ -2,8 +2,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier, Mutex};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 use std::time::Duration;
 
@@ -157,6 +157,52 @@ pub(crate) fn act_and_check<U: Underway>(
             None
         }
         Err(operation) => Some(operation),
+    }
+}
+
+/// Has each of `actors` act on a thread of its own, all from the same moment on, and from then on `meanwhile` here.
+pub(crate) fn at_once<A: Send>(actors: Vec<A>, act: impl Fn(A) + Sync, meanwhile: impl FnOnce()) {
+    let barrier = Barrier::new(actors.len() + 1);
+    std::thread::scope(|scope| {
+        for actor in actors {
+            scope.spawn(|| {
+                barrier.wait();
+                act(actor);
+            });
+        }
+        barrier.wait();
+        meanwhile();
+    });
+}
+
+/// Takes one of what a thread holds.
+pub(crate) fn pick<H>(dice: &mut Dice, held: &mut Vec<H>) -> Option<H> {
+    if held.is_empty() {
+        return None;
+    }
+    let place = dice.index(held.len());
+    Some(held.swap_remove(place))
+}
+
+/// Lays one on the table through which threads exchange what they hold, and takes one from there.
+pub(crate) fn exchange<H>(table: &Mutex<Vec<H>>, mine: Option<H>) -> Option<H> {
+    let mut table = table.lock().unwrap();
+    let others = table.pop();
+    table.extend(mine);
+    others
+}
+
+/// Closing has worked, or others have the socket too.
+pub(crate) fn closed(result: Result<(), Error>) {
+    assert!(matches!(result, Ok(()) | Err(Error::InUse)), "{result:?}");
+}
+
+/// A result that connections and listeners can give which others disconnect, abort and close.
+pub(crate) fn plausible<T>(result: Result<T, Error>) -> Option<T> {
+    match result {
+        Ok(result) => Some(result),
+        Err(Error::Call { .. } | Error::TimedOut { .. }) => None,
+        Err(error) => panic!("{error}"),
     }
 }
 
