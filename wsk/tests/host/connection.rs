@@ -17,7 +17,7 @@ use wsk_sys::{
 };
 
 use crate::setting::{
-    Counted, LOOPBACK, MOMENT, PATIENCE, block_on, client, is_reset, seeded_kernels, until,
+    Counted, FAST, LOOPBACK, MOMENT, PATIENCE, block_on, client, is_reset, seeded_kernels, until,
 };
 
 /// A driver, and a listener of the host's that it connects to. Dropped in this order, as a driver unloads.
@@ -661,7 +661,7 @@ fn deregistering_waits_for_connections() {
 /// and is freed should it complete the IRP after all.
 #[test]
 fn a_provider_that_keeps_what_it_has_refused_hangs_nobody() {
-    let kernel = Kernel::boot();
+    let kernel = Kernel::builder().time_lapse(FAST).boot();
     let s = Setting::new();
     let (socket, _peer) = s.connection();
     let bound = || {

@@ -19,8 +19,8 @@ use wsk_host::{DISPATCH_LEVEL, Kernel, Resource, at_irql};
 use wsk_sys::STATUS_CANCELLED;
 
 use crate::setting::{
-    LOOPBACK, MOMENT, PATIENCE, block_on, client, is_reset, on_each_seeded_kernel, seeded_kernels,
-    until,
+    FAST, LOOPBACK, MOMENT, PATIENCE, block_on, client, is_reset, on_each_seeded_kernel,
+    seeded_kernels, until,
 };
 
 fn listen(provider: &Provider) -> (ListenSocket, SocketAddr) {
@@ -459,7 +459,7 @@ fn deregistering_waits_for_listeners() {
 
 #[test]
 fn a_provider_that_keeps_what_it_has_refused_hangs_nobody() {
-    let kernel = Kernel::boot();
+    let kernel = Kernel::builder().time_lapse(FAST).boot();
     let (registration, provider) = client();
     let (listener, local) = listen(&provider);
     let abandoned = |error: Error| assert!(matches!(error, Error::Abandoned { .. }), "{error}");

@@ -12,7 +12,8 @@ use wsk_host::{Kernel, Resource};
 use wsk_sys::{STATUS_CANCELLED, STATUS_NOT_IMPLEMENTED};
 
 use crate::setting::{
-    LOOPBACK, MOMENT, PATIENCE, Setting, Wakes, in_each_setting, kernels, peer, until,
+    FAST, LOOPBACK, MOMENT, PATIENCE, Setting, Wakes, in_each_setting, in_settings_of, kernels,
+    kernels_at, peer, until,
 };
 
 fn buffer(length: usize) -> NonPagedBuffer {
@@ -381,7 +382,7 @@ fn a_forced_close_is_told() {
 
 #[test]
 fn a_provider_that_keeps_the_irp_of_a_refused_request_costs_memory_only() {
-    in_each_setting(|kernel, s| {
+    in_settings_of(kernels_at(FAST), |kernel, s| {
         let abandoned = |call| Error::Abandoned {
             call,
             status: STATUS_NOT_IMPLEMENTED,

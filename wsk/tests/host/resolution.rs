@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use wsk::{AddressInfo, Error, Family, Lookup};
 use wsk_host::{DISPATCH_LEVEL, Kernel, Resource, at_irql};
 
-use crate::setting::{MOMENT, PATIENCE, block_on, client, on_each_seeded_kernel, seeded_kernels};
+use crate::setting::{
+    FAST, MOMENT, PATIENCE, block_on, client, on_each_seeded_kernel, seeded_kernels,
+};
 
 fn addresses(info: &AddressInfo) -> Vec<SocketAddr> {
     info.iter().collect()
@@ -101,7 +103,7 @@ fn deregistering_waits_for_addresses() {
 
 #[test]
 fn a_provider_that_keeps_what_it_has_refused_hangs_nobody() {
-    let kernel = Kernel::boot();
+    let kernel = Kernel::builder().time_lapse(FAST).boot();
     let (registration, provider) = client();
     let abandoned = |error: Error| assert!(matches!(error, Error::Abandoned { .. }), "{error}");
     kernel.fail_nth(Resource::Completion, 1);

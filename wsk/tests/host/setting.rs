@@ -24,11 +24,24 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// How long is waited for what may not happen.
 pub(crate) const MOMENT: Duration = Duration::from_millis(30);
 
+/// How many times as fast time runs where an IRP does not come back: so soon it is given up.
+pub(crate) const FAST: u32 = 20;
+
 /// A kernel that completes at once, then one that does later.
 pub(crate) fn kernels() -> impl Iterator<Item = Kernel> {
+    kernels_at(1)
+}
+
+/// The same, whose time runs so many times as fast.
+pub(crate) fn kernels_at(speed: u32) -> impl Iterator<Item = Kernel> {
     [Completion::Inline, Completion::Deferred]
         .into_iter()
-        .map(|policy| Kernel::builder().completion(policy).boot())
+        .map(move |policy| {
+            Kernel::builder()
+                .completion(policy)
+                .time_lapse(speed)
+                .boot()
+        })
 }
 
 /// These, then kernels that complete when their seeds say.
@@ -99,7 +112,15 @@ impl Setting {
 
 /// Runs `test` in a setting on each of [`kernels`], and looks for leaks after it.
 pub(crate) fn in_each_setting(test: impl Fn(&Kernel, &Setting)) {
-    for kernel in kernels() {
+    in_settings_of(kernels(), test);
+}
+
+/// Runs `test` in a setting on each of `kernels`, and looks for leaks after it.
+pub(crate) fn in_settings_of(
+    kernels: impl Iterator<Item = Kernel>,
+    test: impl Fn(&Kernel, &Setting),
+) {
+    for kernel in kernels {
         let setting = Setting::new(Family::V4, LOOPBACK);
         test(&kernel, &setting);
         drop(setting);
@@ -107,7 +128,7 @@ pub(crate) fn in_each_setting(test: impl Fn(&Kernel, &Setting)) {
     }
 }
 
-/// The same, for tests that need no more than the sockets.
+/// As [`in_each_setting`], for tests that need no more than the sockets.
 pub(crate) fn with_sockets(test: impl Fn(&Kernel, &DatagramSocket, &UdpSocket, SocketAddr)) {
     in_each_setting(|kernel, s| test(kernel, &s.socket, &s.peer, s.to));
 }
