@@ -22,8 +22,8 @@ use crate::operation::{Arguments, CONTROL_ROOM, KERNEL_MODE, Outcome};
 ///
 /// # Invariants
 ///
-/// With a length of zero the MDL may be NULL; else it heads a chain of locked or nonpaged memory, the offset lies inside its
-/// first MDL, and offset and length together inside the chain.
+/// With a length of zero the MDL is NULL; else it heads a chain of locked or nonpaged memory, the offset lies inside its first
+/// MDL, and offset and length together inside the chain.
 #[derive(Clone, Copy)]
 pub struct Extent {
     buffer: WSK_BUF,
@@ -66,6 +66,10 @@ impl Extent {
                 total += MmGetMdlByteCount(mdl.as_ptr()) as usize;
                 next = (*mdl.as_ptr()).Next;
             }
+        }
+        if length == 0 {
+            // Where nothing is used the chain stays its owner's, whatever becomes of the operation.
+            return Ok(Self::empty());
         }
         // An offset inside one MDL fits its 32-bit byte count.
         #[allow(clippy::cast_possible_truncation)]

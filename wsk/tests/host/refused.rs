@@ -2,11 +2,17 @@
 //! not: in every shape of an operation the first is an error with the buffer, the second is given up, and frees nothing.
 
 use std::net::SocketAddr;
+use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
-use wsk::{Call, DatagramSocket, Error, Family, MdlChain, Messages, NTSTATUS, NonPagedBuffer};
+use wsk::{
+    Call, DatagramSocket, DriverMdl, Error, Family, MdlChain, Messages, NTSTATUS, NonPagedBuffer,
+};
 use wsk_host::{Kernel, Leaks, Resource};
-use wsk_sys::STATUS_NOT_IMPLEMENTED;
+use wsk_sys::{
+    IoAllocateMdl, IoFreeMdl, LOCK_OPERATION, MmProbeAndLockPages, MmUnlockPages,
+    STATUS_NOT_IMPLEMENTED,
+};
 
 use crate::setting::{FAST, LOOPBACK, MOMENT, Setting, block_on};
 
@@ -146,6 +152,31 @@ fn an_irp_that_never_comes_back_is_given_up() {
         drop(chain);
     });
     assert!(left.is_err());
+}
+
+#[test]
+fn no_bytes_of_an_mdl_leave_it_to_its_owner() {
+    on_a_kernel(None, |socket, to| {
+        let mut bytes = *b"the driver's";
+        // SAFETY: the memory and the MDL stay until the MDL that was made of them is dropped.
+        let mdl = unsafe {
+            let mdl = IoAllocateMdl(bytes.as_mut_ptr().cast(), 12, 0, 0, std::ptr::null_mut());
+            MmProbeAndLockPages(mdl, 0, LOCK_OPERATION::IoReadAccess);
+            NonNull::new(mdl).unwrap()
+        };
+        {
+            // SAFETY: as above.
+            let nothing = unsafe { DriverMdl::from_raw(mdl, 4, 0) }.unwrap();
+            let sent = socket.send_to(&nothing, to);
+            assert_eq!(sent, Err(abandoned(Call::WskSendTo)));
+        }
+        // SAFETY: nobody was promised that it stays any longer.
+        unsafe {
+            MmUnlockPages(mdl.as_ptr());
+            IoFreeMdl(mdl.as_ptr());
+        }
+    })
+    .unwrap();
 }
 
 #[test]
