@@ -40,7 +40,7 @@ impl Extent {
     ///
     /// `mdl` heads a valid chain of MDLs over locked or nonpaged memory, which outlives the extent's use.
     pub unsafe fn new(mdl: NonNull<MDL>, offset: usize, length: usize) -> Result<Self, Error> {
-        // SAFETY: the caller vouches for the chain.
+        // SAFETY: the caller vouches for the chain, which begins with this MDL.
         let first = unsafe { MmGetMdlByteCount(mdl.as_ptr()) } as usize;
         let Some(end) = offset.checked_add(length) else {
             return Err(Error::OutOfBounds {
@@ -55,13 +55,13 @@ impl Extent {
             });
         }
         let mut total = first;
-        // SAFETY: the caller vouches for the chain.
+        // SAFETY: as for the byte count: the MDL is initialised, and `Next` NULL or another one of the chain.
         let mut next = unsafe { (*mdl.as_ptr()).Next };
         while total < end {
             let Some(mdl) = NonNull::new(next) else {
                 return Err(Error::OutOfBounds { end, length: total });
             };
-            // SAFETY: the caller vouches for the chain.
+            // SAFETY: it is not NULL, and so the next MDL of the chain that the caller vouches for.
             unsafe {
                 total += MmGetMdlByteCount(mdl.as_ptr()) as usize;
                 next = (*mdl.as_ptr()).Next;
@@ -141,7 +141,8 @@ pub struct Lock<'b> {
     borrow: PhantomData<&'b ()>,
 }
 
-// SAFETY: an MDL is not bound to a thread, and the rest is shared memory.
+// SAFETY: MDLs are unlocked and freed on any thread. What is borrowed is bytes, a number and an atomic flag, all of which may be
+// used on any thread too, and nothing else refers to those that are written.
 unsafe impl Send for Lock<'_> {}
 
 impl Lock<'_> {
@@ -180,7 +181,8 @@ pub(crate) fn lend(control: &[u8], arguments: &mut Arguments) -> Result<usize, E
             room: CONTROL_ROOM,
         });
     }
-    // SAFETY: there is that much room.
+    // SAFETY: `needed` bytes are there to be read, and room for as many was just checked. What is borrowed exclusively does not
+    // overlap them.
     unsafe {
         let to = (&raw mut arguments.control).cast::<u8>();
         to.copy_from_nonoverlapping(control.as_ptr(), needed);
@@ -215,7 +217,7 @@ impl Held for Lock<'_> {
 
     fn keep(&self) {
         if let Some(kept) = self.kept {
-            // SAFETY: the flag is part of what the lock borrows from.
+            // SAFETY: a lock with a flag borrows from what the flag is part of, and so outlives it nowhere.
             unsafe { kept.as_ref() }.store(true, Ordering::Relaxed);
         }
     }
@@ -230,7 +232,8 @@ impl Held for Lock<'_> {
             let written = (arguments.control_length as usize)
                 .min(bytes.len())
                 .min(CONTROL_ROOM);
-            // SAFETY: length and bytes are borrowed exclusively by the lock, and no more than both have is copied.
+            // SAFETY: length and bytes are those of `with_room`, borrowed exclusively as long as the lock exists; no more is copied
+            // than there is room for, and than the arguments have.
             unsafe {
                 let from = (&raw const arguments.control).cast::<u8>();
                 bytes
@@ -256,10 +259,10 @@ impl<'b> Lock<'b> {
         this
     }
 
-    /// The lock with room for received control information, in what `'b` borrows exclusively: its length, and its bytes.
-    pub(crate) fn with_room(self, room: (NonNull<u32>, NonNull<[u8]>)) -> Self {
+    /// The lock with room for received control information: its length, and its bytes.
+    pub(crate) fn with_room(self, length: &'b mut u32, bytes: &'b mut [u8]) -> Self {
         let mut this = self;
-        this.room = Some(room);
+        this.room = Some((NonNull::from(length), NonNull::from(bytes)));
         this
     }
 
@@ -269,7 +272,7 @@ impl<'b> Lock<'b> {
         let Some(control) = self.control else {
             return Ok(0);
         };
-        // SAFETY: the control information is borrowed by the lock.
+        // SAFETY: it is that of `with_control`, borrowed as long as the lock exists.
         lend(unsafe { control.as_ref() }, arguments)
     }
 
@@ -294,9 +297,13 @@ impl<'b> Lock<'b> {
     }
 
     /// The lock of memory that needs none, and whose owner keeps it for ever when `kept` is set.
+    ///
+    /// # Safety
+    ///
+    /// The extent is valid as long as the flag is borrowed, and once that is set for ever.
     #[inline]
-    pub(crate) const fn keeping(extent: Extent, kept: &'b AtomicBool) -> Self {
-        // INVARIANT: crate-internal callers own the extent, which they borrow together with the flag.
+    pub(crate) const unsafe fn keeping(extent: Extent, kept: &'b AtomicBool) -> Self {
+        // INVARIANT: the caller vouches for the extent.
         Self {
             extent,
             locked: None,
@@ -322,7 +329,7 @@ impl<'b> Lock<'b> {
         let mut chain: Option<(Self, NonNull<MDL>)> = None;
         // Nothing is locked for nothing.
         for (start, length) in places.filter(|_| length > 0) {
-            // SAFETY: the caller vouches for the memory.
+            // SAFETY: the caller vouches for the memory of each place.
             let lock = unsafe { Self::pages(start, length, access) }?;
             let Some(mdl) = lock.locked else {
                 continue;
@@ -332,18 +339,18 @@ impl<'b> Lock<'b> {
                 Some((first, last)) => {
                     // Of the first lock from here on.
                     core::mem::forget(lock);
-                    // SAFETY: the chain is the first lock's own, and not in use yet.
+                    // SAFETY: both MDLs were made above, are this function's own, and nobody uses them yet.
                     unsafe { (*last.as_ptr()).Next = mdl.as_ptr() };
                     (first, mdl)
                 }
             });
         }
         let Some((mut lock, _)) = chain else {
-            // SAFETY: nothing is described.
+            // SAFETY: an extent of no bytes names no memory: it is valid for ever.
             return Ok(unsafe { Self::none(Extent::empty()) });
         };
         if let Some(mdl) = lock.locked {
-            // SAFETY: the chain that was locked above.
+            // SAFETY: this heads the chain that was made and locked above, which the lock that gets the extent owns.
             lock.extent = unsafe { Extent::new(mdl, offset, length) }?;
         }
         Ok(lock)
@@ -360,12 +367,13 @@ impl<'b> Lock<'b> {
         access: LOCK_OPERATION,
     ) -> Result<Self, Error> {
         if length == 0 {
-            // SAFETY: nothing is described.
+            // SAFETY: an extent of no bytes names no memory: it is valid for ever.
             return Ok(unsafe { Self::none(Extent::empty()) });
         }
         require_apc()?;
         let described = u32::try_from(length).map_err(|_| Error::NoMemory(Memory::Mdl))?;
-        // SAFETY: the MDL describes memory that the caller vouches for. It is freed when its pages could not be locked.
+        // SAFETY: the MDL is this function's own, and describes memory that the caller vouches for; it is locked at an IRQL that was
+        // checked. Where that fails it is as it was before, has nothing to unlock, and is freed once.
         unsafe {
             let mdl = IoAllocateMdl(
                 start.as_ptr().cast(),
@@ -420,7 +428,8 @@ impl Drop for Lock<'_> {
             let mut next = mdl.as_ptr();
             while !next.is_null() {
                 let mdl = next;
-                // SAFETY: the caller says so.
+                // SAFETY: the caller gives the chain, of which this MDL is a part, locked and not freed yet; its `Next` is read
+                // before it is.
                 unsafe {
                     next = (*mdl).Next;
                     MmUnlockPages(mdl);
@@ -429,7 +438,7 @@ impl Drop for Lock<'_> {
             }
         }
         if let Some(mdl) = self.locked {
-            // SAFETY: by the invariant.
+            // SAFETY: by the invariant the chain is this lock's own and locked. Who drops it, or lets it be dropped, is done with it.
             unsafe { unlock(mdl) };
         }
     }
@@ -444,8 +453,9 @@ pub struct Inside(pub(crate) ());
 /// # Safety
 ///
 /// As long as the [`Lock`] exists its extent is valid: the MDL chain is neither changed nor unlocked nor freed, the bytes it
-/// describes are not written. Moving `Self` is not possible while the lock
-/// borrows from it, and need not be allowed for.
+/// describes are not written. Locks that exist at the same time, of this or any other buffer, share an MDL only where that is
+/// mapped into system space already, or was built for nonpaged pool: else WSK may map it, which changes it, for each of them.
+/// Moving `Self` is not possible while the lock borrows from it, and need not be allowed for.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not memory that WSK can send from",
     label = "not a `SendBuffer`",
@@ -460,6 +470,9 @@ pub unsafe trait SendBuffer {
     /// [`Error::NoMemory`] for the MDL; [`Error::WrongIrql`]; or why pages cannot be locked.
     fn lock(&self) -> Result<Lock<'_>, Error>;
 
+    /// The block of the operations that carry this buffer, where it brings one: a `Block<Carried<Self>>` that stays as long as the
+    /// buffer does, is idle, and is used by nothing but the operation that the buffer is moved into next. Nobody else can name
+    /// `Inside`, so buffers of other crates bring none.
     #[doc(hidden)]
     fn operation(&mut self, _: Inside) -> Option<NonNull<()>> {
         None
@@ -470,9 +483,9 @@ pub unsafe trait SendBuffer {
 ///
 /// # Safety
 ///
-/// As long as the [`Lock`] exists its extent is valid: the MDL chain is neither changed nor unlocked nor freed, and the bytes it
-/// describes may be written and are neither read nor written by anything else. Moving `Self` is not possible while the
-/// lock borrows from it, and need not be allowed for.
+/// As long as the [`Lock`] exists its extent is valid: the MDL chain is neither changed nor unlocked nor freed, no MDL of it is
+/// part of the extent of another lock, and the bytes it describes may be written and are neither read nor written by anything
+/// else. Moving `Self` is not possible while the lock borrows from it, and need not be allowed for.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not memory that WSK can receive into",
     label = "not a `ReceiveBuffer`",
@@ -488,6 +501,9 @@ pub unsafe trait ReceiveBuffer {
     /// [`Error::NoMemory`] for the MDL; [`Error::WrongIrql`]; or why pages cannot be locked.
     fn lock_mut(&mut self) -> Result<Lock<'_>, Error>;
 
+    /// The block of the operations that carry this buffer, where it brings one: a `Block<Carried<Self>>` that stays as long as the
+    /// buffer does, is idle, and is used by nothing but the operation that the buffer is moved into next. Nobody else can name
+    /// `Inside`, so buffers of other crates bring none.
     #[doc(hidden)]
     fn operation(&mut self, _: Inside) -> Option<NonNull<()>> {
         None
@@ -514,10 +530,11 @@ unsafe impl<B: ReceiveBuffer + ?Sized> ReceiveBuffer for &mut B {
 /// exception when there is nothing to lock pages with; it is caught, and becomes an error. A page can be locked some tens of
 /// thousands of times at once, no more. Use a [`NonPagedBuffer`], which is locked for good, for what is sent often or many times
 /// at once.
-// SAFETY: the slice is borrowed as long as the lock exists, so nothing writes or frees it; its pages are locked.
+// SAFETY: the slice is borrowed as long as the lock exists, so nothing writes or frees it; its pages are locked, by an MDL of the
+// lock's own.
 unsafe impl SendBuffer for [u8] {
     fn lock(&self) -> Result<Lock<'_>, Error> {
-        // SAFETY: a slice is valid for reads while it is borrowed.
+        // SAFETY: a slice is valid for reads while it is borrowed, which is as long as the lock exists.
         unsafe {
             Lock::pages(
                 NonNull::from(self).cast(),
@@ -528,18 +545,18 @@ unsafe impl SendBuffer for [u8] {
     }
 }
 
-// SAFETY: as for slices.
+// SAFETY: the lock is that of all its bytes as a slice, which promises the same.
 unsafe impl<const N: usize> SendBuffer for [u8; N] {
     fn lock(&self) -> Result<Lock<'_>, Error> {
         self.as_slice().lock()
     }
 }
 
-// SAFETY: the slice is borrowed exclusively as long as the lock exists; its pages are locked.
+// SAFETY: the slice is borrowed exclusively as long as the lock exists; its pages are locked, by an MDL of the lock's own.
 unsafe impl ReceiveBuffer for [u8] {
     fn lock_mut(&mut self) -> Result<Lock<'_>, Error> {
         let length = self.len();
-        // SAFETY: a slice is valid for reads and writes while it is borrowed exclusively.
+        // SAFETY: a slice is valid for reads and writes while it is borrowed exclusively, which is as long as the lock exists.
         unsafe {
             Lock::pages(
                 NonNull::from(self).cast(),
@@ -550,7 +567,7 @@ unsafe impl ReceiveBuffer for [u8] {
     }
 }
 
-// SAFETY: as for slices.
+// SAFETY: the lock is that of all its bytes as a slice, which promises the same.
 unsafe impl<const N: usize> ReceiveBuffer for [u8; N] {
     fn lock_mut(&mut self) -> Result<Lock<'_>, Error> {
         self.as_mut_slice().lock_mut()
@@ -585,7 +602,7 @@ pub struct NonPagedBuffer {
 
 // SAFETY: the buffer owns its block and MDL, which are not bound to a thread.
 unsafe impl Send for NonPagedBuffer {}
-// SAFETY: through `&NonPagedBuffer` the bytes are only read, by this side and by the provider.
+// SAFETY: through `&NonPagedBuffer` the bytes are only read, by this side and by the provider, and the flag is atomic.
 unsafe impl Sync for NonPagedBuffer {}
 
 impl NonPagedBuffer {
@@ -736,7 +753,8 @@ impl NonPagedBuffer {
     /// The bytes, to be written. None any more in the case of [`as_slice`](Self::as_slice).
     #[must_use]
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
-        // SAFETY: as for `as_slice`; the buffer is borrowed exclusively.
+        // SAFETY: by the invariant there are at least `length` initialised bytes (none at a dangling pointer), which are borrowed
+        // exclusively with the buffer, unless it was kept.
         unsafe { core::slice::from_raw_parts_mut(self.block.as_ptr(), self.len()) }
     }
 
@@ -793,7 +811,8 @@ impl NonPagedBuffer {
     /// Undoes [`chain_to`](Self::chain_to).
     pub(crate) fn unchain(&mut self) {
         if !self.mdl.is_null() && !*self.kept.get_mut() {
-            // SAFETY: as for `chain_to`; the MDL was made for the whole capacity.
+            // SAFETY: by the invariant the MDL is the buffer's own, which is borrowed exclusively: nothing uses it. It was made for the
+            // whole capacity, which fits 32 bits.
             // INVARIANT: it describes exactly that, and is alone.
             #[allow(clippy::cast_possible_truncation)]
             unsafe {
@@ -864,7 +883,8 @@ impl fmt::Debug for NonPagedBuffer {
     }
 }
 
-// SAFETY: while the buffer is borrowed its MDL and bytes stay as they are; those that are kept stay for ever.
+// SAFETY: while the buffer is borrowed its MDL, which was built for nonpaged pool, and its bytes stay as they are; those that are
+// kept stay for ever.
 unsafe impl SendBuffer for NonPagedBuffer {
     #[inline]
     fn lock(&self) -> Result<Lock<'_>, Error> {

@@ -58,7 +58,7 @@ pub struct MdlChain<const N: usize> {
 
 // SAFETY: the chain owns its buffers, and the extent points into them.
 unsafe impl<const N: usize> Send for MdlChain<N> {}
-// SAFETY: through `&MdlChain` bytes and MDLs are only read, by this side and by the provider.
+// SAFETY: through `&MdlChain` bytes and MDLs are only read, by this side and by the provider, and the flag is atomic.
 unsafe impl<const N: usize> Sync for MdlChain<N> {}
 
 impl<const N: usize> MdlChain<N> {
@@ -167,7 +167,7 @@ impl<const N: usize> MdlChain<N> {
     pub fn into_parts(self) -> [NonPagedBuffer; N] {
         let mut this = ManuallyDrop::new(self);
         this.unlink();
-        // SAFETY: `this` is not used again, and nothing else of it needs to be dropped.
+        // SAFETY: `this` is neither dropped nor used again, so the parts are moved out once; nothing else of it needs to be dropped.
         unsafe { core::ptr::read(&raw const this.parts) }
     }
 
@@ -199,11 +199,13 @@ impl<const N: usize> fmt::Debug for MdlChain<N> {
     }
 }
 
-// SAFETY: while the chain is borrowed its MDLs and bytes stay as they are; those that are kept stay for ever.
+// SAFETY: while the chain is borrowed its MDLs, which were built for nonpaged pool, and its bytes stay as they are; those that are
+// kept stay for ever.
 unsafe impl<const N: usize> SendBuffer for MdlChain<N> {
     #[inline]
     fn lock(&self) -> Result<Lock<'_>, Error> {
-        Ok(Lock::keeping(self.extent(), &self.kept))
+        // SAFETY: the extent lies in the chain, which is borrowed with the flag; `unlink` leaves it alone once that is set.
+        Ok(unsafe { Lock::keeping(self.extent(), &self.kept) })
     }
 }
 
@@ -211,7 +213,8 @@ unsafe impl<const N: usize> SendBuffer for MdlChain<N> {
 unsafe impl<const N: usize> ReceiveBuffer for MdlChain<N> {
     #[inline]
     fn lock_mut(&mut self) -> Result<Lock<'_>, Error> {
-        Ok(Lock::keeping(self.extent(), &self.kept))
+        // SAFETY: as for sending: the extent lies in the chain, which `unlink` leaves alone once the flag is set.
+        Ok(unsafe { Lock::keeping(self.extent(), &self.kept) })
     }
 }
 
@@ -304,14 +307,15 @@ impl<S: AsRef<[u8]>, const N: usize> SliceChain<S, N> {
     }
 }
 
-// SAFETY: the slices are borrowed as long as the lock exists, so nothing writes or frees them; their pages are locked.
+// SAFETY: the slices are borrowed as long as the lock exists, so nothing writes or frees them; their pages are locked, by MDLs of
+// the lock's own.
 unsafe impl<const N: usize> SendBuffer for SliceChain<&[u8], N> {
     fn lock(&self) -> Result<Lock<'_>, Error> {
         let parts = self
             .slices
             .iter()
             .map(|slice| (NonNull::from(*slice).cast(), slice.len()));
-        // SAFETY: slices are valid for reads while they are borrowed.
+        // SAFETY: slices are valid for reads while they are borrowed, which is as long as the lock exists.
         unsafe {
             Lock::pages_of(
                 parts,
@@ -323,7 +327,7 @@ unsafe impl<const N: usize> SendBuffer for SliceChain<&[u8], N> {
     }
 }
 
-// SAFETY: the slices are borrowed exclusively as long as the lock exists; their pages are locked.
+// SAFETY: the slices are borrowed exclusively as long as the lock exists; their pages are locked, by MDLs of the lock's own.
 unsafe impl<const N: usize> ReceiveBuffer for SliceChain<&mut [u8], N> {
     fn lock_mut(&mut self) -> Result<Lock<'_>, Error> {
         let (offset, length) = (self.offset, self.length);
@@ -331,7 +335,7 @@ unsafe impl<const N: usize> ReceiveBuffer for SliceChain<&mut [u8], N> {
             let length = slice.len();
             (NonNull::from(&mut **slice).cast(), length)
         });
-        // SAFETY: slices are valid for reads and writes while they are borrowed exclusively.
+        // SAFETY: slices are valid for reads and writes while they are borrowed exclusively, which is as long as the lock exists.
         unsafe { Lock::pages_of(parts, LOCK_OPERATION::IoWriteAccess, offset, length) }
     }
 }
@@ -345,9 +349,10 @@ pub struct DriverMdl {
     extent: Extent,
 }
 
-// SAFETY: who made this vouches for the chain on any thread.
+// SAFETY: who calls `from_raw` vouches for the chain whatever thread has the result.
 unsafe impl Send for DriverMdl {}
-// SAFETY: as above; the chain is mapped, so that nothing writes its MDLs.
+// SAFETY: through `&DriverMdl` the chain is only read: nothing writes its bytes, by the contract of `from_raw`, nor its MDLs, which
+// are mapped.
 unsafe impl Sync for DriverMdl {}
 
 impl DriverMdl {
@@ -370,7 +375,7 @@ impl DriverMdl {
     ///
     /// A result that is forgotten, or that an operation keeps after [`Error::Abandoned`], asks for this for ever.
     pub unsafe fn from_raw(mdl: NonNull<MDL>, offset: usize, length: usize) -> Result<Self, Error> {
-        // SAFETY: the caller vouches for the chain.
+        // SAFETY: the caller vouches for the chain as long as the result exists, which is how long the extent is used.
         let extent = unsafe { Extent::new(mdl, offset, length) }?;
         let priority = MM_PAGE_PRIORITY::NormalPagePriority.0.cast_unsigned() | MdlMappingNoExecute;
         let (mut next, end) = (mdl.as_ptr(), offset.saturating_add(length));
@@ -401,10 +406,11 @@ impl DriverMdl {
     }
 }
 
-// SAFETY: who made this vouches for the chain until it is dropped, and so while it is borrowed.
+// SAFETY: by the contract of `from_raw` the chain and its bytes stay as they are until this is dropped, and so while it is borrowed;
+// it is mapped, and may be shared.
 unsafe impl SendBuffer for DriverMdl {
     fn lock(&self) -> Result<Lock<'_>, Error> {
-        // SAFETY: as above.
+        // SAFETY: the lock borrows from this, and until this is dropped the extent is valid by the contract of `from_raw`.
         Ok(unsafe { Lock::none(self.extent) })
     }
 }
@@ -417,7 +423,7 @@ pub struct DriverMdlMut {
     extent: Extent,
 }
 
-// SAFETY: who made this vouches for the chain on any thread.
+// SAFETY: who calls `from_raw` vouches for the chain whatever thread has the result.
 unsafe impl Send for DriverMdlMut {}
 // SAFETY: through `&DriverMdlMut` the chain is not used.
 unsafe impl Sync for DriverMdlMut {}
@@ -440,7 +446,7 @@ impl DriverMdlMut {
     ///
     /// A result that is forgotten, or that an operation keeps after [`Error::Abandoned`], asks for this for ever.
     pub unsafe fn from_raw(mdl: NonNull<MDL>, offset: usize, length: usize) -> Result<Self, Error> {
-        // SAFETY: the caller vouches for the chain.
+        // SAFETY: the caller vouches for the chain as long as the result exists, which is how long the extent is used.
         let extent = unsafe { Extent::new(mdl, offset, length) }?;
         Ok(Self { extent })
     }
@@ -458,10 +464,11 @@ impl DriverMdlMut {
     }
 }
 
-// SAFETY: who made this vouches for the chain until it is dropped, and for its bytes while an operation has it.
+// SAFETY: by the contract of `from_raw` the chain stays as it is until this is dropped, and nothing else uses its bytes while an
+// operation has it, which borrows it exclusively.
 unsafe impl ReceiveBuffer for DriverMdlMut {
     fn lock_mut(&mut self) -> Result<Lock<'_>, Error> {
-        // SAFETY: as above.
+        // SAFETY: the lock borrows from this, and until this is dropped the extent is valid by the contract of `from_raw`.
         Ok(unsafe { Lock::none(self.extent) })
     }
 }

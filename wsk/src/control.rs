@@ -2,8 +2,6 @@
 
 use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
-use core::ptr::NonNull;
-
 use wsk_sys::{
     CMSGHDR, IP_ECN, IP_HOPLIMIT, IP_PKTINFO, IP_TOS, IPPROTO, IPPROTO_IP, IPV6_ECN, IPV6_HOPLIMIT,
     IPV6_PKTINFO, IPV6_TCLASS, UDP_COALESCED_INFO, UDP_SEND_MSG_SIZE,
@@ -220,14 +218,6 @@ impl<const N: usize> Control<N> {
         self.length = length;
         Ok(())
     }
-
-    /// The whole room, to be written to: where the length is, and where the bytes are.
-    fn room(&mut self) -> (NonNull<u32>, NonNull<[u8]>) {
-        (
-            NonNull::from(&mut self.length),
-            NonNull::from(self.bytes.as_mut_slice()),
-        )
-    }
 }
 
 impl<const N: usize> Default for Control<N> {
@@ -352,6 +342,7 @@ unsafe impl<B: ReceiveBuffer, const N: usize> ReceiveBuffer for WithControl<B, N
     fn lock_mut(&mut self) -> Result<Lock<'_>, Error> {
         self.control.clear();
         let lock = self.buffer.lock_mut()?;
-        Ok(lock.with_room(self.control.room()))
+        let Control { bytes, length } = &mut self.control;
+        Ok(lock.with_room(length, bytes))
     }
 }

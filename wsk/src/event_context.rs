@@ -27,7 +27,8 @@ impl<H> Context<H> {
     ///
     /// `context` is that of [`Events`] made for a handler of this type, which are still there.
     pub(crate) unsafe fn from_raw(context: NonNull<c_void>) -> ManuallyDrop<Shared<Self>> {
-        // SAFETY: the caller says so; the reference stays the owner's.
+        // SAFETY: the caller gives the pointer of `Events`, which made it by `into_raw` for this type and have the reference; what is
+        // made here is not dropped, so it stays theirs.
         ManuallyDrop::new(unsafe { Shared::from_raw(context) })
     }
 
@@ -42,7 +43,8 @@ impl<H> Context<H> {
     /// The events are those of a socket of this category, which is not closed before the result is gone.
     pub(crate) unsafe fn socket<C: Category>(&self) -> Option<ManuallyDrop<Shared<Socket<C>>>> {
         let socket = NonNull::new(self.socket.load(Ordering::Acquire))?;
-        // SAFETY: by the invariant it is the socket; the reference stays its owner's.
+        // SAFETY: by the invariant it is the socket, which the caller says is of this category and still there; what is made here is
+        // not dropped, so the reference stays its owner's.
         Some(ManuallyDrop::new(unsafe { Shared::from_raw(socket) }))
     }
 }
@@ -60,10 +62,10 @@ pub(crate) struct Events<T: 'static> {
     table: &'static T,
 }
 
-// SAFETY: handlers are `Send` and `Sync`, and the rest of a context is atomic; the table is read-only.
-unsafe impl<T> Send for Events<T> {}
-// SAFETY: as above.
-unsafe impl<T> Sync for Events<T> {}
+// SAFETY: the context is of a handler that is `Send` and `Sync`, as `new` asks, and an atomic pointer; the table is shared.
+unsafe impl<T: Sync> Send for Events<T> {}
+// SAFETY: as for `Send`: through `&Events` the context is only shared.
+unsafe impl<T: Sync> Sync for Events<T> {}
 
 impl<T> Events<T> {
     /// Allocates the context of `handler`, which the callbacks in `table` are for.
@@ -100,7 +102,7 @@ impl<T> Events<T> {
     ///
     /// `socket` is what [`Shared::as_raw`] gives for the socket that owns this, and stays valid until no event can come.
     pub(crate) unsafe fn attach(&self, socket: NonNull<c_void>) {
-        // SAFETY: the context is of the type that `attach` was made for.
+        // SAFETY: the context is of the type that `attach` was made for, and this keeps it. The caller gives the socket.
         unsafe { (self.attach)(self.context, socket) };
     }
 }
@@ -113,13 +115,19 @@ impl<T> Drop for Events<T> {
     }
 }
 
+/// # Safety
+///
+/// `context` is that of a handler of this type, which its owner keeps meanwhile; `socket` is as [`Events::attach`] asks.
 unsafe fn attach<H>(context: NonNull<c_void>, socket: NonNull<c_void>) {
-    // SAFETY: the caller gives a context of this type, which its owner keeps.
+    // SAFETY: the caller gives a context of this type, which its owner keeps meanwhile.
     let context = unsafe { Context::<H>::from_raw(context) };
     context.socket.store(socket.as_ptr(), Ordering::Release);
 }
 
+/// # Safety
+///
+/// `context` is that of a handler of this type, whose one reference is given away.
 unsafe fn release<H>(context: NonNull<c_void>) {
-    // SAFETY: the caller gives the one reference to a context of this type away.
+    // SAFETY: the caller gives the one reference away, which `into_raw` made the pointer of.
     drop(unsafe { Shared::<Context<H>>::from_raw(context) });
 }

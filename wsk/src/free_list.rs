@@ -21,9 +21,9 @@ pub(crate) struct FreeList {
     available: UnsafeCell<KEVENT>,
 }
 
-// SAFETY: the event may be used on any thread, through its address.
+// SAFETY: the stack is atomic numbers. An event that nobody waits for yet may be moved to any thread.
 unsafe impl Send for FreeList {}
-// SAFETY: as above.
+// SAFETY: the stack is atomic numbers, and the event is used only by way of the kernel, which synchronises that.
 unsafe impl Sync for FreeList {}
 
 impl FreeList {
@@ -42,7 +42,7 @@ impl FreeList {
     ///
     /// The list is in nonpaged memory and does not move any more; nobody waits yet.
     pub(crate) unsafe fn settle(&self) {
-        // SAFETY: the caller gives the event's memory.
+        // SAFETY: the caller says that the memory is nonpaged and stays, and that nobody uses the event yet.
         unsafe { KeInitializeEvent(self.available.get(), EVENT_TYPE::SynchronizationEvent, 0) };
     }
 
@@ -81,7 +81,8 @@ impl FreeList {
             let timeout = left
                 .as_mut()
                 .map_or(core::ptr::null_mut(), core::ptr::from_mut);
-            // SAFETY: the event is initialised and in nonpaged memory; PASSIVE_LEVEL was checked.
+            // SAFETY: pools are made with lists that have settled, so the event is initialised and in nonpaged memory, which the
+            // caller's pool keeps. PASSIVE_LEVEL was checked, and the time-out is valid for the call.
             let status = unsafe {
                 let event = self.available.get().cast();
                 KeWaitForSingleObject(event, KWAIT_REASON::Executive, KERNEL_MODE, 0, timeout)
@@ -99,7 +100,8 @@ impl FreeList {
 
     #[cold]
     fn announce(&self) {
-        // SAFETY: there are waiters only once the event is initialised; it is in nonpaged memory.
+        // SAFETY: somebody waits, which nobody does before the list has settled: the event is initialised and in nonpaged memory. It
+        // stays as long as the pool that the caller has.
         unsafe { KeSetEvent(self.available.get(), IO_NO_INCREMENT.into(), 0) };
     }
 }

@@ -199,9 +199,9 @@ impl<B> Carried<B> {
     ///
     /// # Safety
     ///
-    /// `own` is what the buffer that the payload will carry says.
+    /// `own` is what `operation` of the buffer that the payload will carry has just given.
     pub(crate) unsafe fn operation(own: Option<NonNull<()>>) -> Result<Idle<Self>, Error> {
-        // SAFETY: a buffer that brings a block of its own keeps it idle and untouched, by the promise of the trait.
+        // SAFETY: it is the block that the buffer's `operation` promises: of this payload type, idle, and for this operation alone.
         let own = own.map(|block| unsafe { Idle::from_block(block.cast()) });
         own.map_or_else(Idle::new, Ok)
     }
@@ -214,7 +214,7 @@ impl<B> Carried<B> {
 
 impl<B> Payload for Carried<B> {
     unsafe fn settle(this: NonNull<Self>, outcome: Option<Outcome>, arguments: &Arguments) {
-        // SAFETY: the caller gives the payload. Only the lock is borrowed: it may write to the buffer beside it.
+        // SAFETY: the caller gives the payload, which nothing else uses. Only the lock is borrowed: it may write to the buffer beside it.
         let lock = unsafe { &mut (*this.as_ptr()).lock };
         if let (Some(lock), Some(outcome)) = (&*lock, outcome) {
             lock.settle(outcome, arguments);
@@ -251,7 +251,8 @@ impl<B: ReceiveBuffer + 'static> Carried<B> {
     ///
     /// As for [`lock`](Self::lock).
     pub(crate) unsafe fn lock_mut<'l>(this: NonNull<Self>) -> Result<&'l Lock<'static>, Error> {
-        // SAFETY: as for `lock`.
+        // SAFETY: the caller gives the place, and the buffer to be borrowed exclusively. The lock borrows from the buffer beside it,
+        // which by the invariant neither moves, nor goes before the lock, nor is touched.
         unsafe {
             let buffer: &'static mut B = &mut (*this.as_ptr()).buffer;
             let lock = buffer.lock_mut()?;
@@ -324,7 +325,8 @@ impl<O: Operation> InFlight<O> {
             return Err((error, self));
         }
         Ok(match self.into_flight() {
-            Some(flight) if flight.wait_or_give_up() => end::<O>(flight),
+            // SAFETY: the wait said that it has completed.
+            Some(flight) if flight.wait_or_give_up() => unsafe { end::<O>(flight) },
             Some(flight) => abandon::<O>(flight),
             None => O::lost(Error::Taken),
         })
@@ -344,7 +346,8 @@ impl<O: Operation> InFlight<O> {
             .as_ref()
             .is_none_or(|flight| flight.wait(Some(limit)))
         {
-            Ok(self.into_end())
+            // SAFETY: the wait said that it has completed.
+            Ok(unsafe { self.into_end() })
         } else {
             Err((Error::TimedOut { call: O::CALL }, self))
         }
@@ -357,7 +360,8 @@ impl<O: Operation> InFlight<O> {
     /// The operation, which is still in flight.
     pub fn try_take(self) -> Result<O::Output, Self> {
         if self.is_completed() {
-            return Ok(self.into_end());
+            // SAFETY: it has completed.
+            return Ok(unsafe { self.into_end() });
         }
         let mut this = self;
         match this.flight.take_if(Flight::is_given_up) {
@@ -386,18 +390,27 @@ impl<O: Operation> InFlight<O> {
     }
 
     /// Takes everything back from an operation that has completed.
-    fn into_end(self) -> O::Output {
+    ///
+    /// # Safety
+    ///
+    /// As for [`end`], unless the operation has ended before.
+    unsafe fn into_end(self) -> O::Output {
         match self.into_flight() {
-            Some(flight) => end::<O>(flight),
+            // SAFETY: the caller has seen that it has completed.
+            Some(flight) => unsafe { end::<O>(flight) },
             None => O::lost(Error::Taken),
         }
     }
 }
 
 /// Takes everything back from a flight that has completed.
+///
+/// # Safety
+///
+/// As for [`Flight::finish`]: something said that it has completed.
 #[inline]
-fn end<O: Operation>(flight: Flight<O::Payload>) -> O::Output {
-    // SAFETY: callers have seen that it has completed.
+unsafe fn end<O: Operation>(flight: Flight<O::Payload>) -> O::Output {
+    // SAFETY: the caller has seen that it has completed.
     let (mut operation, payload, outcome) = unsafe { flight.finish() };
     // The operation goes first: the buffer may be what it is part of. The arguments are read before.
     let output = O::end(payload, O::CALL, outcome, operation.arguments());
@@ -431,13 +444,15 @@ impl<O: Operation> Future for InFlight<O> {
             return this.poll_refused(context);
         }
         Poll::Ready(match this.flight.take() {
-            Some(flight) => end::<O>(flight),
+            // SAFETY: polling it said that it has completed.
+            Some(flight) => unsafe { end::<O>(flight) },
             None => O::lost(Error::Taken),
         })
     }
 }
 
-// SAFETY: shared, an operation can be looked at and cancelled, which the kernel allows on any thread; all else needs it whole.
+// SAFETY: shared, an operation can be looked at, which is to read its state, an atomic, and cancelled, which the kernel allows on any
+// thread. All else needs it whole, and with it the payload, which is `Send`.
 unsafe impl<O: Operation> Sync for InFlight<O> where O::Payload: Send {}
 
 // Nothing in an `InFlight` is pinned: the buffer is in the operation's block, not in the handle.

@@ -232,7 +232,8 @@ impl Bytes {
             let layout = core::alloc::Layout::from_size_align(size, ALIGNMENT).ok()?;
             memory::allocate(layout)?
         };
-        // SAFETY: the block is that large, and nobody else's.
+        // SAFETY: the block has `size` bytes, of which the input's are the first, and is nobody else's. Nothing is written through a
+        // dangling pointer: then there are none.
         unsafe {
             block.write_bytes(0, size);
             block
@@ -256,7 +257,7 @@ impl Bytes {
     pub(crate) fn output(&self) -> Option<NonNull<[u8]>> {
         let start = self.input.next_multiple_of(ALIGNMENT);
         (!self.output.is_empty()).then(|| {
-            // SAFETY: by the invariant it lies in the block.
+            // SAFETY: by the invariant the output's room, which is not empty, begins there in the block.
             let place = unsafe { self.block.add(start) };
             NonNull::slice_from_raw_parts(place, self.output.len())
         })
@@ -272,7 +273,8 @@ impl Held for Bytes {
 
     fn settle(&self, _: Outcome, _: &Arguments) {
         if let Some(from) = self.output() {
-            // SAFETY: both are that long, by the invariant; the request is over.
+            // SAFETY: both are that long, by the invariant, and do not overlap: one is borrowed exclusively. The request is over, so the
+            // provider writes there no more.
             unsafe {
                 self.output
                     .cast::<u8>()
@@ -286,7 +288,7 @@ impl Held for Bytes {
 impl Drop for Bytes {
     fn drop(&mut self) {
         if self.input > 0 || !self.output.is_empty() {
-            // SAFETY: the block came from `allocate`, and nothing uses it any more.
+            // SAFETY: there are bytes, so the block came from `allocate`. Where a request might still use them this is not dropped.
             unsafe { memory::free(self.block) };
         }
     }

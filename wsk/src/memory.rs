@@ -42,7 +42,7 @@ pub(crate) fn allocate(layout: Layout) -> Option<NonNull<u8>> {
 ///
 /// `block` came from [`allocate`], was not freed since, and nothing uses it any more.
 pub(crate) unsafe fn free(block: NonNull<u8>) {
-    // SAFETY: the caller passes a block of ours, which has our tag.
+    // SAFETY: the caller passes a block of `allocate`, which has this tag, once, and nothing uses it.
     unsafe { ExFreePoolWithTag(block.as_ptr().cast(), TAG) };
 }
 

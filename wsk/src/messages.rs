@@ -84,12 +84,13 @@ impl<const N: usize> Nodes<N> {
 
 impl<const N: usize> Drop for Nodes<N> {
     fn drop(&mut self) {
-        // SAFETY: the block came from `allocate`, and nothing reads the list any more.
+        // SAFETY: the block came from `allocate`, is this value's own, and is freed once. While a request reads the list the messages
+        // are borrowed or owned by it, so that this is not dropped.
         unsafe { memory::free(self.0.cast()) };
     }
 }
 
-// SAFETY: the nodes are only used while their buffers are locked, and point at these and at each other.
+// SAFETY: the list is this value's own memory, bound to no thread; locks and buffers are `Send`.
 unsafe impl<B: Send, const N: usize> Send for Messages<B, N> {}
 
 struct Locks<const N: usize> {
@@ -102,7 +103,7 @@ impl<const N: usize> Locks<N> {
         while let Some(last) = self.locked.checked_sub(1) {
             self.locked = last;
             if let Some(lock) = self.locks.get_mut(last) {
-                // SAFETY: it was initialised, and no longer counts as such.
+                // SAFETY: it counted as initialised, by the invariant, and no longer does: it is dropped once.
                 unsafe { lock.assume_init_drop() };
             }
         }
@@ -183,7 +184,8 @@ impl<B: SendBuffer, const N: usize> Messages<B, N> {
     pub(crate) unsafe fn lock(
         this: NonNull<Self>,
     ) -> Result<(NonNull<WSK_BUF_LIST>, usize), Error> {
-        // SAFETY: the caller has `this` alone; each part is borrowed for itself, and the locks for no longer than it says.
+        // SAFETY: the caller has `this` alone; each part is borrowed for itself. The locks are dropped by `unlock`, or before this fails,
+        // until when the buffers stay, as the caller says, so their lifetime may be extended. There are `N` nodes, and an `N`th buffer.
         unsafe {
             // Clears what was locked when a lock fails, or unwinds.
             let undo = Undo(&mut (*this.as_ptr()).locks);
@@ -267,7 +269,7 @@ impl<B: SendBuffer, const N: usize> CarriedMessages<B, N> {
 
 impl<B, const N: usize> Payload for CarriedMessages<B, N> {
     unsafe fn settle(this: NonNull<Self>, _: Option<Outcome>, _: &Arguments) {
-        // SAFETY: the caller gives the payload; only the locks are borrowed.
+        // SAFETY: the caller gives the payload, which nothing else uses; only the locks are borrowed.
         // INVARIANT: unlocked before the messages move.
         unsafe { (*this.as_ptr()).messages.locks.clear() };
     }

@@ -88,14 +88,14 @@ impl Arguments {
     /// Sets the first bytes of the value.
     pub(crate) fn set_value<const N: usize>(&mut self, bytes: &[u8; N]) {
         const { assert!(N <= size_of::<[u64; 8]>()) };
-        // SAFETY: the value has that many bytes, of which any is valid.
+        // SAFETY: the value, which is borrowed exclusively, has at least that many bytes, as was just asserted; any are valid.
         unsafe { (&raw mut self.value).cast::<[u8; N]>().write(*bytes) };
     }
 
     /// The first bytes of the value.
     pub(crate) fn value<const N: usize>(&self) -> [u8; N] {
         const { assert!(N <= size_of::<[u64; 8]>()) };
-        // SAFETY: the value has that many initialised bytes.
+        // SAFETY: the value has at least that many bytes, as was just asserted, all initialised.
         unsafe { (&raw const self.value).cast::<[u8; N]>().read() }
     }
 }
@@ -164,6 +164,10 @@ pub(crate) struct Block<P> {
 }
 
 /// Somebody who is told of a completion without holding the operation.
+///
+/// # Invariants
+///
+/// `completed` may be called with `context`, once, on any thread at up to `DISPATCH_LEVEL`: what that needs is there until then.
 #[derive(Clone, Copy)]
 pub(crate) struct Observer {
     /// Called once, with the context and the IRP's status.
@@ -178,7 +182,7 @@ impl<P: Payload> Block<P> {
     ///
     /// `block` is nonpaged memory with the layout of `Self`, aligned to 16, which nothing else refers to.
     pub(crate) unsafe fn initialise(block: NonNull<Self>, own: bool) {
-        // SAFETY: as the caller says.
+        // SAFETY: the caller gives the memory. `discard` of this payload type is what a block that is left to the routine asks for.
         unsafe { Self::initialise_with(block, own, discard::<P>) };
     }
 
@@ -218,7 +222,7 @@ impl Block<()> {
     /// `block` is nonpaged memory with the layout of `Self`, aligned to 16, which nothing else refers to; `discard` may be called
     /// with the block, once for each flight that is left to the routine.
     pub(crate) unsafe fn initialise_at_rest(block: NonNull<Self>, discard: Discard) {
-        // SAFETY: as the caller says.
+        // SAFETY: the caller gives the memory, and vouches for `discard`. Once initialised the block's state is nobody else's yet.
         unsafe {
             Self::initialise_with(block, false, discard);
             (*block.as_ptr()).header.state.rest();
@@ -234,7 +238,7 @@ impl Block<()> {
     /// What the parameters of requests point at.
     #[inline]
     pub(crate) fn arguments(&self) -> NonNull<Arguments> {
-        // SAFETY: a cell has an address.
+        // SAFETY: the address of a cell that is borrowed is not null.
         unsafe { NonNull::new_unchecked(self.header.arguments.get()) }
     }
 
@@ -250,7 +254,8 @@ impl Block<()> {
         invoke: impl FnOnce(NonNull<IRP>) -> NTSTATUS,
     ) -> Flight<()> {
         let irp = block.cast::<IRP>();
-        // SAFETY: the caller gives the block, whose IRP is initialised with one stack location and not in use.
+        // SAFETY: the caller gives the block, at rest: its IRP is initialised with one stack location and not in use. Routine and
+        // context stay until the IRP has completed, as the caller says.
         unsafe {
             IoReuseIrp(irp.as_ptr(), STATUS_UNSUCCESSFUL);
             IoSetCompletionRoutine(
@@ -282,7 +287,7 @@ pub(crate) struct Idle<P> {
     payload: PhantomData<P>,
 }
 
-// SAFETY: an idle block has no payload; it is memory that whoever holds it may use on any thread.
+// SAFETY: an idle block has no payload, and no waker; by the invariant it is memory that its one holder may use on any thread.
 unsafe impl<P> Send for Idle<P> {}
 
 impl<P: Payload> Idle<P> {
@@ -291,7 +296,7 @@ impl<P: Payload> Idle<P> {
         let block =
             memory::allocate(memory::layout::<Block<P>>()).ok_or(Error::NoMemory(Memory::Irp))?;
         let block = block.cast::<Block<P>>();
-        // SAFETY: freshly allocated nonpaged pool of that layout.
+        // SAFETY: freshly allocated nonpaged pool of that layout, in blocks that are aligned to 16 bytes.
         unsafe { Block::initialise(block, true) };
         // INVARIANT: initialised, idle, and ours alone.
         Ok(Self {
@@ -321,7 +326,7 @@ impl<P: Payload> Idle<P> {
     /// Makes a request: moves `payload` into the block and has `invoke` pass the IRP on. IRQL: that of the call.
     ///
     /// `invoke` gets the IRP, what the parameters point at, and the payload. When it fails nothing is in flight, and everything
-    /// is given back.
+    /// is given back, and the observer, whose invariant the caller ends then, is not told.
     ///
     /// # Safety
     ///
@@ -474,7 +479,7 @@ impl<P: Payload> Flight<P> {
     /// Waits until the IRP has completed, or for at most `limit`; says whether it has. IRQL: `PASSIVE_LEVEL`.
     #[inline]
     pub(crate) fn wait(&self, limit: Option<Duration>) -> bool {
-        // SAFETY: the block is that of this flight.
+        // SAFETY: the block is that of this flight, which is borrowed, and so held, meanwhile.
         self.is_completed() || unsafe { wait_for_routine(self.block, limit) }
     }
 
@@ -511,7 +516,7 @@ impl<P: Payload> Flight<P> {
             context.waker().data(),
             core::ptr::from_ref(context.waker().vtable()),
         );
-        // SAFETY: the place is the holder's.
+        // SAFETY: the place is the holder's, which is borrowed exclusively.
         let announced = unsafe { &mut *(*self.block.as_ptr()).header.announced.get() };
         match self.retract() {
             Retract::Completed => return Poll::Ready(()),
@@ -525,7 +530,7 @@ impl<P: Payload> Flight<P> {
             }
             Retract::InFlight => {}
         }
-        // SAFETY: no waker is announced, so the slot is the holder's.
+        // SAFETY: no waker is announced, so the slot is the holder's, which is borrowed exclusively.
         let slot = unsafe { &mut *self.waker() };
         if !slot
             .as_ref()
@@ -617,7 +622,7 @@ impl<P: Payload> Flight<P> {
     /// block is the holder's. IRQL: `<= DISPATCH_LEVEL`.
     #[inline]
     pub(crate) fn leave(&self) -> bool {
-        // SAFETY: the block is that of this flight.
+        // SAFETY: the block is that of this flight, which is borrowed, and so held, meanwhile.
         !self.is_completed() && unsafe { leave_to_routine(self.block) }
     }
 
@@ -642,7 +647,7 @@ impl<P: Payload> Flight<P> {
     /// It has completed: [`is_completed`](Self::is_completed) or [`wait`](Self::wait) said so.
     #[inline]
     pub(crate) unsafe fn outcome(&self) -> Outcome {
-        // SAFETY: the provider and the routine are done with the IRP.
+        // SAFETY: it has completed, as the caller says, so the provider and the routine are done with the IRP.
         let io_status = unsafe { (*self.block.cast::<IRP>().as_ptr()).IoStatus };
         Outcome {
             status: io_status.status(),
@@ -652,7 +657,7 @@ impl<P: Payload> Flight<P> {
 
     /// The payload, which stays where it is until the flight ends.
     pub(crate) fn payload(&self) -> NonNull<P> {
-        // SAFETY: a place inside the block, which is not read.
+        // SAFETY: by the invariant the block is there; of it only the address of a cell is taken, which is not null.
         unsafe { NonNull::new_unchecked((*self.block.as_ptr()).payload.get()) }.cast()
     }
 
@@ -680,7 +685,7 @@ impl<P: Payload> Flight<P> {
     ///
     /// `block` came from [`as_raw`](Self::as_raw) of a flight of the same type that has not ended.
     pub(crate) unsafe fn is_completed_raw(block: NonNull<c_void>) -> bool {
-        // SAFETY: the block is live, and the state is atomic.
+        // SAFETY: the caller says that the flight has not ended, so the block is there; the state is atomic.
         unsafe {
             (*block.cast::<Block<P>>().as_ptr())
                 .header
@@ -698,7 +703,7 @@ impl<P: Payload> Flight<P> {
     fn yield_to_routine(&self) -> bool {
         while !self.is_completed() {
             let mut moment = interval(Duration::from_micros(50));
-            // SAFETY: callers are at PASSIVE_LEVEL, and the time is valid for the call.
+            // SAFETY: the time is valid for the call. Only waits get here, which are for PASSIVE_LEVEL.
             let _ = unsafe { KeDelayExecutionThread(KERNEL_MODE, 0, &raw mut moment) };
         }
         true
@@ -712,7 +717,8 @@ impl<P: Payload> Flight<P> {
         let timeout = timeout
             .as_ref()
             .map_or(core::ptr::null(), core::ptr::from_ref);
-        // SAFETY: the event is initialised and in nonpaged memory. Callers are at PASSIVE_LEVEL.
+        // SAFETY: the event was initialised with the block, which is in nonpaged memory and stays as long as `self`. Only waits get
+        // here, which are for PASSIVE_LEVEL.
         unsafe {
             let status = KeWaitForSingleObject(
                 event.cast(),
@@ -737,7 +743,7 @@ impl<P: Payload> Flight<P> {
 
     #[inline]
     fn state(&self) -> &State<AtomicU32> {
-        // SAFETY: the block is live, and the state is atomic.
+        // SAFETY: by the invariant the block is there as long as `self`; the state is atomic.
         unsafe { &(*self.block.as_ptr()).header.state }
     }
 }
@@ -751,7 +757,7 @@ impl<P: Payload> Flight<P> {
 /// `block` is that of a flight, which the caller holds meanwhile.
 #[inline(never)]
 unsafe fn wait_for_routine<P: Payload>(block: NonNull<Block<P>>, limit: Option<Duration>) -> bool {
-    // SAFETY: as the caller says.
+    // SAFETY: the block is that of a flight, which the caller uses for nothing else meanwhile, and goes on with afterwards.
     unsafe { Flight::<P>::from_raw(block.cast()) }.wait_longer(limit)
 }
 
@@ -762,7 +768,7 @@ unsafe fn wait_for_routine<P: Payload>(block: NonNull<Block<P>>, limit: Option<D
 /// `block` is that of a flight, which the caller holds meanwhile.
 #[inline(never)]
 unsafe fn leave_to_routine<P: Payload>(block: NonNull<Block<P>>) -> bool {
-    // SAFETY: as the caller says.
+    // SAFETY: the block is that of a flight, which the caller uses for nothing else meanwhile, and no more when it was left.
     unsafe { Flight::<P>::from_raw(block.cast()) }.leave_now()
 }
 
@@ -827,8 +833,8 @@ unsafe fn discard<P: Payload>(header: NonNull<c_void>) {
 ///
 /// As for `discard`; the observer may be told.
 unsafe fn discard_observed<P: Payload>(header: NonNull<c_void>) {
-    // SAFETY: the caller gives the block away, whose places nobody else looks at any more; the IRP has its status. Who asked to be
-    // told is there until it was.
+    // SAFETY: the caller gives the block away, whose places nobody else looks at any more; the IRP has its status. The observer is
+    // taken out, and told once.
     unsafe {
         let block = header.cast::<Header>().as_ptr();
         let observer = (*(*block).observer.get()).take();
@@ -851,7 +857,7 @@ unsafe extern "system" fn completed(
     // SAFETY: the context is the block of an operation in flight, which stays until the completion is published.
     let notify = unsafe { (*header).state.complete() };
     if notify != Notify::Nobody {
-        // SAFETY: that is what was published.
+        // SAFETY: that is what the state gave, just now.
         unsafe { notify_holder(header, notify) };
     }
     STATUS_MORE_PROCESSING_REQUIRED
@@ -874,13 +880,13 @@ unsafe extern "system" fn completed_observed(
         )
     };
     if notify != Notify::Nobody {
-        // SAFETY: that is what was published.
+        // SAFETY: that is what the state gave, just now.
         unsafe { notify_holder(header, notify) };
     }
     if let Some(observer) = observer
         && notify != Notify::Spurious
     {
-        // SAFETY: who asked to be told is there until it was.
+        // SAFETY: by the observer's invariant. A completion is published once, so this is the one time.
         unsafe { (observer.completed)(observer.context, status) };
     }
     STATUS_MORE_PROCESSING_REQUIRED

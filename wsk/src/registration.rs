@@ -35,9 +35,9 @@ struct Client {
 }
 
 // SAFETY: the registration structure belongs to WSK, which synchronises its own use of it; this side only passes its address.
-// The lookups are atomic, and an event.
+// The lookups are atomic, and an event that the kernel synchronises. None of it is bound to a thread.
 unsafe impl Send for Client {}
-// SAFETY: as above.
+// SAFETY: as for `Send`: all use through `&Client` is atomic, WSK's or the kernel's.
 unsafe impl Sync for Client {}
 
 impl Counted for Client {
@@ -136,7 +136,7 @@ impl Registration {
         };
         let mut npi = MaybeUninit::<WSK_PROVIDER_NPI>::zeroed();
         let registration = self.client.registration();
-        // SAFETY: the client is registered, and the NPI is written on success.
+        // SAFETY: by the invariant the client is registered. There is room for the NPI; PASSIVE_LEVEL was checked.
         let status = unsafe { WskCaptureProviderNPI(registration, wait, npi.as_mut_ptr()) };
         if !status.is_success() {
             return Err(Error::Call {
@@ -144,7 +144,7 @@ impl Registration {
                 status,
             });
         }
-        // SAFETY: every bit pattern is an NPI of raw pointers.
+        // SAFETY: every byte was zeroed, and every bit pattern is an NPI of raw pointers.
         let npi = unsafe { npi.assume_init() };
         // INVARIANT: captured.
         let capture = Capture {
@@ -234,7 +234,8 @@ pub(crate) struct Release {
 
 impl Drop for Release {
     fn drop(&mut self) {
-        // SAFETY: by the invariant this is the one release of a capture, and the registration is still there.
+        // SAFETY: by the invariant a capture is outstanding, which this releases; until then deregistering waits, and the registration
+        // is there.
         unsafe { WskReleaseProviderNPI(self.registration) };
     }
 }
@@ -243,14 +244,14 @@ impl Counted for Capture {
     type Last = Release;
 
     unsafe fn last(&mut self) -> Release {
-        // SAFETY: the caller does nothing but drop the value, whose field is not dropped with it.
+        // SAFETY: the caller does nothing more with the value but to drop it, which leaves this field alone: it is taken once.
         unsafe { ManuallyDrop::take(&mut self.release) }
     }
 }
 
-// SAFETY: WSK's functions may be called on any thread; the pointers are only passed to it.
+// SAFETY: WSK's functions may be called on any thread; the pointers are only passed to it, or to its table, which nothing writes.
 unsafe impl Send for Capture {}
-// SAFETY: as above.
+// SAFETY: WSK's functions may be called at the same time too, and through `&Capture` the pointers are only read.
 unsafe impl Sync for Capture {}
 
 impl Capture {
@@ -290,7 +291,7 @@ fn running_ntddi() -> u32 {
         dwOSVersionInfoSize: SIZE,
         ..OSVERSIONINFOW::default()
     };
-    // SAFETY: the structure says its own size.
+    // SAFETY: the structure is there for the call, and says its own size.
     let status = unsafe { RtlGetVersion(&raw mut version) };
     if !status.is_success() {
         return NTDDI_FLOOR;

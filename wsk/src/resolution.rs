@@ -13,7 +13,7 @@ use core::time::Duration;
 use wsk_sys::{
     ADDRINFOEXW, AF_INET, AF_INET6, AF_UNSPEC, EVENT_TYPE, IO_NO_INCREMENT, IPPROTO, KEVENT,
     KWAIT_REASON, KeInitializeEvent, KeSetEvent, KeWaitForSingleObject, NTSTATUS, SOCK_DGRAM,
-    SOCK_STREAM, STATUS_NOT_FOUND, UNICODE_STRING,
+    SOCK_STREAM, SOCKADDR, STATUS_NOT_FOUND, UNICODE_STRING,
 };
 
 use crate::address::{self, Family};
@@ -198,7 +198,7 @@ impl Provider {
             Ok(flight) => {
                 if flight.returned().is_error() && !flight.is_completed() {
                     // It may never complete, against the provider's contract: nobody waits for it.
-                    // SAFETY: the payload is the flight's, and the provider knows nothing of this part of it.
+                    // SAFETY: the flight is held here, so nobody takes its payload, of which the provider knows this part not.
                     unsafe { Looking::write_off(flight.payload()) };
                 }
                 Ok(InFlight::started(flight))
@@ -254,7 +254,8 @@ pub struct Looking {
     info: Option<AddressInfo>,
 }
 
-// SAFETY: the pointers are to memory that belongs to the value, not to a thread.
+// SAFETY: the pointers are to the names, which are this value's own, and to a list that it alone has of WSK: memory that is bound to
+// no thread.
 unsafe impl Send for Looking {}
 
 /// What `WskGetAddressInfo` gets of a payload.
@@ -293,10 +294,10 @@ impl Looking {
 
     /// # Safety
     ///
-    /// `this` is where the payload stays until the request is over.
+    /// `this` is where the payload stays until the request is over, and nothing else uses it yet.
     unsafe fn places(this: NonNull<Self>) -> LookupPlaces {
         let this = this.as_ptr();
-        // SAFETY: places inside the payload.
+        // SAFETY: the caller gives the payload, of which the addresses of members are taken, and lengths read.
         unsafe {
             LookupPlaces {
                 name: string(&raw mut (*this).name),
@@ -311,11 +312,11 @@ impl Looking {
     ///
     /// # Safety
     ///
-    /// `this` is a payload in flight that nobody else uses.
+    /// `this` is a payload in flight that nobody takes meanwhile.
     unsafe fn write_off(this: NonNull<Self>) {
-        // SAFETY: the caller says so; only this part is borrowed.
+        // SAFETY: the caller gives the payload; only this part is borrowed, which the provider does not know.
         if let Some(info) = unsafe { &mut (*this.as_ptr()).info } {
-            // SAFETY: by its invariant the block is its own.
+            // SAFETY: by the invariant of `AddressInfo` the block is its own, which is borrowed exclusively.
             let found = unsafe { &mut *info.block.as_ptr() };
             found.counted = false;
             found.capture.lookups().one_less();
@@ -357,9 +358,9 @@ impl fmt::Debug for Looking {
 
 /// # Safety
 ///
-/// `place` is a place of a string.
+/// `place` is that of an initialised string.
 unsafe fn string(place: *mut UNICODE_STRING) -> Option<NonNull<UNICODE_STRING>> {
-    // SAFETY: the caller says so.
+    // SAFETY: the caller's place may be read, and so is not null.
     unsafe { ((*place).Length > 0).then(|| NonNull::new_unchecked(place)) }
 }
 
@@ -395,7 +396,7 @@ impl Names {
             .and_then(memory::allocate)
             .ok_or(Error::NoMemory(Memory::Buffer))?
             .cast::<u16>();
-        // SAFETY: the block has room for so many.
+        // SAFETY: the block has just been allocated for so many.
         unsafe { block.write_bytes(0, units) };
         Ok(Self { block, units })
     }
@@ -465,9 +466,9 @@ struct Found {
     next: *mut Found,
 }
 
-// SAFETY: the list is memory that belongs to this value, not to a thread, and is only read.
+// SAFETY: block and list are memory that this value alone has, bound to no thread; WSK takes the list back on any.
 unsafe impl Send for AddressInfo {}
-// SAFETY: as above.
+// SAFETY: through `&AddressInfo` block and list are only read.
 unsafe impl Sync for AddressInfo {}
 
 impl AddressInfo {
@@ -579,12 +580,16 @@ impl Iterator for Addresses<'_> {
 
     fn next(&mut self) -> Option<SocketAddr> {
         loop {
-            // SAFETY: by the invariant it is null or valid.
+            // SAFETY: by the invariant it is null, or an entry of a list that is valid for `'i`.
             let info = unsafe { self.next.as_ref() }?;
             self.next = info.ai_next;
-            let family = u16::try_from(info.ai_family).unwrap_or(AF_UNSPEC);
+            if info.ai_addr.is_null() || info.ai_addrlen < size_of::<SOCKADDR>() {
+                continue;
+            }
+            // SAFETY: an entry of a list that WSK gave has an address of so many bytes, which begins with its family.
+            let family = unsafe { (*info.ai_addr).sa_family };
             if address::size_of_family(family).is_ok_and(|size| size <= info.ai_addrlen)
-                // SAFETY: there is an address, or none at all, of that family and so many bytes.
+                // SAFETY: there are at least as many bytes as the address's family says.
                 && let Ok(address) = unsafe { address::read_raw(info.ai_addr) }
             {
                 return Some(address);
@@ -623,7 +628,7 @@ impl Lookups {
     ///
     /// `self` is in nonpaged memory and does not move any more; nobody uses it yet.
     pub(crate) unsafe fn initialise(&self) {
-        // SAFETY: the caller says so.
+        // SAFETY: the caller says that the memory is nonpaged and stays, and that nobody uses the event yet.
         unsafe { KeInitializeEvent(self.event.get(), EVENT_TYPE::SynchronizationEvent, 0) };
     }
 
@@ -635,7 +640,7 @@ impl Lookups {
     unsafe fn put_off(&self, block: NonNull<Found>) {
         let mut head = self.put_off.load(Ordering::Relaxed);
         loop {
-            // SAFETY: the caller gives the block away.
+            // SAFETY: the caller gives the block away, and nobody else has it before it is in the list.
             unsafe { (*block.as_ptr()).next = head };
             match self.put_off.compare_exchange_weak(
                 head,
@@ -658,7 +663,8 @@ impl Lookups {
     }
 
     fn announce(&self) {
-        // SAFETY: the event is initialised and in nonpaged memory, which the caller's capture keeps.
+        // SAFETY: lookups are those of a client, which are initialised before there is a capture of it, and lie in nonpaged memory
+        // that the caller's capture keeps.
         unsafe { KeSetEvent(self.event.get(), IO_NO_INCREMENT.into(), 0) };
     }
 
@@ -682,7 +688,8 @@ impl Lookups {
             if self.count.load(Ordering::Acquire) == 0 {
                 return;
             }
-            // SAFETY: the event is initialised and in nonpaged memory; callers are at PASSIVE_LEVEL.
+            // SAFETY: lookups are those of a registered client, so the event is initialised and in nonpaged memory, which the
+            // registration keeps. It is dropped at PASSIVE_LEVEL only.
             let _ = unsafe {
                 let event = self.event.get().cast();
                 let forever = core::ptr::null_mut();

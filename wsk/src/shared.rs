@@ -37,7 +37,7 @@ pub(crate) struct Shared<T: Counted> {
 
 // SAFETY: a `Shared` gives out `&T` and drops the `T` on whichever thread is last, as `Arc` does under the same bounds.
 unsafe impl<T: Counted + Send + Sync> Send for Shared<T> {}
-// SAFETY: as above.
+// SAFETY: from a `&Shared` another thread can make a `Shared` of its own, which the bounds of `Send` allow it to have.
 unsafe impl<T: Counted + Send + Sync> Sync for Shared<T> {}
 
 impl<T: Counted> Shared<T> {
@@ -138,7 +138,7 @@ impl<T: Counted> Drop for Shared<T> {
     #[inline]
     fn drop(&mut self) {
         if self.references().fetch_sub(1, Ordering::Release) == 1 {
-            // SAFETY: this was the last reference.
+            // SAFETY: the count said that this was the last reference, which is not used again.
             unsafe { end(self.block) };
         }
     }
