@@ -1,14 +1,7 @@
 //! Connection sockets against ordinary TCP sockets of the host: connecting, sending, receiving, disconnecting, closing,
 //! events, cancelling, failures on demand.
 
-#![allow(
-    clippy::pedantic,
-    clippy::field_reassign_with_default,
-    clippy::type_complexity,
-    clippy::undocumented_unsafe_blocks,
-    clippy::missing_safety_doc,
-    reason = "raw driver code, as a test"
-)]
+#![allow(clippy::pedantic, reason = "raw driver code, as a test")]
 
 mod driver;
 
@@ -25,36 +18,7 @@ use wsk_host::testing::expect_bugcheck;
 use wsk_host::{Completion, Kernel};
 use wsk_sys::*;
 
-const VERIFIER: &str = "DRIVER_VERIFIER_DETECTED_VIOLATION";
-const FREED: &str = "PAGE_FAULT_IN_FREED_SPECIAL_POOL";
 const TCP: u32 = IPPROTO::IPPROTO_TCP.0.cast_unsigned();
-
-fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !done() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// Runs `body` with a client on a kernel of each completion policy.
-fn each_policy(body: impl Fn(&Kernel, &Client)) {
-    let policies = [
-        Kernel::builder().completion(Completion::Inline),
-        Kernel::builder().completion(Completion::Deferred),
-        Kernel::builder().completion(Completion::Seeded).seed(1),
-        Kernel::builder().completion(Completion::Seeded).seed(2),
-        Kernel::builder().completion(Completion::Seeded).seed(3),
-        Kernel::builder().completion(Completion::Seeded).seed(4),
-    ];
-    for policy in policies {
-        let kernel = policy.boot();
-        let client = Client::new();
-        body(&kernel, &client);
-        client.leave();
-        kernel.shutdown();
-    }
-}
 
 /// A connected socket and its peer.
 fn pair(client: &Client) -> (Connection, TcpStream) {
@@ -64,16 +28,7 @@ fn pair(client: &Client) -> (Connection, TcpStream) {
 }
 
 fn accept(listener: &TcpListener) -> TcpStream {
-    let (peer, _) = listener.accept().unwrap();
-    peer.set_read_timeout(Some(Duration::from_secs(10)))
-        .unwrap();
-    peer
-}
-
-/// Makes the host send a reset.
-fn reset(peer: TcpStream) {
-    let peer = socket2::Socket::from(peer);
-    peer.set_linger(Some(Duration::ZERO)).unwrap();
+    patient(listener.accept().unwrap().0)
 }
 
 #[test]
@@ -121,10 +76,7 @@ fn a_reset_by_the_peer() {
         let (socket, peer) = pair(client);
         let buffer = Buffer::new(8);
         let call = Call::new();
-        assert_eq!(
-            socket.start_receive(&call, &mut buffer.all(), 0),
-            STATUS_PENDING
-        );
+        assert_eq!(socket.start_receive(&call, buffer.all(), 0), STATUS_PENDING);
         reset(peer);
         assert_eq!(call.finish(), (STATUS_CONNECTION_RESET, 0));
         assert_eq!(socket.receive(&buffer), (STATUS_CONNECTION_RESET, 0));
@@ -236,7 +188,7 @@ fn receives_that_wait() {
         peer.set_nodelay(true).unwrap();
         let buffer = Buffer::new(8);
         let call = Call::new();
-        let returned = socket.start_receive(&call, &mut buffer.all(), WSK_FLAG_WAITALL);
+        let returned = socket.start_receive(&call, buffer.all(), WSK_FLAG_WAITALL);
         assert_eq!(returned, STATUS_PENDING);
         for part in [&b"abc"[..], b"def", b"ghi"] {
             peer.write_all(part).unwrap();
@@ -244,13 +196,10 @@ fn receives_that_wait() {
         }
         assert_eq!(call.finish(), (STATUS_SUCCESS, 8));
         assert_eq!(buffer.bytes(), b"abcdefgh");
-        let none = WSK_BUF {
-            Length: 0,
-            ..buffer.all()
-        };
+        let none = buffer.part(0, 0);
         // No bytes at all: done at once, and nothing is lost.
         let call = Call::new();
-        let _ = socket.start_receive(&call, &mut { none }, 0);
+        let _ = socket.start_receive(&call, none, 0);
         assert_eq!(call.finish(), (STATUS_SUCCESS, 0));
         assert_eq!(socket.receive(&buffer), (STATUS_SUCCESS, 1));
         assert_eq!(
@@ -259,7 +208,7 @@ fn receives_that_wait() {
             "the length has to be zero"
         );
         let drain = Call::new();
-        let returned = socket.start_receive(&drain, &mut { none }, WSK_FLAG_DRAIN);
+        let returned = socket.start_receive(&drain, none, WSK_FLAG_DRAIN);
         assert_eq!(returned, STATUS_PENDING);
         peer.write_all(&[7; 100_000]).unwrap();
         drop(peer);
@@ -293,35 +242,19 @@ fn an_end_within_a_receive_that_waits_for_all() {
 fn chains_are_gathered_and_scattered() {
     each_policy(|_, client| {
         let (socket, mut peer) = pair(client);
-        let parts = [
-            Buffer::of(b"..one"),
-            Buffer::of(b"two"),
-            Buffer::of(b"three.."),
-        ];
-        for pair in parts.windows(2) {
-            unsafe { (*pair[0].mdl).Next = pair[1].mdl };
-        }
-        let mut described = WSK_BUF {
-            Mdl: parts[0].mdl,
-            Offset: 2,
-            Length: 11,
-        };
+        let chain = Chain::of(&[b"..one", b"two", b"three.."]);
         let call = Call::new();
-        let _ = socket.start_send(&call, &mut described, WSK_FLAG_NODELAY);
+        let _ = socket.start_send(&call, chain.part(2, 11), WSK_FLAG_NODELAY);
         assert_eq!(call.finish(), (STATUS_SUCCESS, 11));
         let mut bytes = [0; 11];
         peer.read_exact(&mut bytes).unwrap();
         assert_eq!(&bytes, b"onetwothree");
         peer.write_all(b"ABCDEFGHIJ").unwrap();
         let call = Call::new();
-        let _ = socket.start_receive(&call, &mut described, 0);
+        let _ = socket.start_receive(&call, chain.part(2, 11), 0);
         assert_eq!(call.finish(), (STATUS_SUCCESS, 10));
-        let all: Vec<u8> = parts
-            .iter()
-            .flat_map(|part| part.bytes().to_vec())
-            .collect();
-        assert_eq!(all, b"..ABCDEFGHIJe..");
-        parts.into_iter().for_each(Buffer::free);
+        assert_eq!(chain.bytes(), b"..ABCDEFGHIJe..");
+        chain.free();
         socket.close();
     });
 }
@@ -359,7 +292,7 @@ fn a_stream_stays_in_order() {
                 .map(|n| (Call::new(), Buffer::of(&pattern(n * PIECE, PIECE))))
                 .collect();
             for (call, buffer) in &sends {
-                let _ = socket.start_send(call, &mut buffer.all(), 0);
+                let _ = socket.start_send(call, buffer.all(), 0);
             }
             let end = Call::new();
             let _ = socket.start_disconnect(&end, None, 0);
@@ -367,7 +300,7 @@ fn a_stream_stays_in_order() {
                 .map(|_| (Call::new(), Buffer::new(PIECE)))
                 .collect();
             for (call, buffer) in &receives {
-                let _ = socket.start_receive(call, &mut buffer.all(), WSK_FLAG_WAITALL);
+                let _ = socket.start_receive(call, buffer.all(), WSK_FLAG_WAITALL);
             }
             for (n, (call, buffer)) in receives.into_iter().enumerate() {
                 assert_eq!(call.finish(), (STATUS_SUCCESS, PIECE));
@@ -397,25 +330,25 @@ fn cancelling_receives() {
         let buffers = [Buffer::new(8), Buffer::new(8), Buffer::new(8)];
         let mut calls = [Call::new(), Call::new(), Call::new()];
         for (call, buffer) in calls.iter().zip(&buffers) {
-            let returned = socket.start_receive(call, &mut buffer.all(), WSK_FLAG_WAITALL);
+            let returned = socket.start_receive(call, buffer.all(), WSK_FLAG_WAITALL);
             assert_eq!(returned, STATUS_PENDING);
         }
         assert_eq!(kernel.counts().in_flight, 3);
         // What has come for one that is cancelled goes to the next.
         peer.write_all(b"abcd").unwrap();
         std::thread::sleep(Duration::from_millis(5));
-        unsafe { IoCancelIrp(calls[0].irp) };
+        calls[0].cancel();
         assert_eq!(calls[0].wait(), (STATUS_CANCELLED, 0));
         peer.write_all(b"efgh").unwrap();
         assert_eq!(calls[1].wait(), (STATUS_SUCCESS, 8));
         assert_eq!(buffers[1].bytes(), b"abcdefgh");
-        unsafe { IoCancelIrp(calls[2].irp) };
+        calls[2].cancel();
         assert_eq!(calls[2].wait(), (STATUS_CANCELLED, 0));
         calls.into_iter().for_each(Call::free);
         let call = Call::new();
-        unsafe { IoCancelIrp(call.irp) };
+        call.cancel();
         assert_eq!(
-            socket.start_receive(&call, &mut buffers[0].all(), 0),
+            socket.start_receive(&call, buffers[0].all(), 0),
             STATUS_PENDING
         );
         assert_eq!(call.finish(), (STATUS_CANCELLED, 0));
@@ -433,14 +366,11 @@ fn cancelling_sends() {
         let (socket, mut peer) = pair(client);
         let (large, small) = (Buffer::new(TOO_MUCH), Buffer::of(b"small"));
         let (first, mut second) = (Call::new(), Call::new());
-        assert_eq!(
-            socket.start_send(&first, &mut large.all(), 0),
-            STATUS_PENDING
-        );
-        let returned = socket.start_send(&second, &mut small.all(), 0);
+        assert_eq!(socket.start_send(&first, large.all(), 0), STATUS_PENDING);
+        let returned = socket.start_send(&second, small.all(), 0);
         assert_eq!(returned, STATUS_PENDING);
         // One that hasn't begun leaves no trace.
-        unsafe { IoCancelIrp(second.irp) };
+        second.cancel();
         assert_eq!(second.wait(), (STATUS_CANCELLED, 0));
         second.free();
         let mut bytes = vec![0; TOO_MUCH];
@@ -448,12 +378,9 @@ fn cancelling_sends() {
         assert_eq!(first.finish(), (STATUS_SUCCESS, TOO_MUCH));
         // One that has begun breaks the stream.
         let call = Call::new();
-        assert_eq!(
-            socket.start_send(&call, &mut large.all(), 0),
-            STATUS_PENDING
-        );
+        assert_eq!(socket.start_send(&call, large.all(), 0), STATUS_PENDING);
         peer.read_exact(&mut [0; 8]).unwrap();
-        unsafe { IoCancelIrp(call.irp) };
+        call.cancel();
         assert_eq!(call.finish(), (STATUS_CANCELLED, 0));
         assert_eq!(socket.send(&small), (STATUS_CONNECTION_ABORTED, 0));
         assert!(peer.read_to_end(&mut bytes).is_err(), "a reset");
@@ -487,25 +414,24 @@ fn full_listener() -> (socket2::Socket, Vec<socket2::Socket>, SocketAddr) {
 fn connects_that_hang() {
     each_policy(|kernel, client| {
         let (_listener, _fill, to) = full_listener();
-        let mut raw = sockaddr(to);
         let socket = client.bound_connection("127.0.0.1:0");
         let call = Call::new();
-        assert_eq!(socket.start_connect(&call, &mut raw), STATUS_PENDING);
+        assert_eq!(socket.start_connect(&call, to), STATUS_PENDING);
         std::thread::sleep(Duration::from_millis(5));
-        unsafe { IoCancelIrp(call.irp) };
+        call.cancel();
         assert_eq!(call.finish(), (STATUS_CANCELLED, 0));
         assert_eq!(socket.connect(to), STATUS_CONNECTION_ABORTED);
         socket.close();
 
         let socket = client.bound_connection("127.0.0.1:0");
         let call = Call::new();
-        assert_eq!(socket.start_connect(&call, &mut raw), STATUS_PENDING);
+        assert_eq!(socket.start_connect(&call, to), STATUS_PENDING);
         socket.close();
         assert_eq!(call.finish(), (STATUS_CANCELLED, 0));
 
         let socket = client.bound_connection("127.0.0.1:0");
         let call = Call::new();
-        assert_eq!(socket.start_connect(&call, &mut raw), STATUS_PENDING);
+        assert_eq!(socket.start_connect(&call, to), STATUS_PENDING);
         kernel.force_close_sockets();
         assert_eq!(call.finish(), (STATUS_FILE_FORCED_CLOSED, 0));
         socket.close();
@@ -520,14 +446,11 @@ fn closing_with_everything_in_flight() {
         let (large, small) = (Buffer::new(TOO_MUCH), Buffer::new(8));
         let mut calls: Vec<Call> = (0..5).map(|_| Call::new()).collect();
         for call in &calls[..2] {
-            assert_eq!(socket.start_send(call, &mut large.all(), 0), STATUS_PENDING);
+            assert_eq!(socket.start_send(call, large.all(), 0), STATUS_PENDING);
         }
         assert_eq!(socket.start_disconnect(&calls[2], None, 0), STATUS_PENDING);
         for call in &calls[3..] {
-            assert_eq!(
-                socket.start_receive(call, &mut small.all(), 0),
-                STATUS_PENDING
-            );
+            assert_eq!(socket.start_receive(call, small.all(), 0), STATUS_PENDING);
         }
         let mut close = Call::new();
         let _ = socket.start_close(&close);
@@ -573,7 +496,7 @@ fn a_graceful_disconnect_waits_for_the_peer() {
         let (socket, mut peer) = pair(client);
         let large = Buffer::new(TOO_MUCH);
         let mut call = Call::new();
-        let returned = socket.start_disconnect(&call, Some(&mut large.all()), 0);
+        let returned = socket.start_disconnect(&call, Some(large.all()), 0);
         assert_eq!(returned, STATUS_PENDING);
         std::thread::sleep(Duration::from_millis(20));
         assert!(!call.is_done());
@@ -619,9 +542,9 @@ fn an_abortive_disconnect() {
         let (socket, mut peer) = pair(client);
         let (large, small) = (Buffer::new(TOO_MUCH), Buffer::new(8));
         let (send, graceful, receive) = (Call::new(), Call::new(), Call::new());
-        let _ = socket.start_send(&send, &mut large.all(), 0);
+        let _ = socket.start_send(&send, large.all(), 0);
         let _ = socket.start_disconnect(&graceful, None, 0);
-        let _ = socket.start_receive(&receive, &mut small.all(), 0);
+        let _ = socket.start_receive(&receive, small.all(), 0);
         assert_eq!(socket.disconnect(None, WSK_FLAG_ABORTIVE), STATUS_SUCCESS);
         assert_eq!(send.finish(), (STATUS_CANCELLED, 0));
         assert_eq!(graceful.finish(), (STATUS_CANCELLED, 0));
@@ -642,8 +565,8 @@ fn sockets_forced_closed() {
         let (socket, mut peer) = pair(client);
         let (large, small) = (Buffer::new(TOO_MUCH), Buffer::new(8));
         let (send, receive) = (Call::new(), Call::new());
-        let _ = socket.start_send(&send, &mut large.all(), 0);
-        let _ = socket.start_receive(&receive, &mut small.all(), 0);
+        let _ = socket.start_send(&send, large.all(), 0);
+        let _ = socket.start_receive(&receive, small.all(), 0);
         kernel.force_close_sockets();
         assert_eq!(send.finish(), (STATUS_FILE_FORCED_CLOSED, 0));
         assert_eq!(receive.finish(), (STATUS_FILE_FORCED_CLOSED, 0));
@@ -695,51 +618,30 @@ fn planned_failures() {
 fn newer_functions() {
     each_policy(|_, client| {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut to = sockaddr(listener.local_addr().unwrap());
-        let to: *mut SOCKADDR = (&raw mut to).cast();
+        let to = listener.local_addr().unwrap();
         let buffer = Buffer::of(b"at once");
-        let mut described = buffer.all();
-        let described: *mut WSK_BUF = &raw mut described;
         let socket = client.bound_connection("127.0.0.1:0");
-        let table = socket.table();
-        let call = Call::new();
-        let _ = unsafe { table.WskConnectEx.unwrap()(socket.raw, to, described, 0, call.irp) };
-        assert_eq!(call.finish(), (STATUS_SUCCESS, 7));
+        assert_eq!(
+            socket.connect_and_send(to, buffer.all()),
+            (STATUS_SUCCESS, 7)
+        );
         let mut peer = accept(&listener);
         let mut bytes = [0; 7];
         peer.read_exact(&mut bytes).unwrap();
         assert_eq!(&bytes, b"at once");
 
-        let nothing = ptr::null_mut();
-        let call = Call::new();
-        let _ = unsafe { table.WskSendEx.unwrap()(socket.raw, described, 0, 0, nothing, call.irp) };
-        assert_eq!(call.finish(), (STATUS_SUCCESS, 7));
+        assert_eq!(socket.send_ex(buffer.all()), (STATUS_SUCCESS, 7));
         peer.read_exact(&mut bytes).unwrap();
         peer.write_all(b"back").unwrap();
-        let mut length = Box::new(0_u32);
-        let call = Call::new();
-        let _ = unsafe {
-            table.WskReceiveEx.unwrap()(
-                socket.raw,
-                described,
-                0,
-                &raw mut *length,
-                nothing,
-                ptr::null_mut(),
-                call.irp,
-            )
-        };
-        assert_eq!(call.finish(), (STATUS_SUCCESS, 4));
-        assert_eq!(*length, 0);
+        assert_eq!(socket.receive_ex(buffer.all()), ((STATUS_SUCCESS, 4), 0));
         socket.close();
 
         let large = Buffer::new(65_536);
         let socket = client.bound_connection("127.0.0.1:0");
-        let mut described = large.all();
-        let described: *mut WSK_BUF = &raw mut described;
-        let call = Call::new();
-        let _ = unsafe { table.WskConnectEx.unwrap()(socket.raw, to, described, 0, call.irp) };
-        assert_eq!(call.finish(), (STATUS_BUFFER_OVERFLOW, 0));
+        assert_eq!(
+            socket.connect_and_send(to, large.all()),
+            (STATUS_BUFFER_OVERFLOW, 0)
+        );
         socket.close();
         large.free();
         buffer.free();
@@ -748,23 +650,10 @@ fn newer_functions() {
 
 /// Asks for a number with an IRP.
 fn query(socket: &Connection, code: u32) -> (NTSTATUS, usize) {
-    let mut value = Box::new(0_usize);
-    let call = Call::new();
-    let _ = unsafe {
-        socket.table().Basic.WskControlSocket.unwrap()(
-            socket.raw,
-            WSK_CONTROL_SOCKET_TYPE::WskIoctl,
-            code,
-            0,
-            0,
-            ptr::null_mut(),
-            size_of::<usize>(),
-            (&raw mut *value).cast(),
-            ptr::null_mut(),
-            call.irp,
-        )
-    };
-    (call.finish().0, *value)
+    let mut value = 0_usize.to_ne_bytes();
+    let ioctl = WSK_CONTROL_SOCKET_TYPE::WskIoctl;
+    let status = socket.control_by_irp(ioctl, 0, code, &mut [], &mut value);
+    (status, usize::from_ne_bytes(value))
 }
 
 #[test]
@@ -860,8 +749,14 @@ struct Seen {
 }
 
 impl Seen {
-    fn context(&self) -> *mut c_void {
-        ptr::from_ref(self).cast_mut().cast()
+    /// Leaked: a callback may be late.
+    fn new() -> &'static Self {
+        Box::leak(Box::default())
+    }
+
+    fn callbacks(&'static self) -> Callbacks<WSK_CLIENT_CONNECTION_DISPATCH> {
+        // SAFETY: `received` and `disconnected` are the callbacks, and take their context for this type.
+        unsafe { Callbacks::new(self, &TABLE) }
     }
 
     fn answer(&self, status: NTSTATUS) {
@@ -891,6 +786,7 @@ unsafe extern "system" fn received(
     indicated: usize,
     accepted: *mut usize,
 ) -> NTSTATUS {
+    // SAFETY: the context of every socket with `TABLE`, see `Seen::callbacks`.
     let seen: &Seen = unsafe { &*context.cast() };
     assert_eq!(flags, u32::from(WSK_FLAG_AT_DISPATCH_LEVEL));
     assert_eq!(wsk_host::current_irql(), wsk_host::DISPATCH_LEVEL);
@@ -898,15 +794,16 @@ unsafe extern "system" fn received(
         seen.dead.fetch_add(1, Ordering::SeqCst);
         return STATUS_SUCCESS;
     }
-    let bytes = unsafe { indicated_bytes(list) };
+    // SAFETY: the kernel tells a list, and a place for how much of it is accepted.
+    let (bytes, accepted) = unsafe { (indicated_bytes(list), &mut *accepted) };
     assert_eq!(bytes.len(), indicated);
-    assert_eq!(unsafe { *accepted }, indicated);
+    assert_eq!(*accepted, indicated);
     let answer = NTSTATUS(seen.answer.load(Ordering::SeqCst));
     let accepts = seen.accepts.load(Ordering::SeqCst);
     let length = match answer {
         STATUS_DATA_NOT_ACCEPTED => 0,
         STATUS_SUCCESS if accepts > 0 => {
-            unsafe { *accepted = accepts };
+            *accepted = accepts;
             accepts
         }
         _ => indicated,
@@ -924,6 +821,7 @@ unsafe extern "system" fn received(
 }
 
 unsafe extern "system" fn disconnected(context: *mut c_void, flags: u32) -> NTSTATUS {
+    // SAFETY: the context of every socket with `TABLE`, see `Seen::callbacks`.
     let seen: &Seen = unsafe { &*context.cast() };
     seen.ends.lock().unwrap().push(flags);
     STATUS_SUCCESS
@@ -935,18 +833,18 @@ static TABLE: WSK_CLIENT_CONNECTION_DISPATCH = WSK_CLIENT_CONNECTION_DISPATCH {
     WskSendBacklogEvent: None,
 };
 
-fn pair_with(client: &Client, seen: &Seen) -> (Connection, TcpStream) {
+fn pair_with(client: &Client, seen: &'static Seen) -> (Connection, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let to = listener.local_addr().unwrap();
-    let socket = client.connected_with(to, seen.context(), &raw const TABLE);
+    let socket = client.connected_with(to, seen.callbacks());
     (socket, accept(&listener))
 }
 
 #[test]
 fn receive_events() {
     each_policy(|_, client| {
-        let seen = Seen::default();
-        let (socket, mut peer) = pair_with(client, &seen);
+        let seen = Seen::new();
+        let (socket, mut peer) = pair_with(client, seen);
         peer.set_nodelay(true).unwrap();
         assert_eq!(
             socket.events(WSK_EVENT_RECEIVE_FROM),
@@ -986,12 +884,8 @@ fn receive_events() {
         std::thread::sleep(Duration::from_millis(10));
         assert_eq!(seen.calls.load(Ordering::SeqCst), before + 1);
         seen.answer(STATUS_SUCCESS);
-        let mut none = WSK_BUF {
-            Length: 0,
-            ..two.all()
-        };
         let call = Call::new();
-        let _ = socket.start_receive(&call, &mut none, 0);
+        let _ = socket.start_receive(&call, two.part(0, 0), 0);
         assert_eq!(call.finish(), (STATUS_SUCCESS, 0));
         seen.wait_for(b"unwelcome");
 
@@ -1004,16 +898,14 @@ fn receive_events() {
         seen.wait_for(b"next");
         for list in seen.retained.lock().unwrap().drain(..) {
             let list: *mut WSK_DATA_INDICATION = ptr::with_exposed_provenance_mut(list);
+            // SAFETY: it is retained until it is released, below.
             assert_eq!(unsafe { indicated_bytes(list) }, b"kept");
             assert_eq!(socket.release(list), STATUS_SUCCESS);
         }
 
         // A pending receive goes before the callback.
         let call = Call::new();
-        assert_eq!(
-            socket.start_receive(&call, &mut two.all(), 0),
-            STATUS_PENDING
-        );
+        assert_eq!(socket.start_receive(&call, two.all(), 0), STATUS_PENDING);
         peer.write_all(b"me").unwrap();
         assert_eq!(call.finish(), (STATUS_SUCCESS, 2));
         assert!(seen.data.lock().unwrap().is_empty());
@@ -1041,8 +933,8 @@ fn receive_events() {
 fn disconnect_events() {
     each_policy(|_, client| {
         let dispatch = u32::from(WSK_FLAG_AT_DISPATCH_LEVEL);
-        let seen = Seen::default();
-        let (socket, mut peer) = pair_with(client, &seen);
+        let seen = Seen::new();
+        let (socket, mut peer) = pair_with(client, seen);
         let events = WSK_EVENT_RECEIVE | WSK_EVENT_DISCONNECT;
         assert_eq!(socket.events(events), STATUS_SUCCESS);
         peer.write_all(b"last words").unwrap();
@@ -1055,8 +947,8 @@ fn disconnect_events() {
         socket.close();
         assert_eq!(seen.ends.lock().unwrap().len(), 1, "told once");
 
-        let seen = Seen::default();
-        let (socket, peer) = pair_with(client, &seen);
+        let seen = Seen::new();
+        let (socket, peer) = pair_with(client, seen);
         assert_eq!(socket.events(WSK_EVENT_DISCONNECT), STATUS_SUCCESS);
         reset(peer);
         wait_until("the end", || !seen.ends.lock().unwrap().is_empty());
@@ -1064,8 +956,8 @@ fn disconnect_events() {
         socket.close();
 
         // Behind data that nobody reads a graceful end isn't seen, a reset is.
-        let seen = Seen::default();
-        let (socket, mut peer) = pair_with(client, &seen);
+        let seen = Seen::new();
+        let (socket, mut peer) = pair_with(client, seen);
         assert_eq!(socket.events(WSK_EVENT_DISCONNECT), STATUS_SUCCESS);
         peer.write_all(b"unread").unwrap();
         std::thread::sleep(Duration::from_millis(5));
@@ -1080,9 +972,9 @@ fn disconnect_events() {
 #[test]
 fn disabling_and_closing_wait_for_a_callback() {
     each_policy(|_, client| {
-        let seen = Seen::default();
+        let seen = Seen::new();
         seen.slow.store(50, Ordering::SeqCst);
-        let (socket, mut peer) = pair_with(client, &seen);
+        let (socket, mut peer) = pair_with(client, seen);
         assert_eq!(socket.events(WSK_EVENT_RECEIVE), STATUS_SUCCESS);
         peer.write_all(b"slow").unwrap();
         seen.wait_for(b"slow");
@@ -1101,8 +993,8 @@ fn disabling_and_closing_wait_for_a_callback() {
 #[test]
 fn forcing_closed_tells_the_callback() {
     each_policy(|kernel, client| {
-        let seen = Seen::default();
-        let (socket, _peer) = pair_with(client, &seen);
+        let seen = Seen::new();
+        let (socket, _peer) = pair_with(client, seen);
         assert_eq!(socket.events(WSK_EVENT_RECEIVE), STATUS_SUCCESS);
         kernel.force_close_sockets();
         socket.close();
@@ -1120,8 +1012,10 @@ fn data_written_while_it_is_sent() {
         let (socket, mut peer) = pair(&Client::new());
         let large = Buffer::new(TOO_MUCH);
         let call = Call::new();
-        let _ = socket.start_send(&call, &mut large.all(), 0);
-        unsafe { large.memory.add(TOO_MUCH - 1).write(1) };
+        let _ = socket.start_send(&call, large.all(), 0);
+        // SAFETY: it is the last byte of the block. Writing it in flight breaks the rule: the host's socket may send
+        // the old value or the new one, and the kernel sees the difference.
+        unsafe { large.memory().add(TOO_MUCH - 1).write_volatile(1) };
         let _ = peer.read_exact(&mut vec![0; TOO_MUCH]);
         let _ = call.finish();
     })
@@ -1135,8 +1029,9 @@ fn data_freed_while_it_is_sent() {
         let (socket, _peer) = pair(&Client::new());
         let large = Buffer::new(TOO_MUCH);
         let call = Call::new();
-        let _ = socket.start_send(&call, &mut large.all(), 0);
-        unsafe { ExFreePool(large.memory.cast()) };
+        let _ = socket.start_send(&call, large.all(), 0);
+        // SAFETY: breaks the rule; the kernel knows that the call uses the block, and stops before it is freed.
+        unsafe { ExFreePool(large.memory().cast()) };
     })
     .tells("data of a call in flight (WskSend)");
 }
@@ -1147,8 +1042,9 @@ fn room_freed_while_it_is_received_into() {
         let _kernel = Kernel::boot();
         let (socket, _peer) = pair(&Client::new());
         let buffer = Buffer::new(64);
-        let _ = socket.start_receive(&Call::new(), &mut buffer.all(), 0);
-        unsafe { ExFreePool(buffer.memory.cast()) };
+        let _ = socket.start_receive(&Call::new(), buffer.all(), 0);
+        // SAFETY: breaks the rule; the kernel knows that the call uses the block, and stops before it is freed.
+        unsafe { ExFreePool(buffer.memory().cast()) };
     })
     .tells("data of a call in flight (WskReceive)");
 }
@@ -1160,15 +1056,17 @@ fn last_data_written_while_disconnecting() {
         let (socket, mut peer) = pair(&Client::new());
         let large = Buffer::new(TOO_MUCH);
         let call = Call::new();
-        let _ = socket.start_disconnect(&call, Some(&mut large.all()), 0);
-        unsafe { large.memory.add(TOO_MUCH - 1).write(1) };
+        let _ = socket.start_disconnect(&call, Some(large.all()), 0);
+        // SAFETY: it is the last byte of the block. Writing it in flight breaks the rule: the host's socket may send
+        // the old value or the new one, and the kernel sees the difference.
+        unsafe { large.memory().add(TOO_MUCH - 1).write_volatile(1) };
         let _ = peer.read_to_end(&mut Vec::new());
         let _ = call.finish();
     })
     .tells("WskDisconnect was written before the IRP was completed");
 }
 
-fn indicated(seen: &Seen) -> Connection {
+fn indicated(seen: &'static Seen) -> Connection {
     let client = Client::new();
     let (socket, mut peer) = pair_with(&client, seen);
     let _ = socket.events(WSK_EVENT_RECEIVE | WSK_EVENT_DISCONNECT);
@@ -1183,9 +1081,9 @@ fn indicated(seen: &Seen) -> Connection {
 fn more_accepted_than_indicated() {
     expect_bugcheck(VERIFIER, || {
         let _kernel = Kernel::boot();
-        let seen = Seen::default();
+        let seen = Seen::new();
         seen.accepts.store(10, Ordering::SeqCst);
-        let _ = indicated(&seen);
+        let _ = indicated(seen);
         std::thread::sleep(Duration::from_secs(10));
     })
     .tells("WskReceiveEvent set BytesAccepted to more than it was given");
@@ -1195,9 +1093,9 @@ fn more_accepted_than_indicated() {
 fn wrong_answer_to_a_receive_event() {
     expect_bugcheck(VERIFIER, || {
         let _kernel = Kernel::boot();
-        let seen = Seen::default();
+        let seen = Seen::new();
         seen.answer(STATUS_UNSUCCESSFUL);
-        let _ = indicated(&seen);
+        let _ = indicated(seen);
         std::thread::sleep(Duration::from_secs(10));
     })
     .tells("WskReceiveEvent returned something else than");
@@ -1218,7 +1116,9 @@ fn wrong_answer_to_a_disconnect_event() {
         let client = Client::new();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let to = listener.local_addr().unwrap();
-        let socket = client.connected_with(to, ptr::null_mut(), &raw const WRONG);
+        // SAFETY: the callback doesn't look at its context.
+        let callbacks = unsafe { Callbacks::new(&(), &WRONG) };
+        let socket = client.connected_with(to, callbacks);
         let _ = socket.events(WSK_EVENT_DISCONNECT);
         drop(accept(&listener));
         std::thread::sleep(Duration::from_secs(10));
@@ -1230,9 +1130,9 @@ fn wrong_answer_to_a_disconnect_event() {
 fn indications_retained_when_closing() {
     expect_bugcheck(VERIFIER, || {
         let _kernel = Kernel::boot();
-        let seen = Seen::default();
+        let seen = Seen::new();
         seen.answer(STATUS_PENDING);
-        let socket = indicated(&seen);
+        let socket = indicated(seen);
         let _ = socket.start_close(&Call::new());
     })
     .tells("while indications are retained")
@@ -1243,9 +1143,9 @@ fn indications_retained_when_closing() {
 fn indication_released_twice() {
     expect_bugcheck(VERIFIER, || {
         let _kernel = Kernel::boot();
-        let seen = Seen::default();
+        let seen = Seen::new();
         seen.answer(STATUS_PENDING);
-        let socket = indicated(&seen);
+        let socket = indicated(seen);
         let list = seen.retained.lock().unwrap()[0];
         let list: *mut WSK_DATA_INDICATION = ptr::with_exposed_provenance_mut(list);
         let _ = socket.release(list);
@@ -1262,10 +1162,9 @@ fn datagram_socket_taken_for_a_connection() {
         let datagrams = client.socket(AF_INET);
         let connection = client.connection(AF_INET);
         let buffer = Buffer::new(8);
-        let call = Call::new();
-        let _ = unsafe {
-            connection.table().WskSend.unwrap()(datagrams.raw, &mut buffer.all(), 0, call.irp)
-        };
+        let _ = connection
+            .taken_for(datagrams.raw())
+            .start_send(&Call::new(), buffer.all(), 0);
     })
     .tells("WskSend was called for a socket of another category");
 }

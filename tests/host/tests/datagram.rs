@@ -1,46 +1,13 @@
 //! Raw driver code sends to and receives from ordinary sockets of the host, with every completion policy.
 
-#![allow(
-    clippy::pedantic,
-    clippy::field_reassign_with_default,
-    clippy::type_complexity,
-    clippy::undocumented_unsafe_blocks,
-    clippy::missing_safety_doc,
-    reason = "raw driver code, as a test"
-)]
+#![allow(clippy::pedantic, reason = "raw driver code, as a test")]
 
 mod driver;
 
-use std::net::{SocketAddr, UdpSocket};
-use std::time::Duration;
+use std::net::SocketAddr;
 
 use driver::*;
-use wsk_host::{Completion, Kernel};
 use wsk_sys::*;
-
-fn peer(address: &str) -> (UdpSocket, SocketAddr) {
-    let peer = UdpSocket::bind(address).unwrap();
-    peer.set_read_timeout(Some(Duration::from_secs(10)))
-        .unwrap();
-    let address = peer.local_addr().unwrap();
-    (peer, address)
-}
-
-/// Runs `body` on a kernel of each completion policy.
-fn each_policy(body: impl Fn(&Kernel)) {
-    let policies = [
-        Kernel::builder().completion(Completion::Inline),
-        Kernel::builder().completion(Completion::Deferred),
-        Kernel::builder().completion(Completion::Seeded).seed(1),
-        Kernel::builder().completion(Completion::Seeded).seed(2),
-        Kernel::builder().completion(Completion::Seeded).seed(3),
-    ];
-    for policy in policies {
-        let kernel = policy.boot();
-        body(&kernel);
-        kernel.shutdown();
-    }
-}
 
 fn there_and_back(
     local: &str,
@@ -48,9 +15,8 @@ fn there_and_back(
     as_sent_to: impl Fn(SocketAddr) -> SocketAddr,
     configure: impl Fn(&Socket),
 ) {
-    each_policy(|_| {
-        let (peer, peer_address) = peer(remote);
-        let client = Client::new();
+    each_policy(|_, client| {
+        let peer = datagram_peer(remote);
         let local: SocketAddr = local.parse().unwrap();
         let socket = client.socket(if local.is_ipv4() { AF_INET } else { AF_INET6 });
         configure(&socket);
@@ -59,7 +25,7 @@ fn there_and_back(
         assert_ne!(own.port(), 0);
 
         let hello = Buffer::of(b"hello");
-        let to = as_sent_to(peer_address);
+        let to = as_sent_to(peer.local_addr().unwrap());
         assert_eq!(socket.send(&hello, Some(to)), (STATUS_SUCCESS, 5));
         let mut bytes = [0; 64];
         let (length, from) = peer.recv_from(&mut bytes).unwrap();
@@ -77,7 +43,6 @@ fn there_and_back(
         hello.free();
         answer.free();
         socket.close();
-        client.leave();
     });
 }
 

@@ -1,63 +1,18 @@
 //! Events, waits, timers, deferred procedure calls, threads: the dispatcher, from raw code.
 
-#![allow(
-    clippy::pedantic,
-    clippy::field_reassign_with_default,
-    clippy::type_complexity,
-    clippy::undocumented_unsafe_blocks,
-    clippy::missing_safety_doc,
-    reason = "raw driver code, as a test"
-)]
+#![allow(clippy::pedantic, reason = "raw driver code, as a test")]
 
 mod driver;
 
+use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use driver::TAG;
+use driver::*;
 use wsk_host::{DISPATCH_LEVEL, Kernel, RegistryValue, at_irql, current_irql};
 use wsk_sys::*;
-
-/// An event on the heap that threads share.
-#[derive(Clone, Copy)]
-struct Event(*mut KEVENT);
-
-unsafe impl Send for Event {}
-unsafe impl Sync for Event {}
-
-impl Event {
-    fn new(kind: EVENT_TYPE, state: bool) -> Self {
-        let event = Box::into_raw(Box::new(KEVENT::default()));
-        unsafe { KeInitializeEvent(event, kind, u8::from(state)) };
-        Self(event)
-    }
-
-    fn set(self) -> i32 {
-        unsafe { KeSetEvent(self.0, 0, 0) }
-    }
-
-    fn read(self) -> i32 {
-        unsafe { KeReadStateEvent(self.0) }
-    }
-
-    fn wait(self, timeout: Option<i64>) -> NTSTATUS {
-        wait(self.0.cast(), timeout)
-    }
-
-    fn free(self) {
-        drop(unsafe { Box::from_raw(self.0) });
-    }
-}
-
-fn wait(object: *mut c_void, timeout: Option<i64>) -> NTSTATUS {
-    let mut timeout = timeout.map(|timeout| LARGE_INTEGER { QuadPart: timeout });
-    let timeout = timeout
-        .as_mut()
-        .map_or(ptr::null_mut(), |timeout| &raw mut *timeout);
-    unsafe { KeWaitForSingleObject(object, KWAIT_REASON::Executive, 0, 0, timeout) }
-}
 
 #[test]
 fn states() {
@@ -73,17 +28,15 @@ fn states() {
         assert_eq!(event.set(), 1);
         assert_eq!(event.wait(None), STATUS_SUCCESS);
         assert_eq!(event.read(), after_wait);
-        assert_eq!(unsafe { KeResetEvent(event.0) }, after_wait);
+        assert_eq!(event.reset(), after_wait);
         event.set();
-        unsafe { KeClearEvent(event.0) };
+        event.clear();
         assert_eq!(event.read(), 0);
-        event.free();
         let event = Event::new(kind, true);
         assert_eq!(
             at_irql(DISPATCH_LEVEL, || event.wait(Some(0))),
             STATUS_SUCCESS
         );
-        event.free();
     }
     kernel.shutdown();
 }
@@ -98,12 +51,11 @@ fn timeouts() {
     // Absolute times long past are over at once.
     assert_eq!(event.wait(Some(1)), STATUS_TIMEOUT);
     let started = Instant::now();
-    assert_eq!(
-        unsafe { KeDelayExecutionThread(0, 0, &mut LARGE_INTEGER { QuadPart: -300_000 }) },
-        STATUS_SUCCESS
-    );
+    // SAFETY: the time lives until the call returns.
+    let delayed =
+        unsafe { KeDelayExecutionThread(0, 0, &mut LARGE_INTEGER { QuadPart: -300_000 }) };
+    assert_eq!(delayed, STATUS_SUCCESS);
     assert!(started.elapsed() >= Duration::from_millis(30));
-    event.free();
     kernel.shutdown();
 }
 
@@ -121,9 +73,9 @@ fn a_synchronization_event_lets_one_thread_through() {
         for _ in 0..THREADS {
             scope.spawn(|| {
                 for _ in 0..ROUNDS {
-                    assert_eq!({ go }.wait(None), STATUS_SUCCESS);
+                    assert_eq!(go.wait(None), STATUS_SUCCESS);
                     passed.fetch_add(1, Ordering::SeqCst);
-                    { gone }.set();
+                    gone.set();
                 }
             });
         }
@@ -133,8 +85,6 @@ fn a_synchronization_event_lets_one_thread_through() {
             assert_eq!(passed.load(Ordering::SeqCst), round);
         }
     });
-    go.free();
-    gone.free();
     kernel.shutdown();
 }
 
@@ -146,7 +96,7 @@ fn a_notification_event_lets_all_threads_through() {
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
-                assert_eq!({ event }.wait(None), STATUS_SUCCESS);
+                assert_eq!(event.wait(None), STATUS_SUCCESS);
                 passed.fetch_add(1, Ordering::SeqCst);
             });
         }
@@ -155,7 +105,6 @@ fn a_notification_event_lets_all_threads_through() {
         event.set();
     });
     assert_eq!(passed.load(Ordering::SeqCst), 8);
-    event.free();
     kernel.shutdown();
 }
 
@@ -170,20 +119,34 @@ fn an_event_may_be_freed_as_soon_as_the_wait_is_over() {
             }
         });
         for _ in 0..5_000 {
-            unsafe {
-                let memory =
-                    ExAllocatePoolWithTag(POOL_TYPE::NonPagedPoolNx, size_of::<KEVENT>(), TAG);
-                let event = Event(memory.cast());
-                KeInitializeEvent(event.0, EVENT_TYPE::SynchronizationEvent, 0);
-                sender.send(event).unwrap();
-                assert_eq!(event.wait(None), STATUS_SUCCESS);
-                // Freed memory is poisoned, and checked at the end: a late access by KeSetEvent would be seen.
-                ExFreePoolWithTag(memory, TAG);
-            }
+            let memory = pool(size_of::<KEVENT>());
+            // SAFETY: the block has room for an event. It is freed when the wait for the one call of `set` is over:
+            // that the kernel doesn't touch the event any more then is what is tested here.
+            let event = unsafe {
+                KeInitializeEvent(memory.cast(), EVENT_TYPE::SynchronizationEvent, 0);
+                Event::at(memory.cast())
+            };
+            sender.send(event).unwrap();
+            assert_eq!(event.wait(None), STATUS_SUCCESS);
+            // SAFETY: nobody uses the event any more. Freed memory is poisoned, and checked at the end: a late access
+            // by KeSetEvent would be seen.
+            unsafe { ExFreePoolWithTag(memory, TAG) };
         }
         drop(sender);
     });
     kernel.shutdown();
+}
+
+/// How often a DPC was called, at which IRQL, and with which argument.
+type Seen = [AtomicUsize; 3];
+
+/// A DPC that tells what it has seen. Both are leaked: it may be late.
+fn deferred_call() -> (*mut KDPC, &'static Seen) {
+    let seen: &'static Seen = Box::leak(Box::default());
+    let dpc = Box::into_raw(Box::new(KDPC::default()));
+    // SAFETY: the memory is that of a DPC, and its routine takes its context for this type.
+    unsafe { KeInitializeDpc(dpc, Some(deferred), ptr::from_ref(seen).cast_mut().cast()) };
+    (dpc, seen)
 }
 
 unsafe extern "system" fn deferred(
@@ -192,31 +155,21 @@ unsafe extern "system" fn deferred(
     first: *mut c_void,
     _second: *mut c_void,
 ) {
-    let seen = unsafe { &*context.cast::<[AtomicUsize; 3]>() };
+    // SAFETY: the context of every DPC here.
+    let seen = unsafe { &*context.cast::<Seen>() };
     seen[0].fetch_add(1, Ordering::SeqCst);
     seen[1].store(usize::from(current_irql()), Ordering::SeqCst);
-    seen[2].store(first as usize, Ordering::SeqCst);
+    seen[2].store(first.addr(), Ordering::SeqCst);
 }
 
 #[test]
 fn deferred_procedure_calls() {
     let kernel = Kernel::boot();
-    let seen = [const { AtomicUsize::new(0) }; 3];
-    let mut dpc = Box::new(KDPC::default());
+    let (dpc, seen) = deferred_call();
+    // SAFETY: the DPC is initialised, and never freed.
     unsafe {
-        KeInitializeDpc(
-            &raw mut *dpc,
-            Some(deferred),
-            (&raw const seen).cast_mut().cast(),
-        );
-        assert_eq!(
-            KeInsertQueueDpc(
-                &raw mut *dpc,
-                ptr::without_provenance_mut(42),
-                ptr::null_mut()
-            ),
-            1
-        );
+        let first = ptr::without_provenance_mut(42);
+        assert_eq!(KeInsertQueueDpc(dpc, first, ptr::null_mut()), 1);
         KeFlushQueuedDpcs();
     }
     let seen = seen.each_ref().map(|value| value.load(Ordering::SeqCst));
@@ -227,16 +180,14 @@ fn deferred_procedure_calls() {
 #[test]
 fn timers() {
     let kernel = Kernel::boot();
-    let seen = [const { AtomicUsize::new(0) }; 3];
-    let mut dpc = Box::new(KDPC::default());
-    let mut timer = Box::new(KTIMER::default());
+    let (dpc, seen) = deferred_call();
+    let timer: *mut KTIMER = Box::leak(Box::default());
     let soon = LARGE_INTEGER { QuadPart: -200_000 };
     let late = LARGE_INTEGER {
         QuadPart: -36_000_000_000,
     };
+    // SAFETY: the timer is initialised before anything else is done with it; neither it nor the DPC is ever freed.
     unsafe {
-        let (timer, dpc): (*mut KTIMER, *mut KDPC) = (&raw mut *timer, &raw mut *dpc);
-        KeInitializeDpc(dpc, Some(deferred), (&raw const seen).cast_mut().cast());
         KeInitializeTimerEx(timer, TIMER_TYPE::NotificationTimer);
         assert_eq!(KeSetTimer(timer, late, dpc), 0);
         let started = Instant::now();
@@ -254,10 +205,12 @@ fn timers() {
 }
 
 unsafe extern "system" fn counts(context: *mut c_void) {
+    // SAFETY: the context of every thread here.
     unsafe { &*context.cast::<AtomicUsize>() }.fetch_add(1, Ordering::SeqCst);
 }
 
 unsafe extern "system" fn counts_and_ends(context: *mut c_void) {
+    // SAFETY: the context is the one for `counts`. The thread has nothing to drop.
     unsafe {
         counts(context);
         let _ = PsTerminateSystemThread(STATUS_SUCCESS);
@@ -268,36 +221,28 @@ unsafe extern "system" fn counts_and_ends(context: *mut c_void) {
 #[test]
 fn system_threads() {
     let kernel = Kernel::boot();
-    let count = AtomicUsize::new(0);
+    let count: &'static AtomicUsize = Box::leak(Box::default());
     for routine in [counts, counts_and_ends] {
-        unsafe {
-            let mut handle = ptr::null_mut();
-            let none = ptr::null_mut::<c_void>();
-            let context = (&raw const count).cast_mut().cast();
-            let status = PsCreateSystemThread(
-                &raw mut handle,
+        let context = ptr::from_ref(count).cast_mut().cast();
+        let mut thread = ptr::null_mut();
+        // SAFETY: the routines take their context for this type, and it is never freed.
+        let handle = unsafe { start_thread(routine, context) };
+        // SAFETY: the place lives until the call returns; the kernel knows which handles are open.
+        let status = unsafe {
+            ObReferenceObjectByHandle(
+                handle,
                 0,
-                none.cast(),
-                none,
-                none.cast(),
-                Some(routine),
-                context,
-            );
-            assert_eq!(status, STATUS_SUCCESS);
-            let mut thread = ptr::null_mut();
-            assert_eq!(
-                ObReferenceObjectByHandle(
-                    handle,
-                    0,
-                    ptr::null_mut(),
-                    0,
-                    &raw mut thread,
-                    ptr::null_mut()
-                ),
-                STATUS_SUCCESS
-            );
-            assert_eq!(ZwClose(handle), STATUS_SUCCESS);
-            assert_eq!(ZwClose(handle), STATUS_INVALID_HANDLE);
+                ptr::null_mut(),
+                0,
+                &raw mut thread,
+                ptr::null_mut(),
+            )
+        };
+        assert_eq!(status, STATUS_SUCCESS);
+        assert_eq!(close_handle(handle), STATUS_SUCCESS);
+        assert_eq!(close_handle(handle), STATUS_INVALID_HANDLE);
+        // SAFETY: the reference keeps the thread, and is given back last.
+        unsafe {
             assert_eq!(wait(thread, None), STATUS_SUCCESS);
             assert_eq!(wait(thread, None), STATUS_SUCCESS, "it stays signalled");
             ObfDereferenceObject(thread);
@@ -307,32 +252,47 @@ fn system_threads() {
     kernel.shutdown();
 }
 
+/// # Invariants
+///
+/// The lock is used as a spin lock only, and the value by who has it.
+struct Locked {
+    lock: AtomicUsize,
+    value: UnsafeCell<u64>,
+}
+
+// SAFETY: by the invariant, one thread at a time uses the value.
+unsafe impl Sync for Locked {}
+
+impl Locked {
+    fn add_one(&self) {
+        // SAFETY: the lock is there, and this thread has it while it uses the value.
+        unsafe {
+            let level = KeAcquireSpinLockRaiseToDpc(self.lock.as_ptr());
+            assert_eq!(current_irql(), DISPATCH_LEVEL);
+            *self.value.get() += 1;
+            KeReleaseSpinLock(self.lock.as_ptr(), level);
+            assert_eq!(current_irql(), 0);
+        }
+    }
+}
+
 #[test]
 fn spin_locks_exclude() {
     let kernel = Kernel::boot();
-    let lock = AtomicUsize::new(0);
-    let mut value = 0_u64;
-    let shared = (
-        lock.as_ptr().expose_provenance(),
-        (&raw mut value).expose_provenance(),
-    );
+    let locked = Locked {
+        lock: AtomicUsize::new(0),
+        value: UnsafeCell::new(0),
+    };
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                let lock = ptr::with_exposed_provenance_mut::<usize>(shared.0);
-                let value = ptr::with_exposed_provenance_mut::<u64>(shared.1);
                 for _ in 0..5_000 {
-                    unsafe {
-                        let level = KeAcquireSpinLockRaiseToDpc(lock);
-                        assert_eq!(current_irql(), DISPATCH_LEVEL);
-                        *value += 1;
-                        KeReleaseSpinLock(lock, level);
-                        assert_eq!(current_irql(), 0);
-                    }
+                    locked.add_one();
                 }
             });
         }
     });
+    let value = locked.value.into_inner();
     assert_eq!(value, 20_000);
     kernel.shutdown();
 }
@@ -340,6 +300,7 @@ fn spin_locks_exclude() {
 fn unicode(text: &str) -> (Vec<u16>, UNICODE_STRING) {
     let wide: Vec<u16> = text.encode_utf16().chain([0]).collect();
     let mut string = UNICODE_STRING::default();
+    // SAFETY: the text ends with a zero.
     unsafe { RtlInitUnicodeString(&raw mut string, wide.as_ptr()) };
     (wide, string)
 }
@@ -348,31 +309,34 @@ fn unicode(text: &str) -> (Vec<u16>, UNICODE_STRING) {
 fn the_system_tells_about_itself() {
     let kernel = Kernel::builder().windows(10, 0, 14393).boot();
     let mut version = OSVERSIONINFOW::default();
+    // SAFETY: the place lives until the call returns.
+    let status = unsafe { RtlGetVersion(&raw mut version) };
+    assert_eq!(status, STATUS_SUCCESS);
+    assert_eq!(
+        (
+            version.dwMajorVersion,
+            version.dwMinorVersion,
+            version.dwBuildNumber
+        ),
+        (10, 0, 14393)
+    );
+    // SAFETY: nothing is asked of the caller.
+    let now = || unsafe { KeQueryUnbiasedInterruptTime() };
+    let before = now();
+    std::thread::sleep(Duration::from_millis(2));
+    assert!(now() - before >= 20_000);
+    let mut number = PROCESSOR_NUMBER::default();
+    // SAFETY: the place lives until the call returns.
+    let index = unsafe { KeGetCurrentProcessorNumberEx(&raw mut number) };
+    assert_eq!(index, u32::from(number.Number));
+    // SAFETY: the arguments are what the formats ask for.
     unsafe {
-        assert_eq!(RtlGetVersion(&raw mut version), STATUS_SUCCESS);
-        assert_eq!(
-            (
-                version.dwMajorVersion,
-                version.dwMinorVersion,
-                version.dwBuildNumber
-            ),
-            (10, 0, 14393)
-        );
-        let before = KeQueryUnbiasedInterruptTime();
-        std::thread::sleep(Duration::from_millis(2));
-        let after = KeQueryUnbiasedInterruptTime();
-        assert!(after - before >= 20_000);
-        let mut number = PROCESSOR_NUMBER::default();
-        assert_eq!(
-            KeGetCurrentProcessorNumberEx(&raw mut number),
-            u32::from(number.Number)
-        );
         DbgPrint(c"%s\n".as_ptr(), c"hello".as_ptr());
         DbgPrintEx(77, 0, c"%d\n".as_ptr(), 1_i32);
-        let (wide, string) = unicode("abc");
-        assert_eq!((string.Length, string.MaximumLength), (6, 8));
-        assert_eq!(string.Buffer.cast_const(), wide.as_ptr());
     }
+    let (wide, string) = unicode("abc");
+    assert_eq!((string.Length, string.MaximumLength), (6, 8));
+    assert_eq!(string.Buffer.cast_const(), wide.as_ptr());
     kernel.shutdown();
 }
 
@@ -382,17 +346,16 @@ fn the_registry() {
     let key = r"\Registry\Machine\System\Parameters";
     kernel.set_registry_value(key, "Port", RegistryValue::Dword(9000));
     kernel.set_registry_value(key, "Name", RegistryValue::String("x".into()));
-    let open = |path: &str| unsafe {
+    let open = |path: &str| {
         let (_wide, mut name) = unicode(path);
         let mut attributes = OBJECT_ATTRIBUTES {
             ObjectName: &raw mut name,
             ..Default::default()
         };
         let mut handle = ptr::null_mut();
-        (
-            ZwOpenKey(&raw mut handle, KEY_READ, &raw mut attributes),
-            handle,
-        )
+        // SAFETY: the place, the attributes and the name live until the call returns.
+        let status = unsafe { ZwOpenKey(&raw mut handle, KEY_READ, &raw mut attributes) };
+        (status, handle)
     };
     assert_eq!(
         open(r"\Registry\Machine\Nothing").0,
@@ -400,19 +363,23 @@ fn the_registry() {
     );
     let (status, handle) = open(&key.to_uppercase());
     assert_eq!(status, STATUS_SUCCESS);
-    let query = |name: &str, room: u32| unsafe {
+    let query = |name: &str, room: u32| {
         let (_wide, mut name) = unicode(name);
         let mut out = [0_u32; 8];
+        assert!(room as usize <= size_of_val(&out));
         let mut length = 0;
         let class = KEY_VALUE_INFORMATION_CLASS::KeyValuePartialInformation;
-        let status = ZwQueryValueKey(
-            handle,
-            &raw mut name,
-            class,
-            out.as_mut_ptr().cast(),
-            room,
-            &raw mut length,
-        );
+        // SAFETY: the handle is open; the name and the places live until the call returns, and have as much room.
+        let status = unsafe {
+            ZwQueryValueKey(
+                handle,
+                &raw mut name,
+                class,
+                out.as_mut_ptr().cast(),
+                room,
+                &raw mut length,
+            )
+        };
         (status, length, out)
     };
     let (status, length, out) = query("port", 32);
@@ -428,6 +395,6 @@ fn the_registry() {
     assert_eq!(query("port", 4).0, STATUS_BUFFER_TOO_SMALL);
     assert_eq!(query("port", 14).0, STATUS_BUFFER_OVERFLOW);
     assert_eq!(query("other", 32).0, STATUS_OBJECT_NAME_NOT_FOUND);
-    assert_eq!(unsafe { ZwClose(handle) }, STATUS_SUCCESS);
+    assert_eq!(close_handle(handle), STATUS_SUCCESS);
     kernel.shutdown();
 }

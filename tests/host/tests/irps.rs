@@ -1,13 +1,6 @@
 //! IRPs in raw code: stack locations, completion routines, cancelling, sending to a device.
 
-#![allow(
-    clippy::pedantic,
-    clippy::field_reassign_with_default,
-    clippy::type_complexity,
-    clippy::undocumented_unsafe_blocks,
-    clippy::missing_safety_doc,
-    reason = "raw driver code, as a test"
-)]
+#![allow(clippy::pedantic, reason = "raw driver code, as a test")]
 
 mod driver;
 
@@ -22,8 +15,9 @@ use wsk_sys::*;
 #[test]
 fn the_layout_is_that_of_windows() {
     let kernel = Kernel::boot();
+    let irp = allocate_irp(3);
+    // SAFETY: the IRP is new, and used by nobody else; its locations lie behind it.
     unsafe {
-        let irp = IoAllocateIrp(3, 0);
         assert_eq!((*irp).Type, IO_TYPE_IRP as i16);
         assert_eq!(
             usize::from((*irp).Size),
@@ -51,26 +45,80 @@ struct Seen {
     current_location: i8,
 }
 
-/// A driver object with one device, whose dispatch routine is `routine`.
-struct Device {
-    driver: Box<DRIVER_OBJECT>,
-    device: Box<DEVICE_OBJECT>,
+type Log = Mutex<Vec<Seen>>;
+
+/// A place for what `records` tells, leaked, and the context that it is for completion routines.
+fn log() -> (&'static Log, *mut c_void) {
+    let log: &'static Log = Box::leak(Box::default());
+    (log, context(log))
 }
 
+fn context(log: &'static Log) -> *mut c_void {
+    ptr::from_ref(log).cast_mut().cast()
+}
+
+/// A device of a driver whose dispatch routine is `routine`.
+///
+/// # Invariants
+///
+/// The device and its driver are leaked. What the dispatch routine wants to find in the device is there.
+#[derive(Clone, Copy)]
+struct Device(*mut DEVICE_OBJECT);
+
 impl Device {
-    fn new(routine: DRIVER_DISPATCH) -> Self {
-        let mut driver = Box::new(DRIVER_OBJECT::default());
-        driver.Type = IO_TYPE_DRIVER as i16;
-        driver.MajorFunction = [routine; 28];
-        let mut device = Box::new(DEVICE_OBJECT::default());
-        device.Type = IO_TYPE_DEVICE as i16;
-        device.DriverObject = &raw mut *driver;
-        Self { driver, device }
+    /// # Safety
+    ///
+    /// The routine wants to find nothing in the device but itself.
+    unsafe fn new(
+        routine: unsafe extern "system" fn(*mut DEVICE_OBJECT, *mut IRP) -> NTSTATUS,
+    ) -> Self {
+        // SAFETY: the caller says so.
+        unsafe { Self::with(routine, DEVICE_OBJECT::default()) }
     }
 
-    fn raw(&mut self) -> *mut DEVICE_OBJECT {
-        let _ = &self.driver;
-        &raw mut *self.device
+    /// A device that passes IRPs on to the one below, with a routine of its own when there is a log for that.
+    fn above(below: Self, log: Option<&'static Log>) -> Self {
+        // SAFETY: this is what `forwards` wants to find, in places that nobody else uses.
+        unsafe {
+            Self::with(
+                forwards,
+                DEVICE_OBJECT {
+                    DeviceExtension: below.0.cast(),
+                    CurrentIrp: log.map_or(ptr::null_mut(), context).cast(),
+                    ..DEVICE_OBJECT::default()
+                },
+            )
+        }
+    }
+
+    /// # Safety
+    ///
+    /// What the routine wants to find in the device is there.
+    unsafe fn with(
+        routine: unsafe extern "system" fn(*mut DEVICE_OBJECT, *mut IRP) -> NTSTATUS,
+        device: DEVICE_OBJECT,
+    ) -> Self {
+        let driver = Box::new(DRIVER_OBJECT {
+            Type: IO_TYPE_DRIVER as i16,
+            MajorFunction: [Some(routine); 28],
+            ..DRIVER_OBJECT::default()
+        });
+        // INVARIANT: nobody frees them; the caller says the rest.
+        Self(Box::into_raw(Box::new(DEVICE_OBJECT {
+            Type: IO_TYPE_DEVICE as i16,
+            DriverObject: Box::into_raw(driver),
+            ..device
+        })))
+    }
+
+    /// `IoCallDriver`.
+    ///
+    /// # Safety
+    ///
+    /// The IRP belongs to the caller, and its locations down from the current one are set up for the device.
+    unsafe fn call(self, irp: *mut IRP) -> NTSTATUS {
+        // SAFETY: the device is one by the invariant; the caller says the rest.
+        unsafe { IofCallDriver(self.0, irp) }
     }
 }
 
@@ -79,16 +127,15 @@ unsafe extern "system" fn records(
     irp: *mut IRP,
     context: *mut c_void,
 ) -> NTSTATUS {
-    unsafe {
-        let seen = &*context.cast::<Mutex<Vec<Seen>>>();
-        seen.lock().unwrap().push(Seen {
-            level: current_irql(),
-            device: device as usize,
-            pending_returned: (*irp).PendingReturned,
-            current_location: (*irp).CurrentLocation,
-        });
-        STATUS_SUCCESS
-    }
+    // SAFETY: the context is always one of `log`, and the IRP has come back to the routine.
+    let (seen, irp) = unsafe { (&*context.cast::<Log>(), &*irp) };
+    seen.lock().unwrap().push(Seen {
+        level: current_irql(),
+        device: device as usize,
+        pending_returned: irp.PendingReturned,
+        current_location: irp.CurrentLocation,
+    });
+    STATUS_SUCCESS
 }
 
 unsafe extern "system" fn keeps(
@@ -96,6 +143,7 @@ unsafe extern "system" fn keeps(
     irp: *mut IRP,
     context: *mut c_void,
 ) -> NTSTATUS {
+    // SAFETY: it is given what this routine was given.
     let _ = unsafe { records(device, irp, context) };
     STATUS_MORE_PROCESSING_REQUIRED
 }
@@ -108,12 +156,17 @@ unsafe extern "system" fn never(
     panic!("not to be called");
 }
 
+/// # Safety
+///
+/// The IRP is alive and has a stack location left.
 unsafe fn next(irp: *mut IRP) -> *mut IO_STACK_LOCATION {
+    // SAFETY: the caller says so.
     unsafe { (*irp).Tail.Overlay.Anonymous2.CurrentStackLocation.sub(1) }
 }
 
 /// Completes with a status from `IoStatus.Information`.
 unsafe extern "system" fn completes(_device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
+    // SAFETY: a driver owns the IRP that it is sent, until it completes it.
     unsafe {
         let status = NTSTATUS((*irp).IoStatus.Information as u32 as i32);
         (*irp).IoStatus.Anonymous1.Status = status;
@@ -124,6 +177,7 @@ unsafe extern "system" fn completes(_device: *mut DEVICE_OBJECT, irp: *mut IRP) 
 
 /// Marks the IRP pending and completes it.
 unsafe extern "system" fn pends(_device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
+    // SAFETY: a driver owns the IRP that it is sent, until it completes it.
     unsafe {
         (*(*irp).Tail.Overlay.Anonymous2.CurrentStackLocation).Control |= SL_PENDING_RETURNED;
         (*irp).IoStatus.Anonymous1.Status = STATUS_SUCCESS;
@@ -134,6 +188,8 @@ unsafe extern "system" fn pends(_device: *mut DEVICE_OBJECT, irp: *mut IRP) -> N
 
 /// Passes the IRP on to the device below, which is the device extension.
 unsafe extern "system" fn forwards(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
+    // SAFETY: a driver owns the IRP that it is sent. The tests send it IRPs with a location left. The device is one of
+    // `Device::above`.
     unsafe {
         let next = next(irp);
         next.write_bytes(0, 1);
@@ -150,19 +206,15 @@ unsafe extern "system" fn forwards(device: *mut DEVICE_OBJECT, irp: *mut IRP) ->
 #[test]
 fn completion_walks_up_the_stack() {
     let kernel = Kernel::boot();
-    let seen: Mutex<Vec<Seen>> = Mutex::new(Vec::new());
-    let context = (&raw const seen).cast_mut().cast::<c_void>();
-    let mut bottom = Device::new(Some(pends));
-    let mut top = Device::new(Some(forwards));
-    top.device.DeviceExtension = bottom.raw().cast();
-    top.device.CurrentIrp = context.cast();
+    let (seen, context) = log();
+    // SAFETY: the routine wants nothing of its device.
+    let bottom = unsafe { Device::new(pends) };
+    let top = Device::above(bottom, Some(seen));
+    let irp = allocate_irp(2);
+    // SAFETY: the IRP is new, with a location for each device; it has come back when the call returns.
     unsafe {
-        let irp = IoAllocateIrp(2, 0);
         set_routine(irp, Some(keeps), context);
-        assert_eq!(
-            at_irql(DISPATCH_LEVEL, || IofCallDriver(top.raw(), irp)),
-            STATUS_PENDING
-        );
+        assert_eq!(at_irql(DISPATCH_LEVEL, || top.call(irp)), STATUS_PENDING);
         IoFreeIrp(irp);
     }
     assert_eq!(
@@ -171,7 +223,7 @@ fn completion_walks_up_the_stack() {
             // The upper driver's routine, with its own device, and the lower driver's mark.
             Seen {
                 level: DISPATCH_LEVEL,
-                device: top.raw() as usize,
+                device: top.0 as usize,
                 pending_returned: 1,
                 current_location: 2
             },
@@ -190,15 +242,15 @@ fn completion_walks_up_the_stack() {
 #[test]
 fn the_pending_mark_rises_past_drivers_without_a_routine() {
     let kernel = Kernel::boot();
-    let seen: Mutex<Vec<Seen>> = Mutex::new(Vec::new());
-    let context = (&raw const seen).cast_mut().cast::<c_void>();
-    let mut bottom = Device::new(Some(pends));
-    let mut top = Device::new(Some(forwards));
-    top.device.DeviceExtension = bottom.raw().cast();
+    let (seen, context) = log();
+    // SAFETY: the routine wants nothing of its device.
+    let bottom = unsafe { Device::new(pends) };
+    let top = Device::above(bottom, None);
+    let irp = allocate_irp(2);
+    // SAFETY: the IRP is new, with a location for each device; it has come back when the call returns.
     unsafe {
-        let irp = IoAllocateIrp(2, 0);
         set_routine(irp, Some(keeps), context);
-        assert_eq!(IofCallDriver(top.raw(), irp), STATUS_PENDING);
+        assert_eq!(top.call(irp), STATUS_PENDING);
         IoFreeIrp(irp);
     }
     assert_eq!(
@@ -216,9 +268,9 @@ fn the_pending_mark_rises_past_drivers_without_a_routine() {
 #[test]
 fn routines_are_invoked_on_what_they_were_set_for() {
     let kernel = Kernel::boot();
-    let seen: Mutex<Vec<Seen>> = Mutex::new(Vec::new());
-    let context = (&raw const seen).cast_mut().cast::<c_void>();
-    let mut device = Device::new(Some(completes));
+    let (seen, context) = log();
+    // SAFETY: the routine wants nothing of its device.
+    let device = unsafe { Device::new(completes) };
     // (bits of the inner location, cancelled, status, whether the inner routine is called)
     let cases = [
         (SL_INVOKE_ON_SUCCESS, false, STATUS_SUCCESS, true),
@@ -233,8 +285,9 @@ fn routines_are_invoked_on_what_they_were_set_for() {
     ];
     for (bits, cancelled, status, called) in cases {
         seen.lock().unwrap().clear();
+        let irp = allocate_irp(2);
+        // SAFETY: the IRP is new, with a location for each of the two drivers; it has come back when the call returns.
         unsafe {
-            let irp = IoAllocateIrp(2, 0);
             set_routine(irp, Some(keeps), context);
             // As a driver in the middle does: its own location, then that of the one below.
             (*irp).CurrentLocation -= 1;
@@ -244,7 +297,7 @@ fn routines_are_invoked_on_what_they_were_set_for() {
             (*next(irp)).Control = bits;
             (*irp).Cancel = u8::from(cancelled);
             (*irp).IoStatus.Information = status.0 as u32 as usize;
-            assert_eq!(IofCallDriver(device.raw(), irp), status);
+            assert_eq!(device.call(irp), status);
             assert_eq!((*irp).IoStatus.Anonymous1.Status, status);
             IoFreeIrp(irp);
         }
@@ -261,30 +314,31 @@ fn routines_are_invoked_on_what_they_were_set_for() {
 fn an_irp_in_place_is_used_again_and_again() {
     let kernel = Kernel::builder().completion(Completion::Deferred).boot();
     let client = Client::new();
-    unsafe {
-        let size = size_of::<IRP>() + size_of::<IO_STACK_LOCATION>();
-        let memory = ExAllocatePoolWithTag(POOL_TYPE::NonPagedPoolNx, size, TAG);
+    let size = size_of::<IRP>() + size_of::<IO_STACK_LOCATION>();
+    let memory = pool(size);
+    // SAFETY: the block has room for an IRP with one location, and is freed when the call isn't used any more.
+    let mut call = unsafe {
         IoInitializeIrp(memory.cast(), size as u16, 1);
-        let mut call = Call::with(memory.cast());
-        let before = kernel.counts().allocations();
-        for _ in 0..100 {
-            assert_eq!(
-                client.start_socket(&call, AF_INET, ptr::null_mut(), ptr::null()),
-                STATUS_PENDING
-            );
-            let (status, socket) = call.wait();
-            assert_eq!(status, STATUS_SUCCESS);
-            call.again();
-            let socket = Socket {
-                raw: ptr::with_exposed_provenance_mut(socket),
-            };
-            assert_eq!(socket.start_close(&call), STATUS_PENDING);
-            assert_eq!(call.wait(), (STATUS_SUCCESS, 0));
-            call.again();
-        }
-        assert_eq!(kernel.counts().allocations(), before);
-        ExFreePoolWithTag(memory, TAG);
+        Call::with(memory.cast())
+    };
+    let before = kernel.counts().allocations();
+    for _ in 0..100 {
+        assert_eq!(
+            client.start_socket(&call, Kind::datagram(AF_INET)),
+            STATUS_PENDING
+        );
+        let (status, socket) = call.wait();
+        assert_eq!(status, STATUS_SUCCESS);
+        call.again();
+        // SAFETY: the socket was made just now.
+        let socket = unsafe { Socket::of(socket) };
+        assert_eq!(socket.start_close(&call), STATUS_PENDING);
+        assert_eq!(call.wait(), (STATUS_SUCCESS, 0));
+        call.again();
     }
+    assert_eq!(kernel.counts().allocations(), before);
+    // SAFETY: the last call has come back.
+    unsafe { ExFreePoolWithTag(memory, TAG) };
     client.leave();
     kernel.shutdown();
 }
@@ -300,6 +354,7 @@ unsafe extern "system" fn cancels(_device: *mut DEVICE_OBJECT, irp: *mut IRP) {
         .lock()
         .unwrap()
         .push((current_irql(), irp as usize));
+    // SAFETY: a cancel routine is called with the lock, which it gives back. The IRP is the driver's that queued it.
     unsafe {
         IoReleaseCancelSpinLock((*irp).CancelIrql);
         (*irp).IoStatus.Anonymous1.Status = STATUS_CANCELLED;
@@ -308,6 +363,7 @@ unsafe extern "system" fn cancels(_device: *mut DEVICE_OBJECT, irp: *mut IRP) {
 }
 
 unsafe extern "system" fn queues(_device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
+    // SAFETY: a driver owns the IRP that it is sent, until it completes it.
     unsafe {
         (*(*irp).Tail.Overlay.Anonymous2.CurrentStackLocation).Control |= SL_PENDING_RETURNED;
         (*irp).CancelRoutine = Some(cancels);
@@ -318,20 +374,21 @@ unsafe extern "system" fn queues(_device: *mut DEVICE_OBJECT, irp: *mut IRP) -> 
 #[test]
 fn cancelling_calls_the_routine_at_dispatch_level() {
     let kernel = Kernel::boot();
-    let mut device = Device::new(Some(queues));
+    // SAFETY: the routine wants nothing of its device.
+    let device = unsafe { Device::new(queues) };
     let mut call = Call::new();
-    unsafe {
-        assert_eq!(IofCallDriver(device.raw(), call.irp), STATUS_PENDING);
-        assert_eq!(IoCancelIrp(call.irp), 1);
-        assert_eq!(current_irql(), 0);
-        assert_eq!(
-            *CANCELLED.lock().unwrap(),
-            [(DISPATCH_LEVEL, call.irp as usize)]
-        );
-        assert_eq!(call.wait().0, STATUS_CANCELLED);
-        assert_eq!((*call.irp).Cancel, 1);
-        assert_eq!(IoCancelIrp(call.irp), 0, "there is no routine any more");
-    }
+    // SAFETY: the IRP is new, with a location for the device.
+    assert_eq!(unsafe { device.call(call.irp()) }, STATUS_PENDING);
+    assert_eq!(call.cancel(), 1);
+    assert_eq!(current_irql(), 0);
+    assert_eq!(
+        *CANCELLED.lock().unwrap(),
+        [(DISPATCH_LEVEL, call.irp() as usize)]
+    );
+    assert_eq!(call.wait().0, STATUS_CANCELLED);
+    // SAFETY: the IRP has come back.
+    assert_eq!(unsafe { (*call.irp()).Cancel }, 1);
+    assert_eq!(call.cancel(), 0, "there is no routine any more");
     call.free();
     kernel.shutdown();
 }

@@ -1,13 +1,6 @@
 //! The network module registrar, from raw code: a client that attaches to WSK, and modules that attach to each other.
 
-#![allow(
-    clippy::pedantic,
-    clippy::field_reassign_with_default,
-    clippy::missing_safety_doc,
-    clippy::type_complexity,
-    clippy::undocumented_unsafe_blocks,
-    reason = "raw driver code, as a test"
-)]
+#![allow(clippy::pedantic, reason = "raw driver code, as a test")]
 
 mod driver;
 
@@ -21,6 +14,7 @@ use wsk_host::Kernel;
 use wsk_sys::*;
 
 /// What a module is told, and what it answers.
+#[derive(Default)]
 struct Module {
     log: Mutex<Vec<&'static str>>,
     binding: Mutex<usize>,
@@ -29,17 +23,52 @@ struct Module {
 }
 
 impl Module {
-    const fn new() -> Self {
-        Self {
-            log: Mutex::new(Vec::new()),
-            binding: Mutex::new(0),
-            provider: Mutex::new((0, 0)),
-            slow: AtomicBool::new(false),
-        }
+    /// Leaked: a callback may be late.
+    fn new() -> &'static Self {
+        Box::leak(Box::default())
     }
 
-    fn context(&self) -> *mut c_void {
-        (&raw const *self).cast_mut().cast()
+    fn context(&'static self) -> *mut c_void {
+        ptr::from_ref(self).cast_mut().cast()
+    }
+
+    /// # Safety
+    ///
+    /// The context is one of [`context`](Self::context).
+    unsafe fn of(context: *mut c_void) -> &'static Self {
+        // SAFETY: the caller says so; modules are never freed.
+        unsafe { &*context.cast() }
+    }
+
+    fn register_client(&'static self, id: &'static GUID) -> *mut c_void {
+        let characteristics = Box::leak(Box::new(NPI_CLIENT_CHARACTERISTICS {
+            ClientAttachProvider: Some(attach_provider),
+            ClientDetachProvider: Some(detach),
+            ClientCleanupBindingContext: Some(cleanup),
+            ClientRegistrationInstance: instance(id),
+            ..Default::default()
+        }));
+        let mut handle = ptr::null_mut();
+        // SAFETY: the characteristics are never freed, and their callbacks take a module as their context.
+        let status = unsafe { NmrRegisterClient(characteristics, self.context(), &raw mut handle) };
+        assert_eq!(status, STATUS_SUCCESS);
+        handle
+    }
+
+    fn register_provider(&'static self, id: &'static GUID) -> *mut c_void {
+        let characteristics = Box::leak(Box::new(NPI_PROVIDER_CHARACTERISTICS {
+            ProviderAttachClient: Some(attach_client),
+            ProviderDetachClient: Some(detach),
+            ProviderCleanupBindingContext: Some(cleanup),
+            ProviderRegistrationInstance: instance(id),
+            ..Default::default()
+        }));
+        let mut handle = ptr::null_mut();
+        // SAFETY: the characteristics are never freed, and their callbacks take a module as their context.
+        let status =
+            unsafe { NmrRegisterProvider(characteristics, self.context(), &raw mut handle) };
+        assert_eq!(status, STATUS_SUCCESS);
+        handle
     }
 
     fn tell(&self, what: &'static str) {
@@ -56,14 +85,16 @@ unsafe extern "system" fn attach_provider(
     context: *mut c_void,
     _instance: *const NPI_REGISTRATION_INSTANCE,
 ) -> NTSTATUS {
-    let module = unsafe { &*context.cast::<Module>() };
+    // SAFETY: the context of every client here.
+    let module = unsafe { Module::of(context) };
     let (mut provider, mut dispatch) = (ptr::null_mut(), ptr::null());
+    // SAFETY: the binding is the one that is offered, the places are there, and the table is a static.
     let status = unsafe {
         let own = (&raw const CLIENT_DISPATCH).cast();
         NmrClientAttachProvider(binding, context, own, &raw mut provider, &raw mut dispatch)
     };
-    *module.binding.lock().unwrap() = binding as usize;
-    *module.provider.lock().unwrap() = (provider as usize, dispatch as usize);
+    *module.binding.lock().unwrap() = binding.expose_provenance();
+    *module.provider.lock().unwrap() = (provider.expose_provenance(), dispatch.expose_provenance());
     module.tell(if status == STATUS_SUCCESS {
         "attached"
     } else {
@@ -72,8 +103,9 @@ unsafe extern "system" fn attach_provider(
     status
 }
 
-unsafe extern "system" fn detach_provider(context: *mut c_void) -> NTSTATUS {
-    let module = unsafe { &*context.cast::<Module>() };
+unsafe extern "system" fn detach(context: *mut c_void) -> NTSTATUS {
+    // SAFETY: the context of every module here.
+    let module = unsafe { Module::of(context) };
     module.tell("detach");
     if module.slow.load(Ordering::SeqCst) {
         STATUS_PENDING
@@ -83,7 +115,8 @@ unsafe extern "system" fn detach_provider(context: *mut c_void) -> NTSTATUS {
 }
 
 unsafe extern "system" fn cleanup(context: *mut c_void) {
-    unsafe { &*context.cast::<Module>() }.tell("cleanup");
+    // SAFETY: the context of every module here.
+    unsafe { Module::of(context) }.tell("cleanup");
 }
 
 unsafe extern "system" fn attach_client(
@@ -95,9 +128,11 @@ unsafe extern "system" fn attach_client(
     own: *mut *mut c_void,
     table: *mut *const c_void,
 ) -> NTSTATUS {
-    let module = unsafe { &*context.cast::<Module>() };
+    // SAFETY: the context of every provider here.
+    let module = unsafe { Module::of(context) };
     module.tell("client");
     assert!(!client.is_null());
+    // SAFETY: the kernel gives the places.
     unsafe {
         own.write(context);
         table.write(context.cast_const());
@@ -114,14 +149,14 @@ fn instance(id: &'static GUID) -> NPI_REGISTRATION_INSTANCE {
     }
 }
 
-fn client(id: &'static GUID) -> Box<NPI_CLIENT_CHARACTERISTICS> {
-    Box::new(NPI_CLIENT_CHARACTERISTICS {
-        ClientAttachProvider: Some(attach_provider),
-        ClientDetachProvider: Some(detach_provider),
-        ClientCleanupBindingContext: Some(cleanup),
-        ClientRegistrationInstance: instance(id),
-        ..Default::default()
-    })
+fn deregister_client(handle: *mut c_void) -> NTSTATUS {
+    // SAFETY: the kernel knows the handles of modules.
+    unsafe { NmrDeregisterClient(handle) }
+}
+
+fn wait_for_client(handle: *mut c_void) -> NTSTATUS {
+    // SAFETY: the kernel knows the handles of modules.
+    unsafe { NmrWaitForClientDeregisterComplete(handle) }
 }
 
 static OTHER: GUID = GUID {
@@ -135,46 +170,22 @@ static OTHER: GUID = GUID {
 fn a_client_attaches_to_wsk() {
     let kernel = Kernel::boot();
     let module = Module::new();
-    let characteristics = client(&NPI_WSK_INTERFACE_ID);
-    let mut handle = ptr::null_mut();
-    unsafe {
-        assert_eq!(
-            NmrRegisterClient(
-                &raw const *characteristics,
-                module.context(),
-                &raw mut handle
-            ),
-            STATUS_SUCCESS
-        );
-        assert_eq!(module.told(), ["attached"]);
-        let (provider, dispatch) = *module.provider.lock().unwrap();
-        let call = Call::new();
-        let table: *const WSK_PROVIDER_DISPATCH = ptr::with_exposed_provenance(dispatch);
-        let none = ptr::null_mut::<c_void>();
-        let _ = (*table).WskSocket.unwrap()(
-            ptr::with_exposed_provenance_mut(provider),
-            AF_INET,
-            SOCK_DGRAM,
-            17,
-            WSK_FLAG_DATAGRAM_SOCKET,
-            none,
-            none,
-            none.cast(),
-            none.cast(),
-            none,
-            call.irp,
-        );
-        let (status, socket) = call.finish();
-        assert_eq!(status, STATUS_SUCCESS);
-        assert_eq!(NmrDeregisterClient(handle), STATUS_PENDING);
-        assert_eq!(module.told(), ["detach"], "the socket is still open");
-        Socket {
-            raw: ptr::with_exposed_provenance_mut(socket),
-        }
-        .close();
-        assert_eq!(NmrWaitForClientDeregisterComplete(handle), STATUS_SUCCESS);
-        assert_eq!(module.told(), ["cleanup"]);
-    }
+    let handle = module.register_client(&NPI_WSK_INTERFACE_ID);
+    assert_eq!(module.told(), ["attached"]);
+    let (client, dispatch) = *module.provider.lock().unwrap();
+    // SAFETY: this is the provider that the module has attached to.
+    let provider = unsafe {
+        Provider::of(WSK_PROVIDER_NPI {
+            Client: ptr::with_exposed_provenance_mut(client),
+            Dispatch: ptr::with_exposed_provenance(dispatch),
+        })
+    };
+    let socket = provider.socket(AF_INET);
+    assert_eq!(deregister_client(handle), STATUS_PENDING);
+    assert_eq!(module.told(), ["detach"], "the socket is still open");
+    socket.close();
+    assert_eq!(wait_for_client(handle), STATUS_SUCCESS);
+    assert_eq!(module.told(), ["cleanup"]);
     kernel.shutdown();
 }
 
@@ -182,69 +193,43 @@ fn a_client_attaches_to_wsk() {
 fn modules_attach_to_each_other() {
     let kernel = Kernel::boot();
     let (user, provider, stranger) = (Module::new(), Module::new(), Module::new());
-    let offers = Box::new(NPI_PROVIDER_CHARACTERISTICS {
-        ProviderAttachClient: Some(attach_client),
-        ProviderDetachClient: Some(detach_provider),
-        ProviderCleanupBindingContext: Some(cleanup),
-        ProviderRegistrationInstance: instance(&OTHER),
-        ..Default::default()
-    });
     static UNUSED: GUID = GUID {
         Data1: 9,
         Data2: 2,
         Data3: 3,
         Data4: [4; 8],
     };
-    let (uses, other) = (client(&OTHER), client(&UNUSED));
-    let (mut user_handle, mut provider_handle, mut stranger_handle) =
-        (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
-    unsafe {
-        assert_eq!(
-            NmrRegisterClient(&raw const *uses, user.context(), &raw mut user_handle),
-            STATUS_SUCCESS
-        );
-        assert_eq!(
-            NmrRegisterClient(
-                &raw const *other,
-                stranger.context(),
-                &raw mut stranger_handle
-            ),
-            STATUS_SUCCESS
-        );
-        assert_eq!(user.told(), [""; 0]);
-        assert_eq!(
-            NmrRegisterProvider(
-                &raw const *offers,
-                provider.context(),
-                &raw mut provider_handle
-            ),
-            STATUS_SUCCESS
-        );
-        assert_eq!(
-            (user.told(), provider.told()),
-            (vec!["attached"], vec!["client"])
-        );
-        assert_eq!(stranger.told(), [""; 0]);
-        // The provider leaves; the client takes its time.
-        user.slow.store(true, Ordering::SeqCst);
-        assert_eq!(NmrDeregisterProvider(provider_handle), STATUS_PENDING);
-        assert_eq!(
-            (user.told(), provider.told()),
-            (vec!["detach"], vec!["detach"])
-        );
-        NmrClientDetachProviderComplete(ptr::without_provenance_mut(*user.binding.lock().unwrap()));
-        assert_eq!(
-            (user.told(), provider.told()),
-            (vec!["cleanup"], vec!["cleanup"])
-        );
-        assert_eq!(
-            NmrWaitForProviderDeregisterComplete(provider_handle),
-            STATUS_SUCCESS
-        );
-        for handle in [user_handle, stranger_handle] {
-            assert_eq!(NmrDeregisterClient(handle), STATUS_PENDING);
-            assert_eq!(NmrWaitForClientDeregisterComplete(handle), STATUS_SUCCESS);
-        }
+    let user_handle = user.register_client(&OTHER);
+    let stranger_handle = stranger.register_client(&UNUSED);
+    assert_eq!(user.told(), [""; 0]);
+    let provider_handle = provider.register_provider(&OTHER);
+    assert_eq!(
+        (user.told(), provider.told()),
+        (vec!["attached"], vec!["client"])
+    );
+    assert_eq!(stranger.told(), [""; 0]);
+    // The provider leaves; the client takes its time.
+    user.slow.store(true, Ordering::SeqCst);
+    // SAFETY: the kernel knows the handles of modules.
+    let status = unsafe { NmrDeregisterProvider(provider_handle) };
+    assert_eq!(status, STATUS_PENDING);
+    assert_eq!(
+        (user.told(), provider.told()),
+        (vec!["detach"], vec!["detach"])
+    );
+    let binding = ptr::with_exposed_provenance_mut(*user.binding.lock().unwrap());
+    // SAFETY: the binding is the one that the client is detaching from.
+    unsafe { NmrClientDetachProviderComplete(binding) };
+    assert_eq!(
+        (user.told(), provider.told()),
+        (vec!["cleanup"], vec!["cleanup"])
+    );
+    // SAFETY: the kernel knows the handles of modules.
+    let status = unsafe { NmrWaitForProviderDeregisterComplete(provider_handle) };
+    assert_eq!(status, STATUS_SUCCESS);
+    for handle in [user_handle, stranger_handle] {
+        assert_eq!(deregister_client(handle), STATUS_PENDING);
+        assert_eq!(wait_for_client(handle), STATUS_SUCCESS);
     }
     kernel.shutdown();
 }

@@ -1,13 +1,6 @@
 //! Names and addresses: `WskGetAddressInfo`, `WskFreeAddressInfo`, `WskGetNameInfo`.
 
-#![allow(
-    clippy::pedantic,
-    clippy::field_reassign_with_default,
-    clippy::type_complexity,
-    clippy::undocumented_unsafe_blocks,
-    clippy::missing_safety_doc,
-    reason = "raw driver code, as a test"
-)]
+#![allow(clippy::pedantic, reason = "raw driver code, as a test")]
 
 mod driver;
 
@@ -20,151 +13,174 @@ use wsk_host::testing::expect_bugcheck;
 use wsk_host::{Completion, DISPATCH_LEVEL, Kernel, at_irql};
 use wsk_sys::*;
 
-const VERIFIER: &str = "DRIVER_VERIFIER_DETECTED_VIOLATION";
-
-/// Runs `body` with a client on a kernel of each completion policy.
-fn each_policy(body: impl Fn(&Kernel, &Client)) {
-    for (completion, seed) in [
-        (Completion::Inline, 0),
-        (Completion::Deferred, 0),
-        (Completion::Seeded, 1),
-        (Completion::Seeded, 2),
-        (Completion::Seeded, 3),
-    ] {
-        let kernel = Kernel::builder().completion(completion).seed(seed).boot();
-        let client = Client::new();
-        body(&kernel, &client);
-        client.leave();
-        kernel.shutdown();
-    }
-}
-
-/// A counted string with room for itself.
-struct Text {
-    units: Vec<u16>,
-    string: Box<UNICODE_STRING>,
-}
+/// A counted string.
+///
+/// # Invariants
+///
+/// It is leaked. Its units are there as long as it is used: as many as its maximum length tells, and initialised.
+#[derive(Clone, Copy)]
+struct Text(*mut UNICODE_STRING);
 
 impl Text {
     fn new(text: &str) -> Self {
-        let mut units: Vec<u16> = text.encode_utf16().collect();
+        let units: &'static mut [u16] = text.encode_utf16().collect::<Vec<u16>>().leak();
         let bytes = (units.len() * 2) as u16;
-        let string = Box::new(UNICODE_STRING {
+        let string = UNICODE_STRING {
             Length: bytes,
             MaximumLength: bytes,
             Buffer: units.as_mut_ptr(),
-        });
-        Self { units, string }
+        };
+        // SAFETY: the units are never freed.
+        unsafe { Self::of(string) }
     }
 
     /// Room for `length` units.
     fn room(length: usize) -> Self {
-        let mut text = Self::new(&"?".repeat(length));
-        text.string.Length = 0;
-        text
+        let units: &'static mut [u16] = vec![u16::from(b'?'); length].leak();
+        let string = UNICODE_STRING {
+            Length: 0,
+            MaximumLength: (units.len() * 2) as u16,
+            Buffer: units.as_mut_ptr(),
+        };
+        // SAFETY: the units are never freed.
+        unsafe { Self::of(string) }
     }
 
-    fn get(&self) -> String {
-        let length = usize::from(self.string.Length) / 2;
-        let units = unsafe { core::slice::from_raw_parts(self.units.as_ptr(), length) };
+    /// # Safety
+    ///
+    /// The units are there, initialised, as long as the string is used.
+    unsafe fn of(string: UNICODE_STRING) -> Self {
+        // INVARIANT: nobody frees the string; the caller says so for the units.
+        Self(Box::into_raw(Box::new(string)))
+    }
+
+    /// What the kernel has written, in a call that is over.
+    fn get(self) -> String {
+        // SAFETY: by the invariant; the kernel writes no more than there is room for.
+        let units = unsafe {
+            let length = usize::from((*self.0).Length) / 2;
+            core::slice::from_raw_parts((*self.0).Buffer, length)
+        };
         String::from_utf16(units).unwrap()
     }
+}
 
-    fn raw(&mut self) -> *mut UNICODE_STRING {
-        &raw mut *self.string
+fn hints(family: u16, kind: u16, flags: u32) -> ADDRINFOEXW {
+    // SAFETY: numbers and pointers may be zero.
+    let zero = unsafe { core::mem::zeroed::<ADDRINFOEXW>() };
+    ADDRINFOEXW {
+        ai_family: family.into(),
+        ai_socktype: kind.into(),
+        ai_flags: flags.cast_signed(),
+        ..zero
     }
 }
 
-fn raw(text: &mut Option<Text>) -> *mut UNICODE_STRING {
-    text.as_mut().map_or(ptr::null_mut(), Text::raw)
-}
-
+/// What `WskGetAddressInfo` is called with.
+///
+/// # Invariants
+///
+/// All of it is leaked: a call may be left to last.
 struct Query {
     node: Option<Text>,
     service: Option<Text>,
-    hints: Option<Box<ADDRINFOEXW>>,
-    result: Box<*mut ADDRINFOEXW>,
+    hints: *mut ADDRINFOEXW,
+    result: *mut *mut ADDRINFOEXW,
 }
 
 impl Query {
     fn new(node: &str, service: &str) -> Self {
         let text = |text: &str| (!text.is_empty()).then(|| Text::new(text));
+        // INVARIANT: nobody frees the place, or what the texts are.
         Self {
             node: text(node),
             service: text(service),
-            hints: None,
-            result: Box::new(ptr::null_mut()),
+            hints: ptr::null_mut(),
+            result: Box::into_raw(Box::new(ptr::null_mut())),
         }
     }
 
-    fn hint(mut self, family: u16, kind: u16, flags: u32) -> Self {
-        let mut hints = unsafe { core::mem::zeroed::<ADDRINFOEXW>() };
-        hints.ai_family = family.into();
-        hints.ai_socktype = kind.into();
-        hints.ai_flags = flags.cast_signed();
-        self.hints = Some(Box::new(hints));
-        self
+    fn hint(self, family: u16, kind: u16, flags: u32) -> Self {
+        self.hint_of(hints(family, kind, flags))
     }
 
-    fn start(&mut self, client: &Client, call: &Call) -> NTSTATUS {
+    fn hint_of(self, hints: ADDRINFOEXW) -> Self {
+        // INVARIANT: nobody frees them.
+        Self {
+            hints: Box::into_raw(Box::new(hints)),
+            ..self
+        }
+    }
+
+    fn start(&self, client: &Client, call: &Call) -> NTSTATUS {
+        let raw = |text: Option<Text>| text.map_or(ptr::null_mut(), |Text(string)| string);
+        // SAFETY: by the invariants of the query and of the call; the kernel knows its clients.
         unsafe {
-            (*client.provider.Dispatch).WskGetAddressInfo.unwrap()(
-                client.provider.Client,
-                raw(&mut self.node),
-                raw(&mut self.service),
+            client.table().WskGetAddressInfo.unwrap()(
+                client.client(),
+                raw(self.node),
+                raw(self.service),
                 NS_ALL,
                 ptr::null_mut(),
-                self.hints
-                    .as_mut()
-                    .map_or(ptr::null_mut(), |hints| &raw mut **hints),
-                &raw mut *self.result,
+                self.hints,
+                self.result,
                 ptr::null_mut(),
                 ptr::null_mut(),
-                call.irp,
+                call.irp(),
             )
         }
     }
 
+    /// The outcome with the list, which isn't freed.
+    fn run(self, client: &Client) -> ((NTSTATUS, usize), *mut ADDRINFOEXW) {
+        let outcome = conclude(|call| self.start(client, call));
+        // SAFETY: by the invariant; the call is over.
+        (outcome, unsafe { *self.result })
+    }
+
     /// The addresses; the list is freed.
-    fn ask(mut self, client: &Client) -> Result<Vec<SocketAddr>, NTSTATUS> {
-        let call = Call::new();
-        let returned = self.start(client, &call);
-        let (status, information) = call.finish();
-        assert!(returned == status || returned == STATUS_PENDING);
+    fn ask(self, client: &Client) -> Result<Vec<SocketAddr>, NTSTATUS> {
+        let ((status, information), list) = self.run(client);
         assert_eq!(information, status.0.cast_unsigned() as usize);
         if status != STATUS_SUCCESS {
-            assert!(self.result.is_null());
+            assert!(list.is_null());
             return Err(status);
         }
-        let addresses = addresses(*self.result);
-        free(client, *self.result);
+        // SAFETY: the kernel gave the list just now.
+        let addresses = unsafe { addresses(list) };
+        free(client, list);
         Ok(addresses)
     }
 }
 
-fn addresses(list: *mut ADDRINFOEXW) -> Vec<SocketAddr> {
+/// # Safety
+///
+/// The list is one of `WskGetAddressInfo`, and not freed.
+unsafe fn addresses(list: *mut ADDRINFOEXW) -> Vec<SocketAddr> {
     let mut addresses = Vec::new();
     let mut next = list;
+    // SAFETY: the caller says so: each entry is readable.
     while let Some(entry) = unsafe { next.as_ref() } {
-        let mut raw = SOCKADDR_INET::default();
-        unsafe {
-            ptr::copy_nonoverlapping(
-                entry.ai_addr.cast::<u8>(),
-                (&raw mut raw).cast(),
-                entry.ai_addrlen,
-            );
-            assert_eq!(entry.ai_family, i32::from(raw.si_family));
-        }
-        addresses.push(address(&raw));
+        // SAFETY: each entry has an address.
+        let address = unsafe { Address::read(entry.ai_addr) };
+        let (family, length) = if address.is_ipv4() {
+            (AF_INET, size_of::<SOCKADDR_IN>())
+        } else {
+            (AF_INET6, size_of::<SOCKADDR_IN6>())
+        };
+        assert_eq!(
+            (entry.ai_family, entry.ai_addrlen),
+            (i32::from(family), length)
+        );
+        addresses.push(address);
         next = entry.ai_next;
     }
     addresses
 }
 
 fn free(client: &Client, list: *mut ADDRINFOEXW) {
-    unsafe {
-        (*client.provider.Dispatch).WskFreeAddressInfo.unwrap()(client.provider.Client, list);
-    }
+    // SAFETY: the kernel knows its clients, and the lists that it gave out.
+    unsafe { client.table().WskFreeAddressInfo.unwrap()(client.client(), list) };
 }
 
 fn all(addresses: &[&str]) -> Vec<SocketAddr> {
@@ -210,14 +226,13 @@ fn localhost() {
 #[test]
 fn canonical_names() {
     each_policy(|_, client| {
-        let mut query = Query::new("localhost", "").hint(AF_UNSPEC, 0, AI_CANONNAME);
-        let call = Call::new();
-        let _ = query.start(client, &call);
-        assert_eq!(call.finish().0, STATUS_SUCCESS);
-        let name = unsafe { (**query.result).ai_canonname };
-        let units: Vec<u16> = (0..10).map(|at| unsafe { *name.add(at) }).collect();
-        assert_eq!(String::from_utf16(&units).unwrap(), "localhost\0");
-        free(client, *query.result);
+        let query = Query::new("localhost", "").hint(AF_UNSPEC, 0, AI_CANONNAME);
+        let ((status, _), list) = query.run(client);
+        assert_eq!(status, STATUS_SUCCESS);
+        // SAFETY: the first entry has a name, which ends with a zero.
+        let units = unsafe { core::slice::from_raw_parts((*list).ai_canonname, 10) };
+        assert_eq!(String::from_utf16(units).unwrap(), "localhost\0");
+        free(client, list);
     });
 }
 
@@ -242,8 +257,10 @@ fn what_cannot_be_resolved() {
         );
         let unknown = Query::new("192.0.2.7", "").hint(99, 0, 0);
         assert_eq!(unknown.ask(client), Err(STATUS_NOT_SUPPORTED));
-        let mut wrong = Query::new("192.0.2.7", "").hint(AF_INET, 0, 0);
-        wrong.hints.as_mut().unwrap().ai_addrlen = 16;
+        let wrong = Query::new("192.0.2.7", "").hint_of(ADDRINFOEXW {
+            ai_addrlen: 16,
+            ..hints(AF_INET, 0, 0)
+        });
         assert_eq!(wrong.ask(client), Err(STATUS_INVALID_PARAMETER));
     });
 }
@@ -251,16 +268,16 @@ fn what_cannot_be_resolved() {
 #[test]
 fn cancelling_before_and_meanwhile() {
     each_policy(|kernel, client| {
-        let mut query = Query::new("no.such.name.invalid", "80");
+        let query = Query::new("no.such.name.invalid", "80");
         let call = Call::new();
-        unsafe { IoCancelIrp(call.irp) };
+        call.cancel();
         assert_eq!(query.start(client, &call), STATUS_PENDING);
         assert_eq!(call.finish().0, STATUS_CANCELLED);
         for _ in 0..20 {
-            let mut query = Query::new("no.such.name.invalid", "80");
+            let query = Query::new("no.such.name.invalid", "80");
             let call = Call::new();
             let _ = query.start(client, &call);
-            unsafe { IoCancelIrp(call.irp) };
+            call.cancel();
             let (status, _) = call.finish();
             assert!(
                 matches!(status, STATUS_CANCELLED | STATUS_NO_MATCH),
@@ -291,24 +308,25 @@ fn name_of(
     flags: u32,
     room: usize,
 ) -> Result<(String, String), NTSTATUS> {
-    let mut sockaddr = sockaddr(of.parse().unwrap());
-    let (mut node, mut service) = (Text::room(room), Text::room(32));
-    let call = Call::new();
-    let returned = unsafe {
-        (*client.provider.Dispatch).WskGetNameInfo.unwrap()(
-            client.provider.Client,
-            (&raw mut sockaddr).cast(),
-            size_of::<SOCKADDR_INET>() as u32,
-            node.raw(),
-            service.raw(),
-            flags,
-            ptr::null_mut(),
-            ptr::null_mut(),
-            call.irp,
-        )
-    };
-    let (status, information) = call.finish();
-    assert!(returned == status || returned == STATUS_PENDING);
+    let address = Address::lasting(of.parse().unwrap());
+    let (node, service) = (Text::room(room), Text::room(32));
+    let (status, information) = conclude(|call| {
+        // SAFETY: by the invariants of the texts and of the call; the address is never freed; the kernel knows its
+        // clients.
+        unsafe {
+            client.table().WskGetNameInfo.unwrap()(
+                client.client(),
+                address,
+                size_of::<SOCKADDR_INET>() as u32,
+                node.0,
+                service.0,
+                flags,
+                ptr::null_mut(),
+                ptr::null_mut(),
+                call.irp(),
+            )
+        }
+    });
     assert_eq!(information, status.0.cast_unsigned() as usize);
     if status == STATUS_SUCCESS {
         Ok((node.get(), service.get()))
@@ -349,12 +367,9 @@ fn result_freed_twice() {
     expect_bugcheck(VERIFIER, || {
         let _kernel = Kernel::boot();
         let client = Client::new();
-        let mut query = Query::new("192.0.2.7", "80");
-        let call = Call::new();
-        let _ = query.start(&client, &call);
-        let _ = call.finish();
-        free(&client, *query.result);
-        free(&client, *query.result);
+        let (_, list) = Query::new("192.0.2.7", "80").run(&client);
+        free(&client, list);
+        free(&client, list);
     })
     .tells("isn't a list of WskGetAddressInfo (any more)")
     .tells("freed by WskFreeAddressInfo");
@@ -362,14 +377,12 @@ fn result_freed_twice() {
 
 #[test]
 fn result_freed_as_pool() {
-    expect_bugcheck("BAD_POOL_CALLER", || {
+    expect_bugcheck(POOL, || {
         let _kernel = Kernel::boot();
         let client = Client::new();
-        let mut query = Query::new("192.0.2.7", "80");
-        let call = Call::new();
-        let _ = query.start(&client, &call);
-        let _ = call.finish();
-        unsafe { ExFreePool((*query.result).cast()) };
+        let (_, list) = Query::new("192.0.2.7", "80").run(&client);
+        // SAFETY: breaks the rule; the kernel knows what the block is, and stops before it is freed.
+        unsafe { ExFreePool(list.cast()) };
     })
     .tells("which WskFreeAddressInfo frees");
 }
@@ -378,10 +391,7 @@ fn result_freed_as_pool() {
 fn result_never_freed() {
     let kernel = Kernel::boot();
     let client = Client::new();
-    let mut query = Query::new("192.0.2.7", "80");
-    let call = Call::new();
-    let _ = query.start(&client, &call);
-    let _ = call.finish();
+    let _ = Query::new("192.0.2.7", "80").run(&client);
     client.leave();
     let leaks = kernel.finish().unwrap_err();
     assert_eq!(leaks.entries().len(), 1, "{leaks}");
@@ -402,7 +412,8 @@ unsafe extern "system" fn takes_its_time(
 
 /// Keeps the processor that completes IRPs busy for a while.
 fn hold_completions() {
-    let dpc = Box::leak(Box::new(unsafe { core::mem::zeroed::<KDPC>() }));
+    let dpc = Box::into_raw(Box::new(KDPC::default()));
+    // SAFETY: the DPC is never freed, and its routine doesn't look at what it is given.
     unsafe {
         KeInitializeDpc(dpc, Some(takes_its_time), ptr::null_mut());
         KeInsertQueueDpc(dpc, ptr::null_mut(), ptr::null_mut());
@@ -415,11 +426,13 @@ fn name_written_before_the_answer() {
     expect_bugcheck(VERIFIER, || {
         let _kernel = Kernel::builder().completion(Completion::Deferred).boot();
         let client = Client::new();
-        let mut query = Query::new("no.such.name.invalid", "80");
+        let query = Query::new("no.such.name.invalid", "80");
         let call = Call::new();
         hold_completions();
         let _ = query.start(&client, &call);
-        query.node.as_mut().unwrap().units[0] = u16::from(b'N');
+        // SAFETY: the units are there. Writing one in flight breaks the rule, but the kernel has read them by the time
+        // that the call returns, and compares them when it completes the call, which is held up.
+        unsafe { *(*query.node.unwrap().0).Buffer = u16::from(b'N') };
         let _ = call.finish();
     })
     .tells("WskGetAddressInfo was written before the IRP was completed");
@@ -427,14 +440,22 @@ fn name_written_before_the_answer() {
 
 #[test]
 fn name_freed_before_the_answer() {
-    expect_bugcheck("PAGE_FAULT_IN_FREED_SPECIAL_POOL", || {
+    expect_bugcheck(FREED, || {
         let _kernel = Kernel::builder().completion(Completion::Deferred).boot();
         let client = Client::new();
-        let mut query = Query::new("no.such.name.invalid", "80");
         let buffer = Buffer::of(b"x\0y\0");
-        let string = query.node.as_mut().unwrap();
-        string.string.Buffer = buffer.memory.cast();
-        (string.string.Length, string.string.MaximumLength) = (4, 4);
+        let string = UNICODE_STRING {
+            Length: 4,
+            MaximumLength: 4,
+            Buffer: buffer.memory().cast(),
+        };
+        // SAFETY: the buffer has the units. Freeing it in flight breaks the rule; the kernel knows that the call uses
+        // it, and stops before it is freed.
+        let node = unsafe { Text::of(string) };
+        let query = Query {
+            node: Some(node),
+            ..Query::new("", "80")
+        };
         let call = Call::new();
         hold_completions();
         let _ = query.start(&client, &call);
@@ -449,7 +470,7 @@ fn resolving_at_dispatch_level() {
     expect_bugcheck(VERIFIER, || {
         let _kernel = Kernel::boot();
         let client = Client::new();
-        let mut query = Query::new("192.0.2.7", "80");
+        let query = Query::new("192.0.2.7", "80");
         let call = Call::new();
         let _ = at_irql(DISPATCH_LEVEL, || query.start(&client, &call));
     })
