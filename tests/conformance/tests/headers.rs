@@ -61,9 +61,14 @@ fn compile(
 
 /// Compiles a text in every language for every target at every release.
 fn compile_everywhere(text: &str) {
+    compile_at(RELEASES, text);
+}
+
+/// Compiles a text in every language for every target at some releases.
+fn compile_at(releases: &[&str], text: &str) {
     for &target in TARGETS {
         for &language in LANGUAGES {
-            for release in RELEASES {
+            for release in releases {
                 if let Err(problem) = compile(target, language, release, text) {
                     panic!("{target:?} {language:?} {release}\n{text}\n{problem}");
                 }
@@ -84,14 +89,8 @@ fn each_alone() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "h") {
             let name = path.file_name().unwrap().to_string_lossy();
-            for &target in TARGETS {
-                for &language in LANGUAGES {
-                    let text = format!("#include <sdkddkver.h>\n#include <{name}>\n");
-                    if let Err(problem) = compile(target, language, "WDK_NTDDI_VERSION", &text) {
-                        panic!("{name} {target:?} {language:?}\n{problem}");
-                    }
-                }
-            }
+            let text = format!("#include <sdkddkver.h>\n#include <{name}>\n");
+            compile_at(&["WDK_NTDDI_VERSION"], &text);
         }
     }
 }

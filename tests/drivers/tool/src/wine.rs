@@ -14,9 +14,9 @@ use tempfile::TempDir;
 use crate::build::Built;
 
 /// How long a command of Wine's may take; the first one sets a whole Windows up.
-const PATIENCE: Duration = Duration::from_mins(3);
-/// How long a datagram may take.
-const ARRIVAL: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_mins(10);
+/// How long a datagram, or a byte, may take.
+const ARRIVAL: Duration = Duration::from_mins(1);
 
 /// What Wine tells: about its kernel, and what drivers print.
 const CHANNELS: &str = "-all,+pid,+ntoskrnl,+debugstr,fixme+netio,err+ntoskrnl";
@@ -57,15 +57,17 @@ pub enum Value {
 #[must_use]
 pub fn program() -> Option<PathBuf> {
     // The first are Debian's, where `wine` is a script that misses the 32-bit one.
-    [
+    first_of(&[
         "/usr/lib/wine/wine64",
         "/usr/lib/wine/wine",
         "/usr/bin/wine64",
         "/usr/bin/wine",
-    ]
-    .map(PathBuf::from)
-    .into_iter()
-    .find(|path| path.is_file())
+    ])
+}
+
+/// The first of these files that is there.
+fn first_of(paths: &[&str]) -> Option<PathBuf> {
+    paths.iter().map(PathBuf::from).find(|path| path.is_file())
 }
 
 impl Wine {
@@ -97,14 +99,11 @@ impl Wine {
 
     /// Ends what runs in this Windows, and nothing else.
     fn end(&self) -> Result<(), String> {
-        let server = [
+        let server = first_of(&[
             "/usr/lib/wine/wineserver64",
             "/usr/lib/wine/wineserver",
             "/usr/bin/wineserver",
-        ]
-        .map(PathBuf::from)
-        .into_iter()
-        .find(|path| path.is_file())
+        ])
         .ok_or("there is no wineserver")?;
         for order in ["-k", "-w"] {
             let mut command = self.command(&server)?;
@@ -501,7 +500,7 @@ fn answer_once(listener: &TcpListener) -> Result<String, String> {
 fn greeting(address: SocketAddr) -> std::io::Result<String> {
     let mut client = TcpStream::connect_timeout(&address, ARRIVAL)?;
     // Wine cannot disconnect, and the driver waits for it before it closes the connection.
-    client.set_read_timeout(Some(4 * ARRIVAL))?;
+    client.set_read_timeout(Some(ARRIVAL))?;
     let mut told = String::new();
     client.read_to_string(&mut told)?;
     Ok(told)
