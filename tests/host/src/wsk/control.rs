@@ -100,13 +100,14 @@ impl Buffer {
         unsafe { core::slice::from_raw_parts(self.start, self.length) }
     }
 
-    fn put(&self, bytes: &[u8]) -> bool {
+    /// Gives bytes to the driver, if there is room for them: the status, and how many they are.
+    fn put(&self, bytes: &[u8]) -> (NTSTATUS, usize) {
         if self.length < bytes.len() {
-            return false;
+            return (STATUS_BUFFER_TOO_SMALL, 0);
         }
         // SAFETY: as in `bytes`, and writable.
         unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.start, bytes.len()) };
-        true
+        (STATUS_SUCCESS, bytes.len())
     }
 }
 
@@ -318,11 +319,7 @@ impl Control {
     /// Which local address reaches a remote one.
     fn query_route(&self) -> (NTSTATUS, usize) {
         let family = self.socket.family;
-        if self.input.length < family.size() {
-            return (STATUS_INVALID_PARAMETER, 0);
-        }
-        // SAFETY: the driver gives as many bytes as the family's type has.
-        let remote = match unsafe { address::read(self.input.start.cast(), family) } {
+        let remote = match self.address() {
             Ok(remote) => remote,
             Err(status) => return (status, 0),
         };
@@ -336,11 +333,7 @@ impl Control {
         match local.map(|local| local.as_socket()) {
             Ok(Some(local)) => {
                 let (bytes, length) = address::encode(SocketAddr::new(local.ip(), 0), family);
-                if self.output.put(&bytes[..length]) {
-                    (STATUS_SUCCESS, length)
-                } else {
-                    (STATUS_BUFFER_TOO_SMALL, 0)
-                }
+                self.output.put(&bytes[..length])
             }
             Ok(None) => (STATUS_NOT_SUPPORTED, 0),
             Err(error) => (address::status(&error), 0),
@@ -378,14 +371,8 @@ impl Control {
         if !connection.is_connected() {
             return (STATUS_INVALID_DEVICE_STATE, 0);
         }
-        if self
-            .output
+        self.output
             .put(&query(connection, &self.socket).to_ne_bytes())
-        {
-            (STATUS_SUCCESS, size_of::<usize>())
-        } else {
-            (STATUS_BUFFER_TOO_SMALL, 0)
-        }
     }
 
     /// Gives what the driver knew a connection by when it inspected it.
@@ -428,17 +415,23 @@ impl Control {
         if self.input.length == 0 {
             return datagram.fix(None, remote);
         }
-        if self.input.length < self.socket.family.size() {
-            return STATUS_INVALID_PARAMETER;
-        }
-        // SAFETY: the driver gives as many bytes as the family's type has.
-        match unsafe { address::read(self.input.start.cast(), self.socket.family) } {
+        match self.address() {
             Ok(address) if address.port() == 0 || address.ip().is_unspecified() => {
                 wsk_sys::STATUS_INVALID_ADDRESS_COMPONENT
             }
             Ok(address) => datagram.fix(Some(address), remote),
             Err(status) => status,
         }
+    }
+
+    /// The input as an address.
+    fn address(&self) -> Result<SocketAddr, NTSTATUS> {
+        let family = self.socket.family;
+        if self.input.length < family.size() {
+            return Err(STATUS_INVALID_PARAMETER);
+        }
+        // SAFETY: the driver gives as many bytes as the family's type has.
+        unsafe { address::read(self.input.start.cast(), family) }
     }
 
     /// The input as a number: four bytes, or one.
@@ -586,13 +579,7 @@ impl Control {
             None => self.socket.with_real(|real| self.read_option(real)),
         };
         match value {
-            Some(Ok(Some(value))) => {
-                if self.output.put(&value.to_ne_bytes()) {
-                    (STATUS_SUCCESS, size_of::<u32>())
-                } else {
-                    (STATUS_BUFFER_TOO_SMALL, 0)
-                }
-            }
+            Some(Ok(Some(value))) => self.output.put(&value.to_ne_bytes()),
             Some(Ok(None)) => (STATUS_NOT_SUPPORTED, 0),
             Some(Err(error)) => (address::status(&error), 0),
             None => (STATUS_INVALID_DEVICE_STATE, 0),

@@ -249,11 +249,8 @@ pub(crate) fn release(function: &'static str, socket: usize, list: *mut c_void) 
     }
     let list = locked.remove(address);
     drop(locked);
-    for block in list.into_iter().flat_map(|list| list.blocks) {
-        if let Some(block) = pool::take(block, |block| block.usage() == Use::Indication) {
-            crate::irp::memory_freed(&block);
-            pool::release(block, function);
-        }
+    if let Some(list) = list {
+        super::free(list.blocks, Use::Indication, function);
     }
     wsk_sys::STATUS_SUCCESS
 }

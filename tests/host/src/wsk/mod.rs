@@ -21,14 +21,13 @@ mod socket;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::irp;
+use crate::pool::{self, Use};
+
 pub(crate) use client::PROVIDER_DISPATCH;
 pub(crate) use registration::{VERSION, attach, detach, set_available};
+pub(crate) use request::complete_withheld;
 pub(crate) use socket::{SOCKETS, force_close_all};
-
-/// Completes the requests that were refused without being completed.
-pub(crate) fn complete_withheld() -> usize {
-    request::complete_withheld()
-}
 
 /// Whether sockets send and receive nothing.
 static NULL: AtomicBool = AtomicBool::new(false);
@@ -49,6 +48,16 @@ pub(crate) fn start(null_provider: bool, scattered: bool, patience: Duration) {
 #[inline]
 pub(crate) fn is_null_provider() -> bool {
     NULL.load(Ordering::Relaxed)
+}
+
+/// Frees blocks that were given to a driver and have come back.
+fn free(blocks: Vec<usize>, usage: Use, function: &'static str) {
+    for block in blocks {
+        if let Some(block) = pool::take(block, |block| block.usage() == usage) {
+            irp::memory_freed(&block);
+            pool::release(block, function);
+        }
+    }
 }
 
 /// Waits until no socket is being closed and no name looked up any more; says whether there was anything to wait for.

@@ -1,5 +1,6 @@
 //! Registration of WSK clients and capture of the provider NPI: `WskRegister` to `WskDeregister`.
 
+use core::ffi::c_void;
 use core::ptr;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,6 +32,24 @@ pub(crate) struct Client {
     pub(crate) static_events: AtomicU32,
     /// Sockets that aren't closed yet.
     pub(crate) sockets: AtomicUsize,
+}
+
+impl Client {
+    fn new(registration: usize) -> Arc<Self> {
+        Arc::new(Self {
+            registration,
+            static_events: AtomicU32::new(0),
+            sockets: AtomicUsize::new(0),
+        })
+    }
+
+    /// Lets the client be found by its address, which is given.
+    fn publish(self: Arc<Self>) -> *mut c_void {
+        let pointer = Arc::as_ptr(&self);
+        let address = pointer as usize;
+        let _ = CLIENTS.lock(address).insert(address, self);
+        pointer.cast_mut().cast()
+    }
 }
 
 struct Registration {
@@ -69,7 +88,7 @@ pub(crate) fn set_available(available: bool) {
 }
 
 /// The client of a provider NPI; stops when there is none.
-pub(crate) fn client(function: &str, client: *mut core::ffi::c_void) -> Arc<Client> {
+pub(crate) fn client(function: &str, client: *mut c_void) -> Arc<Client> {
     match CLIENTS.lock(client as usize).get(client as usize) {
         Some(found) => found.clone(),
         None => bugcheck!(
@@ -81,24 +100,12 @@ pub(crate) fn client(function: &str, client: *mut core::ffi::c_void) -> Arc<Clie
 }
 
 /// Makes a client that attaches through the network module registrar instead of `WskRegister`.
-pub(crate) fn attach() -> *mut core::ffi::c_void {
-    let client = Arc::new(Client {
-        registration: 0,
-        static_events: AtomicU32::new(0),
-        sockets: AtomicUsize::new(0),
-    });
-    let pointer = Arc::as_ptr(&client);
-    let _ = CLIENTS
-        .lock(pointer as usize)
-        .insert(pointer as usize, client);
-    pointer.cast_mut().cast()
+pub(crate) fn attach() -> *mut c_void {
+    Client::new(0).publish()
 }
 
 /// Forgets a client of [`attach`] once its sockets are closed; says whether they were, and calls `later` when they are.
-pub(crate) fn detach(
-    client: *mut core::ffi::c_void,
-    later: impl FnOnce() + Send + 'static,
-) -> bool {
+pub(crate) fn detach(client: *mut c_void, later: impl FnOnce() + Send + 'static) -> bool {
     let address = client as usize;
     let found = self::client("the detaching of a WSK client", client);
     let gone = move || {
@@ -187,11 +194,7 @@ export! {
             return trace::returned("WskRegister", STATUS_INSUFFICIENT_RESOURCES);
         }
         let address = WskRegistration as usize;
-        let client = Arc::new(Client {
-            registration: address,
-            static_events: AtomicU32::new(0),
-            sockets: AtomicUsize::new(0),
-        });
+        let client = Client::new(address);
         let mut registrations = REGISTRATIONS.lock();
         if let Some(registration) = registrations.by_address.get(&address) {
             bugcheck!(
@@ -261,15 +264,10 @@ export! {
             }
             if available {
                 registration.captures += 1;
-                let client = registration.client.clone();
-                let pointer = Arc::as_ptr(&client);
-                let _ = CLIENTS
-                    .lock(pointer as usize)
-                    .insert(pointer as usize, client);
                 // SAFETY: the driver gives the place.
                 unsafe {
                     WskProviderNpi.write(WSK_PROVIDER_NPI {
-                        Client: pointer.cast_mut().cast(),
+                        Client: registration.client.clone().publish(),
                         Dispatch: &raw const client::PROVIDER_DISPATCH,
                     });
                 }

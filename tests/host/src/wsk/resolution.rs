@@ -526,12 +526,7 @@ impl ResultPlace {
 }
 
 fn free(blocks: Vec<usize>) {
-    for block in blocks {
-        if let Some(block) = pool::take(block, |block| block.usage() == Use::AddressInfo) {
-            crate::irp::memory_freed(&block);
-            pool::release(block, "WskFreeAddressInfo");
-        }
-    }
+    super::free(blocks, Use::AddressInfo, "WskFreeAddressInfo");
 }
 
 dispatched! {
