@@ -56,7 +56,7 @@
 //! assert_eq!(status, Ok(0));
 //! assert_eq!(socket.0, 5);
 //!
-//! // SAFETY: as above.
+//! // SAFETY: the socket is valid for the call, if there is one.
 //! let absent = unsafe { echo.echo_flush(NonNull::from(&mut socket)) };
 //! assert_eq!(
 //!     absent,

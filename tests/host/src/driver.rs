@@ -92,7 +92,7 @@ impl<'k> Driver<'k> {
         let mut parts = Box::new(Parts {
             // SAFETY: null pointers, zeroes and absent functions are values of every member.
             object: unsafe { core::mem::zeroed() },
-            // SAFETY: as above.
+            // SAFETY: null pointers, zeroes and absent functions are values of every member.
             extension: unsafe { core::mem::zeroed() },
             driver_name: utf16(&format!(r"\Driver\{}", self.name)),
             service: utf16(&self.name),

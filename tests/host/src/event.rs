@@ -128,14 +128,14 @@ unsafe fn acquire(header: *mut DISPATCHER_HEADER) -> bool {
 ///
 /// # Safety
 ///
-/// `header` starts a dispatcher object that lives until it is signalled or the wait is over.
+/// `header` starts a dispatcher object that lives until the wait is over.
 #[inline]
 pub(crate) unsafe fn wait(header: *mut DISPATCHER_HEADER, deadline: Option<Instant>) -> bool {
     // SAFETY: the caller says so.
     if unsafe { acquire(header) } {
         return true;
     }
-    // SAFETY: as above.
+    // SAFETY: the caller says so, and the wait is not over.
     unsafe { sleep(header, deadline) }
 }
 
@@ -148,7 +148,7 @@ unsafe fn sleep(header: *mut DISPATCHER_HEADER, deadline: Option<Instant>) -> bo
     let mut guard = place.lock.lock();
     place.sleepers.fetch_add(1, Ordering::SeqCst);
     let signalled = loop {
-        // SAFETY: as for `wait`.
+        // SAFETY: the caller gives an object that lives until the wait is over, which is after this.
         if unsafe { acquire(header) } {
             break true;
         }
@@ -156,7 +156,7 @@ unsafe fn sleep(header: *mut DISPATCHER_HEADER, deadline: Option<Instant>) -> bo
             None => place.wake.wait(&mut guard),
             Some(deadline) => {
                 if place.wake.wait_until(&mut guard, deadline).timed_out() {
-                    // SAFETY: as for `wait`.
+                    // SAFETY: the caller gives an object that lives until the wait is over, which is after this.
                     break unsafe { acquire(header) };
                 }
             }
@@ -299,7 +299,7 @@ export! {
         }
         let deadline =
             timeout.and_then(|timeout| Instant::now().checked_add(clock::until(timeout)));
-        // SAFETY: the driver gives an object that lives at least until it is signalled.
+        // SAFETY: the driver gives an object that lives until the wait is over.
         if unsafe { wait(header, deadline) } {
             STATUS_SUCCESS
         } else {

@@ -73,7 +73,7 @@ pub(crate) struct Flight {
 
 // SAFETY: the pointers are only read through, and only while the call that the flight describes owns what they point at.
 unsafe impl Send for Flight {}
-// SAFETY: as for `Send`.
+// SAFETY: through `&Flight` the pointers are only read through, as for `Send`, and nothing of it changes.
 unsafe impl Sync for Flight {}
 
 impl Display for Flight {

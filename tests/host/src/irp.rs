@@ -484,7 +484,7 @@ pub(crate) unsafe fn set_cancel_routine(irp: *mut IRP, routine: PDRIVER_CANCEL) 
     // SAFETY: an optional function pointer and a nullable pointer have the same representation.
     let new: *mut c_void = unsafe { core::mem::transmute(routine) };
     let old = place.swap(new, Ordering::SeqCst);
-    // SAFETY: as above; only function pointers are ever stored here.
+    // SAFETY: they have the same representation, and only function pointers and null are ever stored here.
     unsafe { core::mem::transmute(old) }
 }
 

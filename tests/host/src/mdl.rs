@@ -602,7 +602,7 @@ export! {
                 "MmUnlockPages was called for an MDL whose pages aren't locked"
             )
         }
-        // SAFETY: as above.
+        // SAFETY: the driver gives an MDL of its own, which no call in flight uses.
         unsafe { (*mdl).MdlFlags = flags & !(LOCKED | MAPPED | WRITE) };
         let _ = RECORDS.lock(mdl as usize).remove(mdl as usize);
     }

@@ -176,7 +176,7 @@ fn offer(client: usize, provider: Side) {
                 None => return,
             },
         };
-        // SAFETY: as above.
+        // SAFETY: modules keep their characteristics while they are registered, as this one was found to be under the lock.
         let callback = unsafe { (*characteristics).ClientAttachProvider };
         let binding = next_handle();
         let new = Binding {
@@ -226,7 +226,7 @@ fn detach(binding: usize) {
             .and_then(|client| unsafe { (*client.characteristics).ClientDetachProvider });
         let provider = match found.provider {
             Side::Wsk => None,
-            // SAFETY: as above.
+            // SAFETY: so do provider modules.
             Side::Module(module) => registrar
                 .providers
                 .get(&module)
@@ -251,7 +251,7 @@ fn detach(binding: usize) {
             detached(binding, |done| done.1 = true);
         }),
         (Side::Module(_), Some(callback)) => {
-            // SAFETY: as above.
+            // SAFETY: the provider module gave the callback for this, with its context.
             let status = unsafe { callback(provider_context) };
             status != STATUS_PENDING
         }
@@ -288,7 +288,7 @@ fn detached(binding: usize, note: impl FnOnce(&mut (bool, bool))) {
             .and_then(|client| unsafe { (*client.characteristics).ClientCleanupBindingContext });
         let provider = match gone.provider {
             Side::Wsk => None,
-            // SAFETY: as above.
+            // SAFETY: so do provider modules.
             Side::Module(module) => registrar.providers.get(&module).and_then(|module| unsafe {
                 (*module.characteristics).ProviderCleanupBindingContext
             }),

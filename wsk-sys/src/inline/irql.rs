@@ -67,8 +67,8 @@ pub unsafe fn KeLowerIrql(NewIrql: u8) {
 #[cfg(all(windows, target_arch = "x86_64"))]
 #[inline]
 unsafe fn write_cr8(level: u8) {
-    // SAFETY: the caller's. The compiler takes it for an access to memory, so nothing that must run at one level moves to
-    // the other.
+    // SAFETY: the caller is kernel code, and the level is one that CR8 can hold. The compiler takes it for an access to memory, so
+    // nothing that must run at one level moves to the other.
     unsafe {
         core::arch::asm!("mov cr8, {}", in(reg) u64::from(level), options(nostack, preserves_flags));
     }
@@ -85,7 +85,7 @@ unsafe fn write_cr8(level: u8) {
 /// a byte that may be written.
 #[inline]
 pub unsafe fn KeRaiseIrql(NewIrql: u8, OldIrql: *mut u8) {
-    // SAFETY: the caller's.
+    // SAFETY: the caller may raise to the level, and `OldIrql` may be written.
     unsafe { OldIrql.write(KfRaiseIrql(NewIrql)) }
 }
 

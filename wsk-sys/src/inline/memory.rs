@@ -13,7 +13,7 @@ use core::ffi::c_void;
 /// `Length` bytes may be read at `Source` and written at `Destination`, and the two ranges do not overlap.
 #[inline]
 pub unsafe fn RtlCopyMemory(Destination: *mut c_void, Source: *const c_void, Length: usize) {
-    // SAFETY: the caller's.
+    // SAFETY: the caller says that so many bytes may be read and written, and do not overlap.
     unsafe {
         Source
             .cast::<u8>()
@@ -31,7 +31,7 @@ pub unsafe fn RtlCopyMemory(Destination: *mut c_void, Source: *const c_void, Len
 /// `Length` bytes may be read at `Source` and written at `Destination`.
 #[inline]
 pub unsafe fn RtlMoveMemory(Destination: *mut c_void, Source: *const c_void, Length: usize) {
-    // SAFETY: the caller's.
+    // SAFETY: the caller says that so many bytes may be read and written; they may overlap.
     unsafe { Source.cast::<u8>().copy_to(Destination.cast(), Length) }
 }
 
@@ -45,7 +45,7 @@ pub unsafe fn RtlMoveMemory(Destination: *mut c_void, Source: *const c_void, Len
 /// `Length` bytes may be written at `Destination`.
 #[inline]
 pub unsafe fn RtlFillMemory(Destination: *mut c_void, Length: usize, Fill: u8) {
-    // SAFETY: the caller's.
+    // SAFETY: the caller says that so many bytes may be written.
     unsafe { Destination.cast::<u8>().write_bytes(Fill, Length) }
 }
 
@@ -59,7 +59,7 @@ pub unsafe fn RtlFillMemory(Destination: *mut c_void, Length: usize, Fill: u8) {
 /// `Length` bytes may be written at `Destination`.
 #[inline]
 pub unsafe fn RtlZeroMemory(Destination: *mut c_void, Length: usize) {
-    // SAFETY: the caller's.
+    // SAFETY: the caller says that so many bytes may be written.
     unsafe { Destination.cast::<u8>().write_bytes(0, Length) }
 }
 
@@ -74,7 +74,8 @@ pub unsafe fn RtlZeroMemory(Destination: *mut c_void, Length: usize) {
 #[inline]
 #[must_use]
 pub unsafe fn RtlEqualMemory(Left: *const c_void, Right: *const c_void, Length: usize) -> bool {
-    // SAFETY: the caller's. A length of zero may come with pointers that make no slice, so it is left out.
+    // SAFETY: the caller says that so many initialised bytes may be read at both. A length of zero may come with pointers that make
+    // no slice, so it is left out.
     Length == 0
         || unsafe {
             core::slice::from_raw_parts(Left.cast::<u8>(), Length)

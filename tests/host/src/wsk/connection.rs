@@ -514,7 +514,8 @@ pub(crate) fn force_close(socket: &Arc<Socket>) {
         socket.tell_useless(
             "WskReceiveEvent",
             pointers,
-            // SAFETY: as in `indicate`.
+            // SAFETY: the driver gave the callback and its context, and keeps both until the socket is closed, which waits for
+            // this call.
             move |context| unsafe {
                 callback(
                     context,

@@ -105,7 +105,7 @@ impl Buffer {
         if self.length < bytes.len() {
             return (STATUS_BUFFER_TOO_SMALL, 0);
         }
-        // SAFETY: as in `bytes`, and writable.
+        // SAFETY: the driver keeps as many bytes writable until the call, or its IRP, is completed; `bytes` are the provider's own.
         unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.start, bytes.len()) };
         (STATUS_SUCCESS, bytes.len())
     }

@@ -818,7 +818,8 @@ pub(crate) fn force_close(socket: &Arc<Socket>) {
         socket.tell_useless(
             "WskReceiveFromEvent",
             datagram.pointers,
-            // SAFETY: as in `indicate`.
+            // SAFETY: the driver gave the callback and its context, and keeps both until the socket is closed, which waits for
+            // this call.
             move |context| unsafe { callback(context, flags, core::ptr::null_mut()) },
             |socket| {
                 let mut state = part(socket).state.lock();

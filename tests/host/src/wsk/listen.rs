@@ -554,7 +554,8 @@ fn tell_aborted(socket: &Arc<Socket>) {
         drop(state);
         let serial = id.SerialNumber;
         let told = format_args!("connection {serial}");
-        // SAFETY: as in `inspect`.
+        // SAFETY: the driver gave the callback and its context, and keeps both until the socket is closed, which waits for
+        // this call.
         let _ = callbacks::call("WskAbortEvent", told, || unsafe {
             callback(listening.pointers.context, &raw mut id)
         });
@@ -711,7 +712,8 @@ pub(crate) fn force_close(socket: &Arc<Socket>) {
             "WskAcceptEvent",
             listening.pointers,
             // There is no connection that the other pointers could be of, and the documentation promises nothing of them.
-            // SAFETY: as in `indicate`.
+            // SAFETY: the driver gave the callback and its context, and keeps both until the socket is closed, which waits for
+            // this call.
             move |context| unsafe {
                 callback(
                     context,
@@ -743,7 +745,8 @@ fn tell_inspector(socket: &Arc<Socket>) {
     socket.tell_useless(
         "WskInspectEvent",
         listening.pointers,
-        // SAFETY: as in `inspect`.
+        // SAFETY: the driver gave the callback and its context, and keeps both until the socket is closed, which waits for
+        // this call.
         move |context| unsafe {
             callback(context, ptr::null_mut(), ptr::null_mut(), ptr::null_mut())
         },

@@ -142,7 +142,7 @@ impl Request {
 
     /// Marks the IRP as pending: the call is going to return `STATUS_PENDING`.
     pub(crate) fn pend(&self) {
-        // SAFETY: by the invariant.
+        // SAFETY: by the invariant the IRP is in flight and the provider's.
         unsafe { irp::mark_pending(self.irp) };
     }
 
@@ -160,7 +160,7 @@ impl Request {
     /// Completes the IRP.
     #[inline]
     pub(crate) fn complete(self, status: NTSTATUS, information: usize) {
-        // SAFETY: by the invariant; the request is gone after this.
+        // SAFETY: by the invariant the IRP is in flight and the provider's. It is completed once: the request is gone after this.
         unsafe { irp::complete(self.irp, status, information) };
         if let Some(socket) = self.socket {
             socket.landed();

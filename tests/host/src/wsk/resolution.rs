@@ -377,13 +377,13 @@ impl Question {
         // SAFETY: the host gives a list of entries, each with its address.
         while let Some(entry) = unsafe { next.as_ref() } {
             next = entry.ai_next;
-            // SAFETY: as above.
+            // SAFETY: the entry's address is the host's, until the list is given back.
             let address = unsafe { host_address(entry.ai_addr) };
             let Some(address) = address else { continue };
             let name = if entry.ai_canonname.is_null() {
                 None
             } else {
-                // SAFETY: as above; the name ends with a zero.
+                // SAFETY: it is not null, so the host has written a name that ends with a zero.
                 let name = unsafe { CStr::from_ptr(entry.ai_canonname) };
                 Some(name.to_string_lossy().encode_utf16().collect())
             };
@@ -582,7 +582,7 @@ impl NamePlace {
             return STATUS_BUFFER_TOO_SMALL;
         }
         for (index, unit) in units.iter().enumerate() {
-            // SAFETY: as above, and there is room.
+            // SAFETY: the driver keeps the string's buffer writable until the IRP is completed, and the units were found to fit.
             unsafe { string.Buffer.add(index).write_unaligned(*unit) };
         }
         // Less than MaximumLength.

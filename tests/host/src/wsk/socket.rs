@@ -94,7 +94,7 @@ pub(crate) struct Socket {
 // SAFETY: the raw pointers inside are the driver's context and tables, which it keeps for as long as the socket is open and
 // which are given back to it only; all else is synchronised.
 unsafe impl Send for Socket {}
-// SAFETY: as for `Send`.
+// SAFETY: through `&Socket` the raw pointers are only copied; all else is synchronised.
 unsafe impl Sync for Socket {}
 
 #[derive(Default)]
