@@ -150,11 +150,17 @@ struct Header {
     observer: UnsafeCell<Option<Observer>>,
     /// What the routine does with a block that was left to it.
     discard: UnsafeCell<Discard>,
+    /// What keeps the driver while the routine of an operation without observer does more than to publish the completion.
+    hold: Option<Hold>,
     arguments: UnsafeCell<Arguments>,
 }
 
 /// Ends what a completed block, which nobody else has, carried, and frees the block if it is one of its own.
 pub(crate) type Discard = unsafe fn(NonNull<c_void>);
+
+/// Keeps the driver from being unloaded until what it gives is told. Called by the routine with a block that is there: its holder
+/// has not seen the completion, or has left it to the routine.
+pub(crate) type Hold = unsafe fn(NonNull<c_void>) -> Option<Observer>;
 
 /// A block with a payload of this type.
 #[repr(C)]
@@ -183,7 +189,7 @@ impl<P: Payload> Block<P> {
     /// `block` is nonpaged memory with the layout of `Self`, aligned to 16, which nothing else refers to.
     pub(crate) unsafe fn initialise(block: NonNull<Self>, own: bool) {
         // SAFETY: the caller gives the memory. `discard` of this payload type is what a block that is left to the routine asks for.
-        unsafe { Self::initialise_with(block, own, discard::<P>) };
+        unsafe { Self::initialise_with(block, own, discard::<P>, None) };
     }
 
     /// As [`initialise`](Self::initialise), with another way to discard a block that was left to the routine.
@@ -191,7 +197,12 @@ impl<P: Payload> Block<P> {
     /// # Safety
     ///
     /// As for `initialise`; `discard` may be called with the block, once for each flight that is left to the routine.
-    unsafe fn initialise_with(block: NonNull<Self>, own: bool, discard: Discard) {
+    unsafe fn initialise_with(
+        block: NonNull<Self>,
+        own: bool,
+        discard: Discard,
+        hold: Option<Hold>,
+    ) {
         let header = block.cast::<Header>().as_ptr();
         // SAFETY: the caller gives the memory. All-zero bytes are valid for the IRP, the event and the arguments, which are
         // C's, and mean idle for the state; the members for which they are not are written here before anything reads them.
@@ -202,6 +213,7 @@ impl<P: Payload> Block<P> {
             (&raw mut (*header).announced).write(UnsafeCell::new(None));
             (&raw mut (*header).observer).write(UnsafeCell::new(None));
             (&raw mut (*header).discard).write(UnsafeCell::new(discard));
+            (&raw mut (*header).hold).write(hold);
             IoInitializeIrp(header.cast(), IoSizeOfIrp(1), 1);
             KeInitializeEvent(
                 (&raw mut (*header).event).cast(),
@@ -220,11 +232,11 @@ impl Block<()> {
     /// # Safety
     ///
     /// `block` is nonpaged memory with the layout of `Self`, aligned to 16, which nothing else refers to; `discard` may be called
-    /// with the block, once for each flight that is left to the routine.
-    pub(crate) unsafe fn initialise_at_rest(block: NonNull<Self>, discard: Discard) {
-        // SAFETY: the caller gives the memory, and vouches for `discard`. Once initialised the block's state is nobody else's yet.
+    /// with the block, once for each flight that is left to the routine, and `hold` as [`Hold`] says.
+    pub(crate) unsafe fn initialise_at_rest(block: NonNull<Self>, discard: Discard, hold: Hold) {
+        // SAFETY: the caller gives the memory, and vouches for `discard` and `hold`. Once initialised the block's state is nobody else's yet.
         unsafe {
-            Self::initialise_with(block, false, discard);
+            Self::initialise_with(block, false, discard, Some(hold));
             (*block.as_ptr()).header.state.rest();
         }
     }
@@ -907,8 +919,9 @@ unsafe fn notify_holder(header: *mut Header, notify: Notify) {
             KeSetEvent((*header).event.get(), IO_NO_INCREMENT.into(), 0);
         },
         // SAFETY: the waker was announced, and is the routine's until `waking_done`; after that the block is not touched unless
-        // it is the routine's to discard.
+        // it is the routine's to discard. What is woken is the driver's: it stays until then.
         Notify::Waker => unsafe {
+            let held = hold(header);
             let waker = (*(*header).waker.get()).take();
             if (*header).state.waking_done() == Notify::Free {
                 (*(*header).discard.get())(NonNull::new_unchecked(header.cast()));
@@ -916,11 +929,40 @@ unsafe fn notify_holder(header: *mut Header, notify: Notify) {
             if let Some(waker) = waker {
                 waker.wake();
             }
+            let_go(held);
         },
-        // SAFETY: a detached block has no holder: it is the routine's to discard.
+        // SAFETY: a detached block has no holder: it is the routine's to discard, and with it perhaps the last that kept the driver.
         Notify::Free => unsafe {
+            let held = hold(header);
             (*(*header).discard.get())(NonNull::new_unchecked(header.cast()));
+            let_go(held);
         },
+    }
+}
+
+/// Keeps the driver until [`let_go`], for an operation without observer; those that have one are kept by it.
+///
+/// # Safety
+///
+/// `header` begins a block that is there: its holder has not seen the completion, or has left it to the routine.
+unsafe fn hold(header: *mut Header) -> Option<Observer> {
+    // SAFETY: the caller gives the block, as what is called asks.
+    unsafe {
+        (*header)
+            .hold
+            .and_then(|hold| hold(NonNull::new_unchecked(header.cast())))
+    }
+}
+
+/// The last that a routine does.
+///
+/// # Safety
+///
+/// `held` came from [`hold`], and is let go of once.
+unsafe fn let_go(held: Option<Observer>) {
+    if let Some(observer) = held {
+        // SAFETY: by the observer's invariant; this is the one time.
+        unsafe { (observer.completed)(observer.context, STATUS_SUCCESS) };
     }
 }
 

@@ -26,7 +26,7 @@ use crate::datagram::DatagramSocket;
 use crate::error::{Call, Error, Memory};
 use crate::in_flight::NotStarted;
 use crate::irql::{require_apc, require_passive};
-use crate::operation::{Answer, Arguments, Block, Flight, Outcome};
+use crate::operation::{Answer, Arguments, Block, Flight, Observer, Outcome};
 use crate::shared::{Counted, Reserved, Shared};
 use crate::slots::{Linked, Slots};
 
@@ -315,9 +315,9 @@ impl Home {
         let make = |slot: NonNull<Slot>, index| {
             let place = slot.as_ptr();
             // SAFETY: this is memory for a slot, which nothing refers to yet. The routine discards the block of a slot by giving it
-            // back.
+            // back, and holds what the socket of its home does.
             unsafe {
-                Block::initialise_at_rest(slot.cast(), discard);
+                Block::initialise_at_rest(slot.cast(), discard, hold_driver);
                 (&raw mut (*place).home).write(UnsafeCell::new(NonNull::dangling()));
                 (&raw mut (*place).index).write(index);
                 (&raw mut (*place).link).write(AtomicU32::new(0));
@@ -404,6 +404,22 @@ unsafe fn discard(block: NonNull<c_void>) {
         *slot.as_ref().abandoned.get() = false;
         give_back(slot);
     }
+}
+
+/// Keeps the provider's capture, and with it the driver, while the routine wakes somebody or gives a slot back: with the slot the
+/// last handle of the socket may go.
+///
+/// # Safety
+///
+/// `block` begins a slot that the routine has, or whose holder has not seen its completion.
+unsafe fn hold_driver(block: NonNull<c_void>) -> Option<Observer> {
+    // SAFETY: whoever holds the slot has a reference to its home, which is neither dropped here nor meanwhile.
+    let home = unsafe {
+        let home = *block.cast::<Slot>().as_ref().home.get();
+        ManuallyDrop::new(Shared::<Home>::from_raw(home))
+    };
+    let socket = home.socket.as_ref();
+    socket.map(|socket| socket.shared().hold_capture())
 }
 
 /// Ends the holding of a slot that may be in flight: then it is left to the routine.

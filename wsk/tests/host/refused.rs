@@ -1,8 +1,13 @@
 //! A provider that answers with an error before it completes the IRP, which it may do, or that never completes it, which it may
 //! not: in every shape of an operation the first is an error with the buffer, the second is given up, and frees nothing.
 
+use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use wsk::{
@@ -14,7 +19,7 @@ use wsk_sys::{
     STATUS_NOT_IMPLEMENTED,
 };
 
-use crate::setting::{FAST, LOOPBACK, MOMENT, Setting, block_on};
+use crate::setting::{FAST, LOOPBACK, MOMENT, Setting, block_on, until};
 
 const STATUS: NTSTATUS = STATUS_NOT_IMPLEMENTED;
 
@@ -177,6 +182,65 @@ fn no_bytes_of_an_mdl_leave_it_to_its_owner() {
         }
     })
     .unwrap();
+}
+
+/// A waker that is slow to wake.
+#[derive(Default)]
+struct Slow {
+    begun: AtomicBool,
+    go_on: AtomicBool,
+}
+
+impl Wake for Slow {
+    fn wake(self: Arc<Self>) {
+        // By the completion routine; not by the future, which asks to be polled again because it was refused.
+        if std::thread::current().name() == Some("completing") {
+            self.begun.store(true, Ordering::SeqCst);
+            until("going on", || self.go_on.load(Ordering::SeqCst));
+        }
+    }
+}
+
+/// Whether a driver can be unloaded while a completion routine wakes the waker of what `start` has started.
+fn is_unloaded_while_waking<F: Future + Send + Unpin>(start: impl Fn(&Setting) -> F) -> bool {
+    let kernel = Kernel::boot();
+    let s = Setting::new(Family::V4, LOOPBACK);
+    kernel.fail_nth(Resource::Completion, 1);
+    let mut future = start(&s);
+    let slow = Arc::new(Slow::default());
+    let waker = Waker::from(slow.clone());
+    let polled = Pin::new(&mut future).poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    let unloaded = AtomicBool::new(false);
+    let early = std::thread::scope(|threads| {
+        let completing = std::thread::Builder::new().name("completing".into());
+        let completing = completing.spawn_scoped(threads, || kernel.complete_withheld());
+        assert!(completing.is_ok());
+        until("waking", || slow.begun.load(Ordering::SeqCst));
+        threads.spawn(|| {
+            block_on(future);
+            drop(s);
+            unloaded.store(true, Ordering::SeqCst);
+        });
+        std::thread::sleep(Duration::from_millis(100));
+        let early = unloaded.load(Ordering::SeqCst);
+        slow.go_on.store(true, Ordering::SeqCst);
+        early
+    });
+    assert!(unloaded.into_inner());
+    kernel.shutdown();
+    early
+}
+
+#[test]
+fn a_driver_stays_until_its_wakers_are_woken() {
+    let room = || NonPagedBuffer::new(8).unwrap();
+    assert!(!is_unloaded_while_waking(|s| {
+        s.socket.start_receive_from(room()).unwrap()
+    }));
+    assert!(!is_unloaded_while_waking(|s| {
+        s.socket.receiver(room()).unwrap().start().unwrap()
+    }));
 }
 
 #[test]
