@@ -710,7 +710,7 @@ impl ConnectedSocket {
     #[doc(alias("WskReceive", "WSK_FLAG_DRAIN"))]
     pub fn drain_timeout(&self, limit: Duration) -> Result<(), Error> {
         require_passive()?;
-        // SAFETY: nothing is described.
+        // SAFETY: an extent of no bytes names no memory: it is valid for ever.
         let lock = unsafe { Lock::none(Extent::empty()) };
         self.receive_locked(lock, WSK_FLAG_DRAIN, Some(limit))
             .map(|_| ())
@@ -790,7 +790,7 @@ impl ConnectedSocket {
             Ok(unsafe { table.wsk_disconnect(socket, last, 0, irp) }?)
         };
         let held = last.unwrap_or_else(|| {
-            // SAFETY: nothing is described.
+            // SAFETY: an extent of no bytes names no memory: it is valid for ever.
             unsafe { Lock::none(Extent::empty()) }
         });
         let abort = |flight: &Flight<()>| {
@@ -864,7 +864,7 @@ impl ConnectedSocket {
         let flags = self.socket.send_flags.load(Ordering::Relaxed);
         let (socket, table) = (self.socket.socket, self.socket.dispatch());
         let mut buffer = buffer;
-        // SAFETY: that is what the buffer says.
+        // SAFETY: that is what `operation` of the buffer has just given, which is carried.
         let operation = match unsafe { Carried::operation(buffer.operation(Inside(()))) } {
             Ok(operation) => operation,
             Err(error) => return Err(NotStarted::new(error, buffer)),
@@ -936,7 +936,7 @@ impl ConnectedSocket {
     {
         let (socket, table) = (self.socket.socket, self.socket.dispatch());
         let mut buffer = buffer;
-        // SAFETY: that is what the buffer says.
+        // SAFETY: that is what `operation` of the buffer has just given, which is carried.
         let operation = match unsafe { Carried::operation(buffer.operation(Inside(()))) } {
             Ok(operation) => operation,
             Err(error) => return Err(NotStarted::new(error, buffer)),
@@ -1056,7 +1056,7 @@ impl ConnectedSocket {
     {
         let (socket, table) = (self.socket.socket, self.socket.dispatch());
         let mut last = last;
-        // SAFETY: that is what the buffer says.
+        // SAFETY: that is what `operation` of the buffer has just given, which is carried.
         let operation = match unsafe { Carried::operation(last.operation(Inside(()))) } {
             Ok(operation) => operation,
             Err(error) => return Err(NotStarted::new(error, last)),
@@ -1151,7 +1151,8 @@ impl<'scope> Scope<'scope, '_> {
         let mut operation = Idle::new()?;
         lend(&lock, operation.arguments())?;
         let (handle, table) = (socket.socket, socket.dispatch());
-        // SAFETY: as for `send`.
+        // SAFETY: the socket's handle is borrowed for the scope, at whose end the completion was seen; so is the buffer. The lock is
+        // carried along.
         let flight = unsafe {
             self.start(
                 operation,
@@ -1253,7 +1254,7 @@ impl Places {
         awaited: NonNull<AwaitedConnection>,
         irp: NonNull<IRP>,
     ) -> Result<NTSTATUS, Error> {
-        // SAFETY: the caller says so.
+        // SAFETY: the caller gives the places, and what `WskSocketConnect` asks of them.
         unsafe {
             let local = NonNull::new_unchecked(&raw mut (*awaited.as_ptr()).address);
             Ok(self.table.wsk_socket_connect(

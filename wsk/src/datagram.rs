@@ -405,7 +405,7 @@ impl DatagramSocket {
         }
         let mut buffer = buffer;
         let storage = buffer.operation(Inside(())).map(|block| {
-            // SAFETY: a buffer that brings a block of its own keeps it idle and untouched, by the promise of the trait.
+            // SAFETY: it is the block that the buffer's `operation` promises: of this payload type, idle, and for this operation alone.
             unsafe { Idle::from_block(block.cast()) }
         });
         let operation = match storage.map_or_else(Idle::new, Ok) {
@@ -536,7 +536,7 @@ impl DatagramSocket {
         }
         let mut buffer = buffer;
         let storage = buffer.operation(Inside(())).map(|block| {
-            // SAFETY: a buffer that brings a block of its own keeps it idle and untouched, by the promise of the trait.
+            // SAFETY: it is the block that the buffer's `operation` promises: of this payload type, idle, and for this operation alone.
             unsafe { Idle::from_block(block.cast()) }
         });
         let mut operation = match storage.map_or_else(Idle::new, Ok) {

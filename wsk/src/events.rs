@@ -356,7 +356,8 @@ impl<'d> Iterator for Pieces<'d> {
             let priority = MM_PAGE_PRIORITY::NormalPagePriority.0.cast_unsigned()
                 | MdlMappingNoExecute
                 | MdlMappingNoWrite;
-            // SAFETY: as above.
+            // SAFETY: the MDL's pages are locked or nonpaged, by the invariant, and nobody else maps it: what was indicated is one
+            // callback's, or one value's that is not `Sync`.
             let start = unsafe { MmGetSystemAddressForMdlSafe(mdl, priority) }.cast::<u8>();
             if start.is_null() {
                 // It cannot be mapped: what follows would be taken for what is missing.

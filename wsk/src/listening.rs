@@ -214,7 +214,7 @@ impl ListenSocket {
         let (operation, awaited) = self.prepare(events)?;
         let (context, callbacks) = awaited.callbacks();
         let (socket, table) = (self.socket.socket, self.socket.dispatch());
-        // SAFETY: as for `accept_within`.
+        // SAFETY: the socket is open while this handle is; the request ends in a connection socket with the callbacks of `awaited`.
         let flight = unsafe {
             start_making(operation, awaited, |irp, arguments, _| {
                 let remote = Some(address_of(arguments));

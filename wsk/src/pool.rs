@@ -184,7 +184,7 @@ unsafe impl<B: SendBuffer> SendBuffer for Pooled<B> {
     }
 }
 
-// SAFETY: as for `SendBuffer`.
+// SAFETY: the buffer's promise is passed on. The block is the slot's, as it is for sending.
 unsafe impl<B: ReceiveBuffer> ReceiveBuffer for Pooled<B> {
     fn lock_mut(&mut self) -> Result<Lock<'_>, Error> {
         (**self).lock_mut()

@@ -161,7 +161,8 @@ impl sealed::Sealed for Inbound {
     #[allow(private_interfaces)]
     unsafe fn pass_on(slot: &Slot, irp: NonNull<IRP>) -> NTSTATUS {
         let arguments = slot.block.arguments().as_ptr();
-        // SAFETY: as for what is sent; nobody else touches the arguments before the IRP is passed on.
+        // SAFETY: the socket is open, as the slot's home has a handle; `WSK_BUF`, address and flags are in the arguments, which nobody
+        // else touches before the IRP is passed on, and which stay as they are until the completion was seen.
         unsafe {
             // A provider that writes none of them has not written those of the datagram before.
             (*arguments).control_flags = 0;
@@ -429,7 +430,8 @@ unsafe fn hold_driver(block: NonNull<c_void>) -> Option<Observer> {
 /// As for [`give_back`], but that the slot may be in flight.
 #[inline]
 unsafe fn let_go(slot: NonNull<Slot>) {
-    // SAFETY: as the caller says; what has completed is at rest.
+    // SAFETY: the caller, its one holder, does nothing more with the slot: it is left to the routine, or has completed, is at rest
+    // and goes back.
     unsafe {
         if !Flight::<()>::from_raw(slot.cast()).leave() {
             give_back(slot);
@@ -445,7 +447,8 @@ unsafe fn let_go(slot: NonNull<Slot>) {
 #[cold]
 #[inline(never)]
 unsafe fn let_go_abandoned(slot: NonNull<Slot>) {
-    // SAFETY: as the caller says; what has completed after all is at rest.
+    // SAFETY: the caller, its one holder, does nothing more with the slot: it is left to the routine, or has completed after all, is
+    // at rest and goes back.
     unsafe {
         if !Flight::<()>::from_raw(slot.cast()).leave() {
             discard(slot.cast());
@@ -469,7 +472,7 @@ pub struct Prepared<D: Direction> {
 
 // SAFETY: whoever holds a slot may use it on any thread.
 unsafe impl<D: Direction> Send for Prepared<D> {}
-// SAFETY: shared, a slot is only read.
+// SAFETY: through `&Prepared` the slot, which is at rest, is only read, by this side alone.
 unsafe impl<D: Direction> Sync for Prepared<D> {}
 
 impl<D: Direction> Prepared<D> {
@@ -487,7 +490,7 @@ impl<D: Direction> Prepared<D> {
     }
 
     fn buffer_mut(&mut self) -> Option<&mut NonPagedBuffer> {
-        // SAFETY: as for `buffer`; the holder is borrowed exclusively.
+        // SAFETY: at rest, the slot is touched by its holder only, which is borrowed exclusively.
         let buffer = || unsafe { &mut *self.slot().buffer.get() };
         (!self.is_abandoned()).then(buffer)
     }
@@ -521,7 +524,7 @@ impl<D: Direction> Prepared<D> {
     /// long; [`Error::Abandoned`].
     pub fn set_len(&mut self, length: usize) -> Result<(), Error> {
         let abandoned = self.abandoned();
-        // SAFETY: the holder is borrowed exclusively.
+        // SAFETY: the cell is the holder's, which is borrowed exclusively and writes it only when the reference is gone.
         if let Some(remote) = unsafe { &*self.slot().remote.get() } {
             check_length(length, remote)?;
         }
@@ -961,9 +964,10 @@ impl<D: Direction> Started<D> {
             return Err((error, self));
         }
         Ok(match self.into_slot() {
-            // SAFETY: the slot's holder was this.
-            Some(slot) if unsafe { wait_or_give_up(slot) } => completed(slot),
-            Some(slot) => abandon(slot),
+            // SAFETY: the slot's holder was this; the wait says whether it has completed.
+            Some(slot) if unsafe { wait_or_give_up(slot) } => unsafe { completed(slot) },
+            // SAFETY: nor does anything else use it.
+            Some(slot) => unsafe { abandon(slot) },
             None => Ended::taken(),
         })
     }
@@ -978,7 +982,8 @@ impl<D: Direction> Started<D> {
             return Err((error, self));
         }
         if self.flight().is_none_or(|flight| flight.wait(Some(limit))) {
-            Ok(self.into_ended())
+            // SAFETY: the wait said that it has completed.
+            Ok(unsafe { self.into_ended() })
         } else {
             Err((Error::TimedOut { call: D::CALL }, self))
         }
@@ -991,11 +996,14 @@ impl<D: Direction> Started<D> {
     /// The operation, which is still in flight.
     pub fn try_take(self) -> Result<Ended<D>, Self> {
         if self.is_completed() {
-            return Ok(self.into_ended());
+            // SAFETY: it has completed.
+            return Ok(unsafe { self.into_ended() });
         }
         let mut this = self;
-        match this.slot.take_if(|slot| is_given_up(*slot)) {
-            Some(slot) => Ok(abandon(slot)),
+        // SAFETY: this is the slot's one holder.
+        match this.slot.take_if(|slot| unsafe { is_given_up(*slot) }) {
+            // SAFETY: it was the slot's one holder, and has it no more.
+            Some(slot) => Ok(unsafe { abandon(slot) }),
             None => Err(this),
         }
     }
@@ -1009,9 +1017,11 @@ impl<D: Direction> Started<D> {
         if !unsafe { *slot.as_ref().answer.get() }.returned().is_error() {
             return Poll::Pending;
         }
-        if is_given_up(slot) {
+        // SAFETY: this is the slot's one holder.
+        if unsafe { is_given_up(slot) } {
             self.slot = None;
-            return Poll::Ready(abandon(slot));
+            // SAFETY: it was the slot's one holder, and has it no more.
+            return Poll::Ready(unsafe { abandon(slot) });
         }
         // Asked again at once, so that the time is looked at; not in a DPC, which might keep the completion from coming.
         if require_apc().is_ok() {
@@ -1035,8 +1045,14 @@ impl<D: Direction> Started<D> {
     }
 
     /// The end of an operation that has completed.
-    fn into_ended(self) -> Ended<D> {
-        self.into_slot().map_or(Ended::taken(), completed)
+    ///
+    /// # Safety
+    ///
+    /// As for [`completed`], unless the slot was taken out before.
+    unsafe fn into_ended(self) -> Ended<D> {
+        // SAFETY: the caller has seen that it has completed; this was the slot's one holder.
+        let end = |slot| unsafe { completed(slot) };
+        self.into_slot().map_or(Ended::taken(), end)
     }
 }
 
@@ -1063,8 +1079,12 @@ unsafe fn wait_or_give_up(slot: NonNull<Slot>) -> bool {
     unsafe { slot.as_ref().block.is_at_rest() || wait_longer(slot) }
 }
 
-/// Asks as [`Flight::is_given_up`] does, of a slot that the caller holds.
-fn is_given_up(slot: NonNull<Slot>) -> bool {
+/// Asks as [`Flight::is_given_up`] does.
+///
+/// # Safety
+///
+/// The caller holds the slot, which is in flight or has completed.
+unsafe fn is_given_up(slot: NonNull<Slot>) -> bool {
     // SAFETY: the caller holds the slot, whose flight is only looked at; the cell is the holder's.
     unsafe {
         let mut flight = Flight::<()>::from_raw(slot.cast());
@@ -1075,10 +1095,14 @@ fn is_given_up(slot: NonNull<Slot>) -> bool {
     }
 }
 
-/// The end of an operation that has completed, whose slot the caller had.
+/// The end of an operation that has completed.
+///
+/// # Safety
+///
+/// It has completed, and the caller, the slot's one holder, gives the slot away.
 #[inline]
-fn completed<D: Direction>(slot: NonNull<Slot>) -> Ended<D> {
-    // SAFETY: it has completed, and the slot was the caller's.
+unsafe fn completed<D: Direction>(slot: NonNull<Slot>) -> Ended<D> {
+    // SAFETY: it has completed, so the slot is at rest, and the caller gives it away.
     unsafe { settle::<D>(slot) };
     // INVARIANT: it has completed.
     Ended {
@@ -1092,8 +1116,12 @@ fn completed<D: Direction>(slot: NonNull<Slot>) -> Ended<D> {
 
 /// Gives up a slot whose provider has answered with an error and keeps the IRP, against its contract. Should it complete the IRP
 /// after all, the routine puts the slot back.
+///
+/// # Safety
+///
+/// The caller, the slot's one holder, gives the slot away.
 #[cold]
-fn abandon<D: Direction>(slot: NonNull<Slot>) -> Ended<D> {
+unsafe fn abandon<D: Direction>(slot: NonNull<Slot>) -> Ended<D> {
     // SAFETY: the caller was the slot's one holder, whose the cell is.
     let returned = unsafe {
         let returned = (*slot.as_ref().answer.get()).returned();
@@ -1194,7 +1222,9 @@ impl<D: Direction> Future for Started<D> {
         {
             return this.poll_refused(context);
         }
-        Poll::Ready(this.slot.take().map_or(Ended::taken(), completed))
+        // SAFETY: polling it said that it has completed; this was the slot's one holder.
+        let end = |slot| unsafe { completed(slot) };
+        Poll::Ready(this.slot.take().map_or(Ended::taken(), end))
     }
 }
 
@@ -1257,9 +1287,9 @@ pub struct PreparedPool<D: Direction> {
     direction: PhantomData<fn() -> D>,
 }
 
-// SAFETY: a pool gives out its slots to whoever asks, on any thread.
+// SAFETY: it is a reference to a home, which may be sent and shared; the direction is in its type only.
 unsafe impl<D: Direction> Send for PreparedPool<D> {}
-// SAFETY: as above.
+// SAFETY: slots are taken and given back by atomic exchange, on any thread, and `Prepared` may be sent.
 unsafe impl<D: Direction> Sync for PreparedPool<D> {}
 
 impl<D: Direction> PreparedPool<D> {

@@ -108,9 +108,10 @@ struct Pending {
     kept: UnsafeCell<Option<NonNull<Node>>>,
 }
 
-// SAFETY: the count is atomic, and the event is the kernel's, which synchronises its use.
+// SAFETY: the count is atomic, and the event is the kernel's, which synchronises its use; the nodes of the list may be sent.
 unsafe impl Send for Pending {}
-// SAFETY: as above.
+// SAFETY: so is all use of count and event through `&Pending`. By the invariant `kept` is written before the writer's part of the
+// count is given up, and read by who gave up the last.
 unsafe impl Sync for Pending {}
 
 /// What a scoped operation carries. `'static` stands for the scope, at whose end the lock is gone.
@@ -133,7 +134,7 @@ unsafe impl Send for Node {}
 
 impl Payload for Node {
     unsafe fn settle(this: NonNull<Self>, outcome: Option<Outcome>, arguments: &Arguments) {
-        // SAFETY: the caller gives the payload.
+        // SAFETY: the caller gives the payload, which nothing else uses.
         let (lock, list) = unsafe { ((*this.as_ptr()).lock.take(), (*this.as_ptr()).list.take()) };
         if let (Some(lock), Some(outcome)) = (lock, outcome) {
             lock.settle(outcome, arguments);
@@ -165,7 +166,8 @@ impl LockedList {
 
 impl Drop for LockedList {
     fn drop(&mut self) {
-        // SAFETY: by the invariant; the operation is over, or was not started.
+        // SAFETY: by the invariant these are the messages that `unlock` was made for, which nothing uses any more: the operation is
+        // over, or was not started.
         unsafe { (self.unlock)(self.messages) };
     }
 }
@@ -568,7 +570,7 @@ fn keep_all(scope: &Scope<'_, '_>) -> bool {
 ///
 /// It has, it is in no list, and no handle of it is used again.
 unsafe fn free_completed(node: *mut Node) {
-    // SAFETY: as the caller says.
+    // SAFETY: the caller gives the node, whose block is that of its flight; it has completed, so the flight may be ended, this once.
     unsafe {
         if let Some(block) = (*node).block {
             let (operation, node, _) = Flight::<Node>::from_raw(block).finish();

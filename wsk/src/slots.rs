@@ -31,7 +31,7 @@ pub(crate) struct Slots<T: Linked> {
 
 // SAFETY: slots change hands through the list, and are dropped with this; who has this sees them by reference.
 unsafe impl<T: Linked + Send + Sync> Send for Slots<T> {}
-// SAFETY: as for `Send`.
+// SAFETY: through `&Slots` slots are only shared, or taken and given back, by atomic exchange, by who may have them on any thread.
 unsafe impl<T: Linked + Send + Sync> Sync for Slots<T> {}
 
 impl<T: Linked> Slots<T> {

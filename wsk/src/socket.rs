@@ -85,7 +85,7 @@ macro_rules! category {
 
             #[inline]
             unsafe fn dispatch(table: ::core::ptr::NonNull<::core::ffi::c_void>, ntddi: u32) -> $dispatch {
-                // SAFETY: the caller says so.
+                // SAFETY: the caller gives a table of this category, readable up to what such a Windows has.
                 unsafe { $dispatch::new(table.cast(), ntddi) }
             }
 
@@ -100,7 +100,7 @@ macro_rules! category {
                 address: ::core::ptr::NonNull<::wsk_sys::SOCKADDR>,
                 irp: ::core::ptr::NonNull<::wsk_sys::IRP>,
             ) -> Result<::wsk_sys::NTSTATUS, ::wsk_sys::DispatchError> {
-                // SAFETY: the caller says so.
+                // SAFETY: the caller does what `WskBind` asks.
                 unsafe { dispatch.wsk_bind(socket, address, irp) }
             }
 
@@ -110,7 +110,7 @@ macro_rules! category {
                 address: ::core::ptr::NonNull<::wsk_sys::SOCKADDR>,
                 irp: ::core::ptr::NonNull<::wsk_sys::IRP>,
             ) -> Result<::wsk_sys::NTSTATUS, ::wsk_sys::DispatchError> {
-                // SAFETY: the caller says so.
+                // SAFETY: the caller does what `WskGetLocalAddress` asks.
                 unsafe { dispatch.wsk_get_local_address(socket, address, irp) }
             }
         }
@@ -273,9 +273,10 @@ pub(crate) struct Socket<C: Category = DatagramCategory> {
     pub(crate) spare: Spare<()>,
 }
 
-// SAFETY: WSK's functions may be called on any thread, at the same time; the pointer is only passed to them.
+// SAFETY: WSK's functions may be called on any thread; the pointer is only passed to them. Capture, events and operations may be
+// sent.
 unsafe impl<C: Category> Send for Socket<C> {}
-// SAFETY: as above.
+// SAFETY: WSK's functions may be called at the same time; the pointer is only passed to them. What changes is atomic.
 unsafe impl<C: Category> Sync for Socket<C> {}
 
 impl<C: Category> Counted for Socket<C> {
@@ -335,7 +336,7 @@ impl<C: Category> Socket<C> {
     ) -> Result<T, Error> {
         let cancel = |flight: &Flight<()>| flight.cancel();
         let cancelled: IsEnd = |status| status == STATUS_CANCELLED;
-        // SAFETY: the caller says so.
+        // SAFETY: the caller keeps the same contract.
         unsafe {
             self.request_or(
                 operation,
@@ -465,7 +466,7 @@ pub(crate) type IsEnd = fn(NTSTATUS) -> bool;
 ///
 /// `context` came from `Shared::<Capture>::into_raw` and is used this once.
 unsafe fn release_capture(context: NonNull<c_void>, _: NTSTATUS) {
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the caller gives the reference that `into_raw` made the context of, this once.
     drop(unsafe { Shared::<Capture>::from_raw(context) });
 }
 
@@ -477,7 +478,7 @@ unsafe fn release_capture(context: NonNull<c_void>, _: NTSTATUS) {
 /// `context` came from `Shared::<Socket<C>>::into_raw` and is used this once.
 unsafe fn release<C: Category>(context: NonNull<c_void>, status: NTSTATUS) {
     if status.is_success() {
-        // SAFETY: the caller vouches for it.
+        // SAFETY: the caller gives the reference that `into_raw` made the context of, this once.
         drop(unsafe { Shared::<Socket<C>>::from_raw(context) });
     }
 }
@@ -555,7 +556,7 @@ pub struct Awaited<C: Category> {
     pub(crate) address: SOCKADDR_STORAGE,
 }
 
-// SAFETY: it is what a socket is made of, which is `Send`.
+// SAFETY: it has what a socket is made of, which may be sent, the socket itself, and memory that is its own.
 unsafe impl<C: Category> Send for Awaited<C> {}
 
 impl<C: Category> Awaited<C> {
@@ -586,7 +587,7 @@ impl<C: Category> Payload for Awaited<C> {
     unsafe fn settle(this: NonNull<Self>, outcome: Option<Outcome>, _: &Arguments) {
         if let Some(outcome) = outcome.filter(|outcome| outcome.status.is_success()) {
             let socket = core::ptr::with_exposed_provenance_mut(outcome.information);
-            // SAFETY: the caller gives the payload.
+            // SAFETY: the caller gives the payload, which nothing else uses.
             unsafe { (*this.as_ptr()).socket = NonNull::new(socket) };
         }
     }
@@ -643,7 +644,7 @@ pub(crate) unsafe fn make<C: Category>(
         NonNull<Awaited<C>>,
     ) -> Result<NTSTATUS, Error>,
 ) -> Result<(Idle<Awaited<C>>, Handle<C>), Error> {
-    // SAFETY: the caller says so.
+    // SAFETY: the caller keeps the same contract.
     let flight = unsafe { start_making(operation, awaited, invoke) }?;
     let timed_out = limit.is_some_and(|limit| !flight.wait(Some(limit)));
     if timed_out {
@@ -1074,21 +1075,21 @@ impl<C: Category> Drop for Handle<C> {
 /// The address in `arguments`, as WSK takes it.
 #[inline]
 pub(crate) fn address_of(arguments: NonNull<Arguments>) -> NonNull<wsk_sys::SOCKADDR> {
-    // SAFETY: a place inside the arguments, which are not read.
+    // SAFETY: the arguments are there; of them only the address of a member is taken, which is not null.
     unsafe { NonNull::new_unchecked(&raw mut (*arguments.as_ptr()).address) }.cast()
 }
 
 /// The buffer in `arguments`.
 #[inline]
 pub(crate) fn buffer_of(arguments: NonNull<Arguments>) -> NonNull<wsk_sys::WSK_BUF> {
-    // SAFETY: as for `address_of`.
+    // SAFETY: the arguments are there; of them only the address of a member is taken, which is not null.
     unsafe { NonNull::new_unchecked(&raw mut (*arguments.as_ptr()).buffer) }
 }
 
 /// The flags of a received datagram in `arguments`.
 #[inline]
 pub(crate) fn control_flags_of(arguments: NonNull<Arguments>) -> NonNull<u32> {
-    // SAFETY: as for `address_of`.
+    // SAFETY: the arguments are there; of them only the address of a member is taken, which is not null.
     unsafe { NonNull::new_unchecked(&raw mut (*arguments.as_ptr()).control_flags) }
 }
 
@@ -1098,7 +1099,7 @@ pub(crate) fn control_of(arguments: NonNull<Arguments>, length: usize) -> Option
     if length == 0 {
         return None;
     }
-    // SAFETY: as for `address_of`.
+    // SAFETY: the arguments are there; of them only the address of a member is taken, which is not null.
     let control = unsafe { NonNull::new_unchecked(&raw mut (*arguments.as_ptr()).control) };
     Some(NonNull::slice_from_raw_parts(control.cast(), length))
 }
@@ -1112,7 +1113,7 @@ pub(crate) fn room_of(
     if !wanted {
         return (None, None);
     }
-    // SAFETY: as for `address_of`.
+    // SAFETY: the arguments are there; of them only the address of a member is taken, which is not null.
     unsafe {
         let length = NonNull::new_unchecked(&raw mut (*arguments.as_ptr()).control_length);
         let control = NonNull::new_unchecked(&raw mut (*arguments.as_ptr()).control);
@@ -1122,14 +1123,14 @@ pub(crate) fn room_of(
 
 /// The request to enable or disable events in `arguments`.
 pub(crate) fn events_of(arguments: NonNull<Arguments>) -> NonNull<[u8]> {
-    // SAFETY: as for `address_of`.
+    // SAFETY: the arguments are there; of them only the address of a member is taken, which is not null.
     let events = unsafe { NonNull::new_unchecked(&raw mut (*arguments.as_ptr()).events) };
     NonNull::slice_from_raw_parts(events.cast(), size_of::<WSK_EVENT_CALLBACK_CONTROL>())
 }
 
 /// The first `length` bytes of the value in `arguments`.
 pub(crate) fn value_of(arguments: NonNull<Arguments>, length: usize) -> NonNull<[u8]> {
-    // SAFETY: as for `address_of`.
+    // SAFETY: the arguments are there; of them only the address of a member is taken, which is not null.
     let value = unsafe { NonNull::new_unchecked(&raw mut (*arguments.as_ptr()).value) };
     NonNull::slice_from_raw_parts(value.cast(), length)
 }

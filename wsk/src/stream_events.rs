@@ -197,7 +197,9 @@ impl StreamIndication<'_> {
         } else {
             self.list.as_ptr().cast_const()
         };
-        StreamPieces::new(next)
+        // SAFETY: by the invariant the list is valid while this is borrowed, unless it was retained, and to retain it takes this
+        // exclusively.
+        unsafe { StreamPieces::new(next) }
     }
 
     /// Copies the bytes to `to`, as many as fit; how many were copied. Memory that cannot be mapped is where it ends.
@@ -295,7 +297,8 @@ impl RetainedBytes {
     /// The bytes, piece by piece as they lie in memory.
     #[must_use]
     pub fn pieces(&self) -> StreamPieces<'_> {
-        StreamPieces::new(self.list.as_ptr())
+        // SAFETY: by the invariant the list is not released before this is dropped.
+        unsafe { StreamPieces::new(self.list.as_ptr()) }
     }
 
     /// Copies the bytes to `to`, as many as fit; how many were copied. Memory that cannot be mapped is where it ends.
@@ -333,8 +336,11 @@ pub struct StreamPieces<'i> {
 }
 
 impl StreamPieces<'_> {
-    fn new(list: *const WSK_DATA_INDICATION) -> Self {
-        // INVARIANT: callers choose the lifetime by what keeps the list.
+    /// # Safety
+    ///
+    /// `list` is null, or a list of indications that are valid for the lifetime that the caller chooses.
+    const unsafe fn new(list: *const WSK_DATA_INDICATION) -> Self {
+        // INVARIANT: the caller vouches for the list.
         Self {
             next: list,
             pieces: None,
@@ -463,7 +469,7 @@ impl Incoming<'_> {
     ///
     /// [`Error::UnknownAddress`] for what is neither an IPv4 nor an IPv6 address.
     pub fn local_address(&self) -> Result<SocketAddr, Error> {
-        // SAFETY: WSK gives a socket address for the time of the callback.
+        // SAFETY: WSK gives a socket address for the time of the callback, which this does not outlive.
         unsafe { read_place(self.local) }
     }
 
@@ -473,7 +479,7 @@ impl Incoming<'_> {
     ///
     /// [`Error::UnknownAddress`] for what is neither an IPv4 nor an IPv6 address.
     pub fn remote_address(&self) -> Result<SocketAddr, Error> {
-        // SAFETY: as for `local_address`.
+        // SAFETY: WSK gives a socket address for the time of the callback, which this does not outlive.
         unsafe { read_place(self.remote) }
     }
 
@@ -528,7 +534,7 @@ impl Incoming<'_> {
 /// As for [`address::read_raw`].
 unsafe fn read_place(place: Option<NonNull<SOCKADDR>>) -> Result<SocketAddr, Error> {
     let place = place.map_or(core::ptr::null_mut(), NonNull::as_ptr);
-    // SAFETY: the caller says so.
+    // SAFETY: the caller gives a socket address, or none, which is null.
     unsafe { address::read_raw(place) }
 }
 
