@@ -162,7 +162,7 @@ impl<B> DerefMut for Pooled<B> {
 impl<B> Drop for Pooled<B> {
     #[inline]
     fn drop(&mut self) {
-        self.slots.push(self.index);
+        self.slots.push(self.index, self.slot());
     }
 }
 

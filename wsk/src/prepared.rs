@@ -389,7 +389,7 @@ unsafe fn give_back(slot: NonNull<Slot>) {
     // SAFETY: the holder's reference to the home is taken back once. As long as it is there the slot is.
     unsafe {
         let home = Shared::<Home>::from_raw(*slot.as_ref().home.get());
-        home.slots.push(slot.as_ref().index);
+        home.slots.push(slot.as_ref().index, slot.as_ref());
     }
 }
 

@@ -73,7 +73,7 @@ impl<T: Linked> Slots<T> {
         make(unsafe { self.slots.add(index as usize) }, index);
         // INVARIANT: the caller's `make` has initialised it, and it goes into the list.
         self.made += 1;
-        self.push(index);
+        self.push(index, self.slot(index));
     }
 
     /// Makes the list ready to be waited for.
@@ -104,10 +104,10 @@ impl<T: Linked> Slots<T> {
         self.free.pop(|index| self.slot(index).link())
     }
 
-    /// Gives a slot back, which its holder leaves alone from now on. IRQL: `<= DISPATCH_LEVEL`.
+    /// Gives a slot back, and its number; its holder leaves it alone from now on. IRQL: `<= DISPATCH_LEVEL`.
     #[inline]
-    pub(crate) fn push(&self, index: u32) {
-        self.free.push(index, self.slot(index).link());
+    pub(crate) fn push(&self, index: u32, slot: &T) {
+        self.free.push(index, slot.link());
     }
 
     /// Has `take` take what there is, waiting until there is some or `limit` runs out. IRQL: `PASSIVE_LEVEL`.
