@@ -21,10 +21,9 @@ use crate::irql::require_passive;
 use crate::operation::{Arguments, Flight, Idle, Outcome, Payload};
 use crate::registration::Provider;
 use crate::scope::{Read, Scope, ScopedReceive, ScopedSend};
-use crate::shared::Shared;
 use crate::socket::{
     Awaited, Handle, IsEnd, Prepared, address_of, bound_by_address, buffer_of, category,
-    controlled, give_back, hold, make, start_making,
+    controlled, make, start_making,
 };
 
 category! {
@@ -214,21 +213,18 @@ impl ConnectionSocket {
             .family
             .write(remote, &mut operation.arguments().address);
         let (socket, table) = (self.socket.socket, self.socket.dispatch());
-        let capture = Shared::clone(&self.socket.capture);
+        let observer = self.socket.hold_capture();
         // SAFETY: the payload is the socket's one handle, so it is open while the operation is in flight; the address is in the
         // arguments.
         let started = unsafe {
             let payload = ConnectingSocket(self);
-            operation.start(payload, Some(hold(&capture)), |irp, arguments, _| {
+            operation.start(payload, Some(observer), |irp, arguments, _| {
                 Ok(table.wsk_connect(socket, address_of(arguments), irp)?)
             })
         };
         match started {
             Ok(flight) => Ok(InFlight::started(flight)),
-            Err(refused) => {
-                give_back(&capture);
-                Err((refused.error, refused.payload.0))
-            }
+            Err(refused) => Err((refused.error, refused.payload.0)),
         }
     }
 
@@ -785,9 +781,12 @@ impl ConnectedSocket {
         let (socket, table) = (self.socket.socket, self.socket.dispatch());
         let has_last = last.is_some();
         let invoke = |irp, arguments| {
-            let last = has_last.then(|| buffer_of(arguments));
-            // SAFETY: the socket is open while this handle is; the buffer is in the arguments, and locked until the request is done.
-            Ok(unsafe { table.wsk_disconnect(socket, last, 0, irp) }?)
+            // SAFETY: the socket is open while this handle is; the buffer is in the arguments, which are those of the operation, and
+            // locked until the request is done.
+            unsafe {
+                let last = has_last.then(|| buffer_of(arguments));
+                Ok(table.wsk_disconnect(socket, last, 0, irp)?)
+            }
         };
         let held = last.unwrap_or_else(|| {
             // SAFETY: an extent of no bytes names no memory: it is valid for ever.
@@ -882,9 +881,6 @@ impl ConnectedSocket {
                 },
             )
         };
-        if started.is_err() {
-            self.socket.give_capture_back();
-        }
         InFlight::new(started)
     }
 
@@ -955,9 +951,6 @@ impl ConnectedSocket {
                 },
             )
         };
-        if started.is_err() {
-            self.socket.give_capture_back();
-        }
         InFlight::new(started)
     }
 
@@ -991,10 +984,7 @@ impl ConnectedSocket {
                 }
                 Ok(())
             }
-            Err(refused) => {
-                self.socket.give_capture_back();
-                Err(refused.error)
-            }
+            Err(refused) => Err(refused.error),
         }
     }
 
@@ -1035,9 +1025,6 @@ impl ConnectedSocket {
                 Ok(table.wsk_disconnect(socket, None, flags, irp)?)
             })
         };
-        if started.is_err() {
-            self.socket.give_capture_back();
-        }
         Ok(InFlight::new(started)?)
     }
 
@@ -1075,9 +1062,6 @@ impl ConnectedSocket {
                 },
             )
         };
-        if started.is_err() {
-            self.socket.give_capture_back();
-        }
         InFlight::new(started)
     }
 

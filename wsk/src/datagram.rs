@@ -438,9 +438,6 @@ impl DatagramSocket {
                 Ok(table.wsk_send_to(socket, buffer_of(arguments), address, control, irp)?)
             })
         };
-        if started.is_err() {
-            self.socket.give_capture_back();
-        }
         InFlight::new(started)
     }
 
@@ -494,10 +491,7 @@ impl DatagramSocket {
         };
         match started {
             Ok(flight) => Ok(InFlight::started(flight)),
-            Err(refused) => {
-                self.socket.give_capture_back();
-                Err(not_started(refused.error, refused.payload.into_messages()))
-            }
+            Err(refused) => Err(not_started(refused.error, refused.payload.into_messages())),
         }
     }
 
@@ -574,9 +568,6 @@ impl DatagramSocket {
                 )?)
             })
         };
-        if started.is_err() {
-            self.socket.give_capture_back();
-        }
         InFlight::new(started)
     }
 

@@ -176,7 +176,7 @@ pub(crate) struct Block<P> {
 /// `completed` may be called with `context`, once, on any thread at up to `DISPATCH_LEVEL`: what that needs is there until then.
 #[derive(Clone, Copy)]
 pub(crate) struct Observer {
-    /// Called once, with the context and the IRP's status.
+    /// Called once, with the context and the IRP's status, or another error when the request could not be made.
     pub(crate) completed: unsafe fn(NonNull<c_void>, NTSTATUS),
     pub(crate) context: NonNull<c_void>,
 }
@@ -338,7 +338,7 @@ impl<P: Payload> Idle<P> {
     /// Makes a request: moves `payload` into the block and has `invoke` pass the IRP on. IRQL: that of the call.
     ///
     /// `invoke` gets the IRP, what the parameters point at, and the payload. When it fails nothing is in flight, and everything
-    /// is given back, and the observer, whose invariant the caller ends then, is not told.
+    /// is given back. The observer is told once in any case.
     ///
     /// # Safety
     ///
@@ -387,6 +387,10 @@ impl<P: Payload> Idle<P> {
                     P::settle(inside, None, &*(*block).header.arguments.get());
                     inside.read()
                 };
+                if let Some(observer) = observer {
+                    // SAFETY: by the observer's invariant. There will be no completion to tell of, so this is the one time.
+                    unsafe { (observer.completed)(observer.context, STATUS_UNSUCCESSFUL) };
+                }
                 Err(Refused {
                     operation: self,
                     payload,
@@ -607,9 +611,11 @@ impl<P: Payload> Flight<P> {
     /// completed already. IRQL: `<= DISPATCH_LEVEL`.
     #[inline]
     pub(crate) fn detach(self) {
-        if !self.leave() {
-            // SAFETY: it has completed: nobody else has the block, and it is discarded once.
-            unsafe { discard::<P>(self.block.cast()) };
+        // SAFETY: the flight is gone after this. If it has completed nobody else has the block, and it is discarded once.
+        unsafe {
+            if !self.leave() {
+                discard::<P>(self.block.cast());
+            }
         }
     }
 
@@ -624,16 +630,22 @@ impl<P: Payload> Flight<P> {
             *header.observer.get() = Some(observer);
             *header.discard.get() = discard_observed::<P>;
         }
-        if !self.leave() {
-            // SAFETY: it has completed: nobody else has the block, and it is discarded once.
-            unsafe { discard_observed::<P>(self.block.cast()) };
+        // SAFETY: the flight is gone after this. If it has completed nobody else has the block, and it is discarded once.
+        unsafe {
+            if !self.leave() {
+                discard_observed::<P>(self.block.cast());
+            }
         }
     }
 
     /// Leaves the block to the completion routine, and the flight is over; `false` when the IRP has completed already and the
     /// block is the holder's. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// # Safety
+    ///
+    /// When it is left to the routine, nobody uses the flight or its block again.
     #[inline]
-    pub(crate) fn leave(&self) -> bool {
+    pub(crate) unsafe fn leave(&self) -> bool {
         // SAFETY: the block is that of this flight, which is borrowed, and so held, meanwhile.
         !self.is_completed() && unsafe { leave_to_routine(self.block) }
     }

@@ -139,7 +139,8 @@ pub struct Pooled<B> {
 
 impl<B> Pooled<B> {
     fn slot(&self) -> &Slot<B> {
-        self.slots.slot(self.index)
+        // SAFETY: by the invariant the number was popped.
+        unsafe { self.slots.slot(self.index) }
     }
 }
 
@@ -162,7 +163,8 @@ impl<B> DerefMut for Pooled<B> {
 impl<B> Drop for Pooled<B> {
     #[inline]
     fn drop(&mut self) {
-        self.slots.push(self.index, self.slot());
+        // SAFETY: by the invariant this is the slot's only holder, and gone after this.
+        unsafe { self.slots.push(self.index, self.slot()) };
     }
 }
 

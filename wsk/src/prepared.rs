@@ -1302,7 +1302,8 @@ impl<D: Direction> PreparedPool<D> {
         let _ = Shared::into_raw(Shared::clone(&self.home));
         // INVARIANT: the slot was popped, so this is its one holder.
         Some(Prepared {
-            slot: NonNull::from(self.home.slots.slot(index)),
+            // SAFETY: the number was popped.
+            slot: NonNull::from(unsafe { self.home.slots.slot(index) }),
             direction: PhantomData,
         })
     }

@@ -24,7 +24,7 @@ use crate::memory;
 use crate::operation::{Arguments, Idle, KERNEL_MODE, Outcome, Payload};
 use crate::registration::{Capture, Provider};
 use crate::shared::Shared;
-use crate::socket::{give_back, hold};
+use crate::socket::hold;
 
 /// What is looked up: the name of a host, or an address in digits; perhaps with a service, and the kind of socket it is for.
 ///
@@ -203,10 +203,7 @@ impl Provider {
                 }
                 Ok(InFlight::started(flight))
             }
-            Err(refused) => {
-                give_back(capture);
-                Err(refused.error)
-            }
+            Err(refused) => Err(refused.error),
         }
     }
 }
@@ -328,8 +325,8 @@ impl Looking {
         let list = NonNull::new(self.result).filter(|_| self.given)?;
         self.given = false;
         let mut info = self.info.take()?;
-        // INVARIANT: WSK gave the list for the request that this was the payload of.
-        info.list(list);
+        // SAFETY: WSK gave the list, for the request that this was the payload of, and it is taken from here once.
+        unsafe { info.take_over(list) };
         Some(info)
     }
 }
@@ -489,8 +486,13 @@ impl AddressInfo {
         Ok(Self { block })
     }
 
-    fn list(&mut self, list: NonNull<ADDRINFOEXW>) {
-        // SAFETY: by the invariant the block is ours.
+    /// Takes over the list that a lookup has given.
+    ///
+    /// # Safety
+    ///
+    /// It is a list of `WskGetAddressInfo` of the same client, which nobody else frees, and there is none here yet.
+    unsafe fn take_over(&mut self, list: NonNull<ADDRINFOEXW>) {
+        // SAFETY: by the invariant the block is ours; the caller gives the list away.
         unsafe { (*self.block.as_ptr()).list = list.as_ptr() };
     }
 

@@ -519,7 +519,8 @@ impl Drop for Settle<'_, '_, '_> {
 /// it, until the last of them has completed after all.
 fn keep_all(scope: &Scope<'_, '_>) -> bool {
     let waits = |node: &Node| !(node.is_completed() || node.returned.is_error() && node.can_keep());
-    if nodes(scope.first.get()).any(waits) {
+    // SAFETY: the list belongs to the thread of the scope, which is this one and changes nothing meanwhile.
+    if unsafe { nodes(scope.first.get()) }.any(waits) {
         return false;
     }
     let pending = &scope.pending;
@@ -591,10 +592,13 @@ impl Node {
     }
 }
 
-/// The nodes of a list, for its thread.
-fn nodes<'n>(first: Option<NonNull<Node>>) -> impl Iterator<Item = &'n Node> {
-    // SAFETY: the list belongs to the thread of the scope, which changes nothing while it looks, and its nodes are live. The
-    // provider knows nothing of them.
+/// The nodes of a list.
+///
+/// # Safety
+///
+/// The list belongs to the calling thread, and its nodes are live and in it for the lifetime that the caller chooses.
+unsafe fn nodes<'n>(first: Option<NonNull<Node>>) -> impl Iterator<Item = &'n Node> {
+    // SAFETY: the caller keeps list and nodes. The provider knows nothing of them.
     let look = |node: NonNull<Node>| unsafe { node.as_ref() };
     core::iter::successors(first.map(look), move |node| node.after.map(look))
 }

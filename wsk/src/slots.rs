@@ -73,7 +73,8 @@ impl<T: Linked> Slots<T> {
         make(unsafe { self.slots.add(index as usize) }, index);
         // INVARIANT: the caller's `make` has initialised it, and it goes into the list.
         self.made += 1;
-        self.push(index, self.slot(index));
+        // SAFETY: the slot is made, and has no holder yet.
+        unsafe { self.push(index, self.slot(index)) };
     }
 
     /// Makes the list ready to be waited for.
@@ -92,21 +93,30 @@ impl<T: Linked> Slots<T> {
         unsafe { core::slice::from_raw_parts(self.slots.as_ptr(), self.made as usize) }.iter()
     }
 
-    /// The slot of a number that [`pop`](Self::pop) or [`add`](Self::add) gave.
-    pub(crate) fn slot(&self, index: u32) -> &T {
-        // SAFETY: numbers come from `add`, so the slot is made; it is shared for as long as this.
+    /// The slot of a number.
+    ///
+    /// # Safety
+    ///
+    /// The number came from [`pop`](Self::pop), or from [`add`](Self::add).
+    pub(crate) unsafe fn slot(&self, index: u32) -> &T {
+        // SAFETY: so many slots are made; this one is shared for as long as this.
         unsafe { self.slots.add(index as usize).as_ref() }
     }
 
     /// Takes a slot, if one is free. IRQL: `<= DISPATCH_LEVEL`.
     #[inline]
     pub(crate) fn pop(&self) -> Option<u32> {
-        self.free.pop(|index| self.slot(index).link())
+        // SAFETY: the numbers in the list are those that `add` has put there.
+        self.free.pop(|index| unsafe { self.slot(index) }.link())
     }
 
-    /// Gives a slot back, and its number; its holder leaves it alone from now on. IRQL: `<= DISPATCH_LEVEL`.
+    /// Gives a slot back. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the slot's one holder, and leaves it alone from now on; the number is the slot's.
     #[inline]
-    pub(crate) fn push(&self, index: u32, slot: &T) {
+    pub(crate) unsafe fn push(&self, index: u32, slot: &T) {
         self.free.push(index, slot.link());
     }
 

@@ -413,11 +413,6 @@ impl<C: Category> Socket<C> {
         hold(&self.capture)
     }
 
-    /// Undoes [`hold_capture`](Self::hold_capture) for an operation that was not started.
-    pub(crate) fn give_capture_back(&self) {
-        give_back(&self.capture);
-    }
-
     /// Closes the socket; its memory and the capture go when WSK has done so. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn close_without_waiting(this: Shared<Self>) {
         let Some(operation) = this.closing.take() else {
@@ -449,12 +444,6 @@ pub(crate) fn hold(capture: &Shared<Capture>) -> Observer {
         completed: release_capture,
         context: Shared::into_raw(Shared::clone(capture)),
     }
-}
-
-/// Undoes [`hold`] for an operation that was not started.
-pub(crate) fn give_back(capture: &Shared<Capture>) {
-    // SAFETY: the reference was turned into the context of an observer that will not be called; this takes it back.
-    drop(unsafe { Shared::<Capture>::from_raw(Shared::as_raw(capture)) });
 }
 
 /// Whether a status says that a request was brought to an end.
@@ -616,14 +605,11 @@ pub(crate) unsafe fn start_making<C: Category>(
     let Some(prepared) = &awaited.prepared else {
         return Err(Error::Taken);
     };
-    let capture = prepared.capture.clone();
+    let observer = hold(&prepared.capture);
     // SAFETY: the caller vouches for the call. The payload keeps the context and the callbacks, and closes a socket that nobody
     // takes.
-    let started = unsafe { operation.start(awaited, Some(hold(&capture)), invoke) };
-    started.map_err(|refused| {
-        give_back(&capture);
-        refused.error
-    })
+    let started = unsafe { operation.start(awaited, Some(observer), invoke) };
+    started.map_err(|refused| refused.error)
 }
 
 /// Makes a socket: has `invoke` pass on a request that ends in one, and waits for it, or until it has been cancelled because
@@ -1073,47 +1059,70 @@ impl<C: Category> Drop for Handle<C> {
 }
 
 /// The address in `arguments`, as WSK takes it.
+///
+/// # Safety
+///
+/// The arguments are there.
 #[inline]
-pub(crate) fn address_of(arguments: NonNull<Arguments>) -> NonNull<wsk_sys::SOCKADDR> {
-    // SAFETY: the arguments are there; of them only the address of a member is taken, which is not null.
+pub(crate) unsafe fn address_of(arguments: NonNull<Arguments>) -> NonNull<wsk_sys::SOCKADDR> {
+    // SAFETY: the caller gives the arguments; of them only the address of a member is taken, which is not null.
     unsafe { NonNull::new_unchecked(&raw mut (*arguments.as_ptr()).address) }.cast()
 }
 
 /// The buffer in `arguments`.
+///
+/// # Safety
+///
+/// The arguments are there.
 #[inline]
-pub(crate) fn buffer_of(arguments: NonNull<Arguments>) -> NonNull<wsk_sys::WSK_BUF> {
-    // SAFETY: the arguments are there; of them only the address of a member is taken, which is not null.
+pub(crate) unsafe fn buffer_of(arguments: NonNull<Arguments>) -> NonNull<wsk_sys::WSK_BUF> {
+    // SAFETY: the caller gives the arguments; of them only the address of a member is taken, which is not null.
     unsafe { NonNull::new_unchecked(&raw mut (*arguments.as_ptr()).buffer) }
 }
 
 /// The flags of a received datagram in `arguments`.
+///
+/// # Safety
+///
+/// The arguments are there.
 #[inline]
-pub(crate) fn control_flags_of(arguments: NonNull<Arguments>) -> NonNull<u32> {
-    // SAFETY: the arguments are there; of them only the address of a member is taken, which is not null.
+pub(crate) unsafe fn control_flags_of(arguments: NonNull<Arguments>) -> NonNull<u32> {
+    // SAFETY: the caller gives the arguments; of them only the address of a member is taken, which is not null.
     unsafe { NonNull::new_unchecked(&raw mut (*arguments.as_ptr()).control_flags) }
 }
 
 /// The first `length` bytes of control information in `arguments`, to be sent.
+///
+/// # Safety
+///
+/// The arguments are there.
 #[inline]
-pub(crate) fn control_of(arguments: NonNull<Arguments>, length: usize) -> Option<NonNull<[u8]>> {
+pub(crate) unsafe fn control_of(
+    arguments: NonNull<Arguments>,
+    length: usize,
+) -> Option<NonNull<[u8]>> {
     if length == 0 {
         return None;
     }
-    // SAFETY: the arguments are there; of them only the address of a member is taken, which is not null.
+    // SAFETY: the caller gives the arguments; of them only the address of a member is taken, which is not null.
     let control = unsafe { NonNull::new_unchecked(&raw mut (*arguments.as_ptr()).control) };
     Some(NonNull::slice_from_raw_parts(control.cast(), length))
 }
 
 /// The room for control information in `arguments`, if it is wanted: its length, and its bytes.
+///
+/// # Safety
+///
+/// The arguments are there.
 #[inline]
-pub(crate) fn room_of(
+pub(crate) unsafe fn room_of(
     arguments: NonNull<Arguments>,
     wanted: bool,
 ) -> (Option<NonNull<u32>>, Option<NonNull<CMSGHDR>>) {
     if !wanted {
         return (None, None);
     }
-    // SAFETY: the arguments are there; of them only the address of a member is taken, which is not null.
+    // SAFETY: the caller gives the arguments; of them only the address of a member is taken, which is not null.
     unsafe {
         let length = NonNull::new_unchecked(&raw mut (*arguments.as_ptr()).control_length);
         let control = NonNull::new_unchecked(&raw mut (*arguments.as_ptr()).control);
@@ -1122,15 +1131,23 @@ pub(crate) fn room_of(
 }
 
 /// The request to enable or disable events in `arguments`.
-pub(crate) fn events_of(arguments: NonNull<Arguments>) -> NonNull<[u8]> {
-    // SAFETY: the arguments are there; of them only the address of a member is taken, which is not null.
+///
+/// # Safety
+///
+/// The arguments are there.
+pub(crate) unsafe fn events_of(arguments: NonNull<Arguments>) -> NonNull<[u8]> {
+    // SAFETY: the caller gives the arguments; of them only the address of a member is taken, which is not null.
     let events = unsafe { NonNull::new_unchecked(&raw mut (*arguments.as_ptr()).events) };
     NonNull::slice_from_raw_parts(events.cast(), size_of::<WSK_EVENT_CALLBACK_CONTROL>())
 }
 
 /// The first `length` bytes of the value in `arguments`.
-pub(crate) fn value_of(arguments: NonNull<Arguments>, length: usize) -> NonNull<[u8]> {
-    // SAFETY: the arguments are there; of them only the address of a member is taken, which is not null.
+///
+/// # Safety
+///
+/// The arguments are there.
+pub(crate) unsafe fn value_of(arguments: NonNull<Arguments>, length: usize) -> NonNull<[u8]> {
+    // SAFETY: the caller gives the arguments; of them only the address of a member is taken, which is not null.
     let value = unsafe { NonNull::new_unchecked(&raw mut (*arguments.as_ptr()).value) };
     NonNull::slice_from_raw_parts(value.cast(), length)
 }
