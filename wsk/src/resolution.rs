@@ -13,7 +13,7 @@ use core::time::Duration;
 use wsk_sys::{
     ADDRINFOEXW, AF_INET, AF_INET6, AF_UNSPEC, EVENT_TYPE, IO_NO_INCREMENT, IPPROTO, KEVENT,
     KWAIT_REASON, KeInitializeEvent, KeSetEvent, KeWaitForSingleObject, NTSTATUS, SOCK_DGRAM,
-    SOCK_STREAM, SOCKADDR, STATUS_NOT_FOUND, UNICODE_STRING,
+    SOCK_STREAM, SOCKADDR, STATUS_DEVICE_NOT_READY, STATUS_NOT_FOUND, UNICODE_STRING,
 };
 
 use crate::address::{self, Family};
@@ -127,7 +127,8 @@ impl Provider {
     /// # Errors
     ///
     /// [`Error::WrongIrql`], [`Error::NoMemory`], [`Error::BadName`], or what WSK says, such as `STATUS_NO_MATCH` or
-    /// `STATUS_NOT_FOUND` for a name that is unknown.
+    /// `STATUS_NOT_FOUND` for a name that is unknown. `STATUS_DEVICE_NOT_READY` when the
+    /// [`Registration`](crate::Registration) is being dropped.
     #[doc(alias = "WskGetAddressInfo")]
     pub fn resolve<'n>(&self, lookup: impl Into<Lookup<'n>>) -> Result<AddressInfo, Error> {
         match self.start_resolve(lookup)?.wait() {
@@ -471,8 +472,17 @@ unsafe impl Sync for AddressInfo {}
 impl AddressInfo {
     /// Room for addresses, none yet.
     fn reserve(capture: &Shared<Capture>) -> Result<Self, Error> {
-        let block = memory::allocate(Layout::new::<Found>());
-        let block = block.ok_or(Error::NoMemory(Memory::Buffer))?.cast();
+        let memory = memory::allocate(Layout::new::<Found>());
+        let memory = memory.ok_or(Error::NoMemory(Memory::Buffer))?;
+        if !capture.lookups().one_more() {
+            // SAFETY: it was just allocated, and nothing is in it.
+            unsafe { memory::free(memory) };
+            return Err(Error::Call {
+                call: Call::WskGetAddressInfo,
+                status: STATUS_DEVICE_NOT_READY,
+            });
+        }
+        let block = memory.cast();
         let found = Found {
             list: core::ptr::null_mut(),
             capture: ManuallyDrop::new(capture.clone()),
@@ -481,7 +491,6 @@ impl AddressInfo {
         };
         // SAFETY: freshly allocated with that layout.
         unsafe { block.write(found) };
-        capture.lookups().count.fetch_add(1, Ordering::Relaxed);
         // INVARIANT: initialised, ours alone, and counted.
         Ok(Self { block })
     }
@@ -607,7 +616,7 @@ impl core::iter::FusedIterator for Addresses<'_> {}
 /// # Invariants
 ///
 /// `put_off` heads a list of blocks that were given away at a higher IRQL than they may be freed at. `count` is the number of
-/// counted blocks, there and elsewhere.
+/// counted blocks, there and elsewhere, or [`ENDED`](Self::ENDED), after which there are none.
 pub(crate) struct Lookups {
     count: AtomicUsize,
     put_off: AtomicPtr<Found>,
@@ -657,6 +666,18 @@ impl Lookups {
         self.announce();
     }
 
+    /// Instead of a count: nobody frees what would be put off from now on.
+    const ENDED: usize = usize::MAX;
+
+    /// Counts one block more; `false` when the driver is deregistering and has seen the last of them.
+    #[must_use]
+    fn one_more(&self) -> bool {
+        let more = |count| (count != Self::ENDED).then(|| count + 1);
+        self.count
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
+            .is_ok()
+    }
+
     /// One block is no more.
     fn one_less(&self) {
         if self.count.fetch_sub(1, Ordering::AcqRel) == 1 {
@@ -683,11 +704,15 @@ impl Lookups {
         }
     }
 
-    /// Waits until there is nothing more, and frees what is put off meanwhile. IRQL: `PASSIVE_LEVEL`.
+    /// Waits until there is nothing more, and frees what is put off meanwhile; after that there is nothing for ever. IRQL:
+    /// `PASSIVE_LEVEL`.
     pub(crate) fn finish(&self) {
         loop {
             self.free_all();
-            if self.count.load(Ordering::Acquire) == 0 {
+            let ended =
+                self.count
+                    .compare_exchange(0, Self::ENDED, Ordering::Acquire, Ordering::Relaxed);
+            if ended.is_ok() {
                 return;
             }
             // SAFETY: lookups are those of a registered client, so the event is initialised and in nonpaged memory, which the

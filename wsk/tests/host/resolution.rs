@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 
 use wsk::{AddressInfo, Error, Family, Lookup};
 use wsk_host::{DISPATCH_LEVEL, Kernel, Resource, at_irql};
+use wsk_sys::STATUS_DEVICE_NOT_READY;
 
 use crate::setting::{
-    FAST, MOMENT, PATIENCE, block_on, client, on_each_seeded_kernel, seeded_kernels,
+    FAST, MOMENT, PATIENCE, block_on, client, kernels, on_each_seeded_kernel, seeded_kernels, until,
 };
 
 fn addresses(info: &AddressInfo) -> Vec<SocketAddr> {
@@ -96,6 +97,21 @@ fn deregistering_waits_for_addresses() {
         drop(info);
         drop(resolve);
         at_irql(DISPATCH_LEVEL, || drop(other));
+        thread.join().unwrap();
+        kernel.shutdown();
+    }
+}
+
+#[test]
+fn nothing_is_looked_up_once_the_driver_deregisters() {
+    for kernel in kernels() {
+        let (registration, provider) = client();
+        let thread = std::thread::spawn(move || drop(registration));
+        until("deregistering", || provider.resolve("127.0.0.1").is_err());
+        let error = provider.resolve("127.0.0.1").unwrap_err();
+        assert_eq!(error.status(), Some(STATUS_DEVICE_NOT_READY));
+        assert!(!thread.is_finished(), "the provider is captured");
+        drop(provider);
         thread.join().unwrap();
         kernel.shutdown();
     }
