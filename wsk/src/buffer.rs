@@ -248,14 +248,12 @@ impl Held for Lock<'_> {
 }
 
 impl<'b> Lock<'b> {
-    /// The lock with control information to send: whole `CMSGHDR` objects.
+    /// The lock with control information to send: whole `CMSGHDR` objects. None leaves what there was.
     pub(crate) fn with_control(self, control: &'b [u8]) -> Self {
         let mut this = self;
-        this.control = if control.is_empty() {
-            None
-        } else {
-            Some(NonNull::from(control))
-        };
+        if !control.is_empty() {
+            this.control = Some(NonNull::from(control));
+        }
         this
     }
 

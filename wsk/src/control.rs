@@ -188,7 +188,9 @@ impl<const N: usize> Control<N> {
     }
 
     fn put(&mut self, level: i32, kind: i32, data: &[u8]) -> Result<(), Error> {
-        let (start, space) = (self.length as usize, ControlMessage::space(data.len()));
+        // What was received may end inside the padding.
+        let start = (self.length as usize).next_multiple_of(ALIGNMENT);
+        let space = ControlMessage::space(data.len());
         let full = Error::ControlFull {
             needed: start.saturating_add(space),
             room: N,
@@ -215,6 +217,9 @@ impl<const N: usize> Control<N> {
         memory::copy(&level.to_ne_bytes(), &mut header[8..12]);
         memory::copy(&kind.to_ne_bytes(), &mut header[12..]);
         memory::copy(data, rest);
+        if let Some(padding) = self.bytes.get_mut(self.length as usize..start) {
+            padding.fill(0);
+        }
         self.length = length;
         Ok(())
     }

@@ -115,6 +115,11 @@ fn what_is_sent_along_arrives_over_ipv4() {
         );
         // The next one has nothing of it.
         assert_eq!(sent(&[])[0], (false, 0));
+        // Nothing around a buffer that has its own leaves that.
+        let inner = WithControl::new(*b"bytes", control::<ALL>(&[ControlMessage::EcnV4(1)]));
+        let buffer = WithControl::new(inner, Control::<0>::new());
+        assert_eq!(socket.send_to(&buffer, to).unwrap(), 5);
+        assert!(ancillary(&peer).contains(&(libc::IPPROTO_IP, libc::IP_TOS, vec![1])));
     });
 }
 
