@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-/// The instructions of the functions in two files of the folder `dispatch`, built for release.
+/// The instructions of the functions in two files of the folder `dispatch`, built as the drivers of the comparison are.
 #[test]
 fn a_typed_call_compiles_to_the_raw_call() {
     let typed = functions(&assembly("wsk_cost_typed"));
@@ -34,7 +34,7 @@ fn assembly(example: &str) -> String {
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
     let file = folder.join(format!("{example}.s"));
     let output = wsk_cost::cargo("rustc")
-        .args(["--release", "--example", example, "--"])
+        .args(["--profile", "cost", "--example", example, "--"])
         .args(["-C", "opt-level=3", "-C", "codegen-units=1"])
         .arg(format!("--emit=asm={}", file.display()))
         .output()

@@ -1,5 +1,5 @@
-//! `cargo ci`: every check and test of the repository, in the order in which they are quickest to fail. It installs what it
-//! needs on Debian and its kin, prints each command before it runs it, and ends with the count of what passed and failed.
+//! `cargo ci`: every check and test of the repository, in two lanes, each in the order in which its checks are quickest to fail. It installs
+//! what it needs on Debian and its kin, prints each command before it runs it, and ends with the count of what passed and failed.
 
 mod dependencies;
 mod fuzz;
@@ -30,13 +30,12 @@ struct Cli {
     only: Option<String>,
 }
 
-/// Checks that do not wait for each other's builds run at the same time.
+/// Checks of one lane run one after the other, the lanes at the same time. Cargo lets one build at a time into a target folder:
+/// the second lane begins with checks that have folders of their own.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Lane {
-    /// Builds in the target folder.
-    Here,
-    /// Builds in a target folder of its own.
-    Elsewhere,
+    First,
+    Second,
 }
 
 /// A check: its name, and what it runs.
@@ -63,17 +62,17 @@ impl Outcome {
 const CHECKS: &[Check] = &[
     Check {
         name: "format",
-        lane: Lane::Here,
+        lane: Lane::First,
         run: || cargo(&["fmt", "--all", "--check"]),
     },
     Check {
         name: "generated",
-        lane: Lane::Here,
+        lane: Lane::First,
         run: || cargo(&["codegen", "check"]),
     },
     Check {
         name: "lints",
-        lane: Lane::Here,
+        lane: Lane::First,
         run: || {
             cargo(&[
                 "clippy",
@@ -88,42 +87,72 @@ const CHECKS: &[Check] = &[
     },
     Check {
         name: "tests",
-        lane: Lane::Here,
+        lane: Lane::First,
         run: || cargo(&["test", "--workspace", "--all-features", "--no-fail-fast"]),
     },
     Check {
-        name: "documentation",
-        lane: Lane::Here,
-        run: documentation,
-    },
-    Check {
-        name: "demo",
-        lane: Lane::Here,
-        run: demo,
-    },
-    Check {
         name: "dependencies",
-        lane: Lane::Here,
+        lane: Lane::First,
         run: dependencies::only_proc_macros,
     },
     Check {
         name: "address-sanitizer",
-        lane: Lane::Elsewhere,
+        lane: Lane::Second,
         run: memory::address_sanitizer,
     },
     Check {
         name: "valgrind",
-        lane: Lane::Elsewhere,
+        lane: Lane::Second,
         run: memory::valgrind,
     },
     Check {
         name: "fuzz",
-        lane: Lane::Elsewhere,
+        lane: Lane::Second,
         run: fuzz::targets,
     },
     Check {
+        name: "windows",
+        lane: Lane::Second,
+        run: windows::check,
+    },
+    Check {
+        name: "packages",
+        lane: Lane::Second,
+        run: publishing::packages,
+    },
+    Check {
+        name: "docs-rs",
+        lane: Lane::Second,
+        run: publishing::documentation,
+    },
+    Check {
+        name: "beside-wdk",
+        lane: Lane::Second,
+        run: windows::beside_wdk,
+    },
+    Check {
+        name: "drivers",
+        lane: Lane::Second,
+        run: windows::drivers,
+    },
+    Check {
+        name: "wine",
+        lane: Lane::Second,
+        run: windows::wine,
+    },
+    Check {
+        name: "documentation",
+        lane: Lane::Second,
+        run: documentation,
+    },
+    Check {
+        name: "demo",
+        lane: Lane::Second,
+        run: demo,
+    },
+    Check {
         name: "generator-cost",
-        lane: Lane::Here,
+        lane: Lane::Second,
         // Not optimised: that takes longer to compile than to run, and favours neither side.
         run: || {
             cargo(&[
@@ -136,36 +165,6 @@ const CHECKS: &[Check] = &[
                 "cost",
             ])
         },
-    },
-    Check {
-        name: "windows",
-        lane: Lane::Elsewhere,
-        run: windows::check,
-    },
-    Check {
-        name: "packages",
-        lane: Lane::Elsewhere,
-        run: publishing::packages,
-    },
-    Check {
-        name: "docs-rs",
-        lane: Lane::Elsewhere,
-        run: publishing::documentation,
-    },
-    Check {
-        name: "beside-wdk",
-        lane: Lane::Elsewhere,
-        run: windows::beside_wdk,
-    },
-    Check {
-        name: "drivers",
-        lane: Lane::Elsewhere,
-        run: windows::drivers,
-    },
-    Check {
-        name: "wine",
-        lane: Lane::Elsewhere,
-        run: windows::wine,
     },
 ];
 
@@ -251,7 +250,7 @@ fn run_all(checks: &[&Check]) -> Vec<Outcome> {
     let alone = checks.iter().all(|check| check.lane == checks[0].lane);
     let results = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
-        for lane in [Lane::Here, Lane::Elsewhere] {
+        for lane in [Lane::First, Lane::Second] {
             let results = &results;
             scope.spawn(move || {
                 for check in checks.iter().filter(|check| check.lane == lane) {
