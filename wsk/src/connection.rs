@@ -863,25 +863,16 @@ impl ConnectedSocket {
         let flags = self.socket.send_flags.load(Ordering::Relaxed);
         let (socket, table) = (self.socket.socket, self.socket.dispatch());
         let mut buffer = buffer;
-        // SAFETY: that is what `operation` of the buffer has just given, which is carried.
-        let operation = match unsafe { Carried::operation(buffer.operation(Inside(()))) } {
-            Ok(operation) => operation,
-            Err(error) => return Err(NotStarted::new(error, buffer)),
-        };
+        let own = buffer.operation(Inside(()));
         // SAFETY: the socket is open while this handle is. The payload holds the buffer, whose extent is valid until its lock is
         // dropped, which is when the payload is.
-        let started = unsafe {
-            let observer = self.socket.hold_capture();
-            operation.start(
-                Carried::new(buffer),
-                Some(observer),
-                |irp, arguments, carried| {
+        unsafe {
+            self.socket
+                .start_carrying(buffer, own, |irp, arguments, carried| {
                     lend(Carried::lock(carried)?, &mut *arguments.as_ptr())?;
                     Ok(table.wsk_send(socket, buffer_of(arguments), flags, irp)?)
-                },
-            )
-        };
-        InFlight::new(started)
+                })
+        }
     }
 
     /// Starts to receive bytes, without waiting. IRQL: `<= DISPATCH_LEVEL`.
@@ -932,26 +923,17 @@ impl ConnectedSocket {
     {
         let (socket, table) = (self.socket.socket, self.socket.dispatch());
         let mut buffer = buffer;
-        // SAFETY: that is what `operation` of the buffer has just given, which is carried.
-        let operation = match unsafe { Carried::operation(buffer.operation(Inside(()))) } {
-            Ok(operation) => operation,
-            Err(error) => return Err(NotStarted::new(error, buffer)),
-        };
+        let own = buffer.operation(Inside(()));
         // SAFETY: the socket is open while this handle is. The payload holds the buffer, whose extent is valid until its lock is
         // dropped, which is when the payload is.
-        let started = unsafe {
-            let observer = self.socket.hold_capture();
-            operation.start(
-                Carried::new(buffer),
-                Some(observer),
-                |irp, arguments, carried| {
+        unsafe {
+            self.socket
+                .start_carrying(buffer, own, |irp, arguments, carried| {
                     let lock = Carried::lock_mut(carried)?;
                     (*arguments.as_ptr()).buffer = lock.extent().as_wsk_buf();
                     Ok(table.wsk_receive(socket, buffer_of(arguments), flags, irp)?)
-                },
-            )
-        };
-        InFlight::new(started)
+                })
+        }
     }
 
     /// Has WSK indicate to the handler again what comes, after a [`StreamVerdict`](crate::StreamVerdict) has stopped that.
@@ -1016,16 +998,14 @@ impl ConnectedSocket {
     }
 
     fn start_disconnect_within(&self, flags: u32) -> Result<Disconnect, Error> {
-        let operation = Idle::new()?;
         let (socket, table) = (self.socket.socket, self.socket.dispatch());
         // SAFETY: the socket is open while this handle is, and there is no buffer.
         let started = unsafe {
-            let observer = self.socket.hold_capture();
-            operation.start(Carried::new(()), Some(observer), |irp, _, _| {
+            self.socket.start_carrying((), None, |irp, _, _| {
                 Ok(table.wsk_disconnect(socket, None, flags, irp)?)
             })
         };
-        Ok(InFlight::new(started)?)
+        Ok(started?)
     }
 
     /// Starts to send the bytes of a last buffer and to disconnect in good order, without waiting. IRQL: `<= DISPATCH_LEVEL`.
@@ -1043,26 +1023,17 @@ impl ConnectedSocket {
     {
         let (socket, table) = (self.socket.socket, self.socket.dispatch());
         let mut last = last;
-        // SAFETY: that is what `operation` of the buffer has just given, which is carried.
-        let operation = match unsafe { Carried::operation(last.operation(Inside(()))) } {
-            Ok(operation) => operation,
-            Err(error) => return Err(NotStarted::new(error, last)),
-        };
+        let own = last.operation(Inside(()));
         // SAFETY: the socket is open while this handle is. The payload holds the buffer, whose extent is valid until its lock is
         // dropped, which is when the payload is.
-        let started = unsafe {
-            let observer = self.socket.hold_capture();
-            operation.start(
-                Carried::new(last),
-                Some(observer),
-                |irp, arguments, carried| {
+        unsafe {
+            self.socket
+                .start_carrying(last, own, |irp, arguments, carried| {
                     lend(Carried::lock(carried)?, &mut *arguments.as_ptr())?;
                     let last = Some(buffer_of(arguments));
                     Ok(table.wsk_disconnect(socket, last, 0, irp)?)
-                },
-            )
-        };
-        InFlight::new(started)
+                })
+        }
     }
 
     /// Closes the socket and waits until WSK is done with it. IRQL: `PASSIVE_LEVEL`.

@@ -398,26 +398,10 @@ impl DatagramSocket {
         B: SendBuffer + Send + 'static,
     {
         if let Err(error) = self.socket.require_bound() {
-            return Err(NotStarted {
-                error,
-                buffer: Some(buffer),
-            });
+            return Err(NotStarted::new(error, buffer));
         }
         let mut buffer = buffer;
-        let storage = buffer.operation(Inside(())).map(|block| {
-            // SAFETY: it is the block that the buffer's `operation` promises: of this payload type, idle, and for this operation alone.
-            unsafe { Idle::from_block(block.cast()) }
-        });
-        let operation = match storage.map_or_else(Idle::new, Ok) {
-            Ok(operation) => operation,
-            Err(error) => {
-                return Err(NotStarted {
-                    error,
-                    buffer: Some(buffer),
-                });
-            }
-        };
-        let carried = Carried::new(buffer);
+        let own = buffer.operation(Inside(()));
         let (socket, family, table) = (
             self.socket.socket,
             self.socket.family,
@@ -425,20 +409,19 @@ impl DatagramSocket {
         );
         // SAFETY: the socket is open while this handle is. The payload holds the buffer, whose extent is valid until its lock is
         // dropped, which is when the payload is; so is the control information, by the buffer's promise.
-        let started = unsafe {
-            let observer = self.socket.hold_capture();
-            operation.start(carried, Some(observer), |irp, arguments, carried| {
-                let lock = Carried::lock(carried)?;
-                Self::check_send(family, lock.extent(), to)?;
-                family.write(to, &mut (*arguments.as_ptr()).address);
-                (*arguments.as_ptr()).buffer = lock.extent().as_wsk_buf();
-                let control = lock.lend_control(&mut *arguments.as_ptr())?;
-                let address = (!fixed).then(|| address_of(arguments));
-                let control = control_of(arguments, control);
-                Ok(table.wsk_send_to(socket, buffer_of(arguments), address, control, irp)?)
-            })
-        };
-        InFlight::new(started)
+        unsafe {
+            self.socket
+                .start_carrying(buffer, own, |irp, arguments, carried| {
+                    let lock = Carried::lock(carried)?;
+                    Self::check_send(family, lock.extent(), to)?;
+                    family.write(to, &mut (*arguments.as_ptr()).address);
+                    (*arguments.as_ptr()).buffer = lock.extent().as_wsk_buf();
+                    let control = lock.lend_control(&mut *arguments.as_ptr())?;
+                    let address = (!fixed).then(|| address_of(arguments));
+                    let control = control_of(arguments, control);
+                    Ok(table.wsk_send_to(socket, buffer_of(arguments), address, control, irp)?)
+                })
+        }
     }
 
     /// Starts to send several datagrams to one address, without waiting. IRQL: `<= DISPATCH_LEVEL`.
@@ -523,52 +506,35 @@ impl DatagramSocket {
         B: ReceiveBuffer + Send + 'static,
     {
         if let Err(error) = self.socket.require_bound() {
-            return Err(NotStarted {
-                error,
-                buffer: Some(buffer),
-            });
+            return Err(NotStarted::new(error, buffer));
         }
         let mut buffer = buffer;
-        let storage = buffer.operation(Inside(())).map(|block| {
-            // SAFETY: it is the block that the buffer's `operation` promises: of this payload type, idle, and for this operation alone.
-            unsafe { Idle::from_block(block.cast()) }
-        });
-        let mut operation = match storage.map_or_else(Idle::new, Ok) {
-            Ok(operation) => operation,
-            Err(error) => {
-                return Err(NotStarted {
-                    error,
-                    buffer: Some(buffer),
-                });
-            }
-        };
-        operation.arguments().control_flags = 0;
-        operation.arguments().address.ss_family = 0;
-        let carried = Carried::new(buffer);
+        let own = buffer.operation(Inside(()));
         let (socket, table) = (self.socket.socket, self.socket.dispatch());
         // SAFETY: the socket is open while this handle is. The payload holds the buffer, whose extent is valid until its lock is
         // dropped, which is when the payload is.
-        let started = unsafe {
-            let observer = self.socket.hold_capture();
-            operation.start(carried, Some(observer), |irp, arguments, carried| {
-                let lock = Carried::lock_mut(carried)?;
-                (*arguments.as_ptr()).buffer = lock.extent().as_wsk_buf();
-                let wanted = lock.lend_room(&mut *arguments.as_ptr());
-                let (length, control) = room_of(arguments, wanted);
-                let (address, flags) = (address_of(arguments), control_flags_of(arguments));
-                let buffer = buffer_of(arguments);
-                Ok(table.wsk_receive_from(
-                    socket,
-                    buffer,
-                    Some(address),
-                    length,
-                    control,
-                    Some(flags),
-                    irp,
-                )?)
-            })
-        };
-        InFlight::new(started)
+        unsafe {
+            self.socket
+                .start_carrying(buffer, own, |irp, arguments, carried| {
+                    let lock = Carried::lock_mut(carried)?;
+                    (*arguments.as_ptr()).control_flags = 0;
+                    (*arguments.as_ptr()).address.ss_family = 0;
+                    (*arguments.as_ptr()).buffer = lock.extent().as_wsk_buf();
+                    let wanted = lock.lend_room(&mut *arguments.as_ptr());
+                    let (length, control) = room_of(arguments, wanted);
+                    let (address, flags) = (address_of(arguments), control_flags_of(arguments));
+                    let buffer = buffer_of(arguments);
+                    Ok(table.wsk_receive_from(
+                        socket,
+                        buffer,
+                        Some(address),
+                        length,
+                        control,
+                        Some(flags),
+                        irp,
+                    )?)
+                })
+        }
     }
 
     /// Closes the socket and waits until WSK is done with it, and so until event handlers have returned: it must not be called from

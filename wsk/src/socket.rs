@@ -20,6 +20,7 @@ use crate::address::{self, Family};
 use crate::buffer::Held;
 use crate::error::{Call, Error, Memory};
 use crate::event_context::Events;
+use crate::in_flight::{Carried, InFlight, NotStarted, Operation};
 use crate::ioctl::{self, Bytes, ControlRequest, Input, Ioctl, Output};
 use crate::irql::require_passive;
 use crate::operation::{Arguments, Flight, Idle, Observer, Outcome, Payload, Spare};
@@ -411,6 +412,33 @@ impl<C: Category> Socket<C> {
     #[inline]
     pub(crate) fn hold_capture(&self) -> Observer {
         hold(&self.capture)
+    }
+
+    /// Starts a request that carries `buffer`, in the operation that the buffer brings or in a new one, and holds the capture until it
+    /// is over. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// # Safety
+    ///
+    /// `own` is what `operation` of the buffer has just given; for the rest as for [`Idle::start`].
+    #[inline]
+    pub(crate) unsafe fn start_carrying<B, O: Operation<Payload = Carried<B>>>(
+        &self,
+        buffer: B,
+        own: Option<NonNull<()>>,
+        invoke: impl FnOnce(
+            NonNull<IRP>,
+            NonNull<Arguments>,
+            NonNull<Carried<B>>,
+        ) -> Result<NTSTATUS, Error>,
+    ) -> Result<InFlight<O>, NotStarted<B>> {
+        // SAFETY: the caller vouches for the block, and the buffer is what is carried.
+        let operation = match unsafe { Carried::operation(own) } {
+            Ok(operation) => operation,
+            Err(error) => return Err(NotStarted::new(error, buffer)),
+        };
+        let observer = Some(self.hold_capture());
+        // SAFETY: the caller keeps the same contract.
+        InFlight::new(unsafe { operation.start(Carried::new(buffer), observer, invoke) })
     }
 
     /// Closes the socket; its memory and the capture go when WSK has done so. IRQL: `<= DISPATCH_LEVEL`.
