@@ -443,16 +443,12 @@ impl DatagramSocket {
     where
         B: SendBuffer + Send + 'static,
     {
-        let not_started = |error, messages| NotStarted {
-            error,
-            buffer: Some(messages),
-        };
         if let Err(error) = self.may_send_messages::<N>(to) {
-            return Err(not_started(error, messages));
+            return Err(NotStarted::new(error, messages));
         }
         let mut operation = match Idle::new() {
             Ok(operation) => operation,
-            Err(error) => return Err(not_started(error, messages)),
+            Err(error) => return Err(NotStarted::new(error, messages)),
         };
         self.socket
             .family
@@ -474,7 +470,10 @@ impl DatagramSocket {
         };
         match started {
             Ok(flight) => Ok(InFlight::started(flight)),
-            Err(refused) => Err(not_started(refused.error, refused.payload.into_messages())),
+            Err(refused) => Err(NotStarted::new(
+                refused.error,
+                refused.payload.into_messages(),
+            )),
         }
     }
 

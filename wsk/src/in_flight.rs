@@ -277,10 +277,7 @@ impl<B, O: Operation<Payload = Carried<B>>> InFlight<O> {
             }) => {
                 // The operation first: the buffer may be what it is part of.
                 drop(operation);
-                Err(NotStarted {
-                    error,
-                    buffer: Some(payload.buffer),
-                })
+                Err(NotStarted::new(error, payload.buffer))
             }
         }
     }

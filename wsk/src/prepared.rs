@@ -1439,10 +1439,7 @@ fn single<D: Direction>(
                 buffer: None,
             })
         }
-        Err(error) => Err(NotStarted {
-            error,
-            buffer: Some(buffer),
-        }),
+        Err(error) => Err(NotStarted::new(error, buffer)),
     }
 }
 
