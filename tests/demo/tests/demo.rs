@@ -28,8 +28,7 @@ fn it_shows_the_life_of_each_irp() {
 #[test]
 fn it_sends_to_an_address_of_the_user() {
     let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
-    peer.set_read_timeout(Some(Duration::from_secs(10)))
-        .unwrap();
+    peer.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
     let to = peer.local_addr().unwrap().to_string();
     demo()
         .args(["--to", &to, "--message", "grüße"])

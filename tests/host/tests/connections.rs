@@ -765,7 +765,7 @@ impl Seen {
 
     /// Waits for data, all of it so far.
     fn wait_for(&self, expected: &[u8]) {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let mut data = self.data.lock().unwrap();
             if *data == expected {
@@ -1084,7 +1084,7 @@ fn more_accepted_than_indicated() {
         let seen = Seen::new();
         seen.accepts.store(10, Ordering::SeqCst);
         let _ = indicated(seen);
-        std::thread::sleep(Duration::from_secs(10));
+        std::thread::sleep(Duration::from_secs(50));
     })
     .tells("WskReceiveEvent set BytesAccepted to more than it was given");
 }
@@ -1096,7 +1096,7 @@ fn wrong_answer_to_a_receive_event() {
         let seen = Seen::new();
         seen.answer(STATUS_UNSUCCESSFUL);
         let _ = indicated(seen);
-        std::thread::sleep(Duration::from_secs(10));
+        std::thread::sleep(Duration::from_secs(50));
     })
     .tells("WskReceiveEvent returned something else than");
 }
@@ -1121,7 +1121,7 @@ fn wrong_answer_to_a_disconnect_event() {
         let socket = client.connected_with(to, callbacks);
         let _ = socket.events(WSK_EVENT_DISCONNECT);
         drop(accept(&listener));
-        std::thread::sleep(Duration::from_secs(10));
+        std::thread::sleep(Duration::from_secs(50));
     })
     .tells("WskDisconnectEvent returned something else than STATUS_SUCCESS");
 }

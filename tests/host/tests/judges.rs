@@ -861,7 +861,7 @@ fn waiting_in_a_completion_routine() {
         // SAFETY: the routine wants an event that is never freed.
         let call = unsafe { Call::completed_by(waits, event.raw()) };
         let _ = client.start_socket(&call, Kind::datagram(AF_INET));
-        std::thread::sleep(std::time::Duration::from_secs(10));
+        std::thread::sleep(std::time::Duration::from_secs(50));
     })
     .tells("(0x121, 0x2")
     .tells("(dpc) at DISPATCH_LEVEL");
@@ -1030,7 +1030,7 @@ fn socket_closed_while_a_call_is_inside() {
     ) -> NTSTATUS {
         // SAFETY: the context is an event that is never freed.
         unsafe { KeSetEvent(context.cast(), 0, 0) };
-        std::thread::sleep(std::time::Duration::from_secs(10));
+        std::thread::sleep(std::time::Duration::from_secs(50));
         STATUS_MORE_PROCESSING_REQUIRED
     }
     expect_bugcheck(VERIFIER, || {
@@ -1103,11 +1103,13 @@ fn deregistering_that_never_ends() {
 
 #[test]
 fn indications_retained_when_closing() {
+    static INDICATED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
     unsafe extern "system" fn keeps(
         _context: *mut c_void,
         _flags: u32,
         _list: *mut WSK_DATAGRAM_INDICATION,
     ) -> NTSTATUS {
+        INDICATED.store(true, std::sync::atomic::Ordering::SeqCst);
         STATUS_PENDING
     }
     static TABLE: WSK_CLIENT_DATAGRAM_DISPATCH = WSK_CLIENT_DATAGRAM_DISPATCH {
@@ -1117,6 +1119,10 @@ fn indications_retained_when_closing() {
         let _kernel = Kernel::boot();
         // SAFETY: the callback has no use for a context.
         let socket = unsafe { socket_with_events(&TABLE) };
+        wait_until("an indication", || {
+            INDICATED.load(std::sync::atomic::Ordering::SeqCst)
+        });
+        // The callback returns.
         std::thread::sleep(std::time::Duration::from_millis(200));
         let _ = socket.start_close(&Call::new());
     })
@@ -1142,6 +1148,10 @@ fn indication_released_twice() {
         let _kernel = Kernel::boot();
         // SAFETY: the callback has no use for a context.
         let socket = unsafe { socket_with_events(&TABLE) };
+        wait_until("an indication", || {
+            !LIST.load(std::sync::atomic::Ordering::SeqCst).is_null()
+        });
+        // The callback returns.
         std::thread::sleep(std::time::Duration::from_millis(200));
         let list = LIST.load(std::sync::atomic::Ordering::SeqCst);
         let _ = socket.release(list);

@@ -143,7 +143,7 @@ fn handles_threads_and_timers() {
 #[test]
 fn a_thread_that_outlives_the_kernel() {
     unsafe extern "system" fn sleeps(_context: *mut c_void) {
-        std::thread::sleep(Duration::from_millis(200));
+        std::thread::sleep(Duration::from_millis(1_000));
     }
     let leaks = left_by(|| {
         // SAFETY: the routine doesn't look at its context.
@@ -154,7 +154,7 @@ fn a_thread_that_outlives_the_kernel() {
     assert_eq!(leaks.len(), 1);
     // Its end does no harm to the next kernel.
     let kernel = Kernel::boot();
-    std::thread::sleep(Duration::from_millis(300));
+    std::thread::sleep(Duration::from_millis(1_200));
     kernel.shutdown();
 }
 

@@ -593,7 +593,7 @@ fn wrong_answer_to_an_accept_event() {
         let _ = listener.bind("127.0.0.1:0".parse().unwrap());
         let _ = listener.events(WSK_EVENT_ACCEPT);
         let _peer = connect(listener.local().unwrap());
-        std::thread::sleep(Duration::from_secs(10));
+        std::thread::sleep(Duration::from_secs(50));
     })
     .tells("WskAcceptEvent returned something else than");
 }
@@ -607,7 +607,7 @@ fn wrong_answer_to_an_inspection() {
         seen.action.store(77, Ordering::SeqCst);
         let listener = inspecting(&client, seen);
         let _peer = connect(listener.local().unwrap());
-        std::thread::sleep(Duration::from_secs(10));
+        std::thread::sleep(Duration::from_secs(50));
     })
     .tells("WskInspectEvent returned something else than");
 }

@@ -407,7 +407,7 @@ unsafe extern "system" fn takes_its_time(
     _first: *mut c_void,
     _second: *mut c_void,
 ) {
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    std::thread::sleep(std::time::Duration::from_millis(1_000));
 }
 
 /// Keeps the processor that completes IRPs busy for a while.

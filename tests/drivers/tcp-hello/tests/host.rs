@@ -22,7 +22,7 @@ fn text(address: SocketAddr) -> RegistryValue {
 fn greeting(address: SocketAddr) -> String {
     let mut client = TcpStream::connect(address).unwrap();
     client
-        .set_read_timeout(Some(Duration::from_secs(5)))
+        .set_read_timeout(Some(Duration::from_mins(1)))
         .unwrap();
     let mut told = String::new();
     client.read_to_string(&mut told).unwrap();

@@ -18,7 +18,7 @@ fn free() -> SocketAddr {
 fn client() -> UdpSocket {
     let client = UdpSocket::bind("127.0.0.1:0").unwrap();
     client
-        .set_read_timeout(Some(Duration::from_secs(5)))
+        .set_read_timeout(Some(Duration::from_mins(1)))
         .unwrap();
     client
 }

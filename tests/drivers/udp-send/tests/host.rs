@@ -24,7 +24,7 @@ fn boot() -> (Kernel, Arc<Mutex<Vec<String>>>) {
 fn receiver() -> (UdpSocket, RegistryValue) {
     let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
     receiver
-        .set_read_timeout(Some(Duration::from_secs(5)))
+        .set_read_timeout(Some(Duration::from_mins(1)))
         .unwrap();
     let target = RegistryValue::String(receiver.local_addr().unwrap().to_string());
     (receiver, target)
