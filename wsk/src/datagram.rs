@@ -7,13 +7,13 @@ use core::sync::atomic::Ordering;
 use core::time::Duration;
 
 use wsk_sys::{
-    MSG_BCAST, MSG_CTRUNC, MSG_MCAST, MSG_TRUNC, SIO_WSK_SET_REMOTE_ADDRESS,
+    IRP, MSG_BCAST, MSG_CTRUNC, MSG_MCAST, MSG_TRUNC, NTSTATUS, SIO_WSK_SET_REMOTE_ADDRESS,
     SIO_WSK_SET_SENDTO_ADDRESS, STATUS_BUFFER_OVERFLOW, WSK_CLIENT_DATAGRAM_DISPATCH,
-    WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_RECEIVE_FROM,
+    WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_RECEIVE_FROM, WSK_SOCKET, WskProviderDatagramDispatch,
 };
 
 use crate::address::{self, Family};
-use crate::buffer::{Extent, Inside, ReceiveBuffer, SendBuffer};
+use crate::buffer::{Extent, Inside, Lock, ReceiveBuffer, SendBuffer};
 use crate::error::{Call, Error};
 use crate::event_context::Events;
 use crate::events::{self, ReceiveFromEvent};
@@ -334,12 +334,7 @@ impl DatagramSocket {
         self.socket.require_bound()?;
         let lock = buffer.lock_mut()?;
         let mut operation = self.socket.operation()?;
-        let arguments = operation.arguments();
-        arguments.buffer = lock.extent().as_wsk_buf();
-        arguments.control_flags = 0;
-        // A provider that writes no address has not written the one that was there before.
-        arguments.address.ss_family = 0;
-        let wanted = lock.lend_room(arguments);
+        let wanted = receive_into(&lock, operation.arguments());
         let (socket, table) = (self.socket.socket, self.socket.dispatch());
         // SAFETY: the socket is open while this handle is, and all that the parameters point at is in the arguments. The extent
         // is valid until the lock is dropped.
@@ -349,20 +344,7 @@ impl DatagramSocket {
                 Call::WskReceiveFrom,
                 lock,
                 limit,
-                |irp, arguments| {
-                    let (length, control) = room_of(arguments, wanted);
-                    let (address, flags) = (address_of(arguments), control_flags_of(arguments));
-                    let buffer = buffer_of(arguments);
-                    Ok(table.wsk_receive_from(
-                        socket,
-                        buffer,
-                        Some(address),
-                        length,
-                        control,
-                        Some(flags),
-                        irp,
-                    )?)
-                },
+                |irp, arguments| pass_on_receive(table, socket, arguments, wanted, irp),
                 |outcome, arguments| received(outcome, arguments),
             )
         }
@@ -516,22 +498,8 @@ impl DatagramSocket {
             self.socket
                 .start_carrying(buffer, own, |irp, arguments, carried| {
                     let lock = Carried::lock_mut(carried)?;
-                    (*arguments.as_ptr()).control_flags = 0;
-                    (*arguments.as_ptr()).address.ss_family = 0;
-                    (*arguments.as_ptr()).buffer = lock.extent().as_wsk_buf();
-                    let wanted = lock.lend_room(&mut *arguments.as_ptr());
-                    let (length, control) = room_of(arguments, wanted);
-                    let (address, flags) = (address_of(arguments), control_flags_of(arguments));
-                    let buffer = buffer_of(arguments);
-                    Ok(table.wsk_receive_from(
-                        socket,
-                        buffer,
-                        Some(address),
-                        length,
-                        control,
-                        Some(flags),
-                        irp,
-                    )?)
+                    let wanted = receive_into(lock, &mut *arguments.as_ptr());
+                    pass_on_receive(table, socket, arguments, wanted, irp)
                 })
         }
     }
@@ -758,6 +726,46 @@ impl Deref for FixedDatagramSocket {
 pub(crate) fn sent(outcome: Outcome) -> Result<usize, Error> {
     outcome.check(Call::WskSendTo)?;
     Ok(outcome.information)
+}
+
+/// Has the next datagram be received into what is locked; whether control information is wanted too. A provider that writes no
+/// address, or no flags, has not written those that were there before.
+#[inline]
+pub(crate) fn receive_into(lock: &Lock<'_>, arguments: &mut Arguments) -> bool {
+    arguments.buffer = lock.extent().as_wsk_buf();
+    arguments.control_flags = 0;
+    arguments.address.ss_family = 0;
+    lock.lend_room(arguments)
+}
+
+/// Passes a receive on to WSK, after [`receive_into`], which has said whether control information is wanted.
+///
+/// # Safety
+///
+/// As `WskReceiveFrom` asks: the socket is open, the arguments and what is locked stay as they are until the IRP has completed.
+#[inline]
+pub(crate) unsafe fn pass_on_receive(
+    table: WskProviderDatagramDispatch,
+    socket: NonNull<WSK_SOCKET>,
+    arguments: NonNull<Arguments>,
+    wanted: bool,
+    irp: NonNull<IRP>,
+) -> Result<NTSTATUS, Error> {
+    // SAFETY: the caller keeps what the call asks for; its parameters point at the arguments.
+    unsafe {
+        let (length, control) = room_of(arguments, wanted);
+        let (address, flags) = (address_of(arguments), control_flags_of(arguments));
+        let buffer = buffer_of(arguments);
+        Ok(table.wsk_receive_from(
+            socket,
+            buffer,
+            Some(address),
+            length,
+            control,
+            Some(flags),
+            irp,
+        )?)
+    }
 }
 
 /// The datagram of a completed receive.

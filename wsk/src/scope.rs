@@ -17,7 +17,7 @@ use wsk_sys::{
 };
 
 use crate::buffer::{Held, Lock, ReceiveBuffer, SendBuffer};
-use crate::datagram::{DatagramSocket, Received, received};
+use crate::datagram::{DatagramSocket, Received, pass_on_receive, receive_into, received};
 use crate::error::{Call, Error, Memory};
 use crate::irql::require_passive;
 use crate::messages::Messages;
@@ -26,7 +26,7 @@ use crate::operation::{
 };
 use crate::registration::Capture;
 use crate::shared::{Counted, Shared};
-use crate::socket::{address_of, buffer_of, control_flags_of, control_of, room_of};
+use crate::socket::{address_of, buffer_of, control_of};
 
 /// Runs `body` with a scope in which operations may borrow what outlives it; waits until all of them have completed. IRQL:
 /// `PASSIVE_LEVEL`; waits.
@@ -308,11 +308,7 @@ impl<'scope> Scope<'scope, '_> {
         // completed.
         let lock = unsafe { &mut *room.as_ptr() }.lock_mut()?;
         let mut operation = Idle::new()?;
-        let arguments = operation.arguments();
-        arguments.buffer = lock.extent().as_wsk_buf();
-        arguments.control_flags = 0;
-        arguments.address.ss_family = 0;
-        let wanted = lock.lend_room(arguments);
+        let wanted = receive_into(&lock, operation.arguments());
         let (handle, table) = (socket.socket, socket.dispatch());
         // SAFETY: the socket's handle is borrowed for the scope, at whose end the completion was seen; so is the buffer. The lock
         // is carried along.
@@ -322,20 +318,7 @@ impl<'scope> Scope<'scope, '_> {
                 &socket.capture,
                 Some(lock),
                 None,
-                |irp, arguments| {
-                    let (length, control) = room_of(arguments, wanted);
-                    let (address, flags) = (address_of(arguments), control_flags_of(arguments));
-                    let buffer = buffer_of(arguments);
-                    Ok(table.wsk_receive_from(
-                        handle,
-                        buffer,
-                        Some(address),
-                        length,
-                        control,
-                        Some(flags),
-                        irp,
-                    )?)
-                },
+                |irp, arguments| pass_on_receive(table, handle, arguments, wanted, irp),
             )
         }?;
         Ok(self.receiving(
