@@ -399,11 +399,8 @@ impl<'scope> Scope<'scope, '_> {
                 }
                 Ok(flight)
             }
-            Err(refused) => {
-                // Not the last: the scope itself counts.
-                self.pending.count.fetch_sub(1, Ordering::Relaxed);
-                Err(refused.error)
-            }
+            // The observer was told, and has counted it out again: not as the last, for the scope itself counts.
+            Err(refused) => Err(refused.error),
         }
     }
 }
@@ -851,4 +848,46 @@ impl<B: ?Sized, T> fmt::Debug for ScopedReceive<'_, B, T> {
 impl Counted for Pending {
     type Last = ();
     unsafe fn last(&mut self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use core::sync::atomic::Ordering;
+
+    use wsk_host::Kernel;
+
+    use super::{Idle, Scope};
+    use crate::{DatagramSocket, Error, Family, Registration, Wait};
+
+    /// Starts what cannot be started; how many operations the scope then waits for, and itself.
+    fn refuse<'scope>(scope: &'scope Scope<'scope, '_>, socket: &DatagramSocket) -> usize {
+        let operation = Idle::new().unwrap();
+        let capture = &socket.shared().capture;
+        let invoke = |_, _| Err(Error::PortZero);
+        // SAFETY: nothing is passed on.
+        let refused = unsafe { scope.start(operation, capture, None, None, invoke) };
+        assert_eq!(refused.err(), Some(Error::PortZero));
+        scope.pending.count.load(Ordering::SeqCst)
+    }
+
+    /// An operation that could not be started is counted out once: the scope waits for what is in flight, and for nothing else.
+    #[test]
+    fn what_is_refused_counts_once() {
+        let kernel = Kernel::boot();
+        let registration = Registration::new().unwrap();
+        let provider = registration.capture(Wait::Forever).unwrap();
+        let socket = DatagramSocket::open(&provider, Family::V4).unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let mut room = [0_u8; 8];
+        crate::scope(|scope| {
+            assert_eq!(refuse(scope, &socket), 1, "the scope alone");
+            let receive = scope.receive_from(&socket, &mut room).unwrap();
+            assert_eq!(refuse(scope, &socket), 2, "the scope and what is in flight");
+            receive.cancel();
+            assert!(receive.wait().is_err());
+        })
+        .unwrap();
+        drop((socket, provider, registration));
+        kernel.shutdown();
+    }
 }
