@@ -365,7 +365,7 @@ unsafe fn climb(irp: *mut IRP) {
             } else {
                 control & SL_INVOKE_ON_ERROR as u32
             };
-            let cancelled = (*irp).Cancel != 0 && control & SL_INVOKE_ON_CANCEL as u32 != 0;
+            let cancelled = control & SL_INVOKE_ON_CANCEL as u32 != 0 && cancel_requested(irp);
             let top = (*irp).CurrentLocation > (*irp).StackCount;
             ptr::write_bytes(location.cast::<u8>(), 0, size_of::<IO_STACK_LOCATION>());
             match routine {

@@ -852,6 +852,36 @@ fn deregistering_waits_for_releases_and_sockets() {
     kernel.shutdown();
 }
 
+/// The context of [`finish_slowly`].
+static SLOWLY_CLOSED: AtomicUsize = AtomicUsize::new(0);
+
+unsafe extern "system" fn finish_slowly(
+    _device: *mut DEVICE_OBJECT,
+    _irp: *mut IRP,
+    context: *mut c_void,
+) -> NTSTATUS {
+    std::thread::sleep(Duration::from_millis(30));
+    // SAFETY: the context of this routine is a static counter.
+    unsafe { &*context.cast::<AtomicUsize>() }.fetch_add(1, Ordering::SeqCst);
+    STATUS_MORE_PROCESSING_REQUIRED
+}
+
+#[test]
+fn deregistering_waits_for_the_completion_routine_of_the_last_close() {
+    each_policy(|_, _| {
+        let client = Client::new();
+        let socket = client.socket(AF_INET);
+        let before = SLOWLY_CLOSED.load(Ordering::SeqCst);
+        let context = (&raw const SLOWLY_CLOSED).cast_mut().cast();
+        // SAFETY: the routine wants such a context.
+        let call = unsafe { Call::completed_by(finish_slowly, context) };
+        let _ = socket.start_close(&call);
+        client.leave();
+        assert_eq!(SLOWLY_CLOSED.load(Ordering::SeqCst), before + 1);
+        call.free();
+    });
+}
+
 #[test]
 fn the_transports_are_listed() {
     let kernel = Kernel::boot();

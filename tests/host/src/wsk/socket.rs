@@ -358,8 +358,9 @@ impl Socket {
             closed.insert(address, self.clone());
         }
         SOCKETS.down();
-        registration::socket_closed(&self.client);
         close.complete(STATUS_SUCCESS, 0);
+        // Only now: a driver whose completion routine frees what it has kept for the socket is not unloaded meanwhile.
+        registration::socket_closed(&self.client);
     }
 
     /// Makes the socket useless.
