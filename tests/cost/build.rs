@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     cc::Build::new()
         .compiler(clang)
         .cargo_metadata(false)
-        .file("c/driver.c")
+        .files(["c/driver.c", "c/lean.c", "c/careful.c"])
         .include(&headers)
         .define("_NTSYSTEM_", None)
         .opt_level(2)

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::artifacts::Artifacts;
-use crate::{Calls, Completion, Cost, Error, Language, OPERATIONS, Scenario};
+use crate::{Calls, Completion, Cost, Error, OPERATIONS, Run, Side};
 
 /// Fails with advice when there is no valgrind.
 pub(crate) fn find() -> Result<(), Error> {
@@ -21,23 +21,23 @@ pub(crate) fn find() -> Result<(), Error> {
 }
 
 /// The cost of a scenario's operations.
-pub(crate) fn run(
-    artifacts: &Artifacts,
-    language: Language,
-    scenario: Scenario,
-    depth: u64,
-    completion: Completion,
-) -> Result<Cost, Error> {
-    let (language, symbols, number) = match language {
-        Language::C => ("C", "clang", scenario.c),
-        Language::Rust => ("Rust", "rust", scenario.rust),
+pub(crate) fn run(artifacts: &Artifacts, run: Run) -> Result<Cost, Error> {
+    let Run {
+        side,
+        number,
+        depth,
+        completion,
+    } = run;
+    let symbols = match side {
+        Side::Lean | Side::Careful => "clang",
+        Side::Rust => "rust",
     };
     let completion = match completion {
         Completion::Inline => "inline",
         Completion::Deferred => "deferred",
     };
     let name = format!("{number}-{symbols}-{depth}-{completion}");
-    let what = format!("{} in {language}", scenario.name);
+    let what = format!("scenario {number} in {side}");
     let written = artifacts.folder.join(name);
     std::fs::create_dir_all(&artifacts.folder)
         .map_err(|error| Error(format!("{}: {error}", artifacts.folder.display())))?;

@@ -4,7 +4,8 @@
 //! # Method
 //!
 //! A driver is built as one shared object with link-time optimisation (the profile `cost`), with the Rust side
-//! (`driver/lib.rs`) and the C side (`c/driver.c`, clang at `-O2`) in it. The host kernel is a shared object of its own, with
+//! (`driver/lib.rs`) and the C side (`c`, clang at `-O2`) in it. The C side does each thing twice: *lean*, with nothing that can be
+//! left out (`c/lean.c`), and *careful*, keeping the promises that `wsk` keeps (`c/careful.c`). The host kernel is a shared object of its own, with
 //! the provider that completes each IRP and does nothing else. `wsk-cost-run` loads both and carries out one [`Scenario`]
 //! under callgrind: some operations to warm up, then N, then 2 N. Callgrind dumps its counts in between, and the difference
 //! of the last two, divided by N, is the [`Cost`] of one operation: whatever is done once per phase drops out.
@@ -26,12 +27,13 @@ mod artifacts;
 mod callgrind;
 mod table;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Mutex;
 
 use artifacts::Artifacts;
 pub use artifacts::cargo;
-pub use table::{InFlight, Row, Table};
+pub use table::{InFlight, Ratio, Row, Table};
 
 /// The greatest ratio of the cost of an operation at [`DEPTH`] in flight to that at 1.
 pub const IN_FLIGHT_LIMIT: f64 = 1.10;
@@ -47,27 +49,54 @@ const OPERATIONS: u64 = 2 * DEPTH;
 pub struct Scenario {
     /// What it is.
     pub name: &'static str,
-    /// The greatest ratio of all instructions, Rust to C, in hundredths.
+    /// The greatest ratio of all instructions, Rust to lean C, in hundredths.
     all_limit: u32,
     /// The same for the instructions outside the host kernel.
     own_limit: u32,
+    /// The number by which the C side knows it where it is lean.
+    lean: u32,
+    /// The C that keeps the same promises; none where the lean C does.
+    careful: Option<Careful>,
+    /// The number by which the Rust side knows it; none where that doesn't have it.
+    rust: Option<u32>,
+}
+
+/// The same in C that keeps the same promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Careful {
     /// The number by which the C side knows it.
-    c: u32,
-    /// The number by which the Rust side knows it.
-    rust: u32,
+    number: u32,
+    /// The greatest ratio of the instructions outside the host kernel, Rust to that, in hundredths.
+    own_limit: u32,
 }
 
 impl Scenario {
-    /// The greatest ratio of all instructions, Rust to C.
+    /// The greatest ratio of all instructions, Rust to lean C.
     #[must_use]
     pub fn all_limit(&self) -> f64 {
         f64::from(self.all_limit) / 100.0
     }
 
-    /// The greatest ratio of the instructions outside the host kernel, Rust to C.
+    /// The greatest ratio of the instructions outside the host kernel, Rust to lean C.
     #[must_use]
     pub fn own_limit(&self) -> f64 {
         f64::from(self.own_limit) / 100.0
+    }
+
+    /// The greatest ratio of the instructions outside the host kernel, Rust to C that keeps the same promises, where there is one.
+    #[must_use]
+    pub fn careful_limit(&self) -> Option<f64> {
+        self.careful
+            .map(|careful| f64::from(careful.own_limit) / 100.0)
+    }
+
+    /// The number by which a side knows it.
+    fn number(&self, side: Side) -> Option<u32> {
+        match side {
+            Side::Lean => Some(self.lean),
+            Side::Careful => self.careful.map(|careful| careful.number),
+            Side::Rust => self.rust,
+        }
     }
 }
 
@@ -76,8 +105,9 @@ const SEND_IN_FLIGHT: Scenario = Scenario {
     name: "Senders: start, waited for",
     all_limit: 110,
     own_limit: 125,
-    c: 2,
-    rust: 7,
+    lean: 2,
+    careful: None,
+    rust: Some(7),
 };
 
 /// The same for receives.
@@ -85,8 +115,9 @@ const RECEIVE_IN_FLIGHT: Scenario = Scenario {
     name: "Receivers: start, waited for",
     all_limit: 110,
     own_limit: 125,
-    c: 4,
-    rust: 9,
+    lean: 4,
+    careful: None,
+    rust: Some(9),
 };
 
 /// The same for any buffer and any address.
@@ -94,8 +125,12 @@ const SEND_TO_IN_FLIGHT: Scenario = Scenario {
     name: "start_send_to, pooled, waited for",
     all_limit: 112,
     own_limit: 300,
-    c: 2,
-    rust: 2,
+    lean: 2,
+    careful: Some(Careful {
+        number: 9,
+        own_limit: 220,
+    }),
+    rust: Some(2),
 };
 
 /// The same for any buffer.
@@ -103,69 +138,177 @@ const RECEIVE_FROM_IN_FLIGHT: Scenario = Scenario {
     name: "start_receive_from, pooled, waited for",
     all_limit: 112,
     own_limit: 300,
-    c: 4,
-    rust: 4,
+    lean: 4,
+    careful: Some(Careful {
+        number: 11,
+        own_limit: 205,
+    }),
+    rust: Some(4),
 };
 
 /// What is compared with C.
-const SCENARIOS: [Scenario; 10] = [
+const SCENARIOS: [Scenario; 16] = [
     Scenario {
         name: "Sender::send",
         all_limit: 105,
         own_limit: 125,
-        c: 0,
-        rust: 5,
+        lean: 0,
+        careful: None,
+        rust: Some(5),
     },
     Scenario {
         name: "Senders: start, dropped",
         all_limit: 110,
         own_limit: 125,
-        c: 1,
-        rust: 6,
+        lean: 1,
+        careful: None,
+        rust: Some(6),
     },
     SEND_IN_FLIGHT,
     Scenario {
         name: "Receiver::receive",
         all_limit: 105,
         own_limit: 125,
-        c: 3,
-        rust: 8,
+        lean: 3,
+        careful: None,
+        rust: Some(8),
     },
     RECEIVE_IN_FLIGHT,
     Scenario {
         name: "send_to",
         all_limit: 105,
         own_limit: 260,
-        c: 0,
-        rust: 0,
+        lean: 0,
+        careful: Some(Careful {
+            number: 6,
+            own_limit: 115,
+        }),
+        rust: Some(0),
     },
     Scenario {
         name: "start_send_to, pooled, dropped",
         all_limit: 110,
         own_limit: 350,
-        c: 1,
-        rust: 1,
+        lean: 1,
+        careful: Some(Careful {
+            number: 8,
+            own_limit: 245,
+        }),
+        rust: Some(1),
     },
     SEND_TO_IN_FLIGHT,
     Scenario {
         name: "receive_from",
         all_limit: 105,
         own_limit: 260,
-        c: 3,
-        rust: 3,
+        lean: 3,
+        careful: Some(Careful {
+            number: 7,
+            own_limit: 145,
+        }),
+        rust: Some(3),
     },
+    RECEIVE_FROM_IN_FLIGHT,
+    // Requests.
+    Scenario {
+        name: "send_to, encoded address: wait",
+        all_limit: 104,
+        own_limit: 180,
+        lean: 0,
+        careful: Some(Careful {
+            number: 5,
+            own_limit: 105,
+        }),
+        rust: None,
+    },
+    Scenario {
+        name: "send_to: wait",
+        all_limit: 104,
+        own_limit: 240,
+        lean: 0,
+        careful: Some(Careful {
+            number: 6,
+            own_limit: 112,
+        }),
+        rust: None,
+    },
+    Scenario {
+        name: "receive_from, address left encoded: wait",
+        all_limit: 104,
+        own_limit: 160,
+        lean: 3,
+        careful: Some(Careful {
+            number: 7,
+            own_limit: 110,
+        }),
+        rust: None,
+    },
+    Scenario {
+        name: "send_to, pooled: start, dropped",
+        all_limit: 105,
+        own_limit: 180,
+        lean: 1,
+        careful: Some(Careful {
+            number: 8,
+            own_limit: 135,
+        }),
+        rust: None,
+    },
+    Scenario {
+        name: "send_to, pooled: start, waited for",
+        all_limit: 105,
+        own_limit: 180,
+        lean: 2,
+        careful: Some(Careful {
+            number: 9,
+            own_limit: 135,
+        }),
+        rust: None,
+    },
+    Scenario {
+        name: "send_to, pooled: told by a callback",
+        all_limit: 105,
+        own_limit: 185,
+        lean: 1,
+        careful: Some(Careful {
+            number: 10,
+            own_limit: 135,
+        }),
+        rust: None,
+    },
+];
+
+/// What is compared with itself, many in flight and one.
+const IN_FLIGHT: [Scenario; 4] = [
+    SEND_IN_FLIGHT,
+    RECEIVE_IN_FLIGHT,
+    SEND_TO_IN_FLIGHT,
     RECEIVE_FROM_IN_FLIGHT,
 ];
 
-/// The two sides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Language {
-    C,
+/// What is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    /// C that does nothing that can be left out.
+    Lean,
+    /// C that keeps the promises that `wsk` keeps.
+    Careful,
+    /// Rust, through `wsk`.
     Rust,
 }
 
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Lean => "lean C",
+            Self::Careful => "careful C",
+            Self::Rust => "Rust",
+        })
+    }
+}
+
 /// When the provider completes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Completion {
     /// Before the call returns.
     Inline,
@@ -264,50 +407,88 @@ impl std::error::Error for Error {}
 /// When a tool is missing or fails: what to do about it.
 pub fn measure() -> Result<Table, Error> {
     use Completion::{Deferred, Inline};
-    use Language::{C, Rust};
 
     callgrind::find()?;
     let artifacts = Artifacts::build()?;
-    let run = |language, scenario, depth, completion| {
-        callgrind::run(&artifacts, language, scenario, depth, completion)
-    };
-    // Two at a time: each is one process that keeps one processor busy.
-    let both = |one: &(dyn Fn() -> Result<Cost, Error> + Sync),
-                other: &(dyn Fn() -> Result<Cost, Error> + Sync)| {
-        std::thread::scope(|scope| {
-            let other = scope.spawn(other);
-            let one = one()?;
-            let other = other
-                .join()
-                .map_err(|_| Error("a thread panicked".to_owned()))?;
-            Ok::<_, Error>((one, other?))
-        })
-    };
-    let mut rows = Vec::new();
-    for scenario in SCENARIOS {
-        let (c, rust) = both(&|| run(C, scenario, 1, Inline), &|| {
-            run(Rust, scenario, 1, Inline)
-        })?;
-        rows.push(Row { scenario, c, rust });
+    let sides = [Side::Lean, Side::Careful, Side::Rust];
+    let mut runs = BTreeSet::new();
+    for side in sides {
+        let scenarios = SCENARIOS.iter();
+        runs.extend(scenarios.filter_map(|scenario| Run::of(scenario, side, 1, Inline)));
     }
-    let mut in_flight = Vec::new();
-    for scenario in [
-        SEND_IN_FLIGHT,
-        RECEIVE_IN_FLIGHT,
-        SEND_TO_IN_FLIGHT,
-        RECEIVE_FROM_IN_FLIGHT,
-    ] {
-        for completion in [Inline, Deferred] {
-            let (one, many) = both(&|| run(Rust, scenario, 1, completion), &|| {
-                run(Rust, scenario, DEPTH, completion)
-            })?;
-            in_flight.push(InFlight {
-                scenario,
-                completion,
-                one,
-                many,
-            });
+    let mut deep = Vec::new();
+    for scenario in IN_FLIGHT {
+        let c = scenario.careful.map_or(Side::Lean, |_| Side::Careful);
+        for side in [c, Side::Rust] {
+            for completion in [Inline, Deferred] {
+                let run = |depth| Run::of(&scenario, side, depth, completion);
+                if let (Some(one), Some(many)) = (run(1), run(DEPTH)) {
+                    deep.push((scenario, one, many));
+                    runs.extend([one, many]);
+                }
+            }
         }
     }
-    Ok(Table { rows, in_flight })
+    let costs = measure_each(&artifacts, runs)?;
+    let cost = |run: &Run| costs.get(run).cloned().unwrap_or_default();
+    let rows = SCENARIOS.map(|scenario| {
+        let [lean, careful, rust] =
+            sides.map(|side| Run::of(&scenario, side, 1, Inline).map(|run| cost(&run)));
+        Row {
+            scenario,
+            lean: lean.unwrap_or_default(),
+            careful,
+            rust,
+        }
+    });
+    let in_flight = deep.iter().map(|(scenario, one, many)| InFlight {
+        scenario: *scenario,
+        side: one.side,
+        completion: one.completion,
+        one: cost(one),
+        many: cost(many),
+    });
+    Ok(Table {
+        rows: rows.into(),
+        in_flight: in_flight.collect(),
+    })
+}
+
+/// One run of the driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Run {
+    side: Side,
+    /// The number of the scenario.
+    number: u32,
+    depth: u64,
+    completion: Completion,
+}
+
+impl Run {
+    fn of(scenario: &Scenario, side: Side, depth: u64, completion: Completion) -> Option<Self> {
+        Some(Self {
+            side,
+            number: scenario.number(side)?,
+            depth,
+            completion,
+        })
+    }
+}
+
+/// Measures runs, two at a time: each is one process that keeps one processor busy.
+fn measure_each(artifacts: &Artifacts, runs: BTreeSet<Run>) -> Result<BTreeMap<Run, Cost>, Error> {
+    let left = Mutex::new(runs.into_iter());
+    let next = || left.lock().ok()?.next();
+    let some = || -> Result<Vec<(Run, Cost)>, Error> {
+        let runs = std::iter::from_fn(&next);
+        runs.map(|run| Ok((run, callgrind::run(artifacts, run)?)))
+            .collect()
+    };
+    std::thread::scope(|scope| {
+        let other = scope.spawn(some);
+        let mut costs = some()?;
+        let other = other.join();
+        costs.extend(other.map_err(|_| Error("a thread panicked".to_owned()))??);
+        Ok(costs.into_iter().collect())
+    })
 }

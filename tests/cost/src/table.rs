@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::{Calls, Completion, Cost, DEPTH, IN_FLIGHT_LIMIT, LOCKS_LIMIT, Scenario};
+use crate::{Calls, Completion, Cost, DEPTH, IN_FLIGHT_LIMIT, LOCKS_LIMIT, Scenario, Side};
 
 /// All that was measured.
 #[derive(Debug, Clone)]
@@ -14,22 +14,26 @@ pub struct Table {
     pub in_flight: Vec<InFlight>,
 }
 
-/// A scenario in both languages.
+/// A scenario on each side.
 #[derive(Debug, Clone)]
 pub struct Row {
     /// The scenario.
     pub scenario: Scenario,
-    /// What it costs in C.
-    pub c: Cost,
-    /// What it costs in Rust.
-    pub rust: Cost,
+    /// What it costs in C that does nothing that can be left out.
+    pub lean: Cost,
+    /// What it costs in C that keeps the same promises as Rust, where that is another.
+    pub careful: Option<Cost>,
+    /// What it costs in Rust, if it is there.
+    pub rust: Option<Cost>,
 }
 
-/// A scenario in Rust with one operation in flight and with many.
+/// A scenario on one side with one operation in flight and with many.
 #[derive(Debug, Clone)]
 pub struct InFlight {
     /// The scenario.
     pub scenario: Scenario,
+    /// The side.
+    pub side: Side,
     /// When the provider completes.
     pub completion: Completion,
     /// What an operation costs that is alone in flight.
@@ -38,40 +42,81 @@ pub struct InFlight {
     pub many: Cost,
 }
 
+/// A cost of Rust's as a multiple of one of C's.
+#[derive(Debug, Clone, Copy)]
+pub struct Ratio {
+    /// What of.
+    pub of: &'static str,
+    /// The ratio.
+    pub ratio: f64,
+    /// The greatest that it may be.
+    pub limit: f64,
+}
+
 impl Row {
-    /// All instructions, Rust to C.
+    /// All instructions, Rust to lean C.
     #[must_use]
-    pub fn all_ratio(&self) -> f64 {
-        self.rust.all() / self.c.all()
+    pub fn all(&self) -> Option<Ratio> {
+        Some(Ratio {
+            of: "all instructions, to lean C",
+            ratio: self.rust.as_ref()?.all() / self.lean.all(),
+            limit: self.scenario.all_limit(),
+        })
     }
 
-    /// Instructions outside the host kernel, Rust to C.
+    /// Instructions outside the host kernel, Rust to lean C.
     #[must_use]
-    pub fn own_ratio(&self) -> f64 {
-        self.rust.own() / self.c.own()
+    pub fn own(&self) -> Option<Ratio> {
+        Some(Ratio {
+            of: "outside the kernel, to lean C",
+            ratio: self.rust.as_ref()?.own() / self.lean.own(),
+            limit: self.scenario.own_limit(),
+        })
+    }
+
+    /// Instructions outside the host kernel, Rust to C that keeps the same promises.
+    #[must_use]
+    pub fn own_to_careful(&self) -> Option<Ratio> {
+        Some(Ratio {
+            of: "outside the kernel, to careful C",
+            ratio: self.rust.as_ref()?.own() / self.careful.as_ref()?.own(),
+            limit: self.scenario.careful_limit()?,
+        })
+    }
+
+    /// All ratios that there are.
+    pub fn ratios(&self) -> impl Iterator<Item = Ratio> {
+        let ratios = [self.all(), self.own(), self.own_to_careful()];
+        ratios.into_iter().flatten()
+    }
+
+    /// Each side that there is.
+    pub fn costs(&self) -> impl Iterator<Item = (Side, &Cost)> {
+        let lean = Some((Side::Lean, &self.lean));
+        let careful = self.careful.as_ref().map(|cost| (Side::Careful, cost));
+        let rust = self.rust.as_ref().map(|cost| (Side::Rust, cost));
+        [lean, careful, rust].into_iter().flatten()
     }
 
     /// The limits that are exceeded.
     #[must_use]
     pub fn exceeded(&self) -> Vec<String> {
         let name = self.scenario.name;
-        let mut exceeded = Vec::new();
-        if self.all_ratio() > self.scenario.all_limit() {
-            exceeded.push(format!("{name}: all instructions: {:.3}", self.all_ratio()));
-        }
-        if self.own_ratio() > self.scenario.own_limit() {
-            exceeded.push(format!(
-                "{name}: outside the kernel: {:.3}",
-                self.own_ratio()
-            ));
-        }
-        if self.rust.allocations() > 0 {
-            let count = self.rust.allocations();
-            exceeded.push(format!("{name}: {count} allocations"));
-        }
-        if self.rust.locks() > LOCKS_LIMIT * self.rust.operations() {
-            let (locks, operations) = (self.rust.locks(), self.rust.operations());
-            exceeded.push(format!("{name}: {locks} locks in {operations} operations"));
+        let over = self.ratios().filter(|ratio| ratio.ratio > ratio.limit);
+        let mut exceeded: Vec<_> = over
+            .map(|over| format!("{name}: {}: {:.3}", over.of, over.ratio))
+            .collect();
+        for (side, cost) in self.costs() {
+            if cost.allocations() > 0 {
+                let count = cost.allocations();
+                exceeded.push(format!("{name}: {count} allocations in {side}"));
+            }
+            if cost.locks() > LOCKS_LIMIT * cost.operations() {
+                let (locks, operations) = (cost.locks(), cost.operations());
+                exceeded.push(format!(
+                    "{name}: {locks} locks in {operations} operations in {side}"
+                ));
+            }
         }
         exceeded
     }
@@ -100,8 +145,8 @@ impl InFlight {
         over.filter(|ratio| *ratio > IN_FLIGHT_LIMIT)
             .map(|ratio| {
                 format!(
-                    "{} ({:?}): {ratio:.3} times the cost at {DEPTH} in flight",
-                    self.scenario.name, self.completion
+                    "{} ({}, {:?}): {ratio:.3} times the cost at {DEPTH} in flight",
+                    self.scenario.name, self.side, self.completion
                 )
             })
             .collect()
@@ -123,36 +168,48 @@ impl fmt::Display for Table {
         writeln!(f, "Instructions per operation")?;
         writeln!(
             f,
-            "{:39} {:>33}   {:>33}",
+            "{:40} {:>31}   {:>47}",
             "", "all", "outside the host kernel"
         )?;
-        let head = format!("{:>8} {:>8} {:>7} {:>7}", "C", "Rust", "ratio", "limit");
-        writeln!(f, "{:39} {head}   {head}", "scenario")?;
+        writeln!(
+            f,
+            "{:40} {:>7} {:>7} {:>15}   {:>7} {:>7} {:>15} {:>7} {:>15}",
+            "scenario",
+            "lean C",
+            "Rust",
+            "ratio (limit)",
+            "lean C",
+            "Rust",
+            "ratio (limit)",
+            "careful",
+            "ratio (limit)"
+        )?;
         for row in &self.rows {
+            let (lean, rust, careful) = (&row.lean, row.rust.as_ref(), row.careful.as_ref());
             writeln!(
                 f,
-                "{:39} {:8.1} {:8.1} {:7.3} {:7.2}   {:8.1} {:8.1} {:7.3} {:7.2}",
+                "{:40} {:>7} {:>7} {:>15}   {:>7} {:>7} {:>15} {:>7} {:>15}",
                 row.scenario.name,
-                row.c.all(),
-                row.rust.all(),
-                row.all_ratio(),
-                row.scenario.all_limit(),
-                row.c.own(),
-                row.rust.own(),
-                row.own_ratio(),
-                row.scenario.own_limit()
+                instructions(Some(lean.all())),
+                instructions(rust.map(Cost::all)),
+                with_limit(row.all()),
+                instructions(Some(lean.own())),
+                instructions(rust.map(Cost::own)),
+                with_limit(row.own()),
+                instructions(careful.map(Cost::own)),
+                with_limit(row.own_to_careful()),
             )?;
         }
 
         writeln!(
             f,
-            "\nThe same in Rust, 1 and {DEPTH} in flight (limit {IN_FLIGHT_LIMIT:.2})"
+            "\n1 and {DEPTH} in flight (limit {IN_FLIGHT_LIMIT:.2}), all and outside the host kernel"
         )?;
         let head = format!("{:>8} {:>8} {:>7}", "1", DEPTH, "ratio");
-        writeln!(f, "{:50} {head}   {head}", "scenario")?;
+        writeln!(f, "{:59} {head}   {head}", "scenario")?;
         for row in &self.in_flight {
-            let name = format!("{}, {:?}", row.scenario.name, row.completion);
-            write!(f, "{name:50} {:8.1} {:8.1}", row.one.all(), row.many.all())?;
+            let name = format!("{}, {}, {:?}", row.scenario.name, row.side, row.completion);
+            write!(f, "{name:59} {:8.1} {:8.1}", row.one.all(), row.many.all())?;
             match row.all_ratio() {
                 Some(ratio) => write!(f, " {ratio:7.3}")?,
                 None => write!(f, " {:>7}", "-")?,
@@ -172,24 +229,34 @@ impl fmt::Display for Table {
         )?;
         for row in &self.rows {
             writeln!(f, "{}", row.scenario.name)?;
-            let names: BTreeSet<_> = row.c.calls.keys().chain(row.rust.calls.keys()).collect();
+            let names: BTreeSet<_> = row
+                .costs()
+                .flat_map(|(_, cost)| cost.calls.keys())
+                .collect();
             for name in names {
-                let each = |cost: &Cost| {
+                write!(f, "    {name:26}")?;
+                for (side, cost) in row.costs() {
                     let Calls {
                         count,
                         instructions,
                     } = cost.calls.get(name).copied().unwrap_or_default();
                     let per_call = instructions.checked_div(count).unwrap_or(0);
-                    format!("{:5.2} x {per_call:<5}", cost.each(count))
-                };
-                writeln!(
-                    f,
-                    "    {name:26} C {}   Rust {}",
-                    each(&row.c),
-                    each(&row.rust)
-                )?;
+                    write!(f, " {side} {:5.2} x {per_call:<5}", cost.each(count))?;
+                }
+                writeln!(f)?;
             }
         }
         Ok(())
     }
+}
+
+fn instructions(count: Option<f64>) -> String {
+    count.map_or_else(|| "-".to_owned(), |count| format!("{count:.1}"))
+}
+
+fn with_limit(ratio: Option<Ratio>) -> String {
+    ratio.map_or_else(
+        || "-".to_owned(),
+        |ratio| format!("{:.3} ({:.2})", ratio.ratio, ratio.limit),
+    )
 }
