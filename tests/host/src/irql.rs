@@ -6,6 +6,7 @@
 use std::cell::Cell;
 
 use crate::bugcheck::{bugcheck, violation};
+use crate::page_fault;
 
 /// Ordinary code.
 pub const PASSIVE_LEVEL: u8 = 0;
@@ -16,21 +17,33 @@ pub const DISPATCH_LEVEL: u8 = 2;
 /// Everything is held off.
 pub const HIGH_LEVEL: u8 = 15;
 
+/// Above every level: the thread is at `PASSIVE_LEVEL`, and wasn't seen yet. So whoever checks the level comes to
+/// [`too_high`] and needs not look for that besides.
+const UNSEEN: u8 = u8::MAX;
+
 thread_local! {
-    static LEVEL: Cell<u8> = const { Cell::new(PASSIVE_LEVEL) };
+    static LEVEL: Cell<u8> = const { Cell::new(UNSEEN) };
+}
+
+fn seen(level: u8) -> u8 {
+    if level == UNSEEN {
+        PASSIVE_LEVEL
+    } else {
+        level
+    }
 }
 
 /// The level of this thread.
 #[inline]
 #[must_use]
 pub fn current() -> u8 {
-    LEVEL.with(Cell::get)
+    seen(LEVEL.with(Cell::get))
 }
 
 /// Sets the level of this thread and returns the former one.
 #[inline]
 pub(crate) fn set(level: u8) -> u8 {
-    LEVEL.with(|current| current.replace(level))
+    seen(LEVEL.with(|current| current.replace(level)))
 }
 
 /// The documented name of a level.
@@ -78,14 +91,19 @@ pub fn at_irql<T>(level: u8, body: impl FnOnce() -> T) -> T {
 /// Stops when this thread is above `highest`.
 #[inline]
 pub(crate) fn require(function: &'static str, highest: u8) {
-    let level = current();
+    let level = LEVEL.with(Cell::get);
     if level > highest {
         too_high(function, level, highest);
     }
 }
 
 #[cold]
-fn too_high(function: &'static str, level: u8, highest: u8) -> ! {
+fn too_high(function: &'static str, level: u8, highest: u8) {
+    if level == UNSEEN {
+        page_fault::prepare_thread();
+        LEVEL.set(PASSIVE_LEVEL);
+        return;
+    }
     bugcheck!(
         DRIVER_VERIFIER_DETECTED_VIOLATION(
             violation::WRONG_IRQL,

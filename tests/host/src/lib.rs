@@ -97,6 +97,7 @@ mod kernel;
 mod mdl;
 mod nmr;
 mod origin;
+mod page_fault;
 mod pool;
 mod registry;
 mod schedule;

@@ -95,6 +95,41 @@ impl Display for Origin {
     }
 }
 
+/// The function of the kernel that this thread is in: the exported, or dispatched, one that the driver has called, unless the
+/// driver's code runs just now.
+pub(crate) fn host_function() -> Option<String> {
+    let text = Backtrace::force_capture().to_string();
+    let mut lines = text.lines().map(str::trim).peekable();
+    let mut exported = None;
+    while let Some(line) = lines.next() {
+        let Some((_, name)) = line.split_once(": ") else {
+            continue;
+        };
+        let place = lines.peek().and_then(|line| line.strip_prefix("at "));
+        if !is_plumbing(name) && !place.is_some_and(is_plumbed_at) {
+            break;
+        }
+        let last = name.rsplit("::").next().unwrap_or(name);
+        if is_exported(last) {
+            exported = Some(last.to_owned());
+        }
+    }
+    exported
+}
+
+/// Whether code at a place of a backtrace is the host kernel's, or the standard library's. The names of what was inlined don't tell.
+fn is_plumbed_at(place: &str) -> bool {
+    const OWN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+    if place.starts_with("/rustc/") {
+        return true;
+    }
+    // Backtraces name what lies below the working directory by the rest of its path.
+    match (place.strip_prefix("./"), std::env::current_dir()) {
+        (Some(rest), Ok(directory)) => directory.join(rest).starts_with(OWN),
+        _ => std::path::Path::new(place).starts_with(OWN),
+    }
+}
+
 struct Frames<'b>(Option<&'b Backtrace>);
 
 impl Display for Frames<'_> {
@@ -152,19 +187,23 @@ fn is_plumbing(name: &str) -> bool {
     ];
     const THREADS: [&str; 4] = ["start_thread", "clone", "clone3", "<unknown>"];
     let own = name.starts_with("wsk_host::") && !name.contains("::tests::");
-    let exported = [
-        "Io", "Iof", "Ke", "Kf", "Mm", "Ex", "Ps", "Ob", "Obf", "Zw", "Rtl", "Dbg", "Wsk",
-    ]
-    .iter()
-    .any(|prefix| {
+    own || is_exported(name)
+        || THREADS.contains(&name)
+        || PLUMBING.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Whether a function is named as those are that the kernel exports.
+fn is_exported(name: &str) -> bool {
+    const PREFIXES: [&str; 15] = [
+        "Io", "Iof", "Ke", "Kf", "Mm", "Nmr", "Ex", "Ps", "Ob", "Obf", "Try", "Zw", "Rtl", "Dbg",
+        "Wsk",
+    ];
+    PREFIXES.iter().any(|prefix| {
         name.strip_prefix(prefix).is_some_and(|rest| {
             rest.starts_with(|first: char| first.is_ascii_uppercase())
                 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
         })
-    });
-    own || exported
-        || THREADS.contains(&name)
-        || PLUMBING.iter().any(|prefix| name.starts_with(prefix))
+    })
 }
 
 #[cfg(test)]

@@ -1,12 +1,21 @@
-//! The memory that drivers allocate, with the suspicion of Driver Verifier's special pool: guards on both sides, poison in
-//! what is new and in what was freed, and a record of each block. Stands for `ExAllocatePoolWithTag` and its kin.
+//! The memory that drivers allocate, with the suspicion of Driver Verifier's special pool, and a record of each block. Stands
+//! for `ExAllocatePoolWithTag` and its kin.
+//!
+//! A block has pages of its own: it ends where they end, what comes next is inaccessible, and so are they once it is freed. Where
+//! that is switched off, or the host has no more pages to give, a block lies in the host's heap, with guards on both sides that
+//! are looked at when it is freed, and is poisoned and kept for a while then.
+
+pub(crate) mod pages;
+mod tools;
 
 use core::ffi::c_void;
 use core::fmt::{self, Display};
+use core::ops::Range;
 use std::alloc::{Layout, alloc, dealloc};
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use pages::Place;
 use parking_lot::Mutex;
 use wsk_sys::POOL_TYPE;
 
@@ -21,10 +30,18 @@ const GUARD: usize = 32;
 const GUARD_BYTE: u8 = 0xFD;
 /// What fresh memory is filled with, where the routine doesn't zero it.
 const FRESH_BYTE: u8 = 0xCD;
-/// What freed memory is filled with while it waits in quarantine.
+/// What freed memory is filled with while it waits in quarantine, where it stays accessible.
 const FREED_BYTE: u8 = 0xDD;
 /// Freed memory stays in quarantine until this much of it has gathered.
-const QUARANTINE_BYTES: usize = 4 << 20;
+const QUARANTINE_BYTES: usize = 16 << 20;
+
+/// Whether blocks get pages of their own.
+static PROTECTED: AtomicBool = AtomicBool::new(true);
+
+/// Chooses whether blocks get pages of their own.
+pub(crate) fn protect_pages(protect: bool) {
+    PROTECTED.store(protect, Ordering::Relaxed);
+}
 
 pub(crate) const PAGE_SIZE: usize = 4096;
 
@@ -43,15 +60,24 @@ pub(crate) enum Use {
     Indication,
     /// An address that the provider has found for the driver.
     AddressInfo,
+    /// What a driver sees of a socket.
+    Socket,
+}
+
+/// Where a block lies.
+#[derive(Clone, Copy)]
+enum Home {
+    /// In pages of its own.
+    Pages(Place),
+    /// In the host's heap, so many bytes into an allocation of this layout.
+    Heap { layout: Layout, lead: usize },
 }
 
 /// An allocated, or lately freed, block.
 pub(crate) struct Block {
     address: usize,
     length: usize,
-    layout: Layout,
-    /// Offset of the block in its allocation.
-    lead: usize,
+    home: Home,
     tag: u32,
     usage: Use,
     origin: Origin,
@@ -59,12 +85,37 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    pub(crate) fn range(&self) -> core::ops::Range<usize> {
+    pub(crate) fn range(&self) -> Range<usize> {
         self.address..self.address + self.length
     }
 
     pub(crate) fn usage(&self) -> Use {
         self.usage
+    }
+
+    /// What belongs to the block's home before and behind it.
+    fn surroundings(&self) -> [Range<usize>; 2] {
+        let end = self.address + self.length;
+        match self.home {
+            Home::Pages(place) => [place.range().start..self.address, end..place.range().end],
+            Home::Heap { lead, .. } => [self.address - lead..self.address, end..end + GUARD],
+        }
+    }
+
+    /// How much memory it takes.
+    fn footprint(&self) -> usize {
+        match self.home {
+            Home::Pages(place) => place.range().len(),
+            Home::Heap { layout, .. } => layout.size(),
+        }
+    }
+
+    /// All addresses at which an access has to do with the block.
+    fn reach(&self) -> Range<usize> {
+        match self.home {
+            Home::Pages(place) => place.whole(),
+            Home::Heap { .. } => self.range(),
+        }
     }
 }
 
@@ -77,6 +128,7 @@ impl Display for Block {
             Use::Mdl => "MDL",
             Use::Indication => "indication",
             Use::AddressInfo => "result of WskGetAddressInfo",
+            Use::Socket => "socket",
         };
         write!(f, "{kind} at {:#x}, {} bytes", self.address, self.length)?;
         if matches!(self.usage, Use::Nonpaged | Use::Paged) {
@@ -180,40 +232,64 @@ pub(crate) fn allocate(
     origin: Origin,
 ) -> Option<*mut u8> {
     // Blocks of a page or more start on a page, others on 16 bytes, as in NT.
-    let alignment = if length >= PAGE_SIZE { PAGE_SIZE } else { 16 };
-    let lead = GUARD.max(alignment);
-    let layout =
-        Layout::from_size_align(length.checked_add(lead)?.checked_add(GUARD)?, alignment).ok()?;
-    // SAFETY: the size isn't zero: it includes the guards.
-    let base = unsafe { alloc(layout) };
-    if base.is_null() {
-        return None;
-    }
-    // SAFETY: the allocation has `lead + length + GUARD` bytes.
-    let block = unsafe {
-        base.write_bytes(GUARD_BYTE, lead);
-        let block = base.add(lead);
-        block.write_bytes(if zeroed { 0 } else { FRESH_BYTE }, length);
-        block.add(length).write_bytes(GUARD_BYTE, GUARD);
-        block
+    let driver_chooses = matches!(usage, Use::Nonpaged | Use::Paged);
+    let alignment = if driver_chooses && length >= PAGE_SIZE {
+        PAGE_SIZE
+    } else {
+        16
     };
-    let address = block as usize;
+    let (address, home) = in_pages(length, alignment).or_else(|| in_heap(length, alignment))?;
     let record = Block {
         address,
         length,
-        layout,
-        lead,
+        home,
         tag,
         usage,
         origin,
         freed: None,
     };
+    let [before, after] = record.surroundings();
+    let block = address as *mut u8;
+    // SAFETY: the block and its surroundings belong to nobody yet.
+    unsafe {
+        (before.start as *mut u8).write_bytes(GUARD_BYTE, before.len());
+        block.write_bytes(if zeroed { 0 } else { FRESH_BYTE }, length);
+        (after.start as *mut u8).write_bytes(GUARD_BYTE, after.len());
+    }
+    if let Home::Heap { .. } = home {
+        tools::forbid(before);
+        tools::forbid(after);
+    }
     POOL.lock().live.insert(address, record);
     Some(block)
 }
 
-/// Frees a block whose record was taken out of the pool with [`take`]: poisons it and puts it in quarantine.
+/// Room for a block in pages of its own, so that it ends where they end.
+fn in_pages(length: usize, alignment: usize) -> Option<(usize, Home)> {
+    if !PROTECTED.load(Ordering::Relaxed) {
+        return None;
+    }
+    let place = pages::open(length)?;
+    let address = (place.range().end - length) & !(alignment - 1);
+    Some((address, Home::Pages(place)))
+}
+
+/// Room for a block in the host's heap, with guards.
+fn in_heap(length: usize, alignment: usize) -> Option<(usize, Home)> {
+    let lead = GUARD.max(alignment);
+    let layout =
+        Layout::from_size_align(length.checked_add(lead)?.checked_add(GUARD)?, alignment).ok()?;
+    // SAFETY: the size isn't zero: it includes the guards.
+    let base = unsafe { alloc(layout) };
+    (!base.is_null()).then(|| (base as usize + lead, Home::Heap { layout, lead }))
+}
+
+/// Frees a block whose record was taken out of the pool with [`take`]: makes it inaccessible, or poisons it, and puts it in
+/// quarantine.
 pub(crate) fn release(mut block: Block, function: &'static str) {
+    if let Home::Heap { .. } = block.home {
+        block.surroundings().into_iter().for_each(tools::allow);
+    }
     if let Some(offset) = damaged_guard(&block) {
         bugcheck!(
             DRIVER_VERIFIER_DETECTED_VIOLATION(
@@ -228,12 +304,18 @@ pub(crate) fn release(mut block: Block, function: &'static str) {
         )
     }
     block.freed = Some(Origin::here(function));
-    // SAFETY: the block is allocated until `dispose`.
-    unsafe { (block.address as *mut u8).write_bytes(FREED_BYTE, block.length) };
+    match block.home {
+        Home::Pages(place) => pages::close(place),
+        Home::Heap { .. } => {
+            // SAFETY: the block is allocated until `dispose`.
+            unsafe { (block.address as *mut u8).write_bytes(FREED_BYTE, block.length) };
+            tools::forbid(block.range());
+        }
+    }
     let mut evicted = Vec::new();
     {
         let mut pool = POOL.lock();
-        pool.quarantined += block.length;
+        pool.quarantined += block.footprint();
         pool.order.push_back(block.address);
         pool.quarantine.insert(block.address, block);
         while pool.quarantined > QUARANTINE_BYTES {
@@ -241,7 +323,7 @@ pub(crate) fn release(mut block: Block, function: &'static str) {
                 break;
             };
             if let Some(block) = pool.quarantine.remove(&oldest) {
-                pool.quarantined -= block.length;
+                pool.quarantined -= block.footprint();
                 evicted.push(block);
             }
         }
@@ -251,45 +333,59 @@ pub(crate) fn release(mut block: Block, function: &'static str) {
 
 /// Gives a quarantined block back to the host, after a look whether it was written since it was freed.
 fn dispose(block: &Block) {
-    check_poison(block);
-    // SAFETY: the block was allocated with this layout, `lead` bytes into it, and leaves the records here.
-    unsafe { dealloc((block.address as *mut u8).sub(block.lead), block.layout) };
+    match block.home {
+        Home::Pages(place) => pages::give_back(place),
+        Home::Heap { layout, lead } => {
+            tools::allow(block.range());
+            check_poison(block);
+            // SAFETY: the block was allocated with this layout, `lead` bytes into it, and leaves the records here.
+            unsafe { dealloc((block.address as *mut u8).sub(lead), layout) };
+        }
+    }
 }
 
 fn check_poison(block: &Block) {
-    // SAFETY: quarantined blocks are still allocated.
-    let bytes = unsafe { core::slice::from_raw_parts(block.address as *const u8, block.length) };
-    if let Some(offset) = bytes.iter().position(|&byte| byte != FREED_BYTE) {
+    // SAFETY: quarantined blocks of the heap are still allocated.
+    let other = unsafe { first_other(block.range(), FREED_BYTE) };
+    if let Some(address) = other {
+        let offset = address - block.address;
         bugcheck!(
-            SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION(
-                block.address,
-                block.address + offset,
-                block.length,
-                0x22
-            ),
+            SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION(block.address, address, block.length, 0x22),
             [block],
             "memory was written after it was freed, {offset} bytes from its start"
         )
     }
 }
 
+/// The first address in a range that has another byte than the given one.
+///
+/// # Safety
+///
+/// The range is readable.
+unsafe fn first_other(range: Range<usize>, byte: u8) -> Option<usize> {
+    // Compared in pieces, which is fast without optimisation too.
+    const PIECE: usize = 256;
+    let same = [byte; PIECE];
+    // SAFETY: the caller says so.
+    let bytes = unsafe { core::slice::from_raw_parts(range.start as *const u8, range.len()) };
+    let mut start = range.start;
+    for piece in bytes.chunks(PIECE) {
+        if piece != &same[..piece.len()] {
+            let offset = piece.iter().position(|&found| found != byte)?;
+            return Some(start + offset);
+        }
+        start += piece.len();
+    }
+    None
+}
+
 /// Offset from the block's start of a guard byte that was written.
 fn damaged_guard(block: &Block) -> Option<isize> {
-    // SAFETY: the allocation has `lead` bytes before the block and `GUARD` bytes after it.
-    let (before, after) = unsafe {
-        let start = block.address as *const u8;
-        (
-            core::slice::from_raw_parts(start.sub(block.lead), block.lead),
-            core::slice::from_raw_parts(start.add(block.length), GUARD),
-        )
-    };
-    if let Some(offset) = after.iter().position(|&byte| byte != GUARD_BYTE) {
-        return Some((block.length + offset).cast_signed());
-    }
-    before
-        .iter()
-        .rposition(|&byte| byte != GUARD_BYTE)
-        .map(|offset| offset.cast_signed() - block.lead.cast_signed())
+    let [before, after] = block.surroundings();
+    // SAFETY: what surrounds a block belongs to its home, and the block isn't freed yet.
+    let damaged =
+        unsafe { first_other(after, GUARD_BYTE).or_else(|| first_other(before, GUARD_BYTE)) };
+    damaged.map(|address| address.wrapping_sub(block.address).cast_signed())
 }
 
 /// Takes the record of the block that starts at `address`, when `usage` allows it.
@@ -329,11 +425,35 @@ pub(crate) fn was_freed(address: usize) -> bool {
     holding(&POOL.lock().quarantine, address).is_some()
 }
 
+/// What an access to an inaccessible address has to do with.
+pub(crate) enum Met {
+    /// A block that was freed.
+    Freed(String),
+    /// The page behind, or before, a block.
+    Beyond(String),
+}
+
+/// What an access to an inaccessible address has met in the pool, with the block's address and length. A lock that isn't had soon
+/// is taken for one that the thread itself holds.
+pub(crate) fn met(address: usize) -> Option<(Met, Range<usize>)> {
+    let pool = POOL.try_lock_for(core::time::Duration::from_secs(2))?;
+    let reached = |blocks: &BTreeMap<usize, Block>, met: fn(String) -> Met| {
+        let near = blocks.range(..=address).next_back();
+        near.into_iter()
+            .chain(blocks.range(address..).next())
+            .find(|(_, block)| block.reach().contains(&address))
+            .map(|(_, block)| (met(block.to_string()), block.range()))
+    };
+    reached(&pool.quarantine, Met::Freed).or_else(|| reached(&pool.live, Met::Beyond))
+}
+
 /// The live blocks, as lines of a leak report.
 pub(crate) fn leaks() -> Vec<String> {
     POOL.lock()
         .live
         .values()
+        // Sockets have a line of their own.
+        .filter(|block| block.usage != Use::Socket)
         .map(|block| block.to_string().trim_end().to_owned())
         .collect()
 }
@@ -465,6 +585,7 @@ fn bad_free(function: &'static str, address: usize) -> ! {
             match usage {
                 Use::Mdl => "an MDL of IoAllocateMdl, which IoFreeMdl frees",
                 Use::AddressInfo => "a result of WskGetAddressInfo, which WskFreeAddressInfo frees",
+                Use::Socket => "a socket, which WskCloseSocket closes",
                 _ => "an indication, which WskRelease releases",
             }
         ),

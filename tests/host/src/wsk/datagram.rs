@@ -755,7 +755,7 @@ pub(crate) fn readable(socket: &Arc<Socket>) {
 /// Calls the driver's event callback with datagrams.
 fn indicate(socket: &Arc<Socket>, messages: Vec<Message>) {
     let datagram = part(socket);
-    let address = Arc::as_ptr(socket) as usize;
+    let address = socket.address();
     let list = indication::build(address, socket.family, &messages);
     if let (Some(callback), Some(list)) = (datagram.callback(), list) {
         let told = format_args!("{} datagrams", messages.len());

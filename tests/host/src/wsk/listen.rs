@@ -355,7 +355,7 @@ impl Accept {
                 self.local.put(local, socket.family);
                 self.remote.put(remote, socket.family);
                 connection::kick(&accepted);
-                (STATUS_SUCCESS, Arc::as_ptr(&accepted) as usize)
+                (STATUS_SUCCESS, accepted.address())
             }
             Err(status) => (status, 0),
         }
@@ -480,7 +480,7 @@ fn inspect(socket: &Arc<Socket>) {
         }
         let serial = SERIAL_NUMBERS.fetch_add(1, Ordering::Relaxed);
         let id = WSK_INSPECT_ID {
-            Key: Arc::as_ptr(socket) as usize,
+            Key: socket.address(),
             SerialNumber: serial,
         };
         incoming.inspected = Some(id);
@@ -596,7 +596,7 @@ fn indicate(socket: &Arc<Socket>, incoming: Incoming, inherited: u32) {
             u32::from(WSK_FLAG_AT_DISPATCH_LEVEL),
             local_bytes.as_mut_ptr().cast(),
             remote_bytes.as_mut_ptr().cast(),
-            Arc::as_ptr(&accepted).cast::<WSK_SOCKET>().cast_mut(),
+            accepted.handle(),
             &raw mut context,
             &raw mut dispatch,
         )

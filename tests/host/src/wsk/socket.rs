@@ -32,7 +32,7 @@ use super::{indication, network};
 use crate::bugcheck::{bugcheck, violation};
 use crate::kernel::windows_version;
 use crate::origin::Origin;
-use crate::pool::Counter;
+use crate::pool::{self, Counter, Use};
 use crate::schedule::{self, Plan, SOON};
 use crate::table::Table;
 use crate::trace;
@@ -73,10 +73,10 @@ pub(crate) enum Category {
     Stream(Connection, Listening),
 }
 
-/// A socket. Its memory starts with what drivers see of it.
-#[repr(C)]
+/// A socket.
 pub(crate) struct Socket {
-    wsk: WSK_SOCKET,
+    /// What drivers know it by: a block of its own, so that they can't look at it once it is closed.
+    handle: *mut WSK_SOCKET,
     number: usize,
     pub(crate) family: Family,
     pub(crate) category: Category,
@@ -157,12 +157,7 @@ fn unknown(function: &'static str, address: usize) -> ! {
 #[cold]
 fn closed(function: &'static str, socket: &Socket) -> ! {
     bugcheck!(
-        DRIVER_VERIFIER_DETECTED_VIOLATION(
-            violation::WSK_CONTRACT,
-            &raw const *socket as usize,
-            0,
-            0
-        ),
+        DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, socket.address(), 0, 0),
         [socket.story()],
         "{function} was called for a socket after WskCloseSocket"
     )
@@ -171,6 +166,16 @@ fn closed(function: &'static str, socket: &Socket) -> ! {
 impl Socket {
     pub(crate) fn number(&self) -> usize {
         self.number
+    }
+
+    /// Where the driver's `WSK_SOCKET` is.
+    pub(crate) fn address(&self) -> usize {
+        self.handle as usize
+    }
+
+    /// The driver's `WSK_SOCKET`.
+    pub(crate) fn handle(&self) -> *mut WSK_SOCKET {
+        self.handle
     }
 
     pub(crate) fn is_forced_closed(&self) -> bool {
@@ -205,12 +210,7 @@ impl Socket {
     #[cold]
     pub(crate) fn of_another_category(&self, function: &'static str) -> ! {
         bugcheck!(
-            DRIVER_VERIFIER_DETECTED_VIOLATION(
-                violation::WSK_CONTRACT,
-                &raw const *self as usize,
-                0,
-                0
-            ),
+            DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, self.address(), 0, 0),
             [self.story()],
             "{function} was called for a socket of another category"
         )
@@ -253,10 +253,18 @@ impl Socket {
     pub(crate) fn discard(self: &Arc<Self>) {
         self.life.lock().closing = true;
         self.reset_real();
-        let address = Arc::as_ptr(self) as usize;
+        let address = self.address();
         let _ = OPEN.lock(address).remove(address);
         SOCKETS.down();
+        self.free_handle();
         registration::socket_closed(&self.client);
+    }
+
+    /// The driver must not look at its `WSK_SOCKET` any more.
+    fn free_handle(&self) {
+        if let Some(block) = pool::take(self.address(), |block| block.usage() == Use::Socket) {
+            pool::release(block, "WskCloseSocket");
+        }
     }
 
     /// Takes a request that is being cancelled out of where it waits.
@@ -348,7 +356,7 @@ impl Socket {
         } else if let Some(real) = self.real.write().take() {
             network::remove(self.number, &real);
         }
-        let address = Arc::as_ptr(self) as usize;
+        let address = self.address();
         let _ = OPEN.lock(address).remove(address);
         {
             let mut closed = CLOSED.lock();
@@ -357,6 +365,7 @@ impl Socket {
             }
             closed.insert(address, self.clone());
         }
+        self.free_handle();
         SOCKETS.down();
         close.complete(STATUS_SUCCESS, 0);
         // Only now: a driver whose completion routine frees what it has kept for the socket is not unloaded meanwhile.
@@ -513,7 +522,7 @@ dispatched! {
                 return Done(made.err().unwrap_or(STATUS_INVALID_PARAMETER), 0);
             };
             match make(family, flags, client, pointers, origin) {
-                Ok(socket) => Done(STATUS_SUCCESS, Arc::as_ptr(&socket) as usize),
+                Ok(socket) => Done(STATUS_SUCCESS, socket.address()),
                 Err(status) => Done(status, 0),
             }
         });
@@ -648,10 +657,21 @@ fn open(
 ) -> Result<Arc<Socket>, NTSTATUS> {
     real.set_nonblocking(true)
         .map_err(|_| STATUS_INSUFFICIENT_RESOURCES)?;
+    let handle = pool::allocate(
+        size_of::<WSK_SOCKET>(),
+        u32::from_le_bytes(*b"WskS"),
+        Use::Socket,
+        true,
+        Origin::here("the provider"),
+    )
+    .ok_or(STATUS_INSUFFICIENT_RESOURCES)?
+    .cast::<WSK_SOCKET>();
+    // SAFETY: the block has room for it, and belongs to nobody yet.
+    unsafe { handle.write(WSK_SOCKET { Dispatch: dispatch }) };
     client.sockets.fetch_add(1, Ordering::SeqCst);
     SOCKETS.up();
     let socket = Arc::new(Socket {
-        wsk: WSK_SOCKET { Dispatch: dispatch },
+        handle,
         number: NUMBERS.fetch_add(1, Ordering::Relaxed) + 1,
         family,
         category,
@@ -663,14 +683,14 @@ fn open(
         life: Mutex::new(Life::default()),
         origin,
     });
-    debug_assert!(!socket.wsk.Dispatch.is_null());
     if network::add(&socket, &real).is_err() {
+        socket.free_handle();
         SOCKETS.down();
         registration::socket_closed(&socket.client);
         return Err(STATUS_INSUFFICIENT_RESOURCES);
     }
     *socket.real.write() = Some(real);
-    let address = Arc::as_ptr(&socket) as usize;
+    let address = socket.address();
     let _ = CLOSED.lock().remove(&address);
     let _ = OPEN.lock(address).insert(address, Arc::clone(&socket));
     Ok(socket)

@@ -264,11 +264,7 @@ fn finish_connect(
     }
     if connect.data.is_empty() {
         drop(state);
-        let information = if connect.made {
-            Arc::as_ptr(socket) as usize
-        } else {
-            0
-        };
+        let information = if connect.made { socket.address() } else { 0 };
         if waited {
             connect
                 .request

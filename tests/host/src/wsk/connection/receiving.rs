@@ -278,7 +278,7 @@ pub(super) fn advance_receives(socket: &Arc<Socket>) {
 /// Calls the driver's `WskReceiveEvent` with data.
 fn indicate(socket: &Arc<Socket>, mut bytes: Vec<u8>) {
     let connection = socket.connection("WskReceiveEvent");
-    let address = Arc::as_ptr(socket) as usize;
+    let address = socket.address();
     let (table, context) = connection.table();
     let mut left = Vec::new();
     if let Some(callback) = table.and_then(|table| table.WskReceiveEvent)
@@ -364,12 +364,7 @@ fn tell(socket: &Arc<Socket>, abortive: bool) {
 #[cold]
 pub(crate) fn wrong_answer(socket: &Arc<Socket>, callback: &str, answer: usize, what: &str) -> ! {
     bugcheck!(
-        DRIVER_VERIFIER_DETECTED_VIOLATION(
-            violation::WSK_CONTRACT,
-            Arc::as_ptr(socket) as usize,
-            answer,
-            0
-        ),
+        DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, socket.address(), answer, 0),
         [socket.story()],
         "the driver's {callback} {what}"
     )

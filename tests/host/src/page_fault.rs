@@ -1,0 +1,402 @@
+//! Accesses to memory that isn't accessible, by the driver, or by the host kernel with a pointer of the driver's: told as a bug
+//! check. Stands for the page fault handler, `KiPageFault` and `MmAccessFault`.
+//!
+//! The host tells of a fault by a signal on Unix, which is handled on a stack of its own, and by a vectored exception on Windows.
+//! What isn't the kernel's business goes to whoever handled it before: anything while no kernel is booted, and a stack that
+//! overflows. Rust's own checks of pointers, which debug builds have, panic before there is a fault; what they say is told in the
+//! same way.
+
+use std::sync::Once;
+
+use crate::bugcheck::bugcheck;
+use crate::irql::{self, DISPATCH_LEVEL};
+use crate::pool::{self, Met, pages};
+use crate::{kernel, origin};
+
+/// What the host says of a fault.
+#[derive(Clone, Copy)]
+struct Fault {
+    address: usize,
+    /// Whether it was a write, where the host says so.
+    write: Option<bool>,
+    /// The instruction.
+    instruction: usize,
+}
+
+/// Handles faults from now on.
+pub(crate) fn watch() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        host::install();
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if kernel::is_booted()
+                && let Some(address) = pointer_that_rust_refused(&panic.to_string())
+            {
+                report(Fault {
+                    address,
+                    write: None,
+                    instruction: 0,
+                });
+            }
+            before(panic);
+        }));
+    });
+    prepare_thread();
+}
+
+/// Gives this thread the stack on which faults are handled.
+pub(crate) fn prepare_thread() {
+    host::prepare_thread();
+}
+
+/// The pointer that a check of Rust's says is NULL, or isn't aligned; `None` when the panic is about something else.
+fn pointer_that_rust_refused(panic: &str) -> Option<usize> {
+    if panic.contains("null pointer dereference occurred")
+        || panic.contains("unsafe precondition(s) violated") && panic.contains("non-null")
+    {
+        return Some(0);
+    }
+    let (_, rest) =
+        panic.split_once("misaligned pointer dereference: address must be a multiple of ")?;
+    let digits = rest.rsplit_once("but is 0x")?.1;
+    let digits = digits
+        .split(|digit: char| !digit.is_ascii_hexdigit())
+        .next()?;
+    usize::from_str_radix(digits, 16).ok()
+}
+
+/// Stops the system.
+fn report(fault: Fault) -> ! {
+    let Fault {
+        address,
+        write,
+        instruction,
+    } = fault;
+    let did = match write {
+        Some(true) => "wrote to",
+        Some(false) => "read",
+        None => "accessed",
+    };
+    let who = match origin::host_function() {
+        Some(function) => format!("{function}, with what the driver gave it,"),
+        None => "the driver".to_owned(),
+    };
+    let operation = usize::from(write == Some(true));
+    let met = pages::may_hold(address)
+        .then(|| pool::met(address))
+        .flatten();
+    match met {
+        Some((Met::Freed(block), range)) => bugcheck!(
+            PAGE_FAULT_IN_FREED_SPECIAL_POOL(address, operation, instruction, 0),
+            [block],
+            "{who} {did} memory that was freed, {} bytes from its start",
+            address.wrapping_sub(range.start).cast_signed()
+        ),
+        Some((Met::Beyond(block), range)) => bugcheck!(
+            PAGE_FAULT_BEYOND_END_OF_ALLOCATION(address, operation, instruction, 0),
+            [block],
+            "{who} {did} memory beyond a block, {} bytes from its start, in a block of {} bytes",
+            address.wrapping_sub(range.start).cast_signed(),
+            range.len()
+        ),
+        None if pages::may_hold(address) => bugcheck!(
+            PAGE_FAULT_IN_FREED_SPECIAL_POOL(address, operation, instruction, 0),
+            [],
+            "{who} {did} memory at {address:#x} that no block of the pool lies in, or lay in lately"
+        ),
+        None => {
+            let what = if address < pool::PAGE_SIZE {
+                "by a pointer that is NULL, or close to it"
+            } else {
+                "which nothing lies at, or nothing that may be accessed so"
+            };
+            if irql::current() >= DISPATCH_LEVEL {
+                bugcheck!(
+                    DRIVER_IRQL_NOT_LESS_OR_EQUAL(
+                        address,
+                        usize::from(irql::current()),
+                        operation,
+                        instruction
+                    ),
+                    [],
+                    "{who} {did} {address:#x}, {what}"
+                )
+            }
+            bugcheck!(
+                KMODE_EXCEPTION_NOT_HANDLED(0xC000_0005, instruction, operation, address),
+                [],
+                "{who} {did} {address:#x}, {what}"
+            )
+        }
+    }
+}
+
+#[cfg(unix)]
+mod host {
+    use core::cell::RefCell;
+    use core::ffi::{c_int, c_void};
+    use core::mem::MaybeUninit;
+    use core::ptr;
+    use std::sync::OnceLock;
+
+    use super::Fault;
+    use crate::kernel;
+
+    /// What a report needs: names and lines are looked up for it.
+    const STACK: usize = 1 << 20;
+    /// A fault as close as this to the stack pointer is one of a stack that overflows.
+    const OVERFLOW: usize = 1 << 16;
+    /// How long a report may take, in seconds, before the process ends without one: a lock that it needs may be held by the very
+    /// code that has failed.
+    const REPORTS_WITHIN: u32 = 30;
+
+    type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
+
+    /// Who handled the signals before.
+    static BEFORE: OnceLock<[libc::sigaction; 2]> = OnceLock::new();
+    const SIGNALS: [c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
+
+    pub(super) fn install() {
+        let mut before = [const { MaybeUninit::<libc::sigaction>::zeroed() }; 2];
+        for (signal, before) in SIGNALS.into_iter().zip(&mut before) {
+            // SAFETY: both places hold a `sigaction`.
+            unsafe { libc::sigaction(signal, ptr::null(), before.as_mut_ptr()) };
+        }
+        // SAFETY: zeroes are such a structure, and the host has filled it in.
+        let _ = BEFORE.set(before.map(|before| unsafe { before.assume_init() }));
+        for signal in SIGNALS {
+            // SAFETY: zeroes are such a structure.
+            let mut action: libc::sigaction = unsafe { core::mem::zeroed() };
+            action.sa_sigaction = handle as Handler as usize;
+            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+            // SAFETY: the action is complete, with a handler of the form that its flags tell of.
+            unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
+        }
+    }
+
+    extern "C" fn handle(signal: c_int, information: *mut libc::siginfo_t, context: *mut c_void) {
+        // SAFETY: the host gives both, as this is a handler with `SA_SIGINFO`.
+        let (fault, stack) = unsafe {
+            let registers = registers(context);
+            let fault = Fault {
+                address: (*information).si_addr() as usize,
+                write: registers.write,
+                instruction: registers.instruction,
+            };
+            (fault, registers.stack)
+        };
+        let overflows = stack.is_some_and(|stack| {
+            (stack.saturating_sub(OVERFLOW)..stack.saturating_add(4096)).contains(&fault.address)
+        });
+        if kernel::is_booted() && !overflows {
+            // SAFETY: nothing is asked of the caller.
+            unsafe { libc::alarm(REPORTS_WITHIN) };
+            super::report(fault);
+        }
+        pass_on(signal, information, context);
+    }
+
+    /// Leaves a signal to who handled it before.
+    fn pass_on(signal: c_int, information: *mut libc::siginfo_t, context: *mut c_void) {
+        let index = SIGNALS.iter().position(|&other| other == signal);
+        let before = index.and_then(|index| Some(BEFORE.get()?[index]));
+        match before {
+            Some(action)
+                if action.sa_sigaction != libc::SIG_DFL
+                    && action.sa_sigaction != libc::SIG_IGN
+                    && action.sa_flags & libc::SA_SIGINFO != 0 =>
+            {
+                // SAFETY: the flags tell that it is a handler of this form.
+                let handler: Handler = unsafe { core::mem::transmute(action.sa_sigaction) };
+                handler(signal, information, context);
+            }
+            _ => {
+                // SAFETY: the default action is always there. The instruction fails once more, and the process ends.
+                unsafe { libc::signal(signal, libc::SIG_DFL) };
+            }
+        }
+    }
+
+    /// What the registers tell of a fault, as far as this host is known.
+    #[derive(Default)]
+    struct Registers {
+        stack: Option<usize>,
+        instruction: usize,
+        write: Option<bool>,
+    }
+
+    /// # Safety
+    ///
+    /// `context` is what the host gave to a signal handler.
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    unsafe fn registers(context: *mut c_void) -> Registers {
+        /// Of the error code: the access was a write.
+        const WRITE: i64 = 2;
+        // SAFETY: the caller says so.
+        let registers = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
+        let get = |register: c_int| registers[register as usize];
+        Registers {
+            stack: Some(get(libc::REG_RSP) as usize),
+            instruction: get(libc::REG_RIP) as usize,
+            write: Some(get(libc::REG_ERR) & WRITE != 0),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `context` is what the host gave to a signal handler.
+    #[cfg(all(target_os = "linux", target_arch = "aarch64"))]
+    unsafe fn registers(context: *mut c_void) -> Registers {
+        // SAFETY: the caller says so.
+        let registers = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_mcontext };
+        Registers {
+            stack: Some(registers.sp as usize),
+            instruction: registers.pc as usize,
+            write: None,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `context` is what the host gave to a signal handler.
+    #[cfg(all(target_os = "macos", target_arch = "aarch64"))]
+    unsafe fn registers(context: *mut c_void) -> Registers {
+        // SAFETY: the caller says so.
+        let registers = unsafe { &(*(*context.cast::<libc::ucontext_t>()).uc_mcontext).__ss };
+        Registers {
+            stack: Some(registers.__sp as usize),
+            instruction: registers.__pc as usize,
+            write: None,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `context` is what the host gave to a signal handler.
+    #[cfg(all(target_os = "macos", target_arch = "x86_64"))]
+    unsafe fn registers(context: *mut c_void) -> Registers {
+        // SAFETY: the caller says so.
+        let registers = unsafe { &(*(*context.cast::<libc::ucontext_t>()).uc_mcontext).__ss };
+        Registers {
+            stack: Some(registers.__rsp as usize),
+            instruction: registers.__rip as usize,
+            write: None,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// None is needed: nothing is known of this host's registers.
+    #[cfg(not(all(
+        any(target_os = "linux", target_os = "macos"),
+        any(target_arch = "x86_64", target_arch = "aarch64")
+    )))]
+    unsafe fn registers(_context: *mut c_void) -> Registers {
+        Registers::default()
+    }
+
+    /// The stack on which a thread's faults are handled.
+    struct Stack {
+        memory: region::Allocation,
+        before: libc::stack_t,
+    }
+
+    std::thread_local! {
+        static STACK_OF_THREAD: RefCell<Option<Stack>> = const { RefCell::new(None) };
+    }
+
+    pub(super) fn prepare_thread() {
+        // A thread that is ending keeps what it has.
+        let _ = STACK_OF_THREAD.try_with(|stack| {
+            let mut stack = stack.borrow_mut();
+            if stack.is_none() {
+                *stack = Stack::new();
+            }
+        });
+    }
+
+    impl Stack {
+        fn new() -> Option<Self> {
+            let mut memory = region::alloc(STACK, region::Protection::READ_WRITE).ok()?;
+            let new = libc::stack_t {
+                ss_sp: memory.as_mut_ptr(),
+                ss_flags: 0,
+                ss_size: memory.len(),
+            };
+            // SAFETY: zeroes are such a structure.
+            let mut before: libc::stack_t = unsafe { core::mem::zeroed() };
+            // SAFETY: the memory is there until `drop` takes it away from the host.
+            let set = unsafe { libc::sigaltstack(&raw const new, &raw mut before) } == 0;
+            set.then_some(Self { memory, before })
+        }
+    }
+
+    impl Drop for Stack {
+        fn drop(&mut self) {
+            // SAFETY: zeroes are such a structure.
+            let mut now: libc::stack_t = unsafe { core::mem::zeroed() };
+            // SAFETY: the place is one.
+            unsafe { libc::sigaltstack(ptr::null(), &raw mut now) };
+            // Rust's own threads take away whatever there is, before this runs.
+            if now.ss_sp == self.memory.as_mut_ptr::<c_void>() {
+                // SAFETY: what was there before is this thread's, and is still there: whoever takes it away takes this one's too.
+                unsafe { libc::sigaltstack(&raw const self.before, ptr::null_mut()) };
+            }
+        }
+    }
+}
+
+#[cfg(windows)]
+mod host {
+    use windows_sys::Win32::Foundation::EXCEPTION_ACCESS_VIOLATION;
+    use windows_sys::Win32::System::Diagnostics::Debug::{
+        AddVectoredExceptionHandler, EXCEPTION_CONTINUE_SEARCH, EXCEPTION_POINTERS,
+    };
+
+    use super::Fault;
+    use crate::kernel;
+
+    pub(super) fn install() {
+        // SAFETY: the handler is there for good.
+        unsafe { AddVectoredExceptionHandler(1, Some(handle)) };
+    }
+
+    unsafe extern "system" fn handle(exception: *mut EXCEPTION_POINTERS) -> i32 {
+        // SAFETY: the system gives both parts of it.
+        let record = unsafe { &*(*exception).ExceptionRecord };
+        if record.ExceptionCode == EXCEPTION_ACCESS_VIOLATION && kernel::is_booted() {
+            super::report(Fault {
+                address: record.ExceptionInformation[1],
+                write: Some(record.ExceptionInformation[0] == 1),
+                instruction: record.ExceptionAddress as usize,
+            });
+        }
+        EXCEPTION_CONTINUE_SEARCH
+    }
+
+    /// Exceptions are handled on the thread's own stack.
+    pub(super) fn prepare_thread() {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pointer_that_rust_refused;
+
+    #[test]
+    fn panics_about_pointers_are_told_apart() {
+        assert_eq!(
+            pointer_that_rust_refused(
+                "thread panicked at x.rs:1:2:\nnull pointer dereference occurred"
+            ),
+            Some(0)
+        );
+        assert_eq!(
+            pointer_that_rust_refused(
+                "misaligned pointer dereference: address must be a multiple of 0x8 but is 0xcdcdcdcdcdcdcdcd"
+            ),
+            Some(0xCDCD_CDCD_CDCD_CDCD)
+        );
+        assert_eq!(pointer_that_rust_refused("index out of bounds"), None);
+    }
+}

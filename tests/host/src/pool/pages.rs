@@ -1,0 +1,112 @@
+//! Pages of their own for blocks of the pool: a block ends where its last page ends, the next page is inaccessible, and all of
+//! them are once the block is freed. Stands for Driver Verifier's special pool.
+//!
+//! Places are made in groups, each of which is one mapping, and never given back to the host: a place whose block was freed is
+//! taken again later. Where one place ends the inaccessible page comes that keeps it from the next.
+
+use core::ops::Range;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use region::Protection;
+
+/// The most places with accessible pages at a time. Each takes two entries of the table that a host keeps of a process's memory,
+/// which has some 65,000 on Linux.
+const OPEN_AT_ONCE: usize = 16_384;
+/// How many pages are mapped at once, about.
+const GROUP: usize = 256;
+
+/// Pages for one block. They are followed by a page that is never accessible.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    start: usize,
+    length: usize,
+}
+
+impl Place {
+    pub(crate) fn range(self) -> Range<usize> {
+        self.start..self.start + self.length
+    }
+
+    /// The pages and the inaccessible one behind them.
+    pub(crate) fn whole(self) -> Range<usize> {
+        self.start..self.start + self.length + region::page::size()
+    }
+}
+
+/// Places without a block, by their length.
+static FREE: Mutex<BTreeMap<usize, Vec<usize>>> = Mutex::new(BTreeMap::new());
+static OPEN: AtomicUsize = AtomicUsize::new(0);
+/// Between these addresses lie all places.
+static LOWEST: AtomicUsize = AtomicUsize::new(usize::MAX);
+static HIGHEST: AtomicUsize = AtomicUsize::new(0);
+
+/// Takes a place with room for `length` bytes and makes its pages accessible; `None` where the host has no more.
+pub(crate) fn open(length: usize) -> Option<Place> {
+    if OPEN.fetch_add(1, Ordering::Relaxed) >= OPEN_AT_ONCE {
+        OPEN.fetch_sub(1, Ordering::Relaxed);
+        return None;
+    }
+    let opened = take(length).and_then(|place| {
+        let accessible = protect(place, Protection::READ_WRITE);
+        if !accessible {
+            give_back(place);
+        }
+        accessible.then_some(place)
+    });
+    if opened.is_none() {
+        OPEN.fetch_sub(1, Ordering::Relaxed);
+    }
+    opened
+}
+
+/// Makes the pages of a place inaccessible.
+pub(crate) fn close(place: Place) {
+    let _ = protect(place, Protection::NONE);
+    OPEN.fetch_sub(1, Ordering::Relaxed);
+}
+
+/// Makes the pages of an open place inaccessible for a while, or accessible again. Says whether that was possible.
+pub(crate) fn protect(place: Place, protection: Protection) -> bool {
+    // SAFETY: the pages are those of a place, which holds nothing but a block of a driver's. Whoever accesses one that must not be
+    // accessed is stopped.
+    unsafe { region::protect(place.start as *const u8, place.length, protection) }.is_ok()
+}
+
+/// Gives a closed place back, for another block.
+pub(crate) fn give_back(place: Place) {
+    FREE.lock()
+        .entry(place.length)
+        .or_default()
+        .push(place.start);
+}
+
+/// Whether an address may lie in a place: only then it is worth to look for the block.
+#[inline]
+pub(crate) fn may_hold(address: usize) -> bool {
+    (LOWEST.load(Ordering::Relaxed)..HIGHEST.load(Ordering::Relaxed)).contains(&address)
+}
+
+fn take(length: usize) -> Option<Place> {
+    let page = region::page::size();
+    let length = length.checked_next_multiple_of(page)?;
+    let mut free = FREE.lock();
+    let places = free.entry(length).or_default();
+    if places.is_empty() {
+        let whole = length.checked_add(page)?;
+        let count = (GROUP * page / whole).max(1);
+        // One page before the first place, which keeps it from what the host has there.
+        let size = whole.checked_mul(count)?.checked_add(page)?;
+        let (base, size) = region::alloc(size, Protection::NONE)
+            .ok()?
+            .into_raw_parts::<u8>();
+        let base = base.expose_provenance();
+        LOWEST.fetch_min(base, Ordering::Relaxed);
+        HIGHEST.fetch_max(base + size, Ordering::Relaxed);
+        // The last is taken first.
+        places.extend((0..count).rev().map(|index| base + page + index * whole));
+    }
+    let start = places.pop()?;
+    Some(Place { start, length })
+}

@@ -1,0 +1,112 @@
+//! Tells address sanitizer and valgrind which memory must not be accessed, where it isn't pages of its own. They watch what
+//! `malloc` and `free` do by themselves, but freed blocks of the pool stay allocated, in quarantine.
+
+use core::ops::Range;
+
+/// Nobody may access the bytes from now on.
+pub(crate) fn forbid(bytes: Range<usize>) {
+    sanitizer::tell(&bytes, true);
+    memcheck::tell(&bytes, true);
+}
+
+/// The bytes may be accessed again.
+pub(crate) fn allow(bytes: Range<usize>) {
+    sanitizer::tell(&bytes, false);
+    memcheck::tell(&bytes, false);
+}
+
+#[cfg(unix)]
+mod sanitizer {
+    use core::ffi::{CStr, c_void};
+    use core::ops::Range;
+    use std::sync::OnceLock;
+
+    type Tell = unsafe extern "C" fn(*const c_void, usize);
+
+    /// The functions that poison and unpoison memory, where address sanitizer is linked in.
+    fn functions() -> Option<(Tell, Tell)> {
+        static FUNCTIONS: OnceLock<Option<(Tell, Tell)>> = OnceLock::new();
+        *FUNCTIONS.get_or_init(|| {
+            Some((
+                find(c"__asan_poison_memory_region")?,
+                find(c"__asan_unpoison_memory_region")?,
+            ))
+        })
+    }
+
+    fn find(name: &CStr) -> Option<Tell> {
+        // SAFETY: the name ends with a zero.
+        let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+        // SAFETY: the names are reserved for the sanitizer, whose functions have this type.
+        (!found.is_null()).then(|| unsafe { core::mem::transmute::<*mut c_void, Tell>(found) })
+    }
+
+    pub(super) fn tell(bytes: &Range<usize>, forbid: bool) {
+        if let Some((poison, unpoison)) = functions() {
+            let function = if forbid { poison } else { unpoison };
+            // SAFETY: the function only notes what the bytes are; nobody but the pool knows them otherwise.
+            unsafe { function(bytes.start as *const c_void, bytes.len()) };
+        }
+    }
+}
+
+#[cfg(not(unix))]
+mod sanitizer {
+    pub(super) fn tell(_bytes: &core::ops::Range<usize>, _forbid: bool) {}
+}
+
+/// Requests of a program that runs under valgrind: some rotations that do nothing, and an instruction that valgrind takes for a
+/// call. The processor itself does nothing there either.
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+mod memcheck {
+    use core::ops::Range;
+
+    /// The numbers of memcheck's requests.
+    const MAKE_NO_ACCESS: usize = 0x4D43_0000;
+    const MAKE_DEFINED: usize = 0x4D43_0002;
+
+    pub(super) fn tell(bytes: &Range<usize>, forbid: bool) {
+        let request = if forbid { MAKE_NO_ACCESS } else { MAKE_DEFINED };
+        let arguments = [request, bytes.start, bytes.len(), 0, 0, 0];
+        // SAFETY: on the processor the instructions change nothing but the flags: the rotations come back to where they began.
+        // Under valgrind the arguments are read, and the answer goes to the register that is given up.
+        #[cfg(target_arch = "x86_64")]
+        unsafe {
+            core::arch::asm!(
+                "rol rdi, 3",
+                "rol rdi, 13",
+                "rol rdi, 61",
+                "rol rdi, 51",
+                "xchg rbx, rbx",
+                in("rax") arguments.as_ptr(),
+                inout("rdx") 0_usize => _,
+                options(nostack),
+            );
+        }
+        // SAFETY: as for the other architecture.
+        #[cfg(target_arch = "aarch64")]
+        unsafe {
+            core::arch::asm!(
+                "ror x12, x12, #3",
+                "ror x12, x12, #13",
+                "ror x12, x12, #51",
+                "ror x12, x12, #61",
+                "orr x10, x10, x10",
+                in("x4") arguments.as_ptr(),
+                inout("x3") 0_usize => _,
+                options(nostack),
+            );
+        }
+    }
+}
+
+#[cfg(not(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
+mod memcheck {
+    pub(super) fn tell(_bytes: &core::ops::Range<usize>, _forbid: bool) {}
+}

@@ -1,0 +1,433 @@
+//! For each rule about memory that the host kernel watches over through page protection: raw code that breaks it, and is caught.
+//!
+//! What is accessed here against the rules is inaccessible, so that the access itself ends the process, which is a child of the
+//! test: no memory of anybody is read or written.
+
+#![allow(clippy::pedantic, reason = "raw driver code, as a test")]
+
+mod driver;
+
+use core::ffi::c_void;
+use core::ptr;
+
+use driver::*;
+use wsk_host::Kernel;
+use wsk_host::testing::expect_bugcheck;
+use wsk_sys::*;
+
+const BEYOND: &str = "PAGE_FAULT_BEYOND_END_OF_ALLOCATION";
+const UNHANDLED: &str = "KMODE_EXCEPTION_NOT_HANDLED";
+
+/// Reads a byte.
+///
+/// # Safety
+///
+/// The byte is readable, or lies in a page that isn't.
+unsafe fn peek<T>(address: *const T) -> u8 {
+    // SAFETY: the caller says so.
+    unsafe { address.cast::<u8>().read_volatile() }
+}
+
+/// Writes a byte.
+///
+/// # Safety
+///
+/// The byte is writable and used by nobody, or lies in a page that isn't.
+unsafe fn poke<T>(address: *mut T) {
+    // SAFETY: the caller says so.
+    unsafe { address.cast::<u8>().write_volatile(1) }
+}
+
+// Freed memory.
+
+#[test]
+fn freed_pool_read() {
+    expect_bugcheck(FREED, || {
+        let _kernel = Kernel::boot();
+        let memory = pool(100).cast::<u8>();
+        // SAFETY: the block is used by nobody. Reading it when it is freed breaks the rule; it is inaccessible then.
+        unsafe {
+            ExFreePoolWithTag(memory.cast(), TAG);
+            peek(memory.add(7));
+        }
+    })
+    .tells("the driver read memory that was freed, 7 bytes from its start")
+    .tells("nonpaged pool")
+    .tells("tag 'Test'")
+    .tells("freed by ExFreePoolWithTag")
+    .tells("freed_pool_read");
+}
+
+#[test]
+fn freed_pool_written() {
+    expect_bugcheck(FREED, || {
+        let _kernel = Kernel::boot();
+        let memory = pool(5000).cast::<u8>();
+        // SAFETY: the block is used by nobody. Writing to it when it is freed breaks the rule; it is inaccessible then.
+        unsafe {
+            ExFreePool(memory.cast());
+            poke(memory.add(4999));
+        }
+    })
+    .tells("the driver wrote to memory that was freed, 4999 bytes from its start")
+    .tells("freed by ExFreePool");
+}
+
+#[test]
+fn freed_irp_read() {
+    expect_bugcheck(FREED, || {
+        let _kernel = Kernel::boot();
+        let irp = allocate_irp(1);
+        // SAFETY: the IRP is used by nobody. Reading it when it is freed breaks the rule; it is inaccessible then.
+        unsafe {
+            IoFreeIrp(irp);
+            peek(&raw const (*irp).IoStatus);
+        }
+    })
+    .tells("IRP at")
+    .tells("freed by IoFreeIrp");
+}
+
+#[test]
+fn freed_mdl_read() {
+    expect_bugcheck(FREED, || {
+        let _kernel = Kernel::boot();
+        let mdl = Buffer::new(8).mdl();
+        // SAFETY: the MDL is used by nobody. Reading it when it is freed breaks the rule; it is inaccessible then.
+        unsafe {
+            IoFreeMdl(mdl);
+            peek(&raw const (*mdl).ByteCount);
+        }
+    })
+    .tells("MDL at")
+    .tells("freed by IoFreeMdl");
+}
+
+#[test]
+fn released_indication_read() {
+    static LIST: std::sync::atomic::AtomicPtr<WSK_DATAGRAM_INDICATION> =
+        std::sync::atomic::AtomicPtr::new(ptr::null_mut());
+    unsafe extern "system" fn keeps(
+        _context: *mut c_void,
+        _flags: u32,
+        list: *mut WSK_DATAGRAM_INDICATION,
+    ) -> NTSTATUS {
+        LIST.store(list, std::sync::atomic::Ordering::SeqCst);
+        STATUS_PENDING
+    }
+    static TABLE: WSK_CLIENT_DATAGRAM_DISPATCH = WSK_CLIENT_DATAGRAM_DISPATCH {
+        WskReceiveFromEvent: Some(keeps),
+    };
+    expect_bugcheck(FREED, || {
+        let _kernel = Kernel::boot();
+        let client = Client::new();
+        // SAFETY: the callback has no use for a context.
+        let callbacks = unsafe { Callbacks::new(&(), &TABLE) };
+        let socket = client.socket_with(AF_INET, callbacks);
+        assert_eq!(socket.bind("127.0.0.1:0".parse().unwrap()), STATUS_SUCCESS);
+        assert_eq!(socket.events(WSK_EVENT_RECEIVE_FROM), STATUS_SUCCESS);
+        let buffer = Buffer::of(b"x");
+        let own = socket.local().unwrap();
+        assert_eq!(socket.send(&buffer, Some(own)).0, STATUS_SUCCESS);
+        wait_until("an indication", || {
+            !LIST.load(std::sync::atomic::Ordering::SeqCst).is_null()
+        });
+        let list = LIST.load(std::sync::atomic::Ordering::SeqCst);
+        assert_eq!(socket.release(list), STATUS_SUCCESS);
+        // SAFETY: breaks the rule; the indication is inaccessible once it is released.
+        unsafe { peek(&raw const (*list).Buffer.Length) };
+    })
+    .tells("indication at")
+    .tells("freed by WskRelease");
+}
+
+#[test]
+fn closed_socket_read() {
+    expect_bugcheck(FREED, || {
+        let _kernel = Kernel::boot();
+        let client = Client::new();
+        let socket = client.socket(AF_INET);
+        socket.close();
+        // SAFETY: breaks the rule; the socket is inaccessible once it is closed.
+        unsafe { peek(&raw const (*socket.raw()).Dispatch) };
+    })
+    .tells("socket at")
+    .tells("freed by WskCloseSocket")
+    .tells("closed_socket_read");
+}
+
+#[test]
+fn freed_addresses_read() {
+    expect_bugcheck(FREED, || {
+        let _kernel = Kernel::boot();
+        let client = Client::new();
+        let mut found: *mut ADDRINFOEXW = ptr::null_mut();
+        let name: Vec<u16> = "127.0.0.1".encode_utf16().collect();
+        let bytes = (name.len() * 2) as u16;
+        let mut name = UNICODE_STRING {
+            Length: bytes,
+            MaximumLength: bytes,
+            Buffer: name.as_ptr().cast_mut(),
+        };
+        let (status, _) = conclude(|call| {
+            // SAFETY: the name and the place for the result live until the call is concluded; all else is optional.
+            unsafe {
+                client.table().WskGetAddressInfo.unwrap()(
+                    client.client(),
+                    &raw mut name,
+                    ptr::null_mut(),
+                    NS_ALL,
+                    ptr::null_mut(),
+                    ptr::null_mut(),
+                    &raw mut found,
+                    ptr::null_mut(),
+                    ptr::null_mut(),
+                    call.irp(),
+                )
+            }
+        });
+        assert_eq!(status, STATUS_SUCCESS);
+        // SAFETY: the list is the driver's. Reading it when it is freed breaks the rule; it is inaccessible then.
+        unsafe {
+            client.table().WskFreeAddressInfo.unwrap()(client.client(), found);
+            peek(&raw const (*found).ai_addr);
+        }
+    })
+    .tells("result of WskGetAddressInfo at")
+    .tells("freed by WskFreeAddressInfo");
+}
+
+#[test]
+fn freed_memory_given_to_the_kernel() {
+    expect_bugcheck(FREED, || {
+        let _kernel = Kernel::boot();
+        let string = pool(size_of::<UNICODE_STRING>()).cast::<UNICODE_STRING>();
+        // SAFETY: the block is used by nobody. Giving it away when it is freed breaks the rule; it is inaccessible then.
+        unsafe {
+            ExFreePool(string.cast());
+            RtlInitUnicodeString(string, ptr::null());
+        }
+    })
+    .tells("RtlInitUnicodeString, with what the driver gave it, wrote to memory that was freed");
+}
+
+// Memory of others.
+
+#[test]
+fn block_read_beyond_its_end() {
+    expect_bugcheck(BEYOND, || {
+        let _kernel = Kernel::boot();
+        // SAFETY: breaks the rule; the block ends where an inaccessible page begins.
+        unsafe { peek(pool(64).cast::<u8>().add(64)) };
+    })
+    .tells("the driver read memory beyond a block, 64 bytes from its start, in a block of 64 bytes")
+    .tells("block_read_beyond_its_end");
+}
+
+#[test]
+fn block_written_beyond_its_end() {
+    // Up to 72 bytes, each of which is noticed at once or when the block is freed.
+    for distance in [0, 8, 16, 72] {
+        let code = if distance == 0 { VERIFIER } else { BEYOND };
+        let report = expect_bugcheck(code, || {
+            let _kernel = Kernel::boot();
+            let memory = pool(100).cast::<u8>();
+            // SAFETY: breaks the rule. The bytes up to the next multiple of 16 belong to nobody; behind them comes an
+            // inaccessible page.
+            unsafe {
+                poke(memory.add(100 + distance + usize::from(distance > 0) * 12));
+                ExFreePool(memory.cast());
+            }
+        });
+        report.tells("in a block of 100 bytes");
+    }
+}
+
+#[test]
+fn irp_written_beyond_its_end() {
+    // An IRP with one location has 280 bytes.
+    for (distance, code) in [(0, VERIFIER), (8, BEYOND), (64, BEYOND), (72, BEYOND)] {
+        let report = expect_bugcheck(code, || {
+            let _kernel = Kernel::boot();
+            let irp = allocate_irp(1);
+            // SAFETY: breaks the rule. The bytes up to the next multiple of 16 belong to nobody; behind them comes an
+            // inaccessible page.
+            unsafe {
+                poke(irp.cast::<u8>().add(280 + distance));
+                IoFreeIrp(irp);
+            }
+        });
+        report.tells("IRP at").tells("in a block of 280 bytes");
+    }
+}
+
+#[test]
+fn more_described_than_there_is() {
+    expect_bugcheck(BEYOND, || {
+        let _kernel = Kernel::boot();
+        let memory = pool(48).cast::<UNICODE_STRING>();
+        // SAFETY: breaks the rule: the string begins inside the block and ends outside; behind it comes an inaccessible page.
+        unsafe { RtlInitUnicodeString(memory.byte_add(40), ptr::null()) };
+    })
+    .tells("RtlInitUnicodeString, with what the driver gave it, wrote to memory beyond a block");
+}
+
+// Pointers to nothing.
+
+#[test]
+fn null_dereferenced() {
+    expect_bugcheck(UNHANDLED, || {
+        let _kernel = Kernel::boot();
+        let nothing = core::hint::black_box(0x18_usize);
+        // SAFETY: breaks the rule; nothing lies there.
+        unsafe { peek(ptr::with_exposed_provenance::<u8>(nothing)) };
+    })
+    .tells("the driver read 0x18, by a pointer that is NULL, or close to it")
+    .tells("null_dereferenced");
+}
+
+#[test]
+fn null_given_to_the_kernel() {
+    type Body = fn();
+    // SAFETY: each breaks the rule; the kernel stops when it is to access what NULL points at.
+    let calls: [(&str, Body); 11] = unsafe {
+        [
+            ("MmProbeAndLockPages", || {
+                MmProbeAndLockPages(ptr::null_mut(), 0, LOCK_OPERATION::IoReadAccess)
+            }),
+            ("MmUnlockPages", || MmUnlockPages(ptr::null_mut())),
+            ("MmBuildMdlForNonPagedPool", || {
+                MmBuildMdlForNonPagedPool(ptr::null_mut())
+            }),
+            ("IoBuildPartialMdl", || {
+                IoBuildPartialMdl(ptr::null_mut(), ptr::null_mut(), ptr::null_mut(), 0)
+            }),
+            ("KeInitializeEvent", || {
+                KeInitializeEvent(ptr::null_mut(), EVENT_TYPE::NotificationEvent, 0)
+            }),
+            ("KeSetEvent", || {
+                let _ = KeSetEvent(ptr::null_mut(), 0, 0);
+            }),
+            ("KeWaitForSingleObject", || {
+                let _ = wait(ptr::null_mut(), None);
+            }),
+            ("KeInsertQueueDpc", || {
+                let _ = KeInsertQueueDpc(ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+            }),
+            ("RtlInitUnicodeString", || {
+                RtlInitUnicodeString(ptr::null_mut(), ptr::null())
+            }),
+            ("KeDelayExecutionThread", || {
+                let _ = KeDelayExecutionThread(0, 0, ptr::null_mut());
+            }),
+            ("RtlGetVersion", || {
+                let _ = RtlGetVersion(ptr::null_mut());
+            }),
+        ]
+    };
+    for (function, call) in calls {
+        expect_bugcheck(UNHANDLED, || {
+            let _kernel = Kernel::boot();
+            call();
+        })
+        .tells(function)
+        .tells("by a pointer that is NULL, or close to it")
+        .tells("null_given_to_the_kernel");
+    }
+}
+
+#[test]
+fn null_lock_taken() {
+    expect_bugcheck("DRIVER_IRQL_NOT_LESS_OR_EQUAL", || {
+        let _kernel = Kernel::boot();
+        // SAFETY: breaks the rule; the kernel stops when it is to access what NULL points at. The level is raised by then.
+        let _ = unsafe { KeAcquireSpinLockRaiseToDpc(ptr::null_mut()) };
+    })
+    .tells("KeAcquireSpinLockRaiseToDpc")
+    .tells("by a pointer that is NULL");
+}
+
+#[test]
+fn null_buffer_sent() {
+    expect_bugcheck(UNHANDLED, || {
+        let _kernel = Kernel::boot();
+        let client = Client::new();
+        let socket = client.bound("127.0.0.1:0");
+        let call = Call::new();
+        // SAFETY: breaks the rule; the kernel stops when it is to access what NULL points at.
+        let _ = unsafe {
+            socket.table().WskSendTo.unwrap()(
+                socket.raw(),
+                ptr::null_mut(),
+                0,
+                ptr::null_mut(),
+                0,
+                ptr::null_mut(),
+                call.irp(),
+            )
+        };
+    })
+    .tells("WskSendTo")
+    .tells("by a pointer that is NULL");
+}
+
+#[test]
+fn pointer_to_nowhere_given_to_the_kernel() {
+    expect_bugcheck(UNHANDLED, || {
+        let _kernel = Kernel::boot();
+        // What uninitialised memory holds: an address that the processor has none like.
+        let event = pool(64).cast::<*mut KEVENT>();
+        // SAFETY: breaks the rule; nothing lies there.
+        unsafe { KeSetEvent(event.read(), 0, 0) };
+    })
+    .tells("KeSetEvent");
+}
+
+#[test]
+fn memory_that_is_no_block_anymore_is_taken_again() {
+    // All that is freed becomes inaccessible, and another kernel can use it.
+    for round in 0..3 {
+        let kernel = Kernel::boot();
+        let blocks: Vec<_> = (1..2000).map(pool).collect();
+        for (index, block) in blocks.into_iter().enumerate() {
+            assert!(!block.is_null(), "block {index} of round {round}");
+            let bytes = block.cast::<u8>();
+            // SAFETY: the block is new, and has as many bytes. It is used by nobody when it is freed.
+            unsafe {
+                assert_eq!(bytes.read(), bytes.add(index).read());
+                bytes.add(index).write(1);
+                ExFreePoolWithTag(block, TAG);
+            }
+        }
+        kernel.shutdown();
+    }
+}
+
+// Without page protection.
+
+#[test]
+fn many_small_blocks() {
+    let kernel = Kernel::builder()
+        .special_pool(false)
+        .backtraces(false)
+        .boot();
+    let blocks: Vec<_> = (0..100_000).map(|_| pool(16)).collect();
+    for block in blocks {
+        // SAFETY: the block is used by nobody.
+        unsafe { ExFreePoolWithTag(block, TAG) };
+    }
+    kernel.shutdown();
+}
+
+#[test]
+fn more_blocks_than_there_are_pages_for() {
+    // Those beyond what the host has pages for lie in its heap.
+    let kernel = Kernel::builder().backtraces(false).boot();
+    let blocks: Vec<_> = (0..20_000).map(|_| pool(16)).collect();
+    for block in blocks {
+        assert!(!block.is_null());
+        // SAFETY: the block is used by nobody.
+        unsafe { ExFreePoolWithTag(block, TAG) };
+    }
+    kernel.shutdown();
+}
