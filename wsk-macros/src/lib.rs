@@ -105,11 +105,12 @@
 mod errors;
 mod expand;
 mod names;
-mod parse;
 mod sal;
+mod syntax;
+mod table;
 
 use proc_macro::TokenStream;
-use syn::{DeriveInput, Error, ItemImpl, parse_macro_input};
+use syn::{Error, parse_macro_input};
 
 /// Derives typed calls from a dispatch table: a `#[repr(C)]` struct named as in C, in capitals.
 ///
@@ -167,8 +168,8 @@ use syn::{DeriveInput, Error, ItemImpl, parse_macro_input};
 /// implementation has it. [`#[dispatch_events]`](macro@dispatch_events) sets them.
 #[proc_macro_derive(Dispatch, attributes(dispatch))]
 pub fn derive_dispatch(input: TokenStream) -> TokenStream {
-    let input = parse_macro_input!(input as DeriveInput);
-    parse::table(&input)
+    let input = parse_macro_input!(input as syntax::Struct);
+    table::table(&input)
         .map_or_else(Error::into_compile_error, |table| expand::table(&table))
         .into()
 }
@@ -180,9 +181,18 @@ pub fn derive_dispatch(input: TokenStream) -> TokenStream {
 /// [crate's documentation](crate#a-clients-table) has an example.
 #[proc_macro_attribute]
 pub fn dispatch_events(arguments: TokenStream, input: TokenStream) -> TokenStream {
-    let input = parse_macro_input!(input as ItemImpl);
-    parse::no_arguments(arguments.into())
-        .and_then(|()| expand::dispatch_events(input))
+    let input = parse_macro_input!(input as syntax::Implementation);
+    expand::no_arguments(arguments.into())
+        .and_then(|()| expand::dispatch_events(&input))
         .unwrap_or_else(Error::into_compile_error)
         .into()
+}
+
+/// The SAL annotations that `#[sal(...)]` takes, for the generator: an array of `(&str, &str, bool, Option<&str>)`, which are the
+/// name, what the pointer is there for (`In`, `Out`, `Inout`, `Outptr`, `Reserved`), whether it may be NULL, and what a count
+/// counts (`bytes`, `elements`).
+#[doc(hidden)]
+#[proc_macro]
+pub fn sal_annotations(_: TokenStream) -> TokenStream {
+    sal::listed().into()
 }

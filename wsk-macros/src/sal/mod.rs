@@ -1,85 +1,24 @@
 //! SAL, the annotation language of the Windows headers: what `#[sal(...)]` says of a parameter, and what that makes of
-//! the parameter's type. A name that isn't in the table below is an error: a wrong guess would be a wrong call.
+//! the parameter's type. A name that isn't in the table of `annotations` is an error: a wrong guess would be a wrong call.
+
+mod annotations;
+
+use std::rc::Rc;
 
 use proc_macro2::Ident;
 use syn::{
-    Attribute, Error, Path, PointerMutability, Result, Token, Type, TypePtr, parenthesized,
+    Error, Result, Token, parenthesized,
     parse::{Parse, ParseStream},
-    spanned::Spanned,
     token::Paren,
 };
 
-use crate::errors::Errors;
+use crate::{
+    errors::Errors,
+    syntax::{Attribute, Type},
+};
+use annotations::{ANNOTATIONS, Use};
 
-/// What a pointer is there for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Use {
-    In,
-    Out,
-    Inout,
-    /// The place of a pointer that the callee fills in.
-    Outptr,
-    Reserved,
-}
-
-/// What the length of a counted buffer counts.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unit {
-    Bytes,
-    Elements,
-}
-
-struct Annotation {
-    name: &'static str,
-    usage: Use,
-    optional: bool,
-    unit: Option<Unit>,
-}
-
-const fn plain(name: &'static str, usage: Use, optional: bool) -> Annotation {
-    Annotation {
-        name,
-        usage,
-        optional,
-        unit: None,
-    }
-}
-
-const fn counted(name: &'static str, usage: Use, optional: bool, unit: Unit) -> Annotation {
-    Annotation {
-        name,
-        usage,
-        optional,
-        unit: Some(unit),
-    }
-}
-
-/// The annotations that are understood, by the macro's name without the underscores around it.
-const ANNOTATIONS: &[Annotation] = &[
-    plain("In", Use::In, false),
-    plain("In_opt", Use::In, true),
-    plain("Out", Use::Out, false),
-    plain("Out_opt", Use::Out, true),
-    plain("Inout", Use::Inout, false),
-    plain("Inout_opt", Use::Inout, true),
-    plain("Outptr", Use::Outptr, false),
-    plain("Outptr_opt", Use::Outptr, true),
-    plain("Outptr_result_maybenull", Use::Outptr, false),
-    plain("Outptr_opt_result_maybenull", Use::Outptr, true),
-    plain("Reserved", Use::Reserved, false),
-    counted("In_reads", Use::In, false, Unit::Elements),
-    counted("In_reads_opt", Use::In, true, Unit::Elements),
-    counted("In_reads_bytes", Use::In, false, Unit::Bytes),
-    counted("In_reads_bytes_opt", Use::In, true, Unit::Bytes),
-    counted("Out_writes", Use::Out, false, Unit::Elements),
-    counted("Out_writes_opt", Use::Out, true, Unit::Elements),
-    counted("Out_writes_bytes", Use::Out, false, Unit::Bytes),
-    counted("Out_writes_bytes_opt", Use::Out, true, Unit::Bytes),
-    counted("Inout_updates", Use::Inout, false, Unit::Elements),
-    counted("Inout_updates_opt", Use::Inout, true, Unit::Elements),
-    counted("Inout_updates_bytes", Use::Inout, false, Unit::Bytes),
-    counted("Inout_updates_bytes_opt", Use::Inout, true, Unit::Bytes),
-];
+pub(crate) use annotations::{Unit, listed};
 
 /// The parameter that counts a buffer: `Length`, or `*Length` where it is a pointer to the count.
 struct Count {
@@ -158,22 +97,22 @@ impl Parse for Sal {
 }
 
 /// The one `#[sal(...)]` among a parameter's attributes.
-pub(crate) fn of_attributes(attributes: &[Attribute]) -> Result<Option<Sal>> {
+pub(crate) fn of_attributes(attributes: &[Rc<Attribute>]) -> Result<Option<Sal>> {
     let mut found = None;
     for attribute in attributes {
-        if !attribute.path().is_ident("sal") {
+        if !attribute.is("sal") {
             return Err(Error::new_spanned(
-                attribute,
+                &attribute.tokens,
                 "unknown attribute on a parameter: expected `#[sal(...)]`",
             ));
         }
         if found.is_some() {
             return Err(Error::new_spanned(
-                attribute,
+                &attribute.tokens,
                 "second SAL annotation on a parameter: expected one",
             ));
         }
-        found = Some(attribute.parse_args::<Sal>()?);
+        found = Some(attribute.arguments(Sal::parse)?);
     }
     Ok(found)
 }
@@ -274,8 +213,8 @@ fn counts(raw: &[Raw]) -> Result<Vec<Counted>> {
 }
 
 fn check_count(count: &Raw, indirect: bool, by: &Ident) -> Result<()> {
-    match (pointer(&count.ty), indirect) {
-        (Some(to), true) if is_length(&to.elem) => Ok(()),
+    match (count.ty.pointer(), indirect) {
+        (Some((_, to)), true) if is_length(to) => Ok(()),
         (Some(_), false) => Err(Error::new(
             by.span(),
             format!("`{by}` is a pointer: expected `*{by}` for a count that it points at"),
@@ -306,8 +245,8 @@ fn check_count(count: &Raw, indirect: bool, by: &Ident) -> Result<()> {
 
 fn role(param: &Raw, index: usize, counts: &[Counted]) -> Result<Role> {
     let Raw { name, ty, sal } = param;
-    let Some(to) = pointer(ty) else {
-        if let Type::Reference(_) = ty {
+    let Some((mutable, to)) = ty.pointer() else {
+        if ty.is_reference() {
             return Err(Error::new_spanned(
                 ty,
                 "expected a raw pointer, as C has: `*const T` or `*mut T`",
@@ -315,7 +254,6 @@ fn role(param: &Raw, index: usize, counts: &[Counted]) -> Result<Role> {
         }
         return value_role(param, index, counts);
     };
-    let mutable = matches!(to.mutability, PointerMutability::Mut(_));
     let Some(sal) = sal else {
         return Err(Error::new(
             name.span(),
@@ -330,7 +268,7 @@ fn role(param: &Raw, index: usize, counts: &[Counted]) -> Result<Role> {
             format!("`{}` is written through: expected `*mut`", sal.name),
         ));
     }
-    if sal.usage == Use::Outptr && pointer(&to.elem).is_none() {
+    if sal.usage == Use::Outptr && to.pointer().is_none() {
         return Err(Error::new(
             sal.name.span(),
             format!(
@@ -343,7 +281,7 @@ fn role(param: &Raw, index: usize, counts: &[Counted]) -> Result<Role> {
     Ok(match (sal.usage, &sal.count, counted) {
         (Use::Reserved, _, _) => Role::ReservedPointer { mutable },
         (_, Some(count), Some(counted)) => {
-            if count.unit == Unit::Elements && is_void(&to.elem) {
+            if count.unit == Unit::Elements && is_void(to) {
                 return Err(Error::new(
                     sal.name.span(),
                     format!(
@@ -355,13 +293,13 @@ fn role(param: &Raw, index: usize, counts: &[Counted]) -> Result<Role> {
             if counted.indirect {
                 // The callee writes the count back, maybe long after the call: it stays the caller's.
                 Role::Pointer {
-                    to: (*to.elem).clone(),
+                    to: to.clone(),
                     mutable,
                     optional: sal.optional,
                 }
             } else {
                 Role::Buffer {
-                    to: (*to.elem).clone(),
+                    to: to.clone(),
                     mutable,
                     optional: sal.optional,
                     unit: count.unit,
@@ -370,7 +308,7 @@ fn role(param: &Raw, index: usize, counts: &[Counted]) -> Result<Role> {
             }
         }
         _ => Role::Pointer {
-            to: (*to.elem).clone(),
+            to: to.clone(),
             mutable,
             optional: sal.optional,
         },
@@ -409,64 +347,28 @@ fn value_role(param: &Raw, index: usize, counts: &[Counted]) -> Result<Role> {
     }
 }
 
-/// The type without what macros and parentheses put around it.
-fn bare(ty: &Type) -> &Type {
-    match ty {
-        Type::Group(group) => bare(&group.elem),
-        Type::Paren(paren) => bare(&paren.elem),
-        _ => ty,
-    }
-}
-
-/// The raw pointer that a type is.
-pub(crate) fn pointer(ty: &Type) -> Option<&TypePtr> {
-    match bare(ty) {
-        Type::Ptr(pointer) => Some(pointer),
-        _ => None,
-    }
-}
-
-/// The path that a type is.
-pub(crate) fn path(ty: &Type) -> Option<&Path> {
-    match bare(ty) {
-        Type::Path(path) if path.qself.is_none() => Some(&path.path),
-        _ => None,
-    }
-}
-
-fn is_one_of(ty: &Type, names: &[&str]) -> bool {
-    path(ty).is_some_and(|path| names.iter().any(|name| path.is_ident(name)))
-}
-
 /// Lengths convert to `usize` without loss, and there is no negative one.
 fn is_length(ty: &Type) -> bool {
-    is_one_of(ty, &["u8", "u16", "u32", "usize"])
+    ty.is_one_of(&["u8", "u16", "u32", "usize"])
 }
 
 /// The count of a buffer can hold any length that memory can have.
 pub(crate) fn is_usize(ty: &Type) -> bool {
-    is_one_of(ty, &["usize"])
+    ty.is_one_of(&["usize"])
 }
 
 fn is_integer(ty: &Type) -> bool {
-    is_one_of(
-        ty,
-        &[
-            "u8", "u16", "u32", "u64", "usize", "i8", "i16", "i32", "i64", "isize",
-        ],
-    )
+    ty.is_one_of(&[
+        "u8", "u16", "u32", "u64", "usize", "i8", "i16", "i32", "i64", "isize",
+    ])
 }
 
 pub(crate) fn is_void(ty: &Type) -> bool {
-    path(ty)
-        .and_then(|path| path.segments.last())
-        .is_some_and(|last| last.ident == "c_void")
+    ty.last().is_some_and(|last| last == "c_void")
 }
 
 /// An I/O request packet: what makes a call asynchronous.
 pub(crate) fn is_irp(ty: &Type) -> bool {
-    pointer(ty)
-        .and_then(|pointer| path(&pointer.elem))
-        .and_then(|path| path.segments.last())
-        .is_some_and(|last| last.ident == "IRP")
+    let pointee = ty.pointer().and_then(|(_, to)| to.last());
+    pointee.is_some_and(|last| last == "IRP")
 }

@@ -1,22 +1,20 @@
 //! Reads a dispatch table, a struct with `#[dispatch(...)]` on it and its members, into a model of what it says.
 //! Every mistake is an error at the tokens that make it, and all of a table's mistakes are reported at once.
 
-use proc_macro2::{Ident, Span};
-use syn::{
-    Attribute, Data, DataStruct, DeriveInput, Error, Expr, ExprLit, Fields, Lit, LitInt, LitStr,
-    Meta, Path, PointerMutability, Result, ReturnType, Type, TypeFnPtr, Visibility,
-    meta::ParseNestedMeta, spanned::Spanned,
-};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote;
+use syn::{Error, LitInt, LitStr, Result};
 
 use crate::{
     errors::Errors,
     names,
     sal::{self, Param, Raw},
+    syntax::{Attribute, Function, Key, Struct, Type},
 };
 
 /// A dispatch table.
 pub(crate) struct Table {
-    pub vis: Visibility,
+    pub vis: TokenStream,
     pub name: Ident,
     /// The table's name in camel case, as the wrapper and the trait are named.
     pub rust_name: Ident,
@@ -45,7 +43,7 @@ pub(crate) struct Member {
 /// What a member is.
 pub(crate) enum Role {
     /// The table that this one begins with, and its wrapper.
-    Base(Path),
+    Base(TokenStream),
     /// Data.
     Value,
     /// Data that is always 0.
@@ -62,22 +60,38 @@ pub(crate) struct Entry {
     pub since: Option<LitInt>,
     pub irql: Option<LitStr>,
     pub params: Vec<Param>,
-    pub output: ReturnType,
+    /// The type of the result, where there is one.
+    pub output: Option<Type>,
     /// Where the signature is written.
     pub span: Span,
 }
 
-pub(crate) fn table(input: &DeriveInput) -> Result<Table> {
-    let Data::Struct(DataStruct {
-        fields: Fields::Named(fields),
-        ..
-    }) = &input.data
-    else {
+impl Entry {
+    /// Whether the function gives nothing back.
+    pub(crate) fn gives_nothing(&self) -> bool {
+        self.output.as_ref().is_none_or(Type::is_unit)
+    }
+
+    /// What stands behind the parameters: `-> T`, or nothing.
+    pub(crate) fn arrow(&self) -> Option<TokenStream> {
+        self.output.as_ref().map(|output| quote!(-> #output))
+    }
+
+    /// The type of the result, `()` where none is written.
+    pub(crate) fn result(&self) -> TokenStream {
+        self.output
+            .as_ref()
+            .map_or_else(|| quote!(()), |output| quote!(#output))
+    }
+}
+
+pub(crate) fn table(input: &Struct) -> Result<Table> {
+    let Some(fields) = &input.members else {
         return Err(Error::new(
-            input.ident.span(),
+            input.name.span(),
             format!(
                 "`{}` is no dispatch table: expected a struct with named members",
-                input.ident
+                input.name
             ),
         ));
     };
@@ -86,13 +100,12 @@ pub(crate) fn table(input: &DeriveInput) -> Result<Table> {
     errors.keep(repr_c(input));
     let rust_name = errors.keep(rust_name(input));
     let kind = errors.keep(kind(input));
-    let mut members = Vec::with_capacity(fields.named.len());
-    for (index, field) in fields.named.iter().enumerate() {
+    let mut members = Vec::with_capacity(fields.len());
+    for (index, field) in fields.iter().enumerate() {
         // What is expected of a member depends on the kind of table.
-        let (Some(name), Some(kind)) = (&field.ident, kind) else {
-            continue;
-        };
-        if let Some(role) = errors.keep(role(&field.attrs, name, &field.ty, kind)) {
+        let Some(kind) = kind else { continue };
+        let name = &field.name;
+        if let Some(role) = errors.keep(role(&field.attributes, name, &field.ty, kind)) {
             if index > 0 && matches!(role, Role::Base(_)) {
                 errors.push(Error::new(
                     name.span(),
@@ -101,7 +114,7 @@ pub(crate) fn table(input: &DeriveInput) -> Result<Table> {
             }
             members.push(Member {
                 name: name.clone(),
-                docs: docs(&field.attrs),
+                docs: docs(&field.attributes),
                 ty: field.ty.clone(),
                 role,
             });
@@ -109,19 +122,19 @@ pub(crate) fn table(input: &DeriveInput) -> Result<Table> {
     }
     let found = rust_name.zip(kind).map(|(rust_name, kind)| Table {
         vis: input.vis.clone(),
-        name: input.ident.clone(),
+        name: input.name.clone(),
         rust_name,
         kind,
         members,
     });
     errors.finish(found)?.ok_or_else(|| {
         // Unreachable: a missing name or kind has left its own error.
-        Error::new(input.ident.span(), "expected a dispatch table")
+        Error::new(input.name.span(), "expected a dispatch table")
     })
 }
 
-fn not_generic(input: &DeriveInput) -> Result<()> {
-    if input.generics.params.is_empty() && input.generics.where_clause.is_none() {
+fn not_generic(input: &Struct) -> Result<()> {
+    if input.generics.is_empty() {
         return Ok(());
     }
     Err(Error::new_spanned(
@@ -130,29 +143,29 @@ fn not_generic(input: &DeriveInput) -> Result<()> {
     ))
 }
 
-fn rust_name(input: &DeriveInput) -> Result<Ident> {
-    let name = names::camel(&names::c_name(&input.ident)).ok_or_else(|| {
+fn rust_name(input: &Struct) -> Result<Ident> {
+    let name = names::camel(&names::c_name(&input.name)).ok_or_else(|| {
         Error::new(
-            input.ident.span(),
+            input.name.span(),
             format!(
                 "no name for the wrapper of `{}`: expected C's name in capitals, as WSK_PROVIDER_BASIC_DISPATCH",
-                input.ident
+                input.name
             ),
         )
     })?;
-    Ok(Ident::new(&name, input.ident.span()))
+    Ok(Ident::new(&name, input.name.span()))
 }
 
 /// The layout has to be C's, without packing: entries are read where C puts them.
-fn repr_c(input: &DeriveInput) -> Result<()> {
+fn repr_c(input: &Struct) -> Result<()> {
     let mut found = false;
-    for attribute in input.attrs.iter().filter(|a| a.path().is_ident("repr")) {
-        attribute.parse_nested_meta(|meta| {
-            if meta.path.is_ident("C") {
+    for attribute in input.attributes.iter().filter(|a| a.is("repr")) {
+        attribute.keys(|key| {
+            if key.name == "C" {
                 found = true;
                 Ok(())
             } else {
-                Err(meta.error("layout that no dispatch table has: expected `#[repr(C)]` alone"))
+                Err(key.error("layout that no dispatch table has: expected `#[repr(C)]` alone"))
             }
         })?;
     }
@@ -160,40 +173,40 @@ fn repr_c(input: &DeriveInput) -> Result<()> {
         Ok(())
     } else {
         Err(Error::new(
-            input.ident.span(),
+            input.name.span(),
             format!(
                 "dispatch table `{}` without C's layout: expected `#[repr(C)]`",
-                input.ident
+                input.name
             ),
         ))
     }
 }
 
-fn kind(input: &DeriveInput) -> Result<Kind> {
+fn kind(input: &Struct) -> Result<Kind> {
     let mut kind = None;
-    for attribute in dispatch(&input.attrs) {
-        attribute.parse_nested_meta(|meta| {
-            let this = if meta.path.is_ident("provider") {
+    for attribute in dispatch(&input.attributes) {
+        attribute.keys(|key| {
+            let this = if key.name == "provider" {
                 Kind::Provider
-            } else if meta.path.is_ident("client") {
+            } else if key.name == "client" {
                 Kind::Client
             } else {
                 return Err(
-                    meta.error("unknown kind of dispatch table: expected `provider` or `client`")
+                    key.error("unknown kind of dispatch table: expected `provider` or `client`")
                 );
             };
             if kind.replace(this).is_some() {
-                return Err(meta.error("second kind of dispatch table: expected one"));
+                return Err(key.error("second kind of dispatch table: expected one"));
             }
             Ok(())
         })?;
     }
     kind.ok_or_else(|| {
         Error::new(
-            input.ident.span(),
+            input.name.span(),
             format!(
                 "who fills in `{}`? expected `#[dispatch(provider)]` or `#[dispatch(client)]`",
-                input.ident
+                input.name
             ),
         )
     })
@@ -202,7 +215,7 @@ fn kind(input: &DeriveInput) -> Result<Kind> {
 fn dispatch(attributes: &[Attribute]) -> impl Iterator<Item = &Attribute> {
     attributes
         .iter()
-        .filter(|attribute| attribute.path().is_ident("dispatch"))
+        .filter(|attribute| attribute.is("dispatch"))
 }
 
 /// What `#[dispatch(...)]` on a member says, before it is held against the member.
@@ -221,26 +234,22 @@ impl Keys {
     fn parse(attributes: &[Attribute]) -> Result<Self> {
         let mut keys = Self::default();
         for attribute in dispatch(attributes) {
-            attribute.parse_nested_meta(|meta| keys.key(&meta))?;
+            attribute.keys(|key| keys.key(key))?;
         }
         Ok(keys)
     }
 
-    fn key(&mut self, meta: &ParseNestedMeta<'_>) -> Result<()> {
-        let key = meta
-            .path
-            .get_ident()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        let span = meta.path.span();
-        let repeated = match key.as_str() {
+    fn key(&mut self, key: &Key<'_>) -> Result<()> {
+        let name = key.name.to_string();
+        let span = key.name.span();
+        let repeated = match name.as_str() {
             "base" => self.base.replace(span).is_some(),
             "value" => self.value.replace(span).is_some(),
             "reserved" => self.reserved.replace(span).is_some(),
             "table" => self.table.replace(span).is_some(),
-            "entry" => self.entry.replace((span, meta.value()?.parse()?)).is_some(),
+            "entry" => self.entry.replace((span, key.value()?)).is_some(),
             "since" => {
-                let version: LitInt = meta.value()?.parse()?;
+                let version: LitInt = key.value()?;
                 version.base10_parse::<u32>().map_err(|_| {
                     Error::new(
                         version.span(),
@@ -249,15 +258,15 @@ impl Keys {
                 })?;
                 self.since.replace((span, version)).is_some()
             }
-            "irql" => self.irql.replace((span, meta.value()?.parse()?)).is_some(),
+            "irql" => self.irql.replace((span, key.value()?)).is_some(),
             _ => {
-                return Err(meta.error(
+                return Err(key.error(
                     "unknown dispatch key: expected `entry`, `since`, `irql`, `base`, `value`, `reserved` or `table`",
                 ));
             }
         };
         if repeated {
-            return Err(meta.error(format!("second `{key}`: expected one")));
+            return Err(key.error(&format!("second `{name}`: expected one")));
         }
         Ok(())
     }
@@ -322,12 +331,9 @@ fn role(attributes: &[Attribute], name: &Ident, ty: &Type, kind: Kind) -> Result
 }
 
 fn base(ty: &Type) -> Result<Role> {
-    let wrapper = sal::path(ty).and_then(|path| {
-        let mut path = path.clone();
-        let last = path.segments.last_mut()?;
-        let wrapper = names::camel(&names::c_name(&last.ident))?;
-        last.ident = Ident::new(&wrapper, last.ident.span());
-        Some(path)
+    let wrapper = ty.last().and_then(|last| {
+        let wrapper = names::camel(&names::c_name(last))?;
+        Some(ty.renamed(&Ident::new(&wrapper, last.span())))
     });
     wrapper.map(Role::Base).ok_or_else(|| {
         Error::new_spanned(
@@ -338,10 +344,8 @@ fn base(ty: &Type) -> Result<Role> {
 }
 
 fn inner_table(ty: &Type) -> Result<Role> {
-    match sal::pointer(ty) {
-        Some(pointer) if matches!(pointer.mutability, PointerMutability::Const(_)) => {
-            Ok(Role::Table((*pointer.elem).clone()))
-        }
+    match ty.pointer() {
+        Some((false, to)) => Ok(Role::Table(to.clone())),
         _ => Err(Error::new_spanned(
             ty,
             "expected a pointer to a dispatch table: `*const WSK_CLIENT_…_DISPATCH`",
@@ -350,7 +354,7 @@ fn inner_table(ty: &Type) -> Result<Role> {
 }
 
 fn entry(signature: &Type, since: Option<LitInt>, irql: Option<LitStr>) -> Result<Entry> {
-    let Type::FnPtr(function) = signature else {
+    let Some(function) = signature.function() else {
         return Err(Error::new_spanned(
             signature,
             "expected the entry's signature: `entry = fn(#[sal(In)] Socket: *mut WSK_SOCKET) -> NTSTATUS`",
@@ -360,9 +364,9 @@ fn entry(signature: &Type, since: Option<LitInt>, irql: Option<LitStr>) -> Resul
     let mut errors = Errors::default();
     let mut raw = Vec::with_capacity(function.inputs.len());
     for argument in &function.inputs {
-        let Some((name, _)) = argument.name.as_ref().filter(|(name, _)| name != "_") else {
+        let Some(name) = &argument.name else {
             errors.push(Error::new_spanned(
-                argument,
+                &argument.tokens,
                 "parameter without a name: expected `Name: type`",
             ));
             continue;
@@ -373,7 +377,7 @@ fn entry(signature: &Type, since: Option<LitInt>, irql: Option<LitStr>) -> Resul
                 format!("second parameter named `{name}`: expected one"),
             ));
         }
-        if let Some(sal) = errors.keep(sal::of_attributes(&argument.attrs)) {
+        if let Some(sal) = errors.keep(sal::of_attributes(&argument.attributes)) {
             raw.push(Raw {
                 name: name.clone(),
                 ty: argument.ty.clone(),
@@ -388,93 +392,29 @@ fn entry(signature: &Type, since: Option<LitInt>, irql: Option<LitStr>) -> Resul
         irql,
         params: sal::roles(raw)?,
         output: function.output.clone(),
-        span: function.fn_token.span,
+        span: function.span,
     })
 }
 
 /// Every entry is `unsafe extern "system"`: saying so, or otherwise, has no place in the signature.
-fn plain_fn(function: &TypeFnPtr) -> Result<()> {
+fn plain_fn(function: &Function) -> Result<()> {
     const EXPECTED: &str =
         "expected plain `fn(...)`: every entry is taken as `unsafe extern \"system\"`";
-    if let Some(abi) = &function.abi {
-        return Err(Error::new_spanned(abi, EXPECTED));
+    for more in [&function.abi, &function.unsafety, &function.lifetimes] {
+        if !more.is_empty() {
+            return Err(Error::new_spanned(more, EXPECTED));
+        }
     }
-    if let Some(unsafety) = &function.unsafety {
-        return Err(Error::new_spanned(unsafety, EXPECTED));
+    if function.variadic.is_empty() {
+        return Ok(());
     }
-    if let Some(lifetimes) = &function.lifetimes {
-        return Err(Error::new_spanned(lifetimes, EXPECTED));
-    }
-    if let Some(variadic) = &function.variadic {
-        return Err(Error::new_spanned(
-            variadic,
-            "no entry is variadic: expected named parameters",
-        ));
-    }
-    Ok(())
+    Err(Error::new_spanned(
+        &function.variadic,
+        "no entry is variadic: expected named parameters",
+    ))
 }
 
 fn docs(attributes: &[Attribute]) -> Vec<LitStr> {
-    attributes
-        .iter()
-        .filter(|attribute| attribute.path().is_ident("doc"))
-        .filter_map(|attribute| match &attribute.meta {
-            Meta::NameValue(pair) => match &pair.value {
-                Expr::Lit(ExprLit {
-                    lit: Lit::Str(line),
-                    ..
-                }) => Some(line.clone()),
-                _ => None,
-            },
-            _ => None,
-        })
-        .collect()
-}
-
-/// Whether the function gives nothing back.
-pub(crate) fn is_unit(output: &ReturnType) -> bool {
-    match output {
-        ReturnType::Default => true,
-        ReturnType::Type(_, ty) => matches!(&**ty, Type::Tuple(tuple) if tuple.elems.is_empty()),
-    }
-}
-
-/// The return type, `()` where none is written.
-pub(crate) fn output_type(output: &ReturnType) -> Type {
-    match output {
-        ReturnType::Default => syn::parse_quote!(()),
-        ReturnType::Type(_, ty) => (**ty).clone(),
-    }
-}
-
-/// The names of the methods that an implementation of an events trait has, for `#[dispatch_events]`.
-pub(crate) fn events_impl(item: &syn::ItemImpl) -> Result<Vec<&syn::ImplItemFn>> {
-    if item.trait_.is_none() {
-        return Err(Error::new_spanned(
-            &item.self_ty,
-            "expected the implementation of an events trait: `unsafe impl WskClientDatagramDispatchEvents for …`",
-        ));
-    }
-    Ok(item
-        .items
-        .iter()
-        .filter_map(|item| match item {
-            syn::ImplItem::Fn(function) => Some(function),
-            _ => None,
-        })
-        .collect())
-}
-
-/// `#[dispatch_events]` takes nothing.
-pub(crate) fn no_arguments(arguments: proc_macro2::TokenStream) -> Result<()> {
-    syn::parse::Parser::parse2(
-        |input: syn::parse::ParseStream<'_>| {
-            if input.is_empty() {
-                Ok(())
-            } else {
-                Err(input.error("expected `#[dispatch_events]` without arguments"))
-            }
-        },
-        arguments,
-    )
+    let docs = attributes.iter().filter(|attribute| attribute.is("doc"));
+    docs.filter_map(Attribute::text).collect()
 }
