@@ -1,11 +1,15 @@
 //! What fuzzing and the property tests drive: everything of ours that reads text, on any text, with what must hold of the
 //! results.
 
-use crate::facts::{FunctionMacro, Origin};
-use crate::interface::Interface;
-use crate::kit::Version;
-use crate::macros::{Constant, Constants, call_name};
-use crate::{Output, bindings, directives, function_macros, ntddi, sal};
+use crate::bind::run;
+use crate::check::interface::Interface;
+use crate::emit::function_macros;
+use crate::emit::output::Output;
+use crate::find::kit::Version;
+use crate::find::ntddi;
+use crate::read::facts::{FunctionMacro, Origin};
+use crate::read::macros::{Constant, Constants, call_name};
+use crate::read::{directives, sal};
 
 /// Reads `data` in every way that text is read.
 ///
@@ -40,7 +44,7 @@ pub fn text(data: &[u8]) {
             "what is understood is a word or a call"
         );
     }
-    for name in bindings::undeclared(&text) {
+    for name in run::undeclared(&text) {
         assert!(syn::parse_str::<syn::Ident>(name).is_ok());
     }
     let _ = ntddi::parse(&text);

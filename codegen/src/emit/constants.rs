@@ -3,9 +3,9 @@
 use proc_macro2::Literal;
 use quote::quote;
 
-use super::{Emitter, File, Items, docs, hexadecimal, ident};
-use crate::constants;
-use crate::document::{self, Kind};
+use crate::emit::constant_types;
+use crate::emit::document::{self, Kind};
+use crate::emit::emitter::{Emitter, File, Items, docs, hexadecimal, ident};
 
 impl Emitter<'_> {
     /// Macros that stand for a text: C's narrow strings as such, wide ones as UTF-16 with the zero at the end.
@@ -25,10 +25,10 @@ impl Emitter<'_> {
                 continue;
             };
             let doc = docs(&document::item(Kind::Constant, name, name, origin, None));
-            let ident = ident(name);
+            let item = ident(name);
             items.insert(
                 (File::Constants, name.clone()),
-                quote!(#doc pub const #ident: #ty = #value;),
+                quote!(#doc pub const #item: #ty = #value;),
             );
         }
     }
@@ -42,31 +42,31 @@ impl Emitter<'_> {
             if name.starts_with('_') {
                 continue;
             }
-            let ty = constants::rust_type(name, constant);
+            let ty = constant_types::rust_type(name, constant);
             let doc = docs(&document::item(Kind::Constant, name, name, origin, None));
-            let ident = ident(name);
+            let item = ident(name);
             if ty == "NTSTATUS" {
                 let bits = hexadecimal(constant.value & 0xFFFF_FFFF, 8, "u32");
                 items.insert(
                     (File::Status, name.clone()),
-                    quote!(#doc pub const #ident: NTSTATUS = NTSTATUS(#bits.cast_signed());),
+                    quote!(#doc pub const #item: NTSTATUS = NTSTATUS(#bits.cast_signed());),
                 );
                 let meaning = origin.doc.lines().next().unwrap_or("");
                 let meaning = meaning.trim_end_matches('.').to_owned();
-                named.push((constant.value & 0xFFFF_FFFF, ident, name.clone(), meaning));
+                named.push((constant.value & 0xFFFF_FFFF, item, name.clone(), meaning));
                 continue;
             }
-            let value = if let Some(value) = constants::wrapped(ty, constant.value) {
+            let value = if let Some(value) = constant_types::wrapped(ty, constant.value) {
                 Literal::i128_unsuffixed(value)
             } else if constant.value > 0xFFFF {
                 hexadecimal(constant.value, constant.size * 2, "")
             } else {
                 Literal::i128_unsuffixed(constant.value)
             };
-            let ty = super::ident(ty);
+            let ty = ident(ty);
             items.insert(
                 (File::Constants, name.clone()),
-                quote!(#doc pub const #ident: #ty = #value;),
+                quote!(#doc pub const #item: #ty = #value;),
             );
         }
         named.sort();

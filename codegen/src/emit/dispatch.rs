@@ -5,10 +5,12 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::Type;
 
-use super::{Emitter, hexadecimal, ident};
-use crate::bindings::bare_function;
-use crate::facts::{Origin, Prototype};
-use crate::{Error, ntddi, sal};
+use crate::bind::bindings::bare_function;
+use crate::emit::emitter::{Emitter, hexadecimal, ident};
+use crate::error::Error;
+use crate::find::ntddi;
+use crate::read::facts::{Origin, Prototype};
+use crate::read::sal;
 
 impl Emitter<'_> {
     /// The attribute of the member `member` of `table`.

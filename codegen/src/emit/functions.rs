@@ -3,11 +3,11 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::{Emitter, File, Items, docs, ident};
-use crate::Error;
-use crate::document::{self, Kind};
-use crate::facts::WSK;
-use crate::function_macros;
+use crate::emit::document::{self, Kind};
+use crate::emit::emitter::{Emitter, File, Items, docs, ident};
+use crate::emit::function_macros;
+use crate::error::Error;
+use crate::read::facts::WSK;
 
 /// Functions that are instructions on `x86_64` (they read and write CR8) and imports elsewhere: `wsk-sys` has them in
 /// Rust for that one target.

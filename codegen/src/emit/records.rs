@@ -6,12 +6,12 @@ use proc_macro2::{Ident, Literal, TokenStream};
 use quote::quote;
 use syn::Type;
 
-use super::{Emitter, File, Items, docs, hexadecimal, ident};
-use crate::Error;
-use crate::bindings::{Bitfield, Record};
-use crate::document::{self, Kind};
-use crate::facts::Origin;
-use crate::types::member_name;
+use crate::bind::bindings::{Bitfield, Record};
+use crate::emit::document::{self, Kind};
+use crate::emit::emitter::{Emitter, File, Items, docs, hexadecimal, ident};
+use crate::emit::types::member_name;
+use crate::error::Error;
+use crate::read::facts::Origin;
 
 impl Emitter<'_> {
     pub(super) fn records(&self, items: &mut Items) -> Result<(), Error> {

@@ -1,110 +1,277 @@
-//! Enumerations, callbacks and other typedefs.
+//! Rust types for C's: fixed-width integers, since Windows is LLP64 whatever the host is, and explicit pointers instead
+//! of the pointer typedefs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use proc_macro2::{Ident, Literal, TokenStream};
-use quote::quote;
+use syn::visit_mut::{self, VisitMut};
+use syn::{Ident, Type, parse_quote};
 
-use super::{Emitter, File, Items, docs, ident};
-use crate::Error;
-use crate::document::{self, Kind};
-use crate::facts::WSK;
-use crate::interface::integer;
+use crate::bind::bindings::Bindings;
+use crate::read::facts::Facts;
 
-/// `Debug` of an enumeration: the member's name, of several with the value the first, and `NAME(7)` for another value.
-fn debug(name: &str, members: &[(Ident, syn::Expr)]) -> TokenStream {
-    let mut seen = BTreeSet::new();
-    let named = members
-        .iter()
-        .filter_map(|(member, value)| Some((member.to_string(), integer(value)?)))
-        .filter(|(_, value)| seen.insert(*value))
-        .map(|(member, value)| {
-            let value = Literal::i128_unsuffixed(value);
-            quote!(#value => #member)
+/// Headers whose typedefs are words of the C dialect, not of the interface.
+const DIALECT: [&str; 3] = ["ntdef.h", "basetsd.h", "sdkddkver.h"];
+
+/// Integers as wide as a pointer.
+const POINTER_WIDE: [(&str, &str); 9] = [
+    ("SIZE_T", "usize"),
+    ("ULONG_PTR", "usize"),
+    ("UINT_PTR", "usize"),
+    ("DWORD_PTR", "usize"),
+    ("KAFFINITY", "usize"),
+    ("KSPIN_LOCK", "usize"),
+    ("SSIZE_T", "isize"),
+    ("LONG_PTR", "isize"),
+    ("INT_PTR", "isize"),
+];
+
+/// Rewrites the types of one run of bindgen.
+pub(crate) struct Types {
+    /// Aliases that are replaced by what they stand for.
+    inlined: BTreeMap<String, Type>,
+    /// New name by bindgen's name.
+    renamed: BTreeMap<String, String>,
+    /// Aliases that are written.
+    kept: BTreeSet<String>,
+}
+
+impl Types {
+    /// Decides names and aliases for `bindings`.
+    #[must_use]
+    pub(crate) fn new(bindings: &Bindings, facts: &Facts) -> Self {
+        let renamed = renames(bindings, facts);
+        let mut types = Self {
+            inlined: BTreeMap::new(),
+            renamed,
+            kept: BTreeSet::new(),
+        };
+        for (name, integer) in POINTER_WIDE {
+            let ident = Ident::new(integer, proc_macro2::Span::call_site());
+            types.inlined.insert(name.to_owned(), parse_quote!(#ident));
+        }
+        let mut aliases = bindings.aliases.clone();
+        // A typedef of a record or enumeration under its own public name is the record itself.
+        let public: BTreeSet<&String> = types.renamed.values().collect();
+        aliases.retain(|name, _| {
+            !facts.records.contains_key(name)
+                && !facts.enumerations.contains_key(name)
+                && !public.contains(name)
         });
-    let ident = ident(name);
-    quote! {
-        impl core::fmt::Debug for #ident {
-            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                f.write_str(match self.0 {
-                    #(#named,)*
-                    other => return f.debug_tuple(#name).field(&other).finish(),
-                })
+        // NTSTATUS is a newtype of wsk-sys.
+        aliases.remove("NTSTATUS");
+        for (name, ty) in &aliases {
+            let origin = facts.aliases.get(name);
+            let callback = facts.callbacks.contains_key(name);
+            let dialect = origin.is_none_or(|origin| DIALECT.contains(&origin.header.as_str()));
+            let target = resolve(ty, &aliases);
+            let pointer = matches!(target, Type::Ptr(_));
+            let declared = origin.is_some() || callback;
+            if ((dialect && !callback) || pointer || !declared) && !types.inlined.contains_key(name)
+            {
+                types.inlined.insert(name.clone(), ty.clone());
             }
+            let interface = callback || !dialect || names_record(ty, bindings);
+            if declared && interface && name != "SIZE_T" {
+                types.kept.insert(name.clone());
+            }
+        }
+        types
+    }
+
+    /// Whether the alias `name` is part of the interface.
+    #[must_use]
+    pub(crate) fn keeps(&self, name: &str) -> bool {
+        self.kept.contains(name)
+    }
+
+    /// The public name for bindgen's `name`.
+    #[must_use]
+    pub(crate) fn name(&self, name: &str) -> String {
+        self.renamed
+            .get(name)
+            .cloned()
+            .unwrap_or_else(|| name.to_owned())
+    }
+
+    /// Rewrites a type for use in a signature or member.
+    #[must_use]
+    pub(crate) fn rewrite(&self, ty: &Type) -> Type {
+        let mut ty = ty.clone();
+        Rewriter(self).visit_type_mut(&mut ty);
+        ty
+    }
+}
+
+/// Follows aliases to what they stand for.
+fn resolve<'t>(ty: &'t Type, aliases: &'t BTreeMap<String, Type>) -> &'t Type {
+    let mut ty = ty;
+    while let Type::Path(path) = ty
+        && let Some(ident) = path.path.get_ident()
+        && let Some(target) = aliases.get(&ident.to_string())
+    {
+        ty = target;
+    }
+    ty
+}
+
+/// Whether a type is a record or enumeration, or a pointer to one, by whatever names.
+fn names_record(ty: &Type, bindings: &Bindings) -> bool {
+    match resolve(ty, &bindings.aliases) {
+        Type::Ptr(pointer) => names_record(&pointer.elem, bindings),
+        Type::Path(path) => path.path.get_ident().is_some_and(|ident| {
+            let name = ident.to_string();
+            bindings.records.contains_key(&name) || bindings.enumerations.contains_key(&name)
+        }),
+        _ => false,
+    }
+}
+
+fn renames(bindings: &Bindings, facts: &Facts) -> BTreeMap<String, String> {
+    let mut renamed = facts.public.clone();
+    let taken: BTreeSet<String> = bindings
+        .aliases
+        .keys()
+        .chain(facts.public.values())
+        .cloned()
+        .collect();
+    for name in bindings.records.keys().chain(bindings.enumerations.keys()) {
+        let trimmed = name.trim_start_matches('_');
+        if trimmed != name && !renamed.contains_key(name) && !name.contains("__bindgen_ty_") {
+            let free = !taken.contains(trimmed);
+            renamed.insert(
+                name.clone(),
+                if free {
+                    trimmed.to_owned()
+                } else {
+                    name.clone()
+                },
+            );
+        }
+    }
+    // Records without a name are called after the member that holds them. Names are sorted, so parents come first.
+    for (name, record) in &bindings.records {
+        let parent = renamed.get(name).cloned().unwrap_or_else(|| name.clone());
+        for (member, ty) in &record.members {
+            for inner in idents(ty) {
+                if inner.starts_with(name.as_str())
+                    && inner[name.len()..].starts_with("__bindgen_ty_")
+                {
+                    renamed.insert(inner, format!("{parent}_{}", member_name(member)));
+                }
+            }
+        }
+    }
+    renamed
+}
+
+/// The public name of a member: bindgen numbers the anonymous ones.
+#[must_use]
+pub(crate) fn member_name(member: &Ident) -> String {
+    let name = member.to_string();
+    if let Some(number) = name.strip_prefix("__bindgen_anon_") {
+        format!("Anonymous{number}")
+    } else if let Some(number) = name.strip_prefix("_bitfield_") {
+        format!("Bitfield{number}")
+    } else {
+        name
+    }
+}
+
+fn idents(ty: &Type) -> Vec<String> {
+    struct Idents(Vec<String>);
+    impl VisitMut for Idents {
+        fn visit_ident_mut(&mut self, ident: &mut Ident) {
+            self.0.push(ident.to_string());
+        }
+    }
+    let mut found = Idents(Vec::new());
+    found.visit_type_mut(&mut ty.clone());
+    found.0
+}
+
+struct Rewriter<'t>(&'t Types);
+
+impl VisitMut for Rewriter<'_> {
+    fn visit_type_mut(&mut self, ty: &mut Type) {
+        if let Type::Path(path) = &*ty {
+            if let Some(element) = flexible(&path.path) {
+                let mut element = element.clone();
+                self.visit_type_mut(&mut element);
+                *ty = parse_quote!([#element; 0]);
+                return;
+            }
+            let segments: Vec<String> = path
+                .path
+                .segments
+                .iter()
+                .map(|s| s.ident.to_string())
+                .collect();
+            if let Some(native) = native(&segments) {
+                *ty = native;
+                return;
+            }
+            if let [name] = segments.as_slice()
+                && let Some(target) = self.0.inlined.get(name)
+            {
+                let mut target = target.clone();
+                self.visit_type_mut(&mut target);
+                *ty = target;
+                return;
+            }
+        }
+        visit_mut::visit_type_mut(self, ty);
+        if let Type::FnPtr(function) = ty
+            && function.variadic.is_none()
+        {
+            function.abi = Some(parse_quote!(extern "system"));
+        }
+    }
+
+    fn visit_ident_mut(&mut self, ident: &mut Ident) {
+        let name = ident.to_string();
+        let new = self
+            .0
+            .renamed
+            .get(&name)
+            .cloned()
+            .unwrap_or_else(|| member_name(ident));
+        if new != name {
+            *ident = Ident::new(&new, ident.span());
         }
     }
 }
 
-impl Emitter<'_> {
-    pub(super) fn enumerations(&self, items: &mut Items) {
-        for (raw, enumeration) in &self.bindings.enumerations {
-            let name = self.types.name(raw);
-            let facts = self.facts.enumerations.get(&name);
-            let doc = facts.map_or_else(
-                || docs(&[format!("`{raw}` of the headers.")]),
-                |facts| {
-                    docs(&document::item(
-                        Kind::Enumeration,
-                        &name,
-                        &facts.tag,
-                        &facts.origin,
-                        None,
-                    ))
-                },
-            );
-            let members = enumeration.members.iter().map(|(member, value)| {
-                let origin = facts.and_then(|facts| facts.members.get(&member.to_string()));
-                let doc = docs(&document::member(origin, &member.to_string(), false));
-                quote!(#doc pub const #member: Self = Self(#value);)
-            });
-            let integer = self.types.rewrite(&enumeration.integer);
-            let ident = ident(&name);
-            let debug = debug(&name, &enumeration.members);
-            let tokens = quote! {
-                #doc
-                #[repr(transparent)]
-                #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-                pub struct #ident(pub #integer);
-                impl #ident { #(#members)* }
-                #debug
-            };
-            items.insert((File::Enumerations, name), tokens);
+/// The element of `__IncompleteArrayField<T>`: a flexible array has no elements of its own.
+fn flexible(path: &syn::Path) -> Option<&Type> {
+    let segment = path.segments.last()?;
+    let syn::PathArguments::AngleBracketed(arguments) = &segment.arguments else {
+        return None;
+    };
+    match arguments.args.first()? {
+        syn::GenericArgument::Type(element) if segment.ident == "__IncompleteArrayField" => {
+            Some(element)
         }
+        _ => None,
     }
+}
 
-    pub(super) fn aliases_and_callbacks(&self, items: &mut Items) -> Result<(), Error> {
-        for (name, ty) in &self.bindings.aliases {
-            if !self.types.keeps(name) {
-                continue;
-            }
-            let ident = ident(name);
-            let rewritten = self.types.rewrite(ty);
-            let (file, doc) = if let Some(prototype) = self.facts.callbacks.get(name) {
-                if prototype.origin.header == WSK {
-                    self.documented(name, &prototype.origin.doc)?;
-                }
-                let lines = document::item(
-                    Kind::Callback,
-                    name,
-                    name,
-                    &prototype.origin,
-                    Some(prototype),
-                );
-                (File::Callbacks, docs(&lines))
-            } else {
-                let of = quote!(#rewritten)
-                    .to_string()
-                    .replace(' ', "")
-                    .replace("*mut", "*mut ")
-                    .replace("*const", "*const ");
-                let origin = self.facts.aliases.get(name);
-                (File::Aliases, docs(&document::alias(name, origin, &of)))
-            };
-            items.insert(
-                (file, name.clone()),
-                quote!(#doc pub type #ident = #rewritten;),
-            );
-        }
-        Ok(())
-    }
+/// Rust's type for one of C's, at the widths that Windows gives them.
+fn native(segments: &[String]) -> Option<Type> {
+    let name = match segments {
+        [prefix, name] if prefix == "ctypes" => name.as_str(),
+        [a, b, name] if (a.as_str(), b.as_str()) == ("core", "ffi") => name.as_str(),
+        _ => return None,
+    };
+    Some(match name {
+        "c_char" | "c_schar" => parse_quote!(i8),
+        "c_uchar" => parse_quote!(u8),
+        "c_short" => parse_quote!(i16),
+        "c_ushort" => parse_quote!(u16),
+        "c_int" | "c_long" => parse_quote!(i32),
+        "c_uint" | "c_ulong" => parse_quote!(u32),
+        "c_longlong" => parse_quote!(i64),
+        "c_ulonglong" => parse_quote!(u64),
+        "c_void" => parse_quote!(c_void),
+        _ => return None,
+    })
 }

@@ -1,0 +1,116 @@
+//! Runs bindgen over the headers.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use syn::Ident;
+
+use crate::error::Error;
+use crate::find::source::{Arch, Source};
+use crate::read::facts::Facts;
+use crate::read::parse;
+
+/// Keeps bindgen from evaluating macros: the values are clang's, and its own evaluation divides by zero where a macro does.
+#[derive(Debug)]
+struct NoMacros;
+
+impl bindgen::callbacks::ParseCallbacks for NoMacros {
+    fn will_parse_macro(&self, _name: &str) -> bindgen::callbacks::MacroParsingBehavior {
+        bindgen::callbacks::MacroParsingBehavior::Ignore
+    }
+}
+
+/// The record whose members are of every type that is wanted, and pointers to every function.
+///
+/// bindgen matches each name in the headers against each pattern that it is given: with a pattern for each item of ours, a
+/// kit took a minute. This is one pattern.
+pub(crate) const ROOTS: &str = "wsk_codegen_roots";
+
+fn roots(facts: &Facts) -> String {
+    let types = facts.records.keys().chain(facts.enumerations.keys());
+    let types = types
+        .chain(facts.callbacks.keys())
+        .chain(facts.aliases.keys());
+    let types = types.chain(facts.opaque.keys());
+    let mut text = format!("struct {ROOTS} {{\n");
+    for (index, name) in types.enumerate() {
+        let _ = writeln!(text, "{name} *type_{index};");
+    }
+    for name in facts.functions.keys() {
+        let _ = writeln!(text, "decltype({name}) *{FUNCTION}{name};");
+    }
+    text.push_str("};\n");
+    text
+}
+
+/// What the roots' members for functions begin with.
+pub(crate) const FUNCTION: &str = "function_";
+
+/// Runs bindgen over the headers for one architecture, and gives what it writes.
+///
+/// # Errors
+///
+/// When bindgen fails.
+pub(crate) fn run(source: &Source, arch: Arch, facts: &Facts) -> Result<String, Error> {
+    let first = attempt(source, arch, facts, "");
+    let Err(Error::Bindgen(message)) = &first else {
+        return first;
+    };
+    // bindgen compiles the bodies of inline functions too, which nothing is bound of: a kit's may call intrinsics that only
+    // Microsoft's compiler has.
+    let intrinsics = undeclared(message);
+    if intrinsics.is_empty() {
+        return first;
+    }
+    let mut declared = String::new();
+    for name in intrinsics {
+        let _ = writeln!(
+            declared,
+            "template <class... T> unsigned long long {name}(T...);"
+        );
+    }
+    attempt(source, arch, facts, &declared).or(first)
+}
+
+/// The names that clang's messages say are not declared.
+pub(crate) fn undeclared(messages: &str) -> BTreeSet<&str> {
+    let mut names = BTreeSet::new();
+    for (_, rest) in messages
+        .match_indices("undeclared identifier '")
+        .map(|(at, found)| messages.split_at(at + found.len()))
+    {
+        let name = rest.split('\'').next().unwrap_or_default();
+        if syn::parse_str::<Ident>(name).is_ok() {
+            names.insert(name);
+        }
+    }
+    names
+}
+
+fn attempt(source: &Source, arch: Arch, facts: &Facts, before: &str) -> Result<String, Error> {
+    let builder = bindgen::Builder::default()
+        .header_contents(
+            "wsk-bindings.hpp",
+            &format!("{before}{}{}{}", source.root(), parse::END, roots(facts)),
+        )
+        .clang_args(source.arguments(arch)?)
+        .use_core()
+        .ctypes_prefix("ctypes")
+        .default_enum_style(bindgen::EnumVariation::NewType {
+            is_bitfield: false,
+            is_global: false,
+        })
+        .prepend_enum_name(false)
+        .generate_comments(false)
+        .derive_debug(true)
+        .layout_tests(true)
+        .formatter(bindgen::Formatter::None)
+        .ignore_methods()
+        .parse_callbacks(Box::new(NoMacros))
+        .allowlist_type(ROOTS)
+        .allowlist_recursively(true);
+    let bindings = builder
+        .generate()
+        .map_err(|error| Error::Bindgen(error.to_string()))?;
+    Ok(bindings.to_string())
+}

@@ -1,0 +1,357 @@
+//! Every name that `wsk.h` declares, and how it is bound. The names are clang's; what is bound is read back from the
+//! generated files; a name that is neither bound nor left out for a stated reason is missing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use clang::{Entity, EntityKind, EntityVisitResult};
+use serde::Serialize;
+
+use crate::check::interface::{Interface, Item, Kind};
+use crate::emit::generate::{Options, generate};
+use crate::error::Error;
+use crate::find::libclang;
+use crate::find::source::{self, Arch, Source};
+use crate::read::directives;
+use crate::read::facts::WSK;
+use crate::read::macros::{self, Candidates, Constants};
+use crate::read::names::public_names;
+use crate::read::parse::{self, place};
+
+/// How a header is covered.
+#[derive(Debug, Clone, Serialize)]
+pub struct Coverage {
+    /// The header's name.
+    pub header: &'static str,
+    /// The kit or folder that it was read from.
+    pub source: String,
+    /// One row for each name.
+    pub rows: Vec<Row>,
+}
+
+/// A name and how it is bound.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Row {
+    /// The name; a member's behind that of its record or enumeration.
+    pub name: String,
+    /// What it is in the header.
+    pub kind: &'static str,
+    /// What it is in Rust.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bound: Option<String>,
+    /// Why it is not bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl Coverage {
+    /// The rows of names that are not bound for no stated reason.
+    pub fn missing(&self) -> impl Iterator<Item = &Row> {
+        self.rows
+            .iter()
+            .filter(|row| row.bound.is_none() && row.reason.is_none())
+    }
+
+    /// How many names are bound.
+    #[must_use]
+    pub fn bound(&self) -> usize {
+        self.rows.iter().filter(|row| row.bound.is_some()).count()
+    }
+
+    /// How many names are not bound for a stated reason.
+    #[must_use]
+    pub fn excused(&self) -> usize {
+        self.rows.len() - self.bound() - self.missing().count()
+    }
+}
+
+/// Names that are bound by hand whatever the crate, and where.
+const BY_HAND: &[(&str, &str)] = &[(
+    "NPI_WSK_INTERFACE_ID",
+    "static in wsk-sys/src/guid.rs, by hand",
+)];
+
+/// Macros that stand for calling conventions and linkage, which each binding has of itself.
+const CONVENTIONS: [&str; 9] = [
+    "NTAPI",
+    "WINAPI",
+    "CALLBACK",
+    "FASTCALL",
+    "__stdcall",
+    "__cdecl",
+    "__fastcall",
+    "__declspec",
+    "DECLSPEC_IMPORT",
+];
+
+/// Compares the names of `wsk.h` with what is generated from it.
+///
+/// # Errors
+///
+/// When the headers cannot be read, or nothing can be generated from them.
+pub fn coverage(source: &Source, options: &Options) -> Result<Coverage, Error> {
+    let output = generate(source, options)?;
+    let interface = Interface::of_output(&output)?;
+    let arch = options.arches.first().copied().unwrap_or(Arch::X86_64);
+    let (declared, values) = declared(source, arch)?;
+    let lookup = Lookup {
+        interface: &interface,
+        options,
+        declared: &declared,
+        values: &values,
+    };
+    let mut rows: Vec<Row> = declared
+        .names
+        .iter()
+        .flat_map(|(name, what)| lookup.rows(name, what))
+        .collect();
+    rows.sort();
+    Ok(Coverage {
+        header: WSK,
+        source: source.name().to_owned(),
+        rows,
+    })
+}
+
+/// What a header declares.
+#[derive(Default)]
+struct Declared {
+    names: BTreeMap<String, What>,
+    /// Public name by tag.
+    public: BTreeMap<String, String>,
+    /// What each macro stands for.
+    bodies: BTreeMap<String, String>,
+}
+
+enum What {
+    Record(BTreeSet<String>),
+    Enumeration(BTreeSet<String>),
+    Typedef,
+    Function,
+    Inline,
+    Variable,
+    Macro,
+    FunctionMacro,
+}
+
+fn declared(source: &Source, arch: Arch) -> Result<(Declared, Constants), Error> {
+    let clang = libclang::load()?;
+    let candidates = Candidates::find(source, Some(&Constants::new()))?;
+    let mut declared = Declared::default();
+    if let Some(path) = source.find(WSK) {
+        let bytes = std::fs::read(&path).map_err(|error| Error::io(path, error))?;
+        let defines = directives::defines(&directives::decode(&bytes));
+        declared.bodies = defines
+            .into_iter()
+            .map(|define| (define.name, define.body))
+            .collect();
+    }
+    parse::with_unit(&clang, source, arch, &candidates.probes(), |unit| {
+        let mut typedefs = Vec::new();
+        unit.get_entity()
+            .visit_children(|entity, _| match entity.get_kind() {
+                EntityKind::LinkageSpec | EntityKind::UnexposedDecl => EntityVisitResult::Recurse,
+                _ => {
+                    declared.entity(entity, &mut typedefs);
+                    EntityVisitResult::Continue
+                }
+            });
+        declared.public = public_names(&typedefs);
+        let values = macros::values(unit)?;
+        Ok((declared, values))
+    })
+}
+
+impl Declared {
+    fn entity(&mut self, entity: Entity<'_>, typedefs: &mut Vec<(String, String)>) {
+        let in_wsk = place(entity).is_some_and(|(path, _)| source::header_name(&path) == WSK);
+        let Some(name) = entity.get_name().filter(|_| in_wsk) else {
+            return;
+        };
+        let what = match entity.get_kind() {
+            EntityKind::StructDecl | EntityKind::UnionDecl | EntityKind::ClassDecl => {
+                What::Record(members(entity, EntityKind::FieldDecl))
+            }
+            EntityKind::EnumDecl => {
+                What::Enumeration(members(entity, EntityKind::EnumConstantDecl))
+            }
+            EntityKind::TypedefDecl => {
+                let ty = entity
+                    .get_typedef_underlying_type()
+                    .map(|ty| ty.get_canonical_type());
+                let tag = ty
+                    .and_then(|ty| ty.get_declaration())
+                    .and_then(|declaration| declaration.get_name());
+                if let Some(tag) = tag {
+                    typedefs.push((tag, name.clone()));
+                }
+                What::Typedef
+            }
+            EntityKind::FunctionDecl if entity.is_inline_function() => What::Inline,
+            EntityKind::FunctionDecl => What::Function,
+            EntityKind::VarDecl => What::Variable,
+            EntityKind::MacroDefinition if entity.is_function_like_macro() => What::FunctionMacro,
+            EntityKind::MacroDefinition => What::Macro,
+            _ => return,
+        };
+        match (self.names.get_mut(&name), what) {
+            // A record that is declared before it is defined, and the typedef of the same name.
+            (Some(What::Record(known)), What::Record(members)) => known.extend(members),
+            (Some(What::Record(_) | What::Enumeration(_)), _) => {}
+            (_, what) => {
+                self.names.insert(name, what);
+            }
+        }
+    }
+}
+
+fn members(entity: Entity<'_>, kind: EntityKind) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for child in entity.get_children() {
+        if child.get_kind() == kind {
+            found.extend(child.get_name());
+        } else if matches!(
+            child.get_kind(),
+            EntityKind::StructDecl | EntityKind::UnionDecl
+        ) {
+            found.extend(members(child, kind));
+        }
+    }
+    found
+}
+
+struct Lookup<'l> {
+    interface: &'l Interface,
+    options: &'l Options,
+    declared: &'l Declared,
+    values: &'l Constants,
+}
+
+impl Lookup<'_> {
+    /// The row of a name, and those of its members.
+    fn rows(&self, name: &str, what: &What) -> Vec<Row> {
+        let public = self.declared.public.get(name).map_or(name, String::as_str);
+        let item = self.item(public);
+        let mut rows = Vec::new();
+        let (kind, members) = match what {
+            What::Record(members) => ("record", Some(members)),
+            What::Enumeration(members) => ("enumeration", Some(members)),
+            What::Typedef => ("typedef", None),
+            What::Function => ("function", None),
+            What::Inline => ("inline function", None),
+            What::Variable => ("variable", None),
+            What::Macro => ("macro", None),
+            What::FunctionMacro => ("macro with parameters", None),
+        };
+        let unnamed = name.starts_with('(');
+        if !unnamed {
+            let bound = item.map(|item| format!("{} {public}", item.kind.word()));
+            let bound = bound.or_else(|| self.by_hand(name));
+            let reason = if bound.is_none() {
+                self.reason(name, what)
+            } else {
+                None
+            };
+            rows.push(Row {
+                name: name.to_owned(),
+                kind,
+                bound,
+                reason,
+            });
+        }
+        for member in members.into_iter().flatten() {
+            let bound = if unnamed {
+                self.item(member)
+                    .map(|item| format!("{} {member}", item.kind.word()))
+            } else {
+                self.member(public, member)
+            };
+            rows.push(Row {
+                name: if unnamed {
+                    member.clone()
+                } else {
+                    format!("{name}.{member}")
+                },
+                kind: "member",
+                bound,
+                reason: None,
+            });
+        }
+        rows
+    }
+
+    fn item(&self, name: &str) -> Option<&Item> {
+        let items = &self.interface.items;
+        let mut for_arch = self
+            .options
+            .arches
+            .iter()
+            .map(|arch| format!("{name} ({})", arch.cfg()));
+        items
+            .get(name)
+            .or_else(|| for_arch.find_map(|name| items.get(&name)))
+    }
+
+    fn member(&self, record: &str, member: &str) -> Option<String> {
+        match &self.item(record)?.kind {
+            Kind::Enumeration { members, .. } => members
+                .contains_key(member)
+                .then(|| format!("{record}::{member}")),
+            Kind::Record(found) => {
+                if found.members.iter().any(|known| known.name == member) {
+                    return Some(format!("{record}.{member}"));
+                }
+                // In a record without a name inside this one.
+                let inner = format!("{record}_");
+                let inner = self
+                    .interface
+                    .items
+                    .range(inner.clone()..)
+                    .take_while(|(name, _)| name.starts_with(&inner));
+                inner
+                    .filter_map(|(name, item)| match &item.kind {
+                        Kind::Record(found) => Some((name, found)),
+                        _ => None,
+                    })
+                    .find(|(_, found)| found.members.iter().any(|known| known.name == member))
+                    .map(|(name, _)| format!("{name}.{member}"))
+            }
+            _ => None,
+        }
+    }
+
+    fn by_hand(&self, name: &str) -> Option<String> {
+        if let Some((_, place)) = BY_HAND.iter().find(|(known, _)| *known == name) {
+            return Some((*place).to_owned());
+        }
+        let by_hand = self.options.by_hand.contains(name);
+        by_hand.then(|| "by hand, in the crate around the generated files".to_owned())
+    }
+
+    /// Why a name is rightly not bound.
+    fn reason(&self, name: &str, what: &What) -> Option<String> {
+        if !matches!(what, What::Macro) {
+            return None;
+        }
+        let body = self.declared.bodies.get(name).map_or("", String::as_str);
+        if body.is_empty() {
+            return Some("it stands for nothing: only whether it is defined matters".to_owned());
+        }
+        if self.values.contains_key(name) {
+            return None;
+        }
+        let first = body
+            .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .next()?;
+        if first == body && self.item(body).is_some() {
+            return Some(format!(
+                "it stands for {body}, which is bound under that name"
+            ));
+        }
+        if body.contains(['{', '}', ';']) {
+            return Some("it stands for a piece of a declaration, not for a value".to_owned());
+        }
+        CONVENTIONS.contains(&first).then(|| {
+            format!("it stands for {body}, a calling convention, which every binding has of itself")
+        })
+    }
+}

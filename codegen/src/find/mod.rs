@@ -1,0 +1,8 @@
+//! The first pass: finds the headers, and clang.
+
+pub(crate) mod checksum;
+pub mod kit;
+pub(crate) mod libclang;
+pub mod ntddi;
+mod overlay;
+pub(crate) mod source;

@@ -1,0 +1,298 @@
+//! Which headers are read, for which target, and with which arguments to clang.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tempfile::NamedTempFile;
+
+use crate::error::Error;
+use crate::find::kit::{self, Kit};
+use crate::find::overlay;
+
+/// An architecture that `wsk-sys` is generated for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Arch {
+    /// `x86_64-pc-windows-msvc`.
+    X86_64,
+    /// `aarch64-pc-windows-msvc`.
+    Aarch64,
+}
+
+impl Arch {
+    /// Every architecture, the reference first.
+    pub const ALL: [Self; 2] = [Self::X86_64, Self::Aarch64];
+
+    /// The clang and rustc target triple.
+    #[must_use]
+    pub fn triple(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64-pc-windows-msvc",
+            Self::Aarch64 => "aarch64-pc-windows-msvc",
+        }
+    }
+
+    /// The value of `cfg(target_arch)`.
+    #[must_use]
+    pub fn cfg(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::Aarch64 => "aarch64",
+        }
+    }
+
+    fn defines(self) -> &'static [&'static str] {
+        match self {
+            Self::X86_64 => &["-D_AMD64_=1", "-DAMD64=1"],
+            Self::Aarch64 => &["-D_ARM64_=1", "-DARM64=1"],
+        }
+    }
+}
+
+/// The headers that bindings are generated from.
+#[derive(Debug, Clone)]
+pub struct Source {
+    name: String,
+    kit: bool,
+    include: Vec<PathBuf>,
+    overlay: Option<Arc<NamedTempFile>>,
+    ntddi: Option<u32>,
+    root: String,
+}
+
+/// The headers whose declarations are not bound: they hold what C needs to read the others.
+const PLUMBING: [&str; 4] = ["sal.h", "driverspecs.h", "specstrings.h", "kernelspecs.h"];
+
+/// The headers that Winsock Kernel's own include, or that its clients include besides, where they are not included yet.
+const COMPANIONS: [&str; 7] = [
+    "ntstatus.h",
+    "netioddk.h",
+    "ws2def.h",
+    "ws2ipdef.h",
+    "mswsockdef.h",
+    "mstcpip.h",
+    "guiddef.h",
+];
+
+impl Source {
+    /// The headers of this repository, or a folder laid out like them.
+    ///
+    /// # Errors
+    ///
+    /// When the folder has no `wsk.h`.
+    pub fn headers(folder: &Path) -> Result<Self, Error> {
+        for name in ["wsk.h", "ntddk.h"] {
+            if !folder.join(name).is_file() {
+                return Err(Error::MissingHeader {
+                    name: name.to_owned(),
+                    wanted_by: None,
+                    looked: vec![folder.to_owned()],
+                });
+            }
+        }
+        let folder = whole(folder)?;
+        Ok(Self {
+            name: folder.display().to_string(),
+            kit: false,
+            include: vec![folder],
+            overlay: None,
+            ntddi: None,
+            root: "#include <ntddk.h>\n#include <wsk.h>\n".to_owned(),
+        })
+    }
+
+    /// The headers of a Windows Driver Kit, with the SDK's at `sdk` where the kit has none.
+    ///
+    /// # Errors
+    ///
+    /// When the kit has no `wsk.h`.
+    pub fn kit(kit: &Kit, sdk: Option<&Path>) -> Result<Self, Error> {
+        let mut include = Vec::new();
+        for folder in kit.include(sdk)? {
+            include.push(whole(&folder)?);
+        }
+        let overlay = if cfg!(windows) {
+            None
+        } else {
+            Some(Arc::new(overlay::write(&include)?))
+        };
+        Ok(Self {
+            name: kit.name(),
+            kit: true,
+            root: kit_root(),
+            include,
+            overlay,
+            ntddi: kit.ntddi(),
+        })
+    }
+
+    /// The same headers, for clients of the Windows with this `NTDDI_VERSION`.
+    #[must_use]
+    pub fn for_ntddi(self, ntddi: Option<u32>) -> Self {
+        Self {
+            ntddi: ntddi.or(self.ntddi),
+            ..self
+        }
+    }
+
+    /// The folder of headers that the repository ships.
+    #[must_use]
+    pub fn shipped() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../headers")
+    }
+
+    /// What to call the headers in messages: the kit's version, or the folder.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether the headers are a kit's: then only what concerns Winsock Kernel is bound.
+    #[must_use]
+    pub fn is_kit(&self) -> bool {
+        self.kit
+    }
+
+    /// Whether `file` holds declarations of the interface, rather than what C needs to read them.
+    #[must_use]
+    pub fn is_bound(&self, file: &Path) -> bool {
+        let name = header_name(file);
+        !PLUMBING.contains(&name.as_str())
+            && self.include.iter().any(|folder| file.starts_with(folder))
+    }
+
+    /// The folders that are searched for headers, in order.
+    #[must_use]
+    pub fn include(&self) -> &[PathBuf] {
+        &self.include
+    }
+
+    /// The file that `#include <name>` means.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<PathBuf> {
+        self.include
+            .iter()
+            .find_map(|folder| kit::child(folder, name))
+    }
+
+    /// The text of the file that includes everything to be bound.
+    #[must_use]
+    pub fn root(&self) -> &str {
+        &self.root
+    }
+
+    /// The arguments that make clang read the headers as the kernel's compiler does.
+    ///
+    /// The headers are parsed as C++: in C the anonymous member that four provider tables begin with has no name.
+    ///
+    /// # Errors
+    ///
+    /// When a folder's name is not Unicode.
+    pub fn arguments(&self, arch: Arch) -> Result<Vec<String>, Error> {
+        let mut arguments: Vec<String> = [
+            "-x",
+            "c++",
+            "-std=c++17",
+            "-fms-extensions",
+            "-fms-compatibility",
+            "-nostdinc",
+            "-ferror-limit=0",
+            "-w",
+            "-fno-spell-checking",
+            // Kits rely on Microsoft's compiler for these two: exception specifications of the C runtime, and pasting
+            // tokens that do not make one.
+            "-Wno-dynamic-exception-spec",
+            "-Wno-invalid-token-paste",
+            "-DWSK_SAL_ANNOTATE=1",
+            "-D_WIN64=1",
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        arguments.push(format!("--target={}", arch.triple()));
+        arguments.extend(arch.defines().iter().map(|&define| define.to_owned()));
+        if let Some(ntddi) = self.ntddi {
+            arguments.push(format!("-DNTDDI_VERSION={ntddi:#010X}").replace("=0X", "=0x"));
+            arguments.push(format!("-D_WIN32_WINNT={:#06X}", ntddi >> 16).replace("=0X", "=0x"));
+            arguments.push(format!("-DWINVER={:#06X}", ntddi >> 16).replace("=0X", "=0x"));
+        }
+        if let Some(overlay) = &self.overlay {
+            arguments.extend(["-ivfsoverlay".to_owned(), unicode(overlay.path())?]);
+        }
+        for folder in &self.include {
+            arguments.extend(["-I".to_owned(), unicode(folder)?]);
+        }
+        Ok(arguments)
+    }
+}
+
+/// A header's name as headers spell it.
+pub(crate) fn header_name(file: &Path) -> String {
+    file.file_name()
+        .map(|name| name.to_string_lossy().to_lowercase())
+        .unwrap_or_default()
+}
+
+/// What a kit's headers are read through: its own SAL defines every annotation away, and is then overridden by ours, which
+/// makes them attributes that clang reports.
+fn kit_root() -> String {
+    let mut root = String::new();
+    for name in ["sal.h", "specstrings.h", "driverspecs.h"] {
+        let _ = writeln!(
+            root,
+            "#if __has_include(<{name}>)\n#include <{name}>\n#endif"
+        );
+    }
+    let sal = Source::shipped().join("sal.h");
+    let sal = whole(&sal).unwrap_or(sal);
+    let sal = sal.display().to_string().replace('\\', "/");
+    let _ = writeln!(root, "#undef WSK_HEADERS_SAL_H\n#include \"{sal}\"");
+    root.push_str("#include <ntddk.h>\n#include <wsk.h>\n");
+    for name in COMPANIONS {
+        let _ = writeln!(
+            root,
+            "#if __has_include(<{name}>)\n#include <{name}>\n#endif"
+        );
+    }
+    root
+}
+
+/// The whole path of a folder, of the kind that clang takes on Windows too.
+fn whole(folder: &Path) -> Result<PathBuf, Error> {
+    dunce::canonicalize(folder).map_err(|error| Error::io(folder, error))
+}
+
+fn unicode(path: &Path) -> Result<String, Error> {
+    path.to_str().map(str::to_owned).ok_or_else(|| {
+        Error::argument(
+            path.display().to_string(),
+            "is not Unicode, which clang needs",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Arch, Source};
+
+    #[test]
+    fn the_version_reaches_clang() {
+        let source = Source::headers(&Source::shipped()).unwrap();
+        let has = |source: &Source, argument: &str| {
+            source
+                .arguments(Arch::X86_64)
+                .unwrap()
+                .iter()
+                .any(|a| a == argument)
+        };
+        assert!(
+            !source
+                .arguments(Arch::X86_64)
+                .unwrap()
+                .iter()
+                .any(|a| a.contains("NTDDI"))
+        );
+        let source = source.for_ntddi(Some(0x0A00_0003));
+        assert!(has(&source, "-DNTDDI_VERSION=0x0A000003"));
+        assert!(has(&source, "-D_WIN32_WINNT=0x0A00"));
+    }
+}

@@ -1,0 +1,71 @@
+//! What our own headers say of the items that a kit has too: a kit's own words stay with the kit.
+
+use crate::find::ntddi;
+use crate::read::facts::{Facts, Origin, WSK};
+
+/// Adds what our own headers say about the same items: the words, and the IRQL that a kit's `wsk.h` does not give.
+pub(crate) fn describe(facts: &mut Facts, ours: &Facts) {
+    fn from(origin: &mut Origin, ours: Option<&Origin>) {
+        if let Some(ours) = ours {
+            origin.doc.clone_from(&ours.doc);
+            // Kits declare some items in several headers, in turn; ours have them where they are documented.
+            if origin.header != WSK && ours.header != WSK {
+                origin.header.clone_from(&ours.header);
+                // And they say since when each is there, as far back as NT goes and by architecture.
+                let later =
+                    |since: &String| ntddi::parse(since).is_ok_and(|value| value > ntddi::FLOOR);
+                origin.since = origin.since.take().filter(later);
+            }
+            if ours.irql.is_some() {
+                origin.irql.clone_from(&ours.irql);
+            }
+        }
+    }
+    let pairs = [
+        (&mut facts.records, &ours.records),
+        (&mut facts.enumerations, &ours.enumerations),
+    ];
+    for (theirs, ours) in pairs {
+        for (name, tagged) in theirs {
+            let ours = ours.get(name);
+            from(&mut tagged.origin, ours.map(|ours| &ours.origin));
+            for (member, origin) in &mut tagged.members {
+                from(origin, ours.and_then(|ours| ours.members.get(member)));
+            }
+        }
+    }
+    let pairs = [
+        (&mut facts.callbacks, &ours.callbacks),
+        (&mut facts.functions, &ours.functions),
+    ];
+    for (theirs, ours) in pairs {
+        for (name, prototype) in theirs {
+            let Some(ours) = ours.get(name) else { continue };
+            // Kits leave parameters of the kernel's functions unnamed, name them anew in another header, or
+            // annotate them in other ways for another architecture.
+            if prototype.origin.header != WSK && prototype.parameters.len() == ours.parameters.len()
+            {
+                for (theirs, ours) in prototype.parameters.iter_mut().zip(&ours.parameters) {
+                    theirs.clone_from(ours);
+                }
+            }
+            from(&mut prototype.origin, Some(&ours.origin));
+        }
+    }
+    for (theirs, ours) in [
+        (&mut facts.aliases, &ours.aliases),
+        (&mut facts.opaque, &ours.opaque),
+        (&mut facts.macros, &ours.macros),
+        (&mut facts.inline, &ours.inline),
+    ] {
+        for (name, origin) in theirs {
+            from(origin, ours.get(name));
+        }
+    }
+    for (name, function) in &mut facts.function_macros {
+        from(
+            &mut function.origin,
+            ours.function_macros.get(name).map(|ours| &ours.origin),
+        );
+    }
+}

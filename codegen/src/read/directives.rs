@@ -1,0 +1,430 @@
+//! The preprocessor directives in a header's text: which macros it may define, and which `NTDDI_VERSION` a line is
+//! conditional on. clang tells neither: it reports only the branch that it took.
+
+use crate::find::ntddi;
+
+/// A directive, with comments taken out and continued lines joined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Directive {
+    /// The line that it begins on, from 0.
+    pub line: usize,
+    /// `if`, `define` and so on.
+    pub name: String,
+    /// What follows the name.
+    pub rest: String,
+}
+
+/// A macro as a `#define` names it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Define {
+    /// Its name.
+    pub name: String,
+    /// Its parameters, if it is like a function.
+    pub parameters: Option<Vec<String>>,
+    /// What it stands for.
+    pub body: String,
+}
+
+/// The text of a header: UTF-8 where it is, without a byte order mark, and with anything else replaced.
+#[must_use]
+pub(crate) fn decode(bytes: &[u8]) -> String {
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The directives of `text`, in order.
+#[must_use]
+pub(crate) fn directives(text: &str) -> Vec<Directive> {
+    let mut found = Vec::new();
+    for (line, code) in logical_lines(text) {
+        let Some(directive) = code.trim_start().strip_prefix('#') else {
+            continue;
+        };
+        let directive = directive.trim_start();
+        let end = directive
+            .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .unwrap_or(directive.len());
+        let (name, rest) = directive.split_at(end);
+        if !name.is_empty() {
+            found.push(Directive {
+                line,
+                name: name.to_owned(),
+                rest: rest.trim().to_owned(),
+            });
+        }
+    }
+    found
+}
+
+/// The macros that `text` defines, under whatever conditions.
+#[must_use]
+pub(crate) fn defines(text: &str) -> Vec<Define> {
+    directives(text)
+        .iter()
+        .filter(|directive| directive.name == "define")
+        .filter_map(|directive| define(&directive.rest))
+        .collect()
+}
+
+fn define(rest: &str) -> Option<Define> {
+    let end = rest
+        .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .unwrap_or(rest.len());
+    let (name, after) = rest.split_at(end);
+    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    let (parameters, body) = match after.strip_prefix('(') {
+        None => (None, after),
+        Some(list) => {
+            let (list, body) = list.split_once(')')?;
+            let names = list.split(',').map(|name| name.trim().to_owned());
+            (Some(names.filter(|name| !name.is_empty()).collect()), body)
+        }
+    };
+    Some(Define {
+        name: name.to_owned(),
+        parameters,
+        body: body.trim().to_owned(),
+    })
+}
+
+/// For each line of `text`, the version that it is conditional on, innermost first: `NTDDI_WIN8`, or a number.
+#[must_use]
+pub(crate) fn conditions(text: &str) -> Vec<Option<String>> {
+    let mut since = vec![None; text.lines().count()];
+    let mut stack: Vec<Branch> = Vec::new();
+    let mut covered = 0;
+    for directive in directives(text) {
+        let version = innermost(&stack);
+        fill(&mut since, covered..directive.line, version.as_ref());
+        covered = directive.line;
+        match directive.name.as_str() {
+            "if" | "ifdef" | "ifndef" => stack.push(Branch::of(&directive)),
+            "elif" | "elifdef" | "elifndef" => {
+                if let Some(top) = stack.last_mut() {
+                    *top = Branch::of(&directive);
+                }
+            }
+            "else" => {
+                if let Some(top) = stack.last_mut() {
+                    *top = Branch {
+                        since: top.until.take(),
+                        until: None,
+                    };
+                }
+            }
+            "endif" => {
+                stack.pop();
+            }
+            _ => {}
+        }
+    }
+    let version = innermost(&stack);
+    let end = since.len();
+    fill(&mut since, covered..end, version.as_ref());
+    since
+}
+
+/// A branch of a conditional: the version it begins with, and the one it ends before.
+struct Branch {
+    since: Option<String>,
+    until: Option<String>,
+}
+
+impl Branch {
+    fn of(directive: &Directive) -> Self {
+        let condition = match directive.name.as_str() {
+            "if" | "elif" => directive.rest.as_str(),
+            _ => "",
+        };
+        // An alternative may hold for an older version, or for one that is no Windows at all.
+        if condition.contains("||") {
+            return Self {
+                since: None,
+                until: None,
+            };
+        }
+        let parts = condition.split("&&");
+        let mut bounds = parts.clone().filter_map(bound);
+        let since = bounds.find(|bound| bound.0).map(|bound| bound.1);
+        let until = if parts.count() == 1 {
+            bound(condition)
+                .filter(|bound| !bound.0)
+                .map(|bound| bound.1)
+        } else {
+            None
+        };
+        Self { since, until }
+    }
+}
+
+/// `(true, NTDDI_WIN7)` for `(NTDDI_VERSION >= NTDDI_WIN7)`, `(false, …)` for `NTDDI_VERSION < …`.
+fn bound(condition: &str) -> Option<(bool, String)> {
+    let condition = condition.trim();
+    let (negated, condition) = match condition.strip_prefix('!') {
+        Some(rest) => (true, rest),
+        None => (false, condition),
+    };
+    let condition: String = condition
+        .chars()
+        .filter(|c| !matches!(c, '(' | ')' | ' ' | '\t'))
+        .collect();
+    let (left, operator, right) = [">=", "<=", ">", "<"].iter().find_map(|operator| {
+        let (left, right) = condition.split_once(operator)?;
+        Some((left, *operator, right))
+    })?;
+    let (macro_name, operator, value) = if is_version(left) {
+        (left, operator, right)
+    } else if is_version(right) {
+        let mirrored = match operator {
+            ">=" => "<=",
+            "<=" => ">=",
+            ">" => "<",
+            _ => ">",
+        };
+        (right, mirrored, left)
+    } else {
+        return None;
+    };
+    let value = version(macro_name, value)?;
+    match operator {
+        ">=" => Some((!negated, value)),
+        "<" => Some((negated, value)),
+        // `> X` begins with whatever follows X, which has no name here.
+        _ => None,
+    }
+}
+
+fn is_version(name: &str) -> bool {
+    matches!(name, "NTDDI_VERSION" | "_WIN32_WINNT" | "WINVER")
+}
+
+/// The `NTDDI_VERSION` that a comparison names.
+fn version(macro_name: &str, value: &str) -> Option<String> {
+    if macro_name == "NTDDI_VERSION" {
+        let known = value.starts_with("NTDDI_") || ntddi::parse(value).is_ok();
+        let word = value.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        return (known && word).then(|| value.to_owned());
+    }
+    // A `_WIN32_WINNT` is the upper half of an `NTDDI_VERSION`.
+    let half = match value {
+        "_WIN32_WINNT_VISTA" | "_WIN32_WINNT_LONGHORN" | "_WIN32_WINNT_WIN6" => 0x0600,
+        "_WIN32_WINNT_WIN7" => 0x0601,
+        "_WIN32_WINNT_WIN8" => 0x0602,
+        "_WIN32_WINNT_WINBLUE" => 0x0603,
+        "_WIN32_WINNT_WIN10" => 0x0A00,
+        _ => u16::try_from(ntddi::parse(value).ok()?).ok()?,
+    };
+    let whole = u32::from(half) << 16;
+    Some(ntddi::name_of(whole).map_or_else(|| format!("0x{whole:08X}"), str::to_owned))
+}
+
+fn innermost(stack: &[Branch]) -> Option<String> {
+    stack.iter().rev().find_map(|branch| branch.since.clone())
+}
+
+fn fill(since: &mut [Option<String>], lines: std::ops::Range<usize>, version: Option<&String>) {
+    let end = lines.end.min(since.len());
+    for line in since.iter_mut().take(end).skip(lines.start) {
+        *line = version.cloned();
+    }
+}
+
+/// Lines with their numbers, comments replaced by a space, and continued lines joined to the one they continue.
+fn logical_lines(text: &str) -> Vec<(usize, String)> {
+    let mut lines = Vec::new();
+    let mut in_comment = false;
+    let mut begun: Option<(usize, String)> = None;
+    for (number, line) in text.lines().enumerate() {
+        let (line, continues) = match line.strip_suffix('\\') {
+            Some(line) => (line, true),
+            None => (line, false),
+        };
+        let interesting = begun.is_some() || in_comment || line.contains('#');
+        if !interesting && !line.contains("/*") {
+            if continues {
+                // Only the beginning of a line makes it a directive: what follows is none.
+                begun = Some((number, String::new()));
+            }
+            continue;
+        }
+        let code = without_comments(line, &mut in_comment);
+        let (first, mut whole) = begun.take().unwrap_or((number, String::new()));
+        whole.push_str(&code);
+        if continues {
+            begun = Some((first, whole));
+        } else {
+            lines.push((first, whole));
+        }
+    }
+    lines.extend(begun);
+    lines
+}
+
+fn without_comments(line: &str, in_comment: &mut bool) -> String {
+    let mut code = String::new();
+    let mut rest = line;
+    loop {
+        if *in_comment {
+            match rest.split_once("*/") {
+                Some((_, after)) => {
+                    *in_comment = false;
+                    code.push(' ');
+                    rest = after;
+                }
+                None => return code,
+            }
+        }
+        let Some(start) = comment_or_string(rest) else {
+            code.push_str(rest);
+            return code;
+        };
+        let (before, opened) = rest.split_at(start);
+        code.push_str(before);
+        if opened.starts_with("//") {
+            return code;
+        }
+        if let Some(after) = opened.strip_prefix("/*") {
+            *in_comment = true;
+            rest = after;
+            continue;
+        }
+        let end = end_of_string(opened);
+        code.push_str(&opened[..end]);
+        rest = &opened[end..];
+    }
+}
+
+/// Where a comment or a string begins.
+fn comment_or_string(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    (0..bytes.len()).find(|&at| match bytes[at] {
+        b'"' => true,
+        b'/' => matches!(bytes.get(at + 1), Some(b'/' | b'*')),
+        _ => false,
+    })
+}
+
+/// The length of the string literal that `text` begins with; an unclosed one ends with the line.
+fn end_of_string(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let mut at = 1;
+    while at < bytes.len() {
+        match bytes[at] {
+            b'\\' => at += 2,
+            b'"' => return at + 1,
+            _ => at += 1,
+        }
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Define, conditions, decode, defines};
+
+    fn of(text: &str) -> Vec<Option<String>> {
+        conditions(text)
+    }
+
+    #[test]
+    fn a_condition_covers_its_lines_only() {
+        let since = of(
+            "a\n#if (NTDDI_VERSION >= NTDDI_WIN8)\nb\n#endif // (NTDDI_VERSION >= NTDDI_WIN8)\nc",
+        );
+        assert_eq!(since[2].as_deref(), Some("NTDDI_WIN8"));
+        assert_eq!((&since[0], &since[4]), (&None, &None));
+    }
+
+    #[test]
+    fn conditions_nest_and_else_is_not_the_version() {
+        let since = of(
+            "#ifdef __cplusplus\n#  if NTDDI_VERSION >= NTDDI_WIN10_RS2\na\n#  else\nb\n#  endif\nc\n#endif\nd",
+        );
+        assert_eq!(since[2].as_deref(), Some("NTDDI_WIN10_RS2"));
+        assert!(since[4].is_none() && since[6].is_none() && since[8].is_none());
+    }
+
+    #[test]
+    fn the_other_branch_of_an_older_version_begins_where_that_ends() {
+        let since = of("#if NTDDI_VERSION < NTDDI_WIN8\na\n#else\nb\n#endif");
+        assert_eq!(
+            (since[1].as_deref(), since[3].as_deref()),
+            (None, Some("NTDDI_WIN8"))
+        );
+        let since = of("#if !(NTDDI_VERSION >= 0x06020000)\na\n#else\nb\n#endif");
+        assert_eq!(
+            (since[1].as_deref(), since[3].as_deref()),
+            (None, Some("0x06020000"))
+        );
+    }
+
+    #[test]
+    fn other_ways_to_say_it() {
+        let first = |condition: &str| of(&format!("#if {condition}\na\n#endif"))[1].clone();
+        assert_eq!(
+            first("NTDDI_WIN8 <= NTDDI_VERSION").as_deref(),
+            Some("NTDDI_WIN8")
+        );
+        assert_eq!(
+            first("defined(X) && (NTDDI_VERSION >= NTDDI_WIN8)").as_deref(),
+            Some("NTDDI_WIN8")
+        );
+        assert_eq!(
+            first("_WIN32_WINNT >= 0x0602").as_deref(),
+            Some("NTDDI_WIN8")
+        );
+        assert_eq!(
+            first("_WIN32_WINNT >= 0x0605").as_deref(),
+            Some("0x06050000")
+        );
+        assert_eq!(first("(NTDDI_VERSION >= NTDDI_WIN8) || defined(X)"), None);
+        assert_eq!(
+            of("#if NTDDI_VERSION >= \\\n NTDDI_WIN8\na\n#endif")[2].as_deref(),
+            Some("NTDDI_WIN8")
+        );
+    }
+
+    #[test]
+    fn comments_and_strings_hold_no_directives() {
+        let since = of(
+            "/*\n#if NTDDI_VERSION >= NTDDI_WIN8\n*/\na\n\"/*\"\n#if NTDDI_VERSION >= NTDDI_WIN7\nb",
+        );
+        assert_eq!(
+            (since[3].as_deref(), since[6].as_deref()),
+            (None, Some("NTDDI_WIN7"))
+        );
+    }
+
+    #[test]
+    fn carriage_returns_and_marks() {
+        let text = decode(b"\xEF\xBB\xBF#if NTDDI_VERSION >= NTDDI_WIN8\r\na \xFF\r\n#endif\r\n");
+        assert_eq!(of(&text)[1].as_deref(), Some("NTDDI_WIN8"));
+    }
+
+    #[test]
+    fn macros_with_and_without_parameters() {
+        let found = defines(
+            "#define A 1 // one\n# define B(x, y) ((x) + \\\n  (y))\n#define C\n#define 1x\n#undef A",
+        );
+        let expected = [
+            Define {
+                name: "A".into(),
+                parameters: None,
+                body: "1".into(),
+            },
+            Define {
+                name: "B".into(),
+                parameters: Some(vec!["x".into(), "y".into()]),
+                body: "((x) +   (y))".into(),
+            },
+            Define {
+                name: "C".into(),
+                parameters: None,
+                body: String::new(),
+            },
+        ];
+        assert_eq!(found, expected);
+    }
+}

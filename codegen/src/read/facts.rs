@@ -1,0 +1,127 @@
+//! The facts of the headers' declarations, by public name: what the later passes need to know of each besides its binding.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::read::macros::Constants;
+
+/// The header that all of is bound, whatever the source.
+pub(crate) const WSK: &str = "wsk.h";
+
+/// Where a declaration stands and what is said about it there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// The header's name, `wsk.h`.
+    pub header: String,
+    /// The line of the declaration.
+    pub line: u32,
+    /// The documentation written above it in our own headers.
+    pub doc: String,
+    /// The name of the `NTDDI_*` constant that the declaration is conditional on.
+    pub since: Option<String>,
+    /// The highest IRQL at which a function may be called, as SAL gives it.
+    pub irql: Option<String>,
+}
+
+/// A parameter of a function or callback.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Parameter {
+    /// The name in the header.
+    pub name: String,
+    /// SAL annotations, such as `_In_reads_bytes_opt_(Length)`.
+    pub sal: Vec<String>,
+}
+
+/// A function, or a typedef of a pointer to one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Prototype {
+    /// Where it is declared.
+    pub origin: Origin,
+    /// Its parameters in order.
+    pub parameters: Vec<Parameter>,
+}
+
+/// A structure, union or enumeration with a public name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tagged {
+    /// Where it is defined.
+    pub origin: Origin,
+    /// The name behind `struct`, `union` or `enum`, if it has one.
+    pub tag: String,
+    /// Its members by name, those of unnamed records inside it among them.
+    pub members: BTreeMap<String, Origin>,
+}
+
+/// A macro with parameters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FunctionMacro {
+    /// Where it is defined.
+    pub origin: Origin,
+    /// Its parameters' names in order.
+    pub parameters: Vec<String>,
+    /// What it stands for, as written.
+    pub body: String,
+}
+
+/// All that is known of the headers' declarations, by public name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// Structures and unions.
+    pub records: BTreeMap<String, Tagged>,
+    /// Enumerations.
+    pub enumerations: BTreeMap<String, Tagged>,
+    /// Typedefs of pointers to functions, and of function types.
+    pub callbacks: BTreeMap<String, Prototype>,
+    /// Functions that are imported.
+    pub functions: BTreeMap<String, Prototype>,
+    /// Other typedefs.
+    pub aliases: BTreeMap<String, Origin>,
+    /// Typedefs of records that the headers do not define.
+    pub opaque: BTreeMap<String, Origin>,
+    /// Object-like macros with a body, and members of enumerations that have no name at all.
+    pub macros: BTreeMap<String, Origin>,
+    /// Macros that stand for a text, with the literal.
+    pub texts: BTreeMap<String, (Origin, String)>,
+    /// Function-like macros.
+    pub function_macros: BTreeMap<String, FunctionMacro>,
+    /// Inline functions.
+    pub inline: BTreeMap<String, Origin>,
+    /// Variables.
+    pub variables: BTreeMap<String, Origin>,
+    /// Public name by tag.
+    pub public: BTreeMap<String, String>,
+}
+
+impl Facts {
+    /// Every name that is declared, tags among them.
+    #[must_use]
+    pub(crate) fn names(&self) -> BTreeSet<&str> {
+        let tagged = self.records.values().chain(self.enumerations.values());
+        let names = tagged.map(|tagged| &tagged.tag);
+        let names = names
+            .chain(self.records.keys())
+            .chain(self.enumerations.keys());
+        let names = names
+            .chain(self.callbacks.keys())
+            .chain(self.functions.keys());
+        let names = names.chain(self.aliases.keys()).chain(self.macros.keys());
+        let names = names
+            .chain(self.function_macros.keys())
+            .chain(self.inline.keys());
+        let names = names.chain(self.opaque.keys());
+        names
+            .chain(self.variables.keys())
+            .map(String::as_str)
+            .collect()
+    }
+}
+
+/// What one parse of the headers gives.
+#[derive(Debug, Clone)]
+pub(crate) struct Reading {
+    /// Facts of the declarations.
+    pub facts: Facts,
+    /// Values of the macros, and of sample calls of function-like ones.
+    pub constants: Constants,
+    /// What the declarations look like to a compiler, by name: equal where two architectures agree.
+    pub shapes: BTreeMap<String, String>,
+}

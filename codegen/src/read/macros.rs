@@ -1,0 +1,199 @@
+//! The values of macros. bindgen's own evaluation loses those that go through a function-like macro (all `SIO_WSK_*`
+//! codes); here clang evaluates each one, as the initialiser of a constant behind the headers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use clang::{EntityKind, EvaluationResult, TranslationUnit, Type, TypeKind};
+
+use crate::error::Error;
+use crate::find::source::Source;
+use crate::read::directives::{self, Define};
+
+/// The value of a macro.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Constant {
+    /// The value, sign-extended to 128 bits.
+    pub value: i128,
+    /// Its size in bytes.
+    pub size: usize,
+    /// Whether the C type is signed.
+    pub signed: bool,
+    /// The C type as written or deduced, without qualifiers.
+    pub c_type: String,
+}
+
+/// Values by macro: of the macro itself, or of a call of a function-like one.
+pub(crate) type Constants = BTreeMap<String, Constant>;
+
+/// The macros that are asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Candidates {
+    /// Those without parameters.
+    objects: BTreeSet<String>,
+    /// Those that our own headers have: a kit may have the same names as members of an enumeration.
+    ours: BTreeSet<String>,
+    /// Those with, by name.
+    pub functions: BTreeMap<String, Define>,
+    /// Those that stand for a text, with the literal.
+    pub texts: BTreeMap<String, String>,
+}
+
+impl Candidates {
+    /// The macros that the text of the headers may define: of all our headers, or of a kit's `wsk.h` and those that our
+    /// headers, whose values are `shipped`, define too.
+    ///
+    /// # Errors
+    ///
+    /// When a header cannot be read.
+    pub(crate) fn find(source: &Source, shipped: Option<&Constants>) -> Result<Self, Error> {
+        let mut candidates = Self::default();
+        match shipped {
+            None => {
+                for folder in source.include() {
+                    for file in headers(folder)? {
+                        if source.is_bound(&file) {
+                            candidates.scan(&file)?;
+                        }
+                    }
+                }
+            }
+            Some(shipped) => {
+                if let Some(wsk) = source.find("wsk.h") {
+                    candidates.scan(&wsk)?;
+                }
+                let ours = shipped.keys().filter(|name| !name.contains("_of_"));
+                candidates.ours.extend(ours.cloned());
+            }
+        }
+        Ok(candidates)
+    }
+
+    fn scan(&mut self, file: &std::path::Path) -> Result<(), Error> {
+        let bytes = std::fs::read(file).map_err(|error| Error::io(file, error))?;
+        let text = directives::decode(&bytes);
+        for define in directives::defines(&text) {
+            // Half a declaration, as of `extern "C" {`, would swallow the constants behind it.
+            if define.body.contains(['{', '}', ';']) {
+                continue;
+            }
+            if define.parameters.is_some() {
+                self.functions.insert(define.name.clone(), define);
+            } else if define.body.starts_with(['"', 'L']) && define.body.ends_with('"') {
+                self.texts.insert(define.name, define.body);
+            } else if !define.body.is_empty() {
+                self.objects.insert(define.name);
+            }
+        }
+        // A condition's version is needed as a number, wherever it is defined.
+        let versions = directives::conditions(&text).into_iter().flatten();
+        self.objects
+            .extend(versions.filter(|version| version.starts_with("NTDDI_")));
+        Ok(())
+    }
+
+    /// Constants that have the macros' values, to be parsed behind the headers.
+    #[must_use]
+    pub(crate) fn probes(&self) -> String {
+        let mut text = String::new();
+        for name in &self.ours {
+            let _ = writeln!(text, "static constexpr auto {VALUE}{name} = ({name});");
+        }
+        for name in self.objects.difference(&self.ours) {
+            let _ = writeln!(
+                text,
+                "#ifdef {name}\nstatic constexpr auto {VALUE}{name} = ({name});\n#endif"
+            );
+        }
+        for (name, define) in &self.functions {
+            let count = define.parameters.as_ref().map_or(0, Vec::len);
+            for (index, sample) in SAMPLES.iter().enumerate() {
+                let arguments: Vec<String> = (0..count)
+                    .map(|place| format!("{:#x}u", argument(*sample, place)))
+                    .collect();
+                let arguments = arguments.join(", ");
+                let _ = writeln!(
+                    text,
+                    "#ifdef {name}\nstatic constexpr auto {VALUE}{name}_of_{index} = ({name}({arguments}));\n#endif"
+                );
+            }
+        }
+        text
+    }
+}
+
+fn headers(folder: &std::path::Path) -> Result<Vec<std::path::PathBuf>, Error> {
+    let io = |error| Error::io(folder, error);
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(io)? {
+        let path = entry.map_err(io)?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension.eq_ignore_ascii_case("h"))
+        {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+const VALUE: &str = "wsk_codegen_value_";
+
+/// What function-like macros are called with, to know their types and to compare their translations.
+pub(crate) const SAMPLES: [u32; 4] = [1, 0x7F, 0x0102, 0xFFFF_FFFF];
+
+/// The argument of a sample call at a place: no two places have the same, unless all bits are the point.
+#[must_use]
+pub(crate) fn argument(sample: u32, place: usize) -> u32 {
+    let place = u32::try_from(place).unwrap_or(0);
+    sample.saturating_add(place)
+}
+
+/// The name under which the value of a sample call is kept.
+#[must_use]
+pub(crate) fn call_name(name: &str, sample: usize) -> String {
+    format!("{name}_of_{sample}")
+}
+
+/// Reads the values of the probes; those without a constant integer value are not in the result.
+///
+/// # Errors
+///
+/// When clang gives a value of a type without a size.
+pub(crate) fn values(unit: &TranslationUnit<'_>) -> Result<Constants, Error> {
+    let mut constants = BTreeMap::new();
+    let declared = unit.get_entity().get_children().into_iter();
+    for entity in declared.filter(|entity| entity.get_kind() == EntityKind::VarDecl) {
+        let (Some(name), Some(ty)) = (entity.get_name(), entity.get_type()) else {
+            continue;
+        };
+        let Some(name) = name.strip_prefix(VALUE) else {
+            continue;
+        };
+        let value = match entity.evaluate() {
+            Some(EvaluationResult::SignedInteger(value)) => i128::from(value),
+            Some(EvaluationResult::UnsignedInteger(value)) => i128::from(value),
+            _ => continue,
+        };
+        constants.insert(name.to_owned(), constant(name, value, ty)?);
+    }
+    Ok(constants)
+}
+
+fn constant(name: &str, value: i128, ty: Type<'_>) -> Result<Constant, Error> {
+    let canonical = ty.get_canonical_type();
+    let size = ty
+        .get_sizeof()
+        .map_err(|_| Error::item(name, "clang gives no size for the type of its value"))?;
+    let signed = canonical.is_signed_integer() || canonical.get_kind() == TypeKind::Enum;
+    Ok(Constant {
+        value,
+        size,
+        signed,
+        c_type: ty
+            .get_display_name()
+            .trim_start_matches("const ")
+            .to_owned(),
+    })
+}

@@ -1,0 +1,114 @@
+//! One parse of the headers by clang, from which every fact is read: declarations, annotations, and, through constants
+//! appended to the file that includes the headers, the values of macros.
+
+use std::path::PathBuf;
+
+use clang::diagnostic::{Diagnostic, Severity};
+use clang::{Clang, Entity, Index, TranslationUnit, Unsaved};
+
+use crate::error::Error;
+use crate::find::source::{Arch, Source};
+
+/// The name under which clang sees the file that includes the headers.
+const ROOT: &str = "wsk-codegen.hpp";
+
+/// What stands behind the headers, and does not parse where they end in the middle of something: of a declaration, of a
+/// record, or of `extern "C"`.
+pub(crate) const END: &str =
+    "extern int wsk_codegen_end;\ntemplate <int> struct wsk_codegen_whole;\n";
+
+/// Parses the headers, and `probes` behind them, and hands clang's view of them to `read`.
+///
+/// # Errors
+///
+/// When the headers do not parse, or `read` fails. Errors in the probes only mean that those have no value.
+pub(crate) fn with_unit<T>(
+    clang: &Clang,
+    source: &Source,
+    arch: Arch,
+    probes: &str,
+    read: impl FnOnce(&TranslationUnit<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let index = Index::new(clang, false, false);
+    let root = std::env::temp_dir().join(ROOT);
+    let text = format!("{}{END}{probes}", source.root());
+    let unit = index
+        .parser(&root)
+        .arguments(&source.arguments(arch)?)
+        .unsaved(&[Unsaved::new(&root, text)])
+        .detailed_preprocessing_record(true)
+        .skip_function_bodies(true)
+        .parse()
+        .map_err(|error| Error::Parse {
+            diagnostics: error.to_string(),
+        })?;
+    check(source, &unit)?;
+    read(&unit)
+}
+
+/// How many of clang's messages are worth showing.
+const SHOWN: usize = 20;
+
+fn check(source: &Source, unit: &TranslationUnit<'_>) -> Result<(), Error> {
+    let lines = source.root().lines().count() + END.lines().count();
+    let errors: Vec<Diagnostic<'_>> = unit
+        .get_diagnostics()
+        .into_iter()
+        .filter(|d| matches!(d.get_severity(), Severity::Error | Severity::Fatal))
+        .filter(|d| !is_probe(d, lines))
+        .collect();
+    for error in &errors {
+        let text = error.get_text();
+        if let Some(name) = text
+            .strip_suffix("' file not found")
+            .and_then(|text| text.strip_prefix('\''))
+        {
+            return Err(Error::MissingHeader {
+                name: name.to_owned(),
+                wanted_by: Some(place_of(error)),
+                looked: source.include().to_owned(),
+            });
+        }
+    }
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let mut shown: Vec<String> = errors
+        .iter()
+        .take(SHOWN)
+        .map(|error| format!("{}: {}", place_of(error), error.get_text()))
+        .collect();
+    if errors.len() > SHOWN {
+        shown.push(format!("and {} more", errors.len() - SHOWN));
+    }
+    Err(Error::Parse {
+        diagnostics: shown.join("\n"),
+    })
+}
+
+/// Whether a message is about a line behind the first `lines` of the root.
+fn is_probe(diagnostic: &Diagnostic<'_>, lines: usize) -> bool {
+    let location = diagnostic.get_location().get_expansion_location();
+    let in_root = location
+        .file
+        .is_some_and(|file| file.get_path().ends_with(ROOT));
+    in_root && location.line as usize > lines
+}
+
+fn place_of(diagnostic: &Diagnostic<'_>) -> String {
+    let location = diagnostic.get_location().get_file_location();
+    match location.file {
+        Some(file) if file.get_path().ends_with(ROOT) => {
+            "the end of the headers, which is not where they should end".to_owned()
+        }
+        Some(file) => format!("{}:{}", file.get_path().display(), location.line),
+        None => "the command line".to_owned(),
+    }
+}
+
+/// The file and line that a declaration stands in.
+pub(crate) fn place(entity: Entity<'_>) -> Option<(PathBuf, u32)> {
+    let location = entity.get_location()?.get_expansion_location();
+    let path = location.file?.get_path();
+    Some((path, location.line))
+}

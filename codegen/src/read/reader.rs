@@ -1,0 +1,449 @@
+//! What clang knows and bindgen does not pass on: SAL annotations, documentation, IRQL, the `NTDDI_VERSION` conditions
+//! around a declaration, and which typedef is the public name of a tag.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use clang::{Clang, Entity, EntityKind, EntityVisitResult, TypeKind};
+
+use crate::error::Error;
+use crate::find::ntddi;
+use crate::find::source::{self, Arch, Source};
+use crate::read::facts::{
+    Facts, FunctionMacro, Origin, Parameter, Prototype, Reading, Tagged, WSK,
+};
+use crate::read::macros::{self, Candidates, Constant, Constants};
+use crate::read::parse::{self, place};
+use crate::read::shape::Shaper;
+use crate::read::{corrections, describe, directives, names, sal};
+
+/// Reads the facts of the headers; of a kit's, those of `wsk.h` and of what our own headers, read before, declare too.
+///
+/// # Errors
+///
+/// When the headers do not parse.
+pub(crate) fn read(
+    clang: &Clang,
+    source: &Source,
+    arch: Arch,
+    shipped: Option<&Reading>,
+) -> Result<Reading, Error> {
+    let candidates = Candidates::find(source, shipped.map(|shipped| &shipped.constants))?;
+    parse::with_unit(clang, source, arch, &candidates.probes(), |unit| {
+        let shipped = shipped.map(|shipped| &shipped.facts);
+        let mut reader = Reader {
+            source,
+            shipped,
+            known: shipped.map(Facts::names).unwrap_or_default(),
+            candidates: &candidates,
+            files: HashMap::new(),
+            facts: Facts::default(),
+            shapes: BTreeMap::new(),
+            unnamed: Constants::new(),
+        };
+        reader.translation_unit(unit.get_entity())?;
+        let Reader {
+            mut facts,
+            shapes,
+            unnamed,
+            ..
+        } = reader;
+        corrections::apply(&mut facts)?;
+        if let Some(shipped) = shipped {
+            describe::describe(&mut facts, shipped);
+        }
+        let mut constants = macros::values(unit)?;
+        constants.extend(unnamed);
+        if let Some(shipped) = shipped {
+            // What a kit has in another way, as a member of an enumeration, or from the command line.
+            for (name, origin) in &shipped.macros {
+                if constants.contains_key(name) && !facts.macros.contains_key(name) {
+                    facts.macros.insert(name.clone(), origin.clone());
+                }
+            }
+        }
+        Ok(Reading {
+            facts,
+            constants,
+            shapes,
+        })
+    })
+}
+
+/// What is read from the text of one header: for each line, its words of documentation, and the version that it is
+/// conditional on.
+struct Text {
+    docs: Vec<Option<String>>,
+    since: Vec<Option<String>>,
+}
+
+struct Reader<'s> {
+    source: &'s Source,
+    shipped: Option<&'s Facts>,
+    /// Names that our own headers declare.
+    known: BTreeSet<&'s str>,
+    candidates: &'s Candidates,
+    files: HashMap<PathBuf, Text>,
+    facts: Facts,
+    shapes: BTreeMap<String, String>,
+    /// Values of members of enumerations that have no name.
+    unnamed: Constants,
+}
+
+impl Reader<'_> {
+    fn translation_unit(&mut self, root: Entity<'_>) -> Result<(), Error> {
+        let mut typedefs: Vec<(String, String)> = Vec::new();
+        let mut declared: Vec<Entity<'_>> = Vec::new();
+        root.visit_children(|entity, _| match entity.get_kind() {
+            EntityKind::LinkageSpec | EntityKind::UnexposedDecl => EntityVisitResult::Recurse,
+            EntityKind::MacroExpansion | EntityKind::InclusionDirective => {
+                EntityVisitResult::Continue
+            }
+            _ => {
+                declared.push(entity);
+                EntityVisitResult::Continue
+            }
+        });
+        // Tags first: what a record is called decides where its facts go.
+        for entity in &declared {
+            if entity.get_kind() == EntityKind::TypedefDecl
+                && let Some(name) = entity.get_name()
+                && let Some(tag) = tag_of_typedef(*entity)
+            {
+                typedefs.push((tag, name));
+            }
+        }
+        self.facts.public = names::public_names(&typedefs);
+        for entity in declared {
+            self.declaration(entity)?;
+        }
+        let facts = &mut self.facts;
+        let defined = |name: &String| {
+            facts.records.contains_key(name) || facts.enumerations.contains_key(name)
+        };
+        facts.opaque.retain(|name, _| !defined(name));
+        Ok(())
+    }
+
+    fn declaration(&mut self, entity: Entity<'_>) -> Result<(), Error> {
+        let name = entity.get_name();
+        let Some((path, line)) = place(entity) else {
+            return Ok(());
+        };
+        if !self.source.is_bound(&path) {
+            return Ok(());
+        }
+        let header = source::header_name(&path);
+        let wanted =
+            |name: &str| self.shipped.is_none() || header == WSK || self.known.contains(name);
+        let Some(name) = name.filter(|name| wanted(name)) else {
+            if entity.get_kind() == EntityKind::EnumDecl && wanted("") {
+                self.unnamed_enumeration(entity, &path)?;
+            }
+            return Ok(());
+        };
+        match entity.get_kind() {
+            EntityKind::StructDecl | EntityKind::UnionDecl | EntityKind::ClassDecl
+                if entity.is_definition() =>
+            {
+                let record =
+                    self.tagged(entity, name.clone(), EntityKind::FieldDecl, &path, line)?;
+                let public = self.public(name);
+                let ours = self
+                    .shipped
+                    .is_none_or(|ours| ours.records.contains_key(&public));
+                if header == WSK || ours {
+                    self.shape(&public, &header, entity);
+                    self.facts.records.insert(public, record);
+                }
+            }
+            EntityKind::EnumDecl => {
+                let public = self.public(name.clone());
+                if is_unnamed(&public) {
+                    return self.unnamed_enumeration(entity, &path);
+                }
+                let enumeration =
+                    self.tagged(entity, name, EntityKind::EnumConstantDecl, &path, line)?;
+                self.shape(&public, &header, entity);
+                self.facts.enumerations.insert(public, enumeration);
+            }
+            EntityKind::TypedefDecl => self.typedef(entity, name, &path, line)?,
+            EntityKind::FunctionDecl => {
+                let origin = self.origin(entity, &path, line)?;
+                let imported = match self.shipped {
+                    Some(ours) if header != WSK => ours.functions.contains_key(&name),
+                    _ => !entity.is_inline_function(),
+                };
+                if imported {
+                    self.shape(&name, &header, entity);
+                    let parameters = parameters(entity);
+                    self.facts
+                        .functions
+                        .insert(name, Prototype { origin, parameters });
+                } else {
+                    self.facts.inline.insert(name, origin);
+                }
+            }
+            EntityKind::VarDecl => {
+                let origin = self.origin(entity, &path, line)?;
+                self.facts.variables.insert(name, origin);
+            }
+            EntityKind::MacroDefinition => self.macro_definition(entity, name, &path, line)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn public(&self, tag: String) -> String {
+        self.facts.public.get(&tag).cloned().unwrap_or(tag)
+    }
+
+    /// Remembers what a declaration looks like: of the kernel's own records, the members that our headers name.
+    fn shape(&mut self, name: &str, header: &str, entity: Entity<'_>) {
+        let ours = self.shipped.filter(|_| header != WSK);
+        let ours = ours.and_then(|ours| ours.records.get(name));
+        let known = |tag: &str| self.known.contains(tag);
+        let shaper = Shaper {
+            member: &|member| ours.is_none_or(|ours| ours.members.contains_key(member)),
+            known: &known,
+        };
+        let shape = shaper.of(entity);
+        self.shapes.insert(name.to_owned(), shape);
+    }
+
+    fn tagged(
+        &mut self,
+        entity: Entity<'_>,
+        tag: String,
+        members: EntityKind,
+        path: &Path,
+        line: u32,
+    ) -> Result<Tagged, Error> {
+        Ok(Tagged {
+            origin: self.origin(entity, path, line)?,
+            members: self.members(entity, members, path)?,
+            tag,
+        })
+    }
+
+    /// The members of an enumeration without any name are constants.
+    fn unnamed_enumeration(&mut self, entity: Entity<'_>, path: &Path) -> Result<(), Error> {
+        let members = self.members(entity, EntityKind::EnumConstantDecl, path)?;
+        self.facts.macros.extend(members);
+        for member in entity.get_children() {
+            if let (Some(name), Some((value, _))) =
+                (member.get_name(), member.get_enum_constant_value())
+            {
+                let constant = Constant {
+                    value: value.into(),
+                    size: 4,
+                    signed: true,
+                    c_type: "int".to_owned(),
+                };
+                self.unnamed.insert(name, constant);
+            }
+        }
+        Ok(())
+    }
+
+    fn typedef(
+        &mut self,
+        entity: Entity<'_>,
+        name: String,
+        path: &Path,
+        line: u32,
+    ) -> Result<(), Error> {
+        let origin = self.origin(entity, path, line)?;
+        let underlying = entity.get_typedef_underlying_type();
+        let function = underlying.is_some_and(|ty| {
+            let canonical = ty.get_canonical_type();
+            let pointee = canonical.get_pointee_type().unwrap_or(canonical);
+            matches!(
+                pointee.get_kind(),
+                TypeKind::FunctionPrototype | TypeKind::FunctionNoPrototype
+            )
+        });
+        self.shape(&name, &origin.header, entity);
+        if function {
+            let parameters = parameters(entity);
+            self.facts
+                .callbacks
+                .insert(name, Prototype { origin, parameters });
+        } else if tag_of_typedef(entity).is_none_or(|tag| self.public(tag) != name) {
+            self.facts.aliases.insert(name, origin);
+        } else {
+            self.facts.opaque.insert(name, origin);
+        }
+        Ok(())
+    }
+
+    fn macro_definition(
+        &mut self,
+        entity: Entity<'_>,
+        name: String,
+        path: &Path,
+        line: u32,
+    ) -> Result<(), Error> {
+        if entity.is_builtin_macro() {
+            return Ok(());
+        }
+        let mut origin = self.origin(entity, path, line)?;
+        if self.shipped.is_none() {
+            origin.doc = self.doc_above(path, line)?;
+        }
+        if entity.is_function_like_macro() {
+            let define = self.candidates.functions.get(&name);
+            let function = FunctionMacro {
+                origin,
+                parameters: define
+                    .and_then(|define| define.parameters.clone())
+                    .unwrap_or_default(),
+                body: define.map(|define| define.body.clone()).unwrap_or_default(),
+            };
+            self.facts.function_macros.insert(name, function);
+        } else if let Some(literal) = self.candidates.texts.get(&name) {
+            self.facts.texts.insert(name, (origin, literal.clone()));
+        } else {
+            self.facts.macros.insert(name, origin);
+        }
+        Ok(())
+    }
+
+    fn members(
+        &mut self,
+        record: Entity<'_>,
+        kind: EntityKind,
+        path: &Path,
+    ) -> Result<BTreeMap<String, Origin>, Error> {
+        let mut members = BTreeMap::new();
+        for child in record.get_children() {
+            if child.get_kind() == kind
+                && let (Some(name), Some((_, line))) = (child.get_name(), place(child))
+            {
+                members.insert(name, self.origin(child, path, line)?);
+            } else if matches!(
+                child.get_kind(),
+                EntityKind::StructDecl | EntityKind::UnionDecl
+            ) {
+                // Members of anonymous records are spoken of as if they stood in the record itself.
+                for (name, origin) in self.members(child, kind, path)? {
+                    members.entry(name).or_insert(origin);
+                }
+            }
+        }
+        Ok(members)
+    }
+
+    fn origin(&mut self, entity: Entity<'_>, path: &Path, line: u32) -> Result<Origin, Error> {
+        // A kit's comments are Microsoft's: what is said of its items comes from our own headers.
+        let doc = if self.shipped.is_some() {
+            String::new()
+        } else {
+            let comment = entity.get_comment();
+            comment
+                .map(|comment| strip_comment(&comment))
+                .unwrap_or_default()
+        };
+        let text = self.text(path)?;
+        let since = text
+            .since
+            .get(line.saturating_sub(1) as usize)
+            .cloned()
+            .flatten();
+        let header = source::header_name(path);
+        // Other headers say since when each item is there as far back as NT goes, and by architecture.
+        let later = |since: &String| ntddi::parse(since).is_ok_and(|value| value > ntddi::FLOOR);
+        let since = since.filter(|since| header == WSK || later(since));
+        Ok(Origin {
+            header,
+            line,
+            doc,
+            since,
+            irql: sal::irql(&sal::annotations(entity)),
+        })
+    }
+
+    /// The `///` lines directly above a macro: clang attaches no comment to one.
+    fn doc_above(&mut self, path: &Path, line: u32) -> Result<String, Error> {
+        let text = self.text(path)?;
+        let above = &text.docs[..(line.saturating_sub(1) as usize).min(text.docs.len())];
+        let mut doc: Vec<&str> = above.iter().rev().map_while(Option::as_deref).collect();
+        doc.reverse();
+        Ok(doc.join("\n"))
+    }
+
+    fn text(&mut self, path: &Path) -> Result<&Text, Error> {
+        if !self.files.contains_key(path) {
+            let bytes = std::fs::read(path).map_err(|error| Error::io(path, error))?;
+            let text = directives::decode(&bytes);
+            let docs = text
+                .lines()
+                .map(|line| Some(line.trim_start().strip_prefix("///")?.trim().to_owned()))
+                .collect();
+            let since = directives::conditions(&text);
+            self.files.insert(path.to_owned(), Text { docs, since });
+        }
+        Ok(&self.files[path])
+    }
+}
+
+/// The tag of the record or enumeration that a typedef names directly.
+fn tag_of_typedef(typedef: Entity<'_>) -> Option<String> {
+    let canonical = typedef.get_typedef_underlying_type()?.get_canonical_type();
+    matches!(canonical.get_kind(), TypeKind::Record | TypeKind::Enum)
+        .then(|| canonical.get_declaration()?.get_name())?
+}
+
+/// Whether a name is what clang calls something that has none.
+fn is_unnamed(name: &str) -> bool {
+    name.is_empty() || name.starts_with('(')
+}
+
+fn parameters(entity: Entity<'_>) -> Vec<Parameter> {
+    entity
+        .get_children()
+        .into_iter()
+        .filter(|child| child.get_kind() == EntityKind::ParmDecl)
+        .enumerate()
+        .map(|(index, parameter)| Parameter {
+            name: parameter
+                .get_name()
+                .unwrap_or_else(|| format!("arg{}", index + 1)),
+            sal: sal::annotations(parameter)
+                .into_iter()
+                .filter(|sal| !sal.starts_with("_IRQL"))
+                .collect(),
+        })
+        .collect()
+}
+
+/// The words of a `///` or `/** */` comment.
+fn strip_comment(comment: &str) -> String {
+    comment
+        .lines()
+        .map(|line| {
+            let line = line.trim().trim_start_matches("/**").trim_end_matches("*/");
+            line.trim_start_matches("///<")
+                .trim_start_matches("///")
+                .trim_start_matches('*')
+                .trim()
+        })
+        .collect::<Vec<_>>()
+        .join("\n")
+        .trim()
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::strip_comment;
+
+    #[test]
+    fn comments_lose_their_marks() {
+        assert_eq!(
+            strip_comment("/// Sends.\n///\n/// More."),
+            "Sends.\n\nMore."
+        );
+        assert_eq!(strip_comment("/** Sends.\n * More. */"), "Sends.\nMore.");
+    }
+}
