@@ -23,6 +23,7 @@ pub extern "C" fn wsk_cost_boot(deferred: bool) {
         .null_provider()
         .completion(completion)
         .backtraces(false)
+        .special_pool(false)
         .boot();
     if let Ok(mut place) = KERNEL.lock() {
         *place = Some(kernel);

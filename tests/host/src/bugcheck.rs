@@ -82,6 +82,7 @@ pub(crate) mod violation {
     pub(crate) const UNLOCK_NEVER_LOCKED: usize = 0x7C;
     pub(crate) const UNLOCK_NONPAGED: usize = 0x7D;
     pub(crate) const BUILD_FROM_PAGED: usize = 0x7F;
+    pub(crate) const PAGED_OBJECT: usize = 0xDF;
     pub(crate) const LOCK_WRONG_FLAGS: usize = 0xB0;
     pub(crate) const MAP_WRONG_FLAGS: usize = 0xB2;
     pub(crate) const SET_EVENT_IRQL: usize = 0x80;

@@ -15,6 +15,7 @@ use wsk_sys::{
     STATUS_TIMEOUT,
 };
 
+use crate::address_space::{is_on_stack, require_nonpaged};
 use crate::bugcheck::{bugcheck, violation};
 use crate::irql::{self, APC_LEVEL, DISPATCH_LEVEL};
 use crate::{clock, pool};
@@ -27,6 +28,9 @@ pub(crate) mod kind {
     pub(crate) const NOTIFICATION_TIMER: u8 = 8;
     pub(crate) const SYNCHRONIZATION_TIMER: u8 = 9;
 }
+
+/// `KernelMode`
+const KERNEL_MODE: i8 = 0;
 
 struct Place {
     sleepers: AtomicUsize,
@@ -192,6 +196,7 @@ export! {
         } else {
             kind::SYNCHRONIZATION_EVENT
         };
+        require_nonpaged("KeInitializeEvent", Event, "an event");
         // SAFETY: the driver gives the memory.
         unsafe {
             initialize(
@@ -275,7 +280,15 @@ export! {
         Alertable: u8,
         Timeout: *mut LARGE_INTEGER,
     ) -> NTSTATUS, at most HIGH_LEVEL {
-        let _ = (WaitReason, WaitMode, Alertable);
+        let _ = (WaitReason, Alertable);
+        require_nonpaged("KeWaitForSingleObject", Object, "an object");
+        if WaitMode != KERNEL_MODE && is_on_stack(Object as usize) {
+            bugcheck!(
+                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::PAGED_OBJECT, Object as usize, 0, 0),
+                [],
+                "KeWaitForSingleObject was called with WaitMode UserMode for an object on the stack, which may be paged out meanwhile"
+            )
+        }
         // SAFETY: the driver gives a time-out or NULL.
         let timeout = (!Timeout.is_null()).then(|| unsafe { clock::value(Timeout) });
         let level = irql::current();

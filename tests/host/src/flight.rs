@@ -7,7 +7,8 @@ use core::ops::Range;
 use wsk_sys::{MDL, WSK_BUF};
 
 use crate::bugcheck::{BugCheckCode, bugcheck, violation};
-use crate::mdl;
+use crate::pool::{self, paging};
+use crate::{address_space, mdl};
 
 /// Memory that has to stay while a call is under way.
 #[derive(Clone, Debug)]
@@ -15,6 +16,9 @@ pub(crate) struct Span {
     pub(crate) range: Range<usize>,
     pub(crate) what: &'static str,
 }
+
+/// What is described by MDLs.
+const DATA: &str = "data";
 
 /// How an MDL looked when a call took it.
 struct Snapshot {
@@ -69,6 +73,8 @@ pub(crate) struct Flight {
     chain: Vec<Snapshot>,
     /// Checksum of the contents, once they must not be written any more.
     frozen: Option<u64>,
+    /// Whether what it uses besides the data may be in paged memory.
+    pageable: bool,
 }
 
 // SAFETY: the pointers are only read through, and only while the call that the flight describes owns what they point at.
@@ -106,6 +112,7 @@ impl Flight {
             places: Vec::new(),
             chain: Vec::new(),
             frozen: None,
+            pageable: false,
         }
     }
 
@@ -156,11 +163,7 @@ impl Flight {
                 );
             }
             let used = (bytes - skip).min(left);
-            self.pin_contents(
-                snapshot.start + snapshot.offset as usize + skip,
-                used,
-                "data",
-            );
+            self.pin_contents(snapshot.start + snapshot.offset as usize + skip, used, DATA);
             mdl::hold(mdl);
             mdl = snapshot.next as *mut MDL;
             self.chain.push(snapshot);
@@ -180,11 +183,58 @@ impl Flight {
         }
     }
 
+    /// Stops when data is going to be received into pages that are locked for reading only.
+    pub(crate) fn require_writable(&self) {
+        for snapshot in &self.chain {
+            if mdl::is_locked_for_reading(snapshot.flags) {
+                bugcheck!(
+                    DRIVER_VERIFIER_DETECTED_VIOLATION(
+                        violation::WSK_CONTRACT,
+                        snapshot.mdl as usize,
+                        snapshot.flags.cast_unsigned() as usize,
+                        0
+                    ),
+                    [mdl::story(snapshot.mdl)],
+                    "{} was given a buffer to receive into whose pages are locked with IoReadAccess",
+                    self.function
+                )
+            }
+        }
+    }
+
+    /// Stops when something that is used until completion lies in paged pool.
+    pub(crate) fn require_nonpaged(&self) {
+        if !paging::any() || self.pageable {
+            return;
+        }
+        let described = self.contents.iter().filter(|span| span.what != DATA);
+        for Span { range, what } in described.chain(&self.places) {
+            if address_space::is_paged(range.start) || address_space::is_paged(range.end - 1) {
+                bugcheck!(
+                    DRIVER_VERIFIER_DETECTED_VIOLATION(
+                        violation::PAGED_OBJECT,
+                        range.start,
+                        range.len(),
+                        0
+                    ),
+                    [pool::story(range.start)],
+                    "{} was given {what} in paged pool: the call may be completed at DISPATCH_LEVEL, so it has to be in nonpaged memory",
+                    self.function
+                )
+            }
+        }
+    }
+
+    /// The call is completed at `PASSIVE_LEVEL`, so that what it uses may be pageable.
+    pub(crate) fn may_be_paged(&mut self) {
+        self.pageable = true;
+    }
+
     /// The described data, piece by piece.
     pub(crate) fn data(&self) -> impl Iterator<Item = Range<usize>> + '_ {
         self.contents
             .iter()
-            .filter(|span| span.what == "data")
+            .filter(|span| span.what == DATA)
             .map(|span| span.range.clone())
     }
 

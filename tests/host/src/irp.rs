@@ -23,7 +23,7 @@ use crate::faults::{self, Resource};
 use crate::flight::Flight;
 use crate::irql;
 use crate::origin::{self, Origin, Thread};
-use crate::pool::{self, Block, Counter, Use};
+use crate::pool::{self, Block, Counter, Use, paging};
 use crate::spinlock;
 use crate::table::Table;
 use crate::trace::{self, IrpStep};
@@ -262,6 +262,7 @@ pub(crate) unsafe fn start(irp: *mut IRP, mut flight: Flight) {
         }
     }
     flight.pin(address, record.size, "the IRP");
+    flight.require_nonpaged();
     record.generation += 1;
     record.state = State::Provider(flight);
     let told = record.step(IrpStep::Started(function));
@@ -429,6 +430,9 @@ unsafe fn call_routine(
         known
     };
     let level = irql::current();
+    if level >= irql::DISPATCH_LEVEL {
+        paging::trim();
+    }
     // SAFETY: the driver gave this routine for this IRP.
     let returned = unsafe { routine(device, irp, context) };
     if irql::current() != level {

@@ -7,6 +7,7 @@ use std::cell::Cell;
 
 use crate::bugcheck::{bugcheck, violation};
 use crate::page_fault;
+use crate::pool::paging;
 
 /// Ordinary code.
 pub const PASSIVE_LEVEL: u8 = 0;
@@ -43,7 +44,14 @@ pub fn current() -> u8 {
 /// Sets the level of this thread and returns the former one.
 #[inline]
 pub(crate) fn set(level: u8) -> u8 {
-    seen(LEVEL.with(|current| current.replace(level)))
+    if level >= DISPATCH_LEVEL {
+        paging::trim();
+    }
+    let former = LEVEL.with(|current| current.replace(level));
+    if former == UNSEEN {
+        page_fault::prepare_thread();
+    }
+    seen(former)
 }
 
 /// The documented name of a level.

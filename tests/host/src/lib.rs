@@ -84,6 +84,7 @@ compile_error!(
 #[macro_use]
 mod export;
 
+mod address_space;
 mod bugcheck;
 mod clock;
 mod debug_print;

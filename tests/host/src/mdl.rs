@@ -11,14 +11,15 @@ use wsk_sys::{
     IRP, LOCK_OPERATION, MDL, MDL_ALLOCATED_FIXED_SIZE, MDL_IO_SPACE, MDL_MAPPED_TO_SYSTEM_VA,
     MDL_PAGES_LOCKED, MDL_PARENT_MAPPED_SYSTEM_VA, MDL_PARTIAL, MDL_PARTIAL_HAS_BEEN_MAPPED,
     MDL_SOURCE_IS_NONPAGED_POOL, MDL_WRITE_OPERATION, MEMORY_CACHING_TYPE, NTSTATUS,
-    STATUS_SUCCESS, STATUS_WORKING_SET_QUOTA,
+    STATUS_ACCESS_VIOLATION, STATUS_SUCCESS, STATUS_WORKING_SET_QUOTA,
 };
 
+use crate::address_space;
 use crate::bugcheck::{bugcheck, violation};
 use crate::faults::{self, Resource};
 use crate::irql::{self, APC_LEVEL};
 use crate::origin::Origin;
-use crate::pool::{self, Block, Counter, PAGE_SIZE, Use};
+use crate::pool::{self, Block, Counter, PAGE_SIZE, Use, paging};
 use crate::table::Table;
 
 const MAPPED: i16 = MDL_MAPPED_TO_SYSTEM_VA as i16;
@@ -67,6 +68,11 @@ pub(crate) fn story(mdl: *mut MDL) -> String {
         .map(|record| format!("{record}"))
         .unwrap_or_default();
     format!("MDL at {address:#x}; {}\n{known}", pool::story(address))
+}
+
+/// Whether an MDL with these flags describes pages that must not be written.
+pub(crate) fn is_locked_for_reading(flags: i16) -> bool {
+    flags & (LOCKED | NONPAGED | WRITE) == LOCKED
 }
 
 fn pages(start: usize, length: usize) -> usize {
@@ -401,6 +407,19 @@ export! {
     }
 }
 
+/// What memory outside the pool is, where that is known not to be nonpaged.
+fn wrong_kind(buffer: core::ops::Range<usize>) -> Option<&'static str> {
+    if address_space::is_on_stack(buffer.start) {
+        Some("the stack")
+    } else if address_space::is_in_image(buffer.start) {
+        Some("a driver's image")
+    } else if address_space::is_accessible(&buffer, false) {
+        None
+    } else {
+        Some("memory that isn't there")
+    }
+}
+
 export! {
     /// Fills in an MDL whose buffer is nonpaged.
     fn MmBuildMdlForNonPagedPool(MemoryDescriptorList: *mut MDL), at most DISPATCH_LEVEL {
@@ -456,6 +475,17 @@ export! {
                     [story(mdl), pool::story(buffer)],
                     "MmBuildMdlForNonPagedPool was called for an MDL over freed memory"
                 )
+            } else if let Some(kind) = wrong_kind(buffer..buffer + length) {
+                bugcheck!(
+                    DRIVER_VERIFIER_DETECTED_VIOLATION(
+                        violation::BUILD_FROM_PAGED,
+                        usize::from(irql::current()),
+                        mdl as usize,
+                        flags.cast_unsigned() as usize
+                    ),
+                    [story(mdl)],
+                    "MmBuildMdlForNonPagedPool was called for an MDL over {kind}, which isn't nonpaged pool: MmProbeAndLockPages is for that"
+                )
             }
             (*mdl).MdlFlags = flags | NONPAGED;
             (*mdl).Process = ptr::null_mut();
@@ -486,7 +516,18 @@ export! {
             )
         }
         // SAFETY: the driver gives an MDL, with its page numbers.
-        unsafe { lock_pages(MemoryDescriptorList, Operation) };
+        if let Err(status) = unsafe { lock_pages(MemoryDescriptorList, Operation) } {
+            bugcheck!(
+                KMODE_EXCEPTION_NOT_HANDLED(
+                    status.0.cast_unsigned() as usize,
+                    0,
+                    MemoryDescriptorList as usize,
+                    Operation.0 as usize
+                ),
+                [story(MemoryDescriptorList)],
+                "MmProbeAndLockPages raised {status:?}, as it does when memory is absent, or can't be written and Operation asks for that, and nothing caught it"
+            )
+        }
     }
 }
 
@@ -502,17 +543,23 @@ export! {
             return STATUS_WORKING_SET_QUOTA;
         }
         // SAFETY: the driver gives an MDL, with its page numbers.
-        unsafe { lock_pages(MemoryDescriptorList, Operation) };
-        STATUS_SUCCESS
+        match unsafe { lock_pages(MemoryDescriptorList, Operation) } {
+            Ok(()) => STATUS_SUCCESS,
+            Err(status) => status,
+        }
     }
 }
 
 /// Locks the pages of a buffer.
 ///
+/// # Errors
+///
+/// `STATUS_ACCESS_VIOLATION` when they aren't there, or can't be written and `operation` says that they will be.
+///
 /// # Safety
 ///
 /// `mdl` is writable together with the page numbers that belong to it.
-unsafe fn lock_pages(mdl: *mut MDL, operation: LOCK_OPERATION) {
+unsafe fn lock_pages(mdl: *mut MDL, operation: LOCK_OPERATION) -> Result<(), NTSTATUS> {
     require_not_held("MmProbeAndLockPages", mdl);
     // SAFETY: the caller says so.
     unsafe {
@@ -548,14 +595,21 @@ unsafe fn lock_pages(mdl: *mut MDL, operation: LOCK_OPERATION) {
                 "MmProbeAndLockPages was called for an MDL over freed memory"
             )
         }
+        let bytes = buffer..buffer.saturating_add(length);
+        paging::lock(&bytes);
+        if !address_space::is_accessible(&bytes, operation != LOCK_OPERATION::IoReadAccess) {
+            paging::unlock(&bytes);
+            return Err(STATUS_ACCESS_VIOLATION);
+        }
         (*mdl).MdlFlags = flags | LOCKED | if operation.0 == 0 { 0 } else { WRITE };
         (*mdl).Process = ptr::null_mut();
         fill_page_numbers(mdl);
         let mut locked = RECORDS.lock(mdl as usize);
         let record = locked.get_or_insert_with(mdl as usize, Record::default);
         record.locked = Some(Origin::here("MmProbeAndLockPages"));
-        record.pages = buffer..buffer + length;
+        record.pages = bytes;
     }
+    Ok(())
 }
 
 export! {
@@ -604,7 +658,10 @@ export! {
         }
         // SAFETY: the driver gives an MDL of its own, which no call in flight uses.
         unsafe { (*mdl).MdlFlags = flags & !(LOCKED | MAPPED | WRITE) };
-        let _ = RECORDS.lock(mdl as usize).remove(mdl as usize);
+        let unlocked = RECORDS.lock(mdl as usize).remove(mdl as usize);
+        if let Some(record) = unlocked {
+            paging::unlock(&record.pages);
+        }
     }
 }
 

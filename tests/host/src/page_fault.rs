@@ -10,6 +10,7 @@ use std::sync::Once;
 
 use crate::bugcheck::bugcheck;
 use crate::irql::{self, DISPATCH_LEVEL};
+use crate::pool::paging::{self, Access};
 use crate::pool::{self, Met, pages};
 use crate::{kernel, origin};
 
@@ -64,6 +65,31 @@ fn pointer_that_rust_refused(panic: &str) -> Option<usize> {
         .split(|digit: char| !digit.is_ascii_hexdigit())
         .next()?;
     usize::from_str_radix(digits, 16).ok()
+}
+
+/// Has paged pool come back; says whether the instruction can be tried again.
+fn resolve(address: usize) -> bool {
+    if !pages::may_hold(address) {
+        return false;
+    }
+    let level = irql::current();
+    match paging::page_in(address, level < DISPATCH_LEVEL) {
+        Access::Returned => true,
+        Access::Other => false,
+        Access::TooHigh => {
+            let function = origin::host_function();
+            bugcheck!(
+                DRIVER_IRQL_NOT_LESS_OR_EQUAL(address, usize::from(level), 0, 0),
+                [pool::story(address)],
+                "paged pool was accessed at {}, {}: it needs not be in memory there",
+                irql::name(level),
+                match function {
+                    Some(function) => format!("by {function}, which the driver gave it"),
+                    None => "by the driver".to_owned(),
+                }
+            )
+        }
+    }
 }
 
 /// Stops the system.
@@ -190,6 +216,9 @@ mod host {
             (stack.saturating_sub(OVERFLOW)..stack.saturating_add(4096)).contains(&fault.address)
         });
         if kernel::is_booted() && !overflows {
+            if super::resolve(fault.address) {
+                return;
+            }
             // SAFETY: nothing is asked of the caller.
             unsafe { libc::alarm(REPORTS_WITHIN) };
             super::report(fault);
@@ -351,7 +380,8 @@ mod host {
 mod host {
     use windows_sys::Win32::Foundation::EXCEPTION_ACCESS_VIOLATION;
     use windows_sys::Win32::System::Diagnostics::Debug::{
-        AddVectoredExceptionHandler, EXCEPTION_CONTINUE_SEARCH, EXCEPTION_POINTERS,
+        AddVectoredExceptionHandler, EXCEPTION_CONTINUE_EXECUTION, EXCEPTION_CONTINUE_SEARCH,
+        EXCEPTION_POINTERS,
     };
 
     use super::Fault;
@@ -366,6 +396,9 @@ mod host {
         // SAFETY: the system gives both parts of it.
         let record = unsafe { &*(*exception).ExceptionRecord };
         if record.ExceptionCode == EXCEPTION_ACCESS_VIOLATION && kernel::is_booted() {
+            if super::resolve(record.ExceptionInformation[1]) {
+                return EXCEPTION_CONTINUE_EXECUTION;
+            }
             super::report(Fault {
                 address: record.ExceptionInformation[1],
                 write: Some(record.ExceptionInformation[0] == 1),

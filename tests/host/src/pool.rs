@@ -6,6 +6,7 @@
 //! are looked at when it is freed, and is poisoned and kept for a while then.
 
 pub(crate) mod pages;
+pub(crate) mod paging;
 mod tools;
 
 use core::ffi::c_void;
@@ -99,6 +100,14 @@ impl Block {
         match self.home {
             Home::Pages(place) => [place.range().start..self.address, end..place.range().end],
             Home::Heap { lead, .. } => [self.address - lead..self.address, end..end + GUARD],
+        }
+    }
+
+    /// Its pages, if it has some of its own.
+    fn place(&self) -> Option<Place> {
+        match self.home {
+            Home::Pages(place) => Some(place),
+            Home::Heap { .. } => None,
         }
     }
 
@@ -260,6 +269,9 @@ pub(crate) fn allocate(
         tools::forbid(before);
         tools::forbid(after);
     }
+    if usage == Use::Paged {
+        paging::add(record.place());
+    }
     POOL.lock().live.insert(address, record);
     Some(block)
 }
@@ -287,6 +299,9 @@ fn in_heap(length: usize, alignment: usize) -> Option<(usize, Home)> {
 /// Frees a block whose record was taken out of the pool with [`take`]: makes it inaccessible, or poisons it, and puts it in
 /// quarantine.
 pub(crate) fn release(mut block: Block, function: &'static str) {
+    if block.usage == Use::Paged {
+        paging::remove(block.place());
+    }
     if let Home::Heap { .. } = block.home {
         block.surroundings().into_iter().for_each(tools::allow);
     }
@@ -468,6 +483,7 @@ pub(crate) fn reset() {
         core::mem::take(&mut pool.quarantine)
     };
     quarantine.values().for_each(dispose);
+    paging::reset();
     BLOCKS.reset();
 }
 

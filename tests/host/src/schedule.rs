@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use wsk_sys::{KDPC, KTIMER, LARGE_INTEGER, PKDEFERRED_ROUTINE, TIMER_TYPE};
 
+use crate::address_space::require_nonpaged;
 use crate::irql::{self, DISPATCH_LEVEL};
+use crate::pool::paging;
 use crate::{clock, event, faults};
 
 /// When the provider completes the IRPs that it is given.
@@ -346,6 +348,7 @@ unsafe fn queue_dpc(dpc: *mut KDPC, first: *mut c_void, second: *mut c_void) -> 
             AtomicPtr::from_ptr(&raw mut (*dpc).DpcData)
                 .store(core::ptr::null_mut(), Ordering::SeqCst);
             if let Some(routine) = routine {
+                paging::trim();
                 routine(dpc, context, first, second);
             }
         }
@@ -360,6 +363,7 @@ export! {
         DeferredRoutine: PKDEFERRED_ROUTINE,
         DeferredContext: *mut c_void,
     ), at most HIGH_LEVEL {
+        require_nonpaged("KeInitializeDpc", Dpc, "a DPC");
         // SAFETY: the driver gives the memory; zero is fine for every member.
         unsafe {
             Dpc.cast::<u8>().write_bytes(0, size_of::<KDPC>());
@@ -409,6 +413,7 @@ export! {
         } else {
             event::kind::SYNCHRONIZATION_TIMER
         };
+        require_nonpaged("KeInitializeTimer", Timer, "a timer");
         // SAFETY: the driver gives the memory; zero is fine for every member.
         unsafe {
             Timer.cast::<u8>().write_bytes(0, size_of::<KTIMER>());

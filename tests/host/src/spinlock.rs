@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use wsk_sys::IRP;
 
+use crate::address_space::require_nonpaged;
 use crate::bugcheck::{bugcheck, violation};
 use crate::irql::{self, DISPATCH_LEVEL};
 use crate::origin::{self, Thread};
@@ -24,6 +25,7 @@ unsafe fn word<'l>(lock: *mut usize) -> &'l AtomicUsize {
 }
 
 fn acquire(function: &str, lock: &AtomicUsize) {
+    require_nonpaged(function, lock, "a spin lock");
     let own = origin::thread_number() as usize;
     let mut spins = 0_u32;
     while let Err(owner) = lock.compare_exchange_weak(0, own, Ordering::Acquire, Ordering::Relaxed)

@@ -11,8 +11,8 @@ use core::ffi::c_void;
 use core::ptr;
 
 use driver::*;
-use wsk_host::Kernel;
 use wsk_host::testing::expect_bugcheck;
+use wsk_host::{DISPATCH_LEVEL, Kernel, at_irql};
 use wsk_sys::*;
 
 const BEYOND: &str = "PAGE_FAULT_BEYOND_END_OF_ALLOCATION";
@@ -429,5 +429,329 @@ fn more_blocks_than_there_are_pages_for() {
         // SAFETY: the block is used by nobody.
         unsafe { ExFreePoolWithTag(block, TAG) };
     }
+    kernel.shutdown();
+}
+
+// Memory of the wrong kind.
+
+static mut IN_THE_IMAGE: [u64; 8] = [1; 8];
+static CONSTANT: [u64; 8] = [1; 8];
+
+#[test]
+fn mdl_over_the_stack_built_as_nonpaged() {
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let mut memory = [0_u64; 8];
+        // SAFETY: the MDL is new. Breaks the rule; the kernel knows where the stack is.
+        unsafe { MmBuildMdlForNonPagedPool(mdl_of(memory.as_mut_ptr().cast(), 64)) };
+    })
+    .tells("(0x7F,")
+    .tells("over the stack");
+}
+
+#[test]
+fn mdl_over_an_image_built_as_nonpaged() {
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        // SAFETY: the MDL is new. Breaks the rule; the kernel knows what lies in an image.
+        unsafe { MmBuildMdlForNonPagedPool(mdl_of((&raw mut IN_THE_IMAGE).cast(), 64)) };
+    })
+    .tells("(0x7F,")
+    .tells("over a driver's image");
+}
+
+#[test]
+fn mdl_over_nothing_built_as_nonpaged() {
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        // SAFETY: the MDL is new. Breaks the rule; the kernel looks whether something lies there.
+        unsafe { MmBuildMdlForNonPagedPool(mdl_of(ptr::without_provenance_mut(0x1000), 64)) };
+    })
+    .tells("(0x7F,")
+    .tells("over memory that isn't there");
+}
+
+#[test]
+fn absent_memory_locked() {
+    expect_bugcheck(UNHANDLED, || {
+        let _kernel = Kernel::boot();
+        let mdl = mdl_of(ptr::without_provenance_mut(0x1000), 64);
+        // SAFETY: the MDL is new. Breaks the rule; the kernel looks whether something lies there.
+        unsafe { MmProbeAndLockPages(mdl, 0, LOCK_OPERATION::IoReadAccess) };
+    })
+    .tells("(0xC0000005,")
+    .tells("MmProbeAndLockPages raised STATUS_ACCESS_VIOLATION")
+    .tells("MDL at");
+}
+
+#[test]
+fn constant_memory_locked_for_writing() {
+    expect_bugcheck(UNHANDLED, || {
+        let _kernel = Kernel::boot();
+        let mdl = mdl_of(CONSTANT.as_ptr().cast_mut().cast(), 64);
+        // SAFETY: the MDL is new. Breaks the rule; the kernel looks whether the memory can be written.
+        unsafe { MmProbeAndLockPages(mdl, 0, LOCK_OPERATION::IoWriteAccess) };
+    })
+    .tells("MmProbeAndLockPages raised STATUS_ACCESS_VIOLATION");
+}
+
+#[test]
+fn what_cannot_be_locked_is_told_to_who_catches_it() {
+    let kernel = Kernel::boot();
+    let (constant, absent) = (
+        CONSTANT.as_ptr().cast_mut().cast(),
+        ptr::without_provenance_mut(0x1000),
+    );
+    let tries = [
+        (constant, LOCK_OPERATION::IoReadAccess, STATUS_SUCCESS),
+        (
+            constant,
+            LOCK_OPERATION::IoWriteAccess,
+            STATUS_ACCESS_VIOLATION,
+        ),
+        (
+            absent,
+            LOCK_OPERATION::IoReadAccess,
+            STATUS_ACCESS_VIOLATION,
+        ),
+    ];
+    for (memory, operation, expected) in tries {
+        let mdl = mdl_of(memory, 64);
+        // SAFETY: the MDL is new, and used by nobody else.
+        unsafe {
+            assert_eq!(TryProbeAndLockPages(mdl, 0, operation), expected);
+            if expected == STATUS_SUCCESS {
+                MmUnlockPages(mdl);
+            }
+            IoFreeMdl(mdl);
+        }
+    }
+    kernel.shutdown();
+}
+
+#[test]
+fn received_into_pages_that_are_locked_for_reading() {
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let client = Client::new();
+        let socket = client.bound("127.0.0.1:0");
+        let mut memory = [0_u8; 64];
+        let mdl = mdl_of(memory.as_mut_ptr().cast(), 64);
+        // SAFETY: the MDL is new, and the memory outlives the call, which the kernel stops before it uses it.
+        let data = unsafe {
+            MmProbeAndLockPages(mdl, 0, LOCK_OPERATION::IoReadAccess);
+            Data::of(mdl, 0, 64)
+        };
+        let _ = socket.start_receive(&Call::new(), data);
+    })
+    .tells("WskReceiveFrom was given a buffer to receive into whose pages are locked with IoReadAccess")
+    .tells("pages locked by MmProbeAndLockPages");
+}
+
+#[test]
+fn objects_in_paged_pool() {
+    unsafe extern "system" fn nothing(
+        _dpc: *mut KDPC,
+        _context: *mut c_void,
+        _first: *mut c_void,
+        _second: *mut c_void,
+    ) {
+    }
+    type Body = fn(*mut c_void);
+    // SAFETY: the block has room for each of the objects. Each breaks the rule; the kernel knows which pool the block is in.
+    let objects: [(&str, Body); 5] = unsafe {
+        [
+            ("KeInitializeEvent was given an event", |memory| {
+                KeInitializeEvent(memory.cast(), EVENT_TYPE::NotificationEvent, 0)
+            }),
+            ("KeInitializeDpc was given a DPC", |memory| {
+                KeInitializeDpc(memory.cast(), Some(nothing), ptr::null_mut())
+            }),
+            ("KeInitializeTimer was given a timer", |memory| {
+                KeInitializeTimerEx(memory.cast(), TIMER_TYPE::NotificationTimer)
+            }),
+            ("KeAcquireSpinLock was given a spin lock", |memory| {
+                memory.cast::<usize>().write(0);
+                let _ = KeAcquireSpinLockRaiseToDpc(memory.cast());
+            }),
+            ("WskRegister was given a WSK_REGISTRATION", |memory| {
+                let mut npi = WSK_CLIENT_NPI {
+                    ClientContext: ptr::null_mut(),
+                    Dispatch: &raw const CLIENT_DISPATCH,
+                };
+                let _ = WskRegister(&raw mut npi, memory.cast());
+            }),
+        ]
+    };
+    for (told, give) in objects {
+        expect_bugcheck(VERIFIER, || {
+            let _kernel = Kernel::boot();
+            give(paged_pool(256));
+        })
+        .tells(told)
+        .tells("that lies in paged pool")
+        .tells("objects_in_paged_pool");
+    }
+}
+
+#[test]
+fn client_dispatch_in_paged_pool() {
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let dispatch = paged_pool(size_of::<WSK_CLIENT_DISPATCH>()).cast::<WSK_CLIENT_DISPATCH>();
+        let registration = pool(size_of::<WSK_REGISTRATION>()).cast();
+        // SAFETY: both blocks have room for what is there. Breaks the rule; the kernel knows which pool the block is in.
+        unsafe {
+            dispatch.write(CLIENT_DISPATCH);
+            let mut npi = WSK_CLIENT_NPI {
+                ClientContext: ptr::null_mut(),
+                Dispatch: dispatch,
+            };
+            let _ = WskRegister(&raw mut npi, registration);
+        }
+    })
+    .tells("WskRegister was given a client dispatch table that lies in paged pool");
+}
+
+#[test]
+fn pointers_of_a_socket_in_paged_pool() {
+    for (context, told) in [
+        (
+            true,
+            "WskSocket was given a socket context that lies in paged pool",
+        ),
+        (
+            false,
+            "WskSocket was given a table of event callbacks that lies in paged pool",
+        ),
+    ] {
+        expect_bugcheck(VERIFIER, || {
+            let _kernel = Kernel::boot();
+            let client = Client::new();
+            let make = |context, table| {
+                let call = Call::new();
+                // SAFETY: there are no callbacks in the table. Breaks the rule; the kernel knows which pool a block is in.
+                let _ = unsafe { client.make(Kind::datagram(AF_INET), context, table, call.irp()) };
+            };
+            static NONE: WSK_CLIENT_DATAGRAM_DISPATCH = WSK_CLIENT_DATAGRAM_DISPATCH {
+                WskReceiveFromEvent: None,
+            };
+            if context {
+                make(paged_pool(8), (&raw const NONE).cast());
+            } else {
+                let table = paged_pool(size_of_val(&NONE));
+                // SAFETY: the block has room for a table.
+                unsafe { table.cast::<WSK_CLIENT_DATAGRAM_DISPATCH>().write(NONE) };
+                make(ptr::null_mut(), table);
+            }
+        })
+        .tells(told);
+    }
+}
+
+#[test]
+fn places_of_a_call_in_paged_pool() {
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let client = Client::new();
+        let socket = client.bound("127.0.0.1:0");
+        let buffer = Buffer::new(8);
+        let received = paged_pool(size_of::<Received>()).cast::<Received>();
+        // SAFETY: the block has room for the outputs. Breaks the rule; the kernel knows which pool the block is in.
+        unsafe {
+            received.write(Received::new());
+            let _ = socket.start_receive_into(&Call::new(), buffer.all(), received);
+        }
+    })
+    .tells("WskReceiveFrom was given the place for the")
+    .tells("in paged pool: the call may be completed at DISPATCH_LEVEL");
+}
+
+#[test]
+fn user_mode_wait_for_an_object_on_the_stack() {
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let mut event = KEVENT::default();
+        // SAFETY: the event lives until the wait is over. Breaks the rule; the kernel knows where the stack is.
+        unsafe {
+            KeInitializeEvent(&raw mut event, EVENT_TYPE::NotificationEvent, 1);
+            let object = (&raw mut event).cast();
+            let _ = KeWaitForSingleObject(object, KWAIT_REASON::Executive, 1, 0, ptr::null_mut());
+        }
+    })
+    .tells("with WaitMode UserMode for an object on the stack");
+}
+
+#[test]
+fn paged_pool_accessed_at_dispatch_level() {
+    expect_bugcheck("DRIVER_IRQL_NOT_LESS_OR_EQUAL", || {
+        let _kernel = Kernel::boot();
+        let memory = paged_pool(64).cast::<u64>();
+        // SAFETY: the block has the bytes, and is used by nobody else. The last read breaks the rule; the block is inaccessible
+        // at this level.
+        unsafe {
+            memory.write(7);
+            assert_eq!(memory.read(), 7);
+            at_irql(DISPATCH_LEVEL, || peek(memory));
+        }
+    })
+    .tells("paged pool was accessed at DISPATCH_LEVEL, by the driver")
+    .tells("paged pool at")
+    .tells("paged_pool_accessed_at_dispatch_level");
+}
+
+#[test]
+fn paged_pool_accessed_in_a_dpc() {
+    unsafe extern "system" fn reads(
+        _dpc: *mut KDPC,
+        context: *mut c_void,
+        _first: *mut c_void,
+        _second: *mut c_void,
+    ) {
+        // SAFETY: breaks the rule; the block is inaccessible at this level.
+        unsafe { peek(context) };
+    }
+    expect_bugcheck("DRIVER_IRQL_NOT_LESS_OR_EQUAL", || {
+        let _kernel = Kernel::boot();
+        let dpc = pool(size_of::<KDPC>()).cast();
+        // SAFETY: the block has room for a DPC, whose context is what its routine wants.
+        unsafe {
+            KeInitializeDpc(dpc, Some(reads), paged_pool(64));
+            KeInsertQueueDpc(dpc, ptr::null_mut(), ptr::null_mut());
+            KeFlushQueuedDpcs();
+        }
+    })
+    .tells("paged pool was accessed at DISPATCH_LEVEL, by the driver")
+    .tells("(dpc)");
+}
+
+#[test]
+fn paged_pool_comes_back_below_dispatch_level() {
+    let kernel = Kernel::boot();
+    let client = Client::new();
+    let socket = client.bound("127.0.0.1:0");
+    let memory = paged_pool(4096).cast::<u8>();
+    // SAFETY: the block has the bytes, and is used by nobody else.
+    unsafe {
+        memory.write(b'x');
+        at_irql(DISPATCH_LEVEL, || ());
+        assert_eq!(memory.read(), b'x');
+        // What is locked stays where the host's functions and those of the driver can reach it.
+        let mdl = mdl_of(memory.cast(), 4096);
+        MmProbeAndLockPages(mdl, 0, LOCK_OPERATION::IoModifyAccess);
+        at_irql(DISPATCH_LEVEL, || assert_eq!(peek(memory), b'x'));
+        let own = socket.local().unwrap();
+        let call = Call::new();
+        let _ = at_irql(DISPATCH_LEVEL, || {
+            socket.start_send(&call, Data::of(mdl, 0, 1), Some(own))
+        });
+        assert_eq!(call.finish(), (STATUS_SUCCESS, 1));
+        MmUnlockPages(mdl);
+        IoFreeMdl(mdl);
+        at_irql(DISPATCH_LEVEL, || ());
+        ExFreePoolWithTag(memory.cast(), TAG);
+    }
+    socket.close();
+    client.leave();
     kernel.shutdown();
 }

@@ -462,7 +462,7 @@ dispatched! {
         let socket = socket::enter("WskReceiveFrom", Socket);
         socket.datagram("WskReceiveFrom");
         // SAFETY: the driver gives the buffer, whose MDL chain it keeps until the IRP is completed.
-        let uses = unsafe { Uses::buffer("WskReceiveFrom", Buffer) }
+        let uses = unsafe { Uses::room("WskReceiveFrom", Buffer) }
             .memory(
                 RemoteAddress,
                 socket.family.size(),

@@ -27,6 +27,7 @@ use super::connection::{self, Connection};
 use super::pending::{Pending, complete_all, waiting};
 use super::request::{Outcome, Request, Uses};
 use super::socket::{self, Pointers, Socket};
+use crate::address_space::require_nonpaged;
 use crate::schedule::{self, Plan, SOON};
 use crate::trace;
 
@@ -135,7 +136,11 @@ pub(crate) fn stream_pointers(pointers: Pointers) -> (Pointers, Pointers) {
         ..pointers
     };
     match table {
-        Some(table) => (with(table.Connect.cast()), with(table.Listen.cast())),
+        Some(table) => {
+            require_nonpaged("WskSocket", table.Connect, "a table of event callbacks");
+            require_nonpaged("WskSocket", table.Listen, "a table of event callbacks");
+            (with(table.Connect.cast()), with(table.Listen.cast()))
+        }
         None => (with(ptr::null()), with(ptr::null())),
     }
 }
@@ -304,10 +309,7 @@ dispatched! {
                 "the place for the remote address",
             ),
             request,
-            pointers: Pointers {
-                context: AcceptSocketContext,
-                dispatch: AcceptSocketDispatch.cast(),
-            },
+            pointers: Pointers::given("WskAccept", AcceptSocketContext, AcceptSocketDispatch),
         };
         let refused = accept.request.refusal().or_else(|| {
             if Flags != 0 {
@@ -604,10 +606,7 @@ fn indicate(socket: &Arc<Socket>, incoming: Incoming, inherited: u32) {
     match answer {
         STATUS_SUCCESS => {
             let connection = accepted.connection("WskAcceptEvent");
-            connection.set_pointers(Pointers {
-                context,
-                dispatch: dispatch.cast(),
-            });
+            connection.set_pointers(Pointers::given("WskAcceptEvent", context, dispatch));
             connection.inherit_events(inherited | socket.static_events());
             connection::kick(&accepted);
         }

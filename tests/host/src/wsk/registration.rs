@@ -15,6 +15,7 @@ use wsk_sys::{
 };
 
 use super::client;
+use crate::address_space::require_nonpaged;
 use crate::bugcheck::{bugcheck, violation};
 use crate::faults::{self, Resource};
 use crate::origin::Origin;
@@ -182,12 +183,14 @@ export! {
         if WskClientNpi.is_null() || WskRegistration.is_null() {
             return STATUS_INVALID_PARAMETER;
         }
+        require_nonpaged("WskRegister", WskRegistration, "a WSK_REGISTRATION");
         // SAFETY: the driver gives its NPI, whose dispatch table stays valid while it is registered.
         let version = unsafe {
             let dispatch = (*WskClientNpi).Dispatch;
             if dispatch.is_null() {
                 return STATUS_INVALID_PARAMETER;
             }
+            require_nonpaged("WskRegister", dispatch, "a client dispatch table");
             (*dispatch).Version
         };
         if faults::strikes(Resource::Registration) {

@@ -85,6 +85,18 @@ impl Uses {
         Self(flight)
     }
 
+    /// What a call uses that receives into a buffer.
+    ///
+    /// # Safety
+    ///
+    /// As for [`buffer`](Self::buffer).
+    pub(crate) unsafe fn room(function: &'static str, buffer: *const WSK_BUF) -> Self {
+        // SAFETY: the caller says so.
+        let uses = unsafe { Self::buffer(function, buffer) };
+        uses.0.require_writable();
+        uses
+    }
+
     /// Adds memory of the driver's that has to stay valid.
     pub(crate) fn memory<T>(mut self, start: *const T, length: usize, what: &'static str) -> Self {
         self.0.pin(start as usize, length, what);

@@ -181,6 +181,7 @@ dispatched! {
     ) -> NTSTATUS, at most PASSIVE_LEVEL {
         let _ = registration::client("WskGetAddressInfo", Client);
         let mut flight = Flight::new("WskGetAddressInfo");
+        flight.may_be_paged();
         // SAFETY: the driver gives the names.
         let names = unsafe {
             (
@@ -606,6 +607,7 @@ dispatched! {
     ) -> NTSTATUS, at most PASSIVE_LEVEL {
         let _ = registration::client("WskGetNameInfo", Client);
         let mut flight = Flight::new("WskGetNameInfo");
+        flight.may_be_paged();
         flight.pin_contents(SockAddr as usize, SockAddrLength as usize, "the address");
         // SAFETY: the driver gives the strings.
         let (node, service) = unsafe {

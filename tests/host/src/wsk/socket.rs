@@ -29,6 +29,7 @@ use super::network::Interest;
 use super::registration::{self, Client};
 use super::request::{Request, Uses};
 use super::{indication, network};
+use crate::address_space::require_nonpaged;
 use crate::bugcheck::{bugcheck, violation};
 use crate::kernel::windows_version;
 use crate::origin::Origin;
@@ -509,10 +510,7 @@ dispatched! {
         // SAFETY: the driver gives the IRP.
         let request = unsafe { Request::start(Irp, Uses::nothing("WskSocket"), None) };
         let made = check_kind(AddressFamily, SocketType, Protocol, Flags);
-        let pointers = Pointers {
-            context: SocketContext,
-            dispatch: Dispatch.cast(),
-        };
+        let pointers = Pointers::given("WskSocket", SocketContext, Dispatch);
         let origin = Origin::here("WskSocket");
         let mut making = Some((client, pointers, origin));
         let status = request.carry_out(move || {
@@ -541,6 +539,22 @@ pub(crate) struct Pointers {
 unsafe impl Send for Pointers {}
 
 impl Pointers {
+    /// What a driver has given to `function`. WSK uses both at `DISPATCH_LEVEL`.
+    pub(crate) fn given<T>(
+        function: &'static str,
+        context: *mut c_void,
+        dispatch: *const T,
+    ) -> Self {
+        if !dispatch.is_null() {
+            require_nonpaged(function, dispatch, "a table of event callbacks");
+            require_nonpaged(function, context, "a socket context");
+        }
+        Self {
+            context,
+            dispatch: dispatch.cast(),
+        }
+    }
+
     /// The driver's table, if it gave one.
     ///
     /// # Safety

@@ -332,10 +332,7 @@ dispatched! {
             .memory(RemoteAddress, 2, "the remote address");
         // SAFETY: the driver gives the IRP.
         let mut request = unsafe { Request::start(Irp, uses, None) };
-        let pointers = Pointers {
-            context: SocketContext,
-            dispatch: Dispatch.cast(),
-        };
+        let pointers = Pointers::given("WskSocketConnect", SocketContext, Dispatch);
         let origin = Origin::here("WskSocketConnect");
         let addresses = || {
             if let Some(status) = request.refusal() {

@@ -31,7 +31,7 @@ dispatched! {
         socket.connection("WskReceive");
         // SAFETY: the driver gives the buffer, whose MDL chain it keeps until the IRP is completed, and the IRP.
         let status = unsafe {
-            let uses = Uses::buffer("WskReceive", Buffer);
+            let uses = Uses::room("WskReceive", Buffer);
             receive(&socket, Irp, uses, Flags, Control(core::ptr::null_mut()))
         };
         trace::returned("WskReceive", status)
@@ -52,7 +52,7 @@ dispatched! {
         let socket = socket::enter("WskReceiveEx", Socket);
         socket.connection("WskReceiveEx");
         // SAFETY: the driver gives the buffer, whose MDL chain it keeps until the IRP is completed.
-        let mut uses = unsafe { Uses::buffer("WskReceiveEx", Buffer) };
+        let mut uses = unsafe { Uses::room("WskReceiveEx", Buffer) };
         if !ControlInfoLength.is_null() {
             uses = uses.memory(
                 ControlInfoLength,
