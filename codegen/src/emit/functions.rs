@@ -13,6 +13,12 @@ use crate::read::facts::WSK;
 /// Rust for that one target.
 const INLINE_ON_X86_64: &[&str] = &["KeGetCurrentIrql", "KeLowerIrql", "KfRaiseIrql"];
 
+/// The configuration of code that runs in the kernel, and of its documentation. A driver aborts where it panics; what unwinds is a
+/// program, such as a test, whose kernel is another crate. `more` has to hold besides.
+fn in_a_driver(more: &TokenStream) -> TokenStream {
+    quote!(all(windows, #more any(docsrs, not(panic = "unwind"))))
+}
+
 impl Emitter<'_> {
     pub(super) fn functions(&self, items: &mut Items) -> Result<(), Error> {
         for (name, function) in &self.bindings.functions {
@@ -48,9 +54,10 @@ impl Emitter<'_> {
                 }
             };
             let item = ident(name);
-            let cfg = INLINE_ON_X86_64
-                .contains(&name.as_str())
-                .then(|| quote!(#[cfg(not(all(windows, target_arch = "x86_64")))]));
+            let cfg = INLINE_ON_X86_64.contains(&name.as_str()).then(|| {
+                let driver = in_a_driver(&quote!(target_arch = "x86_64",));
+                quote!(#[cfg(not(#driver))])
+            });
             items.insert(
                 (File::Functions, name.clone()),
                 quote!(#doc #cfg pub fn #item(#(#parameters,)* #more) #output;),
@@ -109,8 +116,9 @@ pub(super) fn blocks(items: &[&TokenStream]) -> TokenStream {
     };
     let (netio, kernel): (Vec<_>, Vec<_>) = items.iter().partition(network);
     let block = |dll: &str, functions: Vec<&&TokenStream>| {
+        let driver = in_a_driver(&TokenStream::new());
         quote! {
-            #[cfg_attr(windows, link(name = #dll, kind = "raw-dylib", modifiers = "+verbatim"))]
+            #[cfg_attr(#driver, link(name = #dll, kind = "raw-dylib", modifiers = "+verbatim"))]
             unsafe extern "system" { #(#functions)* }
         }
     };

@@ -75,10 +75,10 @@
     reason = "irp and irql, mdl and mdls are the words of the trade"
 )]
 
-#[cfg(windows)]
+#[cfg(all(windows, not(panic = "unwind")))]
 compile_error!(
-    "wsk-host stands in for ntoskrnl.exe and netio.sys where Windows isn't: build the tests for Linux or macOS, for \
-     example in the Windows Subsystem for Linux"
+    "wsk-host is for programs that unwind: with panic = \"abort\" wsk-sys imports from the kernel of Windows, which wsk-host stands \
+     in for. It is a dev-dependency of a driver, and tests are built with unwinding"
 );
 
 #[macro_use]

@@ -6,7 +6,7 @@ use super::*;
 use crate::NTSTATUS;
 use core::ffi::c_void;
 #[cfg_attr(
-    windows,
+    all(windows, any(docsrs, not(panic = "unwind"))),
     link(name = "netio.sys", kind = "raw-dylib", modifiers = "+verbatim")
 )]
 unsafe extern "system" {
@@ -128,7 +128,7 @@ unsafe extern "system" {
     pub fn WskReleaseProviderNPI(WskRegistration: *mut WSK_REGISTRATION);
 }
 #[cfg_attr(
-    windows,
+    all(windows, any(docsrs, not(panic = "unwind"))),
     link(name = "ntoskrnl.exe", kind = "raw-dylib", modifiers = "+verbatim")
 )]
 unsafe extern "system" {
@@ -318,7 +318,7 @@ unsafe extern "system" {
     /// A driver for x64 may also read it inline, from register CR8; on arm64 it is always a function of the kernel.
     ///
     /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kegetcurrentirql).
-    #[cfg(not(all(windows, target_arch = "x86_64")))]
+    #[cfg(not(all(windows, target_arch = "x86_64", any(docsrs, not(panic = "unwind")))))]
     pub fn KeGetCurrentIrql() -> u8;
     /// Tells the number of the current processor, and stores its group.
     ///
@@ -363,7 +363,7 @@ unsafe extern "system" {
     /// Parameters: `NewIrql` (in).
     ///
     /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kelowerirql).
-    #[cfg(not(all(windows, target_arch = "x86_64")))]
+    #[cfg(not(all(windows, target_arch = "x86_64", any(docsrs, not(panic = "unwind")))))]
     pub fn KeLowerIrql(NewIrql: u8);
     /// Tells the time since the system started, without the time it slept, in units of 100 ns.
     ///
@@ -427,7 +427,7 @@ unsafe extern "system" {
     /// Parameters: `NewIrql` (in).
     ///
     /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kfraiseirql).
-    #[cfg(not(all(windows, target_arch = "x86_64")))]
+    #[cfg(not(all(windows, target_arch = "x86_64", any(docsrs, not(panic = "unwind")))))]
     pub fn KfRaiseIrql(NewIrql: u8) -> u8;
     /// Fills in the pages of a list whose buffer is nonpaged memory.
     ///

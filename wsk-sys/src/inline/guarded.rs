@@ -7,7 +7,11 @@
 
 use crate::{KPROCESSOR_MODE, LOCK_OPERATION, MDL, NTSTATUS};
 
-#[cfg(all(windows, any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(all(
+    windows,
+    any(docsrs, not(panic = "unwind")),
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
 #[link(name = "ntoskrnl.exe", kind = "raw-dylib", modifiers = "+verbatim")]
 unsafe extern "system" {
     /// The handler of frames with `__try`; called by the system's unwinder only, so its parameters do not matter here.
@@ -17,7 +21,7 @@ unsafe extern "system" {
 // The frame of x64: 32 bytes for the callee's parameters and 8 for alignment. After an exception the unwinder restores it and
 // goes on at the landing with the exception's code in RAX, which is never taken for a success: an unwinder that leaves it out
 // (Wine 8's) makes it STATUS_UNSUCCESSFUL. The guarded range ends behind the call's return address.
-#[cfg(all(windows, target_arch = "x86_64"))]
+#[cfg(all(windows, target_arch = "x86_64", any(docsrs, not(panic = "unwind"))))]
 core::arch::global_asm!(
     ".section .text$wsk_sys,\"xr\",one_only,TryProbeAndLockPages",
     ".globl TryProbeAndLockPages",
@@ -60,7 +64,7 @@ core::arch::global_asm!(
 );
 
 // The same for arm64, where the code is in X0.
-#[cfg(all(windows, target_arch = "aarch64"))]
+#[cfg(all(windows, target_arch = "aarch64", any(docsrs, not(panic = "unwind"))))]
 core::arch::global_asm!(
     ".section .text$wsk_sys,\"xr\",one_only,TryProbeAndLockPages",
     ".globl TryProbeAndLockPages",
@@ -107,7 +111,7 @@ core::arch::global_asm!(
     lock = sym crate::MmProbeAndLockPages,
 );
 
-// On Windows what is assembled above; elsewhere the host kernel has it.
+// In a driver what is assembled above; in a program the host kernel has it.
 unsafe extern "system" {
     /// [`MmProbeAndLockPages`](crate::MmProbeAndLockPages), with a status instead of an exception: its code, such as
     /// `STATUS_ACCESS_VIOLATION`, `STATUS_WORKING_SET_QUOTA` or `STATUS_INSUFFICIENT_RESOURCES`. After an error the MDL is as

@@ -1,8 +1,9 @@
 //! The interrupt request level, and spin locks as far as they are inline. Stands for those functions of `wdm.h`.
-//! On x64 the level is the control register CR8 and the kernel exports no function for it; on arm64 it does.
+//! On x64 the level is the control register CR8 and the kernel exports no function for it; on arm64 it does. A program that unwinds
+//! isn't a driver, and gets all of it from the host kernel.
 
 use crate::KeAcquireSpinLockRaiseToDpc;
-#[cfg(not(all(windows, target_arch = "x86_64")))]
+#[cfg(not(all(windows, target_arch = "x86_64", any(docsrs, not(panic = "unwind")))))]
 use crate::KfRaiseIrql;
 
 /// Tells the interrupt request level of the current processor.
@@ -13,7 +14,7 @@ use crate::KfRaiseIrql;
 /// # Safety
 ///
 /// The caller is kernel code.
-#[cfg(all(windows, target_arch = "x86_64"))]
+#[cfg(all(windows, target_arch = "x86_64", any(docsrs, not(panic = "unwind"))))]
 #[inline]
 #[must_use]
 pub unsafe fn KeGetCurrentIrql() -> u8 {
@@ -32,7 +33,7 @@ pub unsafe fn KeGetCurrentIrql() -> u8 {
 /// # Safety
 ///
 /// The caller is kernel code at or below `NewIrql`, a level of 0 to 15, and lowers to the earlier level with `KeLowerIrql`.
-#[cfg(all(windows, target_arch = "x86_64"))]
+#[cfg(all(windows, target_arch = "x86_64", any(docsrs, not(panic = "unwind"))))]
 #[inline]
 #[must_use = "the earlier level is what `KeLowerIrql` needs"]
 pub unsafe fn KfRaiseIrql(NewIrql: u8) -> u8 {
@@ -52,7 +53,7 @@ pub unsafe fn KfRaiseIrql(NewIrql: u8) -> u8 {
 /// # Safety
 ///
 /// The caller is kernel code, and `NewIrql` is what the raise that this undoes gave.
-#[cfg(all(windows, target_arch = "x86_64"))]
+#[cfg(all(windows, target_arch = "x86_64", any(docsrs, not(panic = "unwind"))))]
 #[inline]
 pub unsafe fn KeLowerIrql(NewIrql: u8) {
     // SAFETY: the caller is kernel code, and the level is one that CR8 has held before.
@@ -64,7 +65,7 @@ pub unsafe fn KeLowerIrql(NewIrql: u8) {
 /// # Safety
 ///
 /// The caller is kernel code, and `level` is at most 15: more raises an exception.
-#[cfg(all(windows, target_arch = "x86_64"))]
+#[cfg(all(windows, target_arch = "x86_64", any(docsrs, not(panic = "unwind"))))]
 #[inline]
 unsafe fn write_cr8(level: u8) {
     // SAFETY: the caller is kernel code, and the level is one that CR8 can hold. The compiler takes it for an access to memory, so

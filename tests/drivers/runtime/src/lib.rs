@@ -5,11 +5,11 @@
 
 #![no_std]
 
-// On other systems the host kernel, which is an ordinary program, brings what the compiler expects.
-#[cfg(not(windows))]
+// What unwinds is a test on the host kernel: an ordinary program, which brings what the compiler expects.
+#[cfg(not(all(windows, not(panic = "unwind"))))]
 extern crate std;
 
-#[cfg(windows)]
+#[cfg(all(windows, not(panic = "unwind")))]
 mod language;
 mod parameters;
 mod worker;

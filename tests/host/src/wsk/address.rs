@@ -13,6 +13,8 @@ use wsk_sys::{
     STATUS_PORT_UNREACHABLE, STATUS_SHARING_VIOLATION, STATUS_UNSUCCESSFUL,
 };
 
+use super::host;
+
 /// The address family of a socket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Family {
@@ -154,10 +156,6 @@ pub(crate) fn bind_status(error: &io::Error) -> NTSTATUS {
 
 /// The status that Windows has for a failure of sending, or of an option.
 pub(crate) fn status(error: &io::Error) -> NTSTATUS {
-    // EMSGSIZE and ENOPROTOOPT have no kind of their own; these are their numbers on Linux and on the BSDs.
-    const EMSGSIZE: i32 = if cfg!(target_os = "linux") { 90 } else { 40 };
-    const ENOPROTOOPT: i32 = if cfg!(target_os = "linux") { 92 } else { 42 };
-    const ENOBUFS: i32 = if cfg!(target_os = "linux") { 105 } else { 55 };
     match error.kind() {
         io::ErrorKind::PermissionDenied => STATUS_ACCESS_DENIED,
         io::ErrorKind::AddrNotAvailable => STATUS_INVALID_ADDRESS_COMPONENT,
@@ -169,9 +167,9 @@ pub(crate) fn status(error: &io::Error) -> NTSTATUS {
         io::ErrorKind::InvalidInput => STATUS_INVALID_PARAMETER,
         io::ErrorKind::OutOfMemory => STATUS_INSUFFICIENT_RESOURCES,
         _ => match error.raw_os_error() {
-            Some(EMSGSIZE) => STATUS_INVALID_BUFFER_SIZE,
-            Some(ENOPROTOOPT) => STATUS_NOT_SUPPORTED,
-            Some(ENOBUFS) => STATUS_INSUFFICIENT_RESOURCES,
+            Some(host::MESSAGE_TOO_LONG) => STATUS_INVALID_BUFFER_SIZE,
+            Some(host::NO_SUCH_OPTION) => STATUS_NOT_SUPPORTED,
+            Some(host::NO_BUFFERS) => STATUS_INSUFFICIENT_RESOURCES,
             _ => STATUS_UNSUCCESSFUL,
         },
     }

@@ -2,9 +2,7 @@
 //! Stands for what the TCP/IP driver does with `WSASendMsg` and `WSARecvMsg`.
 
 use core::mem::{MaybeUninit, offset_of};
-use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::os::fd::AsRawFd;
 
 use wsk_sys::{
     CMSGHDR, IP_ECN, IP_HOPLIMIT, IP_PKTINFO, IP_RECVECN, IP_RECVTOS, IP_TOS, IP_TTL, IPPROTO,
@@ -14,40 +12,43 @@ use wsk_sys::{
 
 use super::address::Family;
 
-const IPV6: u32 = IPPROTO::IPPROTO_IPV6.0.cast_unsigned();
+pub(super) const IPV6: u32 = IPPROTO::IPPROTO_IPV6.0.cast_unsigned();
+#[cfg(windows)]
+pub(super) const TCP: u32 = IPPROTO::IPPROTO_TCP.0.cast_unsigned();
 const UDP: u32 = IPPROTO::IPPROTO_UDP.0.cast_unsigned();
 
 /// What a header of Windows takes, and the alignment of what follows it.
 const HEADER: usize = size_of::<CMSGHDR>();
 const ALIGNMENT: usize = align_of::<CMSGHDR>();
 /// The congestion bits of a type of service or traffic class.
-const CONGESTION: i32 = 3;
+pub(super) const CONGESTION: i32 = 3;
 /// Room for all that a host's socket may tell of a datagram.
 pub(crate) const HOST_ROOM: usize = 512;
 
 /// What a driver wants for one datagram.
 #[derive(Clone, Default)]
 pub(crate) struct Wanted {
-    source_v4: Option<(Ipv4Addr, u32)>,
-    source_v6: Option<(Ipv6Addr, u32)>,
-    service_v4: Service,
-    service_v6: Service,
-    hops_v4: Option<i32>,
-    hops_v6: Option<i32>,
+    pub(super) source_v4: Option<(Ipv4Addr, u32)>,
+    pub(super) source_v6: Option<(Ipv6Addr, u32)>,
+    pub(super) service_v4: Service,
+    pub(super) service_v6: Service,
+    pub(super) hops_v4: Option<i32>,
+    pub(super) hops_v6: Option<i32>,
     /// The bytes of each datagram that the data is cut into.
     pub(crate) segment: Option<usize>,
 }
 
 /// A type of service or traffic class, and the congestion bits in it.
 #[derive(Clone, Copy, Default)]
-struct Service {
-    class: Option<i32>,
-    congestion: Option<i32>,
+pub(super) struct Service {
+    pub(super) class: Option<i32>,
+    pub(super) congestion: Option<i32>,
 }
 
 impl Service {
     /// The byte as a whole, when anything is wanted of it.
-    fn byte(self) -> Option<i32> {
+    #[cfg(not(windows))]
+    pub(super) fn byte(self) -> Option<i32> {
         match (self.class, self.congestion) {
             (None, None) => None,
             (class, None) => class,
@@ -67,21 +68,12 @@ impl Wanted {
         let mut wanted = Self::default();
         let mut rest = bytes;
         while !rest.is_empty() {
-            let header = rest
-                .first_chunk::<HEADER>()
-                .ok_or(STATUS_INVALID_PARAMETER)?;
-            let length = usize::from_ne_bytes(part(header, offset_of!(CMSGHDR, cmsg_len)));
-            let level = u32::from_ne_bytes(part(header, offset_of!(CMSGHDR, cmsg_level)));
-            let kind = u32::from_ne_bytes(part(header, offset_of!(CMSGHDR, cmsg_type)));
-            let data = rest.get(HEADER..length).ok_or(STATUS_INVALID_PARAMETER)?;
+            let (level, kind, data, behind) = first(rest).ok_or(STATUS_INVALID_PARAMETER)?;
             if level == IPV6 && family == Family::V4 {
                 return Err(STATUS_INVALID_PARAMETER);
             }
             wanted.take(level, kind, data)?;
-            rest = length
-                .checked_next_multiple_of(ALIGNMENT)
-                .and_then(|end| rest.get(end..))
-                .unwrap_or(&[]);
+            rest = behind;
         }
         Ok(wanted)
     }
@@ -118,38 +110,20 @@ impl Wanted {
         };
         known.ok_or(STATUS_INVALID_PARAMETER)
     }
+}
 
-    /// The same as ancillary data of the host; none for what the host's socket does by itself.
-    pub(crate) fn for_host(&self) -> Ancillary {
-        let mut host = Ancillary::default();
-        if let Some((address, interface)) = self.source_v4 {
-            // SAFETY: all-zero bytes are such a structure of plain numbers.
-            let mut info: libc::in_pktinfo = unsafe { core::mem::zeroed() };
-            info.ipi_spec_dst.s_addr = u32::from_ne_bytes(address.octets());
-            info.ipi_ifindex = interface as _;
-            host.push(libc::IPPROTO_IP, libc::IP_PKTINFO, &info);
-        }
-        if let Some((address, interface)) = self.source_v6 {
-            // SAFETY: all-zero bytes are such a structure of plain numbers.
-            let mut info: libc::in6_pktinfo = unsafe { core::mem::zeroed() };
-            info.ipi6_addr.s6_addr = address.octets();
-            info.ipi6_ifindex = interface as _;
-            host.push(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info);
-        }
-        if let Some(tos) = self.service_v4.byte() {
-            host.push(libc::IPPROTO_IP, libc::IP_TOS, &tos);
-        }
-        if let Some(class) = self.service_v6.byte() {
-            host.push(libc::IPPROTO_IPV6, libc::IPV6_TCLASS, &class);
-        }
-        if let Some(hops) = self.hops_v4 {
-            host.push(libc::IPPROTO_IP, libc::IP_TTL, &hops);
-        }
-        if let Some(hops) = self.hops_v6 {
-            host.push(libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT, &hops);
-        }
-        host
-    }
+/// The first message in the layout of Windows, if it is whole: level, type, data, and what is behind it.
+fn first(control: &[u8]) -> Option<(u32, u32, &[u8], &[u8])> {
+    let header = control.first_chunk::<HEADER>()?;
+    let length = usize::from_ne_bytes(part(header, offset_of!(CMSGHDR, cmsg_len)));
+    let level = u32::from_ne_bytes(part(header, offset_of!(CMSGHDR, cmsg_level)));
+    let kind = u32::from_ne_bytes(part(header, offset_of!(CMSGHDR, cmsg_type)));
+    let data = control.get(HEADER..length)?;
+    let behind = length
+        .checked_next_multiple_of(ALIGNMENT)
+        .and_then(|end| control.get(end..))
+        .unwrap_or(&[]);
+    Some((level, kind, data, behind))
 }
 
 fn part<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
@@ -171,25 +145,15 @@ impl Ancillary {
         unsafe { core::slice::from_raw_parts(self.words.as_ptr().cast(), self.length) }
     }
 
-    fn push<T: Copy>(&mut self, level: i32, kind: i32, data: &T) {
-        let size = u32::try_from(size_of::<T>()).expect("messages are small");
-        // SAFETY: these compute sizes, and nothing else.
-        let (length, space) = unsafe { (libc::CMSG_LEN(size), libc::CMSG_SPACE(size)) };
+    /// Adds so many bytes, which are zero, and gives them.
+    pub(super) fn grow(&mut self, by: usize) -> &mut [u8] {
         let start = self.length;
-        self.length += space as usize;
+        self.length += by;
         self.words.resize(self.length.div_ceil(8), 0);
-        // SAFETY: all-zero bytes are a header of plain numbers.
-        let mut header: libc::cmsghdr = unsafe { core::mem::zeroed() };
-        header.cmsg_len = length as _;
-        header.cmsg_level = level;
-        header.cmsg_type = kind;
-        // SAFETY: there is room for the message from `start` on, as the host counts it.
+        // SAFETY: the words are initialised, and as many bytes lie inside them.
         unsafe {
-            let at = self.words.as_mut_ptr().cast::<u8>().add(start);
-            at.cast::<libc::cmsghdr>().write_unaligned(header);
-            at.add(libc::CMSG_LEN(0) as usize)
-                .cast::<T>()
-                .write_unaligned(*data);
+            let bytes = self.words.as_mut_ptr().cast::<u8>();
+            core::slice::from_raw_parts_mut(bytes.add(start), by)
         }
     }
 }
@@ -226,93 +190,6 @@ impl Told {
             _ => return None,
         })
     }
-
-    /// Has the host's socket tell what is wanted, and nothing else.
-    pub(crate) fn apply(self, real: &socket2::Socket, family: Family) -> io::Result<()> {
-        let v4 = [
-            (libc::IP_PKTINFO, self.info_v4),
-            (libc::IP_RECVTOS, self.tos || self.ecn_v4),
-            (libc::IP_RECVTTL, self.hops_v4),
-        ];
-        let v6 = [
-            (libc::IPV6_RECVPKTINFO, self.info_v6),
-            (libc::IPV6_RECVTCLASS, self.class || self.ecn_v6),
-            (libc::IPV6_RECVHOPLIMIT, self.hops_v6),
-        ];
-        for (name, on) in v4 {
-            // Not every host has these for IPv6 sockets, which need them for mapped addresses only.
-            match switch(real, libc::IPPROTO_IP, name, on) {
-                Err(error) if family == Family::V4 || on => return Err(error),
-                _ => {}
-            }
-        }
-        if family == Family::V6 {
-            for (name, on) in v6 {
-                switch(real, libc::IPPROTO_IPV6, name, on)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// What the host told of a datagram, as Windows has it.
-    pub(crate) fn translate(self, ancillary: &[u8]) -> Vec<u8> {
-        let mut control = Vec::new();
-        for (level, kind, data) in messages(ancillary) {
-            let number = match data {
-                [byte] => i32::from(*byte),
-                bytes => bytes
-                    .first_chunk()
-                    .map_or(0, |four| i32::from_ne_bytes(*four)),
-            };
-            match (level, kind) {
-                (libc::IPPROTO_IP, libc::IP_PKTINFO) if self.info_v4 => {
-                    if let Some(info) = read::<libc::in_pktinfo>(data) {
-                        let mut data = [0; 8];
-                        data[..4].copy_from_slice(&info.ipi_addr.s_addr.to_ne_bytes());
-                        data[4..].copy_from_slice(&(info.ipi_ifindex as u32).to_ne_bytes());
-                        put(&mut control, IPPROTO_IP, IP_PKTINFO, &data);
-                    }
-                }
-                (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) if self.info_v6 => {
-                    if let Some(info) = read::<libc::in6_pktinfo>(data)
-                        // What came over IPv4 has an `IP_PKTINFO`, where that is wanted.
-                        && Ipv6Addr::from(info.ipi6_addr.s6_addr).to_ipv4_mapped().is_none()
-                    {
-                        let mut data = [0; 20];
-                        data[..16].copy_from_slice(&info.ipi6_addr.s6_addr);
-                        data[16..].copy_from_slice(&(info.ipi6_ifindex as u32).to_ne_bytes());
-                        put(&mut control, IPV6, IPV6_PKTINFO, &data);
-                    }
-                }
-                (libc::IPPROTO_IP, libc::IP_TOS | libc::IP_RECVTOS) => {
-                    if self.tos {
-                        put(&mut control, IPPROTO_IP, IP_TOS, &number.to_ne_bytes());
-                    }
-                    if self.ecn_v4 {
-                        let bits = number & CONGESTION;
-                        put(&mut control, IPPROTO_IP, IP_ECN, &bits.to_ne_bytes());
-                    }
-                }
-                (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {
-                    if self.class {
-                        put(&mut control, IPV6, IPV6_TCLASS, &number.to_ne_bytes());
-                    }
-                    if self.ecn_v6 {
-                        let bits = number & CONGESTION;
-                        put(&mut control, IPV6, IPV6_ECN, &bits.to_ne_bytes());
-                    }
-                }
-                (libc::IPPROTO_IP, libc::IP_TTL | libc::IP_RECVTTL) if self.hops_v4 => {
-                    put(&mut control, IPPROTO_IP, IP_HOPLIMIT, &number.to_ne_bytes());
-                }
-                (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) if self.hops_v6 => {
-                    put(&mut control, IPV6, IPV6_HOPLIMIT, &number.to_ne_bytes());
-                }
-                _ => {}
-            }
-        }
-        control
-    }
 }
 
 /// How much of control information fits into `room`: whole messages, without the padding behind the last.
@@ -333,28 +210,8 @@ pub(crate) fn fitting(control: &[u8], room: usize) -> usize {
     end
 }
 
-/// Turns an option of the host's socket on or off.
-fn switch(real: &socket2::Socket, level: i32, name: i32, on: bool) -> io::Result<()> {
-    let value = libc::c_int::from(on);
-    // SAFETY: the socket is open while it is borrowed, and the value is an int of that size.
-    let failed = unsafe {
-        libc::setsockopt(
-            real.as_raw_fd(),
-            level,
-            name,
-            (&raw const value).cast(),
-            size_of::<libc::c_int>() as libc::socklen_t,
-        )
-    };
-    if failed == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
-}
-
 /// Adds a message in the layout of Windows.
-fn put(control: &mut Vec<u8>, level: u32, kind: u32, data: &[u8]) {
+pub(super) fn put(control: &mut Vec<u8>, level: u32, kind: u32, data: &[u8]) {
     let start = control.len();
     control.resize(start + (HEADER + data.len()).next_multiple_of(ALIGNMENT), 0);
     let message = &mut control[start..];
@@ -367,27 +224,14 @@ fn put(control: &mut Vec<u8>, level: u32, kind: u32, data: &[u8]) {
     member(HEADER, data);
 }
 
-/// The messages that the host has written: level, type and data of each.
-fn messages(ancillary: &[u8]) -> impl Iterator<Item = (i32, i32, &[u8])> {
-    // SAFETY: this computes a size, and nothing else.
-    let header = unsafe { libc::CMSG_LEN(0) } as usize;
-    let mut rest = ancillary;
+/// The messages in the layout of Windows: level, type and data of each. What isn't a whole one ends them.
+#[cfg(windows)]
+pub(super) fn split(control: &[u8]) -> impl Iterator<Item = (u32, u32, &[u8])> {
+    let mut rest = control;
     core::iter::from_fn(move || {
-        let now = read::<libc::cmsghdr>(rest)?;
-        let length = now.cmsg_len as usize;
-        let data = rest.get(header..length)?;
-        // SAFETY: this computes a size, and nothing else.
-        let space = unsafe { libc::CMSG_SPACE(u32::try_from(data.len()).ok()?) } as usize;
-        rest = rest.get(space..).unwrap_or(&[]);
-        Some((now.cmsg_level, now.cmsg_type, data))
-    })
-}
-
-/// A structure of plain numbers at the start of `bytes`, if there are enough of them.
-fn read<T: Copy>(bytes: &[u8]) -> Option<T> {
-    (bytes.len() >= size_of::<T>()).then(|| {
-        // SAFETY: there are as many bytes; the structures of the host that are read here hold numbers only.
-        unsafe { bytes.as_ptr().cast::<T>().read_unaligned() }
+        let (level, kind, data, behind) = first(rest)?;
+        rest = behind;
+        Some((level, kind, data))
     })
 }
 

@@ -29,6 +29,7 @@ use wsk_sys::{
 use super::ancillary::Told;
 use super::callbacks::Disabled;
 use super::connection::Connection;
+use super::host;
 use super::listen::Listening;
 use super::request::{Outcome, Request, Uses};
 use super::socket::{self, Category, Socket};
@@ -462,7 +463,7 @@ impl Control {
             .is_some();
         let done = self.socket.with_real(|real| -> io::Result<Option<()>> {
             if telling {
-                return told.apply(real, self.socket.family).map(Some);
+                return host::apply(told, real, self.socket.family).map(Some);
             }
             let unused = match (self.level, self.code) {
                 (SOL_SOCKET, SO_REUSEADDR) => real.set_reuse_address(on),
@@ -495,7 +496,7 @@ impl Control {
                 (IPPROTO_IP, IP_MULTICAST_LOOP) => real.set_multicast_loop_v4(on),
                 (IPV6, IPV6_V6ONLY) => real.set_only_v6(on),
                 (IPV6, IPV6_UNICAST_HOPS) => real.set_unicast_hops_v6(value),
-                (IPV6, IPV6_TCLASS) => real.set_tclass_v6(value),
+                (IPV6, IPV6_TCLASS) => host::set_tclass(real, value),
                 (IPV6, IPV6_MULTICAST_HOPS) => real.set_multicast_hops_v6(value),
                 (IPV6, IPV6_MULTICAST_LOOP) => real.set_multicast_loop_v6(on),
                 _ => return Ok(None),
@@ -608,8 +609,8 @@ impl Control {
                 u32::from(self.conditional().is_some_and(Listening::is_conditional))
             }
             (TCP, TCP_NODELAY) if connects => u32::from(real.tcp_nodelay()?),
-            (TCP, TCP_KEEPIDLE) if connects => in_seconds(real.tcp_keepalive_time()?),
-            (TCP, TCP_KEEPINTVL) if connects => in_seconds(real.tcp_keepalive_interval()?),
+            (TCP, TCP_KEEPIDLE) if connects => in_seconds(host::tcp_keepalive_time(real)?),
+            (TCP, TCP_KEEPINTVL) if connects => in_seconds(host::tcp_keepalive_interval(real)?),
             (TCP, TCP_KEEPCNT) if connects => real.tcp_keepalive_retries()?,
             (TCP, TCP_EXPEDITED_1122 | TCP_MAXRT | TCP_FASTOPEN | TCP_TIMESTAMPS) if connects => 0,
             (SOL_SOCKET, SO_BROADCAST) => u32::from(real.broadcast()?),
@@ -621,7 +622,7 @@ impl Control {
             (IPPROTO_IP, IP_MULTICAST_LOOP) => u32::from(real.multicast_loop_v4()?),
             (IPV6, IPV6_V6ONLY) => u32::from(real.only_v6()?),
             (IPV6, IPV6_UNICAST_HOPS) => real.unicast_hops_v6()?,
-            (IPV6, IPV6_TCLASS) => real.tclass_v6()?,
+            (IPV6, IPV6_TCLASS) => host::tclass(real)?,
             (IPV6, IPV6_MULTICAST_HOPS) => real.multicast_hops_v6()?,
             (IPV6, IPV6_MULTICAST_LOOP) => u32::from(real.multicast_loop_v6()?),
             _ => return Ok(None),

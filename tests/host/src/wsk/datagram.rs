@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use socket2::{MaybeUninitSlice, MsgHdr, MsgHdrMut, SockAddr};
+use socket2::{MsgHdr, SockAddr};
 use wsk_sys::{
     CMSGHDR, IRP, MSG_CTRUNC, MSG_TRUNC, NTSTATUS, SOCKADDR, STATUS_ADDRESS_ALREADY_ASSOCIATED,
     STATUS_BUFFER_OVERFLOW, STATUS_CANCELLED, STATUS_DATA_NOT_ACCEPTED, STATUS_FILE_FORCED_CLOSED,
@@ -23,6 +23,7 @@ use super::address::{self, Family};
 use super::ancillary::{self, Ancillary, Told, Wanted};
 use super::binding::{WskBind, WskGetLocalAddress};
 use super::callbacks::{self, Callbacks, Disabled};
+use super::host;
 use super::indication::{self, Message};
 use super::pending::{Pending, complete_all, waiting};
 use super::request::{Outcome, Request, Uses};
@@ -228,7 +229,7 @@ impl Sending {
             let bytes = unsafe { core::slice::from_raw_parts(control.cast::<u8>(), length) };
             Wanted::read(bytes, socket.family)
         };
-        let ancillary = wanted.as_ref().map(Wanted::for_host).unwrap_or_default();
+        let ancillary = wanted.as_ref().map(host::ancillary).unwrap_or_default();
         Self {
             socket: socket.clone(),
             address,
@@ -300,7 +301,9 @@ impl Sending {
             Some(Err(error)) => match error.kind() {
                 io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => None,
                 // An earlier datagram wasn't wanted at its destination. Windows doesn't tell senders of that.
-                io::ErrorKind::ConnectionRefused => self.one(to, data),
+                io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => {
+                    self.one(to, data)
+                }
                 _ => Some(Err(address::status(&error))),
             },
         }
@@ -677,15 +680,8 @@ fn from_host(real: &socket2::Socket, told: Told) -> Option<Message> {
         loop {
             let mut from = SockAddr::from(SocketAddr::from(([0; 16], 0)));
             let mut room = ancillary::Room::new();
-            let mut data = [MaybeUninitSlice::new(scratch)];
-            let mut header = MsgHdrMut::new()
-                .with_addr(&mut from)
-                .with_buffers(&mut data)
-                .with_control(room.bytes());
-            let received = real.recvmsg(&mut header, 0);
-            let length_of_control = header.control_len();
-            match received {
-                Ok(length) => {
+            match host::receive(real, &mut from, scratch, room.bytes()) {
+                Ok((length, length_of_control)) => {
                     // SAFETY: the host has written as many bytes of each.
                     let (bytes, control) = unsafe {
                         (
@@ -697,14 +693,16 @@ fn from_host(real: &socket2::Socket, told: Told) -> Option<Message> {
                         return Some(Message {
                             bytes,
                             from,
-                            control: told.translate(control),
+                            control: host::translate(told, control),
                         });
                     }
                 }
                 Err(error)
                     if matches!(
                         error.kind(),
-                        io::ErrorKind::Interrupted | io::ErrorKind::ConnectionRefused
+                        io::ErrorKind::Interrupted
+                            | io::ErrorKind::ConnectionRefused
+                            | io::ErrorKind::ConnectionReset
                     ) => {}
                 Err(_) => return None,
             }

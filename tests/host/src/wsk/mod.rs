@@ -9,6 +9,7 @@ mod client;
 mod connection;
 mod control;
 mod datagram;
+mod host;
 mod indication;
 mod listen;
 mod network;

@@ -1,24 +1,24 @@
 //! Name resolution: `WskGetAddressInfo`, `WskFreeAddressInfo` and `WskGetNameInfo`, over the host's resolver. Stands for the
 //! part of `afd.sys` that asks the DNS client.
 
-use core::ffi::{CStr, c_void};
+use core::ffi::c_void;
 use core::ptr;
-use std::ffi::CString;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
+use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, getaddrinfo, getnameinfo};
 use parking_lot::{Condvar, Mutex};
 use wsk_sys::{
-    ADDRINFOEXW, AF_INET, AF_INET6, AF_UNSPEC, AI_ADDRCONFIG, AI_ALL, AI_CANONNAME, AI_FQDN,
-    AI_NUMERICHOST, AI_NUMERICSERV, AI_PASSIVE, AI_V4MAPPED, EPROCESS, ETHREAD, GUID, IRP,
-    NI_DGRAM, NI_NAMEREQD, NI_NOFQDN, NI_NUMERICHOST, NI_NUMERICSERV, NS_ALL, NS_DNS, NTSTATUS,
-    SOCK_DGRAM, SOCK_STREAM, SOCKADDR, STATUS_BUFFER_TOO_SMALL, STATUS_CANCELLED,
-    STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER, STATUS_NO_MATCH, STATUS_NOT_SUPPORTED,
-    STATUS_PENDING, STATUS_SUCCESS, STATUS_UNSUCCESSFUL, UNICODE_STRING,
+    ADDRINFOEXW, AF_INET, AF_INET6, AI_CANONNAME, AI_FQDN, AI_NUMERICHOST, AI_PASSIVE, EPROCESS,
+    ETHREAD, GUID, IRP, NI_NUMERICHOST, NI_NUMERICSERV, NS_ALL, NS_DNS, NTSTATUS, SOCK_STREAM,
+    SOCKADDR, STATUS_BUFFER_TOO_SMALL, STATUS_CANCELLED, STATUS_INSUFFICIENT_RESOURCES,
+    STATUS_INVALID_PARAMETER, STATUS_NO_MATCH, STATUS_NOT_SUPPORTED, STATUS_PENDING,
+    STATUS_SUCCESS, STATUS_UNSUCCESSFUL, UNICODE_STRING,
 };
 
 use super::address::{self, Family};
+use super::host;
 use super::pending::{Pending, waiting};
 use super::registration;
 use super::request::{Request, Uses};
@@ -39,6 +39,9 @@ static CHANGED: Condvar = Condvar::new();
 static NUMBERS: AtomicU64 = AtomicU64::new(0);
 /// What was given out, by the address of the first entry of each list: the blocks.
 static LISTS: Table<Vec<usize>> = Table::new();
+
+/// The flags that ask for a name beside the first address.
+const NAMED: u32 = AI_CANONNAME | AI_FQDN;
 
 /// Where the parts of a block are: an entry, its address, its name.
 const ADDRESS_AT: usize = size_of::<ADDRINFOEXW>();
@@ -145,11 +148,12 @@ fn resolve<T: Send + 'static>(
 
 // From names to addresses.
 
-/// What a call asks for, as the host's resolver takes it.
+/// What a call asks for.
 struct Question {
-    node: Option<CString>,
-    service: Option<CString>,
-    flags: i32,
+    node: Option<String>,
+    service: Option<String>,
+    /// As the driver gave them; the other numbers are the host's.
+    flags: u32,
     family: i32,
     kind: i32,
     protocol: i32,
@@ -232,7 +236,7 @@ unsafe fn read_name(
     flight: &mut Flight,
     name: *const UNICODE_STRING,
     what: &'static str,
-) -> Result<Option<CString>, NTSTATUS> {
+) -> Result<Option<String>, NTSTATUS> {
     // SAFETY: the caller says so.
     let Some(name) = (unsafe { name.as_ref() }) else {
         return Ok(None);
@@ -252,24 +256,26 @@ unsafe fn read_name(
         .map(|index| unsafe { name.Buffer.add(index).read_unaligned() })
         .collect();
     let text = String::from_utf16(&units).map_err(|_| STATUS_INVALID_PARAMETER)?;
-    CString::new(text)
-        .map(Some)
-        .map_err(|_| STATUS_INVALID_PARAMETER)
+    if text.contains('\0') {
+        return Err(STATUS_INVALID_PARAMETER);
+    }
+    Ok(Some(text))
 }
 
-type Name = Result<Option<CString>, NTSTATUS>;
+type Name = Result<Option<String>, NTSTATUS>;
 
 fn question(names: (Name, Name), hints: Option<&ADDRINFOEXW>) -> Result<Question, NTSTATUS> {
     let (node, service) = (names.0?, names.1?);
     if node.is_none() && service.is_none() {
         return Err(STATUS_INVALID_PARAMETER);
     }
+    let stream = host::kind(SOCK_STREAM).ok_or(STATUS_NOT_SUPPORTED)?;
     let mut question = Question {
         node,
         service,
         flags: 0,
-        family: libc::AF_UNSPEC,
-        kind: libc::SOCK_STREAM,
+        family: 0,
+        kind: stream,
         protocol: 0,
         any_kind: true,
     };
@@ -284,32 +290,20 @@ fn question(names: (Name, Name), hints: Option<&ADDRINFOEXW>) -> Result<Question
     {
         return Err(STATUS_INVALID_PARAMETER);
     }
-    let flags = [
-        (AI_PASSIVE, libc::AI_PASSIVE),
-        (AI_CANONNAME, libc::AI_CANONNAME),
-        (AI_FQDN, libc::AI_CANONNAME),
-        (AI_NUMERICHOST, libc::AI_NUMERICHOST),
-        (AI_NUMERICSERV, libc::AI_NUMERICSERV),
-        (AI_ALL, libc::AI_ALL),
-        (AI_V4MAPPED, libc::AI_V4MAPPED),
-        (AI_ADDRCONFIG, libc::AI_ADDRCONFIG),
-    ];
-    question.flags = translate(hints.ai_flags.cast_unsigned(), flags);
-    question.family = match u16::try_from(hints.ai_family) {
-        Ok(AF_UNSPEC) => libc::AF_UNSPEC,
-        Ok(AF_INET) => libc::AF_INET,
-        Ok(AF_INET6) => libc::AF_INET6,
-        _ => return Err(STATUS_NOT_SUPPORTED),
-    };
+    question.flags = hints.ai_flags.cast_unsigned();
+    question.family = u16::try_from(hints.ai_family)
+        .ok()
+        .and_then(host::family)
+        .ok_or(STATUS_NOT_SUPPORTED)?;
     question.protocol = hints.ai_protocol;
     question.any_kind = hints.ai_socktype == 0 && hints.ai_protocol == 0;
-    question.kind = match u16::try_from(hints.ai_socktype) {
-        Ok(0) if question.any_kind => libc::SOCK_STREAM,
-        Ok(0) => 0,
-        Ok(SOCK_STREAM) => libc::SOCK_STREAM,
-        Ok(SOCK_DGRAM) => libc::SOCK_DGRAM,
-        _ => return Err(STATUS_NOT_SUPPORTED),
-    };
+    question.kind = u16::try_from(hints.ai_socktype)
+        .ok()
+        .and_then(host::kind)
+        .ok_or(STATUS_NOT_SUPPORTED)?;
+    if question.any_kind {
+        question.kind = stream;
+    }
     Ok(question)
 }
 
@@ -326,8 +320,8 @@ impl Question {
     fn is_localhost(&self) -> bool {
         self.node
             .as_deref()
-            .is_some_and(|node| node.to_bytes().eq_ignore_ascii_case(b"localhost"))
-            && self.flags & libc::AI_NUMERICHOST == 0
+            .is_some_and(|node| node.eq_ignore_ascii_case("localhost"))
+            && self.flags & AI_NUMERICHOST == 0
     }
 
     /// Whether it can be answered without asking anybody.
@@ -335,73 +329,51 @@ impl Question {
         let numeric = self
             .node
             .as_deref()
-            .and_then(|node| node.to_str().ok())
             .is_none_or(|node| node.parse::<IpAddr>().is_ok());
-        numeric || self.is_localhost() || self.flags & libc::AI_NUMERICHOST != 0
+        numeric || self.is_localhost() || self.flags & AI_NUMERICHOST != 0
     }
 
     /// Whether the name is of the domain that is set aside for names that don't exist.
     fn is_invalid(&self) -> bool {
-        let node = self.node.as_deref().map_or(&[][..], CStr::to_bytes);
-        node.to_ascii_lowercase().ends_with(b".invalid")
+        let node = self.node.as_deref().unwrap_or_default();
+        node.to_ascii_lowercase().ends_with(".invalid")
     }
 
     fn ask(&self) -> Result<Vec<Found>, NTSTATUS> {
         if self.is_invalid() {
             return Err(STATUS_NO_MATCH);
         }
-        // SAFETY: all-zero bytes are such a structure of numbers and null pointers.
-        let mut hints: libc::addrinfo = unsafe { core::mem::zeroed() };
-        hints.ai_flags = self.flags;
-        hints.ai_family = self.family;
-        hints.ai_socktype = self.kind;
-        hints.ai_protocol = self.protocol;
-        let mut node = self.node.as_deref().map_or(ptr::null(), CStr::as_ptr);
+        let (mut node, mut service) = (self.node.as_deref(), self.service.as_deref());
+        let mut flags = self.flags;
         // A host gives the loopback addresses for no name, and wants a service then.
         let localhost = self.is_localhost();
-        let mut service = self.service.as_deref().map_or(ptr::null(), CStr::as_ptr);
         if localhost {
-            node = ptr::null();
-            hints.ai_flags &= !(libc::AI_PASSIVE | libc::AI_CANONNAME);
-            if service.is_null() {
-                service = c"0".as_ptr();
-            }
+            node = None;
+            flags &= !(AI_PASSIVE | NAMED);
+            service = service.or(Some("0"));
         }
-        let mut first = ptr::null_mut();
-        // SAFETY: the names are null or end with a zero, and the hints are complete.
-        let error = unsafe { libc::getaddrinfo(node, service, &raw const hints, &raw mut first) };
-        if error != 0 {
-            return Err(status_of(error));
-        }
-        let mut found = Vec::new();
-        let mut next = first;
-        // SAFETY: the host gives a list of entries, each with its address.
-        while let Some(entry) = unsafe { next.as_ref() } {
-            next = entry.ai_next;
-            // SAFETY: the entry's address is the host's, until the list is given back.
-            let address = unsafe { host_address(entry.ai_addr) };
-            let Some(address) = address else { continue };
-            let name = if entry.ai_canonname.is_null() {
-                None
-            } else {
-                // SAFETY: it is not null, so the host has written a name that ends with a zero.
-                let name = unsafe { CStr::from_ptr(entry.ai_canonname) };
-                Some(name.to_string_lossy().encode_utf16().collect())
-            };
-            found.push(Found {
-                address,
-                kind: if self.any_kind { 0 } else { entry.ai_socktype },
-                protocol: if self.any_kind { 0 } else { entry.ai_protocol },
-                name,
-            });
-        }
-        // SAFETY: this is the list, of which nothing is used any more.
-        unsafe { libc::freeaddrinfo(first) };
+        let hints = AddrInfoHints {
+            flags: translate(flags, host::RESOLVER_FLAGS),
+            address: self.family,
+            socktype: self.kind,
+            protocol: self.protocol,
+        };
+        let entries = getaddrinfo(node, service, Some(hints)).map_err(|error| status_of(&error))?;
+        // Entries that aren't of a family of the Internet are left out.
+        let mut found: Vec<Found> = entries
+            .flatten()
+            .map(|entry| Found {
+                address: entry.sockaddr,
+                kind: if self.any_kind { 0 } else { entry.socktype },
+                protocol: if self.any_kind { 0 } else { entry.protocol },
+                name: entry.canonname.map(|name| name.encode_utf16().collect()),
+            })
+            .collect();
         if found.is_empty() {
             return Err(STATUS_NO_MATCH);
         }
         if localhost
-            && self.flags & libc::AI_CANONNAME != 0
+            && self.flags & NAMED != 0
             && let Some(first) = found.first_mut()
         {
             first.name = Some("localhost".encode_utf16().collect());
@@ -410,48 +382,16 @@ impl Question {
     }
 }
 
-/// # Safety
-///
-/// `address` is readable as what its family says, or null.
-unsafe fn host_address(address: *const libc::sockaddr) -> Option<SocketAddr> {
-    if address.is_null() {
-        return None;
-    }
-    // SAFETY: the caller says so.
-    unsafe {
-        match i32::from((*address).sa_family) {
-            libc::AF_INET => {
-                let v4 = address.cast::<libc::sockaddr_in>().read_unaligned();
-                let ip = Ipv4Addr::from(v4.sin_addr.s_addr.to_ne_bytes());
-                Some(SocketAddr::new(ip.into(), u16::from_be(v4.sin_port)))
-            }
-            libc::AF_INET6 => {
-                let v6 = address.cast::<libc::sockaddr_in6>().read_unaligned();
-                let ip = Ipv6Addr::from(v6.sin6_addr.s6_addr);
-                let port = u16::from_be(v6.sin6_port);
-                Some(SocketAddrV6::new(ip, port, v6.sin6_flowinfo, v6.sin6_scope_id).into())
-            }
-            _ => None,
-        }
-    }
-}
-
 /// The status for what the host's resolver says.
-fn status_of(error: i32) -> NTSTATUS {
-    /// The name has no address of the family that was asked for.
-    const EAI_ADDRFAMILY: i32 = if cfg!(target_os = "linux") { -9 } else { 1 };
-    match error {
+fn status_of(error: &LookupError) -> NTSTATUS {
+    use LookupErrorKind as Kind;
+    match error.kind() {
         // That a name doesn't exist can't always be told from that nobody could be asked.
-        libc::EAI_NONAME
-        | libc::EAI_NODATA
-        | libc::EAI_SERVICE
-        | libc::EAI_AGAIN
-        | libc::EAI_FAIL
-        | EAI_ADDRFAMILY => STATUS_NO_MATCH,
-        libc::EAI_BADFLAGS => STATUS_INVALID_PARAMETER,
-        libc::EAI_FAMILY | libc::EAI_SOCKTYPE => STATUS_NOT_SUPPORTED,
-        libc::EAI_MEMORY => STATUS_INSUFFICIENT_RESOURCES,
-        libc::EAI_OVERFLOW => STATUS_BUFFER_TOO_SMALL,
+        Kind::NoName | Kind::NoData | Kind::Service | Kind::Again | Kind::Fail => STATUS_NO_MATCH,
+        Kind::Badflags => STATUS_INVALID_PARAMETER,
+        Kind::Family | Kind::Socktype => STATUS_NOT_SUPPORTED,
+        Kind::Memory => STATUS_INSUFFICIENT_RESOURCES,
+        _ if error.error_num() == host::ADDRESS_FAMILY_UNKNOWN => STATUS_NO_MATCH,
         _ => STATUS_UNSUCCESSFUL,
     }
 }
@@ -667,35 +607,6 @@ unsafe fn sized_address(address: *const SOCKADDR, length: u32) -> Result<SocketA
 
 /// The name of an address and that of its port.
 fn names_of(address: SocketAddr, flags: u32) -> Result<(String, String), NTSTATUS> {
-    let known = [
-        (NI_NOFQDN, libc::NI_NOFQDN),
-        (NI_NUMERICHOST, libc::NI_NUMERICHOST),
-        (NI_NAMEREQD, libc::NI_NAMEREQD),
-        (NI_NUMERICSERV, libc::NI_NUMERICSERV),
-        (NI_DGRAM, libc::NI_DGRAM),
-    ];
-    let flags = translate(flags, known);
-    let address = socket2::SockAddr::from(address);
-    let (mut node, mut service) = ([0; 1025], [0; 32]);
-    // SAFETY: the address has as many bytes as it says, and so have the two places.
-    let error = unsafe {
-        libc::getnameinfo(
-            address.as_ptr().cast(),
-            address.len(),
-            node.as_mut_ptr(),
-            node.len() as libc::socklen_t,
-            service.as_mut_ptr(),
-            service.len() as libc::socklen_t,
-            flags,
-        )
-    };
-    if error != 0 {
-        return Err(status_of(error));
-    }
-    let text = |bytes: &[libc::c_char]| {
-        // SAFETY: the host has written a string that ends with a zero.
-        let text = unsafe { CStr::from_ptr(bytes.as_ptr()) };
-        text.to_string_lossy().into_owned()
-    };
-    Ok((text(&node), text(&service)))
+    let flags = translate(flags, host::NAME_FLAGS);
+    getnameinfo(&address, flags).map_err(|error| status_of(&error))
 }

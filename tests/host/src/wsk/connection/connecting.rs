@@ -23,7 +23,7 @@ use crate::schedule::{self, Plan, SOON};
 use crate::trace;
 use crate::wsk::request::{Request, Uses};
 use crate::wsk::socket::{self, Pointers, Socket};
-use crate::wsk::{address, is_null_provider, registration};
+use crate::wsk::{address, host, is_null_provider, registration};
 
 dispatched! {
     /// Connects a bound socket to a remote address.
@@ -192,7 +192,7 @@ impl Connect {
                 };
                 match outcome {
                     Ok(()) => Ok(true),
-                    Err(error) if in_progress(&error) => Ok(false),
+                    Err(error) if host::in_progress(&error) => Ok(false),
                     Err(error) => Err(error),
                 }
             }
@@ -217,11 +217,6 @@ impl Connect {
             socket.discard();
         }
     }
-}
-
-fn in_progress(error: &io::Error) -> bool {
-    // EINPROGRESS has no kind of its own everywhere.
-    error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(libc::EINPROGRESS)
 }
 
 impl State {

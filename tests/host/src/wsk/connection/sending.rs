@@ -19,7 +19,7 @@ use crate::trace;
 use crate::wsk::pending::complete_all;
 use crate::wsk::request::{Request, Uses};
 use crate::wsk::socket::{self, Socket};
-use crate::wsk::{address, is_null_provider};
+use crate::wsk::{address, host, is_null_provider};
 
 dispatched! {
     /// Sends data.
@@ -285,7 +285,7 @@ impl Transmit {
             socket.with_real(|real| real.shutdown(Shutdown::Write));
         }
         // Documented: it is completed only when the transport is done with it, that is when the peer has acknowledged.
-        match socket.with_real(unacknowledged) {
+        match socket.with_real(host::unacknowledged) {
             None => Some((STATUS_FILE_FORCED_CLOSED, 0)),
             Some(0) => {
                 state.finished = true;
@@ -325,26 +325,13 @@ fn send_to_host(
     slices: &[IoSlice<'_>],
     no_delay: bool,
 ) -> io::Result<usize> {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    const FLAGS: i32 = libc::MSG_NOSIGNAL;
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    const FLAGS: i32 = 0;
     if !no_delay || real.tcp_nodelay()? {
-        return real.send_vectored_with_flags(slices, FLAGS);
+        return real.send_vectored_with_flags(slices, host::SEND_FLAGS);
     }
     real.set_tcp_nodelay(true)?;
-    let sent = real.send_vectored_with_flags(slices, FLAGS);
+    let sent = real.send_vectored_with_flags(slices, host::SEND_FLAGS);
     real.set_tcp_nodelay(false)?;
     sent
-}
-
-/// How many bytes the peer hasn't acknowledged, its end of the stream included.
-fn unacknowledged(real: &socket2::Socket) -> i32 {
-    use std::os::fd::AsRawFd;
-    let mut bytes = 0;
-    // SAFETY: the descriptor is open, and the request writes one integer there.
-    let failed = unsafe { libc::ioctl(real.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) } != 0;
-    if failed { 0 } else { bytes }
 }
 
 impl State {

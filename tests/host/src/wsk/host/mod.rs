@@ -1,0 +1,18 @@
+//! What differs from host to host beneath the provider: control information of datagrams, options, numbers of the resolver and
+//! of errors. Everything else is `socket2`, `polling` and `dns-lookup`.
+
+#[cfg(not(windows))]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(not(windows))]
+use unix as this;
+#[cfg(windows)]
+use windows as this;
+
+pub(super) use this::{
+    ADDRESS_FAMILY_UNKNOWN, MESSAGE_TOO_LONG, NAME_FLAGS, NO_BUFFERS, NO_SUCH_OPTION,
+    RESOLVER_FLAGS, SEND_FLAGS, ancillary, apply, family, in_progress, kind, receive, set_tclass,
+    tclass, tcp_keepalive_interval, tcp_keepalive_time, translate, unacknowledged,
+};
