@@ -279,10 +279,26 @@ unsafe extern "C" fn dbg_print_ex(registers: *const u64, stack: *const u64) -> u
     unsafe { print(registers, stack, 3) }
 }
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(windows)))]
 const REGISTERS: usize = 6;
+#[cfg(all(target_arch = "x86_64", windows))]
+const REGISTERS: usize = 4;
 #[cfg(target_arch = "aarch64")]
 const REGISTERS: usize = 8;
+
+/// A directive about unwinding, which Windows does by tables that an assembler writes.
+#[cfg(all(target_arch = "aarch64", windows))]
+macro_rules! seh {
+    ($directive:expr) => {
+        $directive
+    };
+}
+#[cfg(all(target_arch = "aarch64", not(windows)))]
+macro_rules! seh {
+    ($directive:expr) => {
+        ""
+    };
+}
 
 /// Defines a routine with a variable number of arguments: it stores the registers that may hold some of them, and passes on where
 /// these and the others are.
@@ -293,7 +309,7 @@ macro_rules! variadic {
         /// # Safety
         ///
         /// The caller keeps what the documentation of the routine asks for.
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(all(target_arch = "x86_64", not(windows)))]
         #[unsafe(naked)]
         #[unsafe(no_mangle)]
         #[allow(non_snake_case, reason = "the name is that of the routine")]
@@ -322,14 +338,48 @@ macro_rules! variadic {
         /// # Safety
         ///
         /// The caller keeps what the documentation of the routine asks for.
+        #[cfg(all(target_arch = "x86_64", windows))]
+        #[unsafe(naked)]
+        #[unsafe(no_mangle)]
+        #[allow(non_snake_case, reason = "the name is that of the routine")]
+        pub(crate) unsafe extern "C" fn $name() -> u32 {
+            // The caller has left room for the registers before the other arguments.
+            core::arch::naked_asm!(
+                concat!(".seh_proc ", stringify!($name)),
+                "sub rsp, 40",
+                ".seh_stackalloc 40",
+                ".seh_endprologue",
+                "mov [rsp + 48], rcx",
+                "mov [rsp + 56], rdx",
+                "mov [rsp + 64], r8",
+                "mov [rsp + 72], r9",
+                "lea rcx, [rsp + 48]",
+                "lea rdx, [rsp + 80]",
+                "call {work}",
+                "add rsp, 40",
+                "ret",
+                ".seh_endproc",
+                work = sym $work,
+            )
+        }
+
+        $(#[$meta])*
+        ///
+        /// # Safety
+        ///
+        /// The caller keeps what the documentation of the routine asks for.
         #[cfg(target_arch = "aarch64")]
         #[unsafe(naked)]
         #[unsafe(no_mangle)]
         #[allow(non_snake_case, reason = "the name is that of the routine")]
         pub(crate) unsafe extern "C" fn $name() -> u32 {
             core::arch::naked_asm!(
+                seh!(concat!(".seh_proc ", stringify!($name))),
                 "stp x29, x30, [sp, #-80]!",
+                seh!(".seh_save_fplr_x 80"),
                 "mov x29, sp",
+                seh!(".seh_set_fp"),
+                seh!(".seh_endprologue"),
                 "stp x0, x1, [sp, #16]",
                 "stp x2, x3, [sp, #32]",
                 "stp x4, x5, [sp, #48]",
@@ -337,8 +387,12 @@ macro_rules! variadic {
                 "add x0, sp, #16",
                 "add x1, sp, #80",
                 "bl {work}",
+                seh!(".seh_startepilogue"),
                 "ldp x29, x30, [sp], #80",
+                seh!(".seh_save_fplr_x 80"),
+                seh!(".seh_endepilogue"),
                 "ret",
+                seh!(".seh_endproc"),
                 work = sym $work,
             )
         }
