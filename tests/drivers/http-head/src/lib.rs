@@ -3,7 +3,10 @@
 //!
 //! Values of its `Parameters` key: `Host`, a name or an address, and `Port`.
 
-#![no_std]
+#![cfg_attr(not(test), no_std)]
+
+#[cfg(test)]
+mod tests;
 
 use core::time::Duration;
 

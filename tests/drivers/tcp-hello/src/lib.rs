@@ -3,7 +3,10 @@
 //!
 //! The value `Listen` of its `Parameters` key, such as `192.0.2.1:7777`, says where.
 
-#![no_std]
+#![cfg_attr(not(test), no_std)]
+
+#[cfg(test)]
+mod tests;
 
 use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use core::time::Duration;

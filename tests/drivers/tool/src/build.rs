@@ -35,8 +35,7 @@ fn driver(name: &'static str) -> Result<Built, String> {
         .map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
     let map = folder.join(format!("{name}.map"));
     let mut command = toolchain::cargo("rustc", X86_64, &folder);
-    // Only a cdylib: with an rlib beside it, which the tests need, rustc would not optimise across crates.
-    command.args(["--package", name, "--lib", "--crate-type", "cdylib"]);
+    command.args(["--package", name, "--lib"]);
     command.args(["--profile", "driver", "--", "-C"]);
     command.arg(format!("link-arg=/MAP:{}", map.display()));
     match command.status() {

@@ -4,7 +4,10 @@
 //! The value `Listen` of its `Parameters` key, such as `192.0.2.1:7`, says where. Two echo services in an open network can be made to
 //! talk to each other for ever: this one is for tests.
 
-#![no_std]
+#![cfg_attr(not(test), no_std)]
+
+#[cfg(test)]
+mod tests;
 
 use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 

@@ -2,7 +2,10 @@
 //!
 //! Values of its `Parameters` key: `Target`, such as `192.0.2.1:9`, and `Count`.
 
-#![no_std]
+#![cfg_attr(not(test), no_std)]
+
+#[cfg(test)]
+mod tests;
 
 use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 

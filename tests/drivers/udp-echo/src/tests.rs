@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use udp_echo::DriverEntry;
+use crate::DriverEntry;
 use wsk_host::{Completion, Kernel, LoadedDriver, RegistryValue};
 use wsk_sys::{STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER};
 

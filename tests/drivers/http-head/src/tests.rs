@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use http_head::DriverEntry;
+use crate::DriverEntry;
 use wsk_host::{Kernel, LoadedDriver, RegistryValue, What};
 use wsk_sys::{STATUS_CONNECTION_REFUSED, STATUS_INSUFFICIENT_RESOURCES};
 

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use tcp_hello::DriverEntry;
+use crate::DriverEntry;
 use wsk_host::{Completion, Kernel, LoadedDriver, RegistryValue};
 use wsk_sys::STATUS_INSUFFICIENT_RESOURCES;
 

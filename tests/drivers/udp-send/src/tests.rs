@@ -4,7 +4,7 @@ use std::net::UdpSocket;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use udp_send::DriverEntry;
+use crate::DriverEntry;
 use wsk_host::{Kernel, LoadedDriver, RegistryValue, What};
 use wsk_sys::{STATUS_FILE_FORCED_CLOSED, STATUS_INSUFFICIENT_RESOURCES};
 
