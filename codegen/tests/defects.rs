@@ -341,16 +341,16 @@ fn a_condition_becomes_the_entry_s_first_release() {
         /// Calls.
         typedef NTSTATUS (NTAPI *PFN_CALL)(_In_ PVOID Socket, _Reserved_ ULONG Flags);
         /// Table.
-        typedef struct _WSK_PROVIDER_TINY_DISPATCH {
-            PFN_CALL First;
+        typedef struct _WSK_PROVIDER_BASIC_DISPATCH {
+            PFN_CALL WskControlSocket;
         #if (NTDDI_VERSION >= NTDDI_WIN10_RS2)
             PFN_CALL Second;
         #endif
-        } WSK_PROVIDER_TINY_DISPATCH;";
+        } WSK_PROVIDER_BASIC_DISPATCH;";
     let all = text(&generate(wsk).unwrap()).replace(' ', "");
     assert!(
         all.contains(
-            "dispatch(entry=fn(#[sal(In)]Socket:*mutc_void,#[sal(Reserved)]Flags:u32)->NTSTATUS)"
+            "dispatch(since=0x0600_0000,entry=fn(#[sal(In)]Socket:*mutc_void,#[sal(Reserved)]Flags:u32)->NTSTATUS)"
         ),
         "{all}"
     );

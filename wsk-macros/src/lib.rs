@@ -134,7 +134,7 @@ use syn::{Error, parse_macro_input};
 /// | `reserved` | data that has no meaning | nothing | 0 |
 ///
 /// With `entry` there may be `since = 0x0A000003`, the `NTDDI_VERSION` of the first Windows that has it (a provider's
-/// method never reads it from an older table), and `irql = "<= DISPATCH_LEVEL"`, for the documentation.
+/// method never reads it from an older table; what is from Windows Vista on, 0x06000000, every table has), and `irql = "<= DISPATCH_LEVEL"`, for the documentation.
 ///
 /// The signature is the C function's, with raw pointers spelled out and `#[sal(...)]` on the parameters. It is taken as
 /// `unsafe extern "system"`, and has to be what the member's type says: anything else doesn't compile.

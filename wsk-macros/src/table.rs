@@ -66,7 +66,16 @@ pub(crate) struct Entry {
     pub span: Span,
 }
 
+/// The `NTDDI_VERSION` of Windows Vista, the first Windows with WSK: every table has what is from then.
+const VISTA: u32 = 0x0600_0000;
+
 impl Entry {
+    /// Whether there are providers whose table ends before the entry.
+    pub(crate) fn is_newer_than_wsk(&self) -> bool {
+        let since = self.since.as_ref().map(LitInt::base10_parse::<u32>);
+        since.is_some_and(|since| since.is_ok_and(|since| since > VISTA))
+    }
+
     /// Whether the function gives nothing back.
     pub(crate) fn gives_nothing(&self) -> bool {
         self.output.as_ref().is_none_or(Type::is_unit)

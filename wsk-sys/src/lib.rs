@@ -52,6 +52,7 @@ mod guid;
 #[allow(non_snake_case)]
 mod inline;
 mod ntstatus;
+mod version;
 
 #[cfg(feature = "dispatch")]
 pub use dispatch::DispatchError;
@@ -59,6 +60,7 @@ pub use generated::*;
 pub use guid::NPI_WSK_INTERFACE_ID;
 pub use inline::*;
 pub use ntstatus::NTSTATUS;
+pub use version::ntddi_of_build;
 
 /// Gives records of C their all-zero value as the default.
 macro_rules! zeroed_default {

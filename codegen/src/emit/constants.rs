@@ -6,6 +6,7 @@ use quote::quote;
 use crate::emit::constant_types;
 use crate::emit::document::{self, Kind};
 use crate::emit::emitter::{Emitter, File, Items, docs, hexadecimal, ident};
+use crate::find::ntddi;
 
 impl Emitter<'_> {
     /// Macros that stand for a text: C's narrow strings as such, wide ones as UTF-16 with the zero at the end.
@@ -31,6 +32,21 @@ impl Emitter<'_> {
                 quote!(#doc pub const #item: #ty = #value;),
             );
         }
+    }
+
+    /// The releases of Windows that the generator knows: which tables a running system has follows from its build.
+    pub(super) fn builds(items: &mut Items) {
+        let rows = ntddi::builds().map(|(build, value)| {
+            let build = Literal::u32_unsuffixed(build);
+            let value = hexadecimal(value.into(), 8, "");
+            quote!((#build, #value))
+        });
+        let doc =
+            docs(&["Builds of Windows, oldest first, and the `NTDDI_VERSION` of each.".to_owned()]);
+        items.insert(
+            (File::Constants, "WINDOWS_BUILDS".to_owned()),
+            quote!(#doc pub const WINDOWS_BUILDS: &[(u32, u32)] = &[#(#rows),*];),
+        );
     }
 
     pub(super) fn constants(&self, items: &mut Items) {

@@ -1,16 +1,20 @@
 //! What the derive of the typed wrappers needs to know of a member of a dispatch table: its signature with SAL, the first
 //! Windows that has it, and the IRQL that it may be called at.
 
-use proc_macro2::TokenStream;
+use std::collections::BTreeMap;
+
+use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use syn::Type;
 
 use crate::bind::bindings::bare_function;
 use crate::emit::emitter::{Emitter, hexadecimal, ident};
+use crate::emit::records::Place;
+use crate::emit::types::member_name;
 use crate::error::Error;
 use crate::find::ntddi;
-use crate::read::facts::{Origin, Prototype};
-use crate::read::sal;
+use crate::read::facts::Prototype;
+use crate::read::{sal, tables};
 
 impl Emitter<'_> {
     /// The attribute of the member `member` of `table`.
@@ -18,7 +22,7 @@ impl Emitter<'_> {
         &self,
         table: &str,
         member: &str,
-        origin: Option<&Origin>,
+        place: Place<'_>,
         ty: &Type,
     ) -> Result<TokenStream, Error> {
         let plain = |key: &str| {
@@ -28,6 +32,12 @@ impl Emitter<'_> {
         if member.starts_with("Reserved") {
             return plain("reserved");
         }
+        // A wrapper reads data whatever Windows runs, but the tables of older ones end somewhere among the entries.
+        let value = if place.behind_entry && place.table == Some("provider") {
+            "reserved"
+        } else {
+            "value"
+        };
         let alias = match ty {
             Type::Path(path) => path.path.get_ident().map(ToString::to_string),
             _ => None,
@@ -35,15 +45,15 @@ impl Emitter<'_> {
         let Some(alias) = alias else {
             let pointee = quote!(#ty).to_string();
             let table = pointee.trim_end().ends_with("_DISPATCH");
-            return plain(if table { "table" } else { "value" });
+            return plain(if table { "table" } else { value });
         };
         let Some(prototype) = self.facts.callbacks.get(&alias) else {
             let public = self.types.name(&alias);
             let base = self.facts.records.contains_key(&public);
-            return plain(if base { "base" } else { "value" });
+            return plain(if base { "base" } else { value });
         };
         let signature = self.signature(table, member, &alias, prototype)?;
-        let since = self.since(table, member, origin)?;
+        let since = place.since.map(|since| hexadecimal(since.into(), 8, ""));
         let since = since.map(|since| quote!(since = #since,));
         let irql = prototype
             .origin
@@ -53,26 +63,49 @@ impl Emitter<'_> {
         Ok(quote!(#[cfg_attr(feature = "dispatch", dispatch(#since #irql entry = #signature))]))
     }
 
-    /// The first Windows that has the member, where there are older ones that the bindings are for.
-    fn since(
+    /// Since when a table has each of its members, the first Windows with Winsock Kernel for a client's; what is no entry has no
+    /// such version.
+    ///
+    /// Tables grow at their ends: an entry came no earlier than the one before it, whatever the headers say.
+    pub(super) fn since(
         &self,
         table: &str,
-        member: &str,
-        origin: Option<&Origin>,
-    ) -> Result<Option<proc_macro2::Literal>, Error> {
-        let Some(version) = origin.and_then(|origin| origin.since.as_ref()) else {
-            return Ok(None);
+        members: &[(Ident, Type)],
+    ) -> Result<BTreeMap<String, u32>, Error> {
+        let provider = table.starts_with("WSK_PROVIDER_");
+        let mut found = BTreeMap::new();
+        let mut latest = ntddi::VISTA;
+        let origins = self.origins(table);
+        for (member, ty) in members {
+            let member = member_name(member);
+            if !self.is_entry(ty) {
+                continue;
+            }
+            let conditional = origins
+                .and_then(|origins| origins.get(&member))
+                .and_then(|origin| origin.since.as_ref());
+            let since = match conditional {
+                Some(since) => tables::value(since, &self.reading.constants)?,
+                None if !provider || tables::is_first(table, &member) => ntddi::VISTA,
+                None => self
+                    .reading
+                    .new_entry
+                    .clone()
+                    .map_err(|problem| Error::item(format!("{table}::{member}"), problem))?,
+            };
+            latest = latest.max(since);
+            found.insert(member, if provider { latest } else { since });
+        }
+        Ok(found)
+    }
+
+    /// Whether a member is a pointer to a function that the headers name.
+    fn is_entry(&self, ty: &Type) -> bool {
+        let alias = match ty {
+            Type::Path(path) => path.path.get_ident().map(ToString::to_string),
+            _ => None,
         };
-        let value = match self.reading.constants.get(version) {
-            Some(constant) => constant.value,
-            None => ntddi::parse(version)
-                .map_err(|_| {
-                    let problem = format!("{version} has no value: define it in sdkddkver.h");
-                    Error::item(format!("{table}::{member}"), problem)
-                })?
-                .into(),
-        };
-        Ok((value > ntddi::FLOOR.into()).then(|| hexadecimal(value, 8, "")))
+        alias.is_some_and(|alias| self.facts.callbacks.contains_key(&alias))
     }
 
     /// The entry's function type with the SAL annotations of its parameters.

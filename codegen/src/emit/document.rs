@@ -2,6 +2,7 @@
 //! and the Microsoft page.
 
 use crate::emit::releases;
+use crate::find::ntddi;
 use crate::read::facts::{Origin, Prototype};
 use crate::read::sal;
 
@@ -211,7 +212,10 @@ fn first_release(name: &str, origin: &Origin) -> String {
     match (&origin.since, releases::first_kit(name, &origin.header)) {
         (Some(since), _) => format!(", from `{since}` on"),
         (None, Some(kit)) => format!(", in kits from {kit} on"),
-        (None, None) => String::new(),
+        (None, None) => match &origin.new_in {
+            Some(kit) => format!(", in the kit {kit}"),
+            None => String::new(),
+        },
     }
 }
 
@@ -248,21 +252,35 @@ pub(crate) fn examples(examples: &[(String, String)]) -> Vec<String> {
     ]
 }
 
-/// The lines of documentation of a member.
+/// The lines of documentation of a member; `entry` is since when a dispatch table has it.
 #[must_use]
-pub(crate) fn member(origin: Option<&Origin>, name: &str, table: bool) -> Vec<String> {
+pub(crate) fn member(origin: Option<&Origin>, name: &str, entry: Option<u32>) -> Vec<String> {
     let mut lines = origin.map(|origin| prose(&origin.doc)).unwrap_or_default();
     if lines.is_empty() {
         lines.push(format!("`{name}` of the C structure."));
     }
-    if let Some(since) = origin.and_then(|origin| origin.since.as_ref()) {
-        lines.push(String::new());
-        let ends = if table {
-            ": the tables of older providers end before it"
-        } else {
-            ""
-        };
-        lines.push(format!("From `{since}` on{ends}."));
+    let conditional = origin.and_then(|origin| origin.since.clone());
+    match entry {
+        // Every provider's tables have what is from the beginning.
+        Some(since) if since <= ntddi::VISTA => {}
+        Some(since) => {
+            // The headers' own name, unless the entries before it came later.
+            let is_it = |name: &String| ntddi::parse(name).is_ok_and(|value| value == since);
+            let named = conditional.filter(is_it);
+            let known = || ntddi::name_of(since).map(str::to_owned);
+            let name = named.or_else(known);
+            let name = name.unwrap_or_else(|| format!("0x{since:08X}"));
+            lines.push(String::new());
+            lines.push(format!(
+                "From `{name}` on: the tables of older providers end before it."
+            ));
+        }
+        None => {
+            if let Some(since) = conditional {
+                lines.push(String::new());
+                lines.push(format!("From `{since}` on."));
+            }
+        }
     }
     lines
 }

@@ -54,7 +54,7 @@ impl Emitter<'_> {
             );
             let members = enumeration.members.iter().map(|(member, value)| {
                 let origin = facts.and_then(|facts| facts.members.get(&member.to_string()));
-                let doc = docs(&document::member(origin, &member.to_string(), false));
+                let doc = docs(&document::member(origin, &member.to_string(), None));
                 quote!(#doc pub const #member: Self = Self(#value);)
             });
             let integer = self.types.rewrite(&enumeration.integer);

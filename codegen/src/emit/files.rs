@@ -230,6 +230,7 @@ impl Emitter<'_> {
         self.function_macros(&mut items)?;
         self.constants(&mut items);
         self.texts(&mut items);
+        Self::builds(&mut items);
         self.layouts(&mut items);
         Ok(items)
     }

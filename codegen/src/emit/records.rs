@@ -13,6 +13,17 @@ use crate::emit::types::member_name;
 use crate::error::Error;
 use crate::read::facts::Origin;
 
+/// Where a member stands, for the derive of a dispatch table's wrapper.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'p> {
+    /// Whose table it is in, if it is in one.
+    pub table: Option<&'p str>,
+    /// Since when the table has it.
+    pub since: Option<u32>,
+    /// Whether an entry stands before it.
+    pub behind_entry: bool,
+}
+
 impl Emitter<'_> {
     pub(super) fn records(&self, items: &mut Items) -> Result<(), Error> {
         let mut zeroed = Vec::new();
@@ -84,9 +95,20 @@ impl Emitter<'_> {
             None if derives_debug(record) => quote!(#[derive(Debug, Clone, Copy)]),
             None => quote!(#[derive(Clone, Copy)]),
         };
+        let since = match table {
+            Some(_) => self.since(name, &record.members)?,
+            None => BTreeMap::new(),
+        };
         let mut members = Vec::new();
+        let mut place = Place {
+            table,
+            since: None,
+            behind_entry: false,
+        };
         for (member, ty) in &record.members {
-            members.push(self.member(name, table, record.opaque, member, ty)?);
+            place.since = since.get(&member_name(member)).copied();
+            members.push(self.member(name, place, record.opaque, member, ty)?);
+            place.behind_entry |= place.since.is_some();
         }
         let name = ident(name);
         let keyword = if record.union {
@@ -115,7 +137,7 @@ impl Emitter<'_> {
             let doc = docs(&document::member(
                 origins.and_then(|origins| origins.get(&name)),
                 &name,
-                false,
+                None,
             ));
             let doc_set = docs(&[format!("Sets `{name}`; bits that do not fit are left out.")]);
             let (value, read, write) = if matches!(ty, Type::Path(_)) {
@@ -150,7 +172,7 @@ impl Emitter<'_> {
     }
 
     /// What is known of a record's members: those of the unnamed ones inside it are under its own name.
-    fn origins(&self, name: &str) -> Option<&BTreeMap<String, Origin>> {
+    pub(super) fn origins(&self, name: &str) -> Option<&BTreeMap<String, Origin>> {
         let record = self.facts.records.get(self.owner(name)?)?;
         Some(&record.members)
     }
@@ -158,7 +180,7 @@ impl Emitter<'_> {
     fn member(
         &self,
         record: &str,
-        table: Option<&str>,
+        place: Place<'_>,
         opaque: bool,
         member: &Ident,
         ty: &Type,
@@ -167,8 +189,8 @@ impl Emitter<'_> {
         let origin = self
             .origins(record)
             .and_then(|origins| origins.get(&public));
-        let dispatch = match table {
-            Some(_) => self.entry(record, &public, origin, ty)?,
+        let dispatch = match place.table {
+            Some(_) => self.entry(record, &public, place, ty)?,
             None => TokenStream::new(),
         };
         let ty = self.types.rewrite(ty);
@@ -178,7 +200,7 @@ impl Emitter<'_> {
         if public.starts_with("_reserved_") {
             return Ok(quote!(#member: #ty,));
         }
-        let doc = docs(&document::member(origin, &public, table.is_some()));
+        let doc = docs(&document::member(origin, &public, place.since));
         let public = ident(&public);
         Ok(quote!(#doc #dispatch pub #public: #ty,))
     }

@@ -2,7 +2,10 @@
 
 use crate::error::Error;
 
-/// The least Windows that the bindings are for: 10.0.14393, `NTDDI_WIN10_RS1`. Every provider has what is older.
+/// The first Windows with Winsock Kernel: every table has what is from then.
+pub const VISTA: u32 = 0x0600_0000;
+
+/// The least Windows that the bindings are for: 10.0.14393, `NTDDI_WIN10_RS1`.
 pub const FLOOR: u32 = 0x0A00_0002;
 
 /// A release of Windows: the build of its kit, the name that headers use, and the value.
@@ -21,7 +24,9 @@ const RELEASES: &[Release] = &[
     release(2195, "NTDDI_WIN2K", 0x0500_0000),
     release(2600, "NTDDI_WINXP", 0x0501_0000),
     release(3790, "NTDDI_WS03", 0x0502_0000),
-    release(6000, "NTDDI_VISTA", 0x0600_0000),
+    release(6000, "NTDDI_VISTA", VISTA),
+    release(6001, "NTDDI_VISTASP1", 0x0600_0100),
+    release(6002, "NTDDI_VISTASP2", 0x0600_0200),
     release(7600, "NTDDI_WIN7", 0x0601_0000),
     release(9200, "NTDDI_WIN8", 0x0602_0000),
     release(9600, "NTDDI_WINBLUE", 0x0603_0000),
@@ -58,6 +63,31 @@ pub fn of_build(build: u32) -> Option<u32> {
         .rev()
         .find(|release| release.build <= build)
         .map(|release| release.value)
+}
+
+/// The value of the first release that is sure to have what the kit of this build has: that of the build, or of the next one.
+///
+/// A build newer than all that are known here has none.
+#[must_use]
+pub fn since_build(build: u32) -> Option<u32> {
+    RELEASES
+        .iter()
+        .find(|release| release.build >= build)
+        .map(|release| release.value)
+}
+
+/// The newest value that is known here.
+#[must_use]
+pub fn newest() -> u32 {
+    RELEASES.last().map_or(0, |release| release.value)
+}
+
+/// Builds and values of the releases with Winsock Kernel, oldest first.
+pub(crate) fn builds() -> impl Iterator<Item = (u32, u32)> {
+    RELEASES
+        .iter()
+        .filter(|release| release.value >= VISTA)
+        .map(|release| (release.build, release.value))
 }
 
 /// The value of a name that headers compare `NTDDI_VERSION` with, for headers that do not define it themselves.
@@ -103,7 +133,7 @@ pub fn parse(text: &str) -> Result<u32, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::{RELEASES, of_build, parse};
+    use super::{RELEASES, of_build, parse, since_build};
 
     #[test]
     fn releases_are_in_order() {
@@ -119,6 +149,10 @@ mod tests {
         assert_eq!(of_build(14393), Some(0x0A00_0002));
         assert_eq!(of_build(17700), Some(0x0A00_0005));
         assert_eq!(of_build(99999), None);
+        // What such a kit adds, the older release may lack.
+        assert_eq!(since_build(14393), Some(0x0A00_0002));
+        assert_eq!(since_build(17700), Some(0x0A00_0006));
+        assert_eq!(since_build(99999), None);
     }
 
     #[test]

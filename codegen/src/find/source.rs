@@ -57,6 +57,9 @@ pub struct Source {
     include: Vec<PathBuf>,
     overlay: Option<Arc<NamedTempFile>>,
     ntddi: Option<u32>,
+    /// Whether somebody asked for that version, and it need not be what the headers are of.
+    asked: bool,
+    build: Option<u32>,
     root: String,
 }
 
@@ -97,6 +100,8 @@ impl Source {
             include: vec![folder],
             overlay: None,
             ntddi: None,
+            asked: false,
+            build: None,
             root: "#include <ntddk.h>\n#include <wsk.h>\n".to_owned(),
         })
     }
@@ -123,6 +128,8 @@ impl Source {
             include,
             overlay,
             ntddi: kit.ntddi(),
+            asked: false,
+            build: kit.version.map(kit::Version::build),
         })
     }
 
@@ -131,6 +138,7 @@ impl Source {
     pub fn for_ntddi(self, ntddi: Option<u32>) -> Self {
         Self {
             ntddi: ntddi.or(self.ntddi),
+            asked: self.asked || ntddi.is_some(),
             ..self
         }
     }
@@ -151,6 +159,24 @@ impl Source {
     #[must_use]
     pub fn is_kit(&self) -> bool {
         self.kit
+    }
+
+    /// The build of the kit, if its folder says it.
+    #[must_use]
+    pub fn build(&self) -> Option<u32> {
+        self.build
+    }
+
+    /// Whether they are read for a version that somebody asked for.
+    #[must_use]
+    pub fn is_for_asked_version(&self) -> bool {
+        self.asked
+    }
+
+    /// Whether the headers are those that this repository ships.
+    #[must_use]
+    pub fn is_shipped(&self) -> bool {
+        whole(&Self::shipped()).is_ok_and(|shipped| self.include == [shipped])
     }
 
     /// Whether `file` holds declarations of the interface, rather than what C needs to read them.

@@ -4,8 +4,8 @@ use crate::find::ntddi;
 use crate::read::facts::{Facts, Origin, WSK};
 
 /// Adds what our own headers say about the same items: the words, and the IRQL that a kit's `wsk.h` does not give.
-pub(crate) fn describe(facts: &mut Facts, ours: &Facts) {
-    fn from(origin: &mut Origin, ours: Option<&Origin>) {
+pub(crate) fn describe(facts: &mut Facts, ours: &Facts, kit: Option<&str>) {
+    let from = |origin: &mut Origin, ours: Option<&Origin>| {
         if let Some(ours) = ours {
             origin.doc.clone_from(&ours.doc);
             // Kits declare some items in several headers, in turn; ours have them where they are documented.
@@ -19,8 +19,10 @@ pub(crate) fn describe(facts: &mut Facts, ours: &Facts) {
             if ours.irql.is_some() {
                 origin.irql.clone_from(&ours.irql);
             }
+        } else {
+            origin.new_in = kit.map(str::to_owned);
         }
-    }
+    };
     let pairs = [
         (&mut facts.records, &ours.records),
         (&mut facts.enumerations, &ours.enumerations),
@@ -40,7 +42,10 @@ pub(crate) fn describe(facts: &mut Facts, ours: &Facts) {
     ];
     for (theirs, ours) in pairs {
         for (name, prototype) in theirs {
-            let Some(ours) = ours.get(name) else { continue };
+            let Some(ours) = ours.get(name) else {
+                from(&mut prototype.origin, None);
+                continue;
+            };
             // Kits leave parameters of the kernel's functions unnamed, name them anew in another header, or
             // annotate them in other ways for another architecture.
             if prototype.origin.header != WSK && prototype.parameters.len() == ours.parameters.len()

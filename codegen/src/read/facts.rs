@@ -18,6 +18,8 @@ pub(crate) struct Origin {
     pub doc: String,
     /// The name of the `NTDDI_*` constant that the declaration is conditional on.
     pub since: Option<String>,
+    /// The kit that it was found in, if our own headers do not have it.
+    pub new_in: Option<String>,
     /// The highest IRQL at which a function may be called, as SAL gives it.
     pub irql: Option<String>,
 }
@@ -124,4 +126,7 @@ pub(crate) struct Reading {
     pub constants: Constants,
     /// What the declarations look like to a compiler, by name: equal where two architectures agree.
     pub shapes: BTreeMap<String, String>,
+    /// The `NTDDI_VERSION` from which on an entry of a provider's table is taken to be there of which nothing is known, or
+    /// why there is none.
+    pub new_entry: Result<u32, String>,
 }

@@ -39,6 +39,9 @@ pub(crate) struct Candidates {
     pub texts: BTreeMap<String, String>,
 }
 
+/// What says which release headers are of.
+const OF_HEADERS: [&str; 2] = ["NTDDI_VERSION", "WDK_NTDDI_VERSION"];
+
 impl Candidates {
     /// The macros that the text of the headers may define: of all our headers, or of a kit's `wsk.h` and those that our
     /// headers, whose values are `shipped`, define too.
@@ -48,6 +51,7 @@ impl Candidates {
     /// When a header cannot be read.
     pub(crate) fn find(source: &Source, shipped: Option<&Constants>) -> Result<Self, Error> {
         let mut candidates = Self::default();
+        candidates.objects.extend(OF_HEADERS.map(str::to_owned));
         match shipped {
             None => {
                 for folder in source.include() {

@@ -10,3 +10,4 @@ pub(crate) mod parse;
 pub(crate) mod reader;
 pub(crate) mod sal;
 mod shape;
+pub(crate) mod tables;

@@ -15,7 +15,7 @@ use crate::read::facts::{
 use crate::read::macros::{self, Candidates, Constant, Constants};
 use crate::read::parse::{self, place};
 use crate::read::shape::Shaper;
-use crate::read::{corrections, describe, directives, names, sal};
+use crate::read::{corrections, describe, directives, names, sal, tables};
 
 /// Reads the facts of the headers; of a kit's, those of `wsk.h` and of what our own headers, read before, declare too.
 ///
@@ -50,7 +50,7 @@ pub(crate) fn read(
         } = reader;
         corrections::apply(&mut facts)?;
         if let Some(shipped) = shipped {
-            describe::describe(&mut facts, shipped);
+            describe::describe(&mut facts, shipped, source.build().map(|_| source.name()));
         }
         let mut constants = macros::values(unit)?;
         constants.extend(unnamed);
@@ -62,10 +62,12 @@ pub(crate) fn read(
                 }
             }
         }
+        let new_entry = tables::new_entry(source, &constants);
         Ok(Reading {
             facts,
             constants,
             shapes,
+            new_entry,
         })
     })
 }
@@ -359,6 +361,7 @@ impl Reader<'_> {
             line,
             doc,
             since,
+            new_in: None,
             irql: sal::irql(&sal::annotations(entity)),
         })
     }

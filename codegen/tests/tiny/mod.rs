@@ -87,16 +87,24 @@ pub fn generate_bytes(wsk: &[u8]) -> Result<Output, Error> {
 
 /// A kit with this `wsk.h`, and its root.
 pub fn kit(wsk: &[u8]) -> TempDir {
+    kit_of("10.0.22621.0", wsk)
+}
+
+/// A kit of this version with this `wsk.h`, and its root.
+pub fn kit_of(version: &str, wsk: &[u8]) -> TempDir {
     let root = tempfile::tempdir().unwrap();
-    let km = "Include/10.0.22621.0/km";
+    let (km, shared) = (
+        format!("Include/{version}/km"),
+        format!("Include/{version}/shared"),
+    );
     write(
         root.path(),
         &[
             (&format!("{km}/NtDdk.h"), NTDDK.as_bytes()),
             (&format!("{km}/wsk.h"), wsk),
-            ("Include/10.0.22621.0/shared/NTDEF.h", NTDEF.as_bytes()),
-            ("Include/10.0.22621.0/shared/Sal.H", KIT_SAL.as_bytes()),
-            ("Include/10.0.22621.0/shared/ws2def.h", b""),
+            (&format!("{shared}/NTDEF.h"), NTDEF.as_bytes()),
+            (&format!("{shared}/Sal.H"), KIT_SAL.as_bytes()),
+            (&format!("{shared}/ws2def.h"), b""),
         ],
     );
     root

@@ -155,17 +155,21 @@ fn provider_entry(table: &Table, member: &Member, entry: &Entry) -> TokenStream 
     let function = local("entry");
     let signature = signature(entry);
     let output = entry.result();
-    let age = entry.since.as_ref().map(|since| {
-        quote! {
-            if self.ntddi < #since {
-                return ::core::result::Result::Err(::wsk_sys::DispatchError::TooNew {
-                    entry: #alias,
-                    since: #since,
-                    running: self.ntddi,
-                });
+    let age = entry
+        .since
+        .as_ref()
+        .filter(|_| entry.is_newer_than_wsk())
+        .map(|since| {
+            quote! {
+                if self.ntddi < #since {
+                    return ::core::result::Result::Err(::wsk_sys::DispatchError::TooNew {
+                        entry: #alias,
+                        since: #since,
+                        running: self.ntddi,
+                    });
+                }
             }
-        }
-    });
+        });
     let finish = if entry.gives_nothing() {
         quote! {
             // SAFETY: the caller's promise (`# Safety` of the method).
@@ -346,7 +350,7 @@ fn provider_docs(member: &Member, entry: &Entry, too_long: bool) -> TokenStream 
         String::new(),
         "- `Absent`: the table has NULL for it.".to_owned(),
     ]);
-    if entry.since.is_some() {
+    if entry.is_newer_than_wsk() {
         lines.push("- `TooNew`: the running Windows is older than the entry.".to_owned());
     }
     if too_long {

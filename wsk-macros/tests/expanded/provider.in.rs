@@ -10,6 +10,7 @@ pub struct WSK_PROVIDER_DATAGRAM_DISPATCH {
     pub Reserved: u16,
     /// Sends a datagram.
     #[dispatch(
+        since = 0x0600_0000,
         irql = "<= DISPATCH_LEVEL",
         entry = fn(
             #[sal(In)] Socket: *mut WSK_SOCKET,

@@ -60,6 +60,8 @@ impl WskProviderDatagramDispatch {
     ///
     /// IRQL: `<= DISPATCH_LEVEL`.
     ///
+    /// In Windows since `NTDDI_VERSION` 0x0600_0000.
+    ///
     /// `None` and an empty buffer are the same: NULL and a length of 0.
     ///
     /// # Safety

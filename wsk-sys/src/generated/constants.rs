@@ -2546,6 +2546,32 @@ pub const UDP_SEND_MSG_SIZE: u32 = 2;
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const WDK_NTDDI_VERSION: u32 = 0x0A00_000C;
+/// Builds of Windows, oldest first, and the `NTDDI_VERSION` of each.
+pub const WINDOWS_BUILDS: &[(u32, u32)] = &[
+    (6000, 0x0600_0000),
+    (6001, 0x0600_0100),
+    (6002, 0x0600_0200),
+    (7600, 0x0601_0000),
+    (9200, 0x0602_0000),
+    (9600, 0x0603_0000),
+    (10240, 0x0A00_0000),
+    (10586, 0x0A00_0001),
+    (14393, 0x0A00_0002),
+    (15063, 0x0A00_0003),
+    (16299, 0x0A00_0004),
+    (17134, 0x0A00_0005),
+    (17763, 0x0A00_0006),
+    (18362, 0x0A00_0007),
+    (19041, 0x0A00_0008),
+    (19645, 0x0A00_0009),
+    (20348, 0x0A00_000A),
+    (22000, 0x0A00_000B),
+    (22621, 0x0A00_000C),
+    (22631, 0x0A00_000D),
+    (25398, 0x0A00_000E),
+    (25941, 0x0A00_000F),
+    (26100, 0x0A00_0010),
+];
 /// Control of a client: gives the cached form of a security descriptor.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).

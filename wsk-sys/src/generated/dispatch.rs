@@ -20,6 +20,7 @@ pub struct WSK_CLIENT_CONNECTION_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0600_0000,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In_opt)]SocketContext:*mut
@@ -38,6 +39,7 @@ pub struct WSK_CLIENT_CONNECTION_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0600_0000,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In_opt)]SocketContext:*mut
@@ -51,6 +53,7 @@ pub struct WSK_CLIENT_CONNECTION_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0600_0000,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In_opt)]SocketContext:*mut
@@ -73,6 +76,7 @@ pub struct WSK_CLIENT_DATAGRAM_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0600_0000,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In_opt)]SocketContext:*mut
@@ -103,6 +107,7 @@ pub struct WSK_CLIENT_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0600_0000,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In_opt)]ClientContext:*mut
@@ -128,6 +133,7 @@ pub struct WSK_CLIENT_LISTEN_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0600_0000,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In_opt)]SocketContext:*mut
@@ -151,6 +157,7 @@ pub struct WSK_CLIENT_LISTEN_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0600_0000,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In_opt)]SocketContext:*mut
@@ -169,6 +176,7 @@ pub struct WSK_CLIENT_LISTEN_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0600_0000,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In_opt)]SocketContext:*mut
@@ -190,12 +198,12 @@ pub struct WSK_CLIENT_LISTEN_DISPATCH {
 pub struct WSK_CLIENT_STREAM_DISPATCH {
     /// Callbacks once it listens, or NULL.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS2` on.
     #[cfg_attr(feature = "dispatch", dispatch(table))]
     pub Listen: *const WSK_CLIENT_LISTEN_DISPATCH,
     /// Callbacks once it connects, or NULL.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS2` on.
     #[cfg_attr(feature = "dispatch", dispatch(table))]
     pub Connect: *const WSK_CLIENT_CONNECTION_DISPATCH,
 }
@@ -211,6 +219,7 @@ pub struct WSK_PROVIDER_BASIC_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0600_0000,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In)]Socket:*mut
@@ -236,6 +245,7 @@ pub struct WSK_PROVIDER_BASIC_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0600_0000,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In)]Socket:*mut
@@ -262,6 +272,7 @@ pub struct WSK_PROVIDER_CONNECTION_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0600_0000,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In)]Socket:*mut
@@ -279,6 +290,7 @@ pub struct WSK_PROVIDER_CONNECTION_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0600_0000,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In)]Socket:*mut
@@ -296,6 +308,7 @@ pub struct WSK_PROVIDER_CONNECTION_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0600_0000,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In)]Socket:*mut
@@ -312,6 +325,7 @@ pub struct WSK_PROVIDER_CONNECTION_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0600_0000,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In)]Socket:*mut
@@ -328,6 +342,7 @@ pub struct WSK_PROVIDER_CONNECTION_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0600_0000,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In)]Socket:*mut
@@ -345,6 +360,7 @@ pub struct WSK_PROVIDER_CONNECTION_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0600_0000,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In)]Socket:*mut
@@ -362,6 +378,7 @@ pub struct WSK_PROVIDER_CONNECTION_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0600_0000,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In)]Socket:*mut
@@ -379,6 +396,7 @@ pub struct WSK_PROVIDER_CONNECTION_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0600_0000,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In)]Socket:*mut
@@ -482,6 +500,7 @@ pub struct WSK_PROVIDER_DATAGRAM_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0600_0000,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In)]Socket:*mut
@@ -499,6 +518,7 @@ pub struct WSK_PROVIDER_DATAGRAM_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0600_0000,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In)]Socket:*mut
@@ -521,6 +541,7 @@ pub struct WSK_PROVIDER_DATAGRAM_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0600_0000,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In)]Socket:*mut
@@ -546,6 +567,7 @@ pub struct WSK_PROVIDER_DATAGRAM_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0600_0000,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In)]Socket:*mut
@@ -560,6 +582,7 @@ pub struct WSK_PROVIDER_DATAGRAM_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0600_0000,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In)]Socket:*mut
@@ -578,6 +601,7 @@ pub struct WSK_PROVIDER_DATAGRAM_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0602_0000,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In)]Socket:*mut
@@ -615,6 +639,7 @@ pub struct WSK_PROVIDER_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0600_0000,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In)]Client:*mut
@@ -643,6 +668,7 @@ pub struct WSK_PROVIDER_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0600_0000,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In)]Client:*mut
@@ -674,6 +700,7 @@ pub struct WSK_PROVIDER_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0600_0000,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In)]Client:*mut
@@ -699,6 +726,7 @@ pub struct WSK_PROVIDER_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0601_0000,
             irql = "<= PASSIVE_LEVEL",
             entry = fn(
                 #[sal(In)]Client:*mut
@@ -730,6 +758,7 @@ pub struct WSK_PROVIDER_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0601_0000,
             irql = "<= PASSIVE_LEVEL",
             entry = fn(#[sal(In)]Client:*mut c_void, #[sal(In)]AddrInfo:*mut ADDRINFOEXW)
         )
@@ -741,6 +770,7 @@ pub struct WSK_PROVIDER_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0601_0000,
             irql = "<= PASSIVE_LEVEL",
             entry = fn(
                 #[sal(In)]Client:*mut
@@ -779,6 +809,7 @@ pub struct WSK_PROVIDER_LISTEN_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0600_0000,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In)]Socket:*mut
@@ -796,6 +827,7 @@ pub struct WSK_PROVIDER_LISTEN_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0600_0000,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In)]ListenSocket:*mut
@@ -819,6 +851,7 @@ pub struct WSK_PROVIDER_LISTEN_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0600_0000,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In)]ListenSocket:*mut
@@ -836,6 +869,7 @@ pub struct WSK_PROVIDER_LISTEN_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(
+            since = 0x0600_0000,
             irql = "<= DISPATCH_LEVEL",
             entry = fn(
                 #[sal(In)]Socket:*mut
@@ -859,7 +893,7 @@ pub struct WSK_PROVIDER_LISTEN_DISPATCH {
 pub struct WSK_PROVIDER_STREAM_DISPATCH {
     /// Functions that every kind of socket has.
     ///
-    /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
+    /// From `NTDDI_WIN10_RS2` on.
     #[cfg_attr(feature = "dispatch", dispatch(base))]
     pub Basic: WSK_PROVIDER_BASIC_DISPATCH,
     /// Binds the socket to a local address.

@@ -1,0 +1,125 @@
+//! Since when the provider's tables have each of their entries. A table of an older Windows ends before the newer ones: to call
+//! through what lies behind it is to call anything at all.
+
+use crate::error::Error;
+use crate::find::ntddi;
+use crate::find::source::Source;
+use crate::read::macros::Constants;
+
+/// The entries that each table had when Winsock Kernel came, with Windows Vista. The headers have them under no condition, as
+/// they do some that came later: what stands neither here nor under a condition nor among the corrections is new.
+const FIRST: &[(&str, &[&str])] = &[
+    (
+        "WSK_PROVIDER_DISPATCH",
+        &["WskSocket", "WskSocketConnect", "WskControlClient"],
+    ),
+    (
+        "WSK_PROVIDER_BASIC_DISPATCH",
+        &["WskControlSocket", "WskCloseSocket"],
+    ),
+    (
+        "WSK_PROVIDER_LISTEN_DISPATCH",
+        &[
+            "WskBind",
+            "WskAccept",
+            "WskInspectComplete",
+            "WskGetLocalAddress",
+        ],
+    ),
+    (
+        "WSK_PROVIDER_DATAGRAM_DISPATCH",
+        &[
+            "WskBind",
+            "WskSendTo",
+            "WskReceiveFrom",
+            "WskRelease",
+            "WskGetLocalAddress",
+        ],
+    ),
+    (
+        "WSK_PROVIDER_CONNECTION_DISPATCH",
+        &[
+            "WskBind",
+            "WskConnect",
+            "WskGetLocalAddress",
+            "WskGetRemoteAddress",
+            "WskSend",
+            "WskReceive",
+            "WskDisconnect",
+            "WskRelease",
+        ],
+    ),
+];
+
+/// Whether a table had an entry from the beginning.
+pub(crate) fn is_first(table: &str, entry: &str) -> bool {
+    FIRST
+        .iter()
+        .any(|(known, entries)| *known == table && entries.contains(&entry))
+}
+
+/// The value from which on an entry is taken to be there of which nothing is known, or why none will do.
+pub(crate) fn new_entry(source: &Source, constants: &Constants) -> Result<u32, String> {
+    const REMEDY: &str =
+        "declare it in headers under `#if NTDDI_VERSION >= …`, or add it to read/corrections.rs";
+    if source.is_shipped() {
+        return Err(format!(
+            "no condition says since when it is there, and the tables of Windows Vista ended before it: {REMEDY}"
+        ));
+    }
+    let said = |name: &str| {
+        let constant = constants.get(name)?;
+        u32::try_from(constant.value).ok()
+    };
+    let read_for = said("NTDDI_VERSION").filter(|_| !source.is_for_asked_version());
+    let of_headers = said("WDK_NTDDI_VERSION").max(read_for);
+    match (source.build(), of_headers) {
+        (Some(build), _) if let Some(value) = ntddi::since_build(build) => Ok(value),
+        (Some(build), Some(value)) if value <= ntddi::newest() => Err(format!(
+            "no condition says since when it is there, and the headers of build {build} say that their NTDDI_VERSION is \
+             {value:#010X}, of an older build whose table may end before it: {REMEDY}"
+        )),
+        (_, Some(value)) => Ok(value),
+        (_, None) => Err(format!(
+            "no condition says since when it is there, and the headers define no NTDDI_VERSION: {REMEDY}"
+        )),
+    }
+}
+
+/// The value of the name or number in a condition.
+pub(crate) fn value(since: &str, constants: &Constants) -> Result<u32, Error> {
+    let constant = constants.get(since);
+    match constant.and_then(|constant| u32::try_from(constant.value).ok()) {
+        Some(value) => Ok(value),
+        None => ntddi::parse(since).map_err(|_| {
+            Error::item(
+                since,
+                "has no value, but is what a condition compares with: define it in sdkddkver.h",
+            )
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_first, new_entry};
+    use crate::find::source::Source;
+    use crate::read::macros::Constants;
+
+    /// Our own headers are where the version belongs.
+    #[test]
+    fn a_new_entry_of_our_own_headers_is_refused() {
+        let ours = Source::headers(&Source::shipped()).unwrap();
+        let problem = new_entry(&ours, &Constants::new()).unwrap_err();
+        assert!(problem.contains("#if NTDDI_VERSION"), "{problem}");
+    }
+
+    #[test]
+    fn what_came_with_vista_is_known() {
+        assert!(is_first("WSK_PROVIDER_DATAGRAM_DISPATCH", "WskSendTo"));
+        assert!(!is_first(
+            "WSK_PROVIDER_CONNECTION_DISPATCH",
+            "WskConnectEx"
+        ));
+    }
+}
