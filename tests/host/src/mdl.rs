@@ -17,6 +17,7 @@ use wsk_sys::{
 use crate::address_space;
 use crate::bugcheck::{bugcheck, violation};
 use crate::faults::{self, Resource};
+use crate::irp;
 use crate::irql::{self, APC_LEVEL};
 use crate::origin::Origin;
 use crate::pool::{self, Block, Counter, PAGE_SIZE, Use, paging};
@@ -47,6 +48,42 @@ struct Record {
     locked: Option<Origin>,
     /// The pages, while they are locked.
     pages: core::ops::Range<usize>,
+    /// The MDL that has locked the pages of this one, which is a partial one.
+    source: Option<usize>,
+}
+
+/// Stops when a call in flight uses pages through a partial MDL for which this one has locked them.
+fn require_no_part_held(function: &str, mdl: *mut MDL) {
+    let held = RECORDS.find(|address, record| {
+        (record.source == Some(mdl as usize) && record.held > 0).then_some(address)
+    });
+    if let Some(part) = held {
+        bugcheck!(
+            PFN_LIST_CORRUPT(0x99, mdl as usize, part, 0),
+            [story(mdl), story(part as *mut MDL)],
+            "{function} was called for an MDL whose pages a call in flight is using through a partial MDL"
+        )
+    }
+}
+
+/// Stops when the pages of a partial MDL were unlocked by the MDL that it was built from.
+fn require_source_locked(function: &str, mdl: *mut MDL) {
+    let source = RECORDS
+        .lock(mdl as usize)
+        .get(mdl as usize)
+        .and_then(|record| record.source);
+    let Some(source) = source else { return };
+    let locked = RECORDS
+        .lock(source)
+        .get(source)
+        .is_some_and(|record| record.locked.is_some());
+    if !locked {
+        bugcheck!(
+            PFN_LIST_CORRUPT(0x99, mdl as usize, source, 0),
+            [story(mdl), pool::story(source)],
+            "{function} was given a partial MDL whose pages were unlocked: the MDL at {source:#x}, which it was built from, had locked them"
+        )
+    }
 }
 
 impl Display for Record {
@@ -123,7 +160,7 @@ pub(crate) fn let_go(mdl: *mut MDL) {
     let mut locked = RECORDS.lock(mdl as usize);
     if let Some(record) = locked.get(mdl as usize) {
         record.held -= 1;
-        if record.held == 0 && record.locked.is_none() {
+        if record.held == 0 && record.locked.is_none() && record.source.is_none() {
             let _ = locked.remove(mdl as usize);
         }
     }
@@ -155,6 +192,9 @@ pub(crate) fn require_resident(function: &str, mdl: *mut MDL) {
             [story(mdl)],
             "{function} was given an MDL that was freed"
         )
+    }
+    if flags & PARTIAL != 0 {
+        require_source_locked(function, mdl);
     }
     if flags & (LOCKED | NONPAGED | IO_SPACE) == 0 {
         bugcheck!(
@@ -403,6 +443,17 @@ export! {
                 (*TargetMdl).MappedSystemVa = VirtualAddress;
             }
             fill_page_numbers(TargetMdl);
+            let locker = RECORDS
+                .lock(SourceMdl as usize)
+                .get(SourceMdl as usize)
+                .and_then(|record| match record.locked {
+                    Some(_) => Some(SourceMdl as usize),
+                    None => record.source,
+                });
+            let mut locked = RECORDS.lock(TargetMdl as usize);
+            locked
+                .get_or_insert_with(TargetMdl as usize, Record::default)
+                .source = locker;
         }
     }
 }
@@ -617,6 +668,9 @@ export! {
     fn MmUnlockPages(MemoryDescriptorList: *mut MDL), at most DISPATCH_LEVEL {
         let mdl = MemoryDescriptorList;
         require_not_held("MmUnlockPages", mdl);
+        if irp::in_flight_count() > 0 {
+            require_no_part_held("MmUnlockPages", mdl);
+        }
         // SAFETY: the driver gives an MDL.
         let flags = unsafe { (*mdl).MdlFlags };
         let shown = flags.cast_unsigned() as usize;

@@ -20,6 +20,7 @@ use wsk_sys::{
 use crate::bugcheck::{bugcheck, violation};
 use crate::faults::{self, Resource};
 use crate::origin::Origin;
+use crate::pool::Block;
 use crate::wsk;
 
 /// What a client module has registered.
@@ -105,6 +106,30 @@ pub(crate) fn leaks() -> Vec<String> {
         .values()
         .map(|provider| format!("provider module, registered by {}", provider.origin));
     clients.chain(providers).collect()
+}
+
+/// A block is being freed: no characteristics of a module that is registered may lie in it.
+pub(crate) fn memory_freed(block: &Block) {
+    let range = block.range();
+    let registrar = REGISTRAR.lock();
+    let clients = registrar
+        .clients
+        .values()
+        .map(|client| (client.characteristics as usize, &client.origin));
+    let providers = registrar
+        .providers
+        .values()
+        .map(|provider| (provider.characteristics as usize, &provider.origin));
+    if let Some((address, origin)) = clients
+        .chain(providers)
+        .find(|(address, _)| range.contains(address))
+    {
+        bugcheck!(
+            PAGE_FAULT_IN_FREED_SPECIAL_POOL(range.start, address, range.len(), 0),
+            [block, format!("registered by {origin}")],
+            "memory was freed that holds the characteristics of a module that is registered"
+        )
+    }
 }
 
 /// Forgets everything.
@@ -459,7 +484,8 @@ export! {
                 let version = unsafe { ClientDispatch.cast::<WSK_CLIENT_DISPATCH>().as_ref() }
                     .map(|table| table.Version);
                 if version == Some(wsk::VERSION) {
-                    provider_context = wsk::attach();
+                    // SAFETY: the client keeps its table until it is detached.
+                    provider_context = unsafe { wsk::attach(ClientDispatch.cast()) };
                     provider_dispatch = (&raw const wsk::PROVIDER_DISPATCH).cast();
                     STATUS_SUCCESS
                 } else {

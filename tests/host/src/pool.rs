@@ -24,7 +24,7 @@ use crate::bugcheck::{bugcheck, violation};
 use crate::faults::{self, Resource};
 use crate::irql::{self, APC_LEVEL};
 use crate::origin::Origin;
-use crate::{irp, kernel, mdl};
+use crate::{irp, kernel, mdl, nmr, schedule, wsk};
 
 /// Bytes before and after each block that must stay as they are.
 const GUARD: usize = 32;
@@ -581,6 +581,9 @@ fn free_for_driver(function: &'static str, address: usize, tag: u32) {
     }
     irp::memory_freed(&block);
     mdl::memory_freed(&block);
+    wsk::memory_freed(&block);
+    nmr::memory_freed(&block);
+    schedule::memory_freed(&block);
     BLOCKS.down();
     release(block, function);
 }

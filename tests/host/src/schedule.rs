@@ -2,7 +2,7 @@
 //! Stands for the DPC queue and the timer table; decides when each call of the provider completes.
 
 use core::ffi::c_void;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -11,8 +11,9 @@ use parking_lot::{Condvar, Mutex};
 use wsk_sys::{KDPC, KTIMER, LARGE_INTEGER, PKDEFERRED_ROUTINE, TIMER_TYPE};
 
 use crate::address_space::require_nonpaged;
+use crate::bugcheck::bugcheck;
 use crate::irql::{self, DISPATCH_LEVEL};
-use crate::pool::paging;
+use crate::pool::{Block, paging};
 use crate::{clock, event, faults};
 
 /// When the provider completes the IRPs that it is given.
@@ -296,6 +297,7 @@ pub(crate) fn stop() {
     }
     forget();
     TIMERS.lock().clear();
+    QUEUED.lock().clear();
 }
 
 /// Forgets what is queued.
@@ -315,6 +317,9 @@ struct Queued<T>(*mut T);
 
 // SAFETY: the pointer is handed to the thread that runs deferred work, which uses it as the documentation allows.
 unsafe impl<T> Send for Queued<T> {}
+
+/// The deferred procedure calls that are queued.
+static QUEUED: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
 
 /// # Safety
 ///
@@ -338,9 +343,11 @@ unsafe fn queue_dpc(dpc: *mut KDPC, first: *mut c_void, second: *mut c_void) -> 
         (*dpc).SystemArgument1 = first;
         (*dpc).SystemArgument2 = second;
     }
+    QUEUED.lock().insert(dpc as usize);
     let queued = Queued(dpc);
     later(SOON, move || {
         let Queued(dpc) = { queued };
+        QUEUED.lock().remove(&(dpc as usize));
         // SAFETY: the driver keeps the object alive while it is queued. It may queue it again from here on.
         unsafe {
             let (routine, context) = ((*dpc).DeferredRoutine, (*dpc).DeferredContext);
@@ -477,6 +484,31 @@ export! {
     /// Cancels a timer; says whether it was set.
     fn KeCancelTimer(Timer: *mut KTIMER) -> u8, at most DISPATCH_LEVEL {
         u8::from(TIMERS.lock().remove(&(Timer as usize)).is_some())
+    }
+}
+
+/// A block is being freed: no timer that is set may lie in it, nor a deferred procedure call that is queued.
+pub(crate) fn memory_freed(block: &Block) {
+    let range = block.range();
+    let timer = TIMERS
+        .lock()
+        .range(range.clone())
+        .next()
+        .map(|(&timer, _)| timer);
+    if let Some(timer) = timer {
+        bugcheck!(
+            TIMER_OR_DPC_INVALID(0, timer, range.start, range.len()),
+            [block],
+            "memory was freed that holds a timer that is set"
+        )
+    }
+    let dpc = QUEUED.lock().range(range.clone()).next().copied();
+    if let Some(dpc) = dpc {
+        bugcheck!(
+            TIMER_OR_DPC_INVALID(1, dpc, range.start, range.len()),
+            [block],
+            "memory was freed that holds a deferred procedure call that is queued"
+        )
     }
 }
 

@@ -755,3 +755,322 @@ fn paged_pool_comes_back_below_dispatch_level() {
     client.leave();
     kernel.shutdown();
 }
+
+// What is used while a call is in flight, and what WSK keeps pointers to.
+
+/// A receive that is pending into a part of locked pages: the MDL that has locked them, and the partial one.
+fn receive_into_a_part(kernel: &Kernel) -> (*mut MDL, *mut MDL, Call) {
+    let _ = kernel;
+    let client = Client::new();
+    let socket = client.bound("127.0.0.1:0");
+    let memory = paged_pool(64);
+    let (whole, part) = (mdl_of(memory, 64), mdl_of(memory, 16));
+    let call = Call::new();
+    // SAFETY: the MDLs are new, and neither they nor the memory are freed.
+    let status = unsafe {
+        MmProbeAndLockPages(whole, 0, LOCK_OPERATION::IoWriteAccess);
+        IoBuildPartialMdl(whole, part, memory, 16);
+        socket.start_receive(&call, Data::of(part, 0, 16))
+    };
+    assert_eq!(status, STATUS_PENDING);
+    (whole, part, call)
+}
+
+#[test]
+fn pages_unlocked_that_are_used_through_a_partial_mdl() {
+    expect_bugcheck("PFN_LIST_CORRUPT", || {
+        let kernel = Kernel::boot();
+        let (whole, ..) = receive_into_a_part(&kernel);
+        // SAFETY: breaks the rule; the kernel knows what was built from which MDL, and stops before the pages are unlocked.
+        unsafe { MmUnlockPages(whole) };
+    })
+    .tells("MmUnlockPages was called for an MDL whose pages a call in flight is using through a partial MDL")
+    .tells("pages locked by MmProbeAndLockPages");
+}
+
+#[test]
+fn mdl_freed_that_has_locked_the_pages_of_a_partial_one() {
+    expect_bugcheck("DRIVER_LEFT_LOCKED_PAGES_IN_SYSTEM", || {
+        let kernel = Kernel::boot();
+        let (whole, ..) = receive_into_a_part(&kernel);
+        // SAFETY: breaks the rule; the flags of the MDL tell that its pages are locked.
+        unsafe { IoFreeMdl(whole) };
+    })
+    .tells("whose pages are still locked");
+}
+
+#[test]
+fn partial_mdl_of_the_chain_freed() {
+    expect_bugcheck("PFN_LIST_CORRUPT", || {
+        let kernel = Kernel::boot();
+        let (_, part, _) = receive_into_a_part(&kernel);
+        // SAFETY: breaks the rule; the kernel knows that a call uses the MDL, and stops before it is freed.
+        unsafe { IoFreeMdl(part) };
+    })
+    .tells("IoFreeMdl was called for an MDL that a call in flight is using");
+}
+
+#[test]
+fn second_mdl_of_a_chain_unlocked() {
+    expect_bugcheck("PFN_LIST_CORRUPT", || {
+        let _kernel = Kernel::boot();
+        let client = Client::new();
+        let socket = client.bound("127.0.0.1:0");
+        let (first, second) = (mdl_of(paged_pool(8), 8), mdl_of(paged_pool(8), 8));
+        // SAFETY: the MDLs are new. The last call breaks the rule; the kernel knows which MDLs a call uses.
+        unsafe {
+            MmProbeAndLockPages(first, 0, LOCK_OPERATION::IoWriteAccess);
+            MmProbeAndLockPages(second, 0, LOCK_OPERATION::IoWriteAccess);
+            (*first).Next = second;
+            let status = socket.start_receive(&Call::new(), Data::of(first, 0, 16));
+            assert_eq!(status, STATUS_PENDING);
+            MmUnlockPages(second);
+        }
+    })
+    .tells("MmUnlockPages was called for an MDL that a call in flight is using");
+}
+
+#[test]
+fn partial_mdl_used_when_its_pages_are_unlocked() {
+    expect_bugcheck("PFN_LIST_CORRUPT", || {
+        let _kernel = Kernel::boot();
+        let client = Client::new();
+        let socket = client.bound("127.0.0.1:0");
+        let memory = paged_pool(64);
+        let (whole, part) = (mdl_of(memory, 64), mdl_of(memory, 16));
+        // SAFETY: the MDLs are new. The last call breaks the rule; the kernel knows what the part was built from.
+        unsafe {
+            MmProbeAndLockPages(whole, 0, LOCK_OPERATION::IoWriteAccess);
+            IoBuildPartialMdl(whole, part, memory, 16);
+            MmUnlockPages(whole);
+            let _ = socket.start_receive(&Call::new(), Data::of(part, 0, 16));
+        }
+    })
+    .tells("WskReceiveFrom was given a partial MDL whose pages were unlocked");
+}
+
+/// A client whose registration and dispatch table lie in blocks of pool.
+fn registered_in_pool() -> (*mut WSK_REGISTRATION, *mut WSK_CLIENT_DISPATCH) {
+    let registration = pool(size_of::<WSK_REGISTRATION>()).cast::<WSK_REGISTRATION>();
+    let dispatch = pool(size_of::<WSK_CLIENT_DISPATCH>()).cast::<WSK_CLIENT_DISPATCH>();
+    // SAFETY: the blocks have room for what is there; what is wrong about them comes later.
+    unsafe {
+        dispatch.write(CLIENT_DISPATCH);
+        let mut npi = WSK_CLIENT_NPI {
+            ClientContext: ptr::null_mut(),
+            Dispatch: dispatch,
+        };
+        assert_eq!(WskRegister(&raw mut npi, registration), STATUS_SUCCESS);
+    }
+    (registration, dispatch)
+}
+
+#[test]
+fn registration_freed() {
+    expect_bugcheck(FREED, || {
+        let _kernel = Kernel::boot();
+        let (registration, _) = registered_in_pool();
+        // SAFETY: breaks the rule; the kernel knows what is registered, and stops before the block is freed.
+        unsafe { ExFreePool(registration.cast()) };
+    })
+    .tells("memory was freed that holds a WSK_REGISTRATION that is registered")
+    .tells("registered by WskRegister");
+}
+
+#[test]
+fn client_dispatch_freed() {
+    expect_bugcheck(FREED, || {
+        let _kernel = Kernel::boot();
+        let (_, dispatch) = registered_in_pool();
+        // SAFETY: breaks the rule; the kernel knows what is registered, and stops before the block is freed.
+        unsafe { ExFreePool(dispatch.cast()) };
+    })
+    .tells("memory was freed that holds the dispatch table of a client that is registered");
+}
+
+#[test]
+fn registration_changed() {
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let (registration, _) = registered_in_pool();
+        // SAFETY: the block has room for one. Writing it breaks the rule; the kernel compares it.
+        unsafe {
+            registration.write(core::mem::zeroed());
+            WskDeregister(registration);
+        }
+    })
+    .tells(
+        "WskDeregister was called for a WSK_REGISTRATION that was written since it was registered",
+    );
+}
+
+#[test]
+fn client_dispatch_changed() {
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let (registration, dispatch) = registered_in_pool();
+        // SAFETY: the block has room for one. Changing it breaks the rule; the kernel compares it.
+        unsafe {
+            (*dispatch).Version = 7;
+            WskDeregister(registration);
+        }
+    })
+    .tells("WskDeregister was called for a client whose dispatch table at");
+}
+
+/// A datagram socket whose table and context lie in blocks of pool, with its event callback enabled.
+fn socket_with_pool(client: &Client) -> (Socket, *mut WSK_CLIENT_DATAGRAM_DISPATCH, *mut c_void) {
+    unsafe extern "system" fn accepts(
+        _context: *mut c_void,
+        _flags: u32,
+        _list: *mut WSK_DATAGRAM_INDICATION,
+    ) -> NTSTATUS {
+        STATUS_SUCCESS
+    }
+    let table = pool(size_of::<WSK_CLIENT_DATAGRAM_DISPATCH>()).cast();
+    let context = pool(8);
+    let (status, socket) = conclude(|call| {
+        // SAFETY: the block has room for a table, whose callback has no use for its context.
+        unsafe {
+            ptr::write(
+                table,
+                WSK_CLIENT_DATAGRAM_DISPATCH {
+                    WskReceiveFromEvent: Some(accepts),
+                },
+            );
+            client.make(
+                Kind::datagram(AF_INET),
+                context,
+                table.cast_const().cast(),
+                call.irp(),
+            )
+        }
+    });
+    assert_eq!(status, STATUS_SUCCESS);
+    // SAFETY: the socket was made just now, of this category.
+    let socket = unsafe { Socket::of(socket) };
+    assert_eq!(socket.bind("127.0.0.1:0".parse().unwrap()), STATUS_SUCCESS);
+    assert_eq!(socket.events(WSK_EVENT_RECEIVE_FROM), STATUS_SUCCESS);
+    (socket, table, context)
+}
+
+#[test]
+fn table_of_a_socket_freed() {
+    expect_bugcheck(FREED, || {
+        let _kernel = Kernel::boot();
+        let client = Client::new();
+        let (_, table, _) = socket_with_pool(&client);
+        // SAFETY: breaks the rule; the kernel knows what sockets keep, and stops before the block is freed.
+        unsafe { ExFreePool(table.cast()) };
+    })
+    .tells("memory was freed that holds the table of event callbacks of an open socket")
+    .tells("socket#1 made by WskSocket");
+}
+
+#[test]
+fn context_of_a_socket_freed() {
+    expect_bugcheck(FREED, || {
+        let _kernel = Kernel::boot();
+        let client = Client::new();
+        let (_, _, context) = socket_with_pool(&client);
+        // SAFETY: breaks the rule; the kernel knows what sockets keep, and stops before the block is freed.
+        unsafe { ExFreePool(context) };
+    })
+    .tells("memory was freed that holds the context of a socket whose event callbacks are enabled");
+}
+
+#[test]
+fn table_of_a_socket_changed() {
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let client = Client::new();
+        let (socket, table, _) = socket_with_pool(&client);
+        // SAFETY: the block has room for a table. Changing it breaks the rule; the kernel compares it.
+        unsafe { (*table).WskReceiveFromEvent = None };
+        socket.close();
+    })
+    .tells("was changed while the socket is open")
+    .tells("socket#1 made by WskSocket");
+}
+
+#[test]
+fn what_a_socket_kept_is_freed_when_it_is_closed() {
+    let kernel = Kernel::boot();
+    let client = Client::new();
+    let (socket, table, context) = socket_with_pool(&client);
+    socket.close();
+    // SAFETY: the blocks are used by nobody.
+    unsafe {
+        ExFreePool(table.cast());
+        ExFreePool(context);
+    }
+    client.leave();
+    kernel.shutdown();
+}
+
+#[test]
+fn characteristics_of_a_module_freed() {
+    expect_bugcheck(FREED, || {
+        let _kernel = Kernel::boot();
+        let length = size_of::<NPI_CLIENT_CHARACTERISTICS>();
+        let characteristics = pool(length).cast::<NPI_CLIENT_CHARACTERISTICS>();
+        let mut handle = ptr::null_mut();
+        // SAFETY: the block has room for characteristics, of which all members may be zero. The last call breaks the rule; the
+        // kernel knows what is registered.
+        unsafe {
+            characteristics.write(core::mem::zeroed());
+            let status = NmrRegisterClient(characteristics, ptr::null_mut(), &raw mut handle);
+            assert_eq!(status, STATUS_SUCCESS);
+            ExFreePool(characteristics.cast());
+        }
+    })
+    .tells("memory was freed that holds the characteristics of a module that is registered")
+    .tells("registered by NmrRegisterClient");
+}
+
+#[test]
+fn timer_freed_that_is_set() {
+    expect_bugcheck("TIMER_OR_DPC_INVALID", || {
+        let _kernel = Kernel::boot();
+        let timer = pool(size_of::<KTIMER>()).cast::<KTIMER>();
+        let hour = LARGE_INTEGER {
+            QuadPart: -36_000_000_000,
+        };
+        // SAFETY: the block has room for a timer. The last call breaks the rule; the kernel knows which timers are set.
+        unsafe {
+            KeInitializeTimerEx(timer, TIMER_TYPE::NotificationTimer);
+            KeSetTimer(timer, hour, ptr::null_mut());
+            ExFreePool(timer.cast());
+        }
+    })
+    .tells("memory was freed that holds a timer that is set");
+}
+
+#[test]
+fn dpc_freed_that_is_queued() {
+    unsafe extern "system" fn sleeps(
+        _dpc: *mut KDPC,
+        _context: *mut c_void,
+        _first: *mut c_void,
+        _second: *mut c_void,
+    ) {
+        std::thread::sleep(std::time::Duration::from_secs(20));
+    }
+    expect_bugcheck("TIMER_OR_DPC_INVALID", || {
+        let _kernel = Kernel::boot();
+        let (first, second) = (
+            pool(size_of::<KDPC>()).cast(),
+            pool(size_of::<KDPC>()).cast(),
+        );
+        // SAFETY: the blocks have room for DPCs, whose routine has no use for a context. The last call breaks the rule; the kernel
+        // knows which are queued. The first one keeps the other waiting.
+        unsafe {
+            for dpc in [first, second] {
+                KeInitializeDpc(dpc, Some(sleeps), ptr::null_mut());
+                KeInsertQueueDpc(dpc, ptr::null_mut(), ptr::null_mut());
+            }
+            ExFreePool(second.cast());
+        }
+    })
+    .tells("memory was freed that holds a deferred procedure call that is queued");
+}

@@ -50,6 +50,11 @@ impl Callbacks {
         self.fixed & event != 0
     }
 
+    /// Whether one is enabled, or running.
+    pub(crate) fn are_active(&self) -> bool {
+        self.enabled != 0 || !self.running.is_empty()
+    }
+
     pub(crate) fn enable(&mut self, events: u32) {
         self.enabled |= events;
     }

@@ -232,7 +232,17 @@ impl Connection {
 
     /// What the driver gives for the callbacks only once it has accepted the socket.
     pub(crate) fn set_pointers(&self, pointers: Pointers) {
+        socket::keep(&pointers);
         *self.pointers.lock() = pointers;
+    }
+
+    pub(crate) fn pointers(&self) -> Pointers {
+        *self.pointers.lock()
+    }
+
+    /// Whether an event callback is enabled, or running.
+    pub(crate) fn may_call_back(&self) -> bool {
+        self.state.lock().callbacks.are_active()
     }
 
     pub(crate) fn local(&self) -> Option<SocketAddr> {
@@ -281,7 +291,7 @@ impl Connection {
     /// The driver's table and context.
     fn table(&self) -> (Option<WSK_CLIENT_CONNECTION_DISPATCH>, *mut c_void) {
         let pointers = self.pointers.lock();
-        // SAFETY: it is the table of a connection, whose socket is open.
+        // SAFETY: it is the table of a connection.
         (unsafe { pointers.table() }, pointers.context)
     }
 

@@ -115,11 +115,20 @@ impl Datagram {
         (state.receives.abandon(), state.callbacks.abandon())
     }
 
+    pub(crate) fn pointers(&self) -> Pointers {
+        self.pointers
+    }
+
+    /// Whether the event callback is enabled, or running.
+    pub(crate) fn may_call_back(&self) -> bool {
+        self.state.lock().callbacks.are_active()
+    }
+
     fn callback(
         &self,
     ) -> Option<unsafe extern "system" fn(*mut c_void, u32, *mut WSK_DATAGRAM_INDICATION) -> NTSTATUS>
     {
-        // SAFETY: it is the table of a datagram socket, which is open.
+        // SAFETY: it is the table of a datagram socket.
         let table = unsafe { self.pointers.table::<WSK_CLIENT_DATAGRAM_DISPATCH>() };
         table?.WskReceiveFromEvent
     }

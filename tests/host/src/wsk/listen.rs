@@ -27,7 +27,6 @@ use super::connection::{self, Connection};
 use super::pending::{Pending, complete_all, waiting};
 use super::request::{Outcome, Request, Uses};
 use super::socket::{self, Pointers, Socket};
-use crate::address_space::require_nonpaged;
 use crate::schedule::{self, Plan, SOON};
 use crate::trace;
 
@@ -129,19 +128,17 @@ waiting!(Accept);
 
 /// The tables in the table that a driver gives for a stream socket: for connecting, and for listening.
 pub(crate) fn stream_pointers(pointers: Pointers) -> (Pointers, Pointers) {
-    // SAFETY: the driver gives the table of the socket's category, whose socket is being made.
+    // SAFETY: the driver gives the table of the socket's category.
     let table = unsafe { pointers.table::<WSK_CLIENT_STREAM_DISPATCH>() };
-    let with = |dispatch: *const c_void| Pointers {
-        dispatch,
-        ..pointers
-    };
-    match table {
-        Some(table) => {
-            require_nonpaged("WskSocket", table.Connect, "a table of event callbacks");
-            require_nonpaged("WskSocket", table.Listen, "a table of event callbacks");
-            (with(table.Connect.cast()), with(table.Listen.cast()))
-        }
-        None => (with(ptr::null()), with(ptr::null())),
+    let (connect, listen) = table.map_or((ptr::null(), ptr::null()), |table| {
+        (table.Connect, table.Listen)
+    });
+    // SAFETY: the driver gives both tables with the one for the socket.
+    unsafe {
+        (
+            Pointers::given("WskSocket", pointers.context, connect),
+            Pointers::given("WskSocket", pointers.context, listen),
+        )
     }
 }
 
@@ -197,8 +194,18 @@ impl Listening {
         (state.accepts.abandon(), state.callbacks.abandon())
     }
 
+    pub(crate) fn pointers(&self) -> Pointers {
+        self.pointers
+    }
+
+    /// Whether an event callback is enabled, or running.
+    pub(crate) fn may_call_back(&self) -> bool {
+        let state = self.state.lock();
+        state.callbacks.are_active() || state.conditional && state.local.is_some()
+    }
+
     fn table(&self) -> Option<WSK_CLIENT_LISTEN_DISPATCH> {
-        // SAFETY: it is the table of a listening socket, which is open.
+        // SAFETY: it is the table of a listening socket.
         unsafe { self.pointers.table() }
     }
 
@@ -309,7 +316,10 @@ dispatched! {
                 "the place for the remote address",
             ),
             request,
-            pointers: Pointers::given("WskAccept", AcceptSocketContext, AcceptSocketDispatch),
+            // SAFETY: the driver gives the table of a connection socket.
+            pointers: unsafe {
+                Pointers::given("WskAccept", AcceptSocketContext, AcceptSocketDispatch)
+            },
         };
         let refused = accept.request.refusal().or_else(|| {
             if Flags != 0 {
@@ -577,11 +587,7 @@ fn indicate(socket: &Arc<Socket>, incoming: Incoming, inherited: u32) {
         remote,
         inspected,
     } = incoming;
-    let nothing = Pointers {
-        context: ptr::null_mut(),
-        dispatch: ptr::null(),
-    };
-    let connection = Connection::accepted(nothing, 0, local, remote, inspected);
+    let connection = Connection::accepted(Pointers::none(), 0, local, remote, inspected);
     let Ok(accepted) = socket::make_accepted(socket, connection, real) else {
         return;
     };
@@ -606,7 +612,9 @@ fn indicate(socket: &Arc<Socket>, incoming: Incoming, inherited: u32) {
     match answer {
         STATUS_SUCCESS => {
             let connection = accepted.connection("WskAcceptEvent");
-            connection.set_pointers(Pointers::given("WskAcceptEvent", context, dispatch));
+            // SAFETY: the driver gives the table of a connection socket.
+            connection
+                .set_pointers(unsafe { Pointers::given("WskAcceptEvent", context, dispatch) });
             connection.inherit_events(inherited | socket.static_events());
             connection::kick(&accepted);
         }

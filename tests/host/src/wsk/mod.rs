@@ -51,6 +51,12 @@ pub(crate) fn is_null_provider() -> bool {
     NULL.load(Ordering::Relaxed)
 }
 
+/// A block is being freed: nothing may lie in it that WSK keeps a pointer to.
+pub(crate) fn memory_freed(block: &pool::Block) {
+    registration::memory_freed(block);
+    socket::memory_freed(block);
+}
+
 /// Frees blocks that were given to a driver and have come back.
 fn free(blocks: Vec<usize>, usage: Use, function: &'static str) {
     for block in blocks {

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use wsk_sys::{
     NTSTATUS, STATUS_DEVICE_NOT_READY, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER,
-    STATUS_NOINTERFACE, STATUS_SUCCESS, WSK_CLIENT_NPI, WSK_INFINITE_WAIT, WSK_NO_WAIT,
-    WSK_PROVIDER_CHARACTERISTICS, WSK_PROVIDER_NPI, WSK_REGISTRATION,
+    STATUS_NOINTERFACE, STATUS_SUCCESS, WSK_CLIENT_DISPATCH, WSK_CLIENT_NPI, WSK_INFINITE_WAIT,
+    WSK_NO_WAIT, WSK_PROVIDER_CHARACTERISTICS, WSK_PROVIDER_NPI, WSK_REGISTRATION,
 };
 
 use super::client;
@@ -19,6 +19,7 @@ use crate::address_space::require_nonpaged;
 use crate::bugcheck::{bugcheck, violation};
 use crate::faults::{self, Resource};
 use crate::origin::Origin;
+use crate::pool::{self, Block};
 use crate::table::Table;
 use crate::{clock, irql, trace};
 
@@ -29,19 +30,73 @@ pub(crate) const VERSION: u16 = 0x0100;
 pub(crate) struct Client {
     /// Where the client's registration lies.
     registration: usize,
+    /// The client's dispatch table, and what was in it: it must not change while the client is registered.
+    dispatch: *const WSK_CLIENT_DISPATCH,
+    entries: Entries,
     /// Event callbacks that are enabled on every new socket.
     pub(crate) static_events: AtomicU32,
     /// Sockets that aren't closed yet.
     pub(crate) sockets: AtomicUsize,
 }
 
+// SAFETY: the table is only read, which is what the driver keeps it for, on any thread.
+unsafe impl Send for Client {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Client {}
+
+/// The version and the callback of a client dispatch table.
+type Entries = (u16, usize);
+
+/// # Safety
+///
+/// The table is readable, if it isn't null.
+unsafe fn entries(dispatch: *const WSK_CLIENT_DISPATCH) -> Entries {
+    if dispatch.is_null() {
+        return (0, 0);
+    }
+    // SAFETY: the caller says so.
+    unsafe {
+        (
+            (&raw const (*dispatch).Version).read_volatile(),
+            (&raw const (*dispatch).WskClientEvent)
+                .cast::<usize>()
+                .read_volatile(),
+        )
+    }
+}
+
 impl Client {
-    fn new(registration: usize) -> Arc<Self> {
+    /// # Safety
+    ///
+    /// The driver keeps the table, if it isn't null, while the client is registered.
+    unsafe fn new(registration: usize, dispatch: *const WSK_CLIENT_DISPATCH) -> Arc<Self> {
         Arc::new(Self {
             registration,
+            dispatch,
+            // SAFETY: the caller says so.
+            entries: unsafe { entries(dispatch) },
             static_events: AtomicU32::new(0),
             sockets: AtomicUsize::new(0),
         })
+    }
+
+    /// Stops when the dispatch table isn't what it was.
+    fn require_unchanged(&self, function: &str) {
+        // SAFETY: the driver keeps the table while the client is registered.
+        let now = unsafe { entries(self.dispatch) };
+        if now != self.entries {
+            bugcheck!(
+                DRIVER_VERIFIER_DETECTED_VIOLATION(
+                    violation::WSK_CONTRACT,
+                    self.registration,
+                    self.dispatch as usize,
+                    0
+                ),
+                [pool::story(self.dispatch as usize)],
+                "{function} was called for a client whose dispatch table at {:p} was changed since it was registered",
+                self.dispatch
+            )
+        }
     }
 
     /// Lets the client be found by its address, which is given.
@@ -61,6 +116,53 @@ struct Registration {
     capturing: usize,
     deregistering: bool,
     origin: Origin,
+}
+
+/// What a `WSK_REGISTRATION` holds while it is registered.
+const REGISTERED: u64 = 1;
+
+impl Registration {
+    /// Stops when the driver has written what only WSK may.
+    fn require_unchanged(&self, function: &str, address: usize) {
+        let place = address as *const WSK_REGISTRATION;
+        // SAFETY: the driver keeps the memory while it is registered.
+        let (state, context) = unsafe {
+            (
+                (&raw const (*place).ReservedRegistrationState).read_volatile(),
+                (&raw const (*place).ReservedRegistrationContext).read_volatile(),
+            )
+        };
+        if state != REGISTERED || context.cast_const().cast() != Arc::as_ptr(&self.client) {
+            bugcheck!(
+                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, address, 0, 0),
+                [
+                    pool::story(address),
+                    format!("registered by {}", self.origin)
+                ],
+                "{function} was called for a WSK_REGISTRATION that was written since it was registered"
+            )
+        }
+        self.client.require_unchanged(function);
+    }
+}
+
+/// A block is being freed: nothing may lie in it that WSK keeps a pointer to.
+pub(crate) fn memory_freed(block: &Block) {
+    let range = block.range();
+    for (address, registration) in &REGISTRATIONS.lock().by_address {
+        let what = if range.contains(address) {
+            "a WSK_REGISTRATION that is registered"
+        } else if range.contains(&(registration.client.dispatch as usize)) {
+            "the dispatch table of a client that is registered"
+        } else {
+            continue;
+        };
+        bugcheck!(
+            PAGE_FAULT_IN_FREED_SPECIAL_POOL(range.start, *address, range.len(), 0),
+            [block, format!("registered by {}", registration.origin)],
+            "memory was freed that holds {what}"
+        )
+    }
 }
 
 struct Registrations {
@@ -90,8 +192,12 @@ pub(crate) fn set_available(available: bool) {
 
 /// The client of a provider NPI; stops when there is none.
 pub(crate) fn client(function: &str, client: *mut c_void) -> Arc<Client> {
-    match CLIENTS.lock(client as usize).get(client as usize) {
-        Some(found) => found.clone(),
+    let found = CLIENTS.lock(client as usize).get(client as usize).cloned();
+    match found {
+        Some(found) => {
+            found.require_unchanged(function);
+            found
+        }
         None => bugcheck!(
             DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, client as usize, 0, 0),
             [],
@@ -101,8 +207,13 @@ pub(crate) fn client(function: &str, client: *mut c_void) -> Arc<Client> {
 }
 
 /// Makes a client that attaches through the network module registrar instead of `WskRegister`.
-pub(crate) fn attach() -> *mut c_void {
-    Client::new(0).publish()
+///
+/// # Safety
+///
+/// The client keeps its table until it is detached.
+pub(crate) unsafe fn attach(dispatch: *const WSK_CLIENT_DISPATCH) -> *mut c_void {
+    // SAFETY: the caller says so.
+    unsafe { Client::new(0, dispatch) }.publish()
 }
 
 /// Forgets a client of [`attach`] once its sockets are closed; says whether they were, and calls `later` when they are.
@@ -165,7 +276,10 @@ fn lookup<'r>(
     address: usize,
 ) -> &'r mut Registration {
     match registrations.by_address.get_mut(&address) {
-        Some(registration) => registration,
+        Some(registration) => {
+            registration.require_unchanged(function, address);
+            registration
+        }
         None => bugcheck!(
             DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, address, 0, 0),
             [],
@@ -197,7 +311,8 @@ export! {
             return trace::returned("WskRegister", STATUS_INSUFFICIENT_RESOURCES);
         }
         let address = WskRegistration as usize;
-        let client = Client::new(address);
+        // SAFETY: the driver keeps the table while it is registered.
+        let client = unsafe { Client::new(address, (*WskClientNpi).Dispatch) };
         let mut registrations = REGISTRATIONS.lock();
         if let Some(registration) = registrations.by_address.get(&address) {
             bugcheck!(
@@ -209,7 +324,7 @@ export! {
         // SAFETY: the driver gives the memory until it deregisters.
         unsafe {
             WskRegistration.write(WSK_REGISTRATION {
-                ReservedRegistrationState: 1,
+                ReservedRegistrationState: REGISTERED,
                 ReservedRegistrationContext: Arc::as_ptr(&client).cast_mut().cast(),
                 ReservedRegistrationLock: 0,
             });

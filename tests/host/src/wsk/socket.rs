@@ -3,6 +3,7 @@
 use core::cell::RefCell;
 use core::ffi::c_void;
 use core::ops::Deref;
+use core::ptr;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -14,9 +15,11 @@ use parking_lot::{Mutex, RwLock};
 use wsk_sys::{
     AF_INET, AF_INET6, EPROCESS, ETHREAD, GUID, IPPROTO, IRP, NTSTATUS, SOCK_DGRAM, SOCK_STREAM,
     STATUS_FILE_FORCED_CLOSED, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER,
-    STATUS_NOT_SUPPORTED, STATUS_SUCCESS, WSK_FLAG_BASIC_SOCKET, WSK_FLAG_CONNECTION_SOCKET,
-    WSK_FLAG_DATAGRAM_SOCKET, WSK_FLAG_LISTEN_SOCKET, WSK_FLAG_STREAM_SOCKET,
-    WSK_PROVIDER_BASIC_DISPATCH, WSK_SOCKET, WSK_TRANSPORT,
+    STATUS_NOT_SUPPORTED, STATUS_SUCCESS, WSK_CLIENT_CONNECTION_DISPATCH,
+    WSK_CLIENT_DATAGRAM_DISPATCH, WSK_CLIENT_LISTEN_DISPATCH, WSK_CLIENT_STREAM_DISPATCH,
+    WSK_FLAG_BASIC_SOCKET, WSK_FLAG_CONNECTION_SOCKET, WSK_FLAG_DATAGRAM_SOCKET,
+    WSK_FLAG_LISTEN_SOCKET, WSK_FLAG_STREAM_SOCKET, WSK_PROVIDER_BASIC_DISPATCH, WSK_SOCKET,
+    WSK_TRANSPORT,
 };
 
 use super::address::{self, Family};
@@ -33,7 +36,7 @@ use crate::address_space::require_nonpaged;
 use crate::bugcheck::{bugcheck, violation};
 use crate::kernel::windows_version;
 use crate::origin::Origin;
-use crate::pool::{self, Counter, Use};
+use crate::pool::{self, Block, Counter, Use};
 use crate::schedule::{self, Plan, SOON};
 use crate::table::Table;
 use crate::trace;
@@ -261,8 +264,13 @@ impl Socket {
         registration::socket_closed(&self.client);
     }
 
-    /// The driver must not look at its `WSK_SOCKET` any more.
+    /// The driver must not look at its `WSK_SOCKET` any more, and needs not keep what it gave.
     fn free_handle(&self) {
+        for pointers in self.category.pointers() {
+            // SAFETY: the socket is only just being closed.
+            unsafe { pointers.require_unchanged(self) };
+            forget(&pointers);
+        }
         if let Some(block) = pool::take(self.address(), |block| block.usage() == Use::Socket) {
             pool::release(block, "WskCloseSocket");
         }
@@ -466,6 +474,7 @@ pub(crate) fn reset() {
         *socket.real.write() = None;
     }
     CLOSED.lock().clear();
+    KEPT.lock().clear();
     indication::reset();
     NUMBERS.store(0, Ordering::Relaxed);
     SOCKETS.reset();
@@ -510,7 +519,9 @@ dispatched! {
         // SAFETY: the driver gives the IRP.
         let request = unsafe { Request::start(Irp, Uses::nothing("WskSocket"), None) };
         let made = check_kind(AddressFamily, SocketType, Protocol, Flags);
-        let pointers = Pointers::given("WskSocket", SocketContext, Dispatch);
+        // SAFETY: the driver gives the table of the category that it asks for.
+        let pointers =
+            unsafe { Pointers::of_category("WskSocket", Flags, SocketContext, Dispatch) };
         let origin = Origin::here("WskSocket");
         let mut making = Some((client, pointers, origin));
         let status = request.carry_out(move || {
@@ -532,37 +543,238 @@ dispatched! {
 #[derive(Clone, Copy)]
 pub(crate) struct Pointers {
     pub(crate) context: *mut c_void,
-    pub(crate) dispatch: *const c_void,
+    dispatch: *const c_void,
+    /// The table's entries as they were given: it must not change while the socket is open.
+    entries: [usize; Self::ENTRIES],
+    /// How many there are.
+    length: usize,
 }
 
 // SAFETY: the pointers are only handed back to the driver, which has to expect that on any thread.
 unsafe impl Send for Pointers {}
 
 impl Pointers {
+    /// The most entries that a table has.
+    const ENTRIES: usize = 3;
+
+    /// Neither context nor table.
+    pub(crate) const fn none() -> Self {
+        Self {
+            context: ptr::null_mut(),
+            dispatch: ptr::null(),
+            entries: [0; Self::ENTRIES],
+            length: 0,
+        }
+    }
+
     /// What a driver has given to `function`. WSK uses both at `DISPATCH_LEVEL`.
-    pub(crate) fn given<T>(
+    ///
+    /// # Safety
+    ///
+    /// The table is a `T`, if it isn't null, which is nothing but pointers.
+    pub(crate) unsafe fn given<T>(
         function: &'static str,
         context: *mut c_void,
         dispatch: *const T,
     ) -> Self {
-        if !dispatch.is_null() {
-            require_nonpaged(function, dispatch, "a table of event callbacks");
-            require_nonpaged(function, context, "a socket context");
+        const {
+            assert!(
+                size_of::<T>() <= Self::ENTRIES * size_of::<usize>()
+                    && size_of::<T>().is_multiple_of(size_of::<usize>())
+            );
         }
-        Self {
+        if dispatch.is_null() {
+            return Self {
+                context,
+                ..Self::none()
+            };
+        }
+        require_nonpaged(function, dispatch, "a table of event callbacks");
+        require_nonpaged(function, context, "a socket context");
+        let mut pointers = Self {
             context,
             dispatch: dispatch.cast(),
-        }
+            entries: [0; Self::ENTRIES],
+            length: size_of::<T>() / size_of::<usize>(),
+        };
+        // SAFETY: the caller says so.
+        pointers.entries = unsafe { pointers.entries_now() };
+        pointers
     }
 
-    /// The driver's table, if it gave one.
+    /// As [`given`](Self::given), with the table of the category that `flags` tell of.
     ///
     /// # Safety
     ///
-    /// The table is a `T`, and the socket is open: that long the driver keeps it.
-    pub(crate) unsafe fn table<T: Copy>(self) -> Option<T> {
+    /// The table is of that category, if it isn't null.
+    unsafe fn of_category(
+        function: &'static str,
+        flags: u32,
+        context: *mut c_void,
+        dispatch: *const c_void,
+    ) -> Self {
         // SAFETY: the caller says so.
-        unsafe { self.dispatch.cast::<T>().as_ref() }.copied()
+        unsafe {
+            match flags {
+                WSK_FLAG_DATAGRAM_SOCKET => Self::given(
+                    function,
+                    context,
+                    dispatch.cast::<WSK_CLIENT_DATAGRAM_DISPATCH>(),
+                ),
+                WSK_FLAG_LISTEN_SOCKET => Self::given(
+                    function,
+                    context,
+                    dispatch.cast::<WSK_CLIENT_LISTEN_DISPATCH>(),
+                ),
+                WSK_FLAG_CONNECTION_SOCKET => Self::given(
+                    function,
+                    context,
+                    dispatch.cast::<WSK_CLIENT_CONNECTION_DISPATCH>(),
+                ),
+                WSK_FLAG_STREAM_SOCKET => Self::given(
+                    function,
+                    context,
+                    dispatch.cast::<WSK_CLIENT_STREAM_DISPATCH>(),
+                ),
+                // Basic sockets have no callbacks.
+                _ => Self::none(),
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The table has as many entries.
+    unsafe fn entries_now(&self) -> [usize; Self::ENTRIES] {
+        let mut entries = [0; Self::ENTRIES];
+        for (index, entry) in entries[..self.length].iter_mut().enumerate() {
+            // SAFETY: the caller says so. A driver that changes an entry meanwhile is what is looked for.
+            *entry = unsafe { self.dispatch.cast::<usize>().add(index).read_volatile() };
+        }
+        entries
+    }
+
+    /// Stops when the table isn't what it was.
+    ///
+    /// # Safety
+    ///
+    /// The socket is open: that long the driver keeps the table.
+    pub(crate) unsafe fn require_unchanged(&self, socket: &Socket) {
+        // SAFETY: the caller says so.
+        let now = unsafe { self.entries_now() };
+        if now != self.entries {
+            bugcheck!(
+                DRIVER_VERIFIER_DETECTED_VIOLATION(
+                    violation::WSK_CONTRACT,
+                    socket.address(),
+                    self.dispatch as usize,
+                    0
+                ),
+                [socket.story(), pool::story(self.dispatch as usize)],
+                "the table of event callbacks at {:p} was changed while the socket is open: entries {now:x?} instead of {:x?}",
+                self.dispatch,
+                self.entries
+            )
+        }
+    }
+
+    /// The driver's table as it was given, if it gave one.
+    ///
+    /// # Safety
+    ///
+    /// The table is a `T`.
+    pub(crate) unsafe fn table<T: Copy>(self) -> Option<T> {
+        if self.dispatch.is_null() {
+            return None;
+        }
+        // SAFETY: the caller says so, and as many entries were copied as the table has.
+        Some(unsafe { self.entries.as_ptr().cast::<T>().read() })
+    }
+
+    /// The addresses that WSK keeps.
+    fn kept(&self) -> impl Iterator<Item = usize> + use<> {
+        let both = [self.dispatch as usize, self.context as usize];
+        let count = if self.dispatch.is_null() { 0 } else { 2 };
+        both.into_iter().take(count)
+    }
+}
+
+/// How many sockets keep each of the addresses of tables and contexts.
+static KEPT: Mutex<BTreeMap<usize, usize>> = Mutex::new(BTreeMap::new());
+
+/// A socket keeps pointers from now on.
+pub(crate) fn keep(pointers: &Pointers) {
+    let mut kept = KEPT.lock();
+    for address in pointers.kept() {
+        *kept.entry(address).or_default() += 1;
+    }
+}
+
+/// A socket doesn't keep pointers any more.
+fn forget(pointers: &Pointers) {
+    let mut kept = KEPT.lock();
+    for address in pointers.kept() {
+        if let Some(count) = kept.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                kept.remove(&address);
+            }
+        }
+    }
+}
+
+/// A block is being freed: no table of an open socket may lie in it, nor a context that an event callback may be called with.
+pub(crate) fn memory_freed(block: &Block) {
+    let range = block.range();
+    if KEPT.lock().range(range.clone()).next().is_none() {
+        return;
+    }
+    OPEN.each(|_, socket| {
+        for pointers in socket.category.pointers() {
+            let what = if range.contains(&(pointers.dispatch as usize)) {
+                "the table of event callbacks of an open socket"
+            } else if !pointers.dispatch.is_null()
+                && range.contains(&(pointers.context as usize))
+                && socket.category.may_call_back()
+            {
+                "the context of a socket whose event callbacks are enabled or running"
+            } else {
+                continue;
+            };
+            bugcheck!(
+                PAGE_FAULT_IN_FREED_SPECIAL_POOL(range.start, socket.address(), range.len(), 0),
+                [block, socket.story()],
+                "memory was freed that holds {what}"
+            )
+        }
+    });
+}
+
+impl Category {
+    /// What the driver has given for the callbacks.
+    fn pointers(&self) -> Vec<Pointers> {
+        match self {
+            Self::Basic => Vec::new(),
+            Self::Datagram(datagram) => vec![datagram.pointers()],
+            Self::Connection(connection) => vec![connection.pointers()],
+            Self::Listen(listening) => vec![listening.pointers()],
+            Self::Stream(connection, listening) => {
+                vec![connection.pointers(), listening.pointers()]
+            }
+        }
+    }
+
+    /// Whether an event callback is enabled, or running.
+    fn may_call_back(&self) -> bool {
+        match self {
+            Self::Basic => false,
+            Self::Datagram(datagram) => datagram.may_call_back(),
+            Self::Connection(connection) => connection.may_call_back(),
+            Self::Listen(listening) => listening.may_call_back(),
+            Self::Stream(connection, listening) => {
+                connection.may_call_back() || listening.may_call_back()
+            }
+        }
     }
 }
 
@@ -697,6 +909,7 @@ fn open(
         life: Mutex::new(Life::default()),
         origin,
     });
+    socket.category.pointers().iter().for_each(keep);
     if network::add(&socket, &real).is_err() {
         socket.free_handle();
         SOCKETS.down();

@@ -327,7 +327,9 @@ dispatched! {
             .memory(RemoteAddress, 2, "the remote address");
         // SAFETY: the driver gives the IRP.
         let mut request = unsafe { Request::start(Irp, uses, None) };
-        let pointers = Pointers::given("WskSocketConnect", SocketContext, Dispatch);
+        // SAFETY: the driver gives the table of a connection socket.
+        let pointers =
+            unsafe { Pointers::given("WskSocketConnect", SocketContext, Dispatch) };
         let origin = Origin::here("WskSocketConnect");
         let addresses = || {
             if let Some(status) = request.refusal() {
