@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wsk::{
     ConnectedSocket, ConnectionSocket, Control, Error, Family, NonPagedBuffer, Pool, Provider,
@@ -434,23 +434,8 @@ fn a_reset_by_the_peer_is_an_error() {
 
 /// Closes so that the other side sees a reset: something is unread.
 fn reset(peer: TcpStream) {
-    // SAFETY: the option is a plain structure, and the descriptor is the peer's.
-    unsafe {
-        use std::os::fd::AsRawFd;
-        let linger = libc::linger {
-            l_onoff: 1,
-            l_linger: 0,
-        };
-        let size = u32::try_from(size_of::<libc::linger>()).unwrap();
-        let done = libc::setsockopt(
-            peer.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_LINGER,
-            (&raw const linger).cast(),
-            size,
-        );
-        assert_eq!(done, 0);
-    }
+    let peer = socket2::Socket::from(peer);
+    peer.set_linger(Some(Duration::ZERO)).unwrap();
     drop(peer);
 }
 

@@ -1,6 +1,15 @@
 //! Control information end to end: what a driver sends with a datagram arrives at the other end, and what arrives with one is
 //! told to the driver, by a receive and by an event.
 
+#![cfg_attr(
+    windows,
+    allow(
+        unused_imports,
+        dead_code,
+        reason = "what looks at ancillary data as hosts with the sockets of BSD tell it is left out"
+    )
+)]
+
 use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Mutex;
@@ -37,6 +46,7 @@ fn peer(local: &str) -> (socket2::Socket, SocketAddr) {
 }
 
 /// The ancillary data of one datagram, as the host tells it: level, type, data.
+#[cfg(not(windows))]
 fn ancillary(peer: &socket2::Socket) -> Vec<(i32, i32, Vec<u8>)> {
     let mut room = [MaybeUninit::<u64>::uninit(); 32];
     let mut data = [MaybeUninit::uninit(); 64];
@@ -67,6 +77,7 @@ fn ancillary(peer: &socket2::Socket) -> Vec<(i32, i32, Vec<u8>)> {
     messages
 }
 
+#[cfg(not(windows))]
 fn turn_on(peer: &socket2::Socket, level: i32, option: i32) {
     use std::os::fd::AsRawFd as _;
     let on: libc::c_int = 1;
@@ -77,6 +88,7 @@ fn turn_on(peer: &socket2::Socket, level: i32, option: i32) {
 }
 
 #[test]
+#[cfg(not(windows))]
 fn what_is_sent_along_arrives_over_ipv4() {
     on_each_kernel(|_, provider| {
         let (peer, to) = peer(LOOPBACK);
@@ -124,6 +136,7 @@ fn what_is_sent_along_arrives_over_ipv4() {
 }
 
 #[test]
+#[cfg(not(windows))]
 fn what_is_sent_along_arrives_over_ipv6() {
     on_each_kernel(|_, provider| {
         let (peer, to) = peer("[::1]:0");
@@ -246,6 +259,7 @@ fn sorted<'c>(messages: impl Iterator<Item = ControlMessage<'c>>) -> Vec<String>
     messages
 }
 
+#[cfg(not(windows))]
 fn loopback() -> u32 {
     // SAFETY: the name is a string of C.
     let index = unsafe { libc::if_nametoindex(c"lo".as_ptr()) };
