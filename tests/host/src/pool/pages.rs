@@ -98,9 +98,11 @@ fn take(length: usize) -> Option<Place> {
         let count = (GROUP * page / whole).max(1);
         // One page before the first place, which keeps it from what the host has there.
         let size = whole.checked_mul(count)?.checked_add(page)?;
-        let (base, size) = region::alloc(size, Protection::NONE)
-            .ok()?
-            .into_raw_parts::<u8>();
+        // Windows reserves what is to be inaccessible, and no more: there would be no pages to make accessible.
+        let mapped = region::alloc(size, Protection::READ_WRITE).ok()?;
+        let (base, size) = mapped.into_raw_parts::<u8>();
+        // SAFETY: nobody knows these pages yet.
+        unsafe { region::protect(base, size, Protection::NONE) }.ok()?;
         let base = base.expose_provenance();
         LOWEST.fetch_min(base, Ordering::Relaxed);
         HIGHEST.fetch_max(base + size, Ordering::Relaxed);
