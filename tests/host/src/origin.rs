@@ -99,32 +99,60 @@ impl Display for Origin {
 /// driver's code runs just now.
 pub(crate) fn host_function() -> Option<String> {
     let text = Backtrace::force_capture().to_string();
-    let mut lines = text.lines().map(str::trim).peekable();
-    let mut exported = None;
-    while let Some(line) = lines.next() {
-        let Some((_, name)) = line.split_once(": ") else {
-            continue;
-        };
-        let place = lines.peek().and_then(|line| line.strip_prefix("at "));
-        if !is_plumbing(name) && !place.is_some_and(is_plumbed_at) {
-            break;
-        }
-        let last = name.rsplit("::").next().unwrap_or(name);
-        if is_exported(last) {
-            exported = Some(last.to_owned());
-        }
-    }
-    exported
+    // Where the system has called the handler of an exception, what was going on is behind that.
+    let handled = frames(&text).position(|frame| frame.name == "KiUserExceptionDispatcher");
+    frames(&text)
+        .skip(handled.map_or(0, |position| position + 1))
+        .take_while(Frame::is_plumbing)
+        .filter_map(|frame| {
+            let last = frame.name.rsplit("::").next()?;
+            is_exported(last).then(|| last.to_owned())
+        })
+        .last()
 }
 
-/// Whether code at a place of a backtrace is the host kernel's, or the standard library's. The names of what was inlined don't tell.
+/// A frame of a backtrace.
+struct Frame<'t> {
+    name: &'t str,
+    /// File, line and column, where they are known.
+    place: Option<&'t str>,
+}
+
+/// The frames of a backtrace, which shows each as "N: name", with "at file:line:column" on the line behind where that is known.
+fn frames(text: &str) -> impl Iterator<Item = Frame<'_>> {
+    let mut lines = text.lines().map(str::trim).peekable();
+    core::iter::from_fn(move || {
+        loop {
+            let Some((_, name)) = lines.next()?.split_once(": ") else {
+                continue;
+            };
+            let place = lines.peek().and_then(|line| line.strip_prefix("at "));
+            return Some(Frame { name, place });
+        }
+    })
+}
+
+impl Frame<'_> {
+    /// Whether it is one of the host kernel, of the standard library, or of what starts threads and tests, which say nothing about the
+    /// driver. The place tells where it is known: names of what was inlined don't.
+    fn is_plumbing(&self) -> bool {
+        // The host kernel's own tests are drivers of its.
+        if self.name.contains("::tests::") {
+            return false;
+        }
+        is_plumbing(self.name) || self.place.is_some_and(is_plumbed_at)
+    }
+}
+
+/// Whether code at a place of a backtrace is the host kernel's, or the standard library's.
 fn is_plumbed_at(place: &str) -> bool {
     const OWN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
-    if place.starts_with("/rustc/") {
+    if place.starts_with("/rustc/") || place.contains("rustlib/src/rust/library") {
         return true;
     }
     // Backtraces name what lies below the working directory by the rest of its path.
-    match (place.strip_prefix("./"), std::env::current_dir()) {
+    let rest = place.strip_prefix("./").or(place.strip_prefix(".\\"));
+    match (rest, std::env::current_dir()) {
         (Some(rest), Ok(directory)) => directory.join(rest).starts_with(OWN),
         _ => std::path::Path::new(place).starts_with(OWN),
     }
@@ -134,35 +162,26 @@ struct Frames<'b>(Option<&'b Backtrace>);
 
 impl Display for Frames<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(backtrace) = self.0 else {
-            return writeln!(f);
-        };
-        // A backtrace shows each frame as "N: name" followed by "at file:line:column" where that is known. Frames of
-        // the host kernel, of the standard library and of the test harness say nothing about the driver.
+        const SHOWN: usize = 12;
         writeln!(f)?;
+        let Some(backtrace) = self.0 else {
+            return Ok(());
+        };
         let text = backtrace.to_string();
+        let mut drivers = frames(&text).filter(|frame| !frame.is_plumbing());
         let mut shown = 0;
-        let mut skipping = true;
-        for line in text.lines() {
-            let line = line.trim();
-            if let Some(place) = line.strip_prefix("at ") {
-                if !skipping {
-                    writeln!(f, "            {place}")?;
-                }
-                continue;
-            }
-            let name = line.split_once(": ").map_or(line, |(_, name)| name);
-            skipping = is_plumbing(name);
-            if !skipping {
-                shown += 1;
-                if shown > 12 {
-                    return writeln!(f, "        ...");
-                }
-                writeln!(f, "        {name}")?;
+        for frame in drivers.by_ref().take(SHOWN) {
+            shown += 1;
+            writeln!(f, "        {}", frame.name)?;
+            if let Some(place) = frame.place {
+                writeln!(f, "            {place}")?;
             }
         }
         if shown == 0 {
             writeln!(f, "        (no frames of the driver are known)")?;
+        }
+        if drivers.next().is_some() {
+            writeln!(f, "        ...")?;
         }
         Ok(())
     }
@@ -185,10 +204,21 @@ fn is_plumbing(name: &str) -> bool {
         "_start",
         "__libc_start",
     ];
-    const THREADS: [&str; 4] = ["start_thread", "clone", "clone3", "<unknown>"];
+    const SYSTEM: [&str; 9] = [
+        "start_thread",
+        "clone",
+        "clone3",
+        "<unknown>",
+        // Windows and Wine.
+        "BaseThreadInitThunk",
+        "RtlUserThreadStart",
+        "KiUserExceptionDispatcher",
+        "call_vectored_handlers",
+        "dispatch_exception",
+    ];
     let own = name.starts_with("wsk_host::") && !name.contains("::tests::");
     own || is_exported(name)
-        || THREADS.contains(&name)
+        || SYSTEM.contains(&name)
         || PLUMBING.iter().any(|prefix| name.starts_with(prefix))
 }
 
@@ -208,7 +238,28 @@ fn is_exported(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_plumbing;
+    use super::{frames, is_plumbing};
+
+    #[test]
+    fn frames_are_read_off_a_backtrace() {
+        let own = concat!(env!("CARGO_MANIFEST_DIR"), "/src/origin.rs:72:31");
+        let text = format!(
+            "   0: {{closure#0}}\n             at {own}\n   1: IoAllocateIrp\n   2: send<u8>\n             at /elsewhere/src/origin.rs:3:4\n\
+             \x20  3: core::ops::call_once\n"
+        );
+        let read: Vec<_> = frames(&text)
+            .map(|frame| (frame.name, frame.place, frame.is_plumbing()))
+            .collect();
+        assert_eq!(
+            read,
+            [
+                ("{closure#0}", Some(own), true),
+                ("IoAllocateIrp", None, true),
+                ("send<u8>", Some("/elsewhere/src/origin.rs:3:4"), false),
+                ("core::ops::call_once", None, true),
+            ]
+        );
+    }
 
     #[test]
     fn frames_of_the_driver_are_told_apart() {

@@ -65,6 +65,23 @@ fn pool() {
 }
 
 #[test]
+fn the_first_frame_is_the_drivers() {
+    let leaks = left_by(|| (driver::pool(8), allocate_irp(1), mdl_of(driver::pool(8), 8)));
+    assert!(leaks.len() >= 4, "{leaks:?}");
+    for leak in &leaks {
+        let mut lines = leak.lines();
+        lines.find(|line| line.trim_start().starts_with("allocated by"));
+        let (first, place) = (lines.next().unwrap(), lines.next().unwrap());
+        assert!(
+            first.trim_start().starts_with("leaks::") && place.contains("tests"),
+            "{first}\n{place}"
+        );
+        let own = ["origin.rs", "pool.rs", "irp.rs", "testing.rs"];
+        assert!(!own.iter().any(|own| leak.contains(own)), "{leak}");
+    }
+}
+
+#[test]
 fn irps_and_mdls() {
     let leaks = left_by(|| {
         let mut memory = 0_u64;
