@@ -118,7 +118,7 @@ struct Frame<'t> {
     place: Option<&'t str>,
 }
 
-/// The frames of a backtrace, which shows each as "N: name", with "at file:line:column" on the line behind where that is known.
+/// The frames of a backtrace, which shows each as `N: name`, with `at file:line:column` on the line behind where that is known.
 fn frames(text: &str) -> impl Iterator<Item = Frame<'_>> {
     let mut lines = text.lines().map(str::trim).peekable();
     core::iter::from_fn(move || {

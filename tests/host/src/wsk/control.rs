@@ -328,6 +328,10 @@ impl Control {
         let remote = SocketAddr::new(remote.ip(), remote.port().max(1));
         let local =
             socket2::Socket::new(family.domain(), socket2::Type::DGRAM, None).and_then(|probe| {
+                if family == address::Family::V6 {
+                    // Not every host has sockets for both families unasked.
+                    probe.set_only_v6(false)?;
+                }
                 probe.connect(&remote.into())?;
                 probe.local_addr()
             });
