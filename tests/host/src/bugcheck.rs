@@ -48,6 +48,7 @@ codes! {
     DRIVER_VERIFIER_IOMANAGER_VIOLATION = 0xC9,
     DRIVER_LEFT_LOCKED_PAGES_IN_SYSTEM = 0xCB,
     PAGE_FAULT_IN_FREED_SPECIAL_POOL = 0xCC,
+    DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS = 0xCE,
     PAGE_FAULT_BEYOND_END_OF_ALLOCATION = 0xCD,
     DRIVER_IRQL_NOT_LESS_OR_EQUAL = 0xD1,
     SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION = 0xC1,
@@ -91,11 +92,16 @@ pub(crate) mod violation {
     pub(crate) const UNLOCK_PARTIAL: usize = 0xB4;
     pub(crate) const FREE_MAPPED_MDL: usize = 0xB8;
     pub(crate) const WRONG_IRQL: usize = 0xE5;
+    pub(crate) const CALLBACK_IRQL: usize = 0xF9;
     pub(crate) const COMPLETION_ROUTINE_IRQL: usize = 0xFA;
     pub(crate) const POOL_FREE_OF_IRP: usize = 0x105;
     pub(crate) const WAIT_ABOVE_DISPATCH: usize = 0x120;
     pub(crate) const WAIT_FOREVER_AT_DISPATCH: usize = 0x121;
     pub(crate) const WAIT_AT_DISPATCH: usize = 0x122;
+    pub(crate) const LEFT_POOL: usize = 0x62;
+    pub(crate) const LOCK_ORDER: usize = 0x1001;
+    pub(crate) const LOCK_FREED: usize = 0x1007;
+    pub(crate) const EXECUTABLE_POOL: usize = 0x2000;
     /// The rules of the WSK reference pages, which Driver Verifier has no number for.
     pub(crate) const WSK_CONTRACT: usize = 0x5753_4B00;
 }

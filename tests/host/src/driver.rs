@@ -3,10 +3,13 @@
 
 use core::fmt;
 use core::marker::PhantomData;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use wsk_sys::{DRIVER_EXTENSION, DRIVER_OBJECT, NTSTATUS, UNICODE_STRING};
 
-use crate::kernel::Kernel;
+use crate::kernel::{self, Kernel};
+use crate::origin;
 use crate::registry::{self, RegistryValue};
 
 /// The entry point of a driver, `DRIVER_INITIALIZE`.
@@ -14,6 +17,9 @@ pub type DriverEntry = unsafe extern "system" fn(
     driver: &mut DRIVER_OBJECT,
     registry_path: &UNICODE_STRING,
 ) -> NTSTATUS;
+
+/// Of the drivers that were loaded; 0 is none.
+static NUMBERS: AtomicU32 = AtomicU32::new(1);
 
 /// `IO_TYPE_DRIVER`.
 const TYPE: i16 = 4;
@@ -30,6 +36,9 @@ pub struct Driver<'k> {
 #[must_use = "the driver is unloaded when this is dropped"]
 pub struct LoadedDriver<'k> {
     parts: Box<Parts>,
+    /// What its objects are known by.
+    number: u32,
+    patience: Duration,
     kernel: PhantomData<&'k Kernel>,
 }
 
@@ -107,15 +116,21 @@ impl<'k> Driver<'k> {
         // As on Windows, the path is there during the call only.
         let mut path = utf16(&self.key());
         let registry_path = counted(&mut path);
-        // SAFETY: a driver object of its own and a path, as the entry point of a driver is given.
-        let status = unsafe { entry(&mut parts.object, &registry_path) };
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        let status = origin::for_driver(number, || {
+            // SAFETY: a driver object of its own and a path, as the entry point of a driver is given.
+            unsafe { entry(&mut parts.object, &registry_path) }
+        });
         path.fill(0xDEAD);
         if status.is_success() {
             Ok(LoadedDriver {
                 parts,
+                number,
+                patience: self.kernel.patience(),
                 kernel: PhantomData,
             })
         } else {
+            kernel::require_nothing_left(number, &self.name, self.kernel.patience());
             Err(status)
         }
     }
@@ -130,7 +145,8 @@ impl<'k> Driver<'k> {
 }
 
 impl LoadedDriver<'_> {
-    /// Calls the driver's unload routine.
+    /// Calls the driver's unload routine. What the driver leaves behind stops the system: memory, sockets, threads, timers, calls
+    /// in flight. So it does when `DriverEntry` fails.
     ///
     /// # Panics
     ///
@@ -156,7 +172,11 @@ impl Drop for LoadedDriver<'_> {
             && !std::thread::panicking()
         {
             // SAFETY: the routine is the driver's, which is loaded, and is called this once, at PASSIVE_LEVEL.
-            unsafe { unload(&raw mut self.parts.object) };
+            origin::for_driver(self.number, || unsafe {
+                unload(&raw mut self.parts.object);
+            });
+            let name = String::from_utf16_lossy(&self.parts.service);
+            kernel::require_nothing_left(self.number, &name, self.patience);
         }
     }
 }

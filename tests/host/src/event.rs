@@ -18,6 +18,7 @@ use wsk_sys::{
 use crate::address_space::{is_on_stack, require_nonpaged};
 use crate::bugcheck::{bugcheck, violation};
 use crate::irql::{self, APC_LEVEL, DISPATCH_LEVEL};
+use crate::waits::{self, Waiting};
 use crate::{clock, pool};
 
 /// Types of dispatcher objects, as their headers hold them.
@@ -151,13 +152,24 @@ unsafe fn sleep(header: *mut DISPATCHER_HEADER, deadline: Option<Instant>) -> bo
     let place = place(header.cast());
     let mut guard = place.lock.lock();
     place.sleepers.fetch_add(1, Ordering::SeqCst);
+    let waiting = deadline
+        .is_none()
+        .then(|| Waiting::begin("KeWaitForSingleObject", header as usize));
     let signalled = loop {
         // SAFETY: the caller gives an object that lives until the wait is over, which is after this.
         if unsafe { acquire(header) } {
             break true;
         }
         match deadline {
-            None => place.wake.wait(&mut guard),
+            None => {
+                let look = waiting.as_ref().map(Waiting::next_look);
+                let look = look.unwrap_or_else(|| Instant::now() + waits::patience());
+                if place.wake.wait_until(&mut guard, look).timed_out()
+                    && let Some(waiting) = &waiting
+                {
+                    waiting.give_up_when_hopeless(String::new);
+                }
+            }
             Some(deadline) => {
                 if place.wake.wait_until(&mut guard, deadline).timed_out() {
                     // SAFETY: the caller gives an object that lives until the wait is over, which is after this.

@@ -75,6 +75,13 @@ impl Countdown {
 static BY_RESOURCE: [Countdown; RESOURCES] = [const { Countdown::new() }; RESOURCES];
 /// Pool, IRPs, MDLs, mappings and locks together.
 static ALLOCATIONS: Countdown = Countdown::new();
+/// How often something that can fail was used so far.
+pub(crate) fn all_uses() -> u64 {
+    BY_RESOURCE.iter().fold(0, |sum, resource| {
+        sum.wrapping_add(resource.seen.load(Ordering::Relaxed))
+    })
+}
+
 static INJECTED: AtomicU64 = AtomicU64::new(0);
 
 /// How unreliable the network is: of a hundred datagrams that leave or arrive, how many have which fate, chosen by the seed. What

@@ -22,7 +22,7 @@ use crate::bugcheck::{bugcheck, io_violation, violation};
 use crate::faults::{self, Resource};
 use crate::flight::Flight;
 use crate::irql;
-use crate::origin::{self, Origin, Thread};
+use crate::origin::{self, Origin, Thread, Whose};
 use crate::pool::{self, Block, Counter, Use, paging};
 use crate::spinlock;
 use crate::table::Table;
@@ -418,13 +418,13 @@ unsafe fn call_routine(
     context: *mut c_void,
 ) -> Option<()> {
     let address = irp as usize;
-    let (number, generation) = {
+    let (number, generation, driver) = {
         let mut locked = RECORDS.lock(address);
         let record = locked.get(address)?;
         // Above the last location is who made the IRP; below, a driver that was sent it and may have to complete it.
         record.state = if top { State::Driver } else { State::Sent };
         let told = record.step(IrpStep::RoutineCalled);
-        let known = (record.number, record.generation);
+        let known = (record.number, record.generation, record.origin.driver());
         drop(locked);
         told.tell(address);
         known
@@ -434,7 +434,7 @@ unsafe fn call_routine(
         paging::trim();
     }
     // SAFETY: the driver gave this routine for this IRP.
-    let returned = unsafe { routine(device, irp, context) };
+    let returned = origin::for_driver(driver, || unsafe { routine(device, irp, context) });
     if irql::current() != level {
         bugcheck!(
             DRIVER_VERIFIER_DETECTED_VIOLATION(
@@ -545,10 +545,12 @@ fn check_overlap(range: &Range<usize>, block: &dyn Display) {
 }
 
 /// IRPs in flight, as lines of a leak report.
-pub(crate) fn in_flight() -> Vec<String> {
+pub(crate) fn in_flight(whose: Whose) -> Vec<String> {
     let mut lines = Vec::new();
     RECORDS.each(|_, record| {
-        if matches!(record.state, State::Provider(_) | State::Sent) {
+        if matches!(record.state, State::Provider(_) | State::Sent)
+            && whose.is(record.origin.driver())
+        {
             lines.push(format!("{record}"));
         }
     });

@@ -9,12 +9,14 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::bugcheck::{bugcheck, violation};
 use crate::faults::{self, Network, Resource};
+use crate::origin::Whose;
 use crate::pool::Count;
 use crate::registry::{self, RegistryValue};
 use crate::schedule::{self, Completion};
 use crate::trace::{self, Event};
-use crate::{clock, irp, mdl, nmr, origin, page_fault, pool, thread, wsk};
+use crate::{clock, irp, lock_order, mdl, nmr, origin, page_fault, pool, thread, wsk};
 
 /// Whether a kernel is booted.
 static BOOTED: AtomicBool = AtomicBool::new(false);
@@ -68,6 +70,7 @@ pub struct Builder {
     windows: (u16, u16, u32),
     backtraces: bool,
     special_pool: bool,
+    executable_pool: bool,
     null_provider: bool,
     network: Network,
     scattered: bool,
@@ -83,6 +86,7 @@ impl Default for Builder {
             windows: (10, 0, 22621),
             backtraces: true,
             special_pool: true,
+            executable_pool: false,
             null_provider: false,
             network: Network::default(),
             scattered: false,
@@ -128,6 +132,13 @@ impl Builder {
     /// where the test runs under one of them, are told which are freed. So it is too for blocks beyond some 16,000 at a time.
     pub fn special_pool(mut self, special: bool) -> Self {
         self.special_pool = special;
+        self
+    }
+
+    /// Whether drivers may allocate pool whose pages can be executed, `NonPagedPool` above all; they may not unless set, as with
+    /// Driver Verifier's code integrity checks.
+    pub fn executable_pool(mut self, allow: bool) -> Self {
+        self.executable_pool = allow;
         self
     }
 
@@ -211,6 +222,7 @@ impl Builder {
         clock::start(self.speed);
         origin::record_frames(self.backtraces);
         pool::protect_pages(self.special_pool);
+        pool::allow_executable(self.executable_pool);
         page_fault::watch();
         schedule::configure(self.completion, seed);
         schedule::start();
@@ -404,6 +416,11 @@ impl Kernel {
         }
     }
 
+    /// How long it waits for what should come.
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience
+    }
+
     fn stop(&mut self) -> Result<(), Leaks> {
         self.running = false;
         let deadline = Instant::now() + self.patience;
@@ -411,19 +428,71 @@ impl Kernel {
         while wsk::settle(deadline) | schedule::settle(deadline) | thread::settle(deadline)
             && Instant::now() < deadline
         {}
-        let mut lines = irp::in_flight();
-        lines.extend(wsk::leaks());
-        lines.extend(nmr::leaks());
-        lines.extend(schedule::leaks());
-        lines.extend(mdl::leaks());
-        lines.extend(pool::leaks());
-        lines.extend(thread::leaks());
+        let mut lines = left_running(Whose::Anybodys);
+        lines.extend(left_behind(Whose::Anybodys));
         power_off();
         if lines.is_empty() {
             Ok(())
         } else {
             Err(Leaks { lines })
         }
+    }
+}
+
+/// What is there that may still run code of a driver's, or call it.
+fn left_running(whose: Whose) -> Vec<String> {
+    let mut lines = irp::in_flight(whose);
+    lines.extend(wsk::leaks(whose));
+    lines.extend(nmr::leaks(whose));
+    lines.extend(schedule::leaks(whose));
+    lines.extend(thread::leaks(whose));
+    lines
+}
+
+/// What is there besides that somebody should have freed.
+fn left_behind(whose: Whose) -> Vec<String> {
+    let mut lines = mdl::leaks(whose);
+    lines.extend(pool::leaks(whose));
+    lines
+}
+
+/// A driver was unloaded: nothing of it may be left.
+pub(crate) fn require_nothing_left(driver: u32, name: &str, patience: Duration) {
+    let whose = Whose::Drivers(driver);
+    // Before anything is waited for: the code is gone.
+    let queued = schedule::queued(whose);
+    // Of a thread that has ended its last instructions may be left.
+    thread::settle(Instant::now() + patience);
+    let mut running = left_running(whose);
+    running.extend(queued);
+    let behind = left_behind(whose);
+    let list = |lines: &[String]| {
+        let lines: Vec<String> = lines
+            .iter()
+            .map(|line| format!("- {}", line.trim_end()))
+            .collect();
+        lines.join("\n")
+    };
+    if !running.is_empty() {
+        bugcheck!(
+            DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS(
+                running.len(),
+                behind.len(),
+                0,
+                0
+            ),
+            [list(&running), list(&behind)],
+            "the driver {name} was unloaded, and {} of its objects are left that may still call it",
+            running.len()
+        )
+    }
+    if !behind.is_empty() {
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(violation::LEFT_POOL, behind.len(), 0, 0),
+            [list(&behind)],
+            "the driver {name} was unloaded, and {} blocks or locks of its own are left",
+            behind.len()
+        )
     }
 }
 
@@ -441,6 +510,7 @@ fn power_off() {
     irp::reset();
     mdl::reset();
     pool::reset();
+    lock_order::reset();
     *BOOTED_BY.lock() = None;
     FREE.notify_one();
 }

@@ -95,6 +95,7 @@ mod flight;
 mod irp;
 mod irql;
 mod kernel;
+mod lock_order;
 mod mdl;
 mod nmr;
 mod origin;
@@ -108,6 +109,7 @@ mod table;
 pub mod testing;
 mod thread;
 mod trace;
+mod waits;
 mod wsk;
 
 pub use bugcheck::BugCheckCode;

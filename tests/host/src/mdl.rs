@@ -19,7 +19,7 @@ use crate::bugcheck::{bugcheck, violation};
 use crate::faults::{self, Resource};
 use crate::irp;
 use crate::irql::{self, APC_LEVEL};
-use crate::origin::Origin;
+use crate::origin::{Origin, Whose};
 use crate::pool::{self, Block, Counter, PAGE_SIZE, Use, paging};
 use crate::table::Table;
 
@@ -235,10 +235,11 @@ pub(crate) fn memory_freed(block: &Block) {
 }
 
 /// MDLs whose pages are still locked, as lines of a leak report.
-pub(crate) fn leaks() -> Vec<String> {
+pub(crate) fn leaks(whose: Whose) -> Vec<String> {
     let mut lines = Vec::new();
     RECORDS.each(|address, record| {
-        if record.locked.is_some() {
+        let locked = record.locked.as_ref();
+        if locked.is_some_and(|locked| whose.is(locked.driver())) {
             lines.push(format!(
                 "locked pages of the MDL at {address:#x}\n    {record}"
             ));

@@ -9,7 +9,7 @@ use core::ptr;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use wsk_sys::{
     GUID, NPI_CLIENT_CHARACTERISTICS, NPI_PROVIDER_CHARACTERISTICS, NPI_REGISTRATION_INSTANCE,
     NPI_WSK_INTERFACE_ID, NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER,
@@ -19,8 +19,9 @@ use wsk_sys::{
 
 use crate::bugcheck::{bugcheck, violation};
 use crate::faults::{self, Resource};
-use crate::origin::Origin;
+use crate::origin::{Origin, Whose};
 use crate::pool::Block;
+use crate::waits::Waiting;
 use crate::wsk;
 
 /// What a client module has registered.
@@ -95,15 +96,17 @@ fn unknown(function: &str, handle: *mut c_void) -> ! {
 }
 
 /// Modules that are still registered, as lines of a leak report.
-pub(crate) fn leaks() -> Vec<String> {
+pub(crate) fn leaks(whose: Whose) -> Vec<String> {
     let registrar = REGISTRAR.lock();
     let clients = registrar
         .clients
         .values()
+        .filter(|client| whose.is(client.origin.driver()))
         .map(|client| format!("client module, registered by {}", client.origin));
     let providers = registrar
         .providers
         .values()
+        .filter(|provider| whose.is(provider.origin.driver()))
         .map(|provider| format!("provider module, registered by {}", provider.origin));
     clients.chain(providers).collect()
 }
@@ -220,6 +223,13 @@ fn offer(client: usize, provider: Side) {
         Some(callback) => unsafe { callback(handle(binding), context, instance) },
         None => STATUS_NOINTERFACE,
     };
+    if status == STATUS_PENDING {
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, client, binding, 0),
+            [],
+            "the module's ClientAttachProvider answered STATUS_PENDING, which the documentation doesn't allow: it attaches, or it doesn't"
+        )
+    }
     let mut registrar = REGISTRAR.lock();
     if status != STATUS_SUCCESS
         && registrar
@@ -230,6 +240,22 @@ fn offer(client: usize, provider: Side) {
         registrar.bindings.remove(&binding);
     }
     CHANGED.notify_all();
+}
+
+/// Stops when a module has answered its detaching with another status than it may.
+fn require_detached(callback: &str, status: NTSTATUS) {
+    if !matches!(status, STATUS_SUCCESS | STATUS_PENDING) {
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(
+                violation::WSK_CONTRACT,
+                status.0.cast_unsigned() as usize,
+                0,
+                0
+            ),
+            [],
+            "the module's {callback} answered {status:?}: the documentation allows STATUS_SUCCESS or STATUS_PENDING"
+        )
+    }
 }
 
 /// Detaches both sides of a binding from each other.
@@ -268,6 +294,7 @@ fn detach(binding: usize) {
     let status = client.map_or(STATUS_SUCCESS, |callback| unsafe {
         callback(client_context)
     });
+    require_detached("ClientDetachProvider", status);
     if status != STATUS_PENDING {
         detached(binding, |done| done.0 = true);
     }
@@ -278,6 +305,7 @@ fn detach(binding: usize) {
         (Side::Module(_), Some(callback)) => {
             // SAFETY: the provider module gave the callback for this, with its context.
             let status = unsafe { callback(provider_context) };
+            require_detached("ProviderDetachClient", status);
             status != STATUS_PENDING
         }
         (Side::Module(_), None) => true,
@@ -587,6 +615,16 @@ export! {
     }
 }
 
+/// Waits for a change, which has to come while there is hope.
+fn wait(waiting: &Waiting, registrar: &mut MutexGuard<'_, Registrar>) {
+    if CHANGED
+        .wait_until(registrar, waiting.next_look())
+        .timed_out()
+    {
+        waiting.give_up_when_hopeless(|| "bindings are not detached from both sides".into());
+    }
+}
+
 export! {
     /// Waits until a client is deregistered.
     fn NmrWaitForClientDeregisterComplete(NmrClientHandle: *mut c_void) -> NTSTATUS, at most PASSIVE_LEVEL {
@@ -599,12 +637,13 @@ export! {
         {
             unknown("NmrWaitForClientDeregisterComplete", NmrClientHandle);
         }
+        let waiting = Waiting::begin("NmrWaitForClientDeregisterComplete", client);
         while registrar
             .bindings
             .values()
             .any(|binding| binding.client == client)
         {
-            CHANGED.wait(&mut registrar);
+            wait(&waiting, &mut registrar);
         }
         registrar.clients.remove(&client);
         STATUS_SUCCESS
@@ -623,12 +662,13 @@ export! {
         {
             unknown("NmrWaitForProviderDeregisterComplete", NmrProviderHandle);
         }
+        let waiting = Waiting::begin("NmrWaitForProviderDeregisterComplete", module);
         while registrar
             .bindings
             .values()
             .any(|binding| binding.provider == Side::Module(module))
         {
-            CHANGED.wait(&mut registrar);
+            wait(&waiting, &mut registrar);
         }
         registrar.providers.remove(&module);
         STATUS_SUCCESS

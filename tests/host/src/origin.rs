@@ -57,10 +57,51 @@ pub(crate) fn record_frames(record: bool) {
     FRAMES.store(record, Ordering::Relaxed);
 }
 
+std::thread_local! {
+    /// The number of the driver whose code this thread runs, or runs for; 0 where that is none that was loaded as a whole.
+    static DRIVER: Cell<u32> = const { Cell::new(0) };
+}
+
+/// The driver that this thread works for.
+pub(crate) fn driver() -> u32 {
+    DRIVER.get()
+}
+
+/// Runs `body` for a driver.
+pub(crate) fn for_driver<R>(driver: u32, body: impl FnOnce() -> R) -> R {
+    struct Restore(u32);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            DRIVER.set(self.0);
+        }
+    }
+    let _restore = Restore(DRIVER.replace(driver));
+    body()
+}
+
+/// Whose objects are looked for.
+#[derive(Clone, Copy)]
+pub(crate) enum Whose {
+    Anybodys,
+    Drivers(u32),
+}
+
+impl Whose {
+    /// Whether a driver with this number is meant.
+    pub(crate) fn is(self, driver: u32) -> bool {
+        match self {
+            Self::Anybodys => true,
+            Self::Drivers(wanted) => wanted == driver,
+        }
+    }
+}
+
 /// Where something was made.
 pub(crate) struct Origin {
     function: &'static str,
     thread: u32,
+    /// The driver that made it.
+    driver: u32,
     backtrace: Option<Box<Backtrace>>,
 }
 
@@ -73,8 +114,14 @@ impl Origin {
         Self {
             function,
             thread: thread_number(),
+            driver: driver(),
             backtrace,
         }
+    }
+
+    /// The driver that made it.
+    pub(crate) fn driver(&self) -> u32 {
+        self.driver
     }
 
     /// The frames alone, one a line, indented.

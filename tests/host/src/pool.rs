@@ -23,8 +23,8 @@ use wsk_sys::POOL_TYPE;
 use crate::bugcheck::{bugcheck, violation};
 use crate::faults::{self, Resource};
 use crate::irql::{self, APC_LEVEL};
-use crate::origin::Origin;
-use crate::{irp, kernel, mdl, nmr, schedule, wsk};
+use crate::origin::{Origin, Whose};
+use crate::{irp, kernel, lock_order, mdl, nmr, schedule, wsk};
 
 /// Bytes before and after each block that must stay as they are.
 const GUARD: usize = 32;
@@ -463,12 +463,12 @@ pub(crate) fn met(address: usize) -> Option<(Met, Range<usize>)> {
 }
 
 /// The live blocks, as lines of a leak report.
-pub(crate) fn leaks() -> Vec<String> {
+pub(crate) fn leaks(whose: Whose) -> Vec<String> {
     POOL.lock()
         .live
         .values()
         // Sockets have a line of their own.
-        .filter(|block| block.usage != Use::Socket)
+        .filter(|block| block.usage != Use::Socket && whose.is(block.origin.driver()))
         .map(|block| block.to_string().trim_end().to_owned())
         .collect()
 }
@@ -485,6 +485,31 @@ pub(crate) fn reset() {
     quarantine.values().for_each(dispose);
     paging::reset();
     BLOCKS.reset();
+}
+
+/// Of a `POOL_TYPE`, whatever its variant: paged pool, which is never executable.
+const PAGED: i32 = 1;
+/// Of a `POOL_TYPE`: `NonPagedPoolNx` and its variants.
+const NO_EXECUTE: i32 = 0x200;
+
+/// Whether pool whose pages can be executed may be allocated.
+static MAY_BE_EXECUTABLE: AtomicBool = AtomicBool::new(false);
+
+/// Chooses whether pool whose pages can be executed may be allocated.
+pub(crate) fn allow_executable(allow: bool) {
+    MAY_BE_EXECUTABLE.store(allow, Ordering::Relaxed);
+}
+
+/// Executable pool was asked for.
+fn executable(function: &str, instead: &str, length: usize, tag: u32) {
+    if !MAY_BE_EXECUTABLE.load(Ordering::Relaxed) {
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(violation::EXECUTABLE_POOL, length, tag as usize, 0),
+            [],
+            "{function} was asked for executable pool, tag '{}': drivers need {instead} (`Builder::executable_pool` allows it)",
+            PoolTag(tag)
+        )
+    }
 }
 
 fn allocate_for_driver(
@@ -584,6 +609,7 @@ fn free_for_driver(function: &'static str, address: usize, tag: u32) {
     wsk::memory_freed(&block);
     nmr::memory_freed(&block);
     schedule::memory_freed(&block);
+    lock_order::memory_freed(&block);
     BLOCKS.down();
     release(block, function);
 }
@@ -629,10 +655,12 @@ fn bad_free(function: &'static str, address: usize) -> ! {
 export! {
     /// Allocates pool memory.
     fn ExAllocatePoolWithTag(PoolType: POOL_TYPE, NumberOfBytes: usize, Tag: u32) -> *mut c_void, at most DISPATCH_LEVEL {
-        // The lowest bit tells paged from nonpaged, whatever the variant; all else are alignments and protections.
+        if PoolType.0 & (PAGED | NO_EXECUTE) == 0 {
+            executable("ExAllocatePoolWithTag", "NonPagedPoolNx", NumberOfBytes, Tag);
+        }
         allocate_for_driver(
             "ExAllocatePoolWithTag",
-            PoolType.0 & 1 != 0,
+            PoolType.0 & PAGED != 0,
             NumberOfBytes,
             Tag,
             false,
@@ -661,6 +689,9 @@ export! {
         if kinds.count_ones() != 1 {
             // Documented: exactly one of them has to be given.
             return core::ptr::null_mut();
+        }
+        if kinds == POOL_FLAG_NON_PAGED_EXECUTE {
+            executable("ExAllocatePool2", "POOL_FLAG_NON_PAGED", NumberOfBytes, Tag);
         }
         allocate_for_driver(
             "ExAllocatePool2",

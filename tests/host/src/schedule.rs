@@ -2,7 +2,7 @@
 //! Stands for the DPC queue and the timer table; decides when each call of the provider completes.
 
 use core::ffi::c_void;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -13,7 +13,9 @@ use wsk_sys::{KDPC, KTIMER, LARGE_INTEGER, PKDEFERRED_ROUTINE, TIMER_TYPE};
 use crate::address_space::require_nonpaged;
 use crate::bugcheck::bugcheck;
 use crate::irql::{self, DISPATCH_LEVEL};
+use crate::origin::{self, Whose};
 use crate::pool::{Block, paging};
+use crate::waits::{self, Waiting};
 use crate::{clock, event, faults};
 
 /// When the provider completes the IRPs that it is given.
@@ -150,6 +152,8 @@ struct Entry {
     number: u64,
     /// Whether it is a timer, which nobody waits for at shutdown.
     timer: bool,
+    /// The driver that it is done for.
+    driver: u32,
     work: Work,
 }
 
@@ -200,6 +204,11 @@ static QUEUE: Mutex<Queue> = Mutex::new(Queue {
 static CHANGED: Condvar = Condvar::new();
 static THREAD: Mutex<Option<JoinHandle<()>>> = Mutex::new(None);
 
+/// How much was deferred so far.
+pub(crate) fn deferred() -> u64 {
+    QUEUE.lock().number
+}
+
 /// Runs `work` at `DISPATCH_LEVEL` on the processor that does such work.
 pub(crate) fn later(when: When, work: impl FnOnce() + Send + 'static) {
     push(when, false, Box::new(work));
@@ -218,6 +227,7 @@ fn push(when: When, timer: bool, work: Work) {
         rank: when.rank,
         number,
         timer,
+        driver: origin::driver(),
         work,
     });
     drop(queue);
@@ -264,7 +274,7 @@ fn run() {
         queue.pressing -= due.iter().filter(|entry| !entry.timer).count();
         drop(queue);
         for entry in due {
-            (entry.work)();
+            origin::for_driver(entry.driver, entry.work);
             if irql::current() != DISPATCH_LEVEL {
                 irql::set(DISPATCH_LEVEL);
             }
@@ -293,7 +303,10 @@ pub(crate) fn stop() {
     QUEUE.lock().stopping = true;
     CHANGED.notify_all();
     if let Some(thread) = THREAD.lock().take() {
-        let _ = thread.join();
+        waits::join(
+            thread,
+            "a deferred procedure call, a completion routine or a timer",
+        );
     }
     forget();
     TIMERS.lock().clear();
@@ -318,8 +331,8 @@ struct Queued<T>(*mut T);
 // SAFETY: the pointer is handed to the thread that runs deferred work, which uses it as the documentation allows.
 unsafe impl<T> Send for Queued<T> {}
 
-/// The deferred procedure calls that are queued.
-static QUEUED: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
+/// The deferred procedure calls that are queued, each with the driver that has queued it.
+static QUEUED: Mutex<BTreeMap<usize, u32>> = Mutex::new(BTreeMap::new());
 
 /// # Safety
 ///
@@ -343,7 +356,7 @@ unsafe fn queue_dpc(dpc: *mut KDPC, first: *mut c_void, second: *mut c_void) -> 
         (*dpc).SystemArgument1 = first;
         (*dpc).SystemArgument2 = second;
     }
-    QUEUED.lock().insert(dpc as usize);
+    QUEUED.lock().insert(dpc as usize, origin::driver());
     let queued = Queued(dpc);
     later(SOON, move || {
         let Queued(dpc) = { queued };
@@ -401,15 +414,26 @@ export! {
             *signal.0.lock() = true;
             signal.1.notify_all();
         });
+        let waiting = Waiting::begin("KeFlushQueuedDpcs", 0);
         let mut finished = done.0.lock();
         while !*finished {
-            done.1.wait(&mut finished);
+            if done.1.wait_until(&mut finished, waiting.next_look()).timed_out() {
+                waiting.give_up_when_hopeless(String::new);
+            }
         }
     }
 }
 
-/// The timers that are set, each with the number of its setting: one that was set anew or cancelled is not to expire.
-static TIMERS: Mutex<BTreeMap<usize, u64>> = Mutex::new(BTreeMap::new());
+/// What makes a timer that is set: one that was set anew or cancelled is not to expire.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Setting {
+    number: u64,
+    /// The driver that has set it.
+    driver: u32,
+}
+
+/// The timers that are set.
+static TIMERS: Mutex<BTreeMap<usize, Setting>> = Mutex::new(BTreeMap::new());
 static SETTINGS: AtomicU64 = AtomicU64::new(0);
 
 export! {
@@ -453,7 +477,10 @@ pub(crate) unsafe extern "system" fn KeSetTimer(
             (*Timer).Dpc = Dpc;
             clock::until(DueTime.QuadPart)
         };
-        let setting = SETTINGS.fetch_add(1, Ordering::Relaxed);
+        let setting = Setting {
+            number: SETTINGS.fetch_add(1, Ordering::Relaxed),
+            driver: origin::driver(),
+        };
         let was_set = TIMERS.lock().insert(Timer as usize, setting).is_some();
         let queued = (Queued(Timer), Queued(Dpc));
         push(
@@ -502,7 +529,11 @@ pub(crate) fn memory_freed(block: &Block) {
             "memory was freed that holds a timer that is set"
         )
     }
-    let dpc = QUEUED.lock().range(range.clone()).next().copied();
+    let dpc = QUEUED
+        .lock()
+        .range(range.clone())
+        .next()
+        .map(|(&dpc, _)| dpc);
     if let Some(dpc) = dpc {
         bugcheck!(
             TIMER_OR_DPC_INVALID(1, dpc, range.start, range.len()),
@@ -513,11 +544,22 @@ pub(crate) fn memory_freed(block: &Block) {
 }
 
 /// Timers that are set, as lines of a leak report.
-pub(crate) fn leaks() -> Vec<String> {
+pub(crate) fn leaks(whose: Whose) -> Vec<String> {
     TIMERS
         .lock()
-        .keys()
-        .map(|timer| format!("timer at {timer:#x} that is still set"))
+        .iter()
+        .filter(|(_, setting)| whose.is(setting.driver))
+        .map(|(timer, _)| format!("timer at {timer:#x} that is still set"))
+        .collect()
+}
+
+/// Deferred procedure calls that are queued, as lines of a report.
+pub(crate) fn queued(whose: Whose) -> Vec<String> {
+    QUEUED
+        .lock()
+        .iter()
+        .filter(|&(_, &driver)| whose.is(driver))
+        .map(|(dpc, _)| format!("deferred procedure call at {dpc:#x} that is still queued"))
         .collect()
 }
 

@@ -10,7 +10,9 @@ use wsk_sys::IRP;
 use crate::address_space::require_nonpaged;
 use crate::bugcheck::{bugcheck, violation};
 use crate::irql::{self, DISPATCH_LEVEL};
+use crate::lock_order;
 use crate::origin::{self, Thread};
+use crate::waits::Waiting;
 
 static CANCEL_LOCK: AtomicUsize = AtomicUsize::new(0);
 
@@ -24,10 +26,12 @@ unsafe fn word<'l>(lock: *mut usize) -> &'l AtomicUsize {
     unsafe { AtomicUsize::from_ptr(lock) }
 }
 
-fn acquire(function: &str, lock: &AtomicUsize) {
+fn acquire(function: &'static str, lock: &AtomicUsize) {
     require_nonpaged(function, lock, "a spin lock");
+    lock_order::taking(function, lock.as_ptr() as usize);
     let own = origin::thread_number() as usize;
     let mut spins = 0_u32;
+    let mut waited = None;
     while let Err(owner) = lock.compare_exchange_weak(0, own, Ordering::Acquire, Ordering::Relaxed)
     {
         if owner == own {
@@ -37,13 +41,23 @@ fn acquire(function: &str, lock: &AtomicUsize) {
                 "{function} was called for a lock that this thread holds already"
             )
         }
-        spins += 1;
+        spins = spins.wrapping_add(1);
         if spins.is_multiple_of(64) {
             std::thread::yield_now();
+            if waited.is_none() {
+                waited = Some(Waiting::begin(function, lock.as_ptr() as usize));
+            }
+            if let Some(waiting) = &waited {
+                waiting.give_up_when_hopeless(|| {
+                    let holder = u32::try_from(lock.load(Ordering::Relaxed)).unwrap_or(0);
+                    format!("the lock is held by {}", Thread(holder))
+                });
+            }
         } else {
             core::hint::spin_loop();
         }
     }
+    lock_order::taken(lock.as_ptr() as usize);
 }
 
 fn release(function: &str, lock: &AtomicUsize) {
@@ -60,6 +74,7 @@ fn release(function: &str, lock: &AtomicUsize) {
             "{function} was called for a lock that is held by {holder}"
         )
     }
+    lock_order::given_back(lock.as_ptr() as usize);
     lock.store(0, Ordering::Release);
 }
 

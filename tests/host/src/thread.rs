@@ -3,7 +3,7 @@
 
 use core::ffi::c_void;
 use core::ptr;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -17,9 +17,10 @@ use crate::bugcheck::{bugcheck, violation};
 use crate::event::{self, kind};
 use crate::faults::{self, Resource};
 use crate::irql;
-use crate::origin::Origin;
+use crate::origin::{self, Origin, Whose};
 use crate::registry::Key;
 use crate::table::Table;
+use crate::waits;
 
 /// A thread object. Its memory starts with a dispatcher header, so that it can be waited for.
 #[repr(C)]
@@ -28,6 +29,8 @@ struct Thread {
     references: AtomicI64,
     routine: PKSTART_ROUTINE,
     context: *mut c_void,
+    /// The number that the running thread has; 0 before it runs.
+    number: AtomicU32,
     origin: Origin,
 }
 
@@ -42,7 +45,8 @@ unsafe impl Send for Handle {}
 
 /// Objects by address, so that a wrong pointer is noticed.
 static OBJECTS: Table<()> = Table::new();
-static HANDLES: Mutex<std::collections::BTreeMap<usize, Handle>> =
+/// Handles, each with the driver that has opened it.
+static HANDLES: Mutex<std::collections::BTreeMap<usize, (Handle, u32)>> =
     Mutex::new(std::collections::BTreeMap::new());
 static NEXT_HANDLE: AtomicUsize = AtomicUsize::new(0);
 
@@ -50,17 +54,25 @@ std::thread_local! {
     static CURRENT: core::cell::Cell<*mut Thread> = const { core::cell::Cell::new(ptr::null_mut()) };
 }
 
+/// Whether the running thread is a system thread.
+pub(crate) fn is_system_thread() -> bool {
+    !CURRENT.get().is_null()
+}
+
 /// Makes a handle.
 pub(crate) fn open(handle: Handle) -> *mut c_void {
     // Kernel handles have their top bit set and are multiples of four.
     let value = 0x8000_0000_usize + NEXT_HANDLE.fetch_add(4, Ordering::Relaxed) + 4;
-    HANDLES.lock().insert(value, handle);
+    HANDLES.lock().insert(value, (handle, origin::driver()));
     ptr::without_provenance_mut(value)
 }
 
 /// Looks at what a handle stands for.
 pub(crate) fn with_handle<R>(handle: *mut c_void, look: impl FnOnce(&Handle) -> R) -> Option<R> {
-    HANDLES.lock().get(&(handle as usize)).map(look)
+    let handles = HANDLES.lock();
+    handles
+        .get(&(handle as usize))
+        .map(|(handle, _)| look(handle))
 }
 
 /// Waits for threads that have ended, but for the very last instructions; says whether there were any.
@@ -81,11 +93,12 @@ pub(crate) fn settle(deadline: Instant) -> bool {
 }
 
 /// Open handles and living threads, as lines of a leak report.
-pub(crate) fn leaks() -> Vec<String> {
+pub(crate) fn leaks(whose: Whose) -> Vec<String> {
     let mut lines: Vec<String> = HANDLES
         .lock()
         .iter()
-        .map(|(value, handle)| match handle {
+        .filter(|(_, (_, driver))| whose.is(*driver))
+        .map(|(value, (handle, _))| match handle {
             Handle::Thread(_) => format!("handle {value:#x} of a system thread"),
             Handle::Key(key) => format!("handle {value:#x} of the registry key {key}"),
         })
@@ -93,15 +106,20 @@ pub(crate) fn leaks() -> Vec<String> {
     OBJECTS.each(|address, ()| {
         let thread = ptr::with_exposed_provenance::<Thread>(address);
         // SAFETY: objects in the table are alive.
-        let (references, origin) = unsafe {
+        let (references, number, origin) = unsafe {
             (
                 (*thread).references.load(Ordering::SeqCst),
+                (*thread).number.load(Ordering::Relaxed),
                 &(*thread).origin,
             )
         };
-        lines.push(format!(
-            "system thread at {address:#x} with {references} references\n    created by {origin}"
-        ));
+        if whose.is(origin.driver()) {
+            let waits = waits::of_thread(number)
+                .map_or_else(String::new, |waits| format!("\n    {waits}"));
+            lines.push(format!(
+                "system thread at {address:#x} with {references} references{waits}\n    created by {origin}"
+            ));
+        }
     });
     lines
 }
@@ -191,6 +209,7 @@ export! {
             references: AtomicI64::new(2),
             routine: StartRoutine,
             context: StartContext,
+            number: AtomicU32::new(0),
             origin: Origin::here("PsCreateSystemThread"),
         }));
         // SAFETY: the box was made just now.
@@ -211,8 +230,12 @@ export! {
                 CURRENT.set(thread);
                 // SAFETY: the running thread holds a reference to its object; the driver gave the routine and its context.
                 unsafe {
+                    (*thread)
+                        .number
+                        .store(origin::thread_number(), Ordering::Relaxed);
+                    let driver = (*thread).origin.driver();
                     if let Some(routine) = (*thread).routine {
-                        routine((*thread).context);
+                        origin::for_driver(driver, || routine((*thread).context));
                     }
                 }
                 end(thread);
@@ -308,11 +331,11 @@ export! {
     fn ZwClose(Handle: *mut c_void) -> NTSTATUS, at most PASSIVE_LEVEL {
         let closed = HANDLES.lock().remove(&(Handle as usize));
         match closed {
-            Some(self::Handle::Thread(object)) => {
+            Some((self::Handle::Thread(object), _)) => {
                 dereference(object, "ZwClose");
                 STATUS_SUCCESS
             }
-            Some(self::Handle::Key(_)) => STATUS_SUCCESS,
+            Some((self::Handle::Key(_), _)) => STATUS_SUCCESS,
             None => STATUS_INVALID_HANDLE,
         }
     }

@@ -2,9 +2,11 @@
 
 use core::fmt::Arguments;
 
-use wsk_sys::STATUS_SUCCESS;
+use wsk_sys::{NTSTATUS, STATUS_SUCCESS};
 
 use super::request::Request;
+use super::socket::Socket;
+use crate::bugcheck::{bugcheck, violation};
 use crate::irql::{self, DISPATCH_LEVEL};
 use crate::schedule::SOON;
 use crate::trace;
@@ -109,6 +111,73 @@ pub(crate) fn call<R>(name: &'static str, told: Arguments<'_>, callback: impl Fn
     trace::callback(name, told);
     let level = irql::set(DISPATCH_LEVEL);
     let answer = callback();
+    if irql::current() != DISPATCH_LEVEL {
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(
+                violation::CALLBACK_IRQL,
+                usize::from(DISPATCH_LEVEL),
+                usize::from(irql::current()),
+                0
+            ),
+            [],
+            "the driver's {name} returned at another IRQL than it was called at (DISPATCH_LEVEL)"
+        )
+    }
     irql::set(level);
     answer
+}
+
+/// What an event callback has answered that the documentation doesn't allow.
+pub(crate) struct WrongAnswer {
+    pub(crate) answer: usize,
+    /// What the callback did.
+    pub(crate) did: &'static str,
+    /// What the documentation allows.
+    pub(crate) allowed: &'static str,
+}
+
+impl WrongAnswer {
+    pub(crate) const RETURNED: &str = "returned something else than ";
+
+    /// A status that isn't one of those that `allowed` tells of.
+    pub(crate) fn status(status: NTSTATUS, allowed: &'static str) -> Self {
+        Self {
+            answer: status.0.cast_unsigned() as usize,
+            did: Self::RETURNED,
+            allowed,
+        }
+    }
+
+    /// A status that isn't one of some, which `allowed` names.
+    pub(crate) fn unless_one_of(
+        status: NTSTATUS,
+        statuses: &[NTSTATUS],
+        allowed: &'static str,
+    ) -> Result<(), Self> {
+        if statuses.contains(&status) {
+            Ok(())
+        } else {
+            Err(Self::status(status, allowed))
+        }
+    }
+
+    /// Stops the system.
+    #[cold]
+    pub(crate) fn report(&self, socket: &Socket, callback: &str) -> ! {
+        let Self {
+            answer,
+            did,
+            allowed,
+        } = self;
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(
+                violation::WSK_CONTRACT,
+                socket.address(),
+                *answer,
+                0
+            ),
+            [socket.story()],
+            "the driver's {callback} {did}{allowed}"
+        )
+    }
 }

@@ -14,16 +14,16 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use wsk_sys::{
-    IRP, NTSTATUS, STATUS_ADDRESS_ALREADY_ASSOCIATED, STATUS_CANCELLED, STATUS_FILE_FORCED_CLOSED,
-    STATUS_INVALID_DEVICE_STATE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
-    WSK_CLIENT_CONNECTION_DISPATCH, WSK_EVENT_DISCONNECT, WSK_EVENT_RECEIVE,
+    IRP, NTSTATUS, STATUS_ADDRESS_ALREADY_ASSOCIATED, STATUS_CANCELLED, STATUS_DATA_NOT_ACCEPTED,
+    STATUS_FILE_FORCED_CLOSED, STATUS_INVALID_DEVICE_STATE, STATUS_INVALID_PARAMETER,
+    STATUS_SUCCESS, WSK_CLIENT_CONNECTION_DISPATCH, WSK_EVENT_DISCONNECT, WSK_EVENT_RECEIVE,
     WSK_EVENT_SEND_BACKLOG, WSK_FLAG_AT_DISPATCH_LEVEL, WSK_INSPECT_ID,
     WSK_PROVIDER_CONNECTION_DISPATCH,
 };
 
 use super::address;
 use super::binding::{WskBind, WskGetLocalAddress, WskGetRemoteAddress};
-use super::callbacks::{Callbacks, Disabled};
+use super::callbacks::{Callbacks, Disabled, WrongAnswer};
 use super::network::Interest;
 use super::pending::{Pending, complete_all, waiting};
 use super::request::Request;
@@ -32,7 +32,7 @@ use crate::schedule::{self, SOON};
 use connecting::advance_connect;
 pub(crate) use connecting::{WskConnect, WskConnectEx, WskSocketConnect};
 use receiving::advance_receives;
-pub(crate) use receiving::{WskReceive, WskReceiveEx, WskRelease, wrong_answer};
+pub(crate) use receiving::{WskReceive, WskReceiveEx, WskRelease};
 use sending::advance_transmits;
 pub(crate) use sending::{WskDisconnect, WskSend, WskSendEx};
 
@@ -527,12 +527,16 @@ pub(crate) fn force_close(socket: &Arc<Socket>) {
             // SAFETY: the driver gave the callback and its context, and keeps both until the socket is closed, which waits for
             // this call.
             move |context| unsafe {
-                callback(
-                    context,
-                    u32::from(WSK_FLAG_AT_DISPATCH_LEVEL),
-                    core::ptr::null_mut(),
-                    0,
-                    core::ptr::null_mut(),
+                WrongAnswer::unless_one_of(
+                    callback(
+                        context,
+                        u32::from(WSK_FLAG_AT_DISPATCH_LEVEL),
+                        core::ptr::null_mut(),
+                        0,
+                        core::ptr::null_mut(),
+                    ),
+                    &[STATUS_SUCCESS, STATUS_DATA_NOT_ACCEPTED],
+                    "STATUS_SUCCESS or STATUS_DATA_NOT_ACCEPTED",
                 )
             },
             |socket| {

@@ -22,7 +22,7 @@ use wsk_sys::{
 use super::address::{self, Family};
 use super::ancillary::{self, Ancillary, Told, Wanted};
 use super::binding::{WskBind, WskGetLocalAddress};
-use super::callbacks::{self, Callbacks, Disabled};
+use super::callbacks::{self, Callbacks, Disabled, WrongAnswer};
 use super::host;
 use super::indication::{self, Message};
 use super::pending::{Pending, complete_all, waiting};
@@ -775,6 +775,16 @@ fn indicate(socket: &Arc<Socket>, messages: Vec<Message>) {
                 list,
             )
         });
+        if !matches!(
+            status,
+            STATUS_SUCCESS | STATUS_PENDING | STATUS_DATA_NOT_ACCEPTED
+        ) {
+            WrongAnswer::status(
+                status,
+                "STATUS_SUCCESS, STATUS_PENDING or STATUS_DATA_NOT_ACCEPTED",
+            )
+            .report(socket, "WskReceiveFromEvent");
+        }
         if status == STATUS_PENDING {
             indication::retain(list.cast(), "WskReceiveFromEvent");
         } else {
@@ -827,7 +837,13 @@ pub(crate) fn force_close(socket: &Arc<Socket>) {
             datagram.pointers,
             // SAFETY: the driver gave the callback and its context, and keeps both until the socket is closed, which waits for
             // this call.
-            move |context| unsafe { callback(context, flags, core::ptr::null_mut()) },
+            move |context| unsafe {
+                WrongAnswer::unless_one_of(
+                    callback(context, flags, core::ptr::null_mut()),
+                    &[STATUS_SUCCESS, STATUS_DATA_NOT_ACCEPTED],
+                    "STATUS_SUCCESS or STATUS_DATA_NOT_ACCEPTED",
+                )
+            },
             |socket| {
                 let mut state = part(socket).state.lock();
                 state.callbacks.end(WSK_EVENT_RECEIVE_FROM);

@@ -22,7 +22,7 @@ use wsk_sys::{
 
 use super::address;
 use super::binding::{Place, WskBind, WskGetLocalAddress, WskGetRemoteAddress};
-use super::callbacks::{self, Callbacks, Disabled};
+use super::callbacks::{self, Callbacks, Disabled, WrongAnswer};
 use super::connection::{self, Connection};
 use super::pending::{Pending, complete_all, waiting};
 use super::request::{Outcome, Request, Uses};
@@ -59,6 +59,10 @@ pub(crate) static STREAM_DISPATCH: WSK_PROVIDER_STREAM_DISPATCH = WSK_PROVIDER_S
 
 /// What tells inspected connections apart.
 static SERIAL_NUMBERS: AtomicU32 = AtomicU32::new(1);
+/// What `WskAcceptEvent` may answer.
+const ACCEPT_STATUSES: &str = "STATUS_SUCCESS or STATUS_REQUEST_NOT_ACCEPTED";
+/// What `WskInspectEvent` may answer.
+const INSPECT_ACTIONS: &str = "WskInspectAccept, WskInspectReject or WskInspectPend";
 /// How many connections the host keeps that nobody has accepted yet.
 const BACKLOG: i32 = 200;
 
@@ -520,12 +524,12 @@ fn inspect(socket: &Arc<Socket>) {
                 let _ = state.decide(id, action);
             }
             WSK_INSPECT_ACTION::WskInspectPend => {}
-            other => connection::wrong_answer(
-                socket,
-                "WskInspectEvent",
-                other.0 as usize,
-                "returned something else than WskInspectAccept, WskInspectReject or WskInspectPend",
-            ),
+            other => WrongAnswer {
+                answer: other.0 as usize,
+                did: WrongAnswer::RETURNED,
+                allowed: INSPECT_ACTIONS,
+            }
+            .report(socket, "WskInspectEvent"),
         }
         socket.landed();
     }
@@ -568,9 +572,12 @@ fn tell_aborted(socket: &Arc<Socket>) {
         let told = format_args!("connection {serial}");
         // SAFETY: the driver gave the callback and its context, and keeps both until the socket is closed, which waits for
         // this call.
-        let _ = callbacks::call("WskAbortEvent", told, || unsafe {
+        let answer = callbacks::call("WskAbortEvent", told, || unsafe {
             callback(listening.pointers.context, &raw mut id)
         });
+        if answer != STATUS_SUCCESS {
+            WrongAnswer::status(answer, "STATUS_SUCCESS").report(socket, "WskAbortEvent");
+        }
         socket.landed();
     }
 }
@@ -623,12 +630,7 @@ fn indicate(socket: &Arc<Socket>, incoming: Incoming, inherited: u32) {
             connection::cancel_all(&accepted);
             accepted.discard();
         }
-        other => connection::wrong_answer(
-            socket,
-            "WskAcceptEvent",
-            other.0 as usize,
-            "returned something else than STATUS_SUCCESS or STATUS_REQUEST_NOT_ACCEPTED",
-        ),
+        other => WrongAnswer::status(other, ACCEPT_STATUSES).report(socket, "WskAcceptEvent"),
     }
 }
 
@@ -722,14 +724,18 @@ pub(crate) fn force_close(socket: &Arc<Socket>) {
             // SAFETY: the driver gave the callback and its context, and keeps both until the socket is closed, which waits for
             // this call.
             move |context| unsafe {
-                callback(
-                    context,
-                    u32::from(WSK_FLAG_AT_DISPATCH_LEVEL),
-                    ptr::null_mut(),
-                    ptr::null_mut(),
-                    ptr::null_mut(),
-                    ptr::null_mut(),
-                    ptr::null_mut(),
+                WrongAnswer::unless_one_of(
+                    callback(
+                        context,
+                        u32::from(WSK_FLAG_AT_DISPATCH_LEVEL),
+                        ptr::null_mut(),
+                        ptr::null_mut(),
+                        ptr::null_mut(),
+                        ptr::null_mut(),
+                        ptr::null_mut(),
+                    ),
+                    &[STATUS_SUCCESS, STATUS_REQUEST_NOT_ACCEPTED],
+                    ACCEPT_STATUSES,
                 )
             },
             |socket| {
@@ -755,7 +761,16 @@ fn tell_inspector(socket: &Arc<Socket>) {
         // SAFETY: the driver gave the callback and its context, and keeps both until the socket is closed, which waits for
         // this call.
         move |context| unsafe {
-            callback(context, ptr::null_mut(), ptr::null_mut(), ptr::null_mut())
+            let action = callback(context, ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+            if (0..3).contains(&action.0) {
+                Ok(())
+            } else {
+                Err(WrongAnswer {
+                    answer: action.0 as usize,
+                    did: WrongAnswer::RETURNED,
+                    allowed: INSPECT_ACTIONS,
+                })
+            }
         },
         |_| {},
     );

@@ -22,8 +22,9 @@ mod socket;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::irp;
+use crate::origin::Whose;
 use crate::pool::{self, Use};
+use crate::{irp, waits};
 
 pub(crate) use client::PROVIDER_DISPATCH;
 pub(crate) use registration::{VERSION, attach, detach, set_available};
@@ -39,7 +40,7 @@ static SCATTERED: AtomicBool = AtomicBool::new(false);
 /// Starts the subsystem.
 pub(crate) fn start(null_provider: bool, scattered: bool, patience: Duration) {
     SCATTERED.store(scattered, Ordering::Relaxed);
-    registration::set_patience(patience);
+    waits::set_patience(patience);
     NULL.store(null_provider, Ordering::Relaxed);
     registration::set_available(true);
     network::start();
@@ -73,9 +74,9 @@ pub(crate) fn settle(deadline: Instant) -> bool {
 }
 
 /// What a driver left behind, as lines of a leak report.
-pub(crate) fn leaks() -> Vec<String> {
-    let mut lines = socket::leaks();
-    lines.extend(registration::leaks());
+pub(crate) fn leaks(whose: Whose) -> Vec<String> {
+    let mut lines = socket::leaks(whose);
+    lines.extend(registration::leaks(whose));
     lines
 }
 

@@ -10,6 +10,7 @@ use parking_lot::{Mutex, RwLock};
 use polling::{Event, Events, Poller};
 
 use super::socket::Socket;
+use crate::waits;
 
 struct Network {
     poller: Poller,
@@ -68,7 +69,7 @@ pub(crate) fn stop() {
     network.stopping.store(true, Ordering::SeqCst);
     let _ = network.poller.notify();
     if let Some(thread) = THREAD.lock().take() {
-        let _ = thread.join();
+        waits::join(thread, "an event callback");
     }
 }
 

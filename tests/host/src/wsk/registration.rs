@@ -18,9 +18,10 @@ use super::client;
 use crate::address_space::require_nonpaged;
 use crate::bugcheck::{bugcheck, violation};
 use crate::faults::{self, Resource};
-use crate::origin::Origin;
+use crate::origin::{Origin, Whose};
 use crate::pool::{self, Block};
 use crate::table::Table;
+use crate::waits::{self, Waiting};
 use crate::{clock, irql, trace};
 
 /// The one version of the WSK NPI, 1.0.
@@ -176,14 +177,6 @@ static REGISTRATIONS: Mutex<Registrations> = Mutex::new(Registrations {
 });
 static CHANGED: Condvar = Condvar::new();
 static CLIENTS: Table<Arc<Client>> = Table::new();
-/// How long `WskDeregister` waits before it is taken for a deadlock.
-static PATIENCE: Mutex<Duration> = Mutex::new(Duration::from_secs(10));
-
-/// Sets how long `WskDeregister` waits at most.
-pub(crate) fn set_patience(patience: Duration) {
-    *PATIENCE.lock() = patience;
-}
-
 /// Makes the provider available to be captured, or not.
 pub(crate) fn set_available(available: bool) {
     REGISTRATIONS.lock().available = available;
@@ -248,11 +241,12 @@ pub(crate) fn socket_closed(client: &Client) {
 }
 
 /// Registrations that are left, as lines of a leak report.
-pub(crate) fn leaks() -> Vec<String> {
+pub(crate) fn leaks(whose: Whose) -> Vec<String> {
     REGISTRATIONS
         .lock()
         .by_address
         .iter()
+        .filter(|(_, registration)| whose.is(registration.origin.driver()))
         .map(|(address, registration)| {
             format!(
                 "WSK registration at {address:#x}, with {} captures of the provider not released\n    made by {}",
@@ -374,6 +368,7 @@ export! {
             return trace::returned("WskCaptureProviderNPI", STATUS_NOINTERFACE);
         }
         registration.capturing += 1;
+        let waiting = Waiting::begin("WskCaptureProviderNPI", address);
         let status = loop {
             let available = registrations.available;
             let registration = lookup("WskCaptureProviderNPI", &mut registrations, address);
@@ -392,7 +387,13 @@ export! {
                 break STATUS_SUCCESS;
             }
             match deadline {
-                None => CHANGED.wait(&mut registrations),
+                None => {
+                    if CHANGED.wait_until(&mut registrations, waiting.next_look()).timed_out() {
+                        waiting.give_up_when_hopeless(|| {
+                            "the provider isn't available (`Kernel::provider_up` makes it so)".into()
+                        });
+                    }
+                }
                 Some(deadline) => {
                     if CHANGED.wait_until(&mut registrations, deadline).timed_out() {
                         break STATUS_DEVICE_NOT_READY;
@@ -440,7 +441,7 @@ export! {
         }
         registration.deregistering = true;
         CHANGED.notify_all();
-        let patience = *PATIENCE.lock();
+        let patience = waits::patience();
         let deadline = Instant::now() + patience;
         loop {
             let registration = lookup("WskDeregister", &mut registrations, address);
@@ -454,7 +455,7 @@ export! {
                     registration.captures,
                     format!("registered by {}", registration.origin),
                 );
-                let open = super::socket::leaks().join("\n");
+                let open = super::socket::leaks(Whose::Anybodys).join("\n");
                 bugcheck!(
                     MANUALLY_INITIATED_CRASH(address, captures, sockets, 0),
                     [origin, open],

@@ -24,7 +24,7 @@ use super::registration;
 use super::request::{Request, Uses};
 use crate::bugcheck::{bugcheck, violation};
 use crate::flight::Flight;
-use crate::origin::Origin;
+use crate::origin::{self, Origin};
 use crate::pool::{self, Use};
 use crate::schedule::{self, Plan, SOON};
 use crate::table::Table;
@@ -132,10 +132,13 @@ fn resolve<T: Send + 'static>(
         return complete(request, Plan::DoLater(SOON), STATUS_CANCELLED, true);
     }
     let resolver = std::thread::Builder::new().name("resolver".into());
+    let driver = origin::driver();
     let asking = resolver.spawn(move || {
         let found = ask();
-        hand_over(number, |request| {
-            let _ = complete(request, plan, answer(found), true);
+        origin::for_driver(driver, || {
+            hand_over(number, |request| {
+                let _ = complete(request, plan, answer(found), true);
+            });
         });
     });
     if asking.is_err() {

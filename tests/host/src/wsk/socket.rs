@@ -23,7 +23,7 @@ use wsk_sys::{
 };
 
 use super::address::{self, Family};
-use super::callbacks;
+use super::callbacks::{self, WrongAnswer};
 use super::connection::{self, Connection};
 use super::control::{Options, WskControlSocket};
 use super::datagram::{self, Datagram};
@@ -35,7 +35,7 @@ use super::{indication, network};
 use crate::address_space::require_nonpaged;
 use crate::bugcheck::{bugcheck, violation};
 use crate::kernel::windows_version;
-use crate::origin::Origin;
+use crate::origin::{self, Origin, Whose};
 use crate::pool::{self, Block, Counter, Use};
 use crate::schedule::{self, Plan, SOON};
 use crate::table::Table;
@@ -308,6 +308,10 @@ impl Socket {
 
     /// The host's socket is ready for what it was watched for. `breaks` tells that the connection is ending otherwise.
     pub(crate) fn ready(self: &Arc<Self>, breaks: bool) {
+        origin::for_driver(self.origin.driver(), || self.advance(breaks));
+    }
+
+    fn advance(self: &Arc<Self>, breaks: bool) {
         match &self.category {
             Category::Basic => {}
             Category::Datagram(_) => datagram::readable(self),
@@ -397,12 +401,12 @@ impl Socket {
     }
 
     /// Tells an event callback soon that the socket is no longer functional; it has [taken off](Self::take_off_unless_closing)
-    /// for that. `call` is given the driver's context, and `end` follows.
-    pub(crate) fn tell_useless<R>(
+    /// for that. `call` is given the driver's context and says what is wrong with the callback's answer, and `end` follows.
+    pub(crate) fn tell_useless(
         self: &Arc<Self>,
         callback: &'static str,
         pointers: Pointers,
-        call: impl FnOnce(*mut c_void) -> R + Send + 'static,
+        call: impl FnOnce(*mut c_void) -> Result<(), WrongAnswer> + Send + 'static,
         end: impl FnOnce(&Self) + Send + 'static,
     ) {
         let socket = Arc::clone(self);
@@ -410,7 +414,9 @@ impl Socket {
             // The whole of it, which is what may go to other threads.
             let Pointers { context, .. } = { pointers };
             let told = format_args!("NULL: the socket is no longer functional");
-            let _ = callbacks::call(callback, told, || call(context));
+            if let Err(wrong) = callbacks::call(callback, told, || call(context)) {
+                wrong.report(&socket, callback);
+            }
             end(&socket);
             socket.landed();
         });
@@ -441,9 +447,12 @@ pub(crate) fn settle(deadline: Instant) -> bool {
 }
 
 /// Sockets that are open, as lines of a leak report.
-pub(crate) fn leaks() -> Vec<String> {
+pub(crate) fn leaks(whose: Whose) -> Vec<String> {
     let mut lines = Vec::new();
     OPEN.each(|address, socket| {
+        if !whose.is(socket.origin.driver()) {
+            return;
+        }
         let state = if socket.life.lock().closing {
             "is being closed"
         } else {

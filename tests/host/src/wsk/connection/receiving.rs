@@ -12,12 +12,12 @@ use wsk_sys::{
 
 use super::sending::length_of;
 use super::{CHUNK, Control, Phase, Receive, State, Until, kick};
-use crate::bugcheck::{bugcheck, violation};
 use crate::schedule::{self, Plan};
 use crate::trace;
+use crate::wsk::callbacks::{self, WrongAnswer};
 use crate::wsk::request::{Request, Uses};
 use crate::wsk::socket::{self, Socket};
-use crate::wsk::{callbacks, indication, is_null_provider};
+use crate::wsk::{indication, is_null_provider};
 
 dispatched! {
     /// Receives data.
@@ -302,12 +302,12 @@ fn indicate(socket: &Arc<Socket>, mut bytes: Vec<u8>) {
             STATUS_PENDING => indication::retain(list.cast(), "WskReceiveEvent"),
             STATUS_SUCCESS => {
                 if accepted > indicated {
-                    wrong_answer(
-                        socket,
-                        "WskReceiveEvent",
-                        accepted,
-                        "set BytesAccepted to more than it was given",
-                    );
+                    let answer = WrongAnswer {
+                        answer: accepted,
+                        did: "set BytesAccepted to more than it was given",
+                        allowed: "",
+                    };
+                    answer.report(socket, "WskReceiveEvent");
                 }
                 left = bytes.split_off(accepted);
                 let _ = indication::release("WskReceiveEvent", address, list.cast());
@@ -316,12 +316,11 @@ fn indicate(socket: &Arc<Socket>, mut bytes: Vec<u8>) {
                 left = bytes;
                 let _ = indication::release("WskReceiveEvent", address, list.cast());
             }
-            other => wrong_answer(
-                socket,
-                "WskReceiveEvent",
-                other.0 as usize,
-                "returned something else than STATUS_SUCCESS, STATUS_PENDING or STATUS_DATA_NOT_ACCEPTED",
-            ),
+            other => WrongAnswer::status(
+                other,
+                "STATUS_SUCCESS, STATUS_PENDING or STATUS_DATA_NOT_ACCEPTED",
+            )
+            .report(socket, "WskReceiveEvent"),
         }
     }
     let mut state = connection.state.lock();
@@ -349,25 +348,10 @@ fn tell(socket: &Arc<Socket>, abortive: bool) {
             callback(context, flags)
         });
         if answer != STATUS_SUCCESS {
-            wrong_answer(
-                socket,
-                "WskDisconnectEvent",
-                answer.0 as usize,
-                "returned something else than STATUS_SUCCESS",
-            );
+            WrongAnswer::status(answer, "STATUS_SUCCESS").report(socket, "WskDisconnectEvent");
         }
     }
     connection.state.lock().callbacks.end(WSK_EVENT_DISCONNECT);
-}
-
-/// Stops: an event callback has answered what the documentation doesn't allow.
-#[cold]
-pub(crate) fn wrong_answer(socket: &Arc<Socket>, callback: &str, answer: usize, what: &str) -> ! {
-    bugcheck!(
-        DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, socket.address(), answer, 0),
-        [socket.story()],
-        "the driver's {callback} {what}"
-    )
 }
 
 dispatched! {

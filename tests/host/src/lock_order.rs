@@ -1,0 +1,134 @@
+//! The order in which locks are taken: two threads that take the same two in opposite order wait for each other one day. Stands for
+//! Driver Verifier's deadlock detection.
+//!
+//! Locks are known by their address, so only those count whose memory can't become that of another lock unnoticed: those in
+//! pool, which are forgotten when it is freed, and those in the image.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use parking_lot::Mutex;
+
+use crate::address_space;
+use crate::bugcheck::{bugcheck, violation};
+use crate::origin::Origin;
+use crate::pool::{self, Block};
+
+std::thread_local! {
+    /// The locks that this thread holds, in the order in which it has taken them.
+    static HELD: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
+
+/// For each lock those that were taken while it was held, and where that was for the first time.
+static TAKEN_AFTER: Mutex<BTreeMap<usize, BTreeMap<usize, Origin>>> = Mutex::new(BTreeMap::new());
+
+/// This thread is going to take a lock.
+pub(crate) fn taking(function: &'static str, lock: usize) {
+    HELD.with_borrow(|held| {
+        for &before in held {
+            note(function, before, lock);
+        }
+    });
+}
+
+/// This thread has taken a lock.
+pub(crate) fn taken(lock: usize) {
+    HELD.with_borrow_mut(|held| held.push(lock));
+}
+
+/// This thread has given a lock back.
+pub(crate) fn given_back(lock: usize) {
+    HELD.with_borrow_mut(|held| {
+        if let Some(index) = held.iter().rposition(|&other| other == lock) {
+            held.remove(index);
+        }
+    });
+}
+
+fn note(function: &'static str, before: usize, lock: usize) {
+    let mut orders = TAKEN_AFTER.lock();
+    let known = orders
+        .get(&before)
+        .is_some_and(|after| after.contains_key(&lock));
+    if known || before == lock || !(is_known_by_address(before) && is_known_by_address(lock)) {
+        return;
+    }
+    if let Some(path) = path(&orders, lock, before) {
+        let elsewhere = path
+            .windows(2)
+            .filter_map(|pair| {
+                let origin = orders.get(&pair[0])?.get(&pair[1])?;
+                Some(format!(
+                    "{:#x} was taken while {:#x} was held, by {origin}",
+                    pair[1], pair[0]
+                ))
+            })
+            .collect::<Vec<_>>()
+            .join("\n");
+        drop(orders);
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(violation::LOCK_ORDER, lock, before, 0),
+            [elsewhere, pool::story(lock), pool::story(before)],
+            "{function} was called for the lock at {lock:#x} while the one at {before:#x} is held, and elsewhere they are taken in the opposite order: two threads that do both at once wait for each other"
+        )
+    }
+    orders
+        .entry(before)
+        .or_default()
+        .insert(lock, Origin::here(function));
+}
+
+/// How one comes from a lock to another that is taken later.
+fn path(
+    orders: &BTreeMap<usize, BTreeMap<usize, Origin>>,
+    from: usize,
+    to: usize,
+) -> Option<Vec<usize>> {
+    let mut seen = BTreeSet::from([from]);
+    let mut paths = vec![vec![from]];
+    while let Some(path) = paths.pop() {
+        let last = path.last()?;
+        for &next in orders.get(last).into_iter().flat_map(BTreeMap::keys) {
+            let mut longer = path.clone();
+            longer.push(next);
+            if next == to {
+                return Some(longer);
+            }
+            if seen.insert(next) {
+                paths.push(longer);
+            }
+        }
+    }
+    None
+}
+
+/// Whether the memory at an address stays that of one lock, or the end of that is told.
+fn is_known_by_address(lock: usize) -> bool {
+    pool::containing(lock, |_| ()).is_some() || address_space::is_in_image(lock)
+}
+
+/// A block is being freed: what is known of locks in it is forgotten, and this thread must not hold one of them.
+pub(crate) fn memory_freed(block: &Block) {
+    let range = block.range();
+    let held = HELD.with_borrow(|held| held.iter().copied().find(|lock| range.contains(lock)));
+    if let Some(lock) = held {
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(violation::LOCK_FREED, lock, range.start, 0),
+            [block],
+            "memory was freed that holds a lock which this thread holds"
+        )
+    }
+    let mut orders = TAKEN_AFTER.lock();
+    if orders.is_empty() {
+        return;
+    }
+    orders.retain(|lock, _| !range.contains(lock));
+    for after in orders.values_mut() {
+        after.retain(|lock, _| !range.contains(lock));
+    }
+}
+
+/// Forgets everything.
+pub(crate) fn reset() {
+    TAKEN_AFTER.lock().clear();
+}

@@ -1,0 +1,152 @@
+//! The waits that are going on, so that one that never ends is told, with who waits for what. Stands for Driver Verifier's and the
+//! system's watchdogs.
+//!
+//! A wait is hopeless when it has lasted for the patience of the kernel while nothing else has happened: no allocation, no call of
+//! the provider, nothing deferred, no other wait. That a system thread waits for work is no sign of anything; what it waits for
+//! is told when it is still there in the end.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use crate::bugcheck::bugcheck;
+use crate::origin::{self, Thread};
+use crate::{faults, pool, schedule, thread};
+
+struct Wait {
+    function: &'static str,
+    object: usize,
+    thread: u32,
+    since: Instant,
+}
+
+static WAITS: Mutex<BTreeMap<u64, Wait>> = Mutex::new(BTreeMap::new());
+/// How many have begun, ever.
+static BEGUN: AtomicU64 = AtomicU64::new(0);
+static PATIENCE: Mutex<Duration> = Mutex::new(Duration::from_secs(10));
+
+/// Sets how long a wait may last while nothing happens.
+pub(crate) fn set_patience(patience: Duration) {
+    *PATIENCE.lock() = patience;
+}
+
+/// How long a wait may last while nothing happens.
+pub(crate) fn patience() -> Duration {
+    *PATIENCE.lock()
+}
+
+/// What changes whenever something happens.
+fn activity() -> u64 {
+    faults::all_uses()
+        .wrapping_add(schedule::deferred())
+        .wrapping_add(BEGUN.load(Ordering::Relaxed))
+}
+
+/// A wait of this thread without a time-out, while it lasts.
+pub(crate) struct Waiting {
+    number: u64,
+    quiet: RefCell<(u64, Instant)>,
+}
+
+impl Waiting {
+    /// This thread begins to wait for the object at an address.
+    pub(crate) fn begin(function: &'static str, object: usize) -> Self {
+        let number = BEGUN.fetch_add(1, Ordering::Relaxed);
+        let wait = Wait {
+            function,
+            object,
+            thread: origin::thread_number(),
+            since: Instant::now(),
+        };
+        WAITS.lock().insert(number, wait);
+        Self {
+            number,
+            quiet: RefCell::new((activity(), Instant::now())),
+        }
+    }
+
+    /// When to look again whether the wait is hopeless.
+    pub(crate) fn next_look(&self) -> Instant {
+        self.quiet.borrow().1 + patience()
+    }
+
+    /// Stops when the wait is hopeless; `more` is what is known of what it waits for.
+    pub(crate) fn give_up_when_hopeless(&self, more: impl FnOnce() -> String) {
+        let patience = patience();
+        {
+            let mut quiet = self.quiet.borrow_mut();
+            if quiet.1.elapsed() < patience {
+                return;
+            }
+            let now = activity();
+            let seen = quiet.0;
+            *quiet = (now, Instant::now());
+            if now != seen || thread::is_system_thread() {
+                return;
+            }
+        }
+        let (function, object) = match WAITS.lock().get(&self.number) {
+            Some(wait) => (wait.function, wait.object),
+            None => return,
+        };
+        bugcheck!(
+            MANUALLY_INITIATED_CRASH(object, self.number as usize, 0, 0),
+            [more(), pool::story(object), all()],
+            "{function} has waited while nothing happened for {patience:?}: nobody ends the wait for {object:#x}"
+        )
+    }
+}
+
+/// Waits for a thread of the kernel's own, which is going to end once what it runs of the driver's returns.
+pub(crate) fn join(thread: JoinHandle<()>, runs: &str) {
+    let patience = patience();
+    let deadline = Instant::now() + patience;
+    while !thread.is_finished() {
+        if Instant::now() > deadline {
+            bugcheck!(
+                MANUALLY_INITIATED_CRASH(0, 0, 0, 0),
+                [all()],
+                "the kernel is shut down, and {runs} has run for {patience:?}: it never returns"
+            )
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    let _ = thread.join();
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        WAITS.lock().remove(&self.number);
+    }
+}
+
+/// Who waits for what.
+fn all() -> String {
+    let waits = WAITS.lock();
+    let lines = waits.values().map(|wait| {
+        format!(
+            "{} waits for {:#x} in {} since {:?}",
+            Thread(wait.thread),
+            wait.object,
+            wait.function,
+            wait.since.elapsed()
+        )
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// What a thread waits for, for a report.
+pub(crate) fn of_thread(number: u32) -> Option<String> {
+    let waits = WAITS.lock();
+    let wait = waits.values().find(|wait| wait.thread == number)?;
+    Some(format!(
+        "it waits for {:#x} in {} since {:?}",
+        wait.object,
+        wait.function,
+        wait.since.elapsed()
+    ))
+}
