@@ -8,7 +8,7 @@ use wsk_sys::{MDL, WSK_BUF};
 
 use crate::bugcheck::{BugCheckCode, bugcheck, violation};
 use crate::pool::{self, paging};
-use crate::{address_space, mdl};
+use crate::{address_space, mdl, stack_places};
 
 /// Memory that has to stay while a call is under way.
 #[derive(Clone, Debug)]
@@ -236,6 +236,20 @@ impl Flight {
             .iter()
             .filter(|span| span.what == DATA)
             .map(|span| span.range.clone())
+    }
+
+    /// What of it lies on this thread's stack.
+    pub(crate) fn on_the_stack(&self) -> Vec<(usize, &'static str)> {
+        let spans = self.contents.iter().chain(&self.places);
+        spans
+            .map(|span| (span.range.start, span.what))
+            .chain(
+                self.chain
+                    .iter()
+                    .map(|snapshot| (snapshot.mdl as usize, "an MDL")),
+            )
+            .filter(|&(place, _)| stack_places::concerns(place))
+            .collect()
     }
 
     /// Notes the contents: they must be the same when the call completes.

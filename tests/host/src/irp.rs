@@ -24,9 +24,9 @@ use crate::flight::Flight;
 use crate::irql;
 use crate::origin::{self, Origin, Thread, Whose};
 use crate::pool::{self, Block, Counter, Use, paging};
-use crate::spinlock;
 use crate::table::Table;
 use crate::trace::{self, IrpStep};
+use crate::{spinlock, stack_places};
 
 /// All three of the `SL_INVOKE_ON_…` bits.
 const INVOKE_ALWAYS: u32 =
@@ -263,12 +263,30 @@ pub(crate) unsafe fn start(irp: *mut IRP, mut flight: Flight) {
     }
     flight.pin(address, record.size, "the IRP");
     flight.require_nonpaged();
+    let mut on_the_stack = flight.on_the_stack();
+    // SAFETY: the IRP is alive, and the location is the provider's.
+    let context = unsafe { (**current_location(irp)).Context } as usize;
+    if stack_places::concerns(context) {
+        on_the_stack.push((context, "the context of the completion routine"));
+    }
     record.generation += 1;
+    let use_of_irp = (record.number, record.generation);
     record.state = State::Provider(flight);
     let told = record.step(IrpStep::Started(function));
     IN_FLIGHT.fetch_add(1, Ordering::SeqCst);
     drop(locked);
+    for (place, what) in on_the_stack {
+        stack_places::watch(address, use_of_irp, function, place, what);
+    }
     told.tell(address);
+}
+
+/// Whether the provider still owns an IRP that was started for this use.
+pub(crate) fn is_in_flight(irp: usize, use_of_irp: (u64, u64)) -> bool {
+    RECORDS.lock(irp).get(irp).is_some_and(|record| {
+        matches!(record.state, State::Provider(_))
+            && (record.number, record.generation) == use_of_irp
+    })
 }
 
 /// Marks an IRP in flight as pending, on behalf of the provider.

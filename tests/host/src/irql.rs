@@ -6,8 +6,8 @@
 use std::cell::Cell;
 
 use crate::bugcheck::{bugcheck, violation};
-use crate::page_fault;
 use crate::pool::paging;
+use crate::{page_fault, stack_places};
 
 /// Ordinary code.
 pub const PASSIVE_LEVEL: u8 = 0;
@@ -18,27 +18,20 @@ pub const DISPATCH_LEVEL: u8 = 2;
 /// Everything is held off.
 pub const HIGH_LEVEL: u8 = 15;
 
-/// Above every level: the thread is at `PASSIVE_LEVEL`, and wasn't seen yet. So whoever checks the level comes to
-/// [`too_high`] and needs not look for that besides.
-const UNSEEN: u8 = u8::MAX;
+/// Set beside the level when there is something to look at before the thread goes on in the kernel. It is above every level, so
+/// that whoever checks the level comes to [`slow`] and needs not look for that besides.
+const ATTENTION: u8 = 0x80;
 
 thread_local! {
-    static LEVEL: Cell<u8> = const { Cell::new(UNSEEN) };
-}
-
-fn seen(level: u8) -> u8 {
-    if level == UNSEEN {
-        PASSIVE_LEVEL
-    } else {
-        level
-    }
+    /// A thread that wasn't seen yet has to be prepared.
+    static LEVEL: Cell<u8> = const { Cell::new(PASSIVE_LEVEL | ATTENTION) };
 }
 
 /// The level of this thread.
 #[inline]
 #[must_use]
 pub fn current() -> u8 {
-    seen(LEVEL.with(Cell::get))
+    LEVEL.with(Cell::get) & !ATTENTION
 }
 
 /// Sets the level of this thread and returns the former one.
@@ -47,11 +40,20 @@ pub(crate) fn set(level: u8) -> u8 {
     if level >= DISPATCH_LEVEL {
         paging::trim();
     }
-    let former = LEVEL.with(|current| current.replace(level));
-    if former == UNSEEN {
+    let former = LEVEL.with(|current| {
+        let former = current.get();
+        current.set(level | former & ATTENTION);
+        former
+    });
+    if former & ATTENTION != 0 {
         page_fault::prepare_thread();
     }
-    seen(former)
+    former & !ATTENTION
+}
+
+/// Has this thread look at what there is when it calls the kernel the next time.
+pub(crate) fn attend() {
+    LEVEL.with(|level| level.set(level.get() | ATTENTION));
 }
 
 /// The documented name of a level.
@@ -101,28 +103,32 @@ pub fn at_irql<T>(level: u8, body: impl FnOnce() -> T) -> T {
 pub(crate) fn require(function: &'static str, highest: u8) {
     let level = LEVEL.with(Cell::get);
     if level > highest {
-        too_high(function, level, highest);
+        slow(function, highest);
     }
 }
 
 #[cold]
-fn too_high(function: &'static str, level: u8, highest: u8) {
-    if level == UNSEEN {
+fn slow(function: &'static str, highest: u8) {
+    let level = current();
+    if LEVEL.get() != level {
         page_fault::prepare_thread();
-        LEVEL.set(PASSIVE_LEVEL);
-        return;
+        if !stack_places::look(function) {
+            LEVEL.set(level);
+        }
     }
-    bugcheck!(
-        DRIVER_VERIFIER_DETECTED_VIOLATION(
-            violation::WRONG_IRQL,
-            usize::from(level),
-            usize::from(highest),
-            0
-        ),
-        [],
-        "{function} may be called at IRQL <= {} only",
-        name(highest)
-    )
+    if level > highest {
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(
+                violation::WRONG_IRQL,
+                usize::from(level),
+                usize::from(highest),
+                0
+            ),
+            [],
+            "{function} may be called at IRQL <= {} only",
+            name(highest)
+        )
+    }
 }
 
 export! {

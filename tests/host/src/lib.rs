@@ -104,6 +104,7 @@ mod pool;
 mod registry;
 mod schedule;
 mod spinlock;
+mod stack_places;
 mod system;
 mod table;
 pub mod testing;

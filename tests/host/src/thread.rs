@@ -20,7 +20,7 @@ use crate::irql;
 use crate::origin::{self, Origin, Whose};
 use crate::registry::Key;
 use crate::table::Table;
-use crate::waits;
+use crate::{stack_places, waits};
 
 /// A thread object. Its memory starts with a dispatcher header, so that it can be waited for.
 #[repr(C)]
@@ -181,6 +181,7 @@ fn end(thread: *mut Thread) {
             "a system thread ended above PASSIVE_LEVEL"
         )
     }
+    stack_places::thread_ends();
     // SAFETY: the running thread holds a reference to its object.
     unsafe { event::signal(&raw mut (*thread).header) };
     // SAFETY: this is the running thread's reference. A kernel that was shut down meanwhile has forgotten the object, but

@@ -152,6 +152,7 @@ struct Seen {
     action: AtomicI32,
     inspected: Mutex<Vec<(usize, u32)>>,
     aborted: Mutex<Vec<(usize, u32)>>,
+    answer_to_abort: AtomicI32,
 }
 
 impl Seen {
@@ -268,7 +269,7 @@ unsafe extern "system" fn aborted(context: *mut c_void, id: *mut WSK_INSPECT_ID)
     let id = unsafe { *id };
     let known = (id.Key, id.SerialNumber);
     seen.aborted.lock().unwrap().push(known);
-    STATUS_SUCCESS
+    NTSTATUS(seen.answer_to_abort.load(Ordering::SeqCst))
 }
 
 static CONNECTION_TABLE: WSK_CLIENT_CONNECTION_DISPATCH = WSK_CLIENT_CONNECTION_DISPATCH {
@@ -610,6 +611,29 @@ fn wrong_answer_to_an_inspection() {
         std::thread::sleep(Duration::from_secs(50));
     })
     .tells("WskInspectEvent returned something else than");
+}
+
+#[test]
+fn wrong_answer_to_an_abort_event() {
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let client = Client::new();
+        let seen = Seen::new();
+        seen.answer_to_abort
+            .store(STATUS_UNSUCCESSFUL.0, Ordering::SeqCst);
+        seen.action
+            .store(WSK_INSPECT_ACTION::WskInspectPend.0, Ordering::SeqCst);
+        let listener = inspecting(&client, seen);
+        let peer = connect(listener.local().unwrap());
+        // Somebody has to wait for the connection, so that it is inspected.
+        let _waiting = listener.start_accept();
+        let known = seen.take_inspected();
+        reset(peer);
+        std::thread::sleep(Duration::from_millis(200));
+        let _ = listener.inspected(known, WSK_INSPECT_ACTION::WskInspectAccept);
+        std::thread::sleep(Duration::from_secs(50));
+    })
+    .tells("WskAbortEvent returned something else than STATUS_SUCCESS");
 }
 
 #[test]

@@ -1074,3 +1074,85 @@ fn dpc_freed_that_is_queued() {
     })
     .tells("memory was freed that holds a deferred procedure call that is queued");
 }
+
+// Places on the stack.
+
+/// Starts a receive with places on its own stack, and returns.
+#[inline(never)]
+fn forgets_its_places(socket: Socket, call: &Call, buffer: &Buffer) {
+    let mut received = Received::new();
+    // SAFETY: that the places go when this function returns is the rule that is broken; the call isn't completed by then.
+    let status = unsafe { socket.start_receive_into(call, buffer.all(), &raw mut received) };
+    assert_eq!(status, STATUS_PENDING);
+    // Here the places are still there.
+    assert_eq!(wsk_host::current_irql(), 0);
+    // SAFETY: nothing is asked of the caller.
+    assert_eq!(unsafe { KeGetCurrentIrql() }, 0);
+}
+
+#[test]
+fn places_on_the_stack_of_a_function_that_has_returned() {
+    if cfg!(windows) {
+        // Frames aren't watched there.
+        return;
+    }
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let client = Client::new();
+        let socket = client.bound("127.0.0.1:0");
+        let (call, buffer) = (Call::new(), Buffer::new(8));
+        forgets_its_places(socket, &call, &buffer);
+        call.cancel();
+    })
+    .tells("lies on the stack, in a function that has returned while the call in flight (WskReceiveFrom) still uses it")
+    .tells("noticed by IoCancelIrp")
+    .tells("forgets_its_places");
+}
+
+#[test]
+fn places_on_the_stack_of_a_thread_that_has_ended() {
+    if cfg!(windows) {
+        return;
+    }
+    unsafe extern "system" fn ends(_context: *mut c_void) {
+        let client = Client::new();
+        let socket = client.bound("127.0.0.1:0");
+        let mut received = Received::new();
+        // SAFETY: that the places go when the thread ends is the rule that is broken; the call isn't completed by then.
+        let status = unsafe {
+            let buffer = Buffer::new(8);
+            socket.start_receive_into(&Call::new(), buffer.all(), &raw mut received)
+        };
+        assert_eq!(status, STATUS_PENDING);
+    }
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        // SAFETY: the routine has no use for a context.
+        unsafe { start_thread(ends, ptr::null_mut()) };
+        std::thread::sleep(std::time::Duration::from_secs(50));
+    })
+    .tells("lies on the stack")
+    .tells("noticed by the end of the thread");
+}
+
+#[test]
+fn places_on_the_stack_that_are_there_until_the_end() {
+    let kernel = Kernel::boot();
+    let client = Client::new();
+    let socket = client.bound("127.0.0.1:0");
+    let buffer = Buffer::new(8);
+    for _ in 0..3 {
+        let call = Call::new();
+        let mut received = Received::new();
+        // SAFETY: the places are there until the call has finished.
+        let status = unsafe { socket.start_receive_into(&call, buffer.all(), &raw mut received) };
+        assert_eq!(status, STATUS_PENDING);
+        assert_eq!(wsk_host::current_irql(), 0);
+        call.cancel();
+        assert_eq!(call.finish().0, STATUS_CANCELLED);
+    }
+    buffer.free();
+    socket.close();
+    client.leave();
+    kernel.shutdown();
+}

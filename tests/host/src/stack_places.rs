@@ -1,0 +1,192 @@
+//! Places on a thread's stack that a call in flight uses: the function they belong to must not return before. Watched whenever the
+//! thread calls the kernel again, by a walk up the stack to the function's frame, and when a system thread ends.
+//!
+//! Where the frames of a stack can't be walked, on Windows, nothing is watched.
+
+use core::cell::RefCell;
+
+use crate::bugcheck::{bugcheck, violation};
+use crate::origin::Origin;
+use crate::{address_space, irp, irql};
+
+/// A place that a call in flight uses.
+struct Used {
+    irp: usize,
+    /// What tells this use of the IRP from others.
+    use_of_irp: (u64, u64),
+    function: &'static str,
+    place: usize,
+    what: &'static str,
+    frame: Frame,
+    origin: Origin,
+}
+
+/// What tells one call of a function from others that are under way on the same stack.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Frame {
+    /// Where the stack pointer is when it has returned.
+    end: usize,
+    /// The function.
+    start_of_code: usize,
+}
+
+std::thread_local! {
+    static USED: RefCell<Vec<Used>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Whether an address is worth to be watched.
+#[inline]
+pub(crate) fn concerns(address: usize) -> bool {
+    address_space::is_on_stack(address)
+}
+
+/// A call in flight uses a place on this thread's stack.
+#[cold]
+pub(crate) fn watch(
+    irp: usize,
+    use_of_irp: (u64, u64),
+    function: &'static str,
+    place: usize,
+    what: &'static str,
+) {
+    let Some(frame) = frame_of(place) else { return };
+    let used = Used {
+        irp,
+        use_of_irp,
+        function,
+        place,
+        what,
+        frame,
+        origin: Origin::here(function),
+    };
+    USED.with_borrow_mut(|places| places.push(used));
+    irql::attend();
+}
+
+/// The thread calls the kernel: stops when the function of a place has returned that a call in flight still uses. Says whether
+/// there is anything left to watch.
+pub(crate) fn look(function: &str) -> bool {
+    let mut places = USED.with_borrow_mut(core::mem::take);
+    places.retain(|used| irp::is_in_flight(used.irp, used.use_of_irp));
+    if places.is_empty() {
+        return false;
+    }
+    let (mut found, mut reached) = (Vec::new(), 0);
+    frames(|start, frame| {
+        found.push(frame);
+        reached = start;
+        true
+    });
+    for used in &places {
+        // Where the walk ends too early nothing is known.
+        if reached >= used.frame.end && !found.contains(&used.frame) {
+            report(used, function);
+        }
+    }
+    USED.with_borrow_mut(|watched| {
+        places.append(watched);
+        *watched = places;
+    });
+    true
+}
+
+/// The thread ends: no call in flight may use its stack.
+pub(crate) fn thread_ends() {
+    let places = USED.with_borrow_mut(core::mem::take);
+    for used in &places {
+        if irp::is_in_flight(used.irp, used.use_of_irp) {
+            report(used, "the end of the thread");
+        }
+    }
+}
+
+#[cold]
+fn report(used: &Used, noticed_by: &str) -> ! {
+    let Used {
+        function,
+        place,
+        what,
+        irp,
+        origin,
+        ..
+    } = used;
+    bugcheck!(
+        DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, *place, *irp, 0),
+        [
+            irp::story(*irp as *mut _),
+            format!("the place was given by {origin}"),
+            format!("noticed by {noticed_by}"),
+        ],
+        "{what} at {place:#x} lies on the stack, in a function that has returned while the call in flight ({function}) still uses it"
+    )
+}
+
+/// The frame that an address lies in.
+fn frame_of(place: usize) -> Option<Frame> {
+    let mut found = None;
+    frames(|start, frame| {
+        if start <= place && place < frame.end {
+            found = Some(frame);
+        }
+        found.is_none()
+    });
+    found
+}
+
+/// Calls `visit` with the frames of this thread, from the inside out, and where each starts, until it says that it is enough.
+#[cfg(unix)]
+fn frames(mut visit: impl FnMut(usize, Frame) -> bool) {
+    use core::ffi::{c_int, c_void};
+
+    /// `_URC_NO_REASON`, and `_URC_NORMAL_STOP`.
+    const GO_ON: c_int = 0;
+    const ENOUGH: c_int = 4;
+
+    type Trace = extern "C-unwind" fn(*mut c_void, *mut c_void) -> c_int;
+    // Of the Itanium C++ ABI, which Rust's panics use too.
+    unsafe extern "C-unwind" {
+        fn _Unwind_Backtrace(trace: Trace, argument: *mut c_void) -> c_int;
+        fn _Unwind_GetCFA(context: *mut c_void) -> usize;
+        fn _Unwind_GetIP(context: *mut c_void) -> usize;
+        fn _Unwind_FindEnclosingFunction(instruction: *mut c_void) -> *mut c_void;
+    }
+
+    struct Walk<'v> {
+        /// The frame before: where it starts, and its function.
+        before: Option<(usize, usize)>,
+        visit: &'v mut dyn FnMut(usize, Frame) -> bool,
+    }
+
+    extern "C-unwind" fn trace(context: *mut c_void, walk: *mut c_void) -> c_int {
+        // SAFETY: this is the walk that was given to `_Unwind_Backtrace`, and a context that it gives.
+        let (walk, start, start_of_code) = unsafe {
+            // One before the return address lies in the call.
+            let instruction = _Unwind_GetIP(context).wrapping_sub(1);
+            (
+                &mut *walk.cast::<Walk<'_>>(),
+                _Unwind_GetCFA(context),
+                _Unwind_FindEnclosingFunction(instruction as *mut c_void) as usize,
+            )
+        };
+        // A frame ends where the one that called it starts.
+        let go_on = walk.before.is_none_or(|(before, start_of_code)| {
+            let frame = Frame {
+                end: start,
+                start_of_code,
+            };
+            (walk.visit)(before, frame)
+        });
+        walk.before = Some((start, start_of_code));
+        if go_on { GO_ON } else { ENOUGH }
+    }
+
+    let mut walk = Walk {
+        before: None,
+        visit: &mut visit,
+    };
+    // SAFETY: the walk lives until the call returns.
+    unsafe { _Unwind_Backtrace(trace, (&raw mut walk).cast()) };
+}
+
+#[cfg(not(unix))]
+fn frames(_visit: impl FnMut(usize, Frame) -> bool) {}
