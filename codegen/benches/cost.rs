@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use wsk_codegen::{Arch, Error, Options, Source, kit};
+use wsk_codegen::{Arch, Error, Language, Options, Source, kit};
 
 const RUNS: usize = 5;
 const TIMES: f64 = 2.0;
@@ -170,7 +170,7 @@ fn generate(source: &Source, arches: &[Arch]) -> Result<(), Error> {
 fn plain(source: &Source, arch: Arch) -> Result<(), Error> {
     let bindings = bindgen::Builder::default()
         .header_contents("plain.hpp", source.root())
-        .clang_args(source.arguments(arch)?)
+        .clang_args(source.arguments(arch, Language::Cpp)?)
         .use_core()
         .formatter(bindgen::Formatter::None)
         .generate()

@@ -66,6 +66,18 @@ pub enum Error {
         /// clang's messages, one a line.
         diagnostics: String,
     },
+    /// The headers say something else to C than to C++.
+    #[error(
+        "{headers} says one thing to C, which Windows is written in, and another to C++, which the bindings are made of:\n{differences}\n  \
+         declare these in headers so that both see the same: an unnamed member with a name, a member or value for one language \
+         alone not at all"
+    )]
+    Languages {
+        /// The kit or folder of headers.
+        headers: String,
+        /// The differences, one a line.
+        differences: String,
+    },
     /// bindgen refused the headers.
     #[error("bindgen failed: {0}")]
     Bindgen(String),

@@ -35,4 +35,4 @@ pub use emit::releases;
 pub use error::Error;
 pub use find::kit;
 pub use find::ntddi;
-pub use find::source::{Arch, Source};
+pub use find::source::{Arch, Language, Source};

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use syn::Ident;
 
 use crate::error::Error;
-use crate::find::source::{Arch, Source};
+use crate::find::source::{Arch, Language, Source};
 use crate::read::facts::Facts;
 use crate::read::parse;
 
@@ -93,7 +93,7 @@ fn attempt(source: &Source, arch: Arch, facts: &Facts, before: &str) -> Result<S
             "wsk-bindings.hpp",
             &format!("{before}{}{}{}", source.root(), parse::END, roots(facts)),
         )
-        .clang_args(source.arguments(arch)?)
+        .clang_args(source.arguments(arch, Language::Cpp)?)
         .use_core()
         .ctypes_prefix("ctypes")
         .default_enum_style(bindgen::EnumVariation::NewType {

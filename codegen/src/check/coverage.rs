@@ -10,7 +10,7 @@ use crate::check::interface::{Interface, Item, Kind};
 use crate::emit::generate::{Options, generate};
 use crate::error::Error;
 use crate::find::libclang;
-use crate::find::source::{self, Arch, Source};
+use crate::find::source::{self, Arch, Language, Source};
 use crate::read::directives;
 use crate::read::facts::WSK;
 use crate::read::macros::{self, Candidates, Constants};
@@ -145,7 +145,8 @@ fn declared(source: &Source, arch: Arch) -> Result<(Declared, Constants), Error>
             .map(|define| (define.name, define.body))
             .collect();
     }
-    parse::with_unit(&clang, source, arch, &candidates.probes(), |unit| {
+    let probes = candidates.probes(Language::Cpp);
+    parse::with_unit(&clang, source, (arch, Language::Cpp), &probes, |unit| {
         let mut typedefs = Vec::new();
         unit.get_entity()
             .visit_children(|entity, _| match entity.get_kind() {

@@ -15,7 +15,7 @@ use crate::check::interface::{Interface, Kind, Record};
 use crate::emit::generate::{Options, generate};
 use crate::emit::output::Output;
 use crate::error::Error;
-use crate::find::source::{Arch, Source};
+use crate::find::source::{Arch, Language, Source};
 use crate::find::{checksum, libclang};
 use crate::read::facts::Reading;
 use crate::read::macros::{self, Candidates, Constants, SAMPLES, argument, call_name};
@@ -381,7 +381,8 @@ fn checks(source: &Source, arch: Arch, interface: &Interface) -> Result<Vec<Chec
     };
     let candidates = Candidates::find(source, ours.as_ref().map(|ours| &ours.constants))?;
     let reading = reader::read(&clang, source, arch, ours.as_ref())?;
-    parse::with_unit(&clang, source, arch, &candidates.probes(), |unit| {
+    let probes = candidates.probes(Language::Cpp);
+    parse::with_unit(&clang, source, (arch, Language::Cpp), &probes, |unit| {
         let constants = macros::values(unit)?;
         let oracle = Oracle {
             arch,

@@ -49,6 +49,24 @@ impl Arch {
     }
 }
 
+/// A language that the headers are read in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// What Windows and most drivers are written in.
+    C,
+    /// What the bindings are made of: in C the anonymous member that four provider tables begin with has no name.
+    Cpp,
+}
+
+impl Language {
+    fn arguments(self) -> [&'static str; 3] {
+        match self {
+            Self::C => ["-x", "c", "-std=c17"],
+            Self::Cpp => ["-x", "c++", "-std=c++17"],
+        }
+    }
+}
+
 /// The headers that bindings are generated from.
 #[derive(Debug, Clone)]
 pub struct Source {
@@ -209,16 +227,11 @@ impl Source {
 
     /// The arguments that make clang read the headers as the kernel's compiler does.
     ///
-    /// The headers are parsed as C++: in C the anonymous member that four provider tables begin with has no name.
-    ///
     /// # Errors
     ///
     /// When a folder's name is not Unicode.
-    pub fn arguments(&self, arch: Arch) -> Result<Vec<String>, Error> {
-        let mut arguments: Vec<String> = [
-            "-x",
-            "c++",
-            "-std=c++17",
+    pub fn arguments(&self, arch: Arch, language: Language) -> Result<Vec<String>, Error> {
+        let common = [
             "-fms-extensions",
             "-fms-compatibility",
             "-nostdinc",
@@ -231,9 +244,9 @@ impl Source {
             "-Wno-invalid-token-paste",
             "-DWSK_SAL_ANNOTATE=1",
             "-D_WIN64=1",
-        ]
-        .map(str::to_owned)
-        .to_vec();
+        ];
+        let words = language.arguments().into_iter().chain(common);
+        let mut arguments: Vec<String> = words.map(str::to_owned).collect();
         arguments.push(format!("--target={}", arch.triple()));
         arguments.extend(arch.defines().iter().map(|&define| define.to_owned()));
         if let Some(ntddi) = self.ntddi {
@@ -298,21 +311,21 @@ fn unicode(path: &Path) -> Result<String, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Arch, Source};
+    use super::{Arch, Language, Source};
 
     #[test]
     fn the_version_reaches_clang() {
         let source = Source::headers(&Source::shipped()).unwrap();
         let has = |source: &Source, argument: &str| {
             source
-                .arguments(Arch::X86_64)
+                .arguments(Arch::X86_64, Language::Cpp)
                 .unwrap()
                 .iter()
                 .any(|a| a == argument)
         };
         assert!(
             !source
-                .arguments(Arch::X86_64)
+                .arguments(Arch::X86_64, Language::Cpp)
                 .unwrap()
                 .iter()
                 .any(|a| a.contains("NTDDI"))

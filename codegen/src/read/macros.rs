@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use clang::{EntityKind, EvaluationResult, TranslationUnit, Type, TypeKind};
 
 use crate::error::Error;
-use crate::find::source::Source;
+use crate::find::source::{Language, Source};
 use crate::read::directives::{self, Define};
 
 /// The value of a macro.
@@ -98,15 +98,19 @@ impl Candidates {
 
     /// Constants that have the macros' values, to be parsed behind the headers.
     #[must_use]
-    pub(crate) fn probes(&self) -> String {
+    pub(crate) fn probes(&self, language: Language) -> String {
+        let constant = match language {
+            Language::C => "static const __auto_type",
+            Language::Cpp => "static constexpr auto",
+        };
         let mut text = String::new();
         for name in &self.ours {
-            let _ = writeln!(text, "static constexpr auto {VALUE}{name} = ({name});");
+            let _ = writeln!(text, "{constant} {VALUE}{name} = ({name});");
         }
         for name in self.objects.difference(&self.ours) {
             let _ = writeln!(
                 text,
-                "#ifdef {name}\nstatic constexpr auto {VALUE}{name} = ({name});\n#endif"
+                "#ifdef {name}\n{constant} {VALUE}{name} = ({name});\n#endif"
             );
         }
         for (name, define) in &self.functions {
@@ -118,7 +122,7 @@ impl Candidates {
                 let arguments = arguments.join(", ");
                 let _ = writeln!(
                     text,
-                    "#ifdef {name}\nstatic constexpr auto {VALUE}{name}_of_{index} = ({name}({arguments}));\n#endif"
+                    "#ifdef {name}\n{constant} {VALUE}{name}_of_{index} = ({name}({arguments}));\n#endif"
                 );
             }
         }

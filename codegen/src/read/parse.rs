@@ -7,15 +7,14 @@ use clang::diagnostic::{Diagnostic, Severity};
 use clang::{Clang, Entity, Index, TranslationUnit, Unsaved};
 
 use crate::error::Error;
-use crate::find::source::{Arch, Source};
+use crate::find::source::{Arch, Language, Source};
 
 /// The name under which clang sees the file that includes the headers.
-const ROOT: &str = "wsk-codegen.hpp";
+const ROOT: &str = "wsk-codegen.h";
 
 /// What stands behind the headers, and does not parse where they end in the middle of something: of a declaration, of a
 /// record, or of `extern "C"`.
-pub(crate) const END: &str =
-    "extern int wsk_codegen_end;\ntemplate <int> struct wsk_codegen_whole;\n";
+pub(crate) const END: &str = "extern int wsk_codegen_end;\n#ifdef __cplusplus\ntemplate <int> struct wsk_codegen_whole;\n#endif\n";
 
 /// Parses the headers, and `probes` behind them, and hands clang's view of them to `read`.
 ///
@@ -25,7 +24,7 @@ pub(crate) const END: &str =
 pub(crate) fn with_unit<T>(
     clang: &Clang,
     source: &Source,
-    arch: Arch,
+    (arch, language): (Arch, Language),
     probes: &str,
     read: impl FnOnce(&TranslationUnit<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
@@ -34,9 +33,9 @@ pub(crate) fn with_unit<T>(
     let text = format!("{}{END}{probes}", source.root());
     let unit = index
         .parser(&root)
-        .arguments(&source.arguments(arch)?)
+        .arguments(&source.arguments(arch, language)?)
         .unsaved(&[Unsaved::new(&root, text)])
-        .detailed_preprocessing_record(true)
+        .detailed_preprocessing_record(language == Language::Cpp)
         .skip_function_bodies(true)
         .parse()
         .map_err(|error| Error::Parse {

@@ -8,14 +8,14 @@ use clang::{Clang, Entity, EntityKind, EntityVisitResult, TypeKind};
 
 use crate::error::Error;
 use crate::find::ntddi;
-use crate::find::source::{self, Arch, Source};
+use crate::find::source::{self, Arch, Language, Source};
 use crate::read::facts::{
     Facts, FunctionMacro, Origin, Parameter, Prototype, Reading, Tagged, WSK,
 };
 use crate::read::macros::{self, Candidates, Constant, Constants};
 use crate::read::parse::{self, place};
 use crate::read::shape::Shaper;
-use crate::read::{corrections, describe, directives, names, sal, tables};
+use crate::read::{corrections, describe, directives, language, names, sal, tables};
 
 /// Reads the facts of the headers; of a kit's, those of `wsk.h` and of what our own headers, read before, declare too.
 ///
@@ -29,47 +29,61 @@ pub(crate) fn read(
     shipped: Option<&Reading>,
 ) -> Result<Reading, Error> {
     let candidates = Candidates::find(source, shipped.map(|shipped| &shipped.constants))?;
-    parse::with_unit(clang, source, arch, &candidates.probes(), |unit| {
-        let shipped = shipped.map(|shipped| &shipped.facts);
-        let mut reader = Reader {
-            source,
-            shipped,
-            known: shipped.map(Facts::names).unwrap_or_default(),
-            candidates: &candidates,
-            files: HashMap::new(),
-            facts: Facts::default(),
-            shapes: BTreeMap::new(),
-            unnamed: Constants::new(),
-        };
-        reader.translation_unit(unit.get_entity())?;
-        let Reader {
-            mut facts,
-            shapes,
-            unnamed,
-            ..
-        } = reader;
-        corrections::apply(&mut facts)?;
-        if let Some(shipped) = shipped {
-            describe::describe(&mut facts, shipped, source.build().map(|_| source.name()));
-        }
-        let mut constants = macros::values(unit)?;
-        constants.extend(unnamed);
-        if let Some(shipped) = shipped {
-            // What a kit has in another way, as a member of an enumeration, or from the command line.
-            for (name, origin) in &shipped.macros {
-                if constants.contains_key(name) && !facts.macros.contains_key(name) {
-                    facts.macros.insert(name.clone(), origin.clone());
+    let probes = candidates.probes(Language::Cpp);
+    let known = shipped.map(|shipped| shipped.facts.names());
+    let known = known.unwrap_or_default();
+    let (mut reading, in_cpp) =
+        parse::with_unit(clang, source, (arch, Language::Cpp), &probes, |unit| {
+            let shipped = shipped.map(|shipped| &shipped.facts);
+            let mut reader = Reader {
+                source,
+                shipped,
+                known: known.clone(),
+                candidates: &candidates,
+                files: HashMap::new(),
+                facts: Facts::default(),
+                shapes: BTreeMap::new(),
+                unnamed: Constants::new(),
+            };
+            reader.translation_unit(unit.get_entity())?;
+            let Reader {
+                mut facts,
+                shapes,
+                unnamed,
+                ..
+            } = reader;
+            corrections::apply(&mut facts)?;
+            if let Some(shipped) = shipped {
+                describe::describe(&mut facts, shipped, source.build().map(|_| source.name()));
+            }
+            let values = macros::values(unit)?;
+            let mut constants = values.clone();
+            constants.extend(unnamed);
+            if let Some(shipped) = shipped {
+                // What a kit has in another way, as a member of an enumeration, or from the command line.
+                for (name, origin) in &shipped.macros {
+                    if constants.contains_key(name) && !facts.macros.contains_key(name) {
+                        facts.macros.insert(name.clone(), origin.clone());
+                    }
                 }
             }
+            let new_entry = tables::new_entry(source, &constants);
+            let reading = Reading {
+                facts,
+                constants,
+                shapes,
+                new_entry,
+            };
+            let seen = language::seen(unit, source, &known, &values);
+            Ok((reading, seen))
+        })?;
+    let in_c = language::compare(clang, source, arch, &candidates, &known, &in_cpp)?;
+    for (name, constant) in in_c {
+        if let Some(known) = reading.constants.get_mut(&name) {
+            (known.size, known.signed) = (constant.size, constant.signed);
         }
-        let new_entry = tables::new_entry(source, &constants);
-        Ok(Reading {
-            facts,
-            constants,
-            shapes,
-            new_entry,
-        })
-    })
+    }
+    Ok(reading)
 }
 
 /// What is read from the text of one header: for each line, its words of documentation, and the version that it is

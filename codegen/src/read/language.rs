@@ -1,0 +1,240 @@
+//! What the headers say to C and to C++. The bindings are made of what they say to C++, but drivers and Windows itself are
+//! written in C: where the two see different layouts, values or names, a binding would be wrong without a word.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use clang::{Clang, Entity, EntityKind, EntityVisitResult, TranslationUnit, Type, TypeKind};
+
+use crate::error::Error;
+use crate::find::source::{Arch, Language, Source, header_name};
+use crate::read::facts::WSK;
+use crate::read::macros::{self, Candidates, Constants};
+use crate::read::parse::{self, place};
+
+/// Records nest no deeper in any header.
+const DEPTH: u32 = 32;
+
+/// How many differences are worth showing.
+const SHOWN: usize = 20;
+
+/// What one language sees of the declarations that are bound: by name, each property with its value.
+pub(crate) type Seen = BTreeMap<String, BTreeMap<String, String>>;
+
+/// Fails where C does not see what C++ has seen; gives the values of macros as C has them. A character or a comparison that is
+/// one byte in C++ is an `int` in C.
+///
+/// # Errors
+///
+/// When the headers do not parse as C, or say something else to it.
+pub(crate) fn compare(
+    clang: &Clang,
+    source: &Source,
+    arch: Arch,
+    candidates: &Candidates,
+    known: &BTreeSet<&str>,
+    cpp: &Seen,
+) -> Result<Constants, Error> {
+    let probes = candidates.probes(Language::C);
+    let (c, constants) = parse::with_unit(clang, source, (arch, Language::C), &probes, |unit| {
+        let constants = macros::values(unit)?;
+        Ok((seen(unit, source, known, &constants), constants))
+    })?;
+    let mut differences = Vec::new();
+    let names: BTreeSet<&String> = c.keys().chain(cpp.keys()).collect();
+    for name in names {
+        match (c.get(name), cpp.get(name)) {
+            (Some(c), Some(cpp)) => differences.extend(different(name, c, cpp)),
+            (Some(_), None) => differences.push(format!("{name} is declared for C alone")),
+            (None, _) => differences.push(format!("{name} is declared for C++ alone")),
+        }
+    }
+    if differences.is_empty() {
+        return Ok(constants);
+    }
+    let count = differences.len();
+    differences.truncate(SHOWN);
+    if count > SHOWN {
+        differences.push(format!("and {} more", count - SHOWN));
+    }
+    Err(Error::Languages {
+        headers: source.name().to_owned(),
+        differences: differences.join("\n"),
+    })
+}
+
+/// The properties of an item in which the languages differ, in words.
+fn different(
+    name: &str,
+    c: &BTreeMap<String, String>,
+    cpp: &BTreeMap<String, String>,
+) -> Option<String> {
+    let none = "nothing".to_owned();
+    let properties: BTreeSet<&String> = c.keys().chain(cpp.keys()).collect();
+    let told: Vec<String> = properties
+        .into_iter()
+        .filter(|property| c.get(*property) != cpp.get(*property))
+        .map(|property| {
+            let (c, cpp) = (c.get(property), cpp.get(property));
+            format!(
+                "{property} is {} in C and {} in C++",
+                c.unwrap_or(&none),
+                cpp.unwrap_or(&none)
+            )
+        })
+        .collect();
+    (!told.is_empty()).then(|| format!("{name}: {}", told.join("; ")))
+}
+
+/// What the language of `unit` sees, with these values of macros.
+pub(crate) fn seen(
+    unit: &TranslationUnit<'_>,
+    source: &Source,
+    known: &BTreeSet<&str>,
+    constants: &Constants,
+) -> Seen {
+    let mut seen = Seen::new();
+    unit.get_entity()
+        .visit_children(|entity, _| match entity.get_kind() {
+            EntityKind::LinkageSpec | EntityKind::UnexposedDecl => EntityVisitResult::Recurse,
+            EntityKind::StructDecl
+            | EntityKind::UnionDecl
+            | EntityKind::EnumDecl
+            | EntityKind::TypedefDecl
+            | EntityKind::FunctionDecl => {
+                if let Some(name) = entity.get_name()
+                    && is_bound(entity, &name, source, known)
+                {
+                    declaration(entity, name, &mut seen);
+                }
+                EntityVisitResult::Continue
+            }
+            _ => EntityVisitResult::Continue,
+        });
+    for (name, constant) in constants {
+        let properties = seen.entry(name.clone()).or_default();
+        properties.insert("its value".to_owned(), constant.value.to_string());
+    }
+    seen
+}
+
+/// Whether a declaration is one of those that are bound. Names that clang makes up for what has none differ by language: such
+/// records are seen through their typedefs.
+fn is_bound(entity: Entity<'_>, name: &str, source: &Source, known: &BTreeSet<&str>) -> bool {
+    if name.is_empty() || name.contains('(') {
+        return false;
+    }
+    let is_known = known.contains(name);
+    place(entity).is_some_and(|(path, _)| {
+        let wanted = is_known || !source.is_kit() || header_name(&path) == WSK;
+        wanted && source.is_bound(&path)
+    })
+}
+
+fn declaration(entity: Entity<'_>, name: String, seen: &mut Seen) {
+    let mut add = |what: &str, value: String| {
+        seen.entry(name.clone())
+            .or_default()
+            .insert(what.to_owned(), value);
+    };
+    match entity.get_kind() {
+        EntityKind::FunctionDecl if entity.is_inline_function() => {}
+        EntityKind::FunctionDecl => {
+            if let Some(ty) = entity.get_type() {
+                add("its signature", signature(ty));
+            }
+        }
+        EntityKind::TypedefDecl => {
+            let Some(ty) = entity.get_typedef_underlying_type() else {
+                return;
+            };
+            let ty = ty.get_canonical_type();
+            let pointee = ty.get_pointee_type().unwrap_or(ty).get_canonical_type();
+            if pointee.get_argument_types().is_some() {
+                add("its signature", signature(pointee));
+            } else {
+                of_type(ty, &mut add);
+            }
+        }
+        _ if entity.is_definition() => {
+            if let Some(ty) = entity.get_type() {
+                of_type(ty.get_canonical_type(), &mut add);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Sizes of the result and the parameters.
+fn signature(ty: Type<'_>) -> String {
+    let parameters = ty.get_argument_types().unwrap_or_default();
+    let parameters: Vec<String> = parameters.into_iter().map(size).collect();
+    let result = ty.get_result_type().map_or_else(String::new, size);
+    format!("({}) -> {result} bytes", parameters.join(", "))
+}
+
+fn size(ty: Type<'_>) -> String {
+    let ty = ty.get_canonical_type();
+    match ty.get_kind() {
+        TypeKind::Void => "0".to_owned(),
+        _ => ty
+            .get_sizeof()
+            .map_or_else(|_| "unknown".to_owned(), |size| size.to_string()),
+    }
+}
+
+fn of_type(ty: Type<'_>, add: &mut impl FnMut(&str, String)) {
+    let (Ok(size), Ok(align)) = (ty.get_sizeof(), ty.get_alignof()) else {
+        return;
+    };
+    add("its size", size.to_string());
+    add("its alignment", align.to_string());
+    if ty.get_kind() == TypeKind::Enum {
+        let members = ty
+            .get_declaration()
+            .map(|declaration| declaration.get_children());
+        for member in members.into_iter().flatten() {
+            if let (Some(name), Some((value, _))) =
+                (member.get_name(), member.get_enum_constant_value())
+            {
+                add(&format!("member {name}"), value.to_string());
+            }
+        }
+    } else if ty.get_kind() == TypeKind::Record {
+        let mut leaves = Vec::new();
+        collect(ty, 0, DEPTH, &mut leaves);
+        leaves.sort();
+        for (name, bit, bits) in leaves {
+            let place = match (bit % 8, bits % 8) {
+                (0, 0) => format!("{} bytes at {}", bits / 8, bit / 8),
+                _ => format!("{bits} bits at bit {bit}"),
+            };
+            add(&format!("member {name}"), place);
+        }
+    }
+}
+
+/// The members of a record that are no records themselves: name, place and size in bits. A record that C has without a name
+/// may have one in C++.
+fn collect(record: Type<'_>, base: usize, depth: u32, leaves: &mut Vec<(String, usize, usize)>) {
+    let Some(depth) = depth.checked_sub(1) else {
+        return;
+    };
+    for field in record.get_fields().unwrap_or_default() {
+        let (Some(ty), Ok(offset)) = (field.get_type(), field.get_offset_of_field()) else {
+            continue;
+        };
+        let ty = ty.get_canonical_type();
+        let place = base + offset;
+        if ty.get_kind() == TypeKind::Record {
+            collect(ty, place, depth, leaves);
+            continue;
+        }
+        let Some(name) = field.get_name().filter(|name| !name.is_empty()) else {
+            continue;
+        };
+        let bits = field
+            .get_bit_field_width()
+            .or_else(|| ty.get_sizeof().ok().map(|size| size * 8));
+        leaves.push((name, place, bits.unwrap_or(0)));
+    }
+}
