@@ -176,10 +176,11 @@ fn bitfields() {
             "pub const fn Low(&self) -> u32 { self.Bitfield1 & 0xFFF_FFFF }",
             "pub const fn High(&self) -> u32 { (self.Bitfield1 >> 28) & 0xF }",
             "pub const fn set_High(&mut self, value: u32)",
-            // What lies across C's integers is bytes.
-            "pub Bitfield2: [u8; 10usize],",
-            "pub const fn Wide(&self) -> u64 {",
-            "pub Bitfield1: [u8; 3usize],",
+            // Each in an integer of the type that C declares it with.
+            "pub Bitfield2: u8,",
+            "pub Bitfield3: u64,",
+            "pub const fn Wide(&self) -> u64 { self.Bitfield3 & 0xFF_FFFF_FFFF }",
+            "pub struct ODD { /// `Bitfield1` of the C structure. pub Bitfield1: u32, /// `c` of the C structure. pub c: u8,",
             "pub const fn All(&self) -> u64 { self.Bitfield1 & 0xFFFF_FFFF_FFFF_FFFF }",
         ],
     );

@@ -48,8 +48,6 @@ pub(crate) struct Bitfield {
     pub shift: u32,
     /// How many bits it has.
     pub width: u32,
-    /// The type that C declares it with.
-    pub ty: Type,
 }
 
 /// The output of bindgen by kind of item, under the names that bindgen gives.

@@ -176,58 +176,6 @@ pub(crate) fn offsets(
     found
 }
 
-/// Gives the units that bindgen holds bitfields in the type of C's integer, where one lies as C's does; others are bytes.
-pub(crate) fn settle_bitfields(bindings: &mut Bindings) {
-    let mut settled: Vec<(String, Ident, Type)> = Vec::new();
-    for (name, record) in &bindings.records {
-        let Some(layout) = bindings.layouts.get(name) else {
-            continue;
-        };
-        let offsets = offsets(record, layout, &Sizes(bindings));
-        for (member, ty) in &record.members {
-            let Some(bytes) = bitfield_bytes(ty) else {
-                continue;
-            };
-            let offset = offsets.get(member).copied().unwrap_or(0);
-            let integer: Type = match bytes {
-                1 => parse_quote!(u8),
-                2 if offset % 2 == 0 => parse_quote!(u16),
-                4 if offset % 4 == 0 => parse_quote!(u32),
-                8 if offset % 8 == 0 => parse_quote!(u64),
-                _ => parse_quote!([u8; #bytes]),
-            };
-            settled.push((name.clone(), member.clone(), integer));
-        }
-    }
-    for (name, member, ty) in settled {
-        let record = bindings.records.get_mut(&name);
-        let members = record.into_iter().flat_map(|record| &mut record.members);
-        for (_, held) in members.filter(|(known, _)| *known == member) {
-            *held = ty.clone();
-        }
-    }
-}
-
-/// The size of `__BindgenBitfieldUnit<[u8; 4usize]>`.
-fn bitfield_bytes(ty: &Type) -> Option<usize> {
-    let Type::Path(path) = ty else { return None };
-    let segment = path.path.segments.last()?;
-    let syn::PathArguments::AngleBracketed(arguments) = &segment.arguments else {
-        return None;
-    };
-    let syn::GenericArgument::Type(Type::Array(array)) = arguments.args.first()? else {
-        return None;
-    };
-    let syn::Expr::Lit(syn::ExprLit {
-        lit: syn::Lit::Int(bytes),
-        ..
-    }) = &array.len
-    else {
-        return None;
-    };
-    (segment.ident == "__BindgenBitfieldUnit").then(|| bytes.base10_parse().ok())?
-}
-
 /// Counts unnamed members anew, among those that are left.
 pub(crate) fn renumber<'m>(members: impl Iterator<Item = &'m mut Ident>) {
     let unnamed = members.filter(|member| member.to_string().starts_with("__bindgen_anon_"));
@@ -282,7 +230,13 @@ impl Sizes<'_> {
             "c_longlong" | "c_ulonglong" | "u64" | "i64" | "usize" | "isize" | "f64" | "Option" => {
                 8
             }
-            "__IncompleteArrayField" => return Some((0, 1)),
+            // It has no elements, and the alignment of one.
+            "__IncompleteArrayField" => {
+                let syn::GenericArgument::Type(ty) = first? else {
+                    return None;
+                };
+                return self.of(ty).map(|(_, align)| (0, align));
+            }
             // Its bytes have no alignment of their own.
             "__BindgenBitfieldUnit" => {
                 let syn::GenericArgument::Type(ty) = first? else {

@@ -2,6 +2,7 @@
 
 pub(crate) mod adopt;
 pub(crate) mod bindings;
+pub(crate) mod fit;
 pub(crate) mod layout;
 pub(crate) mod prune;
 pub(crate) mod run;

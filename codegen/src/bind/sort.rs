@@ -1,10 +1,8 @@
 //! Sorts what bindgen wrote by kind of item.
 
-use quote::ToTokens as _;
 use syn::{Fields, Ident, Item, ItemImpl, Type};
 
-use crate::bind::bindings::{Bindings, Bitfield, Enumeration, Record, bare_function};
-use crate::bind::layout;
+use crate::bind::bindings::{Bindings, Enumeration, Record, bare_function};
 use crate::bind::run::{FUNCTION, ROOTS};
 use crate::error::Error;
 
@@ -20,7 +18,6 @@ pub(crate) fn sort(text: &str) -> Result<Bindings, Error> {
     for item in file.items {
         bindings.item(item)?;
     }
-    layout::settle_bitfields(&mut bindings);
     Ok(bindings)
 }
 
@@ -96,7 +93,7 @@ impl Bindings {
         Ok(())
     }
 
-    /// Members of a newtype enumeration, or accessors of bitfields.
+    /// Members of a newtype enumeration; bitfields are clang's to tell of.
     fn implementation(&mut self, block: &ItemImpl) -> Result<(), Error> {
         let name = last_segment(&block.self_ty)
             .ok_or_else(|| unknown("an impl for something unnamed"))?
@@ -105,31 +102,20 @@ impl Bindings {
             return Ok(());
         }
         for item in &block.items {
-            match item {
-                syn::ImplItem::Const(constant) => {
-                    let syn::Expr::Call(call) = &constant.expr else {
-                        return Err(unknown("an enumeration member that is no newtype value"));
-                    };
-                    let value = call
-                        .args
-                        .first()
-                        .cloned()
-                        .ok_or_else(|| unknown("a member without value"))?;
-                    let enumeration = self
-                        .enumerations
-                        .entry(name.clone())
-                        .or_insert_with(Enumeration::none);
-                    enumeration.members.push((constant.ident.clone(), value));
-                }
-                syn::ImplItem::Fn(accessor) => {
-                    if let Some(bitfield) = bitfield(accessor) {
-                        self.bitfields
-                            .entry(name.clone())
-                            .or_default()
-                            .push(bitfield);
-                    }
-                }
-                _ => {}
+            if let syn::ImplItem::Const(constant) = item {
+                let syn::Expr::Call(call) = &constant.expr else {
+                    return Err(unknown("an enumeration member that is no newtype value"));
+                };
+                let value = call
+                    .args
+                    .first()
+                    .cloned()
+                    .ok_or_else(|| unknown("a member without value"))?;
+                let enumeration = self
+                    .enumerations
+                    .entry(name.clone())
+                    .or_insert_with(Enumeration::none);
+                enumeration.members.push((constant.ident.clone(), value));
             }
         }
         Ok(())
@@ -230,29 +216,6 @@ fn measure(expression: &syn::Expr) -> Option<Measure> {
 
 /// What bindgen holds bitfields and flexible arrays with; ours are plain integers, and arrays of no elements.
 const SUPPORT: [&str; 2] = ["__BindgenBitfieldUnit", "__IncompleteArrayField"];
-
-/// What bindgen's getter of a bitfield says: `self._bitfield_1.get_const::<28usize, 4u8>()`.
-fn bitfield(accessor: &syn::ImplItemFn) -> Option<Bitfield> {
-    let body = accessor
-        .block
-        .to_token_stream()
-        .to_string()
-        .replace(' ', "");
-    let (before, after) = body.split_once(".get_const::<")?;
-    let (_, holder) = before.rsplit_once("self._bitfield_")?;
-    let (shift, after) = after.split_once("usize,")?;
-    let (width, _) = after.split_once("u8>")?;
-    Some(Bitfield {
-        name: accessor.sig.ident.clone(),
-        holder: holder.to_owned(),
-        shift: shift.parse().ok()?,
-        width: width.parse().ok()?,
-        ty: match &accessor.sig.output {
-            syn::ReturnType::Type(_, ty) => (**ty).clone(),
-            syn::ReturnType::Default => return None,
-        },
-    })
-}
 
 fn renaming(tree: &syn::UseTree) -> Option<(&Ident, &Ident)> {
     match tree {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use clang::{Entity, EntityKind, EntityVisitResult};
 use serde::Serialize;
 
-use crate::check::interface::{Interface, Item, Kind};
+use crate::check::interface::{Interface, Item, Kind, Record};
 use crate::emit::generate::{Options, generate};
 use crate::error::Error;
 use crate::find::libclang;
@@ -298,8 +298,8 @@ impl Lookup<'_> {
                 .contains_key(member)
                 .then(|| format!("{record}::{member}")),
             Kind::Record(found) => {
-                if found.members.iter().any(|known| known.name == member) {
-                    return Some(format!("{record}.{member}"));
+                if let Some(bound) = in_record(record, found, member) {
+                    return Some(bound);
                 }
                 // In a record without a name inside this one.
                 let inner = format!("{record}_");
@@ -313,8 +313,7 @@ impl Lookup<'_> {
                         Kind::Record(found) => Some((name, found)),
                         _ => None,
                     })
-                    .find(|(_, found)| found.members.iter().any(|known| known.name == member))
-                    .map(|(name, _)| format!("{name}.{member}"))
+                    .find_map(|(name, found)| in_record(name, found, member))
             }
             _ => None,
         }
@@ -355,4 +354,21 @@ impl Lookup<'_> {
             format!("it stands for {body}, a calling convention, which every binding has of itself")
         })
     }
+}
+
+/// How a member of C's is bound in this very record: as one of Rust's, or as an accessor of bits. Rust's keywords are spelled
+/// otherwise.
+fn in_record(name: &str, record: &Record, member: &str) -> Option<String> {
+    let is_it = |known: &str| {
+        known == member
+            || known.strip_prefix("r#") == Some(member)
+            || known.strip_suffix('_') == Some(member)
+    };
+    let field = record.members.iter().map(|known| &known.name);
+    if let Some(known) = field.into_iter().find(|known| is_it(known)) {
+        return Some(format!("{name}.{known}"));
+    }
+    let bits = record.bitfields.iter().map(|known| &known.name);
+    let known = bits.into_iter().find(|known| is_it(known))?;
+    Some(format!("{name}.{known}() and {name}.set_{known}()"))
 }

@@ -309,6 +309,7 @@ impl Comparison<'_> {
         let number = |value: Option<u64>| {
             value.map_or_else(|| "not known".to_owned(), |value| value.to_string())
         };
+        self.bitfields(before, after, details);
         details.differ("its size", &number(before.size), &number(after.size));
         details.differ("its alignment", &number(before.align), &number(after.align));
         for old in &before.members {
@@ -329,6 +330,26 @@ impl Comparison<'_> {
                 } else {
                     details.breaking(text);
                 }
+            }
+        }
+    }
+
+    fn bitfields(&self, before: &Record, after: &Record, details: &mut Details) {
+        for old in &before.bitfields {
+            let name = &old.name;
+            let Some(new) = after.bitfields.iter().find(|new| new.name == *name) else {
+                details.breaking(format!("bitfield {name} is gone"));
+                continue;
+            };
+            let (ty, new_ty) = (self.old.resolved(&old.ty), self.new.resolved(&new.ty));
+            details.differ(&format!("the type of bitfield {name}"), &ty, &new_ty);
+            if ty == new_ty {
+                details.differ(&format!("the bits of {name}"), &old.bits, &new.bits);
+            }
+        }
+        for new in &after.bitfields {
+            if before.bitfields.iter().all(|old| old.name != new.name) {
+                details.compatible(format!("bitfield {}: {} is new", new.name, new.ty));
             }
         }
     }

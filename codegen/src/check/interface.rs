@@ -100,6 +100,21 @@ pub struct Record {
     pub align: Option<u64>,
     /// Its members in order.
     pub members: Vec<Member>,
+    /// Its bitfields in order, which have accessors instead.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub bitfields: Vec<Bitfield>,
+}
+
+/// A bitfield of a record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Bitfield {
+    /// Its name, which is that of the accessor that reads it.
+    pub name: String,
+    /// The type of its value.
+    #[serde(rename = "type")]
+    pub ty: String,
+    /// The expression that reads it.
+    pub bits: String,
 }
 
 /// A member of a record.
@@ -275,24 +290,37 @@ impl Interface {
         self.insert(name.to_owned(), attributes, Kind::Record(record));
     }
 
-    /// Members of an enumeration.
+    /// Members of an enumeration, or accessors of a record's bitfields.
     fn members(&mut self, block: &syn::ItemImpl) {
         let name = match arch(&block.attrs) {
             Some(arch) => format!("{} ({arch})", text(&block.self_ty)),
             None => text(&block.self_ty),
         };
-        let Some(Kind::Enumeration { members, .. }) =
-            self.items.get_mut(&name).map(|item| &mut item.kind)
-        else {
-            return;
-        };
-        for item in &block.items {
-            if let syn::ImplItem::Const(constant) = item
-                && let syn::Expr::Call(call) = &constant.expr
-                && let Some(value) = call.args.first().and_then(integer)
-            {
-                members.insert(constant.ident.to_string(), value);
-            }
+        let kind = self.items.get_mut(&name).map(|item| &mut item.kind);
+        let items = block.items.iter();
+        match kind {
+            Some(Kind::Enumeration { members, .. }) => members.extend(items.filter_map(|item| {
+                let syn::ImplItem::Const(constant) = item else {
+                    return None;
+                };
+                let syn::Expr::Call(call) = &constant.expr else {
+                    return None;
+                };
+                let value = call.args.first().and_then(integer)?;
+                Some((constant.ident.to_string(), value))
+            })),
+            Some(Kind::Record(record)) => record.bitfields.extend(items.filter_map(|item| {
+                let syn::ImplItem::Fn(accessor) = item else {
+                    return None;
+                };
+                // The other of the two takes the value.
+                (accessor.sig.inputs.len() == 1).then(|| Bitfield {
+                    name: accessor.sig.ident.to_string(),
+                    ty: output(&accessor.sig.output),
+                    bits: text(&accessor.block),
+                })
+            })),
+            _ => {}
         }
     }
 

@@ -256,6 +256,17 @@ pub(crate) use zeroed_default;
 pub struct NTSTATUS(pub i32);
 mod generated;
 pub use generated::*;
+const fn bits(bytes: &[u8]) -> i128 {
+    let (mut first, mut count, mut at) = (-1, 0, 0);
+    while at < bytes.len() * 8 {
+        if bytes[at / 8] >> (at % 8) & 1 == 1 {
+            if first < 0 { first = at as i128; }
+            count += 1;
+        }
+        at += 1;
+    }
+    first * 256 + count
+}
 mod checks;
 ";
 
@@ -561,6 +572,7 @@ impl Oracle<'_> {
         base: usize,
         checks: &mut Vec<Check>,
     ) {
+        self.bits(outer, record, path, ty, base, checks);
         for member in &record.members {
             let path = if path.is_empty() {
                 member.name.clone()
@@ -609,6 +621,50 @@ impl Oracle<'_> {
         }
     }
 
+    /// The bitfields of `record`, which is found at `path` of `outer`: which bits the accessor that writes one sets.
+    fn bits(
+        &self,
+        outer: &str,
+        record: &Record,
+        path: &str,
+        ty: Type<'_>,
+        base: usize,
+        checks: &mut Vec<Check>,
+    ) {
+        let Some(Ok(size)) = self.types.get(outer).map(Type::get_sizeof) else {
+            return;
+        };
+        for bitfield in &record.bitfields {
+            let c_name = bitfield.name.trim_end_matches('_');
+            let c_name = if ty.get_offsetof(&bitfield.name).is_ok() {
+                bitfield.name.as_str()
+            } else {
+                c_name
+            };
+            let Some(width) = width_of(ty, c_name, DEPTH) else {
+                continue;
+            };
+            let Ok(bit) = ty.get_offsetof(c_name) else {
+                continue;
+            };
+            let place = if path.is_empty() {
+                String::new()
+            } else {
+                format!("{path}.")
+            };
+            let name = &bitfield.name;
+            checks.push(Check {
+                what: format!("bits of {outer}.{place}{name}, first times 256 plus how many"),
+                rust: format!(
+                    "{{ let mut all = core::mem::MaybeUninit::<{outer}>::zeroed(); \
+                     unsafe {{ (*all.as_mut_ptr()).{place}set_{name}(!0) }}; \
+                     bits(unsafe {{ &*all.as_ptr().cast::<[u8; {size}]>() }}) }}"
+                ),
+                clang: i128::try_from((base * 8 + bit) * 256 + width).unwrap_or(i128::MAX),
+            });
+        }
+    }
+
     fn enumeration(&self, name: &str, members: &BTreeMap<String, i128>, checks: &mut Vec<Check>) {
         let Some(declaration) = self.types.get(name).and_then(Type::get_declaration) else {
             return;
@@ -633,6 +689,21 @@ impl Oracle<'_> {
             }
         }
     }
+}
+
+/// Records nest no deeper in any header.
+const DEPTH: u32 = 32;
+
+/// How many bits a bitfield of a record, or of an unnamed one inside it, has.
+fn width_of(record: Type<'_>, name: &str, depth: u32) -> Option<usize> {
+    let depth = depth.checked_sub(1)?;
+    record.get_fields()?.into_iter().find_map(|field| {
+        match field.get_name().filter(|name| !name.is_empty()) {
+            Some(found) if found == name => field.get_bit_field_width(),
+            Some(_) => None,
+            None => width_of(field.get_type()?.get_canonical_type(), name, depth),
+        }
+    })
 }
 
 fn number(what: String, rust: &str, clang: usize) -> Check {

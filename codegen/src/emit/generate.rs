@@ -6,7 +6,7 @@ use clang::Clang;
 
 use crate::bind::bindings::Bindings;
 use crate::bind::sort::sort;
-use crate::bind::{adopt, prune, run};
+use crate::bind::{adopt, fit, prune, run};
 use crate::emit::files::{self, Run};
 use crate::emit::output::Output;
 use crate::error::Error;
@@ -91,7 +91,14 @@ fn read_and_bind(
             .collect();
         (join(binding), read)
     });
-    let our_bindings = our_bindings.map(|bound| sort(&bound()?)).transpose()?;
+    let our_bindings = match (ours, our_bindings) {
+        (Some(ours), Some(bound)) => {
+            let mut bindings = sort(&bound()?)?;
+            fit::fit(&mut bindings, &ours.facts)?;
+            Some(bindings)
+        }
+        _ => None,
+    };
     let ours = ours.zip(our_bindings.as_ref());
     let bindings = transform(&bound?, &reading, ours)?;
     let mut runs = vec![Run {
@@ -123,10 +130,12 @@ fn transform(
     ours: Option<(&Reading, &Bindings)>,
 ) -> Result<Bindings, Error> {
     let mut bindings = sort(bound)?;
+    fit::fit(&mut bindings, &reading.facts)?;
     if let Some((ours, our_bindings)) = ours {
         let adopted = adopt::adopt(&mut bindings, &reading.facts, our_bindings)?;
         prune::prune(&mut bindings, &reading.facts, &ours.facts, &adopted)?;
     }
+    fit::check(&bindings)?;
     Ok(bindings)
 }
 

@@ -140,22 +140,30 @@ impl Emitter<'_> {
                 None,
             ));
             let doc_set = docs(&[format!("Sets `{name}`; bits that do not fit are left out.")]);
-            let (value, read, write) = if matches!(ty, Type::Path(_)) {
-                let (read, write) = in_integer(bitfield, &holder);
-                (ty, read, write)
+            let (mut read, mut write) = in_integer(bitfield, &holder);
+            let is_union = record.is_some_and(|record| record.union);
+            let (safety, unsafety) = if is_union {
+                let lines = [
+                    "",
+                    "# Safety",
+                    "",
+                    "All bits of the member that holds it are initialised.",
+                ];
+                (read, write) = (quote!(unsafe { #read }), quote!(unsafe { #write }));
+                (docs(&lines.map(str::to_owned)), Some(quote!(unsafe)))
             } else {
-                let value = self.types.rewrite(&bitfield.ty);
-                let (read, write) = in_bytes(bitfield, &holder, &value);
-                (value, read, write)
+                (TokenStream::new(), None)
             };
             accessors.push(quote! {
                 #doc
+                #safety
                 #[inline]
                 #[must_use]
-                pub const fn #get(&self) -> #value { #read }
+                pub const #unsafety fn #get(&self) -> #ty { #read }
                 #doc_set
+                #safety
                 #[inline]
-                pub const fn #set(&mut self, value: #value) { #write }
+                pub const #unsafety fn #set(&mut self, value: #ty) { #write }
             });
         }
         let name = ident(&name);
@@ -251,34 +259,6 @@ fn in_integer(bitfield: &Bitfield, holder: &Ident) -> (TokenStream, TokenStream)
             quote!(self.#holder = (self.#holder & !#placed) | ((value & #mask) << #shift);),
         )
     }
-}
-
-/// Reading and writing a bitfield that lies across bytes, bit by bit.
-fn in_bytes(bitfield: &Bitfield, holder: &Ident, value: &Type) -> (TokenStream, TokenStream) {
-    let (shift, width) = (
-        number(bitfield.shift as usize),
-        number(bitfield.width as usize),
-    );
-    let read = quote! {
-        let mut value: u64 = 0;
-        let mut bit = 0;
-        while bit < #width {
-            let at = #shift + bit;
-            value |= ((self.#holder[at / 8] >> (at % 8) & 1) as u64) << bit;
-            bit += 1;
-        }
-        value as #value
-    };
-    let write = quote! {
-        let mut bit = 0;
-        while bit < #width {
-            let at = #shift + bit;
-            let one = (value as u64 >> bit & 1) as u8;
-            self.#holder[at / 8] = self.#holder[at / 8] & !(1 << (at % 8)) | one << (at % 8);
-            bit += 1;
-        }
-    };
-    (read, write)
 }
 
 /// Whether bindgen found that every member can be printed.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::read::fields::Fields;
 use crate::read::macros::Constants;
 
 /// The header that all of is bound, whatever the source.
@@ -51,6 +52,8 @@ pub(crate) struct Tagged {
     pub tag: String,
     /// Its members by name, those of unnamed records inside it among them.
     pub members: BTreeMap<String, Origin>,
+    /// How clang lays a structure or union out.
+    pub fields: Option<Fields>,
 }
 
 /// A macro with parameters.

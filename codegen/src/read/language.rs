@@ -104,7 +104,7 @@ pub(crate) fn seen(
                 if let Some(name) = entity.get_name()
                     && is_bound(entity, &name, source, known)
                 {
-                    declaration(entity, name, &mut seen);
+                    declaration(entity, &name, &mut seen);
                 }
                 EntityVisitResult::Continue
             }
@@ -130,9 +130,9 @@ fn is_bound(entity: Entity<'_>, name: &str, source: &Source, known: &BTreeSet<&s
     })
 }
 
-fn declaration(entity: Entity<'_>, name: String, seen: &mut Seen) {
+fn declaration(entity: Entity<'_>, name: &str, seen: &mut Seen) {
     let mut add = |what: &str, value: String| {
-        seen.entry(name.clone())
+        seen.entry(name.to_owned())
             .or_default()
             .insert(what.to_owned(), value);
     };

@@ -4,6 +4,7 @@ pub(crate) mod corrections;
 mod describe;
 pub(crate) mod directives;
 pub(crate) mod facts;
+pub(crate) mod fields;
 mod language;
 pub(crate) mod macros;
 pub(crate) mod names;

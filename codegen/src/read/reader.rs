@@ -15,7 +15,7 @@ use crate::read::facts::{
 use crate::read::macros::{self, Candidates, Constant, Constants};
 use crate::read::parse::{self, place};
 use crate::read::shape::Shaper;
-use crate::read::{corrections, describe, directives, language, names, sal, tables};
+use crate::read::{corrections, describe, directives, fields, language, names, sal, tables};
 
 /// Reads the facts of the headers; of a kit's, those of `wsk.h` and of what our own headers, read before, declare too.
 ///
@@ -238,6 +238,10 @@ impl Reader<'_> {
         Ok(Tagged {
             origin: self.origin(entity, path, line)?,
             members: self.members(entity, members, path)?,
+            fields: entity
+                .get_type()
+                .filter(|ty| ty.get_kind() == TypeKind::Record)
+                .and_then(fields::of),
             tag,
         })
     }

@@ -438,6 +438,7 @@ const _: () = {
     assert!(offset_of!(IRP, CancelIrql) == 69);
     assert!(offset_of!(IRP, ApcEnvironment) == 70);
     assert!(offset_of!(IRP, AllocationFlags) == 71);
+    assert!(offset_of!(IRP, Anonymous1) == 72);
     assert!(offset_of!(IRP, UserEvent) == 80);
     assert!(offset_of!(IRP, Overlay) == 88);
     assert!(offset_of!(IRP, CancelRoutine) == 104);
@@ -755,6 +756,7 @@ const _: () = {
 const _: () = {
     assert!(size_of:: < SCOPE_ID_Anonymous1_Anonymous1 > () == 4);
     assert!(align_of:: < SCOPE_ID_Anonymous1_Anonymous1 > () == 4);
+    assert!(offset_of!(SCOPE_ID_Anonymous1_Anonymous1, Bitfield1) == 0);
 };
 const _: () = {
     assert!(size_of:: < SINGLE_LIST_ENTRY > () == 8);

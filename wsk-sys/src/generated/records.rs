@@ -652,14 +652,12 @@ pub struct IO_STACK_LOCATION_Parameters_Create {
     pub SecurityContext: *mut IO_SECURITY_CONTEXT,
     /// Options and disposition.
     pub Options: u32,
-    /// `__bindgen_padding_0` of the C structure.
-    pub __bindgen_padding_0: [u8; 4usize],
+    _reserved_1: [u8; 4usize],
     /// Attributes of a new file.
     pub FileAttributes: u16,
     /// How the file may be shared.
     pub ShareAccess: u16,
-    /// `__bindgen_padding_1` of the C structure.
-    pub __bindgen_padding_1: [u8; 4usize],
+    _reserved_2: [u8; 4usize],
     /// Bytes of extended attributes.
     pub EaLength: u32,
 }
@@ -669,12 +667,10 @@ pub struct IO_STACK_LOCATION_Parameters_Create {
 pub struct IO_STACK_LOCATION_Parameters_DeviceIoControl {
     /// Bytes of the output buffer.
     pub OutputBufferLength: u32,
-    /// `__bindgen_padding_0` of the C structure.
-    pub __bindgen_padding_0: [u8; 4usize],
+    _reserved_1: [u8; 4usize],
     /// Bytes of the input buffer.
     pub InputBufferLength: u32,
-    /// `__bindgen_padding_1` of the C structure.
-    pub __bindgen_padding_1: [u8; 4usize],
+    _reserved_2: [u8; 4usize],
     /// Control code.
     pub IoControlCode: u32,
     /// Input buffer of requests that are not buffered.
@@ -686,12 +682,10 @@ pub struct IO_STACK_LOCATION_Parameters_DeviceIoControl {
 pub struct IO_STACK_LOCATION_Parameters_FileSystemControl {
     /// Bytes of the output buffer.
     pub OutputBufferLength: u32,
-    /// `__bindgen_padding_0` of the C structure.
-    pub __bindgen_padding_0: [u8; 4usize],
+    _reserved_1: [u8; 4usize],
     /// Bytes of the input buffer.
     pub InputBufferLength: u32,
-    /// `__bindgen_padding_1` of the C structure.
-    pub __bindgen_padding_1: [u8; 4usize],
+    _reserved_2: [u8; 4usize],
     /// Control code.
     pub FsControlCode: u32,
     /// Input buffer of requests that are not buffered.
@@ -716,8 +710,7 @@ pub struct IO_STACK_LOCATION_Parameters_Others {
 pub struct IO_STACK_LOCATION_Parameters_Read {
     /// Bytes to read.
     pub Length: u32,
-    /// `__bindgen_padding_0` of the C structure.
-    pub __bindgen_padding_0: [u8; 4usize],
+    _reserved_1: [u8; 4usize],
     /// Key of a byte-range lock.
     pub Key: u32,
     /// Flags that depend on the major function.
@@ -731,8 +724,7 @@ pub struct IO_STACK_LOCATION_Parameters_Read {
 pub struct IO_STACK_LOCATION_Parameters_Write {
     /// Bytes to read.
     pub Length: u32,
-    /// `__bindgen_padding_0` of the C structure.
-    pub __bindgen_padding_0: [u8; 4usize],
+    _reserved_1: [u8; 4usize],
     /// Key of a byte-range lock.
     pub Key: u32,
     /// Flags that depend on the major function.
@@ -1462,8 +1454,6 @@ pub union SCOPE_ID_Anonymous1 {
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct SCOPE_ID_Anonymous1_Anonymous1 {
-    /// `_bindgen_align` of the C structure.
-    pub _bindgen_align: [u32; 0],
     /// `Bitfield1` of the C structure.
     pub Bitfield1: u32,
 }

@@ -1,0 +1,90 @@
+//! How clang lays out the members of a record, bitfields and what has no name among them: bindgen tells of neither.
+
+use clang::{EntityKind, Type, TypeKind};
+
+/// Records nest no deeper in any header.
+const DEPTH: u32 = 32;
+
+/// A record's layout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fields {
+    /// Its size in bytes.
+    pub size: usize,
+    /// Its alignment in bytes.
+    pub align: usize,
+    /// Its members in order.
+    pub fields: Vec<Field>,
+}
+
+/// A member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Field {
+    /// Its name, empty if it has none.
+    pub name: String,
+    /// Where it lies in the record, in bits.
+    pub bit: usize,
+    /// How many bits it has, if it is a bitfield.
+    pub width: Option<usize>,
+    /// The size of its type in bytes; 0 of a flexible array.
+    pub size: usize,
+    /// The layout of its type, if that is a record declared on the spot.
+    pub inner: Option<Fields>,
+}
+
+/// The layout of a record, if it has one.
+pub(crate) fn of(record: Type<'_>) -> Option<Fields> {
+    collect(record, DEPTH)
+}
+
+fn collect(record: Type<'_>, depth: u32) -> Option<Fields> {
+    let depth = depth.checked_sub(1)?;
+    let (size, align) = (record.get_sizeof().ok()?, record.get_alignof().ok()?);
+    let mut fields = Vec::new();
+    for field in record.get_fields()? {
+        let ty = field.get_type()?.get_canonical_type();
+        let element = element(ty);
+        let inner = if is_on_the_spot(element) {
+            collect(element, depth)
+        } else {
+            None
+        };
+        fields.push(Field {
+            name: field.get_name().unwrap_or_default(),
+            bit: field.get_offset_of_field().ok()?,
+            width: field.get_bit_field_width(),
+            size: ty.get_sizeof().unwrap_or(0),
+            inner,
+        });
+    }
+    Some(Fields {
+        size,
+        align,
+        fields,
+    })
+}
+
+/// What an array is an array of.
+fn element(ty: Type<'_>) -> Type<'_> {
+    let is_array = matches!(
+        ty.get_kind(),
+        TypeKind::ConstantArray | TypeKind::IncompleteArray
+    );
+    match ty.get_element_type() {
+        Some(of) if is_array => element(of.get_canonical_type()),
+        _ => ty,
+    }
+}
+
+/// Whether a type is a record that is declared inside another, with or without a tag.
+fn is_on_the_spot(ty: Type<'_>) -> bool {
+    let parent = ty
+        .get_declaration()
+        .filter(|_| ty.get_kind() == TypeKind::Record)
+        .and_then(|declaration| declaration.get_semantic_parent());
+    parent.is_some_and(|parent| {
+        matches!(
+            parent.get_kind(),
+            EntityKind::StructDecl | EntityKind::UnionDecl | EntityKind::ClassDecl
+        )
+    })
+}

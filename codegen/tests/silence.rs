@@ -1,0 +1,183 @@
+//! Headers that add things in careless ways: right, or refused with a sentence that names what to do; never silently wrong,
+//! and never code that does not compile.
+
+#![allow(missing_docs)]
+
+mod tiny;
+
+use tiny::{generate, generate_kit, headers, kit, text};
+use wsk_codegen::{Options, Source, coverage, verify};
+
+/// Generated, compiled, and compared with clang's numbers; the text of all files.
+#[track_caller]
+fn right(wsk: &str) -> String {
+    let wsk = format!("#include <ntddk.h>\n{wsk}");
+    let folder = headers(wsk.as_bytes());
+    let source = Source::headers(folder.path()).unwrap();
+    let result = verify::verify(&source, &Options::default()).unwrap();
+    assert!(
+        result.comparisons.iter().any(|found| found.checks > 0),
+        "{result:?}"
+    );
+    assert_eq!(result.differences(), 0, "{result:?}");
+    let covered = coverage::coverage(&source, &Options::default()).unwrap();
+    let missing: Vec<_> = covered.missing().collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    text(&generate(&wsk).unwrap())
+}
+
+/// Refused, from our headers and from a kit, with these words.
+#[track_caller]
+fn refused(wsk: &str, words: &[&str]) {
+    let wsk = format!("#include <ntddk.h>\n{wsk}");
+    let root = kit(wsk.as_bytes());
+    for error in [
+        generate(&wsk).unwrap_err(),
+        generate_kit(root.path()).unwrap_err(),
+    ] {
+        let error = error.to_string();
+        for word in words {
+            assert!(error.contains(word), "{word} not in {error}");
+        }
+    }
+}
+
+#[test]
+fn a_member_without_a_name_that_only_c_has() {
+    refused(
+        "typedef struct _INNER { ULONG a; ULONG b; } INNER;
+         typedef struct _OUTER { INNER; ULONG c; } OUTER;",
+        &["OUTER: ", "its size is 12 in C and 4 in C++", "headers"],
+    );
+}
+
+#[test]
+fn members_of_another_width_or_for_one_language_alone() {
+    refused(
+        "typedef struct _WIDTHS {
+         #ifdef __cplusplus
+            ULONGLONG a;
+         #else
+            ULONG a; ULONG unused;
+         #endif
+         } WIDTHS;",
+        &[
+            "WIDTHS: ",
+            "member a is 4 bytes at 0 in C and 8 bytes at 0 in C++",
+        ],
+    );
+    // In the padding, so that no size shows it.
+    refused(
+        "typedef struct _PADDED { ULONGLONG a; UCHAR b;
+         #ifndef __cplusplus
+            UCHAR hidden;
+         #endif
+         } PADDED;",
+        &["member hidden is 1 bytes at 9 in C and nothing in C++"],
+    );
+}
+
+#[test]
+fn values_and_names_of_one_language_alone() {
+    refused(
+        "#define WSK_SIZE_OF_A sizeof('a')",
+        &["WSK_SIZE_OF_A: its value is 4 in C and 1 in C++"],
+    );
+    refused(
+        "#ifndef __cplusplus\ntypedef struct _ONLY { ULONG a; } ONLY;\n#endif",
+        &["ONLY is declared for C alone"],
+    );
+    refused(
+        "#ifdef __cplusplus\ntypedef enum _KIND { A = 1 } KIND;\n#else\ntypedef enum _KIND { A = 2 } KIND;\n#endif",
+        &["KIND: member A is 2 in C and 1 in C++"],
+    );
+    refused(
+        "#ifdef __cplusplus
+         typedef void (NTAPI *PFN_X)(_In_ ULONGLONG a);
+         #else
+         typedef void (NTAPI *PFN_X)(_In_ ULONG a);
+         #endif",
+        &["PFN_X: its signature is (4) -> 0 bytes in C and (8) -> 0 bytes in C++"],
+    );
+    // A record without members has no size that both agree on.
+    refused(
+        "typedef struct _EMPTY { } EMPTY;
+         typedef struct _HOLDER { EMPTY a; ULONG b; } HOLDER;",
+        &["EMPTY", "in C++"],
+    );
+}
+
+/// The value is the same; C's type is the one that counts.
+#[test]
+fn a_character_is_an_int_in_c() {
+    let all =
+        right("/// A mark.\n#define WSK_MARK 'a'\n/// Whether.\n#define WSK_WHETHER (1 == 1)\n");
+    assert!(all.contains("pub const WSK_MARK: u32 = 97;"), "{all}");
+    assert!(all.contains("pub const WSK_WHETHER: u32 = 1;"), "{all}");
+}
+
+#[test]
+fn packed_bitfields() {
+    let all = right(
+        "#pragma pack(push, 1)
+         /// One.
+         typedef struct _ONE { ULONG a : 2; ULONG b : 4; USHORT f; ULONG g; } ONE;
+         /// Two.
+         typedef struct _TWO { UCHAR a; ULONGLONG b : 40; USHORT c : 3; UCHAR d; } TWO;
+         #pragma pack(pop)",
+    );
+    assert!(
+        all.contains("pub struct ONE { /// `Bitfield1` of the C structure. pub Bitfield1: u32,"),
+        "{all}"
+    );
+}
+
+#[test]
+fn bitfields_of_every_kind_of_place() {
+    right(
+        "/// Behind something smaller.
+         typedef struct _BEHIND { UCHAR c; ULONG a : 3; UCHAR d; } BEHIND;
+         /// Of several types in a row.
+         typedef struct _ROW { ULONG a : 3; UCHAR b : 2; ULONG c : 4; USHORT d : 16; } ROW;
+         /// With gaps.
+         typedef struct _GAPS { ULONG a : 8; ULONG : 4; ULONG b : 4; ULONG : 0; ULONG c : 4; } GAPS;
+         /// In records inside it.
+         typedef struct _INSIDE { struct { UCHAR k; ULONG u : 7; }; union { ULONG v : 9; USHORT w; } N; } INSIDE;
+         /// Called as Rust's keywords are.
+         typedef struct _WORDS { ULONG type : 3; ULONG match : 5; } WORDS;",
+    );
+}
+
+#[test]
+fn packed_and_aligned() {
+    let all = right(
+        "#pragma pack(push, 4)
+         /// Nothing lies closer than it would anyway.
+         typedef struct __declspec(align(64)) _FINE { ULONG x; ULONG y; ULONGLONG z; } FINE;
+         /// Only packed.
+         typedef struct _TIGHT { ULONG x; ULONGLONG z; UCHAR q; } TIGHT;
+         #pragma pack(pop)",
+    );
+    assert!(all.contains("#[repr(C)] #[repr(align(64))]"), "{all}");
+    assert!(all.contains("#[repr(C, packed(4))]"), "{all}");
+    refused(
+        "#pragma pack(push, 4)
+         typedef struct __declspec(align(64)) _BOTH { ULONG y; ULONGLONG z; } BOTH;
+         #pragma pack(pop)",
+        &["BOTH: its layout cannot be written in Rust", "headers"],
+    );
+    refused(
+        "typedef struct __declspec(align(8)) _FAR { ULONG a; } FAR;
+         #pragma pack(push, 1)
+         typedef struct _AROUND { UCHAR a; FAR b[2]; USHORT c; ULONG d; } AROUND;
+         #pragma pack(pop)",
+        &["AROUND"],
+    );
+}
+
+#[test]
+fn flexible_arrays_behind_bitfields() {
+    right(
+        "/// List.\ntypedef struct _LIST { ULONG Count : 30; ULONG More : 2; UCHAR c; ULONGLONG Items[]; } LIST;",
+    );
+}
