@@ -4,6 +4,7 @@
 mod dependencies;
 mod fuzz;
 mod memory;
+mod programs;
 mod publishing;
 mod tools;
 mod windows;
@@ -139,6 +140,11 @@ const CHECKS: &[Check] = &[
         name: "wine",
         lane: Lane::Second,
         run: windows::wine,
+    },
+    Check {
+        name: "programs-for-windows",
+        lane: Lane::Second,
+        run: programs::check,
     },
     Check {
         name: "documentation",

@@ -48,6 +48,15 @@ const PACKAGES: &[Package] = &[
         present: wsk_drivers::exports::present,
     },
     Package {
+        name: "gcc-mingw-w64-x86-64",
+        present: || {
+            Command::new("x86_64-w64-mingw32-gcc")
+                .arg("--version")
+                .output()
+                .is_ok()
+        },
+    },
+    Package {
         name: "wine64",
         present: || wsk_drivers::wine::program().is_some(),
     },

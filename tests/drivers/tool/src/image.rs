@@ -1,5 +1,7 @@
 //! What a driver's binary must be: each rule, and which of them a file breaks.
 
+use std::collections::BTreeSet;
+
 use object::LittleEndian as LE;
 use object::pe;
 use object::read::pe::{ExportTarget, ImageOptionalHeader, Import, PeFile64};
@@ -66,6 +68,26 @@ pub fn problems(driver: &Driver, exports: &Exports) -> Result<Vec<String>, Strin
         format!("{size} bytes are more than {}", driver.limit)
     });
     Ok(problems.0)
+}
+
+/// The files that an image imports from, in small letters.
+///
+/// # Errors
+///
+/// The file is not a 64-bit PE image, or is damaged.
+pub fn imported_files(image: &[u8]) -> Result<BTreeSet<String>, String> {
+    let damaged = |error: object::Error| format!("not an image: {error}");
+    let file = PeFile64::parse(image).map_err(damaged)?;
+    let mut files = BTreeSet::new();
+    let Some(table) = file.import_table().map_err(damaged)? else {
+        return Ok(files);
+    };
+    let mut descriptors = table.descriptors().map_err(damaged)?;
+    while let Some(descriptor) = descriptors.next().map_err(damaged)? {
+        let name = table.name(descriptor.name.get(LE)).map_err(damaged)?;
+        files.insert(String::from_utf8_lossy(name).to_lowercase());
+    }
+    Ok(files)
 }
 
 /// A native image whose entry point is `DriverEntry`.

@@ -10,6 +10,8 @@ pub const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 
 /// Where drivers are built for.
 pub const X86_64: &str = "x86_64-pc-windows-msvc";
+/// Where tests are built for, to be run in Wine.
+pub const X86_64_GNU: &str = "x86_64-pc-windows-gnu";
 /// Where drivers are checked for, too.
 pub const AARCH64: &str = "aarch64-pc-windows-msvc";
 
@@ -72,7 +74,7 @@ pub fn cargo(subcommand: &str, target: &str, directory: &Path) -> Command {
         command.env_remove("RUSTUP_TOOLCHAIN");
     }
     if !cfg!(windows)
-        && target.contains("windows")
+        && target.ends_with("windows-msvc")
         && let Some(linker) = linker()
     {
         let variable = target.replace('-', "_").to_uppercase();

@@ -116,18 +116,42 @@ impl Wine {
     fn command(&self, program: &Path) -> Result<Command, String> {
         let told = File::options().append(true).open(&self.told);
         let mut command = Command::new(program);
+        self.here(&mut command);
         command
-            .env("WINEPREFIX", self.folder.path().join("prefix"))
-            .env("WINEARCH", "win64")
             .env("WINEDEBUG", CHANNELS)
-            .env("WINEDLLOVERRIDES", "mscoree,mshtml=;winemenubuilder.exe=d")
             .env("HOME", self.folder.path())
-            .env("LC_ALL", "C")
-            .env_remove("DISPLAY")
-            .env_remove("WAYLAND_DISPLAY")
             .stdin(Stdio::null())
             .stderr(told.map_err(|error| error.to_string())?);
         Ok(command)
+    }
+
+    /// Has programs that a command builds for Windows, with GNU's tools, run in this Windows.
+    pub fn runs(&self, command: &mut Command) {
+        command
+            .env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", &self.program)
+            .env("WINEDEBUG", "-all");
+        self.here(command);
+    }
+
+    /// Where this Windows has its own DLLs.
+    #[must_use]
+    pub fn system_folder(&self) -> PathBuf {
+        self.prefix().join("drive_c/windows/system32")
+    }
+
+    fn prefix(&self) -> PathBuf {
+        self.folder.path().join("prefix")
+    }
+
+    /// Has Wine use this Windows.
+    fn here(&self, command: &mut Command) {
+        command
+            .env("WINEPREFIX", self.prefix())
+            .env("WINEARCH", "win64")
+            .env("WINEDLLOVERRIDES", "mscoree,mshtml=;winemenubuilder.exe=d")
+            .env("LC_ALL", "C")
+            .env_remove("DISPLAY")
+            .env_remove("WAYLAND_DISPLAY");
     }
 
     /// Runs a program of this Windows to its end.
