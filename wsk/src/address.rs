@@ -1,4 +1,5 @@
-//! Socket addresses: `core::net`'s on the outside, `SOCKADDR_IN` and `SOCKADDR_IN6` for WSK.
+//! Socket addresses: `core::net`'s on the outside, `SOCKADDR_IN` and `SOCKADDR_IN6` for WSK; and [`RemoteAddress`], one that is
+//! encoded once.
 
 use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -67,12 +68,43 @@ impl Family {
     /// The greatest payload of one datagram over IPv4: 65,535 bytes less an IP header of 20 and a UDP header of 8, which count.
     pub(crate) const LIMIT_V4: usize = 65_535 - 20 - 8;
 
+    /// The same over IPv6, which counts only what follows its header.
+    const LIMIT_V6: usize = 65_535 - 8;
+
     /// The greatest payload of one datagram to `address`.
-    pub(crate) const fn limit(address: &SocketAddr) -> usize {
+    const fn limit(address: &SocketAddr) -> usize {
         match address {
             SocketAddr::V4(_) => Self::LIMIT_V4,
-            // IPv6 counts only what follows its header.
-            SocketAddr::V6(_) => 65_535 - 8,
+            SocketAddr::V6(_) => Self::LIMIT_V6,
+        }
+    }
+
+    /// Fails when a datagram of so many bytes cannot be sent to `address` by a socket of this family.
+    #[cold]
+    pub(crate) fn check_datagram(self, length: usize, address: &SocketAddr) -> Result<(), Error> {
+        self.check(address)?;
+        let limit = Self::limit(address);
+        if length > limit {
+            return Err(Error::DatagramTooLong { length, limit });
+        }
+        self.check_remote(address)
+    }
+
+    /// Fails when a socket of this family cannot connect or send to `address`.
+    pub(crate) fn check_remote(self, address: &SocketAddr) -> Result<(), Error> {
+        self.check(address)?;
+        if address.port() == 0 {
+            return Err(Error::PortZero);
+        }
+        Ok(())
+    }
+
+    /// Its bit in the families that can use an encoded address.
+    pub(crate) const fn bit(self) -> u8 {
+        match self {
+            Self::V4 => 1,
+            Self::V6 => 2,
+            Self::Dual => 4,
         }
     }
 
@@ -168,6 +200,249 @@ fn ipv6(address: Ipv6Addr) -> IN6_ADDR {
     unsafe { core::mem::transmute(address.octets()) }
 }
 
+/// The bytes of an address as WSK takes it, of the families that this crate knows.
+pub(crate) type Encoded = [u64; 4];
+
+const _: () = assert!(size_of::<Encoded>() >= size_of::<SOCKADDR_IN6>());
+const _: () = assert!(size_of::<Encoded>() <= size_of::<SOCKADDR_STORAGE>());
+const _: () = assert!(align_of::<Encoded>() <= align_of::<SOCKADDR_STORAGE>());
+
+/// The address at the beginning of a storage.
+#[inline]
+fn encoded(storage: &SOCKADDR_STORAGE) -> &Encoded {
+    // SAFETY: the storage is larger and as aligned, by the assertions above, and initialised.
+    unsafe { &*core::ptr::from_ref(storage).cast::<Encoded>() }
+}
+
+/// Writes an address to the beginning of a storage.
+#[inline]
+fn put(encoded: &Encoded, to: &mut SOCKADDR_STORAGE) {
+    // SAFETY: the storage is larger and as aligned, by the assertions above.
+    unsafe { core::ptr::from_mut(to).cast::<Encoded>().write(*encoded) };
+}
+
+/// The address of a peer, encoded for WSK and checked once: where a `SocketAddr` can be given to a datagram socket this can be too,
+/// and saves doing so again for each datagram.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(wsk::Family::V4.any())?;
+/// # let address = peer.local_addr().unwrap();
+/// use wsk::{Family, RemoteAddress};
+///
+/// let remote = RemoteAddress::new(Family::V4, address)?;
+/// for _ in 0..3 {
+///     socket.send_to(b"again", &remote).wait()?;
+/// }
+/// assert_eq!(remote.address(), Ok(address));
+/// # for _ in 0..3 { assert_eq!(peer.recv(&mut [0; 8]).unwrap(), 5); }
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+///
+/// # Invariants
+///
+/// `encoded` is an address as sockets of the families in `usable` take it, to which they can send datagrams of up to `limit` bytes.
+#[doc(alias("SOCKADDR", "SOCKADDR_IN", "SOCKADDR_IN6"))]
+#[derive(Clone, Copy)]
+pub struct RemoteAddress {
+    encoded: Encoded,
+    limit: u32,
+    usable: u8,
+}
+
+impl RemoteAddress {
+    /// Encodes an address for sockets of a family.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongFamily`], [`Error::PortZero`].
+    pub fn new(family: Family, address: SocketAddr) -> Result<Self, Error> {
+        family.check_remote(&address)?;
+        let mut storage = SOCKADDR_STORAGE::default();
+        family.write(address, &mut storage);
+        Ok(Self::of(*encoded(&storage)))
+    }
+
+    /// The address in a storage, whatever it is.
+    fn of(encoded: Encoded) -> Self {
+        let (usable, limit) = match decode(&encoded) {
+            Ok(address) if address.port() == 0 => (0, 0),
+            Ok(SocketAddr::V4(_)) if family(&encoded) == AF_INET => {
+                (Family::V4.bit(), Family::LIMIT_V4)
+            }
+            Ok(SocketAddr::V4(_)) => (Family::Dual.bit(), Family::LIMIT_V4),
+            Ok(SocketAddr::V6(_)) => (Family::V6.bit() | Family::Dual.bit(), Family::LIMIT_V6),
+            Err(_) => (0, 0),
+        };
+        // No limit is larger than 32 bits.
+        #[allow(clippy::cast_possible_truncation)]
+        // INVARIANT: by what the address is.
+        Self {
+            encoded,
+            limit: limit as u32,
+            usable,
+        }
+    }
+
+    /// The address.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownAddress`] for one that WSK gave and that is neither an IPv4 nor an IPv6 address.
+    pub fn address(&self) -> Result<SocketAddr, Error> {
+        decode(&self.encoded)
+    }
+}
+
+impl PartialEq for RemoteAddress {
+    fn eq(&self, other: &Self) -> bool {
+        self.address() == other.address()
+    }
+}
+
+impl Eq for RemoteAddress {}
+
+impl fmt::Debug for RemoteAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.address() {
+            Ok(address) => address.fmt(f),
+            Err(_) => f.write_str("unknown"),
+        }
+    }
+}
+
+/// The address of whoever sent a datagram, as WSK wrote it.
+#[derive(Clone, Copy)]
+pub(crate) struct Sender(Encoded);
+
+impl Sender {
+    #[inline]
+    pub(crate) fn of(storage: &SOCKADDR_STORAGE) -> Self {
+        Self(*encoded(storage))
+    }
+
+    /// The address.
+    pub(crate) fn address(&self) -> Result<SocketAddr, Error> {
+        decode(&self.0)
+    }
+
+    /// The address, to be sent to.
+    pub(crate) fn remote(&self) -> RemoteAddress {
+        RemoteAddress::of(self.0)
+    }
+
+    /// Whether it is this address and port.
+    #[inline]
+    pub(crate) fn is(&self, address: &SocketAddr) -> bool {
+        is_encoded(&self.0, address)
+    }
+}
+
+pub(crate) mod sealed {
+    pub trait Sealed {}
+}
+
+/// Where a datagram can be sent: a `SocketAddr`, which is checked and encoded for each, or a [`RemoteAddress`], which was; or a
+/// reference to one of them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an address that datagrams can be sent to",
+    label = "not a destination",
+    note = "give a `SocketAddr`, a `RemoteAddress`, or a reference to one of them"
+)]
+pub trait Destination: sealed::Sealed {
+    /// Writes the address, if sockets of the families in `ready` can send so many bytes there.
+    #[doc(hidden)]
+    fn put(&self, ready: u8, length: usize, to: &mut SOCKADDR_STORAGE) -> bool;
+
+    /// Why a socket of this family cannot send so many bytes there.
+    #[doc(hidden)]
+    fn why_not(&self, family: Family, length: usize) -> Error;
+}
+
+impl sealed::Sealed for RemoteAddress {}
+
+impl Destination for RemoteAddress {
+    #[inline]
+    fn put(&self, ready: u8, length: usize, to: &mut SOCKADDR_STORAGE) -> bool {
+        if self.usable & ready == 0 || length > self.limit as usize {
+            return false;
+        }
+        put(&self.encoded, to);
+        true
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn why_not(&self, family: Family, length: usize) -> Error {
+        self.address()
+            .and_then(|address| family.check_datagram(length, &address))
+            .err()
+            .unwrap_or(Error::NotBound)
+    }
+}
+
+impl sealed::Sealed for SocketAddr {}
+
+impl Destination for SocketAddr {
+    #[inline]
+    fn put(&self, ready: u8, length: usize, to: &mut SOCKADDR_STORAGE) -> bool {
+        match self {
+            Self::V4(v4)
+                if ready == Family::V4.bit() && length <= Family::LIMIT_V4 && v4.port() != 0 =>
+            {
+                write_v4(v4, to);
+                true
+            }
+            _ => put_longer(self, ready, length, to),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn why_not(&self, family: Family, length: usize) -> Error {
+        family
+            .check_datagram(length, self)
+            .err()
+            .unwrap_or(Error::NotBound)
+    }
+}
+
+/// As [`Destination::put`], where the address is not an IPv4 one for an IPv4 socket, or something is wrong.
+#[inline(never)]
+fn put_longer(address: &SocketAddr, ready: u8, length: usize, to: &mut SOCKADDR_STORAGE) -> bool {
+    let families = [Family::V4, Family::V6, Family::Dual];
+    let Some(family) = families
+        .into_iter()
+        .find(|family| family.bit() & ready != 0)
+    else {
+        return false;
+    };
+    if family.check_datagram(length, address).is_err() {
+        return false;
+    }
+    family.write(*address, to);
+    true
+}
+
+impl<D: Destination> sealed::Sealed for &D {}
+
+impl<D: Destination> Destination for &D {
+    #[inline]
+    fn put(&self, ready: u8, length: usize, to: &mut SOCKADDR_STORAGE) -> bool {
+        (**self).put(ready, length, to)
+    }
+
+    fn why_not(&self, family: Family, length: usize) -> Error {
+        (**self).why_not(family, length)
+    }
+}
+
 /// The size of an address that says it is of `family`.
 pub(crate) const fn size_of_family(family: u16) -> Result<usize, Error> {
     match family {
@@ -180,22 +455,24 @@ pub(crate) const fn size_of_family(family: u16) -> Result<usize, Error> {
 /// Whether an address that WSK wrote has the IP address and the port of `address`.
 #[inline]
 pub(crate) fn is(from: &SOCKADDR_STORAGE, address: &SocketAddr) -> bool {
+    is_encoded(encoded(from), address)
+}
+
+#[inline]
+fn is_encoded(from: &Encoded, address: &SocketAddr) -> bool {
     match address {
-        SocketAddr::V4(v4) if from.ss_family == AF_INET => {
-            // SAFETY: the storage is larger and more aligned than `SOCKADDR_IN`, of which every value is valid.
-            let from = unsafe { &*core::ptr::from_ref(from).cast::<SOCKADDR_IN>() };
-            // SAFETY: four bytes in network order, whatever their value.
-            let octets: [u8; 4] = unsafe { core::mem::transmute(from.sin_addr) };
-            octets == v4.ip().octets() && from.sin_port == v4.port().to_be()
+        SocketAddr::V4(v4) if family(from) == AF_INET => {
+            let from = v4_of(from);
+            from.ip() == v4.ip() && from.port() == v4.port()
         }
-        _ => is_after_all(from, address),
+        _ => is_longer(from, address),
     }
 }
 
-/// As [`is`], where the families are not both IPv4.
+/// As [`is_encoded`], where the families are not both IPv4.
 #[cold]
-fn is_after_all(from: &SOCKADDR_STORAGE, address: &SocketAddr) -> bool {
-    read(from).is_ok_and(|from| from.ip() == address.ip() && from.port() == address.port())
+fn is_longer(from: &Encoded, address: &SocketAddr) -> bool {
+    decode(from).is_ok_and(|from| from.ip() == address.ip() && from.port() == address.port())
 }
 
 /// Reads an address that WSK gives.
@@ -219,18 +496,34 @@ pub(crate) unsafe fn read_raw(from: *const SOCKADDR) -> Result<SocketAddr, Error
 
 /// Reads an address that WSK wrote; v4-mapped IPv6 addresses become IPv4 ones.
 pub(crate) fn read(from: &SOCKADDR_STORAGE) -> Result<SocketAddr, Error> {
-    let storage = core::ptr::from_ref(from);
-    match from.ss_family {
-        AF_INET => {
-            // SAFETY: the storage is larger and more aligned than `SOCKADDR_IN`, of which every value is valid.
-            let v4 = unsafe { &*storage.cast::<SOCKADDR_IN>() };
-            // SAFETY: four bytes in network order, whatever their value.
-            let octets: [u8; 4] = unsafe { core::mem::transmute(v4.sin_addr) };
-            Ok(SocketAddr::from((octets, u16::from_be(v4.sin_port))))
-        }
+    decode(encoded(from))
+}
+
+/// What an address says that it is of.
+#[inline]
+#[allow(clippy::cast_possible_truncation)]
+const fn family(from: &Encoded) -> u16 {
+    // The first two bytes, on the machines that there are.
+    from[0].to_le() as u16
+}
+
+/// The bytes as an IPv4 address.
+#[inline]
+fn v4_of(from: &Encoded) -> SocketAddrV4 {
+    // SAFETY: the bytes are more and as aligned as `SOCKADDR_IN`, of which every value is valid.
+    let v4 = unsafe { &*core::ptr::from_ref(from).cast::<SOCKADDR_IN>() };
+    // SAFETY: four bytes in network order, whatever their value.
+    let octets: [u8; 4] = unsafe { core::mem::transmute(v4.sin_addr) };
+    SocketAddrV4::new(octets.into(), u16::from_be(v4.sin_port))
+}
+
+/// As [`read`], of the bytes.
+pub(crate) fn decode(from: &Encoded) -> Result<SocketAddr, Error> {
+    match family(from) {
+        AF_INET => Ok(v4_of(from).into()),
         AF_INET6 => {
-            // SAFETY: the storage is larger and more aligned than `SOCKADDR_IN6`, of which every value is valid.
-            let v6 = unsafe { &*storage.cast::<SOCKADDR_IN6>() };
+            // SAFETY: the bytes are more and as aligned as `SOCKADDR_IN6`, of which every value is valid.
+            let v6 = unsafe { &*core::ptr::from_ref(from).cast::<SOCKADDR_IN6>() };
             // SAFETY: sixteen bytes in network order, whatever their value.
             let octets: [u8; 16] = unsafe { core::mem::transmute(v6.sin6_addr) };
             // SAFETY: both members of the union are 32 bits of which every value is valid.

@@ -105,8 +105,10 @@ pub enum Memory {
 
 /// Why a call failed.
 ///
-/// Errors other than [`Call`](Self::Call), [`Abandoned`](Self::Abandoned) and [`NoMemory`](Self::NoMemory) are mistakes of
-/// the caller; they are found before the kernel is called.
+/// Most errors other than [`Call`](Self::Call), [`NoMemory`](Self::NoMemory), [`TimedOut`](Self::TimedOut),
+/// [`Abandoned`](Self::Abandoned), [`NoEntry`](Self::NoEntry), [`UnknownAddress`](Self::UnknownAddress) and
+/// [`PoolEmpty`](Self::PoolEmpty) are mistakes of the caller; these are found before WSK is called. The page
+/// [errors](crate::guide::errors) lists what to do about each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
@@ -119,8 +121,9 @@ pub enum Error {
     },
     /// The nonpaged pool had no room.
     NoMemory(Memory),
-    /// The provider answered with an error and did not complete the IRP, against its contract. What it might still touch is
-    /// never freed.
+    /// The provider answered with an error, or was asked to cancel, and did not complete the IRP, against its contract. What it
+    /// might still touch is not freed before the IRP has completed after all; a buffer that was only borrowed [is
+    /// lost](Self::BufferLost).
     Abandoned {
         /// The function.
         call: Call,
@@ -193,12 +196,14 @@ pub enum Error {
     NoEvents,
     /// There are no datagrams to send.
     NoMessages,
-    /// A pool of no buffers: nothing could ever be taken from it.
-    NoBuffers,
+    /// A pool of depth 0: nothing could ever be taken from it.
+    NoOperations,
     /// The socket's remote address or destination has been fixed already.
     AlreadyFixed,
-    /// All buffers of the pool are taken.
+    /// Everything in the pool is taken.
     PoolEmpty,
+    /// A provider that broke its contract may still use the buffer: see [`Abandoned`](Self::Abandoned). Nothing can be done with it.
+    BufferLost,
     /// The name to resolve is longer than one can be, or has a NUL in it.
     BadName {
         /// Its length in UTF-16 units.
@@ -211,7 +216,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// The status that the kernel gave, if it was called.
+    /// The status that the kernel gave; for want of memory, which gives none, `STATUS_INSUFFICIENT_RESOURCES`. `None` for what has
+    /// no status.
     #[must_use]
     pub const fn status(&self) -> Option<NTSTATUS> {
         match self {
@@ -221,7 +227,7 @@ impl Error {
         }
     }
 
-    /// The function that failed, if one was called.
+    /// The function that failed, or took too long, if one was called.
     #[must_use]
     pub const fn call(&self) -> Option<Call> {
         match self {
@@ -268,6 +274,7 @@ impl From<Error> for NTSTATUS {
             | Error::NotBound
             | Error::NoEvents
             | Error::AlreadyFixed
+            | Error::BufferLost
             | Error::Taken
             | Error::InUse => STATUS_INVALID_DEVICE_STATE,
             Error::TooLong { .. }
@@ -278,7 +285,7 @@ impl From<Error> for NTSTATUS {
             | Error::BadName { .. }
             | Error::ControlOfOne
             | Error::NoMessages
-            | Error::NoBuffers => STATUS_INVALID_PARAMETER,
+            | Error::NoOperations => STATUS_INVALID_PARAMETER,
             Error::DatagramTooLong { .. } => STATUS_INVALID_BUFFER_SIZE,
             Error::ControlFull { .. } => STATUS_BUFFER_TOO_SMALL,
         }
@@ -323,7 +330,7 @@ impl fmt::Display for Error {
             }
             Self::Abandoned { call, status } => write!(
                 f,
-                "{call:?} returned {status} and never completed its IRP; what the provider may still touch is kept"
+                "{call:?} returned {status} and did not complete its IRP; what the provider may still touch is kept"
             ),
             Self::NoEntry { entry } => write!(
                 f,
@@ -377,7 +384,10 @@ impl fmt::Display for Error {
             Self::NoEvents => {
                 f.write_str("the socket has no handler for events: open it with open_with_events")
             }
-            Self::NoBuffers => f.write_str("a pool needs at least one buffer: give it a depth"),
+            Self::NoOperations => f.write_str("a pool of depth 0 has nothing to take: give it a depth"),
+            Self::BufferLost => f.write_str(
+                "the buffer was left to a provider that did not complete an IRP: use another one",
+            ),
             Self::NoMessages => {
                 f.write_str("there are no datagrams to send: put at least one into the list")
             }
@@ -385,7 +395,7 @@ impl fmt::Display for Error {
                 "the socket's remote address or destination is fixed already: open another socket for another address",
             ),
             Self::PoolEmpty => {
-                f.write_str("all buffers of the pool are taken: wait, or make a deeper pool")
+                f.write_str("everything in the pool is taken: wait, or make a deeper pool")
             }
             Self::BadName { length } => write!(
                 f,

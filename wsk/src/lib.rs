@@ -83,66 +83,39 @@
 
 mod address;
 mod buffer;
-mod chain;
 mod connection;
-mod control;
+mod controlling;
 mod datagram;
 mod driver_state;
 mod error;
-mod event_context;
-mod events;
-mod free_list;
+pub mod events;
 #[cfg(any(doc, doctest))]
 pub mod guide;
-mod in_flight;
-pub mod ioctl;
+mod irp;
 mod irql;
 mod listening;
 mod memory;
-mod messages;
-mod operation;
-pub mod option;
-mod pool;
-mod prepared;
+mod methods;
+pub mod operation;
 mod registration;
+pub mod request;
 mod resolution;
-mod scope;
-mod shared;
-mod slots;
 mod socket;
-mod stack;
-mod state;
-mod stream_events;
+mod time;
 
-pub use address::Family;
-pub use buffer::{BufferSlice, Extent, Lock, NonPagedBuffer, ReceiveBuffer, SendBuffer};
-pub use chain::{DriverMdl, DriverMdlMut, MdlChain, SliceChain};
-pub use connection::{
-    Connect, ConnectedSocket, Connecting, ConnectionSocket, Disconnect, Disconnecting, Open,
-    Opening, StreamReceive, StreamReceiving, StreamSend, StreamSending,
+pub use address::{Destination, Family, RemoteAddress};
+pub use buffer::{
+    BufferPool, BufferSlice, Control, ControlMessage, ControlMessages, DriverMdl, DriverMdlMut,
+    Extent, Lock, MdlChain, Messages, NonPagedBuffer, PooledBuffer, ReceiveBuffer, SendBuffer,
+    SendList, SliceChain, WithControl,
 };
-pub use control::{Control, ControlMessage, ControlMessages, WithControl};
-pub use datagram::{DatagramSocket, FixedDatagramSocket, Received};
+pub use datagram::FixedDatagramSocket;
 pub use driver_state::DriverState;
 pub use error::{Call, Error, Memory};
-pub use events::{Datagram, Datagrams, Indication, Pieces, ReceiveFromEvent, Retained, Verdict};
-pub use in_flight::{
-    Finished, InFlight, NotStarted, Operation, ReceiveFrom, ReceivingFrom, SendTo, SendingTo,
-};
-pub use listening::{Accept, Accepting, ListenSocket};
-pub use messages::{Messages, SendMessages, SendingMessages};
-pub use pool::{Pool, Pooled};
-pub use prepared::{
-    Arrival, Direction, Ended, Inbound, Outbound, Prepared, PreparedPool, Receiver, Receivers,
-    Receiving, Sender, Senders, Sending, Started,
-};
+pub use operation::{Scope, scope};
 pub use registration::{Provider, Registration, Wait};
-pub use resolution::{AddressInfo, Addresses, Lookup, Resolve, Resolving};
-pub use scope::{Scope, ScopedReceive, ScopedSend, scope};
-pub use stream_events::{
-    AcceptEvent, ConnectionEvent, Disconnection, Incoming, RetainedBytes, StreamIndication,
-    StreamPieces, StreamVerdict,
-};
+pub use request::{AddressInfo, Addresses, Lookup, Received};
+pub use socket::{ConnectedSocket, ConnectionSocket, DatagramSocket, ListenSocket, ioctl, option};
 pub use wsk_sys::NTSTATUS;
 
 /// The example of the README, which compiles.

@@ -1,21 +1,25 @@
 //! Registration with WSK and capture of its provider NPI, the table through which sockets are made.
 
+use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::fmt;
 use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ptr::NonNull;
+use core::time::Duration;
 
 use wsk_sys::{
-    KeFlushQueuedDpcs, NTSTATUS, OSVERSIONINFOW, RtlGetVersion, STATUS_NOT_IMPLEMENTED,
-    WSK_CLIENT_DISPATCH, WSK_CLIENT_NPI, WSK_INFINITE_WAIT, WSK_NO_WAIT, WSK_PROVIDER_NPI,
-    WSK_REGISTRATION, WskCaptureProviderNPI, WskDeregister, WskProviderDispatch, WskRegister,
-    WskReleaseProviderNPI,
+    NTSTATUS, OSVERSIONINFOW, RtlGetVersion, STATUS_NOT_IMPLEMENTED, WSK_CLIENT_DISPATCH,
+    WSK_CLIENT_NPI, WSK_INFINITE_WAIT, WSK_NO_WAIT, WSK_PROVIDER_NPI, WSK_REGISTRATION,
+    WskCaptureProviderNPI, WskDeregister, WskProviderDispatch, WskRegister, WskReleaseProviderNPI,
 };
 
 use crate::error::{Call, Error, Memory};
-use crate::irql::require_passive;
-use crate::resolution::Lookups;
-use crate::shared::{Counted, Shared};
+use crate::irp::{Observer, alarm};
+use crate::irql::{MayWait, may_wait};
+use crate::memory;
+use crate::memory::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use crate::memory::event::{Event, pause};
+use crate::memory::shared::{Counted, Shared};
 
 /// How long to wait for the WSK provider, which may not be there yet while the system starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,26 +32,90 @@ pub enum Wait {
     Forever,
 }
 
-/// The structures that WSK keeps pointers to while a client is registered.
+/// What WSK keeps pointers to while a client is registered, and what deregistering waits for.
+///
+/// # Invariants
+///
+/// It is in nonpaged memory and does not move. `count` is one for the registration, until that is being dropped, and one for each
+/// capture. `put_off` heads a list of what was [put off](PutOff).
 struct Client {
-    registration: core::cell::UnsafeCell<WSK_REGISTRATION>,
-    lookups: Lookups,
+    registration: UnsafeCell<WSK_REGISTRATION>,
+    count: AtomicUsize,
+    put_off: AtomicPtr<PutOff>,
+    /// Set when the last capture has gone, or something was put off.
+    event: Event,
+    /// Set by whoever has counted to 0, as the last thing that it does with the client.
+    done: AtomicBool,
 }
 
-// SAFETY: the registration structure belongs to WSK, which synchronises its own use of it; this side only passes its address.
-// The lookups are atomic, and an event that the kernel synchronises. None of it is bound to a thread.
-unsafe impl Send for Client {}
-// SAFETY: as for `Send`: all use through `&Client` is atomic, WSK's or the kernel's.
-unsafe impl Sync for Client {}
+/// What begins a pool block that is to be freed at `PASSIVE_LEVEL`, and came to its end above that.
+///
+/// # Invariants
+///
+/// `free` may be called with the block, once, at `PASSIVE_LEVEL`. The block has a capture until then.
+#[repr(C)]
+pub(crate) struct PutOff {
+    next: *mut PutOff,
+    free: unsafe fn(NonNull<PutOff>),
+}
 
-impl Counted for Client {
-    type Last = ();
-    unsafe fn last(&mut self) {}
+impl PutOff {
+    /// What is put off by [`Capture::put_off`], if it has to be.
+    ///
+    /// # Safety
+    ///
+    /// `free` may be called with the block that this begins, once, at `PASSIVE_LEVEL`, after it was put off.
+    pub(crate) const unsafe fn new(free: unsafe fn(NonNull<Self>)) -> Self {
+        // INVARIANT: the caller says so.
+        Self {
+            next: core::ptr::null_mut(),
+            free,
+        }
+    }
 }
 
 impl Client {
-    fn registration(&self) -> *mut WSK_REGISTRATION {
-        self.registration.get()
+    /// Counts off a capture, or the registration. The last of them tells who waits.
+    fn one_less(client: NonNull<Self>) {
+        // SAFETY: the client is there as long as it is counted, or until `done` is set.
+        unsafe {
+            let client = client.as_ptr();
+            if (*client).count.fetch_sub(1, Ordering::AcqRel) == 1 {
+                (*client).event.set();
+                (*client).done.store(true, Ordering::Release);
+            }
+        }
+    }
+
+    /// Frees what was put off. IRQL: `PASSIVE_LEVEL`.
+    fn free_put_off(&self, _: MayWait) {
+        let head = self.put_off.swap(core::ptr::null_mut(), Ordering::Acquire);
+        let mut next = NonNull::new(head);
+        while let Some(block) = next {
+            // SAFETY: the blocks of the list were put off, and were taken out of it: each is freed once.
+            unsafe {
+                next = NonNull::new((*block.as_ptr()).next);
+                ((*block.as_ptr()).free)(block);
+            }
+        }
+    }
+
+    /// Waits until every capture has gone, freeing meanwhile what is put off.
+    fn wait_for_captures(client: NonNull<Self>, may_wait: MayWait) {
+        Self::one_less(client);
+        // SAFETY: the client is there until it is done, and freed after this only.
+        let this = unsafe { client.as_ref() };
+        loop {
+            this.free_put_off(may_wait);
+            if this.count.load(Ordering::Acquire) == 0 {
+                break;
+            }
+            this.event.wait(may_wait, None);
+        }
+        // Whoever gave up the last capture is about to be done with the client.
+        while !this.done.load(Ordering::Acquire) {
+            pause(may_wait, Duration::from_micros(50));
+        }
     }
 }
 
@@ -69,20 +137,28 @@ unsafe extern "system" fn client_event(
 
 /// A registration as a WSK client: the first thing a driver makes, and the last it drops.
 ///
-/// Dropping it deregisters, which waits until every socket is closed and every [`Provider`] dropped. Drop these first, at the
-/// latest in `DriverUnload`: a thread that waits for handles of its own waits for ever. Dropping it above `PASSIVE_LEVEL`, which is
-/// a mistake, leaves the client registered for good: the driver must then never be unloaded.
+/// Dropping it deregisters, which waits until every socket is closed, every [`Provider`] dropped and every operation over,
+/// whether the provider itself waits for that or not. Drop these first, at the latest in `DriverUnload`: a thread that waits for
+/// handles of its own waits for ever. Dropping it above `PASSIVE_LEVEL`, which is a mistake, leaves the client registered for good:
+/// the driver must then never be unloaded.
 ///
 /// [`WskRegister`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nf-wsk-wskregister),
 /// [`WskDeregister`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nf-wsk-wskderegister).
 ///
 /// # Invariants
 ///
-/// The client is registered with WSK.
+/// The client is registered with WSK, and its block is this value's own.
 #[doc(alias = "WskDeregister")]
+#[must_use = "dropping a registration deregisters at once"]
 pub struct Registration {
-    client: ManuallyDrop<Shared<Client>>,
+    client: NonNull<Client>,
 }
+
+// SAFETY: the client is nonpaged memory, bound to no thread.
+unsafe impl Send for Registration {}
+// SAFETY: the registration structure belongs to WSK, which synchronises its own use of it; this side only passes its address. The
+// rest is atomic, or an event, which the kernel synchronises.
+unsafe impl Sync for Registration {}
 
 impl Registration {
     /// Registers. IRQL: `PASSIVE_LEVEL`. Allocates the registration.
@@ -92,31 +168,39 @@ impl Registration {
     /// [`Error::WrongIrql`], [`Error::NoMemory`], or what `WskRegister` says.
     #[doc(alias = "WskRegister")]
     pub fn new() -> Result<Self, Error> {
-        require_passive()?;
-        let client = Client {
-            registration: WSK_REGISTRATION::default().into(),
-            lookups: Lookups::new(),
-        };
-        let client = Shared::new(client).map_err(|_| Error::NoMemory(Memory::Registration))?;
-        // SAFETY: it is in nonpaged memory that does not move, and nobody uses it yet.
-        unsafe { client.lookups.initialise() };
+        may_wait()?;
+        let client = memory::allocate(memory::layout::<Client>())
+            .ok_or(Error::NoMemory(Memory::Registration))?
+            .cast::<Client>();
+        // SAFETY: freshly allocated nonpaged memory, where the client stays.
+        unsafe {
+            client.write(Client {
+                registration: WSK_REGISTRATION::default().into(),
+                count: AtomicUsize::new(1),
+                put_off: AtomicPtr::new(core::ptr::null_mut()),
+                event: Event::room(),
+                done: AtomicBool::new(false),
+            });
+            Event::initialise(&raw mut (*client.as_ptr()).event, false);
+        }
         let mut npi = WSK_CLIENT_NPI {
             ClientContext: core::ptr::null_mut(),
             Dispatch: &raw const CLIENT_DISPATCH,
         };
         // SAFETY: the dispatch table is static, and the registration stays where it is until it is deregistered. The NPI is
         // copied by the call. PASSIVE_LEVEL was checked.
-        let status = unsafe { WskRegister(&raw mut npi, client.registration()) };
+        let status = unsafe { WskRegister(&raw mut npi, client.as_ref().registration.get()) };
         if !status.is_success() {
+            // SAFETY: it was allocated above, and WSK has not taken the registration.
+            unsafe { memory::free(client.cast()) };
             return Err(Error::Call {
                 call: Call::WskRegister,
                 status,
             });
         }
+        alarm::enter();
         // INVARIANT: registered.
-        Ok(Self {
-            client: ManuallyDrop::new(client),
-        })
+        Ok(Self { client })
     }
 
     /// Captures the provider, waiting for it as told. IRQL: `PASSIVE_LEVEL`. Allocates the provider's state.
@@ -127,7 +211,7 @@ impl Registration {
     /// provider is not there in time, `STATUS_NOINTERFACE` when it does not speak this version.
     #[doc(alias = "WskCaptureProviderNPI")]
     pub fn capture(&self, wait: Wait) -> Result<Provider, Error> {
-        require_passive()?;
+        may_wait()?;
         let wait = match wait {
             Wait::No => WSK_NO_WAIT,
             // The greatest number means for ever.
@@ -135,7 +219,11 @@ impl Registration {
             Wait::Forever => WSK_INFINITE_WAIT,
         };
         let mut npi = MaybeUninit::<WSK_PROVIDER_NPI>::zeroed();
-        let registration = self.client.registration();
+        // SAFETY: by the invariant the client is there; only the address of its structure is taken.
+        let (client, registration) = unsafe {
+            let client = self.client.as_ref();
+            (client, client.registration.get())
+        };
         // SAFETY: by the invariant the client is registered. There is room for the NPI; PASSIVE_LEVEL was checked.
         let status = unsafe { WskCaptureProviderNPI(registration, wait, npi.as_mut_ptr()) };
         if !status.is_success() {
@@ -146,12 +234,15 @@ impl Registration {
         }
         // SAFETY: every byte was zeroed, and every bit pattern is an NPI of raw pointers.
         let npi = unsafe { npi.assume_init() };
-        // INVARIANT: captured.
+        client.count.fetch_add(1, Ordering::Relaxed);
+        // INVARIANT: captured, and counted.
         let capture = Capture {
             npi,
             ntddi: running_ntddi(),
-            client: Shared::clone(&self.client),
-            release: ManuallyDrop::new(Release { registration }),
+            client: self.client,
+            release: ManuallyDrop::new(Release {
+                client: self.client,
+            }),
         };
         match Shared::new(capture) {
             Ok(capture) => Ok(Provider { capture }),
@@ -165,20 +256,20 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        if require_passive().is_err() {
+        let Ok(may_wait) = may_wait() else {
             // WSK cannot be told here: the registration, which it goes on using, stays for ever.
             return;
-        }
-        // What was found for a name goes back to WSK at this level only, before its capture is released.
-        self.client.lookups.finish();
-        // SAFETY: the client is registered, and PASSIVE_LEVEL was just checked. When the call returns WSK has finished with
-        // the registration, which is dropped this once.
+        };
+        // Not every provider waits for it, and what was found for a name goes back to WSK before its capture is released.
+        Client::wait_for_captures(self.client, may_wait);
+        // SAFETY: the client is registered, and waiting is allowed. When the call returns WSK has finished with the registration, and
+        // nobody else knows the client, which is freed this once.
         unsafe {
-            WskDeregister(self.client.registration());
-            // A completion routine that gave the last capture back may still be on its way out of the driver.
-            KeFlushQueuedDpcs();
-            ManuallyDrop::drop(&mut self.client);
+            WskDeregister(self.client.as_ref().registration.get());
+            memory::free(self.client.cast());
         }
+        // A completion routine that gave the last capture back may still be on its way out of the driver.
+        alarm::leave(may_wait);
     }
 }
 
@@ -214,11 +305,11 @@ impl fmt::Debug for Provider {
 
 /// # Invariants
 ///
-/// `npi` was captured from WSK and is released by `release`, so its pointers are valid until then.
-pub(crate) struct Capture {
+/// `npi` was captured from WSK and is released by `release`, so its pointers are valid until then, and so is the client.
+pub struct Capture {
     npi: WSK_PROVIDER_NPI,
     ntddi: u32,
-    client: Shared<Client>,
+    client: NonNull<Client>,
     release: ManuallyDrop<Release>,
 }
 
@@ -227,16 +318,17 @@ pub(crate) struct Capture {
 ///
 /// # Invariants
 ///
-/// A capture of this registration is outstanding, for which deregistering waits.
-pub(crate) struct Release {
-    registration: *mut WSK_REGISTRATION,
+/// A capture of this client is outstanding, for which deregistering waits.
+pub struct Release {
+    client: NonNull<Client>,
 }
 
 impl Drop for Release {
     fn drop(&mut self) {
         // SAFETY: by the invariant a capture is outstanding, which this releases; until then deregistering waits, and the registration
         // is there.
-        unsafe { WskReleaseProviderNPI(self.registration) };
+        unsafe { WskReleaseProviderNPI(self.client.as_ref().registration.get()) };
+        Client::one_less(self.client);
     }
 }
 
@@ -271,15 +363,58 @@ impl Capture {
         Ok(unsafe { WskProviderDispatch::new(table, self.ntddi) })
     }
 
-    /// The names being looked up for the client.
-    pub(crate) fn lookups(&self) -> &Lookups {
-        &self.client.lookups
+    /// Has a block be freed at `PASSIVE_LEVEL`: when [`free_put_off`](Self::free_put_off) is called, at the latest when the client
+    /// deregisters. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// # Safety
+    ///
+    /// The block is the caller's, begins with this, and is given away. It has a capture of this client until it is freed, and the
+    /// caller has another one meanwhile.
+    pub(crate) unsafe fn put_off(&self, block: NonNull<PutOff>) {
+        // SAFETY: by the invariant the client is there.
+        let client = unsafe { self.client.as_ref() };
+        let mut head = client.put_off.load(Ordering::Relaxed);
+        loop {
+            // SAFETY: the caller gives the block away, and nobody else has it before it is in the list.
+            unsafe { (*block.as_ptr()).next = head };
+            match client.put_off.compare_exchange_weak(
+                head,
+                block.as_ptr(),
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => break,
+                Err(now) => head = now,
+            }
+        }
+        client.event.set();
+    }
+
+    /// Frees what was put off.
+    pub(crate) fn free_put_off(&self, may_wait: MayWait) {
+        // SAFETY: by the invariant the client is there.
+        unsafe { self.client.as_ref() }.free_put_off(may_wait);
     }
 
     /// The `NTDDI_VERSION` of the running Windows.
     pub(crate) fn ntddi(&self) -> u32 {
         self.ntddi
     }
+}
+
+/// An observer that keeps the capture until the completion routine is done with everything else: until then the driver cannot be
+/// unloaded, whatever becomes of the operation and its handle.
+#[inline]
+pub(crate) fn hold(capture: &Shared<Capture>) -> Observer {
+    /// # Safety
+    ///
+    /// `context` came from `Shared::<Capture>::into_raw` and is used this once.
+    unsafe fn release(context: NonNull<c_void>, _: NTSTATUS) {
+        // SAFETY: the caller gives the reference that `into_raw` made the context of, this once.
+        drop(unsafe { Shared::<Capture>::from_raw(context) });
+    }
+    // SAFETY: the observer is told once, and a capture is released at any IRQL up to DISPATCH_LEVEL on any thread.
+    unsafe { Observer::new(release, Shared::into_raw(Shared::clone(capture))) }
 }
 
 /// The `NTDDI_VERSION` of the running Windows: which entries its dispatch tables have.

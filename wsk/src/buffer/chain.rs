@@ -1,0 +1,221 @@
+//! [`MdlChain`]: several nonpaged buffers as one, for scatter and gather.
+
+use core::fmt;
+use core::mem::ManuallyDrop;
+
+use crate::buffer::{Extent, Lock, NonPagedBuffer, ReceiveBuffer, SendBuffer};
+use crate::error::Error;
+use crate::memory::atomic::{AtomicBool, Ordering};
+
+/// `N` nonpaged buffers as one: their MDLs form a chain, which is linked once and used any number of times.
+///
+/// To link MDLs is to write them, so the chain takes the buffers for itself; [`into_parts`](Self::into_parts) gives them back,
+/// each alone again. A part is as long as its buffer's length when it is taken. May be dropped at any IRQL up to
+/// `DISPATCH_LEVEL`.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(wsk::Family::V4.any())?;
+/// use wsk::{MdlChain, NonPagedBuffer};
+///
+/// let (header, body) = (NonPagedBuffer::copy_of(b"head")?, NonPagedBuffer::copy_of(b"and body")?);
+/// let mut chain = MdlChain::new([header, body]);
+/// assert_eq!(socket.send_to(&chain, to).wait()?, 12);
+/// chain.set_range(2, 5)?;
+/// assert_eq!(socket.send_to(&chain, to).wait()?, 5);
+/// # let mut bytes = [0; 16];
+/// # assert_eq!(peer.recv(&mut bytes).unwrap(), 12);
+/// # assert_eq!(&bytes[..12], b"headand body");
+/// # assert_eq!(peer.recv(&mut bytes).unwrap(), 5);
+/// # assert_eq!(&bytes[..5], b"adand");
+/// let [header, _body] = chain.into_parts();
+/// assert_eq!(header.as_slice(), b"head");
+/// # drop((header, _body, socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+///
+/// # Invariants
+///
+/// The MDLs of the parts that are not empty are linked in order, with a null `Next` at the end, and each describes its
+/// part's length. The extent lies in this chain. Once `lost` is set a provider may use the chain for ever, and this side
+/// neither touches nor frees it.
+pub struct MdlChain<const N: usize> {
+    parts: [NonPagedBuffer; N],
+    extent: Extent,
+    lost: AtomicBool,
+}
+
+impl<const N: usize> MdlChain<N> {
+    /// Links the buffers in this order; all of their bytes are in range. IRQL: `<= DISPATCH_LEVEL`.
+    #[must_use]
+    pub fn new(parts: [NonPagedBuffer; N]) -> Self {
+        // INVARIANT: the empty extent is valid; the links are made below.
+        let mut chain = Self {
+            parts,
+            extent: Extent::empty(),
+            lost: AtomicBool::new(false),
+        };
+        let mut next = core::ptr::null_mut();
+        for part in chain.parts.iter_mut().rev() {
+            if let Some(mdl) = part.chain_to(next) {
+                next = mdl.as_ptr();
+            }
+        }
+        let length = chain.capacity();
+        // The whole chain is always in range.
+        let _ = chain.set_range(0, length);
+        chain
+    }
+
+    /// Chooses the bytes to send, or to receive into: `length` of them, from `offset` on. All of them after
+    /// [`new`](Self::new).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfBounds`] when the offset is not inside the first part that has bytes, as WSK asks, or the chain ends
+    /// before the range does; [`Error::BufferLost`]. The range is as it was.
+    pub fn set_range(&mut self, offset: usize, length: usize) -> Result<(), Error> {
+        if self.is_lost() {
+            return Err(Error::BufferLost);
+        }
+        let first = self.parts.iter().find_map(NonPagedBuffer::mdl);
+        self.extent = match first {
+            // SAFETY: by the invariant this heads a chain over nonpaged memory, which this owns.
+            Some(mdl) => unsafe { Extent::new(mdl, offset, length) }?,
+            None if offset == 0 && length == 0 => Extent::empty(),
+            None => {
+                return Err(Error::OutOfBounds {
+                    end: offset.saturating_add(length),
+                    length: 0,
+                });
+            }
+        };
+        Ok(())
+    }
+
+    /// The number of bytes in range.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        if self.is_lost() { 0 } else { self.extent.len() }
+    }
+
+    /// Whether there are no bytes in range.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The number of bytes of all parts.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        if self.is_lost() {
+            return 0;
+        }
+        self.parts.iter().map(NonPagedBuffer::len).sum()
+    }
+
+    /// Whether a provider that broke its contract may still use the chain: see [`Error::Abandoned`].
+    #[must_use]
+    #[inline]
+    pub fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn extent(&self) -> Result<Extent, Error> {
+        if self.is_lost() {
+            return Err(Error::BufferLost);
+        }
+        Ok(self.extent)
+    }
+
+    /// The bytes of a part, whether in range or not; `None` when there are not so many parts.
+    ///
+    /// There are no bytes any more when the chain [is lost](Self::is_lost).
+    #[must_use]
+    pub fn part(&self, index: usize) -> Option<&[u8]> {
+        let part = self.parts.get(index)?;
+        Some(if self.is_lost() { &[] } else { part.as_slice() })
+    }
+
+    /// The bytes of a part, to be written; as [`part`](Self::part).
+    #[must_use]
+    pub fn part_mut(&mut self, index: usize) -> Option<&mut [u8]> {
+        let lost = self.is_lost();
+        let part = self.parts.get_mut(index)?;
+        Some(if lost { &mut [] } else { part.as_mut_slice() })
+    }
+
+    /// Gives the buffers back, each alone again.
+    #[must_use]
+    pub fn into_parts(self) -> [NonPagedBuffer; N] {
+        let mut this = ManuallyDrop::new(self);
+        this.unlink();
+        // SAFETY: `this` is neither dropped nor used again, so the parts are moved out once; nothing else of it needs to be dropped.
+        unsafe { core::ptr::read(&raw const this.parts) }
+    }
+
+    /// Makes each MDL what it was before it was linked, or leaves them all to the provider that may still use them.
+    fn unlink(&mut self) {
+        let lost = self.is_lost();
+        for part in &mut self.parts {
+            if lost {
+                part.lose();
+            } else {
+                part.unchain();
+            }
+        }
+    }
+}
+
+impl<const N: usize> Drop for MdlChain<N> {
+    fn drop(&mut self) {
+        self.unlink();
+    }
+}
+
+impl<const N: usize> fmt::Debug for MdlChain<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MdlChain")
+            .field("parts", &N)
+            .field("extent", &self.extent)
+            .finish_non_exhaustive()
+    }
+}
+
+// SAFETY: while the chain is borrowed its MDLs, which were built for nonpaged pool, and its bytes stay as they are; what is lost
+// stays for ever.
+unsafe impl<const N: usize> SendBuffer for MdlChain<N> {
+    #[inline]
+    unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+        let extent = self.extent()?;
+        // SAFETY: the extent lies in the chain, which is borrowed, and which `unlink` leaves alone once it is lost.
+        Ok(unsafe { lock.describe(extent) })
+    }
+
+    fn abandon(&self) -> bool {
+        self.lost.store(true, Ordering::Relaxed);
+        true
+    }
+}
+
+// SAFETY: as for sending; the exclusive borrow keeps everything else away from the bytes.
+unsafe impl<const N: usize> ReceiveBuffer for MdlChain<N> {
+    #[inline]
+    unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+        let extent = self.extent()?;
+        // SAFETY: as for sending.
+        Ok(unsafe { lock.describe(extent) })
+    }
+
+    fn abandon(&self) -> bool {
+        self.lost.store(true, Ordering::Relaxed);
+        true
+    }
+}

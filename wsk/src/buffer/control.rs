@@ -1,0 +1,391 @@
+//! Control information: the `CMSGHDR` objects that travel with a datagram, to be sent or as they were received.
+
+use core::fmt;
+use core::net::{Ipv4Addr, Ipv6Addr};
+use wsk_sys::{
+    CMSGHDR, IP_ECN, IP_HOPLIMIT, IP_PKTINFO, IP_TOS, IPPROTO, IPPROTO_IP, IPV6_ECN, IPV6_HOPLIMIT,
+    IPV6_PKTINFO, IPV6_TCLASS, UDP_COALESCED_INFO, UDP_SEND_MSG_SIZE,
+};
+
+use crate::buffer::{Extent, Lock, ReceiveBuffer, SendBuffer};
+use crate::error::Error;
+use crate::irp::CONTROL_ROOM;
+use crate::memory;
+
+/// `sizeof(CMSGHDR)`: what each message begins with.
+const HEADER: usize = size_of::<CMSGHDR>();
+
+/// The alignment of headers, and of the data behind them.
+const ALIGNMENT: usize = align_of::<CMSGHDR>();
+
+const _: () = assert!(HEADER.is_multiple_of(ALIGNMENT));
+
+const IP: i32 = IPPROTO_IP.cast_signed();
+const IPV6: i32 = IPPROTO::IPPROTO_IPV6.0;
+const UDP: i32 = IPPROTO::IPPROTO_UDP.0;
+
+/// One piece of control information.
+///
+/// Those for IPv4 go with datagrams to and from IPv4 addresses, also where these are mapped into IPv6 on a dual-mode socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ControlMessage<'c> {
+    /// The local address and interface that an IPv4 datagram is sent from, or came to.
+    #[doc(alias = "IP_PKTINFO")]
+    PacketInfoV4 {
+        /// The address; unspecified leaves the choice to the stack.
+        address: Ipv4Addr,
+        /// The interface's index; 0 leaves the choice to the stack.
+        interface: u32,
+    },
+    /// The local address and interface that an IPv6 datagram is sent from, or came to.
+    #[doc(alias = "IPV6_PKTINFO")]
+    PacketInfoV6 {
+        /// The address; unspecified leaves the choice to the stack.
+        address: Ipv6Addr,
+        /// The interface's index; 0 leaves the choice to the stack.
+        interface: u32,
+    },
+    /// The two ECN bits of an IPv4 datagram.
+    #[doc(alias = "IP_ECN")]
+    EcnV4(i32),
+    /// The two ECN bits of an IPv6 datagram.
+    #[doc(alias = "IPV6_ECN")]
+    EcnV6(i32),
+    /// The type of service of an IPv4 datagram.
+    #[doc(alias = "IP_TOS")]
+    TypeOfService(i32),
+    /// The traffic class of an IPv6 datagram.
+    #[doc(alias = "IPV6_TCLASS")]
+    TrafficClass(i32),
+    /// The time to live of an IPv4 datagram.
+    #[doc(alias("IP_TTL", "IP_HOPLIMIT"))]
+    TimeToLive(i32),
+    /// The hop limit of an IPv6 datagram.
+    #[doc(alias = "IPV6_HOPLIMIT")]
+    HopLimit(i32),
+    /// Sent: the buffer is cut into datagrams of so many bytes, the last of which may be shorter.
+    #[doc(alias = "UDP_SEND_MSG_SIZE")]
+    SegmentSize(u32),
+    /// Received: the buffer holds several datagrams of so many bytes, the last of which may be shorter.
+    #[doc(alias = "UDP_COALESCED_INFO")]
+    CoalescedSize(u32),
+    /// Any other.
+    Other {
+        /// `cmsg_level`.
+        level: i32,
+        /// `cmsg_type`.
+        kind: i32,
+        /// What follows the header.
+        data: &'c [u8],
+    },
+}
+
+impl ControlMessage<'_> {
+    /// The room that a message with so many bytes of data takes, as C's `WSA_CMSG_SPACE` tells.
+    #[doc(alias = "WSA_CMSG_SPACE")]
+    #[must_use]
+    pub const fn space(data: usize) -> usize {
+        HEADER.saturating_add(data).saturating_add(ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT
+    }
+
+    /// The room for one of each typed message, which is more than any datagram needs.
+    pub const SPACE_FOR_ALL: usize = Self::space(8) + Self::space(20) + 8 * Self::space(4);
+}
+
+const _: () = assert!(ControlMessage::SPACE_FOR_ALL <= CONTROL_ROOM);
+
+/// Room for `N` bytes of control information, aligned for it.
+///
+/// ```
+/// use wsk::{Control, ControlMessage};
+///
+/// let mut control = Control::<{ ControlMessage::space(4) }>::new();
+/// control.push(ControlMessage::TimeToLive(3))?;
+/// assert_eq!(control.messages().next(), Some(ControlMessage::TimeToLive(3)));
+/// assert!(control.push(ControlMessage::EcnV4(1)).is_err(), "there is room for one");
+/// # Ok::<(), wsk::Error>(())
+/// ```
+#[repr(C, align(8))]
+#[derive(Clone)]
+pub struct Control<const N: usize> {
+    bytes: [u8; N],
+    length: u32,
+}
+
+impl<const N: usize> Control<N> {
+    /// No control information.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            bytes: [0; N],
+            length: 0,
+        }
+    }
+
+    /// Adds a message.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ControlFull`] when it does not fit.
+    pub fn push(&mut self, message: ControlMessage<'_>) -> Result<(), Error> {
+        match message {
+            ControlMessage::PacketInfoV4 { address, interface } => {
+                let mut data = [0; 8];
+                memory::copy(&address.octets(), &mut data[..4]);
+                memory::copy(&interface.to_ne_bytes(), &mut data[4..]);
+                self.put(IP, IP_PKTINFO.cast_signed(), &data)
+            }
+            ControlMessage::PacketInfoV6 { address, interface } => {
+                let mut data = [0; 20];
+                memory::copy(&address.octets(), &mut data[..16]);
+                memory::copy(&interface.to_ne_bytes(), &mut data[16..]);
+                self.put(IPV6, IPV6_PKTINFO.cast_signed(), &data)
+            }
+            ControlMessage::EcnV4(value) => {
+                self.put(IP, IP_ECN.cast_signed(), &value.to_ne_bytes())
+            }
+            ControlMessage::EcnV6(value) => {
+                self.put(IPV6, IPV6_ECN.cast_signed(), &value.to_ne_bytes())
+            }
+            ControlMessage::TypeOfService(value) => {
+                self.put(IP, IP_TOS.cast_signed(), &value.to_ne_bytes())
+            }
+            ControlMessage::TrafficClass(value) => {
+                self.put(IPV6, IPV6_TCLASS.cast_signed(), &value.to_ne_bytes())
+            }
+            ControlMessage::TimeToLive(value) => {
+                self.put(IP, IP_HOPLIMIT.cast_signed(), &value.to_ne_bytes())
+            }
+            ControlMessage::HopLimit(value) => {
+                self.put(IPV6, IPV6_HOPLIMIT.cast_signed(), &value.to_ne_bytes())
+            }
+            ControlMessage::SegmentSize(value) => {
+                self.put(UDP, UDP_SEND_MSG_SIZE.cast_signed(), &value.to_ne_bytes())
+            }
+            ControlMessage::CoalescedSize(value) => {
+                self.put(UDP, UDP_COALESCED_INFO.cast_signed(), &value.to_ne_bytes())
+            }
+            ControlMessage::Other { level, kind, data } => self.put(level, kind, data),
+        }
+    }
+
+    /// Takes every message out.
+    pub const fn clear(&mut self) {
+        self.length = 0;
+    }
+
+    /// Takes a copy of `CMSGHDR` objects, up to the room that there is.
+    fn set(&mut self, control: &[u8]) {
+        // No more than fits 32 bits, as an operation's room does.
+        #[allow(clippy::cast_possible_truncation)]
+        {
+            self.length = memory::copy(control, &mut self.bytes) as u32;
+        }
+    }
+
+    /// The messages.
+    #[must_use]
+    pub fn messages(&self) -> ControlMessages<'_> {
+        ControlMessages::new(self.as_bytes())
+    }
+
+    /// The `CMSGHDR` objects.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        // A length that the provider wrote is not trusted.
+        self.bytes
+            .get(..self.length as usize)
+            .unwrap_or(&self.bytes)
+    }
+
+    fn put(&mut self, level: i32, kind: i32, data: &[u8]) -> Result<(), Error> {
+        // What was received may end inside the padding.
+        let start = (self.length as usize).next_multiple_of(ALIGNMENT);
+        let space = ControlMessage::space(data.len());
+        let full = Error::ControlFull {
+            needed: start.saturating_add(space),
+            room: N,
+        };
+        let Some(place) = start
+            .checked_add(space)
+            .and_then(|end| self.bytes.get_mut(start..end))
+        else {
+            return Err(full);
+        };
+        let length = u32::try_from(start + space).map_err(|_| full)?;
+        place.fill(0);
+        // `space` is never less than these two together.
+        let Some((header, rest)) = place.split_first_chunk_mut::<HEADER>() else {
+            return Err(full);
+        };
+        let Some(rest) = rest.get_mut(..data.len()) else {
+            return Err(full);
+        };
+        memory::copy(
+            &HEADER.wrapping_add(data.len()).to_ne_bytes(),
+            &mut header[..8],
+        );
+        memory::copy(&level.to_ne_bytes(), &mut header[8..12]);
+        memory::copy(&kind.to_ne_bytes(), &mut header[12..]);
+        memory::copy(data, rest);
+        if let Some(padding) = self.bytes.get_mut(self.length as usize..start) {
+            padding.fill(0);
+        }
+        self.length = length;
+        Ok(())
+    }
+}
+
+impl<const N: usize> Default for Control<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const N: usize> fmt::Debug for Control<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.messages()).finish()
+    }
+}
+
+/// Iterates over control information, whatever its bytes: a header that is cut off, too short or too long ends it.
+#[derive(Debug, Clone)]
+pub struct ControlMessages<'c> {
+    rest: &'c [u8],
+}
+
+impl<'c> ControlMessages<'c> {
+    /// The messages in `bytes`.
+    #[must_use]
+    pub const fn new(bytes: &'c [u8]) -> Self {
+        Self { rest: bytes }
+    }
+}
+
+impl<'c> Iterator for ControlMessages<'c> {
+    type Item = ControlMessage<'c>;
+
+    fn next(&mut self) -> Option<ControlMessage<'c>> {
+        let rest = core::mem::take(&mut self.rest);
+        let (length, after) = rest.split_first_chunk::<8>()?;
+        let (level, after) = after.split_first_chunk::<4>()?;
+        let (kind, _) = after.split_first_chunk::<4>()?;
+        let length = usize::from_ne_bytes(*length);
+        let data = rest.get(HEADER..length)?;
+        // A length that is whole but not aligned up to the end is that of the last message.
+        self.rest = length
+            .checked_next_multiple_of(ALIGNMENT)
+            .and_then(|end| rest.get(end..))
+            .unwrap_or(&[]);
+        Some(message(
+            i32::from_ne_bytes(*level),
+            i32::from_ne_bytes(*kind),
+            data,
+        ))
+    }
+}
+
+impl core::iter::FusedIterator for ControlMessages<'_> {}
+
+/// The message of a level and type, if its data is what it should be.
+fn message(level: i32, kind: i32, data: &[u8]) -> ControlMessage<'_> {
+    let number = || {
+        data.first_chunk::<4>()
+            .filter(|_| data.len() == 4)
+            .map(|bytes| i32::from_ne_bytes(*bytes))
+    };
+    let interface = |at: usize| {
+        data.get(at..)?
+            .first_chunk::<4>()
+            .map(|bytes| u32::from_ne_bytes(*bytes))
+    };
+    let of = |constant: u32| kind == constant.cast_signed();
+    let typed = match level {
+        IP if of(IP_PKTINFO) => data.first_chunk::<4>().and_then(|octets| {
+            let (address, interface) = (Ipv4Addr::from(*octets), interface(4)?);
+            Some(ControlMessage::PacketInfoV4 { address, interface })
+        }),
+        IPV6 if of(IPV6_PKTINFO) => data.first_chunk::<16>().and_then(|octets| {
+            let (address, interface) = (Ipv6Addr::from(*octets), interface(16)?);
+            Some(ControlMessage::PacketInfoV6 { address, interface })
+        }),
+        IP if of(IP_ECN) => number().map(ControlMessage::EcnV4),
+        IPV6 if of(IPV6_ECN) => number().map(ControlMessage::EcnV6),
+        IP if of(IP_TOS) => number().map(ControlMessage::TypeOfService),
+        IPV6 if of(IPV6_TCLASS) => number().map(ControlMessage::TrafficClass),
+        IP if of(IP_HOPLIMIT) => number().map(ControlMessage::TimeToLive),
+        IPV6 if of(IPV6_HOPLIMIT) => number().map(ControlMessage::HopLimit),
+        UDP if of(UDP_SEND_MSG_SIZE) => {
+            number().map(|size| ControlMessage::SegmentSize(size.cast_unsigned()))
+        }
+        UDP if of(UDP_COALESCED_INFO) => {
+            number().map(|size| ControlMessage::CoalescedSize(size.cast_unsigned()))
+        }
+        _ => None,
+    };
+    typed.unwrap_or(ControlMessage::Other { level, kind, data })
+}
+
+/// A buffer with control information: sent along with it, or received along with what arrives in it.
+///
+/// It is copied to and from the operation, which has room for [`ControlMessage::SPACE_FOR_ALL`] bytes. What was received is copied
+/// when the operation is taken back: of one whose handle was dropped it is lost.
+#[derive(Debug, Clone, Default)]
+pub struct WithControl<B, const N: usize> {
+    /// The buffer.
+    pub buffer: B,
+    /// The control information. A receive overwrites it.
+    pub control: Control<N>,
+}
+
+impl<B, const N: usize> WithControl<B, N> {
+    /// Puts the two together.
+    pub const fn new(buffer: B, control: Control<N>) -> Self {
+        Self { buffer, control }
+    }
+}
+
+// SAFETY: the buffer's promise is passed on.
+unsafe impl<B: SendBuffer, const N: usize> SendBuffer for WithControl<B, N> {
+    #[inline]
+    unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+        // SAFETY: the caller keeps the same contract.
+        unsafe { self.buffer.lock(lock) }
+    }
+
+    /// This one's; the buffer's own where there is none here.
+    fn control(&self) -> &[u8] {
+        match self.control.as_bytes() {
+            [] => self.buffer.control(),
+            control => control,
+        }
+    }
+
+    fn abandon(&self) -> bool {
+        self.buffer.abandon()
+    }
+}
+
+// SAFETY: the buffer's promise is passed on.
+unsafe impl<B: ReceiveBuffer, const N: usize> ReceiveBuffer for WithControl<B, N> {
+    #[inline]
+    unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+        self.control.clear();
+        // SAFETY: the caller keeps the same contract.
+        unsafe { self.buffer.lock_mut(lock) }
+    }
+
+    fn control_room(&self) -> usize {
+        N.max(self.buffer.control_room())
+    }
+
+    fn set_control(&mut self, control: &[u8]) {
+        self.control.set(control);
+        self.buffer.set_control(control);
+    }
+
+    fn abandon(&self) -> bool {
+        self.buffer.abandon()
+    }
+}

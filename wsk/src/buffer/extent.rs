@@ -1,0 +1,161 @@
+//! [`Extent`]: the bytes of an MDL chain that an operation uses (`WSK_BUF`).
+
+use core::fmt;
+use core::ptr::NonNull;
+
+use wsk_sys::{MDL, MmGetMdlByteCount, WSK_BUF};
+
+use crate::error::Error;
+
+/// A part of an MDL chain, as WSK takes it.
+///
+/// # Invariants
+///
+/// With a length of zero the MDL is NULL; else it heads a chain of locked or nonpaged memory, the offset lies inside its first
+/// MDL, and offset and length together inside the chain.
+#[doc(alias = "WSK_BUF")]
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct Extent {
+    buffer: WSK_BUF,
+}
+
+// SAFETY: an extent says where memory is; who uses it vouches for that, on whatever thread.
+unsafe impl Send for Extent {}
+// SAFETY: through `&Extent` it is only read.
+unsafe impl Sync for Extent {}
+
+impl Extent {
+    /// The part of the chain at `mdl` that starts at `offset` and is `length` bytes long.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfBounds`] when the offset is not inside the first MDL, or the chain ends before the part does.
+    ///
+    /// # Safety
+    ///
+    /// `mdl` heads a valid chain of MDLs over locked or nonpaged memory, which outlives the extent's use.
+    pub unsafe fn new(mdl: NonNull<MDL>, offset: usize, length: usize) -> Result<Self, Error> {
+        // SAFETY: the caller vouches for the chain, which begins with this MDL.
+        let first = unsafe { MmGetMdlByteCount(mdl.as_ptr()) } as usize;
+        let Some(end) = offset.checked_add(length) else {
+            return Err(Error::OutOfBounds {
+                end: usize::MAX,
+                length: first,
+            });
+        };
+        if offset > first || (offset == first && length > 0) {
+            return Err(Error::OutOfBounds {
+                end: offset,
+                length: first,
+            });
+        }
+        let mut total = first;
+        // SAFETY: as for the byte count: the MDL is initialised, and `Next` NULL or another one of the chain.
+        let mut next = unsafe { (*mdl.as_ptr()).Next };
+        while total < end {
+            let Some(mdl) = NonNull::new(next) else {
+                return Err(Error::OutOfBounds { end, length: total });
+            };
+            // SAFETY: it is not NULL, and so the next MDL of the chain that the caller vouches for.
+            unsafe {
+                total += MmGetMdlByteCount(mdl.as_ptr()) as usize;
+                next = (*mdl.as_ptr()).Next;
+            }
+        }
+        // An offset inside one MDL fits its 32-bit byte count.
+        #[allow(clippy::cast_possible_truncation)]
+        let offset = offset as u32;
+        // INVARIANT: checked above.
+        Ok(Self::of(mdl.as_ptr(), offset, length))
+    }
+
+    /// The extent of what was checked. Where nothing is used the chain stays its owner's, whatever becomes of the operation.
+    pub(super) const fn of(mdl: *mut MDL, offset: u32, length: usize) -> Self {
+        if length == 0 {
+            return Self::empty();
+        }
+        Self {
+            buffer: WSK_BUF {
+                Mdl: mdl,
+                Offset: offset,
+                Length: length,
+            },
+        }
+    }
+
+    /// No bytes at all, as for an empty datagram.
+    #[must_use]
+    pub const fn empty() -> Self {
+        // INVARIANT: the length is zero.
+        Self {
+            buffer: WSK_BUF {
+                Mdl: core::ptr::null_mut(),
+                Offset: 0,
+                Length: 0,
+            },
+        }
+    }
+
+    /// The extent of a structure that came from one.
+    ///
+    /// # Safety
+    ///
+    /// The chain is there as long as the result is used.
+    pub(crate) const unsafe fn from_wsk_buf(buffer: WSK_BUF) -> Self {
+        // INVARIANT: it came from an extent.
+        Self { buffer }
+    }
+
+    /// The part of the extent from byte `from` on: what is left to receive into.
+    pub(crate) fn rest(&self, from: usize) -> Self {
+        let left = self.buffer.Length.saturating_sub(from);
+        let (mut mdl, mut offset) = (self.buffer.Mdl, self.buffer.Offset as usize + from);
+        while left > 0 && !mdl.is_null() {
+            // SAFETY: by the invariant the chain has the bytes of the extent, and so this MDL.
+            let (count, next) = unsafe { (MmGetMdlByteCount(mdl) as usize, (*mdl).Next) };
+            if offset < count {
+                break;
+            }
+            offset -= count;
+            mdl = next;
+        }
+        // INVARIANT: inside the MDL that was found, and the extent's end is the same. It fits 32 bits, as any offset inside an MDL does.
+        #[allow(clippy::cast_possible_truncation)]
+        Self::of(mdl, offset as u32, left)
+    }
+
+    /// The number of bytes.
+    #[must_use]
+    #[inline]
+    pub const fn len(&self) -> usize {
+        self.buffer.Length
+    }
+
+    /// Whether there are no bytes.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.buffer.Length == 0
+    }
+
+    /// The structure that WSK takes.
+    #[must_use]
+    pub const fn as_wsk_buf(&self) -> WSK_BUF {
+        self.buffer
+    }
+
+    /// The structure, where it lies.
+    #[inline]
+    pub(crate) fn place(&self) -> NonNull<WSK_BUF> {
+        NonNull::from(self).cast()
+    }
+}
+
+impl fmt::Debug for Extent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Extent")
+            .field("offset", &self.buffer.Offset)
+            .field("length", &self.buffer.Length)
+            .finish()
+    }
+}

@@ -1,0 +1,402 @@
+//! [`NonPagedBuffer`]: bytes in nonpaged pool with their MDL (`MmBuildMdlForNonPagedPool`).
+
+use core::alloc::Layout;
+use core::fmt;
+use core::ops::{Bound, RangeBounds};
+use core::ptr::NonNull;
+
+use wsk_sys::{IoAllocateMdl, IoFreeMdl, MDL, MmBuildMdlForNonPagedPool};
+
+use crate::buffer::{Extent, Lock, ReceiveBuffer, SendBuffer};
+use crate::error::{Error, Memory};
+use crate::memory;
+use crate::memory::atomic::{AtomicBool, Ordering};
+
+/// Bytes in nonpaged pool with their MDL, built once and used any number of times. May be dropped at any IRQL up to
+/// `DISPATCH_LEVEL`.
+///
+/// It is as large as a pointer: moving it into an operation and back costs nothing.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// let mut buffer = wsk::NonPagedBuffer::new(1500)?;
+/// buffer.as_mut_slice()[..5].copy_from_slice(b"hello");
+/// assert_eq!(buffer.slice(1..5)?.len(), 4);
+/// # drop(buffer);
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+///
+/// After [`Error::Abandoned`] a provider may use the memory for ever. The buffer then has no bytes, [is lost](Self::is_lost), and
+/// answers [`Error::BufferLost`] whenever it is to be used.
+///
+/// # Invariants
+///
+/// `head` begins a pool block of this buffer's own, behind which lie `capacity` initialised bytes. With a capacity of zero there is
+/// no MDL; else it describes exactly these and is alone in its chain. The extent is the bytes up to the length, which is no
+/// more than the capacity. Once `lost` is set a provider may use all of it for ever, and this side neither touches nor frees it.
+#[doc(alias("ExAllocatePool2", "ExAllocatePoolWithTag", "IoAllocateMdl"))]
+pub struct NonPagedBuffer {
+    head: NonNull<Head>,
+}
+
+/// What a [`NonPagedBuffer`]'s block begins with; the bytes lie behind it.
+#[repr(C, align(16))]
+struct Head {
+    extent: Extent,
+    mdl: *mut MDL,
+    capacity: usize,
+    lost: AtomicBool,
+}
+
+// SAFETY: the buffer owns its block and MDL, which are not bound to a thread.
+unsafe impl Send for NonPagedBuffer {}
+// SAFETY: through `&NonPagedBuffer` the bytes are only read, by this side and by the provider, and the flag is atomic.
+unsafe impl Sync for NonPagedBuffer {}
+
+impl NonPagedBuffer {
+    /// Allocates `length` bytes of zeroes. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`] when there is no memory for the bytes or for the MDL, or `length` is more than one MDL can
+    /// describe.
+    pub fn new(length: usize) -> Result<Self, Error> {
+        let layout = Layout::array::<u8>(length)
+            .and_then(|bytes| Layout::new::<Head>().extend(bytes))
+            .map(|(layout, _)| layout);
+        let (Ok(layout), Ok(described)) = (layout, u32::try_from(length)) else {
+            return Err(Error::NoMemory(Memory::Buffer));
+        };
+        let block = memory::allocate(layout).ok_or(Error::NoMemory(Memory::Buffer))?;
+        let head = block.cast::<Head>();
+        // SAFETY: the block has room for the head and, behind it, `length` bytes; it is ours alone and nonpaged, as the MDL functions
+        // ask. When the MDL cannot be allocated nothing else refers to the block, which is freed.
+        unsafe {
+            let bytes = head.add(1).cast::<u8>();
+            bytes.write_bytes(0, length);
+            let mut mdl = core::ptr::null_mut();
+            if length > 0 {
+                let place = bytes.as_ptr().cast();
+                mdl = IoAllocateMdl(place, described, 0, 0, core::ptr::null_mut());
+                if mdl.is_null() {
+                    memory::free(block);
+                    return Err(Error::NoMemory(Memory::Mdl));
+                }
+                MmBuildMdlForNonPagedPool(mdl);
+            }
+            // INVARIANT: `length` initialised bytes, and the MDL over them.
+            head.write(Head {
+                extent: Extent::of(mdl, 0, length),
+                mdl,
+                capacity: length,
+                lost: AtomicBool::new(false),
+            });
+        }
+        Ok(Self { head })
+    }
+
+    /// Allocates a buffer that holds a copy of `bytes`. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new).
+    pub fn copy_of(bytes: &[u8]) -> Result<Self, Error> {
+        let mut buffer = Self::new(bytes.len())?;
+        buffer.assign(bytes)?;
+        Ok(buffer)
+    }
+
+    #[inline]
+    fn head(&self) -> &Head {
+        // SAFETY: by the invariant the head is there as long as the buffer, and only written while that is borrowed exclusively.
+        unsafe { self.head.as_ref() }
+    }
+
+    /// Whether a provider that broke its contract may still use the memory: see [`Error::Abandoned`].
+    #[must_use]
+    #[inline]
+    pub fn is_lost(&self) -> bool {
+        self.head().lost.load(Ordering::Relaxed)
+    }
+
+    /// The number of bytes.
+    #[must_use]
+    #[inline]
+    pub fn len(&self) -> usize {
+        if self.is_lost() {
+            0
+        } else {
+            self.head().extent.len()
+        }
+    }
+
+    /// Whether there are no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The number of bytes that were allocated.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        if self.is_lost() {
+            0
+        } else {
+            self.head().capacity
+        }
+    }
+
+    /// Sets the number of bytes that are sent, or that there is room for, up to the capacity; the bytes stay as they are.
+    ///
+    /// ```
+    /// # let kernel = wsk_host::Kernel::boot();
+    /// let mut buffer = wsk::NonPagedBuffer::new(1500)?;
+    /// buffer.as_mut_slice()[..5].copy_from_slice(b"short");
+    /// buffer.set_len(5)?;
+    /// assert_eq!(buffer.as_slice(), b"short");
+    /// buffer.set_len(buffer.capacity())?;
+    /// # drop(buffer);
+    /// # kernel.shutdown();
+    /// # Ok::<(), wsk::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfBounds`] beyond the capacity; [`Error::BufferLost`].
+    pub fn set_len(&mut self, length: usize) -> Result<(), Error> {
+        if self.is_lost() {
+            return Err(Error::BufferLost);
+        }
+        let capacity = self.head().capacity;
+        if length > capacity {
+            return Err(Error::OutOfBounds {
+                end: length,
+                length: capacity,
+            });
+        }
+        // SAFETY: by the invariant the head is this buffer's own, which is borrowed exclusively and not lost.
+        // INVARIANT: no more than the capacity.
+        unsafe { (*self.head.as_ptr()).extent = Extent::of((*self.head.as_ptr()).mdl, 0, length) };
+        Ok(())
+    }
+
+    /// Makes the buffer hold a copy of `bytes`, and no more; allocates nothing.
+    ///
+    /// ```
+    /// # let kernel = wsk_host::Kernel::boot();
+    /// let mut buffer = wsk::NonPagedBuffer::new(1500)?;
+    /// buffer.assign(b"hello")?;
+    /// assert_eq!(buffer.as_slice(), b"hello");
+    /// # drop(buffer);
+    /// # kernel.shutdown();
+    /// # Ok::<(), wsk::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfBounds`] for more than the capacity; [`Error::BufferLost`].
+    pub fn assign(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.set_len(bytes.len())?;
+        memory::copy(bytes, self.as_mut_slice());
+        Ok(())
+    }
+
+    /// The bytes. None any more when the buffer [is lost](Self::is_lost).
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        // SAFETY: by the invariant so many initialised bytes lie behind the head, and nothing writes them while the buffer is borrowed,
+        // unless it is lost: then there are none.
+        unsafe {
+            let bytes = self.head.add(1).cast::<u8>();
+            core::slice::from_raw_parts(bytes.as_ptr(), self.len())
+        }
+    }
+
+    /// The bytes, to be written. None any more when the buffer [is lost](Self::is_lost).
+    #[must_use]
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        // SAFETY: by the invariant so many initialised bytes lie behind the head, and are borrowed exclusively with the buffer, unless
+        // it is lost: then there are none.
+        unsafe {
+            let bytes = self.head.add(1).cast::<u8>();
+            core::slice::from_raw_parts_mut(bytes.as_ptr(), self.len())
+        }
+    }
+
+    /// The part of the buffer in `range`, to be sent.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfBounds`] when the range is not inside the buffer; [`Error::BufferLost`].
+    pub fn slice(&self, range: impl RangeBounds<usize>) -> Result<BufferSlice<'_>, Error> {
+        if self.is_lost() {
+            return Err(Error::BufferLost);
+        }
+        let start = match range.start_bound() {
+            Bound::Included(&start) => start,
+            Bound::Excluded(&start) => start.saturating_add(1),
+            Bound::Unbounded => 0,
+        };
+        let end = match range.end_bound() {
+            Bound::Included(&end) => end.saturating_add(1),
+            Bound::Excluded(&end) => end,
+            Bound::Unbounded => self.len(),
+        };
+        if start > end || end > self.len() {
+            return Err(Error::OutOfBounds {
+                end: end.max(start),
+                length: self.len(),
+            });
+        }
+        // No more than the capacity, which fits 32 bits.
+        #[allow(clippy::cast_possible_truncation)]
+        let extent = Extent::of(self.head().mdl, start as u32, end - start);
+        // INVARIANT: the range was checked.
+        Ok(BufferSlice {
+            buffer: self,
+            extent,
+        })
+    }
+
+    /// The MDL, if there are bytes.
+    pub(super) fn mdl(&self) -> Option<NonNull<MDL>> {
+        NonNull::new(self.head().mdl).filter(|_| !self.is_empty())
+    }
+
+    /// Has the MDL describe the bytes up to the length alone, with `next` behind it in a chain; `None`, and nothing done, when
+    /// there are no bytes.
+    ///
+    /// Callers have nothing use the buffer by itself until [`unchain`](Self::unchain).
+    pub(super) fn chain_to(&mut self, next: *mut MDL) -> Option<NonNull<MDL>> {
+        let mdl = self.mdl()?;
+        // SAFETY: the MDL is the buffer's own, which is not in use. To describe fewer bytes leaves it valid; they fit 32 bits.
+        #[allow(clippy::cast_possible_truncation)]
+        unsafe {
+            (*mdl.as_ptr()).Next = next;
+            (*mdl.as_ptr()).ByteCount = self.len() as u32;
+        }
+        Some(mdl)
+    }
+
+    /// Undoes [`chain_to`](Self::chain_to).
+    pub(super) fn unchain(&mut self) {
+        let Head { mdl, capacity, .. } = *self.head();
+        if !mdl.is_null() && !self.is_lost() {
+            // SAFETY: by the invariant the MDL is the buffer's own, which is borrowed exclusively: nothing uses it. It was made for the
+            // whole capacity, which fits 32 bits.
+            // INVARIANT: it describes exactly that, and is alone.
+            #[allow(clippy::cast_possible_truncation)]
+            unsafe {
+                (*mdl).Next = core::ptr::null_mut();
+                (*mdl).ByteCount = capacity as u32;
+            }
+        }
+    }
+
+    /// Leaves all of it to a provider that may use it for ever.
+    pub(super) fn lose(&self) {
+        self.head().lost.store(true, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn extent(&self) -> Result<&Extent, Error> {
+        if self.is_lost() {
+            return Err(Error::BufferLost);
+        }
+        Ok(&self.head().extent)
+    }
+}
+
+impl Drop for NonPagedBuffer {
+    fn drop(&mut self) {
+        if self.is_lost() {
+            return;
+        }
+        let mdl = self.head().mdl;
+        // SAFETY: by the invariant MDL and block are the buffer's own, and nobody uses them. An MDL built for nonpaged pool has nothing
+        // to unlock.
+        unsafe {
+            if !mdl.is_null() {
+                IoFreeMdl(mdl);
+            }
+            memory::free(self.head.cast());
+        }
+    }
+}
+
+impl fmt::Debug for NonPagedBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NonPagedBuffer")
+            .field("length", &self.len())
+            .field("lost", &self.is_lost())
+            .finish_non_exhaustive()
+    }
+}
+
+// SAFETY: the extent and its MDL, which was built for nonpaged pool, lie in the buffer's own memory, and while it is borrowed its
+// bytes stay as they are; what is lost stays for ever.
+unsafe impl SendBuffer for NonPagedBuffer {
+    #[inline]
+    unsafe fn lock<'l>(&'l self, _: &'l mut Lock) -> Result<&'l Extent, Error> {
+        self.extent()
+    }
+
+    fn abandon(&self) -> bool {
+        self.lose();
+        true
+    }
+}
+
+// SAFETY: as for sending; the exclusive borrow keeps everything else away from the bytes.
+unsafe impl ReceiveBuffer for NonPagedBuffer {
+    #[inline]
+    unsafe fn lock_mut<'l>(&'l mut self, _: &'l mut Lock) -> Result<&'l Extent, Error> {
+        self.extent()
+    }
+
+    fn abandon(&self) -> bool {
+        self.lose();
+        true
+    }
+}
+
+/// A part of a [`NonPagedBuffer`], to be sent.
+///
+/// # Invariants
+///
+/// The extent lies inside the buffer.
+#[derive(Debug, Clone, Copy)]
+pub struct BufferSlice<'b> {
+    buffer: &'b NonPagedBuffer,
+    extent: Extent,
+}
+
+impl BufferSlice<'_> {
+    /// The number of bytes.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.extent.len()
+    }
+
+    /// Whether there are no bytes.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.extent.is_empty()
+    }
+}
+
+// SAFETY: the slice borrows the buffer, whose promise it passes on.
+unsafe impl SendBuffer for BufferSlice<'_> {
+    #[inline]
+    unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+        self.buffer.extent()?;
+        // SAFETY: by the invariant it is a part of the buffer, which is borrowed.
+        Ok(unsafe { lock.describe(self.extent) })
+    }
+
+    fn abandon(&self) -> bool {
+        self.buffer.lose();
+        true
+    }
+}

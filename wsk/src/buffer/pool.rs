@@ -1,0 +1,211 @@
+//! [`BufferPool`]: buffers that are made once and used again and again. Stands for the lookaside lists of C drivers, with a bound.
+
+use core::fmt;
+use core::marker::PhantomData;
+use core::ops::{Deref, DerefMut};
+use core::ptr::NonNull;
+use core::time::Duration;
+
+use crate::buffer::{Extent, Lock, ReceiveBuffer, SendBuffer};
+use crate::error::Error;
+use crate::memory::arena::{Filling, Handle};
+
+/// A fixed number of buffers `B`, or of anything else that a driver takes and gives back.
+///
+/// A handle: clones stand for the same pool, whose memory goes with the last of them and of its buffers. Taking and giving
+/// back take no lock. May be dropped at any IRQL up to `DISPATCH_LEVEL`, if the buffers may be.
+///
+/// Buffers that belong to somebody else need no pool of buffers: they travel in [operations of a pool](crate::operation::Operations).
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(wsk::Family::V4.any())?;
+/// use wsk::operation::Operations;
+/// use wsk::{BufferPool, NonPagedBuffer};
+///
+/// let buffers = BufferPool::new(16, |_| NonPagedBuffer::new(1500))?;
+/// let operations = Operations::new(&provider, 16)?;
+/// if let Some(mut buffer) = buffers.take() {
+///     buffer.as_mut_slice().fill(7);
+///     // When the datagram has been sent the buffer goes back to its pool, and the operation to its.
+///     drop(socket.send_to(buffer, to).from(&operations).start()?);
+/// }
+/// # peer.recv(&mut [0; 1500]).unwrap();
+/// # drop((buffers, operations, socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+#[doc(alias = "ExInitializeLookasideListEx")]
+pub struct BufferPool<B> {
+    buffers: Handle<B, ()>,
+}
+
+impl<B: Send + 'static> BufferPool<B> {
+    /// Makes a pool of `depth` buffers, each made by `make`, which is told its number. IRQL: `<= DISPATCH_LEVEL`, if `make` may
+    /// be called there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoOperations`] for a depth of 0, [`Error::NoMemory`], or what `make` says.
+    pub fn new(depth: u32, make: impl FnMut(u32) -> Result<B, Error>) -> Result<Self, Error> {
+        let mut make = make;
+        let mut filling = Filling::new(depth)?;
+        for number in 0..depth {
+            let buffer = make(number)?;
+            // SAFETY: it is written to its place.
+            unsafe { filling.add(|place: NonNull<B>| place.write(buffer)) };
+        }
+        Ok(Self {
+            buffers: filling.finish(()),
+        })
+    }
+
+    /// Takes a buffer, if one is there. IRQL: `<= DISPATCH_LEVEL`.
+    #[must_use]
+    #[inline]
+    pub fn take(&self) -> Option<PooledBuffer<B>> {
+        // INVARIANT: just taken.
+        self.buffers.take().map(PooledBuffer::of)
+    }
+
+    /// Takes a buffer, waiting until one is there or `limit` runs out. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PoolEmpty`] when the time ran out; [`Error::WrongIrql`].
+    pub fn take_timeout(&self, limit: Duration) -> Result<PooledBuffer<B>, Error> {
+        self.buffers.take_within(Some(limit)).map(PooledBuffer::of)
+    }
+
+    /// Takes a buffer, waiting until one is there. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongIrql`].
+    pub fn take_or_wait(&self) -> Result<PooledBuffer<B>, Error> {
+        self.buffers.take_within(None).map(PooledBuffer::of)
+    }
+
+    /// The number of buffers, taken or not.
+    #[must_use]
+    pub fn depth(&self) -> u32 {
+        self.buffers.depth()
+    }
+}
+
+impl<B> Clone for BufferPool<B> {
+    fn clone(&self) -> Self {
+        Self {
+            buffers: self.buffers.clone(),
+        }
+    }
+}
+
+impl<B> fmt::Debug for BufferPool<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BufferPool")
+            .field("depth", &self.buffers.depth())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A buffer from a [`BufferPool`], to which it returns when it is dropped, at any IRQL up to `DISPATCH_LEVEL`.
+///
+/// # Invariants
+///
+/// The buffer was taken from a pool, and this is its only holder.
+pub struct PooledBuffer<B> {
+    buffer: NonNull<B>,
+    owned: PhantomData<B>,
+}
+
+// SAFETY: it is the buffer's only holder, and so sent with it.
+unsafe impl<B: Send> Send for PooledBuffer<B> {}
+// SAFETY: shared, it gives out the buffer as shared.
+unsafe impl<B: Sync> Sync for PooledBuffer<B> {}
+
+impl<B> PooledBuffer<B> {
+    const fn of(buffer: NonNull<B>) -> Self {
+        Self {
+            buffer,
+            owned: PhantomData,
+        }
+    }
+}
+
+impl<B> Deref for PooledBuffer<B> {
+    type Target = B;
+
+    #[inline]
+    fn deref(&self) -> &B {
+        // SAFETY: by the invariant the buffer is this holder's, which is borrowed.
+        unsafe { self.buffer.as_ref() }
+    }
+}
+
+impl<B> DerefMut for PooledBuffer<B> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut B {
+        // SAFETY: by the invariant the buffer is this holder's, which is borrowed exclusively.
+        unsafe { self.buffer.as_mut() }
+    }
+}
+
+impl<B> Drop for PooledBuffer<B> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: by the invariant this is the buffer's only holder, and gone after this.
+        unsafe { Handle::<B, ()>::give_back(self.buffer) };
+    }
+}
+
+impl<B: fmt::Debug> fmt::Debug for PooledBuffer<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PooledBuffer").field(&**self).finish()
+    }
+}
+
+// SAFETY: the buffer's promise is passed on.
+unsafe impl<B: SendBuffer> SendBuffer for PooledBuffer<B> {
+    #[inline]
+    unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+        // SAFETY: the caller keeps the same contract.
+        unsafe { (**self).lock(lock) }
+    }
+
+    #[inline]
+    fn control(&self) -> &[u8] {
+        (**self).control()
+    }
+
+    fn abandon(&self) -> bool {
+        (**self).abandon()
+    }
+}
+
+// SAFETY: the buffer's promise is passed on.
+unsafe impl<B: ReceiveBuffer> ReceiveBuffer for PooledBuffer<B> {
+    #[inline]
+    unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+        // SAFETY: the caller keeps the same contract.
+        unsafe { (**self).lock_mut(lock) }
+    }
+
+    #[inline]
+    fn control_room(&self) -> usize {
+        (**self).control_room()
+    }
+
+    fn set_control(&mut self, control: &[u8]) {
+        (**self).set_control(control);
+    }
+
+    fn abandon(&self) -> bool {
+        (**self).abandon()
+    }
+}

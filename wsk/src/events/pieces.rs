@@ -1,0 +1,87 @@
+//! [`Pieces`]: indicated bytes as they lie in an MDL chain.
+
+use core::marker::PhantomData;
+
+use wsk_sys::{
+    MDL, MM_PAGE_PRIORITY, MdlMappingNoExecute, MdlMappingNoWrite, MmGetMdlByteCount,
+    MmGetSystemAddressForMdlSafe, WSK_BUF,
+};
+
+/// Iterates over the pieces of a datagram, or of bytes of a connection.
+///
+/// # Invariants
+///
+/// `mdl` is null or heads a chain that is valid for `'d`, of which `rest` bytes behind `offset` are the datagram's.
+#[derive(Debug, Clone)]
+pub struct Pieces<'d> {
+    mdl: *mut MDL,
+    offset: usize,
+    rest: usize,
+    mapped: bool,
+    datagram: PhantomData<&'d [u8]>,
+}
+
+impl Pieces<'_> {
+    /// The pieces of what a `WSK_BUF` describes.
+    ///
+    /// # Safety
+    ///
+    /// It is valid for the lifetime that the caller chooses.
+    pub(crate) unsafe fn of(buffer: &WSK_BUF) -> Self {
+        // INVARIANT: the caller says so.
+        Self {
+            mdl: buffer.Mdl,
+            offset: buffer.Offset as usize,
+            rest: buffer.Length,
+            mapped: true,
+            datagram: PhantomData,
+        }
+    }
+
+    /// Whether all that was asked for could be mapped.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.mapped
+    }
+}
+
+impl<'d> Iterator for Pieces<'d> {
+    type Item = &'d [u8];
+
+    fn next(&mut self) -> Option<&'d [u8]> {
+        while self.rest > 0 && !self.mdl.is_null() {
+            // SAFETY: by the invariant the chain is valid for `'d`, locked or nonpaged.
+            let (mdl, count, next) = unsafe {
+                (
+                    self.mdl,
+                    MmGetMdlByteCount(self.mdl) as usize,
+                    (*self.mdl).Next,
+                )
+            };
+            let (skip, offset) = (self.offset.min(count), self.offset);
+            let length = (count - skip).min(self.rest);
+            self.mdl = next;
+            self.offset = offset - skip;
+            if length == 0 {
+                continue;
+            }
+            let priority = MM_PAGE_PRIORITY::NormalPagePriority.0.cast_unsigned()
+                | MdlMappingNoExecute
+                | MdlMappingNoWrite;
+            // SAFETY: the MDL's pages are locked or nonpaged, by the invariant, and nobody else maps it: what was indicated is one
+            // callback's, or one value's that is not `Sync`.
+            let start = unsafe { MmGetSystemAddressForMdlSafe(mdl, priority) }.cast::<u8>();
+            if start.is_null() {
+                // It cannot be mapped: what follows would be taken for what is missing.
+                self.rest = 0;
+                self.mapped = false;
+                return None;
+            }
+            self.rest -= length;
+            // SAFETY: the MDL describes `count` bytes from `start` on, and this part lies inside.
+            return Some(unsafe { core::slice::from_raw_parts(start.add(skip), length) });
+        }
+        None
+    }
+}
+
+impl core::iter::FusedIterator for Pieces<'_> {}

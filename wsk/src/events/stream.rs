@@ -1,0 +1,694 @@
+//! Events of connections: WSK calls the driver when data has come or the other side disconnects, through
+//! `WSK_CLIENT_CONNECTION_DISPATCH`, and when a connection has come, through `WSK_CLIENT_LISTEN_DISPATCH`.
+
+use core::cell::Cell;
+use core::ffi::c_void;
+use core::fmt;
+use core::marker::PhantomData;
+use core::net::SocketAddr;
+use core::ptr::NonNull;
+
+use wsk_macros::dispatch_events;
+use wsk_sys::{
+    NTSTATUS, SOCKADDR, STATUS_DATA_NOT_ACCEPTED, STATUS_PENDING, STATUS_REQUEST_NOT_ACCEPTED,
+    STATUS_SUCCESS, WSK_CLIENT_CONNECTION_DISPATCH, WSK_CLIENT_LISTEN_DISPATCH,
+    WSK_DATA_INDICATION, WSK_FLAG_ABORTIVE, WSK_FLAG_ENTIRE_MESSAGE, WSK_FLAG_RELEASE_ASAP,
+    WSK_SOCKET, WskClientConnectionDispatchEvents, WskClientListenDispatchEvents,
+    wsk_client_connection_dispatch_table, wsk_client_listen_dispatch_table,
+};
+
+use crate::address;
+use crate::error::Error;
+use crate::events::Pieces;
+use crate::memory;
+use crate::memory::shared::Shared;
+use crate::socket::event_context::{Context, Events};
+use crate::socket::{
+    ConnectedSocket, ConnectionCategory, Handle, ListenCategory, ListenSocket, Making, Socket,
+};
+
+/// The events of a connection, ready for WSK.
+type ConnectionEvents = Events<WSK_CLIENT_CONNECTION_DISPATCH>;
+
+/// What a driver does when something happens to a connection.
+///
+/// The functions run at up to `DISPATCH_LEVEL`, on any thread, at the same time as each other and as a close; never after the
+/// close has completed. They may start operations, and must not wait for any.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// # let remote = peer.local_addr().unwrap();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use wsk::events::{ConnectionEvent, Disconnection, StreamIndication, StreamVerdict};
+/// use wsk::{ConnectedSocket, NonPagedBuffer};
+///
+/// /// Sends back what comes.
+/// struct Echo;
+///
+/// impl ConnectionEvent for Echo {
+///     fn received(&self, indication: &mut StreamIndication<'_>) -> StreamVerdict {
+///         let Some(socket) = indication.socket() else {
+///             return StreamVerdict::NotAccepted;
+///         };
+///         let Ok(mut answer) = NonPagedBuffer::new(indication.len()) else {
+///             return StreamVerdict::NotAccepted;
+///         };
+///         indication.copy_to(answer.as_mut_slice());
+///         // Dropping the operation lets the bytes go.
+///         match socket.send(answer).start() {
+///             Ok(_) => StreamVerdict::Consumed,
+///             Err(_) => StreamVerdict::NotAccepted,
+///         }
+///     }
+///
+///     fn disconnected(&self, disconnection: &Disconnection<'_>) {
+///         if let Some(socket) = disconnection.socket()
+///             && !disconnection.is_abortive()
+///         {
+///             drop(socket.disconnect().start());
+///         }
+///     }
+/// }
+///
+/// let socket = ConnectedSocket::connect(&provider, remote).with_events(Echo).wait()?;
+/// socket.enable_events()?;
+/// # let (mut peer, _) = peer.accept().unwrap();
+/// # std::io::Write::write_all(&mut peer, b"hello").unwrap();
+/// # peer.shutdown(std::net::Shutdown::Write).unwrap();
+/// # let mut got = Vec::new();
+/// # std::io::Read::read_to_end(&mut peer, &mut got).unwrap();
+/// # assert_eq!(got, b"hello");
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+#[doc(alias = "WSK_CLIENT_CONNECTION_DISPATCH")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not handle what happens to a connection",
+    label = "not a handler",
+    note = "implement `ConnectionEvent` for it"
+)]
+pub trait ConnectionEvent: Send + Sync + 'static {
+    /// Bytes have come that no receive waits for. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// They are the driver's until this returns, or until it drops what [`StreamIndication::retain`] gives.
+    ///
+    /// [`WskReceiveEvent`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_event).
+    #[doc(alias = "WskReceiveEvent")]
+    fn received(&self, indication: &mut StreamIndication<'_>) -> StreamVerdict;
+
+    /// The other side has disconnected: in good order, when nothing more comes but can still be sent, or by aborting the
+    /// connection. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// [`WskDisconnectEvent`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_disconnect_event).
+    #[doc(alias = "WskDisconnectEvent")]
+    fn disconnected(&self, _: &Disconnection<'_>) {}
+
+    /// The socket is dead and has to be closed. IRQL: `<= DISPATCH_LEVEL`.
+    fn closed(&self) {}
+}
+
+/// That the other side has disconnected.
+pub struct Disconnection<'i> {
+    flags: u32,
+    socket: Option<&'i Shared<Socket<ConnectionCategory>>>,
+}
+
+impl Disconnection<'_> {
+    /// Whether it has aborted the connection: nothing more can be sent or received. Else it has ended it in good order: all that
+    /// it has sent was received, and it receives still.
+    #[doc(alias = "WSK_FLAG_ABORTIVE")]
+    #[must_use]
+    pub const fn is_abortive(&self) -> bool {
+        self.flags & WSK_FLAG_ABORTIVE != 0
+    }
+
+    /// A handle of the socket, to answer with; `None` when it is being closed.
+    ///
+    /// A handler that keeps it in itself keeps its socket from ever closing by the last handle.
+    #[must_use]
+    pub fn socket(&self) -> Option<ConnectedSocket> {
+        let socket = Handle::from_open(self.socket?)?;
+        Some(ConnectedSocket { handle: socket })
+    }
+}
+
+impl fmt::Debug for Disconnection<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Disconnection")
+            .field("abortive", &self.is_abortive())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What becomes of bytes that were indicated and not retained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StreamVerdict {
+    /// They have been dealt with.
+    #[default]
+    Consumed,
+    /// So many of them, from the first on, have been dealt with. WSK buffers the rest, and indicates nothing until a receive, or
+    /// [`resume_events`](ConnectedSocket::resume_events).
+    ConsumedPart(usize),
+    /// They could not be dealt with: WSK buffers them, and indicates nothing until a receive, or
+    /// [`resume_events`](ConnectedSocket::resume_events).
+    NotAccepted,
+}
+
+/// Bytes that WSK indicates to a driver.
+///
+/// # Invariants
+///
+/// `list` is a list of valid indications for as long as `'i`, which belong to the callback until it returns, or to the
+/// [`RetainedBytes`] that were made of them.
+pub struct StreamIndication<'i> {
+    list: NonNull<WSK_DATA_INDICATION>,
+    length: usize,
+    flags: u32,
+    socket: &'i Shared<Socket<ConnectionCategory>>,
+    retained: bool,
+}
+
+impl StreamIndication<'_> {
+    /// The number of bytes.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether there are no bytes.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// The bytes, piece by piece as they lie in memory.
+    #[must_use]
+    pub fn pieces(&self) -> StreamPieces<'_> {
+        // Once retained, they may be released at any moment.
+        let next = if self.retained {
+            core::ptr::null()
+        } else {
+            self.list.as_ptr().cast_const()
+        };
+        // SAFETY: by the invariant the list is valid while this is borrowed, unless it was retained, and to retain it takes this
+        // exclusively.
+        unsafe { StreamPieces::new(next) }
+    }
+
+    /// Copies the bytes to `to`, as many as fit; how many were copied. Memory that cannot be mapped is where it ends.
+    pub fn copy_to(&self, to: &mut [u8]) -> usize {
+        copy(self.pieces(), to)
+    }
+
+    /// Keeps the bytes beyond the callback, whatever that returns; `None` when they are kept already, or the socket is being
+    /// closed.
+    ///
+    /// They hold on to memory of the network stack, and keep the socket open: drop them soon. A handler that keeps them in itself
+    /// keeps its socket from ever closing by the last handle.
+    #[must_use]
+    pub fn retain(&mut self) -> Option<RetainedBytes> {
+        if self.retained {
+            return None;
+        }
+        let socket = self.socket()?;
+        self.retained = true;
+        // INVARIANT: the callback will tell WSK that they were retained.
+        Some(RetainedBytes {
+            list: self.list,
+            length: self.length,
+            socket,
+        })
+    }
+
+    /// A handle of the socket, to answer with; `None` when it is being closed.
+    ///
+    /// A handler that keeps it in itself keeps its socket from ever closing by the last handle.
+    #[must_use]
+    pub fn socket(&self) -> Option<ConnectedSocket> {
+        let handle = Handle::from_open(self.socket)?;
+        Some(ConnectedSocket { handle })
+    }
+
+    /// Whether the sender has pushed what ends here: for TCP, the push bit was set.
+    #[doc(alias = "WSK_FLAG_ENTIRE_MESSAGE")]
+    #[must_use]
+    pub const fn pushed(&self) -> bool {
+        self.flags & WSK_FLAG_ENTIRE_MESSAGE != 0
+    }
+
+    /// Whether WSK asks that they are not kept for long.
+    #[doc(alias = "WSK_FLAG_RELEASE_ASAP")]
+    #[must_use]
+    pub const fn release_soon(&self) -> bool {
+        self.flags & WSK_FLAG_RELEASE_ASAP != 0
+    }
+}
+
+impl fmt::Debug for StreamIndication<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamIndication")
+            .field("length", &self.length)
+            .field("flags", &self.flags)
+            .field("retained", &self.retained)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Bytes that a driver keeps after the event that brought them. Dropping it gives them back, at any IRQL up to
+/// `DISPATCH_LEVEL`.
+///
+/// [`WskRelease`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_release_data_indication_list).
+///
+/// # Invariants
+///
+/// `list` is a list of valid indications that were retained from the open socket and not released. It is not `Sync`: to look at
+/// the bytes may be to map their MDLs, which writes them.
+#[doc(alias = "WskRelease")]
+pub struct RetainedBytes {
+    list: NonNull<WSK_DATA_INDICATION>,
+    length: usize,
+    socket: ConnectedSocket,
+}
+
+// SAFETY: the indications are memory that belongs to this value, not to a thread.
+unsafe impl Send for RetainedBytes {}
+
+impl RetainedBytes {
+    /// The number of bytes.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether there are no bytes.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// The bytes, piece by piece as they lie in memory.
+    #[must_use]
+    pub fn pieces(&self) -> StreamPieces<'_> {
+        // SAFETY: by the invariant the list is not released before this is dropped.
+        unsafe { StreamPieces::new(self.list.as_ptr()) }
+    }
+
+    /// Copies the bytes to `to`, as many as fit; how many were copied. Memory that cannot be mapped is where it ends.
+    pub fn copy_to(&self, to: &mut [u8]) -> usize {
+        copy(self.pieces(), to)
+    }
+}
+
+impl Drop for RetainedBytes {
+    fn drop(&mut self) {
+        let socket = &self.socket.handle;
+        // SAFETY: by the invariant the list was retained from this socket, which is open while there is a handle, and is released
+        // this once. A provider without the entry gave no indications.
+        let _ = unsafe { socket.dispatch().wsk_release(socket.as_ptr(), self.list) };
+    }
+}
+
+impl fmt::Debug for RetainedBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RetainedBytes")
+            .field("length", &self.length)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Iterates over the pieces of indicated bytes.
+///
+/// # Invariants
+///
+/// `next` is null, or a list of indications that are valid for `'i`.
+#[derive(Debug, Clone)]
+pub struct StreamPieces<'i> {
+    next: *const WSK_DATA_INDICATION,
+    pieces: Option<Pieces<'i>>,
+}
+
+impl StreamPieces<'_> {
+    /// # Safety
+    ///
+    /// `list` is null, or a list of indications that are valid for the lifetime that the caller chooses.
+    const unsafe fn new(list: *const WSK_DATA_INDICATION) -> Self {
+        // INVARIANT: the caller vouches for the list.
+        Self {
+            next: list,
+            pieces: None,
+        }
+    }
+}
+
+impl<'i> Iterator for StreamPieces<'i> {
+    type Item = &'i [u8];
+
+    fn next(&mut self) -> Option<&'i [u8]> {
+        loop {
+            if let Some(pieces) = &mut self.pieces {
+                if let Some(piece) = pieces.next() {
+                    return Some(piece);
+                }
+                if !pieces.is_complete() {
+                    // It cannot be mapped: what follows would be taken for what is missing.
+                    self.next = core::ptr::null();
+                }
+                self.pieces = None;
+            }
+            // SAFETY: by the invariant it is null or valid for `'i`.
+            let indication = unsafe { self.next.as_ref() }?;
+            self.next = indication.Next;
+            // SAFETY: by the invariant its buffer is valid for `'i` too.
+            self.pieces = Some(unsafe { Pieces::of(&indication.Buffer) });
+        }
+    }
+}
+
+impl core::iter::FusedIterator for StreamPieces<'_> {}
+
+fn copy(pieces: StreamPieces<'_>, to: &mut [u8]) -> usize {
+    let mut copied = 0;
+    for piece in pieces {
+        let Some(room) = to.get_mut(copied..) else {
+            break;
+        };
+        copied += memory::copy(piece, room);
+    }
+    copied
+}
+
+/// What a driver does when a connection has come.
+///
+/// The functions run at up to `DISPATCH_LEVEL`, on any thread, at the same time as each other and as a close; never after the
+/// close has completed. They may start operations, and must not wait for any.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use std::sync::{Mutex, PoisonError}; // A driver has a spin lock.
+/// use wsk::events::{AcceptEvent, Incoming};
+/// use wsk::{ConnectedSocket, Family, ListenSocket, NonPagedBuffer};
+///
+/// /// Greets whoever comes, and keeps the connection.
+/// #[derive(Default)]
+/// struct Door {
+///     connections: Mutex<Vec<ConnectedSocket>>,
+/// }
+///
+/// impl AcceptEvent for Door {
+///     fn accepted(&self, incoming: Incoming<'_>) {
+///         let Ok(greeting) = NonPagedBuffer::copy_of(b"welcome") else {
+///             // Turned down.
+///             return;
+///         };
+///         if let Ok(socket) = incoming.accept() {
+///             drop(socket.send(greeting).start());
+///             let connections = self.connections.lock();
+///             connections.unwrap_or_else(PoisonError::into_inner).push(socket);
+///         }
+///     }
+/// }
+///
+/// let listener = ListenSocket::open_with_events(&provider, Family::V4, Door::default())?;
+/// listener.bind("127.0.0.1:0".parse().unwrap())?;
+/// listener.enable_accept_events()?;
+/// # let mut peer = std::net::TcpStream::connect(listener.local_address()?).unwrap();
+/// # let mut got = [0; 7];
+/// # std::io::Read::read_exact(&mut peer, &mut got).unwrap();
+/// # assert_eq!(&got, b"welcome");
+/// # drop((listener, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+///
+/// [`WskAcceptEvent`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_accept_event).
+#[doc(alias = "WskAcceptEvent")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not handle the connections that come",
+    label = "not a handler",
+    note = "implement `AcceptEvent` for it"
+)]
+pub trait AcceptEvent: Send + Sync + 'static {
+    /// A connection has come that no accept waits for. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// Unless it is [accepted](Incoming::accept), WSK closes it when this returns.
+    fn accepted(&self, incoming: Incoming<'_>);
+
+    /// The listening socket is dead and has to be closed. IRQL: `<= DISPATCH_LEVEL`.
+    fn closed(&self) {}
+}
+
+/// A connection that has come. Dropping it turns it down.
+///
+/// # Invariants
+///
+/// `socket` is an open connection socket that nobody else has. `context` and `callbacks` are valid for writes during the
+/// callback, which `'i` does not outlive; `taken` says afterwards whether the socket was.
+pub struct Incoming<'i> {
+    socket: NonNull<WSK_SOCKET>,
+    listener: &'i Shared<Socket<ListenCategory>>,
+    local: Option<NonNull<SOCKADDR>>,
+    remote: Option<NonNull<SOCKADDR>>,
+    context: NonNull<*mut c_void>,
+    callbacks: NonNull<*const WSK_CLIENT_CONNECTION_DISPATCH>,
+    taken: &'i Cell<bool>,
+}
+
+impl Incoming<'_> {
+    /// The local address that it came to.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownAddress`] for what is neither an IPv4 nor an IPv6 address.
+    pub fn local_address(&self) -> Result<SocketAddr, Error> {
+        // SAFETY: WSK gives a socket address for the time of the callback, which this does not outlive.
+        unsafe { read_place(self.local) }
+    }
+
+    /// The address of the other side.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownAddress`] for what is neither an IPv4 nor an IPv6 address.
+    pub fn remote_address(&self) -> Result<SocketAddr, Error> {
+        // SAFETY: WSK gives a socket address for the time of the callback, which this does not outlive.
+        unsafe { read_place(self.remote) }
+    }
+
+    /// A handle of the socket that it came to; `None` when that is being closed.
+    #[must_use]
+    pub fn listener(&self) -> Option<ListenSocket> {
+        let handle = Handle::from_open(self.listener)?;
+        Some(ListenSocket { handle })
+    }
+
+    /// Accepts the connection. IRQL: `<= DISPATCH_LEVEL`. Allocates the socket's state and operations.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`]: the connection is turned down.
+    pub fn accept(self) -> Result<ConnectedSocket, Error> {
+        self.accept_within(None)
+    }
+
+    /// Accepts the connection, whose events are told to `handler` once they are [enabled](ConnectedSocket::enable_events).
+    /// IRQL: `<= DISPATCH_LEVEL`. Allocates what [`accept`](Self::accept) does, and room for the handler.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`]: the connection is turned down.
+    pub fn accept_with_events<H: ConnectionEvent>(
+        self,
+        handler: H,
+    ) -> Result<ConnectedSocket, Error> {
+        self.accept_within(Some(of_connection(handler)?))
+    }
+
+    fn accept_within(self, events: Option<ConnectionEvents>) -> Result<ConnectedSocket, Error> {
+        let mut making = Making::new(self.listener.capture(), self.listener.family(), true);
+        if let Some(events) = events {
+            making = making.with_events(Ok(events));
+        }
+        making.prepare()?;
+        let (context, callbacks) = making.callbacks();
+        // SAFETY: by the invariant the places are valid, and the socket is nobody else's.
+        let handle = unsafe {
+            if let (Some(context), Some(callbacks)) = (context, callbacks) {
+                self.context.write(context.as_ptr());
+                self.callbacks.write(callbacks.as_ptr());
+            }
+            making.made(self.socket.as_ptr());
+            making.take()
+        };
+        self.taken.set(true);
+        // There is one, as it was prepared and made.
+        let handle = handle.ok_or(Error::Taken)?;
+        Ok(ConnectedSocket { handle })
+    }
+}
+
+/// Reads an address that WSK gives, or does not.
+///
+/// # Safety
+///
+/// As for [`address::read_raw`].
+unsafe fn read_place(place: Option<NonNull<SOCKADDR>>) -> Result<SocketAddr, Error> {
+    let place = place.map_or(core::ptr::null_mut(), NonNull::as_ptr);
+    // SAFETY: the caller gives a socket address, or none, which is null.
+    unsafe { address::read_raw(place) }
+}
+
+impl fmt::Debug for Incoming<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Incoming")
+            .field("remote", &self.remote_address())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The events of a connection that are told to `handler`.
+pub(crate) fn of_connection<H: ConnectionEvent>(handler: H) -> Result<ConnectionEvents, Error> {
+    Events::new(
+        handler,
+        wsk_client_connection_dispatch_table::<ConnectionThunks<H>>(),
+    )
+}
+
+/// The events of a listening socket that are told to `handler`.
+pub(crate) fn of_listener<H: AcceptEvent>(
+    handler: H,
+) -> Result<Events<WSK_CLIENT_LISTEN_DISPATCH>, Error> {
+    Events::new(
+        handler,
+        wsk_client_listen_dispatch_table::<ListenThunks<H>>(),
+    )
+}
+
+/// The callbacks of connections for handlers of type `H`.
+struct ConnectionThunks<H>(PhantomData<H>);
+
+// SAFETY: the callbacks do what WSK documents: a receive event returns `STATUS_PENDING` exactly where the indications were
+// retained, and neither blocks nor keeps anything else.
+#[dispatch_events]
+unsafe impl<H: ConnectionEvent> WskClientConnectionDispatchEvents for ConnectionThunks<H> {
+    unsafe fn wsk_receive_event(
+        socket_context: Option<NonNull<c_void>>,
+        flags: u32,
+        data_indication: Option<NonNull<WSK_DATA_INDICATION>>,
+        bytes_indicated: usize,
+        bytes_accepted: Option<NonNull<usize>>,
+    ) -> NTSTATUS {
+        let Some(context) = socket_context else {
+            return STATUS_DATA_NOT_ACCEPTED;
+        };
+        // SAFETY: the context is the one that the socket was made with, and lives until its close has completed.
+        let context = unsafe { Context::<H>::from_raw(context) };
+        let Some(list) = data_indication else {
+            context.handler().closed();
+            return STATUS_SUCCESS;
+        };
+        // SAFETY: the socket's memory lives until the close has completed, which waits for this callback.
+        let Some(socket) = (unsafe { context.socket::<ConnectionCategory>() }) else {
+            return STATUS_DATA_NOT_ACCEPTED;
+        };
+        let mut indication = StreamIndication {
+            list,
+            length: bytes_indicated,
+            flags,
+            socket: &socket,
+            retained: false,
+        };
+        let verdict = context.handler().received(&mut indication);
+        match verdict {
+            _ if indication.retained => STATUS_PENDING,
+            StreamVerdict::Consumed => STATUS_SUCCESS,
+            StreamVerdict::ConsumedPart(0) | StreamVerdict::NotAccepted => STATUS_DATA_NOT_ACCEPTED,
+            StreamVerdict::ConsumedPart(part) => {
+                if let Some(bytes_accepted) = bytes_accepted {
+                    // SAFETY: WSK gives a place for the number.
+                    unsafe { bytes_accepted.write(part.min(bytes_indicated)) };
+                }
+                STATUS_SUCCESS
+            }
+        }
+    }
+
+    unsafe fn wsk_disconnect_event(
+        socket_context: Option<NonNull<c_void>>,
+        flags: u32,
+    ) -> NTSTATUS {
+        if let Some(context) = socket_context {
+            // SAFETY: the context is the one that the socket was made with, and lives until its close has completed.
+            let context = unsafe { Context::<H>::from_raw(context) };
+            // SAFETY: the socket's memory lives until the close has completed, which waits for this callback.
+            let socket = unsafe { context.socket::<ConnectionCategory>() };
+            context.handler().disconnected(&Disconnection {
+                flags,
+                socket: socket.as_deref(),
+            });
+        }
+        STATUS_SUCCESS
+    }
+}
+
+/// The callbacks of listening sockets for handlers of type `H`.
+struct ListenThunks<H>(PhantomData<H>);
+
+// SAFETY: the callback does what WSK documents: it returns `STATUS_SUCCESS` exactly where the socket was taken, whose context and
+// callbacks it has written then, and does not block.
+#[dispatch_events]
+unsafe impl<H: AcceptEvent> WskClientListenDispatchEvents for ListenThunks<H> {
+    unsafe fn wsk_accept_event(
+        socket_context: Option<NonNull<c_void>>,
+        _: u32,
+        local_address: Option<NonNull<SOCKADDR>>,
+        remote_address: Option<NonNull<SOCKADDR>>,
+        accept_socket: Option<NonNull<WSK_SOCKET>>,
+        accept_socket_context: Option<NonNull<*mut c_void>>,
+        accept_socket_dispatch: Option<NonNull<*const WSK_CLIENT_CONNECTION_DISPATCH>>,
+    ) -> NTSTATUS {
+        let Some(context) = socket_context else {
+            return STATUS_REQUEST_NOT_ACCEPTED;
+        };
+        // SAFETY: the context is the one that the socket was made with, and lives until its close has completed.
+        let context = unsafe { Context::<H>::from_raw(context) };
+        let Some(socket) = accept_socket else {
+            context.handler().closed();
+            return STATUS_REQUEST_NOT_ACCEPTED;
+        };
+        let (Some(accept_socket_context), Some(accept_socket_dispatch)) =
+            (accept_socket_context, accept_socket_dispatch)
+        else {
+            return STATUS_REQUEST_NOT_ACCEPTED;
+        };
+        // SAFETY: the socket's memory lives until the close has completed, which waits for this callback. WSK gives places for
+        // what the accepted socket is to have.
+        let listener = unsafe {
+            accept_socket_context.write(core::ptr::null_mut());
+            accept_socket_dispatch.write(core::ptr::null());
+            context.socket::<ListenCategory>()
+        };
+        let Some(listener) = listener else {
+            return STATUS_REQUEST_NOT_ACCEPTED;
+        };
+        let taken = Cell::new(false);
+        context.handler().accepted(Incoming {
+            socket,
+            listener: &listener,
+            local: local_address,
+            remote: remote_address,
+            context: accept_socket_context,
+            callbacks: accept_socket_dispatch,
+            taken: &taken,
+        });
+        if taken.get() {
+            STATUS_SUCCESS
+        } else {
+            STATUS_REQUEST_NOT_ACCEPTED
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! A timer for futures of operations whose provider has answered with an error: nobody tells when its time to complete the IRP is
+//! up, so their wakers are woken then. Stands for `KeSetTimer` with a DPC.
+//!
+//! One for the whole driver, because the operations that need it are those of a provider that breaks its contract. It runs only
+//! while a client is registered: the last [`leave`] cancels it, and waits for its DPC before the driver may be unloaded.
+
+use core::cell::UnsafeCell;
+use core::ffi::c_void;
+use core::task::Waker;
+use core::time::Duration;
+
+use wsk_sys::{
+    KDPC, KTIMER, KeAcquireSpinLock, KeCancelTimer, KeFlushQueuedDpcs, KeInitializeDpc,
+    KeInitializeTimerEx, KeReleaseSpinLock, KeSetTimer, TIMER_TYPE,
+};
+
+use crate::irql::MayWait;
+use crate::time::interval;
+
+/// How many wakers wait at once. One that finds no room is woken at once, and asks again.
+const ROOM: usize = 16;
+
+struct Alarm {
+    lock: UnsafeCell<usize>,
+    inside: UnsafeCell<Inside>,
+}
+
+/// What is changed with the lock held.
+struct Inside {
+    registered: usize,
+    timer: KTIMER,
+    dpc: KDPC,
+    wakers: [Option<Waker>; ROOM],
+}
+
+// SAFETY: what is inside is touched with the spin lock held only.
+unsafe impl Sync for Alarm {}
+
+static ALARM: Alarm = Alarm {
+    lock: UnsafeCell::new(0),
+    // SAFETY: all-zero bytes are valid for timer and DPC, which are C's; they are initialised before they are used.
+    inside: UnsafeCell::new(unsafe {
+        Inside {
+            registered: 0,
+            timer: core::mem::zeroed(),
+            dpc: core::mem::zeroed(),
+            wakers: [const { None }; ROOM],
+        }
+    }),
+};
+
+impl Alarm {
+    /// Gives what is inside to `change`, with the lock held: at `DISPATCH_LEVEL`. IRQL: `<= DISPATCH_LEVEL`.
+    fn locked<R>(&self, change: impl FnOnce(&mut Inside) -> R) -> R {
+        let mut irql = 0;
+        // SAFETY: the lock is a static of zero, which is free; callers are at `DISPATCH_LEVEL` at most and do not hold it. What is inside
+        // is this call's as long as it does; what is called neither unwinds nor locks.
+        unsafe {
+            KeAcquireSpinLock(self.lock.get(), &raw mut irql);
+            let result = change(&mut *self.inside.get());
+            KeReleaseSpinLock(self.lock.get(), irql);
+            result
+        }
+    }
+}
+
+/// A client has registered: the alarm may run. IRQL: `<= DISPATCH_LEVEL`.
+pub(crate) fn enter() {
+    ALARM.locked(|inside| {
+        if inside.registered == 0 {
+            // SAFETY: timer and DPC are statics, which nobody uses before a client is registered or after the last has left.
+            unsafe {
+                KeInitializeTimerEx(&raw mut inside.timer, TIMER_TYPE::NotificationTimer);
+                KeInitializeDpc(&raw mut inside.dpc, Some(ring), core::ptr::null_mut());
+            }
+        }
+        inside.registered += 1;
+    });
+}
+
+/// A client has deregistered: with the last of them the alarm stops. When this returns no DPC of the driver is on its way.
+pub(crate) fn leave(_: MayWait) {
+    let wakers = ALARM.locked(|inside| {
+        inside.registered -= 1;
+        (inside.registered == 0).then(|| {
+            // SAFETY: the timer was initialised when the first client came.
+            unsafe { KeCancelTimer(&raw mut inside.timer) };
+            core::mem::replace(&mut inside.wakers, [const { None }; ROOM])
+        })
+    });
+    // SAFETY: the IRQL allows to wait, as the proof says.
+    unsafe { KeFlushQueuedDpcs() };
+    for waker in wakers.into_iter().flatten().flatten() {
+        waker.wake();
+    }
+}
+
+/// Wakes a waker when some time has passed, or before. IRQL: `<= DISPATCH_LEVEL`.
+#[cold]
+pub(crate) fn wake_after(time: Duration, waker: &Waker) {
+    // Cloned, and woken, without the lock: both are somebody else's code.
+    let mut waker = Some(waker.clone());
+    ALARM.locked(|inside| {
+        if inside.registered == 0 {
+            return;
+        }
+        let Some(room) = inside.wakers.iter_mut().find(|room| room.is_none()) else {
+            return;
+        };
+        core::mem::swap(room, &mut waker);
+        // SAFETY: timer and DPC are initialised as long as a client is registered. To set it anew only puts it off.
+        unsafe {
+            KeSetTimer(
+                &raw mut inside.timer,
+                interval(time + Duration::from_millis(10)),
+                &raw mut inside.dpc,
+            );
+        }
+    });
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+/// The DPC: wakes everybody.
+unsafe extern "system" fn ring(_: *mut KDPC, _: *mut c_void, _: *mut c_void, _: *mut c_void) {
+    let wakers =
+        ALARM.locked(|inside| core::mem::replace(&mut inside.wakers, [const { None }; ROOM]));
+    for waker in wakers.into_iter().flatten() {
+        waker.wake();
+    }
+}

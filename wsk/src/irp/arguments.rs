@@ -1,0 +1,164 @@
+//! What the parameters of a request point at, in the request's block: nonpaged, and there until the IRP has completed.
+
+use core::mem::offset_of;
+use core::ptr::NonNull;
+
+use wsk_sys::{CMSGHDR, MDL, SOCKADDR, SOCKADDR_STORAGE, WSK_BUF, WSK_EVENT_CALLBACK_CONTROL};
+
+/// The bytes of control information that one operation can carry.
+pub(crate) const CONTROL_ROOM: usize = 256;
+
+const _: () = assert!(CONTROL_ROOM.is_multiple_of(8));
+
+/// What a buffer is locked by.
+///
+/// # Invariants
+///
+/// `pages`, if it is not null, heads a chain of MDLs whose pages were locked for this operation, and which nobody else has.
+#[repr(C)]
+pub(crate) struct Locked {
+    /// Room for the `WSK_BUF` of a buffer that has none of its own in nonpaged memory.
+    pub(crate) buffer: WSK_BUF,
+    pub(crate) pages: *mut MDL,
+}
+
+/// What the parameters of a request point at, besides the buffer.
+#[repr(C)]
+pub struct Arguments {
+    /// The bytes of the buffer.
+    pub(crate) length: usize,
+    /// All of the buffer, of a request that may go on with the rest of it.
+    pub(crate) whole: WSK_BUF,
+    /// A buffer that is not locked: the rest, or none.
+    pub(crate) buffer: WSK_BUF,
+    pub(crate) address: SOCKADDR_STORAGE,
+    pub(crate) control_flags: u32,
+    /// How many bytes of control information there are, or room for.
+    pub(crate) control_length: u32,
+    /// Control information: what the caller has may lie in pageable memory.
+    pub(crate) control: [u64; CONTROL_ROOM / 8],
+    pub(crate) events: WSK_EVENT_CALLBACK_CONTROL,
+    /// The bytes of an option or of a control code, where they are few.
+    pub(crate) value: [u64; 8],
+}
+
+impl core::fmt::Debug for Arguments {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Arguments").finish_non_exhaustive()
+    }
+}
+
+impl Arguments {
+    /// Sets the first bytes of the value.
+    pub(crate) fn set_value<const N: usize>(&mut self, bytes: &[u8; N]) {
+        const { assert!(N <= size_of::<[u64; 8]>()) };
+        // SAFETY: the value, which is borrowed exclusively, has at least that many bytes, as was just asserted; any are valid.
+        unsafe { (&raw mut self.value).cast::<[u8; N]>().write(*bytes) };
+    }
+
+    /// The first bytes of the value.
+    pub(crate) fn value<const N: usize>(&self) -> [u8; N] {
+        const { assert!(N <= size_of::<[u64; 8]>()) };
+        // SAFETY: the value has at least that many bytes, as was just asserted, all initialised.
+        unsafe { (&raw const self.value).cast::<[u8; N]>().read() }
+    }
+
+    /// The control information.
+    pub(crate) fn control(&self) -> &[u8; CONTROL_ROOM] {
+        // SAFETY: the same bytes, all of them initialised, with a smaller alignment.
+        unsafe { &*(&raw const self.control).cast() }
+    }
+
+    /// The room for control information.
+    pub(crate) fn control_mut(&mut self) -> &mut [u8; CONTROL_ROOM] {
+        // SAFETY: the same bytes, all of them initialised, with a smaller alignment; any are valid.
+        unsafe { &mut *(&raw mut self.control).cast() }
+    }
+}
+
+/// Where in memory the [`Arguments`] of a request are: what its parameters are made of.
+///
+/// # Invariants
+///
+/// The arguments are there, and stay until the request is over.
+#[derive(Clone, Copy)]
+pub struct Places(NonNull<Arguments>);
+
+impl Places {
+    /// The places of arguments.
+    ///
+    /// # Safety
+    ///
+    /// The arguments stay as long as the result, and what is made of it, is used.
+    #[inline]
+    pub(crate) const unsafe fn of(arguments: NonNull<Arguments>) -> Self {
+        // INVARIANT: the caller says so.
+        Self(arguments)
+    }
+
+    /// The arguments, of an operation at rest.
+    ///
+    /// # Safety
+    ///
+    /// Nothing writes them as long as the result is used.
+    #[inline]
+    pub(crate) const unsafe fn get<'a>(self) -> &'a Arguments {
+        // SAFETY: by the invariant the arguments are there, and the caller says that nothing writes them.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// The place of a member.
+    #[inline]
+    const fn at<T>(self, offset: usize) -> NonNull<T> {
+        // SAFETY: by the invariant the arguments are there; callers' offsets are those of members.
+        unsafe { self.0.byte_add(offset) }.cast()
+    }
+
+    /// The buffer that is not locked.
+    pub(crate) const fn buffer(self) -> NonNull<WSK_BUF> {
+        self.at(offset_of!(Arguments, buffer))
+    }
+
+    /// The address.
+    #[inline]
+    pub(crate) const fn address(self) -> NonNull<SOCKADDR> {
+        self.at(offset_of!(Arguments, address))
+    }
+
+    /// The address's first `length` bytes.
+    pub(crate) const fn address_bytes(self, length: usize) -> NonNull<[u8]> {
+        NonNull::slice_from_raw_parts(self.at(offset_of!(Arguments, address)), length)
+    }
+
+    /// The flags of a received datagram.
+    #[inline]
+    pub(crate) const fn control_flags(self) -> NonNull<u32> {
+        self.at(offset_of!(Arguments, control_flags))
+    }
+
+    /// The first `length` bytes of control information.
+    #[inline]
+    pub(crate) const fn control(self, length: usize) -> NonNull<[u8]> {
+        NonNull::slice_from_raw_parts(self.at(offset_of!(Arguments, control)), length)
+    }
+
+    /// The room for control information that is received: its length, and its bytes.
+    #[inline]
+    pub(crate) const fn control_room(self) -> (NonNull<u32>, NonNull<CMSGHDR>) {
+        (
+            self.at(offset_of!(Arguments, control_length)),
+            self.at(offset_of!(Arguments, control)),
+        )
+    }
+
+    /// The request to enable or disable events.
+    pub(crate) const fn events(self) -> NonNull<[u8]> {
+        let events = self.at(offset_of!(Arguments, events));
+        NonNull::slice_from_raw_parts(events, size_of::<WSK_EVENT_CALLBACK_CONTROL>())
+    }
+
+    /// The first `length` bytes of the value.
+    pub(crate) const fn value(self, length: usize) -> NonNull<[u8]> {
+        NonNull::slice_from_raw_parts(self.at(offset_of!(Arguments, value)), length)
+    }
+}

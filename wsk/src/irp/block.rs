@@ -1,0 +1,475 @@
+//! The block of an operation, and [`Idle`]: one that is not in flight.
+
+use core::marker::PhantomData;
+use core::mem::{ManuallyDrop, MaybeUninit};
+use core::ptr::NonNull;
+use core::task::{RawWakerVTable, Waker};
+
+use wsk_sys::{
+    DispatchError, IO_STACK_LOCATION, IRP, IoInitializeIrp, IoReuseIrp, IoSetCompletionRoutine,
+    IoSizeOfIrp, NTSTATUS, STATUS_UNSUCCESSFUL,
+};
+
+use crate::error::{Error, Memory};
+use crate::irp::arguments::{Arguments, Locked, Places};
+use crate::irp::flight::{Answer, Flight, Outcome};
+use crate::irp::routine::{Observer, Routine, completed, completed_observed, completed_unheld};
+use crate::irp::state::State;
+use crate::memory;
+use crate::memory::atomic::{AtomicPtr, AtomicU32, Cell, Ordering};
+use crate::memory::event::Event;
+
+/// An IRP with room for its one stack location behind it.
+#[repr(C)]
+struct Irp {
+    irp: IRP,
+    stack: [IO_STACK_LOCATION; 1],
+}
+
+const _: () = assert!(size_of::<Irp>() >= IoSizeOfIrp(1) as usize);
+const _: () = assert!(core::mem::offset_of!(Irp, stack) == size_of::<IRP>());
+
+/// What every block begins with.
+///
+/// # Invariants
+///
+/// The block is nonpaged and 16-aligned. While its [`State`] is at rest only the holder touches it. While the IRP is in flight the
+/// provider has the IRP and `arguments`; the holder touches only `state`, `answer`, the waker while none is announced, and `event`;
+/// the routine touches what the state gives it.
+#[repr(C)]
+pub(crate) struct Header {
+    irp: Cell<Irp>,
+    pub(super) state: State<AtomicU32>,
+    /// What the provider has answered to the call.
+    pub(super) answer: Cell<Answer>,
+    pub(super) event: Event,
+    /// Empty unless a waker is announced, or its holder waits.
+    pub(super) waker: Cell<Option<Waker>>,
+    /// The waker that was announced last: the holder's, only to be compared with.
+    pub(super) announced: Cell<Option<(*const (), *const RawWakerVTable)>>,
+    /// Told when the IRP has completed, after the state was: it may outlive the block.
+    pub(super) observer: Cell<Option<Observer>>,
+    /// What becomes of a block that was left to the routine.
+    pub(super) discard: Cell<Discard>,
+    /// What becomes of the memory of a block that nobody has.
+    give_back: GiveBack,
+    /// What keeps the driver while the routine of an operation without observer wakes somebody.
+    pub(super) hold: Option<Hold>,
+    /// What the buffer is locked by, apart from the arguments because they point at it.
+    locked: Cell<Locked>,
+    arguments: Cell<Arguments>,
+}
+
+/// Ends what a completed block, which nobody else has, carries, and gives the block back.
+pub(crate) type Discard = unsafe fn(NonNull<Header>);
+
+/// Frees the memory of a block at rest that nobody has, or lets others have it.
+pub(crate) type GiveBack = unsafe fn(NonNull<Header>);
+
+/// Keeps the driver from being unloaded until what it gives is told. Called by the routine with a block that is there: its holder
+/// has not seen the completion, or has left it to the routine.
+pub(crate) type Hold = unsafe fn(NonNull<Header>) -> Observer;
+
+/// A block with room for a payload of this type.
+#[repr(C)]
+pub(crate) struct Block<P> {
+    header: Header,
+    payload: Cell<MaybeUninit<P>>,
+}
+
+impl Header {
+    /// The status of the completed IRP.
+    ///
+    /// # Safety
+    ///
+    /// It has completed, and nobody else has the IRP.
+    pub(super) unsafe fn status(&self) -> NTSTATUS {
+        // SAFETY: the caller has the IRP.
+        self.irp.with(|irp| unsafe { (*irp).irp.IoStatus.status() })
+    }
+
+    /// The place of the IRP.
+    #[inline]
+    pub(super) fn irp(&self) -> *mut IRP {
+        self.irp.with_mut(<*mut Irp>::cast)
+    }
+
+    /// What the completed IRP says.
+    ///
+    /// # Safety
+    ///
+    /// It has completed, and nobody else has the IRP.
+    #[inline]
+    pub(super) unsafe fn outcome(&self) -> Outcome {
+        // SAFETY: the caller has the IRP.
+        let io_status = self.irp.with(|irp| unsafe { (*irp).irp.IoStatus });
+        Outcome {
+            status: io_status.status(),
+            information: io_status.Information,
+        }
+    }
+}
+
+/// Frees a block that came from the pool by itself.
+///
+/// # Safety
+///
+/// The block came from `allocate`, and nobody uses it any more.
+unsafe fn free_heap(block: NonNull<Header>) {
+    // SAFETY: the caller keeps the same contract.
+    unsafe { memory::free(block.cast()) };
+}
+
+impl<P> Block<P> {
+    /// Initialises a block in place, at rest and without a payload.
+    ///
+    /// # Safety
+    ///
+    /// `block` is nonpaged memory with the layout of `Self`, aligned to 16, which nothing else refers to, and where it stays.
+    /// `give_back` and `hold` may be called as their types say.
+    pub(crate) unsafe fn initialise(block: NonNull<Self>, give_back: GiveBack, hold: Option<Hold>) {
+        let header = block.cast::<Header>().as_ptr();
+        // SAFETY: the caller gives the memory. All-zero bytes are valid for the IRP and the arguments, which are C's, and mean at rest
+        // for the state; the members for which they are not are written here before anything reads them.
+        unsafe {
+            header.write_bytes(0, 1);
+            (&raw mut (*header).state).write(State::default());
+            (&raw mut (*header).answer).write(Cell::new(Answer::NONE));
+            (&raw mut (*header).waker).write(Cell::new(None));
+            (&raw mut (*header).announced).write(Cell::new(None));
+            (&raw mut (*header).observer).write(Cell::new(None));
+            (&raw mut (*header).discard).write(Cell::new(give_back));
+            (&raw mut (*header).give_back).write(give_back);
+            (&raw mut (*header).hold).write(hold);
+            (*header).irp.with_mut(|irp| {
+                IoInitializeIrp(irp.cast(), IoSizeOfIrp(1), 1);
+            });
+            Event::initialise(&raw mut (*header).event, true);
+        }
+    }
+
+    /// The place of the payload.
+    #[inline]
+    fn payload(block: NonNull<Self>) -> NonNull<P> {
+        // SAFETY: whoever has the pointer has the block; of it only the address of a member is taken, which is not null.
+        unsafe { NonNull::new_unchecked(&raw mut (*block.as_ptr()).payload) }.cast()
+    }
+}
+
+/// An operation that is not in flight. Dropping it gives the block back; a payload that was written into it is not dropped.
+///
+/// # Invariants
+///
+/// `block` is an initialised block of this payload type, at rest, which nothing else touches as long as this exists.
+pub struct Idle<P> {
+    block: NonNull<Block<P>>,
+    payload: PhantomData<P>,
+}
+
+// SAFETY: by the invariant it is memory that its one holder may use on any thread; whatever payload is in it is its holder's.
+unsafe impl<P> Send for Idle<P> {}
+
+impl<P> Idle<P> {
+    /// Allocates an operation. IRQL: `<= DISPATCH_LEVEL`.
+    pub(crate) fn new() -> Result<Self, Error> {
+        let block =
+            memory::allocate(memory::layout::<Block<P>>()).ok_or(Error::NoMemory(Memory::Irp))?;
+        let block = block.cast::<Block<P>>();
+        // SAFETY: freshly allocated nonpaged pool of that layout, in blocks that are aligned to 16 bytes, which may be freed as such.
+        unsafe { Block::initialise(block, free_heap, None) };
+        // INVARIANT: initialised, at rest, and ours alone.
+        Ok(Self::of(block))
+    }
+
+    #[inline]
+    const fn of(block: NonNull<Block<P>>) -> Self {
+        Self {
+            block,
+            payload: PhantomData,
+        }
+    }
+
+    /// The operation of a block that is part of something larger.
+    ///
+    /// # Safety
+    ///
+    /// `block` was initialised, is at rest, and is touched by nothing else until the result, and what it becomes, is gone.
+    #[inline]
+    pub(crate) const unsafe fn from_block(block: NonNull<Block<P>>) -> Self {
+        Self::of(block)
+    }
+
+    /// The block, which is not given back.
+    #[inline]
+    pub(crate) fn into_block(self) -> NonNull<Block<P>> {
+        ManuallyDrop::new(self).block
+    }
+
+    /// What the parameters of the next request point at, or those of the last pointed at.
+    #[inline]
+    pub(crate) fn arguments(&mut self) -> &mut Arguments {
+        // SAFETY: by the invariant nothing else touches the block.
+        unsafe {
+            (*self.block.as_ptr())
+                .header
+                .arguments
+                .with_mut(|arguments| &mut *arguments)
+        }
+    }
+
+    /// What the buffer is locked by.
+    #[inline]
+    pub(crate) fn locked(&mut self) -> &mut Locked {
+        // SAFETY: by the invariant nothing else touches the block.
+        unsafe {
+            (*self.block.as_ptr())
+                .header
+                .locked
+                .with_mut(|locked| &mut *locked)
+        }
+    }
+
+    /// Where the arguments are, which stay as long as the block.
+    #[inline]
+    pub(crate) fn places(&self) -> Places {
+        // SAFETY: the arguments are a member of the block, which stays for its next request, and is used for nothing else.
+        unsafe {
+            let arguments = (*self.block.as_ptr()).header.arguments.with_mut(|a| a);
+            Places::of(NonNull::new_unchecked(arguments))
+        }
+    }
+
+    /// The place of the payload.
+    #[inline]
+    pub(crate) fn payload(&self) -> NonNull<P> {
+        Block::payload(self.block)
+    }
+
+    /// What becomes of the block when it is left to the routine.
+    ///
+    /// # Safety
+    ///
+    /// `discard` may be called with the block once it has completed, when nobody else has it; the payload is there then.
+    #[inline]
+    pub(crate) unsafe fn set_discard(&mut self, discard: Discard) {
+        // SAFETY: by the invariant nothing else touches the block.
+        unsafe {
+            (*self.block.as_ptr())
+                .header
+                .discard
+                .with_mut(|place| place.write(discard));
+        }
+    }
+
+    /// Makes a request: has `invoke` pass the IRP on. IRQL: that of the call.
+    ///
+    /// # Errors
+    ///
+    /// When `invoke` fails nothing is in flight.
+    ///
+    /// # Safety
+    ///
+    /// `invoke` passes the IRP on to WSK by one call, or fails. What the call's parameters point at is in the arguments, or is
+    /// kept alive and untouched by the payload until that is taken out, or for as long as the caller makes sure that the
+    /// completion was seen.
+    #[inline]
+    pub(crate) unsafe fn launch(
+        self,
+        invoke: impl FnOnce(NonNull<IRP>) -> Result<NTSTATUS, DispatchError>,
+    ) -> Result<Flight<P>, NotLaunched<P>> {
+        // SAFETY: the caller vouches for the call; the block is held by the flight that is made of it.
+        unsafe { self.pass_on(completed, invoke) }
+    }
+
+    /// As [`launch`](Self::launch), with an observer, who is told once in any case.
+    ///
+    /// # Safety
+    ///
+    /// As for `launch`.
+    #[inline]
+    pub(crate) unsafe fn launch_observed(
+        self,
+        observer: Observer,
+        invoke: impl FnOnce(NonNull<IRP>) -> Result<NTSTATUS, DispatchError>,
+    ) -> Result<Flight<P>, NotLaunched<P>> {
+        // SAFETY: the caller vouches for the call; the block is held by the flight that is made of it.
+        unsafe {
+            self.observe(observer);
+            self.pass_on(completed_observed, invoke)
+        }
+    }
+
+    /// As [`launch`](Self::launch), leaving the block to the routine from the start; so the observer, if there is one, is told last
+    /// of all. Gives what the call returned.
+    ///
+    /// # Safety
+    ///
+    /// As for `launch`; what the block is [discarded](Self::set_discard) with may be called as soon as the IRP is passed on.
+    #[inline]
+    pub(crate) unsafe fn launch_unheld(
+        self,
+        observer: Option<Observer>,
+        invoke: impl FnOnce(NonNull<IRP>) -> Result<NTSTATUS, DispatchError>,
+    ) -> Result<(), NotLaunched<P>> {
+        let block = self.block;
+        // SAFETY: by the invariant the block is ours.
+        unsafe {
+            if let Some(observer) = observer {
+                self.observe(observer);
+            }
+            self.set_routine(completed_unheld);
+        }
+        let irp = block.cast::<IRP>();
+        // The routine may have it from the call on.
+        let this = ManuallyDrop::new(self);
+        match invoke(irp) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(ManuallyDrop::into_inner(this).not_launched(error)),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The block is ours, and its next routine is one that tells observers.
+    #[inline]
+    unsafe fn observe(&self, observer: Observer) {
+        // SAFETY: as the caller says. There is none left from before, so nothing has to be dropped.
+        unsafe {
+            (*self.block.as_ptr())
+                .header
+                .observer
+                .with_mut(|place| place.write(Some(observer)));
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The block is ours, and the routine does what its next request needs.
+    #[inline]
+    unsafe fn set_routine(&self, routine: Routine) {
+        let block = self.block.as_ptr();
+        // SAFETY: by the invariant the block is ours, at rest, its IRP initialised with one stack location and not in use. Routine and
+        // context stay until the IRP has completed.
+        unsafe {
+            let irp = (*block).header.irp();
+            IoReuseIrp(irp, STATUS_UNSUCCESSFUL);
+            IoSetCompletionRoutine(irp, Some(routine), block.cast(), true, true, true);
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`launch`](Self::launch).
+    #[inline]
+    unsafe fn pass_on(
+        self,
+        routine: Routine,
+        invoke: impl FnOnce(NonNull<IRP>) -> Result<NTSTATUS, DispatchError>,
+    ) -> Result<Flight<P>, NotLaunched<P>> {
+        // SAFETY: by the invariant the block is ours, at rest.
+        unsafe {
+            self.set_routine(routine);
+            (*self.block.as_ptr()).header.state.start();
+        }
+        match invoke(self.block.cast()) {
+            Ok(returned) => {
+                let block = self.into_block();
+                // SAFETY: the place is the holder's, which the flight now is.
+                unsafe {
+                    (*block.as_ptr())
+                        .header
+                        .answer
+                        .with_mut(|answer| answer.write(Answer::new(returned)));
+                }
+                // INVARIANT: the IRP was passed on, and nobody else holds the block.
+                Ok(Flight::of(block))
+            }
+            Err(error) => Err(self.not_launched(error)),
+        }
+    }
+
+    /// The operation is at rest, because nothing was passed on; its observer is told.
+    #[cold]
+    #[inline(never)]
+    fn not_launched(self, error: DispatchError) -> NotLaunched<P> {
+        // SAFETY: nothing was passed on, so the block is still ours.
+        let observer = unsafe {
+            let header = &(*self.block.as_ptr()).header;
+            header.state.rest();
+            header.observer.with_mut(|observer| (*observer).take())
+        };
+        if let Some(observer) = observer {
+            observer.tell(STATUS_UNSUCCESSFUL);
+        }
+        NotLaunched {
+            operation: self,
+            error: error.into(),
+        }
+    }
+}
+
+/// A request that could not be made: nothing is in flight.
+pub(crate) struct NotLaunched<P> {
+    pub(crate) operation: Idle<P>,
+    pub(crate) error: Error,
+}
+
+impl<P> Drop for Idle<P> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: by the invariant nothing else touches the block, which is at rest, and is given back this once.
+        unsafe { ((*self.block.as_ptr()).header.give_back)(self.block.cast()) };
+    }
+}
+
+/// Places for idle operations, from which any thread may take one and put one back.
+///
+/// # Invariants
+///
+/// Each pointer is null, or the block of an [`Idle`] that was put here and not taken since.
+pub(crate) struct Spares<const N: usize> {
+    blocks: [AtomicPtr<Block<()>>; N],
+}
+
+impl<const N: usize> Spares<N> {
+    /// Places with these operations in them.
+    pub(crate) fn new(operations: [Option<Idle<()>>; N]) -> Self {
+        // INVARIANT: the blocks of operations that are here from now on.
+        Self {
+            blocks: operations.map(|operation| {
+                let block = operation.map(Idle::into_block);
+                AtomicPtr::new(block.map_or(core::ptr::null_mut(), NonNull::as_ptr))
+            }),
+        }
+    }
+
+    /// Takes an operation, if one is there. IRQL: `<= DISPATCH_LEVEL`.
+    #[inline]
+    pub(crate) fn take(&self) -> Option<Idle<()>> {
+        self.blocks.iter().find_map(|place| {
+            let block = place.swap(core::ptr::null_mut(), Ordering::Acquire);
+            // INVARIANT: what was put here was idle, and no longer is here.
+            NonNull::new(block).map(Idle::of)
+        })
+    }
+
+    /// Puts an operation here; if there is no place for it, one is freed. IRQL: `<= DISPATCH_LEVEL`.
+    #[inline]
+    pub(crate) fn put(&self, operation: Idle<()>) {
+        let mut block = operation.into_block().as_ptr();
+        for place in &self.blocks {
+            block = place.swap(block, Ordering::AcqRel);
+            if block.is_null() {
+                return;
+            }
+        }
+        // INVARIANT: what was put here was idle, and no longer is here.
+        drop(NonNull::new(block).map(Idle::of));
+    }
+}
+
+impl<const N: usize> Drop for Spares<N> {
+    fn drop(&mut self) {
+        while self.take().is_some() {}
+    }
+}

@@ -1,0 +1,23 @@
+//! One request to WSK: its IRP and everything that the provider may touch until the IRP has completed, in one block of nonpaged
+//! memory. Stands for the allocated IRP with its completion routine that C code passes to each function of WSK.
+//!
+//! A block changes hands, with types standing for who holds it:
+//!
+//! * [`Idle`]: nothing is in flight.
+//! * [`Flight`]: the IRP was passed on. The holder may look whether it has completed, wait, cancel, take the block back once it has
+//!   completed, or leave it to the completion routine, which then ends what the block carries.
+//!
+//! Forgetting a `Flight` leaks the block with what it carries, and nothing else: they are never freed early. Who may touch the block
+//! when is said by [`State`](state::State).
+
+pub(crate) mod alarm;
+mod arguments;
+mod block;
+mod flight;
+mod routine;
+mod state;
+
+pub(crate) use arguments::{Arguments, CONTROL_ROOM, Locked, Places};
+pub(crate) use block::{Block, Header, Idle, Spares};
+pub(crate) use flight::{Flight, Outcome, Polled};
+pub(crate) use routine::Observer;

@@ -1,0 +1,12 @@
+//! Nonpaged memory and what threads share in it: pool blocks, reference counts, events, lists, and slots that are taken and given
+//! back without a lock. Stands for the executive's pool and the dispatcher's events.
+
+pub(crate) mod arena;
+pub(crate) mod atomic;
+pub(crate) mod event;
+pub(crate) mod list;
+mod pool;
+pub(crate) mod shared;
+pub(crate) mod stack;
+
+pub(crate) use pool::{allocate, copy, free, layout};

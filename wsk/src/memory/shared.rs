@@ -1,0 +1,167 @@
+//! Reference-counted nonpaged memory: `Arc` for drivers, where allocation can fail and no allocator is installed.
+
+use core::ffi::c_void;
+use core::mem::ManuallyDrop;
+use core::ops::Deref;
+use core::ptr::NonNull;
+
+use crate::memory;
+use crate::memory::atomic::{AtomicUsize, Ordering, fence};
+
+/// A value that can be shared.
+pub trait Counted {
+    /// What outlives the value's memory.
+    type Last;
+
+    /// Takes out what is to be dropped last: after the value was dropped and its memory was freed.
+    ///
+    /// # Safety
+    ///
+    /// The value is used for nothing any more but to be dropped.
+    unsafe fn last(&mut self) -> Self::Last;
+}
+
+/// The pool block behind a [`Shared`].
+struct Block<T> {
+    references: AtomicUsize,
+    value: T,
+}
+
+/// A reference to a value in nonpaged pool, dropped and freed with the last reference.
+///
+/// # Invariants
+///
+/// `block` is a live `Block` filled through [`Reserved`], and each `Shared` accounts for one of its `references`.
+pub struct Shared<T: Counted> {
+    block: NonNull<Block<T>>,
+}
+
+// SAFETY: a `Shared` gives out `&T` and drops the `T` on whichever thread is last, as `Arc` does under the same bounds.
+unsafe impl<T: Counted + Send + Sync> Send for Shared<T> {}
+// SAFETY: from a `&Shared` another thread can make a `Shared` of its own, which the bounds of `Send` allow it to have.
+unsafe impl<T: Counted + Send + Sync> Sync for Shared<T> {}
+
+impl<T: Counted> Shared<T> {
+    /// Moves `value` into nonpaged pool, or gives it back when there is none.
+    pub(crate) fn new(value: T) -> Result<Self, T> {
+        match Reserved::new() {
+            Some(reserved) => Ok(reserved.fill(value)),
+            None => Err(value),
+        }
+    }
+
+    /// Turns the reference into a pointer that [`from_raw`](Self::from_raw) turns back.
+    pub(crate) fn into_raw(this: Self) -> NonNull<c_void> {
+        ManuallyDrop::new(this).block.cast()
+    }
+
+    /// The pointer that [`into_raw`](Self::into_raw) would give, without giving the reference away.
+    pub(crate) fn as_raw(this: &Self) -> NonNull<c_void> {
+        this.block.cast()
+    }
+
+    /// Takes back a reference.
+    ///
+    /// # Safety
+    ///
+    /// `raw` came from [`into_raw`](Self::into_raw) of the same type, and is taken back once.
+    pub(crate) unsafe fn from_raw(raw: NonNull<c_void>) -> Self {
+        // INVARIANT: the reference that `into_raw` did not drop is this one.
+        Self { block: raw.cast() }
+    }
+
+    fn references(&self) -> &AtomicUsize {
+        // SAFETY: by the invariant the block is live; only the counter is borrowed.
+        unsafe { &(*self.block.as_ptr()).references }
+    }
+}
+
+/// Memory for a [`Shared`], so that making the value can be the last thing that may fail.
+///
+/// # Invariants
+///
+/// `block` is uninitialised pool memory of the layout of a `Block<T>`, and nothing else refers to it.
+pub(crate) struct Reserved<T: Counted> {
+    block: NonNull<Block<T>>,
+}
+
+impl<T: Counted> Reserved<T> {
+    /// Allocates the memory. IRQL: `<= DISPATCH_LEVEL`.
+    pub(crate) fn new() -> Option<Self> {
+        // INVARIANT: freshly allocated with that layout.
+        Some(Self {
+            block: memory::allocate(memory::layout::<Block<T>>())?.cast(),
+        })
+    }
+
+    /// Moves `value` there.
+    pub(crate) fn fill(self, value: T) -> Shared<T> {
+        let block = ManuallyDrop::new(self).block;
+        // SAFETY: by the invariant the block has the layout of `Block<T>` and is ours alone.
+        unsafe {
+            block.write(Block {
+                references: AtomicUsize::new(1),
+                value,
+            });
+        }
+        // INVARIANT: the block is live and this is its one reference.
+        Shared { block }
+    }
+}
+
+impl<T: Counted> Drop for Reserved<T> {
+    fn drop(&mut self) {
+        // SAFETY: by the invariant the block came from `allocate` and nothing refers to it.
+        unsafe { memory::free(self.block.cast()) };
+    }
+}
+
+impl<T: Counted> Clone for Shared<T> {
+    #[inline]
+    fn clone(&self) -> Self {
+        // 64 bits do not overflow: counting to there one by one takes longer than any machine runs.
+        self.references().fetch_add(1, Ordering::Relaxed);
+        // INVARIANT: the new reference was counted.
+        Self { block: self.block }
+    }
+}
+
+impl<T: Counted> Deref for Shared<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: by the invariant the block is live, and its value is only ever borrowed shared.
+        unsafe { &(*self.block.as_ptr()).value }
+    }
+}
+
+impl<T: Counted> Drop for Shared<T> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.references().fetch_sub(1, Ordering::Release) == 1 {
+            // SAFETY: the count said that this was the last reference, which is not used again.
+            unsafe { end(self.block) };
+        }
+    }
+}
+
+/// Drops the value and frees the block. Out of line: most references are not the last.
+///
+/// # Safety
+///
+/// The last reference has just been given up.
+#[cold]
+#[inline(never)]
+unsafe fn end<T: Counted>(block: NonNull<Block<T>>) {
+    fence(Ordering::Acquire);
+    // SAFETY: there is no reference left (the fence orders every earlier use before this), so the value is dropped once and
+    // the block, which came from `allocate`, is freed once.
+    let last = unsafe {
+        let value = &mut (*block.as_ptr()).value;
+        let last = value.last();
+        core::ptr::drop_in_place(value);
+        memory::free(block.cast());
+        last
+    };
+    drop(last);
+}

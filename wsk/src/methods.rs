@@ -1,0 +1,162 @@
+//! The methods that sockets of several categories have, written once.
+
+#![forbid(unsafe_code)]
+
+use crate::address::Family;
+use crate::error::Error;
+use crate::request::{open, set_option};
+use crate::socket::option::V6Only;
+use crate::socket::{Category, Handle, Making};
+
+/// Makes a socket and waits for it; one of both families is told so.
+pub(crate) fn open_socket<C: Category>(making: Making<C>) -> Result<Handle<C>, Error> {
+    let dual = making.family() == Family::Dual;
+    let handle = open(making).wait()?;
+    if dual {
+        set_option(&handle, V6Only(false)).wait()?;
+    }
+    Ok(handle)
+}
+
+/// Writes the methods of a socket that is bound to an address. What is said in documentation comments goes for binding it.
+macro_rules! bound_by_address {
+    ($(#[$binding:meta])* $Socket:ident) => {
+        impl $Socket {
+            /// Gives the socket a local address; port 0 lets WSK choose one. IRQL: `PASSIVE_LEVEL`; waits.
+            ///
+            $(#[$binding])*
+            ///
+            /// [`WskBind`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_bind).
+            ///
+            /// # Errors
+            ///
+            /// [`Error::WrongIrql`], [`Error::NoMemory`], [`Error::WrongFamily`], or what WSK says, such as
+            /// `STATUS_SHARING_VIOLATION` or `STATUS_ADDRESS_ALREADY_EXISTS` for an address in use.
+            #[doc(alias = "WskBind")]
+            pub fn bind(&self, local: impl Into<SocketAddr>) -> Result<(), Error> {
+                $crate::request::bind(&self.handle, local.into()).wait()?;
+                self.handle.set_bound();
+                Ok(())
+            }
+
+            /// The local address that the socket is bound to. IRQL: `PASSIVE_LEVEL`; waits.
+            ///
+            /// [`WskGetLocalAddress`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_local_address).
+            ///
+            /// # Errors
+            ///
+            /// [`Error::WrongIrql`], [`Error::NoMemory`], [`Error::NotBound`], or what WSK says.
+            #[doc(alias = "WskGetLocalAddress")]
+            pub fn local_address(&self) -> Result<SocketAddr, Error> {
+                $crate::request::local_address(&self.handle).wait()
+            }
+        }
+    };
+}
+
+/// Writes the methods over `WskControlSocket`, which every socket has.
+macro_rules! controlled {
+    ($Socket:ident, $Category:ty) => {
+        impl $Socket {
+            /// Sets an option.
+            ///
+            /// [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
+            ///
+            /// # Errors
+            ///
+            /// Of the request: what WSK says.
+            #[doc(alias = "WskControlSocket")]
+            pub fn set_option<O: $crate::option::SocketOption>(
+                &self,
+                option: O,
+            ) -> Request<'_, $crate::request::SetOption<$Category, O>, ()> {
+                $crate::request::set_option(&self.handle, option)
+            }
+
+            /// Reads an option.
+            ///
+            /// [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
+            ///
+            /// # Errors
+            ///
+            /// Of the request: what WSK says.
+            #[doc(alias = "WskControlSocket")]
+            pub fn option<O: $crate::option::ReadableOption + 'static>(
+                &self,
+            ) -> Request<'_, $crate::request::GetOption<$Category, O>, ()> {
+                $crate::request::get_option(&self.handle)
+            }
+
+            /// Carries out an I/O control operation.
+            ///
+            /// [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
+            ///
+            /// # Errors
+            ///
+            /// Of the request: [`Error::WrongFamily`], or what WSK says.
+            #[doc(alias = "WskControlSocket")]
+            pub fn ioctl<O: $crate::ioctl::Ioctl + 'static>(
+                &self,
+                request: O,
+            ) -> Request<'_, $crate::request::Control<$Category, O>, ()> {
+                $crate::request::ioctl(&self.handle, request)
+            }
+
+            /// Sets or reads an option, or carries out an I/O control operation, that has no type here: the request gives the number
+            /// of bytes of `output` that were written.
+            ///
+            /// Input and output are copied to and from nonpaged pool, aligned to 16 bytes, which is allocated for the request.
+            ///
+            /// [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
+            ///
+            /// # Errors
+            ///
+            /// Of the request: [`Error::NoMemory`], or what WSK says.
+            ///
+            /// # Safety
+            ///
+            /// * WSK touches, for this request, no memory but the input, the output, and what pointers in the input lead to; the
+            ///   last stays valid until the request is over, and for ever when it ends in [`Error::Abandoned`] or WSK keeps such a
+            ///   pointer.
+            /// * The input is what the request asks for. WSK is given an IRP, always.
+            /// * The request changes nothing that this crate keeps account of: it enables or disables no event callback
+            ///   (`SO_WSK_EVENT_CALLBACK`) and no conditional accept (`SO_CONDITIONAL_ACCEPT`), fixes no remote address or
+            ///   destination (`SIO_WSK_SET_REMOTE_ADDRESS`, `SIO_WSK_SET_SENDTO_ADDRESS`), and registers no extension whose
+            ///   callbacks would outlive the driver.
+            #[doc(alias = "WskControlSocket")]
+            pub unsafe fn control_raw<'s, 'b>(
+                &'s self,
+                request: $crate::ioctl::ControlRequest,
+                input: &'b [u8],
+                output: &'b mut [u8],
+            ) -> Request<'s, $crate::request::ControlRaw<$Category>, $crate::request::Raw<'b>> {
+                $crate::request::control_raw(&self.handle, request, input, output)
+            }
+        }
+    };
+}
+
+/// Writes how a socket is closed. What is said in documentation comments goes for closing it.
+macro_rules! closed {
+    ($(#[$closing:meta])* $Socket:ident) => {
+        impl $Socket {
+            /// Closes the socket and waits until WSK is done with it, and so until event handlers have returned: it must not be called
+            /// from one. IRQL: `PASSIVE_LEVEL`.
+            ///
+            $(#[$closing])*
+            ///
+            /// [`WskCloseSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_close_socket).
+            ///
+            /// # Errors
+            ///
+            /// [`Error::WrongIrql`]: it closes without being waited for. [`Error::InUse`] when there are other handles: the socket
+            /// closes when the last is dropped. Else what WSK says; the socket is gone in any case.
+            #[doc(alias = "WskCloseSocket")]
+            pub fn close(self) -> Result<(), Error> {
+                $crate::request::close(self.handle)
+            }
+        }
+    };
+}
+
+pub(crate) use {bound_by_address, closed, controlled};

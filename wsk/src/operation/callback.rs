@@ -1,0 +1,168 @@
+//! Operations that are told at their completion: [`start_with`](Request::start_with). Nobody holds them: they are their completion
+//! routine's from the start.
+
+use core::mem::MaybeUninit;
+use core::ptr::NonNull;
+
+use crate::error::Error;
+use crate::irp::{Flight, Header, Idle};
+use crate::operation::carried::{
+    COMPLETION_WORDS, Carried, Ended, WayOf, completion_of, go_on, load, place_of, refuse_large,
+};
+use crate::operation::in_flight::{FinishedOf, NotStartedOf};
+use crate::registration::hold;
+use crate::request::{Function, Operation, Request, Way};
+
+impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
+    /// Makes the request, without waiting; `completion` is called once it is over, with the result and what was carried. IRQL:
+    /// as for [`start`](Self::start).
+    ///
+    /// It is called at up to `DISPATCH_LEVEL`, on any thread, perhaps before this returns; it must not wait. It has at most four
+    /// words in it: capture a reference, or what counts references. There is no handle, and nothing to cancel but by closing the
+    /// socket. Allocates the operation; with [`from`](Self::from) it comes from a pool.
+    ///
+    /// On a host, where a panic can unwind, one in `completion` ends the process.
+    ///
+    /// ```
+    /// # let kernel = wsk_host::Kernel::boot();
+    /// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    /// # let to = peer.local_addr().unwrap();
+    /// # let registration = wsk::Registration::new()?;
+    /// # let provider = registration.capture(wsk::Wait::Forever)?;
+    /// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+    /// # socket.bind(wsk::Family::V4.any())?;
+    /// use core::sync::atomic::{AtomicUsize, Ordering};
+    /// use wsk::NonPagedBuffer;
+    ///
+    /// static SENT: AtomicUsize = AtomicUsize::new(0);
+    ///
+    /// let packet = NonPagedBuffer::copy_of(b"told")?;
+    /// socket.send_to(packet, to).start_with(|finished| {
+    ///     if let Ok(sent) = finished.result {
+    ///         SENT.fetch_add(sent, Ordering::Relaxed);
+    ///     }
+    /// })?;
+    /// # assert_eq!(peer.recv(&mut [0; 8]).unwrap(), 4);
+    /// # drop((socket, provider, registration));
+    /// # kernel.shutdown();
+    /// # Ok::<(), wsk::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`start`](Self::start), with what it carries: then `completion` is not called.
+    #[inline]
+    pub fn start_with<C>(self, completion: C) -> Result<(), NotStartedOf<F, B>>
+    where
+        C: FnOnce(FinishedOf<F::Operation, B>) + Send + 'static,
+    {
+        let begun = match Idle::new() {
+            Ok(operation) => self.tell_with(operation, true, completion),
+            Err(error) => Err((error, self.carried)),
+        };
+        begun.map_err(|(error, carried)| WayOf::<F::Operation, B>::not_started(error, carried))
+    }
+
+    /// Makes the request with an operation, which holds the capture by itself unless its pool does.
+    #[inline]
+    pub(super) fn tell_with<C>(
+        self,
+        operation: Idle<Carried<B>>,
+        holds: bool,
+        completion: C,
+    ) -> Result<(), (Error, B)>
+    where
+        C: FnOnce(FinishedOf<F::Operation, B>) + Send + 'static,
+    {
+        refuse_large::<B>();
+        const {
+            assert!(
+                size_of::<C>() <= size_of::<[usize; COMPLETION_WORDS]>()
+                    && align_of::<C>() <= align_of::<usize>(),
+                "a completion has room for four words: capture a reference, or what counts references, instead of values"
+            );
+        };
+        let Request {
+            target,
+            function,
+            carried,
+        } = self;
+        let mut operation = operation;
+        let (payload, place) = (operation.payload(), place_of(operation.payload()));
+        let parameters = load(&mut operation, place, target, function, carried)?;
+        let observer = holds.then(|| {
+            // SAFETY: it was loaded, and is not in flight.
+            hold(F::Operation::capture(target, unsafe { place.as_ref() }))
+        });
+        let told = completion_of(payload).cast::<C>();
+        // SAFETY: what the parameters point at is in the arguments, or was lent and is in the payload, which is the routine's from the
+        // call on. There is room for the completion, as was asserted; the discard is that of what was loaded.
+        let launched = unsafe {
+            told.write(completion);
+            operation.set_discard(tell::<F::Operation, B, C>);
+            operation.launch_unheld(observer, |irp| F::Operation::submit(parameters, irp))
+        };
+        launched.map_err(|refused| {
+            let mut operation = refused.operation;
+            // SAFETY: nothing was begun; what was lent is taken back, and what was loaded moved out, once.
+            unsafe {
+                told.drop_in_place();
+                WayOf::<F::Operation, B>::take_back(
+                    place,
+                    crate::buffer::Lock::of(operation.locked()),
+                );
+                (refused.error, place.read())
+            }
+        })
+    }
+}
+
+/// What becomes of an operation that is told.
+///
+/// # Safety
+///
+/// As for [`Discard`](crate::irp::Discard), of a block with a `Carried<B>` that was loaded for an `O`, with a completion `C`.
+unsafe fn tell<O: Operation<B>, B, C>(header: NonNull<Header>)
+where
+    C: FnOnce(FinishedOf<O, B>),
+{
+    // SAFETY: the caller gives the block, which has completed.
+    let mut flight = unsafe { Flight::<Carried<B>>::from_raw(header.cast()) };
+    let place = place_of(flight.payload());
+    let ended = loop {
+        // SAFETY: it has completed, and was loaded for this operation.
+        match unsafe { go_on::<O, B, _>(flight, place, hold) } {
+            Err(ended) => break ended,
+            // The routine that comes is this one again, unless the completion has come already: a loop, so that the stack does not grow.
+            Ok(next) => match next.leave_unless_completed() {
+                None => return,
+                Some(completed) => flight = completed,
+            },
+        }
+    };
+    // SAFETY: read this once.
+    unsafe { call::<O, B, C>(ended, place) };
+}
+
+/// Calls the completion of an operation that is over; the operation goes back last.
+///
+/// # Safety
+///
+/// As for [`tell`].
+#[inline]
+unsafe fn call<O: Operation<B>, B, C>(ended: Ended<Carried<B>>, place: NonNull<B>)
+where
+    C: FnOnce(FinishedOf<O, B>),
+{
+    let mut ended = ended;
+    let completion = completion_of(ended.operation.payload()).cast::<MaybeUninit<C>>();
+    // SAFETY: the completion was written, and what was carried loaded; both are moved out, once.
+    let (completion, finished) = unsafe {
+        let completion = completion.read().assume_init();
+        let result = O::read(ended.outcome, ended.operation.arguments(), place);
+        O::Way::take_back(place, crate::buffer::Lock::of(ended.operation.locked()));
+        (completion, O::Way::finished(result, Some(place.read())))
+    };
+    completion(finished);
+    drop(ended);
+}

@@ -1,0 +1,189 @@
+//! What an operation that owns what it uses carries, and how it is loaded and unloaded.
+
+use core::marker::PhantomData;
+use core::mem::MaybeUninit;
+use core::ptr::NonNull;
+
+use crate::buffer::Lock;
+use crate::error::Error;
+use crate::irp::{Flight, Header, Idle, Observer};
+use crate::memory::shared::Shared;
+use crate::registration::Capture;
+use crate::request::{Function, Operation, Way};
+
+/// The way in which an operation carries.
+pub(crate) type WayOf<O, B> = <O as Operation<B>>::Way;
+
+/// The most bytes that may be moved into an operation: a kernel stack, over which they go, has 24 KiB in all.
+const MOST: usize = 1024;
+
+/// The words of a completion that is told: see [`start_with`](crate::operation::Request::start_with).
+pub(crate) const COMPLETION_WORDS: usize = 4;
+
+/// The payload of an operation that owns `B`: room for it, and for the completion that is told.
+#[repr(C)]
+pub(crate) struct Carried<B> {
+    carried: MaybeUninit<B>,
+    completion: MaybeUninit<[usize; COMPLETION_WORDS]>,
+}
+
+/// The place of what an operation carries.
+#[inline]
+pub(crate) fn place_of<B>(payload: NonNull<Carried<B>>) -> NonNull<B> {
+    // It begins with that.
+    payload.cast()
+}
+
+/// The place of the completion that is told.
+pub(crate) fn completion_of<B>(payload: NonNull<Carried<B>>) -> NonNull<[usize; COMPLETION_WORDS]> {
+    // SAFETY: whoever has the pointer has the payload's memory; only the address of a member is taken, which is not null.
+    unsafe { NonNull::new_unchecked(&raw mut (*payload.as_ptr()).completion) }.cast()
+}
+
+/// Does not compile for what is too large to be moved into an operation.
+#[inline]
+pub(crate) const fn refuse_large<B>() {
+    const {
+        assert!(
+            size_of::<B>() <= MOST,
+            "more than 1,024 bytes would be moved over the kernel stack: put them into a `NonPagedBuffer`, or wait for a request \
+             that borrows them"
+        );
+    };
+}
+
+/// Moves `carried` to its place in an operation, lends it, and puts the request's arguments there: its parameters.
+///
+/// # Errors
+///
+/// What is wrong with the request, with what it carries.
+#[inline]
+pub(crate) fn load<F: Function<B>, B, P>(
+    operation: &mut Idle<P>,
+    place: NonNull<B>,
+    target: <F::Operation as Operation<B>>::Target<'_>,
+    function: F,
+    carried: B,
+) -> Result<<F::Operation as Operation<B>>::Parameters, (Error, B)> {
+    // SAFETY: callers give a place in the operation's payload, which is not in use.
+    unsafe { place.write(carried) };
+    // Drops it when code of others unwinds.
+    let undo = Unload(place);
+    let loaded = lend_and_put(operation, place, target, function);
+    core::mem::forget(undo);
+    // SAFETY: it was written above; what was lent was taken back.
+    loaded.map_err(|error| (error, unsafe { place.read() }))
+}
+
+struct Unload<B>(NonNull<B>);
+
+impl<B> Drop for Unload<B> {
+    fn drop(&mut self) {
+        // SAFETY: who makes this has just written there, and does not go on.
+        unsafe { self.0.drop_in_place() };
+    }
+}
+
+/// Lends what lies at `place`, and puts the request's arguments into the operation.
+///
+/// # Errors
+///
+/// What is wrong with the request; then nothing is lent.
+#[inline]
+pub(crate) fn lend_and_put<F: Function<B>, B, P>(
+    operation: &mut Idle<P>,
+    place: NonNull<B>,
+    target: <F::Operation as Operation<B>>::Target<'_>,
+    function: F,
+) -> Result<<F::Operation as Operation<B>>::Parameters, Error> {
+    // SAFETY: callers keep the place, unused, until it is taken back; the operation's lock holds nothing while it is idle.
+    let lent = unsafe { WayOf::<F::Operation, B>::lend(place, Lock::of(operation.locked())) }?;
+    let places = operation.places();
+    let put = function.put(target, lent, operation.arguments(), places);
+    if put.is_err() {
+        // SAFETY: lent above, and nothing was begun.
+        unsafe { WayOf::<F::Operation, B>::take_back(place, Lock::of(operation.locked())) };
+    }
+    put
+}
+
+/// Goes on with an operation that has completed and has not got all it asks for; or gives it back as it is. `observer` is told of
+/// the next completion.
+///
+/// # Safety
+///
+/// The flight has completed; its payload is a `Carried<B>`, or what begins with a `B` at `place`.
+#[inline]
+pub(crate) unsafe fn go_on<O: Operation<B>, B, P>(
+    flight: Flight<P>,
+    place: NonNull<B>,
+    observer: impl FnOnce(&Shared<Capture>) -> Observer,
+) -> Result<Flight<P>, Ended<P>> {
+    // SAFETY: it has completed, as the caller says.
+    unsafe {
+        let outcome = flight.outcome();
+        let mut operation = flight.end();
+        let places = operation.places();
+        match O::goes_on(outcome, operation.arguments(), places, place) {
+            None => Err(Ended { outcome, operation }),
+            Some(more) => operation
+                .launch_observed(observer(more.capture()), |irp| more.submit(irp))
+                .map_err(|not_launched| Ended {
+                    outcome,
+                    operation: not_launched.operation,
+                }),
+        }
+    }
+}
+
+/// An operation that has completed, with what it said.
+pub(crate) struct Ended<P> {
+    pub(crate) outcome: crate::irp::Outcome,
+    pub(crate) operation: Idle<P>,
+}
+
+impl<P> Ended<P> {
+    /// Reads the result, and takes what was carried out of its place.
+    ///
+    /// # Safety
+    ///
+    /// The operation is an `O` over what lies at `place`, and was not read before.
+    #[inline]
+    pub(crate) unsafe fn unload<O: Operation<B>, B>(
+        self,
+        place: NonNull<B>,
+    ) -> (Result<O::Output, Error>, B) {
+        let Self {
+            outcome,
+            mut operation,
+        } = self;
+        // SAFETY: it has completed, and the caller vouches for the place, out of which it is moved once.
+        unsafe {
+            let result = O::read(outcome, operation.arguments(), place);
+            WayOf::<O, B>::take_back(place, Lock::of(operation.locked()));
+            (result, place.read())
+        }
+        // The operation goes back last.
+    }
+}
+
+/// What becomes of an owned operation that is left to its routine: what it carries is dropped, and the block given back.
+///
+/// # Safety
+///
+/// As for [`Discard`](crate::irp::Discard), of a block with a `Carried<B>` that was loaded for an `O`.
+pub(crate) unsafe fn discard<O: Operation<B>, B>(header: NonNull<Header>) {
+    // SAFETY: the caller gives the block, which has completed.
+    unsafe {
+        let flight = Flight::<Carried<B>>::from_raw(header.cast());
+        let (outcome, place) = (flight.outcome(), place_of(flight.payload()));
+        // Given back last, also when what is dropped unwinds.
+        let mut operation = flight.end();
+        O::unread(outcome, place);
+        WayOf::<O, B>::take_back(place, Lock::of(operation.locked()));
+        place.drop_in_place();
+    }
+}
+
+/// Says which types something is of that has none of them inside.
+pub(crate) type Of<O, B> = PhantomData<fn() -> (O, B)>;

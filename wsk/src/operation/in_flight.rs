@@ -1,0 +1,390 @@
+//! Operations that own what they use: [`start`](Request::start)ed without waiting, they carry it until the IRP has completed.
+
+use core::fmt;
+use core::future::{Future, IntoFuture};
+use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use core::time::Duration;
+
+use crate::error::Error;
+use crate::irp::{Flight, Idle, Polled};
+use crate::irql::may_wait;
+use crate::operation::carried::{Carried, Of, WayOf, discard, go_on, load, place_of, refuse_large};
+use crate::registration::hold;
+use crate::request::{Function, Operation, Request, Way};
+use crate::time::GRACE;
+
+/// What an operation ends in.
+pub(crate) type FinishedOf<O, B> = <WayOf<O, B> as Way<B>>::Finished<<O as Operation<B>>::Output>;
+
+/// What is given back when an operation is not started.
+pub(crate) type NotStartedOf<F, B> =
+    <WayOf<<F as Function<B>>::Operation, B> as Way<B>>::NotStarted;
+
+impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
+    /// Makes the request, without waiting. IRQL: `<= DISPATCH_LEVEL`; `<= APC_LEVEL` for memory whose pages have to be locked, and
+    /// `PASSIVE_LEVEL` for a lookup.
+    ///
+    /// What it carries moves into the operation and comes back with the result. The operation is a future, and can be waited for,
+    /// polled, cancelled, dropped or forgotten. Allocates it; with [`from`](Self::from) it comes from a pool.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`], and what is wrong with the request, with what it carries.
+    #[inline]
+    pub fn start(self) -> Result<InFlight<F::Operation, B>, NotStartedOf<F, B>> {
+        self.begin()
+            .map_err(|(error, carried)| WayOf::<F::Operation, B>::not_started(error, carried))
+    }
+
+    #[inline]
+    pub(super) fn begin(self) -> Result<InFlight<F::Operation, B>, (Error, B)> {
+        match Idle::new() {
+            Ok(operation) => self.begin_with(operation, true),
+            Err(error) => Err((error, self.carried)),
+        }
+    }
+
+    /// Makes the request with an operation, which holds the capture by itself unless its pool does.
+    #[inline]
+    pub(super) fn begin_with(
+        self,
+        operation: Idle<Carried<B>>,
+        holds: bool,
+    ) -> Result<InFlight<F::Operation, B>, (Error, B)> {
+        refuse_large::<B>();
+        let Request {
+            target,
+            function,
+            carried,
+        } = self;
+        let mut operation = operation;
+        let place = place_of(operation.payload());
+        let parameters = load(&mut operation, place, target, function, carried)?;
+        // SAFETY: what the parameters point at is in the arguments, or was lent and is in the payload, which stays until the completion
+        // was seen. The discard is that of what was loaded.
+        let launched = unsafe {
+            operation.set_discard(discard::<F::Operation, B>);
+            if holds {
+                let observer = hold(F::Operation::capture(target, place.as_ref()));
+                operation.launch_observed(observer, |irp| F::Operation::submit(parameters, irp))
+            } else {
+                operation.launch(|irp| F::Operation::submit(parameters, irp))
+            }
+        };
+        match launched {
+            // INVARIANT: loaded for this operation, and in flight.
+            Ok(flight) => Ok(InFlight {
+                flight: Some(flight),
+                of: PhantomData,
+            }),
+            Err(refused) => {
+                let mut operation = refused.operation;
+                // SAFETY: nothing was begun; what was lent is taken back, and what was loaded moved out, once.
+                let carried = unsafe {
+                    WayOf::<F::Operation, B>::take_back(
+                        place,
+                        crate::buffer::Lock::of(operation.locked()),
+                    );
+                    place.read()
+                };
+                Err((refused.error, carried))
+            }
+        }
+    }
+}
+
+/// A request that runs when it is awaited.
+impl<F: Function<B>, B: Send + 'static> IntoFuture for Request<'_, F, B> {
+    type Output = FinishedOf<F::Operation, B>;
+    type IntoFuture = Run<F::Operation, B>;
+
+    fn into_future(self) -> Run<F::Operation, B> {
+        Run::of(self.begin())
+    }
+}
+
+/// An operation `O` in flight that owns `B`.
+///
+/// It is a [`Future`], and needs no particular executor: its waker is woken by the completion routine, at up to
+/// `DISPATCH_LEVEL`. It may be dropped or forgotten at any moment, at any IRQL up to `DISPATCH_LEVEL`: what it owns stays with
+/// the kernel until the IRP has completed, and is then dropped at up to `DISPATCH_LEVEL` (or, when forgotten, never). Dropping
+/// a send or a disconnect lets it go on; dropping anything else cancels it.
+///
+/// Some operations that are forgotten keep their [`Registration`](crate::Registration) waiting: [closing](crate::guide::closing)
+/// lists them.
+///
+/// # Invariants
+///
+/// The flight, until it was taken out, was loaded for an `O` with a `B`.
+#[must_use = "dropping anything but a send or a disconnect cancels it"]
+pub struct InFlight<O: Operation<B>, B> {
+    flight: Option<Flight<Carried<B>>>,
+    of: Of<O, B>,
+}
+
+// SAFETY: shared, an operation can be looked at, which is to read its state, an atomic, and cancelled, which the kernel allows on any
+// thread. All else needs it whole, and with it what it carries, which is `Send`.
+unsafe impl<O: Operation<B>, B: Send> Sync for InFlight<O, B> {}
+
+// SAFETY: holding an operation is holding what it carries; no more of it is bound to a thread.
+unsafe impl<O: Operation<B>, B: Send> Send for InFlight<O, B> {}
+
+// Nothing is pinned: what is carried is in the operation's block, not in the handle.
+impl<O: Operation<B>, B> Unpin for InFlight<O, B> {}
+
+impl<O: Operation<B>, B> InFlight<O, B> {
+    /// Whether the operation has completed. IRQL: `<= DISPATCH_LEVEL`.
+    #[must_use]
+    pub fn is_completed(&self) -> bool {
+        self.flight.as_ref().is_none_or(Flight::is_completed)
+    }
+
+    /// Asks the provider to cancel the operation, which then completes soon, perhaps with success all the same. IRQL:
+    /// `<= DISPATCH_LEVEL`.
+    ///
+    /// [`IoCancelIrp`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocancelirp).
+    #[doc(alias = "IoCancelIrp")]
+    pub fn cancel(&self) {
+        if let Some(flight) = &self.flight {
+            flight.cancel();
+        }
+    }
+
+    /// Waits until the operation has completed. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongIrql`] above `PASSIVE_LEVEL`, with the operation, which goes on.
+    #[inline]
+    pub fn wait(self) -> Result<FinishedOf<O, B>, (Error, Self)> {
+        if let Err(error) = may_wait() {
+            return Err((error, self));
+        }
+        Ok(self.wait_or_lose())
+    }
+
+    /// As [`wait`](Self::wait); the IRQL was checked.
+    #[inline]
+    pub(super) fn wait_or_lose(self) -> FinishedOf<O, B> {
+        let Ok(may_wait) = may_wait() else {
+            return self.lose();
+        };
+        let mut this = ManuallyDrop::new(self);
+        let mut next = this.flight.take();
+        while let Some(flight) = next {
+            if !flight.wait_or_give_up(may_wait) {
+                return abandon::<O, B>(flight);
+            }
+            // SAFETY: the wait said that it has completed.
+            match unsafe { next_or_end::<O, B>(flight) } {
+                Ok(flight) => next = Some(flight),
+                Err(finished) => return finished,
+            }
+        }
+        WayOf::<O, B>::finished(Err(Error::Taken), None)
+    }
+
+    /// Waits for at most `limit`, and then drops the operation.
+    pub(super) fn cancel_after(self, limit: Duration) -> FinishedOf<O, B> {
+        match self.wait_timeout(limit) {
+            Ok(finished) => finished,
+            Err((error, _)) => WayOf::<O, B>::finished(Err(error), None),
+        }
+    }
+
+    #[cold]
+    fn lose(self) -> FinishedOf<O, B> {
+        WayOf::<O, B>::finished(Err(Error::Taken), None)
+    }
+
+    /// Waits until the operation has completed, at most for `limit`. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`] or [`Error::WrongIrql`], with the operation, which goes on: [`cancel`](Self::cancel) it and wait for it, or
+    /// [give it up](Self::give_up).
+    pub fn wait_timeout(self, limit: Duration) -> Result<FinishedOf<O, B>, (Error, Self)> {
+        let may_wait = match may_wait() {
+            Ok(may_wait) => may_wait,
+            Err(error) => return Err((error, self)),
+        };
+        let mut this = self;
+        let deadline = crate::time::Deadline::after(limit);
+        while let Some(flight) = this.flight.take() {
+            if !flight.wait(may_wait, Some(deadline.left())) {
+                this.flight = Some(flight);
+                return Err((Error::TimedOut { call: O::CALL }, this));
+            }
+            // SAFETY: the wait said that it has completed.
+            match unsafe { next_or_end::<O, B>(flight) } {
+                Ok(flight) => this.flight = Some(flight),
+                Err(finished) => return Ok(finished),
+            }
+        }
+        Ok(WayOf::<O, B>::finished(Err(Error::Taken), None))
+    }
+
+    /// Cancels the operation and waits for it, at most for the two seconds that a provider has to complete what was cancelled. After
+    /// that it is left to the provider, with all that it owns. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongIrql`] above `PASSIVE_LEVEL`, with the operation, which goes on.
+    pub fn give_up(self) -> Result<FinishedOf<O, B>, (Error, Self)> {
+        self.cancel();
+        match self.wait_timeout(GRACE) {
+            Err((Error::TimedOut { .. }, mut this)) => Ok(match this.flight.take() {
+                Some(flight) => abandon::<O, B>(flight),
+                None => this.lose(),
+            }),
+            other => other,
+        }
+    }
+
+    /// The end of the operation, if it has completed; else the operation. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// The operation, which is still in flight.
+    pub fn try_take(self) -> Result<FinishedOf<O, B>, Self> {
+        let mut this = self;
+        let Some(mut flight) = this.flight.take() else {
+            return Ok(this.lose());
+        };
+        if flight.is_completed() {
+            // SAFETY: it has completed.
+            return match unsafe { next_or_end::<O, B>(flight) } {
+                Ok(flight) => {
+                    this.flight = Some(flight);
+                    Err(this)
+                }
+                Err(finished) => Ok(finished),
+            };
+        }
+        if flight.is_given_up() {
+            return Ok(abandon::<O, B>(flight));
+        }
+        this.flight = Some(flight);
+        Err(this)
+    }
+}
+
+/// The end of an operation that has completed, unless it goes on.
+///
+/// # Safety
+///
+/// The flight has completed, and was loaded for an `O` with a `B`.
+#[inline]
+unsafe fn next_or_end<O: Operation<B>, B>(
+    flight: Flight<Carried<B>>,
+) -> Result<Flight<Carried<B>>, FinishedOf<O, B>> {
+    let place = place_of(flight.payload());
+    // SAFETY: the caller keeps the same contract.
+    match unsafe { go_on::<O, B, _>(flight, place, hold) } {
+        Ok(flight) => Ok(flight),
+        Err(ended) => {
+            // SAFETY: it has completed, and is read this once.
+            let (result, carried) = unsafe { ended.unload::<O, B>(place) };
+            Err(WayOf::<O, B>::finished(result, Some(carried)))
+        }
+    }
+}
+
+/// Gives up a flight whose provider keeps the IRP, against its contract. Should it complete the IRP after all, the routine drops what
+/// it carries.
+#[cold]
+fn abandon<O: Operation<B>, B>(flight: Flight<Carried<B>>) -> FinishedOf<O, B> {
+    let (call, status) = (O::CALL, flight.returned());
+    flight.leave();
+    WayOf::<O, B>::finished(Err(Error::Abandoned { call, status }), None)
+}
+
+impl<O: Operation<B>, B> Future for InFlight<O, B> {
+    type Output = FinishedOf<O, B>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        while let Some(flight) = &mut this.flight {
+            let polled = flight.poll(context);
+            if polled == Polled::Pending {
+                return Poll::Pending;
+            }
+            let Some(flight) = this.flight.take() else {
+                break;
+            };
+            if polled == Polled::GivenUp {
+                return Poll::Ready(abandon::<O, B>(flight));
+            }
+            // SAFETY: polling it said that it has completed.
+            match unsafe { next_or_end::<O, B>(flight) } {
+                Ok(flight) => this.flight = Some(flight),
+                Err(finished) => return Poll::Ready(finished),
+            }
+        }
+        Poll::Ready(WayOf::<O, B>::finished(Err(Error::Taken), None))
+    }
+}
+
+impl<O: Operation<B>, B> Drop for InFlight<O, B> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(flight) = self.flight.take() {
+            if O::CANCEL_ON_DROP {
+                flight.abort();
+            } else {
+                flight.leave();
+            }
+        }
+    }
+}
+
+impl<O: Operation<B>, B> fmt::Debug for InFlight<O, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InFlight")
+            .field("call", &O::CALL)
+            .field("completed", &self.is_completed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A request that is being awaited: an operation in flight, or why there is none.
+#[must_use = "futures do nothing unless they are polled"]
+pub struct Run<O: Operation<B>, B> {
+    run: Result<InFlight<O, B>, Option<(Error, B)>>,
+}
+
+impl<O: Operation<B>, B> Run<O, B> {
+    pub(super) fn of(begun: Result<InFlight<O, B>, (Error, B)>) -> Self {
+        Self {
+            run: begun.map_err(Some),
+        }
+    }
+}
+
+// Nothing is pinned.
+impl<O: Operation<B>, B> Unpin for Run<O, B> {}
+
+impl<O: Operation<B>, B> Future for Run<O, B> {
+    type Output = FinishedOf<O, B>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.get_mut().run {
+            Ok(in_flight) => Pin::new(in_flight).poll(context),
+            Err(refused) => Poll::Ready(match refused.take() {
+                Some((error, carried)) => WayOf::<O, B>::finished(Err(error), Some(carried)),
+                None => WayOf::<O, B>::finished(Err(Error::Taken), None),
+            }),
+        }
+    }
+}
+
+impl<O: Operation<B>, B> fmt::Debug for Run<O, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run")
+            .field("call", &O::CALL)
+            .finish_non_exhaustive()
+    }
+}

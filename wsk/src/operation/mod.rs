@@ -1,0 +1,16 @@
+//! Finishers: what runs a [request](crate::request), and what becomes of it until it is over. One file for each, for all requests.
+
+mod blocking;
+mod callback;
+mod carried;
+mod in_flight;
+mod pool;
+mod prepared;
+mod scope;
+
+pub use crate::request::{Arrival, Finished, NotConnected, NotStarted, Request};
+pub use blocking::{Blocking, InPlace, Owning};
+pub use in_flight::{InFlight, Run};
+pub use pool::{Operations, RequestFrom, Source, Taken};
+pub use prepared::{Ended, Prepared, PreparedPool, Started};
+pub use scope::{Scope, Scoped, scope};

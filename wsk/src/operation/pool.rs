@@ -1,0 +1,302 @@
+//! [`Operations`]: a pool of operations, from which requests are started and told without allocating. Stands for the preallocated
+//! IRPs of C drivers.
+
+use core::fmt;
+use core::future::IntoFuture;
+use core::ptr::NonNull;
+use core::time::Duration;
+
+use crate::error::Error;
+use crate::irp::{Block, Header, Idle, Observer};
+use crate::memory::arena::{Filling, Handle};
+use crate::memory::shared::Shared;
+use crate::operation::carried::{Carried, WayOf, refuse_large};
+use crate::operation::in_flight::{FinishedOf, InFlight, NotStartedOf, Run};
+use crate::registration::{Capture, Provider, hold};
+use crate::request::{Function, Operation, Request, Way};
+
+/// The arena of operations that carry `B`, which holds the capture once for all of them.
+type Arena<B> = Handle<Block<Carried<B>>, Shared<Capture>>;
+
+/// A fixed number of operations that can carry a `B` each, whatever they do with it: buffers that belong to somebody else ride in
+/// them, and are given back when the operation is over, which is when it goes back to the pool.
+///
+/// A handle: clones stand for the same pool, whose memory goes when the last of them and all of its operations are gone. Taking
+/// an operation and giving it back take no lock. May be dropped at any IRQL up to `DISPATCH_LEVEL`. It keeps the provider captured.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(wsk::Family::V4.any())?;
+/// use wsk::NonPagedBuffer;
+/// use wsk::operation::Operations;
+///
+/// let operations = Operations::new(&provider, 16)?;
+/// for number in 0..3 {
+///     let packet = NonPagedBuffer::copy_of(&[number])?;
+///     socket.send_to(packet, to).from(&operations).start_with(|finished| {
+///         // The packet's owner gets it back here, with what became of it.
+///         drop(finished.buffer);
+///     })?;
+/// }
+/// // Before the driver unloads, say:
+/// operations.wait_until_idle()?;
+/// # for _ in 0..3 { assert_eq!(peer.recv(&mut [0; 8]).unwrap(), 1); }
+/// # drop((operations, socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+#[doc(alias = "IoAllocateIrp")]
+pub struct Operations<B> {
+    arena: Arena<B>,
+}
+
+impl<B: Send + 'static> Operations<B> {
+    /// Makes a pool of `depth` operations. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoOperations`] for a depth of 0, [`Error::NoMemory`].
+    pub fn new(provider: &Provider, depth: u32) -> Result<Self, Error> {
+        refuse_large::<B>();
+        let mut filling = Filling::new(depth)?;
+        for _ in 0..depth {
+            // SAFETY: the block is initialised at its place, in nonpaged memory where it stays; it may be given back to its pool, whose
+            // capture may be held.
+            unsafe {
+                filling.add(|block: NonNull<Block<Carried<B>>>| {
+                    Block::initialise(block, give_back::<B>, Some(hold_driver::<B>));
+                });
+            }
+        }
+        Ok(Self {
+            arena: filling.finish(provider.capture().clone()),
+        })
+    }
+
+    /// Takes an operation, for [`from`](Request::from), if one is there. IRQL: `<= DISPATCH_LEVEL`.
+    #[must_use]
+    #[inline]
+    pub fn take(&self) -> Option<Taken<B>> {
+        self.arena.take().map(Taken::of)
+    }
+
+    /// Takes an operation, for [`from`](Request::from), waiting until one is there or `limit` runs out. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PoolEmpty`] when the time ran out; [`Error::WrongIrql`].
+    pub fn take_timeout(&self, limit: Duration) -> Result<Taken<B>, Error> {
+        self.arena.take_within(Some(limit)).map(Taken::of)
+    }
+
+    /// Takes an operation, for [`from`](Request::from), waiting until one is there. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongIrql`].
+    pub fn take_or_wait(&self) -> Result<Taken<B>, Error> {
+        self.arena.take_within(None).map(Taken::of)
+    }
+
+    /// Waits until every operation is back: everything that was in flight has ended, and what it carried was given back. IRQL:
+    /// `PASSIVE_LEVEL`.
+    ///
+    /// An operation whose handle is kept, or was forgotten, is not back.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongIrql`].
+    pub fn wait_until_idle(&self) -> Result<(), Error> {
+        self.arena.wait_until_idle(None).map(|_| ())
+    }
+
+    /// [`wait_until_idle`](Self::wait_until_idle), at most for `limit`; says whether it is. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongIrql`].
+    pub fn wait_until_idle_timeout(&self, limit: Duration) -> Result<bool, Error> {
+        self.arena.wait_until_idle(Some(limit))
+    }
+
+    /// Whether every operation is back at this moment. IRQL: `<= DISPATCH_LEVEL`.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.arena.is_idle()
+    }
+
+    /// The number of operations, taken or not.
+    #[must_use]
+    pub fn depth(&self) -> u32 {
+        self.arena.depth()
+    }
+}
+
+impl<B> Clone for Operations<B> {
+    fn clone(&self) -> Self {
+        Self {
+            arena: self.arena.clone(),
+        }
+    }
+}
+
+impl<B> fmt::Debug for Operations<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Operations")
+            .field("depth", &self.arena.depth())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Gives an operation back to its pool.
+///
+/// # Safety
+///
+/// As for [`GiveBack`](crate::irp::Idle), of a block of a pool.
+unsafe fn give_back<B>(block: NonNull<Header>) {
+    // SAFETY: the caller gives the block, which is at rest and was taken from a pool of this type.
+    unsafe { Arena::<B>::give_back(block.cast()) };
+}
+
+/// Keeps the driver while the routine wakes somebody: with the operation the last of the pool may go.
+///
+/// # Safety
+///
+/// As for [`Hold`](crate::irp::Idle), of a block of a pool.
+unsafe fn hold_driver<B>(block: NonNull<Header>) -> Observer {
+    // SAFETY: the block is taken, so its pool is there.
+    hold(unsafe { Arena::<B>::last_of(block.cast()) })
+}
+
+/// An operation that was taken from a pool, to be used for a request. Dropping it gives it back.
+pub struct Taken<B> {
+    operation: Idle<Carried<B>>,
+}
+
+// SAFETY: an operation at rest carries nothing, and nothing of it is bound to a thread.
+unsafe impl<B> Sync for Taken<B> {}
+
+impl<B> Taken<B> {
+    #[inline]
+    fn of(block: NonNull<Block<Carried<B>>>) -> Self {
+        // SAFETY: the block was just taken, and is at rest.
+        let operation = unsafe { Idle::from_block(block) };
+        Self { operation }
+    }
+}
+
+impl<B> fmt::Debug for Taken<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Taken").finish_non_exhaustive()
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// Where a request gets its operation: a pool, which may be empty, or one that was [taken](Operations::take).
+pub trait Source<B>: sealed::Sealed {
+    /// The operation.
+    #[doc(hidden)]
+    fn operation(self) -> Option<Taken<B>>;
+}
+
+impl<B> sealed::Sealed for &Operations<B> {}
+
+impl<B: Send + 'static> Source<B> for &Operations<B> {
+    #[inline]
+    fn operation(self) -> Option<Taken<B>> {
+        self.take()
+    }
+}
+
+impl<B> sealed::Sealed for Taken<B> {}
+
+impl<B> Source<B> for Taken<B> {
+    #[inline]
+    fn operation(self) -> Option<Self> {
+        Some(self)
+    }
+}
+
+impl<'s, F: Function<B>, B: Send + 'static> Request<'s, F, B> {
+    /// The request with an operation of a pool: [started](RequestFrom::start) or [told](RequestFrom::start_with) it allocates nothing.
+    ///
+    /// A request that is waited for allocates nothing anyway, and a scope's operations carry what is borrowed, which a pool's cannot.
+    #[inline]
+    pub fn from<S: Source<B>>(self, source: S) -> RequestFrom<'s, F, B, S> {
+        RequestFrom {
+            request: self,
+            source,
+        }
+    }
+}
+
+/// A request that is to be made with an operation of a pool.
+#[must_use = "a request does nothing until it is started"]
+pub struct RequestFrom<'s, F: Function<B>, B, S> {
+    request: Request<'s, F, B>,
+    source: S,
+}
+
+impl<F: Function<B>, B: Send + 'static, S: Source<B>> RequestFrom<'_, F, B, S> {
+    /// [`Request::start`], with an operation of a pool. IRQL: as for that.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PoolEmpty`], and those of [`Request::start`] but for want of memory, with what it carries.
+    #[inline]
+    pub fn start(self) -> Result<InFlight<F::Operation, B>, NotStartedOf<F, B>> {
+        self.begin()
+            .map_err(|(error, carried)| WayOf::<F::Operation, B>::not_started(error, carried))
+    }
+
+    #[inline]
+    fn begin(self) -> Result<InFlight<F::Operation, B>, (Error, B)> {
+        match self.source.operation() {
+            Some(taken) => self.request.begin_with(taken.operation, false),
+            None => Err((Error::PoolEmpty, self.request.carried)),
+        }
+    }
+
+    /// [`Request::start_with`], with an operation of a pool, to which it goes back when `completion` has returned. IRQL: as for that.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PoolEmpty`], and those of [`Request::start_with`] but for want of memory, with what it carries.
+    #[inline]
+    pub fn start_with<C>(self, completion: C) -> Result<(), NotStartedOf<F, B>>
+    where
+        C: FnOnce(FinishedOf<F::Operation, B>) + Send + 'static,
+    {
+        let begun = match self.source.operation() {
+            Some(taken) => self.request.tell_with(taken.operation, false, completion),
+            None => Err((Error::PoolEmpty, self.request.carried)),
+        };
+        begun.map_err(|(error, carried)| WayOf::<F::Operation, B>::not_started(error, carried))
+    }
+}
+
+/// A request that runs when it is awaited.
+impl<F: Function<B>, B: Send + 'static, S: Source<B>> IntoFuture for RequestFrom<'_, F, B, S> {
+    type Output = FinishedOf<F::Operation, B>;
+    type IntoFuture = Run<F::Operation, B>;
+
+    fn into_future(self) -> Run<F::Operation, B> {
+        Run::of(self.begin())
+    }
+}
+
+impl<F: Function<B>, B, S> fmt::Debug for RequestFrom<'_, F, B, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestFrom")
+            .field("call", &<F::Operation as Operation<B>>::CALL)
+            .finish_non_exhaustive()
+    }
+}

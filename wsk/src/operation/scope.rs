@@ -1,0 +1,559 @@
+//! Scoped operations: in flight at the same time, over memory that is only borrowed, because the scope does not end before the
+//! last of them has completed. They are to WSK what `std::thread::scope` is to threads.
+
+use core::cell::UnsafeCell;
+use core::ffi::c_void;
+use core::fmt;
+use core::marker::PhantomData;
+use core::mem::{ManuallyDrop, MaybeUninit};
+use core::ptr::NonNull;
+use core::time::Duration;
+
+use wsk_sys::NTSTATUS;
+
+use crate::buffer::Lock;
+use crate::error::{Error, Memory};
+use crate::irp::{Flight, Idle, Observer};
+use crate::irql::{MayWait, may_wait};
+use crate::memory::atomic::{AtomicUsize, Ordering};
+use crate::memory::event::Event;
+use crate::memory::list::{Links, List};
+use crate::memory::shared::{Counted, Shared};
+use crate::operation::carried::{Of, WayOf, go_on, load};
+use crate::registration::Capture;
+use crate::request::{Function, Operation, Request, Way};
+use crate::time::GRACE;
+
+/// Runs `body` with a scope in which operations may borrow what outlives it; waits until all of them have completed. IRQL:
+/// `PASSIVE_LEVEL`; waits.
+///
+/// It is the scope that waits, not the handles: they may be leaked, dropped or forgotten, and `body` may unwind where that is
+/// possible. Allocates the scope's state.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(wsk::Family::V4.any())?;
+/// let (first, second) = (*b"on the", *b"stack");
+/// let sent = wsk::scope(|s| {
+///     let first = socket.send_to(&first, to).start_in(s)?;
+///     let second = socket.send_to(&second, to).start_in(s)?;
+///     Ok::<_, wsk::Error>(first.wait()?.0 + second.wait()?.0)
+/// })??;
+/// assert_eq!(sent, 11);
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Error::WrongIrql`] and [`Error::NoMemory`], without `body` having run.
+pub fn scope<'env, T>(
+    body: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
+) -> Result<T, Error> {
+    let may_wait = may_wait()?;
+    let pending = Shared::new(Pending {
+        count: AtomicUsize::new(1),
+        // SAFETY: initialised below, where it stays.
+        event: unsafe { Event::room() },
+        kept: UnsafeCell::new(None),
+    });
+    let pending = pending.map_err(|_| Error::NoMemory(Memory::Irp))?;
+    // SAFETY: the event is in nonpaged memory that does not move, and nobody uses it yet.
+    unsafe { Event::initialise((&raw const pending.event).cast_mut(), true) };
+    let scope = Scope {
+        pending,
+        started: List::new(),
+        scope: PhantomData,
+        env: PhantomData,
+    };
+    // Waits also when `body` unwinds.
+    let end = End {
+        scope: &scope,
+        may_wait,
+    };
+    let value = body(&scope);
+    drop(end);
+    Ok(value)
+}
+
+/// Where scoped operations are started; see [`scope`].
+///
+/// # Invariants
+///
+/// `started` has the nodes of the operations that were started and not taken back by a handle. Each is in its block, and only the
+/// thread of the scope, which the list keeps it on, changes the list.
+pub struct Scope<'scope, 'env: 'scope> {
+    pending: Shared<Pending>,
+    started: List,
+    scope: PhantomData<&'scope mut &'scope ()>,
+    env: PhantomData<&'env mut &'env ()>,
+}
+
+/// How many operations of a scope have not completed, plus one until the scope's end.
+///
+/// # Invariants
+///
+/// `kept` is changed by the thread of the scope alone, while it is counted, and read by who makes the count zero.
+struct Pending {
+    count: AtomicUsize,
+    event: Event,
+    /// The operations that the scope has left to their provider, which keeps their IRPs against its contract.
+    kept: UnsafeCell<Option<NonNull<Links>>>,
+}
+
+// SAFETY: the count is atomic, and the event the kernel's; the nodes of the list may be sent.
+unsafe impl Send for Pending {}
+// SAFETY: so is all use of count and event through `&Pending`. By the invariant `kept` is written before the writer's part of the
+// count is given up, and read by who gave up the last.
+unsafe impl Sync for Pending {}
+
+impl Counted for Pending {
+    type Last = ();
+    unsafe fn last(&mut self) {}
+}
+
+/// What a scoped operation has besides what it carries.
+///
+/// # Invariants
+///
+/// It is in the block of an operation that was started in a scope, of the types that the functions were made for.
+#[repr(C)]
+struct Node {
+    /// First, so that a node is found by its links.
+    links: Links,
+    /// The capture of the operation: borrowed, as its target is, until it is kept, when it has a reference.
+    capture: NonNull<c_void>,
+    flight: Option<NonNull<c_void>>,
+    /// Leaves what it carries to the provider, if that can be.
+    abandon: unsafe fn(NonNull<Node>) -> bool,
+    /// Ends an operation that has completed, and frees it.
+    free: unsafe fn(NonNull<Node>),
+}
+
+/// The payload of a scoped operation.
+#[repr(C)]
+struct Borrowing<B> {
+    node: MaybeUninit<Node>,
+    carried: MaybeUninit<B>,
+}
+
+fn place_of<B>(payload: NonNull<Borrowing<B>>) -> NonNull<B> {
+    // SAFETY: whoever has the pointer has the payload's memory; only the address of a member is taken, which is not null.
+    unsafe { NonNull::new_unchecked(&raw mut (*payload.as_ptr()).carried) }.cast()
+}
+
+impl<'s, F: Function<B>, B> Request<'s, F, B> {
+    /// Makes the request in a scope, without waiting. IRQL: as for [`start`](Self::start).
+    ///
+    /// What it carries may borrow what outlives the scope, which waits for it: cancel what nobody wants any more. Allocates the
+    /// operation.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`], and what is wrong with the request; what it carries is dropped.
+    pub fn start_in<'scope>(
+        self,
+        scope: &'scope Scope<'scope, '_>,
+    ) -> Result<Scoped<'scope, F::Operation, B>, Error>
+    where
+        's: 'scope,
+        B: 'scope,
+    {
+        let Request {
+            target,
+            function,
+            carried,
+        } = self;
+        let mut operation = Idle::<Borrowing<B>>::new()?;
+        let (node, place) = (
+            operation.payload().cast::<Node>(),
+            place_of(operation.payload()),
+        );
+        let parameters =
+            load(&mut operation, place, target, function, carried).map_err(|(error, _)| error)?;
+        // SAFETY: there is room for the node, and what is carried was loaded. The count outlives the scope, whose end waits for the
+        // observer, who is told once; what the parameters point at is in the block, or is borrowed until then.
+        let launched = unsafe {
+            node.write(Node {
+                links: Links::new(),
+                capture: Shared::as_raw(F::Operation::capture(target, place.as_ref())),
+                flight: None,
+                abandon: abandon::<F::Operation, B>,
+                free: free::<F::Operation, B>,
+            });
+            operation.launch_observed(counting(&scope.pending), |irp| {
+                F::Operation::submit(parameters, irp)
+            })
+        };
+        match launched {
+            Ok(flight) => {
+                // SAFETY: the provider does not know of the node, and the thread of the scope is this one.
+                unsafe {
+                    (*node.as_ptr()).flight = Some(flight.as_raw());
+                    scope.started.push(node.cast());
+                }
+                // INVARIANT: its node is in the list.
+                Ok(Scoped {
+                    flight,
+                    pending: &scope.pending,
+                    started: &scope.started,
+                    of: PhantomData,
+                    carried: PhantomData,
+                })
+            }
+            Err(refused) => {
+                let mut operation = refused.operation;
+                // SAFETY: nothing was begun: what was lent is taken back, and what was loaded dropped, once.
+                unsafe {
+                    WayOf::<F::Operation, B>::take_back(place, Lock::of(operation.locked()));
+                    place.drop_in_place();
+                }
+                Err(refused.error)
+            }
+        }
+    }
+}
+
+/// Counts one more operation of a scope, until the observer is told.
+fn counting(pending: &Shared<Pending>) -> Observer {
+    /// One operation less. The last one, once the scope is at its end, sets the event, or frees what the scope has kept.
+    ///
+    /// # Safety
+    ///
+    /// `context` is the pending count of a scope that has counted this operation.
+    unsafe fn one_less(context: NonNull<c_void>, _: NTSTATUS) {
+        // SAFETY: the count lives until the scope has seen every operation it counted, the last by way of the event, or until what it
+        // has kept is freed.
+        unsafe {
+            let pending = ManuallyDrop::new(Shared::<Pending>::from_raw(context));
+            if pending.count.fetch_sub(1, Ordering::AcqRel) == 1 {
+                match *pending.kept.get() {
+                    None => pending.event.set(),
+                    Some(first) => free_kept(context, first),
+                }
+            }
+        }
+    }
+    pending.count.fetch_add(1, Ordering::Relaxed);
+    // SAFETY: counted, this once.
+    unsafe { Observer::new(one_less, Shared::as_raw(pending)) }
+}
+
+/// Leaves what an operation carries to the provider.
+///
+/// # Safety
+///
+/// `node` is that of an operation that was made for these types.
+unsafe fn abandon<O: Operation<B>, B>(node: NonNull<Node>) -> bool {
+    let place = place_of::<B>(node.cast());
+    // SAFETY: the caller gives the node, and with it what is carried, whose memory the provider may use; it is not looked at.
+    O::Way::abandon(unsafe { place.as_ref() })
+}
+
+/// Ends an operation that has completed: what it carries is dropped.
+///
+/// # Safety
+///
+/// `node` is that of an operation that was made for these types and has completed; it is in no list, and no handle of it is used
+/// again.
+unsafe fn free<O: Operation<B>, B>(node: NonNull<Node>) {
+    let place = place_of::<B>(node.cast());
+    // SAFETY: the caller gives the node, whose flight has completed.
+    unsafe {
+        let Some(flight) = (*node.as_ptr()).flight else {
+            return;
+        };
+        let flight = Flight::<Borrowing<B>>::from_raw(flight);
+        let outcome = flight.outcome();
+        // Freed last, also when what is dropped unwinds.
+        let mut operation = flight.end();
+        O::unread(outcome, place);
+        O::Way::take_back(place, Lock::of(operation.locked()));
+        place.drop_in_place();
+    }
+}
+
+/// Whether an operation has completed, or the provider has answered to it with an error.
+///
+/// # Safety
+///
+/// The node is one of a scope.
+unsafe fn look(node: NonNull<Links>) -> (bool, bool) {
+    // SAFETY: the caller gives the node, whose flight is only looked at; what it carries is not.
+    unsafe {
+        (*node.cast::<Node>().as_ptr())
+            .flight
+            .map_or((true, false), |flight| {
+                let flight = Flight::<()>::from_raw(flight);
+                (flight.is_completed(), flight.returned().is_error())
+            })
+    }
+}
+
+/// Frees the operations that a scope has kept, when the last of them has completed after all, and the references that they had:
+/// those to captures last, for with them the driver may go.
+///
+/// # Safety
+///
+/// All operations of the list have completed, and nobody else knows of them. `context` is a reference to the scope's count.
+#[cold]
+unsafe fn free_kept(context: NonNull<c_void>, first: NonNull<Links>) {
+    let (mut next, mut captures) = (Some(first), None);
+    while let Some(links) = next {
+        let node = links.cast::<Node>();
+        // SAFETY: the caller gives the list. Its operations have completed, what they carry was left to the provider and is not dropped,
+        // and each has a reference to its capture.
+        unsafe {
+            next = Links::after(links);
+            let capture = Shared::<Capture>::from_raw((*node.as_ptr()).capture);
+            if let Some(flight) = (*node.as_ptr()).flight {
+                drop(Flight::<()>::from_raw(flight).end());
+            }
+            // Those before go now: this one keeps the driver.
+            drop(captures.replace(capture));
+        }
+    }
+    // SAFETY: the caller gives the reference.
+    drop(unsafe { Shared::<Pending>::from_raw(context) });
+    drop(captures);
+}
+
+/// Waits for the operations of a scope, and frees what handles have left.
+struct End<'s, 'scope, 'env> {
+    scope: &'s Scope<'scope, 'env>,
+    may_wait: MayWait,
+}
+
+impl Drop for End<'_, '_, '_> {
+    fn drop(&mut self) {
+        let scope = self.scope;
+        if scope.pending.count.fetch_sub(1, Ordering::AcqRel) != 1 {
+            while !scope.pending.event.wait(self.may_wait, Some(GRACE)) {
+                if scope.keep_all() {
+                    break;
+                }
+            }
+        }
+        while let Some(node) = scope.started.first() {
+            // SAFETY: no handle of the operation is used again: handles do not outlive the scope. It has completed.
+            unsafe {
+                scope.started.remove(node);
+                ((*node.cast::<Node>().as_ptr()).free)(node.cast());
+            }
+        }
+    }
+}
+
+impl Scope<'_, '_> {
+    /// Leaves every operation that has not completed to the provider, if it was refused and its memory can be left; `false` when that
+    /// is not so for all of them, and nothing was kept. The provider's capture is kept too, as is the driver with it, until the
+    /// last of them has completed after all.
+    fn keep_all(&self) -> bool {
+        // SAFETY: the list belongs to the thread of the scope, which is this one and changes nothing meanwhile.
+        let is_refused = |node| unsafe { look(node) };
+        if !self.started.all(|node| {
+            let (completed, refused) = is_refused(node);
+            completed || refused
+        }) {
+            return false;
+        }
+        // SAFETY: as above; what an operation carries that was left once stays so.
+        let can_leave = |node: NonNull<Links>| unsafe {
+            let node = node.cast::<Node>();
+            look(node.cast()).0 || ((*node.as_ptr()).abandon)(node)
+        };
+        if !self.started.all(can_leave) {
+            return false;
+        }
+        let pending = &self.pending;
+        // Counted again, so that no operation is the last meanwhile.
+        if pending.count.fetch_add(1, Ordering::AcqRel) == 0 {
+            // The last has just completed: the event is about to be set.
+            pending.count.fetch_sub(1, Ordering::AcqRel);
+            return false;
+        }
+        let kept = List::new();
+        let started = self.started.take();
+        while let Some(links) = started.first() {
+            let node = links.cast::<Node>();
+            // SAFETY: the list is that of this thread, and no handle of the operation is used again. What has completed is freed; the
+            // capture of what has not, which is borrowed, gets a reference.
+            unsafe {
+                started.remove(links);
+                if look(links).0 {
+                    ((*node.as_ptr()).free)(node);
+                    continue;
+                }
+                let capture =
+                    ManuallyDrop::new(Shared::<Capture>::from_raw((*node.as_ptr()).capture));
+                let _ = Shared::into_raw(Shared::clone(&capture));
+                kept.push(links);
+            }
+        }
+        let Some(first) = kept.first() else {
+            // All have completed; the event is set by the last, unless it was done before it was counted here.
+            return pending.count.fetch_sub(1, Ordering::AcqRel) == 1;
+        };
+        // SAFETY: this thread is counted, so nobody reads it yet.
+        unsafe { *pending.kept.get() = Some(first) };
+        let context = Shared::into_raw(Shared::clone(pending));
+        if pending.count.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // SAFETY: all have completed, without any of them having been the last; the reference is given away.
+            unsafe { free_kept(context, first) };
+        }
+        true
+    }
+}
+
+impl fmt::Debug for Scope<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope").finish_non_exhaustive()
+    }
+}
+
+/// An operation `O` in a [`scope`], which carries `B`. Dropping or forgetting it leaves the operation to the scope.
+///
+/// # Invariants
+///
+/// The flight's node is in the list of the scope, which has not ended.
+#[must_use = "the scope waits for the operation, and its result is lost"]
+pub struct Scoped<'scope, O: Operation<B>, B> {
+    flight: Flight<Borrowing<B>>,
+    pending: &'scope Shared<Pending>,
+    started: &'scope List,
+    of: Of<O, B>,
+    carried: PhantomData<(&'scope mut &'scope (), B)>,
+}
+
+/// What a scoped operation ends in: what it gives, and what it carried.
+type EndOf<O, B> = Result<(<O as Operation<B>>::Output, B), Error>;
+
+impl<O: Operation<B>, B> Scoped<'_, O, B> {
+    /// Whether the operation has completed. IRQL: `<= DISPATCH_LEVEL`.
+    #[must_use]
+    pub fn is_completed(&self) -> bool {
+        self.flight.is_completed()
+    }
+
+    /// Asks the provider to cancel the operation, which then completes soon, perhaps with success all the same. IRQL:
+    /// `<= DISPATCH_LEVEL`.
+    ///
+    /// [`IoCancelIrp`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocancelirp).
+    #[doc(alias = "IoCancelIrp")]
+    pub fn cancel(&self) {
+        self.flight.cancel();
+    }
+
+    /// Waits, and gives the result with what was carried. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// What WSK says; [`Error::WrongIrql`], with the operation left to the scope.
+    pub fn wait(self) -> EndOf<O, B> {
+        let may_wait = may_wait()?;
+        let mut this = self;
+        loop {
+            if !this.flight.wait_or_give_up(may_wait) {
+                // The scope keeps it.
+                return Err(Error::Abandoned {
+                    call: O::CALL,
+                    status: this.flight.returned(),
+                });
+            }
+            // SAFETY: the wait said that it has completed.
+            match unsafe { this.end() } {
+                Ok(end) => return end,
+                Err(again) => this = again,
+            }
+        }
+    }
+
+    /// Waits for at most `limit`, and gives the result with what was carried. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// The inner result is what WSK says.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`] or [`Error::WrongIrql`], with the handle of the operation, which goes on.
+    pub fn wait_timeout(self, limit: Duration) -> Result<EndOf<O, B>, (Error, Self)> {
+        let may_wait = match may_wait() {
+            Ok(may_wait) => may_wait,
+            Err(error) => return Err((error, self)),
+        };
+        let mut this = self;
+        let deadline = crate::time::Deadline::after(limit);
+        loop {
+            if !this.flight.wait(may_wait, Some(deadline.left())) {
+                return Err((Error::TimedOut { call: O::CALL }, this));
+            }
+            // SAFETY: the wait said that it has completed.
+            match unsafe { this.end() } {
+                Ok(end) => return Ok(end),
+                Err(again) => this = again,
+            }
+        }
+    }
+
+    /// The result with what was carried, if the operation has completed. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// The handle of the operation, which is still in flight.
+    pub fn try_take(self) -> Result<EndOf<O, B>, Self> {
+        if self.is_completed() {
+            // SAFETY: it has completed.
+            unsafe { self.end() }
+        } else {
+            Err(self)
+        }
+    }
+
+    /// Takes the operation back from the scope, unless it goes on.
+    ///
+    /// # Safety
+    ///
+    /// It has completed.
+    unsafe fn end(self) -> Result<EndOf<O, B>, Self> {
+        let Self {
+            flight,
+            pending,
+            started,
+            of,
+            carried,
+        } = self;
+        let (node, place) = (flight.payload().cast::<Node>(), place_of(flight.payload()));
+        // SAFETY: the list is that of the calling thread: neither the scope nor its handles leave it. The operation has completed, as the
+        // caller says; while it goes on it is counted again, and stays in the list.
+        unsafe {
+            match go_on::<O, B, _>(flight, place, |_| counting(pending)) {
+                Ok(flight) => Err(Self {
+                    flight,
+                    pending,
+                    started,
+                    of,
+                    carried,
+                }),
+                Err(ended) => {
+                    started.remove(node.cast());
+                    let (result, carried) = ended.unload::<O, B>(place);
+                    Ok(result.map(|output| (output, carried)))
+                }
+            }
+        }
+    }
+}
+
+impl<O: Operation<B>, B> fmt::Debug for Scoped<'_, O, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scoped")
+            .field("call", &O::CALL)
+            .field("completed", &self.is_completed())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,122 @@
+//! [`WskAccept`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_accept): a connection is accepted.
+
+use core::ffi::c_void;
+use core::net::SocketAddr;
+use core::ptr::NonNull;
+
+use wsk_sys::{
+    DispatchError, IRP, NTSTATUS, SOCKADDR, WSK_CLIENT_CONNECTION_DISPATCH, WSK_SOCKET,
+    WskProviderListenDispatch,
+};
+
+use crate::address;
+use crate::error::{Call, Error};
+use crate::irp::{Arguments, Outcome, Places};
+use crate::memory::shared::Shared;
+use crate::registration::Capture;
+use crate::request::open::made;
+use crate::request::sealed::Sealed;
+use crate::request::{Function, Operation, Own, Owning, Request};
+use crate::socket::{ConnectedSocket, ConnectionCategory, Handle, ListenCategory, Making};
+
+/// The next connection.
+#[derive(Debug)]
+pub struct Accept;
+
+/// A connection is being waited for.
+#[derive(Debug)]
+pub struct Accepting;
+
+/// The parameters of `WskAccept`.
+#[derive(Clone, Copy)]
+pub struct Parameters {
+    table: WskProviderListenDispatch,
+    socket: NonNull<WSK_SOCKET>,
+    remote: NonNull<SOCKADDR>,
+    context: Option<NonNull<c_void>>,
+    callbacks: Option<NonNull<WSK_CLIENT_CONNECTION_DISPATCH>>,
+}
+
+pub(crate) fn accept(
+    listener: &Handle<ListenCategory>,
+) -> Request<'_, Accept, Making<ConnectionCategory>> {
+    Request {
+        target: listener,
+        function: Accept,
+        carried: Making::new(listener.capture(), listener.family(), true),
+    }
+}
+
+impl Sealed for Accept {}
+
+impl Function<Making<ConnectionCategory>> for Accept {
+    type Operation = Accepting;
+
+    fn put(
+        self,
+        listener: &Handle<ListenCategory>,
+        lent: NonNull<Making<ConnectionCategory>>,
+        arguments: &mut Arguments,
+        places: Places,
+    ) -> Result<Parameters, Error> {
+        listener.require_bound()?;
+        arguments.address.ss_family = 0;
+        // SAFETY: what is lent is there, and nobody writes it.
+        let (context, callbacks) = unsafe { lent.as_ref() }.callbacks();
+        Ok(Parameters {
+            table: listener.dispatch(),
+            socket: listener.as_ptr(),
+            remote: places.address(),
+            context,
+            callbacks,
+        })
+    }
+}
+
+impl Sealed for Accepting {}
+
+// SAFETY: one call is made, whose parameters point at the arguments and at what the socket is made of, which is carried; the
+// listening socket is the target's.
+unsafe impl Operation<Making<ConnectionCategory>> for Accepting {
+    type Way = Own;
+    type Output = (ConnectedSocket, SocketAddr);
+    type Target<'s> = &'s Handle<ListenCategory>;
+    type Parameters = Parameters;
+    const CALL: Call = Call::WskAccept;
+    const CANCEL_ON_DROP: bool = true;
+    type Run = Owning;
+
+    fn capture<'a, 't: 'a>(
+        listener: &'t Handle<ListenCategory>,
+        _: &'a Making<ConnectionCategory>,
+    ) -> &'a Shared<Capture> {
+        listener.capture()
+    }
+
+    unsafe fn submit(p: Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
+        // SAFETY: the caller gives the IRP; the listening socket is open. Context and callbacks stay until the socket is closed: whoever
+        // takes it has them.
+        unsafe {
+            p.table
+                .wsk_accept(p.socket, p.context, p.callbacks, None, Some(p.remote), irp)
+        }
+    }
+
+    unsafe fn read(
+        outcome: Outcome,
+        arguments: &mut Arguments,
+        making: NonNull<Making<ConnectionCategory>>,
+    ) -> Result<(ConnectedSocket, SocketAddr), Error> {
+        // SAFETY: the caller keeps the same contract.
+        let handle = unsafe { made(Call::WskAccept, outcome, making) }?;
+        // INVARIANT: WSK has accepted it.
+        let socket = ConnectedSocket { handle };
+        Ok((socket, address::read(&arguments.address)?))
+    }
+
+    /// A socket that nobody takes is closed.
+    unsafe fn unread(outcome: Outcome, making: NonNull<Making<ConnectionCategory>>) {
+        // SAFETY: the caller keeps the same contract.
+        drop(unsafe { made(Call::WskAccept, outcome, making) });
+    }
+}

@@ -1,0 +1,226 @@
+//! [`WskBind`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_bind),
+//! [`WskGetLocalAddress`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_local_address) and
+//! [`WskGetRemoteAddress`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_remote_address): the
+//! addresses of a socket.
+
+use core::marker::PhantomData;
+use core::net::SocketAddr;
+use core::ptr::NonNull;
+
+use wsk_sys::{DispatchError, IRP, NTSTATUS, SOCKADDR, WSK_SOCKET};
+
+use crate::address;
+use crate::error::{Call, Error};
+use crate::irp::{Arguments, Outcome, Places};
+use crate::request::sealed::Sealed;
+use crate::request::{Function, InPlace, Nothing, Operation, Request, of_socket};
+use crate::socket::{Category, ConnectionCategory, Handle};
+
+/// A local address.
+pub struct Bind<C> {
+    local: SocketAddr,
+    category: PhantomData<fn() -> C>,
+}
+
+/// A socket is being bound.
+pub struct Binding<C>(PhantomData<fn() -> C>);
+
+/// What a socket is bound to.
+pub struct LocalAddress<C>(PhantomData<fn() -> C>);
+
+/// The local address is being read.
+pub struct ReadingLocalAddress<C>(PhantomData<fn() -> C>);
+
+/// The other side of a connection.
+#[derive(Debug)]
+pub struct PeerAddress;
+
+/// The remote address is being read.
+#[derive(Debug)]
+pub struct ReadingRemoteAddress;
+
+/// The parameters of a function that takes an address.
+#[derive(Clone, Copy)]
+pub struct Parameters<T> {
+    table: T,
+    socket: NonNull<WSK_SOCKET>,
+    address: NonNull<SOCKADDR>,
+}
+
+impl<T> Parameters<T> {
+    fn new<C: Category<Dispatch = T>>(socket: &Handle<C>, places: Places) -> Self {
+        Self {
+            table: socket.dispatch(),
+            socket: socket.as_ptr(),
+            address: places.address(),
+        }
+    }
+}
+
+pub(crate) fn bind<C: Category>(socket: &Handle<C>, local: SocketAddr) -> Request<'_, Bind<C>, ()> {
+    Request {
+        target: socket,
+        function: Bind {
+            local,
+            category: PhantomData,
+        },
+        carried: (),
+    }
+}
+
+pub(crate) fn local_address<C: Category>(socket: &Handle<C>) -> Request<'_, LocalAddress<C>, ()> {
+    Request {
+        target: socket,
+        function: LocalAddress(PhantomData),
+        carried: (),
+    }
+}
+
+pub(crate) fn remote_address(socket: &Handle<ConnectionCategory>) -> Request<'_, PeerAddress, ()> {
+    Request {
+        target: socket,
+        function: PeerAddress,
+        carried: (),
+    }
+}
+
+impl<C> Sealed for Bind<C> {}
+
+impl<C: Category> Function<()> for Bind<C> {
+    type Operation = Binding<C>;
+
+    fn put(
+        self,
+        socket: &Handle<C>,
+        (): (),
+        arguments: &mut Arguments,
+        places: Places,
+    ) -> Result<Parameters<C::Dispatch>, Error> {
+        socket.family().check(&self.local)?;
+        socket.family().write(self.local, &mut arguments.address);
+        Ok(Parameters::new(socket, places))
+    }
+}
+
+impl<C> Sealed for Binding<C> {}
+
+// SAFETY: one call is made, whose parameters point at the arguments; the socket is the target's.
+unsafe impl<C: Category> Operation<()> for Binding<C> {
+    type Way = Nothing;
+    type Run = InPlace;
+    type Output = ();
+    type Parameters = Parameters<C::Dispatch>;
+    const CALL: Call = Call::WskBind;
+    const CANCEL_ON_DROP: bool = false;
+
+    of_socket!(C, ());
+
+    unsafe fn submit(
+        p: Parameters<C::Dispatch>,
+        irp: NonNull<IRP>,
+    ) -> Result<NTSTATUS, DispatchError> {
+        // SAFETY: the caller gives the IRP; the socket is open, and the address is in the arguments.
+        unsafe { C::bind(p.table, p.socket, p.address, irp) }
+    }
+
+    unsafe fn read(outcome: Outcome, _: &mut Arguments, _: NonNull<()>) -> Result<(), Error> {
+        outcome.check(Call::WskBind)
+    }
+}
+
+impl<C> Sealed for LocalAddress<C> {}
+
+impl<C: Category> Function<()> for LocalAddress<C> {
+    type Operation = ReadingLocalAddress<C>;
+
+    fn put(
+        self,
+        socket: &Handle<C>,
+        (): (),
+        arguments: &mut Arguments,
+        places: Places,
+    ) -> Result<Parameters<C::Dispatch>, Error> {
+        socket.require_bound()?;
+        arguments.address.ss_family = 0;
+        Ok(Parameters::new(socket, places))
+    }
+}
+
+impl<C> Sealed for ReadingLocalAddress<C> {}
+
+// SAFETY: one call is made, whose parameters point at the arguments; the socket is the target's.
+unsafe impl<C: Category> Operation<()> for ReadingLocalAddress<C> {
+    type Way = Nothing;
+    type Run = InPlace;
+    type Output = SocketAddr;
+    type Parameters = Parameters<C::Dispatch>;
+    const CALL: Call = Call::WskGetLocalAddress;
+    const CANCEL_ON_DROP: bool = false;
+
+    of_socket!(C, ());
+
+    unsafe fn submit(
+        p: Parameters<C::Dispatch>,
+        irp: NonNull<IRP>,
+    ) -> Result<NTSTATUS, DispatchError> {
+        // SAFETY: the caller gives the IRP; the socket is open, and the address's place is in the arguments.
+        unsafe { C::local_address(p.table, p.socket, p.address, irp) }
+    }
+
+    unsafe fn read(
+        outcome: Outcome,
+        arguments: &mut Arguments,
+        _: NonNull<()>,
+    ) -> Result<SocketAddr, Error> {
+        outcome.check(Call::WskGetLocalAddress)?;
+        address::read(&arguments.address)
+    }
+}
+
+impl Sealed for PeerAddress {}
+
+impl Function<()> for PeerAddress {
+    type Operation = ReadingRemoteAddress;
+
+    fn put(
+        self,
+        socket: &Handle<ConnectionCategory>,
+        (): (),
+        arguments: &mut Arguments,
+        places: Places,
+    ) -> Result<Parameters<<ConnectionCategory as Category>::Dispatch>, Error> {
+        arguments.address.ss_family = 0;
+        Ok(Parameters::new(socket, places))
+    }
+}
+
+impl Sealed for ReadingRemoteAddress {}
+
+// SAFETY: one call is made, whose parameters point at the arguments; the socket is the target's.
+unsafe impl Operation<()> for ReadingRemoteAddress {
+    type Way = Nothing;
+    type Run = InPlace;
+    type Output = SocketAddr;
+    type Parameters = Parameters<<ConnectionCategory as Category>::Dispatch>;
+    const CALL: Call = Call::WskGetRemoteAddress;
+    const CANCEL_ON_DROP: bool = false;
+
+    of_socket!(ConnectionCategory, ());
+
+    unsafe fn submit(
+        p: Parameters<<ConnectionCategory as Category>::Dispatch>,
+        irp: NonNull<IRP>,
+    ) -> Result<NTSTATUS, DispatchError> {
+        // SAFETY: the caller gives the IRP; the socket is open, and the address's place is in the arguments.
+        unsafe { p.table.wsk_get_remote_address(p.socket, p.address, irp) }
+    }
+
+    unsafe fn read(
+        outcome: Outcome,
+        arguments: &mut Arguments,
+        _: NonNull<()>,
+    ) -> Result<SocketAddr, Error> {
+        outcome.check(Call::WskGetRemoteAddress)?;
+        address::read(&arguments.address)
+    }
+}

@@ -1,0 +1,199 @@
+//! [`WskConnect`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_connect): a socket that is bound is
+//! connected.
+
+use core::fmt;
+use core::net::SocketAddr;
+use core::ptr::NonNull;
+
+use wsk_sys::{DispatchError, IRP, NTSTATUS, SOCKADDR, WSK_SOCKET, WskProviderConnectionDispatch};
+
+use crate::buffer::Lock;
+use crate::error::{Call, Error};
+use crate::irp::{Arguments, Outcome, Places};
+use crate::memory::shared::Shared;
+use crate::registration::Capture;
+use crate::request::sealed::Sealed;
+use crate::request::{Function, InPlace, Operation, Request, Way};
+use crate::socket::{ConnectedSocket, ConnectionSocket};
+
+/// A connection to an address.
+#[derive(Debug)]
+pub struct Connect {
+    to: SocketAddr,
+}
+
+/// A socket is being connected.
+#[derive(Debug)]
+pub struct Connecting;
+
+/// The parameters of `WskConnect`.
+#[derive(Clone, Copy)]
+pub struct Parameters {
+    table: WskProviderConnectionDispatch,
+    socket: NonNull<WSK_SOCKET>,
+    remote: NonNull<SOCKADDR>,
+}
+
+pub(crate) fn connect(
+    socket: ConnectionSocket,
+    to: SocketAddr,
+) -> Request<'static, Connect, ConnectionSocket> {
+    Request {
+        target: (),
+        function: Connect { to },
+        carried: socket,
+    }
+}
+
+/// Why a socket was not connected, and the socket.
+pub struct NotConnected {
+    /// Why.
+    pub error: Error,
+    /// The socket; `None` only after [`Error::Abandoned`], when the provider may still use it, and [`Error::Taken`], when it was given
+    /// back before. Not every provider lets a socket connect after a failure: close it then and open another.
+    pub socket: Option<ConnectionSocket>,
+}
+
+impl fmt::Debug for NotConnected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NotConnected")
+            .field("error", &self.error)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for NotConnected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl core::error::Error for NotConnected {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+impl From<NotConnected> for Error {
+    fn from(not_connected: NotConnected) -> Self {
+        not_connected.error
+    }
+}
+
+/// A socket is carried, which comes back connected, or with an error.
+#[derive(Debug)]
+pub struct ASocket;
+
+// SAFETY: nothing is lent but the place of the socket, which the caller keeps.
+unsafe impl Way<ConnectionSocket> for ASocket {
+    type Lent = NonNull<ConnectionSocket>;
+    type Waited<T> = Result<ConnectedSocket, NotConnected>;
+    type Finished<T> = Result<ConnectedSocket, NotConnected>;
+    type NotStarted = NotConnected;
+
+    unsafe fn lend(
+        carried: NonNull<ConnectionSocket>,
+        _: &mut Lock,
+    ) -> Result<NonNull<ConnectionSocket>, Error> {
+        Ok(carried)
+    }
+
+    unsafe fn take_back(_: NonNull<ConnectionSocket>, _: &mut Lock) {}
+
+    fn abandon(_: &ConnectionSocket) -> bool {
+        true
+    }
+
+    fn waited<T>(result: Result<T, Error>, socket: ConnectionSocket) -> Self::Waited<T> {
+        Self::finished(result, Some(socket))
+    }
+
+    fn finished<T>(
+        result: Result<T, Error>,
+        socket: Option<ConnectionSocket>,
+    ) -> Self::Finished<T> {
+        match (result, socket) {
+            (Ok(_), Some(socket)) => Ok(ConnectedSocket {
+                handle: socket.handle,
+            }),
+            (Ok(_), None) => Err(NotConnected {
+                error: Error::Taken,
+                socket: None,
+            }),
+            (Err(error), socket) => Err(NotConnected { error, socket }),
+        }
+    }
+
+    fn lost<T>(error: Error, socket: ConnectionSocket) -> Self::Waited<T> {
+        Err(NotConnected {
+            error,
+            socket: Some(socket),
+        })
+    }
+
+    fn into_waited<T>(finished: Self::Finished<T>) -> Self::Waited<T> {
+        finished
+    }
+
+    fn not_started(error: Error, socket: ConnectionSocket) -> NotConnected {
+        NotConnected {
+            error,
+            socket: Some(socket),
+        }
+    }
+}
+
+impl Sealed for Connect {}
+
+impl Function<ConnectionSocket> for Connect {
+    type Operation = Connecting;
+
+    fn put(
+        self,
+        (): (),
+        lent: NonNull<ConnectionSocket>,
+        arguments: &mut Arguments,
+        places: Places,
+    ) -> Result<Parameters, Error> {
+        // SAFETY: what is lent is there, and nobody writes it.
+        let socket = &unsafe { lent.as_ref() }.handle;
+        socket.require_bound()?;
+        socket.family().check_remote(&self.to)?;
+        socket.family().write(self.to, &mut arguments.address);
+        Ok(Parameters {
+            table: socket.dispatch(),
+            socket: socket.as_ptr(),
+            remote: places.address(),
+        })
+    }
+}
+
+impl Sealed for Connecting {}
+
+// SAFETY: one call is made, whose parameters point at the arguments; the socket is the one that is carried, and so open.
+unsafe impl Operation<ConnectionSocket> for Connecting {
+    type Way = ASocket;
+    type Run = InPlace;
+    type Output = ();
+    type Target<'s> = ();
+    type Parameters = Parameters;
+    const CALL: Call = Call::WskConnect;
+    const CANCEL_ON_DROP: bool = true;
+
+    fn capture<'a, 't: 'a>((): (), socket: &'a ConnectionSocket) -> &'a Shared<Capture> {
+        socket.handle.capture()
+    }
+
+    unsafe fn submit(p: Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
+        // SAFETY: the caller gives the IRP; the socket is open, and the address is as `WskConnect` asks.
+        unsafe { p.table.wsk_connect(p.socket, p.remote, irp) }
+    }
+
+    unsafe fn read(
+        outcome: Outcome,
+        _: &mut Arguments,
+        _: NonNull<ConnectionSocket>,
+    ) -> Result<(), Error> {
+        outcome.check(Call::WskConnect)
+    }
+}

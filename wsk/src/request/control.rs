@@ -1,0 +1,579 @@
+//! [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket): options and I/O
+//! control operations of a socket.
+
+use core::marker::PhantomData;
+use core::net::SocketAddr;
+use core::ptr::NonNull;
+
+use wsk_sys::{
+    DispatchError, IRP, NPI_WSK_INTERFACE_ID, NTSTATUS, SO_WSK_EVENT_CALLBACK, SOL_SOCKET,
+    WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_CALLBACK_CONTROL, WSK_EVENT_DISABLE, WSK_SOCKET,
+    WskProviderBasicDispatch,
+};
+
+use crate::buffer::Lock;
+use crate::error::{Call, Error, Memory};
+use crate::irp::{Arguments, CONTROL_ROOM, Outcome, Places};
+use crate::request::sealed::Sealed;
+use crate::request::{Function, InPlace, Nothing, Operation, Request, Way, of_socket};
+use crate::socket::ioctl::{Bytes, ControlRequest, Input, Ioctl, Output};
+use crate::socket::option::{self, ReadableOption, SocketOption};
+use crate::socket::{Category, DatagramCategory, Handle};
+
+const SET: WSK_CONTROL_SOCKET_TYPE = WSK_CONTROL_SOCKET_TYPE::WskSetOption;
+const GET: WSK_CONTROL_SOCKET_TYPE = WSK_CONTROL_SOCKET_TYPE::WskGetOption;
+const IOCTL: WSK_CONTROL_SOCKET_TYPE = WSK_CONTROL_SOCKET_TYPE::WskIoctl;
+
+/// The parameters of `WskControlSocket`.
+#[derive(Clone, Copy)]
+pub struct Parameters {
+    table: WskProviderBasicDispatch,
+    socket: NonNull<WSK_SOCKET>,
+    kind: WSK_CONTROL_SOCKET_TYPE,
+    code: u32,
+    level: u32,
+    input: Option<NonNull<[u8]>>,
+    output: Option<NonNull<[u8]>>,
+}
+
+impl Parameters {
+    fn new<C: Category>(
+        socket: &Handle<C>,
+        kind: WSK_CONTROL_SOCKET_TYPE,
+        code: u32,
+        level: u32,
+    ) -> Self {
+        Self {
+            table: C::basic(socket.dispatch()),
+            socket: socket.as_ptr(),
+            kind,
+            code,
+            level,
+            input: None,
+            output: None,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Operation::submit`], or without an IRP where the code allows it.
+    unsafe fn submit(self, irp: Option<NonNull<IRP>>) -> Result<NTSTATUS, DispatchError> {
+        // SAFETY: the caller gives the IRP; the socket is open. Input and output are those that the code takes.
+        unsafe {
+            self.table.wsk_control_socket(
+                self.socket,
+                self.kind,
+                self.code,
+                self.level,
+                self.input,
+                self.output,
+                None,
+                irp,
+            )
+        }
+    }
+}
+
+/// What all operations over `WskControlSocket` have in common.
+macro_rules! control {
+    ($C:ty, $B:ty, $output:ty) => {
+        type Output = $output;
+        type Parameters = Parameters;
+        const CALL: Call = Call::WskControlSocket;
+        const CANCEL_ON_DROP: bool = false;
+
+        of_socket!($C, $B);
+
+        unsafe fn submit(p: Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
+            // SAFETY: the caller keeps the same contract.
+            unsafe { p.submit(Some(irp)) }
+        }
+    };
+}
+
+/// An option's value to set.
+pub struct SetOption<C, O> {
+    option: O,
+    category: PhantomData<fn() -> C>,
+}
+
+/// An option is being set.
+pub struct SettingOption<C>(PhantomData<fn() -> C>);
+
+/// An option to read.
+pub struct GetOption<C, O>(PhantomData<fn() -> (C, O)>);
+
+/// An option is being read.
+pub struct ReadingOption<C, O>(PhantomData<fn() -> (C, O)>);
+
+pub(crate) fn set_option<C: Category, O: SocketOption>(
+    socket: &Handle<C>,
+    option: O,
+) -> Request<'_, SetOption<C, O>, ()> {
+    Request {
+        target: socket,
+        function: SetOption {
+            option,
+            category: PhantomData,
+        },
+        carried: (),
+    }
+}
+
+pub(crate) fn get_option<C: Category, O: ReadableOption + 'static>(
+    socket: &Handle<C>,
+) -> Request<'_, GetOption<C, O>, ()> {
+    Request {
+        target: socket,
+        function: GetOption(PhantomData),
+        carried: (),
+    }
+}
+
+impl<C, O> Sealed for SetOption<C, O> {}
+
+impl<C: Category, O: SocketOption> Function<()> for SetOption<C, O> {
+    type Operation = SettingOption<C>;
+
+    fn put(
+        self,
+        socket: &Handle<C>,
+        (): (),
+        arguments: &mut Arguments,
+        places: Places,
+    ) -> Result<Parameters, Error> {
+        let mut value = [0; option::LARGEST];
+        let length = self.option.write(&mut value);
+        arguments.set_value(&value);
+        Ok(Parameters {
+            input: Some(places.value(length)),
+            ..Parameters::new(socket, SET, O::NAME, O::LEVEL)
+        })
+    }
+}
+
+impl<C> Sealed for SettingOption<C> {}
+
+// SAFETY: one call is made, whose parameters point at the arguments; the socket is the target's. Options are plain values.
+unsafe impl<C: Category> Operation<()> for SettingOption<C> {
+    type Way = Nothing;
+    type Run = InPlace;
+
+    control!(C, (), ());
+
+    unsafe fn read(outcome: Outcome, _: &mut Arguments, _: NonNull<()>) -> Result<(), Error> {
+        outcome.check(Call::WskControlSocket)
+    }
+}
+
+impl<C, O> Sealed for GetOption<C, O> {}
+
+impl<C: Category, O: ReadableOption + 'static> Function<()> for GetOption<C, O> {
+    type Operation = ReadingOption<C, O>;
+
+    fn put(
+        self,
+        socket: &Handle<C>,
+        (): (),
+        arguments: &mut Arguments,
+        places: Places,
+    ) -> Result<Parameters, Error> {
+        arguments.set_value(&[0; option::LARGEST]);
+        Ok(Parameters {
+            output: Some(places.value(O::SIZE)),
+            ..Parameters::new(socket, GET, O::NAME, O::LEVEL)
+        })
+    }
+}
+
+impl<C, O> Sealed for ReadingOption<C, O> {}
+
+// SAFETY: one call is made, whose parameters point at the arguments; the socket is the target's. Options are plain values.
+unsafe impl<C: Category, O: ReadableOption + 'static> Operation<()> for ReadingOption<C, O> {
+    type Way = Nothing;
+    type Run = InPlace;
+
+    control!(C, (), O);
+
+    unsafe fn read(
+        outcome: Outcome,
+        arguments: &mut Arguments,
+        _: NonNull<()>,
+    ) -> Result<O, Error> {
+        outcome.check(Call::WskControlSocket)?;
+        Ok(O::read(&arguments.value()))
+    }
+}
+
+/// An I/O control operation.
+pub struct Control<C, O> {
+    request: O,
+    category: PhantomData<fn() -> C>,
+}
+
+/// An I/O control operation is being carried out.
+pub struct Controlling<C, O>(PhantomData<fn() -> (C, O)>);
+
+pub(crate) fn ioctl<C: Category, O: Ioctl + 'static>(
+    socket: &Handle<C>,
+    request: O,
+) -> Request<'_, Control<C, O>, ()> {
+    Request {
+        target: socket,
+        function: Control {
+            request,
+            category: PhantomData,
+        },
+        carried: (),
+    }
+}
+
+impl<C, O> Sealed for Control<C, O> {}
+
+impl<C: Category, O: Ioctl + 'static> Function<()> for Control<C, O> {
+    type Operation = Controlling<C, O>;
+
+    fn put(
+        self,
+        socket: &Handle<C>,
+        (): (),
+        arguments: &mut Arguments,
+        places: Places,
+    ) -> Result<Parameters, Error> {
+        let mut parameters = Parameters::new(socket, IOCTL, O::CODE, 0);
+        match self.request.input() {
+            Input::Bytes(value, length) => {
+                arguments.set_value(&value);
+                let length = length.min(value.len());
+                parameters.input = (length > 0).then(|| places.value(length));
+                parameters.output = (O::GIVES > 0).then(|| places.value(O::GIVES));
+            }
+            Input::Address(address) => {
+                let family = socket.family();
+                family.check(&address)?;
+                family.write(address, &mut arguments.address);
+                let size = family.size();
+                // What is given goes where control information would be.
+                arguments.control = [0; CONTROL_ROOM / 8];
+                parameters.input = Some(places.address_bytes(size));
+                parameters.output = Some(places.control(size));
+            }
+        }
+        Ok(parameters)
+    }
+}
+
+impl<C, O> Sealed for Controlling<C, O> {}
+
+// SAFETY: one call is made, whose parameters point at the arguments; the socket is the target's. The operations of `ioctl` take and
+// give plain values of these sizes, or addresses of the socket's family.
+unsafe impl<C: Category, O: Ioctl + 'static> Operation<()> for Controlling<C, O> {
+    type Way = Nothing;
+    type Run = InPlace;
+
+    control!(C, (), O::Output);
+
+    unsafe fn read(
+        outcome: Outcome,
+        arguments: &mut Arguments,
+        _: NonNull<()>,
+    ) -> Result<O::Output, Error> {
+        outcome.check(Call::WskControlSocket)?;
+        let [a, b, c, d, ..] = arguments.control;
+        O::output(&Output {
+            value: arguments.value(),
+            address: [a, b, c, d],
+        })
+    }
+}
+
+/// A remote address or destination to fix.
+#[derive(Debug)]
+pub struct Fix {
+    code: u32,
+    remote: SocketAddr,
+}
+
+/// A remote address or destination is being fixed.
+#[derive(Debug)]
+pub struct Fixing;
+
+pub(crate) fn fix(
+    socket: &Handle<DatagramCategory>,
+    code: u32,
+    remote: SocketAddr,
+) -> Request<'_, Fix, ()> {
+    Request {
+        target: socket,
+        function: Fix { code, remote },
+        carried: (),
+    }
+}
+
+impl Sealed for Fix {}
+
+impl Function<()> for Fix {
+    type Operation = Fixing;
+
+    fn put(
+        self,
+        socket: &Handle<DatagramCategory>,
+        (): (),
+        arguments: &mut Arguments,
+        places: Places,
+    ) -> Result<Parameters, Error> {
+        socket.require_bound()?;
+        let family = socket.family();
+        family.check_remote(&self.remote)?;
+        family.write(self.remote, &mut arguments.address);
+        Ok(Parameters {
+            input: Some(places.address_bytes(family.size())),
+            ..Parameters::new(socket, IOCTL, self.code, 0)
+        })
+    }
+}
+
+impl Sealed for Fixing {}
+
+// SAFETY: one call is made, whose parameters point at the arguments; the socket is the target's.
+unsafe impl Operation<()> for Fixing {
+    type Way = Nothing;
+    type Run = InPlace;
+
+    control!(DatagramCategory, (), ());
+
+    unsafe fn read(outcome: Outcome, _: &mut Arguments, _: NonNull<()>) -> Result<(), Error> {
+        outcome.check(Call::WskControlSocket)
+    }
+}
+
+/// Events to disable.
+pub struct DisableEvents<C> {
+    mask: u32,
+    category: PhantomData<fn() -> C>,
+}
+
+/// Events are being disabled.
+pub struct DisablingEvents<C>(PhantomData<fn() -> C>);
+
+pub(crate) fn disable_events<C: Category>(
+    socket: &Handle<C>,
+    mask: u32,
+) -> Request<'_, DisableEvents<C>, ()> {
+    Request {
+        target: socket,
+        function: DisableEvents {
+            mask,
+            category: PhantomData,
+        },
+        carried: (),
+    }
+}
+
+/// Has WSK call back for the events in `mask`. IRQL: `<= DISPATCH_LEVEL`.
+pub(crate) fn enable_events<C: Category>(socket: &Handle<C>, mask: u32) -> Result<(), Error> {
+    may_have_events(socket)?;
+    let mut control = WSK_EVENT_CALLBACK_CONTROL {
+        NpiId: &raw const NPI_WSK_INTERFACE_ID,
+        EventMask: mask,
+    };
+    let bytes = NonNull::from(&mut control).cast::<u8>();
+    let parameters = Parameters {
+        input: Some(NonNull::slice_from_raw_parts(
+            bytes,
+            size_of::<WSK_EVENT_CALLBACK_CONTROL>(),
+        )),
+        ..Parameters::new(socket, SET, SO_WSK_EVENT_CALLBACK, SOL_SOCKET)
+    };
+    // SAFETY: enabling takes no IRP, so the structure is used during the call only; the socket's context and table of events live until
+    // its close has completed.
+    let status = unsafe { parameters.submit(None) }?;
+    if status.is_success() {
+        Ok(())
+    } else {
+        Err(Error::Call {
+            call: Call::WskControlSocket,
+            status,
+        })
+    }
+}
+
+fn may_have_events<C: Category>(socket: &Handle<C>) -> Result<(), Error> {
+    if !socket.has_events() {
+        return Err(Error::NoEvents);
+    }
+    socket.require_bound()
+}
+
+impl<C> Sealed for DisableEvents<C> {}
+
+impl<C: Category> Function<()> for DisableEvents<C> {
+    type Operation = DisablingEvents<C>;
+
+    fn put(
+        self,
+        socket: &Handle<C>,
+        (): (),
+        arguments: &mut Arguments,
+        places: Places,
+    ) -> Result<Parameters, Error> {
+        may_have_events(socket)?;
+        arguments.events = WSK_EVENT_CALLBACK_CONTROL {
+            NpiId: &raw const NPI_WSK_INTERFACE_ID,
+            EventMask: self.mask | WSK_EVENT_DISABLE,
+        };
+        Ok(Parameters {
+            input: Some(places.events()),
+            ..Parameters::new(socket, SET, SO_WSK_EVENT_CALLBACK, SOL_SOCKET)
+        })
+    }
+}
+
+impl<C> Sealed for DisablingEvents<C> {}
+
+// SAFETY: one call is made, whose parameters point at the arguments, and these at a static; the socket is the target's.
+unsafe impl<C: Category> Operation<()> for DisablingEvents<C> {
+    type Way = Nothing;
+    type Run = InPlace;
+
+    control!(C, (), ());
+
+    unsafe fn read(outcome: Outcome, _: &mut Arguments, _: NonNull<()>) -> Result<(), Error> {
+        outcome.check(Call::WskControlSocket)
+    }
+}
+
+/// A request of a code that the caller vouches for.
+pub struct ControlRaw<C> {
+    request: ControlRequest,
+    category: PhantomData<fn() -> C>,
+}
+
+/// A request of a code that the caller vouches for is being carried out.
+pub struct ControllingRaw<C>(PhantomData<fn() -> C>);
+
+/// The input of a request, and the room for its output, with copies in nonpaged pool.
+#[derive(Debug)]
+pub struct Raw<'b> {
+    input: &'b [u8],
+    output: &'b mut [u8],
+    copies: Option<Bytes>,
+}
+
+pub(crate) fn control_raw<'s, 'b, C: Category>(
+    socket: &'s Handle<C>,
+    request: ControlRequest,
+    input: &'b [u8],
+    output: &'b mut [u8],
+) -> Request<'s, ControlRaw<C>, Raw<'b>> {
+    Request {
+        target: socket,
+        function: ControlRaw {
+            request,
+            category: PhantomData,
+        },
+        carried: Raw {
+            input,
+            output,
+            copies: None,
+        },
+    }
+}
+
+/// Bytes are carried, of which copies are lent.
+#[derive(Debug)]
+pub struct Copied;
+
+// SAFETY: the copies are in a block of their own, which stays until they are taken back, or for ever when they are forgotten.
+unsafe impl<'b> Way<Raw<'b>> for Copied {
+    type Lent = (Option<NonNull<[u8]>>, Option<NonNull<[u8]>>);
+    type Waited<T> = Result<T, Error>;
+    type Finished<T> = Result<T, Error>;
+    type NotStarted = Error;
+
+    unsafe fn lend(carried: NonNull<Raw<'b>>, _: &mut Lock) -> Result<Self::Lent, Error> {
+        // SAFETY: the caller gives it, which nothing else uses.
+        let raw = unsafe { &mut *carried.as_ptr() };
+        let copies =
+            Bytes::new(raw.input, raw.output.len()).ok_or(Error::NoMemory(Memory::Buffer))?;
+        let lent = (copies.input(), copies.output());
+        raw.copies = Some(copies);
+        Ok(lent)
+    }
+
+    unsafe fn take_back(carried: NonNull<Raw<'b>>, _: &mut Lock) {
+        // SAFETY: the caller gives it; the request is over, or was not begun.
+        unsafe { (*carried.as_ptr()).copies = None };
+    }
+
+    fn abandon(_: &Raw<'b>) -> bool {
+        true
+    }
+
+    fn waited<T>(result: Result<T, Error>, _: Raw<'b>) -> Result<T, Error> {
+        result
+    }
+
+    fn finished<T>(result: Result<T, Error>, _: Option<Raw<'b>>) -> Result<T, Error> {
+        result
+    }
+
+    fn lost<T>(error: Error, carried: Raw<'b>) -> Result<T, Error> {
+        core::mem::forget(carried);
+        Err(error)
+    }
+
+    fn into_waited<T>(finished: Result<T, Error>) -> Result<T, Error> {
+        finished
+    }
+
+    fn not_started(error: Error, _: Raw<'b>) -> Error {
+        error
+    }
+}
+
+impl<C> Sealed for ControlRaw<C> {}
+
+impl<'b, C: Category> Function<Raw<'b>> for ControlRaw<C> {
+    type Operation = ControllingRaw<C>;
+
+    fn put(
+        self,
+        socket: &Handle<C>,
+        (input, output): (Option<NonNull<[u8]>>, Option<NonNull<[u8]>>),
+        _: &mut Arguments,
+        _: Places,
+    ) -> Result<Parameters, Error> {
+        let (kind, code, level) = self.request.parts();
+        Ok(Parameters {
+            input,
+            output,
+            ..Parameters::new(socket, kind, code, level)
+        })
+    }
+}
+
+impl<C> Sealed for ControllingRaw<C> {}
+
+// SAFETY: one call is made, whose parameters point at copies that are carried; the socket is the target's. Who makes the request
+// vouches for the code.
+unsafe impl<'b, C: Category> Operation<Raw<'b>> for ControllingRaw<C> {
+    type Way = Copied;
+    type Run = InPlace;
+
+    control!(C, Raw<'b>, usize);
+
+    unsafe fn read(
+        outcome: Outcome,
+        _: &mut Arguments,
+        carried: NonNull<Raw<'b>>,
+    ) -> Result<usize, Error> {
+        // SAFETY: the caller gives what is carried.
+        let raw = unsafe { &mut *carried.as_ptr() };
+        if let Some(copies) = &raw.copies {
+            copies.read(raw.output);
+        }
+        outcome.check(Call::WskControlSocket)?;
+        Ok(outcome.information.min(raw.output.len()))
+    }
+}

@@ -1,0 +1,350 @@
+//! Requests: what WSK is asked to do, one item for each of its functions.
+//!
+//! A request is a value that does nothing until a finisher of [`operation`](crate::operation) runs it. So each function is
+//! written once, in the file named after it, in three steps:
+//!
+//! 1. [`Function::put`] checks what can be wrong, in one order, and lays out what the parameters point at;
+//! 2. [`Operation::submit`] calls the entry of the dispatch table;
+//! 3. [`Operation::read`] reads what the completed IRP says.
+//!
+//! What a request carries, and what becomes of that, is said by its [`Way`].
+
+mod accept;
+mod address_info;
+mod bind;
+mod close;
+mod connect;
+mod control;
+mod disconnect;
+mod open;
+mod receive;
+mod receive_from;
+mod resolve;
+mod send;
+mod send_messages;
+mod send_to;
+mod way;
+
+pub(crate) use accept::accept;
+pub use accept::{Accept, Accepting};
+pub use address_info::{AddressInfo, Addresses};
+pub use bind::{
+    Bind, Binding, LocalAddress, PeerAddress, ReadingLocalAddress, ReadingRemoteAddress,
+};
+pub(crate) use bind::{bind, local_address, remote_address};
+pub(crate) use close::close;
+pub(crate) use connect::connect;
+pub use connect::{Connect, Connecting, NotConnected};
+pub use control::{
+    Control, ControlRaw, Controlling, ControllingRaw, DisableEvents, DisablingEvents, Fix, Fixing,
+    GetOption, Raw, ReadingOption, SetOption, SettingOption,
+};
+pub(crate) use control::{
+    control_raw, disable_events, enable_events, fix, get_option, ioctl, set_option,
+};
+pub use disconnect::{
+    Abort, Aborting, Disconnect, DisconnectAfter, Disconnecting, DisconnectingAfter,
+};
+pub(crate) use disconnect::{abort, disconnect, disconnect_after};
+pub use open::{Open, OpenConnected, Opening, OpeningConnected};
+pub(crate) use open::{open, open_connected};
+pub use receive::{All, Drain, Draining, More, Receive, ReceiveAll, Receiving, ReceivingAll};
+pub(crate) use receive::{drain, receive, receive_all, resume_events};
+pub(crate) use receive_from::receive_from;
+pub use receive_from::{Arrival, ReceiveFrom, Received, ReceivingFrom};
+pub(crate) use resolve::resolve;
+pub use resolve::{Looking, Lookup, Resolve, Resolving};
+pub(crate) use send::send;
+pub use send::{Send, Sending};
+pub use send_messages::{SendMessages, SendingMessages};
+pub(crate) use send_messages::{send_messages, send_messages_fixed};
+pub use send_to::{SendFixed, SendTo, SendingTo};
+pub(crate) use send_to::{send_fixed, send_to};
+pub use way::{Finished, Incoming, List, NotStarted, Nothing, Outgoing, Own, Way};
+
+use core::ptr::NonNull;
+
+use wsk_sys::{DispatchError, IRP, NTSTATUS};
+
+use crate::error::{Call, Error};
+use crate::irp::{Arguments, Flight, Idle, Outcome, Places};
+use crate::memory::shared::Shared;
+use crate::registration::Capture;
+
+pub(crate) mod sealed {
+    pub trait Sealed {}
+}
+
+/// What the operations of a connection, or of another socket, have in common: whose they are.
+macro_rules! of_socket {
+    ($C:ty, $B:ty) => {
+        type Target<'s> = &'s $crate::socket::Handle<$C>;
+
+        fn capture<'a, 't: 'a>(
+            socket: &'t $crate::socket::Handle<$C>,
+            _: &'a $B,
+        ) -> &'a $crate::memory::shared::Shared<$crate::registration::Capture> {
+            socket.capture()
+        }
+
+        #[inline]
+        fn operation(
+            socket: &$crate::socket::Handle<$C>,
+        ) -> Result<$crate::irp::Idle<()>, $crate::error::Error> {
+            (**socket).operation()
+        }
+
+        #[inline]
+        fn give_back(socket: &$crate::socket::Handle<$C>, operation: $crate::irp::Idle<()>) {
+            (**socket).give_back(operation);
+        }
+    };
+}
+
+macro_rules! of_connection {
+    ($B:ty) => {
+        $crate::request::of_socket!($crate::socket::ConnectionCategory, $B);
+    };
+}
+
+macro_rules! of_datagrams {
+    ($B:ty) => {
+        $crate::request::of_socket!($crate::socket::DatagramCategory, $B);
+    };
+}
+
+/// What the repeatable operations of a socket have in common: what keeps it open.
+macro_rules! held_by_handle {
+    ($C:ident) => {
+        type Held = $crate::socket::Handle<$crate::socket::$C>;
+
+        fn hold(socket: &Self::Held) -> Self::Held {
+            socket.clone()
+        }
+
+        fn target(socket: &Self::Held) -> &Self::Held {
+            socket
+        }
+    };
+}
+
+pub(crate) use {held_by_handle, of_connection, of_datagrams, of_socket};
+
+/// A request of a function `F` of WSK that carries `B`, and is not made yet.
+///
+/// | finisher | the request is | `B` is | IRQL |
+/// |---|---|---|---|
+/// | [`wait`](Self::wait), [`wait_timeout`](Self::wait_timeout) | waited for in the call | borrowed or owned | `PASSIVE_LEVEL` |
+/// | [`start`](Self::start), `.await` | started, and taken back by its handle | owned | `<= DISPATCH_LEVEL` |
+/// | [`start_with`](Self::start_with) | started, and told to a closure at its completion | owned | `<= DISPATCH_LEVEL` |
+/// | [`start_in`](Self::start_in) | started, and waited for by a scope | borrowed for the scope, or owned | `<= DISPATCH_LEVEL` |
+/// | [`from`](Self::from) | started or told with an operation of a pool | owned | `<= DISPATCH_LEVEL` |
+/// | [`prepare`](Self::prepare) | put together once, and run as often as wanted | owned | `<= DISPATCH_LEVEL` |
+///
+/// What is wrong with a request is found by the finisher, in one order whichever it is: the IRQL; memory for the operation; whether
+/// the socket is bound; the buffer; then what the function's method lists, from left to right.
+#[must_use = "a request does nothing until it is waited for or started"]
+pub struct Request<'s, F: Function<B>, B> {
+    pub(crate) target: <F::Operation as Operation<B>>::Target<'s>,
+    pub(crate) function: F,
+    pub(crate) carried: B,
+}
+
+impl<F: Function<B>, B> core::fmt::Debug for Request<'_, F, B> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Request")
+            .field("call", &<F::Operation as Operation<B>>::CALL)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a request asks for, with its parameters.
+#[diagnostic::on_unimplemented(message = "`{Self}` is not a function of WSK that takes `{B}`")]
+pub trait Function<B>: sealed::Sealed + Sized {
+    /// What it is once it is in flight.
+    type Operation: Operation<B>;
+
+    /// Checks the request, and puts what its parameters point at into the arguments.
+    #[doc(hidden)]
+    fn put(
+        self,
+        target: <Self::Operation as Operation<B>>::Target<'_>,
+        lent: <<Self::Operation as Operation<B>>::Way as Way<B>>::Lent,
+        arguments: &mut Arguments,
+        places: Places,
+    ) -> Result<<Self::Operation as Operation<B>>::Parameters, Error>;
+}
+
+/// A request in flight that carries `B`.
+///
+/// # Safety
+///
+/// `submit` makes one call with the IRP, or fails without one. Its parameters point at the arguments, at what is lent, or at
+/// what the target keeps.
+pub unsafe trait Operation<B>: sealed::Sealed + Sized + 'static {
+    /// How it carries `B`.
+    type Way: Way<B>;
+    /// What it gives when it succeeds.
+    type Output;
+
+    /// What it is asked of: a socket, or the provider.
+    #[doc(hidden)]
+    type Target<'s>: Copy;
+    /// The parameters of the call.
+    #[doc(hidden)]
+    type Parameters: Copy;
+    /// The function.
+    #[doc(hidden)]
+    const CALL: Call;
+    /// Whether dropping its handle cancels it.
+    #[doc(hidden)]
+    const CANCEL_ON_DROP: bool;
+    /// How it is waited for: [`InPlace`], or [`Owning`].
+    #[doc(hidden)]
+    type Run;
+
+    /// The capture that keeps the driver.
+    #[doc(hidden)]
+    fn capture<'a, 't: 'a>(target: Self::Target<'t>, carried: &'a B) -> &'a Shared<Capture>;
+
+    /// An operation for a request that is waited for.
+    #[doc(hidden)]
+    #[inline]
+    fn operation(target: Self::Target<'_>) -> Result<Idle<()>, Error> {
+        let _ = target;
+        Idle::new()
+    }
+
+    /// Gives it back.
+    #[doc(hidden)]
+    #[inline]
+    fn give_back(target: Self::Target<'_>, operation: Idle<()>) {
+        let _ = target;
+        drop(operation);
+    }
+
+    /// Calls WSK.
+    ///
+    /// # Safety
+    ///
+    /// The IRP is that of the operation whose arguments and loan the parameters were made with; the target is open.
+    #[doc(hidden)]
+    unsafe fn submit(
+        parameters: Self::Parameters,
+        irp: NonNull<IRP>,
+    ) -> Result<NTSTATUS, DispatchError>;
+
+    /// Reads what has come of it.
+    ///
+    /// # Safety
+    ///
+    /// The operation has completed with this outcome; `carried` is what it carries, and nothing else uses it.
+    #[doc(hidden)]
+    unsafe fn read(
+        outcome: Outcome,
+        arguments: &mut Arguments,
+        carried: NonNull<B>,
+    ) -> Result<Self::Output, Error>;
+
+    /// Does away with what has come of it, of an operation that was left to its completion routine.
+    ///
+    /// # Safety
+    ///
+    /// As for [`read`](Self::read), in place of that.
+    #[doc(hidden)]
+    #[inline]
+    unsafe fn unread(outcome: Outcome, carried: NonNull<B>) {
+        let _ = (outcome, carried);
+    }
+
+    /// With what it goes on, because it has not got all that it asks for.
+    ///
+    /// # Safety
+    ///
+    /// As for [`read`](Self::read).
+    #[doc(hidden)]
+    #[inline]
+    unsafe fn goes_on(
+        outcome: Outcome,
+        arguments: &mut Arguments,
+        places: Places,
+        carried: NonNull<B>,
+    ) -> Option<More> {
+        let _ = (outcome, arguments, places, carried);
+        None
+    }
+
+    /// What is needed to bring it to its end when the time is up, got before it is begun so that it cannot fail then.
+    #[doc(hidden)]
+    fn before_time_out(target: Self::Target<'_>) -> Result<Option<Idle<()>>, Error> {
+        let _ = target;
+        Ok(None)
+    }
+
+    /// Brings it to its end, because the time is up.
+    #[doc(hidden)]
+    fn time_out(target: Self::Target<'_>, flight: &Flight<()>, means: Option<Idle<()>>) {
+        let _ = (target, means);
+        flight.cancel();
+    }
+
+    /// Whether a status is what comes of [`time_out`](Self::time_out).
+    #[doc(hidden)]
+    fn is_timed_out(status: NTSTATUS) -> bool {
+        status == wsk_sys::STATUS_CANCELLED
+    }
+}
+
+/// A request that is waited for where it lies.
+#[derive(Debug)]
+pub struct InPlace;
+
+/// A request that is waited for as an operation that owns what it uses, because it may have to be left.
+#[derive(Debug)]
+pub struct Owning;
+
+/// An operation that can be run again and again.
+///
+/// # Safety
+///
+/// What the parameters of an operation point at is as good for the next run as for the last.
+pub unsafe trait Repeat<B>: Operation<B> {
+    /// What keeps the target.
+    #[doc(hidden)]
+    type Held: core::marker::Send + Sync + 'static;
+    /// What a run gives, while it is not run again.
+    type Seen<'a>
+    where
+        B: 'a;
+
+    #[doc(hidden)]
+    fn hold(target: Self::Target<'_>) -> Self::Held;
+
+    #[doc(hidden)]
+    fn target(held: &Self::Held) -> Self::Target<'_>;
+
+    /// Makes the arguments ready for the next run.
+    #[doc(hidden)]
+    #[inline]
+    fn again(arguments: &mut Arguments, carried: &B) {
+        let _ = (arguments, carried);
+    }
+
+    /// Makes the parameters and the arguments those of what is lent anew.
+    #[doc(hidden)]
+    fn renew(
+        parameters: &mut Self::Parameters,
+        target: Self::Target<'_>,
+        lent: <Self::Way as Way<B>>::Lent,
+        arguments: &mut Arguments,
+        places: Places,
+    ) -> Result<(), Error>;
+
+    /// What has come of a run.
+    #[doc(hidden)]
+    fn look<'a>(
+        outcome: Outcome,
+        arguments: &'a Arguments,
+        carried: &'a B,
+    ) -> Result<Self::Seen<'a>, Error>;
+}

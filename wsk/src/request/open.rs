@@ -1,0 +1,287 @@
+//! [`WskSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket) and
+//! [`WskSocketConnect`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket_connect): a socket is made,
+//! and perhaps bound and connected.
+
+use core::ffi::c_void;
+use core::marker::PhantomData;
+use core::net::SocketAddr;
+use core::ptr::NonNull;
+
+use wsk_sys::{
+    DispatchError, IPPROTO, IRP, NTSTATUS, SOCK_STREAM, SOCKADDR, WSK_CLIENT_CONNECTION_DISPATCH,
+    WskProviderDispatch,
+};
+
+use crate::error::{Call, Error};
+use crate::irp::{Arguments, Outcome, Places};
+use crate::memory::shared::Shared;
+use crate::registration::Capture;
+use crate::request::sealed::Sealed;
+use crate::request::way::Ingredient;
+use crate::request::{Function, Operation, Own, Owning, Request};
+use crate::socket::{Category, ConnectedSocket, ConnectionCategory, Handle, Making};
+
+/// A socket of a category.
+#[derive(Debug)]
+pub struct Open;
+
+/// A socket is being made.
+#[derive(Debug)]
+pub struct Opening<C>(PhantomData<fn() -> C>);
+
+/// A socket that is bound and connected.
+#[derive(Debug)]
+pub struct OpenConnected {
+    to: SocketAddr,
+    local: SocketAddr,
+}
+
+/// A socket is being made, bound and connected.
+#[derive(Debug)]
+pub struct OpeningConnected;
+
+/// The parameters of `WskSocket`.
+#[derive(Clone, Copy)]
+pub struct Parameters {
+    table: WskProviderDispatch,
+    client: NonNull<c_void>,
+    family: u16,
+    context: Option<NonNull<c_void>>,
+    callbacks: Option<NonNull<c_void>>,
+}
+
+/// The parameters of `WskSocketConnect`.
+#[derive(Clone, Copy)]
+pub struct ConnectedParameters {
+    table: WskProviderDispatch,
+    client: NonNull<c_void>,
+    local: NonNull<SOCKADDR>,
+    remote: NonNull<SOCKADDR>,
+    context: Option<NonNull<c_void>>,
+    callbacks: Option<NonNull<WSK_CLIENT_CONNECTION_DISPATCH>>,
+}
+
+pub(crate) fn open<C: Category>(making: Making<C>) -> Request<'static, Open, Making<C>> {
+    Request {
+        target: (),
+        function: Open,
+        carried: making,
+    }
+}
+
+pub(crate) fn open_connected(
+    making: Making<ConnectionCategory>,
+    to: SocketAddr,
+) -> Request<'static, OpenConnected, Making<ConnectionCategory>> {
+    let local = making.family().any();
+    Request {
+        target: (),
+        function: OpenConnected { to, local },
+        carried: making,
+    }
+}
+
+impl<C: Category> Ingredient for Making<C> {
+    fn get_ready(&mut self) -> Result<(), Error> {
+        self.prepare()
+    }
+}
+
+/// Notes the socket that a completed request has made, if it was successful, and takes it.
+///
+/// # Safety
+///
+/// The request has completed with this outcome, and was made with the callbacks of `making`, which nothing else uses.
+pub(super) unsafe fn made<C: Category>(
+    call: Call,
+    outcome: Outcome,
+    making: NonNull<Making<C>>,
+) -> Result<Handle<C>, Error> {
+    outcome.check(call)?;
+    let socket = core::ptr::with_exposed_provenance_mut(outcome.information);
+    // SAFETY: the caller gives what is being made; WSK has made the socket for this request.
+    let taken = unsafe {
+        let making = &mut *making.as_ptr();
+        making.made(socket);
+        making.take()
+    };
+    taken.ok_or(Error::Call {
+        call,
+        status: outcome.status,
+    })
+}
+
+impl Sealed for Open {}
+
+impl<C: Category> Function<Making<C>> for Open {
+    type Operation = Opening<C>;
+
+    fn put(
+        self,
+        (): (),
+        lent: NonNull<Making<C>>,
+        _: &mut Arguments,
+        _: Places,
+    ) -> Result<Parameters, Error> {
+        // SAFETY: what is lent is there, and nobody writes it.
+        let making = unsafe { lent.as_ref() };
+        let (context, callbacks) = making.callbacks();
+        Ok(Parameters {
+            table: making.capture().dispatch()?,
+            client: making.capture().client()?,
+            family: making.family().number(),
+            context,
+            callbacks: callbacks.map(NonNull::cast),
+        })
+    }
+}
+
+impl<C> Sealed for Opening<C> {}
+
+// SAFETY: one call is made, whose parameters point at what the socket is made of, which is carried.
+unsafe impl<C: Category> Operation<Making<C>> for Opening<C> {
+    type Way = Own;
+    type Output = Handle<C>;
+    type Target<'s> = ();
+    type Parameters = Parameters;
+    const CALL: Call = Call::WskSocket;
+    const CANCEL_ON_DROP: bool = true;
+    type Run = Owning;
+
+    fn capture<'a, 't: 'a>((): (), making: &'a Making<C>) -> &'a Shared<Capture> {
+        making.capture()
+    }
+
+    unsafe fn submit(p: Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
+        // SAFETY: the caller gives the IRP; client and table are the captured provider's. Context and callbacks stay until the socket is
+        // closed: whoever takes it has them.
+        unsafe {
+            p.table.wsk_socket(
+                p.client,
+                p.family,
+                C::KIND,
+                C::PROTOCOL,
+                C::FLAG,
+                p.context,
+                p.callbacks,
+                None,
+                None,
+                None,
+                irp,
+            )
+        }
+    }
+
+    unsafe fn read(
+        outcome: Outcome,
+        _: &mut Arguments,
+        making: NonNull<Making<C>>,
+    ) -> Result<Handle<C>, Error> {
+        // SAFETY: the caller keeps the same contract.
+        unsafe { made(Call::WskSocket, outcome, making) }
+    }
+
+    /// A socket that nobody takes is closed.
+    unsafe fn unread(outcome: Outcome, making: NonNull<Making<C>>) {
+        // SAFETY: the caller keeps the same contract.
+        drop(unsafe { made(Call::WskSocket, outcome, making) });
+    }
+}
+
+impl Sealed for OpenConnected {}
+
+impl Function<Making<ConnectionCategory>> for OpenConnected {
+    type Operation = OpeningConnected;
+
+    fn put(
+        self,
+        (): (),
+        lent: NonNull<Making<ConnectionCategory>>,
+        arguments: &mut Arguments,
+        places: Places,
+    ) -> Result<ConnectedParameters, Error> {
+        // SAFETY: what is lent is there, and nobody else uses it.
+        let making = unsafe { &mut *lent.as_ptr() };
+        let family = making.family();
+        family.check_remote(&self.to)?;
+        family.check(&self.local)?;
+        family.write(self.to, &mut arguments.address);
+        family.write(self.local, &mut making.local);
+        let (context, callbacks) = making.callbacks();
+        Ok(ConnectedParameters {
+            table: making.capture().dispatch()?,
+            client: making.capture().client()?,
+            // SAFETY: what is lent stays where it is.
+            local: unsafe { Making::local_place(lent) },
+            remote: places.address(),
+            context,
+            callbacks,
+        })
+    }
+}
+
+impl Sealed for OpeningConnected {}
+
+// SAFETY: one call is made, whose parameters point at the arguments and at what the socket is made of, which is carried.
+unsafe impl Operation<Making<ConnectionCategory>> for OpeningConnected {
+    type Way = Own;
+    type Output = ConnectedSocket;
+    type Target<'s> = ();
+    type Parameters = ConnectedParameters;
+    const CALL: Call = Call::WskSocketConnect;
+    const CANCEL_ON_DROP: bool = true;
+    type Run = Owning;
+
+    fn capture<'a, 't: 'a>((): (), making: &'a Making<ConnectionCategory>) -> &'a Shared<Capture> {
+        making.capture()
+    }
+
+    unsafe fn submit(p: ConnectedParameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
+        // SAFETY: as for `WskSocket`; the addresses are in the arguments and in what is carried.
+        unsafe {
+            p.table.wsk_socket_connect(
+                p.client,
+                SOCK_STREAM,
+                IPPROTO::IPPROTO_TCP.0.cast_unsigned(),
+                p.local,
+                p.remote,
+                p.context,
+                p.callbacks,
+                None,
+                None,
+                None,
+                irp,
+            )
+        }
+    }
+
+    unsafe fn read(
+        outcome: Outcome,
+        _: &mut Arguments,
+        making: NonNull<Making<ConnectionCategory>>,
+    ) -> Result<ConnectedSocket, Error> {
+        // SAFETY: the caller keeps the same contract.
+        let handle = unsafe { made(Call::WskSocketConnect, outcome, making) }?;
+        // INVARIANT: WSK has connected it.
+        Ok(ConnectedSocket { handle })
+    }
+
+    /// A socket that nobody takes is closed.
+    unsafe fn unread(outcome: Outcome, making: NonNull<Making<ConnectionCategory>>) {
+        // SAFETY: the caller keeps the same contract.
+        drop(unsafe { made(Call::WskSocketConnect, outcome, making) });
+    }
+}
+
+impl Request<'static, OpenConnected, Making<ConnectionCategory>> {
+    /// Binds the socket to this local address, instead of any.
+    pub fn bound_to(self, local: SocketAddr) -> Self {
+        Self {
+            function: OpenConnected {
+                local,
+                ..self.function
+            },
+            ..self
+        }
+    }
+}

@@ -1,0 +1,430 @@
+//! [`WskReceive`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive): bytes of a connection are
+//! received; or until a buffer is full; or thrown away.
+
+use core::ptr::NonNull;
+
+use wsk_sys::{
+    DispatchError, IRP, NTSTATUS, WSK_BUF, WSK_FLAG_DRAIN, WSK_FLAG_WAITALL, WSK_SOCKET,
+    WskProviderConnectionDispatch,
+};
+
+use crate::buffer::{Extent, Lock, ReceiveBuffer};
+use crate::error::{Call, Error};
+use crate::irp::{Arguments, Idle, Outcome, Places};
+use crate::memory::shared::Shared;
+use crate::registration::{Capture, hold};
+use crate::request::sealed::Sealed;
+use crate::request::send::moved;
+use crate::request::way::{Finished, Incoming, NotStarted, Room};
+use crate::request::{
+    Function, InPlace, Nothing, Operation, Repeat, Request, Way, held_by_handle, of_connection,
+};
+use crate::socket::{ConnectionCategory, Handle, Socket};
+
+/// What has come of a connection.
+#[derive(Debug)]
+pub struct Receive;
+
+/// Bytes are being waited for.
+#[derive(Debug)]
+pub struct Receiving;
+
+/// Bytes until a buffer is full.
+#[derive(Debug)]
+pub struct ReceiveAll;
+
+/// A full buffer is being waited for.
+#[derive(Debug)]
+pub struct ReceivingAll;
+
+/// What still comes of a connection, to be thrown away.
+#[derive(Debug)]
+pub struct Drain;
+
+/// The end of a connection is being waited for.
+#[derive(Debug)]
+pub struct Draining;
+
+/// The parameters of `WskReceive`.
+#[derive(Clone, Copy)]
+pub struct Parameters {
+    table: WskProviderConnectionDispatch,
+    socket: NonNull<WSK_SOCKET>,
+    buffer: NonNull<WSK_BUF>,
+    flags: u32,
+}
+
+// SAFETY: parameters are numbers and addresses, which are used by the call alone.
+unsafe impl Send for Parameters {}
+// SAFETY: as above.
+unsafe impl Sync for Parameters {}
+
+impl Parameters {
+    fn new(
+        socket: &Handle<ConnectionCategory>,
+        room: Room,
+        flags: u32,
+        arguments: &mut Arguments,
+    ) -> Self {
+        arguments.length = room.extent.len();
+        Self {
+            table: socket.dispatch(),
+            socket: socket.as_ptr(),
+            buffer: room.buffer,
+            flags,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Operation::submit`].
+    unsafe fn submit(self, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
+        // SAFETY: the caller gives the IRP; the socket is open, and the buffer is as `WskReceive` asks.
+        unsafe {
+            self.table
+                .wsk_receive(self.socket, self.buffer, self.flags, irp)
+        }
+    }
+}
+
+pub(crate) fn receive<B: ReceiveBuffer>(
+    socket: &Handle<ConnectionCategory>,
+    buffer: B,
+) -> Request<'_, Receive, B> {
+    Request {
+        target: socket,
+        function: Receive,
+        carried: buffer,
+    }
+}
+
+pub(crate) fn receive_all<B: ReceiveBuffer>(
+    socket: &Handle<ConnectionCategory>,
+    buffer: B,
+) -> Request<'_, ReceiveAll, All<B>> {
+    Request {
+        target: socket,
+        function: ReceiveAll,
+        carried: All {
+            buffer,
+            socket: socket.share(),
+            received: 0,
+        },
+    }
+}
+
+pub(crate) fn drain(socket: &Handle<ConnectionCategory>) -> Request<'_, Drain, ()> {
+    Request {
+        target: socket,
+        function: Drain,
+        carried: (),
+    }
+}
+
+impl Sealed for Receive {}
+
+impl<B: ReceiveBuffer> Function<B> for Receive {
+    type Operation = Receiving;
+
+    fn put(
+        self,
+        socket: &Handle<ConnectionCategory>,
+        lent: Room,
+        arguments: &mut Arguments,
+        _: Places,
+    ) -> Result<Parameters, Error> {
+        Ok(Parameters::new(socket, lent, 0, arguments))
+    }
+}
+
+impl Sealed for Receiving {}
+
+// SAFETY: one call is made, whose parameters point at the arguments and at what is lent; the socket is the target's.
+unsafe impl<B: ReceiveBuffer> Operation<B> for Receiving {
+    type Way = Incoming;
+    type Run = InPlace;
+    type Output = usize;
+    type Parameters = Parameters;
+    const CALL: Call = Call::WskReceive;
+    const CANCEL_ON_DROP: bool = true;
+
+    of_connection!(B);
+
+    unsafe fn submit(p: Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
+        // SAFETY: the caller keeps the same contract.
+        unsafe { p.submit(irp) }
+    }
+
+    unsafe fn read(
+        outcome: Outcome,
+        arguments: &mut Arguments,
+        _: NonNull<B>,
+    ) -> Result<usize, Error> {
+        moved(Call::WskReceive, outcome, arguments)
+    }
+}
+
+// SAFETY: what the parameters point at is written anew by each run.
+unsafe impl<B: ReceiveBuffer> Repeat<B> for Receiving {
+    held_by_handle!(ConnectionCategory);
+
+    type Seen<'a>
+        = usize
+    where
+        B: 'a;
+
+    fn renew(
+        parameters: &mut Parameters,
+        socket: &Handle<ConnectionCategory>,
+        lent: Room,
+        arguments: &mut Arguments,
+        places: Places,
+    ) -> Result<(), Error> {
+        *parameters = Function::<B>::put(Receive, socket, lent, arguments, places)?;
+        Ok(())
+    }
+
+    fn look<'a>(outcome: Outcome, arguments: &'a Arguments, _: &'a B) -> Result<usize, Error> {
+        moved(Call::WskReceive, outcome, arguments)
+    }
+}
+
+/// A buffer that is to be filled, with what has come so far: not every provider waits until it is full.
+#[derive(Debug)]
+pub struct All<B> {
+    buffer: B,
+    /// The socket, which may be closed meanwhile.
+    socket: Shared<Socket<ConnectionCategory>>,
+    received: usize,
+}
+
+impl core::fmt::Debug for Shared<Socket<ConnectionCategory>> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Socket")
+    }
+}
+
+/// A receive that goes on: the socket, which is open meanwhile, and the rest of the buffer.
+pub struct More {
+    socket: Handle<ConnectionCategory>,
+    rest: NonNull<WSK_BUF>,
+}
+
+impl More {
+    /// The capture that keeps the driver.
+    pub(crate) fn capture(&self) -> &Shared<Capture> {
+        self.socket.capture()
+    }
+
+    /// Passes the IRP on once more.
+    ///
+    /// # Safety
+    ///
+    /// The IRP is that of the operation that goes on.
+    pub(crate) unsafe fn submit(&self, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
+        let (table, socket) = (self.socket.dispatch(), self.socket.as_ptr());
+        // SAFETY: the caller gives the IRP; the socket is open, and the rest of the buffer is in the operation's arguments.
+        unsafe { table.wsk_receive(socket, self.rest, WSK_FLAG_WAITALL, irp) }
+    }
+}
+
+/// A buffer that is to be filled is carried.
+#[derive(Debug)]
+pub struct Filling;
+
+// SAFETY: the buffer keeps its promise from when it is locked to when it is unlocked.
+unsafe impl<B: ReceiveBuffer> Way<All<B>> for Filling {
+    type Lent = Room;
+    type Waited<T> = Result<T, Error>;
+    type Finished<T> = Finished<T, B>;
+    type NotStarted = NotStarted<B>;
+
+    unsafe fn lend(carried: NonNull<All<B>>, lock: &mut Lock) -> Result<Room, Error> {
+        // SAFETY: the caller gives it; only the buffer is lent.
+        unsafe {
+            let buffer = NonNull::new_unchecked(&raw mut (*carried.as_ptr()).buffer);
+            Incoming::lend(buffer, lock)
+        }
+    }
+
+    unsafe fn take_back(_: NonNull<All<B>>, lock: &mut Lock) {
+        lock.unlock();
+    }
+
+    fn abandon(carried: &All<B>) -> bool {
+        carried.buffer.abandon()
+    }
+
+    fn waited<T>(result: Result<T, Error>, _: All<B>) -> Result<T, Error> {
+        result
+    }
+
+    fn finished<T>(result: Result<T, Error>, carried: Option<All<B>>) -> Finished<T, B> {
+        Finished {
+            result,
+            buffer: carried.map(|all| all.buffer),
+        }
+    }
+
+    fn lost<T>(error: Error, carried: All<B>) -> Result<T, Error> {
+        core::mem::forget(carried);
+        Err(error)
+    }
+
+    fn into_waited<T>(finished: Finished<T, B>) -> Result<T, Error> {
+        finished.result
+    }
+
+    fn not_started(error: Error, carried: All<B>) -> NotStarted<B> {
+        NotStarted {
+            error,
+            buffer: carried.buffer,
+        }
+    }
+}
+
+impl Sealed for ReceiveAll {}
+
+impl<B: ReceiveBuffer> Function<All<B>> for ReceiveAll {
+    type Operation = ReceivingAll;
+
+    fn put(
+        self,
+        socket: &Handle<ConnectionCategory>,
+        lent: Room,
+        arguments: &mut Arguments,
+        _: Places,
+    ) -> Result<Parameters, Error> {
+        // The rest is a part of this, wherever that lies: see `goes_on`.
+        arguments.whole = lent.extent.as_wsk_buf();
+        Ok(Parameters::new(socket, lent, WSK_FLAG_WAITALL, arguments))
+    }
+}
+
+impl Sealed for ReceivingAll {}
+
+// SAFETY: one call is made, whose parameters point at the arguments and at what is lent; the socket is the target's.
+unsafe impl<B: ReceiveBuffer> Operation<All<B>> for ReceivingAll {
+    type Way = Filling;
+    type Run = InPlace;
+    type Output = usize;
+    type Parameters = Parameters;
+    const CALL: Call = Call::WskReceive;
+    const CANCEL_ON_DROP: bool = true;
+
+    of_connection!(All<B>);
+
+    unsafe fn submit(p: Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
+        // SAFETY: the caller keeps the same contract.
+        unsafe { p.submit(irp) }
+    }
+
+    unsafe fn read(
+        outcome: Outcome,
+        arguments: &mut Arguments,
+        carried: NonNull<All<B>>,
+    ) -> Result<usize, Error> {
+        let length = arguments.whole.Length;
+        // SAFETY: the caller gives what is carried.
+        let before = unsafe { (*carried.as_ptr()).received };
+        outcome.check(Call::WskReceive)?;
+        Ok(before.saturating_add(outcome.information).min(length))
+    }
+
+    unsafe fn goes_on(
+        outcome: Outcome,
+        arguments: &mut Arguments,
+        places: Places,
+        carried: NonNull<All<B>>,
+    ) -> Option<More> {
+        // SAFETY: the caller gives what is carried.
+        let (before, socket) =
+            unsafe { ((*carried.as_ptr()).received, &(*carried.as_ptr()).socket) };
+        let whole = arguments.whole;
+        let received = before.saturating_add(outcome.information);
+        // Nothing is the end, and full is full.
+        if !outcome.status.is_success() || outcome.information == 0 || received >= whole.Length {
+            return None;
+        }
+        let socket = Handle::from_open(socket)?;
+        // SAFETY: the extent of the buffer, which is still locked.
+        let rest = unsafe { Extent::from_wsk_buf(whole) }.rest(received);
+        arguments.buffer = rest.as_wsk_buf();
+        // SAFETY: the caller gives what is carried, of which this is no part that is lent.
+        unsafe { (*carried.as_ptr()).received = received };
+        Some(More {
+            socket,
+            rest: places.buffer(),
+        })
+    }
+}
+
+impl Sealed for Drain {}
+
+impl Function<()> for Drain {
+    type Operation = Draining;
+
+    fn put(
+        self,
+        socket: &Handle<ConnectionCategory>,
+        (): (),
+        arguments: &mut Arguments,
+        places: Places,
+    ) -> Result<Parameters, Error> {
+        let nothing = Extent::empty();
+        arguments.buffer = nothing.as_wsk_buf();
+        let room = Room {
+            buffer: places.buffer(),
+            extent: nothing,
+            control: 0,
+        };
+        Ok(Parameters::new(socket, room, WSK_FLAG_DRAIN, arguments))
+    }
+}
+
+impl Sealed for Draining {}
+
+// SAFETY: one call is made, whose parameters point at the arguments; the socket is the target's.
+unsafe impl Operation<()> for Draining {
+    type Way = Nothing;
+    type Run = InPlace;
+    type Output = ();
+    type Parameters = Parameters;
+    const CALL: Call = Call::WskReceive;
+    const CANCEL_ON_DROP: bool = true;
+
+    of_connection!(());
+
+    unsafe fn submit(p: Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
+        // SAFETY: the caller keeps the same contract.
+        unsafe { p.submit(irp) }
+    }
+
+    unsafe fn read(outcome: Outcome, _: &mut Arguments, _: NonNull<()>) -> Result<(), Error> {
+        outcome.check(Call::WskReceive)
+    }
+}
+
+/// Has WSK indicate what comes again, by a receive of no bytes that nobody waits for. IRQL: `<= DISPATCH_LEVEL`. Allocates an operation.
+pub(crate) fn resume_events(socket: &Handle<ConnectionCategory>) -> Result<(), Error> {
+    let mut operation = Idle::<()>::new()?;
+    let nothing = Extent::empty();
+    operation.arguments().buffer = nothing.as_wsk_buf();
+    let room = Room {
+        buffer: operation.places().buffer(),
+        extent: nothing,
+        control: 0,
+    };
+    let parameters = Parameters::new(socket, room, 0, operation.arguments());
+    // SAFETY: the socket is open, and the buffer, of no bytes, is in the arguments; the capture is kept until the routine is done.
+    let launched =
+        unsafe { operation.launch_observed(hold(socket.capture()), |irp| parameters.submit(irp)) };
+    let flight = launched.map_err(|refused| refused.error)?;
+    let status = flight.returned();
+    flight.leave();
+    if status.is_error() {
+        let call = Call::WskReceive;
+        return Err(Error::Call { call, status });
+    }
+    Ok(())
+}

@@ -1,0 +1,404 @@
+//! [`WskReceiveFrom`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_from): one datagram is
+//! received.
+
+use core::fmt;
+use core::net::SocketAddr;
+use core::ptr::NonNull;
+
+use wsk_sys::{
+    CMSGHDR, DispatchError, IRP, MSG_BCAST, MSG_CTRUNC, MSG_MCAST, MSG_TRUNC, NTSTATUS,
+    PFN_WSK_RECEIVE_FROM, SOCKADDR, STATUS_BUFFER_OVERFLOW, WSK_BUF, WSK_SOCKET,
+};
+
+use crate::address::{RemoteAddress, Sender};
+use crate::buffer::{ControlMessages, NonPagedBuffer, ReceiveBuffer};
+use crate::error::{Call, Error};
+use crate::irp::{Arguments, CONTROL_ROOM, Outcome, Places};
+use crate::request::sealed::Sealed;
+use crate::request::way::Room;
+use crate::request::{
+    Function, InPlace, Incoming, Operation, Repeat, Request, held_by_handle, of_datagrams,
+};
+use crate::socket::{DatagramCategory, Handle};
+
+/// The next datagram.
+#[derive(Debug)]
+pub struct ReceiveFrom;
+
+/// A datagram is being waited for.
+#[derive(Debug)]
+pub struct ReceivingFrom;
+
+/// The parameters of `WskReceiveFrom`.
+#[derive(Debug, Clone, Copy)]
+pub struct Parameters {
+    entry: PFN_WSK_RECEIVE_FROM,
+    socket: NonNull<WSK_SOCKET>,
+    buffer: NonNull<WSK_BUF>,
+    address: NonNull<SOCKADDR>,
+    control_length: *mut u32,
+    control: *mut CMSGHDR,
+    flags: NonNull<u32>,
+}
+
+// SAFETY: parameters are numbers and addresses, which are used by the call alone.
+unsafe impl Send for Parameters {}
+// SAFETY: as above.
+unsafe impl Sync for Parameters {}
+
+pub(crate) fn receive_from<B: ReceiveBuffer>(
+    socket: &Handle<DatagramCategory>,
+    buffer: B,
+) -> Request<'_, ReceiveFrom, B> {
+    Request {
+        target: socket,
+        function: ReceiveFrom,
+        carried: buffer,
+    }
+}
+
+/// A datagram that was received.
+#[derive(Clone, Copy)]
+pub struct Received {
+    length: usize,
+    sender: Sender,
+    flags: u32,
+}
+
+impl Received {
+    #[inline]
+    fn of(outcome: Outcome, arguments: &Arguments, extent: usize) -> Result<Self, Error> {
+        let mut flags = arguments.control_flags;
+        // The documented answer to a datagram that does not fit is a warning, with the bytes that did.
+        if outcome.status == STATUS_BUFFER_OVERFLOW {
+            // The flag says what was cut off, where there is one.
+            if flags & MSG_CTRUNC == 0 {
+                flags |= MSG_TRUNC;
+            }
+        } else {
+            outcome.check(Call::WskReceiveFrom)?;
+        }
+        Ok(Self {
+            length: outcome.information.min(extent),
+            sender: Sender::of(&arguments.address),
+            flags,
+        })
+    }
+
+    /// The number of bytes that were written to the buffer.
+    #[must_use]
+    #[inline]
+    pub const fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Who sent it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownAddress`] when WSK gave no IPv4 or IPv6 address.
+    #[inline]
+    pub fn remote_address(&self) -> Result<SocketAddr, Error> {
+        self.sender.address()
+    }
+
+    /// Who sent it, encoded as it came: to answer without decoding it.
+    #[must_use]
+    pub fn remote(&self) -> RemoteAddress {
+        self.sender.remote()
+    }
+
+    /// Whether it came from this address and port.
+    #[must_use]
+    #[inline]
+    pub fn is_from(&self, address: &SocketAddr) -> bool {
+        self.sender.is(address)
+    }
+
+    /// Whether the datagram was longer than the buffer, and its end is lost.
+    #[must_use]
+    #[inline]
+    pub const fn is_truncated(&self) -> bool {
+        self.flags & MSG_TRUNC != 0
+    }
+
+    /// Whether there was more control information than room for it.
+    #[must_use]
+    #[inline]
+    pub const fn is_control_truncated(&self) -> bool {
+        self.flags & MSG_CTRUNC != 0
+    }
+
+    /// Whether it was sent to a broadcast address.
+    #[must_use]
+    #[inline]
+    pub const fn is_broadcast(&self) -> bool {
+        self.flags & MSG_BCAST != 0
+    }
+
+    /// Whether it was sent to a multicast address.
+    #[must_use]
+    #[inline]
+    pub const fn is_multicast(&self) -> bool {
+        self.flags & MSG_MCAST != 0
+    }
+}
+
+impl fmt::Debug for Received {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Received")
+            .field("length", &self.length)
+            .field("remote_address", &self.remote_address())
+            .field("truncated", &self.is_truncated())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Sealed for ReceiveFrom {}
+
+impl<B: ReceiveBuffer> Function<B> for ReceiveFrom {
+    type Operation = ReceivingFrom;
+
+    #[inline]
+    fn put(
+        self,
+        socket: &Handle<DatagramCategory>,
+        lent: Room,
+        arguments: &mut Arguments,
+        places: Places,
+    ) -> Result<Parameters, Error> {
+        socket.require_bound()?;
+        arguments.length = lent.extent.len();
+        let (mut control_length, mut control) = (core::ptr::null_mut(), core::ptr::null_mut());
+        if lent.control > 0 {
+            let (length, room) = places.control_room();
+            (control_length, control) = (length.as_ptr(), room.as_ptr());
+        }
+        make_ready(arguments, lent.control);
+        Ok(Parameters {
+            entry: socket.entries().receive_from,
+            socket: socket.as_ptr(),
+            buffer: lent.buffer,
+            address: places.address(),
+            control_length,
+            control,
+            flags: places.control_flags(),
+        })
+    }
+}
+
+/// A provider that writes no address, no flags, or no control information, has not written those of the datagram before.
+#[inline]
+fn make_ready(arguments: &mut Arguments, control: usize) {
+    arguments.control_flags = 0;
+    arguments.address.ss_family = 0;
+    if control > 0 {
+        // No more than fits 32 bits.
+        #[allow(clippy::cast_possible_truncation)]
+        {
+            arguments.control_length = control.min(CONTROL_ROOM) as u32;
+        }
+        arguments.control = [0; CONTROL_ROOM / 8];
+    }
+}
+
+impl Sealed for ReceivingFrom {}
+
+// SAFETY: one call is made, whose parameters point at the arguments and at what is lent; the socket is the target's.
+unsafe impl<B: ReceiveBuffer> Operation<B> for ReceivingFrom {
+    type Way = Incoming;
+    type Run = InPlace;
+    type Output = Received;
+    type Parameters = Parameters;
+    const CALL: Call = Call::WskReceiveFrom;
+    const CANCEL_ON_DROP: bool = true;
+
+    of_datagrams!(B);
+
+    #[inline]
+    unsafe fn submit(p: Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
+        let entry = p.entry.ok_or(DispatchError::Absent {
+            entry: "WskReceiveFrom",
+        })?;
+        // SAFETY: the caller gives the IRP; the entry is the socket's, which is open, and what the parameters point at is as
+        // `WskReceiveFrom` asks.
+        Ok(unsafe {
+            entry(
+                p.socket.as_ptr(),
+                p.buffer.as_ptr(),
+                0,
+                p.address.as_ptr(),
+                p.control_length,
+                p.control,
+                p.flags.as_ptr(),
+                irp.as_ptr(),
+            )
+        })
+    }
+
+    #[inline]
+    unsafe fn read(
+        outcome: Outcome,
+        arguments: &mut Arguments,
+        carried: NonNull<B>,
+    ) -> Result<Received, Error> {
+        let received = Received::of(outcome, arguments, arguments.length);
+        // SAFETY: the operation is over, so what it carries is the caller's, who gives it.
+        let buffer = unsafe { &mut *carried.as_ptr() };
+        if buffer.control_room() > 0 && received.is_ok() {
+            let length = (arguments.control_length as usize).min(CONTROL_ROOM);
+            buffer.set_control(arguments.control().split_at(length).0);
+        }
+        received
+    }
+}
+
+// SAFETY: what the parameters point at is written anew by each run; `again` clears what a provider may leave as it was.
+unsafe impl<B: ReceiveBuffer> Repeat<B> for ReceivingFrom {
+    held_by_handle!(DatagramCategory);
+
+    type Seen<'a>
+        = Arrival<'a, B>
+    where
+        B: 'a;
+
+    #[inline]
+    fn again(arguments: &mut Arguments, carried: &B) {
+        make_ready(arguments, carried.control_room());
+    }
+
+    fn renew(
+        parameters: &mut Parameters,
+        socket: &Handle<DatagramCategory>,
+        lent: Room,
+        arguments: &mut Arguments,
+        places: Places,
+    ) -> Result<(), Error> {
+        *parameters = Function::<B>::put(ReceiveFrom, socket, lent, arguments, places)?;
+        Ok(())
+    }
+
+    #[inline]
+    fn look<'a>(
+        outcome: Outcome,
+        arguments: &'a Arguments,
+        carried: &'a B,
+    ) -> Result<Arrival<'a, B>, Error> {
+        if outcome.status != STATUS_BUFFER_OVERFLOW {
+            outcome.check(Call::WskReceiveFrom)?;
+        }
+        Ok(Arrival {
+            outcome,
+            arguments,
+            buffer: carried,
+        })
+    }
+}
+
+/// A datagram in the buffer of a prepared receive.
+#[derive(Clone, Copy)]
+pub struct Arrival<'a, B> {
+    outcome: Outcome,
+    arguments: &'a Arguments,
+    buffer: &'a B,
+}
+
+impl<'a, B> Arrival<'a, B> {
+    /// The datagram, apart from its bytes.
+    ///
+    /// # Errors
+    ///
+    /// None: what went wrong was told before.
+    fn received(&self) -> Option<Received> {
+        Received::of(self.outcome, self.arguments, self.arguments.length).ok()
+    }
+
+    /// The number of bytes that were received.
+    #[must_use]
+    #[inline]
+    pub fn length(&self) -> usize {
+        self.outcome.information.min(self.arguments.length)
+    }
+
+    /// The buffer that they are in.
+    #[must_use]
+    pub const fn buffer(&self) -> &'a B {
+        self.buffer
+    }
+
+    /// Who sent the datagram.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownAddress`] when WSK gave no IPv4 or IPv6 address.
+    #[inline]
+    pub fn remote_address(&self) -> Result<SocketAddr, Error> {
+        Sender::of(&self.arguments.address).address()
+    }
+
+    /// Who sent it, encoded as it came: to answer without decoding it.
+    #[must_use]
+    pub fn remote(&self) -> RemoteAddress {
+        Sender::of(&self.arguments.address).remote()
+    }
+
+    /// Whether the datagram came from this address and port.
+    #[must_use]
+    #[inline]
+    pub fn is_from(&self, address: &SocketAddr) -> bool {
+        crate::address::is(&self.arguments.address, address)
+    }
+
+    /// Whether the datagram was longer than the buffer, and its end is lost.
+    #[must_use]
+    #[inline]
+    pub fn is_truncated(&self) -> bool {
+        self.outcome.status == STATUS_BUFFER_OVERFLOW
+            && self.arguments.control_flags & MSG_CTRUNC == 0
+            || self.arguments.control_flags & MSG_TRUNC != 0
+    }
+
+    /// Whether there was more control information than room for it.
+    #[must_use]
+    pub const fn is_control_truncated(&self) -> bool {
+        self.arguments.control_flags & MSG_CTRUNC != 0
+    }
+
+    /// Whether it was sent to a broadcast address.
+    #[must_use]
+    pub const fn is_broadcast(&self) -> bool {
+        self.arguments.control_flags & MSG_BCAST != 0
+    }
+
+    /// Whether it was sent to a multicast address.
+    #[must_use]
+    pub const fn is_multicast(&self) -> bool {
+        self.arguments.control_flags & MSG_MCAST != 0
+    }
+}
+
+impl<'a, B: ReceiveBuffer> Arrival<'a, B> {
+    /// The control information that came with it, if the buffer has room for any.
+    #[must_use]
+    pub fn control(&self) -> ControlMessages<'a> {
+        let room = self.buffer.control_room().min(CONTROL_ROOM);
+        let length = (self.arguments.control_length as usize).min(room);
+        ControlMessages::new(self.arguments.control().split_at(length).0)
+    }
+}
+
+impl<'a> Arrival<'a, NonPagedBuffer> {
+    /// The bytes that were received.
+    #[must_use]
+    #[inline]
+    pub fn bytes(&self) -> &'a [u8] {
+        let bytes = self.buffer.as_slice();
+        bytes.get(..self.length()).unwrap_or(bytes)
+    }
+}
+
+impl<B> fmt::Debug for Arrival<'_, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Arrival").field(&self.received()).finish()
+    }
+}

@@ -1,0 +1,375 @@
+//! [`WskGetAddressInfo`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_address_info): the addresses
+//! of a name are looked up.
+
+use core::alloc::Layout;
+use core::ffi::c_void;
+use core::fmt;
+use core::ptr::NonNull;
+
+use wsk_sys::{
+    ADDRINFOEXW, AF_INET, AF_INET6, AF_UNSPEC, DispatchError, IPPROTO, IRP, NTSTATUS, SOCK_DGRAM,
+    SOCK_STREAM, STATUS_NOT_FOUND, UNICODE_STRING, WskProviderDispatch,
+};
+
+use crate::address::Family;
+use crate::error::{Call, Error, Memory};
+use crate::irp::{Arguments, Outcome, Places};
+use crate::irql::may_wait;
+use crate::memory;
+use crate::memory::shared::Shared;
+use crate::registration::{Capture, Provider};
+use crate::request::address_info::AddressInfo;
+use crate::request::sealed::Sealed;
+use crate::request::way::Ingredient;
+use crate::request::{Function, Operation, Own, Owning, Request};
+
+/// A name to look up.
+#[derive(Debug)]
+pub struct Resolve<'n> {
+    lookup: Lookup<'n>,
+}
+
+/// A name is being looked up.
+#[derive(Debug)]
+pub struct Resolving;
+
+/// The parameters of `WskGetAddressInfo`.
+#[derive(Clone, Copy)]
+pub struct Parameters {
+    table: WskProviderDispatch,
+    client: NonNull<c_void>,
+    name: Option<NonNull<UNICODE_STRING>>,
+    service: Option<NonNull<UNICODE_STRING>>,
+    hints: NonNull<ADDRINFOEXW>,
+    result: NonNull<*mut ADDRINFOEXW>,
+}
+
+pub(crate) fn resolve<'s, 'n>(
+    provider: &'s Provider,
+    lookup: Lookup<'n>,
+) -> Request<'s, Resolve<'n>, Looking> {
+    Request {
+        target: provider,
+        function: Resolve { lookup },
+        carried: Looking { use_: None },
+    }
+}
+
+/// What is looked up: the name of a host, or an address in digits; perhaps with a service, and the kind of socket it is for.
+///
+/// ```
+/// use wsk::{Family, Lookup};
+///
+/// let web = Lookup::new("example.org").service("80");
+/// let time = Lookup::new("192.0.2.1").service("ntp").family(Family::V4).for_datagrams();
+/// # let _ = (web, time);
+/// ```
+#[doc(alias = "ADDRINFOEXW")]
+#[derive(Debug, Clone, Copy)]
+pub struct Lookup<'n> {
+    name: &'n str,
+    service: &'n str,
+    family: u16,
+    datagrams: bool,
+}
+
+/// The most UTF-16 units that a name or a service can have.
+const LONGEST: usize = 1024;
+
+impl<'n> Lookup<'n> {
+    /// The addresses of a host, of any family, for connections to port 0.
+    #[must_use]
+    pub const fn new(name: &'n str) -> Self {
+        Self {
+            name,
+            service: "",
+            family: AF_UNSPEC,
+            datagrams: false,
+        }
+    }
+
+    /// With the port of a service, by its name or number.
+    #[must_use]
+    pub const fn service(self, service: &'n str) -> Self {
+        Self { service, ..self }
+    }
+
+    /// Only addresses that a socket of this family can use.
+    #[must_use]
+    pub const fn family(self, family: Family) -> Self {
+        let family = match family {
+            Family::V4 => AF_INET,
+            Family::V6 => AF_INET6,
+            Family::Dual => AF_UNSPEC,
+        };
+        Self { family, ..self }
+    }
+
+    /// For datagram sockets.
+    #[must_use]
+    pub const fn for_datagrams(self) -> Self {
+        Self {
+            datagrams: true,
+            ..self
+        }
+    }
+}
+
+impl<'n> From<&'n str> for Lookup<'n> {
+    fn from(name: &'n str) -> Self {
+        Self::new(name)
+    }
+}
+
+/// A name and a service.
+impl<'n> From<(&'n str, &'n str)> for Lookup<'n> {
+    fn from((name, service): (&'n str, &'n str)) -> Self {
+        Self::new(name).service(service)
+    }
+}
+
+/// What a request to look a name up uses until it is over.
+pub struct Looking {
+    use_: Option<InUse>,
+}
+
+/// What WSK uses of a lookup.
+struct InUse {
+    _names: Names,
+    name: UNICODE_STRING,
+    service: UNICODE_STRING,
+    hints: ADDRINFOEXW,
+    result: *mut ADDRINFOEXW,
+    info: AddressInfo,
+}
+
+// SAFETY: the pointers are to the names, which are this value's own: memory that is bound to no thread.
+unsafe impl Send for Looking {}
+// SAFETY: through `&Looking` nothing is done.
+unsafe impl Sync for Looking {}
+
+impl fmt::Debug for Looking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Looking").finish_non_exhaustive()
+    }
+}
+
+impl Ingredient for Looking {
+    fn get_ready(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+impl InUse {
+    fn new(capture: &Shared<Capture>, lookup: Lookup<'_>) -> Result<Self, Error> {
+        let (name_length, service_length) = (length(lookup.name)?, length(lookup.service)?);
+        let names = Names::new(name_length + service_length)?;
+        let kind = if lookup.datagrams {
+            (SOCK_DGRAM, IPPROTO::IPPROTO_UDP)
+        } else {
+            (SOCK_STREAM, IPPROTO::IPPROTO_TCP)
+        };
+        let hints = ADDRINFOEXW {
+            ai_family: lookup.family.into(),
+            ai_socktype: kind.0.into(),
+            ai_protocol: kind.1.0,
+            ..ADDRINFOEXW::default()
+        };
+        Ok(Self {
+            name: names.write(0, lookup.name, name_length),
+            service: names.write(name_length, lookup.service, service_length),
+            _names: names,
+            hints,
+            result: core::ptr::null_mut(),
+            info: AddressInfo::reserve(capture)?,
+        })
+    }
+}
+
+impl Sealed for Resolve<'_> {}
+
+impl Function<Looking> for Resolve<'_> {
+    type Operation = Resolving;
+
+    fn put(
+        self,
+        provider: &Provider,
+        lent: NonNull<Looking>,
+        _: &mut Arguments,
+        _: Places,
+    ) -> Result<Parameters, Error> {
+        // The function itself is for this level.
+        let may_wait = may_wait()?;
+        let capture = provider.capture();
+        capture.free_put_off(may_wait);
+        let in_use = InUse::new(capture, self.lookup)?;
+        // SAFETY: what is lent is there, stays where it is, and nobody else uses it. The addresses of members are taken.
+        unsafe {
+            let place = core::ptr::from_mut((*lent.as_ptr()).use_.insert(in_use));
+            Ok(Parameters {
+                table: capture.dispatch()?,
+                client: capture.client()?,
+                name: string(&raw mut (*place).name),
+                service: string(&raw mut (*place).service),
+                hints: NonNull::new_unchecked(&raw mut (*place).hints),
+                result: NonNull::new_unchecked(&raw mut (*place).result),
+            })
+        }
+    }
+}
+
+impl Sealed for Resolving {}
+
+// SAFETY: one call is made, whose parameters point at what is carried; client and table are the captured provider's.
+unsafe impl Operation<Looking> for Resolving {
+    type Way = Own;
+    type Output = AddressInfo;
+    type Target<'s> = &'s Provider;
+    type Parameters = Parameters;
+    const CALL: Call = Call::WskGetAddressInfo;
+    const CANCEL_ON_DROP: bool = true;
+    type Run = Owning;
+
+    fn capture<'a, 't: 'a>(provider: &'t Provider, _: &'a Looking) -> &'a Shared<Capture> {
+        provider.capture()
+    }
+
+    unsafe fn submit(p: Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
+        // SAFETY: the caller gives the IRP; what the parameters point at is as `WskGetAddressInfo` asks.
+        unsafe {
+            p.table.wsk_get_address_info(
+                p.client,
+                p.name,
+                p.service,
+                wsk_sys::NS_ALL,
+                None,
+                Some(p.hints),
+                p.result,
+                None,
+                None,
+                irp,
+            )
+        }
+    }
+
+    unsafe fn read(
+        outcome: Outcome,
+        _: &mut Arguments,
+        carried: NonNull<Looking>,
+    ) -> Result<AddressInfo, Error> {
+        let call = Call::WskGetAddressInfo;
+        outcome.check(call)?;
+        // SAFETY: the caller gives what is carried.
+        let in_use = unsafe { (*carried.as_ptr()).use_.take() }.ok_or(Error::Taken)?;
+        // The documentation has the status in `Information` too.
+        #[allow(clippy::cast_possible_truncation)]
+        let said = NTSTATUS((outcome.information as u32).cast_signed());
+        let status = if said.is_error() {
+            said
+        } else {
+            STATUS_NOT_FOUND
+        };
+        let list = NonNull::new(in_use.result).ok_or(Error::Call { call, status })?;
+        let mut info = in_use.info;
+        // SAFETY: WSK gave the list for this request, which is over, and it is taken over once.
+        unsafe { info.take_over(list) };
+        Ok(info)
+    }
+
+    /// Addresses that nobody takes go back to WSK.
+    unsafe fn unread(outcome: Outcome, carried: NonNull<Looking>) {
+        if outcome.status.is_success() {
+            // SAFETY: the caller gives what is carried; WSK gave the list, if there is one, for this request.
+            unsafe {
+                if let Some(in_use) = (*carried.as_ptr()).use_.take()
+                    && let Some(list) = NonNull::new(in_use.result)
+                {
+                    let mut info = in_use.info;
+                    info.take_over(list);
+                }
+            }
+        }
+    }
+}
+
+/// # Safety
+///
+/// `place` is that of an initialised string.
+unsafe fn string(place: *mut UNICODE_STRING) -> Option<NonNull<UNICODE_STRING>> {
+    // SAFETY: the caller's place may be read, and so is not null.
+    unsafe { ((*place).Length > 0).then(|| NonNull::new_unchecked(place)) }
+}
+
+/// The UTF-16 units of a name with a zero behind, or 0 for none.
+fn length(name: &str) -> Result<usize, Error> {
+    let length = name.encode_utf16().count();
+    if length > LONGEST || name.contains('\0') {
+        return Err(Error::BadName { length });
+    }
+    Ok(if length == 0 { 0 } else { length + 1 })
+}
+
+/// Room for names, in nonpaged pool.
+///
+/// # Invariants
+///
+/// A pool block of `units` 16-bit units, unless there are none.
+struct Names {
+    block: NonNull<u16>,
+    units: usize,
+}
+
+impl Names {
+    fn new(units: usize) -> Result<Self, Error> {
+        if units == 0 {
+            return Ok(Self {
+                block: NonNull::dangling(),
+                units,
+            });
+        }
+        let block = Layout::array::<u16>(units)
+            .ok()
+            .and_then(memory::allocate)
+            .ok_or(Error::NoMemory(Memory::Buffer))?
+            .cast::<u16>();
+        // SAFETY: the block has just been allocated for so many.
+        unsafe { block.write_bytes(0, units) };
+        Ok(Self { block, units })
+    }
+
+    /// Writes a name, and a zero, to `room` units from `start` on.
+    fn write(&self, start: usize, name: &str, room: usize) -> UNICODE_STRING {
+        let room = room.min(self.units.saturating_sub(start));
+        let Some(length) = room.checked_sub(1) else {
+            return UNICODE_STRING {
+                Length: 0,
+                MaximumLength: 0,
+                Buffer: core::ptr::null_mut(),
+            };
+        };
+        // SAFETY: `room` units from `start` on are inside the block, which is this value's own.
+        let first = unsafe {
+            let first = self.block.add(start);
+            for (at, unit) in name.encode_utf16().take(length).enumerate() {
+                first.add(at).write(unit);
+            }
+            first
+        };
+        // No more than `LONGEST`.
+        #[allow(clippy::cast_possible_truncation)]
+        UNICODE_STRING {
+            Length: (length * size_of::<u16>()) as u16,
+            MaximumLength: (room * size_of::<u16>()) as u16,
+            Buffer: first.as_ptr(),
+        }
+    }
+}
+
+impl Drop for Names {
+    fn drop(&mut self) {
+        if self.units > 0 {
+            // SAFETY: by the invariant the block came from `allocate`, and is freed once.
+            unsafe { memory::free(self.block.cast()) };
+        }
+    }
+}

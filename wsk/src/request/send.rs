@@ -1,0 +1,138 @@
+//! [`WskSend`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send): bytes are sent over a connection.
+
+use core::ptr::NonNull;
+
+use wsk_sys::{DispatchError, IRP, NTSTATUS, WSK_BUF, WSK_SOCKET, WskProviderConnectionDispatch};
+
+use crate::buffer::SendBuffer;
+use crate::error::{Call, Error};
+use crate::irp::{Arguments, Outcome, Places};
+use crate::memory::atomic::Ordering;
+use crate::request::sealed::Sealed;
+use crate::request::way::Sent;
+use crate::request::{
+    Function, InPlace, Operation, Outgoing, Repeat, Request, held_by_handle, of_connection,
+};
+use crate::socket::{ConnectionCategory, Handle};
+
+/// Bytes over a connection.
+#[derive(Debug)]
+pub struct Send;
+
+/// Bytes are being sent.
+#[derive(Debug)]
+pub struct Sending;
+
+/// The parameters of `WskSend`.
+#[derive(Clone, Copy)]
+pub struct Parameters {
+    table: WskProviderConnectionDispatch,
+    socket: NonNull<WSK_SOCKET>,
+    buffer: NonNull<WSK_BUF>,
+    flags: u32,
+}
+
+// SAFETY: parameters are numbers and addresses, which are used by the call alone.
+unsafe impl core::marker::Send for Parameters {}
+// SAFETY: as above.
+unsafe impl Sync for Parameters {}
+
+pub(crate) fn send<B: SendBuffer>(
+    socket: &Handle<ConnectionCategory>,
+    buffer: B,
+) -> Request<'_, Send, B> {
+    Request {
+        target: socket,
+        function: Send,
+        carried: buffer,
+    }
+}
+
+/// A connection takes no control information.
+pub(super) fn refuse_control(lent: Sent) -> Result<(), Error> {
+    match lent.control.len() {
+        0 => Ok(()),
+        needed => Err(Error::ControlFull { needed, room: 0 }),
+    }
+}
+
+impl Sealed for Send {}
+
+impl<B: SendBuffer> Function<B> for Send {
+    type Operation = Sending;
+
+    fn put(
+        self,
+        socket: &Handle<ConnectionCategory>,
+        lent: Sent,
+        arguments: &mut Arguments,
+        _: Places,
+    ) -> Result<Parameters, Error> {
+        refuse_control(lent)?;
+        arguments.length = lent.length;
+        Ok(Parameters {
+            table: socket.dispatch(),
+            socket: socket.as_ptr(),
+            buffer: lent.buffer,
+            flags: socket.send_flags.load(Ordering::Relaxed),
+        })
+    }
+}
+
+/// The number of bytes of a completed send or receive.
+pub(super) fn moved(call: Call, outcome: Outcome, arguments: &Arguments) -> Result<usize, Error> {
+    outcome.check(call)?;
+    Ok(outcome.information.min(arguments.length))
+}
+
+impl Sealed for Sending {}
+
+// SAFETY: one call is made, whose parameters point at the arguments and at what is lent; the socket is the target's.
+unsafe impl<B: SendBuffer> Operation<B> for Sending {
+    type Way = Outgoing;
+    type Run = InPlace;
+    type Output = usize;
+    type Parameters = Parameters;
+    const CALL: Call = Call::WskSend;
+    const CANCEL_ON_DROP: bool = false;
+
+    of_connection!(B);
+
+    unsafe fn submit(p: Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
+        // SAFETY: the caller gives the IRP; the socket is open, and the buffer is as `WskSend` asks.
+        unsafe { p.table.wsk_send(p.socket, p.buffer, p.flags, irp) }
+    }
+
+    unsafe fn read(
+        outcome: Outcome,
+        arguments: &mut Arguments,
+        _: NonNull<B>,
+    ) -> Result<usize, Error> {
+        moved(Call::WskSend, outcome, arguments)
+    }
+}
+
+// SAFETY: `WskSend` reads what its parameters point at.
+unsafe impl<B: SendBuffer> Repeat<B> for Sending {
+    held_by_handle!(ConnectionCategory);
+
+    type Seen<'a>
+        = usize
+    where
+        B: 'a;
+
+    fn renew(
+        parameters: &mut Parameters,
+        socket: &Handle<ConnectionCategory>,
+        lent: Sent,
+        arguments: &mut Arguments,
+        places: Places,
+    ) -> Result<(), Error> {
+        *parameters = Function::<B>::put(Send, socket, lent, arguments, places)?;
+        Ok(())
+    }
+
+    fn look<'a>(outcome: Outcome, arguments: &'a Arguments, _: &'a B) -> Result<usize, Error> {
+        moved(Call::WskSend, outcome, arguments)
+    }
+}

@@ -1,0 +1,272 @@
+//! [`WskSendTo`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_to): one datagram is sent.
+
+use core::ptr::NonNull;
+
+use wsk_sys::{
+    CMSGHDR, DispatchError, IRP, NTSTATUS, PFN_WSK_SEND_TO, SOCKADDR, WSK_BUF, WSK_SOCKET,
+};
+
+use crate::address::{Destination, RemoteAddress, Sender};
+use crate::buffer::SendBuffer;
+use crate::error::{Call, Error};
+use crate::irp::{Arguments, CONTROL_ROOM, Outcome, Places};
+use crate::memory;
+use crate::request::sealed::Sealed;
+use crate::request::way::Sent;
+use crate::request::{
+    Function, InPlace, Operation, Outgoing, Repeat, Request, held_by_handle, of_datagrams,
+};
+use crate::socket::{DatagramCategory, Handle};
+
+/// A datagram to an address.
+#[derive(Debug)]
+pub struct SendTo<D> {
+    to: D,
+}
+
+/// A datagram to the address that is fixed.
+#[derive(Debug)]
+pub struct SendFixed {
+    pub(crate) length_of: RemoteAddress,
+}
+
+/// A datagram is being sent.
+#[derive(Debug)]
+pub struct SendingTo;
+
+/// The parameters of `WskSendTo`.
+#[derive(Debug, Clone, Copy)]
+pub struct Parameters {
+    entry: PFN_WSK_SEND_TO,
+    socket: NonNull<WSK_SOCKET>,
+    buffer: NonNull<WSK_BUF>,
+    address: *mut SOCKADDR,
+    control_length: u32,
+    control: *mut CMSGHDR,
+}
+
+// SAFETY: parameters are numbers and addresses, which are used by the call alone.
+unsafe impl Send for Parameters {}
+// SAFETY: as above.
+unsafe impl Sync for Parameters {}
+
+impl Parameters {
+    /// Another address, for a buffer that is ready.
+    ///
+    /// # Safety
+    ///
+    /// The parameters are those of an operation at rest, whose the arguments are.
+    pub(crate) unsafe fn set_address(
+        &self,
+        socket: &Handle<DatagramCategory>,
+        to: impl Destination,
+        arguments: &mut Arguments,
+    ) -> Result<(), Error> {
+        // SAFETY: the buffer is ready, so its `WSK_BUF` is there.
+        let length = unsafe { self.buffer.as_ref() }.Length;
+        if to.put(socket.ready(), length, &mut arguments.address) {
+            Ok(())
+        } else {
+            Err(why_not(socket, &to, length))
+        }
+    }
+}
+
+pub(crate) fn send_to<B: SendBuffer, D: Destination>(
+    socket: &Handle<DatagramCategory>,
+    buffer: B,
+    to: D,
+) -> Request<'_, SendTo<D>, B> {
+    Request {
+        target: socket,
+        function: SendTo { to },
+        carried: buffer,
+    }
+}
+
+pub(crate) fn send_fixed<B: SendBuffer>(
+    socket: &Handle<DatagramCategory>,
+    buffer: B,
+    to: RemoteAddress,
+) -> Request<'_, SendFixed, B> {
+    Request {
+        target: socket,
+        function: SendFixed { length_of: to },
+        carried: buffer,
+    }
+}
+
+/// Copies control information to send into the arguments: its length, and where it is.
+pub(super) fn put_control(
+    control: NonNull<[u8]>,
+    arguments: &mut Arguments,
+    places: Places,
+) -> Result<(u32, *mut CMSGHDR), Error> {
+    if control.is_empty() {
+        return Ok((0, core::ptr::null_mut()));
+    }
+    // SAFETY: what is lent is there, and not written, until it is taken back.
+    let control = unsafe { control.as_ref() };
+    if control.len() > CONTROL_ROOM {
+        return Err(Error::ControlFull {
+            needed: control.len(),
+            room: CONTROL_ROOM,
+        });
+    }
+    memory::copy(control, arguments.control_mut());
+    // No more than there is room for.
+    #[allow(clippy::cast_possible_truncation)]
+    let length = control.len() as u32;
+    Ok((length, places.control_room().1.as_ptr()))
+}
+
+/// What both have in common: `address` is where the address is, or null.
+#[inline]
+fn parameters(
+    socket: &Handle<DatagramCategory>,
+    lent: Sent,
+    address: *mut SOCKADDR,
+    arguments: &mut Arguments,
+    places: Places,
+) -> Result<Parameters, Error> {
+    let (control_length, control) = put_control(lent.control, arguments, places)?;
+    Ok(Parameters {
+        entry: socket.entries().send_to,
+        socket: socket.as_ptr(),
+        buffer: lent.buffer,
+        address,
+        control_length,
+        control,
+    })
+}
+
+/// Why a datagram cannot be sent.
+#[cold]
+#[inline(never)]
+pub(super) fn why_not<D: Destination>(
+    socket: &Handle<DatagramCategory>,
+    to: &D,
+    length: usize,
+) -> Error {
+    match socket.require_bound() {
+        Ok(()) => to.why_not(socket.family(), length),
+        Err(error) => error,
+    }
+}
+
+impl<D> Sealed for SendTo<D> {}
+
+impl<B: SendBuffer, D: Destination> Function<B> for SendTo<D> {
+    type Operation = SendingTo;
+
+    #[inline]
+    fn put(
+        self,
+        socket: &Handle<DatagramCategory>,
+        lent: Sent,
+        arguments: &mut Arguments,
+        places: Places,
+    ) -> Result<Parameters, Error> {
+        if !self
+            .to
+            .put(socket.ready(), lent.length, &mut arguments.address)
+        {
+            return Err(why_not(socket, &self.to, lent.length));
+        }
+        let address = places.address().as_ptr();
+        parameters(socket, lent, address, arguments, places)
+    }
+}
+
+impl Sealed for SendFixed {}
+
+impl<B: SendBuffer> Function<B> for SendFixed {
+    type Operation = SendingTo;
+
+    #[inline]
+    fn put(
+        self,
+        socket: &Handle<DatagramCategory>,
+        lent: Sent,
+        arguments: &mut Arguments,
+        places: Places,
+    ) -> Result<Parameters, Error> {
+        // The address is written too, but not passed on.
+        let to = &self.length_of;
+        if !to.put(socket.ready(), lent.length, &mut arguments.address) {
+            return Err(why_not(socket, to, lent.length));
+        }
+        parameters(socket, lent, core::ptr::null_mut(), arguments, places)
+    }
+}
+
+impl Sealed for SendingTo {}
+
+// SAFETY: one call is made, whose parameters point at the arguments and at what is lent; the socket is the target's.
+unsafe impl<B: SendBuffer> Operation<B> for SendingTo {
+    type Way = Outgoing;
+    type Run = InPlace;
+    type Output = usize;
+    type Parameters = Parameters;
+    const CALL: Call = Call::WskSendTo;
+    const CANCEL_ON_DROP: bool = false;
+
+    of_datagrams!(B);
+
+    #[inline]
+    unsafe fn submit(p: Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
+        let entry = p
+            .entry
+            .ok_or(DispatchError::Absent { entry: "WskSendTo" })?;
+        // SAFETY: the caller gives the IRP; the entry is the socket's, which is open, and what the parameters point at is as
+        // `WskSendTo` asks.
+        Ok(unsafe {
+            entry(
+                p.socket.as_ptr(),
+                p.buffer.as_ptr(),
+                0,
+                p.address,
+                p.control_length,
+                p.control,
+                irp.as_ptr(),
+            )
+        })
+    }
+
+    #[inline]
+    unsafe fn read(outcome: Outcome, _: &mut Arguments, _: NonNull<B>) -> Result<usize, Error> {
+        outcome.check(Call::WskSendTo)?;
+        Ok(outcome.information)
+    }
+}
+
+// SAFETY: `WskSendTo` reads what its parameters point at.
+unsafe impl<B: SendBuffer> Repeat<B> for SendingTo {
+    held_by_handle!(DatagramCategory);
+
+    type Seen<'a>
+        = usize
+    where
+        B: 'a;
+
+    fn renew(
+        parameters: &mut Parameters,
+        socket: &Handle<DatagramCategory>,
+        lent: Sent,
+        arguments: &mut Arguments,
+        places: Places,
+    ) -> Result<(), Error> {
+        let to = Sender::of(&arguments.address).remote();
+        if !to.put(socket.ready(), lent.length, &mut arguments.address) {
+            return Err(why_not(socket, &to, lent.length));
+        }
+        *parameters = self::parameters(socket, lent, parameters.address, arguments, places)?;
+        Ok(())
+    }
+
+    #[inline]
+    fn look<'a>(outcome: Outcome, _: &'a Arguments, _: &'a B) -> Result<usize, Error> {
+        outcome.check(Call::WskSendTo)?;
+        Ok(outcome.information)
+    }
+}

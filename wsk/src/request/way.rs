@@ -1,0 +1,370 @@
+//! What a request carries, and what becomes of it: memory to send from or receive into, several datagrams, something of its own, or
+//! nothing.
+
+use core::fmt;
+use core::ptr::NonNull;
+
+use wsk_sys::WSK_BUF;
+
+use crate::buffer::{Extent, Lock, LockedList, ReceiveBuffer, SendBuffer, SendList, UndoLock};
+use crate::error::Error;
+
+/// A way to carry `B`.
+///
+/// # Safety
+///
+/// What `lend` gives is valid until `take_back`, or for ever once `abandon` has said so.
+pub unsafe trait Way<B>: 'static {
+    /// What a function gets of it.
+    #[doc(hidden)]
+    type Lent: Copy;
+    /// What waiting gives for a function that gives a `T`.
+    type Waited<T>;
+    /// What an operation that owns it ends in.
+    type Finished<T>;
+    /// What is given back when it was not started.
+    type NotStarted;
+
+    /// Locks it for an operation.
+    ///
+    /// # Safety
+    ///
+    /// `carried` stays where it is, and is not used, until it is [taken back](Self::take_back); `lock` is the operation's, and holds
+    /// nothing.
+    #[doc(hidden)]
+    unsafe fn lend(carried: NonNull<B>, lock: &mut Lock) -> Result<Self::Lent, Error>;
+
+    /// Unlocks it.
+    ///
+    /// # Safety
+    ///
+    /// It was lent with this lock, and the operation is over, or was not begun.
+    #[doc(hidden)]
+    unsafe fn take_back(carried: NonNull<B>, lock: &mut Lock);
+
+    /// Leaves it to a provider for ever; `false` when that cannot be.
+    #[doc(hidden)]
+    fn abandon(carried: &B) -> bool;
+
+    /// What waiting gives.
+    #[doc(hidden)]
+    fn waited<T>(result: Result<T, Error>, carried: B) -> Self::Waited<T>;
+
+    /// What an owned operation ends in; without what it carried after [`Error::Abandoned`] and [`Error::Taken`] only.
+    #[doc(hidden)]
+    fn finished<T>(result: Result<T, Error>, carried: Option<B>) -> Self::Finished<T>;
+
+    /// What waiting gives when it was [abandoned](Self::abandon).
+    #[doc(hidden)]
+    fn lost<T>(error: Error, carried: B) -> Self::Waited<T>
+    where
+        Self: Sized;
+
+    /// What is given back when it was not started.
+    #[doc(hidden)]
+    fn not_started(error: Error, carried: B) -> Self::NotStarted;
+
+    /// What waiting gives for an owned operation.
+    #[doc(hidden)]
+    fn into_waited<T>(finished: Self::Finished<T>) -> Self::Waited<T>;
+}
+
+/// The end of an operation that owned its buffer: its result, and the buffer.
+#[derive(Debug)]
+#[must_use = "the result may be an error"]
+pub struct Finished<T, B> {
+    /// What became of it.
+    pub result: Result<T, Error>,
+    /// The buffer; `None` only after [`Error::Abandoned`], when the provider may still use it, and [`Error::Taken`], when it was given
+    /// back before.
+    pub buffer: Option<B>,
+}
+
+/// An operation that was not started.
+pub struct NotStarted<B> {
+    /// Why.
+    pub error: Error,
+    /// The buffer.
+    pub buffer: B,
+}
+
+impl<B> fmt::Debug for NotStarted<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NotStarted")
+            .field("error", &self.error)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<B> fmt::Display for NotStarted<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<B> core::error::Error for NotStarted<B> {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+impl<B> From<NotStarted<B>> for Error {
+    fn from(not_started: NotStarted<B>) -> Self {
+        not_started.error
+    }
+}
+
+/// What becomes of a buffer, whichever way it is carried: waiting drops it, other operations give it back.
+macro_rules! buffer_comes_back {
+    () => {
+        type Waited<T> = Result<T, Error>;
+        type Finished<T> = Finished<T, B>;
+        type NotStarted = NotStarted<B>;
+
+        #[inline]
+        fn waited<T>(result: Result<T, Error>, _: B) -> Result<T, Error> {
+            result
+        }
+
+        #[inline]
+        fn finished<T>(result: Result<T, Error>, carried: Option<B>) -> Finished<T, B> {
+            Finished {
+                result,
+                buffer: carried,
+            }
+        }
+
+        fn lost<T>(error: Error, carried: B) -> Result<T, Error> {
+            core::mem::forget(carried);
+            Err(error)
+        }
+
+        fn into_waited<T>(finished: Finished<T, B>) -> Result<T, Error> {
+            finished.result
+        }
+
+        fn not_started(error: Error, carried: B) -> NotStarted<B> {
+            NotStarted {
+                error,
+                buffer: carried,
+            }
+        }
+    };
+}
+
+/// Bytes are sent from a buffer.
+#[derive(Debug)]
+pub struct Outgoing;
+
+/// A buffer to send from, as a function gets it.
+#[derive(Debug, Clone, Copy)]
+pub struct Sent {
+    pub(crate) buffer: NonNull<WSK_BUF>,
+    pub(crate) length: usize,
+    pub(crate) control: NonNull<[u8]>,
+}
+
+// SAFETY: the buffer keeps its promise from when it is locked to when it is unlocked.
+unsafe impl<B: SendBuffer> Way<B> for Outgoing {
+    type Lent = Sent;
+
+    buffer_comes_back!();
+
+    #[inline]
+    unsafe fn lend(carried: NonNull<B>, lock: &mut Lock) -> Result<Sent, Error> {
+        // Unlocks when the buffer fails, or unwinds.
+        let mut undo = UndoLock::new(lock);
+        // SAFETY: the caller keeps the buffer where it is, unused, and unlocks it.
+        let (extent, control) = unsafe {
+            let buffer = &*carried.as_ptr();
+            (buffer.lock(undo.lock())?, buffer.control())
+        };
+        let sent = Sent {
+            buffer: extent.place(),
+            length: extent.len(),
+            control: NonNull::from(control),
+        };
+        undo.done();
+        Ok(sent)
+    }
+
+    #[inline]
+    unsafe fn take_back(_: NonNull<B>, lock: &mut Lock) {
+        lock.unlock();
+    }
+
+    fn abandon(carried: &B) -> bool {
+        carried.abandon()
+    }
+}
+
+/// Bytes are received into a buffer.
+#[derive(Debug)]
+pub struct Incoming;
+
+/// A buffer to receive into, as a function gets it.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    pub(crate) buffer: NonNull<WSK_BUF>,
+    pub(crate) extent: Extent,
+    pub(crate) control: usize,
+}
+
+// SAFETY: the buffer keeps its promise from when it is locked to when it is unlocked.
+unsafe impl<B: ReceiveBuffer> Way<B> for Incoming {
+    type Lent = Room;
+
+    buffer_comes_back!();
+
+    #[inline]
+    unsafe fn lend(carried: NonNull<B>, lock: &mut Lock) -> Result<Room, Error> {
+        // Unlocks when the buffer fails, or unwinds.
+        let mut undo = UndoLock::new(lock);
+        // SAFETY: the caller keeps the buffer where it is, unused, and unlocks it.
+        let (control, extent) = unsafe {
+            let buffer = &mut *carried.as_ptr();
+            (buffer.control_room(), buffer.lock_mut(undo.lock())?)
+        };
+        let room = Room {
+            buffer: extent.place(),
+            extent: *extent,
+            control,
+        };
+        undo.done();
+        Ok(room)
+    }
+
+    #[inline]
+    unsafe fn take_back(_: NonNull<B>, lock: &mut Lock) {
+        lock.unlock();
+    }
+
+    fn abandon(carried: &B) -> bool {
+        carried.abandon()
+    }
+}
+
+/// Several datagrams are sent.
+#[derive(Debug)]
+pub struct List;
+
+/// A list of datagrams, as a function gets it.
+#[derive(Debug, Clone, Copy)]
+pub struct SentList {
+    pub(crate) list: LockedList,
+    pub(crate) control: NonNull<[u8]>,
+}
+
+// SAFETY: the list keeps its promise from when it is locked to when it is unlocked.
+unsafe impl<B: SendList> Way<B> for List {
+    type Lent = SentList;
+
+    buffer_comes_back!();
+
+    unsafe fn lend(carried: NonNull<B>, _: &mut Lock) -> Result<SentList, Error> {
+        // SAFETY: the caller keeps the list where it is, unused, and unlocks it. The control information is looked at before.
+        unsafe {
+            let control = NonNull::from(carried.as_ref().control());
+            Ok(SentList {
+                list: B::lock_list(carried)?,
+                control,
+            })
+        }
+    }
+
+    unsafe fn take_back(carried: NonNull<B>, _: &mut Lock) {
+        // SAFETY: the caller has lent the list, whose operation is over.
+        unsafe { B::unlock_list(carried) };
+    }
+
+    /// The list is the owner's own memory, which may be lent again.
+    fn abandon(_: &B) -> bool {
+        false
+    }
+}
+
+/// What comes of a request that carries nothing that is given back.
+macro_rules! nothing_comes_back {
+    ($B:ty, $leak:expr) => {
+        type Waited<T> = Result<T, Error>;
+        type Finished<T> = Result<T, Error>;
+        type NotStarted = Error;
+
+        #[inline]
+        fn waited<T>(result: Result<T, Error>, _: $B) -> Result<T, Error> {
+            result
+        }
+
+        fn finished<T>(result: Result<T, Error>, _: Option<$B>) -> Result<T, Error> {
+            result
+        }
+
+        fn lost<T>(error: Error, carried: $B) -> Result<T, Error> {
+            let leak: fn($B) = $leak;
+            leak(carried);
+            Err(error)
+        }
+
+        fn not_started(error: Error, _: $B) -> Error {
+            error
+        }
+
+        fn into_waited<T>(finished: Result<T, Error>) -> Result<T, Error> {
+            finished
+        }
+    };
+}
+
+/// Nothing is carried.
+#[derive(Debug)]
+pub struct Nothing;
+
+// SAFETY: nothing is lent.
+unsafe impl Way<()> for Nothing {
+    type Lent = ();
+
+    nothing_comes_back!((), |()| ());
+
+    #[inline]
+    unsafe fn lend(_: NonNull<()>, _: &mut Lock) -> Result<(), Error> {
+        Ok(())
+    }
+
+    #[inline]
+    unsafe fn take_back(_: NonNull<()>, _: &mut Lock) {}
+
+    #[inline]
+    fn abandon((): &()) -> bool {
+        true
+    }
+}
+
+/// Something of the request's own is carried, which becomes its result.
+#[derive(Debug)]
+pub struct Own;
+
+/// What a request makes its result of.
+pub trait Ingredient: Sized {
+    /// Makes it ready.
+    #[doc(hidden)]
+    fn get_ready(&mut self) -> Result<(), Error>;
+}
+
+// SAFETY: what is lent is where it lies, which the caller keeps.
+unsafe impl<B: Ingredient> Way<B> for Own {
+    type Lent = NonNull<B>;
+
+    nothing_comes_back!(B, core::mem::forget);
+
+    unsafe fn lend(carried: NonNull<B>, _: &mut Lock) -> Result<NonNull<B>, Error> {
+        // SAFETY: the caller gives it, which nothing else uses.
+        unsafe { (*carried.as_ptr()).get_ready() }?;
+        Ok(carried)
+    }
+
+    unsafe fn take_back(_: NonNull<B>, _: &mut Lock) {}
+
+    fn abandon(_: &B) -> bool {
+        false
+    }
+}

@@ -1,0 +1,159 @@
+//! The categories of sockets, each with the table of functions that WSK has for it and the table of callbacks that it takes.
+
+use core::ffi::c_void;
+use core::ptr::NonNull;
+
+use wsk_sys::{
+    DispatchError, IPPROTO, IRP, NTSTATUS, SOCK_DGRAM, SOCK_STREAM, SOCKADDR,
+    WSK_CLIENT_CONNECTION_DISPATCH, WSK_CLIENT_DATAGRAM_DISPATCH, WSK_CLIENT_LISTEN_DISPATCH,
+    WSK_FLAG_CONNECTION_SOCKET, WSK_FLAG_DATAGRAM_SOCKET, WSK_FLAG_LISTEN_SOCKET,
+    WSK_PROVIDER_DATAGRAM_DISPATCH, WSK_SOCKET, WskProviderBasicDispatch,
+    WskProviderConnectionDispatch, WskProviderDatagramDispatch, WskProviderListenDispatch,
+};
+
+/// A category of sockets: which table of functions they have, and what every category has in its own table.
+pub trait Category: Sized + 'static {
+    /// `SOCK_…`.
+    const KIND: u16;
+    /// `IPPROTO_…`.
+    const PROTOCOL: u32;
+    /// `WSK_FLAG_…_SOCKET`.
+    const FLAG: u32;
+    /// The provider's functions.
+    type Dispatch: Copy;
+    /// The functions that are called most, read from the table once.
+    type Entries: Entries;
+    /// The table of the client's callbacks.
+    type Callbacks: 'static;
+
+    /// # Safety
+    ///
+    /// `table` is the table of a socket of this category, readable up to what a Windows of version `ntddi` has, as long as the
+    /// result is used.
+    unsafe fn dispatch(table: NonNull<c_void>, ntddi: u32) -> Self::Dispatch;
+
+    /// The functions that every socket has.
+    fn basic(dispatch: Self::Dispatch) -> WskProviderBasicDispatch;
+
+    /// # Safety
+    ///
+    /// As `WskBind` asks.
+    unsafe fn bind(
+        dispatch: Self::Dispatch,
+        socket: NonNull<WSK_SOCKET>,
+        address: NonNull<SOCKADDR>,
+        irp: NonNull<IRP>,
+    ) -> Result<NTSTATUS, DispatchError>;
+
+    /// # Safety
+    ///
+    /// As `WskGetLocalAddress` asks.
+    unsafe fn local_address(
+        dispatch: Self::Dispatch,
+        socket: NonNull<WSK_SOCKET>,
+        address: NonNull<SOCKADDR>,
+        irp: NonNull<IRP>,
+    ) -> Result<NTSTATUS, DispatchError>;
+}
+
+/// Implements [`Category`] with a provider's table that has all of it.
+macro_rules! category {
+    (
+        $(#[$doc:meta])* $name:ident: $kind:expr, $protocol:expr, $flag:expr, $dispatch:ident, $callbacks:ident,
+        $entries:ty
+    ) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $name;
+
+        impl Category for $name {
+            const KIND: u16 = $kind;
+            const PROTOCOL: u32 = $protocol.0.cast_unsigned();
+            const FLAG: u32 = $flag;
+            type Dispatch = $dispatch;
+            type Entries = $entries;
+            type Callbacks = $callbacks;
+
+            #[inline]
+            unsafe fn dispatch(table: NonNull<c_void>, ntddi: u32) -> $dispatch {
+                // SAFETY: the caller gives a table of this category, readable up to what such a Windows has.
+                unsafe { $dispatch::new(table.cast(), ntddi) }
+            }
+
+            #[inline]
+            fn basic(dispatch: $dispatch) -> WskProviderBasicDispatch {
+                dispatch.basic()
+            }
+
+            unsafe fn bind(
+                dispatch: $dispatch,
+                socket: NonNull<WSK_SOCKET>,
+                address: NonNull<SOCKADDR>,
+                irp: NonNull<IRP>,
+            ) -> Result<NTSTATUS, DispatchError> {
+                // SAFETY: the caller does what `WskBind` asks.
+                unsafe { dispatch.wsk_bind(socket, address, irp) }
+            }
+
+            unsafe fn local_address(
+                dispatch: $dispatch,
+                socket: NonNull<WSK_SOCKET>,
+                address: NonNull<SOCKADDR>,
+                irp: NonNull<IRP>,
+            ) -> Result<NTSTATUS, DispatchError> {
+                // SAFETY: the caller does what `WskGetLocalAddress` asks.
+                unsafe { dispatch.wsk_get_local_address(socket, address, irp) }
+            }
+        }
+    };
+}
+
+category! {
+    /// Datagram sockets, for UDP.
+    DatagramCategory: SOCK_DGRAM, IPPROTO::IPPROTO_UDP, WSK_FLAG_DATAGRAM_SOCKET, WskProviderDatagramDispatch,
+    WSK_CLIENT_DATAGRAM_DISPATCH, DatagramEntries
+}
+
+category! {
+    /// Connection sockets, for TCP.
+    ConnectionCategory: SOCK_STREAM, IPPROTO::IPPROTO_TCP, WSK_FLAG_CONNECTION_SOCKET, WskProviderConnectionDispatch,
+    WSK_CLIENT_CONNECTION_DISPATCH, ()
+}
+
+category! {
+    /// Listening sockets, for TCP.
+    ListenCategory: SOCK_STREAM, IPPROTO::IPPROTO_TCP, WSK_FLAG_LISTEN_SOCKET, WskProviderListenDispatch,
+    WSK_CLIENT_LISTEN_DISPATCH, ()
+}
+
+/// Entries that are read from a table once.
+pub trait Entries: Copy {
+    /// # Safety
+    ///
+    /// `table` is the table of a socket of the category that has these entries.
+    unsafe fn read(table: NonNull<c_void>) -> Self;
+}
+
+impl Entries for () {
+    unsafe fn read(_: NonNull<c_void>) {}
+}
+
+/// The entries of a datagram socket that are called for each datagram.
+#[derive(Debug, Clone, Copy)]
+pub struct DatagramEntries {
+    pub(crate) send_to: wsk_sys::PFN_WSK_SEND_TO,
+    pub(crate) receive_from: wsk_sys::PFN_WSK_RECEIVE_FROM,
+}
+
+impl Entries for DatagramEntries {
+    unsafe fn read(table: NonNull<c_void>) -> Self {
+        let table = table.cast::<WSK_PROVIDER_DATAGRAM_DISPATCH>().as_ptr();
+        // SAFETY: the caller gives the table of a datagram socket, which every Windows makes at least this long.
+        unsafe {
+            Self {
+                send_to: (&raw const (*table).WskSendTo).read(),
+                receive_from: (&raw const (*table).WskReceiveFrom).read(),
+            }
+        }
+    }
+}

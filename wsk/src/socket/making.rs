@@ -1,0 +1,173 @@
+//! [`Making`]: a socket that WSK is asked for, whoever makes it: `WskSocket`, `WskSocketConnect`, `WskAccept` or an accept event.
+
+use core::ffi::c_void;
+use core::mem::ManuallyDrop;
+use core::ptr::NonNull;
+
+use wsk_sys::{SOCKADDR, SOCKADDR_STORAGE, WSK_SOCKET};
+
+use crate::address::Family;
+use crate::error::{Error, Memory};
+use crate::irp::{Idle, Spares};
+use crate::memory::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize};
+use crate::memory::shared::{Reserved, Shared};
+use crate::registration::Capture;
+use crate::socket::category::Entries as _;
+use crate::socket::event_context::Events;
+use crate::socket::{Category, Handle, Socket};
+
+/// All that a socket needs besides what WSK gives, so that nothing can fail once WSK has made it.
+struct Prepared<C: Category> {
+    reserved: Reserved<Socket<C>>,
+    closing: Idle<()>,
+    spare: Idle<()>,
+}
+
+/// A socket that is being made. When nobody takes it, it is closed.
+///
+/// # Invariants
+///
+/// `socket`, if there is one, is open, of this category, made through the capture with the callbacks of `events`, and nobody
+/// else's; then there is what was `prepared`.
+pub struct Making<C: Category> {
+    capture: Shared<Capture>,
+    family: Family,
+    /// The handler's events, or why there are none.
+    events: Result<Option<Events<C::Callbacks>>, Error>,
+    prepared: Option<Prepared<C>>,
+    socket: Option<NonNull<WSK_SOCKET>>,
+    bound: bool,
+    /// The local address of `WskSocketConnect`.
+    pub(crate) local: SOCKADDR_STORAGE,
+}
+
+// SAFETY: it has what a socket is made of, which may be sent, the socket itself, and memory that is its own.
+unsafe impl<C: Category> Send for Making<C> {}
+// SAFETY: through `&Making` nothing is done but to read addresses.
+unsafe impl<C: Category> Sync for Making<C> {}
+
+impl<C: Category> Making<C> {
+    /// A socket to be made, which is bound when it is there or has to be bound first. Allocates nothing.
+    pub(crate) fn new(capture: &Shared<Capture>, family: Family, bound: bool) -> Self {
+        // INVARIANT: no socket.
+        Self {
+            capture: capture.clone(),
+            family,
+            events: Ok(None),
+            prepared: None,
+            socket: None,
+            bound,
+            local: SOCKADDR_STORAGE::default(),
+        }
+    }
+
+    /// With a handler for its events, or the error that there was no room for it.
+    pub(crate) fn with_events(self, events: Result<Events<C::Callbacks>, Error>) -> Self {
+        let mut this = ManuallyDrop::new(self);
+        this.events = events.map(Some);
+        ManuallyDrop::into_inner(this)
+    }
+
+    /// The family of the socket.
+    pub(crate) const fn family(&self) -> Family {
+        self.family
+    }
+
+    /// The capture that the socket is made through.
+    pub(crate) const fn capture(&self) -> &Shared<Capture> {
+        &self.capture
+    }
+
+    /// Allocates all that the socket needs. IRQL: `<= DISPATCH_LEVEL`.
+    pub(crate) fn prepare(&mut self) -> Result<(), Error> {
+        if let Err(error) = self.events {
+            return Err(error);
+        }
+        self.prepared = Some(Prepared {
+            reserved: Reserved::new().ok_or(Error::NoMemory(Memory::Socket))?,
+            closing: Idle::new()?,
+            spare: Idle::new()?,
+        });
+        Ok(())
+    }
+
+    /// What WSK gets as the socket's context and callbacks.
+    pub(crate) fn callbacks(&self) -> (Option<NonNull<c_void>>, Option<NonNull<C::Callbacks>>) {
+        match &self.events {
+            Ok(Some(events)) => (Some(events.context()), Some(events.table())),
+            _ => (None, None),
+        }
+    }
+
+    /// The place of the local address.
+    ///
+    /// # Safety
+    ///
+    /// `this` is where it stays as long as the result is used.
+    pub(crate) unsafe fn local_place(this: NonNull<Self>) -> NonNull<SOCKADDR> {
+        // SAFETY: of what the caller gives only the address of a member is taken, which is not null.
+        unsafe { NonNull::new_unchecked(&raw mut (*this.as_ptr()).local) }.cast()
+    }
+
+    /// WSK has made the socket.
+    ///
+    /// # Safety
+    ///
+    /// `socket` is null, or as the invariant asks; this was [prepared](Self::prepare).
+    pub(crate) unsafe fn made(&mut self, socket: *mut WSK_SOCKET) {
+        // INVARIANT: the caller says so.
+        self.socket = NonNull::new(socket);
+    }
+
+    /// The first handle of the socket, if it was made.
+    pub(crate) fn take(&mut self) -> Option<Handle<C>> {
+        let (socket, prepared) = (self.socket.take()?, self.prepared.take()?);
+        let events = core::mem::replace(&mut self.events, Ok(None));
+        // SAFETY: by the invariant the socket is open and of this category, whose table is as long as this Windows makes it, and stays
+        // while the socket is open.
+        let (dispatch, entries) = unsafe {
+            let table = NonNull::new((*socket.as_ptr()).Dispatch.cast_mut())?.cast();
+            (
+                C::dispatch(table, self.capture.ntddi()),
+                C::Entries::read(table),
+            )
+        };
+        let bound = if self.bound { self.family.bit() } else { 0 };
+        // INVARIANT: the socket is open and of this category, and this is its one handle.
+        let shared = prepared.reserved.fill(Socket {
+            socket,
+            dispatch,
+            entries,
+            capture: ManuallyDrop::new(self.capture.clone()),
+            family: self.family,
+            ready: AtomicU8::new(bound),
+            fixed: AtomicBool::new(false),
+            send_flags: AtomicU32::new(0),
+            handles: AtomicUsize::new(1),
+            spares: Spares::new([Some(prepared.spare), None]),
+            closing: Spares::new([Some(prepared.closing)]),
+            events: events.ok().flatten(),
+        });
+        if let Some(events) = &shared.events {
+            // SAFETY: this is the socket that owns the events; its memory stays until its close has completed.
+            unsafe { events.attach(Shared::as_raw(&shared)) };
+        }
+        Some(Handle {
+            shared: ManuallyDrop::new(shared),
+        })
+    }
+}
+
+impl<C: Category> Drop for Making<C> {
+    fn drop(&mut self) {
+        drop(self.take());
+    }
+}
+
+impl<C: Category> core::fmt::Debug for Making<C> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Making")
+            .field("family", &self.family)
+            .finish_non_exhaustive()
+    }
+}

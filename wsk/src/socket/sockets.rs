@@ -1,0 +1,157 @@
+//! The types of sockets: what a driver has of them are handles.
+
+use core::fmt;
+
+use crate::socket::{ConnectionCategory, DatagramCategory, Handle, ListenCategory};
+
+/// Writes the debugging output of a socket.
+macro_rules! shows_family {
+    ($($Socket:ident),*) => {$(
+        impl fmt::Debug for $Socket {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($Socket))
+                    .field("family", &self.handle.family())
+                    .finish_non_exhaustive()
+            }
+        }
+    )*};
+}
+
+shows_family!(
+    DatagramSocket,
+    ConnectionSocket,
+    ConnectedSocket,
+    ListenSocket
+);
+
+/// A datagram socket for UDP.
+///
+/// A handle: clones stand for the same socket, which closes when the last of them is dropped. Dropping never waits and is
+/// allowed at any IRQL up to `DISPATCH_LEVEL`; [`close`](Self::close) waits until WSK is done with the socket.
+///
+/// Sends and receives may run at the same time, on any threads. Operations in flight do not keep the socket open: closing
+/// it completes them, with `STATUS_CANCELLED` where they were not done.
+#[derive(Clone)]
+pub struct DatagramSocket {
+    pub(crate) handle: Handle<DatagramCategory>,
+}
+
+/// A socket for TCP that is not connected yet.
+///
+/// It can neither send nor receive: [`connect`](Self::connect) turns it into a [`ConnectedSocket`], which can. To connect
+/// without setting options first, [`ConnectedSocket::connect`] is one call for all.
+///
+/// Dropping it closes it, without waiting, at any IRQL up to `DISPATCH_LEVEL`.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// # let remote = peer.local_addr().unwrap();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use core::net::{Ipv4Addr, SocketAddr};
+/// use wsk::{ConnectionSocket, Family, NonPagedBuffer};
+///
+/// let socket = ConnectionSocket::open(&provider, Family::V4)?;
+/// socket.bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))?;
+/// let connected = socket.connect(remote).wait()?;
+/// # let (mut peer, _) = peer.accept().unwrap();
+///
+/// connected.send(NonPagedBuffer::copy_of(b"hello")?).wait()?;
+/// connected.disconnect().wait()?;
+/// # let mut got = Vec::new();
+/// # std::io::Read::read_to_end(&mut peer, &mut got).unwrap();
+/// # assert_eq!(got, b"hello");
+/// # drop((connected, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+pub struct ConnectionSocket {
+    pub(crate) handle: Handle<ConnectionCategory>,
+}
+
+/// A socket for TCP that is, or was, connected.
+///
+/// A handle: clones stand for the same socket, which closes when the last of them is dropped. Dropping never waits and is
+/// allowed at any IRQL up to `DISPATCH_LEVEL`; [`close`](Self::close) waits until WSK is done with the socket. Closing a socket
+/// that is not disconnected in both directions aborts the connection: what was sent may be lost, and the other side sees a
+/// reset. End in good order with [`disconnect`](Self::disconnect), and receive until there is nothing more.
+///
+/// Sends and receives may run at the same time, on any threads; several sends are sent, and several receives filled, in the
+/// order in which they were started. Operations in flight do not keep the socket open: closing it completes them, with
+/// `STATUS_CANCELLED` where they were not done.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// # let remote = peer.local_addr().unwrap();
+/// # let peer = std::thread::spawn(move || {
+/// #     use std::io::{Read, Write};
+/// #     let (mut peer, _) = peer.accept().unwrap();
+/// #     peer.write_all(b"welcome").unwrap();
+/// #     assert_eq!(peer.read(&mut [0; 8]).unwrap(), 0);
+/// # });
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use wsk::{ConnectedSocket, NonPagedBuffer};
+///
+/// let socket = ConnectedSocket::connect(&provider, remote).wait()?;
+/// socket.disconnect().wait()?;
+/// let mut buffer = NonPagedBuffer::new(512)?;
+/// let mut greeting = 0;
+/// loop {
+///     match socket.receive(&mut buffer).wait()? {
+///         0 => break,
+///         more => greeting += more,
+///     }
+/// }
+/// assert_eq!(greeting, 7);
+/// socket.close()?;
+/// # peer.join().unwrap();
+/// # drop((buffer, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+///
+/// # Invariants
+///
+/// WSK has connected the socket, or accepted it.
+#[derive(Clone)]
+pub struct ConnectedSocket {
+    pub(crate) handle: Handle<ConnectionCategory>,
+}
+
+/// A socket that accepts TCP connections, from when it is bound.
+///
+/// A handle: clones stand for the same socket, which closes when the last of them is dropped. Dropping never waits and is
+/// allowed at any IRQL up to `DISPATCH_LEVEL`; [`close`](Self::close) waits until WSK is done with the socket. Connections that
+/// were accepted are sockets of their own, and stay.
+///
+/// Connections are accepted one by one, by [`accept`](Self::accept), or by [events](crate::events::AcceptEvent).
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use core::net::{Ipv4Addr, SocketAddr};
+/// use wsk::{Family, ListenSocket, NonPagedBuffer};
+///
+/// let listener = ListenSocket::open(&provider, Family::V4)?;
+/// listener.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+/// let local = listener.local_address()?;
+/// # let peer = std::net::TcpStream::connect(local).unwrap();
+///
+/// let (socket, from) = listener.accept().wait()?;
+/// # assert_eq!(from, peer.local_addr().unwrap());
+/// socket.send(NonPagedBuffer::copy_of(b"welcome")?).wait()?;
+/// # let mut got = [0; 7];
+/// # std::io::Read::read_exact(&mut &peer, &mut got).unwrap();
+/// # assert_eq!(&got, b"welcome");
+/// # drop((socket, listener, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct ListenSocket {
+    pub(crate) handle: Handle<ListenCategory>,
+}

@@ -1,0 +1,55 @@
+//! Times as the kernel takes them: relative ones are negative, in units of 100 nanoseconds (`LARGE_INTEGER`).
+
+use core::time::Duration;
+
+use wsk_sys::{KeQueryUnbiasedInterruptTime, LARGE_INTEGER};
+
+/// How long a provider that has answered with an error, or was asked to cancel, may take to complete the IRP.
+pub(crate) const GRACE: Duration = Duration::from_secs(2);
+
+/// A time from now as the kernel takes it.
+pub(crate) fn interval(time: Duration) -> LARGE_INTEGER {
+    interval_of(units(time))
+}
+
+/// A time in units of 100 nanoseconds, with no division of 128 bits; the longest there is for what is longer.
+pub(crate) fn units(time: Duration) -> u64 {
+    time.as_secs()
+        .saturating_mul(10_000_000)
+        .saturating_add(u64::from(time.subsec_nanos() / 100))
+}
+
+/// As [`interval`], of units.
+fn interval_of(units: u64) -> LARGE_INTEGER {
+    // Not more than half the range, so that the kernel's sum with the time since boot does not overflow.
+    let units = i64::try_from(units).unwrap_or(i64::MAX).min(i64::MAX / 2);
+    LARGE_INTEGER { QuadPart: -units }
+}
+
+/// The time since the system started, in units of 100 nanoseconds. IRQL: any.
+pub(crate) fn now() -> u64 {
+    // SAFETY: may be called at any IRQL.
+    unsafe { KeQueryUnbiasedInterruptTime() }
+}
+
+/// A moment up to which something is waited for, however often the wait is taken up again.
+pub(crate) struct Deadline {
+    start: u64,
+    limit: u64,
+}
+
+impl Deadline {
+    /// The moment that comes when `limit` has passed from now on.
+    pub(crate) fn after(limit: Duration) -> Self {
+        Self {
+            start: now(),
+            limit: units(limit),
+        }
+    }
+
+    /// What is left of the time.
+    pub(crate) fn left(&self) -> Duration {
+        let left = self.limit.saturating_sub(now().saturating_sub(self.start));
+        Duration::from_micros(left / 10) + Duration::from_nanos(left % 10 * 100)
+    }
+}
