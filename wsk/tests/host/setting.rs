@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use wsk::{
-    DatagramSocket, Error, Family, Lock, NonPagedBuffer, Provider, ReceiveBuffer, Registration,
+    DatagramSocket, Error, Extent, Family, Lock, NonPagedBuffer, Provider, ReceiveBuffer, Registration,
     SendBuffer, Wait,
 };
 use wsk_host::{Completion, Kernel};
@@ -135,7 +135,7 @@ pub(crate) fn with_sockets(test: impl Fn(&Kernel, &DatagramSocket, &UdpSocket, S
 
 pub(crate) fn bound(provider: &Provider, family: Family, local: &str) -> DatagramSocket {
     let socket = DatagramSocket::open(provider, family).unwrap();
-    socket.bind(local.parse().unwrap()).unwrap();
+    socket.bind(local.parse::<SocketAddr>().unwrap()).unwrap();
     socket
 }
 
@@ -183,15 +183,25 @@ impl Drop for Counted {
 
 // SAFETY: the promise of the buffer inside is passed on.
 unsafe impl SendBuffer for Counted {
-    fn lock(&self) -> Result<Lock<'_>, Error> {
-        self.0.lock()
+    unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+        // SAFETY: passed on.
+        unsafe { self.0.lock(lock) }
+    }
+
+    fn abandon(&self) -> bool {
+        SendBuffer::abandon(&self.0)
     }
 }
 
 // SAFETY: as above.
 unsafe impl ReceiveBuffer for Counted {
-    fn lock_mut(&mut self) -> Result<Lock<'_>, Error> {
-        self.0.lock_mut()
+    unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+        // SAFETY: passed on.
+        unsafe { self.0.lock_mut(lock) }
+    }
+
+    fn abandon(&self) -> bool {
+        ReceiveBuffer::abandon(&self.0)
     }
 }
 
