@@ -431,8 +431,8 @@ pub struct Scoped<'scope, O: Operation<B>, B> {
     carried: PhantomData<(&'scope mut &'scope (), B)>,
 }
 
-/// What a scoped operation ends in: what it gives, and what it carried.
-type EndOf<O, B> = Result<(<O as Operation<B>>::Output, B), Error>;
+/// What a scoped operation ends in: what it gives, with the buffer that it carried.
+type EndOf<O, B> = <WayOf<O, B> as Way<B>>::Scoped<<O as Operation<B>>::Output>;
 
 impl<O: Operation<B>, B> Scoped<'_, O, B> {
     /// Whether the operation has completed. IRQL: `<= DISPATCH_LEVEL`.
@@ -450,21 +450,22 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
         self.flight.cancel();
     }
 
-    /// Waits, and gives the result with what was carried. IRQL: `PASSIVE_LEVEL`.
+    /// Waits, and gives the result with the buffer. IRQL: `PASSIVE_LEVEL`.
     ///
     /// # Errors
     ///
     /// What WSK says; [`Error::WrongIrql`], with the operation left to the scope.
     pub fn wait(self) -> EndOf<O, B> {
-        let may_wait = may_wait()?;
+        let may_wait = match may_wait() {
+            Ok(may_wait) => may_wait,
+            Err(error) => return WayOf::<O, B>::scoped(Err(error), None),
+        };
         let mut this = self;
         loop {
             if !this.flight.wait_or_give_up(may_wait) {
                 // The scope keeps it.
-                return Err(Error::Abandoned {
-                    call: O::CALL,
-                    status: this.flight.returned(),
-                });
+                let (call, status) = (O::CALL, this.flight.returned());
+                return WayOf::<O, B>::scoped(Err(Error::Abandoned { call, status }), None);
             }
             // SAFETY: the wait said that it has completed.
             match unsafe { this.end() } {
@@ -474,7 +475,7 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
         }
     }
 
-    /// Waits for at most `limit`, and gives the result with what was carried. IRQL: `PASSIVE_LEVEL`.
+    /// Waits for at most `limit`, and gives the result with the buffer. IRQL: `PASSIVE_LEVEL`.
     ///
     /// The inner result is what WSK says.
     ///
@@ -500,7 +501,7 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
         }
     }
 
-    /// The result with what was carried, if the operation has completed. IRQL: `<= DISPATCH_LEVEL`.
+    /// The result with the buffer, if the operation has completed. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// # Errors
     ///
@@ -542,7 +543,7 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
                 Err(ended) => {
                     started.remove(node.cast());
                     let (result, carried) = ended.unload::<O, B>(place);
-                    Ok(result.map(|output| (output, carried)))
+                    Ok(WayOf::<O, B>::scoped(result, Some(carried)))
                 }
             }
         }

@@ -89,6 +89,7 @@ unsafe impl Way<ConnectionSocket> for ASocket {
     type Lent = NonNull<ConnectionSocket>;
     type Waited<T> = Result<ConnectedSocket, NotConnected>;
     type Finished<T> = Result<ConnectedSocket, NotConnected>;
+    type Scoped<T> = Result<ConnectedSocket, NotConnected>;
     type NotStarted = NotConnected;
 
     unsafe fn lend(
@@ -122,6 +123,10 @@ unsafe impl Way<ConnectionSocket> for ASocket {
             }),
             (Err(error), socket) => Err(NotConnected { error, socket }),
         }
+    }
+
+    fn scoped<T>(result: Result<T, Error>, socket: Option<ConnectionSocket>) -> Self::Scoped<T> {
+        Self::finished(result, socket)
     }
 
     fn lost<T>(error: Error, socket: ConnectionSocket) -> Self::Waited<T> {

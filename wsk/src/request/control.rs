@@ -489,6 +489,7 @@ unsafe impl<'b> Way<Raw<'b>> for Copied {
     type Lent = (Option<NonNull<[u8]>>, Option<NonNull<[u8]>>);
     type Waited<T> = Result<T, Error>;
     type Finished<T> = Result<T, Error>;
+    type Scoped<T> = Result<T, Error>;
     type NotStarted = Error;
 
     unsafe fn lend(carried: NonNull<Raw<'b>>, _: &mut Lock) -> Result<Self::Lent, Error> {
@@ -515,6 +516,10 @@ unsafe impl<'b> Way<Raw<'b>> for Copied {
     }
 
     fn finished<T>(result: Result<T, Error>, _: Option<Raw<'b>>) -> Result<T, Error> {
+        result
+    }
+
+    fn scoped<T>(result: Result<T, Error>, _: Option<Raw<'b>>) -> Result<T, Error> {
         result
     }
 

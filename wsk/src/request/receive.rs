@@ -237,6 +237,7 @@ unsafe impl<B: ReceiveBuffer> Way<All<B>> for Filling {
     type Lent = Room;
     type Waited<T> = Result<T, Error>;
     type Finished<T> = Finished<T, B>;
+    type Scoped<T> = Result<(T, B), Error>;
     type NotStarted = NotStarted<B>;
 
     unsafe fn lend(carried: NonNull<All<B>>, lock: &mut Lock) -> Result<Room, Error> {
@@ -264,6 +265,10 @@ unsafe impl<B: ReceiveBuffer> Way<All<B>> for Filling {
             result,
             buffer: carried.map(|all| all.buffer),
         }
+    }
+
+    fn scoped<T>(result: Result<T, Error>, carried: Option<All<B>>) -> Result<(T, B), Error> {
+        result.and_then(|output| Ok((output, carried.ok_or(Error::Taken)?.buffer)))
     }
 
     fn lost<T>(error: Error, carried: All<B>) -> Result<T, Error> {

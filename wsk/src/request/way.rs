@@ -22,6 +22,8 @@ pub unsafe trait Way<B>: 'static {
     type Waited<T>;
     /// What an operation that owns it ends in.
     type Finished<T>;
+    /// What an operation of a scope ends in.
+    type Scoped<T>;
     /// What is given back when it was not started.
     type NotStarted;
 
@@ -53,6 +55,10 @@ pub unsafe trait Way<B>: 'static {
     /// What an owned operation ends in; without what it carried after [`Error::Abandoned`] and [`Error::Taken`] only.
     #[doc(hidden)]
     fn finished<T>(result: Result<T, Error>, carried: Option<B>) -> Self::Finished<T>;
+
+    /// What an operation of a scope ends in; without what it carried when that stays with the scope, after an error.
+    #[doc(hidden)]
+    fn scoped<T>(result: Result<T, Error>, carried: Option<B>) -> Self::Scoped<T>;
 
     /// What waiting gives when it was [abandoned](Self::abandon).
     #[doc(hidden)]
@@ -119,6 +125,7 @@ macro_rules! buffer_comes_back {
     () => {
         type Waited<T> = Result<T, Error>;
         type Finished<T> = Finished<T, B>;
+        type Scoped<T> = Result<(T, B), Error>;
         type NotStarted = NotStarted<B>;
 
         #[inline]
@@ -132,6 +139,11 @@ macro_rules! buffer_comes_back {
                 result,
                 buffer: carried,
             }
+        }
+
+        #[inline]
+        fn scoped<T>(result: Result<T, Error>, carried: Option<B>) -> Result<(T, B), Error> {
+            result.and_then(|output| Ok((output, carried.ok_or(Error::Taken)?)))
         }
 
         fn lost<T>(error: Error, carried: B) -> Result<T, Error> {
@@ -288,6 +300,7 @@ macro_rules! nothing_comes_back {
     ($B:ty, $leak:expr) => {
         type Waited<T> = Result<T, Error>;
         type Finished<T> = Result<T, Error>;
+        type Scoped<T> = Result<T, Error>;
         type NotStarted = Error;
 
         #[inline]
@@ -296,6 +309,10 @@ macro_rules! nothing_comes_back {
         }
 
         fn finished<T>(result: Result<T, Error>, _: Option<$B>) -> Result<T, Error> {
+            result
+        }
+
+        fn scoped<T>(result: Result<T, Error>, _: Option<$B>) -> Result<T, Error> {
             result
         }
 
