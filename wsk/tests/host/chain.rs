@@ -2,8 +2,9 @@
 
 use std::ptr::NonNull;
 
+use wsk::operation::Operations;
 use wsk::{
-    Call, DriverMdl, DriverMdlMut, Error, Family, MdlChain, Memory, NonPagedBuffer, Pool,
+    BufferPool, Call, DriverMdl, DriverMdlMut, Error, Family, MdlChain, Memory, NonPagedBuffer,
     SliceChain,
 };
 use wsk_host::{Completion, Kernel, Resource};
@@ -13,7 +14,9 @@ use wsk_sys::{
     STATUS_WORKING_SET_QUOTA,
 };
 
-use crate::setting::{LOOPBACK, PATIENCE, arrives, bound, client, with_sockets};
+use crate::setting::{
+    LOOPBACK, PATIENCE, arrives, bound, client, on_each_kernel, peer, with_sockets,
+};
 
 fn buffer(bytes: &[u8]) -> NonPagedBuffer {
     NonPagedBuffer::copy_of(bytes).unwrap()
@@ -29,20 +32,20 @@ fn a_chain_is_sent_in_every_shape() {
             buffer(b"3"),
         ]);
         assert_eq!((chain.len(), chain.capacity()), (11, 11));
-        assert_eq!(socket.send_to(&chain, to).unwrap(), 11);
+        assert_eq!(socket.send_to(&chain, to).wait().unwrap(), 11);
         arrives(peer, b"one, two, 3");
         chain.set_range(3, 4).unwrap();
         let sent = wsk::scope(|s| {
-            let first = s.send_to(socket, &chain, to)?;
-            let second = s.send_to(socket, &chain, to)?;
-            Ok::<_, Error>(first.wait()? + second.wait()?)
+            let first = socket.send_to(&chain, to).start_in(s)?;
+            let second = socket.send_to(&chain, to).start_in(s)?;
+            Ok::<_, Error>(first.wait()?.0 + second.wait()?.0)
         });
         assert_eq!(sent.unwrap().unwrap(), 8);
         arrives(peer, b", tw");
         arrives(peer, b", tw");
         chain.part_mut(3).unwrap()[0] = b'!';
         chain.set_range(0, 11).unwrap();
-        let finished = socket.start_send_to(chain, to).unwrap().wait().unwrap();
+        let finished = socket.send_to(chain, to).start().unwrap().wait().unwrap();
         assert_eq!(finished.result.unwrap(), 11);
         arrives(peer, b"one, two, !");
         let [one, none, two, last] = finished.buffer.unwrap().into_parts();
@@ -56,7 +59,7 @@ fn a_chain_is_sent_in_every_shape() {
             [b"one, ".as_slice(), b"", b"two, ", b"!"]
         );
         // Alone again: each is sent by itself.
-        assert_eq!(socket.send_to(&one, to).unwrap(), 5);
+        assert_eq!(socket.send_to(&one, to).wait().unwrap(), 5);
         arrives(peer, b"one, ");
     });
 }
@@ -67,12 +70,12 @@ fn a_part_is_as_long_as_its_buffer_was() {
         let mut header = buffer(b"a long header");
         header.set_len(6).unwrap();
         let chain = MdlChain::new([header, buffer(b"; and so on")]);
-        assert_eq!(socket.send_to(&chain, to).unwrap(), 17);
+        assert_eq!(socket.send_to(&chain, to).wait().unwrap(), 17);
         arrives(peer, b"a long; and so on");
         let [mut header, _rest] = chain.into_parts();
         assert_eq!((header.len(), header.capacity()), (6, 13));
         header.set_len(13).unwrap();
-        assert_eq!(socket.send_to(&header, to).unwrap(), 13);
+        assert_eq!(socket.send_to(&header, to).wait().unwrap(), 13);
         arrives(peer, b"a long header");
     });
 }
@@ -87,9 +90,10 @@ fn a_datagram_is_scattered_over_a_chain() {
         peer.send_to(b"hdbody", own).unwrap();
         assert_eq!(
             socket
-                .receive_from_timeout(&mut whole, PATIENCE)
+                .receive_from(&mut whole)
+                .wait_timeout(PATIENCE)
                 .unwrap()
-                .length,
+                .length(),
             6
         );
         assert_eq!(whole.part(0).unwrap(), b"hd");
@@ -99,21 +103,24 @@ fn a_datagram_is_scattered_over_a_chain() {
         let mut short = chain(3);
         short.set_range(1, 3).unwrap();
         peer.send_to(b"12345", own).unwrap();
-        let received = socket.receive_from_timeout(&mut short, PATIENCE).unwrap();
-        assert!(received.truncated);
-        assert_eq!(received.length, 3);
+        let received = socket
+            .receive_from(&mut short)
+            .wait_timeout(PATIENCE)
+            .unwrap();
+        assert!(received.is_truncated());
+        assert_eq!(received.length(), 3);
         assert_eq!(
             (short.part(0).unwrap(), short.part(1).unwrap()),
             (&[0, b'1'][..], &[b'2', b'3', 0][..])
         );
-        let receive = socket.start_receive_from(chain(4)).unwrap();
+        let receive = socket.receive_from(chain(4)).start().unwrap();
         peer.send_to(b"owned", own).unwrap();
         let finished = receive.wait_timeout(PATIENCE).unwrap();
-        assert_eq!(finished.result.unwrap().length, 5);
+        assert_eq!(finished.result.unwrap().length(), 5);
         let parts = finished.buffer.unwrap().into_parts();
         assert_eq!(parts[1].as_slice(), b"ned\0");
         wsk::scope(|s| {
-            let receive = s.receive_from(socket, &mut whole).unwrap();
+            let receive = socket.receive_from(&mut whole).start_in(s).unwrap();
             peer.send_to(b"scope", own).unwrap();
             assert_eq!(receive.wait().unwrap().1.part(0).unwrap(), b"sc");
         })
@@ -132,7 +139,7 @@ fn the_range_lies_in_the_chain() {
         assert_eq!(chain.set_range(2, usize::MAX), bounds(usize::MAX, 3));
         assert_eq!(chain.len(), 8, "as it was");
         assert_eq!(chain.set_range(3, 0), Ok(()));
-        assert_eq!(socket.send_to(&chain, to).unwrap(), 0);
+        assert_eq!(socket.send_to(&chain, to).wait().unwrap(), 0);
         let slices = [&b"abc"[..], b"", b"defgh"];
         let mut slices = SliceChain::new(slices);
         assert_eq!(slices.set_range(3, 1), bounds(3, 3));
@@ -142,9 +149,9 @@ fn the_range_lies_in_the_chain() {
         let mut none = MdlChain::new([buffer(b""), buffer(b"")]);
         assert_eq!(none.set_range(0, 1), bounds(1, 0));
         assert!(none.is_empty() && none.set_range(0, 0).is_ok());
-        assert_eq!(socket.send_to(&none, to).unwrap(), 0);
+        assert_eq!(socket.send_to(&none, to).wait().unwrap(), 0);
         let nobody = MdlChain::new([]);
-        assert_eq!(socket.send_to(&nobody, to).unwrap(), 0);
+        assert_eq!(socket.send_to(&nobody, to).wait().unwrap(), 0);
     });
 }
 
@@ -154,11 +161,11 @@ fn slices_are_chained_for_the_operation() {
         let before = kernel.counts();
         let (header, body) = ([7; 3], *b"on the stack");
         let mut chain = SliceChain::new([&header[..], b"", &body]);
-        assert_eq!(socket.send_to(&chain, to).unwrap(), 15);
+        assert_eq!(socket.send_to(&chain, to).wait().unwrap(), 15);
         arrives(peer, b"\x07\x07\x07on the stack");
         chain.set_range(1, 4).unwrap();
-        let sent = wsk::scope(|s| s.send_to(socket, &chain, to)?.wait());
-        assert_eq!(sent.unwrap().unwrap(), 4);
+        let sent = wsk::scope(|s| socket.send_to(&chain, to).start_in(s)?.wait());
+        assert_eq!(sent.unwrap().unwrap().0, 4);
         arrives(peer, b"\x07\x07on");
         assert_eq!(chain.into_parts()[2], body);
         let (mut first, mut second) = ([0; 4], [0; 10]);
@@ -167,9 +174,10 @@ fn slices_are_chained_for_the_operation() {
         let mut room = SliceChain::new([&mut first[..], &mut second]);
         assert_eq!(
             socket
-                .receive_from_timeout(&mut room, PATIENCE)
+                .receive_from(&mut room)
+                .wait_timeout(PATIENCE)
                 .unwrap()
-                .length,
+                .length(),
             9
         );
         assert_eq!((&first, &second[..5]), (b"scat", &b"tered"[..]));
@@ -179,7 +187,9 @@ fn slices_are_chained_for_the_operation() {
         // What was locked before a failure is unlocked again.
         for nth in 1..=2 {
             kernel.fail_nth(Resource::Mdl, nth);
-            let error = socket.send_to(&SliceChain::new([&header[..], &body]), to);
+            let error = socket
+                .send_to(&SliceChain::new([&header[..], &body]), to)
+                .wait();
             assert_eq!(error.unwrap_err(), Error::NoMemory(Memory::Mdl));
             assert_eq!(kernel.counts().locked_mdls, 0);
         }
@@ -188,7 +198,9 @@ fn slices_are_chained_for_the_operation() {
 
 #[test]
 fn chains_in_a_pool_allocate_nothing() {
-    with_sockets(|kernel, socket, peer, to| {
+    on_each_kernel(|kernel, provider| {
+        let socket = bound(provider, Family::V4, LOOPBACK);
+        let (peer, to) = peer(LOOPBACK);
         let make = |_| {
             let parts = [
                 NonPagedBuffer::copy_of(b"header")?,
@@ -196,7 +208,8 @@ fn chains_in_a_pool_allocate_nothing() {
             ];
             Ok(MdlChain::new(parts))
         };
-        let pool = Pool::new(2, make).unwrap();
+        let pool = BufferPool::new(2, make).unwrap();
+        let operations = Operations::new(provider, 2).unwrap();
         let mut before = 0;
         for round in 0..20_u8 {
             if round == 2 {
@@ -205,9 +218,10 @@ fn chains_in_a_pool_allocate_nothing() {
             let mut chain = pool.take_or_wait().unwrap();
             chain.part_mut(1).unwrap()[0] = round;
             chain.set_range(0, 7).unwrap();
-            let finished = socket.start_send_to(chain, to).unwrap().wait().unwrap();
+            let request = socket.send_to(chain, to).from(&operations);
+            let finished = request.start().unwrap().wait().unwrap();
             assert_eq!(finished.result.unwrap(), 7);
-            arrives(peer, &[b"header".as_slice(), &[round]].concat());
+            arrives(&peer, &[b"header".as_slice(), &[round]].concat());
         }
         assert_eq!(kernel.counts().allocations(), before);
     });
@@ -222,12 +236,12 @@ fn chains_that_are_forgotten_stay_valid() {
     for _ in 0..50 {
         // Dropped in flight; the chain goes with the completion.
         let chain = MdlChain::new([buffer(b"dropped"), buffer(b" in flight")]);
-        drop(socket.start_send_to(chain, own).unwrap());
+        drop(socket.send_to(chain, own).start().unwrap());
         let chain = MdlChain::new([
             NonPagedBuffer::new(4).unwrap(),
             NonPagedBuffer::new(400).unwrap(),
         ]);
-        drop(socket.start_receive_from(chain).unwrap());
+        drop(socket.receive_from(chain).start().unwrap());
     }
     drop((socket, provider, registration));
     kernel.shutdown();
@@ -245,34 +259,34 @@ fn pages_that_cannot_be_locked_are_an_error() {
         for nth in 1..=2 {
             kernel.fail_nth(Resource::Lock, nth);
             let chain = SliceChain::new([&b"one"[..], b"other"]);
-            assert_eq!(socket.send_to(&chain, to).unwrap_err(), failed);
+            assert_eq!(socket.send_to(&chain, to).wait().unwrap_err(), failed);
         }
         kernel.fail_nth(Resource::Lock, 1);
-        let error = socket.receive_from(&mut [0; 8]).unwrap_err();
+        let error = socket.receive_from(&mut [0; 8]).wait().unwrap_err();
         assert_eq!(error, failed);
         kernel.fail_nth(Resource::Lock, 1);
-        let error = wsk::scope(|s| s.send_to(socket, b"bytes", to).map(drop)).unwrap();
+        let error = wsk::scope(|s| socket.send_to(b"bytes", to).start_in(s).map(drop)).unwrap();
         assert_eq!(error.unwrap_err(), failed);
         kernel.fail_nth(Resource::Lock, 1);
-        let refused = socket.start_send_to(*b"array", to).unwrap_err();
-        assert_eq!((refused.error, refused.buffer), (failed, Some(*b"array")));
+        let refused = socket.send_to(*b"array", to).start().unwrap_err();
+        assert_eq!((refused.error, refused.buffer), (failed, *b"array"));
         let counts = kernel.counts();
         assert_eq!((counts.mdls.live, counts.locked_mdls), (live, 0));
-        assert_eq!(socket.send_to(b"bytes", to).unwrap(), 5);
+        assert_eq!(socket.send_to(b"bytes", to).wait().unwrap(), 5);
         arrives(peer, b"bytes");
     });
 }
 
 /// A block of nonpaged pool with an MDL, in raw code.
-struct Raw {
+pub(crate) struct Raw {
     block: *mut u8,
-    mdl: NonNull<MDL>,
+    pub(crate) mdl: NonNull<MDL>,
 }
 
 const TAG: u32 = u32::from_le_bytes(*b"Raw ");
 
 impl Raw {
-    fn new(bytes: &[u8]) -> Self {
+    pub(crate) fn new(bytes: &[u8]) -> Self {
         // SAFETY: freshly allocated memory of that size, and an MDL for it.
         unsafe {
             let length = bytes.len();
@@ -307,9 +321,9 @@ fn a_drivers_own_mdl() {
         let raw = |offset, length| unsafe { DriverMdl::from_raw(first.mdl, offset, length) };
         let chain = raw(2, 10).unwrap();
         assert_eq!(chain.len(), 10);
-        assert_eq!(socket.send_to(&chain, to).unwrap(), 10);
+        assert_eq!(socket.send_to(&chain, to).wait().unwrap(), 10);
         arrives(peer, b"iver's own");
-        let finished = socket.start_send_to(chain, to).unwrap().wait().unwrap();
+        let finished = socket.send_to(chain, to).start().unwrap().wait().unwrap();
         assert_eq!(finished.result.unwrap(), 10);
         arrives(peer, b"iver's own");
         assert!(matches!(raw(8, 1), Err(Error::OutOfBounds { .. })));
@@ -320,9 +334,10 @@ fn a_drivers_own_mdl() {
             .unwrap();
         assert_eq!(
             socket
-                .receive_from_timeout(&mut room, PATIENCE)
+                .receive_from(&mut room)
+                .wait_timeout(PATIENCE)
                 .unwrap()
-                .length,
+                .length(),
             6
         );
         // SAFETY: the receive is done.
@@ -343,10 +358,10 @@ fn a_drivers_own_mdl() {
             let shared = DriverMdl::from_raw(locked, 0, 64).unwrap();
             let sent = wsk::scope(|s| {
                 let (one, two) = (
-                    s.send_to(socket, &shared, to)?,
-                    s.send_to(socket, &shared, to)?,
+                    socket.send_to(&shared, to).start_in(s)?,
+                    socket.send_to(&shared, to).start_in(s)?,
                 );
-                Ok::<_, Error>(one.wait()? + two.wait()?)
+                Ok::<_, Error>(one.wait()?.0 + two.wait()?.0)
             });
             assert_eq!(sent.unwrap().unwrap(), 128);
             arrives(peer, &[5; 64]);

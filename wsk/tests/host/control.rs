@@ -17,13 +17,14 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use socket2::{MaybeUninitSlice, MsgHdrMut};
+use wsk::events::{Indication, ReceiveFromEvent, Verdict};
 use wsk::option::{
     ReceiveEcnV4, ReceiveEcnV6, ReceiveHopLimit, ReceivePacketInfoV4, ReceivePacketInfoV6,
     ReceiveTimeToLive, ReceiveTrafficClass, ReceiveTypeOfService, SegmentSize,
 };
 use wsk::{
-    Call, Control, ControlMessage, DatagramSocket, Error, Family, Indication, NTSTATUS,
-    NonPagedBuffer, ReceiveFromEvent, Verdict, WithControl,
+    Call, Control, ControlMessage, DatagramSocket, Error, Family, NTSTATUS, NonPagedBuffer,
+    WithControl,
 };
 
 use crate::setting::{self, LOOPBACK, PATIENCE, bound, on_each_kernel};
@@ -97,7 +98,7 @@ fn what_is_sent_along_arrives_over_ipv4() {
         let socket = bound(provider, Family::V4, "0.0.0.0:0");
         let sent = |messages: &[ControlMessage<'_>]| {
             let buffer = WithControl::new(*b"bytes", control::<ALL>(messages));
-            assert_eq!(socket.send_to(&buffer, to).unwrap(), 5);
+            assert_eq!(socket.send_to(&buffer, to).wait().unwrap(), 5);
             let numbers = ancillary(&peer).into_iter().map(|(level, kind, data)| {
                 assert_eq!(level, libc::IPPROTO_IP);
                 let number = data
@@ -130,7 +131,7 @@ fn what_is_sent_along_arrives_over_ipv4() {
         // Nothing around a buffer that has its own leaves that.
         let inner = WithControl::new(*b"bytes", control::<ALL>(&[ControlMessage::EcnV4(1)]));
         let buffer = WithControl::new(inner, Control::<0>::new());
-        assert_eq!(socket.send_to(&buffer, to).unwrap(), 5);
+        assert_eq!(socket.send_to(&buffer, to).wait().unwrap(), 5);
         assert!(ancillary(&peer).contains(&(libc::IPPROTO_IP, libc::IP_TOS, vec![1])));
     });
 }
@@ -150,7 +151,7 @@ fn what_is_sent_along_arrives_over_ipv6() {
         ];
         let buffer = NonPagedBuffer::copy_of(b"bytes").unwrap();
         let buffer = WithControl::new(buffer, control::<ALL>(&messages));
-        let sent = socket.start_send_to(buffer, to).unwrap().wait().unwrap();
+        let sent = socket.send_to(buffer, to).start().unwrap().wait().unwrap();
         assert_eq!(sent.result.unwrap(), 5);
         let mut told = ancillary(&peer);
         told.sort_unstable();
@@ -176,7 +177,7 @@ fn the_source_address_is_chosen() {
             };
             let buffer = WithControl::new(*b"x", control::<ALL>(&[info]));
             // In a scope as well as in a call that waits.
-            wsk::scope(|s| s.send_to(&socket, &buffer, to)?.wait())
+            wsk::scope(|s| socket.send_to(&buffer, to).start_in(s)?.wait())
                 .unwrap()
                 .unwrap();
             let (_, from) = peer.recv_from(&mut [MaybeUninit::uninit(); 8]).unwrap();
@@ -198,13 +199,13 @@ fn a_long_buffer_is_cut_into_datagrams() {
             [3; 2500],
             control::<ALL>(&[ControlMessage::SegmentSize(1000)]),
         );
-        assert_eq!(socket.send_to(&cut, to).unwrap(), 2500);
+        assert_eq!(socket.send_to(&cut, to).wait().unwrap(), 2500);
         assert_eq!(lengths(3), [1000, 1000, 500]);
-        socket.set_option(SegmentSize(1200)).unwrap();
-        assert_eq!(socket.send_to(&[3; 2400], to).unwrap(), 2400);
+        socket.set_option(SegmentSize(1200)).wait().unwrap();
+        assert_eq!(socket.send_to(&[3; 2400], to).wait().unwrap(), 2400);
         assert_eq!(lengths(2), [1200, 1200]);
-        socket.set_option(SegmentSize(0)).unwrap();
-        assert_eq!(socket.send_to(&[3; 2400], to).unwrap(), 2400);
+        socket.set_option(SegmentSize(0)).wait().unwrap();
+        assert_eq!(socket.send_to(&[3; 2400], to).wait().unwrap(), 2400);
         assert_eq!(lengths(1), [2400]);
     });
 }
@@ -216,7 +217,7 @@ fn what_the_transport_does_not_take_is_an_error() {
         let to = socket.local_address().unwrap();
         let refused = |message| {
             let buffer = WithControl::new(*b"x", control::<ALL>(&[message]));
-            socket.send_to(&buffer, to).unwrap_err()
+            socket.send_to(&buffer, to).wait().unwrap_err()
         };
         let error = |status| Error::Call {
             call: Call::WskSendTo,
@@ -268,11 +269,17 @@ fn loopback() -> u32 {
 }
 
 fn tell_all(socket: &DatagramSocket) {
-    socket.set_option(ReceivePacketInfoV4(true)).unwrap();
-    socket.set_option(ReceiveTypeOfService(true)).unwrap();
-    socket.set_option(ReceiveEcnV4(true)).unwrap();
-    socket.set_option(ReceiveTimeToLive(true)).unwrap();
-    assert_eq!(socket.option::<ReceiveEcnV4>().unwrap(), ReceiveEcnV4(true));
+    socket.set_option(ReceivePacketInfoV4(true)).wait().unwrap();
+    socket
+        .set_option(ReceiveTypeOfService(true))
+        .wait()
+        .unwrap();
+    socket.set_option(ReceiveEcnV4(true)).wait().unwrap();
+    socket.set_option(ReceiveTimeToLive(true)).wait().unwrap();
+    assert_eq!(
+        socket.option::<ReceiveEcnV4>().wait().unwrap(),
+        ReceiveEcnV4(true)
+    );
 }
 
 #[test]
@@ -288,35 +295,50 @@ fn a_receive_tells_what_came_along() {
         let mut buffer = WithControl::new([0; 64], Control::<ALL>::new());
         // Nothing is told unasked.
         peer.send_to(b"plain", &to.into()).unwrap();
-        let received = socket.receive_from_timeout(&mut buffer, PATIENCE).unwrap();
-        assert!(!received.control_truncated);
+        let received = socket
+            .receive_from(&mut buffer)
+            .wait_timeout(PATIENCE)
+            .unwrap();
+        assert!(!received.is_control_truncated());
         assert_eq!(buffer.control.messages().count(), 0);
         tell_all(&socket);
         peer.send_to(b"told", &to.into()).unwrap();
-        let received = socket.receive_from_timeout(&mut buffer, PATIENCE).unwrap();
-        assert_eq!((received.length, received.from), (4, from));
-        assert!(!received.control_truncated && !received.truncated);
+        let received = socket
+            .receive_from(&mut buffer)
+            .wait_timeout(PATIENCE)
+            .unwrap();
+        assert_eq!(
+            (received.length(), received.remote_address().unwrap()),
+            (4, from)
+        );
+        assert!(!received.is_control_truncated() && !received.is_truncated());
         assert_eq!(sorted(buffer.control.messages()), expected);
         // With an operation of its own.
         let owned = WithControl::new(NonPagedBuffer::new(64).unwrap(), Control::<ALL>::new());
-        let receive = socket.start_receive_from(owned).unwrap();
+        let receive = socket.receive_from(owned).start().unwrap();
         peer.send_to(b"owned", &to.into()).unwrap();
         let finished = receive.wait_timeout(PATIENCE).unwrap();
-        assert_eq!(finished.result.unwrap().length, 5);
+        assert_eq!(finished.result.unwrap().length(), 5);
         let owned = finished.buffer.unwrap();
         assert_eq!(sorted(owned.control.messages()), expected);
         // And in a scope.
         wsk::scope(|s| {
-            let receive = s.receive_from(&socket, &mut buffer).unwrap();
+            let receive = socket.receive_from(&mut buffer).start_in(s).unwrap();
             peer.send_to(b"scoped", &to.into()).unwrap();
             let (received, buffer) = receive.wait().unwrap();
-            assert_eq!(received.length, 6);
+            assert_eq!(received.length(), 6);
             assert_eq!(sorted(buffer.control.messages()), expected);
         })
         .unwrap();
-        socket.set_option(ReceiveTypeOfService(false)).unwrap();
+        socket
+            .set_option(ReceiveTypeOfService(false))
+            .wait()
+            .unwrap();
         peer.send_to(b"less", &to.into()).unwrap();
-        socket.receive_from_timeout(&mut buffer, PATIENCE).unwrap();
+        socket
+            .receive_from(&mut buffer)
+            .wait_timeout(PATIENCE)
+            .unwrap();
         assert_eq!(buffer.control.messages().count(), 3);
     });
 }
@@ -329,19 +351,19 @@ fn a_receive_that_fails_tells_of_nothing() {
         let empty = |control: &Control<32>| control.as_bytes().is_empty();
         let mut buffer = WithControl::new(NonPagedBuffer::new(8).unwrap(), told());
         let soon = Duration::from_millis(20);
-        let refused = socket.receive_from_timeout(&mut buffer, soon);
+        let refused = socket.receive_from(&mut buffer).wait_timeout(soon);
         assert!(matches!(refused, Err(Error::TimedOut { .. })));
         assert!(empty(&buffer.control), "{:?}", buffer.control.as_bytes());
         buffer.control = told();
         wsk::scope(|s| {
-            let receive = s.receive_from(&socket, &mut buffer).unwrap();
+            let receive = socket.receive_from(&mut buffer).start_in(s).unwrap();
             receive.cancel();
             assert!(receive.wait().is_err());
         })
         .unwrap();
         assert!(empty(&buffer.control), "{:?}", buffer.control.as_bytes());
         buffer.control = told();
-        let receive = socket.start_receive_from(buffer).unwrap();
+        let receive = socket.receive_from(buffer).start().unwrap();
         receive.cancel();
         let mut buffer = receive.wait().unwrap().buffer.unwrap();
         assert!(empty(&buffer.control), "{:?}", buffer.control.as_bytes());
@@ -361,15 +383,21 @@ fn room_that_is_too_small_is_told() {
         tell_all(&socket);
         let mut buffer = WithControl::new([0; 64], Control::<50>::new());
         peer.send_to(b"told in part", &to.into()).unwrap();
-        let received = socket.receive_from_timeout(&mut buffer, PATIENCE).unwrap();
-        assert!(received.control_truncated && !received.truncated);
-        assert_eq!(received.length, 12);
+        let received = socket
+            .receive_from(&mut buffer)
+            .wait_timeout(PATIENCE)
+            .unwrap();
+        assert!(received.is_control_truncated() && !received.is_truncated());
+        assert_eq!(received.length(), 12);
         assert_eq!(buffer.control.messages().count(), 2, "those that fit");
         let mut none = WithControl::new([0; 4], Control::<0>::new());
         peer.send_to(b"data too", &to.into()).unwrap();
-        let received = socket.receive_from_timeout(&mut none, PATIENCE).unwrap();
-        assert!(received.truncated);
-        assert_eq!(received.length, 4);
+        let received = socket
+            .receive_from(&mut none)
+            .wait_timeout(PATIENCE)
+            .unwrap();
+        assert!(received.is_truncated());
+        assert_eq!(received.length(), 4);
     });
 }
 
@@ -382,13 +410,16 @@ fn ipv6_receives_tell_what_came_along() {
         let (peer, _) = peer("[::1]:0");
         peer.set_tclass_v6(0x31).unwrap();
         peer.set_unicast_hops_v6(44).unwrap();
-        socket.set_option(ReceivePacketInfoV6(true)).unwrap();
-        socket.set_option(ReceiveTrafficClass(true)).unwrap();
-        socket.set_option(ReceiveEcnV6(true)).unwrap();
-        socket.set_option(ReceiveHopLimit(true)).unwrap();
+        socket.set_option(ReceivePacketInfoV6(true)).wait().unwrap();
+        socket.set_option(ReceiveTrafficClass(true)).wait().unwrap();
+        socket.set_option(ReceiveEcnV6(true)).wait().unwrap();
+        socket.set_option(ReceiveHopLimit(true)).wait().unwrap();
         let mut buffer = WithControl::new([0; 64], Control::<ALL>::new());
         peer.send_to(b"told", &to.into()).unwrap();
-        socket.receive_from_timeout(&mut buffer, PATIENCE).unwrap();
+        socket
+            .receive_from(&mut buffer)
+            .wait_timeout(PATIENCE)
+            .unwrap();
         let expected = [
             ControlMessage::PacketInfoV6 {
                 address: Ipv6Addr::LOCALHOST,
@@ -424,7 +455,9 @@ fn an_event_tells_what_came_along() {
         let (sender, told): (_, Receiver<Vec<String>>) = channel();
         let handler = Handler(Mutex::new(sender));
         let socket = DatagramSocket::open_with_events(provider, Family::V4, handler).unwrap();
-        socket.bind(LOOPBACK.parse().unwrap()).unwrap();
+        socket
+            .bind(LOOPBACK.parse::<SocketAddr>().unwrap())
+            .unwrap();
         let to = socket.local_address().unwrap();
         let (peer, _) = peer(LOOPBACK);
         peer.set_tos_v4(0x2B).unwrap();

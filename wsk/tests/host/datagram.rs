@@ -18,7 +18,7 @@ fn datagrams_go_both_ways() {
             let socket = bound(provider, family, local);
             let (peer, to) = peer(local);
             let message = NonPagedBuffer::copy_of(b"question").unwrap();
-            assert_eq!(socket.send_to(&message, to).unwrap(), 8);
+            assert_eq!(socket.send_to(&message, to).wait().unwrap(), 8);
             let mut bytes = [0; 64];
             let (length, from) = peer.recv_from(&mut bytes).unwrap();
             assert_eq!(
@@ -28,10 +28,12 @@ fn datagrams_go_both_ways() {
 
             peer.send_to(b"the answer", from).unwrap();
             let mut room = NonPagedBuffer::new(64).unwrap();
-            let received = socket.receive_from(&mut room).unwrap();
-            assert_eq!(&room.as_slice()[..received.length], b"the answer");
-            assert_eq!(received.from, to);
-            assert!(!received.truncated && !received.broadcast && !received.multicast);
+            let received = socket.receive_from(&mut room).wait().unwrap();
+            assert_eq!(&room.as_slice()[..received.length()], b"the answer");
+            assert_eq!(received.remote_address().unwrap(), to);
+            assert!(
+                !received.is_truncated() && !received.is_broadcast() && !received.is_multicast()
+            );
             socket.close().unwrap();
         }
     });
@@ -45,7 +47,7 @@ fn a_dual_mode_socket_carries_both_families() {
         for local in [LOOPBACK, V6] {
             let (peer, to) = peer(local);
             let message = NonPagedBuffer::copy_of(b"both").unwrap();
-            assert_eq!(socket.send_to(&message, to).unwrap(), 4);
+            assert_eq!(socket.send_to(&message, to).wait().unwrap(), 4);
             let mut bytes = [0; 8];
             let (length, from) = peer.recv_from(&mut bytes).unwrap();
             assert_eq!(
@@ -55,7 +57,12 @@ fn a_dual_mode_socket_carries_both_families() {
             peer.send_to(b"back", from).unwrap();
             let mut room = NonPagedBuffer::new(8).unwrap();
             assert_eq!(
-                socket.receive_from(&mut room).unwrap().from,
+                socket
+                    .receive_from(&mut room)
+                    .wait()
+                    .unwrap()
+                    .remote_address()
+                    .unwrap(),
                 to,
                 "an IPv4 sender is told as IPv4"
             );
@@ -73,6 +80,7 @@ fn empty_and_maximal_datagrams() {
         assert_eq!(
             socket
                 .send_to(&NonPagedBuffer::new(0).unwrap(), to)
+                .wait()
                 .unwrap(),
             0
         );
@@ -84,18 +92,21 @@ fn empty_and_maximal_datagrams() {
             .iter_mut()
             .zip(0..)
             .for_each(|(byte, n): (_, u32)| *byte = n.to_le_bytes()[0]);
-        assert_eq!(socket.send_to(&largest, to).unwrap(), 65_507);
+        assert_eq!(socket.send_to(&largest, to).wait().unwrap(), 65_507);
         assert_eq!(peer.recv(&mut bytes).unwrap(), 65_507);
         assert_eq!(&bytes[..65_507], largest.as_slice());
 
         peer.send_to(&bytes[..65_507], socket.local_address().unwrap())
             .unwrap();
         let mut room = NonPagedBuffer::new(65_507).unwrap();
-        assert_eq!(socket.receive_from(&mut room).unwrap().length, 65_507);
+        assert_eq!(
+            socket.receive_from(&mut room).wait().unwrap().length(),
+            65_507
+        );
         assert_eq!(room.as_slice(), largest.as_slice());
 
         let too_long = NonPagedBuffer::new(65_508).unwrap();
-        let error = socket.send_to(&too_long, to).unwrap_err();
+        let error = socket.send_to(&too_long, to).wait().unwrap_err();
         assert_eq!(
             error,
             Error::DatagramTooLong {
@@ -118,13 +129,17 @@ fn part_of_a_buffer() {
         assert_eq!(
             socket
                 .send_to(&large.slice(5_000..5_004).unwrap(), to)
+                .wait()
                 .unwrap(),
             4
         );
         assert_eq!(peer.recv(&mut bytes).unwrap(), 4);
         assert_eq!(&bytes[..4], b"here");
         assert_eq!(
-            socket.send_to(&large.slice(10_000..).unwrap(), to).unwrap(),
+            socket
+                .send_to(&large.slice(10_000..).unwrap(), to)
+                .wait()
+                .unwrap(),
             0
         );
         assert_eq!(
@@ -146,9 +161,9 @@ fn a_datagram_longer_than_the_room_is_truncated() {
         peer.send_to(b"0123456789", socket.local_address().unwrap())
             .unwrap();
         let mut room = NonPagedBuffer::new(4).unwrap();
-        let received = socket.receive_from(&mut room).unwrap();
-        assert!(received.truncated);
-        assert_eq!((received.length, room.as_slice()), (4, &b"0123"[..]));
+        let received = socket.receive_from(&mut room).wait().unwrap();
+        assert!(received.is_truncated());
+        assert_eq!((received.length(), room.as_slice()), (4, &b"0123"[..]));
     });
 }
 
@@ -160,10 +175,14 @@ fn mistakes_are_errors_of_their_own() {
             ("127.0.0.1:9".parse().unwrap(), "[::1]:9".parse().unwrap());
 
         let unbound = DatagramSocket::open(provider, Family::V4).unwrap();
-        assert_eq!(unbound.send_to(&buffer, v4).unwrap_err(), Error::NotBound);
+        assert_eq!(
+            unbound.send_to(&buffer, v4).wait().unwrap_err(),
+            Error::NotBound
+        );
         assert_eq!(
             unbound
                 .receive_from(&mut NonPagedBuffer::new(1).unwrap())
+                .wait()
                 .unwrap_err(),
             Error::NotBound
         );
@@ -178,7 +197,7 @@ fn mistakes_are_errors_of_their_own() {
 
         let socket = bound(provider, Family::V4, LOOPBACK);
         assert_eq!(
-            socket.send_to(&buffer, v6).unwrap_err(),
+            socket.send_to(&buffer, v6).wait().unwrap_err(),
             Error::WrongFamily {
                 socket: Family::V4,
                 address: Family::V6
@@ -186,12 +205,15 @@ fn mistakes_are_errors_of_their_own() {
         );
         assert_eq!(
             socket
-                .send_to(&buffer, "127.0.0.1:0".parse().unwrap())
+                .send_to(&buffer, "127.0.0.1:0".parse::<SocketAddr>().unwrap())
+                .wait()
                 .unwrap_err(),
             Error::PortZero
         );
         assert!(matches!(
-            socket.bind(LOOPBACK.parse().unwrap()).unwrap_err(),
+            socket
+                .bind(LOOPBACK.parse::<SocketAddr>().unwrap())
+                .unwrap_err(),
             Error::Call {
                 call: Call::WskBind,
                 ..
@@ -200,7 +222,7 @@ fn mistakes_are_errors_of_their_own() {
 
         let v6_only = bound(provider, Family::V6, V6);
         assert_eq!(
-            v6_only.send_to(&buffer, v4).unwrap_err(),
+            v6_only.send_to(&buffer, v4).wait().unwrap_err(),
             Error::WrongFamily {
                 socket: Family::V6,
                 address: Family::V4
@@ -210,7 +232,7 @@ fn mistakes_are_errors_of_their_own() {
         let before = kernel.counts();
         let raised = wsk_host::at_irql(2, || {
             [
-                socket.send_to(&buffer, v4).unwrap_err(),
+                socket.send_to(&buffer, v4).wait().unwrap_err(),
                 socket.local_address().unwrap_err(),
                 DatagramSocket::open(provider, Family::V4)
                     .map(drop)
@@ -280,8 +302,9 @@ fn a_forced_close_says_that_the_socket_is_dead() {
         let error = socket
             .send_to(
                 &NonPagedBuffer::copy_of(b"x").unwrap(),
-                "127.0.0.1:9".parse().unwrap(),
+                "127.0.0.1:9".parse::<SocketAddr>().unwrap(),
             )
+            .wait()
             .unwrap_err();
         assert_eq!(
             error,
@@ -323,7 +346,7 @@ fn handles_go_to_other_threads() {
                 threads.spawn(move || {
                     let buffer = NonPagedBuffer::copy_of(&[n]).unwrap();
                     for _ in 0..50 {
-                        assert_eq!(socket.send_to(&buffer, to).unwrap(), 1);
+                        assert_eq!(socket.send_to(&buffer, to).wait().unwrap(), 1);
                     }
                 });
             }
@@ -343,9 +366,9 @@ fn everything(to: SocketAddr) -> Result<(), Error> {
     let registration = Registration::new()?;
     let provider = registration.capture(Wait::Forever)?;
     let socket = DatagramSocket::open(&provider, Family::Dual)?;
-    socket.bind("0.0.0.0:0".parse().unwrap())?;
+    socket.bind("0.0.0.0:0".parse::<SocketAddr>().unwrap())?;
     let message = NonPagedBuffer::copy_of(b"message")?;
-    assert_eq!(socket.send_to(&message, to)?, 7);
+    assert_eq!(socket.send_to(&message, to).wait()?, 7);
     socket.local_address()?;
     Ok(())
 }
@@ -395,14 +418,15 @@ fn no_memory_says_for_what() {
         Error::NoMemory(Memory::Registration)
     );
     let (registration, provider) = client();
-    kernel.fail_nth_allocation(1);
+    // The operation that waits for it is there before the socket.
+    kernel.fail_nth_allocation(2);
     assert_eq!(
         DatagramSocket::open(&provider, Family::V4)
             .map(drop)
             .unwrap_err(),
         Error::NoMemory(Memory::Socket)
     );
-    kernel.fail_nth_allocation(2);
+    kernel.fail_nth_allocation(1);
     let error = DatagramSocket::open(&provider, Family::V4)
         .map(drop)
         .unwrap_err();

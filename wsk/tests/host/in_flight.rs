@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use wsk::{DatagramSocket, Error, Extent, Family, NonPagedBuffer, Pool, SendBuffer};
+use wsk::operation::Operations;
+use wsk::{BufferPool, DatagramSocket, Error, Extent, Family, NonPagedBuffer};
 use wsk_host::Kernel;
 
+use crate::chain::Raw;
 use crate::setting::{Counted, LOOPBACK, MOMENT, PATIENCE, Setting, Wakes, kernels, until};
 
 fn on_each_kernel(test: impl Fn(&Kernel, &Setting)) {
@@ -27,7 +29,8 @@ fn a_send_gives_its_buffer_back() {
         let buffer = NonPagedBuffer::copy_of(b"owned").unwrap();
         let finished = s
             .socket
-            .start_send_to(buffer, s.to)
+            .send_to(buffer, s.to)
+            .start()
             .unwrap()
             .wait()
             .unwrap();
@@ -43,7 +46,8 @@ fn a_receive_is_pending_until_a_datagram_comes() {
     on_each_kernel(|_, s| {
         let operation = s
             .socket
-            .start_receive_from(NonPagedBuffer::new(16).unwrap())
+            .receive_from(NonPagedBuffer::new(16).unwrap())
+            .start()
             .unwrap();
         assert!(!operation.is_completed());
         let operation = operation.try_take().unwrap_err();
@@ -53,8 +57,8 @@ fn a_receive_is_pending_until_a_datagram_comes() {
         let finished = operation.wait().unwrap();
         assert_eq!(
             (
-                finished.result.unwrap().length,
-                finished.result.unwrap().from
+                finished.result.unwrap().length(),
+                finished.result.unwrap().remote_address().unwrap()
             ),
             (4, s.to)
         );
@@ -68,7 +72,8 @@ fn a_receive_is_a_future() {
         let (count, waker) = Wakes::new();
         let mut operation = pin!(
             s.socket
-                .start_receive_from(NonPagedBuffer::new(16).unwrap())
+                .receive_from(NonPagedBuffer::new(16).unwrap())
+                .start()
                 .unwrap()
         );
         let mut context = Context::from_waker(&waker);
@@ -85,7 +90,7 @@ fn a_receive_is_a_future() {
         let Poll::Ready(finished) = operation.as_mut().poll(&mut context) else {
             panic!("woken and not ready")
         };
-        assert_eq!(finished.result.unwrap().length, 4);
+        assert_eq!(finished.result.unwrap().length(), 4);
         let Poll::Ready(again) = operation.as_mut().poll(&mut context) else {
             panic!("pending after its end")
         };
@@ -98,7 +103,8 @@ fn cancelling_completes_with_cancelled() {
     on_each_kernel(|_, s| {
         let operation = s
             .socket
-            .start_receive_from(NonPagedBuffer::new(16).unwrap())
+            .receive_from(NonPagedBuffer::new(16).unwrap())
+            .start()
             .unwrap();
         operation.cancel();
         operation.cancel();
@@ -117,7 +123,8 @@ fn dropping_frees_the_buffer_when_the_irp_has_completed() {
         let drops = Arc::new(AtomicUsize::new(0));
         drop(
             s.socket
-                .start_send_to(Counted::new(b"gone", &drops), s.to)
+                .send_to(Counted::new(b"gone", &drops), s.to)
+                .start()
                 .unwrap(),
         );
         let mut bytes = [0; 8];
@@ -130,7 +137,8 @@ fn dropping_frees_the_buffer_when_the_irp_has_completed() {
 
         drop(
             s.socket
-                .start_receive_from(Counted::new(&[0; 8], &drops))
+                .receive_from(Counted::new(&[0; 8], &drops))
+                .start()
                 .unwrap(),
         );
         until("the drop of a cancelled receive", || {
@@ -139,7 +147,8 @@ fn dropping_frees_the_buffer_when_the_irp_has_completed() {
 
         let mut operation = Box::pin(
             s.socket
-                .start_receive_from(Counted::new(&[0; 8], &drops))
+                .receive_from(Counted::new(&[0; 8], &drops))
+                .start()
                 .unwrap(),
         );
         let mut context = Context::from_waker(Waker::noop());
@@ -156,7 +165,7 @@ fn dropping_a_receive_wakes_nobody() {
     on_each_kernel(|_, s| {
         let (count, waker) = Wakes::new();
         let buffer = NonPagedBuffer::new(16).unwrap();
-        let mut operation = Box::pin(s.socket.start_receive_from(buffer).unwrap());
+        let mut operation = Box::pin(s.socket.receive_from(buffer).start().unwrap());
         let mut context = Context::from_waker(&waker);
         assert!(operation.as_mut().poll(&mut context).is_pending());
         drop(operation);
@@ -172,7 +181,8 @@ fn closing_completes_what_is_in_flight() {
         let operations: Vec<_> = (0..8)
             .map(|_| {
                 s.socket
-                    .start_receive_from(Counted::new(&[0; 8], &drops))
+                    .receive_from(Counted::new(&[0; 8], &drops))
+                    .start()
                     .unwrap()
             })
             .collect();
@@ -199,20 +209,26 @@ fn timeouts_of_the_calls_that_wait() {
         let mut buffer = NonPagedBuffer::new(16).unwrap();
         let error = s
             .socket
-            .receive_from_timeout(&mut buffer, MOMENT)
+            .receive_from(&mut buffer)
+            .wait_timeout(MOMENT)
             .unwrap_err();
         assert!(matches!(error, Error::TimedOut { .. }), "{error}");
         let sent = s
             .socket
-            .send_to_timeout(b"plain slice", s.to, PATIENCE)
+            .send_to(b"plain slice", s.to)
+            .wait_timeout(PATIENCE)
             .unwrap();
         assert_eq!(sent, 11);
         let mut bytes = [0; 16];
         assert_eq!(s.peer.recv(&mut bytes).unwrap(), 11);
         s.hears(b"back");
         let mut room = [0_u8; 16];
-        let received = s.socket.receive_from_timeout(&mut room, PATIENCE).unwrap();
-        assert_eq!(&room[..received.length], b"back");
+        let received = s
+            .socket
+            .receive_from(&mut room)
+            .wait_timeout(PATIENCE)
+            .unwrap();
+        assert_eq!(&room[..received.length()], b"back");
     });
 }
 
@@ -220,7 +236,7 @@ fn timeouts_of_the_calls_that_wait() {
 fn what_is_wrong_is_found_before_anything_is_in_flight() {
     on_each_kernel(|_, s| {
         let long = NonPagedBuffer::new(65_508).unwrap();
-        let not_started = s.socket.start_send_to(long, s.to).unwrap_err();
+        let not_started = s.socket.send_to(long, s.to).start().unwrap_err();
         assert_eq!(
             not_started.error,
             Error::DatagramTooLong {
@@ -228,18 +244,20 @@ fn what_is_wrong_is_found_before_anything_is_in_flight() {
                 limit: 65_507
             }
         );
-        assert_eq!(not_started.buffer.unwrap().len(), 65_508);
+        assert_eq!(not_started.buffer.len(), 65_508);
         let unbound = DatagramSocket::open(&s.provider, Family::V4).unwrap();
         assert_eq!(
             unbound
-                .start_receive_from(NonPagedBuffer::new(1).unwrap())
+                .receive_from(NonPagedBuffer::new(1).unwrap())
+                .start()
                 .unwrap_err()
                 .error,
             Error::NotBound
         );
         assert_eq!(
             unbound
-                .start_send_to(NonPagedBuffer::new(1).unwrap(), s.to)
+                .send_to(NonPagedBuffer::new(1).unwrap(), s.to)
+                .start()
                 .unwrap_err()
                 .error,
             Error::NotBound
@@ -250,7 +268,7 @@ fn what_is_wrong_is_found_before_anything_is_in_flight() {
 #[test]
 fn a_pool_is_bounded_and_allocates_nothing() {
     on_each_kernel(|kernel, s| {
-        let pool = Pool::new(4, |_| NonPagedBuffer::new(32)).unwrap();
+        let pool = BufferPool::new(4, |_| NonPagedBuffer::new(32)).unwrap();
         let taken: Vec<_> = (0..4).map(|_| pool.take().unwrap()).collect();
         assert!(pool.take().is_none());
         assert_eq!(
@@ -259,6 +277,7 @@ fn a_pool_is_bounded_and_allocates_nothing() {
         );
         drop(taken);
 
+        let operations = Operations::new(&s.provider, 4).unwrap();
         let mut bytes = [0; 64];
         let allocations = || {
             (
@@ -271,17 +290,20 @@ fn a_pool_is_bounded_and_allocates_nothing() {
         for n in 0..100_u8 {
             let mut buffer = pool.take_or_wait().unwrap();
             buffer.as_mut_slice().fill(n);
-            drop(s.socket.start_send_to(buffer, s.to).unwrap());
+            let request = s.socket.send_to(buffer, s.to).from(&operations);
+            drop(request.start().unwrap());
             assert_eq!(s.peer.recv(&mut bytes).unwrap(), 32);
             assert!(bytes[..32].iter().all(|byte| *byte == n));
             s.hears(&bytes[..8]);
             let finished = s
                 .socket
-                .start_receive_from(pool.take_or_wait().unwrap())
+                .receive_from(pool.take_or_wait().unwrap())
+                .from(&operations)
+                .start()
                 .unwrap()
                 .wait()
                 .unwrap();
-            assert_eq!(finished.result.unwrap().length, 8);
+            assert_eq!(finished.result.unwrap().length(), 8);
             assert_eq!(finished.buffer.unwrap().as_slice()[..8], [n; 8]);
         }
         assert_eq!(
@@ -307,9 +329,9 @@ fn a_pool_is_bounded_and_allocates_nothing() {
 #[test]
 fn an_extent_lies_inside_its_chain() {
     let kernel = Kernel::boot();
-    let buffer = NonPagedBuffer::new(100).unwrap();
-    let mdl = std::ptr::NonNull::new(buffer.lock().unwrap().extent().as_wsk_buf().Mdl).unwrap();
-    // SAFETY: the MDL is the buffer's, which outlives these extents.
+    let raw = Raw::new(&[0; 100]);
+    let mdl = raw.mdl;
+    // SAFETY: the MDL is that of nonpaged memory, and outlives these extents.
     unsafe {
         assert_eq!(Extent::new(mdl, 40, 60).unwrap().len(), 60);
         assert!(Extent::new(mdl, 100, 0).unwrap().is_empty());
@@ -329,14 +351,14 @@ fn an_extent_lies_inside_its_chain() {
         );
         assert!(Extent::new(mdl, 1, usize::MAX).is_err());
     }
-    drop(buffer);
+    drop(raw);
     kernel.shutdown();
 }
 
 #[test]
 fn a_pool_of_nothing_is_an_error() {
     let kernel = Kernel::boot();
-    let made = Pool::new(0, |_| NonPagedBuffer::new(1));
-    assert_eq!(made.unwrap_err(), Error::NoBuffers);
+    let made = BufferPool::new(0, |_| NonPagedBuffer::new(1));
+    assert_eq!(made.unwrap_err(), Error::NoOperations);
     kernel.shutdown();
 }

@@ -3,17 +3,17 @@
 
 mod setting;
 
-// mod chain;
+mod chain;
 // mod connection;
-// mod control;
-// mod datagram;
+mod control;
+mod datagram;
 // mod events;
-// mod in_flight;
+mod in_flight;
 // mod listening;
-// mod messages;
+mod messages;
 // mod network;
 // mod options;
 // mod prepared;
 // mod refused;
 // mod resolution;
-// mod scope;
+mod scope;

@@ -6,13 +6,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use wsk::{
-    Control, ControlMessage, Error, Lock, Memory, Messages, NonPagedBuffer, SendBuffer, WithControl,
+    Control, ControlMessage, Error, Extent, Lock, Memory, Messages, NonPagedBuffer, SendBuffer,
+    WithControl,
 };
 use wsk_host::Resource;
 
 use crate::setting::{PATIENCE, arrives, block_on, with_sockets};
 
-fn three() -> Messages<NonPagedBuffer, 3> {
+fn three() -> Messages<NonPagedBuffer> {
     let buffers = [b"one".as_slice(), b"", b"three"];
     Messages::new(buffers.map(|bytes| NonPagedBuffer::copy_of(bytes).unwrap())).unwrap()
 }
@@ -27,7 +28,8 @@ fn arrive(peer: &UdpSocket) {
 fn messages_are_owned_by_the_operation() {
     with_sockets(|_, socket, peer, to| {
         let finished = socket
-            .start_send_messages(three(), to)
+            .send_messages(three(), to)
+            .start()
             .unwrap()
             .wait()
             .unwrap();
@@ -35,18 +37,22 @@ fn messages_are_owned_by_the_operation() {
         arrive(peer);
         // They come back whole, and as a future.
         let mut messages = finished.buffer.unwrap();
-        assert_eq!(messages.buffers()[2].as_slice(), b"three");
-        messages.buffers_mut()[0]
+        assert_eq!(messages.get(2).unwrap().as_slice(), b"three");
+        messages
+            .get_mut(0)
+            .unwrap()
             .as_mut_slice()
             .copy_from_slice(b"two");
-        messages.buffers_mut()[0]
+        messages
+            .get_mut(0)
+            .unwrap()
             .as_mut_slice()
             .copy_from_slice(b"one");
-        let finished = block_on(socket.start_send_messages(messages, to).unwrap());
+        let finished = block_on(socket.send_messages(messages, to).start().unwrap());
         assert_eq!(finished.result.unwrap(), 8);
         arrive(peer);
         // Dropped or forgotten, they are sent all the same.
-        drop(socket.start_send_messages(three(), to).unwrap());
+        drop(socket.send_messages(three(), to).start().unwrap());
         arrive(peer);
     });
 }
@@ -55,32 +61,33 @@ fn messages_are_owned_by_the_operation() {
 fn messages_that_cannot_be_started_come_back() {
     with_sockets(|kernel, socket, peer, to| {
         let v6: SocketAddr = "[::1]:9".parse().unwrap();
-        let refused = socket.start_send_messages(three(), v6).unwrap_err();
+        let refused = socket.send_messages(three(), v6).start().unwrap_err();
         assert!(matches!(refused.error, Error::WrongFamily { .. }));
-        let messages = refused.buffer.unwrap();
+        let messages = refused.buffer;
         kernel.fail_nth(Resource::Pool, 1);
-        let refused = socket.start_send_messages(messages, to).unwrap_err();
+        let refused = socket.send_messages(messages, to).start().unwrap_err();
         assert_eq!(refused.error, Error::NoMemory(Memory::Irp));
         let port_zero = SocketAddr::from(([127, 0, 0, 1], 0));
         let refused = socket
-            .start_send_messages(refused.buffer.unwrap(), port_zero)
+            .send_messages(refused.buffer, port_zero)
+            .start()
             .unwrap_err();
         assert_eq!(refused.error, Error::PortZero);
         // Locks that failed half-way are undone: arrays are locked where they lie, the second of them for want of an MDL not.
         let arrays = Messages::new([[1_u8; 4], [2; 4], [3; 4]]).unwrap();
         kernel.fail_nth(Resource::Mdl, 2);
-        let refused = socket.start_send_messages(arrays, to).unwrap_err();
+        let refused = socket.send_messages(arrays, to).start().unwrap_err();
         assert_eq!(refused.error, Error::NoMemory(Memory::Mdl));
         assert_eq!(kernel.counts().locked_mdls, 0);
-        let arrays = refused.buffer.unwrap();
-        let finished = socket.start_send_messages(arrays, to).unwrap().wait();
+        let arrays = refused.buffer;
+        let finished = socket.send_messages(arrays, to).start().unwrap().wait();
         assert_eq!(finished.unwrap().result.unwrap(), 12);
         assert_eq!(kernel.counts().locked_mdls, 0);
         for _ in 0..3 {
             assert_eq!(peer.recv(&mut [0; 8]).unwrap(), 4);
         }
-        let none = Messages::<NonPagedBuffer, 0>::new([]).unwrap();
-        let refused = socket.start_send_messages(none, to).unwrap_err();
+        let none = Messages::<NonPagedBuffer>::new([]).unwrap();
+        let refused = socket.send_messages(none, to).start().unwrap_err();
         assert_eq!(refused.error, Error::NoMessages);
     });
 }
@@ -91,11 +98,11 @@ fn messages_are_sent_in_a_scope() {
         let (mut first, mut second) = (three(), three());
         let mut local = Messages::new([b"on ", b"the"]).unwrap();
         let sent = wsk::scope(|s| {
-            let one = s.send_messages(socket, &mut first, to)?;
+            let one = socket.send_messages(&mut first, to).start_in(s)?;
             // Left to the scope.
-            let _left = s.send_messages(socket, &mut second, to)?;
-            let local = s.send_messages(socket, &mut local, to)?;
-            Ok::<_, Error>(one.wait()? + local.wait()?)
+            let _left = socket.send_messages(&mut second, to).start_in(s)?;
+            let local = socket.send_messages(&mut local, to).start_in(s)?;
+            Ok::<_, Error>(one.wait()?.0 + local.wait()?.0)
         });
         assert_eq!(sent.unwrap().unwrap(), 14);
         assert_eq!(kernel.counts().locked_mdls, 0);
@@ -106,10 +113,15 @@ fn messages_are_sent_in_a_scope() {
         }
         assert_eq!(total, 8 + 8 + 6);
         // Theirs again once the scope has ended.
-        second.buffers_mut()[0].as_mut_slice().fill(0);
+        second.get_mut(0).unwrap().as_mut_slice().fill(0);
         drop((first, second));
         let port_zero = SocketAddr::from(([127, 0, 0, 1], 0));
-        let refused = wsk::scope(|s| s.send_messages(socket, &mut local, port_zero).err());
+        let refused = wsk::scope(|s| {
+            socket
+                .send_messages(&mut local, port_zero)
+                .start_in(s)
+                .err()
+        });
         assert_eq!(refused.unwrap(), Some(Error::PortZero));
         assert_eq!(kernel.counts().locked_mdls, 0);
     });
@@ -125,7 +137,7 @@ fn control_information_goes_with_all_of_them() {
             .unwrap();
         // The transport looks at it: there are two ECN bits.
         assert!(matches!(
-            socket.send_messages(&mut messages, to),
+            socket.send_messages(&mut messages, to).wait(),
             Err(Error::Call { .. })
         ));
         messages.control_mut().clear();
@@ -133,9 +145,9 @@ fn control_information_goes_with_all_of_them() {
             .control_mut()
             .push(ControlMessage::TimeToLive(9))
             .unwrap();
-        assert_eq!(socket.send_messages(&mut messages, to).unwrap(), 8);
+        assert_eq!(socket.send_messages(&mut messages, to).wait().unwrap(), 8);
         arrive(peer);
-        wsk::scope(|s| s.send_messages(socket, &mut messages, to)?.wait())
+        wsk::scope(|s| socket.send_messages(&mut messages, to).start_in(s)?.wait())
             .unwrap()
             .unwrap();
         arrive(peer);
@@ -143,7 +155,7 @@ fn control_information_goes_with_all_of_them() {
             .control_mut()
             .push(ControlMessage::SegmentSize(2))
             .unwrap();
-        let send = socket.start_send_messages(messages, to).unwrap();
+        let send = socket.send_messages(messages, to).start().unwrap();
         assert_eq!(send.wait().unwrap().result.unwrap(), 8);
         let lengths = [2, 1, 0, 2, 2, 1];
         assert_eq!(lengths.map(|_| peer.recv(&mut [0; 8]).unwrap()), lengths);
@@ -151,7 +163,7 @@ fn control_information_goes_with_all_of_them() {
         let mut control = Control::<24>::new();
         control.push(ControlMessage::TimeToLive(9)).unwrap();
         let mut own = Messages::new([WithControl::new(*b"x", control)]).unwrap();
-        let refused = socket.send_messages(&mut own, to).unwrap_err();
+        let refused = socket.send_messages(&mut own, to).wait().unwrap_err();
         assert_eq!(refused, Error::ControlOfOne);
     });
 }
@@ -164,9 +176,10 @@ struct Counted<'c> {
 
 // SAFETY: the promise of the buffer inside.
 unsafe impl SendBuffer for Counted<'_> {
-    fn lock(&self) -> Result<Lock<'_>, Error> {
+    unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         assert!(!self.unwind.get(), "as told");
-        self.bytes.lock()
+        // SAFETY: passed on.
+        unsafe { self.bytes.lock(lock) }
     }
 }
 
@@ -179,10 +192,13 @@ fn a_lock_that_unwinds_leaves_nothing_locked() {
         }
         // SAFETY: the promise of what is inside.
         unsafe impl SendBuffer for Part<'_> {
-            fn lock(&self) -> Result<Lock<'_>, Error> {
-                match self {
-                    Part::Array(array) => array.lock(),
-                    Part::Counted(counted) => counted.lock(),
+            unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+                // SAFETY: passed on.
+                unsafe {
+                    match self {
+                        Part::Array(array) => array.lock(lock),
+                        Part::Counted(counted) => counted.lock(lock),
+                    }
                 }
             }
         }
@@ -192,16 +208,23 @@ fn a_lock_that_unwinds_leaves_nothing_locked() {
             unwind: &unwind,
         };
         let mut messages = Messages::new([Part::Array([1; 3]), Part::Counted(counted)]).unwrap();
-        let sent = catch_unwind(AssertUnwindSafe(|| socket.send_messages(&mut messages, to)));
+        let sent = catch_unwind(AssertUnwindSafe(|| {
+            socket.send_messages(&mut messages, to).wait()
+        }));
         assert!(sent.is_err());
         assert_eq!(kernel.counts().locked_mdls, 0, "while the messages live");
         let scoped = catch_unwind(AssertUnwindSafe(|| {
-            wsk::scope(|s| s.send_messages(socket, &mut messages, to).map(drop))
+            wsk::scope(|s| {
+                socket
+                    .send_messages(&mut messages, to)
+                    .start_in(s)
+                    .map(drop)
+            })
         }));
         assert!(scoped.is_err());
         assert_eq!(kernel.counts().locked_mdls, 0);
         unwind.set(false);
-        assert_eq!(socket.send_messages(&mut messages, to).unwrap(), 8);
+        assert_eq!(socket.send_messages(&mut messages, to).wait().unwrap(), 8);
         assert_eq!(peer.recv(&mut [0; 8]).unwrap(), 3);
         assert_eq!(peer.recv(&mut [0; 8]).unwrap(), 5);
     });
@@ -213,29 +236,29 @@ fn scoped_handles_look_and_wait_for_a_while() {
         let own = socket.local_address().unwrap();
         let mut room = [0; 8];
         wsk::scope(|s| {
-            let receive = s.receive_from(socket, &mut room).unwrap();
+            let receive = socket.receive_from(&mut room).start_in(s).unwrap();
             let receive = receive.try_take().unwrap_err();
             let (error, receive) = receive.wait_timeout(Duration::from_millis(5)).unwrap_err();
             assert!(matches!(error, Error::TimedOut { .. }));
             peer.send_to(b"late", own).unwrap();
             let (received, room) = receive.wait_timeout(PATIENCE).unwrap().unwrap();
-            assert_eq!(&room[..received.length], b"late");
+            assert_eq!(&room[..received.length()], b"late");
 
-            let send = s.send_to(socket, b"now", to).unwrap();
-            assert_eq!(send.wait_timeout(PATIENCE).unwrap(), Ok(3));
-            let mut handle = s.send_to(socket, b"then", to).unwrap();
+            let send = socket.send_to(b"now", to).start_in(s).unwrap();
+            assert_eq!(send.wait_timeout(PATIENCE).unwrap().unwrap(), (3, b"now"));
+            let mut handle = socket.send_to(b"then", to).start_in(s).unwrap();
             let length = loop {
                 match handle.try_take() {
                     Ok(length) => break length,
                     Err(again) => handle = again,
                 }
             };
-            assert_eq!(length, Ok(4));
+            assert_eq!(length.unwrap(), (4, b"then"));
         })
         .unwrap();
         // Cancelled: the inner result says so.
         wsk::scope(|s| {
-            let receive = s.receive_from(socket, &mut room).unwrap();
+            let receive = socket.receive_from(&mut room).start_in(s).unwrap();
             receive.cancel();
             assert!(receive.wait_timeout(PATIENCE).unwrap().is_err());
         })

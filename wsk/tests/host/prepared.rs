@@ -331,7 +331,7 @@ fn what_is_dropped_in_flight_goes_back_to_its_pool() {
 fn a_pool_has_a_depth() {
     in_each_setting(|_, s| {
         let none = s.socket.receivers(0, |_| Ok(buffer(4)));
-        assert_eq!(none.unwrap_err(), Error::NoBuffers);
+        assert_eq!(none.unwrap_err(), Error::NoOperations);
         let senders = s.socket.senders(3, s.to, |_| Ok(buffer(4))).unwrap();
         assert_eq!(senders.depth(), 3);
         let taken: Vec<Sender> = std::iter::from_fn(|| senders.take()).collect();

@@ -1,5 +1,6 @@
 //! Scoped operations on the host kernel: the scope waits for each, whatever becomes of its handle.
 
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use wsk::{Error, NonPagedBuffer};
@@ -14,14 +15,14 @@ fn operations_share_a_scope() {
         let mut rooms = [[0_u8; 32]; 4];
         let lengths = wsk::scope(|s| {
             let sends: Vec<_> = (0..4)
-                .map(|_| s.send_to(socket, &question, to).unwrap())
+                .map(|_| socket.send_to(&question, to).start_in(s).unwrap())
                 .collect();
             let receives: Vec<_> = rooms
                 .iter_mut()
-                .map(|room| s.receive_from(socket, room).unwrap())
+                .map(|room| socket.receive_from(room).start_in(s).unwrap())
                 .collect();
             for send in sends {
-                assert_eq!(send.wait().unwrap(), question.len());
+                assert_eq!(send.wait().unwrap(), (question.len(), &question));
             }
             for n in 0..4_usize {
                 let mut bytes = [0; 32];
@@ -33,8 +34,8 @@ fn operations_share_a_scope() {
                 .into_iter()
                 .map(|receive| {
                     let (datagram, room) = receive.wait().unwrap();
-                    assert_eq!(room[..datagram.length], question[..datagram.length]);
-                    datagram.length
+                    assert_eq!(room[..datagram.length()], question[..datagram.length()]);
+                    datagram.length()
                 })
                 .collect();
             lengths.sort_unstable();
@@ -52,11 +53,11 @@ fn handles_may_be_dropped_forgotten_and_unwound_past() {
         let unwound = catch_unwind(AssertUnwindSafe(|| {
             let bytes = *b"on a stack that unwinds";
             wsk::scope(|s| {
-                drop(s.send_to(socket, &buffer, to).unwrap());
-                let _ = Box::leak(Box::new(s.send_to(socket, &bytes, to).unwrap()));
+                drop(socket.send_to(&buffer, to).start_in(s).unwrap());
+                let _ = Box::leak(Box::new(socket.send_to(&bytes, to).start_in(s).unwrap()));
                 let mut room = [0_u8; 8];
                 let _: Result<(), Error> = wsk::scope(|inner| {
-                    let receive = inner.receive_from(socket, &mut room).unwrap();
+                    let receive = socket.receive_from(&mut room).start_in(inner).unwrap();
                     receive.cancel();
                     let _ = Box::leak(Box::new(receive));
                 });
@@ -87,7 +88,7 @@ fn mistakes_leave_nothing_in_flight() {
         );
         let long = NonPagedBuffer::new(65_508).unwrap();
         wsk::scope(|s| {
-            let error = s.send_to(socket, &long, to).map(drop).unwrap_err();
+            let error = socket.send_to(&long, to).start_in(s).map(drop).unwrap_err();
             assert_eq!(
                 error,
                 Error::DatagramTooLong {
@@ -95,13 +96,16 @@ fn mistakes_leave_nothing_in_flight() {
                     limit: 65_507
                 }
             );
-            let error = s
-                .send_to(socket, b"x", "127.0.0.1:0".parse().unwrap())
+            let error = socket
+                .send_to(b"x", "127.0.0.1:0".parse::<SocketAddr>().unwrap())
+                .start_in(s)
                 .map(drop)
                 .unwrap_err();
             assert_eq!(error, Error::PortZero);
             // Locking pageable memory is not allowed this high.
-            let error = wsk_host::at_irql(2, || s.send_to(socket, b"x", to).map(drop).unwrap_err());
+            let error = wsk_host::at_irql(2, || {
+                socket.send_to(b"x", to).start_in(s).map(drop).unwrap_err()
+            });
             assert_eq!(
                 error,
                 Error::WrongIrql {

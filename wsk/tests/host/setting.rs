@@ -10,8 +10,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use wsk::{
-    DatagramSocket, Error, Extent, Family, Lock, NonPagedBuffer, Provider, ReceiveBuffer, Registration,
-    SendBuffer, Wait,
+    DatagramSocket, Error, Extent, Family, Lock, NonPagedBuffer, Provider, ReceiveBuffer,
+    Registration, SendBuffer, Wait,
 };
 use wsk_host::{Completion, Kernel};
 
