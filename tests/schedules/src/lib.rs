@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use wsk::{
-    ConnectedSocket, DatagramSocket, Error, Family, ListenSocket, Lock, MdlChain, NonPagedBuffer,
-    Provider, ReceiveBuffer, Registration, SendBuffer, Wait,
+    ConnectedSocket, DatagramSocket, Error, Extent, Family, ListenSocket, Lock, MdlChain,
+    NonPagedBuffer, Provider, ReceiveBuffer, Registration, SendBuffer, Wait,
 };
 use wsk_host::{Completion, Kernel};
 
@@ -190,17 +190,19 @@ impl Drop for Counted {
 
 // SAFETY: the promise of the buffer inside is passed on.
 unsafe impl SendBuffer for Counted {
-    fn lock(&self) -> Result<Lock<'_>, Error> {
+    unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         dawdle();
-        self.bytes.lock()
+        // SAFETY: the caller keeps the same contract.
+        unsafe { self.bytes.lock(lock) }
     }
 }
 
 // SAFETY: as above.
 unsafe impl ReceiveBuffer for Counted {
-    fn lock_mut(&mut self) -> Result<Lock<'_>, Error> {
+    unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         dawdle();
-        self.bytes.lock_mut()
+        // SAFETY: the caller keeps the same contract.
+        unsafe { self.bytes.lock_mut(lock) }
     }
 }
 
@@ -284,17 +286,19 @@ impl Drop for CountedChain {
 
 // SAFETY: the promise of the chain inside is passed on.
 unsafe impl SendBuffer for CountedChain {
-    fn lock(&self) -> Result<Lock<'_>, Error> {
+    unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         dawdle();
-        self.chain.lock()
+        // SAFETY: the caller keeps the same contract.
+        unsafe { self.chain.lock(lock) }
     }
 }
 
 // SAFETY: as above.
 unsafe impl ReceiveBuffer for CountedChain {
-    fn lock_mut(&mut self) -> Result<Lock<'_>, Error> {
+    unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         dawdle();
-        self.chain.lock_mut()
+        // SAFETY: the caller keeps the same contract.
+        unsafe { self.chain.lock_mut(lock) }
     }
 }
 
@@ -351,7 +355,7 @@ pub fn client() -> Result<(Registration, Provider), Error> {
 /// Never: the loopback address is one.
 pub fn listener(provider: &Provider) -> Result<(ListenSocket, SocketAddr), Error> {
     let listener = ListenSocket::open(provider, Family::V4)?;
-    listener.bind(LOOPBACK.parse().expect("an address"))?;
+    listener.bind(LOOPBACK.parse::<SocketAddr>().expect("an address"))?;
     let local = listener.local_address()?;
     Ok((listener, local))
 }
@@ -367,8 +371,8 @@ pub fn listener(provider: &Provider) -> Result<(ListenSocket, SocketAddr), Error
 /// When the ends do not agree on their addresses.
 pub fn connection(provider: &Provider) -> Result<(ConnectedSocket, ConnectedSocket), Error> {
     let (listener, local) = listener(provider)?;
-    let accept = listener.start_accept()?;
-    let client = ConnectedSocket::connect(provider, local)?;
+    let accept = listener.accept().start()?;
+    let client = ConnectedSocket::connect(provider, local).wait()?;
     let (server, from) = accept.wait().map_err(|(error, _)| error)??;
     assert_eq!(from, client.local_address()?);
     assert_eq!(local, client.remote_address()?);
@@ -387,7 +391,7 @@ pub fn connection(provider: &Provider) -> Result<(ConnectedSocket, ConnectedSock
 /// Never: the loopback address is one.
 pub fn bound(provider: &Provider) -> Result<(DatagramSocket, SocketAddr), Error> {
     let socket = DatagramSocket::open(provider, Family::V4)?;
-    socket.bind(LOOPBACK.parse().expect("an address"))?;
+    socket.bind(LOOPBACK.parse::<SocketAddr>().expect("an address"))?;
     let address = socket.local_address()?;
     Ok((socket, address))
 }

@@ -367,14 +367,12 @@ unsafe fn give_back_slowly<V, L>(slot: NonNull<Slot<V, L>>) {
     // A handle for the time of the announcement: without one the arena may go as soon as the slot is pushed. Who waits has one.
     // SAFETY: as above; the count is atomic.
     let more = |handles: usize| (handles > 0).then(|| handles + 1);
-    let handle = unsafe {
-        (*arena.as_ptr())
-            .handles
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
-            .is_ok()
-    }
-    // INVARIANT: counted.
-    .then_some(Handle { arena });
+    let counted = unsafe {
+        let handles = &(*arena.as_ptr()).handles;
+        handles.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
+    };
+    // INVARIANT: counted. (A handle that is not must not even be made: to drop it would count.)
+    let handle = counted.is_ok().then(|| Handle { arena });
     // SAFETY: as above: the arena is there up to the push.
     let pushed = unsafe {
         (*arena.as_ptr())
