@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use wsk::operation::{NotConnected, Operations};
 use wsk::{
-    ConnectedSocket, ConnectionSocket, Control, Error, Family, NonPagedBuffer, Pool, Provider,
-    Registration,
+    BufferPool, ConnectedSocket, ConnectionSocket, Control, Error, Family, NonPagedBuffer,
+    Provider, Registration,
 };
 use wsk_host::{DISPATCH_LEVEL, Kernel, Resource, at_irql};
 use wsk_sys::{
@@ -41,9 +42,18 @@ impl Setting {
         }
     }
 
+    /// A socket that can be connected.
+    fn bound(&self) -> ConnectionSocket {
+        let socket = ConnectionSocket::open(&self.provider, Family::V4).unwrap();
+        socket.bind(address(LOOPBACK)).unwrap();
+        socket
+    }
+
     /// Both ends of a connection.
     fn connection(&self) -> (ConnectedSocket, TcpStream) {
-        let socket = ConnectedSocket::connect(&self.provider, self.remote).unwrap();
+        let socket = ConnectedSocket::connect(&self.provider, self.remote)
+            .wait()
+            .unwrap();
         let (peer, _) = self.listener.accept().unwrap();
         peer.set_read_timeout(Some(PATIENCE)).unwrap();
         peer.set_write_timeout(Some(PATIENCE)).unwrap();
@@ -60,6 +70,16 @@ fn on_each_kernel(test: impl Fn(&Kernel, &Setting)) {
     }
 }
 
+/// Why a socket was not connected, and the socket.
+fn not_connected<T: std::fmt::Debug>(result: Result<T, NotConnected>) -> (Error, ConnectionSocket) {
+    let NotConnected { error, socket } = result.unwrap_err();
+    (error, socket.unwrap())
+}
+
+fn address(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
 fn exactly(peer: &mut TcpStream, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
     peer.read_exact(&mut bytes).unwrap();
@@ -69,20 +89,18 @@ fn exactly(peer: &mut TcpStream, length: usize) -> Vec<u8> {
 #[test]
 fn a_connection_is_made_step_by_step_or_at_once() {
     on_each_kernel(|_, s| {
-        let socket = ConnectionSocket::open(&s.provider, Family::V4).unwrap();
-        socket.bind(LOOPBACK.parse().unwrap()).unwrap();
+        let socket = s.bound();
         let local = socket.local_address().unwrap();
-        let socket = socket
-            .connect(s.remote)
-            .map_err(|(error, _)| error)
-            .unwrap();
+        let socket = socket.connect(s.remote).wait().unwrap();
         let (_peer, from) = s.listener.accept().unwrap();
         assert_eq!(from, local);
         assert_eq!(socket.local_address().unwrap(), local);
         assert_eq!(socket.remote_address().unwrap(), s.remote);
         socket.close().unwrap();
 
-        let socket = ConnectedSocket::connect_timeout(&s.provider, s.remote, PATIENCE).unwrap();
+        let socket = ConnectedSocket::connect(&s.provider, s.remote)
+            .wait_timeout(PATIENCE)
+            .unwrap();
         let (_peer, from) = s.listener.accept().unwrap();
         assert_eq!(socket.local_address().unwrap(), from);
         assert_eq!(socket.remote_address().unwrap(), s.remote);
@@ -93,21 +111,24 @@ fn a_connection_is_made_step_by_step_or_at_once() {
 #[test]
 fn a_connection_is_made_by_operations_that_own_the_socket() {
     on_each_kernel(|_, s| {
-        let socket = ConnectionSocket::open(&s.provider, Family::V4).unwrap();
-        socket.bind(LOOPBACK.parse().unwrap()).unwrap();
-        let connect = socket.start_connect(s.remote).map_err(|(e, _)| e).unwrap();
-        let socket = connect.wait().unwrap().map_err(|(e, _)| e).unwrap();
+        let socket = s.bound();
+        let connect = socket.connect(s.remote).start().unwrap();
+        let socket = connect.wait().unwrap().unwrap();
         assert_eq!(socket.remote_address().unwrap(), s.remote);
         drop(socket);
 
-        let socket = block_on(ConnectedSocket::start_connect(&s.provider, s.remote).unwrap());
+        let open = ConnectedSocket::connect(&s.provider, s.remote).start();
+        let socket = block_on(open.unwrap());
         assert_eq!(socket.unwrap().remote_address().unwrap(), s.remote);
 
         // Left alone, what it was about is closed.
-        let socket = ConnectionSocket::open(&s.provider, Family::V4).unwrap();
-        socket.bind(LOOPBACK.parse().unwrap()).unwrap();
-        drop(socket.start_connect(s.remote).map_err(|(e, _)| e).unwrap());
-        drop(ConnectedSocket::start_connect(&s.provider, s.remote).unwrap());
+        let socket = s.bound();
+        drop(socket.connect(s.remote).start().unwrap());
+        drop(
+            ConnectedSocket::connect(&s.provider, s.remote)
+                .start()
+                .unwrap(),
+        );
     });
 }
 
@@ -115,22 +136,24 @@ fn a_connection_is_made_by_operations_that_own_the_socket() {
 fn a_refused_connection_gives_the_socket_back() {
     on_each_kernel(|_, s| {
         let nobody = TcpListener::bind(LOOPBACK).unwrap().local_addr().unwrap();
-        let socket = ConnectionSocket::open(&s.provider, Family::V4).unwrap();
-        socket.bind(LOOPBACK.parse().unwrap()).unwrap();
-        let (error, socket) = socket.connect(nobody).unwrap_err();
+        let socket = s.bound();
+        let (error, socket) = not_connected(socket.connect(nobody).wait());
         assert_eq!(error.status(), Some(STATUS_CONNECTION_REFUSED));
         socket.close().unwrap();
 
-        let socket = ConnectionSocket::open(&s.provider, Family::V4).unwrap();
-        socket.bind(LOOPBACK.parse().unwrap()).unwrap();
-        let connect = socket.start_connect(nobody).map_err(|(e, _)| e).unwrap();
-        let (error, socket) = connect.wait().unwrap().unwrap_err();
+        let socket = s.bound();
+        let connect = socket.connect(nobody).start().unwrap();
+        let (error, socket) = not_connected(connect.wait().unwrap());
         assert_eq!(error.status(), Some(STATUS_CONNECTION_REFUSED));
-        socket.unwrap().close().unwrap();
+        socket.close().unwrap();
 
-        let error = ConnectedSocket::connect(&s.provider, nobody).unwrap_err();
+        let error = ConnectedSocket::connect(&s.provider, nobody)
+            .wait()
+            .unwrap_err();
         assert_eq!(error.status(), Some(STATUS_CONNECTION_REFUSED));
-        let open = ConnectedSocket::start_connect(&s.provider, nobody).unwrap();
+        let open = ConnectedSocket::connect(&s.provider, nobody)
+            .start()
+            .unwrap();
         let error = open.wait().unwrap().unwrap_err();
         assert_eq!(error.status(), Some(STATUS_CONNECTION_REFUSED));
     });
@@ -141,20 +164,21 @@ fn mistakes_are_found_before_the_kernel_is_called() {
     on_each_kernel(|kernel, s| {
         let socket = ConnectionSocket::open(&s.provider, Family::V4).unwrap();
         let calls = kernel.counts().calls;
-        let (error, socket) = socket.connect(s.remote).unwrap_err();
+        let (error, socket) = not_connected(socket.connect(s.remote).wait());
         assert_eq!(error, Error::NotBound);
-        let (error, socket) = socket.start_connect(s.remote).unwrap_err();
+        let (error, socket) = not_connected(socket.connect(s.remote).start());
         assert_eq!(error, Error::NotBound);
         assert_eq!(kernel.counts().calls, calls);
-        socket.bind(LOOPBACK.parse().unwrap()).unwrap();
+        socket.bind(address(LOOPBACK)).unwrap();
         let calls = kernel.counts().calls;
-        let (error, socket) = socket.connect("127.0.0.1:0".parse().unwrap()).unwrap_err();
+        let (error, socket) = not_connected(socket.connect(address("127.0.0.1:0")).wait());
         assert_eq!(error, Error::PortZero);
-        let (error, socket) = socket.connect("[::1]:9".parse().unwrap()).unwrap_err();
+        let (error, socket) = not_connected(socket.connect(address("[::1]:9")).wait());
         assert!(matches!(error, Error::WrongFamily { .. }), "{error}");
-        let (error, socket) = at_irql(DISPATCH_LEVEL, || socket.connect(s.remote)).unwrap_err();
+        let (error, socket) =
+            not_connected(at_irql(DISPATCH_LEVEL, || socket.connect(s.remote).wait()));
         assert!(matches!(error, Error::WrongIrql { .. }), "{error}");
-        let error = ConnectedSocket::connect(&s.provider, "127.0.0.1:0".parse().unwrap());
+        let error = ConnectedSocket::connect(&s.provider, address("127.0.0.1:0")).wait();
         assert_eq!(error.unwrap_err(), Error::PortZero);
         assert_eq!(kernel.counts().calls, calls);
         socket.close().unwrap();
@@ -164,26 +188,26 @@ fn mistakes_are_found_before_the_kernel_is_called() {
         let mut buffer = NonPagedBuffer::new(8).unwrap();
         at_irql(DISPATCH_LEVEL, || {
             let wrong = |error: Error| assert!(matches!(error, Error::WrongIrql { .. }), "{error}");
-            wrong(socket.send(&buffer).unwrap_err());
-            wrong(socket.receive(&mut buffer).unwrap_err());
-            wrong(socket.receive_all(&mut buffer).unwrap_err());
-            wrong(socket.drain_timeout(MOMENT).unwrap_err());
-            wrong(socket.disconnect().unwrap_err());
-            wrong(socket.disconnect_after(&buffer).unwrap_err());
-            wrong(socket.abort().unwrap_err());
+            wrong(socket.send(&buffer).wait().unwrap_err());
+            wrong(socket.receive(&mut buffer).wait().unwrap_err());
+            wrong(socket.receive_all(&mut buffer).wait().unwrap_err());
+            wrong(socket.drain().wait_timeout(MOMENT).unwrap_err());
+            wrong(socket.disconnect().wait().unwrap_err());
+            wrong(socket.disconnect_after(&buffer).wait().unwrap_err());
+            wrong(socket.abort().wait().unwrap_err());
             wrong(socket.remote_address().unwrap_err());
             wrong(socket.local_address().unwrap_err());
         });
         let mut control = Control::<64>::new();
         control.push(wsk::ControlMessage::TimeToLive(9)).unwrap();
         let with_control = wsk::WithControl::new(buffer, control);
-        let error = socket.send(&with_control).unwrap_err();
+        let error = socket.send(&with_control).wait().unwrap_err();
         assert!(
             matches!(error, Error::ControlFull { room: 0, .. }),
             "{error}"
         );
-        let not_started = socket.start_send(with_control).unwrap_err();
-        assert!(not_started.buffer.is_some());
+        let not_started = socket.send(with_control).start().unwrap_err();
+        assert_eq!(not_started.buffer.buffer.len(), 8);
         assert_eq!(kernel.counts().calls, calls);
     });
 }
@@ -192,37 +216,37 @@ fn mistakes_are_found_before_the_kernel_is_called() {
 fn bytes_are_sent_in_each_shape() {
     on_each_kernel(|_, s| {
         let (socket, mut peer) = s.connection();
-        assert_eq!(socket.send(b"slice").unwrap(), 5);
+        assert_eq!(socket.send(b"slice").wait().unwrap(), 5);
         let buffer = NonPagedBuffer::copy_of(b"pool").unwrap();
-        assert_eq!(socket.send_timeout(&buffer, PATIENCE).unwrap(), 4);
+        assert_eq!(socket.send(&buffer).wait_timeout(PATIENCE).unwrap(), 4);
         assert_eq!(exactly(&mut peer, 9), b"slicepool");
 
         let (first, second) = (*b"on the", *b"stack");
         let sent = wsk::scope(|scope| {
-            let first = scope.send(&socket, &first)?;
-            let second = scope.send(&socket, &second)?;
-            Ok::<_, Error>(first.wait()? + second.wait()?)
+            let first = socket.send(&first).start_in(scope)?;
+            let second = socket.send(&second).start_in(scope)?;
+            Ok::<_, Error>(first.wait()?.0 + second.wait()?.0)
         });
         assert_eq!(sent.unwrap().unwrap(), 11);
         assert_eq!(exactly(&mut peer, 11), b"on thestack");
 
-        let finished = socket.start_send(buffer).unwrap().wait().unwrap();
+        let finished = socket.send(buffer).start().unwrap().wait().unwrap();
         assert_eq!(finished.result.unwrap(), 4);
-        let finished = block_on(socket.start_send(finished.buffer.unwrap()).unwrap());
+        let finished = block_on(socket.send(finished.buffer.unwrap()).start().unwrap());
         assert_eq!(finished.result.unwrap(), 4);
         assert_eq!(finished.buffer.unwrap().as_slice(), b"pool");
         assert_eq!(exactly(&mut peer, 8), b"poolpool");
 
         // In the order in which they were started, whatever becomes of the handles.
-        let pool = Pool::new(8, |_| NonPagedBuffer::new(1)).unwrap();
+        let pool = BufferPool::new(8, |_| NonPagedBuffer::new(1)).unwrap();
         for n in 0..64_u8 {
             let mut buffer = pool.take_or_wait().unwrap();
             buffer.as_mut_slice().fill(n);
-            drop(socket.start_send(buffer).unwrap());
+            drop(socket.send(buffer).start().unwrap());
         }
         assert_eq!(exactly(&mut peer, 64), (0..64).collect::<Vec<_>>());
         socket.set_no_delay(true);
-        socket.send(b"now").unwrap();
+        socket.send(b"now").wait().unwrap();
         assert_eq!(exactly(&mut peer, 3), b"now");
     });
 }
@@ -233,7 +257,8 @@ fn a_send_ends_when_all_of_it_is_sent() {
         let (socket, mut peer) = s.connection();
         let bytes: Vec<u8> = (0..8 << 20).map(|n: u32| n.to_le_bytes()[0]).collect();
         let sending = socket
-            .start_send(NonPagedBuffer::copy_of(&bytes).unwrap())
+            .send(NonPagedBuffer::copy_of(&bytes).unwrap())
+            .start()
             .unwrap();
         std::thread::sleep(MOMENT);
         assert!(!sending.is_completed(), "nobody has received it");
@@ -249,20 +274,23 @@ fn bytes_are_received_in_each_shape() {
         let (socket, mut peer) = s.connection();
         peer.write_all(b"slice").unwrap();
         let mut bytes = [0; 16];
-        assert_eq!(socket.receive_all(&mut bytes[..5]).unwrap(), 5);
+        assert_eq!(socket.receive_all(&mut bytes[..5]).wait().unwrap(), 5);
         assert_eq!(&bytes[..5], b"slice");
         peer.write_all(b"ab").unwrap();
         assert_eq!(
-            socket.receive_timeout(&mut bytes[..1], PATIENCE).unwrap(),
+            socket
+                .receive(&mut bytes[..1])
+                .wait_timeout(PATIENCE)
+                .unwrap(),
             1
         );
-        assert_eq!(socket.receive(&mut bytes[1..]).unwrap(), 1);
+        assert_eq!(socket.receive(&mut bytes[1..]).wait().unwrap(), 1);
         assert_eq!(&bytes[..2], b"ab");
 
         let (mut first, mut second) = ([0; 3], [0; 4]);
         wsk::scope(|scope| {
-            let first = scope.receive_all(&socket, &mut first).unwrap();
-            let second = scope.receive_all(&socket, &mut second).unwrap();
+            let first = socket.receive_all(&mut first).start_in(scope).unwrap();
+            let second = socket.receive_all(&mut second).start_in(scope).unwrap();
             assert!(!first.is_completed());
             peer.write_all(b"onetwo!").unwrap();
             let (length, bytes) = first.wait().unwrap();
@@ -273,7 +301,8 @@ fn bytes_are_received_in_each_shape() {
         .unwrap();
 
         let receiving = socket
-            .start_receive(NonPagedBuffer::new(64).unwrap())
+            .receive(NonPagedBuffer::new(64).unwrap())
+            .start()
             .unwrap();
         let receiving = receiving.try_take().unwrap_err();
         let (error, receiving) = receiving.wait_timeout(MOMENT).unwrap_err();
@@ -285,7 +314,7 @@ fn bytes_are_received_in_each_shape() {
         assert_eq!(&buffer.as_slice()[..4], b"late");
         let mut buffer = buffer;
         buffer.set_len(6).unwrap();
-        let receiving = socket.start_receive_all(buffer).unwrap();
+        let receiving = socket.receive_all(buffer).start().unwrap();
         peer.write_all(b"fut").unwrap();
         std::thread::sleep(MOMENT);
         assert!(!receiving.is_completed(), "it is not full");
@@ -304,16 +333,16 @@ fn the_end_in_good_order_is_zero_bytes() {
         peer.shutdown(std::net::Shutdown::Write).unwrap();
         let mut bytes = [0; 8];
         assert_eq!(
-            socket.receive_all(&mut bytes).unwrap(),
+            socket.receive_all(&mut bytes).wait().unwrap(),
             3,
             "what came before"
         );
-        assert_eq!(socket.receive(&mut bytes).unwrap(), 0);
-        assert_eq!(socket.receive(&mut bytes).unwrap(), 0, "and again");
+        assert_eq!(socket.receive(&mut bytes).wait().unwrap(), 0);
+        assert_eq!(socket.receive(&mut bytes).wait().unwrap(), 0, "and again");
         // The other direction goes on.
-        socket.send(b"still").unwrap();
+        socket.send(b"still").wait().unwrap();
         assert_eq!(exactly(&mut peer, 5), b"still");
-        socket.disconnect().unwrap();
+        socket.disconnect().wait().unwrap();
         assert_eq!(peer.read(&mut bytes).unwrap(), 0);
         socket.close().unwrap();
         assert!(!is_reset(&mut peer), "both directions were ended");
@@ -324,20 +353,25 @@ fn the_end_in_good_order_is_zero_bytes() {
 fn after_a_graceful_disconnect_nothing_can_be_sent_and_all_received() {
     on_each_kernel(|_, s| {
         let (socket, mut peer) = s.connection();
-        socket.disconnect_after(b"last").unwrap();
+        socket.disconnect_after(b"last").wait().unwrap();
         let mut got = Vec::new();
         peer.read_to_end(&mut got).unwrap();
         assert_eq!(got, b"last");
-        assert!(socket.send(b"more").is_err());
+        assert!(socket.send(b"more").wait().is_err());
         peer.write_all(b"answer").unwrap();
         let mut bytes = [0; 6];
-        assert_eq!(socket.receive_all(&mut bytes).unwrap(), 6);
+        assert_eq!(socket.receive_all(&mut bytes).wait().unwrap(), 6);
         drop(peer);
-        socket.drain_timeout(PATIENCE).unwrap();
+        socket.drain().wait_timeout(PATIENCE).unwrap();
 
         let (socket, mut peer) = s.connection();
         let last = NonPagedBuffer::copy_of(b"owned").unwrap();
-        let finished = socket.start_disconnect_after(last).unwrap().wait().unwrap();
+        let finished = socket
+            .disconnect_after(last)
+            .start()
+            .unwrap()
+            .wait()
+            .unwrap();
         finished.result.unwrap();
         assert_eq!(finished.buffer.unwrap().as_slice(), b"owned");
         let mut got = Vec::new();
@@ -347,8 +381,8 @@ fn after_a_graceful_disconnect_nothing_can_be_sent_and_all_received() {
         let (socket, mut peer) = s.connection();
         let last = *b"scoped";
         wsk::scope(|scope| {
-            let receive = scope.receive(&socket, &mut bytes).unwrap();
-            let disconnect = scope.disconnect_after(&socket, &last).unwrap();
+            let receive = socket.receive(&mut bytes).start_in(scope).unwrap();
+            let disconnect = socket.disconnect_after(&last).start_in(scope).unwrap();
             disconnect.wait().unwrap();
             receive.cancel();
         })
@@ -358,8 +392,8 @@ fn after_a_graceful_disconnect_nothing_can_be_sent_and_all_received() {
         assert_eq!(got, b"scoped");
 
         let (socket, mut peer) = s.connection();
-        let disconnect = at_irql(DISPATCH_LEVEL, || socket.start_disconnect()).unwrap();
-        block_on(disconnect).result.unwrap();
+        let disconnect = at_irql(DISPATCH_LEVEL, || socket.disconnect().start()).unwrap();
+        block_on(disconnect).unwrap();
         assert_eq!(peer.read(&mut bytes).unwrap(), 0);
     });
 }
@@ -371,11 +405,14 @@ fn a_disconnect_that_takes_too_long_aborts() {
         // More than the host buffers for a peer that does not receive.
         let lots = NonPagedBuffer::new(32 << 20).unwrap();
         let begin = Instant::now();
-        let error = socket.disconnect_after_timeout(&lots, MOMENT).unwrap_err();
+        let error = socket
+            .disconnect_after(&lots)
+            .wait_timeout(MOMENT)
+            .unwrap_err();
         assert!(matches!(error, Error::TimedOut { .. }), "{error}");
         assert!(begin.elapsed() < PATIENCE);
         assert!(is_reset(&mut peer));
-        assert!(socket.send(b"x").is_err());
+        assert!(socket.send(b"x").wait().is_err());
     });
 }
 
@@ -384,9 +421,10 @@ fn an_abort_resets_the_connection_and_ends_what_is_in_flight() {
     on_each_kernel(|_, s| {
         let (socket, mut peer) = s.connection();
         let receiving = socket
-            .start_receive(NonPagedBuffer::new(8).unwrap())
+            .receive(NonPagedBuffer::new(8).unwrap())
+            .start()
             .unwrap();
-        socket.abort().unwrap();
+        socket.abort().wait().unwrap();
         let finished = receiving.wait().unwrap();
         assert_eq!(
             finished.result.unwrap_err().status(),
@@ -394,11 +432,11 @@ fn an_abort_resets_the_connection_and_ends_what_is_in_flight() {
         );
         assert!(finished.buffer.is_some());
         assert!(is_reset(&mut peer));
-        assert!(socket.receive(&mut [0; 8]).is_err());
+        assert!(socket.receive(&mut [0; 8]).wait().is_err());
 
         let (socket, mut peer) = s.connection();
-        let abort = at_irql(DISPATCH_LEVEL, || socket.start_abort()).unwrap();
-        abort.wait().unwrap().result.unwrap();
+        let abort = at_irql(DISPATCH_LEVEL, || socket.abort().start()).unwrap();
+        abort.wait().unwrap().unwrap();
         assert!(is_reset(&mut peer));
     });
 }
@@ -420,14 +458,15 @@ fn a_reset_by_the_peer_is_an_error() {
     on_each_kernel(|_, s| {
         let (socket, peer) = s.connection();
         let receiving = socket
-            .start_receive(NonPagedBuffer::new(8).unwrap())
+            .receive(NonPagedBuffer::new(8).unwrap())
+            .start()
             .unwrap();
         reset(peer);
         let error = receiving.wait().unwrap().result.unwrap_err();
         assert_eq!(error.status(), Some(STATUS_CONNECTION_RESET));
         assert!(!error.must_close());
-        assert!(socket.receive(&mut [0; 8]).is_err());
-        assert!(socket.send(b"x").is_err());
+        assert!(socket.receive(&mut [0; 8]).wait().is_err());
+        assert!(socket.send(b"x").wait().is_err());
         socket.close().unwrap();
     });
 }
@@ -444,12 +483,18 @@ fn a_receive_that_runs_out_of_time_has_taken_nothing() {
     on_each_kernel(|_, s| {
         let (socket, mut peer) = s.connection();
         let mut bytes = [0; 4];
-        let error = socket.receive_timeout(&mut bytes, MOMENT).unwrap_err();
+        let error = socket.receive(&mut bytes).wait_timeout(MOMENT).unwrap_err();
         assert!(matches!(error, Error::TimedOut { .. }), "{error}");
         peer.write_all(b"here").unwrap();
-        assert_eq!(socket.receive_all_timeout(&mut bytes, PATIENCE).unwrap(), 4);
+        assert_eq!(
+            socket
+                .receive_all(&mut bytes)
+                .wait_timeout(PATIENCE)
+                .unwrap(),
+            4
+        );
         assert_eq!(&bytes, b"here");
-        assert!(socket.receive_all_timeout(&mut bytes, MOMENT).is_err());
+        assert!(socket.receive_all(&mut bytes).wait_timeout(MOMENT).is_err());
     });
 }
 
@@ -458,7 +503,7 @@ fn a_send_that_runs_out_of_time_is_cancelled() {
     on_each_kernel(|kernel, s| {
         let (socket, _peer) = s.connection();
         let lots = NonPagedBuffer::new(32 << 20).unwrap();
-        let error = socket.send_timeout(&lots, MOMENT).unwrap_err();
+        let error = socket.send(&lots).wait_timeout(MOMENT).unwrap_err();
         assert!(matches!(error, Error::TimedOut { .. }), "{error}");
         assert_eq!(kernel.counts().in_flight, 0);
     });
@@ -471,10 +516,18 @@ fn whatever_is_done_with_a_handle_the_buffer_is_the_kernels_until_the_end() {
         let drops = Arc::new(AtomicUsize::new(0));
         let dropped = || drops.load(Ordering::SeqCst);
         // Dropped: cancelled, and the buffer goes with the completion.
-        drop(socket.start_receive(Counted::new(&[0; 8], &drops)).unwrap());
+        drop(
+            socket
+                .receive(Counted::new(&[0; 8], &drops))
+                .start()
+                .unwrap(),
+        );
         until("the cancelled receive", || dropped() == 1);
         // Cancelled by hand.
-        let receiving = socket.start_receive(Counted::new(&[0; 8], &drops)).unwrap();
+        let receiving = socket
+            .receive(Counted::new(&[0; 8], &drops))
+            .start()
+            .unwrap();
         receiving.cancel();
         let finished = receiving.wait().unwrap();
         assert_eq!(
@@ -485,7 +538,12 @@ fn whatever_is_done_with_a_handle_the_buffer_is_the_kernels_until_the_end() {
         assert_eq!(dropped(), 2);
         // A send that is dropped goes on.
         at_irql(DISPATCH_LEVEL, || {
-            drop(socket.start_send(Counted::new(b"goes on", &drops)).unwrap());
+            drop(
+                socket
+                    .send(Counted::new(b"goes on", &drops))
+                    .start()
+                    .unwrap(),
+            );
         });
         let mut peer = peer;
         assert_eq!(exactly(&mut peer, 7), b"goes on");
@@ -501,7 +559,12 @@ fn what_is_forgotten_is_kept() {
         let s = Setting::new();
         let (socket, mut peer) = s.connection();
         let drops = Arc::new(AtomicUsize::new(0));
-        std::mem::forget(socket.start_receive(Counted::new(&[0; 8], &drops)).unwrap());
+        std::mem::forget(
+            socket
+                .receive(Counted::new(&[0; 8], &drops))
+                .start()
+                .unwrap(),
+        );
         peer.write_all(b"written").unwrap();
         until("the receive", || kernel.counts().in_flight == 0);
         drop(socket);
@@ -519,7 +582,8 @@ fn closing_gives_back_what_is_in_flight() {
         let receives: Vec<_> = (0..16)
             .map(|_| {
                 socket
-                    .start_receive(NonPagedBuffer::new(8).unwrap())
+                    .receive(NonPagedBuffer::new(8).unwrap())
+                    .start()
                     .unwrap()
             })
             .collect();
@@ -539,15 +603,16 @@ fn a_socket_that_is_forced_closed_says_so_and_closes() {
     on_each_kernel(|kernel, s| {
         let (socket, _peer) = s.connection();
         let receiving = socket
-            .start_receive(NonPagedBuffer::new(8).unwrap())
+            .receive(NonPagedBuffer::new(8).unwrap())
+            .start()
             .unwrap();
         kernel.force_close_sockets();
         let error = receiving.wait().unwrap().result.unwrap_err();
         assert!(error.must_close(), "{error}");
         for error in [
-            socket.send(b"x").unwrap_err(),
-            socket.receive(&mut [0; 8]).unwrap_err(),
-            socket.disconnect().unwrap_err(),
+            socket.send(b"x").wait().unwrap_err(),
+            socket.receive(&mut [0; 8]).wait().unwrap_err(),
+            socket.disconnect().wait().unwrap_err(),
             socket.remote_address().unwrap_err(),
         ] {
             assert!(error.must_close(), "{error}");
@@ -561,11 +626,13 @@ fn dual_mode_sockets_connect_to_either_family() {
     on_each_kernel(|_, s| {
         let socket = ConnectionSocket::open(&s.provider, Family::Dual).unwrap();
         socket.bind(Family::Dual.any()).unwrap();
-        let socket = socket.connect(s.remote).map_err(|(e, _)| e).unwrap();
+        let socket = socket.connect(s.remote).wait().unwrap();
         assert_eq!(socket.remote_address().unwrap(), s.remote);
         let v6 = TcpListener::bind("[::1]:0").unwrap();
         let remote = v6.local_addr().unwrap();
-        let socket = ConnectedSocket::connect(&s.provider, remote).unwrap();
+        let socket = ConnectedSocket::connect(&s.provider, remote)
+            .wait()
+            .unwrap();
         assert_eq!(socket.remote_address().unwrap(), remote);
     });
 }
@@ -575,19 +642,28 @@ fn options_of_connections_are_set_and_read() {
     use wsk::option::{KeepAlive, KeepAliveCount, KeepAliveIdle, KeepAliveInterval, NoDelay};
     on_each_kernel(|_, s| {
         let unconnected = ConnectionSocket::open(&s.provider, Family::V4).unwrap();
-        unconnected.set_option(KeepAlive(true)).unwrap();
-        assert_eq!(unconnected.option::<KeepAlive>(), Ok(KeepAlive(true)));
+        unconnected.set_option(KeepAlive(true)).wait().unwrap();
+        assert_eq!(
+            unconnected.option::<KeepAlive>().wait(),
+            Ok(KeepAlive(true))
+        );
         let (socket, _peer) = s.connection();
-        assert_eq!(socket.option::<KeepAlive>(), Ok(KeepAlive(false)));
-        socket.set_option(NoDelay(true)).unwrap();
-        assert_eq!(socket.option::<NoDelay>(), Ok(NoDelay(true)));
-        socket.set_option(KeepAliveIdle(77)).unwrap();
-        assert_eq!(socket.option::<KeepAliveIdle>(), Ok(KeepAliveIdle(77)));
-        socket.set_option(KeepAliveInterval(7)).unwrap();
-        socket.set_option(KeepAliveCount(3)).unwrap();
-        let read = socket.option::<KeepAliveInterval>();
+        assert_eq!(socket.option::<KeepAlive>().wait(), Ok(KeepAlive(false)));
+        socket.set_option(NoDelay(true)).wait().unwrap();
+        assert_eq!(socket.option::<NoDelay>().wait(), Ok(NoDelay(true)));
+        socket.set_option(KeepAliveIdle(77)).wait().unwrap();
+        assert_eq!(
+            socket.option::<KeepAliveIdle>().wait(),
+            Ok(KeepAliveIdle(77))
+        );
+        socket.set_option(KeepAliveInterval(7)).wait().unwrap();
+        socket.set_option(KeepAliveCount(3)).wait().unwrap();
+        let read = socket.option::<KeepAliveInterval>().wait();
         assert_eq!(read, Ok(KeepAliveInterval(7)));
-        assert_eq!(socket.option::<KeepAliveCount>(), Ok(KeepAliveCount(3)));
+        assert_eq!(
+            socket.option::<KeepAliveCount>().wait(),
+            Ok(KeepAliveCount(3))
+        );
     });
 }
 
@@ -596,24 +672,28 @@ fn steady_state_allocates_nothing() {
     let kernel = Kernel::boot();
     let s = Setting::new();
     let (socket, mut peer) = s.connection();
-    let pool = Pool::new(4, |_| NonPagedBuffer::copy_of(b"pooled")).unwrap();
+    let pool = BufferPool::new(4, |_| NonPagedBuffer::copy_of(b"pooled")).unwrap();
+    let sends = Operations::new(&s.provider, 4).unwrap();
+    let receives = Operations::new(&s.provider, 4).unwrap();
     let buffer = NonPagedBuffer::copy_of(b"buffer").unwrap();
     let mut room = NonPagedBuffer::new(6).unwrap();
     let before = kernel.counts().allocations();
     for _ in 0..100 {
-        socket.send(&buffer).unwrap();
+        socket.send(&buffer).wait().unwrap();
         let echo = exactly(&mut peer, 6);
         peer.write_all(&echo).unwrap();
-        assert_eq!(socket.receive_all(&mut room).unwrap(), 6);
-        let sending = socket.start_send(pool.take().unwrap()).unwrap();
+        assert_eq!(socket.receive_all(&mut room).wait().unwrap(), 6);
+        let sending = socket.send(pool.take().unwrap()).from(&sends);
+        let sending = sending.start().unwrap();
         assert_eq!(sending.wait().unwrap().result.unwrap(), 6);
         let echo = exactly(&mut peer, 6);
         peer.write_all(&echo).unwrap();
-        let receiving = socket.start_receive_all(pool.take().unwrap()).unwrap();
+        let receiving = socket.receive_all(pool.take().unwrap()).from(&receives);
+        let receiving = receiving.start().unwrap();
         assert_eq!(receiving.wait().unwrap().result.unwrap(), 6);
     }
     assert_eq!(kernel.counts().allocations(), before);
-    drop((pool, buffer, room, socket));
+    drop((pool, sends, receives, buffer, room, socket));
     drop(s);
     kernel.shutdown();
 }
@@ -624,7 +704,8 @@ fn deregistering_waits_for_connections() {
         let s = Setting::new();
         let (socket, _peer) = s.connection();
         let receiving = socket
-            .start_receive(NonPagedBuffer::new(8).unwrap())
+            .receive(NonPagedBuffer::new(8).unwrap())
+            .start()
             .unwrap();
         let Setting {
             provider,
@@ -649,56 +730,62 @@ fn a_provider_that_keeps_what_it_has_refused_hangs_nobody() {
     let kernel = Kernel::builder().time_lapse(FAST).boot();
     let s = Setting::new();
     let (socket, _peer) = s.connection();
-    let bound = || {
-        let socket = ConnectionSocket::open(&s.provider, Family::V4).unwrap();
-        socket.bind(LOOPBACK.parse().unwrap()).unwrap();
-        socket
-    };
-    let (unconnected, connecting) = (bound(), bound());
+    let (unconnected, connecting) = (s.bound(), s.bound());
     let drops = Arc::new(AtomicUsize::new(0));
     let mut buffer = NonPagedBuffer::copy_of(b"kept").unwrap();
     let refuse = || kernel.fail_nth(Resource::Completion, 1);
     let abandoned = |error: Error| assert!(matches!(error, Error::Abandoned { .. }), "{error}");
 
     refuse();
-    let sending = socket.start_send(Counted::new(b"owned", &drops)).unwrap();
+    let sending = socket.send(Counted::new(b"owned", &drops)).start().unwrap();
     refuse();
     let receiving = socket
-        .start_receive(Counted::new(b"owned", &drops))
+        .receive(Counted::new(b"owned", &drops))
+        .start()
         .unwrap();
     refuse();
-    let connect = connecting
-        .start_connect(s.remote)
-        .map_err(|(e, _)| e)
+    let connect = connecting.connect(s.remote).start().unwrap();
+    refuse();
+    let open = ConnectedSocket::connect(&s.provider, s.remote)
+        .start()
         .unwrap();
     refuse();
-    let open = ConnectedSocket::start_connect(&s.provider, s.remote).unwrap();
-    refuse();
-    let disconnect = socket.start_disconnect().unwrap();
+    let disconnect = socket.disconnect().start().unwrap();
     refuse();
     // Dropped without a look.
-    drop(ConnectedSocket::start_connect(&s.provider, s.remote).unwrap());
+    drop(
+        ConnectedSocket::connect(&s.provider, s.remote)
+            .start()
+            .unwrap(),
+    );
 
     refuse();
-    abandoned(socket.receive(&mut buffer).unwrap_err());
+    abandoned(socket.receive(&mut buffer).wait().unwrap_err());
     assert!(buffer.is_empty(), "it is the provider's for good");
+    assert!(buffer.is_lost());
+    let lost = socket.receive(&mut buffer).wait();
+    assert_eq!(lost, Err(Error::BufferLost), "which is not the end");
     refuse();
-    abandoned(socket.disconnect_timeout(MOMENT).unwrap_err());
+    abandoned(socket.disconnect().wait_timeout(MOMENT).unwrap_err());
     refuse();
-    let (error, unconnected) = unconnected.connect(s.remote).unwrap_err();
+    let (error, unconnected) = not_connected(unconnected.connect(s.remote).wait());
     abandoned(error);
     refuse();
-    abandoned(ConnectedSocket::connect(&s.provider, s.remote).unwrap_err());
+    abandoned(
+        ConnectedSocket::connect(&s.provider, s.remote)
+            .wait()
+            .unwrap_err(),
+    );
 
     for finished in [sending.wait().unwrap(), receiving.wait().unwrap()] {
         abandoned(finished.result.unwrap_err());
         assert!(finished.buffer.is_none());
     }
-    let (error, none) = connect.wait().unwrap().unwrap_err();
-    abandoned(error);
-    assert!(none.is_none());
+    let not_connected = connect.wait().unwrap().unwrap_err();
+    abandoned(not_connected.error);
+    assert!(not_connected.socket.is_none());
     abandoned(open.wait().unwrap().unwrap_err());
-    abandoned(disconnect.wait().unwrap().result.unwrap_err());
+    abandoned(disconnect.wait().unwrap().unwrap_err());
     assert_eq!(drops.load(Ordering::SeqCst), 0);
 
     assert_eq!(kernel.complete_withheld(), 10);

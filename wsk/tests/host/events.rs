@@ -6,10 +6,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use wsk::{
-    DatagramSocket, Error, Family, Indication, NonPagedBuffer, Provider, ReceiveFromEvent,
-    Retained, Verdict,
-};
+use wsk::events::{Indication, ReceiveFromEvent, Retained, Verdict};
+use wsk::{DatagramSocket, Error, Family, NonPagedBuffer, Provider};
 
 use crate::setting::{LOOPBACK, PATIENCE, on_each_kernel, peer, until};
 
@@ -85,7 +83,9 @@ fn open(provider: &Provider, retain: bool) -> (DatagramSocket, Observed) {
         drops,
     };
     let socket = DatagramSocket::open_with_events(provider, Family::V4, handler).unwrap();
-    socket.bind(LOOPBACK.parse().unwrap()).unwrap();
+    socket
+        .bind(LOOPBACK.parse::<SocketAddr>().unwrap())
+        .unwrap();
     (socket, observed)
 }
 
@@ -108,7 +108,7 @@ fn datagrams_are_indicated_once_events_are_enabled() {
         peer.send_to(b"received", to).unwrap();
         let mut room = NonPagedBuffer::new(16).unwrap();
         assert_eq!(
-            socket.receive_from(&mut room).unwrap().length,
+            socket.receive_from(&mut room).wait().unwrap().length(),
             8,
             "not indicated: received"
         );
@@ -143,7 +143,9 @@ fn what_is_retained_stays_and_is_released_once() {
         let socket =
             DatagramSocket::open_with_events(provider, Family::V4, Keeper(Mutex::new(sender)))
                 .unwrap();
-        socket.bind(LOOPBACK.parse().unwrap()).unwrap();
+        socket
+            .bind(LOOPBACK.parse::<SocketAddr>().unwrap())
+            .unwrap();
         socket.enable_receive_events().unwrap();
         let to = socket.local_address().unwrap();
         let kept: Vec<Retained> = (0..4_u8)

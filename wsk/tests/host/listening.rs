@@ -10,11 +10,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::{Context, Waker};
 
-use wsk::ioctl::RoutingInterface;
-use wsk::{
-    AcceptEvent, ConnectedSocket, ConnectionEvent, Disconnection, Error, Family, Incoming,
-    ListenSocket, NonPagedBuffer, Provider, RetainedBytes, StreamIndication, StreamVerdict,
+use wsk::events::{
+    AcceptEvent, ConnectionEvent, Disconnection, Incoming, RetainedBytes, StreamIndication,
+    StreamVerdict,
 };
+use wsk::ioctl::RoutingInterface;
+use wsk::{ConnectedSocket, Error, Family, ListenSocket, NonPagedBuffer, Provider};
 use wsk_host::{DISPATCH_LEVEL, Kernel, Resource, at_irql};
 use wsk_sys::STATUS_CANCELLED;
 
@@ -25,7 +26,9 @@ use crate::setting::{
 
 fn listen(provider: &Provider) -> (ListenSocket, SocketAddr) {
     let listener = ListenSocket::open(provider, Family::V4).unwrap();
-    listener.bind(LOOPBACK.parse().unwrap()).unwrap();
+    listener
+        .bind(LOOPBACK.parse::<SocketAddr>().unwrap())
+        .unwrap();
     let local = listener.local_address().unwrap();
     (listener, local)
 }
@@ -41,22 +44,22 @@ fn connections_are_accepted_in_each_shape() {
     on_each_seeded_kernel(|_, provider| {
         let (listener, local) = listen(provider);
         let peer = connect(local);
-        let (socket, from) = listener.accept().unwrap();
+        let (socket, from) = listener.accept().wait().unwrap();
         assert_eq!(from, peer.local_addr().unwrap());
         assert_eq!(socket.remote_address().unwrap(), from);
         assert_eq!(socket.local_address().unwrap(), local);
 
-        let accept = at_irql(DISPATCH_LEVEL, || listener.start_accept()).unwrap();
+        let accept = at_irql(DISPATCH_LEVEL, || listener.accept().start()).unwrap();
         let accept = accept.try_take().unwrap_err();
         let mut peer = connect(local);
         let (socket, from) = accept.wait().unwrap().unwrap();
         assert_eq!(from, peer.local_addr().unwrap());
-        socket.send(b"welcome").unwrap();
+        socket.send(b"welcome").wait().unwrap();
         let mut got = [0; 7];
         peer.read_exact(&mut got).unwrap();
         assert_eq!(&got, b"welcome");
 
-        let mut accept = pin!(listener.start_accept().unwrap());
+        let mut accept = pin!(listener.accept().start().unwrap());
         let mut context = Context::from_waker(Waker::noop());
         assert!(accept.as_mut().poll(&mut context).is_pending());
         let peer = connect(local);
@@ -64,7 +67,7 @@ fn connections_are_accepted_in_each_shape() {
         assert_eq!(from, peer.local_addr().unwrap());
         // Connections outlive the listener.
         listener.close().unwrap();
-        socket.send(b"still").unwrap();
+        socket.send(b"still").wait().unwrap();
     });
 }
 
@@ -72,7 +75,7 @@ fn connections_are_accepted_in_each_shape() {
 fn listeners_take_control_operations() {
     on_each_seeded_kernel(|_, provider| {
         let (listener, local) = listen(provider);
-        let from = listener.ioctl(RoutingInterface(local)).unwrap();
+        let from = listener.ioctl(RoutingInterface(local)).wait().unwrap();
         assert_eq!(from.ip(), local.ip());
     });
 }
@@ -81,18 +84,18 @@ fn listeners_take_control_operations() {
 fn nobody_comes() {
     on_each_seeded_kernel(|kernel, provider| {
         let unbound = ListenSocket::open(provider, Family::V4).unwrap();
-        assert_eq!(unbound.accept().unwrap_err(), Error::NotBound);
-        assert_eq!(unbound.start_accept().unwrap_err(), Error::NotBound);
+        assert_eq!(unbound.accept().wait().unwrap_err(), Error::NotBound);
+        assert_eq!(unbound.accept().start().unwrap_err(), Error::NotBound);
         let (listener, _) = listen(provider);
-        let error = listener.accept_timeout(MOMENT).unwrap_err();
+        let error = listener.accept().wait_timeout(MOMENT).unwrap_err();
         assert!(matches!(error, Error::TimedOut { .. }), "{error}");
-        let error = at_irql(DISPATCH_LEVEL, || listener.accept()).unwrap_err();
+        let error = at_irql(DISPATCH_LEVEL, || listener.accept().wait()).unwrap_err();
         assert!(matches!(error, Error::WrongIrql { .. }), "{error}");
-        let accept = listener.start_accept().unwrap();
+        let accept = listener.accept().start().unwrap();
         accept.cancel();
         let error = accept.wait().unwrap().unwrap_err();
         assert_eq!(error.status(), Some(STATUS_CANCELLED));
-        let accept = listener.start_accept().unwrap();
+        let accept = listener.accept().start().unwrap();
         listener.close().unwrap();
         assert!(accept.wait().unwrap().is_err());
         assert_eq!(kernel.counts().in_flight, 0);
@@ -104,14 +107,14 @@ fn a_connection_that_nobody_takes_is_closed() {
     on_each_seeded_kernel(|kernel, provider| {
         let (listener, local) = listen(provider);
         // The accept has completed with a connection when it is dropped.
-        let accept = listener.start_accept().unwrap();
+        let accept = listener.accept().start().unwrap();
         let mut peer = connect(local);
         until("the connection", || accept.is_completed());
         at_irql(DISPATCH_LEVEL, || drop(accept));
         assert!(is_reset(&mut peer));
         // It is dropped, and so cancelled, while one comes: either way nothing is left.
         for _ in 0..20 {
-            let accept = listener.start_accept().unwrap();
+            let accept = listener.accept().start().unwrap();
             let connecting = std::thread::spawn(move || connect(local));
             drop(accept);
             let _peer = connecting.join().unwrap();
@@ -128,10 +131,10 @@ fn dual_mode_listeners_take_either_family() {
         listener.bind(Family::Dual.any()).unwrap();
         let port = listener.local_address().unwrap().port();
         let peer = connect(SocketAddr::from(([127, 0, 0, 1], port)));
-        let (_, from) = listener.accept().unwrap();
+        let (_, from) = listener.accept().wait().unwrap();
         assert_eq!(from, peer.local_addr().unwrap());
         let peer = TcpStream::connect(("::1", port)).unwrap();
-        let (_, from) = listener.accept().unwrap();
+        let (_, from) = listener.accept().wait().unwrap();
         assert_eq!(from, peer.local_addr().unwrap());
     });
 }
@@ -140,10 +143,10 @@ fn dual_mode_listeners_take_either_family() {
 fn a_listener_that_is_forced_closed_says_so_and_closes() {
     on_each_seeded_kernel(|kernel, provider| {
         let (listener, _) = listen(provider);
-        let accept = listener.start_accept().unwrap();
+        let accept = listener.accept().start().unwrap();
         kernel.force_close_sockets();
         assert!(accept.wait().unwrap().unwrap_err().must_close());
-        assert!(listener.accept().unwrap_err().must_close());
+        assert!(listener.accept().wait().unwrap_err().must_close());
         listener.close().unwrap();
     });
 }
@@ -203,7 +206,7 @@ impl ConnectionEvent for Handler {
     fn disconnected(&self, disconnection: &Disconnection<'_>) {
         let abortive = disconnection.is_abortive();
         if let Some(socket) = disconnection.socket() {
-            drop(socket.start_disconnect().unwrap());
+            drop(socket.disconnect().start().unwrap());
         }
         let told = Told::Disconnected { abortive };
         let _ = self.tell.lock().unwrap().send(told);
@@ -255,7 +258,7 @@ fn bytes_and_ends_are_indicated() {
             let (listener, local) = listen(provider);
             let (handler, told, drops) = handler(habit);
             let mut peer = connect(local);
-            let (socket, _) = listener.accept_with_events(handler).unwrap();
+            let (socket, _) = listener.accept().with_events(handler).wait().unwrap();
             socket.enable_events().unwrap();
             peer.write_all(b"first").unwrap();
             assert_eq!(collect(&told, 5), b"first");
@@ -288,7 +291,7 @@ fn what_is_not_accepted_is_kept_for_a_receive() {
         let (listener, local) = listen(provider);
         let (taker, told, _) = handler(Habit::TakeOne);
         let mut peer = connect(local);
-        let (socket, _) = listener.accept_with_events(taker).unwrap();
+        let (socket, _) = listener.accept().with_events(taker).wait().unwrap();
         socket.enable_events().unwrap();
         peer.write_all(b"abc").unwrap();
         assert_eq!(collect(&told, 1), b"a");
@@ -300,7 +303,7 @@ fn what_is_not_accepted_is_kept_for_a_receive() {
 
         let (refuser, told, _) = handler(Habit::Refuse);
         let mut peer = connect(local);
-        let (socket, _) = listener.accept_with_events(refuser).unwrap();
+        let (socket, _) = listener.accept().with_events(refuser).wait().unwrap();
         socket.enable_events().unwrap();
         peer.write_all(b"kept").unwrap();
         assert!(matches!(
@@ -308,7 +311,7 @@ fn what_is_not_accepted_is_kept_for_a_receive() {
             Told::Bytes(_)
         ));
         let mut bytes = [0; 4];
-        assert_eq!(socket.receive_all(&mut bytes).unwrap(), 4);
+        assert_eq!(socket.receive_all(&mut bytes).wait().unwrap(), 4);
         assert_eq!(&bytes, b"kept");
     });
 }
@@ -318,19 +321,25 @@ fn the_connecting_side_has_events_too() {
     on_each_seeded_kernel(|kernel, provider| {
         let (listener, local) = listen(provider);
         let (quiet, told, drops) = handler(Habit::Take);
-        let socket = ConnectedSocket::connect_with_events(provider, local, quiet, None).unwrap();
+        let socket = ConnectedSocket::connect(provider, local)
+            .with_events(quiet)
+            .wait()
+            .unwrap();
         socket.enable_events().unwrap();
-        let (other, _) = listener.accept().unwrap();
-        other.send(b"hello").unwrap();
+        let (other, _) = listener.accept().wait().unwrap();
+        other.send(b"hello").wait().unwrap();
         assert_eq!(collect(&told, 5), b"hello");
-        other.abort().unwrap();
+        other.abort().wait().unwrap();
         let end = told.recv_timeout(PATIENCE).unwrap();
         assert!(matches!(end, Told::Disconnected { abortive: true }));
         drop((socket, other));
         until("the handler's drop", || drops.load(Ordering::SeqCst) == 1);
 
         let (dying, told, _) = handler(Habit::Take);
-        let open = ConnectedSocket::start_connect_with_events(provider, local, dying).unwrap();
+        let open = ConnectedSocket::connect(provider, local)
+            .with_events(dying)
+            .start()
+            .unwrap();
         let socket = open.wait().unwrap().unwrap();
         socket.enable_events().unwrap();
         kernel.force_close_sockets();
@@ -341,7 +350,7 @@ fn the_connecting_side_has_events_too() {
                 other => panic!("{other:?}"),
             }
         }
-        assert!(socket.send(b"x").unwrap_err().must_close());
+        assert!(socket.send(b"x").wait().unwrap_err().must_close());
     });
 }
 
@@ -351,7 +360,7 @@ fn events_need_a_handler() {
         let (listener, local) = listen(provider);
         assert_eq!(listener.enable_accept_events(), Err(Error::NoEvents));
         let _peer = connect(local);
-        let (socket, _) = listener.accept().unwrap();
+        let (socket, _) = listener.accept().wait().unwrap();
         assert_eq!(socket.enable_events(), Err(Error::NoEvents));
         assert_eq!(socket.disable_events(), Err(Error::NoEvents));
     });
@@ -377,7 +386,8 @@ impl AcceptEvent for Doorkeeper {
         // Operations can be started at once.
         drop(
             socket
-                .start_send(NonPagedBuffer::copy_of(b"in").unwrap())
+                .send(NonPagedBuffer::copy_of(b"in").unwrap())
+                .start()
                 .unwrap(),
         );
         let _ = self.accepted.lock().unwrap().send(socket);
@@ -399,7 +409,9 @@ fn connections_come_as_events() {
             closed: Arc::clone(&closed),
         };
         let listener = ListenSocket::open_with_events(provider, Family::V4, keeper).unwrap();
-        listener.bind(LOOPBACK.parse().unwrap()).unwrap();
+        listener
+            .bind(LOOPBACK.parse::<SocketAddr>().unwrap())
+            .unwrap();
         let local = listener.local_address().unwrap();
         listener.enable_accept_events().unwrap();
         for _ in 0..4 {
@@ -445,7 +457,7 @@ fn deregistering_waits_for_listeners() {
     for kernel in seeded_kernels() {
         let (registration, provider) = client();
         let (listener, _) = listen(&provider);
-        let accept = listener.start_accept().unwrap();
+        let accept = listener.accept().start().unwrap();
         drop(provider);
         let thread = std::thread::spawn(move || drop(registration));
         std::thread::sleep(MOMENT);
@@ -464,14 +476,17 @@ fn a_provider_that_keeps_what_it_has_refused_hangs_nobody() {
     let (listener, local) = listen(&provider);
     let abandoned = |error: Error| assert!(matches!(error, Error::Abandoned { .. }), "{error}");
     kernel.fail_nth(Resource::Completion, 1);
-    let accept = listener.start_accept().unwrap();
+    let accept = listener.accept().start().unwrap();
     kernel.fail_nth(Resource::Completion, 1);
-    abandoned(listener.accept().unwrap_err());
+    abandoned(listener.accept().wait().unwrap_err());
     abandoned(accept.wait().unwrap().unwrap_err());
     assert_eq!(kernel.complete_withheld(), 2);
     // Nothing is lost but the requests.
     let peer = connect(local);
-    assert_eq!(listener.accept().unwrap().1, peer.local_addr().unwrap());
+    assert_eq!(
+        listener.accept().wait().unwrap().1,
+        peer.local_addr().unwrap()
+    );
     drop(listener);
     drop((provider, registration));
     kernel.shutdown();

@@ -4,16 +4,16 @@
 mod setting;
 
 mod chain;
-// mod connection;
+mod connection;
 mod control;
 mod datagram;
-// mod events;
+mod events;
 mod in_flight;
-// mod listening;
+mod listening;
 mod messages;
-// mod network;
-// mod options;
+mod network;
+mod options;
 // mod prepared;
-// mod refused;
-// mod resolution;
+mod refused;
+mod resolution;
 mod scope;

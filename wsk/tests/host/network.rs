@@ -1,13 +1,12 @@
 //! A network that loses, duplicates and reorders, and adapters that give what arrives in pieces.
 
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Mutex;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
-use wsk::{
-    DatagramSocket, Error, Family, Indication, NonPagedBuffer, ReceiveFromEvent, Retained, Verdict,
-};
+use wsk::events::{Indication, ReceiveFromEvent, Retained, Verdict};
+use wsk::{DatagramSocket, Error, Family, NonPagedBuffer};
 use wsk_host::{Completion, Kernel, Network, Resource};
 
 use crate::setting::{LOOPBACK, PATIENCE, bound, client};
@@ -27,10 +26,16 @@ fn received(network: Network, seed: u64) -> Vec<u32> {
     let mut numbers = Vec::new();
     let mut buffer = NonPagedBuffer::new(8).unwrap();
     loop {
-        match socket.receive_from_timeout(&mut buffer, Duration::from_millis(200)) {
+        match socket
+            .receive_from(&mut buffer)
+            .wait_timeout(Duration::from_millis(200))
+        {
             Ok(datagram) => {
-                assert_eq!(datagram.from, peer.local_addr().unwrap());
-                let bytes = buffer.as_slice()[..datagram.length].try_into().unwrap();
+                assert_eq!(
+                    datagram.remote_address().unwrap(),
+                    peer.local_addr().unwrap()
+                );
+                let bytes = buffer.as_slice()[..datagram.length()].try_into().unwrap();
                 numbers.push(u32::from_ne_bytes(bytes));
             }
             Err(Error::TimedOut { .. }) => break,
@@ -88,7 +93,7 @@ fn what_is_sent_may_not_arrive() {
         .unwrap();
     for number in 0..COUNT {
         let to = peer.local_addr().unwrap();
-        assert_eq!(socket.send_to(&number.to_ne_bytes(), to).unwrap(), 4);
+        assert_eq!(socket.send_to(&number.to_ne_bytes(), to).wait().unwrap(), 4);
     }
     let mut numbers = Vec::new();
     let mut bytes = [0; 4];
@@ -146,7 +151,9 @@ fn datagrams_in_pieces_are_whole() {
                 retained: keep.then(|| Mutex::new(kept.clone())),
             };
             let socket = DatagramSocket::open_with_events(&provider, Family::V4, handler).unwrap();
-            socket.bind(LOOPBACK.parse().unwrap()).unwrap();
+            socket
+                .bind(LOOPBACK.parse::<SocketAddr>().unwrap())
+                .unwrap();
             socket.enable_receive_events().unwrap();
             let peer = UdpSocket::bind(LOOPBACK).unwrap();
             let to = socket.local_address().unwrap();

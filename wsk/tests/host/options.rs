@@ -21,21 +21,24 @@ fn options_are_set_and_read() {
     on_each_kernel(|_, provider| {
         let v4 = DatagramSocket::open(provider, Family::V4).unwrap();
         for on in [true, false] {
-            v4.set_option(ReuseAddress(on)).unwrap();
-            assert_eq!(v4.option::<ReuseAddress>().unwrap(), ReuseAddress(on));
-            v4.set_option(Broadcast(on)).unwrap();
-            assert_eq!(v4.option::<Broadcast>().unwrap(), Broadcast(on));
+            v4.set_option(ReuseAddress(on)).wait().unwrap();
+            assert_eq!(
+                v4.option::<ReuseAddress>().wait().unwrap(),
+                ReuseAddress(on)
+            );
+            v4.set_option(Broadcast(on)).wait().unwrap();
+            assert_eq!(v4.option::<Broadcast>().wait().unwrap(), Broadcast(on));
         }
-        v4.set_option(TimeToLive(7)).unwrap();
-        assert_eq!(v4.option::<TimeToLive>().unwrap(), TimeToLive(7));
-        v4.set_option(ReceiveBufferSize(100_000)).unwrap();
-        assert!(v4.option::<ReceiveBufferSize>().unwrap().0 >= 100_000);
+        v4.set_option(TimeToLive(7)).wait().unwrap();
+        assert_eq!(v4.option::<TimeToLive>().wait().unwrap(), TimeToLive(7));
+        v4.set_option(ReceiveBufferSize(100_000)).wait().unwrap();
+        assert!(v4.option::<ReceiveBufferSize>().wait().unwrap().0 >= 100_000);
         let v6 = DatagramSocket::open(provider, Family::V6).unwrap();
-        v6.set_option(HopLimit(9)).unwrap();
-        assert_eq!(v6.option::<HopLimit>().unwrap(), HopLimit(9));
-        assert_eq!(v6.option::<V6Only>().unwrap(), V6Only(true));
+        v6.set_option(HopLimit(9)).wait().unwrap();
+        assert_eq!(v6.option::<HopLimit>().wait().unwrap(), HopLimit(9));
+        assert_eq!(v6.option::<V6Only>().wait().unwrap(), V6Only(true));
         let dual = DatagramSocket::open(provider, Family::Dual).unwrap();
-        assert_eq!(dual.option::<V6Only>().unwrap(), V6Only(false));
+        assert_eq!(dual.option::<V6Only>().wait().unwrap(), V6Only(false));
     });
 }
 
@@ -44,14 +47,23 @@ fn control_operations_have_types() {
     on_each_kernel(|_, provider| {
         let v4 = DatagramSocket::open(provider, Family::V4).unwrap();
         let near: SocketAddr = "127.0.0.1:9".parse().unwrap();
-        assert_eq!(v4.ioctl(RoutingInterface(near)).unwrap().ip(), near.ip());
+        assert_eq!(
+            v4.ioctl(RoutingInterface(near)).wait().unwrap().ip(),
+            near.ip()
+        );
         let v6: SocketAddr = "[::1]:9".parse().unwrap();
-        let error = v4.ioctl(RoutingInterface(v6)).unwrap_err();
+        let error = v4.ioctl(RoutingInterface(v6)).wait().unwrap_err();
         assert!(matches!(error, Error::WrongFamily { .. }));
         let dual = DatagramSocket::open(provider, Family::Dual).unwrap();
-        assert_eq!(dual.ioctl(RoutingInterface(v6)).unwrap().ip(), v6.ip());
-        assert_eq!(dual.ioctl(RoutingInterface(near)).unwrap().ip(), near.ip());
-        v4.ioctl(CpuAffinity(0)).unwrap();
+        assert_eq!(
+            dual.ioctl(RoutingInterface(v6)).wait().unwrap().ip(),
+            v6.ip()
+        );
+        assert_eq!(
+            dual.ioctl(RoutingInterface(near)).wait().unwrap().ip(),
+            near.ip()
+        );
+        v4.ioctl(CpuAffinity(0)).wait().unwrap();
         let invalid = |status| {
             Err(Error::Call {
                 call: Call::WskControlSocket,
@@ -59,17 +71,17 @@ fn control_operations_have_types() {
             })
         };
         assert_eq!(
-            v4.ioctl(CpuAffinity(u16::MAX)),
+            v4.ioctl(CpuAffinity(u16::MAX)).wait(),
             invalid(STATUS_INVALID_PARAMETER)
         );
-        v4.bind(LOOPBACK.parse().unwrap()).unwrap();
+        v4.bind(LOOPBACK.parse::<SocketAddr>().unwrap()).unwrap();
         assert_eq!(
-            v4.ioctl(CpuAffinity(0)),
+            v4.ioctl(CpuAffinity(0)).wait(),
             invalid(STATUS_INVALID_DEVICE_STATE),
             "bound already"
         );
         assert_eq!(
-            v4.ioctl(ReceiveBacklog),
+            v4.ioctl(ReceiveBacklog).wait(),
             invalid(STATUS_NOT_SUPPORTED).map(|()| 0),
             "of connections"
         );
@@ -86,16 +98,18 @@ fn requests_without_a_type() {
             let set = ControlRequest::SetOption { level, option };
             let get = ControlRequest::GetOption { level, option };
             assert_eq!(
-                socket.control_raw(set, &9_u32.to_ne_bytes(), &mut []),
+                socket
+                    .control_raw(set, &9_u32.to_ne_bytes(), &mut [])
+                    .wait(),
                 Ok(0)
             );
             let mut output = [0xEE; 7];
-            assert_eq!(socket.control_raw(get, &[], &mut output), Ok(4));
+            assert_eq!(socket.control_raw(get, &[], &mut output).wait(), Ok(4));
             assert_eq!(output, [9, 0, 0, 0, 0, 0, 0], "room that was not needed");
-            assert_eq!(socket.option::<TimeToLive>().unwrap(), TimeToLive(9));
+            assert_eq!(socket.option::<TimeToLive>().wait().unwrap(), TimeToLive(9));
             let unknown = ControlRequest::Ioctl { code: 0x4F00_7777 };
             let mut output = [];
-            let error = socket.control_raw(unknown, &[1, 2], &mut output);
+            let error = socket.control_raw(unknown, &[1, 2], &mut output).wait();
             assert!(matches!(error, Err(Error::Call { .. })));
         }
     });
@@ -106,10 +120,19 @@ fn a_multicast_group_is_joined_and_left() {
     on_each_kernel(|_, provider| {
         let socket = bound(provider, Family::V4, "0.0.0.0:0");
         let (group, interface) = ("239.1.2.3".parse().unwrap(), "127.0.0.1".parse().unwrap());
-        socket.set_option(JoinV4 { group, interface }).unwrap();
-        socket.set_option(LeaveV4 { group, interface }).unwrap();
+        socket
+            .set_option(JoinV4 { group, interface })
+            .wait()
+            .unwrap();
+        socket
+            .set_option(LeaveV4 { group, interface })
+            .wait()
+            .unwrap();
         assert!(
-            socket.set_option(LeaveV4 { group, interface }).is_err(),
+            socket
+                .set_option(LeaveV4 { group, interface })
+                .wait()
+                .is_err(),
             "left already"
         );
     });
@@ -124,11 +147,12 @@ fn a_fixed_remote_address_sends_and_filters() {
             .fix_remote_address(to)
             .unwrap();
         assert_eq!(socket.remote_address(), to);
-        assert_eq!(socket.send(b"without an address").unwrap(), 18);
+        assert_eq!(socket.send(b"without an address").wait().unwrap(), 18);
         let buffer = NonPagedBuffer::copy_of(b"in flight").unwrap();
         assert_eq!(
             socket
-                .start_send(buffer)
+                .send(buffer)
+                .start()
                 .unwrap()
                 .wait()
                 .unwrap()
@@ -145,9 +169,11 @@ fn a_fixed_remote_address_sends_and_filters() {
         let mut room = [0; 32];
         assert_eq!(
             socket
-                .receive_from_timeout(&mut room, PATIENCE)
+                .receive_from(&mut room)
+                .wait_timeout(PATIENCE)
                 .unwrap()
-                .from,
+                .remote_address()
+                .unwrap(),
             to
         );
     });
@@ -161,7 +187,7 @@ fn a_fixed_destination_receives_from_anywhere() {
         let socket = bound(provider, Family::V4, LOOPBACK)
             .fix_destination(to)
             .unwrap();
-        assert_eq!(socket.send_timeout(b"x", PATIENCE).unwrap(), 1);
+        assert_eq!(socket.send(b"x").wait_timeout(PATIENCE).unwrap(), 1);
         assert_eq!(friend.recv(&mut [0; 4]).unwrap(), 1);
         stranger
             .send_to(b"welcome", socket.local_address().unwrap())
@@ -169,13 +195,15 @@ fn a_fixed_destination_receives_from_anywhere() {
         let mut room = [0; 32];
         assert_eq!(
             socket
-                .receive_from_timeout(&mut room, PATIENCE)
+                .receive_from(&mut room)
+                .wait_timeout(PATIENCE)
                 .unwrap()
-                .from,
+                .remote_address()
+                .unwrap(),
             from
         );
         // An address of its own goes before the fixed one.
-        assert_eq!(socket.send_to(b"to you", from).unwrap(), 6);
+        assert_eq!(socket.send_to(b"to you", from).wait().unwrap(), 6);
         assert_eq!(stranger.recv(&mut [0; 8]).unwrap(), 6);
     });
 }
@@ -218,21 +246,22 @@ fn several_datagrams_in_one_request() {
             .map(|bytes| NonPagedBuffer::copy_of(bytes).unwrap());
         let mut messages = Messages::new(buffers).unwrap();
         for _ in 0..2 {
-            assert_eq!(socket.send_messages(&mut messages, to).unwrap(), 14);
+            assert_eq!(socket.send_messages(&mut messages, to).wait().unwrap(), 14);
             for expected in [b"one".as_slice(), b"two and", b"", b"four"] {
                 arrives(&peer, expected);
             }
         }
         assert_eq!(
             socket
-                .send_messages_timeout(&mut Messages::new([b"locked"]).unwrap(), to, PATIENCE)
+                .send_messages(&mut Messages::new([b"locked"]).unwrap(), to)
+                .wait_timeout(PATIENCE)
                 .unwrap(),
             6
         );
         assert_eq!(peer.recv(&mut [0; 8]).unwrap(), 6);
-        let mut none = Messages::<NonPagedBuffer, 0>::new([]).unwrap();
+        let mut none = Messages::<NonPagedBuffer>::new([]).unwrap();
         assert_eq!(
-            socket.send_messages(&mut none, to).unwrap_err(),
+            socket.send_messages(&mut none, to).wait().unwrap_err(),
             Error::NoMessages
         );
         let mut long = Messages::new([
@@ -240,7 +269,7 @@ fn several_datagrams_in_one_request() {
             NonPagedBuffer::new(65_508).unwrap(),
         ])
         .unwrap();
-        let error = socket.send_messages(&mut long, to).unwrap_err();
+        let error = socket.send_messages(&mut long, to).wait().unwrap_err();
         assert_eq!(
             error,
             Error::DatagramTooLong {
@@ -248,7 +277,7 @@ fn several_datagrams_in_one_request() {
                 limit: 65_507
             }
         );
-        assert_eq!(long.into_buffers()[1].len(), 65_508);
+        assert_eq!(long.pop().unwrap().len(), 65_508);
     });
 }
 

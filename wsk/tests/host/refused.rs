@@ -71,42 +71,42 @@ fn chain() -> MdlChain<2> {
 #[test]
 fn an_error_before_its_completion_keeps_the_buffer() {
     on_a_kernel(SOON, |socket, to| {
-        assert_eq!(socket.send_to(b"x", to), Err(error(Call::WskSendTo)));
-        assert_eq!(socket.send_to(b"x", to), Ok(1));
+        assert_eq!(socket.send_to(b"x", to).wait(), Err(error(Call::WskSendTo)));
+        assert_eq!(socket.send_to(b"x", to).wait(), Ok(1));
     })
     .unwrap();
     on_a_kernel(SOON, |socket, _| {
-        let result = socket.receive_from(&mut [0; 8]);
-        assert_eq!(result, Err(error(Call::WskReceiveFrom)));
+        let result = socket.receive_from(&mut [0; 8]).wait();
+        assert_eq!(result.unwrap_err(), error(Call::WskReceiveFrom));
     })
     .unwrap();
     on_a_kernel(SOON, |socket, to| {
-        let finished = socket.start_send_to(chain(), to).unwrap().wait().unwrap();
+        let finished = socket.send_to(chain(), to).start().unwrap().wait().unwrap();
         assert_eq!(finished.result, Err(error(Call::WskSendTo)));
         assert_eq!(finished.buffer.unwrap().len(), 6);
     })
     .unwrap();
     on_a_kernel(SOON, |socket, to| {
-        let sent = wsk::scope(|s| s.send_to(socket, b"x", to)?.wait()).unwrap();
+        let sent = wsk::scope(|s| socket.send_to(b"x", to).start_in(s)?.wait()).unwrap();
         assert_eq!(sent, Err(error(Call::WskSendTo)));
     })
     .unwrap();
     on_a_kernel(SOON, |socket, to| {
-        let finished = block_on(socket.start_send_to(chain(), to).unwrap());
+        let finished = block_on(socket.send_to(chain(), to).start().unwrap());
         assert_eq!(finished.result, Err(error(Call::WskSendTo)));
         assert!(finished.buffer.is_some());
     })
     .unwrap();
     on_a_kernel(SOON, |socket, to| {
         let messages = Messages::new([chain()]).unwrap();
-        let finished = block_on(socket.start_send_messages(messages, to).unwrap());
+        let finished = block_on(socket.send_messages(messages, to).start().unwrap());
         assert_eq!(finished.result, Err(error(Call::WskSendMessages)));
         assert!(finished.buffer.is_some());
     })
     .unwrap();
     // Dropped before it completes.
     on_a_kernel(SOON, |socket, to| {
-        drop(socket.start_send_to(chain(), to).unwrap());
+        drop(socket.send_to(chain(), to).start().unwrap());
     })
     .unwrap();
 }
@@ -116,15 +116,15 @@ fn an_irp_that_never_comes_back_is_given_up() {
     let start = Instant::now();
     // When it does come back, what it carried goes.
     on_a_kernel(None, |socket, to| {
-        let finished = block_on(socket.start_send_to(chain(), to).unwrap());
+        let finished = block_on(socket.send_to(chain(), to).start().unwrap());
         assert_eq!(finished.result, Err(abandoned(Call::WskSendTo)));
         assert!(finished.buffer.is_none(), "the provider may still use it");
-        assert_eq!(socket.send_to(b"others go on", to), Ok(12));
+        assert_eq!(socket.send_to(b"others go on", to).wait(), Ok(12));
     })
     .unwrap();
     assert!(start.elapsed() >= Duration::from_secs(2) / FAST);
     on_a_kernel(None, |socket, to| {
-        let mut send = socket.start_send_to(chain(), to).unwrap();
+        let mut send = socket.send_to(chain(), to).start().unwrap();
         let finished = loop {
             match send.try_take() {
                 Ok(finished) => break finished,
@@ -138,11 +138,12 @@ fn an_irp_that_never_comes_back_is_given_up() {
     // What was borrowed is kept for ever: it is all that is left behind.
     let left = on_a_kernel(None, |socket, to| {
         let mut chain = chain();
-        let sent = socket.send_to(&chain, to);
+        let sent = socket.send_to(&chain, to).wait();
         assert_eq!(sent, Err(abandoned(Call::WskSendTo)));
         assert_eq!(chain.part(0), Some(&[][..]), "kept");
+        assert!(chain.is_lost());
         // Nor is it used by another operation.
-        assert_eq!(socket.send_to(&chain, to), Ok(0));
+        assert_eq!(socket.send_to(&chain, to).wait(), Err(Error::BufferLost));
         assert_eq!((chain.len(), chain.capacity()), (0, 0));
         assert!(chain.set_range(0, 1).is_err());
         for part in chain.into_parts() {
@@ -152,8 +153,8 @@ fn an_irp_that_never_comes_back_is_given_up() {
     assert_eq!(left.unwrap_err().entries().len(), 4, "two blocks, two MDLs");
     let left = on_a_kernel(None, |socket, to| {
         let chain = chain();
-        let sent = wsk::scope(|s| s.send_to(socket, &chain, to)?.wait()).unwrap();
-        assert_eq!(sent, Err(abandoned(Call::WskSendTo)));
+        let sent = wsk::scope(|s| socket.send_to(&chain, to).start_in(s)?.wait()).unwrap();
+        assert_eq!(sent.unwrap_err(), abandoned(Call::WskSendTo));
         drop(chain);
     });
     assert!(left.is_err());
@@ -172,7 +173,7 @@ fn no_bytes_of_an_mdl_leave_it_to_its_owner() {
         {
             // SAFETY: as above.
             let nothing = unsafe { DriverMdl::from_raw(mdl, 4, 0) }.unwrap();
-            let sent = socket.send_to(&nothing, to);
+            let sent = socket.send_to(&nothing, to).wait();
             assert_eq!(sent, Err(abandoned(Call::WskSendTo)));
         }
         // SAFETY: nobody was promised that it stays any longer.
@@ -236,10 +237,15 @@ fn is_unloaded_while_waking<F: Future + Send + Unpin>(start: impl Fn(&Setting) -
 fn a_driver_stays_until_its_wakers_are_woken() {
     let room = || NonPagedBuffer::new(8).unwrap();
     assert!(!is_unloaded_while_waking(|s| {
-        s.socket.start_receive_from(room()).unwrap()
+        s.socket.receive_from(room()).start().unwrap()
     }));
     assert!(!is_unloaded_while_waking(|s| {
-        s.socket.receiver(room()).unwrap().start().unwrap()
+        s.socket
+            .receive_from(room())
+            .prepare()
+            .unwrap()
+            .start()
+            .unwrap()
     }));
 }
 
@@ -257,12 +263,12 @@ fn what_a_scope_has_left_to_the_provider_keeps_the_driver() {
     let mut other = NonPagedBuffer::copy_of(b"too").unwrap();
     let results = wsk::scope(|scope| {
         kernel.fail_nth(Resource::Completion, 1);
-        let first = scope.send_to(&socket, &buffer, to).unwrap();
+        let first = socket.send_to(&buffer, to).start_in(scope).unwrap();
         kernel.fail_nth(Resource::Completion, 1);
-        let second = scope.send_to(&socket, &other, to).unwrap();
+        let second = socket.send_to(&other, to).start_in(scope).unwrap();
         // A third that is sent, whose handle is left to the scope.
-        let _ = scope.send_to(&socket, &[1, 2, 3], to).unwrap();
-        [first, second].map(wsk::ScopedSend::wait)
+        let _ = socket.send_to(&[1, 2, 3], to).start_in(scope).unwrap();
+        [first, second].map(|send| send.wait().map(|(sent, _)| sent))
     });
     assert_eq!(results, Ok([Err(abandoned(Call::WskSendTo)); 2]));
     // The provider may still read them: nothing writes or sends them any more.

@@ -17,14 +17,14 @@ fn addresses(info: &AddressInfo) -> Vec<SocketAddr> {
 #[test]
 fn names_and_digits_are_resolved() {
     on_each_seeded_kernel(|_, provider| {
-        let info = provider.resolve(("127.0.0.1", "80")).unwrap();
+        let info = provider.resolve(("127.0.0.1", "80")).wait().unwrap();
         assert_eq!(addresses(&info), ["127.0.0.1:80".parse().unwrap()]);
-        let info = provider.resolve("::1").unwrap();
+        let info = provider.resolve("::1").wait().unwrap();
         assert_eq!(addresses(&info), ["[::1]:0".parse().unwrap()]);
         let lookup = Lookup::new("localhost").service("7").family(Family::V4);
-        let info = provider.resolve_timeout(lookup, PATIENCE).unwrap();
+        let info = provider.resolve(lookup).wait_timeout(PATIENCE).unwrap();
         assert_eq!(addresses(&info), ["127.0.0.1:7".parse().unwrap()]);
-        let info = provider.resolve(lookup.for_datagrams()).unwrap();
+        let info = provider.resolve(lookup.for_datagrams()).wait().unwrap();
         assert_eq!(addresses(&info), ["127.0.0.1:7".parse().unwrap()]);
         for address in &info {
             assert!(address.is_ipv4());
@@ -35,16 +35,16 @@ fn names_and_digits_are_resolved() {
 #[test]
 fn an_operation_ends_in_the_addresses() {
     on_each_seeded_kernel(|_, provider| {
-        let resolve = provider.start_resolve("127.0.0.1").unwrap();
+        let resolve = provider.resolve("127.0.0.1").start().unwrap();
         let info = resolve.wait().unwrap().unwrap();
         assert_eq!(info.iter().count(), 1);
-        let info = block_on(provider.start_resolve("127.0.0.1").unwrap()).unwrap();
+        let info = block_on(provider.resolve("127.0.0.1").start().unwrap()).unwrap();
         assert_eq!(info.iter().count(), 1);
         // Left alone.
-        drop(provider.start_resolve("127.0.0.1").unwrap());
+        drop(provider.resolve("127.0.0.1").start().unwrap());
         at_irql(DISPATCH_LEVEL, || {
             assert!(matches!(
-                provider.start_resolve("127.0.0.1").unwrap_err(),
+                provider.resolve("127.0.0.1").start().unwrap_err(),
                 Error::WrongIrql { .. }
             ));
         });
@@ -54,13 +54,16 @@ fn an_operation_ends_in_the_addresses() {
 #[test]
 fn what_cannot_be_resolved_is_an_error() {
     on_each_seeded_kernel(|kernel, provider| {
-        let error = provider.resolve("no-such-host.invalid").unwrap_err();
+        let error = provider.resolve("no-such-host.invalid").wait().unwrap_err();
         assert!(matches!(error, Error::Call { .. }), "{error}");
         let calls = kernel.counts().calls;
         let long = "x".repeat(1025);
-        let error = provider.resolve(long.as_str()).unwrap_err();
+        let error = provider.resolve(long.as_str()).wait().unwrap_err();
         assert_eq!(error, Error::BadName { length: 1025 });
-        let error = provider.resolve(("localhost", "8\x000")).unwrap_err();
+        let error = provider
+            .resolve(("localhost", "8\x000"))
+            .wait()
+            .unwrap_err();
         assert!(matches!(error, Error::BadName { .. }), "{error}");
         assert_eq!(kernel.counts().calls, calls);
     });
@@ -70,13 +73,13 @@ fn what_cannot_be_resolved_is_an_error() {
 fn addresses_dropped_at_dispatch_level_go_back_later() {
     on_each_seeded_kernel(|_, provider| {
         // With the next request.
-        let info = provider.resolve("127.0.0.1").unwrap();
+        let info = provider.resolve("127.0.0.1").wait().unwrap();
         at_irql(DISPATCH_LEVEL, || drop(info));
-        drop(provider.resolve("127.0.0.1").unwrap());
+        drop(provider.resolve("127.0.0.1").wait().unwrap());
         // When the registration goes.
         let infos = [
-            provider.resolve("127.0.0.1").unwrap(),
-            provider.resolve("::1").unwrap(),
+            provider.resolve("127.0.0.1").wait().unwrap(),
+            provider.resolve("::1").wait().unwrap(),
         ];
         at_irql(DISPATCH_LEVEL, || drop(infos));
     });
@@ -86,9 +89,9 @@ fn addresses_dropped_at_dispatch_level_go_back_later() {
 fn deregistering_waits_for_addresses() {
     for kernel in seeded_kernels() {
         let (registration, provider) = client();
-        let info = provider.resolve("127.0.0.1").unwrap();
-        let other = provider.resolve("127.0.0.1").unwrap();
-        let resolve = provider.start_resolve("127.0.0.1").unwrap();
+        let info = provider.resolve("127.0.0.1").wait().unwrap();
+        let other = provider.resolve("127.0.0.1").wait().unwrap();
+        let resolve = provider.resolve("127.0.0.1").start().unwrap();
         drop(provider);
         let thread = std::thread::spawn(move || drop(registration));
         std::thread::sleep(MOMENT);
@@ -107,8 +110,10 @@ fn nothing_is_looked_up_once_the_driver_deregisters() {
     for kernel in kernels() {
         let (registration, provider) = client();
         let thread = std::thread::spawn(move || drop(registration));
-        until("deregistering", || provider.resolve("127.0.0.1").is_err());
-        let error = provider.resolve("127.0.0.1").unwrap_err();
+        until("deregistering", || {
+            provider.resolve("127.0.0.1").wait().is_err()
+        });
+        let error = provider.resolve("127.0.0.1").wait().unwrap_err();
         assert_eq!(error.status(), Some(STATUS_DEVICE_NOT_READY));
         assert!(!thread.is_finished(), "the provider is captured");
         drop(provider);
@@ -123,9 +128,9 @@ fn a_provider_that_keeps_what_it_has_refused_hangs_nobody() {
     let (registration, provider) = client();
     let abandoned = |error: Error| assert!(matches!(error, Error::Abandoned { .. }), "{error}");
     kernel.fail_nth(Resource::Completion, 1);
-    let resolve = provider.start_resolve("127.0.0.1").unwrap();
+    let resolve = provider.resolve("127.0.0.1").start().unwrap();
     kernel.fail_nth(Resource::Completion, 1);
-    abandoned(provider.resolve("127.0.0.1").unwrap_err());
+    abandoned(provider.resolve("127.0.0.1").wait().unwrap_err());
     abandoned(resolve.wait().unwrap().unwrap_err());
     drop(provider);
     // Only WSK waits for what it has kept.
