@@ -80,6 +80,11 @@ unsafe impl SendBuffer for DriverMdl {
         // SAFETY: until this is dropped the extent is valid by the contract of `from_raw`.
         Ok(unsafe { lock.describe(self.extent) })
     }
+
+    /// No bytes are described without the chain, which stays its owner's.
+    fn abandon(&self) -> bool {
+        self.extent.is_empty()
+    }
 }
 
 /// An MDL chain of the driver's own to receive into.
@@ -138,5 +143,10 @@ unsafe impl ReceiveBuffer for DriverMdlMut {
     unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         // SAFETY: until this is dropped the extent is valid by the contract of `from_raw`.
         Ok(unsafe { lock.describe(self.extent) })
+    }
+
+    /// No bytes are described without the chain, which stays its owner's.
+    fn abandon(&self) -> bool {
+        self.extent.is_empty()
     }
 }

@@ -21,6 +21,11 @@ unsafe impl SendBuffer for [u8] {
         // SAFETY: a slice is valid for reads while it is borrowed, which is until it is unlocked, as the caller says.
         unsafe { lock.pages(start, self.len(), LOCK_OPERATION::IoReadAccess) }
     }
+
+    /// Nothing is locked for nothing.
+    fn abandon(&self) -> bool {
+        self.is_empty()
+    }
 }
 
 // SAFETY: the lock is that of all its bytes as a slice, which promises the same.
@@ -28,6 +33,11 @@ unsafe impl<const N: usize> SendBuffer for [u8; N] {
     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         // SAFETY: the caller keeps the same contract.
         unsafe { self.as_slice().lock(lock) }
+    }
+
+    /// Nothing is locked for nothing.
+    fn abandon(&self) -> bool {
+        N == 0
     }
 }
 
@@ -40,6 +50,11 @@ unsafe impl ReceiveBuffer for [u8] {
         // says.
         unsafe { lock.pages(start, length, LOCK_OPERATION::IoWriteAccess) }
     }
+
+    /// Nothing is locked for nothing.
+    fn abandon(&self) -> bool {
+        self.is_empty()
+    }
 }
 
 // SAFETY: the lock is that of all its bytes as a slice, which promises the same.
@@ -47,6 +62,11 @@ unsafe impl<const N: usize> ReceiveBuffer for [u8; N] {
     unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         // SAFETY: the caller keeps the same contract.
         unsafe { self.as_mut_slice().lock_mut(lock) }
+    }
+
+    /// Nothing is locked for nothing.
+    fn abandon(&self) -> bool {
+        N == 0
     }
 }
 
@@ -151,6 +171,11 @@ unsafe impl<const N: usize> SendBuffer for SliceChain<&[u8], N> {
         // SAFETY: slices are valid for reads while they are borrowed, which is until they are unlocked, as the caller says.
         unsafe { lock.pages_of(places, read, self.offset, self.length) }
     }
+
+    /// Nothing is locked for nothing.
+    fn abandon(&self) -> bool {
+        self.is_empty()
+    }
 }
 
 // SAFETY: the slices are borrowed exclusively until the operation is over; their pages are locked, by MDLs of the lock's own.
@@ -165,5 +190,10 @@ unsafe impl<const N: usize> ReceiveBuffer for SliceChain<&mut [u8], N> {
         // SAFETY: slices are valid for reads and writes while they are borrowed exclusively, which is until they are unlocked, as the
         // caller says.
         unsafe { lock.pages_of(places, write, offset, length) }
+    }
+
+    /// Nothing is locked for nothing.
+    fn abandon(&self) -> bool {
+        self.is_empty()
     }
 }
