@@ -42,6 +42,8 @@ struct Client {
     registration: UnsafeCell<WSK_REGISTRATION>,
     count: AtomicUsize,
     put_off: AtomicPtr<PutOff>,
+    /// Whether it deregisters: then nothing is looked up any more.
+    leaving: AtomicBool,
     /// Set when the last capture has gone, or something was put off.
     event: Event,
     /// Set by whoever has counted to 0, as the last thing that it does with the client.
@@ -102,9 +104,10 @@ impl Client {
 
     /// Waits until every capture has gone, freeing meanwhile what is put off.
     fn wait_for_captures(client: NonNull<Self>, may_wait: MayWait) {
-        Self::one_less(client);
         // SAFETY: the client is there until it is done, and freed after this only.
         let this = unsafe { client.as_ref() };
+        this.leaving.store(true, Ordering::Relaxed);
+        Self::one_less(client);
         loop {
             this.free_put_off(may_wait);
             if this.count.load(Ordering::Acquire) == 0 {
@@ -179,6 +182,7 @@ impl Registration {
                 count: AtomicUsize::new(1),
                 put_off: AtomicPtr::new(core::ptr::null_mut()),
                 event: Event::room(),
+                leaving: AtomicBool::new(false),
                 done: AtomicBool::new(false),
             });
             Event::initialise(&raw mut (*client.as_ptr()).event, false);
@@ -394,6 +398,14 @@ impl Capture {
     pub(crate) fn free_put_off(&self, may_wait: MayWait) {
         // SAFETY: by the invariant the client is there.
         unsafe { self.client.as_ref() }.free_put_off(may_wait);
+    }
+
+    /// Whether the client deregisters, which waits for this capture.
+    pub(crate) fn is_leaving(&self) -> bool {
+        // SAFETY: by the invariant the client is there.
+        unsafe { self.client.as_ref() }
+            .leaving
+            .load(Ordering::Relaxed)
     }
 
     /// The `NTDDI_VERSION` of the running Windows.

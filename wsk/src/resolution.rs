@@ -31,7 +31,7 @@ impl Provider {
     ///
     /// Of the request: [`Error::WrongIrql`](crate::Error::WrongIrql), [`Error::BadName`](crate::Error::BadName),
     /// [`Error::NoMemory`](crate::Error::NoMemory); or what WSK says, such as `STATUS_NO_MATCH` or `STATUS_NOT_FOUND` for a name
-    /// that is unknown.
+    /// that is unknown. `STATUS_DEVICE_NOT_READY` when the [`Registration`](crate::Registration) is being dropped.
     #[doc(alias = "WskGetAddressInfo")]
     pub fn resolve<'s, 'n>(
         &'s self,

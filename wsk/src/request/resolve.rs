@@ -8,7 +8,7 @@ use core::ptr::NonNull;
 
 use wsk_sys::{
     ADDRINFOEXW, AF_INET, AF_INET6, AF_UNSPEC, DispatchError, IPPROTO, IRP, NTSTATUS, SOCK_DGRAM,
-    SOCK_STREAM, STATUS_NOT_FOUND, UNICODE_STRING, WskProviderDispatch,
+    SOCK_STREAM, STATUS_DEVICE_NOT_READY, STATUS_NOT_FOUND, UNICODE_STRING, WskProviderDispatch,
 };
 
 use crate::address::Family;
@@ -202,6 +202,13 @@ impl Function<Looking> for Resolve<'_> {
         let may_wait = may_wait()?;
         let capture = provider.capture();
         capture.free_put_off(may_wait);
+        if capture.is_leaving() {
+            // Whoever looks up in a loop is not to keep the driver for ever.
+            return Err(Error::Call {
+                call: Call::WskGetAddressInfo,
+                status: STATUS_DEVICE_NOT_READY,
+            });
+        }
         let in_use = InUse::new(capture, self.lookup)?;
         // SAFETY: what is lent is there, stays where it is, and nobody else uses it. The addresses of members are taken.
         unsafe {
