@@ -55,6 +55,11 @@ pub struct Operations<B> {
     arena: Arena<B>,
 }
 
+// SAFETY: nothing of an operation is bound to a thread; at rest it carries nothing, and in flight what may be sent.
+unsafe impl<B: Send> Send for Operations<B> {}
+// SAFETY: through a shared pool operations are taken and given back, by atomic exchange.
+unsafe impl<B: Send> Sync for Operations<B> {}
+
 impl<B: Send + 'static> Operations<B> {
     /// Makes a pool of `depth` operations. IRQL: `<= DISPATCH_LEVEL`.
     ///
