@@ -58,9 +58,9 @@ fn send(to: SocketAddr, message: &str) -> Result<(), Failure> {
     let socket = open(&provider, family, local)?;
     let buffer = buffer(message)?;
     step(&format!(
-        "socket.send_to(&buffer, {to}): WskSendTo, and wait until its IRP has completed"
+        "socket.send_to(&buffer, {to}).wait(): WskSendTo, and wait until its IRP has completed"
     ));
-    let sent = socket.send_to(&buffer, to)?;
+    let sent = socket.send_to(&buffer, to).wait()?;
     println!("    => {sent} bytes sent to {to}");
     close(socket, buffer)?;
     deregister(registration, provider);
@@ -93,9 +93,9 @@ fn converse(message: &str) -> Result<(), Failure> {
         let buffer = buffer(message)?;
 
         step(&format!(
-            "socket.send_to(&buffer, {to}): WskSendTo, and wait until its IRP has completed"
+            "socket.send_to(&buffer, {to}).wait(): WskSendTo, and wait until its IRP has completed"
         ));
-        let sent = socket.send_to(&buffer, to)?;
+        let sent = socket.send_to(&buffer, to).wait()?;
         println!("    => {sent} bytes sent");
 
         let mut bytes = vec![0; 65_536];
@@ -112,15 +112,15 @@ fn converse(message: &str) -> Result<(), Failure> {
         println!("-- and answers {answer:?}");
 
         step(
-            "socket.receive_from(&mut room): WskReceiveFrom, and wait until its IRP has completed",
+            "socket.receive_from(&mut room).wait(): WskReceiveFrom, and wait until its IRP has completed",
         );
         let mut room = NonPagedBuffer::new(65_536)?;
-        let received = socket.receive_from(&mut room)?;
-        let bytes = &room.as_slice()[..received.length];
+        let received = socket.receive_from(&mut room).wait()?;
+        let bytes = &room.as_slice()[..received.length()];
         println!(
             "    => {} bytes from {}: {:?}",
-            received.length,
-            received.from,
+            received.length(),
+            received.remote_address()?,
             String::from_utf8_lossy(bytes)
         );
         if bytes != answer.as_bytes() {

@@ -36,12 +36,12 @@ struct Line {
 fn head(host: &str, port: &str) -> Result<Line, Error> {
     let registration = Registration::new()?;
     let provider = registration.capture(Wait::Milliseconds(1000))?;
-    let found = provider.resolve_timeout((host, port), PATIENCE)?;
+    let found = provider.resolve((host, port)).wait_timeout(PATIENCE)?;
     let socket = connect(&provider, &found)?;
-    socket.send_timeout(&request(host)?, PATIENCE)?;
+    socket.send(&request(host)?).wait_timeout(PATIENCE)?;
     let line = first_line(&socket)?;
     // The answer is here: how the server takes the end of the connection makes no difference.
-    let _ = socket.disconnect_timeout(PARTING);
+    let _ = socket.disconnect().wait_timeout(PARTING);
     socket.close()?;
     Ok(line)
 }
@@ -53,9 +53,9 @@ fn connect(provider: &Provider, found: &AddressInfo) -> Result<ConnectedSocket, 
         let family = Family::of(&address);
         let socket = ConnectionSocket::open(provider, family)?;
         socket.bind(family.any())?;
-        match socket.connect_timeout(address, PATIENCE) {
+        match socket.connect(address).wait_timeout(PATIENCE) {
             Ok(socket) => return Ok(socket),
-            Err((error, _)) => failed = error,
+            Err(not_connected) => failed = not_connected.error,
         }
     }
     Err(failed)
@@ -81,7 +81,7 @@ fn first_line(socket: &ConnectedSocket) -> Result<Line, Error> {
     let mut bytes = [0; LONGEST];
     let mut length = 0;
     loop {
-        let count = socket.receive_timeout(&mut buffer, PATIENCE)?;
+        let count = socket.receive(&mut buffer).wait_timeout(PATIENCE)?;
         for &byte in buffer.as_slice().iter().take(count) {
             match bytes.get_mut(length) {
                 Some(to) if byte != b'\r' && byte != b'\n' => *to = byte,

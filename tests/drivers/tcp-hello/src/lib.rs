@@ -54,7 +54,7 @@ impl Greeter {
 
     /// Greets until it is to stop, or the socket is dead.
     fn work(&self, stop: &Stop) {
-        while let Ok(mut accept) = self.listener.start_accept() {
+        while let Ok(mut accept) = self.listener.accept().start() {
             let accepted = loop {
                 match accept.wait_timeout(TICK) {
                     Ok(accepted) => break accepted,
@@ -74,9 +74,9 @@ impl Greeter {
     }
 
     fn greet(&self, client: &ConnectedSocket) -> Result<(), Error> {
-        client.send_timeout(&self.greeting, PATIENCE)?;
+        client.send(&self.greeting).wait_timeout(PATIENCE)?;
         // Without this, closing the socket would abort the connection, and the greeting might be lost.
-        client.disconnect_timeout(PARTING)
+        client.disconnect().wait_timeout(PARTING)
     }
 }
 

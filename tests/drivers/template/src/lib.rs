@@ -50,7 +50,7 @@ impl Sender {
         };
         // SAFETY: the caller vouches for the MDL until this returns.
         let datagram = unsafe { DriverMdl::from_raw(mdl, 0, length) }?;
-        self.socket.send_to(&datagram, to)
+        self.socket.send_to(&datagram, to).wait()
     }
 }
 

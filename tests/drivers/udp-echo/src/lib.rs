@@ -1,5 +1,5 @@
-//! A driver that answers each datagram with itself, as RFC 862 has it: it is called when datagrams arrive, and sends from a pool
-//! whose IRPs, MDLs and buffers are made once.
+//! A driver that answers each datagram with itself, as RFC 862 has it: it is called when datagrams arrive, and sends from pools of
+//! buffers, with their MDLs, and of operations, with their IRPs, which are made once.
 //!
 //! The value `Listen` of its `Parameters` key, such as `192.0.2.1:7`, says where. Two echo services in an open network can be made to
 //! talk to each other for ever: this one is for tests.
@@ -12,9 +12,11 @@ mod tests;
 use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use driver_runtime::{Parameters, report};
+use wsk::events::{Datagram, Indication, ReceiveFromEvent, Verdict};
+use wsk::operation::Operations;
 use wsk::{
-    Datagram, DatagramSocket, DriverState, Error, Family, Indication, NTSTATUS, NonPagedBuffer,
-    Pool, ReceiveFromEvent, Registration, Verdict, Wait,
+    BufferPool, DatagramSocket, DriverState, Error, Family, NTSTATUS, NonPagedBuffer, PooledBuffer,
+    Registration, Wait,
 };
 use wsk_sys::{DRIVER_OBJECT, STATUS_SUCCESS, UNICODE_STRING};
 
@@ -38,7 +40,8 @@ impl Echo {
         let registration = Registration::new()?;
         let provider = registration.capture(Wait::Milliseconds(1000))?;
         let answers = Answers {
-            pool: Pool::new(DEPTH, |_| NonPagedBuffer::new(LONGEST))?,
+            buffers: BufferPool::new(DEPTH, |_| NonPagedBuffer::new(LONGEST))?,
+            operations: Operations::new(&provider, DEPTH)?,
         };
         let socket = DatagramSocket::open_with_events(&provider, Family::of(&listen), answers)?;
         socket.bind(listen)?;
@@ -52,7 +55,8 @@ impl Echo {
 
 /// Answers what arrives.
 struct Answers {
-    pool: Pool<NonPagedBuffer>,
+    buffers: BufferPool<NonPagedBuffer>,
+    operations: Operations<PooledBuffer<NonPagedBuffer>>,
 }
 
 impl ReceiveFromEvent for Answers {
@@ -70,11 +74,12 @@ impl ReceiveFromEvent for Answers {
 
 impl Answers {
     fn answer(&self, socket: &DatagramSocket, datagram: Datagram<'_>) -> Result<(), Error> {
-        let mut buffer = self.pool.take().ok_or(Error::PoolEmpty)?;
+        let mut buffer = self.buffers.take().ok_or(Error::PoolEmpty)?;
         buffer.set_len(datagram.len())?;
         datagram.copy_to(buffer.as_mut_slice());
-        // Nobody waits for the result: the buffer goes back to the pool when the datagram has been sent.
-        drop(socket.start_send_to(buffer, datagram.remote_address()?)?);
+        // Nobody waits for the result: buffer and operation go back to their pools when the datagram has been sent.
+        let answer = socket.send_to(buffer, datagram.remote_address()?);
+        drop(answer.from(&self.operations).start()?);
         Ok(())
     }
 }

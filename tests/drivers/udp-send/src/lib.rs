@@ -29,7 +29,7 @@ fn send(target: SocketAddr, count: u32) -> Result<u32, Error> {
     let mut sent = 0;
     for number in 0..count {
         datagram.assign(&number.to_be_bytes())?;
-        match socket.send_to(&datagram, target) {
+        match socket.send_to(&datagram, target).wait() {
             Ok(_) => sent += 1,
             Err(error) if error.must_close() => return Err(error),
             // One that is lost here is one that the network could have lost.
