@@ -6,6 +6,7 @@ use core::fmt;
 use core::future::Future;
 use core::marker::PhantomData;
 use core::mem::{ManuallyDrop, MaybeUninit};
+use core::net::SocketAddr;
 use core::pin::Pin;
 use core::ptr::NonNull;
 use core::task::{Context, Poll};
@@ -653,7 +654,18 @@ impl<O: Repeat<NonPagedBuffer>> Prepared<O, NonPagedBuffer> {
 }
 
 impl<B: crate::buffer::SendBuffer> Prepared<SendingTo, B> {
-    /// Sends to another address from now on. IRQL: `<= DISPATCH_LEVEL`.
+    /// Where it sends to; `None` when it [was abandoned](Self::is_abandoned).
+    #[must_use]
+    pub fn remote_address(&self) -> Option<SocketAddr> {
+        if self.is_abandoned() {
+            return None;
+        }
+        // SAFETY: at rest, the arguments are the holder's, which is borrowed.
+        let arguments = unsafe { Slot::idle(self.slot).places().get() };
+        crate::address::read(&arguments.address).ok()
+    }
+
+    /// Sends to another address from now on, also where that of the socket is fixed. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// # Errors
     ///
@@ -663,9 +675,10 @@ impl<B: crate::buffer::SendBuffer> Prepared<SendingTo, B> {
         // SAFETY: at rest, the slot is the holder's, which is borrowed exclusively.
         unsafe {
             let mut idle = Slot::idle(self.slot);
-            let slot = self.slot.as_ref();
-            slot.parameters
-                .with(|parameters| (*parameters).set_address(&slot.held, to, idle.arguments()))
+            let (slot, places) = (self.slot.as_ref(), idle.places());
+            slot.parameters.with_mut(|parameters| {
+                (*parameters).set_address(&slot.held, to, idle.arguments(), places)
+            })
         }
     }
 }

@@ -57,14 +57,17 @@ impl Parameters {
     ///
     /// The parameters are those of an operation at rest, whose the arguments are.
     pub(crate) unsafe fn set_address(
-        &self,
+        &mut self,
         socket: &Handle<DatagramCategory>,
         to: impl Destination,
         arguments: &mut Arguments,
+        places: Places,
     ) -> Result<(), Error> {
         // SAFETY: the buffer is ready, so its `WSK_BUF` is there.
         let length = unsafe { self.buffer.as_ref() }.Length;
         if to.put(socket.ready(), length, &mut arguments.address) {
+            // Passed on from now on, if it was the socket's before.
+            self.address = places.address().as_ptr();
             Ok(())
         } else {
             Err(why_not(socket, &to, length))

@@ -13,7 +13,7 @@ mod listening;
 mod messages;
 mod network;
 mod options;
-// mod prepared;
+mod prepared;
 mod refused;
 mod resolution;
 mod scope;
