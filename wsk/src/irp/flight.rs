@@ -142,7 +142,8 @@ impl<P> Flight<P> {
         unsafe { IoCancelIrp(self.header().irp()) };
     }
 
-    /// Waits until the IRP has completed, or for at most `limit`; says whether it has.
+    /// Waits until the IRP has completed, or for at most `limit`; says whether it has. A waker that was announced is dropped when it has,
+    /// and may unwind: whoever holds a flight that was polled gives it up when dropped.
     #[inline]
     pub(crate) fn wait(&self, may_wait: MayWait, limit: Option<Duration>) -> bool {
         // SAFETY: the header is that of this flight, which is borrowed, and so held, meanwhile.
@@ -208,16 +209,24 @@ impl<P> Flight<P> {
     pub(crate) fn leave(self) {
         // SAFETY: the flight is gone after this. If it has completed nobody else has the block, and it is discarded once.
         unsafe {
-            if self.is_completed() || !leave_to_routine(self.header()) {
+            if self.is_completed() {
+                discard(self.block.cast());
+                return;
+            }
+            let (left, waker) = leave_to_routine(self.header());
+            if !left {
                 discard(self.block.cast());
             }
+            // Last, because it is somebody else's code, which may unwind where that is possible.
+            drop(waker);
         }
     }
 
     /// As [`leave`](Self::leave), but for a flight that has completed already, which is given back.
     pub(crate) fn leave_unless_completed(self) -> Option<Self> {
+        // Nobody has polled it: there is no waker.
         // SAFETY: the header is that of this flight, which is used no more when it was left.
-        let left = !self.is_completed() && unsafe { leave_to_routine(self.header()) };
+        let left = !self.is_completed() && unsafe { leave_to_routine(self.header()) }.0;
         (!left).then_some(self)
     }
 
@@ -308,6 +317,21 @@ unsafe fn wait_for_routine(
 ) -> bool {
     // SAFETY: the caller holds the block.
     let header = unsafe { block.as_ref() };
+    let completed = unsafe { wait_for_completion(header, may_wait, limit) };
+    if completed {
+        // Nobody wakes it any more.
+        // SAFETY: it has completed, so the slot is the holder's.
+        drop(unsafe { out_of_its_place(header) });
+    }
+    completed
+}
+
+/// As [`wait_for_routine`], leaving the waker where it is.
+///
+/// # Safety
+///
+/// As for that.
+unsafe fn wait_for_completion(header: &Header, may_wait: MayWait, limit: Option<Duration>) -> bool {
     match header.state.retract() {
         Retract::InFlight => {}
         Retract::Completed => return true,
@@ -369,7 +393,10 @@ unsafe fn poll_routine(block: NonNull<Header>, waker: &Waker) -> Polled {
     });
     let mut before = None;
     if !is_same {
+        // Announces the waker from before again, when the other one's code unwinds.
+        let undo = Announce(header);
         let new = waker.clone();
+        core::mem::forget(undo);
         // SAFETY: as above.
         before = header
             .waker
@@ -379,7 +406,10 @@ unsafe fn poll_routine(block: NonNull<Header>, waker: &Waker) -> Polled {
     header
         .announced
         .with_mut(|announced| unsafe { *announced = Some(identity) });
+    let mut unused = None;
     let polled = if !header.state.wake() {
+        // SAFETY: it has completed, so the slot is the holder's.
+        unused = unsafe { out_of_its_place(header) };
         Polled::Completed
     } else if unsafe { is_given_up(header) } {
         // SAFETY: asked for a flight that the caller holds.
@@ -391,8 +421,34 @@ unsafe fn poll_routine(block: NonNull<Header>, waker: &Waker) -> Polled {
         // Nobody tells when the time is up.
         alarm::wake_after(GRACE, waker);
     }
-    drop(before);
+    drop((before, unused));
     polled
+}
+
+/// Announces the waker that is in its place, when dropped.
+struct Announce<'h>(&'h Header);
+
+impl Drop for Announce<'_> {
+    fn drop(&mut self) {
+        // SAFETY: who makes this holds the flight, and no waker is announced, so the slot is the holder's; it still is when it has
+        // completed.
+        unsafe {
+            let is_there = self.0.waker.with(|waker| (*waker).is_some());
+            if is_there && !self.0.state.wake() {
+                drop(out_of_its_place(self.0));
+            }
+        }
+    }
+}
+
+/// The waker that is in its place, if one is.
+///
+/// # Safety
+///
+/// The caller holds the flight that the header is of, and no waker is announced.
+unsafe fn out_of_its_place(header: &Header) -> Option<Waker> {
+    // SAFETY: no waker is announced, so the slot is the holder's.
+    header.waker.with_mut(|waker| unsafe { (*waker).take() })
 }
 
 fn answer_of(header: &Header) -> Answer {
@@ -430,21 +486,19 @@ unsafe fn take_waker(header: &Header) -> Option<Waker> {
     if header.state.retract() == Retract::Waking {
         return None;
     }
-    // SAFETY: no waker is announced, so the slot is the holder's.
-    header.waker.with_mut(|waker| unsafe { (*waker).take() })
+    // SAFETY: no waker is announced any more.
+    unsafe { out_of_its_place(header) }
 }
 
-/// As [`Flight::leave`], when it had not completed.
+/// Leaves a flight that had not completed to the routine: whether that was in time, and the waker that was announced.
 ///
 /// # Safety
 ///
 /// The caller holds the flight that the header is of, and uses it no more when it was left.
 #[inline(never)]
-unsafe fn leave_to_routine(header: &Header) -> bool {
+unsafe fn leave_to_routine(header: &Header) -> (bool, Option<Waker>) {
     // SAFETY: the caller holds the flight.
     let waker = unsafe { take_waker(header) };
-    let left = header.state.detach();
-    // The block may be gone by now.
-    drop(waker);
-    left
+    // The block may be gone after this.
+    (header.state.detach(), waker)
 }

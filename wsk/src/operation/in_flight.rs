@@ -3,7 +3,6 @@
 use core::fmt;
 use core::future::{Future, IntoFuture};
 use core::marker::PhantomData;
-use core::mem::ManuallyDrop;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
@@ -172,15 +171,19 @@ impl<O: Operation<B>, B> InFlight<O, B> {
         let Ok(may_wait) = may_wait() else {
             return self.lose();
         };
-        let mut this = ManuallyDrop::new(self);
-        let mut next = this.flight.take();
-        while let Some(flight) = next {
-            if !flight.wait_or_give_up(may_wait) {
+        let mut this = self;
+        while let Some(flight) = &this.flight {
+            // A waker may unwind: the flight stays where it is dropped.
+            let completed = flight.wait_or_give_up(may_wait);
+            let Some(flight) = this.flight.take() else {
+                break;
+            };
+            if !completed {
                 return abandon::<O, B>(flight);
             }
             // SAFETY: the wait said that it has completed.
             match unsafe { next_or_end::<O, B>(flight) } {
-                Ok(flight) => next = Some(flight),
+                Ok(flight) => this.flight = Some(flight),
                 Err(finished) => return finished,
             }
         }
@@ -213,11 +216,14 @@ impl<O: Operation<B>, B> InFlight<O, B> {
         };
         let mut this = self;
         let deadline = crate::time::Deadline::after(limit);
-        while let Some(flight) = this.flight.take() {
+        while let Some(flight) = &this.flight {
+            // A waker may unwind: the flight stays where it is dropped.
             if !flight.wait(may_wait, Some(deadline.left())) {
-                this.flight = Some(flight);
                 return Err((Error::TimedOut { call: O::CALL }, this));
             }
+            let Some(flight) = this.flight.take() else {
+                break;
+            };
             // SAFETY: the wait said that it has completed.
             match unsafe { next_or_end::<O, B>(flight) } {
                 Ok(flight) => this.flight = Some(flight),

@@ -759,17 +759,18 @@ impl<O: Repeat<B>, B> Started<O, B> {
             Ok(may_wait) => may_wait,
             Err(error) => return Err((error, self)),
         };
-        let Some(slot) = self.into_slot() else {
+        let Some(flight) = self.flight() else {
             return Ok(Ended::taken());
         };
-        // SAFETY: the slot's holder was this; the wait says whether it has completed.
-        unsafe {
-            if Slot::flight(slot).wait_or_give_up(may_wait) {
-                Ok(Ended::of(slot))
-            } else {
-                Ok(abandon(slot))
-            }
-        }
+        // A waker may unwind: the slot stays where it is dropped.
+        let completed = flight.wait_or_give_up(may_wait);
+        Ok(match self.into_slot() {
+            // SAFETY: the slot's holder was this; the wait said whether it has completed.
+            Some(slot) if completed => unsafe { Ended::of(slot) },
+            // SAFETY: as above.
+            Some(slot) => unsafe { abandon(slot) },
+            None => Ended::taken(),
+        })
     }
 
     /// Waits until the operation has completed, at most for `limit`. IRQL: `PASSIVE_LEVEL`.

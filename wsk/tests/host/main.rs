@@ -17,3 +17,4 @@ mod prepared;
 mod refused;
 mod resolution;
 mod scope;
+mod wakers;
