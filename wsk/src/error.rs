@@ -211,6 +211,8 @@ pub enum Error {
     },
     /// The operation has given its result already.
     Taken,
+    /// The [`scope`](crate::scope) has ended: what it drops at its end can start nothing in it.
+    ScopeEnded,
     /// The socket has other handles, and closes when the last is dropped.
     InUse,
 }
@@ -276,6 +278,7 @@ impl From<Error> for NTSTATUS {
             | Error::AlreadyFixed
             | Error::BufferLost
             | Error::Taken
+            | Error::ScopeEnded
             | Error::InUse => STATUS_INVALID_DEVICE_STATE,
             Error::TooLong { .. }
             | Error::WrongFamily { .. }
@@ -403,6 +406,9 @@ impl fmt::Display for Error {
             ),
             Self::Taken => {
                 f.write_str("the operation has given its result already: do not poll it again")
+            }
+            Self::ScopeEnded => {
+                f.write_str("the scope has ended: what it drops at its end can start nothing in it")
             }
             Self::InUse => {
                 f.write_str("other handles of the socket exist: it closes when the last is dropped")

@@ -1,7 +1,7 @@
 //! Scoped operations: in flight at the same time, over memory that is only borrowed, because the scope does not end before the
 //! last of them has completed. They are to WSK what `std::thread::scope` is to threads.
 
-use core::cell::UnsafeCell;
+use core::cell::{Cell, UnsafeCell};
 use core::ffi::c_void;
 use core::fmt;
 use core::marker::PhantomData;
@@ -68,7 +68,11 @@ pub fn scope<'env, T>(
     unsafe { Event::initialise((&raw const pending.event).cast_mut(), true) };
     let scope = Scope {
         pending,
-        started: List::new(),
+        started: Started {
+            list: List::new(),
+            ended: Cell::new(false),
+            over: Cell::new(false),
+        },
         scope: PhantomData,
         env: PhantomData,
     };
@@ -84,15 +88,25 @@ pub fn scope<'env, T>(
 
 /// Where scoped operations are started; see [`scope`].
 ///
-/// # Invariants
-///
-/// `started` has the nodes of the operations that were started and not taken back by a handle. Each is in its block, and only the
-/// thread of the scope, which the list keeps it on, changes the list.
 pub struct Scope<'scope, 'env: 'scope> {
     pending: Shared<Pending>,
-    started: List,
+    started: Started,
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env ()>,
+}
+
+/// The operations of a scope.
+///
+/// # Invariants
+///
+/// `list` has the nodes of the operations that were started and not taken back by a handle. Each is in its block, and only the
+/// thread of the scope, which the list keeps it on, changes the list. Once the scope has `ended` nothing is added, and no handle
+/// touches its operation, which may be gone: only what the scope itself drops at its end can still have handles, or the scope.
+struct Started {
+    list: List,
+    ended: Cell<bool>,
+    /// Everything has completed, or was left to its provider.
+    over: Cell<bool>,
 }
 
 /// How many operations of a scope have not completed, plus one until the scope's end.
@@ -156,7 +170,8 @@ impl<'s, F: Function<B>, B> Request<'s, F, B> {
     ///
     /// # Errors
     ///
-    /// [`Error::NoMemory`], and what is wrong with the request; what it carries is dropped.
+    /// [`Error::NoMemory`], and what is wrong with the request; what it carries is dropped. [`Error::ScopeEnded`] from what the scope
+    /// itself drops at its end.
     pub fn start_in<'scope>(
         self,
         scope: &'scope Scope<'scope, '_>,
@@ -170,6 +185,9 @@ impl<'s, F: Function<B>, B> Request<'s, F, B> {
             function,
             carried,
         } = self;
+        if scope.started.ended.get() {
+            return Err(Error::ScopeEnded);
+        }
         let mut operation = Idle::<Borrowing<B>>::new()?;
         let (node, place) = (
             operation.payload().cast::<Node>(),
@@ -196,7 +214,7 @@ impl<'s, F: Function<B>, B> Request<'s, F, B> {
                 // SAFETY: the provider does not know of the node, and the thread of the scope is this one.
                 unsafe {
                     (*node.as_ptr()).flight = Some(flight.as_raw());
-                    scope.started.push(node.cast());
+                    scope.started.list.push(node.cast());
                 }
                 // INVARIANT: its node is in the list.
                 Ok(Scoped {
@@ -332,32 +350,47 @@ struct End<'s, 'scope, 'env> {
 
 impl Drop for End<'_, '_, '_> {
     fn drop(&mut self) {
-        let scope = self.scope;
-        if scope.pending.count.fetch_sub(1, Ordering::AcqRel) != 1 {
-            while !scope.pending.event.wait(self.may_wait, Some(GRACE)) {
-                if scope.keep_all() {
+        let Scope {
+            pending, started, ..
+        } = self.scope;
+        // Goes on should code of others, which is called below, unwind.
+        let again = || End {
+            scope: self.scope,
+            may_wait: self.may_wait,
+        };
+        if !started.ended.replace(true) && pending.count.fetch_sub(1, Ordering::AcqRel) == 1 {
+            started.over.set(true);
+        }
+        if !started.over.get() {
+            let again = again();
+            while !pending.event.wait(self.may_wait, Some(GRACE)) {
+                if self.scope.keep_all() {
                     break;
                 }
             }
+            core::mem::forget(again);
+            started.over.set(true);
         }
-        while let Some(node) = scope.started.first() {
-            // SAFETY: no handle of the operation is used again: handles do not outlive the scope. It has completed.
+        while let Some(node) = started.list.first() {
+            let again = again();
+            // SAFETY: no handle of the operation touches it again: the scope has ended. It has completed.
             unsafe {
-                scope.started.remove(node);
+                started.list.remove(node);
                 ((*node.cast::<Node>().as_ptr()).free)(node.cast());
             }
+            core::mem::forget(again);
         }
     }
 }
 
 impl Scope<'_, '_> {
-    /// Leaves every operation that has not completed to the provider, if it was refused and its memory can be left; `false` when that
-    /// is not so for all of them, and nothing was kept. The provider's capture is kept too, as is the driver with it, until the
+    /// Leaves every operation that has not completed to the provider, if it was refused and its memory can be left, and takes it out of
+    /// the list; `false` when that is not so for all of them, and nothing was kept. The provider's capture is kept too, as is the driver with it, until the
     /// last of them has completed after all.
     fn keep_all(&self) -> bool {
         // SAFETY: the list belongs to the thread of the scope, which is this one and changes nothing meanwhile.
         let is_refused = |node| unsafe { look(node) };
-        if !self.started.all(|node| {
+        if !self.started.list.all(|node| {
             let (completed, refused) = is_refused(node);
             completed || refused
         }) {
@@ -368,7 +401,7 @@ impl Scope<'_, '_> {
             let node = node.cast::<Node>();
             look(node.cast()).0 || ((*node.as_ptr()).abandon)(node)
         };
-        if !self.started.all(can_leave) {
+        if !self.started.list.all(can_leave) {
             return false;
         }
         let pending = &self.pending;
@@ -378,22 +411,29 @@ impl Scope<'_, '_> {
             pending.count.fetch_sub(1, Ordering::AcqRel);
             return false;
         }
-        let kept = List::new();
-        let started = self.started.take();
+        let (kept, completed) = (List::new(), List::new());
+        let started = self.started.list.take();
         while let Some(links) = started.first() {
             let node = links.cast::<Node>();
-            // SAFETY: the list is that of this thread, and no handle of the operation is used again. What has completed is freed; the
-            // capture of what has not, which is borrowed, gets a reference.
+            // SAFETY: the list is that of this thread, and no handle of the operation is used again. What has completed is freed later;
+            // the capture of what has not, which is borrowed, gets a reference.
             unsafe {
                 started.remove(links);
                 if look(links).0 {
-                    ((*node.as_ptr()).free)(node);
+                    completed.push(links);
                     continue;
                 }
                 let capture =
                     ManuallyDrop::new(Shared::<Capture>::from_raw((*node.as_ptr()).capture));
                 let _ = Shared::into_raw(Shared::clone(&capture));
                 kept.push(links);
+            }
+        }
+        while let Some(links) = completed.first() {
+            // SAFETY: as above.
+            unsafe {
+                completed.remove(links);
+                self.started.list.push(links);
             }
         }
         let Some(first) = kept.first() else {
@@ -421,12 +461,12 @@ impl fmt::Debug for Scope<'_, '_> {
 ///
 /// # Invariants
 ///
-/// The flight's node is in the list of the scope, which has not ended.
+/// The flight's node is in the list of the scope, unless that has ended.
 #[must_use = "the scope waits for the operation, and its result is lost"]
 pub struct Scoped<'scope, O: Operation<B>, B> {
     flight: Flight<Borrowing<B>>,
     pending: &'scope Shared<Pending>,
-    started: &'scope List,
+    started: &'scope Started,
     of: Of<O, B>,
     carried: PhantomData<(&'scope mut &'scope (), B)>,
 }
@@ -438,7 +478,7 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
     /// Whether the operation has completed. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
     pub fn is_completed(&self) -> bool {
-        self.flight.is_completed()
+        self.started.ended.get() || self.flight.is_completed()
     }
 
     /// Asks the provider to cancel the operation, which then completes soon, perhaps with success all the same. IRQL:
@@ -447,7 +487,15 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
     /// [`IoCancelIrp`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocancelirp).
     #[doc(alias = "IoCancelIrp")]
     pub fn cancel(&self) {
-        self.flight.cancel();
+        if !self.started.ended.get() {
+            self.flight.cancel();
+        }
+    }
+
+    /// The end of an operation whose scope has ended.
+    #[cold]
+    fn too_late() -> EndOf<O, B> {
+        WayOf::<O, B>::scoped(Err(Error::Taken), None)
     }
 
     /// Waits, and gives the result with the buffer. IRQL: `PASSIVE_LEVEL`.
@@ -461,6 +509,9 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
             Err(error) => return WayOf::<O, B>::scoped(Err(error), None),
         };
         let mut this = self;
+        if this.started.ended.get() {
+            return Self::too_late();
+        }
         loop {
             if !this.flight.wait_or_give_up(may_wait) {
                 // The scope keeps it.
@@ -488,6 +539,9 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
             Err(error) => return Err((error, self)),
         };
         let mut this = self;
+        if this.started.ended.get() {
+            return Ok(Self::too_late());
+        }
         let deadline = crate::time::Deadline::after(limit);
         loop {
             if !this.flight.wait(may_wait, Some(deadline.left())) {
@@ -507,7 +561,9 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
     ///
     /// The handle of the operation, which is still in flight.
     pub fn try_take(self) -> Result<EndOf<O, B>, Self> {
-        if self.is_completed() {
+        if self.started.ended.get() {
+            Ok(Self::too_late())
+        } else if self.is_completed() {
             // SAFETY: it has completed.
             unsafe { self.end() }
         } else {
@@ -519,7 +575,7 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
     ///
     /// # Safety
     ///
-    /// It has completed.
+    /// It has completed, and the scope has not ended.
     unsafe fn end(self) -> Result<EndOf<O, B>, Self> {
         let Self {
             flight,
@@ -541,7 +597,7 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
                     carried,
                 }),
                 Err(ended) => {
-                    started.remove(node.cast());
+                    started.list.remove(node.cast());
                     let (result, carried) = ended.unload::<O, B>(place);
                     Ok(WayOf::<O, B>::scoped(result, Some(carried)))
                 }
