@@ -228,7 +228,11 @@ fn outlast<O: Operation<B>, B>(
     if !flight.wait(may_wait, grace) {
         // SAFETY: what is carried lies there. The provider may use its memory, which is not looked at.
         let carried = unsafe { place.as_ref() };
-        if O::Way::abandon(carried) {
+        // Waits should the buffer's own code unwind: what is only borrowed must not go before the IRP has completed.
+        let outlasted = Outlasted(&flight, may_wait);
+        let abandoned = O::Way::abandon(carried);
+        core::mem::forget(outlasted);
+        if abandoned {
             let (call, status) = (O::CALL, flight.returned());
             // Whenever the IRP completes, if it does, the routine is run: the driver has to be there.
             flight.leave_observed(hold(O::capture(target, carried)));
@@ -237,6 +241,15 @@ fn outlast<O: Operation<B>, B>(
         flight.wait(may_wait, None);
     }
     Ok((flight, timed_out))
+}
+
+/// Waits for a flight when it is dropped.
+struct Outlasted<'f>(&'f Flight<()>, MayWait);
+
+impl Drop for Outlasted<'_> {
+    fn drop(&mut self) {
+        self.0.wait(self.1, None);
+    }
 }
 
 impl<F: Function<B>, B: Send + 'static> Blocking<F, B> for Owning {

@@ -104,14 +104,16 @@ impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
         };
         launched.map_err(|refused| {
             let mut operation = refused.operation;
-            // SAFETY: nothing was begun; what was lent is taken back, and what was loaded moved out, once.
+            // SAFETY: nothing was begun; what was lent is taken back, and what was loaded moved out, once. The completion goes last: it is
+            // somebody else's code, which may unwind where that is possible.
             unsafe {
-                told.drop_in_place();
                 WayOf::<F::Operation, B>::take_back(
                     place,
                     crate::buffer::Lock::of(operation.locked()),
                 );
-                (refused.error, place.read())
+                let back = (refused.error, place.read());
+                told.drop_in_place();
+                back
             }
         })
     }

@@ -288,7 +288,10 @@ where
                 (&raw mut (*this).held).write(F::Operation::hold(target));
                 let mut idle = Slot::idle(slot);
                 idle.set_discard(discard::<F::Operation, B>);
-                lend_and_put(&mut idle, Slot::place(slot), target, function)
+                let unfilled = Unfilled(slot);
+                let put = lend_and_put(&mut idle, Slot::place(slot), target, function);
+                core::mem::forget(unfilled);
+                put
             };
             match put {
                 Ok(parameters) => {
@@ -309,6 +312,19 @@ where
         // SAFETY: the slot is initialised, or said not to be.
         unsafe { filling.add_if(make) };
         failed.map_or(Ok(()), Err)
+    }
+}
+
+/// A slot that is not made yet, whose parts are dropped when code of others unwinds.
+struct Unfilled<O: Repeat<B>, B>(NonNull<Slot<O, B>>);
+
+impl<O: Repeat<B>, B> Drop for Unfilled<O, B> {
+    fn drop(&mut self) {
+        // SAFETY: who makes this has just written both, and does not go on.
+        unsafe {
+            Slot::place(self.0).drop_in_place();
+            (&raw mut (*self.0.as_ptr()).held).drop_in_place();
+        }
     }
 }
 
@@ -509,16 +525,16 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
     /// operation.
     #[inline]
     pub fn start(self) -> Result<Started<O, B>, NotStarted<Self>> {
-        let mut this = ManuallyDrop::new(self);
+        let mut this = self;
         match this.launch() {
             Ok(_) => Ok(Started {
                 // INVARIANT: the one holder of the slot, whose operation is in flight.
-                slot: Some(this.slot),
+                slot: Some(ManuallyDrop::new(this).slot),
                 of: PhantomData,
             }),
             Err(error) => Err(NotStarted {
                 error,
-                buffer: ManuallyDrop::into_inner(this),
+                buffer: this,
             }),
         }
     }
@@ -540,33 +556,36 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
                 "a completion has room for four words: capture a reference, or what counts references, instead of values"
             );
         };
-        let mut this = ManuallyDrop::new(self);
+        let mut this = self;
         if let Err(error) = this.make_ready() {
             return Err(NotStarted {
                 error,
-                buffer: ManuallyDrop::into_inner(this),
+                buffer: this,
             });
         }
         let slot = this.slot;
-        // SAFETY: as for `launch`; the slot is the routine's from the call on. There is room for the completion, as was asserted.
+        // SAFETY: as for `launch`; the slot is the routine's from the call on. There is room for the completion, as was asserted. What
+        // may unwind comes first.
         unsafe {
-            let told = (*slot.as_ptr()).completion.with_mut(<*mut _>::cast::<C>);
-            told.write(completion);
-            let observer = Slot::keep_driver(slot);
             let mut idle = Slot::idle(slot);
             O::again(idle.arguments(), Slot::place(slot).as_ref());
+            let this = ManuallyDrop::new(this);
+            let told = (*slot.as_ptr()).completion.with_mut(<*mut _>::cast::<C>);
+            told.write(completion);
             idle.set_discard(tell::<O, B, C>);
             let parameters = (*slot.as_ptr()).parameters.with(|parameters| *parameters);
+            let observer = Slot::keep_driver(slot);
             let launched = ManuallyDrop::into_inner(idle)
                 .launch_unheld(Some(observer), |irp| O::submit(parameters, irp));
             launched.map_err(|refused| {
                 let mut operation = ManuallyDrop::new(refused.operation);
                 operation.set_discard(discard::<O, B>);
-                told.drop_in_place();
-                NotStarted {
+                let back = NotStarted {
                     error: refused.error,
                     buffer: ManuallyDrop::into_inner(this),
-                }
+                };
+                told.drop_in_place();
+                back
             })
         }
     }
