@@ -1,47 +1,123 @@
 //! The driver: the Rust side of the comparison, through `wsk`, and the C side, which is linked into it. Built as a driver
 //! would be, as one object with only the kernel's functions left to import.
 
+use core::cell::Cell;
 use core::ffi::c_void;
 use core::net::{Ipv4Addr, SocketAddr};
+use core::ptr::NonNull;
 
+use wsk::operation::{InFlight, Operations, Prepared, PreparedPool, Started};
+use wsk::request::{ReceivingFrom, SendingTo};
 use wsk::{
-    DatagramSocket, Error, Family, NonPagedBuffer, Pool, Pooled, Provider, ReceiveFrom, Receiver,
-    Receivers, Receiving, Registration, SendTo, Sender, Senders, Sending, Wait,
+    DatagramSocket, Error, Extent, Family, Lock, NonPagedBuffer, Provider, ReceiveBuffer,
+    Registration, RemoteAddress, SendBuffer, Wait,
+};
+use wsk_sys::{
+    ExAllocatePoolWithTag, ExFreePoolWithTag, IoAllocateMdl, IoFreeMdl, MDL,
+    MmBuildMdlForNonPagedPool, POOL_TYPE,
 };
 
 /// The bytes of each datagram.
 const LENGTH: usize = 512;
 
-/// What is done again and again; the numbers are those in `c/driver.c`, which does the same for the later ones as for the earlier.
+/// What is done again and again; the numbers are those of the Rust side in `src/lib.rs`.
 mod scenario {
-    pub(crate) const SEND_TO: u32 = 0;
-    pub(crate) const START_SEND_TO: u32 = 1;
-    pub(crate) const START_SEND_TO_WAIT: u32 = 2;
-    pub(crate) const RECEIVE_FROM: u32 = 3;
-    pub(crate) const START_RECEIVE_FROM_WAIT: u32 = 4;
-    pub(crate) const SEND: u32 = 5;
-    pub(crate) const START_SEND: u32 = 6;
-    pub(crate) const START_SEND_WAIT: u32 = 7;
-    pub(crate) const RECEIVE: u32 = 8;
-    pub(crate) const START_RECEIVE_WAIT: u32 = 9;
+    pub(crate) const SEND_PREPARED: u32 = 0;
+    pub(crate) const START_PREPARED_SEND: u32 = 1;
+    pub(crate) const START_PREPARED_SEND_WAIT: u32 = 2;
+    pub(crate) const RECEIVE_PREPARED: u32 = 3;
+    pub(crate) const START_PREPARED_RECEIVE_WAIT: u32 = 4;
+    pub(crate) const SEND_ENCODED: u32 = 5;
+    pub(crate) const SEND_VALUE: u32 = 6;
+    pub(crate) const RECEIVE: u32 = 7;
+    pub(crate) const START_SEND: u32 = 8;
+    pub(crate) const START_SEND_WAIT: u32 = 9;
+    pub(crate) const START_SEND_CALLBACK: u32 = 10;
+    pub(crate) const START_RECEIVE_WAIT: u32 = 11;
 }
 
-type Buffer = Pooled<NonPagedBuffer>;
+/// Memory that belongs to somebody else, who gets it back when it is dropped: a packet of another layer.
+struct Packet(NonNull<Foreign>);
+
+/// What a packet's owner has.
+struct Foreign {
+    extent: Extent,
+    /// How often it came back.
+    back: Cell<usize>,
+    memory: NonNull<c_void>,
+    mdl: NonNull<MDL>,
+}
+
+// SAFETY: a packet is used on one thread at a time; in what is measured deeply it comes back on another, while its owner waits.
+unsafe impl Send for Packet {}
+
+impl Drop for Packet {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: what a packet's owner has stays.
+        let back = unsafe { &self.0.as_ref().back };
+        back.set(back.get() + 1);
+    }
+}
+
+// SAFETY: the memory is nonpaged and stays; nobody writes it while a packet is out.
+unsafe impl SendBuffer for Packet {
+    const LOCKS: bool = false;
+
+    #[inline]
+    unsafe fn lock<'l>(&'l self, _: &'l mut Lock) -> Result<&'l Extent, Error> {
+        // SAFETY: packets stay.
+        Ok(&unsafe { self.0.as_ref() }.extent)
+    }
+}
+
+// SAFETY: as above; nobody reads it either.
+unsafe impl ReceiveBuffer for Packet {
+    const LOCKS: bool = false;
+
+    #[inline]
+    unsafe fn lock_mut<'l>(&'l mut self, _: &'l mut Lock) -> Result<&'l Extent, Error> {
+        // SAFETY: packets stay.
+        Ok(&unsafe { self.0.as_ref() }.extent)
+    }
+}
+
+/// Where a callback notes that something failed.
+#[derive(Clone, Copy)]
+struct Failed(*mut Option<Error>);
+
+// SAFETY: the driver, which waits for its operations, does not look there meanwhile.
+unsafe impl Send for Failed {}
+
+impl Failed {
+    #[cold]
+    fn set(self, error: Error) {
+        // SAFETY: the driver stays until its operations are over.
+        unsafe { *self.0 = Some(error) };
+    }
+}
+
+type SendInFlight = InFlight<SendingTo, Packet>;
+type ReceiveInFlight = InFlight<ReceivingFrom, Packet>;
 
 /// A driver that sends to one peer and receives from it.
 struct Driver {
     socket: DatagramSocket,
     peer: SocketAddr,
+    remote: RemoteAddress,
     buffer: NonPagedBuffer,
-    pool: Pool<NonPagedBuffer>,
-    sends: Vec<SendTo<Buffer>>,
-    receives: Vec<ReceiveFrom<Buffer>>,
-    sender: Sender,
-    senders: Senders,
-    sending: Vec<Sending>,
-    receiver: Receiver,
-    receivers: Receivers,
-    receiving: Vec<Receiving>,
+    operations: Operations<Packet>,
+    sends: Vec<SendInFlight>,
+    receives: Vec<ReceiveInFlight>,
+    sender: Prepared<SendingTo, NonPagedBuffer>,
+    senders: PreparedPool<SendingTo, NonPagedBuffer>,
+    sending: Vec<Started<SendingTo, NonPagedBuffer>>,
+    receiver: Prepared<ReceivingFrom, NonPagedBuffer>,
+    receivers: PreparedPool<ReceivingFrom, NonPagedBuffer>,
+    receiving: Vec<Started<ReceivingFrom, NonPagedBuffer>>,
+    /// As many as there are operations. Sends share the first; receives use them in turn.
+    packets: Vec<Box<Foreign>>,
+    next: usize,
     failed: Option<Error>,
     scenario: u32,
     depth: u32,
@@ -55,23 +131,30 @@ impl Driver {
         let registration = Registration::new()?;
         let provider = registration.capture(Wait::Forever)?;
         let socket = DatagramSocket::open(&provider, Family::V4)?;
-        socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+        socket.bind((Ipv4Addr::LOCALHOST, 0))?;
         let peer = (Ipv4Addr::LOCALHOST, port).into();
-        let buffer = |_| NonPagedBuffer::new(LENGTH);
-        let pool = Pool::new(depth, buffer)?;
+        let remote = RemoteAddress::new(Family::V4, peer)?;
+        let buffer = || NonPagedBuffer::new(LENGTH);
+        let mut packets = Vec::with_capacity(depth as usize);
+        for _ in 0..depth {
+            packets.push(foreign().ok_or(Error::NoMessages)?);
+        }
         Ok(Self {
-            sender: socket.sender(buffer(0)?, peer)?,
-            senders: socket.senders(depth, peer, buffer)?,
+            sender: socket.send_to(buffer()?, peer).prepare()?,
+            senders: PreparedPool::new(depth, |_| Ok(socket.send_to(buffer()?, peer)))?,
             sending: Vec::with_capacity(depth as usize),
-            receiver: socket.receiver(buffer(0)?)?,
-            receivers: socket.receivers(depth, buffer)?,
+            receiver: socket.receive_from(buffer()?).prepare()?,
+            receivers: PreparedPool::new(depth, |_| Ok(socket.receive_from(buffer()?)))?,
             receiving: Vec::with_capacity(depth as usize),
+            operations: Operations::new(&provider, depth)?,
             socket,
             peer,
-            buffer: NonPagedBuffer::new(LENGTH)?,
-            pool,
+            remote,
+            buffer: buffer()?,
             sends: Vec::with_capacity(depth as usize),
             receives: Vec::with_capacity(depth as usize),
+            packets,
+            next: 0,
             failed: None,
             scenario,
             depth,
@@ -86,103 +169,25 @@ impl Driver {
         0
     }
 
+    #[inline]
+    fn next_packet(&mut self) -> Packet {
+        let next = self.next;
+        self.next = if next + 1 == self.packets.len() { 0 } else { next + 1 };
+        Packet(NonNull::from(&*self.packets[next]))
+    }
+
     // The operations. They are not inlined, so that nothing is carried over from one to the next.
 
     #[inline(never)]
-    fn send_to(&mut self) -> usize {
-        match self.socket.send_to(&self.buffer, self.peer) {
+    fn send_prepared(&mut self) -> usize {
+        match self.sender.wait() {
             Ok(sent) => sent,
             Err(error) => self.fail(error),
         }
     }
 
     #[inline(never)]
-    fn start_send_to(&mut self) -> usize {
-        let Some(buffer) = self.pool.take() else {
-            return self.fail(Error::PoolEmpty);
-        };
-        match self.socket.start_send_to(buffer, self.peer) {
-            Ok(sending) => {
-                // The buffer goes back to the pool when the datagram has been sent.
-                drop(sending);
-                1
-            }
-            Err(refused) => self.fail(refused.error),
-        }
-    }
-
-    #[inline(never)]
-    fn start_send_to_wait(&mut self) {
-        let Some(buffer) = self.pool.take() else {
-            self.fail(Error::PoolEmpty);
-            return;
-        };
-        match self.socket.start_send_to(buffer, self.peer) {
-            Ok(sending) => self.sends.push(sending),
-            Err(refused) => {
-                self.fail(refused.error);
-            }
-        }
-    }
-
-    #[inline(never)]
-    fn finish_send_to(&mut self, sending: SendTo<Buffer>) -> usize {
-        match sending.wait() {
-            Ok(finished) => match finished.result {
-                Ok(sent) => sent,
-                Err(error) => self.fail(error),
-            },
-            Err((error, _)) => self.fail(error),
-        }
-    }
-
-    #[inline(never)]
-    fn receive_from(&mut self) -> usize {
-        match self.socket.receive_from(&mut self.buffer) {
-            Ok(received) if !received.truncated && received.from == self.peer => received.length,
-            Ok(_) => self.fail(Error::Taken),
-            Err(error) => self.fail(error),
-        }
-    }
-
-    #[inline(never)]
-    fn start_receive_from_wait(&mut self) {
-        let Some(buffer) = self.pool.take() else {
-            self.fail(Error::PoolEmpty);
-            return;
-        };
-        match self.socket.start_receive_from(buffer) {
-            Ok(receiving) => self.receives.push(receiving),
-            Err(refused) => {
-                self.fail(refused.error);
-            }
-        }
-    }
-
-    #[inline(never)]
-    fn finish_receive_from(&mut self, receiving: ReceiveFrom<Buffer>) -> usize {
-        match receiving.wait() {
-            Ok(finished) => match finished.result {
-                Ok(received) if !received.truncated && received.from == self.peer => {
-                    received.length
-                }
-                Ok(_) => self.fail(Error::Taken),
-                Err(error) => self.fail(error),
-            },
-            Err((error, _)) => self.fail(error),
-        }
-    }
-
-    #[inline(never)]
-    fn send(&mut self) -> usize {
-        match self.sender.send() {
-            Ok(sent) => sent,
-            Err(error) => self.fail(error),
-        }
-    }
-
-    #[inline(never)]
-    fn start_send(&mut self) -> usize {
+    fn start_prepared_send(&mut self) -> usize {
         let Some(sender) = self.senders.take() else {
             return self.fail(Error::PoolEmpty);
         };
@@ -197,7 +202,7 @@ impl Driver {
     }
 
     #[inline(never)]
-    fn start_send_wait(&mut self) -> Option<Sending> {
+    fn start_prepared_send_wait(&mut self) -> Option<Started<SendingTo, NonPagedBuffer>> {
         let Some(sender) = self.senders.take() else {
             self.fail(Error::PoolEmpty);
             return None;
@@ -212,7 +217,7 @@ impl Driver {
     }
 
     #[inline(never)]
-    fn finish_send(&mut self, sending: Sending) -> usize {
+    fn finish_prepared_send(&mut self, sending: Started<SendingTo, NonPagedBuffer>) -> usize {
         match sending.wait() {
             Ok(ended) => match ended.result() {
                 Ok(sent) => sent,
@@ -223,8 +228,8 @@ impl Driver {
     }
 
     #[inline(never)]
-    fn receive(&mut self) -> usize {
-        match self.receiver.receive() {
+    fn receive_prepared(&mut self) -> usize {
+        match self.receiver.wait() {
             Ok(arrival) if !arrival.is_truncated() && arrival.is_from(&self.peer) => {
                 arrival.length()
             }
@@ -234,7 +239,7 @@ impl Driver {
     }
 
     #[inline(never)]
-    fn start_receive_wait(&mut self) -> Option<Receiving> {
+    fn start_prepared_receive_wait(&mut self) -> Option<Started<ReceivingFrom, NonPagedBuffer>> {
         let Some(receiver) = self.receivers.take() else {
             self.fail(Error::PoolEmpty);
             return None;
@@ -249,9 +254,12 @@ impl Driver {
     }
 
     #[inline(never)]
-    fn finish_receive(&mut self, receiving: Receiving) -> usize {
+    fn finish_prepared_receive(
+        &mut self,
+        receiving: Started<ReceivingFrom, NonPagedBuffer>,
+    ) -> usize {
         match receiving.wait() {
-            Ok(ended) => match ended.arrival() {
+            Ok(ended) => match ended.result() {
                 Ok(arrival) if !arrival.is_truncated() && arrival.is_from(&self.peer) => {
                     arrival.length()
                 }
@@ -262,71 +270,175 @@ impl Driver {
         }
     }
 
+    #[inline(never)]
+    fn send_encoded(&mut self) -> usize {
+        match self.socket.send_to(&self.buffer, &self.remote).wait() {
+            Ok(sent) => sent,
+            Err(error) => self.fail(error),
+        }
+    }
+
+    #[inline(never)]
+    fn send_value(&mut self) -> usize {
+        match self.socket.send_to(&self.buffer, self.peer).wait() {
+            Ok(sent) => sent,
+            Err(error) => self.fail(error),
+        }
+    }
+
+    #[inline(never)]
+    fn receive(&mut self) -> usize {
+        match self.socket.receive_from(&mut self.buffer).wait() {
+            Ok(received) if !received.is_truncated() && received.is_from(&self.peer) => {
+                received.length()
+            }
+            Ok(_) => self.fail(Error::Taken),
+            Err(error) => self.fail(error),
+        }
+    }
+
+    #[inline(never)]
+    fn start_send(&mut self) -> usize {
+        let packet = Packet(NonNull::from(&*self.packets[0]));
+        let request = self.socket.send_to(packet, &self.remote);
+        match request.from(&self.operations).start() {
+            Ok(send) => {
+                // The packet goes back to its owner when the datagram has been sent.
+                drop(send);
+                1
+            }
+            Err(refused) => self.fail(refused.error),
+        }
+    }
+
+    #[inline(never)]
+    fn start_send_callback(&mut self) -> usize {
+        let packet = Packet(NonNull::from(&*self.packets[0]));
+        let request = self.socket.send_to(packet, &self.remote);
+        let failed = Failed(&raw mut self.failed);
+        let started = request.from(&self.operations).start_with(move |finished| {
+            if let Err(error) = finished.result {
+                failed.set(error);
+            }
+        });
+        match started {
+            Ok(()) => 1,
+            Err(refused) => self.fail(refused.error),
+        }
+    }
+
+    #[inline(never)]
+    fn start_send_wait(&mut self) -> Option<SendInFlight> {
+        let packet = Packet(NonNull::from(&*self.packets[0]));
+        let request = self.socket.send_to(packet, &self.remote);
+        match request.from(&self.operations).start() {
+            Ok(send) => Some(send),
+            Err(refused) => {
+                self.fail(refused.error);
+                None
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn finish_send(&mut self, send: SendInFlight) -> usize {
+        match send.wait() {
+            Ok(finished) => match finished.result {
+                Ok(sent) => sent,
+                Err(error) => self.fail(error),
+            },
+            Err((error, _)) => self.fail(error),
+        }
+    }
+
+    #[inline(never)]
+    fn start_receive_wait(&mut self) -> Option<ReceiveInFlight> {
+        let packet = self.next_packet();
+        match self.socket.receive_from(packet).from(&self.operations).start() {
+            Ok(receive) => Some(receive),
+            Err(refused) => {
+                self.fail(refused.error);
+                None
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn finish_receive(&mut self, receive: ReceiveInFlight) -> usize {
+        match receive.wait() {
+            Ok(finished) => match finished.result {
+                Ok(received) if !received.is_truncated() && received.is_from(&self.peer) => {
+                    received.length()
+                }
+                Ok(_) => self.fail(Error::Taken),
+                Err(error) => self.fail(error),
+            },
+            Err((error, _)) => self.fail(error),
+        }
+    }
+
+    /// Starts as many as the driver is deep, lets them settle, and finishes them, again and again.
+    fn in_batches<T>(
+        &mut self,
+        operations: usize,
+        settle: Option<extern "C" fn()>,
+        started: &mut Vec<T>,
+        start: fn(&mut Self) -> Option<T>,
+        finish: fn(&mut Self, T) -> usize,
+    ) -> usize {
+        let mut sum = 0;
+        for _ in 0..operations / self.depth as usize {
+            for _ in 0..self.depth {
+                if let Some(one) = start(self) {
+                    started.push(one);
+                }
+            }
+            if let Some(settle) = settle {
+                settle();
+            }
+            while let Some(one) = started.pop() {
+                sum += finish(self, one);
+            }
+        }
+        sum
+    }
+
     fn run(&mut self, operations: usize, settle: Option<extern "C" fn()>) -> usize {
         let mut sum = 0;
-        let batches = operations / self.depth as usize;
+        let each = 0..operations;
         match self.scenario {
-            scenario::SEND_TO => (0..operations).for_each(|_| sum += self.send_to()),
-            scenario::START_SEND_TO => (0..operations).for_each(|_| sum += self.start_send_to()),
-            scenario::RECEIVE_FROM => (0..operations).for_each(|_| sum += self.receive_from()),
-            scenario::START_SEND_TO_WAIT => {
-                for _ in 0..batches {
-                    (0..self.depth).for_each(|_| self.start_send_to_wait());
-                    if let Some(settle) = settle {
-                        settle();
-                    }
-                    while let Some(sending) = self.sends.pop() {
-                        sum += self.finish_send_to(sending);
-                    }
-                }
-            }
-            scenario::START_RECEIVE_FROM_WAIT => {
-                for _ in 0..batches {
-                    (0..self.depth).for_each(|_| self.start_receive_from_wait());
-                    if let Some(settle) = settle {
-                        settle();
-                    }
-                    while let Some(receiving) = self.receives.pop() {
-                        sum += self.finish_receive_from(receiving);
-                    }
-                }
-            }
-            scenario::SEND => (0..operations).for_each(|_| sum += self.send()),
-            scenario::START_SEND => (0..operations).for_each(|_| sum += self.start_send()),
-            scenario::RECEIVE => (0..operations).for_each(|_| sum += self.receive()),
-            scenario::START_SEND_WAIT => {
+            scenario::SEND_PREPARED => each.for_each(|_| sum += self.send_prepared()),
+            scenario::START_PREPARED_SEND => each.for_each(|_| sum += self.start_prepared_send()),
+            scenario::RECEIVE_PREPARED => each.for_each(|_| sum += self.receive_prepared()),
+            scenario::SEND_ENCODED => each.for_each(|_| sum += self.send_encoded()),
+            scenario::SEND_VALUE => each.for_each(|_| sum += self.send_value()),
+            scenario::RECEIVE => each.for_each(|_| sum += self.receive()),
+            scenario::START_SEND => each.for_each(|_| sum += self.start_send()),
+            scenario::START_SEND_CALLBACK => each.for_each(|_| sum += self.start_send_callback()),
+            scenario::START_PREPARED_SEND_WAIT => {
                 let mut sending = std::mem::take(&mut self.sending);
-                for _ in 0..batches {
-                    for _ in 0..self.depth {
-                        if let Some(started) = self.start_send_wait() {
-                            sending.push(started);
-                        }
-                    }
-                    if let Some(settle) = settle {
-                        settle();
-                    }
-                    while let Some(started) = sending.pop() {
-                        sum += self.finish_send(started);
-                    }
-                }
+                let (start, finish) = (Self::start_prepared_send_wait, Self::finish_prepared_send);
+                sum = self.in_batches(operations, settle, &mut sending, start, finish);
                 self.sending = sending;
             }
-            scenario::START_RECEIVE_WAIT => {
+            scenario::START_PREPARED_RECEIVE_WAIT => {
                 let mut receiving = std::mem::take(&mut self.receiving);
-                for _ in 0..batches {
-                    for _ in 0..self.depth {
-                        if let Some(started) = self.start_receive_wait() {
-                            receiving.push(started);
-                        }
-                    }
-                    if let Some(settle) = settle {
-                        settle();
-                    }
-                    while let Some(started) = receiving.pop() {
-                        sum += self.finish_receive(started);
-                    }
-                }
+                let start = Self::start_prepared_receive_wait;
+                let finish = Self::finish_prepared_receive;
+                sum = self.in_batches(operations, settle, &mut receiving, start, finish);
                 self.receiving = receiving;
+            }
+            scenario::START_SEND_WAIT => {
+                let mut sends = std::mem::take(&mut self.sends);
+                let (start, finish) = (Self::start_send_wait, Self::finish_send);
+                sum = self.in_batches(operations, settle, &mut sends, start, finish);
+                self.sends = sends;
+            }
+            scenario::START_RECEIVE_WAIT => {
+                let mut receives = std::mem::take(&mut self.receives);
+                let (start, finish) = (Self::start_receive_wait, Self::finish_receive);
+                sum = self.in_batches(operations, settle, &mut receives, start, finish);
+                self.receives = receives;
             }
             _ => {}
         }
@@ -336,6 +448,37 @@ impl Driver {
                 eprintln!("error: {error}");
                 0
             }
+        }
+    }
+}
+
+const TAG: u32 = 0x7473_6f43;
+
+/// Memory of somebody else's, with an MDL.
+fn foreign() -> Option<Box<Foreign>> {
+    // SAFETY: the memory and the MDL are this function's own, and stay until they are dropped.
+    unsafe {
+        let memory = NonNull::new(ExAllocatePoolWithTag(POOL_TYPE::NonPagedPoolNx, LENGTH, TAG))?;
+        memory.cast::<u8>().write_bytes(0, LENGTH);
+        let length = u32::try_from(LENGTH).ok()?;
+        let mdl = IoAllocateMdl(memory.as_ptr(), length, 0, 0, core::ptr::null_mut());
+        let mdl = NonNull::new(mdl)?;
+        MmBuildMdlForNonPagedPool(mdl.as_ptr());
+        Some(Box::new(Foreign {
+            extent: Extent::new(mdl, 0, LENGTH).ok()?,
+            back: Cell::new(0),
+            memory,
+            mdl,
+        }))
+    }
+}
+
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        // SAFETY: made by `foreign`; no packet is out any more.
+        unsafe {
+            IoFreeMdl(self.mdl.as_ptr());
+            ExFreePoolWithTag(self.memory.as_ptr(), TAG);
         }
     }
 }

@@ -192,6 +192,8 @@ impl<const N: usize> fmt::Debug for MdlChain<N> {
 // SAFETY: while the chain is borrowed its MDLs, which were built for nonpaged pool, and its bytes stay as they are; what is lost
 // stays for ever.
 unsafe impl<const N: usize> SendBuffer for MdlChain<N> {
+    const LOCKS: bool = false;
+
     #[inline]
     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         let extent = self.extent()?;
@@ -207,6 +209,8 @@ unsafe impl<const N: usize> SendBuffer for MdlChain<N> {
 
 // SAFETY: as for sending; the exclusive borrow keeps everything else away from the bytes.
 unsafe impl<const N: usize> ReceiveBuffer for MdlChain<N> {
+    const LOCKS: bool = false;
+
     #[inline]
     unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         let extent = self.extent()?;

@@ -348,6 +348,8 @@ impl<B, const N: usize> WithControl<B, N> {
 
 // SAFETY: the buffer's promise is passed on.
 unsafe impl<B: SendBuffer, const N: usize> SendBuffer for WithControl<B, N> {
+    const LOCKS: bool = B::LOCKS;
+
     #[inline]
     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         // SAFETY: the caller keeps the same contract.
@@ -369,6 +371,8 @@ unsafe impl<B: SendBuffer, const N: usize> SendBuffer for WithControl<B, N> {
 
 // SAFETY: the buffer's promise is passed on.
 unsafe impl<B: ReceiveBuffer, const N: usize> ReceiveBuffer for WithControl<B, N> {
+    const LOCKS: bool = B::LOCKS;
+
     #[inline]
     unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         self.control.clear();

@@ -75,6 +75,8 @@ impl DriverMdl {
 // SAFETY: by the contract of `from_raw` the chain and its bytes stay as they are until this is dropped, and so while it is borrowed;
 // it is mapped, and may be shared.
 unsafe impl SendBuffer for DriverMdl {
+    const LOCKS: bool = false;
+
     #[inline]
     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         // SAFETY: until this is dropped the extent is valid by the contract of `from_raw`.
@@ -139,6 +141,8 @@ impl DriverMdlMut {
 // SAFETY: by the contract of `from_raw` the chain stays as it is until this is dropped, and nothing else uses its bytes while an
 // operation has it, which borrows it exclusively.
 unsafe impl ReceiveBuffer for DriverMdlMut {
+    const LOCKS: bool = false;
+
     #[inline]
     unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         // SAFETY: until this is dropped the extent is valid by the contract of `from_raw`.

@@ -131,16 +131,22 @@ impl fmt::Debug for Lock {
 }
 
 /// Unlocks when dropped: for code of others that may fail, or unwind.
-pub(crate) struct Undo<'l>(&'l mut Lock);
+pub(crate) struct Undo<'l> {
+    lock: &'l mut Lock,
+    locks: bool,
+}
 
 impl<'l> Undo<'l> {
-    pub(crate) fn new(lock: &'l mut Lock) -> Self {
-        Self(lock)
+    /// Of a buffer that may have locked something, or has not.
+    #[inline]
+    pub(crate) fn new(lock: &'l mut Lock, locks: bool) -> Self {
+        Self { lock, locks }
     }
 
     /// The lock.
+    #[inline]
     pub(crate) fn lock(&mut self) -> &mut Lock {
-        self.0
+        self.lock
     }
 
     /// Leaves the lock as it is.
@@ -152,7 +158,9 @@ impl<'l> Undo<'l> {
 
 impl Drop for Undo<'_> {
     fn drop(&mut self) {
-        self.0.unlock();
+        if self.locks {
+            self.lock.unlock();
+        }
     }
 }
 

@@ -307,7 +307,7 @@ unsafe impl<B: SendBuffer> SendList for Messages<B> {
                 if !buffer.control().is_empty() {
                     return Err(Error::ControlOfOne);
                 }
-                let mut lock = Undo::new(&mut (*node).lock);
+                let mut lock = Undo::new(&mut (*node).lock, B::LOCKS);
                 let extent = buffer.lock(lock.lock())?;
                 longest = longest.max(extent.len());
                 (*node).entry = WSK_BUF_LIST {

@@ -50,6 +50,10 @@ use crate::error::Error;
     note = "bytes of a `Vec` are sent as `&v[..]`"
 )]
 pub unsafe trait SendBuffer {
+    /// Whether [`lock`](Self::lock) may lock anything, which has to be unlocked.
+    #[doc(hidden)]
+    const LOCKS: bool = true;
+
     /// Describes the bytes to send, and locks them if they need it. IRQL: `<= DISPATCH_LEVEL` if the memory is nonpaged, else
     /// `<= APC_LEVEL`.
     ///
@@ -101,6 +105,10 @@ pub unsafe trait SendBuffer {
     note = "bytes of a `Vec` are received into as `&mut v[..]`"
 )]
 pub unsafe trait ReceiveBuffer {
+    /// Whether [`lock_mut`](Self::lock_mut) may lock anything, which has to be unlocked.
+    #[doc(hidden)]
+    const LOCKS: bool = true;
+
     /// Describes the room to receive into, and locks it if it needs that. IRQL: `<= DISPATCH_LEVEL` if the memory is nonpaged, else
     /// `<= APC_LEVEL`.
     ///
@@ -134,6 +142,8 @@ pub unsafe trait ReceiveBuffer {
 
 // SAFETY: the buffer is borrowed at least as long as the reference to it.
 unsafe impl<B: SendBuffer + ?Sized> SendBuffer for &B {
+    const LOCKS: bool = B::LOCKS;
+
     #[inline]
     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         // SAFETY: the caller keeps the same contract.
@@ -152,6 +162,8 @@ unsafe impl<B: SendBuffer + ?Sized> SendBuffer for &B {
 
 // SAFETY: the buffer is borrowed exclusively at least as long as the reference to it.
 unsafe impl<B: ReceiveBuffer + ?Sized> ReceiveBuffer for &mut B {
+    const LOCKS: bool = B::LOCKS;
+
     #[inline]
     unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         // SAFETY: the caller keeps the same contract.

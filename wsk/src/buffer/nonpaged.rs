@@ -337,6 +337,8 @@ impl fmt::Debug for NonPagedBuffer {
 // SAFETY: the extent and its MDL, which was built for nonpaged pool, lie in the buffer's own memory, and while it is borrowed its
 // bytes stay as they are; what is lost stays for ever.
 unsafe impl SendBuffer for NonPagedBuffer {
+    const LOCKS: bool = false;
+
     #[inline]
     unsafe fn lock<'l>(&'l self, _: &'l mut Lock) -> Result<&'l Extent, Error> {
         self.extent()
@@ -350,6 +352,8 @@ unsafe impl SendBuffer for NonPagedBuffer {
 
 // SAFETY: as for sending; the exclusive borrow keeps everything else away from the bytes.
 unsafe impl ReceiveBuffer for NonPagedBuffer {
+    const LOCKS: bool = false;
+
     #[inline]
     unsafe fn lock_mut<'l>(&'l mut self, _: &'l mut Lock) -> Result<&'l Extent, Error> {
         self.extent()
@@ -388,6 +392,8 @@ impl BufferSlice<'_> {
 
 // SAFETY: the slice borrows the buffer, whose promise it passes on.
 unsafe impl SendBuffer for BufferSlice<'_> {
+    const LOCKS: bool = false;
+
     #[inline]
     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         self.buffer.extent()?;

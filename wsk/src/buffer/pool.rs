@@ -172,6 +172,8 @@ impl<B: fmt::Debug> fmt::Debug for PooledBuffer<B> {
 
 // SAFETY: the buffer's promise is passed on.
 unsafe impl<B: SendBuffer> SendBuffer for PooledBuffer<B> {
+    const LOCKS: bool = B::LOCKS;
+
     #[inline]
     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         // SAFETY: the caller keeps the same contract.
@@ -190,6 +192,8 @@ unsafe impl<B: SendBuffer> SendBuffer for PooledBuffer<B> {
 
 // SAFETY: the buffer's promise is passed on.
 unsafe impl<B: ReceiveBuffer> ReceiveBuffer for PooledBuffer<B> {
+    const LOCKS: bool = B::LOCKS;
+
     #[inline]
     unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         // SAFETY: the caller keeps the same contract.

@@ -34,14 +34,12 @@ const _: () = assert!(core::mem::offset_of!(Irp, stack) == size_of::<IRP>());
 /// # Invariants
 ///
 /// The block is nonpaged and 16-aligned. While its [`State`] is at rest only the holder touches it. While the IRP is in flight the
-/// provider has the IRP and `arguments`; the holder touches only `state`, `answer`, the waker while none is announced, and `event`;
+/// provider has the IRP and `arguments`; the holder touches only `state`, the waker while none is announced, and `event`;
 /// the routine touches what the state gives it.
 #[repr(C)]
 pub(crate) struct Header {
     irp: Cell<Irp>,
     pub(super) state: State<AtomicU32>,
-    /// What the provider has answered to the call.
-    pub(super) answer: Cell<Answer>,
     pub(super) event: Event,
     /// Empty unless a waker is announced, or its holder waits.
     pub(super) waker: Cell<Option<Waker>>,
@@ -134,7 +132,6 @@ impl<P> Block<P> {
         unsafe {
             header.write_bytes(0, 1);
             (&raw mut (*header).state).write(State::default());
-            (&raw mut (*header).answer).write(Cell::new(Answer::NONE));
             (&raw mut (*header).waker).write(Cell::new(None));
             (&raw mut (*header).announced).write(Cell::new(None));
             (&raw mut (*header).observer).write(Cell::new(None));
@@ -170,7 +167,9 @@ pub struct Idle<P> {
 unsafe impl<P> Send for Idle<P> {}
 
 impl<P> Idle<P> {
-    /// Allocates an operation. IRQL: `<= DISPATCH_LEVEL`.
+    /// Allocates an operation. IRQL: `<= DISPATCH_LEVEL`. Out of line: where it matters there is one already.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn new() -> Result<Self, Error> {
         let block =
             memory::allocate(memory::layout::<Block<P>>()).ok_or(Error::NoMemory(Memory::Irp))?;
@@ -373,16 +372,8 @@ impl<P> Idle<P> {
         }
         match invoke(self.block.cast()) {
             Ok(returned) => {
-                let block = self.into_block();
-                // SAFETY: the place is the holder's, which the flight now is.
-                unsafe {
-                    (*block.as_ptr())
-                        .header
-                        .answer
-                        .with_mut(|answer| answer.write(Answer::new(returned)));
-                }
                 // INVARIANT: the IRP was passed on, and nobody else holds the block.
-                Ok(Flight::of(block))
+                Ok(Flight::of(self.into_block(), Answer::new(returned)))
             }
             Err(error) => Err(self.not_launched(error)),
         }

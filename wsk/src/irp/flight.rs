@@ -51,8 +51,8 @@ impl Outcome {
 pub(crate) struct Answer(u64);
 
 impl Answer {
-    /// No call was made.
-    pub(super) const NONE: Self = Self::new(STATUS_SUCCESS);
+    /// No call was made, or its answer does not matter.
+    pub(crate) const NONE: Self = Self::new(STATUS_SUCCESS);
 
     #[inline]
     pub(super) const fn new(returned: NTSTATUS) -> Self {
@@ -61,7 +61,7 @@ impl Answer {
 
     #[inline]
     #[allow(clippy::cast_possible_truncation)]
-    const fn returned(self) -> NTSTATUS {
+    pub(crate) const fn returned(self) -> NTSTATUS {
         NTSTATUS((self.0 as u32).cast_signed())
     }
 
@@ -96,6 +96,7 @@ pub(crate) enum Polled {
 #[must_use]
 pub struct Flight<P> {
     block: NonNull<Block<P>>,
+    answer: Answer,
     payload: PhantomData<P>,
 }
 
@@ -104,9 +105,10 @@ unsafe impl<P: Send> Send for Flight<P> {}
 
 impl<P> Flight<P> {
     #[inline]
-    pub(super) const fn of(block: NonNull<Block<P>>) -> Self {
+    pub(super) const fn of(block: NonNull<Block<P>>, answer: Answer) -> Self {
         Self {
             block,
+            answer,
             payload: PhantomData,
         }
     }
@@ -125,14 +127,14 @@ impl<P> Flight<P> {
 
     /// What the call returned.
     #[inline]
-    pub(crate) fn returned(&self) -> NTSTATUS {
-        self.answer().returned()
+    pub(crate) const fn returned(&self) -> NTSTATUS {
+        self.answer.returned()
     }
 
+    /// What the call returned, and what was asked since.
     #[inline]
-    fn answer(&self) -> Answer {
-        // SAFETY: the place is the holder's, which is borrowed.
-        self.header().answer.with(|answer| unsafe { *answer })
+    pub(crate) const fn answer(&self) -> Answer {
+        self.answer
     }
 
     /// Asks the provider to cancel the request. Its completion comes all the same, exactly once. IRQL: `<= DISPATCH_LEVEL`.
@@ -164,14 +166,16 @@ impl<P> Flight<P> {
             return Polled::Completed;
         }
         // SAFETY: the header is that of this flight, which is borrowed exclusively.
-        unsafe { poll_routine(self.block.cast(), context.waker()) }
+        unsafe { poll_routine(self.block.cast(), &mut self.answer, context.waker()) }
     }
 
     /// Whether the provider has answered with an error and still keeps the IRP, a long time after this was first asked. IRQL:
     /// `<= DISPATCH_LEVEL`.
     pub(crate) fn is_given_up(&mut self) -> bool {
-        // SAFETY: the header is that of this flight, which is borrowed exclusively.
-        unsafe { is_given_up(self.header()) }
+        let mut answer = self.answer;
+        let given_up = is_given_up(self.header(), &mut answer);
+        self.answer = answer;
+        given_up
     }
 
     /// Takes the block back, with the payload in it. The IRP must have completed.
@@ -270,15 +274,15 @@ impl<P> Flight<P> {
         self.block.cast()
     }
 
-    /// The flight of a block, in place of the one that it was taken from.
+    /// The flight of a block, in place of the one that it was taken from, whose call was answered so.
     ///
     /// # Safety
     ///
     /// `block` came from [`as_raw`](Self::as_raw) of a flight of the same type that is not used again, or is only looked at as long
     /// as the result exists.
     #[inline]
-    pub(crate) const unsafe fn from_raw(block: NonNull<c_void>) -> Self {
-        Self::of(block.cast())
+    pub(crate) const unsafe fn from_raw(block: NonNull<c_void>, answer: Answer) -> Self {
+        Self::of(block.cast(), answer)
     }
 }
 
@@ -368,7 +372,7 @@ unsafe fn wait_for_completion(header: &Header, may_wait: MayWait, limit: Option<
 ///
 /// `block` begins the block of a flight, which the caller holds alone meanwhile.
 #[inline(never)]
-unsafe fn poll_routine(block: NonNull<Header>, waker: &Waker) -> Polled {
+unsafe fn poll_routine(block: NonNull<Header>, answer: &mut Answer, waker: &Waker) -> Polled {
     // SAFETY: the caller holds the block.
     let header = unsafe { block.as_ref() };
     let identity = (waker.data(), core::ptr::from_ref(waker.vtable()));
@@ -411,13 +415,12 @@ unsafe fn poll_routine(block: NonNull<Header>, waker: &Waker) -> Polled {
         // SAFETY: it has completed, so the slot is the holder's.
         unused = unsafe { out_of_its_place(header) };
         Polled::Completed
-    } else if unsafe { is_given_up(header) } {
-        // SAFETY: asked for a flight that the caller holds.
+    } else if is_given_up(header, answer) {
         Polled::GivenUp
     } else {
         Polled::Pending
     };
-    if polled == Polled::Pending && answer_of(header).returned().is_error() {
+    if polled == Polled::Pending && answer.returned().is_error() {
         // Nobody tells when the time is up.
         alarm::wake_after(GRACE, waker);
     }
@@ -451,18 +454,8 @@ unsafe fn out_of_its_place(header: &Header) -> Option<Waker> {
     header.waker.with_mut(|waker| unsafe { (*waker).take() })
 }
 
-fn answer_of(header: &Header) -> Answer {
-    // SAFETY: the place is the holder's; callers are.
-    header.answer.with(|answer| unsafe { *answer })
-}
-
 /// As [`Flight::is_given_up`].
-///
-/// # Safety
-///
-/// The caller holds the flight that the header is of, alone.
-unsafe fn is_given_up(header: &Header) -> bool {
-    let mut answer = answer_of(header);
+fn is_given_up(header: &Header, answer: &mut Answer) -> bool {
     if !answer.returned().is_error() || header.state.is_completed() {
         return false;
     }
@@ -471,8 +464,6 @@ unsafe fn is_given_up(header: &Header) -> bool {
     let now = (now() / 10_000) as u32 | 1;
     if answer.asked() == 0 {
         answer.set_asked(now);
-        // SAFETY: the place is the holder's.
-        header.answer.with_mut(|place| unsafe { *place = answer });
     }
     u128::from(now.wrapping_sub(answer.asked())) > GRACE.as_millis()
 }

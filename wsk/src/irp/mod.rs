@@ -19,5 +19,5 @@ mod state;
 
 pub(crate) use arguments::{Arguments, CONTROL_ROOM, Locked, Places};
 pub(crate) use block::{Block, Header, Idle, Spares};
-pub(crate) use flight::{Flight, Outcome, Polled};
+pub(crate) use flight::{Answer, Flight, Outcome, Polled};
 pub(crate) use routine::Observer;

@@ -79,6 +79,7 @@ pub use crate::request::{InPlace, Owning};
 impl<F: Function<B>, B> Blocking<F, B> for InPlace {
     #[inline]
     fn run(request: Request<'_, F, B>, limit: Option<Duration>) -> Waited<F, B> {
+        type WayIn<F, B> = WayOf<<F as Function<B>>::Operation, B>;
         let Request {
             target,
             function,
@@ -86,120 +87,119 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
         } = request;
         let mut carried = carried;
         let place = NonNull::from(&mut carried);
-        let result = match may_wait() {
-            Err(error) => Err(error),
-            Ok(may_wait) => match begin(target, function, place, limit.is_some()) {
-                Ok(begun) => {
-                    let limit = limit.map(Deadline::after);
-                    match end::<F::Operation, B>(target, begun, place, may_wait, limit.as_ref()) {
-                        Ok(result) => result,
-                        Err(error) => return WayOf::<F::Operation, B>::lost(error, carried),
-                    }
-                }
-                Err(error) => Err(error),
-            },
+        // What is usual goes straight through; whatever else happens leaves by a way of its own.
+        let may_wait = match may_wait() {
+            Ok(may_wait) => may_wait,
+            Err(error) => return WayIn::<F, B>::waited(Err(error), carried),
         };
-        WayOf::<F::Operation, B>::waited(result, carried)
-    }
-}
-
-/// A request that was made.
-struct Begun {
-    flight: Flight<()>,
-    /// What ends it when the time is up.
-    means: Option<Idle<()>>,
-}
-
-/// Makes a request over what lies at `place`.
-#[inline]
-fn begin<F: Function<B>, B>(
-    target: <F::Operation as Operation<B>>::Target<'_>,
-    function: F,
-    place: NonNull<B>,
-    limited: bool,
-) -> Result<Begun, Error> {
-    let mut operation = F::Operation::operation(target)?;
-    let parameters = match lend_and_put(&mut operation, place, target, function) {
-        Ok(parameters) => parameters,
-        Err(error) => {
-            F::Operation::give_back(target, operation);
-            return Err(error);
-        }
-    };
-    // Before anything is in flight, so that it cannot fail later.
-    let means = if limited {
-        match F::Operation::before_time_out(target) {
-            Ok(means) => means,
+        let mut operation = match F::Operation::operation(target) {
+            Ok(operation) => operation,
+            Err(error) => return WayIn::<F, B>::waited(Err(error), carried),
+        };
+        let parameters = match lend_and_put(&mut operation, place, target, function) {
+            Ok(parameters) => parameters,
             Err(error) => {
-                return Err(not_begun::<F::Operation, B>(
-                    target, operation, place, error,
-                ));
+                F::Operation::give_back(target, operation);
+                return WayIn::<F, B>::waited(Err(error), carried);
+            }
+        };
+        let mut means = None;
+        if limit.is_some() {
+            // Before anything is in flight, so that it cannot fail later.
+            match F::Operation::before_time_out(target) {
+                Ok(got) => means = got,
+                Err(error) => {
+                    take_back::<F::Operation, B>(target, operation, place);
+                    return WayIn::<F, B>::waited(Err(error), carried);
+                }
             }
         }
-    } else {
-        None
-    };
-    // SAFETY: what the parameters point at is in the arguments, or was lent, until the completion is seen; else the block stays behind.
-    match unsafe { operation.launch(|irp| F::Operation::submit(parameters, irp)) } {
-        Ok(flight) => Ok(Begun { flight, means }),
-        Err(refused) => Err(not_begun::<F::Operation, B>(
-            target,
-            refused.operation,
-            place,
-            refused.error,
-        )),
+        // SAFETY: what the parameters point at is in the arguments, or was lent, until the completion is seen; else the block stays behind.
+        let launched =
+            unsafe { operation.launch(|irp| F::Operation::submit(&parameters, irp)) };
+        let flight = match launched {
+            Ok(flight) => flight,
+            Err(refused) => {
+                take_back::<F::Operation, B>(target, refused.operation, place);
+                return WayIn::<F, B>::waited(Err(refused.error), carried);
+            }
+        };
+        if !flight.is_completed() {
+            return match finish::<F::Operation, B>(target, flight, means, place, may_wait, limit) {
+                Ok(result) => WayIn::<F, B>::waited(result, carried),
+                Err(error) => WayIn::<F, B>::lost(error, carried),
+            };
+        }
+        // SAFETY: it has completed; what is carried lies at its place, and is read once.
+        let ended = match unsafe { go_on::<F::Operation, B, ()>(flight, place, hold) } {
+            Err(ended) => ended,
+            Ok(flight) => {
+                return match finish::<F::Operation, B>(target, flight, means, place, may_wait, limit)
+                {
+                    Ok(result) => WayIn::<F, B>::waited(result, carried),
+                    Err(error) => WayIn::<F, B>::lost(error, carried),
+                };
+            }
+        };
+        let mut operation = ended.operation;
+        // SAFETY: as above.
+        let result = unsafe { F::Operation::read(ended.outcome, operation.arguments(), place) };
+        take_back::<F::Operation, B>(target, operation, place);
+        WayIn::<F, B>::waited(result, carried)
     }
 }
 
-/// Takes back what was lent for a request that is not made.
-#[cold]
-fn not_begun<O: Operation<B>, B>(
-    target: O::Target<'_>,
-    mut operation: Idle<()>,
-    place: NonNull<B>,
-    error: Error,
-) -> Error {
-    // SAFETY: it was lent, and nothing was begun.
+/// Takes back what was lent, and gives the operation back.
+#[inline]
+fn take_back<O: Operation<B>, B>(target: O::Target<'_>, operation: Idle<()>, place: NonNull<B>) {
+    let mut operation = operation;
+    // SAFETY: it was lent, and the operation is over, or was not begun.
     unsafe { O::Way::take_back(place, Lock::of(operation.locked())) };
     O::give_back(target, operation);
-    error
 }
 
-/// Waits for a request, and reads what has come of it.
+/// Waits for a request that had not completed when the call returned, and reads what has come of it.
 ///
 /// # Errors
 ///
 /// [`Error::Abandoned`], when what it carries was left to the provider.
-#[inline]
-fn end<O: Operation<B>, B>(
+#[inline(never)]
+fn finish<O: Operation<B>, B>(
     target: O::Target<'_>,
-    begun: Begun,
+    flight: Flight<()>,
+    means: Option<Idle<()>>,
     place: NonNull<B>,
     may_wait: MayWait,
-    limit: Option<&Deadline>,
+    limit: Option<Duration>,
 ) -> Result<Result<O::Output, Error>, Error> {
-    let Begun { mut flight, means } = begun;
-    let (mut timed_out, mut means) = (false, means);
-    // SAFETY: a flight that has completed, over what lies at its place, is read once.
-    unsafe {
-        let mut ended = loop {
-            if !flight.is_completed() {
-                (flight, timed_out) =
-                    outlast::<O, B>(target, flight, means.take(), place, may_wait, limit)?;
-            }
-            match go_on::<O, B, ()>(flight, place, hold) {
-                Ok(next) => flight = next,
-                Err(ended) => break ended,
-            }
-        };
-        let mut result = O::read(ended.outcome, ended.operation.arguments(), place);
-        O::Way::take_back(place, Lock::of(ended.operation.locked()));
-        O::give_back(target, ended.operation);
-        if timed_out && O::is_timed_out(ended.outcome.status) {
-            result = Err(Error::TimedOut { call: O::CALL });
+    let (mut flight, mut means, mut timed_out) = (flight, means, false);
+    let limit = limit.map(Deadline::after);
+    let ended = loop {
+        if !flight.is_completed() {
+            let (completed, late) = outlast::<O, B>(
+                target,
+                flight,
+                means.take(),
+                place,
+                may_wait,
+                limit.as_ref(),
+            )?;
+            (flight, timed_out) = (completed, timed_out || late);
         }
-        Ok(result)
+        // SAFETY: it has completed.
+        match unsafe { go_on::<O, B, ()>(flight, place, hold) } {
+            Ok(next) => flight = next,
+            Err(ended) => break ended,
+        }
+    };
+    let mut operation = ended.operation;
+    // SAFETY: it has completed; what is carried lies at its place, and is read once.
+    let result = unsafe { O::read(ended.outcome, operation.arguments(), place) };
+    take_back::<O, B>(target, operation, place);
+    if timed_out && O::is_timed_out(ended.outcome.status) {
+        return Ok(Err(Error::TimedOut { call: O::CALL }));
     }
+    Ok(result)
 }
 
 /// Waits for a request that had not completed when the call returned: the completed flight, and whether the time ran out.
@@ -207,7 +207,6 @@ fn end<O: Operation<B>, B>(
 /// # Errors
 ///
 /// [`Error::Abandoned`], when what it carries was left to the provider.
-#[inline(never)]
 fn outlast<O: Operation<B>, B>(
     target: O::Target<'_>,
     flight: Flight<()>,

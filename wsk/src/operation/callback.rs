@@ -5,7 +5,7 @@ use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
 use crate::error::Error;
-use crate::irp::{Flight, Header, Idle};
+use crate::irp::{Answer, Flight, Header, Idle};
 use crate::operation::carried::{
     COMPLETION_WORDS, Carried, Ended, WayOf, completion_of, go_on, load, place_of, refuse_large,
 };
@@ -100,7 +100,7 @@ impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
         let launched = unsafe {
             told.write(completion);
             operation.set_discard(tell::<F::Operation, B, C>);
-            operation.launch_unheld(observer, |irp| F::Operation::submit(parameters, irp))
+            operation.launch_unheld(observer, |irp| F::Operation::submit(&parameters, irp))
         };
         launched.map_err(|refused| {
             let mut operation = refused.operation;
@@ -129,7 +129,7 @@ where
     C: FnOnce(FinishedOf<O, B>),
 {
     // SAFETY: the caller gives the block, which has completed.
-    let mut flight = unsafe { Flight::<Carried<B>>::from_raw(header.cast()) };
+    let mut flight = unsafe { Flight::<Carried<B>>::from_raw(header.cast(), Answer::NONE) };
     let place = place_of(flight.payload());
     let ended = loop {
         // SAFETY: it has completed, and was loaded for this operation.

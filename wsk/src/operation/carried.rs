@@ -6,7 +6,7 @@ use core::ptr::NonNull;
 
 use crate::buffer::Lock;
 use crate::error::Error;
-use crate::irp::{Flight, Header, Idle, Observer};
+use crate::irp::{Answer, Flight, Header, Idle, Observer};
 use crate::memory::shared::Shared;
 use crate::registration::Capture;
 use crate::request::{Function, Operation, Way};
@@ -175,7 +175,7 @@ impl<P> Ended<P> {
 pub(crate) unsafe fn discard<O: Operation<B>, B>(header: NonNull<Header>) {
     // SAFETY: the caller gives the block, which has completed.
     unsafe {
-        let flight = Flight::<Carried<B>>::from_raw(header.cast());
+        let flight = Flight::<Carried<B>>::from_raw(header.cast(), Answer::NONE);
         let (outcome, place) = (flight.outcome(), place_of(flight.payload()));
         // Given back last, also when what is dropped unwinds.
         let mut operation = flight.end();

@@ -68,9 +68,9 @@ impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
             operation.set_discard(discard::<F::Operation, B>);
             if holds {
                 let observer = hold(F::Operation::capture(target, place.as_ref()));
-                operation.launch_observed(observer, |irp| F::Operation::submit(parameters, irp))
+                operation.launch_observed(observer, |irp| F::Operation::submit(&parameters, irp))
             } else {
-                operation.launch(|irp| F::Operation::submit(parameters, irp))
+                operation.launch(|irp| F::Operation::submit(&parameters, irp))
             }
         };
         match launched {

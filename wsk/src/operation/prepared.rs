@@ -12,12 +12,10 @@ use core::ptr::NonNull;
 use core::task::{Context, Poll};
 use core::time::Duration;
 
-use wsk_sys::NTSTATUS;
-
 use crate::address::Destination;
 use crate::buffer::{Lock, NonPagedBuffer};
 use crate::error::Error;
-use crate::irp::{Block, Flight, Header, Idle, Observer, Outcome, Polled};
+use crate::irp::{Answer, Block, Flight, Header, Idle, Observer, Outcome, Polled};
 use crate::irql::{MayWait, may_wait};
 use crate::memory::arena::{Filling, Handle};
 use crate::memory::atomic::Cell;
@@ -40,8 +38,8 @@ struct Slot<O: Repeat<B>, B> {
     parameters: Cell<O::Parameters>,
     carried: Cell<B>,
     held: O::Held,
-    /// What the provider answered to the call of an operation that was abandoned.
-    answer: Cell<NTSTATUS>,
+    /// What the provider answered to the last call that was not waited for, or was abandoned.
+    answer: Cell<Answer>,
     completion: Cell<MaybeUninit<[usize; COMPLETION_WORDS]>>,
 }
 
@@ -75,9 +73,12 @@ impl<O: Repeat<B>, B> Slot<O, B> {
     ///
     /// The caller has the slot, in flight or at rest, as long as the result is used.
     #[inline]
-    const unsafe fn flight(slot: NonNull<Self>) -> Flight<()> {
-        // SAFETY: the caller gives the slot, which begins with its block.
-        unsafe { Flight::from_raw(slot.cast()) }
+    unsafe fn flight(slot: NonNull<Self>) -> Flight<()> {
+        // SAFETY: the caller gives the slot, which begins with its block, and whose answer is the holder's.
+        unsafe {
+            let answer = (*slot.as_ptr()).answer.with(|answer| *answer);
+            Flight::from_raw(slot.cast(), answer)
+        }
     }
 
     /// The place of what is carried.
@@ -282,7 +283,7 @@ where
                     Some(hold_driver::<F::Operation, B>),
                 );
                 (&raw mut (*this).readiness).write(Cell::new(Readiness::Ready));
-                (&raw mut (*this).answer).write(Cell::new(wsk_sys::STATUS_SUCCESS));
+                (&raw mut (*this).answer).write(Cell::new(Answer::NONE));
                 (&raw mut (*this).completion).write(Cell::new(MaybeUninit::uninit()));
                 (&raw mut (*this).carried).write(Cell::new(carried));
                 (&raw mut (*this).held).write(F::Operation::hold(target));
@@ -395,7 +396,11 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
         Error::Abandoned {
             call: O::CALL,
             // SAFETY: the cell is the holder's, which is borrowed.
-            status: self.slot().answer.with(|answer| unsafe { *answer }),
+            status: self
+                .slot()
+                .answer
+                .with(|answer| unsafe { *answer })
+                .returned(),
         }
     }
 
@@ -423,7 +428,8 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
             let mut idle = Slot::idle(self.slot);
             let slot = self.slot.as_ref();
             O::again(idle.arguments(), Slot::place(self.slot).as_ref());
-            let parameters = slot.parameters.with(|parameters| *parameters);
+            // Where they lie, to be loaded when they are needed.
+            let parameters = slot.parameters.with(|parameters| &*parameters);
             ManuallyDrop::into_inner(idle)
                 .launch(|irp| O::submit(parameters, irp))
                 .map_err(|refused| {
@@ -459,7 +465,7 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
         let may_wait = may_wait()?;
         let flight = self.launch()?;
         if !flight.is_completed() {
-            self.outlast(&flight, may_wait, limit)?;
+            self.outlast(flight.answer(), may_wait, limit)?;
         }
         // SAFETY: it has completed.
         self.look(unsafe { flight.outcome() })
@@ -469,18 +475,25 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
     #[inline(never)]
     fn outlast(
         &mut self,
-        flight: &Flight<()>,
+        answer: Answer,
         may_wait: MayWait,
         limit: Option<Duration>,
     ) -> Result<(), Error> {
+        // SAFETY: the slot is in flight, with this answer, and the cell the holder's, which is borrowed exclusively.
+        let flight = unsafe {
+            self.slot().answer.with_mut(|place| *place = answer);
+            Slot::flight(self.slot)
+        };
         let timed_out = limit.is_some_and(|limit| !flight.wait(may_wait, Some(limit)));
         if timed_out {
             flight.cancel();
         }
         let grace = (timed_out || flight.returned().is_error()).then_some(GRACE);
         if !flight.wait(may_wait, grace) {
-            // SAFETY: the cells are the holder's, which is borrowed exclusively.
-            unsafe { set_abandoned(self.slot) };
+            // SAFETY: the cell is the holder's, which is borrowed exclusively.
+            self.slot()
+                .readiness
+                .with_mut(|readiness| unsafe { *readiness = Readiness::Abandoned });
             return Err(self.abandoned());
         }
         // SAFETY: a wait said that it has completed.
@@ -527,11 +540,17 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
     pub fn start(self) -> Result<Started<O, B>, NotStarted<Self>> {
         let mut this = self;
         match this.launch() {
-            Ok(_) => Ok(Started {
+            Ok(flight) => {
+                // SAFETY: the cell is the holder's.
+                this.slot()
+                    .answer
+                    .with_mut(|answer| unsafe { *answer = flight.answer() });
                 // INVARIANT: the one holder of the slot, whose operation is in flight.
-                slot: Some(ManuallyDrop::new(this).slot),
-                of: PhantomData,
-            }),
+                Ok(Started {
+                    slot: Some(ManuallyDrop::new(this).slot),
+                    of: PhantomData,
+                })
+            }
             Err(error) => Err(NotStarted {
                 error,
                 buffer: this,
@@ -576,7 +595,7 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
             let parameters = (*slot.as_ptr()).parameters.with(|parameters| *parameters);
             let observer = Slot::keep_driver(slot);
             let launched = ManuallyDrop::into_inner(idle)
-                .launch_unheld(Some(observer), |irp| O::submit(parameters, irp));
+                .launch_unheld(Some(observer), |irp| O::submit(&parameters, irp));
             launched.map_err(|refused| {
                 let mut operation = ManuallyDrop::new(refused.operation);
                 operation.set_discard(discard::<O, B>);
@@ -613,22 +632,6 @@ where
         operation: Some(Prepared { slot }),
         lost: Error::Taken,
     });
-}
-
-/// Notes that a provider keeps an operation, against its contract.
-///
-/// # Safety
-///
-/// The caller holds the slot.
-unsafe fn set_abandoned<O: Repeat<B>, B>(slot: NonNull<Slot<O, B>>) {
-    // SAFETY: the caller holds the slot, whose the cells are.
-    unsafe {
-        let returned = Slot::flight(slot).returned();
-        let this = slot.as_ref();
-        this.answer.with_mut(|answer| *answer = returned);
-        this.readiness
-            .with_mut(|readiness| *readiness = Readiness::Abandoned);
-    }
 }
 
 impl<O: Repeat<NonPagedBuffer>> Prepared<O, NonPagedBuffer> {
@@ -843,6 +846,7 @@ impl<O: Repeat<B>, B> Started<O, B> {
             return Ok(Ended::taken());
         };
         let (completed, given_up) = (flight.is_completed(), flight.is_given_up());
+        self.remember(flight.answer());
         match self.slot {
             // SAFETY: it has completed, or is given up; the slot's one holder has it no more.
             Some(slot) if completed => unsafe {
@@ -863,6 +867,14 @@ impl<O: Repeat<B>, B> Started<O, B> {
     fn flight(&self) -> Option<Flight<()>> {
         // SAFETY: by the invariant this is the holder of the slot's flight; what is made here only looks at it meanwhile.
         self.slot.map(|slot| unsafe { Slot::flight(slot) })
+    }
+
+    /// Notes what was asked of the flight.
+    fn remember(&self, answer: Answer) {
+        if let Some(slot) = self.slot {
+            // SAFETY: by the invariant this is the slot's one holder, whose the cell is.
+            unsafe { (*slot.as_ptr()).answer.with_mut(|place| *place = answer) };
+        }
     }
 
     /// Takes the slot out, after which nothing is left to drop.
@@ -962,7 +974,11 @@ impl<O: Repeat<B>, B> Future for Started<O, B> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         let polled = match this.flight() {
-            Some(mut flight) => flight.poll(context),
+            Some(mut flight) => {
+                let polled = flight.poll(context);
+                this.remember(flight.answer());
+                polled
+            }
             None => return Poll::Ready(Ended::taken()),
         };
         if polled == Polled::Pending {

@@ -13,7 +13,7 @@ use wsk_sys::NTSTATUS;
 
 use crate::buffer::Lock;
 use crate::error::{Error, Memory};
-use crate::irp::{Flight, Idle, Observer};
+use crate::irp::{Answer, Flight, Idle, Observer};
 use crate::irql::{MayWait, may_wait};
 use crate::memory::atomic::{AtomicUsize, Ordering};
 use crate::memory::event::Event;
@@ -144,6 +144,8 @@ struct Node {
     /// The capture of the operation: borrowed, as its target is, until it is kept, when it has a reference.
     capture: NonNull<c_void>,
     flight: Option<NonNull<c_void>>,
+    /// Whether the provider has answered with an error.
+    refused: bool,
     /// Leaves what it carries to the provider, if that can be.
     abandon: unsafe fn(NonNull<Node>) -> bool,
     /// Ends an operation that has completed, and frees it.
@@ -202,11 +204,12 @@ impl<'s, F: Function<B>, B> Request<'s, F, B> {
                 links: Links::new(),
                 capture: Shared::as_raw(F::Operation::capture(target, place.as_ref())),
                 flight: None,
+                refused: false,
                 abandon: abandon::<F::Operation, B>,
                 free: free::<F::Operation, B>,
             });
             operation.launch_observed(counting(&scope.pending), |irp| {
-                F::Operation::submit(parameters, irp)
+                F::Operation::submit(&parameters, irp)
             })
         };
         match launched {
@@ -214,6 +217,7 @@ impl<'s, F: Function<B>, B> Request<'s, F, B> {
                 // SAFETY: the provider does not know of the node, and the thread of the scope is this one.
                 unsafe {
                     (*node.as_ptr()).flight = Some(flight.as_raw());
+                    (*node.as_ptr()).refused = flight.returned().is_error();
                     scope.started.list.push(node.cast());
                 }
                 // INVARIANT: its node is in the list.
@@ -287,7 +291,7 @@ unsafe fn free<O: Operation<B>, B>(node: NonNull<Node>) {
         let Some(flight) = (*node.as_ptr()).flight else {
             return;
         };
-        let flight = Flight::<Borrowing<B>>::from_raw(flight);
+        let flight = Flight::<Borrowing<B>>::from_raw(flight, Answer::NONE);
         let outcome = flight.outcome();
         // Freed last, also when what is dropped unwinds.
         let mut operation = flight.end();
@@ -303,14 +307,11 @@ unsafe fn free<O: Operation<B>, B>(node: NonNull<Node>) {
 ///
 /// The node is one of a scope.
 unsafe fn look(node: NonNull<Links>) -> (bool, bool) {
+    let node = node.cast::<Node>().as_ptr();
     // SAFETY: the caller gives the node, whose flight is only looked at; what it carries is not.
     unsafe {
-        (*node.cast::<Node>().as_ptr())
-            .flight
-            .map_or((true, false), |flight| {
-                let flight = Flight::<()>::from_raw(flight);
-                (flight.is_completed(), flight.returned().is_error())
-            })
+        let is_completed = |flight| Flight::<()>::from_raw(flight, Answer::NONE).is_completed();
+        ((*node).flight.is_none_or(is_completed), (*node).refused)
     }
 }
 
@@ -331,7 +332,7 @@ unsafe fn free_kept(context: NonNull<c_void>, first: NonNull<Links>) {
             next = Links::after(links);
             let capture = Shared::<Capture>::from_raw((*node.as_ptr()).capture);
             if let Some(flight) = (*node.as_ptr()).flight {
-                drop(Flight::<()>::from_raw(flight).end());
+                drop(Flight::<()>::from_raw(flight, Answer::NONE).end());
             }
             // Those before go now: this one keeps the driver.
             drop(captures.replace(capture));

@@ -93,7 +93,7 @@ unsafe impl Operation<Making<ConnectionCategory>> for Accepting {
         listener.capture()
     }
 
-    unsafe fn submit(p: Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
+    unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
         // SAFETY: the caller gives the IRP; the listening socket is open. Context and callbacks stay until the socket is closed: whoever
         // takes it has them.
         unsafe {

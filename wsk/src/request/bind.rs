@@ -116,7 +116,7 @@ unsafe impl<C: Category> Operation<()> for Binding<C> {
     of_socket!(C, ());
 
     unsafe fn submit(
-        p: Parameters<C::Dispatch>,
+        p: &Parameters<C::Dispatch>,
         irp: NonNull<IRP>,
     ) -> Result<NTSTATUS, DispatchError> {
         // SAFETY: the caller gives the IRP; the socket is open, and the address is in the arguments.
@@ -160,7 +160,7 @@ unsafe impl<C: Category> Operation<()> for ReadingLocalAddress<C> {
     of_socket!(C, ());
 
     unsafe fn submit(
-        p: Parameters<C::Dispatch>,
+        p: &Parameters<C::Dispatch>,
         irp: NonNull<IRP>,
     ) -> Result<NTSTATUS, DispatchError> {
         // SAFETY: the caller gives the IRP; the socket is open, and the address's place is in the arguments.
@@ -208,7 +208,7 @@ unsafe impl Operation<()> for ReadingRemoteAddress {
     of_socket!(ConnectionCategory, ());
 
     unsafe fn submit(
-        p: Parameters<<ConnectionCategory as Category>::Dispatch>,
+        p: &Parameters<<ConnectionCategory as Category>::Dispatch>,
         irp: NonNull<IRP>,
     ) -> Result<NTSTATUS, DispatchError> {
         // SAFETY: the caller gives the IRP; the socket is open, and the address's place is in the arguments.

@@ -189,7 +189,7 @@ unsafe impl Operation<ConnectionSocket> for Connecting {
         socket.handle.capture()
     }
 
-    unsafe fn submit(p: Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
+    unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
         // SAFETY: the caller gives the IRP; the socket is open, and the address is as `WskConnect` asks.
         unsafe { p.table.wsk_connect(p.socket, p.remote, irp) }
     }

@@ -84,7 +84,7 @@ macro_rules! control {
 
         of_socket!($C, $B);
 
-        unsafe fn submit(p: Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
+        unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
             // SAFETY: the caller keeps the same contract.
             unsafe { p.submit(Some(irp)) }
         }

@@ -107,7 +107,7 @@ macro_rules! aborted_when_time_is_up {
         const CALL: Call = Call::WskDisconnect;
         const CANCEL_ON_DROP: bool = false;
 
-        unsafe fn submit(p: Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
+        unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
             // SAFETY: the caller keeps the same contract.
             unsafe { p.submit(irp) }
         }
@@ -239,7 +239,7 @@ unsafe impl Operation<()> for Aborting {
 
     of_connection!(());
 
-    unsafe fn submit(p: Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
+    unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
         // SAFETY: the caller keeps the same contract.
         unsafe { p.submit(irp) }
     }

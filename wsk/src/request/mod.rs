@@ -230,7 +230,7 @@ pub unsafe trait Operation<B>: sealed::Sealed + Sized + 'static {
     /// The IRP is that of the operation whose arguments and loan the parameters were made with; the target is open.
     #[doc(hidden)]
     unsafe fn submit(
-        parameters: Self::Parameters,
+        parameters: &Self::Parameters,
         irp: NonNull<IRP>,
     ) -> Result<NTSTATUS, DispatchError>;
 

@@ -152,7 +152,7 @@ unsafe impl<C: Category> Operation<Making<C>> for Opening<C> {
         making.capture()
     }
 
-    unsafe fn submit(p: Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
+    unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
         // SAFETY: the caller gives the IRP; client and table are the captured provider's. Context and callbacks stay until the socket is
         // closed: whoever takes it has them.
         unsafe {
@@ -236,7 +236,10 @@ unsafe impl Operation<Making<ConnectionCategory>> for OpeningConnected {
         making.capture()
     }
 
-    unsafe fn submit(p: ConnectedParameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
+    unsafe fn submit(
+        p: &ConnectedParameters,
+        irp: NonNull<IRP>,
+    ) -> Result<NTSTATUS, DispatchError> {
         // SAFETY: as for `WskSocket`; the addresses are in the arguments and in what is carried.
         unsafe {
             p.table.wsk_socket_connect(

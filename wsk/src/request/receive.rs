@@ -150,7 +150,7 @@ unsafe impl<B: ReceiveBuffer> Operation<B> for Receiving {
 
     of_connection!(B);
 
-    unsafe fn submit(p: Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
+    unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
         // SAFETY: the caller keeps the same contract.
         unsafe { p.submit(irp) }
     }
@@ -319,7 +319,7 @@ unsafe impl<B: ReceiveBuffer> Operation<All<B>> for ReceivingAll {
 
     of_connection!(All<B>);
 
-    unsafe fn submit(p: Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
+    unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
         // SAFETY: the caller keeps the same contract.
         unsafe { p.submit(irp) }
     }
@@ -400,7 +400,7 @@ unsafe impl Operation<()> for Draining {
 
     of_connection!(());
 
-    unsafe fn submit(p: Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
+    unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
         // SAFETY: the caller keeps the same contract.
         unsafe { p.submit(irp) }
     }

@@ -6,8 +6,8 @@ use core::net::SocketAddr;
 use core::ptr::NonNull;
 
 use wsk_sys::{
-    CMSGHDR, DispatchError, IRP, MSG_BCAST, MSG_CTRUNC, MSG_MCAST, MSG_TRUNC, NTSTATUS,
-    PFN_WSK_RECEIVE_FROM, SOCKADDR, STATUS_BUFFER_OVERFLOW, WSK_BUF, WSK_SOCKET,
+    CMSGHDR, DispatchError, IRP, MSG_BCAST, MSG_CTRUNC, MSG_MCAST, MSG_TRUNC, NTSTATUS, SOCKADDR,
+    STATUS_BUFFER_OVERFLOW, WSK_BUF, WSK_SOCKET,
 };
 
 use crate::address::{RemoteAddress, Sender};
@@ -29,10 +29,22 @@ pub struct ReceiveFrom;
 #[derive(Debug)]
 pub struct ReceivingFrom;
 
+/// The entry of a dispatch table.
+type Entry = unsafe extern "system" fn(
+    *mut WSK_SOCKET,
+    *mut WSK_BUF,
+    u32,
+    *mut SOCKADDR,
+    *mut u32,
+    *mut CMSGHDR,
+    *mut u32,
+    *mut IRP,
+) -> NTSTATUS;
+
 /// The parameters of `WskReceiveFrom`.
 #[derive(Debug, Clone, Copy)]
 pub struct Parameters {
-    entry: PFN_WSK_RECEIVE_FROM,
+    entry: Entry,
     socket: NonNull<WSK_SOCKET>,
     buffer: NonNull<WSK_BUF>,
     address: NonNull<SOCKADDR>,
@@ -176,7 +188,9 @@ impl<B: ReceiveBuffer> Function<B> for ReceiveFrom {
         }
         make_ready(arguments, lent.control);
         Ok(Parameters {
-            entry: socket.entries().receive_from,
+            entry: socket.entries().receive_from.ok_or(Error::NoEntry {
+                entry: "WskReceiveFrom",
+            })?,
             socket: socket.as_ptr(),
             buffer: lent.buffer,
             address: places.address(),
@@ -216,14 +230,11 @@ unsafe impl<B: ReceiveBuffer> Operation<B> for ReceivingFrom {
     of_datagrams!(B);
 
     #[inline]
-    unsafe fn submit(p: Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
-        let entry = p.entry.ok_or(DispatchError::Absent {
-            entry: "WskReceiveFrom",
-        })?;
+    unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
         // SAFETY: the caller gives the IRP; the entry is the socket's, which is open, and what the parameters point at is as
         // `WskReceiveFrom` asks.
         Ok(unsafe {
-            entry(
+            (p.entry)(
                 p.socket.as_ptr(),
                 p.buffer.as_ptr(),
                 0,

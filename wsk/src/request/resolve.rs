@@ -241,7 +241,7 @@ unsafe impl Operation<Looking> for Resolving {
         provider.capture()
     }
 
-    unsafe fn submit(p: Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
+    unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
         // SAFETY: the caller gives the IRP; what the parameters point at is as `WskGetAddressInfo` asks.
         unsafe {
             p.table.wsk_get_address_info(

@@ -98,7 +98,7 @@ unsafe impl<B: SendBuffer> Operation<B> for Sending {
 
     of_connection!(B);
 
-    unsafe fn submit(p: Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
+    unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
         // SAFETY: the caller gives the IRP; the socket is open, and the buffer is as `WskSend` asks.
         unsafe { p.table.wsk_send(p.socket, p.buffer, p.flags, irp) }
     }

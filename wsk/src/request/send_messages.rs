@@ -108,7 +108,7 @@ unsafe impl<L: SendList> Operation<L> for SendingMessages {
 
     of_datagrams!(L);
 
-    unsafe fn submit(p: Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
+    unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
         // SAFETY: the caller gives the IRP; the socket is open, and what the parameters point at is as `WskSendMessages` asks.
         unsafe {
             p.table

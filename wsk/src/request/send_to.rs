@@ -2,9 +2,7 @@
 
 use core::ptr::NonNull;
 
-use wsk_sys::{
-    CMSGHDR, DispatchError, IRP, NTSTATUS, PFN_WSK_SEND_TO, SOCKADDR, WSK_BUF, WSK_SOCKET,
-};
+use wsk_sys::{CMSGHDR, DispatchError, IRP, NTSTATUS, SOCKADDR, WSK_BUF, WSK_SOCKET};
 
 use crate::address::{Destination, RemoteAddress, Sender};
 use crate::buffer::SendBuffer;
@@ -34,10 +32,21 @@ pub struct SendFixed {
 #[derive(Debug)]
 pub struct SendingTo;
 
+/// The entry of a dispatch table.
+type Entry = unsafe extern "system" fn(
+    *mut WSK_SOCKET,
+    *mut WSK_BUF,
+    u32,
+    *mut SOCKADDR,
+    u32,
+    *mut CMSGHDR,
+    *mut IRP,
+) -> NTSTATUS;
+
 /// The parameters of `WskSendTo`.
 #[derive(Debug, Clone, Copy)]
 pub struct Parameters {
-    entry: PFN_WSK_SEND_TO,
+    entry: Entry,
     socket: NonNull<WSK_SOCKET>,
     buffer: NonNull<WSK_BUF>,
     address: *mut SOCKADDR,
@@ -134,7 +143,10 @@ fn parameters(
 ) -> Result<Parameters, Error> {
     let (control_length, control) = put_control(lent.control, arguments, places)?;
     Ok(Parameters {
-        entry: socket.entries().send_to,
+        entry: socket
+            .entries()
+            .send_to
+            .ok_or(Error::NoEntry { entry: "WskSendTo" })?,
         socket: socket.as_ptr(),
         buffer: lent.buffer,
         address,
@@ -217,14 +229,11 @@ unsafe impl<B: SendBuffer> Operation<B> for SendingTo {
     of_datagrams!(B);
 
     #[inline]
-    unsafe fn submit(p: Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
-        let entry = p
-            .entry
-            .ok_or(DispatchError::Absent { entry: "WskSendTo" })?;
+    unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
         // SAFETY: the caller gives the IRP; the entry is the socket's, which is open, and what the parameters point at is as
         // `WskSendTo` asks.
         Ok(unsafe {
-            entry(
+            (p.entry)(
                 p.socket.as_ptr(),
                 p.buffer.as_ptr(),
                 0,

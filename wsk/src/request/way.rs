@@ -185,7 +185,7 @@ unsafe impl<B: SendBuffer> Way<B> for Outgoing {
     #[inline]
     unsafe fn lend(carried: NonNull<B>, lock: &mut Lock) -> Result<Sent, Error> {
         // Unlocks when the buffer fails, or unwinds.
-        let mut undo = UndoLock::new(lock);
+        let mut undo = UndoLock::new(lock, B::LOCKS);
         // SAFETY: the caller keeps the buffer where it is, unused, and unlocks it.
         let (extent, control) = unsafe {
             let buffer = &*carried.as_ptr();
@@ -202,7 +202,9 @@ unsafe impl<B: SendBuffer> Way<B> for Outgoing {
 
     #[inline]
     unsafe fn take_back(_: NonNull<B>, lock: &mut Lock) {
-        lock.unlock();
+        if B::LOCKS {
+            lock.unlock();
+        }
     }
 
     fn abandon(carried: &B) -> bool {
@@ -231,7 +233,7 @@ unsafe impl<B: ReceiveBuffer> Way<B> for Incoming {
     #[inline]
     unsafe fn lend(carried: NonNull<B>, lock: &mut Lock) -> Result<Room, Error> {
         // Unlocks when the buffer fails, or unwinds.
-        let mut undo = UndoLock::new(lock);
+        let mut undo = UndoLock::new(lock, B::LOCKS);
         // SAFETY: the caller keeps the buffer where it is, unused, and unlocks it.
         let (control, extent) = unsafe {
             let buffer = &mut *carried.as_ptr();
@@ -248,7 +250,9 @@ unsafe impl<B: ReceiveBuffer> Way<B> for Incoming {
 
     #[inline]
     unsafe fn take_back(_: NonNull<B>, lock: &mut Lock) {
-        lock.unlock();
+        if B::LOCKS {
+            lock.unlock();
+        }
     }
 
     fn abandon(carried: &B) -> bool {
