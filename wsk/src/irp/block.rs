@@ -437,26 +437,52 @@ impl<const N: usize> Spares<N> {
     /// Takes an operation, if one is there. IRQL: `<= DISPATCH_LEVEL`.
     #[inline]
     pub(crate) fn take(&self) -> Option<Idle<()>> {
-        self.blocks.iter().find_map(|place| {
-            let block = place.swap(core::ptr::null_mut(), Ordering::Acquire);
-            // INVARIANT: what was put here was idle, and no longer is here.
-            NonNull::new(block).map(Idle::of)
-        })
+        let (first, others) = self.blocks.split_first()?;
+        match take_from(first) {
+            Some(operation) => Some(operation),
+            None => take_from_any(others),
+        }
     }
 
     /// Puts an operation here; if there is no place for it, one is freed. IRQL: `<= DISPATCH_LEVEL`.
     #[inline]
     pub(crate) fn put(&self, operation: Idle<()>) {
-        let mut block = operation.into_block().as_ptr();
-        for place in &self.blocks {
-            block = place.swap(block, Ordering::AcqRel);
-            if block.is_null() {
-                return;
-            }
+        let Some((first, others)) = self.blocks.split_first() else {
+            return;
+        };
+        let before = first.swap(operation.into_block().as_ptr(), Ordering::AcqRel);
+        if let Some(before) = NonNull::new(before) {
+            // INVARIANT: what was put here was idle, and no longer is here.
+            put_elsewhere(others, Idle::of(before));
         }
-        // INVARIANT: what was put here was idle, and no longer is here.
-        drop(NonNull::new(block).map(Idle::of));
     }
+}
+
+#[inline]
+fn take_from(place: &AtomicPtr<Block<()>>) -> Option<Idle<()>> {
+    let block = place.swap(core::ptr::null_mut(), Ordering::Acquire);
+    // INVARIANT: what was put there was idle, and no longer is there.
+    NonNull::new(block).map(Idle::of)
+}
+
+#[cold]
+#[inline(never)]
+fn take_from_any(places: &[AtomicPtr<Block<()>>]) -> Option<Idle<()>> {
+    places.iter().find_map(take_from)
+}
+
+#[cold]
+#[inline(never)]
+fn put_elsewhere(places: &[AtomicPtr<Block<()>>], operation: Idle<()>) {
+    let mut block = operation.into_block().as_ptr();
+    for place in places {
+        block = place.swap(block, Ordering::AcqRel);
+        if block.is_null() {
+            return;
+        }
+    }
+    // INVARIANT: what was put there was idle, and no longer is there.
+    drop(NonNull::new(block).map(Idle::of));
 }
 
 impl<const N: usize> Drop for Spares<N> {

@@ -115,8 +115,7 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
             }
         }
         // SAFETY: what the parameters point at is in the arguments, or was lent, until the completion is seen; else the block stays behind.
-        let launched =
-            unsafe { operation.launch(|irp| F::Operation::submit(&parameters, irp)) };
+        let launched = unsafe { operation.launch(|irp| F::Operation::submit(&parameters, irp)) };
         let flight = match launched {
             Ok(flight) => flight,
             Err(refused) => {
@@ -134,8 +133,9 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
         let ended = match unsafe { go_on::<F::Operation, B, ()>(flight, place, hold) } {
             Err(ended) => ended,
             Ok(flight) => {
-                return match finish::<F::Operation, B>(target, flight, means, place, may_wait, limit)
-                {
+                return match finish::<F::Operation, B>(
+                    target, flight, means, place, may_wait, limit,
+                ) {
                     Ok(result) => WayIn::<F, B>::waited(result, carried),
                     Err(error) => WayIn::<F, B>::lost(error, carried),
                 };

@@ -465,42 +465,11 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
         let may_wait = may_wait()?;
         let flight = self.launch()?;
         if !flight.is_completed() {
-            self.outlast(flight.answer(), may_wait, limit)?;
+            // SAFETY: the slot is in flight, and its holder borrowed exclusively.
+            unsafe { outlast(self.slot, flight.answer(), may_wait, limit) }?;
         }
         // SAFETY: it has completed.
         self.look(unsafe { flight.outcome() })
-    }
-
-    /// Waits for a flight that had not completed when the call returned.
-    #[inline(never)]
-    fn outlast(
-        &mut self,
-        answer: Answer,
-        may_wait: MayWait,
-        limit: Option<Duration>,
-    ) -> Result<(), Error> {
-        // SAFETY: the slot is in flight, with this answer, and the cell the holder's, which is borrowed exclusively.
-        let flight = unsafe {
-            self.slot().answer.with_mut(|place| *place = answer);
-            Slot::flight(self.slot)
-        };
-        let timed_out = limit.is_some_and(|limit| !flight.wait(may_wait, Some(limit)));
-        if timed_out {
-            flight.cancel();
-        }
-        let grace = (timed_out || flight.returned().is_error()).then_some(GRACE);
-        if !flight.wait(may_wait, grace) {
-            // SAFETY: the cell is the holder's, which is borrowed exclusively.
-            self.slot()
-                .readiness
-                .with_mut(|readiness| unsafe { *readiness = Readiness::Abandoned });
-            return Err(self.abandoned());
-        }
-        // SAFETY: a wait said that it has completed.
-        if timed_out && O::is_timed_out(unsafe { flight.outcome() }.status) {
-            return Err(Error::TimedOut { call: O::CALL });
-        }
-        Ok(())
     }
 
     /// What has come of a run.
@@ -607,6 +576,44 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
                 back
             })
         }
+    }
+}
+
+/// Waits for a run that had not completed when the call returned with this answer.
+///
+/// # Safety
+///
+/// The caller holds the slot, which is in flight.
+#[inline(never)]
+unsafe fn outlast<O: Repeat<B>, B>(
+    slot: NonNull<Slot<O, B>>,
+    answer: Answer,
+    may_wait: MayWait,
+    limit: Option<Duration>,
+) -> Result<(), Error> {
+    // SAFETY: the caller holds the slot, whose the cells are.
+    unsafe {
+        let this = slot.as_ref();
+        this.answer.with_mut(|place| *place = answer);
+        let flight = Slot::flight(slot);
+        let timed_out = limit.is_some_and(|limit| !flight.wait(may_wait, Some(limit)));
+        if timed_out {
+            flight.cancel();
+        }
+        let grace = (timed_out || flight.returned().is_error()).then_some(GRACE);
+        if !flight.wait(may_wait, grace) {
+            this.readiness
+                .with_mut(|readiness| *readiness = Readiness::Abandoned);
+            return Err(Error::Abandoned {
+                call: O::CALL,
+                status: flight.returned(),
+            });
+        }
+        // A wait said that it has completed.
+        if timed_out && O::is_timed_out(flight.outcome().status) {
+            return Err(Error::TimedOut { call: O::CALL });
+        }
+        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ use core::ptr::NonNull;
 
 use wsk_sys::{
     CMSGHDR, DispatchError, IRP, MSG_BCAST, MSG_CTRUNC, MSG_MCAST, MSG_TRUNC, NTSTATUS, SOCKADDR,
-    STATUS_BUFFER_OVERFLOW, WSK_BUF, WSK_SOCKET,
+    STATUS_BUFFER_OVERFLOW, WSK_BUF,
 };
 
 use crate::address::{RemoteAddress, Sender};
@@ -19,7 +19,7 @@ use crate::request::way::Room;
 use crate::request::{
     Function, InPlace, Incoming, Operation, Repeat, Request, held_by_handle, of_datagrams,
 };
-use crate::socket::{DatagramCategory, Handle};
+use crate::socket::{DatagramCategory, Handle, Socket};
 
 /// The next datagram.
 #[derive(Debug)]
@@ -29,23 +29,11 @@ pub struct ReceiveFrom;
 #[derive(Debug)]
 pub struct ReceivingFrom;
 
-/// The entry of a dispatch table.
-type Entry = unsafe extern "system" fn(
-    *mut WSK_SOCKET,
-    *mut WSK_BUF,
-    u32,
-    *mut SOCKADDR,
-    *mut u32,
-    *mut CMSGHDR,
-    *mut u32,
-    *mut IRP,
-) -> NTSTATUS;
-
 /// The parameters of `WskReceiveFrom`.
 #[derive(Debug, Clone, Copy)]
 pub struct Parameters {
-    entry: Entry,
-    socket: NonNull<WSK_SOCKET>,
+    /// Ready, so that it has the entry.
+    socket: NonNull<Socket<DatagramCategory>>,
     buffer: NonNull<WSK_BUF>,
     address: NonNull<SOCKADDR>,
     control_length: *mut u32,
@@ -79,21 +67,11 @@ pub struct Received {
 
 impl Received {
     #[inline]
-    fn of(outcome: Outcome, arguments: &Arguments, extent: usize) -> Result<Self, Error> {
-        let mut flags = arguments.control_flags;
-        // The documented answer to a datagram that does not fit is a warning, with the bytes that did.
-        if outcome.status == STATUS_BUFFER_OVERFLOW {
-            // The flag says what was cut off, where there is one.
-            if flags & MSG_CTRUNC == 0 {
-                flags |= MSG_TRUNC;
-            }
-        } else {
-            outcome.check(Call::WskReceiveFrom)?;
-        }
+    fn of(outcome: Outcome, arguments: &Arguments) -> Result<Self, Error> {
         Ok(Self {
-            length: outcome.information.min(extent),
+            length: outcome.information.min(arguments.length),
             sender: Sender::of(&arguments.address),
-            flags,
+            flags: flags(outcome, arguments)?,
         })
     }
 
@@ -156,6 +134,35 @@ impl Received {
     }
 }
 
+/// The flags of a datagram that was received.
+#[inline]
+fn flags(outcome: Outcome, arguments: &Arguments) -> Result<u32, Error> {
+    if outcome.status.is_success() {
+        Ok(arguments.control_flags)
+    } else {
+        flags_of_failed(outcome, arguments.control_flags)
+    }
+}
+
+/// The documented answer to a datagram that does not fit is a warning, with the bytes that did.
+#[cold]
+#[inline(never)]
+fn flags_of_failed(outcome: Outcome, flags: u32) -> Result<u32, Error> {
+    if outcome.status != STATUS_BUFFER_OVERFLOW {
+        return Err(Error::Call {
+            call: Call::WskReceiveFrom,
+            status: outcome.status,
+        });
+    }
+    // The flag says what was cut off, where there is one.
+    let truncated = if flags & MSG_CTRUNC == 0 {
+        MSG_TRUNC
+    } else {
+        0
+    };
+    Ok(flags | truncated)
+}
+
 impl fmt::Debug for Received {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Received")
@@ -188,10 +195,7 @@ impl<B: ReceiveBuffer> Function<B> for ReceiveFrom {
         }
         make_ready(arguments, lent.control);
         Ok(Parameters {
-            entry: socket.entries().receive_from.ok_or(Error::NoEntry {
-                entry: "WskReceiveFrom",
-            })?,
-            socket: socket.as_ptr(),
+            socket: NonNull::from(&**socket),
             buffer: lent.buffer,
             address: places.address(),
             control_length,
@@ -231,11 +235,12 @@ unsafe impl<B: ReceiveBuffer> Operation<B> for ReceivingFrom {
 
     #[inline]
     unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
-        // SAFETY: the caller gives the IRP; the entry is the socket's, which is open, and what the parameters point at is as
-        // `WskReceiveFrom` asks.
+        // SAFETY: the caller gives the IRP; the socket is open and ready, so that its entries are there, and what the parameters point at is
+        // as `WskReceiveFrom` asks.
         Ok(unsafe {
-            (p.entry)(
-                p.socket.as_ptr(),
+            let socket = p.socket.as_ref();
+            (socket.entries().receive_from.unwrap_unchecked())(
+                socket.as_ptr().as_ptr(),
                 p.buffer.as_ptr(),
                 0,
                 p.address.as_ptr(),
@@ -253,7 +258,7 @@ unsafe impl<B: ReceiveBuffer> Operation<B> for ReceivingFrom {
         arguments: &mut Arguments,
         carried: NonNull<B>,
     ) -> Result<Received, Error> {
-        let received = Received::of(outcome, arguments, arguments.length);
+        let received = Received::of(outcome, arguments);
         // SAFETY: the operation is over, so what it carries is the caller's, who gives it.
         let buffer = unsafe { &mut *carried.as_ptr() };
         if buffer.control_room() > 0 && received.is_ok() {
@@ -295,11 +300,9 @@ unsafe impl<B: ReceiveBuffer> Repeat<B> for ReceivingFrom {
         arguments: &'a Arguments,
         carried: &'a B,
     ) -> Result<Arrival<'a, B>, Error> {
-        if outcome.status != STATUS_BUFFER_OVERFLOW {
-            outcome.check(Call::WskReceiveFrom)?;
-        }
         Ok(Arrival {
-            outcome,
+            information: outcome.information,
+            flags: flags(outcome, arguments)?,
             arguments,
             buffer: carried,
         })
@@ -309,26 +312,18 @@ unsafe impl<B: ReceiveBuffer> Repeat<B> for ReceivingFrom {
 /// A datagram in the buffer of a prepared receive.
 #[derive(Clone, Copy)]
 pub struct Arrival<'a, B> {
-    outcome: Outcome,
+    information: usize,
+    flags: u32,
     arguments: &'a Arguments,
     buffer: &'a B,
 }
 
 impl<'a, B> Arrival<'a, B> {
-    /// The datagram, apart from its bytes.
-    ///
-    /// # Errors
-    ///
-    /// None: what went wrong was told before.
-    fn received(&self) -> Option<Received> {
-        Received::of(self.outcome, self.arguments, self.arguments.length).ok()
-    }
-
     /// The number of bytes that were received.
     #[must_use]
     #[inline]
     pub fn length(&self) -> usize {
-        self.outcome.information.min(self.arguments.length)
+        self.information.min(self.arguments.length)
     }
 
     /// The buffer that they are in.
@@ -363,28 +358,26 @@ impl<'a, B> Arrival<'a, B> {
     /// Whether the datagram was longer than the buffer, and its end is lost.
     #[must_use]
     #[inline]
-    pub fn is_truncated(&self) -> bool {
-        self.outcome.status == STATUS_BUFFER_OVERFLOW
-            && self.arguments.control_flags & MSG_CTRUNC == 0
-            || self.arguments.control_flags & MSG_TRUNC != 0
+    pub const fn is_truncated(&self) -> bool {
+        self.flags & MSG_TRUNC != 0
     }
 
     /// Whether there was more control information than room for it.
     #[must_use]
     pub const fn is_control_truncated(&self) -> bool {
-        self.arguments.control_flags & MSG_CTRUNC != 0
+        self.flags & MSG_CTRUNC != 0
     }
 
     /// Whether it was sent to a broadcast address.
     #[must_use]
     pub const fn is_broadcast(&self) -> bool {
-        self.arguments.control_flags & MSG_BCAST != 0
+        self.flags & MSG_BCAST != 0
     }
 
     /// Whether it was sent to a multicast address.
     #[must_use]
     pub const fn is_multicast(&self) -> bool {
-        self.arguments.control_flags & MSG_MCAST != 0
+        self.flags & MSG_MCAST != 0
     }
 }
 
@@ -410,6 +403,10 @@ impl<'a> Arrival<'a, NonPagedBuffer> {
 
 impl<B> fmt::Debug for Arrival<'_, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Arrival").field(&self.received()).finish()
+        f.debug_struct("Arrival")
+            .field("length", &self.length())
+            .field("remote_address", &self.remote_address())
+            .field("truncated", &self.is_truncated())
+            .finish_non_exhaustive()
     }
 }

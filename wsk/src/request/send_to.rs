@@ -2,7 +2,7 @@
 
 use core::ptr::NonNull;
 
-use wsk_sys::{CMSGHDR, DispatchError, IRP, NTSTATUS, SOCKADDR, WSK_BUF, WSK_SOCKET};
+use wsk_sys::{CMSGHDR, DispatchError, IRP, NTSTATUS, SOCKADDR, WSK_BUF};
 
 use crate::address::{Destination, RemoteAddress, Sender};
 use crate::buffer::SendBuffer;
@@ -14,7 +14,7 @@ use crate::request::way::Sent;
 use crate::request::{
     Function, InPlace, Operation, Outgoing, Repeat, Request, held_by_handle, of_datagrams,
 };
-use crate::socket::{DatagramCategory, Handle};
+use crate::socket::{DatagramCategory, Handle, Socket};
 
 /// A datagram to an address.
 #[derive(Debug)]
@@ -32,22 +32,11 @@ pub struct SendFixed {
 #[derive(Debug)]
 pub struct SendingTo;
 
-/// The entry of a dispatch table.
-type Entry = unsafe extern "system" fn(
-    *mut WSK_SOCKET,
-    *mut WSK_BUF,
-    u32,
-    *mut SOCKADDR,
-    u32,
-    *mut CMSGHDR,
-    *mut IRP,
-) -> NTSTATUS;
-
 /// The parameters of `WskSendTo`.
 #[derive(Debug, Clone, Copy)]
 pub struct Parameters {
-    entry: Entry,
-    socket: NonNull<WSK_SOCKET>,
+    /// Ready, so that it has the entry.
+    socket: NonNull<Socket<DatagramCategory>>,
     buffer: NonNull<WSK_BUF>,
     address: *mut SOCKADDR,
     control_length: u32,
@@ -143,11 +132,7 @@ fn parameters(
 ) -> Result<Parameters, Error> {
     let (control_length, control) = put_control(lent.control, arguments, places)?;
     Ok(Parameters {
-        entry: socket
-            .entries()
-            .send_to
-            .ok_or(Error::NoEntry { entry: "WskSendTo" })?,
-        socket: socket.as_ptr(),
+        socket: NonNull::from(&**socket),
         buffer: lent.buffer,
         address,
         control_length,
@@ -230,11 +215,12 @@ unsafe impl<B: SendBuffer> Operation<B> for SendingTo {
 
     #[inline]
     unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
-        // SAFETY: the caller gives the IRP; the entry is the socket's, which is open, and what the parameters point at is as
-        // `WskSendTo` asks.
+        // SAFETY: the caller gives the IRP; the socket is open and ready, so that its entries are there, and what the parameters point at is
+        // as `WskSendTo` asks.
         Ok(unsafe {
-            (p.entry)(
-                p.socket.as_ptr(),
+            let socket = p.socket.as_ref();
+            (socket.entries().send_to.unwrap_unchecked())(
+                socket.as_ptr().as_ptr(),
                 p.buffer.as_ptr(),
                 0,
                 p.address,

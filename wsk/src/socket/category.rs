@@ -132,10 +132,17 @@ pub trait Entries: Copy {
     ///
     /// `table` is the table of a socket of the category that has these entries.
     unsafe fn read(table: NonNull<c_void>) -> Self;
+
+    /// The name of one that is not there.
+    fn missing(&self) -> Option<&'static str>;
 }
 
 impl Entries for () {
     unsafe fn read(_: NonNull<c_void>) {}
+
+    fn missing(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// The entries of a datagram socket that are called for each datagram.
@@ -154,6 +161,16 @@ impl Entries for DatagramEntries {
                 send_to: (&raw const (*table).WskSendTo).read(),
                 receive_from: (&raw const (*table).WskReceiveFrom).read(),
             }
+        }
+    }
+
+    fn missing(&self) -> Option<&'static str> {
+        if self.send_to.is_none() {
+            Some("WskSendTo")
+        } else if self.receive_from.is_none() {
+            Some("WskReceiveFrom")
+        } else {
+            None
         }
     }
 }

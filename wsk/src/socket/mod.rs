@@ -25,6 +25,7 @@ use crate::irp::{Idle, Observer, Spares};
 use crate::memory::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering, fence};
 use crate::memory::shared::{Counted, Shared};
 use crate::registration::Capture;
+use crate::socket::category::Entries as _;
 use crate::socket::event_context::Events;
 
 /// An open socket of the category `C`.
@@ -32,14 +33,14 @@ use crate::socket::event_context::Events;
 /// # Invariants
 ///
 /// `socket` is open from when this is made, through `capture`, until `handles` is zero; then it is closed with the operation
-/// in `closing`, once. Whoever calls the socket's functions has a handle.
+/// in `closing`, once. Whoever calls the socket's functions has a handle. All `entries` are there when it is `ready`.
 pub struct Socket<C: Category> {
     socket: NonNull<WSK_SOCKET>,
     dispatch: C::Dispatch,
     entries: C::Entries,
     capture: ManuallyDrop<Shared<Capture>>,
     family: Family,
-    /// The bit of the family, once the socket is bound; 0 before.
+    /// The bit of the family, once the socket is bound; 0 before, and where an entry is missing.
     ready: AtomicU8,
     /// Whether the remote address or destination is fixed, or about to be.
     pub(crate) fixed: AtomicBool,
@@ -113,15 +114,26 @@ impl<C: Category> Socket<C> {
 
     /// The socket is bound.
     pub(crate) fn set_bound(&self) {
-        self.ready.store(self.family.bit(), Ordering::Release);
+        if self.entries.missing().is_none() {
+            self.ready.store(self.family.bit(), Ordering::Release);
+        }
     }
 
     #[inline]
     pub(crate) fn require_bound(&self) -> Result<(), Error> {
         if self.ready() == 0 {
-            Err(Error::NotBound)
+            Err(self.why_not_ready())
         } else {
             Ok(())
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn why_not_ready(&self) -> Error {
+        match self.entries.missing() {
+            Some(entry) => Error::NoEntry { entry },
+            None => Error::NotBound,
         }
     }
 
