@@ -15,17 +15,25 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
 
+use wsk::events::{Datagram, Indication, ReceiveFromEvent, Verdict};
 use wsk::ioctl::{ControlRequest, CpuAffinity, RoutingInterface};
+use wsk::operation::{Ended, Finished, InFlight, Operations, Prepared, PreparedPool, Started};
 use wsk::option::{SocketOption, TypeOfService, V6Only};
+use wsk::request::{ReceivingFrom, SendingTo};
 use wsk::{
-    AddressInfo, ConnectedSocket, Control, ControlMessage, ControlMessages, Datagram,
-    DatagramSocket, DriverMdl, Error, Finished, FixedDatagramSocket, Indication, ListenSocket,
-    MdlChain, Messages, NonPagedBuffer, Pool, Pooled, Provider, ReceiveFrom, ReceiveFromEvent,
-    Receiver, Receivers, Receiving, Registration, SendTo, Sender, Senders, Sending, SliceChain,
-    Verdict, Wait, WithControl,
+    AddressInfo, BufferPool, ConnectedSocket, ConnectionSocket, Control, ControlMessage,
+    ControlMessages, DatagramSocket, DriverMdl, Error, FixedDatagramSocket, ListenSocket, MdlChain,
+    Messages, NonPagedBuffer, PooledBuffer, Provider, Registration, RemoteAddress, SliceChain,
+    Wait, WithControl,
 };
 
-type Buffer = Pooled<NonPagedBuffer>;
+type Buffer = PooledBuffer<NonPagedBuffer>;
+type Sending = InFlight<SendingTo, Buffer>;
+type Receiving = InFlight<ReceivingFrom, Buffer>;
+type Sender = Prepared<SendingTo, NonPagedBuffer>;
+type Receiver = Prepared<ReceivingFrom, NonPagedBuffer>;
+type Senders = PreparedPool<SendingTo, NonPagedBuffer>;
+type Receivers = PreparedPool<ReceivingFrom, NonPagedBuffer>;
 
 pub fn load(wait: Wait) -> Result<(Registration, Provider), Error> {
     let registration = Registration::new()?;
@@ -36,30 +44,38 @@ pub fn load(wait: Wait) -> Result<(Registration, Provider), Error> {
 pub fn blocking(socket: &DatagramSocket, to: SocketAddr, bytes: &mut [u8]) -> Result<usize, Error> {
     let limit = Duration::from_millis(100);
     let buffer = NonPagedBuffer::copy_of(bytes)?;
-    let mut sent = socket.send_to(&buffer, to)?;
-    sent += socket.send_to(bytes, to)?;
-    sent += socket.send_to_timeout(&buffer.slice(1..)?, to, limit)?;
-    sent += socket.receive_from(bytes)?.length;
+    let mut sent = socket.send_to(&buffer, to).wait()?;
+    sent += socket.send_to(&*bytes, &to).wait()?;
+    sent += socket.send_to(buffer.slice(1..)?, to).wait_timeout(limit)?;
+    let received = socket.receive_from(&mut *bytes).wait()?;
+    sent += received.length() + usize::from(received.is_from(&to));
+    sent += socket.send_to(&*bytes, received.remote()).wait()?;
     let mut control = Control::<64>::new();
     control.push(ControlMessage::TypeOfService(3))?;
-    sent += socket.send_to(&WithControl::new(&buffer, control), to)?;
+    let with_control = WithControl::new(&buffer, control);
+    sent += socket.send_to(&with_control, to).wait()?;
     let mut chain = MdlChain::new([buffer, NonPagedBuffer::new(4)?]);
     chain.set_range(1, 5)?;
-    sent += socket.send_to(&chain, to)?;
-    sent += socket.receive_from_timeout(&mut chain, limit)?.length;
+    sent += socket.send_to(&chain, to).wait()?;
+    let received = socket.receive_from(&mut chain).wait_timeout(limit)?;
+    sent += received.length();
     if let Some(part) = chain.part_mut(1) {
         part.fill(0);
     }
     let [one, other] = chain.into_parts();
     let mut messages = Messages::new([one, other])?;
-    sent += socket.send_messages(&mut messages, to)?;
-    let chain = SliceChain::new([&bytes[..0], bytes]);
-    sent += socket.send_to(&chain, to)?;
+    sent += socket.send_messages(&mut messages, to).wait()?;
+    let chain = SliceChain::new([&[][..], &*bytes]);
+    sent += socket.send_to(&chain, to).wait()?;
     Ok(sent)
 }
 
-pub fn fixed(socket: &FixedDatagramSocket, mdl: &DriverMdl) -> Result<usize, Error> {
-    socket.send(mdl)
+pub fn fixed(
+    socket: &FixedDatagramSocket,
+    mdl: &DriverMdl,
+    list: &mut Messages<NonPagedBuffer>,
+) -> Result<usize, Error> {
+    Ok(socket.send(mdl).wait()? + socket.send_all(list).wait()?)
 }
 
 pub fn scoped(
@@ -69,73 +85,110 @@ pub fn scoped(
     room: &mut [u8],
 ) -> Result<usize, Error> {
     wsk::scope(|scope| {
-        let send = scope.send_to(socket, bytes, to)?;
-        let receive = scope.receive_from(socket, room)?;
+        let send = socket.send_to(bytes, to).start_in(scope)?;
+        let receive = socket.receive_from(room).start_in(scope)?;
         let (received, room) = receive.wait()?;
-        Ok::<_, Error>(send.wait()? + received.length.min(room.len()))
+        Ok::<_, Error>(send.wait()?.0 + received.length().min(room.len()))
     })?
 }
 
 pub fn lists(
     socket: &DatagramSocket,
     to: SocketAddr,
-    list: Messages<NonPagedBuffer, 2>,
+    list: Messages<NonPagedBuffer>,
 ) -> Result<usize, Error> {
     let mut list = list;
     list.control_mut().push(ControlMessage::TimeToLive(3))?;
     let length = wsk::scope(|scope| {
-        let send = scope.send_messages(socket, &mut list, to)?;
+        let send = socket.send_messages(&mut list, to).start_in(scope)?;
         match send.wait_timeout(Duration::from_millis(1)) {
-            Ok(length) => length,
+            Ok(sent) => sent.map(|(length, _)| length),
             Err((_, send)) => send
                 .try_take()
-                .unwrap_or_else(|send| Err(send.wait().err().unwrap_or(Error::Taken))),
+                .unwrap_or_else(|send| send.wait())
+                .map(|(length, _)| length),
         }
     })??;
-    let finished = socket.start_send_messages(list, to)?.wait();
+    let finished = socket.send_messages(list, to).start()?.wait();
     let finished = finished.map_err(|(error, _)| error)?;
     Ok(length + finished.result?)
 }
 
 pub fn requests(socket: &DatagramSocket, to: SocketAddr, bytes: &mut [u8]) -> Result<usize, Error> {
-    let local = socket.ioctl(RoutingInterface(to))?;
-    socket.ioctl(CpuAffinity(local.port()))?;
+    let local = socket.ioctl(RoutingInterface(to)).wait()?;
+    socket.ioctl(CpuAffinity(local.port())).wait()?;
     let get = ControlRequest::GetOption {
         level: 0,
         option: 4,
     };
     // SAFETY: a plain number comes out.
-    unsafe { socket.control_raw(get, &[], bytes) }
+    unsafe { socket.control_raw(get, &[], bytes) }.wait()
 }
 
-pub fn pool(depth: u32) -> Result<Pool<NonPagedBuffer>, Error> {
-    Pool::new(depth, |_| NonPagedBuffer::new(1500))
+pub fn pool(depth: u32) -> Result<BufferPool<NonPagedBuffer>, Error> {
+    BufferPool::new(depth, |_| NonPagedBuffer::new(1500))
+}
+
+pub fn operations(provider: &Provider, depth: u32) -> Result<Operations<Buffer>, Error> {
+    Operations::new(provider, depth)
 }
 
 pub fn owned(
     socket: &DatagramSocket,
-    pool: &Pool<NonPagedBuffer>,
+    pool: &BufferPool<NonPagedBuffer>,
     to: SocketAddr,
-) -> Result<SendTo<Buffer>, Error> {
+) -> Result<Sending, Error> {
     let buffer = pool.take_timeout(Duration::from_secs(1))?;
-    Ok(socket.start_send_to(buffer, to)?)
+    Ok(socket.send_to(buffer, to).start()?)
+}
+
+pub fn pooled(
+    socket: &DatagramSocket,
+    operations: &Operations<Buffer>,
+    pool: &BufferPool<NonPagedBuffer>,
+    to: &RemoteAddress,
+) -> Result<Sending, Error> {
+    let told = |finished: Finished<usize, Buffer>| drop(finished);
+    let buffer = || pool.take().ok_or(Error::PoolEmpty);
+    socket.send_to(buffer()?, to).start_with(told)?;
+    socket
+        .send_to(buffer()?, to)
+        .from(operations)
+        .start_with(told)?;
+    let operation = operations.take_timeout(Duration::from_secs(1))?;
+    let sending = socket.send_to(buffer()?, to).from(operation).start()?;
+    operations.wait_until_idle()?;
+    Ok(sending)
 }
 
 pub fn receive(
     socket: &DatagramSocket,
-    pool: &Pool<NonPagedBuffer>,
-) -> Result<ReceiveFrom<Buffer>, Error> {
+    pool: &BufferPool<NonPagedBuffer>,
+) -> Result<Receiving, Error> {
     let buffer = pool.take_or_wait()?;
-    Ok(socket.start_receive_from(buffer)?)
+    Ok(socket.receive_from(buffer).start()?)
 }
 
-pub fn poll(operation: Pin<&mut ReceiveFrom<Buffer>>, context: &mut Context<'_>) -> Poll<bool> {
+pub fn poll(operation: Pin<&mut Receiving>, context: &mut Context<'_>) -> Poll<bool> {
     operation
         .poll(context)
         .map(|finished| finished.result.is_ok())
 }
 
-pub fn end(operation: SendTo<Buffer>) -> Result<Finished<usize, Buffer>, Error> {
+pub async fn awaited(socket: &DatagramSocket, buffer: NonPagedBuffer, to: SocketAddr) -> bool {
+    socket.send_to(buffer, to).await.result.is_ok()
+}
+
+pub fn poll_awaited(
+    socket: &DatagramSocket,
+    buffer: NonPagedBuffer,
+    to: SocketAddr,
+    context: &mut Context<'_>,
+) -> Poll<bool> {
+    core::pin::pin!(awaited(socket, buffer, to)).poll(context)
+}
+
+pub fn end(operation: Sending) -> Result<Finished<usize, Buffer>, Error> {
     let operation = match operation.try_take() {
         Ok(finished) => return Ok(finished),
         Err(operation) => operation,
@@ -145,18 +198,22 @@ pub fn end(operation: SendTo<Buffer>) -> Result<Finished<usize, Buffer>, Error> 
         Ok(finished) => return Ok(finished),
         Err((_, operation)) => operation,
     };
+    let operation = match operation.give_up() {
+        Ok(finished) => return Ok(finished),
+        Err((_, operation)) => operation,
+    };
     operation.wait().map_err(|(error, _)| error)
 }
 
 pub fn prepared(socket: &DatagramSocket, to: SocketAddr) -> Result<(Senders, Receivers), Error> {
-    let senders = socket.senders(4, to, |_| NonPagedBuffer::new(8))?;
-    let receivers = socket.receivers(4, |_| NonPagedBuffer::new(8))?;
+    let senders = PreparedPool::new(4, |_| Ok(socket.send_to(NonPagedBuffer::new(8)?, to)))?;
+    let receivers = PreparedPool::new(4, |_| Ok(socket.receive_from(NonPagedBuffer::new(8)?)))?;
     Ok((senders, receivers))
 }
 
 pub fn single(socket: &DatagramSocket, to: SocketAddr) -> Result<(Sender, Receiver), Error> {
-    let sender = socket.sender(NonPagedBuffer::new(8)?, to)?;
-    let receiver = socket.receiver(NonPagedBuffer::new(8)?)?;
+    let sender = socket.send_to(NonPagedBuffer::new(8)?, to).prepare()?;
+    let receiver = socket.receive_from(NonPagedBuffer::new(8)?).prepare()?;
     Ok((sender, receiver))
 }
 
@@ -164,35 +221,48 @@ pub fn send(sender: &mut Sender, to: SocketAddr) -> Result<usize, Error> {
     sender.set_remote_address(to)?;
     sender.set_len(3)?;
     sender.as_mut_slice().fill(1);
-    sender.send()
+    sender.buffer_mut()?.assign(b"new")?;
+    sender.wait()
 }
 
 pub fn arrival(receiver: &mut Receiver, from: &SocketAddr) -> Result<usize, Error> {
-    let arrival = receiver.receive_timeout(Duration::from_secs(1))?;
+    let arrival = receiver.wait_timeout(Duration::from_secs(1))?;
     if arrival.is_from(from) || arrival.is_truncated() {
         return Ok(arrival.length());
     }
     arrival.remote_address().map(|_| arrival.bytes().len())
 }
 
-pub fn start(senders: &Senders, receivers: &Receivers) -> Option<(Sending, Receiving)> {
+pub type StartedBoth = (
+    Started<SendingTo, NonPagedBuffer>,
+    Started<ReceivingFrom, NonPagedBuffer>,
+);
+
+pub fn start(senders: &Senders, receivers: &Receivers) -> Option<StartedBoth> {
+    senders
+        .take()?
+        .start_with(|ended: Ended<SendingTo, NonPagedBuffer>| drop(ended))
+        .ok()?;
     Some((
         senders.take()?.start().ok()?,
         receivers.take()?.start().ok()?,
     ))
 }
 
-pub fn poll_prepared(operation: Pin<&mut Receiving>, context: &mut Context<'_>) -> Poll<bool> {
-    operation.poll(context).map(|ended| ended.arrival().is_ok())
+pub fn poll_prepared(
+    operation: Pin<&mut Started<ReceivingFrom, NonPagedBuffer>>,
+    context: &mut Context<'_>,
+) -> Poll<bool> {
+    operation.poll(context).map(|ended| ended.result().is_ok())
 }
 
-pub fn wait_prepared(operation: Sending) -> Result<usize, Error> {
+pub fn wait_prepared(operation: Started<SendingTo, NonPagedBuffer>) -> Result<usize, Error> {
     operation.wait().map_err(|(error, _)| error)?.result()
 }
 
 pub fn options(socket: &DatagramSocket) -> Result<(), Error> {
     fn both<O: SocketOption>(socket: &DatagramSocket, option: O) -> Result<(), Error> {
-        socket.set_option(option)
+        socket.set_option(option).wait()
     }
     both(socket, V6Only(true))?;
     both(socket, TypeOfService(3))
@@ -200,32 +270,51 @@ pub fn options(socket: &DatagramSocket) -> Result<(), Error> {
 
 pub fn stream(socket: &ConnectedSocket, room: &mut [u8]) -> Result<usize, Error> {
     let limit = Duration::from_secs(1);
-    let mut count = socket.send(room)?;
-    count += socket.receive(room)?;
-    count += socket.receive_all_timeout(room, limit)?;
-    let sending = socket.start_send(NonPagedBuffer::copy_of(room)?)?;
-    let receiving = socket.start_receive(NonPagedBuffer::new(8)?)?;
+    let mut count = socket.send(&*room).wait()?;
+    count += socket.receive(&mut *room).wait()?;
+    count += socket.receive_all(&mut *room).wait_timeout(limit)?;
+    let sending = socket.send(NonPagedBuffer::copy_of(room)?).start()?;
+    let receiving = socket.receive(NonPagedBuffer::new(8)?).start()?;
     count += sending.wait().map_err(|(error, _)| error)?.result?;
     count += receiving.wait().map_err(|(error, _)| error)?.result?;
+    let receiving = socket.receive_all(NonPagedBuffer::new(8)?).start()?;
+    count += receiving.wait().map_err(|(error, _)| error)?.result?;
+    socket
+        .receive_all(NonPagedBuffer::new(8)?)
+        .start_with(drop)?;
     wsk::scope(|scope| {
-        let sending = scope.send(socket, &*room)?;
-        sending.wait()
+        let sending = socket.send(&*room).start_in(scope)?;
+        sending.wait().map(|(count, _)| count)
     })??;
-    socket.disconnect_after_timeout(room, limit)?;
-    socket.abort()?;
+    socket.drain().wait_timeout(limit)?;
+    socket.disconnect_after(&*room).wait_timeout(limit)?;
+    socket.abort().wait()?;
     Ok(count)
 }
 
+pub fn connect(socket: ConnectionSocket, to: SocketAddr) -> Result<ConnectedSocket, Error> {
+    let connecting = socket.connect(to).start()?;
+    let connected = connecting.wait().map_err(|(error, _)| error)?;
+    Ok(connected?)
+}
+
+pub fn connect_at_once(provider: &Provider, to: SocketAddr) -> Result<ConnectedSocket, Error> {
+    ConnectedSocket::connect(provider, to).wait_timeout(Duration::from_secs(1))
+}
+
 pub fn accept(socket: &ListenSocket) -> Result<ConnectedSocket, Error> {
-    let accepting = socket.start_accept()?;
+    socket.accept().start_with(drop)?;
+    let accepting = socket.accept().start()?;
     let accepted = accepting.wait().map_err(|(error, _)| error)?;
     accepted.map(|(socket, _)| socket)
 }
 
 pub fn resolve(provider: &Provider, name: &str) -> Result<AddressInfo, Error> {
-    let resolving = provider.start_resolve((name, "80"))?;
+    let resolving = provider.resolve((name, "80")).start()?;
     drop(resolving);
-    let info = provider.resolve_timeout(name, Duration::from_secs(1))?;
+    let info = provider
+        .resolve(name)
+        .wait_timeout(Duration::from_secs(1))?;
     for address in &info {
         if address.port() == 0 {
             break;
