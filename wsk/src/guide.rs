@@ -2,6 +2,7 @@
 //!
 //! * [One send](one_send): who has what while a datagram is on its way.
 //! * [Which shape](shapes): blocking, scoped, owned, pooled and prepared operations, each with an example.
+//! * [Requests](requests): which request can be run by which finisher, and which cannot, with the reason.
 //! * [IRQL](irql): what may be called where, function by function.
 //! * [Errors](errors): what they tell, and what to do.
 //! * [From the C you know](from_c): each function of WSK beside what stands for it here.
@@ -15,6 +16,9 @@ pub mod one_send {}
 
 #[doc = include_str!("guide/shapes.md")]
 pub mod shapes {}
+
+#[doc = include_str!("guide/requests.md")]
+pub mod requests {}
 
 #[doc = include_str!("guide/irql.md")]
 pub mod irql {}

@@ -209,8 +209,7 @@ where
     /// Allocates the operation, after which running it allocates nothing, checks nothing and copies nothing. It keeps the socket open as
     /// a handle of it does.
     ///
-    /// Requests that cannot be repeated cannot be prepared: a connection is made and ended once, and those that make a socket or
-    /// look a name up allocate for each.
+    /// Requests that cannot be repeated cannot be prepared: [a table](crate::guide::requests) says which, and why.
     ///
     /// ```
     /// # let kernel = wsk_host::Kernel::boot();

@@ -15,8 +15,8 @@ use crate::buffer::Lock;
 use crate::error::{Call, Error, Memory};
 use crate::irp::{Arguments, CONTROL_ROOM, Outcome, Places};
 use crate::request::sealed::Sealed;
-use crate::request::{Function, InPlace, Nothing, Operation, Request, Way, of_socket};
-use crate::socket::ioctl::{Bytes, ControlRequest, Input, Ioctl, Output};
+use crate::request::{Function, InPlace, Nothing, Operation, Repeat, Request, Way, of_socket};
+use crate::socket::ioctl::{Bytes, ControlRequest, Input, Ioctl, Output, Value};
 use crate::socket::option::{self, ReadableOption, SocketOption};
 use crate::socket::{Category, DatagramCategory, Handle};
 
@@ -87,6 +87,31 @@ macro_rules! control {
         unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
             // SAFETY: the caller keeps the same contract.
             unsafe { p.submit(Some(irp)) }
+        }
+    };
+}
+
+/// What repeatable control operations have in common: nothing of them can be changed.
+macro_rules! repeated_as_it_is {
+    ($C:ident) => {
+        type Held = Handle<$C>;
+
+        fn hold(socket: &Self::Held) -> Self::Held {
+            socket.clone()
+        }
+
+        fn target(socket: &Self::Held) -> &Self::Held {
+            socket
+        }
+
+        fn renew(
+            _: &mut Parameters,
+            _: &Self::Held,
+            (): (),
+            _: &mut Arguments,
+            _: Places,
+        ) -> Result<(), Error> {
+            Ok(())
         }
     };
 }
@@ -166,6 +191,17 @@ unsafe impl<C: Category> Operation<()> for SettingOption<C> {
     }
 }
 
+// SAFETY: the value is only read.
+unsafe impl<C: Category> Repeat<()> for SettingOption<C> {
+    repeated_as_it_is!(C);
+
+    type Seen<'a> = ();
+
+    fn look<'a>(outcome: Outcome, _: &'a Arguments, (): &'a ()) -> Result<(), Error> {
+        outcome.check(Call::WskControlSocket)
+    }
+}
+
 impl<C, O> Sealed for GetOption<C, O> {}
 
 impl<C: Category, O: ReadableOption + 'static> Function<()> for GetOption<C, O> {
@@ -200,6 +236,22 @@ unsafe impl<C: Category, O: ReadableOption + 'static> Operation<()> for ReadingO
         arguments: &mut Arguments,
         _: NonNull<()>,
     ) -> Result<O, Error> {
+        outcome.check(Call::WskControlSocket)?;
+        Ok(O::read(&arguments.value()))
+    }
+}
+
+// SAFETY: the value is written anew by each run.
+unsafe impl<C: Category, O: ReadableOption + 'static> Repeat<()> for ReadingOption<C, O> {
+    repeated_as_it_is!(C);
+
+    type Seen<'a> = O;
+
+    fn again(arguments: &mut Arguments, (): &()) {
+        arguments.set_value(&[0; option::LARGEST]);
+    }
+
+    fn look<'a>(outcome: Outcome, arguments: &'a Arguments, (): &'a ()) -> Result<O, Error> {
         outcome.check(Call::WskControlSocket)?;
         Ok(O::read(&arguments.value()))
     }
@@ -241,20 +293,20 @@ impl<C: Category, O: Ioctl + 'static> Function<()> for Control<C, O> {
         places: Places,
     ) -> Result<Parameters, Error> {
         let mut parameters = Parameters::new(socket, IOCTL, O::CODE, 0);
+        // What is given goes where control information would be, apart from what is asked with.
+        arguments.control = [0; CONTROL_ROOM / 8];
         match self.request.input() {
             Input::Bytes(value, length) => {
                 arguments.set_value(&value);
                 let length = length.min(value.len());
                 parameters.input = (length > 0).then(|| places.value(length));
-                parameters.output = (O::GIVES > 0).then(|| places.value(O::GIVES));
+                parameters.output = (O::GIVES > 0).then(|| places.control(O::GIVES));
             }
             Input::Address(address) => {
                 let family = socket.family();
                 family.check(&address)?;
                 family.write(address, &mut arguments.address);
                 let size = family.size();
-                // What is given goes where control information would be.
-                arguments.control = [0; CONTROL_ROOM / 8];
                 parameters.input = Some(places.address_bytes(size));
                 parameters.output = Some(places.control(size));
             }
@@ -278,12 +330,39 @@ unsafe impl<C: Category, O: Ioctl + 'static> Operation<()> for Controlling<C, O>
         arguments: &mut Arguments,
         _: NonNull<()>,
     ) -> Result<O::Output, Error> {
-        outcome.check(Call::WskControlSocket)?;
-        let [a, b, c, d, ..] = arguments.control;
-        O::output(&Output {
-            value: arguments.value(),
-            address: [a, b, c, d],
-        })
+        given::<O>(outcome, arguments)
+    }
+}
+
+/// What an I/O control operation has given.
+fn given<O: Ioctl>(outcome: Outcome, arguments: &Arguments) -> Result<O::Output, Error> {
+    outcome.check(Call::WskControlSocket)?;
+    let [a, b, c, d, ..] = arguments.control;
+    let mut value: Value = [0; size_of::<Value>()];
+    let (bytes, _) = arguments.control().split_at(size_of::<Value>());
+    crate::memory::copy(bytes, &mut value);
+    O::output(&Output {
+        value,
+        address: [a, b, c, d],
+    })
+}
+
+// SAFETY: what is asked with is read, and what is given is written anew by each run.
+unsafe impl<C: Category, O: Ioctl + 'static> Repeat<()> for Controlling<C, O> {
+    repeated_as_it_is!(C);
+
+    type Seen<'a> = O::Output;
+
+    fn again(arguments: &mut Arguments, (): &()) {
+        arguments.control = [0; CONTROL_ROOM / 8];
+    }
+
+    fn look<'a>(
+        outcome: Outcome,
+        arguments: &'a Arguments,
+        (): &'a (),
+    ) -> Result<O::Output, Error> {
+        given::<O>(outcome, arguments)
     }
 }
 

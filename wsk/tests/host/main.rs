@@ -15,6 +15,7 @@ mod network;
 mod options;
 mod prepared;
 mod refused;
+mod requests;
 mod resolution;
 mod scope;
 mod wakers;

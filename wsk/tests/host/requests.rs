@@ -1,0 +1,779 @@
+//! Every request with every finisher: each pair that there is runs once on the host kernel, and the table in the guide says the
+//! same as the one here.
+
+use std::cell::RefCell;
+use std::io::{Read, Write};
+use std::marker::PhantomData;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::channel;
+
+use wsk::Received;
+use wsk::ioctl::{ControlRequest, RoutingInterface};
+use wsk::operation::Request;
+use wsk::operation::{Arrival, Ended, Finished, NotConnected, Operations};
+use wsk::option::TimeToLive;
+use wsk::request::{Function, Repeat};
+use wsk::{
+    AddressInfo, ConnectedSocket, ConnectionSocket, Error, Family, ListenSocket, Messages,
+    NonPagedBuffer, Provider,
+};
+use wsk_sys::{IP_TTL, IPPROTO_IP};
+
+use crate::setting::{
+    LOOPBACK, PATIENCE, Setting, arrives, block_on, bound, in_settings_of, is_reset, kernels,
+    seeded_kernels,
+};
+
+/// The columns of the table.
+const FINISHERS: [&str; 12] = [
+    "`wait`",
+    "`wait_timeout`",
+    "`start`",
+    "`.await`",
+    "`start_in`",
+    "`start_with`",
+    "`from`, `start`",
+    "`from`, `.await`",
+    "`from`, `start_with`",
+    "`prepare`, `wait`",
+    "`prepare`, `start`",
+    "`prepare`, `start_with`",
+];
+
+/// How many of them do not repeat a request.
+const ONCE: usize = 9;
+
+/// The rows: a request, and why it cannot be prepared, if it cannot.
+const REQUESTS: [(&str, Option<Reason>); 20] = [
+    ("[`send_to`](crate::DatagramSocket::send_to)", None),
+    (
+        "[`send`](crate::FixedDatagramSocket::send) to a fixed address",
+        None,
+    ),
+    (
+        "[`send_messages`](crate::DatagramSocket::send_messages)",
+        None,
+    ),
+    ("[`send_all`](crate::FixedDatagramSocket::send_all)", None),
+    (
+        "[`receive_from`](crate::DatagramSocket::receive_from)",
+        None,
+    ),
+    (
+        "[`connect`](crate::ConnectedSocket::connect), making the socket",
+        Some(Reason::Makes),
+    ),
+    (
+        "[`connect`](crate::ConnectionSocket::connect) of a socket",
+        Some(Reason::Once),
+    ),
+    (
+        "[`accept`](crate::ListenSocket::accept)",
+        Some(Reason::Makes),
+    ),
+    ("[`send`](crate::ConnectedSocket::send)", None),
+    ("[`receive`](crate::ConnectedSocket::receive)", None),
+    (
+        "[`receive_all`](crate::ConnectedSocket::receive_all)",
+        Some(Reason::Several),
+    ),
+    (
+        "[`drain`](crate::ConnectedSocket::drain)",
+        Some(Reason::Once),
+    ),
+    (
+        "[`disconnect`](crate::ConnectedSocket::disconnect)",
+        Some(Reason::Once),
+    ),
+    (
+        "[`disconnect_after`](crate::ConnectedSocket::disconnect_after)",
+        Some(Reason::Once),
+    ),
+    (
+        "[`abort`](crate::ConnectedSocket::abort)",
+        Some(Reason::Once),
+    ),
+    ("[`resolve`](crate::Provider::resolve)", Some(Reason::Name)),
+    ("[`set_option`](crate::DatagramSocket::set_option)", None),
+    ("[`option`](crate::DatagramSocket::option)", None),
+    ("[`ioctl`](crate::DatagramSocket::ioctl)", None),
+    (
+        "[`control_raw`](crate::DatagramSocket::control_raw)",
+        Some(Reason::Unsafe),
+    ),
+];
+
+/// Why there is no such pair.
+#[derive(Clone, Copy, PartialEq)]
+enum Reason {
+    Makes = 1,
+    Once,
+    Several,
+    Name,
+    Unsafe,
+}
+
+const REASONS: [&str; 5] = [
+    "It makes a socket, which is allocated for each.",
+    "It happens to a connection once.",
+    "It is as many receives as it takes to fill the buffer; prepare [`receive`](crate::ConnectedSocket::receive).",
+    "Its strings and what is found are allocated for each lookup.",
+    "Its caller vouches for the input and the output of one request.",
+];
+
+/// The table as the guide has it.
+fn table() -> String {
+    let mut text = format!("| request | {} |\n|---|", FINISHERS.join(" | "));
+    text += &"---|".repeat(FINISHERS.len());
+    for (request, missing) in REQUESTS {
+        text += &format!("\n| {request} |");
+        for column in 0..FINISHERS.len() {
+            text += &match missing {
+                Some(reason) if column >= ONCE => format!(" {} |", reason as u32),
+                _ => " yes |".to_owned(),
+            };
+        }
+    }
+    text += "\n\n";
+    for (number, reason) in (1..).zip(REASONS) {
+        text += &format!("{number}. {reason}\n");
+    }
+    text
+}
+
+#[test]
+fn the_guide_has_this_table() {
+    let page = include_str!("../../src/guide/requests.md").replace("\r\n", "\n");
+    assert!(page.contains(&table()), "it is\n\n{}", table());
+    for (number, _) in (1..).zip(REASONS) {
+        let used = REQUESTS
+            .iter()
+            .any(|(_, missing)| missing.is_some_and(|m| m as u32 == number));
+        assert!(used, "reason {number}");
+    }
+}
+
+/// What a request gives, in words.
+trait Says {
+    fn says(self) -> String;
+}
+
+impl Says for () {
+    fn says(self) -> String {
+        String::new()
+    }
+}
+
+impl Says for usize {
+    fn says(self) -> String {
+        self.to_string()
+    }
+}
+
+impl Says for Received {
+    fn says(self) -> String {
+        self.length().to_string()
+    }
+}
+
+impl Says for Arrival<'_, NonPagedBuffer> {
+    fn says(self) -> String {
+        self.length().to_string()
+    }
+}
+
+impl Says for ConnectedSocket {
+    fn says(self) -> String {
+        self.remote_address().unwrap().to_string()
+    }
+}
+
+impl Says for (ConnectedSocket, SocketAddr) {
+    fn says(self) -> String {
+        assert_eq!(self.0.remote_address().unwrap(), self.1);
+        "accepted".to_owned()
+    }
+}
+
+impl Says for AddressInfo {
+    fn says(self) -> String {
+        self.iter().map(|address| address.to_string()).collect()
+    }
+}
+
+impl Says for TimeToLive {
+    fn says(self) -> String {
+        format!("{self:?}")
+    }
+}
+
+impl Says for SocketAddr {
+    fn says(self) -> String {
+        self.ip().to_string()
+    }
+}
+
+/// With the buffer, out of a scope.
+impl<B> Says for (usize, B) {
+    fn says(self) -> String {
+        self.0.says()
+    }
+}
+
+impl<B> Says for ((), B) {
+    fn says(self) -> String {
+        self.0.says()
+    }
+}
+
+impl<B> Says for (Received, B) {
+    fn says(self) -> String {
+        self.0.says()
+    }
+}
+
+/// What an operation ends in.
+trait Ends {
+    type Output: Says;
+    fn output(self) -> Self::Output;
+}
+
+impl<T: Says, B> Ends for Finished<T, B> {
+    type Output = T;
+    fn output(self) -> T {
+        assert!(self.buffer.is_some());
+        self.result.unwrap()
+    }
+}
+
+impl<T: Says> Ends for Result<T, Error> {
+    type Output = T;
+    fn output(self) -> T {
+        self.unwrap()
+    }
+}
+
+impl<T: Says> Ends for Result<T, NotConnected> {
+    type Output = T;
+    fn output(self) -> T {
+        self.map_err(|refused| refused.error).unwrap()
+    }
+}
+
+/// Whether a request can be prepared, as the compiler sees it: what its type does not have, the trait answers for.
+struct Probe<F, B>(PhantomData<(F, B)>);
+
+fn probe<F: Function<B>, B>(_: &Request<'_, F, B>) -> Probe<F, B> {
+    Probe(PhantomData)
+}
+
+impl<F: Function<B>, B: Send + 'static> Probe<F, B>
+where
+    F::Operation: Repeat<B>,
+{
+    fn can_be_prepared(&self) -> bool {
+        true
+    }
+}
+
+trait CannotBePrepared {
+    fn can_be_prepared(&self) -> bool {
+        false
+    }
+}
+
+impl<F, B> CannotBePrepared for Probe<F, B> {}
+
+/// What the completion of an operation is told to, and that it was told once.
+macro_rules! told {
+    (|$completion:ident| $start:expr) => {{
+        let (sender, receiver) = channel();
+        let $completion = move |end| _ = sender.send(end);
+        $start.map_err(|_| "not started").unwrap();
+        let end = receiver.recv_timeout(PATIENCE).unwrap();
+        assert!(receiver.recv().is_err(), "told twice");
+        end
+    }};
+}
+
+/// Runs a request with one finisher after the other. `$with` is made for each, and so is the request, which says `$says`;
+/// before and after it happens what makes it end and what it makes happen.
+macro_rules! row {
+    (
+        $provider:expr, $row:literal, $with:ident = $made:expr,
+        $before:expr, $request:expr, $after:expr, $says:expr $(, $prepare:ident)?
+    ) => {{
+        let (provider, says): (&Provider, String) = ($provider, $says.to_string());
+        let check = |output: String, finisher: usize| {
+            let (row, finisher) = (REQUESTS[$row].0, FINISHERS[finisher]);
+            assert_eq!(output, says, "{row}, {finisher}");
+        };
+        {
+            let $with = &$made;
+            $before;
+            check($request.wait().output().says(), 0);
+            $after;
+        }
+        {
+            let $with = &$made;
+            $before;
+            check($request.wait_timeout(PATIENCE).output().says(), 1);
+            $after;
+        }
+        {
+            let $with = &$made;
+            $before;
+            let started = $request.start().map_err(|_| "not started").unwrap();
+            check(started.wait().map_err(|(error, _)| error).unwrap().output().says(), 2);
+            $after;
+        }
+        {
+            let $with = &$made;
+            $before;
+            check(block_on(async { $request.await }).output().says(), 3);
+            $after;
+        }
+        {
+            let $with = &$made;
+            $before;
+            wsk::scope(|scope| {
+                let started = $request.start_in(scope).map_err(|_| "not started").unwrap();
+                check(started.wait().output().says(), 4);
+            })
+            .unwrap();
+            $after;
+        }
+        {
+            let $with = &$made;
+            $before;
+            let end = told!(|completion| $request.start_with(completion));
+            check(end.output().says(), 5);
+            $after;
+        }
+        let operations = Operations::new(provider, 1).unwrap();
+        {
+            let $with = &$made;
+            $before;
+            let started = $request.from(&operations).start().map_err(|_| "not started").unwrap();
+            check(started.wait().map_err(|(error, _)| error).unwrap().output().says(), 6);
+            $after;
+        }
+        {
+            let $with = &$made;
+            $before;
+            check(block_on(async { $request.from(&operations).await }).output().says(), 7);
+            $after;
+        }
+        {
+            let $with = &$made;
+            $before;
+            let end = told!(|completion| $request.from(&operations).start_with(completion));
+            check(end.output().says(), 8);
+            $after;
+        }
+        operations.wait_until_idle().unwrap();
+        let can_be_prepared = REQUESTS[$row].1.is_none();
+        {
+            let $with = &$made;
+            let request = $request;
+            assert_eq!(probe(&request).can_be_prepared(), can_be_prepared);
+        }
+        let ran: &[&str] = &[$(
+            {
+                row!(@$prepare $with = $made, $before, $request, $after, check);
+                stringify!($prepare)
+            }
+        )?];
+        assert_eq!(ran.len() == 1, can_be_prepared, "what runs is what the table says");
+    }};
+    (@prepare $with:ident = $made:expr, $before:expr, $request:expr, $after:expr, $check:ident) => {{
+        let $with = &$made;
+        let mut prepared = $request.prepare().map_err(|refused| refused.error).unwrap();
+        for _ in 0..2 {
+            $before;
+            $check(prepared.wait().unwrap().says(), 9);
+            $after;
+        }
+        $before;
+        $check(prepared.wait_timeout(PATIENCE).unwrap().says(), 9);
+        $after;
+        $before;
+        let started = prepared.start().map_err(|refused| refused.error).unwrap();
+        let ended = started.wait().map_err(|(error, _)| error).unwrap();
+        $check(ended.result().unwrap().says(), 10);
+        $after;
+        let prepared = ended.into_operation().unwrap();
+        $before;
+        let started = prepared.start().map_err(|refused| refused.error).unwrap();
+        let ended = block_on(started);
+        $check(ended.result().unwrap().says(), 10);
+        $after;
+        let prepared = ended.into_operation().unwrap();
+        $before;
+        let ended: Ended<_, _> = told!(|completion| prepared.start_with(completion));
+        $check(ended.result().unwrap().says(), 11);
+        $after;
+    }};
+}
+
+fn four() -> NonPagedBuffer {
+    NonPagedBuffer::copy_of(b"four").unwrap()
+}
+
+fn three() -> Messages<NonPagedBuffer> {
+    let buffers = [b"one".as_slice(), b"", b"three"];
+    Messages::new(buffers.map(|bytes| NonPagedBuffer::copy_of(bytes).unwrap())).unwrap()
+}
+
+#[test]
+fn datagram_requests_with_every_finisher() {
+    in_settings_of(seeded_kernels(), |_, s| {
+        let provider = &s.provider;
+        row!(
+            provider,
+            0,
+            _none = (),
+            (),
+            s.socket.send_to(four(), s.to),
+            s.says(b"four"),
+            4,
+            prepare
+        );
+        let fixed = bound(provider, Family::V4, LOOPBACK)
+            .fix_destination(s.to)
+            .unwrap();
+        row!(
+            provider,
+            1,
+            _none = (),
+            (),
+            fixed.send(four()),
+            s.says(b"four"),
+            4,
+            prepare
+        );
+        // Deferred sends of one request may overtake each other.
+        let arrive = || {
+            let mut lengths = [(); 3].map(|()| s.peer.recv(&mut [0; 8]).unwrap());
+            lengths.sort_unstable();
+            assert_eq!(lengths, [0, 3, 5]);
+        };
+        row!(
+            provider,
+            2,
+            _none = (),
+            (),
+            s.socket.send_messages(three(), s.to),
+            arrive(),
+            8,
+            prepare
+        );
+        row!(
+            provider,
+            3,
+            _none = (),
+            (),
+            fixed.send_all(three()),
+            arrive(),
+            8,
+            prepare
+        );
+        row!(
+            provider,
+            4,
+            _none = (),
+            s.hears(b"four"),
+            s.socket.receive_from(four()),
+            (),
+            4,
+            prepare
+        );
+    });
+}
+
+/// Both ends of a connection.
+fn connection(s: &Setting, listener: &TcpListener) -> (ConnectedSocket, RefCell<TcpStream>) {
+    let remote = listener.local_addr().unwrap();
+    let socket = ConnectedSocket::connect(&s.provider, remote)
+        .wait()
+        .unwrap();
+    let (peer, _) = listener.accept().unwrap();
+    peer.set_read_timeout(Some(PATIENCE)).unwrap();
+    (socket, RefCell::new(peer))
+}
+
+/// The peer is told these bytes, and that they are the last if they are.
+fn peer_says(peer: &RefCell<TcpStream>, bytes: &[u8], and_ends: bool) {
+    peer.borrow_mut().write_all(bytes).unwrap();
+    if and_ends {
+        peer.borrow_mut().shutdown(Shutdown::Write).unwrap();
+    }
+}
+
+/// The peer hears these bytes, and then the end if there is one.
+fn peer_hears(peer: &RefCell<TcpStream>, expected: &[u8], and_the_end: bool) {
+    let mut bytes = vec![0; expected.len()];
+    peer.borrow_mut().read_exact(&mut bytes).unwrap();
+    assert_eq!(bytes, expected);
+    if and_the_end {
+        assert_eq!(peer.borrow_mut().read(&mut [0; 8]).unwrap(), 0);
+    }
+}
+
+#[test]
+fn connection_requests_with_every_finisher() {
+    in_settings_of(seeded_kernels(), |_, s| {
+        let provider = &s.provider;
+        let listener = TcpListener::bind(LOOPBACK).unwrap();
+        let remote = listener.local_addr().unwrap();
+        let taken = || drop(listener.accept().unwrap());
+        row!(
+            provider,
+            5,
+            _none = (),
+            (),
+            ConnectedSocket::connect(provider, remote),
+            taken(),
+            remote
+        );
+        let bound = || {
+            let socket = ConnectionSocket::open(provider, Family::V4).unwrap();
+            socket
+                .bind(LOOPBACK.parse::<SocketAddr>().unwrap())
+                .unwrap();
+            socket
+        };
+        row!(
+            provider,
+            6,
+            _none = (),
+            (),
+            bound().connect(remote),
+            (),
+            remote
+        );
+        // All but the one that the probe did not run.
+        for _ in 0..9 {
+            taken();
+        }
+        let own = ListenSocket::open(provider, Family::V4).unwrap();
+        own.bind(LOOPBACK.parse::<SocketAddr>().unwrap()).unwrap();
+        let local = own.local_address().unwrap();
+        let peers = RefCell::new(Vec::new());
+        let comes = || peers.borrow_mut().push(TcpStream::connect(local).unwrap());
+        row!(
+            provider,
+            7,
+            _none = (),
+            comes(),
+            own.accept(),
+            (),
+            "accepted"
+        );
+
+        let fresh = || connection(s, &listener);
+        let kept = fresh();
+        row!(
+            provider,
+            8,
+            _none = (),
+            (),
+            kept.0.send(four()),
+            peer_hears(&kept.1, b"four", false),
+            4,
+            prepare
+        );
+        row!(
+            provider,
+            9,
+            _none = (),
+            peer_says(&kept.1, b"four", false),
+            kept.0.receive(four()),
+            (),
+            4,
+            prepare
+        );
+        row!(
+            provider,
+            10,
+            _none = (),
+            peer_says(&kept.1, b"four", false),
+            kept.0.receive_all(four()),
+            (),
+            4
+        );
+        row!(
+            provider,
+            11,
+            c = fresh(),
+            peer_says(&c.1, b"lost", true),
+            c.0.drain(),
+            (),
+            ""
+        );
+        row!(
+            provider,
+            12,
+            c = fresh(),
+            (),
+            c.0.disconnect(),
+            peer_hears(&c.1, b"", true),
+            ""
+        );
+        row!(
+            provider,
+            13,
+            c = fresh(),
+            (),
+            c.0.disconnect_after(four()),
+            peer_hears(&c.1, b"four", true),
+            ""
+        );
+        row!(
+            provider,
+            14,
+            c = fresh(),
+            peer_says(&c.1, b"unread", false),
+            c.0.abort(),
+            assert!(is_reset(&mut c.1.borrow_mut())),
+            ""
+        );
+    });
+}
+
+/// Memory that an operation may keep.
+struct Static(*mut [u8; 4]);
+
+impl Static {
+    fn new() -> Self {
+        Self(Box::into_raw(Box::new([0xEE; 4])))
+    }
+
+    #[allow(clippy::mut_from_ref, reason = "one request at a time has it")]
+    fn get(&self) -> &'static mut [u8] {
+        // SAFETY: the memory is there until this is dropped, which is after the operations that have it.
+        unsafe { &mut *self.0 }
+    }
+}
+
+impl Drop for Static {
+    fn drop(&mut self) {
+        // SAFETY: made by `new`; nobody has it any more.
+        drop(unsafe { Box::from_raw(self.0) });
+    }
+}
+
+#[test]
+fn lookups_options_and_controls_with_every_finisher() {
+    in_settings_of(seeded_kernels(), |_, s| {
+        let provider = &s.provider;
+        row!(
+            provider,
+            15,
+            _none = (),
+            (),
+            provider.resolve(("127.0.0.1", "80")),
+            (),
+            "127.0.0.1:80"
+        );
+        let is_set = || assert_eq!(s.socket.option().wait(), Ok(TimeToLive(7)));
+        row!(
+            provider,
+            16,
+            _none = (),
+            (),
+            s.socket.set_option(TimeToLive(7)),
+            is_set(),
+            "",
+            prepare
+        );
+        row!(
+            provider,
+            17,
+            _none = (),
+            (),
+            s.socket.option::<TimeToLive>(),
+            (),
+            "TimeToLive(7)",
+            prepare
+        );
+        row!(
+            provider,
+            18,
+            _none = (),
+            (),
+            s.socket.ioctl(RoutingInterface(s.to)),
+            (),
+            "127.0.0.1",
+            prepare
+        );
+        let (level, option) = (IPPROTO_IP, IP_TTL);
+        let get = ControlRequest::GetOption { level, option };
+        row!(
+            provider,
+            19,
+            output = Static::new(),
+            (),
+            // SAFETY: the option is a number of four bytes.
+            unsafe { s.socket.control_raw(get, &[], output.get()) },
+            assert_eq!(output.get(), [7, 0, 0, 0]),
+            4
+        );
+    });
+}
+
+#[test]
+fn what_is_wrong_is_the_same_for_every_finisher() {
+    in_settings_of(kernels(), |_, s| {
+        let v6: SocketAddr = "[::1]:9".parse().unwrap();
+        let expected = Error::WrongFamily {
+            socket: Family::V4,
+            address: Family::V6,
+        };
+        let operations = Operations::new(&s.provider, 1).unwrap();
+        // Too long as well, to a port of zero: the family comes first.
+        let long = || NonPagedBuffer::new(65_508).unwrap();
+        let request = || s.socket.send_to(long(), v6);
+        let errors = [
+            request().wait().unwrap_err(),
+            request().wait_timeout(PATIENCE).unwrap_err(),
+            request().start().unwrap_err().error,
+            block_on(async { request().await.result.unwrap_err() }),
+            wsk::scope(|scope| request().start_in(scope).map(drop).unwrap_err()).unwrap(),
+            request().start_with(|_| ()).unwrap_err().error,
+            request().from(&operations).start().unwrap_err().error,
+            block_on(async { request().from(&operations).await.result.unwrap_err() }),
+            request()
+                .from(&operations)
+                .start_with(|_| ())
+                .unwrap_err()
+                .error,
+            request().prepare().unwrap_err().error,
+        ];
+        assert_eq!(errors, [expected; 10]);
+        let messages = || Messages::<NonPagedBuffer>::new([]).unwrap();
+        let list = || s.socket.send_messages(messages(), v6);
+        let errors = [
+            list().wait().unwrap_err(),
+            list().wait_timeout(PATIENCE).unwrap_err(),
+            list().start().unwrap_err().error,
+            block_on(async { list().await.result.unwrap_err() }),
+            wsk::scope(|scope| list().start_in(scope).map(drop).unwrap_err()).unwrap(),
+            list().start_with(|_| ()).unwrap_err().error,
+            list().prepare().unwrap_err().error,
+        ];
+        assert_eq!(
+            errors,
+            [Error::NoMessages; 7],
+            "before the address is looked at"
+        );
+        arrives_nothing(s);
+        assert!(operations.is_idle());
+    });
+}
+
+/// Nothing was sent before this.
+fn arrives_nothing(s: &Setting) {
+    assert_eq!(s.socket.send_to(b"first", s.to).wait(), Ok(5));
+    arrives(&s.peer, b"first");
+}
