@@ -321,6 +321,7 @@ unsafe fn wait_for_routine(
 ) -> bool {
     // SAFETY: the caller holds the block.
     let header = unsafe { block.as_ref() };
+    // SAFETY: as above.
     let completed = unsafe { wait_for_completion(header, may_wait, limit) };
     if completed {
         // Nobody wakes it any more.
