@@ -353,7 +353,7 @@ pub(crate) mod sealed {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an address that datagrams can be sent to",
     label = "not a destination",
-    note = "give a `SocketAddr`, a `RemoteAddress`, or a reference to one of them"
+    note = "give a `SocketAddr`, a `RemoteAddress`, or a reference to one of them; text is parsed before, or resolved"
 )]
 pub trait Destination: sealed::Sealed {
     /// Writes the address, if sockets of the families in `ready` can send so many bytes there.

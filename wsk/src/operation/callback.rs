@@ -7,13 +7,14 @@ use core::ptr::NonNull;
 use crate::error::Error;
 use crate::irp::{Answer, Flight, Header, Idle};
 use crate::operation::carried::{
-    COMPLETION_WORDS, Carried, Ended, WayOf, completion_of, go_on, load, place_of, refuse_large,
+    Carried, Ended, WayOf, completion_of, go_on, load, place_of, refuse_large,
+    refuse_large_completion,
 };
 use crate::operation::in_flight::{FinishedOf, NotStartedOf};
 use crate::registration::hold;
 use crate::request::{Function, Operation, Request, Way};
 
-impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
+impl<F: Function<B>, B> Request<'_, F, B> {
     /// Makes the request, without waiting; `completion` is called once it is over, with the result and what was carried. IRQL:
     /// as for [`start`](Self::start).
     ///
@@ -54,15 +55,22 @@ impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
     #[inline]
     pub fn start_with<C>(self, completion: C) -> Result<(), NotStartedOf<F, B>>
     where
+        B: Send + 'static,
         C: FnOnce(FinishedOf<F::Operation, B>) + Send + 'static,
     {
+        const {
+            refuse_large::<B>();
+            refuse_large_completion::<C>();
+        }
         let begun = match Idle::new() {
             Ok(operation) => self.tell_with(operation, true, completion),
             Err(error) => Err((error, self.carried)),
         };
         begun.map_err(|(error, carried)| WayOf::<F::Operation, B>::not_started(error, carried))
     }
+}
 
+impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
     /// Makes the request with an operation, which holds the capture by itself unless its pool does.
     #[inline]
     pub(super) fn tell_with<C>(
@@ -74,14 +82,6 @@ impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
     where
         C: FnOnce(FinishedOf<F::Operation, B>) + Send + 'static,
     {
-        refuse_large::<B>();
-        const {
-            assert!(
-                size_of::<C>() <= size_of::<[usize; COMPLETION_WORDS]>()
-                    && align_of::<C>() <= align_of::<usize>(),
-                "a completion has room for four words: capture a reference, or what counts references, instead of values"
-            );
-        };
         let Request {
             target,
             function,

@@ -40,16 +40,23 @@ pub(crate) fn completion_of<B>(payload: NonNull<Carried<B>>) -> NonNull<[usize; 
     unsafe { NonNull::new_unchecked(&raw mut (*payload.as_ptr()).completion) }.cast()
 }
 
-/// Does not compile for what is too large to be moved into an operation.
-#[inline]
+/// Is not evaluated at compile time for what is too large to be moved into an operation. Finishers do so themselves, so that the
+/// compiler names the place where they are called.
 pub(crate) const fn refuse_large<B>() {
-    const {
-        assert!(
-            size_of::<B>() <= MOST,
-            "more than 1,024 bytes would be moved over the kernel stack: put them into a `NonPagedBuffer`, or wait for a request \
-             that borrows them"
-        );
-    };
+    assert!(
+        size_of::<B>() <= MOST,
+        "more than 1,024 bytes would be moved over the kernel stack: put them into a `NonPagedBuffer`, or wait for a request that \
+         borrows them"
+    );
+}
+
+/// As [`refuse_large`], for completions.
+pub(crate) const fn refuse_large_completion<C>() {
+    assert!(
+        size_of::<C>() <= size_of::<[usize; COMPLETION_WORDS]>()
+            && align_of::<C>() <= align_of::<usize>(),
+        "a completion has room for four words: capture a reference, or what counts references, instead of values"
+    );
 }
 
 /// Moves `carried` to its place in an operation, lends it, and puts the request's arguments there: its parameters.

@@ -22,7 +22,7 @@ pub(crate) type FinishedOf<O, B> = <WayOf<O, B> as Way<B>>::Finished<<O as Opera
 pub(crate) type NotStartedOf<F, B> =
     <WayOf<<F as Function<B>>::Operation, B> as Way<B>>::NotStarted;
 
-impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
+impl<F: Function<B>, B> Request<'_, F, B> {
     /// Makes the request, without waiting. IRQL: `<= DISPATCH_LEVEL`; `<= APC_LEVEL` for memory whose pages have to be locked, and
     /// `PASSIVE_LEVEL` for a lookup.
     ///
@@ -33,11 +33,17 @@ impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
     ///
     /// [`Error::NoMemory`], and what is wrong with the request, with what it carries.
     #[inline]
-    pub fn start(self) -> Result<InFlight<F::Operation, B>, NotStartedOf<F, B>> {
+    pub fn start(self) -> Result<InFlight<F::Operation, B>, NotStartedOf<F, B>>
+    where
+        B: Send + 'static,
+    {
+        const { refuse_large::<B>() };
         self.begin()
             .map_err(|(error, carried)| WayOf::<F::Operation, B>::not_started(error, carried))
     }
+}
 
+impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
     #[inline]
     pub(super) fn begin(self) -> Result<InFlight<F::Operation, B>, (Error, B)> {
         match Idle::new() {
@@ -53,7 +59,6 @@ impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
         operation: Idle<Carried<B>>,
         holds: bool,
     ) -> Result<InFlight<F::Operation, B>, (Error, B)> {
-        refuse_large::<B>();
         let Request {
             target,
             function,
@@ -101,6 +106,7 @@ impl<F: Function<B>, B: Send + 'static> IntoFuture for Request<'_, F, B> {
     type IntoFuture = Run<F::Operation, B>;
 
     fn into_future(self) -> Run<F::Operation, B> {
+        const { refuse_large::<B>() };
         Run::of(self.begin())
     }
 }

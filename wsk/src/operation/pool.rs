@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::irp::{Block, Header, Idle, Observer};
 use crate::memory::arena::{Filling, Handle};
 use crate::memory::shared::Shared;
-use crate::operation::carried::{Carried, WayOf, refuse_large};
+use crate::operation::carried::{Carried, WayOf, refuse_large, refuse_large_completion};
 use crate::operation::in_flight::{FinishedOf, InFlight, NotStartedOf, Run};
 use crate::registration::{Capture, Provider, hold};
 use crate::request::{Function, Operation, Request, Way};
@@ -67,7 +67,7 @@ impl<B: Send + 'static> Operations<B> {
     ///
     /// [`Error::NoOperations`] for a depth of 0, [`Error::NoMemory`].
     pub fn new(provider: &Provider, depth: u32) -> Result<Self, Error> {
-        refuse_large::<B>();
+        const { refuse_large::<B>() };
         let mut filling = Filling::new(depth)?;
         for _ in 0..depth {
             // SAFETY: the block is initialised at its place, in nonpaged memory where it stays; it may be given back to its pool, whose
@@ -206,6 +206,11 @@ mod sealed {
 }
 
 /// Where a request gets its operation: a pool, which may be empty, or one that was [taken](Operations::take).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no operations that carry `{B}`",
+    label = "not a pool of such operations",
+    note = "give a reference to `Operations` of the type that the request carries, or what was taken from them"
+)]
 pub trait Source<B>: sealed::Sealed {
     /// The operation.
     #[doc(hidden)]
@@ -230,12 +235,15 @@ impl<B> Source<B> for Taken<B> {
     }
 }
 
-impl<'s, F: Function<B>, B: Send + 'static> Request<'s, F, B> {
+impl<'s, F: Function<B>, B> Request<'s, F, B> {
     /// The request with an operation of a pool: [started](RequestFrom::start) or [told](RequestFrom::start_with) it allocates nothing.
     ///
     /// A request that is waited for allocates nothing anyway, and a scope's operations carry what is borrowed, which a pool's cannot.
     #[inline]
-    pub fn from<S: Source<B>>(self, source: S) -> RequestFrom<'s, F, B, S> {
+    pub fn from<S: Source<B>>(self, source: S) -> RequestFrom<'s, F, B, S>
+    where
+        B: Send + 'static,
+    {
         RequestFrom {
             request: self,
             source,
@@ -280,6 +288,7 @@ impl<F: Function<B>, B: Send + 'static, S: Source<B>> RequestFrom<'_, F, B, S> {
     where
         C: FnOnce(FinishedOf<F::Operation, B>) + Send + 'static,
     {
+        const { refuse_large_completion::<C>() };
         let begun = match self.source.operation() {
             Some(taken) => self.request.tell_with(taken.operation, false, completion),
             None => Err((Error::PoolEmpty, self.request.carried)),

@@ -19,7 +19,9 @@ use crate::irp::{Answer, Block, Flight, Header, Idle, Observer, Outcome, Polled}
 use crate::irql::{MayWait, may_wait};
 use crate::memory::arena::{Filling, Handle};
 use crate::memory::atomic::Cell;
-use crate::operation::carried::{COMPLETION_WORDS, Of, WayOf, lend_and_put, refuse_large};
+use crate::operation::carried::{
+    COMPLETION_WORDS, Of, WayOf, lend_and_put, refuse_large, refuse_large_completion,
+};
 use crate::registration::hold;
 use crate::request::{Function, NotStarted, Repeat, Request, SendingTo, Way};
 use crate::time::GRACE;
@@ -200,10 +202,7 @@ unsafe fn hold_driver<O: Repeat<B>, B>(block: NonNull<Header>) -> Observer {
     unsafe { Slot::<O, B>::keep_driver(block.cast()) }
 }
 
-impl<F: Function<B>, B: Send + 'static> Request<'_, F, B>
-where
-    F::Operation: Repeat<B>,
-{
+impl<F: Function<B>, B> Request<'_, F, B> {
     /// Puts the request together once, to be run as often as wanted. IRQL: as for [`start`](Self::start).
     ///
     /// Allocates the operation, after which running it allocates nothing, checks nothing and copies nothing. It keeps the socket open as
@@ -236,7 +235,12 @@ where
     /// # Errors
     ///
     /// [`Error::NoMemory`], and what is wrong with the request, with what it carries.
-    pub fn prepare(self) -> Result<Prepared<F::Operation, B>, NotStarted<B>> {
+    pub fn prepare(self) -> Result<Prepared<F::Operation, B>, NotStarted<B>>
+    where
+        F::Operation: Repeat<B>,
+        B: Send + 'static,
+    {
+        const { refuse_large::<B>() };
         let mut filling = match Filling::new(1) {
             Ok(filling) => filling,
             Err(error) => {
@@ -261,10 +265,14 @@ where
             },
         }
     }
+}
 
+impl<F: Function<B>, B: Send + 'static> Request<'_, F, B>
+where
+    F::Operation: Repeat<B>,
+{
     /// Makes the next slot of an arena.
     fn fill(self, filling: &mut Filling<Slot<F::Operation, B>, ()>) -> Result<(), (Error, B)> {
-        refuse_large::<B>();
         let Request {
             target,
             function,
@@ -536,13 +544,7 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
     where
         C: FnOnce(Ended<O, B>) + Send + 'static,
     {
-        const {
-            assert!(
-                size_of::<C>() <= size_of::<[usize; COMPLETION_WORDS]>()
-                    && align_of::<C>() <= align_of::<usize>(),
-                "a completion has room for four words: capture a reference, or what counts references, instead of values"
-            );
-        };
+        const { refuse_large_completion::<C>() };
         let mut this = self;
         if let Err(error) = this.make_ready() {
             return Err(NotStarted {
@@ -1081,6 +1083,7 @@ impl<O: Repeat<B>, B: Send + 'static> PreparedPool<O, B> {
         depth: u32,
         make: impl FnMut(u32) -> Result<Request<'s, F, B>, Error>,
     ) -> Result<Self, Error> {
+        const { refuse_large::<B>() };
         let mut make = make;
         let mut filling = Filling::new(depth)?;
         for number in 0..depth {

@@ -1,7 +1,7 @@
 //! Scoped operations: in flight at the same time, over memory that is only borrowed, because the scope does not end before the
 //! last of them has completed. They are to WSK what `std::thread::scope` is to threads.
 
-use core::cell::{Cell, UnsafeCell};
+use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::fmt;
 use core::marker::PhantomData;
@@ -15,11 +15,11 @@ use crate::buffer::Lock;
 use crate::error::{Error, Memory};
 use crate::irp::{Answer, Flight, Idle, Observer};
 use crate::irql::{MayWait, may_wait};
-use crate::memory::atomic::{AtomicUsize, Ordering};
+use crate::memory::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::memory::event::Event;
 use crate::memory::list::{Links, List};
 use crate::memory::shared::{Counted, Shared};
-use crate::operation::carried::{Of, WayOf, go_on, load};
+use crate::operation::carried::{Of, WayOf, go_on, load, refuse_large};
 use crate::registration::Capture;
 use crate::request::{Function, Operation, Request, Way};
 use crate::time::GRACE;
@@ -70,8 +70,8 @@ pub fn scope<'env, T>(
         pending,
         started: Started {
             list: List::new(),
-            ended: Cell::new(false),
-            over: Cell::new(false),
+            ended: AtomicBool::new(false),
+            over: AtomicBool::new(false),
         },
         scope: PhantomData,
         env: PhantomData,
@@ -104,9 +104,10 @@ pub struct Scope<'scope, 'env: 'scope> {
 /// touches its operation, which may be gone: only what the scope itself drops at its end can still have handles, or the scope.
 struct Started {
     list: List,
-    ended: Cell<bool>,
-    /// Everything has completed, or was left to its provider.
-    over: Cell<bool>,
+    ended: AtomicBool,
+    /// Everything has completed, or was left to its provider. (Both are the thread's own, as the list is, of which the compiler tells
+    /// who takes a scope to another thread.)
+    over: AtomicBool,
 }
 
 /// How many operations of a scope have not completed, plus one until the scope's end.
@@ -152,6 +153,9 @@ struct Node {
     free: unsafe fn(NonNull<Node>),
 }
 
+// SAFETY: a node only says where things are; who follows it vouches for the thread that it does so on.
+unsafe impl Send for Node {}
+
 /// The payload of a scoped operation.
 #[repr(C)]
 struct Borrowing<B> {
@@ -187,7 +191,8 @@ impl<'s, F: Function<B>, B> Request<'s, F, B> {
             function,
             carried,
         } = self;
-        if scope.started.ended.get() {
+        const { refuse_large::<B>() };
+        if scope.started.ended.load(Ordering::Relaxed) {
             return Err(Error::ScopeEnded);
         }
         let mut operation = Idle::<Borrowing<B>>::new()?;
@@ -359,10 +364,12 @@ impl Drop for End<'_, '_, '_> {
             scope: self.scope,
             may_wait: self.may_wait,
         };
-        if !started.ended.replace(true) && pending.count.fetch_sub(1, Ordering::AcqRel) == 1 {
-            started.over.set(true);
+        if !started.ended.swap(true, Ordering::Relaxed)
+            && pending.count.fetch_sub(1, Ordering::AcqRel) == 1
+        {
+            started.over.store(true, Ordering::Relaxed);
         }
-        if !started.over.get() {
+        if !started.over.load(Ordering::Relaxed) {
             let again = again();
             while !pending.event.wait(self.may_wait, Some(GRACE)) {
                 if self.scope.keep_all() {
@@ -370,7 +377,7 @@ impl Drop for End<'_, '_, '_> {
                 }
             }
             core::mem::forget(again);
-            started.over.set(true);
+            started.over.store(true, Ordering::Relaxed);
         }
         while let Some(node) = started.list.first() {
             let again = again();
@@ -479,7 +486,7 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
     /// Whether the operation has completed. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
     pub fn is_completed(&self) -> bool {
-        self.started.ended.get() || self.flight.is_completed()
+        self.started.ended.load(Ordering::Relaxed) || self.flight.is_completed()
     }
 
     /// Asks the provider to cancel the operation, which then completes soon, perhaps with success all the same. IRQL:
@@ -488,7 +495,7 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
     /// [`IoCancelIrp`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocancelirp).
     #[doc(alias = "IoCancelIrp")]
     pub fn cancel(&self) {
-        if !self.started.ended.get() {
+        if !self.started.ended.load(Ordering::Relaxed) {
             self.flight.cancel();
         }
     }
@@ -510,7 +517,7 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
             Err(error) => return WayOf::<O, B>::scoped(Err(error), None),
         };
         let mut this = self;
-        if this.started.ended.get() {
+        if this.started.ended.load(Ordering::Relaxed) {
             return Self::too_late();
         }
         loop {
@@ -540,7 +547,7 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
             Err(error) => return Err((error, self)),
         };
         let mut this = self;
-        if this.started.ended.get() {
+        if this.started.ended.load(Ordering::Relaxed) {
             return Ok(Self::too_late());
         }
         let deadline = crate::time::Deadline::after(limit);
@@ -562,7 +569,7 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
     ///
     /// The handle of the operation, which is still in flight.
     pub fn try_take(self) -> Result<EndOf<O, B>, Self> {
-        if self.started.ended.get() {
+        if self.started.ended.load(Ordering::Relaxed) {
             Ok(Self::too_late())
         } else if self.is_completed() {
             // SAFETY: it has completed.

@@ -308,6 +308,11 @@ pub struct Owning;
 /// # Safety
 ///
 /// What the parameters of an operation point at is as good for the next run as for the last.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be repeated, so it cannot be prepared",
+    label = "not a request that can be run again and again",
+    note = "a connection is made and ended once, and what makes a socket or looks a name up allocates for each: start it anew"
+)]
 pub unsafe trait Repeat<B>: Operation<B> {
     /// What keeps the target.
     #[doc(hidden)]
