@@ -1,12 +1,16 @@
 //! What the programs in `tests/programs` and their right forms in `tests/twins` have around them: a machine to run on, which
 //! is the host kernel with a bound WSK socket, and threads as a driver starts them with `PsCreateSystemThread`.
 
+use std::marker::PhantomData;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::ptr::NonNull;
 
 use wsk::{
-    ConnectedSocket, DatagramSocket, Error, Family, ListenSocket, Provider, Registration, Wait,
+    ConnectedSocket, DatagramSocket, Error, Family, ListenSocket, NonPagedBuffer, Provider,
+    Registration, Wait,
 };
 use wsk_host::{Completion, Kernel};
+use wsk_sys::{IoAllocateMdl, IoFreeMdl, MDL, MmBuildMdlForNonPagedPool};
 
 /// A machine as a program finds it.
 pub struct Machine {
@@ -44,14 +48,14 @@ fn on_one_machine(body: impl Fn(&Machine) -> Result<(), Error>) -> Result<(), Er
     let registration = Registration::new()?;
     let provider = registration.capture(Wait::Forever)?;
     let socket = DatagramSocket::open(&provider, Family::V4)?;
-    socket.bind("127.0.0.1:0".parse().expect("an address"))?;
+    socket.bind("127.0.0.1:0".parse::<SocketAddr>().expect("an address"))?;
     let to = peer.local_addr().expect("it was bound");
     let server = TcpListener::bind("127.0.0.1:0").expect("the host has TCP");
     let remote = server.local_addr().expect("it was bound");
-    let connected = ConnectedSocket::connect(&provider, remote)?;
+    let connected = ConnectedSocket::connect(&provider, remote).wait()?;
     let _server = server.accept().expect("it was connected to");
     let listening = ListenSocket::open(&provider, Family::V4)?;
-    listening.bind("127.0.0.1:0".parse().expect("an address"))?;
+    listening.bind("127.0.0.1:0".parse::<SocketAddr>().expect("an address"))?;
     let _client = TcpStream::connect(listening.local_address()?).expect("it listens");
     let machine = Machine {
         socket,
@@ -64,6 +68,53 @@ fn on_one_machine(body: impl Fn(&Machine) -> Result<(), Error>) -> Result<(), Er
     // The machine before the registration, which waits for what is left of it.
     drop(machine);
     done
+}
+
+/// An MDL of the driver's own, over memory of nonpaged pool.
+///
+/// # Invariants
+///
+/// It was built for nonpaged pool that outlives this, and nobody else frees it.
+pub struct DriversMdl<'b> {
+    mdl: NonNull<MDL>,
+    over: PhantomData<&'b NonPagedBuffer>,
+}
+
+impl<'b> DriversMdl<'b> {
+    /// An MDL over all of a buffer.
+    ///
+    /// # Panics
+    ///
+    /// When there is no memory for it.
+    #[must_use]
+    pub fn over(buffer: &'b NonPagedBuffer) -> Self {
+        let length = u32::try_from(buffer.len()).expect("a length");
+        let start = buffer.as_slice().as_ptr().cast_mut().cast();
+        // SAFETY: the MDL is this function's own, and describes nonpaged pool.
+        let mdl = unsafe {
+            let mdl = IoAllocateMdl(start, length, 0, 0, std::ptr::null_mut());
+            MmBuildMdlForNonPagedPool(mdl);
+            mdl
+        };
+        // INVARIANT: built above, over what is borrowed.
+        Self {
+            mdl: NonNull::new(mdl).expect("an MDL"),
+            over: PhantomData,
+        }
+    }
+
+    /// The MDL, alone in its chain.
+    #[must_use]
+    pub const fn first(&self) -> NonNull<MDL> {
+        self.mdl
+    }
+}
+
+impl Drop for DriversMdl<'_> {
+    fn drop(&mut self) {
+        // SAFETY: by the invariant it is freed this once.
+        unsafe { IoFreeMdl(self.mdl.as_ptr()) };
+    }
 }
 
 /// Runs `body` on another thread, which ends before this returns.

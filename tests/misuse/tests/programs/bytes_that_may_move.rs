@@ -6,7 +6,7 @@ use wsk::{DatagramSocket, Error};
 
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let bytes = vec![1_u8, 2, 3];
-    socket.send_to(&bytes, to).map(drop)
+    socket.send_to(&bytes, to).wait().map(drop)
 }
 
 fn main() {

@@ -7,7 +7,7 @@ use wsk::{DatagramSocket, Error, SliceChain};
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let (header, body) = ([1; 4], [2; 40]);
     let chain = SliceChain::new([&header[..], &body]);
-    let send = socket.start_send_to(chain, to)?;
+    let send = socket.send_to(chain, to).start()?;
     let finished = send.wait().map_err(|(error, _)| error)?;
     assert_eq!(finished.result?, 44);
     Ok(())

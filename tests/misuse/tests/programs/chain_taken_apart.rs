@@ -7,7 +7,7 @@ use wsk::{DatagramSocket, Error, MdlChain, NonPagedBuffer};
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let chain = MdlChain::new([NonPagedBuffer::copy_of(b"header")?]);
     wsk::scope(|s| {
-        let send = s.send_to(socket, &chain, to)?;
+        let send = socket.send_to(&chain, to).start_in(s)?;
         let [header] = chain.into_parts();
         assert_eq!(header.len(), 6);
         send.wait()

@@ -8,10 +8,10 @@ pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Err
     let header = NonPagedBuffer::copy_of(b"header")?;
     let body = NonPagedBuffer::copy_of(b"body")?;
     let whole = MdlChain::new([header, body]);
-    socket.send_to(&whole, to)?;
+    socket.send_to(&whole, to).wait()?;
     let other = NonPagedBuffer::copy_of(b"other body")?;
     let chain = MdlChain::new([header, other]);
-    socket.send_to(&chain, to)?;
+    socket.send_to(&chain, to).wait()?;
     Ok(())
 }
 

@@ -4,12 +4,14 @@
 use std::net::SocketAddr;
 use wsk::ioctl::ControlRequest;
 use wsk::{DatagramSocket, Error};
-use wsk_sys::{IPPROTO_IP, IP_TTL};
+use wsk_sys::{IP_TTL, IPPROTO_IP};
 
 pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     let (level, option) = (IPPROTO_IP, IP_TTL);
     let set = ControlRequest::SetOption { level, option };
-    let length = socket.control_raw(set, &9_u32.to_ne_bytes(), &mut [])?;
+    let length = socket
+        .control_raw(set, &9_u32.to_ne_bytes(), &mut [])
+        .wait()?;
     assert_eq!(length, 0);
     Ok(())
 }

@@ -1,8 +1,8 @@
-//! A buffer of one's own gives away a lock of something that is gone when `lock` returns.
+//! A buffer of one's own describes something that is gone when `lock` returns.
 //! What `lock` gives borrows from the buffer itself.
 
 use std::net::SocketAddr;
-use wsk::{DatagramSocket, Error, Lock, NonPagedBuffer, SendBuffer};
+use wsk::{DatagramSocket, Error, Extent, Lock, NonPagedBuffer, SendBuffer};
 
 struct Greeting {
     name: &'static str,
@@ -10,15 +10,16 @@ struct Greeting {
 
 // SAFETY: the promise of the buffer inside is passed on.
 unsafe impl SendBuffer for Greeting {
-    fn lock(&self) -> Result<Lock<'_>, Error> {
+    unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         let bytes = NonPagedBuffer::copy_of(self.name.as_bytes())?;
-        bytes.lock()
+        // SAFETY: the caller keeps the same contract.
+        unsafe { bytes.lock(lock) }
     }
 }
 
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let greeting = Greeting { name: "hello" };
-    socket.send_to(&greeting, to).map(drop)
+    socket.send_to(&greeting, to).wait().map(drop)
 }
 
 fn main() {

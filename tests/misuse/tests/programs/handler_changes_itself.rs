@@ -2,7 +2,8 @@
 //! The trait lends handlers shared.
 
 use std::net::SocketAddr;
-use wsk::{DatagramSocket, Error, Family, Indication, Provider, ReceiveFromEvent, Verdict};
+use wsk::events::{Indication, ReceiveFromEvent, Verdict};
+use wsk::{DatagramSocket, Error, Family, Provider};
 
 struct Counter(usize);
 

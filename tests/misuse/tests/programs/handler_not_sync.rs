@@ -3,7 +3,8 @@
 
 use std::cell::Cell;
 use std::net::SocketAddr;
-use wsk::{DatagramSocket, Error, Family, Indication, Provider, ReceiveFromEvent, Verdict};
+use wsk::events::{Indication, ReceiveFromEvent, Verdict};
+use wsk::{DatagramSocket, Error, Family, Provider};
 
 struct Counter {
     datagrams: Cell<usize>,

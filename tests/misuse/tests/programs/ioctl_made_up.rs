@@ -6,7 +6,7 @@ use wsk::{DatagramSocket, Error};
 use wsk_sys::SIO_ROUTING_INTERFACE_QUERY;
 
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
-    let local = socket.ioctl(SIO_ROUTING_INTERFACE_QUERY)?;
+    let local = socket.ioctl(SIO_ROUTING_INTERFACE_QUERY).wait()?;
     assert_eq!(local.ip(), to.ip());
     Ok(())
 }

@@ -1,15 +1,27 @@
 //! A buffer is freed while its MDL is in use.
-//! The lock, which gives the MDL away, borrows the buffer.
+//! What describes it, and gives the MDL away, borrows the buffer.
 
 use std::net::SocketAddr;
-use wsk::{DatagramSocket, Error, NonPagedBuffer, SendBuffer};
+use std::sync::Mutex;
+use wsk::{DatagramSocket, Error, Extent, Lock, NonPagedBuffer, SendBuffer};
 
-pub(crate) fn program(_: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
-    let buffer = NonPagedBuffer::copy_of(b"report")?;
-    let lock = buffer.lock()?;
-    drop(buffer);
-    assert_eq!(lock.extent().len(), 6);
-    Ok(())
+struct Outbox(Mutex<Option<NonPagedBuffer>>, NonPagedBuffer);
+
+// SAFETY: the promise of the buffer inside is passed on.
+unsafe impl SendBuffer for Outbox {
+    unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+        let next = self.0.lock().unwrap().take().ok_or(Error::NoMessages)?;
+        // SAFETY: the caller keeps the same contract.
+        let extent = unsafe { next.lock(lock) }?;
+        drop(next);
+        Ok(extent)
+    }
+}
+
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let next = Mutex::new(Some(NonPagedBuffer::copy_of(b"next")?));
+    let outbox = Outbox(next, NonPagedBuffer::copy_of(b"report")?);
+    socket.send_to(&outbox, to).wait().map(drop)
 }
 
 fn main() {

@@ -1,14 +1,30 @@
 //! A buffer is read while it is locked for a provider to write to.
-//! The lock borrows the buffer exclusively.
+//! What describes it borrows the buffer exclusively.
 
 use std::net::SocketAddr;
-use wsk::{DatagramSocket, Error, ReceiveBuffer};
+use wsk::{DatagramSocket, Error, Extent, Lock, NonPagedBuffer, ReceiveBuffer};
 
-pub(crate) fn program(_: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
-    let mut room = [0; 64];
-    let lock = room.lock_mut()?;
-    assert_eq!(room[0], 0);
-    drop(lock);
+struct Room {
+    bytes: NonPagedBuffer,
+    first: Option<u8>,
+}
+
+// SAFETY: the promise of the buffer inside is passed on.
+unsafe impl ReceiveBuffer for Room {
+    unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+        // SAFETY: the caller keeps the same contract.
+        let extent = unsafe { self.bytes.lock_mut(lock) };
+        self.first = self.bytes.as_slice().first().copied();
+        extent
+    }
+}
+
+pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
+    socket
+        .send_to(b"to myself", socket.local_address()?)
+        .wait()?;
+    let (bytes, first) = (NonPagedBuffer::new(16)?, None);
+    socket.receive_from(&mut Room { bytes, first }).wait()?;
     Ok(())
 }
 

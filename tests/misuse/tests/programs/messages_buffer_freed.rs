@@ -9,7 +9,7 @@ pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Err
     let second = NonPagedBuffer::copy_of(b"two")?;
     let mut messages = Messages::new([&first, &second]).unwrap();
     drop(second);
-    let sent = socket.send_messages(&mut messages, to)?;
+    let sent = socket.send_messages(&mut messages, to).wait()?;
     assert_eq!(sent, 6);
     Ok(())
 }

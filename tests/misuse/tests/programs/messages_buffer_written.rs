@@ -7,9 +7,9 @@ use wsk::{DatagramSocket, Error, Messages, NonPagedBuffer};
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let mut buffer = NonPagedBuffer::copy_of(b"one")?;
     let mut messages = Messages::new([&buffer]).unwrap();
-    socket.send_messages(&mut messages, to)?;
+    socket.send_messages(&mut messages, to).wait()?;
     buffer.as_mut_slice().copy_from_slice(b"two");
-    socket.send_messages(&mut messages, to)?;
+    socket.send_messages(&mut messages, to).wait()?;
     Ok(())
 }
 

@@ -9,8 +9,8 @@ pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Err
     let buffer = NonPagedBuffer::copy_of(b"echo")?;
     let mut messages = Messages::new([&buffer]).unwrap();
     let (one, other) = on_two_threads(
-        || socket.send_messages(&mut messages, to),
-        || socket.send_messages(&mut messages, to),
+        || socket.send_messages(&mut messages, to).wait(),
+        || socket.send_messages(&mut messages, to).wait(),
     );
     assert_eq!(one? + other?, 8);
     Ok(())

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, option};
 
 pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
-    socket.set_option(option::TimeToLive(true))
+    socket.set_option(option::TimeToLive(true)).wait()
 }
 
 fn main() {

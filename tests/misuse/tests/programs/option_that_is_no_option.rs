@@ -7,7 +7,7 @@ use wsk::{DatagramSocket, Error, option};
 pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     let size = 65_536_u32;
     let _ = option::ReceiveBufferSize(size);
-    socket.set_option(size)
+    socket.set_option(size).wait()
 }
 
 fn main() {

@@ -3,21 +3,22 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
-use wsk::{DatagramSocket, Error, Lock, NonPagedBuffer, SendBuffer};
+use wsk::{DatagramSocket, Error, Extent, Lock, NonPagedBuffer, SendBuffer};
 
 /// A buffer that several parts of a driver share.
 struct Common(Rc<NonPagedBuffer>);
 
 // SAFETY: the promise of the buffer inside, which stays where it is, is passed on.
 unsafe impl SendBuffer for Common {
-    fn lock(&self) -> Result<Lock<'_>, Error> {
-        self.0.lock()
+    unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+        // SAFETY: the caller keeps the same contract.
+        unsafe { self.0.lock(lock) }
     }
 }
 
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let buffer = Rc::new(NonPagedBuffer::copy_of(b"report")?);
-    drop(socket.start_send_to(Common(Rc::clone(&buffer)), to)?);
+    drop(socket.send_to(Common(Rc::clone(&buffer)), to).start()?);
     Ok(())
 }
 

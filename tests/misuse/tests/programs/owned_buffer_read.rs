@@ -6,8 +6,10 @@ use wsk::{DatagramSocket, Error, NonPagedBuffer};
 
 pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     let buffer = NonPagedBuffer::new(64)?;
-    let receive = socket.start_receive_from(buffer)?;
-    socket.send_to(b"to myself", socket.local_address()?)?;
+    let receive = socket.receive_from(buffer).start()?;
+    socket
+        .send_to(b"to myself", socket.local_address()?)
+        .wait()?;
     assert_eq!(&buffer.as_slice()[..9], b"to myself");
     drop(receive);
     Ok(())

@@ -6,8 +6,8 @@ use wsk::{DatagramSocket, Error, NonPagedBuffer};
 
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let buffer = NonPagedBuffer::copy_of(b"report")?;
-    let first = socket.start_send_to(buffer, to)?;
-    let second = socket.start_send_to(buffer, to)?;
+    let first = socket.send_to(buffer, to).start()?;
+    let second = socket.send_to(buffer, to).start()?;
     drop((first, second));
     Ok(())
 }

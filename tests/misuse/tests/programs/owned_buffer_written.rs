@@ -6,7 +6,7 @@ use wsk::{DatagramSocket, Error, NonPagedBuffer};
 
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let mut buffer = NonPagedBuffer::copy_of(b"first")?;
-    let send = socket.start_send_to(buffer, to)?;
+    let send = socket.send_to(buffer, to).start()?;
     buffer.as_mut_slice().copy_from_slice(b"other");
     drop(send);
     Ok(())

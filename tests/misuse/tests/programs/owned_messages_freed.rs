@@ -7,7 +7,7 @@ use wsk::{DatagramSocket, Error, Messages, NonPagedBuffer};
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let buffer = NonPagedBuffer::copy_of(b"one of many")?;
     let messages = Messages::new([buffer])?;
-    let send = socket.start_send_messages(messages, to)?;
+    let send = socket.send_messages(messages, to).start()?;
     drop(messages);
     let finished = send.wait().map_err(|(error, _)| error)?;
     assert_eq!(finished.result?, 11);

@@ -7,7 +7,7 @@ use wsk::{DatagramSocket, Error, NonPagedBuffer};
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let buffer = NonPagedBuffer::copy_of(b"header and payload")?;
     let payload = buffer.slice(11..)?;
-    drop(socket.start_send_to(payload, to)?);
+    drop(socket.send_to(payload, to).start()?);
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use wsk::{DatagramSocket, Error};
 
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let bytes = *b"on the stack";
-    drop(socket.start_send_to(&bytes, to)?);
+    drop(socket.send_to(&bytes, to).start()?);
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use wsk::{DatagramSocket, Error};
 
 pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     let mut room = [0; 64];
-    let receive = socket.start_receive_from(&mut room)?;
+    let receive = socket.receive_from(&mut room).start()?;
     drop(receive);
     Ok(())
 }

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};
 
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
-    let send = socket.start_send_to(NonPagedBuffer::copy_of(b"report")?, to)?;
+    let send = socket
+        .send_to(NonPagedBuffer::copy_of(b"report")?, to)
+        .start()?;
     let finished = send.wait().map_err(|(error, _)| error)?;
     send.cancel();
     assert!(finished.buffer.is_some());

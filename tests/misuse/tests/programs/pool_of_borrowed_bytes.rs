@@ -2,12 +2,12 @@
 //! What a pool holds has to be `'static`.
 
 use std::net::SocketAddr;
-use wsk::{DatagramSocket, Error, Pool};
+use wsk::{BufferPool, DatagramSocket, Error};
 
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let bytes = [7; 16];
-    let pool = Pool::new(1, |_| Ok(&bytes))?;
-    drop(socket.start_send_to(pool.take_or_wait()?, to)?);
+    let pool = BufferPool::new(1, |_| Ok(&bytes))?;
+    drop(socket.send_to(pool.take_or_wait()?, to).start()?);
     Ok(())
 }
 

@@ -3,10 +3,10 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
-use wsk::{DatagramSocket, Error, NonPagedBuffer, Pool};
+use wsk::{BufferPool, DatagramSocket, Error, NonPagedBuffer};
 
 pub(crate) fn program(_: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
-    Pool::new(2, |_| Ok(Rc::new(NonPagedBuffer::new(16)?))).map(drop)
+    BufferPool::new(2, |_| Ok(Rc::new(NonPagedBuffer::new(16)?))).map(drop)
 }
 
 fn main() {

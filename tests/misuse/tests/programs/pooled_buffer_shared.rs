@@ -3,11 +3,11 @@
 
 use std::cell::Cell;
 use std::net::SocketAddr;
-use wsk::{DatagramSocket, Error, Pool};
+use wsk::{BufferPool, DatagramSocket, Error};
 use wsk_misuse::within_threads;
 
 pub(crate) fn program(_: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
-    let pool = Pool::new(1, |_| Ok(Cell::new(0_u32)))?;
+    let pool = BufferPool::new(1, |_| Ok(Cell::new(0_u32)))?;
     let uses = pool.take_or_wait()?;
     within_threads(|| uses.set(uses.get() + 1));
     Ok(())

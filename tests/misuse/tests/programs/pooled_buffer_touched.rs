@@ -2,15 +2,15 @@
 //! Starting an operation takes the buffer; the pool has it again when the datagram has been sent.
 
 use std::net::SocketAddr;
-use wsk::{DatagramSocket, Error, NonPagedBuffer, Pool};
+use wsk::{BufferPool, DatagramSocket, Error, NonPagedBuffer};
 
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
-    let pool = Pool::new(2, |_| NonPagedBuffer::new(16))?;
+    let pool = BufferPool::new(2, |_| NonPagedBuffer::new(16))?;
     let mut buffer = pool.take_or_wait()?;
     buffer.as_mut_slice().fill(1);
-    drop(socket.start_send_to(buffer, to)?);
+    drop(socket.send_to(buffer, to).start()?);
     buffer.as_mut_slice().fill(2);
-    drop(socket.start_send_to(buffer, to)?);
+    drop(socket.send_to(buffer, to).start()?);
     Ok(())
 }
 

@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};
 
 pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
-    let mut receiver = socket.receiver(NonPagedBuffer::new(64)?)?;
+    let mut receiver = socket.receive_from(NonPagedBuffer::new(64)?).prepare()?;
     let myself = socket.local_address()?;
-    socket.send_to(b"one", myself)?;
-    socket.send_to(b"three", myself)?;
-    let first = receiver.receive()?;
-    let second = receiver.receive()?;
+    socket.send_to(b"one", myself).wait()?;
+    socket.send_to(b"three", myself).wait()?;
+    let first = receiver.wait()?;
+    let second = receiver.wait()?;
     assert_eq!(first.length() + second.length(), 8);
     Ok(())
 }

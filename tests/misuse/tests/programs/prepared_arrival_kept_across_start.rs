@@ -2,14 +2,18 @@
 //! They borrow from the end of the operation, which has to be given up for the receiver to be started.
 
 use std::net::SocketAddr;
-use wsk::{DatagramSocket, Error, NonPagedBuffer, Receiver};
+use wsk::operation::Prepared;
+use wsk::{DatagramSocket, Error, NonPagedBuffer};
 
 pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
-    socket.send_to(b"hello", socket.local_address()?)?;
-    let receiving = socket.receiver(NonPagedBuffer::new(64)?)?.start()?;
+    socket.send_to(b"hello", socket.local_address()?).wait()?;
+    let receiving = socket
+        .receive_from(NonPagedBuffer::new(64)?)
+        .prepare()?
+        .start()?;
     let ended = receiving.wait().map_err(|(error, _)| error)?;
-    let bytes = ended.arrival()?.bytes();
-    let next = ended.into_operation().map(Receiver::start);
+    let bytes = ended.result()?.bytes();
+    let next = ended.into_operation().map(Prepared::start);
     assert_eq!(bytes, b"hello");
     drop(next);
     Ok(())

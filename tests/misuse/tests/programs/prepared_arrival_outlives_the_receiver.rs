@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};
 
 pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
-    socket.send_to(b"hello", socket.local_address()?)?;
+    socket.send_to(b"hello", socket.local_address()?).wait()?;
     let arrival = {
-        let mut receiver = socket.receiver(NonPagedBuffer::new(64)?)?;
-        receiver.receive()?
+        let mut receiver = socket.receive_from(NonPagedBuffer::new(64)?).prepare()?;
+        receiver.wait()?
     };
     assert_eq!(arrival.bytes(), b"hello");
     Ok(())

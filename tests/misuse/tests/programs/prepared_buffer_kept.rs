@@ -6,9 +6,9 @@ use wsk::{DatagramSocket, Error, NonPagedBuffer};
 
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let mut buffer = NonPagedBuffer::new(16)?;
-    let mut sender = socket.sender(buffer, to)?;
+    let mut sender = socket.send_to(buffer, to).prepare()?;
     buffer.as_mut_slice().fill(1);
-    sender.send()?;
+    sender.wait()?;
     Ok(())
 }
 

@@ -2,15 +2,17 @@
 //! Senders and receivers are types of their own.
 
 use std::net::SocketAddr;
-use wsk::{DatagramSocket, Error, NonPagedBuffer, Sender};
+use wsk::operation::{Prepared, PreparedPool};
+use wsk::request::SendingTo;
+use wsk::{DatagramSocket, Error, NonPagedBuffer};
 
-fn report(mut sender: Sender) -> Result<(), Error> {
+fn report(mut sender: Prepared<SendingTo, NonPagedBuffer>) -> Result<(), Error> {
     sender.as_mut_slice().fill(1);
-    sender.send().map(|_| ())
+    sender.wait().map(|_| ())
 }
 
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
-    let receivers = socket.receivers(2, |_| NonPagedBuffer::new(16))?;
+    let receivers = PreparedPool::new(2, |_| Ok(socket.receive_from(NonPagedBuffer::new(16)?)))?;
     let _ = to;
     report(receivers.take_or_wait()?)
 }

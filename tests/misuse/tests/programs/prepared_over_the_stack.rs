@@ -6,8 +6,8 @@ use wsk::{DatagramSocket, Error};
 
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let bytes = [7; 16];
-    let mut sender = socket.sender(&bytes, to)?;
-    sender.send()?;
+    let mut sender = socket.send_to(&bytes, to).prepare()?;
+    sender.wait()?;
     Ok(())
 }
 

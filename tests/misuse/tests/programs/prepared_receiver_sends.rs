@@ -1,13 +1,13 @@
-//! A datagram is sent with what is prepared to receive.
+//! What is prepared to receive is given an address to send to.
 //! Each knows its own direction.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};
 
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
-    let mut receiver = socket.receiver(NonPagedBuffer::new(16)?)?;
-    let _ = to;
-    receiver.send()?;
+    let mut receiver = socket.receive_from(NonPagedBuffer::new(16)?).prepare()?;
+    receiver.set_remote_address(to)?;
+    receiver.wait()?;
     Ok(())
 }
 

@@ -6,8 +6,8 @@ use wsk::{DatagramSocket, Error, NonPagedBuffer};
 use wsk_misuse::on_two_threads;
 
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
-    let mut sender = socket.sender(NonPagedBuffer::new(16)?, to)?;
-    let (one, other) = on_two_threads(|| sender.send(), || sender.send());
+    let mut sender = socket.send_to(NonPagedBuffer::new(16)?, to).prepare()?;
+    let (one, other) = on_two_threads(|| sender.wait(), || sender.wait());
     assert_eq!(one? + other?, 32);
     Ok(())
 }

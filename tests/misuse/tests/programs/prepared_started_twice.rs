@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};
 
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
-    let sender = socket.sender(NonPagedBuffer::copy_of(b"report")?, to)?;
+    let sender = socket
+        .send_to(NonPagedBuffer::copy_of(b"report")?, to)
+        .prepare()?;
     let first = sender.start()?;
     let second = sender.start()?;
     drop((first, second));

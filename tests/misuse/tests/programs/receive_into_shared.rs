@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};
 
 pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
-    socket.send_to(b"to myself", socket.local_address()?)?;
+    socket
+        .send_to(b"to myself", socket.local_address()?)
+        .wait()?;
     let room = NonPagedBuffer::new(64)?;
-    let received = socket.receive_from(&room)?;
-    assert_eq!(&room.as_slice()[..received.length], b"to myself");
+    let received = socket.receive_from(&room).wait()?;
+    assert_eq!(&room.as_slice()[..received.length()], b"to myself");
     Ok(())
 }
 

@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};
 
 pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
-    socket.send_to(b"to myself", socket.local_address()?)?;
+    socket
+        .send_to(b"to myself", socket.local_address()?)
+        .wait()?;
     let buffer = NonPagedBuffer::new(64)?;
     let mut room = buffer.slice(32..)?;
-    socket.receive_from(&mut room)?;
+    socket.receive_from(&mut room).wait()?;
     Ok(())
 }
 

@@ -2,7 +2,8 @@
 //! They borrow from what `retain` gave, which gives the datagram back when it is dropped.
 
 use std::net::SocketAddr;
-use wsk::{DatagramSocket, Error, Retained};
+use wsk::events::Retained;
+use wsk::{DatagramSocket, Error};
 
 fn checksum(retained: Retained) -> u32 {
     let datagrams = retained.datagrams();

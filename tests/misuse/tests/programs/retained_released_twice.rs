@@ -2,7 +2,8 @@
 //! Giving it back is dropping it, which takes it.
 
 use std::net::SocketAddr;
-use wsk::{DatagramSocket, Error, Retained};
+use wsk::events::Retained;
+use wsk::{DatagramSocket, Error};
 
 fn done(retained: Retained) {
     drop(retained);

@@ -2,7 +2,8 @@
 //! What `retain` gives may go to another thread, but not be shared: it is `Send` and not `Sync`.
 
 use std::net::SocketAddr;
-use wsk::{DatagramSocket, Error, Retained};
+use wsk::events::Retained;
+use wsk::{DatagramSocket, Error};
 use wsk_misuse::within_threads;
 
 fn length(retained: Retained) -> usize {

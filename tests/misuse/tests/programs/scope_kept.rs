@@ -9,7 +9,7 @@ pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Err
     let mut kept = None;
     wsk::scope(|s| kept = Some(s))?;
     if let Some(s) = kept {
-        s.send_to(socket, &buffer, to)?.wait()?;
+        socket.send_to(&buffer, to).start_in(s)?.wait()?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use wsk_misuse::within_threads;
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let buffer = NonPagedBuffer::copy_of(b"report")?;
     wsk::scope(|s| {
-        within_threads(|| s.send_to(socket, &buffer, to)?.wait());
+        within_threads(|| socket.send_to(&buffer, to).start_in(s)?.wait());
     })
 }
 

@@ -7,9 +7,9 @@ use wsk::{DatagramSocket, Error, NonPagedBuffer};
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let buffer = NonPagedBuffer::copy_of(b"report")?;
     let sent = wsk::scope(|s| {
-        let send = s.send_to(socket, &buffer, to)?;
+        let send = socket.send_to(&buffer, to).start_in(s)?;
         drop(buffer);
-        send.wait()
+        send.wait().map(|(sent, _)| sent)
     })??;
     assert_eq!(sent, 6);
     Ok(())

@@ -8,7 +8,7 @@ pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Err
     let mut free = Vec::new();
     let buffer = NonPagedBuffer::copy_of(b"report")?;
     wsk::scope(|s| {
-        let send = s.send_to(socket, &buffer, to)?;
+        let send = socket.send_to(&buffer, to).start_in(s)?;
         free.push(buffer);
         send.wait()
     })??;

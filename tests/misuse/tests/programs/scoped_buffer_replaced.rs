@@ -8,7 +8,7 @@ pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Err
     let mut buffer = NonPagedBuffer::copy_of(b"header and payload")?;
     let payload = buffer.slice(11..)?;
     wsk::scope(|s| {
-        let send = s.send_to(socket, &payload, to)?;
+        let send = socket.send_to(&payload, to).start_in(s)?;
         buffer = NonPagedBuffer::new(64)?;
         send.wait()
     })??;

@@ -7,7 +7,7 @@ use wsk::{DatagramSocket, Error, NonPagedBuffer};
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     wsk::scope(|s| {
         let buffer = NonPagedBuffer::copy_of(b"report")?;
-        let _in_flight = s.send_to(socket, &buffer, to)?;
+        let _in_flight = socket.send_to(&buffer, to).start_in(s)?;
         Ok(())
     })?
 }

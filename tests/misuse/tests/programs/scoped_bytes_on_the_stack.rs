@@ -10,7 +10,7 @@ fn greet<'scope>(
     to: SocketAddr,
 ) -> Result<(), Error> {
     let greeting = *b"hello, world";
-    let _in_flight = s.send_to(socket, &greeting, to)?;
+    let _in_flight = socket.send_to(&greeting, to).start_in(s)?;
     Ok(())
 }
 

@@ -10,7 +10,7 @@ pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Err
         let mut control = Control::<{ ControlMessage::space(4) }>::new();
         control.push(ControlMessage::TimeToLive(3))?;
         let message = WithControl::new(&buffer, control);
-        let _in_flight = s.send_to(socket, &message, to)?;
+        let _in_flight = socket.send_to(&message, to).start_in(s)?;
         Ok(())
     })?
 }

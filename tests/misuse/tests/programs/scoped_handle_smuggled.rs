@@ -8,10 +8,10 @@ pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Err
     let buffer = NonPagedBuffer::copy_of(b"report")?;
     let mut later = None;
     wsk::scope(|s| {
-        later = Some(s.send_to(socket, &buffer, to)?);
+        later = Some(socket.send_to(&buffer, to).start_in(s)?);
         Ok::<_, Error>(())
     })??;
-    later.map_or(Ok(0), |send| send.wait())?;
+    later.map_or(Ok(0), |send| send.wait().map(|(sent, _)| sent))?;
     Ok(())
 }
 

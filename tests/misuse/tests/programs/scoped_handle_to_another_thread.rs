@@ -8,7 +8,7 @@ use wsk_misuse::on_another_thread;
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let buffer = NonPagedBuffer::copy_of(b"report")?;
     wsk::scope(|s| {
-        let send = s.send_to(socket, &buffer, to)?;
+        let send = socket.send_to(&buffer, to).start_in(s)?;
         on_another_thread(|| send.wait().map(drop))
     })?
 }

@@ -8,8 +8,10 @@ pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Err
     let buffer = NonPagedBuffer::copy_of(b"one of many")?;
     let mut messages = Messages::new([buffer])?;
     wsk::scope(|s| {
-        let send = s.send_messages(socket, &mut messages, to)?;
-        messages.buffers_mut()[0].as_mut_slice().fill(0);
+        let send = socket.send_messages(&mut messages, to).start_in(s)?;
+        messages
+            .get_mut(0)
+            .map(|buffer| buffer.as_mut_slice().fill(0));
         send.wait()
     })??;
     Ok(())

@@ -7,8 +7,10 @@ use wsk::{DatagramSocket, Error};
 pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     let mut room = [0; 64];
     let first = wsk::scope(|s| {
-        let receive = s.receive_from(socket, &mut room)?;
-        socket.send_to(b"to myself", socket.local_address()?)?;
+        let receive = socket.receive_from(&mut room).start_in(s)?;
+        socket
+            .send_to(b"to myself", socket.local_address()?)
+            .wait()?;
         let first = room[0];
         receive.wait()?;
         Ok::<_, Error>(first)

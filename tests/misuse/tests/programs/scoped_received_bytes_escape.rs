@@ -1,17 +1,20 @@
-//! The buffer that a scoped receive gives back is carried out of the scope.
-//! It comes back for the rest of the scope only; behind the scope the buffer itself can be used again.
+//! The buffer that a scoped receive gives back is used beside the buffer that it borrows.
+//! It comes back as it was lent: exclusively, for as long as it is used.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error};
 
 pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     let mut room = [0; 64];
-    let (received, room) = wsk::scope(|s| {
-        let receive = s.receive_from(socket, &mut room)?;
-        socket.send_to(b"to myself", socket.local_address()?)?;
+    let (received, bytes) = wsk::scope(|s| {
+        let receive = socket.receive_from(&mut room).start_in(s)?;
+        socket
+            .send_to(b"to myself", socket.local_address()?)
+            .wait()?;
         receive.wait()
     })??;
-    assert_eq!(&room[..received.length], b"to myself");
+    assert_eq!(room[0], b't');
+    assert_eq!(&bytes[..received.length()], b"to myself");
     Ok(())
 }
 

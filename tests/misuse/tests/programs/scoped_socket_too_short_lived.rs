@@ -8,8 +8,8 @@ pub(crate) fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
     let mut room = [0; 64];
     wsk::scope(|s| {
         let socket = DatagramSocket::open(provider, Family::V4)?;
-        socket.bind("127.0.0.1:0".parse().unwrap())?;
-        let receive = s.receive_from(&socket, &mut room)?;
+        socket.bind("127.0.0.1:0".parse::<SocketAddr>().unwrap())?;
+        let receive = socket.receive_from(&mut room).start_in(s)?;
         receive.cancel();
         Ok(())
     })?

@@ -7,8 +7,8 @@ use wsk::{DatagramSocket, Error, Family, NonPagedBuffer, Provider};
 pub(crate) fn program(provider: &Provider, to: SocketAddr) -> Result<(), Error> {
     let buffer = NonPagedBuffer::copy_of(b"report")?;
     let socket = DatagramSocket::open(provider, Family::V4)?;
-    socket.bind("127.0.0.1:0".parse().unwrap())?;
-    socket.send(&buffer)?;
+    socket.bind("127.0.0.1:0".parse::<SocketAddr>().unwrap())?;
+    socket.send(&buffer).wait()?;
     let _ = to;
     Ok(())
 }

@@ -6,9 +6,9 @@ use wsk::{DatagramSocket, Error, Family, Provider};
 
 pub(crate) fn program(provider: &Provider, to: SocketAddr) -> Result<(), Error> {
     let socket = DatagramSocket::open(provider, Family::V4)?;
-    socket.bind("127.0.0.1:0".parse().unwrap())?;
+    socket.bind("127.0.0.1:0".parse::<SocketAddr>().unwrap())?;
     socket.close()?;
-    socket.send_to(b"too late", to).map(drop)
+    socket.send_to(b"too late", to).wait().map(drop)
 }
 
 fn main() {

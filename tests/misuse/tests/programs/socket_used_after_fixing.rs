@@ -6,10 +6,10 @@ use wsk::{DatagramSocket, Error, Family, Provider};
 
 pub(crate) fn program(provider: &Provider, to: SocketAddr) -> Result<(), Error> {
     let socket = DatagramSocket::open(provider, Family::V4)?;
-    socket.bind("127.0.0.1:0".parse().unwrap())?;
+    socket.bind("127.0.0.1:0".parse::<SocketAddr>().unwrap())?;
     let fixed = socket.fix_destination(to).map_err(|(error, _)| error)?;
-    socket.send_to(b"report", to)?;
-    fixed.send(b"report").map(drop)
+    socket.send_to(b"report", to).wait()?;
+    fixed.send(b"report").wait().map(drop)
 }
 
 fn main() {

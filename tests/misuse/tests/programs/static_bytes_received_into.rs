@@ -7,7 +7,7 @@ use wsk::{DatagramSocket, Error};
 static ROOM: [u8; 64] = [0; 64];
 
 pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
-    drop(socket.start_receive_from(&ROOM)?);
+    drop(socket.receive_from(&ROOM).start()?);
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use wsk::{ConnectedSocket, Error};
 pub(crate) fn program(socket: &ConnectedSocket, _: SocketAddr) -> Result<(), Error> {
     let local = socket.local_address()?;
     assert!(local.is_ipv4());
-    drop(socket.start_accept()?);
+    drop(socket.accept().start()?);
     Ok(())
 }
 

@@ -3,9 +3,8 @@
 
 use std::net::SocketAddr;
 use std::sync::Mutex;
-use wsk::{
-    ConnectionEvent, ConnectionSocket, Error, Family, Provider, StreamIndication, StreamVerdict,
-};
+use wsk::events::{ConnectionEvent, StreamIndication, StreamVerdict};
+use wsk::{ConnectionSocket, Error, Family, Provider};
 
 struct Keep(Mutex<Vec<&'static [u8]>>);
 

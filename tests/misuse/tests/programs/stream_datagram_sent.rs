@@ -6,7 +6,7 @@ use wsk::{ConnectedSocket, Error};
 
 pub(crate) fn program(socket: &ConnectedSocket, _: SocketAddr) -> Result<(), Error> {
     let to = socket.remote_address()?;
-    assert_eq!(socket.send_to(b"report", to)?, 6);
+    assert_eq!(socket.send_to(b"report", to).wait()?, 6);
     Ok(())
 }
 

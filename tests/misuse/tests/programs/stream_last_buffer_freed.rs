@@ -6,7 +6,7 @@ use wsk::{ConnectedSocket, Error, NonPagedBuffer};
 
 pub(crate) fn program(socket: &ConnectedSocket, _: SocketAddr) -> Result<(), Error> {
     let buffer = NonPagedBuffer::copy_of(b"goodbye")?;
-    let disconnect = socket.start_disconnect_after(buffer)?;
+    let disconnect = socket.disconnect_after(buffer).start()?;
     drop(buffer);
     drop(disconnect);
     Ok(())

@@ -6,7 +6,7 @@ use wsk::{ConnectedSocket, Error, NonPagedBuffer};
 
 pub(crate) fn program(socket: &ConnectedSocket, _: SocketAddr) -> Result<(), Error> {
     let mut buffer = NonPagedBuffer::copy_of(b"first")?;
-    let send = socket.start_send(buffer)?;
+    let send = socket.send(buffer).start()?;
     buffer.as_mut_slice().copy_from_slice(b"other");
     drop(send);
     Ok(())

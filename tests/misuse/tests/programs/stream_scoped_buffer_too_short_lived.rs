@@ -8,9 +8,9 @@ pub(crate) fn program(socket: &ConnectedSocket, _: SocketAddr) -> Result<(), Err
     wsk::scope(|s| {
         let send = {
             let buffer = NonPagedBuffer::copy_of(b"brief")?;
-            s.send(socket, &buffer)?
+            socket.send(&buffer).start_in(s)?
         };
-        send.wait().map(|sent| assert_eq!(sent, 5))
+        send.wait().map(|(sent, _)| assert_eq!(sent, 5))
     })?
 }
 

@@ -11,7 +11,7 @@ pub(crate) fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
     let socket = ConnectionSocket::open(provider, Family::V4)?;
     socket.bind(Family::V4.any())?;
     assert_ne!(port, 0);
-    assert_eq!(socket.send(b"report")?, 6);
+    assert_eq!(socket.send(b"report").wait()?, 6);
     Ok(())
 }
 

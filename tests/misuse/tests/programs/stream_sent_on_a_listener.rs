@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use wsk::{Error, ListenSocket};
 
 pub(crate) fn program(listener: &ListenSocket, _: SocketAddr) -> Result<(), Error> {
-    assert_eq!(listener.send(b"welcome")?, 7);
+    assert_eq!(listener.send(b"welcome").wait()?, 7);
     Ok(())
 }
 

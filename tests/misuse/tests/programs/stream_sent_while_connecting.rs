@@ -10,7 +10,7 @@ pub(crate) fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
     let remote = SocketAddr::from(([127, 0, 0, 1], listener.local_address()?.port()));
     let socket = ConnectionSocket::open(provider, Family::V4)?;
     socket.bind(Family::V4.any())?;
-    let connect = socket.start_connect(remote).map_err(|(error, _)| error)?;
+    let connect = socket.connect(remote).start()?;
     socket.close()?;
     drop(connect);
     Ok(())

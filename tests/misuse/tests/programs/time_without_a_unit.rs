@@ -8,7 +8,7 @@ use wsk::{DatagramSocket, Error};
 pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     let mut room = [0; 64];
     let _ = Duration::ZERO;
-    let nothing = socket.receive_from_timeout(&mut room, 20);
+    let nothing = socket.receive_from(&mut room).wait_timeout(20);
     assert!(matches!(nothing, Err(Error::TimedOut { .. })));
     Ok(())
 }

@@ -6,7 +6,7 @@ use wsk::{DatagramSocket, Error};
 
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let bytes = vec![1_u8, 2, 3];
-    drop(socket.start_send_to(bytes, to)?);
+    drop(socket.send_to(bytes, to).start()?);
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! The right form of `buffer_without_a_promise`.
 
 use std::net::SocketAddr;
-use wsk::{DatagramSocket, Error, Lock, NonPagedBuffer, SendBuffer};
+use wsk::{DatagramSocket, Error, Extent, Lock, NonPagedBuffer, SendBuffer};
 
 struct Frame {
     bytes: NonPagedBuffer,
@@ -9,13 +9,14 @@ struct Frame {
 
 // SAFETY: the promise of the buffer inside is passed on.
 unsafe impl SendBuffer for Frame {
-    fn lock(&self) -> Result<Lock<'_>, Error> {
-        self.bytes.lock()
+    unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+        // SAFETY: the caller keeps the same contract.
+        unsafe { self.bytes.lock(lock) }
     }
 }
 
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let bytes = NonPagedBuffer::copy_of(b"framed")?;
-    drop(socket.start_send_to(Frame { bytes }, to)?);
+    drop(socket.send_to(Frame { bytes }, to).start()?);
     Ok(())
 }

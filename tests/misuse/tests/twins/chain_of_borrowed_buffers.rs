@@ -7,6 +7,6 @@ pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Err
     let header = NonPagedBuffer::copy_of(b"header")?;
     let body = NonPagedBuffer::copy_of(b"body")?;
     let chain = MdlChain::new([header, body]);
-    socket.send_to(&chain, to)?;
+    socket.send_to(&chain, to).wait()?;
     Ok(())
 }

@@ -6,6 +6,6 @@ use wsk::{DatagramSocket, Error, SliceChain};
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let (header, body) = ([1; 4], [2; 40]);
     let chain = SliceChain::new([&header[..], &body]);
-    assert_eq!(socket.send_to(&chain, to)?, 44);
+    assert_eq!(socket.send_to(&chain, to).wait()?, 44);
     Ok(())
 }

@@ -9,7 +9,11 @@ pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Erro
     let (level, option) = (IPPROTO_IP, IP_TTL);
     let set = ControlRequest::SetOption { level, option };
     // SAFETY: the option's value is a number of 32 bits.
-    let length = unsafe { socket.control_raw(set, &9_u32.to_ne_bytes(), &mut []) }?;
+    let length = unsafe {
+        socket
+            .control_raw(set, &9_u32.to_ne_bytes(), &mut [])
+            .wait()
+    }?;
     assert_eq!(length, 0);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The right form of `extent_of_a_temporary_lock`.
 
 use std::net::SocketAddr;
-use wsk::{DatagramSocket, Error, Lock, NonPagedBuffer, SendBuffer};
+use wsk::{DatagramSocket, Error, Extent, Lock, NonPagedBuffer, SendBuffer};
 
 struct Greeting {
     bytes: NonPagedBuffer,
@@ -9,13 +9,14 @@ struct Greeting {
 
 // SAFETY: the promise of the buffer inside is passed on.
 unsafe impl SendBuffer for Greeting {
-    fn lock(&self) -> Result<Lock<'_>, Error> {
-        self.bytes.lock()
+    unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+        // SAFETY: the caller keeps the same contract.
+        unsafe { self.bytes.lock(lock) }
     }
 }
 
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let bytes = NonPagedBuffer::copy_of(b"hello")?;
     let greeting = Greeting { bytes };
-    socket.send_to(&greeting, to).map(drop)
+    socket.send_to(&greeting, to).wait().map(drop)
 }

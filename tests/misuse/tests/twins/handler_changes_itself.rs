@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use wsk::{DatagramSocket, Error, Family, Indication, Provider, ReceiveFromEvent, Verdict};
+use wsk::events::{Indication, ReceiveFromEvent, Verdict};
+use wsk::{DatagramSocket, Error, Family, Provider};
 
 struct Counter(AtomicUsize);
 

@@ -1,7 +1,8 @@
 //! The right form of `handler_missing`.
 
 use std::net::SocketAddr;
-use wsk::{DatagramSocket, Error, Family, Indication, Provider, ReceiveFromEvent, Verdict};
+use wsk::events::{Indication, ReceiveFromEvent, Verdict};
+use wsk::{DatagramSocket, Error, Family, Provider};
 
 struct Ignore;
 

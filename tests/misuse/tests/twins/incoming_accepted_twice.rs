@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 use std::sync::Mutex;
-use wsk::{AcceptEvent, ConnectedSocket, Error, Family, Incoming, ListenSocket, Provider};
+use wsk::events::{AcceptEvent, Incoming};
+use wsk::{ConnectedSocket, Error, Family, ListenSocket, Provider};
 
 struct Porter(Mutex<Vec<ConnectedSocket>>);
 

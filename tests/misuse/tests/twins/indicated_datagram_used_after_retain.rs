@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 use std::sync::mpsc::{Sender, channel};
-use wsk::{DatagramSocket, Error, Family, Indication, Provider, ReceiveFromEvent, Verdict};
+use wsk::events::{Indication, ReceiveFromEvent, Verdict};
+use wsk::{DatagramSocket, Error, Family, Provider};
 
 struct Lengths(Sender<usize>);
 
@@ -22,9 +23,11 @@ impl ReceiveFromEvent for Lengths {
 pub(crate) fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
     let (sender, lengths) = channel();
     let socket = DatagramSocket::open_with_events(provider, Family::V4, Lengths(sender))?;
-    socket.bind("127.0.0.1:0".parse().unwrap())?;
+    socket.bind("127.0.0.1:0".parse::<SocketAddr>().unwrap())?;
     socket.enable_receive_events()?;
-    socket.send_to(b"to myself", socket.local_address()?)?;
+    socket
+        .send_to(b"to myself", socket.local_address()?)
+        .wait()?;
     assert_eq!(lengths.recv().unwrap(), 9);
     Ok(())
 }

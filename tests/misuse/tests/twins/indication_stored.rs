@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::mpsc::{Sender, channel};
-use wsk::{DatagramSocket, Error, Family, Indication, Provider, ReceiveFromEvent, Verdict};
+use wsk::events::{Indication, ReceiveFromEvent, Verdict};
+use wsk::{DatagramSocket, Error, Family, Provider};
 
 /// Something to do when there is time.
 type Work = Box<dyn FnOnce() -> usize + Send>;
@@ -25,9 +26,11 @@ pub(crate) fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
     let (sender, work) = channel::<Work>();
     let handler = Deferred(Mutex::new(sender));
     let socket = DatagramSocket::open_with_events(provider, Family::V4, handler)?;
-    socket.bind("127.0.0.1:0".parse().unwrap())?;
+    socket.bind("127.0.0.1:0".parse::<SocketAddr>().unwrap())?;
     socket.enable_receive_events()?;
-    socket.send_to(b"to myself", socket.local_address()?)?;
+    socket
+        .send_to(b"to myself", socket.local_address()?)
+        .wait()?;
     assert_eq!(work.recv().unwrap()(), 1);
     Ok(())
 }

@@ -5,7 +5,7 @@ use wsk::ioctl::RoutingInterface;
 use wsk::{DatagramSocket, Error};
 
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
-    let local = socket.ioctl(RoutingInterface(to))?;
+    let local = socket.ioctl(RoutingInterface(to)).wait()?;
     assert_eq!(local.ip(), to.ip());
     Ok(())
 }

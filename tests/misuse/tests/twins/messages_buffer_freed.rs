@@ -7,7 +7,8 @@ pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Err
     let first = NonPagedBuffer::copy_of(b"one")?;
     let second = NonPagedBuffer::copy_of(b"two")?;
     let mut messages = Messages::new([&first, &second]).unwrap();
-    let sent = socket.send_messages(&mut messages, to)?;
+    let sent = socket.send_messages(&mut messages, to).wait()?;
+    drop(messages);
     drop(second);
     assert_eq!(sent, 6);
     Ok(())

@@ -6,7 +6,7 @@ use wsk::{DatagramSocket, Error, Messages, NonPagedBuffer};
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let buffer = NonPagedBuffer::copy_of(b"echo")?;
     let mut messages = Messages::new([&buffer, &buffer]).unwrap();
-    let sent = socket.send_messages(&mut messages, to)?;
+    let sent = socket.send_messages(&mut messages, to).wait()?;
     assert_eq!(sent, 8);
     Ok(())
 }

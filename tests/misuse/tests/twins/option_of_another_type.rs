@@ -4,5 +4,5 @@ use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, option};
 
 pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
-    socket.set_option(option::TimeToLive(3))
+    socket.set_option(option::TimeToLive(3)).wait()
 }

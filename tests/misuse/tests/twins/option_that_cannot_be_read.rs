@@ -5,5 +5,7 @@ use wsk::{DatagramSocket, Error, option};
 
 pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     let (group, interface) = (Ipv4Addr::new(239, 1, 2, 3), Ipv4Addr::LOCALHOST);
-    socket.set_option(option::JoinV4 { group, interface })
+    socket
+        .set_option(option::JoinV4 { group, interface })
+        .wait()
 }

@@ -5,5 +5,5 @@ use wsk::{DatagramSocket, Error, option};
 
 pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     let size = 65_536_u32;
-    socket.set_option(option::ReceiveBufferSize(size))
+    socket.set_option(option::ReceiveBufferSize(size)).wait()
 }

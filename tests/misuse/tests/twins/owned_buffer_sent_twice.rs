@@ -6,8 +6,8 @@ use wsk::{DatagramSocket, Error, NonPagedBuffer};
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let buffer = NonPagedBuffer::copy_of(b"report")?;
     wsk::scope(|s| {
-        let first = s.send_to(socket, &buffer, to)?;
-        let second = s.send_to(socket, &buffer, to)?;
+        let first = socket.send_to(&buffer, to).start_in(s)?;
+        let second = socket.send_to(&buffer, to).start_in(s)?;
         first.wait()?;
         second.wait()?;
         Ok(())

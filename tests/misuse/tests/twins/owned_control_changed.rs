@@ -8,7 +8,9 @@ pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Err
     let mut control = Control::<{ 2 * ControlMessage::space(4) }>::new();
     control.push(ControlMessage::TimeToLive(3))?;
     control.push(ControlMessage::TypeOfService(0x20))?;
-    let send = socket.start_send_to(WithControl::new(buffer, control), to)?;
+    let send = socket
+        .send_to(WithControl::new(buffer, control), to)
+        .start()?;
     drop(send);
     Ok(())
 }

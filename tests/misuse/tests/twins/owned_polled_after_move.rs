@@ -7,7 +7,9 @@ use std::task::{Context, Waker};
 use wsk::{DatagramSocket, Error, NonPagedBuffer};
 
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
-    let mut send = socket.start_send_to(NonPagedBuffer::copy_of(b"report")?, to)?;
+    let mut send = socket
+        .send_to(NonPagedBuffer::copy_of(b"report")?, to)
+        .start()?;
     let polled = Pin::new(&mut send);
     let poll = polled.poll(&mut Context::from_waker(Waker::noop()));
     if poll.is_ready() {

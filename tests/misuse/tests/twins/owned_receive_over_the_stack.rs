@@ -5,7 +5,7 @@ use wsk::{DatagramSocket, Error};
 
 pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     let room = [0_u8; 64];
-    let receive = socket.start_receive_from(room)?;
+    let receive = socket.receive_from(room).start()?;
     drop(receive);
     Ok(())
 }

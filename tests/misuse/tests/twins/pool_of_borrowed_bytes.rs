@@ -1,10 +1,10 @@
 //! The right form of `pool_of_borrowed_bytes`.
 
 use std::net::SocketAddr;
-use wsk::{DatagramSocket, Error, Pool};
+use wsk::{BufferPool, DatagramSocket, Error};
 
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
-    let pool = Pool::new(1, |_| Ok([7_u8; 16]))?;
-    drop(socket.start_send_to(pool.take_or_wait()?, to)?);
+    let pool = BufferPool::new(1, |_| Ok([7_u8; 16]))?;
+    drop(socket.send_to(pool.take_or_wait()?, to).start()?);
     Ok(())
 }

@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use wsk::{DatagramSocket, Error, NonPagedBuffer, Pool};
+use wsk::{BufferPool, DatagramSocket, Error, NonPagedBuffer};
 
 pub(crate) fn program(_: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
-    Pool::new(2, |_| Ok(Arc::new(NonPagedBuffer::new(16)?))).map(drop)
+    BufferPool::new(2, |_| Ok(Arc::new(NonPagedBuffer::new(16)?))).map(drop)
 }

@@ -1,13 +1,13 @@
 //! The right form of `pooled_buffer_freed`.
 
 use std::net::SocketAddr;
-use wsk::{DatagramSocket, Error, NonPagedBuffer, Pool};
+use wsk::{BufferPool, DatagramSocket, Error, NonPagedBuffer};
 
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
-    let pool = Pool::new(1, |_| NonPagedBuffer::new(16))?;
+    let pool = BufferPool::new(1, |_| NonPagedBuffer::new(16))?;
     let buffer = pool.take_or_wait()?;
     wsk::scope(|s| {
-        let send = s.send_to(socket, &buffer, to)?;
+        let send = socket.send_to(&buffer, to).start_in(s)?;
         send.wait()
     })??;
     drop(buffer);

@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};
 
 pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
-    let mut receiver = socket.receiver(NonPagedBuffer::new(64)?)?;
+    let mut receiver = socket.receive_from(NonPagedBuffer::new(64)?).prepare()?;
     let myself = socket.local_address()?;
-    socket.send_to(b"one", myself)?;
-    socket.send_to(b"three", myself)?;
-    let first = receiver.receive()?.length();
-    let second = receiver.receive()?.length();
+    socket.send_to(b"one", myself).wait()?;
+    socket.send_to(b"three", myself).wait()?;
+    let first = receiver.wait()?.length();
+    let second = receiver.wait()?.length();
     assert_eq!(first + second, 8);
     Ok(())
 }

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};
 
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
-    let mut sender = socket.sender(NonPagedBuffer::new(16)?, to)?;
+    let mut sender = socket.send_to(NonPagedBuffer::new(16)?, to).prepare()?;
     sender.as_mut_slice().fill(1);
-    sender.send()?;
+    sender.wait()?;
     sender.as_mut_slice().fill(2);
-    sender.send()?;
+    sender.wait()?;
     Ok(())
 }

@@ -4,9 +4,12 @@ use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};
 
 pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
-    socket.send_to(b"hello", socket.local_address()?)?;
-    let receiving = socket.receiver(NonPagedBuffer::new(64)?)?.start()?;
+    socket.send_to(b"hello", socket.local_address()?).wait()?;
+    let receiving = socket
+        .receive_from(NonPagedBuffer::new(64)?)
+        .prepare()?
+        .start()?;
     let ended = receiving.wait().map_err(|(error, _)| error)?;
-    assert_eq!(ended.result()?, 5);
+    assert_eq!(ended.result()?.length(), 5);
     Ok(())
 }

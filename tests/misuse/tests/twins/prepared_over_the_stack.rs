@@ -5,7 +5,9 @@ use wsk::{DatagramSocket, Error, NonPagedBuffer};
 
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let bytes = [7; 16];
-    let mut sender = socket.sender(NonPagedBuffer::copy_of(&bytes)?, to)?;
-    sender.send()?;
+    let mut sender = socket
+        .send_to(NonPagedBuffer::copy_of(&bytes)?, to)
+        .prepare()?;
+    sender.wait()?;
     Ok(())
 }

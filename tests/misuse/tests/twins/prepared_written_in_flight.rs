@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};
 
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
-    let sender = socket.sender(NonPagedBuffer::copy_of(b"first")?, to)?;
+    let sender = socket
+        .send_to(NonPagedBuffer::copy_of(b"first")?, to)
+        .prepare()?;
     let sending = sender.start()?;
     let ended = sending.wait().map_err(|(error, _)| error)?;
     ended.result()?;

@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};
 
 pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
-    socket.send_to(b"to myself", socket.local_address()?)?;
+    socket
+        .send_to(b"to myself", socket.local_address()?)
+        .wait()?;
     let mut buffer = NonPagedBuffer::new(64)?;
-    socket.receive_from(&mut buffer)?;
+    socket.receive_from(&mut buffer).wait()?;
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! The right form of `retained_bytes_used_after_release`.
 
 use std::net::SocketAddr;
-use wsk::{DatagramSocket, Error, Retained};
+use wsk::events::Retained;
+use wsk::{DatagramSocket, Error};
 
 fn checksum(retained: Retained) -> u32 {
     let datagrams = retained.datagrams();

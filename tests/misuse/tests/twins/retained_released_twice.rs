@@ -1,7 +1,8 @@
 //! The right form of `retained_released_twice`.
 
 use std::net::SocketAddr;
-use wsk::{DatagramSocket, Error, Retained};
+use wsk::events::Retained;
+use wsk::{DatagramSocket, Error};
 
 fn done(retained: Retained) {
     drop(retained);

@@ -1,7 +1,8 @@
 //! The right form of `retained_shared`.
 
 use std::net::SocketAddr;
-use wsk::{DatagramSocket, Error, Retained};
+use wsk::events::Retained;
+use wsk::{DatagramSocket, Error};
 use wsk_misuse::on_another_thread;
 
 fn length(retained: Retained) -> usize {

@@ -6,7 +6,7 @@ use wsk::{DatagramSocket, Error, NonPagedBuffer};
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let buffer = NonPagedBuffer::copy_of(b"report")?;
     wsk::scope(|s| {
-        s.send_to(socket, &buffer, to)?.wait()?;
+        socket.send_to(&buffer, to).start_in(s)?.wait()?;
         Ok(())
     })?
 }

@@ -6,8 +6,8 @@ use wsk::{DatagramSocket, Error, NonPagedBuffer};
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let buffer = NonPagedBuffer::copy_of(b"report")?;
     let sent = wsk::scope(|s| {
-        let send = s.send_to(socket, &buffer, to)?;
-        send.wait()
+        let send = socket.send_to(&buffer, to).start_in(s)?;
+        send.wait().map(|(sent, _)| sent)
     })??;
     drop(buffer);
     assert_eq!(sent, 6);

@@ -6,7 +6,7 @@ use wsk::{DatagramSocket, Error, NonPagedBuffer};
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let buffer = NonPagedBuffer::copy_of(b"report")?;
     wsk::scope(|s| {
-        let _in_flight = s.send_to(socket, &buffer, to)?;
+        let _in_flight = socket.send_to(&buffer, to).start_in(s)?;
         Ok(())
     })?
 }

@@ -6,8 +6,8 @@ use wsk::{DatagramSocket, Error, NonPagedBuffer};
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let mut buffer = NonPagedBuffer::copy_of(b"first")?;
     let sent = wsk::scope(|s| {
-        let send = s.send_to(socket, &buffer, to)?;
-        send.wait()
+        let send = socket.send_to(&buffer, to).start_in(s)?;
+        send.wait().map(|(sent, _)| sent)
     })??;
     buffer.as_mut_slice().copy_from_slice(b"other");
     assert_eq!(sent, buffer.len());

@@ -9,7 +9,7 @@ fn greet<'scope>(
     greeting: &'scope [u8; 12],
     to: SocketAddr,
 ) -> Result<(), Error> {
-    let _in_flight = s.send_to(socket, greeting, to)?;
+    let _in_flight = socket.send_to(greeting, to).start_in(s)?;
     Ok(())
 }
 

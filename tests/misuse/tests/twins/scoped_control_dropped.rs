@@ -9,7 +9,7 @@ pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Err
     control.push(ControlMessage::TimeToLive(3))?;
     let message = WithControl::new(&buffer, control);
     wsk::scope(|s| {
-        let _in_flight = s.send_to(socket, &message, to)?;
+        let _in_flight = socket.send_to(&message, to).start_in(s)?;
         Ok(())
     })?
 }

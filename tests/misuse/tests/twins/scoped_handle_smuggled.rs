@@ -7,7 +7,7 @@ pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Err
     let buffer = NonPagedBuffer::copy_of(b"report")?;
     let mut later = None;
     wsk::scope(|s| {
-        later = Some(s.send_to(socket, &buffer, to)?.wait()?);
+        later = Some(socket.send_to(&buffer, to).start_in(s)?.wait()?.0);
         Ok::<_, Error>(())
     })??;
     assert_eq!(later, Some(6));

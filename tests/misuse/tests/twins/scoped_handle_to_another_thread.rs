@@ -6,6 +6,6 @@ use wsk_misuse::on_another_thread;
 
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let buffer = NonPagedBuffer::copy_of(b"report")?;
-    let send = socket.start_send_to(buffer, to)?;
+    let send = socket.send_to(buffer, to).start()?;
     on_another_thread(|| send.wait().map(drop).map_err(|(error, _)| error))
 }

@@ -8,8 +8,8 @@ pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Erro
     let mut answer = NonPagedBuffer::new(4)?;
     let here = socket.local_address()?;
     wsk::scope(|s| {
-        let send = s.send_to(socket, &buffer, here)?;
-        let receive = s.receive_from(socket, &mut answer)?;
+        let send = socket.send_to(&buffer, here).start_in(s)?;
+        let receive = socket.receive_from(&mut answer).start_in(s)?;
         send.wait()?;
         receive.wait()?;
         Ok(())

@@ -7,11 +7,11 @@ pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Erro
     let mut room = [0; 64];
     let mut more = [0; 64];
     wsk::scope(|s| {
-        let first = s.receive_from(socket, &mut room)?;
-        let second = s.receive_from(socket, &mut more)?;
+        let first = socket.receive_from(&mut room).start_in(s)?;
+        let second = socket.receive_from(&mut more).start_in(s)?;
         let here = socket.local_address()?;
-        socket.send_to(b"one", here)?;
-        socket.send_to(b"two", here)?;
+        socket.send_to(b"one", here).wait()?;
+        socket.send_to(b"two", here).wait()?;
         first.wait()?;
         second.wait()?;
         Ok(())

@@ -5,11 +5,14 @@ use wsk::{DatagramSocket, Error};
 
 pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     let mut room = [0; 64];
-    let received = wsk::scope(|s| {
-        let receive = s.receive_from(socket, &mut room)?;
-        socket.send_to(b"to myself", socket.local_address()?)?;
-        receive.wait().map(|(received, _)| received)
+    let (received, bytes) = wsk::scope(|s| {
+        let receive = socket.receive_from(&mut room).start_in(s)?;
+        socket
+            .send_to(b"to myself", socket.local_address()?)
+            .wait()?;
+        receive.wait()
     })??;
-    assert_eq!(&room[..received.length], b"to myself");
+    assert_eq!(bytes[0], b't');
+    assert_eq!(&bytes[..received.length()], b"to myself");
     Ok(())
 }

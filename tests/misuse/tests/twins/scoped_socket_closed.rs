@@ -5,10 +5,10 @@ use wsk::{DatagramSocket, Error, Family, NonPagedBuffer, Provider};
 
 pub(crate) fn program(provider: &Provider, to: SocketAddr) -> Result<(), Error> {
     let socket = DatagramSocket::open(provider, Family::V4)?;
-    socket.bind("127.0.0.1:0".parse().unwrap())?;
+    socket.bind("127.0.0.1:0".parse::<SocketAddr>().unwrap())?;
     let buffer = NonPagedBuffer::copy_of(b"last words")?;
     wsk::scope(|s| {
-        let send = s.send_to(&socket, &buffer, to)?;
+        let send = socket.send_to(&buffer, to).start_in(s)?;
         send.wait()
     })??;
     socket.close()

@@ -6,8 +6,8 @@ use wsk::{DatagramSocket, Error, NonPagedBuffer};
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let buffer = NonPagedBuffer::copy_of(b"report")?;
     wsk::scope(|s| {
-        let send = s.send_to(socket, &buffer, to)?;
-        let length = send.wait()?;
+        let send = socket.send_to(&buffer, to).start_in(s)?;
+        let (length, _) = send.wait()?;
         assert_eq!(length, 6);
         Ok(())
     })?

@@ -4,6 +4,6 @@ use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error};
 
 pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
-    drop(socket.start_receive_from([0_u8; 64])?);
+    drop(socket.receive_from([0_u8; 64]).start()?);
     Ok(())
 }

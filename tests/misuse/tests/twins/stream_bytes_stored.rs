@@ -2,10 +2,8 @@
 
 use std::net::SocketAddr;
 use std::sync::Mutex;
-use wsk::{
-    ConnectionEvent, ConnectionSocket, Error, Family, Provider, RetainedBytes, StreamIndication,
-    StreamVerdict,
-};
+use wsk::events::{ConnectionEvent, RetainedBytes, StreamIndication, StreamVerdict};
+use wsk::{ConnectionSocket, Error, Family, Provider};
 
 struct Keep(Mutex<Vec<RetainedBytes>>);
 

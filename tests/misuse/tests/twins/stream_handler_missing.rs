@@ -1,9 +1,8 @@
 //! The right form of `stream_handler_missing`.
 
 use std::net::SocketAddr;
-use wsk::{
-    ConnectionEvent, ConnectionSocket, Error, Family, Provider, StreamIndication, StreamVerdict,
-};
+use wsk::events::{ConnectionEvent, StreamIndication, StreamVerdict};
+use wsk::{ConnectionSocket, Error, Family, Provider};
 
 struct Ignore;
 

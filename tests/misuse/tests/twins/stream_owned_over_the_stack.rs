@@ -5,7 +5,7 @@ use wsk::{ConnectedSocket, Error};
 
 pub(crate) fn program(socket: &ConnectedSocket, _: SocketAddr) -> Result<(), Error> {
     let bytes = *b"report";
-    let send = socket.start_send(bytes)?;
+    let send = socket.send(bytes).start()?;
     drop(send);
     Ok(())
 }

@@ -6,7 +6,7 @@ use wsk::{ConnectedSocket, Error, NonPagedBuffer};
 pub(crate) fn program(socket: &ConnectedSocket, _: SocketAddr) -> Result<(), Error> {
     let buffer = NonPagedBuffer::copy_of(b"brief")?;
     wsk::scope(|s| {
-        let send = s.send(socket, &buffer)?;
-        send.wait().map(|sent| assert_eq!(sent, 5))
+        let send = socket.send(&buffer).start_in(s)?;
+        send.wait().map(|(sent, _)| assert_eq!(sent, 5))
     })?
 }

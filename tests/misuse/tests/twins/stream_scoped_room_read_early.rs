@@ -6,7 +6,7 @@ use wsk::{ConnectedSocket, Error};
 pub(crate) fn program(socket: &ConnectedSocket, _: SocketAddr) -> Result<(), Error> {
     let mut room = [0; 8];
     wsk::scope(|s| {
-        let receive = s.receive(socket, &mut room)?;
+        let receive = socket.receive(&mut room).start_in(s)?;
         receive.cancel();
         drop(receive.wait());
         Ok::<_, Error>(())

@@ -10,7 +10,7 @@ pub(crate) fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
     let socket = ConnectionSocket::open(provider, Family::V4)?;
     socket.bind(Family::V4.any())?;
     let remote = SocketAddr::from(([127, 0, 0, 1], port));
-    let socket = socket.connect(remote).map_err(|(error, _)| error)?;
-    assert_eq!(socket.send(b"report")?, 6);
+    let socket = socket.connect(remote).wait()?;
+    assert_eq!(socket.send(b"report").wait()?, 6);
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use wsk::{Error, ListenSocket};
 
 pub(crate) fn program(listener: &ListenSocket, _: SocketAddr) -> Result<(), Error> {
-    let (socket, _) = listener.accept()?;
-    assert_eq!(socket.send(b"welcome")?, 7);
+    let (socket, _) = listener.accept().wait()?;
+    assert_eq!(socket.send(b"welcome").wait()?, 7);
     Ok(())
 }

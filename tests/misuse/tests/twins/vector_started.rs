@@ -5,6 +5,10 @@ use wsk::{DatagramSocket, Error, NonPagedBuffer};
 
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let bytes = vec![1_u8, 2, 3];
-    drop(socket.start_send_to(NonPagedBuffer::copy_of(&bytes)?, to)?);
+    drop(
+        socket
+            .send_to(NonPagedBuffer::copy_of(&bytes)?, to)
+            .start()?,
+    );
     Ok(())
 }

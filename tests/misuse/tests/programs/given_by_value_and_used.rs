@@ -1,0 +1,16 @@
+//! A buffer is used after it was given to a request by value.
+//! What is given by value to a request that is waited for is dropped: a reference keeps it.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, NonPagedBuffer};
+
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let buffer = NonPagedBuffer::copy_of(b"report")?;
+    socket.send_to(buffer, to).wait()?;
+    assert_eq!(buffer.len(), 6);
+    Ok(())
+}
+
+fn main() {
+    let _ = program;
+}

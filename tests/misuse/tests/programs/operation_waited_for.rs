@@ -1,0 +1,18 @@
+//! A request that is waited for is to use an operation of a pool.
+//! Waiting allocates nothing for the operation, and needs no pool.
+
+use std::net::SocketAddr;
+use wsk::operation::Operations;
+use wsk::{DatagramSocket, Error, Family, Provider};
+
+pub(crate) fn program(provider: &Provider, to: SocketAddr) -> Result<(), Error> {
+    let socket = DatagramSocket::open(provider, Family::V4)?;
+    socket.bind(Family::V4.any())?;
+    let operations = Operations::<[u8; 6]>::new(provider, 1)?;
+    socket.send_to(*b"report", to).from(&operations).wait()?;
+    Ok(())
+}
+
+fn main() {
+    let _ = program;
+}

@@ -1,0 +1,16 @@
+//! A buffer is freed before the request that is to send it is run.
+//! A request borrows what it is given by reference.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, NonPagedBuffer};
+
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let buffer = NonPagedBuffer::copy_of(b"report")?;
+    let request = socket.send_to(&buffer, to);
+    drop(buffer);
+    request.wait().map(drop)
+}
+
+fn main() {
+    let _ = program;
+}

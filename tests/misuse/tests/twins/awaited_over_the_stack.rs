@@ -1,0 +1,11 @@
+//! The right form of `awaited_over_the_stack`.
+
+use std::future::IntoFuture;
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error};
+
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let bytes = *b"on the stack";
+    drop(socket.send_to(bytes, to).into_future());
+    Ok(())
+}

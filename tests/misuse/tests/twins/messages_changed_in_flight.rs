@@ -1,0 +1,14 @@
+//! The right form of `messages_changed_in_flight`.
+
+use std::net::SocketAddr;
+use wsk::{DatagramSocket, Error, Messages, NonPagedBuffer};
+
+pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
+    let mut messages = Messages::with_capacity(2)?;
+    assert!(messages.push(NonPagedBuffer::copy_of(b"one")?).is_ok());
+    assert!(messages.push(NonPagedBuffer::copy_of(b"two")?).is_ok());
+    let send = socket.send_messages(messages, to).start()?;
+    let finished = send.wait().map_err(|(error, _)| error)?;
+    assert!(finished.buffer.is_some());
+    Ok(())
+}

@@ -1,0 +1,17 @@
+//! The right form of `scoped_socket_connected_twice`.
+
+use std::net::SocketAddr;
+use wsk::{ConnectionSocket, Error, Family, ListenSocket, Provider};
+
+pub(crate) fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
+    let listener = ListenSocket::open(provider, Family::V4)?;
+    listener.bind(Family::V4.any())?;
+    let remote = SocketAddr::from(([127, 0, 0, 1], listener.local_address()?.port()));
+    let socket = ConnectionSocket::open(provider, Family::V4)?;
+    socket.bind(Family::V4.any())?;
+    let connected = wsk::scope(|s| {
+        let connect = socket.connect(remote).start_in(s)?;
+        Ok::<_, Error>(connect.wait()?)
+    })??;
+    connected.close()
+}
