@@ -26,7 +26,7 @@ use crate::origin::{self, Origin, Thread, Whose};
 use crate::pool::{self, Block, Counter, Use, paging};
 use crate::table::Table;
 use crate::trace::{self, IrpStep};
-use crate::{spinlock, stack_places};
+use crate::{spinlock, stack_places, wsk};
 
 /// All three of the `SL_INVOKE_ON_…` bits.
 const INVOKE_ALWAYS: u32 =
@@ -799,7 +799,9 @@ export! {
         // SAFETY: the IRP has a record; the driver that calls keeps it alive, whoever owns it.
         unsafe {
             AtomicU8::from_ptr(&raw mut (*Irp).Cancel).store(1, Ordering::SeqCst);
-            if let Some(routine) = set_cancel_routine(Irp, None) {
+            if !wsk::ignores_cancel()
+                && let Some(routine) = set_cancel_routine(Irp, None)
+            {
                 (*Irp).CancelIrql = level;
                 let device = if (*Irp).CurrentLocation > (*Irp).StackCount {
                     ptr::null_mut()

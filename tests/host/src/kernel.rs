@@ -16,6 +16,7 @@ use crate::pool::Count;
 use crate::registry::{self, RegistryValue};
 use crate::schedule::{self, Completion};
 use crate::trace::{self, Event};
+use crate::wsk::{Deviation, Deviations};
 use crate::{clock, irp, lock_order, mdl, nmr, origin, page_fault, pool, thread, wsk};
 
 /// Whether a kernel is booted.
@@ -76,6 +77,7 @@ pub struct Builder {
     scattered: bool,
     patience: Duration,
     speed: NonZeroU32,
+    deviations: Deviations,
 }
 
 impl Default for Builder {
@@ -92,6 +94,7 @@ impl Default for Builder {
             scattered: false,
             patience: Duration::from_secs(10),
             speed: NonZeroU32::MIN,
+            deviations: Deviations::default(),
         }
     }
 }
@@ -192,6 +195,12 @@ impl Builder {
         self
     }
 
+    /// Has the provider do something otherwise than documented, as providers other than Windows's own do.
+    pub fn deviation(mut self, deviation: Deviation) -> Self {
+        self.deviations = self.deviations.with(deviation);
+        self
+    }
+
     /// Boots the kernel; waits while another one is booted in this process.
     ///
     /// # Panics
@@ -227,6 +236,7 @@ impl Builder {
         schedule::configure(self.completion, seed);
         schedule::start();
         faults::set_network(self.network, seed);
+        self.deviations.start();
         wsk::start(self.null_provider, self.scattered, self.patience);
         BOOTED.store(true, Ordering::SeqCst);
         Kernel {

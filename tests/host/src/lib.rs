@@ -124,3 +124,4 @@ pub use pool::Count;
 pub use registry::RegistryValue;
 pub use schedule::Completion;
 pub use trace::{Event, IrpStep, What};
+pub use wsk::Deviation;

@@ -9,6 +9,7 @@ mod client;
 mod connection;
 mod control;
 mod datagram;
+mod deviation;
 mod host;
 mod indication;
 mod listen;
@@ -27,6 +28,8 @@ use crate::pool::{self, Use};
 use crate::{irp, waits};
 
 pub(crate) use client::PROVIDER_DISPATCH;
+pub use deviation::Deviation;
+pub(crate) use deviation::{Deviations, ignores_cancel};
 pub(crate) use registration::{VERSION, attach, detach, set_available};
 pub(crate) use request::complete_withheld;
 pub(crate) use socket::{SOCKETS, force_close_all};

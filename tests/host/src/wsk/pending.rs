@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use wsk_sys::{DEVICE_OBJECT, IRP, NTSTATUS, STATUS_CANCELLED};
 
+use super::deviation::ignores_cancel;
 use super::request::Request;
 use super::resolution;
 use super::socket::Socket;
@@ -99,7 +100,9 @@ impl<T: Waiting> Pending<T> {
         let cancelled = unsafe {
             irp::set_driver_context(irp, context.cast());
             irp::set_cancel_routine(irp, Some(cancel));
-            irp::cancel_requested(irp) && irp::set_cancel_routine(irp, None).is_some()
+            irp::cancel_requested(irp)
+                && !ignores_cancel()
+                && irp::set_cancel_routine(irp, None).is_some()
         };
         if cancelled { self.take(irp) } else { None }
     }

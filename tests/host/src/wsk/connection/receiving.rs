@@ -15,6 +15,7 @@ use super::{CHUNK, Control, Phase, Receive, State, Until, kick};
 use crate::schedule::{self, Plan};
 use crate::trace;
 use crate::wsk::callbacks::{self, WrongAnswer};
+use crate::wsk::deviation::short_receives;
 use crate::wsk::request::{Request, Uses};
 use crate::wsk::socket::{self, Socket};
 use crate::wsk::{indication, is_null_provider};
@@ -87,6 +88,7 @@ unsafe fn receive(
     let connection = socket.connection("WskReceive");
     let until = match flags {
         0 => Ok(Until::Something),
+        WSK_FLAG_WAITALL if short_receives().is_some() => Ok(Until::Something),
         WSK_FLAG_WAITALL => Ok(Until::Full),
         // Documented: the length has to be zero.
         WSK_FLAG_DRAIN if data.is_empty() => Ok(Until::End),
@@ -158,7 +160,9 @@ impl Receive {
                 state.unread.clear();
             }
         }
-        let length = room.min(state.unread.len());
+        let length = room
+            .min(state.unread.len())
+            .min(short_receives().unwrap_or(usize::MAX));
         let over = state.ended || state.broken.is_some();
         match (self.until, state.broken) {
             (Until::Something, _) if length > 0 => {}

@@ -1,0 +1,79 @@
+//! What providers other than Windows's own do differently, for tests of drivers that are to work with these too.
+
+use core::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+
+/// Something that a provider does otherwise than documented. Each was seen with ReactOS, some with Wine too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Deviation {
+    /// `WskReceive` gives at most so many bytes at a time, and ignores `WSK_FLAG_WAITALL`.
+    ShortReceives(NonZeroUsize),
+    /// `WskDeregister` returns at once, whatever is still captured, open or in flight.
+    DeregistersAtOnce,
+    /// The `Client` of the provider NPI is NULL.
+    NoClient,
+    /// What `IoCancelIrp` is called for goes on as if it had not been.
+    IgnoresCancel,
+}
+
+/// The deviations of a provider.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Deviations {
+    set: u8,
+    most: usize,
+}
+
+const SHORT_RECEIVES: u8 = 1;
+const DEREGISTERS_AT_ONCE: u8 = 2;
+const NO_CLIENT: u8 = 4;
+const IGNORES_CANCEL: u8 = 8;
+
+static SET: AtomicU8 = AtomicU8::new(0);
+static MOST: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+impl Deviations {
+    pub(crate) const fn with(self, deviation: Deviation) -> Self {
+        let (bit, most) = match deviation {
+            Deviation::ShortReceives(most) => (SHORT_RECEIVES, most.get()),
+            Deviation::DeregistersAtOnce => (DEREGISTERS_AT_ONCE, self.most),
+            Deviation::NoClient => (NO_CLIENT, self.most),
+            Deviation::IgnoresCancel => (IGNORES_CANCEL, self.most),
+        };
+        Self {
+            set: self.set | bit,
+            most,
+        }
+    }
+
+    /// Makes them those of the provider.
+    pub(crate) fn start(self) {
+        let short = self.set & SHORT_RECEIVES != 0;
+        MOST.store(
+            if short { self.most } else { usize::MAX },
+            Ordering::Relaxed,
+        );
+        SET.store(self.set, Ordering::Relaxed);
+    }
+}
+
+fn has(bit: u8) -> bool {
+    SET.load(Ordering::Relaxed) & bit != 0
+}
+
+/// How many bytes a receive gives at most; `None` when it waits for as many as it is told to.
+pub(super) fn short_receives() -> Option<usize> {
+    has(SHORT_RECEIVES).then(|| MOST.load(Ordering::Relaxed))
+}
+
+pub(super) fn deregisters_at_once() -> bool {
+    has(DEREGISTERS_AT_ONCE)
+}
+
+pub(super) fn no_client() -> bool {
+    has(NO_CLIENT)
+}
+
+pub(crate) fn ignores_cancel() -> bool {
+    has(IGNORES_CANCEL)
+}
