@@ -200,6 +200,18 @@ impl<P> Flight<P> {
         unsafe { self.header().outcome() }
     }
 
+    /// Whether the provider was asked to cancel the request, which has completed all the same.
+    ///
+    /// # Safety
+    ///
+    /// It has completed: as for [`end`](Self::end).
+    #[inline]
+    pub(crate) unsafe fn is_cancelled(&self) -> bool {
+        // SAFETY: it has completed, as the caller says, and nobody cancels it while its one holder looks. What was asked before is
+        // there until the IRP is reused.
+        unsafe { (*self.header().irp()).Cancel != 0 }
+    }
+
     /// The place of the payload.
     #[inline]
     pub(crate) fn payload(&self) -> NonNull<P> {

@@ -4,9 +4,11 @@ use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
+use wsk_sys::STATUS_CANCELLED;
+
 use crate::buffer::Lock;
 use crate::error::Error;
-use crate::irp::{Answer, Flight, Header, Idle, Observer};
+use crate::irp::{Answer, Flight, Header, Idle, Observer, Outcome};
 use crate::memory::shared::Shared;
 use crate::registration::Capture;
 use crate::request::{Function, Operation, Way};
@@ -127,25 +129,34 @@ pub(crate) unsafe fn go_on<O: Operation<B>, B, P>(
     observer: impl FnOnce(&Shared<Capture>) -> Observer,
 ) -> Result<Flight<P>, Ended<P>> {
     // SAFETY: it has completed, as the caller says.
-    unsafe {
-        let outcome = flight.outcome();
-        let mut operation = flight.end();
-        let places = operation.places();
-        match O::goes_on(outcome, operation.arguments(), places, place) {
-            None => Err(Ended { outcome, operation }),
-            Some(more) => operation
+    let (outcome, cancelled, mut operation) =
+        unsafe { (flight.outcome(), flight.is_cancelled(), flight.end()) };
+    let places = operation.places();
+    // SAFETY: as above.
+    let more = match unsafe { O::goes_on(outcome, operation.arguments(), places, place) } {
+        None => return Err(Ended { outcome, operation }),
+        // Who has cancelled it wants no more of it.
+        Some(Ok(_)) if cancelled => Err(STATUS_CANCELLED),
+        Some(more) => more,
+    };
+    let ended = |status, operation| {
+        let outcome = Outcome { status, ..outcome };
+        Err(Ended { outcome, operation })
+    };
+    match more {
+        Err(status) => ended(status, operation),
+        // SAFETY: what goes on is that of this operation, which has the rest in its arguments.
+        Ok(more) => unsafe {
+            operation
                 .launch_observed(observer(more.capture()), |irp| more.submit(irp))
-                .map_err(|not_launched| Ended {
-                    outcome,
-                    operation: not_launched.operation,
-                }),
-        }
+                .or_else(|refused| ended(refused.error.into(), refused.operation))
+        },
     }
 }
 
 /// An operation that has completed, with what it said.
 pub(crate) struct Ended<P> {
-    pub(crate) outcome: crate::irp::Outcome,
+    pub(crate) outcome: Outcome,
     pub(crate) operation: Idle<P>,
 }
 

@@ -257,7 +257,7 @@ pub unsafe trait Operation<B>: sealed::Sealed + Sized + 'static {
         let _ = (outcome, carried);
     }
 
-    /// With what it goes on, because it has not got all that it asks for.
+    /// With what it goes on, because it has not got all that it asks for; or the status that it ends with, because it can't.
     ///
     /// # Safety
     ///
@@ -269,7 +269,7 @@ pub unsafe trait Operation<B>: sealed::Sealed + Sized + 'static {
         arguments: &mut Arguments,
         places: Places,
         carried: NonNull<B>,
-    ) -> Option<More> {
+    ) -> Option<Result<More, NTSTATUS>> {
         let _ = (outcome, arguments, places, carried);
         None
     }

@@ -4,8 +4,8 @@
 use core::ptr::NonNull;
 
 use wsk_sys::{
-    DispatchError, IRP, NTSTATUS, WSK_BUF, WSK_FLAG_DRAIN, WSK_FLAG_WAITALL, WSK_SOCKET,
-    WskProviderConnectionDispatch,
+    DispatchError, IRP, NTSTATUS, STATUS_CANCELLED, WSK_BUF, WSK_FLAG_DRAIN, WSK_FLAG_WAITALL,
+    WSK_SOCKET, WskProviderConnectionDispatch,
 };
 
 use crate::buffer::{Extent, Lock, ReceiveBuffer};
@@ -341,7 +341,7 @@ unsafe impl<B: ReceiveBuffer> Operation<All<B>> for ReceivingAll {
         arguments: &mut Arguments,
         places: Places,
         carried: NonNull<All<B>>,
-    ) -> Option<More> {
+    ) -> Option<Result<More, NTSTATUS>> {
         // SAFETY: the caller gives what is carried.
         let (before, socket) =
             unsafe { ((*carried.as_ptr()).received, &(*carried.as_ptr()).socket) };
@@ -351,16 +351,17 @@ unsafe impl<B: ReceiveBuffer> Operation<All<B>> for ReceivingAll {
         if !outcome.status.is_success() || outcome.information == 0 || received >= whole.Length {
             return None;
         }
-        let socket = Handle::from_open(socket)?;
+        // Fewer bytes than asked for would be the end.
+        let Some(socket) = Handle::from_open(socket) else {
+            return Some(Err(STATUS_CANCELLED));
+        };
         // SAFETY: the extent of the buffer, which is still locked.
         let rest = unsafe { Extent::from_wsk_buf(whole) }.rest(received);
         arguments.buffer = rest.as_wsk_buf();
         // SAFETY: the caller gives what is carried, of which this is no part that is lent.
         unsafe { (*carried.as_ptr()).received = received };
-        Some(More {
-            socket,
-            rest: places.buffer(),
-        })
+        let rest = places.buffer();
+        Some(Ok(More { socket, rest }))
     }
 }
 

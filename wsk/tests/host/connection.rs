@@ -22,15 +22,15 @@ use crate::setting::{
 };
 
 /// A driver, and a listener of the host's that it connects to. Dropped in this order, as a driver unloads.
-struct Setting {
-    provider: Provider,
-    registration: Registration,
+pub(crate) struct Setting {
+    pub(crate) provider: Provider,
+    pub(crate) registration: Registration,
     listener: TcpListener,
     remote: SocketAddr,
 }
 
 impl Setting {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (registration, provider) = client();
         let listener = TcpListener::bind(LOOPBACK).unwrap();
         let remote = listener.local_addr().unwrap();
@@ -50,7 +50,7 @@ impl Setting {
     }
 
     /// Both ends of a connection.
-    fn connection(&self) -> (ConnectedSocket, TcpStream) {
+    pub(crate) fn connection(&self) -> (ConnectedSocket, TcpStream) {
         let socket = ConnectedSocket::connect(&self.provider, self.remote)
             .wait()
             .unwrap();

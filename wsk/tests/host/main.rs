@@ -7,6 +7,7 @@ mod chain;
 mod connection;
 mod control;
 mod datagram;
+mod deviations;
 mod events;
 mod in_flight;
 mod listening;

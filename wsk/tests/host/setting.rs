@@ -167,6 +167,7 @@ pub(crate) fn is_reset(peer: &mut TcpStream) -> bool {
 }
 
 /// A buffer that counts how often it was dropped.
+#[derive(Debug)]
 pub(crate) struct Counted(NonPagedBuffer, Arc<AtomicUsize>);
 
 impl Counted {

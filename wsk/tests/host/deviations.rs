@@ -1,0 +1,472 @@
+//! Providers that do otherwise than documented, as ReactOS's and Wine's do: what the crate promises holds with them too.
+
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use wsk::operation::Operations;
+use wsk::{
+    BufferPool, ConnectedSocket, Error, Family, ListenSocket, MdlChain, NonPagedBuffer, SliceChain,
+};
+use wsk_host::{Completion, DISPATCH_LEVEL, Deviation, Kernel, at_irql};
+use wsk_sys::STATUS_CANCELLED;
+
+use crate::connection::Setting;
+use crate::setting::{Counted, FAST, LOOPBACK, MOMENT, PATIENCE, block_on, bound, client, until};
+
+/// Kernels with a provider that deviates.
+fn kernels_with(deviation: Deviation) -> impl Iterator<Item = Kernel> {
+    kernels_at(1, deviation)
+}
+
+fn kernels_at(speed: u32, deviation: Deviation) -> impl Iterator<Item = Kernel> {
+    [Completion::Inline, Completion::Deferred, Completion::Seeded]
+        .into_iter()
+        .map(move |policy| {
+            let builder = Kernel::builder().completion(policy).seed(3);
+            builder.time_lapse(speed).deviation(deviation).boot()
+        })
+}
+
+/// Runs `test` with a connection of a provider that gives at most so many bytes at a time.
+fn with_short_receives(most: usize, test: impl Fn(&Setting, &ConnectedSocket, &mut TcpStream)) {
+    let most = NonZeroUsize::new(most).unwrap();
+    for kernel in kernels_with(Deviation::ShortReceives(most)) {
+        let s = Setting::new();
+        let (socket, mut peer) = s.connection();
+        test(&s, &socket, &mut peer);
+        drop((socket, s));
+        kernel.shutdown();
+    }
+}
+
+fn room() -> NonPagedBuffer {
+    NonPagedBuffer::new(6).unwrap()
+}
+
+#[test]
+fn receive_all_goes_on_until_the_buffer_is_full() {
+    for most in [1, 4] {
+        with_short_receives(most, |s, socket, peer| {
+            let mut bytes = [0; 6];
+            peer.write_all(b"waited").unwrap();
+            assert_eq!(socket.receive_all(&mut bytes).wait(), Ok(6));
+            assert_eq!(&bytes, b"waited");
+            peer.write_all(b"limits").unwrap();
+            let received = socket.receive_all(&mut bytes).wait_timeout(PATIENCE);
+            assert_eq!((received, &bytes), (Ok(6), b"limits"));
+
+            // What comes while it is in flight.
+            let halves = |peer: &mut TcpStream, bytes: &[u8; 6]| {
+                peer.write_all(&bytes[..3]).unwrap();
+                std::thread::sleep(Duration::from_millis(5));
+                peer.write_all(&bytes[3..]).unwrap();
+            };
+            let receiving = socket.receive_all(room()).start().unwrap();
+            halves(peer, b"handle");
+            let finished = receiving.wait().unwrap();
+            assert_eq!(finished.result, Ok(6));
+            assert_eq!(finished.buffer.unwrap().as_slice(), b"handle");
+
+            let receiving = socket.receive_all(room()).start().unwrap();
+            halves(peer, b"awaits");
+            let finished = block_on(receiving);
+            assert_eq!(finished.result, Ok(6));
+            assert_eq!(finished.buffer.unwrap().as_slice(), b"awaits");
+
+            let mut receiving = socket.receive_all(room()).start().unwrap();
+            halves(peer, b"polled");
+            let finished = loop {
+                match receiving.try_take() {
+                    Ok(finished) => break finished,
+                    Err(again) => receiving = again,
+                }
+                std::thread::yield_now();
+            };
+            assert_eq!(finished.result, Ok(6));
+            assert_eq!(finished.buffer.unwrap().as_slice(), b"polled");
+
+            wsk::scope(|scope| {
+                let receiving = socket.receive_all(&mut bytes).start_in(scope).unwrap();
+                halves(peer, b"scoped");
+                let (length, bytes) = receiving.wait().unwrap();
+                assert_eq!((length, &*bytes), (6, b"scoped"));
+            })
+            .unwrap();
+
+            let operations = Operations::new(&s.provider, 1).unwrap();
+            for expected in [b"told 1", b"told 2"] {
+                let (sender, told) = channel();
+                let tell = move |finished| drop(sender.send(finished));
+                if expected == b"told 1" {
+                    socket.receive_all(room()).start_with(tell).unwrap();
+                } else {
+                    let pooled = socket.receive_all(room()).from(&operations);
+                    pooled.start_with(tell).unwrap();
+                }
+                halves(peer, expected);
+                let finished = told.recv_timeout(PATIENCE).unwrap();
+                assert_eq!(finished.result, Ok(6));
+                assert_eq!(finished.buffer.unwrap().as_slice(), expected);
+            }
+            // It goes back when the completion has returned.
+            operations.wait_until_idle().unwrap();
+            let receiving = socket.receive_all(room()).from(&operations);
+            let receiving = receiving.start().unwrap();
+            halves(peer, b"pooled");
+            let finished = receiving.wait().unwrap();
+            assert_eq!(finished.result, Ok(6));
+            assert_eq!(finished.buffer.unwrap().as_slice(), b"pooled");
+            operations.wait_until_idle().unwrap();
+        });
+    }
+}
+
+#[test]
+fn receive_all_ends_with_the_connection() {
+    for shape in 0..4 {
+        with_short_receives(2, |_, socket, peer| {
+            let receiving = (shape > 1).then(|| socket.receive_all(room()).start().unwrap());
+            peer.write_all(b"end").unwrap();
+            peer.shutdown(std::net::Shutdown::Write).unwrap();
+            let mut bytes = [0; 6];
+            let received = match (shape, receiving) {
+                (0, _) => socket.receive_all(&mut bytes).wait(),
+                (1, _) => wsk::scope(|scope| {
+                    let receiving = socket.receive_all(&mut bytes).start_in(scope)?;
+                    receiving.wait().map(|(length, _)| length)
+                })
+                .unwrap(),
+                (2, Some(receiving)) => receiving.wait().unwrap().result,
+                (_, receiving) => block_on(receiving.unwrap()).result,
+            };
+            assert_eq!(received, Ok(3), "what came before the end");
+            assert_eq!(socket.receive_all(&mut bytes).wait(), Ok(0));
+        });
+    }
+}
+
+#[test]
+fn the_rest_is_found_in_chains() {
+    for most in [1, 2, 3, 5] {
+        with_short_receives(most, |_, socket, peer| {
+            let part = |length| NonPagedBuffer::new(length).unwrap();
+            // Begins inside the first part, ends inside the last.
+            let mut chain = MdlChain::new([part(4), part(1), part(8)]);
+            chain.set_range(3, 9).unwrap();
+            peer.write_all(b"123456789").unwrap();
+            let finished = socket.receive_all(chain).start().unwrap().wait().unwrap();
+            assert_eq!(finished.result, Ok(9));
+            let parts = finished.buffer.unwrap().into_parts();
+            let parts = parts.each_ref().map(|part| part.as_slice());
+            assert_eq!(parts, [&b"\0\0\x001"[..], b"2", b"3456789\0"]);
+
+            let (mut one, mut two) = ([0; 2], [0; 3]);
+            let mut chain = SliceChain::new([&mut one[..], &mut two[..]]);
+            chain.set_range(1, 4).unwrap();
+            peer.write_all(b"abcd").unwrap();
+            assert_eq!(socket.receive_all(chain).wait(), Ok(4));
+            assert_eq!((&one, &two), (b"\0a", b"bcd"));
+        });
+    }
+}
+
+/// Pieces that are there at once are not received in the completion of the one before: the stack would not do.
+#[test]
+fn many_pieces_take_no_stack() {
+    let one = NonZeroUsize::MIN;
+    let builder = Kernel::builder().deviation(Deviation::ShortReceives(one));
+    let kernel = builder.backtraces(false).boot();
+    let s = Setting::new();
+    let (socket, mut peer) = s.connection();
+    let sent: Vec<u8> = (0..20_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+    let room = || NonPagedBuffer::new(sent.len()).unwrap();
+    let there = |peer: &mut TcpStream| {
+        peer.write_all(&sent).unwrap();
+        std::thread::sleep(MOMENT);
+    };
+
+    there(&mut peer);
+    let mut buffer = room();
+    assert_eq!(socket.receive_all(&mut buffer).wait(), Ok(sent.len()));
+    assert_eq!(buffer.as_slice(), sent);
+
+    there(&mut peer);
+    let (sender, told) = channel();
+    let tell = move |finished| drop(sender.send(finished));
+    socket.receive_all(room()).start_with(tell).unwrap();
+    let finished = told.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(finished.result, Ok(sent.len()));
+    assert_eq!(finished.buffer.unwrap().as_slice(), sent);
+
+    there(&mut peer);
+    let finished = block_on(socket.receive_all(room()).start().unwrap());
+    assert_eq!(finished.result, Ok(sent.len()));
+    assert_eq!(finished.buffer.unwrap().as_slice(), sent);
+    drop((buffer, socket, s));
+    kernel.shutdown();
+}
+
+/// Fewer bytes than asked for mean that the peer has disconnected, and nothing else does.
+#[test]
+fn receive_all_that_cannot_go_on_is_an_error() {
+    with_short_receives(3, |s, socket, peer| {
+        // Cancelled when a piece has come.
+        let receiving = socket.receive_all(room()).start().unwrap();
+        peer.write_all(b"one").unwrap();
+        until("the piece", || receiving.is_completed());
+        receiving.cancel();
+        let finished = receiving.wait().unwrap();
+        let cancelled = Some(STATUS_CANCELLED);
+        assert_eq!(finished.result.unwrap_err().status(), cancelled);
+        assert_eq!(&finished.buffer.unwrap().as_slice()[..3], b"one");
+
+        let receiving = socket.receive_all(room()).start().unwrap();
+        peer.write_all(b"two").unwrap();
+        until("the piece", || receiving.is_completed());
+        let finished = receiving.give_up().unwrap();
+        assert_eq!(finished.result.unwrap_err().status(), cancelled);
+        assert!(finished.buffer.is_some());
+
+        let mut bytes = [0; 6];
+        wsk::scope(|scope| {
+            let receiving = socket.receive_all(&mut bytes).start_in(scope).unwrap();
+            peer.write_all(b"scp").unwrap();
+            until("the piece", || receiving.is_completed());
+            receiving.cancel();
+            let error = receiving.wait().unwrap_err();
+            assert_eq!(error.status(), cancelled);
+        })
+        .unwrap();
+
+        // The time runs out between two pieces.
+        peer.write_all(b"tim").unwrap();
+        let error = socket
+            .receive_all(&mut bytes)
+            .wait_timeout(MOMENT)
+            .unwrap_err();
+        assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+
+        // Closed when a piece has come.
+        let (other, mut peer) = s.connection();
+        let receiving = other.receive_all(room()).start().unwrap();
+        peer.write_all(b"end").unwrap();
+        until("the piece", || receiving.is_completed());
+        other.close().unwrap();
+        let finished = receiving.wait().unwrap();
+        assert!(finished.result.is_err(), "{:?}", finished.result);
+        assert!(finished.buffer.is_some());
+    });
+}
+
+#[test]
+fn a_registration_waits_itself() {
+    for kernel in kernels_with(Deviation::DeregistersAtOnce) {
+        let s = Setting::new();
+        let (socket, _peer) = s.connection();
+        let drops = Arc::new(AtomicUsize::new(0));
+        let receiving = socket
+            .receive(Counted::new(&[0; 8], &drops))
+            .start()
+            .unwrap();
+        let info = s.provider.resolve("127.0.0.1").wait().unwrap();
+        let late = s.provider.resolve("127.0.0.1").wait().unwrap();
+        let operations = Operations::<NonPagedBuffer>::new(&s.provider, 2).unwrap();
+        let Setting {
+            provider,
+            registration,
+            ..
+        } = s;
+        let thread = std::thread::spawn(move || drop(registration));
+        let waits = |what: &str| {
+            std::thread::sleep(Duration::from_millis(10));
+            assert!(!thread.is_finished(), "{what}");
+        };
+        waits("the provider is captured");
+        drop(provider);
+        waits("a socket is open");
+        drop(socket);
+        assert!(receiving.wait().unwrap().result.is_err());
+        waits("addresses are there");
+        drop(info);
+        waits("and others");
+        drop(operations);
+        waits("addresses are there still");
+        // Put off, and so freed by the thread that deregisters.
+        at_irql(DISPATCH_LEVEL, || drop(late));
+        thread.join().unwrap();
+        assert_eq!(drops.load(Ordering::SeqCst), 1);
+        kernel.shutdown();
+    }
+}
+
+/// What is left to its completion routine keeps the driver until that is done.
+#[test]
+fn a_registration_waits_for_what_nobody_holds() {
+    for kernel in kernels_at(1, Deviation::DeregistersAtOnce) {
+        let (registration, provider) = client();
+        let listener = ListenSocket::open(&provider, Family::V4).unwrap();
+        listener
+            .bind(LOOPBACK.parse::<SocketAddr>().unwrap())
+            .unwrap();
+        let (sender, told) = channel();
+        listener
+            .accept()
+            .start_with(move |accepted| sender.send(accepted.is_err()).unwrap())
+            .unwrap();
+        let socket = bound(&provider, Family::V4, LOOPBACK);
+        for _ in 0..8 {
+            drop(socket.receive_from(room()).start().unwrap());
+        }
+        drop(provider.resolve("127.0.0.1").start().unwrap());
+        // A socket that is closed by its last operation.
+        let receive = socket.receive_from(room()).start().unwrap();
+        drop((socket, listener, provider));
+        drop(receive);
+        drop(registration);
+        assert!(told.try_recv().unwrap(), "it was told before");
+        kernel.shutdown();
+    }
+}
+
+/// As documented: what is forgotten is never given back, and the registration waits for it.
+#[test]
+fn a_registration_waits_for_what_is_forgotten_while_it_is_in_flight() {
+    let kernel = Kernel::builder()
+        .deviation(Deviation::DeregistersAtOnce)
+        .boot();
+    let (registration, provider) = client();
+    let socket = bound(&provider, Family::V4, LOOPBACK);
+    std::mem::forget(socket.receive_from(room()).start().unwrap());
+    let kept = socket.clone();
+    drop((socket, provider));
+    let thread = std::thread::spawn(move || drop(registration));
+    std::thread::sleep(MOMENT);
+    assert!(!thread.is_finished());
+    drop(kept);
+    // Closing has ended the operation, which keeps nothing any more but its own memory.
+    thread.join().unwrap();
+    let left = kernel.finish().unwrap_err();
+    assert_eq!(left.entries().len(), 3, "operation, bytes and MDL: {left}");
+}
+
+fn is_abandoned<T: std::fmt::Debug>(result: Result<T, Error>) {
+    let error = result.unwrap_err();
+    assert!(matches!(error, Error::Abandoned { .. }), "{error}");
+}
+
+#[test]
+fn what_can_be_left_is_not_waited_for_when_cancelling_is_ignored() {
+    for kernel in kernels_at(FAST, Deviation::IgnoresCancel) {
+        let (registration, provider) = client();
+        let socket = bound(&provider, Family::V4, LOOPBACK);
+        let drops = Arc::new(AtomicUsize::new(0));
+        let buffer = || Counted::new(&[0; 8], &drops);
+        let operations = Operations::new(&provider, 1).unwrap();
+        let pool = BufferPool::new(1, |_| NonPagedBuffer::new(8)).unwrap();
+        let begin = Instant::now();
+
+        // Memory that the operation owns.
+        let owned = socket.receive_from(buffer()).wait_timeout(MOMENT);
+        is_abandoned(owned);
+        let started = socket.receive_from(buffer()).start().unwrap();
+        let (error, started) = started.wait_timeout(MOMENT).unwrap_err();
+        assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+        started.cancel();
+        let (_, started) = started.wait_timeout(MOMENT).unwrap_err();
+        let finished = started.give_up().unwrap();
+        is_abandoned(finished.result);
+        assert!(finished.buffer.is_none());
+        let pooled = socket.receive_from(buffer()).from(&operations);
+        let finished = pooled.start().unwrap().give_up().unwrap();
+        is_abandoned(finished.result);
+        assert!(finished.buffer.is_none());
+        assert!(!operations.is_idle());
+        let mut prepared = socket.receive_from(room()).prepare().unwrap();
+        is_abandoned(prepared.wait_timeout(MOMENT));
+        assert!(prepared.is_abandoned());
+        let other = socket.receive_from(room()).prepare().unwrap();
+        let ended = other.start().unwrap().give_up().unwrap();
+        is_abandoned(ended.result());
+        // Memory that says that it was left.
+        let mut lent = NonPagedBuffer::new(8).unwrap();
+        is_abandoned(socket.receive_from(&mut lent).wait_timeout(MOMENT));
+        assert!(lent.is_lost());
+        let taken = pool.take().unwrap();
+        is_abandoned(socket.receive_from(taken).wait_timeout(MOMENT));
+        assert!(begin.elapsed() < PATIENCE);
+        assert_eq!(drops.load(Ordering::SeqCst), 0);
+        assert_eq!(kernel.counts().in_flight, 7);
+
+        // The provider gives all of it up when the socket is dead; only closing it would not do: what is prepared keeps it open.
+        kernel.force_close_sockets();
+        until("the end of all", || kernel.counts().in_flight == 0);
+        drop((prepared, ended, socket));
+        operations.wait_until_idle().unwrap();
+        assert_eq!(drops.load(Ordering::SeqCst), 2, "what was started");
+        drop((operations, pool, lent, provider, registration));
+        // What was waited for and left is kept for ever: bytes and MDL of three buffers, and the two blocks of the pool of one of them.
+        let left = kernel.finish().unwrap_err();
+        assert_eq!(left.entries().len(), 8, "{left}");
+    }
+}
+
+#[test]
+fn borrowed_memory_is_waited_for_however_long() {
+    for kernel in kernels_at(FAST, Deviation::IgnoresCancel) {
+        let (registration, provider) = client();
+        let socket = bound(&provider, Family::V4, LOOPBACK);
+        let to = socket.local_address().unwrap();
+        let mut bytes = [0; 8];
+        let begin = Instant::now();
+        let received = std::thread::scope(|threads| {
+            threads.spawn(|| {
+                // Long after time and grace are over.
+                std::thread::sleep(Duration::from_millis(400));
+                let peer = std::net::UdpSocket::bind(LOOPBACK).unwrap();
+                peer.send_to(b"late", to).unwrap();
+            });
+            socket.receive_from(&mut bytes).wait_timeout(MOMENT)
+        });
+        // It came after all: that is no error.
+        assert_eq!(received.unwrap().length(), 4);
+        assert_eq!(&bytes[..4], b"late");
+        assert!(begin.elapsed() >= Duration::from_millis(400));
+        drop((socket, provider, registration));
+        kernel.shutdown();
+    }
+}
+
+#[test]
+fn connecting_and_accepting_end_when_cancelling_is_ignored() {
+    for kernel in kernels_at(FAST, Deviation::IgnoresCancel) {
+        let (registration, provider) = client();
+        let listener = ListenSocket::open(&provider, Family::V4).unwrap();
+        listener
+            .bind(LOOPBACK.parse::<SocketAddr>().unwrap())
+            .unwrap();
+        let begin = Instant::now();
+        let accept = listener.accept().wait_timeout(MOMENT);
+        assert!(matches!(
+            accept,
+            Err(Error::TimedOut { .. } | Error::Abandoned { .. })
+        ));
+        let accept = listener.accept().start().unwrap().give_up().unwrap();
+        is_abandoned(accept.map(drop));
+        let host = std::net::TcpListener::bind(LOOPBACK).unwrap();
+        let remote = host.local_addr().unwrap();
+        let connected = ConnectedSocket::connect(&provider, remote).wait().unwrap();
+        let _peer = host.accept().unwrap();
+        let mut lent = room();
+        is_abandoned(connected.receive(&mut lent).wait_timeout(MOMENT));
+        is_abandoned(connected.drain().wait_timeout(MOMENT));
+        assert!(begin.elapsed() < PATIENCE);
+        drop((connected, lent, listener, provider, registration));
+        // The bytes and the MDL of what was lent.
+        assert_eq!(kernel.finish().unwrap_err().entries().len(), 2);
+    }
+}
