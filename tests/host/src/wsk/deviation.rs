@@ -3,7 +3,7 @@
 use core::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
-/// Something that a provider does otherwise than documented. Each was seen with ReactOS, some with Wine too.
+/// Something that a provider does otherwise than documented; each was seen with one that is not of Windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Deviation {
