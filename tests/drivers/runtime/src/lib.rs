@@ -24,14 +24,20 @@ pub use worker::{Stop, Worker};
 
 /// Prints what a driver could not do, and gives the status to answer with. IRQL: `<= DISPATCH_LEVEL`.
 pub fn report(driver: &CStr, error: Error) -> NTSTATUS {
-    let call = error.call().map_or(c"the driver", wsk::Call::name);
+    let what = match (error, error.call()) {
+        // An entry that the provider's table has not, or that cannot take what it was given.
+        (Error::NoEntry { entry } | Error::TooLong { entry }, _) => entry.as_bytes(),
+        (_, Some(call)) => call.name().to_bytes(),
+        _ => b"the driver",
+    };
     let status = NTSTATUS::from(error);
-    // SAFETY: two strings that end with a zero, and a number, as the format asks for.
+    // SAFETY: a string that ends with a zero, a length and so many bytes, and a number, as the format asks for.
     unsafe {
         DbgPrint(
-            c"%s: %s failed: 0x%08X\n".as_ptr(),
+            c"%s: %.*s failed: 0x%08X\n".as_ptr(),
             driver.as_ptr(),
-            call.as_ptr(),
+            what.len(),
+            what.as_ptr(),
             status.0,
         );
     }

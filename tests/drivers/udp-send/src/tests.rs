@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::DriverEntry;
 use wsk_host::{Kernel, LoadedDriver, RegistryValue, What};
-use wsk_sys::{STATUS_FILE_FORCED_CLOSED, STATUS_INSUFFICIENT_RESOURCES};
+use wsk_sys::{STATUS_FILE_FORCED_CLOSED, STATUS_INSUFFICIENT_RESOURCES, STATUS_NOT_SUPPORTED};
 
 /// Boots a kernel, and the lines that drivers print there.
 fn boot() -> (Kernel, Arc<Mutex<Vec<String>>>) {
@@ -63,6 +63,17 @@ fn it_says_what_failed() {
         *lines,
         ["udp-send: WskCaptureProviderNPI failed: 0xC00000A3\n"]
     );
+}
+
+#[test]
+fn it_names_the_entry_that_is_not_there() {
+    let (kernel, lines) = boot();
+    let entry = "WskSendTo";
+    let status = driver_runtime::report(c"udp-send", wsk::Error::NoEntry { entry });
+    assert_eq!(status, STATUS_NOT_SUPPORTED);
+    kernel.shutdown();
+    let lines = lines.lock().unwrap();
+    assert_eq!(*lines, ["udp-send: WskSendTo failed: 0xC00000BB\n"]);
 }
 
 #[test]
