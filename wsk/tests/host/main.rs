@@ -14,6 +14,7 @@ mod listening;
 mod messages;
 mod network;
 mod options;
+mod pools;
 mod prepared;
 mod refused;
 mod requests;
