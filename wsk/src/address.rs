@@ -73,9 +73,10 @@ impl Family {
 
     /// The greatest payload of one datagram to `address`.
     const fn limit(address: &SocketAddr) -> usize {
-        match address {
-            SocketAddr::V4(_) => Self::LIMIT_V4,
-            SocketAddr::V6(_) => Self::LIMIT_V6,
+        if is_v4(address) {
+            Self::LIMIT_V4
+        } else {
+            Self::LIMIT_V6
         }
     }
 
@@ -119,6 +120,11 @@ impl Family {
     /// Fails when a socket of this family cannot use `address`.
     pub(crate) const fn check(self, address: &SocketAddr) -> Result<(), Error> {
         match (self, address) {
+            // A mapped address is of IPv4, which sockets of IPv6 alone do not speak.
+            (Self::V6, SocketAddr::V6(_)) if is_v4(address) => Err(Error::WrongFamily {
+                socket: self,
+                address: Self::V4,
+            }),
             (Self::V4, SocketAddr::V4(_)) | (Self::V6, SocketAddr::V6(_)) | (Self::Dual, _) => {
                 Ok(())
             }
@@ -158,6 +164,14 @@ impl Family {
             (_, SocketAddr::V4(v4)) => write_v4(v4, to),
             (_, SocketAddr::V6(v6)) => write_v6(v6, to),
         }
+    }
+}
+
+/// Whether an address is one of IPv4, mapped or not.
+const fn is_v4(address: &SocketAddr) -> bool {
+    match address {
+        SocketAddr::V4(_) => true,
+        SocketAddr::V6(v6) => v6.ip().to_ipv4_mapped().is_some(),
     }
 }
 
@@ -222,7 +236,8 @@ fn put(encoded: &Encoded, to: &mut SOCKADDR_STORAGE) {
 }
 
 /// The address of a peer, encoded for WSK and checked once: where a `SocketAddr` can be given to a datagram socket this can be too,
-/// and saves doing so again for each datagram.
+/// and saves doing so again for each datagram. Sockets of another family than it was encoded for, if they can send there, encode it
+/// anew for each.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -288,6 +303,14 @@ impl RemoteAddress {
             limit: limit as u32,
             usable,
         }
+    }
+
+    /// Writes the address as sockets of another family take it than the one that it was encoded for, if they can send there.
+    #[cold]
+    #[inline(never)]
+    fn put_anew(&self, ready: u8, length: usize, to: &mut SOCKADDR_STORAGE) -> bool {
+        self.address()
+            .is_ok_and(|address| put_longer(&address, ready, length, to))
     }
 
     /// The address.
@@ -370,7 +393,10 @@ impl sealed::Sealed for RemoteAddress {}
 impl Destination for RemoteAddress {
     #[inline]
     fn put(&self, ready: u8, length: usize, to: &mut SOCKADDR_STORAGE) -> bool {
-        if self.usable & ready == 0 || length > self.limit as usize {
+        if self.usable & ready == 0 {
+            return self.put_anew(ready, length, to);
+        }
+        if length > self.limit as usize {
             return false;
         }
         put(&self.encoded, to);

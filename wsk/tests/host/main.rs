@@ -3,6 +3,7 @@
 
 mod setting;
 
+mod addresses;
 mod chain;
 mod connection;
 mod control;
