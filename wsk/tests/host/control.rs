@@ -18,10 +18,12 @@ use std::time::Duration;
 
 use socket2::{MaybeUninitSlice, MsgHdrMut};
 use wsk::events::{Indication, ReceiveFromEvent, Verdict};
+use wsk::operation::{Operations, Prepared};
 use wsk::option::{
     ReceiveEcnV4, ReceiveEcnV6, ReceiveHopLimit, ReceivePacketInfoV4, ReceivePacketInfoV6,
     ReceiveTimeToLive, ReceiveTrafficClass, ReceiveTypeOfService, SegmentSize,
 };
+use wsk::request::SendingTo;
 use wsk::{
     Call, Control, ControlMessage, DatagramSocket, Error, Family, NTSTATUS, NonPagedBuffer,
     WithControl,
@@ -468,5 +470,239 @@ fn an_event_tells_what_came_along() {
         let expected = sorted(expected_v4(loopback(), 0x2B, 3).into_iter());
         assert_eq!(told.recv_timeout(PATIENCE).unwrap(), expected);
         socket.disable_receive_events().unwrap();
+    });
+}
+
+/// A send with control information, prepared.
+fn sender(socket: &DatagramSocket, to: SocketAddr) -> Prepared<SendingTo, Told> {
+    let buffer = WithControl::new(NonPagedBuffer::new(16).unwrap(), Control::new());
+    socket.send_to(buffer, to).prepare().unwrap()
+}
+
+type Told = WithControl<NonPagedBuffer, ALL>;
+
+#[test]
+fn bytes_length_control_and_address_of_a_prepared_send_change_between_its_runs() {
+    on_each_kernel(|kernel, provider| {
+        let (first, to) = setting::peer(LOOPBACK);
+        let (second, other) = setting::peer(LOOPBACK);
+        let socket = bound(provider, Family::V4, "0.0.0.0:0");
+        let port = socket.local_address().unwrap().port();
+        let mut sender = sender(&socket, to);
+        let from = |last: u8| ControlMessage::PacketInfoV4 {
+            address: Ipv4Addr::new(127, 0, 0, last),
+            interface: 0,
+        };
+        let hears = |peer: &std::net::UdpSocket, bytes: &[u8], last: u8| {
+            let mut room = [0; 32];
+            let (length, source) = peer.recv_from(&mut room).unwrap();
+            let expected = SocketAddr::from(([127, 0, 0, last], port));
+            assert_eq!((&room[..length], source), (bytes, expected));
+        };
+        assert_eq!(sender.wait(), Ok(16));
+        hears(&first, &[0; 16], 1);
+        // From now on nothing is allocated.
+        let before = kernel.counts().allocations();
+        for (round, last) in (1..).zip([5, 1, 7]) {
+            let buffer = sender.buffer_mut().unwrap();
+            buffer
+                .buffer
+                .assign(&[round; 9][..usize::from(round) * 3])
+                .unwrap();
+            buffer.control.clear();
+            buffer.control.push(from(last)).unwrap();
+            assert_eq!(sender.wait(), Ok(usize::from(round) * 3));
+            hears(&first, &[round; 9][..usize::from(round) * 3], last);
+        }
+        // The source stays chosen when only the bytes change, or only the address.
+        sender.buffer_mut().unwrap().buffer.assign(b"same").unwrap();
+        assert_eq!(sender.wait(), Ok(4));
+        hears(&first, b"same", 7);
+        sender.set_remote_address(other).unwrap();
+        assert_eq!(sender.wait(), Ok(4));
+        hears(&second, b"same", 7);
+        // Cut into datagrams, each of which comes from there.
+        let control = &mut sender.buffer_mut().unwrap().control;
+        control.push(ControlMessage::SegmentSize(3)).unwrap();
+        assert_eq!(sender.wait(), Ok(4));
+        hears(&second, b"sam", 7);
+        hears(&second, b"e", 7);
+        // What is wrong is an error of the run, and can be made right.
+        let control = &mut sender.buffer_mut().unwrap().control;
+        control.clear();
+        control.push(ControlMessage::EcnV4(4)).unwrap();
+        assert!(matches!(sender.wait(), Err(Error::Call { .. })));
+        sender.buffer_mut().unwrap().control.clear();
+        let ended = sender.start().unwrap().wait().unwrap();
+        assert_eq!(ended.result(), Ok(4));
+        hears(&second, b"same", 1);
+        assert_eq!(kernel.counts().allocations(), before);
+        // An address that cannot be, and then another change: the address is as it was.
+        let mut sender = ended.into_operation().unwrap();
+        sender.buffer_mut().unwrap().buffer.assign(b"last").unwrap();
+        let v6: SocketAddr = "[::1]:9".parse().unwrap();
+        assert!(matches!(
+            sender.set_remote_address(v6),
+            Err(Error::WrongFamily { .. })
+        ));
+        assert_eq!(sender.remote_address(), Some(other));
+        assert_eq!(sender.wait(), Ok(4));
+        hears(&second, b"last", 1);
+    });
+}
+
+#[test]
+#[cfg(not(windows))]
+fn ecn_of_a_prepared_send_changes_between_its_runs() {
+    on_each_kernel(|_, provider| {
+        let (peer, to) = peer(LOOPBACK);
+        turn_on(&peer, libc::IPPROTO_IP, libc::IP_RECVTOS);
+        let socket = bound(provider, Family::V4, "0.0.0.0:0");
+        let mut sender = sender(&socket, to);
+        for ecn in [1, 2, 3, 0, 2] {
+            let control = &mut sender.buffer_mut().unwrap().control;
+            control.clear();
+            if ecn > 0 {
+                control.push(ControlMessage::EcnV4(ecn)).unwrap();
+            }
+            assert_eq!(sender.wait(), Ok(16));
+            let told = ancillary(&peer);
+            assert_eq!(told[0].2, [u8::try_from(ecn).unwrap()], "{told:?}");
+        }
+    });
+}
+
+#[test]
+fn control_information_that_does_not_fit_is_an_error_of_the_next_run() {
+    on_each_kernel(|_, provider| {
+        let (peer, to) = setting::peer(LOOPBACK);
+        let socket = bound(provider, Family::V4, LOOPBACK);
+        let buffer = WithControl::new(
+            NonPagedBuffer::copy_of(b"fits").unwrap(),
+            Control::<600>::new(),
+        );
+        let mut sender = socket.send_to(buffer, to).prepare().unwrap();
+        let control = &mut sender.buffer_mut().unwrap().control;
+        while control.push(ControlMessage::TimeToLive(9)).is_ok() {}
+        for _ in 0..2 {
+            assert!(matches!(sender.wait(), Err(Error::ControlFull { .. })));
+        }
+        let refused = sender.start().unwrap_err();
+        assert!(matches!(refused.error, Error::ControlFull { .. }));
+        let mut sender = refused.buffer;
+        let refused = sender.set_remote_address(to);
+        assert!(matches!(refused, Err(Error::ControlFull { .. })));
+        sender.buffer_mut().unwrap().control.clear();
+        assert_eq!(sender.wait(), Ok(4));
+        setting::arrives(&peer, b"fits");
+    });
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_came_along_with_one_datagram_is_not_told_of_the_next() {
+    on_each_kernel(|_, provider| {
+        let socket = bound(provider, Family::V4, LOOPBACK);
+        let to = socket.local_address().unwrap();
+        let (peer, from) = peer(LOOPBACK);
+        let says = |bytes: &[u8]| assert_eq!(peer.send_to(bytes, &to.into()).unwrap(), bytes.len());
+        let room = || WithControl::new(NonPagedBuffer::new(16).unwrap(), Control::<ALL>::new());
+        let mut receiver = socket.receive_from(room()).prepare().unwrap();
+        let operations = Operations::new(provider, 1).unwrap();
+        for _ in 0..2 {
+            tell_all(&socket);
+            says(b"told");
+            let arrival = receiver.wait().unwrap();
+            assert_eq!((arrival.length(), arrival.remote_address()), (4, Ok(from)));
+            assert_eq!(arrival.control().count(), 4);
+            says(b"told");
+            let receive = socket.receive_from(room()).from(&operations).start();
+            let told = receive.unwrap().wait().unwrap();
+            assert_eq!(told.buffer.unwrap().control.messages().count(), 4);
+
+            tell_nothing(&socket);
+            says(b"plain");
+            let arrival = receiver.wait().unwrap();
+            assert_eq!(arrival.length(), 5);
+            assert_eq!(arrival.control().count(), 0, "{arrival:?}");
+            // The operation of a pool has no more to tell, neither of what succeeds nor of what does not.
+            says(b"plain");
+            let receive = socket.receive_from(room()).from(&operations).start();
+            let plain = receive.unwrap().wait().unwrap();
+            assert_eq!(plain.result.unwrap().length(), 5);
+            assert_eq!(plain.buffer.unwrap().control.messages().count(), 0);
+            let receive = socket
+                .receive_from(room())
+                .from(&operations)
+                .start()
+                .unwrap();
+            receive.cancel();
+            let cancelled = receive.wait().unwrap();
+            assert!(cancelled.result.is_err());
+            assert_eq!(cancelled.buffer.unwrap().control.messages().count(), 0);
+        }
+        // A run that is cancelled tells of nothing; nor does one with less room of more.
+        tell_all(&socket);
+        says(b"told");
+        assert_eq!(receiver.wait().unwrap().control().count(), 4);
+        assert!(receiver.wait_timeout(Duration::from_millis(10)).is_err());
+        assert!(receiver.seen().is_err());
+    });
+}
+
+fn tell_nothing(socket: &DatagramSocket) {
+    socket
+        .set_option(ReceivePacketInfoV4(false))
+        .wait()
+        .unwrap();
+    socket
+        .set_option(ReceiveTypeOfService(false))
+        .wait()
+        .unwrap();
+    socket.set_option(ReceiveEcnV4(false)).wait().unwrap();
+    socket.set_option(ReceiveTimeToLive(false)).wait().unwrap();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_stream_receive_with_an_operation_that_received_a_datagram_is_told_nothing_of_that() {
+    use std::io::Write;
+
+    on_each_kernel(|_, provider| {
+        let socket = bound(provider, Family::V4, LOOPBACK);
+        tell_all(&socket);
+        let to = socket.local_address().unwrap();
+        let listener = std::net::TcpListener::bind(LOOPBACK).unwrap();
+        let remote = listener.local_addr().unwrap();
+        let connection = wsk::ConnectedSocket::connect(provider, remote)
+            .wait()
+            .unwrap();
+        let (mut stream, _) = listener.accept().unwrap();
+        let (peer, _) = peer(LOOPBACK);
+        let operations = Operations::new(provider, 1).unwrap();
+        let room = || WithControl::new(NonPagedBuffer::new(16).unwrap(), Control::<ALL>::new());
+        for waits in [true, false] {
+            peer.send_to(b"datagram", &to.into()).unwrap();
+            let receive = socket.receive_from(room()).from(&operations).start();
+            let finished = receive.unwrap().wait().unwrap();
+            assert_eq!(finished.result.unwrap().length(), 8);
+            assert_eq!(finished.buffer.unwrap().control.messages().count(), 4);
+
+            stream.write_all(b"bytes").unwrap();
+            let receive = connection.receive(room()).from(&operations);
+            let finished = if waits {
+                receive.start().unwrap().wait().unwrap()
+            } else {
+                let (sender, told) = channel();
+                receive
+                    .start_with(move |finished| sender.send(finished).unwrap())
+                    .unwrap();
+                told.recv_timeout(PATIENCE).unwrap()
+            };
+            assert_eq!(finished.result, Ok(5));
+            let received = finished.buffer.unwrap();
+            assert_eq!(&received.buffer.as_slice()[..5], b"bytes");
+            assert_eq!(received.control.as_bytes(), b"", "of the datagram before");
+        }
     });
 }
