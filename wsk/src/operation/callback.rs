@@ -94,6 +94,8 @@ impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
             // SAFETY: it was loaded, and is not in flight.
             hold(F::Operation::capture(target, unsafe { place.as_ref() }))
         });
+        // SAFETY: as above.
+        let _during_call = F::Operation::during_call(unsafe { place.as_ref() });
         let told = completion_of(payload).cast::<C>();
         // SAFETY: what the parameters point at is in the arguments, or was lent and is in the payload, which is the routine's from the
         // call on. There is room for the completion, as was asserted; the discard is that of what was loaded.

@@ -14,7 +14,7 @@ use crate::memory::shared::Shared;
 use crate::registration::Capture;
 use crate::request::sealed::Sealed;
 use crate::request::{Function, InPlace, Operation, Request, Way};
-use crate::socket::{ConnectedSocket, ConnectionSocket};
+use crate::socket::{ConnectedSocket, ConnectionCategory, ConnectionSocket, Handle};
 
 /// A connection to an address.
 #[derive(Debug)]
@@ -187,6 +187,10 @@ unsafe impl Operation<ConnectionSocket> for Connecting {
 
     fn capture<'a, 't: 'a>((): (), socket: &'a ConnectionSocket) -> &'a Shared<Capture> {
         socket.handle.capture()
+    }
+
+    fn during_call(socket: &ConnectionSocket) -> Option<Handle<ConnectionCategory>> {
+        Some(socket.handle.clone())
     }
 
     unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {

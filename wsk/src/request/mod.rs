@@ -70,6 +70,7 @@ use crate::error::{Call, Error};
 use crate::irp::{Arguments, Flight, Idle, Outcome, Places};
 use crate::memory::shared::Shared;
 use crate::registration::Capture;
+use crate::socket::{ConnectionCategory, Handle};
 
 pub(crate) mod sealed {
     pub trait Sealed {}
@@ -271,6 +272,15 @@ pub unsafe trait Operation<B>: sealed::Sealed + Sized + 'static {
         carried: NonNull<B>,
     ) -> Option<Result<More, NTSTATUS>> {
         let _ = (outcome, arguments, places, carried);
+        None
+    }
+
+    /// A handle of the socket that it carries, to be kept until the call has returned: whoever is told of its completion, which may
+    /// come before, may drop the socket, and WSK lets nobody close it while it is called.
+    #[doc(hidden)]
+    #[inline]
+    fn during_call(carried: &B) -> Option<Handle<ConnectionCategory>> {
+        let _ = carried;
         None
     }
 

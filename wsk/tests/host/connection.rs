@@ -1,10 +1,12 @@
 //! Connection sockets on the host kernel, against the host's own TCP sockets: each operation in its three shapes, and what can
 //! happen to a connection meanwhile.
 
+use std::future::IntoFuture;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use wsk::operation::{NotConnected, Operations};
@@ -136,16 +138,29 @@ fn a_connection_is_made_by_operations_that_own_the_socket() {
 fn a_refused_connection_gives_the_socket_back() {
     on_each_kernel(|_, s| {
         let nobody = TcpListener::bind(LOOPBACK).unwrap().local_addr().unwrap();
-        let socket = s.bound();
-        let (error, socket) = not_connected(socket.connect(nobody).wait());
-        assert_eq!(error.status(), Some(STATUS_CONNECTION_REFUSED));
-        socket.close().unwrap();
-
-        let socket = s.bound();
-        let connect = socket.connect(nobody).start().unwrap();
-        let (error, socket) = not_connected(connect.wait().unwrap());
-        assert_eq!(error.status(), Some(STATUS_CONNECTION_REFUSED));
-        socket.close().unwrap();
+        let refused = |(error, socket): (Error, ConnectionSocket)| {
+            assert_eq!(error.status(), Some(STATUS_CONNECTION_REFUSED));
+            socket.close().unwrap();
+        };
+        refused(not_connected(s.bound().connect(nobody).wait()));
+        let connect = s.bound().connect(nobody);
+        refused(not_connected(connect.wait_timeout(PATIENCE)));
+        let connect = s.bound().connect(nobody).start().unwrap();
+        refused(not_connected(connect.wait().unwrap()));
+        let connect = s.bound().connect(nobody);
+        refused(not_connected(block_on(connect.into_future())));
+        let connect = s.bound().connect(nobody);
+        let scoped = wsk::scope(|scope| connect.start_in(scope).unwrap().wait());
+        refused(not_connected(scoped.unwrap()));
+        let operations = Operations::new(&s.provider, 1).unwrap();
+        let connect = s.bound().connect(nobody).from(&operations);
+        let connect = connect.start().unwrap();
+        refused(not_connected(connect.wait().unwrap()));
+        let (sender, told) = channel();
+        let connect = s.bound().connect(nobody);
+        let tell = move |connected| drop(sender.send(connected));
+        connect.start_with(tell).unwrap();
+        refused(not_connected(told.recv_timeout(PATIENCE).unwrap()));
 
         let error = ConnectedSocket::connect(&s.provider, nobody)
             .wait()
@@ -156,6 +171,125 @@ fn a_refused_connection_gives_the_socket_back() {
             .unwrap();
         let error = open.wait().unwrap().unwrap_err();
         assert_eq!(error.status(), Some(STATUS_CONNECTION_REFUSED));
+    });
+}
+
+/// Of requests that are wrong too, whatever runs them: nothing is called, and the socket can be connected.
+#[test]
+fn a_wrong_connection_gives_the_socket_back() {
+    on_each_kernel(|kernel, s| {
+        let calls = kernel.counts().calls;
+        let socket = s.bound();
+        let port_zero = address("127.0.0.1:0");
+        let wrong = |(error, socket): (Error, ConnectionSocket)| {
+            assert_eq!(error, Error::PortZero);
+            socket
+        };
+        let socket = wrong(not_connected(socket.connect(port_zero).wait()));
+        let connect = socket.connect(port_zero).wait_timeout(PATIENCE);
+        let socket = wrong(not_connected(connect));
+        let socket = wrong(not_connected(socket.connect(port_zero).start()));
+        let connect = socket.connect(port_zero).into_future();
+        let socket = wrong(not_connected(block_on(connect)));
+        let connect = socket.connect(port_zero).start_with(|_| unreachable!());
+        let socket = wrong(not_connected(connect));
+        let operations = Operations::new(&s.provider, 1).unwrap();
+        let connect = socket.connect(port_zero).from(&operations);
+        let socket = wrong(not_connected(connect.start()));
+        assert!(operations.is_idle());
+        let taken = operations.take();
+        let connect = socket.connect(s.remote).from(&operations);
+        let (error, socket) = not_connected(connect.start());
+        assert_eq!(error, Error::PoolEmpty);
+        drop(taken);
+        // Opening and binding it.
+        assert_eq!(kernel.counts().calls, calls + 2);
+        let connected = socket.connect(s.remote).from(&operations).start();
+        let connected = connected.unwrap().wait().unwrap().unwrap();
+        assert_eq!(connected.remote_address().unwrap(), s.remote);
+    });
+}
+
+/// What was made for an operation that nobody has any more is closed, whenever it was made.
+#[test]
+fn a_connection_that_nobody_takes_is_closed() {
+    on_each_kernel(|kernel, s| {
+        let peer = || {
+            let (peer, _) = s.listener.accept().unwrap();
+            peer.set_read_timeout(Some(PATIENCE)).unwrap();
+            peer
+        };
+        // Completed, and then dropped.
+        let connect = s.bound().connect(s.remote).start().unwrap();
+        until("the connection", || connect.is_completed());
+        at_irql(DISPATCH_LEVEL, || drop(connect));
+        assert!(is_reset(&mut peer()));
+        let open = ConnectedSocket::connect(&s.provider, s.remote);
+        let open = open.start().unwrap();
+        until("the connection", || open.is_completed());
+        at_irql(DISPATCH_LEVEL, || drop(open));
+        assert!(is_reset(&mut peer()));
+        // Dropped in a scope, and at its end.
+        wsk::scope(|scope| {
+            drop(s.bound().connect(s.remote).start_in(scope).unwrap());
+            let open = ConnectedSocket::connect(&s.provider, s.remote);
+            let _ = open.start_in(scope).unwrap();
+        })
+        .unwrap();
+        assert!(is_reset(&mut peer()));
+        assert!(is_reset(&mut peer()));
+        // Dropped by who is told.
+        let connect = s.bound().connect(s.remote);
+        connect.start_with(drop).unwrap();
+        let open = ConnectedSocket::connect(&s.provider, s.remote);
+        open.start_with(drop).unwrap();
+        assert!(is_reset(&mut peer()));
+        assert!(is_reset(&mut peer()));
+        // Dropped at once: cancelled, or connected all the same.
+        for _ in 0..10 {
+            drop(s.bound().connect(s.remote).start().unwrap());
+            let open = ConnectedSocket::connect(&s.provider, s.remote);
+            drop(open.start().unwrap());
+        }
+        until("the closes", || kernel.counts().sockets.live == 0);
+        assert_eq!(kernel.counts().in_flight, 0);
+    });
+}
+
+/// WSK lets nobody close a socket while it is called: its last handle may go in a completion that comes before the call returns.
+#[test]
+fn the_last_handle_may_go_in_a_completion() {
+    on_each_kernel(|kernel, s| {
+        for _ in 0..50 {
+            let (socket, _peer) = s.connection();
+            let buffer = NonPagedBuffer::copy_of(b"last").unwrap();
+            let sender = socket.send(buffer).prepare().unwrap();
+            drop(socket);
+            sender.start_with(drop).unwrap();
+        }
+        until("the closes", || kernel.counts().sockets.live == 0);
+    });
+}
+
+/// Several connections are made at a time, and what they need is borrowed.
+#[test]
+fn connections_are_made_in_a_scope() {
+    on_each_kernel(|_, s| {
+        let (one, two) = wsk::scope(|scope| {
+            let one = s.bound().connect(s.remote).start_in(scope).unwrap();
+            let two = ConnectedSocket::connect(&s.provider, s.remote);
+            let two = two.start_in(scope).unwrap();
+            (one.wait().unwrap(), two.wait().unwrap())
+        })
+        .unwrap();
+        for socket in [one, two] {
+            let (mut peer, from) = s.listener.accept().unwrap();
+            assert_eq!(socket.local_address().unwrap(), from);
+            let bytes = *b"scoped";
+            let sent = wsk::scope(|scope| socket.send(&bytes).start_in(scope)?.wait());
+            assert_eq!(sent.unwrap().unwrap().0, 6);
+            assert_eq!(exactly(&mut peer, 6), b"scoped");
+        }
     });
 }
 

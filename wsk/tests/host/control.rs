@@ -706,3 +706,86 @@ fn a_stream_receive_with_an_operation_that_received_a_datagram_is_told_nothing_o
         }
     });
 }
+
+/// What a prepared sender has of control information goes with each run, and can be changed between two.
+#[test]
+#[cfg(not(windows))]
+fn a_prepared_sender_tells_what_goes_along() {
+    on_each_kernel(|kernel, provider| {
+        let (peer, to) = peer(LOOPBACK);
+        let (other, elsewhere) = self::peer(LOOPBACK);
+        for peer in [&peer, &other] {
+            turn_on(peer, libc::IPPROTO_IP, libc::IP_RECVTOS);
+        }
+        let tos = |peer: &socket2::Socket| {
+            let told = ancillary(peer);
+            assert_eq!(told.len(), 1);
+            told[0].2[0]
+        };
+        let socket = bound(provider, Family::V4, "0.0.0.0:0");
+        let buffer = NonPagedBuffer::copy_of(b"bytes").unwrap();
+        let buffer = WithControl::new(buffer, control::<ALL>(&[ControlMessage::EcnV4(1)]));
+        let mut sender = socket.send_to(buffer, to).prepare().unwrap();
+        let before = kernel.counts().allocations();
+        for _ in 0..2 {
+            assert_eq!(sender.wait(), Ok(5));
+            assert_eq!(tos(&peer), 1);
+        }
+        sender.set_remote_address(elsewhere).unwrap();
+        assert_eq!(sender.wait(), Ok(5));
+        assert_eq!(tos(&other), 1, "as before");
+        let buffer = sender.buffer_mut().unwrap();
+        buffer.control.clear();
+        buffer.control.push(ControlMessage::EcnV4(2)).unwrap();
+        let sender = sender.start().unwrap().wait().unwrap().into_operation();
+        assert_eq!(tos(&other), 2);
+        let mut sender = sender.unwrap();
+        sender.buffer_mut().unwrap().control.clear();
+        assert_eq!(sender.wait(), Ok(5));
+        assert_eq!(tos(&other), 0, "none");
+        assert_eq!(kernel.counts().allocations(), before);
+    });
+}
+
+/// The other things that go along: where from, and how a long buffer is cut.
+#[test]
+fn a_prepared_sender_chooses_its_address_and_is_cut() {
+    on_each_kernel(|_, provider| {
+        let (peer, to) = peer(LOOPBACK);
+        let socket = bound(provider, Family::V4, "0.0.0.0:0");
+        let port = socket.local_address().unwrap().port();
+        let source = |last| ControlMessage::PacketInfoV4 {
+            address: Ipv4Addr::new(127, 0, 0, last),
+            interface: 0,
+        };
+        let buffer = NonPagedBuffer::new(2500).unwrap();
+        let buffer = WithControl::new(buffer, control::<ALL>(&[source(5)]));
+        let mut sender = socket.send_to(buffer, to).prepare().unwrap();
+        let mut room = [MaybeUninit::uninit(); 4096];
+        assert_eq!(sender.wait(), Ok(2500));
+        let (length, from) = peer.recv_from(&mut room).unwrap();
+        assert_eq!(length, 2500);
+        assert_eq!(
+            from.as_socket(),
+            Some(SocketAddr::from(([127, 0, 0, 5], port)))
+        );
+        let buffer = sender.buffer_mut().unwrap();
+        buffer.control = control(&[source(6), ControlMessage::SegmentSize(1000)]);
+        assert_eq!(sender.wait(), Ok(2500));
+        for expected in [1000, 1000, 500] {
+            let (length, from) = peer.recv_from(&mut room).unwrap();
+            assert_eq!(length, expected);
+            assert_eq!(
+                from.as_socket(),
+                Some(SocketAddr::from(([127, 0, 0, 6], port)))
+            );
+        }
+        // What is wrong is found when it runs, and put right again.
+        let buffer = sender.buffer_mut().unwrap();
+        buffer.control = control(&[ControlMessage::EcnV4(4)]);
+        assert!(matches!(sender.wait(), Err(Error::Call { .. })));
+        sender.buffer_mut().unwrap().control.clear();
+        assert_eq!(sender.wait(), Ok(2500));
+        assert_eq!(peer.recv(&mut room).unwrap(), 2500);
+    });
+}

@@ -124,6 +124,64 @@ fn a_connection_that_nobody_takes_is_closed() {
     });
 }
 
+/// Accepting with events has the same finishers.
+#[test]
+fn accepting_with_events_has_a_limit_and_a_scope() {
+    on_each_seeded_kernel(|_, provider| {
+        let (listener, local) = listen(provider);
+        let (quiet, told, drops) = handler(Habit::Take);
+        let accept = listener.accept().with_events(quiet);
+        let error = accept.wait_timeout(MOMENT).unwrap_err();
+        assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+        // The handler has gone with the socket that was not made.
+        until("the drop", || drops.load(Ordering::SeqCst) == 1);
+        assert!(told.recv().is_err(), "it was told nothing");
+
+        let mut peer = connect(local);
+        let (taker, told, drops) = handler(Habit::Take);
+        let accept = listener.accept().with_events(taker);
+        let (socket, _) = accept.wait_timeout(PATIENCE).unwrap();
+        socket.enable_events().unwrap();
+        peer.write_all(b"limited").unwrap();
+        assert_eq!(collect(&told, 7), b"limited");
+        drop(socket);
+        until("the drop", || drops.load(Ordering::SeqCst) == 1);
+
+        let (taker, told, _) = handler(Habit::Take);
+        let (nobody, _, unused) = handler(Habit::Take);
+        let (socket, mut peer) = wsk::scope(|scope| {
+            let accept = listener.accept().with_events(taker).start_in(scope);
+            let second = listener.accept().with_events(nobody).start_in(scope);
+            let peer = connect(local);
+            let (socket, from) = accept.unwrap().wait().unwrap();
+            assert_eq!(from, peer.local_addr().unwrap());
+            let second = second.unwrap();
+            assert!(!second.is_completed());
+            second.cancel();
+            let error = second.wait().unwrap_err();
+            assert_eq!(error.status(), Some(STATUS_CANCELLED));
+            (socket, peer)
+        })
+        .unwrap();
+        assert_eq!(unused.load(Ordering::SeqCst), 1);
+        socket.enable_events().unwrap();
+        peer.write_all(b"scoped").unwrap();
+        assert_eq!(collect(&told, 6), b"scoped");
+
+        // A listener that serves from a completion: each connection is told, and the next is asked for there.
+        let (sender, accepted) = channel();
+        let (taker, _told, _) = handler(Habit::Take);
+        let accept = listener.accept().with_events(taker);
+        accept
+            .start_with(move |accepted| drop(sender.send(accepted)))
+            .unwrap();
+        let peer = connect(local);
+        let (_, from) = accepted.recv_timeout(PATIENCE).unwrap().unwrap();
+        assert_eq!(from, peer.local_addr().unwrap());
+        assert!(accepted.recv().is_err(), "once");
+    });
+}
+
 #[test]
 fn dual_mode_listeners_take_either_family() {
     on_each_seeded_kernel(|_, provider| {

@@ -1,8 +1,10 @@
 //! Options, fixed addresses, control information and several datagrams at once, on the host kernel.
 
 use std::net::SocketAddr;
+use std::sync::mpsc::channel;
 
 use wsk::ioctl::{ControlRequest, CpuAffinity, ReceiveBacklog, RoutingInterface};
+use wsk::operation::Finished;
 use wsk::option::{
     Broadcast, HopLimit, JoinV4, LeaveV4, ReceiveBufferSize, ReuseAddress, TimeToLive, V6Only,
 };
@@ -177,6 +179,57 @@ fn a_fixed_remote_address_sends_and_filters() {
             to
         );
     });
+}
+
+/// A fixed socket sends lists, in scopes and told at completion, as others do.
+#[test]
+fn a_fixed_socket_sends_whatever_others_do() {
+    on_each_kernel(|_, provider| {
+        let (friend, to) = peer(LOOPBACK);
+        let (stranger, elsewhere) = peer(LOOPBACK);
+        let socket = bound(provider, Family::V4, LOOPBACK);
+        let socket = socket.fix_remote_address(to).unwrap();
+        let list = || Messages::new([b"one".as_slice(), b"three"].map(copy)).unwrap();
+        let mut messages = list();
+        assert_eq!(socket.send_all(&mut messages).wait(), Ok(8));
+        arrives(&friend, b"one");
+        arrives(&friend, b"three");
+        let finished = socket.send_all(messages).start().unwrap().wait().unwrap();
+        assert_eq!(finished.result, Ok(8));
+        arrives(&friend, b"one");
+        arrives(&friend, b"three");
+        // An address of its own goes before the fixed one.
+        let mut messages = finished.buffer.unwrap();
+        let sent = socket.send_messages(&mut messages, elsewhere).wait();
+        assert_eq!(sent, Ok(8));
+        arrives(&stranger, b"one");
+        arrives(&stranger, b"three");
+
+        let bytes = *b"scoped";
+        let sent = wsk::scope(|scope| {
+            let one = socket.send(&bytes).start_in(scope)?;
+            let two = socket.send_all(&mut messages).start_in(scope)?;
+            Ok::<_, Error>((one.wait()?.0, two.wait()?.0))
+        });
+        assert_eq!(sent.unwrap().unwrap(), (6, 8));
+        arrives(&friend, b"scoped");
+        arrives(&friend, b"one");
+        arrives(&friend, b"three");
+
+        let (sender, told) = channel();
+        let tell = move |finished: Finished<usize, NonPagedBuffer>| {
+            sender.send(finished).unwrap();
+        };
+        socket.send(copy(b"told")).start_with(tell).unwrap();
+        let finished = told.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(finished.result, Ok(4));
+        assert_eq!(finished.buffer.unwrap().as_slice(), b"told");
+        arrives(&friend, b"told");
+    });
+}
+
+fn copy(bytes: &[u8]) -> NonPagedBuffer {
+    NonPagedBuffer::copy_of(bytes).unwrap()
 }
 
 #[test]
