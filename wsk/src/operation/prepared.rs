@@ -564,6 +564,9 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
             idle.set_discard(tell::<O, B, C>);
             let parameters = (*slot.as_ptr()).parameters.with(|parameters| *parameters);
             let observer = Slot::keep_driver(slot);
+            // WSK lets nobody close a socket while it is called: whoever is told, which may be before the call returns, may drop the
+            // operation, and with it the last handle.
+            let _during_call = O::hold(O::target(&(*slot.as_ptr()).held));
             let launched = ManuallyDrop::into_inner(idle)
                 .launch_unheld(Some(observer), |irp| O::submit(&parameters, irp));
             launched.map_err(|refused| {
