@@ -49,6 +49,7 @@ pub struct MdlChain<const N: usize> {
     parts: [NonPagedBuffer; N],
     extent: Extent,
     lost: AtomicBool,
+    has_lost_part: bool,
 }
 
 impl<const N: usize> MdlChain<N> {
@@ -60,7 +61,9 @@ impl<const N: usize> MdlChain<N> {
             parts,
             extent: Extent::empty(),
             lost: AtomicBool::new(false),
+            has_lost_part: false,
         };
+        chain.has_lost_part = chain.parts.iter().any(NonPagedBuffer::is_lost);
         let mut next = core::ptr::null_mut();
         for part in chain.parts.iter_mut().rev() {
             if let Some(mdl) = part.chain_to(next) {
@@ -120,11 +123,11 @@ impl<const N: usize> MdlChain<N> {
         self.parts.iter().map(NonPagedBuffer::len).sum()
     }
 
-    /// Whether a provider that broke its contract may still use the chain: see [`Error::Abandoned`].
+    /// Whether a provider that broke its contract may still use the chain, or a part that was lost before: see [`Error::Abandoned`].
     #[must_use]
     #[inline]
     pub fn is_lost(&self) -> bool {
-        self.lost.load(Ordering::Relaxed)
+        self.has_lost_part || self.lost.load(Ordering::Relaxed)
     }
 
     #[inline]
@@ -163,7 +166,7 @@ impl<const N: usize> MdlChain<N> {
 
     /// Makes each MDL what it was before it was linked, or leaves them all to the provider that may still use them.
     fn unlink(&mut self) {
-        let lost = self.is_lost();
+        let lost = self.lost.load(Ordering::Relaxed);
         for part in &mut self.parts {
             if lost {
                 part.lose();

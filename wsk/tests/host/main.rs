@@ -12,6 +12,7 @@ mod deviations;
 mod events;
 mod in_flight;
 mod listening;
+mod lost;
 mod messages;
 mod network;
 mod options;

@@ -1,0 +1,222 @@
+//! Buffers that a provider has kept, against its contract: they are lost, and say so whatever is done with them.
+
+use std::fmt::Debug;
+use std::net::TcpListener;
+
+use wsk::{
+    BufferPool, Call, ConnectedSocket, Control, Error, Family, MdlChain, Messages, NonPagedBuffer,
+    WithControl,
+};
+use wsk_host::{Kernel, Resource};
+use wsk_sys::STATUS_NOT_IMPLEMENTED;
+
+use crate::setting::{FAST, LOOPBACK, MOMENT, PATIENCE, Setting, arrives, block_on, kernels_at};
+
+fn buffer(bytes: &[u8]) -> NonPagedBuffer {
+    NonPagedBuffer::copy_of(bytes).unwrap()
+}
+
+fn abandoned(call: Call) -> Error {
+    let status = STATUS_NOT_IMPLEMENTED;
+    Error::Abandoned { call, status }
+}
+
+/// Runs `test` on kernels, where `blocks` pool blocks with an MDL each stay behind.
+#[track_caller]
+fn on_each_kernel(blocks: usize, test: impl Fn(&Kernel, &Setting)) {
+    for kernel in kernels_at(FAST) {
+        let s = Setting::new(Family::V4, LOOPBACK);
+        test(&kernel, &s);
+        let _ = kernel.complete_withheld();
+        drop(s);
+        let left = kernel.finish().unwrap_err();
+        assert_eq!(left.entries().len(), blocks * 2, "{left}");
+    }
+}
+
+/// The provider keeps the next IRP, with what it was given.
+fn keeps_the_next(kernel: &Kernel) {
+    kernel.fail_nth(Resource::Completion, 1);
+}
+
+#[track_caller]
+fn is_lost<T: Debug>(result: Result<T, Error>) {
+    assert_eq!(result.unwrap_err(), Error::BufferLost);
+}
+
+#[test]
+fn a_lost_buffer_is_an_error_wherever_it_is_used() {
+    on_each_kernel(1, |kernel, s| {
+        let listener = TcpListener::bind(LOOPBACK).unwrap();
+        let remote = listener.local_addr().unwrap();
+        let connection = ConnectedSocket::connect(&s.provider, remote)
+            .wait()
+            .unwrap();
+        let mut lost = buffer(b"lost");
+        keeps_the_next(kernel);
+        let sent = s.socket.send_to(&lost, s.to).wait();
+        assert_eq!(sent, Err(abandoned(Call::WskSendTo)));
+        assert!(lost.is_lost());
+        let calls = kernel.counts().calls;
+
+        is_lost(s.socket.send_to(&lost, s.to).wait());
+        is_lost(s.socket.send_to(&lost, s.to).wait_timeout(PATIENCE));
+        is_lost(wsk::scope(|scope| s.socket.send_to(&lost, s.to).start_in(scope)?.wait()).unwrap());
+        is_lost(s.socket.receive_from(&mut lost).wait());
+        is_lost(connection.send(&lost).wait());
+        is_lost(connection.receive(&mut lost).wait());
+        is_lost(connection.receive_all(&mut lost).wait());
+        is_lost(connection.disconnect_after(&lost).wait());
+        let mut control = WithControl::new(&lost, Control::<24>::new());
+        control
+            .control
+            .push(wsk::ControlMessage::TimeToLive(3))
+            .unwrap();
+        is_lost(s.socket.send_to(&control, s.to).wait());
+        let other = buffer(b"other");
+        for list in [[&other, &lost], [&lost, &other]] {
+            let mut list = Messages::new(list).unwrap();
+            is_lost(s.socket.send_messages(&mut list, s.to).wait());
+        }
+        is_lost(lost.slice(..));
+        is_lost(lost.slice(0..0));
+        is_lost(lost.set_len(0));
+        is_lost(lost.assign(b"x"));
+        assert_eq!((lost.len(), lost.capacity()), (0, 0));
+        assert!(lost.as_slice().is_empty());
+        assert!(lost.as_mut_slice().is_empty());
+
+        // By value it is given back.
+        let refused = s.socket.send_to(lost, s.to).start().unwrap_err();
+        assert_eq!(refused.error, Error::BufferLost);
+        let refused = s
+            .socket
+            .send_to(refused.buffer, s.to)
+            .start_with(|_| ())
+            .unwrap_err();
+        assert_eq!(refused.error, Error::BufferLost);
+        let refused = s.socket.receive_from(refused.buffer).prepare().unwrap_err();
+        assert_eq!(refused.error, Error::BufferLost);
+        let finished = block_on(async { connection.receive(refused.buffer).await });
+        assert_eq!(finished.result, Err(Error::BufferLost));
+        let lost = finished.buffer.unwrap();
+        // Also after the IRP has come back: who would know that the provider is done?
+        assert_eq!(kernel.complete_withheld(), 1);
+        is_lost(s.socket.send_to(&lost, s.to).wait());
+        assert_eq!(kernel.counts().calls, calls, "WSK was not called again");
+        assert_eq!(s.socket.send_to(&other, s.to).wait(), Ok(5));
+        arrives(&s.peer, b"other");
+    });
+}
+
+#[test]
+fn a_buffer_is_lost_by_whatever_was_made_of_it() {
+    // A slice, with control information, a list, in a scope, received into.
+    on_each_kernel(5, |kernel, s| {
+        let call = Call::WskSendTo;
+        let sliced = buffer(b"sliced");
+        let part = sliced.slice(1..3).unwrap();
+        keeps_the_next(kernel);
+        assert_eq!(s.socket.send_to(part, s.to).wait(), Err(abandoned(call)));
+        is_lost(s.socket.send_to(part, s.to).wait());
+        is_lost(s.socket.send_to(&sliced, s.to).wait());
+        is_lost(sliced.slice(4..5));
+
+        let with_control = WithControl::new(buffer(b"bytes"), Control::<24>::new());
+        keeps_the_next(kernel);
+        assert_eq!(
+            s.socket.send_to(&with_control, s.to).wait(),
+            Err(abandoned(call))
+        );
+        assert!(with_control.buffer.is_lost());
+
+        let scoped = buffer(b"scoped");
+        keeps_the_next(kernel);
+        let sent = wsk::scope(|scope| s.socket.send_to(&scoped, s.to).start_in(scope)?.wait());
+        assert_eq!(sent.unwrap().unwrap_err(), abandoned(call));
+        is_lost(s.socket.send_to(&scoped, s.to).wait());
+
+        let mut received = buffer(b"received");
+        keeps_the_next(kernel);
+        let error = s
+            .socket
+            .receive_from(&mut received)
+            .wait_timeout(MOMENT)
+            .unwrap_err();
+        assert_eq!(error, abandoned(Call::WskReceiveFrom));
+        is_lost(s.socket.receive_from(&mut received).wait());
+
+        // One that is pooled goes back, and is no better there.
+        let pool = BufferPool::new(1, |_| NonPagedBuffer::copy_of(b"pooled")).unwrap();
+        let pooled = pool.take().unwrap();
+        keeps_the_next(kernel);
+        assert_eq!(s.socket.send_to(&pooled, s.to).wait(), Err(abandoned(call)));
+        drop(pooled);
+        is_lost(s.socket.send_to(pool.take().unwrap(), s.to).wait());
+    });
+}
+
+#[test]
+fn a_lost_chain_is_an_error_wherever_it_is_used() {
+    on_each_kernel(2, |kernel, s| {
+        let mut chain = MdlChain::new([buffer(b"one"), buffer(b"two")]);
+        keeps_the_next(kernel);
+        assert_eq!(
+            s.socket.send_to(&chain, s.to).wait(),
+            Err(abandoned(Call::WskSendTo))
+        );
+        assert!(chain.is_lost());
+        is_lost(s.socket.send_to(&chain, s.to).wait());
+        is_lost(s.socket.receive_from(&mut chain).wait());
+        is_lost(chain.set_range(0, 0));
+        let mut list = Messages::new([&chain]).unwrap();
+        is_lost(s.socket.send_messages(&mut list, s.to).wait());
+        drop(list);
+        let refused = s.socket.send_to(chain, s.to).prepare().unwrap_err();
+        assert_eq!(refused.error, Error::BufferLost);
+        // And so are its parts, whatever becomes of them.
+        for part in refused.buffer.into_parts() {
+            assert!(part.is_lost());
+            is_lost(s.socket.send_to(&part, s.to).wait());
+            // In another chain it is missing, not empty.
+            let mut anew = MdlChain::new([buffer(b"new"), part]);
+            assert!(anew.is_lost());
+            is_lost(s.socket.send_to(&anew, s.to).wait());
+            is_lost(anew.set_range(0, 3));
+            let [new, part] = anew.into_parts();
+            assert!(part.is_lost());
+            assert_eq!(s.socket.send_to(&new, s.to).wait(), Ok(3));
+            arrives(&s.peer, b"new");
+        }
+    });
+}
+
+#[test]
+fn other_threads_that_share_a_buffer_are_told_that_it_is_lost() {
+    on_each_kernel(1, |kernel, s| {
+        let shared = buffer(b"shared");
+        let part = shared.slice(..3).unwrap();
+        // Sent by others before, and while one of the sends is kept.
+        assert_eq!(s.socket.send_to(&shared, s.to).wait(), Ok(6));
+        arrives(&s.peer, b"shared");
+        std::thread::scope(|threads| {
+            keeps_the_next(kernel);
+            let waits = threads.spawn(|| s.socket.send_to(&shared, s.to).wait());
+            crate::setting::until("the call", || kernel.counts().faults > 0);
+            // It is not lost before it is given up.
+            assert_eq!(s.socket.send_to(part, s.to).wait(), Ok(3));
+            arrives(&s.peer, b"sha");
+            assert_eq!(waits.join().unwrap(), Err(abandoned(Call::WskSendTo)));
+            for _ in 0..2 {
+                threads.spawn(|| {
+                    is_lost(s.socket.send_to(&shared, s.to).wait());
+                    is_lost(s.socket.send_to(part, s.to).wait());
+                    assert!(shared.is_lost() && shared.is_empty());
+                });
+            }
+        });
+        // Nothing but what was sent in time has come.
+        assert_eq!(s.socket.send_to(b"end", s.to).wait(), Ok(3));
+        arrives(&s.peer, b"end");
+    });
+}
