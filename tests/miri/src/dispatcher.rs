@@ -1,0 +1,205 @@
+//! IRQL, events, spin locks and time.
+
+use core::cell::Cell;
+use core::ffi::c_void;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use wsk_sys::{
+    DISPATCH_LEVEL, EVENT_TYPE, KEVENT, KPROCESSOR_MODE, KWAIT_REASON, LARGE_INTEGER, NTSTATUS,
+    OSVERSIONINFOW, PASSIVE_LEVEL, STATUS_SUCCESS, STATUS_TIMEOUT,
+};
+
+use crate::lock;
+
+thread_local! {
+    static IRQL: Cell<u8> = const { Cell::new(PASSIVE_LEVEL) };
+}
+
+/// What all events are changed under.
+static DISPATCHER: Mutex<()> = Mutex::new(());
+static CHANGED: Condvar = Condvar::new();
+
+/// Runs something at `DISPATCH_LEVEL`.
+pub fn raised<R>(run: impl FnOnce() -> R) -> R {
+    let before = IRQL.replace(DISPATCH_LEVEL);
+    let result = run();
+    IRQL.set(before);
+    result
+}
+
+#[unsafe(no_mangle)]
+extern "system" fn KeGetCurrentIrql() -> u8 {
+    IRQL.get()
+}
+
+/// `KeInitializeEvent`.
+///
+/// # Safety
+///
+/// That of the function.
+#[unsafe(no_mangle)]
+unsafe extern "system" fn KeInitializeEvent(event: *mut KEVENT, kind: EVENT_TYPE, state: u8) {
+    // SAFETY: the caller has the place.
+    unsafe {
+        event.write_bytes(0, 1);
+        (*event).Header.Anonymous1.Anonymous1.Type =
+            u8::from(kind == EVENT_TYPE::SynchronizationEvent);
+        (*event).Header.SignalState = state.into();
+    }
+}
+
+/// `KeSetEvent`.
+///
+/// # Safety
+///
+/// That of the function.
+#[unsafe(no_mangle)]
+unsafe extern "system" fn KeSetEvent(event: *mut KEVENT, _: i32, _: u8) -> i32 {
+    let _dispatcher = lock(&DISPATCHER);
+    // SAFETY: the event is there until it is set, and changed with the lock held only.
+    let before = unsafe { core::mem::replace(&mut (*event).Header.SignalState, 1) };
+    CHANGED.notify_all();
+    before
+}
+
+/// `KeClearEvent`.
+///
+/// # Safety
+///
+/// That of the function.
+#[unsafe(no_mangle)]
+unsafe extern "system" fn KeClearEvent(event: *mut KEVENT) {
+    let _dispatcher = lock(&DISPATCHER);
+    // SAFETY: the caller has the event, which is changed with the lock held only.
+    unsafe { (*event).Header.SignalState = 0 };
+}
+
+/// The time that an interval gives, if it is given.
+///
+/// # Safety
+///
+/// It is null, or a place of a time.
+unsafe fn limit(interval: *const LARGE_INTEGER) -> Option<Instant> {
+    // SAFETY: as the caller says; it is one number.
+    let units = unsafe { interval.as_ref().map(|interval| interval.QuadPart) }?;
+    let nanoseconds = units.unsigned_abs().saturating_mul(100);
+    // What is too far away is never.
+    Instant::now().checked_add(Duration::from_nanos(nanoseconds))
+}
+
+/// `KeWaitForSingleObject`, for an event.
+///
+/// # Safety
+///
+/// That of the function.
+#[unsafe(no_mangle)]
+unsafe extern "system" fn KeWaitForSingleObject(
+    object: *mut c_void,
+    _: KWAIT_REASON,
+    _: KPROCESSOR_MODE,
+    _: u8,
+    timeout: *mut LARGE_INTEGER,
+) -> NTSTATUS {
+    assert!(IRQL.get() < DISPATCH_LEVEL, "waiting at DISPATCH_LEVEL");
+    let event = object.cast::<KEVENT>();
+    // SAFETY: the caller gives the time, or null.
+    let limit = unsafe { limit(timeout) };
+    let mut dispatcher = lock(&DISPATCHER);
+    loop {
+        // SAFETY: the caller has the event, which is changed with the lock held only.
+        unsafe {
+            if (*event).Header.SignalState != 0 {
+                if (*event).Header.Anonymous1.Anonymous1.Type != 0 {
+                    (*event).Header.SignalState = 0;
+                }
+                return STATUS_SUCCESS;
+            }
+        }
+        dispatcher = match limit {
+            None => CHANGED
+                .wait(dispatcher)
+                .unwrap_or_else(PoisonError::into_inner),
+            Some(limit) => {
+                let left = limit.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return STATUS_TIMEOUT;
+                }
+                CHANGED
+                    .wait_timeout(dispatcher, left)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0
+            }
+        };
+    }
+}
+
+/// `KeDelayExecutionThread`.
+///
+/// # Safety
+///
+/// That of the function.
+#[unsafe(no_mangle)]
+unsafe extern "system" fn KeDelayExecutionThread(
+    _: KPROCESSOR_MODE,
+    _: u8,
+    interval: *mut LARGE_INTEGER,
+) -> NTSTATUS {
+    assert!(IRQL.get() < DISPATCH_LEVEL, "waiting at DISPATCH_LEVEL");
+    // SAFETY: the caller gives the time.
+    if let Some(limit) = unsafe { limit(interval) } {
+        std::thread::sleep(limit.saturating_duration_since(Instant::now()));
+    }
+    STATUS_SUCCESS
+}
+
+/// `KeAcquireSpinLockRaiseToDpc`.
+///
+/// # Safety
+///
+/// That of the function.
+#[unsafe(no_mangle)]
+unsafe extern "system" fn KeAcquireSpinLockRaiseToDpc(spin_lock: *mut usize) -> u8 {
+    let before = IRQL.replace(DISPATCH_LEVEL);
+    // SAFETY: the lock is used by way of these functions only, which take it for an atomic.
+    let word = unsafe { AtomicUsize::from_ptr(spin_lock) };
+    while word.swap(1, Ordering::Acquire) != 0 {
+        std::thread::yield_now();
+    }
+    before
+}
+
+/// `KeReleaseSpinLock`.
+///
+/// # Safety
+///
+/// That of the function.
+#[unsafe(no_mangle)]
+unsafe extern "system" fn KeReleaseSpinLock(spin_lock: *mut usize, irql: u8) {
+    // SAFETY: as for taking it.
+    unsafe { AtomicUsize::from_ptr(spin_lock) }.store(0, Ordering::Release);
+    IRQL.set(irql);
+}
+
+#[unsafe(no_mangle)]
+extern "system" fn KeQueryUnbiasedInterruptTime() -> u64 {
+    static START: Mutex<Option<Instant>> = Mutex::new(None);
+    let start = *lock(&START).get_or_insert_with(Instant::now);
+    u64::try_from(start.elapsed().as_nanos() / 100).unwrap_or(u64::MAX)
+}
+
+/// `RtlGetVersion`: Windows 11, whose tables have every entry.
+///
+/// # Safety
+///
+/// That of the function.
+#[unsafe(no_mangle)]
+unsafe extern "system" fn RtlGetVersion(version: *mut OSVERSIONINFOW) -> NTSTATUS {
+    // SAFETY: the caller has the place.
+    unsafe {
+        (*version).dwMajorVersion = 10;
+        (*version).dwBuildNumber = 22_621;
+    }
+    STATUS_SUCCESS
+}

@@ -1,0 +1,374 @@
+//! Connections.
+
+use core::ffi::c_void;
+
+use wsk_sys::{
+    EPROCESS, ETHREAD, IRP, NTSTATUS, SOCKADDR, STATUS_CANCELLED, STATUS_CONNECTION_REFUSED,
+    STATUS_CONNECTION_RESET, STATUS_DATA_NOT_ACCEPTED, STATUS_PENDING, STATUS_SUCCESS, WSK_BUF,
+    WSK_CLIENT_CONNECTION_DISPATCH, WSK_DATA_INDICATION, WSK_EVENT_DISCONNECT, WSK_EVENT_RECEIVE,
+    WSK_FLAG_ABORTIVE, WSK_FLAG_DRAIN, WSK_PROVIDER_CONNECTION_DISPATCH, WSK_SOCKET,
+};
+
+use crate::dispatcher::raised;
+use crate::irp::Irp;
+use crate::mdl;
+use crate::provider::request::{
+    Described, What, claim, complete, done, take_on, take_on_always, wait,
+};
+use crate::provider::{Kind, Locked, Place, basic, listening, port_of, world, write_address};
+
+pub(super) static DISPATCH: WSK_PROVIDER_CONNECTION_DISPATCH = WSK_PROVIDER_CONNECTION_DISPATCH {
+    Basic: basic::DISPATCH,
+    WskBind: Some(basic::bind),
+    WskConnect: Some(connect),
+    WskGetLocalAddress: Some(basic::local_address),
+    WskGetRemoteAddress: Some(remote_address),
+    WskSend: Some(send),
+    WskReceive: Some(receive),
+    WskDisconnect: Some(disconnect),
+    WskRelease: Some(release),
+    WskConnectEx: None,
+    WskSendEx: None,
+    WskReceiveEx: None,
+};
+
+/// `WskConnect`.
+unsafe extern "system" fn connect(
+    socket: *mut WSK_SOCKET,
+    to: *mut SOCKADDR,
+    _: u32,
+    irp: *mut IRP,
+) -> NTSTATUS {
+    let (number, to) = (socket.addr(), Place(to));
+    take_on(number, irp, move |irp| {
+        let to = to;
+        // SAFETY: the client keeps the address until the request has completed.
+        let port = unsafe { port_of(to.0) }.unwrap_or(0);
+        let status = if listening::arrive(number, port) {
+            STATUS_SUCCESS
+        } else {
+            STATUS_CONNECTION_REFUSED
+        };
+        complete(irp, number, status, 0);
+    })
+}
+
+/// `WskSocketConnect`.
+pub(super) unsafe extern "system" fn socket_connect(
+    _: *mut c_void,
+    _: u16,
+    _: u32,
+    local: *mut SOCKADDR,
+    to: *mut SOCKADDR,
+    _: u32,
+    context: *mut c_void,
+    callbacks: *const WSK_CLIENT_CONNECTION_DISPATCH,
+    _: *mut EPROCESS,
+    _: *mut ETHREAD,
+    _: *mut c_void,
+    irp: *mut IRP,
+) -> NTSTATUS {
+    let (local, to) = (Place(local), Place(to));
+    let (context, callbacks) = (Place(context), Place(callbacks.cast_mut().cast()));
+    take_on(0, irp, move |irp| {
+        let (local, to) = (local, to);
+        // SAFETY: the client keeps the addresses until the request has completed.
+        let (local, port) = unsafe { (port_of(local.0), port_of(to.0).unwrap_or(0)) };
+        let mut here = world();
+        let number = basic::open(&mut here, Kind::Connection, context, callbacks);
+        let port_of_its_own = here.next_port();
+        here.socket(number).port = local.filter(|port| *port > 0).unwrap_or(port_of_its_own);
+        drop(here);
+        if listening::arrive(number, port) {
+            complete(irp, 0, STATUS_SUCCESS, number);
+        } else {
+            basic::free(&mut world(), number);
+            complete(irp, 0, STATUS_CONNECTION_REFUSED, 0);
+        }
+    })
+}
+
+/// `WskGetRemoteAddress`.
+unsafe extern "system" fn remote_address(
+    socket: *mut WSK_SOCKET,
+    address: *mut SOCKADDR,
+    irp: *mut IRP,
+) -> NTSTATUS {
+    let (number, address) = (socket.addr(), Place(address));
+    take_on_always(number, irp, move |irp| {
+        let address = address;
+        let port = world().socket(number).fixed;
+        // SAFETY: the client gives a place until the request has completed.
+        unsafe { write_address(address.0, port) };
+        complete(irp, number, STATUS_SUCCESS, 0);
+    })
+}
+
+/// No more bytes come for this end of a connection.
+pub(super) fn end(here: &mut Locked, number: Option<usize>, reset: bool) {
+    if let Some(socket) = number.and_then(|number| here.sockets.get_mut(&number)) {
+        socket.ended = true;
+        socket.reset |= reset;
+    }
+}
+
+/// This end of a connection has no other end any more.
+pub(super) fn unpair(here: &mut Locked, number: Option<usize>, reset: bool) {
+    end(here, number, reset);
+    if let Some(socket) = number.and_then(|number| here.sockets.get_mut(&number)) {
+        socket.peer = None;
+    }
+}
+
+/// `WskSend`.
+unsafe extern "system" fn send(
+    socket: *mut WSK_SOCKET,
+    buffer: *mut WSK_BUF,
+    _: u32,
+    irp: *mut IRP,
+) -> NTSTATUS {
+    let (number, buffer) = (socket.addr(), Place(buffer));
+    take_on(number, irp, move |irp| {
+        let buffer = buffer;
+        // SAFETY: the client keeps the buffer until the request has completed.
+        let bytes = unsafe { mdl::read(buffer.0) };
+        let mut here = world();
+        let this = here.socket(number);
+        let peer = this.peer.filter(|_| !this.reset);
+        let Some(peer) = peer else {
+            drop(here);
+            complete(irp, number, STATUS_CONNECTION_RESET, 0);
+            return;
+        };
+        let length = bytes.len();
+        here.socket(peer).bytes.extend(bytes);
+        drop(here);
+        satisfy(peer);
+        complete(irp, number, STATUS_SUCCESS, length);
+    })
+}
+
+/// `WskReceive`. A buffer is not filled, even where that is asked for: the bytes that are there are given.
+unsafe extern "system" fn receive(
+    socket: *mut WSK_SOCKET,
+    buffer: *mut WSK_BUF,
+    flags: u32,
+    irp: *mut IRP,
+) -> NTSTATUS {
+    let (number, buffer) = (socket.addr(), Place(buffer));
+    take_on(number, irp, move |irp: Irp| {
+        let buffer = buffer;
+        // SAFETY: the client keeps the buffer until the request has completed.
+        let length = unsafe { (*buffer.0).Length };
+        let here = world();
+        if flags & WSK_FLAG_DRAIN != 0 {
+            wait(here, irp, number, What::End);
+        } else if length == 0 {
+            drop(here);
+            complete(irp, number, STATUS_SUCCESS, 0);
+        } else {
+            wait(here, irp, number, What::Bytes { buffer });
+        }
+        satisfy(number);
+    })
+}
+
+/// Gives what has come for an end of a connection to those who wait for it, or tells of it: one thread at a time.
+pub(super) fn satisfy(number: usize) {
+    {
+        let mut here = world();
+        let Some(socket) = here.sockets.get_mut(&number) else {
+            return;
+        };
+        if socket.serving {
+            socket.more = true;
+            return;
+        }
+        socket.serving = true;
+        socket.busy += 1;
+    }
+    loop {
+        while serve(number) {}
+        let mut here = world();
+        let socket = here.socket(number);
+        if !core::mem::take(&mut socket.more) {
+            socket.serving = false;
+            break;
+        }
+    }
+    done(number);
+}
+
+/// Gives something to somebody; whether there may be more to give.
+fn serve(number: usize) -> bool {
+    let mut here = world();
+    let socket = here.socket(number);
+    let (ended, reset) = (socket.ended, socket.reset);
+    let closing = socket.closing.is_some();
+    if socket.bytes.is_empty() && !ended && !closing {
+        return false;
+    }
+    let drain = claim(&mut here, |waiting| {
+        waiting.socket == number && matches!(waiting.what, What::End)
+    });
+    if let Some(drain) = drain {
+        here.socket(number).bytes.clear();
+        if ended || closing {
+            drop(here);
+            complete(drain.irp, number, STATUS_SUCCESS, 0);
+            return true;
+        }
+        wait(here, drain.irp, number, drain.what);
+        return false;
+    }
+    let receive = claim(&mut here, |waiting| {
+        waiting.socket == number && matches!(waiting.what, What::Bytes { .. })
+    });
+    let Some(receive) = receive else {
+        return indicate(here, number);
+    };
+    let bytes: Vec<u8> = core::mem::take(&mut here.socket(number).bytes).into();
+    drop(here);
+    let What::Bytes { buffer } = receive.what else {
+        return true;
+    };
+    if closing {
+        complete(receive.irp, number, STATUS_CANCELLED, 0);
+        return true;
+    }
+    if reset {
+        complete(receive.irp, number, STATUS_CONNECTION_RESET, 0);
+        return true;
+    }
+    // SAFETY: the client keeps the buffer until the request has completed.
+    let written = unsafe { mdl::write(buffer.0, &bytes) };
+    push_front(number, &bytes[written..]);
+    complete(receive.irp, number, STATUS_SUCCESS, written);
+    true
+}
+
+/// Puts bytes back that nobody has taken.
+fn push_front(number: usize, bytes: &[u8]) {
+    let mut here = world();
+    for byte in bytes.iter().rev() {
+        here.socket(number).bytes.push_front(*byte);
+    }
+}
+
+/// Bytes that are indicated. The indication comes first, so that it is found by that.
+#[repr(C)]
+struct Indicated {
+    indication: WSK_DATA_INDICATION,
+    described: Described,
+}
+
+/// Tells of what has come, if that is wanted; whether there may be more to tell.
+fn indicate(here: Locked, number: usize) -> bool {
+    let mut here = here;
+    let socket = here.socket(number);
+    let (context, callbacks) = (socket.context, socket.callbacks);
+    if socket.closing.is_some() || callbacks.0.is_null() {
+        return false;
+    }
+    if socket.bytes.is_empty() {
+        if !socket.ended || socket.events & WSK_EVENT_DISCONNECT == 0 {
+            return false;
+        }
+        socket.events &= !WSK_EVENT_DISCONNECT;
+        let flags = if socket.reset { WSK_FLAG_ABORTIVE } else { 0 };
+        socket.busy += 1;
+        drop(here);
+        // SAFETY: context and callbacks are the socket's, which is open.
+        unsafe {
+            let callbacks = callbacks.0.cast::<WSK_CLIENT_CONNECTION_DISPATCH>();
+            let event = (*callbacks).WskDisconnectEvent.expect("an event");
+            let _ = raised(|| event(context.0, flags));
+        }
+        done(number);
+        return false;
+    }
+    if socket.events & WSK_EVENT_RECEIVE == 0 {
+        return false;
+    }
+    socket.busy += 1;
+    let bytes: Vec<u8> = core::mem::take(&mut socket.bytes).into();
+    drop(here);
+    let length = bytes.len();
+    let place = Box::into_raw(Box::new(Indicated {
+        indication: WSK_DATA_INDICATION::default(),
+        described: Described::new(bytes.clone()),
+    }));
+    let mut accepted = length;
+    // SAFETY: the place is this function's own until the callback has it. Context and callbacks are the socket's, which is open.
+    let status = unsafe {
+        (*place).indication.Buffer = WSK_BUF {
+            Mdl: &raw mut (*place).described.mdl,
+            Offset: 0,
+            Length: length,
+        };
+        let callbacks = callbacks.0.cast::<WSK_CLIENT_CONNECTION_DISPATCH>();
+        let event = (*callbacks).WskReceiveEvent.expect("an event");
+        raised(|| event(context.0, 0, place.cast(), length, &raw mut accepted))
+    };
+    if status == STATUS_PENDING {
+        done(number);
+        return true;
+    }
+    // SAFETY: the client is done with it.
+    drop(unsafe { Box::from_raw(place) });
+    if status == STATUS_DATA_NOT_ACCEPTED {
+        accepted = 0;
+    }
+    push_front(number, &bytes[accepted..]);
+    done(number);
+    accepted > 0
+}
+
+/// `WskDisconnect`.
+unsafe extern "system" fn disconnect(
+    socket: *mut WSK_SOCKET,
+    buffer: *mut WSK_BUF,
+    flags: u32,
+    irp: *mut IRP,
+) -> NTSTATUS {
+    let (number, buffer) = (socket.addr(), Place(buffer));
+    take_on(number, irp, move |irp| {
+        let buffer = buffer;
+        let last = if buffer.0.is_null() {
+            Vec::new()
+        } else {
+            // SAFETY: the client keeps the buffer until the request has completed.
+            unsafe { mdl::read(buffer.0) }
+        };
+        let reset = flags & WSK_FLAG_ABORTIVE != 0;
+        let mut here = world();
+        let this = here.socket(number);
+        let peer = this.peer;
+        if reset {
+            this.ended = true;
+            this.reset = true;
+        }
+        if let Some(peer) = peer.and_then(|peer| here.sockets.get_mut(&peer)) {
+            peer.bytes.extend(last);
+        }
+        end(&mut here, peer, reset);
+        drop(here);
+        if let Some(peer) = peer {
+            satisfy(peer);
+        }
+        satisfy(number);
+        complete(irp, number, STATUS_SUCCESS, 0);
+    })
+}
+
+/// `WskRelease`.
+unsafe extern "system" fn release(
+    _: *mut WSK_SOCKET,
+    indication: *mut WSK_DATA_INDICATION,
+) -> NTSTATUS {
+    let place = indication.cast::<Indicated>();
+    // SAFETY: the client gives an indication back that it has retained.
+    let indicated = unsafe { Box::from_raw(place) };
+    assert!(!indicated.described.bytes.is_empty());
+    STATUS_SUCCESS
+}

@@ -1,0 +1,253 @@
+//! Datagram sockets.
+
+use wsk_sys::{
+    IRP, MSG_TRUNC, NTSTATUS, SOCKADDR, SOCKADDR_IN, STATUS_BUFFER_OVERFLOW,
+    STATUS_DATA_NOT_ACCEPTED, STATUS_PENDING, STATUS_SUCCESS, WSACMSGHDR, WSK_BUF, WSK_BUF_LIST,
+    WSK_CLIENT_DATAGRAM_DISPATCH, WSK_DATAGRAM_INDICATION, WSK_EVENT_RECEIVE_FROM,
+    WSK_PROVIDER_DATAGRAM_DISPATCH, WSK_SOCKET,
+};
+
+use crate::dispatcher::raised;
+use crate::irp::Irp;
+use crate::mdl;
+use crate::provider::request::{Described, Waiting, What, claim, complete, done, take_on, wait};
+use crate::provider::{Kind, Place, address, basic, port_of, world, write_address};
+
+pub(super) static DISPATCH: WSK_PROVIDER_DATAGRAM_DISPATCH = WSK_PROVIDER_DATAGRAM_DISPATCH {
+    Basic: basic::DISPATCH,
+    WskBind: Some(basic::bind),
+    WskSendTo: Some(send_to),
+    WskReceiveFrom: Some(receive_from),
+    WskRelease: Some(release),
+    WskGetLocalAddress: Some(basic::local_address),
+    WskSendMessages: Some(send_messages),
+};
+
+/// Control information, which is read as it is sent.
+///
+/// # Safety
+///
+/// There are so many bytes, or none.
+unsafe fn read_control(control: Place<WSACMSGHDR>, length: u32) {
+    for index in 0..length as usize {
+        // SAFETY: as the caller says.
+        core::hint::black_box(unsafe { control.0.cast::<u8>().add(index).read() });
+    }
+}
+
+/// `WskSendTo`.
+unsafe extern "system" fn send_to(
+    socket: *mut WSK_SOCKET,
+    buffer: *mut WSK_BUF,
+    _: u32,
+    to: *mut SOCKADDR,
+    control_length: u32,
+    control: *mut WSACMSGHDR,
+    irp: *mut IRP,
+) -> NTSTATUS {
+    let number = socket.addr();
+    let (buffer, to, control) = (Place(buffer), Place(to), Place(control));
+    take_on(number, irp, move |irp| {
+        let (buffer, to, control) = (buffer, to, control);
+        // SAFETY: the client keeps all of this until the request has completed.
+        let (bytes, port) = unsafe {
+            read_control(control, control_length);
+            (mdl::read(buffer.0), port_of(to.0))
+        };
+        let length = bytes.len();
+        send(number, port, bytes);
+        complete(irp, number, STATUS_SUCCESS, length);
+    })
+}
+
+/// `WskSendMessages`.
+unsafe extern "system" fn send_messages(
+    socket: *mut WSK_SOCKET,
+    list: *mut WSK_BUF_LIST,
+    _: u32,
+    to: *mut SOCKADDR,
+    control_length: u32,
+    control: *mut WSACMSGHDR,
+    irp: *mut IRP,
+) -> NTSTATUS {
+    let number = socket.addr();
+    let (list, to, control) = (Place(list), Place(to), Place(control));
+    take_on(number, irp, move |irp| {
+        let (list, to, control) = (list, to, control);
+        let (mut next, mut total) = (list.0, 0);
+        // SAFETY: the client keeps all of this until the request has completed.
+        unsafe {
+            read_control(control, control_length);
+            while !next.is_null() {
+                let bytes = mdl::read(&raw const (*next).Buffer);
+                total += bytes.len();
+                send(number, port_of(to.0), bytes);
+                next = (*next).Next;
+            }
+        }
+        complete(irp, number, STATUS_SUCCESS, total);
+    })
+}
+
+/// Sends a datagram: it arrives.
+fn send(number: usize, to: Option<u16>, bytes: Vec<u8>) {
+    let mut here = world();
+    let socket = here.socket(number);
+    let (from, to) = (socket.port, to.unwrap_or(socket.fixed));
+    let Some(target) = here.at_port(Kind::Datagram, to) else {
+        return;
+    };
+    let receive = claim(&mut here, |waiting| {
+        waiting.socket == target && matches!(waiting.what, What::Datagram { .. })
+    });
+    if let Some(receive) = receive {
+        drop(here);
+        fill(receive, from, &bytes);
+    } else {
+        here.socket(target).datagrams.push_back((from, bytes));
+        drop(here);
+        indicate(target);
+    }
+}
+
+/// Ends a receive with a datagram.
+fn fill(receive: Waiting, from: u16, bytes: &[u8]) {
+    let Waiting {
+        irp,
+        socket,
+        what:
+            What::Datagram {
+                buffer,
+                from: place,
+                control_length,
+                flags,
+            },
+    } = receive
+    else {
+        return;
+    };
+    // SAFETY: the client keeps all of this until the request has completed.
+    let written = unsafe {
+        let written = mdl::write(buffer.0, bytes);
+        write_address(place.0, from);
+        if !control_length.0.is_null() {
+            control_length.0.write(0);
+        }
+        if !flags.0.is_null() {
+            flags
+                .0
+                .write(if written < bytes.len() { MSG_TRUNC } else { 0 });
+        }
+        written
+    };
+    let status = if written < bytes.len() {
+        STATUS_BUFFER_OVERFLOW
+    } else {
+        STATUS_SUCCESS
+    };
+    complete(irp, socket, status, written);
+}
+
+/// `WskReceiveFrom`.
+unsafe extern "system" fn receive_from(
+    socket: *mut WSK_SOCKET,
+    buffer: *mut WSK_BUF,
+    _: u32,
+    from: *mut SOCKADDR,
+    control_length: *mut u32,
+    _: *mut WSACMSGHDR,
+    flags: *mut u32,
+    irp: *mut IRP,
+) -> NTSTATUS {
+    let number = socket.addr();
+    let what = What::Datagram {
+        buffer: Place(buffer),
+        from: Place(from),
+        control_length: Place(control_length),
+        flags: Place(flags),
+    };
+    take_on(number, irp, move |irp: Irp| {
+        let mut here = world();
+        let this = here.socket(number);
+        if let Some((from, bytes)) = this.datagrams.pop_front() {
+            drop(here);
+            let receive = Waiting {
+                irp,
+                socket: number,
+                what,
+            };
+            fill(receive, from, &bytes);
+        } else if this.closing.is_some() {
+            drop(here);
+            complete(irp, number, wsk_sys::STATUS_CANCELLED, 0);
+        } else {
+            wait(here, irp, number, what);
+        }
+    })
+}
+
+/// A datagram that is indicated. The indication comes first, so that it is found by that.
+#[repr(C)]
+struct Indicated {
+    indication: WSK_DATAGRAM_INDICATION,
+    address: SOCKADDR_IN,
+    described: Described,
+}
+
+/// Tells of the datagrams that have arrived, if that is wanted.
+pub(super) fn indicate(number: usize) {
+    loop {
+        let mut here = world();
+        let Some(socket) = here.sockets.get_mut(&number) else {
+            return;
+        };
+        if socket.events & WSK_EVENT_RECEIVE_FROM == 0 || socket.closing.is_some() {
+            return;
+        }
+        let Some((from, bytes)) = socket.datagrams.pop_front() else {
+            return;
+        };
+        socket.busy += 1;
+        let (context, callbacks) = (socket.context, socket.callbacks);
+        drop(here);
+        let place = Box::into_raw(Box::new(Indicated {
+            indication: WSK_DATAGRAM_INDICATION::default(),
+            address: address(from),
+            described: Described::new(bytes.clone()),
+        }));
+        // SAFETY: the place is this function's own until the callback has it. Context and callbacks are the socket's, which is open.
+        let status = unsafe {
+            (*place).indication.RemoteAddress = (&raw mut (*place).address).cast();
+            (*place).indication.Buffer = WSK_BUF {
+                Mdl: &raw mut (*place).described.mdl,
+                Offset: 0,
+                Length: bytes.len(),
+            };
+            let callbacks = callbacks.0.cast::<WSK_CLIENT_DATAGRAM_DISPATCH>();
+            let event = (*callbacks).WskReceiveFromEvent.expect("an event");
+            raised(|| event(context.0, 0, place.cast()))
+        };
+        if status != STATUS_PENDING {
+            // SAFETY: the client is done with it.
+            drop(unsafe { Box::from_raw(place) });
+        }
+        if status == STATUS_DATA_NOT_ACCEPTED {
+            world().socket(number).datagrams.push_front((from, bytes));
+            done(number);
+            return;
+        }
+        done(number);
+    }
+}
+
+/// `WskRelease`.
+unsafe extern "system" fn release(
+    _: *mut WSK_SOCKET,
+    indication: *mut WSK_DATAGRAM_INDICATION,
+) -> NTSTATUS {
+    let place = indication.cast::<Indicated>();
+    // SAFETY: the client gives an indication back that it has retained.
+    let indicated = unsafe { Box::from_raw(place) };
+    assert!(!indicated.described.bytes.is_empty());
+    STATUS_SUCCESS
+}

@@ -1,0 +1,232 @@
+//! A WSK provider without a network: what is sent to a port arrives at the socket that has it.
+
+mod basic;
+mod connection;
+mod datagram;
+mod listening;
+mod registration;
+mod request;
+mod resolution;
+
+use core::ffi::c_void;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard};
+use std::thread::JoinHandle;
+
+use wsk_sys::{SOCKADDR, SOCKADDR_IN, WSK_SOCKET};
+
+use crate::irp::Irp;
+use crate::lock;
+
+pub(crate) use request::{complete_kept, release};
+
+/// How requests for data, connections and names end. All others end inside their calls or on another thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// Inside the call.
+    Inline,
+    /// On a thread of its own.
+    Thread,
+    /// Sometimes inside the call, sometimes on another thread, by this seed.
+    Mixed(u64),
+    /// When it is told.
+    Held,
+    /// Inside the call, with an error, which the call gives too.
+    Refused,
+    /// Not at all: the call gives an error, and the IRP is kept, against the contract.
+    Kept,
+}
+
+/// What a socket is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Datagram,
+    Connection,
+    Listening,
+}
+
+/// A pointer of the client's.
+#[derive(Debug)]
+struct Place<T>(*mut T);
+
+impl<T> Clone for Place<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Place<T> {}
+
+// SAFETY: what is at a place is the provider's for the time of a request, on whatever thread.
+unsafe impl<T> Send for Place<T> {}
+
+/// A socket, by its number, which is the address of its `WSK_SOCKET`.
+struct Socket {
+    memory: Place<WSK_SOCKET>,
+    kind: Kind,
+    context: Place<c_void>,
+    callbacks: Place<c_void>,
+    /// Which events are enabled.
+    events: u32,
+    port: u16,
+    /// To where a datagram without an address goes.
+    fixed: u16,
+    /// How many requests and callbacks it has.
+    busy: usize,
+    closing: Option<Irp>,
+    /// Datagrams that nobody has wanted yet, with the ports that they are from.
+    datagrams: VecDeque<(u16, Vec<u8>)>,
+    /// Bytes that nobody has wanted yet.
+    bytes: VecDeque<u8>,
+    /// No more bytes come.
+    ended: bool,
+    reset: bool,
+    peer: Option<usize>,
+    /// A thread gives what has come to those who want it, and another one has found that there may be more.
+    serving: bool,
+    more: bool,
+    /// Connections that nobody has accepted yet.
+    backlog: VecDeque<usize>,
+}
+
+#[derive(Default)]
+struct World {
+    manner: Option<Manner>,
+    random: u64,
+    sockets: BTreeMap<usize, Socket>,
+    /// Requests that wait for something, in the order in which they came.
+    waiting: VecDeque<request::Waiting>,
+    /// IRPs of requests that were refused and not completed.
+    kept: Vec<Irp>,
+    threads: Vec<JoinHandle<()>>,
+    last_port: u16,
+    registered: usize,
+    captured: usize,
+    lists: usize,
+}
+
+static WORLD: Mutex<Option<World>> = Mutex::new(None);
+
+/// The world, locked.
+struct Locked(MutexGuard<'static, Option<World>>);
+
+impl core::ops::Deref for Locked {
+    type Target = World;
+
+    fn deref(&self) -> &World {
+        self.0.as_ref().expect("the kernel has started")
+    }
+}
+
+impl core::ops::DerefMut for Locked {
+    fn deref_mut(&mut self) -> &mut World {
+        self.0.as_mut().expect("the kernel has started")
+    }
+}
+
+fn world() -> Locked {
+    Locked(lock(&WORLD))
+}
+
+impl World {
+    /// A number that depends on the seed.
+    fn random(&mut self) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random
+    }
+
+    fn socket(&mut self, number: usize) -> &mut Socket {
+        self.sockets.get_mut(&number).expect("an open socket")
+    }
+
+    fn next_port(&mut self) -> u16 {
+        self.last_port += 1;
+        self.last_port
+    }
+
+    /// The socket of this kind that has a port.
+    fn at_port(&self, kind: Kind, port: u16) -> Option<usize> {
+        self.sockets
+            .iter()
+            .find(|(_, socket)| {
+                socket.kind == kind && socket.port == port && socket.closing.is_none()
+            })
+            .map(|(number, _)| *number)
+    }
+}
+
+pub(crate) fn boot(manner: Manner) {
+    *lock(&WORLD) = Some(World {
+        last_port: 1000,
+        ..World::default()
+    });
+    set_manner(manner);
+}
+
+pub(crate) fn set_manner(manner: Manner) {
+    let mut world = world();
+    world.manner = Some(manner);
+    if let Manner::Mixed(seed) = manner {
+        world.random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    }
+}
+
+/// Waits for all threads; nothing may be left.
+pub(crate) fn shutdown() {
+    loop {
+        let threads = core::mem::take(&mut world().threads);
+        if threads.is_empty() {
+            break;
+        }
+        for thread in threads {
+            thread.join().expect("no request has failed");
+        }
+    }
+    let world = lock(&WORLD).take().expect("the kernel has started");
+    assert!(world.waiting.is_empty(), "requests are left");
+    assert_eq!(world.sockets.len(), 0, "sockets are left");
+    assert_eq!(
+        (world.registered, world.captured, world.lists),
+        (0, 0, 0),
+        "registrations, captures and lists are left"
+    );
+}
+
+/// The port of an address that the client gives.
+///
+/// # Safety
+///
+/// It is an IPv4 or IPv6 address, or null.
+unsafe fn port_of(address: *const SOCKADDR) -> Option<u16> {
+    if address.is_null() {
+        return None;
+    }
+    // SAFETY: the port is at the same place in both.
+    Some(u16::from_be(unsafe {
+        (*address.cast::<SOCKADDR_IN>()).sin_port
+    }))
+}
+
+/// Writes an IPv4 address with this port, if there is a place for it.
+///
+/// # Safety
+///
+/// It is null, or has room for the address.
+unsafe fn write_address(place: *mut SOCKADDR, port: u16) {
+    if !place.is_null() {
+        // SAFETY: as the caller says.
+        unsafe { place.cast::<SOCKADDR_IN>().write(address(port)) };
+    }
+}
+
+fn address(port: u16) -> SOCKADDR_IN {
+    let mut address = SOCKADDR_IN {
+        sin_family: wsk_sys::AF_INET,
+        sin_port: port.to_be(),
+        ..SOCKADDR_IN::default()
+    };
+    address.sin_addr.S_un.S_addr = u32::from_ne_bytes([127, 0, 0, 1]);
+    address
+}

@@ -1,0 +1,94 @@
+//! A provider that refuses a request and does not complete its IRP: what it may still use is left to it, and goes when it completes
+//! the IRP after all.
+
+use std::time::Duration;
+
+use wsk::operation::Operations;
+use wsk::{Error, NonPagedBuffer};
+use wsk_miri::Manner;
+
+use crate::{block_on, leaving, poll_once, socket, within};
+
+#[test]
+fn owned() {
+    within(Manner::Kept, |kernel, provider| {
+        let ((one, _), (other, to)) = (socket(provider), socket(provider));
+        let packet = || NonPagedBuffer::copy_of(b"lost").unwrap();
+        let send = one.send_to(packet(), to).start().unwrap();
+        let finished = send.wait().unwrap();
+        assert!(matches!(finished.result, Err(Error::Abandoned { .. })));
+        assert!(finished.buffer.is_none());
+        let finished = block_on(other.receive_from(packet()));
+        assert!(matches!(finished.result, Err(Error::Abandoned { .. })));
+        let mut polled = one.send_to(packet(), to).start().unwrap();
+        assert!(poll_once(&mut polled).is_pending());
+        drop(polled);
+        let operations = Operations::new(provider, 1).unwrap();
+        let pooled = one.send_to(packet(), to).from(&operations).start().unwrap();
+        pooled.give_up().unwrap().result.unwrap_err();
+        assert!(
+            !operations
+                .wait_until_idle_timeout(Duration::from_millis(1))
+                .unwrap()
+        );
+        one.send_to(packet(), to)
+            .start_with(|finished| drop(finished))
+            .unwrap();
+        assert_eq!(kernel.complete_kept(), 5);
+        operations.wait_until_idle().unwrap();
+    });
+}
+
+#[test]
+fn borrowed() {
+    // The buffer that is lost, and its MDL, stay.
+    leaving(1, Manner::Kept, |kernel, provider| {
+        let ((one, _), (_other, to)) = (socket(provider), socket(provider));
+        let packet = NonPagedBuffer::copy_of(b"lost").unwrap();
+        let lost = one.send_to(&packet, to).wait();
+        assert!(matches!(lost, Err(Error::Abandoned { .. })));
+        assert!(packet.is_lost());
+        assert!(matches!(
+            one.send_to(&packet, to).wait(),
+            Err(Error::BufferLost)
+        ));
+        assert_eq!(kernel.complete_kept(), 1);
+    });
+}
+
+#[test]
+fn in_a_scope() {
+    leaving(1, Manner::Kept, |kernel, provider| {
+        let ((one, _), (_other, to)) = (socket(provider), socket(provider));
+        let packet = NonPagedBuffer::copy_of(b"lost").unwrap();
+        wsk::scope(|s| {
+            let send = one.send_to(&packet, to).start_in(s).unwrap();
+            drop(one.send_to(&packet, to).start_in(s).unwrap());
+            assert!(matches!(send.wait(), Err(Error::Abandoned { .. })));
+        })
+        .unwrap();
+        assert!(packet.is_lost());
+        assert_eq!(kernel.complete_kept(), 2);
+    });
+}
+
+#[test]
+fn prepared() {
+    within(Manner::Kept, |kernel, provider| {
+        let ((one, _), (_other, to)) = (socket(provider), socket(provider));
+        let mut sender = one
+            .send_to(NonPagedBuffer::new(4).unwrap(), to)
+            .prepare()
+            .unwrap();
+        assert!(matches!(sender.wait(), Err(Error::Abandoned { .. })));
+        assert!(sender.is_abandoned() && sender.buffer().is_none());
+        drop(sender);
+        let sender = one
+            .send_to(NonPagedBuffer::new(4).unwrap(), to)
+            .prepare()
+            .unwrap();
+        let ended = block_on(sender.start().unwrap());
+        assert!(ended.into_operation().is_none());
+        assert_eq!(kernel.complete_kept(), 2);
+    });
+}

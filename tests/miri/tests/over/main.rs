@@ -1,0 +1,89 @@
+//! The code of `wsk` over the small kernel: `cargo miri test -p wsk-miri` has Miri look at each access. Each test is run for each manner
+//! in which a provider may end a request.
+
+mod callbacks;
+mod connections;
+mod datagrams;
+mod events;
+mod lost;
+mod pools;
+mod prepared;
+mod resolution;
+mod scopes;
+
+use std::future::IntoFuture;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+
+use wsk::{DatagramSocket, Family, Provider, Registration, Wait};
+use wsk_miri::{Kernel, Manner};
+
+const MANNERS: [Manner; 4] = [
+    Manner::Inline,
+    Manner::Thread,
+    Manner::Mixed(1),
+    Manner::Mixed(2),
+];
+
+/// Runs a test in a manner: with a kernel, and the provider that was captured from it.
+fn within(manner: Manner, test: impl FnOnce(&Kernel, &Provider)) {
+    leaving(0, manner, test);
+}
+
+/// As [`within`], for what leaves so many blocks of pool behind.
+fn leaving(blocks: usize, manner: Manner, test: impl FnOnce(&Kernel, &Provider)) {
+    let kernel = Kernel::boot(manner);
+    let registration = Registration::new().unwrap();
+    let provider = registration.capture(Wait::Forever).unwrap();
+    test(&kernel, &provider);
+    drop((provider, registration));
+    kernel.shutdown_with(blocks);
+}
+
+/// Runs a test in every manner that ends requests by itself.
+fn everywhere(test: impl Fn(&Kernel, &Provider)) {
+    for manner in MANNERS {
+        within(manner, &test);
+    }
+}
+
+/// A socket with a port of its own, and its address.
+fn socket(provider: &Provider) -> (DatagramSocket, SocketAddr) {
+    let socket = DatagramSocket::open(provider, Family::V4).unwrap();
+    socket.bind(Family::V4.any()).unwrap();
+    let address = socket.local_address().unwrap();
+    (socket, address)
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+fn waker() -> Waker {
+    Waker::from(Arc::new(Unpark(thread::current())))
+}
+
+/// Waits for a future.
+fn block_on<F: IntoFuture>(future: F) -> F::Output {
+    let mut future = pin!(future.into_future());
+    let waker = waker();
+    let mut context = Context::from_waker(&waker);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+/// Polls a future once.
+fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    pin!(future).poll(&mut Context::from_waker(&waker()))
+}
