@@ -65,6 +65,12 @@ impl Kernel {
         self.shutdown_with(0);
     }
 
+    /// Leaves the kernel as it is, whatever is left, when its threads have ended.
+    pub fn leave(self) {
+        provider::leave();
+        pool::clear();
+    }
+
     /// As [`shutdown`](Self::shutdown), where so many blocks of pool are left behind on purpose.
     ///
     /// # Panics

@@ -1,6 +1,7 @@
 //! [`Lock`]: how a buffer is described for one operation, and what was locked for it (`MmProbeAndLockPages`).
 
 use core::fmt;
+use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 use wsk_sys::{IoAllocateMdl, IoFreeMdl, LOCK_OPERATION, MDL, MmUnlockPages, TryProbeAndLockPages};
@@ -131,22 +132,33 @@ impl fmt::Debug for Lock {
 }
 
 /// Unlocks when dropped: for code of others that may fail, or unwind.
+///
+/// # Invariants
+///
+/// The lock is borrowed exclusively for `'l`. It is not held by reference: to move one would end what an extent in the lock is
+/// pointed at by.
 pub(crate) struct Undo<'l> {
-    lock: &'l mut Lock,
+    lock: NonNull<Lock>,
     locks: bool,
+    borrowed: PhantomData<&'l mut Lock>,
 }
 
 impl<'l> Undo<'l> {
     /// Of a buffer that may have locked something, or has not.
     #[inline]
     pub(crate) fn new(lock: &'l mut Lock, locks: bool) -> Self {
-        Self { lock, locks }
+        Self {
+            lock: NonNull::from(lock),
+            locks,
+            borrowed: PhantomData,
+        }
     }
 
     /// The lock.
     #[inline]
     pub(crate) fn lock(&mut self) -> &mut Lock {
-        self.lock
+        // SAFETY: by the invariant the lock is borrowed exclusively, and this is.
+        unsafe { self.lock.as_mut() }
     }
 
     /// Leaves the lock as it is.
@@ -159,7 +171,7 @@ impl<'l> Undo<'l> {
 impl Drop for Undo<'_> {
     fn drop(&mut self) {
         if self.locks {
-            self.lock.unlock();
+            self.lock().unlock();
         }
     }
 }

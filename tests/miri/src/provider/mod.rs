@@ -90,7 +90,7 @@ struct Socket {
 }
 
 #[derive(Default)]
-struct World {
+pub(crate) struct World {
     manner: Option<Manner>,
     random: u64,
     sockets: BTreeMap<usize, Socket>,
@@ -175,6 +175,18 @@ pub(crate) fn set_manner(manner: Manner) {
 
 /// Waits for all threads; nothing may be left.
 pub(crate) fn shutdown() {
+    let world = leave();
+    assert!(world.waiting.is_empty(), "requests are left");
+    assert_eq!(world.sockets.len(), 0, "sockets are left");
+    assert_eq!(
+        (world.registered, world.captured, world.lists),
+        (0, 0, 0),
+        "registrations, captures and lists are left"
+    );
+}
+
+/// Waits for all threads; what is left.
+pub(crate) fn leave() -> World {
     loop {
         let threads = core::mem::take(&mut world().threads);
         if threads.is_empty() {
@@ -184,14 +196,7 @@ pub(crate) fn shutdown() {
             thread.join().expect("no request has failed");
         }
     }
-    let world = lock(&WORLD).take().expect("the kernel has started");
-    assert!(world.waiting.is_empty(), "requests are left");
-    assert_eq!(world.sockets.len(), 0, "sockets are left");
-    assert_eq!(
-        (world.registered, world.captured, world.lists),
-        (0, 0, 0),
-        "registrations, captures and lists are left"
-    );
+    lock(&WORLD).take().expect("the kernel has started")
 }
 
 /// The port of an address that the client gives.

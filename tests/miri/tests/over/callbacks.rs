@@ -50,7 +50,10 @@ fn told() {
         while told.load(Ordering::SeqCst) < 17 {
             std::thread::yield_now();
         }
-        assert_eq!(Arc::strong_count(&told), 1);
+        // The last that is done with a completion is to drop what it has captured.
+        while Arc::strong_count(&told) > 1 {
+            std::thread::yield_now();
+        }
     });
 }
 
@@ -60,7 +63,7 @@ fn chained() {
     everywhere(|_, provider| {
         let ((one, _), (_other, to)) = (socket(provider), socket(provider));
         let operations = Operations::new(provider, 2).unwrap();
-        let (again, pool) = (one.share(), operations.clone());
+        let (again, pool) = (one.clone(), operations.clone());
         one.send_to(NonPagedBuffer::copy_of(b"first").unwrap(), to)
             .from(&operations)
             .start_with(Box::new(

@@ -3,7 +3,9 @@
 use std::mem::forget;
 use std::time::Duration;
 
-use wsk::{ControlMessage, Error, MdlChain, Messages, NonPagedBuffer, RemoteAddress, WithControl};
+use wsk::{
+    Control, ControlMessage, Error, MdlChain, Messages, NonPagedBuffer, RemoteAddress, WithControl,
+};
 use wsk_miri::Manner;
 
 use crate::{MANNERS, block_on, everywhere, leaving, poll_once, socket, within};
@@ -65,13 +67,15 @@ fn chains_messages_and_control() {
             .wait()
             .unwrap();
         finished.result.unwrap();
-        let mut with_room = WithControl::new(NonPagedBuffer::new(16).unwrap());
+        let mut with_room =
+            WithControl::new(NonPagedBuffer::new(16).unwrap(), Control::<64>::new());
         for expected in [5, 5, 6, 5] {
             let received = other.receive_from(&mut with_room).wait().unwrap();
             assert_eq!(received.length(), expected);
         }
-        let mut sent = WithControl::new(NonPagedBuffer::copy_of(b"with").unwrap());
-        sent.control_mut().push(ControlMessage::Ecn(1)).unwrap();
+        let mut control = Control::<64>::new();
+        control.push(ControlMessage::EcnV4(1)).unwrap();
+        let sent = WithControl::new(NonPagedBuffer::copy_of(b"with").unwrap(), control);
         assert_eq!(one.send_to(&sent, to).wait().unwrap(), 4);
         let flight = one.send_to(sent, to).start().unwrap();
         flight.wait().unwrap().result.unwrap();
@@ -156,18 +160,21 @@ fn dropped() {
 
 #[test]
 fn forgotten() {
+    let packet = || NonPagedBuffer::copy_of(b"left").unwrap();
     for manner in MANNERS {
         // The operation, and its buffer.
         leaving(2, manner, |_, provider| {
             let ((one, _), (_other, to)) = (socket(provider), socket(provider));
-            let mut send = one
-                .send_to(NonPagedBuffer::copy_of(b"left").unwrap(), to)
-                .start()
-                .unwrap();
-            let _ = poll_once(&mut send);
-            forget(send);
+            forget(one.send_to(packet(), to).start().unwrap());
         });
     }
+    leaving(2, Manner::Held, |kernel, provider| {
+        let ((one, _), (_other, to)) = (socket(provider), socket(provider));
+        let mut send = one.send_to(packet(), to).start().unwrap();
+        assert!(poll_once(&mut send).is_pending());
+        forget(send);
+        assert_eq!(kernel.release(), 1);
+    });
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use wsk::operation::Operations;
-use wsk::{Error, NonPagedBuffer};
+use wsk::{Error, NonPagedBuffer, Registration};
 use wsk_miri::Manner;
 
 use crate::{block_on, leaving, poll_once, socket, within};
@@ -90,5 +90,20 @@ fn prepared() {
         let ended = block_on(sender.start().unwrap());
         assert!(ended.into_operation().is_none());
         assert_eq!(kernel.complete_kept(), 2);
+    });
+}
+
+/// Another client comes and goes while the timer that wakes is set.
+#[test]
+fn while_a_client_comes_and_goes() {
+    within(Manner::Kept, |kernel, provider| {
+        let (other, _) = socket(provider);
+        let packet = NonPagedBuffer::copy_of(b"lost").unwrap();
+        let mut receive = other.receive_from(packet).start().unwrap();
+        assert!(poll_once(&mut receive).is_pending());
+        drop(Registration::new().unwrap());
+        let finished = block_on(receive);
+        assert!(matches!(finished.result, Err(Error::Abandoned { .. })));
+        assert_eq!(kernel.complete_kept(), 1);
     });
 }

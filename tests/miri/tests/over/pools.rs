@@ -26,8 +26,8 @@ fn operations() {
             let second = one.send_to(packet(), to).from(taken).start().unwrap();
             assert_eq!(first.wait().unwrap().result.unwrap(), 7);
             drop(second);
+            operations.wait_until_idle().unwrap();
         }
-        operations.wait_until_idle().unwrap();
         assert!(operations.is_idle());
         block_on(one.send_to(packet(), to).from(&operations))
             .result

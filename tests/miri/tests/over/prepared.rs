@@ -3,10 +3,11 @@
 use std::mem::forget;
 use std::time::Duration;
 
-use wsk::NonPagedBuffer;
 use wsk::operation::PreparedPool;
+use wsk::{NonPagedBuffer, Registration, Wait};
+use wsk_miri::Kernel;
 
-use crate::{MANNERS, block_on, everywhere, leaving, poll_once, socket};
+use crate::{MANNERS, block_on, everywhere, poll_once, socket};
 
 #[test]
 fn run_again_and_changed() {
@@ -21,8 +22,8 @@ fn run_again_and_changed() {
             .prepare()
             .unwrap();
         for number in 1..4 {
-            sender.as_mut_slice().fill(number);
             sender.set_len(number.into()).unwrap();
+            sender.as_mut_slice().fill(number);
             assert_eq!(sender.wait().unwrap(), usize::from(number));
             let arrival = receiver.wait_timeout(Duration::from_secs(1)).unwrap();
             assert!(arrival.is_from(&from));
@@ -35,9 +36,7 @@ fn run_again_and_changed() {
         let sender = ended.into_operation().unwrap();
         let ended = block_on(sender.start().unwrap());
         let mut sender = ended.into_operation().unwrap();
-        let mut started = receiver.start().unwrap();
-        let _ = poll_once(&mut started);
-        let ended = block_on(started);
+        let ended = block_on(receiver.start().unwrap());
         assert_eq!(ended.result().unwrap().bytes(), b"changed");
         let mut receiver = ended.into_operation().unwrap();
         receiver.wait().unwrap();
@@ -86,20 +85,28 @@ fn pools() {
     });
 }
 
+/// What is forgotten keeps its socket open, and with it the registration.
 #[test]
 fn forgotten() {
     for manner in MANNERS {
-        // It keeps its socket open, so that has to go by hand: nothing would wait for it.
-        leaving(0, manner, |_, provider| {
-            let ((one, _), (_other, to)) = (socket(provider), socket(provider));
-            let sender = one
-                .send_to(NonPagedBuffer::new(4).unwrap(), to)
-                .prepare()
-                .unwrap();
-            let started = sender.start().unwrap();
-            let ended = started.wait().unwrap();
-            forget(ended.result());
-            drop(ended);
-        });
+        let kernel = Kernel::boot(manner);
+        let registration = Registration::new().unwrap();
+        let provider = registration.capture(Wait::Forever).unwrap();
+        let ((one, _), (other, to)) = (socket(&provider), socket(&provider));
+        let sender = one
+            .send_to(NonPagedBuffer::new(4).unwrap(), to)
+            .prepare()
+            .unwrap();
+        forget(sender.start().unwrap());
+        let receiver = one
+            .receive_from(NonPagedBuffer::new(4).unwrap())
+            .prepare()
+            .unwrap();
+        let mut started = receiver.start().unwrap();
+        let _ = poll_once(&mut started);
+        forget(started);
+        drop((one, other, provider));
+        forget(registration);
+        kernel.leave();
     }
 }
