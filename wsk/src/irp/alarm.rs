@@ -23,30 +23,30 @@ const ROOM: usize = 16;
 struct Alarm {
     lock: UnsafeCell<usize>,
     inside: UnsafeCell<Inside>,
+    // Apart, because the kernel keeps pointers to both: they are never borrowed.
+    timer: UnsafeCell<KTIMER>,
+    dpc: UnsafeCell<KDPC>,
 }
 
 /// What is changed with the lock held.
 struct Inside {
     registered: usize,
-    timer: KTIMER,
-    dpc: KDPC,
     wakers: [Option<Waker>; ROOM],
 }
 
-// SAFETY: what is inside is touched with the spin lock held only.
+// SAFETY: what is inside is touched with the spin lock held only; timer and DPC are the kernel's, which synchronises that.
 unsafe impl Sync for Alarm {}
 
 static ALARM: Alarm = Alarm {
     lock: UnsafeCell::new(0),
-    // SAFETY: all-zero bytes are valid for timer and DPC, which are C's; they are initialised before they are used.
-    inside: UnsafeCell::new(unsafe {
-        Inside {
-            registered: 0,
-            timer: core::mem::zeroed(),
-            dpc: core::mem::zeroed(),
-            wakers: [const { None }; ROOM],
-        }
+    inside: UnsafeCell::new(Inside {
+        registered: 0,
+        wakers: [const { None }; ROOM],
     }),
+    // SAFETY: all-zero bytes are valid for timer and DPC, which are C's; they are initialised before they are used.
+    timer: UnsafeCell::new(unsafe { core::mem::zeroed() }),
+    // SAFETY: as above.
+    dpc: UnsafeCell::new(unsafe { core::mem::zeroed() }),
 };
 
 impl Alarm {
@@ -70,8 +70,8 @@ pub(crate) fn enter() {
         if inside.registered == 0 {
             // SAFETY: timer and DPC are statics, which nobody uses before a client is registered or after the last has left.
             unsafe {
-                KeInitializeTimerEx(&raw mut inside.timer, TIMER_TYPE::NotificationTimer);
-                KeInitializeDpc(&raw mut inside.dpc, Some(ring), core::ptr::null_mut());
+                KeInitializeTimerEx(ALARM.timer.get(), TIMER_TYPE::NotificationTimer);
+                KeInitializeDpc(ALARM.dpc.get(), Some(ring), core::ptr::null_mut());
             }
         }
         inside.registered += 1;
@@ -84,7 +84,7 @@ pub(crate) fn leave(_: MayWait) {
         inside.registered -= 1;
         (inside.registered == 0).then(|| {
             // SAFETY: the timer was initialised when the first client came.
-            unsafe { KeCancelTimer(&raw mut inside.timer) };
+            unsafe { KeCancelTimer(ALARM.timer.get()) };
             core::mem::replace(&mut inside.wakers, [const { None }; ROOM])
         })
     });
@@ -111,9 +111,9 @@ pub(crate) fn wake_after(time: Duration, waker: &Waker) {
         // SAFETY: timer and DPC are initialised as long as a client is registered. To set it anew only puts it off.
         unsafe {
             KeSetTimer(
-                &raw mut inside.timer,
+                ALARM.timer.get(),
                 interval(time + Duration::from_millis(10)),
-                &raw mut inside.dpc,
+                ALARM.dpc.get(),
             );
         }
     });

@@ -102,6 +102,8 @@ fn while_a_client_comes_and_goes() {
         let mut receive = other.receive_from(packet).start().unwrap();
         assert!(poll_once(&mut receive).is_pending());
         drop(Registration::new().unwrap());
+        // Until the timer wakes this thread.
+        std::thread::park();
         let finished = block_on(receive);
         assert!(matches!(finished.result, Err(Error::Abandoned { .. })));
         assert_eq!(kernel.complete_kept(), 1);
