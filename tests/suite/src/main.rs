@@ -4,6 +4,7 @@
 mod dependencies;
 mod fuzz;
 mod memory;
+mod nightly;
 mod programs;
 mod publishing;
 mod tools;
@@ -105,6 +106,11 @@ const CHECKS: &[Check] = &[
         name: "valgrind",
         lane: Lane::Second,
         run: memory::valgrind,
+    },
+    Check {
+        name: "miri",
+        lane: Lane::Second,
+        run: nightly::miri,
     },
     Check {
         name: "fuzz",
@@ -316,7 +322,7 @@ fn run_apart(name: &str, shown: bool) -> (bool, Vec<u8>) {
 
 /// The lines of a failed check that most likely tell why, without all that was said around them.
 fn telling_lines(said: &str) -> Vec<&str> {
-    const SIGNS: [&str; 7] = [
+    const SIGNS: [&str; 8] = [
         "panicked at",
         "FAILED",
         "error",
@@ -324,6 +330,7 @@ fn telling_lines(said: &str) -> Vec<&str> {
         "rule broken",
         "left behind",
         "AddressSanitizer",
+        "ThreadSanitizer",
     ];
     const MOST: usize = 16;
     let lines: Vec<&str> = said.lines().collect();

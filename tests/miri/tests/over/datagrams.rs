@@ -8,7 +8,7 @@ use wsk::{
 };
 use wsk_miri::Manner;
 
-use crate::{MANNERS, block_on, everywhere, leaving, poll_once, socket, within};
+use crate::{block_on, everywhere, leaving, manners, poll_once, socket, within};
 
 #[test]
 fn waited_for() {
@@ -161,7 +161,7 @@ fn dropped() {
 #[test]
 fn forgotten() {
     let packet = || NonPagedBuffer::copy_of(b"left").unwrap();
-    for manner in MANNERS {
+    for manner in manners() {
         // The operation, and its buffer.
         leaving(2, manner, |_, provider| {
             let ((one, _), (_other, to)) = (socket(provider), socket(provider));

@@ -7,7 +7,7 @@ use wsk::operation::PreparedPool;
 use wsk::{NonPagedBuffer, Registration, Wait};
 use wsk_miri::Kernel;
 
-use crate::{MANNERS, block_on, everywhere, poll_once, socket};
+use crate::{block_on, everywhere, manners, poll_once, socket};
 
 #[test]
 fn run_again_and_changed() {
@@ -88,7 +88,7 @@ fn pools() {
 /// What is forgotten keeps its socket open, and with it the registration.
 #[test]
 fn forgotten() {
-    for manner in MANNERS {
+    for manner in manners() {
         let kernel = Kernel::boot(manner);
         let registration = Registration::new().unwrap();
         let provider = registration.capture(Wait::Forever).unwrap();
