@@ -2,6 +2,7 @@
 //! of a name are looked up.
 
 use core::alloc::Layout;
+use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::fmt;
 use core::ptr::NonNull;
@@ -139,7 +140,8 @@ struct InUse {
     name: UNICODE_STRING,
     service: UNICODE_STRING,
     hints: ADDRINFOEXW,
-    result: *mut ADDRINFOEXW,
+    /// Written by WSK, while what it lies in is only shared.
+    result: UnsafeCell<*mut ADDRINFOEXW>,
     info: AddressInfo,
 }
 
@@ -180,7 +182,7 @@ impl InUse {
             service: names.write(name_length, lookup.service, service_length),
             _names: names,
             hints,
-            result: core::ptr::null_mut(),
+            result: UnsafeCell::new(core::ptr::null_mut()),
             info: AddressInfo::reserve(capture)?,
         })
     }
@@ -210,18 +212,21 @@ impl Function<Looking> for Resolve<'_> {
             });
         }
         let in_use = InUse::new(capture, self.lookup)?;
-        // SAFETY: what is lent is there, stays where it is, and nobody else uses it. The addresses of members are taken.
-        unsafe {
-            let place = core::ptr::from_mut((*lent.as_ptr()).use_.insert(in_use));
-            Ok(Parameters {
-                table: capture.dispatch()?,
-                client: capture.client()?,
-                name: string(&raw mut (*place).name),
-                service: string(&raw mut (*place).service),
-                hints: NonNull::new_unchecked(&raw mut (*place).hints),
-                result: NonNull::new_unchecked(&raw mut (*place).result),
-            })
-        }
+        // SAFETY: what is lent is there, stays where it is, and nobody else uses it. It is shared from here on, as it is with WSK.
+        let in_use = unsafe {
+            (*lent.as_ptr()).use_ = Some(in_use);
+            &(*lent.as_ptr()).use_
+        };
+        let in_use = in_use.as_ref().ok_or(Error::Taken)?;
+        Ok(Parameters {
+            table: capture.dispatch()?,
+            client: capture.client()?,
+            name: string(&in_use.name),
+            service: string(&in_use.service),
+            hints: NonNull::from(&in_use.hints),
+            // SAFETY: the place of a cell is not null.
+            result: unsafe { NonNull::new_unchecked(in_use.result.get()) },
+        })
     }
 }
 
@@ -276,7 +281,7 @@ unsafe impl Operation<Looking> for Resolving {
         } else {
             STATUS_NOT_FOUND
         };
-        let list = NonNull::new(in_use.result).ok_or(Error::Call { call, status })?;
+        let list = NonNull::new(in_use.result.into_inner()).ok_or(Error::Call { call, status })?;
         let mut info = in_use.info;
         // SAFETY: WSK gave the list for this request, which is over, and it is taken over once.
         unsafe { info.take_over(list) };
@@ -289,7 +294,7 @@ unsafe impl Operation<Looking> for Resolving {
             // SAFETY: the caller gives what is carried; WSK gave the list, if there is one, for this request.
             unsafe {
                 if let Some(in_use) = (*carried.as_ptr()).use_.take()
-                    && let Some(list) = NonNull::new(in_use.result)
+                    && let Some(list) = NonNull::new(in_use.result.into_inner())
                 {
                     let mut info = in_use.info;
                     info.take_over(list);
@@ -299,12 +304,9 @@ unsafe impl Operation<Looking> for Resolving {
     }
 }
 
-/// # Safety
-///
-/// `place` is that of an initialised string.
-unsafe fn string(place: *mut UNICODE_STRING) -> Option<NonNull<UNICODE_STRING>> {
-    // SAFETY: the caller's place may be read, and so is not null.
-    unsafe { ((*place).Length > 0).then(|| NonNull::new_unchecked(place)) }
+/// The place of a string that is not empty.
+fn string(string: &UNICODE_STRING) -> Option<NonNull<UNICODE_STRING>> {
+    (string.Length > 0).then(|| NonNull::from(string))
 }
 
 /// The UTF-16 units of a name with a zero behind, or 0 for none.
