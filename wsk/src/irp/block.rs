@@ -89,7 +89,7 @@ impl Header {
     /// The place of the IRP.
     #[inline]
     pub(super) fn irp(&self) -> *mut IRP {
-        self.irp.with_mut(<*mut Irp>::cast)
+        self.irp.place().cast()
     }
 
     /// What the completed IRP says.
@@ -233,7 +233,7 @@ impl<P> Idle<P> {
     pub(crate) fn places(&self) -> Places {
         // SAFETY: the arguments are a member of the block, which stays for its next request, and is used for nothing else.
         unsafe {
-            let arguments = (*self.block.as_ptr()).header.arguments.with_mut(|a| a);
+            let arguments = (*self.block.as_ptr()).header.arguments.place();
             Places::of(NonNull::new_unchecked(arguments))
         }
     }

@@ -22,6 +22,12 @@ impl<T> Cell<T> {
         read(self.0.get())
     }
 
+    /// The place, for what looks at its address only, or hands it on.
+    #[inline]
+    pub(crate) const fn place(&self) -> *mut T {
+        self.0.get()
+    }
+
     /// Gives the place to `write`.
     #[inline]
     pub(crate) fn with_mut<R>(&self, write: impl FnOnce(*mut T) -> R) -> R {

@@ -87,7 +87,7 @@ impl<O: Repeat<B>, B> Slot<O, B> {
     #[inline]
     fn place(slot: NonNull<Self>) -> NonNull<B> {
         // SAFETY: whoever has the pointer has the slot; only the address of a member is taken, which is not null.
-        unsafe { NonNull::new_unchecked((*slot.as_ptr()).carried.with_mut(|carried| carried)) }
+        unsafe { NonNull::new_unchecked((*slot.as_ptr()).carried.place()) }
     }
 
     /// Makes what is carried ready to be used: lends it, and finds the parameters.
@@ -559,7 +559,7 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
             let mut idle = Slot::idle(slot);
             O::again(idle.arguments(), Slot::place(slot).as_ref());
             let this = ManuallyDrop::new(this);
-            let told = (*slot.as_ptr()).completion.with_mut(<*mut _>::cast::<C>);
+            let told = (*slot.as_ptr()).completion.place().cast::<C>();
             told.write(completion);
             idle.set_discard(tell::<O, B, C>);
             let parameters = (*slot.as_ptr()).parameters.with(|parameters| *parameters);

@@ -1,7 +1,6 @@
 //! Scoped operations: in flight at the same time, over memory that is only borrowed, because the scope does not end before the
 //! last of them has completed. They are to WSK what `std::thread::scope` is to threads.
 
-use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::fmt;
 use core::marker::PhantomData;
@@ -15,7 +14,7 @@ use crate::buffer::Lock;
 use crate::error::{Error, Memory};
 use crate::irp::{Answer, Flight, Idle, Observer};
 use crate::irql::{MayWait, may_wait};
-use crate::memory::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::memory::atomic::{AtomicBool, AtomicUsize, Cell, Ordering};
 use crate::memory::event::Event;
 use crate::memory::list::{Links, List};
 use crate::memory::shared::{Counted, Shared};
@@ -61,7 +60,7 @@ pub fn scope<'env, T>(
         count: AtomicUsize::new(1),
         // SAFETY: initialised below, where it stays.
         event: unsafe { Event::room() },
-        kept: UnsafeCell::new(None),
+        kept: Cell::new(None),
     });
     let pending = pending.map_err(|_| Error::NoMemory(Memory::Irp))?;
     // SAFETY: the event is in nonpaged memory that does not move, and nobody uses it yet.
@@ -119,7 +118,7 @@ struct Pending {
     count: AtomicUsize,
     event: Event,
     /// The operations that the scope has left to their provider, which keeps their IRPs against its contract.
-    kept: UnsafeCell<Option<NonNull<Links>>>,
+    kept: Cell<Option<NonNull<Links>>>,
 }
 
 // SAFETY: the count is atomic, and the event the kernel's; the nodes of the list may be sent.
@@ -260,7 +259,7 @@ fn counting(pending: &Shared<Pending>) -> Observer {
         unsafe {
             let pending = ManuallyDrop::new(Shared::<Pending>::from_raw(context));
             if pending.count.fetch_sub(1, Ordering::AcqRel) == 1 {
-                match *pending.kept.get() {
+                match pending.kept.with(|kept| *kept) {
                     None => pending.event.set(),
                     Some(first) => free_kept(context, first),
                 }
@@ -449,7 +448,7 @@ impl Scope<'_, '_> {
             return pending.count.fetch_sub(1, Ordering::AcqRel) == 1;
         };
         // SAFETY: this thread is counted, so nobody reads it yet.
-        unsafe { *pending.kept.get() = Some(first) };
+        pending.kept.with_mut(|kept| unsafe { *kept = Some(first) });
         let context = Shared::into_raw(Shared::clone(pending));
         if pending.count.fetch_sub(1, Ordering::AcqRel) == 1 {
             // SAFETY: all have completed, without any of them having been the last; the reference is given away.
