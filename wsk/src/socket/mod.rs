@@ -194,14 +194,16 @@ pub struct Handle<C: Category> {
 impl<C: Category> Handle<C> {
     /// Another handle of a socket that is still open.
     pub(crate) fn from_open(socket: &Shared<Socket<C>>) -> Option<Self> {
+        // The reference first: a handle that goes while this one is counted is not the last, and gives its reference up.
+        let shared = socket.clone();
         let more = |handles: usize| (handles > 0).then(|| handles + 1);
-        socket
+        shared
             .handles
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
             .ok()?;
         // INVARIANT: counted.
         Some(Self {
-            shared: ManuallyDrop::new(socket.clone()),
+            shared: ManuallyDrop::new(shared),
         })
     }
 
