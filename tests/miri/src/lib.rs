@@ -47,11 +47,13 @@ impl Kernel {
     }
 
     /// Goes on with the requests that are [held](Manner::Held); how many there were.
+    #[must_use]
     pub fn release(&self) -> usize {
         provider::release()
     }
 
     /// Completes, after all, the requests that were [kept](Manner::Kept) though they were refused; how many there were.
+    #[must_use]
     pub fn complete_kept(&self) -> usize {
         provider::complete_kept()
     }

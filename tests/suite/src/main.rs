@@ -113,6 +113,11 @@ const CHECKS: &[Check] = &[
         run: nightly::miri,
     },
     Check {
+        name: "thread-sanitizer",
+        lane: Lane::Second,
+        run: nightly::thread_sanitizer,
+    },
+    Check {
         name: "fuzz",
         lane: Lane::Second,
         run: fuzz::targets,

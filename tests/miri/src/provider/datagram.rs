@@ -111,6 +111,7 @@ fn send(number: usize, to: Option<u16>, bytes: Vec<u8>) {
 }
 
 /// Ends a receive with a datagram.
+#[allow(clippy::needless_pass_by_value)]
 fn fill(receive: Waiting, from: u16, bytes: &[u8]) {
     let Waiting {
         irp,

@@ -48,6 +48,7 @@ pub(super) fn arrive(client: usize, port: u16) -> bool {
 }
 
 /// Ends an accept with a connection.
+#[allow(clippy::needless_pass_by_value)]
 fn give(here: Locked, accept: Waiting, server: usize) {
     let mut here = here;
     let What::Connection {

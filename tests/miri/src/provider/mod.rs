@@ -61,6 +61,7 @@ impl<T> Copy for Place<T> {}
 unsafe impl<T> Send for Place<T> {}
 
 /// A socket, by its number, which is the address of its `WSK_SOCKET`.
+#[allow(clippy::struct_excessive_bools)]
 struct Socket {
     memory: Place<WSK_SOCKET>,
     kind: Kind,
@@ -210,7 +211,7 @@ unsafe fn port_of(address: *const SOCKADDR) -> Option<u16> {
     }
     // SAFETY: the port is at the same place in both.
     Some(u16::from_be(unsafe {
-        (*address.cast::<SOCKADDR_IN>()).sin_port
+        (*address.cast::<c_void>().cast::<SOCKADDR_IN>()).sin_port
     }))
 }
 
@@ -221,8 +222,9 @@ unsafe fn port_of(address: *const SOCKADDR) -> Option<u16> {
 /// It is null, or has room for the address.
 unsafe fn write_address(place: *mut SOCKADDR, port: u16) {
     if !place.is_null() {
+        let place = place.cast::<c_void>().cast::<SOCKADDR_IN>();
         // SAFETY: as the caller says.
-        unsafe { place.cast::<SOCKADDR_IN>().write(address(port)) };
+        unsafe { place.write(address(port)) };
     }
 }
 

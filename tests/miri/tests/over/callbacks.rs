@@ -72,7 +72,7 @@ fn chained() {
                     again
                         .send_to(buffer, to)
                         .from(&pool)
-                        .start_with(|finished| drop(finished))
+                        .start_with(drop)
                         .unwrap();
                 },
             ))

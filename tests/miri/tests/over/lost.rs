@@ -24,16 +24,14 @@ fn owned() {
         assert!(poll_once(&mut polled).is_pending());
         drop(polled);
         let operations = Operations::new(provider, 1).unwrap();
-        let pooled = one.send_to(packet(), to).from(&operations).start().unwrap();
-        pooled.give_up().unwrap().result.unwrap_err();
+        let of_pool = one.send_to(packet(), to).from(&operations).start().unwrap();
+        of_pool.give_up().unwrap().result.unwrap_err();
         assert!(
             !operations
                 .wait_until_idle_timeout(Duration::from_millis(1))
                 .unwrap()
         );
-        one.send_to(packet(), to)
-            .start_with(|finished| drop(finished))
-            .unwrap();
+        one.send_to(packet(), to).start_with(drop).unwrap();
         assert_eq!(kernel.complete_kept(), 5);
         operations.wait_until_idle().unwrap();
     });

@@ -45,7 +45,7 @@ fn run_again_and_changed() {
         assert_eq!(receiver.wait().unwrap().length(), 7);
         assert_eq!(receiver.seen().unwrap().bytes(), b"changed");
         drop(receiver.start().unwrap());
-        sender.start_with(|ended| drop(ended)).unwrap();
+        sender.start_with(drop).unwrap();
     });
 }
 

@@ -28,10 +28,7 @@ fn names() {
         let _ = poll_once(&mut left);
         drop(left);
         drop(provider.resolve("left at once").start().unwrap());
-        provider
-            .resolve("told")
-            .start_with(|found| drop(found))
-            .unwrap();
+        provider.resolve("told").start_with(drop).unwrap();
     });
 }
 

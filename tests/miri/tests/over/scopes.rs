@@ -1,6 +1,6 @@
 //! Operations in a scope, which borrow; their handles are waited for, dropped and forgotten.
 
-use std::mem::forget;
+use std::mem::ManuallyDrop;
 
 use wsk::NonPagedBuffer;
 use wsk_miri::Manner;
@@ -16,7 +16,8 @@ fn waited_for_dropped_and_forgotten() {
         let stack = *b"stack";
         wsk::scope(|s| {
             let receive = other.receive_from(&mut first).start_in(s).unwrap();
-            forget(other.receive_from(&mut second).start_in(s).unwrap());
+            let forgotten = other.receive_from(&mut second).start_in(s).unwrap();
+            let _ = ManuallyDrop::new(forgotten);
             let sends = [(); 2].map(|()| one.send_to(&packet, to).start_in(s).unwrap());
             drop(one.send_to(&stack, to).start_in(s).unwrap());
             let (received, bytes) = receive.wait().unwrap();
