@@ -17,7 +17,9 @@ use core::time::Duration;
 
 use wsk::events::{Datagram, Indication, ReceiveFromEvent, Verdict};
 use wsk::ioctl::{ControlRequest, CpuAffinity, RoutingInterface};
-use wsk::operation::{Ended, Finished, InFlight, Operations, Prepared, PreparedPool, Started};
+use wsk::operation::{
+    Ended, Finished, InFlight, Operations, Prepared, PreparedPool, Scoped, Started,
+};
 use wsk::option::{SocketOption, TypeOfService, V6Only};
 use wsk::request::{ReceivingFrom, SendingTo};
 use wsk::{
@@ -101,13 +103,11 @@ pub fn lists(
     list.control_mut().push(ControlMessage::TimeToLive(3))?;
     let length = wsk::scope(|scope| {
         let send = socket.send_messages(&mut list, to).start_in(scope)?;
-        match send.wait_timeout(Duration::from_millis(1)) {
-            Ok(sent) => sent.map(|(length, _)| length),
-            Err((_, send)) => send
-                .try_take()
-                .unwrap_or_else(|send| send.wait())
-                .map(|(length, _)| length),
-        }
+        let ended = match send.wait_timeout(Duration::from_millis(1)) {
+            Ok(ended) => ended,
+            Err((_, send)) => send.try_take().unwrap_or_else(Scoped::wait),
+        };
+        ended.map(|(length, _)| length)
     })??;
     let finished = socket.send_messages(list, to).start()?.wait();
     let finished = finished.map_err(|(error, _)| error)?;

@@ -1,4 +1,4 @@
-//! Providers that do otherwise than documented, as ReactOS's and Wine's do: what the crate promises holds with them too.
+//! Providers that do otherwise than documented, as those of other systems do: what the crate promises holds with them too.
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
@@ -162,7 +162,7 @@ fn the_rest_is_found_in_chains() {
             let finished = socket.receive_all(chain).start().unwrap().wait().unwrap();
             assert_eq!(finished.result, Ok(9));
             let parts = finished.buffer.unwrap().into_parts();
-            let parts = parts.each_ref().map(|part| part.as_slice());
+            let parts = parts.each_ref().map(NonPagedBuffer::as_slice);
             assert_eq!(parts, [&b"\0\0\x001"[..], b"2", b"3456789\0"]);
 
             let (mut one, mut two) = ([0; 2], [0; 3]);
@@ -410,8 +410,8 @@ fn what_can_be_left_is_not_waited_for_when_cancelling_is_ignored() {
         assert_eq!(drops.load(Ordering::SeqCst), 2, "what was started");
         drop((operations, pool, lent, provider, registration));
         // What was waited for and left is kept for ever: bytes and MDL of three buffers, and the two blocks of the pool of one of them.
-        let left = kernel.finish().unwrap_err();
-        assert_eq!(left.entries().len(), 8, "{left}");
+        let leaks = kernel.finish().unwrap_err();
+        assert_eq!(leaks.entries().len(), 8, "{leaks}");
     }
 }
 
