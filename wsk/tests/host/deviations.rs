@@ -256,9 +256,15 @@ fn receive_all_that_cannot_go_on_is_an_error() {
         let receiving = other.receive_all(room()).start().unwrap();
         peer.write_all(b"end").unwrap();
         until("the piece", || receiving.is_completed());
+        let (sender, told) = channel();
+        let tell = move |finished| drop(sender.send(finished));
+        other.receive_all(room()).start_with(tell).unwrap();
         other.close().unwrap();
         let finished = receiving.wait().unwrap();
-        assert!(finished.result.is_err(), "{:?}", finished.result);
+        assert_eq!(finished.result.unwrap_err().status(), cancelled);
+        assert_eq!(&finished.buffer.unwrap().as_slice()[..3], b"end");
+        let finished = told.recv_timeout(PATIENCE).unwrap();
+        assert!(finished.result.is_err());
         assert!(finished.buffer.is_some());
     });
 }
