@@ -238,10 +238,19 @@ impl<B> Messages<B> {
 
 impl<B> Drop for Messages<B> {
     fn drop(&mut self) {
-        self.clear();
-        // SAFETY: the block came from `allocate`, is this value's own, and is freed once. While a request reads the list the messages
-        // are borrowed or owned by it, so that this is not dropped.
-        unsafe { memory::free(self.list.cast()) };
+        struct Free<'m, B>(&'m mut Messages<B>);
+
+        impl<B> Drop for Free<'_, B> {
+            fn drop(&mut self) {
+                // Those before one whose code has unwound.
+                self.0.clear();
+                // SAFETY: the block came from `allocate`, is the messages' own, which are being dropped, and is freed once. While a
+                // request reads the list the messages are borrowed or owned by it, so that they are not dropped.
+                unsafe { memory::free(self.0.list.cast()) };
+            }
+        }
+
+        Free(self).0.clear();
     }
 }
 

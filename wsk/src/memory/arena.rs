@@ -74,19 +74,12 @@ impl<V, L> Arena<V, L> {
     /// All slots that were made have come back, nobody has a handle, and `arena` is not used again.
     #[cold]
     unsafe fn free(arena: NonNull<Self>) {
-        // SAFETY: the caller gives the arena away. The first `made` slots are initialised, and have no holders; both blocks came from
-        // `allocate`.
-        let last = unsafe {
-            let this = arena.as_ptr();
-            for index in 0..(*this).made as usize {
-                (&raw mut (*(*this).slots.add(index).as_ptr()).value).drop_in_place();
-            }
-            memory::free((*this).slots.cast());
-            let last = (&raw const (*this).last).read();
-            memory::free(arena.cast());
-            last
-        };
-        drop(ManuallyDrop::into_inner(last));
+        // SAFETY: the caller gives the arena away, of which what goes last is initialised.
+        unsafe {
+            // Dropped when everything else is gone, also when a value's code unwinds.
+            let _last = ManuallyDrop::into_inner((&raw const (*arena.as_ptr()).last).read());
+            Values::free(arena);
+        }
     }
 
     /// One of the missing slots has come back, or `missing` are.
@@ -101,6 +94,52 @@ impl<V, L> Arena<V, L> {
             fence(Ordering::Acquire);
             // SAFETY: the last of them sees 0: those that came before the handle went were counted below it.
             unsafe { Self::free(arena) };
+        }
+    }
+}
+
+/// The values of an arena, which are dropped, and its memory, which is freed then.
+///
+/// # Invariants
+///
+/// The arena and its slots, of which the first `made` are initialised, are this one's alone. Those before `dropped` have been dropped.
+struct Values<V, L> {
+    arena: NonNull<Arena<V, L>>,
+    dropped: usize,
+}
+
+impl<V, L> Values<V, L> {
+    /// # Safety
+    ///
+    /// The arena and its slots are the caller's alone, who gives them away.
+    unsafe fn free(arena: NonNull<Arena<V, L>>) {
+        // INVARIANT: the caller says so.
+        let mut values = Self { arena, dropped: 0 };
+        values.drop_rest();
+    }
+
+    fn drop_rest(&mut self) {
+        let arena = self.arena.as_ptr();
+        // SAFETY: by the invariant the slots are this one's alone, and initialised; each is dropped once.
+        unsafe {
+            while self.dropped < (*arena).made as usize {
+                let slot = (*arena).slots.add(self.dropped).as_ptr();
+                // INVARIANT: counted before, because its code may unwind.
+                self.dropped += 1;
+                (&raw mut (*slot).value).drop_in_place();
+            }
+        }
+    }
+}
+
+impl<V, L> Drop for Values<V, L> {
+    fn drop(&mut self) {
+        // Those behind one whose code has unwound.
+        self.drop_rest();
+        // SAFETY: by the invariant both blocks are this one's alone; they came from `allocate`, and nothing in them is left to drop.
+        unsafe {
+            memory::free((*self.arena.as_ptr()).slots.cast());
+            memory::free(self.arena.cast());
         }
     }
 }
@@ -209,14 +248,7 @@ impl<V, L> Filling<V, L> {
 impl<V, L> Drop for Filling<V, L> {
     fn drop(&mut self) {
         // SAFETY: by the invariant the arena is this one's alone, and nobody has a slot. There is nothing that goes last.
-        unsafe {
-            let this = self.arena.as_ptr();
-            for index in 0..(*this).made as usize {
-                (&raw mut (*(*this).slots.add(index).as_ptr()).value).drop_in_place();
-            }
-            memory::free((*this).slots.cast());
-            memory::free(self.arena.cast());
-        }
+        unsafe { Values::free(self.arena) };
     }
 }
 

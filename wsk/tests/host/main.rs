@@ -22,4 +22,5 @@ mod refused;
 mod requests;
 mod resolution;
 mod scope;
+mod unwinding;
 mod wakers;

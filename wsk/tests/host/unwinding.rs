@@ -1,0 +1,323 @@
+//! Code of a driver that unwinds, where that is possible: nothing stays behind in flight, held or locked because of it. Each test
+//! ends with the registration, which would wait for what is held, and with a look for leaks.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use wsk::operation::{Operations, PreparedPool};
+use wsk::{Error, Extent, Lock, Messages, ReceiveBuffer, SendBuffer};
+use wsk_host::Kernel;
+
+use crate::setting::{
+    Counted, MOMENT, PATIENCE, Setting, arrives, block_on, in_settings_of, seeded_kernels, until,
+};
+
+/// What the buffers of a test have in common.
+#[derive(Default)]
+struct Plan {
+    /// How many more locks succeed; the one after that unwinds.
+    locks: AtomicUsize,
+    drops: Arc<AtomicUsize>,
+}
+
+/// A buffer whose lock unwinds when its plan says so: before it locks, or when it has locked its pages.
+struct Unwinds {
+    bytes: Pages,
+    counted: Counted,
+    plan: Arc<Plan>,
+    after: bool,
+}
+
+type Pages = [u8; 5];
+
+impl Plan {
+    fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    fn buffer(self: &Arc<Self>, after: bool) -> Unwinds {
+        Unwinds {
+            bytes: *b"bytes",
+            counted: Counted::new(b"counted", &self.drops),
+            plan: self.clone(),
+            after,
+        }
+    }
+
+    /// Lets so many locks succeed.
+    fn lets(&self, locks: usize) {
+        self.locks.store(locks, Ordering::SeqCst);
+    }
+
+    fn lock(&self) {
+        let one_less = |locks: usize| locks.checked_sub(1);
+        let order = Ordering::SeqCst;
+        assert!(
+            self.locks.fetch_update(order, order, one_less).is_ok(),
+            "as told"
+        );
+    }
+}
+
+// SAFETY: the promise of an array.
+unsafe impl SendBuffer for Unwinds {
+    unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+        if !self.after {
+            self.plan.lock();
+        }
+        // SAFETY: passed on.
+        let extent = unsafe { SendBuffer::lock(&self.bytes, lock) };
+        if self.after {
+            self.plan.lock();
+        }
+        extent
+    }
+}
+
+// SAFETY: as above.
+unsafe impl ReceiveBuffer for Unwinds {
+    unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+        if !self.after {
+            self.plan.lock();
+        }
+        // SAFETY: passed on.
+        let extent = unsafe { self.bytes.lock_mut(lock) };
+        if self.after {
+            self.plan.lock();
+        }
+        extent
+    }
+}
+
+/// Runs what unwinds; nothing is locked then, and what was carried has been dropped.
+#[track_caller]
+fn unwinds<T>(kernel: &Kernel, plan: &Plan, dropped: usize, body: impl FnOnce() -> T) {
+    let before = plan.drops.load(Ordering::SeqCst);
+    let unwound = catch_unwind(AssertUnwindSafe(|| drop(body())));
+    assert!(unwound.is_err());
+    assert_eq!(kernel.counts().locked_mdls, 0);
+    assert_eq!(kernel.counts().in_flight, 0);
+    assert_eq!(plan.drops.load(Ordering::SeqCst) - before, dropped);
+}
+
+#[test]
+fn a_lock_that_unwinds_leaves_nothing_behind_in_any_finisher() {
+    in_settings_of(seeded_kernels(), |kernel, s| {
+        for after in [false, true] {
+            let plan = Plan::new();
+            let operations = Operations::new(&s.provider, 1).unwrap();
+            let send = || s.socket.send_to(plan.buffer(after), s.to);
+            let receive = || s.socket.receive_from(plan.buffer(after));
+            let held = Arc::new(());
+            let kept = || {
+                let held = held.clone();
+                move |_| drop(held)
+            };
+            let unwinds = |body: &dyn Fn()| {
+                unwinds(kernel, &plan, 1, body);
+                assert_eq!(Arc::strong_count(&held), 1, "the completion is gone too");
+                assert!(operations.is_idle());
+            };
+            unwinds(&|| drop(send().wait()));
+            unwinds(&|| drop(send().wait_timeout(PATIENCE)));
+            unwinds(&|| drop(send().start()));
+            unwinds(&|| drop(block_on(async { send().await })));
+            unwinds(&|| drop(wsk::scope(|scope| drop(send().start_in(scope)))));
+            unwinds(&|| drop(send().start_with(kept())));
+            unwinds(&|| drop(send().from(&operations).start()));
+            unwinds(&|| drop(block_on(async { send().from(&operations).await })));
+            unwinds(&|| drop(send().from(&operations).start_with(kept())));
+            unwinds(&|| drop(send().prepare()));
+            unwinds(&|| drop(receive().wait()));
+            unwinds(&|| drop(receive().wait_timeout(PATIENCE)));
+            unwinds(&|| drop(receive().start()));
+            unwinds(&|| drop(block_on(async { receive().await })));
+            unwinds(&|| drop(wsk::scope(|scope| drop(receive().start_in(scope)))));
+            unwinds(&|| drop(receive().start_with(drop)));
+            unwinds(&|| drop(receive().from(&operations).start()));
+            unwinds(&|| drop(receive().prepare()));
+            // And all go on.
+            plan.lets(2);
+            assert_eq!(send().wait(), Ok(5));
+            arrives(&s.peer, b"bytes");
+            assert_eq!(
+                send()
+                    .from(&operations)
+                    .start()
+                    .unwrap()
+                    .wait()
+                    .unwrap()
+                    .result,
+                Ok(5)
+            );
+            arrives(&s.peer, b"bytes");
+        }
+    });
+}
+
+#[test]
+fn a_prepared_operation_whose_lock_unwinds_is_as_it_was_or_gone() {
+    in_settings_of(seeded_kernels(), |kernel, s| {
+        for after in [false, true] {
+            let plan = Plan::new();
+            let changed = || {
+                plan.lets(1);
+                let request = s.socket.send_to(plan.buffer(after), s.to);
+                let mut sender = request.prepare().unwrap();
+                sender.buffer_mut().unwrap();
+                sender
+            };
+            // Borrowed, it is as it was, and can be run when it can be locked.
+            let mut sender = changed();
+            unwinds(kernel, &plan, 0, || sender.wait());
+            unwinds(kernel, &plan, 0, || sender.wait_timeout(PATIENCE));
+            unwinds(kernel, &plan, 0, || sender.set_remote_address(s.to));
+            plan.lets(1);
+            assert_eq!(sender.wait(), Ok(5));
+            arrives(&s.peer, b"bytes");
+            // Given away, it goes.
+            sender.buffer_mut().unwrap();
+            unwinds(kernel, &plan, 1, || sender.start());
+            let sender = changed();
+            let held = Arc::new(());
+            let told = held.clone();
+            unwinds(kernel, &plan, 1, || sender.start_with(move |_| drop(told)));
+            assert_eq!(Arc::strong_count(&held), 1);
+
+            // Of several, those that are made already go too; one that is taken goes back.
+            plan.lets(2);
+            unwinds(kernel, &plan, 3, || {
+                PreparedPool::new(4, |_| Ok(s.socket.send_to(plan.buffer(after), s.to)))
+            });
+            plan.lets(2);
+            let pool = PreparedPool::new(2, |_| Ok(s.socket.send_to(plan.buffer(after), s.to)));
+            let pool = pool.unwrap();
+            let mut sender = pool.take().unwrap();
+            sender.buffer_mut().unwrap();
+            let unwound = catch_unwind(AssertUnwindSafe(|| drop(sender.start())));
+            assert!(unwound.is_err());
+            assert_eq!(pool.wait_until_idle_timeout(MOMENT), Ok(true));
+            drop(pool);
+            assert_eq!(kernel.counts().locked_mdls, 0);
+        }
+    });
+}
+
+#[test]
+fn a_list_whose_lock_unwinds_leaves_nothing_behind_in_any_finisher() {
+    in_settings_of(seeded_kernels(), |kernel, s| {
+        let plan = Plan::new();
+        let operations = Operations::new(&s.provider, 1).unwrap();
+        // The last of three is locked first: two are, and the third unwinds.
+        let send = || {
+            plan.lets(2);
+            let list = Messages::new([false, true, false].map(|after| plan.buffer(after)));
+            s.socket.send_messages(list.unwrap(), s.to)
+        };
+        let unwinds = |body: &dyn Fn()| {
+            unwinds(kernel, &plan, 3, body);
+            assert!(operations.is_idle());
+        };
+        unwinds(&|| drop(send().wait()));
+        unwinds(&|| drop(send().wait_timeout(PATIENCE)));
+        unwinds(&|| drop(send().start()));
+        unwinds(&|| drop(block_on(async { send().await })));
+        unwinds(&|| drop(wsk::scope(|scope| drop(send().start_in(scope)))));
+        unwinds(&|| drop(send().start_with(drop)));
+        unwinds(&|| drop(send().from(&operations).start()));
+        unwinds(&|| drop(send().from(&operations).start_with(drop)));
+        unwinds(&|| drop(send().prepare()));
+    });
+}
+
+/// A buffer whose drop unwinds.
+struct UnwindsWhenDropped(Counted);
+
+impl Drop for UnwindsWhenDropped {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "as told");
+    }
+}
+
+// SAFETY: the promise of the buffer inside is passed on.
+unsafe impl SendBuffer for UnwindsWhenDropped {
+    unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+        // SAFETY: passed on.
+        unsafe { self.0.lock(lock) }
+    }
+}
+
+#[test]
+fn a_buffer_whose_drop_unwinds_leaves_nothing_behind() {
+    in_settings_of(seeded_kernels(), |kernel, s: &Setting| {
+        let drops = Arc::new(AtomicUsize::new(0));
+        let operations = Operations::new(&s.provider, 1).unwrap();
+        let send = || {
+            let buffer = UnwindsWhenDropped(Counted::new(b"bytes", &drops));
+            s.socket.send_to(buffer, s.to)
+        };
+        let unwinds = |body: &dyn Fn()| {
+            let before = drops.load(Ordering::SeqCst);
+            assert!(catch_unwind(AssertUnwindSafe(body)).is_err());
+            arrives(&s.peer, b"bytes");
+            assert_eq!(drops.load(Ordering::SeqCst), before + 1);
+            assert_eq!(kernel.counts().in_flight, 0);
+            assert_eq!(operations.wait_until_idle_timeout(PATIENCE), Ok(true));
+        };
+        unwinds(&|| drop(send().wait()));
+        unwinds(&|| drop(send().start().unwrap().wait()));
+        unwinds(&|| drop(send().from(&operations).start().unwrap().wait()));
+        unwinds(&|| {
+            // Dropped with the handle, when it has completed.
+            let started = send().from(&operations).start().unwrap();
+            until("the end", || started.is_completed());
+            drop(started);
+        });
+        unwinds(&|| {
+            let started = send().start().unwrap();
+            until("the end", || started.is_completed());
+            drop(started);
+        });
+        unwinds(&|| {
+            // Left to the scope.
+            let _ = wsk::scope(|scope| drop(send().start_in(scope).unwrap()));
+        });
+        unwinds(&|| {
+            let mut prepared = send().prepare().unwrap();
+            let _ = prepared.wait();
+            drop(prepared);
+        });
+        // In a list, whose other buffers are dropped too, and in a pool.
+        unwinds(&|| {
+            let once = Mutex::new(Some(UnwindsWhenDropped(Counted::new(b"bytes", &drops))));
+            let list = Messages::new([None, once.lock().unwrap().take()].map(Maybe)).unwrap();
+            assert_eq!(list.len(), 2);
+            assert_eq!(s.socket.send_to(b"bytes", s.to).wait(), Ok(5));
+            drop(list);
+        });
+        unwinds(&|| {
+            let mut once = Some(UnwindsWhenDropped(Counted::new(b"bytes", &drops)));
+            let pool = PreparedPool::new(3, |_| Ok(s.socket.send_to(Maybe(once.take()), s.to)));
+            let pool = pool.unwrap();
+            assert_eq!(pool.take().unwrap().wait().map(drop), Ok(()));
+            drop(pool);
+        });
+    });
+}
+
+/// A buffer whose drop unwinds, or no bytes.
+struct Maybe(Option<UnwindsWhenDropped>);
+
+// SAFETY: the promise of the buffer inside is passed on.
+unsafe impl SendBuffer for Maybe {
+    unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+        // SAFETY: passed on.
+        unsafe {
+            match &self.0 {
+                Some(buffer) => buffer.lock(lock),
+                None => SendBuffer::lock(b"bytes", lock),
+            }
+        }
+    }
+}
