@@ -150,6 +150,8 @@ struct Node {
     abandon: unsafe fn(NonNull<Node>) -> bool,
     /// Ends an operation that has completed, and frees it.
     free: unsafe fn(NonNull<Node>),
+    /// Frees an operation that has completed after it was left to the provider.
+    free_kept: unsafe fn(NonNull<Node>),
 }
 
 // SAFETY: a node only says where things are; who follows it vouches for the thread that it does so on.
@@ -211,6 +213,11 @@ impl<'s, F: Function<B>, B> Request<'s, F, B> {
                 refused: false,
                 abandon: abandon::<F::Operation, B>,
                 free: free::<F::Operation, B>,
+                free_kept: if WayOf::<F::Operation, B>::DROPPED_LATE {
+                    free::<F::Operation, B>
+                } else {
+                    free_block
+                },
             });
             operation.launch_observed(counting(&scope.pending), |irp| {
                 F::Operation::submit(&parameters, irp)
@@ -305,6 +312,20 @@ unsafe fn free<O: Operation<B>, B>(node: NonNull<Node>) {
     }
 }
 
+/// Frees an operation that has completed, but not what it carries, which was left to the provider: what that borrows may be gone.
+///
+/// # Safety
+///
+/// As for [`free`], of an operation of any types.
+unsafe fn free_block(node: NonNull<Node>) {
+    // SAFETY: the caller gives the node, whose flight has completed.
+    unsafe {
+        if let Some(flight) = (*node.as_ptr()).flight {
+            drop(Flight::<()>::from_raw(flight, Answer::NONE).end());
+        }
+    }
+}
+
 /// Whether an operation has completed, or the provider has answered to it with an error.
 ///
 /// # Safety
@@ -330,14 +351,12 @@ unsafe fn free_kept(context: NonNull<c_void>, first: NonNull<Links>) {
     let (mut next, mut captures) = (Some(first), None);
     while let Some(links) = next {
         let node = links.cast::<Node>();
-        // SAFETY: the caller gives the list. Its operations have completed, what they carry was left to the provider and is not dropped,
-        // and each has a reference to its capture.
+        // SAFETY: the caller gives the list. Its operations have completed, what they carry was left to the provider and is dropped only
+        // where its way says so, and each has a reference to its capture.
         unsafe {
             next = Links::after(links);
             let capture = Shared::<Capture>::from_raw((*node.as_ptr()).capture);
-            if let Some(flight) = (*node.as_ptr()).flight {
-                drop(Flight::<()>::from_raw(flight, Answer::NONE).end());
-            }
+            ((*node.as_ptr()).free_kept)(node);
             // Those before go now: this one keeps the driver.
             drop(captures.replace(capture));
         }

@@ -101,6 +101,8 @@ unsafe impl Way<ConnectionSocket> for ASocket {
 
     unsafe fn take_back(_: NonNull<ConnectionSocket>, _: &mut Lock) {}
 
+    const DROPPED_LATE: bool = true;
+
     fn abandon(_: &ConnectionSocket) -> bool {
         true
     }

@@ -72,6 +72,10 @@ use crate::memory::shared::Shared;
 use crate::registration::Capture;
 use crate::socket::{ConnectionCategory, Handle};
 
+/// A connection that is being accepted, or opened and connected at once: what those requests carry. In flight they are
+/// `InFlight<Accepting, NewConnection>` and `InFlight<OpeningConnected, NewConnection>`.
+pub type NewConnection = crate::socket::Making<crate::socket::ConnectionCategory>;
+
 pub(crate) mod sealed {
     pub trait Sealed {}
 }

@@ -48,6 +48,11 @@ pub unsafe trait Way<B>: 'static {
     #[doc(hidden)]
     fn abandon(carried: &B) -> bool;
 
+    /// Whether what a scope has left to a provider is dropped once the IRP has completed after all, by whoever completes it: then it
+    /// borrows nothing, and may be sent.
+    #[doc(hidden)]
+    const DROPPED_LATE: bool = false;
+
     /// What waiting gives.
     #[doc(hidden)]
     fn waited<T>(result: Result<T, Error>, carried: B) -> Self::Waited<T>;
@@ -364,8 +369,8 @@ unsafe impl Way<()> for Nothing {
 #[derive(Debug)]
 pub struct Own;
 
-/// What a request makes its result of.
-pub trait Ingredient: Sized {
+/// What a request makes its result of, or looks for: it lies in an operation that owns it.
+pub trait Ingredient: Sized + Send + 'static {
     /// Makes it ready.
     #[doc(hidden)]
     fn get_ready(&mut self) -> Result<(), Error>;
@@ -385,7 +390,10 @@ unsafe impl<B: Ingredient> Way<B> for Own {
 
     unsafe fn take_back(_: NonNull<B>, _: &mut Lock) {}
 
+    const DROPPED_LATE: bool = true;
+
+    /// It lies in the operation, which stays.
     fn abandon(_: &B) -> bool {
-        false
+        true
     }
 }
