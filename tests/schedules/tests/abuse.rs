@@ -13,9 +13,11 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker};
 use std::time::Duration;
 
+use wsk::operation::{InFlight, Operations, PreparedPool, Started};
+use wsk::request::{Looking, ReceivingFrom, Resolving};
 use wsk::{
-    AddressInfo, ConnectedSocket, ConnectionSocket, Error, Family, ListenSocket, Messages,
-    NonPagedBuffer, Pool, ReceiveFrom, Receiving, Resolve,
+    AddressInfo, BufferPool, ConnectedSocket, ConnectionSocket, Error, Family, ListenSocket,
+    Messages, NonPagedBuffer,
 };
 use wsk_host::{DISPATCH_LEVEL, at_irql};
 use wsk_schedules::{
@@ -68,8 +70,8 @@ fn buffer(ledger: &Arc<Ledger>) -> Counted {
     Counted::new(16, 7, ledger).unwrap()
 }
 
-fn receive(driver: &Driver, ledger: &Arc<Ledger>) -> ReceiveFrom<Counted> {
-    driver.socket.start_receive_from(buffer(ledger)).unwrap()
+fn receive(driver: &Driver, ledger: &Arc<Ledger>) -> InFlight<ReceivingFrom, Counted> {
+    driver.socket.receive_from(buffer(ledger)).start().unwrap()
 }
 
 #[test]
@@ -79,7 +81,8 @@ fn forget_operations() {
         forget(
             driver
                 .socket
-                .start_send_to(buffer(ledger), driver.address)
+                .send_to(buffer(ledger), driver.address)
+                .start()
                 .unwrap(),
         );
         let mut polled = receive(driver, ledger);
@@ -98,7 +101,8 @@ fn leak_boxes() {
     leaks(2, &[], |driver, ledger| {
         let operation = Box::leak(Box::new(receive(driver, ledger)));
         operation.cancel();
-        let operation: &'static ReceiveFrom<Counted> = Box::leak(Box::new(receive(driver, ledger)));
+        let operation: &'static InFlight<ReceivingFrom, Counted> =
+            Box::leak(Box::new(receive(driver, ledger)));
         assert!(!operation.is_completed());
     });
 }
@@ -129,7 +133,7 @@ fn manually_never_dropped() {
 
 #[test]
 fn statics() {
-    static PLACE: Mutex<Option<ReceiveFrom<Counted>>> = Mutex::new(None);
+    static PLACE: Mutex<Option<InFlight<ReceivingFrom, Counted>>> = Mutex::new(None);
     // Left in the static; the next kernel's takes its place. Dropping that one is for a kernel that is gone, so it is not.
     leaks(1, &[], |driver, ledger| {
         forget(PLACE.lock().unwrap().replace(receive(driver, ledger)));
@@ -138,7 +142,7 @@ fn statics() {
     // Taken out again once its socket is closed.
     harmless(|driver, ledger| {
         let (socket, _) = bound(&driver.provider).unwrap();
-        *PLACE.lock().unwrap() = Some(socket.start_receive_from(buffer(ledger)).unwrap());
+        *PLACE.lock().unwrap() = Some(socket.receive_from(buffer(ledger)).start().unwrap());
         drop(socket);
         let operation = PLACE.lock().unwrap().take().unwrap();
         let finished = operation.wait().unwrap();
@@ -153,9 +157,9 @@ fn statics() {
 /// A pooled operation that is forgotten keeps its pool, all of whose other buffers go on.
 #[test]
 fn forget_pooled_operations() {
-    // The pool's slots, its state, and the other buffer. The operation has no block of its own.
-    leaks(1, &[("nonpaged pool", 2), ("MDL", 1)], |driver, ledger| {
-        let pool = Pool::new(2, |number| {
+    // The pool's slots, its state, and the other buffer.
+    leaks(1, &[("nonpaged pool", 3), ("MDL", 1)], |driver, ledger| {
+        let pool = BufferPool::new(2, |number| {
             if number == 0 {
                 Ok(Either::Counted(buffer(ledger)))
             } else {
@@ -164,13 +168,51 @@ fn forget_pooled_operations() {
         })
         .unwrap();
         let held = (pool.take().unwrap(), pool.take().unwrap());
-        forget(driver.socket.start_receive_from(held.0).unwrap());
+        forget(driver.socket.receive_from(held.0).start().unwrap());
         drop(held.1);
         for _ in 0..10 {
             let taken = pool.take_timeout(PATIENCE).unwrap();
-            drop(driver.socket.start_send_to(taken, driver.address).unwrap());
+            drop(
+                driver
+                    .socket
+                    .send_to(taken, driver.address)
+                    .start()
+                    .unwrap(),
+            );
         }
     });
+}
+
+/// Operations of a pool that are forgotten keep their pool, and with it the provider captured, so that deregistering would wait for
+/// ever; all the others go on.
+#[test]
+fn forget_operations_of_a_pool() {
+    for kernel in kernels(7) {
+        let driver = Driver::load().unwrap();
+        let ledger = Ledger::new();
+        let operations = Operations::new(&driver.provider, 3).unwrap();
+        let receive = |buffer| driver.socket.receive_from(buffer).from(&operations);
+        forget(receive(buffer(&ledger)).start().unwrap());
+        forget(operations.take().unwrap());
+        for _ in 0..10 {
+            let taken = operations.take_timeout(PATIENCE).unwrap();
+            let send = driver.socket.send_to(buffer(&ledger), driver.address);
+            drop(send.from(taken).start().unwrap());
+        }
+        let last = operations.take_timeout(PATIENCE).unwrap();
+        assert!(operations.take().is_none() && !operations.is_idle());
+        drop(last);
+        let limit = Duration::from_millis(1);
+        assert_eq!(operations.wait_until_idle_timeout(limit), Ok(false));
+        drop(operations);
+        driver.socket.close().unwrap();
+        drop(driver.provider);
+        ledger.settle(1);
+        forget(driver.registration);
+        let leaks = kernel.finish().unwrap_err();
+        let captured = |entry: &String| entry.contains("1 captures of the provider");
+        assert!(leaks.entries().iter().any(captured), "{leaks}");
+    }
 }
 
 enum Either {
@@ -180,20 +222,25 @@ enum Either {
 
 // SAFETY: the promise of the buffer inside is passed on.
 unsafe impl wsk::SendBuffer for Either {
-    fn lock(&self) -> Result<wsk::Lock<'_>, Error> {
+    unsafe fn lock<'l>(&'l self, lock: &'l mut wsk::Lock) -> Result<&'l wsk::Extent, Error> {
+        // SAFETY: the caller keeps the same contract.
         match self {
-            Self::Counted(buffer) => buffer.lock(),
-            Self::Plain(buffer) => buffer.lock(),
+            Self::Counted(buffer) => unsafe { buffer.lock(lock) },
+            Self::Plain(buffer) => unsafe { buffer.lock(lock) },
         }
     }
 }
 
 // SAFETY: as above.
 unsafe impl wsk::ReceiveBuffer for Either {
-    fn lock_mut(&mut self) -> Result<wsk::Lock<'_>, Error> {
+    unsafe fn lock_mut<'l>(
+        &'l mut self,
+        lock: &'l mut wsk::Lock,
+    ) -> Result<&'l wsk::Extent, Error> {
+        // SAFETY: the caller keeps the same contract.
         match self {
-            Self::Counted(buffer) => buffer.lock_mut(),
-            Self::Plain(buffer) => buffer.lock_mut(),
+            Self::Counted(buffer) => unsafe { buffer.lock_mut(lock) },
+            Self::Plain(buffer) => unsafe { buffer.lock_mut(lock) },
         }
     }
 }
@@ -205,14 +252,24 @@ fn forget_scoped_operations() {
         let message = [1; 16];
         let mut rooms = [[0; 16]; 3];
         wsk::scope(|s| {
-            let _ = ManuallyDrop::new(s.send_to(&driver.socket, &message, driver.address).unwrap());
+            let _ = ManuallyDrop::new(
+                driver
+                    .socket
+                    .send_to(&message, driver.address)
+                    .start_in(s)
+                    .unwrap(),
+            );
             Box::leak(Box::new(
-                s.send_to(&driver.socket, &message, driver.address).unwrap(),
+                driver
+                    .socket
+                    .send_to(&message, driver.address)
+                    .start_in(s)
+                    .unwrap(),
             ));
             let [first, second, third] = &mut rooms;
             let receives = (
-                s.receive_from(&driver.socket, first).unwrap(),
-                s.receive_from(&driver.socket, second).unwrap(),
+                driver.socket.receive_from(first).start_in(s).unwrap(),
+                driver.socket.receive_from(second).start_in(s).unwrap(),
             );
             receives.0.cancel();
             receives.1.cancel();
@@ -222,7 +279,7 @@ fn forget_scoped_operations() {
                 _operation: receives.1,
             });
             *node.next.borrow_mut() = Some(node.clone());
-            let last = s.receive_from(&driver.socket, third).unwrap();
+            let last = driver.socket.receive_from(third).start_in(s).unwrap();
             last.cancel();
         })
         .unwrap();
@@ -235,7 +292,7 @@ fn forget_scoped_operations() {
 #[test]
 fn panics_unwind() {
     harmless(|driver, ledger| {
-        let pool = Pool::new(2, |_| Ok(buffer(ledger))).unwrap();
+        let pool = BufferPool::new(2, |_| Ok(buffer(ledger))).unwrap();
         let unwound = catch_unwind(AssertUnwindSafe(|| {
             let mut polled = pin!(receive(driver, ledger));
             let _ = polled
@@ -244,11 +301,13 @@ fn panics_unwind() {
             let _receive = receive(driver, ledger);
             let _send = driver
                 .socket
-                .start_send_to(buffer(ledger), driver.address)
+                .send_to(buffer(ledger), driver.address)
+                .start()
                 .unwrap();
             let _pooled = driver
                 .socket
-                .start_receive_from(pool.take().unwrap())
+                .receive_from(pool.take().unwrap())
+                .start()
                 .unwrap();
             let _taken = pool.take().unwrap();
             resume_unwind(Box::new("a bug of the driver's"));
@@ -269,8 +328,12 @@ fn panics_unwind_through_scopes() {
             let mut room = [0; 64];
             let message = [5; 64];
             wsk::scope(|s| {
-                let receive = s.receive_from(&driver.socket, &mut room).unwrap();
-                let _send = s.send_to(&driver.socket, &message, driver.address).unwrap();
+                let receive = driver.socket.receive_from(&mut room).start_in(s).unwrap();
+                let _send = driver
+                    .socket
+                    .send_to(&message, driver.address)
+                    .start_in(s)
+                    .unwrap();
                 receive.cancel();
                 let _ = ManuallyDrop::new(receive);
                 resume_unwind(Box::new("a bug of the driver's"));
@@ -331,7 +394,7 @@ impl Wake for Nothing {
 fn wakers_that_drop_their_operation() {
     #[derive(Default)]
     struct Owner {
-        operation: Mutex<Option<ReceiveFrom<Counted>>>,
+        operation: Mutex<Option<InFlight<ReceivingFrom, Counted>>>,
         wakes: AtomicUsize,
     }
     impl Wake for Owner {
@@ -372,7 +435,7 @@ fn wakers_that_drop_their_operation() {
         );
         drop(waker);
         *owner.operation.lock().unwrap() = Some(operation);
-        assert_eq!(driver.socket.send_to(&[1; 4], driver.address), Ok(4));
+        assert_eq!(driver.socket.send_to(&[1; 4], driver.address).wait(), Ok(4));
         until("the wake", || owner.wakes.load(Ordering::SeqCst) == 2);
         until("the drop of the waker", || Arc::strong_count(&owner) == 1);
     });
@@ -413,7 +476,7 @@ fn move_operations_about() {
     harmless(|driver, ledger| {
         let (socket, _) = bound(&driver.provider).unwrap();
         let mut operations: Vec<_> = (0..8)
-            .map(|_| socket.start_receive_from(buffer(ledger)).unwrap())
+            .map(|_| socket.receive_from(buffer(ledger)).start().unwrap())
             .collect();
         for operation in &mut operations {
             let _ = Pin::new(operation).poll(&mut Context::from_waker(Waker::noop()));
@@ -445,7 +508,8 @@ fn poll_after_the_end() {
     harmless(|driver, ledger| {
         let mut operation = driver
             .socket
-            .start_send_to(buffer(ledger), driver.address)
+            .send_to(buffer(ledger), driver.address)
+            .start()
             .unwrap();
         let mut context = Context::from_waker(Waker::noop());
         until("the completion", || operation.is_completed());
@@ -487,13 +551,23 @@ fn keeps_the_driver(abuse: impl Fn(&Driver)) {
 #[test]
 fn forget_prepared_operations() {
     keeps_the_driver(|driver| {
-        forget(driver.socket.receiver(room()).unwrap().start().unwrap());
-        let sender = driver.socket.sender(room(), driver.address).unwrap();
-        forget(sender.start().unwrap());
-        let senders = driver
+        forget(
+            driver
+                .socket
+                .receive_from(room())
+                .prepare()
+                .unwrap()
+                .start()
+                .unwrap(),
+        );
+        let sender = driver
             .socket
-            .senders(2, driver.address, |_| Ok(room()))
+            .send_to(room(), driver.address)
+            .prepare()
             .unwrap();
+        forget(sender.start().unwrap());
+        let send = |_| Ok(driver.socket.send_to(room(), driver.address));
+        let senders = PreparedPool::new(2, send).unwrap();
         forget(senders.take().unwrap());
         forget(senders.clone());
         // The other one is used as before.
@@ -503,7 +577,13 @@ fn forget_prepared_operations() {
             drop(sender.start().unwrap());
         }
         drop(senders.take_timeout(PATIENCE).unwrap());
-        let mut polled = driver.socket.receiver(room()).unwrap().start().unwrap();
+        let mut polled = driver
+            .socket
+            .receive_from(room())
+            .prepare()
+            .unwrap()
+            .start()
+            .unwrap();
         let _ = Pin::new(&mut polled).poll(&mut Context::from_waker(Waker::noop()));
         forget(polled);
     });
@@ -513,20 +593,35 @@ fn forget_prepared_operations() {
 fn leak_prepared_operations_in_boxes_and_cycles() {
     keeps_the_driver(|driver| {
         let receiving = Box::leak(Box::new(
-            driver.socket.receiver(room()).unwrap().start().unwrap(),
+            driver
+                .socket
+                .receive_from(room())
+                .prepare()
+                .unwrap()
+                .start()
+                .unwrap(),
         ));
         receiving.cancel();
         until("the completion", || receiving.is_completed());
-        let receiver = Box::leak(Box::new(driver.socket.receiver(room()).unwrap()));
-        let _ = receiver.receive_timeout(Duration::from_millis(1));
+        let receiver = Box::leak(Box::new(
+            driver.socket.receive_from(room()).prepare().unwrap(),
+        ));
+        let _ = receiver.wait_timeout(Duration::from_millis(1));
         let node = Rc::new(Node {
             next: RefCell::default(),
-            _operation: driver.socket.receiver(room()).unwrap().start().unwrap(),
+            _operation: driver
+                .socket
+                .receive_from(room())
+                .prepare()
+                .unwrap()
+                .start()
+                .unwrap(),
         });
         *node.next.borrow_mut() = Some(node.clone());
         let sending = driver
             .socket
-            .sender(room(), driver.address)
+            .send_to(room(), driver.address)
+            .prepare()
             .unwrap()
             .start();
         let _ = ManuallyDrop::new(sending.unwrap());
@@ -535,23 +630,34 @@ fn leak_prepared_operations_in_boxes_and_cycles() {
 
 #[test]
 fn prepared_operations_in_statics() {
-    static PLACE: Mutex<Option<Receiving>> = Mutex::new(None);
+    static PLACE: Mutex<Option<Started<ReceivingFrom, NonPagedBuffer>>> = Mutex::new(None);
     keeps_the_driver(|driver| {
-        let receiving = driver.socket.receiver(room()).unwrap().start().unwrap();
+        let receiving = driver
+            .socket
+            .receive_from(room())
+            .prepare()
+            .unwrap()
+            .start()
+            .unwrap();
         forget(PLACE.lock().unwrap().replace(receiving));
     });
     forget(PLACE.lock().unwrap().take());
     // Taken out again when its socket has no other handle.
     harmless(|driver, _| {
         let (socket, _) = bound(&driver.provider).unwrap();
-        let receiving = socket.receiver(room()).unwrap().start().unwrap();
+        let receiving = socket
+            .receive_from(room())
+            .prepare()
+            .unwrap()
+            .start()
+            .unwrap();
         *PLACE.lock().unwrap() = Some(receiving);
         drop(socket);
         let receiving = PLACE.lock().unwrap().take().unwrap();
         assert!(!receiving.is_completed());
         receiving.cancel();
         let ended = receiving.wait().unwrap();
-        assert!(ended.arrival().is_err() && ended.into_operation().is_some());
+        assert!(ended.result().is_err() && ended.into_operation().is_some());
     });
 }
 
@@ -559,7 +665,8 @@ fn prepared_operations_in_statics() {
 #[test]
 fn prepared_operations_half_polled_and_unwound() {
     harmless(|driver, _| {
-        let receivers = driver.socket.receivers(4, |_| Ok(room())).unwrap();
+        let receive = |_| Ok(driver.socket.receive_from(room()));
+        let receivers = PreparedPool::new(4, receive).unwrap();
         for polls in 0..4 {
             let mut receiving = Box::pin(receivers.take_or_wait().unwrap().start().unwrap());
             for _ in 0..polls {
@@ -607,7 +714,7 @@ fn prepared_operations_half_polled_and_unwound() {
 fn wakers_that_drop_their_prepared_operation() {
     #[derive(Default)]
     struct Owner {
-        operation: Mutex<Option<Receiving>>,
+        operation: Mutex<Option<Started<ReceivingFrom, NonPagedBuffer>>>,
         wakes: AtomicUsize,
     }
     impl Wake for Owner {
@@ -620,14 +727,19 @@ fn wakers_that_drop_their_prepared_operation() {
         let owner = Arc::new(Owner::default());
         let waker = Waker::from(owner.clone());
         let (socket, address) = bound(&driver.provider).unwrap();
-        let mut receiving = socket.receiver(room()).unwrap().start().unwrap();
+        let mut receiving = socket
+            .receive_from(room())
+            .prepare()
+            .unwrap()
+            .start()
+            .unwrap();
         // The operation is the last handle of its socket.
         drop(socket);
         let mut context = Context::from_waker(&waker);
         assert!(Pin::new(&mut receiving).poll(&mut context).is_pending());
         drop(waker);
         *owner.operation.lock().unwrap() = Some(receiving);
-        assert_eq!(driver.socket.send_to(&[1; 4], address), Ok(4));
+        assert_eq!(driver.socket.send_to(&[1; 4], address).wait(), Ok(4));
         until("the wake", || owner.wakes.load(Ordering::SeqCst) == 1);
         until("the drop of the waker", || Arc::strong_count(&owner) == 1);
     });
@@ -636,24 +748,22 @@ fn wakers_that_drop_their_prepared_operation() {
 /// The handles of a connection's operations are forgotten; closing completes them, and their buffers stay.
 #[test]
 fn forget_operations_of_connections() {
-    leaks(5, &[("nonpaged pool", 2)], |driver, ledger| {
+    leaks(4, &[("nonpaged pool", 2)], |driver, ledger| {
         let (client, server) = connection(&driver.provider).unwrap();
-        let mut polled = server.start_receive(buffer(ledger)).unwrap();
+        let mut polled = server.receive(buffer(ledger)).start().unwrap();
         let mut context = Context::from_waker(Waker::noop());
         assert!(Pin::new(&mut polled).poll(&mut context).is_pending());
         let _ = ManuallyDrop::new(polled);
-        forget(client.start_receive(buffer(ledger)).unwrap());
-        forget(client.start_send(buffer(ledger)).unwrap());
-        let receive = Box::leak(Box::new(server.start_receive_all(buffer(ledger)).unwrap()));
-        receive.cancel();
+        forget(client.receive(buffer(ledger)).start().unwrap());
+        forget(client.send(buffer(ledger)).start().unwrap());
         let node = Rc::new(Node {
             next: RefCell::default(),
-            _operation: server.start_send(buffer(ledger)).unwrap(),
+            _operation: server.send(buffer(ledger)).start().unwrap(),
         });
         *node.next.borrow_mut() = Some(node.clone());
         // Two without a buffer.
-        forget(client.start_disconnect().unwrap());
-        forget(server.start_abort().unwrap());
+        forget(client.disconnect().start().unwrap());
+        forget(server.abort().start().unwrap());
     });
 }
 
@@ -663,8 +773,10 @@ fn connections_that_nobody_waits_for() {
     harmless(|driver, _| {
         let (listener, local) = listener(&driver.provider).unwrap();
         for round in 0..6 {
-            let mut accept = listener.start_accept().unwrap();
-            let mut open = ConnectedSocket::start_connect(&driver.provider, local).unwrap();
+            let mut accept = listener.accept().start().unwrap();
+            let mut open = ConnectedSocket::connect(&driver.provider, local)
+                .start()
+                .unwrap();
             let mut context = Context::from_waker(Waker::noop());
             if round % 2 == 0 {
                 let _ = Pin::new(&mut accept).poll(&mut context);
@@ -695,8 +807,8 @@ fn panics_unwind_through_scopes_of_connections() {
             let mut room = [0; 64];
             let message = [5; 64];
             wsk::scope(|s| {
-                let receive = s.receive_all(&server, &mut room).unwrap();
-                let send = s.send(&client, &message).unwrap();
+                let receive = server.receive_all(&mut room).start_in(s).unwrap();
+                let send = client.send(&message).start_in(s).unwrap();
                 let _ = ManuallyDrop::new(send);
                 let _ = ManuallyDrop::new(receive);
                 resume_unwind(Box::new("a bug of the driver's"));
@@ -708,17 +820,19 @@ fn panics_unwind_through_scopes_of_connections() {
     });
 }
 
-/// A connection in the making is forgotten, and a name that is looked up: the provider stays captured, so that deregistering would
-/// wait for ever. That is all.
+/// A connection in the making is forgotten, a name that is looked up, or a receive that may go on with its connection: the provider
+/// stays captured, so that deregistering would wait for ever. That is all.
 #[test]
 fn forget_what_is_being_made() {
     type Forget = fn(&Driver, &ListenSocket, SocketAddr);
-    let forgets: [(&str, Forget); 4] = [
+    let forgets: [(&str, Forget); 5] = [
         ("accept", |_, listener, _| {
-            forget(listener.start_accept().unwrap());
+            forget(listener.accept().start().unwrap());
         }),
         ("open", |driver, _, local| {
-            let mut open = ConnectedSocket::start_connect(&driver.provider, local).unwrap();
+            let mut open = ConnectedSocket::connect(&driver.provider, local)
+                .start()
+                .unwrap();
             let polled = Pin::new(&mut open).poll(&mut Context::from_waker(Waker::noop()));
             // The connection is forgotten too, should it be there already.
             forget((polled, open));
@@ -726,10 +840,17 @@ fn forget_what_is_being_made() {
         ("connect", |driver, _, local| {
             let socket = ConnectionSocket::open(&driver.provider, Family::V4).unwrap();
             socket.bind(Family::V4.any()).unwrap();
-            Box::leak(Box::new(socket.start_connect(local).unwrap())).cancel();
+            Box::leak(Box::new(socket.connect(local).start().unwrap())).cancel();
         }),
         ("resolve", |driver, _, _| {
-            let _ = ManuallyDrop::new(driver.provider.start_resolve("127.0.0.1").unwrap());
+            let _ = ManuallyDrop::new(driver.provider.resolve("127.0.0.1").start().unwrap());
+        }),
+        ("receive all", |driver, _, _| {
+            let (client, server) = connection(&driver.provider).unwrap();
+            let receive = server.receive_all(room()).start().unwrap();
+            Box::leak(Box::new(receive)).cancel();
+            client.close().unwrap();
+            server.close().unwrap();
         }),
     ];
     for (name, abuse) in forgets {
@@ -757,13 +878,17 @@ fn forget_messages_and_chains() {
         forget(
             driver
                 .socket
-                .start_send_to(chain(), driver.address)
+                .send_to(chain(), driver.address)
+                .start()
                 .unwrap(),
         );
-        let receive = Box::new(driver.socket.start_receive_from(chain()).unwrap());
+        let receive = Box::new(driver.socket.receive_from(chain()).start().unwrap());
         Box::leak(receive).cancel();
         let messages = Messages::new([Either::Counted(buffer(ledger))]).unwrap();
-        let sent = driver.socket.start_send_messages(messages, driver.address);
+        let sent = driver
+            .socket
+            .send_messages(messages, driver.address)
+            .start();
         let _ = ManuallyDrop::new(sent.unwrap());
     });
 }
@@ -773,7 +898,9 @@ fn forget_messages_and_chains() {
 fn lookups_that_nobody_waits_for() {
     static PLACE: Mutex<Option<AddressInfo>> = Mutex::new(None);
     harmless(|driver, _| {
-        let resolve = || -> Resolve { driver.provider.start_resolve("127.0.0.1").unwrap() };
+        let resolve = || -> InFlight<Resolving, Looking> {
+            driver.provider.resolve("127.0.0.1").start().unwrap()
+        };
         drop(resolve());
         at_irql(DISPATCH_LEVEL, || drop(PLACE.lock().unwrap().take()));
         let mut polled = resolve();

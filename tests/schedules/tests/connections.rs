@@ -6,24 +6,32 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use wsk::{
-    Accept, AcceptEvent, ConnectedSocket, ConnectionEvent, Disconnect, Disconnection, Error,
-    Family, Finished, Incoming, ListenSocket, Open, Provider, Resolve, RetainedBytes,
-    StreamIndication, StreamReceive, StreamSend, StreamVerdict,
+use wsk::events::{
+    AcceptEvent, ConnectionEvent, Disconnection, Incoming, RetainedBytes, StreamIndication,
+    StreamVerdict,
 };
-use wsk_host::{Completion, DISPATCH_LEVEL, Kernel, at_irql};
+use wsk::operation::{Finished, InFlight};
+use wsk::request::{
+    Accepting, All, DisconnectingAfter, Looking, NewConnection, OpeningConnected, Operation,
+    Receiving, ReceivingAll, Resolving, Sending,
+};
+use wsk::{ConnectedSocket, Error, Family, ListenSocket, Provider};
+use wsk_host::{Completion, DISPATCH_LEVEL, Deviation, Kernel, at_irql};
 use wsk_schedules::{Counted, Dice, LOOPBACK, Ledger, client, new_seed, number};
 
 /// How many schedules a run consists of.
 const SCHEDULES: u64 = 1_000;
 /// How many of them share a kernel.
 const BATCH: u64 = 50;
+/// What some providers receive at a time.
+const PIECE: NonZeroUsize = NonZeroUsize::new(500).expect("it is not zero");
 /// How many of them go on at the same time.
 const LANES: usize = 6;
 /// What each of them does.
@@ -55,11 +63,15 @@ fn batch(seeds: std::ops::Range<u64>) {
         1 => Completion::Deferred,
         _ => Completion::Seeded,
     };
-    let kernel = Kernel::builder()
+    let mut kernel = Kernel::builder()
         .completion(policy)
         .seed(seeds.start)
-        .backtraces(false)
-        .boot();
+        .backtraces(false);
+    if Dice::new(!seeds.start).toss() {
+        // What is to be received in full goes on, piece by piece.
+        kernel = kernel.deviation(Deviation::ShortReceives(PIECE));
+    }
+    let kernel = kernel.boot();
     let (registration, provider) = client().unwrap();
     let next = AtomicU64::new(seeds.start);
     std::thread::scope(|threads| {
@@ -118,7 +130,7 @@ impl ConnectionEvent for Handler {
 
     fn disconnected(&self, disconnection: &Disconnection<'_>) {
         if let Some(socket) = disconnection.socket() {
-            drop(socket.start_disconnect());
+            drop(socket.disconnect().start());
         }
     }
 }
@@ -132,7 +144,7 @@ impl AcceptEvent for Handler {
                 let handler = Self::new(choice);
                 let socket = incoming.accept_with_events(handler).unwrap();
                 let _ = socket.enable_events();
-                drop(socket.start_disconnect());
+                drop(socket.disconnect().start());
             }
         }
     }
@@ -151,19 +163,22 @@ struct Lane<'p> {
 
 /// An operation in flight.
 enum Held {
-    Send(StreamSend<Counted>),
-    Receive(StreamReceive<Counted>),
-    Disconnect(Disconnect<Counted>),
-    Accept(Accept),
-    Open(Open),
-    Resolve(Resolve),
+    Send(InFlight<Sending, Counted>),
+    Receive(InFlight<Receiving, Counted>),
+    ReceiveAll(InFlight<ReceivingAll, All<Counted>>),
+    Disconnect(InFlight<DisconnectingAfter, Counted>),
+    Accept(InFlight<Accepting, NewConnection>),
+    Open(InFlight<OpeningConnected, NewConnection>),
+    Resolve(InFlight<Resolving, Looking>),
 }
 
 fn schedule(seed: u64, provider: &Provider) {
     let mut dice = Dice::new(seed);
     let handler = Handler::new(seed);
     let listener = ListenSocket::open_with_events(provider, Family::V4, handler).unwrap();
-    listener.bind(LOOPBACK.parse().unwrap()).unwrap();
+    listener
+        .bind(LOOPBACK.parse::<SocketAddr>().unwrap())
+        .unwrap();
     let local = listener.local_address().unwrap();
     if dice.toss() {
         listener.enable_accept_events().unwrap();
@@ -194,33 +209,37 @@ impl Lane<'_> {
         match self.dice.below(12) {
             0 => self
                 .held
-                .extend(self.listener.start_accept().map(Held::Accept)),
+                .extend(self.listener.accept().start().map(Held::Accept)),
             1 | 2 => {
+                let open = ConnectedSocket::connect(self.provider, self.local);
                 let open = if self.dice.toss() {
-                    ConnectedSocket::start_connect(self.provider, self.local)
+                    open.start()
                 } else {
                     let handler = Handler::new(self.dice.throw());
-                    ConnectedSocket::start_connect_with_events(self.provider, self.local, handler)
+                    open.with_events(handler).start()
                 };
                 self.held.push(Held::Open(open.unwrap()));
             }
             3 if self.dice.below(4) == 0 => {
-                let resolve = self.provider.start_resolve("127.0.0.1").unwrap();
+                let resolve = self.provider.resolve("127.0.0.1").start().unwrap();
                 self.held.push(Held::Resolve(resolve));
             }
             4 | 5 => self.socket(|lane, socket| {
                 let buffer = lane.buffer();
-                let send = lane.anywhere(|| socket.start_send(buffer)).unwrap();
+                let send = lane.anywhere(|| socket.send(buffer).start()).unwrap();
                 lane.held.push(Held::Send(send));
             }),
             6 | 7 => self.socket(|lane, socket| {
                 let buffer = lane.buffer();
                 let receive = if lane.dice.toss() {
-                    lane.anywhere(|| socket.start_receive(buffer))
+                    Held::Receive(lane.anywhere(|| socket.receive(buffer).start()).unwrap())
                 } else {
-                    lane.anywhere(|| socket.start_receive_all(buffer))
+                    Held::ReceiveAll(
+                        lane.anywhere(|| socket.receive_all(buffer).start())
+                            .unwrap(),
+                    )
                 };
-                lane.held.push(Held::Receive(receive.unwrap()));
+                lane.held.push(receive);
             }),
             8 => self.socket(Self::end),
             9 => self.socket(|lane, socket| match lane.dice.below(5) {
@@ -273,13 +292,13 @@ impl Lane<'_> {
     /// Ends a connection somehow.
     fn end(&mut self, socket: &ConnectedSocket) {
         match self.dice.below(5) {
-            0 => drop(socket.abort()),
-            1 => drop(socket.disconnect_timeout(Duration::from_micros(200))),
-            2 => drop(socket.start_abort()),
-            3 => drop(socket.start_disconnect()),
+            0 => drop(socket.abort().wait()),
+            1 => drop(socket.disconnect().wait_timeout(Duration::from_micros(200))),
+            2 => drop(socket.abort().start()),
+            3 => drop(socket.disconnect().start()),
             _ => {
                 let last = self.buffer();
-                let disconnect = socket.start_disconnect_after(last).unwrap();
+                let disconnect = socket.disconnect_after(last).start().unwrap();
                 self.held.push(Held::Disconnect(disconnect));
             }
         }
@@ -291,8 +310,8 @@ impl Lane<'_> {
         let mut room = [0; 64];
         let wait = self.dice.toss();
         wsk::scope(|s| {
-            let receive = s.receive(socket, &mut room).unwrap();
-            let send = s.send(socket, &bytes).unwrap();
+            let receive = socket.receive(&mut room).start_in(s).unwrap();
+            let send = socket.send(&bytes).start_in(s).unwrap();
             receive.cancel();
             if wait {
                 drop((receive.wait(), send.wait()));
@@ -320,6 +339,10 @@ impl Lane<'_> {
                 let left = self.act_on(operation, |_, finished| back(finished));
                 self.held.extend(left.map(Held::Receive));
             }
+            Held::ReceiveAll(operation) => {
+                let left = self.act_on(operation, |_, finished| back(finished));
+                self.held.extend(left.map(Held::ReceiveAll));
+            }
             Held::Disconnect(operation) => {
                 let left = self.act_on(operation, |_, finished| back(finished));
                 self.held.extend(left.map(Held::Disconnect));
@@ -341,11 +364,11 @@ impl Lane<'_> {
         }
     }
 
-    fn act_on<O: wsk::Operation>(
+    fn act_on<O: Operation<B>, B>(
         &mut self,
-        operation: wsk::InFlight<O>,
-        end: impl FnOnce(&mut Self, O::Output),
-    ) -> Option<wsk::InFlight<O>> {
+        operation: InFlight<O, B>,
+        end: impl FnOnce(&mut Self, <InFlight<O, B> as Future>::Output),
+    ) -> Option<InFlight<O, B>> {
         let mut operation = operation;
         match self.dice.below(6) {
             0 => match operation.wait_timeout(Duration::from_micros(self.dice.below(300))) {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Instant;
 
 use embassy_executor::raw::Executor;
-use wsk::{DatagramSocket, NonPagedBuffer, Pool};
+use wsk::{BufferPool, DatagramSocket, NonPagedBuffer};
 use wsk_schedules::{Driver, PATIENCE, bound, kernels};
 
 /// How many tasks there are.
@@ -53,7 +53,7 @@ struct Work {
     from: DatagramSocket,
     to: DatagramSocket,
     address: SocketAddr,
-    pool: Pool<NonPagedBuffer>,
+    pool: BufferPool<NonPagedBuffer>,
     done: Arc<AtomicUsize>,
     ended: Arc<AtomicUsize>,
 }
@@ -65,23 +65,24 @@ async fn task(work: Work) {
         if round % 2 == 0 {
             let message = NonPagedBuffer::copy_of(&[7; 32]).unwrap();
             let room = NonPagedBuffer::new(32).unwrap();
-            let receive = work.to.start_receive_from(room).unwrap();
-            let send = work.from.start_send_to(message, work.address).unwrap();
+            let receive = work.to.receive_from(room).start().unwrap();
+            let send = work.from.send_to(message, work.address).start().unwrap();
             let received = receive.await;
             assert_eq!(send.await.result, Ok(32));
-            assert_eq!(received.result.unwrap().length, 32);
+            assert_eq!(received.result.unwrap().length(), 32);
             assert_eq!(received.buffer.unwrap().as_slice(), [7; 32]);
         } else {
             let mut message = work.pool.take().unwrap();
             message.as_mut_slice().fill(7);
             let receive = work
                 .to
-                .start_receive_from(work.pool.take().unwrap())
+                .receive_from(work.pool.take().unwrap())
+                .start()
                 .unwrap();
-            let send = work.from.start_send_to(message, work.address).unwrap();
+            let send = work.from.send_to(message, work.address).start().unwrap();
             assert_eq!(send.await.result, Ok(32));
             let received = receive.await;
-            assert_eq!(received.result.unwrap().length, 32);
+            assert_eq!(received.result.unwrap().length(), 32);
             assert_eq!(received.buffer.unwrap().as_slice(), [7; 32]);
         }
         work.done.fetch_add(2, Ordering::Relaxed);
@@ -101,7 +102,7 @@ fn an_executor_without_std_drives_thousands_of_operations() {
             from: driver.socket.clone(),
             to,
             address,
-            pool: Pool::new(2 * u32::try_from(TASKS).unwrap(), |_| {
+            pool: BufferPool::new(2 * u32::try_from(TASKS).unwrap(), |_| {
                 NonPagedBuffer::new(32)
             })
             .unwrap(),

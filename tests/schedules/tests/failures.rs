@@ -3,6 +3,7 @@
 //! may still touch stays until it is completed after all.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::process::{Command, Stdio};
@@ -10,13 +11,17 @@ use std::sync::mpsc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
+use wsk::events::{
+    AcceptEvent, ConnectionEvent, Incoming, Indication, ReceiveFromEvent, StreamIndication,
+    StreamVerdict, Verdict,
+};
 use wsk::ioctl::{ControlRequest, RoutingInterface};
+use wsk::operation::{Finished, Operations, PreparedPool};
 use wsk::option::ReceiveTypeOfService;
 use wsk::{
-    AcceptEvent, Call, ConnectedSocket, ConnectionEvent, ConnectionSocket, Control, ControlMessage,
-    DatagramSocket, Error, Family, Finished, Incoming, Indication, ListenSocket, MdlChain,
-    Messages, NonPagedBuffer, Pool, ReceiveFromEvent, Registration, SliceChain, StreamIndication,
-    StreamVerdict, Verdict, Wait, WithControl,
+    BufferPool, Call, ConnectedSocket, ConnectionSocket, Control, ControlMessage, DatagramSocket,
+    Error, Family, ListenSocket, MdlChain, Messages, NonPagedBuffer, Registration, SliceChain,
+    Wait, WithControl,
 };
 use wsk_host::{Completion, Kernel, Resource};
 use wsk_schedules::{
@@ -124,7 +129,7 @@ fn withhold_each(
         let left = kernel.finish();
         drop(guard);
         let was_lent = |entry: &String| {
-            let by = ["/wsk/src/buffer.rs:", "/wsk/src/ioctl.rs:"];
+            let by = ["/wsk/src/buffer/", "/wsk/src/request/control.rs:"];
             by.iter().any(|by| entry.contains(by))
         };
         match (&result, left) {
@@ -234,10 +239,13 @@ fn watch(what: String) -> impl Drop {
 fn open_bind_send() {
     fail_each("open, bind, send", || {
         let driver = Driver::load()?;
-        let sent = driver.socket.send_to(b"from the stack", driver.address)?;
+        let sent = driver
+            .socket
+            .send_to(b"from the stack", driver.address)
+            .wait()?;
         let buffer = NonPagedBuffer::copy_of(b"from the pool")?;
         assert_eq!(
-            (sent, driver.socket.send_to(&buffer, driver.address)?),
+            (sent, driver.socket.send_to(&buffer, driver.address).wait()?),
             (14, 13)
         );
         driver.socket.close()
@@ -250,7 +258,7 @@ fn open_both_families() {
         let registration = Registration::new()?;
         let provider = registration.capture(Wait::Milliseconds(60_000))?;
         let socket = DatagramSocket::open(&provider, Family::Dual)?;
-        socket.bind("0.0.0.0:0".parse().unwrap())?;
+        socket.bind("0.0.0.0:0".parse::<SocketAddr>().unwrap())?;
         let _ = socket.local_address()?;
         socket.close()
     });
@@ -260,13 +268,19 @@ fn open_both_families() {
 fn receive() {
     fail_each("receive", || {
         let driver = Driver::load()?;
-        driver.socket.send_to(&[3; 9], driver.address)?;
-        driver.socket.send_to(&[4; 9], driver.address)?;
+        driver.socket.send_to(&[3; 9], driver.address).wait()?;
+        driver.socket.send_to(&[4; 9], driver.address).wait()?;
         let mut room = NonPagedBuffer::new(16)?;
-        let received = driver.socket.receive_from(&mut room)?;
-        assert_eq!((received.length, received.from), (9, driver.address));
+        let received = driver.socket.receive_from(&mut room).wait()?;
+        assert_eq!(
+            (received.length(), received.remote_address()),
+            (9, Ok(driver.address))
+        );
         let mut room = [0; 16];
-        driver.socket.receive_from_timeout(&mut room, PATIENCE)?;
+        driver
+            .socket
+            .receive_from(&mut room)
+            .wait_timeout(PATIENCE)?;
         assert_eq!(room[..9], [4; 9]);
         driver.socket.close()
     });
@@ -276,12 +290,13 @@ fn receive() {
 fn pool() {
     fail_each("pool", || {
         let driver = Driver::load()?;
-        let pool = Pool::new(3, |_| NonPagedBuffer::new(32))?;
+        let pool = BufferPool::new(3, |_| NonPagedBuffer::new(32))?;
         for _ in 0..3 {
             let sent = driver
                 .socket
-                .start_send_to(pool.take_or_wait()?, driver.address)?;
-            let received = driver.socket.start_receive_from(pool.take_or_wait()?)?;
+                .send_to(pool.take_or_wait()?, driver.address)
+                .start()?;
+            let received = driver.socket.receive_from(pool.take_or_wait()?).start()?;
             sent.wait().map_err(|(error, _)| error)?.result?;
             received.wait().map_err(|(error, _)| error)?.result?;
         }
@@ -300,10 +315,13 @@ fn pool() {
 fn owned() {
     fail_each("owned operations", || {
         let driver = Driver::load()?;
-        let mut receive = driver.socket.start_receive_from(NonPagedBuffer::new(8)?)?;
+        let mut receive = driver
+            .socket
+            .receive_from(NonPagedBuffer::new(8)?)
+            .start()?;
         let polled = Pin::new(&mut receive).poll(&mut Context::from_waker(Waker::noop()));
         let buffer = NonPagedBuffer::copy_of(b"owned")?;
-        let sent = driver.socket.start_send_to(buffer, driver.address)?;
+        let sent = driver.socket.send_to(buffer, driver.address).start()?;
         let sent = sent.wait().map_err(|(error, _)| error)?;
         comes_back(&sent);
         assert_eq!(sent.buffer.map_or(5, |buffer| buffer.len()), 5);
@@ -314,8 +332,91 @@ fn owned() {
         };
         comes_back(&finished);
         assert_eq!(finished.buffer.map_or(8, |buffer| buffer.len()), 8);
-        assert_eq!(finished.result?.length, 5);
+        assert_eq!(finished.result?.length(), 5);
         driver.socket.close()
+    });
+}
+
+#[test]
+fn operations() {
+    fail_each("operations of a pool", || {
+        let driver = Driver::load()?;
+        let operations = Operations::new(&driver.provider, 2)?;
+        for _ in 0..2 {
+            let receive = driver.socket.receive_from(NonPagedBuffer::new(8)?);
+            let receive = receive.from(&operations).start()?;
+            let send = driver
+                .socket
+                .send_to(NonPagedBuffer::copy_of(b"ridden")?, driver.address);
+            let sent = send.from(&operations).start()?.wait();
+            let sent = sent.map_err(|(error, _)| error)?;
+            comes_back(&sent);
+            sent.result?;
+            let received = receive.wait().map_err(|(error, _)| error)?;
+            comes_back(&received);
+            assert_eq!(received.result?.length(), 6);
+        }
+        operations.wait_until_idle()?;
+        // One that is dropped goes back all the same.
+        let send = driver
+            .socket
+            .send_to(NonPagedBuffer::new(8)?, driver.address);
+        drop(send.from(operations.take_or_wait()?).start()?);
+        assert_eq!(operations.wait_until_idle_timeout(PATIENCE), Ok(true));
+        let mut room = [0; 8];
+        let received = driver.socket.receive_from(&mut room);
+        match received.wait_timeout(Duration::from_millis(50)) {
+            Ok(_) => driver.socket.close(),
+            // Nobody was there to be told.
+            Err(Error::TimedOut { .. }) => Err(Error::Call {
+                call: Call::WskSendTo,
+                status: STATUS_NOT_IMPLEMENTED,
+            }),
+            Err(error) => Err(error),
+        }
+    });
+}
+
+#[test]
+fn completions() {
+    fail_each("operations that are told", || {
+        let driver = Driver::load()?;
+        let (socket, to) = (&driver.socket, driver.address);
+        let (tell, told) = mpsc::channel();
+        let hear =
+            || -> Result<usize, Error> { told.recv_timeout(PATIENCE).expect("a completion") };
+        let by = tell.clone();
+        socket
+            .receive_from(NonPagedBuffer::new(8)?)
+            .start_with(move |finished| {
+                comes_back(&finished);
+                let _ = by.send(finished.result.map(|received| received.length()));
+            })?;
+        socket.send_to(b"told", to).wait()?;
+        assert_eq!(hear()?, 4);
+        let operations = Operations::new(&driver.provider, 1)?;
+        let by = tell.clone();
+        socket
+            .send_to(NonPagedBuffer::copy_of(b"again")?, to)
+            .from(&operations)
+            .start_with(move |finished| {
+                comes_back(&finished);
+                let _ = by.send(finished.result);
+            })?;
+        operations.wait_until_idle()?;
+        assert_eq!(hear()?, 5);
+        let sender = socket.send_to(NonPagedBuffer::new(3)?, to).prepare()?;
+        let by = tell.clone();
+        sender.start_with(move |ended| {
+            let _ = by.send(ended.result());
+            assert!(ended.into_operation().is_some());
+        })?;
+        assert_eq!(hear()?, 3);
+        match driver.socket.close() {
+            // A routine that has just told may still have its handle.
+            Err(Error::InUse) => Ok(()),
+            closed => closed,
+        }
     });
 }
 
@@ -323,20 +424,24 @@ fn owned() {
 fn prepared() {
     fail_each("prepared operations", || {
         let driver = Driver::load()?;
-        let mut sender = driver
+        let request = driver
             .socket
-            .sender(NonPagedBuffer::new(8)?, driver.address)?;
-        let mut receiver = driver.socket.receiver(NonPagedBuffer::new(16)?)?;
+            .send_to(NonPagedBuffer::new(8)?, driver.address);
+        let mut sender = request.prepare()?;
+        let mut receiver = driver
+            .socket
+            .receive_from(NonPagedBuffer::new(16)?)
+            .prepare()?;
         // What has failed once does not the next time, unless it was given up.
-        if let Err(error) = sender.send() {
+        if let Err(error) = sender.wait() {
             if !matches!(error, Error::Abandoned { .. }) {
-                assert_eq!(sender.send(), Ok(8));
+                assert_eq!(sender.wait(), Ok(8));
             }
             return Err(error);
         }
-        if let Err(error) = receiver.receive() {
+        if let Err(error) = receiver.wait() {
             if !matches!(error, Error::Abandoned { .. }) {
-                assert_eq!(receiver.receive().map(|arrival| arrival.length()), Ok(8));
+                assert_eq!(receiver.wait().map(|arrival| arrival.length()), Ok(8));
             }
             return Err(error);
         }
@@ -345,9 +450,9 @@ fn prepared() {
         ended.result()?;
         assert!(ended.into_operation().is_some());
         let ended = receiving.wait().map_err(|(error, _)| error)?;
-        assert!(ended.arrival()?.is_from(&driver.address));
+        assert!(ended.result()?.is_from(&driver.address));
         let mut receiver = ended.into_operation().expect("nothing was given up");
-        match receiver.receive_timeout(Duration::from_millis(3)) {
+        match receiver.wait_timeout(Duration::from_millis(3)) {
             Err(Error::TimedOut { .. }) => {}
             other => return other.map(|arrival| panic!("{arrival:?} was not sent")),
         }
@@ -361,8 +466,11 @@ fn prepared_pools() {
     fail_each("pools of prepared operations", || {
         let driver = Driver::load()?;
         let buffer = |_| NonPagedBuffer::new(8);
-        let senders = driver.socket.senders(2, driver.address, buffer)?;
-        let receivers = driver.socket.receivers(2, buffer)?;
+        let senders = PreparedPool::new(2, |number| {
+            Ok(driver.socket.send_to(buffer(number)?, driver.address))
+        })?;
+        let receivers =
+            PreparedPool::new(2, |number| Ok(driver.socket.receive_from(buffer(number)?)))?;
         for _ in 0..2 {
             let receiving = receivers.take_or_wait()?.start()?;
             let ended = senders.take_or_wait()?.start()?.wait();
@@ -378,10 +486,10 @@ fn prepared_pools() {
         let mut all = [(); 2].map(|()| senders.take_timeout(PATIENCE).unwrap());
         assert!(senders.take().is_none());
         all[0].as_mut_slice().fill(2);
-        let sent = all[0].send();
+        let sent = all[0].wait();
         drop(all);
         let ended = receiving.wait().map_err(|(error, _)| error)?;
-        let result = match ended.arrival().map(|arrival| arrival.bytes() == [1; 8]) {
+        let result = match ended.result().map(|arrival| arrival.bytes() == [1; 8]) {
             Ok(true) => sent.map(|_| ()),
             // What nobody was told of did not come.
             Ok(false) => Err(Error::TimedOut {
@@ -406,10 +514,16 @@ fn prepared_pools() {
 fn close_with_operations_in_flight() {
     fail_each("close", || {
         let driver = Driver::load()?;
-        let kept = driver.socket.start_receive_from(NonPagedBuffer::new(8)?)?;
-        let dropped = driver.socket.start_receive_from(NonPagedBuffer::new(8)?)?;
+        let kept = driver
+            .socket
+            .receive_from(NonPagedBuffer::new(8)?)
+            .start()?;
+        let dropped = driver
+            .socket
+            .receive_from(NonPagedBuffer::new(8)?)
+            .start()?;
         // A call that failed has completed already.
-        let failed = |finished: &wsk::Finished<_, _>| {
+        let failed = |finished: &Finished<_, _>| {
             let error = finished
                 .result
                 .as_ref()
@@ -417,7 +531,10 @@ fn close_with_operations_in_flight() {
                 .unwrap_err();
             (error.status() != Some(wsk_sys::STATUS_CANCELLED)).then_some(*error)
         };
-        let probe = driver.socket.start_receive_from(NonPagedBuffer::new(8)?)?;
+        let probe = driver
+            .socket
+            .receive_from(NonPagedBuffer::new(8)?)
+            .start()?;
         probe.cancel();
         let probe = probe.wait().map_err(|(error, _)| error)?;
         let dropped = match dropped.wait_timeout(Duration::from_millis(2)) {
@@ -440,19 +557,21 @@ fn scope() {
         let message = [6; 12];
         let mut room = [0; 12];
         wsk::scope(|s| {
-            let receive = s.receive_from(&driver.socket, &mut room)?;
+            let receive = driver.socket.receive_from(&mut room).start_in(s)?;
             // What fails leaves the scope to wait for the receive.
             let end = |error| {
                 receive.cancel();
                 error
             };
-            let sent = s
-                .send_to(&driver.socket, &message, driver.address)
+            let sent = driver
+                .socket
+                .send_to(&message, driver.address)
+                .start_in(s)
                 .map_err(end)?;
             sent.wait().map_err(end)?;
             receive
                 .wait()
-                .map(|(received, _)| assert_eq!(received.length, 12))
+                .map(|(received, _)| assert_eq!(received.length(), 12))
         })??;
         assert_eq!(room, message);
         driver.socket.close()
@@ -467,9 +586,9 @@ fn fixed_address() {
         let fixed = other
             .fix_destination(driver.address)
             .map_err(|(error, _)| error)?;
-        fixed.send(b"to whom it is fixed")?;
+        fixed.send(b"to whom it is fixed").wait()?;
         let mut room = [0; 32];
-        assert_eq!(driver.socket.receive_from(&mut room)?.length, 19);
+        assert_eq!(driver.socket.receive_from(&mut room).wait()?.length(), 19);
         drop(fixed);
         driver.socket.close()
     });
@@ -491,10 +610,10 @@ fn receive_events() {
         let driver = Driver::load()?;
         let (told, heard) = mpsc::sync_channel(4);
         let socket = DatagramSocket::open_with_events(&driver.provider, Family::V4, Tell(told))?;
-        socket.bind(LOOPBACK.parse().unwrap())?;
+        socket.bind(LOOPBACK.parse::<SocketAddr>().unwrap())?;
         let to = socket.local_address()?;
         socket.enable_receive_events()?;
-        driver.socket.send_to(&[1; 7], to)?;
+        driver.socket.send_to(&[1; 7], to).wait()?;
         let heard = heard.recv_timeout(PATIENCE).expect("the event");
         socket.disable_receive_events()?;
         socket.close()?;
@@ -516,18 +635,24 @@ fn forced_close() {
         let driver = Driver::load().unwrap();
         let receive = driver
             .socket
-            .start_receive_from(NonPagedBuffer::new(8).unwrap())
+            .receive_from(NonPagedBuffer::new(8).unwrap())
+            .start()
             .unwrap();
         let dropped = driver
             .socket
-            .start_receive_from(NonPagedBuffer::new(8).unwrap())
+            .receive_from(NonPagedBuffer::new(8).unwrap())
+            .start()
             .unwrap();
         kernel.force_close_sockets();
         drop(dropped);
         let finished = receive.wait().unwrap();
         assert!(finished.result.unwrap_err().must_close());
         drop(finished.buffer.unwrap());
-        let error = driver.socket.send_to(&[1; 4], driver.address).unwrap_err();
+        let error = driver
+            .socket
+            .send_to(&[1; 4], driver.address)
+            .wait()
+            .unwrap_err();
         assert!(error.must_close(), "{error}");
         driver.socket.close().unwrap();
         drop((driver.provider, driver.registration));
@@ -543,29 +668,78 @@ fn connect_and_accept() {
         let (listener, local) = listener(&provider)?;
         let socket = ConnectionSocket::open(&provider, Family::Dual)?;
         socket.bind(Family::Dual.any())?;
-        let client = socket.connect(local).map_err(|(error, _)| error)?;
-        let (server, _) = listener.accept()?;
+        let client = socket.connect(local).wait()?;
+        let (server, _) = listener.accept().wait()?;
         client.close()?;
         server.close()?;
         let socket = ConnectionSocket::open(&provider, Family::V4)?;
         socket.bind(Family::V4.any())?;
-        let connect = socket.start_connect(local).map_err(|(error, _)| error)?;
+        let connect = socket.connect(local).start()?;
         let client = connect.wait().map_err(|(error, _)| error)?;
-        let client = client.map_err(|(error, socket)| {
-            let abandoned = matches!(error, Error::Abandoned { .. });
+        let client = client.map_err(|not_connected| {
+            let abandoned = matches!(not_connected.error, Error::Abandoned { .. });
             assert!(
-                socket.is_some() != abandoned,
+                not_connected.socket.is_some() != abandoned,
                 "given back in any case but one"
             );
-            error
+            not_connected.error
         })?;
-        let (server, _) = listener.accept_timeout(PATIENCE)?;
+        let (server, _) = listener.accept().wait_timeout(PATIENCE)?;
         drop((client, server));
-        let open = ConnectedSocket::start_connect(&provider, local)?;
+        let open = ConnectedSocket::connect(&provider, local).start()?;
         let client = open.wait().map_err(|(error, _)| error)??;
-        let (server, _) = listener.accept()?;
+        let (server, _) = listener.accept().wait()?;
         drop((client, server));
         listener.close()
+    });
+}
+
+#[test]
+fn connect_and_accept_in_a_scope() {
+    fail_each("connect and accept in a scope", || {
+        let (_registration, provider) = client()?;
+        let (listener, local) = listener(&provider)?;
+        let (client, server) = wsk::scope(|s| {
+            let accept = listener.accept().start_in(s)?;
+            // What fails leaves the scope to wait for the accept.
+            let end = |error| {
+                accept.cancel();
+                error
+            };
+            let connect = ConnectedSocket::connect(&provider, local);
+            let client = connect.start_in(s).map_err(end)?.wait().map_err(end)?;
+            let (server, _) = accept.wait()?;
+            Ok::<_, Error>((client, server))
+        })??;
+        let socket = ConnectionSocket::open(&provider, Family::V4)?;
+        socket.bind(Family::V4.any())?;
+        let other = wsk::scope(|s| Ok::<_, Error>(socket.connect(local).start_in(s)?.wait()?))??;
+        other.close()?;
+        client.close()?;
+        server.close()?;
+        listener.close()
+    });
+}
+
+#[test]
+fn prepared_operations_of_connections() {
+    fail_each("prepared operations of a connection", || {
+        let (_registration, provider) = client()?;
+        let (client, server) = connection(&provider)?;
+        let mut sender = client.send(*b"prepared").prepare()?;
+        let mut receiver = server.receive([0; 16]).prepare()?;
+        for _ in 0..2 {
+            assert_eq!(sender.wait()?, 8);
+            assert_eq!(receiver.wait()?, 8);
+            assert_eq!(receiver.buffer().map_or(0, |room| room[7]), b'd');
+        }
+        let ended = receiver.start()?;
+        sender.wait()?;
+        let ended = ended.wait().map_err(|(error, _)| error)?;
+        ended.result()?;
+        drop((sender, ended));
+        client.close()?;
+        server.close()
     });
 }
 
@@ -574,11 +748,11 @@ fn send_and_receive() {
     fail_each("send and receive", || {
         let (_registration, provider) = client()?;
         let (client, server) = connection(&provider)?;
-        assert_eq!(client.send(b"from the stack")?, 14);
+        assert_eq!(client.send(b"from the stack").wait()?, 14);
         let mut room = [0; 14];
-        assert_eq!(server.receive_all(&mut room)?, 14);
-        let receive = server.start_receive_all(NonPagedBuffer::new(5)?)?;
-        let sent = client.start_send(NonPagedBuffer::copy_of(b"owned")?)?;
+        assert_eq!(server.receive_all(&mut room).wait()?, 14);
+        let receive = server.receive_all(NonPagedBuffer::new(5)?).start()?;
+        let sent = client.send(NonPagedBuffer::copy_of(b"owned")?).start()?;
         let sent = sent.wait().map_err(|(error, _)| error)?;
         comes_back(&sent);
         sent.result?;
@@ -587,13 +761,13 @@ fn send_and_receive() {
         assert_eq!(finished.result?, 5);
         let message = [6; 12];
         wsk::scope(|s| {
-            let receive = s.receive_all(&server, &mut room[..12])?;
+            let receive = server.receive_all(&mut room[..12]).start_in(s)?;
             // What fails leaves the scope to wait for the receive.
             let end = |error| {
                 receive.cancel();
                 error
             };
-            let sent = s.send(&client, &message).map_err(end)?;
+            let sent = client.send(&message).start_in(s).map_err(end)?;
             sent.wait().map_err(end)?;
             receive.wait().map(|(length, _)| assert_eq!(length, 12))
         })??;
@@ -608,23 +782,23 @@ fn disconnect() {
         let (_registration, provider) = client()?;
         let (client, server) = connection(&provider)?;
         let mut room = [0; 8];
-        client.disconnect_after_timeout(b"last", PATIENCE)?;
-        assert_eq!(server.receive_all(&mut room)?, 4);
+        client.disconnect_after(b"last").wait_timeout(PATIENCE)?;
+        assert_eq!(server.receive_all(&mut room).wait()?, 4);
         let last = NonPagedBuffer::copy_of(b"word")?;
-        let finished = server.start_disconnect_after(last)?.wait();
+        let finished = server.disconnect_after(last).start()?.wait();
         let finished = finished.map_err(|(error, _)| error)?;
         comes_back(&finished);
         finished.result?;
-        client.drain_timeout(PATIENCE)?;
+        client.drain().wait_timeout(PATIENCE)?;
         client.close()?;
         server.close()?;
         let (client, server) = connection(&provider)?;
-        let disconnect = client.start_disconnect()?;
-        disconnect.wait().map_err(|(error, _)| error)?.result?;
-        assert_eq!(server.receive(&mut room)?, 0);
-        wsk::scope(|s| s.disconnect_after(&server, b"bye")?.wait())??;
-        assert_eq!(client.receive_all(&mut room)?, 3);
-        server.abort()?;
+        let disconnect = client.disconnect().start()?;
+        disconnect.wait().map_err(|(error, _)| error)??;
+        assert_eq!(server.receive(&mut room).wait()?, 0);
+        wsk::scope(|s| server.disconnect_after(b"bye").start_in(s)?.wait())??;
+        assert_eq!(client.receive_all(&mut room).wait()?, 3);
+        server.abort().wait()?;
         client.close()?;
         server.close()
     });
@@ -655,13 +829,15 @@ fn connection_events() {
         let (listener, local) = listener(&provider)?;
         let (told, heard) = mpsc::sync_channel(4);
         let teller = Teller(told.clone());
-        let client = ConnectedSocket::connect_with_events(&provider, local, teller, None)?;
-        let (server, _) = listener.accept_with_events(Teller(told))?;
+        let client = ConnectedSocket::connect(&provider, local)
+            .with_events(teller)
+            .wait()?;
+        let (server, _) = listener.accept().with_events(Teller(told)).wait()?;
         client.enable_events()?;
         server.enable_events()?;
-        client.send(&[1; 7])?;
+        client.send(&[1; 7]).wait()?;
         assert_eq!(heard.recv_timeout(PATIENCE).expect("the event")?, 7);
-        server.send(&[1; 9])?;
+        server.send(&[1; 9]).wait()?;
         assert_eq!(heard.recv_timeout(PATIENCE).expect("the event")?, 9);
         client.disable_events()?;
         client.close()?;
@@ -683,13 +859,13 @@ fn accept_events() {
         let (_registration, provider) = client()?;
         let (told, heard) = mpsc::sync_channel(4);
         let listener = ListenSocket::open_with_events(&provider, Family::V4, Porter(told))?;
-        listener.bind(LOOPBACK.parse().unwrap())?;
+        listener.bind(LOOPBACK.parse::<SocketAddr>().unwrap())?;
         let local = listener.local_address()?;
         listener.enable_accept_events()?;
-        let client = ConnectedSocket::connect(&provider, local)?;
+        let client = ConnectedSocket::connect(&provider, local).wait()?;
         let server = heard.recv_timeout(PATIENCE).expect("the event")?;
-        server.send(b"hello")?;
-        assert_eq!(client.receive_all(&mut [0; 5])?, 5);
+        server.send(b"hello").wait()?;
+        assert_eq!(client.receive_all(&mut [0; 5]).wait()?, 5);
         listener.disable_accept_events()?;
         client.close()?;
         server.close()?;
@@ -701,10 +877,10 @@ fn accept_events() {
 fn resolve() {
     fail_each("resolve", || {
         let (_registration, provider) = client()?;
-        let found = provider.resolve(("127.0.0.1", "80"))?;
+        let found = provider.resolve(("127.0.0.1", "80")).wait()?;
         assert_eq!(found.iter().next(), Some("127.0.0.1:80".parse().unwrap()));
         wsk_host::at_irql(wsk_host::DISPATCH_LEVEL, || drop(found));
-        let resolve = provider.start_resolve("::1")?;
+        let resolve = provider.resolve("::1").start()?;
         let found = resolve.wait().map_err(|(error, _)| error)??;
         assert_eq!(found.iter().count(), 1);
         Ok(())
@@ -717,24 +893,24 @@ fn chains() {
         let driver = Driver::load()?;
         let (socket, to) = (&driver.socket, driver.address);
         let chain = MdlChain::new([NonPagedBuffer::copy_of(b"head")?, NonPagedBuffer::new(60)?]);
-        assert_eq!(socket.send_to(&chain, to)?, 64);
-        let sent = socket.start_send_to(chain, to)?;
+        assert_eq!(socket.send_to(&chain, to).wait()?, 64);
+        let sent = socket.send_to(chain, to).start()?;
         let finished = sent.wait().map_err(|(error, _)| error)?;
         assert_eq!(finished.result?, 64);
         let slices = SliceChain::new([&b"on"[..], b"the", b"stack"]);
         wsk::scope(|s| {
             let (one, two) = (
-                s.send_to(socket, &slices, to)?,
-                s.send_to(socket, &slices, to)?,
+                socket.send_to(&slices, to).start_in(s)?,
+                socket.send_to(&slices, to).start_in(s)?,
             );
-            assert_eq!(one.wait()? + two.wait()?, 20);
+            assert_eq!(one.wait()?.0 + two.wait()?.0, 20);
             Ok::<_, Error>(())
         })??;
         let (mut head, mut body) = ([0; 4], [0; 100]);
         let mut room = SliceChain::new([&mut head[..], &mut body]);
-        socket.receive_from_timeout(&mut room, PATIENCE)?;
+        socket.receive_from(&mut room).wait_timeout(PATIENCE)?;
         let parts = [NonPagedBuffer::new(4)?, NonPagedBuffer::new(100)?];
-        let received = socket.start_receive_from(MdlChain::new(parts))?;
+        let received = socket.receive_from(MdlChain::new(parts)).start()?;
         let finished = received.wait().map_err(|(error, _)| error)?;
         finished.result?;
         driver.socket.close()
@@ -747,9 +923,9 @@ fn messages() {
         let driver = Driver::load()?;
         let (socket, to) = (&driver.socket, driver.address);
         let mut messages = Messages::new([[1; 3], [2; 3], [3; 3]])?;
-        assert_eq!(socket.send_messages(&mut messages, to)?, 9);
-        wsk::scope(|s| s.send_messages(socket, &mut messages, to)?.wait())??;
-        let sent = socket.start_send_messages(messages, to)?;
+        assert_eq!(socket.send_messages(&mut messages, to).wait()?, 9);
+        wsk::scope(|s| socket.send_messages(&mut messages, to).start_in(s)?.wait())??;
+        let sent = socket.send_messages(messages, to).start()?;
         let finished = sent.wait().map_err(|(error, _)| error)?;
         assert_eq!(finished.result?, 9);
         driver.socket.close()
@@ -761,23 +937,26 @@ fn control() {
     fail_each("options, operations, control information", || {
         let driver = Driver::load()?;
         let (socket, to) = (&driver.socket, driver.address);
-        socket.set_option(ReceiveTypeOfService(true))?;
-        socket.option::<ReceiveTypeOfService>()?;
-        socket.ioctl(RoutingInterface(to))?;
+        socket.set_option(ReceiveTypeOfService(true)).wait()?;
+        socket.option::<ReceiveTypeOfService>().wait()?;
+        socket.ioctl(RoutingInterface(to)).wait()?;
         let get = ControlRequest::GetOption {
             level: IPPROTO_IP,
             option: IP_TTL,
         };
         let mut value = [0; 4];
         // SAFETY: a plain number comes out.
-        assert_eq!(unsafe { socket.control_raw(get, &[], &mut value) }?, 4);
+        assert_eq!(
+            unsafe { socket.control_raw(get, &[], &mut value).wait() }?,
+            4
+        );
         let mut control = Control::<24>::new();
         control.push(ControlMessage::TypeOfService(8))?;
         let buffer = WithControl::new(*b"bytes", control);
-        let sent = socket.start_send_to(buffer, to)?;
+        let sent = socket.send_to(buffer, to).start()?;
         sent.wait().map_err(|(error, _)| error)?.result?;
         let mut room = WithControl::new([0; 16], Control::<24>::new());
-        socket.receive_from_timeout(&mut room, PATIENCE)?;
+        socket.receive_from(&mut room).wait_timeout(PATIENCE)?;
         assert_eq!(room.control.messages().count(), 1);
         driver.socket.close()
     });

@@ -4,23 +4,27 @@ use std::mem::ManuallyDrop;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use wsk::{
-    ConnectedSocket, ConnectionEvent, Disconnect, Finished, Provider, RetainedBytes,
-    StreamIndication, StreamReceive, StreamSend, StreamVerdict,
+use wsk::events::{ConnectionEvent, RetainedBytes, StreamIndication, StreamVerdict};
+use wsk::operation::{Finished, InFlight};
+use wsk::request::{
+    Aborting, All, Disconnecting, DisconnectingAfter, Receiving, ReceivingAll, Sending,
 };
+use wsk::{ConnectedSocket, Provider};
 use wsk_schedules::{Counted, CountedChain, Dice, Ledger, PATIENCE, listener, until};
 
-use crate::underway::{act_and_check, anywhere, at_once, closed, exchange, pick, plausible};
+use crate::underway::{Told, act_and_check, anywhere, at_once, closed, exchange, pick, plausible};
 
 /// The least number that is sent; what is received into has smaller ones.
 const SENT: u8 = 100;
 
 enum Held {
-    Send(StreamSend<Counted>),
-    ChainSend(StreamSend<CountedChain>),
-    Receive(StreamReceive<Counted>),
-    Disconnect(Disconnect),
-    DisconnectAfter(Disconnect<Counted>),
+    Send(InFlight<Sending, Counted>),
+    ChainSend(InFlight<Sending, CountedChain>),
+    Receive(InFlight<Receiving, Counted>),
+    ReceiveAll(InFlight<ReceivingAll, All<Counted>>),
+    Disconnect(InFlight<Disconnecting, ()>),
+    Abort(InFlight<Aborting, ()>),
+    DisconnectAfter(InFlight<DisconnectingAfter, Counted>),
     Retained(RetainedBytes),
 }
 
@@ -31,6 +35,7 @@ struct Common {
     table: Mutex<Vec<Held>>,
     /// What the events have retained.
     retained: Arc<Mutex<Vec<RetainedBytes>>>,
+    told: Arc<Told>,
 }
 
 /// Consumes, refuses, or retains what is indicated.
@@ -68,6 +73,7 @@ pub(crate) fn schedule(dice: &mut Dice, provider: &Provider) {
         ledger: Ledger::new(),
         table: Mutex::default(),
         retained: Arc::default(),
+        told: Arc::default(),
     };
     let (listener, local) = listener(provider).unwrap();
     let with_events = dice.toss();
@@ -76,11 +82,14 @@ pub(crate) fn schedule(dice: &mut Dice, provider: &Provider) {
             dice: Mutex::new(Dice::new(dice.throw())),
             retained: common.retained.clone(),
         };
-        ConnectedSocket::connect_with_events(provider, local, handler, None).unwrap()
+        ConnectedSocket::connect(provider, local)
+            .with_events(handler)
+            .wait()
+            .unwrap()
     } else {
-        ConnectedSocket::connect(provider, local).unwrap()
+        ConnectedSocket::connect(provider, local).wait().unwrap()
     };
-    let (server, from) = listener.accept_timeout(PATIENCE).unwrap();
+    let (server, from) = listener.accept().wait_timeout(PATIENCE).unwrap();
     assert_eq!(from, client.local_address().unwrap());
     if dice.toss() {
         listener.close().unwrap();
@@ -111,9 +120,10 @@ pub(crate) fn schedule(dice: &mut Dice, provider: &Provider) {
         common.retained.lock().unwrap().clear();
         Arc::strong_count(&common.retained) == 1
     });
-    let ledger = common.ledger.clone();
+    let (ledger, told) = (common.ledger.clone(), common.told.clone());
     drop(common);
     ledger.settle(0);
+    told.settle();
 }
 
 /// One thread of a schedule.
@@ -172,25 +182,48 @@ impl Actor<'_> {
     fn start(&mut self) -> Option<Held> {
         let socket = self.end()?;
         let (from, into) = (SENT + self.number, self.number);
-        let kind = self.dice.below(16);
+        let kind = self.dice.below(20);
         let mut dice = self.dice.clone();
         self.dice.throw();
         anywhere(&mut dice, || {
             Some(match kind {
-                0..=5 => Held::Send(socket.start_send(self.buffer(from)).unwrap()),
+                0..=5 => Held::Send(socket.send(self.buffer(from)).start().unwrap()),
                 6 | 7 => {
                     let ledger = &self.common.ledger;
                     let chain = CountedChain::new([9, 5], from, ledger).unwrap();
-                    Held::ChainSend(socket.start_send(chain).unwrap())
+                    Held::ChainSend(socket.send(chain).start().unwrap())
                 }
-                8..=10 => Held::Receive(socket.start_receive(self.buffer(into)).unwrap()),
-                11 | 12 => Held::Receive(socket.start_receive_all(self.buffer(into)).unwrap()),
-                13 => Held::Disconnect(socket.start_disconnect().unwrap()),
+                8..=10 => Held::Receive(socket.receive(self.buffer(into)).start().unwrap()),
+                11 | 12 => Held::ReceiveAll(socket.receive_all(self.buffer(into)).start().unwrap()),
+                13 => Held::Disconnect(socket.disconnect().start().unwrap()),
                 14 => {
                     let last = self.buffer(from);
-                    Held::DisconnectAfter(socket.start_disconnect_after(last).unwrap())
+                    Held::DisconnectAfter(socket.disconnect_after(last).start().unwrap())
                 }
-                _ => Held::Disconnect(socket.start_abort().unwrap()),
+                15 => Held::Abort(socket.abort().start().unwrap()),
+                16 => {
+                    let told = self.common.told.one(was_sent_whole);
+                    socket.send(self.buffer(from)).start_with(told).unwrap();
+                    return None;
+                }
+                17 => {
+                    let told = self.common.told.one(was_received);
+                    socket.receive(self.buffer(into)).start_with(told).unwrap();
+                    return None;
+                }
+                18 => {
+                    let told = self.common.told.one(was_received);
+                    let receive = socket.receive_all(self.buffer(into));
+                    receive.start_with(told).unwrap();
+                    return None;
+                }
+                _ => {
+                    let told = self.common.told.one(|result: Result<(), _>| {
+                        plausible(result);
+                    });
+                    socket.drain().start_with(told).unwrap();
+                    return None;
+                }
             })
         })
     }
@@ -211,12 +244,17 @@ impl Actor<'_> {
             Some(Held::Receive(operation)) => {
                 act_and_check(dice, operation, false, was_received).map(Held::Receive)
             }
-            Some(Held::Disconnect(operation)) => {
-                act_and_check(dice, operation, false, |finished| {
-                    plausible(finished.result);
-                })
-                .map(Held::Disconnect)
+            Some(Held::ReceiveAll(operation)) => {
+                act_and_check(dice, operation, false, was_received).map(Held::ReceiveAll)
             }
+            Some(Held::Disconnect(operation)) => act_and_check(dice, operation, false, |result| {
+                plausible(result);
+            })
+            .map(Held::Disconnect),
+            Some(Held::Abort(operation)) => act_and_check(dice, operation, false, |result| {
+                plausible(result);
+            })
+            .map(Held::Abort),
             Some(Held::DisconnectAfter(operation)) => {
                 act_and_check(dice, operation, false, |finished| {
                     assert!(finished.buffer.is_some(), "the buffer comes back");
@@ -251,20 +289,22 @@ impl Actor<'_> {
         let bytes = [SENT + self.number; 20];
         let mut room = [0; 30];
         match self.dice.below(8) {
-            0 | 1 => drop(plausible(socket.send_timeout(&bytes, limit))),
+            0 | 1 => drop(plausible(socket.send(&bytes).wait_timeout(limit))),
             2 => {
-                if let Some(length) = plausible(socket.receive_timeout(&mut room, limit)) {
+                if let Some(length) = plausible(socket.receive(&mut room).wait_timeout(limit)) {
                     sent(&room[..length]);
                 }
             }
             3 => {
-                if let Some(length) = plausible(socket.receive_all_timeout(&mut room, limit)) {
+                if let Some(length) = plausible(socket.receive_all(&mut room).wait_timeout(limit)) {
                     sent(&room[..length]);
                 }
             }
-            4 => drop(plausible(socket.disconnect_after_timeout(&bytes, limit))),
-            5 => drop(plausible(socket.disconnect_timeout(limit))),
-            6 => drop(plausible(socket.drain_timeout(limit))),
+            4 => drop(plausible(
+                socket.disconnect_after(&bytes).wait_timeout(limit),
+            )),
+            5 => drop(plausible(socket.disconnect().wait_timeout(limit))),
+            6 => drop(plausible(socket.drain().wait_timeout(limit))),
             _ => drop(plausible(socket.remote_address())),
         }
     }
@@ -276,10 +316,10 @@ impl Actor<'_> {
         let mut rooms = [[0; 40]; 2];
         let (wait, forget) = (self.dice.toss(), self.dice.toss());
         wsk::scope(|s| {
-            let send = s.send(&socket, &message).unwrap();
+            let send = socket.send(&message).start_in(s).unwrap();
             let [first, second] = &mut rooms;
-            let first = s.receive(&socket, first).unwrap();
-            let second = s.receive_all(&socket, second).unwrap();
+            let first = socket.receive(first).start_in(s).unwrap();
+            let second = socket.receive_all(second).start_in(s).unwrap();
             first.cancel();
             second.cancel();
             send.cancel();
@@ -324,6 +364,10 @@ fn was_sent<B>(finished: Finished<usize, B>, length: impl Fn(&B) -> usize) {
     if let Some(sent) = plausible(finished.result) {
         assert!(sent <= length(&buffer));
     }
+}
+
+fn was_sent_whole(finished: Finished<usize, Counted>) {
+    was_sent(finished, |buffer| buffer.bytes().len());
 }
 
 fn was_received(finished: Finished<usize, Counted>) {

@@ -4,30 +4,32 @@ use std::mem::ManuallyDrop;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use wsk::{
-    DatagramSocket, Error, Finished, InFlight, Messages, Operation, Pool, Pooled, Provider,
-    ReceiveFrom, SendMessages, SendTo,
-};
+use wsk::operation::{Finished, InFlight, NotStarted, Operations, Taken};
+use wsk::request::{Operation, ReceivingFrom, SendingMessages, SendingTo};
+use wsk::{BufferPool, DatagramSocket, Error, Messages, PooledBuffer, Provider};
 use wsk_schedules::{Counted, CountedChain, Dice, Ledger, bound};
 use wsk_sys::STATUS_CANCELLED;
 
-use crate::underway::{act_and_check, anywhere, at_once, closed, exchange, pick, uniform};
+use crate::underway::{Told, act_and_check, anywhere, at_once, closed, exchange, pick, uniform};
 
 /// An operation or a buffer of a pool, somebody's.
 enum Held {
-    Send(SendTo<Counted>),
-    Receive(ReceiveFrom<Counted>),
-    PooledSend(SendTo<Pooled<Counted>>),
-    PooledReceive(ReceiveFrom<Pooled<Counted>>),
-    Messages(SendMessages<Counted, 2>),
-    ChainSend(SendTo<CountedChain>),
-    ChainReceive(ReceiveFrom<CountedChain>),
-    Buffer(Pooled<Counted>),
+    Send(InFlight<SendingTo, Counted>),
+    Receive(InFlight<ReceivingFrom, Counted>),
+    PooledSend(InFlight<SendingTo, PooledBuffer<Counted>>),
+    PooledReceive(InFlight<ReceivingFrom, PooledBuffer<Counted>>),
+    Messages(InFlight<SendingMessages, Messages<Counted>>),
+    ChainSend(InFlight<SendingTo, CountedChain>),
+    ChainReceive(InFlight<ReceivingFrom, CountedChain>),
+    Buffer(PooledBuffer<Counted>),
+    Operation(Taken<Counted>),
 }
 
 /// What the threads of a schedule share.
 struct Common {
-    pool: Pool<Counted>,
+    pool: BufferPool<Counted>,
+    /// Those that are told, some of them by operations of a pool.
+    told: Arc<Told>,
     ledger: Arc<Ledger>,
     /// Through which operations go from thread to thread.
     table: Mutex<Vec<Held>>,
@@ -38,40 +40,59 @@ pub(crate) fn schedule(dice: &mut Dice, provider: &Provider) {
     let (socket, address) = bound(provider).unwrap();
     let ledger = Ledger::new();
     let depth = 1 + u32::try_from(dice.below(3)).unwrap();
-    let pool = Pool::new(depth, |number| {
+    let pool = BufferPool::new(depth, |number| {
         Counted::new(24, u8::try_from(number).unwrap(), &ledger)
     })
     .unwrap();
+    let operations = Operations::new(provider, depth).unwrap();
+    let told = Arc::new(Told::default());
     let common = Common {
         pool,
+        told: told.clone(),
         ledger: ledger.clone(),
         table: Mutex::default(),
         address,
     };
     let threads = 2 + dice.index(2);
-    let others = (1..threads).map(|number| Actor::new(&common, socket.clone(), dice, number));
+    let others = (1..threads)
+        .map(|number| Actor::new(&common, socket.clone(), operations.clone(), dice, number));
     let others = others.collect();
-    let first = Actor::new(&common, socket, dice, 0);
+    let first = Actor::new(&common, socket, operations.clone(), dice, 0);
+    // The last handle of the pool goes before its operations, or waits for them.
+    let last = dice.toss().then_some(operations);
     let run = |mut actor: Actor<'_>| actor.run();
     at_once(others, run, || run(first));
     drop(common);
+    if let Some(operations) = last {
+        operations.wait_until_idle().unwrap();
+        assert!(operations.is_idle());
+    }
     ledger.settle(0);
+    told.settle();
 }
 
 /// One thread of a schedule.
 struct Actor<'c> {
     common: &'c Common,
     socket: Option<DatagramSocket>,
+    operations: Option<Operations<Counted>>,
     dice: Dice,
     held: Vec<Held>,
     number: u8,
 }
 
 impl<'c> Actor<'c> {
-    fn new(common: &'c Common, socket: DatagramSocket, dice: &mut Dice, number: usize) -> Self {
+    fn new(
+        common: &'c Common,
+        socket: DatagramSocket,
+        operations: Operations<Counted>,
+        dice: &mut Dice,
+        number: usize,
+    ) -> Self {
         Self {
             common,
             socket: Some(socket),
+            operations: Some(operations),
             dice: Dice::new(dice.throw()),
             held: Vec::new(),
             number: u8::try_from(number).unwrap() + 100,
@@ -86,12 +107,16 @@ impl<'c> Actor<'c> {
         if self.dice.toss() {
             self.socket = None;
         }
+        if self.dice.toss() {
+            self.operations = None;
+        }
         self.held.clear();
     }
 
     fn step(&mut self) {
         match self.dice.below(16) {
-            0..=3 => self.start(),
+            0..=2 => self.start(),
+            3 => self.start_from_a_pool(),
             4..=8 => self.act(),
             9 => self.exchange(),
             10 => self.take(),
@@ -140,25 +165,85 @@ impl<'c> Actor<'c> {
         let kind = self.dice.below(9);
         let started = self.anywhere(|this| {
             Some(match kind {
-                0 | 1 => Held::Send(socket.start_send_to(this.buffer(), to).unwrap()),
-                2 | 3 => Held::Receive(socket.start_receive_from(this.buffer()).unwrap()),
+                0 | 1 => Held::Send(socket.send_to(this.buffer(), to).start().unwrap()),
+                2 | 3 => Held::Receive(socket.receive_from(this.buffer()).start().unwrap()),
                 4 => {
                     let mut buffer = this.common.pool.take()?;
                     let number = buffer.number();
                     buffer.bytes_mut().fill(number);
-                    Held::PooledSend(socket.start_send_to(buffer, to).unwrap())
+                    Held::PooledSend(socket.send_to(buffer, to).start().unwrap())
                 }
                 5 => {
                     let messages = Messages::new([this.buffer(), this.buffer()]).unwrap();
-                    Held::Messages(socket.start_send_messages(messages, to).unwrap())
+                    Held::Messages(socket.send_messages(messages, to).start().unwrap())
                 }
-                6 => Held::ChainSend(socket.start_send_to(this.chain(), to).unwrap()),
-                7 => Held::ChainReceive(socket.start_receive_from(this.chain()).unwrap()),
+                6 => Held::ChainSend(socket.send_to(this.chain(), to).start().unwrap()),
+                7 => Held::ChainReceive(socket.receive_from(this.chain()).start().unwrap()),
                 _ => {
                     let buffer = this.common.pool.take()?;
-                    Held::PooledReceive(socket.start_receive_from(buffer).unwrap())
+                    Held::PooledReceive(socket.receive_from(buffer).start().unwrap())
                 }
             })
+        });
+        self.held.extend(started);
+    }
+
+    /// Starts an operation of the pool, or one that is told, with a buffer that the pool knows nothing of.
+    fn start_from_a_pool(&mut self) {
+        let (Some(socket), Some(operations)) = (self.socket.clone(), self.operations.clone())
+        else {
+            return;
+        };
+        let (to, kind) = (self.common.address, self.dice.below(6));
+        let taken = match self.pick() {
+            Some(Held::Operation(taken)) => Some(taken),
+            other => {
+                self.held.extend(other);
+                None
+            }
+        };
+        let started = self.anywhere(|this| {
+            let (buffer, told) = (this.buffer(), this.common.told.clone());
+            let not_told = |not_started: NotStarted<Counted>| {
+                assert_eq!(not_started.error, Error::PoolEmpty);
+                told.not_started();
+            };
+            match (kind, taken) {
+                (0, Some(taken)) => {
+                    let send = socket.send_to(buffer, to).from(taken).start();
+                    Some(Held::Send(send.unwrap()))
+                }
+                (0, None) => {
+                    let send = socket.send_to(buffer, to).from(&operations).start();
+                    send.map(Held::Send).ok()
+                }
+                (1, _) => {
+                    let receive = socket.receive_from(buffer).from(&operations).start();
+                    receive.map(Held::Receive).ok()
+                }
+                (2, _) => {
+                    let told = told.one(check);
+                    socket.send_to(buffer, to).start_with(told).unwrap();
+                    None
+                }
+                (3, _) => {
+                    let told = told.one(check);
+                    socket.receive_from(buffer).start_with(told).unwrap();
+                    None
+                }
+                (4, _) => {
+                    let completion = told.one(check);
+                    let send = socket.send_to(buffer, to).from(&operations);
+                    send.start_with(completion).unwrap_or_else(not_told);
+                    None
+                }
+                _ => {
+                    let completion = told.one(check);
+                    let receive = socket.receive_from(buffer).from(&operations);
+                    receive.start_with(completion).unwrap_or_else(not_told);
+                    None
+                }
+            }
         });
         self.held.extend(started);
     }
@@ -180,13 +265,21 @@ impl<'c> Actor<'c> {
                 self.anywhere(|_| drop(buffer));
                 None
             }
+            Held::Operation(taken) => {
+                self.anywhere(|_| drop(taken));
+                None
+            }
         };
         self.held.extend(left);
     }
 
-    fn act_on<O, T: Check, B: Contents>(&mut self, operation: InFlight<O>) -> Option<InFlight<O>>
+    fn act_on<O, T: Check, B: Contents>(
+        &mut self,
+        operation: InFlight<O, B>,
+    ) -> Option<InFlight<O, B>>
     where
-        O: Operation<Output = Finished<T, B>>,
+        O: Operation<B>,
+        InFlight<O, B>: std::future::Future<Output = Finished<T, B>>,
     {
         act_and_check(&mut self.dice, operation, !T::NEEDS_OTHERS, check)
     }
@@ -227,16 +320,29 @@ impl<'c> Actor<'c> {
         };
         let bytes = [self.number; 20];
         let limit = Duration::from_micros(self.dice.below(400));
-        match self.dice.below(4) {
-            0 => assert_eq!(socket.send_to(&bytes, self.common.address), Ok(20)),
-            1 => match socket.send_to_timeout(&bytes, self.common.address, limit) {
+        match self.dice.below(6) {
+            4 => {
+                if let Some(operations) = self.operations.clone() {
+                    let _ = operations.wait_until_idle_timeout(limit).unwrap();
+                }
+            }
+            5 => {
+                let operations = self.operations.clone();
+                let taken = operations.and_then(|operations| operations.take_timeout(limit).ok());
+                self.held.extend(taken.map(Held::Operation));
+            }
+            0 => assert_eq!(socket.send_to(&bytes, self.common.address).wait(), Ok(20)),
+            1 => match socket
+                .send_to(&bytes, self.common.address)
+                .wait_timeout(limit)
+            {
                 Ok(20) | Err(Error::TimedOut { .. }) => {}
                 other => panic!("{other:?}"),
             },
             2 => {
                 let mut room = [0; 30];
-                match socket.receive_from_timeout(&mut room, limit) {
-                    Ok(received) => uniform(&room[..received.length]),
+                match socket.receive_from(&mut room).wait_timeout(limit) {
+                    Ok(received) => uniform(&room[..received.length()]),
                     Err(Error::TimedOut { .. }) => {}
                     Err(error) => panic!("{error}"),
                 }
@@ -254,23 +360,26 @@ impl<'c> Actor<'c> {
         let mut rooms = [[0; 40]; 2];
         let (wait, forget) = (self.dice.toss(), self.dice.toss());
         wsk::scope(|s| {
-            let send = s.send_to(&socket, &message, self.common.address).unwrap();
+            let send = socket
+                .send_to(&message, self.common.address)
+                .start_in(s)
+                .unwrap();
             let [first, second] = &mut rooms;
-            let first = s.receive_from(&socket, first).unwrap();
-            let second = s.receive_from(&socket, second).unwrap();
+            let first = socket.receive_from(first).start_in(s).unwrap();
+            let second = socket.receive_from(second).start_in(s).unwrap();
             first.cancel();
             second.cancel();
             if forget {
                 let _ = ManuallyDrop::new(first);
             } else if wait {
                 match first.wait() {
-                    Ok((received, room)) => uniform(&room[..received.length]),
+                    Ok((received, room)) => uniform(&room[..received.length()]),
                     Err(error) => assert_eq!(error.status(), Some(STATUS_CANCELLED)),
                 }
             }
             drop(second);
             if wait {
-                assert_eq!(send.wait(), Ok(10));
+                assert_eq!(send.wait().map(|(sent, _)| sent), Ok(10));
             }
         })
         .unwrap();
@@ -279,6 +388,8 @@ impl<'c> Actor<'c> {
     /// Gives up the handle, and perhaps the socket with it.
     fn leave(&mut self) {
         if self.dice.below(3) > 0 {
+            let operations = self.operations.take_if(|_| self.dice.toss());
+            self.anywhere(|_| drop(operations));
             return;
         }
         match (self.socket.take(), self.dice.toss()) {
@@ -311,8 +422,8 @@ impl Check for wsk::Received {
     fn check(self, buffer: &impl Contents) {
         let mut all = Vec::new();
         buffer.pieces(|bytes| all.extend_from_slice(bytes));
-        assert!(self.length <= buffer.length());
-        uniform(&all[buffer.start()..][..self.length]);
+        assert!(self.length() <= buffer.length());
+        uniform(&all[buffer.start()..][..self.length()]);
     }
 }
 
@@ -345,7 +456,7 @@ impl Contents for Counted {
     }
 }
 
-impl Contents for Pooled<Counted> {
+impl Contents for PooledBuffer<Counted> {
     fn number(&self) -> u8 {
         (**self).number()
     }
@@ -360,20 +471,17 @@ impl Contents for Pooled<Counted> {
     }
 }
 
-impl Contents for Messages<Counted, 2> {
+impl Contents for Messages<Counted> {
     fn number(&self) -> u8 {
-        self.buffers()[0].number()
+        self.get(0).expect("the first").number()
     }
 
     fn length(&self) -> usize {
-        self.buffers()
-            .iter()
-            .map(|buffer| buffer.bytes().len())
-            .sum()
+        self.iter().map(|buffer| buffer.bytes().len()).sum()
     }
 
     fn pieces(&self, each: impl FnMut(&[u8])) {
-        self.buffers().iter().map(Counted::bytes).for_each(each);
+        self.iter().map(Counted::bytes).for_each(each);
     }
 }
 

@@ -1,9 +1,11 @@
 //! Datagrams that arrive by events.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use wsk::{DatagramSocket, Family, Indication, Provider, ReceiveFromEvent, Retained, Verdict};
+use wsk::events::{Indication, ReceiveFromEvent, Retained, Verdict};
+use wsk::{DatagramSocket, Family, Provider};
 use wsk_host::{DISPATCH_LEVEL, at_irql};
 use wsk_schedules::{Dice, LOOPBACK, bound, until};
 
@@ -46,7 +48,9 @@ pub(crate) fn schedule(dice: &mut Dice, provider: &Provider) {
         _alive: alive.clone(),
     };
     let socket = DatagramSocket::open_with_events(provider, Family::V4, handler).unwrap();
-    socket.bind(LOOPBACK.parse().unwrap()).unwrap();
+    socket
+        .bind(LOOPBACK.parse::<SocketAddr>().unwrap())
+        .unwrap();
     let to = socket.local_address().unwrap();
     let seeds = [dice.throw(), dice.throw()];
     std::thread::scope(|threads| {
@@ -54,7 +58,7 @@ pub(crate) fn schedule(dice: &mut Dice, provider: &Provider) {
             let mut dice = Dice::new(seeds[0]);
             for number in 0..2 + u8::try_from(dice.below(4)).unwrap() {
                 let bytes = [number; 32];
-                assert_eq!(sender.send_to(&bytes, to), Ok(32));
+                assert_eq!(sender.send_to(&bytes, to).wait(), Ok(32));
             }
         });
         threads.spawn(|| {

@@ -3,18 +3,18 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use wsk::{
-    Accept, AcceptEvent, Connect, ConnectedSocket, ConnectionSocket, Family, Incoming,
-    ListenSocket, Open, Provider,
-};
+use wsk::events::{AcceptEvent, Incoming};
+use wsk::operation::InFlight;
+use wsk::request::{Accepting, Connecting, NewConnection, OpeningConnected};
+use wsk::{ConnectedSocket, ConnectionSocket, Error, Family, ListenSocket, Provider};
 use wsk_schedules::{Dice, LOOPBACK, until};
 
-use crate::underway::{act, anywhere, at_once, closed, exchange, plausible};
+use crate::underway::{Told, act, anywhere, at_once, closed, exchange, plausible};
 
 enum Held {
-    Accept(Accept),
-    Open(Open),
-    Connect(Connect),
+    Accept(InFlight<Accepting, NewConnection>),
+    Open(InFlight<OpeningConnected, NewConnection>),
+    Connect(InFlight<Connecting, ConnectionSocket>),
     Socket(ConnectedSocket),
 }
 
@@ -46,9 +46,12 @@ pub(crate) fn schedule(dice: &mut Dice, provider: &Provider) {
     } else {
         ListenSocket::open(provider, Family::V4).unwrap()
     };
-    listener.bind(LOOPBACK.parse().unwrap()).unwrap();
+    listener
+        .bind(LOOPBACK.parse::<std::net::SocketAddr>().unwrap())
+        .unwrap();
     let local = listener.local_address().unwrap();
     let table = Mutex::default();
+    let told: Arc<Told> = Arc::default();
     let threads = 2 + dice.index(2);
     let actor = |_| Actor {
         provider,
@@ -57,12 +60,14 @@ pub(crate) fn schedule(dice: &mut Dice, provider: &Provider) {
         with_events,
         table: &table,
         accepted: &accepted,
+        told: &told,
         dice: Dice::new(dice.throw()),
         held: Vec::new(),
     };
     let actors = (0..threads).map(actor).collect();
     at_once(actors, |mut actor| actor.run(), || drop(listener));
     drop(table);
+    told.settle();
     until("the end of the listener", || {
         accepted.lock().unwrap().clear();
         Arc::strong_count(&accepted) == 1
@@ -78,6 +83,7 @@ struct Actor<'c> {
     /// Through which operations go from thread to thread.
     table: &'c Mutex<Vec<Held>>,
     accepted: &'c Mutex<Vec<ConnectedSocket>>,
+    told: &'c Arc<Told>,
     dice: Dice,
     held: Vec<Held>,
 }
@@ -96,7 +102,7 @@ impl Actor<'_> {
     }
 
     fn step(&mut self) {
-        match self.dice.below(12) {
+        match self.dice.below(14) {
             0..=3 => {
                 let started = self.start();
                 self.held.extend(started);
@@ -109,6 +115,8 @@ impl Actor<'_> {
             8 => self.accept(),
             9 => self.events(),
             10 => self.leave(),
+            11 => self.scope(),
+            12 => self.tell(),
             _ => drop(self.held.pop()),
         }
     }
@@ -117,18 +125,18 @@ impl Actor<'_> {
         let (provider, local) = (self.provider, self.local);
         match self.dice.below(4) {
             0 => {
-                let open = || ConnectedSocket::start_connect(provider, local);
+                let open = || ConnectedSocket::connect(provider, local).start();
                 Some(Held::Open(anywhere(&mut self.dice, open).unwrap()))
             }
             1 => {
                 let socket = ConnectionSocket::open(provider, Family::V4).unwrap();
                 socket.bind(Family::V4.any()).unwrap();
-                let connect = || socket.start_connect(local);
+                let connect = || socket.connect(local).start();
                 Some(Held::Connect(anywhere(&mut self.dice, connect).unwrap()))
             }
             _ => {
                 let listener = self.listener.clone()?;
-                let accept = || listener.start_accept();
+                let accept = || listener.accept().start();
                 Some(Held::Accept(anywhere(&mut self.dice, accept).unwrap()))
             }
         }
@@ -152,9 +160,9 @@ impl Actor<'_> {
             Some(Held::Connect(connect)) => match act(dice, connect, false) {
                 Ok(end) => end
                     .and_then(|end| {
-                        plausible(end.map_err(|(error, socket)| {
-                            assert!(socket.is_some(), "the socket comes back");
-                            error
+                        plausible(end.map_err(|not_connected| {
+                            assert!(not_connected.socket.is_some(), "the socket comes back");
+                            Error::from(not_connected)
                         }))
                     })
                     .map(Held::Socket),
@@ -178,9 +186,46 @@ impl Actor<'_> {
             return;
         };
         let limit = Duration::from_micros(self.dice.below(400));
-        let accepted = plausible(listener.accept_timeout(limit));
+        let accepted = plausible(listener.accept().wait_timeout(limit));
         self.held
             .extend(accepted.map(|(socket, _)| Held::Socket(socket)));
+    }
+
+    /// A scope that connects, and accepts, and waits for both.
+    fn scope(&mut self) {
+        let Some(listener) = self.listener.clone() else {
+            return;
+        };
+        let (provider, local, wait) = (self.provider, self.local, self.dice.toss());
+        let sockets = wsk::scope(|s| {
+            let accept = listener.accept().start_in(s).unwrap();
+            let connect = ConnectedSocket::connect(provider, local).start_in(s);
+            let connect = connect.unwrap();
+            let mut sockets = Vec::new();
+            if wait {
+                sockets.extend(plausible(connect.wait()));
+            }
+            accept.cancel();
+            if wait {
+                sockets.extend(plausible(accept.wait()).map(|(socket, _)| socket));
+            }
+            sockets
+        });
+        self.held
+            .extend(sockets.unwrap().into_iter().map(Held::Socket));
+    }
+
+    /// Connects and accepts, told by completions, which drop what has come of it.
+    fn tell(&mut self) {
+        let (provider, local) = (self.provider, self.local);
+        let told = self.told.one(|end| drop(plausible(end)));
+        let connect = || ConnectedSocket::connect(provider, local).start_with(told);
+        anywhere(&mut self.dice, connect).unwrap();
+        if let Some(listener) = self.listener.clone() {
+            let told = self.told.one(|end| drop(plausible(end)));
+            let accept = || listener.accept().start_with(told);
+            anywhere(&mut self.dice, accept).unwrap();
+        }
     }
 
     fn events(&mut self) {

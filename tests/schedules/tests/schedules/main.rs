@@ -15,18 +15,21 @@ mod prepared;
 mod resolution;
 mod underway;
 
+use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use wsk::Provider;
-use wsk_host::{Completion, Kernel, What};
+use wsk_host::{Completion, Deviation, Kernel, What};
 use wsk_schedules::{Dice, PATIENCE, client, dawdle, new_seed, number};
 
 /// How many schedules a run consists of.
 const SCHEDULES: u64 = 100_000;
 /// How many of them share a kernel.
 const BATCH: u64 = 2_000;
+/// What some providers receive at a time.
+const PIECE: NonZeroUsize = NonZeroUsize::new(5).expect("it is not zero");
 /// How many of them go on at the same time: most of the time they wait for a completion.
 const LANES: usize = 12;
 
@@ -76,11 +79,15 @@ fn batch(seeds: std::ops::Range<u64>, policy: Completion) {
         seeds.start,
         seeds.end - 1
     ));
-    let kernel = Kernel::builder()
+    let mut kernel = Kernel::builder()
         .completion(policy)
         .seed(seeds.start)
-        .backtraces(false)
-        .boot();
+        .backtraces(false);
+    if (seeds.start / BATCH).is_multiple_of(3) {
+        // What is to be received in full goes on, piece by piece.
+        kernel = kernel.deviation(Deviation::ShortReceives(PIECE));
+    }
+    let kernel = kernel.boot();
     if (seeds.start / BATCH).is_multiple_of(2) {
         // Between a completion and the event that tells of it, above all. Listening costs time: not always.
         kernel.on_event(|event| match event.what {

@@ -1,33 +1,38 @@
 //! Prepared operations and their pools, used by many threads: by those who made them and by those they were handed to.
 
 use std::net::SocketAddr;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use wsk::{
-    DatagramSocket, Direction, Ended, Error, NonPagedBuffer, Prepared, PreparedPool, Provider,
-    Receiver, Receivers, Receiving, Sender, Senders, Sending,
-};
+use wsk::operation::{Ended, Prepared, PreparedPool, Started};
+use wsk::request::{ReceivingFrom, Repeat, SendingTo};
+use wsk::{DatagramSocket, Error, NonPagedBuffer, Provider};
 use wsk_schedules::{Dice, bound, dawdle};
 use wsk_sys::STATUS_CANCELLED;
 
-use crate::underway::{act, anywhere, at_once, closed, exchange, pick, uniform};
+use crate::underway::{Told, act, anywhere, at_once, closed, exchange, pick, uniform};
 
 /// How many bytes every datagram may have.
 const ROOM: usize = 24;
 
+type Sender = Prepared<SendingTo, NonPagedBuffer>;
+type Receiver = Prepared<ReceivingFrom, NonPagedBuffer>;
+type Senders = PreparedPool<SendingTo, NonPagedBuffer>;
+type Receivers = PreparedPool<ReceivingFrom, NonPagedBuffer>;
+
 enum Held {
     Sender(Sender),
-    Sending(Sending),
+    Sending(Started<SendingTo, NonPagedBuffer>),
     Receiver(Receiver),
-    Receiving(Receiving),
+    Receiving(Started<ReceivingFrom, NonPagedBuffer>),
 }
 
 /// What the threads of a schedule share.
 struct Common {
     /// Through which operations go from thread to thread.
-    table: Mutex<Vec<Held>>,
+    table: Arc<Mutex<Vec<Held>>>,
     address: SocketAddr,
+    told: Arc<Told>,
 }
 
 fn buffer(length: usize) -> Result<NonPagedBuffer, Error> {
@@ -38,11 +43,14 @@ fn buffer(length: usize) -> Result<NonPagedBuffer, Error> {
 pub(crate) fn schedule(dice: &mut Dice, provider: &Provider) {
     let (socket, address) = bound(provider).unwrap();
     let mut depth = || 1 + u32::try_from(dice.below(3)).unwrap();
-    let senders = socket.senders(depth(), address, |_| buffer(ROOM)).unwrap();
-    let receivers = socket.receivers(depth(), |_| buffer(ROOM)).unwrap();
+    let send = |_| Ok(socket.send_to(buffer(ROOM)?, address));
+    let senders = PreparedPool::new(depth(), send).unwrap();
+    let receive = |_| Ok(socket.receive_from(buffer(ROOM)?));
+    let receivers = PreparedPool::new(depth(), receive).unwrap();
     let common = Common {
-        table: Mutex::default(),
+        table: Arc::default(),
         address,
+        told: Arc::default(),
     };
     let threads = 2 + dice.index(2);
     let actor = |number| Actor {
@@ -64,6 +72,9 @@ pub(crate) fn schedule(dice: &mut Dice, provider: &Provider) {
     };
     at_once(actors, |mut actor| actor.run(), || drop(early));
     drop(late);
+    let told = common.told.clone();
+    drop(common);
+    told.settle();
 }
 
 /// One thread of a schedule.
@@ -103,6 +114,10 @@ impl Actor<'_> {
             6 => self.exchange(),
             7 => {
                 let (senders, receivers) = (self.senders.clone(), self.receivers.clone());
+                if let (Some(senders), true) = (&senders, self.dice.toss()) {
+                    let limit = Duration::from_micros(self.dice.below(300));
+                    let _ = senders.wait_until_idle_timeout(limit).unwrap();
+                }
                 anywhere(&mut self.dice, || drop((senders, receivers)));
             }
             8 => self.leave(),
@@ -121,7 +136,10 @@ impl Actor<'_> {
         }
     }
 
-    fn take_from<D: Direction>(&mut self, pool: &PreparedPool<D>) -> Option<Prepared<D>> {
+    fn take_from<O: Repeat<NonPagedBuffer>>(
+        &mut self,
+        pool: &PreparedPool<O, NonPagedBuffer>,
+    ) -> Option<Prepared<O, NonPagedBuffer>> {
         if self.dice.below(3) > 0 {
             return anywhere(&mut self.dice, || pool.take());
         }
@@ -142,9 +160,9 @@ impl Actor<'_> {
         anywhere(&mut self.dice, || {
             let buffer = buffer(ROOM).unwrap();
             Some(if sender {
-                Held::Sender(socket.sender(buffer, to).unwrap())
+                Held::Sender(socket.send_to(buffer, to).prepare().unwrap())
             } else {
-                Held::Receiver(socket.receiver(buffer).unwrap())
+                Held::Receiver(socket.receive_from(buffer).prepare().unwrap())
             })
         })
     }
@@ -198,17 +216,39 @@ impl Actor<'_> {
         sender.set_len(1 + self.dice.index(ROOM)).unwrap();
         sender.as_mut_slice().fill(self.number);
         let length = sender.as_slice().len();
-        match self.dice.below(8) {
-            0 => assert_eq!(sender.send(), Ok(length)),
+        match self.dice.below(10) {
+            0 => assert_eq!(sender.wait(), Ok(length)),
             1 => {
                 let limit = Duration::from_micros(self.dice.below(400));
-                match sender.send_timeout(limit) {
+                match sender.wait_timeout(limit) {
                     Ok(sent) => assert_eq!(sent, length),
                     Err(Error::TimedOut { .. }) => {}
                     Err(error) => panic!("{error}"),
                 }
             }
             2 => sender.set_remote_address(self.common.address).unwrap(),
+            4 => {
+                // Another buffer, which the next run finds.
+                let mut new = buffer(ROOM).unwrap();
+                new.as_mut_slice().fill(self.number);
+                *sender.buffer_mut().unwrap() = new;
+                assert_eq!(sender.buffer().map(NonPagedBuffer::len), Some(ROOM));
+            }
+            5 => {
+                // The completion hands it on, if there is anybody still; else it drops it, with the last handle of the socket perhaps.
+                let table = self.common.table.clone();
+                let told = self.common.told.one(|()| ());
+                let started = anywhere(&mut self.dice, || {
+                    sender.start_with(move |ended| {
+                        let sender = sent(ended);
+                        table.lock().unwrap().push(Held::Sender(sender));
+                        drop(table);
+                        told(());
+                    })
+                });
+                started.unwrap();
+                return None;
+            }
             3 => {
                 anywhere(&mut self.dice, || drop(sender));
                 return None;
@@ -228,7 +268,7 @@ impl Actor<'_> {
         match self.dice.below(6) {
             0 | 1 => {
                 let limit = Duration::from_micros(self.dice.below(400));
-                match receiver.receive_timeout(limit) {
+                match receiver.wait_timeout(limit) {
                     Ok(arrival) => {
                         uniform(arrival.bytes());
                         assert!(arrival.is_from(&self.common.address));
@@ -250,7 +290,7 @@ impl Actor<'_> {
     }
 }
 
-fn sent(ended: Ended<wsk::Outbound>) -> Sender {
+fn sent(ended: Ended<SendingTo, NonPagedBuffer>) -> Sender {
     let result = ended.result();
     let sender = ended.into_operation().expect("the sender comes back");
     match result {
@@ -261,8 +301,8 @@ fn sent(ended: Ended<wsk::Outbound>) -> Sender {
     sender
 }
 
-fn received(ended: Ended<wsk::Inbound>) -> Receiver {
-    match ended.arrival() {
+fn received(ended: Ended<ReceivingFrom, NonPagedBuffer>) -> Receiver {
+    match ended.result() {
         Ok(arrival) => {
             uniform(arrival.bytes());
             assert!(!arrival.is_truncated());

@@ -4,14 +4,16 @@ use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use wsk::{AddressInfo, Error, Provider, Resolve};
+use wsk::operation::InFlight;
+use wsk::request::{Looking, Resolving};
+use wsk::{AddressInfo, Error, Provider};
 use wsk_host::{DISPATCH_LEVEL, at_irql};
 use wsk_schedules::{Dice, client};
 
 use crate::underway::{act, anywhere, at_once};
 
 enum Held {
-    Resolve(Resolve),
+    Resolve(InFlight<Resolving, Looking>),
     Found(AddressInfo),
 }
 
@@ -38,11 +40,11 @@ fn run(provider: Provider, dice: Dice, table: &Mutex<Vec<Held>>) {
     for _ in 0..3 + dice.below(6) {
         match dice.below(8) {
             0..=2 => held.push(Held::Resolve(
-                provider.start_resolve(("127.0.0.1", "80")).unwrap(),
+                provider.resolve(("127.0.0.1", "80")).start().unwrap(),
             )),
             3 => {
                 let limit = Duration::from_micros(dice.below(400));
-                match provider.resolve_timeout(("127.0.0.1", "80"), limit) {
+                match provider.resolve(("127.0.0.1", "80")).wait_timeout(limit) {
                     Ok(found) => held.push(Held::Found(found)),
                     Err(Error::TimedOut { .. }) => {}
                     Err(error) => panic!("{error}"),

@@ -7,7 +7,9 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 use std::time::Duration;
 
-use wsk::{Direction, Ended, Error, InFlight, Operation, Started};
+use wsk::Error;
+use wsk::operation::{InFlight, Started};
+use wsk::request::{Operation, Repeat};
 use wsk_host::{DISPATCH_LEVEL, at_irql};
 use wsk_schedules::{Dice, dawdle, until};
 
@@ -20,8 +22,8 @@ pub(crate) trait Underway: Future<Output = Self::End> + Unpin + Sized {
     fn cancel(&self);
 }
 
-impl<O: Operation> Underway for InFlight<O> {
-    type End = O::Output;
+impl<O: Operation<B>, B> Underway for InFlight<O, B> {
+    type End = <Self as Future>::Output;
 
     fn wait(self) -> Result<Self::End, (Error, Self)> {
         self.wait()
@@ -40,8 +42,8 @@ impl<O: Operation> Underway for InFlight<O> {
     }
 }
 
-impl<D: Direction> Underway for Started<D> {
-    type End = Ended<D>;
+impl<O: Repeat<B>, B> Underway for Started<O, B> {
+    type End = <Self as Future>::Output;
 
     fn wait(self) -> Result<Self::End, (Error, Self)> {
         self.wait()
@@ -209,6 +211,44 @@ pub(crate) fn plausible<T>(result: Result<T, Error>) -> Option<T> {
 /// Every datagram here consists of one number.
 pub(crate) fn uniform(bytes: &[u8]) {
     assert!(bytes.iter().all(|byte| *byte == bytes[0]), "{bytes:?}");
+}
+
+/// Operations that are told, and have been: each once.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    started: AtomicUsize,
+    told: AtomicUsize,
+}
+
+impl Told {
+    /// One more is started, for which `check` is called at its end: the completion for it.
+    pub(crate) fn one<E: 'static>(
+        self: &Arc<Self>,
+        check: fn(E),
+    ) -> impl FnOnce(E) + Send + 'static {
+        self.started.fetch_add(1, Ordering::SeqCst);
+        let this = self.clone();
+        move |end| {
+            dawdle();
+            check(end);
+            this.told.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// One that was to be told was not started.
+    pub(crate) fn not_started(&self) {
+        self.started.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Waits until every operation was told.
+    pub(crate) fn settle(&self) {
+        until("every completion", || {
+            let told = self.told.load(Ordering::SeqCst);
+            let started = self.started.load(Ordering::SeqCst);
+            assert!(told <= started, "told twice");
+            told == started
+        });
+    }
 }
 
 #[derive(Default)]
