@@ -223,9 +223,10 @@ enum Either {
 // SAFETY: the promise of the buffer inside is passed on.
 unsafe impl wsk::SendBuffer for Either {
     unsafe fn lock<'l>(&'l self, lock: &'l mut wsk::Lock) -> Result<&'l wsk::Extent, Error> {
-        // SAFETY: the caller keeps the same contract.
         match self {
+            // SAFETY: the caller keeps the same contract.
             Self::Counted(buffer) => unsafe { buffer.lock(lock) },
+            // SAFETY: as above.
             Self::Plain(buffer) => unsafe { buffer.lock(lock) },
         }
     }
@@ -239,7 +240,9 @@ unsafe impl wsk::ReceiveBuffer for Either {
     ) -> Result<&'l wsk::Extent, Error> {
         // SAFETY: the caller keeps the same contract.
         match self {
+            // SAFETY: the caller keeps the same contract.
             Self::Counted(buffer) => unsafe { buffer.lock_mut(lock) },
+            // SAFETY: as above.
             Self::Plain(buffer) => unsafe { buffer.lock_mut(lock) },
         }
     }

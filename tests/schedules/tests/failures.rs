@@ -345,10 +345,10 @@ fn operations() {
         for _ in 0..2 {
             let receive = driver.socket.receive_from(NonPagedBuffer::new(8)?);
             let receive = receive.from(&operations).start()?;
-            let send = driver
+            let request = driver
                 .socket
                 .send_to(NonPagedBuffer::copy_of(b"ridden")?, driver.address);
-            let sent = send.from(&operations).start()?.wait();
+            let sent = request.from(&operations).start()?.wait();
             let sent = sent.map_err(|(error, _)| error)?;
             comes_back(&sent);
             sent.result?;
@@ -358,10 +358,10 @@ fn operations() {
         }
         operations.wait_until_idle()?;
         // One that is dropped goes back all the same.
-        let send = driver
+        let request = driver
             .socket
             .send_to(NonPagedBuffer::new(8)?, driver.address);
-        drop(send.from(operations.take_or_wait()?).start()?);
+        drop(request.from(operations.take_or_wait()?).start()?);
         assert_eq!(operations.wait_until_idle_timeout(PATIENCE), Ok(true));
         let mut room = [0; 8];
         let received = driver.socket.receive_from(&mut room);
@@ -946,10 +946,8 @@ fn control() {
         };
         let mut value = [0; 4];
         // SAFETY: a plain number comes out.
-        assert_eq!(
-            unsafe { socket.control_raw(get, &[], &mut value).wait() }?,
-            4
-        );
+        let length = unsafe { socket.control_raw(get, &[], &mut value) }.wait()?;
+        assert_eq!(length, 4);
         let mut control = Control::<24>::new();
         control.push(ControlMessage::TypeOfService(8))?;
         let buffer = WithControl::new(*b"bytes", control);

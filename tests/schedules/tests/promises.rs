@@ -228,6 +228,7 @@ fn operations_complete_while_their_waker_is_cloned() {
             |data| {
                 // SAFETY: the test keeps both longer than any waker.
                 let this = unsafe { &*data.cast::<Completes>() };
+                // SAFETY: as above.
                 let driver = unsafe { &*this.driver };
                 this.clones.fetch_add(1, Ordering::SeqCst);
                 let sent = driver.socket.send_to(&[1; 4], driver.address).wait();

@@ -397,8 +397,8 @@ unsafe fn give_back_slowly<V, L>(slot: NonNull<Slot<V, L>>) {
     // SAFETY: the arena is there as long as the slot has a holder.
     let (arena, index) = unsafe { ((*slot.as_ptr()).arena, (*slot.as_ptr()).index) };
     // A handle for the time of the announcement: without one the arena may go as soon as the slot is pushed. Who waits has one.
-    // SAFETY: as above; the count is atomic.
     let more = |handles: usize| (handles > 0).then(|| handles + 1);
+    // SAFETY: as above; the count is atomic.
     let counted = unsafe {
         let handles = &(*arena.as_ptr()).handles;
         handles.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)

@@ -864,9 +864,9 @@ impl<O: Repeat<B>, B> Started<O, B> {
                 core::mem::forget(self);
                 Ok(Ended::of(slot))
             },
+            // SAFETY: as above.
             Some(slot) if given_up => unsafe {
                 core::mem::forget(self);
-                // SAFETY: as above.
                 Ok(abandon(slot))
             },
             _ => Err(self),

@@ -9,9 +9,9 @@ pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Err
     let mut messages = Messages::new([buffer])?;
     wsk::scope(|s| {
         let send = socket.send_messages(&mut messages, to).start_in(s)?;
-        messages
-            .get_mut(0)
-            .map(|buffer| buffer.as_mut_slice().fill(0));
+        if let Some(buffer) = messages.get_mut(0) {
+            buffer.as_mut_slice().fill(0);
+        }
         send.wait()
     })??;
     Ok(())
