@@ -414,7 +414,7 @@ fn copy(pieces: StreamPieces<'_>, to: &mut [u8]) -> usize {
 /// }
 ///
 /// let listener = ListenSocket::open_with_events(&provider, Family::V4, Door::default())?;
-/// listener.bind("127.0.0.1:0".parse().unwrap())?;
+/// listener.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))?;
 /// listener.enable_accept_events()?;
 /// # let mut peer = std::net::TcpStream::connect(listener.local_address()?).unwrap();
 /// # let mut got = [0; 7];
