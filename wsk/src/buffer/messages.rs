@@ -222,6 +222,7 @@ impl<B> Messages<B> {
     }
 
     /// The buffers, in the order in which they are sent.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &B> {
         let list = self.list;
         // SAFETY: by the invariant so many nodes have a buffer, which is borrowed with this.

@@ -95,9 +95,9 @@ fn an_answer_goes_to_the_address_as_it_came() {
             assert_eq!(received.remote(), RemoteAddress::new(family, from).unwrap());
             sends(provider, &socket, &received.remote(), &peer);
 
-            let mut receiver = socket.receive_from(buffer()).prepare().unwrap();
+            let mut prepared = socket.receive_from(buffer()).prepare().unwrap();
             peer.send_to(b"again", own).unwrap();
-            let arrival = receiver.wait().unwrap();
+            let arrival = prepared.wait().unwrap();
             assert_eq!(arrival.remote(), received.remote());
             assert_eq!(
                 socket.send_to(arrival.bytes(), arrival.remote()).wait(),

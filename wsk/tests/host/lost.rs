@@ -75,8 +75,8 @@ fn a_lost_buffer_is_an_error_wherever_it_is_used() {
         is_lost(s.socket.send_to(&control, s.to).wait());
         let other = buffer(b"other");
         for list in [[&other, &lost], [&lost, &other]] {
-            let mut list = Messages::new(list).unwrap();
-            is_lost(s.socket.send_messages(&mut list, s.to).wait());
+            let mut messages = Messages::new(list).unwrap();
+            is_lost(s.socket.send_messages(&mut messages, s.to).wait());
         }
         is_lost(lost.slice(..));
         is_lost(lost.slice(0..0));

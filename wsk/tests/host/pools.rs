@@ -222,10 +222,10 @@ fn one_operation_does_what_it_is_asked_next() {
             buffer = finished.buffer.unwrap();
             buffer.as_mut_slice().fill(7);
 
-            let set = s.socket.set_option(TimeToLive(ttl)).from(&nothing).start();
-            assert_eq!(set.unwrap().wait().unwrap(), Ok(()));
-            let got = s.socket.option::<TimeToLive>().from(&nothing).start();
-            assert_eq!(got.unwrap().wait().unwrap(), Ok(TimeToLive(ttl)));
+            let setting = s.socket.set_option(TimeToLive(ttl)).from(&nothing).start();
+            assert_eq!(setting.unwrap().wait().unwrap(), Ok(()));
+            let reading = s.socket.option::<TimeToLive>().from(&nothing).start();
+            assert_eq!(reading.unwrap().wait().unwrap(), Ok(TimeToLive(ttl)));
         }
     });
 }
@@ -402,13 +402,13 @@ fn a_completion_may_start_the_next_operation() {
             done: Mutex<Vec<NonPagedBuffer>>,
         }
 
-        fn next(chain: Arc<Chain>, packet: NonPagedBuffer) {
+        fn next(chain: &Arc<Chain>, packet: NonPagedBuffer) {
             let (this, request) = (chain.clone(), chain.socket.send_to(packet, &chain.to));
             let told = move |finished: wsk::operation::Finished<usize, NonPagedBuffer>| {
                 assert_eq!(finished.result, Ok(4));
                 let packet = finished.buffer.unwrap();
                 if this.left.fetch_sub(1, Ordering::SeqCst) > 1 {
-                    next(this, packet);
+                    next(&this, packet);
                 } else {
                     this.done.lock().unwrap().push(packet);
                 }
@@ -424,7 +424,7 @@ fn a_completion_may_start_the_next_operation() {
             left: AtomicUsize::new(20),
             done: Mutex::new(Vec::new()),
         });
-        next(chain.clone(), packet(4, 9).0);
+        next(&chain, packet(4, 9).0);
         for _ in 0..20 {
             s.says(&[9; 4]);
         }

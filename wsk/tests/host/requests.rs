@@ -2,7 +2,8 @@
 //! same as the one here.
 
 use std::cell::RefCell;
-use std::io::{Read, Write};
+use std::fmt::Write as _;
+use std::io::{Read, Write as _};
 use std::marker::PhantomData;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::channel;
@@ -126,17 +127,17 @@ fn table() -> String {
     let mut text = format!("| request | {} |\n|---|", FINISHERS.join(" | "));
     text += &"---|".repeat(FINISHERS.len());
     for (request, missing) in REQUESTS {
-        text += &format!("\n| {request} |");
+        write!(text, "\n| {request} |").unwrap();
         for column in 0..FINISHERS.len() {
-            text += &match missing {
-                Some(reason) if column >= ONCE => format!(" {} |", reason as u32),
-                _ => " yes |".to_owned(),
-            };
+            match missing {
+                Some(reason) if column >= ONCE => write!(text, " {} |", reason as u32).unwrap(),
+                _ => text += " yes |",
+            }
         }
     }
     text += "\n\n";
     for (number, reason) in (1..).zip(REASONS) {
-        text += &format!("{number}. {reason}\n");
+        writeln!(text, "{number}. {reason}").unwrap();
     }
     text
 }
@@ -222,7 +223,7 @@ impl<B> Says for (usize, B) {
 
 impl<B> Says for ((), B) {
     fn says(self) -> String {
-        self.0.says()
+        String::new()
     }
 }
 
@@ -271,6 +272,10 @@ impl<F: Function<B>, B: Send + 'static> Probe<F, B>
 where
     F::Operation: Repeat<B>,
 {
+    #[allow(
+        clippy::unused_self,
+        reason = "as the trait's, which it is found before"
+    )]
     fn can_be_prepared(&self) -> bool {
         true
     }
@@ -425,6 +430,9 @@ fn three() -> Messages<NonPagedBuffer> {
     Messages::new(buffers.map(|bytes| NonPagedBuffer::copy_of(bytes).unwrap())).unwrap()
 }
 
+/// Neither before a request nor after it.
+fn nothing() {}
+
 #[test]
 fn datagram_requests_with_every_finisher() {
     in_settings_of(seeded_kernels(), |_, s| {
@@ -433,7 +441,7 @@ fn datagram_requests_with_every_finisher() {
             provider,
             0,
             _none = (),
-            (),
+            nothing(),
             s.socket.send_to(four(), s.to),
             s.says(b"four"),
             4,
@@ -446,7 +454,7 @@ fn datagram_requests_with_every_finisher() {
             provider,
             1,
             _none = (),
-            (),
+            nothing(),
             fixed.send(four()),
             s.says(b"four"),
             4,
@@ -462,7 +470,7 @@ fn datagram_requests_with_every_finisher() {
             provider,
             2,
             _none = (),
-            (),
+            nothing(),
             s.socket.send_messages(three(), s.to),
             arrive(),
             8,
@@ -472,7 +480,7 @@ fn datagram_requests_with_every_finisher() {
             provider,
             3,
             _none = (),
-            (),
+            nothing(),
             fixed.send_all(three()),
             arrive(),
             8,
@@ -484,7 +492,7 @@ fn datagram_requests_with_every_finisher() {
             _none = (),
             s.hears(b"four"),
             s.socket.receive_from(four()),
-            (),
+            nothing(),
             4,
             prepare
         );
@@ -521,7 +529,7 @@ fn peer_hears(peer: &RefCell<TcpStream>, expected: &[u8], and_the_end: bool) {
 }
 
 #[test]
-fn connection_requests_with_every_finisher() {
+fn connecting_and_accepting_with_every_finisher() {
     in_settings_of(seeded_kernels(), |_, s| {
         let provider = &s.provider;
         let listener = TcpListener::bind(LOOPBACK).unwrap();
@@ -531,7 +539,7 @@ fn connection_requests_with_every_finisher() {
             provider,
             5,
             _none = (),
-            (),
+            nothing(),
             ConnectedSocket::connect(provider, remote),
             taken(),
             remote
@@ -547,9 +555,9 @@ fn connection_requests_with_every_finisher() {
             provider,
             6,
             _none = (),
-            (),
+            nothing(),
             bound().connect(remote),
-            (),
+            nothing(),
             remote
         );
         // All but the one that the probe did not run.
@@ -567,17 +575,24 @@ fn connection_requests_with_every_finisher() {
             _none = (),
             comes(),
             own.accept(),
-            (),
+            nothing(),
             "accepted"
         );
+    });
+}
 
+#[test]
+fn requests_of_a_connection_with_every_finisher() {
+    in_settings_of(seeded_kernels(), |_, s| {
+        let provider = &s.provider;
+        let listener = TcpListener::bind(LOOPBACK).unwrap();
         let fresh = || connection(s, &listener);
         let kept = fresh();
         row!(
             provider,
             8,
             _none = (),
-            (),
+            nothing(),
             kept.0.send(four()),
             peer_hears(&kept.1, b"four", false),
             4,
@@ -589,7 +604,7 @@ fn connection_requests_with_every_finisher() {
             _none = (),
             peer_says(&kept.1, b"four", false),
             kept.0.receive(four()),
-            (),
+            nothing(),
             4,
             prepare
         );
@@ -599,7 +614,7 @@ fn connection_requests_with_every_finisher() {
             _none = (),
             peer_says(&kept.1, b"four", false),
             kept.0.receive_all(four()),
-            (),
+            nothing(),
             4
         );
         row!(
@@ -608,14 +623,14 @@ fn connection_requests_with_every_finisher() {
             c = fresh(),
             peer_says(&c.1, b"lost", true),
             c.0.drain(),
-            (),
+            nothing(),
             ""
         );
         row!(
             provider,
             12,
             c = fresh(),
-            (),
+            nothing(),
             c.0.disconnect(),
             peer_hears(&c.1, b"", true),
             ""
@@ -624,7 +639,7 @@ fn connection_requests_with_every_finisher() {
             provider,
             13,
             c = fresh(),
-            (),
+            nothing(),
             c.0.disconnect_after(four()),
             peer_hears(&c.1, b"four", true),
             ""
@@ -671,9 +686,9 @@ fn lookups_options_and_controls_with_every_finisher() {
             provider,
             15,
             _none = (),
-            (),
+            nothing(),
             provider.resolve(("127.0.0.1", "80")),
-            (),
+            nothing(),
             "127.0.0.1:80"
         );
         let is_set = || assert_eq!(s.socket.option().wait(), Ok(TimeToLive(7)));
@@ -681,7 +696,7 @@ fn lookups_options_and_controls_with_every_finisher() {
             provider,
             16,
             _none = (),
-            (),
+            nothing(),
             s.socket.set_option(TimeToLive(7)),
             is_set(),
             "",
@@ -691,9 +706,9 @@ fn lookups_options_and_controls_with_every_finisher() {
             provider,
             17,
             _none = (),
-            (),
+            nothing(),
             s.socket.option::<TimeToLive>(),
-            (),
+            nothing(),
             "TimeToLive(7)",
             prepare
         );
@@ -701,9 +716,9 @@ fn lookups_options_and_controls_with_every_finisher() {
             provider,
             18,
             _none = (),
-            (),
+            nothing(),
             s.socket.ioctl(RoutingInterface(s.to)),
-            (),
+            nothing(),
             "127.0.0.1",
             prepare
         );
@@ -713,7 +728,7 @@ fn lookups_options_and_controls_with_every_finisher() {
             provider,
             19,
             output = Static::new(),
-            (),
+            nothing(),
             // SAFETY: the option is a number of four bytes.
             unsafe { s.socket.control_raw(get, &[], output.get()) },
             assert_eq!(output.get(), [7, 0, 0, 0]),

@@ -24,7 +24,7 @@ struct Plan {
 /// A buffer whose lock unwinds when its plan says so: before it locks, or when it has locked its pages.
 struct Unwinds {
     bytes: Pages,
-    counted: Counted,
+    _counted: Counted,
     plan: Arc<Plan>,
     after: bool,
 }
@@ -39,7 +39,7 @@ impl Plan {
     fn buffer(self: &Arc<Self>, after: bool) -> Unwinds {
         Unwinds {
             bytes: *b"bytes",
-            counted: Counted::new(b"counted", &self.drops),
+            _counted: Counted::new(b"counted", &self.drops),
             plan: self.clone(),
             after,
         }
@@ -119,24 +119,24 @@ fn a_lock_that_unwinds_leaves_nothing_behind_in_any_finisher() {
                 assert_eq!(Arc::strong_count(&held), 1, "the completion is gone too");
                 assert!(operations.is_idle());
             };
-            unwinds(&|| drop(send().wait()));
-            unwinds(&|| drop(send().wait_timeout(PATIENCE)));
-            unwinds(&|| drop(send().start()));
-            unwinds(&|| drop(block_on(async { send().await })));
-            unwinds(&|| drop(wsk::scope(|scope| drop(send().start_in(scope)))));
-            unwinds(&|| drop(send().start_with(kept())));
-            unwinds(&|| drop(send().from(&operations).start()));
-            unwinds(&|| drop(block_on(async { send().from(&operations).await })));
-            unwinds(&|| drop(send().from(&operations).start_with(kept())));
-            unwinds(&|| drop(send().prepare()));
-            unwinds(&|| drop(receive().wait()));
-            unwinds(&|| drop(receive().wait_timeout(PATIENCE)));
-            unwinds(&|| drop(receive().start()));
-            unwinds(&|| drop(block_on(async { receive().await })));
-            unwinds(&|| drop(wsk::scope(|scope| drop(receive().start_in(scope)))));
-            unwinds(&|| drop(receive().start_with(drop)));
-            unwinds(&|| drop(receive().from(&operations).start()));
-            unwinds(&|| drop(receive().prepare()));
+            unwinds(&|| _ = send().wait());
+            unwinds(&|| _ = send().wait_timeout(PATIENCE));
+            unwinds(&|| _ = send().start());
+            unwinds(&|| _ = block_on(async { send().await }));
+            unwinds(&|| _ = wsk::scope(|scope| drop(send().start_in(scope))));
+            unwinds(&|| _ = send().start_with(kept()));
+            unwinds(&|| _ = send().from(&operations).start());
+            unwinds(&|| _ = block_on(async { send().from(&operations).await }));
+            unwinds(&|| _ = send().from(&operations).start_with(kept()));
+            unwinds(&|| _ = send().prepare());
+            unwinds(&|| _ = receive().wait());
+            unwinds(&|| _ = receive().wait_timeout(PATIENCE));
+            unwinds(&|| _ = receive().start());
+            unwinds(&|| _ = block_on(async { receive().await }));
+            unwinds(&|| _ = wsk::scope(|scope| drop(receive().start_in(scope))));
+            unwinds(&|| _ = receive().start_with(drop));
+            unwinds(&|| _ = receive().from(&operations).start());
+            unwinds(&|| _ = receive().prepare());
             // And all go on.
             plan.lets(2);
             assert_eq!(send().wait(), Ok(5));
@@ -219,15 +219,15 @@ fn a_list_whose_lock_unwinds_leaves_nothing_behind_in_any_finisher() {
             unwinds(kernel, &plan, 3, body);
             assert!(operations.is_idle());
         };
-        unwinds(&|| drop(send().wait()));
-        unwinds(&|| drop(send().wait_timeout(PATIENCE)));
-        unwinds(&|| drop(send().start()));
-        unwinds(&|| drop(block_on(async { send().await })));
-        unwinds(&|| drop(wsk::scope(|scope| drop(send().start_in(scope)))));
-        unwinds(&|| drop(send().start_with(drop)));
-        unwinds(&|| drop(send().from(&operations).start()));
-        unwinds(&|| drop(send().from(&operations).start_with(drop)));
-        unwinds(&|| drop(send().prepare()));
+        unwinds(&|| _ = send().wait());
+        unwinds(&|| _ = send().wait_timeout(PATIENCE));
+        unwinds(&|| _ = send().start());
+        unwinds(&|| _ = block_on(async { send().await }));
+        unwinds(&|| _ = wsk::scope(|scope| drop(send().start_in(scope))));
+        unwinds(&|| _ = send().start_with(drop));
+        unwinds(&|| _ = send().from(&operations).start());
+        unwinds(&|| _ = send().from(&operations).start_with(drop));
+        unwinds(&|| _ = send().prepare());
     });
 }
 
@@ -265,9 +265,9 @@ fn a_buffer_whose_drop_unwinds_leaves_nothing_behind() {
             assert_eq!(kernel.counts().in_flight, 0);
             assert_eq!(operations.wait_until_idle_timeout(PATIENCE), Ok(true));
         };
-        unwinds(&|| drop(send().wait()));
-        unwinds(&|| drop(send().start().unwrap().wait()));
-        unwinds(&|| drop(send().from(&operations).start().unwrap().wait()));
+        unwinds(&|| _ = send().wait());
+        unwinds(&|| _ = send().start().unwrap().wait());
+        unwinds(&|| _ = send().from(&operations).start().unwrap().wait());
         unwinds(&|| {
             // Dropped with the handle, when it has completed.
             let started = send().from(&operations).start().unwrap();
