@@ -31,6 +31,9 @@ struct Alarm {
 /// What is changed with the lock held.
 struct Inside {
     registered: usize,
+    /// How many of them are about to leave. They count until no DPC is on its way: before that, timer and DPC must not be initialised
+    /// anew for somebody who comes.
+    leaving: usize,
     wakers: [Option<Waker>; ROOM],
 }
 
@@ -41,6 +44,7 @@ static ALARM: Alarm = Alarm {
     lock: UnsafeCell::new(0),
     inside: UnsafeCell::new(Inside {
         registered: 0,
+        leaving: 0,
         wakers: [const { None }; ROOM],
     }),
     // SAFETY: all-zero bytes are valid for timer and DPC, which are C's; they are initialised before they are used.
@@ -81,8 +85,8 @@ pub(crate) fn enter() {
 /// A client has deregistered: with the last of them the alarm stops. When this returns no DPC of the driver is on its way.
 pub(crate) fn leave(_: MayWait) {
     let wakers = ALARM.locked(|inside| {
-        inside.registered -= 1;
-        (inside.registered == 0).then(|| {
+        inside.leaving += 1;
+        (inside.registered == inside.leaving).then(|| {
             // SAFETY: the timer was initialised when the first client came.
             unsafe { KeCancelTimer(ALARM.timer.get()) };
             core::mem::replace(&mut inside.wakers, [const { None }; ROOM])
@@ -90,6 +94,10 @@ pub(crate) fn leave(_: MayWait) {
     });
     // SAFETY: the IRQL allows to wait, as the proof says.
     unsafe { KeFlushQueuedDpcs() };
+    ALARM.locked(|inside| {
+        inside.leaving -= 1;
+        inside.registered -= 1;
+    });
     for waker in wakers.into_iter().flatten().flatten() {
         waker.wake();
     }
@@ -101,7 +109,7 @@ pub(crate) fn wake_after(time: Duration, waker: &Waker) {
     // Cloned, and woken, without the lock: both are somebody else's code.
     let mut waker = Some(waker.clone());
     ALARM.locked(|inside| {
-        if inside.registered == 0 {
+        if inside.registered == inside.leaving {
             return;
         }
         let Some(room) = inside.wakers.iter_mut().find(|room| room.is_none()) else {
