@@ -77,9 +77,9 @@ impl Answers {
         let mut buffer = self.buffers.take().ok_or(Error::PoolEmpty)?;
         buffer.set_len(datagram.len())?;
         datagram.copy_to(buffer.as_mut_slice());
-        // Nobody waits for the result: buffer and operation go back to their pools when the datagram has been sent.
+        // Nobody waits for the result: when the datagram has been sent, buffer and operation go back to their pools.
         let answer = socket.send_to(buffer, datagram.remote_address()?);
-        drop(answer.from(&self.operations).start()?);
+        answer.from(&self.operations).start_with(drop)?;
         Ok(())
     }
 }
