@@ -9,7 +9,7 @@ use core::time::Duration;
 
 use crate::error::Error;
 use crate::irp::{Flight, Idle, Polled};
-use crate::irql::may_wait;
+use crate::irql::{MayWait, may_wait};
 use crate::operation::carried::{Carried, Of, WayOf, discard, go_on, load, place_of, refuse_large};
 use crate::registration::hold;
 use crate::request::{Function, Operation, Request, Way};
@@ -165,18 +165,37 @@ impl<O: Operation<B>, B> InFlight<O, B> {
     /// [`Error::WrongIrql`] above `PASSIVE_LEVEL`, with the operation, which goes on.
     #[inline]
     pub fn wait(self) -> Result<FinishedOf<O, B>, (Error, Self)> {
-        if let Err(error) = may_wait() {
-            return Err((error, self));
+        match may_wait() {
+            Ok(may_wait) => Ok(self.wait_until_over(may_wait)),
+            Err(error) => Err((error, self)),
         }
-        Ok(self.wait_or_lose())
     }
 
     /// As [`wait`](Self::wait); the IRQL was checked.
     #[inline]
-    pub(super) fn wait_or_lose(self) -> FinishedOf<O, B> {
-        let Ok(may_wait) = may_wait() else {
-            return self.lose();
+    pub(super) fn wait_until_over(self, may_wait: MayWait) -> FinishedOf<O, B> {
+        // What is usual goes straight through.
+        let mut this = self;
+        let completed = this.flight.as_ref().is_some_and(Flight::is_completed);
+        if !completed {
+            return this.wait_longer(may_wait);
+        }
+        let Some(flight) = this.flight.take() else {
+            return lose::<O, B>();
         };
+        // SAFETY: it has completed.
+        match unsafe { next_or_end::<O, B>(flight) } {
+            Ok(flight) => {
+                this.flight = Some(flight);
+                this.wait_longer(may_wait)
+            }
+            Err(finished) => finished,
+        }
+    }
+
+    /// As [`wait`](Self::wait), for what goes on.
+    #[inline(never)]
+    fn wait_longer(self, may_wait: MayWait) -> FinishedOf<O, B> {
         let mut this = self;
         while let Some(flight) = &this.flight {
             // A waker may unwind: the flight stays where it is dropped.
@@ -193,7 +212,7 @@ impl<O: Operation<B>, B> InFlight<O, B> {
                 Err(finished) => return finished,
             }
         }
-        WayOf::<O, B>::finished(Err(Error::Taken), None)
+        lose::<O, B>()
     }
 
     /// Waits for at most `limit`, and then drops the operation.
@@ -202,11 +221,6 @@ impl<O: Operation<B>, B> InFlight<O, B> {
             Ok(finished) => finished,
             Err((error, _)) => WayOf::<O, B>::finished(Err(error), None),
         }
-    }
-
-    #[cold]
-    fn lose(self) -> FinishedOf<O, B> {
-        WayOf::<O, B>::finished(Err(Error::Taken), None)
     }
 
     /// Waits until the operation has completed, at most for `limit`. IRQL: `PASSIVE_LEVEL`.
@@ -236,7 +250,7 @@ impl<O: Operation<B>, B> InFlight<O, B> {
                 Err(finished) => return Ok(finished),
             }
         }
-        Ok(WayOf::<O, B>::finished(Err(Error::Taken), None))
+        Ok(lose::<O, B>())
     }
 
     /// Cancels the operation and waits for it, at most for the two seconds that a provider has to complete what was cancelled. After
@@ -250,7 +264,7 @@ impl<O: Operation<B>, B> InFlight<O, B> {
         match self.wait_timeout(GRACE) {
             Err((Error::TimedOut { .. }, mut this)) => Ok(match this.flight.take() {
                 Some(flight) => abandon::<O, B>(flight),
-                None => this.lose(),
+                None => lose::<O, B>(),
             }),
             other => other,
         }
@@ -264,7 +278,7 @@ impl<O: Operation<B>, B> InFlight<O, B> {
     pub fn try_take(self) -> Result<FinishedOf<O, B>, Self> {
         let mut this = self;
         let Some(mut flight) = this.flight.take() else {
-            return Ok(this.lose());
+            return Ok(lose::<O, B>());
         };
         if flight.is_completed() {
             // SAFETY: it has completed.
@@ -295,14 +309,22 @@ unsafe fn next_or_end<O: Operation<B>, B>(
 ) -> Result<Flight<Carried<B>>, FinishedOf<O, B>> {
     let place = place_of(flight.payload());
     // SAFETY: the caller keeps the same contract.
-    match unsafe { go_on::<O, B, _>(flight, place, hold) } {
-        Ok(flight) => Ok(flight),
-        Err(ended) => {
-            // SAFETY: it has completed, and is read this once.
-            let (result, carried) = unsafe { ended.unload::<O, B>(place) };
-            Err(WayOf::<O, B>::finished(result, Some(carried)))
-        }
-    }
+    let ended = match unsafe { go_on::<O, B, _>(flight, place, hold) } {
+        Ok(flight) => return Ok(flight),
+        Err(ended) => ended,
+    };
+    // SAFETY: it has completed, and is read this once.
+    let (result, carried) = unsafe { ended.unload::<O, B>(place) };
+    Err(match result {
+        Ok(output) => WayOf::<O, B>::finished(Ok(output), Some(carried)),
+        Err(error) => WayOf::<O, B>::finished(Err(error), Some(carried)),
+    })
+}
+
+/// What is told of an operation that was taken before.
+#[cold]
+fn lose<O: Operation<B>, B>() -> FinishedOf<O, B> {
+    WayOf::<O, B>::finished(Err(Error::Taken), None)
 }
 
 /// Gives up a flight whose provider keeps the IRP, against its contract. Should it complete the IRP after all, the routine drops what
@@ -336,7 +358,7 @@ impl<O: Operation<B>, B> Future for InFlight<O, B> {
                 Err(finished) => return Poll::Ready(finished),
             }
         }
-        Poll::Ready(WayOf::<O, B>::finished(Err(Error::Taken), None))
+        Poll::Ready(lose::<O, B>())
     }
 }
 
@@ -387,7 +409,7 @@ impl<O: Operation<B>, B> Future for Run<O, B> {
             Ok(in_flight) => Pin::new(in_flight).poll(context),
             Err(refused) => Poll::Ready(match refused.take() {
                 Some((error, carried)) => WayOf::<O, B>::finished(Err(error), Some(carried)),
-                None => WayOf::<O, B>::finished(Err(Error::Taken), None),
+                None => lose::<O, B>(),
             }),
         }
     }

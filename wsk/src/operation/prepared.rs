@@ -639,10 +639,7 @@ where
             .with_mut(|completion| completion.cast::<C>().read())
     };
     // INVARIANT: it has completed, and this is its one holder.
-    completion(Ended {
-        operation: Some(Prepared { slot }),
-        lost: Error::Taken,
-    });
+    completion(Ended(Ok(Prepared { slot })));
 }
 
 impl<O: Repeat<NonPagedBuffer>> Prepared<O, NonPagedBuffer> {
@@ -796,7 +793,7 @@ impl<O: Repeat<B>, B> Started<O, B> {
             return Ok(Ended::taken());
         };
         // A waker may unwind: the slot stays where it is dropped.
-        let completed = flight.wait_or_give_up(may_wait);
+        let completed = flight.is_completed() || flight.wait_or_give_up(may_wait);
         Ok(match self.into_slot() {
             // SAFETY: the slot's holder was this; the wait said whether it has completed.
             Some(slot) if completed => unsafe { Ended::of(slot) },
@@ -910,30 +907,20 @@ unsafe fn abandon<O: Repeat<B>, B>(slot: NonNull<Slot<O, B>>) -> Ended<O, B> {
         flight.leave();
         (O::CALL, status)
     };
-    Ended {
-        operation: None,
-        lost: Error::Abandoned { call, status },
-    }
+    Ended(Err(Error::Abandoned { call, status }))
 }
 
 /// The end of a prepared operation: its result, and the operation to be run again.
 ///
 /// # Invariants
 ///
-/// The operation, if there is one, is at rest.
+/// The operation, if there is one, is at rest; else this says why there is none.
 #[must_use = "the result may be an error"]
-pub struct Ended<O: Repeat<B>, B> {
-    operation: Option<Prepared<O, B>>,
-    /// Why there is none.
-    lost: Error,
-}
+pub struct Ended<O: Repeat<B>, B>(Result<Prepared<O, B>, Error>);
 
 impl<O: Repeat<B>, B> Ended<O, B> {
     const fn taken() -> Self {
-        Self {
-            operation: None,
-            lost: Error::Taken,
-        }
+        Self(Err(Error::Taken))
     }
 
     /// The end of an operation that has completed.
@@ -944,10 +931,7 @@ impl<O: Repeat<B>, B> Ended<O, B> {
     #[inline]
     const unsafe fn of(slot: NonNull<Slot<O, B>>) -> Self {
         // INVARIANT: the caller says so.
-        Self {
-            operation: Some(Prepared { slot }),
-            lost: Error::Taken,
-        }
+        Self(Ok(Prepared { slot }))
     }
 
     /// What has come of it.
@@ -957,9 +941,9 @@ impl<O: Repeat<B>, B> Ended<O, B> {
     /// What WSK says; [`Error::Abandoned`]; [`Error::Taken`] from a future that was polled after its end.
     #[inline]
     pub fn result(&self) -> Result<O::Seen<'_>, Error> {
-        match &self.operation {
-            Some(prepared) => prepared.seen(),
-            None => Err(self.lost),
+        match &self.0 {
+            Ok(prepared) => prepared.seen(),
+            Err(error) => Err(*error),
         }
     }
 
@@ -967,15 +951,13 @@ impl<O: Repeat<B>, B> Ended<O, B> {
     #[must_use]
     #[inline]
     pub fn into_operation(self) -> Option<Prepared<O, B>> {
-        self.operation
+        self.0.ok()
     }
 }
 
 impl<O: Repeat<B>, B> fmt::Debug for Ended<O, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ended")
-            .field("operation", &self.operation)
-            .finish_non_exhaustive()
+        f.debug_tuple("Ended").field(&self.0).finish()
     }
 }
 
