@@ -164,6 +164,7 @@ impl Driver {
     }
 
     #[cold]
+    #[inline(never)]
     fn fail(&mut self, error: Error) -> usize {
         self.failed = Some(error);
         0
