@@ -12,9 +12,11 @@ use core::ptr::NonNull;
 use core::task::{Context, Poll};
 use core::time::Duration;
 
+use wsk_sys::NTSTATUS;
+
 use crate::address::Destination;
 use crate::buffer::{Lock, NonPagedBuffer};
-use crate::error::Error;
+use crate::error::{Call, Error};
 use crate::irp::{Answer, Block, Flight, Header, Idle, Observer, Outcome, Polled};
 use crate::irql::{MayWait, may_wait};
 use crate::memory::arena::{Filling, Handle};
@@ -638,8 +640,8 @@ where
             .completion
             .with_mut(|completion| completion.cast::<C>().read())
     };
-    // INVARIANT: it has completed, and this is its one holder.
-    completion(Ended(Ok(Prepared { slot })));
+    // SAFETY: it has completed, and this is its one holder.
+    completion(unsafe { Ended::of(slot) });
 }
 
 impl<O: Repeat<NonPagedBuffer>> Prepared<O, NonPagedBuffer> {
@@ -901,26 +903,36 @@ impl<O: Repeat<B>, B> Started<O, B> {
 #[cold]
 unsafe fn abandon<O: Repeat<B>, B>(slot: NonNull<Slot<O, B>>) -> Ended<O, B> {
     // SAFETY: the caller was the slot's one holder.
-    let (call, status) = unsafe {
+    let status = unsafe {
         let flight = Slot::flight(slot);
         let status = flight.returned();
         flight.leave();
-        (O::CALL, status)
+        status
     };
-    Ended(Err(Error::Abandoned { call, status }))
+    Ended {
+        operation: None,
+        returned: Some(status),
+    }
 }
 
 /// The end of a prepared operation: its result, and the operation to be run again.
 ///
 /// # Invariants
 ///
-/// The operation, if there is one, is at rest; else this says why there is none.
+/// The operation, if there is one, is at rest.
 #[must_use = "the result may be an error"]
-pub struct Ended<O: Repeat<B>, B>(Result<Prepared<O, B>, Error>);
+pub struct Ended<O: Repeat<B>, B> {
+    operation: Option<Prepared<O, B>>,
+    /// What the call of one that was left to its provider returned.
+    returned: Option<NTSTATUS>,
+}
 
 impl<O: Repeat<B>, B> Ended<O, B> {
     const fn taken() -> Self {
-        Self(Err(Error::Taken))
+        Self {
+            operation: None,
+            returned: None,
+        }
     }
 
     /// The end of an operation that has completed.
@@ -931,7 +943,10 @@ impl<O: Repeat<B>, B> Ended<O, B> {
     #[inline]
     const unsafe fn of(slot: NonNull<Slot<O, B>>) -> Self {
         // INVARIANT: the caller says so.
-        Self(Ok(Prepared { slot }))
+        Self {
+            operation: Some(Prepared { slot }),
+            returned: None,
+        }
     }
 
     /// What has come of it.
@@ -941,9 +956,9 @@ impl<O: Repeat<B>, B> Ended<O, B> {
     /// What WSK says; [`Error::Abandoned`]; [`Error::Taken`] from a future that was polled after its end.
     #[inline]
     pub fn result(&self) -> Result<O::Seen<'_>, Error> {
-        match &self.0 {
-            Ok(prepared) => prepared.seen(),
-            Err(error) => Err(*error),
+        match &self.operation {
+            Some(prepared) => prepared.seen(),
+            None => Err(why_none(O::CALL, self.returned)),
         }
     }
 
@@ -951,13 +966,24 @@ impl<O: Repeat<B>, B> Ended<O, B> {
     #[must_use]
     #[inline]
     pub fn into_operation(self) -> Option<Prepared<O, B>> {
-        self.0.ok()
+        self.operation
+    }
+}
+
+#[cold]
+#[inline(never)]
+const fn why_none(call: Call, returned: Option<NTSTATUS>) -> Error {
+    match returned {
+        Some(status) => Error::Abandoned { call, status },
+        None => Error::Taken,
     }
 }
 
 impl<O: Repeat<B>, B> fmt::Debug for Ended<O, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Ended").field(&self.0).finish()
+        f.debug_struct("Ended")
+            .field("operation", &self.operation)
+            .finish_non_exhaustive()
     }
 }
 
