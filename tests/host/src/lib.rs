@@ -58,7 +58,16 @@
 //!
 //! # Linking
 //!
+//! What unwinds is a test, and `wsk-sys` leaves its functions to this crate; what aborts is a driver, and imports from the kernel. Cargo
+//! builds tests with unwinding whatever the profile says, so there is nothing to be switched.
+//!
 //! A crate that is only named in `Cargo.toml` isn't linked: a test that uses nothing else of it says `use wsk_host as _;`.
+//!
+//! # Hosts
+//!
+//! Linux is where it is used most. On Windows, 10 version 1703 or later, control information of datagrams is what Windows' own sockets
+//! make of it; an option that they lack fails with `STATUS_NOT_SUPPORTED`. Hosts with the sockets of BSD, macOS among them, have
+//! ancillary data of their own, which is translated.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![allow(

@@ -189,15 +189,14 @@ pub(crate) fn set_tclass(real: &Socket, class: u32) -> io::Result<()> {
 /// The function that receives with control information, which has to be asked for.
 fn receive_function(real: &Socket) -> io::Result<LPFN_WSARECVMSG> {
     static FUNCTION: OnceLock<usize> = OnceLock::new();
-    let address = match FUNCTION.get() {
-        Some(address) => *address,
-        None => {
-            let mut function = MaybeUninit::<usize>::uninit();
-            let code = SIO_GET_EXTENSION_FUNCTION_POINTER;
-            control(real, code, &WSAID_WSARECVMSG, &mut function)?;
-            // SAFETY: the host has filled it in.
-            *FUNCTION.get_or_init(|| unsafe { function.assume_init() })
-        }
+    let address = if let Some(address) = FUNCTION.get() {
+        *address
+    } else {
+        let mut function = MaybeUninit::<usize>::uninit();
+        let code = SIO_GET_EXTENSION_FUNCTION_POINTER;
+        control(real, code, &WSAID_WSARECVMSG, &mut function)?;
+        // SAFETY: the host has filled it in.
+        *FUNCTION.get_or_init(|| unsafe { function.assume_init() })
     };
     // SAFETY: the host gave the address of this very function, and an optional function pointer is as large as an address.
     Ok(unsafe {
