@@ -14,8 +14,17 @@ pub const WITHOUT: &[(&str, &str)] = &[
         "DECLARE_CONST_UNICODE_STRING",
         "a constant or variable from `RTL_CONSTANT_STRING!`",
     ),
+    ("DECLARE_HANDLE", "a newtype of a pointer"),
+    (
+        "DECLARE_UNICODE_STRING_SIZE",
+        "an array, and `RtlInitEmptyUnicodeString` over it",
+    ),
     ("DECLSPEC_ALIGN", "`#[repr(align(…))]`"),
     ("DEFINE_GUID", "a `GUID` is written as a literal"),
+    (
+        "ExInitializeDriverRuntime",
+        "`POOL_TYPE::NonPagedPoolNx` says what is wanted",
+    ),
     (
         "KdPrint",
         "`DbgPrint` behind `cfg!(debug_assertions)`; C hides the arguments in parentheses of their own",
@@ -29,6 +38,7 @@ pub const WITHOUT: &[(&str, &str)] = &[
         "pastes tokens for `NTDDI_VERSION_FROM_WIN32_WINNT`",
     ),
     ("NT_ASSERT", "`debug_assert!`"),
+    ("NT_VERIFY", "a variable, and `debug_assert!` of it"),
     ("PAGED_CODE", "`debug_assert!` of `KeGetCurrentIrql`"),
     ("RTL_BITS_OF", "`BITS` of an integer"),
     ("RTL_NUMBER_OF", "`len` of an array"),
@@ -51,6 +61,12 @@ pub const WITHOUT: &[(&str, &str)] = &[
         "WskUncanonicalizeScopeId",
         "not of the kit: part of the bodies of other functions",
     ),
+    (
+        "WSK_STRING_CHECKED",
+        "not of the kit: part of `RTL_CONSTANT_STRING`",
+    ),
+    ("max", "`Ord::max`"),
+    ("min", "`Ord::min`"),
 ];
 
 /// The folder of the headers.

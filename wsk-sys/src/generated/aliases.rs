@@ -24,6 +24,14 @@ pub type CLSID = GUID;
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type DEVICE_TYPE = u32;
+/// Push lock: many readers or one writer, which may wait.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
+pub type EX_PUSH_LOCK = usize;
+/// Executive spin lock, zero when nobody holds it.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
+pub type EX_SPIN_LOCK = i32;
 /// Identifier of an interface.
 ///
 /// Header: `guiddef.h`.
@@ -144,6 +152,10 @@ pub type PADDRINFOW = *mut ADDRINFOW;
 ///
 /// Header: `ntdef.h`.
 pub type PANSI_STRING = *mut STRING;
+/// Counted byte string that is only read.
+///
+/// Header: `ntdef.h`.
+pub type PCANSI_STRING = *const STRING;
 /// Identifiers of a thread and of its process.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
@@ -156,6 +168,10 @@ pub type PCMSGHDR = *mut WSACMSGHDR;
 ///
 /// Header: `ws2def.h`.
 pub type PCSADDR_INFO = *mut CSADDR_INFO;
+/// Counted byte string that is only read.
+///
+/// Header: `ntdef.h`.
+pub type PCSTRING = *const STRING;
 /// Counted UTF-16 string that is only read.
 ///
 /// Header: `ntdef.h`.
@@ -184,14 +200,38 @@ pub type PEPROCESS = *mut EPROCESS;
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PETHREAD = *mut ETHREAD;
+/// Push lock: many readers or one writer, which may wait.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
+pub type PEX_PUSH_LOCK = *mut usize;
+/// Rundown protection: users of an object, and whoever waits for them to be done before the object goes.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
+pub type PEX_RUNDOWN_REF = *mut EX_RUNDOWN_REF;
+/// Executive spin lock, zero when nobody holds it.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
+pub type PEX_SPIN_LOCK = *mut i32;
 /// Fast entry points of a file system.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PFAST_IO_DISPATCH = *mut FAST_IO_DISPATCH;
+/// Fast mutex: held by one thread, at APC_LEVEL.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
+pub type PFAST_MUTEX = *mut FAST_MUTEX;
 /// Open file.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PFILE_OBJECT = *mut FILE_OBJECT;
+/// What every lookaside list of nonpaged blocks holds.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
+pub type PGENERAL_LOOKASIDE = *mut GENERAL_LOOKASIDE;
+/// What every lookaside list of the extended kind holds.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
+pub type PGENERAL_LOOKASIDE_POOL = *mut GENERAL_LOOKASIDE_POOL;
 /// Multicast group of either family and a list of senders.
 ///
 /// Header: `ws2ipdef.h`.
@@ -344,6 +384,10 @@ pub type PKTHREAD = *mut KTHREAD;
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PKTIMER = *mut KTIMER;
+/// Room for one object of a wait for several, which the kernel uses while the wait lasts.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
+pub type PKWAIT_BLOCK = *mut KWAIT_BLOCK;
 /// 64-bit signed integer, whole or in halves.
 ///
 /// Header: `ntdef.h`.
@@ -356,6 +400,10 @@ pub type PLINGER = *mut LINGER;
 ///
 /// Header: `ntdef.h`.
 pub type PLIST_ENTRY = *mut LIST_ENTRY;
+/// Lookaside list of whichever memory.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
+pub type PLOOKASIDE_LIST_EX = *mut LOOKASIDE_LIST_EX;
 /// Identifier that is unique on this machine until it restarts.
 ///
 /// Header: `ntdef.h`.
@@ -368,6 +416,10 @@ pub type PMDL = *mut MDL;
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PMDLX = *mut MDL;
+/// Lookaside list of nonpaged blocks.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
+pub type PNPAGED_LOOKASIDE_LIST = *mut NPAGED_LOOKASIDE_LIST;
 /// Identifier of a network programming interface that is only read.
 ///
 /// Header: `netiodef.h`.
@@ -464,14 +516,30 @@ pub type PRKTHREAD = *mut KTHREAD;
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PRKTIMER = *mut KTIMER;
+/// Room for one object of a wait for several, which the kernel uses while the wait lasts.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
+pub type PRKWAIT_BLOCK = *mut KWAIT_BLOCK;
 /// Whether adapters spread what they receive over processors.
 ///
 /// Header: `mstcpip.h`.
 pub type PRSS_SCALABILITY_INFO = *mut RSS_SCALABILITY_INFO;
+/// Balanced tree, whose users see to it that one thread at a time touches it.
+///
+/// Header: `ntddk.h`.
+pub type PRTL_AVL_TABLE = *mut RTL_AVL_TABLE;
+/// Links of an element of a balanced tree.
+///
+/// Header: `ntddk.h`.
+pub type PRTL_BALANCED_LINKS = *mut RTL_BALANCED_LINKS;
 /// Which Windows is running.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PRTL_OSVERSIONINFOW = *mut OSVERSIONINFOW;
+/// Initialisation that runs once.
+///
+/// Header: `ntddk.h`.
+pub type PRTL_RUN_ONCE = *mut RTL_RUN_ONCE;
 /// Which of several areas of the same reach an address belongs to.
 ///
 /// Header: `ws2def.h`.
@@ -484,6 +552,14 @@ pub type PSECTION_OBJECT_POINTERS = *mut SECTION_OBJECT_POINTERS;
 ///
 /// Header: `ntdef.h`.
 pub type PSINGLE_LIST_ENTRY = *mut SINGLE_LIST_ENTRY;
+/// Link of a sequenced list, in each entry; entries are aligned to 16 bytes.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
+pub type PSLIST_ENTRY = *mut SLIST_ENTRY;
+/// Head of a sequenced list.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
+pub type PSLIST_HEADER = *mut SLIST_HEADER;
 /// Socket address of any family, as far as all have in common.
 ///
 /// Header: `ws2def.h`.

@@ -113,6 +113,23 @@ pub type KDEFERRED_ROUTINE = ::core::option::Option<
 pub type KSTART_ROUTINE = ::core::option::Option<
     unsafe extern "system" fn(StartContext: *mut c_void),
 >;
+/// Pointer to what allocates a block for a lookaside list.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pallocate_function).
+pub type PALLOCATE_FUNCTION = ::core::option::Option<
+    unsafe extern "system" fn(arg1: POOL_TYPE, arg2: usize, arg3: u32) -> *mut c_void,
+>;
+/// Pointer to what allocates a block for a lookaside list, which it is told.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pallocate_function_ex).
+pub type PALLOCATE_FUNCTION_EX = ::core::option::Option<
+    unsafe extern "system" fn(
+        arg1: POOL_TYPE,
+        arg2: usize,
+        arg3: u32,
+        arg4: *mut LOOKASIDE_LIST_EX,
+    ) -> *mut c_void,
+>;
 /// Pointer to the routine that makes device objects.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_add_device).
@@ -676,6 +693,18 @@ pub type PFN_WSK_SOCKET_CONNECT = ::core::option::Option<
         Irp: *mut IRP,
     ) -> NTSTATUS,
 >;
+/// Pointer to what frees a block of a lookaside list.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pfree_function).
+pub type PFREE_FUNCTION = ::core::option::Option<
+    unsafe extern "system" fn(arg1: *mut c_void),
+>;
+/// Pointer to what frees a block of a lookaside list, which it is told.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pfree_function_ex).
+pub type PFREE_FUNCTION_EX = ::core::option::Option<
+    unsafe extern "system" fn(arg1: *mut c_void, arg2: *mut LOOKASIDE_LIST_EX),
+>;
 /// Called when an asynchronous user request has completed.
 ///
 /// Parameters: `ApcContext` (in), `IoStatusBlock` (in), `Reserved` (in).
@@ -747,4 +776,36 @@ pub type PNPI_PROVIDER_CLEANUP_BINDING_CONTEXT_FN = ::core::option::Option<
 /// Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nc-netioddk-pnpi_provider_detach_client_fn).
 pub type PNPI_PROVIDER_DETACH_CLIENT_FN = ::core::option::Option<
     unsafe extern "system" fn(arg1: *mut c_void) -> NTSTATUS,
+>;
+/// Pointer to what allocates memory for an element.
+///
+/// Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/nc-ntddk-prtl_avl_allocate_routine).
+pub type PRTL_AVL_ALLOCATE_ROUTINE = ::core::option::Option<
+    unsafe extern "system" fn(arg1: *mut RTL_AVL_TABLE, arg2: u32) -> *mut c_void,
+>;
+/// Pointer to what compares two elements.
+///
+/// Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/nc-ntddk-prtl_avl_compare_routine).
+pub type PRTL_AVL_COMPARE_ROUTINE = ::core::option::Option<
+    unsafe extern "system" fn(
+        arg1: *mut RTL_AVL_TABLE,
+        arg2: *mut c_void,
+        arg3: *mut c_void,
+    ) -> RTL_GENERIC_COMPARE_RESULTS,
+>;
+/// Pointer to what frees the memory of an element.
+///
+/// Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/nc-ntddk-prtl_avl_free_routine).
+pub type PRTL_AVL_FREE_ROUTINE = ::core::option::Option<
+    unsafe extern "system" fn(arg1: *mut RTL_AVL_TABLE, arg2: *mut c_void),
+>;
+/// Pointer to what initialises something once.
+///
+/// Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/nc-ntddk-prtl_run_once_init_fn).
+pub type PRTL_RUN_ONCE_INIT_FN = ::core::option::Option<
+    unsafe extern "system" fn(
+        arg1: *mut RTL_RUN_ONCE,
+        arg2: *mut c_void,
+        arg3: *mut *mut c_void,
+    ) -> u32,
 >;

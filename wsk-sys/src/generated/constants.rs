@@ -302,10 +302,26 @@ pub const DPFLTR_TRACE_LEVEL: u8 = 2;
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
 pub const DPFLTR_WARNING_LEVEL: u8 = 1;
+/// `ExInitializeDriverRuntime`: `NonPagedPool` holds no code in this driver, if it was compiled with `POOL_NX_OPTIN`.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+pub const DrvRtPoolNxOptIn: u32 = 1;
 /// Rise of priority for the thread that waits for an event.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
 pub const EVENT_INCREMENT: i8 = 1;
+/// Flags of a push lock when nothing else is asked for.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+pub const EX_DEFAULT_PUSH_LOCK_FLAGS: u32 = 0;
+/// `ExInitializeLookasideListEx`: allocations fail where they would have to wait for memory.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+pub const EX_LOOKASIDE_LIST_EX_FLAGS_FAIL_NO_RAISE: u32 = 2;
+/// `ExInitializeLookasideListEx`: allocations raise an exception where they fail.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+pub const EX_LOOKASIDE_LIST_EX_FLAGS_RAISE_ON_FAIL: u32 = 1;
 /// False, as a `BOOLEAN`.
 ///
 /// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/).
@@ -334,6 +350,10 @@ pub const FILE_READ_ACCESS: u32 = 1;
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const FILE_WRITE_ACCESS: u32 = 2;
+/// One when nobody holds a fast mutex.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+pub const FM_LOCK_BIT: u32 = 1;
 /// Right to read.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
@@ -1274,10 +1294,26 @@ pub const KEY_READ: u32 = 0x0002_0019;
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
 pub const LOW_LEVEL: u8 = 0;
+/// Most objects of a wait.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+pub const MAXIMUM_WAIT_OBJECTS: u32 = 64;
 /// Largest value of a `LONG`.
 ///
 /// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/).
 pub const MAXLONG: u32 = 0x7FFF_FFFF;
+/// Largest value of a `UINT16`.
+///
+/// Header: `basetsd.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/basetsd/).
+pub const MAXUINT16: u32 = 65535;
+/// Largest value of a `UINT32`.
+///
+/// Header: `basetsd.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/basetsd/).
+pub const MAXUINT32: u32 = 0xFFFF_FFFF;
+/// Largest value of a `UINT8`.
+///
+/// Header: `basetsd.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/basetsd/).
+pub const MAXUINT8: u32 = 255;
 /// Largest value of a `ULONG`.
 ///
 /// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/).
@@ -1782,6 +1818,14 @@ pub const POOL_FLAG_UNINITIALIZED: u64 = 2;
 ///
 /// Header: `wdm.h`, in kits from 10.0.19041 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const POOL_FLAG_USE_QUOTA: u64 = 1;
+/// Bit of a pool type: memory that holds no code.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+pub const POOL_NX_ALLOCATION: u32 = 512;
+/// Bit of a pool type: an exception is raised instead of returning NULL.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+pub const POOL_RAISE_IF_ALLOCATION_FAILURE: u32 = 16;
 /// Power failure.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
@@ -1842,6 +1886,22 @@ pub const REG_QWORD: u32 = 11;
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const REG_SZ: u32 = 1;
+/// Several threads may run the initialisation, and one of them succeeds.
+///
+/// Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/).
+pub const RTL_RUN_ONCE_ASYNC: u32 = 2;
+/// Only tells whether the initialisation has run.
+///
+/// Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/).
+pub const RTL_RUN_ONCE_CHECK_ONLY: u32 = 1;
+/// Low bits that what the initialisation has made leaves free.
+///
+/// Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/).
+pub const RTL_RUN_ONCE_CTX_RESERVED_BITS: u32 = 2;
+/// The initialisation has failed, and may be tried again.
+///
+/// Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/).
+pub const RTL_RUN_ONCE_INIT_FAILED: u32 = 4;
 /// Asks for the senders of an IPv4 multicast group.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
@@ -2394,6 +2454,16 @@ pub const SUBVERSION_MASK: u32 = 255;
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const SYNCHRONIZE: u32 = 0x0010_0000;
+#[cfg(target_arch = "x86_64")]
+/// Alignment that keeps two objects in different lines of the processor's cache.
+///
+/// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/).
+pub const SYSTEM_CACHE_ALIGNMENT_SIZE: u32 = 64;
+#[cfg(target_arch = "aarch64")]
+/// `SYSTEM_CACHE_ALIGNMENT_SIZE` of `ntdef.h`.
+///
+/// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/).
+pub const SYSTEM_CACHE_ALIGNMENT_SIZE: u32 = 128;
 /// Whether urgent data comes next.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-tcp-socket-options).
@@ -2510,6 +2580,10 @@ pub const TCP_TIMESTAMPS: u32 = 10;
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const THREAD_ALL_ACCESS: u32 = 0x001F_FFFF;
+/// Most objects of a wait that brings no room of its own.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+pub const THREAD_WAIT_OBJECTS: u32 = 3;
 /// Datagrams get time stamps when they arrive.
 ///
 /// Header: `mstcpip.h`, from `NTDDI_WIN10_FE` on. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).

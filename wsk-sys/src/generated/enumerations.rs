@@ -700,6 +700,37 @@ impl core::fmt::Debug for RCVALL_VALUE {
         )
     }
 }
+/// Outcome of comparing two elements.
+///
+/// Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/ne-ntddk-_rtl_generic_compare_results).
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RTL_GENERIC_COMPARE_RESULTS(pub i32);
+impl RTL_GENERIC_COMPARE_RESULTS {
+    /// The first comes before the second.
+    pub const GenericLessThan: Self = Self(0);
+    /// The first comes after the second.
+    pub const GenericGreaterThan: Self = Self(1);
+    /// They are the same.
+    pub const GenericEqual: Self = Self(2);
+}
+impl core::fmt::Debug for RTL_GENERIC_COMPARE_RESULTS {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(
+            match self.0 {
+                0 => "GenericLessThan",
+                1 => "GenericGreaterThan",
+                2 => "GenericEqual",
+                other => {
+                    return f
+                        .debug_tuple("RTL_GENERIC_COMPARE_RESULTS")
+                        .field(&other)
+                        .finish();
+                }
+            },
+        )
+    }
+}
 /// How far an address reaches.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/ne-ws2def-scope_level).

@@ -146,6 +146,105 @@ const _: () = {
     assert!(offset_of!(DRIVER_OBJECT, MajorFunction) == 112);
 };
 const _: () = {
+    assert!(size_of:: < EX_RUNDOWN_REF > () == 8);
+    assert!(align_of:: < EX_RUNDOWN_REF > () == 8);
+};
+const _: () = {
+    assert!(size_of:: < EX_RUNDOWN_REF_Anonymous1 > () == 8);
+    assert!(align_of:: < EX_RUNDOWN_REF_Anonymous1 > () == 8);
+    assert!(offset_of!(EX_RUNDOWN_REF_Anonymous1, Count) == 0);
+    assert!(offset_of!(EX_RUNDOWN_REF_Anonymous1, Ptr) == 0);
+};
+const _: () = {
+    assert!(size_of:: < FAST_MUTEX > () == 56);
+    assert!(align_of:: < FAST_MUTEX > () == 8);
+    assert!(offset_of!(FAST_MUTEX, Count) == 0);
+    assert!(offset_of!(FAST_MUTEX, Owner) == 8);
+    assert!(offset_of!(FAST_MUTEX, Contention) == 16);
+    assert!(offset_of!(FAST_MUTEX, Event) == 24);
+    assert!(offset_of!(FAST_MUTEX, OldIrql) == 48);
+};
+#[cfg(target_arch = "x86_64")]
+const _: () = {
+    assert!(size_of:: < GENERAL_LOOKASIDE > () == 128);
+    assert!(align_of:: < GENERAL_LOOKASIDE > () == 64);
+    assert!(offset_of!(GENERAL_LOOKASIDE, ListHead) == 0);
+    assert!(offset_of!(GENERAL_LOOKASIDE, Depth) == 16);
+    assert!(offset_of!(GENERAL_LOOKASIDE, MaximumDepth) == 18);
+    assert!(offset_of!(GENERAL_LOOKASIDE, TotalAllocates) == 20);
+    assert!(offset_of!(GENERAL_LOOKASIDE, AllocateMisses) == 24);
+    assert!(offset_of!(GENERAL_LOOKASIDE, TotalFrees) == 28);
+    assert!(offset_of!(GENERAL_LOOKASIDE, FreeMisses) == 32);
+    assert!(offset_of!(GENERAL_LOOKASIDE, Type) == 36);
+    assert!(offset_of!(GENERAL_LOOKASIDE, Tag) == 40);
+    assert!(offset_of!(GENERAL_LOOKASIDE, Size) == 44);
+    assert!(offset_of!(GENERAL_LOOKASIDE, ListEntry) == 64);
+    assert!(offset_of!(GENERAL_LOOKASIDE, LastTotalAllocates) == 80);
+    assert!(offset_of!(GENERAL_LOOKASIDE, LastAllocateMisses) == 84);
+    assert!(offset_of!(GENERAL_LOOKASIDE, Future) == 88);
+};
+#[cfg(target_arch = "aarch64")]
+const _: () = {
+    assert!(size_of:: < GENERAL_LOOKASIDE > () == 128);
+    assert!(align_of:: < GENERAL_LOOKASIDE > () == 128);
+    assert!(offset_of!(GENERAL_LOOKASIDE, ListHead) == 0);
+    assert!(offset_of!(GENERAL_LOOKASIDE, Depth) == 16);
+    assert!(offset_of!(GENERAL_LOOKASIDE, MaximumDepth) == 18);
+    assert!(offset_of!(GENERAL_LOOKASIDE, TotalAllocates) == 20);
+    assert!(offset_of!(GENERAL_LOOKASIDE, AllocateMisses) == 24);
+    assert!(offset_of!(GENERAL_LOOKASIDE, TotalFrees) == 28);
+    assert!(offset_of!(GENERAL_LOOKASIDE, FreeMisses) == 32);
+    assert!(offset_of!(GENERAL_LOOKASIDE, Type) == 36);
+    assert!(offset_of!(GENERAL_LOOKASIDE, Tag) == 40);
+    assert!(offset_of!(GENERAL_LOOKASIDE, Size) == 44);
+    assert!(offset_of!(GENERAL_LOOKASIDE, ListEntry) == 64);
+    assert!(offset_of!(GENERAL_LOOKASIDE, LastTotalAllocates) == 80);
+    assert!(offset_of!(GENERAL_LOOKASIDE, LastAllocateMisses) == 84);
+    assert!(offset_of!(GENERAL_LOOKASIDE, Future) == 88);
+};
+const _: () = {
+    assert!(size_of:: < GENERAL_LOOKASIDE_Anonymous1 > () == 8);
+    assert!(align_of:: < GENERAL_LOOKASIDE_Anonymous1 > () == 8);
+    assert!(offset_of!(GENERAL_LOOKASIDE_Anonymous1, AllocateEx) == 0);
+    assert!(offset_of!(GENERAL_LOOKASIDE_Anonymous1, Allocate) == 0);
+};
+const _: () = {
+    assert!(size_of:: < GENERAL_LOOKASIDE_Anonymous2 > () == 8);
+    assert!(align_of:: < GENERAL_LOOKASIDE_Anonymous2 > () == 8);
+    assert!(offset_of!(GENERAL_LOOKASIDE_Anonymous2, FreeEx) == 0);
+    assert!(offset_of!(GENERAL_LOOKASIDE_Anonymous2, Free) == 0);
+};
+const _: () = {
+    assert!(size_of:: < GENERAL_LOOKASIDE_POOL > () == 96);
+    assert!(align_of:: < GENERAL_LOOKASIDE_POOL > () == 16);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL, ListHead) == 0);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL, Depth) == 16);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL, MaximumDepth) == 18);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL, TotalAllocates) == 20);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL, AllocateMisses) == 24);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL, TotalFrees) == 28);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL, FreeMisses) == 32);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL, Type) == 36);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL, Tag) == 40);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL, Size) == 44);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL, ListEntry) == 64);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL, LastTotalAllocates) == 80);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL, LastAllocateMisses) == 84);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL, Future) == 88);
+};
+const _: () = {
+    assert!(size_of:: < GENERAL_LOOKASIDE_POOL_Anonymous1 > () == 8);
+    assert!(align_of:: < GENERAL_LOOKASIDE_POOL_Anonymous1 > () == 8);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL_Anonymous1, AllocateEx) == 0);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL_Anonymous1, Allocate) == 0);
+};
+const _: () = {
+    assert!(size_of:: < GENERAL_LOOKASIDE_POOL_Anonymous2 > () == 8);
+    assert!(align_of:: < GENERAL_LOOKASIDE_POOL_Anonymous2 > () == 8);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL_Anonymous2, FreeEx) == 0);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL_Anonymous2, Free) == 0);
+};
+const _: () = {
     assert!(size_of:: < GROUP_FILTER > () == 272);
     assert!(align_of:: < GROUP_FILTER > () == 8);
     assert!(offset_of!(GROUP_FILTER, gf_interface) == 0);
@@ -595,6 +694,18 @@ const _: () = {
     assert!(offset_of!(KTIMER, Period) == 60);
 };
 const _: () = {
+    assert!(size_of:: < KWAIT_BLOCK > () == 48);
+    assert!(align_of:: < KWAIT_BLOCK > () == 8);
+    assert!(offset_of!(KWAIT_BLOCK, WaitListEntry) == 0);
+    assert!(offset_of!(KWAIT_BLOCK, WaitType) == 16);
+    assert!(offset_of!(KWAIT_BLOCK, BlockState) == 17);
+    assert!(offset_of!(KWAIT_BLOCK, WaitKey) == 18);
+    assert!(offset_of!(KWAIT_BLOCK, SpareLong) == 20);
+    assert!(offset_of!(KWAIT_BLOCK, Thread) == 24);
+    assert!(offset_of!(KWAIT_BLOCK, Object) == 32);
+    assert!(offset_of!(KWAIT_BLOCK, SparePtr) == 40);
+};
+const _: () = {
     assert!(size_of:: < LARGE_INTEGER > () == 8);
     assert!(align_of:: < LARGE_INTEGER > () == 8);
     assert!(offset_of!(LARGE_INTEGER, u) == 0);
@@ -625,6 +736,11 @@ const _: () = {
     assert!(offset_of!(LIST_ENTRY, Blink) == 8);
 };
 const _: () = {
+    assert!(size_of:: < LOOKASIDE_LIST_EX > () == 96);
+    assert!(align_of:: < LOOKASIDE_LIST_EX > () == 16);
+    assert!(offset_of!(LOOKASIDE_LIST_EX, L) == 0);
+};
+const _: () = {
     assert!(size_of:: < LUID > () == 8);
     assert!(align_of:: < LUID > () == 4);
     assert!(offset_of!(LUID, LowPart) == 0);
@@ -641,6 +757,19 @@ const _: () = {
     assert!(offset_of!(MDL, StartVa) == 32);
     assert!(offset_of!(MDL, ByteCount) == 40);
     assert!(offset_of!(MDL, ByteOffset) == 44);
+};
+#[cfg(target_arch = "x86_64")]
+const _: () = {
+    assert!(size_of:: < NPAGED_LOOKASIDE_LIST > () == 128);
+    assert!(align_of:: < NPAGED_LOOKASIDE_LIST > () == 64);
+    assert!(offset_of!(NPAGED_LOOKASIDE_LIST, L) == 0);
+};
+#[cfg(target_arch = "aarch64")]
+const _: () = {
+    assert!(size_of:: < NPAGED_LOOKASIDE_LIST > () == 256);
+    assert!(align_of:: < NPAGED_LOOKASIDE_LIST > () == 128);
+    assert!(offset_of!(NPAGED_LOOKASIDE_LIST, L) == 0);
+    assert!(offset_of!(NPAGED_LOOKASIDE_LIST, Lock__ObsoleteButDoNotDelete) == 128);
 };
 const _: () = {
     assert!(size_of:: < NPI > () == 16);
@@ -745,6 +874,35 @@ const _: () = {
     assert!(offset_of!(RSS_SCALABILITY_INFO, RssEnabled) == 0);
 };
 const _: () = {
+    assert!(size_of:: < RTL_AVL_TABLE > () == 104);
+    assert!(align_of:: < RTL_AVL_TABLE > () == 8);
+    assert!(offset_of!(RTL_AVL_TABLE, BalancedRoot) == 0);
+    assert!(offset_of!(RTL_AVL_TABLE, OrderedPointer) == 32);
+    assert!(offset_of!(RTL_AVL_TABLE, WhichOrderedElement) == 40);
+    assert!(offset_of!(RTL_AVL_TABLE, NumberGenericTableElements) == 44);
+    assert!(offset_of!(RTL_AVL_TABLE, DepthOfTree) == 48);
+    assert!(offset_of!(RTL_AVL_TABLE, RestartKey) == 56);
+    assert!(offset_of!(RTL_AVL_TABLE, DeleteCount) == 64);
+    assert!(offset_of!(RTL_AVL_TABLE, CompareRoutine) == 72);
+    assert!(offset_of!(RTL_AVL_TABLE, AllocateRoutine) == 80);
+    assert!(offset_of!(RTL_AVL_TABLE, FreeRoutine) == 88);
+    assert!(offset_of!(RTL_AVL_TABLE, TableContext) == 96);
+};
+const _: () = {
+    assert!(size_of:: < RTL_BALANCED_LINKS > () == 32);
+    assert!(align_of:: < RTL_BALANCED_LINKS > () == 8);
+    assert!(offset_of!(RTL_BALANCED_LINKS, Parent) == 0);
+    assert!(offset_of!(RTL_BALANCED_LINKS, LeftChild) == 8);
+    assert!(offset_of!(RTL_BALANCED_LINKS, RightChild) == 16);
+    assert!(offset_of!(RTL_BALANCED_LINKS, Balance) == 24);
+    assert!(offset_of!(RTL_BALANCED_LINKS, Reserved) == 25);
+};
+const _: () = {
+    assert!(size_of:: < RTL_RUN_ONCE > () == 8);
+    assert!(align_of:: < RTL_RUN_ONCE > () == 8);
+    assert!(offset_of!(RTL_RUN_ONCE, Ptr) == 0);
+};
+const _: () = {
     assert!(size_of:: < SCOPE_ID > () == 4);
     assert!(align_of:: < SCOPE_ID > () == 4);
 };
@@ -762,6 +920,21 @@ const _: () = {
     assert!(size_of:: < SINGLE_LIST_ENTRY > () == 8);
     assert!(align_of:: < SINGLE_LIST_ENTRY > () == 8);
     assert!(offset_of!(SINGLE_LIST_ENTRY, Next) == 0);
+};
+const _: () = {
+    assert!(size_of:: < SLIST_ENTRY > () == 16);
+    assert!(align_of:: < SLIST_ENTRY > () == 16);
+    assert!(offset_of!(SLIST_ENTRY, Next) == 0);
+};
+const _: () = {
+    assert!(size_of:: < SLIST_HEADER > () == 16);
+    assert!(align_of:: < SLIST_HEADER > () == 16);
+};
+const _: () = {
+    assert!(size_of:: < SLIST_HEADER_Anonymous1 > () == 16);
+    assert!(align_of:: < SLIST_HEADER_Anonymous1 > () == 8);
+    assert!(offset_of!(SLIST_HEADER_Anonymous1, Alignment) == 0);
+    assert!(offset_of!(SLIST_HEADER_Anonymous1, Region) == 8);
 };
 const _: () = {
     assert!(size_of:: < SOCKADDR > () == 16);

@@ -301,15 +301,213 @@ pub struct EPROCESS {
 pub struct ETHREAD {
     _unused: [u8; 0],
 }
+/// Rundown protection: users of an object, and whoever waits for them to be done before the object goes.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_ex_rundown_ref).
+#[doc(alias = "_EX_RUNDOWN_REF")]
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct EX_RUNDOWN_REF {
+    /// `Anonymous1` of the C structure.
+    pub Anonymous1: EX_RUNDOWN_REF_Anonymous1,
+}
+/// What the headers leave unnamed inside [`EX_RUNDOWN_REF`], behind a member of it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub union EX_RUNDOWN_REF_Anonymous1 {
+    /// Number of users.
+    pub Count: usize,
+    /// Kept by the kernel while it waits.
+    pub Ptr: *mut c_void,
+}
 /// A `_FAST_IO_DISPATCH` of the kernel: only pointers to it are passed around.
 #[repr(C)]
 pub struct FAST_IO_DISPATCH {
     _unused: [u8; 0],
 }
+/// Fast mutex: held by one thread, at APC_LEVEL.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_fast_mutex).
+#[doc(alias = "_FAST_MUTEX")]
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct FAST_MUTEX {
+    /// One when nobody holds it, less for each thread that holds it or waits.
+    pub Count: i32,
+    /// Thread that holds it.
+    pub Owner: *mut c_void,
+    /// How often a thread has had to wait.
+    pub Contention: u32,
+    /// What threads wait for.
+    pub Event: KEVENT,
+    /// Level from before it was taken.
+    pub OldIrql: u32,
+}
 /// A `_FILE_OBJECT` of the kernel: only pointers to it are passed around.
 #[repr(C)]
 pub struct FILE_OBJECT {
     _unused: [u8; 0],
+}
+#[cfg(target_arch = "x86_64")]
+/// What every lookaside list of nonpaged blocks holds.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_general_lookaside).
+#[doc(alias = "_GENERAL_LOOKASIDE")]
+#[repr(C)]
+#[repr(align(64))]
+#[derive(Clone, Copy)]
+pub struct GENERAL_LOOKASIDE {
+    /// Blocks that are kept.
+    pub ListHead: SLIST_HEADER,
+    /// How many are kept at most, at the moment.
+    pub Depth: u16,
+    /// How many are ever kept.
+    pub MaximumDepth: u16,
+    /// Number of allocations.
+    pub TotalAllocates: u32,
+    /// Number of allocations for which no block was kept.
+    pub AllocateMisses: u32,
+    /// Number of blocks that were freed.
+    pub TotalFrees: u32,
+    /// Number of blocks that were freed and not kept.
+    pub FreeMisses: u32,
+    /// Pool that blocks come from.
+    pub Type: POOL_TYPE,
+    /// Tag of the blocks.
+    pub Tag: u32,
+    /// Bytes of each.
+    pub Size: u32,
+    /// `Anonymous1` of the C structure.
+    pub Anonymous1: GENERAL_LOOKASIDE_Anonymous1,
+    /// `Anonymous2` of the C structure.
+    pub Anonymous2: GENERAL_LOOKASIDE_Anonymous2,
+    /// Link in the list of all lookaside lists.
+    pub ListEntry: LIST_ENTRY,
+    /// Kept by the system.
+    pub LastTotalAllocates: u32,
+    /// Kept by the system.
+    pub LastAllocateMisses: u32,
+    /// Kept by the system.
+    pub Future: [u32; 2usize],
+}
+#[cfg(target_arch = "aarch64")]
+/// What every lookaside list of nonpaged blocks holds.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_general_lookaside).
+#[doc(alias = "_GENERAL_LOOKASIDE")]
+#[repr(C)]
+#[repr(align(128))]
+#[derive(Clone, Copy)]
+pub struct GENERAL_LOOKASIDE {
+    /// Blocks that are kept.
+    pub ListHead: SLIST_HEADER,
+    /// How many are kept at most, at the moment.
+    pub Depth: u16,
+    /// How many are ever kept.
+    pub MaximumDepth: u16,
+    /// Number of allocations.
+    pub TotalAllocates: u32,
+    /// Number of allocations for which no block was kept.
+    pub AllocateMisses: u32,
+    /// Number of blocks that were freed.
+    pub TotalFrees: u32,
+    /// Number of blocks that were freed and not kept.
+    pub FreeMisses: u32,
+    /// Pool that blocks come from.
+    pub Type: POOL_TYPE,
+    /// Tag of the blocks.
+    pub Tag: u32,
+    /// Bytes of each.
+    pub Size: u32,
+    /// `Anonymous1` of the C structure.
+    pub Anonymous1: GENERAL_LOOKASIDE_Anonymous1,
+    /// `Anonymous2` of the C structure.
+    pub Anonymous2: GENERAL_LOOKASIDE_Anonymous2,
+    /// Link in the list of all lookaside lists.
+    pub ListEntry: LIST_ENTRY,
+    /// Kept by the system.
+    pub LastTotalAllocates: u32,
+    /// Kept by the system.
+    pub LastAllocateMisses: u32,
+    /// Kept by the system.
+    pub Future: [u32; 2usize],
+}
+/// What the headers leave unnamed inside [`GENERAL_LOOKASIDE`], behind a member of it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub union GENERAL_LOOKASIDE_Anonymous1 {
+    /// Allocates a block, in a list of the extended kind.
+    pub AllocateEx: PALLOCATE_FUNCTION_EX,
+    /// Allocates a block.
+    pub Allocate: PALLOCATE_FUNCTION,
+}
+/// What the headers leave unnamed inside [`GENERAL_LOOKASIDE`], behind a member of it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub union GENERAL_LOOKASIDE_Anonymous2 {
+    /// Frees a block, in a list of the extended kind.
+    pub FreeEx: PFREE_FUNCTION_EX,
+    /// Frees a block.
+    pub Free: PFREE_FUNCTION,
+}
+/// What every lookaside list of the extended kind holds.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_general_lookaside_pool).
+#[doc(alias = "_GENERAL_LOOKASIDE_POOL")]
+#[repr(C)]
+#[repr(align(16))]
+#[derive(Clone, Copy)]
+pub struct GENERAL_LOOKASIDE_POOL {
+    /// Blocks that are kept.
+    pub ListHead: SLIST_HEADER,
+    /// How many are kept at most, at the moment.
+    pub Depth: u16,
+    /// How many are ever kept.
+    pub MaximumDepth: u16,
+    /// Number of allocations.
+    pub TotalAllocates: u32,
+    /// Number of allocations for which no block was kept.
+    pub AllocateMisses: u32,
+    /// Number of blocks that were freed.
+    pub TotalFrees: u32,
+    /// Number of blocks that were freed and not kept.
+    pub FreeMisses: u32,
+    /// Pool that blocks come from.
+    pub Type: POOL_TYPE,
+    /// Tag of the blocks.
+    pub Tag: u32,
+    /// Bytes of each.
+    pub Size: u32,
+    /// `Anonymous1` of the C structure.
+    pub Anonymous1: GENERAL_LOOKASIDE_POOL_Anonymous1,
+    /// `Anonymous2` of the C structure.
+    pub Anonymous2: GENERAL_LOOKASIDE_POOL_Anonymous2,
+    /// Link in the list of all lookaside lists.
+    pub ListEntry: LIST_ENTRY,
+    /// Kept by the system.
+    pub LastTotalAllocates: u32,
+    /// Kept by the system.
+    pub LastAllocateMisses: u32,
+    /// Kept by the system.
+    pub Future: [u32; 2usize],
+}
+/// What the headers leave unnamed inside [`GENERAL_LOOKASIDE_POOL`], behind a member of it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub union GENERAL_LOOKASIDE_POOL_Anonymous1 {
+    /// Allocates a block, in a list of the extended kind.
+    pub AllocateEx: PALLOCATE_FUNCTION_EX,
+    /// Allocates a block.
+    pub Allocate: PALLOCATE_FUNCTION,
+}
+/// What the headers leave unnamed inside [`GENERAL_LOOKASIDE_POOL`], behind a member of it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub union GENERAL_LOOKASIDE_POOL_Anonymous2 {
+    /// Frees a block, in a list of the extended kind.
+    pub FreeEx: PFREE_FUNCTION_EX,
+    /// Frees a block.
+    pub Free: PFREE_FUNCTION,
 }
 /// Multicast group of either family and a list of senders.
 ///
@@ -1137,6 +1335,30 @@ pub struct KTIMER {
     /// Milliseconds between expirations, zero for one expiration.
     pub Period: u32,
 }
+/// Room for one object of a wait for several, which the kernel uses while the wait lasts.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_kwait_block).
+#[doc(alias = "_KWAIT_BLOCK")]
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct KWAIT_BLOCK {
+    /// Link in the list of the object's waits.
+    pub WaitListEntry: LIST_ENTRY,
+    /// Kind of the wait.
+    pub WaitType: u8,
+    /// Kept by the kernel.
+    pub BlockState: u8,
+    /// Which of the objects it is.
+    pub WaitKey: u16,
+    /// Kept by the kernel.
+    pub SpareLong: i32,
+    /// Thread that waits.
+    pub Thread: *mut KTHREAD,
+    /// Object that is waited for.
+    pub Object: *mut c_void,
+    /// Kept by the kernel.
+    pub SparePtr: *mut c_void,
+}
 /// 64-bit signed integer, whole or in halves.
 ///
 /// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/ns-ntdef-_large_integer).
@@ -1193,6 +1415,17 @@ pub struct LIST_ENTRY {
     /// Previous entry, or the last one in a head.
     pub Blink: *mut LIST_ENTRY,
 }
+/// Lookaside list of whichever memory.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_lookaside_list_ex).
+#[doc(alias = "_LOOKASIDE_LIST_EX")]
+#[repr(C)]
+#[repr(align(16))]
+#[derive(Clone, Copy)]
+pub struct LOOKASIDE_LIST_EX {
+    /// What every such list holds.
+    pub L: GENERAL_LOOKASIDE_POOL,
+}
 /// Identifier that is unique on this machine until it restarts.
 ///
 /// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/ns-ntdef-_luid).
@@ -1228,6 +1461,32 @@ pub struct MDL {
     pub ByteCount: u32,
     /// Where in the first page the buffer starts.
     pub ByteOffset: u32,
+}
+#[cfg(target_arch = "x86_64")]
+/// Lookaside list of nonpaged blocks.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_npaged_lookaside_list).
+#[doc(alias = "_NPAGED_LOOKASIDE_LIST")]
+#[repr(C)]
+#[repr(align(64))]
+#[derive(Clone, Copy)]
+pub struct NPAGED_LOOKASIDE_LIST {
+    /// What every such list holds.
+    pub L: GENERAL_LOOKASIDE,
+}
+#[cfg(target_arch = "aarch64")]
+/// Lookaside list of nonpaged blocks.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_npaged_lookaside_list).
+#[doc(alias = "_NPAGED_LOOKASIDE_LIST")]
+#[repr(C)]
+#[repr(align(128))]
+#[derive(Clone, Copy)]
+pub struct NPAGED_LOOKASIDE_LIST {
+    /// What every such list holds.
+    pub L: GENERAL_LOOKASIDE,
+    /// Unused.
+    pub Lock__ObsoleteButDoNotDelete: usize,
 }
 /// Table of a network programming interface with the handle that its functions take.
 ///
@@ -1432,6 +1691,64 @@ pub struct RSS_SCALABILITY_INFO {
     /// Whether they do.
     pub RssEnabled: u8,
 }
+/// Balanced tree, whose users see to it that one thread at a time touches it.
+///
+/// Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/ns-ntddk-_rtl_avl_table).
+#[doc(alias = "_RTL_AVL_TABLE")]
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct RTL_AVL_TABLE {
+    /// Links of the tree itself: the root is the right child.
+    pub BalancedRoot: RTL_BALANCED_LINKS,
+    /// Element that was found last by number.
+    pub OrderedPointer: *mut c_void,
+    /// Its number, from 1.
+    pub WhichOrderedElement: u32,
+    /// Number of elements.
+    pub NumberGenericTableElements: u32,
+    /// Depth of the tree.
+    pub DepthOfTree: u32,
+    /// Element that an enumeration has come to.
+    pub RestartKey: *mut RTL_BALANCED_LINKS,
+    /// Number of elements that were deleted.
+    pub DeleteCount: u32,
+    /// Compares two elements.
+    pub CompareRoutine: PRTL_AVL_COMPARE_ROUTINE,
+    /// Allocates memory for an element.
+    pub AllocateRoutine: PRTL_AVL_ALLOCATE_ROUTINE,
+    /// Frees the memory of an element.
+    pub FreeRoutine: PRTL_AVL_FREE_ROUTINE,
+    /// Pointer of the user's own.
+    pub TableContext: *mut c_void,
+}
+/// Links of an element of a balanced tree.
+///
+/// Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/ns-ntddk-_rtl_balanced_links).
+#[doc(alias = "_RTL_BALANCED_LINKS")]
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct RTL_BALANCED_LINKS {
+    /// Element above.
+    pub Parent: *mut RTL_BALANCED_LINKS,
+    /// Element below that comes before.
+    pub LeftChild: *mut RTL_BALANCED_LINKS,
+    /// Element below that comes after.
+    pub RightChild: *mut RTL_BALANCED_LINKS,
+    /// How much deeper the right side is.
+    pub Balance: i8,
+    /// Unused.
+    pub Reserved: [u8; 3usize],
+}
+/// Initialisation that runs once.
+///
+/// Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/ns-ntddk-_rtl_run_once).
+#[doc(alias = "_RTL_RUN_ONCE")]
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub union RTL_RUN_ONCE {
+    /// State in the low two bits, above that what the initialisation has made.
+    pub Ptr: *mut c_void,
+}
 /// Which of several areas of the same reach an address belongs to.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/ns-ws2def-scope_id).
@@ -1471,6 +1788,37 @@ pub struct SECTION_OBJECT_POINTERS {
 pub struct SINGLE_LIST_ENTRY {
     /// Next entry, or NULL.
     pub Next: *mut SINGLE_LIST_ENTRY,
+}
+/// Link of a sequenced list, in each entry; entries are aligned to 16 bytes.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_slist_entry).
+#[doc(alias = "_SLIST_ENTRY")]
+#[repr(C)]
+#[repr(align(16))]
+#[derive(Debug, Clone, Copy)]
+pub struct SLIST_ENTRY {
+    /// Next entry, or NULL.
+    pub Next: *mut SLIST_ENTRY,
+}
+/// Head of a sequenced list.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_slist_header).
+#[doc(alias = "_SLIST_HEADER")]
+#[repr(C)]
+#[repr(align(16))]
+#[derive(Clone, Copy)]
+pub union SLIST_HEADER {
+    /// `Anonymous1` of the C structure.
+    pub Anonymous1: SLIST_HEADER_Anonymous1,
+}
+/// What the headers leave unnamed inside [`SLIST_HEADER`], behind a member of it.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct SLIST_HEADER_Anonymous1 {
+    /// Number of entries in the low 16 bits, above that a count of changes.
+    pub Alignment: u64,
+    /// First entry, in the high 60 bits.
+    pub Region: u64,
 }
 /// Socket address of any family, as far as all have in common.
 ///
@@ -2370,11 +2718,14 @@ crate::zeroed_default!(
     INET_PORT_RESERVATION_TOKEN, RCVALL_IF, SCOPE_ID, SCOPE_ID_Anonymous1,
     SCOPE_ID_Anonymous1_Anonymous1, CLIENT_ID, CSADDR_INFO, DEVICE_OBJECT,
     DEVICE_OBJECT_Queue, DISPATCHER_HEADER, DISPATCHER_HEADER_Anonymous1,
-    DISPATCHER_HEADER_Anonymous1_Anonymous1, DRIVER_EXTENSION, DRIVER_OBJECT, GUID,
-    INET_PORT_RANGE, INTERFACE_INFO, INTERFACE_INFO_EX, IO_STACK_LOCATION,
-    IO_STACK_LOCATION_Parameters, IO_STACK_LOCATION_Parameters_Create,
-    IO_STACK_LOCATION_Parameters_Read, IO_STACK_LOCATION_Parameters_Write,
-    IO_STACK_LOCATION_Parameters_FileSystemControl,
+    DISPATCHER_HEADER_Anonymous1_Anonymous1, DRIVER_EXTENSION, DRIVER_OBJECT,
+    EX_RUNDOWN_REF, EX_RUNDOWN_REF_Anonymous1, FAST_MUTEX, GENERAL_LOOKASIDE,
+    GENERAL_LOOKASIDE_POOL, GENERAL_LOOKASIDE_POOL_Anonymous1,
+    GENERAL_LOOKASIDE_POOL_Anonymous2, GENERAL_LOOKASIDE_Anonymous1,
+    GENERAL_LOOKASIDE_Anonymous2, GUID, INET_PORT_RANGE, INTERFACE_INFO,
+    INTERFACE_INFO_EX, IO_STACK_LOCATION, IO_STACK_LOCATION_Parameters,
+    IO_STACK_LOCATION_Parameters_Create, IO_STACK_LOCATION_Parameters_Read,
+    IO_STACK_LOCATION_Parameters_Write, IO_STACK_LOCATION_Parameters_FileSystemControl,
     IO_STACK_LOCATION_Parameters_DeviceIoControl, IO_STACK_LOCATION_Parameters_Others,
     IO_STATUS_BLOCK, IO_STATUS_BLOCK_Anonymous1, IRP, IRP_AssociatedIrp, IRP_Anonymous1,
     IRP_Overlay, IRP_Overlay_AsynchronousParameters,
@@ -2382,15 +2733,16 @@ crate::zeroed_default!(
     IRP_Overlay_AsynchronousParameters_Anonymous2, IRP_Tail, IRP_Tail_Overlay,
     IRP_Tail_Overlay_Anonymous1, IRP_Tail_Overlay_Anonymous2, KAPC, KDEVICE_QUEUE,
     KDEVICE_QUEUE_ENTRY, KDPC, KDPC_Anonymous1, KDPC_Anonymous1_Anonymous1, KEVENT,
-    KEY_VALUE_PARTIAL_INFORMATION, KTIMER, LARGE_INTEGER, LARGE_INTEGER_Anonymous1,
-    LARGE_INTEGER_u, LIST_ENTRY, LUID, MDL, NPI, NPI_CLIENT_CHARACTERISTICS,
-    NPI_MODULEID, NPI_MODULEID_Anonymous1, NPI_PROVIDER_CHARACTERISTICS,
-    NPI_REGISTRATION_INSTANCE, OBJECT_ATTRIBUTES, OBJECT_HANDLE_INFORMATION,
-    OSVERSIONINFOW, PRIORITY_STATUS, PROCESSOR_NUMBER, RSS_SCALABILITY_INFO,
-    SINGLE_LIST_ENTRY, SOCKADDR_INET, SOCKET_ADDRESS, SOCKET_ADDRESS_LIST,
-    SOCKET_PROCESSOR_AFFINITY, SOCKET_SECURITY_QUERY_INFO,
-    SOCKET_SECURITY_QUERY_TEMPLATE, SOCKET_SECURITY_SETTINGS, STRING,
-    TCP_ACK_FREQUENCY_PARAMETERS, TCP_ICW_PARAMETERS, TCP_INFO_v0, TCP_INFO_v1,
+    KEY_VALUE_PARTIAL_INFORMATION, KTIMER, KWAIT_BLOCK, LARGE_INTEGER,
+    LARGE_INTEGER_Anonymous1, LARGE_INTEGER_u, LIST_ENTRY, LOOKASIDE_LIST_EX, LUID, MDL,
+    NPAGED_LOOKASIDE_LIST, NPI, NPI_CLIENT_CHARACTERISTICS, NPI_MODULEID,
+    NPI_MODULEID_Anonymous1, NPI_PROVIDER_CHARACTERISTICS, NPI_REGISTRATION_INSTANCE,
+    OBJECT_ATTRIBUTES, OBJECT_HANDLE_INFORMATION, OSVERSIONINFOW, PRIORITY_STATUS,
+    PROCESSOR_NUMBER, RSS_SCALABILITY_INFO, RTL_AVL_TABLE, RTL_BALANCED_LINKS,
+    RTL_RUN_ONCE, SINGLE_LIST_ENTRY, SLIST_ENTRY, SLIST_HEADER, SLIST_HEADER_Anonymous1,
+    SOCKADDR_INET, SOCKET_ADDRESS, SOCKET_ADDRESS_LIST, SOCKET_PROCESSOR_AFFINITY,
+    SOCKET_SECURITY_QUERY_INFO, SOCKET_SECURITY_QUERY_TEMPLATE, SOCKET_SECURITY_SETTINGS,
+    STRING, TCP_ACK_FREQUENCY_PARAMETERS, TCP_ICW_PARAMETERS, TCP_INFO_v0, TCP_INFO_v1,
     TCP_INITIAL_RTO_PARAMETERS, TIMESTAMPING_CONFIG, ULARGE_INTEGER,
     ULARGE_INTEGER_Anonymous1, ULARGE_INTEGER_u, UNICODE_STRING, WAIT_CONTEXT_BLOCK,
     WSABUF, WSAMSG, WSA_COMPATIBILITY_MODE, WSK_BUF, WSK_BUF_LIST,

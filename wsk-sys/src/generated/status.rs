@@ -51,10 +51,18 @@ pub const STATUS_ALERTED: NTSTATUS = NTSTATUS(0x0000_0101u32.cast_signed());
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_ALREADY_COMMITTED: NTSTATUS = NTSTATUS(0xC000_0021u32.cast_signed());
+/// The operation was complete already.
+///
+/// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
+pub const STATUS_ALREADY_COMPLETE: NTSTATUS = NTSTATUS(0x0000_00FFu32.cast_signed());
 /// The connection has already been taken down.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_ALREADY_DISCONNECTED: NTSTATUS = NTSTATUS(0x8000_0025u32.cast_signed());
+/// It is registered already.
+///
+/// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
+pub const STATUS_ALREADY_REGISTERED: NTSTATUS = NTSTATUS(0xC000_0718u32.cast_signed());
 /// The descriptor is not well formed.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
@@ -579,6 +587,12 @@ pub const STATUS_MUTANT_NOT_OWNED: NTSTATUS = NTSTATUS(0xC000_0046u32.cast_signe
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_NAME_TOO_LONG: NTSTATUS = NTSTATUS(0xC000_0106u32.cast_signed());
+/// The network adapter is not ready.
+///
+/// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
+pub const STATUS_NDIS_ADAPTER_NOT_READY: NTSTATUS = NTSTATUS(
+    0xC023_0011u32.cast_signed(),
+);
 /// The network does not allow this.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
@@ -1044,6 +1058,11 @@ pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[
         "The mutex was left locked by a thread that has ended",
     ),
     (STATUS_USER_APC, "STATUS_USER_APC", "A user-mode procedure call ended the wait"),
+    (
+        STATUS_ALREADY_COMPLETE,
+        "STATUS_ALREADY_COMPLETE",
+        "The operation was complete already",
+    ),
     (STATUS_ALERTED, "STATUS_ALERTED", "An alert ended the wait"),
     (STATUS_TIMEOUT, "STATUS_TIMEOUT", "The time-out passed before the operation ended"),
     (
@@ -1833,6 +1852,7 @@ pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[
     ),
     (STATUS_MESSAGE_LOST, "STATUS_MESSAGE_LOST", "A message was lost"),
     (STATUS_REQUEST_CANCELED, "STATUS_REQUEST_CANCELED", "The request was cancelled"),
+    (STATUS_ALREADY_REGISTERED, "STATUS_ALREADY_REGISTERED", "It is registered already"),
     (STATUS_INVALID_SIGNATURE, "STATUS_INVALID_SIGNATURE", "The signature is not valid"),
     (
         STATUS_INVALID_STATE_TRANSITION,
@@ -1878,5 +1898,10 @@ pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[
         STATUS_FWP_DROP_NOICMP,
         "STATUS_FWP_DROP_NOICMP",
         "The packet is to be dropped without an answer",
+    ),
+    (
+        STATUS_NDIS_ADAPTER_NOT_READY,
+        "STATUS_NDIS_ADAPTER_NOT_READY",
+        "The network adapter is not ready",
     ),
 ];
