@@ -710,6 +710,35 @@ export! {
 }
 
 export! {
+    /// Ends the use of an IRP that `IoInitializeIrp` has built.
+    fn IoCleanupIrp(Irp: *mut IRP), at most DISPATCH_LEVEL {
+        let address = Irp as usize;
+        let mut locked = RECORDS.lock(address);
+        let Some(record) = locked.get(address) else {
+            drop(locked);
+            unknown("IoCleanupIrp", Irp);
+        };
+        if !matches!(record.state, State::Driver) {
+            bugcheck!(
+                DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::FREED_WHILE_IN_USE, address, 0, 0),
+                [record],
+                "IoCleanupIrp was called for an IRP that is still in use"
+            )
+        }
+        if record.allocated {
+            bugcheck!(
+                DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::INITIALIZED_ALLOCATED, address, 0, 0),
+                [record],
+                "IoCleanupIrp was called for an IRP of IoAllocateIrp: IoFreeIrp is for those"
+            )
+        }
+        locked.remove(address);
+        drop(locked);
+        IN_PLACE.lock().remove(&address);
+    }
+}
+
+export! {
     /// Makes an IRP new, so that it can be sent again.
     fn IoReuseIrp(Irp: *mut IRP, Iostatus: NTSTATUS), at most DISPATCH_LEVEL {
         let address = Irp as usize;

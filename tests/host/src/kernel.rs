@@ -16,7 +16,9 @@ use crate::pool::Count;
 use crate::registry::{self, RegistryValue};
 use crate::schedule::{self, Completion};
 use crate::trace::{self, Event};
-use crate::{clock, irp, lock_order, mdl, nmr, origin, page_fault, pool, thread, wsk};
+use crate::{
+    clock, device, executive, irp, lock_order, mdl, nmr, origin, page_fault, pool, thread, wsk,
+};
 
 /// Whether a kernel is booted.
 static BOOTED: AtomicBool = AtomicBool::new(false);
@@ -446,6 +448,7 @@ fn left_running(whose: Whose) -> Vec<String> {
     lines.extend(nmr::leaks(whose));
     lines.extend(schedule::leaks(whose));
     lines.extend(thread::leaks(whose));
+    lines.extend(device::leaks(whose));
     lines
 }
 
@@ -453,6 +456,7 @@ fn left_running(whose: Whose) -> Vec<String> {
 fn left_behind(whose: Whose) -> Vec<String> {
     let mut lines = mdl::leaks(whose);
     lines.extend(pool::leaks(whose));
+    lines.extend(executive::leaks(whose));
     lines
 }
 
@@ -507,6 +511,8 @@ fn power_off() {
     registry::reset();
     nmr::reset();
     thread::reset();
+    executive::reset();
+    device::reset();
     irp::reset();
     mdl::reset();
     pool::reset();

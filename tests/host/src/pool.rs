@@ -668,6 +668,17 @@ export! {
     }
 }
 
+/// `None`, as in NT: the tag of memory without one.
+const NO_TAG: u32 = u32::from_le_bytes(*b"None");
+
+export! {
+    /// Allocates pool memory without a tag.
+    fn ExAllocatePool(PoolType: POOL_TYPE, NumberOfBytes: usize) -> *mut c_void, at most DISPATCH_LEVEL {
+        // SAFETY: what the driver asks for.
+        unsafe { wsk_sys::ExAllocatePoolWithTag(PoolType, NumberOfBytes, NO_TAG) }
+    }
+}
+
 /// Bits of `POOL_FLAGS`.
 const POOL_FLAG_UNINITIALIZED: u64 = 0x02;
 const POOL_FLAG_NON_PAGED: u64 = 0x40;

@@ -10,10 +10,11 @@ use parking_lot::Mutex;
 use wsk_sys::{
     CLIENT_ID, DISPATCHER_HEADER, NTSTATUS, OBJECT_ATTRIBUTES, OBJECT_HANDLE_INFORMATION,
     OBJECT_TYPE, PKSTART_ROUTINE, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_HANDLE,
-    STATUS_SUCCESS,
+    STATUS_OBJECT_TYPE_MISMATCH, STATUS_SUCCESS,
 };
 
 use crate::bugcheck::{bugcheck, violation};
+use crate::data;
 use crate::event::{self, kind};
 use crate::faults::{self, Resource};
 use crate::irql;
@@ -181,6 +182,7 @@ fn end(thread: *mut Thread) {
             "a system thread ended above PASSIVE_LEVEL"
         )
     }
+    crate::executive::thread_ends();
     stack_places::thread_ends();
     // SAFETY: the running thread holds a reference to its object.
     unsafe { event::signal(&raw mut (*thread).header) };
@@ -291,12 +293,15 @@ export! {
         Object: *mut *mut c_void,
         HandleInformation: *mut OBJECT_HANDLE_INFORMATION,
     ) -> NTSTATUS, at most PASSIVE_LEVEL {
-        let _ = (DesiredAccess, ObjectType, AccessMode, HandleInformation);
+        let _ = (DesiredAccess, AccessMode, HandleInformation);
         let found = with_handle(Handle, |handle| match handle {
             self::Handle::Thread(object) => Some(*object),
             self::Handle::Key(_) => None,
         });
         match found {
+            Some(Some(_)) if !ObjectType.is_null() && ObjectType != data::thread_type() => {
+                STATUS_OBJECT_TYPE_MISMATCH
+            }
             Some(Some(object)) => {
                 reference(object, "ObReferenceObjectByHandle");
                 // SAFETY: the driver gives the place.

@@ -24,10 +24,13 @@ fn every_declared_function_is_exported() {
         declared.len()
     );
     let mut exported = BTreeSet::new();
-    for directory in ["src", "src/wsk"] {
-        for file in std::fs::read_dir(root.join(directory)).unwrap() {
+    let mut folders = vec![root.join("src")];
+    while let Some(folder) = folders.pop() {
+        for file in std::fs::read_dir(folder).unwrap() {
             let path = file.unwrap().path();
-            if path.extension().is_some_and(|extension| extension == "rs") {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = std::fs::read_to_string(path).unwrap();
                 exported.extend(functions(&text, "fn "));
                 exported.extend(functions(&text, "pub(crate) unsafe extern \"system\" fn "));
@@ -37,6 +40,15 @@ fn every_declared_function_is_exported() {
                     let (name, _) = line.trim_start().split_once(", dbg_print")?;
                     Some(name.to_owned())
                 }));
+                // Those that a macro writes for each kind of character.
+                let lists = text.split("for_characters!(").skip(1);
+                let words = lists.flat_map(|list| {
+                    list.split(");")
+                        .next()
+                        .unwrap_or_default()
+                        .split_whitespace()
+                });
+                exported.extend(words.map(str::to_owned));
             }
         }
     }

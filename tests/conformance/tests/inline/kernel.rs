@@ -146,7 +146,8 @@ extern "system" fn ExpInterlockedFlushSList(head: *mut SLIST_HEADER) -> *mut SLI
 extern "system" fn ExQueryDepthSList(head: *mut SLIST_HEADER) -> u16 {
     note("ExQueryDepthSList", vec![head.addr()]);
     // SAFETY: tests give heads that may be read.
-    unsafe { (*head).Anonymous1.Alignment as u16 }
+    let alignment = unsafe { (*head).Anonymous1.Alignment };
+    u16::try_from(alignment & 0xFFFF).unwrap_or_default()
 }
 
 #[unsafe(no_mangle)]

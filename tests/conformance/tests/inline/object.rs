@@ -139,6 +139,28 @@ unsafe extern "system" fn free_ex(block: *mut c_void, list: *mut LOOKASIDE_LIST_
     }
 }
 
+/// A function that allocates, on either side.
+trait Allocate {
+    fn block(&self, kind: POOL_TYPE, size: usize, tag: u32) -> *mut c_void;
+}
+
+struct Rust(unsafe fn(POOL_TYPE, usize, u32) -> *mut c_void);
+struct C(unsafe extern "C" fn(POOL_TYPE, usize, u32) -> *mut c_void);
+
+impl Allocate for Rust {
+    fn block(&self, kind: POOL_TYPE, size: usize, tag: u32) -> *mut c_void {
+        // SAFETY: the pool is this program's own.
+        unsafe { self.0(kind, size, tag) }
+    }
+}
+
+impl Allocate for C {
+    fn block(&self, kind: POOL_TYPE, size: usize, tag: u32) -> *mut c_void {
+        // SAFETY: the pool is this program's own.
+        unsafe { self.0(kind, size, tag) }
+    }
+}
+
 proptest! {
     #[test]
     fn lists_and_locks(noise: [u8; 64], entry: usize) {
@@ -163,21 +185,14 @@ proptest! {
     #[test]
     fn pool(fill: u8, kind: i32, size in 0..=128_usize, tag: u32) {
         let kind = POOL_TYPE(kind);
-        let gives = |allocate: unsafe fn(POOL_TYPE, usize, u32) -> *mut c_void| {
+        let gives = |allocate: &dyn Allocate| {
             kernel::fill_pool(fill);
             kernel::forget_calls();
-            // SAFETY: the pool is this program's own.
-            let block = unsafe { allocate(kind, size, tag) };
+            let block = allocate.block(kind, size, tag);
             (block, kernel::pool(), kernel::calls())
         };
-        prop_assert_eq!(
-            gives(wsk_sys::ExAllocatePoolZero),
-            gives(|kind, size, tag| unsafe { c::ExAllocatePoolZero(kind, size, tag) })
-        );
-        prop_assert_eq!(
-            gives(wsk_sys::ExAllocatePoolUninitialized),
-            gives(|kind, size, tag| unsafe { c::ExAllocatePoolUninitialized(kind, size, tag) })
-        );
+        prop_assert_eq!(gives(&Rust(wsk_sys::ExAllocatePoolZero)), gives(&C(c::ExAllocatePoolZero)));
+        prop_assert_eq!(gives(&Rust(wsk_sys::ExAllocatePoolUninitialized)), gives(&C(c::ExAllocatePoolUninitialized)));
     }
 
     #[test]
