@@ -438,10 +438,6 @@ typedef struct _OBJECT_ATTRIBUTES {
 /// Counted string over a string literal, as an initialiser.
 #define RTL_CONSTANT_STRING(Literal) \
     {sizeof(Literal) - sizeof((Literal)[0]) + WSK_STRING_CHECKED(Literal), sizeof(Literal), (PVOID)(Literal)}
-#if __SIZEOF_WCHAR_T__ != 2
-// What takes UTF-16 takes no such literal either.
-#pragma clang diagnostic error "-Wincompatible-pointer-types"
-#endif
 #else
 extern "C++" {
 constexpr PCHAR WskStringPointer(const CHAR *Literal)

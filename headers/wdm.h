@@ -2591,6 +2591,17 @@ _IRQL_requires_max_(DISPATCH_LEVEL)
 NTSYSAPI NTSTATUS NTAPI RtlInitUnicodeStringEx(_Out_ PUNICODE_STRING DestinationString,
     _In_opt_z_ __drv_aliasesMem PCWSTR SourceString);
 
+#if !defined(__cplusplus) && __SIZEOF_WCHAR_T__ != 2
+// C only warns of a pointer to other characters.
+#define WSK_UTF16_CHECKED(String) \
+    ((void)sizeof(struct { \
+        int Unused; \
+        _Static_assert(sizeof(*(String)) != __SIZEOF_WCHAR_T__, "L\"...\" is not UTF-16 here: compile with -fshort-wchar"); \
+    }), (String))
+#define RtlInitUnicodeString(Destination, Source) RtlInitUnicodeString((Destination), WSK_UTF16_CHECKED(Source))
+#define RtlInitUnicodeStringEx(Destination, Source) RtlInitUnicodeStringEx((Destination), WSK_UTF16_CHECKED(Source))
+#endif
+
 /// Makes a counted byte string over a string that ends in a zero.
 _IRQL_requires_max_(DISPATCH_LEVEL)
 NTSYSAPI VOID NTAPI RtlInitString(_Out_ PSTRING DestinationString, _In_opt_z_ __drv_aliasesMem PCSZ SourceString);

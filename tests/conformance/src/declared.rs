@@ -43,6 +43,14 @@ pub const WITHOUT: &[(&str, &str)] = &[
     ("RTL_BITS_OF", "`BITS` of an integer"),
     ("RTL_NUMBER_OF", "`len` of an array"),
     (
+        "RtlInitUnicodeString",
+        "imported; the macro only refuses wide literals",
+    ),
+    (
+        "RtlInitUnicodeStringEx",
+        "imported; the macro only refuses wide literals",
+    ),
+    (
         "SOCKADDR_SIZE",
         "reads a table in a static library of the kit; `INET_SOCKADDR_LENGTH` does without",
     ),
@@ -64,6 +72,10 @@ pub const WITHOUT: &[(&str, &str)] = &[
     (
         "WSK_STRING_CHECKED",
         "not of the kit: part of `RTL_CONSTANT_STRING`",
+    ),
+    (
+        "WSK_UTF16_CHECKED",
+        "not of the kit: part of `RtlInitUnicodeString`",
     ),
     ("max", "`Ord::max`"),
     ("min", "`Ord::min`"),

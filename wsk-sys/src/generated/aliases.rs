@@ -26,11 +26,11 @@ pub type CLSID = GUID;
 pub type DEVICE_TYPE = u32;
 /// Push lock: many readers or one writer, which may wait.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on.
+/// Header: `wdm.h`.
 pub type EX_PUSH_LOCK = usize;
 /// Executive spin lock, zero when nobody holds it.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on.
+/// Header: `wdm.h`.
 pub type EX_SPIN_LOCK = i32;
 /// Identifier of an interface.
 ///
@@ -202,15 +202,15 @@ pub type PEPROCESS = *mut EPROCESS;
 pub type PETHREAD = *mut ETHREAD;
 /// Push lock: many readers or one writer, which may wait.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on.
+/// Header: `wdm.h`.
 pub type PEX_PUSH_LOCK = *mut usize;
 /// Rundown protection: users of an object, and whoever waits for them to be done before the object goes.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on.
+/// Header: `wdm.h`.
 pub type PEX_RUNDOWN_REF = *mut EX_RUNDOWN_REF;
 /// Executive spin lock, zero when nobody holds it.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on.
+/// Header: `wdm.h`.
 pub type PEX_SPIN_LOCK = *mut i32;
 /// Fast entry points of a file system.
 ///
@@ -218,7 +218,7 @@ pub type PEX_SPIN_LOCK = *mut i32;
 pub type PFAST_IO_DISPATCH = *mut FAST_IO_DISPATCH;
 /// Fast mutex: held by one thread, at APC_LEVEL.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on.
+/// Header: `wdm.h`.
 pub type PFAST_MUTEX = *mut FAST_MUTEX;
 /// Open file.
 ///
@@ -226,11 +226,11 @@ pub type PFAST_MUTEX = *mut FAST_MUTEX;
 pub type PFILE_OBJECT = *mut FILE_OBJECT;
 /// What every lookaside list of nonpaged blocks holds.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on.
+/// Header: `wdm.h`.
 pub type PGENERAL_LOOKASIDE = *mut GENERAL_LOOKASIDE;
 /// What every lookaside list of the extended kind holds.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on.
+/// Header: `wdm.h`.
 pub type PGENERAL_LOOKASIDE_POOL = *mut GENERAL_LOOKASIDE_POOL;
 /// Multicast group of either family and a list of senders.
 ///
@@ -386,7 +386,7 @@ pub type PKTHREAD = *mut KTHREAD;
 pub type PKTIMER = *mut KTIMER;
 /// Room for one object of a wait for several, which the kernel uses while the wait lasts.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on.
+/// Header: `wdm.h`.
 pub type PKWAIT_BLOCK = *mut KWAIT_BLOCK;
 /// 64-bit signed integer, whole or in halves.
 ///
@@ -402,7 +402,7 @@ pub type PLINGER = *mut LINGER;
 pub type PLIST_ENTRY = *mut LIST_ENTRY;
 /// Lookaside list of whichever memory.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on.
+/// Header: `wdm.h`.
 pub type PLOOKASIDE_LIST_EX = *mut LOOKASIDE_LIST_EX;
 /// Identifier that is unique on this machine until it restarts.
 ///
@@ -418,7 +418,7 @@ pub type PMDL = *mut MDL;
 pub type PMDLX = *mut MDL;
 /// Lookaside list of nonpaged blocks.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on.
+/// Header: `wdm.h`.
 pub type PNPAGED_LOOKASIDE_LIST = *mut NPAGED_LOOKASIDE_LIST;
 /// Identifier of a network programming interface that is only read.
 ///
@@ -518,7 +518,7 @@ pub type PRKTHREAD = *mut KTHREAD;
 pub type PRKTIMER = *mut KTIMER;
 /// Room for one object of a wait for several, which the kernel uses while the wait lasts.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on.
+/// Header: `wdm.h`.
 pub type PRKWAIT_BLOCK = *mut KWAIT_BLOCK;
 /// Whether adapters spread what they receive over processors.
 ///
@@ -554,11 +554,11 @@ pub type PSECTION_OBJECT_POINTERS = *mut SECTION_OBJECT_POINTERS;
 pub type PSINGLE_LIST_ENTRY = *mut SINGLE_LIST_ENTRY;
 /// Link of a sequenced list, in each entry; entries are aligned to 16 bytes.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on.
+/// Header: `wdm.h`.
 pub type PSLIST_ENTRY = *mut SLIST_ENTRY;
 /// Head of a sequenced list.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on.
+/// Header: `wdm.h`.
 pub type PSLIST_HEADER = *mut SLIST_HEADER;
 /// Socket address of any family, as far as all have in common.
 ///

@@ -115,13 +115,13 @@ pub type KSTART_ROUTINE = ::core::option::Option<
 >;
 /// Pointer to what allocates a block for a lookaside list.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pallocate_function).
+/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pallocate_function).
 pub type PALLOCATE_FUNCTION = ::core::option::Option<
     unsafe extern "system" fn(arg1: POOL_TYPE, arg2: usize, arg3: u32) -> *mut c_void,
 >;
 /// Pointer to what allocates a block for a lookaside list, which it is told.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pallocate_function_ex).
+/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pallocate_function_ex).
 pub type PALLOCATE_FUNCTION_EX = ::core::option::Option<
     unsafe extern "system" fn(
         arg1: POOL_TYPE,
@@ -695,13 +695,13 @@ pub type PFN_WSK_SOCKET_CONNECT = ::core::option::Option<
 >;
 /// Pointer to what frees a block of a lookaside list.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pfree_function).
+/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pfree_function).
 pub type PFREE_FUNCTION = ::core::option::Option<
     unsafe extern "system" fn(arg1: *mut c_void),
 >;
 /// Pointer to what frees a block of a lookaside list, which it is told.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pfree_function_ex).
+/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pfree_function_ex).
 pub type PFREE_FUNCTION_EX = ::core::option::Option<
     unsafe extern "system" fn(arg1: *mut c_void, arg2: *mut LOOKASIDE_LIST_EX),
 >;

@@ -303,7 +303,7 @@ pub struct ETHREAD {
 }
 /// Rundown protection: users of an object, and whoever waits for them to be done before the object goes.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_ex_rundown_ref).
+/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_ex_rundown_ref).
 #[doc(alias = "_EX_RUNDOWN_REF")]
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -327,7 +327,7 @@ pub struct FAST_IO_DISPATCH {
 }
 /// Fast mutex: held by one thread, at APC_LEVEL.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_fast_mutex).
+/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_fast_mutex).
 #[doc(alias = "_FAST_MUTEX")]
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -351,7 +351,7 @@ pub struct FILE_OBJECT {
 #[cfg(target_arch = "x86_64")]
 /// What every lookaside list of nonpaged blocks holds.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_general_lookaside).
+/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_general_lookaside).
 #[doc(alias = "_GENERAL_LOOKASIDE")]
 #[repr(C)]
 #[repr(align(64))]
@@ -393,7 +393,7 @@ pub struct GENERAL_LOOKASIDE {
 #[cfg(target_arch = "aarch64")]
 /// What every lookaside list of nonpaged blocks holds.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_general_lookaside).
+/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_general_lookaside).
 #[doc(alias = "_GENERAL_LOOKASIDE")]
 #[repr(C)]
 #[repr(align(128))]
@@ -452,7 +452,7 @@ pub union GENERAL_LOOKASIDE_Anonymous2 {
 }
 /// What every lookaside list of the extended kind holds.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_general_lookaside_pool).
+/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_general_lookaside_pool).
 #[doc(alias = "_GENERAL_LOOKASIDE_POOL")]
 #[repr(C)]
 #[repr(align(16))]
@@ -1337,7 +1337,7 @@ pub struct KTIMER {
 }
 /// Room for one object of a wait for several, which the kernel uses while the wait lasts.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_kwait_block).
+/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_kwait_block).
 #[doc(alias = "_KWAIT_BLOCK")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -1417,7 +1417,7 @@ pub struct LIST_ENTRY {
 }
 /// Lookaside list of whichever memory.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_lookaside_list_ex).
+/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_lookaside_list_ex).
 #[doc(alias = "_LOOKASIDE_LIST_EX")]
 #[repr(C)]
 #[repr(align(16))]
@@ -1465,7 +1465,7 @@ pub struct MDL {
 #[cfg(target_arch = "x86_64")]
 /// Lookaside list of nonpaged blocks.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_npaged_lookaside_list).
+/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_npaged_lookaside_list).
 #[doc(alias = "_NPAGED_LOOKASIDE_LIST")]
 #[repr(C)]
 #[repr(align(64))]
@@ -1477,7 +1477,7 @@ pub struct NPAGED_LOOKASIDE_LIST {
 #[cfg(target_arch = "aarch64")]
 /// Lookaside list of nonpaged blocks.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_npaged_lookaside_list).
+/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_npaged_lookaside_list).
 #[doc(alias = "_NPAGED_LOOKASIDE_LIST")]
 #[repr(C)]
 #[repr(align(128))]
@@ -1791,7 +1791,7 @@ pub struct SINGLE_LIST_ENTRY {
 }
 /// Link of a sequenced list, in each entry; entries are aligned to 16 bytes.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_slist_entry).
+/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_slist_entry).
 #[doc(alias = "_SLIST_ENTRY")]
 #[repr(C)]
 #[repr(align(16))]
@@ -1802,7 +1802,7 @@ pub struct SLIST_ENTRY {
 }
 /// Head of a sequenced list.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_slist_header).
+/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_slist_header).
 #[doc(alias = "_SLIST_HEADER")]
 #[repr(C)]
 #[repr(align(16))]
