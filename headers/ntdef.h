@@ -88,12 +88,8 @@ extern "C" {
 #else
 #define DECLSPEC_SELECTANY __attribute__((weak))
 #endif
-#if defined(__aarch64__) || defined(_M_ARM64)
-#define SYSTEM_CACHE_ALIGNMENT_SIZE 128
-#else
-/// Alignment that keeps two objects in different lines of the processor's cache.
+/// Alignment that keeps two objects in different lines of an x64 processor's cache.
 #define SYSTEM_CACHE_ALIGNMENT_SIZE 64
-#endif
 #define DECLSPEC_CACHEALIGN DECLSPEC_ALIGN(SYSTEM_CACHE_ALIGNMENT_SIZE)
 #if defined(_MSC_VER)
 #define UNALIGNED __unaligned

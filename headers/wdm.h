@@ -1382,14 +1382,12 @@ typedef struct _GENERAL_LOOKASIDE_POOL {
 /// Alignment of lookaside lists.
 #define LOOKASIDE_ALIGN DECLSPEC_CACHEALIGN
 
-/// Lookaside list of nonpaged blocks.
+/// Lookaside list of nonpaged blocks, as x64 has it.
+///
+/// On arm64 the kernel's is larger and writes behind this one: `LOOKASIDE_LIST_EX`, which is the same everywhere, does there.
 typedef struct LOOKASIDE_ALIGN _NPAGED_LOOKASIDE_LIST {
     /// What every such list holds.
     GENERAL_LOOKASIDE L;
-#if defined(_ARM64_)
-    /// Unused.
-    KSPIN_LOCK Lock__ObsoleteButDoNotDelete;
-#endif
 } NPAGED_LOOKASIDE_LIST, *PNPAGED_LOOKASIDE_LIST;
 
 /// Lookaside list of whichever memory.

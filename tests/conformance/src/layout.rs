@@ -94,17 +94,11 @@ struct Record {
 fn parse(text: &str) -> BTreeMap<String, Record> {
     let mut records = BTreeMap::new();
     let mut open: Option<(String, Record)> = None;
-    // Where architectures differ, that of this host counts: the C side is compiled for it.
-    let mut foreign = false;
     for line in text.lines() {
-        if let Some(arch) = line.strip_prefix("#[cfg(target_arch = \"") {
-            foreign = !arch.starts_with(std::env::consts::ARCH);
-        }
         for (start, kind) in [("pub struct ", "struct"), ("pub union ", "union")] {
             if let Some(name) = line
                 .strip_prefix(start)
                 .and_then(|rest| rest.strip_suffix(" {"))
-                && !std::mem::take(&mut foreign)
             {
                 open = Some((
                     name.to_owned(),

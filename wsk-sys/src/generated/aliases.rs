@@ -416,7 +416,7 @@ pub type PMDL = *mut MDL;
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PMDLX = *mut MDL;
-/// Lookaside list of nonpaged blocks.
+/// Lookaside list of nonpaged blocks, as x64 has it.
 ///
 /// Header: `wdm.h`.
 pub type PNPAGED_LOOKASIDE_LIST = *mut NPAGED_LOOKASIDE_LIST;

@@ -164,29 +164,9 @@ const _: () = {
     assert!(offset_of!(FAST_MUTEX, Event) == 24);
     assert!(offset_of!(FAST_MUTEX, OldIrql) == 48);
 };
-#[cfg(target_arch = "x86_64")]
 const _: () = {
     assert!(size_of:: < GENERAL_LOOKASIDE > () == 128);
     assert!(align_of:: < GENERAL_LOOKASIDE > () == 64);
-    assert!(offset_of!(GENERAL_LOOKASIDE, ListHead) == 0);
-    assert!(offset_of!(GENERAL_LOOKASIDE, Depth) == 16);
-    assert!(offset_of!(GENERAL_LOOKASIDE, MaximumDepth) == 18);
-    assert!(offset_of!(GENERAL_LOOKASIDE, TotalAllocates) == 20);
-    assert!(offset_of!(GENERAL_LOOKASIDE, AllocateMisses) == 24);
-    assert!(offset_of!(GENERAL_LOOKASIDE, TotalFrees) == 28);
-    assert!(offset_of!(GENERAL_LOOKASIDE, FreeMisses) == 32);
-    assert!(offset_of!(GENERAL_LOOKASIDE, Type) == 36);
-    assert!(offset_of!(GENERAL_LOOKASIDE, Tag) == 40);
-    assert!(offset_of!(GENERAL_LOOKASIDE, Size) == 44);
-    assert!(offset_of!(GENERAL_LOOKASIDE, ListEntry) == 64);
-    assert!(offset_of!(GENERAL_LOOKASIDE, LastTotalAllocates) == 80);
-    assert!(offset_of!(GENERAL_LOOKASIDE, LastAllocateMisses) == 84);
-    assert!(offset_of!(GENERAL_LOOKASIDE, Future) == 88);
-};
-#[cfg(target_arch = "aarch64")]
-const _: () = {
-    assert!(size_of:: < GENERAL_LOOKASIDE > () == 128);
-    assert!(align_of:: < GENERAL_LOOKASIDE > () == 128);
     assert!(offset_of!(GENERAL_LOOKASIDE, ListHead) == 0);
     assert!(offset_of!(GENERAL_LOOKASIDE, Depth) == 16);
     assert!(offset_of!(GENERAL_LOOKASIDE, MaximumDepth) == 18);
@@ -758,18 +738,10 @@ const _: () = {
     assert!(offset_of!(MDL, ByteCount) == 40);
     assert!(offset_of!(MDL, ByteOffset) == 44);
 };
-#[cfg(target_arch = "x86_64")]
 const _: () = {
     assert!(size_of:: < NPAGED_LOOKASIDE_LIST > () == 128);
     assert!(align_of:: < NPAGED_LOOKASIDE_LIST > () == 64);
     assert!(offset_of!(NPAGED_LOOKASIDE_LIST, L) == 0);
-};
-#[cfg(target_arch = "aarch64")]
-const _: () = {
-    assert!(size_of:: < NPAGED_LOOKASIDE_LIST > () == 256);
-    assert!(align_of:: < NPAGED_LOOKASIDE_LIST > () == 128);
-    assert!(offset_of!(NPAGED_LOOKASIDE_LIST, L) == 0);
-    assert!(offset_of!(NPAGED_LOOKASIDE_LIST, Lock__ObsoleteButDoNotDelete) == 128);
 };
 const _: () = {
     assert!(size_of:: < NPI > () == 16);

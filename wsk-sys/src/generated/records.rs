@@ -348,55 +348,12 @@ pub struct FAST_MUTEX {
 pub struct FILE_OBJECT {
     _unused: [u8; 0],
 }
-#[cfg(target_arch = "x86_64")]
 /// What every lookaside list of nonpaged blocks holds.
 ///
 /// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_general_lookaside).
 #[doc(alias = "_GENERAL_LOOKASIDE")]
 #[repr(C)]
 #[repr(align(64))]
-#[derive(Clone, Copy)]
-pub struct GENERAL_LOOKASIDE {
-    /// Blocks that are kept.
-    pub ListHead: SLIST_HEADER,
-    /// How many are kept at most, at the moment.
-    pub Depth: u16,
-    /// How many are ever kept.
-    pub MaximumDepth: u16,
-    /// Number of allocations.
-    pub TotalAllocates: u32,
-    /// Number of allocations for which no block was kept.
-    pub AllocateMisses: u32,
-    /// Number of blocks that were freed.
-    pub TotalFrees: u32,
-    /// Number of blocks that were freed and not kept.
-    pub FreeMisses: u32,
-    /// Pool that blocks come from.
-    pub Type: POOL_TYPE,
-    /// Tag of the blocks.
-    pub Tag: u32,
-    /// Bytes of each.
-    pub Size: u32,
-    /// `Anonymous1` of the C structure.
-    pub Anonymous1: GENERAL_LOOKASIDE_Anonymous1,
-    /// `Anonymous2` of the C structure.
-    pub Anonymous2: GENERAL_LOOKASIDE_Anonymous2,
-    /// Link in the list of all lookaside lists.
-    pub ListEntry: LIST_ENTRY,
-    /// Kept by the system.
-    pub LastTotalAllocates: u32,
-    /// Kept by the system.
-    pub LastAllocateMisses: u32,
-    /// Kept by the system.
-    pub Future: [u32; 2usize],
-}
-#[cfg(target_arch = "aarch64")]
-/// What every lookaside list of nonpaged blocks holds.
-///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_general_lookaside).
-#[doc(alias = "_GENERAL_LOOKASIDE")]
-#[repr(C)]
-#[repr(align(128))]
 #[derive(Clone, Copy)]
 pub struct GENERAL_LOOKASIDE {
     /// Blocks that are kept.
@@ -1462,8 +1419,9 @@ pub struct MDL {
     /// Where in the first page the buffer starts.
     pub ByteOffset: u32,
 }
-#[cfg(target_arch = "x86_64")]
-/// Lookaside list of nonpaged blocks.
+/// Lookaside list of nonpaged blocks, as x64 has it.
+///
+/// On arm64 the kernel's is larger and writes behind this one: `LOOKASIDE_LIST_EX`, which is the same everywhere, does there.
 ///
 /// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_npaged_lookaside_list).
 #[doc(alias = "_NPAGED_LOOKASIDE_LIST")]
@@ -1473,20 +1431,6 @@ pub struct MDL {
 pub struct NPAGED_LOOKASIDE_LIST {
     /// What every such list holds.
     pub L: GENERAL_LOOKASIDE,
-}
-#[cfg(target_arch = "aarch64")]
-/// Lookaside list of nonpaged blocks.
-///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_npaged_lookaside_list).
-#[doc(alias = "_NPAGED_LOOKASIDE_LIST")]
-#[repr(C)]
-#[repr(align(128))]
-#[derive(Clone, Copy)]
-pub struct NPAGED_LOOKASIDE_LIST {
-    /// What every such list holds.
-    pub L: GENERAL_LOOKASIDE,
-    /// Unused.
-    pub Lock__ObsoleteButDoNotDelete: usize,
 }
 /// Table of a network programming interface with the handle that its functions take.
 ///
