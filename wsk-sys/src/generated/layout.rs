@@ -177,6 +177,8 @@ const _: () = {
     assert!(offset_of!(GENERAL_LOOKASIDE, Type) == 36);
     assert!(offset_of!(GENERAL_LOOKASIDE, Tag) == 40);
     assert!(offset_of!(GENERAL_LOOKASIDE, Size) == 44);
+    assert!(offset_of!(GENERAL_LOOKASIDE, Anonymous1) == 48);
+    assert!(offset_of!(GENERAL_LOOKASIDE, Anonymous2) == 56);
     assert!(offset_of!(GENERAL_LOOKASIDE, ListEntry) == 64);
     assert!(offset_of!(GENERAL_LOOKASIDE, LastTotalAllocates) == 80);
     assert!(offset_of!(GENERAL_LOOKASIDE, LastAllocateMisses) == 84);
@@ -207,6 +209,8 @@ const _: () = {
     assert!(offset_of!(GENERAL_LOOKASIDE_POOL, Type) == 36);
     assert!(offset_of!(GENERAL_LOOKASIDE_POOL, Tag) == 40);
     assert!(offset_of!(GENERAL_LOOKASIDE_POOL, Size) == 44);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL, Anonymous1) == 48);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL, Anonymous2) == 56);
     assert!(offset_of!(GENERAL_LOOKASIDE_POOL, ListEntry) == 64);
     assert!(offset_of!(GENERAL_LOOKASIDE_POOL, LastTotalAllocates) == 80);
     assert!(offset_of!(GENERAL_LOOKASIDE_POOL, LastAllocateMisses) == 84);
@@ -901,6 +905,7 @@ const _: () = {
 const _: () = {
     assert!(size_of:: < SLIST_HEADER > () == 16);
     assert!(align_of:: < SLIST_HEADER > () == 16);
+    assert!(offset_of!(SLIST_HEADER, Anonymous1) == 0);
 };
 const _: () = {
     assert!(size_of:: < SLIST_HEADER_Anonymous1 > () == 16);

@@ -412,7 +412,6 @@ pub union GENERAL_LOOKASIDE_Anonymous2 {
 /// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_general_lookaside_pool).
 #[doc(alias = "_GENERAL_LOOKASIDE_POOL")]
 #[repr(C)]
-#[repr(align(16))]
 #[derive(Clone, Copy)]
 pub struct GENERAL_LOOKASIDE_POOL {
     /// Blocks that are kept.
@@ -1377,7 +1376,6 @@ pub struct LIST_ENTRY {
 /// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_lookaside_list_ex).
 #[doc(alias = "_LOOKASIDE_LIST_EX")]
 #[repr(C)]
-#[repr(align(16))]
 #[derive(Clone, Copy)]
 pub struct LOOKASIDE_LIST_EX {
     /// What every such list holds.
@@ -1426,7 +1424,6 @@ pub struct MDL {
 /// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_npaged_lookaside_list).
 #[doc(alias = "_NPAGED_LOOKASIDE_LIST")]
 #[repr(C)]
-#[repr(align(64))]
 #[derive(Clone, Copy)]
 pub struct NPAGED_LOOKASIDE_LIST {
     /// What every such list holds.
