@@ -329,7 +329,8 @@ impl Kernel {
 
     /// Calls `listener` with every event from now on, on the thread where it happens, at the IRQL of what happens.
     ///
-    /// What a listener itself does with the kernel isn't told to anybody.
+    /// What a listener itself does with the kernel isn't told to anybody. One that panics is called no more and dropped, and the driver
+    /// goes on; the panic goes on where the kernel is shut down.
     pub fn on_event(&self, listener: impl Fn(&Event) + Send + Sync + 'static) {
         trace::listen(Arc::new(listener));
     }
@@ -433,6 +434,9 @@ impl Kernel {
         let mut lines = left_running(Whose::Anybodys);
         lines.extend(left_behind(Whose::Anybodys));
         power_off();
+        if let Some(panic) = trace::take_panic() {
+            std::panic::resume_unwind(panic);
+        }
         if lines.is_empty() {
             Ok(())
         } else {
@@ -530,6 +534,8 @@ impl Drop for Kernel {
         if std::thread::panicking() {
             self.running = false;
             power_off();
+            // One panic is enough.
+            drop(trace::take_panic());
         } else if let Err(leaks) = self.stop() {
             panic!("{leaks}");
         }

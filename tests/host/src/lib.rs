@@ -109,6 +109,7 @@ mod irql;
 mod kernel;
 mod lock_order;
 mod mdl;
+mod names;
 mod nmr;
 mod origin;
 mod page_fault;
