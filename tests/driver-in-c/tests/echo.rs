@@ -91,7 +91,7 @@ fn it_echoes() {
     let machine = Machine::boot(Kernel::builder());
     let driver = machine.load().unwrap();
     let port = machine.port().unwrap();
-    let long: Vec<u8> = (0..100_000_u32).map(|index| index as u8).collect();
+    let long: Vec<u8> = (0..=u8::MAX).cycle().take(100_000).collect();
     std::thread::scope(|scope| {
         for text in [b"hello".as_slice(), b"", &long] {
             scope.spawn(move || talk(port, text).unwrap());
