@@ -825,6 +825,23 @@ fn another_version_is_refused() {
 }
 
 #[test]
+fn a_client_that_has_deregistered_captures_nothing() {
+    let kernel = Kernel::boot();
+    let registration = Registration::new();
+    assert_eq!(registration.register(), STATUS_SUCCESS);
+    registration.deregister();
+    // As a worker thread may that comes too late; the memory is still there.
+    for timeout in [WSK_NO_WAIT, WSK_INFINITE_WAIT] {
+        let captured = registration.capture(timeout).map(|_| ());
+        assert_eq!(captured, Err(STATUS_DEVICE_NOT_READY));
+    }
+    // It may register again.
+    assert_eq!(registration.register(), STATUS_SUCCESS);
+    registration.deregister();
+    kernel.shutdown();
+}
+
+#[test]
 fn deregistering_waits_for_releases_and_sockets() {
     let kernel = Kernel::boot();
     let client = Client::new();

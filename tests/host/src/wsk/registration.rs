@@ -2,7 +2,7 @@
 
 use core::ffi::c_void;
 use core::ptr;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -121,6 +121,8 @@ struct Registration {
 
 /// What a `WSK_REGISTRATION` holds while it is registered.
 const REGISTERED: u64 = 1;
+/// What it holds afterwards.
+const DEREGISTERED: u64 = 2;
 
 impl Registration {
     /// Stops when the driver has written what only WSK may.
@@ -150,7 +152,11 @@ impl Registration {
 /// A block is being freed: nothing may lie in it that WSK keeps a pointer to.
 pub(crate) fn memory_freed(block: &Block) {
     let range = block.range();
-    for (address, registration) in &REGISTRATIONS.lock().by_address {
+    let mut registrations = REGISTRATIONS.lock();
+    registrations
+        .deregistered
+        .retain(|address| !range.contains(address));
+    for (address, registration) in &registrations.by_address {
         let what = if range.contains(address) {
             "a WSK_REGISTRATION that is registered"
         } else if range.contains(&(registration.client.dispatch as usize)) {
@@ -168,11 +174,25 @@ pub(crate) fn memory_freed(block: &Block) {
 
 struct Registrations {
     by_address: BTreeMap<usize, Registration>,
+    /// Where registrations were, as far as that memory wasn't freed or registered again.
+    deregistered: BTreeSet<usize>,
     available: bool,
+}
+
+impl Registrations {
+    /// Whether the client has deregistered, and has left the memory as it was since: it may still try to capture then.
+    fn is_deregistered(&self, address: usize) -> bool {
+        let place = address as *const WSK_REGISTRATION;
+        self.deregistered.contains(&address)
+            // SAFETY: the memory was that of a registration, and who asks has left it as it was.
+            && unsafe { (&raw const (*place).ReservedRegistrationState).read_volatile() }
+                == DEREGISTERED
+    }
 }
 
 static REGISTRATIONS: Mutex<Registrations> = Mutex::new(Registrations {
     by_address: BTreeMap::new(),
+    deregistered: BTreeSet::new(),
     available: true,
 });
 static CHANGED: Condvar = Condvar::new();
@@ -260,6 +280,7 @@ pub(crate) fn leaks(whose: Whose) -> Vec<String> {
 pub(crate) fn reset() {
     let mut registrations = REGISTRATIONS.lock();
     registrations.by_address.clear();
+    registrations.deregistered.clear();
     registrations.available = true;
     CLIENTS.clear();
 }
@@ -331,6 +352,7 @@ export! {
             deregistering: false,
             origin: Origin::here("WskRegister"),
         };
+        registrations.deregistered.remove(&address);
         registrations.by_address.insert(address, registration);
         drop(registrations);
         trace::returned("WskRegister", STATUS_SUCCESS)
@@ -362,6 +384,10 @@ export! {
             }
         };
         let mut registrations = REGISTRATIONS.lock();
+        if registrations.is_deregistered(address) {
+            drop(registrations);
+            return trace::returned("WskCaptureProviderNPI", STATUS_DEVICE_NOT_READY);
+        }
         let registration = lookup("WskCaptureProviderNPI", &mut registrations, address);
         if registration.version != VERSION {
             drop(registrations);
@@ -468,10 +494,11 @@ export! {
             let pointer = Arc::as_ptr(&registration.client) as usize;
             let _ = CLIENTS.lock(pointer).remove(pointer);
         }
+        registrations.deregistered.insert(address);
         // SAFETY: the driver gives the memory until this call returns.
         unsafe {
             WskRegistration.write(WSK_REGISTRATION {
-                ReservedRegistrationState: 0,
+                ReservedRegistrationState: DEREGISTERED,
                 ReservedRegistrationContext: ptr::null_mut(),
                 ReservedRegistrationLock: 0,
             });
