@@ -231,7 +231,7 @@ impl Comparison {
     fn expand(&self, side: &str, sides: &mut Vec<(String, Interface)>) -> Result<(), Error> {
         let path = Path::new(side);
         let source = if side == "committed" {
-            sides.push((side.to_owned(), Interface::of_folder(&output::committed())?));
+            sides.push((side.to_owned(), committed()?));
             return Ok(());
         } else if side == "headers" {
             Source::headers(&Source::shipped())?
@@ -268,6 +268,19 @@ impl Comparison {
     }
 }
 
+/// The interface of the committed files, with what the headers that they are made of declare besides.
+fn committed() -> Result<Interface, Error> {
+    let mut interface = Interface::of_folder(&output::committed())?;
+    let headers = Source::headers(&Source::shipped())?;
+    let options = Options {
+        by_hand: output::by_hand(&output::committed())?,
+        ..Options::default()
+    };
+    let unbound = coverage::unbound(&headers, &options, &interface)?;
+    interface.items.extend(unbound);
+    Ok(interface)
+}
+
 /// The interface that is generated from `source`, as it is in `wsk-sys`.
 fn interface(source: &Source) -> Result<(String, Interface), Error> {
     eprintln!("reading {}", source.name());
@@ -276,7 +289,10 @@ fn interface(source: &Source) -> Result<(String, Interface), Error> {
         ..Options::default()
     };
     let output = wsk_codegen::generate(source, &options)?;
-    Ok((source.name().to_owned(), Interface::of_output(&output)?))
+    let mut interface = Interface::of_output(&output)?;
+    let unbound = coverage::unbound(source, &options, &interface)?;
+    interface.items.extend(unbound);
+    Ok((source.name().to_owned(), interface))
 }
 
 impl Verification {
