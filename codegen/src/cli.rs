@@ -7,7 +7,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use wsk_codegen::diff::{self, Scope};
 use wsk_codegen::interface::Interface;
 use wsk_codegen::report::{self, Format};
-use wsk_codegen::{Arch, Error, Options, Output, Source, coverage, kit, ntddi, output, verify};
+use wsk_codegen::{
+    Arch, Error, Options, Output, Source, corrections, coverage, kit, ntddi, output, verify,
+};
 
 /// Generates wsk-sys from the Winsock Kernel headers, of this repository or of a Windows Driver Kit.
 #[derive(Parser)]
@@ -120,6 +122,9 @@ struct Headers {
     /// Read the headers for the Windows with this NTDDI_VERSION, a number or a name [default: the newest]
     #[arg(long, value_name = "VALUE")]
     ntddi: Option<String>,
+    /// A file of corrections of the headers' SAL, one a line: `PFN_WSK_X Irp: _Inout_ _New_ => _Inout_  # why`
+    #[arg(long, value_name = "FILE")]
+    corrections: Option<PathBuf>,
 }
 
 #[derive(Args, Clone)]
@@ -165,7 +170,17 @@ impl Headers {
         } else {
             Source::headers(&self.headers.clone().unwrap_or_else(Source::shipped))?
         };
-        Ok(source.for_ntddi(ntddi))
+        let corrections = match &self.corrections {
+            None => Vec::new(),
+            Some(file) => {
+                let text = std::fs::read_to_string(file).map_err(|error| Error::Io {
+                    path: file.clone(),
+                    error,
+                })?;
+                corrections::parse(&text)?
+            }
+        };
+        Ok(source.for_ntddi(ntddi).with_corrections(corrections))
     }
 
     fn kit(&self, root: &Path) -> Result<Source, Error> {

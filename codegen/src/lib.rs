@@ -33,6 +33,7 @@ pub use emit::generate::{Options, generate};
 pub use emit::output::{self, Output};
 pub use emit::releases;
 pub use error::Error;
+pub use find::corrections;
 pub use find::kit;
 pub use find::ntddi;
 pub use find::source::{Arch, Language, Source};

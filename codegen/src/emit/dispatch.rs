@@ -130,8 +130,16 @@ impl Emitter<'_> {
         }
         let mut parameters = Vec::new();
         for (input, parameter) in function.inputs.iter().zip(&prototype.parameters) {
-            let sal = sal::tokens(&parameter.sal)
-                .map_err(|what| problem(format!("parameter {} {what}", parameter.name)))?;
+            let sal = sal::tokens(&parameter.sal).map_err(|what| {
+                problem(format!(
+                    "parameter {} of {alias} ({}:{}) {what}: {}\n  {}",
+                    parameter.name,
+                    prototype.origin.header,
+                    parameter.line,
+                    parameter.sal.join(" "),
+                    sal::remedy(alias, &parameter.name, &parameter.sal)
+                ))
+            })?;
             let name = ident(&parameter.name);
             let ty = self.types.rewrite(&input.ty);
             parameters.push(quote!(#[sal(#sal)] #name: #ty));

@@ -1,6 +1,7 @@
 //! The first pass: finds the headers, and clang.
 
 pub(crate) mod checksum;
+pub mod corrections;
 pub mod kit;
 pub(crate) mod libclang;
 pub mod ntddi;

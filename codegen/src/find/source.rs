@@ -1,5 +1,6 @@
 //! Which headers are read, for which target, and with which arguments to clang.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use tempfile::NamedTempFile;
 
 use crate::error::Error;
+use crate::find::corrections::Correction;
 use crate::find::kit::{self, Kit};
 use crate::find::overlay;
 
@@ -78,6 +80,7 @@ pub struct Source {
     /// Whether somebody asked for that version, and it need not be what the headers are of.
     asked: bool,
     build: Option<u32>,
+    corrections: Vec<Correction>,
     root: String,
 }
 
@@ -120,6 +123,7 @@ impl Source {
             ntddi: None,
             asked: false,
             build: None,
+            corrections: Vec::new(),
             root: "#include <ntddk.h>\n#include <wsk.h>\n".to_owned(),
         })
     }
@@ -148,6 +152,7 @@ impl Source {
             ntddi: kit.ntddi(),
             asked: false,
             build: kit.version.map(kit::Version::build),
+            corrections: Vec::new(),
         })
     }
 
@@ -159,6 +164,21 @@ impl Source {
             asked: self.asked || ntddi.is_some(),
             ..self
         }
+    }
+
+    /// The same headers, with these corrections of their annotations.
+    #[must_use]
+    pub fn with_corrections(self, corrections: Vec<Correction>) -> Self {
+        Self {
+            corrections,
+            ..self
+        }
+    }
+
+    /// What somebody corrects in the headers, besides what is known to be wrong.
+    #[must_use]
+    pub fn corrections(&self) -> &[Correction] {
+        &self.corrections
     }
 
     /// The folder of headers that the repository ships.
@@ -219,6 +239,27 @@ impl Source {
             .find_map(|folder| kit::child(folder, name))
     }
 
+    /// The names that our own `sal.h` defines, and that of the headers where they are ours.
+    ///
+    /// # Errors
+    ///
+    /// When a `sal.h` cannot be read.
+    pub fn annotations(&self) -> Result<BTreeSet<String>, Error> {
+        let mut names = BTreeSet::new();
+        let theirs = self.find("sal.h").filter(|_| !self.kit);
+        for path in theirs.into_iter().chain([Self::shipped().join("sal.h")]) {
+            let text = std::fs::read_to_string(&path).map_err(|error| Error::io(&path, error))?;
+            let defined = text
+                .lines()
+                .filter_map(|line| line.strip_prefix("#define "));
+            names.extend(defined.map(|rest| {
+                let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+                rest[..end.unwrap_or(rest.len())].to_owned()
+            }));
+        }
+        Ok(names)
+    }
+
     /// The text of the file that includes everything to be bound.
     #[must_use]
     pub fn root(&self) -> &str {
@@ -275,7 +316,7 @@ pub(crate) fn header_name(file: &Path) -> String {
 /// makes them attributes that clang reports.
 fn kit_root() -> String {
     let mut root = String::new();
-    for name in ["sal.h", "specstrings.h", "driverspecs.h"] {
+    for name in ["sal.h", "specstrings.h", "driverspecs.h", "kernelspecs.h"] {
         let _ = writeln!(
             root,
             "#if __has_include(<{name}>)\n#include <{name}>\n#endif"
