@@ -1,5 +1,6 @@
 //! The commands and their arguments.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -160,15 +161,17 @@ impl Target {
 impl Headers {
     fn source(&self) -> Result<Source, Error> {
         let ntddi = self.ntddi.as_deref().map(ntddi::parse).transpose()?;
-        let wants_kit = self.wdk.is_some() || self.wdk_version.is_some() || self.sdk.is_some();
-        let source = if wants_kit {
+        let source = if self.wants_kit() {
             let root = match self.wdk.clone().flatten() {
                 Some(root) => root,
                 None => kit::installed()?,
             };
             self.kit(&root)?
         } else {
-            Source::headers(&self.headers.clone().unwrap_or_else(Source::shipped))?
+            match &self.headers {
+                Some(folder) => Source::headers(folder)?,
+                None => Source::ours()?,
+            }
         };
         let corrections = match &self.corrections {
             None => Vec::new(),
@@ -181,6 +184,10 @@ impl Headers {
             }
         };
         Ok(source.for_ntddi(ntddi).with_corrections(corrections))
+    }
+
+    fn wants_kit(&self) -> bool {
+        self.wdk.is_some() || self.wdk_version.is_some() || self.sdk.is_some()
     }
 
     fn kit(&self, root: &Path) -> Result<Source, Error> {
@@ -200,7 +207,10 @@ impl Generation {
     fn options(&self) -> Result<Options, Error> {
         Ok(Options {
             arches: Target::arches(self.arch),
-            by_hand: output::by_hand(&self.out())?,
+            by_hand: match &self.out {
+                Some(out) => output::by_hand(out)?,
+                None => by_hand()?,
+            },
         })
     }
 
@@ -208,8 +218,17 @@ impl Generation {
         wsk_codegen::generate(&self.headers.source()?, &self.options()?)
     }
 
-    fn out(&self) -> PathBuf {
-        self.out.clone().unwrap_or_else(output::committed)
+    /// The folder of generated files: a kit's do not replace the committed ones unasked.
+    fn out(&self) -> Result<PathBuf, Error> {
+        match &self.out {
+            Some(out) => Ok(out.clone()),
+            None if self.headers.wants_kit() => Err(Error::Argument {
+                argument: "--wdk".to_owned(),
+                problem: "needs --out DIR: the committed files are made of our own headers"
+                    .to_owned(),
+            }),
+            None => output::committed(),
+        }
     }
 }
 
@@ -249,7 +268,7 @@ impl Comparison {
             sides.push((side.to_owned(), committed()?));
             return Ok(());
         } else if side == "headers" {
-            Source::headers(&Source::shipped())?
+            Source::ours()?
         } else if path.join("wsk.h").is_file() {
             Source::headers(path)?
         } else if let Some((root, version)) = side.rsplit_once('@') {
@@ -283,12 +302,20 @@ impl Comparison {
     }
 }
 
+/// The names that `wsk-sys` has by hand, where the generator runs beside it.
+fn by_hand() -> Result<BTreeSet<String>, Error> {
+    match output::committed() {
+        Ok(committed) => output::by_hand(&committed),
+        Err(_) => Ok(BTreeSet::new()),
+    }
+}
+
 /// The interface of the committed files, with what the headers that they are made of declare besides.
 fn committed() -> Result<Interface, Error> {
-    let mut interface = Interface::of_folder(&output::committed())?;
-    let headers = Source::headers(&Source::shipped())?;
+    let mut interface = Interface::of_folder(&output::committed()?)?;
+    let headers = Source::ours()?;
     let options = Options {
-        by_hand: output::by_hand(&output::committed())?,
+        by_hand: by_hand()?,
         ..Options::default()
     };
     let unbound = coverage::unbound(&headers, &options, &interface)?;
@@ -300,7 +327,7 @@ fn committed() -> Result<Interface, Error> {
 fn interface(source: &Source) -> Result<(String, Interface), Error> {
     eprintln!("reading {}", source.name());
     let options = Options {
-        by_hand: output::by_hand(&output::committed())?,
+        by_hand: by_hand()?,
         ..Options::default()
     };
     let output = wsk_codegen::generate(source, &options)?;
@@ -350,15 +377,19 @@ impl Verification {
 pub(crate) fn run(cli: Cli) -> Result<ExitCode, Error> {
     match cli.command {
         Command::Generate(generation) => {
-            let output = generation.generate()?;
-            output.write(&generation.out())?;
+            let source = generation.headers.source()?;
+            let out = generation.out()?;
+            output::writable(&out)?;
+            let output = wsk_codegen::generate(&source, &generation.options()?)?;
+            output.write(&out)?;
             let count = output.files().count();
-            println!("{count} files written to {}", generation.out().display());
+            println!("{count} files written to {}", out.display());
             Ok(ExitCode::SUCCESS)
         }
         Command::Check(generation) => {
+            let out = generation.out()?;
             let output = generation.generate()?;
-            let diff = output.diff(&generation.out())?;
+            let diff = output.diff(&out)?;
             if diff.is_empty() {
                 println!("{} files are what the headers give", output.files().count());
                 return Ok(ExitCode::SUCCESS);

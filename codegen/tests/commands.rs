@@ -88,6 +88,48 @@ fn nothing_is_written_when_anything_fails() {
     assert!(is_empty(&out));
 }
 
+/// Installed somewhere, the generator has the headers that it was built with.
+#[test]
+fn it_works_outside_of_the_repository() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str], code| {
+        let mut command = codegen();
+        command.current_dir(elsewhere.path()).args(arguments);
+        output(&mut command, code)
+    };
+    run(&["generate", "--out", "generated"], 0);
+    run(&["check", "--out", "generated"], 0);
+    let here = wsk_codegen::generate(
+        &wsk_codegen::Source::ours().unwrap(),
+        &wsk_codegen::Options::default(),
+    )
+    .unwrap();
+    for (name, text) in here.files() {
+        let there = fs::read_to_string(elsewhere.path().join("generated").join(name)).unwrap();
+        assert!(there == text, "{name}");
+    }
+    let root = tiny::kit(TINY.as_bytes());
+    let root = root.path().to_str().unwrap();
+    run(&["generate", "--wdk", root, "--out", "of-the-kit"], 0);
+    run(&["coverage", "--wdk", root], 0);
+    let (_, error) = run(&["generate"], 2);
+    assert!(error.contains("--out"), "{error}");
+    let (_, error) = run(&["diff", "committed", "headers"], 2);
+    assert!(error.contains("checkout"), "{error}");
+    // Nothing of its own is left in the folder, or beside it.
+    assert!(!elsewhere.path().join("headers").exists());
+}
+
+/// The committed files are made of our own headers.
+#[test]
+fn a_kit_does_not_replace_the_committed_files_unasked() {
+    let root = tiny::kit(TINY.as_bytes());
+    refused(
+        codegen().arg("generate").arg("--wdk").arg(root.path()),
+        &["--wdk: needs --out DIR"],
+    );
+}
+
 /// The command fails with these words and prints nothing else.
 #[track_caller]
 fn refused(command: &mut Command, words: &[&str]) {
@@ -337,7 +379,7 @@ fn folders_are_compared_with_what_is_committed() {
     let (report, _) = output(codegen().args(["diff", "committed", "headers"]), 0);
     assert!(report.contains("Semver step: none"), "{report}");
     let changed = tempfile::tempdir().unwrap();
-    for entry in fs::read_dir(wsk_codegen::Source::shipped()).unwrap() {
+    for entry in fs::read_dir(tiny::shipped()).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "h") {
             let text = fs::read_to_string(&path).unwrap().replace(

@@ -69,12 +69,13 @@ impl Kit {
         ntddi::of_build(self.version?.build())
     }
 
-    /// The folders to search for headers, in order, with those of `sdk` where the kit has no such headers of its own.
+    /// The folders to search for headers, in order, with those of `sdk` where the kit has no such headers of its own, and
+    /// `stand_ins` for the compiler's where neither has them.
     ///
     /// # Errors
     ///
     /// When the kit has no `wsk.h`, or the SDK's headers are neither in it, nor beside it, nor in `sdk`.
-    pub fn include(&self, sdk: Option<&Path>) -> Result<Vec<PathBuf>, Error> {
+    pub fn include(&self, sdk: Option<&Path>, stand_ins: &Path) -> Result<Vec<PathBuf>, Error> {
         let km = child(&self.folder, "km").unwrap_or_else(|| self.folder.join("km"));
         for name in ["wsk.h", "ntddk.h"] {
             if child(&km, name).is_none() {
@@ -107,7 +108,7 @@ impl Kit {
         if let Some(sdk) = &sdk {
             folders.extend(child(sdk, "shared"));
         }
-        folders.push(stand_ins());
+        folders.push(stand_ins.to_owned());
         folders.extend(child(&self.folder, "ucrt"));
         folders.extend(sdk.and_then(|sdk| child(&sdk, "ucrt")));
         Ok(folders)
@@ -132,12 +133,6 @@ impl Kit {
 
 /// A header that only the SDK's `shared` has.
 const SDK_HEADER: &str = "ws2def.h";
-
-/// What stands for the compiler's headers where neither kit nor SDK has them.
-#[must_use]
-pub fn stand_ins() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("runtime")
-}
 
 /// Where below a root the folders of versions may be: a kit's root, `Include` itself, a package, a folder of packages.
 const LAYOUTS: [&[&str]; 7] = [
@@ -461,7 +456,7 @@ mod tests {
         touch(root.path(), &["Include/10.0.22621.0/km/ntddk.h"]);
         let error = choose(root.path(), None)
             .unwrap()
-            .include(None)
+            .include(None, Path::new("stand-ins"))
             .unwrap_err();
         let Error::MissingHeader { name, looked, .. } = error else {
             panic!("{error}")
@@ -492,7 +487,10 @@ mod tests {
             ],
         );
         let kit = choose(&packages.join("wdk.1"), None).unwrap();
-        let error = kit.include(None).unwrap_err().to_string();
+        let error = kit
+            .include(None, Path::new("stand-ins"))
+            .unwrap_err()
+            .to_string();
         for part in ["ws2def.h was not found", "10.0.26100.0/shared", "--sdk"] {
             assert!(error.contains(part), "{part} not in {error}");
         }
@@ -501,7 +499,7 @@ mod tests {
             &["Microsoft.Windows.SDK.CPP.10/c/Include/10.0.26100.0/shared/ws2def.h"],
         );
         assert!(
-            kit.include(None)
+            kit.include(None, Path::new("stand-ins"))
                 .unwrap()
                 .iter()
                 .any(|folder| folder.ends_with("shared"))
@@ -509,11 +507,14 @@ mod tests {
         touch(packages, &["flat/shared/ws2def.h"]);
         let flat = packages.join("flat");
         assert!(
-            kit.include(Some(&flat))
+            kit.include(Some(&flat), Path::new("stand-ins"))
                 .unwrap()
                 .contains(&flat.join("shared"))
         );
-        assert!(kit.include(Some(&packages.join("none"))).is_err());
+        assert!(
+            kit.include(Some(&packages.join("none")), Path::new("stand-ins"))
+                .is_err()
+        );
     }
 
     #[test]

@@ -6,4 +6,5 @@ pub mod kit;
 pub(crate) mod libclang;
 pub mod ntddi;
 mod overlay;
+pub(crate) mod shipped;
 pub(crate) mod source;

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::find::corrections::Correction;
 use crate::find::kit::{self, Kit};
 use crate::find::overlay;
+use crate::find::shipped::{self, Shipped};
 
 /// An architecture that `wsk-sys` is generated for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,6 +83,8 @@ pub struct Source {
     build: Option<u32>,
     corrections: Vec<Correction>,
     root: String,
+    /// Our own headers, on which a kit's are read.
+    shipped: Arc<Shipped>,
 }
 
 /// The headers whose declarations are not bound: they hold what C needs to read the others.
@@ -125,6 +128,7 @@ impl Source {
             build: None,
             corrections: Vec::new(),
             root: "#include <ntddk.h>\n#include <wsk.h>\n".to_owned(),
+            shipped: shipped::shipped()?,
         })
     }
 
@@ -134,8 +138,9 @@ impl Source {
     ///
     /// When the kit has no `wsk.h`.
     pub fn kit(kit: &Kit, sdk: Option<&Path>) -> Result<Self, Error> {
+        let shipped = shipped::shipped()?;
         let mut include = Vec::new();
-        for folder in kit.include(sdk)? {
+        for folder in kit.include(sdk, &shipped.runtime)? {
             include.push(whole(&folder)?);
         }
         let overlay = if cfg!(windows) {
@@ -146,7 +151,8 @@ impl Source {
         Ok(Self {
             name: kit.name(),
             kit: true,
-            root: kit_root(),
+            root: kit_root(&shipped.headers),
+            shipped,
             include,
             overlay,
             ntddi: kit.ntddi(),
@@ -181,10 +187,13 @@ impl Source {
         &self.corrections
     }
 
-    /// The folder of headers that the repository ships.
-    #[must_use]
-    pub fn shipped() -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../headers")
+    /// Our own headers: those of the repository that the generator runs in, or else those that it was built with.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be written where clang can read them.
+    pub fn ours() -> Result<Self, Error> {
+        Self::headers(&shipped::shipped()?.headers)
     }
 
     /// What to call the headers in messages: the kit's version, or the folder.
@@ -211,10 +220,10 @@ impl Source {
         self.asked
     }
 
-    /// Whether the headers are those that this repository ships.
+    /// Whether the headers are our own.
     #[must_use]
-    pub fn is_shipped(&self) -> bool {
-        whole(&Self::shipped()).is_ok_and(|shipped| self.include == [shipped])
+    pub fn is_ours(&self) -> bool {
+        whole(&self.shipped.headers).is_ok_and(|ours| self.include == [ours])
     }
 
     /// Whether `file` holds declarations of the interface, rather than what C needs to read them.
@@ -247,8 +256,10 @@ impl Source {
     pub fn annotations(&self) -> Result<BTreeSet<String>, Error> {
         let mut names = BTreeSet::new();
         let theirs = self.find("sal.h").filter(|_| !self.kit);
-        for path in theirs.into_iter().chain([Self::shipped().join("sal.h")]) {
-            let text = std::fs::read_to_string(&path).map_err(|error| Error::io(&path, error))?;
+        let theirs = theirs
+            .map(|path| std::fs::read_to_string(&path).map_err(|error| Error::io(&path, error)));
+        let theirs = theirs.transpose()?.unwrap_or_default();
+        for text in [shipped::sal(), &theirs] {
             let defined = text
                 .lines()
                 .filter_map(|line| line.strip_prefix("#define "));
@@ -314,7 +325,7 @@ pub(crate) fn header_name(file: &Path) -> String {
 
 /// What a kit's headers are read through: its own SAL defines every annotation away, and is then overridden by ours, which
 /// makes them attributes that clang reports.
-fn kit_root() -> String {
+fn kit_root(ours: &Path) -> String {
     let mut root = String::new();
     for name in ["sal.h", "specstrings.h", "driverspecs.h", "kernelspecs.h"] {
         let _ = writeln!(
@@ -322,7 +333,7 @@ fn kit_root() -> String {
             "#if __has_include(<{name}>)\n#include <{name}>\n#endif"
         );
     }
-    let sal = Source::shipped().join("sal.h");
+    let sal = ours.join("sal.h");
     let sal = whole(&sal).unwrap_or(sal);
     let sal = sal.display().to_string().replace('\\', "/");
     let _ = writeln!(root, "#undef WSK_HEADERS_SAL_H\n#include \"{sal}\"");
@@ -356,7 +367,7 @@ mod tests {
 
     #[test]
     fn the_version_reaches_clang() {
-        let source = Source::headers(&Source::shipped()).unwrap();
+        let source = Source::ours().unwrap();
         let has = |source: &Source, argument: &str| {
             source
                 .arguments(Arch::X86_64, Language::Cpp)
