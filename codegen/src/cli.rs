@@ -232,6 +232,47 @@ impl Generation {
     }
 }
 
+/// What an argument of `diff` names.
+#[derive(Debug, PartialEq, Eq)]
+enum Side<'s> {
+    /// `wsk-sys` as it is.
+    Committed,
+    /// Our own headers.
+    Headers,
+    /// A folder of headers, or a kit's.
+    Folder,
+    /// A version of the kit at a root.
+    Version { root: &'s str, version: &'s str },
+    /// A version of the kit that `--wdk` names.
+    Bare,
+    /// A path to nothing.
+    Nowhere,
+}
+
+impl<'s> Side<'s> {
+    fn of(side: &'s str, is_folder: impl Fn(&str) -> bool) -> Self {
+        match side {
+            "committed" => return Self::Committed,
+            "headers" => return Self::Headers,
+            _ => {}
+        }
+        if is_folder(side) {
+            return Self::Folder;
+        }
+        // A path may have the sign itself.
+        if let Some((root, version)) = side.rsplit_once('@')
+            && !version.contains(['/', '\\'])
+        {
+            return Self::Version { root, version };
+        }
+        if side.contains(['/', '\\']) {
+            Self::Nowhere
+        } else {
+            Self::Bare
+        }
+    }
+}
+
 impl Comparison {
     fn run(&self) -> Result<ExitCode, Error> {
         let scope = if self.all {
@@ -264,38 +305,42 @@ impl Comparison {
     /// Adds the interface, or the interfaces, that an argument names.
     fn expand(&self, side: &str, sides: &mut Vec<(String, Interface)>) -> Result<(), Error> {
         let path = Path::new(side);
-        let source = if side == "committed" {
-            sides.push((side.to_owned(), committed()?));
-            return Ok(());
-        } else if side == "headers" {
-            Source::ours()?
-        } else if path.join("wsk.h").is_file() {
-            Source::headers(path)?
-        } else if let Some((root, version)) = side.rsplit_once('@') {
-            Source::kit(
-                &kit::choose(Path::new(root), Some(version))?,
-                self.sdk.as_deref(),
-            )?
-        } else if path.is_dir() && self.releases {
-            for kit in kit::versions(path)? {
-                let source = Source::kit(&kit, self.sdk.as_deref())?;
-                sides.push(interface(&source)?);
-            }
-            return Ok(());
-        } else if path.is_dir() {
-            Source::kit(&kit::choose(path, None)?, self.sdk.as_deref())?
-        } else if side.contains(['/', '\\']) {
-            return Err(Error::Argument {
-                argument: side.to_owned(),
-                problem: "is no folder: name a kit's root, a folder of headers, a version, `headers` or `committed`"
-                    .to_owned(),
-            });
-        } else {
+        let root_of = |version: &str| -> Result<Source, Error> {
             let root = match &self.wdk {
                 Some(root) => root.clone(),
                 None => kit::installed()?,
             };
-            Source::kit(&kit::choose(&root, Some(side))?, self.sdk.as_deref())?
+            Source::kit(&kit::choose(&root, Some(version))?, self.sdk.as_deref())
+        };
+        let source = match Side::of(side, |path| Path::new(path).is_dir()) {
+            Side::Committed => {
+                sides.push((side.to_owned(), committed()?));
+                return Ok(());
+            }
+            Side::Headers => Source::ours()?,
+            Side::Folder if path.join("wsk.h").is_file() && path.join("ntddk.h").is_file() => {
+                Source::headers(path)?
+            }
+            Side::Folder if self.releases => {
+                for kit in kit::versions(path)? {
+                    let source = Source::kit(&kit, self.sdk.as_deref())?;
+                    sides.push(interface(&source)?);
+                }
+                return Ok(());
+            }
+            Side::Folder => Source::kit(&kit::choose(path, None)?, self.sdk.as_deref())?,
+            Side::Version { root, version } => Source::kit(
+                &kit::choose(Path::new(root), Some(version))?,
+                self.sdk.as_deref(),
+            )?,
+            Side::Nowhere => {
+                return Err(Error::Argument {
+                    argument: side.to_owned(),
+                    problem: "is no folder: name a kit's root, a folder of headers, a version, `headers` or `committed`"
+                        .to_owned(),
+                });
+            }
+            Side::Bare => root_of(side)?,
         };
         sides.push(interface(&source)?);
         Ok(())
@@ -414,5 +459,39 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Error> {
             })
         }
         Command::Diff(comparison) => comparison.run(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Side;
+
+    #[test]
+    fn sides_on_every_system() {
+        let folders = [r"C:\packages", "/Users/me/kits@home", "/Users/me/kits"];
+        let of = |side| Side::of(side, |path| folders.contains(&path));
+        assert_eq!(of("/Users/me/kits@home"), Side::Folder);
+        assert_eq!(
+            of("/Users/me/kits@home@22621"),
+            Side::Version {
+                root: "/Users/me/kits@home",
+                version: "22621"
+            }
+        );
+        assert_eq!(
+            of(r"C:\packages@10.0.26100.0"),
+            Side::Version {
+                root: r"C:\packages",
+                version: "10.0.26100.0"
+            }
+        );
+        assert_eq!(of(r"C:\packages"), Side::Folder);
+        assert_eq!(of(r"D:\me@work\kits"), Side::Nowhere);
+        assert_eq!(of("/Users/me@work/kits"), Side::Nowhere);
+        assert_eq!(of("22621"), Side::Bare);
+        assert_eq!(
+            (of("headers"), of("committed")),
+            (Side::Headers, Side::Committed)
+        );
     }
 }

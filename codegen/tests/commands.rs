@@ -280,6 +280,32 @@ fn a_kit_without_the_sdk() {
     assert!(out.join("records.rs").is_file());
 }
 
+/// Packages beside each other, from a path that is too short to have their parents.
+#[test]
+fn packages_are_found_from_a_short_path() {
+    let root = tiny::kit(TINY.as_bytes());
+    let packages = tempfile::tempdir().unwrap();
+    let nuget = packages.path().join("nuget");
+    let wdk = nuget.join("Microsoft.Windows.WDK.x64.10.0.22621.1/c");
+    let sdk = nuget.join("Microsoft.Windows.SDK.CPP.10.0.22621.1/c/Include/10.0.22621.0");
+    fs::create_dir_all(&wdk).unwrap();
+    fs::create_dir_all(&sdk).unwrap();
+    fs::rename(root.path().join("Include"), wdk.join("Include")).unwrap();
+    fs::rename(wdk.join("Include/10.0.22621.0/shared"), sdk.join("shared")).unwrap();
+    let generate = |folder: &Path, named: &str| {
+        let mut command = codegen();
+        command
+            .current_dir(folder)
+            .args(["generate", "--wdk", named]);
+        command.arg("--out").arg(packages.path().join("out"));
+        output(&mut command, 0)
+    };
+    generate(packages.path(), "nuget");
+    generate(&nuget, ".");
+    generate(&nuget.join("Microsoft.Windows.WDK.x64.10.0.22621.1"), ".");
+    generate(&wdk.join("Include/10.0.22621.0/km"), ".");
+}
+
 #[test]
 fn versions_are_listed_and_chosen() {
     let root = tiny::kit(TINY.as_bytes());

@@ -116,10 +116,12 @@ impl Kit {
 
     /// The SDK's headers of another version beside this one, or of the SDK's package beside the kit's.
     fn nearby_sdk(&self) -> Option<PathBuf> {
-        let include = self.folder.parent()?;
+        // A path as it was given may be too short to have the parents that the folder has.
+        let folder = dunce::canonicalize(&self.folder).ok()?;
+        let include = folder.parent()?;
         let mut roots = vec![include.to_owned()];
         for package in include.ancestors().skip(1).take(4) {
-            let siblings = subfolders(package.parent()?);
+            let siblings = package.parent().map(subfolders).unwrap_or_default();
             roots.extend(siblings.into_iter().filter(|folder| {
                 let name = name_of(folder).to_lowercase();
                 name.starts_with("microsoft.windows.sdk.cpp")
@@ -135,13 +137,14 @@ impl Kit {
 const SDK_HEADER: &str = "ws2def.h";
 
 /// Where below a root the folders of versions may be: a kit's root, `Include` itself, a package, a folder of packages.
-const LAYOUTS: [&[&str]; 7] = [
+const LAYOUTS: [&[&str]; 8] = [
     &[],
     &["include"],
     &["c", "include"],
     &["*", "c", "include"],
     &["*", "*", "c", "include"],
     &["windows kits", "10", "include"],
+    &["program files (x86)", "windows kits", "10", "include"],
     &["program files", "windows kits", "10", "include"],
 ];
 
@@ -151,8 +154,10 @@ const LAYOUTS: [&[&str]; 7] = [
 ///
 /// When there is none.
 pub fn versions(root: &Path) -> Result<Vec<Kit>, Error> {
-    let mut kits: Vec<Kit> = folders_holding(root, "km")
+    let root = version_of_km(root).unwrap_or_else(|| root.to_owned());
+    let mut kits: Vec<Kit> = folders_holding(&root, "km")
         .into_iter()
+        .filter(|folder| child(folder, "km").is_some_and(|km| holds_headers(&km)))
         .map(|folder| Kit {
             version: name_of(&folder).parse().ok(),
             folder,
@@ -166,7 +171,7 @@ pub fn versions(root: &Path) -> Result<Vec<Kit>, Error> {
             .map(|layout| {
                 layout
                     .iter()
-                    .fold(root.to_owned(), |path, part| path.join(part))
+                    .fold(root.clone(), |path, part| path.join(part))
             })
             .collect();
         return Err(Error::NoKit { looked });
@@ -174,6 +179,20 @@ pub fn versions(root: &Path) -> Result<Vec<Kit>, Error> {
     kits.sort_by(|a, b| (a.version, &a.folder).cmp(&(b.version, &b.folder)));
     kits.dedup_by(|a, b| a.version.is_some() && a.version == b.version);
     Ok(kits)
+}
+
+/// The folder of a version, where somebody names the folder of its kernel-mode headers.
+fn version_of_km(root: &Path) -> Option<PathBuf> {
+    let whole = dunce::canonicalize(root).ok()?;
+    let is_km = name_of(&whole).eq_ignore_ascii_case("km") && holds_headers(&whole);
+    is_km.then(|| whole.parent().map(Path::to_owned))?
+}
+
+/// Whether a folder of kernel-mode headers is one: kits have others of that name deeper inside.
+fn holds_headers(km: &Path) -> bool {
+    ["wdm.h", "ntddk.h", "wsk.h"]
+        .iter()
+        .any(|name| child(km, name).is_some())
 }
 
 /// The version of the kit at `root` that is asked for, or the newest that has Winsock Kernel.
@@ -555,6 +574,38 @@ mod tests {
             "--wdk",
         ] {
             assert!(error.contains(part), "{part} not in {error}");
+        }
+    }
+
+    #[test]
+    fn the_folder_of_kernel_mode_headers_is_named_itself() {
+        let root = tempfile::tempdir().unwrap();
+        touch_kit(root.path(), "Include", "10.0.26100.0");
+        touch(root.path(), &["Include/10.0.26100.0/km/acx/km/1.1/acx.h"]);
+        for named in [
+            "Include/10.0.26100.0/km",
+            "Include/10.0.26100.0",
+            "Include",
+            ".",
+        ] {
+            let found = versions(&root.path().join(named)).unwrap();
+            assert_eq!(found.len(), 1, "{named}: {found:?}");
+            assert_eq!(found[0].name(), "10.0.26100.0", "{named}");
+        }
+        // One that holds no headers is none.
+        assert!(versions(&root.path().join("Include/10.0.26100.0/km/acx")).is_err());
+    }
+
+    #[test]
+    fn both_folders_of_programs() {
+        for programs in ["Program Files", "Program Files (x86)"] {
+            let root = tempfile::tempdir().unwrap();
+            touch_kit(
+                root.path(),
+                &format!("{programs}/Windows Kits/10/Include"),
+                "10.0.26100.0",
+            );
+            assert_eq!(versions(root.path()).unwrap().len(), 1, "{programs}");
         }
     }
 

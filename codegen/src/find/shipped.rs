@@ -41,13 +41,12 @@ pub(crate) fn shipped() -> Result<Arc<Shipped>, Error> {
         .map_err(io)?;
     let runtime = made.path().join("runtime");
     write(&runtime, RUNTIME)?;
-    let headers = match repository() {
-        Some(repository) => repository.join("headers"),
-        None => {
-            let headers = made.path().join("headers");
-            write(&headers, HEADERS)?;
-            headers
-        }
+    let headers = if let Some(repository) = repository() {
+        repository.join("headers")
+    } else {
+        let headers = made.path().join("headers");
+        write(&headers, HEADERS)?;
+        headers
     };
     let shipped = Arc::new(Shipped {
         headers,

@@ -335,7 +335,7 @@ fn kit_root(ours: &Path) -> String {
     }
     let sal = ours.join("sal.h");
     let sal = whole(&sal).unwrap_or(sal);
-    let sal = sal.display().to_string().replace('\\', "/");
+    let sal = in_include(&sal.display().to_string());
     let _ = writeln!(root, "#undef WSK_HEADERS_SAL_H\n#include \"{sal}\"");
     root.push_str("#include <ntddk.h>\n#include <wsk.h>\n");
     for name in COMPANIONS {
@@ -345,6 +345,23 @@ fn kit_root(ours: &Path) -> String {
         );
     }
     root
+}
+
+/// A path as `#include "…"` takes it: with slashes, on Windows too.
+fn in_include(path: &str) -> String {
+    if is_of_windows(path) {
+        path.replace('\\', "/")
+    } else {
+        path.to_owned()
+    }
+}
+
+/// Whether a path is one of Windows, with a drive or a server.
+fn is_of_windows(path: &str) -> bool {
+    let mut letters = path.chars();
+    let drive =
+        letters.next().is_some_and(|c| c.is_ascii_alphabetic()) && letters.next() == Some(':');
+    drive || path.starts_with("\\\\")
 }
 
 /// The whole path of a folder, of the kind that clang takes on Windows too.
@@ -363,7 +380,23 @@ fn unicode(path: &Path) -> Result<String, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Arch, Language, Source};
+    use super::{Arch, Language, Source, in_include};
+
+    #[test]
+    fn paths_of_every_system_in_an_include() {
+        for (path, include) in [
+            (
+                r"C:\Program Files (x86)\Windows Kits\10\sal.h",
+                "C:/Program Files (x86)/Windows Kits/10/sal.h",
+            ),
+            (r"\\server\kits\sal.h", "//server/kits/sal.h"),
+            ("/Users/me/wdk@home/sal.h", "/Users/me/wdk@home/sal.h"),
+            // A backslash is a letter of a name elsewhere.
+            (r"/home/me/a\b/sal.h", r"/home/me/a\b/sal.h"),
+        ] {
+            assert_eq!(in_include(path), include);
+        }
+    }
 
     #[test]
     fn the_version_reaches_clang() {
