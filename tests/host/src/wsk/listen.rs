@@ -603,6 +603,8 @@ fn indicate(socket: &Arc<Socket>, incoming: Incoming, inherited: u32) {
     let mut context = ptr::null_mut();
     let mut dispatch = ptr::null();
     let told = format_args!("a connection from {remote}");
+    // The driver may close it on another thread meanwhile: that lasts until the callback has returned, too.
+    accepted.took_off();
     // SAFETY: the driver gave the callback and its context, and keeps both until the socket is closed, which waits for this
     // call.
     let answer = callbacks::call("WskAcceptEvent", told, || unsafe {
@@ -624,9 +626,11 @@ fn indicate(socket: &Arc<Socket>, incoming: Incoming, inherited: u32) {
                 .set_pointers(unsafe { Pointers::given("WskAcceptEvent", context, dispatch) });
             connection.inherit_events(inherited | socket.static_events());
             connection::kick(&accepted);
+            accepted.landed();
         }
         // Documented: the subsystem closes the socket on the driver's behalf.
         STATUS_REQUEST_NOT_ACCEPTED => {
+            accepted.landed();
             connection::cancel_all(&accepted);
             accepted.discard();
         }
