@@ -105,6 +105,7 @@ pub(crate) mod violation {
     pub(crate) const WAIT_AT_DISPATCH: usize = 0x122;
     pub(crate) const LEFT_POOL: usize = 0x62;
     pub(crate) const LOCK_ORDER: usize = 0x1001;
+    pub(crate) const LOCK_UNINITIALIZED: usize = 0x1002;
     pub(crate) const LOCK_FREED: usize = 0x1007;
     pub(crate) const EXECUTABLE_POOL: usize = 0x2000;
     /// The rules of the WSK reference pages, which Driver Verifier has no number for.

@@ -8,7 +8,7 @@ use core::ffi::c_void;
 use core::fmt::{self, Display};
 use core::ops::Range;
 use core::ptr;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
@@ -163,6 +163,33 @@ pub(crate) fn story(irp: *mut IRP) -> String {
         Some(record) => format!("{record}"),
         None => pool::story(irp as usize),
     }
+}
+
+/// The last IRPs that were freed, by their address, and in which order: a use of one is told with its history.
+static FREED: Mutex<(BTreeMap<usize, Record>, VecDeque<usize>)> =
+    Mutex::new((BTreeMap::new(), VecDeque::new()));
+/// How many of them.
+const REMEMBERED: usize = 1024;
+
+fn remember(address: usize, record: Option<Record>) {
+    let Some(record) = record else { return };
+    let (forgotten, before) = {
+        let mut freed = FREED.lock();
+        let (records, order) = &mut *freed;
+        order.push_back(address);
+        let forgotten = (order.len() > REMEMBERED)
+            .then(|| order.pop_front())
+            .flatten()
+            .and_then(|oldest| records.remove(&oldest));
+        (forgotten, records.insert(address, record))
+    };
+    drop((forgotten, before));
+}
+
+/// What is known of an IRP that was freed, for a report.
+pub(crate) fn past(address: usize) -> Option<String> {
+    let freed = FREED.try_lock_for(core::time::Duration::from_secs(2))?;
+    freed.0.get(&address).map(Record::to_string)
 }
 
 /// The bytes that an IRP with `stack_count` locations takes, as `IoSizeOfIrp` tells.
@@ -517,7 +544,7 @@ fn unknown(function: &str, irp: *mut IRP) -> ! {
     if pool::was_freed(address) {
         bugcheck!(
             PAGE_FAULT_IN_FREED_SPECIAL_POOL(address, 0, 0, 0),
-            [pool::story(address)],
+            [pool::story(address), past(address).unwrap_or_default()],
             "{function} was given an IRP that was freed"
         )
     }
@@ -582,6 +609,7 @@ pub(crate) fn in_flight_count() -> u64 {
 
 /// Forgets every IRP.
 pub(crate) fn reset() {
+    *FREED.lock() = Default::default();
     RECORDS.clear();
     IN_PLACE.lock().clear();
     IN_FLIGHT.store(0, Ordering::SeqCst);
@@ -797,8 +825,9 @@ export! {
             )
         }
         let told = record.step(IrpStep::Freed);
-        let _ = locked.remove(address);
+        let freed = locked.remove(address);
         drop(locked);
+        remember(address, freed);
         told.tell(address);
         if let Some(block) = pool::take(address, |block| block.usage() == Use::Irp) {
             IRPS.down();

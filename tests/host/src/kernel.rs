@@ -166,6 +166,10 @@ impl Builder {
 
     /// How long [`Kernel::shutdown`] waits for what is under way, and `WskDeregister` for the provider to be released and
     /// sockets to be closed before it is taken for a deadlock; ten seconds unless set.
+    ///
+    /// Any other wait without a time-out is taken for one when as long nothing else has happened in the kernel: no allocation, no
+    /// call of the provider, no event callback, nothing deferred, no other wait. System threads may wait for work as long as they like; what they wait
+    /// for is told when they are still there in the end.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self

@@ -16,11 +16,21 @@
 //! # It is suspicious
 //!
 //! As Driver Verifier does, the host kernel stops the system at the first broken rule, with the bug check that Windows
-//! would raise, the rule in words, and the history of the objects involved: an IRP completed twice, freed, reused or sent
-//! again while in flight; an MDL freed, unlocked, rebuilt or changed in flight; memory of a call in flight freed or
-//! written; a wait above `APC_LEVEL`; a call above its IRQL; a lock taken twice; a block freed twice or with another tag,
-//! written after it was freed or past its end; a socket used after it was closed. A test that expects one of these uses
-//! [`testing::expect_bugcheck`]. What is left behind in the end is listed by [`Kernel::shutdown`].
+//! would raise, the rule in words, and the history of the objects involved:
+//!
+//! - Memory: each block of pool, IRP, MDL, indication and socket has [pages of its own](Builder::special_pool) and is
+//!   inaccessible beyond its end, and once it is freed. A pointer to nothing is told in the same way.
+//! - Memory of the wrong kind: what isn't nonpaged and has to be, what can't be locked or written, paged pool at
+//!   `DISPATCH_LEVEL`, the stack of a function that has returned.
+//! - What is in flight: an IRP completed twice, freed, reused or sent again; an MDL freed, unlocked, rebuilt or changed, and
+//!   pages unlocked that are used through a partial one; memory freed or written.
+//! - What WSK keeps pointers to: registrations, dispatch tables and contexts that are freed or changed.
+//! - IRQL, spin locks and the order in which they are taken; answers of event callbacks; waits that never end, while
+//!   nothing else happens for the [patience](Builder::patience) of the kernel.
+//! - What a driver leaves behind when it is unloaded.
+//!
+//! The `README` has the table of all rules. A test that expects a bug check uses [`testing::expect_bugcheck`]. What is left
+//! behind in the end is listed by [`Kernel::shutdown`].
 //!
 //! # It is hostile on demand
 //!

@@ -32,6 +32,11 @@ pub(crate) fn thread_number() -> u32 {
     })
 }
 
+/// Whether a thread has this number, or had it; 0 is nobody.
+pub(crate) fn is_thread_number(number: usize) -> bool {
+    number < NEXT_THREAD.load(Ordering::Relaxed) as usize
+}
+
 /// Shows a thread by number and name.
 #[derive(Clone, Copy)]
 pub(crate) struct Thread(pub(crate) u32);

@@ -12,7 +12,7 @@ use crate::bugcheck::bugcheck;
 use crate::irql::{self, DISPATCH_LEVEL};
 use crate::pool::paging::{self, Access};
 use crate::pool::{self, Met, pages};
-use crate::{kernel, origin};
+use crate::{irp, kernel, origin};
 
 /// What the host says of a fault.
 #[derive(Clone, Copy)]
@@ -115,7 +115,7 @@ fn report(fault: Fault) -> ! {
     match met {
         Some((Met::Freed(block), range)) => bugcheck!(
             PAGE_FAULT_IN_FREED_SPECIAL_POOL(address, operation, instruction, 0),
-            [block],
+            [block, irp::past(range.start).unwrap_or_default()],
             "{who} {did} memory that was freed, {} bytes from its start",
             address.wrapping_sub(range.start).cast_signed()
         ),

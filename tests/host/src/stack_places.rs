@@ -1,7 +1,7 @@
 //! Places on a thread's stack that a call in flight uses: the function they belong to must not return before. Watched whenever the
 //! thread calls the kernel again, by a walk up the stack to the function's frame, and when a system thread ends.
 //!
-//! Where the frames of a stack can't be walked, on Windows, nothing is watched.
+//! Where the frames of a stack can't be walked, on Windows for Arm, nothing is watched.
 
 use core::cell::RefCell;
 
@@ -188,5 +188,77 @@ fn frames(mut visit: impl FnMut(usize, Frame) -> bool) {
     unsafe { _Unwind_Backtrace(trace, (&raw mut walk).cast()) };
 }
 
-#[cfg(not(unix))]
+#[cfg(all(windows, target_arch = "x86_64"))]
+fn frames(mut visit: impl FnMut(usize, Frame) -> bool) {
+    use core::mem::zeroed;
+    use core::ptr;
+
+    use windows_sys::Win32::System::Diagnostics::Debug::{
+        CONTEXT, RtlCaptureContext, RtlLookupFunctionEntry, RtlVirtualUnwind, UNW_FLAG_NHANDLER,
+    };
+
+    /// The processor writes to it where it wants this alignment, of which the declaration says nothing.
+    #[repr(C, align(16))]
+    struct Aligned(CONTEXT);
+
+    // SAFETY: zeroes are such a structure, which is filled in here; the frames are walked by what the system knows of them, and
+    // those that it knows nothing of end the walk.
+    unsafe {
+        let mut aligned: Aligned = zeroed();
+        let context = &mut aligned.0;
+        RtlCaptureContext(context);
+        loop {
+            let (start, mut image) = (context.Rsp as usize, 0);
+            let function = RtlLookupFunctionEntry(context.Rip, &raw mut image, ptr::null_mut());
+            if function.is_null() {
+                return;
+            }
+            let (mut data, mut establisher) = (ptr::null_mut(), 0);
+            RtlVirtualUnwind(
+                UNW_FLAG_NHANDLER,
+                image,
+                context.Rip,
+                function,
+                context,
+                &raw mut data,
+                &raw mut establisher,
+                ptr::null_mut(),
+            );
+            // A function may have several entries: where the frame ends has to do.
+            let frame = Frame {
+                end: context.Rsp as usize,
+                start_of_code: 0,
+            };
+            if context.Rip == 0 || !visit(start, frame) {
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(not(any(unix, all(windows, target_arch = "x86_64"))))]
 fn frames(_visit: impl FnMut(usize, Frame) -> bool) {}
+
+#[cfg(test)]
+mod tests {
+    use super::{Frame, frame_of, frames};
+
+    #[inline(never)]
+    fn inner(place: usize) -> Option<Frame> {
+        frame_of(core::hint::black_box(place))
+    }
+
+    #[test]
+    fn a_frame_is_found_while_it_is_there() {
+        let mut place = 0_u64;
+        let frame = inner(&raw mut place as usize).expect("the place is on the stack");
+        assert!(frame.end > &raw const place as usize);
+        let mut again = false;
+        frames(|_, found| {
+            again |= found == frame;
+            true
+        });
+        assert!(again);
+        core::hint::black_box(&mut place);
+    }
+}

@@ -271,6 +271,18 @@ fn lock_freed_that_is_held() {
 }
 
 #[test]
+fn lock_that_was_never_initialized() {
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let lock = pool(size_of::<usize>()).cast::<usize>();
+        // SAFETY: the block has room for a lock. Breaks the rule; the kernel knows which numbers threads have.
+        unsafe { KeAcquireSpinLockRaiseToDpc(lock) };
+    })
+    .tells("(0x1002,")
+    .tells("memory that isn't an initialised lock: it holds 0xcdcdcdcdcdcdcdcd");
+}
+
+#[test]
 fn lock_that_is_never_given_back() {
     expect_bugcheck(HOPELESS, || {
         let _kernel = impatient();

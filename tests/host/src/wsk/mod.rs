@@ -26,6 +26,7 @@ use crate::origin::Whose;
 use crate::pool::{self, Use};
 use crate::{irp, waits};
 
+pub(crate) use callbacks::calls as callbacks_called;
 pub(crate) use client::PROVIDER_DISPATCH;
 pub(crate) use registration::{VERSION, attach, detach, set_available};
 pub(crate) use request::complete_withheld;
