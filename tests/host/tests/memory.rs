@@ -284,8 +284,32 @@ fn null_dereferenced() {
         // SAFETY: breaks the rule; nothing lies there.
         unsafe { peek(ptr::with_exposed_provenance::<u8>(nothing)) };
     })
-    .tells("the driver read 0x18, by a pointer that is NULL, or close to it")
+    .tells("the driver read memory at 0x18, by a pointer that is NULL, or close to that")
     .tells("null_dereferenced");
+}
+
+#[test]
+fn null_called() {
+    expect_bugcheck(UNHANDLED, || {
+        let _kernel = Kernel::boot();
+        let nothing: *const () = ptr::with_exposed_provenance(core::hint::black_box(8));
+        // SAFETY: breaks the rule; no function lies there.
+        let function: extern "C" fn() = unsafe { core::mem::transmute(nothing) };
+        function();
+    })
+    .tells("memory at 0x8, by a pointer that is NULL, or close to that")
+    .tells("null_called");
+}
+
+#[test]
+fn address_that_there_is_none_like() {
+    expect_bugcheck(UNHANDLED, || {
+        let _kernel = Kernel::boot();
+        let nothing = core::hint::black_box(0xCDCD_CDCD_CDCD_CDC8_usize);
+        // SAFETY: breaks the rule; nothing lies there.
+        unsafe { peek(ptr::with_exposed_provenance::<u8>(nothing)) };
+    })
+    .tells("address_that_there_is_none_like");
 }
 
 #[test]
@@ -333,7 +357,7 @@ fn null_given_to_the_kernel() {
             call();
         })
         .tells(function)
-        .tells("by a pointer that is NULL, or close to it")
+        .tells("by a pointer that is NULL, or close to that")
         .tells("null_given_to_the_kernel");
     }
 }
