@@ -16,6 +16,7 @@ use crate::pool::Count;
 use crate::registry::{self, RegistryValue};
 use crate::schedule::{self, Completion};
 use crate::trace::{self, Event};
+use crate::wsk::UnknownName;
 use crate::{
     clock, device, executive, irp, lock_order, mdl, nmr, origin, page_fault, pool, thread, wsk,
 };
@@ -78,6 +79,7 @@ pub struct Builder {
     scattered: bool,
     patience: Duration,
     speed: NonZeroU32,
+    unknown_name: UnknownName,
 }
 
 impl Default for Builder {
@@ -94,6 +96,7 @@ impl Default for Builder {
             scattered: false,
             patience: Duration::from_secs(10),
             speed: NonZeroU32::MIN,
+            unknown_name: UnknownName::default(),
         }
     }
 }
@@ -161,6 +164,12 @@ impl Builder {
     /// on behind the last byte, and have to be mapped before they can be read.
     pub fn scattered_indications(mut self) -> Self {
         self.scattered = true;
+        self
+    }
+
+    /// What `WskGetAddressInfo` says about a name that nobody knows; [`UnknownName::NoMatch`] unless set. A driver should know both.
+    pub fn unknown_name(mut self, unknown: UnknownName) -> Self {
+        self.unknown_name = unknown;
         self
     }
 
@@ -233,6 +242,7 @@ impl Builder {
         schedule::configure(self.completion, seed);
         schedule::start();
         faults::set_network(self.network, seed);
+        wsk::set_unknown_name(self.unknown_name);
         wsk::start(self.null_provider, self.scattered, self.patience);
         BOOTED.store(true, Ordering::SeqCst);
         Kernel {

@@ -149,3 +149,4 @@ pub use pool::Count;
 pub use registry::RegistryValue;
 pub use schedule::Completion;
 pub use trace::{Event, IrpStep, What};
+pub use wsk::UnknownName;

@@ -87,7 +87,7 @@ fn wrong_states() {
         let second = client.listener(AF_INET, Callbacks::none());
         assert_eq!(
             second.bind(listener.local().unwrap()),
-            STATUS_SHARING_VIOLATION
+            STATUS_ADDRESS_ALREADY_EXISTS
         );
         second.close();
         listener.close();

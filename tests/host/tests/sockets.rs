@@ -39,7 +39,7 @@ fn binding() {
         let second = client.socket(AF_INET);
         assert_eq!(
             second.bind(first.local().unwrap()),
-            STATUS_SHARING_VIOLATION
+            STATUS_ADDRESS_ALREADY_EXISTS
         );
         // The address is free once the first socket is closed.
         let address = first.local().unwrap();

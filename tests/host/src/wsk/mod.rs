@@ -30,6 +30,8 @@ pub(crate) use callbacks::calls as callbacks_called;
 pub(crate) use client::PROVIDER_DISPATCH;
 pub(crate) use registration::{VERSION, attach, detach, set_available};
 pub(crate) use request::complete_withheld;
+pub use resolution::UnknownName;
+pub(crate) use resolution::set_unknown_name;
 pub(crate) use socket::{SOCKETS, force_close_all};
 
 /// Whether sockets send and receive nothing.

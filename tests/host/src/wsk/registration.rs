@@ -211,6 +211,11 @@ pub(crate) fn client(function: &str, client: *mut c_void) -> Arc<Client> {
             found.require_unchanged(function);
             found
         }
+        None if client.is_null() => bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, 0, 0, 0),
+            [],
+            "{function} was called without a client: Windows answers STATUS_INVALID_HANDLE"
+        ),
         None => bugcheck!(
             DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, client as usize, 0, 0),
             [],

@@ -27,6 +27,9 @@ use crate::wsk::ancillary::{Ancillary, IPV6, TCP, Told, Wanted, put, split};
 
 pub(crate) const SEND_FLAGS: i32 = 0;
 
+/// Whether connections that are over keep a listener from their port for a while.
+pub(crate) const OLD_CONNECTIONS_BLOCK: bool = false;
+
 /// Errors that have no kind in the standard library.
 pub(crate) const MESSAGE_TOO_LONG: i32 = WSAEMSGSIZE;
 pub(crate) const NO_SUCH_OPTION: i32 = WSAENOPROTOOPT;
