@@ -447,8 +447,7 @@ impl Kernel {
         {}
         let mut lines = left_running(Whose::Anybodys);
         lines.extend(left_behind(Whose::Anybodys));
-        power_off();
-        if let Some(panic) = trace::take_panic() {
+        if let Some(panic) = power_off() {
             std::panic::resume_unwind(panic);
         }
         if lines.is_empty() {
@@ -518,8 +517,8 @@ pub(crate) fn require_nothing_left(driver: u32, name: &str, patience: Duration) 
     }
 }
 
-/// Stops everything and lets the next kernel boot.
-fn power_off() {
+/// Stops everything and lets the next kernel boot; gives the panic of a listener, if one has panicked.
+fn power_off() -> Option<trace::Panic> {
     wsk::stop();
     schedule::stop();
     wsk::reset();
@@ -535,8 +534,10 @@ fn power_off() {
     mdl::reset();
     pool::reset();
     lock_order::reset();
+    let panic = trace::take_panic();
     *BOOTED_BY.lock() = None;
     FREE.notify_one();
+    panic
 }
 
 impl Drop for Kernel {
@@ -547,9 +548,8 @@ impl Drop for Kernel {
         }
         if std::thread::panicking() {
             self.running = false;
-            power_off();
             // One panic is enough.
-            drop(trace::take_panic());
+            drop(power_off());
         } else if let Err(leaks) = self.stop() {
             panic!("{leaks}");
         }

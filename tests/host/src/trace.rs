@@ -148,8 +148,11 @@ impl Display for What {
     }
 }
 
+/// What a panic is about.
+pub(crate) type Panic = Box<dyn Any + Send>;
+
 /// The first panic of a listener, which ends the test when the kernel is shut down.
-static PANIC: Mutex<Option<Box<dyn Any + Send>>> = Mutex::new(None);
+static PANIC: Mutex<Option<Panic>> = Mutex::new(None);
 
 type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
 
@@ -206,7 +209,7 @@ fn tell(what: What) {
 }
 
 /// The panic of a listener, if one has panicked.
-pub(crate) fn take_panic() -> Option<Box<dyn Any + Send>> {
+pub(crate) fn take_panic() -> Option<Panic> {
     PANIC.lock().take()
 }
 

@@ -78,9 +78,9 @@ fn kinds_of_sockets() {
             (
                 AF_INET,
                 SOCK_DGRAM,
-                17,
+                6,
                 WSK_FLAG_LISTEN_SOCKET,
-                STATUS_NOT_SUPPORTED,
+                STATUS_INVALID_PARAMETER,
             ),
         ];
         for (family, kind, protocol, flags, expected) in cases {
