@@ -83,6 +83,18 @@ extern "C" {
 #if !defined(_MSC_EXTENSIONS) && !defined(__forceinline)
 #define __forceinline __inline__ __attribute__((always_inline))
 #endif
+// Structured exceptions, which hosts other than Windows don't have: whoever would raise one stops there.
+/// The exception is handled by the block that follows.
+#define EXCEPTION_EXECUTE_HANDLER 1
+/// Somebody else may handle the exception.
+#define EXCEPTION_CONTINUE_SEARCH 0
+#if !defined(_WIN32)
+#define __try if (1)
+#define __except(Filter) else if (Filter)
+#define __finally
+/// Status that was raised.
+#define GetExceptionCode() ((NTSTATUS)0)
+#endif
 #if defined(_WIN32)
 #define DECLSPEC_SELECTANY __declspec(selectany)
 #else

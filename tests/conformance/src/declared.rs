@@ -33,6 +33,7 @@ pub const WITHOUT: &[(&str, &str)] = &[
         "KdPrintEx",
         "`DbgPrintEx` behind `cfg!(debug_assertions)`; C hides the arguments in parentheses of their own",
     ),
+    ("GetExceptionCode", "Rust catches no exceptions of the system"),
     (
         "NTDDI_VERSION_FROM_WIN32_WINNT2",
         "pastes tokens for `NTDDI_VERSION_FROM_WIN32_WINNT`",
@@ -76,6 +77,10 @@ pub const WITHOUT: &[(&str, &str)] = &[
     (
         "WSK_UTF16_CHECKED",
         "not of the kit: part of `RtlInitUnicodeString`",
+    ),
+    (
+        "__except",
+        "Rust catches no exceptions of the system; `TryProbeAndLockPages` does for locking pages",
     ),
     ("max", "`Ord::max`"),
     ("min", "`Ord::min`"),

@@ -310,6 +310,14 @@ pub const DrvRtPoolNxOptIn: u32 = 1;
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
 pub const EVENT_INCREMENT: i8 = 1;
+/// Somebody else may handle the exception.
+///
+/// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/).
+pub const EXCEPTION_CONTINUE_SEARCH: u32 = 0;
+/// The exception is handled by the block that follows.
+///
+/// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/).
+pub const EXCEPTION_EXECUTE_HANDLER: u32 = 1;
 /// Flags of a push lock when nothing else is asked for.
 ///
 /// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
