@@ -235,6 +235,12 @@ typedef UCHAR BOOLEAN, *PBOOLEAN;
 typedef ULONG LOGICAL, *PLOGICAL;
 /// Number of bytes, as C's own declarations have it.
 typedef __SIZE_TYPE__ size_t;
+/// Difference of two addresses, as C's own declarations have it.
+typedef __PTRDIFF_TYPE__ ptrdiff_t;
+/// Signed integer as wide as a pointer, as C's own declarations have it.
+typedef __INTPTR_TYPE__ intptr_t;
+/// Unsigned integer as wide as a pointer, as C's own declarations have it.
+typedef __UINTPTR_TYPE__ uintptr_t;
 /// Largest value of a `ULONG`.
 #define MAXULONG 0xffffffff
 /// Largest value of a `USHORT`.

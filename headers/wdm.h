@@ -2308,6 +2308,14 @@ NTKERNELAPI VOID IoReuseIrp(_Inout_ PIRP Irp, _In_ NTSTATUS Iostatus);
 _IRQL_requires_max_(DISPATCH_LEVEL)
 NTKERNELAPI VOID IoInitializeIrp(_Inout_ PIRP Irp, _In_ USHORT PacketSize, _In_ CCHAR StackSize);
 
+/// What a completion routine answers, under other names.
+typedef enum _IO_COMPLETION_ROUTINE_RESULT {
+    /// The request goes on up to the driver above.
+    ContinueCompletion = STATUS_SUCCESS,
+    /// The request stays with this driver.
+    StopCompletion = STATUS_MORE_PROCESSING_REQUIRED
+} IO_COMPLETION_ROUTINE_RESULT, *PIO_COMPLETION_ROUTINE_RESULT;
+
 /// Asks that a request be cancelled, and tells whether anybody took that on.
 _IRQL_requires_max_(DISPATCH_LEVEL)
 NTKERNELAPI BOOLEAN IoCancelIrp(_In_ PIRP Irp);

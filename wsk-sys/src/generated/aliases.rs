@@ -308,6 +308,10 @@ pub type PIO_ALLOCATION_ACTION = *mut IO_ALLOCATION_ACTION;
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PIO_COMPLETION_CONTEXT = *mut IO_COMPLETION_CONTEXT;
+/// What a completion routine answers, under other names.
+///
+/// Header: `wdm.h`.
+pub type PIO_COMPLETION_ROUTINE_RESULT = *mut IO_COMPLETION_ROUTINE_RESULT;
 /// Security context of an open request.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.

@@ -53,6 +53,34 @@ impl core::fmt::Debug for IO_ALLOCATION_ACTION {
         )
     }
 }
+/// What a completion routine answers, under other names.
+///
+/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ne-wdm-_io_completion_routine_result).
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct IO_COMPLETION_ROUTINE_RESULT(pub i32);
+impl IO_COMPLETION_ROUTINE_RESULT {
+    /// The request goes on up to the driver above.
+    pub const ContinueCompletion: Self = Self(0);
+    /// The request stays with this driver.
+    pub const StopCompletion: Self = Self(-1073741802);
+}
+impl core::fmt::Debug for IO_COMPLETION_ROUTINE_RESULT {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(
+            match self.0 {
+                0 => "ContinueCompletion",
+                -1073741802 => "StopCompletion",
+                other => {
+                    return f
+                        .debug_tuple("IO_COMPLETION_ROUTINE_RESULT")
+                        .field(&other)
+                        .finish();
+                }
+            },
+        )
+    }
+}
 /// Protocols over IP, which are also levels of options.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/ne-ws2def-ipproto).
