@@ -194,8 +194,32 @@ fn frames(mut visit: impl FnMut(usize, Frame) -> bool) {
     use core::ptr;
 
     use windows_sys::Win32::System::Diagnostics::Debug::{
-        CONTEXT, RtlCaptureContext, RtlLookupFunctionEntry, RtlVirtualUnwind, UNW_FLAG_NHANDLER,
+        CONTEXT, IMAGE_RUNTIME_FUNCTION_ENTRY, RtlCaptureContext, RtlLookupFunctionEntry,
+        RtlVirtualUnwind, UNW_FLAG_NHANDLER,
     };
+
+    /// The start of the function that an entry is of. A function may have several: all but the first are chained to another.
+    ///
+    /// # Safety
+    ///
+    /// The entry is of the image.
+    unsafe fn start_of(image: u64, mut entry: *const IMAGE_RUNTIME_FUNCTION_ENTRY) -> usize {
+        /// `UNW_FLAG_CHAININFO`
+        const CHAINED: u8 = 4;
+        // SAFETY: the caller says so. As documented, the flags are above the three bits of the version, the count of the codes of
+        // two bytes is the third byte, and a chained entry lies behind the codes, of which there is an even number.
+        unsafe {
+            loop {
+                let offset = (*entry).Anonymous.UnwindData as usize;
+                let information = (image as usize + offset) as *const u8;
+                let codes = usize::from(information.add(2).read());
+                if information.read() >> 3 & CHAINED == 0 {
+                    return image as usize + (*entry).BeginAddress as usize;
+                }
+                entry = information.add(4 + 2 * codes.next_multiple_of(2)).cast();
+            }
+        }
+    }
 
     /// The processor writes to it where it wants this alignment, of which the declaration says nothing.
     #[repr(C, align(16))]
@@ -213,6 +237,7 @@ fn frames(mut visit: impl FnMut(usize, Frame) -> bool) {
             if function.is_null() {
                 return;
             }
+            let start_of_code = start_of(image, function);
             let (mut data, mut establisher) = (ptr::null_mut(), 0);
             RtlVirtualUnwind(
                 UNW_FLAG_NHANDLER,
@@ -224,10 +249,9 @@ fn frames(mut visit: impl FnMut(usize, Frame) -> bool) {
                 &raw mut establisher,
                 ptr::null_mut(),
             );
-            // A function may have several entries: where the frame ends has to do.
             let frame = Frame {
                 end: context.Rsp as usize,
-                start_of_code: 0,
+                start_of_code,
             };
             if context.Rip == 0 || !visit(start, frame) {
                 return;

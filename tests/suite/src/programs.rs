@@ -37,6 +37,7 @@ const LACKING: &[(&str, &[&str])] = &[
             "accept_events",
             "accepts_are_cancelled_and_closed_and_forced",
             "inspection",
+            "wrong_answer_to_an_abort_event",
             "connection::a_disconnect_that_takes_too_long_aborts",
             "connection::a_reset_by_the_peer_is_an_error",
             "connection::an_abort_resets_the_connection_and_ends_what_is_in_flight",
