@@ -235,7 +235,7 @@ fn stdcall() {
     has(
         wsk,
         &[
-            "unsafe extern \"system\" fn(Value: u32, Context: *mut c_void) -> NTSTATUS, >;",
+            "unsafe extern \"system\" fn(Value: u32, Context: *mut c_void) -> NTSTATUS>;",
             "pub fn Does(Back: PFN_BACK) -> NTSTATUS;",
             "unsafe extern \"system\" {",
         ],

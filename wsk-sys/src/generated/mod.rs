@@ -12,6 +12,7 @@ mod functions;
 mod layout;
 mod records;
 mod status;
+
 pub use aliases::*;
 pub use callbacks::*;
 pub use constants::*;
