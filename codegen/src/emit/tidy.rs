@@ -15,7 +15,7 @@ pub(super) const ENTRY: &str = "wsk_entry";
 /// The text of a file in its final form.
 pub(super) fn tidy(text: &str) -> String {
     let lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    let lines = joined(lines);
+    let lines = joined(&lines);
     let lines: Vec<String> = lines.into_iter().flat_map(entry).collect();
     let mut tidy = spaced(lines).join("\n");
     tidy.push('\n');
@@ -32,7 +32,7 @@ fn indent(line: &str) -> usize {
 }
 
 /// Puts what fits on one line there, as rustfmt does, and takes apart what it takes apart.
-fn joined(lines: Vec<String>) -> Vec<String> {
+fn joined(lines: &[String]) -> Vec<String> {
     let mut done: Vec<String> = Vec::new();
     let mut at = 0;
     while at < lines.len() {
@@ -43,7 +43,7 @@ fn joined(lines: Vec<String>) -> Vec<String> {
             continue;
         }
         let opens = line.ends_with('(') || line.ends_with("Option<");
-        let end = opens.then(|| closing(&lines, at)).flatten().filter(|end| {
+        let end = opens.then(|| closing(lines, at)).flatten().filter(|end| {
             lines[at + 1..*end]
                 .iter()
                 .all(|inner| !inner.trim_start().starts_with("//"))
@@ -58,7 +58,7 @@ fn joined(lines: Vec<String>) -> Vec<String> {
             continue;
         };
         // What is inside comes first: it may fit where it is.
-        let inner = joined(lines[at + 1..end].to_vec());
+        let inner = joined(&lines[at + 1..end]);
         let words: Vec<&str> = inner.iter().map(|inner| inner.trim()).collect();
         let whole = words.join(" ");
         let whole = whole.strip_suffix(',').unwrap_or(&whole);
