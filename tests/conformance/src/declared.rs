@@ -33,7 +33,10 @@ pub const WITHOUT: &[(&str, &str)] = &[
         "KdPrintEx",
         "`DbgPrintEx` behind `cfg!(debug_assertions)`; C hides the arguments in parentheses of their own",
     ),
-    ("GetExceptionCode", "Rust catches no exceptions of the system"),
+    (
+        "GetExceptionCode",
+        "Rust catches no exceptions of the system",
+    ),
     (
         "NTDDI_VERSION_FROM_WIN32_WINNT2",
         "pastes tokens for `NTDDI_VERSION_FROM_WIN32_WINNT`",

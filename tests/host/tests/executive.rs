@@ -723,6 +723,40 @@ fn rundown_protection_started_again_too_early() {
     }
 }
 
+// Objects by their handles.
+
+#[test]
+fn a_handle_stands_for_an_object_of_its_type() {
+    unsafe extern "system" fn runs(_: *mut c_void) {}
+    let kernel = Kernel::boot();
+    let mut handle = ptr::null_mut();
+    let mut object = ptr::null_mut();
+    // SAFETY: the routine asks for nothing, and the objects are given back. The kernel only compares types.
+    unsafe {
+        let started = PsCreateSystemThread(
+            &mut handle,
+            THREAD_ALL_ACCESS,
+            ptr::null_mut(),
+            ptr::null_mut(),
+            ptr::null_mut(),
+            Some(runs),
+            ptr::null_mut(),
+        );
+        assert_eq!(started, STATUS_SUCCESS);
+        let mut refer =
+            |kind| ObReferenceObjectByHandle(handle, 0, kind, 0, &mut object, ptr::null_mut());
+        assert_eq!(
+            refer(ptr::without_provenance_mut(8)),
+            STATUS_OBJECT_TYPE_MISMATCH
+        );
+        assert_eq!(refer(*PsThreadType), STATUS_SUCCESS);
+        let _ = KeWaitForSingleObject(object, KWAIT_REASON::Executive, 0, 0, ptr::null_mut());
+        ObfDereferenceObject(object);
+        assert_eq!(ZwClose(handle), STATUS_SUCCESS);
+    }
+    kernel.shutdown();
+}
+
 // Waits for several objects.
 
 /// Waits for events; gives the status.

@@ -58,3 +58,36 @@ fn every_declared_function_is_exported() {
         "declared by wsk-sys, but not exported: {missing:?}"
     );
 }
+
+/// The data that the headers declare, which C code refers to, has a definition here.
+#[test]
+fn every_declared_object_is_defined() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut declared = BTreeSet::new();
+    for file in std::fs::read_dir(root.join("../../headers")).unwrap() {
+        let path = file.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "h") {
+            let text = std::fs::read_to_string(path).unwrap();
+            declared.extend(text.lines().filter_map(|line| {
+                let declaration = line.strip_prefix("extern ")?.strip_suffix(';')?;
+                let name = declaration
+                    .split('[')
+                    .next()?
+                    .split([' ', '*'])
+                    .next_back()?;
+                Some(name.to_owned())
+            }));
+        }
+    }
+    assert!(declared.len() >= 10, "only {declared:?} are declared");
+    let data = std::fs::read_to_string(root.join("src/data.rs")).unwrap();
+    let defined: BTreeSet<String> = data
+        .lines()
+        .filter_map(|line| Some(line.strip_prefix("    ")?.split_once(": ")?.0.to_owned()))
+        .collect();
+    let missing: Vec<&String> = declared.difference(&defined).collect();
+    assert!(
+        missing.is_empty(),
+        "declared by the headers, but not defined: {missing:?}"
+    );
+}
