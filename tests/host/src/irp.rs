@@ -24,9 +24,10 @@ use crate::flight::Flight;
 use crate::irql;
 use crate::origin::{self, Origin, Thread, Whose};
 use crate::pool::{self, Block, Counter, Use, paging};
+use crate::stack_places::{self, User};
 use crate::table::Table;
 use crate::trace::{self, IrpStep};
-use crate::{spinlock, stack_places};
+use crate::{lock_order, spinlock};
 
 /// All three of the `SL_INVOKE_ON_…` bits.
 const INVOKE_ALWAYS: u32 =
@@ -303,7 +304,11 @@ pub(crate) unsafe fn start(irp: *mut IRP, mut flight: Flight) {
     IN_FLIGHT.fetch_add(1, Ordering::SeqCst);
     drop(locked);
     for (place, what) in on_the_stack {
-        stack_places::watch(address, use_of_irp, function, place, what);
+        let user = User::Call {
+            irp: address,
+            use_of_irp,
+        };
+        stack_places::watch(user, function, place, what);
     }
     told.tell(address);
 }
@@ -478,8 +483,10 @@ unsafe fn call_routine(
     if level >= irql::DISPATCH_LEVEL {
         paging::trim();
     }
+    let locks = lock_order::held();
     // SAFETY: the driver gave this routine for this IRP.
     let returned = origin::for_driver(driver, || unsafe { routine(device, irp, context) });
+    lock_order::require_none_kept(locks, &"a completion routine");
     if irql::current() != level {
         bugcheck!(
             DRIVER_VERIFIER_DETECTED_VIOLATION(

@@ -1,4 +1,5 @@
-//! Places on a thread's stack that a call in flight uses: the function they belong to must not return before. Watched whenever the
+//! Places on a thread's stack that a call in flight uses, or WSK keeps a pointer to: the function they belong to must not return
+//! before. Watched whenever the
 //! thread calls the kernel again, by a walk up the stack to the function's frame, and when a system thread ends.
 //!
 //! Where the frames of a stack can't be walked, on Windows for Arm, nothing is watched.
@@ -7,13 +8,38 @@ use core::cell::RefCell;
 
 use crate::bugcheck::{bugcheck, violation};
 use crate::origin::Origin;
-use crate::{address_space, irp, irql};
+use crate::{address_space, irp, irql, wsk};
 
-/// A place that a call in flight uses.
+/// Who uses a place.
+#[derive(Clone, Copy)]
+pub(crate) enum User {
+    /// A call in flight: its IRP, and what tells this use of the IRP from others.
+    Call { irp: usize, use_of_irp: (u64, u64) },
+    /// WSK, for a client that is registered: where its registration lies, and what tells it from others there.
+    Registration { address: usize, client: usize },
+}
+
+impl User {
+    fn is_there(self) -> bool {
+        match self {
+            Self::Call { irp, use_of_irp } => irp::is_in_flight(irp, use_of_irp),
+            Self::Registration { address, client } => wsk::is_registered(address, client),
+        }
+    }
+
+    fn story(self) -> String {
+        match self {
+            Self::Call { irp, .. } => irp::story(irp as *mut _),
+            Self::Registration { address, .. } => {
+                format!("the client whose WSK_REGISTRATION is at {address:#x} is registered")
+            }
+        }
+    }
+}
+
+/// A place that somebody uses.
 struct Used {
-    irp: usize,
-    /// What tells this use of the IRP from others.
-    use_of_irp: (u64, u64),
+    user: User,
     function: &'static str,
     place: usize,
     what: &'static str,
@@ -40,19 +66,12 @@ pub(crate) fn concerns(address: usize) -> bool {
     address_space::is_on_stack(address)
 }
 
-/// A call in flight uses a place on this thread's stack.
+/// Somebody uses a place on this thread's stack.
 #[cold]
-pub(crate) fn watch(
-    irp: usize,
-    use_of_irp: (u64, u64),
-    function: &'static str,
-    place: usize,
-    what: &'static str,
-) {
+pub(crate) fn watch(user: User, function: &'static str, place: usize, what: &'static str) {
     let Some(frame) = frame_of(place) else { return };
     let used = Used {
-        irp,
-        use_of_irp,
+        user,
         function,
         place,
         what,
@@ -67,7 +86,7 @@ pub(crate) fn watch(
 /// there is anything left to watch.
 pub(crate) fn look(function: &str) -> bool {
     let mut places = USED.with_borrow_mut(core::mem::take);
-    places.retain(|used| irp::is_in_flight(used.irp, used.use_of_irp));
+    places.retain(|used| used.user.is_there());
     if places.is_empty() {
         return false;
     }
@@ -94,7 +113,7 @@ pub(crate) fn look(function: &str) -> bool {
 pub(crate) fn thread_ends() {
     let places = USED.with_borrow_mut(core::mem::take);
     for used in &places {
-        if irp::is_in_flight(used.irp, used.use_of_irp) {
+        if used.user.is_there() {
             report(used, "the end of the thread");
         }
     }
@@ -106,18 +125,22 @@ fn report(used: &Used, noticed_by: &str) -> ! {
         function,
         place,
         what,
-        irp,
+        user,
         origin,
         ..
     } = used;
+    let use_of_it = match user {
+        User::Call { .. } => "the call in flight",
+        User::Registration { .. } => "the client that is registered",
+    };
     bugcheck!(
-        DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, *place, *irp, 0),
+        DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, *place, 0, 0),
         [
-            irp::story(*irp as *mut _),
+            user.story(),
             format!("the place was given by {origin}"),
             format!("noticed by {noticed_by}"),
         ],
-        "{what} at {place:#x} lies on the stack, in a function that has returned while the call in flight ({function}) still uses it"
+        "{what} at {place:#x} lies on the stack, in a function that has returned while {use_of_it} ({function}) still uses it"
     )
 }
 

@@ -1169,6 +1169,32 @@ fn places_on_the_stack_of_a_thread_that_has_ended() {
     .tells("noticed by the end of the thread");
 }
 
+/// Registers with a registration on its own stack, and returns.
+#[inline(never)]
+fn forgets_its_registration() {
+    let mut registration = WSK_REGISTRATION::default();
+    let mut npi = WSK_CLIENT_NPI {
+        ClientContext: ptr::null_mut(),
+        Dispatch: &raw const CLIENT_DISPATCH,
+    };
+    // SAFETY: that the registration goes when this function returns is the rule that is broken; the kernel looks at it while it is
+    // there only.
+    let status = unsafe { WskRegister(&raw mut npi, &raw mut registration) };
+    assert_eq!(status, STATUS_SUCCESS);
+}
+
+#[test]
+fn registration_on_the_stack_of_a_function_that_has_returned() {
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        forgets_its_registration();
+        pool(8);
+    })
+    .tells("the WSK_REGISTRATION at")
+    .tells("lies on the stack, in a function that has returned while the client that is registered (WskRegister) still uses it")
+    .tells("forgets_its_registration");
+}
+
 #[test]
 fn places_on_the_stack_that_are_there_until_the_end() {
     let kernel = Kernel::boot();

@@ -9,6 +9,7 @@ use super::request::Request;
 use super::socket::Socket;
 use crate::bugcheck::{bugcheck, violation};
 use crate::irql::{self, DISPATCH_LEVEL};
+use crate::lock_order;
 use crate::schedule::SOON;
 use crate::trace;
 
@@ -119,7 +120,9 @@ pub(crate) fn call<R>(name: &'static str, told: Arguments<'_>, callback: impl Fn
     CALLS.fetch_add(1, Ordering::Relaxed);
     trace::callback(name, told);
     let level = irql::set(DISPATCH_LEVEL);
+    let locks = lock_order::held();
     let answer = callback();
+    lock_order::require_none_kept(locks, &format_args!("the driver's {name}"));
     if irql::current() != DISPATCH_LEVEL {
         bugcheck!(
             DRIVER_VERIFIER_DETECTED_VIOLATION(

@@ -28,7 +28,7 @@ use crate::{irp, waits};
 
 pub(crate) use callbacks::calls as callbacks_called;
 pub(crate) use client::PROVIDER_DISPATCH;
-pub(crate) use registration::{VERSION, attach, detach, set_available};
+pub(crate) use registration::{VERSION, attach, detach, is_registered, set_available};
 pub(crate) use request::complete_withheld;
 pub use resolution::UnknownName;
 pub(crate) use resolution::set_unknown_name;

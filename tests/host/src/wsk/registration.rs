@@ -20,6 +20,7 @@ use crate::bugcheck::{bugcheck, violation};
 use crate::faults::{self, Resource};
 use crate::origin::{Origin, Whose};
 use crate::pool::{self, Block};
+use crate::stack_places::{self, User};
 use crate::table::Table;
 use crate::waits::{self, Waiting};
 use crate::{clock, irql, trace};
@@ -147,6 +148,13 @@ impl Registration {
         }
         self.client.require_unchanged(function);
     }
+}
+
+/// Whether a client is registered with a `WSK_REGISTRATION` at an address.
+pub(crate) fn is_registered(address: usize, client: usize) -> bool {
+    let registrations = REGISTRATIONS.lock();
+    let registration = registrations.by_address.get(&address);
+    registration.is_some_and(|registration| Arc::as_ptr(&registration.client) as usize == client)
 }
 
 /// A block is being freed: nothing may lie in it that WSK keeps a pointer to.
@@ -358,8 +366,21 @@ export! {
             origin: Origin::here("WskRegister"),
         };
         registrations.deregistered.remove(&address);
+        let user = User::Registration {
+            address,
+            client: Arc::as_ptr(&registration.client) as usize,
+        };
+        let kept = [
+            (address, "the WSK_REGISTRATION"),
+            (registration.client.dispatch as usize, "the client dispatch table"),
+        ];
         registrations.by_address.insert(address, registration);
         drop(registrations);
+        for (place, what) in kept {
+            if stack_places::concerns(place) {
+                stack_places::watch(user, "WskRegister", place, what);
+            }
+        }
         trace::returned("WskRegister", STATUS_SUCCESS)
     }
 }
