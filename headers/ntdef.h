@@ -165,7 +165,7 @@ extern "C" {
 /// True, as a `BOOLEAN`.
 #define TRUE 1
 
-#if !defined(__cplusplus) && !defined(WSK_SAL_ANNOTATE)
+#if !defined(NOMINMAX) && !defined(WSK_SAL_ANNOTATE)
 #ifndef min
 /// The smaller of two numbers.
 #define min(Left, Right) (((Left) < (Right)) ? (Left) : (Right))
