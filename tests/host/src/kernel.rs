@@ -239,6 +239,7 @@ impl Builder {
         pool::protect_pages(self.special_pool);
         pool::allow_executable(self.executable_pool);
         page_fault::watch();
+        lock_order::begin();
         schedule::configure(self.completion, seed);
         schedule::start();
         faults::set_network(self.network, seed);

@@ -146,6 +146,11 @@ pub(crate) fn memory_freed(block: &Block) {
     }
 }
 
+/// This thread begins anew: what it held in another kernel is nothing to this one.
+pub(crate) fn begin() {
+    HELD.with_borrow_mut(Vec::clear);
+}
+
 /// Forgets everything.
 pub(crate) fn reset() {
     TAKEN_AFTER.lock().clear();
