@@ -1,6 +1,6 @@
 //! The commands and their arguments.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use wsk_codegen::diff::{self, Scope};
 use wsk_codegen::interface::Interface;
 use wsk_codegen::report::{self, Format};
 use wsk_codegen::{
-    Arch, Error, Options, Output, Source, corrections, coverage, kit, ntddi, output, verify,
+    Arch, Error, Options, Output, Source, corrections, coverage, kit, ntddi, output, plan, verify,
 };
 
 /// Generates wsk-sys from the Winsock Kernel headers, of this repository or of a Windows Driver Kit.
@@ -30,6 +30,9 @@ enum Command {
     Verify(Verification),
     /// List every name that wsk.h declares and how it is bound; exit with 1 if one is missing.
     Coverage(Covering),
+    /// Take over what a new kit's wsk.h has into the repository's headers, and generate from them; exit with 1, and write
+    /// nothing, while something is to be decided or written by hand.
+    Update(Update),
     /// Tell what changes from one release to another, and what that means for users of wsk-sys.
     Diff(Comparison),
 }
@@ -76,6 +79,28 @@ struct Comparison {
     /// The form of the report
     #[arg(long, value_name = "FORM", default_value = "text")]
     format: Form,
+}
+
+#[derive(Args)]
+struct Update {
+    /// The kit: its root, with or without @VERSION
+    #[arg(value_name = "KIT")]
+    kit: String,
+    /// The Windows SDK whose headers to use
+    #[arg(long, value_name = "ROOT")]
+    sdk: Option<PathBuf>,
+    /// A file of corrections of the kit's SAL
+    #[arg(long, value_name = "FILE")]
+    corrections: Option<PathBuf>,
+    /// Since when providers have an entry that the kit puts under no condition
+    #[arg(long, value_name = "ENTRY=NTDDI_NAME")]
+    decide: Vec<String>,
+    /// The release to compare with, a git revision [default: the last tag that is a version, or else HEAD]
+    #[arg(long, value_name = "REVISION")]
+    release: Option<String>,
+    /// Say what would be done, and write nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -173,16 +198,7 @@ impl Headers {
                 None => Source::ours()?,
             }
         };
-        let corrections = match &self.corrections {
-            None => Vec::new(),
-            Some(file) => {
-                let text = std::fs::read_to_string(file).map_err(|error| Error::Io {
-                    path: file.clone(),
-                    error,
-                })?;
-                corrections::parse(&text)?
-            }
-        };
+        let corrections = corrected(self.corrections.as_deref())?;
         Ok(source.for_ntddi(ntddi).with_corrections(corrections))
     }
 
@@ -382,6 +398,92 @@ fn interface(source: &Source) -> Result<(String, Interface), Error> {
     Ok((source.name().to_owned(), interface))
 }
 
+/// The corrections in a file, if there is one.
+fn corrected(file: Option<&Path>) -> Result<Vec<corrections::Correction>, Error> {
+    let Some(file) = file else {
+        return Ok(Vec::new());
+    };
+    let text = std::fs::read_to_string(file).map_err(|error| Error::Io {
+        path: file.to_owned(),
+        error,
+    })?;
+    corrections::parse(&text)
+}
+
+impl Update {
+    fn source(&self) -> Result<Source, Error> {
+        let kit = match Side::of(&self.kit, |path| Path::new(path).is_dir()) {
+            Side::Folder => kit::choose(Path::new(&self.kit), None)?,
+            Side::Version { root, version } => kit::choose(Path::new(root), Some(version))?,
+            _ => {
+                return Err(Error::Argument {
+                    argument: self.kit.clone(),
+                    problem: "is no kit: name its root, with or without @VERSION".to_owned(),
+                });
+            }
+        };
+        let source = Source::kit(&kit, self.sdk.as_deref())?;
+        Ok(source.with_corrections(corrected(self.corrections.as_deref())?))
+    }
+
+    fn run(&self) -> Result<ExitCode, Error> {
+        let root = wsk_codegen::repository().ok_or_else(|| Error::Argument {
+            argument: "update".to_owned(),
+            problem: "changes the headers of a checkout of the repository, and the current folder is in none".to_owned(),
+        })?;
+        let mut decided = BTreeMap::new();
+        for decision in &self.decide {
+            let (entry, since) = decision.split_once('=').ok_or_else(|| Error::Argument {
+                argument: decision.clone(),
+                problem: "is no decision: ENTRY=NTDDI_NAME is one".to_owned(),
+            })?;
+            decided.insert(entry.to_owned(), since.to_owned());
+        }
+        let options = Options {
+            by_hand: by_hand()?,
+            ..Options::default()
+        };
+        let tell = |step: &str| eprintln!("{step} …");
+        let plan = plan::plan(&self.source()?, &root, &decided, &options, &tell)?;
+        print!("{}", report::diff(&plan.news, Format::Text)?);
+        for note in &plan.notes {
+            println!("note: {note}");
+        }
+        for (title, lines) in [
+            ("to be decided", &plan.decisions),
+            ("to be written by hand", &plan.by_hand),
+        ] {
+            for line in lines {
+                println!("{title}: {line}");
+            }
+        }
+        if !plan.decisions.is_empty() || !plan.by_hand.is_empty() {
+            eprintln!("error: something is left to do, and nothing was written");
+            return Ok(ExitCode::from(1));
+        }
+        let release = self.release.clone().or_else(|| plan::last_release(&root));
+        let release = release.unwrap_or_else(|| "HEAD".to_owned());
+        tell(&format!("comparing with {release}"));
+        let before = plan::released(&root, &release)?;
+        let after = Interface::of_output(&plan.output)?;
+        let entry = diff::compare(
+            (&release, &before),
+            ("the next release", &after),
+            Scope::Everything,
+        );
+        println!("\n{}", report::diff(&entry, Format::Markdown)?);
+        if self.dry_run {
+            return Ok(ExitCode::SUCCESS);
+        }
+        plan.write(&root)?;
+        for path in plan.headers.keys() {
+            println!("{} was changed: describe what is new", path.display());
+        }
+        println!("{} files were generated", plan.output.files().count());
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
 impl Verification {
     fn run(&self) -> Result<ExitCode, Error> {
         let options = Options {
@@ -459,6 +561,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Error> {
             })
         }
         Command::Diff(comparison) => comparison.run(),
+        Command::Update(update) => update.run(),
     }
 }
 

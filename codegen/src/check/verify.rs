@@ -186,10 +186,12 @@ fn sources(program: &OsString) -> Result<Option<PathBuf>, Error> {
 fn core(program: &OsString, library: &Path, target: &str) -> Result<PathBuf, Error> {
     let version = run(Command::new(program).arg("-vV"))?;
     let version = checksum::of_bytes(&version.stdout);
-    let cache = match shipped::repository() {
-        Some(repository) => repository.join("target/core"),
-        None => std::env::temp_dir().join("wsk-codegen-core"),
-    };
+    let built = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let built = built.or_else(|| Some(shipped::repository()?.join("target")));
+    let cache = built.map_or_else(
+        || std::env::temp_dir().join("wsk-codegen-core"),
+        |built| built.join("core"),
+    );
     let folder = cache.join(format!("{target}-{version}"));
     if folder.is_dir() {
         return Ok(folder);

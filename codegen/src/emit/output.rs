@@ -216,7 +216,7 @@ fn name_of(item: &syn::Item) -> Option<String> {
 }
 
 /// Temporary files are private to their user; sources are not.
-fn readable_by_all(path: &Path) -> Result<(), Error> {
+pub(crate) fn readable_by_all(path: &Path) -> Result<(), Error> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;

@@ -74,7 +74,7 @@ pub(crate) fn sal() -> &'static str {
 
 /// The repository that the generator runs in: the nearest folder around the current one that holds it.
 #[must_use]
-pub(crate) fn repository() -> Option<PathBuf> {
+pub fn repository() -> Option<PathBuf> {
     let here = std::env::current_dir().ok()?;
     let holds = |folder: &&Path| {
         ["headers/wsk.h", "wsk-sys/Cargo.toml", "codegen/Cargo.toml"]
