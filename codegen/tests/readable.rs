@@ -47,6 +47,28 @@ fn rustfmt_changes_nothing() {
     }
 }
 
+/// A line of a comment may end as an item does.
+#[test]
+fn comments_stay_in_one_piece() {
+    let wsk = "#include <ntddk.h>
+        /// Does this first;
+        /// and that later, with {braces}
+        /// that end a line.
+        typedef NTSTATUS (NTAPI *PFN_ONE)(_In_ PVOID Socket);";
+    let output = tiny::generate(wsk).unwrap();
+    for (_, text) in output.files() {
+        let lines: Vec<&str> = text.lines().collect();
+        for three in lines.windows(3) {
+            let comment = |line: &str| line.trim_start().starts_with("///");
+            assert!(
+                !(comment(three[0]) && three[1].is_empty()),
+                "{}",
+                three.join("\n")
+            );
+        }
+    }
+}
+
 /// What our own headers have little of.
 #[test]
 fn rustfmt_changes_nothing_of_odd_items_either() {

@@ -210,6 +210,7 @@ fn spaced(lines: Vec<String>) -> Vec<String> {
     for line in lines {
         let ends = spaced.last().is_some_and(|last| {
             indent(last) == indent(&line)
+                && !last.trim_start().starts_with("//")
                 && match indent(last) {
                     0 => last.ends_with([';', '}']),
                     4 => last.ends_with('}') || (last.ends_with(';') && is_foreign(&spaced)),

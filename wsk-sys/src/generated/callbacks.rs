@@ -479,7 +479,6 @@ pub type PFN_WSK_RECEIVE = Option<
 ///
 /// A NULL `DataIndication` means that the socket is dead and must be closed. With STATUS_SUCCESS the client has taken
 /// everything, or as many bytes as it has stored in `BytesAccepted`; STATUS_PENDING keeps the data until `WskRelease`;
-
 /// STATUS_DATA_NOT_ACCEPTED leaves it to the provider until the next `WskReceive`.
 ///
 /// Parameters: `SocketContext` (in, optional), `Flags` (in), `DataIndication` (in, optional), `BytesIndicated` (in), `BytesAccepted` (in, out, optional).
