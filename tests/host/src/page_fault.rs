@@ -214,6 +214,7 @@ mod host {
     const SIGNALS: [c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
 
     pub(super) fn install() {
+        start_reporter();
         let mut before = [const { MaybeUninit::<libc::sigaction>::zeroed() }; 2];
         for (signal, before) in SIGNALS.into_iter().zip(&mut before) {
             // SAFETY: both places hold a `sigaction`.
@@ -251,6 +252,8 @@ mod host {
             if fault.address.is_some_and(super::resolve) {
                 return;
             }
+            // SAFETY: the host gives the context.
+            unsafe { hand_over(context, &fault) };
             if fault.access == Access::Call {
                 // SAFETY: the host gives the context of a function that was called, and had its stack.
                 unsafe { step_back(context) };
@@ -288,6 +291,54 @@ mod host {
         stack: Option<usize>,
         instruction: usize,
         access: Access,
+    }
+
+    /// Where the thread is told of faults that reports those of threads that never called the kernel.
+    static REPORTER: OnceLock<c_int> = OnceLock::new();
+
+    /// Starts the thread that reports faults of threads that weren't prepared: the stack on which they handle signals is too small
+    /// for a report.
+    fn start_reporter() {
+        let mut ends = [0; 2];
+        // SAFETY: there is room for both ends of the pipe.
+        if unsafe { libc::pipe(ends.as_mut_ptr()) } != 0 {
+            return;
+        }
+        let [from, to] = ends;
+        let reporter =
+            std::thread::Builder::new().name("a thread that never called the kernel".into());
+        let started = reporter.spawn(move || {
+            let mut fault = MaybeUninit::<Fault>::uninit();
+            let length = size_of::<Fault>();
+            // SAFETY: there is as much room.
+            let read = unsafe { libc::read(from, fault.as_mut_ptr().cast(), length) };
+            if read.cast_unsigned() == length {
+                // SAFETY: what was written there is a fault.
+                super::report(unsafe { fault.assume_init() });
+            }
+        });
+        if started.is_ok() {
+            let _ = REPORTER.set(to);
+        }
+    }
+
+    /// Leaves a fault to the reporter, if this thread wasn't prepared, and doesn't return then.
+    ///
+    /// # Safety
+    ///
+    /// `context` is what the host gave to a signal handler.
+    unsafe fn hand_over(context: *mut c_void, fault: &Fault) {
+        // SAFETY: the caller says so.
+        let stack = unsafe { (*context.cast::<libc::ucontext_t>()).uc_stack };
+        let small = stack.ss_flags & libc::SS_DISABLE == 0 && stack.ss_size < STACK / 2;
+        if small && let Some(&to) = REPORTER.get() {
+            // SAFETY: the fault has as many bytes. A pipe takes them at once.
+            unsafe { libc::write(to, core::ptr::from_ref(fault).cast(), size_of::<Fault>()) };
+            loop {
+                // SAFETY: nothing is asked of the caller.
+                unsafe { libc::pause() };
+            }
+        }
     }
 
     /// Goes back to the caller of a function that isn't there, so that the frames of the stack can be told.

@@ -21,7 +21,7 @@ use crate::irql;
 use crate::origin::{self, Origin, Whose};
 use crate::registry::Key;
 use crate::table::Table;
-use crate::{stack_places, waits};
+use crate::{page_fault, stack_places, waits};
 
 /// A thread object. Its memory starts with a dispatcher header, so that it can be waited for.
 #[repr(C)]
@@ -231,6 +231,7 @@ export! {
             .spawn(move || {
                 let thread = ptr::with_exposed_provenance_mut::<Thread>(address);
                 CURRENT.set(thread);
+                page_fault::prepare_thread();
                 // SAFETY: the running thread holds a reference to its object; the driver gave the routine and its context.
                 unsafe {
                     (*thread)

@@ -74,6 +74,41 @@ fn freed_pool_written() {
 }
 
 #[test]
+fn freed_pool_read_by_a_thread_that_never_called_the_kernel() {
+    expect_bugcheck(FREED, || {
+        let _kernel = Kernel::boot();
+        let memory = pool(100);
+        // SAFETY: the block is used by nobody. Reading it when it is freed breaks the rule; it is inaccessible then.
+        unsafe { ExFreePoolWithTag(memory, TAG) };
+        let address = memory.expose_provenance();
+        let other = std::thread::spawn(move || {
+            // SAFETY: as above.
+            unsafe { peek(ptr::with_exposed_provenance::<u8>(address)) }
+        });
+        let _ = other.join();
+    })
+    .tells("the driver read memory that was freed, 0 bytes from its start")
+    .tells("freed by ExFreePoolWithTag")
+    .tells("freed_pool_read_by_a_thread_that_never_called_the_kernel");
+}
+
+#[test]
+fn system_thread_without_a_routine() {
+    expect_bugcheck(UNHANDLED, || {
+        let _kernel = Kernel::boot();
+        let nothing: *const () = ptr::with_exposed_provenance(core::hint::black_box(0x10));
+        // SAFETY: breaks the rule; no function lies there.
+        unsafe {
+            let routine =
+                core::mem::transmute::<*const (), unsafe extern "system" fn(*mut c_void)>(nothing);
+            start_thread(routine, ptr::null_mut());
+        }
+        std::thread::sleep(std::time::Duration::from_secs(50));
+    })
+    .tells("memory at 0x10, by a pointer that is NULL, or close to that");
+}
+
+#[test]
 fn freed_irp_read() {
     expect_bugcheck(FREED, || {
         let _kernel = Kernel::boot();
