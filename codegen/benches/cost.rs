@@ -111,7 +111,7 @@ fn stand_in() -> std::io::Result<tempfile::TempDir> {
     let (km, shared) = (version.join("km"), version.join("shared"));
     fs::create_dir_all(&km)?;
     fs::create_dir_all(&shared)?;
-    for entry in fs::read_dir(Source::shipped())? {
+    for entry in fs::read_dir(shipped())? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default();
         let of_the_kit = ["wsk.h", "wdm.h", "ntddk.h", "netioddk.h"];
@@ -127,6 +127,10 @@ fn stand_in() -> std::io::Result<tempfile::TempDir> {
         fs::write(folder.join(name), text)?;
     }
     Ok(root)
+}
+
+fn shipped() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../headers"))
 }
 
 fn others() -> String {

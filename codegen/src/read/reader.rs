@@ -39,6 +39,7 @@ pub(crate) fn read(
                 source,
                 shipped,
                 known: known.clone(),
+                known_annotations: source.annotations()?.into(),
                 candidates: &candidates,
                 files: HashMap::new(),
                 facts: Facts::default(),
@@ -52,7 +53,7 @@ pub(crate) fn read(
                 unnamed,
                 ..
             } = reader;
-            corrections::apply(&mut facts)?;
+            corrections::apply(&mut facts, source.corrections())?;
             if let Some(shipped) = shipped {
                 describe::describe(&mut facts, shipped, source.build().map(|_| source.name()));
             }
@@ -89,6 +90,7 @@ pub(crate) fn read(
 /// What is read from the text of one header: for each line, its words of documentation, and the version that it is
 /// conditional on.
 struct Text {
+    bytes: Vec<u8>,
     docs: Vec<Option<String>>,
     since: Vec<Option<String>>,
 }
@@ -98,6 +100,8 @@ struct Reader<'s> {
     shipped: Option<&'s Facts>,
     /// Names that our own headers declare.
     known: BTreeSet<&'s str>,
+    /// The annotations that our own `sal.h` has, with or without a meaning.
+    known_annotations: std::rc::Rc<BTreeSet<String>>,
     candidates: &'s Candidates,
     files: HashMap<PathBuf, Text>,
     facts: Facts,
@@ -192,7 +196,7 @@ impl Reader<'_> {
                 };
                 if imported {
                     self.shape(&name, &header, entity);
-                    let parameters = parameters(entity);
+                    let parameters = self.parameters(entity, &origin.header)?;
                     self.facts
                         .functions
                         .insert(name, Prototype { origin, parameters });
@@ -285,7 +289,7 @@ impl Reader<'_> {
         });
         self.shape(&name, &origin.header, entity);
         if function {
-            let parameters = parameters(entity);
+            let parameters = self.parameters(entity, &origin.header)?;
             self.facts
                 .callbacks
                 .insert(name, Prototype { origin, parameters });
@@ -393,6 +397,34 @@ impl Reader<'_> {
         Ok(doc.join("\n"))
     }
 
+    fn parameters(&mut self, entity: Entity<'_>, header: &str) -> Result<Vec<Parameter>, Error> {
+        let children = entity.get_children().into_iter();
+        let declared = children.filter(|child| child.get_kind() == EntityKind::ParmDecl);
+        let mut parameters = Vec::new();
+        for (index, parameter) in declared.enumerate() {
+            let mut annotations = sal::annotations(parameter);
+            annotations.retain(|sal| !sal.starts_with("_IRQL"));
+            let location = parameter.get_location();
+            let location = location.map(|location| location.get_file_location());
+            if let Some((offset, path)) = location
+                .filter(|_| header == WSK && parameter.get_name().is_some())
+                .and_then(|location| Some((location.offset, location.file?.get_path())))
+            {
+                let known = self.known_annotations.clone();
+                let text = self.text(&path)?;
+                annotations.extend(sal::strange_words(&text.bytes, offset as usize, &known));
+            }
+            parameters.push(Parameter {
+                name: parameter
+                    .get_name()
+                    .unwrap_or_else(|| format!("arg{}", index + 1)),
+                line: place(parameter).map_or(0, |(_, line)| line),
+                sal: annotations,
+            });
+        }
+        Ok(parameters)
+    }
+
     fn text(&mut self, path: &Path) -> Result<&Text, Error> {
         if !self.files.contains_key(path) {
             let bytes = std::fs::read(path).map_err(|error| Error::io(path, error))?;
@@ -402,7 +434,8 @@ impl Reader<'_> {
                 .map(|line| Some(line.trim_start().strip_prefix("///")?.trim().to_owned()))
                 .collect();
             let since = directives::conditions(&text);
-            self.files.insert(path.to_owned(), Text { docs, since });
+            self.files
+                .insert(path.to_owned(), Text { bytes, docs, since });
         }
         Ok(&self.files[path])
     }
@@ -418,24 +451,6 @@ fn tag_of_typedef(typedef: Entity<'_>) -> Option<String> {
 /// Whether a name is what clang calls something that has none.
 fn is_unnamed(name: &str) -> bool {
     name.is_empty() || name.starts_with('(')
-}
-
-fn parameters(entity: Entity<'_>) -> Vec<Parameter> {
-    entity
-        .get_children()
-        .into_iter()
-        .filter(|child| child.get_kind() == EntityKind::ParmDecl)
-        .enumerate()
-        .map(|(index, parameter)| Parameter {
-            name: parameter
-                .get_name()
-                .unwrap_or_else(|| format!("arg{}", index + 1)),
-            sal: sal::annotations(parameter)
-                .into_iter()
-                .filter(|sal| !sal.starts_with("_IRQL"))
-                .collect(),
-        })
-        .collect()
 }
 
 /// The words of a `///` or `/** */` comment.
