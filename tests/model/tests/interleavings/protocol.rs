@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use wsk_model::{Faithful, explore};
+use wsk_model::explore;
 
 use crate::scenarios;
 
@@ -12,7 +12,7 @@ macro_rules! hold {
             #[test]
             fn $scenario() {
                 let start = Instant::now();
-                explore($preemptions, scenarios::$scenario::<Faithful>);
+                explore($preemptions, scenarios::$scenario);
                 println!("{}: {:?}", stringify!($scenario), start.elapsed());
             }
         )*
@@ -20,44 +20,53 @@ macro_rules! hold {
 }
 
 hold! {
-    inline_and_take: None,
-    look_and_take: None,
-    look_and_leave: None,
-    wait: None,
-    wait_give_up_and_reuse: Some(4),
-    give_up_and_take_or_leave: None,
-    time_out_and_cancel: None,
-    block_on: None,
-    two_wakers: None,
-    poll_and_sleep: None,
-    poll_and_wait: None,
-    poll_give_up_and_leave: None,
-    leave: None,
-    poll_and_leave: None,
-    forget_it: None,
-    cancel_and_wait: None,
-    cancel_and_reuse: None,
-    cancel_and_leave: None,
-    cancel_and_leave_pooled: None,
-    leave_pooled: None,
-    close: None,
-    close_and_poll: None,
-    close_and_call_back: None,
+    inline_and_take: Some(3),
+    look_and_take: Some(3),
+    look_and_leave: Some(3),
+    wait: Some(3),
+    wait_in_the_call: Some(3),
+    wait_give_up_and_reuse: Some(3),
+    give_up_and_take_or_leave: Some(3),
+    time_out_and_cancel: Some(3),
+    block_on: Some(3),
+    two_wakers: Some(3),
+    poll_and_sleep: Some(3),
+    poll_and_wait: Some(3),
+    poll_wait_a_while_and_sleep: Some(3),
+    poll_give_up_and_leave: Some(3),
+    leave: Some(3),
+    poll_and_leave: Some(3),
+    forget_it: Some(3),
+    cancel_and_wait: Some(3),
+    cancel_and_reuse: Some(3),
+    cancel_and_leave: Some(3),
+    cancel_and_leave_pooled: Some(3),
+    leave_pooled: Some(3),
+    pool_closed: Some(3),
+    pool_idle: Some(3),
+    pool_idle_and_taken: Some(3),
+    told: Some(3),
+    told_and_unloaded: Some(3),
+    prepared_told: Some(3),
+    close: Some(3),
+    close_and_poll: Some(3),
+    close_and_call_back: Some(3),
     scope: Some(3),
-    pool_aba: None,
+    scope_given_up: Some(3),
+    pool_aba: Some(3),
     pool_of_three_threads: Some(3),
     pool_waiters_one_slot: Some(3),
     pool_waiters_two_slots: Some(3),
     pool_waiter_gives_up: Some(3),
-    prepared_again: None,
-    prepared_time_out: Some(4),
-    prepared_await: Some(4),
-    prepared_poll_and_wait: None,
-    prepared_poll_and_leave: Some(4),
-    prepared_leave_and_start: Some(4),
-    prepared_leave_and_wait_for: Some(4),
-    prepared_cancel_and_leave: Some(4),
-    prepared_forget: None,
-    prepared_close: None,
-    prepared_given_up: Some(4),
+    prepared_again: Some(3),
+    prepared_time_out: Some(3),
+    prepared_await: Some(3),
+    prepared_poll_and_wait: Some(3),
+    prepared_poll_and_leave: Some(3),
+    prepared_leave_and_start: Some(3),
+    prepared_leave_and_wait_for: Some(3),
+    prepared_cancel_and_leave: Some(3),
+    prepared_forget: Some(3),
+    prepared_close: Some(3),
+    prepared_given_up: Some(3),
 }
