@@ -4,6 +4,7 @@ use core::ffi::c_void;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use loom::sync::{Condvar, Mutex};
 use real::{
@@ -179,15 +180,18 @@ pub unsafe fn KeQueryUnbiasedInterruptTime() -> u64 {
     0
 }
 
-/// `KeAcquireSpinLock`. Nothing that loom knows of is done with a lock held, so no other thread runs meanwhile.
+/// `KeAcquireSpinLock`. Nothing that loom knows of is done with a lock held, so no other thread of an exploration runs meanwhile;
+/// other explorations do.
 ///
 /// # Safety
 ///
 /// That of the function.
 pub unsafe fn KeAcquireSpinLock(lock: *mut usize, irql: *mut u8) {
-    // SAFETY: the caller gives both.
+    // SAFETY: the caller gives both; the lock is used by way of these functions only, which take it for an atomic.
     unsafe {
-        assert_eq!(lock.replace(1), 0, "one thread at a time runs");
+        while AtomicUsize::from_ptr(lock).swap(1, Ordering::Acquire) != 0 {
+            std::thread::yield_now();
+        }
         irql.write(0);
     }
 }
@@ -199,7 +203,7 @@ pub unsafe fn KeAcquireSpinLock(lock: *mut usize, irql: *mut u8) {
 /// That of the function.
 pub unsafe fn KeReleaseSpinLock(lock: *mut usize, _: u8) {
     // SAFETY: the caller has the lock.
-    unsafe { lock.write(0) };
+    unsafe { AtomicUsize::from_ptr(lock) }.store(0, Ordering::Release);
 }
 
 /// `KeInitializeTimerEx`.
