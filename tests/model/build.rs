@@ -64,7 +64,8 @@ fn root(out: &Path) {
             } else {
                 out.join(name).join("mod.rs")
             };
-            root.push_str(&format!("#[path = {path:?}]\n"));
+            // As a literal of Rust: paths of Windows have backslashes.
+            root.extend(["#[path = r#\"", &path.display().to_string(), "\"#]\n"]);
         }
         root.push_str(line);
         root.push('\n');

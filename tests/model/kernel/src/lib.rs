@@ -1,7 +1,8 @@
 //! `wsk-sys` as the model has it: the same types, and functions that are made of loom's objects, so that loom knows what orders
 //! what. Memory that is freed stays until the execution ends, and whoever uses it still is found.
 
-#![allow(non_snake_case)]
+// The functions are C's. Where one panics, an exploration has found something.
+#![allow(non_snake_case, clippy::must_use_candidate, clippy::missing_panics_doc)]
 
 mod dispatcher;
 mod irp;

@@ -117,8 +117,8 @@ fn socket_of(number: usize) -> Rc<Socket> {
 impl Request {
     /// The memory that it is about, if there is any.
     fn mdl(&self) -> *mut MDL {
-        // SAFETY: the buffer stays until the request has completed.
         touch(self.buffer.addr());
+        // SAFETY: the buffer stays until the request has completed.
         unsafe { (*self.buffer).Mdl }
     }
 
