@@ -151,9 +151,10 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
             }
         };
         let mut operation = ended.operation;
+        // Before it is read, because code of others may unwind then.
+        take_back::<F::Operation, B>(&mut operation, place);
         // SAFETY: it has completed; what is carried lies at its place, and is read once.
         let result = unsafe { F::Operation::read(ended.outcome, operation.arguments(), place) };
-        take_back::<F::Operation, B>(&mut operation, place);
         match result {
             Ok(output) => {
                 let waited = WayIn::<F, B>::waited(Ok(output), carried);

@@ -88,7 +88,7 @@ struct Unload<B>(NonNull<B>);
 
 impl<B> Drop for Unload<B> {
     fn drop(&mut self) {
-        // SAFETY: who makes this has just written there, and does not go on.
+        // SAFETY: who makes this has written there, and does not go on.
         unsafe { self.0.drop_in_place() };
     }
 }
@@ -175,10 +175,13 @@ impl<P> Ended<P> {
             outcome,
             mut operation,
         } = self;
+        // Drops it when code of others unwinds.
+        let undo = Unload(place);
         // SAFETY: it has completed, and the caller vouches for the place, out of which it is moved once.
         unsafe {
-            let result = O::read(outcome, operation.arguments(), place);
             WayOf::<O, B>::take_back(place, Lock::of(operation.locked()));
+            let result = O::read(outcome, operation.arguments(), place);
+            core::mem::forget(undo);
             (result, place.read())
         }
         // The operation goes back last.
