@@ -75,7 +75,7 @@ const THREADED: [&[&str]; 3] = [
     &["--package", "wsk", "--test", "host"],
 ];
 /// How many schedules are run: a fraction of what the test runs otherwise, which takes minutes under the sanitizer.
-const SCHEDULES: &str = "2000";
+const SCHEDULES: &str = "1000";
 
 /// Runs tests with thread sanitizer.
 pub(crate) fn thread_sanitizer() -> Result<(), String> {
