@@ -4,10 +4,11 @@ use std::process::Command;
 
 use crate::{run, tools};
 
-/// What is tested: the tests of `wsk`, and the abuse of its handles.
-const TESTS: [&[&str]; 2] = [
+/// What is tested: the tests of `wsk`, and the abuse of its handles and by its buffers, wakers and completions.
+const TESTS: [&[&str]; 3] = [
     &["--package", "wsk", "--tests"],
     &["--package", "wsk-schedules", "--test", "abuse"],
+    &["--package", "wsk-schedules", "--test", "promises"],
 ];
 
 /// A test that reads freed pool, which passes where nobody watches: the host kernel has to tell the tool what is freed.

@@ -8,7 +8,7 @@ use crate::buffer::Lock;
 use crate::error::Error;
 use crate::irp::{Flight, Idle};
 use crate::irql::{MayWait, may_wait};
-use crate::operation::carried::{WayOf, go_on, lend_and_put};
+use crate::operation::carried::{Lent, WayOf, go_on, lend_and_put};
 use crate::registration::hold;
 use crate::request::{Function, Operation, Request, Way};
 use crate::time::{Deadline, GRACE};
@@ -151,9 +151,11 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
             }
         };
         let mut operation = ended.operation;
-        // SAFETY: it has completed; what is carried lies at its place, and is read once.
-        let result = unsafe { F::Operation::read(ended.outcome, operation.arguments(), place) };
-        take_back::<F::Operation, B>(&mut operation, place);
+        // SAFETY: it has completed; what is carried lies at its place, was lent, and is read once.
+        let result = unsafe {
+            let lent = Lent::<F::Operation, B, ()>::of(&mut operation, place);
+            F::Operation::read(ended.outcome, lent.operation.arguments(), place)
+        };
         match result {
             Ok(output) => {
                 let waited = WayIn::<F, B>::waited(Ok(output), carried);
