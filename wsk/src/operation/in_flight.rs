@@ -4,11 +4,12 @@ use core::fmt;
 use core::future::{Future, IntoFuture};
 use core::marker::PhantomData;
 use core::pin::Pin;
+use core::ptr::NonNull;
 use core::task::{Context, Poll};
 use core::time::Duration;
 
 use crate::error::Error;
-use crate::irp::{Flight, Idle, Polled};
+use crate::irp::{Flight, Idle, NotLaunched, Polled};
 use crate::irql::{MayWait, may_wait};
 use crate::operation::carried::{Carried, Of, WayOf, discard, go_on, load, place_of, refuse_large};
 use crate::registration::hold;
@@ -47,17 +48,18 @@ impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
     #[inline]
     pub(super) fn begin(self) -> Result<InFlight<F::Operation, B>, (Error, B)> {
         match Idle::new() {
-            Ok(operation) => self.begin_with(operation, true),
+            Ok(operation) => self.begin_with::<true>(operation),
             Err(error) => Err((error, self.carried)),
         }
     }
 
-    /// Makes the request with an operation, which holds the capture by itself unless its pool does.
-    #[inline]
-    pub(super) fn begin_with(
+    /// Makes the request with an operation, which `HOLDS` the capture by itself unless its pool does.
+    // Only the two finishers call it, for which the compiler else makes one function of it, with what each does not need.
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
+    pub(super) fn begin_with<const HOLDS: bool>(
         self,
         operation: Idle<Carried<B>>,
-        holds: bool,
     ) -> Result<InFlight<F::Operation, B>, (Error, B)> {
         let Request {
             target,
@@ -71,7 +73,7 @@ impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
         // was seen. The discard is that of what was loaded.
         let launched = unsafe {
             operation.set_discard(discard::<F::Operation, B>);
-            if holds {
+            if HOLDS {
                 let observer = hold(F::Operation::capture(target, place.as_ref()));
                 operation.launch_observed(observer, |irp| F::Operation::submit(&parameters, irp))
             } else {
@@ -84,20 +86,30 @@ impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
                 flight: Some(flight),
                 of: PhantomData,
             }),
-            Err(refused) => {
-                let mut operation = refused.operation;
-                // SAFETY: nothing was begun; what was lent is taken back, and what was loaded moved out, once.
-                let carried = unsafe {
-                    WayOf::<F::Operation, B>::take_back(
-                        place,
-                        crate::buffer::Lock::of(operation.locked()),
-                    );
-                    place.read()
-                };
-                Err((refused.error, carried))
-            }
+            // SAFETY: nothing was begun; it was loaded, and is unloaded once.
+            Err(refused) => Err(unsafe { unload_refused::<F::Operation, B>(refused, place) }),
         }
     }
+}
+
+/// Takes back what was lent to an operation that was not begun, and what it carries out of it.
+///
+/// # Safety
+///
+/// The operation was loaded, for an `O`, with what lies at the place, which nobody else takes out.
+#[cold]
+#[inline(never)]
+unsafe fn unload_refused<O: Operation<B>, B>(
+    refused: NotLaunched<Carried<B>>,
+    place: NonNull<B>,
+) -> (Error, B) {
+    let mut operation = refused.operation;
+    // SAFETY: the caller keeps the same contract.
+    let carried = unsafe {
+        WayOf::<O, B>::take_back(place, crate::buffer::Lock::of(operation.locked()));
+        place.read()
+    };
+    (refused.error, carried)
 }
 
 /// A request that runs when it is awaited.
