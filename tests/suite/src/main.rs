@@ -159,12 +159,12 @@ const CHECKS: &[Check] = &[
     Check {
         name: "generator-cost",
         lane: Lane::Second,
-        // Not optimised: that takes longer to compile than to run, and favours neither side.
+        // As `cargo codegen` is built.
         run: || {
             cargo(&[
                 "bench",
                 "--profile",
-                "dev",
+                "codegen",
                 "--package",
                 "wsk-codegen",
                 "--bench",
