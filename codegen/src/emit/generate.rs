@@ -46,7 +46,7 @@ pub fn generate(source: &Source, options: &Options) -> Result<Output, Error> {
     let clang = libclang::load()?;
     let runs = if source.is_kit() {
         let headers = Source::ours()?;
-        let reading = reader::read(&clang, &headers, Arch::X86_64, None)?;
+        let reading = reader::read_ours(&clang, &headers)?;
         std::thread::scope(|scope| {
             let binding = scope.spawn(|| run::run(&headers, Arch::X86_64, &reading.facts));
             let bound = || join(binding);

@@ -13,7 +13,7 @@ use crate::read::facts::{
     Facts, FunctionMacro, Origin, Parameter, Prototype, Reading, Tagged, WSK,
 };
 use crate::read::macros::{self, Candidates, Constant, Constants};
-use crate::read::parse::{self, place};
+use crate::read::parse::{self, Places, place};
 use crate::read::shape::Shaper;
 use crate::read::{corrections, describe, directives, fields, language, names, sal, tables};
 
@@ -21,18 +21,44 @@ use crate::read::{corrections, describe, directives, fields, language, names, sa
 ///
 /// # Errors
 ///
-/// When the headers do not parse.
+/// When the headers do not parse, or say something else to C than to C++.
 pub(crate) fn read(
     clang: &Clang,
     source: &Source,
     arch: Arch,
     shipped: Option<&Reading>,
 ) -> Result<Reading, Error> {
+    let (mut reading, compare) = in_cpp(clang, source, arch, shipped)?;
+    for (name, constant) in compare()? {
+        if let Some(known) = reading.constants.get_mut(&name) {
+            (known.size, known.signed) = (constant.size, constant.signed);
+        }
+    }
+    Ok(reading)
+}
+
+/// Reads the facts of our own headers, where they only describe those of a kit: what they say to C is seen where something is
+/// generated from them.
+///
+/// # Errors
+///
+/// When they do not parse.
+pub(crate) fn read_ours(clang: &Clang, ours: &Source) -> Result<Reading, Error> {
+    in_cpp(clang, ours, Arch::X86_64, None).map(|(reading, _)| reading)
+}
+
+/// What C++ sees, and the comparison with C that is left to do.
+fn in_cpp<'r>(
+    clang: &'r Clang,
+    source: &'r Source,
+    arch: Arch,
+    shipped: Option<&'r Reading>,
+) -> Result<(Reading, impl FnOnce() -> Result<Constants, Error> + use<'r>), Error> {
     let candidates = Candidates::find(source, shipped.map(|shipped| &shipped.constants))?;
     let probes = candidates.probes(Language::Cpp);
     let known = shipped.map(|shipped| shipped.facts.names());
     let known = known.unwrap_or_default();
-    let (mut reading, in_cpp) =
+    let (reading, in_cpp) =
         parse::with_unit(clang, source, (arch, Language::Cpp), &probes, |unit| {
             let shipped = shipped.map(|shipped| &shipped.facts);
             let mut reader = Reader {
@@ -78,13 +104,8 @@ pub(crate) fn read(
             let seen = language::seen(unit, source, &known, &values);
             Ok((reading, seen))
         })?;
-    let in_c = language::compare(clang, source, arch, &candidates, &known, &in_cpp)?;
-    for (name, constant) in in_c {
-        if let Some(known) = reading.constants.get_mut(&name) {
-            (known.size, known.signed) = (constant.size, constant.signed);
-        }
-    }
-    Ok(reading)
+    let compare = move || language::compare(clang, source, arch, &candidates, &known, &in_cpp);
+    Ok((reading, compare))
 }
 
 /// What is read from the text of one header: for each line, its words of documentation, and the version that it is
@@ -134,8 +155,9 @@ impl Reader<'_> {
             }
         }
         self.facts.public = names::public_names(&typedefs);
+        let mut places = Places::default();
         for entity in declared {
-            self.declaration(entity)?;
+            self.declaration(entity, &mut places)?;
         }
         let facts = &mut self.facts;
         let defined = |name: &String| {
@@ -145,15 +167,19 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn declaration(&mut self, entity: Entity<'_>) -> Result<(), Error> {
-        let name = entity.get_name();
-        let Some((path, line)) = place(entity) else {
+    fn declaration<'tu>(
+        &mut self,
+        entity: Entity<'tu>,
+        places: &mut Places<'tu>,
+    ) -> Result<(), Error> {
+        let Some((place, line)) = places.of(entity, self.source) else {
             return Ok(());
         };
-        if !self.source.is_bound(&path) {
+        if !place.is_bound {
             return Ok(());
         }
-        let header = source::header_name(&path);
+        let name = entity.get_name();
+        let (path, header) = (place.path.clone(), place.header.clone());
         let wanted =
             |name: &str| self.shipped.is_none() || header == WSK || self.known.contains(name);
         let Some(name) = name.filter(|name| wanted(name)) else {

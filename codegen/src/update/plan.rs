@@ -123,6 +123,16 @@ fn whole_interface(source: &Source, options: &Options) -> Result<Interface, Erro
     Ok(interface)
 }
 
+/// Since when a table has an entry.
+enum Since {
+    /// From the beginning: it stands under no condition.
+    Always,
+    /// From this version on.
+    Version(String),
+    /// That is for somebody to say.
+    Undecided,
+}
+
 /// The headers while they are edited.
 struct Draft<'d> {
     drafts: &'d Drafts<'d>,
@@ -239,9 +249,12 @@ impl Draft<'_> {
                 }
                 let mut text = String::new();
                 for entry in &new[old.len()..] {
-                    if let Some(since) = self.since(name, entry) {
-                        text.push_str(&self.drafts.entry(name, entry, since.as_deref())?);
-                    }
+                    let since = match self.since(name, entry) {
+                        Since::Always => None,
+                        Since::Version(since) => Some(since),
+                        Since::Undecided => continue,
+                    };
+                    text.push_str(&self.drafts.entry(name, entry, since.as_deref())?);
                 }
                 // Its entries' callbacks may only have changed in their parameters' names.
                 if edit::append_member(&mut self.lines, block, &text) {
@@ -281,9 +294,8 @@ impl Draft<'_> {
         }
     }
 
-    /// Since when a table has an entry, to be written as its condition: nothing for what it had from the beginning; and no
-    /// answer at all where somebody has to give one.
-    fn since(&mut self, table: &str, entry: &str) -> Option<Option<String>> {
+    /// Since when a table has an entry, to be written as its condition.
+    fn since(&mut self, table: &str, entry: &str) -> Since {
         let members = self
             .kit_reading
             .facts
@@ -292,13 +304,13 @@ impl Draft<'_> {
             .map(|record| &record.members);
         let since = members.and_then(|members| members.get(entry)?.since.clone());
         if let Some(since) = since {
-            return Some(Some(since));
+            return Since::Version(since);
         }
         if !table.starts_with("WSK_PROVIDER_") || tables::is_first(table, entry) {
-            return Some(None);
+            return Since::Always;
         }
         if let Some(since) = self.decided.get(entry) {
-            return Some(Some(since.clone()));
+            return Since::Version(since.clone());
         }
         let kit = match &self.kit_reading.new_entry {
             Ok(value) => {
@@ -310,7 +322,7 @@ impl Draft<'_> {
             "{table}::{entry} stands under no condition: since when do providers have it? The kit itself is of {kit}; say \\
              --decide {entry}={kit}, or an older one that is sure to have it"
         ));
-        None
+        Since::Undecided
     }
 
     fn add(&mut self, added: &[&str]) {
@@ -355,7 +367,7 @@ impl Draft<'_> {
                     .collect();
                 let undecided = entries
                     .iter()
-                    .filter(|entry| self.since(name, entry).is_none())
+                    .filter(|entry| matches!(self.since(name, entry), Since::Undecided))
                     .count();
                 if undecided > 0 {
                     continue;
@@ -483,7 +495,7 @@ fn try_out(
     let folder = tempfile::tempdir().map_err(io)?;
     for entry in std::fs::read_dir(root.join("headers")).map_err(io)? {
         let path = entry.map_err(io)?.path();
-        if !path.extension().is_some_and(|extension| extension == "h") {
+        if path.extension().is_none_or(|extension| extension != "h") {
             continue;
         }
         let copy = folder.path().join(path.file_name().unwrap_or_default());
@@ -538,6 +550,9 @@ fn try_out(
     Ok(())
 }
 
+/// Where the repository has the generated files.
+const FOLDER: &str = "wsk-sys/src/generated";
+
 /// The interface of the bindings as a git revision has them.
 ///
 /// # Errors
@@ -561,10 +576,12 @@ pub fn released(root: &Path, revision: &str) -> Result<Interface, Error> {
             ))
         }
     };
-    const FOLDER: &str = "wsk-sys/src/generated";
     let listed = git(&["ls-tree", "--name-only", &format!("{revision}:{FOLDER}")])?;
     let mut files = BTreeMap::new();
-    for name in listed.lines().filter(|name| name.ends_with(".rs")) {
+    for name in listed
+        .lines()
+        .filter(|name| name.strip_suffix(".rs").is_some())
+    {
         let text = git(&["show", &format!("{revision}:{FOLDER}/{name}")])?;
         files.insert(name.to_owned(), text);
     }
@@ -606,7 +623,7 @@ impl Plan {
                 .map_err(|error| Error::io(path, error))?;
             staged.push((path, file));
         }
-        self.output.write(&root.join("wsk-sys/src/generated"))?;
+        self.output.write(&root.join(FOLDER))?;
         for (path, file) in staged {
             file.persist(path)
                 .map_err(|failed| Error::io(path, failed.error))?;

@@ -31,12 +31,12 @@ pub type DEVICE_TYPE = u32;
 
 /// Push lock: many readers or one writer, which may wait.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type EX_PUSH_LOCK = usize;
 
 /// Executive spin lock, zero when nobody holds it.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type EX_SPIN_LOCK = i32;
 
 /// Identifier of an interface.
@@ -251,17 +251,17 @@ pub type PETHREAD = *mut ETHREAD;
 
 /// Push lock: many readers or one writer, which may wait.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PEX_PUSH_LOCK = *mut usize;
 
 /// Rundown protection: users of an object, and whoever waits for them to be done before the object goes.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PEX_RUNDOWN_REF = *mut EX_RUNDOWN_REF;
 
 /// Executive spin lock, zero when nobody holds it.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PEX_SPIN_LOCK = *mut i32;
 
 /// Fast entry points of a file system.
@@ -271,7 +271,7 @@ pub type PFAST_IO_DISPATCH = *mut FAST_IO_DISPATCH;
 
 /// Fast mutex: held by one thread, at APC_LEVEL.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PFAST_MUTEX = *mut FAST_MUTEX;
 
 /// Open file.
@@ -281,12 +281,12 @@ pub type PFILE_OBJECT = *mut FILE_OBJECT;
 
 /// What every lookaside list of nonpaged blocks holds.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PGENERAL_LOOKASIDE = *mut GENERAL_LOOKASIDE;
 
 /// What every lookaside list of the extended kind holds.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PGENERAL_LOOKASIDE_POOL = *mut GENERAL_LOOKASIDE_POOL;
 
 /// Multicast group of either family and a list of senders.
@@ -386,7 +386,7 @@ pub type PIO_COMPLETION_CONTEXT = *mut IO_COMPLETION_CONTEXT;
 
 /// What a completion routine answers, under other names.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PIO_COMPLETION_ROUTINE_RESULT = *mut IO_COMPLETION_ROUTINE_RESULT;
 
 /// Security context of an open request.
@@ -486,7 +486,7 @@ pub type PKTIMER = *mut KTIMER;
 
 /// Room for one object of a wait for several, which the kernel uses while the wait lasts.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PKWAIT_BLOCK = *mut KWAIT_BLOCK;
 
 /// 64-bit signed integer, whole or in halves.
@@ -506,7 +506,7 @@ pub type PLIST_ENTRY = *mut LIST_ENTRY;
 
 /// Lookaside list of whichever memory.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PLOOKASIDE_LIST_EX = *mut LOOKASIDE_LIST_EX;
 
 /// Identifier that is unique on this machine until it restarts.
@@ -526,7 +526,7 @@ pub type PMDLX = *mut MDL;
 
 /// Lookaside list of nonpaged blocks, as x64 has it.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PNPAGED_LOOKASIDE_LIST = *mut NPAGED_LOOKASIDE_LIST;
 
 /// Identifier of a network programming interface that is only read.
@@ -651,7 +651,7 @@ pub type PRKTIMER = *mut KTIMER;
 
 /// Room for one object of a wait for several, which the kernel uses while the wait lasts.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PRKWAIT_BLOCK = *mut KWAIT_BLOCK;
 
 /// Whether adapters spread what they receive over processors.
@@ -696,12 +696,12 @@ pub type PSINGLE_LIST_ENTRY = *mut SINGLE_LIST_ENTRY;
 
 /// Link of a sequenced list, in each entry; entries are aligned to 16 bytes.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PSLIST_ENTRY = *mut SLIST_ENTRY;
 
 /// Head of a sequenced list.
 ///
-/// Header: `wdm.h`.
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PSLIST_HEADER = *mut SLIST_HEADER;
 
 /// Socket address of any family, as far as all have in common.

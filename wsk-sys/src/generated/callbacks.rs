@@ -113,12 +113,12 @@ pub type KSTART_ROUTINE = Option<unsafe extern "system" fn(StartContext: *mut c_
 
 /// Pointer to what allocates a block for a lookaside list.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pallocate_function).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pallocate_function).
 pub type PALLOCATE_FUNCTION =
     Option<unsafe extern "system" fn(arg1: POOL_TYPE, arg2: usize, arg3: u32) -> *mut c_void>;
 /// Pointer to what allocates a block for a lookaside list, which it is told.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pallocate_function_ex).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pallocate_function_ex).
 pub type PALLOCATE_FUNCTION_EX = Option<
     unsafe extern "system" fn(
         arg1: POOL_TYPE,
@@ -724,12 +724,12 @@ pub type PFN_WSK_SOCKET_CONNECT = Option<
 
 /// Pointer to what frees a block of a lookaside list.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pfree_function).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pfree_function).
 pub type PFREE_FUNCTION = Option<unsafe extern "system" fn(arg1: *mut c_void)>;
 
 /// Pointer to what frees a block of a lookaside list, which it is told.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pfree_function_ex).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pfree_function_ex).
 pub type PFREE_FUNCTION_EX =
     Option<unsafe extern "system" fn(arg1: *mut c_void, arg2: *mut LOOKASIDE_LIST_EX)>;
 /// Called when an asynchronous user request has completed.

@@ -379,7 +379,7 @@ pub const DPFLTR_WARNING_LEVEL: u8 = 1;
 
 /// `ExInitializeDriverRuntime`: `NonPagedPool` holds no code in this driver, if it was compiled with `POOL_NX_OPTIN`.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const DrvRtPoolNxOptIn: u32 = 1;
 
 /// Rise of priority for the thread that waits for an event.
@@ -399,17 +399,17 @@ pub const EXCEPTION_EXECUTE_HANDLER: u32 = 1;
 
 /// Flags of a push lock when nothing else is asked for.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.17763 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const EX_DEFAULT_PUSH_LOCK_FLAGS: u32 = 0;
 
 /// `ExInitializeLookasideListEx`: allocations fail where they would have to wait for memory.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const EX_LOOKASIDE_LIST_EX_FLAGS_FAIL_NO_RAISE: u32 = 2;
 
 /// `ExInitializeLookasideListEx`: allocations raise an exception where they fail.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const EX_LOOKASIDE_LIST_EX_FLAGS_RAISE_ON_FAIL: u32 = 1;
 
 /// False, as a `BOOLEAN`.
@@ -449,7 +449,7 @@ pub const FILE_WRITE_ACCESS: u32 = 2;
 
 /// One when nobody holds a fast mutex.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const FM_LOCK_BIT: u32 = 1;
 
 /// Right to read.
@@ -1629,7 +1629,7 @@ pub const LOW_LEVEL: u8 = 0;
 
 /// Most objects of a wait.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const MAXIMUM_WAIT_OBJECTS: u32 = 64;
 
 /// Largest value of a `LONG`.
@@ -2284,12 +2284,12 @@ pub const POOL_FLAG_USE_QUOTA: u64 = 1;
 
 /// Bit of a pool type: memory that holds no code.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const POOL_NX_ALLOCATION: u32 = 512;
 
 /// Bit of a pool type: an exception is raised instead of returning NULL.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const POOL_RAISE_IF_ALLOCATION_FAILURE: u32 = 16;
 
 /// Power failure.
@@ -3229,7 +3229,7 @@ pub const THREAD_ALL_ACCESS: u32 = 0x001F_FFFF;
 
 /// Most objects of a wait that brings no room of its own.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const THREAD_WAIT_OBJECTS: u32 = 3;
 
 /// Datagrams get time stamps when they arrive.

@@ -57,7 +57,7 @@ impl core::fmt::Debug for IO_ALLOCATION_ACTION {
 
 /// What a completion routine answers, under other names.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ne-wdm-_io_completion_routine_result).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ne-wdm-_io_completion_routine_result).
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct IO_COMPLETION_ROUTINE_RESULT(pub i32);

@@ -163,56 +163,56 @@ unsafe extern "system" {
     ///
     /// Parameters: `FastMutex` (in, out).
     ///
-    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exacquirefastmutex).
+    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exacquirefastmutex).
     pub fn ExAcquireFastMutex(FastMutex: *mut FAST_MUTEX);
 
     /// Takes a push lock alone, waiting for it, in a critical region.
     ///
     /// Parameters: `Lock` (in, out), `Flags` (in).
     ///
-    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exacquirepushlockexclusiveex).
+    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.17763 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exacquirepushlockexclusiveex).
     pub fn ExAcquirePushLockExclusiveEx(Lock: *mut usize, Flags: u32);
 
     /// Takes a push lock together with other readers, waiting for it, in a critical region.
     ///
     /// Parameters: `Lock` (in, out), `Flags` (in).
     ///
-    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exacquirepushlocksharedex).
+    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.17763 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exacquirepushlocksharedex).
     pub fn ExAcquirePushLockSharedEx(Lock: *mut usize, Flags: u32);
 
     /// Begins to use the object, and tells whether that is still allowed.
     ///
     /// Parameters: `RunRef` (in, out).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exacquirerundownprotection).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exacquirerundownprotection).
     pub fn ExAcquireRundownProtection(RunRef: *mut EX_RUNDOWN_REF) -> u8;
 
     /// Raises to DISPATCH_LEVEL, takes an executive spin lock alone, and gives the earlier level.
     ///
     /// Parameters: `SpinLock` (in, out).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exacquirespinlockexclusive).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exacquirespinlockexclusive).
     pub fn ExAcquireSpinLockExclusive(SpinLock: *mut i32) -> u8;
 
     /// Takes an executive spin lock alone, already at DISPATCH_LEVEL.
     ///
     /// Parameters: `SpinLock` (in, out).
     ///
-    /// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exacquirespinlockexclusiveatdpclevel).
+    /// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exacquirespinlockexclusiveatdpclevel).
     pub fn ExAcquireSpinLockExclusiveAtDpcLevel(SpinLock: *mut i32);
 
     /// Raises to DISPATCH_LEVEL, takes an executive spin lock together with other readers, and gives the earlier level.
     ///
     /// Parameters: `SpinLock` (in, out).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exacquirespinlockshared).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exacquirespinlockshared).
     pub fn ExAcquireSpinLockShared(SpinLock: *mut i32) -> u8;
 
     /// Takes an executive spin lock together with other readers, already at DISPATCH_LEVEL.
     ///
     /// Parameters: `SpinLock` (in, out).
     ///
-    /// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exacquirespinlocksharedatdpclevel).
+    /// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exacquirespinlocksharedatdpclevel).
     pub fn ExAcquireSpinLockSharedAtDpcLevel(SpinLock: *mut i32);
 
     /// Allocates memory from a pool without a tag; it isn't zeroed.
@@ -221,7 +221,7 @@ unsafe extern "system" {
     ///
     /// Parameters: `PoolType` (in), `NumberOfBytes` (in).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exallocatepool).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exallocatepool).
     pub fn ExAllocatePool(PoolType: POOL_TYPE, NumberOfBytes: usize) -> *mut c_void;
 
     /// Allocates memory from a pool, zeroed unless the flags say otherwise.
@@ -250,21 +250,21 @@ unsafe extern "system" {
     ///
     /// Parameters: `Lookaside` (in, out).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exdeletelookasidelistex).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exdeletelookasidelistex).
     pub fn ExDeleteLookasideListEx(Lookaside: *mut LOOKASIDE_LIST_EX);
 
     /// Frees the blocks that a lookaside list of nonpaged blocks keeps, and ends it.
     ///
     /// Parameters: `Lookaside` (in, out).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exdeletenpagedlookasidelist).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exdeletenpagedlookasidelist).
     pub fn ExDeleteNPagedLookasideList(Lookaside: *mut NPAGED_LOOKASIDE_LIST);
 
     /// Frees the blocks that a lookaside list keeps.
     ///
     /// Parameters: `Lookaside` (in, out).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exflushlookasidelistex).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exflushlookasidelistex).
     pub fn ExFlushLookasideListEx(Lookaside: *mut LOOKASIDE_LIST_EX);
 
     /// Frees pool memory.
@@ -285,7 +285,7 @@ unsafe extern "system" {
     ///
     /// Parameters: `Lookaside` (out), `Allocate` (in, optional), `Free` (in, optional), `PoolType` (in), `Flags` (in), `Size` (in), `Tag` (in), `Depth` (in).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exinitializelookasidelistex).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exinitializelookasidelistex).
     pub fn ExInitializeLookasideListEx(
         Lookaside: *mut LOOKASIDE_LIST_EX,
         Allocate: PALLOCATE_FUNCTION_EX,
@@ -301,7 +301,7 @@ unsafe extern "system" {
     ///
     /// Parameters: `Lookaside` (out), `Allocate` (in, optional), `Free` (in, optional), `Flags` (in), `Size` (in), `Tag` (in), `Depth` (in).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exinitializenpagedlookasidelist).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exinitializenpagedlookasidelist).
     pub fn ExInitializeNPagedLookasideList(
         Lookaside: *mut NPAGED_LOOKASIDE_LIST,
         Allocate: PALLOCATE_FUNCTION,
@@ -316,133 +316,133 @@ unsafe extern "system" {
     ///
     /// Parameters: `PushLock` (out).
     ///
-    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exinitializepushlock).
+    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exinitializepushlock).
     pub fn ExInitializePushLock(PushLock: *mut usize);
 
     /// Initialises rundown protection: nobody uses the object yet.
     ///
     /// Parameters: `RunRef` (out).
     ///
-    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exinitializerundownprotection).
+    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exinitializerundownprotection).
     pub fn ExInitializeRundownProtection(RunRef: *mut EX_RUNDOWN_REF);
 
     /// Number of entries of a sequenced list, in 16 bits.
     ///
     /// Parameters: `SListHead` (in).
     ///
-    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exquerydepthslist).
+    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exquerydepthslist).
     pub fn ExQueryDepthSList(SListHead: *mut SLIST_HEADER) -> u16;
 
     /// Makes rundown protection that has run down ready to be used again.
     ///
     /// Parameters: `RunRef` (in, out).
     ///
-    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exreinitializerundownprotection).
+    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exreinitializerundownprotection).
     pub fn ExReInitializeRundownProtection(RunRef: *mut EX_RUNDOWN_REF);
 
     /// Gives a fast mutex back and lowers to the earlier level.
     ///
     /// Parameters: `FastMutex` (in, out).
     ///
-    /// IRQL: `APC_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exreleasefastmutex).
+    /// IRQL: `APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exreleasefastmutex).
     pub fn ExReleaseFastMutex(FastMutex: *mut FAST_MUTEX);
 
     /// Gives a writer's push lock back.
     ///
     /// Parameters: `Lock` (in, out), `Flags` (in).
     ///
-    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exreleasepushlockexclusiveex).
+    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.17763 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exreleasepushlockexclusiveex).
     pub fn ExReleasePushLockExclusiveEx(Lock: *mut usize, Flags: u32);
 
     /// Gives a reader's push lock back.
     ///
     /// Parameters: `Lock` (in, out), `Flags` (in).
     ///
-    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exreleasepushlocksharedex).
+    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.17763 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exreleasepushlocksharedex).
     pub fn ExReleasePushLockSharedEx(Lock: *mut usize, Flags: u32);
 
     /// Ends a use of the object.
     ///
     /// Parameters: `RunRef` (in, out).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exreleaserundownprotection).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exreleaserundownprotection).
     pub fn ExReleaseRundownProtection(RunRef: *mut EX_RUNDOWN_REF);
 
     /// Gives a writer's executive spin lock back and lowers to the earlier level.
     ///
     /// Parameters: `SpinLock` (in, out), `OldIrql` (in).
     ///
-    /// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exreleasespinlockexclusive).
+    /// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exreleasespinlockexclusive).
     pub fn ExReleaseSpinLockExclusive(SpinLock: *mut i32, OldIrql: u8);
 
     /// Gives a writer's executive spin lock back and stays at the level.
     ///
     /// Parameters: `SpinLock` (in, out).
     ///
-    /// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exreleasespinlockexclusivefromdpclevel).
+    /// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exreleasespinlockexclusivefromdpclevel).
     pub fn ExReleaseSpinLockExclusiveFromDpcLevel(SpinLock: *mut i32);
 
     /// Gives a reader's executive spin lock back and lowers to the earlier level.
     ///
     /// Parameters: `SpinLock` (in, out), `OldIrql` (in).
     ///
-    /// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exreleasespinlockshared).
+    /// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exreleasespinlockshared).
     pub fn ExReleaseSpinLockShared(SpinLock: *mut i32, OldIrql: u8);
 
     /// Gives a reader's executive spin lock back and stays at the level.
     ///
     /// Parameters: `SpinLock` (in, out).
     ///
-    /// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exreleasespinlocksharedfromdpclevel).
+    /// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exreleasespinlocksharedfromdpclevel).
     pub fn ExReleaseSpinLockSharedFromDpcLevel(SpinLock: *mut i32);
 
     /// Says that the object has run down, which was waited for.
     ///
     /// Parameters: `RunRef` (out).
     ///
-    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exrundowncompleted).
+    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exrundowncompleted).
     pub fn ExRundownCompleted(RunRef: *mut EX_RUNDOWN_REF);
 
     /// Makes the only reader of an executive spin lock its writer, and tells whether that could be done.
     ///
     /// Parameters: `SpinLock` (in, out).
     ///
-    /// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-extryconvertsharedspinlockexclusive).
+    /// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-extryconvertsharedspinlockexclusive).
     pub fn ExTryConvertSharedSpinLockExclusive(SpinLock: *mut i32) -> u32;
 
     /// Takes a fast mutex if nobody holds it, and tells so; then raises to APC_LEVEL.
     ///
     /// Parameters: `FastMutex` (in, out).
     ///
-    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-extrytoacquirefastmutex).
+    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-extrytoacquirefastmutex).
     pub fn ExTryToAcquireFastMutex(FastMutex: *mut FAST_MUTEX) -> u8;
 
     /// Allows no further use of the object, and waits until every one has ended.
     ///
     /// Parameters: `RunRef` (in, out).
     ///
-    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exwaitforrundownprotectionrelease).
+    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exwaitforrundownprotectionrelease).
     pub fn ExWaitForRundownProtectionRelease(RunRef: *mut EX_RUNDOWN_REF);
 
     /// Takes all entries out of a sequenced list: gives the first, which links to the others, or NULL.
     ///
     /// Parameters: `ListHead` (in, out).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-expinterlockedflushslist).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-expinterlockedflushslist).
     pub fn ExpInterlockedFlushSList(ListHead: *mut SLIST_HEADER) -> *mut SLIST_ENTRY;
 
     /// Takes the first entry out of a sequenced list, or gives NULL.
     ///
     /// Parameters: `ListHead` (in, out).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-expinterlockedpopentryslist).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-expinterlockedpopentryslist).
     pub fn ExpInterlockedPopEntrySList(ListHead: *mut SLIST_HEADER) -> *mut SLIST_ENTRY;
 
     /// Puts an entry at the start of a sequenced list, and gives the one that was there, or NULL.
     ///
     /// Parameters: `ListHead` (in, out), `ListEntry` (in, out).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-expinterlockedpushentryslist).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-expinterlockedpushentryslist).
     pub fn ExpInterlockedPushEntrySList(
         ListHead: *mut SLIST_HEADER,
         ListEntry: *mut SLIST_ENTRY,
@@ -452,14 +452,14 @@ unsafe extern "system" {
     ///
     /// Parameters: `SListHead` (in).
     ///
-    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-firstentryslist).
+    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-firstentryslist).
     pub fn FirstEntrySList(SListHead: *const SLIST_HEADER) -> *mut SLIST_ENTRY;
 
     /// Makes a sequenced list empty.
     ///
     /// Parameters: `SListHead` (out).
     ///
-    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-initializeslisthead).
+    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-initializeslisthead).
     pub fn InitializeSListHead(SListHead: *mut SLIST_HEADER);
 
     /// Raises to DISPATCH_LEVEL, takes the lock that the cancelling of requests goes under, and stores the earlier level.
@@ -512,7 +512,7 @@ unsafe extern "system" {
     ///
     /// Parameters: `Irp` (in, out).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocleanupirp).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocleanupirp).
     pub fn IoCleanupIrp(Irp: *mut IRP);
 
     /// Makes a device object, which has memory of the driver's own behind it.
@@ -521,7 +521,7 @@ unsafe extern "system" {
     ///
     /// Parameters: `DriverObject` (in), `DeviceExtensionSize` (in), `DeviceName` (in, optional), `DeviceType` (in), `DeviceCharacteristics` (in), `Exclusive` (in), `DeviceObject` (out).
     ///
-    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocreatedevice).
+    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocreatedevice).
     pub fn IoCreateDevice(
         DriverObject: *mut DRIVER_OBJECT,
         DeviceExtensionSize: u32,
@@ -536,7 +536,7 @@ unsafe extern "system" {
     ///
     /// Parameters: `SymbolicLinkName` (in), `DeviceName` (in).
     ///
-    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocreatesymboliclink).
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocreatesymboliclink).
     pub fn IoCreateSymbolicLink(
         SymbolicLinkName: *mut UNICODE_STRING,
         DeviceName: *mut UNICODE_STRING,
@@ -546,14 +546,14 @@ unsafe extern "system" {
     ///
     /// Parameters: `DeviceObject` (in).
     ///
-    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iodeletedevice).
+    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iodeletedevice).
     pub fn IoDeleteDevice(DeviceObject: *mut DEVICE_OBJECT);
 
     /// Takes a further name of a device away.
     ///
     /// Parameters: `SymbolicLinkName` (in).
     ///
-    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iodeletesymboliclink).
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iodeletesymboliclink).
     pub fn IoDeleteSymbolicLink(SymbolicLinkName: *mut UNICODE_STRING) -> NTSTATUS;
 
     /// Frees a request that `IoAllocateIrp` gave.
@@ -659,7 +659,7 @@ unsafe extern "system" {
 
     /// Holds off the delivery of normal kernel calls to the thread, as taking a push lock asks for.
     ///
-    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keentercriticalregion).
+    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keentercriticalregion).
     pub fn KeEnterCriticalRegion();
 
     /// Waits until every deferred procedure call that is queued has run.
@@ -720,7 +720,7 @@ unsafe extern "system" {
 
     /// Ends what `KeEnterCriticalRegion` began.
     ///
-    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keleavecriticalregion).
+    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keleavecriticalregion).
     pub fn KeLeaveCriticalRegion();
 
     /// Lowers the interrupt request level to an earlier one.
@@ -735,14 +735,14 @@ unsafe extern "system" {
     ///
     /// Parameters: `PerformanceFrequency` (out, optional).
     ///
-    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kequeryperformancecounter).
+    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kequeryperformancecounter).
     pub fn KeQueryPerformanceCounter(PerformanceFrequency: *mut LARGE_INTEGER) -> LARGE_INTEGER;
 
     /// Tells the system time in units of 100 ns since 1601, as exactly as the system knows it.
     ///
     /// Parameters: `CurrentTime` (out).
     ///
-    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kequerysystemtimeprecise).
+    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kequerysystemtimeprecise).
     pub fn KeQuerySystemTimePrecise(CurrentTime: *mut LARGE_INTEGER);
 
     /// Tells the time since the system started, without the time it slept, in units of 100 ns.
@@ -801,7 +801,7 @@ unsafe extern "system" {
     ///
     /// Parameters: `Count` (in), `Object` (in, `Count` elements), `WaitType` (in), `WaitReason` (in), `WaitMode` (in), `Alertable` (in), `Timeout` (in, optional), `WaitBlockArray` (out, optional, `Count` elements).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kewaitformultipleobjects).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kewaitformultipleobjects).
     pub fn KeWaitForMultipleObjects(
         Count: u32,
         Object: *mut *mut c_void,
@@ -948,7 +948,7 @@ unsafe extern "system" {
     ///
     /// Parameters: `DestinationString` (in, out), `SourceString` (in), `AllocateDestinationString` (in).
     ///
-    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlansistringtounicodestring).
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlansistringtounicodestring).
     pub fn RtlAnsiStringToUnicodeString(
         DestinationString: *mut UNICODE_STRING,
         SourceString: *const STRING,
@@ -959,7 +959,7 @@ unsafe extern "system" {
     ///
     /// Parameters: `DestinationString` (in, out), `SourceString` (in, optional).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlcopyunicodestring).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlcopyunicodestring).
     pub fn RtlCopyUnicodeString(
         DestinationString: *mut UNICODE_STRING,
         SourceString: *const UNICODE_STRING,
@@ -983,14 +983,14 @@ unsafe extern "system" {
     ///
     /// Parameters: `AnsiString` (in, out).
     ///
-    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlfreeansistring).
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlfreeansistring).
     pub fn RtlFreeAnsiString(AnsiString: *mut STRING);
 
     /// Frees the memory of a string that a function of the run-time library has allocated, and makes the string empty.
     ///
     /// Parameters: `UnicodeString` (in, out).
     ///
-    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlfreeunicodestring).
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlfreeunicodestring).
     pub fn RtlFreeUnicodeString(UnicodeString: *mut UNICODE_STRING);
 
     /// Gives the element of a number in the order of the tree, from 0, or NULL.
@@ -1011,14 +1011,14 @@ unsafe extern "system" {
     ///
     /// Parameters: `DestinationString` (out), `SourceString` (in, optional).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlinitansistring).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlinitansistring).
     pub fn RtlInitAnsiString(DestinationString: *mut STRING, SourceString: *const i8);
 
     /// Makes a counted byte string over a string that ends in a zero, or tells that it is too long.
     ///
     /// Parameters: `DestinationString` (out), `SourceString` (in, optional).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlinitansistringex).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlinitansistringex).
     pub fn RtlInitAnsiStringEx(DestinationString: *mut STRING, SourceString: *const i8)
     -> NTSTATUS;
 
@@ -1026,7 +1026,7 @@ unsafe extern "system" {
     ///
     /// Parameters: `DestinationString` (out), `SourceString` (in, optional).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlinitstring).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlinitstring).
     pub fn RtlInitString(DestinationString: *mut STRING, SourceString: *const i8);
 
     /// Makes a counted string over a string that ends in a zero.
@@ -1040,7 +1040,7 @@ unsafe extern "system" {
     ///
     /// Parameters: `DestinationString` (out), `SourceString` (in, optional).
     ///
-    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlinitunicodestringex).
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlinitunicodestringex).
     pub fn RtlInitUnicodeStringEx(
         DestinationString: *mut UNICODE_STRING,
         SourceString: *const u16,
@@ -1324,7 +1324,7 @@ unsafe extern "system" {
     ///
     /// Parameters: `UnicodeStringDestination` (out, optional, `UnicodeStringMaxByteCount, *UnicodeStringActualByteCount` bytes), `UnicodeStringMaxByteCount` (in), `UnicodeStringActualByteCount` (out, optional), `UTF8StringSource` (in, `UTF8StringByteCount` bytes), `UTF8StringByteCount` (in).
     ///
-    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlutf8tounicoden).
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlutf8tounicoden).
     pub fn RtlUTF8ToUnicodeN(
         UnicodeStringDestination: *mut u16,
         UnicodeStringMaxByteCount: u32,
@@ -1337,7 +1337,7 @@ unsafe extern "system" {
     ///
     /// Parameters: `DestinationString` (in, out), `SourceString` (in), `AllocateDestinationString` (in).
     ///
-    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlunicodestringtoansistring).
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlunicodestringtoansistring).
     pub fn RtlUnicodeStringToAnsiString(
         DestinationString: *mut STRING,
         SourceString: *const UNICODE_STRING,

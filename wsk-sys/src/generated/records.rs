@@ -320,7 +320,7 @@ pub struct ETHREAD {
 
 /// Rundown protection: users of an object, and whoever waits for them to be done before the object goes.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_ex_rundown_ref).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_ex_rundown_ref).
 #[doc(alias = "_EX_RUNDOWN_REF")]
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -347,7 +347,7 @@ pub struct FAST_IO_DISPATCH {
 
 /// Fast mutex: held by one thread, at APC_LEVEL.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_fast_mutex).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_fast_mutex).
 #[doc(alias = "_FAST_MUTEX")]
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -372,7 +372,7 @@ pub struct FILE_OBJECT {
 
 /// What every lookaside list of nonpaged blocks holds.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_general_lookaside).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_general_lookaside).
 #[doc(alias = "_GENERAL_LOOKASIDE")]
 #[repr(C)]
 #[repr(align(64))]
@@ -434,7 +434,7 @@ pub union GENERAL_LOOKASIDE_Anonymous2 {
 
 /// What every lookaside list of the extended kind holds.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_general_lookaside_pool).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_general_lookaside_pool).
 #[doc(alias = "_GENERAL_LOOKASIDE_POOL")]
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -1383,7 +1383,7 @@ pub struct KTIMER {
 
 /// Room for one object of a wait for several, which the kernel uses while the wait lasts.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_kwait_block).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_kwait_block).
 #[doc(alias = "_KWAIT_BLOCK")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -1469,7 +1469,7 @@ pub struct LIST_ENTRY {
 
 /// Lookaside list of whichever memory.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_lookaside_list_ex).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_lookaside_list_ex).
 #[doc(alias = "_LOOKASIDE_LIST_EX")]
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -1520,7 +1520,7 @@ pub struct MDL {
 ///
 /// On arm64 the kernel's is larger and writes behind this one: `LOOKASIDE_LIST_EX`, which is the same everywhere, does there.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_npaged_lookaside_list).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_npaged_lookaside_list).
 #[doc(alias = "_NPAGED_LOOKASIDE_LIST")]
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -1854,7 +1854,7 @@ pub struct SINGLE_LIST_ENTRY {
 
 /// Link of a sequenced list, in each entry; entries are aligned to 16 bytes.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_slist_entry).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_slist_entry).
 #[doc(alias = "_SLIST_ENTRY")]
 #[repr(C)]
 #[repr(align(16))]
@@ -1866,7 +1866,7 @@ pub struct SLIST_ENTRY {
 
 /// Head of a sequenced list.
 ///
-/// Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_slist_header).
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_slist_header).
 #[doc(alias = "_SLIST_HEADER")]
 #[repr(C)]
 #[repr(align(16))]
