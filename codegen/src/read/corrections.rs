@@ -37,6 +37,15 @@ const fn when_dead(
     correction(item, parameter, header, correct, DEAD)
 }
 
+/// Why the client of a provider's functions may be NULL.
+const OPAQUE: &str = "the documentation says of `WSK_PROVIDER_NPI.Client` only that it is passed to the functions of the table, and a \
+                      provider without a use for it leaves it NULL: \
+                      https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_provider_npi";
+
+const fn opaque(item: &'static str) -> Correction {
+    correction(item, "Client", "_In_", "_In_opt_", OPAQUE)
+}
+
 /// The table.
 pub(crate) const CORRECTIONS: &[Correction] = &[
     correction(
@@ -47,6 +56,12 @@ pub(crate) const CORRECTIONS: &[Correction] = &[
         "the documentation allows NULL when no control information is wanted: \
          https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_from",
     ),
+    opaque("PFN_WSK_SOCKET"),
+    opaque("PFN_WSK_SOCKET_CONNECT"),
+    opaque("PFN_WSK_CONTROL_CLIENT"),
+    opaque("PFN_WSK_GET_ADDRESS_INFO"),
+    opaque("PFN_WSK_FREE_ADDRESS_INFO"),
+    opaque("PFN_WSK_GET_NAME_INFO"),
     when_dead("PFN_WSK_ACCEPT_EVENT", "LocalAddress", "_In_", "_In_opt_"),
     when_dead("PFN_WSK_ACCEPT_EVENT", "RemoteAddress", "_In_", "_In_opt_"),
     when_dead(

@@ -286,7 +286,7 @@ pub type PFN_WSK_CONNECT_EX = Option<
 ///
 /// Whether an IRP is needed, allowed or forbidden depends on the control code.
 ///
-/// Parameters: `Client` (in), `ControlCode` (in), `InputSize` (in), `InputBuffer` (in, optional, `InputSize` bytes), `OutputSize` (in), `OutputBuffer` (out, optional, `OutputSize` bytes), `OutputSizeReturned` (out, optional), `Irp` (in, out, optional).
+/// Parameters: `Client` (in, optional), `ControlCode` (in), `InputSize` (in), `InputBuffer` (in, optional, `InputSize` bytes), `OutputSize` (in), `OutputBuffer` (out, optional, `OutputSize` bytes), `OutputSizeReturned` (out, optional), `Irp` (in, out, optional).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_client).
 pub type PFN_WSK_CONTROL_CLIENT = Option<
@@ -348,7 +348,7 @@ pub type PFN_WSK_DISCONNECT_EVENT =
     Option<unsafe extern "system" fn(SocketContext: *mut c_void, Flags: u32) -> NTSTATUS>;
 /// Frees the list that `WskGetAddressInfo` gave.
 ///
-/// Parameters: `Client` (in), `AddrInfo` (in).
+/// Parameters: `Client` (in, optional), `AddrInfo` (in).
 ///
 /// IRQL: `<= PASSIVE_LEVEL`. Header: `wsk.h`, from `NTDDI_WIN7` on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_free_address_info).
 pub type PFN_WSK_FREE_ADDRESS_INFO =
@@ -357,7 +357,7 @@ pub type PFN_WSK_FREE_ADDRESS_INFO =
 ///
 /// The list that `Result` gets is freed with `WskFreeAddressInfo`. One of `NodeName` and `ServiceName` must be given.
 ///
-/// Parameters: `Client` (in), `NodeName` (in, optional), `ServiceName` (in, optional), `NameSpace` (in, optional), `Provider` (in, optional), `Hints` (in, optional), `Result` (out), `OwningProcess` (in, optional), `OwningThread` (in, optional), `Irp` (in, out).
+/// Parameters: `Client` (in, optional), `NodeName` (in, optional), `ServiceName` (in, optional), `NameSpace` (in, optional), `Provider` (in, optional), `Hints` (in, optional), `Result` (out), `OwningProcess` (in, optional), `OwningThread` (in, optional), `Irp` (in, out).
 ///
 /// IRQL: `<= PASSIVE_LEVEL`. Header: `wsk.h`, from `NTDDI_WIN7` on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_address_info).
 pub type PFN_WSK_GET_ADDRESS_INFO = Option<
@@ -392,7 +392,7 @@ pub type PFN_WSK_GET_LOCAL_ADDRESS = Option<
 ///
 /// One of `NodeName` and `ServiceName` must be given; `Flags` has `NI_…` flags.
 ///
-/// Parameters: `Client` (in), `SockAddr` (in), `SockAddrLength` (in), `NodeName` (out, optional), `ServiceName` (out, optional), `Flags` (in), `OwningProcess` (in, optional), `OwningThread` (in, optional), `Irp` (in, out).
+/// Parameters: `Client` (in, optional), `SockAddr` (in), `SockAddrLength` (in), `NodeName` (out, optional), `ServiceName` (out, optional), `Flags` (in), `OwningProcess` (in, optional), `OwningThread` (in, optional), `Irp` (in, out).
 ///
 /// IRQL: `<= PASSIVE_LEVEL`. Header: `wsk.h`, from `NTDDI_WIN7` on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_name_info).
 pub type PFN_WSK_GET_NAME_INFO = Option<
@@ -679,7 +679,7 @@ pub type PFN_WSK_SEND_TO = Option<
 /// On success `Irp->IoStatus.Information` is the new socket. `Flags` is the kind of socket, and `Dispatch` the client's
 /// table of callbacks for that kind. `OwningThread` and `OwningProcess` say in whose name the socket is bound.
 ///
-/// Parameters: `Client` (in), `AddressFamily` (in), `SocketType` (in), `Protocol` (in), `Flags` (in), `SocketContext` (in, optional), `Dispatch` (in, optional), `OwningProcess` (in, optional), `OwningThread` (in, optional), `SecurityDescriptor` (in, optional), `Irp` (in, out).
+/// Parameters: `Client` (in, optional), `AddressFamily` (in), `SocketType` (in), `Protocol` (in), `Flags` (in), `SocketContext` (in, optional), `Dispatch` (in, optional), `OwningProcess` (in, optional), `OwningThread` (in, optional), `SecurityDescriptor` (in, optional), `Irp` (in, out).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub type PFN_WSK_SOCKET = Option<
@@ -702,7 +702,7 @@ pub type PFN_WSK_SOCKET = Option<
 ///
 /// On success `Irp->IoStatus.Information` is the new socket.
 ///
-/// Parameters: `Client` (in), `SocketType` (in), `Protocol` (in), `LocalAddress` (in), `RemoteAddress` (in), `Flags` (reserved), `SocketContext` (in, optional), `Dispatch` (in, optional), `OwningProcess` (in, optional), `OwningThread` (in, optional), `SecurityDescriptor` (in, optional), `Irp` (in, out).
+/// Parameters: `Client` (in, optional), `SocketType` (in), `Protocol` (in), `LocalAddress` (in), `RemoteAddress` (in), `Flags` (reserved), `SocketContext` (in, optional), `Dispatch` (in, optional), `OwningProcess` (in, optional), `OwningThread` (in, optional), `SecurityDescriptor` (in, optional), `Irp` (in, out).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket_connect).
 pub type PFN_WSK_SOCKET_CONNECT = Option<

@@ -450,7 +450,7 @@ pub struct WSK_PROVIDER_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(since = 0x0600_0000, irql = "<= DISPATCH_LEVEL", entry = fn(
-            #[sal(In)] Client: *mut c_void,
+            #[sal(In_opt)] Client: *mut c_void,
             #[sal(In)] AddressFamily: ADDRESS_FAMILY,
             #[sal(In)] SocketType: u16,
             #[sal(In)] Protocol: u32,
@@ -468,7 +468,7 @@ pub struct WSK_PROVIDER_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(since = 0x0600_0000, irql = "<= DISPATCH_LEVEL", entry = fn(
-            #[sal(In)] Client: *mut c_void,
+            #[sal(In_opt)] Client: *mut c_void,
             #[sal(In)] SocketType: u16,
             #[sal(In)] Protocol: u32,
             #[sal(In)] LocalAddress: *mut SOCKADDR,
@@ -487,7 +487,7 @@ pub struct WSK_PROVIDER_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(since = 0x0600_0000, irql = "<= DISPATCH_LEVEL", entry = fn(
-            #[sal(In)] Client: *mut c_void,
+            #[sal(In_opt)] Client: *mut c_void,
             #[sal(In)] ControlCode: u32,
             #[sal(In)] InputSize: usize,
             #[sal(In_reads_bytes_opt(InputSize))] InputBuffer: *mut c_void,
@@ -504,7 +504,7 @@ pub struct WSK_PROVIDER_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(since = 0x0601_0000, irql = "<= PASSIVE_LEVEL", entry = fn(
-            #[sal(In)] Client: *mut c_void,
+            #[sal(In_opt)] Client: *mut c_void,
             #[sal(In_opt)] NodeName: *mut UNICODE_STRING,
             #[sal(In_opt)] ServiceName: *mut UNICODE_STRING,
             #[sal(In_opt)] NameSpace: u32,
@@ -523,7 +523,7 @@ pub struct WSK_PROVIDER_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(since = 0x0601_0000, irql = "<= PASSIVE_LEVEL", entry = fn(
-            #[sal(In)] Client: *mut c_void,
+            #[sal(In_opt)] Client: *mut c_void,
             #[sal(In)] AddrInfo: *mut ADDRINFOEXW,
         ))
     )]
@@ -534,7 +534,7 @@ pub struct WSK_PROVIDER_DISPATCH {
     #[cfg_attr(
         feature = "dispatch",
         dispatch(since = 0x0601_0000, irql = "<= PASSIVE_LEVEL", entry = fn(
-            #[sal(In)] Client: *mut c_void,
+            #[sal(In_opt)] Client: *mut c_void,
             #[sal(In)] SockAddr: *mut SOCKADDR,
             #[sal(In)] SockAddrLength: u32,
             #[sal(Out_opt)] NodeName: *mut UNICODE_STRING,
