@@ -8,7 +8,13 @@
 //! prove nothing.
 
 // The sources of `wsk` are looked at where they are.
-#![allow(clippy::all, clippy::pedantic, unused, unreachable_pub)]
+#![allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::undocumented_unsafe_blocks,
+    unused,
+    unreachable_pub
+)]
 
 include!(concat!(env!("OUT_DIR"), "/wsk/root.rs"));
 

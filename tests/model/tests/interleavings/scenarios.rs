@@ -1079,10 +1079,7 @@ pub(crate) fn prepared_poll_and_wait() {
     let (driver, pool, prepared) = one_prepared();
     let (mut started, provider) = start(prepared);
     let (end, task) = poll_once(&mut started);
-    let end = end.unwrap_or_else(|| match started.wait() {
-        Ok(end) => end,
-        Err(_) => panic!("it may wait"),
-    });
+    let end = end.unwrap_or_else(|| started.wait().expect("it may wait"));
     drop(ended(end));
     provider.join().unwrap();
     assert_eq!(Arc::strong_count(&task), 1, "a waker was left in its place");
