@@ -33,6 +33,8 @@ use crate::socket::{DatagramCategory, DatagramSocket, Handle, Socket};
 /// they drop the [`Registration`](crate::Registration). Where they run at `PASSIVE_LEVEL` that would wait for itself, for ever; above
 /// it is an error. Dropping a handle of the socket is allowed, because it does not wait.
 ///
+/// A handler that panics [aborts](crate::events).
+///
 /// [`WskReceiveFromEvent`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_from_event).
 #[doc(alias = "WskReceiveFromEvent")]
 #[diagnostic::on_unimplemented(

@@ -84,6 +84,8 @@ type ConnectionEvents = Events<WSK_CLIENT_CONNECTION_DISPATCH>;
 /// # kernel.shutdown();
 /// # Ok::<(), wsk::Error>(())
 /// ```
+///
+/// A handler that panics [aborts](crate::events).
 #[doc(alias = "WSK_CLIENT_CONNECTION_DISPATCH")]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not handle what happens to a connection",
@@ -424,6 +426,8 @@ fn copy(pieces: StreamPieces<'_>, to: &mut [u8]) -> usize {
 /// # kernel.shutdown();
 /// # Ok::<(), wsk::Error>(())
 /// ```
+///
+/// A handler that panics [aborts](crate::events).
 ///
 /// [`WskAcceptEvent`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_accept_event).
 #[doc(alias = "WskAcceptEvent")]
