@@ -414,8 +414,8 @@ impl Drop for End<'_, '_, '_> {
 
 impl Scope<'_, '_> {
     /// Leaves every operation that has not completed to the provider, if it was refused and its memory can be left, and takes it out of
-    /// the list; `false` when that is not so for all of them, and nothing was kept. The provider's capture is kept too, as is the driver with it, until the
-    /// last of them has completed after all.
+    /// the list; `false` when that is not so for all of them, and nothing was kept. The provider's capture is kept too, as is the driver
+    /// with it, until the last of them has completed after all.
     fn keep_all(&self) -> bool {
         // SAFETY: the list belongs to the thread of the scope, which is this one and changes nothing meanwhile.
         let is_refused = |node| unsafe { look(node) };

@@ -31,7 +31,7 @@ pub struct LocalAddress<C>(PhantomData<fn() -> C>);
 /// The local address is being read.
 pub struct ReadingLocalAddress<C>(PhantomData<fn() -> C>);
 
-/// The other side of a connection.
+/// The peer of a connection.
 #[derive(Debug)]
 pub struct PeerAddress;
 
