@@ -76,7 +76,7 @@
 //! * Nothing panics. What panics in the driver's own completions and event handlers unwinds nowhere: it aborts.
 //! * Sockets close when their last handle is dropped; a [`Registration`] waits for every socket when it is dropped, so it goes
 //!   last.
-//! * A provider that breaks its contract by keeping the IRP of a request that it refused, or was asked to cancel, costs memory
+//! * A provider that breaks its contract by keeping the IRP of a request that it rejected, or was asked to cancel, costs memory
 //!   ([`Error::Abandoned`]) and may keep the driver from being unloaded; never safety.
 //!
 //! # To read

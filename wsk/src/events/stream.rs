@@ -494,7 +494,7 @@ impl Incoming<'_> {
     ///
     /// # Errors
     ///
-    /// [`Error::NoMemory`]: the connection is turned down.
+    /// [`Error::NoMemory`]: the connection is rejected.
     pub fn accept(self) -> Result<ConnectedSocket, Error> {
         self.accept_within(None)
     }
@@ -504,7 +504,7 @@ impl Incoming<'_> {
     ///
     /// # Errors
     ///
-    /// [`Error::NoMemory`]: the connection is turned down.
+    /// [`Error::NoMemory`]: the connection is rejected.
     pub fn accept_with_events<H: ConnectionEvent>(
         self,
         handler: H,

@@ -174,7 +174,7 @@ impl<'s, F: Function<B>, B> Request<'s, F, B> {
     /// What it carries may borrow what outlives the scope, which waits for it: cancel what nobody wants any more. Allocates the
     /// operation.
     ///
-    /// Should the provider refuse the request and keep its IRP, against its contract, the scope leaves it to it two seconds after its end,
+    /// Should the provider reject the request and keep its IRP, against its contract, the scope leaves it to it two seconds after its end,
     /// if that goes for all that has not completed and for what they carry ([`Error::Abandoned`]): such buffers are kept for ever, while
     /// a connection or a lookup is dropped when its IRP completes after all. Else the scope waits.
     ///
