@@ -85,7 +85,7 @@ impl Call {
     }
 }
 
-/// What memory was asked for in vain.
+/// The kind of memory that was asked for in vain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Memory {
@@ -103,7 +103,7 @@ pub enum Memory {
     Buffer,
 }
 
-/// Why a call failed.
+/// The reason for which a call failed.
 ///
 /// The page [errors](crate::guide::errors) tells which of them are mistakes of the caller, found before WSK is called, when the others
 /// are found, and what to do.

@@ -52,7 +52,7 @@ pub trait ReceiveFromEvent: Send + Sync + 'static {
     fn closed(&self) {}
 }
 
-/// What becomes of datagrams that were indicated and not retained.
+/// A handler's answer: what becomes of datagrams that were indicated and not retained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Verdict {
     /// They have been dealt with.

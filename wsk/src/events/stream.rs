@@ -112,7 +112,7 @@ pub trait ConnectionEvent: Send + Sync + 'static {
     fn closed(&self) {}
 }
 
-/// That the peer has disconnected.
+/// The news that the peer has disconnected.
 pub struct Disconnection<'i> {
     flags: u32,
     socket: Option<&'i Shared<Socket<ConnectionCategory>>>,
@@ -145,7 +145,7 @@ impl fmt::Debug for Disconnection<'_> {
     }
 }
 
-/// What becomes of bytes that were indicated and not retained.
+/// A handler's answer: what becomes of bytes that were indicated and not retained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum StreamVerdict {
     /// They have been dealt with.

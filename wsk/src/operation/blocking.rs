@@ -68,7 +68,7 @@ where
     }
 }
 
-/// How a request is waited for.
+/// A way to wait for a request.
 pub trait Blocking<F: Function<B>, B> {
     /// Makes it and waits, until `limit` runs out if it is `LIMITED`: two functions, of which the one without a limit has nothing to do
     /// with it.

@@ -85,7 +85,7 @@ pub fn scope<'env, T>(
     Ok(value)
 }
 
-/// Where scoped operations are started; see [`scope`].
+/// The scope in which operations are started; see [`scope`].
 pub struct Scope<'scope, 'env: 'scope> {
     pending: Shared<Pending>,
     started: Started,
