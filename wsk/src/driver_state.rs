@@ -64,7 +64,8 @@ impl<T> DriverState<T> {
         }
     }
 
-    /// Puts the state here; gives it back when there is one already. IRQL: any.
+    /// Puts the state here, and gives `None`; gives the state back when there is one already, or another thread puts or takes one at
+    /// this moment. IRQL: any, but what was given back is dropped where that is allowed.
     pub fn put(&self, state: T) -> Option<T> {
         if !self.become_busy(EMPTY) {
             return Some(state);
@@ -76,7 +77,7 @@ impl<T> DriverState<T> {
         None
     }
 
-    /// Takes the state out, if there is one. IRQL: any.
+    /// Takes the state out, if there is one and no other thread is at it. IRQL: any; dropping it is for where that is allowed.
     pub fn take(&self) -> Option<T> {
         if !self.become_busy(FULL) {
             return None;

@@ -85,7 +85,7 @@ impl Call {
     }
 }
 
-/// What memory was asked for in vain.
+/// The kind of memory that was asked for in vain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Memory {
@@ -103,12 +103,10 @@ pub enum Memory {
     Buffer,
 }
 
-/// Why a call failed.
+/// The reason for which a call failed.
 ///
-/// Most errors other than [`Call`](Self::Call), [`NoMemory`](Self::NoMemory), [`TimedOut`](Self::TimedOut),
-/// [`Abandoned`](Self::Abandoned), [`NoEntry`](Self::NoEntry), [`UnknownAddress`](Self::UnknownAddress) and
-/// [`PoolEmpty`](Self::PoolEmpty) are mistakes of the caller; these are found before WSK is called. The page
-/// [errors](crate::guide::errors) lists what to do about each.
+/// The page [errors](crate::guide::errors) tells which of them are mistakes of the caller, found before WSK is called, when the others
+/// are found, and what to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
@@ -127,7 +125,7 @@ pub enum Error {
     Abandoned {
         /// The function.
         call: Call,
-        /// The status that it returned.
+        /// The status that it returned: `STATUS_PENDING`, which is no error, where the provider was asked to cancel.
         status: NTSTATUS,
     },
     /// The provider's dispatch table has no such entry: this Windows is older than it.
@@ -218,8 +216,10 @@ pub enum Error {
 }
 
 impl Error {
-    /// The status that the kernel gave; for want of memory, which gives none, `STATUS_INSUFFICIENT_RESOURCES`. `None` for what has
-    /// no status.
+    /// The status that the kernel gave, of [`Call`](Self::Call) and [`Abandoned`](Self::Abandoned), for which it may be
+    /// `STATUS_PENDING`; of [`NoMemory`](Self::NoMemory) `STATUS_INSUFFICIENT_RESOURCES`, whoever was asked. `None` for all else, also
+    /// where a function was called, such as one that [`TimedOut`](Self::TimedOut). For a status in any case there is
+    /// `NTSTATUS::from`.
     #[must_use]
     pub const fn status(&self) -> Option<NTSTATUS> {
         match self {
@@ -264,13 +264,24 @@ impl Error {
 }
 
 /// The status that says the same, for `DriverEntry` and other functions that can answer with nothing else: the kernel's own where
-/// it gave one.
+/// it gave one that is an error.
+///
+/// ```
+/// use wsk::{Call, Error, NTSTATUS};
+///
+/// let call = Call::WskReceiveFrom;
+/// // Cancelled, and not completed: the call itself had not failed.
+/// let abandoned = Error::Abandoned { call, status: wsk_sys::STATUS_PENDING };
+/// assert_eq!(abandoned.status(), Some(wsk_sys::STATUS_PENDING));
+/// assert!(NTSTATUS::from(abandoned).is_error());
+/// ```
 impl From<Error> for NTSTATUS {
     fn from(error: Error) -> Self {
         match error {
-            Error::Call { status, .. } | Error::Abandoned { status, .. } => status,
+            Error::Call { status, .. } => status,
+            Error::Abandoned { status, .. } if status.is_error() => status,
             Error::NoMemory(_) | Error::PoolEmpty => STATUS_INSUFFICIENT_RESOURCES,
-            Error::TimedOut { .. } => STATUS_IO_TIMEOUT,
+            Error::TimedOut { .. } | Error::Abandoned { .. } => STATUS_IO_TIMEOUT,
             Error::NoEntry { .. } => STATUS_NOT_SUPPORTED,
             Error::WrongIrql { .. }
             | Error::NotBound

@@ -1,12 +1,12 @@
 //! Pages to read: what a driver author should know beyond the single types.
 //!
 //! * [One send](one_send): who has what while a datagram is on its way.
-//! * [Which shape](shapes): blocking, scoped, owned, pooled and prepared operations, each with an example.
+//! * [Which finisher](shapes): to wait, in a scope, owned, told by a completion, from a pool, prepared; with examples.
 //! * [Requests](requests): which request can be run by which finisher, and which cannot, with the reason.
 //! * [IRQL](irql): what may be called where, function by function.
-//! * [Errors](errors): what they tell, and what to do.
+//! * [Errors](errors): what they tell, when they are found, and what to do.
 //! * [From the C you know](from_c): each function of WSK beside what stands for it here.
-//! * [Closing and unloading](closing): in which order, and what waits for what.
+//! * [Closing and unloading](closing): in which order, what waits for what, and what hangs.
 //! * [Testing](testing) a driver with `wsk-host`, on any machine.
 //! * [Beside `wdk`](beside_wdk): in a driver that is built with a WDK and Microsoft's crates.
 //! * [Security](security): what arrives from the network, and what is trusted.

@@ -18,7 +18,7 @@
 //! socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
 //!
 //! let buffer = NonPagedBuffer::copy_of(b"hello")?;
-//! let sent = socket.send_to(&buffer, to)?;
+//! let sent = socket.send_to(&buffer, to).wait()?;
 //! assert_eq!(sent, 5);
 //! # let mut got = [0; 16];
 //! # assert_eq!(peer.recv(&mut got).unwrap(), 5);
@@ -31,27 +31,32 @@
 //!
 //! | WSK's category | type | can |
 //! |---|---|---|
-//! | datagram | [`DatagramSocket`], [`FixedDatagramSocket`] once an address is fixed | send datagrams to an address, or to the fixed one; receive them; [be told of them](ReceiveFromEvent) |
+//! | datagram | [`DatagramSocket`], [`FixedDatagramSocket`] once an address is fixed | send datagrams to an address, or to the fixed one; receive them; [be told of them](events::ReceiveFromEvent) |
 //! | connection | [`ConnectionSocket`], which connects | nothing yet: [`connect`](ConnectionSocket::connect) gives a [`ConnectedSocket`] |
-//! | connection | [`ConnectedSocket`], made at once by [`connect`](ConnectedSocket::connect), or accepted | send, receive, disconnect; [be told of bytes and ends](ConnectionEvent) |
-//! | listening | [`ListenSocket`] | accept connections; [be told of them](AcceptEvent) |
+//! | connection | [`ConnectedSocket`], made at once by [`connect`](ConnectedSocket::connect), or accepted | send, receive, disconnect; [be told of bytes and ends](events::ConnectionEvent) |
+//! | listening | [`ListenSocket`] | accept connections; [be told of them](events::AcceptEvent) |
 //!
 //! [`Provider::resolve`] gives the addresses of a name.
 //!
-//! # Three shapes of an operation
+//! # Requests and finishers
 //!
-//! | shape | buffer | waits | when |
+//! A method of a socket makes a [`Request`](operation::Request), which does nothing yet. A finisher runs it:
+//!
+//! | finisher | buffer | waits | when |
 //! |---|---|---|---|
-//! | blocking: [`send_to`](DatagramSocket::send_to), [`receive`](ConnectedSocket::receive), [`accept`](ListenSocket::accept), … | borrowed, anything | in the call | one at a time, at `PASSIVE_LEVEL` |
-//! | scoped: [`scope`] | borrowed for the scope | at the scope's end | several at a time over memory on the stack |
-//! | owned: [`start_send_to`](DatagramSocket::start_send_to), [`start_receive`](ConnectedSocket::start_receive), [`start_accept`](ListenSocket::start_accept), … | moved in, comes back with the result | if wanted | at `DISPATCH_LEVEL`, from callbacks, with futures |
+//! | [`wait`](operation::Request::wait), [`wait_timeout`](operation::Request::wait_timeout) | borrowed, anything | in the call | one at a time, at `PASSIVE_LEVEL` |
+//! | [`start_in`](operation::Request::start_in) a [`scope`] | borrowed for the scope | at the scope's end | several at a time over memory on the stack |
+//! | [`start`](operation::Request::start), `.await` | moved in, comes back with the result | if wanted | at `DISPATCH_LEVEL`, from callbacks, with futures |
+//! | [`start_with`](operation::Request::start_with) a closure | moved in, given to the closure with the result | nobody | the same, where nothing is to be kept meanwhile |
 //!
-//! There is no fourth. A guard that borrows the buffer and waits when it is dropped would be unsound: `mem::forget` ends the
+//! A guard that borrows the buffer and waits when it is dropped would be unsound, and there is none: `mem::forget` ends the
 //! borrow without the wait, and the kernel goes on reading memory that has become something else.
 //!
-//! Operations that own their buffers allocate one block of nonpaged pool each, unless the buffer comes from a [`Pool`]: then
-//! sending and receiving allocate nothing at all. [`Sender`] and [`Receiver`] keep the address and the checks as well.
-//! [More about the choice](guide::shapes), and [the picture of one send](guide::one_send).
+//! What is started allocates one block of nonpaged pool each, unless the operation comes [`from`](operation::Request::from) a pool of
+//! [`Operations`](operation::Operations): then sending and receiving allocate nothing at all, whoever owns the buffer. A request that
+//! is [`prepare`](operation::Request::prepare)d keeps the address and the checks as well, and is run as often as wanted.
+//! [More about the choice](guide::shapes), [which request has which finisher](guide::requests), and [the picture of one
+//! send](guide::one_send).
 //!
 //! # IRQL
 //!
@@ -59,20 +64,20 @@
 //! |---|---|
 //! | `PASSIVE_LEVEL` | registering, capturing, opening, binding, options, looking names up, everything that waits, entering a [`scope`] |
 //! | up to `APC_LEVEL` | starting operations over pageable memory, such as slices |
-//! | up to `DISPATCH_LEVEL` | starting operations over nonpaged memory or none, polling, cancelling, taking results and buffers, enabling events, dropping anything but a [`Registration`] |
+//! | up to `DISPATCH_LEVEL` | making requests, starting operations over nonpaged memory or none, polling, cancelling, taking results and buffers, enabling events, dropping anything but a [`Registration`] |
 //!
-//! Functions check this themselves and return [`Error::WrongIrql`]. Wakers are woken, [event handlers](ReceiveFromEvent) called
+//! Functions check this themselves and return [`Error::WrongIrql`]. Wakers are woken, completions and [event handlers](events) called
 //! and abandoned buffers dropped at up to `DISPATCH_LEVEL`. [Function by function](guide::irql).
 //!
 //! # What holds everywhere
 //!
 //! * No allocator is needed; the crate is `no_std` and allocates nonpaged pool only where its documentation says so. Running
 //!   out is an error.
-//! * Nothing panics.
+//! * Nothing panics. What panics in the driver's own completions and event handlers unwinds nowhere: it aborts.
 //! * Sockets close when their last handle is dropped; a [`Registration`] waits for every socket when it is dropped, so it goes
 //!   last.
-//! * A provider that breaks its contract by refusing a request without completing its IRP costs memory ([`Error::Abandoned`]),
-//!   never safety.
+//! * A provider that breaks its contract by keeping the IRP of a request that it rejected, or was asked to cancel, costs memory
+//!   ([`Error::Abandoned`]) and may keep the driver from being unloaded; never safety.
 //!
 //! # To read
 //!

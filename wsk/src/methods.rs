@@ -93,7 +93,7 @@ macro_rules! controlled {
             ///
             /// # Errors
             ///
-            /// Of the request: [`Error::WrongFamily`], or what WSK says.
+            /// Of the request: [`Error::WrongFamily`](crate::Error::WrongFamily), or what WSK says.
             #[doc(alias = "WskControlSocket")]
             pub fn ioctl<O: $crate::ioctl::Ioctl + 'static>(
                 &self,
@@ -111,13 +111,13 @@ macro_rules! controlled {
             ///
             /// # Errors
             ///
-            /// Of the request: [`Error::NoMemory`], or what WSK says.
+            /// Of the request: [`Error::NoMemory`](crate::Error::NoMemory), or what WSK says.
             ///
             /// # Safety
             ///
             /// * WSK touches, for this request, no memory but the input, the output, and what pointers in the input lead to; the
-            ///   last stays valid until the request is over, and for ever when it ends in [`Error::Abandoned`] or WSK keeps such a
-            ///   pointer.
+            ///   last stays valid until the request is over, and for ever when it ends in
+            ///   [`Error::Abandoned`](crate::Error::Abandoned) or WSK keeps such a pointer.
             /// * The input is what the request asks for. WSK is given an IRP, always.
             /// * The request changes nothing that this crate keeps account of: it enables or disables no event callback
             ///   (`SO_WSK_EVENT_CALLBACK`) and no conditional accept (`SO_CONDITIONAL_ACCEPT`), fixes no remote address or

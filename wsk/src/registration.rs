@@ -21,7 +21,7 @@ use crate::memory::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use crate::memory::event::{Event, pause};
 use crate::memory::shared::{Counted, Shared};
 
-/// How long to wait for the WSK provider, which may not be there yet while the system starts.
+/// The time to wait for the WSK provider, which may not be there yet while the system starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
     /// Not at all.

@@ -823,12 +823,12 @@ fn panics_unwind_through_scopes_of_connections() {
     });
 }
 
-/// A connection in the making is forgotten, a name that is looked up, or a receive that may go on with its connection: the provider
-/// stays captured, so that deregistering would wait for ever. That is all.
+/// A connection in the making is forgotten, a name that is looked up, what was found for one, or a receive that may go on with its
+/// connection: the provider stays captured, so that deregistering would wait for ever. That is all.
 #[test]
 fn forget_what_is_being_made() {
     type Forget = fn(&Driver, &ListenSocket, SocketAddr);
-    let forgets: [(&str, Forget); 5] = [
+    let forgets: [(&str, Forget); 7] = [
         ("accept", |_, listener, _| {
             forget(listener.accept().start().unwrap());
         }),
@@ -847,6 +847,12 @@ fn forget_what_is_being_made() {
         }),
         ("resolve", |driver, _, _| {
             let _ = ManuallyDrop::new(driver.provider.resolve("127.0.0.1").start().unwrap());
+        }),
+        ("found", |driver, _, _| {
+            forget(driver.provider.resolve("127.0.0.1").wait().unwrap());
+        }),
+        ("accept, never run", |_, listener, _| {
+            forget(listener.accept());
         }),
         ("receive all", |driver, _, _| {
             let (client, server) = connection(&driver.provider).unwrap();

@@ -12,7 +12,7 @@ use crate::irp::Locked;
 use crate::irql::may_touch_pageable;
 use crate::memory::event::KERNEL_MODE;
 
-/// Where an operation keeps what it knows of its buffer: room for an [`Extent`], and the pages that were locked for it.
+/// The place in an operation for its buffer: room for an [`Extent`], and the pages that were locked for it.
 ///
 /// Implementations of [`SendBuffer`](crate::SendBuffer) and [`ReceiveBuffer`](crate::ReceiveBuffer) get one, and either pass it on
 /// to a buffer inside them or [put an extent into it](Self::describe).

@@ -120,7 +120,7 @@ impl<S: AsRef<[u8]>, const N: usize> SliceChain<S, N> {
     ///
     /// # Errors
     ///
-    /// As [`MdlChain::set_range`].
+    /// As [`MdlChain::set_range`](crate::MdlChain::set_range).
     pub fn set_range(&mut self, offset: usize, length: usize) -> Result<(), Error> {
         let mut lengths = self.slices.iter().map(|slice| slice.as_ref().len());
         let first = lengths.find(|&length| length > 0).unwrap_or(0);

@@ -33,6 +33,8 @@ use crate::socket::{DatagramCategory, DatagramSocket, Handle, Socket};
 /// they drop the [`Registration`](crate::Registration). Where they run at `PASSIVE_LEVEL` that would wait for itself, for ever; above
 /// it is an error. Dropping a handle of the socket is allowed, because it does not wait.
 ///
+/// A handler that panics [aborts](crate::events).
+///
 /// [`WskReceiveFromEvent`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_from_event).
 #[doc(alias = "WskReceiveFromEvent")]
 #[diagnostic::on_unimplemented(
@@ -50,7 +52,7 @@ pub trait ReceiveFromEvent: Send + Sync + 'static {
     fn closed(&self) {}
 }
 
-/// What becomes of datagrams that were indicated and not retained.
+/// A handler's answer: what becomes of datagrams that were indicated and not retained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Verdict {
     /// They have been dealt with.

@@ -1,4 +1,7 @@
 //! Events: what WSK calls a driver for when something happens to a socket, and the handlers that a driver gives it.
+//!
+//! A handler that panics aborts: in a driver, which is built with `panic = "abort"`, as its panic handler says, which should be a
+//! bugcheck; on a host the process ends.
 
 mod datagram;
 mod pieces;

@@ -1,4 +1,4 @@
-//! Events of connections: WSK calls the driver when data has come or the other side disconnects, through
+//! Events of connections: WSK calls the driver when data has arrived or the peer disconnects, through
 //! `WSK_CLIENT_CONNECTION_DISPATCH`, and when a connection has come, through `WSK_CLIENT_LISTEN_DISPATCH`.
 
 use core::cell::Cell;
@@ -84,6 +84,8 @@ type ConnectionEvents = Events<WSK_CLIENT_CONNECTION_DISPATCH>;
 /// # kernel.shutdown();
 /// # Ok::<(), wsk::Error>(())
 /// ```
+///
+/// A handler that panics [aborts](crate::events).
 #[doc(alias = "WSK_CLIENT_CONNECTION_DISPATCH")]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not handle what happens to a connection",
@@ -91,7 +93,7 @@ type ConnectionEvents = Events<WSK_CLIENT_CONNECTION_DISPATCH>;
     note = "implement `ConnectionEvent` for it"
 )]
 pub trait ConnectionEvent: Send + Sync + 'static {
-    /// Bytes have come that no receive waits for. IRQL: `<= DISPATCH_LEVEL`.
+    /// Bytes have arrived that no receive waits for. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// They are the driver's until this returns, or until it drops what [`StreamIndication::retain`] gives.
     ///
@@ -99,7 +101,7 @@ pub trait ConnectionEvent: Send + Sync + 'static {
     #[doc(alias = "WskReceiveEvent")]
     fn received(&self, indication: &mut StreamIndication<'_>) -> StreamVerdict;
 
-    /// The other side has disconnected: in good order, when nothing more comes but can still be sent, or by aborting the
+    /// The peer has disconnected: gracefully, when nothing more arrives but can still be sent, or by aborting the
     /// connection. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// [`WskDisconnectEvent`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_disconnect_event).
@@ -110,14 +112,14 @@ pub trait ConnectionEvent: Send + Sync + 'static {
     fn closed(&self) {}
 }
 
-/// That the other side has disconnected.
+/// The news that the peer has disconnected.
 pub struct Disconnection<'i> {
     flags: u32,
     socket: Option<&'i Shared<Socket<ConnectionCategory>>>,
 }
 
 impl Disconnection<'_> {
-    /// Whether it has aborted the connection: nothing more can be sent or received. Else it has ended it in good order: all that
+    /// Whether it has aborted the connection: nothing more can be sent or received. Else it has ended it gracefully: all that
     /// it has sent was received, and it receives still.
     #[doc(alias = "WSK_FLAG_ABORTIVE")]
     #[must_use]
@@ -143,7 +145,7 @@ impl fmt::Debug for Disconnection<'_> {
     }
 }
 
-/// What becomes of bytes that were indicated and not retained.
+/// A handler's answer: what becomes of bytes that were indicated and not retained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum StreamVerdict {
     /// They have been dealt with.
@@ -425,6 +427,8 @@ fn copy(pieces: StreamPieces<'_>, to: &mut [u8]) -> usize {
 /// # Ok::<(), wsk::Error>(())
 /// ```
 ///
+/// A handler that panics [aborts](crate::events).
+///
 /// [`WskAcceptEvent`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_accept_event).
 #[doc(alias = "WskAcceptEvent")]
 #[diagnostic::on_unimplemented(
@@ -433,7 +437,7 @@ fn copy(pieces: StreamPieces<'_>, to: &mut [u8]) -> usize {
     note = "implement `AcceptEvent` for it"
 )]
 pub trait AcceptEvent: Send + Sync + 'static {
-    /// A connection has come that no accept waits for. IRQL: `<= DISPATCH_LEVEL`.
+    /// A connection has arrived that no accept waits for. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// Unless it is [accepted](Incoming::accept), WSK closes it when this returns.
     fn accepted(&self, incoming: Incoming<'_>);
@@ -469,7 +473,7 @@ impl Incoming<'_> {
         unsafe { read_place(self.local) }
     }
 
-    /// The address of the other side.
+    /// The address of the peer.
     ///
     /// # Errors
     ///
@@ -490,7 +494,7 @@ impl Incoming<'_> {
     ///
     /// # Errors
     ///
-    /// [`Error::NoMemory`]: the connection is turned down.
+    /// [`Error::NoMemory`]: the connection is rejected.
     pub fn accept(self) -> Result<ConnectedSocket, Error> {
         self.accept_within(None)
     }
@@ -500,7 +504,7 @@ impl Incoming<'_> {
     ///
     /// # Errors
     ///
-    /// [`Error::NoMemory`]: the connection is turned down.
+    /// [`Error::NoMemory`]: the connection is rejected.
     pub fn accept_with_events<H: ConnectionEvent>(
         self,
         handler: H,

@@ -22,7 +22,7 @@ pub(crate) struct Locked {
     pub(crate) pages: *mut MDL,
 }
 
-/// What the parameters of a request point at, besides the buffer.
+/// The arguments of a request: what its parameters point at, besides the buffer.
 #[repr(C)]
 pub struct Arguments {
     /// The bytes of the buffer.
@@ -76,7 +76,7 @@ impl Arguments {
     }
 }
 
-/// Where in memory the [`Arguments`] of a request are: what its parameters are made of.
+/// The place of the [`Arguments`] of a request: what its parameters are made of.
 ///
 /// # Invariants
 ///

@@ -18,7 +18,7 @@ use crate::irql::MayWait;
 use crate::memory::event::pause;
 use crate::time::{GRACE, now};
 
-/// What a completed IRP says.
+/// The status and the information of a completed IRP.
 #[derive(Debug, Clone, Copy)]
 pub struct Outcome {
     pub(crate) status: NTSTATUS,

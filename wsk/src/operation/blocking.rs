@@ -46,7 +46,8 @@ where
     ///
     /// Before WSK is called: [`Error::WrongIrql`], [`Error::NoMemory`], and what is wrong with the request. Else what WSK says.
     /// [`Error::Abandoned`] where the provider breaks its contract, after two seconds; memory that is only borrowed is waited for
-    /// as long as it takes.
+    /// as long as it takes. A buffer that was given by value and has to be left to the provider is kept for ever, though the IRP should
+    /// complete after all; one that was [started](Self::start) is dropped then.
     #[inline]
     pub fn wait(self) -> Waited<F, B> {
         <F::Operation as Operation<B>>::Run::run::<false>(self, Duration::ZERO)
@@ -67,7 +68,7 @@ where
     }
 }
 
-/// How a request is waited for.
+/// A way to wait for a request.
 pub trait Blocking<F: Function<B>, B> {
     /// Makes it and waits, until `limit` runs out if it is `LIMITED`: two functions, of which the one without a limit has nothing to do
     /// with it.

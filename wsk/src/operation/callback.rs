@@ -22,7 +22,8 @@ impl<F: Function<B>, B> Request<'_, F, B> {
     /// words in it: capture a reference, or what counts references. There is no handle, and nothing to cancel but by closing the
     /// socket. Allocates the operation; with [`from`](Self::from) it comes from a pool.
     ///
-    /// On a host, where a panic can unwind, one in `completion` ends the process.
+    /// A panic in `completion` aborts: in a driver, which is built with `panic = "abort"`, as its panic handler says, which should be a
+    /// bugcheck; on a host, where a panic can unwind, the process ends.
     ///
     /// ```
     /// # let kernel = wsk_host::Kernel::boot();

@@ -112,7 +112,7 @@ unsafe fn unload_refused<O: Operation<B>, B>(
     (refused.error, carried)
 }
 
-/// A request that runs when it is awaited.
+/// A request that is made when it is awaited, and waited for by being polled.
 impl<F: Function<B>, B: Send + 'static> IntoFuture for Request<'_, F, B> {
     type Output = FinishedOf<F::Operation, B>;
     type IntoFuture = Run<F::Operation, B>;
@@ -397,7 +397,10 @@ impl<O: Operation<B>, B> fmt::Debug for InFlight<O, B> {
 }
 
 /// A request that is being awaited: an operation in flight, or why there is none.
-#[must_use = "futures do nothing unless they are polled"]
+///
+/// The request is made when this is, by `into_future`, not when it is first polled: dropping it unpolled is dropping an
+/// [`InFlight`].
+#[must_use = "the request is made already; dropping anything but a send or a disconnect cancels it"]
 pub struct Run<O: Operation<B>, B> {
     run: Result<InFlight<O, B>, Option<(Error, B)>>,
 }

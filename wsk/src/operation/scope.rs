@@ -85,8 +85,7 @@ pub fn scope<'env, T>(
     Ok(value)
 }
 
-/// Where scoped operations are started; see [`scope`].
-///
+/// The scope in which operations are started; see [`scope`].
 pub struct Scope<'scope, 'env: 'scope> {
     pending: Shared<Pending>,
     started: Started,
@@ -174,6 +173,10 @@ impl<'s, F: Function<B>, B> Request<'s, F, B> {
     ///
     /// What it carries may borrow what outlives the scope, which waits for it: cancel what nobody wants any more. Allocates the
     /// operation.
+    ///
+    /// Should the provider reject the request and keep its IRP, against its contract, the scope leaves it to it two seconds after its end,
+    /// if that goes for all that has not completed and for what they carry ([`Error::Abandoned`]): such buffers are kept for ever, while
+    /// a connection or a lookup is dropped when its IRP completes after all. Else the scope waits.
     ///
     /// # Errors
     ///
@@ -411,8 +414,8 @@ impl Drop for End<'_, '_, '_> {
 
 impl Scope<'_, '_> {
     /// Leaves every operation that has not completed to the provider, if it was refused and its memory can be left, and takes it out of
-    /// the list; `false` when that is not so for all of them, and nothing was kept. The provider's capture is kept too, as is the driver with it, until the
-    /// last of them has completed after all.
+    /// the list; `false` when that is not so for all of them, and nothing was kept. The provider's capture is kept too, as is the driver
+    /// with it, until the last of them has completed after all.
     fn keep_all(&self) -> bool {
         // SAFETY: the list belongs to the thread of the scope, which is this one and changes nothing meanwhile.
         let is_refused = |node| unsafe { look(node) };

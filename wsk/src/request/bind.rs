@@ -25,13 +25,13 @@ pub struct Bind<C> {
 /// A socket is being bound.
 pub struct Binding<C>(PhantomData<fn() -> C>);
 
-/// What a socket is bound to.
+/// The address that a socket is bound to.
 pub struct LocalAddress<C>(PhantomData<fn() -> C>);
 
 /// The local address is being read.
 pub struct ReadingLocalAddress<C>(PhantomData<fn() -> C>);
 
-/// The other side of a connection.
+/// The peer of a connection.
 #[derive(Debug)]
 pub struct PeerAddress;
 

@@ -45,12 +45,13 @@ pub(crate) fn connect(
     }
 }
 
-/// Why a socket was not connected, and the socket.
+/// A socket that was not connected, and why.
 pub struct NotConnected {
     /// Why.
     pub error: Error,
-    /// The socket; `None` only after [`Error::Abandoned`], when the provider may still use it, and [`Error::Taken`], when it was given
-    /// back before. Not every provider lets a socket connect after a failure: close it then and open another.
+    /// The socket; `None` only after [`Error::Abandoned`] of what was started, because the provider may still use it, after
+    /// [`Error::Taken`], because it was given back before, and where a scope has it. Not every provider lets a socket connect after a
+    /// failure: close it then and open another.
     pub socket: Option<ConnectionSocket>,
 }
 

@@ -99,7 +99,7 @@ pub(crate) fn abort(socket: &Handle<ConnectionCategory>) -> Request<'_, Abort, (
     }
 }
 
-/// What graceful ends have in common: they take as long as the other side does, so time that is up aborts the connection.
+/// What graceful ends have in common: they take as long as the peer does, so time that is up aborts the connection.
 macro_rules! aborted_when_time_is_up {
     () => {
         type Output = ();

@@ -163,7 +163,7 @@ impl<F: Function<B>, B> core::fmt::Debug for Request<'_, F, B> {
     }
 }
 
-/// What a request asks for, with its parameters.
+/// A function of WSK as a request asks for it, with its parameters.
 #[diagnostic::on_unimplemented(message = "`{Self}` is not a function of WSK that takes `{B}`")]
 pub trait Function<B>: sealed::Sealed + Sized {
     /// What it is once it is in flight.

@@ -21,7 +21,7 @@ use crate::request::{
 };
 use crate::socket::{ConnectionCategory, Handle, Socket};
 
-/// What has come of a connection.
+/// A receive of what has arrived on a connection.
 #[derive(Debug)]
 pub struct Receive;
 
@@ -37,7 +37,7 @@ pub struct ReceiveAll;
 #[derive(Debug)]
 pub struct ReceivingAll;
 
-/// What still comes of a connection, to be thrown away.
+/// A receive of all that still arrives on a connection, which is thrown away.
 #[derive(Debug)]
 pub struct Drain;
 

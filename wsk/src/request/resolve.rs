@@ -56,7 +56,7 @@ pub(crate) fn resolve<'s, 'n>(
     }
 }
 
-/// What is looked up: the name of a host, or an address in digits; perhaps with a service, and the kind of socket it is for.
+/// A name to be looked up: that of a host, or an address in digits; perhaps with a service, and the kind of socket it is for.
 ///
 /// ```
 /// use wsk::{Family, Lookup};
@@ -129,7 +129,7 @@ impl<'n> From<(&'n str, &'n str)> for Lookup<'n> {
     }
 }
 
-/// What a request to look a name up uses until it is over.
+/// The strings and the room for addresses that a lookup uses until it is over.
 pub struct Looking {
     use_: Option<InUse>,
 }

@@ -369,7 +369,7 @@ unsafe impl Way<()> for Nothing {
 #[derive(Debug)]
 pub struct Own;
 
-/// What a request makes its result of, or looks for: it lies in an operation that owns it.
+/// Something that a request makes its result of: it is in an operation that owns it.
 pub trait Ingredient: Sized + Send + 'static {
     /// Makes it ready.
     #[doc(hidden)]

@@ -35,7 +35,7 @@ use crate::memory;
 /// What goes in or out, where it is not an address.
 pub(crate) type Value = [u8; 8];
 
-/// What is passed to WSK.
+/// The input of a control operation, as it is passed to WSK.
 #[derive(Debug)]
 pub enum Input {
     /// The first so many bytes.
@@ -44,7 +44,7 @@ pub enum Input {
     Address(SocketAddr),
 }
 
-/// What WSK gave.
+/// The output of a control operation, as WSK gave it.
 #[derive(Debug)]
 pub struct Output {
     pub(crate) value: Value,
@@ -158,7 +158,7 @@ queries! {
     IdealSendBacklog = SIO_WSK_QUERY_IDEAL_SEND_BACKLOG, "SIO_WSK_QUERY_IDEAL_SEND_BACKLOG";
 }
 
-/// What `WskControlSocket` is asked to do by [`control_raw`](crate::DatagramSocket::control_raw).
+/// The request that `WskControlSocket` gets from [`control_raw`](crate::DatagramSocket::control_raw).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ControlRequest {
     /// To set an option of a level.

@@ -129,7 +129,7 @@ options! {
     SendBufferSize(u32) = SOL_SOCKET, SO_SNDBUF, "SO_SNDBUF";
     /// Whether a port that WSK chooses is random.
     RandomPort(bool) = SOL_SOCKET, SO_RANDOMIZE_PORT, "SO_RANDOMIZE_PORT";
-    /// Whether a connection that is silent is probed, so that it ends when the other side is no more.
+    /// Whether a connection that is silent is probed, so that it ends when the peer is no more.
     KeepAlive(bool) = SOL_SOCKET, SO_KEEPALIVE, "SO_KEEPALIVE";
     /// The seconds of silence after which a connection is probed. Windows 10 1709 and later.
     KeepAliveIdle(u32) = TCP, TCP_KEEPIDLE, "TCP_KEEPIDLE";

@@ -74,8 +74,8 @@ pub struct ConnectionSocket {
 ///
 /// A handle: clones stand for the same socket, which closes when the last of them is dropped. Dropping never waits and is
 /// allowed at any IRQL up to `DISPATCH_LEVEL`; [`close`](Self::close) waits until WSK is done with the socket. Closing a socket
-/// that is not disconnected in both directions aborts the connection: what was sent may be lost, and the other side sees a
-/// reset. End in good order with [`disconnect`](Self::disconnect), and receive until there is nothing more.
+/// that is not disconnected in both directions aborts the connection: what was sent may be lost, and the peer sees a
+/// reset. End it gracefully with [`disconnect`](Self::disconnect), and receive until there is nothing more.
 ///
 /// Sends and receives may run at the same time, on any threads; several sends are sent, and several receives filled, in the
 /// order in which they were started. Operations in flight do not keep the socket open: closing it completes them, with

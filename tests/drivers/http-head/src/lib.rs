@@ -22,7 +22,7 @@ const HOST: &str = "localhost";
 const PORT: &str = "80";
 /// How long the server may take for each step.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long the connection may take to end in good order, before it is aborted.
+/// How long the connection may take to end gracefully, before it is aborted.
 const PARTING: Duration = Duration::from_secs(1);
 /// The longest first line that is printed.
 const LONGEST: usize = 100;

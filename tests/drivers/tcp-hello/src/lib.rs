@@ -24,7 +24,7 @@ const LISTEN: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 7777);
 const GREETING: &[u8] = b"Hello from the kernel!\r\n";
 /// How long a client may take for the greeting.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long the connection may take to end in good order, before it is aborted.
+/// How long the connection may take to end gracefully, before it is aborted.
 const PARTING: Duration = Duration::from_secs(1);
 /// How long unloading may have to wait.
 const TICK: Duration = Duration::from_millis(100);
