@@ -1,5 +1,6 @@
 //! The block of an operation, and [`Idle`]: one that is not in flight.
 
+use core::alloc::Layout;
 use core::marker::PhantomData;
 use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ptr::NonNull;
@@ -118,6 +119,18 @@ unsafe fn free_heap(block: NonNull<Header>) {
     unsafe { memory::free(block.cast()) };
 }
 
+/// Allocates and initialises a block of this layout, which is that of some [`Block`]. Out of line: where it matters there is one
+/// already.
+#[cold]
+#[inline(never)]
+fn new_block(layout: Layout) -> Option<NonNull<Block<()>>> {
+    let block = memory::allocate(layout)?.cast();
+    // SAFETY: freshly allocated nonpaged pool, in blocks that are aligned to 16 bytes, which may be freed as such. Of a block only the
+    // header is initialised, with which all of them begin.
+    unsafe { Block::<()>::initialise(block, free_heap, None) };
+    Some(block)
+}
+
 impl<P> Block<P> {
     /// Initialises a block in place, at rest and without a payload.
     ///
@@ -167,17 +180,11 @@ pub struct Idle<P> {
 unsafe impl<P> Send for Idle<P> {}
 
 impl<P> Idle<P> {
-    /// Allocates an operation. IRQL: `<= DISPATCH_LEVEL`. Out of line: where it matters there is one already.
-    #[cold]
-    #[inline(never)]
+    /// Allocates an operation. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn new() -> Result<Self, Error> {
-        let block =
-            memory::allocate(memory::layout::<Block<P>>()).ok_or(Error::NoMemory(Memory::Irp))?;
-        let block = block.cast::<Block<P>>();
-        // SAFETY: freshly allocated nonpaged pool of that layout, in blocks that are aligned to 16 bytes, which may be freed as such.
-        unsafe { Block::initialise(block, free_heap, None) };
-        // INVARIANT: initialised, at rest, and ours alone.
-        Ok(Self::of(block))
+        let block = new_block(memory::layout::<Block<P>>()).ok_or(Error::NoMemory(Memory::Irp))?;
+        // INVARIANT: initialised with the layout of such a block, at rest, and ours alone.
+        Ok(Self::of(block.cast()))
     }
 
     #[inline]
@@ -381,22 +388,34 @@ impl<P> Idle<P> {
 
     /// The operation is at rest, because nothing was passed on; its observer is told.
     #[cold]
-    #[inline(never)]
     fn not_launched(self, error: DispatchError) -> NotLaunched<P> {
         // SAFETY: nothing was passed on, so the block is still ours.
-        let observer = unsafe {
-            let header = &(*self.block.as_ptr()).header;
-            header.state.rest();
-            header.observer.with_mut(|observer| (*observer).take())
-        };
-        if let Some(observer) = observer {
-            observer.tell(STATUS_UNSUCCESSFUL);
-        }
+        let error = unsafe { at_rest(self.block.cast(), error) };
         NotLaunched {
             operation: self,
-            error: error.into(),
+            error,
         }
     }
+}
+
+/// A block is at rest, because nothing was passed on; its observer is told. What the error is to others.
+///
+/// # Safety
+///
+/// The block is the caller's.
+#[cold]
+#[inline(never)]
+unsafe fn at_rest(block: NonNull<Header>, error: DispatchError) -> Error {
+    // SAFETY: the caller has the block.
+    let observer = unsafe {
+        let header = block.as_ref();
+        header.state.rest();
+        header.observer.with_mut(|observer| (*observer).take())
+    };
+    if let Some(observer) = observer {
+        observer.tell(STATUS_UNSUCCESSFUL);
+    }
+    error.into()
 }
 
 /// A request that could not be made: nothing is in flight.

@@ -4,7 +4,7 @@ use core::ffi::c_void;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
-use wsk_sys::{SOCKADDR, SOCKADDR_STORAGE, WSK_SOCKET};
+use wsk_sys::{SOCKADDR, WSK_SOCKET};
 
 use crate::address::Family;
 use crate::error::{Error, Memory};
@@ -14,7 +14,7 @@ use crate::memory::shared::{Reserved, Shared};
 use crate::registration::Capture;
 use crate::socket::category::Entries as _;
 use crate::socket::event_context::Events;
-use crate::socket::{Category, Handle, Socket};
+use crate::socket::{Category, ConnectionCategory, Handle, Socket};
 
 /// All that a socket needs besides what WSK gives, so that nothing can fail once WSK has made it.
 struct Prepared<C: Category> {
@@ -38,7 +38,7 @@ pub struct Making<C: Category> {
     socket: Option<NonNull<WSK_SOCKET>>,
     bound: bool,
     /// The local address of `WskSocketConnect`.
-    pub(crate) local: SOCKADDR_STORAGE,
+    pub(crate) local: C::Local,
 }
 
 // SAFETY: it has what a socket is made of, which may be sent, the socket itself, and memory that is its own.
@@ -57,7 +57,7 @@ impl<C: Category> Making<C> {
             prepared: None,
             socket: None,
             bound,
-            local: SOCKADDR_STORAGE::default(),
+            local: C::Local::default(),
         }
     }
 
@@ -79,6 +79,7 @@ impl<C: Category> Making<C> {
     }
 
     /// Allocates all that the socket needs. IRQL: `<= DISPATCH_LEVEL`.
+    #[inline(never)]
     pub(crate) fn prepare(&mut self) -> Result<(), Error> {
         if let Err(error) = self.events {
             return Err(error);
@@ -97,16 +98,6 @@ impl<C: Category> Making<C> {
             Ok(Some(events)) => (Some(events.context()), Some(events.table())),
             _ => (None, None),
         }
-    }
-
-    /// The place of the local address.
-    ///
-    /// # Safety
-    ///
-    /// `this` is where it stays as long as the result is used.
-    pub(crate) unsafe fn local_place(this: NonNull<Self>) -> NonNull<SOCKADDR> {
-        // SAFETY: of what the caller gives only the address of a member is taken, which is not null.
-        unsafe { NonNull::new_unchecked(&raw mut (*this.as_ptr()).local) }.cast()
     }
 
     /// WSK has made the socket.
@@ -155,6 +146,18 @@ impl<C: Category> Making<C> {
         Some(Handle {
             shared: ManuallyDrop::new(shared),
         })
+    }
+}
+
+impl Making<ConnectionCategory> {
+    /// The place of the local address.
+    ///
+    /// # Safety
+    ///
+    /// `this` is where it stays as long as the result is used.
+    pub(crate) unsafe fn local_place(this: NonNull<Self>) -> NonNull<SOCKADDR> {
+        // SAFETY: of what the caller gives only the address of a member is taken, which is not null.
+        unsafe { NonNull::new_unchecked(&raw mut (*this.as_ptr()).local) }.cast()
     }
 }
 
