@@ -295,6 +295,18 @@ impl From<Error> for NTSTATUS {
     }
 }
 
+impl Error {
+    /// The same of another call.
+    pub(crate) const fn of_call(self, call: Call) -> Self {
+        match self {
+            Self::Call { status, .. } => Self::Call { call, status },
+            Self::Abandoned { status, .. } => Self::Abandoned { call, status },
+            Self::TimedOut { .. } => Self::TimedOut { call },
+            other => other,
+        }
+    }
+}
+
 impl From<DispatchError> for Error {
     #[cold]
     fn from(error: DispatchError) -> Self {
