@@ -544,6 +544,7 @@ fn v4_of(from: &Encoded) -> SocketAddrV4 {
 }
 
 /// As [`read`], of the bytes.
+#[inline(never)]
 pub(crate) fn decode(from: &Encoded) -> Result<SocketAddr, Error> {
     match family(from) {
         AF_INET => Ok(v4_of(from).into()),
@@ -554,10 +555,16 @@ pub(crate) fn decode(from: &Encoded) -> Result<SocketAddr, Error> {
             let octets: [u8; 16] = unsafe { core::mem::transmute(v6.sin6_addr) };
             // SAFETY: both members of the union are 32 bits of which every value is valid.
             let scope = unsafe { v6.Anonymous1.sin6_scope_id };
-            let (ip, port) = (Ipv6Addr::from(octets), u16::from_be(v6.sin6_port));
-            Ok(match ip.to_ipv4_mapped() {
-                Some(v4) => SocketAddr::from((v4, port)),
-                None => SocketAddrV6::new(ip, port, v6.sin6_flowinfo, scope).into(),
+            let (ip, port) = (u128::from_be_bytes(octets), u16::from_be(v6.sin6_port));
+            // As `Ipv6Addr::to_ipv4_mapped`, whose comparisons of bytes are several times as much code.
+            #[allow(
+                clippy::cast_possible_truncation,
+                reason = "the address is in the last bits"
+            )]
+            Ok(if ip >> 32 == 0xFFFF {
+                SocketAddrV4::new(Ipv4Addr::from_bits(ip as u32), port).into()
+            } else {
+                SocketAddrV6::new(Ipv6Addr::from_bits(ip), port, v6.sin6_flowinfo, scope).into()
             })
         }
         family => Err(Error::UnknownAddress { family }),

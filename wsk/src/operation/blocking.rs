@@ -256,10 +256,10 @@ impl<F: Function<B>, B: Send + 'static> Blocking<F, B> for Owning {
         type WayIn<F, B> = WayOf<<F as Function<B>>::Operation, B>;
         let finished = match may_wait() {
             Err(error) => WayIn::<F, B>::finished(Err(error), Some(request.carried)),
-            Ok(_) => match request.begin() {
+            Ok(may_wait) => match request.begin() {
                 Err((error, carried)) => WayIn::<F, B>::finished(Err(error), Some(carried)),
                 Ok(in_flight) => match limit {
-                    None => in_flight.wait_or_lose(),
+                    None => in_flight.wait_or_lose(may_wait),
                     Some(limit) => in_flight.cancel_after(limit),
                 },
             },

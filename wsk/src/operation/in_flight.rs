@@ -9,7 +9,7 @@ use core::time::Duration;
 
 use crate::error::Error;
 use crate::irp::{Flight, Idle, Polled};
-use crate::irql::may_wait;
+use crate::irql::{MayWait, may_wait};
 use crate::operation::carried::{Carried, Of, WayOf, discard, go_on, load, place_of, refuse_large};
 use crate::registration::hold;
 use crate::request::{Function, Operation, Request, Way};
@@ -165,18 +165,15 @@ impl<O: Operation<B>, B> InFlight<O, B> {
     /// [`Error::WrongIrql`] above `PASSIVE_LEVEL`, with the operation, which goes on.
     #[inline]
     pub fn wait(self) -> Result<FinishedOf<O, B>, (Error, Self)> {
-        if let Err(error) = may_wait() {
-            return Err((error, self));
+        match may_wait() {
+            Ok(may_wait) => Ok(self.wait_or_lose(may_wait)),
+            Err(error) => Err((error, self)),
         }
-        Ok(self.wait_or_lose())
     }
 
     /// As [`wait`](Self::wait); the IRQL was checked.
     #[inline]
-    pub(super) fn wait_or_lose(self) -> FinishedOf<O, B> {
-        let Ok(may_wait) = may_wait() else {
-            return self.lose();
-        };
+    pub(super) fn wait_or_lose(self, may_wait: MayWait) -> FinishedOf<O, B> {
         let mut this = self;
         while let Some(flight) = &this.flight {
             // A waker may unwind: the flight stays where it is dropped.

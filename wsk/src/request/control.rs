@@ -57,7 +57,10 @@ impl Parameters {
     /// # Safety
     ///
     /// As for [`Operation::submit`], or without an IRP where the code allows it.
-    pub(super) unsafe fn submit(self, irp: Option<NonNull<IRP>>) -> Result<NTSTATUS, DispatchError> {
+    pub(super) unsafe fn submit(
+        self,
+        irp: Option<NonNull<IRP>>,
+    ) -> Result<NTSTATUS, DispatchError> {
         // SAFETY: the caller gives the IRP; the socket is open. Input and output are those that the code takes.
         unsafe {
             self.table.wsk_control_socket(
