@@ -297,13 +297,12 @@ impl From<Error> for NTSTATUS {
 
 impl Error {
     /// The same of another call.
-    pub(crate) const fn of_call(self, call: Call) -> Self {
-        match self {
-            Self::Call { status, .. } => Self::Call { call, status },
-            Self::Abandoned { status, .. } => Self::Abandoned { call, status },
-            Self::TimedOut { .. } => Self::TimedOut { call },
-            other => other,
+    pub(crate) const fn of_call(self, other: Call) -> Self {
+        let mut error = self;
+        if let Self::Call { call, .. } | Self::Abandoned { call, .. } = &mut error {
+            *call = other;
         }
+        error
     }
 }
 

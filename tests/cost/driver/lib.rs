@@ -172,7 +172,11 @@ impl Driver {
     #[inline]
     fn next_packet(&mut self) -> Packet {
         let next = self.next;
-        self.next = if next + 1 == self.packets.len() { 0 } else { next + 1 };
+        self.next = if next + 1 == self.packets.len() {
+            0
+        } else {
+            next + 1
+        };
         Packet(NonNull::from(&*self.packets[next]))
     }
 
@@ -354,7 +358,12 @@ impl Driver {
     #[inline(never)]
     fn start_receive_wait(&mut self) -> Option<ReceiveInFlight> {
         let packet = self.next_packet();
-        match self.socket.receive_from(packet).from(&self.operations).start() {
+        match self
+            .socket
+            .receive_from(packet)
+            .from(&self.operations)
+            .start()
+        {
             Ok(receive) => Some(receive),
             Err(refused) => {
                 self.fail(refused.error);
@@ -458,7 +467,11 @@ const TAG: u32 = 0x7473_6f43;
 fn foreign() -> Option<Box<Foreign>> {
     // SAFETY: the memory and the MDL are this function's own, and stay until they are dropped.
     unsafe {
-        let memory = NonNull::new(ExAllocatePoolWithTag(POOL_TYPE::NonPagedPoolNx, LENGTH, TAG))?;
+        let memory = NonNull::new(ExAllocatePoolWithTag(
+            POOL_TYPE::NonPagedPoolNx,
+            LENGTH,
+            TAG,
+        ))?;
         memory.cast::<u8>().write_bytes(0, LENGTH);
         let length = u32::try_from(LENGTH).ok()?;
         let mdl = IoAllocateMdl(memory.as_ptr(), length, 0, 0, core::ptr::null_mut());

@@ -100,6 +100,28 @@ impl Core {
         self.idle.set();
     }
 
+    /// The next slot is made, whose value is initialised.
+    ///
+    /// # Safety
+    ///
+    /// It is that of an arena that is being filled, and `place` the next slot's.
+    #[inline(never)]
+    unsafe fn made(this: NonNull<Self>, place: *mut Place) {
+        // SAFETY: the caller is the only one that has the arena, and gives the place. It goes into the stack, which is neither closed
+        // nor awaited.
+        unsafe {
+            let core = this.as_ptr();
+            let index = (*core).made;
+            place.write(Place {
+                arena: this,
+                index,
+                link: AtomicU32::new(0),
+            });
+            (*core).made = index + 1;
+            let _ = (*core).stack.push(index, &(*place).link, true);
+        }
+    }
+
     /// One handle less. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// # Safety
@@ -316,17 +338,11 @@ impl<V, L> Filling<V, L> {
                 return;
             }
             let slot = (*arena).slot(index).as_ptr();
-            (&raw mut (*slot).place).write(Place {
-                arena: self.arena.cast(),
-                index,
-                link: AtomicU32::new(0),
-            });
             if !make(NonNull::new_unchecked(&raw mut (*slot).value)) {
                 return;
             }
-            // INVARIANT: the caller's `make` has initialised it, and it goes into the stack, which is neither closed nor awaited.
-            (*arena).core.made = index + 1;
-            let _ = (*arena).core.stack.push(index, &(*slot).place.link, true);
+            // INVARIANT: the caller's `make` has initialised it.
+            Core::made(self.arena.cast(), &raw mut (*slot).place);
         }
     }
 

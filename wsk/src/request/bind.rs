@@ -132,7 +132,7 @@ impl<C: Category> Function<()> for Bind<C> {
         Ok(match self.function {
             SetUp::Bind(local) => {
                 socket.family().check(&local)?;
-                socket.family().write(local, &mut arguments.address);
+                socket.family().write_longer(&local, &mut arguments.address);
                 SetUpParameters::Bind(Parameters::new(socket, places))
             }
             SetUp::BothFamilies => SetUpParameters::BothFamilies(

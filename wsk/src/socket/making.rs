@@ -112,12 +112,15 @@ impl<C: Category> Making<C> {
 
     /// The first handle of the socket, if it was made.
     pub(crate) fn take(&mut self) -> Option<Handle<C>> {
-        let (socket, prepared) = (self.socket.take()?, self.prepared.take()?);
+        let socket = self.socket?;
+        // SAFETY: by the invariant the socket is open.
+        let table = NonNull::new(unsafe { (*socket.as_ptr()).Dispatch.cast_mut() })?.cast();
+        let prepared = self.prepared.take()?;
+        self.socket = None;
         let events = core::mem::replace(&mut self.events, Ok(None));
-        // SAFETY: by the invariant the socket is open and of this category, whose table is as long as this Windows makes it, and stays
-        // while the socket is open.
+        // SAFETY: by the invariant the socket is of this category, whose table is as long as this Windows makes it, and stays while the
+        // socket is open.
         let (dispatch, entries) = unsafe {
-            let table = NonNull::new((*socket.as_ptr()).Dispatch.cast_mut())?.cast();
             (
                 C::dispatch(table, self.capture.ntddi()),
                 C::Entries::read(table),
