@@ -131,6 +131,32 @@ fn new_block(layout: Layout) -> Option<NonNull<Block<()>>> {
     Some(block)
 }
 
+/// Initialises the header of a block.
+///
+/// # Safety
+///
+/// As for [`Block::initialise`].
+#[inline(never)]
+unsafe fn initialise(header: NonNull<Header>, give_back: GiveBack, hold: Option<Hold>) {
+    let header = header.as_ptr();
+    // SAFETY: the caller gives the memory. All-zero bytes are valid for the IRP and the arguments, which are C's, and mean at rest
+    // for the state; the members for which they are not are written here before anything reads them.
+    unsafe {
+        header.write_bytes(0, 1);
+        (&raw mut (*header).state).write(State::default());
+        (&raw mut (*header).waker).write(Cell::new(None));
+        (&raw mut (*header).announced).write(Cell::new(None));
+        (&raw mut (*header).observer).write(Cell::new(None));
+        (&raw mut (*header).discard).write(Cell::new(give_back));
+        (&raw mut (*header).give_back).write(give_back);
+        (&raw mut (*header).hold).write(hold);
+        (*header).irp.with_mut(|irp| {
+            IoInitializeIrp(irp.cast(), IoSizeOfIrp(1), 1);
+        });
+        Event::initialise(&raw mut (*header).event, true);
+    }
+}
+
 impl<P> Block<P> {
     /// Initialises a block in place, at rest and without a payload.
     ///
@@ -139,23 +165,8 @@ impl<P> Block<P> {
     /// `block` is nonpaged memory with the layout of `Self`, aligned to 16, which nothing else refers to, and where it stays.
     /// `give_back` and `hold` may be called as their types say.
     pub(crate) unsafe fn initialise(block: NonNull<Self>, give_back: GiveBack, hold: Option<Hold>) {
-        let header = block.cast::<Header>().as_ptr();
-        // SAFETY: the caller gives the memory. All-zero bytes are valid for the IRP and the arguments, which are C's, and mean at rest
-        // for the state; the members for which they are not are written here before anything reads them.
-        unsafe {
-            header.write_bytes(0, 1);
-            (&raw mut (*header).state).write(State::default());
-            (&raw mut (*header).waker).write(Cell::new(None));
-            (&raw mut (*header).announced).write(Cell::new(None));
-            (&raw mut (*header).observer).write(Cell::new(None));
-            (&raw mut (*header).discard).write(Cell::new(give_back));
-            (&raw mut (*header).give_back).write(give_back);
-            (&raw mut (*header).hold).write(hold);
-            (*header).irp.with_mut(|irp| {
-                IoInitializeIrp(irp.cast(), IoSizeOfIrp(1), 1);
-            });
-            Event::initialise(&raw mut (*header).event, true);
-        }
+        // SAFETY: the caller keeps the same contract; a block begins with its header, and of the rest nothing is initialised.
+        unsafe { initialise(block.cast(), give_back, hold) };
     }
 
     /// The place of the payload.

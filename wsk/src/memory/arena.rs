@@ -94,7 +94,6 @@ impl Core {
     }
 
     /// Tells those who wait that a slot has come back.
-    #[cold]
     fn announce(&self) {
         self.available.set();
         self.idle.set();
@@ -235,20 +234,31 @@ impl<V, L> Drop for Values<V, L> {
     }
 }
 
-/// Allocates an arena and initialises its core, with one handle and no slot made.
+/// Allocates an arena and its slots, and initialises its core, with one handle and no slot made.
 ///
 /// # Safety
 ///
-/// `layout` is that of an [`Arena`], which gets the slots of the other arguments, as the invariant of [`Core`] asks.
+/// `arena` is the layout of an [`Arena`] that `free` is for, and of which each slot has `size` bytes, the [`Place`] so many from where
+/// it begins.
 #[inline(never)]
 unsafe fn new_core(
-    layout: Layout,
+    arena: Layout,
     depth: u32,
-    slots: NonNull<u8>,
-    (size, slot_place): (usize, usize),
+    size: usize,
+    slot_place: usize,
     free: unsafe fn(NonNull<Core>),
 ) -> Option<NonNull<Core>> {
-    let core = memory::allocate(layout)?.cast::<Core>();
+    if depth > MOST {
+        return None;
+    }
+    let slots = Layout::from_size_align(size.checked_mul(depth as usize)?, 1).ok()?;
+    let slots = memory::allocate(slots)?;
+    let Some(core) = memory::allocate(arena) else {
+        // SAFETY: it was just allocated, and nothing is in it.
+        unsafe { memory::free(slots) };
+        return None;
+    };
+    let core = core.cast::<Core>();
     let place = core.as_ptr();
     // SAFETY: freshly allocated nonpaged memory, of a layout that begins with a core, where the events stay.
     unsafe {
@@ -289,22 +299,11 @@ impl<V, L> Filling<V, L> {
         }
         // Does not compile for what wants more alignment than the pool gives.
         let _ = memory::layout::<Slot<V>>();
-        let no_memory = Error::NoMemory(Memory::Irp);
-        let slots = Layout::array::<Slot<V>>(depth as usize)
-            .ok()
-            .filter(|_| depth <= MOST)
-            .and_then(memory::allocate)
-            .ok_or(no_memory)?
-            .cast::<u8>();
-        let layout = memory::layout::<Arena<V, L>>();
-        let (size, place) = (size_of::<Slot<V>>(), offset_of!(Slot<V>, place));
+        let arena = memory::layout::<Arena<V, L>>();
+        let place = offset_of!(Slot<V>, place);
         // SAFETY: that is how the arena and its slots are laid out, and they are of the types that `free` is for.
-        let core = unsafe { new_core(layout, depth, slots, (size, place), free::<V, L>) };
-        let Some(core) = core else {
-            // SAFETY: it was just allocated, and nothing is in it.
-            unsafe { memory::free(slots) };
-            return Err(no_memory);
-        };
+        let core = unsafe { new_core(arena, depth, size_of::<Slot<V>>(), place, free::<V, L>) };
+        let core = core.ok_or(Error::NoMemory(Memory::Irp))?;
         let arena = core.cast::<Arena<V, L>>();
         // INVARIANT: room for `depth`, none of them made.
         Ok(Self { arena })
