@@ -440,7 +440,7 @@ impl Destination for SocketAddr {
         }
     }
 
-    #[cold]
+    #[inline]
     fn why_not(&self, family: Family, length: usize) -> Error {
         family
             .check_datagram(length, self)

@@ -81,7 +81,6 @@ pub(crate) fn bind<C: Category>(socket: &Handle<C>, local: SocketAddr) -> Result
 }
 
 /// Has a new socket be one of both families. IRQL: `PASSIVE_LEVEL`; waits.
-#[cold]
 pub(crate) fn set_both_families<C: Category>(socket: &Handle<C>) -> Result<(), Error> {
     let done = set_up(socket, SetUp::BothFamilies);
     done.map_err(|error| error.of_call(Call::WskControlSocket))

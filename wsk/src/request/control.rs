@@ -58,7 +58,7 @@ impl Parameters {
     ///
     /// As for [`Operation::submit`], or without an IRP where the code allows it.
     pub(super) unsafe fn submit(
-        self,
+        &self,
         irp: Option<NonNull<IRP>>,
     ) -> Result<NTSTATUS, DispatchError> {
         // SAFETY: the caller gives the IRP; the socket is open. Input and output are those that the code takes.
