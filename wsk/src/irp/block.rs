@@ -453,15 +453,15 @@ pub(crate) struct Spares<const N: usize> {
 }
 
 impl<const N: usize> Spares<N> {
-    /// Places with these operations in them.
-    pub(crate) fn new(operations: [Option<Idle<()>>; N]) -> Self {
-        // INVARIANT: the blocks of operations that are here from now on.
-        Self {
-            blocks: operations.map(|operation| {
-                let block = operation.map(Idle::into_block);
-                AtomicPtr::new(block.map_or(core::ptr::null_mut(), NonNull::as_ptr))
-            }),
+    /// Places with this operation in the first of them.
+    pub(crate) fn new(operation: Idle<()>) -> Self {
+        const { assert!(N > 0, "there is no place for the operation") };
+        let mut blocks = [const { AtomicPtr::new(core::ptr::null_mut()) }; N];
+        if let Some(first) = blocks.first_mut() {
+            *first = AtomicPtr::new(operation.into_block().as_ptr());
         }
+        // INVARIANT: the block of an operation that is here from now on.
+        Self { blocks }
     }
 
     /// Takes an operation, if one is there. IRQL: `<= DISPATCH_LEVEL`.

@@ -86,8 +86,7 @@ pub(crate) fn set_both_families<C: Category>(socket: &Handle<C>) -> Result<(), E
     done.map_err(|error| error.of_call(Call::WskControlSocket))
 }
 
-/// Out of line, so that a driver has the way through an operation once for both.
-#[inline(never)]
+/// A function of its own, so that a driver has the way through an operation once for both.
 fn set_up<C: Category>(socket: &Handle<C>, function: SetUp) -> Result<(), Error> {
     let request = Request {
         target: socket,

@@ -138,8 +138,8 @@ impl<C: Category> Making<C> {
             fixed: AtomicBool::new(false),
             send_flags: AtomicU32::new(0),
             handles: AtomicUsize::new(1),
-            spares: Spares::new([Some(prepared.spare), None]),
-            closing: Spares::new([Some(prepared.closing)]),
+            spares: Spares::new(prepared.spare),
+            closing: Spares::new(prepared.closing),
             events: events.ok().flatten(),
         });
         if let Some(events) = &shared.events {
