@@ -7,11 +7,13 @@ use crate::error::Error;
 use crate::request::{open, set_both_families};
 use crate::socket::{Category, Handle, Making};
 
-/// Makes a socket and waits for it; one of both families is told so.
-pub(crate) fn open_socket<C: Category>(making: Making<C>) -> Result<Handle<C>, Error> {
-    let dual = making.family() == Family::Dual;
+/// Makes a socket of this family and waits for it; one of both families is told so.
+pub(crate) fn open_socket<C: Category>(
+    family: Family,
+    making: Making<C>,
+) -> Result<Handle<C>, Error> {
     let handle = open(making).wait()?;
-    if dual {
+    if family == Family::Dual {
         set_both_families(&handle)?;
     }
     Ok(handle)
