@@ -468,7 +468,8 @@ impl<V, L> Handle<V, L> {
 
     /// The number of values, free or not.
     pub(crate) fn depth(&self) -> u32 {
-        self.core().made
+        let core = self.core();
+        core.made
     }
 
     /// What goes last, with the arena of a value.

@@ -81,8 +81,8 @@ impl<C: Category> Making<C> {
     /// Allocates all that the socket needs. IRQL: `<= DISPATCH_LEVEL`.
     #[inline(never)]
     pub(crate) fn prepare(&mut self) -> Result<(), Error> {
-        if let Err(error) = self.events {
-            return Err(error);
+        if let Err(error) = &self.events {
+            return Err(*error);
         }
         self.prepared = Some(Prepared {
             reserved: Reserved::new().ok_or(Error::NoMemory(Memory::Socket))?,
