@@ -54,4 +54,11 @@ typedef LONG_PTR SSIZE_T, *PSSIZE_T;
 /// Set of processors, one bit each.
 typedef ULONG_PTR KAFFINITY, *PKAFFINITY;
 
+/// Largest value of a `UINT8`.
+#define MAXUINT8 0xff
+/// Largest value of a `UINT16`.
+#define MAXUINT16 0xffff
+/// Largest value of a `UINT32`.
+#define MAXUINT32 0xffffffffU
+
 #endif // _BASETSD_H_

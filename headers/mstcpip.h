@@ -6,6 +6,7 @@
 
 #include <ws2def.h>
 #include <ws2ipdef.h>
+#include <ip2string.h>
 
 #ifdef __cplusplus
 extern "C" {

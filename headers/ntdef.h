@@ -73,6 +73,36 @@ extern "C" {
 #define POINTER_ALIGNMENT DECLSPEC_ALIGN(8)
 #define FORCEINLINE static inline __attribute__((always_inline, unused))
 #define CFORCEINLINE FORCEINLINE
+// C libraries in C++ say of their functions that they don't throw.
+#if defined(__cplusplus) && defined(__GLIBC__)
+#define WSK_C_LIBRARY noexcept(true)
+#else
+#define WSK_C_LIBRARY
+#endif
+// A word of Microsoft's compiler, and of clang's with -fms-extensions.
+#if !defined(_MSC_EXTENSIONS) && !defined(__forceinline)
+#define __forceinline __inline__ __attribute__((always_inline))
+#endif
+// Structured exceptions, which hosts other than Windows don't have: whoever would raise one stops there.
+/// The exception is handled by the block that follows.
+#define EXCEPTION_EXECUTE_HANDLER 1
+/// Somebody else may handle the exception.
+#define EXCEPTION_CONTINUE_SEARCH 0
+#if !defined(_WIN32)
+#define __try if (1)
+#define __except(Filter) else if (Filter)
+#define __finally
+/// Status that was raised.
+#define GetExceptionCode() ((NTSTATUS)0)
+#endif
+#if defined(_WIN32)
+#define DECLSPEC_SELECTANY __declspec(selectany)
+#else
+#define DECLSPEC_SELECTANY __attribute__((weak))
+#endif
+/// Alignment that keeps two objects in different lines of an x64 processor's cache.
+#define SYSTEM_CACHE_ALIGNMENT_SIZE 64
+#define DECLSPEC_CACHEALIGN DECLSPEC_ALIGN(SYSTEM_CACHE_ALIGNMENT_SIZE)
 #if defined(_MSC_VER)
 #define UNALIGNED __unaligned
 #else
@@ -95,6 +125,8 @@ extern "C" {
 #define UFIELD_OFFSET(Type, Member) ((ULONG)__builtin_offsetof(Type, Member))
 /// Size of a member of a structure.
 #define RTL_FIELD_SIZE(Type, Member) (sizeof(((Type *)0)->Member))
+/// Size of a member of a structure.
+#define FIELD_SIZE(Type, Member) RTL_FIELD_SIZE(Type, Member)
 /// Size of a structure up to the end of a member.
 #define RTL_SIZEOF_THROUGH_FIELD(Type, Member) (__builtin_offsetof(Type, Member) + RTL_FIELD_SIZE(Type, Member))
 /// Structure that a member at this address belongs to.
@@ -133,6 +165,29 @@ extern "C" {
 /// True, as a `BOOLEAN`.
 #define TRUE 1
 
+#if !defined(NOMINMAX) && !defined(WSK_SAL_ANNOTATE)
+#ifndef min
+/// The smaller of two numbers.
+#define min(Left, Right) (((Left) < (Right)) ? (Left) : (Right))
+#endif
+#ifndef max
+/// The greater of two numbers.
+#define max(Left, Right) (((Left) > (Right)) ? (Left) : (Right))
+#endif
+#endif
+
+// Names of members that the language lets be without one.
+#ifndef DUMMYUNIONNAME
+#define DUMMYUNIONNAME
+#define DUMMYUNIONNAME2
+#define DUMMYUNIONNAME3
+#endif
+#ifndef DUMMYSTRUCTNAME
+#define DUMMYSTRUCTNAME
+#define DUMMYSTRUCTNAME2
+#define DUMMYSTRUCTNAME3
+#endif
+
 // Integers and pointers.
 
 /// Nothing, or memory of unknown type.
@@ -144,7 +199,7 @@ typedef const void *PCVOID;
 /// Character of a byte string.
 typedef char CHAR, *PCHAR, *PSZ, *LPSTR, *PSTR;
 /// Byte string that is only read.
-typedef const char *PCSZ, *PCSTR, *LPCSTR;
+typedef const char *PCSZ, *PCSTR, *LPCSTR, *PCCH, *LPCCH;
 /// Small signed number.
 typedef char CCHAR, *PCCHAR;
 /// Byte.
@@ -180,12 +235,22 @@ typedef UCHAR BOOLEAN, *PBOOLEAN;
 typedef ULONG LOGICAL, *PLOGICAL;
 /// Number of bytes, as C's own declarations have it.
 typedef __SIZE_TYPE__ size_t;
+/// Difference of two addresses, as C's own declarations have it.
+typedef __PTRDIFF_TYPE__ ptrdiff_t;
+/// Signed integer as wide as a pointer, as C's own declarations have it.
+typedef __INTPTR_TYPE__ intptr_t;
+/// Unsigned integer as wide as a pointer, as C's own declarations have it.
+typedef __UINTPTR_TYPE__ uintptr_t;
 /// Largest value of a `ULONG`.
 #define MAXULONG 0xffffffff
 /// Largest value of a `USHORT`.
 #define MAXUSHORT 0xffff
 /// Largest value of a `LONG`.
 #define MAXLONG 0x7fffffff
+/// Product of two 32-bit integers, in 64 bits.
+#define Int32x32To64(Left, Right) ((LONGLONG)(LONG)(Left) * (LONGLONG)(LONG)(Right))
+/// Product of two unsigned 32-bit integers, in 64 bits.
+#define UInt32x32To64(Left, Right) ((ULONGLONG)(ULONG)(Left) * (ULONGLONG)(ULONG)(Right))
 
 // UTF-16 everywhere: where the host's wchar_t is wider, wide string literals are spelt u"..." instead of L"...".
 #if __SIZEOF_WCHAR_T__ == 2
@@ -210,6 +275,8 @@ typedef const WCHAR *LPCWSTR, *PCWSTR, *PCWCH;
 
 /// Handle to an object of the kernel.
 typedef void *HANDLE, **PHANDLE;
+/// Declares a type of handles of its own.
+#define DECLARE_HANDLE(Name) typedef struct Name##__ { int unused; } *Name
 /// Rights to an object, one bit each.
 typedef ULONG ACCESS_MASK, *PACCESS_MASK;
 /// Physical address of memory or of a device.
@@ -313,6 +380,8 @@ typedef struct _STRING {
     /// The string.
     _Field_size_bytes_part_opt_(MaximumLength, Length) PCHAR Buffer;
 } STRING, *PSTRING, ANSI_STRING, *PANSI_STRING;
+/// Counted byte string that is only read.
+typedef const STRING *PCSTRING, *PCANSI_STRING;
 
 /// Links of a doubly linked list, in its head and in each entry.
 typedef struct _LIST_ENTRY {
@@ -372,10 +441,39 @@ typedef struct _OBJECT_ATTRIBUTES {
         (Object)->SecurityQualityOfService = NULL; \
     } while (0)
 
+// Counted strings are made of byte strings and of UTF-16. A wide literal of another width would pass for one.
+#if !defined(__cplusplus)
+#define WSK_STRING_CHECKED(Literal) \
+    (0 * sizeof(struct { \
+        int Unused; \
+        _Static_assert(sizeof((Literal)[0]) == sizeof(CHAR) || sizeof((Literal)[0]) == sizeof(WCHAR), \
+            "L\"...\" is not UTF-16 here: compile with -fshort-wchar"); \
+    }))
 /// Counted string over a string literal, as an initialiser.
-#define RTL_CONSTANT_STRING(Literal) {sizeof(Literal) - sizeof((Literal)[0]), sizeof(Literal), (PWCH)(Literal)}
+#define RTL_CONSTANT_STRING(Literal) \
+    {sizeof(Literal) - sizeof((Literal)[0]) + WSK_STRING_CHECKED(Literal), sizeof(Literal), (PVOID)(Literal)}
+#else
+extern "C++" {
+constexpr PCHAR WskStringPointer(const CHAR *Literal)
+{
+    return const_cast<PCHAR>(Literal);
+}
+template <typename Character> constexpr PWCH WskStringPointer(const Character *Literal)
+{
+    static_assert(sizeof(Character) == sizeof(WCHAR), "L\"...\" is not UTF-16 here: compile with -fshort-wchar");
+    return (PWCH)Literal;
+}
+}
+/// Counted string over a string literal, as an initialiser.
+#define RTL_CONSTANT_STRING(Literal) \
+    {sizeof(Literal) - sizeof((Literal)[0]), sizeof(Literal), WskStringPointer(Literal)}
+#endif
 /// Declares a constant `UNICODE_STRING` over a string literal.
 #define DECLARE_CONST_UNICODE_STRING(Name, Literal) const UNICODE_STRING Name = RTL_CONSTANT_STRING(Literal)
+/// Declares an empty `UNICODE_STRING` with room for so many units.
+#define DECLARE_UNICODE_STRING_SIZE(Name, Size) \
+    WCHAR Name##_buffer[Size]; \
+    UNICODE_STRING Name = {0, (Size) * sizeof(WCHAR), Name##_buffer}
 
 /// Processor by its group and its number there.
 typedef struct _PROCESSOR_NUMBER {

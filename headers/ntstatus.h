@@ -24,6 +24,8 @@
 #define STATUS_ABANDONED ((NTSTATUS)0x00000080)
 /// A user-mode procedure call ended the wait.
 #define STATUS_USER_APC ((NTSTATUS)0x000000C0)
+/// The operation was complete already.
+#define STATUS_ALREADY_COMPLETE ((NTSTATUS)0x000000FF)
 /// An alert ended the wait.
 #define STATUS_ALERTED ((NTSTATUS)0x00000101)
 /// The time-out passed before the operation ended.
@@ -324,6 +326,8 @@
 #define STATUS_NOINTERFACE ((NTSTATUS)0xC00002B9)
 /// The driver has been blocked from loading.
 #define STATUS_DRIVER_BLOCKED ((NTSTATUS)0xC000036C)
+/// It is registered already.
+#define STATUS_ALREADY_REGISTERED ((NTSTATUS)0xC0000718)
 /// The version of the structure is not known.
 #define STATUS_INVALID_KERNEL_INFO_VERSION ((NTSTATUS)0xC000A004)
 /// The request came at the wrong moment.
@@ -474,5 +478,7 @@
 #define STATUS_FWP_CANNOT_PEND ((NTSTATUS)0xC0220103)
 /// The packet is to be dropped without an answer.
 #define STATUS_FWP_DROP_NOICMP ((NTSTATUS)0xC0220104)
+/// The network adapter is not ready.
+#define STATUS_NDIS_ADAPTER_NOT_READY ((NTSTATUS)0xC0230011)
 
 #endif // _NTSTATUS_

@@ -192,6 +192,8 @@
 #define __analysis_assume(...)
 #define _Requires_lock_held_(...)
 #define _Requires_lock_not_held_(...)
+#define _Requires_shared_lock_held_(...)
+#define _Requires_exclusive_lock_held_(...)
 #define _Requires_no_locks_held_
 #define _Acquires_lock_(...)
 #define _Acquires_exclusive_lock_(...)

@@ -222,6 +222,25 @@ typedef enum _MM_PAGE_PRIORITY {
 /// Rounds a number of bytes up to whole pages.
 #define ROUND_TO_PAGES(Size) (((ULONG_PTR)(Size) + PAGE_SIZE - 1) & ~(ULONG_PTR)(PAGE_SIZE - 1))
 
+#if !defined(WSK_SAL_ANNOTATE)
+// What every C library has, for drivers that count on it; no part of the kernel's interface.
+
+/// Copies memory that does not overlap.
+void *__cdecl memcpy(void *Destination, const void *Source, size_t Length) WSK_C_LIBRARY;
+/// Copies memory that may overlap.
+void *__cdecl memmove(void *Destination, const void *Source, size_t Length) WSK_C_LIBRARY;
+/// Fills memory with a byte.
+void *__cdecl memset(void *Destination, int Fill, size_t Length) WSK_C_LIBRARY;
+/// Compares memory.
+int __cdecl memcmp(const void *Left, const void *Right, size_t Length) WSK_C_LIBRARY;
+/// Bytes of a string that ends in a zero.
+size_t __cdecl strlen(const char *String) WSK_C_LIBRARY;
+/// Compares strings that end in a zero.
+int __cdecl strcmp(const char *Left, const char *Right) WSK_C_LIBRARY;
+/// Compares strings that end in a zero, at most so many characters.
+int __cdecl strncmp(const char *Left, const char *Right, size_t Length) WSK_C_LIBRARY;
+#endif
+
 /// Copies memory that does not overlap.
 #define RtlCopyMemory(Destination, Source, Length) __builtin_memcpy((Destination), (Source), (Length))
 /// Copies memory that may overlap.
@@ -242,8 +261,12 @@ typedef enum _MM_PAGE_PRIORITY {
 // Checks of a checked build; a free build leaves them out but still compiles them.
 #if defined(DBG) && DBG
 #define NT_ASSERT(Condition) ((Condition) ? (void)0 : __builtin_trap())
+/// Says that a condition holds, which a free build evaluates too, and gives it.
+#define NT_VERIFY(Condition) ((Condition) ? TRUE : (__builtin_trap(), FALSE))
 #else
 #define NT_ASSERT(Condition) ((void)sizeof(!(Condition)))
+/// Says that a condition holds, which a free build evaluates too, and gives it.
+#define NT_VERIFY(Condition) ((Condition) ? TRUE : FALSE)
 #endif
 #ifndef ASSERT
 #define ASSERT(Condition) NT_ASSERT(Condition)
@@ -375,6 +398,265 @@ FORCEINLINE PVOID InterlockedCompareExchangePointer(_Inout_ PVOID volatile *Targ
 {
     __atomic_compare_exchange_n(Target, &Expected, Value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
     return Expected;
+}
+
+/// Adds one and gives the new value.
+FORCEINLINE LONG64 InterlockedIncrement64(_Inout_ LONG64 volatile *Target)
+{
+    return __atomic_add_fetch(Target, 1, __ATOMIC_SEQ_CST);
+}
+
+/// Takes one away and gives the new value.
+FORCEINLINE LONG64 InterlockedDecrement64(_Inout_ LONG64 volatile *Target)
+{
+    return __atomic_sub_fetch(Target, 1, __ATOMIC_SEQ_CST);
+}
+
+/// Adds a number and gives the old value.
+FORCEINLINE LONG64 InterlockedExchangeAdd64(_Inout_ LONG64 volatile *Target, _In_ LONG64 Value)
+{
+    return __atomic_fetch_add(Target, Value, __ATOMIC_SEQ_CST);
+}
+
+/// Adds a number and gives the new value.
+FORCEINLINE LONG64 InterlockedAdd64(_Inout_ LONG64 volatile *Target, _In_ LONG64 Value)
+{
+    return __atomic_add_fetch(Target, Value, __ATOMIC_SEQ_CST);
+}
+
+/// Sets a value and gives the old one.
+FORCEINLINE LONG64 InterlockedExchange64(_Inout_ LONG64 volatile *Target, _In_ LONG64 Value)
+{
+    return __atomic_exchange_n(Target, Value, __ATOMIC_SEQ_CST);
+}
+
+/// Sets a value if the old one is as expected, and gives the old one.
+FORCEINLINE LONG64 InterlockedCompareExchange64(_Inout_ LONG64 volatile *Target, _In_ LONG64 Value, _In_ LONG64 Expected)
+{
+    __atomic_compare_exchange_n(Target, &Expected, Value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    return Expected;
+}
+
+/// Sets bits and gives the old value.
+FORCEINLINE LONG64 InterlockedOr64(_Inout_ LONG64 volatile *Target, _In_ LONG64 Value)
+{
+    return __atomic_fetch_or(Target, Value, __ATOMIC_SEQ_CST);
+}
+
+/// Clears the bits that are not given and gives the old value.
+FORCEINLINE LONG64 InterlockedAnd64(_Inout_ LONG64 volatile *Target, _In_ LONG64 Value)
+{
+    return __atomic_fetch_and(Target, Value, __ATOMIC_SEQ_CST);
+}
+
+/// Flips bits and gives the old value.
+FORCEINLINE LONG InterlockedXor(_Inout_ LONG volatile *Target, _In_ LONG Value)
+{
+    return __atomic_fetch_xor(Target, Value, __ATOMIC_SEQ_CST);
+}
+
+/// Flips bits and gives the old value.
+FORCEINLINE LONG64 InterlockedXor64(_Inout_ LONG64 volatile *Target, _In_ LONG64 Value)
+{
+    return __atomic_fetch_xor(Target, Value, __ATOMIC_SEQ_CST);
+}
+
+/// Sets a value if the old one is as expected, and gives the old one.
+FORCEINLINE SHORT InterlockedCompareExchange16(_Inout_ SHORT volatile *Target, _In_ SHORT Value, _In_ SHORT Expected)
+{
+    __atomic_compare_exchange_n(Target, &Expected, Value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    return Expected;
+}
+
+/// Adds one and gives the new value.
+FORCEINLINE SHORT InterlockedIncrement16(_Inout_ SHORT volatile *Target)
+{
+    return (SHORT)__atomic_add_fetch(Target, 1, __ATOMIC_SEQ_CST);
+}
+
+/// Takes one away and gives the new value.
+FORCEINLINE SHORT InterlockedDecrement16(_Inout_ SHORT volatile *Target)
+{
+    return (SHORT)__atomic_sub_fetch(Target, 1, __ATOMIC_SEQ_CST);
+}
+
+/// Sets a bit and tells whether it was set.
+///
+/// The bit may lie behind the first 32; bit 0 is the lowest of the first number.
+FORCEINLINE BOOLEAN InterlockedBitTestAndSet(_Inout_ LONG volatile *Base, _In_ LONG Bit)
+{
+    LONG Mask = (LONG)(1U << (Bit & 31));
+    return (BOOLEAN)((__atomic_fetch_or(&Base[Bit >> 5], Mask, __ATOMIC_SEQ_CST) & Mask) != 0);
+}
+
+/// Clears a bit and tells whether it was set.
+///
+/// The bit may lie behind the first 32; bit 0 is the lowest of the first number.
+FORCEINLINE BOOLEAN InterlockedBitTestAndReset(_Inout_ LONG volatile *Base, _In_ LONG Bit)
+{
+    LONG Mask = (LONG)(1U << (Bit & 31));
+    return (BOOLEAN)((__atomic_fetch_and(&Base[Bit >> 5], ~Mask, __ATOMIC_SEQ_CST) & Mask) != 0);
+}
+
+/// Sets a bit and tells whether it was set.
+///
+/// The bit may lie behind the first 64; bit 0 is the lowest of the first number.
+FORCEINLINE BOOLEAN InterlockedBitTestAndSet64(_Inout_ LONG64 volatile *Base, _In_ LONG64 Bit)
+{
+    LONG64 Mask = (LONG64)(1ULL << (Bit & 63));
+    return (BOOLEAN)((__atomic_fetch_or(&Base[Bit >> 6], Mask, __ATOMIC_SEQ_CST) & Mask) != 0);
+}
+
+/// Clears a bit and tells whether it was set.
+///
+/// The bit may lie behind the first 64; bit 0 is the lowest of the first number.
+FORCEINLINE BOOLEAN InterlockedBitTestAndReset64(_Inout_ LONG64 volatile *Base, _In_ LONG64 Bit)
+{
+    LONG64 Mask = (LONG64)(1ULL << (Bit & 63));
+    return (BOOLEAN)((__atomic_fetch_and(&Base[Bit >> 6], ~Mask, __ATOMIC_SEQ_CST) & Mask) != 0);
+}
+
+// Bits, not atomically.
+
+/// Tells whether a bit is set.
+///
+/// The bit may lie behind the first 32; bit 0 is the lowest of the first number.
+FORCEINLINE BOOLEAN BitTest(_In_ const LONG *Base, _In_ LONG Bit)
+{
+    return (BOOLEAN)((ULONG)Base[Bit >> 5] >> (Bit & 31) & 1);
+}
+
+/// Sets a bit and tells whether it was set.
+///
+/// The bit may lie behind the first 32; bit 0 is the lowest of the first number.
+FORCEINLINE BOOLEAN BitTestAndSet(_Inout_ LONG *Base, _In_ LONG Bit)
+{
+    LONG Mask = (LONG)(1U << (Bit & 31));
+    BOOLEAN Before = BitTest(Base, Bit);
+    Base[Bit >> 5] |= Mask;
+    return Before;
+}
+
+/// Clears a bit and tells whether it was set.
+///
+/// The bit may lie behind the first 32; bit 0 is the lowest of the first number.
+FORCEINLINE BOOLEAN BitTestAndReset(_Inout_ LONG *Base, _In_ LONG Bit)
+{
+    LONG Mask = (LONG)(1U << (Bit & 31));
+    BOOLEAN Before = BitTest(Base, Bit);
+    Base[Bit >> 5] &= ~Mask;
+    return Before;
+}
+
+/// Flips a bit and tells whether it was set.
+///
+/// The bit may lie behind the first 32; bit 0 is the lowest of the first number.
+FORCEINLINE BOOLEAN BitTestAndComplement(_Inout_ LONG *Base, _In_ LONG Bit)
+{
+    LONG Mask = (LONG)(1U << (Bit & 31));
+    BOOLEAN Before = BitTest(Base, Bit);
+    Base[Bit >> 5] ^= Mask;
+    return Before;
+}
+
+// Atomic operations that are no barrier.
+
+/// Adds one and gives the new value.
+FORCEINLINE LONG InterlockedIncrementNoFence(_Inout_ LONG volatile *Target)
+{
+    return __atomic_add_fetch(Target, 1, __ATOMIC_RELAXED);
+}
+
+/// Takes one away and gives the new value.
+FORCEINLINE LONG InterlockedDecrementNoFence(_Inout_ LONG volatile *Target)
+{
+    return __atomic_sub_fetch(Target, 1, __ATOMIC_RELAXED);
+}
+
+/// Adds a number and gives the old value.
+FORCEINLINE LONG InterlockedExchangeAddNoFence(_Inout_ LONG volatile *Target, _In_ LONG Value)
+{
+    return __atomic_fetch_add(Target, Value, __ATOMIC_RELAXED);
+}
+
+/// Adds one and gives the new value.
+FORCEINLINE LONG64 InterlockedIncrementNoFence64(_Inout_ LONG64 volatile *Target)
+{
+    return __atomic_add_fetch(Target, 1, __ATOMIC_RELAXED);
+}
+
+/// Takes one away and gives the new value.
+FORCEINLINE LONG64 InterlockedDecrementNoFence64(_Inout_ LONG64 volatile *Target)
+{
+    return __atomic_sub_fetch(Target, 1, __ATOMIC_RELAXED);
+}
+
+/// Adds a number and gives the old value.
+FORCEINLINE LONG64 InterlockedExchangeAddNoFence64(_Inout_ LONG64 volatile *Target, _In_ LONG64 Value)
+{
+    return __atomic_fetch_add(Target, Value, __ATOMIC_RELAXED);
+}
+
+// Singly linked lists that any thread may use without a lock.
+
+/// Link of a sequenced list, in each entry; entries are aligned to 16 bytes.
+typedef struct DECLSPEC_ALIGN(16) _SLIST_ENTRY {
+    /// Next entry, or NULL.
+    struct _SLIST_ENTRY *Next;
+} SLIST_ENTRY, *PSLIST_ENTRY;
+
+/// Head of a sequenced list.
+typedef union DECLSPEC_ALIGN(16) _SLIST_HEADER {
+    struct {
+        /// Number of entries in the low 16 bits, above that a count of changes.
+        ULONGLONG Alignment;
+        /// First entry, in the high 60 bits.
+        ULONGLONG Region;
+    };
+} SLIST_HEADER, *PSLIST_HEADER;
+
+/// Makes a sequenced list empty.
+_IRQL_requires_max_(HIGH_LEVEL)
+NTKERNELAPI VOID InitializeSListHead(_Out_ PSLIST_HEADER SListHead);
+
+/// First entry of a sequenced list, or NULL; it may be gone by then.
+_IRQL_requires_max_(HIGH_LEVEL)
+NTKERNELAPI PSLIST_ENTRY FirstEntrySList(_In_ const SLIST_HEADER *SListHead);
+
+/// Number of entries of a sequenced list, in 16 bits.
+_IRQL_requires_max_(HIGH_LEVEL)
+NTKERNELAPI USHORT ExQueryDepthSList(_In_ PSLIST_HEADER SListHead);
+
+/// Puts an entry at the start of a sequenced list, and gives the one that was there, or NULL.
+_IRQL_requires_max_(DISPATCH_LEVEL)
+NTKERNELAPI PSLIST_ENTRY FASTCALL ExpInterlockedPushEntrySList(_Inout_ PSLIST_HEADER ListHead,
+    _Inout_ __drv_aliasesMem PSLIST_ENTRY ListEntry);
+
+/// Takes the first entry out of a sequenced list, or gives NULL.
+_IRQL_requires_max_(DISPATCH_LEVEL)
+NTKERNELAPI PSLIST_ENTRY FASTCALL ExpInterlockedPopEntrySList(_Inout_ PSLIST_HEADER ListHead);
+
+/// Takes all entries out of a sequenced list: gives the first, which links to the others, or NULL.
+_IRQL_requires_max_(DISPATCH_LEVEL)
+NTKERNELAPI PSLIST_ENTRY FASTCALL ExpInterlockedFlushSList(_Inout_ PSLIST_HEADER ListHead);
+
+/// Puts an entry at the start of a sequenced list, and gives the one that was there, or NULL.
+FORCEINLINE PSLIST_ENTRY InterlockedPushEntrySList(_Inout_ PSLIST_HEADER ListHead,
+    _Inout_ __drv_aliasesMem PSLIST_ENTRY ListEntry)
+{
+    return ExpInterlockedPushEntrySList(ListHead, ListEntry);
+}
+
+/// Takes the first entry out of a sequenced list, or gives NULL.
+FORCEINLINE PSLIST_ENTRY InterlockedPopEntrySList(_Inout_ PSLIST_HEADER ListHead)
+{
+    return ExpInterlockedPopEntrySList(ListHead);
+}
+
+/// Takes all entries out of a sequenced list: gives the first, which links to the others, or NULL.
+FORCEINLINE PSLIST_ENTRY InterlockedFlushSList(_Inout_ PSLIST_HEADER ListHead)
+{
+    return ExpInterlockedFlushSList(ListHead);
 }
 
 // Objects that threads wait for.
@@ -586,6 +868,42 @@ NTKERNELAPI NTSTATUS KeWaitForSingleObject(_In_ _Points_to_data_ PVOID Object,
     _In_ _Strict_type_match_ KWAIT_REASON WaitReason, _In_ KPROCESSOR_MODE WaitMode, _In_ BOOLEAN Alertable,
     _In_opt_ PLARGE_INTEGER Timeout);
 
+/// Room for one object of a wait for several, which the kernel uses while the wait lasts.
+typedef struct _KWAIT_BLOCK {
+    /// Link in the list of the object's waits.
+    LIST_ENTRY WaitListEntry;
+    /// Kind of the wait.
+    UCHAR WaitType;
+    /// Kept by the kernel.
+    volatile UCHAR BlockState;
+    /// Which of the objects it is.
+    USHORT WaitKey;
+    /// Kept by the kernel.
+    LONG SpareLong;
+    /// Thread that waits.
+    PKTHREAD Thread;
+    /// Object that is waited for.
+    PVOID Object;
+    /// Kept by the kernel.
+    PVOID SparePtr;
+} KWAIT_BLOCK, *PKWAIT_BLOCK, *PRKWAIT_BLOCK;
+
+/// Most objects of a wait that brings no room of its own.
+#define THREAD_WAIT_OBJECTS 3
+/// Most objects of a wait.
+#define MAXIMUM_WAIT_OBJECTS 64
+
+/// Waits until one of several objects, or each of them, is signalled or a time has passed.
+///
+/// Gives `STATUS_WAIT_0` and the number of the object that ended a wait for one. More than `THREAD_WAIT_OBJECTS` need room for
+/// as many blocks, nonpaged. At DISPATCH_LEVEL only with a time-out of zero, which does not wait.
+_IRQL_requires_min_(PASSIVE_LEVEL)
+_IRQL_requires_max_(DISPATCH_LEVEL)
+NTKERNELAPI NTSTATUS KeWaitForMultipleObjects(_In_ ULONG Count, _In_reads_(Count) PVOID Object[],
+    _In_ _Strict_type_match_ WAIT_TYPE WaitType, _In_ _Strict_type_match_ KWAIT_REASON WaitReason,
+    _In_ KPROCESSOR_MODE WaitMode, _In_ BOOLEAN Alertable, _In_opt_ PLARGE_INTEGER Timeout,
+    _Out_writes_opt_(Count) PKWAIT_BLOCK WaitBlockArray);
+
 /// Waits until a time has passed.
 _IRQL_requires_min_(PASSIVE_LEVEL)
 _IRQL_requires_max_(APC_LEVEL)
@@ -662,6 +980,182 @@ NTKERNELAPI VOID KeReleaseSpinLockFromDpcLevel(_Inout_ PKSPIN_LOCK SpinLock);
 /// Raises to DISPATCH_LEVEL, takes a spin lock and stores the earlier level.
 #define KeAcquireSpinLock(SpinLock, OldIrql) ((void)(*(OldIrql) = KeAcquireSpinLockRaiseToDpc(SpinLock)))
 
+// Spin locks with many readers and one writer.
+
+/// Executive spin lock, zero when nobody holds it.
+typedef volatile LONG EX_SPIN_LOCK, *PEX_SPIN_LOCK;
+
+/// Raises to DISPATCH_LEVEL, takes an executive spin lock together with other readers, and gives the earlier level.
+_IRQL_requires_max_(DISPATCH_LEVEL)
+NTKERNELAPI KIRQL ExAcquireSpinLockShared(_Inout_ PEX_SPIN_LOCK SpinLock);
+
+/// Takes an executive spin lock together with other readers, already at DISPATCH_LEVEL.
+_IRQL_requires_(DISPATCH_LEVEL)
+NTKERNELAPI VOID ExAcquireSpinLockSharedAtDpcLevel(_Inout_ PEX_SPIN_LOCK SpinLock);
+
+/// Gives a reader's executive spin lock back and lowers to the earlier level.
+_IRQL_requires_(DISPATCH_LEVEL)
+NTKERNELAPI VOID ExReleaseSpinLockShared(_Inout_ PEX_SPIN_LOCK SpinLock, _In_ _IRQL_restores_ KIRQL OldIrql);
+
+/// Gives a reader's executive spin lock back and stays at the level.
+_IRQL_requires_(DISPATCH_LEVEL)
+NTKERNELAPI VOID ExReleaseSpinLockSharedFromDpcLevel(_Inout_ PEX_SPIN_LOCK SpinLock);
+
+/// Raises to DISPATCH_LEVEL, takes an executive spin lock alone, and gives the earlier level.
+_IRQL_requires_max_(DISPATCH_LEVEL)
+NTKERNELAPI KIRQL ExAcquireSpinLockExclusive(_Inout_ PEX_SPIN_LOCK SpinLock);
+
+/// Takes an executive spin lock alone, already at DISPATCH_LEVEL.
+_IRQL_requires_(DISPATCH_LEVEL)
+NTKERNELAPI VOID ExAcquireSpinLockExclusiveAtDpcLevel(_Inout_ PEX_SPIN_LOCK SpinLock);
+
+/// Gives a writer's executive spin lock back and lowers to the earlier level.
+_IRQL_requires_(DISPATCH_LEVEL)
+NTKERNELAPI VOID ExReleaseSpinLockExclusive(_Inout_ PEX_SPIN_LOCK SpinLock, _In_ _IRQL_restores_ KIRQL OldIrql);
+
+/// Gives a writer's executive spin lock back and stays at the level.
+_IRQL_requires_(DISPATCH_LEVEL)
+NTKERNELAPI VOID ExReleaseSpinLockExclusiveFromDpcLevel(_Inout_ PEX_SPIN_LOCK SpinLock);
+
+/// Makes the only reader of an executive spin lock its writer, and tells whether that could be done.
+_IRQL_requires_(DISPATCH_LEVEL)
+NTKERNELAPI LOGICAL ExTryConvertSharedSpinLockExclusive(_Inout_ PEX_SPIN_LOCK SpinLock);
+
+// Locks whose owners may be paged out and wait.
+
+/// Fast mutex: held by one thread, at APC_LEVEL.
+typedef struct _FAST_MUTEX {
+    /// One when nobody holds it, less for each thread that holds it or waits.
+    LONG Count;
+    /// Thread that holds it.
+    PVOID Owner;
+    /// How often a thread has had to wait.
+    ULONG Contention;
+    /// What threads wait for.
+    KEVENT Event;
+    /// Level from before it was taken.
+    ULONG OldIrql;
+} FAST_MUTEX, *PFAST_MUTEX;
+
+/// One when nobody holds a fast mutex.
+#define FM_LOCK_BIT 0x1
+
+/// Initialises a fast mutex, in nonpaged memory.
+_IRQL_requires_max_(DISPATCH_LEVEL)
+FORCEINLINE VOID ExInitializeFastMutex(_Out_ PFAST_MUTEX FastMutex)
+{
+    FastMutex->Count = FM_LOCK_BIT;
+    FastMutex->Owner = NULL;
+    FastMutex->Contention = 0;
+    KeInitializeEvent(&FastMutex->Event, SynchronizationEvent, FALSE);
+}
+
+/// Takes a fast mutex, waiting for it, and raises to APC_LEVEL.
+_IRQL_requires_max_(APC_LEVEL)
+NTKERNELAPI VOID FASTCALL ExAcquireFastMutex(_Inout_ PFAST_MUTEX FastMutex);
+
+/// Takes a fast mutex if nobody holds it, and tells so; then raises to APC_LEVEL.
+_IRQL_requires_max_(APC_LEVEL)
+NTKERNELAPI BOOLEAN FASTCALL ExTryToAcquireFastMutex(_Inout_ PFAST_MUTEX FastMutex);
+
+/// Gives a fast mutex back and lowers to the earlier level.
+_IRQL_requires_(APC_LEVEL)
+NTKERNELAPI VOID FASTCALL ExReleaseFastMutex(_Inout_ PFAST_MUTEX FastMutex);
+
+/// Holds off the delivery of normal kernel calls to the thread, as taking a push lock asks for.
+_IRQL_requires_max_(APC_LEVEL)
+NTKERNELAPI VOID KeEnterCriticalRegion(VOID);
+
+/// Ends what `KeEnterCriticalRegion` began.
+_IRQL_requires_max_(APC_LEVEL)
+NTKERNELAPI VOID KeLeaveCriticalRegion(VOID);
+
+/// Push lock: many readers or one writer, which may wait.
+typedef ULONG_PTR EX_PUSH_LOCK, *PEX_PUSH_LOCK;
+
+/// Flags of a push lock when nothing else is asked for.
+#define EX_DEFAULT_PUSH_LOCK_FLAGS 0
+
+/// Initialises a push lock.
+_IRQL_requires_max_(HIGH_LEVEL)
+NTKERNELAPI VOID FASTCALL ExInitializePushLock(_Out_ PEX_PUSH_LOCK PushLock);
+
+/// Takes a push lock together with other readers, waiting for it, in a critical region.
+_IRQL_requires_max_(APC_LEVEL)
+NTKERNELAPI VOID FASTCALL ExAcquirePushLockSharedEx(_Inout_ PEX_PUSH_LOCK Lock, _In_ ULONG Flags);
+
+/// Takes a push lock alone, waiting for it, in a critical region.
+_IRQL_requires_max_(APC_LEVEL)
+NTKERNELAPI VOID FASTCALL ExAcquirePushLockExclusiveEx(_Inout_ PEX_PUSH_LOCK Lock, _In_ ULONG Flags);
+
+/// Gives a reader's push lock back.
+_IRQL_requires_max_(APC_LEVEL)
+NTKERNELAPI VOID FASTCALL ExReleasePushLockSharedEx(_Inout_ PEX_PUSH_LOCK Lock, _In_ ULONG Flags);
+
+/// Gives a writer's push lock back.
+_IRQL_requires_max_(APC_LEVEL)
+NTKERNELAPI VOID FASTCALL ExReleasePushLockExclusiveEx(_Inout_ PEX_PUSH_LOCK Lock, _In_ ULONG Flags);
+
+/// Takes a push lock together with other readers, waiting for it, in a critical region.
+FORCEINLINE VOID ExAcquirePushLockShared(_Inout_ PEX_PUSH_LOCK Lock)
+{
+    ExAcquirePushLockSharedEx(Lock, EX_DEFAULT_PUSH_LOCK_FLAGS);
+}
+
+/// Takes a push lock alone, waiting for it, in a critical region.
+FORCEINLINE VOID ExAcquirePushLockExclusive(_Inout_ PEX_PUSH_LOCK Lock)
+{
+    ExAcquirePushLockExclusiveEx(Lock, EX_DEFAULT_PUSH_LOCK_FLAGS);
+}
+
+/// Gives a reader's push lock back.
+FORCEINLINE VOID ExReleasePushLockShared(_Inout_ PEX_PUSH_LOCK Lock)
+{
+    ExReleasePushLockSharedEx(Lock, EX_DEFAULT_PUSH_LOCK_FLAGS);
+}
+
+/// Gives a writer's push lock back.
+FORCEINLINE VOID ExReleasePushLockExclusive(_Inout_ PEX_PUSH_LOCK Lock)
+{
+    ExReleasePushLockExclusiveEx(Lock, EX_DEFAULT_PUSH_LOCK_FLAGS);
+}
+
+/// Rundown protection: users of an object, and whoever waits for them to be done before the object goes.
+typedef struct _EX_RUNDOWN_REF {
+    union {
+        /// Number of users.
+        ULONG_PTR Count;
+        /// Kept by the kernel while it waits.
+        PVOID Ptr;
+    };
+} EX_RUNDOWN_REF, *PEX_RUNDOWN_REF;
+
+/// Initialises rundown protection: nobody uses the object yet.
+_IRQL_requires_max_(HIGH_LEVEL)
+NTKERNELAPI VOID FASTCALL ExInitializeRundownProtection(_Out_ PEX_RUNDOWN_REF RunRef);
+
+/// Makes rundown protection that has run down ready to be used again.
+_IRQL_requires_max_(HIGH_LEVEL)
+NTKERNELAPI VOID FASTCALL ExReInitializeRundownProtection(_Inout_ PEX_RUNDOWN_REF RunRef);
+
+/// Begins to use the object, and tells whether that is still allowed.
+_IRQL_requires_max_(DISPATCH_LEVEL)
+NTKERNELAPI BOOLEAN FASTCALL ExAcquireRundownProtection(_Inout_ PEX_RUNDOWN_REF RunRef);
+
+/// Ends a use of the object.
+_IRQL_requires_max_(DISPATCH_LEVEL)
+NTKERNELAPI VOID FASTCALL ExReleaseRundownProtection(_Inout_ PEX_RUNDOWN_REF RunRef);
+
+/// Allows no further use of the object, and waits until every one has ended.
+_IRQL_requires_max_(APC_LEVEL)
+NTKERNELAPI VOID FASTCALL ExWaitForRundownProtectionRelease(_Inout_ PEX_RUNDOWN_REF RunRef);
+
+/// Says that the object has run down, which was waited for.
+_IRQL_requires_max_(APC_LEVEL)
+NTKERNELAPI VOID FASTCALL ExRundownCompleted(_Out_ PEX_RUNDOWN_REF RunRef);
+
+// The system.
+
 /// Tells the number of the current processor, and stores its group.
 _IRQL_requires_max_(HIGH_LEVEL)
 NTKERNELAPI ULONG KeGetCurrentProcessorNumberEx(_Out_opt_ PPROCESSOR_NUMBER ProcNumber);
@@ -669,6 +1163,20 @@ NTKERNELAPI ULONG KeGetCurrentProcessorNumberEx(_Out_opt_ PPROCESSOR_NUMBER Proc
 /// Tells the time since the system started, without the time it slept, in units of 100 ns.
 _IRQL_requires_max_(HIGH_LEVEL)
 NTKERNELAPI ULONGLONG KeQueryUnbiasedInterruptTime(VOID);
+
+/// Tells the system time in units of 100 ns since 1601, as exactly as the system knows it.
+_IRQL_requires_max_(HIGH_LEVEL)
+NTKERNELAPI VOID KeQuerySystemTimePrecise(_Out_ PLARGE_INTEGER CurrentTime);
+
+/// Tells the system time in units of 100 ns since 1601.
+FORCEINLINE VOID KeQuerySystemTime(_Out_ PLARGE_INTEGER CurrentTime)
+{
+    KeQuerySystemTimePrecise(CurrentTime);
+}
+
+/// Tells the value of a counter that runs all the time, and its ticks in a second.
+_IRQL_requires_max_(HIGH_LEVEL)
+NTKERNELAPI LARGE_INTEGER KeQueryPerformanceCounter(_Out_opt_ PLARGE_INTEGER PerformanceFrequency);
 
 /// Stops the whole system with a stop code.
 _IRQL_requires_max_(HIGH_LEVEL)
@@ -698,6 +1206,276 @@ NTKERNELAPI VOID ExFreePoolWithTag(_Pre_notnull_ __drv_freesMem(Mem) PVOID P, _I
 /// Frees pool memory.
 _IRQL_requires_max_(DISPATCH_LEVEL)
 NTKERNELAPI VOID NTAPI ExFreePool(_Pre_notnull_ __drv_freesMem(Mem) PVOID P);
+
+/// Allocates memory from a pool without a tag; it isn't zeroed.
+///
+/// Deprecated. Nonpaged memory up to DISPATCH_LEVEL, paged memory up to APC_LEVEL.
+_IRQL_requires_max_(DISPATCH_LEVEL)
+NTKERNELAPI PVOID NTAPI ExAllocatePool(_In_ POOL_TYPE PoolType, _In_ SIZE_T NumberOfBytes);
+
+/// Bit of a pool type: memory that holds no code.
+#define POOL_NX_ALLOCATION 512
+/// Bit of a pool type: an exception is raised instead of returning NULL.
+#define POOL_RAISE_IF_ALLOCATION_FAILURE 16
+
+/// `ExInitializeDriverRuntime`: `NonPagedPool` holds no code in this driver, if it was compiled with `POOL_NX_OPTIN`.
+#define DrvRtPoolNxOptIn 0x00000001
+
+#if defined(POOL_NX_OPTIN_AUTO) && POOL_NX_OPTIN_AUTO
+#define NonPagedPool NonPagedPoolNx
+#elif defined(POOL_NX_OPTIN) && POOL_NX_OPTIN
+/// What `NonPagedPool` stands for in this driver.
+DECLSPEC_SELECTANY POOL_TYPE ExDefaultNonPagedPoolType = NonPagedPoolExecute;
+#define NonPagedPool (ExDefaultNonPagedPoolType)
+#endif
+
+/// Makes the driver's choices known that it was compiled with; called first of all in its `DriverEntry`.
+_IRQL_requires_max_(PASSIVE_LEVEL)
+FORCEINLINE VOID ExInitializeDriverRuntime(_In_ ULONG RuntimeFlags)
+{
+#if defined(POOL_NX_OPTIN) && POOL_NX_OPTIN && !(defined(POOL_NX_OPTIN_AUTO) && POOL_NX_OPTIN_AUTO)
+    if (RuntimeFlags & DrvRtPoolNxOptIn) {
+        ExDefaultNonPagedPoolType = NonPagedPoolNx;
+    }
+#else
+    (void)RuntimeFlags;
+#endif
+}
+
+/// Allocates memory from a pool and fills it with zeroes.
+///
+/// Nonpaged memory up to DISPATCH_LEVEL, paged memory up to APC_LEVEL. The tag says in tools whose the memory is.
+_IRQL_requires_max_(DISPATCH_LEVEL)
+FORCEINLINE PVOID ExAllocatePoolZero(_In_ POOL_TYPE PoolType, _In_ SIZE_T NumberOfBytes, _In_ ULONG Tag)
+{
+    PVOID Memory = ExAllocatePoolWithTag(PoolType, NumberOfBytes, Tag);
+    if (Memory != NULL) {
+        RtlZeroMemory(Memory, NumberOfBytes);
+    }
+    return Memory;
+}
+
+/// Allocates memory from a pool and leaves in it what there is.
+///
+/// Nonpaged memory up to DISPATCH_LEVEL, paged memory up to APC_LEVEL. The tag says in tools whose the memory is.
+_IRQL_requires_max_(DISPATCH_LEVEL)
+FORCEINLINE PVOID ExAllocatePoolUninitialized(_In_ POOL_TYPE PoolType, _In_ SIZE_T NumberOfBytes, _In_ ULONG Tag)
+{
+    return ExAllocatePoolWithTag(PoolType, NumberOfBytes, Tag);
+}
+
+// Lookaside lists: blocks of one size, of which some that were freed are kept for the next allocations.
+
+/// Allocates a block for a lookaside list.
+typedef _IRQL_requires_max_(DISPATCH_LEVEL) PVOID NTAPI ALLOCATE_FUNCTION(_In_ POOL_TYPE PoolType,
+    _In_ SIZE_T NumberOfBytes, _In_ ULONG Tag);
+/// Pointer to what allocates a block for a lookaside list.
+typedef ALLOCATE_FUNCTION *PALLOCATE_FUNCTION;
+
+/// Frees a block of a lookaside list.
+typedef _IRQL_requires_max_(DISPATCH_LEVEL) VOID NTAPI FREE_FUNCTION(_In_ PVOID Buffer);
+/// Pointer to what frees a block of a lookaside list.
+typedef FREE_FUNCTION *PFREE_FUNCTION;
+
+struct _LOOKASIDE_LIST_EX;
+
+/// Allocates a block for a lookaside list, which it is told.
+typedef _IRQL_requires_max_(DISPATCH_LEVEL) PVOID NTAPI ALLOCATE_FUNCTION_EX(_In_ POOL_TYPE PoolType,
+    _In_ SIZE_T NumberOfBytes, _In_ ULONG Tag, _Inout_ struct _LOOKASIDE_LIST_EX *Lookaside);
+/// Pointer to what allocates a block for a lookaside list, which it is told.
+typedef ALLOCATE_FUNCTION_EX *PALLOCATE_FUNCTION_EX;
+
+/// Frees a block of a lookaside list, which it is told.
+typedef _IRQL_requires_max_(DISPATCH_LEVEL) VOID NTAPI FREE_FUNCTION_EX(_In_ PVOID Buffer,
+    _Inout_ struct _LOOKASIDE_LIST_EX *Lookaside);
+/// Pointer to what frees a block of a lookaside list, which it is told.
+typedef FREE_FUNCTION_EX *PFREE_FUNCTION_EX;
+
+/// What every lookaside list of nonpaged blocks holds.
+typedef struct DECLSPEC_CACHEALIGN _GENERAL_LOOKASIDE {
+    /// Blocks that are kept.
+    SLIST_HEADER ListHead;
+    /// How many are kept at most, at the moment.
+    USHORT Depth;
+    /// How many are ever kept.
+    USHORT MaximumDepth;
+    /// Number of allocations.
+    ULONG TotalAllocates;
+    /// Number of allocations for which no block was kept.
+    ULONG AllocateMisses;
+    /// Number of blocks that were freed.
+    ULONG TotalFrees;
+    /// Number of blocks that were freed and not kept.
+    ULONG FreeMisses;
+    /// Pool that blocks come from.
+    POOL_TYPE Type;
+    /// Tag of the blocks.
+    ULONG Tag;
+    /// Bytes of each.
+    ULONG Size;
+    union {
+        /// Allocates a block, in a list of the extended kind.
+        PALLOCATE_FUNCTION_EX AllocateEx;
+        /// Allocates a block.
+        PALLOCATE_FUNCTION Allocate;
+    };
+    union {
+        /// Frees a block, in a list of the extended kind.
+        PFREE_FUNCTION_EX FreeEx;
+        /// Frees a block.
+        PFREE_FUNCTION Free;
+    };
+    /// Link in the list of all lookaside lists.
+    LIST_ENTRY ListEntry;
+    /// Kept by the system.
+    ULONG LastTotalAllocates;
+    /// Kept by the system.
+    ULONG LastAllocateMisses;
+    /// Kept by the system.
+    ULONG Future[2];
+} GENERAL_LOOKASIDE, *PGENERAL_LOOKASIDE;
+
+/// What every lookaside list of the extended kind holds.
+typedef struct _GENERAL_LOOKASIDE_POOL {
+    /// Blocks that are kept.
+    SLIST_HEADER ListHead;
+    /// How many are kept at most, at the moment.
+    USHORT Depth;
+    /// How many are ever kept.
+    USHORT MaximumDepth;
+    /// Number of allocations.
+    ULONG TotalAllocates;
+    /// Number of allocations for which no block was kept.
+    ULONG AllocateMisses;
+    /// Number of blocks that were freed.
+    ULONG TotalFrees;
+    /// Number of blocks that were freed and not kept.
+    ULONG FreeMisses;
+    /// Pool that blocks come from.
+    POOL_TYPE Type;
+    /// Tag of the blocks.
+    ULONG Tag;
+    /// Bytes of each.
+    ULONG Size;
+    union {
+        /// Allocates a block, in a list of the extended kind.
+        PALLOCATE_FUNCTION_EX AllocateEx;
+        /// Allocates a block.
+        PALLOCATE_FUNCTION Allocate;
+    };
+    union {
+        /// Frees a block, in a list of the extended kind.
+        PFREE_FUNCTION_EX FreeEx;
+        /// Frees a block.
+        PFREE_FUNCTION Free;
+    };
+    /// Link in the list of all lookaside lists.
+    LIST_ENTRY ListEntry;
+    /// Kept by the system.
+    ULONG LastTotalAllocates;
+    /// Kept by the system.
+    ULONG LastAllocateMisses;
+    /// Kept by the system.
+    ULONG Future[2];
+} GENERAL_LOOKASIDE_POOL, *PGENERAL_LOOKASIDE_POOL;
+
+/// Alignment of lookaside lists.
+#define LOOKASIDE_ALIGN DECLSPEC_CACHEALIGN
+
+/// Lookaside list of nonpaged blocks, as x64 has it.
+///
+/// On arm64 the kernel's is larger and writes behind this one: `LOOKASIDE_LIST_EX`, which is the same everywhere, does there.
+typedef struct LOOKASIDE_ALIGN _NPAGED_LOOKASIDE_LIST {
+    /// What every such list holds.
+    GENERAL_LOOKASIDE L;
+} NPAGED_LOOKASIDE_LIST, *PNPAGED_LOOKASIDE_LIST;
+
+/// Lookaside list of whichever memory.
+typedef struct _LOOKASIDE_LIST_EX {
+    /// What every such list holds.
+    GENERAL_LOOKASIDE_POOL L;
+} LOOKASIDE_LIST_EX, *PLOOKASIDE_LIST_EX;
+
+/// `ExInitializeLookasideListEx`: allocations raise an exception where they fail.
+#define EX_LOOKASIDE_LIST_EX_FLAGS_RAISE_ON_FAIL 0x00000001
+/// `ExInitializeLookasideListEx`: allocations fail where they would have to wait for memory.
+#define EX_LOOKASIDE_LIST_EX_FLAGS_FAIL_NO_RAISE 0x00000002
+
+/// Initialises a lookaside list of nonpaged blocks, in nonpaged memory. The depth is not used.
+_IRQL_requires_max_(DISPATCH_LEVEL)
+NTKERNELAPI VOID NTAPI ExInitializeNPagedLookasideList(_Out_ PNPAGED_LOOKASIDE_LIST Lookaside,
+    _In_opt_ PALLOCATE_FUNCTION Allocate, _In_opt_ PFREE_FUNCTION Free, _In_ ULONG Flags, _In_ SIZE_T Size, _In_ ULONG Tag,
+    _In_ USHORT Depth);
+
+/// Frees the blocks that a lookaside list of nonpaged blocks keeps, and ends it.
+_IRQL_requires_max_(DISPATCH_LEVEL)
+NTKERNELAPI VOID NTAPI ExDeleteNPagedLookasideList(_Inout_ PNPAGED_LOOKASIDE_LIST Lookaside);
+
+/// Initialises a lookaside list, in nonpaged memory. The depth is not used.
+_IRQL_requires_max_(DISPATCH_LEVEL)
+NTKERNELAPI NTSTATUS NTAPI ExInitializeLookasideListEx(_Out_ PLOOKASIDE_LIST_EX Lookaside,
+    _In_opt_ PALLOCATE_FUNCTION_EX Allocate, _In_opt_ PFREE_FUNCTION_EX Free, _In_ POOL_TYPE PoolType, _In_ ULONG Flags,
+    _In_ SIZE_T Size, _In_ ULONG Tag, _In_ USHORT Depth);
+
+/// Frees the blocks that a lookaside list keeps, and ends it.
+_IRQL_requires_max_(DISPATCH_LEVEL)
+NTKERNELAPI VOID NTAPI ExDeleteLookasideListEx(_Inout_ PLOOKASIDE_LIST_EX Lookaside);
+
+/// Frees the blocks that a lookaside list keeps.
+_IRQL_requires_max_(DISPATCH_LEVEL)
+NTKERNELAPI VOID NTAPI ExFlushLookasideListEx(_Inout_ PLOOKASIDE_LIST_EX Lookaside);
+
+/// Takes a block out of a lookaside list, or allocates one, or gives NULL.
+_IRQL_requires_max_(DISPATCH_LEVEL)
+FORCEINLINE PVOID ExAllocateFromNPagedLookasideList(_Inout_ PNPAGED_LOOKASIDE_LIST Lookaside)
+{
+    ++Lookaside->L.TotalAllocates;
+    PVOID Block = ExpInterlockedPopEntrySList(&Lookaside->L.ListHead);
+    if (Block == NULL) {
+        ++Lookaside->L.AllocateMisses;
+        Block = Lookaside->L.Allocate(Lookaside->L.Type, Lookaside->L.Size, Lookaside->L.Tag);
+    }
+    return Block;
+}
+
+/// Gives a block back to its lookaside list, which keeps or frees it.
+_IRQL_requires_max_(DISPATCH_LEVEL)
+FORCEINLINE VOID ExFreeToNPagedLookasideList(_Inout_ PNPAGED_LOOKASIDE_LIST Lookaside, _In_ PVOID Entry)
+{
+    ++Lookaside->L.TotalFrees;
+    if (ExQueryDepthSList(&Lookaside->L.ListHead) >= Lookaside->L.Depth) {
+        ++Lookaside->L.FreeMisses;
+        Lookaside->L.Free(Entry);
+    } else {
+        ExpInterlockedPushEntrySList(&Lookaside->L.ListHead, (PSLIST_ENTRY)Entry);
+    }
+}
+
+/// Takes a block out of a lookaside list, or allocates one, or gives NULL.
+_IRQL_requires_max_(DISPATCH_LEVEL)
+FORCEINLINE PVOID ExAllocateFromLookasideListEx(_Inout_ PLOOKASIDE_LIST_EX Lookaside)
+{
+    ++Lookaside->L.TotalAllocates;
+    PVOID Block = ExpInterlockedPopEntrySList(&Lookaside->L.ListHead);
+    if (Block == NULL) {
+        ++Lookaside->L.AllocateMisses;
+        Block = Lookaside->L.AllocateEx(Lookaside->L.Type, Lookaside->L.Size, Lookaside->L.Tag, Lookaside);
+    }
+    return Block;
+}
+
+/// Gives a block back to its lookaside list, which keeps or frees it.
+_IRQL_requires_max_(DISPATCH_LEVEL)
+FORCEINLINE VOID ExFreeToLookasideListEx(_Inout_ PLOOKASIDE_LIST_EX Lookaside, _In_ PVOID Entry)
+{
+    ++Lookaside->L.TotalFrees;
+    if (ExQueryDepthSList(&Lookaside->L.ListHead) >= Lookaside->L.Depth) {
+        ++Lookaside->L.FreeMisses;
+        Lookaside->L.FreeEx(Entry, Lookaside);
+    } else {
+        ExpInterlockedPushEntrySList(&Lookaside->L.ListHead, (PSLIST_ENTRY)Entry);
+    }
+}
 
 // Memory descriptor lists.
 
@@ -1490,6 +2268,26 @@ typedef struct DECLSPEC_ALIGN(MEMORY_ALLOCATION_ALIGNMENT) _DEVICE_OBJECT {
 /// The device is still being initialised.
 #define DO_DEVICE_INITIALIZING 0x00000080
 
+/// Makes a device object, which has memory of the driver's own behind it.
+///
+/// Its `Flags` have `DO_DEVICE_INITIALIZING` set; a driver that makes one outside of its `DriverEntry` clears that.
+_IRQL_requires_max_(APC_LEVEL)
+NTKERNELAPI NTSTATUS IoCreateDevice(_In_ PDRIVER_OBJECT DriverObject, _In_ ULONG DeviceExtensionSize,
+    _In_opt_ PUNICODE_STRING DeviceName, _In_ DEVICE_TYPE DeviceType, _In_ ULONG DeviceCharacteristics,
+    _In_ BOOLEAN Exclusive, _Outptr_ PDEVICE_OBJECT *DeviceObject);
+
+/// Takes a device object away, whose memory goes with the last reference.
+_IRQL_requires_max_(APC_LEVEL)
+NTKERNELAPI VOID IoDeleteDevice(_In_ __drv_freesMem(Mem) PDEVICE_OBJECT DeviceObject);
+
+/// Gives a device a further name.
+_IRQL_requires_max_(PASSIVE_LEVEL)
+NTKERNELAPI NTSTATUS IoCreateSymbolicLink(_In_ PUNICODE_STRING SymbolicLinkName, _In_ PUNICODE_STRING DeviceName);
+
+/// Takes a further name of a device away.
+_IRQL_requires_max_(PASSIVE_LEVEL)
+NTKERNELAPI NTSTATUS IoDeleteSymbolicLink(_In_ PUNICODE_STRING SymbolicLinkName);
+
 /// Allocates a request with this many stack locations, or gives NULL.
 _IRQL_requires_max_(DISPATCH_LEVEL)
 NTKERNELAPI PIRP IoAllocateIrp(_In_ CCHAR StackSize, _In_ BOOLEAN ChargeQuota);
@@ -1498,6 +2296,10 @@ NTKERNELAPI PIRP IoAllocateIrp(_In_ CCHAR StackSize, _In_ BOOLEAN ChargeQuota);
 _IRQL_requires_max_(DISPATCH_LEVEL)
 NTKERNELAPI VOID IoFreeIrp(_In_ __drv_freesMem(Mem) PIRP Irp);
 
+/// Ends the use of a request that `IoInitializeIrp` initialised.
+_IRQL_requires_max_(DISPATCH_LEVEL)
+NTKERNELAPI VOID IoCleanupIrp(_Inout_ PIRP Irp);
+
 /// Makes a completed request ready to be sent again.
 _IRQL_requires_max_(DISPATCH_LEVEL)
 NTKERNELAPI VOID IoReuseIrp(_Inout_ PIRP Irp, _In_ NTSTATUS Iostatus);
@@ -1505,6 +2307,14 @@ NTKERNELAPI VOID IoReuseIrp(_Inout_ PIRP Irp, _In_ NTSTATUS Iostatus);
 /// Initialises a request in the caller's own memory.
 _IRQL_requires_max_(DISPATCH_LEVEL)
 NTKERNELAPI VOID IoInitializeIrp(_Inout_ PIRP Irp, _In_ USHORT PacketSize, _In_ CCHAR StackSize);
+
+/// What a completion routine answers, under other names.
+typedef enum _IO_COMPLETION_ROUTINE_RESULT {
+    /// The request goes on up to the driver above.
+    ContinueCompletion = STATUS_SUCCESS,
+    /// The request stays with this driver.
+    StopCompletion = STATUS_MORE_PROCESSING_REQUIRED
+} IO_COMPLETION_ROUTINE_RESULT, *PIO_COMPLETION_ROUTINE_RESULT;
 
 /// Asks that a request be cancelled, and tells whether anybody took that on.
 _IRQL_requires_max_(DISPATCH_LEVEL)
@@ -1670,6 +2480,9 @@ NTKERNELAPI NTSTATUS PsCreateSystemThread(_Out_ PHANDLE ThreadHandle, _In_ ULONG
 _IRQL_requires_max_(PASSIVE_LEVEL)
 NTKERNELAPI NTSTATUS PsTerminateSystemThread(_In_ NTSTATUS ExitStatus);
 
+/// Type of thread objects, as `ObReferenceObjectByHandle` takes it.
+extern POBJECT_TYPE *PsThreadType;
+
 /// Takes a reference to the object that a handle stands for.
 _IRQL_requires_max_(PASSIVE_LEVEL)
 NTKERNELAPI NTSTATUS ObReferenceObjectByHandle(_In_ HANDLE Handle, _In_ ACCESS_MASK DesiredAccess,
@@ -1778,6 +2591,83 @@ NTSYSAPI NTSTATUS NTAPI RtlGetVersion(_Out_ PRTL_OSVERSIONINFOW lpVersionInforma
 _IRQL_requires_max_(DISPATCH_LEVEL)
 NTSYSAPI VOID NTAPI RtlInitUnicodeString(_Out_ PUNICODE_STRING DestinationString,
     _In_opt_z_ __drv_aliasesMem PCWSTR SourceString);
+
+/// Makes a counted string over a string that ends in a zero, or tells that it is too long.
+_IRQL_requires_max_(DISPATCH_LEVEL)
+NTSYSAPI NTSTATUS NTAPI RtlInitUnicodeStringEx(_Out_ PUNICODE_STRING DestinationString,
+    _In_opt_z_ __drv_aliasesMem PCWSTR SourceString);
+
+#if !defined(__cplusplus) && __SIZEOF_WCHAR_T__ != 2
+// C only warns of a pointer to other characters.
+#define WSK_UTF16_CHECKED(String) \
+    ((void)sizeof(struct { \
+        int Unused; \
+        _Static_assert(sizeof(*(String)) != __SIZEOF_WCHAR_T__, "L\"...\" is not UTF-16 here: compile with -fshort-wchar"); \
+    }), (String))
+#define RtlInitUnicodeString(Destination, Source) RtlInitUnicodeString((Destination), WSK_UTF16_CHECKED(Source))
+#define RtlInitUnicodeStringEx(Destination, Source) RtlInitUnicodeStringEx((Destination), WSK_UTF16_CHECKED(Source))
+#endif
+
+/// Makes a counted byte string over a string that ends in a zero.
+_IRQL_requires_max_(DISPATCH_LEVEL)
+NTSYSAPI VOID NTAPI RtlInitString(_Out_ PSTRING DestinationString, _In_opt_z_ __drv_aliasesMem PCSZ SourceString);
+
+/// Makes a counted byte string over a string that ends in a zero.
+_IRQL_requires_max_(DISPATCH_LEVEL)
+NTSYSAPI VOID NTAPI RtlInitAnsiString(_Out_ PANSI_STRING DestinationString, _In_opt_z_ __drv_aliasesMem PCSZ SourceString);
+
+/// Makes a counted byte string over a string that ends in a zero, or tells that it is too long.
+_IRQL_requires_max_(DISPATCH_LEVEL)
+NTSYSAPI NTSTATUS NTAPI RtlInitAnsiStringEx(_Out_ PANSI_STRING DestinationString,
+    _In_opt_z_ __drv_aliasesMem PCSZ SourceString);
+
+/// Makes an empty counted string over memory.
+FORCEINLINE VOID RtlInitEmptyUnicodeString(_Out_ PUNICODE_STRING UnicodeString, _In_opt_ __drv_aliasesMem PWCHAR Buffer,
+    _In_ USHORT BufferSize)
+{
+    UnicodeString->Length = 0;
+    UnicodeString->MaximumLength = BufferSize;
+    UnicodeString->Buffer = Buffer;
+}
+
+/// Makes an empty counted byte string over memory.
+FORCEINLINE VOID RtlInitEmptyAnsiString(_Out_ PANSI_STRING AnsiString, _In_opt_ __drv_aliasesMem PCHAR Buffer,
+    _In_ USHORT BufferSize)
+{
+    AnsiString->Length = 0;
+    AnsiString->MaximumLength = BufferSize;
+    AnsiString->Buffer = Buffer;
+}
+
+/// Turns a byte string into UTF-16, in memory of the caller's or in memory that `RtlFreeUnicodeString` frees.
+_IRQL_requires_max_(PASSIVE_LEVEL)
+NTSYSAPI NTSTATUS NTAPI RtlAnsiStringToUnicodeString(_Inout_ PUNICODE_STRING DestinationString,
+    _In_ PCANSI_STRING SourceString, _In_ BOOLEAN AllocateDestinationString);
+
+/// Turns UTF-16 into a byte string, in memory of the caller's or in memory that `RtlFreeAnsiString` frees.
+_IRQL_requires_max_(PASSIVE_LEVEL)
+NTSYSAPI NTSTATUS NTAPI RtlUnicodeStringToAnsiString(_Inout_ PANSI_STRING DestinationString,
+    _In_ PCUNICODE_STRING SourceString, _In_ BOOLEAN AllocateDestinationString);
+
+/// Frees the memory of a string that a function of the run-time library has allocated, and makes the string empty.
+_IRQL_requires_max_(PASSIVE_LEVEL)
+NTSYSAPI VOID NTAPI RtlFreeUnicodeString(_Inout_ PUNICODE_STRING UnicodeString);
+
+/// Frees the memory of a byte string that a function of the run-time library has allocated, and makes the string empty.
+_IRQL_requires_max_(PASSIVE_LEVEL)
+NTSYSAPI VOID NTAPI RtlFreeAnsiString(_Inout_ PANSI_STRING AnsiString);
+
+/// Copies a counted string as far as there is room.
+_IRQL_requires_max_(DISPATCH_LEVEL)
+NTSYSAPI VOID NTAPI RtlCopyUnicodeString(_Inout_ PUNICODE_STRING DestinationString,
+    _In_opt_ PCUNICODE_STRING SourceString);
+
+/// Turns UTF-8 into UTF-16, and tells how many bytes that takes; without a destination only that.
+_IRQL_requires_max_(PASSIVE_LEVEL)
+NTSYSAPI NTSTATUS NTAPI RtlUTF8ToUnicodeN(
+    _Out_writes_bytes_to_opt_(UnicodeStringMaxByteCount, *UnicodeStringActualByteCount) PWSTR UnicodeStringDestination,
+    _In_ ULONG UnicodeStringMaxByteCount, _Out_opt_ PULONG UnicodeStringActualByteCount,
+    _In_reads_bytes_(UTF8StringByteCount) PCCH UTF8StringSource, _In_ ULONG UTF8StringByteCount);
 
 /// Sends a message to the debugger.
 _IRQL_requires_max_(HIGH_LEVEL)

@@ -1,5 +1,6 @@
 //! The commands and their arguments.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -7,7 +8,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use wsk_codegen::diff::{self, Scope};
 use wsk_codegen::interface::Interface;
 use wsk_codegen::report::{self, Format};
-use wsk_codegen::{Arch, Error, Options, Output, Source, coverage, kit, ntddi, output, verify};
+use wsk_codegen::{
+    Arch, Error, Options, Output, Source, corrections, coverage, kit, ntddi, output, plan, verify,
+};
 
 /// Generates wsk-sys from the Winsock Kernel headers, of this repository or of a Windows Driver Kit.
 #[derive(Parser)]
@@ -27,6 +30,9 @@ enum Command {
     Verify(Verification),
     /// List every name that wsk.h declares and how it is bound; exit with 1 if one is missing.
     Coverage(Covering),
+    /// Take over what a new kit's wsk.h has into the repository's headers, and generate from them; exit with 1, and write
+    /// nothing, while something is to be decided or written by hand.
+    Update(Update),
     /// Tell what changes from one release to another, and what that means for users of wsk-sys.
     Diff(Comparison),
 }
@@ -75,6 +81,28 @@ struct Comparison {
     format: Form,
 }
 
+#[derive(Args)]
+struct Update {
+    /// The kit: its root, with or without @VERSION
+    #[arg(value_name = "KIT")]
+    kit: String,
+    /// The Windows SDK whose headers to use
+    #[arg(long, value_name = "ROOT")]
+    sdk: Option<PathBuf>,
+    /// A file of corrections of the kit's SAL
+    #[arg(long, value_name = "FILE")]
+    corrections: Option<PathBuf>,
+    /// Since when providers have an entry that the kit puts under no condition
+    #[arg(long, value_name = "ENTRY=NTDDI_NAME")]
+    decide: Vec<String>,
+    /// The release to compare with, a git revision [default: the last tag that is a version, or else HEAD]
+    #[arg(long, value_name = "REVISION")]
+    release: Option<String>,
+    /// Say what would be done, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum Form {
     Text,
@@ -120,6 +148,9 @@ struct Headers {
     /// Read the headers for the Windows with this NTDDI_VERSION, a number or a name [default: the newest]
     #[arg(long, value_name = "VALUE")]
     ntddi: Option<String>,
+    /// A file of corrections of the headers' SAL, one a line: `PFN_WSK_X Irp: _Inout_ _New_ => _Inout_  # why`
+    #[arg(long, value_name = "FILE")]
+    corrections: Option<PathBuf>,
 }
 
 #[derive(Args, Clone)]
@@ -155,17 +186,24 @@ impl Target {
 impl Headers {
     fn source(&self) -> Result<Source, Error> {
         let ntddi = self.ntddi.as_deref().map(ntddi::parse).transpose()?;
-        let wants_kit = self.wdk.is_some() || self.wdk_version.is_some() || self.sdk.is_some();
-        let source = if wants_kit {
+        let source = if self.wants_kit() {
             let root = match self.wdk.clone().flatten() {
                 Some(root) => root,
                 None => kit::installed()?,
             };
             self.kit(&root)?
         } else {
-            Source::headers(&self.headers.clone().unwrap_or_else(Source::shipped))?
+            match &self.headers {
+                Some(folder) => Source::headers(folder)?,
+                None => Source::ours()?,
+            }
         };
-        Ok(source.for_ntddi(ntddi))
+        let corrections = corrected(self.corrections.as_deref())?;
+        Ok(source.for_ntddi(ntddi).with_corrections(corrections))
+    }
+
+    fn wants_kit(&self) -> bool {
+        self.wdk.is_some() || self.wdk_version.is_some() || self.sdk.is_some()
     }
 
     fn kit(&self, root: &Path) -> Result<Source, Error> {
@@ -185,7 +223,10 @@ impl Generation {
     fn options(&self) -> Result<Options, Error> {
         Ok(Options {
             arches: Target::arches(self.arch),
-            by_hand: output::by_hand(&self.out())?,
+            by_hand: match &self.out {
+                Some(out) => output::by_hand(out)?,
+                None => by_hand()?,
+            },
         })
     }
 
@@ -193,8 +234,58 @@ impl Generation {
         wsk_codegen::generate(&self.headers.source()?, &self.options()?)
     }
 
-    fn out(&self) -> PathBuf {
-        self.out.clone().unwrap_or_else(output::committed)
+    /// The folder of generated files: a kit's do not replace the committed ones unasked.
+    fn out(&self) -> Result<PathBuf, Error> {
+        match &self.out {
+            Some(out) => Ok(out.clone()),
+            None if self.headers.wants_kit() => Err(Error::Argument {
+                argument: "--wdk".to_owned(),
+                problem: "needs --out DIR: the committed files are made of our own headers"
+                    .to_owned(),
+            }),
+            None => output::committed(),
+        }
+    }
+}
+
+/// What an argument of `diff` names.
+#[derive(Debug, PartialEq, Eq)]
+enum Side<'s> {
+    /// `wsk-sys` as it is.
+    Committed,
+    /// Our own headers.
+    Headers,
+    /// A folder of headers, or a kit's.
+    Folder,
+    /// A version of the kit at a root.
+    Version { root: &'s str, version: &'s str },
+    /// A version of the kit that `--wdk` names.
+    Bare,
+    /// A path to nothing.
+    Nowhere,
+}
+
+impl<'s> Side<'s> {
+    fn of(side: &'s str, is_folder: impl Fn(&str) -> bool) -> Self {
+        match side {
+            "committed" => return Self::Committed,
+            "headers" => return Self::Headers,
+            _ => {}
+        }
+        if is_folder(side) {
+            return Self::Folder;
+        }
+        // A path may have the sign itself.
+        if let Some((root, version)) = side.rsplit_once('@')
+            && !version.contains(['/', '\\'])
+        {
+            return Self::Version { root, version };
+        }
+        if side.contains(['/', '\\']) {
+            Self::Nowhere
+        } else {
+            Self::Bare
+        }
     }
 }
 
@@ -230,53 +321,167 @@ impl Comparison {
     /// Adds the interface, or the interfaces, that an argument names.
     fn expand(&self, side: &str, sides: &mut Vec<(String, Interface)>) -> Result<(), Error> {
         let path = Path::new(side);
-        let source = if side == "committed" {
-            sides.push((side.to_owned(), Interface::of_folder(&output::committed())?));
-            return Ok(());
-        } else if side == "headers" {
-            Source::headers(&Source::shipped())?
-        } else if path.join("wsk.h").is_file() {
-            Source::headers(path)?
-        } else if let Some((root, version)) = side.rsplit_once('@') {
-            Source::kit(
-                &kit::choose(Path::new(root), Some(version))?,
-                self.sdk.as_deref(),
-            )?
-        } else if path.is_dir() && self.releases {
-            for kit in kit::versions(path)? {
-                let source = Source::kit(&kit, self.sdk.as_deref())?;
-                sides.push(interface(&source)?);
-            }
-            return Ok(());
-        } else if path.is_dir() {
-            Source::kit(&kit::choose(path, None)?, self.sdk.as_deref())?
-        } else if side.contains(['/', '\\']) {
-            return Err(Error::Argument {
-                argument: side.to_owned(),
-                problem: "is no folder: name a kit's root, a folder of headers, a version, `headers` or `committed`"
-                    .to_owned(),
-            });
-        } else {
+        let root_of = |version: &str| -> Result<Source, Error> {
             let root = match &self.wdk {
                 Some(root) => root.clone(),
                 None => kit::installed()?,
             };
-            Source::kit(&kit::choose(&root, Some(side))?, self.sdk.as_deref())?
+            Source::kit(&kit::choose(&root, Some(version))?, self.sdk.as_deref())
+        };
+        let source = match Side::of(side, |path| Path::new(path).is_dir()) {
+            Side::Committed => {
+                sides.push((side.to_owned(), committed()?));
+                return Ok(());
+            }
+            Side::Headers => Source::ours()?,
+            Side::Folder if path.join("wsk.h").is_file() && path.join("ntddk.h").is_file() => {
+                Source::headers(path)?
+            }
+            Side::Folder if self.releases => {
+                for kit in kit::versions(path)? {
+                    let source = Source::kit(&kit, self.sdk.as_deref())?;
+                    sides.push(interface(&source)?);
+                }
+                return Ok(());
+            }
+            Side::Folder => Source::kit(&kit::choose(path, None)?, self.sdk.as_deref())?,
+            Side::Version { root, version } => Source::kit(
+                &kit::choose(Path::new(root), Some(version))?,
+                self.sdk.as_deref(),
+            )?,
+            Side::Nowhere => {
+                return Err(Error::Argument {
+                    argument: side.to_owned(),
+                    problem: "is no folder: name a kit's root, a folder of headers, a version, `headers` or `committed`"
+                        .to_owned(),
+                });
+            }
+            Side::Bare => root_of(side)?,
         };
         sides.push(interface(&source)?);
         Ok(())
     }
 }
 
+/// The names that `wsk-sys` has by hand, where the generator runs beside it.
+fn by_hand() -> Result<BTreeSet<String>, Error> {
+    match output::committed() {
+        Ok(committed) => output::by_hand(&committed),
+        Err(_) => Ok(BTreeSet::new()),
+    }
+}
+
+/// The interface of the committed files, with what the headers that they are made of declare besides.
+fn committed() -> Result<Interface, Error> {
+    let mut interface = Interface::of_folder(&output::committed()?)?;
+    let headers = Source::ours()?;
+    let options = Options {
+        by_hand: by_hand()?,
+        ..Options::default()
+    };
+    let unbound = coverage::unbound(&headers, &options, &interface)?;
+    interface.items.extend(unbound);
+    Ok(interface)
+}
+
 /// The interface that is generated from `source`, as it is in `wsk-sys`.
 fn interface(source: &Source) -> Result<(String, Interface), Error> {
     eprintln!("reading {}", source.name());
     let options = Options {
-        by_hand: output::by_hand(&output::committed())?,
+        by_hand: by_hand()?,
         ..Options::default()
     };
     let output = wsk_codegen::generate(source, &options)?;
-    Ok((source.name().to_owned(), Interface::of_output(&output)?))
+    let mut interface = Interface::of_output(&output)?;
+    let unbound = coverage::unbound(source, &options, &interface)?;
+    interface.items.extend(unbound);
+    Ok((source.name().to_owned(), interface))
+}
+
+/// The corrections in a file, if there is one.
+fn corrected(file: Option<&Path>) -> Result<Vec<corrections::Correction>, Error> {
+    let Some(file) = file else {
+        return Ok(Vec::new());
+    };
+    let text = std::fs::read_to_string(file).map_err(|error| Error::Io {
+        path: file.to_owned(),
+        error,
+    })?;
+    corrections::parse(&text)
+}
+
+impl Update {
+    fn source(&self) -> Result<Source, Error> {
+        let kit = match Side::of(&self.kit, |path| Path::new(path).is_dir()) {
+            Side::Folder => kit::choose(Path::new(&self.kit), None)?,
+            Side::Version { root, version } => kit::choose(Path::new(root), Some(version))?,
+            _ => {
+                return Err(Error::Argument {
+                    argument: self.kit.clone(),
+                    problem: "is no kit: name its root, with or without @VERSION".to_owned(),
+                });
+            }
+        };
+        let source = Source::kit(&kit, self.sdk.as_deref())?;
+        Ok(source.with_corrections(corrected(self.corrections.as_deref())?))
+    }
+
+    fn run(&self) -> Result<ExitCode, Error> {
+        let root = wsk_codegen::repository().ok_or_else(|| Error::Argument {
+            argument: "update".to_owned(),
+            problem: "changes the headers of a checkout of the repository, and the current folder is in none".to_owned(),
+        })?;
+        let mut decided = BTreeMap::new();
+        for decision in &self.decide {
+            let (entry, since) = decision.split_once('=').ok_or_else(|| Error::Argument {
+                argument: decision.clone(),
+                problem: "is no decision: ENTRY=NTDDI_NAME is one".to_owned(),
+            })?;
+            decided.insert(entry.to_owned(), since.to_owned());
+        }
+        let options = Options {
+            by_hand: by_hand()?,
+            ..Options::default()
+        };
+        let tell = |step: &str| eprintln!("{step} …");
+        let plan = plan::plan(&self.source()?, &root, &decided, &options, &tell)?;
+        print!("{}", report::diff(&plan.news, Format::Text)?);
+        for note in &plan.notes {
+            println!("note: {note}");
+        }
+        for (title, lines) in [
+            ("to be decided", &plan.decisions),
+            ("to be written by hand", &plan.by_hand),
+        ] {
+            for line in lines {
+                println!("{title}: {line}");
+            }
+        }
+        if !plan.decisions.is_empty() || !plan.by_hand.is_empty() {
+            eprintln!("error: something is left to do, and nothing was written");
+            return Ok(ExitCode::from(1));
+        }
+        let release = self.release.clone().or_else(|| plan::last_release(&root));
+        let release = release.unwrap_or_else(|| "HEAD".to_owned());
+        tell(&format!("comparing with {release}"));
+        let before = plan::released(&root, &release)?;
+        let after = Interface::of_output(&plan.output)?;
+        let entry = diff::compare(
+            (&release, &before),
+            ("the next release", &after),
+            Scope::Everything,
+        );
+        println!("\n{}", report::diff(&entry, Format::Markdown)?);
+        if self.dry_run {
+            return Ok(ExitCode::SUCCESS);
+        }
+        plan.write(&root)?;
+        for path in plan.headers.keys() {
+            println!("{} was changed: describe what is new", path.display());
+        }
+        println!("{} files were generated", plan.output.files().count());
+        Ok(ExitCode::SUCCESS)
+    }
 }
 
 impl Verification {
@@ -319,15 +524,19 @@ impl Verification {
 pub(crate) fn run(cli: Cli) -> Result<ExitCode, Error> {
     match cli.command {
         Command::Generate(generation) => {
-            let output = generation.generate()?;
-            output.write(&generation.out())?;
+            let source = generation.headers.source()?;
+            let out = generation.out()?;
+            output::writable(&out)?;
+            let output = wsk_codegen::generate(&source, &generation.options()?)?;
+            output.write(&out)?;
             let count = output.files().count();
-            println!("{count} files written to {}", generation.out().display());
+            println!("{count} files written to {}", out.display());
             Ok(ExitCode::SUCCESS)
         }
         Command::Check(generation) => {
+            let out = generation.out()?;
             let output = generation.generate()?;
-            let diff = output.diff(&generation.out())?;
+            let diff = output.diff(&out)?;
             if diff.is_empty() {
                 println!("{} files are what the headers give", output.files().count());
                 return Ok(ExitCode::SUCCESS);
@@ -352,5 +561,40 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Error> {
             })
         }
         Command::Diff(comparison) => comparison.run(),
+        Command::Update(update) => update.run(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Side;
+
+    #[test]
+    fn sides_on_every_system() {
+        let folders = [r"C:\packages", "/Users/me/kits@home", "/Users/me/kits"];
+        let of = |side| Side::of(side, |path| folders.contains(&path));
+        assert_eq!(of("/Users/me/kits@home"), Side::Folder);
+        assert_eq!(
+            of("/Users/me/kits@home@22621"),
+            Side::Version {
+                root: "/Users/me/kits@home",
+                version: "22621"
+            }
+        );
+        assert_eq!(
+            of(r"C:\packages@10.0.26100.0"),
+            Side::Version {
+                root: r"C:\packages",
+                version: "10.0.26100.0"
+            }
+        );
+        assert_eq!(of(r"C:\packages"), Side::Folder);
+        assert_eq!(of(r"D:\me@work\kits"), Side::Nowhere);
+        assert_eq!(of("/Users/me@work/kits"), Side::Nowhere);
+        assert_eq!(of("22621"), Side::Bare);
+        assert_eq!(
+            (of("headers"), of("committed")),
+            (Side::Headers, Side::Committed)
+        );
     }
 }

@@ -11,6 +11,7 @@
 //!    in a stable order, as an [`Output`]. [`generate`] runs the passes up to here.
 //! 5. `check`: [`verify`] compares the result with clang's own numbers through rustc, [`coverage`] with the names that the
 //!    header declares, [`diff`] with another release's, by way of their [`interface`]s; [`report`] writes it down.
+//! 6. `update`: takes over what a new kit has into our own headers, as a [`plan`].
 //!
 //! ```no_run
 //! let source = wsk_codegen::Source::headers("headers".as_ref())?;
@@ -27,12 +28,16 @@ mod find;
 #[doc(hidden)]
 pub mod fuzz;
 mod read;
+mod update;
 
 pub use check::{coverage, diff, interface, report, verify};
 pub use emit::generate::{Options, generate};
 pub use emit::output::{self, Output};
 pub use emit::releases;
 pub use error::Error;
+pub use find::corrections;
 pub use find::kit;
 pub use find::ntddi;
+pub use find::shipped::repository;
 pub use find::source::{Arch, Language, Source};
+pub use update::plan;

@@ -61,7 +61,7 @@ fn aliases(text: &str) -> BTreeSet<&str> {
 
 /// The names of `wsk.h` that code can use, and how it names each: by a typed wrapper's method, or as in C.
 fn names() -> BTreeMap<String, String> {
-    let interface = Interface::of_folder(&output::committed()).unwrap();
+    let interface = Interface::of_folder(&output::committed().unwrap()).unwrap();
     let mut names = BTreeMap::new();
     for (name, item) in &interface.items {
         match &item.kind {

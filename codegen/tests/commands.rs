@@ -88,6 +88,48 @@ fn nothing_is_written_when_anything_fails() {
     assert!(is_empty(&out));
 }
 
+/// Installed somewhere, the generator has the headers that it was built with.
+#[test]
+fn it_works_outside_of_the_repository() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str], code| {
+        let mut command = codegen();
+        command.current_dir(elsewhere.path()).args(arguments);
+        output(&mut command, code)
+    };
+    run(&["generate", "--out", "generated"], 0);
+    run(&["check", "--out", "generated"], 0);
+    let here = wsk_codegen::generate(
+        &wsk_codegen::Source::ours().unwrap(),
+        &wsk_codegen::Options::default(),
+    )
+    .unwrap();
+    for (name, text) in here.files() {
+        let there = fs::read_to_string(elsewhere.path().join("generated").join(name)).unwrap();
+        assert!(there == text, "{name}");
+    }
+    let root = tiny::kit(TINY.as_bytes());
+    let root = root.path().to_str().unwrap();
+    run(&["generate", "--wdk", root, "--out", "of-the-kit"], 0);
+    run(&["coverage", "--wdk", root], 0);
+    let (_, error) = run(&["generate"], 2);
+    assert!(error.contains("--out"), "{error}");
+    let (_, error) = run(&["diff", "committed", "headers"], 2);
+    assert!(error.contains("checkout"), "{error}");
+    // Nothing of its own is left in the folder, or beside it.
+    assert!(!elsewhere.path().join("headers").exists());
+}
+
+/// The committed files are made of our own headers.
+#[test]
+fn a_kit_does_not_replace_the_committed_files_unasked() {
+    let root = tiny::kit(TINY.as_bytes());
+    refused(
+        codegen().arg("generate").arg("--wdk").arg(root.path()),
+        &["--wdk: needs --out DIR"],
+    );
+}
+
 /// The command fails with these words and prints nothing else.
 #[track_caller]
 fn refused(command: &mut Command, words: &[&str]) {
@@ -238,6 +280,32 @@ fn a_kit_without_the_sdk() {
     assert!(out.join("records.rs").is_file());
 }
 
+/// Packages beside each other, from a path that is too short to have their parents.
+#[test]
+fn packages_are_found_from_a_short_path() {
+    let root = tiny::kit(TINY.as_bytes());
+    let packages = tempfile::tempdir().unwrap();
+    let nuget = packages.path().join("nuget");
+    let wdk = nuget.join("Microsoft.Windows.WDK.x64.10.0.22621.1/c");
+    let sdk = nuget.join("Microsoft.Windows.SDK.CPP.10.0.22621.1/c/Include/10.0.22621.0");
+    fs::create_dir_all(&wdk).unwrap();
+    fs::create_dir_all(&sdk).unwrap();
+    fs::rename(root.path().join("Include"), wdk.join("Include")).unwrap();
+    fs::rename(wdk.join("Include/10.0.22621.0/shared"), sdk.join("shared")).unwrap();
+    let generate = |folder: &Path, named: &str| {
+        let mut command = codegen();
+        command
+            .current_dir(folder)
+            .args(["generate", "--wdk", named]);
+        command.arg("--out").arg(packages.path().join("out"));
+        output(&mut command, 0)
+    };
+    generate(packages.path(), "nuget");
+    generate(&nuget, ".");
+    generate(&nuget.join("Microsoft.Windows.WDK.x64.10.0.22621.1"), ".");
+    generate(&wdk.join("Include/10.0.22621.0/km"), ".");
+}
+
 #[test]
 fn versions_are_listed_and_chosen() {
     let root = tiny::kit(TINY.as_bytes());
@@ -337,7 +405,7 @@ fn folders_are_compared_with_what_is_committed() {
     let (report, _) = output(codegen().args(["diff", "committed", "headers"]), 0);
     assert!(report.contains("Semver step: none"), "{report}");
     let changed = tempfile::tempdir().unwrap();
-    for entry in fs::read_dir(wsk_codegen::Source::shipped()).unwrap() {
+    for entry in fs::read_dir(tiny::shipped()).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "h") {
             let text = fs::read_to_string(&path).unwrap().replace(

@@ -235,7 +235,7 @@ fn stdcall() {
     has(
         wsk,
         &[
-            "unsafe extern \"system\" fn(Value: u32, Context: *mut c_void) -> NTSTATUS, >;",
+            "unsafe extern \"system\" fn(Value: u32, Context: *mut c_void) -> NTSTATUS>;",
             "pub fn Does(Back: PFN_BACK) -> NTSTATUS;",
             "unsafe extern \"system\" {",
         ],
@@ -351,7 +351,7 @@ fn a_condition_becomes_the_entry_s_first_release() {
     let all = text(&generate(wsk).unwrap()).replace(' ', "");
     assert!(
         all.contains(
-            "dispatch(since=0x0600_0000,entry=fn(#[sal(In)]Socket:*mutc_void,#[sal(Reserved)]Flags:u32)->NTSTATUS)"
+            "dispatch(since=0x0600_0000,entry=fn(#[sal(In)]Socket:*mutc_void,#[sal(Reserved)]Flags:u32,)->NTSTATUS)"
         ),
         "{all}"
     );

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use syn::visit::Visit;
 
 /// The folders in the order in which the passes run. What stands beside them is before all, but for the files below.
-const PASSES: [&str; 5] = ["find", "read", "bind", "emit", "check"];
+const PASSES: [&str; 6] = ["find", "read", "bind", "emit", "check", "update"];
 
 /// What stands beside the folders and is above all of them.
 const ABOVE: [&str; 4] = ["lib", "main", "cli", "fuzz"];

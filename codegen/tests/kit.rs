@@ -16,7 +16,7 @@ fn kit_of_our_headers() -> tempfile::TempDir {
     let version = root.path().join("include/10.0.22621.0");
     fs::create_dir_all(version.join("km")).unwrap();
     fs::create_dir_all(version.join("Shared")).unwrap();
-    for entry in fs::read_dir(Source::shipped()).unwrap() {
+    for entry in fs::read_dir(tiny::shipped()).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         if path.extension().is_none_or(|extension| extension != "h") {
@@ -41,7 +41,7 @@ fn kit_of_our_headers() -> tempfile::TempDir {
 
 #[test]
 fn our_headers_as_a_kit_give_the_same_bytes() {
-    let headers = Source::headers(&Source::shipped()).unwrap();
+    let headers = Source::ours().unwrap();
     let options = Options::default();
     let ours = wsk_codegen::generate(&headers, &options).unwrap();
     let root = kit_of_our_headers();

@@ -36,7 +36,7 @@ fn interface(source: &Source) -> Interface {
 /// Our own headers' interface.
 fn ours() -> &'static Interface {
     static OURS: OnceLock<Interface> = OnceLock::new();
-    OURS.get_or_init(|| interface(&Source::headers(&Source::shipped()).unwrap()))
+    OURS.get_or_init(|| interface(&Source::ours().unwrap()))
 }
 
 /// The kits with their interfaces, oldest first.

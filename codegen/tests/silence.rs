@@ -181,3 +181,83 @@ fn flexible_arrays_behind_bitfields() {
         "/// List.\ntypedef struct _LIST { ULONG Count : 30; ULONG More : 2; UCHAR c; ULONGLONG Items[]; } LIST;",
     );
 }
+
+/// What `diff` says of two kits.
+fn difference(old: &str, new: &str) -> String {
+    let wsk = |text: &str| format!("#include <ntddk.h>\n{text}");
+    let (old, new) = (kit(wsk(old).as_bytes()), kit(wsk(new).as_bytes()));
+    let output = assert_cmd::Command::new(env!("CARGO_BIN_EXE_wsk-codegen"))
+        .arg("diff")
+        .args([old.path(), new.path()])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        output.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    said
+}
+
+#[test]
+fn what_is_not_bound_is_told_of() {
+    let said = difference(
+        "#define WSK_OLD(x) ((x) ? 1 : 2)",
+        "#define WSK_OLD(x) ((x) ? 3 : 2)
+         #define WSK_LOOP(x) do { } while (x)
+         #define WSK_HALF 0.5
+         __inline ULONG WskTwice(ULONG x) { return x * 2; }
+         extern ULONG WskCounter;",
+    );
+    for part in [
+        "WSK_LOOP (not bound, wsk.h)",
+        "macro with parameters: (x) do { } while (x)",
+        "WSK_HALF (not bound, wsk.h)",
+        "macro: 0.5",
+        "WskTwice (not bound, wsk.h)",
+        "inline function: ",
+        "WskCounter (not bound, wsk.h)",
+        "variable: unsigned long",
+        "WSK_OLD (not bound, wsk.h)",
+        "the header says values 3, 3, 3, 3, was values 1, 1, 1, 1",
+        "Semver step: none",
+    ] {
+        assert!(said.contains(part), "{part} not in {said}");
+    }
+}
+
+#[test]
+fn what_is_written_by_hand_is_told_of() {
+    let said = difference(
+        "extern CONST ULONG NPI_WSK_INTERFACE_ID;
+         #define MAKE_WSK_VERSION(Mj, Mn) ((USHORT)((Mj) << 8) | (USHORT)((Mn) & 0xff))",
+        "extern CONST USHORT NPI_WSK_INTERFACE_ID;
+         #define MAKE_WSK_VERSION(Mj, Mn) ((USHORT)((Mj) << 4) | (USHORT)((Mn) & 0xff))",
+    );
+    for part in [
+        "MAKE_WSK_VERSION (by hand, wsk.h): breaking",
+        "the header says values 18",
+        "NPI_WSK_INTERFACE_ID (by hand, wsk.h): breaking",
+        "look at what is written by hand",
+        "major",
+    ] {
+        assert!(said.contains(part), "{part} not in {said}");
+    }
+}
+
+#[test]
+fn a_parameter_s_name_is_nobody_s_business() {
+    let table = |name: &str, count: &str| {
+        format!(
+            "typedef NTSTATUS (NTAPI *PFN_CALL)(_In_ PVOID {name}, _In_ ULONG {count}, _In_reads_bytes_opt_({count}) PVOID Data);
+             typedef struct _WSK_PROVIDER_BASIC_DISPATCH {{ PFN_CALL WskControlSocket; }} WSK_PROVIDER_BASIC_DISPATCH;"
+        )
+    };
+    let said = difference(&table("Socket", "Length"), &table("Handle", "Size"));
+    assert!(said.contains("Semver step: patch"), "{said}");
+    assert!(
+        said.contains("the parameters of WskControlSocket are called otherwise"),
+        "{said}"
+    );
+}

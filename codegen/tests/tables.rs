@@ -130,7 +130,7 @@ fn data_behind_entries_is_not_read() {
 
 #[test]
 fn every_entry_of_our_own_tables_has_its_version() {
-    let table = Interface::of_folder(&wsk_codegen::output::committed()).unwrap();
+    let table = Interface::of_folder(&wsk_codegen::output::committed().unwrap()).unwrap();
     for name in [
         "WSK_PROVIDER_DISPATCH",
         "WSK_PROVIDER_CONNECTION_DISPATCH",

@@ -52,6 +52,8 @@ mod guid;
 #[allow(non_snake_case)]
 mod inline;
 mod ntstatus;
+#[allow(non_upper_case_globals)]
+mod object_type;
 mod version;
 
 #[cfg(feature = "dispatch")]
@@ -60,6 +62,7 @@ pub use generated::*;
 pub use guid::NPI_WSK_INTERFACE_ID;
 pub use inline::*;
 pub use ntstatus::NTSTATUS;
+pub use object_type::PsThreadType;
 pub use version::ntddi_of_build;
 
 /// Gives records of C their all-zero value as the default.

@@ -319,6 +319,8 @@ impl From<DispatchError> for Error {
 }
 
 impl fmt::Display for Error {
+    // One arm for each error.
+    #[allow(clippy::too_many_lines)]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Call { call, status } => {

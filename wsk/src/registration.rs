@@ -351,11 +351,9 @@ unsafe impl Send for Capture {}
 unsafe impl Sync for Capture {}
 
 impl Capture {
-    /// What WSK calls the client.
-    pub(crate) fn client(&self) -> Result<NonNull<c_void>, Error> {
-        NonNull::new(self.npi.Client.cast()).ok_or(Error::NoEntry {
-            entry: "WSK_PROVIDER_NPI::Client",
-        })
+    /// What WSK calls the client: its own business, and nothing with some providers.
+    pub(crate) fn client(&self) -> Option<NonNull<c_void>> {
+        NonNull::new(self.npi.Client.cast())
     }
 
     /// The provider's table.
@@ -440,29 +438,10 @@ fn running_ntddi() -> u32 {
     };
     // SAFETY: the structure is there for the call, and says its own size.
     let status = unsafe { RtlGetVersion(&raw mut version) };
-    if !status.is_success() {
-        return NTDDI_FLOOR;
+    if status.is_success() {
+        wsk_sys::ntddi_of_build(version.dwBuildNumber)
+    } else {
+        // Only what every table has.
+        0
     }
-    NTDDI_BY_BUILD
-        .iter()
-        .rev()
-        .find(|(build, _)| version.dwBuildNumber >= *build)
-        .map_or(NTDDI_FLOOR, |(_, ntddi)| *ntddi)
 }
-
-/// The oldest Windows that the crate supports, 10.0.14393.
-const NTDDI_FLOOR: u32 = wsk_sys::NTDDI_WIN10_RS1;
-
-/// Build numbers from which on a version of the interface is there.
-const NTDDI_BY_BUILD: &[(u32, u32)] = &[
-    (14_393, wsk_sys::NTDDI_WIN10_RS1),
-    (15_063, wsk_sys::NTDDI_WIN10_RS2),
-    (16_299, wsk_sys::NTDDI_WIN10_RS3),
-    (17_134, wsk_sys::NTDDI_WIN10_RS4),
-    (17_763, wsk_sys::NTDDI_WIN10_RS5),
-    (18_362, wsk_sys::NTDDI_WIN10_19H1),
-    (19_041, wsk_sys::NTDDI_WIN10_VB),
-    (20_348, wsk_sys::NTDDI_WIN10_FE),
-    (22_000, wsk_sys::NTDDI_WIN10_CO),
-    (22_621, wsk_sys::NTDDI_WIN10_NI),
-];

@@ -112,6 +112,49 @@ pub fn coverage(source: &Source, options: &Options) -> Result<Coverage, Error> {
     })
 }
 
+/// The names of `wsk.h` that the generated files do not have, and that are not left out for a stated reason: those that the
+/// crate around the files has by hand, and those that are missing.
+///
+/// # Errors
+///
+/// When the headers cannot be read.
+pub fn unbound(
+    source: &Source,
+    options: &Options,
+    interface: &Interface,
+) -> Result<BTreeMap<String, Item>, Error> {
+    let arch = options.arches.first().copied().unwrap_or(Arch::X86_64);
+    let (declared, values) = declared(source, arch)?;
+    let lookup = Lookup {
+        interface,
+        options,
+        declared: &declared,
+        values: &values,
+    };
+    let mut items = BTreeMap::new();
+    for (name, what) in &declared.names {
+        let public = declared.public.get(name).map_or(name, |public| public);
+        let is_bound = lookup.item(public).is_some() || name.starts_with('(');
+        if is_bound || lookup.reason(name, what).is_some() {
+            continue;
+        }
+        let samples = (0..macros::SAMPLES.len()).map(|index| macros::call_name(name, index));
+        let values = samples.filter_map(|call| values.get(&call));
+        let item = Item {
+            kind: Kind::Unbound {
+                what: what.word().to_owned(),
+                text: declared.texts.get(name).cloned().unwrap_or_default(),
+                values: values.map(|constant| constant.value.to_string()).collect(),
+                by_hand: lookup.by_hand(name).is_some(),
+            },
+            header: WSK.to_owned(),
+            since: None,
+        };
+        items.insert(name.clone(), item);
+    }
+    Ok(items)
+}
+
 /// What a header declares.
 #[derive(Default)]
 struct Declared {
@@ -120,6 +163,8 @@ struct Declared {
     public: BTreeMap<String, String>,
     /// What each macro stands for.
     bodies: BTreeMap<String, String>,
+    /// What the header says of names that may not be bound: macros with their parameters, types of functions and variables.
+    texts: BTreeMap<String, String>,
 }
 
 enum What {
@@ -133,6 +178,21 @@ enum What {
     FunctionMacro,
 }
 
+impl What {
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::Record(_) => "record",
+            Self::Enumeration(_) => "enumeration",
+            Self::Typedef => "typedef",
+            Self::Function => "function",
+            Self::Inline => "inline function",
+            Self::Variable => "variable",
+            Self::Macro => "macro",
+            Self::FunctionMacro => "macro with parameters",
+        }
+    }
+}
+
 fn declared(source: &Source, arch: Arch) -> Result<(Declared, Constants), Error> {
     let clang = libclang::load()?;
     let candidates = Candidates::find(source, Some(&Constants::new()))?;
@@ -140,10 +200,15 @@ fn declared(source: &Source, arch: Arch) -> Result<(Declared, Constants), Error>
     if let Some(path) = source.find(WSK) {
         let bytes = std::fs::read(&path).map_err(|error| Error::io(path, error))?;
         let defines = directives::defines(&directives::decode(&bytes));
-        declared.bodies = defines
-            .into_iter()
-            .map(|define| (define.name, define.body))
-            .collect();
+        for define in defines {
+            let words: Vec<&str> = define.body.split_whitespace().collect();
+            let parameters = define
+                .parameters
+                .map_or_else(String::new, |names| format!("({}) ", names.join(", ")));
+            let text = format!("{parameters}{}", words.join(" "));
+            declared.texts.insert(define.name.clone(), text);
+            declared.bodies.insert(define.name, define.body);
+        }
     }
     let probes = candidates.probes(Language::Cpp);
     parse::with_unit(&clang, source, (arch, Language::Cpp), &probes, |unit| {
@@ -187,9 +252,19 @@ impl Declared {
                 }
                 What::Typedef
             }
-            EntityKind::FunctionDecl if entity.is_inline_function() => What::Inline,
-            EntityKind::FunctionDecl => What::Function,
-            EntityKind::VarDecl => What::Variable,
+            EntityKind::FunctionDecl | EntityKind::VarDecl => {
+                let ty = entity.get_type().map(|ty| ty.get_canonical_type());
+                let ty = ty.map(|ty| ty.get_display_name()).unwrap_or_default();
+                let value = entity
+                    .evaluate()
+                    .map_or_else(String::new, |value| format!(" = {value:?}"));
+                self.texts.insert(name.clone(), format!("{ty}{value}"));
+                match entity.get_kind() {
+                    EntityKind::VarDecl => What::Variable,
+                    _ if entity.is_inline_function() => What::Inline,
+                    _ => What::Function,
+                }
+            }
             EntityKind::MacroDefinition if entity.is_function_like_macro() => What::FunctionMacro,
             EntityKind::MacroDefinition => What::Macro,
             _ => return,
@@ -233,16 +308,11 @@ impl Lookup<'_> {
         let public = self.declared.public.get(name).map_or(name, String::as_str);
         let item = self.item(public);
         let mut rows = Vec::new();
-        let (kind, members) = match what {
-            What::Record(members) => ("record", Some(members)),
-            What::Enumeration(members) => ("enumeration", Some(members)),
-            What::Typedef => ("typedef", None),
-            What::Function => ("function", None),
-            What::Inline => ("inline function", None),
-            What::Variable => ("variable", None),
-            What::Macro => ("macro", None),
-            What::FunctionMacro => ("macro with parameters", None),
+        let members = match what {
+            What::Record(members) | What::Enumeration(members) => Some(members),
+            _ => None,
         };
+        let kind = what.word();
         let unnamed = name.starts_with('(');
         if !unnamed {
             let bound = item.map(|item| format!("{} {public}", item.kind.word()));

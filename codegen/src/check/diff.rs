@@ -139,6 +139,10 @@ pub fn compare(old: (&str, &Interface), new: (&str, &Interface), scope: Scope) -
 }
 
 fn step_of(change: &Change) -> Step {
+    if change.kind == UNBOUND {
+        // Nobody who uses the bindings sees it.
+        return Step::None;
+    }
     match (change.class, change.how) {
         (Class::Breaking, _) => Step::Major,
         (Class::Compatible, How::Added) => Step::Minor,
@@ -151,6 +155,9 @@ fn step_of(change: &Change) -> Step {
         }
     }
 }
+
+/// What is not bound, in a word.
+const UNBOUND: &str = "not bound";
 
 struct Comparison<'c> {
     old: &'c Interface,
@@ -169,11 +176,16 @@ impl Comparison<'_> {
                 (item, How::Added, Class::Compatible, details)
             }
             (Some(item), None) => {
+                let class = if item.kind.word() == UNBOUND {
+                    Class::Compatible
+                } else {
+                    Class::Breaking
+                };
                 let details = vec![Detail {
-                    class: Class::Breaking,
+                    class,
                     text: described(item),
                 }];
-                (item, How::Removed, Class::Breaking, details)
+                (item, How::Removed, class, details)
             }
             (Some(before), Some(after)) => {
                 let details = self.details(before, after);
@@ -246,6 +258,26 @@ impl Comparison<'_> {
                         "it is computed otherwise: {examples}, now {new_examples}"
                     ));
                 }
+            }
+            (Kind::Unbound { by_hand, .. }, Kind::Unbound { .. }) => {
+                let say = |item: &Item| match &item.kind {
+                    Kind::Unbound { text, values, .. } if values.is_empty() => text.clone(),
+                    Kind::Unbound { values, .. } => format!("values {}", values.join(", ")),
+                    _ => String::new(),
+                };
+                let (old, new) = (say(before), say(after));
+                if old != new {
+                    let text = format!("the header says {new}, was {old}");
+                    // What is by hand is what users have; the rest they never saw.
+                    if *by_hand {
+                        details.breaking(format!("{text}: look at what is written by hand"));
+                    } else {
+                        details.compatible(text);
+                    }
+                }
+            }
+            (Kind::Unbound { by_hand: false, .. }, after) => {
+                details.compatible(format!("the {} that was not bound is new", after.word()));
             }
             (before, after) => {
                 details.breaking(format!(
@@ -379,13 +411,48 @@ impl Comparison<'_> {
                 function.to_owned()
             };
             let (old, new) = (function(old), function(new));
-            if old != new {
+            if unnamed(&old) != unnamed(&new) {
                 details.breaking(format!(
                     "the typed wrapper of {name} is derived from {new}, was {old}"
+                ));
+            } else if old != new {
+                details.compatible(format!(
+                    "the parameters of {name} are called otherwise: {new}, was {old}"
                 ));
             }
         }
     }
+}
+
+/// The signature of an entry with its parameters numbered: callers see their order alone, and counts name them by theirs.
+fn unnamed(entry: &str) -> String {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let names: Vec<&str> = entry
+        .match_indices(':')
+        .filter(|(at, _)| !entry[..*at].ends_with(':') && !entry[at + 1..].starts_with(':'))
+        .filter_map(|(at, _)| {
+            let before = &entry[..at];
+            let start = before
+                .rfind(|c: char| !is_word(c))
+                .map_or(0, |place| place + 1);
+            Some(&before[start..]).filter(|name| !name.is_empty())
+        })
+        .collect();
+    let mut text = String::new();
+    let mut rest = entry;
+    while let Some(start) = rest.find(is_word) {
+        let (before, word) = rest.split_at(start);
+        let end = word.find(|c: char| !is_word(c)).unwrap_or(word.len());
+        let (word, after) = word.split_at(end);
+        text.push_str(before);
+        match names.iter().position(|name| *name == word) {
+            Some(place) => text.push_str(&place.to_string()),
+            None => text.push_str(word),
+        }
+        rest = after;
+    }
+    text.push_str(rest);
+    text
 }
 
 fn enumeration(
@@ -459,6 +526,7 @@ pub fn described(item: &Item) -> String {
             format!("{} -> {}", listed(signature), signature.output)
         }
         Kind::Constant { ty, value } => format!("{ty} = {value}"),
+        Kind::Unbound { what, text, .. } => format!("{what}: {text}"),
     };
     format!("{what}{since}")
 }

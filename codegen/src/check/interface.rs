@@ -70,6 +70,17 @@ pub enum Kind {
         /// What some calls of it give, as its documentation says.
         examples: String,
     },
+    /// Something that the header declares and no generated file has: left out, or written by hand.
+    Unbound {
+        /// What it is in the header.
+        what: String,
+        /// What the header says of it.
+        text: String,
+        /// What some calls of a macro with parameters give.
+        values: Vec<String>,
+        /// Whether the crate around the generated files has it by hand.
+        by_hand: bool,
+    },
 }
 
 impl Kind {
@@ -85,6 +96,8 @@ impl Kind {
             Self::Function(_) => "function",
             Self::Constant { .. } => "constant",
             Self::Macro { .. } => "const fn",
+            Self::Unbound { by_hand: true, .. } => "by hand",
+            Self::Unbound { .. } => "not bound",
         }
     }
 }

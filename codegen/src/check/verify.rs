@@ -15,6 +15,7 @@ use crate::check::interface::{Interface, Kind, Record};
 use crate::emit::generate::{Options, generate};
 use crate::emit::output::Output;
 use crate::error::Error;
+use crate::find::shipped;
 use crate::find::source::{Arch, Language, Source};
 use crate::find::{checksum, libclang};
 use crate::read::facts::Reading;
@@ -185,7 +186,12 @@ fn sources(program: &OsString) -> Result<Option<PathBuf>, Error> {
 fn core(program: &OsString, library: &Path, target: &str) -> Result<PathBuf, Error> {
     let version = run(Command::new(program).arg("-vV"))?;
     let version = checksum::of_bytes(&version.stdout);
-    let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/core");
+    let built = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let built = built.or_else(|| Some(shipped::repository()?.join("target")));
+    let cache = built.map_or_else(
+        || std::env::temp_dir().join("wsk-codegen-core"),
+        |built| built.join("core"),
+    );
     let folder = cache.join(format!("{target}-{version}"));
     if folder.is_dir() {
         return Ok(folder);
@@ -385,8 +391,8 @@ fn compile(folder: &Path, compiler: &Compiler) -> Result<String, Error> {
 fn checks(source: &Source, arch: Arch, interface: &Interface) -> Result<Vec<Check>, Error> {
     let clang = libclang::load()?;
     let ours: Option<Reading> = if source.is_kit() {
-        let headers = Source::headers(&Source::shipped())?;
-        Some(reader::read(&clang, &headers, Arch::X86_64, None)?)
+        let headers = Source::ours()?;
+        Some(reader::read_ours(&clang, &headers)?)
     } else {
         None
     };

@@ -2,6 +2,7 @@
 //! Windows that has it, and the IRQL that it may be called at.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
@@ -10,6 +11,7 @@ use syn::Type;
 use crate::bind::bindings::bare_function;
 use crate::emit::emitter::{Emitter, hexadecimal, ident};
 use crate::emit::records::Place;
+use crate::emit::tidy;
 use crate::emit::types::member_name;
 use crate::error::Error;
 use crate::find::ntddi;
@@ -53,14 +55,18 @@ impl Emitter<'_> {
             return plain(if base { "base" } else { value });
         };
         let signature = self.signature(table, member, &alias, prototype)?;
-        let since = place.since.map(|since| hexadecimal(since.into(), 8, ""));
-        let since = since.map(|since| quote!(since = #since,));
-        let irql = prototype
-            .origin
-            .irql
-            .as_ref()
-            .map(|irql| quote!(irql = #irql,));
-        Ok(quote!(#[cfg_attr(feature = "dispatch", dispatch(#since #irql entry = #signature))]))
+        let mut keys = String::new();
+        if let Some(since) = place.since {
+            let _ = write!(keys, "since = {}, ", hexadecimal(since.into(), 8, ""));
+        }
+        if let Some(irql) = &prototype.origin.irql {
+            let _ = write!(keys, "irql = {irql:?}, ");
+        }
+        let text = format!(
+            "#[cfg_attr(\n    feature = \"dispatch\",\n    dispatch({keys}entry = {signature})\n)]"
+        );
+        let name = ident(tidy::ENTRY);
+        Ok(quote!(#[#name = #text]))
     }
 
     /// Since when a table has each of its members, the first Windows with Winsock Kernel for a client's; what is no entry has no
@@ -115,7 +121,7 @@ impl Emitter<'_> {
         member: &str,
         alias: &str,
         prototype: &Prototype,
-    ) -> Result<TokenStream, Error> {
+    ) -> Result<String, Error> {
         let problem = |problem: String| Error::item(format!("{table}::{member}"), problem);
         let function = self
             .bindings
@@ -128,21 +134,54 @@ impl Emitter<'_> {
                 "clang and bindgen do not agree on the number of parameters".to_owned(),
             ));
         }
-        let mut parameters = Vec::new();
+        let mut text = String::from("fn(");
         for (input, parameter) in function.inputs.iter().zip(&prototype.parameters) {
-            let sal = sal::tokens(&parameter.sal)
-                .map_err(|what| problem(format!("parameter {} {what}", parameter.name)))?;
-            let name = ident(&parameter.name);
+            let sal = sal::tokens(&parameter.sal).map_err(|what| {
+                problem(format!(
+                    "parameter {} of {alias} ({}:{}) {what}: {}\n  {}",
+                    parameter.name,
+                    prototype.origin.header,
+                    parameter.line,
+                    parameter.sal.join(" "),
+                    sal::remedy(alias, &parameter.name, &parameter.sal)
+                ))
+            })?;
             let ty = self.types.rewrite(&input.ty);
-            parameters.push(quote!(#[sal(#sal)] #name: #ty));
+            let _ = write!(
+                text,
+                "\n        #[sal({})] {}: {},",
+                spelled(&sal),
+                ident(&parameter.name),
+                spelled(&ty)
+            );
         }
-        let output = match &function.output {
-            syn::ReturnType::Default => TokenStream::new(),
-            syn::ReturnType::Type(_, ty) => {
-                let ty = self.types.rewrite(ty.as_ref());
-                quote!(-> #ty)
-            }
-        };
-        Ok(quote!(fn(#(#parameters),*) #output))
+        text.push_str(if function.inputs.is_empty() {
+            ")"
+        } else {
+            "\n    )"
+        });
+        if let syn::ReturnType::Type(_, ty) = &function.output {
+            let _ = write!(text, " -> {}", spelled(&self.types.rewrite(ty.as_ref())));
+        }
+        Ok(text)
     }
+}
+
+/// Tokens as people write them.
+fn spelled(tokens: &impl quote::ToTokens) -> String {
+    let text = tokens.to_token_stream().to_string();
+    let mut spelled = String::new();
+    for word in text.split(' ') {
+        let before = spelled.chars().last();
+        let is_name = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
+        // A space stands between two names, and behind a comma or a colon.
+        let apart = is_name(before) && (is_name(word.chars().next()) || word.starts_with('*'))
+            || matches!(before, Some(',' | ';'))
+            || (before == Some(':') && !spelled.ends_with("::"));
+        if apart {
+            spelled.push(' ');
+        }
+        spelled.push_str(word);
+    }
+    spelled
 }

@@ -22,14 +22,16 @@ fn debug(name: &str, members: &[(Ident, syn::Expr)]) -> TokenStream {
             let value = Literal::i128_unsuffixed(value);
             quote!(#value => #member)
         });
+    let other = format!("{name}({{other}})");
     let ident = ident(name);
     quote! {
         impl core::fmt::Debug for #ident {
             fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                f.write_str(match self.0 {
+                let name = match self.0 {
                     #(#named,)*
-                    other => return f.debug_tuple(#name).field(&other).finish(),
-                })
+                    other => return write!(f, #other),
+                };
+                f.write_str(name)
             }
         }
     }

@@ -8,9 +8,9 @@ use quote::quote;
 
 use crate::bind::bindings::Bindings;
 use crate::emit::emitter::{Emitter, File, Items, ident};
-use crate::emit::functions;
 use crate::emit::output::Output;
 use crate::emit::types::Types;
+use crate::emit::{functions, tidy};
 use crate::error::Error;
 use crate::find::source::Arch;
 use crate::read::facts::Reading;
@@ -217,7 +217,19 @@ fn format(header: &str, tokens: &TokenStream) -> Result<String, Error> {
             format!("does not parse as Rust: {error}"),
         )
     })?;
-    Ok(format!("{header}{}", prettyplease::unparse(&file)))
+    let pretty = prettyplease::unparse(&file);
+    let text = tidy::tidy(&pretty);
+    if !pretty.contains(tidy::ENTRY) {
+        return Ok(format!("{header}{text}"));
+    }
+    // What was written as text is Rust too.
+    syn::parse_file(&text).map_err(|error| {
+        Error::item(
+            "a generated file",
+            format!("does not parse as Rust: {error}"),
+        )
+    })?;
+    Ok(format!("{header}{text}"))
 }
 
 impl Emitter<'_> {

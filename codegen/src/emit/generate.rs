@@ -45,8 +45,8 @@ impl Default for Options {
 pub fn generate(source: &Source, options: &Options) -> Result<Output, Error> {
     let clang = libclang::load()?;
     let runs = if source.is_kit() {
-        let headers = Source::headers(&Source::shipped())?;
-        let reading = reader::read(&clang, &headers, Arch::X86_64, None)?;
+        let headers = Source::ours()?;
+        let reading = reader::read_ours(&clang, &headers)?;
         std::thread::scope(|scope| {
             let binding = scope.spawn(|| run::run(&headers, Arch::X86_64, &reading.facts));
             let bound = || join(binding);

@@ -13,4 +13,5 @@ pub(crate) mod generate;
 pub mod output;
 mod records;
 pub mod releases;
+mod tidy;
 pub(crate) mod types;

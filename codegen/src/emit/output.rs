@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use similar::TextDiff;
 
 use crate::error::Error;
+use crate::find::shipped;
 
 /// Generated files by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +108,10 @@ impl Output {
         for name in names {
             let path = folder.join(name);
             let old = if present.contains(name) {
-                std::fs::read_to_string(&path).map_err(|error| Error::io(&path, error))?
+                let text = std::fs::read_to_string(&path);
+                // A checkout may have line ends of its own.
+                text.map_err(|error| Error::io(&path, error))?
+                    .replace("\r\n", "\n")
             } else {
                 String::new()
             };
@@ -127,10 +131,42 @@ impl Output {
     }
 }
 
-/// The folder of committed files.
-#[must_use]
-pub fn committed() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../wsk-sys/src/generated")
+/// The folder of committed files, of the repository that the generator runs in.
+///
+/// # Errors
+///
+/// When it runs in none.
+pub fn committed() -> Result<PathBuf, Error> {
+    let repository = shipped::repository().ok_or_else(|| {
+        Error::argument(
+            "the committed files",
+            "are those of a checkout of the repository, and the current folder is in none: name a folder with --out",
+        )
+    })?;
+    Ok(repository.join("wsk-sys/src/generated"))
+}
+
+/// Fails where files could not be written into `folder`, before anybody works for it.
+///
+/// # Errors
+///
+/// When the folder is none, or is not writable.
+pub fn writable(folder: &Path) -> Result<(), Error> {
+    if folder.is_file() {
+        return Err(Error::argument(
+            folder.display().to_string(),
+            "is a file: a folder is needed for the generated files",
+        ));
+    }
+    // What is there already, of which the rest will be made.
+    let there = folder.ancestors().find(|folder| folder.exists());
+    let there = match there {
+        Some(there) if !there.as_os_str().is_empty() => there,
+        _ => Path::new("."),
+    };
+    tempfile::NamedTempFile::new_in(there)
+        .map(drop)
+        .map_err(|error| Error::io(folder, error))
 }
 
 /// The names that the crate around a folder of generated files has by hand: those of its `inline` modules, and of the
@@ -180,7 +216,7 @@ fn name_of(item: &syn::Item) -> Option<String> {
 }
 
 /// Temporary files are private to their user; sources are not.
-fn readable_by_all(path: &Path) -> Result<(), Error> {
+pub(crate) fn readable_by_all(path: &Path) -> Result<(), Error> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
@@ -240,6 +276,12 @@ mod tests {
         }
         new.write(folder.path()).unwrap();
         assert_eq!(new.diff(folder.path()).unwrap(), "");
+        std::fs::write(folder.path().join("a.rs"), "3\r\n").unwrap();
+        assert_eq!(
+            new.diff(folder.path()).unwrap(),
+            "",
+            "line ends are no difference"
+        );
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 }

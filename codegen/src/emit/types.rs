@@ -210,6 +210,13 @@ impl VisitMut for Rewriter<'_> {
                 *ty = native;
                 return;
             }
+            if segments == ["core", "option", "Option"] {
+                let option = path.path.segments.last().cloned();
+                let mut option: Type = parse_quote!(#option);
+                visit_mut::visit_type_mut(self, &mut option);
+                *ty = option;
+                return;
+            }
             if let [name] = segments.as_slice()
                 && let Some(target) = self.0.inlined.get(name)
             {

@@ -69,12 +69,13 @@ impl Kit {
         ntddi::of_build(self.version?.build())
     }
 
-    /// The folders to search for headers, in order, with those of `sdk` where the kit has no such headers of its own.
+    /// The folders to search for headers, in order, with those of `sdk` where the kit has no such headers of its own, and
+    /// `stand_ins` for the compiler's where neither has them.
     ///
     /// # Errors
     ///
     /// When the kit has no `wsk.h`, or the SDK's headers are neither in it, nor beside it, nor in `sdk`.
-    pub fn include(&self, sdk: Option<&Path>) -> Result<Vec<PathBuf>, Error> {
+    pub fn include(&self, sdk: Option<&Path>, stand_ins: &Path) -> Result<Vec<PathBuf>, Error> {
         let km = child(&self.folder, "km").unwrap_or_else(|| self.folder.join("km"));
         for name in ["wsk.h", "ntddk.h"] {
             if child(&km, name).is_none() {
@@ -107,7 +108,7 @@ impl Kit {
         if let Some(sdk) = &sdk {
             folders.extend(child(sdk, "shared"));
         }
-        folders.push(stand_ins());
+        folders.push(stand_ins.to_owned());
         folders.extend(child(&self.folder, "ucrt"));
         folders.extend(sdk.and_then(|sdk| child(&sdk, "ucrt")));
         Ok(folders)
@@ -115,10 +116,12 @@ impl Kit {
 
     /// The SDK's headers of another version beside this one, or of the SDK's package beside the kit's.
     fn nearby_sdk(&self) -> Option<PathBuf> {
-        let include = self.folder.parent()?;
+        // A path as it was given may be too short to have the parents that the folder has.
+        let folder = dunce::canonicalize(&self.folder).ok()?;
+        let include = folder.parent()?;
         let mut roots = vec![include.to_owned()];
         for package in include.ancestors().skip(1).take(4) {
-            let siblings = subfolders(package.parent()?);
+            let siblings = package.parent().map(subfolders).unwrap_or_default();
             roots.extend(siblings.into_iter().filter(|folder| {
                 let name = name_of(folder).to_lowercase();
                 name.starts_with("microsoft.windows.sdk.cpp")
@@ -133,20 +136,15 @@ impl Kit {
 /// A header that only the SDK's `shared` has.
 const SDK_HEADER: &str = "ws2def.h";
 
-/// What stands for the compiler's headers where neither kit nor SDK has them.
-#[must_use]
-pub fn stand_ins() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("runtime")
-}
-
 /// Where below a root the folders of versions may be: a kit's root, `Include` itself, a package, a folder of packages.
-const LAYOUTS: [&[&str]; 7] = [
+const LAYOUTS: [&[&str]; 8] = [
     &[],
     &["include"],
     &["c", "include"],
     &["*", "c", "include"],
     &["*", "*", "c", "include"],
     &["windows kits", "10", "include"],
+    &["program files (x86)", "windows kits", "10", "include"],
     &["program files", "windows kits", "10", "include"],
 ];
 
@@ -156,8 +154,10 @@ const LAYOUTS: [&[&str]; 7] = [
 ///
 /// When there is none.
 pub fn versions(root: &Path) -> Result<Vec<Kit>, Error> {
-    let mut kits: Vec<Kit> = folders_holding(root, "km")
+    let root = version_of_km(root).unwrap_or_else(|| root.to_owned());
+    let mut kits: Vec<Kit> = folders_holding(&root, "km")
         .into_iter()
+        .filter(|folder| child(folder, "km").is_some_and(|km| holds_headers(&km)))
         .map(|folder| Kit {
             version: name_of(&folder).parse().ok(),
             folder,
@@ -171,7 +171,7 @@ pub fn versions(root: &Path) -> Result<Vec<Kit>, Error> {
             .map(|layout| {
                 layout
                     .iter()
-                    .fold(root.to_owned(), |path, part| path.join(part))
+                    .fold(root.clone(), |path, part| path.join(part))
             })
             .collect();
         return Err(Error::NoKit { looked });
@@ -179,6 +179,20 @@ pub fn versions(root: &Path) -> Result<Vec<Kit>, Error> {
     kits.sort_by(|a, b| (a.version, &a.folder).cmp(&(b.version, &b.folder)));
     kits.dedup_by(|a, b| a.version.is_some() && a.version == b.version);
     Ok(kits)
+}
+
+/// The folder of a version, where somebody names the folder of its kernel-mode headers.
+fn version_of_km(root: &Path) -> Option<PathBuf> {
+    let whole = dunce::canonicalize(root).ok()?;
+    let is_km = name_of(&whole).eq_ignore_ascii_case("km") && holds_headers(&whole);
+    is_km.then(|| whole.parent().map(Path::to_owned))?
+}
+
+/// Whether a folder of kernel-mode headers is one: kits have others of that name deeper inside.
+fn holds_headers(km: &Path) -> bool {
+    ["wdm.h", "ntddk.h", "wsk.h"]
+        .iter()
+        .any(|name| child(km, name).is_some())
 }
 
 /// The version of the kit at `root` that is asked for, or the newest that has Winsock Kernel.
@@ -461,7 +475,7 @@ mod tests {
         touch(root.path(), &["Include/10.0.22621.0/km/ntddk.h"]);
         let error = choose(root.path(), None)
             .unwrap()
-            .include(None)
+            .include(None, Path::new("stand-ins"))
             .unwrap_err();
         let Error::MissingHeader { name, looked, .. } = error else {
             panic!("{error}")
@@ -492,7 +506,10 @@ mod tests {
             ],
         );
         let kit = choose(&packages.join("wdk.1"), None).unwrap();
-        let error = kit.include(None).unwrap_err().to_string();
+        let error = kit
+            .include(None, Path::new("stand-ins"))
+            .unwrap_err()
+            .to_string();
         for part in ["ws2def.h was not found", "10.0.26100.0/shared", "--sdk"] {
             assert!(error.contains(part), "{part} not in {error}");
         }
@@ -501,7 +518,7 @@ mod tests {
             &["Microsoft.Windows.SDK.CPP.10/c/Include/10.0.26100.0/shared/ws2def.h"],
         );
         assert!(
-            kit.include(None)
+            kit.include(None, Path::new("stand-ins"))
                 .unwrap()
                 .iter()
                 .any(|folder| folder.ends_with("shared"))
@@ -509,11 +526,14 @@ mod tests {
         touch(packages, &["flat/shared/ws2def.h"]);
         let flat = packages.join("flat");
         assert!(
-            kit.include(Some(&flat))
+            kit.include(Some(&flat), Path::new("stand-ins"))
                 .unwrap()
                 .contains(&flat.join("shared"))
         );
-        assert!(kit.include(Some(&packages.join("none"))).is_err());
+        assert!(
+            kit.include(Some(&packages.join("none")), Path::new("stand-ins"))
+                .is_err()
+        );
     }
 
     #[test]
@@ -554,6 +574,38 @@ mod tests {
             "--wdk",
         ] {
             assert!(error.contains(part), "{part} not in {error}");
+        }
+    }
+
+    #[test]
+    fn the_folder_of_kernel_mode_headers_is_named_itself() {
+        let root = tempfile::tempdir().unwrap();
+        touch_kit(root.path(), "Include", "10.0.26100.0");
+        touch(root.path(), &["Include/10.0.26100.0/km/acx/km/1.1/acx.h"]);
+        for named in [
+            "Include/10.0.26100.0/km",
+            "Include/10.0.26100.0",
+            "Include",
+            ".",
+        ] {
+            let found = versions(&root.path().join(named)).unwrap();
+            assert_eq!(found.len(), 1, "{named}: {found:?}");
+            assert_eq!(found[0].name(), "10.0.26100.0", "{named}");
+        }
+        // One that holds no headers is none.
+        assert!(versions(&root.path().join("Include/10.0.26100.0/km/acx")).is_err());
+    }
+
+    #[test]
+    fn both_folders_of_programs() {
+        for programs in ["Program Files", "Program Files (x86)"] {
+            let root = tempfile::tempdir().unwrap();
+            touch_kit(
+                root.path(),
+                &format!("{programs}/Windows Kits/10/Include"),
+                "10.0.26100.0",
+            );
+            assert_eq!(versions(root.path()).unwrap().len(), 1, "{programs}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! Which headers are read, for which target, and with which arguments to clang.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,8 +8,10 @@ use std::sync::Arc;
 use tempfile::NamedTempFile;
 
 use crate::error::Error;
+use crate::find::corrections::Correction;
 use crate::find::kit::{self, Kit};
 use crate::find::overlay;
+use crate::find::shipped::{self, Shipped};
 
 /// An architecture that `wsk-sys` is generated for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,7 +81,10 @@ pub struct Source {
     /// Whether somebody asked for that version, and it need not be what the headers are of.
     asked: bool,
     build: Option<u32>,
+    corrections: Vec<Correction>,
     root: String,
+    /// Our own headers, on which a kit's are read.
+    shipped: Arc<Shipped>,
 }
 
 /// The headers whose declarations are not bound: they hold what C needs to read the others.
@@ -120,7 +126,9 @@ impl Source {
             ntddi: None,
             asked: false,
             build: None,
+            corrections: Vec::new(),
             root: "#include <ntddk.h>\n#include <wsk.h>\n".to_owned(),
+            shipped: shipped::shipped()?,
         })
     }
 
@@ -130,8 +138,9 @@ impl Source {
     ///
     /// When the kit has no `wsk.h`.
     pub fn kit(kit: &Kit, sdk: Option<&Path>) -> Result<Self, Error> {
+        let shipped = shipped::shipped()?;
         let mut include = Vec::new();
-        for folder in kit.include(sdk)? {
+        for folder in kit.include(sdk, &shipped.runtime)? {
             include.push(whole(&folder)?);
         }
         let overlay = if cfg!(windows) {
@@ -142,12 +151,14 @@ impl Source {
         Ok(Self {
             name: kit.name(),
             kit: true,
-            root: kit_root(),
+            root: kit_root(&shipped.headers),
+            shipped,
             include,
             overlay,
             ntddi: kit.ntddi(),
             asked: false,
             build: kit.version.map(kit::Version::build),
+            corrections: Vec::new(),
         })
     }
 
@@ -161,10 +172,28 @@ impl Source {
         }
     }
 
-    /// The folder of headers that the repository ships.
+    /// The same headers, with these corrections of their annotations.
     #[must_use]
-    pub fn shipped() -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../headers")
+    pub fn with_corrections(self, corrections: Vec<Correction>) -> Self {
+        Self {
+            corrections,
+            ..self
+        }
+    }
+
+    /// What somebody corrects in the headers, besides what is known to be wrong.
+    #[must_use]
+    pub fn corrections(&self) -> &[Correction] {
+        &self.corrections
+    }
+
+    /// Our own headers: those of the repository that the generator runs in, or else those that it was built with.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be written where clang can read them.
+    pub fn ours() -> Result<Self, Error> {
+        Self::headers(&shipped::shipped()?.headers)
     }
 
     /// What to call the headers in messages: the kit's version, or the folder.
@@ -191,10 +220,10 @@ impl Source {
         self.asked
     }
 
-    /// Whether the headers are those that this repository ships.
+    /// Whether the headers are our own.
     #[must_use]
-    pub fn is_shipped(&self) -> bool {
-        whole(&Self::shipped()).is_ok_and(|shipped| self.include == [shipped])
+    pub fn is_ours(&self) -> bool {
+        whole(&self.shipped.headers).is_ok_and(|ours| self.include == [ours])
     }
 
     /// Whether `file` holds declarations of the interface, rather than what C needs to read them.
@@ -217,6 +246,29 @@ impl Source {
         self.include
             .iter()
             .find_map(|folder| kit::child(folder, name))
+    }
+
+    /// The names that our own `sal.h` defines, and that of the headers where they are ours.
+    ///
+    /// # Errors
+    ///
+    /// When a `sal.h` cannot be read.
+    pub fn annotations(&self) -> Result<BTreeSet<String>, Error> {
+        let mut names = BTreeSet::new();
+        let theirs = self.find("sal.h").filter(|_| !self.kit);
+        let theirs = theirs
+            .map(|path| std::fs::read_to_string(&path).map_err(|error| Error::io(&path, error)));
+        let theirs = theirs.transpose()?.unwrap_or_default();
+        for text in [shipped::sal(), &theirs] {
+            let defined = text
+                .lines()
+                .filter_map(|line| line.strip_prefix("#define "));
+            names.extend(defined.map(|rest| {
+                let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+                rest[..end.unwrap_or(rest.len())].to_owned()
+            }));
+        }
+        Ok(names)
     }
 
     /// The text of the file that includes everything to be bound.
@@ -273,17 +325,17 @@ pub(crate) fn header_name(file: &Path) -> String {
 
 /// What a kit's headers are read through: its own SAL defines every annotation away, and is then overridden by ours, which
 /// makes them attributes that clang reports.
-fn kit_root() -> String {
+fn kit_root(ours: &Path) -> String {
     let mut root = String::new();
-    for name in ["sal.h", "specstrings.h", "driverspecs.h"] {
+    for name in ["sal.h", "specstrings.h", "driverspecs.h", "kernelspecs.h"] {
         let _ = writeln!(
             root,
             "#if __has_include(<{name}>)\n#include <{name}>\n#endif"
         );
     }
-    let sal = Source::shipped().join("sal.h");
+    let sal = ours.join("sal.h");
     let sal = whole(&sal).unwrap_or(sal);
-    let sal = sal.display().to_string().replace('\\', "/");
+    let sal = in_include(&sal.display().to_string());
     let _ = writeln!(root, "#undef WSK_HEADERS_SAL_H\n#include \"{sal}\"");
     root.push_str("#include <ntddk.h>\n#include <wsk.h>\n");
     for name in COMPANIONS {
@@ -293,6 +345,23 @@ fn kit_root() -> String {
         );
     }
     root
+}
+
+/// A path as `#include "…"` takes it: with slashes, on Windows too.
+fn in_include(path: &str) -> String {
+    if is_of_windows(path) {
+        path.replace('\\', "/")
+    } else {
+        path.to_owned()
+    }
+}
+
+/// Whether a path is one of Windows, with a drive or a server.
+fn is_of_windows(path: &str) -> bool {
+    let mut letters = path.chars();
+    let drive =
+        letters.next().is_some_and(|c| c.is_ascii_alphabetic()) && letters.next() == Some(':');
+    drive || path.starts_with("\\\\")
 }
 
 /// The whole path of a folder, of the kind that clang takes on Windows too.
@@ -311,11 +380,27 @@ fn unicode(path: &Path) -> Result<String, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Arch, Language, Source};
+    use super::{Arch, Language, Source, in_include};
+
+    #[test]
+    fn paths_of_every_system_in_an_include() {
+        for (path, include) in [
+            (
+                r"C:\Program Files (x86)\Windows Kits\10\sal.h",
+                "C:/Program Files (x86)/Windows Kits/10/sal.h",
+            ),
+            (r"\\server\kits\sal.h", "//server/kits/sal.h"),
+            ("/Users/me/wdk@home/sal.h", "/Users/me/wdk@home/sal.h"),
+            // A backslash is a letter of a name elsewhere.
+            (r"/home/me/a\b/sal.h", r"/home/me/a\b/sal.h"),
+        ] {
+            assert_eq!(in_include(path), include);
+        }
+    }
 
     #[test]
     fn the_version_reaches_clang() {
-        let source = Source::headers(&Source::shipped()).unwrap();
+        let source = Source::ours().unwrap();
         let has = |source: &Source, argument: &str| {
             source
                 .arguments(Arch::X86_64, Language::Cpp)

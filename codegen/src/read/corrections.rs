@@ -1,20 +1,25 @@
 //! SAL annotations that contradict the documentation, corrected in one place, each with its reason.
 
+use std::borrow::Cow;
+
 use crate::error::Error;
+use crate::find::corrections::Correction;
 use crate::read::facts::Facts;
 
-/// One correction.
-pub(crate) struct Correction {
-    /// The callback or function.
-    pub item: &'static str,
-    /// The parameter.
-    pub parameter: &'static str,
-    /// What the header says.
-    pub header: &'static str,
-    /// What holds.
-    pub correct: &'static str,
-    /// Why, and who says so.
-    pub reason: &'static str,
+const fn correction(
+    item: &'static str,
+    parameter: &'static str,
+    header: &'static str,
+    correct: &'static str,
+    reason: &'static str,
+) -> Correction {
+    Correction {
+        item: Cow::Borrowed(item),
+        parameter: Cow::Borrowed(parameter),
+        header: Cow::Borrowed(header),
+        correct: Cow::Borrowed(correct),
+        reason: Cow::Borrowed(reason),
+    }
 }
 
 /// Why parameters of an event callback may be NULL that the headers mark as required: the callback also tells that the socket is
@@ -29,25 +34,34 @@ const fn when_dead(
     header: &'static str,
     correct: &'static str,
 ) -> Correction {
-    Correction {
-        item,
-        parameter,
-        header,
-        correct,
-        reason: DEAD,
-    }
+    correction(item, parameter, header, correct, DEAD)
+}
+
+/// Why the client of a provider's functions may be NULL.
+const OPAQUE: &str = "the documentation says of `WSK_PROVIDER_NPI.Client` only that it is passed to the functions of the table, and a \
+                      provider without a use for it leaves it NULL: \
+                      https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_provider_npi";
+
+const fn opaque(item: &'static str) -> Correction {
+    correction(item, "Client", "_In_", "_In_opt_", OPAQUE)
 }
 
 /// The table.
 pub(crate) const CORRECTIONS: &[Correction] = &[
-    Correction {
-        item: "PFN_WSK_RECEIVE_FROM",
-        parameter: "ControlLength",
-        header: "_Inout_",
-        correct: "_Inout_opt_",
-        reason: "the documentation allows NULL when no control information is wanted: \
-                 https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_from",
-    },
+    correction(
+        "PFN_WSK_RECEIVE_FROM",
+        "ControlLength",
+        "_Inout_",
+        "_Inout_opt_",
+        "the documentation allows NULL when no control information is wanted: \
+         https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_from",
+    ),
+    opaque("PFN_WSK_SOCKET"),
+    opaque("PFN_WSK_SOCKET_CONNECT"),
+    opaque("PFN_WSK_CONTROL_CLIENT"),
+    opaque("PFN_WSK_GET_ADDRESS_INFO"),
+    opaque("PFN_WSK_FREE_ADDRESS_INFO"),
+    opaque("PFN_WSK_GET_NAME_INFO"),
     when_dead("PFN_WSK_ACCEPT_EVENT", "LocalAddress", "_In_", "_In_opt_"),
     when_dead("PFN_WSK_ACCEPT_EVENT", "RemoteAddress", "_In_", "_In_opt_"),
     when_dead(
@@ -132,36 +146,23 @@ pub(crate) const LATER: &[Later] = &[
     ),
 ];
 
-/// Applies the tables.
+/// Applies the tables, and before them the corrections `more`.
 ///
 /// # Errors
 ///
 /// When a correction no longer fits the header, which is when it has to be looked at again.
-pub(crate) fn apply(facts: &mut Facts) -> Result<(), Error> {
-    for correction in CORRECTIONS {
-        let Some(prototype) = facts.callbacks.get_mut(correction.item) else {
-            continue;
-        };
-        let parameter = prototype
-            .parameters
-            .iter_mut()
-            .find(|p| p.name == correction.parameter);
-        let fits = |sal: &&mut String| {
-            let sal = sal.as_str();
-            sal == correction.header || sal == correction.correct
-        };
-        let sal = parameter.and_then(|parameter| parameter.sal.iter_mut().find(fits));
-        let Some(sal) = sal else {
+pub(crate) fn apply(facts: &mut Facts, more: &[Correction]) -> Result<(), Error> {
+    for correction in more {
+        if !correct(facts, correction)? {
             return Err(Error::item(
-                correction.item,
-                format!(
-                    "the correction of parameter {} expects {} in the header and does not find it: remove or \
-                     mend the entry in read/corrections.rs, which is there because {}",
-                    correction.parameter, correction.header, correction.reason
-                ),
+                correction.item.clone(),
+                "a correction is for it, and the headers do not have it",
             ));
-        };
-        correction.correct.clone_into(sal);
+        }
+    }
+    for correction in CORRECTIONS {
+        // Older releases do not have them all.
+        correct(facts, correction)?;
     }
     for later in LATER {
         // Older releases do not have them at all.
@@ -171,4 +172,44 @@ pub(crate) fn apply(facts: &mut Facts) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Applies one correction; whether the headers have its item at all.
+fn correct(facts: &mut Facts, correction: &Correction) -> Result<bool, Error> {
+    let Some(prototype) = facts.callbacks.get_mut(&*correction.item) else {
+        return Ok(false);
+    };
+    let mut parameters = prototype.parameters.iter_mut();
+    let parameter = parameters.find(|known| known.name == correction.parameter);
+    let Some(sal) = parameter.map(|parameter| &mut parameter.sal) else {
+        return Err(stale(correction));
+    };
+    let whole = sal.join(" ");
+    let one = sal.iter_mut().find(|sal| {
+        **sal == correction.header && !correction.header.is_empty() || **sal == correction.correct
+    });
+    if whole == correction.header {
+        *sal = vec![correction.correct.clone().into_owned()];
+    } else if let Some(one) = one {
+        *one = correction.correct.clone().into_owned();
+    } else {
+        return Err(stale(correction));
+    }
+    Ok(true)
+}
+
+fn stale(correction: &Correction) -> Error {
+    let said = if correction.header.is_empty() {
+        "nothing"
+    } else {
+        &correction.header
+    };
+    Error::item(
+        correction.item.clone(),
+        format!(
+            "the correction of parameter {} expects {said} in the header and does not find it: remove or mend the correction, \
+             which is there because {}",
+            correction.parameter, correction.reason
+        ),
+    )
 }

@@ -296,6 +296,29 @@ fn without_comments(line: &str, in_comment: &mut bool) -> String {
     }
 }
 
+/// Some text with its comments replaced by spaces, at the same length.
+pub(crate) fn without_comments_of(text: &[u8]) -> Vec<u8> {
+    let mut blank = text.to_vec();
+    let mut at = 0;
+    while at < text.len() {
+        let end = match &text[at..] {
+            [b'/', b'/', ..] => text[at..].iter().position(|byte| *byte == b'\n'),
+            [b'/', b'*', ..] => {
+                let close = text[at + 2..].windows(2).position(|pair| pair == b"*/");
+                close.map(|close| close + 4)
+            }
+            _ => {
+                at += 1;
+                continue;
+            }
+        };
+        let end = at + end.unwrap_or(text.len() - at);
+        blank[at..end].fill(b' ');
+        at = end;
+    }
+    blank
+}
+
 /// Where a comment or a string begins.
 fn comment_or_string(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();

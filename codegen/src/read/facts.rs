@@ -30,7 +30,9 @@ pub(crate) struct Origin {
 pub(crate) struct Parameter {
     /// The name in the header.
     pub name: String,
-    /// SAL annotations, such as `_In_reads_bytes_opt_(Length)`.
+    /// The line that it stands on.
+    pub line: u32,
+    /// SAL annotations, such as `_In_reads_bytes_opt_(Length)`, and words that look like some and are not known.
     pub sal: Vec<String>,
 }
 

@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use clang::{Clang, Entity, EntityKind, EntityVisitResult, TranslationUnit, Type, TypeKind};
 
 use crate::error::Error;
-use crate::find::source::{Arch, Language, Source, header_name};
+use crate::find::source::{Arch, Language, Source};
 use crate::read::facts::WSK;
 use crate::read::macros::{self, Candidates, Constants};
-use crate::read::parse::{self, place};
+use crate::read::parse::{self, Places};
 
 /// Records nest no deeper in any header.
 const DEPTH: u32 = 32;
@@ -93,6 +93,7 @@ pub(crate) fn seen(
     constants: &Constants,
 ) -> Seen {
     let mut seen = Seen::new();
+    let mut places = Places::default();
     unit.get_entity()
         .visit_children(|entity, _| match entity.get_kind() {
             EntityKind::LinkageSpec | EntityKind::UnexposedDecl => EntityVisitResult::Recurse,
@@ -102,7 +103,7 @@ pub(crate) fn seen(
             | EntityKind::TypedefDecl
             | EntityKind::FunctionDecl => {
                 if let Some(name) = entity.get_name()
-                    && is_bound(entity, &name, source, known)
+                    && is_bound(entity, &name, source, known, &mut places)
                 {
                     declaration(entity, &name, &mut seen);
                 }
@@ -119,14 +120,20 @@ pub(crate) fn seen(
 
 /// Whether a declaration is one of those that are bound. Names that clang makes up for what has none differ by language: such
 /// records are seen through their typedefs.
-fn is_bound(entity: Entity<'_>, name: &str, source: &Source, known: &BTreeSet<&str>) -> bool {
+fn is_bound<'tu>(
+    entity: Entity<'tu>,
+    name: &str,
+    source: &Source,
+    known: &BTreeSet<&str>,
+    places: &mut Places<'tu>,
+) -> bool {
     if name.is_empty() || name.contains('(') {
         return false;
     }
     let is_known = known.contains(name);
-    place(entity).is_some_and(|(path, _)| {
-        let wanted = is_known || !source.is_kit() || header_name(&path) == WSK;
-        wanted && source.is_bound(&path)
+    places.of(entity, source).is_some_and(|(place, _)| {
+        let wanted = is_known || !source.is_kit() || place.header == WSK;
+        wanted && place.is_bound
     })
 }
 

@@ -1,13 +1,16 @@
 //! One parse of the headers by clang, from which every fact is read: declarations, annotations, and, through constants
 //! appended to the file that includes the headers, the values of macros.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use clang::diagnostic::{Diagnostic, Severity};
+use clang::source::File;
 use clang::{Clang, Entity, Index, TranslationUnit, Unsaved};
 
 use crate::error::Error;
-use crate::find::source::{Arch, Language, Source};
+use crate::find::source::{Arch, Language, Source, header_name};
 
 /// The name under which clang sees the file that includes the headers.
 const ROOT: &str = "wsk-codegen.h";
@@ -110,4 +113,37 @@ pub(crate) fn place(entity: Entity<'_>) -> Option<(PathBuf, u32)> {
     let location = entity.get_location()?.get_expansion_location();
     let path = location.file?.get_path();
     Some((path, location.line))
+}
+
+/// Where declarations stand: what is known of a file is found out once.
+#[derive(Default)]
+pub(crate) struct Places<'tu> {
+    files: HashMap<File<'tu>, Rc<Place>>,
+}
+
+/// A header that declarations stand in.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub path: PathBuf,
+    /// Its name, as headers spell it.
+    pub header: String,
+    /// Whether it holds declarations of the interface.
+    pub is_bound: bool,
+}
+
+impl<'tu> Places<'tu> {
+    /// The file and line that a declaration stands in.
+    pub(crate) fn of(&mut self, entity: Entity<'tu>, source: &Source) -> Option<(Rc<Place>, u32)> {
+        let location = entity.get_location()?.get_expansion_location();
+        let file = location.file?;
+        let place = self.files.entry(file).or_insert_with(|| {
+            let path = file.get_path();
+            Rc::new(Place {
+                header: header_name(&path),
+                is_bound: source.is_bound(&path),
+                path,
+            })
+        });
+        Some((Rc::clone(place), location.line))
+    }
 }

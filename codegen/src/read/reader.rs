@@ -13,7 +13,7 @@ use crate::read::facts::{
     Facts, FunctionMacro, Origin, Parameter, Prototype, Reading, Tagged, WSK,
 };
 use crate::read::macros::{self, Candidates, Constant, Constants};
-use crate::read::parse::{self, place};
+use crate::read::parse::{self, Places, place};
 use crate::read::shape::Shaper;
 use crate::read::{corrections, describe, directives, fields, language, names, sal, tables};
 
@@ -21,24 +21,51 @@ use crate::read::{corrections, describe, directives, fields, language, names, sa
 ///
 /// # Errors
 ///
-/// When the headers do not parse.
+/// When the headers do not parse, or say something else to C than to C++.
 pub(crate) fn read(
     clang: &Clang,
     source: &Source,
     arch: Arch,
     shipped: Option<&Reading>,
 ) -> Result<Reading, Error> {
+    let (mut reading, compare) = in_cpp(clang, source, arch, shipped)?;
+    for (name, constant) in compare()? {
+        if let Some(known) = reading.constants.get_mut(&name) {
+            (known.size, known.signed) = (constant.size, constant.signed);
+        }
+    }
+    Ok(reading)
+}
+
+/// Reads the facts of our own headers, where they only describe those of a kit: what they say to C is seen where something is
+/// generated from them.
+///
+/// # Errors
+///
+/// When they do not parse.
+pub(crate) fn read_ours(clang: &Clang, ours: &Source) -> Result<Reading, Error> {
+    in_cpp(clang, ours, Arch::X86_64, None).map(|(reading, _)| reading)
+}
+
+/// What C++ sees, and the comparison with C that is left to do.
+fn in_cpp<'r>(
+    clang: &'r Clang,
+    source: &'r Source,
+    arch: Arch,
+    shipped: Option<&'r Reading>,
+) -> Result<(Reading, impl FnOnce() -> Result<Constants, Error> + use<'r>), Error> {
     let candidates = Candidates::find(source, shipped.map(|shipped| &shipped.constants))?;
     let probes = candidates.probes(Language::Cpp);
     let known = shipped.map(|shipped| shipped.facts.names());
     let known = known.unwrap_or_default();
-    let (mut reading, in_cpp) =
+    let (reading, in_cpp) =
         parse::with_unit(clang, source, (arch, Language::Cpp), &probes, |unit| {
             let shipped = shipped.map(|shipped| &shipped.facts);
             let mut reader = Reader {
                 source,
                 shipped,
                 known: known.clone(),
+                known_annotations: source.annotations()?.into(),
                 candidates: &candidates,
                 files: HashMap::new(),
                 facts: Facts::default(),
@@ -52,7 +79,7 @@ pub(crate) fn read(
                 unnamed,
                 ..
             } = reader;
-            corrections::apply(&mut facts)?;
+            corrections::apply(&mut facts, source.corrections())?;
             if let Some(shipped) = shipped {
                 describe::describe(&mut facts, shipped, source.build().map(|_| source.name()));
             }
@@ -77,18 +104,14 @@ pub(crate) fn read(
             let seen = language::seen(unit, source, &known, &values);
             Ok((reading, seen))
         })?;
-    let in_c = language::compare(clang, source, arch, &candidates, &known, &in_cpp)?;
-    for (name, constant) in in_c {
-        if let Some(known) = reading.constants.get_mut(&name) {
-            (known.size, known.signed) = (constant.size, constant.signed);
-        }
-    }
-    Ok(reading)
+    let compare = move || language::compare(clang, source, arch, &candidates, &known, &in_cpp);
+    Ok((reading, compare))
 }
 
 /// What is read from the text of one header: for each line, its words of documentation, and the version that it is
 /// conditional on.
 struct Text {
+    bytes: Vec<u8>,
     docs: Vec<Option<String>>,
     since: Vec<Option<String>>,
 }
@@ -98,6 +121,8 @@ struct Reader<'s> {
     shipped: Option<&'s Facts>,
     /// Names that our own headers declare.
     known: BTreeSet<&'s str>,
+    /// The annotations that our own `sal.h` has, with or without a meaning.
+    known_annotations: std::rc::Rc<BTreeSet<String>>,
     candidates: &'s Candidates,
     files: HashMap<PathBuf, Text>,
     facts: Facts,
@@ -130,8 +155,9 @@ impl Reader<'_> {
             }
         }
         self.facts.public = names::public_names(&typedefs);
+        let mut places = Places::default();
         for entity in declared {
-            self.declaration(entity)?;
+            self.declaration(entity, &mut places)?;
         }
         let facts = &mut self.facts;
         let defined = |name: &String| {
@@ -141,15 +167,19 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn declaration(&mut self, entity: Entity<'_>) -> Result<(), Error> {
-        let name = entity.get_name();
-        let Some((path, line)) = place(entity) else {
+    fn declaration<'tu>(
+        &mut self,
+        entity: Entity<'tu>,
+        places: &mut Places<'tu>,
+    ) -> Result<(), Error> {
+        let Some((place, line)) = places.of(entity, self.source) else {
             return Ok(());
         };
-        if !self.source.is_bound(&path) {
+        if !place.is_bound {
             return Ok(());
         }
-        let header = source::header_name(&path);
+        let name = entity.get_name();
+        let (path, header) = (place.path.clone(), place.header.clone());
         let wanted =
             |name: &str| self.shipped.is_none() || header == WSK || self.known.contains(name);
         let Some(name) = name.filter(|name| wanted(name)) else {
@@ -192,7 +222,7 @@ impl Reader<'_> {
                 };
                 if imported {
                     self.shape(&name, &header, entity);
-                    let parameters = parameters(entity);
+                    let parameters = self.parameters(entity, &origin.header)?;
                     self.facts
                         .functions
                         .insert(name, Prototype { origin, parameters });
@@ -285,7 +315,7 @@ impl Reader<'_> {
         });
         self.shape(&name, &origin.header, entity);
         if function {
-            let parameters = parameters(entity);
+            let parameters = self.parameters(entity, &origin.header)?;
             self.facts
                 .callbacks
                 .insert(name, Prototype { origin, parameters });
@@ -393,6 +423,34 @@ impl Reader<'_> {
         Ok(doc.join("\n"))
     }
 
+    fn parameters(&mut self, entity: Entity<'_>, header: &str) -> Result<Vec<Parameter>, Error> {
+        let children = entity.get_children().into_iter();
+        let declared = children.filter(|child| child.get_kind() == EntityKind::ParmDecl);
+        let mut parameters = Vec::new();
+        for (index, parameter) in declared.enumerate() {
+            let mut annotations = sal::annotations(parameter);
+            annotations.retain(|sal| !sal.starts_with("_IRQL"));
+            let location = parameter.get_location();
+            let location = location.map(|location| location.get_file_location());
+            if let Some((offset, path)) = location
+                .filter(|_| header == WSK && parameter.get_name().is_some())
+                .and_then(|location| Some((location.offset, location.file?.get_path())))
+            {
+                let known = self.known_annotations.clone();
+                let text = self.text(&path)?;
+                annotations.extend(sal::strange_words(&text.bytes, offset as usize, &known));
+            }
+            parameters.push(Parameter {
+                name: parameter
+                    .get_name()
+                    .unwrap_or_else(|| format!("arg{}", index + 1)),
+                line: place(parameter).map_or(0, |(_, line)| line),
+                sal: annotations,
+            });
+        }
+        Ok(parameters)
+    }
+
     fn text(&mut self, path: &Path) -> Result<&Text, Error> {
         if !self.files.contains_key(path) {
             let bytes = std::fs::read(path).map_err(|error| Error::io(path, error))?;
@@ -402,7 +460,8 @@ impl Reader<'_> {
                 .map(|line| Some(line.trim_start().strip_prefix("///")?.trim().to_owned()))
                 .collect();
             let since = directives::conditions(&text);
-            self.files.insert(path.to_owned(), Text { docs, since });
+            self.files
+                .insert(path.to_owned(), Text { bytes, docs, since });
         }
         Ok(&self.files[path])
     }
@@ -418,24 +477,6 @@ fn tag_of_typedef(typedef: Entity<'_>) -> Option<String> {
 /// Whether a name is what clang calls something that has none.
 fn is_unnamed(name: &str) -> bool {
     name.is_empty() || name.starts_with('(')
-}
-
-fn parameters(entity: Entity<'_>) -> Vec<Parameter> {
-    entity
-        .get_children()
-        .into_iter()
-        .filter(|child| child.get_kind() == EntityKind::ParmDecl)
-        .enumerate()
-        .map(|(index, parameter)| Parameter {
-            name: parameter
-                .get_name()
-                .unwrap_or_else(|| format!("arg{}", index + 1)),
-            sal: sal::annotations(parameter)
-                .into_iter()
-                .filter(|sal| !sal.starts_with("_IRQL"))
-                .collect(),
-        })
-        .collect()
 }
 
 /// The words of a `///` or `/** */` comment.

@@ -1,9 +1,13 @@
 //! SAL, the annotation language of the Windows headers. Our own `sal.h` makes each annotation an attribute that clang
 //! reports; here they are read from those attributes, and checked to be of the kinds that the typed wrappers understand.
 
+use std::collections::BTreeSet;
+
 use clang::{Entity, EntityKind};
 use proc_macro2::TokenStream;
 use quote::quote;
+
+use crate::read::directives;
 
 /// An annotation of a table entry's parameter that has a meaning for its wrapper: its name without the underscores around it,
 /// what the pointer is there for, whether it may be NULL, and what a count counts.
@@ -41,28 +45,25 @@ pub(crate) fn irql(annotations: &[String]) -> Option<String> {
     })
 }
 
-/// The one annotation of a table entry's parameter, as the derive reads it: `In_reads_bytes_opt(Length)`.
+/// The annotation of a table entry's parameter that says what it is for, as the derive reads it: `In_reads_bytes_opt(Length)`.
 ///
 /// # Errors
 ///
-/// When there is not exactly one, or it is none that is understood: the text says what is wrong with it.
+/// When there is not exactly one, or any that is not understood: the text says what is wrong.
 pub(crate) fn tokens(annotations: &[String]) -> Result<TokenStream, String> {
-    let [sal] = annotations else {
-        return Err(match annotations {
-            [] => "has no SAL annotation: exactly one is needed".to_owned(),
-            many => format!(
-                "has {} SAL annotations ({}): exactly one is understood",
-                many.len(),
-                many.join(" ")
-            ),
-        });
+    let telling: Vec<&String> = annotations.iter().filter(|sal| !is_aside(sal)).collect();
+    let sal = match telling.as_slice() {
+        [sal] => *sal,
+        [] => return Err("has no SAL annotation".to_owned()),
+        many => {
+            let strange = many.iter().find(|sal| understood(sal).is_none());
+            return Err(match strange {
+                Some(strange) => format!("is annotated {strange}, which is not understood"),
+                None => format!("has {} SAL annotations that say what it is for", many.len()),
+            });
+        }
     };
-    let not_understood = || {
-        Err(format!(
-            "is annotated {sal}, which is not understood: teach it to wsk-macros, or correct it in \
-             read/corrections.rs"
-        ))
-    };
+    let not_understood = || Err(format!("is annotated {sal}, which is not understood"));
     let (name, argument) = match sal.split_once('(') {
         None => (sal.as_str(), None),
         Some((name, rest)) => match rest.strip_suffix(')') {
@@ -92,6 +93,118 @@ pub(crate) fn tokens(annotations: &[String]) -> Result<TokenStream, String> {
             }
         }
     })
+}
+
+/// What to do about a parameter whose annotations do not do. `told` is all of them.
+pub(crate) fn remedy(item: &str, parameter: &str, annotations: &[String]) -> String {
+    let told = annotations.join(" ");
+    let names: Vec<&str> = UNDERSTOOD.iter().map(|known| known.0).collect();
+    format!(
+        "say what it is in a corrections file, `--corrections FILE`, with a line such as\n    {item} {parameter}: {} => _In_opt_  # \
+         why\n  or in read/corrections.rs; understood are, between underscores, {}",
+        if told.is_empty() { "nothing" } else { &told },
+        names.join(", ")
+    )
+}
+
+/// Annotations that say nothing of what the callee does with a pointer: to whom memory belongs afterwards, and hints for
+/// Microsoft's analyser.
+const ASIDE: [&str; 9] = [
+    "__drv_aliasesMem",
+    "__drv_freesMem",
+    "_Frees_ptr_",
+    "_Frees_ptr_opt_",
+    "_Pre_notnull_",
+    "_Pre_valid_",
+    "_Post_invalid_",
+    "_Post_ptr_invalid_",
+    "_Const_",
+];
+
+fn is_aside(sal: &str) -> bool {
+    ASIDE.contains(&sal.split('(').next().unwrap_or(sal))
+}
+
+/// Words of C and of Microsoft's dialect that begin as annotations do.
+const OF_THE_LANGUAGE: [&str; 16] = [
+    "__stdcall",
+    "__cdecl",
+    "__fastcall",
+    "__ptr64",
+    "__ptr32",
+    "__unaligned",
+    "__restrict",
+    "__int8",
+    "__int16",
+    "__int32",
+    "__int64",
+    "__declspec",
+    "__attribute__",
+    "__forceinline",
+    "__inline",
+    "_Bool",
+];
+
+/// The words before a parameter's name, at `at` of a header's text, that look like annotations and are none of the `known`
+/// ones. A header's own SAL may stand for nothing, and then clang tells nothing of it.
+pub(crate) fn strange_words(text: &[u8], at: usize, known: &BTreeSet<String>) -> Vec<String> {
+    let text = String::from_utf8_lossy(&before(text, at)).into_owned();
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut words = Vec::new();
+    let (mut last, mut rest) = ("", text.as_str());
+    while let Some(start) = rest.find(is_word) {
+        let word = &rest[start..];
+        let end = word.find(|c: char| !is_word(c)).unwrap_or(word.len());
+        let (word, after) = word.split_at(end);
+        let is_tag = matches!(last, "struct" | "union" | "enum");
+        let is_known = known.contains(word) || OF_THE_LANGUAGE.contains(&word);
+        if word.starts_with('_') && !is_tag && !is_known {
+            words.push(format!("{word}{}", argument(after)));
+        }
+        // What stands in an annotation's parentheses is no word of the declaration.
+        let skipped = if word.starts_with('_') {
+            argument(after).len()
+        } else {
+            0
+        };
+        (last, rest) = (word, &after[skipped..]);
+    }
+    words
+}
+
+/// The text in parentheses that `text` begins with, whole.
+fn argument(text: &str) -> &str {
+    let mut depth = 0_usize;
+    for (at, c) in text.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' if depth == 1 => return &text[..=at],
+            ')' => depth = depth.saturating_sub(1),
+            _ if depth == 0 && !c.is_whitespace() => return "",
+            _ => {}
+        }
+    }
+    ""
+}
+
+/// The text of a declaration from the comma or parenthesis before the parameter at `at`, without comments.
+fn before(text: &[u8], at: usize) -> Vec<u8> {
+    /// No parameter is longer.
+    const MOST: usize = 4096;
+    let start = at.saturating_sub(MOST);
+    let text = &text[start..at.min(text.len())];
+    // A window may begin inside a comment; what is cut off so is far from the parameter.
+    let blank = directives::without_comments_of(text);
+    let mut depth = 0_usize;
+    for (at, byte) in blank.iter().enumerate().rev() {
+        match byte {
+            b')' => depth += 1,
+            b'(' | b',' if depth == 0 => return blank[at + 1..].to_vec(),
+            b'(' => depth -= 1,
+            _ => {}
+        }
+    }
+    blank
 }
 
 /// Whether a count is a parameter's name, or `*name` where the parameter points at the count.
@@ -140,7 +253,9 @@ pub(crate) fn direction(annotations: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{direction, irql, tokens};
+    use std::collections::BTreeSet;
+
+    use super::{direction, irql, strange_words, tokens};
 
     fn one(sal: &str) -> Result<String, String> {
         tokens(&[sal.to_owned()]).map(|tokens| tokens.to_string().replace(' ', ""))
@@ -183,6 +298,30 @@ mod tests {
                 .unwrap_err()
                 .contains("2 SAL annotations")
         );
+    }
+
+    #[test]
+    fn whose_memory_it_is_says_nothing_of_its_use() {
+        let of = |sal: &[&str]| {
+            let sal: Vec<String> = sal.iter().map(|&sal| sal.to_owned()).collect();
+            tokens(&sal).map(|tokens| tokens.to_string())
+        };
+        assert_eq!(of(&["_Inout_", "__drv_aliasesMem"]).unwrap(), "Inout");
+        assert_eq!(of(&["__drv_freesMem(Mem)", "_In_"]).unwrap(), "In");
+        let error = of(&["_In_", "_Tomorrow_"]).unwrap_err();
+        assert!(error.contains("_Tomorrow_"), "{error}");
+    }
+
+    #[test]
+    fn words_that_look_like_annotations() {
+        let known = BTreeSet::from(["_In_".to_owned(), "_When_".to_owned()]);
+        let text = b"typedef void (F)(_In_ struct _TAG *First, /* _No_ */ _In_ __int64\n _Odd_(a, (b)) _When_(x, _Y_) T *Second, int z)";
+        let at = |name: &str| {
+            let text = String::from_utf8_lossy(text);
+            text.find(name).unwrap()
+        };
+        assert!(strange_words(text, at("First"), &known).is_empty());
+        assert_eq!(strange_words(text, at("Second"), &known), ["_Odd_(a, (b))"]);
     }
 
     #[test]

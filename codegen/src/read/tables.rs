@@ -62,7 +62,7 @@ pub(crate) fn is_first(table: &str, entry: &str) -> bool {
 pub(crate) fn new_entry(source: &Source, constants: &Constants) -> Result<u32, String> {
     const REMEDY: &str =
         "declare it in headers under `#if NTDDI_VERSION >= …`, or add it to read/corrections.rs";
-    if source.is_shipped() {
+    if source.is_ours() {
         return Err(format!(
             "no condition says since when it is there, and the tables of Windows Vista ended before it: {REMEDY}"
         ));
@@ -109,7 +109,7 @@ mod tests {
     /// Our own headers are where the version belongs.
     #[test]
     fn a_new_entry_of_our_own_headers_is_refused() {
-        let ours = Source::headers(&Source::shipped()).unwrap();
+        let ours = Source::ours().unwrap();
         let problem = new_entry(&ours, &Constants::new()).unwrap_err();
         assert!(problem.contains("#if NTDDI_VERSION"), "{problem}");
     }

@@ -9,6 +9,11 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use wsk_codegen::{Error, Options, Output, Source, kit};
 
+/// The folder of the repository's headers.
+pub fn shipped() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../headers")
+}
+
 /// What stands for `ntddk.h` in tiny headers.
 pub const NTDDK: &str = "#include <ntdef.h>\n";
 
@@ -60,7 +65,7 @@ pub fn write(root: &Path, files: &[(&str, &[u8])]) {
 /// A folder of headers with this `wsk.h`.
 pub fn headers(wsk: &[u8]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let sal = fs::read(Source::shipped().join("sal.h")).unwrap();
+    let sal = fs::read(shipped().join("sal.h")).unwrap();
     write(
         folder.path(),
         &[

@@ -78,6 +78,54 @@ F2(LONG, InterlockedAnd, LONG *, LONG)
 F2(PVOID, InterlockedExchangePointer, PVOID *, PVOID)
 F3(PVOID, InterlockedCompareExchangePointer, PVOID *, PVOID, PVOID)
 
+// More atomic operations, bits, lists without a lock, locks, pool, strings, the time.
+F1(LONG64, InterlockedIncrement64, LONG64 *)
+F1(LONG64, InterlockedDecrement64, LONG64 *)
+F2(LONG64, InterlockedExchangeAdd64, LONG64 *, LONG64)
+F2(LONG64, InterlockedAdd64, LONG64 *, LONG64)
+F2(LONG64, InterlockedExchange64, LONG64 *, LONG64)
+F3(LONG64, InterlockedCompareExchange64, LONG64 *, LONG64, LONG64)
+F2(LONG64, InterlockedOr64, LONG64 *, LONG64)
+F2(LONG64, InterlockedAnd64, LONG64 *, LONG64)
+F2(LONG64, InterlockedXor64, LONG64 *, LONG64)
+F2(LONG, InterlockedXor, LONG *, LONG)
+F1(SHORT, InterlockedIncrement16, SHORT *)
+F1(SHORT, InterlockedDecrement16, SHORT *)
+F3(SHORT, InterlockedCompareExchange16, SHORT *, SHORT, SHORT)
+F1(LONG, InterlockedIncrementNoFence, LONG *)
+F1(LONG64, InterlockedIncrementNoFence64, LONG64 *)
+F1(LONG, InterlockedDecrementNoFence, LONG *)
+F1(LONG64, InterlockedDecrementNoFence64, LONG64 *)
+F2(LONG, InterlockedExchangeAddNoFence, LONG *, LONG)
+F2(LONG64, InterlockedExchangeAddNoFence64, LONG64 *, LONG64)
+P2(InterlockedBitTestAndSet, LONG *, LONG)
+P2(InterlockedBitTestAndReset, LONG *, LONG)
+P2(InterlockedBitTestAndSet64, LONG64 *, LONG64)
+P2(InterlockedBitTestAndReset64, LONG64 *, LONG64)
+P2(BitTest, LONG *, LONG)
+P2(BitTestAndSet, LONG *, LONG)
+P2(BitTestAndReset, LONG *, LONG)
+P2(BitTestAndComplement, LONG *, LONG)
+F2(PSLIST_ENTRY, InterlockedPushEntrySList, PSLIST_HEADER, PSLIST_ENTRY)
+F1(PSLIST_ENTRY, InterlockedPopEntrySList, PSLIST_HEADER)
+F1(PSLIST_ENTRY, InterlockedFlushSList, PSLIST_HEADER)
+V1(ExInitializeFastMutex, PFAST_MUTEX)
+V1(ExAcquirePushLockShared, PEX_PUSH_LOCK)
+V1(ExAcquirePushLockExclusive, PEX_PUSH_LOCK)
+V1(ExReleasePushLockShared, PEX_PUSH_LOCK)
+V1(ExReleasePushLockExclusive, PEX_PUSH_LOCK)
+F3(PVOID, ExAllocatePoolZero, POOL_TYPE, SIZE_T, ULONG)
+F3(PVOID, ExAllocatePoolUninitialized, POOL_TYPE, SIZE_T, ULONG)
+F1(PVOID, ExAllocateFromNPagedLookasideList, PNPAGED_LOOKASIDE_LIST)
+V2(ExFreeToNPagedLookasideList, PNPAGED_LOOKASIDE_LIST, PVOID)
+F1(PVOID, ExAllocateFromLookasideListEx, PLOOKASIDE_LIST_EX)
+V2(ExFreeToLookasideListEx, PLOOKASIDE_LIST_EX, PVOID)
+V1(KeQuerySystemTime, PLARGE_INTEGER)
+V3(RtlInitEmptyUnicodeString, PUNICODE_STRING, PWCHAR, USHORT)
+V3(RtlInitEmptyAnsiString, PANSI_STRING, PCHAR, USHORT)
+F2(LONGLONG, Int32x32To64, LONG, LONG)
+F2(ULONGLONG, UInt32x32To64, ULONG, ULONG)
+
 // Memory and bytes.
 V3(RtlCopyMemory, PVOID, PCVOID, SIZE_T)
 V3(RtlMoveMemory, PVOID, PCVOID, SIZE_T)
@@ -240,6 +288,11 @@ SIZE_T c_RTL_FIELD_SIZE(void);
 SIZE_T c_RTL_FIELD_SIZE(void)
 {
     return RTL_FIELD_SIZE(SOCKADDR_STORAGE, __ss_pad2);
+}
+SIZE_T c_FIELD_SIZE(void);
+SIZE_T c_FIELD_SIZE(void)
+{
+    return FIELD_SIZE(SOCKADDR_STORAGE, __ss_pad2);
 }
 SIZE_T c_RTL_SIZEOF_THROUGH_FIELD(void);
 SIZE_T c_RTL_SIZEOF_THROUGH_FIELD(void)

@@ -14,8 +14,17 @@ pub const WITHOUT: &[(&str, &str)] = &[
         "DECLARE_CONST_UNICODE_STRING",
         "a constant or variable from `RTL_CONSTANT_STRING!`",
     ),
+    ("DECLARE_HANDLE", "a newtype of a pointer"),
+    (
+        "DECLARE_UNICODE_STRING_SIZE",
+        "an array, and `RtlInitEmptyUnicodeString` over it",
+    ),
     ("DECLSPEC_ALIGN", "`#[repr(align(…))]`"),
     ("DEFINE_GUID", "a `GUID` is written as a literal"),
+    (
+        "ExInitializeDriverRuntime",
+        "`POOL_TYPE::NonPagedPoolNx` says what is wanted",
+    ),
     (
         "KdPrint",
         "`DbgPrint` behind `cfg!(debug_assertions)`; C hides the arguments in parentheses of their own",
@@ -25,13 +34,26 @@ pub const WITHOUT: &[(&str, &str)] = &[
         "`DbgPrintEx` behind `cfg!(debug_assertions)`; C hides the arguments in parentheses of their own",
     ),
     (
+        "GetExceptionCode",
+        "Rust catches no exceptions of the system",
+    ),
+    (
         "NTDDI_VERSION_FROM_WIN32_WINNT2",
         "pastes tokens for `NTDDI_VERSION_FROM_WIN32_WINNT`",
     ),
     ("NT_ASSERT", "`debug_assert!`"),
+    ("NT_VERIFY", "a variable, and `debug_assert!` of it"),
     ("PAGED_CODE", "`debug_assert!` of `KeGetCurrentIrql`"),
     ("RTL_BITS_OF", "`BITS` of an integer"),
     ("RTL_NUMBER_OF", "`len` of an array"),
+    (
+        "RtlInitUnicodeString",
+        "imported; the macro only refuses wide literals",
+    ),
+    (
+        "RtlInitUnicodeStringEx",
+        "imported; the macro only refuses wide literals",
+    ),
     (
         "SOCKADDR_SIZE",
         "reads a table in a static library of the kit; `INET_SOCKADDR_LENGTH` does without",
@@ -51,6 +73,20 @@ pub const WITHOUT: &[(&str, &str)] = &[
         "WskUncanonicalizeScopeId",
         "not of the kit: part of the bodies of other functions",
     ),
+    (
+        "WSK_STRING_CHECKED",
+        "not of the kit: part of `RTL_CONSTANT_STRING`",
+    ),
+    (
+        "WSK_UTF16_CHECKED",
+        "not of the kit: part of `RtlInitUnicodeString`",
+    ),
+    (
+        "__except",
+        "Rust catches no exceptions of the system; `TryProbeAndLockPages` does for locking pages",
+    ),
+    ("max", "`Ord::max`"),
+    ("min", "`Ord::min`"),
 ];
 
 /// The folder of the headers.

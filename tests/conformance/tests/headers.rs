@@ -147,6 +147,50 @@ fn what_is_wrong_is_refused() {
 }
 
 #[test]
+fn wide_literals_that_are_not_utf_16_are_refused() {
+    let texts = [
+        "#include <ntddk.h>\nUSHORT Length(VOID) { DECLARE_CONST_UNICODE_STRING(Name, L\"name\"); return Name.Length; }\n",
+        "#include <ntddk.h>\nUNICODE_STRING Name = RTL_CONSTANT_STRING(L\"name\");\n",
+        "#include <ntddk.h>\nVOID Init(PUNICODE_STRING Name) { RtlInitUnicodeString(Name, L\"name\"); }\n",
+    ];
+    for text in texts {
+        for &language in LANGUAGES {
+            let problem = compile(None, language, "WDK_NTDDI_VERSION", text)
+                .expect_err("wide characters of the host have 32 bits");
+            let by_type = language[0] == "c++" && problem.contains("no matching function");
+            assert!(
+                problem.contains("compile with -fshort-wchar") || by_type,
+                "{problem}"
+            );
+            // What is UTF-16, or has no characters, is taken.
+            for right in ["u\"name\"", "NULL"] {
+                let text = text.replace("L\"name\"", right);
+                if right == "NULL" && !text.contains("RtlInit") {
+                    continue;
+                }
+                assert_eq!(
+                    compile(None, language, "WDK_NTDDI_VERSION", &text),
+                    Ok(()),
+                    "{text}"
+                );
+            }
+            assert_eq!(
+                compile(
+                    Some("x86_64-pc-windows-msvc"),
+                    language,
+                    "WDK_NTDDI_VERSION",
+                    text
+                ),
+                Ok(()),
+                "{text}"
+            );
+        }
+    }
+    // Of bytes, too.
+    compile_everywhere("#include <ntddk.h>\nANSI_STRING Name = RTL_CONSTANT_STRING(\"name\");\n");
+}
+
+#[test]
 fn older_windows_have_less() {
     // Each is in the kit's headers from the second release on, and not in the first, the one before.
     for (text, before, since) in [

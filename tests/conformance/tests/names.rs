@@ -52,6 +52,40 @@ fn what_rust_does_without_is_in_the_headers() {
     }
 }
 
+/// Names that the socket code of public drivers uses, besides those of the socket headers, and who.
+const OF_DRIVERS: &str = include_str!("../facts/kernel-names-of-wsk-drivers.csv");
+
+#[test]
+fn what_public_drivers_use_is_declared() {
+    // Defined by the driver, not by the kit.
+    const DRIVERS_OWN: &str = "POOL_ZERO_DOWN_LEVEL_SUPPORT";
+    let mut words = std::collections::BTreeSet::new();
+    for entry in std::fs::read_dir(headers()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "h") {
+            let text = std::fs::read_to_string(path).unwrap();
+            // What is said in comments is not declared.
+            let code = text
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("//"));
+            for line in code {
+                let line = line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+                words.extend(line.map(str::to_owned));
+            }
+        }
+    }
+    let rows: Vec<&str> = OF_DRIVERS.lines().skip(1).collect();
+    assert!(rows.len() > 90, "only {} names", rows.len());
+    let missing: Vec<_> = rows
+        .iter()
+        .filter(|row| {
+            let name = row.split(',').next().unwrap_or_default();
+            name != DRIVERS_OWN && !words.contains(name)
+        })
+        .collect();
+    assert!(missing.is_empty(), "in no header: {missing:#?}");
+}
+
 #[test]
 fn imported_means_usable() {
     assert_eq!(imported::MAKE_WSK_VERSION(1, 2), 0x0102);

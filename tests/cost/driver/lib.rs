@@ -116,6 +116,8 @@ struct Driver {
     receivers: PreparedPool<ReceivingFrom, NonPagedBuffer>,
     receiving: Vec<Started<ReceivingFrom, NonPagedBuffer>>,
     /// As many as there are operations. Sends share the first; receives use them in turn.
+    // Boxed as what others own would be: each somewhere else.
+    #[allow(clippy::vec_box)]
     packets: Vec<Box<Foreign>>,
     next: usize,
     failed: Option<Error>,
@@ -164,6 +166,7 @@ impl Driver {
     }
 
     #[cold]
+    #[inline(never)]
     fn fail(&mut self, error: Error) -> usize {
         self.failed = Some(error);
         0
@@ -345,8 +348,8 @@ impl Driver {
     }
 
     #[inline(never)]
-    fn finish_send(&mut self, send: SendInFlight) -> usize {
-        match send.wait() {
+    fn finish_send(&mut self, in_flight: SendInFlight) -> usize {
+        match in_flight.wait() {
             Ok(finished) => match finished.result {
                 Ok(sent) => sent,
                 Err(error) => self.fail(error),

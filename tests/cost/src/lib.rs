@@ -103,8 +103,8 @@ impl Scenario {
 /// Sends of which the driver waits for the end, each with its own operation.
 const SEND_IN_FLIGHT: Scenario = Scenario {
     name: "send_to, prepared and pooled: start, waited for",
-    all_limit: 110,
-    own_limit: 125,
+    all_limit: 105,
+    own_limit: 130,
     lean: 2,
     careful: None,
     rust: 2,
@@ -113,8 +113,8 @@ const SEND_IN_FLIGHT: Scenario = Scenario {
 /// The same for receives.
 const RECEIVE_IN_FLIGHT: Scenario = Scenario {
     name: "receive_from, prepared and pooled: start, waited for",
-    all_limit: 110,
-    own_limit: 125,
+    all_limit: 105,
+    own_limit: 130,
     lean: 4,
     careful: None,
     rust: 4,
@@ -136,12 +136,12 @@ const SEND_TO_IN_FLIGHT: Scenario = Scenario {
 /// The same for any buffer.
 const RECEIVE_FROM_IN_FLIGHT: Scenario = Scenario {
     name: "receive_from, pooled: start, waited for",
-    all_limit: 105,
-    own_limit: 180,
+    all_limit: 106,
+    own_limit: 205,
     lean: 4,
     careful: Some(Careful {
         number: 11,
-        own_limit: 135,
+        own_limit: 146,
     }),
     rust: 11,
 };
@@ -158,7 +158,7 @@ const SCENARIOS: [Scenario; 12] = [
     },
     Scenario {
         name: "send_to, prepared and pooled: start, dropped",
-        all_limit: 110,
+        all_limit: 105,
         own_limit: 125,
         lean: 1,
         careful: None,
@@ -177,7 +177,7 @@ const SCENARIOS: [Scenario; 12] = [
     Scenario {
         name: "send_to, encoded address: wait",
         all_limit: 104,
-        own_limit: 180,
+        own_limit: 190,
         lean: 0,
         careful: Some(Careful {
             number: 5,
@@ -199,7 +199,7 @@ const SCENARIOS: [Scenario; 12] = [
     Scenario {
         name: "receive_from, address left encoded: wait",
         all_limit: 104,
-        own_limit: 160,
+        own_limit: 180,
         lean: 3,
         careful: Some(Careful {
             number: 7,

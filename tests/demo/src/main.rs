@@ -1,6 +1,8 @@
 //! `cargo demo`: sends datagrams with the safe API over the host kernel to an ordinary UDP socket, receives the answers, and
 //! prints each call that a driver's code makes of the Windows kernel on the way, with the life of each IRP.
 
+use std::fmt::Arguments;
+use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,6 +10,20 @@ use std::time::Duration;
 use clap::Parser;
 use wsk::{DatagramSocket, Family, NonPagedBuffer, Registration, Wait};
 use wsk_host::{Completion, Kernel};
+
+/// Prints a line.
+macro_rules! say {
+    ($($line:tt)+) => {
+        print_line(format_args!($($line)+))
+    };
+}
+
+/// Prints a line, or ends the demo where nobody reads any more, as behind `cargo demo | head`.
+fn print_line(line: Arguments<'_>) {
+    if writeln!(std::io::stdout(), "{line}").is_err() {
+        std::process::exit(0);
+    }
+}
 
 /// Sends datagrams with the safe API of wsk over a user-mode stand-in for the Windows kernel, and shows every call.
 #[derive(Parser)]
@@ -33,7 +49,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     // IRPs complete later and on another processor's time, as they do on a busy system, so that every step shows.
     let kernel = Kernel::builder().completion(Completion::Deferred).boot();
-    kernel.on_event(|event| println!("    {event}"));
+    kernel.on_event(|event| say!("    {event}"));
     let result = match cli.to {
         Some(to) => send(to, &cli.message),
         None => converse(&cli.message),
@@ -44,7 +60,7 @@ fn main() -> ExitCode {
     }
     step("The driver is unloaded: the host kernel looks for what was left behind");
     kernel.shutdown();
-    println!("    nothing: every IRP, MDL, buffer and socket is gone");
+    say!("    nothing: every IRP, MDL, buffer and socket is gone");
     ExitCode::SUCCESS
 }
 
@@ -61,7 +77,7 @@ fn send(to: SocketAddr, message: &str) -> Result<(), Failure> {
         "socket.send_to(&buffer, {to}).wait(): WskSendTo, and wait until its IRP has completed"
     ));
     let sent = socket.send_to(&buffer, to).wait()?;
-    println!("    => {sent} bytes sent to {to}");
+    say!("    => {sent} bytes sent to {to}");
     close(socket, buffer)?;
     deregister(registration, provider);
     Ok(())
@@ -77,7 +93,7 @@ fn converse(message: &str) -> Result<(), Failure> {
         let peer = match UdpSocket::bind(host) {
             Ok(peer) => peer,
             Err(error) if family == Family::V6 => {
-                println!(
+                say!(
                     "\n-- {family} is left out: this machine has no {}: {error}",
                     host.ip()
                 );
@@ -87,7 +103,7 @@ fn converse(message: &str) -> Result<(), Failure> {
         };
         peer.set_read_timeout(Some(Duration::from_secs(10)))?;
         let to = peer.local_addr()?;
-        println!("\n-- {family}: an ordinary UDP socket of the host waits at {to}");
+        say!("\n-- {family}: an ordinary UDP socket of the host waits at {to}");
         let socket = open(&provider, family, host)?;
         let from = socket.local_address()?;
         let buffer = buffer(message)?;
@@ -96,11 +112,11 @@ fn converse(message: &str) -> Result<(), Failure> {
             "socket.send_to(&buffer, {to}).wait(): WskSendTo, and wait until its IRP has completed"
         ));
         let sent = socket.send_to(&buffer, to).wait()?;
-        println!("    => {sent} bytes sent");
+        say!("    => {sent} bytes sent");
 
         let mut bytes = vec![0; 65_536];
         let (length, sender) = peer.recv_from(&mut bytes)?;
-        println!(
+        say!(
             "\n-- the host's socket got {length} bytes from {sender}: {:?}",
             String::from_utf8_lossy(&bytes[..length])
         );
@@ -109,7 +125,7 @@ fn converse(message: &str) -> Result<(), Failure> {
         }
         let answer = String::from_utf8_lossy(&bytes[..length]).to_uppercase();
         peer.send_to(answer.as_bytes(), sender)?;
-        println!("-- and answers {answer:?}");
+        say!("-- and answers {answer:?}");
 
         step(
             "socket.receive_from(&mut room).wait(): WskReceiveFrom, and wait until its IRP has completed",
@@ -117,7 +133,7 @@ fn converse(message: &str) -> Result<(), Failure> {
         let mut room = NonPagedBuffer::new(65_536)?;
         let received = socket.receive_from(&mut room).wait()?;
         let bytes = &room.as_slice()[..received.length()];
-        println!(
+        say!(
             "    => {} bytes from {}: {:?}",
             received.length(),
             received.remote_address()?,
@@ -153,7 +169,7 @@ fn open(
     step(&format!("socket.bind({local}): WskBind"));
     socket.bind(local)?;
     step("socket.local_address(): WskGetLocalAddress");
-    println!("    => {}", socket.local_address()?);
+    say!("    => {}", socket.local_address()?);
     Ok(socket)
 }
 
@@ -180,5 +196,5 @@ fn deregister(registration: Registration, provider: wsk::Provider) {
 }
 
 fn step(what: &str) {
-    println!("\n{what}");
+    say!("\n{what}");
 }

@@ -1,6 +1,8 @@
 //! The demo does what it says, and a wrong address gets a clear error.
 
+use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
+use std::process::Stdio;
 use std::time::Duration;
 
 use assert_cmd::Command;
@@ -62,4 +64,20 @@ fn a_message_that_does_not_fit_is_told_the_limit() {
         .assert()
         .failure();
     output.stderr(contains("65508 bytes is too long: at most 65507 fit"));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_ends_it() {
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_wsk-demo"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut first)
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "{said}");
 }

@@ -33,10 +33,13 @@ macro_rules! codes {
 }
 
 codes! {
+    APC_INDEX_MISMATCH = 0x01,
     IRQL_NOT_LESS_OR_EQUAL = 0x0A,
+    MAXIMUM_WAIT_OBJECTS_EXCEEDED = 0x0C,
     SPIN_LOCK_ALREADY_OWNED = 0x0F,
     SPIN_LOCK_NOT_OWNED = 0x10,
     KMODE_EXCEPTION_NOT_HANDLED = 0x1E,
+    KERNEL_APC_PENDING_DURING_EXIT = 0x20,
     NO_MORE_IRP_STACK_LOCATIONS = 0x35,
     TARGET_MDL_TOO_SMALL = 0x40,
     MULTIPLE_IRP_COMPLETE_REQUESTS = 0x44,
@@ -44,6 +47,7 @@ codes! {
     DRIVER_LEFT_LOCKED_PAGES_IN_PROCESS = 0x76,
     BAD_POOL_CALLER = 0xC2,
     TIMER_OR_DPC_INVALID = 0xC7,
+    IRQL_UNEXPECTED_VALUE = 0xC8,
     DRIVER_VERIFIER_DETECTED_VIOLATION = 0xC4,
     DRIVER_VERIFIER_IOMANAGER_VIOLATION = 0xC9,
     DRIVER_LEFT_LOCKED_PAGES_IN_SYSTEM = 0xCB,
@@ -53,6 +57,7 @@ codes! {
     DRIVER_IRQL_NOT_LESS_OR_EQUAL = 0xD1,
     SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION = 0xC1,
     MANUALLY_INITIATED_CRASH = 0xE2,
+    KERNEL_SECURITY_CHECK_FAILURE = 0x139,
 }
 
 impl Display for BugCheckCode {
@@ -75,6 +80,7 @@ pub(crate) mod violation {
     pub(crate) const RAISE_IRQL: usize = 0x30;
     pub(crate) const LOWER_IRQL: usize = 0x31;
     pub(crate) const RELEASE_SPIN_LOCK_IRQL: usize = 0x32;
+    pub(crate) const RELEASE_FAST_MUTEX_IRQL: usize = 0x34;
     pub(crate) const BAD_HANDLE: usize = 0x3C;
     pub(crate) const BAD_REFERENCE: usize = 0x3F;
     pub(crate) const ACQUIRE_AT_DPC_LEVEL_IRQL: usize = 0x40;
@@ -100,10 +106,18 @@ pub(crate) mod violation {
     pub(crate) const WAIT_AT_DISPATCH: usize = 0x122;
     pub(crate) const LEFT_POOL: usize = 0x62;
     pub(crate) const LOCK_ORDER: usize = 0x1001;
+    pub(crate) const LOCK_UNINITIALIZED: usize = 0x1002;
     pub(crate) const LOCK_FREED: usize = 0x1007;
     pub(crate) const EXECUTABLE_POOL: usize = 0x2000;
     /// The rules of the WSK reference pages, which Driver Verifier has no number for.
     pub(crate) const WSK_CONTRACT: usize = 0x5753_4B00;
+    /// The same for the reference pages of other functions.
+    pub(crate) const OTHER_CONTRACT: usize = 0x5753_4B01;
+    pub(crate) const SELF_DEADLOCK: usize = 0x1000;
+    pub(crate) const UNINITIALIZED_RESOURCE: usize = 0x1002;
+    pub(crate) const UNEXPECTED_RELEASE: usize = 0x1003;
+    pub(crate) const MULTIPLE_INITIALIZATION: usize = 0x1005;
+    pub(crate) const THREAD_HOLDS_RESOURCES: usize = 0x1006;
 }
 
 /// The first parameter of [`BugCheckCode::DRIVER_VERIFIER_IOMANAGER_VIOLATION`] for the rules that are checked.

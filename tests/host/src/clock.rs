@@ -70,6 +70,27 @@ export! {
     }
 }
 
+export! {
+    /// The system time, in units of 100 ns since 1601.
+    fn KeQuerySystemTimePrecise(CurrentTime: *mut LARGE_INTEGER), at most HIGH_LEVEL {
+        // SAFETY: the driver gives the place.
+        unsafe { (*CurrentTime).QuadPart = system_time().cast_signed() };
+    }
+}
+
+export! {
+    /// The time since the kernel was booted as a counter of 10 MHz, as on Windows.
+    fn KeQueryPerformanceCounter(PerformanceFrequency: *mut LARGE_INTEGER) -> LARGE_INTEGER, at most HIGH_LEVEL {
+        if !PerformanceFrequency.is_null() {
+            // SAFETY: the driver gives the place.
+            unsafe { (*PerformanceFrequency).QuadPart = UNITS_PER_SECOND.cast_signed() };
+        }
+        let started = *STARTED.lock().get_or_insert_with(Instant::now);
+        let units = units(started.elapsed()).saturating_mul(u64::from(SPEED.load(Ordering::Relaxed)));
+        LARGE_INTEGER { QuadPart: units.cast_signed() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use core::time::Duration;

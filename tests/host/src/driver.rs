@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use wsk_sys::{DRIVER_EXTENSION, DRIVER_OBJECT, NTSTATUS, UNICODE_STRING};
 
+use crate::bugcheck::bugcheck;
 use crate::kernel::{self, Kernel};
 use crate::origin;
 use crate::registry::{self, RegistryValue};
+use crate::{irql, lock_order};
 
 /// The entry point of a driver, `DRIVER_INITIALIZE`.
 pub type DriverEntry = unsafe extern "system" fn(
@@ -117,7 +119,7 @@ impl<'k> Driver<'k> {
         let mut path = utf16(&self.key());
         let registry_path = counted(&mut path);
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        let status = origin::for_driver(number, || {
+        let status = call(number, "DriverEntry", || {
             // SAFETY: a driver object of its own and a path, as the entry point of a driver is given.
             unsafe { entry(&mut parts.object, &registry_path) }
         });
@@ -172,7 +174,7 @@ impl Drop for LoadedDriver<'_> {
             && !std::thread::panicking()
         {
             // SAFETY: the routine is the driver's, which is loaded, and is called this once, at PASSIVE_LEVEL.
-            origin::for_driver(self.number, || unsafe {
+            call(self.number, "DriverUnload", || unsafe {
                 unload(&raw mut self.parts.object);
             });
             let name = String::from_utf16_lossy(&self.parts.service);
@@ -187,6 +189,22 @@ impl fmt::Debug for LoadedDriver<'_> {
             .field("name", &String::from_utf16_lossy(&self.parts.service))
             .finish_non_exhaustive()
     }
+}
+
+/// Calls a routine of a driver's, which has to give back the IRQL and the locks that it takes.
+fn call<R>(driver: u32, routine: &str, body: impl FnOnce() -> R) -> R {
+    let (level, locks) = (irql::current(), lock_order::held());
+    let result = origin::for_driver(driver, body);
+    lock_order::require_none_kept(locks, &routine);
+    if irql::current() != level {
+        bugcheck!(
+            IRQL_UNEXPECTED_VALUE(usize::from(irql::current()), usize::from(level), 0, 0),
+            [],
+            "{routine} returned at another IRQL than it was called at ({})",
+            irql::name(level)
+        )
+    }
+    result
 }
 
 /// A counted string over units that stay where they are.

@@ -48,6 +48,13 @@ static PARKING: [Place; PLACES] = [const {
     }
 }; PLACES];
 
+/// Where threads sleep that wait for several objects: whoever signals any object looks here too.
+static SEVERAL: Place = Place {
+    sleepers: AtomicUsize::new(0),
+    lock: Mutex::new(()),
+    wake: Condvar::new(),
+};
+
 fn place(object: *mut c_void) -> &'static Place {
     &PARKING[(object as usize >> 4).wrapping_mul(0x9E37_79B9) >> 8 & (PLACES - 1)]
 }
@@ -105,11 +112,78 @@ pub(crate) unsafe fn signal(header: *mut DISPATCHER_HEADER) -> i32 {
     let old = unsafe { state(header) }.swap(1, Ordering::SeqCst);
     // A thread that goes to sleep counts itself before it looks at the state for the last time, so it is seen here or
     // sees the new state there.
-    if place.sleepers.load(Ordering::SeqCst) > 0 {
-        drop(place.lock.lock());
-        place.wake.notify_all();
+    for place in [place, &SEVERAL] {
+        if place.sleepers.load(Ordering::SeqCst) > 0 {
+            drop(place.lock.lock());
+            place.wake.notify_all();
+        }
     }
     old
+}
+
+/// Gives the signal of an object back that was taken a moment ago, and not used.
+///
+/// # Safety
+///
+/// `header` starts a dispatcher object that was acquired.
+pub(crate) unsafe fn give_back(header: *mut DISPATCHER_HEADER) {
+    // SAFETY: the caller says so.
+    unsafe {
+        if matches!(
+            (*header).Anonymous1.Anonymous1.Type,
+            kind::SYNCHRONIZATION_EVENT | kind::SYNCHRONIZATION_TIMER
+        ) {
+            signal(header);
+        }
+    }
+}
+
+/// Whether the object is signalled.
+///
+/// # Safety
+///
+/// `header` starts a dispatcher object.
+pub(crate) unsafe fn is_signalled(header: *mut DISPATCHER_HEADER) -> bool {
+    // SAFETY: the caller says so.
+    unsafe { state(header) }.load(Ordering::SeqCst) > 0
+}
+
+/// Waits until `end` gives something, which is asked whenever an object is signalled; `None` when the time is over. `first` is one
+/// of the objects.
+pub(crate) fn wait_for_several<R>(
+    first: *mut c_void,
+    deadline: Option<Instant>,
+    mut end: impl FnMut() -> Option<R>,
+) -> Option<R> {
+    if let Some(ended) = end() {
+        return Some(ended);
+    }
+    let waiting = deadline
+        .is_none()
+        .then(|| Waiting::begin("KeWaitForMultipleObjects", first as usize));
+    let mut guard = SEVERAL.lock.lock();
+    SEVERAL.sleepers.fetch_add(1, Ordering::SeqCst);
+    let ended = loop {
+        if let Some(ended) = end() {
+            break Some(ended);
+        }
+        match (deadline, &waiting) {
+            (Some(deadline), _) => {
+                if SEVERAL.wake.wait_until(&mut guard, deadline).timed_out() {
+                    break end();
+                }
+            }
+            (None, Some(waiting)) => {
+                let look = waiting.next_look();
+                if SEVERAL.wake.wait_until(&mut guard, look).timed_out() {
+                    waiting.give_up_when_hopeless(String::new);
+                }
+            }
+            (None, None) => SEVERAL.wake.wait(&mut guard),
+        }
+    };
+    SEVERAL.sleepers.fetch_sub(1, Ordering::SeqCst);
+    ended
 }
 
 /// Whether the object is signalled; takes the signal of an object that lets one thread through only.
@@ -118,7 +192,7 @@ pub(crate) unsafe fn signal(header: *mut DISPATCHER_HEADER) -> i32 {
 ///
 /// `header` starts a dispatcher object.
 #[inline]
-unsafe fn acquire(header: *mut DISPATCHER_HEADER) -> bool {
+pub(crate) unsafe fn acquire(header: *mut DISPATCHER_HEADER) -> bool {
     // SAFETY: the caller says so.
     let (state, kind) = unsafe { (state(header), (*header).Anonymous1.Anonymous1.Type) };
     match kind {
@@ -293,7 +367,6 @@ export! {
         Timeout: *mut LARGE_INTEGER,
     ) -> NTSTATUS, at most HIGH_LEVEL {
         let _ = (WaitReason, Alertable);
-        require_nonpaged("KeWaitForSingleObject", Object, "an object");
         if WaitMode != KERNEL_MODE && is_on_stack(Object as usize) {
             bugcheck!(
                 DRIVER_VERIFIER_DETECTED_VIOLATION(violation::PAGED_OBJECT, Object as usize, 0, 0),
@@ -303,25 +376,8 @@ export! {
         }
         // SAFETY: the driver gives a time-out or NULL.
         let timeout = (!Timeout.is_null()).then(|| unsafe { clock::value(Timeout) });
-        let level = irql::current();
-        if level > APC_LEVEL && (timeout != Some(0) || level > DISPATCH_LEVEL) {
-            wait_too_high(level, Object, timeout);
-        }
+        require_waitable("KeWaitForSingleObject", Object, timeout);
         let header = Object.cast::<DISPATCHER_HEADER>();
-        // SAFETY: the driver gives an object; freed ones are in quarantine, still readable.
-        let kind = unsafe { (*header).Anonymous1.Anonymous1.Type };
-        if !is_event(kind)
-            && !matches!(
-                kind,
-                kind::THREAD | kind::NOTIFICATION_TIMER | kind::SYNCHRONIZATION_TIMER
-            )
-        {
-            bugcheck!(
-                PAGE_FAULT_IN_FREED_SPECIAL_POOL(Object as usize, 0, 0, 0),
-                [pool::story(Object as usize)],
-                "KeWaitForSingleObject was given something that can't be waited for (any more): the type in its header is {kind:#x}"
-            )
-        }
         let deadline =
             timeout.and_then(|timeout| Instant::now().checked_add(clock::until(timeout)));
         // SAFETY: the driver gives an object that lives until the wait is over.
@@ -333,8 +389,32 @@ export! {
     }
 }
 
+/// Stops where `function` may not wait so long for what is at `object`.
+pub(crate) fn require_waitable(function: &'static str, object: *mut c_void, timeout: Option<i64>) {
+    require_nonpaged(function, object, "an object");
+    let level = irql::current();
+    if level > APC_LEVEL && (timeout != Some(0) || level > DISPATCH_LEVEL) {
+        wait_too_high(function, level, object, timeout);
+    }
+    let header = object.cast::<DISPATCHER_HEADER>();
+    // SAFETY: the driver gives an object; freed ones are in quarantine, still readable.
+    let kind = unsafe { (*header).Anonymous1.Anonymous1.Type };
+    if !is_event(kind)
+        && !matches!(
+            kind,
+            kind::THREAD | kind::NOTIFICATION_TIMER | kind::SYNCHRONIZATION_TIMER
+        )
+    {
+        bugcheck!(
+            PAGE_FAULT_IN_FREED_SPECIAL_POOL(object as usize, 0, 0, 0),
+            [pool::story(object as usize)],
+            "{function} was given something that can't be waited for (any more): the type in its header is {kind:#x}"
+        )
+    }
+}
+
 #[cold]
-fn wait_too_high(level: u8, object: *mut c_void, timeout: Option<i64>) -> ! {
+fn wait_too_high(function: &str, level: u8, object: *mut c_void, timeout: Option<i64>) -> ! {
     let subcode = match timeout {
         _ if level > DISPATCH_LEVEL => violation::WAIT_ABOVE_DISPATCH,
         None => violation::WAIT_FOREVER_AT_DISPATCH,
@@ -343,7 +423,7 @@ fn wait_too_high(level: u8, object: *mut c_void, timeout: Option<i64>) -> ! {
     bugcheck!(
         DRIVER_VERIFIER_DETECTED_VIOLATION(subcode, usize::from(level), object as usize, 0),
         [],
-        "KeWaitForSingleObject was called at {}: a wait that may last is allowed at IRQL <= APC_LEVEL, one with a time-out of zero up to DISPATCH_LEVEL",
+        "{function} was called at {}: a wait that may last is allowed at IRQL <= APC_LEVEL, one with a time-out of zero up to DISPATCH_LEVEL",
         irql::name(level)
     )
 }

@@ -8,7 +8,7 @@ use core::ffi::c_void;
 use core::fmt::{self, Display};
 use core::ops::Range;
 use core::ptr;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
@@ -24,9 +24,10 @@ use crate::flight::Flight;
 use crate::irql;
 use crate::origin::{self, Origin, Thread, Whose};
 use crate::pool::{self, Block, Counter, Use, paging};
+use crate::stack_places::{self, User};
 use crate::table::Table;
 use crate::trace::{self, IrpStep};
-use crate::{spinlock, stack_places, wsk};
+use crate::{lock_order, spinlock, wsk};
 
 /// All three of the `SL_INVOKE_ON_…` bits.
 const INVOKE_ALWAYS: u32 =
@@ -165,6 +166,33 @@ pub(crate) fn story(irp: *mut IRP) -> String {
     }
 }
 
+/// The last IRPs that were freed, by their address, and in which order: a use of one is told with its history.
+static FREED: Mutex<(BTreeMap<usize, Record>, VecDeque<usize>)> =
+    Mutex::new((BTreeMap::new(), VecDeque::new()));
+/// How many of them.
+const REMEMBERED: usize = 1024;
+
+fn remember(address: usize, record: Option<Record>) {
+    let Some(record) = record else { return };
+    let (forgotten, before) = {
+        let mut freed = FREED.lock();
+        let (records, order) = &mut *freed;
+        order.push_back(address);
+        let forgotten = (order.len() > REMEMBERED)
+            .then(|| order.pop_front())
+            .flatten()
+            .and_then(|oldest| records.remove(&oldest));
+        (forgotten, records.insert(address, record))
+    };
+    drop((forgotten, before));
+}
+
+/// What is known of an IRP that was freed, for a report.
+pub(crate) fn past(address: usize) -> Option<String> {
+    let freed = FREED.try_lock_for(core::time::Duration::from_secs(2))?;
+    freed.0.get(&address).map(Record::to_string)
+}
+
 /// The bytes that an IRP with `stack_count` locations takes, as `IoSizeOfIrp` tells.
 pub(crate) fn size_of_irp(stack_count: i8) -> usize {
     size_of::<IRP>() + usize::try_from(stack_count).unwrap_or(0) * size_of::<IO_STACK_LOCATION>()
@@ -276,7 +304,11 @@ pub(crate) unsafe fn start(irp: *mut IRP, mut flight: Flight) {
     IN_FLIGHT.fetch_add(1, Ordering::SeqCst);
     drop(locked);
     for (place, what) in on_the_stack {
-        stack_places::watch(address, use_of_irp, function, place, what);
+        let user = User::Call {
+            irp: address,
+            use_of_irp,
+        };
+        stack_places::watch(user, function, place, what);
     }
     told.tell(address);
 }
@@ -451,8 +483,10 @@ unsafe fn call_routine(
     if level >= irql::DISPATCH_LEVEL {
         paging::trim();
     }
+    let locks = lock_order::held();
     // SAFETY: the driver gave this routine for this IRP.
     let returned = origin::for_driver(driver, || unsafe { routine(device, irp, context) });
+    lock_order::require_none_kept(locks, &"a completion routine");
     if irql::current() != level {
         bugcheck!(
             DRIVER_VERIFIER_DETECTED_VIOLATION(
@@ -517,7 +551,7 @@ fn unknown(function: &str, irp: *mut IRP) -> ! {
     if pool::was_freed(address) {
         bugcheck!(
             PAGE_FAULT_IN_FREED_SPECIAL_POOL(address, 0, 0, 0),
-            [pool::story(address)],
+            [pool::story(address), past(address).unwrap_or_default()],
             "{function} was given an IRP that was freed"
         )
     }
@@ -582,6 +616,7 @@ pub(crate) fn in_flight_count() -> u64 {
 
 /// Forgets every IRP.
 pub(crate) fn reset() {
+    *FREED.lock() = Default::default();
     RECORDS.clear();
     IN_PLACE.lock().clear();
     IN_FLIGHT.store(0, Ordering::SeqCst);
@@ -710,6 +745,35 @@ export! {
 }
 
 export! {
+    /// Ends the use of an IRP that `IoInitializeIrp` has built.
+    fn IoCleanupIrp(Irp: *mut IRP), at most DISPATCH_LEVEL {
+        let address = Irp as usize;
+        let mut locked = RECORDS.lock(address);
+        let Some(record) = locked.get(address) else {
+            drop(locked);
+            unknown("IoCleanupIrp", Irp);
+        };
+        if !matches!(record.state, State::Driver) {
+            bugcheck!(
+                DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::FREED_WHILE_IN_USE, address, 0, 0),
+                [record],
+                "IoCleanupIrp was called for an IRP that is still in use"
+            )
+        }
+        if record.allocated {
+            bugcheck!(
+                DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::INITIALIZED_ALLOCATED, address, 0, 0),
+                [record],
+                "IoCleanupIrp was called for an IRP of IoAllocateIrp: IoFreeIrp is for those"
+            )
+        }
+        locked.remove(address);
+        drop(locked);
+        IN_PLACE.lock().remove(&address);
+    }
+}
+
+export! {
     /// Makes an IRP new, so that it can be sent again.
     fn IoReuseIrp(Irp: *mut IRP, Iostatus: NTSTATUS), at most DISPATCH_LEVEL {
         let address = Irp as usize;
@@ -768,8 +832,9 @@ export! {
             )
         }
         let told = record.step(IrpStep::Freed);
-        let _ = locked.remove(address);
+        let freed = locked.remove(address);
         drop(locked);
+        remember(address, freed);
         told.tell(address);
         if let Some(block) = pool::take(address, |block| block.usage() == Use::Irp) {
             IRPS.down();

@@ -16,8 +16,10 @@ use crate::pool::Count;
 use crate::registry::{self, RegistryValue};
 use crate::schedule::{self, Completion};
 use crate::trace::{self, Event};
-use crate::wsk::{Deviation, Deviations};
-use crate::{clock, irp, lock_order, mdl, nmr, origin, page_fault, pool, thread, wsk};
+use crate::wsk::{Deviation, Deviations, UnknownName};
+use crate::{
+    clock, device, executive, irp, lock_order, mdl, nmr, origin, page_fault, pool, thread, wsk,
+};
 
 /// Whether a kernel is booted.
 static BOOTED: AtomicBool = AtomicBool::new(false);
@@ -78,6 +80,7 @@ pub struct Builder {
     patience: Duration,
     speed: NonZeroU32,
     deviations: Deviations,
+    unknown_name: UnknownName,
 }
 
 impl Default for Builder {
@@ -95,6 +98,7 @@ impl Default for Builder {
             patience: Duration::from_secs(10),
             speed: NonZeroU32::MIN,
             deviations: Deviations::default(),
+            unknown_name: UnknownName::default(),
         }
     }
 }
@@ -165,8 +169,18 @@ impl Builder {
         self
     }
 
+    /// What `WskGetAddressInfo` says about a name that nobody knows; [`UnknownName::NoMatch`] unless set. A driver should know both.
+    pub fn unknown_name(mut self, unknown: UnknownName) -> Self {
+        self.unknown_name = unknown;
+        self
+    }
+
     /// How long [`Kernel::shutdown`] waits for what is under way, and `WskDeregister` for the provider to be released and
     /// sockets to be closed before it is taken for a deadlock; ten seconds unless set.
+    ///
+    /// Any other wait without a time-out is taken for one when as long nothing else has happened in the kernel: no allocation, no
+    /// call of the provider, no event callback, nothing deferred, no other wait. System threads may wait for work as long as they like; what they wait
+    /// for is told when they are still there in the end.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
@@ -233,10 +247,12 @@ impl Builder {
         pool::protect_pages(self.special_pool);
         pool::allow_executable(self.executable_pool);
         page_fault::watch();
+        lock_order::begin();
         schedule::configure(self.completion, seed);
         schedule::start();
         faults::set_network(self.network, seed);
         self.deviations.start();
+        wsk::set_unknown_name(self.unknown_name);
         wsk::start(self.null_provider, self.scattered, self.patience);
         BOOTED.store(true, Ordering::SeqCst);
         Kernel {
@@ -337,7 +353,8 @@ impl Kernel {
 
     /// Calls `listener` with every event from now on, on the thread where it happens, at the IRQL of what happens.
     ///
-    /// What a listener itself does with the kernel isn't told to anybody.
+    /// What a listener itself does with the kernel isn't told to anybody. One that panics is called no more and dropped, and the driver
+    /// goes on; the panic goes on where the kernel is shut down.
     pub fn on_event(&self, listener: impl Fn(&Event) + Send + Sync + 'static) {
         trace::listen(Arc::new(listener));
     }
@@ -440,7 +457,9 @@ impl Kernel {
         {}
         let mut lines = left_running(Whose::Anybodys);
         lines.extend(left_behind(Whose::Anybodys));
-        power_off();
+        if let Some(panic) = power_off() {
+            std::panic::resume_unwind(panic);
+        }
         if lines.is_empty() {
             Ok(())
         } else {
@@ -456,6 +475,7 @@ fn left_running(whose: Whose) -> Vec<String> {
     lines.extend(nmr::leaks(whose));
     lines.extend(schedule::leaks(whose));
     lines.extend(thread::leaks(whose));
+    lines.extend(device::leaks(whose));
     lines
 }
 
@@ -463,6 +483,7 @@ fn left_running(whose: Whose) -> Vec<String> {
 fn left_behind(whose: Whose) -> Vec<String> {
     let mut lines = mdl::leaks(whose);
     lines.extend(pool::leaks(whose));
+    lines.extend(executive::leaks(whose));
     lines
 }
 
@@ -506,8 +527,8 @@ pub(crate) fn require_nothing_left(driver: u32, name: &str, patience: Duration) 
     }
 }
 
-/// Stops everything and lets the next kernel boot.
-fn power_off() {
+/// Stops everything and lets the next kernel boot; gives the panic of a listener, if one has panicked.
+fn power_off() -> Option<trace::Panic> {
     wsk::stop();
     schedule::stop();
     wsk::reset();
@@ -517,12 +538,16 @@ fn power_off() {
     registry::reset();
     nmr::reset();
     thread::reset();
+    executive::reset();
+    device::reset();
     irp::reset();
     mdl::reset();
     pool::reset();
     lock_order::reset();
+    let panic = trace::take_panic();
     *BOOTED_BY.lock() = None;
     FREE.notify_one();
+    panic
 }
 
 impl Drop for Kernel {
@@ -533,7 +558,8 @@ impl Drop for Kernel {
         }
         if std::thread::panicking() {
             self.running = false;
-            power_off();
+            // One panic is enough.
+            drop(power_off());
         } else if let Err(leaks) = self.stop() {
             panic!("{leaks}");
         }

@@ -16,11 +16,21 @@
 //! # It is suspicious
 //!
 //! As Driver Verifier does, the host kernel stops the system at the first broken rule, with the bug check that Windows
-//! would raise, the rule in words, and the history of the objects involved: an IRP completed twice, freed, reused or sent
-//! again while in flight; an MDL freed, unlocked, rebuilt or changed in flight; memory of a call in flight freed or
-//! written; a wait above `APC_LEVEL`; a call above its IRQL; a lock taken twice; a block freed twice or with another tag,
-//! written after it was freed or past its end; a socket used after it was closed. A test that expects one of these uses
-//! [`testing::expect_bugcheck`]. What is left behind in the end is listed by [`Kernel::shutdown`].
+//! would raise, the rule in words, and the history of the objects involved:
+//!
+//! - Memory: each block of pool, IRP, MDL, indication and socket has [pages of its own](Builder::special_pool) and is
+//!   inaccessible beyond its end, and once it is freed. A pointer to nothing is told in the same way.
+//! - Memory of the wrong kind: what isn't nonpaged and has to be, what can't be locked or written, paged pool at
+//!   `DISPATCH_LEVEL`, the stack of a function that has returned.
+//! - What is in flight: an IRP completed twice, freed, reused or sent again; an MDL freed, unlocked, rebuilt or changed, and
+//!   pages unlocked that are used through a partial one; memory freed or written.
+//! - What WSK keeps pointers to: registrations, dispatch tables and contexts that are freed or changed.
+//! - IRQL, spin locks and the order in which they are taken; answers of event callbacks; waits that never end, while
+//!   nothing else happens for the [patience](Builder::patience) of the kernel.
+//! - What a driver leaves behind when it is unloaded.
+//!
+//! The `README` has the table of all rules. A test that expects a bug check uses [`testing::expect_bugcheck`]. What is left
+//! behind in the end is listed by [`Kernel::shutdown`].
 //!
 //! # It is hostile on demand
 //!
@@ -58,7 +68,16 @@
 //!
 //! # Linking
 //!
+//! What unwinds is a test, and `wsk-sys` leaves its functions to this crate; what aborts is a driver, and imports from the kernel. Cargo
+//! builds tests with unwinding whatever the profile says, so there is nothing to be switched.
+//!
 //! A crate that is only named in `Cargo.toml` isn't linked: a test that uses nothing else of it says `use wsk_host as _;`.
+//!
+//! # Hosts
+//!
+//! Linux is where it is used most. On Windows, 10 version 1703 or later, control information of datagrams is what Windows' own sockets
+//! make of it; an option that they lack fails with `STATUS_NOT_SUPPORTED`. Hosts with the sockets of BSD, macOS among them, have
+//! ancillary data of their own, which is translated.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![allow(
@@ -87,9 +106,12 @@ mod export;
 mod address_space;
 mod bugcheck;
 mod clock;
+mod data;
 mod debug_print;
+mod device;
 mod driver;
 mod event;
+mod executive;
 mod faults;
 mod flight;
 mod irp;
@@ -97,11 +119,13 @@ mod irql;
 mod kernel;
 mod lock_order;
 mod mdl;
+mod names;
 mod nmr;
 mod origin;
 mod page_fault;
 mod pool;
 mod registry;
+mod rtl;
 mod schedule;
 mod spinlock;
 mod stack_places;
@@ -110,6 +134,7 @@ mod table;
 pub mod testing;
 mod thread;
 mod trace;
+mod wait_several;
 mod waits;
 mod wsk;
 
@@ -124,4 +149,4 @@ pub use pool::Count;
 pub use registry::RegistryValue;
 pub use schedule::Completion;
 pub use trace::{Event, IrpStep, What};
-pub use wsk::Deviation;
+pub use wsk::{Deviation, UnknownName};

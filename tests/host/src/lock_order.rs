@@ -4,6 +4,7 @@
 //! Locks are known by their address, so only those count whose memory can't become that of another lock unnoticed: those in
 //! pool, which are forgotten when it is freed, and those in the image.
 
+use core::fmt::Display;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,6 +44,23 @@ pub(crate) fn given_back(lock: usize) {
             held.remove(index);
         }
     });
+}
+
+/// How many locks this thread holds.
+pub(crate) fn held() -> usize {
+    HELD.with_borrow(Vec::len)
+}
+
+/// Stops when code of the driver's has returned that holds more locks than there were before it was called.
+pub(crate) fn require_none_kept(before: usize, who: &dyn Display) {
+    let kept = HELD.with_borrow(|held| held.get(before).copied());
+    if let Some(lock) = kept {
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(violation::THREAD_HOLDS_RESOURCES, lock, 0, 0),
+            [pool::story(lock)],
+            "{who} returned with the lock at {lock:#x}, which it has taken"
+        )
+    }
 }
 
 fn note(function: &'static str, before: usize, lock: usize) {
@@ -126,6 +144,11 @@ pub(crate) fn memory_freed(block: &Block) {
     for after in orders.values_mut() {
         after.retain(|lock, _| !range.contains(lock));
     }
+}
+
+/// This thread begins anew: what it held in another kernel is nothing to this one.
+pub(crate) fn begin() {
+    HELD.with_borrow_mut(Vec::clear);
 }
 
 /// Forgets everything.

@@ -569,6 +569,9 @@ export! {
         }
         // SAFETY: the driver gives an MDL, with its page numbers.
         if let Err(status) = unsafe { lock_pages(MemoryDescriptorList, Operation) } {
+            // SAFETY: the driver gives an MDL, which was just read.
+            let (buffer, length) =
+                unsafe { (start(MemoryDescriptorList), (*MemoryDescriptorList).ByteCount) };
             bugcheck!(
                 KMODE_EXCEPTION_NOT_HANDLED(
                     status.0.cast_unsigned() as usize,
@@ -577,7 +580,7 @@ export! {
                     Operation.0 as usize
                 ),
                 [story(MemoryDescriptorList)],
-                "MmProbeAndLockPages raised {status:?}, as it does when memory is absent, or can't be written and Operation asks for that, and nothing caught it"
+                "MmProbeAndLockPages raised {status:?} for {length} bytes at {buffer:#x}, as it does when memory is absent, or can't be written and Operation asks for that, and nothing caught it"
             )
         }
     }

@@ -32,6 +32,11 @@ pub(crate) fn thread_number() -> u32 {
     })
 }
 
+/// Whether a thread has this number, or had it; 0 is nobody.
+pub(crate) fn is_thread_number(number: usize) -> bool {
+    number < NEXT_THREAD.load(Ordering::Relaxed) as usize
+}
+
 /// Shows a thread by number and name.
 #[derive(Clone, Copy)]
 pub(crate) struct Thread(pub(crate) u32);
@@ -153,7 +158,12 @@ pub(crate) fn host_function() -> Option<String> {
         .take_while(Frame::is_plumbing)
         .filter_map(|frame| {
             let last = frame.name.rsplit("::").next()?;
-            is_exported(last).then(|| last.to_owned())
+            // Not all have one of the usual prefixes; of the host kernel's own functions they alone begin like that.
+            let exported = is_exported(last)
+                || frame.place.is_some_and(is_plumbed_at)
+                    && last.starts_with(|first: char| first.is_ascii_uppercase())
+                    && last.bytes().all(|byte| byte.is_ascii_alphanumeric());
+            exported.then(|| last.to_owned())
         })
         .last()
 }
@@ -235,7 +245,12 @@ impl Display for Frames<'_> {
 }
 
 fn is_plumbing(name: &str) -> bool {
-    const PLUMBING: [&str; 14] = [
+    const PLUMBING: [&str; 18] = [
+        // The C library's ways to copy and to fill, with their variants for each processor.
+        "__mem",
+        "memcpy",
+        "memmove",
+        "memset",
         "std::",
         "core::",
         "alloc::",

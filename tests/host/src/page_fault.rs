@@ -10,16 +10,27 @@ use std::sync::Once;
 
 use crate::bugcheck::bugcheck;
 use crate::irql::{self, DISPATCH_LEVEL};
-use crate::pool::paging::{self, Access};
+use crate::pool::paging::{self, Touched};
 use crate::pool::{self, Met, pages};
-use crate::{kernel, origin};
+use crate::{irp, kernel, origin};
+
+/// What was done with memory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Read,
+    Write,
+    /// It was to be executed: a function was called there.
+    Call,
+    /// The host doesn't say.
+    Some,
+}
 
 /// What the host says of a fault.
 #[derive(Clone, Copy)]
 struct Fault {
-    address: usize,
-    /// Whether it was a write, where the host says so.
-    write: Option<bool>,
+    /// `None` where the processor has no such address, and so doesn't tell it.
+    address: Option<usize>,
+    access: Access,
     /// The instruction.
     instruction: usize,
 }
@@ -35,8 +46,8 @@ pub(crate) fn watch() {
                 && let Some(address) = pointer_that_rust_refused(&panic.to_string())
             {
                 report(Fault {
-                    address,
-                    write: None,
+                    address: Some(address),
+                    access: Access::Some,
                     instruction: 0,
                 });
             }
@@ -74,9 +85,9 @@ fn resolve(address: usize) -> bool {
     }
     let level = irql::current();
     match paging::page_in(address, level < DISPATCH_LEVEL) {
-        Access::Returned => true,
-        Access::Other => false,
-        Access::TooHigh => {
+        Touched::Returned => true,
+        Touched::Other => false,
+        Touched::TooHigh => {
             let function = origin::host_function();
             bugcheck!(
                 DRIVER_IRQL_NOT_LESS_OR_EQUAL(address, usize::from(level), 0, 0),
@@ -96,26 +107,38 @@ fn resolve(address: usize) -> bool {
 fn report(fault: Fault) -> ! {
     let Fault {
         address,
-        write,
+        access,
         instruction,
     } = fault;
-    let did = match write {
-        Some(true) => "wrote to",
-        Some(false) => "read",
-        None => "accessed",
+    let did = match access {
+        Access::Write => "wrote to",
+        Access::Read => "read",
+        Access::Call => "called a function in",
+        Access::Some => "accessed",
     };
     let who = match origin::host_function() {
         Some(function) => format!("{function}, with what the driver gave it,"),
         None => "the driver".to_owned(),
     };
-    let operation = usize::from(write == Some(true));
+    let operation = match access {
+        Access::Read | Access::Some => 0,
+        Access::Write => 1,
+        Access::Call => 8,
+    };
+    let Some(address) = address else {
+        bugcheck!(
+            KMODE_EXCEPTION_NOT_HANDLED(0xC000_0005, instruction, operation, usize::MAX),
+            [],
+            "{who} {did} memory at an address that the processor has none like, as uninitialised or overwritten memory holds it"
+        )
+    };
     let met = pages::may_hold(address)
         .then(|| pool::met(address))
         .flatten();
     match met {
         Some((Met::Freed(block), range)) => bugcheck!(
             PAGE_FAULT_IN_FREED_SPECIAL_POOL(address, operation, instruction, 0),
-            [block],
+            [block, irp::past(range.start).unwrap_or_default()],
             "{who} {did} memory that was freed, {} bytes from its start",
             address.wrapping_sub(range.start).cast_signed()
         ),
@@ -129,11 +152,11 @@ fn report(fault: Fault) -> ! {
         None if pages::may_hold(address) => bugcheck!(
             PAGE_FAULT_IN_FREED_SPECIAL_POOL(address, operation, instruction, 0),
             [],
-            "{who} {did} memory at {address:#x} that no block of the pool lies in, or lay in lately"
+            "{who} {did} memory at {address:#x}, which no block of the pool lies in, or lay in lately"
         ),
         None => {
             let what = if address < pool::PAGE_SIZE {
-                "by a pointer that is NULL, or close to it"
+                "by a pointer that is NULL, or close to that"
             } else {
                 "which nothing lies at, or nothing that may be accessed so"
             };
@@ -146,13 +169,13 @@ fn report(fault: Fault) -> ! {
                         instruction
                     ),
                     [],
-                    "{who} {did} {address:#x}, {what}"
+                    "{who} {did} memory at {address:#x}, {what}"
                 )
             }
             bugcheck!(
                 KMODE_EXCEPTION_NOT_HANDLED(0xC000_0005, instruction, operation, address),
                 [],
-                "{who} {did} {address:#x}, {what}"
+                "{who} {did} memory at {address:#x}, {what}"
             )
         }
     }
@@ -166,7 +189,7 @@ mod host {
     use core::ptr;
     use std::sync::OnceLock;
 
-    use super::Fault;
+    use super::{Access, Fault};
     use crate::kernel;
 
     /// What a report needs: names and lines are looked up for it.
@@ -177,6 +200,13 @@ mod host {
     /// code that has failed.
     const REPORTS_WITHIN: u32 = 30;
 
+    /// `SI_KERNEL`: what the processor found has no address.
+    const OF_THE_PROCESSOR: c_int = if cfg!(any(target_os = "linux", target_os = "android")) {
+        0x80
+    } else {
+        c_int::MIN
+    };
+
     type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
 
     /// Who handled the signals before.
@@ -184,6 +214,7 @@ mod host {
     const SIGNALS: [c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
 
     pub(super) fn install() {
+        start_reporter();
         let mut before = [const { MaybeUninit::<libc::sigaction>::zeroed() }; 2];
         for (signal, before) in SIGNALS.into_iter().zip(&mut before) {
             // SAFETY: both places hold a `sigaction`.
@@ -205,19 +236,27 @@ mod host {
         // SAFETY: the host gives both, as this is a handler with `SA_SIGINFO`.
         let (fault, stack) = unsafe {
             let registers = registers(context);
+            let address = (*information).si_addr() as usize;
+            let known = (*information).si_code != OF_THE_PROCESSOR;
             let fault = Fault {
-                address: (*information).si_addr() as usize,
-                write: registers.write,
+                address: known.then_some(address),
+                access: registers.access,
                 instruction: registers.instruction,
             };
             (fault, registers.stack)
         };
-        let overflows = stack.is_some_and(|stack| {
-            (stack.saturating_sub(OVERFLOW)..stack.saturating_add(4096)).contains(&fault.address)
+        let overflows = stack.zip(fault.address).is_some_and(|(stack, address)| {
+            (stack.saturating_sub(OVERFLOW)..stack.saturating_add(4096)).contains(&address)
         });
         if kernel::is_booted() && !overflows {
-            if super::resolve(fault.address) {
+            if fault.address.is_some_and(super::resolve) {
                 return;
+            }
+            // SAFETY: the host gives the context.
+            unsafe { hand_over(context, &fault) };
+            if fault.access == Access::Call {
+                // SAFETY: the host gives the context of a function that was called, and had its stack.
+                unsafe { step_back(context) };
             }
             // SAFETY: nothing is asked of the caller.
             unsafe { libc::alarm(REPORTS_WITHIN) };
@@ -248,12 +287,81 @@ mod host {
     }
 
     /// What the registers tell of a fault, as far as this host is known.
-    #[derive(Default)]
     struct Registers {
         stack: Option<usize>,
         instruction: usize,
-        write: Option<bool>,
+        access: Access,
     }
+
+    /// Where the thread is told of faults that reports those of threads that never called the kernel.
+    static REPORTER: OnceLock<c_int> = OnceLock::new();
+
+    /// Starts the thread that reports faults of threads that weren't prepared: the stack on which they handle signals is too small
+    /// for a report.
+    fn start_reporter() {
+        let mut ends = [0; 2];
+        // SAFETY: there is room for both ends of the pipe.
+        if unsafe { libc::pipe(ends.as_mut_ptr()) } != 0 {
+            return;
+        }
+        let [from, to] = ends;
+        let reporter =
+            std::thread::Builder::new().name("a thread that never called the kernel".into());
+        let started = reporter.spawn(move || {
+            let mut fault = MaybeUninit::<Fault>::uninit();
+            let length = size_of::<Fault>();
+            // SAFETY: there is as much room.
+            let read = unsafe { libc::read(from, fault.as_mut_ptr().cast(), length) };
+            if read.cast_unsigned() == length {
+                // SAFETY: what was written there is a fault.
+                super::report(unsafe { fault.assume_init() });
+            }
+        });
+        if started.is_ok() {
+            let _ = REPORTER.set(to);
+        }
+    }
+
+    /// Leaves a fault to the reporter, if this thread wasn't prepared, and doesn't return then.
+    ///
+    /// # Safety
+    ///
+    /// `context` is what the host gave to a signal handler.
+    unsafe fn hand_over(context: *mut c_void, fault: &Fault) {
+        // SAFETY: the caller says so.
+        let stack = unsafe { (*context.cast::<libc::ucontext_t>()).uc_stack };
+        let small = stack.ss_flags & libc::SS_DISABLE == 0 && stack.ss_size < STACK / 2;
+        if small && let Some(&to) = REPORTER.get() {
+            // SAFETY: the fault has as many bytes. A pipe takes them at once.
+            unsafe { libc::write(to, core::ptr::from_ref(fault).cast(), size_of::<Fault>()) };
+            loop {
+                // SAFETY: nothing is asked of the caller.
+                unsafe { libc::pause() };
+            }
+        }
+    }
+
+    /// Goes back to the caller of a function that isn't there, so that the frames of the stack can be told.
+    ///
+    /// # Safety
+    ///
+    /// `context` is what the host gave to a signal handler, and its instruction the first of a function.
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    unsafe fn step_back(context: *mut c_void) {
+        // SAFETY: the caller says so; the return address is what was pushed last.
+        unsafe {
+            let registers = &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs;
+            let stack = registers[libc::REG_RSP as usize];
+            registers[libc::REG_RIP as usize] = *(stack as *const i64);
+            registers[libc::REG_RSP as usize] = stack + 8;
+        }
+    }
+
+    /// # Safety
+    ///
+    /// None is needed: nothing is done.
+    #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+    unsafe fn step_back(_context: *mut c_void) {}
 
     /// # Safety
     ///
@@ -262,13 +370,19 @@ mod host {
     unsafe fn registers(context: *mut c_void) -> Registers {
         /// Of the error code: the access was a write.
         const WRITE: i64 = 2;
+        /// Of the error code: an instruction was fetched.
+        const FETCH: i64 = 16;
         // SAFETY: the caller says so.
         let registers = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
         let get = |register: c_int| registers[register as usize];
         Registers {
             stack: Some(get(libc::REG_RSP) as usize),
             instruction: get(libc::REG_RIP) as usize,
-            write: Some(get(libc::REG_ERR) & WRITE != 0),
+            access: match get(libc::REG_ERR) {
+                error if error & FETCH != 0 => Access::Call,
+                error if error & WRITE != 0 => Access::Write,
+                _ => Access::Read,
+            },
         }
     }
 
@@ -282,7 +396,7 @@ mod host {
         Registers {
             stack: Some(registers.sp as usize),
             instruction: registers.pc as usize,
-            write: None,
+            access: Access::Some,
         }
     }
 
@@ -296,7 +410,7 @@ mod host {
         Registers {
             stack: Some(registers.__sp as usize),
             instruction: registers.__pc as usize,
-            write: None,
+            access: Access::Some,
         }
     }
 
@@ -310,7 +424,7 @@ mod host {
         Registers {
             stack: Some(registers.__rsp as usize),
             instruction: registers.__rip as usize,
-            write: None,
+            access: Access::Some,
         }
     }
 
@@ -322,7 +436,11 @@ mod host {
         any(target_arch = "x86_64", target_arch = "aarch64")
     )))]
     unsafe fn registers(_context: *mut c_void) -> Registers {
-        Registers::default()
+        Registers {
+            stack: None,
+            instruction: 0,
+            access: Access::Some,
+        }
     }
 
     /// The stack on which a thread's faults are handled.
@@ -384,7 +502,7 @@ mod host {
         EXCEPTION_POINTERS,
     };
 
-    use super::Fault;
+    use super::{Access, Fault};
     use crate::kernel;
 
     pub(super) fn install() {
@@ -396,12 +514,20 @@ mod host {
         // SAFETY: the system gives both parts of it.
         let record = unsafe { &*(*exception).ExceptionRecord };
         if record.ExceptionCode == EXCEPTION_ACCESS_VIOLATION && kernel::is_booted() {
-            if super::resolve(record.ExceptionInformation[1]) {
+            let address = record.ExceptionInformation[1];
+            // This one stands for what has no address.
+            let address = (address != usize::MAX).then_some(address);
+            if address.is_some_and(super::resolve) {
                 return EXCEPTION_CONTINUE_EXECUTION;
             }
             super::report(Fault {
-                address: record.ExceptionInformation[1],
-                write: Some(record.ExceptionInformation[0] == 1),
+                address,
+                access: match record.ExceptionInformation[0] {
+                    0 => Access::Read,
+                    1 => Access::Write,
+                    8 => Access::Call,
+                    _ => Access::Some,
+                },
                 instruction: record.ExceptionAddress as usize,
             });
         }

@@ -103,6 +103,12 @@ impl Block {
         }
     }
 
+    /// The block with what surrounds it.
+    fn home_range(&self) -> Range<usize> {
+        let [before, after] = self.surroundings();
+        before.start..after.end
+    }
+
     /// Its pages, if it has some of its own.
     fn place(&self) -> Option<Place> {
         match self.home {
@@ -324,7 +330,7 @@ pub(crate) fn release(mut block: Block, function: &'static str) {
         Home::Heap { .. } => {
             // SAFETY: the block is allocated until `dispose`.
             unsafe { (block.address as *mut u8).write_bytes(FREED_BYTE, block.length) };
-            tools::forbid(block.range());
+            tools::forbid(block.home_range());
         }
     }
     let mut evicted = Vec::new();
@@ -351,7 +357,7 @@ fn dispose(block: &Block) {
     match block.home {
         Home::Pages(place) => pages::give_back(place),
         Home::Heap { layout, lead } => {
-            tools::allow(block.range());
+            tools::allow(block.home_range());
             check_poison(block);
             // SAFETY: the block was allocated with this layout, `lead` bytes into it, and leaves the records here.
             unsafe { dealloc((block.address as *mut u8).sub(lead), layout) };
@@ -665,6 +671,17 @@ export! {
             Tag,
             false,
         )
+    }
+}
+
+/// `None`, as in NT: the tag of memory without one.
+const NO_TAG: u32 = u32::from_le_bytes(*b"None");
+
+export! {
+    /// Allocates pool memory without a tag.
+    fn ExAllocatePool(PoolType: POOL_TYPE, NumberOfBytes: usize) -> *mut c_void, at most DISPATCH_LEVEL {
+        // SAFETY: what the driver asks for.
+        unsafe { wsk_sys::ExAllocatePoolWithTag(PoolType, NumberOfBytes, NO_TAG) }
     }
 }
 

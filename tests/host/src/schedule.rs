@@ -13,6 +13,7 @@ use wsk_sys::{KDPC, KTIMER, LARGE_INTEGER, PKDEFERRED_ROUTINE, TIMER_TYPE};
 use crate::address_space::require_nonpaged;
 use crate::bugcheck::bugcheck;
 use crate::irql::{self, DISPATCH_LEVEL};
+use crate::lock_order;
 use crate::origin::{self, Whose};
 use crate::pool::{Block, paging};
 use crate::waits::{self, Waiting};
@@ -369,7 +370,22 @@ unsafe fn queue_dpc(dpc: *mut KDPC, first: *mut c_void, second: *mut c_void) -> 
                 .store(core::ptr::null_mut(), Ordering::SeqCst);
             if let Some(routine) = routine {
                 paging::trim();
+                let locks = lock_order::held();
                 routine(dpc, context, first, second);
+                lock_order::require_none_kept(locks, &"a deferred procedure call");
+                let level = irql::current();
+                if level != DISPATCH_LEVEL {
+                    bugcheck!(
+                        IRQL_UNEXPECTED_VALUE(
+                            usize::from(level),
+                            usize::from(DISPATCH_LEVEL),
+                            routine as usize,
+                            0
+                        ),
+                        [],
+                        "a deferred procedure call returned at another IRQL than it was called at (DISPATCH_LEVEL)"
+                    )
+                }
             }
         }
     });

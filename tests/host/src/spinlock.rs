@@ -10,9 +10,9 @@ use wsk_sys::IRP;
 use crate::address_space::require_nonpaged;
 use crate::bugcheck::{bugcheck, violation};
 use crate::irql::{self, DISPATCH_LEVEL};
-use crate::lock_order;
 use crate::origin::{self, Thread};
 use crate::waits::Waiting;
+use crate::{lock_order, pool};
 
 static CANCEL_LOCK: AtomicUsize = AtomicUsize::new(0);
 
@@ -39,6 +39,18 @@ fn acquire(function: &'static str, lock: &AtomicUsize) {
                 SPIN_LOCK_ALREADY_OWNED(&raw const *lock as usize, 0, 0, 0),
                 [],
                 "{function} was called for a lock that this thread holds already"
+            )
+        }
+        if !origin::is_thread_number(owner) {
+            bugcheck!(
+                DRIVER_VERIFIER_DETECTED_VIOLATION(
+                    violation::LOCK_UNINITIALIZED,
+                    lock.as_ptr() as usize,
+                    owner,
+                    0
+                ),
+                [pool::story(lock.as_ptr() as usize)],
+                "{function} was called for memory that isn't an initialised lock: it holds {owner:#x}"
             )
         }
         spins = spins.wrapping_add(1);

@@ -1,19 +1,45 @@
-//! Places on a thread's stack that a call in flight uses: the function they belong to must not return before. Watched whenever the
+//! Places on a thread's stack that a call in flight uses, or WSK keeps a pointer to: the function they belong to must not return
+//! before. Watched whenever the
 //! thread calls the kernel again, by a walk up the stack to the function's frame, and when a system thread ends.
 //!
-//! Where the frames of a stack can't be walked, on Windows, nothing is watched.
+//! Where the frames of a stack can't be walked, on Windows for Arm, nothing is watched.
 
 use core::cell::RefCell;
 
 use crate::bugcheck::{bugcheck, violation};
 use crate::origin::Origin;
-use crate::{address_space, irp, irql};
+use crate::{address_space, irp, irql, wsk};
 
-/// A place that a call in flight uses.
+/// Who uses a place.
+#[derive(Clone, Copy)]
+pub(crate) enum User {
+    /// A call in flight: its IRP, and what tells this use of the IRP from others.
+    Call { irp: usize, use_of_irp: (u64, u64) },
+    /// WSK, for a client that is registered: where its registration lies, and what tells it from others there.
+    Registration { address: usize, client: usize },
+}
+
+impl User {
+    fn is_there(self) -> bool {
+        match self {
+            Self::Call { irp, use_of_irp } => irp::is_in_flight(irp, use_of_irp),
+            Self::Registration { address, client } => wsk::is_registered(address, client),
+        }
+    }
+
+    fn story(self) -> String {
+        match self {
+            Self::Call { irp, .. } => irp::story(irp as *mut _),
+            Self::Registration { address, .. } => {
+                format!("the client whose WSK_REGISTRATION is at {address:#x} is registered")
+            }
+        }
+    }
+}
+
+/// A place that somebody uses.
 struct Used {
-    irp: usize,
-    /// What tells this use of the IRP from others.
-    use_of_irp: (u64, u64),
+    user: User,
     function: &'static str,
     place: usize,
     what: &'static str,
@@ -40,19 +66,12 @@ pub(crate) fn concerns(address: usize) -> bool {
     address_space::is_on_stack(address)
 }
 
-/// A call in flight uses a place on this thread's stack.
+/// Somebody uses a place on this thread's stack.
 #[cold]
-pub(crate) fn watch(
-    irp: usize,
-    use_of_irp: (u64, u64),
-    function: &'static str,
-    place: usize,
-    what: &'static str,
-) {
+pub(crate) fn watch(user: User, function: &'static str, place: usize, what: &'static str) {
     let Some(frame) = frame_of(place) else { return };
     let used = Used {
-        irp,
-        use_of_irp,
+        user,
         function,
         place,
         what,
@@ -67,7 +86,7 @@ pub(crate) fn watch(
 /// there is anything left to watch.
 pub(crate) fn look(function: &str) -> bool {
     let mut places = USED.with_borrow_mut(core::mem::take);
-    places.retain(|used| irp::is_in_flight(used.irp, used.use_of_irp));
+    places.retain(|used| used.user.is_there());
     if places.is_empty() {
         return false;
     }
@@ -94,7 +113,7 @@ pub(crate) fn look(function: &str) -> bool {
 pub(crate) fn thread_ends() {
     let places = USED.with_borrow_mut(core::mem::take);
     for used in &places {
-        if irp::is_in_flight(used.irp, used.use_of_irp) {
+        if used.user.is_there() {
             report(used, "the end of the thread");
         }
     }
@@ -106,18 +125,22 @@ fn report(used: &Used, noticed_by: &str) -> ! {
         function,
         place,
         what,
-        irp,
+        user,
         origin,
         ..
     } = used;
+    let use_of_it = match user {
+        User::Call { .. } => "the call in flight",
+        User::Registration { .. } => "the client that is registered",
+    };
     bugcheck!(
-        DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, *place, *irp, 0),
+        DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, *place, 0, 0),
         [
-            irp::story(*irp as *mut _),
+            user.story(),
             format!("the place was given by {origin}"),
             format!("noticed by {noticed_by}"),
         ],
-        "{what} at {place:#x} lies on the stack, in a function that has returned while the call in flight ({function}) still uses it"
+        "{what} at {place:#x} lies on the stack, in a function that has returned while {use_of_it} ({function}) still uses it"
     )
 }
 
@@ -188,5 +211,101 @@ fn frames(mut visit: impl FnMut(usize, Frame) -> bool) {
     unsafe { _Unwind_Backtrace(trace, (&raw mut walk).cast()) };
 }
 
-#[cfg(not(unix))]
+#[cfg(all(windows, target_arch = "x86_64"))]
+fn frames(mut visit: impl FnMut(usize, Frame) -> bool) {
+    use core::mem::zeroed;
+    use core::ptr;
+
+    use windows_sys::Win32::System::Diagnostics::Debug::{
+        CONTEXT, IMAGE_RUNTIME_FUNCTION_ENTRY, RtlCaptureContext, RtlLookupFunctionEntry,
+        RtlVirtualUnwind, UNW_FLAG_NHANDLER,
+    };
+
+    /// The start of the function that an entry is of. A function may have several: all but the first are chained to another.
+    ///
+    /// # Safety
+    ///
+    /// The entry is of the image.
+    unsafe fn start_of(image: u64, mut entry: *const IMAGE_RUNTIME_FUNCTION_ENTRY) -> usize {
+        /// `UNW_FLAG_CHAININFO`
+        const CHAINED: u8 = 4;
+        // SAFETY: the caller says so. As documented, the flags are above the three bits of the version, the count of the codes of
+        // two bytes is the third byte, and a chained entry lies behind the codes, of which there is an even number.
+        unsafe {
+            loop {
+                let offset = (*entry).Anonymous.UnwindData as usize;
+                let information = (image as usize + offset) as *const u8;
+                let codes = usize::from(information.add(2).read());
+                if information.read() >> 3 & CHAINED == 0 {
+                    return image as usize + (*entry).BeginAddress as usize;
+                }
+                entry = information.add(4 + 2 * codes.next_multiple_of(2)).cast();
+            }
+        }
+    }
+
+    /// The processor writes to it where it wants this alignment, of which the declaration says nothing.
+    #[repr(C, align(16))]
+    struct Aligned(CONTEXT);
+
+    // SAFETY: zeroes are such a structure, which is filled in here; the frames are walked by what the system knows of them, and
+    // those that it knows nothing of end the walk.
+    unsafe {
+        let mut aligned: Aligned = zeroed();
+        let context = &mut aligned.0;
+        RtlCaptureContext(context);
+        loop {
+            let (start, mut image) = (context.Rsp as usize, 0);
+            let function = RtlLookupFunctionEntry(context.Rip, &raw mut image, ptr::null_mut());
+            if function.is_null() {
+                return;
+            }
+            let start_of_code = start_of(image, function);
+            let (mut data, mut establisher) = (ptr::null_mut(), 0);
+            RtlVirtualUnwind(
+                UNW_FLAG_NHANDLER,
+                image,
+                context.Rip,
+                function,
+                context,
+                &raw mut data,
+                &raw mut establisher,
+                ptr::null_mut(),
+            );
+            let frame = Frame {
+                end: context.Rsp as usize,
+                start_of_code,
+            };
+            if context.Rip == 0 || !visit(start, frame) {
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(not(any(unix, all(windows, target_arch = "x86_64"))))]
 fn frames(_visit: impl FnMut(usize, Frame) -> bool) {}
+
+#[cfg(test)]
+mod tests {
+    use super::{Frame, frame_of, frames};
+
+    #[inline(never)]
+    fn inner(place: usize) -> Option<Frame> {
+        frame_of(core::hint::black_box(place))
+    }
+
+    #[test]
+    fn a_frame_is_found_while_it_is_there() {
+        let mut place = 0_u64;
+        let frame = inner(&raw mut place as usize).expect("the place is on the stack");
+        assert!(frame.end > &raw const place as usize);
+        let mut again = false;
+        frames(|_, found| {
+            again |= found == frame;
+            true
+        });
+        assert!(again);
+        core::hint::black_box(&mut place);
+    }
+}

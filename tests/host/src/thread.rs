@@ -10,17 +10,18 @@ use parking_lot::Mutex;
 use wsk_sys::{
     CLIENT_ID, DISPATCHER_HEADER, NTSTATUS, OBJECT_ATTRIBUTES, OBJECT_HANDLE_INFORMATION,
     OBJECT_TYPE, PKSTART_ROUTINE, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_HANDLE,
-    STATUS_SUCCESS,
+    STATUS_OBJECT_TYPE_MISMATCH, STATUS_SUCCESS,
 };
 
 use crate::bugcheck::{bugcheck, violation};
+use crate::data;
 use crate::event::{self, kind};
 use crate::faults::{self, Resource};
 use crate::irql;
 use crate::origin::{self, Origin, Whose};
 use crate::registry::Key;
 use crate::table::Table;
-use crate::{stack_places, waits};
+use crate::{page_fault, stack_places, waits};
 
 /// A thread object. Its memory starts with a dispatcher header, so that it can be waited for.
 #[repr(C)]
@@ -181,6 +182,7 @@ fn end(thread: *mut Thread) {
             "a system thread ended above PASSIVE_LEVEL"
         )
     }
+    crate::executive::thread_ends();
     stack_places::thread_ends();
     // SAFETY: the running thread holds a reference to its object.
     unsafe { event::signal(&raw mut (*thread).header) };
@@ -229,6 +231,7 @@ export! {
             .spawn(move || {
                 let thread = ptr::with_exposed_provenance_mut::<Thread>(address);
                 CURRENT.set(thread);
+                page_fault::prepare_thread();
                 // SAFETY: the running thread holds a reference to its object; the driver gave the routine and its context.
                 unsafe {
                     (*thread)
@@ -291,12 +294,15 @@ export! {
         Object: *mut *mut c_void,
         HandleInformation: *mut OBJECT_HANDLE_INFORMATION,
     ) -> NTSTATUS, at most PASSIVE_LEVEL {
-        let _ = (DesiredAccess, ObjectType, AccessMode, HandleInformation);
+        let _ = (DesiredAccess, AccessMode, HandleInformation);
         let found = with_handle(Handle, |handle| match handle {
             self::Handle::Thread(object) => Some(*object),
             self::Handle::Key(_) => None,
         });
         match found {
+            Some(Some(_)) if !ObjectType.is_null() && ObjectType != data::thread_type() => {
+                STATUS_OBJECT_TYPE_MISMATCH
+            }
             Some(Some(object)) => {
                 reference(object, "ObReferenceObjectByHandle");
                 // SAFETY: the driver gives the place.

@@ -1,15 +1,17 @@
 //! What happens in the host kernel, told to whoever listens: every call of a driver, and the life of each IRP.
 //! Stands for the event tracing of the I/O manager and of WSK.
 
+use core::any::Any;
 use core::cell::Cell;
-use core::fmt::{self, Debug, Display};
+use core::fmt::{self, Display};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use wsk_sys::NTSTATUS;
 
-use crate::irql;
+use crate::{irql, names};
 
 /// Something that happened.
 ///
@@ -34,7 +36,7 @@ pub enum What {
     Called {
         /// The function's name.
         function: &'static str,
-        /// Its arguments with their names, as the C prototype calls them.
+        /// Its arguments with their names, as the C prototype calls them; a number that has a name is told by it.
         arguments: String,
     },
     /// A function that takes an IRP returned to the driver.
@@ -146,6 +148,12 @@ impl Display for What {
     }
 }
 
+/// What a panic is about.
+pub(crate) type Panic = Box<dyn Any + Send>;
+
+/// The first panic of a listener, which ends the test when the kernel is shut down.
+static PANIC: Mutex<Option<Panic>> = Mutex::new(None);
+
 type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
 
 static LISTENING: AtomicBool = AtomicBool::new(false);
@@ -189,23 +197,28 @@ fn tell(what: What) {
     };
     let listeners = LISTENERS.read().clone();
     for listener in listeners {
-        listener(&event);
+        // What called may be code that can't unwind, or the thread of a processor.
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| listener(&event))) {
+            LISTENERS
+                .write()
+                .retain(|other| !Arc::ptr_eq(other, &listener));
+            PANIC.lock().get_or_insert(panic);
+        }
     }
     TELLING.set(false);
 }
 
+/// The panic of a listener, if one has panicked.
+pub(crate) fn take_panic() -> Option<Panic> {
+    PANIC.lock().take()
+}
+
 /// Tells of a call.
 #[cold]
-pub(crate) fn called(function: &'static str, arguments: &[(&str, &dyn Debug)]) {
-    let mut shown = String::new();
-    for (name, value) in arguments {
-        use fmt::Write as _;
-        let separator = if shown.is_empty() { "" } else { ", " };
-        let _ = write!(shown, "{separator}{name}={value:?}");
-    }
+pub(crate) fn called(function: &'static str, arguments: &names::Arguments<'_>) {
     tell(What::Called {
         function,
-        arguments: shown,
+        arguments: names::line(function, arguments),
     });
 }
 

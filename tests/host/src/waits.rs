@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 
 use crate::bugcheck::bugcheck;
 use crate::origin::{self, Thread};
-use crate::{faults, pool, schedule, thread};
+use crate::{faults, pool, schedule, thread, wsk};
 
 struct Wait {
     function: &'static str,
@@ -43,6 +43,7 @@ pub(crate) fn patience() -> Duration {
 fn activity() -> u64 {
     faults::all_uses()
         .wrapping_add(schedule::deferred())
+        .wrapping_add(wsk::callbacks_called())
         .wrapping_add(BEGUN.load(Ordering::Relaxed))
 }
 

@@ -271,6 +271,18 @@ fn lock_freed_that_is_held() {
 }
 
 #[test]
+fn lock_that_was_never_initialized() {
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let lock = pool(size_of::<usize>()).cast::<usize>();
+        // SAFETY: the block has room for a lock. Breaks the rule; the kernel knows which numbers threads have.
+        unsafe { KeAcquireSpinLockRaiseToDpc(lock) };
+    })
+    .tells("(0x1002,")
+    .tells("memory that isn't an initialised lock: it holds 0xcdcdcdcdcdcdcdcd");
+}
+
+#[test]
 fn lock_that_is_never_given_back() {
     expect_bugcheck(HOPELESS, || {
         let _kernel = impatient();
@@ -288,6 +300,108 @@ fn lock_that_is_never_given_back() {
     .tells("KeAcquireSpinLock has waited while nothing happened for 50ms")
     .tells("the lock is held by thread 1 (lock_that_is_never_given_back)")
     .tells("(other) waits for");
+}
+
+unsafe extern "system" fn takes_a_lock(
+    _context: *mut c_void,
+    _flags: u32,
+    _list: *mut WSK_DATAGRAM_INDICATION,
+) -> NTSTATUS {
+    // SAFETY: it is a lock, in a block that is never freed.
+    unsafe { KeAcquireSpinLockAtDpcLevel(lock()) };
+    STATUS_SUCCESS
+}
+
+#[test]
+fn callback_that_keeps_a_lock() {
+    static TAKES: WSK_CLIENT_DATAGRAM_DISPATCH = WSK_CLIENT_DATAGRAM_DISPATCH {
+        WskReceiveFromEvent: Some(takes_a_lock),
+    };
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        send_to_itself(listening_to_datagrams(&TAKES));
+    })
+    .tells("the driver's WskReceiveFromEvent returned with the lock at");
+}
+
+#[test]
+fn completion_routine_that_keeps_a_lock() {
+    unsafe extern "system" fn keeps(
+        _device: *mut DEVICE_OBJECT,
+        _irp: *mut IRP,
+        _context: *mut c_void,
+    ) -> NTSTATUS {
+        // SAFETY: it is a lock, in a block that is never freed.
+        unsafe { KeAcquireSpinLockRaiseToDpc(lock()) };
+        // SAFETY: nothing is asked of the caller. The lock is kept nevertheless.
+        unsafe { KeLowerIrql(0) };
+        STATUS_MORE_PROCESSING_REQUIRED
+    }
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let client = Client::new();
+        // SAFETY: the routine has no use for a context.
+        let call = unsafe { Call::completed_by(keeps, ptr::null_mut()) };
+        let _ = client.start_socket(&call, Kind::datagram(AF_INET));
+    })
+    .tells("a completion routine returned with the lock at");
+}
+
+#[test]
+fn dpc_that_returns_otherwise_than_it_was_called() {
+    unsafe extern "system" fn keeps(
+        _dpc: *mut KDPC,
+        _context: *mut c_void,
+        _first: *mut c_void,
+        _second: *mut c_void,
+    ) {
+        // SAFETY: it is a lock, in a block that is never freed.
+        unsafe { KeAcquireSpinLockAtDpcLevel(lock()) };
+    }
+    unsafe extern "system" fn lowers(
+        _dpc: *mut KDPC,
+        _context: *mut c_void,
+        _first: *mut c_void,
+        _second: *mut c_void,
+    ) {
+        // SAFETY: the kernel checks the level. Not raising it again breaks the rule, and harms no memory.
+        unsafe { KeLowerIrql(0) };
+    }
+    for (routine, code, told) in [
+        (
+            keeps as unsafe extern "system" fn(*mut KDPC, *mut c_void, *mut c_void, *mut c_void),
+            VERIFIER,
+            "a deferred procedure call returned with the lock at",
+        ),
+        (
+            lowers,
+            "IRQL_UNEXPECTED_VALUE",
+            "a deferred procedure call returned at another IRQL",
+        ),
+    ] {
+        expect_bugcheck(code, || {
+            let _kernel = Kernel::boot();
+            let dpc = pool(size_of::<KDPC>()).cast();
+            // SAFETY: the block has room for a DPC, whose routine has no use for a context.
+            unsafe {
+                KeInitializeDpc(dpc, Some(routine), ptr::null_mut());
+                KeInsertQueueDpc(dpc, ptr::null_mut(), ptr::null_mut());
+                KeFlushQueuedDpcs();
+            }
+        })
+        .tells(told);
+    }
+}
+
+#[test]
+fn driver_entry_that_returns_at_another_level() {
+    unsafe extern "system" fn raises(_: &mut DRIVER_OBJECT, _: &UNICODE_STRING) -> NTSTATUS {
+        // SAFETY: the kernel checks the level. Not lowering it again breaks the rule, and harms no memory.
+        unsafe { KfRaiseIrql(1) };
+        STATUS_SUCCESS
+    }
+    expect_when_unloaded("IRQL_UNEXPECTED_VALUE", raises)
+        .tells("DriverEntry returned at another IRQL than it was called at (PASSIVE_LEVEL)");
 }
 
 // Waits.

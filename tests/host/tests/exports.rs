@@ -24,10 +24,13 @@ fn every_declared_function_is_exported() {
         declared.len()
     );
     let mut exported = BTreeSet::new();
-    for directory in ["src", "src/wsk"] {
-        for file in std::fs::read_dir(root.join(directory)).unwrap() {
+    let mut folders = vec![root.join("src")];
+    while let Some(folder) = folders.pop() {
+        for file in std::fs::read_dir(folder).unwrap() {
             let path = file.unwrap().path();
-            if path.extension().is_some_and(|extension| extension == "rs") {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = std::fs::read_to_string(path).unwrap();
                 exported.extend(functions(&text, "fn "));
                 exported.extend(functions(&text, "pub(crate) unsafe extern \"system\" fn "));
@@ -37,6 +40,15 @@ fn every_declared_function_is_exported() {
                     let (name, _) = line.trim_start().split_once(", dbg_print")?;
                     Some(name.to_owned())
                 }));
+                // Those that a macro writes for each kind of character.
+                let lists = text.split("for_characters!(").skip(1);
+                let words = lists.flat_map(|list| {
+                    list.split(");")
+                        .next()
+                        .unwrap_or_default()
+                        .split_whitespace()
+                });
+                exported.extend(words.map(str::to_owned));
             }
         }
     }
@@ -44,5 +56,38 @@ fn every_declared_function_is_exported() {
     assert!(
         missing.is_empty(),
         "declared by wsk-sys, but not exported: {missing:?}"
+    );
+}
+
+/// The data that the headers declare, which C code refers to, has a definition here.
+#[test]
+fn every_declared_object_is_defined() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut declared = BTreeSet::new();
+    for file in std::fs::read_dir(root.join("../../headers")).unwrap() {
+        let path = file.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "h") {
+            let text = std::fs::read_to_string(path).unwrap();
+            declared.extend(text.lines().filter_map(|line| {
+                let declaration = line.strip_prefix("extern ")?.strip_suffix(';')?;
+                let name = declaration
+                    .split('[')
+                    .next()?
+                    .split([' ', '*'])
+                    .next_back()?;
+                Some(name.to_owned())
+            }));
+        }
+    }
+    assert!(declared.len() >= 10, "only {declared:?} are declared");
+    let data = std::fs::read_to_string(root.join("src/data.rs")).unwrap();
+    let defined: BTreeSet<String> = data
+        .lines()
+        .filter_map(|line| Some(line.strip_prefix("    ")?.split_once(": ")?.0.to_owned()))
+        .collect();
+    let missing: Vec<&String> = declared.difference(&defined).collect();
+    assert!(
+        missing.is_empty(),
+        "declared by the headers, but not defined: {missing:?}"
     );
 }

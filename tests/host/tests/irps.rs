@@ -452,7 +452,8 @@ fn the_trace_tells_the_life_of_an_irp() {
     assert!(
         lines
             .iter()
-            .any(|line| line.contains("WskSocket(Client=0x") && line.contains("AddressFamily=2")),
+            .any(|line| line.contains("WskSocket(Client=0x")
+                && line.contains("AddressFamily=AF_INET,")),
         "{lines:#?}"
     );
     assert!(

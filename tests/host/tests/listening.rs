@@ -8,7 +8,7 @@ use core::ffi::c_void;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use driver::*;
@@ -87,7 +87,7 @@ fn wrong_states() {
         let second = client.listener(AF_INET, Callbacks::none());
         assert_eq!(
             second.bind(listener.local().unwrap()),
-            STATUS_SHARING_VIOLATION
+            STATUS_ADDRESS_ALREADY_EXISTS
         );
         second.close();
         listener.close();
@@ -153,6 +153,8 @@ struct Seen {
     inspected: Mutex<Vec<(usize, u32)>>,
     aborted: Mutex<Vec<(usize, u32)>>,
     answer_to_abort: AtomicI32,
+    /// While it is set the accept event does not return.
+    hold: AtomicBool,
 }
 
 impl Seen {
@@ -214,6 +216,9 @@ unsafe extern "system" fn accepted(
     };
     assert!(local.is_ipv4() && remote.is_ipv4());
     seen.sockets.lock().unwrap().push(socket);
+    while seen.hold.load(Ordering::SeqCst) {
+        std::thread::yield_now();
+    }
     answer
 }
 
@@ -283,6 +288,28 @@ static TABLE: WSK_CLIENT_LISTEN_DISPATCH = WSK_CLIENT_LISTEN_DISPATCH {
     WskInspectEvent: Some(inspect),
     WskAbortEvent: Some(aborted),
 };
+
+/// What the accept event has given to another thread may be closed there at once: that lasts until the event has returned.
+#[test]
+fn closing_an_accepted_socket_waits_for_the_accept_event() {
+    each_policy(|_, client| {
+        let seen = Seen::new();
+        let listener = client.listener(AF_INET, seen.callbacks());
+        let local = "127.0.0.1:0".parse().unwrap();
+        assert_eq!(listener.bind(local), STATUS_SUCCESS);
+        assert_eq!(listener.events(WSK_EVENT_ACCEPT), STATUS_SUCCESS);
+        seen.hold.store(true, Ordering::SeqCst);
+        let _peer = connect(listener.local().unwrap());
+        let socket = seen.take_socket();
+        let call = Call::new();
+        assert_eq!(socket.start_close(&call), STATUS_PENDING);
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(!call.is_done(), "the accept event has not returned yet");
+        seen.hold.store(false, Ordering::SeqCst);
+        assert_eq!(call.finish(), (STATUS_SUCCESS, 0));
+        listener.close();
+    });
+}
 
 #[test]
 fn accept_events() {

@@ -39,7 +39,7 @@ fn binding() {
         let second = client.socket(AF_INET);
         assert_eq!(
             second.bind(first.local().unwrap()),
-            STATUS_SHARING_VIOLATION
+            STATUS_ADDRESS_ALREADY_EXISTS
         );
         // The address is free once the first socket is closed.
         let address = first.local().unwrap();
@@ -78,9 +78,9 @@ fn kinds_of_sockets() {
             (
                 AF_INET,
                 SOCK_DGRAM,
-                17,
+                6,
                 WSK_FLAG_LISTEN_SOCKET,
-                STATUS_NOT_SUPPORTED,
+                STATUS_INVALID_PARAMETER,
             ),
         ];
         for (family, kind, protocol, flags, expected) in cases {
@@ -820,6 +820,23 @@ fn another_version_is_refused() {
         registration.capture(WSK_NO_WAIT).err(),
         Some(STATUS_NOINTERFACE)
     );
+    registration.deregister();
+    kernel.shutdown();
+}
+
+#[test]
+fn a_client_that_has_deregistered_captures_nothing() {
+    let kernel = Kernel::boot();
+    let registration = Registration::new();
+    assert_eq!(registration.register(), STATUS_SUCCESS);
+    registration.deregister();
+    // As a worker thread may that comes too late; the memory is still there.
+    for timeout in [WSK_NO_WAIT, WSK_INFINITE_WAIT] {
+        let captured = registration.capture(timeout).map(|_| ());
+        assert_eq!(captured, Err(STATUS_DEVICE_NOT_READY));
+    }
+    // It may register again.
+    assert_eq!(registration.register(), STATUS_SUCCESS);
     registration.deregister();
     kernel.shutdown();
 }

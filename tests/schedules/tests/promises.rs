@@ -3,18 +3,21 @@
 
 use std::cell::RefCell;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use wsk::operation::{Operations, PreparedPool, Scope, Scoped};
 use wsk::request::SendingTo;
-use wsk::{BufferPool, Error, Extent, Lock, NonPagedBuffer, ReceiveBuffer, SendBuffer};
-use wsk_schedules::{Counted, Driver, Ledger, kernels, until};
+use wsk::{
+    BufferPool, DatagramSocket, Error, Extent, Lock, NonPagedBuffer, ReceiveBuffer, SendBuffer,
+};
+use wsk_schedules::{Counted, Driver, Ledger, bound, kernels, until};
 
 /// Runs `body` on a kernel of each completion policy, in which nothing may be left behind.
 fn on_each_kernel(body: impl Fn(&Driver, &Arc<Ledger>)) {
@@ -379,5 +382,72 @@ fn wakers_that_unwind_when_dropped_leave_nothing() {
             until("the end of the operation", || operations.is_idle());
             ledger.settle(0);
         }
+    });
+}
+
+/// A completion has the last handles of the pool whose operation is told, and of the socket.
+#[test]
+fn completions_that_drop_the_last_of_everything() {
+    on_each_kernel(|driver, ledger| {
+        for depth in [1, 3] {
+            let (socket, _) = bound(&driver.provider).unwrap();
+            let operations = Operations::new(&driver.provider, depth).unwrap();
+            let (own, pool) = (socket.clone(), operations.clone());
+            let send = socket.send_to(buffer(ledger), driver.address);
+            send.from(&pool)
+                .start_with(move |finished| {
+                    assert_eq!(finished.result, Ok(16));
+                    drop((operations, own));
+                })
+                .unwrap();
+            drop((pool, socket));
+            ledger.settle(0);
+
+            let (socket, _) = bound(&driver.provider).unwrap();
+            let request = |_| Ok(socket.send_to(buffer(ledger), driver.address));
+            let senders = PreparedPool::new(depth, request).unwrap();
+            let sender = senders.take().unwrap();
+            drop(socket);
+            sender
+                .start_with(move |ended| {
+                    assert_eq!(ended.result(), Ok(16));
+                    drop(senders);
+                    drop(ended);
+                })
+                .unwrap();
+            ledger.settle(0);
+        }
+    });
+}
+
+/// Each completion starts the next operation, with what it got back; somebody waits until they are over.
+#[test]
+fn completions_that_start_the_next() {
+    /// To whom they are sent: a completion has no room for it.
+    static TO: Mutex<Option<SocketAddr>> = Mutex::new(None);
+    fn next(socket: &DatagramSocket, operations: &Operations<Counted>, buffer: Counted) {
+        let (own, pool) = (socket.clone(), operations.clone());
+        let to = TO.lock().unwrap().unwrap();
+        let send = socket.send_to(buffer, to).from(operations);
+        send.start_with(move |finished| {
+            assert_eq!(finished.result, Ok(16));
+            let mut buffer = finished.buffer.unwrap();
+            let left = buffer.bytes()[0];
+            if left > 0 {
+                buffer.bytes_mut().fill(left - 1);
+                next(&own, &pool, buffer);
+            }
+        })
+        .unwrap();
+    }
+    on_each_kernel(|driver, ledger| {
+        *TO.lock().unwrap() = Some(driver.address);
+        // Those that are told within each other's completions are not back yet.
+        let operations = Operations::new(&driver.provider, 60).unwrap();
+        let mut first = buffer(ledger);
+        first.bytes_mut().fill(50);
+        next(&driver.socket, &operations, first);
+        ledger.settle(0);
+        operations.wait_until_idle().unwrap();
     });
 }

@@ -170,7 +170,7 @@ const CHECKS: &[Check] = &[
     Check {
         name: "generator-cost",
         lane: Lane::Second,
-        // Not optimised: that takes longer to compile than to run, and favours neither side.
+        // Not optimised: that takes longer to compile than to run. Optimised, one architecture takes a little more than bindgen.
         run: || {
             cargo(&[
                 "bench",

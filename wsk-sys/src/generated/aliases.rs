@@ -8,738 +8,1022 @@ use super::*;
 use crate::NTSTATUS;
 #[allow(unused_imports)]
 use core::ffi::c_void;
+
 /// Address family: which kind of address and network.
 ///
 /// Header: `ws2def.h`.
 pub type ADDRESS_FAMILY = u16;
+
 /// Counted byte string.
 ///
 /// Header: `ntdef.h`.
 pub type ANSI_STRING = STRING;
+
 /// Identifier of a class.
 ///
 /// Header: `guiddef.h`.
 pub type CLSID = GUID;
+
 /// Kind of a device, and the access that one of its control codes needs.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type DEVICE_TYPE = u32;
+
+/// Push lock: many readers or one writer, which may wait.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
+pub type EX_PUSH_LOCK = usize;
+
+/// Executive spin lock, zero when nobody holds it.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
+pub type EX_SPIN_LOCK = i32;
+
 /// Identifier of an interface.
 ///
 /// Header: `guiddef.h`.
 pub type IID = GUID;
+
 /// Ports that are reserved.
 ///
 /// Header: `mstcpip.h`.
 pub type INET_PORT_RESERVATION = INET_PORT_RANGE;
+
 /// Who asks for something, one byte wide: `KernelMode` or `UserMode`.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type KPROCESSOR_MODE = i8;
+
 /// Address that a lookup gave, with who gave it; as input, which addresses are wanted.
 ///
 /// Header: `ws2def.h`.
 pub type LPADDRINFOEXW = *mut ADDRINFOEXW;
+
 /// Pointer to an identifier that is only read.
 ///
 /// Header: `guiddef.h`.
 pub type LPCGUID = *const GUID;
+
 /// Local and remote address of a socket with its kind, as `SO_BSP_STATE` gives it.
 ///
 /// Header: `ws2def.h`.
 pub type LPCSADDR_INFO = *mut CSADDR_INFO;
+
 /// Pointer to an identifier.
 ///
 /// Header: `guiddef.h`.
 pub type LPGUID = *mut GUID;
+
 /// IPv6 address, in network byte order.
 ///
 /// Header: `in6addr.h`.
 pub type LPIN6_ADDR = *mut IN6_ADDR;
+
 /// Interface, as `SIO_GET_INTERFACE_LIST` gives it.
 ///
 /// Header: `ws2ipdef.h`.
 pub type LPINTERFACE_INFO = *mut INTERFACE_INFO;
+
 /// Interface, as `SIO_GET_INTERFACE_LIST_EX` gives it.
 ///
 /// Header: `ws2ipdef.h`.
 pub type LPINTERFACE_INFO_EX = *mut INTERFACE_INFO_EX;
+
 /// IPv4 address, in network byte order.
 ///
 /// Header: `inaddr.h`.
 pub type LPIN_ADDR = *mut IN_ADDR;
+
 /// What closing does with data that has not been sent, for `SO_LINGER`.
 ///
 /// Header: `ws2def.h`.
 pub type LPLINGER = *mut LINGER;
+
 /// Which Windows is running.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type LPOSVERSIONINFOW = *mut OSVERSIONINFOW;
+
 /// Socket address of any family, as far as all have in common.
 ///
 /// Header: `ws2def.h`.
 pub type LPSOCKADDR = *mut SOCKADDR;
+
 /// IPv6 socket address.
 ///
 /// Header: `ws2ipdef.h`.
 pub type LPSOCKADDR_IN6 = *mut SOCKADDR_IN6_LH;
+
 /// IPv6 socket address.
 ///
 /// Header: `ws2ipdef.h`.
 pub type LPSOCKADDR_IN6_LH = *mut SOCKADDR_IN6;
+
 /// IPv6 socket address, as Windows 2000 declared it.
 ///
 /// Header: `ws2ipdef.h`.
 pub type LPSOCKADDR_IN6_W2KSP1 = *mut SOCKADDR_IN6_W2KSP1;
+
 /// Room for a socket address of any family.
 ///
 /// Header: `ws2def.h`.
 pub type LPSOCKADDR_STORAGE = *mut SOCKADDR_STORAGE_LH;
+
 /// Room for a socket address of any family.
 ///
 /// Header: `ws2def.h`.
 pub type LPSOCKADDR_STORAGE_LH = *mut SOCKADDR_STORAGE;
+
 /// Room for a socket address of any family, as Windows XP declared it.
 ///
 /// Header: `ws2def.h`.
 pub type LPSOCKADDR_STORAGE_XP = *mut SOCKADDR_STORAGE_XP;
+
 /// Socket address with its length.
 ///
 /// Header: `ws2def.h`.
 pub type LPSOCKET_ADDRESS = *mut SOCKET_ADDRESS;
+
 /// List of socket addresses, as `SIO_ADDRESS_LIST_QUERY` gives it.
 ///
 /// Header: `ws2def.h`.
 pub type LPSOCKET_ADDRESS_LIST = *mut SOCKET_ADDRESS_LIST;
+
 /// Buffer with its length.
 ///
 /// Header: `ws2def.h`.
 pub type LPWSABUF = *mut WSABUF;
+
 /// Header of one piece of control information; its data follows.
 ///
 /// Header: `ws2def.h`.
 pub type LPWSACMSGHDR = *mut CMSGHDR;
+
 /// Message with its address and control information.
 ///
 /// Header: `ws2def.h`.
 pub type LPWSAMSG = *mut WSAMSG;
+
 /// Identifier of a network programming interface.
 ///
 /// Header: `netiodef.h`.
 pub type NPIID = GUID;
+
 /// Address that a lookup gave, with byte strings.
 ///
 /// Header: `ws2def.h`.
 pub type PADDRINFOA = *mut ADDRINFOA;
+
 /// Address that a lookup gave, with who gave it; as input, which addresses are wanted.
 ///
 /// Header: `ws2def.h`.
 pub type PADDRINFOEXW = *mut ADDRINFOEXW;
+
 /// Address that a lookup gave.
 ///
 /// Header: `ws2def.h`.
 pub type PADDRINFOW = *mut ADDRINFOW;
+
 /// Counted byte string.
 ///
 /// Header: `ntdef.h`.
 pub type PANSI_STRING = *mut STRING;
+
+/// Counted byte string that is only read.
+///
+/// Header: `ntdef.h`.
+pub type PCANSI_STRING = *const STRING;
+
 /// Identifiers of a thread and of its process.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PCLIENT_ID = *mut CLIENT_ID;
+
 /// Header of one piece of control information; its data follows.
 ///
 /// Header: `ws2def.h`.
 pub type PCMSGHDR = *mut WSACMSGHDR;
+
 /// Local and remote address of a socket with its kind, as `SO_BSP_STATE` gives it.
 ///
 /// Header: `ws2def.h`.
 pub type PCSADDR_INFO = *mut CSADDR_INFO;
+
+/// Counted byte string that is only read.
+///
+/// Header: `ntdef.h`.
+pub type PCSTRING = *const STRING;
+
 /// Counted UTF-16 string that is only read.
 ///
 /// Header: `ntdef.h`.
 pub type PCUNICODE_STRING = *const UNICODE_STRING;
+
 /// Device that requests can be sent to.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PDEVICE_OBJECT = *mut DEVICE_OBJECT;
+
 /// Start of every object that a thread can wait for.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PDISPATCHER_HEADER = *mut DISPATCHER_HEADER;
+
 /// What a driver keeps besides its driver object.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PDRIVER_EXTENSION = *mut DRIVER_EXTENSION;
+
 /// Loaded driver.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PDRIVER_OBJECT = *mut DRIVER_OBJECT;
+
 /// Process, as the kernel keeps it.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PEPROCESS = *mut EPROCESS;
+
 /// Thread, as the kernel keeps it.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PETHREAD = *mut ETHREAD;
+
+/// Push lock: many readers or one writer, which may wait.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
+pub type PEX_PUSH_LOCK = *mut usize;
+
+/// Rundown protection: users of an object, and whoever waits for them to be done before the object goes.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
+pub type PEX_RUNDOWN_REF = *mut EX_RUNDOWN_REF;
+
+/// Executive spin lock, zero when nobody holds it.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
+pub type PEX_SPIN_LOCK = *mut i32;
+
 /// Fast entry points of a file system.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PFAST_IO_DISPATCH = *mut FAST_IO_DISPATCH;
+
+/// Fast mutex: held by one thread, at APC_LEVEL.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
+pub type PFAST_MUTEX = *mut FAST_MUTEX;
+
 /// Open file.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PFILE_OBJECT = *mut FILE_OBJECT;
+
+/// What every lookaside list of nonpaged blocks holds.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
+pub type PGENERAL_LOOKASIDE = *mut GENERAL_LOOKASIDE;
+
+/// What every lookaside list of the extended kind holds.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
+pub type PGENERAL_LOOKASIDE_POOL = *mut GENERAL_LOOKASIDE_POOL;
+
 /// Multicast group of either family and a list of senders.
 ///
 /// Header: `ws2ipdef.h`.
 pub type PGROUP_FILTER = *mut GROUP_FILTER;
+
 /// Multicast group of either family to join or leave.
 ///
 /// Header: `ws2ipdef.h`.
 pub type PGROUP_REQ = *mut GROUP_REQ;
+
 /// Multicast group of either family and one sender.
 ///
 /// Header: `ws2ipdef.h`.
 pub type PGROUP_SOURCE_REQ = *mut GROUP_SOURCE_REQ;
+
 /// Physical address of memory or of a device.
 ///
 /// Header: `ntdef.h`.
 pub type PHYSICAL_ADDRESS = LARGE_INTEGER;
+
 /// Error that the network reported for a connection.
 ///
 /// Header: `ws2ipdef.h`.
 pub type PICMP_ERROR_INFO = *mut ICMP_ERROR_INFO;
+
 /// IPv6 address, in network byte order.
 ///
 /// Header: `in6addr.h`.
 pub type PIN6_ADDR = *mut IN6_ADDR;
+
 /// Local address and interface of an IPv6 datagram.
 ///
 /// Header: `ws2ipdef.h`.
 pub type PIN6_PKTINFO = *mut IN6_PKTINFO;
+
 /// Local address, interface and scope of an IPv6 datagram.
 ///
 /// Header: `ws2ipdef.h`.
 pub type PIN6_PKTINFO_EX = *mut IN6_PKTINFO_EX;
+
 /// Ports that follow each other.
 ///
 /// Header: `mstcpip.h`.
 pub type PINET_PORT_RANGE = *mut INET_PORT_RANGE;
+
 /// Ports that are reserved.
 ///
 /// Header: `mstcpip.h`.
 pub type PINET_PORT_RESERVATION = *mut INET_PORT_RANGE;
+
 /// Who has reserved ports.
 ///
 /// Header: `mstcpip.h`.
 pub type PINET_PORT_RESERVATION_INFORMATION = *mut INET_PORT_RESERVATION_INFORMATION;
+
 /// Reserved ports with their name.
 ///
 /// Header: `mstcpip.h`.
 pub type PINET_PORT_RESERVATION_INSTANCE = *mut INET_PORT_RESERVATION_INSTANCE;
+
 /// Names ports that are reserved.
 ///
 /// Header: `mstcpip.h`.
 pub type PINET_PORT_RESERVATION_TOKEN = *mut INET_PORT_RESERVATION_TOKEN;
+
 /// IPv4 address, in network byte order.
 ///
 /// Header: `inaddr.h`.
 pub type PIN_ADDR = *mut IN_ADDR;
+
 /// Local address and interface of an IPv4 datagram.
 ///
 /// Header: `ws2ipdef.h`.
 pub type PIN_PKTINFO = *mut IN_PKTINFO;
+
 /// Local address, interface and scope of an IPv4 datagram.
 ///
 /// Header: `ws2ipdef.h`.
 pub type PIN_PKTINFO_EX = *mut IN_PKTINFO_EX;
+
 /// Error that the network reported for a datagram that was sent.
 ///
 /// Header: `ws2ipdef.h`.
 pub type PIN_RECVERR = *mut IN_RECVERR;
+
 /// What an adapter or controller does with a device that waits for it.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PIO_ALLOCATION_ACTION = *mut IO_ALLOCATION_ACTION;
+
 /// Completion port that a file reports to.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PIO_COMPLETION_CONTEXT = *mut IO_COMPLETION_CONTEXT;
+
+/// What a completion routine answers, under other names.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
+pub type PIO_COMPLETION_ROUTINE_RESULT = *mut IO_COMPLETION_ROUTINE_RESULT;
+
 /// Security context of an open request.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PIO_SECURITY_CONTEXT = *mut IO_SECURITY_CONTEXT;
+
 /// What one driver on the way of a request is asked to do.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PIO_STACK_LOCATION = *mut IO_STACK_LOCATION;
+
 /// How a request ended.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PIO_STATUS_BLOCK = *mut IO_STATUS_BLOCK;
+
 /// Timer of a device object.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PIO_TIMER = *mut IO_TIMER;
+
 /// Protocols over IP, which are also levels of options.
 ///
 /// Header: `ws2def.h`.
 pub type PIPROTO = *mut IPPROTO;
+
 /// IPv6 multicast group to join or leave.
 ///
 /// Header: `ws2ipdef.h`.
 pub type PIPV6_MREQ = *mut IPV6_MREQ;
+
 /// IPv4 multicast group to join or leave.
 ///
 /// Header: `ws2ipdef.h`.
 pub type PIP_MREQ = *mut IP_MREQ;
+
 /// IPv4 multicast group and one sender.
 ///
 /// Header: `ws2ipdef.h`.
 pub type PIP_MREQ_SOURCE = *mut IP_MREQ_SOURCE;
+
 /// IPv4 multicast group and a list of senders.
 ///
 /// Header: `ws2ipdef.h`.
 pub type PIP_MSFILTER = *mut IP_MSFILTER;
+
 /// I/O request packet.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PIRP = *mut IRP;
+
 /// Asynchronous procedure call of a thread.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PKAPC = *mut KAPC;
+
 /// Requests that wait for a device.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PKDEVICE_QUEUE = *mut KDEVICE_QUEUE;
+
 /// Entry of a device queue.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PKDEVICE_QUEUE_ENTRY = *mut KDEVICE_QUEUE_ENTRY;
+
 /// Deferred procedure call.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PKDPC = *mut KDPC;
+
 /// Event: threads wait until it is signalled.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PKEVENT = *mut KEVENT;
+
 /// Value of a registry key with its kind and data.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PKEY_VALUE_PARTIAL_INFORMATION = *mut KEY_VALUE_PARTIAL_INFORMATION;
+
 /// Process, as the scheduler keeps it.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PKPROCESS = *mut KPROCESS;
+
 /// Thread, as the scheduler keeps it.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PKTHREAD = *mut KTHREAD;
+
 /// Timer: signalled when a time has passed, and then queues a deferred procedure call.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PKTIMER = *mut KTIMER;
+
+/// Room for one object of a wait for several, which the kernel uses while the wait lasts.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
+pub type PKWAIT_BLOCK = *mut KWAIT_BLOCK;
+
 /// 64-bit signed integer, whole or in halves.
 ///
 /// Header: `ntdef.h`.
 pub type PLARGE_INTEGER = *mut LARGE_INTEGER;
+
 /// What closing does with data that has not been sent, for `SO_LINGER`.
 ///
 /// Header: `ws2def.h`.
 pub type PLINGER = *mut LINGER;
+
 /// Links of a doubly linked list, in its head and in each entry.
 ///
 /// Header: `ntdef.h`.
 pub type PLIST_ENTRY = *mut LIST_ENTRY;
+
+/// Lookaside list of whichever memory.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
+pub type PLOOKASIDE_LIST_EX = *mut LOOKASIDE_LIST_EX;
+
 /// Identifier that is unique on this machine until it restarts.
 ///
 /// Header: `ntdef.h`.
 pub type PLUID = *mut LUID;
+
 /// Describes a buffer by its pages; the numbers of the pages follow the structure.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PMDL = *mut MDL;
+
 /// Memory descriptor list followed by its page numbers.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PMDLX = *mut MDL;
+
+/// Lookaside list of nonpaged blocks, as x64 has it.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
+pub type PNPAGED_LOOKASIDE_LIST = *mut NPAGED_LOOKASIDE_LIST;
+
 /// Identifier of a network programming interface that is only read.
 ///
 /// Header: `netiodef.h`.
 pub type PNPIID = *const NPIID;
+
 /// What a client tells the registrar, only read and valid as long as it is registered.
 ///
 /// Header: `netioddk.h`, in kits from 10.0.14393 on.
 pub type PNPI_CLIENT_CHARACTERISTICS = *const NPI_CLIENT_CHARACTERISTICS;
+
 /// Identifier of a network module that is only read.
 ///
 /// Header: `netiodef.h`.
 pub type PNPI_MODULEID = *const NPI_MODULEID;
+
 /// What a provider tells the registrar, only read and valid as long as it is registered.
 ///
 /// Header: `netioddk.h`, in kits from 10.0.14393 on.
 pub type PNPI_PROVIDER_CHARACTERISTICS = *const NPI_PROVIDER_CHARACTERISTICS;
+
 /// What both sides tell each other, only read and valid as long as they are registered.
 ///
 /// Header: `netioddk.h`, in kits from 10.0.14393 on.
 pub type PNPI_REGISTRATION_INSTANCE = *const NPI_REGISTRATION_INSTANCE;
+
 /// Names an object that is to be opened or created, and how.
 ///
 /// Header: `ntdef.h`.
 pub type POBJECT_ATTRIBUTES = *mut OBJECT_ATTRIBUTES;
+
 /// What a handle allows.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type POBJECT_HANDLE_INFORMATION = *mut OBJECT_HANDLE_INFORMATION;
+
 /// Type of the objects that a handle can stand for.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type POBJECT_TYPE = *mut OBJECT_TYPE;
+
 /// Kind of memory that `ExAllocatePool2` gives, and how.
 ///
 /// Header: `wdm.h`, in kits from 10.0.19041 on.
 pub type POOL_FLAGS = u64;
+
 /// Which Windows is running.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type POSVERSIONINFOW = *mut OSVERSIONINFOW;
+
 /// Physical address of memory or of a device.
 ///
 /// Header: `ntdef.h`.
 pub type PPHYSICAL_ADDRESS = *mut LARGE_INTEGER;
+
 /// How a socket finds out the largest packet on its path.
 ///
 /// Header: `ws2ipdef.h`.
 pub type PPMTUD_STATE = *mut PMTUD_STATE;
+
 /// How much the traffic of a socket matters, each way.
 ///
 /// Header: `mstcpip.h`, from `NTDDI_WIN10_FE` on.
 pub type PPRIORITY_STATUS = *mut PRIORITY_STATUS;
+
 /// Processor by its group and its number there.
 ///
 /// Header: `ntdef.h`.
 pub type PPROCESSOR_NUMBER = *mut PROCESSOR_NUMBER;
+
 /// Which packets of which interface are received.
 ///
 /// Header: `mstcpip.h`.
 pub type PRCVALL_IF = *mut RCVALL_IF;
+
 /// Which packets of an interface are received.
 ///
 /// Header: `mstcpip.h`.
 pub type PRCVALL_VALUE = *mut RCVALL_VALUE;
+
 /// Asynchronous procedure call of a thread.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PRKAPC = *mut KAPC;
+
 /// Requests that wait for a device.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PRKDEVICE_QUEUE = *mut KDEVICE_QUEUE;
+
 /// Entry of a device queue.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PRKDEVICE_QUEUE_ENTRY = *mut KDEVICE_QUEUE_ENTRY;
+
 /// Deferred procedure call.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PRKDPC = *mut KDPC;
+
 /// Event: threads wait until it is signalled.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PRKEVENT = *mut KEVENT;
+
 /// Process, as the scheduler keeps it.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PRKPROCESS = *mut KPROCESS;
+
 /// Thread, as the scheduler keeps it.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PRKTHREAD = *mut KTHREAD;
+
 /// Timer: signalled when a time has passed, and then queues a deferred procedure call.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PRKTIMER = *mut KTIMER;
+
+/// Room for one object of a wait for several, which the kernel uses while the wait lasts.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
+pub type PRKWAIT_BLOCK = *mut KWAIT_BLOCK;
+
 /// Whether adapters spread what they receive over processors.
 ///
 /// Header: `mstcpip.h`.
 pub type PRSS_SCALABILITY_INFO = *mut RSS_SCALABILITY_INFO;
+
+/// Balanced tree, whose users see to it that one thread at a time touches it.
+///
+/// Header: `ntddk.h`.
+pub type PRTL_AVL_TABLE = *mut RTL_AVL_TABLE;
+
+/// Links of an element of a balanced tree.
+///
+/// Header: `ntddk.h`.
+pub type PRTL_BALANCED_LINKS = *mut RTL_BALANCED_LINKS;
+
 /// Which Windows is running.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PRTL_OSVERSIONINFOW = *mut OSVERSIONINFOW;
+
+/// Initialisation that runs once.
+///
+/// Header: `ntddk.h`.
+pub type PRTL_RUN_ONCE = *mut RTL_RUN_ONCE;
+
 /// Which of several areas of the same reach an address belongs to.
 ///
 /// Header: `ws2def.h`.
 pub type PSCOPE_ID = *mut SCOPE_ID;
+
 /// Where a section of a file is kept.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PSECTION_OBJECT_POINTERS = *mut SECTION_OBJECT_POINTERS;
+
 /// Link of a singly linked list.
 ///
 /// Header: `ntdef.h`.
 pub type PSINGLE_LIST_ENTRY = *mut SINGLE_LIST_ENTRY;
+
+/// Link of a sequenced list, in each entry; entries are aligned to 16 bytes.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
+pub type PSLIST_ENTRY = *mut SLIST_ENTRY;
+
+/// Head of a sequenced list.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
+pub type PSLIST_HEADER = *mut SLIST_HEADER;
+
 /// Socket address of any family, as far as all have in common.
 ///
 /// Header: `ws2def.h`.
 pub type PSOCKADDR = *mut SOCKADDR;
+
 /// Data-link socket address.
 ///
 /// Header: `ws2def.h`.
 pub type PSOCKADDR_DL = *mut SOCKADDR_DL;
+
 /// IPv4 socket address.
 ///
 /// Header: `ws2def.h`.
 pub type PSOCKADDR_IN = *mut SOCKADDR_IN;
+
 /// IPv6 socket address.
 ///
 /// Header: `ws2ipdef.h`.
 pub type PSOCKADDR_IN6 = *mut SOCKADDR_IN6_LH;
+
 /// IPv6 socket address.
 ///
 /// Header: `ws2ipdef.h`.
 pub type PSOCKADDR_IN6_LH = *mut SOCKADDR_IN6;
+
 /// Pair of IPv6 socket addresses.
 ///
 /// Header: `ws2ipdef.h`.
 pub type PSOCKADDR_IN6_PAIR = *mut SOCKADDR_IN6_PAIR;
+
 /// IPv6 socket address, as Windows 2000 declared it.
 ///
 /// Header: `ws2ipdef.h`.
 pub type PSOCKADDR_IN6_W2KSP1 = *mut SOCKADDR_IN6_W2KSP1;
+
 /// IPv4 or IPv6 socket address.
 ///
 /// Header: `ws2ipdef.h`.
 pub type PSOCKADDR_INET = *mut SOCKADDR_INET;
+
 /// Room for a socket address of any family.
 ///
 /// Header: `ws2def.h`.
 pub type PSOCKADDR_STORAGE = *mut SOCKADDR_STORAGE_LH;
+
 /// Room for a socket address of any family.
 ///
 /// Header: `ws2def.h`.
 pub type PSOCKADDR_STORAGE_LH = *mut SOCKADDR_STORAGE;
+
 /// Room for a socket address of any family, as Windows XP declared it.
 ///
 /// Header: `ws2def.h`.
 pub type PSOCKADDR_STORAGE_XP = *mut SOCKADDR_STORAGE_XP;
+
 /// Socket address with its length.
 ///
 /// Header: `ws2def.h`.
 pub type PSOCKET_ADDRESS = *mut SOCKET_ADDRESS;
+
 /// List of socket addresses, as `SIO_ADDRESS_LIST_QUERY` gives it.
 ///
 /// Header: `ws2def.h`.
 pub type PSOCKET_ADDRESS_LIST = *mut SOCKET_ADDRESS_LIST;
+
 /// How much the traffic of a socket matters.
 ///
 /// Header: `mstcpip.h`, from `NTDDI_WIN10_FE` on.
 pub type PSOCKET_PRIORITY_HINT = *mut SOCKET_PRIORITY_HINT;
+
 /// Processor that serves a socket.
 ///
 /// Header: `ws2def.h`.
 pub type PSOCKET_PROCESSOR_AFFINITY = *mut SOCKET_PROCESSOR_AFFINITY;
+
 /// Counted byte string.
 ///
 /// Header: `ntdef.h`.
 pub type PSTRING = *mut STRING;
+
 /// How many segments one acknowledgement covers, for `SIO_TCP_SET_ACK_FREQUENCY`.
 ///
 /// Header: `mstcpip.h`.
 pub type PTCP_ACK_FREQUENCY_PARAMETERS = *mut TCP_ACK_FREQUENCY_PARAMETERS;
+
 /// First congestion window of a connection.
 ///
 /// Header: `mstcpip.h`.
 pub type PTCP_ICW_LEVEL = *mut TCP_ICW_LEVEL;
+
 /// First congestion window of a connection, for `SIO_TCP_SET_ICW`.
 ///
 /// Header: `mstcpip.h`.
 pub type PTCP_ICW_PARAMETERS = *mut TCP_ICW_PARAMETERS;
+
 /// How a connection is doing.
 ///
 /// Header: `mstcpip.h`, from `NTDDI_WIN10_RS2` on.
 pub type PTCP_INFO_v0 = *mut TCP_INFO_v0;
+
 /// How a connection is doing, with what holds up its sending.
 ///
 /// Header: `mstcpip.h`, from `NTDDI_WIN10_RS5` on.
 pub type PTCP_INFO_v1 = *mut TCP_INFO_v1;
+
 /// First time-outs of a connection.
 ///
 /// Header: `mstcpip.h`.
 pub type PTCP_INITIAL_RTO_PARAMETERS = *mut TCP_INITIAL_RTO_PARAMETERS;
+
 /// Which datagrams get time stamps.
 ///
 /// Header: `mstcpip.h`, from `NTDDI_WIN10_FE` on.
 pub type PTIMESTAMPING_CONFIG = *mut TIMESTAMPING_CONFIG;
+
 /// 64-bit unsigned integer, whole or in halves.
 ///
 /// Header: `ntdef.h`.
 pub type PULARGE_INTEGER = *mut ULARGE_INTEGER;
+
 /// Counted UTF-16 string; it need not end in a zero.
 ///
 /// Header: `ntdef.h`.
 pub type PUNICODE_STRING = *mut UNICODE_STRING;
+
 /// Volume parameter block of a file system.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PVPB = *mut VPB;
+
 /// Device that waits for an adapter or controller.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PWAIT_CONTEXT_BLOCK = *mut WAIT_CONTEXT_BLOCK;
+
 /// Header of one piece of control information; its data follows.
 ///
 /// Header: `ws2def.h`.
 pub type PWSACMSGHDR = *mut CMSGHDR;
+
 /// Message with its address and control information.
 ///
 /// Header: `ws2def.h`.
 pub type PWSAMSG = *mut WSAMSG;
+
 /// What behaves as on an older Windows.
 ///
 /// Header: `mswsockdef.h`.
 pub type PWSA_COMPATIBILITY_BEHAVIOR_ID = *mut WSA_COMPATIBILITY_BEHAVIOR_ID;
+
 /// What behaves as on which older Windows.
 ///
 /// Header: `mswsockdef.h`.
 pub type PWSA_COMPATIBILITY_MODE = *mut WSA_COMPATIBILITY_MODE;
+
 /// Part of a chain of locked MDLs that data is sent from or received into.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_BUF = *mut WSK_BUF;
+
 /// Datagrams to send with one call.
 ///
 /// Header: `wsk.h`, from `NTDDI_WIN8` on.
 pub type PWSK_BUF_LIST = *mut WSK_BUF_LIST;
+
 /// Client, as the provider knows it; only carried around.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_CLIENT = *mut c_void;
+
 /// Event callbacks of a connection socket.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_CLIENT_CONNECTION_DISPATCH = *mut WSK_CLIENT_CONNECTION_DISPATCH;
+
 /// Event callbacks of a datagram socket.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_CLIENT_DATAGRAM_DISPATCH = *mut WSK_CLIENT_DATAGRAM_DISPATCH;
+
 /// What the client offers the provider as a whole.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_CLIENT_DISPATCH = *mut WSK_CLIENT_DISPATCH;
+
 /// Event callbacks of a listening socket.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_CLIENT_LISTEN_DISPATCH = *mut WSK_CLIENT_LISTEN_DISPATCH;
+
 /// What the client registers with.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_CLIENT_NPI = *mut WSK_CLIENT_NPI;
+
 /// Event callbacks of a stream socket, for either thing it may become.
 ///
 /// Header: `wsk.h`, from `NTDDI_WIN10_RS2` on.
 pub type PWSK_CLIENT_STREAM_DISPATCH = *mut WSK_CLIENT_STREAM_DISPATCH;
+
 /// Kind of control request on a socket.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_CONTROL_SOCKET_TYPE = *mut WSK_CONTROL_SOCKET_TYPE;
+
 /// Datagram that has arrived.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_DATAGRAM_INDICATION = *mut WSK_DATAGRAM_INDICATION;
+
 /// Data that has arrived on a connection.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_DATA_INDICATION = *mut WSK_DATA_INDICATION;
+
 /// Which event callbacks to enable or disable, for `SO_WSK_EVENT_CALLBACK`.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_EVENT_CALLBACK_CONTROL = *mut WSK_EVENT_CALLBACK_CONTROL;
+
 /// Extension interface that is registered for, with what the client gives it.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_EXTENSION_CONTROL_IN = *mut WSK_EXTENSION_CONTROL_IN;
+
 /// What the provider gives for an extension interface.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_EXTENSION_CONTROL_OUT = *mut WSK_EXTENSION_CONTROL_OUT;
+
 /// What to do with a request for a connection.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_INSPECT_ACTION = *mut WSK_INSPECT_ACTION;
+
 /// Names a request for a connection that is being inspected.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_INSPECT_ID = *mut WSK_INSPECT_ID;
+
 /// Functions that every kind of socket has.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_PROVIDER_BASIC_DISPATCH = *mut WSK_PROVIDER_BASIC_DISPATCH;
+
 /// Range of versions that the provider speaks.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_PROVIDER_CHARACTERISTICS = *mut WSK_PROVIDER_CHARACTERISTICS;
+
 /// Functions of a connection socket.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_PROVIDER_CONNECTION_DISPATCH = *mut WSK_PROVIDER_CONNECTION_DISPATCH;
+
 /// Functions of a datagram socket.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_PROVIDER_DATAGRAM_DISPATCH = *mut WSK_PROVIDER_DATAGRAM_DISPATCH;
+
 /// Functions of the provider on a client.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_PROVIDER_DISPATCH = *mut WSK_PROVIDER_DISPATCH;
+
 /// Functions of a listening socket.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_PROVIDER_LISTEN_DISPATCH = *mut WSK_PROVIDER_LISTEN_DISPATCH;
+
 /// What the client gets from the provider.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_PROVIDER_NPI = *mut WSK_PROVIDER_NPI;
+
 /// Functions of a stream socket.
 ///
 /// Header: `wsk.h`, from `NTDDI_WIN10_RS2` on.
 pub type PWSK_PROVIDER_STREAM_DISPATCH = *mut WSK_PROVIDER_STREAM_DISPATCH;
+
 /// Registration of a client; its contents are the system's own, and it must not move.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_REGISTRATION = *mut WSK_REGISTRATION;
+
 /// Socket, as its client sees it.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_SOCKET = *mut WSK_SOCKET;
+
 /// Maps a kind of socket to an older transport.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_TDI_MAP = *mut WSK_TDI_MAP;
+
 /// Maps kinds of socket to older transports, for `WSK_TDI_DEVICENAME_MAPPING`.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_TDI_MAP_INFO = *mut WSK_TDI_MAP_INFO;
+
 /// Transport that sockets can be made for.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_TRANSPORT = *mut WSK_TRANSPORT;
+
 /// Which Windows is running.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type RTL_OSVERSIONINFOW = OSVERSIONINFOW;
+
 /// IPv6 socket address.
 ///
 /// Header: `ws2ipdef.h`.
 pub type SOCKADDR_IN6_LH = SOCKADDR_IN6;
+
 /// Room for a socket address of any family.
 ///
 /// Header: `ws2def.h`.
 pub type SOCKADDR_STORAGE_LH = SOCKADDR_STORAGE;
+
 /// Header of one piece of control information; its data follows.
 ///
 /// Header: `ws2def.h`.

@@ -8,31 +8,32 @@ use super::*;
 use crate::NTSTATUS;
 #[allow(unused_imports)]
 use core::ffi::c_void;
+
 /// Makes a device object for a device that has been found.
 ///
 /// Parameters: `DriverObject` (in), `PhysicalDeviceObject` (in).
 ///
 /// IRQL: `PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-driver_add_device).
-pub type DRIVER_ADD_DEVICE = ::core::option::Option<
+pub type DRIVER_ADD_DEVICE = Option<
     unsafe extern "system" fn(
         DriverObject: *mut DRIVER_OBJECT,
         PhysicalDeviceObject: *mut DEVICE_OBJECT,
     ) -> NTSTATUS,
 >;
+
 /// Cancels a request that is waiting.
 ///
 /// Parameters: `DeviceObject` (in, out), `Irp` (in, out).
 ///
 /// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-driver_cancel).
-pub type DRIVER_CANCEL = ::core::option::Option<
-    unsafe extern "system" fn(DeviceObject: *mut DEVICE_OBJECT, Irp: *mut IRP),
->;
+pub type DRIVER_CANCEL =
+    Option<unsafe extern "system" fn(DeviceObject: *mut DEVICE_OBJECT, Irp: *mut IRP)>;
 /// Called when the adapter or controller that a device waited for is free.
 ///
 /// Parameters: `DeviceObject` (in), `Irp` (in, out), `MapRegisterBase` (in), `Context` (in).
 ///
 /// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-driver_control).
-pub type DRIVER_CONTROL = ::core::option::Option<
+pub type DRIVER_CONTROL = Option<
     unsafe extern "system" fn(
         DeviceObject: *mut DEVICE_OBJECT,
         Irp: *mut IRP,
@@ -40,44 +41,40 @@ pub type DRIVER_CONTROL = ::core::option::Option<
         Context: *mut c_void,
     ) -> IO_ALLOCATION_ACTION,
 >;
+
 /// Carries out a request of one major function code.
 ///
 /// Parameters: `DeviceObject` (in), `Irp` (in, out).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-driver_dispatch).
-pub type DRIVER_DISPATCH = ::core::option::Option<
-    unsafe extern "system" fn(
-        DeviceObject: *mut DEVICE_OBJECT,
-        Irp: *mut IRP,
-    ) -> NTSTATUS,
->;
+pub type DRIVER_DISPATCH =
+    Option<unsafe extern "system" fn(DeviceObject: *mut DEVICE_OBJECT, Irp: *mut IRP) -> NTSTATUS>;
 /// Initialises a driver that has been loaded.
 ///
 /// Parameters: `DriverObject` (in), `RegistryPath` (in).
 ///
 /// IRQL: `PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-driver_initialize).
-pub type DRIVER_INITIALIZE = ::core::option::Option<
+pub type DRIVER_INITIALIZE = Option<
     unsafe extern "system" fn(
         DriverObject: *mut DRIVER_OBJECT,
         RegistryPath: *mut UNICODE_STRING,
     ) -> NTSTATUS,
 >;
+
 /// Starts the next request of a device.
 ///
 /// Parameters: `DeviceObject` (in, out), `Irp` (in, out).
 ///
 /// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-driver_startio).
-pub type DRIVER_STARTIO = ::core::option::Option<
-    unsafe extern "system" fn(DeviceObject: *mut DEVICE_OBJECT, Irp: *mut IRP),
->;
+pub type DRIVER_STARTIO =
+    Option<unsafe extern "system" fn(DeviceObject: *mut DEVICE_OBJECT, Irp: *mut IRP)>;
 /// Undoes what the driver has done before it is unloaded.
 ///
 /// Parameters: `DriverObject` (in).
 ///
 /// IRQL: `PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-driver_unload).
-pub type DRIVER_UNLOAD = ::core::option::Option<
-    unsafe extern "system" fn(DriverObject: *mut DRIVER_OBJECT),
->;
+pub type DRIVER_UNLOAD = Option<unsafe extern "system" fn(DriverObject: *mut DRIVER_OBJECT)>;
+
 /// Called when a request completes, for the driver that sent it.
 ///
 /// Returns STATUS_MORE_PROCESSING_REQUIRED to keep the request, anything else to let completion go on.
@@ -85,19 +82,20 @@ pub type DRIVER_UNLOAD = ::core::option::Option<
 /// Parameters: `DeviceObject` (in), `Irp` (in), `Context` (in, optional, `_Inexpressible_("varies")` elements).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-io_completion_routine).
-pub type IO_COMPLETION_ROUTINE = ::core::option::Option<
+pub type IO_COMPLETION_ROUTINE = Option<
     unsafe extern "system" fn(
         DeviceObject: *mut DEVICE_OBJECT,
         Irp: *mut IRP,
         Context: *mut c_void,
     ) -> NTSTATUS,
 >;
+
 /// Deferred procedure: work that an interrupt or timer leaves for DISPATCH_LEVEL.
 ///
 /// Parameters: `Dpc` (in), `DeferredContext` (in, optional), `SystemArgument1` (in, optional), `SystemArgument2` (in, optional).
 ///
 /// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-kdeferred_routine).
-pub type KDEFERRED_ROUTINE = ::core::option::Option<
+pub type KDEFERRED_ROUTINE = Option<
     unsafe extern "system" fn(
         Dpc: *mut KDPC,
         DeferredContext: *mut c_void,
@@ -105,53 +103,78 @@ pub type KDEFERRED_ROUTINE = ::core::option::Option<
         SystemArgument2: *mut c_void,
     ),
 >;
+
 /// What a system thread runs.
 ///
 /// Parameters: `StartContext` (in).
 ///
 /// IRQL: `PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-kstart_routine).
-pub type KSTART_ROUTINE = ::core::option::Option<
-    unsafe extern "system" fn(StartContext: *mut c_void),
+pub type KSTART_ROUTINE = Option<unsafe extern "system" fn(StartContext: *mut c_void)>;
+
+/// Pointer to what allocates a block for a lookaside list.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pallocate_function).
+pub type PALLOCATE_FUNCTION =
+    Option<unsafe extern "system" fn(arg1: POOL_TYPE, arg2: usize, arg3: u32) -> *mut c_void>;
+/// Pointer to what allocates a block for a lookaside list, which it is told.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pallocate_function_ex).
+pub type PALLOCATE_FUNCTION_EX = Option<
+    unsafe extern "system" fn(
+        arg1: POOL_TYPE,
+        arg2: usize,
+        arg3: u32,
+        arg4: *mut LOOKASIDE_LIST_EX,
+    ) -> *mut c_void,
 >;
+
 /// Pointer to the routine that makes device objects.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_add_device).
 pub type PDRIVER_ADD_DEVICE = DRIVER_ADD_DEVICE;
+
 /// Pointer to the routine that cancels a request.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_cancel).
 pub type PDRIVER_CANCEL = DRIVER_CANCEL;
+
 /// Pointer to a routine that is called when an adapter or controller is free.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_control).
 pub type PDRIVER_CONTROL = DRIVER_CONTROL;
+
 /// Pointer to a routine that carries out requests.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_dispatch).
 pub type PDRIVER_DISPATCH = DRIVER_DISPATCH;
+
 /// Pointer to the routine that initialises a driver.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_initialize).
 pub type PDRIVER_INITIALIZE = DRIVER_INITIALIZE;
+
 /// Pointer to the routine that starts the next request.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_startio).
 pub type PDRIVER_STARTIO = DRIVER_STARTIO;
+
 /// Pointer to the routine that prepares a driver to be unloaded.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_unload).
 pub type PDRIVER_UNLOAD = DRIVER_UNLOAD;
+
 /// Tells that a request for a connection, which was inspected before, has been dropped.
 ///
 /// Parameters: `SocketContext` (in, optional), `InspectID` (in).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_abort_event).
-pub type PFN_WSK_ABORT_EVENT = ::core::option::Option<
+pub type PFN_WSK_ABORT_EVENT = Option<
     unsafe extern "system" fn(
         SocketContext: *mut c_void,
         InspectID: *mut WSK_INSPECT_ID,
     ) -> NTSTATUS,
 >;
+
 /// Takes the next connection of a listening socket, or waits for one.
 ///
 /// On success `Irp->IoStatus.Information` is the new socket.
@@ -159,7 +182,7 @@ pub type PFN_WSK_ABORT_EVENT = ::core::option::Option<
 /// Parameters: `ListenSocket` (in), `Flags` (reserved), `AcceptSocketContext` (in, optional), `AcceptSocketDispatch` (in, optional), `LocalAddress` (out, optional), `RemoteAddress` (out, optional), `Irp` (in, out).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_accept).
-pub type PFN_WSK_ACCEPT = ::core::option::Option<
+pub type PFN_WSK_ACCEPT = Option<
     unsafe extern "system" fn(
         ListenSocket: *mut WSK_SOCKET,
         Flags: u32,
@@ -170,6 +193,7 @@ pub type PFN_WSK_ACCEPT = ::core::option::Option<
         Irp: *mut IRP,
     ) -> NTSTATUS,
 >;
+
 /// Tells a listening socket that a connection has been made.
 ///
 /// A NULL `AcceptSocket` means that the listening socket must be closed. STATUS_REQUEST_NOT_ACCEPTED refuses the
@@ -178,7 +202,7 @@ pub type PFN_WSK_ACCEPT = ::core::option::Option<
 /// Parameters: `SocketContext` (in, optional), `Flags` (in), `LocalAddress` (in, optional), `RemoteAddress` (in, optional), `AcceptSocket` (in, optional), `AcceptSocketContext` (out, optional), `AcceptSocketDispatch` (out, optional).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_accept_event).
-pub type PFN_WSK_ACCEPT_EVENT = ::core::option::Option<
+pub type PFN_WSK_ACCEPT_EVENT = Option<
     unsafe extern "system" fn(
         SocketContext: *mut c_void,
         Flags: u32,
@@ -189,12 +213,13 @@ pub type PFN_WSK_ACCEPT_EVENT = ::core::option::Option<
         AcceptSocketDispatch: *mut *const WSK_CLIENT_CONNECTION_DISPATCH,
     ) -> NTSTATUS,
 >;
+
 /// Binds a socket to a local address.
 ///
 /// Parameters: `Socket` (in), `LocalAddress` (in), `Flags` (reserved), `Irp` (in, out).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_bind).
-pub type PFN_WSK_BIND = ::core::option::Option<
+pub type PFN_WSK_BIND = Option<
     unsafe extern "system" fn(
         Socket: *mut WSK_SOCKET,
         LocalAddress: *mut SOCKADDR,
@@ -202,6 +227,7 @@ pub type PFN_WSK_BIND = ::core::option::Option<
         Irp: *mut IRP,
     ) -> NTSTATUS,
 >;
+
 /// Tells the client of an event that concerns it as a whole.
 ///
 /// No event types are defined so far.
@@ -209,7 +235,7 @@ pub type PFN_WSK_BIND = ::core::option::Option<
 /// Parameters: `ClientContext` (in, optional), `EventType` (in), `Information` (in, optional, `InformationLength` bytes), `InformationLength` (in).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_client_event).
-pub type PFN_WSK_CLIENT_EVENT = ::core::option::Option<
+pub type PFN_WSK_CLIENT_EVENT = Option<
     unsafe extern "system" fn(
         ClientContext: *mut c_void,
         EventType: u32,
@@ -217,6 +243,7 @@ pub type PFN_WSK_CLIENT_EVENT = ::core::option::Option<
         InformationLength: usize,
     ) -> NTSTATUS,
 >;
+
 /// Closes a socket, which cancels what is outstanding on it.
 ///
 /// No call on the socket may be under way, and none may follow.
@@ -224,15 +251,14 @@ pub type PFN_WSK_CLIENT_EVENT = ::core::option::Option<
 /// Parameters: `Socket` (in), `Irp` (in, out).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_close_socket).
-pub type PFN_WSK_CLOSE_SOCKET = ::core::option::Option<
-    unsafe extern "system" fn(Socket: *mut WSK_SOCKET, Irp: *mut IRP) -> NTSTATUS,
->;
+pub type PFN_WSK_CLOSE_SOCKET =
+    Option<unsafe extern "system" fn(Socket: *mut WSK_SOCKET, Irp: *mut IRP) -> NTSTATUS>;
 /// Connects a socket to a remote address.
 ///
 /// Parameters: `Socket` (in), `RemoteAddress` (in), `Flags` (reserved), `Irp` (in, out).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_connect).
-pub type PFN_WSK_CONNECT = ::core::option::Option<
+pub type PFN_WSK_CONNECT = Option<
     unsafe extern "system" fn(
         Socket: *mut WSK_SOCKET,
         RemoteAddress: *mut SOCKADDR,
@@ -240,12 +266,13 @@ pub type PFN_WSK_CONNECT = ::core::option::Option<
         Irp: *mut IRP,
     ) -> NTSTATUS,
 >;
+
 /// Connects a socket to a remote address and sends data with that.
 ///
 /// Parameters: `Socket` (in), `RemoteAddress` (in), `Buffer` (in, optional), `Flags` (reserved), `Irp` (in, out).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.15063 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_connect_ex).
-pub type PFN_WSK_CONNECT_EX = ::core::option::Option<
+pub type PFN_WSK_CONNECT_EX = Option<
     unsafe extern "system" fn(
         Socket: *mut WSK_SOCKET,
         RemoteAddress: *mut SOCKADDR,
@@ -254,14 +281,15 @@ pub type PFN_WSK_CONNECT_EX = ::core::option::Option<
         Irp: *mut IRP,
     ) -> NTSTATUS,
 >;
+
 /// Carries out a control request on a client.
 ///
 /// Whether an IRP is needed, allowed or forbidden depends on the control code.
 ///
-/// Parameters: `Client` (in), `ControlCode` (in), `InputSize` (in), `InputBuffer` (in, optional, `InputSize` bytes), `OutputSize` (in), `OutputBuffer` (out, optional, `OutputSize` bytes), `OutputSizeReturned` (out, optional), `Irp` (in, out, optional).
+/// Parameters: `Client` (in, optional), `ControlCode` (in), `InputSize` (in), `InputBuffer` (in, optional, `InputSize` bytes), `OutputSize` (in), `OutputBuffer` (out, optional, `OutputSize` bytes), `OutputSizeReturned` (out, optional), `Irp` (in, out, optional).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_client).
-pub type PFN_WSK_CONTROL_CLIENT = ::core::option::Option<
+pub type PFN_WSK_CONTROL_CLIENT = Option<
     unsafe extern "system" fn(
         Client: *mut c_void,
         ControlCode: u32,
@@ -273,6 +301,7 @@ pub type PFN_WSK_CONTROL_CLIENT = ::core::option::Option<
         Irp: *mut IRP,
     ) -> NTSTATUS,
 >;
+
 /// Sets or gets an option of a socket, or carries out a control code on it.
 ///
 /// Whether an IRP is needed, allowed or forbidden depends on the option or code; without one the request is over on
@@ -281,7 +310,7 @@ pub type PFN_WSK_CONTROL_CLIENT = ::core::option::Option<
 /// Parameters: `Socket` (in), `RequestType` (in), `ControlCode` (in), `Level` (in), `InputSize` (in), `InputBuffer` (in, optional, `InputSize` bytes), `OutputSize` (in), `OutputBuffer` (out, optional, `OutputSize` bytes), `OutputSizeReturned` (out, optional), `Irp` (in, out, optional).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
-pub type PFN_WSK_CONTROL_SOCKET = ::core::option::Option<
+pub type PFN_WSK_CONTROL_SOCKET = Option<
     unsafe extern "system" fn(
         Socket: *mut WSK_SOCKET,
         RequestType: WSK_CONTROL_SOCKET_TYPE,
@@ -295,12 +324,13 @@ pub type PFN_WSK_CONTROL_SOCKET = ::core::option::Option<
         Irp: *mut IRP,
     ) -> NTSTATUS,
 >;
+
 /// Ends a connection, in an orderly way with last data, or abruptly.
 ///
 /// Parameters: `Socket` (in), `Buffer` (in, optional), `Flags` (in), `Irp` (in, out).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_disconnect).
-pub type PFN_WSK_DISCONNECT = ::core::option::Option<
+pub type PFN_WSK_DISCONNECT = Option<
     unsafe extern "system" fn(
         Socket: *mut WSK_SOCKET,
         Buffer: *mut WSK_BUF,
@@ -308,30 +338,29 @@ pub type PFN_WSK_DISCONNECT = ::core::option::Option<
         Irp: *mut IRP,
     ) -> NTSTATUS,
 >;
+
 /// Tells that the other side disconnects, in an orderly way or abruptly.
 ///
 /// Parameters: `SocketContext` (in, optional), `Flags` (in).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_disconnect_event).
-pub type PFN_WSK_DISCONNECT_EVENT = ::core::option::Option<
-    unsafe extern "system" fn(SocketContext: *mut c_void, Flags: u32) -> NTSTATUS,
->;
+pub type PFN_WSK_DISCONNECT_EVENT =
+    Option<unsafe extern "system" fn(SocketContext: *mut c_void, Flags: u32) -> NTSTATUS>;
 /// Frees the list that `WskGetAddressInfo` gave.
 ///
-/// Parameters: `Client` (in), `AddrInfo` (in).
+/// Parameters: `Client` (in, optional), `AddrInfo` (in).
 ///
 /// IRQL: `<= PASSIVE_LEVEL`. Header: `wsk.h`, from `NTDDI_WIN7` on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_free_address_info).
-pub type PFN_WSK_FREE_ADDRESS_INFO = ::core::option::Option<
-    unsafe extern "system" fn(Client: *mut c_void, AddrInfo: *mut ADDRINFOEXW),
->;
+pub type PFN_WSK_FREE_ADDRESS_INFO =
+    Option<unsafe extern "system" fn(Client: *mut c_void, AddrInfo: *mut ADDRINFOEXW)>;
 /// Looks up the addresses of a host or service name.
 ///
 /// The list that `Result` gets is freed with `WskFreeAddressInfo`. One of `NodeName` and `ServiceName` must be given.
 ///
-/// Parameters: `Client` (in), `NodeName` (in, optional), `ServiceName` (in, optional), `NameSpace` (in, optional), `Provider` (in, optional), `Hints` (in, optional), `Result` (out), `OwningProcess` (in, optional), `OwningThread` (in, optional), `Irp` (in, out).
+/// Parameters: `Client` (in, optional), `NodeName` (in, optional), `ServiceName` (in, optional), `NameSpace` (in, optional), `Provider` (in, optional), `Hints` (in, optional), `Result` (out), `OwningProcess` (in, optional), `OwningThread` (in, optional), `Irp` (in, out).
 ///
 /// IRQL: `<= PASSIVE_LEVEL`. Header: `wsk.h`, from `NTDDI_WIN7` on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_address_info).
-pub type PFN_WSK_GET_ADDRESS_INFO = ::core::option::Option<
+pub type PFN_WSK_GET_ADDRESS_INFO = Option<
     unsafe extern "system" fn(
         Client: *mut c_void,
         NodeName: *mut UNICODE_STRING,
@@ -345,26 +374,28 @@ pub type PFN_WSK_GET_ADDRESS_INFO = ::core::option::Option<
         Irp: *mut IRP,
     ) -> NTSTATUS,
 >;
+
 /// Tells the address that a socket is bound to.
 ///
 /// Parameters: `Socket` (in), `LocalAddress` (out), `Irp` (in, out).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_local_address).
-pub type PFN_WSK_GET_LOCAL_ADDRESS = ::core::option::Option<
+pub type PFN_WSK_GET_LOCAL_ADDRESS = Option<
     unsafe extern "system" fn(
         Socket: *mut WSK_SOCKET,
         LocalAddress: *mut SOCKADDR,
         Irp: *mut IRP,
     ) -> NTSTATUS,
 >;
+
 /// Looks up the host and service name of an address.
 ///
 /// One of `NodeName` and `ServiceName` must be given; `Flags` has `NI_…` flags.
 ///
-/// Parameters: `Client` (in), `SockAddr` (in), `SockAddrLength` (in), `NodeName` (out, optional), `ServiceName` (out, optional), `Flags` (in), `OwningProcess` (in, optional), `OwningThread` (in, optional), `Irp` (in, out).
+/// Parameters: `Client` (in, optional), `SockAddr` (in), `SockAddrLength` (in), `NodeName` (out, optional), `ServiceName` (out, optional), `Flags` (in), `OwningProcess` (in, optional), `OwningThread` (in, optional), `Irp` (in, out).
 ///
 /// IRQL: `<= PASSIVE_LEVEL`. Header: `wsk.h`, from `NTDDI_WIN7` on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_name_info).
-pub type PFN_WSK_GET_NAME_INFO = ::core::option::Option<
+pub type PFN_WSK_GET_NAME_INFO = Option<
     unsafe extern "system" fn(
         Client: *mut c_void,
         SockAddr: *mut SOCKADDR,
@@ -377,24 +408,26 @@ pub type PFN_WSK_GET_NAME_INFO = ::core::option::Option<
         Irp: *mut IRP,
     ) -> NTSTATUS,
 >;
+
 /// Tells the address that a socket is connected to.
 ///
 /// Parameters: `Socket` (in), `RemoteAddress` (out), `Irp` (in, out).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_remote_address).
-pub type PFN_WSK_GET_REMOTE_ADDRESS = ::core::option::Option<
+pub type PFN_WSK_GET_REMOTE_ADDRESS = Option<
     unsafe extern "system" fn(
         Socket: *mut WSK_SOCKET,
         RemoteAddress: *mut SOCKADDR,
         Irp: *mut IRP,
     ) -> NTSTATUS,
 >;
+
 /// Decides about a request for a connection whose inspection was put off.
 ///
 /// Parameters: `ListenSocket` (in), `InspectID` (in), `Action` (in), `Irp` (in, out).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_inspect_complete).
-pub type PFN_WSK_INSPECT_COMPLETE = ::core::option::Option<
+pub type PFN_WSK_INSPECT_COMPLETE = Option<
     unsafe extern "system" fn(
         ListenSocket: *mut WSK_SOCKET,
         InspectID: *mut WSK_INSPECT_ID,
@@ -402,6 +435,7 @@ pub type PFN_WSK_INSPECT_COMPLETE = ::core::option::Option<
         Irp: *mut IRP,
     ) -> NTSTATUS,
 >;
+
 /// Asks what to do with a request for a connection, on a socket that accepts conditionally.
 ///
 /// A NULL `InspectID` means that the listening socket must be closed.
@@ -409,7 +443,7 @@ pub type PFN_WSK_INSPECT_COMPLETE = ::core::option::Option<
 /// Parameters: `SocketContext` (in, optional), `LocalAddress` (in, optional), `RemoteAddress` (in, optional), `InspectID` (in, optional).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_inspect_event).
-pub type PFN_WSK_INSPECT_EVENT = ::core::option::Option<
+pub type PFN_WSK_INSPECT_EVENT = Option<
     unsafe extern "system" fn(
         SocketContext: *mut c_void,
         LocalAddress: *mut SOCKADDR,
@@ -417,14 +451,14 @@ pub type PFN_WSK_INSPECT_EVENT = ::core::option::Option<
         InspectID: *mut WSK_INSPECT_ID,
     ) -> WSK_INSPECT_ACTION,
 >;
+
 /// Makes a bound stream socket wait for connections.
 ///
 /// Parameters: `Socket` (in), `Irp` (in, out).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, from `NTDDI_WIN10_RS2` on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_listen).
-pub type PFN_WSK_LISTEN = ::core::option::Option<
-    unsafe extern "system" fn(Socket: *mut WSK_SOCKET, Irp: *mut IRP) -> NTSTATUS,
->;
+pub type PFN_WSK_LISTEN =
+    Option<unsafe extern "system" fn(Socket: *mut WSK_SOCKET, Irp: *mut IRP) -> NTSTATUS>;
 /// Takes data of a connection, or waits for it.
 ///
 /// `Flags` may have `WSK_FLAG_WAITALL` and `WSK_FLAG_DRAIN`.
@@ -432,7 +466,7 @@ pub type PFN_WSK_LISTEN = ::core::option::Option<
 /// Parameters: `Socket` (in), `Buffer` (in), `Flags` (in), `Irp` (in, out).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive).
-pub type PFN_WSK_RECEIVE = ::core::option::Option<
+pub type PFN_WSK_RECEIVE = Option<
     unsafe extern "system" fn(
         Socket: *mut WSK_SOCKET,
         Buffer: *mut WSK_BUF,
@@ -440,6 +474,7 @@ pub type PFN_WSK_RECEIVE = ::core::option::Option<
         Irp: *mut IRP,
     ) -> NTSTATUS,
 >;
+
 /// Tells that data has arrived on a connection.
 ///
 /// A NULL `DataIndication` means that the socket is dead and must be closed. With STATUS_SUCCESS the client has taken
@@ -449,7 +484,7 @@ pub type PFN_WSK_RECEIVE = ::core::option::Option<
 /// Parameters: `SocketContext` (in, optional), `Flags` (in), `DataIndication` (in, optional), `BytesIndicated` (in), `BytesAccepted` (in, out, optional).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_event).
-pub type PFN_WSK_RECEIVE_EVENT = ::core::option::Option<
+pub type PFN_WSK_RECEIVE_EVENT = Option<
     unsafe extern "system" fn(
         SocketContext: *mut c_void,
         Flags: u32,
@@ -458,6 +493,7 @@ pub type PFN_WSK_RECEIVE_EVENT = ::core::option::Option<
         BytesAccepted: *mut usize,
     ) -> NTSTATUS,
 >;
+
 /// Takes data of a connection with its control information, or waits for it.
 ///
 /// `ControlInfoLength` holds the size of `ControlInfo` before and the bytes written after; both must stay valid until
@@ -466,7 +502,7 @@ pub type PFN_WSK_RECEIVE_EVENT = ::core::option::Option<
 /// Parameters: `Socket` (in), `Buffer` (in), `Flags` (in), `ControlInfoLength` (in, out, optional), `ControlInfo` (out, optional, `*ControlInfoLength` bytes), `ControlFlags` (reserved), `Irp` (in, out).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.17134 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_ex).
-pub type PFN_WSK_RECEIVE_EX = ::core::option::Option<
+pub type PFN_WSK_RECEIVE_EX = Option<
     unsafe extern "system" fn(
         Socket: *mut WSK_SOCKET,
         Buffer: *mut WSK_BUF,
@@ -477,6 +513,7 @@ pub type PFN_WSK_RECEIVE_EX = ::core::option::Option<
         Irp: *mut IRP,
     ) -> NTSTATUS,
 >;
+
 /// Tells that data has arrived on a connection, with its control information.
 ///
 /// Set with `SIO_WSK_SET_RECEIVE_EX_CALLBACK`; otherwise as the plain receive event.
@@ -484,7 +521,7 @@ pub type PFN_WSK_RECEIVE_EX = ::core::option::Option<
 /// Parameters: `SocketContext` (in, optional), `Flags` (in), `DataIndication` (in, optional), `ControlInfo` (in, optional, `ControlInfoLength` bytes), `ControlInfoLength` (in), `BytesIndicated` (in), `BytesAccepted` (in, out, optional).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.17134 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_ex_event).
-pub type PFN_WSK_RECEIVE_EX_EVENT = ::core::option::Option<
+pub type PFN_WSK_RECEIVE_EX_EVENT = Option<
     unsafe extern "system" fn(
         SocketContext: *mut c_void,
         Flags: u32,
@@ -495,6 +532,7 @@ pub type PFN_WSK_RECEIVE_EX_EVENT = ::core::option::Option<
         BytesAccepted: *mut usize,
     ) -> NTSTATUS,
 >;
+
 /// Takes the next datagram, or waits for one.
 ///
 /// `ControlLength` holds the size of `ControlInfo` before and the bytes written after; where it is NULL no control
@@ -504,7 +542,7 @@ pub type PFN_WSK_RECEIVE_EX_EVENT = ::core::option::Option<
 /// Parameters: `Socket` (in), `Buffer` (in), `Flags` (reserved), `RemoteAddress` (out, optional), `ControlLength` (in, out, optional), `ControlInfo` (out, optional, `*ControlLength` bytes), `ControlFlags` (out, optional), `Irp` (in, out).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_from).
-pub type PFN_WSK_RECEIVE_FROM = ::core::option::Option<
+pub type PFN_WSK_RECEIVE_FROM = Option<
     unsafe extern "system" fn(
         Socket: *mut WSK_SOCKET,
         Buffer: *mut WSK_BUF,
@@ -516,6 +554,7 @@ pub type PFN_WSK_RECEIVE_FROM = ::core::option::Option<
         Irp: *mut IRP,
     ) -> NTSTATUS,
 >;
+
 /// Tells that datagrams have arrived.
 ///
 /// `Flags` may have `MSG_BCAST`, `MSG_MCAST` and `WSK_FLAG_AT_DISPATCH_LEVEL`. A NULL `DataIndication` means that the
@@ -525,35 +564,38 @@ pub type PFN_WSK_RECEIVE_FROM = ::core::option::Option<
 /// Parameters: `SocketContext` (in, optional), `Flags` (in), `DataIndication` (in, optional).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_from_event).
-pub type PFN_WSK_RECEIVE_FROM_EVENT = ::core::option::Option<
+pub type PFN_WSK_RECEIVE_FROM_EVENT = Option<
     unsafe extern "system" fn(
         SocketContext: *mut c_void,
         Flags: u32,
         DataIndication: *mut WSK_DATAGRAM_INDICATION,
     ) -> NTSTATUS,
 >;
+
 /// Gives back datagrams that a receive event has kept.
 ///
 /// Parameters: `Socket` (in), `DatagramIndication` (in).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_release_datagram_indication_list).
-pub type PFN_WSK_RELEASE_DATAGRAM_INDICATION_LIST = ::core::option::Option<
+pub type PFN_WSK_RELEASE_DATAGRAM_INDICATION_LIST = Option<
     unsafe extern "system" fn(
         Socket: *mut WSK_SOCKET,
         DatagramIndication: *mut WSK_DATAGRAM_INDICATION,
     ) -> NTSTATUS,
 >;
+
 /// Gives back data that a receive event has kept.
 ///
 /// Parameters: `Socket` (in), `DataIndication` (in).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_release_data_indication_list).
-pub type PFN_WSK_RELEASE_DATA_INDICATION_LIST = ::core::option::Option<
+pub type PFN_WSK_RELEASE_DATA_INDICATION_LIST = Option<
     unsafe extern "system" fn(
         Socket: *mut WSK_SOCKET,
         DataIndication: *mut WSK_DATA_INDICATION,
     ) -> NTSTATUS,
 >;
+
 /// Sends data on a connection.
 ///
 /// `Flags` may have `WSK_FLAG_NODELAY` and `WSK_FLAG_OOB`.
@@ -561,7 +603,7 @@ pub type PFN_WSK_RELEASE_DATA_INDICATION_LIST = ::core::option::Option<
 /// Parameters: `Socket` (in), `Buffer` (in), `Flags` (in), `Irp` (in, out).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send).
-pub type PFN_WSK_SEND = ::core::option::Option<
+pub type PFN_WSK_SEND = Option<
     unsafe extern "system" fn(
         Socket: *mut WSK_SOCKET,
         Buffer: *mut WSK_BUF,
@@ -569,23 +611,22 @@ pub type PFN_WSK_SEND = ::core::option::Option<
         Irp: *mut IRP,
     ) -> NTSTATUS,
 >;
+
 /// Tells how much unsent data now keeps a connection busiest.
 ///
 /// Parameters: `SocketContext` (in, optional), `IdealBacklogSize` (in).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_backlog_event).
-pub type PFN_WSK_SEND_BACKLOG_EVENT = ::core::option::Option<
-    unsafe extern "system" fn(
-        SocketContext: *mut c_void,
-        IdealBacklogSize: usize,
-    ) -> NTSTATUS,
+pub type PFN_WSK_SEND_BACKLOG_EVENT = Option<
+    unsafe extern "system" fn(SocketContext: *mut c_void, IdealBacklogSize: usize) -> NTSTATUS,
 >;
+
 /// Sends data on a connection, with control information.
 ///
 /// Parameters: `Socket` (in), `Buffer` (in), `Flags` (in), `ControlInfoLength` (in), `ControlInfo` (in, optional, `ControlInfoLength` bytes), `Irp` (in, out).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.17134 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_ex).
-pub type PFN_WSK_SEND_EX = ::core::option::Option<
+pub type PFN_WSK_SEND_EX = Option<
     unsafe extern "system" fn(
         Socket: *mut WSK_SOCKET,
         Buffer: *mut WSK_BUF,
@@ -595,12 +636,13 @@ pub type PFN_WSK_SEND_EX = ::core::option::Option<
         Irp: *mut IRP,
     ) -> NTSTATUS,
 >;
+
 /// Sends several datagrams to one address.
 ///
 /// Parameters: `Socket` (in), `BufferList` (in), `Flags` (reserved), `RemoteAddress` (in, optional), `ControlInfoLength` (in), `ControlInfo` (in, optional, `ControlInfoLength` bytes), `Irp` (in, out).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, from `NTDDI_WIN8` on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_messages).
-pub type PFN_WSK_SEND_MESSAGES = ::core::option::Option<
+pub type PFN_WSK_SEND_MESSAGES = Option<
     unsafe extern "system" fn(
         Socket: *mut WSK_SOCKET,
         BufferList: *mut WSK_BUF_LIST,
@@ -611,6 +653,7 @@ pub type PFN_WSK_SEND_MESSAGES = ::core::option::Option<
         Irp: *mut IRP,
     ) -> NTSTATUS,
 >;
+
 /// Sends a datagram.
 ///
 /// `RemoteAddress` may be NULL only once the socket has a fixed one. The memory of the buffer and of the control
@@ -619,7 +662,7 @@ pub type PFN_WSK_SEND_MESSAGES = ::core::option::Option<
 /// Parameters: `Socket` (in), `Buffer` (in), `Flags` (reserved), `RemoteAddress` (in, optional), `ControlInfoLength` (in), `ControlInfo` (in, optional, `ControlInfoLength` bytes), `Irp` (in, out).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_to).
-pub type PFN_WSK_SEND_TO = ::core::option::Option<
+pub type PFN_WSK_SEND_TO = Option<
     unsafe extern "system" fn(
         Socket: *mut WSK_SOCKET,
         Buffer: *mut WSK_BUF,
@@ -630,15 +673,16 @@ pub type PFN_WSK_SEND_TO = ::core::option::Option<
         Irp: *mut IRP,
     ) -> NTSTATUS,
 >;
+
 /// Makes a socket.
 ///
 /// On success `Irp->IoStatus.Information` is the new socket. `Flags` is the kind of socket, and `Dispatch` the client's
 /// table of callbacks for that kind. `OwningThread` and `OwningProcess` say in whose name the socket is bound.
 ///
-/// Parameters: `Client` (in), `AddressFamily` (in), `SocketType` (in), `Protocol` (in), `Flags` (in), `SocketContext` (in, optional), `Dispatch` (in, optional), `OwningProcess` (in, optional), `OwningThread` (in, optional), `SecurityDescriptor` (in, optional), `Irp` (in, out).
+/// Parameters: `Client` (in, optional), `AddressFamily` (in), `SocketType` (in), `Protocol` (in), `Flags` (in), `SocketContext` (in, optional), `Dispatch` (in, optional), `OwningProcess` (in, optional), `OwningThread` (in, optional), `SecurityDescriptor` (in, optional), `Irp` (in, out).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
-pub type PFN_WSK_SOCKET = ::core::option::Option<
+pub type PFN_WSK_SOCKET = Option<
     unsafe extern "system" fn(
         Client: *mut c_void,
         AddressFamily: ADDRESS_FAMILY,
@@ -653,14 +697,15 @@ pub type PFN_WSK_SOCKET = ::core::option::Option<
         Irp: *mut IRP,
     ) -> NTSTATUS,
 >;
+
 /// Makes a connection socket, binds and connects it.
 ///
 /// On success `Irp->IoStatus.Information` is the new socket.
 ///
-/// Parameters: `Client` (in), `SocketType` (in), `Protocol` (in), `LocalAddress` (in), `RemoteAddress` (in), `Flags` (reserved), `SocketContext` (in, optional), `Dispatch` (in, optional), `OwningProcess` (in, optional), `OwningThread` (in, optional), `SecurityDescriptor` (in, optional), `Irp` (in, out).
+/// Parameters: `Client` (in, optional), `SocketType` (in), `Protocol` (in), `LocalAddress` (in), `RemoteAddress` (in), `Flags` (reserved), `SocketContext` (in, optional), `Dispatch` (in, optional), `OwningProcess` (in, optional), `OwningThread` (in, optional), `SecurityDescriptor` (in, optional), `Irp` (in, out).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket_connect).
-pub type PFN_WSK_SOCKET_CONNECT = ::core::option::Option<
+pub type PFN_WSK_SOCKET_CONNECT = Option<
     unsafe extern "system" fn(
         Client: *mut c_void,
         SocketType: u16,
@@ -676,56 +721,70 @@ pub type PFN_WSK_SOCKET_CONNECT = ::core::option::Option<
         Irp: *mut IRP,
     ) -> NTSTATUS,
 >;
+
+/// Pointer to what frees a block of a lookaside list.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pfree_function).
+pub type PFREE_FUNCTION = Option<unsafe extern "system" fn(arg1: *mut c_void)>;
+
+/// Pointer to what frees a block of a lookaside list, which it is told.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pfree_function_ex).
+pub type PFREE_FUNCTION_EX =
+    Option<unsafe extern "system" fn(arg1: *mut c_void, arg2: *mut LOOKASIDE_LIST_EX)>;
 /// Called when an asynchronous user request has completed.
 ///
 /// Parameters: `ApcContext` (in), `IoStatusBlock` (in), `Reserved` (in).
 ///
 /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pio_apc_routine).
-pub type PIO_APC_ROUTINE = ::core::option::Option<
+pub type PIO_APC_ROUTINE = Option<
     unsafe extern "system" fn(
         ApcContext: *mut c_void,
         IoStatusBlock: *mut IO_STATUS_BLOCK,
         Reserved: u32,
     ),
 >;
+
 /// Pointer to a routine that is called when a request completes.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pio_completion_routine).
 pub type PIO_COMPLETION_ROUTINE = IO_COMPLETION_ROUTINE;
+
 /// Pointer to a deferred procedure.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pkdeferred_routine).
 pub type PKDEFERRED_ROUTINE = KDEFERRED_ROUTINE;
+
 /// Pointer to what a system thread runs.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pkstart_routine).
 pub type PKSTART_ROUTINE = KSTART_ROUTINE;
+
 /// Pointer to what tells a client of a provider.
 ///
 /// Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nc-netioddk-pnpi_client_attach_provider_fn).
-pub type PNPI_CLIENT_ATTACH_PROVIDER_FN = ::core::option::Option<
+pub type PNPI_CLIENT_ATTACH_PROVIDER_FN = Option<
     unsafe extern "system" fn(
         arg1: *mut c_void,
         arg2: *mut c_void,
         arg3: *const NPI_REGISTRATION_INSTANCE,
     ) -> NTSTATUS,
 >;
+
 /// Pointer to what tells a client that its context is no longer used.
 ///
 /// Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nc-netioddk-pnpi_client_cleanup_binding_context_fn).
-pub type PNPI_CLIENT_CLEANUP_BINDING_CONTEXT_FN = ::core::option::Option<
-    unsafe extern "system" fn(arg1: *mut c_void),
->;
+pub type PNPI_CLIENT_CLEANUP_BINDING_CONTEXT_FN =
+    Option<unsafe extern "system" fn(arg1: *mut c_void)>;
 /// Pointer to what asks a client to detach.
 ///
 /// Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nc-netioddk-pnpi_client_detach_provider_fn).
-pub type PNPI_CLIENT_DETACH_PROVIDER_FN = ::core::option::Option<
-    unsafe extern "system" fn(arg1: *mut c_void) -> NTSTATUS,
->;
+pub type PNPI_CLIENT_DETACH_PROVIDER_FN =
+    Option<unsafe extern "system" fn(arg1: *mut c_void) -> NTSTATUS>;
 /// Pointer to what tells a provider of a client.
 ///
 /// Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nc-netioddk-pnpi_provider_attach_client_fn).
-pub type PNPI_PROVIDER_ATTACH_CLIENT_FN = ::core::option::Option<
+pub type PNPI_PROVIDER_ATTACH_CLIENT_FN = Option<
     unsafe extern "system" fn(
         arg1: *mut c_void,
         arg2: *mut c_void,
@@ -736,15 +795,45 @@ pub type PNPI_PROVIDER_ATTACH_CLIENT_FN = ::core::option::Option<
         arg7: *mut *const c_void,
     ) -> NTSTATUS,
 >;
+
 /// Pointer to what tells a provider that its context is no longer used.
 ///
 /// Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nc-netioddk-pnpi_provider_cleanup_binding_context_fn).
-pub type PNPI_PROVIDER_CLEANUP_BINDING_CONTEXT_FN = ::core::option::Option<
-    unsafe extern "system" fn(arg1: *mut c_void),
->;
+pub type PNPI_PROVIDER_CLEANUP_BINDING_CONTEXT_FN =
+    Option<unsafe extern "system" fn(arg1: *mut c_void)>;
 /// Pointer to what asks a provider to detach.
 ///
 /// Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nc-netioddk-pnpi_provider_detach_client_fn).
-pub type PNPI_PROVIDER_DETACH_CLIENT_FN = ::core::option::Option<
-    unsafe extern "system" fn(arg1: *mut c_void) -> NTSTATUS,
+pub type PNPI_PROVIDER_DETACH_CLIENT_FN =
+    Option<unsafe extern "system" fn(arg1: *mut c_void) -> NTSTATUS>;
+/// Pointer to what allocates memory for an element.
+///
+/// Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/nc-ntddk-prtl_avl_allocate_routine).
+pub type PRTL_AVL_ALLOCATE_ROUTINE =
+    Option<unsafe extern "system" fn(arg1: *mut RTL_AVL_TABLE, arg2: u32) -> *mut c_void>;
+/// Pointer to what compares two elements.
+///
+/// Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/nc-ntddk-prtl_avl_compare_routine).
+pub type PRTL_AVL_COMPARE_ROUTINE = Option<
+    unsafe extern "system" fn(
+        arg1: *mut RTL_AVL_TABLE,
+        arg2: *mut c_void,
+        arg3: *mut c_void,
+    ) -> RTL_GENERIC_COMPARE_RESULTS,
+>;
+
+/// Pointer to what frees the memory of an element.
+///
+/// Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/nc-ntddk-prtl_avl_free_routine).
+pub type PRTL_AVL_FREE_ROUTINE =
+    Option<unsafe extern "system" fn(arg1: *mut RTL_AVL_TABLE, arg2: *mut c_void)>;
+/// Pointer to what initialises something once.
+///
+/// Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/nc-ntddk-prtl_run_once_init_fn).
+pub type PRTL_RUN_ONCE_INIT_FN = Option<
+    unsafe extern "system" fn(
+        arg1: *mut RTL_RUN_ONCE,
+        arg2: *mut c_void,
+        arg3: *mut *mut c_void,
+    ) -> u32,
 >;

@@ -6,2546 +6,3277 @@
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_12844: u16 = 25;
+
 /// AppleTalk.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_APPLETALK: u16 = 16;
+
 /// Asynchronous Transfer Mode.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_ATM: u16 = 22;
+
 /// Banyan.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_BAN: u16 = 21;
+
 /// Bluetooth.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_BTH: u16 = 32;
+
 /// Protocols of the CCITT, such as X.25.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_CCITT: u16 = 10;
+
 /// Chaosnet.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_CHAOS: u16 = 5;
+
 /// Clusters of Microsoft Windows.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_CLUSTER: u16 = 24;
+
 /// Datakit.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_DATAKIT: u16 = 9;
+
 /// DECnet.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_DECnet: u16 = 12;
+
 /// Direct use of the data link.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_DLI: u16 = 13;
+
 /// European Computer Manufacturers Association.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_ECMA: u16 = 8;
+
 /// Protocols of Firefox, the networking company.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_FIREFOX: u16 = 19;
+
 /// NSC Hyperchannel.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_HYLINK: u16 = 15;
+
 /// Sockets between a Hyper-V host and its guests.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_HYPERV: u16 = 34;
+
 /// ICL's FXBM.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_ICLFXBM: u16 = 31;
+
 /// Addresses of the ARPANET's message processors.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_IMPLINK: u16 = 3;
+
 /// IPv4.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_INET: u16 = 2;
+
 /// IPv6.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_INET6: u16 = 23;
+
 /// Novell's Internetwork Packet Exchange.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_IPX: u16 = 6;
+
 /// Infrared.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_IRDA: u16 = 26;
+
 /// Protocols of the ISO.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_ISO: u16 = 7;
+
 /// Local Area Transport.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_LAT: u16 = 14;
+
 /// Addresses of the data link.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_LINK: u16 = 33;
+
 /// Number of address families.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_MAX: u16 = 35;
+
 /// NetBIOS.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_NETBIOS: u16 = 17;
+
 /// Network Designers' OSI gateway.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_NETDES: u16 = 28;
+
 /// Xerox Network Systems.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_NS: u16 = 6;
+
 /// Protocols of the ISO, under their other name.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_OSI: u16 = 7;
+
 /// Xerox PARC Universal Packet.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_PUP: u16 = 4;
+
 /// IBM's Systems Network Architecture.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_SNA: u16 = 11;
+
 /// Messages on a TCN.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_TCNMESSAGE: u16 = 30;
+
 /// Processes on a TCN.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_TCNPROCESS: u16 = 29;
+
 /// Sockets of this machine, named by files.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_UNIX: u16 = 1;
+
 /// Not known.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_UNKNOWN1: u16 = 20;
+
 /// Any address family, or none yet.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_UNSPEC: u16 = 0;
+
 /// VoiceView.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_VOICEVIEW: u16 = 18;
+
 /// Lookup: only kinds of address that this machine has one of.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const AI_ADDRCONFIG: u32 = 1024;
+
 /// Lookup: IPv6 addresses, and IPv4 ones mapped to IPv6.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const AI_ALL: u32 = 256;
+
 /// Lookup: without the DNS cache.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const AI_BYPASS_DNS_CACHE: u32 = 64;
+
 /// Lookup: with the canonical name.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const AI_CANONNAME: u32 = 2;
+
 /// Lookup: names are not encoded for international characters.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const AI_DISABLE_IDN_ENCODING: u32 = 0x0008_0000;
+
 /// Lookup: by DNS only.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const AI_DNS_ONLY: u32 = 16;
+
 /// Lookup: by the given servers only.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const AI_EXCLUSIVE_CUSTOM_SERVERS: u32 = 0x0020_0000;
+
 /// Lookup: the structure is a newer one.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const AI_EXTENDED: u32 = 0x8000_0000;
+
 /// Lookup: for a file server.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const AI_FILESERVER: u32 = 0x0004_0000;
+
 /// Lookup: unencrypted only.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const AI_FORCE_CLEAR_TEXT: u32 = 32;
+
 /// Lookup: with the full name.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const AI_FQDN: u32 = 0x0002_0000;
+
 /// Lookup: answers without authority will do.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const AI_NON_AUTHORITATIVE: u32 = 16384;
+
 /// Lookup: the name is an address in writing.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const AI_NUMERICHOST: u32 = 4;
+
 /// Lookup: the service is a number in writing.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const AI_NUMERICSERV: u32 = 8;
+
 /// Lookup: addresses to bind to.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const AI_PASSIVE: u32 = 1;
+
 /// Lookup: answers must be secure.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const AI_REQUIRE_SECURE: u32 = 0x2000_0000;
+
 /// Lookup: with a handle of the lookup.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const AI_RESOLUTION_HANDLE: u32 = 0x4000_0000;
+
 /// Lookup: with the preferred names.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const AI_RETURN_PREFERRED_NAMES: u32 = 0x0001_0000;
+
 /// Lookup: with flags of the answer.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const AI_RETURN_RESPONSE_FLAGS: u32 = 0x1000_0000;
+
 /// Lookup: with the time that the answer is good for.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const AI_RETURN_TTL: u32 = 128;
+
 /// Lookup: by a secure channel only.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const AI_SECURE: u32 = 32768;
+
 /// Lookup: by a secure channel, or without one where that fails.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const AI_SECURE_WITH_FALLBACK: u32 = 0x0010_0000;
+
 /// Lookup: IPv4 addresses mapped to IPv6 where there are no others.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const AI_V4MAPPED: u32 = 2048;
+
 /// Asynchronous procedure calls are held off; page faults are still served.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
 pub const APC_LEVEL: u8 = 1;
+
 /// Interrupts of the clock.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
 pub const CLOCK_LEVEL: u8 = 13;
+
 /// Right to delete an object.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const DELETE: u32 = 0x0001_0000;
+
 /// The scheduler is held off: no waiting, no pageable memory.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
 pub const DISPATCH_LEVEL: u8 = 2;
+
 /// Requests copy their buffers.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const DO_BUFFERED_IO: u32 = 4;
+
 /// The device is still being initialised.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const DO_DEVICE_INITIALIZING: u32 = 128;
+
 /// Requests bring their buffers as MDLs.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const DO_DIRECT_IO: u32 = 16;
+
 /// One opener at a time.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const DO_EXCLUSIVE: u32 = 8;
+
 /// Component of debugger messages: anything else.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const DPFLTR_DEFAULT_ID: u32 = 101;
+
 /// Level of debugger messages: error.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
 pub const DPFLTR_ERROR_LEVEL: u8 = 0;
+
 /// Component of debugger messages: drivers that are not Microsoft's.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const DPFLTR_IHVDRIVER_ID: u32 = 77;
+
 /// Component of debugger messages: network drivers that are not Microsoft's.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const DPFLTR_IHVNETWORK_ID: u32 = 80;
+
 /// Level of debugger messages: details.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
 pub const DPFLTR_INFO_LEVEL: u8 = 3;
+
 /// Level of debugger messages: course of events.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
 pub const DPFLTR_TRACE_LEVEL: u8 = 2;
+
 /// Level of debugger messages: warning.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
 pub const DPFLTR_WARNING_LEVEL: u8 = 1;
+
+/// `ExInitializeDriverRuntime`: `NonPagedPool` holds no code in this driver, if it was compiled with `POOL_NX_OPTIN`.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+pub const DrvRtPoolNxOptIn: u32 = 1;
+
 /// Rise of priority for the thread that waits for an event.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
 pub const EVENT_INCREMENT: i8 = 1;
+
+/// Somebody else may handle the exception.
+///
+/// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/).
+pub const EXCEPTION_CONTINUE_SEARCH: u32 = 0;
+
+/// The exception is handled by the block that follows.
+///
+/// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/).
+pub const EXCEPTION_EXECUTE_HANDLER: u32 = 1;
+
+/// Flags of a push lock when nothing else is asked for.
+///
+/// Header: `wdm.h`, in kits from 10.0.17763 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+pub const EX_DEFAULT_PUSH_LOCK_FLAGS: u32 = 0;
+
+/// `ExInitializeLookasideListEx`: allocations fail where they would have to wait for memory.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+pub const EX_LOOKASIDE_LIST_EX_FLAGS_FAIL_NO_RAISE: u32 = 2;
+
+/// `ExInitializeLookasideListEx`: allocations raise an exception where they fail.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+pub const EX_LOOKASIDE_LIST_EX_FLAGS_RAISE_ON_FAIL: u32 = 1;
+
 /// False, as a `BOOLEAN`.
 ///
 /// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/).
 pub const FALSE: u32 = 0;
+
 /// Control code that any opener may send.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const FILE_ANY_ACCESS: u32 = 0;
+
 /// Network device.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const FILE_DEVICE_NETWORK: u32 = 18;
+
 /// Device object does not allow names below its own.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const FILE_DEVICE_SECURE_OPEN: u32 = 256;
+
 /// Device that none of the other kinds fits.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const FILE_DEVICE_UNKNOWN: u32 = 34;
+
 /// Control code that needs the right to read.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const FILE_READ_ACCESS: u32 = 1;
+
 /// Control code that needs the right to write.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const FILE_WRITE_ACCESS: u32 = 2;
+
+/// One when nobody holds a fast mutex.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+pub const FM_LOCK_BIT: u32 = 1;
+
 /// Right to read.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const GENERIC_READ: u32 = 0x8000_0000;
+
 /// Right to write.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const GENERIC_WRITE: u32 = 0x4000_0000;
+
 /// Highest level: every interrupt is held off.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
 pub const HIGH_LEVEL: u8 = 15;
+
 /// Interface: it has broadcasts.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
 pub const IFF_BROADCAST: u32 = 2;
+
 /// Interface: it leads back to this machine.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
 pub const IFF_LOOPBACK: u32 = 4;
+
 /// Interface: it has multicast.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
 pub const IFF_MULTICAST: u32 = 16;
+
 /// Interface: it leads to one other machine.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
 pub const IFF_POINTTOPOINT: u32 = 8;
+
 /// Interface: it is running.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
 pub const IFF_UP: u32 = 1;
+
 /// IPv4 address that stands for any local one.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const IN4ADDR_ANY: u32 = 0;
+
 /// IPv4 address that reaches everyone on the link.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const IN4ADDR_BROADCAST: u32 = 0xFFFF_FFFF;
+
 /// Bits of the prefix of link-local IPv4 addresses.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const IN4ADDR_LINKLOCALPREFIX_LENGTH: u32 = 16;
+
 /// IPv4 address of this machine itself, 127.0.0.1, in network byte order.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const IN4ADDR_LOOPBACK: u32 = 0x0100_007F;
+
 /// Bits of the prefix of this machine's own IPv4 addresses.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const IN4ADDR_LOOPBACKPREFIX_LENGTH: u32 = 8;
+
 /// Bits of the prefix of IPv4 groups.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const IN4ADDR_MULTICASTPREFIX_LENGTH: u32 = 4;
+
 /// No IPv4 address.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const IN4ADDR_NONE: u32 = 0xFFFF_FFFF;
+
 /// Bits of the prefix of 6to4 addresses.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
 pub const IN6ADDR_6TO4PREFIX_LENGTH: u32 = 16;
+
 /// Bits of the prefix of link-local IPv6 addresses.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
 pub const IN6ADDR_LINKLOCALPREFIX_LENGTH: u32 = 64;
+
 /// Bits of the prefix of IPv6 groups.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
 pub const IN6ADDR_MULTICASTPREFIX_LENGTH: u32 = 8;
+
 /// Bits of the prefix of solicited-node groups.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
 pub const IN6ADDR_SOLICITEDNODEMULTICASTPREFIX_LENGTH: u32 = 104;
+
 /// Bits of the prefix of Teredo addresses.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
 pub const IN6ADDR_TEREDOPREFIX_LENGTH: u32 = 32;
+
 /// Bits of the prefix of mapped IPv4 addresses.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
 pub const IN6ADDR_V4MAPPEDPREFIX_LENGTH: u32 = 96;
+
 /// IPv4 address that stands for any local one.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const INADDR_ANY: u32 = 0;
+
 /// IPv4 address that reaches everyone on the link.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const INADDR_BROADCAST: u32 = 0xFFFF_FFFF;
+
 /// IPv4 address of this machine itself, 127.0.0.1, in host byte order.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const INADDR_LOOPBACK: u32 = 0x7F00_0001;
+
 /// No IPv4 address.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const INADDR_NONE: u32 = 0xFFFF_FFFF;
+
 /// Characters of the longest IPv6 address and port in writing, with the ending zero.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
 pub const INET6_ADDRSTRLEN: u32 = 65;
+
 /// Characters of the longest IPv4 address and port in writing, with the ending zero.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
 pub const INET_ADDRSTRLEN: u32 = 22;
+
 /// Names no reserved ports.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const INVALID_PORT_RESERVATION_TOKEN: u64 = 0;
+
 /// Host bits of a class A address.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IN_CLASSA_HOST: u32 = 0x00FF_FFFF;
+
 /// Number of class A networks.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IN_CLASSA_MAX: u32 = 128;
+
 /// Network bits of a class A address.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IN_CLASSA_NET: u32 = 0xFF00_0000;
+
 /// Host bits of a class A address, as a number.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IN_CLASSA_NSHIFT: u32 = 24;
+
 /// Host bits of a class B address.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IN_CLASSB_HOST: u32 = 65535;
+
 /// End of the class B networks.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IN_CLASSB_MAX: u32 = 0x0001_0000;
+
 /// Network bits of a class B address.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IN_CLASSB_NET: u32 = 0xFFFF_0000;
+
 /// Host bits of a class B address, as a number.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IN_CLASSB_NSHIFT: u32 = 16;
+
 /// Host bits of a class C address.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IN_CLASSC_HOST: u32 = 255;
+
 /// Network bits of a class C address.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IN_CLASSC_NET: u32 = 0xFFFF_FF00;
+
 /// Host bits of a class C address, as a number.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IN_CLASSC_NSHIFT: u32 = 8;
+
 /// Remaining bits of a class D address.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IN_CLASSD_HOST: u32 = 0x0FFF_FFFF;
+
 /// Bits that make an address one of class D.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IN_CLASSD_NET: u32 = 0xF000_0000;
+
 /// Remaining bits of a class D address, as a number.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IN_CLASSD_NSHIFT: u32 = 28;
+
 /// Largest parameter that a control code of Unix can name.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IOCPARM_MASK: u32 = 127;
+
 /// Control code: parameters go in.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IOC_IN: u32 = 0x8000_0000;
+
 /// Control code: parameters go in and come out.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IOC_INOUT: u32 = 0xC000_0000;
+
 /// Control code: parameters come out.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IOC_OUT: u32 = 0x4000_0000;
+
 /// Control codes of an address family.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IOC_PROTOCOL: u32 = 0x1000_0000;
+
 /// Control codes of Unix.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IOC_UNIX: u32 = 0;
+
 /// Control codes of a vendor.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IOC_VENDOR: u32 = 0x1800_0000;
+
 /// Control code: no parameters.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IOC_VOID: u32 = 0x2000_0000;
+
 /// Control codes of Windows Sockets 2.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IOC_WS2: u32 = 0x0800_0000;
+
 /// Control codes of Winsock Kernel.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IOC_WSK: u32 = 0x0F00_0000;
+
 /// Rise of priority that suits a CD-ROM.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
 pub const IO_CD_ROM_INCREMENT: i8 = 1;
+
 /// Rise of priority that suits a disk.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
 pub const IO_DISK_INCREMENT: i8 = 1;
+
 /// Rise of priority that suits a keyboard.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
 pub const IO_KEYBOARD_INCREMENT: i8 = 6;
+
 /// Rise of priority that suits a mailslot.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
 pub const IO_MAILSLOT_INCREMENT: i8 = 2;
+
 /// Rise of priority that suits a mouse.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
 pub const IO_MOUSE_INCREMENT: i8 = 6;
+
 /// Rise of priority that suits a named pipe.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
 pub const IO_NAMED_PIPE_INCREMENT: i8 = 2;
+
 /// Rise of priority that suits the network.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
 pub const IO_NETWORK_INCREMENT: i8 = 2;
+
 /// No rise of priority for the thread that waits.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
 pub const IO_NO_INCREMENT: i8 = 0;
+
 /// Rise of priority that suits a parallel port.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
 pub const IO_PARALLEL_INCREMENT: i8 = 1;
+
 /// Rise of priority that suits a serial port.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
 pub const IO_SERIAL_INCREMENT: i8 = 2;
+
 /// Rise of priority that suits sound.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
 pub const IO_SOUND_INCREMENT: i8 = 8;
+
 /// Kind of an object: device.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const IO_TYPE_DEVICE: u32 = 3;
+
 /// Kind of an object: driver.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const IO_TYPE_DRIVER: u32 = 4;
+
 /// Kind of an object: open file.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const IO_TYPE_FILE: u32 = 5;
+
 /// Kind of an object: request packet.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const IO_TYPE_IRP: u32 = 6;
+
 /// Rise of priority that suits video.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
 pub const IO_VIDEO_INCREMENT: i8 = 1;
+
 /// Destination of a connection before it was redirected, for IPv6.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IP6T_SO_ORIGINAL_DST: u32 = 12303;
+
 /// Interrupts between processors.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
 pub const IPI_LEVEL: u8 = 14;
+
 /// Port of mail notices, over UDP.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_BIFFUDP: u32 = 512;
+
 /// Port of the character generator.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_CHARGEN: u32 = 19;
+
 /// Port of the remote shell, over TCP.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_CMDSERVER: u32 = 514;
+
 /// Port of the time of day.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_DAYTIME: u32 = 13;
+
 /// Port of the discard service.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_DISCARD: u32 = 9;
+
 /// Last of the ports that are given out.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_DYNAMIC_MAX: u32 = 65535;
+
 /// First of the ports that are given out.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_DYNAMIC_MIN: u32 = 49152;
+
 /// Port of the echo service.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_ECHO: u32 = 7;
+
 /// Port of the extended file server, over TCP.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_EFSSERVER: u32 = 520;
+
 /// Port of the endpoint mapper.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_EPMAP: u32 = 135;
+
 /// Port of remote execution, over TCP.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_EXECSERVER: u32 = 512;
+
 /// Port of information about users.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_FINGER: u32 = 79;
+
 /// Port of file transfers, control.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_FTP: u32 = 21;
+
 /// Port of file transfers, data.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_FTP_DATA: u32 = 20;
+
 /// Port of the encrypted web.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_HTTPS: u32 = 443;
+
 /// Port of mailboxes on a server.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_IMAP: u32 = 143;
+
 /// Port of mailboxes on a server, an older version.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_IMAP3: u32 = 220;
+
 /// Port of directories.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_LDAP: u32 = 389;
+
 /// Port of remote login, over TCP.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_LOGINSERVER: u32 = 513;
+
 /// Port of file sharing.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_MICROSOFT_DS: u32 = 445;
+
 /// Port of the message service.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_MSP: u32 = 18;
+
 /// Port of an older mail service.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_MTP: u32 = 57;
+
 /// Port of host names.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_NAMESERVER: u32 = 42;
+
 /// Port of NetBIOS datagrams.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_NETBIOS_DGM: u32 = 138;
+
 /// Port of NetBIOS names.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_NETBIOS_NS: u32 = 137;
+
 /// Port of NetBIOS sessions.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_NETBIOS_SSN: u32 = 139;
+
 /// Port of the network's state.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_NETSTAT: u32 = 15;
+
 /// Port of network time.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_NTP: u32 = 123;
+
 /// Port of mailboxes.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_POP3: u32 = 110;
+
 /// Port of the quote of the day.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_QOTD: u32 = 17;
+
 /// Last of the registered ports.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_REGISTERED_MAX: u32 = 49151;
+
 /// First of the registered ports.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_REGISTERED_MIN: u32 = 1024;
+
 /// End of the ports that need a privilege on some systems.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_RESERVED: u32 = 1024;
+
 /// Port of remote jobs.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_RJE: u32 = 77;
+
 /// Port of routing, over UDP.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_ROUTESERVER: u32 = 520;
+
 /// Port of mail.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_SMTP: u32 = 25;
+
 /// Port of network management.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_SNMP: u32 = 161;
+
 /// Port of network management, notifications.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_SNMP_TRAP: u32 = 162;
+
 /// Port of an older terminal service.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_SUPDUP: u32 = 95;
+
 /// Port of the list of users.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_SYSTAT: u32 = 11;
+
 /// Port of the TCP multiplexer.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_TCPMUX: u32 = 1;
+
 /// Port of terminals.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_TELNET: u32 = 23;
+
 /// Port of trivial file transfers.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_TFTP: u32 = 69;
+
 /// Port of the time.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_TIMESERVER: u32 = 37;
+
 /// Port of terminal links.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_TTYLINK: u32 = 87;
+
 /// Port of the directory of names.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_WHOIS: u32 = 43;
+
 /// Port of the list of who is there, over UDP.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_WHOSERVER: u32 = 513;
+
 /// Level of the options of IPv4, and any protocol when a socket is made.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPROTO_IP: u32 = 0;
+
 /// Bits of an IPv6 address.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_ADDRESS_BITS: u64 = 128;
+
 /// Adds an interface to the list.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_ADD_IFLIST: u32 = 29;
+
 /// Joins a multicast group, as an `IPV6_MREQ`.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_ADD_MEMBERSHIP: u32 = 12;
+
 /// Where in a raw packet the checksum is.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_CHECKSUM: u32 = 26;
+
 /// Takes an interface off the list.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_DEL_IFLIST: u32 = 30;
+
 /// Forbids fragmenting what is sent.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_DONTFRAG: u32 = 14;
+
 /// Leaves a multicast group, as an `IPV6_MREQ`.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_DROP_MEMBERSHIP: u32 = 13;
+
 /// Congestion notification bits of a datagram, as control information.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_ECN: u32 = 50;
+
 /// Asks for the list of interfaces.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_GET_IFLIST: u32 = 33;
+
 /// Data starts with the IP header.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_HDRINCL: u32 = 2;
+
 /// Asks for the hop limit of each datagram; as control information, an INT, also of what is sent.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_HOPLIMIT: u32 = 21;
+
 /// Hop-by-hop options, as control information.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_HOPOPTS: u32 = 1;
+
 /// Whether the list of interfaces is kept to.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_IFLIST: u32 = 28;
+
 /// Joins a multicast group, as an `IPV6_MREQ`.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_JOIN_GROUP: u32 = 12;
+
 /// Leaves a multicast group, as an `IPV6_MREQ`.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_LEAVE_GROUP: u32 = 13;
+
 /// Largest packet on the path of a connected socket.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_MTU: u32 = 72;
+
 /// How the largest packet on the path is found out, as a `PMTUD_STATE`.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_MTU_DISCOVER: u32 = 71;
+
 /// Hop limit of multicast that is sent.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_MULTICAST_HOPS: u32 = 10;
+
 /// Interface that multicast is sent on.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_MULTICAST_IF: u32 = 9;
+
 /// Whether multicast comes back to this machine.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_MULTICAST_LOOP: u32 = 11;
+
 /// Interface for what need not be in real time.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_NRT_INTERFACE: u32 = 74;
+
 /// Asks for the local address and interface of each datagram; as control information, an `IN6_PKTINFO`.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_PKTINFO: u32 = 19;
+
 /// Local address, interface and scope of a datagram, as control information: an `IN6_PKTINFO_EX`.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_PKTINFO_EX: u32 = 51;
+
 /// How far away senders may be, as a `PROTECTION_LEVEL_…`.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_PROTECTION_LEVEL: u32 = 23;
+
 /// Asks for the destination of each datagram; as control information, an `IN6_ADDR`.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_RECVDSTADDR: u32 = 25;
+
 /// Asks for the congestion notification bits of each datagram.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_RECVECN: u32 = 50;
+
 /// Asks for errors of datagrams that were sent; as control information, an `IN_RECVERR`.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_RECVERR: u32 = 75;
+
 /// Asks for the interface of each datagram; as control information, a ULONG.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_RECVIF: u32 = 24;
+
 /// Asks for the routing header of each datagram.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_RECVRTHDR: u32 = 38;
+
 /// Asks for the traffic class of each datagram.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_RECVTCLASS: u32 = 40;
+
 /// Routing header of what is sent, as control information.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_RTHDR: u32 = 32;
+
 /// Traffic class of a datagram, as an option or as control information.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_TCLASS: u32 = 39;
+
 /// Hop limit of what is sent and is not multicast.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_UNICAST_HOPS: u32 = 4;
+
 /// Interface that what is not multicast is sent on.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_UNICAST_IF: u32 = 31;
+
 /// Upper limit of the largest packet on the path.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_USER_MTU: u32 = 76;
+
 /// Whether the socket is for IPv6 alone, and not for IPv4 as mapped addresses too.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_V6ONLY: u32 = 27;
+
 /// Context of a redirection, as control information.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_WFP_REDIRECT_CONTEXT: u32 = 70;
+
 /// Records of a redirection, as control information.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_WFP_REDIRECT_RECORDS: u32 = 60;
+
 /// Adds an interface to the list.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_ADD_IFLIST: u32 = 29;
+
 /// Joins a multicast group, as an `IP_MREQ`.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_ADD_MEMBERSHIP: u32 = 12;
+
 /// Joins a multicast group for one sender, as an `IP_MREQ_SOURCE`.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_ADD_SOURCE_MEMBERSHIP: u32 = 15;
+
 /// Shuts out a sender of a multicast group, as an `IP_MREQ_SOURCE`.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_BLOCK_SOURCE: u32 = 17;
+
 /// Takes an interface off the list.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_DEL_IFLIST: u32 = 30;
+
 /// Forbids fragmenting what is sent.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_DONTFRAGMENT: u32 = 14;
+
 /// Leaves a multicast group, as an `IP_MREQ`.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_DROP_MEMBERSHIP: u32 = 13;
+
 /// Leaves a multicast group for one sender, as an `IP_MREQ_SOURCE`.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_DROP_SOURCE_MEMBERSHIP: u32 = 16;
+
 /// Congestion notification bits of a datagram, as control information.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_ECN: u32 = 50;
+
 /// Asks for the list of interfaces.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_GET_IFLIST: u32 = 33;
+
 /// Data starts with the IP header.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_HDRINCL: u32 = 2;
+
 /// Asks for the time to live of each datagram; as control information, an INT.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_HOPLIMIT: u32 = 21;
+
 /// Whether the list of interfaces is kept to.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_IFLIST: u32 = 28;
+
 /// Largest packet on the path of a connected socket.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_MTU: u32 = 73;
+
 /// How the largest packet on the path is found out, as a `PMTUD_STATE`.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_MTU_DISCOVER: u32 = 71;
+
 /// Interface that multicast is sent on.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_MULTICAST_IF: u32 = 9;
+
 /// Whether multicast comes back to this machine.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_MULTICAST_LOOP: u32 = 11;
+
 /// Time to live of multicast that is sent.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_MULTICAST_TTL: u32 = 10;
+
 /// Interface for what need not be in real time.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_NRT_INTERFACE: u32 = 74;
+
 /// IP options of what is sent.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_OPTIONS: u32 = 1;
+
 /// Asks for the interface that each datagram first arrived on; as control information, a ULONG.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_ORIGINAL_ARRIVAL_IF: u32 = 47;
+
 /// Asks for the local address and interface of each datagram; as control information, an `IN_PKTINFO`.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_PKTINFO: u32 = 19;
+
 /// Local address, interface and scope of a datagram, as control information: an `IN_PKTINFO_EX`.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_PKTINFO_EX: u32 = 51;
+
 /// How far away senders may be, for IPv4.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_PROTECTION_LEVEL: u32 = 23;
+
 /// Whether broadcasts are received.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_RECEIVE_BROADCAST: u32 = 22;
+
 /// Asks for the destination of each datagram; as control information, an `IN_ADDR`.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_RECVDSTADDR: u32 = 25;
+
 /// Asks for the congestion notification bits of each datagram.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_RECVECN: u32 = 50;
+
 /// Asks for errors of datagrams that were sent; as control information, an `IN_RECVERR`.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_RECVERR: u32 = 75;
+
 /// Asks for the interface of each datagram; as control information, a ULONG.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_RECVIF: u32 = 24;
+
 /// Asks for the routing header of each datagram.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_RECVRTHDR: u32 = 38;
+
 /// Asks for the traffic class of each datagram.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_RECVTCLASS: u32 = 40;
+
 /// Asks for the type of service of each datagram.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_RECVTOS: u32 = 40;
+
 /// Asks for the time to live of each datagram.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_RECVTTL: u32 = 21;
+
 /// Routing header of what is sent, as control information.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_RTHDR: u32 = 32;
+
 /// Traffic class of a datagram, as control information.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_TCLASS: u32 = 39;
+
 /// Type of service of what is sent, as an option or as control information.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_TOS: u32 = 3;
+
 /// Time to live of what is sent, as an option or as control information.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_TTL: u32 = 4;
+
 /// Lets a sender of a multicast group in again, as an `IP_MREQ_SOURCE`.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_UNBLOCK_SOURCE: u32 = 18;
+
 /// Interface that what is not multicast is sent on, in network byte order.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_UNICAST_IF: u32 = 31;
+
 /// No hop limit in particular.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_UNSPECIFIED_HOP_LIMIT: i32 = -1;
+
 /// No type of service in particular.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_UNSPECIFIED_TYPE_OF_SERVICE: i32 = -1;
+
 /// No upper limit of the largest packet on the path.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_UNSPECIFIED_USER_MTU: u32 = 0xFFFF_FFFF;
+
 /// Upper limit of the largest packet on the path.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_USER_MTU: u32 = 76;
+
 /// Context of a redirection, as control information.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_WFP_REDIRECT_CONTEXT: u32 = 70;
+
 /// Records of a redirection, as control information.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_WFP_REDIRECT_RECORDS: u32 = 60;
+
 /// The last handle of an open file is closed.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_CLEANUP: u8 = 18;
+
 /// The last reference to an open file is gone.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_CLOSE: u8 = 2;
+
 /// Opens or creates.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_CREATE: u8 = 0;
+
 /// Creates a mailslot.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_CREATE_MAILSLOT: u8 = 19;
+
 /// Creates a named pipe.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_CREATE_NAMED_PIPE: u8 = 1;
+
 /// A device has changed.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_DEVICE_CHANGE: u8 = 24;
+
 /// Control of a device, from anyone.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_DEVICE_CONTROL: u8 = 14;
+
 /// Lists or watches a directory.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_DIRECTORY_CONTROL: u8 = 12;
+
 /// Control of a file system.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_FILE_SYSTEM_CONTROL: u8 = 13;
+
 /// Writes out what is buffered.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_FLUSH_BUFFERS: u8 = 9;
+
 /// Control of a device, from other drivers.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_INTERNAL_DEVICE_CONTROL: u8 = 15;
+
 /// Locks a range of bytes.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_LOCK_CONTROL: u8 = 17;
+
 /// Highest major function code.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_MAXIMUM_FUNCTION: u8 = 27;
+
 /// Plug and Play.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_PNP: u8 = 27;
+
 /// Power management.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_POWER: u8 = 22;
+
 /// Asks for extended attributes.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_QUERY_EA: u8 = 7;
+
 /// Asks about a file.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_QUERY_INFORMATION: u8 = 5;
+
 /// Asks for quotas.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_QUERY_QUOTA: u8 = 25;
+
 /// Asks for a security descriptor.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_QUERY_SECURITY: u8 = 20;
+
 /// Asks about a volume.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_QUERY_VOLUME_INFORMATION: u8 = 10;
+
 /// Reads.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_READ: u8 = 3;
+
 /// Sets extended attributes.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_SET_EA: u8 = 8;
+
 /// Changes a file's information.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_SET_INFORMATION: u8 = 6;
+
 /// Sets quotas.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_SET_QUOTA: u8 = 26;
+
 /// Sets a security descriptor.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_SET_SECURITY: u8 = 21;
+
 /// Changes a volume's information.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_SET_VOLUME_INFORMATION: u8 = 11;
+
 /// The system shuts down.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_SHUTDOWN: u8 = 16;
+
 /// Windows Management Instrumentation.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_SYSTEM_CONTROL: u8 = 23;
+
 /// Writes.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_WRITE: u8 = 4;
+
 /// Right to enumerate the keys below a registry key.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const KEY_ENUMERATE_SUB_KEYS: u32 = 8;
+
 /// Right to be told when a registry key changes.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const KEY_NOTIFY: u32 = 16;
+
 /// Right to read a value of a registry key.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const KEY_QUERY_VALUE: u32 = 1;
+
 /// Every right that reading a registry key needs.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const KEY_READ: u32 = 0x0002_0019;
+
 /// Lowest level, under its other name.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
 pub const LOW_LEVEL: u8 = 0;
+
+/// Most objects of a wait.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+pub const MAXIMUM_WAIT_OBJECTS: u32 = 64;
+
 /// Largest value of a `LONG`.
 ///
 /// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/).
 pub const MAXLONG: u32 = 0x7FFF_FFFF;
+
+/// Largest value of a `UINT16`.
+///
+/// Header: `basetsd.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/basetsd/).
+pub const MAXUINT16: u32 = 65535;
+
+/// Largest value of a `UINT32`.
+///
+/// Header: `basetsd.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/basetsd/).
+pub const MAXUINT32: u32 = 0xFFFF_FFFF;
+
+/// Largest value of a `UINT8`.
+///
+/// Header: `basetsd.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/basetsd/).
+pub const MAXUINT8: u32 = 255;
+
 /// Largest value of a `ULONG`.
 ///
 /// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/).
 pub const MAXULONG: u32 = 0xFFFF_FFFF;
+
 /// Largest value of a `USHORT`.
 ///
 /// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/).
 pub const MAXUSHORT: u32 = 65535;
+
 /// Strictest alignment that an ordinary type asks for.
 ///
 /// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/).
 pub const MAX_NATURAL_ALIGNMENT: u64 = 8;
+
 /// Shuts out a sender of a multicast group, as a `GROUP_SOURCE_REQ`.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
 pub const MCAST_BLOCK_SOURCE: u32 = 43;
+
 /// Joins a multicast group, as a `GROUP_REQ`.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
 pub const MCAST_JOIN_GROUP: u32 = 41;
+
 /// Joins a multicast group for one sender, as a `GROUP_SOURCE_REQ`.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
 pub const MCAST_JOIN_SOURCE_GROUP: u32 = 45;
+
 /// Leaves a multicast group, as a `GROUP_REQ`.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
 pub const MCAST_LEAVE_GROUP: u32 = 42;
+
 /// Leaves a multicast group for one sender, as a `GROUP_SOURCE_REQ`.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
 pub const MCAST_LEAVE_SOURCE_GROUP: u32 = 46;
+
 /// Lets a sender of a multicast group in again, as a `GROUP_SOURCE_REQ`.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
 pub const MCAST_UNBLOCK_SOURCE: u32 = 44;
+
 /// The list was allocated with a size of the system's own.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_ALLOCATED_FIXED_SIZE: i16 = 8;
+
 /// Obsolete: the allocation was not to fail.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_ALLOCATED_MUST_SUCCEED: i16 = 16384;
+
 /// The pages are of an address windowing extension.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_DESCRIBES_AWE: i16 = 1024;
+
 /// The mapping uses more page-table entries than it needs.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_FREE_EXTRA_PTES: i16 = 512;
+
 /// Kept by the kernel.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_INTERNAL: i16 = -32768;
+
 /// The pages are being read in.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_IO_PAGE_READ: i16 = 64;
+
 /// The pages are device memory.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_IO_SPACE: i16 = 2048;
+
 /// The page tables are locked.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_LOCKED_PAGE_TABLES: i16 = 256;
+
 /// The pages are mapped in system space.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_MAPPED_TO_SYSTEM_VA: i16 = 1;
+
 /// Mapping the pages may fail.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_MAPPING_CAN_FAIL: i16 = 8192;
+
 /// Flags that say how the pages are mapped.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_MAPPING_FLAGS: i16 = 2343;
+
 /// The list describes the header of a network packet.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_NETWORK_HEADER: i16 = 4096;
+
 /// The pages are locked in memory.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_PAGES_LOCKED: i16 = 2;
+
 /// The contents of the pages do not change while they are locked.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_PAGE_CONTENTS_INVARIANT: i16 = 16384;
+
 /// The list that this is a part of is mapped in system space.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_PARENT_MAPPED_SYSTEM_VA: i16 = 256;
+
 /// The list describes a part of another one's buffer.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_PARTIAL: i16 = 16;
+
 /// The list describes a part of another one's buffer, and has been mapped.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_PARTIAL_HAS_BEEN_MAPPED: i16 = 32;
+
 /// The buffer is nonpaged pool, always present and mapped.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_SOURCE_IS_NONPAGED_POOL: i16 = 4;
+
 /// The pages were locked in order to be written.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
 pub const MDL_WRITE_OPERATION: i16 = 128;
+
 /// Alignment of pool allocations, and of the structures that are allocated there.
 ///
 /// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/).
 pub const MEMORY_ALLOCATION_ALIGNMENT: u32 = 16;
+
 /// Control code whose buffers are copied.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const METHOD_BUFFERED: u32 = 0;
+
 /// Control code whose output buffer comes as an MDL to be read.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const METHOD_IN_DIRECT: u32 = 1;
+
 /// Control code whose buffers come as they are.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const METHOD_NEITHER: u32 = 3;
+
 /// Control code whose output buffer comes as an MDL to be written.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const METHOD_OUT_DIRECT: u32 = 2;
+
 /// The datagram was a broadcast.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const MSG_BCAST: u32 = 1024;
+
 /// The control information did not fit in the buffer; what fitted is there.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const MSG_CTRUNC: u32 = 512;
+
 /// What was received is an error of an earlier datagram.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const MSG_ERRQUEUE: u32 = 4096;
+
 /// The datagram was multicast.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const MSG_MCAST: u32 = 2048;
+
 /// The datagram did not fit in the buffer; what fitted is there.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const MSG_TRUNC: u32 = 256;
+
 /// Maps the pages so that no code runs from them, together with a page priority.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const MdlMappingNoExecute: u32 = 0x4000_0000;
+
 /// Maps the pages read-only, together with a page priority.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const MdlMappingNoWrite: u32 = 0x8000_0000;
+
 /// Puts a guard page after the mapping, together with a page priority.
 ///
 /// Header: `wdm.h`, in kits from 10.0.22621 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const MdlMappingWithGuardPtes: u32 = 0x2000_0000;
+
 /// Naming an address: the service of the port is that of datagrams.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const NI_DGRAM: u32 = 16;
+
 /// Characters of the longest host name, with the ending zero.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const NI_MAXHOST: u32 = 1025;
+
 /// Characters of the longest service name, with the ending zero.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const NI_MAXSERV: u32 = 32;
+
 /// Naming an address: fail where it has no name.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const NI_NAMEREQD: u32 = 4;
+
 /// Naming an address: only the host's part of the name.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const NI_NOFQDN: u32 = 1;
+
 /// Naming an address: the address in writing.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const NI_NUMERICHOST: u32 = 2;
+
 /// Naming an address: the port in writing.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const NI_NUMERICSERV: u32 = 8;
+
 /// Namespace: all of them.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const NS_ALL: u32 = 0;
+
 /// Namespace: Bluetooth.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const NS_BTH: u32 = 16;
+
 /// Namespace: DHCP.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const NS_DHCP: u32 = 6;
+
 /// Namespace: DNS.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const NS_DNS: u32 = 12;
+
 /// Namespace: e-mail.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const NS_EMAIL: u32 = 37;
+
 /// Namespace: Microsoft's.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const NS_MS: u32 = 30;
+
 /// Namespace: AppleTalk names.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const NS_NBP: u32 = 20;
+
 /// Namespace: NetWare Directory Services.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const NS_NDS: u32 = 2;
+
 /// Namespace: NetBIOS over TCP/IP.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const NS_NETBT: u32 = 13;
+
 /// Namespace: Network Designers.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const NS_NETDES: u32 = 60;
+
 /// Namespace: Network Information Service.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const NS_NIS: u32 = 41;
+
 /// Namespace: Network Information Service Plus.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const NS_NISPLUS: u32 = 42;
+
 /// Namespace: Network Location Awareness.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const NS_NLA: u32 = 15;
+
 /// Namespace: Active Directory.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const NS_NTDS: u32 = 32;
+
 /// Namespace: browsing among peers.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const NS_PEER_BROWSE: u32 = 3;
+
 /// Namespace: clouds of the Peer Name Resolution Protocol.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const NS_PNRPCLOUD: u32 = 39;
+
 /// Namespace: names of the Peer Name Resolution Protocol.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const NS_PNRPNAME: u32 = 38;
+
 /// Namespace: Service Advertising Protocol.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const NS_SAP: u32 = 1;
+
 /// Namespace: Service Location Protocol.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const NS_SLP: u32 = 5;
+
 /// Namespace: StreetTalk Directory Assistance.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const NS_STDA: u32 = 31;
+
 /// Namespace: the hosts file.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const NS_TCPIP_HOSTS: u32 = 11;
+
 /// Namespace: names of this machine.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const NS_TCPIP_LOCAL: u32 = 10;
+
 /// Namespace: WINS.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const NS_WINS: u32 = 14;
+
 /// Namespace: WRQ.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const NS_WRQ: u32 = 50;
+
 /// Namespace: X.500.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const NS_X500: u32 = 40;
+
 /// Windows Vista under its code name.
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const NTDDI_LONGHORN: u32 = 0x0600_0000;
+
 /// Windows that the code is compiled for.
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const NTDDI_VERSION: u32 = 0x0A00_000C;
+
 /// Windows Vista, the first with Winsock Kernel.
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const NTDDI_VISTA: u32 = 0x0600_0000;
+
 /// Windows Vista with Service Pack 1.
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const NTDDI_VISTASP1: u32 = 0x0600_0100;
+
 /// Windows Vista with Service Pack 2.
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const NTDDI_VISTASP2: u32 = 0x0600_0200;
+
 /// Windows 10 (1507, build 10240).
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const NTDDI_WIN10: u32 = 0x0A00_0000;
+
 /// Windows 10 1903 (build 18362).
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const NTDDI_WIN10_19H1: u32 = 0x0A00_0007;
+
 /// Windows 11 21H2 (build 22000).
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const NTDDI_WIN10_CO: u32 = 0x0A00_000B;
+
 /// Windows Server 2022 (build 20348).
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const NTDDI_WIN10_FE: u32 = 0x0A00_000A;
+
 /// Development release after Windows 10 2004 (build 19645).
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const NTDDI_WIN10_MN: u32 = 0x0A00_0009;
+
 /// Windows 11 22H2 (build 22621).
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const NTDDI_WIN10_NI: u32 = 0x0A00_000C;
+
 /// Windows 10 1607 and Windows Server 2016 (build 14393).
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const NTDDI_WIN10_RS1: u32 = 0x0A00_0002;
+
 /// Windows 10 1703 (build 15063).
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const NTDDI_WIN10_RS2: u32 = 0x0A00_0003;
+
 /// Windows 10 1709 (build 16299).
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const NTDDI_WIN10_RS3: u32 = 0x0A00_0004;
+
 /// Windows 10 1803 (build 17134).
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const NTDDI_WIN10_RS4: u32 = 0x0A00_0005;
+
 /// Windows 10 1809 and Windows Server 2019 (build 17763).
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const NTDDI_WIN10_RS5: u32 = 0x0A00_0006;
+
 /// Windows 10 1511 (build 10586).
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const NTDDI_WIN10_TH2: u32 = 0x0A00_0001;
+
 /// Windows 10 2004 (build 19041).
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const NTDDI_WIN10_VB: u32 = 0x0A00_0008;
+
 /// Windows 2000.
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const NTDDI_WIN2K: u32 = 0x0500_0000;
+
 /// Windows 2000 with Service Pack 1.
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const NTDDI_WIN2KSP1: u32 = 0x0500_0100;
+
 /// Windows Vista, the first with Winsock Kernel, under its version number.
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const NTDDI_WIN6: u32 = 0x0600_0000;
+
 /// Windows Vista with Service Pack 1, under its version number.
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const NTDDI_WIN6SP1: u32 = 0x0600_0100;
+
 /// Windows Vista with Service Pack 2, under its version number.
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const NTDDI_WIN6SP2: u32 = 0x0600_0200;
+
 /// Windows 7 and Windows Server 2008 R2.
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const NTDDI_WIN7: u32 = 0x0601_0000;
+
 /// Windows 8 and Windows Server 2012.
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const NTDDI_WIN8: u32 = 0x0602_0000;
+
 /// Windows 8.1 and Windows Server 2012 R2.
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const NTDDI_WINBLUE: u32 = 0x0603_0000;
+
 /// Windows 10 (1507) under its code name.
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const NTDDI_WINTHRESHOLD: u32 = 0x0A00_0000;
+
 /// Windows XP.
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const NTDDI_WINXP: u32 = 0x0501_0000;
+
 /// Windows XP with Service Pack 2.
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const NTDDI_WINXPSP2: u32 = 0x0501_0200;
+
 /// Windows Server 2003.
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const NTDDI_WS03: u32 = 0x0502_0000;
+
 /// Windows Server 2003 with Service Pack 1.
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const NTDDI_WS03SP1: u32 = 0x0502_0100;
+
 /// Windows Server 2008.
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const NTDDI_WS08: u32 = 0x0600_0100;
+
 /// Name is compared without regard to case.
 ///
 /// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/).
 pub const OBJ_CASE_INSENSITIVE: u32 = 64;
+
 /// Object may have one handle only.
 ///
 /// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/).
 pub const OBJ_EXCLUSIVE: u32 = 32;
+
 /// Access is checked even though the kernel asks.
 ///
 /// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/).
 pub const OBJ_FORCE_ACCESS_CHECK: u32 = 1024;
+
 /// Handle is inherited by child processes.
 ///
 /// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/).
 pub const OBJ_INHERIT: u32 = 2;
+
 /// Handle is the kernel's own, in whatever process it is made.
 ///
 /// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/).
 pub const OBJ_KERNEL_HANDLE: u32 = 512;
+
 /// Creating opens the object where it already exists.
 ///
 /// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/).
 pub const OBJ_OPENIF: u32 = 128;
+
 /// Name is that of a symbolic link, which is opened itself.
 ///
 /// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/).
 pub const OBJ_OPENLINK: u32 = 256;
+
 /// Object outlives its last handle.
 ///
 /// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/).
 pub const OBJ_PERMANENT: u32 = 16;
+
 /// Bits of an `NTDDI_VERSION` that name the operating system.
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const OSVERSION_MASK: u32 = 0xFFFF_0000;
+
 /// Base-2 logarithm of the size of a page.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const PAGE_SHIFT: u32 = 12;
+
 /// Bytes of a page of memory.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const PAGE_SIZE: u32 = 4096;
+
 /// Ordinary code: may wait, and may touch pageable memory.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
 pub const PASSIVE_LEVEL: u8 = 0;
+
 /// Aligns the allocation to cache lines.
 ///
 /// Header: `wdm.h`, in kits from 10.0.19041 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const POOL_FLAG_CACHE_ALIGNED: u64 = 8;
+
 /// Memory that is always present and holds no code.
 ///
 /// Header: `wdm.h`, in kits from 10.0.19041 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const POOL_FLAG_NON_PAGED: u64 = 64;
+
 /// Memory that is always present and may hold code.
 ///
 /// Header: `wdm.h`, in kits from 10.0.19041 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const POOL_FLAG_NON_PAGED_EXECUTE: u64 = 128;
+
 /// Memory that may be paged out.
 ///
 /// Header: `wdm.h`, in kits from 10.0.19041 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const POOL_FLAG_PAGED: u64 = 256;
+
 /// Raises an exception instead of returning NULL.
 ///
 /// Header: `wdm.h`, in kits from 10.0.19041 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const POOL_FLAG_RAISE_ON_FAILURE: u64 = 32;
+
 /// Allocates from the pool of the session.
 ///
 /// Header: `wdm.h`, in kits from 10.0.19041 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const POOL_FLAG_SESSION: u64 = 4;
+
 /// Allocates from special pool, where overruns are caught.
 ///
 /// Header: `wdm.h`, in kits from 10.0.19041 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const POOL_FLAG_SPECIAL_POOL: u64 = 0x0000_0001_0000_0000;
+
 /// Leaves the memory as it is instead of zeroing it.
 ///
 /// Header: `wdm.h`, in kits from 10.0.19041 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const POOL_FLAG_UNINITIALIZED: u64 = 2;
+
 /// Charges the allocation to the quota of the current process.
 ///
 /// Header: `wdm.h`, in kits from 10.0.19041 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const POOL_FLAG_USE_QUOTA: u64 = 1;
+
+/// Bit of a pool type: memory that holds no code.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+pub const POOL_NX_ALLOCATION: u32 = 512;
+
+/// Bit of a pool type: an exception is raised instead of returning NULL.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+pub const POOL_RAISE_IF_ALLOCATION_FAILURE: u32 = 16;
+
 /// Power failure.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
 pub const POWER_LEVEL: u8 = 14;
+
 /// Profiling interrupts.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
 pub const PROFILE_LEVEL: u8 = 15;
+
 /// As the system is set.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
 pub const PROTECTION_LEVEL_DEFAULT: u32 = 0xFFFF_FFFF;
+
 /// Senders may be anywhere, but not behind a Teredo relay.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
 pub const PROTECTION_LEVEL_EDGERESTRICTED: u32 = 20;
+
 /// Senders must be on the same network.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
 pub const PROTECTION_LEVEL_RESTRICTED: u32 = 30;
+
 /// Senders may be anywhere, also behind a Teredo relay.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
 pub const PROTECTION_LEVEL_UNRESTRICTED: u32 = 10;
+
 /// Last of the `RCVALL_…` values.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const RCVALL_MAX: u32 = 3;
+
 /// Right to read the security descriptor.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const READ_CONTROL: u32 = 0x0002_0000;
+
 /// Bytes.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const REG_BINARY: u32 = 3;
+
 /// 32-bit number.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const REG_DWORD: u32 = 4;
+
 /// String with environment variables in it.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const REG_EXPAND_SZ: u32 = 2;
+
 /// Several strings, each ending in a zero.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const REG_MULTI_SZ: u32 = 7;
+
 /// Data without a kind.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const REG_NONE: u32 = 0;
+
 /// 64-bit number.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const REG_QWORD: u32 = 11;
+
 /// String that ends in a zero.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const REG_SZ: u32 = 1;
+
+/// Several threads may run the initialisation, and one of them succeeds.
+///
+/// Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/).
+pub const RTL_RUN_ONCE_ASYNC: u32 = 2;
+
+/// Only tells whether the initialisation has run.
+///
+/// Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/).
+pub const RTL_RUN_ONCE_CHECK_ONLY: u32 = 1;
+
+/// Low bits that what the initialisation has made leaves free.
+///
+/// Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/).
+pub const RTL_RUN_ONCE_CTX_RESERVED_BITS: u32 = 2;
+
+/// The initialisation has failed, and may be tried again.
+///
+/// Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/).
+pub const RTL_RUN_ONCE_INIT_FAILED: u32 = 4;
+
 /// Asks for the senders of an IPv4 multicast group.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
 pub const SIOCGIPMSFILTER: u32 = 0x8004_747C;
+
 /// Asks for the senders of a multicast group.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
 pub const SIOCGMSFILTER: u32 = 0x8004_747F;
+
 /// Sets the senders of an IPv4 multicast group.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
 pub const SIOCSIPMSFILTER: u32 = 0x8004_747D;
+
 /// Sets the senders of a multicast group.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
 pub const SIOCSMSFILTER: u32 = 0x8004_747E;
+
 /// Receives packets with the router alert option, and keeps them.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_ABSORB_RTRALERT: u32 = 0x9800_0005;
+
 /// Reserves ports, as an `INET_PORT_RANGE`.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_ACQUIRE_PORT_RESERVATION: u32 = 0x9800_0064;
+
 /// Completes when the local addresses of the socket's family change.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const SIO_ADDRESS_LIST_CHANGE: u32 = 0x2800_0017;
+
 /// Asks for the local addresses of the socket's family.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const SIO_ADDRESS_LIST_QUERY: u32 = 0x4800_0016;
+
 /// Sorts addresses by which is best to use.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const SIO_ADDRESS_LIST_SORT: u32 = 0xC800_0019;
+
 /// Applies a transport setting.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_APPLY_TRANSPORT_SETTING: u32 = 0x9800_0013;
+
 /// Associates the socket with a handle of another interface.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const SIO_ASSOCIATE_HANDLE: u32 = 0x8800_0001;
+
 /// Lets the socket bind to a reserved port, by its token.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_ASSOCIATE_PORT_RESERVATION: u32 = 0x9800_0066;
+
 /// Processor that is to serve a datagram socket.
 ///
 /// Header: `mstcpip.h`, from `NTDDI_WIN10_VB` on. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_CPU_AFFINITY: u32 = 0x9800_0015;
+
 /// Takes the name back that the other side must prove.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_DELETE_PEER_TARGET_NAME: u32 = 0x9800_00CB;
+
 /// Drops the oldest datagram instead of the newest when the buffer is full.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const SIO_ENABLE_CIRCULAR_QUEUEING: u32 = 0x2800_0002;
+
 /// Asks for a route to an address.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const SIO_FIND_ROUTE: u32 = 0x4800_0003;
+
 /// Throws away what has been queued for sending.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const SIO_FLUSH: u32 = 0x2800_0004;
+
 /// Asks for the broadcast address.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const SIO_GET_BROADCAST_ADDRESS: u32 = 0x4800_0005;
+
 /// Asks for an extension function.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const SIO_GET_EXTENSION_FUNCTION_POINTER: u32 = 0xC800_0006;
+
 /// Asks for the quality of service of the group.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const SIO_GET_GROUP_QOS: u32 = 0xC800_0008;
+
 /// Asks for the interfaces with their addresses.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
 pub const SIO_GET_INTERFACE_LIST: u32 = 0x4004_747F;
+
 /// Asks for the interfaces with their addresses of either family.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
 pub const SIO_GET_INTERFACE_LIST_EX: u32 = 0x4004_747E;
+
 /// Asks for the senders of an IPv4 multicast group.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
 pub const SIO_GET_MULTICAST_FILTER: u32 = 0x8004_747C;
+
 /// Asks for several extension functions.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const SIO_GET_MULTIPLE_EXTENSION_FUNCTION_POINTER: u32 = 0xC800_0024;
+
 /// Asks for the quality of service.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const SIO_GET_QOS: u32 = 0xC800_0007;
+
 /// Asks when a datagram was sent, by its number.
 ///
 /// Header: `mstcpip.h`, from `NTDDI_WIN10_FE` on. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_GET_TX_TIMESTAMP: u32 = 0x9800_00EA;
+
 /// Completes when that changes.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
 pub const SIO_IDEAL_SEND_BACKLOG_CHANGE: u32 = 0x2000_747A;
+
 /// Asks how much unsent data keeps a connection busiest.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
 pub const SIO_IDEAL_SEND_BACKLOG_QUERY: u32 = 0x4004_747B;
+
 /// Joins a multicast group on an interface, by its index.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_INDEX_ADD_MCAST: u32 = 0x9800_000A;
+
 /// Binds the socket to an interface by its index.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_INDEX_BIND: u32 = 0x9800_0008;
+
 /// Leaves a multicast group on an interface, by its index.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_INDEX_DEL_MCAST: u32 = 0x9800_000B;
+
 /// Interface that multicast is sent on, by its index.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_INDEX_MCASTIF: u32 = 0x9800_0009;
+
 /// When an idle connection is probed, as a `tcp_keepalive`.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_KEEPALIVE_VALS: u32 = 0x9800_0004;
+
 /// Broadcasts go out on one interface only.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_LIMIT_BROADCASTS: u32 = 0x9800_0007;
+
 /// Shortens the way of connections within this machine.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_LOOPBACK_FAST_PATH: u32 = 0x9800_0010;
+
 /// How far multicast datagrams reach.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const SIO_MULTICAST_SCOPE: u32 = 0x8800_000A;
+
 /// Whether multicast datagrams come back to the sender.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const SIO_MULTIPOINT_LOOPBACK: u32 = 0x8800_0009;
+
 /// How much the traffic of the socket matters.
 ///
 /// Header: `mstcpip.h`, from `NTDDI_WIN10_FE` on. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_PRIORITY_HINT: u32 = 0x9800_0018;
+
 /// Asks which processor serves the socket.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const SIO_QUERY_RSS_PROCESSOR_INFO: u32 = 0x4800_0025;
+
 /// Asks whether adapters spread what they receive over processors.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_QUERY_RSS_SCALABILITY_INFO: u32 = 0x5800_00D2;
+
 /// Asks how the traffic of the socket is secured.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_QUERY_SECURITY: u32 = 0xD800_00C9;
+
 /// Asks for the device that the socket is bound to.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const SIO_QUERY_TARGET_PNP_HANDLE: u32 = 0x4800_0018;
+
 /// Asks for a transport setting.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_QUERY_TRANSPORT_SETTING: u32 = 0x9800_0014;
+
 /// Asks for the handle that the filtering platform knows the socket by.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_QUERY_WFP_ALE_ENDPOINT_HANDLE: u32 = 0x5800_00CD;
+
 /// Asks for the context of a redirection.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_QUERY_WFP_CONNECTION_REDIRECT_CONTEXT: u32 = 0x9800_00DD;
+
 /// Asks for the records of a redirection.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS: u32 = 0x9800_00DC;
+
 /// Receives every packet of the interface, as an `RCVALL_VALUE`.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_RCVALL: u32 = 0x9800_0001;
+
 /// Receives every packet of an interface.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_RCVALL_IF: u32 = 0x9800_000E;
+
 /// Receives every group management packet of the interface.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_RCVALL_IGMPMCAST: u32 = 0x9800_0003;
+
 /// Receives every multicast packet of the interface.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_RCVALL_MCAST: u32 = 0x9800_0002;
+
 /// Receives every multicast packet of an interface.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_RCVALL_MCAST_IF: u32 = 0x9800_000D;
+
 /// Gives reserved ports back, by their token.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_RELEASE_PORT_RESERVATION: u32 = 0x9800_0065;
+
 /// Reserved.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const SIO_RESERVED_1: u32 = 0x8800_001A;
+
 /// Reserved.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const SIO_RESERVED_2: u32 = 0x8800_0021;
+
 /// Completes when the route to an address changes.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const SIO_ROUTING_INTERFACE_CHANGE: u32 = 0x8800_0015;
+
 /// Asks which local address would reach a remote one.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const SIO_ROUTING_INTERFACE_QUERY: u32 = 0xC800_0014;
+
 /// Makes the socket behave as on an older Windows, as a `WSA_COMPATIBILITY_MODE`.
 ///
 /// Header: `mswsockdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mswsockdef/).
 pub const SIO_SET_COMPATIBILITY_MODE: u32 = 0x9800_012C;
+
 /// Sets the quality of service of the group.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const SIO_SET_GROUP_QOS: u32 = 0x8800_000C;
+
 /// Sets the senders of an IPv4 multicast group.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
 pub const SIO_SET_MULTICAST_FILTER: u32 = 0x8004_747D;
+
 /// Sets the name that the other side must prove.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_SET_PEER_TARGET_NAME: u32 = 0x9800_00CA;
+
 /// How much the traffic of the socket matters.
 ///
 /// Header: `mstcpip.h`, from `NTDDI_WIN10_RS3` on. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_SET_PRIORITY_HINT: u32 = 0x9800_0018;
+
 /// Sets the quality of service.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const SIO_SET_QOS: u32 = 0x8800_000B;
+
 /// Sets how the traffic of the socket is secured.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_SET_SECURITY: u32 = 0x9800_00C8;
+
 /// Sets the records of a redirection on the connection that takes its place.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS: u32 = 0x9800_00DE;
+
 /// Says what the socket is used for.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_SOCKET_USAGE_NOTIFICATION: u32 = 0x9800_00CC;
+
 /// Asks how a connection is doing, as a `TCP_INFO_v0` or `TCP_INFO_v1`.
 ///
 /// Header: `mstcpip.h`, from `NTDDI_WIN10_RS2` on. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_TCP_INFO: u32 = 0xD800_0027;
+
 /// First time-outs of a connection, as `TCP_INITIAL_RTO_PARAMETERS`.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_TCP_INITIAL_RTO: u32 = 0x9800_0011;
+
 /// How many segments one acknowledgement covers, as `TCP_ACK_FREQUENCY_PARAMETERS`.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_TCP_SET_ACK_FREQUENCY: u32 = 0x9800_0017;
+
 /// First congestion window of a connection, as `TCP_ICW_PARAMETERS`.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_TCP_SET_ICW: u32 = 0x9800_0016;
+
 /// Which datagrams get time stamps, as a `TIMESTAMPING_CONFIG`.
 ///
 /// Header: `mstcpip.h`, from `NTDDI_WIN10_FE` on. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_TIMESTAMPING: u32 = 0x9800_00EB;
+
 /// Gives a handle that stands for the socket in another interface.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const SIO_TRANSLATE_HANDLE: u32 = 0xC800_000D;
+
 /// Interface that what is not multicast is sent on.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_UCAST_IF: u32 = 0x9800_0006;
+
 /// Control of a socket: tells how much unsent data keeps a connection busiest.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-query-ideal-send-backlog).
 pub const SIO_WSK_QUERY_IDEAL_SEND_BACKLOG: u32 = 0x4F00_0003;
+
 /// Control of a socket: tells which inspected request an accepted socket came from.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-query-inspect-id).
 pub const SIO_WSK_QUERY_INSPECT_ID: u32 = 0x4F00_0005;
+
 /// Control of a socket: tells how much received data waits.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-query-receive-backlog).
 pub const SIO_WSK_QUERY_RECEIVE_BACKLOG: u32 = 0x4F00_0004;
+
 /// Control of a socket: registers for an extension interface.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-register-extension).
 pub const SIO_WSK_REGISTER_EXTENSION: u32 = 0xCF00_0002;
+
 /// Control of a socket: sets the receive callback that also gets control information; NULL takes it away.
 ///
 /// Header: `wsk.h`, in kits from 10.0.17134 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-set-receive-ex-callback).
 pub const SIO_WSK_SET_RECEIVE_EX_CALLBACK: u32 = 0x8F00_0008;
+
 /// Control of a socket: sets the address that a datagram socket sends to and receives from.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-set-remote-address).
 pub const SIO_WSK_SET_REMOTE_ADDRESS: u32 = 0x8F00_0001;
+
 /// Control of a socket: sets the address that a datagram socket sends to, and still receives from anyone.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-set-sendto-address).
 pub const SIO_WSK_SET_SENDTO_ADDRESS: u32 = 0x8F00_0006;
+
 /// Control of a socket: makes a connection stay silent when it is torn down.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-set-tcp-silent-mode).
 pub const SIO_WSK_SET_TCP_SILENT_MODE: u32 = 0x2F00_0007;
+
 /// A driver below has failed the request.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_io_stack_location).
 pub const SL_ERROR_RETURNED: u8 = 2;
+
 /// Calls the completion routine when the request was cancelled.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_io_stack_location).
 pub const SL_INVOKE_ON_CANCEL: u8 = 32;
+
 /// Calls the completion routine when the request failed.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_io_stack_location).
 pub const SL_INVOKE_ON_ERROR: u8 = 128;
+
 /// Calls the completion routine when the request succeeded.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_io_stack_location).
 pub const SL_INVOKE_ON_SUCCESS: u8 = 64;
+
 /// Marks the request as pending in its stack location.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_io_stack_location).
 pub const SL_PENDING_RETURNED: u8 = 1;
+
 /// The connection is encrypted.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SOCKET_INFO_CONNECTION_ENCRYPTED: u32 = 2;
+
 /// The other side may be acted for.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SOCKET_INFO_CONNECTION_IMPERSONATED: u32 = 4;
+
 /// The connection is secured.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SOCKET_INFO_CONNECTION_SECURED: u32 = 1;
+
 /// Traffic may go unsecured where the other side cannot do it.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SOCKET_SETTINGS_ALLOW_INSECURE: u32 = 2;
+
 /// Traffic is encrypted or not sent.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SOCKET_SETTINGS_GUARANTEE_ENCRYPTION: u32 = 1;
+
 /// Datagrams.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const SOCK_DGRAM: u16 = 2;
+
 /// Packets of the network protocol itself.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const SOCK_RAW: u16 = 3;
+
 /// Datagrams that arrive.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const SOCK_RDM: u16 = 4;
+
 /// Datagrams that arrive, and in order.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const SOCK_SEQPACKET: u16 = 5;
+
 /// Stream of bytes over a connection.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const SOCK_STREAM: u16 = 1;
+
 /// Level of options of IPv4, under the name of other systems.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const SOL_IP: u32 = 65531;
+
 /// Level of options of IPv6, under the name of other systems.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const SOL_IPV6: u32 = 65530;
+
 /// Level of the options that every socket has.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const SOL_SOCKET: u32 = 65535;
+
 /// Whether the socket listens.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_ACCEPTCONN: u32 = 2;
+
 /// Allows sending to broadcast addresses.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_BROADCAST: u32 = 32;
+
 /// Addresses, kind and protocol of the socket.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_BSP_STATE: u32 = 4105;
+
 /// Network compartment of the socket.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_COMPARTMENT_ID: u32 = 12292;
+
 /// Lets the application decide about each connection before it is made.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_CONDITIONAL_ACCEPT: u32 = 12290;
+
 /// Records what the socket does.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_DEBUG: u32 = 1;
+
 /// Closing never waits for data that has not been sent.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_DONTLINGER: i32 = -129;
+
 /// Sends to directly connected networks only.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_DONTROUTE: u32 = 16;
+
 /// Last error of the socket, which asking clears.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_ERROR: u32 = 4103;
+
 /// Keeps others from binding to the address.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_EXCLUSIVEADDRUSE: i32 = -5;
+
 /// Group of sockets that the socket belongs to.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_GROUP_ID: u32 = 8193;
+
 /// Priority of the socket in its group.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_GROUP_PRIORITY: u32 = 8194;
+
 /// Probes whether an idle connection is still there.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_KEEPALIVE: u32 = 8;
+
 /// What closing does with data that has not been sent, as a `LINGER`.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_LINGER: u32 = 128;
+
 /// Largest datagram that can be sent.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_MAX_MSG_SIZE: u32 = 8195;
+
 /// Gives out-of-band data along with the rest.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_OOBINLINE: u32 = 256;
+
 /// Destination of a connection before it was redirected.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_ORIGINAL_DST: u32 = 12303;
+
 /// Stops taking connections for a while.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_PAUSE_ACCEPT: u32 = 12291;
+
 /// Lets several local addresses share one port when bound to port zero.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_PORT_SCALABILITY: u32 = 12294;
+
 /// Takes a random port when bound to port zero.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_RANDOMIZE_PORT: u32 = 12293;
+
 /// Bytes that are buffered when received.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_RCVBUF: u32 = 4098;
+
 /// Bytes that must be there before receiving is possible.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_RCVLOWAT: u32 = 4100;
+
 /// Milliseconds that receiving may take.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_RCVTIMEO: u32 = 4102;
+
 /// Allows binding to an address that is in use.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_REUSEADDR: u32 = 4;
+
 /// Lets several sockets share a port for multicast.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_REUSE_MULTICASTPORT: u32 = 12296;
+
 /// Takes the local port only when connecting.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_REUSE_UNICASTPORT: u32 = 12295;
+
 /// Bytes that are buffered for sending.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_SNDBUF: u32 = 4097;
+
 /// Bytes that must fit before sending is possible.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_SNDLOWAT: u32 = 4099;
+
 /// Milliseconds that sending may take.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_SNDTIMEO: u32 = 4101;
+
 /// When a datagram arrived, as control information: a ULONG64.
 ///
 /// Header: `mstcpip.h`, from `NTDDI_WIN10_FE` on. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_TIMESTAMP: u32 = 12298;
+
 /// Number that the time stamp of a sent datagram is asked for by, as control information: a ULONG.
 ///
 /// Header: `mstcpip.h`, from `NTDDI_WIN10_FE` on. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_TIMESTAMP_ID: u32 = 12299;
+
 /// Kind of the socket, such as `SOCK_DGRAM`.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_TYPE: u32 = 4104;
+
 /// Goes around the hardware where that is possible.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_USELOOPBACK: u32 = 64;
+
 /// Socket option: enables and disables event callbacks.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
 pub const SO_WSK_EVENT_CALLBACK: u32 = 16386;
+
 /// Socket option: cached security descriptor that the socket is bound with.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-security).
 pub const SO_WSK_SECURITY: u32 = 16385;
+
 /// Bits of an `NTDDI_VERSION` that name the service pack.
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const SPVERSION_MASK: u32 = 65280;
+
 /// Rights that every kind of object has.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const STANDARD_RIGHTS_ALL: u32 = 0x001F_0000;
+
 /// Rights that reading needs, of those that every object has.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const STANDARD_RIGHTS_READ: u32 = 0x0002_0000;
+
 /// Bits of an `NTDDI_VERSION` that name the update.
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const SUBVERSION_MASK: u32 = 255;
+
 /// Right to wait for an object.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const SYNCHRONIZE: u32 = 0x0010_0000;
+
+/// Alignment that keeps two objects in different lines of an x64 processor's cache.
+///
+/// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/).
+pub const SYSTEM_CACHE_ALIGNMENT_SIZE: u32 = 64;
+
 /// Whether urgent data comes next.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-tcp-socket-options).
 pub const TCP_ATMARK: u32 = 8;
+
 /// How congestion is avoided.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-tcp-socket-options).
 pub const TCP_CONGESTION_ALGORITHM: u32 = 12;
+
 /// The end of the connection is acknowledged late.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-tcp-socket-options).
 pub const TCP_DELAY_FIN_ACK: u32 = 13;
+
 /// Urgent data as RFC 1122 has it.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-tcp-socket-options).
 pub const TCP_EXPEDITED_1122: u32 = 2;
+
 /// Connecting fails as soon as the network reports an error.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-tcp-socket-options).
 pub const TCP_FAIL_CONNECT_ON_ICMP_ERROR: u32 = 18;
+
 /// Data may go with the first segment of the connection.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-tcp-socket-options).
 pub const TCP_FASTOPEN: u32 = 15;
+
 /// Error that the network reported, as an `ICMP_ERROR_INFO`.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-tcp-socket-options).
 pub const TCP_ICMP_ERROR_INFO: u32 = 19;
+
 /// Attempts to connect by default.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-tcp-socket-options).
 pub const TCP_INITIAL_RTO_DEFAULT_MAX_SYN_RETRANSMISSIONS: u32 = 0;
+
 /// First round-trip time by default.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-tcp-socket-options).
 pub const TCP_INITIAL_RTO_DEFAULT_RTT: u32 = 0;
+
 /// One attempt to connect.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-tcp-socket-options).
 pub const TCP_INITIAL_RTO_NO_SYN_RETRANSMISSIONS: u8 = 254;
+
 /// Attempts to connect as the system is set.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-tcp-socket-options).
 pub const TCP_INITIAL_RTO_UNSPECIFIED_MAX_SYN_RETRANSMISSIONS: u8 = 255;
+
 /// First round-trip time as the system is set.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-tcp-socket-options).
 pub const TCP_INITIAL_RTO_UNSPECIFIED_RTT: u16 = 65535;
+
 /// Seconds that a connection is idle before it is probed.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-tcp-socket-options).
 pub const TCP_KEEPALIVE: u32 = 3;
+
 /// Probes that may stay unanswered.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-tcp-socket-options).
 pub const TCP_KEEPCNT: u32 = 16;
+
 /// Seconds that a connection is idle before it is probed.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-tcp-socket-options).
 pub const TCP_KEEPIDLE: u32 = 3;
+
 /// Seconds between probes.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-tcp-socket-options).
 pub const TCP_KEEPINTVL: u32 = 17;
+
 /// Seconds that a segment is sent again and again before the connection is given up.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-tcp-socket-options).
 pub const TCP_MAXRT: u32 = 5;
+
 /// Milliseconds that a segment is sent again and again before the connection is given up.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-tcp-socket-options).
 pub const TCP_MAXRTMS: u32 = 14;
+
 /// Largest segment of the connection.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-tcp-socket-options).
 pub const TCP_MAXSEG: u32 = 4;
+
 /// Sends small segments at once instead of collecting them, at level `IPPROTO_TCP`.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-tcp-socket-options).
 pub const TCP_NODELAY: u32 = 1;
+
 /// Connecting is tried once.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-tcp-socket-options).
 pub const TCP_NOSYNRETRIES: u32 = 9;
+
 /// Urgent data is not treated as such.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-tcp-socket-options).
 pub const TCP_NOURG: u32 = 7;
+
 /// Connection should not be handed to the network adapter.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-tcp-socket-options).
 pub const TCP_OFFLOAD_NOT_PREFERRED: u32 = 1;
+
 /// Connection may be handed to the network adapter.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-tcp-socket-options).
 pub const TCP_OFFLOAD_NO_PREFERENCE: u32 = 0;
+
 /// Whether the connection should be handed to the network adapter.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-tcp-socket-options).
 pub const TCP_OFFLOAD_PREFERENCE: u32 = 11;
+
 /// Connection should be handed to the network adapter.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-tcp-socket-options).
 pub const TCP_OFFLOAD_PREFERRED: u32 = 2;
+
 /// Urgent data as the standard has it.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-tcp-socket-options).
 pub const TCP_STDURG: u32 = 6;
+
 /// Segments carry time stamps.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-tcp-socket-options).
 pub const TCP_TIMESTAMPS: u32 = 10;
+
 /// Every right to a thread.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const THREAD_ALL_ACCESS: u32 = 0x001F_FFFF;
+
+/// Most objects of a wait that brings no room of its own.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
+pub const THREAD_WAIT_OBJECTS: u32 = 3;
+
 /// Datagrams get time stamps when they arrive.
 ///
 /// Header: `mstcpip.h`, from `NTDDI_WIN10_FE` on. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const TIMESTAMPING_FLAG_RX: u32 = 1;
+
 /// Datagrams get time stamps when they are sent.
 ///
 /// Header: `mstcpip.h`, from `NTDDI_WIN10_FE` on. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const TIMESTAMPING_FLAG_TX: u32 = 2;
+
 /// True, as a `BOOLEAN`.
 ///
 /// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/).
 pub const TRUE: u32 = 1;
+
 /// Datagrams are sent with a checksum.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-udp-socket-options).
 pub const UDP_CHECKSUM_COVERAGE: u32 = 20;
+
 /// Bytes of each datagram in a buffer that holds several, as control information: a ULONG.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-udp-socket-options).
 pub const UDP_COALESCED_INFO: u32 = 3;
+
 /// Datagrams are sent without a checksum.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-udp-socket-options).
 pub const UDP_NOCHECKSUM: u32 = 1;
+
 /// Bytes up to which datagrams are received in one buffer.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-udp-socket-options).
 pub const UDP_RECV_MAX_COALESCED_SIZE: u32 = 3;
+
 /// Bytes of each datagram that a larger buffer is sent as, as an option or as control information.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-udp-socket-options).
 pub const UDP_SEND_MSG_SIZE: u32 = 2;
+
 /// Newest Windows that these headers describe.
 ///
 /// Header: `sdkddkver.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/sdkddkver/).
 pub const WDK_NTDDI_VERSION: u32 = 0x0A00_000C;
+
 /// Builds of Windows, oldest first, and the `NTDDI_VERSION` of each.
 pub const WINDOWS_BUILDS: &[(u32, u32)] = &[
     (6000, 0x0600_0000),
@@ -2572,122 +3303,152 @@ pub const WINDOWS_BUILDS: &[(u32, u32)] = &[
     (25941, 0x0A00_000F),
     (26100, 0x0A00_0010),
 ];
+
 /// Control of a client: gives the cached form of a security descriptor.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_CACHE_SD: u32 = 4;
+
 /// Event callback of listening sockets: a connection has been made.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
 pub const WSK_EVENT_ACCEPT: u32 = 512;
+
 /// Disables the event callback that it is given with.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
 pub const WSK_EVENT_DISABLE: u32 = 0x8000_0000;
+
 /// Event callback of connection sockets: the other side disconnects.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
 pub const WSK_EVENT_DISCONNECT: u32 = 128;
+
 /// Event callback of connection sockets: data has arrived.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
 pub const WSK_EVENT_RECEIVE: u32 = 64;
+
 /// Event callback of datagram sockets: datagrams have arrived.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
 pub const WSK_EVENT_RECEIVE_FROM: u32 = 256;
+
 /// Event callback of connection sockets: the best backlog has changed.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
 pub const WSK_EVENT_SEND_BACKLOG: u32 = 16;
+
 /// Disconnecting: abruptly, dropping what has not been sent.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_FLAG_ABORTIVE: u32 = 1;
+
 /// Event callback: it runs at DISPATCH_LEVEL.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-hardware-priorities).
 pub const WSK_FLAG_AT_DISPATCH_LEVEL: u8 = 8;
+
 /// Kind of socket: for control only.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const WSK_FLAG_BASIC_SOCKET: u32 = 0;
+
 /// Kind of socket: connects, sends and receives.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const WSK_FLAG_CONNECTION_SOCKET: u32 = 2;
+
 /// Kind of socket: sends and receives datagrams.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const WSK_FLAG_DATAGRAM_SOCKET: u32 = 4;
+
 /// Receiving: throws away what has arrived and what will.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_FLAG_DRAIN: u32 = 4;
+
 /// Receive event: the indicated data is a whole message.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_FLAG_ENTIRE_MESSAGE: u32 = 4;
+
 /// Kind of socket: waits for connections.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const WSK_FLAG_LISTEN_SOCKET: u32 = 1;
+
 /// Sending: at once, with what is queued already.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_FLAG_NODELAY: u32 = 2;
+
 /// Sending: as out-of-band data.
 ///
 /// Header: `wsk.h`, in kits from 10.0.16299 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_FLAG_OOB: u32 = 1;
+
 /// Receive event: buffers that are kept must be released soon.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_FLAG_RELEASE_ASAP: u32 = 2;
+
 /// Kind of socket: becomes a listening or a connection socket with its first such call.
 ///
 /// Header: `wsk.h`, in kits from 10.0.15063 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const WSK_FLAG_STREAM_SOCKET: u32 = 8;
+
 /// Receiving: completes only when the buffer is full.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_FLAG_WAITALL: u32 = 2;
+
 /// Waits for the provider for ever.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_INFINITE_WAIT: u32 = 0xFFFF_FFFF;
+
 /// Does not wait for the provider.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_NO_WAIT: u32 = 0;
+
 /// Control of a client: gives a cached security descriptor back.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_RELEASE_SD: u32 = 5;
+
 /// Control of a client: enables event callbacks on every new socket.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_SET_STATIC_EVENT_CALLBACKS: u32 = 7;
+
 /// First number of the options that only Winsock Kernel has.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const WSK_SO_BASE: u32 = 16384;
+
 /// Control of a client: says whether older transports may be used.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_TDI_BEHAVIOR: u32 = 8;
+
 /// Older transports are passed by, for `WSK_TDI_BEHAVIOR`.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_TDI_BEHAVIOR_BYPASS_TDI: u32 = 1;
+
 /// Control of a client: maps kinds of socket to older transports.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_TDI_DEVICENAME_MAPPING: u32 = 6;
+
 /// Control of a client: completes when a transport comes or goes.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_TRANSPORT_LIST_CHANGE: u32 = 3;
+
 /// Control of a client: lists the transports.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).

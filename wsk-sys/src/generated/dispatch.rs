@@ -8,6 +8,7 @@ use super::*;
 use crate::NTSTATUS;
 #[allow(unused_imports)]
 use core::ffi::c_void;
+
 /// Event callbacks of a connection socket.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_client_connection_dispatch).
@@ -19,51 +20,35 @@ pub struct WSK_CLIENT_CONNECTION_DISPATCH {
     /// Data has arrived.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0600_0000,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In_opt)]SocketContext:*mut
-                c_void,
-                #[sal(In)]Flags:u32,
-                #[sal(In_opt)]DataIndication:*mut
-                WSK_DATA_INDICATION,
-                #[sal(In)]BytesIndicated:usize,
-                #[sal(Inout_opt)]BytesAccepted:*mut
-                usize
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0600_0000, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In_opt)] SocketContext: *mut c_void,
+            #[sal(In)] Flags: u32,
+            #[sal(In_opt)] DataIndication: *mut WSK_DATA_INDICATION,
+            #[sal(In)] BytesIndicated: usize,
+            #[sal(Inout_opt)] BytesAccepted: *mut usize,
+        ) -> NTSTATUS)
     )]
     pub WskReceiveEvent: PFN_WSK_RECEIVE_EVENT,
     /// The other side disconnects.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0600_0000,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In_opt)]SocketContext:*mut
-                c_void,
-                #[sal(In)]Flags:u32
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0600_0000, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In_opt)] SocketContext: *mut c_void,
+            #[sal(In)] Flags: u32,
+        ) -> NTSTATUS)
     )]
     pub WskDisconnectEvent: PFN_WSK_DISCONNECT_EVENT,
     /// The best backlog has changed.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0600_0000,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In_opt)]SocketContext:*mut
-                c_void,
-                #[sal(In)]IdealBacklogSize:usize
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0600_0000, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In_opt)] SocketContext: *mut c_void,
+            #[sal(In)] IdealBacklogSize: usize,
+        ) -> NTSTATUS)
     )]
     pub WskSendBacklogEvent: PFN_WSK_SEND_BACKLOG_EVENT,
 }
+
 /// Event callbacks of a datagram socket.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_client_datagram_dispatch).
@@ -75,20 +60,15 @@ pub struct WSK_CLIENT_DATAGRAM_DISPATCH {
     /// Datagrams have arrived.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0600_0000,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In_opt)]SocketContext:*mut
-                c_void,
-                #[sal(In)]Flags:u32,
-                #[sal(In_opt)]DataIndication:*mut
-                WSK_DATAGRAM_INDICATION
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0600_0000, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In_opt)] SocketContext: *mut c_void,
+            #[sal(In)] Flags: u32,
+            #[sal(In_opt)] DataIndication: *mut WSK_DATAGRAM_INDICATION,
+        ) -> NTSTATUS)
     )]
     pub WskReceiveFromEvent: PFN_WSK_RECEIVE_FROM_EVENT,
 }
+
 /// What the client offers the provider as a whole.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_client_dispatch).
@@ -106,21 +86,16 @@ pub struct WSK_CLIENT_DISPATCH {
     /// Tells of an event that concerns the client as a whole, or NULL.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0600_0000,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In_opt)]ClientContext:*mut
-                c_void,
-                #[sal(In)]EventType:u32,
-                #[sal(In_reads_bytes_opt(InformationLength))]Information:*mut
-                c_void,
-                #[sal(In)]InformationLength:usize
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0600_0000, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In_opt)] ClientContext: *mut c_void,
+            #[sal(In)] EventType: u32,
+            #[sal(In_reads_bytes_opt(InformationLength))] Information: *mut c_void,
+            #[sal(In)] InformationLength: usize,
+        ) -> NTSTATUS)
     )]
     pub WskClientEvent: PFN_WSK_CLIENT_EVENT,
 }
+
 /// Event callbacks of a listening socket.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_client_listen_dispatch).
@@ -132,62 +107,39 @@ pub struct WSK_CLIENT_LISTEN_DISPATCH {
     /// A connection has been made.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0600_0000,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In_opt)]SocketContext:*mut
-                c_void,
-                #[sal(In)]Flags:u32,
-                #[sal(In_opt)]LocalAddress:*mut
-                SOCKADDR,
-                #[sal(In_opt)]RemoteAddress:*mut
-                SOCKADDR,
-                #[sal(In_opt)]AcceptSocket:*mut
-                WSK_SOCKET,
-                #[sal(Outptr_opt_result_maybenull)]AcceptSocketContext:*mut*mut
-                c_void,
-                #[sal(Outptr_opt_result_maybenull)]AcceptSocketDispatch:*mut*const
-                WSK_CLIENT_CONNECTION_DISPATCH
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0600_0000, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In_opt)] SocketContext: *mut c_void,
+            #[sal(In)] Flags: u32,
+            #[sal(In_opt)] LocalAddress: *mut SOCKADDR,
+            #[sal(In_opt)] RemoteAddress: *mut SOCKADDR,
+            #[sal(In_opt)] AcceptSocket: *mut WSK_SOCKET,
+            #[sal(Outptr_opt_result_maybenull)] AcceptSocketContext: *mut *mut c_void,
+            #[sal(Outptr_opt_result_maybenull)] AcceptSocketDispatch: *mut *const WSK_CLIENT_CONNECTION_DISPATCH,
+        ) -> NTSTATUS)
     )]
     pub WskAcceptEvent: PFN_WSK_ACCEPT_EVENT,
     /// A request for a connection is to be inspected.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0600_0000,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In_opt)]SocketContext:*mut
-                c_void,
-                #[sal(In_opt)]LocalAddress:*mut
-                SOCKADDR,
-                #[sal(In_opt)]RemoteAddress:*mut
-                SOCKADDR,
-                #[sal(In_opt)]InspectID:*mut
-                WSK_INSPECT_ID
-            )->WSK_INSPECT_ACTION
-        )
+        dispatch(since = 0x0600_0000, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In_opt)] SocketContext: *mut c_void,
+            #[sal(In_opt)] LocalAddress: *mut SOCKADDR,
+            #[sal(In_opt)] RemoteAddress: *mut SOCKADDR,
+            #[sal(In_opt)] InspectID: *mut WSK_INSPECT_ID,
+        ) -> WSK_INSPECT_ACTION)
     )]
     pub WskInspectEvent: PFN_WSK_INSPECT_EVENT,
     /// An inspected request has been dropped.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0600_0000,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In_opt)]SocketContext:*mut
-                c_void,
-                #[sal(In)]InspectID:*mut
-                WSK_INSPECT_ID
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0600_0000, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In_opt)] SocketContext: *mut c_void,
+            #[sal(In)] InspectID: *mut WSK_INSPECT_ID,
+        ) -> NTSTATUS)
     )]
     pub WskAbortEvent: PFN_WSK_ABORT_EVENT,
 }
+
 /// Event callbacks of a stream socket, for either thing it may become.
 ///
 /// Header: `wsk.h`, from `NTDDI_WIN10_RS2` on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_client_stream_dispatch).
@@ -207,6 +159,7 @@ pub struct WSK_CLIENT_STREAM_DISPATCH {
     #[cfg_attr(feature = "dispatch", dispatch(table))]
     pub Connect: *const WSK_CLIENT_CONNECTION_DISPATCH,
 }
+
 /// Functions that every kind of socket has.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_provider_basic_dispatch).
@@ -218,45 +171,31 @@ pub struct WSK_PROVIDER_BASIC_DISPATCH {
     /// Sets or gets an option, or carries out a control code.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0600_0000,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Socket:*mut
-                WSK_SOCKET,
-                #[sal(In)]RequestType:WSK_CONTROL_SOCKET_TYPE,
-                #[sal(In)]ControlCode:u32,
-                #[sal(In)]Level:u32,
-                #[sal(In)]InputSize:usize,
-                #[sal(In_reads_bytes_opt(InputSize))]InputBuffer:*mut
-                c_void,
-                #[sal(In)]OutputSize:usize,
-                #[sal(Out_writes_bytes_opt(OutputSize))]OutputBuffer:*mut
-                c_void,
-                #[sal(Out_opt)]OutputSizeReturned:*mut
-                usize,
-                #[sal(Inout_opt)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0600_0000, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] Socket: *mut WSK_SOCKET,
+            #[sal(In)] RequestType: WSK_CONTROL_SOCKET_TYPE,
+            #[sal(In)] ControlCode: u32,
+            #[sal(In)] Level: u32,
+            #[sal(In)] InputSize: usize,
+            #[sal(In_reads_bytes_opt(InputSize))] InputBuffer: *mut c_void,
+            #[sal(In)] OutputSize: usize,
+            #[sal(Out_writes_bytes_opt(OutputSize))] OutputBuffer: *mut c_void,
+            #[sal(Out_opt)] OutputSizeReturned: *mut usize,
+            #[sal(Inout_opt)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskControlSocket: PFN_WSK_CONTROL_SOCKET,
     /// Closes the socket.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0600_0000,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Socket:*mut
-                WSK_SOCKET,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0600_0000, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] Socket: *mut WSK_SOCKET,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskCloseSocket: PFN_WSK_CLOSE_SOCKET,
 }
+
 /// Functions of a connection socket.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_provider_connection_dispatch).
@@ -271,140 +210,85 @@ pub struct WSK_PROVIDER_CONNECTION_DISPATCH {
     /// Binds the socket to a local address.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0600_0000,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Socket:*mut
-                WSK_SOCKET,
-                #[sal(In)]LocalAddress:*mut
-                SOCKADDR,
-                #[sal(Reserved)]Flags:u32,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0600_0000, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] Socket: *mut WSK_SOCKET,
+            #[sal(In)] LocalAddress: *mut SOCKADDR,
+            #[sal(Reserved)] Flags: u32,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskBind: PFN_WSK_BIND,
     /// Connects the socket.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0600_0000,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Socket:*mut
-                WSK_SOCKET,
-                #[sal(In)]RemoteAddress:*mut
-                SOCKADDR,
-                #[sal(Reserved)]Flags:u32,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0600_0000, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] Socket: *mut WSK_SOCKET,
+            #[sal(In)] RemoteAddress: *mut SOCKADDR,
+            #[sal(Reserved)] Flags: u32,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskConnect: PFN_WSK_CONNECT,
     /// Tells the address that the socket is bound to.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0600_0000,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Socket:*mut
-                WSK_SOCKET,
-                #[sal(Out)]LocalAddress:*mut
-                SOCKADDR,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0600_0000, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] Socket: *mut WSK_SOCKET,
+            #[sal(Out)] LocalAddress: *mut SOCKADDR,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskGetLocalAddress: PFN_WSK_GET_LOCAL_ADDRESS,
     /// Tells the address that the socket is connected to.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0600_0000,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Socket:*mut
-                WSK_SOCKET,
-                #[sal(Out)]RemoteAddress:*mut
-                SOCKADDR,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0600_0000, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] Socket: *mut WSK_SOCKET,
+            #[sal(Out)] RemoteAddress: *mut SOCKADDR,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskGetRemoteAddress: PFN_WSK_GET_REMOTE_ADDRESS,
     /// Sends data.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0600_0000,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Socket:*mut
-                WSK_SOCKET,
-                #[sal(In)]Buffer:*mut
-                WSK_BUF,
-                #[sal(In)]Flags:u32,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0600_0000, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] Socket: *mut WSK_SOCKET,
+            #[sal(In)] Buffer: *mut WSK_BUF,
+            #[sal(In)] Flags: u32,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskSend: PFN_WSK_SEND,
     /// Takes data.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0600_0000,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Socket:*mut
-                WSK_SOCKET,
-                #[sal(In)]Buffer:*mut
-                WSK_BUF,
-                #[sal(In)]Flags:u32,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0600_0000, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] Socket: *mut WSK_SOCKET,
+            #[sal(In)] Buffer: *mut WSK_BUF,
+            #[sal(In)] Flags: u32,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskReceive: PFN_WSK_RECEIVE,
     /// Ends the connection.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0600_0000,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Socket:*mut
-                WSK_SOCKET,
-                #[sal(In_opt)]Buffer:*mut
-                WSK_BUF,
-                #[sal(In)]Flags:u32,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0600_0000, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] Socket: *mut WSK_SOCKET,
+            #[sal(In_opt)] Buffer: *mut WSK_BUF,
+            #[sal(In)] Flags: u32,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskDisconnect: PFN_WSK_DISCONNECT,
     /// Gives back data that a receive event has kept.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0600_0000,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Socket:*mut
-                WSK_SOCKET,
-                #[sal(In)]DataIndication:*mut
-                WSK_DATA_INDICATION
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0600_0000, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] Socket: *mut WSK_SOCKET,
+            #[sal(In)] DataIndication: *mut WSK_DATA_INDICATION,
+        ) -> NTSTATUS)
     )]
     pub WskRelease: PFN_WSK_RELEASE_DATA_INDICATION_LIST,
     /// Connects the socket and sends data with that.
@@ -414,21 +298,13 @@ pub struct WSK_PROVIDER_CONNECTION_DISPATCH {
     /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0A00_0003,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Socket:*mut
-                WSK_SOCKET,
-                #[sal(In)]RemoteAddress:*mut
-                SOCKADDR,
-                #[sal(In_opt)]Buffer:*mut
-                WSK_BUF,
-                #[sal(Reserved)]Flags:u32,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0A00_0003, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] Socket: *mut WSK_SOCKET,
+            #[sal(In)] RemoteAddress: *mut SOCKADDR,
+            #[sal(In_opt)] Buffer: *mut WSK_BUF,
+            #[sal(Reserved)] Flags: u32,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskConnectEx: PFN_WSK_CONNECT_EX,
     /// Sends data with control information.
@@ -438,22 +314,14 @@ pub struct WSK_PROVIDER_CONNECTION_DISPATCH {
     /// From `NTDDI_WIN10_RS4` on: the tables of older providers end before it.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0A00_0005,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Socket:*mut
-                WSK_SOCKET,
-                #[sal(In)]Buffer:*mut
-                WSK_BUF,
-                #[sal(In)]Flags:u32,
-                #[sal(In)]ControlInfoLength:u32,
-                #[sal(In_reads_bytes_opt(ControlInfoLength))]ControlInfo:*mut
-                WSACMSGHDR,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0A00_0005, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] Socket: *mut WSK_SOCKET,
+            #[sal(In)] Buffer: *mut WSK_BUF,
+            #[sal(In)] Flags: u32,
+            #[sal(In)] ControlInfoLength: u32,
+            #[sal(In_reads_bytes_opt(ControlInfoLength))] ControlInfo: *mut WSACMSGHDR,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskSendEx: PFN_WSK_SEND_EX,
     /// Takes data with its control information.
@@ -463,28 +331,19 @@ pub struct WSK_PROVIDER_CONNECTION_DISPATCH {
     /// From `NTDDI_WIN10_RS4` on: the tables of older providers end before it.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0A00_0005,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Socket:*mut
-                WSK_SOCKET,
-                #[sal(In)]Buffer:*mut
-                WSK_BUF,
-                #[sal(In)]Flags:u32,
-                #[sal(Inout_opt)]ControlInfoLength:*mut
-                u32,
-                #[sal(Out_writes_bytes_opt(*ControlInfoLength))]ControlInfo:*mut
-                WSACMSGHDR,
-                #[sal(Reserved)]ControlFlags:*mut
-                u32,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0A00_0005, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] Socket: *mut WSK_SOCKET,
+            #[sal(In)] Buffer: *mut WSK_BUF,
+            #[sal(In)] Flags: u32,
+            #[sal(Inout_opt)] ControlInfoLength: *mut u32,
+            #[sal(Out_writes_bytes_opt(*ControlInfoLength))] ControlInfo: *mut WSACMSGHDR,
+            #[sal(Reserved)] ControlFlags: *mut u32,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskReceiveEx: PFN_WSK_RECEIVE_EX,
 }
+
 /// Functions of a datagram socket.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_provider_datagram_dispatch).
@@ -499,100 +358,60 @@ pub struct WSK_PROVIDER_DATAGRAM_DISPATCH {
     /// Binds the socket to a local address.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0600_0000,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Socket:*mut
-                WSK_SOCKET,
-                #[sal(In)]LocalAddress:*mut
-                SOCKADDR,
-                #[sal(Reserved)]Flags:u32,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0600_0000, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] Socket: *mut WSK_SOCKET,
+            #[sal(In)] LocalAddress: *mut SOCKADDR,
+            #[sal(Reserved)] Flags: u32,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskBind: PFN_WSK_BIND,
     /// Sends a datagram.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0600_0000,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Socket:*mut
-                WSK_SOCKET,
-                #[sal(In)]Buffer:*mut
-                WSK_BUF,
-                #[sal(Reserved)]Flags:u32,
-                #[sal(In_opt)]RemoteAddress:*mut
-                SOCKADDR,
-                #[sal(In)]ControlInfoLength:u32,
-                #[sal(In_reads_bytes_opt(ControlInfoLength))]ControlInfo:*mut
-                WSACMSGHDR,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0600_0000, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] Socket: *mut WSK_SOCKET,
+            #[sal(In)] Buffer: *mut WSK_BUF,
+            #[sal(Reserved)] Flags: u32,
+            #[sal(In_opt)] RemoteAddress: *mut SOCKADDR,
+            #[sal(In)] ControlInfoLength: u32,
+            #[sal(In_reads_bytes_opt(ControlInfoLength))] ControlInfo: *mut WSACMSGHDR,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskSendTo: PFN_WSK_SEND_TO,
     /// Takes the next datagram.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0600_0000,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Socket:*mut
-                WSK_SOCKET,
-                #[sal(In)]Buffer:*mut
-                WSK_BUF,
-                #[sal(Reserved)]Flags:u32,
-                #[sal(Out_opt)]RemoteAddress:*mut
-                SOCKADDR,
-                #[sal(Inout_opt)]ControlLength:*mut
-                u32,
-                #[sal(Out_writes_bytes_opt(*ControlLength))]ControlInfo:*mut
-                WSACMSGHDR,
-                #[sal(Out_opt)]ControlFlags:*mut
-                u32,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0600_0000, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] Socket: *mut WSK_SOCKET,
+            #[sal(In)] Buffer: *mut WSK_BUF,
+            #[sal(Reserved)] Flags: u32,
+            #[sal(Out_opt)] RemoteAddress: *mut SOCKADDR,
+            #[sal(Inout_opt)] ControlLength: *mut u32,
+            #[sal(Out_writes_bytes_opt(*ControlLength))] ControlInfo: *mut WSACMSGHDR,
+            #[sal(Out_opt)] ControlFlags: *mut u32,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskReceiveFrom: PFN_WSK_RECEIVE_FROM,
     /// Gives back datagrams that a receive event has kept.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0600_0000,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Socket:*mut
-                WSK_SOCKET,
-                #[sal(In)]DatagramIndication:*mut
-                WSK_DATAGRAM_INDICATION
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0600_0000, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] Socket: *mut WSK_SOCKET,
+            #[sal(In)] DatagramIndication: *mut WSK_DATAGRAM_INDICATION,
+        ) -> NTSTATUS)
     )]
     pub WskRelease: PFN_WSK_RELEASE_DATAGRAM_INDICATION_LIST,
     /// Tells the address that the socket is bound to.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0600_0000,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Socket:*mut
-                WSK_SOCKET,
-                #[sal(Out)]LocalAddress:*mut
-                SOCKADDR,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0600_0000, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] Socket: *mut WSK_SOCKET,
+            #[sal(Out)] LocalAddress: *mut SOCKADDR,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskGetLocalAddress: PFN_WSK_GET_LOCAL_ADDRESS,
     /// Sends several datagrams.
@@ -600,27 +419,19 @@ pub struct WSK_PROVIDER_DATAGRAM_DISPATCH {
     /// From `NTDDI_WIN8` on: the tables of older providers end before it.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0602_0000,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Socket:*mut
-                WSK_SOCKET,
-                #[sal(In)]BufferList:*mut
-                WSK_BUF_LIST,
-                #[sal(Reserved)]Flags:u32,
-                #[sal(In_opt)]RemoteAddress:*mut
-                SOCKADDR,
-                #[sal(In)]ControlInfoLength:u32,
-                #[sal(In_reads_bytes_opt(ControlInfoLength))]ControlInfo:*mut
-                WSACMSGHDR,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0602_0000, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] Socket: *mut WSK_SOCKET,
+            #[sal(In)] BufferList: *mut WSK_BUF_LIST,
+            #[sal(Reserved)] Flags: u32,
+            #[sal(In_opt)] RemoteAddress: *mut SOCKADDR,
+            #[sal(In)] ControlInfoLength: u32,
+            #[sal(In_reads_bytes_opt(ControlInfoLength))] ControlInfo: *mut WSACMSGHDR,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskSendMessages: PFN_WSK_SEND_MESSAGES,
 }
+
 /// Functions of the provider on a client.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_provider_dispatch).
@@ -638,86 +449,53 @@ pub struct WSK_PROVIDER_DISPATCH {
     /// Makes a socket.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0600_0000,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Client:*mut
-                c_void,
-                #[sal(In)]AddressFamily:ADDRESS_FAMILY,
-                #[sal(In)]SocketType:u16,
-                #[sal(In)]Protocol:u32,
-                #[sal(In)]Flags:u32,
-                #[sal(In_opt)]SocketContext:*mut
-                c_void,
-                #[sal(In_opt)]Dispatch:*const
-                c_void,
-                #[sal(In_opt)]OwningProcess:*mut
-                EPROCESS,
-                #[sal(In_opt)]OwningThread:*mut
-                ETHREAD,
-                #[sal(In_opt)]SecurityDescriptor:*mut
-                c_void,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0600_0000, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In_opt)] Client: *mut c_void,
+            #[sal(In)] AddressFamily: ADDRESS_FAMILY,
+            #[sal(In)] SocketType: u16,
+            #[sal(In)] Protocol: u32,
+            #[sal(In)] Flags: u32,
+            #[sal(In_opt)] SocketContext: *mut c_void,
+            #[sal(In_opt)] Dispatch: *const c_void,
+            #[sal(In_opt)] OwningProcess: *mut EPROCESS,
+            #[sal(In_opt)] OwningThread: *mut ETHREAD,
+            #[sal(In_opt)] SecurityDescriptor: *mut c_void,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskSocket: PFN_WSK_SOCKET,
     /// Makes a connection socket, binds and connects it.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0600_0000,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Client:*mut
-                c_void,
-                #[sal(In)]SocketType:u16,
-                #[sal(In)]Protocol:u32,
-                #[sal(In)]LocalAddress:*mut
-                SOCKADDR,
-                #[sal(In)]RemoteAddress:*mut
-                SOCKADDR,
-                #[sal(Reserved)]Flags:u32,
-                #[sal(In_opt)]SocketContext:*mut
-                c_void,
-                #[sal(In_opt)]Dispatch:*const
-                WSK_CLIENT_CONNECTION_DISPATCH,
-                #[sal(In_opt)]OwningProcess:*mut
-                EPROCESS,
-                #[sal(In_opt)]OwningThread:*mut
-                ETHREAD,
-                #[sal(In_opt)]SecurityDescriptor:*mut
-                c_void,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0600_0000, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In_opt)] Client: *mut c_void,
+            #[sal(In)] SocketType: u16,
+            #[sal(In)] Protocol: u32,
+            #[sal(In)] LocalAddress: *mut SOCKADDR,
+            #[sal(In)] RemoteAddress: *mut SOCKADDR,
+            #[sal(Reserved)] Flags: u32,
+            #[sal(In_opt)] SocketContext: *mut c_void,
+            #[sal(In_opt)] Dispatch: *const WSK_CLIENT_CONNECTION_DISPATCH,
+            #[sal(In_opt)] OwningProcess: *mut EPROCESS,
+            #[sal(In_opt)] OwningThread: *mut ETHREAD,
+            #[sal(In_opt)] SecurityDescriptor: *mut c_void,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskSocketConnect: PFN_WSK_SOCKET_CONNECT,
     /// Carries out a control request on the client.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0600_0000,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Client:*mut
-                c_void,
-                #[sal(In)]ControlCode:u32,
-                #[sal(In)]InputSize:usize,
-                #[sal(In_reads_bytes_opt(InputSize))]InputBuffer:*mut
-                c_void,
-                #[sal(In)]OutputSize:usize,
-                #[sal(Out_writes_bytes_opt(OutputSize))]OutputBuffer:*mut
-                c_void,
-                #[sal(Out_opt)]OutputSizeReturned:*mut
-                usize,
-                #[sal(Inout_opt)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0600_0000, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In_opt)] Client: *mut c_void,
+            #[sal(In)] ControlCode: u32,
+            #[sal(In)] InputSize: usize,
+            #[sal(In_reads_bytes_opt(InputSize))] InputBuffer: *mut c_void,
+            #[sal(In)] OutputSize: usize,
+            #[sal(Out_writes_bytes_opt(OutputSize))] OutputBuffer: *mut c_void,
+            #[sal(Out_opt)] OutputSizeReturned: *mut usize,
+            #[sal(Inout_opt)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskControlClient: PFN_WSK_CONTROL_CLIENT,
     /// Looks up the addresses of a name.
@@ -725,31 +503,18 @@ pub struct WSK_PROVIDER_DISPATCH {
     /// From `NTDDI_WIN7` on: the tables of older providers end before it.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0601_0000,
-            irql = "<= PASSIVE_LEVEL",
-            entry = fn(
-                #[sal(In)]Client:*mut
-                c_void,
-                #[sal(In_opt)]NodeName:*mut
-                UNICODE_STRING,
-                #[sal(In_opt)]ServiceName:*mut
-                UNICODE_STRING,
-                #[sal(In_opt)]NameSpace:u32,
-                #[sal(In_opt)]Provider:*mut
-                GUID,
-                #[sal(In_opt)]Hints:*mut
-                ADDRINFOEXW,
-                #[sal(Outptr)]Result:*mut*mut
-                ADDRINFOEXW,
-                #[sal(In_opt)]OwningProcess:*mut
-                EPROCESS,
-                #[sal(In_opt)]OwningThread:*mut
-                ETHREAD,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0601_0000, irql = "<= PASSIVE_LEVEL", entry = fn(
+            #[sal(In_opt)] Client: *mut c_void,
+            #[sal(In_opt)] NodeName: *mut UNICODE_STRING,
+            #[sal(In_opt)] ServiceName: *mut UNICODE_STRING,
+            #[sal(In_opt)] NameSpace: u32,
+            #[sal(In_opt)] Provider: *mut GUID,
+            #[sal(In_opt)] Hints: *mut ADDRINFOEXW,
+            #[sal(Outptr)] Result: *mut *mut ADDRINFOEXW,
+            #[sal(In_opt)] OwningProcess: *mut EPROCESS,
+            #[sal(In_opt)] OwningThread: *mut ETHREAD,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskGetAddressInfo: PFN_WSK_GET_ADDRESS_INFO,
     /// Frees the addresses that were looked up.
@@ -757,11 +522,10 @@ pub struct WSK_PROVIDER_DISPATCH {
     /// From `NTDDI_WIN7` on: the tables of older providers end before it.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0601_0000,
-            irql = "<= PASSIVE_LEVEL",
-            entry = fn(#[sal(In)]Client:*mut c_void, #[sal(In)]AddrInfo:*mut ADDRINFOEXW)
-        )
+        dispatch(since = 0x0601_0000, irql = "<= PASSIVE_LEVEL", entry = fn(
+            #[sal(In_opt)] Client: *mut c_void,
+            #[sal(In)] AddrInfo: *mut ADDRINFOEXW,
+        ))
     )]
     pub WskFreeAddressInfo: PFN_WSK_FREE_ADDRESS_INFO,
     /// Looks up the name of an address.
@@ -769,31 +533,21 @@ pub struct WSK_PROVIDER_DISPATCH {
     /// From `NTDDI_WIN7` on: the tables of older providers end before it.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0601_0000,
-            irql = "<= PASSIVE_LEVEL",
-            entry = fn(
-                #[sal(In)]Client:*mut
-                c_void,
-                #[sal(In)]SockAddr:*mut
-                SOCKADDR,
-                #[sal(In)]SockAddrLength:u32,
-                #[sal(Out_opt)]NodeName:*mut
-                UNICODE_STRING,
-                #[sal(Out_opt)]ServiceName:*mut
-                UNICODE_STRING,
-                #[sal(In)]Flags:u32,
-                #[sal(In_opt)]OwningProcess:*mut
-                EPROCESS,
-                #[sal(In_opt)]OwningThread:*mut
-                ETHREAD,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0601_0000, irql = "<= PASSIVE_LEVEL", entry = fn(
+            #[sal(In_opt)] Client: *mut c_void,
+            #[sal(In)] SockAddr: *mut SOCKADDR,
+            #[sal(In)] SockAddrLength: u32,
+            #[sal(Out_opt)] NodeName: *mut UNICODE_STRING,
+            #[sal(Out_opt)] ServiceName: *mut UNICODE_STRING,
+            #[sal(In)] Flags: u32,
+            #[sal(In_opt)] OwningProcess: *mut EPROCESS,
+            #[sal(In_opt)] OwningThread: *mut ETHREAD,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskGetNameInfo: PFN_WSK_GET_NAME_INFO,
 }
+
 /// Functions of a listening socket.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_provider_listen_dispatch).
@@ -808,81 +562,51 @@ pub struct WSK_PROVIDER_LISTEN_DISPATCH {
     /// Binds the socket to a local address.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0600_0000,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Socket:*mut
-                WSK_SOCKET,
-                #[sal(In)]LocalAddress:*mut
-                SOCKADDR,
-                #[sal(Reserved)]Flags:u32,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0600_0000, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] Socket: *mut WSK_SOCKET,
+            #[sal(In)] LocalAddress: *mut SOCKADDR,
+            #[sal(Reserved)] Flags: u32,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskBind: PFN_WSK_BIND,
     /// Takes the next connection.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0600_0000,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]ListenSocket:*mut
-                WSK_SOCKET,
-                #[sal(Reserved)]Flags:u32,
-                #[sal(In_opt)]AcceptSocketContext:*mut
-                c_void,
-                #[sal(In_opt)]AcceptSocketDispatch:*const
-                WSK_CLIENT_CONNECTION_DISPATCH,
-                #[sal(Out_opt)]LocalAddress:*mut
-                SOCKADDR,
-                #[sal(Out_opt)]RemoteAddress:*mut
-                SOCKADDR,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0600_0000, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] ListenSocket: *mut WSK_SOCKET,
+            #[sal(Reserved)] Flags: u32,
+            #[sal(In_opt)] AcceptSocketContext: *mut c_void,
+            #[sal(In_opt)] AcceptSocketDispatch: *const WSK_CLIENT_CONNECTION_DISPATCH,
+            #[sal(Out_opt)] LocalAddress: *mut SOCKADDR,
+            #[sal(Out_opt)] RemoteAddress: *mut SOCKADDR,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskAccept: PFN_WSK_ACCEPT,
     /// Decides about a request whose inspection was put off.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0600_0000,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]ListenSocket:*mut
-                WSK_SOCKET,
-                #[sal(In)]InspectID:*mut
-                WSK_INSPECT_ID,
-                #[sal(In)]Action:WSK_INSPECT_ACTION,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0600_0000, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] ListenSocket: *mut WSK_SOCKET,
+            #[sal(In)] InspectID: *mut WSK_INSPECT_ID,
+            #[sal(In)] Action: WSK_INSPECT_ACTION,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskInspectComplete: PFN_WSK_INSPECT_COMPLETE,
     /// Tells the address that the socket is bound to.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0600_0000,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Socket:*mut
-                WSK_SOCKET,
-                #[sal(Out)]LocalAddress:*mut
-                SOCKADDR,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0600_0000, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] Socket: *mut WSK_SOCKET,
+            #[sal(Out)] LocalAddress: *mut SOCKADDR,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskGetLocalAddress: PFN_WSK_GET_LOCAL_ADDRESS,
 }
+
 /// Functions of a stream socket.
 ///
 /// Header: `wsk.h`, from `NTDDI_WIN10_RS2` on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_provider_stream_dispatch).
@@ -901,19 +625,12 @@ pub struct WSK_PROVIDER_STREAM_DISPATCH {
     /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0A00_0003,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Socket:*mut
-                WSK_SOCKET,
-                #[sal(In)]LocalAddress:*mut
-                SOCKADDR,
-                #[sal(Reserved)]Flags:u32,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0A00_0003, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] Socket: *mut WSK_SOCKET,
+            #[sal(In)] LocalAddress: *mut SOCKADDR,
+            #[sal(Reserved)] Flags: u32,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskBind: PFN_WSK_BIND,
     /// Takes the next connection.
@@ -921,25 +638,15 @@ pub struct WSK_PROVIDER_STREAM_DISPATCH {
     /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0A00_0003,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]ListenSocket:*mut
-                WSK_SOCKET,
-                #[sal(Reserved)]Flags:u32,
-                #[sal(In_opt)]AcceptSocketContext:*mut
-                c_void,
-                #[sal(In_opt)]AcceptSocketDispatch:*const
-                WSK_CLIENT_CONNECTION_DISPATCH,
-                #[sal(Out_opt)]LocalAddress:*mut
-                SOCKADDR,
-                #[sal(Out_opt)]RemoteAddress:*mut
-                SOCKADDR,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0A00_0003, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] ListenSocket: *mut WSK_SOCKET,
+            #[sal(Reserved)] Flags: u32,
+            #[sal(In_opt)] AcceptSocketContext: *mut c_void,
+            #[sal(In_opt)] AcceptSocketDispatch: *const WSK_CLIENT_CONNECTION_DISPATCH,
+            #[sal(Out_opt)] LocalAddress: *mut SOCKADDR,
+            #[sal(Out_opt)] RemoteAddress: *mut SOCKADDR,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskAccept: PFN_WSK_ACCEPT,
     /// Connects the socket.
@@ -947,19 +654,12 @@ pub struct WSK_PROVIDER_STREAM_DISPATCH {
     /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0A00_0003,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Socket:*mut
-                WSK_SOCKET,
-                #[sal(In)]RemoteAddress:*mut
-                SOCKADDR,
-                #[sal(Reserved)]Flags:u32,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0A00_0003, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] Socket: *mut WSK_SOCKET,
+            #[sal(In)] RemoteAddress: *mut SOCKADDR,
+            #[sal(Reserved)] Flags: u32,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskConnect: PFN_WSK_CONNECT,
     /// Makes the socket wait for connections.
@@ -967,16 +667,10 @@ pub struct WSK_PROVIDER_STREAM_DISPATCH {
     /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0A00_0003,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Socket:*mut
-                WSK_SOCKET,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0A00_0003, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] Socket: *mut WSK_SOCKET,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskListen: PFN_WSK_LISTEN,
     /// Sends data.
@@ -984,19 +678,12 @@ pub struct WSK_PROVIDER_STREAM_DISPATCH {
     /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0A00_0003,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Socket:*mut
-                WSK_SOCKET,
-                #[sal(In)]Buffer:*mut
-                WSK_BUF,
-                #[sal(In)]Flags:u32,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0A00_0003, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] Socket: *mut WSK_SOCKET,
+            #[sal(In)] Buffer: *mut WSK_BUF,
+            #[sal(In)] Flags: u32,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskSend: PFN_WSK_SEND,
     /// Takes data.
@@ -1004,19 +691,12 @@ pub struct WSK_PROVIDER_STREAM_DISPATCH {
     /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0A00_0003,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Socket:*mut
-                WSK_SOCKET,
-                #[sal(In)]Buffer:*mut
-                WSK_BUF,
-                #[sal(In)]Flags:u32,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0A00_0003, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] Socket: *mut WSK_SOCKET,
+            #[sal(In)] Buffer: *mut WSK_BUF,
+            #[sal(In)] Flags: u32,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskReceive: PFN_WSK_RECEIVE,
     /// Ends the connection.
@@ -1024,19 +704,12 @@ pub struct WSK_PROVIDER_STREAM_DISPATCH {
     /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0A00_0003,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Socket:*mut
-                WSK_SOCKET,
-                #[sal(In_opt)]Buffer:*mut
-                WSK_BUF,
-                #[sal(In)]Flags:u32,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0A00_0003, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] Socket: *mut WSK_SOCKET,
+            #[sal(In_opt)] Buffer: *mut WSK_BUF,
+            #[sal(In)] Flags: u32,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskDisconnect: PFN_WSK_DISCONNECT,
     /// Gives back data that a receive event has kept.
@@ -1044,16 +717,10 @@ pub struct WSK_PROVIDER_STREAM_DISPATCH {
     /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0A00_0003,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Socket:*mut
-                WSK_SOCKET,
-                #[sal(In)]DataIndication:*mut
-                WSK_DATA_INDICATION
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0A00_0003, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] Socket: *mut WSK_SOCKET,
+            #[sal(In)] DataIndication: *mut WSK_DATA_INDICATION,
+        ) -> NTSTATUS)
     )]
     pub WskRelease: PFN_WSK_RELEASE_DATA_INDICATION_LIST,
     /// Tells the address that the socket is bound to.
@@ -1061,18 +728,11 @@ pub struct WSK_PROVIDER_STREAM_DISPATCH {
     /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0A00_0003,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Socket:*mut
-                WSK_SOCKET,
-                #[sal(Out)]LocalAddress:*mut
-                SOCKADDR,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0A00_0003, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] Socket: *mut WSK_SOCKET,
+            #[sal(Out)] LocalAddress: *mut SOCKADDR,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskGetLocalAddress: PFN_WSK_GET_LOCAL_ADDRESS,
     /// Tells the address that the socket is connected to.
@@ -1080,18 +740,11 @@ pub struct WSK_PROVIDER_STREAM_DISPATCH {
     /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0A00_0003,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Socket:*mut
-                WSK_SOCKET,
-                #[sal(Out)]RemoteAddress:*mut
-                SOCKADDR,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0A00_0003, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] Socket: *mut WSK_SOCKET,
+            #[sal(Out)] RemoteAddress: *mut SOCKADDR,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskGetRemoteAddress: PFN_WSK_GET_REMOTE_ADDRESS,
     /// Connects the socket and sends data with that.
@@ -1101,21 +754,13 @@ pub struct WSK_PROVIDER_STREAM_DISPATCH {
     /// From `NTDDI_WIN10_RS2` on: the tables of older providers end before it.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0A00_0003,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Socket:*mut
-                WSK_SOCKET,
-                #[sal(In)]RemoteAddress:*mut
-                SOCKADDR,
-                #[sal(In_opt)]Buffer:*mut
-                WSK_BUF,
-                #[sal(Reserved)]Flags:u32,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0A00_0003, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] Socket: *mut WSK_SOCKET,
+            #[sal(In)] RemoteAddress: *mut SOCKADDR,
+            #[sal(In_opt)] Buffer: *mut WSK_BUF,
+            #[sal(Reserved)] Flags: u32,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskConnectEx: PFN_WSK_CONNECT_EX,
     /// Sends data with control information.
@@ -1125,22 +770,14 @@ pub struct WSK_PROVIDER_STREAM_DISPATCH {
     /// From `NTDDI_WIN10_RS4` on: the tables of older providers end before it.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0A00_0005,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Socket:*mut
-                WSK_SOCKET,
-                #[sal(In)]Buffer:*mut
-                WSK_BUF,
-                #[sal(In)]Flags:u32,
-                #[sal(In)]ControlInfoLength:u32,
-                #[sal(In_reads_bytes_opt(ControlInfoLength))]ControlInfo:*mut
-                WSACMSGHDR,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0A00_0005, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] Socket: *mut WSK_SOCKET,
+            #[sal(In)] Buffer: *mut WSK_BUF,
+            #[sal(In)] Flags: u32,
+            #[sal(In)] ControlInfoLength: u32,
+            #[sal(In_reads_bytes_opt(ControlInfoLength))] ControlInfo: *mut WSACMSGHDR,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskSendEx: PFN_WSK_SEND_EX,
     /// Takes data with its control information.
@@ -1150,25 +787,15 @@ pub struct WSK_PROVIDER_STREAM_DISPATCH {
     /// From `NTDDI_WIN10_RS4` on: the tables of older providers end before it.
     #[cfg_attr(
         feature = "dispatch",
-        dispatch(
-            since = 0x0A00_0005,
-            irql = "<= DISPATCH_LEVEL",
-            entry = fn(
-                #[sal(In)]Socket:*mut
-                WSK_SOCKET,
-                #[sal(In)]Buffer:*mut
-                WSK_BUF,
-                #[sal(In)]Flags:u32,
-                #[sal(Inout_opt)]ControlInfoLength:*mut
-                u32,
-                #[sal(Out_writes_bytes_opt(*ControlInfoLength))]ControlInfo:*mut
-                WSACMSGHDR,
-                #[sal(Reserved)]ControlFlags:*mut
-                u32,
-                #[sal(Inout)]Irp:*mut
-                IRP
-            )->NTSTATUS
-        )
+        dispatch(since = 0x0A00_0005, irql = "<= DISPATCH_LEVEL", entry = fn(
+            #[sal(In)] Socket: *mut WSK_SOCKET,
+            #[sal(In)] Buffer: *mut WSK_BUF,
+            #[sal(In)] Flags: u32,
+            #[sal(Inout_opt)] ControlInfoLength: *mut u32,
+            #[sal(Out_writes_bytes_opt(*ControlInfoLength))] ControlInfo: *mut WSACMSGHDR,
+            #[sal(Reserved)] ControlFlags: *mut u32,
+            #[sal(Inout)] Irp: *mut IRP,
+        ) -> NTSTATUS)
     )]
     pub WskReceiveEx: PFN_WSK_RECEIVE_EX,
 }

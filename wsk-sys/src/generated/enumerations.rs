@@ -8,29 +8,32 @@
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EVENT_TYPE(pub i32);
+
 impl EVENT_TYPE {
     /// Stays signalled, releasing every waiter, until it is reset.
     pub const NotificationEvent: Self = Self(0);
     /// Releases one waiter and resets itself.
     pub const SynchronizationEvent: Self = Self(1);
 }
+
 impl core::fmt::Debug for EVENT_TYPE {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(
-            match self.0 {
-                0 => "NotificationEvent",
-                1 => "SynchronizationEvent",
-                other => return f.debug_tuple("EVENT_TYPE").field(&other).finish(),
-            },
-        )
+        let name = match self.0 {
+            0 => "NotificationEvent",
+            1 => "SynchronizationEvent",
+            other => return write!(f, "EVENT_TYPE({other})"),
+        };
+        f.write_str(name)
     }
 }
+
 /// What an adapter or controller does with a device that waits for it.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ne-wdm-_io_allocation_action).
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct IO_ALLOCATION_ACTION(pub i32);
+
 impl IO_ALLOCATION_ACTION {
     /// Keeps what it got.
     pub const KeepObject: Self = Self(1);
@@ -39,26 +42,51 @@ impl IO_ALLOCATION_ACTION {
     /// Gives the adapter back and keeps the map registers.
     pub const DeallocateObjectKeepRegisters: Self = Self(3);
 }
+
 impl core::fmt::Debug for IO_ALLOCATION_ACTION {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(
-            match self.0 {
-                1 => "KeepObject",
-                2 => "DeallocateObject",
-                3 => "DeallocateObjectKeepRegisters",
-                other => {
-                    return f.debug_tuple("IO_ALLOCATION_ACTION").field(&other).finish();
-                }
-            },
-        )
+        let name = match self.0 {
+            1 => "KeepObject",
+            2 => "DeallocateObject",
+            3 => "DeallocateObjectKeepRegisters",
+            other => return write!(f, "IO_ALLOCATION_ACTION({other})"),
+        };
+        f.write_str(name)
     }
 }
+
+/// What a completion routine answers, under other names.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ne-wdm-_io_completion_routine_result).
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct IO_COMPLETION_ROUTINE_RESULT(pub i32);
+
+impl IO_COMPLETION_ROUTINE_RESULT {
+    /// The request goes on up to the driver above.
+    pub const ContinueCompletion: Self = Self(0);
+    /// The request stays with this driver.
+    pub const StopCompletion: Self = Self(-1073741802);
+}
+
+impl core::fmt::Debug for IO_COMPLETION_ROUTINE_RESULT {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let name = match self.0 {
+            0 => "ContinueCompletion",
+            -1073741802 => "StopCompletion",
+            other => return write!(f, "IO_COMPLETION_ROUTINE_RESULT({other})"),
+        };
+        f.write_str(name)
+    }
+}
+
 /// Protocols over IP, which are also levels of options.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/ne-ws2def-ipproto).
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct IPPROTO(pub i32);
+
 impl IPPROTO {
     /// Options of IPv6, hop by hop.
     pub const IPPROTO_HOPOPTS: Self = Self(0);
@@ -131,56 +159,58 @@ impl IPPROTO {
     /// End of what the system keeps.
     pub const IPPROTO_RESERVED_MAX: Self = Self(261);
 }
+
 impl core::fmt::Debug for IPPROTO {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(
-            match self.0 {
-                0 => "IPPROTO_HOPOPTS",
-                1 => "IPPROTO_ICMP",
-                2 => "IPPROTO_IGMP",
-                3 => "IPPROTO_GGP",
-                4 => "IPPROTO_IPV4",
-                5 => "IPPROTO_ST",
-                6 => "IPPROTO_TCP",
-                7 => "IPPROTO_CBT",
-                8 => "IPPROTO_EGP",
-                9 => "IPPROTO_IGP",
-                12 => "IPPROTO_PUP",
-                17 => "IPPROTO_UDP",
-                22 => "IPPROTO_IDP",
-                27 => "IPPROTO_RDP",
-                41 => "IPPROTO_IPV6",
-                43 => "IPPROTO_ROUTING",
-                44 => "IPPROTO_FRAGMENT",
-                50 => "IPPROTO_ESP",
-                51 => "IPPROTO_AH",
-                58 => "IPPROTO_ICMPV6",
-                59 => "IPPROTO_NONE",
-                60 => "IPPROTO_DSTOPTS",
-                77 => "IPPROTO_ND",
-                78 => "IPPROTO_ICLFXBM",
-                103 => "IPPROTO_PIM",
-                113 => "IPPROTO_PGM",
-                115 => "IPPROTO_L2TP",
-                132 => "IPPROTO_SCTP",
-                255 => "IPPROTO_RAW",
-                256 => "IPPROTO_MAX",
-                257 => "IPPROTO_RESERVED_RAW",
-                258 => "IPPROTO_RESERVED_IPSEC",
-                259 => "IPPROTO_RESERVED_IPSECOFFLOAD",
-                260 => "IPPROTO_RESERVED_WNV",
-                261 => "IPPROTO_RESERVED_MAX",
-                other => return f.debug_tuple("IPPROTO").field(&other).finish(),
-            },
-        )
+        let name = match self.0 {
+            0 => "IPPROTO_HOPOPTS",
+            1 => "IPPROTO_ICMP",
+            2 => "IPPROTO_IGMP",
+            3 => "IPPROTO_GGP",
+            4 => "IPPROTO_IPV4",
+            5 => "IPPROTO_ST",
+            6 => "IPPROTO_TCP",
+            7 => "IPPROTO_CBT",
+            8 => "IPPROTO_EGP",
+            9 => "IPPROTO_IGP",
+            12 => "IPPROTO_PUP",
+            17 => "IPPROTO_UDP",
+            22 => "IPPROTO_IDP",
+            27 => "IPPROTO_RDP",
+            41 => "IPPROTO_IPV6",
+            43 => "IPPROTO_ROUTING",
+            44 => "IPPROTO_FRAGMENT",
+            50 => "IPPROTO_ESP",
+            51 => "IPPROTO_AH",
+            58 => "IPPROTO_ICMPV6",
+            59 => "IPPROTO_NONE",
+            60 => "IPPROTO_DSTOPTS",
+            77 => "IPPROTO_ND",
+            78 => "IPPROTO_ICLFXBM",
+            103 => "IPPROTO_PIM",
+            113 => "IPPROTO_PGM",
+            115 => "IPPROTO_L2TP",
+            132 => "IPPROTO_SCTP",
+            255 => "IPPROTO_RAW",
+            256 => "IPPROTO_MAX",
+            257 => "IPPROTO_RESERVED_RAW",
+            258 => "IPPROTO_RESERVED_IPSEC",
+            259 => "IPPROTO_RESERVED_IPSECOFFLOAD",
+            260 => "IPPROTO_RESERVED_WNV",
+            261 => "IPPROTO_RESERVED_MAX",
+            other => return write!(f, "IPPROTO({other})"),
+        };
+        f.write_str(name)
     }
 }
+
 /// What is asked about a value of a registry key.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ne-wdm-_key_value_information_class).
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KEY_VALUE_INFORMATION_CLASS(pub i32);
+
 impl KEY_VALUE_INFORMATION_CLASS {
     /// Name and kind.
     pub const KeyValueBasicInformation: Self = Self(0);
@@ -197,33 +227,30 @@ impl KEY_VALUE_INFORMATION_CLASS {
     /// Number of classes.
     pub const MaxKeyValueInfoClass: Self = Self(6);
 }
+
 impl core::fmt::Debug for KEY_VALUE_INFORMATION_CLASS {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(
-            match self.0 {
-                0 => "KeyValueBasicInformation",
-                1 => "KeyValueFullInformation",
-                2 => "KeyValuePartialInformation",
-                3 => "KeyValueFullInformationAlign64",
-                4 => "KeyValuePartialInformationAlign64",
-                5 => "KeyValueLayerInformation",
-                6 => "MaxKeyValueInfoClass",
-                other => {
-                    return f
-                        .debug_tuple("KEY_VALUE_INFORMATION_CLASS")
-                        .field(&other)
-                        .finish();
-                }
-            },
-        )
+        let name = match self.0 {
+            0 => "KeyValueBasicInformation",
+            1 => "KeyValueFullInformation",
+            2 => "KeyValuePartialInformation",
+            3 => "KeyValueFullInformationAlign64",
+            4 => "KeyValuePartialInformationAlign64",
+            5 => "KeyValueLayerInformation",
+            6 => "MaxKeyValueInfoClass",
+            other => return write!(f, "KEY_VALUE_INFORMATION_CLASS({other})"),
+        };
+        f.write_str(name)
     }
 }
+
 /// Why a thread waits, as tools show it.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ne-wdm-_kwait_reason).
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KWAIT_REASON(pub i32);
+
 impl KWAIT_REASON {
     /// A driver waits for something of its own; what drivers pass.
     pub const Executive: Self = Self(0);
@@ -312,64 +339,66 @@ impl KWAIT_REASON {
     /// Number of reasons.
     pub const MaximumWaitReason: Self = Self(42);
 }
+
 impl core::fmt::Debug for KWAIT_REASON {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(
-            match self.0 {
-                0 => "Executive",
-                1 => "FreePage",
-                2 => "PageIn",
-                3 => "PoolAllocation",
-                4 => "DelayExecution",
-                5 => "Suspended",
-                6 => "UserRequest",
-                7 => "WrExecutive",
-                8 => "WrFreePage",
-                9 => "WrPageIn",
-                10 => "WrPoolAllocation",
-                11 => "WrDelayExecution",
-                12 => "WrSuspended",
-                13 => "WrUserRequest",
-                14 => "WrSpare0",
-                15 => "WrQueue",
-                16 => "WrLpcReceive",
-                17 => "WrLpcReply",
-                18 => "WrVirtualMemory",
-                19 => "WrPageOut",
-                20 => "WrRendezvous",
-                21 => "WrKeyedEvent",
-                22 => "WrTerminated",
-                23 => "WrProcessInSwap",
-                24 => "WrCpuRateControl",
-                25 => "WrCalloutStack",
-                26 => "WrKernel",
-                27 => "WrResource",
-                28 => "WrPushLock",
-                29 => "WrMutex",
-                30 => "WrQuantumEnd",
-                31 => "WrDispatchInt",
-                32 => "WrPreempted",
-                33 => "WrYieldExecution",
-                34 => "WrFastMutex",
-                35 => "WrGuardedMutex",
-                36 => "WrRundown",
-                37 => "WrAlertByThreadId",
-                38 => "WrDeferredPreempt",
-                39 => "WrPhysicalFault",
-                40 => "WrIoRing",
-                41 => "WrMdlCache",
-                42 => "MaximumWaitReason",
-                other => return f.debug_tuple("KWAIT_REASON").field(&other).finish(),
-            },
-        )
+        let name = match self.0 {
+            0 => "Executive",
+            1 => "FreePage",
+            2 => "PageIn",
+            3 => "PoolAllocation",
+            4 => "DelayExecution",
+            5 => "Suspended",
+            6 => "UserRequest",
+            7 => "WrExecutive",
+            8 => "WrFreePage",
+            9 => "WrPageIn",
+            10 => "WrPoolAllocation",
+            11 => "WrDelayExecution",
+            12 => "WrSuspended",
+            13 => "WrUserRequest",
+            14 => "WrSpare0",
+            15 => "WrQueue",
+            16 => "WrLpcReceive",
+            17 => "WrLpcReply",
+            18 => "WrVirtualMemory",
+            19 => "WrPageOut",
+            20 => "WrRendezvous",
+            21 => "WrKeyedEvent",
+            22 => "WrTerminated",
+            23 => "WrProcessInSwap",
+            24 => "WrCpuRateControl",
+            25 => "WrCalloutStack",
+            26 => "WrKernel",
+            27 => "WrResource",
+            28 => "WrPushLock",
+            29 => "WrMutex",
+            30 => "WrQuantumEnd",
+            31 => "WrDispatchInt",
+            32 => "WrPreempted",
+            33 => "WrYieldExecution",
+            34 => "WrFastMutex",
+            35 => "WrGuardedMutex",
+            36 => "WrRundown",
+            37 => "WrAlertByThreadId",
+            38 => "WrDeferredPreempt",
+            39 => "WrPhysicalFault",
+            40 => "WrIoRing",
+            41 => "WrMdlCache",
+            42 => "MaximumWaitReason",
+            other => return write!(f, "KWAIT_REASON({other})"),
+        };
+        f.write_str(name)
     }
 }
+
 /// What locked memory will be used for.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ne-wdm-_lock_operation).
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LOCK_OPERATION(pub i32);
+
 impl LOCK_OPERATION {
     /// The memory will be read.
     pub const IoReadAccess: Self = Self(0);
@@ -378,24 +407,26 @@ impl LOCK_OPERATION {
     /// The memory will be read and written.
     pub const IoModifyAccess: Self = Self(2);
 }
+
 impl core::fmt::Debug for LOCK_OPERATION {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(
-            match self.0 {
-                0 => "IoReadAccess",
-                1 => "IoWriteAccess",
-                2 => "IoModifyAccess",
-                other => return f.debug_tuple("LOCK_OPERATION").field(&other).finish(),
-            },
-        )
+        let name = match self.0 {
+            0 => "IoReadAccess",
+            1 => "IoWriteAccess",
+            2 => "IoModifyAccess",
+            other => return write!(f, "LOCK_OPERATION({other})"),
+        };
+        f.write_str(name)
     }
 }
+
 /// How processors may cache mapped memory.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ne-wdm-_memory_caching_type).
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MEMORY_CACHING_TYPE(pub i32);
+
 impl MEMORY_CACHING_TYPE {
     /// Not at all.
     pub const MmNonCached: Self = Self(0);
@@ -414,56 +445,53 @@ impl MEMORY_CACHING_TYPE {
     /// Memory is not mapped.
     pub const MmNotMapped: Self = Self(-1);
 }
+
 impl core::fmt::Debug for MEMORY_CACHING_TYPE {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(
-            match self.0 {
-                0 => "MmNonCached",
-                1 => "MmCached",
-                2 => "MmWriteCombined",
-                3 => "MmHardwareCoherentCached",
-                4 => "MmNonCachedUnordered",
-                5 => "MmUSWCCached",
-                6 => "MmMaximumCacheType",
-                -1 => "MmNotMapped",
-                other => {
-                    return f.debug_tuple("MEMORY_CACHING_TYPE").field(&other).finish();
-                }
-            },
-        )
+        let name = match self.0 {
+            0 => "MmNonCached",
+            1 => "MmCached",
+            2 => "MmWriteCombined",
+            3 => "MmHardwareCoherentCached",
+            4 => "MmNonCachedUnordered",
+            5 => "MmUSWCCached",
+            6 => "MmMaximumCacheType",
+            -1 => "MmNotMapped",
+            other => return write!(f, "MEMORY_CACHING_TYPE({other})"),
+        };
+        f.write_str(name)
     }
 }
+
 /// How processors may cache memory, under an older enumeration.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ne-wdm-_memory_caching_type_orig).
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MEMORY_CACHING_TYPE_ORIG(pub i32);
+
 impl MEMORY_CACHING_TYPE_ORIG {
     /// Writes may be combined, as a frame buffer wants it.
     pub const MmFrameBufferCached: Self = Self(2);
 }
+
 impl core::fmt::Debug for MEMORY_CACHING_TYPE_ORIG {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(
-            match self.0 {
-                2 => "MmFrameBufferCached",
-                other => {
-                    return f
-                        .debug_tuple("MEMORY_CACHING_TYPE_ORIG")
-                        .field(&other)
-                        .finish();
-                }
-            },
-        )
+        let name = match self.0 {
+            2 => "MmFrameBufferCached",
+            other => return write!(f, "MEMORY_CACHING_TYPE_ORIG({other})"),
+        };
+        f.write_str(name)
     }
 }
+
 /// How hard the system tries to map memory, when it is short of what that takes.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ne-wdm-_mm_page_priority).
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MM_PAGE_PRIORITY(pub i32);
+
 impl MM_PAGE_PRIORITY {
     /// May fail although much is left.
     pub const LowPagePriority: Self = Self(0);
@@ -472,24 +500,26 @@ impl MM_PAGE_PRIORITY {
     /// May fail only when nothing is left.
     pub const HighPagePriority: Self = Self(32);
 }
+
 impl core::fmt::Debug for MM_PAGE_PRIORITY {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(
-            match self.0 {
-                0 => "LowPagePriority",
-                16 => "NormalPagePriority",
-                32 => "HighPagePriority",
-                other => return f.debug_tuple("MM_PAGE_PRIORITY").field(&other).finish(),
-            },
-        )
+        let name = match self.0 {
+            0 => "LowPagePriority",
+            16 => "NormalPagePriority",
+            32 => "HighPagePriority",
+            other => return write!(f, "MM_PAGE_PRIORITY({other})"),
+        };
+        f.write_str(name)
     }
 }
+
 /// Who asks for something: the kernel, or a user-mode program that is not to be trusted.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/previousmode).
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MODE(pub i32);
+
 impl MODE {
     /// The kernel.
     pub const KernelMode: Self = Self(0);
@@ -498,72 +528,76 @@ impl MODE {
     /// Number of modes.
     pub const MaximumMode: Self = Self(2);
 }
+
 impl core::fmt::Debug for MODE {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(
-            match self.0 {
-                0 => "KernelMode",
-                1 => "UserMode",
-                2 => "MaximumMode",
-                other => return f.debug_tuple("MODE").field(&other).finish(),
-            },
-        )
+        let name = match self.0 {
+            0 => "KernelMode",
+            1 => "UserMode",
+            2 => "MaximumMode",
+            other => return write!(f, "MODE({other})"),
+        };
+        f.write_str(name)
     }
 }
+
 /// Whether a list of senders names those to hear, or those to shut out.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/ne-ws2ipdef-multicast_mode_type).
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MULTICAST_MODE_TYPE(pub i32);
+
 impl MULTICAST_MODE_TYPE {
     /// Those to hear.
     pub const MCAST_INCLUDE: Self = Self(0);
     /// Those to shut out.
     pub const MCAST_EXCLUDE: Self = Self(1);
 }
+
 impl core::fmt::Debug for MULTICAST_MODE_TYPE {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(
-            match self.0 {
-                0 => "MCAST_INCLUDE",
-                1 => "MCAST_EXCLUDE",
-                other => {
-                    return f.debug_tuple("MULTICAST_MODE_TYPE").field(&other).finish();
-                }
-            },
-        )
+        let name = match self.0 {
+            0 => "MCAST_INCLUDE",
+            1 => "MCAST_EXCLUDE",
+            other => return write!(f, "MULTICAST_MODE_TYPE({other})"),
+        };
+        f.write_str(name)
     }
 }
+
 /// How a network module is named.
 ///
 /// Header: `netiodef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/netiodef/ne-netiodef-npi_moduleid_type).
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct NPI_MODULEID_TYPE(pub i32);
+
 impl NPI_MODULEID_TYPE {
     /// By an identifier of its own.
     pub const MIT_GUID: Self = Self(1);
     /// By its network interface.
     pub const MIT_IF_LUID: Self = Self(2);
 }
+
 impl core::fmt::Debug for NPI_MODULEID_TYPE {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(
-            match self.0 {
-                1 => "MIT_GUID",
-                2 => "MIT_IF_LUID",
-                other => return f.debug_tuple("NPI_MODULEID_TYPE").field(&other).finish(),
-            },
-        )
+        let name = match self.0 {
+            1 => "MIT_GUID",
+            2 => "MIT_IF_LUID",
+            other => return write!(f, "NPI_MODULEID_TYPE({other})"),
+        };
+        f.write_str(name)
     }
 }
+
 /// How a socket finds out the largest packet on its path.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/ne-ws2ipdef-pmtud_state).
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PMTUD_STATE(pub i32);
+
 impl PMTUD_STATE {
     /// As the system is set.
     pub const IP_PMTUDISC_NOT_SET: Self = Self(0);
@@ -576,26 +610,28 @@ impl PMTUD_STATE {
     /// Number of ways.
     pub const IP_PMTUDISC_MAX: Self = Self(4);
 }
+
 impl core::fmt::Debug for PMTUD_STATE {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(
-            match self.0 {
-                0 => "IP_PMTUDISC_NOT_SET",
-                1 => "IP_PMTUDISC_DO",
-                2 => "IP_PMTUDISC_DONT",
-                3 => "IP_PMTUDISC_PROBE",
-                4 => "IP_PMTUDISC_MAX",
-                other => return f.debug_tuple("PMTUD_STATE").field(&other).finish(),
-            },
-        )
+        let name = match self.0 {
+            0 => "IP_PMTUDISC_NOT_SET",
+            1 => "IP_PMTUDISC_DO",
+            2 => "IP_PMTUDISC_DONT",
+            3 => "IP_PMTUDISC_PROBE",
+            4 => "IP_PMTUDISC_MAX",
+            other => return write!(f, "PMTUD_STATE({other})"),
+        };
+        f.write_str(name)
     }
 }
+
 /// Kind of memory that a pool allocation gets.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ne-wdm-_pool_type).
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct POOL_TYPE(pub i32);
+
 impl POOL_TYPE {
     /// Memory that is always present and may hold code.
     pub const NonPagedPool: Self = Self(0);
@@ -644,39 +680,41 @@ impl POOL_TYPE {
     /// Memory of a session that is always present and holds no code.
     pub const NonPagedPoolSessionNx: Self = Self(544);
 }
+
 impl core::fmt::Debug for POOL_TYPE {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(
-            match self.0 {
-                0 => "NonPagedPool",
-                1 => "PagedPool",
-                2 => "NonPagedPoolMustSucceed",
-                3 => "DontUseThisType",
-                4 => "NonPagedPoolCacheAligned",
-                5 => "PagedPoolCacheAligned",
-                6 => "NonPagedPoolCacheAlignedMustS",
-                7 => "MaxPoolType",
-                32 => "NonPagedPoolSession",
-                33 => "PagedPoolSession",
-                34 => "NonPagedPoolMustSucceedSession",
-                35 => "DontUseThisTypeSession",
-                36 => "NonPagedPoolCacheAlignedSession",
-                37 => "PagedPoolCacheAlignedSession",
-                38 => "NonPagedPoolCacheAlignedMustSSession",
-                512 => "NonPagedPoolNx",
-                516 => "NonPagedPoolNxCacheAligned",
-                544 => "NonPagedPoolSessionNx",
-                other => return f.debug_tuple("POOL_TYPE").field(&other).finish(),
-            },
-        )
+        let name = match self.0 {
+            0 => "NonPagedPool",
+            1 => "PagedPool",
+            2 => "NonPagedPoolMustSucceed",
+            3 => "DontUseThisType",
+            4 => "NonPagedPoolCacheAligned",
+            5 => "PagedPoolCacheAligned",
+            6 => "NonPagedPoolCacheAlignedMustS",
+            7 => "MaxPoolType",
+            32 => "NonPagedPoolSession",
+            33 => "PagedPoolSession",
+            34 => "NonPagedPoolMustSucceedSession",
+            35 => "DontUseThisTypeSession",
+            36 => "NonPagedPoolCacheAlignedSession",
+            37 => "PagedPoolCacheAlignedSession",
+            38 => "NonPagedPoolCacheAlignedMustSSession",
+            512 => "NonPagedPoolNx",
+            516 => "NonPagedPoolNxCacheAligned",
+            544 => "NonPagedPoolSessionNx",
+            other => return write!(f, "POOL_TYPE({other})"),
+        };
+        f.write_str(name)
     }
 }
+
 /// Which packets of an interface are received.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/ne-mstcpip-rcvall_value).
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RCVALL_VALUE(pub i32);
+
 impl RCVALL_VALUE {
     /// Those for this socket.
     pub const RCVALL_OFF: Self = Self(0);
@@ -687,25 +725,55 @@ impl RCVALL_VALUE {
     /// All that come up to the IP layer.
     pub const RCVALL_IPLEVEL: Self = Self(3);
 }
+
 impl core::fmt::Debug for RCVALL_VALUE {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(
-            match self.0 {
-                0 => "RCVALL_OFF",
-                1 => "RCVALL_ON",
-                2 => "RCVALL_SOCKETLEVELONLY",
-                3 => "RCVALL_IPLEVEL",
-                other => return f.debug_tuple("RCVALL_VALUE").field(&other).finish(),
-            },
-        )
+        let name = match self.0 {
+            0 => "RCVALL_OFF",
+            1 => "RCVALL_ON",
+            2 => "RCVALL_SOCKETLEVELONLY",
+            3 => "RCVALL_IPLEVEL",
+            other => return write!(f, "RCVALL_VALUE({other})"),
+        };
+        f.write_str(name)
     }
 }
+
+/// Outcome of comparing two elements.
+///
+/// Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/ne-ntddk-_rtl_generic_compare_results).
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RTL_GENERIC_COMPARE_RESULTS(pub i32);
+
+impl RTL_GENERIC_COMPARE_RESULTS {
+    /// The first comes before the second.
+    pub const GenericLessThan: Self = Self(0);
+    /// The first comes after the second.
+    pub const GenericGreaterThan: Self = Self(1);
+    /// They are the same.
+    pub const GenericEqual: Self = Self(2);
+}
+
+impl core::fmt::Debug for RTL_GENERIC_COMPARE_RESULTS {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let name = match self.0 {
+            0 => "GenericLessThan",
+            1 => "GenericGreaterThan",
+            2 => "GenericEqual",
+            other => return write!(f, "RTL_GENERIC_COMPARE_RESULTS({other})"),
+        };
+        f.write_str(name)
+    }
+}
+
 /// How far an address reaches.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/ne-ws2def-scope_level).
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SCOPE_LEVEL(pub i32);
+
 impl SCOPE_LEVEL {
     /// One interface.
     pub const ScopeLevelInterface: Self = Self(1);
@@ -724,29 +792,31 @@ impl SCOPE_LEVEL {
     /// Number of levels.
     pub const ScopeLevelCount: Self = Self(16);
 }
+
 impl core::fmt::Debug for SCOPE_LEVEL {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(
-            match self.0 {
-                1 => "ScopeLevelInterface",
-                2 => "ScopeLevelLink",
-                3 => "ScopeLevelSubnet",
-                4 => "ScopeLevelAdmin",
-                5 => "ScopeLevelSite",
-                8 => "ScopeLevelOrganization",
-                14 => "ScopeLevelGlobal",
-                16 => "ScopeLevelCount",
-                other => return f.debug_tuple("SCOPE_LEVEL").field(&other).finish(),
-            },
-        )
+        let name = match self.0 {
+            1 => "ScopeLevelInterface",
+            2 => "ScopeLevelLink",
+            3 => "ScopeLevelSubnet",
+            4 => "ScopeLevelAdmin",
+            5 => "ScopeLevelSite",
+            8 => "ScopeLevelOrganization",
+            14 => "ScopeLevelGlobal",
+            16 => "ScopeLevelCount",
+            other => return write!(f, "SCOPE_LEVEL({other})"),
+        };
+        f.write_str(name)
     }
 }
+
 /// How much the traffic of a socket matters.
 ///
 /// Header: `mstcpip.h`, from `NTDDI_WIN10_FE` on. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/ne-mstcpip-socket_priority_hint).
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SOCKET_PRIORITY_HINT(pub i32);
+
 impl SOCKET_PRIORITY_HINT {
     /// Least.
     ///
@@ -765,27 +835,27 @@ impl SOCKET_PRIORITY_HINT {
     /// From `NTDDI_WIN10_FE` on.
     pub const SocketMaximumPriorityHintType: Self = Self(3);
 }
+
 impl core::fmt::Debug for SOCKET_PRIORITY_HINT {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(
-            match self.0 {
-                0 => "SocketPriorityHintVeryLow",
-                1 => "SocketPriorityHintLow",
-                2 => "SocketPriorityHintNormal",
-                3 => "SocketMaximumPriorityHintType",
-                other => {
-                    return f.debug_tuple("SOCKET_PRIORITY_HINT").field(&other).finish();
-                }
-            },
-        )
+        let name = match self.0 {
+            0 => "SocketPriorityHintVeryLow",
+            1 => "SocketPriorityHintLow",
+            2 => "SocketPriorityHintNormal",
+            3 => "SocketMaximumPriorityHintType",
+            other => return write!(f, "SOCKET_PRIORITY_HINT({other})"),
+        };
+        f.write_str(name)
     }
 }
+
 /// What secures the traffic of a socket.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/ne-mstcpip-socket_security_protocol).
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SOCKET_SECURITY_PROTOCOL(pub i32);
+
 impl SOCKET_SECURITY_PROTOCOL {
     /// As the system is set.
     pub const SOCKET_SECURITY_PROTOCOL_DEFAULT: Self = Self(0);
@@ -796,50 +866,49 @@ impl SOCKET_SECURITY_PROTOCOL {
     /// End of the protocols.
     pub const SOCKET_SECURITY_PROTOCOL_INVALID: Self = Self(3);
 }
+
 impl core::fmt::Debug for SOCKET_SECURITY_PROTOCOL {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(
-            match self.0 {
-                0 => "SOCKET_SECURITY_PROTOCOL_DEFAULT",
-                1 => "SOCKET_SECURITY_PROTOCOL_IPSEC",
-                2 => "SOCKET_SECURITY_PROTOCOL_IPSEC2",
-                3 => "SOCKET_SECURITY_PROTOCOL_INVALID",
-                other => {
-                    return f
-                        .debug_tuple("SOCKET_SECURITY_PROTOCOL")
-                        .field(&other)
-                        .finish();
-                }
-            },
-        )
+        let name = match self.0 {
+            0 => "SOCKET_SECURITY_PROTOCOL_DEFAULT",
+            1 => "SOCKET_SECURITY_PROTOCOL_IPSEC",
+            2 => "SOCKET_SECURITY_PROTOCOL_IPSEC2",
+            3 => "SOCKET_SECURITY_PROTOCOL_INVALID",
+            other => return write!(f, "SOCKET_SECURITY_PROTOCOL({other})"),
+        };
+        f.write_str(name)
     }
 }
+
 /// What a socket is used for.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/ne-mstcpip-socket_usage_type).
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SOCKET_USAGE_TYPE(pub i32);
+
 impl SOCKET_USAGE_TYPE {
     /// The system cannot do without it.
     pub const SYSTEM_CRITICAL_SOCKET: Self = Self(1);
 }
+
 impl core::fmt::Debug for SOCKET_USAGE_TYPE {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(
-            match self.0 {
-                1 => "SYSTEM_CRITICAL_SOCKET",
-                other => return f.debug_tuple("SOCKET_USAGE_TYPE").field(&other).finish(),
-            },
-        )
+        let name = match self.0 {
+            1 => "SYSTEM_CRITICAL_SOCKET",
+            other => return write!(f, "SOCKET_USAGE_TYPE({other})"),
+        };
+        f.write_str(name)
     }
 }
+
 /// State of a connection.
 ///
 /// Header: `mstcpip.h`, from `NTDDI_WIN10_RS2` on. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/ne-mstcpip-tcpstate).
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TCPSTATE(pub i32);
+
 impl TCPSTATE {
     /// Closed.
     ///
@@ -890,33 +959,35 @@ impl TCPSTATE {
     /// From `NTDDI_WIN10_RS2` on.
     pub const TCPSTATE_MAX: Self = Self(11);
 }
+
 impl core::fmt::Debug for TCPSTATE {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(
-            match self.0 {
-                0 => "TCPSTATE_CLOSED",
-                1 => "TCPSTATE_LISTEN",
-                2 => "TCPSTATE_SYN_SENT",
-                3 => "TCPSTATE_SYN_RCVD",
-                4 => "TCPSTATE_ESTABLISHED",
-                5 => "TCPSTATE_FIN_WAIT_1",
-                6 => "TCPSTATE_FIN_WAIT_2",
-                7 => "TCPSTATE_CLOSE_WAIT",
-                8 => "TCPSTATE_CLOSING",
-                9 => "TCPSTATE_LAST_ACK",
-                10 => "TCPSTATE_TIME_WAIT",
-                11 => "TCPSTATE_MAX",
-                other => return f.debug_tuple("TCPSTATE").field(&other).finish(),
-            },
-        )
+        let name = match self.0 {
+            0 => "TCPSTATE_CLOSED",
+            1 => "TCPSTATE_LISTEN",
+            2 => "TCPSTATE_SYN_SENT",
+            3 => "TCPSTATE_SYN_RCVD",
+            4 => "TCPSTATE_ESTABLISHED",
+            5 => "TCPSTATE_FIN_WAIT_1",
+            6 => "TCPSTATE_FIN_WAIT_2",
+            7 => "TCPSTATE_CLOSE_WAIT",
+            8 => "TCPSTATE_CLOSING",
+            9 => "TCPSTATE_LAST_ACK",
+            10 => "TCPSTATE_TIME_WAIT",
+            11 => "TCPSTATE_MAX",
+            other => return write!(f, "TCPSTATE({other})"),
+        };
+        f.write_str(name)
     }
 }
+
 /// First congestion window of a connection.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/ne-mstcpip-tcp_icw_level).
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TCP_ICW_LEVEL(pub i32);
+
 impl TCP_ICW_LEVEL {
     /// As the system is set.
     pub const TCP_ICW_LEVEL_DEFAULT: Self = Self(0);
@@ -933,74 +1004,80 @@ impl TCP_ICW_LEVEL {
     /// End of the levels.
     pub const TCP_ICW_LEVEL_MAX: Self = Self(255);
 }
+
 impl core::fmt::Debug for TCP_ICW_LEVEL {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(
-            match self.0 {
-                0 => "TCP_ICW_LEVEL_DEFAULT",
-                1 => "TCP_ICW_LEVEL_HIGH",
-                2 => "TCP_ICW_LEVEL_VERY_HIGH",
-                3 => "TCP_ICW_LEVEL_AGGRESSIVE",
-                4 => "TCP_ICW_LEVEL_EXPERIMENTAL",
-                254 => "TCP_ICW_LEVEL_COMPAT",
-                255 => "TCP_ICW_LEVEL_MAX",
-                other => return f.debug_tuple("TCP_ICW_LEVEL").field(&other).finish(),
-            },
-        )
+        let name = match self.0 {
+            0 => "TCP_ICW_LEVEL_DEFAULT",
+            1 => "TCP_ICW_LEVEL_HIGH",
+            2 => "TCP_ICW_LEVEL_VERY_HIGH",
+            3 => "TCP_ICW_LEVEL_AGGRESSIVE",
+            4 => "TCP_ICW_LEVEL_EXPERIMENTAL",
+            254 => "TCP_ICW_LEVEL_COMPAT",
+            255 => "TCP_ICW_LEVEL_MAX",
+            other => return write!(f, "TCP_ICW_LEVEL({other})"),
+        };
+        f.write_str(name)
     }
 }
+
 /// How a timer behaves when it expires.
 ///
 /// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/ne-ntdef-_timer_type).
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TIMER_TYPE(pub i32);
+
 impl TIMER_TYPE {
     /// Stays signalled, releasing every waiter.
     pub const NotificationTimer: Self = Self(0);
     /// Releases one waiter and resets itself.
     pub const SynchronizationTimer: Self = Self(1);
 }
+
 impl core::fmt::Debug for TIMER_TYPE {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(
-            match self.0 {
-                0 => "NotificationTimer",
-                1 => "SynchronizationTimer",
-                other => return f.debug_tuple("TIMER_TYPE").field(&other).finish(),
-            },
-        )
+        let name = match self.0 {
+            0 => "NotificationTimer",
+            1 => "SynchronizationTimer",
+            other => return write!(f, "TIMER_TYPE({other})"),
+        };
+        f.write_str(name)
     }
 }
+
 /// How many of several objects a wait needs.
 ///
 /// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/ne-ntdef-_wait_type).
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct WAIT_TYPE(pub i32);
+
 impl WAIT_TYPE {
     /// All of them.
     pub const WaitAll: Self = Self(0);
     /// Any one of them.
     pub const WaitAny: Self = Self(1);
 }
+
 impl core::fmt::Debug for WAIT_TYPE {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(
-            match self.0 {
-                0 => "WaitAll",
-                1 => "WaitAny",
-                other => return f.debug_tuple("WAIT_TYPE").field(&other).finish(),
-            },
-        )
+        let name = match self.0 {
+            0 => "WaitAll",
+            1 => "WaitAny",
+            other => return write!(f, "WAIT_TYPE({other})"),
+        };
+        f.write_str(name)
     }
 }
+
 /// What behaves as on an older Windows.
 ///
 /// Header: `mswsockdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mswsockdef/ne-mswsockdef-wsa_compatibility_behavior_id).
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct WSA_COMPATIBILITY_BEHAVIOR_ID(pub i32);
+
 impl WSA_COMPATIBILITY_BEHAVIOR_ID {
     /// Everything.
     pub const WsaBehaviorAll: Self = Self(0);
@@ -1009,29 +1086,26 @@ impl WSA_COMPATIBILITY_BEHAVIOR_ID {
     /// Tuning of the receive window.
     pub const WsaBehaviorAutoTuning: Self = Self(2);
 }
+
 impl core::fmt::Debug for WSA_COMPATIBILITY_BEHAVIOR_ID {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(
-            match self.0 {
-                0 => "WsaBehaviorAll",
-                1 => "WsaBehaviorReceiveBuffering",
-                2 => "WsaBehaviorAutoTuning",
-                other => {
-                    return f
-                        .debug_tuple("WSA_COMPATIBILITY_BEHAVIOR_ID")
-                        .field(&other)
-                        .finish();
-                }
-            },
-        )
+        let name = match self.0 {
+            0 => "WsaBehaviorAll",
+            1 => "WsaBehaviorReceiveBuffering",
+            2 => "WsaBehaviorAutoTuning",
+            other => return write!(f, "WSA_COMPATIBILITY_BEHAVIOR_ID({other})"),
+        };
+        f.write_str(name)
     }
 }
+
 /// Kind of control request on a socket.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ne-wsk-wsk_control_socket_type).
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct WSK_CONTROL_SOCKET_TYPE(pub i32);
+
 impl WSK_CONTROL_SOCKET_TYPE {
     /// Sets an option.
     pub const WskSetOption: Self = Self(0);
@@ -1042,30 +1116,27 @@ impl WSK_CONTROL_SOCKET_TYPE {
     /// Number of kinds.
     pub const WskControlMax: Self = Self(3);
 }
+
 impl core::fmt::Debug for WSK_CONTROL_SOCKET_TYPE {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(
-            match self.0 {
-                0 => "WskSetOption",
-                1 => "WskGetOption",
-                2 => "WskIoctl",
-                3 => "WskControlMax",
-                other => {
-                    return f
-                        .debug_tuple("WSK_CONTROL_SOCKET_TYPE")
-                        .field(&other)
-                        .finish();
-                }
-            },
-        )
+        let name = match self.0 {
+            0 => "WskSetOption",
+            1 => "WskGetOption",
+            2 => "WskIoctl",
+            3 => "WskControlMax",
+            other => return write!(f, "WSK_CONTROL_SOCKET_TYPE({other})"),
+        };
+        f.write_str(name)
     }
 }
+
 /// What to do with a request for a connection.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ne-wsk-wsk_inspect_action).
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct WSK_INSPECT_ACTION(pub i32);
+
 impl WSK_INSPECT_ACTION {
     /// Refuse it.
     pub const WskInspectReject: Self = Self(0);
@@ -1076,18 +1147,16 @@ impl WSK_INSPECT_ACTION {
     /// Number of actions.
     pub const WskInspectMax: Self = Self(3);
 }
+
 impl core::fmt::Debug for WSK_INSPECT_ACTION {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(
-            match self.0 {
-                0 => "WskInspectReject",
-                1 => "WskInspectAccept",
-                2 => "WskInspectPend",
-                3 => "WskInspectMax",
-                other => {
-                    return f.debug_tuple("WSK_INSPECT_ACTION").field(&other).finish();
-                }
-            },
-        )
+        let name = match self.0 {
+            0 => "WskInspectReject",
+            1 => "WskInspectAccept",
+            2 => "WskInspectPend",
+            3 => "WskInspectMax",
+            other => return write!(f, "WSK_INSPECT_ACTION({other})"),
+        };
+        f.write_str(name)
     }
 }

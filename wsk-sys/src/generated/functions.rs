@@ -5,6 +5,7 @@
 use super::*;
 use crate::NTSTATUS;
 use core::ffi::c_void;
+
 #[cfg_attr(
     all(windows, any(docsrs, not(panic = "unwind"))),
     link(name = "netio.sys", kind = "raw-dylib", modifiers = "+verbatim")
@@ -22,30 +23,35 @@ unsafe extern "system" {
         ProviderBindingContext: *mut *mut c_void,
         ProviderDispatch: *mut *const c_void,
     ) -> NTSTATUS;
+
     /// Says that a client has detached from a provider.
     ///
     /// Parameters: `NmrBindingHandle` (in).
     ///
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrclientdetachprovidercomplete).
     pub fn NmrClientDetachProviderComplete(NmrBindingHandle: *mut c_void);
+
     /// Begins to deregister a client.
     ///
     /// Parameters: `NmrClientHandle` (in).
     ///
     /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrderegisterclient).
     pub fn NmrDeregisterClient(NmrClientHandle: *mut c_void) -> NTSTATUS;
+
     /// Begins to deregister a provider.
     ///
     /// Parameters: `NmrProviderHandle` (in).
     ///
     /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrderegisterprovider).
     pub fn NmrDeregisterProvider(NmrProviderHandle: *mut c_void) -> NTSTATUS;
+
     /// Says that a provider has detached from a client.
     ///
     /// Parameters: `NmrBindingHandle` (in).
     ///
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrproviderdetachclientcomplete).
     pub fn NmrProviderDetachClientComplete(NmrBindingHandle: *mut c_void);
+
     /// Registers a client.
     ///
     /// Parameters: `ClientCharacteristics` (in), `ClientContext` (in, optional), `NmrClientHandle` (out).
@@ -56,6 +62,7 @@ unsafe extern "system" {
         ClientContext: *mut c_void,
         NmrClientHandle: *mut *mut c_void,
     ) -> NTSTATUS;
+
     /// Registers a provider.
     ///
     /// Parameters: `ProviderCharacteristics` (in), `ProviderContext` (in, optional), `NmrProviderHandle` (out).
@@ -66,20 +73,21 @@ unsafe extern "system" {
         ProviderContext: *mut c_void,
         NmrProviderHandle: *mut *mut c_void,
     ) -> NTSTATUS;
+
     /// Waits until a client is deregistered.
     ///
     /// Parameters: `NmrClientHandle` (in).
     ///
     /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrwaitforclientderegistercomplete).
     pub fn NmrWaitForClientDeregisterComplete(NmrClientHandle: *mut c_void) -> NTSTATUS;
+
     /// Waits until a provider is deregistered.
     ///
     /// Parameters: `NmrProviderHandle` (in).
     ///
     /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nf-netioddk-nmrwaitforproviderderegistercomplete).
-    pub fn NmrWaitForProviderDeregisterComplete(
-        NmrProviderHandle: *mut c_void,
-    ) -> NTSTATUS;
+    pub fn NmrWaitForProviderDeregisterComplete(NmrProviderHandle: *mut c_void) -> NTSTATUS;
+
     /// Gets the provider's table, waiting for the provider as many milliseconds as it may.
     ///
     /// Each success is followed by one `WskReleaseProviderNPI`. Waiting needs PASSIVE_LEVEL; `WSK_NO_WAIT` is allowed up to
@@ -94,12 +102,14 @@ unsafe extern "system" {
         WaitTimeout: u32,
         WskProviderNpi: *mut WSK_PROVIDER_NPI,
     ) -> NTSTATUS;
+
     /// Ends a registration, once the provider's table is given back and every socket is closed.
     ///
     /// Parameters: `WskRegistration` (in).
     ///
     /// IRQL: `<= PASSIVE_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nf-wsk-wskderegister).
     pub fn WskDeregister(WskRegistration: *mut WSK_REGISTRATION);
+
     /// Tells which versions the provider speaks.
     ///
     /// Parameters: `WskRegistration` (in), `WskProviderCharacteristics` (out).
@@ -109,6 +119,7 @@ unsafe extern "system" {
         WskRegistration: *mut WSK_REGISTRATION,
         WskProviderCharacteristics: *mut WSK_PROVIDER_CHARACTERISTICS,
     ) -> NTSTATUS;
+
     /// Registers a client.
     ///
     /// Each success is followed by one `WskDeregister` with the same registration.
@@ -120,6 +131,7 @@ unsafe extern "system" {
         WskClientNpi: *mut WSK_CLIENT_NPI,
         WskRegistration: *mut WSK_REGISTRATION,
     ) -> NTSTATUS;
+
     /// Gives the provider's table back.
     ///
     /// Parameters: `WskRegistration` (in).
@@ -127,6 +139,7 @@ unsafe extern "system" {
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nf-wsk-wskreleaseprovidernpi).
     pub fn WskReleaseProviderNPI(WskRegistration: *mut WSK_REGISTRATION);
 }
+
 #[cfg_attr(
     all(windows, any(docsrs, not(panic = "unwind"))),
     link(name = "ntoskrnl.exe", kind = "raw-dylib", modifiers = "+verbatim")
@@ -138,12 +151,79 @@ unsafe extern "system" {
     ///
     /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-dbgprint).
     pub fn DbgPrint(Format: *const i8, ...) -> u32;
+
     /// Sends a message to the debugger, if its component and level are wanted there.
     ///
     /// Parameters: `ComponentId` (in), `Level` (in), `Format` (in).
     ///
     /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-dbgprintex).
     pub fn DbgPrintEx(ComponentId: u32, Level: u32, Format: *const i8, ...) -> u32;
+
+    /// Takes a fast mutex, waiting for it, and raises to APC_LEVEL.
+    ///
+    /// Parameters: `FastMutex` (in, out).
+    ///
+    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exacquirefastmutex).
+    pub fn ExAcquireFastMutex(FastMutex: *mut FAST_MUTEX);
+
+    /// Takes a push lock alone, waiting for it, in a critical region.
+    ///
+    /// Parameters: `Lock` (in, out), `Flags` (in).
+    ///
+    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.17763 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exacquirepushlockexclusiveex).
+    pub fn ExAcquirePushLockExclusiveEx(Lock: *mut usize, Flags: u32);
+
+    /// Takes a push lock together with other readers, waiting for it, in a critical region.
+    ///
+    /// Parameters: `Lock` (in, out), `Flags` (in).
+    ///
+    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.17763 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exacquirepushlocksharedex).
+    pub fn ExAcquirePushLockSharedEx(Lock: *mut usize, Flags: u32);
+
+    /// Begins to use the object, and tells whether that is still allowed.
+    ///
+    /// Parameters: `RunRef` (in, out).
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exacquirerundownprotection).
+    pub fn ExAcquireRundownProtection(RunRef: *mut EX_RUNDOWN_REF) -> u8;
+
+    /// Raises to DISPATCH_LEVEL, takes an executive spin lock alone, and gives the earlier level.
+    ///
+    /// Parameters: `SpinLock` (in, out).
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exacquirespinlockexclusive).
+    pub fn ExAcquireSpinLockExclusive(SpinLock: *mut i32) -> u8;
+
+    /// Takes an executive spin lock alone, already at DISPATCH_LEVEL.
+    ///
+    /// Parameters: `SpinLock` (in, out).
+    ///
+    /// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exacquirespinlockexclusiveatdpclevel).
+    pub fn ExAcquireSpinLockExclusiveAtDpcLevel(SpinLock: *mut i32);
+
+    /// Raises to DISPATCH_LEVEL, takes an executive spin lock together with other readers, and gives the earlier level.
+    ///
+    /// Parameters: `SpinLock` (in, out).
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exacquirespinlockshared).
+    pub fn ExAcquireSpinLockShared(SpinLock: *mut i32) -> u8;
+
+    /// Takes an executive spin lock together with other readers, already at DISPATCH_LEVEL.
+    ///
+    /// Parameters: `SpinLock` (in, out).
+    ///
+    /// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exacquirespinlocksharedatdpclevel).
+    pub fn ExAcquireSpinLockSharedAtDpcLevel(SpinLock: *mut i32);
+
+    /// Allocates memory from a pool without a tag; it isn't zeroed.
+    ///
+    /// Deprecated. Nonpaged memory up to DISPATCH_LEVEL, paged memory up to APC_LEVEL.
+    ///
+    /// Parameters: `PoolType` (in), `NumberOfBytes` (in).
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exallocatepool).
+    pub fn ExAllocatePool(PoolType: POOL_TYPE, NumberOfBytes: usize) -> *mut c_void;
+
     /// Allocates memory from a pool, zeroed unless the flags say otherwise.
     ///
     /// Nonpaged memory up to DISPATCH_LEVEL, paged memory up to APC_LEVEL. The tag says in tools whose the memory is.
@@ -151,11 +231,8 @@ unsafe extern "system" {
     /// Parameters: `Flags` (in), `NumberOfBytes` (in), `Tag` (in).
     ///
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, from `NTDDI_WIN10_VB` on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exallocatepool2).
-    pub fn ExAllocatePool2(
-        Flags: POOL_FLAGS,
-        NumberOfBytes: usize,
-        Tag: u32,
-    ) -> *mut c_void;
+    pub fn ExAllocatePool2(Flags: POOL_FLAGS, NumberOfBytes: usize, Tag: u32) -> *mut c_void;
+
     /// Allocates memory from a pool; it isn't zeroed.
     ///
     /// Nonpaged memory up to DISPATCH_LEVEL, paged memory up to APC_LEVEL. The tag says in tools whose the memory is.
@@ -168,30 +245,237 @@ unsafe extern "system" {
         NumberOfBytes: usize,
         Tag: u32,
     ) -> *mut c_void;
+
+    /// Frees the blocks that a lookaside list keeps, and ends it.
+    ///
+    /// Parameters: `Lookaside` (in, out).
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exdeletelookasidelistex).
+    pub fn ExDeleteLookasideListEx(Lookaside: *mut LOOKASIDE_LIST_EX);
+
+    /// Frees the blocks that a lookaside list of nonpaged blocks keeps, and ends it.
+    ///
+    /// Parameters: `Lookaside` (in, out).
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exdeletenpagedlookasidelist).
+    pub fn ExDeleteNPagedLookasideList(Lookaside: *mut NPAGED_LOOKASIDE_LIST);
+
+    /// Frees the blocks that a lookaside list keeps.
+    ///
+    /// Parameters: `Lookaside` (in, out).
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exflushlookasidelistex).
+    pub fn ExFlushLookasideListEx(Lookaside: *mut LOOKASIDE_LIST_EX);
+
     /// Frees pool memory.
     ///
     /// Parameters: `P` (in).
     ///
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exfreepool).
     pub fn ExFreePool(P: *mut c_void);
+
     /// Frees memory that was allocated with a tag.
     ///
     /// Parameters: `P` (in), `Tag` (in).
     ///
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exfreepoolwithtag).
     pub fn ExFreePoolWithTag(P: *mut c_void, Tag: u32);
+
+    /// Initialises a lookaside list, in nonpaged memory. The depth is not used.
+    ///
+    /// Parameters: `Lookaside` (out), `Allocate` (in, optional), `Free` (in, optional), `PoolType` (in), `Flags` (in), `Size` (in), `Tag` (in), `Depth` (in).
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exinitializelookasidelistex).
+    pub fn ExInitializeLookasideListEx(
+        Lookaside: *mut LOOKASIDE_LIST_EX,
+        Allocate: PALLOCATE_FUNCTION_EX,
+        Free: PFREE_FUNCTION_EX,
+        PoolType: POOL_TYPE,
+        Flags: u32,
+        Size: usize,
+        Tag: u32,
+        Depth: u16,
+    ) -> NTSTATUS;
+
+    /// Initialises a lookaside list of nonpaged blocks, in nonpaged memory. The depth is not used.
+    ///
+    /// Parameters: `Lookaside` (out), `Allocate` (in, optional), `Free` (in, optional), `Flags` (in), `Size` (in), `Tag` (in), `Depth` (in).
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exinitializenpagedlookasidelist).
+    pub fn ExInitializeNPagedLookasideList(
+        Lookaside: *mut NPAGED_LOOKASIDE_LIST,
+        Allocate: PALLOCATE_FUNCTION,
+        Free: PFREE_FUNCTION,
+        Flags: u32,
+        Size: usize,
+        Tag: u32,
+        Depth: u16,
+    );
+
+    /// Initialises a push lock.
+    ///
+    /// Parameters: `PushLock` (out).
+    ///
+    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exinitializepushlock).
+    pub fn ExInitializePushLock(PushLock: *mut usize);
+
+    /// Initialises rundown protection: nobody uses the object yet.
+    ///
+    /// Parameters: `RunRef` (out).
+    ///
+    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exinitializerundownprotection).
+    pub fn ExInitializeRundownProtection(RunRef: *mut EX_RUNDOWN_REF);
+
+    /// Number of entries of a sequenced list, in 16 bits.
+    ///
+    /// Parameters: `SListHead` (in).
+    ///
+    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exquerydepthslist).
+    pub fn ExQueryDepthSList(SListHead: *mut SLIST_HEADER) -> u16;
+
+    /// Makes rundown protection that has run down ready to be used again.
+    ///
+    /// Parameters: `RunRef` (in, out).
+    ///
+    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exreinitializerundownprotection).
+    pub fn ExReInitializeRundownProtection(RunRef: *mut EX_RUNDOWN_REF);
+
+    /// Gives a fast mutex back and lowers to the earlier level.
+    ///
+    /// Parameters: `FastMutex` (in, out).
+    ///
+    /// IRQL: `APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exreleasefastmutex).
+    pub fn ExReleaseFastMutex(FastMutex: *mut FAST_MUTEX);
+
+    /// Gives a writer's push lock back.
+    ///
+    /// Parameters: `Lock` (in, out), `Flags` (in).
+    ///
+    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.17763 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exreleasepushlockexclusiveex).
+    pub fn ExReleasePushLockExclusiveEx(Lock: *mut usize, Flags: u32);
+
+    /// Gives a reader's push lock back.
+    ///
+    /// Parameters: `Lock` (in, out), `Flags` (in).
+    ///
+    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.17763 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exreleasepushlocksharedex).
+    pub fn ExReleasePushLockSharedEx(Lock: *mut usize, Flags: u32);
+
+    /// Ends a use of the object.
+    ///
+    /// Parameters: `RunRef` (in, out).
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exreleaserundownprotection).
+    pub fn ExReleaseRundownProtection(RunRef: *mut EX_RUNDOWN_REF);
+
+    /// Gives a writer's executive spin lock back and lowers to the earlier level.
+    ///
+    /// Parameters: `SpinLock` (in, out), `OldIrql` (in).
+    ///
+    /// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exreleasespinlockexclusive).
+    pub fn ExReleaseSpinLockExclusive(SpinLock: *mut i32, OldIrql: u8);
+
+    /// Gives a writer's executive spin lock back and stays at the level.
+    ///
+    /// Parameters: `SpinLock` (in, out).
+    ///
+    /// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exreleasespinlockexclusivefromdpclevel).
+    pub fn ExReleaseSpinLockExclusiveFromDpcLevel(SpinLock: *mut i32);
+
+    /// Gives a reader's executive spin lock back and lowers to the earlier level.
+    ///
+    /// Parameters: `SpinLock` (in, out), `OldIrql` (in).
+    ///
+    /// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exreleasespinlockshared).
+    pub fn ExReleaseSpinLockShared(SpinLock: *mut i32, OldIrql: u8);
+
+    /// Gives a reader's executive spin lock back and stays at the level.
+    ///
+    /// Parameters: `SpinLock` (in, out).
+    ///
+    /// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exreleasespinlocksharedfromdpclevel).
+    pub fn ExReleaseSpinLockSharedFromDpcLevel(SpinLock: *mut i32);
+
+    /// Says that the object has run down, which was waited for.
+    ///
+    /// Parameters: `RunRef` (out).
+    ///
+    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exrundowncompleted).
+    pub fn ExRundownCompleted(RunRef: *mut EX_RUNDOWN_REF);
+
+    /// Makes the only reader of an executive spin lock its writer, and tells whether that could be done.
+    ///
+    /// Parameters: `SpinLock` (in, out).
+    ///
+    /// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-extryconvertsharedspinlockexclusive).
+    pub fn ExTryConvertSharedSpinLockExclusive(SpinLock: *mut i32) -> u32;
+
+    /// Takes a fast mutex if nobody holds it, and tells so; then raises to APC_LEVEL.
+    ///
+    /// Parameters: `FastMutex` (in, out).
+    ///
+    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-extrytoacquirefastmutex).
+    pub fn ExTryToAcquireFastMutex(FastMutex: *mut FAST_MUTEX) -> u8;
+
+    /// Allows no further use of the object, and waits until every one has ended.
+    ///
+    /// Parameters: `RunRef` (in, out).
+    ///
+    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exwaitforrundownprotectionrelease).
+    pub fn ExWaitForRundownProtectionRelease(RunRef: *mut EX_RUNDOWN_REF);
+
+    /// Takes all entries out of a sequenced list: gives the first, which links to the others, or NULL.
+    ///
+    /// Parameters: `ListHead` (in, out).
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-expinterlockedflushslist).
+    pub fn ExpInterlockedFlushSList(ListHead: *mut SLIST_HEADER) -> *mut SLIST_ENTRY;
+
+    /// Takes the first entry out of a sequenced list, or gives NULL.
+    ///
+    /// Parameters: `ListHead` (in, out).
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-expinterlockedpopentryslist).
+    pub fn ExpInterlockedPopEntrySList(ListHead: *mut SLIST_HEADER) -> *mut SLIST_ENTRY;
+
+    /// Puts an entry at the start of a sequenced list, and gives the one that was there, or NULL.
+    ///
+    /// Parameters: `ListHead` (in, out), `ListEntry` (in, out).
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-expinterlockedpushentryslist).
+    pub fn ExpInterlockedPushEntrySList(
+        ListHead: *mut SLIST_HEADER,
+        ListEntry: *mut SLIST_ENTRY,
+    ) -> *mut SLIST_ENTRY;
+
+    /// First entry of a sequenced list, or NULL; it may be gone by then.
+    ///
+    /// Parameters: `SListHead` (in).
+    ///
+    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-firstentryslist).
+    pub fn FirstEntrySList(SListHead: *const SLIST_HEADER) -> *mut SLIST_ENTRY;
+
+    /// Makes a sequenced list empty.
+    ///
+    /// Parameters: `SListHead` (out).
+    ///
+    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-initializeslisthead).
+    pub fn InitializeSListHead(SListHead: *mut SLIST_HEADER);
+
     /// Raises to DISPATCH_LEVEL, takes the lock that the cancelling of requests goes under, and stores the earlier level.
     ///
     /// Parameters: `Irql` (out).
     ///
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-ioacquirecancelspinlock).
     pub fn IoAcquireCancelSpinLock(Irql: *mut u8);
+
     /// Allocates a request with this many stack locations, or gives NULL.
     ///
     /// Parameters: `StackSize` (in), `ChargeQuota` (in).
     ///
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-ioallocateirp).
     pub fn IoAllocateIrp(StackSize: i8, ChargeQuota: u8) -> *mut IRP;
+
     /// Allocates a list for a buffer, and may put it in a request.
     ///
     /// Parameters: `VirtualAddress` (in, optional), `Length` (in), `SecondaryBuffer` (in), `ChargeQuota` (in), `Irp` (in, out, optional).
@@ -204,6 +488,7 @@ unsafe extern "system" {
         ChargeQuota: u8,
         Irp: *mut IRP,
     ) -> *mut MDL;
+
     /// Makes a list describe a part of another one's buffer.
     ///
     /// Parameters: `SourceMdl` (in), `TargetMdl` (in, out), `VirtualAddress` (in, out), `Length` (in).
@@ -215,66 +500,125 @@ unsafe extern "system" {
         VirtualAddress: *mut c_void,
         Length: u32,
     );
+
     /// Asks that a request be cancelled, and tells whether anybody took that on.
     ///
     /// Parameters: `Irp` (in).
     ///
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocancelirp).
     pub fn IoCancelIrp(Irp: *mut IRP) -> u8;
+
+    /// Ends the use of a request that `IoInitializeIrp` initialised.
+    ///
+    /// Parameters: `Irp` (in, out).
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocleanupirp).
+    pub fn IoCleanupIrp(Irp: *mut IRP);
+
+    /// Makes a device object, which has memory of the driver's own behind it.
+    ///
+    /// Its `Flags` have `DO_DEVICE_INITIALIZING` set; a driver that makes one outside of its `DriverEntry` clears that.
+    ///
+    /// Parameters: `DriverObject` (in), `DeviceExtensionSize` (in), `DeviceName` (in, optional), `DeviceType` (in), `DeviceCharacteristics` (in), `Exclusive` (in), `DeviceObject` (out).
+    ///
+    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocreatedevice).
+    pub fn IoCreateDevice(
+        DriverObject: *mut DRIVER_OBJECT,
+        DeviceExtensionSize: u32,
+        DeviceName: *mut UNICODE_STRING,
+        DeviceType: DEVICE_TYPE,
+        DeviceCharacteristics: u32,
+        Exclusive: u8,
+        DeviceObject: *mut *mut DEVICE_OBJECT,
+    ) -> NTSTATUS;
+
+    /// Gives a device a further name.
+    ///
+    /// Parameters: `SymbolicLinkName` (in), `DeviceName` (in).
+    ///
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocreatesymboliclink).
+    pub fn IoCreateSymbolicLink(
+        SymbolicLinkName: *mut UNICODE_STRING,
+        DeviceName: *mut UNICODE_STRING,
+    ) -> NTSTATUS;
+
+    /// Takes a device object away, whose memory goes with the last reference.
+    ///
+    /// Parameters: `DeviceObject` (in).
+    ///
+    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iodeletedevice).
+    pub fn IoDeleteDevice(DeviceObject: *mut DEVICE_OBJECT);
+
+    /// Takes a further name of a device away.
+    ///
+    /// Parameters: `SymbolicLinkName` (in).
+    ///
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iodeletesymboliclink).
+    pub fn IoDeleteSymbolicLink(SymbolicLinkName: *mut UNICODE_STRING) -> NTSTATUS;
+
     /// Frees a request that `IoAllocateIrp` gave.
     ///
     /// Parameters: `Irp` (in).
     ///
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iofreeirp).
     pub fn IoFreeIrp(Irp: *mut IRP);
+
     /// Frees a list.
     ///
     /// Parameters: `Mdl` (in).
     ///
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iofreemdl).
     pub fn IoFreeMdl(Mdl: *mut MDL);
+
     /// Initialises a request in the caller's own memory.
     ///
     /// Parameters: `Irp` (in, out), `PacketSize` (in), `StackSize` (in).
     ///
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-ioinitializeirp).
     pub fn IoInitializeIrp(Irp: *mut IRP, PacketSize: u16, StackSize: i8);
+
     /// Gives the lock back that the cancelling of requests goes under, and lowers to the earlier level.
     ///
     /// Parameters: `Irql` (in).
     ///
     /// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-ioreleasecancelspinlock).
     pub fn IoReleaseCancelSpinLock(Irql: u8);
+
     /// Makes a completed request ready to be sent again.
     ///
     /// Parameters: `Irp` (in, out), `Iostatus` (in).
     ///
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-ioreuseirp).
     pub fn IoReuseIrp(Irp: *mut IRP, Iostatus: NTSTATUS);
+
     /// Sends a request to a device.
     ///
     /// Parameters: `DeviceObject` (in), `Irp` (in, out).
     ///
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iofcalldriver).
     pub fn IofCallDriver(DeviceObject: *mut DEVICE_OBJECT, Irp: *mut IRP) -> NTSTATUS;
+
     /// Completes a request and calls the completion routines on its way up.
     ///
     /// Parameters: `Irp` (in), `PriorityBoost` (in).
     ///
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iofcompleterequest).
     pub fn IofCompleteRequest(Irp: *mut IRP, PriorityBoost: i8);
+
     /// Takes a spin lock, already at DISPATCH_LEVEL or above.
     ///
     /// Parameters: `SpinLock` (in, out).
     ///
     /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keacquirespinlockatdpclevel).
     pub fn KeAcquireSpinLockAtDpcLevel(SpinLock: *mut usize);
+
     /// Raises to DISPATCH_LEVEL, takes a spin lock and gives the earlier level.
     ///
     /// Parameters: `SpinLock` (in, out).
     ///
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keacquirespinlockraisetodpc).
     pub fn KeAcquireSpinLockRaiseToDpc(SpinLock: *mut usize) -> u8;
+
     /// Stops the whole system with a stop code.
     ///
     /// Parameters: `BugCheckCode` (in), `BugCheckParameter1` (in), `BugCheckParameter2` (in), `BugCheckParameter3` (in), `BugCheckParameter4` (in).
@@ -287,18 +631,21 @@ unsafe extern "system" {
         BugCheckParameter3: usize,
         BugCheckParameter4: usize,
     ) -> !;
+
     /// Stops a timer, and tells whether it was running.
     ///
     /// Parameters: `Timer` (in, out).
     ///
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kecanceltimer).
     pub fn KeCancelTimer(Timer: *mut KTIMER) -> u8;
+
     /// Ends the signal of an event.
     ///
     /// Parameters: `Event` (in, out).
     ///
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keclearevent).
     pub fn KeClearEvent(Event: *mut KEVENT);
+
     /// Waits until a time has passed.
     ///
     /// Parameters: `WaitMode` (in), `Alertable` (in), `Interval` (in).
@@ -309,10 +656,17 @@ unsafe extern "system" {
         Alertable: u8,
         Interval: *mut LARGE_INTEGER,
     ) -> NTSTATUS;
+
+    /// Holds off the delivery of normal kernel calls to the thread, as taking a push lock asks for.
+    ///
+    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keentercriticalregion).
+    pub fn KeEnterCriticalRegion();
+
     /// Waits until every deferred procedure call that is queued has run.
     ///
     /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keflushqueueddpcs).
     pub fn KeFlushQueuedDpcs();
+
     /// Tells the interrupt request level of the current processor.
     ///
     /// A driver for x64 may also read it inline, from register CR8; on arm64 it is always a function of the kernel.
@@ -320,12 +674,14 @@ unsafe extern "system" {
     /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kegetcurrentirql).
     #[cfg(not(all(windows, target_arch = "x86_64", any(docsrs, not(panic = "unwind")))))]
     pub fn KeGetCurrentIrql() -> u8;
+
     /// Tells the number of the current processor, and stores its group.
     ///
     /// Parameters: `ProcNumber` (out, optional).
     ///
     /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kegetcurrentprocessornumberex).
     pub fn KeGetCurrentProcessorNumberEx(ProcNumber: *mut PROCESSOR_NUMBER) -> u32;
+
     /// Initialises a deferred procedure call.
     ///
     /// Parameters: `Dpc` (out), `DeferredRoutine` (in), `DeferredContext` (in, optional).
@@ -336,18 +692,21 @@ unsafe extern "system" {
         DeferredRoutine: PKDEFERRED_ROUTINE,
         DeferredContext: *mut c_void,
     );
+
     /// Initialises an event.
     ///
     /// Parameters: `Event` (out), `Type` (in), `State` (in).
     ///
     /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keinitializeevent).
     pub fn KeInitializeEvent(Event: *mut KEVENT, Type: EVENT_TYPE, State: u8);
+
     /// Initialises a timer.
     ///
     /// Parameters: `Timer` (out), `Type` (in).
     ///
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keinitializetimerex).
     pub fn KeInitializeTimerEx(Timer: *mut KTIMER, Type: TIMER_TYPE);
+
     /// Queues a deferred procedure call, unless it is queued already.
     ///
     /// Parameters: `Dpc` (in, out), `SystemArgument1` (in, optional), `SystemArgument2` (in, optional).
@@ -358,6 +717,12 @@ unsafe extern "system" {
         SystemArgument1: *mut c_void,
         SystemArgument2: *mut c_void,
     ) -> u8;
+
+    /// Ends what `KeEnterCriticalRegion` began.
+    ///
+    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keleavecriticalregion).
+    pub fn KeLeaveCriticalRegion();
+
     /// Lowers the interrupt request level to an earlier one.
     ///
     /// Parameters: `NewIrql` (in).
@@ -365,34 +730,54 @@ unsafe extern "system" {
     /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kelowerirql).
     #[cfg(not(all(windows, target_arch = "x86_64", any(docsrs, not(panic = "unwind")))))]
     pub fn KeLowerIrql(NewIrql: u8);
+
+    /// Tells the value of a counter that runs all the time, and its ticks in a second.
+    ///
+    /// Parameters: `PerformanceFrequency` (out, optional).
+    ///
+    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kequeryperformancecounter).
+    pub fn KeQueryPerformanceCounter(PerformanceFrequency: *mut LARGE_INTEGER) -> LARGE_INTEGER;
+
+    /// Tells the system time in units of 100 ns since 1601, as exactly as the system knows it.
+    ///
+    /// Parameters: `CurrentTime` (out).
+    ///
+    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kequerysystemtimeprecise).
+    pub fn KeQuerySystemTimePrecise(CurrentTime: *mut LARGE_INTEGER);
+
     /// Tells the time since the system started, without the time it slept, in units of 100 ns.
     ///
     /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kequeryunbiasedinterrupttime).
     pub fn KeQueryUnbiasedInterruptTime() -> u64;
+
     /// Tells whether an event is signalled.
     ///
     /// Parameters: `Event` (in).
     ///
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kereadstateevent).
     pub fn KeReadStateEvent(Event: *mut KEVENT) -> i32;
+
     /// Gives a spin lock back and lowers to the earlier level.
     ///
     /// Parameters: `SpinLock` (in, out), `NewIrql` (in).
     ///
     /// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kereleasespinlock).
     pub fn KeReleaseSpinLock(SpinLock: *mut usize, NewIrql: u8);
+
     /// Gives a spin lock back and stays at the level.
     ///
     /// Parameters: `SpinLock` (in, out).
     ///
     /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kereleasespinlockfromdpclevel).
     pub fn KeReleaseSpinLockFromDpcLevel(SpinLock: *mut usize);
+
     /// Ends the signal of an event and gives its earlier state.
     ///
     /// Parameters: `Event` (in, out).
     ///
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keresetevent).
     pub fn KeResetEvent(Event: *mut KEVENT) -> i32;
+
     /// Signals an event and gives its earlier state.
     ///
     /// With `Wait` true the caller must wait at once, and be at or below APC_LEVEL.
@@ -401,12 +786,33 @@ unsafe extern "system" {
     ///
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kesetevent).
     pub fn KeSetEvent(Event: *mut KEVENT, Increment: i32, Wait: u8) -> i32;
+
     /// Starts a timer, and tells whether it was running.
     ///
     /// Parameters: `Timer` (in, out), `DueTime` (in), `Dpc` (in, optional).
     ///
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kesettimer).
     pub fn KeSetTimer(Timer: *mut KTIMER, DueTime: LARGE_INTEGER, Dpc: *mut KDPC) -> u8;
+
+    /// Waits until one of several objects, or each of them, is signalled or a time has passed.
+    ///
+    /// Gives `STATUS_WAIT_0` and the number of the object that ended a wait for one. More than `THREAD_WAIT_OBJECTS` need room for
+    /// as many blocks, nonpaged. At DISPATCH_LEVEL only with a time-out of zero, which does not wait.
+    ///
+    /// Parameters: `Count` (in), `Object` (in, `Count` elements), `WaitType` (in), `WaitReason` (in), `WaitMode` (in), `Alertable` (in), `Timeout` (in, optional), `WaitBlockArray` (out, optional, `Count` elements).
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kewaitformultipleobjects).
+    pub fn KeWaitForMultipleObjects(
+        Count: u32,
+        Object: *mut *mut c_void,
+        WaitType: WAIT_TYPE,
+        WaitReason: KWAIT_REASON,
+        WaitMode: KPROCESSOR_MODE,
+        Alertable: u8,
+        Timeout: *mut LARGE_INTEGER,
+        WaitBlockArray: *mut KWAIT_BLOCK,
+    ) -> NTSTATUS;
+
     /// Waits until an object is signalled or a time has passed.
     ///
     /// At DISPATCH_LEVEL only with a time-out of zero, which does not wait. A negative time-out counts from now, in units
@@ -422,6 +828,7 @@ unsafe extern "system" {
         Alertable: u8,
         Timeout: *mut LARGE_INTEGER,
     ) -> NTSTATUS;
+
     /// Raises the interrupt request level and gives the earlier one.
     ///
     /// Parameters: `NewIrql` (in).
@@ -429,12 +836,14 @@ unsafe extern "system" {
     /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kfraiseirql).
     #[cfg(not(all(windows, target_arch = "x86_64", any(docsrs, not(panic = "unwind")))))]
     pub fn KfRaiseIrql(NewIrql: u8) -> u8;
+
     /// Fills in the pages of a list whose buffer is nonpaged memory.
     ///
     /// Parameters: `MemoryDescriptorList` (in, out).
     ///
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-mmbuildmdlfornonpagedpool).
     pub fn MmBuildMdlForNonPagedPool(MemoryDescriptorList: *mut MDL);
+
     /// Maps the locked pages of a list, or gives NULL.
     ///
     /// Mapping into user space raises exceptions and needs APC_LEVEL or below.
@@ -450,6 +859,7 @@ unsafe extern "system" {
         BugCheckOnFailure: u32,
         Priority: u32,
     ) -> *mut c_void;
+
     /// Checks that the buffer may be used so, locks its pages and fills them in.
     ///
     /// Raises an exception where the memory is not valid. Memory that may be paged out needs APC_LEVEL or below.
@@ -462,24 +872,28 @@ unsafe extern "system" {
         AccessMode: KPROCESSOR_MODE,
         Operation: LOCK_OPERATION,
     );
+
     /// Tells how many bytes a list for such a buffer takes.
     ///
     /// Parameters: `Base` (in, optional, `Length` bytes), `Length` (in).
     ///
     /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-mmsizeofmdl).
     pub fn MmSizeOfMdl(Base: *mut c_void, Length: usize) -> usize;
+
     /// Unlocks the pages of a list, and unmaps them.
     ///
     /// Parameters: `MemoryDescriptorList` (in, out).
     ///
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-mmunlockpages).
     pub fn MmUnlockPages(MemoryDescriptorList: *mut MDL);
+
     /// Takes back the mapping of a list.
     ///
     /// Parameters: `BaseAddress` (in), `MemoryDescriptorList` (in, out).
     ///
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-mmunmaplockedpages).
     pub fn MmUnmapLockedPages(BaseAddress: *mut c_void, MemoryDescriptorList: *mut MDL);
+
     /// Takes a reference to the object that a handle stands for.
     ///
     /// Parameters: `Handle` (in), `DesiredAccess` (in), `ObjectType` (in, optional), `AccessMode` (in), `Object` (out), `HandleInformation` (out, optional).
@@ -493,18 +907,21 @@ unsafe extern "system" {
         Object: *mut *mut c_void,
         HandleInformation: *mut OBJECT_HANDLE_INFORMATION,
     ) -> NTSTATUS;
+
     /// Gives a reference to an object back.
     ///
     /// Parameters: `Object` (in).
     ///
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-obfdereferenceobject).
     pub fn ObfDereferenceObject(Object: *mut c_void) -> isize;
+
     /// Takes a further reference to an object.
     ///
     /// Parameters: `Object` (in).
     ///
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-obfreferenceobject).
     pub fn ObfReferenceObject(Object: *mut c_void) -> isize;
+
     /// Starts a thread of the kernel.
     ///
     /// Parameters: `ThreadHandle` (out), `DesiredAccess` (in), `ObjectAttributes` (in, optional), `ProcessHandle` (in, optional), `ClientId` (out, optional), `StartRoutine` (in), `StartContext` (in, optional).
@@ -519,33 +936,421 @@ unsafe extern "system" {
         StartRoutine: PKSTART_ROUTINE,
         StartContext: *mut c_void,
     ) -> NTSTATUS;
+
     /// Ends the current thread of the kernel.
     ///
     /// Parameters: `ExitStatus` (in).
     ///
     /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-psterminatesystemthread).
     pub fn PsTerminateSystemThread(ExitStatus: NTSTATUS) -> NTSTATUS;
+
+    /// Turns a byte string into UTF-16, in memory of the caller's or in memory that `RtlFreeUnicodeString` frees.
+    ///
+    /// Parameters: `DestinationString` (in, out), `SourceString` (in), `AllocateDestinationString` (in).
+    ///
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlansistringtounicodestring).
+    pub fn RtlAnsiStringToUnicodeString(
+        DestinationString: *mut UNICODE_STRING,
+        SourceString: *const STRING,
+        AllocateDestinationString: u8,
+    ) -> NTSTATUS;
+
+    /// Copies a counted string as far as there is room.
+    ///
+    /// Parameters: `DestinationString` (in, out), `SourceString` (in, optional).
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlcopyunicodestring).
+    pub fn RtlCopyUnicodeString(
+        DestinationString: *mut UNICODE_STRING,
+        SourceString: *const UNICODE_STRING,
+    );
+
+    /// Deletes the element that is equal to a description, and tells whether there was one.
+    ///
+    /// Parameters: `Table` (in), `Buffer` (in).
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/nf-ntddk-rtldeleteelementgenerictableavl).
+    pub fn RtlDeleteElementGenericTableAvl(Table: *mut RTL_AVL_TABLE, Buffer: *mut c_void) -> u8;
+
+    /// Gives the first element, or that after the one which was given last, or NULL.
+    ///
+    /// Parameters: `Table` (in), `Restart` (in).
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/nf-ntddk-rtlenumerategenerictableavl).
+    pub fn RtlEnumerateGenericTableAvl(Table: *mut RTL_AVL_TABLE, Restart: u8) -> *mut c_void;
+
+    /// Frees the memory of a byte string that a function of the run-time library has allocated, and makes the string empty.
+    ///
+    /// Parameters: `AnsiString` (in, out).
+    ///
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlfreeansistring).
+    pub fn RtlFreeAnsiString(AnsiString: *mut STRING);
+
+    /// Frees the memory of a string that a function of the run-time library has allocated, and makes the string empty.
+    ///
+    /// Parameters: `UnicodeString` (in, out).
+    ///
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlfreeunicodestring).
+    pub fn RtlFreeUnicodeString(UnicodeString: *mut UNICODE_STRING);
+
+    /// Gives the element of a number in the order of the tree, from 0, or NULL.
+    ///
+    /// Parameters: `Table` (in), `I` (in).
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/nf-ntddk-rtlgetelementgenerictableavl).
+    pub fn RtlGetElementGenericTableAvl(Table: *mut RTL_AVL_TABLE, I: u32) -> *mut c_void;
+
     /// Tells which Windows is running.
     ///
     /// Parameters: `lpVersionInformation` (out).
     ///
     /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlgetversion).
     pub fn RtlGetVersion(lpVersionInformation: *mut OSVERSIONINFOW) -> NTSTATUS;
+
+    /// Makes a counted byte string over a string that ends in a zero.
+    ///
+    /// Parameters: `DestinationString` (out), `SourceString` (in, optional).
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlinitansistring).
+    pub fn RtlInitAnsiString(DestinationString: *mut STRING, SourceString: *const i8);
+
+    /// Makes a counted byte string over a string that ends in a zero, or tells that it is too long.
+    ///
+    /// Parameters: `DestinationString` (out), `SourceString` (in, optional).
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlinitansistringex).
+    pub fn RtlInitAnsiStringEx(DestinationString: *mut STRING, SourceString: *const i8)
+    -> NTSTATUS;
+
+    /// Makes a counted byte string over a string that ends in a zero.
+    ///
+    /// Parameters: `DestinationString` (out), `SourceString` (in, optional).
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlinitstring).
+    pub fn RtlInitString(DestinationString: *mut STRING, SourceString: *const i8);
+
     /// Makes a counted string over a string that ends in a zero.
     ///
     /// Parameters: `DestinationString` (out), `SourceString` (in, optional).
     ///
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlinitunicodestring).
-    pub fn RtlInitUnicodeString(
+    pub fn RtlInitUnicodeString(DestinationString: *mut UNICODE_STRING, SourceString: *const u16);
+
+    /// Makes a counted string over a string that ends in a zero, or tells that it is too long.
+    ///
+    /// Parameters: `DestinationString` (out), `SourceString` (in, optional).
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlinitunicodestringex).
+    pub fn RtlInitUnicodeStringEx(
         DestinationString: *mut UNICODE_STRING,
         SourceString: *const u16,
+    ) -> NTSTATUS;
+
+    /// Initialises an empty tree.
+    ///
+    /// Parameters: `Table` (out), `CompareRoutine` (in), `AllocateRoutine` (in, optional), `FreeRoutine` (in, optional), `TableContext` (in, optional).
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/nf-ntddk-rtlinitializegenerictableavl).
+    pub fn RtlInitializeGenericTableAvl(
+        Table: *mut RTL_AVL_TABLE,
+        CompareRoutine: PRTL_AVL_COMPARE_ROUTINE,
+        AllocateRoutine: PRTL_AVL_ALLOCATE_ROUTINE,
+        FreeRoutine: PRTL_AVL_FREE_ROUTINE,
+        TableContext: *mut c_void,
     );
+
+    /// Copies an element into a tree, unless there is an equal one, and gives the one in the tree, or NULL without memory.
+    ///
+    /// Parameters: `Table` (in), `Buffer` (in, `BufferSize` bytes), `BufferSize` (in), `NewElement` (out, optional).
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/nf-ntddk-rtlinsertelementgenerictableavl).
+    pub fn RtlInsertElementGenericTableAvl(
+        Table: *mut RTL_AVL_TABLE,
+        Buffer: *mut c_void,
+        BufferSize: u32,
+        NewElement: *mut u8,
+    ) -> *mut c_void;
+
+    /// Writes an IPv4 address as a byte string that ends in a zero, at most 16 characters, and gives where that zero is.
+    ///
+    /// Parameters: `Addr` (in), `S` (out, `16` elements).
+    ///
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `ip2string.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ip2string/nf-ip2string-rtlipv4addresstostringa).
+    pub fn RtlIpv4AddressToStringA(Addr: *const IN_ADDR, S: *mut i8) -> *mut i8;
+
+    /// Writes an IPv4 address with its port, unless zero, as a byte string that ends in a zero; tells the length, with the zero.
+    ///
+    /// The port is in network order. Gives `STATUS_INVALID_PARAMETER` with the length that is needed where there is no room.
+    ///
+    /// Parameters: `Address` (in), `Port` (in), `AddressString` (out, `*AddressStringLength, *AddressStringLength` elements), `AddressStringLength` (in, out).
+    ///
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `ip2string.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ip2string/nf-ip2string-rtlipv4addresstostringexa).
+    pub fn RtlIpv4AddressToStringExA(
+        Address: *const IN_ADDR,
+        Port: u16,
+        AddressString: *mut i8,
+        AddressStringLength: *mut u32,
+    ) -> NTSTATUS;
+
+    /// Writes an IPv4 address with its port, unless zero, as UTF-16 that ends in a zero; tells the length, with the zero.
+    ///
+    /// The port is in network order. Gives `STATUS_INVALID_PARAMETER` with the length that is needed where there is no room.
+    ///
+    /// Parameters: `Address` (in), `Port` (in), `AddressString` (out, `*AddressStringLength, *AddressStringLength` elements), `AddressStringLength` (in, out).
+    ///
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `ip2string.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ip2string/nf-ip2string-rtlipv4addresstostringexw).
+    pub fn RtlIpv4AddressToStringExW(
+        Address: *const IN_ADDR,
+        Port: u16,
+        AddressString: *mut u16,
+        AddressStringLength: *mut u32,
+    ) -> NTSTATUS;
+
+    /// Writes an IPv4 address as UTF-16 that ends in a zero, at most 16 characters, and gives where that zero is.
+    ///
+    /// Parameters: `Addr` (in), `S` (out, `16` elements).
+    ///
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `ip2string.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ip2string/nf-ip2string-rtlipv4addresstostringw).
+    pub fn RtlIpv4AddressToStringW(Addr: *const IN_ADDR, S: *mut u16) -> *mut u16;
+
+    /// Reads an IPv4 address out of a byte string, and gives where reading ended.
+    ///
+    /// Strict: four numbers in decimal; else also fewer, in octal and hexadecimal.
+    ///
+    /// Parameters: `S` (in), `Strict` (in), `Terminator` (out), `Addr` (out).
+    ///
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `ip2string.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ip2string/nf-ip2string-rtlipv4stringtoaddressa).
+    pub fn RtlIpv4StringToAddressA(
+        S: *const i8,
+        Strict: u8,
+        Terminator: *mut *const i8,
+        Addr: *mut IN_ADDR,
+    ) -> NTSTATUS;
+
+    /// Reads an IPv4 address with its port, if they are there, out of a byte string. The port is in network order.
+    ///
+    /// Parameters: `AddressString` (in), `Strict` (in), `Address` (out), `Port` (out).
+    ///
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `ip2string.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ip2string/nf-ip2string-rtlipv4stringtoaddressexa).
+    pub fn RtlIpv4StringToAddressExA(
+        AddressString: *const i8,
+        Strict: u8,
+        Address: *mut IN_ADDR,
+        Port: *mut u16,
+    ) -> NTSTATUS;
+
+    /// Reads an IPv4 address with its port, if they are there, out of UTF-16. The port is in network order.
+    ///
+    /// Parameters: `AddressString` (in), `Strict` (in), `Address` (out), `Port` (out).
+    ///
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `ip2string.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ip2string/nf-ip2string-rtlipv4stringtoaddressexw).
+    pub fn RtlIpv4StringToAddressExW(
+        AddressString: *const u16,
+        Strict: u8,
+        Address: *mut IN_ADDR,
+        Port: *mut u16,
+    ) -> NTSTATUS;
+
+    /// Reads an IPv4 address out of UTF-16, and gives where reading ended.
+    ///
+    /// Strict: four numbers in decimal; else also fewer, in octal and hexadecimal.
+    ///
+    /// Parameters: `S` (in), `Strict` (in), `Terminator` (out), `Addr` (out).
+    ///
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `ip2string.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ip2string/nf-ip2string-rtlipv4stringtoaddressw).
+    pub fn RtlIpv4StringToAddressW(
+        S: *const u16,
+        Strict: u8,
+        Terminator: *mut *const u16,
+        Addr: *mut IN_ADDR,
+    ) -> NTSTATUS;
+
+    /// Writes an IPv6 address as a byte string that ends in a zero, at most 46 characters, and gives where that zero is.
+    ///
+    /// Parameters: `Addr` (in), `S` (out, `46` elements).
+    ///
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `ip2string.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ip2string/nf-ip2string-rtlipv6addresstostringa).
+    pub fn RtlIpv6AddressToStringA(Addr: *const IN6_ADDR, S: *mut i8) -> *mut i8;
+
+    /// Writes an IPv6 address with its scope and port, unless zero, as a byte string that ends in a zero; tells the length, with the zero.
+    ///
+    /// The port is in network order. Gives `STATUS_INVALID_PARAMETER` with the length that is needed where there is no room.
+    ///
+    /// Parameters: `Address` (in), `ScopeId` (in), `Port` (in), `AddressString` (out, `*AddressStringLength, *AddressStringLength` elements), `AddressStringLength` (in, out).
+    ///
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `ip2string.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ip2string/nf-ip2string-rtlipv6addresstostringexa).
+    pub fn RtlIpv6AddressToStringExA(
+        Address: *const IN6_ADDR,
+        ScopeId: u32,
+        Port: u16,
+        AddressString: *mut i8,
+        AddressStringLength: *mut u32,
+    ) -> NTSTATUS;
+
+    /// Writes an IPv6 address with its scope and port, unless zero, as UTF-16 that ends in a zero; tells the length, with the zero.
+    ///
+    /// The port is in network order. Gives `STATUS_INVALID_PARAMETER` with the length that is needed where there is no room.
+    ///
+    /// Parameters: `Address` (in), `ScopeId` (in), `Port` (in), `AddressString` (out, `*AddressStringLength, *AddressStringLength` elements), `AddressStringLength` (in, out).
+    ///
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `ip2string.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ip2string/nf-ip2string-rtlipv6addresstostringexw).
+    pub fn RtlIpv6AddressToStringExW(
+        Address: *const IN6_ADDR,
+        ScopeId: u32,
+        Port: u16,
+        AddressString: *mut u16,
+        AddressStringLength: *mut u32,
+    ) -> NTSTATUS;
+
+    /// Writes an IPv6 address as UTF-16 that ends in a zero, at most 46 characters, and gives where that zero is.
+    ///
+    /// Parameters: `Addr` (in), `S` (out, `46` elements).
+    ///
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `ip2string.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ip2string/nf-ip2string-rtlipv6addresstostringw).
+    pub fn RtlIpv6AddressToStringW(Addr: *const IN6_ADDR, S: *mut u16) -> *mut u16;
+
+    /// Reads an IPv6 address out of a byte string, and gives where reading ended.
+    ///
+    /// Parameters: `S` (in), `Terminator` (out), `Addr` (out).
+    ///
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `ip2string.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ip2string/nf-ip2string-rtlipv6stringtoaddressa).
+    pub fn RtlIpv6StringToAddressA(
+        S: *const i8,
+        Terminator: *mut *const i8,
+        Addr: *mut IN6_ADDR,
+    ) -> NTSTATUS;
+
+    /// Reads an IPv6 address with its scope and port, if they are there, out of a byte string. The port is in network order.
+    ///
+    /// Parameters: `AddressString` (in), `Address` (out), `ScopeId` (out), `Port` (out).
+    ///
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `ip2string.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ip2string/nf-ip2string-rtlipv6stringtoaddressexa).
+    pub fn RtlIpv6StringToAddressExA(
+        AddressString: *const i8,
+        Address: *mut IN6_ADDR,
+        ScopeId: *mut u32,
+        Port: *mut u16,
+    ) -> NTSTATUS;
+
+    /// Reads an IPv6 address with its scope and port, if they are there, out of UTF-16. The port is in network order.
+    ///
+    /// Parameters: `AddressString` (in), `Address` (out), `ScopeId` (out), `Port` (out).
+    ///
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `ip2string.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ip2string/nf-ip2string-rtlipv6stringtoaddressexw).
+    pub fn RtlIpv6StringToAddressExW(
+        AddressString: *const u16,
+        Address: *mut IN6_ADDR,
+        ScopeId: *mut u32,
+        Port: *mut u16,
+    ) -> NTSTATUS;
+
+    /// Reads an IPv6 address out of UTF-16, and gives where reading ended.
+    ///
+    /// Parameters: `S` (in), `Terminator` (out), `Addr` (out).
+    ///
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `ip2string.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ip2string/nf-ip2string-rtlipv6stringtoaddressw).
+    pub fn RtlIpv6StringToAddressW(
+        S: *const u16,
+        Terminator: *mut *const u16,
+        Addr: *mut IN6_ADDR,
+    ) -> NTSTATUS;
+
+    /// Tells whether there are no elements.
+    ///
+    /// Parameters: `Table` (in).
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/nf-ntddk-rtlisgenerictableemptyavl).
+    pub fn RtlIsGenericTableEmptyAvl(Table: *mut RTL_AVL_TABLE) -> u8;
+
+    /// Finds the element that is equal to a description, or gives NULL.
+    ///
+    /// Parameters: `Table` (in), `Buffer` (in).
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/nf-ntddk-rtllookupelementgenerictableavl).
+    pub fn RtlLookupElementGenericTableAvl(
+        Table: *mut RTL_AVL_TABLE,
+        Buffer: *mut c_void,
+    ) -> *mut c_void;
+
+    /// Tells the number of elements.
+    ///
+    /// Parameters: `Table` (in).
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/nf-ntddk-rtlnumbergenerictableelementsavl).
+    pub fn RtlNumberGenericTableElementsAvl(Table: *mut RTL_AVL_TABLE) -> u32;
+
+    /// Begins an initialisation: `STATUS_PENDING` asks the caller to carry it out and to call `RtlRunOnceComplete`.
+    ///
+    /// Parameters: `RunOnce` (in, out), `Flags` (in), `Context` (out, optional).
+    ///
+    /// IRQL: `<= APC_LEVEL`. Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/nf-ntddk-rtlrunoncebegininitialize).
+    pub fn RtlRunOnceBeginInitialize(
+        RunOnce: *mut RTL_RUN_ONCE,
+        Flags: u32,
+        Context: *mut *mut c_void,
+    ) -> NTSTATUS;
+
+    /// Ends an initialisation that was begun, with success or, if the flags say so, without.
+    ///
+    /// Parameters: `RunOnce` (in, out), `Flags` (in), `Context` (in, optional).
+    ///
+    /// IRQL: `<= APC_LEVEL`. Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/nf-ntddk-rtlrunoncecomplete).
+    pub fn RtlRunOnceComplete(
+        RunOnce: *mut RTL_RUN_ONCE,
+        Flags: u32,
+        Context: *mut c_void,
+    ) -> NTSTATUS;
+
+    /// Runs an initialisation if it has not succeeded yet, or waits for the thread that runs it.
+    ///
+    /// Parameters: `RunOnce` (in, out), `InitFn` (in), `Parameter` (in, out, optional), `Context` (out, optional).
+    ///
+    /// IRQL: `<= APC_LEVEL`. Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/nf-ntddk-rtlrunonceexecuteonce).
+    pub fn RtlRunOnceExecuteOnce(
+        RunOnce: *mut RTL_RUN_ONCE,
+        InitFn: PRTL_RUN_ONCE_INIT_FN,
+        Parameter: *mut c_void,
+        Context: *mut *mut c_void,
+    ) -> NTSTATUS;
+
+    /// Makes an initialisation one that has not run.
+    ///
+    /// Parameters: `RunOnce` (out).
+    ///
+    /// IRQL: `<= APC_LEVEL`. Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/nf-ntddk-rtlrunonceinitialize).
+    pub fn RtlRunOnceInitialize(RunOnce: *mut RTL_RUN_ONCE);
+
+    /// Turns UTF-8 into UTF-16, and tells how many bytes that takes; without a destination only that.
+    ///
+    /// Parameters: `UnicodeStringDestination` (out, optional, `UnicodeStringMaxByteCount, *UnicodeStringActualByteCount` bytes), `UnicodeStringMaxByteCount` (in), `UnicodeStringActualByteCount` (out, optional), `UTF8StringSource` (in, `UTF8StringByteCount` bytes), `UTF8StringByteCount` (in).
+    ///
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlutf8tounicoden).
+    pub fn RtlUTF8ToUnicodeN(
+        UnicodeStringDestination: *mut u16,
+        UnicodeStringMaxByteCount: u32,
+        UnicodeStringActualByteCount: *mut u32,
+        UTF8StringSource: *const i8,
+        UTF8StringByteCount: u32,
+    ) -> NTSTATUS;
+
+    /// Turns UTF-16 into a byte string, in memory of the caller's or in memory that `RtlFreeAnsiString` frees.
+    ///
+    /// Parameters: `DestinationString` (in, out), `SourceString` (in), `AllocateDestinationString` (in).
+    ///
+    /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlunicodestringtoansistring).
+    pub fn RtlUnicodeStringToAnsiString(
+        DestinationString: *mut STRING,
+        SourceString: *const UNICODE_STRING,
+        AllocateDestinationString: u8,
+    ) -> NTSTATUS;
+
     /// Closes a handle.
     ///
     /// Parameters: `Handle` (in).
     ///
     /// IRQL: `<= PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-zwclose).
     pub fn ZwClose(Handle: *mut c_void) -> NTSTATUS;
+
     /// Opens a registry key.
     ///
     /// Parameters: `KeyHandle` (out), `DesiredAccess` (in), `ObjectAttributes` (in).
@@ -556,6 +1361,7 @@ unsafe extern "system" {
         DesiredAccess: u32,
         ObjectAttributes: *mut OBJECT_ATTRIBUTES,
     ) -> NTSTATUS;
+
     /// Reads a value of a registry key.
     ///
     /// Parameters: `KeyHandle` (in), `ValueName` (in), `KeyValueInformationClass` (in), `KeyValueInformation` (out, optional, `Length, *ResultLength` bytes), `Length` (in), `ResultLength` (out).

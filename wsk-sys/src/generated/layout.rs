@@ -4,9 +4,10 @@
 
 use super::*;
 use core::mem::{align_of, offset_of, size_of};
+
 const _: () = {
-    assert!(size_of:: < ADDRINFOA > () == 48);
-    assert!(align_of:: < ADDRINFOA > () == 8);
+    assert!(size_of::<ADDRINFOA>() == 48);
+    assert!(align_of::<ADDRINFOA>() == 8);
     assert!(offset_of!(ADDRINFOA, ai_flags) == 0);
     assert!(offset_of!(ADDRINFOA, ai_family) == 4);
     assert!(offset_of!(ADDRINFOA, ai_socktype) == 8);
@@ -16,9 +17,10 @@ const _: () = {
     assert!(offset_of!(ADDRINFOA, ai_addr) == 32);
     assert!(offset_of!(ADDRINFOA, ai_next) == 40);
 };
+
 const _: () = {
-    assert!(size_of:: < ADDRINFOEXW > () == 72);
-    assert!(align_of:: < ADDRINFOEXW > () == 8);
+    assert!(size_of::<ADDRINFOEXW>() == 72);
+    assert!(align_of::<ADDRINFOEXW>() == 8);
     assert!(offset_of!(ADDRINFOEXW, ai_flags) == 0);
     assert!(offset_of!(ADDRINFOEXW, ai_family) == 4);
     assert!(offset_of!(ADDRINFOEXW, ai_socktype) == 8);
@@ -31,9 +33,10 @@ const _: () = {
     assert!(offset_of!(ADDRINFOEXW, ai_provider) == 56);
     assert!(offset_of!(ADDRINFOEXW, ai_next) == 64);
 };
+
 const _: () = {
-    assert!(size_of:: < ADDRINFOW > () == 48);
-    assert!(align_of:: < ADDRINFOW > () == 8);
+    assert!(size_of::<ADDRINFOW>() == 48);
+    assert!(align_of::<ADDRINFOW>() == 8);
     assert!(offset_of!(ADDRINFOW, ai_flags) == 0);
     assert!(offset_of!(ADDRINFOW, ai_family) == 4);
     assert!(offset_of!(ADDRINFOW, ai_socktype) == 8);
@@ -43,30 +46,34 @@ const _: () = {
     assert!(offset_of!(ADDRINFOW, ai_addr) == 32);
     assert!(offset_of!(ADDRINFOW, ai_next) == 40);
 };
+
 const _: () = {
-    assert!(size_of:: < CLIENT_ID > () == 16);
-    assert!(align_of:: < CLIENT_ID > () == 8);
+    assert!(size_of::<CLIENT_ID>() == 16);
+    assert!(align_of::<CLIENT_ID>() == 8);
     assert!(offset_of!(CLIENT_ID, UniqueProcess) == 0);
     assert!(offset_of!(CLIENT_ID, UniqueThread) == 8);
 };
+
 const _: () = {
-    assert!(size_of:: < CMSGHDR > () == 16);
-    assert!(align_of:: < CMSGHDR > () == 8);
+    assert!(size_of::<CMSGHDR>() == 16);
+    assert!(align_of::<CMSGHDR>() == 8);
     assert!(offset_of!(CMSGHDR, cmsg_len) == 0);
     assert!(offset_of!(CMSGHDR, cmsg_level) == 8);
     assert!(offset_of!(CMSGHDR, cmsg_type) == 12);
 };
+
 const _: () = {
-    assert!(size_of:: < CSADDR_INFO > () == 40);
-    assert!(align_of:: < CSADDR_INFO > () == 8);
+    assert!(size_of::<CSADDR_INFO>() == 40);
+    assert!(align_of::<CSADDR_INFO>() == 8);
     assert!(offset_of!(CSADDR_INFO, LocalAddr) == 0);
     assert!(offset_of!(CSADDR_INFO, RemoteAddr) == 16);
     assert!(offset_of!(CSADDR_INFO, iSocketType) == 32);
     assert!(offset_of!(CSADDR_INFO, iProtocol) == 36);
 };
+
 const _: () = {
-    assert!(size_of:: < DEVICE_OBJECT > () == 336);
-    assert!(align_of:: < DEVICE_OBJECT > () == 16);
+    assert!(size_of::<DEVICE_OBJECT>() == 336);
+    assert!(align_of::<DEVICE_OBJECT>() == 16);
     assert!(offset_of!(DEVICE_OBJECT, Type) == 0);
     assert!(offset_of!(DEVICE_OBJECT, Size) == 2);
     assert!(offset_of!(DEVICE_OBJECT, ReferenceCount) == 4);
@@ -93,42 +100,48 @@ const _: () = {
     assert!(offset_of!(DEVICE_OBJECT, DeviceObjectExtension) == 312);
     assert!(offset_of!(DEVICE_OBJECT, Reserved) == 320);
 };
+
 const _: () = {
-    assert!(size_of:: < DEVICE_OBJECT_Queue > () == 72);
-    assert!(align_of:: < DEVICE_OBJECT_Queue > () == 8);
+    assert!(size_of::<DEVICE_OBJECT_Queue>() == 72);
+    assert!(align_of::<DEVICE_OBJECT_Queue>() == 8);
     assert!(offset_of!(DEVICE_OBJECT_Queue, ListEntry) == 0);
     assert!(offset_of!(DEVICE_OBJECT_Queue, Wcb) == 0);
 };
+
 const _: () = {
-    assert!(size_of:: < DISPATCHER_HEADER > () == 24);
-    assert!(align_of:: < DISPATCHER_HEADER > () == 8);
+    assert!(size_of::<DISPATCHER_HEADER>() == 24);
+    assert!(align_of::<DISPATCHER_HEADER>() == 8);
     assert!(offset_of!(DISPATCHER_HEADER, SignalState) == 4);
     assert!(offset_of!(DISPATCHER_HEADER, WaitListHead) == 8);
 };
+
 const _: () = {
-    assert!(size_of:: < DISPATCHER_HEADER_Anonymous1 > () == 4);
-    assert!(align_of:: < DISPATCHER_HEADER_Anonymous1 > () == 4);
+    assert!(size_of::<DISPATCHER_HEADER_Anonymous1>() == 4);
+    assert!(align_of::<DISPATCHER_HEADER_Anonymous1>() == 4);
     assert!(offset_of!(DISPATCHER_HEADER_Anonymous1, Lock) == 0);
 };
+
 const _: () = {
-    assert!(size_of:: < DISPATCHER_HEADER_Anonymous1_Anonymous1 > () == 4);
-    assert!(align_of:: < DISPATCHER_HEADER_Anonymous1_Anonymous1 > () == 1);
+    assert!(size_of::<DISPATCHER_HEADER_Anonymous1_Anonymous1>() == 4);
+    assert!(align_of::<DISPATCHER_HEADER_Anonymous1_Anonymous1>() == 1);
     assert!(offset_of!(DISPATCHER_HEADER_Anonymous1_Anonymous1, Type) == 0);
     assert!(offset_of!(DISPATCHER_HEADER_Anonymous1_Anonymous1, Signalling) == 1);
     assert!(offset_of!(DISPATCHER_HEADER_Anonymous1_Anonymous1, Size) == 2);
     assert!(offset_of!(DISPATCHER_HEADER_Anonymous1_Anonymous1, Reserved1) == 3);
 };
+
 const _: () = {
-    assert!(size_of:: < DRIVER_EXTENSION > () == 40);
-    assert!(align_of:: < DRIVER_EXTENSION > () == 8);
+    assert!(size_of::<DRIVER_EXTENSION>() == 40);
+    assert!(align_of::<DRIVER_EXTENSION>() == 8);
     assert!(offset_of!(DRIVER_EXTENSION, DriverObject) == 0);
     assert!(offset_of!(DRIVER_EXTENSION, AddDevice) == 8);
     assert!(offset_of!(DRIVER_EXTENSION, Count) == 16);
     assert!(offset_of!(DRIVER_EXTENSION, ServiceKeyName) == 24);
 };
+
 const _: () = {
-    assert!(size_of:: < DRIVER_OBJECT > () == 336);
-    assert!(align_of:: < DRIVER_OBJECT > () == 8);
+    assert!(size_of::<DRIVER_OBJECT>() == 336);
+    assert!(align_of::<DRIVER_OBJECT>() == 8);
     assert!(offset_of!(DRIVER_OBJECT, Type) == 0);
     assert!(offset_of!(DRIVER_OBJECT, Size) == 2);
     assert!(offset_of!(DRIVER_OBJECT, DeviceObject) == 8);
@@ -145,154 +158,269 @@ const _: () = {
     assert!(offset_of!(DRIVER_OBJECT, DriverUnload) == 104);
     assert!(offset_of!(DRIVER_OBJECT, MajorFunction) == 112);
 };
+
 const _: () = {
-    assert!(size_of:: < GROUP_FILTER > () == 272);
-    assert!(align_of:: < GROUP_FILTER > () == 8);
+    assert!(size_of::<EX_RUNDOWN_REF>() == 8);
+    assert!(align_of::<EX_RUNDOWN_REF>() == 8);
+};
+
+const _: () = {
+    assert!(size_of::<EX_RUNDOWN_REF_Anonymous1>() == 8);
+    assert!(align_of::<EX_RUNDOWN_REF_Anonymous1>() == 8);
+    assert!(offset_of!(EX_RUNDOWN_REF_Anonymous1, Count) == 0);
+    assert!(offset_of!(EX_RUNDOWN_REF_Anonymous1, Ptr) == 0);
+};
+
+const _: () = {
+    assert!(size_of::<FAST_MUTEX>() == 56);
+    assert!(align_of::<FAST_MUTEX>() == 8);
+    assert!(offset_of!(FAST_MUTEX, Count) == 0);
+    assert!(offset_of!(FAST_MUTEX, Owner) == 8);
+    assert!(offset_of!(FAST_MUTEX, Contention) == 16);
+    assert!(offset_of!(FAST_MUTEX, Event) == 24);
+    assert!(offset_of!(FAST_MUTEX, OldIrql) == 48);
+};
+
+const _: () = {
+    assert!(size_of::<GENERAL_LOOKASIDE>() == 128);
+    assert!(align_of::<GENERAL_LOOKASIDE>() == 64);
+    assert!(offset_of!(GENERAL_LOOKASIDE, ListHead) == 0);
+    assert!(offset_of!(GENERAL_LOOKASIDE, Depth) == 16);
+    assert!(offset_of!(GENERAL_LOOKASIDE, MaximumDepth) == 18);
+    assert!(offset_of!(GENERAL_LOOKASIDE, TotalAllocates) == 20);
+    assert!(offset_of!(GENERAL_LOOKASIDE, AllocateMisses) == 24);
+    assert!(offset_of!(GENERAL_LOOKASIDE, TotalFrees) == 28);
+    assert!(offset_of!(GENERAL_LOOKASIDE, FreeMisses) == 32);
+    assert!(offset_of!(GENERAL_LOOKASIDE, Type) == 36);
+    assert!(offset_of!(GENERAL_LOOKASIDE, Tag) == 40);
+    assert!(offset_of!(GENERAL_LOOKASIDE, Size) == 44);
+    assert!(offset_of!(GENERAL_LOOKASIDE, Anonymous1) == 48);
+    assert!(offset_of!(GENERAL_LOOKASIDE, Anonymous2) == 56);
+    assert!(offset_of!(GENERAL_LOOKASIDE, ListEntry) == 64);
+    assert!(offset_of!(GENERAL_LOOKASIDE, LastTotalAllocates) == 80);
+    assert!(offset_of!(GENERAL_LOOKASIDE, LastAllocateMisses) == 84);
+    assert!(offset_of!(GENERAL_LOOKASIDE, Future) == 88);
+};
+
+const _: () = {
+    assert!(size_of::<GENERAL_LOOKASIDE_Anonymous1>() == 8);
+    assert!(align_of::<GENERAL_LOOKASIDE_Anonymous1>() == 8);
+    assert!(offset_of!(GENERAL_LOOKASIDE_Anonymous1, AllocateEx) == 0);
+    assert!(offset_of!(GENERAL_LOOKASIDE_Anonymous1, Allocate) == 0);
+};
+
+const _: () = {
+    assert!(size_of::<GENERAL_LOOKASIDE_Anonymous2>() == 8);
+    assert!(align_of::<GENERAL_LOOKASIDE_Anonymous2>() == 8);
+    assert!(offset_of!(GENERAL_LOOKASIDE_Anonymous2, FreeEx) == 0);
+    assert!(offset_of!(GENERAL_LOOKASIDE_Anonymous2, Free) == 0);
+};
+
+const _: () = {
+    assert!(size_of::<GENERAL_LOOKASIDE_POOL>() == 96);
+    assert!(align_of::<GENERAL_LOOKASIDE_POOL>() == 16);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL, ListHead) == 0);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL, Depth) == 16);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL, MaximumDepth) == 18);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL, TotalAllocates) == 20);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL, AllocateMisses) == 24);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL, TotalFrees) == 28);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL, FreeMisses) == 32);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL, Type) == 36);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL, Tag) == 40);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL, Size) == 44);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL, Anonymous1) == 48);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL, Anonymous2) == 56);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL, ListEntry) == 64);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL, LastTotalAllocates) == 80);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL, LastAllocateMisses) == 84);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL, Future) == 88);
+};
+
+const _: () = {
+    assert!(size_of::<GENERAL_LOOKASIDE_POOL_Anonymous1>() == 8);
+    assert!(align_of::<GENERAL_LOOKASIDE_POOL_Anonymous1>() == 8);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL_Anonymous1, AllocateEx) == 0);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL_Anonymous1, Allocate) == 0);
+};
+
+const _: () = {
+    assert!(size_of::<GENERAL_LOOKASIDE_POOL_Anonymous2>() == 8);
+    assert!(align_of::<GENERAL_LOOKASIDE_POOL_Anonymous2>() == 8);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL_Anonymous2, FreeEx) == 0);
+    assert!(offset_of!(GENERAL_LOOKASIDE_POOL_Anonymous2, Free) == 0);
+};
+
+const _: () = {
+    assert!(size_of::<GROUP_FILTER>() == 272);
+    assert!(align_of::<GROUP_FILTER>() == 8);
     assert!(offset_of!(GROUP_FILTER, gf_interface) == 0);
     assert!(offset_of!(GROUP_FILTER, gf_group) == 8);
     assert!(offset_of!(GROUP_FILTER, gf_fmode) == 136);
     assert!(offset_of!(GROUP_FILTER, gf_numsrc) == 140);
     assert!(offset_of!(GROUP_FILTER, gf_slist) == 144);
 };
+
 const _: () = {
-    assert!(size_of:: < GROUP_REQ > () == 136);
-    assert!(align_of:: < GROUP_REQ > () == 8);
+    assert!(size_of::<GROUP_REQ>() == 136);
+    assert!(align_of::<GROUP_REQ>() == 8);
     assert!(offset_of!(GROUP_REQ, gr_interface) == 0);
     assert!(offset_of!(GROUP_REQ, gr_group) == 8);
 };
+
 const _: () = {
-    assert!(size_of:: < GROUP_SOURCE_REQ > () == 264);
-    assert!(align_of:: < GROUP_SOURCE_REQ > () == 8);
+    assert!(size_of::<GROUP_SOURCE_REQ>() == 264);
+    assert!(align_of::<GROUP_SOURCE_REQ>() == 8);
     assert!(offset_of!(GROUP_SOURCE_REQ, gsr_interface) == 0);
     assert!(offset_of!(GROUP_SOURCE_REQ, gsr_group) == 8);
     assert!(offset_of!(GROUP_SOURCE_REQ, gsr_source) == 136);
 };
+
 const _: () = {
-    assert!(size_of:: < GUID > () == 16);
-    assert!(align_of:: < GUID > () == 4);
+    assert!(size_of::<GUID>() == 16);
+    assert!(align_of::<GUID>() == 4);
     assert!(offset_of!(GUID, Data1) == 0);
     assert!(offset_of!(GUID, Data2) == 4);
     assert!(offset_of!(GUID, Data3) == 6);
     assert!(offset_of!(GUID, Data4) == 8);
 };
+
 const _: () = {
-    assert!(size_of:: < ICMP_ERROR_INFO > () == 36);
-    assert!(align_of:: < ICMP_ERROR_INFO > () == 4);
+    assert!(size_of::<ICMP_ERROR_INFO>() == 36);
+    assert!(align_of::<ICMP_ERROR_INFO>() == 4);
     assert!(offset_of!(ICMP_ERROR_INFO, srcaddress) == 0);
     assert!(offset_of!(ICMP_ERROR_INFO, protocol) == 28);
     assert!(offset_of!(ICMP_ERROR_INFO, type_) == 32);
     assert!(offset_of!(ICMP_ERROR_INFO, code) == 33);
 };
+
 const _: () = {
-    assert!(size_of:: < IN6_ADDR > () == 16);
-    assert!(align_of:: < IN6_ADDR > () == 2);
+    assert!(size_of::<IN6_ADDR>() == 16);
+    assert!(align_of::<IN6_ADDR>() == 2);
     assert!(offset_of!(IN6_ADDR, u) == 0);
 };
+
 const _: () = {
-    assert!(size_of:: < IN6_ADDR_u > () == 16);
-    assert!(align_of:: < IN6_ADDR_u > () == 2);
+    assert!(size_of::<IN6_ADDR_u>() == 16);
+    assert!(align_of::<IN6_ADDR_u>() == 2);
     assert!(offset_of!(IN6_ADDR_u, Byte) == 0);
     assert!(offset_of!(IN6_ADDR_u, Word) == 0);
 };
+
 const _: () = {
-    assert!(size_of:: < IN6_PKTINFO > () == 20);
-    assert!(align_of:: < IN6_PKTINFO > () == 4);
+    assert!(size_of::<IN6_PKTINFO>() == 20);
+    assert!(align_of::<IN6_PKTINFO>() == 4);
     assert!(offset_of!(IN6_PKTINFO, ipi6_addr) == 0);
     assert!(offset_of!(IN6_PKTINFO, ipi6_ifindex) == 16);
 };
+
 const _: () = {
-    assert!(size_of:: < IN6_PKTINFO_EX > () == 24);
-    assert!(align_of:: < IN6_PKTINFO_EX > () == 4);
+    assert!(size_of::<IN6_PKTINFO_EX>() == 24);
+    assert!(align_of::<IN6_PKTINFO_EX>() == 4);
     assert!(offset_of!(IN6_PKTINFO_EX, pkt_info) == 0);
     assert!(offset_of!(IN6_PKTINFO_EX, scope_id) == 20);
 };
+
 const _: () = {
-    assert!(size_of:: < INET_PORT_RANGE > () == 4);
-    assert!(align_of:: < INET_PORT_RANGE > () == 2);
+    assert!(size_of::<INET_PORT_RANGE>() == 4);
+    assert!(align_of::<INET_PORT_RANGE>() == 2);
     assert!(offset_of!(INET_PORT_RANGE, StartPort) == 0);
     assert!(offset_of!(INET_PORT_RANGE, NumberOfPorts) == 2);
 };
+
 const _: () = {
-    assert!(size_of:: < INET_PORT_RESERVATION_INFORMATION > () == 4);
-    assert!(align_of:: < INET_PORT_RESERVATION_INFORMATION > () == 4);
+    assert!(size_of::<INET_PORT_RESERVATION_INFORMATION>() == 4);
+    assert!(align_of::<INET_PORT_RESERVATION_INFORMATION>() == 4);
     assert!(offset_of!(INET_PORT_RESERVATION_INFORMATION, OwningPid) == 0);
 };
+
 const _: () = {
-    assert!(size_of:: < INET_PORT_RESERVATION_INSTANCE > () == 16);
-    assert!(align_of:: < INET_PORT_RESERVATION_INSTANCE > () == 8);
+    assert!(size_of::<INET_PORT_RESERVATION_INSTANCE>() == 16);
+    assert!(align_of::<INET_PORT_RESERVATION_INSTANCE>() == 8);
     assert!(offset_of!(INET_PORT_RESERVATION_INSTANCE, Reservation) == 0);
     assert!(offset_of!(INET_PORT_RESERVATION_INSTANCE, Token) == 8);
 };
+
 const _: () = {
-    assert!(size_of:: < INET_PORT_RESERVATION_TOKEN > () == 8);
-    assert!(align_of:: < INET_PORT_RESERVATION_TOKEN > () == 8);
+    assert!(size_of::<INET_PORT_RESERVATION_TOKEN>() == 8);
+    assert!(align_of::<INET_PORT_RESERVATION_TOKEN>() == 8);
     assert!(offset_of!(INET_PORT_RESERVATION_TOKEN, Token) == 0);
 };
+
 const _: () = {
-    assert!(size_of:: < INTERFACE_INFO > () == 76);
-    assert!(align_of:: < INTERFACE_INFO > () == 4);
+    assert!(size_of::<INTERFACE_INFO>() == 76);
+    assert!(align_of::<INTERFACE_INFO>() == 4);
     assert!(offset_of!(INTERFACE_INFO, iiFlags) == 0);
     assert!(offset_of!(INTERFACE_INFO, iiAddress) == 4);
     assert!(offset_of!(INTERFACE_INFO, iiBroadcastAddress) == 28);
     assert!(offset_of!(INTERFACE_INFO, iiNetmask) == 52);
 };
+
 const _: () = {
-    assert!(size_of:: < INTERFACE_INFO_EX > () == 56);
-    assert!(align_of:: < INTERFACE_INFO_EX > () == 8);
+    assert!(size_of::<INTERFACE_INFO_EX>() == 56);
+    assert!(align_of::<INTERFACE_INFO_EX>() == 8);
     assert!(offset_of!(INTERFACE_INFO_EX, iiFlags) == 0);
     assert!(offset_of!(INTERFACE_INFO_EX, iiAddress) == 8);
     assert!(offset_of!(INTERFACE_INFO_EX, iiBroadcastAddress) == 24);
     assert!(offset_of!(INTERFACE_INFO_EX, iiNetmask) == 40);
 };
+
 const _: () = {
-    assert!(size_of:: < IN_ADDR > () == 4);
-    assert!(align_of:: < IN_ADDR > () == 4);
+    assert!(size_of::<IN_ADDR>() == 4);
+    assert!(align_of::<IN_ADDR>() == 4);
     assert!(offset_of!(IN_ADDR, S_un) == 0);
 };
+
 const _: () = {
-    assert!(size_of:: < IN_ADDR_S_un > () == 4);
-    assert!(align_of:: < IN_ADDR_S_un > () == 4);
+    assert!(size_of::<IN_ADDR_S_un>() == 4);
+    assert!(align_of::<IN_ADDR_S_un>() == 4);
     assert!(offset_of!(IN_ADDR_S_un, S_un_b) == 0);
     assert!(offset_of!(IN_ADDR_S_un, S_un_w) == 0);
     assert!(offset_of!(IN_ADDR_S_un, S_addr) == 0);
 };
+
 const _: () = {
-    assert!(size_of:: < IN_ADDR_S_un_S_un_b > () == 4);
-    assert!(align_of:: < IN_ADDR_S_un_S_un_b > () == 1);
+    assert!(size_of::<IN_ADDR_S_un_S_un_b>() == 4);
+    assert!(align_of::<IN_ADDR_S_un_S_un_b>() == 1);
     assert!(offset_of!(IN_ADDR_S_un_S_un_b, s_b1) == 0);
     assert!(offset_of!(IN_ADDR_S_un_S_un_b, s_b2) == 1);
     assert!(offset_of!(IN_ADDR_S_un_S_un_b, s_b3) == 2);
     assert!(offset_of!(IN_ADDR_S_un_S_un_b, s_b4) == 3);
 };
+
 const _: () = {
-    assert!(size_of:: < IN_ADDR_S_un_S_un_w > () == 4);
-    assert!(align_of:: < IN_ADDR_S_un_S_un_w > () == 2);
+    assert!(size_of::<IN_ADDR_S_un_S_un_w>() == 4);
+    assert!(align_of::<IN_ADDR_S_un_S_un_w>() == 2);
     assert!(offset_of!(IN_ADDR_S_un_S_un_w, s_w1) == 0);
     assert!(offset_of!(IN_ADDR_S_un_S_un_w, s_w2) == 2);
 };
+
 const _: () = {
-    assert!(size_of:: < IN_PKTINFO > () == 8);
-    assert!(align_of:: < IN_PKTINFO > () == 4);
+    assert!(size_of::<IN_PKTINFO>() == 8);
+    assert!(align_of::<IN_PKTINFO>() == 4);
     assert!(offset_of!(IN_PKTINFO, ipi_addr) == 0);
     assert!(offset_of!(IN_PKTINFO, ipi_ifindex) == 4);
 };
+
 const _: () = {
-    assert!(size_of:: < IN_PKTINFO_EX > () == 12);
-    assert!(align_of:: < IN_PKTINFO_EX > () == 4);
+    assert!(size_of::<IN_PKTINFO_EX>() == 12);
+    assert!(align_of::<IN_PKTINFO_EX>() == 4);
     assert!(offset_of!(IN_PKTINFO_EX, pkt_info) == 0);
     assert!(offset_of!(IN_PKTINFO_EX, scope_id) == 8);
 };
+
 const _: () = {
-    assert!(size_of:: < IN_RECVERR > () == 12);
-    assert!(align_of:: < IN_RECVERR > () == 4);
+    assert!(size_of::<IN_RECVERR>() == 12);
+    assert!(align_of::<IN_RECVERR>() == 4);
     assert!(offset_of!(IN_RECVERR, protocol) == 0);
     assert!(offset_of!(IN_RECVERR, info) == 4);
     assert!(offset_of!(IN_RECVERR, type_) == 8);
     assert!(offset_of!(IN_RECVERR, code) == 9);
 };
+
 const _: () = {
-    assert!(size_of:: < IO_STACK_LOCATION > () == 72);
-    assert!(align_of:: < IO_STACK_LOCATION > () == 8);
+    assert!(size_of::<IO_STACK_LOCATION>() == 72);
+    assert!(align_of::<IO_STACK_LOCATION>() == 8);
     assert!(offset_of!(IO_STACK_LOCATION, MajorFunction) == 0);
     assert!(offset_of!(IO_STACK_LOCATION, MinorFunction) == 1);
     assert!(offset_of!(IO_STACK_LOCATION, Flags) == 2);
@@ -303,9 +431,10 @@ const _: () = {
     assert!(offset_of!(IO_STACK_LOCATION, CompletionRoutine) == 56);
     assert!(offset_of!(IO_STACK_LOCATION, Context) == 64);
 };
+
 const _: () = {
-    assert!(size_of:: < IO_STACK_LOCATION_Parameters > () == 32);
-    assert!(align_of:: < IO_STACK_LOCATION_Parameters > () == 8);
+    assert!(size_of::<IO_STACK_LOCATION_Parameters>() == 32);
+    assert!(align_of::<IO_STACK_LOCATION_Parameters>() == 8);
     assert!(offset_of!(IO_STACK_LOCATION_Parameters, Create) == 0);
     assert!(offset_of!(IO_STACK_LOCATION_Parameters, Read) == 0);
     assert!(offset_of!(IO_STACK_LOCATION_Parameters, Write) == 0);
@@ -313,116 +442,145 @@ const _: () = {
     assert!(offset_of!(IO_STACK_LOCATION_Parameters, DeviceIoControl) == 0);
     assert!(offset_of!(IO_STACK_LOCATION_Parameters, Others) == 0);
 };
+
 const _: () = {
-    assert!(size_of:: < IO_STACK_LOCATION_Parameters_Create > () == 32);
-    assert!(align_of:: < IO_STACK_LOCATION_Parameters_Create > () == 8);
+    assert!(size_of::<IO_STACK_LOCATION_Parameters_Create>() == 32);
+    assert!(align_of::<IO_STACK_LOCATION_Parameters_Create>() == 8);
     assert!(offset_of!(IO_STACK_LOCATION_Parameters_Create, SecurityContext) == 0);
     assert!(offset_of!(IO_STACK_LOCATION_Parameters_Create, Options) == 8);
     assert!(offset_of!(IO_STACK_LOCATION_Parameters_Create, FileAttributes) == 16);
     assert!(offset_of!(IO_STACK_LOCATION_Parameters_Create, ShareAccess) == 18);
     assert!(offset_of!(IO_STACK_LOCATION_Parameters_Create, EaLength) == 24);
 };
+
 const _: () = {
-    assert!(size_of:: < IO_STACK_LOCATION_Parameters_DeviceIoControl > () == 32);
-    assert!(align_of:: < IO_STACK_LOCATION_Parameters_DeviceIoControl > () == 8);
+    assert!(size_of::<IO_STACK_LOCATION_Parameters_DeviceIoControl>() == 32);
+    assert!(align_of::<IO_STACK_LOCATION_Parameters_DeviceIoControl>() == 8);
     assert!(
-        offset_of!(IO_STACK_LOCATION_Parameters_DeviceIoControl, OutputBufferLength) == 0
+        offset_of!(
+            IO_STACK_LOCATION_Parameters_DeviceIoControl,
+            OutputBufferLength
+        ) == 0
     );
     assert!(
-        offset_of!(IO_STACK_LOCATION_Parameters_DeviceIoControl, InputBufferLength) == 8
+        offset_of!(
+            IO_STACK_LOCATION_Parameters_DeviceIoControl,
+            InputBufferLength
+        ) == 8
     );
+    assert!(offset_of!(IO_STACK_LOCATION_Parameters_DeviceIoControl, IoControlCode) == 16);
     assert!(
-        offset_of!(IO_STACK_LOCATION_Parameters_DeviceIoControl, IoControlCode) == 16
-    );
-    assert!(
-        offset_of!(IO_STACK_LOCATION_Parameters_DeviceIoControl, Type3InputBuffer) == 24
+        offset_of!(
+            IO_STACK_LOCATION_Parameters_DeviceIoControl,
+            Type3InputBuffer
+        ) == 24
     );
 };
+
 const _: () = {
-    assert!(size_of:: < IO_STACK_LOCATION_Parameters_FileSystemControl > () == 32);
-    assert!(align_of:: < IO_STACK_LOCATION_Parameters_FileSystemControl > () == 8);
+    assert!(size_of::<IO_STACK_LOCATION_Parameters_FileSystemControl>() == 32);
+    assert!(align_of::<IO_STACK_LOCATION_Parameters_FileSystemControl>() == 8);
     assert!(
-        offset_of!(IO_STACK_LOCATION_Parameters_FileSystemControl, OutputBufferLength) ==
-        0
+        offset_of!(
+            IO_STACK_LOCATION_Parameters_FileSystemControl,
+            OutputBufferLength
+        ) == 0
     );
     assert!(
-        offset_of!(IO_STACK_LOCATION_Parameters_FileSystemControl, InputBufferLength) ==
-        8
+        offset_of!(
+            IO_STACK_LOCATION_Parameters_FileSystemControl,
+            InputBufferLength
+        ) == 8
     );
     assert!(
-        offset_of!(IO_STACK_LOCATION_Parameters_FileSystemControl, FsControlCode) == 16
+        offset_of!(
+            IO_STACK_LOCATION_Parameters_FileSystemControl,
+            FsControlCode
+        ) == 16
     );
     assert!(
-        offset_of!(IO_STACK_LOCATION_Parameters_FileSystemControl, Type3InputBuffer) ==
-        24
+        offset_of!(
+            IO_STACK_LOCATION_Parameters_FileSystemControl,
+            Type3InputBuffer
+        ) == 24
     );
 };
+
 const _: () = {
-    assert!(size_of:: < IO_STACK_LOCATION_Parameters_Others > () == 32);
-    assert!(align_of:: < IO_STACK_LOCATION_Parameters_Others > () == 8);
+    assert!(size_of::<IO_STACK_LOCATION_Parameters_Others>() == 32);
+    assert!(align_of::<IO_STACK_LOCATION_Parameters_Others>() == 8);
     assert!(offset_of!(IO_STACK_LOCATION_Parameters_Others, Argument1) == 0);
     assert!(offset_of!(IO_STACK_LOCATION_Parameters_Others, Argument2) == 8);
     assert!(offset_of!(IO_STACK_LOCATION_Parameters_Others, Argument3) == 16);
     assert!(offset_of!(IO_STACK_LOCATION_Parameters_Others, Argument4) == 24);
 };
+
 const _: () = {
-    assert!(size_of:: < IO_STACK_LOCATION_Parameters_Read > () == 24);
-    assert!(align_of:: < IO_STACK_LOCATION_Parameters_Read > () == 8);
+    assert!(size_of::<IO_STACK_LOCATION_Parameters_Read>() == 24);
+    assert!(align_of::<IO_STACK_LOCATION_Parameters_Read>() == 8);
     assert!(offset_of!(IO_STACK_LOCATION_Parameters_Read, Length) == 0);
     assert!(offset_of!(IO_STACK_LOCATION_Parameters_Read, Key) == 8);
     assert!(offset_of!(IO_STACK_LOCATION_Parameters_Read, Flags) == 12);
     assert!(offset_of!(IO_STACK_LOCATION_Parameters_Read, ByteOffset) == 16);
 };
+
 const _: () = {
-    assert!(size_of:: < IO_STACK_LOCATION_Parameters_Write > () == 24);
-    assert!(align_of:: < IO_STACK_LOCATION_Parameters_Write > () == 8);
+    assert!(size_of::<IO_STACK_LOCATION_Parameters_Write>() == 24);
+    assert!(align_of::<IO_STACK_LOCATION_Parameters_Write>() == 8);
     assert!(offset_of!(IO_STACK_LOCATION_Parameters_Write, Length) == 0);
     assert!(offset_of!(IO_STACK_LOCATION_Parameters_Write, Key) == 8);
     assert!(offset_of!(IO_STACK_LOCATION_Parameters_Write, Flags) == 12);
     assert!(offset_of!(IO_STACK_LOCATION_Parameters_Write, ByteOffset) == 16);
 };
+
 const _: () = {
-    assert!(size_of:: < IO_STATUS_BLOCK > () == 16);
-    assert!(align_of:: < IO_STATUS_BLOCK > () == 8);
+    assert!(size_of::<IO_STATUS_BLOCK>() == 16);
+    assert!(align_of::<IO_STATUS_BLOCK>() == 8);
     assert!(offset_of!(IO_STATUS_BLOCK, Information) == 8);
 };
+
 const _: () = {
-    assert!(size_of:: < IO_STATUS_BLOCK_Anonymous1 > () == 8);
-    assert!(align_of:: < IO_STATUS_BLOCK_Anonymous1 > () == 8);
+    assert!(size_of::<IO_STATUS_BLOCK_Anonymous1>() == 8);
+    assert!(align_of::<IO_STATUS_BLOCK_Anonymous1>() == 8);
     assert!(offset_of!(IO_STATUS_BLOCK_Anonymous1, Status) == 0);
     assert!(offset_of!(IO_STATUS_BLOCK_Anonymous1, Pointer) == 0);
 };
+
 const _: () = {
-    assert!(size_of:: < IPV6_MREQ > () == 20);
-    assert!(align_of:: < IPV6_MREQ > () == 4);
+    assert!(size_of::<IPV6_MREQ>() == 20);
+    assert!(align_of::<IPV6_MREQ>() == 4);
     assert!(offset_of!(IPV6_MREQ, ipv6mr_multiaddr) == 0);
     assert!(offset_of!(IPV6_MREQ, ipv6mr_interface) == 16);
 };
+
 const _: () = {
-    assert!(size_of:: < IP_MREQ > () == 8);
-    assert!(align_of:: < IP_MREQ > () == 4);
+    assert!(size_of::<IP_MREQ>() == 8);
+    assert!(align_of::<IP_MREQ>() == 4);
     assert!(offset_of!(IP_MREQ, imr_multiaddr) == 0);
     assert!(offset_of!(IP_MREQ, imr_interface) == 4);
 };
+
 const _: () = {
-    assert!(size_of:: < IP_MREQ_SOURCE > () == 12);
-    assert!(align_of:: < IP_MREQ_SOURCE > () == 4);
+    assert!(size_of::<IP_MREQ_SOURCE>() == 12);
+    assert!(align_of::<IP_MREQ_SOURCE>() == 4);
     assert!(offset_of!(IP_MREQ_SOURCE, imr_multiaddr) == 0);
     assert!(offset_of!(IP_MREQ_SOURCE, imr_sourceaddr) == 4);
     assert!(offset_of!(IP_MREQ_SOURCE, imr_interface) == 8);
 };
+
 const _: () = {
-    assert!(size_of:: < IP_MSFILTER > () == 20);
-    assert!(align_of:: < IP_MSFILTER > () == 4);
+    assert!(size_of::<IP_MSFILTER>() == 20);
+    assert!(align_of::<IP_MSFILTER>() == 4);
     assert!(offset_of!(IP_MSFILTER, imsf_multiaddr) == 0);
     assert!(offset_of!(IP_MSFILTER, imsf_interface) == 4);
     assert!(offset_of!(IP_MSFILTER, imsf_fmode) == 8);
     assert!(offset_of!(IP_MSFILTER, imsf_numsrc) == 12);
     assert!(offset_of!(IP_MSFILTER, imsf_slist) == 16);
 };
+
 const _: () = {
-    assert!(size_of:: < IRP > () == 208);
-    assert!(align_of:: < IRP > () == 16);
+    assert!(size_of::<IRP>() == 208);
+    assert!(align_of::<IRP>() == 16);
     assert!(offset_of!(IRP, Type) == 0);
     assert!(offset_of!(IRP, Size) == 2);
     assert!(offset_of!(IRP, MdlAddress) == 8);
@@ -445,77 +603,97 @@ const _: () = {
     assert!(offset_of!(IRP, UserBuffer) == 112);
     assert!(offset_of!(IRP, Tail) == 120);
 };
+
 const _: () = {
-    assert!(size_of:: < IRP_Anonymous1 > () == 8);
-    assert!(align_of:: < IRP_Anonymous1 > () == 8);
+    assert!(size_of::<IRP_Anonymous1>() == 8);
+    assert!(align_of::<IRP_Anonymous1>() == 8);
     assert!(offset_of!(IRP_Anonymous1, UserIosb) == 0);
     assert!(offset_of!(IRP_Anonymous1, IoRingContext) == 0);
 };
+
 const _: () = {
-    assert!(size_of:: < IRP_AssociatedIrp > () == 8);
-    assert!(align_of:: < IRP_AssociatedIrp > () == 8);
+    assert!(size_of::<IRP_AssociatedIrp>() == 8);
+    assert!(align_of::<IRP_AssociatedIrp>() == 8);
     assert!(offset_of!(IRP_AssociatedIrp, MasterIrp) == 0);
     assert!(offset_of!(IRP_AssociatedIrp, IrpCount) == 0);
     assert!(offset_of!(IRP_AssociatedIrp, SystemBuffer) == 0);
 };
+
 const _: () = {
-    assert!(size_of:: < IRP_Overlay > () == 16);
-    assert!(align_of:: < IRP_Overlay > () == 8);
+    assert!(size_of::<IRP_Overlay>() == 16);
+    assert!(align_of::<IRP_Overlay>() == 8);
     assert!(offset_of!(IRP_Overlay, AsynchronousParameters) == 0);
     assert!(offset_of!(IRP_Overlay, AllocationSize) == 0);
 };
+
 const _: () = {
-    assert!(size_of:: < IRP_Overlay_AsynchronousParameters > () == 16);
-    assert!(align_of:: < IRP_Overlay_AsynchronousParameters > () == 8);
+    assert!(size_of::<IRP_Overlay_AsynchronousParameters>() == 16);
+    assert!(align_of::<IRP_Overlay_AsynchronousParameters>() == 8);
 };
+
 const _: () = {
-    assert!(size_of:: < IRP_Overlay_AsynchronousParameters_Anonymous1 > () == 8);
-    assert!(align_of:: < IRP_Overlay_AsynchronousParameters_Anonymous1 > () == 8);
+    assert!(size_of::<IRP_Overlay_AsynchronousParameters_Anonymous1>() == 8);
+    assert!(align_of::<IRP_Overlay_AsynchronousParameters_Anonymous1>() == 8);
     assert!(
-        offset_of!(IRP_Overlay_AsynchronousParameters_Anonymous1, UserApcRoutine) == 0
+        offset_of!(
+            IRP_Overlay_AsynchronousParameters_Anonymous1,
+            UserApcRoutine
+        ) == 0
     );
     assert!(
-        offset_of!(IRP_Overlay_AsynchronousParameters_Anonymous1, IssuingProcess) == 0
+        offset_of!(
+            IRP_Overlay_AsynchronousParameters_Anonymous1,
+            IssuingProcess
+        ) == 0
     );
 };
+
 const _: () = {
-    assert!(size_of:: < IRP_Overlay_AsynchronousParameters_Anonymous2 > () == 8);
-    assert!(align_of:: < IRP_Overlay_AsynchronousParameters_Anonymous2 > () == 8);
+    assert!(size_of::<IRP_Overlay_AsynchronousParameters_Anonymous2>() == 8);
+    assert!(align_of::<IRP_Overlay_AsynchronousParameters_Anonymous2>() == 8);
     assert!(
-        offset_of!(IRP_Overlay_AsynchronousParameters_Anonymous2, UserApcContext) == 0
+        offset_of!(
+            IRP_Overlay_AsynchronousParameters_Anonymous2,
+            UserApcContext
+        ) == 0
     );
     assert!(offset_of!(IRP_Overlay_AsynchronousParameters_Anonymous2, IoRing) == 0);
 };
+
 const _: () = {
-    assert!(size_of:: < IRP_Tail > () == 88);
-    assert!(align_of:: < IRP_Tail > () == 8);
+    assert!(size_of::<IRP_Tail>() == 88);
+    assert!(align_of::<IRP_Tail>() == 8);
     assert!(offset_of!(IRP_Tail, Overlay) == 0);
     assert!(offset_of!(IRP_Tail, Apc) == 0);
     assert!(offset_of!(IRP_Tail, CompletionKey) == 0);
 };
+
 const _: () = {
-    assert!(size_of:: < IRP_Tail_Overlay > () == 80);
-    assert!(align_of:: < IRP_Tail_Overlay > () == 8);
+    assert!(size_of::<IRP_Tail_Overlay>() == 80);
+    assert!(align_of::<IRP_Tail_Overlay>() == 8);
     assert!(offset_of!(IRP_Tail_Overlay, Thread) == 32);
     assert!(offset_of!(IRP_Tail_Overlay, AuxiliaryBuffer) == 40);
     assert!(offset_of!(IRP_Tail_Overlay, ListEntry) == 48);
     assert!(offset_of!(IRP_Tail_Overlay, OriginalFileObject) == 72);
 };
+
 const _: () = {
-    assert!(size_of:: < IRP_Tail_Overlay_Anonymous1 > () == 32);
-    assert!(align_of:: < IRP_Tail_Overlay_Anonymous1 > () == 8);
+    assert!(size_of::<IRP_Tail_Overlay_Anonymous1>() == 32);
+    assert!(align_of::<IRP_Tail_Overlay_Anonymous1>() == 8);
     assert!(offset_of!(IRP_Tail_Overlay_Anonymous1, DeviceQueueEntry) == 0);
     assert!(offset_of!(IRP_Tail_Overlay_Anonymous1, DriverContext) == 0);
 };
+
 const _: () = {
-    assert!(size_of:: < IRP_Tail_Overlay_Anonymous2 > () == 8);
-    assert!(align_of:: < IRP_Tail_Overlay_Anonymous2 > () == 8);
+    assert!(size_of::<IRP_Tail_Overlay_Anonymous2>() == 8);
+    assert!(align_of::<IRP_Tail_Overlay_Anonymous2>() == 8);
     assert!(offset_of!(IRP_Tail_Overlay_Anonymous2, CurrentStackLocation) == 0);
     assert!(offset_of!(IRP_Tail_Overlay_Anonymous2, PacketType) == 0);
 };
+
 const _: () = {
-    assert!(size_of:: < KAPC > () == 88);
-    assert!(align_of:: < KAPC > () == 8);
+    assert!(size_of::<KAPC>() == 88);
+    assert!(align_of::<KAPC>() == 8);
     assert!(offset_of!(KAPC, Type) == 0);
     assert!(offset_of!(KAPC, AllFlags) == 1);
     assert!(offset_of!(KAPC, Size) == 2);
@@ -531,25 +709,28 @@ const _: () = {
     assert!(offset_of!(KAPC, ApcMode) == 81);
     assert!(offset_of!(KAPC, Inserted) == 82);
 };
+
 const _: () = {
-    assert!(size_of:: < KDEVICE_QUEUE > () == 40);
-    assert!(align_of:: < KDEVICE_QUEUE > () == 8);
+    assert!(size_of::<KDEVICE_QUEUE>() == 40);
+    assert!(align_of::<KDEVICE_QUEUE>() == 8);
     assert!(offset_of!(KDEVICE_QUEUE, Type) == 0);
     assert!(offset_of!(KDEVICE_QUEUE, Size) == 2);
     assert!(offset_of!(KDEVICE_QUEUE, DeviceListHead) == 8);
     assert!(offset_of!(KDEVICE_QUEUE, Lock) == 24);
     assert!(offset_of!(KDEVICE_QUEUE, Busy) == 32);
 };
+
 const _: () = {
-    assert!(size_of:: < KDEVICE_QUEUE_ENTRY > () == 24);
-    assert!(align_of:: < KDEVICE_QUEUE_ENTRY > () == 8);
+    assert!(size_of::<KDEVICE_QUEUE_ENTRY>() == 24);
+    assert!(align_of::<KDEVICE_QUEUE_ENTRY>() == 8);
     assert!(offset_of!(KDEVICE_QUEUE_ENTRY, DeviceListEntry) == 0);
     assert!(offset_of!(KDEVICE_QUEUE_ENTRY, SortKey) == 16);
     assert!(offset_of!(KDEVICE_QUEUE_ENTRY, Inserted) == 20);
 };
+
 const _: () = {
-    assert!(size_of:: < KDPC > () == 64);
-    assert!(align_of:: < KDPC > () == 8);
+    assert!(size_of::<KDPC>() == 64);
+    assert!(align_of::<KDPC>() == 8);
     assert!(offset_of!(KDPC, DpcListEntry) == 8);
     assert!(offset_of!(KDPC, ProcessorHistory) == 16);
     assert!(offset_of!(KDPC, DeferredRoutine) == 24);
@@ -558,34 +739,39 @@ const _: () = {
     assert!(offset_of!(KDPC, SystemArgument2) == 48);
     assert!(offset_of!(KDPC, DpcData) == 56);
 };
+
 const _: () = {
-    assert!(size_of:: < KDPC_Anonymous1 > () == 4);
-    assert!(align_of:: < KDPC_Anonymous1 > () == 4);
+    assert!(size_of::<KDPC_Anonymous1>() == 4);
+    assert!(align_of::<KDPC_Anonymous1>() == 4);
     assert!(offset_of!(KDPC_Anonymous1, TargetInfoAsUlong) == 0);
 };
+
 const _: () = {
-    assert!(size_of:: < KDPC_Anonymous1_Anonymous1 > () == 4);
-    assert!(align_of:: < KDPC_Anonymous1_Anonymous1 > () == 2);
+    assert!(size_of::<KDPC_Anonymous1_Anonymous1>() == 4);
+    assert!(align_of::<KDPC_Anonymous1_Anonymous1>() == 2);
     assert!(offset_of!(KDPC_Anonymous1_Anonymous1, Type) == 0);
     assert!(offset_of!(KDPC_Anonymous1_Anonymous1, Importance) == 1);
     assert!(offset_of!(KDPC_Anonymous1_Anonymous1, Number) == 2);
 };
+
 const _: () = {
-    assert!(size_of:: < KEVENT > () == 24);
-    assert!(align_of:: < KEVENT > () == 8);
+    assert!(size_of::<KEVENT>() == 24);
+    assert!(align_of::<KEVENT>() == 8);
     assert!(offset_of!(KEVENT, Header) == 0);
 };
+
 const _: () = {
-    assert!(size_of:: < KEY_VALUE_PARTIAL_INFORMATION > () == 16);
-    assert!(align_of:: < KEY_VALUE_PARTIAL_INFORMATION > () == 4);
+    assert!(size_of::<KEY_VALUE_PARTIAL_INFORMATION>() == 16);
+    assert!(align_of::<KEY_VALUE_PARTIAL_INFORMATION>() == 4);
     assert!(offset_of!(KEY_VALUE_PARTIAL_INFORMATION, TitleIndex) == 0);
     assert!(offset_of!(KEY_VALUE_PARTIAL_INFORMATION, Type) == 4);
     assert!(offset_of!(KEY_VALUE_PARTIAL_INFORMATION, DataLength) == 8);
     assert!(offset_of!(KEY_VALUE_PARTIAL_INFORMATION, Data) == 12);
 };
+
 const _: () = {
-    assert!(size_of:: < KTIMER > () == 64);
-    assert!(align_of:: < KTIMER > () == 8);
+    assert!(size_of::<KTIMER>() == 64);
+    assert!(align_of::<KTIMER>() == 8);
     assert!(offset_of!(KTIMER, Header) == 0);
     assert!(offset_of!(KTIMER, DueTime) == 24);
     assert!(offset_of!(KTIMER, TimerListEntry) == 32);
@@ -594,45 +780,71 @@ const _: () = {
     assert!(offset_of!(KTIMER, TimerType) == 58);
     assert!(offset_of!(KTIMER, Period) == 60);
 };
+
 const _: () = {
-    assert!(size_of:: < LARGE_INTEGER > () == 8);
-    assert!(align_of:: < LARGE_INTEGER > () == 8);
+    assert!(size_of::<KWAIT_BLOCK>() == 48);
+    assert!(align_of::<KWAIT_BLOCK>() == 8);
+    assert!(offset_of!(KWAIT_BLOCK, WaitListEntry) == 0);
+    assert!(offset_of!(KWAIT_BLOCK, WaitType) == 16);
+    assert!(offset_of!(KWAIT_BLOCK, BlockState) == 17);
+    assert!(offset_of!(KWAIT_BLOCK, WaitKey) == 18);
+    assert!(offset_of!(KWAIT_BLOCK, SpareLong) == 20);
+    assert!(offset_of!(KWAIT_BLOCK, Thread) == 24);
+    assert!(offset_of!(KWAIT_BLOCK, Object) == 32);
+    assert!(offset_of!(KWAIT_BLOCK, SparePtr) == 40);
+};
+
+const _: () = {
+    assert!(size_of::<LARGE_INTEGER>() == 8);
+    assert!(align_of::<LARGE_INTEGER>() == 8);
     assert!(offset_of!(LARGE_INTEGER, u) == 0);
     assert!(offset_of!(LARGE_INTEGER, QuadPart) == 0);
 };
+
 const _: () = {
-    assert!(size_of:: < LARGE_INTEGER_Anonymous1 > () == 8);
-    assert!(align_of:: < LARGE_INTEGER_Anonymous1 > () == 4);
+    assert!(size_of::<LARGE_INTEGER_Anonymous1>() == 8);
+    assert!(align_of::<LARGE_INTEGER_Anonymous1>() == 4);
     assert!(offset_of!(LARGE_INTEGER_Anonymous1, LowPart) == 0);
     assert!(offset_of!(LARGE_INTEGER_Anonymous1, HighPart) == 4);
 };
+
 const _: () = {
-    assert!(size_of:: < LARGE_INTEGER_u > () == 8);
-    assert!(align_of:: < LARGE_INTEGER_u > () == 4);
+    assert!(size_of::<LARGE_INTEGER_u>() == 8);
+    assert!(align_of::<LARGE_INTEGER_u>() == 4);
     assert!(offset_of!(LARGE_INTEGER_u, LowPart) == 0);
     assert!(offset_of!(LARGE_INTEGER_u, HighPart) == 4);
 };
+
 const _: () = {
-    assert!(size_of:: < LINGER > () == 4);
-    assert!(align_of:: < LINGER > () == 2);
+    assert!(size_of::<LINGER>() == 4);
+    assert!(align_of::<LINGER>() == 2);
     assert!(offset_of!(LINGER, l_onoff) == 0);
     assert!(offset_of!(LINGER, l_linger) == 2);
 };
+
 const _: () = {
-    assert!(size_of:: < LIST_ENTRY > () == 16);
-    assert!(align_of:: < LIST_ENTRY > () == 8);
+    assert!(size_of::<LIST_ENTRY>() == 16);
+    assert!(align_of::<LIST_ENTRY>() == 8);
     assert!(offset_of!(LIST_ENTRY, Flink) == 0);
     assert!(offset_of!(LIST_ENTRY, Blink) == 8);
 };
+
 const _: () = {
-    assert!(size_of:: < LUID > () == 8);
-    assert!(align_of:: < LUID > () == 4);
+    assert!(size_of::<LOOKASIDE_LIST_EX>() == 96);
+    assert!(align_of::<LOOKASIDE_LIST_EX>() == 16);
+    assert!(offset_of!(LOOKASIDE_LIST_EX, L) == 0);
+};
+
+const _: () = {
+    assert!(size_of::<LUID>() == 8);
+    assert!(align_of::<LUID>() == 4);
     assert!(offset_of!(LUID, LowPart) == 0);
     assert!(offset_of!(LUID, HighPart) == 4);
 };
+
 const _: () = {
-    assert!(size_of:: < MDL > () == 48);
-    assert!(align_of:: < MDL > () == 8);
+    assert!(size_of::<MDL>() == 48);
+    assert!(align_of::<MDL>() == 8);
     assert!(offset_of!(MDL, Next) == 0);
     assert!(offset_of!(MDL, Size) == 8);
     assert!(offset_of!(MDL, MdlFlags) == 10);
@@ -642,15 +854,23 @@ const _: () = {
     assert!(offset_of!(MDL, ByteCount) == 40);
     assert!(offset_of!(MDL, ByteOffset) == 44);
 };
+
 const _: () = {
-    assert!(size_of:: < NPI > () == 16);
-    assert!(align_of:: < NPI > () == 8);
+    assert!(size_of::<NPAGED_LOOKASIDE_LIST>() == 128);
+    assert!(align_of::<NPAGED_LOOKASIDE_LIST>() == 64);
+    assert!(offset_of!(NPAGED_LOOKASIDE_LIST, L) == 0);
+};
+
+const _: () = {
+    assert!(size_of::<NPI>() == 16);
+    assert!(align_of::<NPI>() == 8);
     assert!(offset_of!(NPI, Handle) == 0);
     assert!(offset_of!(NPI, Dispatch) == 8);
 };
+
 const _: () = {
-    assert!(size_of:: < NPI_CLIENT_CHARACTERISTICS > () == 72);
-    assert!(align_of:: < NPI_CLIENT_CHARACTERISTICS > () == 8);
+    assert!(size_of::<NPI_CLIENT_CHARACTERISTICS>() == 72);
+    assert!(align_of::<NPI_CLIENT_CHARACTERISTICS>() == 8);
     assert!(offset_of!(NPI_CLIENT_CHARACTERISTICS, Version) == 0);
     assert!(offset_of!(NPI_CLIENT_CHARACTERISTICS, Length) == 2);
     assert!(offset_of!(NPI_CLIENT_CHARACTERISTICS, ClientAttachProvider) == 8);
@@ -658,35 +878,35 @@ const _: () = {
     assert!(offset_of!(NPI_CLIENT_CHARACTERISTICS, ClientCleanupBindingContext) == 24);
     assert!(offset_of!(NPI_CLIENT_CHARACTERISTICS, ClientRegistrationInstance) == 32);
 };
+
 const _: () = {
-    assert!(size_of:: < NPI_MODULEID > () == 24);
-    assert!(align_of:: < NPI_MODULEID > () == 4);
+    assert!(size_of::<NPI_MODULEID>() == 24);
+    assert!(align_of::<NPI_MODULEID>() == 4);
     assert!(offset_of!(NPI_MODULEID, Length) == 0);
     assert!(offset_of!(NPI_MODULEID, Type) == 4);
 };
+
 const _: () = {
-    assert!(size_of:: < NPI_MODULEID_Anonymous1 > () == 16);
-    assert!(align_of:: < NPI_MODULEID_Anonymous1 > () == 4);
+    assert!(size_of::<NPI_MODULEID_Anonymous1>() == 16);
+    assert!(align_of::<NPI_MODULEID_Anonymous1>() == 4);
     assert!(offset_of!(NPI_MODULEID_Anonymous1, Guid) == 0);
     assert!(offset_of!(NPI_MODULEID_Anonymous1, IfLuid) == 0);
 };
+
 const _: () = {
-    assert!(size_of:: < NPI_PROVIDER_CHARACTERISTICS > () == 72);
-    assert!(align_of:: < NPI_PROVIDER_CHARACTERISTICS > () == 8);
+    assert!(size_of::<NPI_PROVIDER_CHARACTERISTICS>() == 72);
+    assert!(align_of::<NPI_PROVIDER_CHARACTERISTICS>() == 8);
     assert!(offset_of!(NPI_PROVIDER_CHARACTERISTICS, Version) == 0);
     assert!(offset_of!(NPI_PROVIDER_CHARACTERISTICS, Length) == 2);
     assert!(offset_of!(NPI_PROVIDER_CHARACTERISTICS, ProviderAttachClient) == 8);
     assert!(offset_of!(NPI_PROVIDER_CHARACTERISTICS, ProviderDetachClient) == 16);
-    assert!(
-        offset_of!(NPI_PROVIDER_CHARACTERISTICS, ProviderCleanupBindingContext) == 24
-    );
-    assert!(
-        offset_of!(NPI_PROVIDER_CHARACTERISTICS, ProviderRegistrationInstance) == 32
-    );
+    assert!(offset_of!(NPI_PROVIDER_CHARACTERISTICS, ProviderCleanupBindingContext) == 24);
+    assert!(offset_of!(NPI_PROVIDER_CHARACTERISTICS, ProviderRegistrationInstance) == 32);
 };
+
 const _: () = {
-    assert!(size_of:: < NPI_REGISTRATION_INSTANCE > () == 40);
-    assert!(align_of:: < NPI_REGISTRATION_INSTANCE > () == 8);
+    assert!(size_of::<NPI_REGISTRATION_INSTANCE>() == 40);
+    assert!(align_of::<NPI_REGISTRATION_INSTANCE>() == 8);
     assert!(offset_of!(NPI_REGISTRATION_INSTANCE, Version) == 0);
     assert!(offset_of!(NPI_REGISTRATION_INSTANCE, Size) == 2);
     assert!(offset_of!(NPI_REGISTRATION_INSTANCE, NpiId) == 8);
@@ -694,9 +914,10 @@ const _: () = {
     assert!(offset_of!(NPI_REGISTRATION_INSTANCE, Number) == 24);
     assert!(offset_of!(NPI_REGISTRATION_INSTANCE, NpiSpecificCharacteristics) == 32);
 };
+
 const _: () = {
-    assert!(size_of:: < OBJECT_ATTRIBUTES > () == 48);
-    assert!(align_of:: < OBJECT_ATTRIBUTES > () == 8);
+    assert!(size_of::<OBJECT_ATTRIBUTES>() == 48);
+    assert!(align_of::<OBJECT_ATTRIBUTES>() == 8);
     assert!(offset_of!(OBJECT_ATTRIBUTES, Length) == 0);
     assert!(offset_of!(OBJECT_ATTRIBUTES, RootDirectory) == 8);
     assert!(offset_of!(OBJECT_ATTRIBUTES, ObjectName) == 16);
@@ -704,15 +925,17 @@ const _: () = {
     assert!(offset_of!(OBJECT_ATTRIBUTES, SecurityDescriptor) == 32);
     assert!(offset_of!(OBJECT_ATTRIBUTES, SecurityQualityOfService) == 40);
 };
+
 const _: () = {
-    assert!(size_of:: < OBJECT_HANDLE_INFORMATION > () == 8);
-    assert!(align_of:: < OBJECT_HANDLE_INFORMATION > () == 4);
+    assert!(size_of::<OBJECT_HANDLE_INFORMATION>() == 8);
+    assert!(align_of::<OBJECT_HANDLE_INFORMATION>() == 4);
     assert!(offset_of!(OBJECT_HANDLE_INFORMATION, HandleAttributes) == 0);
     assert!(offset_of!(OBJECT_HANDLE_INFORMATION, GrantedAccess) == 4);
 };
+
 const _: () = {
-    assert!(size_of:: < OSVERSIONINFOW > () == 276);
-    assert!(align_of:: < OSVERSIONINFOW > () == 4);
+    assert!(size_of::<OSVERSIONINFOW>() == 276);
+    assert!(align_of::<OSVERSIONINFOW>() == 4);
     assert!(offset_of!(OSVERSIONINFOW, dwOSVersionInfoSize) == 0);
     assert!(offset_of!(OSVERSIONINFOW, dwMajorVersion) == 4);
     assert!(offset_of!(OSVERSIONINFOW, dwMinorVersion) == 8);
@@ -720,184 +943,261 @@ const _: () = {
     assert!(offset_of!(OSVERSIONINFOW, dwPlatformId) == 16);
     assert!(offset_of!(OSVERSIONINFOW, szCSDVersion) == 20);
 };
+
 const _: () = {
-    assert!(size_of:: < PRIORITY_STATUS > () == 8);
-    assert!(align_of:: < PRIORITY_STATUS > () == 4);
+    assert!(size_of::<PRIORITY_STATUS>() == 8);
+    assert!(align_of::<PRIORITY_STATUS>() == 4);
     assert!(offset_of!(PRIORITY_STATUS, Sender) == 0);
     assert!(offset_of!(PRIORITY_STATUS, Receiver) == 4);
 };
+
 const _: () = {
-    assert!(size_of:: < PROCESSOR_NUMBER > () == 4);
-    assert!(align_of:: < PROCESSOR_NUMBER > () == 2);
+    assert!(size_of::<PROCESSOR_NUMBER>() == 4);
+    assert!(align_of::<PROCESSOR_NUMBER>() == 2);
     assert!(offset_of!(PROCESSOR_NUMBER, Group) == 0);
     assert!(offset_of!(PROCESSOR_NUMBER, Number) == 2);
     assert!(offset_of!(PROCESSOR_NUMBER, Reserved) == 3);
 };
+
 const _: () = {
-    assert!(size_of:: < RCVALL_IF > () == 8);
-    assert!(align_of:: < RCVALL_IF > () == 4);
+    assert!(size_of::<RCVALL_IF>() == 8);
+    assert!(align_of::<RCVALL_IF>() == 4);
     assert!(offset_of!(RCVALL_IF, Mode) == 0);
     assert!(offset_of!(RCVALL_IF, Interface) == 4);
 };
+
 const _: () = {
-    assert!(size_of:: < RSS_SCALABILITY_INFO > () == 1);
-    assert!(align_of:: < RSS_SCALABILITY_INFO > () == 1);
+    assert!(size_of::<RSS_SCALABILITY_INFO>() == 1);
+    assert!(align_of::<RSS_SCALABILITY_INFO>() == 1);
     assert!(offset_of!(RSS_SCALABILITY_INFO, RssEnabled) == 0);
 };
+
 const _: () = {
-    assert!(size_of:: < SCOPE_ID > () == 4);
-    assert!(align_of:: < SCOPE_ID > () == 4);
+    assert!(size_of::<RTL_AVL_TABLE>() == 104);
+    assert!(align_of::<RTL_AVL_TABLE>() == 8);
+    assert!(offset_of!(RTL_AVL_TABLE, BalancedRoot) == 0);
+    assert!(offset_of!(RTL_AVL_TABLE, OrderedPointer) == 32);
+    assert!(offset_of!(RTL_AVL_TABLE, WhichOrderedElement) == 40);
+    assert!(offset_of!(RTL_AVL_TABLE, NumberGenericTableElements) == 44);
+    assert!(offset_of!(RTL_AVL_TABLE, DepthOfTree) == 48);
+    assert!(offset_of!(RTL_AVL_TABLE, RestartKey) == 56);
+    assert!(offset_of!(RTL_AVL_TABLE, DeleteCount) == 64);
+    assert!(offset_of!(RTL_AVL_TABLE, CompareRoutine) == 72);
+    assert!(offset_of!(RTL_AVL_TABLE, AllocateRoutine) == 80);
+    assert!(offset_of!(RTL_AVL_TABLE, FreeRoutine) == 88);
+    assert!(offset_of!(RTL_AVL_TABLE, TableContext) == 96);
 };
+
 const _: () = {
-    assert!(size_of:: < SCOPE_ID_Anonymous1 > () == 4);
-    assert!(align_of:: < SCOPE_ID_Anonymous1 > () == 4);
+    assert!(size_of::<RTL_BALANCED_LINKS>() == 32);
+    assert!(align_of::<RTL_BALANCED_LINKS>() == 8);
+    assert!(offset_of!(RTL_BALANCED_LINKS, Parent) == 0);
+    assert!(offset_of!(RTL_BALANCED_LINKS, LeftChild) == 8);
+    assert!(offset_of!(RTL_BALANCED_LINKS, RightChild) == 16);
+    assert!(offset_of!(RTL_BALANCED_LINKS, Balance) == 24);
+    assert!(offset_of!(RTL_BALANCED_LINKS, Reserved) == 25);
+};
+
+const _: () = {
+    assert!(size_of::<RTL_RUN_ONCE>() == 8);
+    assert!(align_of::<RTL_RUN_ONCE>() == 8);
+    assert!(offset_of!(RTL_RUN_ONCE, Ptr) == 0);
+};
+
+const _: () = {
+    assert!(size_of::<SCOPE_ID>() == 4);
+    assert!(align_of::<SCOPE_ID>() == 4);
+};
+
+const _: () = {
+    assert!(size_of::<SCOPE_ID_Anonymous1>() == 4);
+    assert!(align_of::<SCOPE_ID_Anonymous1>() == 4);
     assert!(offset_of!(SCOPE_ID_Anonymous1, Value) == 0);
 };
+
 const _: () = {
-    assert!(size_of:: < SCOPE_ID_Anonymous1_Anonymous1 > () == 4);
-    assert!(align_of:: < SCOPE_ID_Anonymous1_Anonymous1 > () == 4);
+    assert!(size_of::<SCOPE_ID_Anonymous1_Anonymous1>() == 4);
+    assert!(align_of::<SCOPE_ID_Anonymous1_Anonymous1>() == 4);
     assert!(offset_of!(SCOPE_ID_Anonymous1_Anonymous1, Bitfield1) == 0);
 };
+
 const _: () = {
-    assert!(size_of:: < SINGLE_LIST_ENTRY > () == 8);
-    assert!(align_of:: < SINGLE_LIST_ENTRY > () == 8);
+    assert!(size_of::<SINGLE_LIST_ENTRY>() == 8);
+    assert!(align_of::<SINGLE_LIST_ENTRY>() == 8);
     assert!(offset_of!(SINGLE_LIST_ENTRY, Next) == 0);
 };
+
 const _: () = {
-    assert!(size_of:: < SOCKADDR > () == 16);
-    assert!(align_of:: < SOCKADDR > () == 2);
+    assert!(size_of::<SLIST_ENTRY>() == 16);
+    assert!(align_of::<SLIST_ENTRY>() == 16);
+    assert!(offset_of!(SLIST_ENTRY, Next) == 0);
+};
+
+const _: () = {
+    assert!(size_of::<SLIST_HEADER>() == 16);
+    assert!(align_of::<SLIST_HEADER>() == 16);
+    assert!(offset_of!(SLIST_HEADER, Anonymous1) == 0);
+};
+
+const _: () = {
+    assert!(size_of::<SLIST_HEADER_Anonymous1>() == 16);
+    assert!(align_of::<SLIST_HEADER_Anonymous1>() == 8);
+    assert!(offset_of!(SLIST_HEADER_Anonymous1, Alignment) == 0);
+    assert!(offset_of!(SLIST_HEADER_Anonymous1, Region) == 8);
+};
+
+const _: () = {
+    assert!(size_of::<SOCKADDR>() == 16);
+    assert!(align_of::<SOCKADDR>() == 2);
     assert!(offset_of!(SOCKADDR, sa_family) == 0);
     assert!(offset_of!(SOCKADDR, sa_data) == 2);
 };
+
 const _: () = {
-    assert!(size_of:: < SOCKADDR_DL > () == 14);
-    assert!(align_of:: < SOCKADDR_DL > () == 2);
+    assert!(size_of::<SOCKADDR_DL>() == 14);
+    assert!(align_of::<SOCKADDR_DL>() == 2);
     assert!(offset_of!(SOCKADDR_DL, sdl_family) == 0);
     assert!(offset_of!(SOCKADDR_DL, sdl_data) == 2);
     assert!(offset_of!(SOCKADDR_DL, sdl_zero) == 10);
 };
+
 const _: () = {
-    assert!(size_of:: < SOCKADDR_IN > () == 16);
-    assert!(align_of:: < SOCKADDR_IN > () == 4);
+    assert!(size_of::<SOCKADDR_IN>() == 16);
+    assert!(align_of::<SOCKADDR_IN>() == 4);
     assert!(offset_of!(SOCKADDR_IN, sin_family) == 0);
     assert!(offset_of!(SOCKADDR_IN, sin_port) == 2);
     assert!(offset_of!(SOCKADDR_IN, sin_addr) == 4);
     assert!(offset_of!(SOCKADDR_IN, sin_zero) == 8);
 };
+
 const _: () = {
-    assert!(size_of:: < SOCKADDR_IN6 > () == 28);
-    assert!(align_of:: < SOCKADDR_IN6 > () == 4);
+    assert!(size_of::<SOCKADDR_IN6>() == 28);
+    assert!(align_of::<SOCKADDR_IN6>() == 4);
     assert!(offset_of!(SOCKADDR_IN6, sin6_family) == 0);
     assert!(offset_of!(SOCKADDR_IN6, sin6_port) == 2);
     assert!(offset_of!(SOCKADDR_IN6, sin6_flowinfo) == 4);
     assert!(offset_of!(SOCKADDR_IN6, sin6_addr) == 8);
 };
+
 const _: () = {
-    assert!(size_of:: < SOCKADDR_IN6_Anonymous1 > () == 4);
-    assert!(align_of:: < SOCKADDR_IN6_Anonymous1 > () == 4);
+    assert!(size_of::<SOCKADDR_IN6_Anonymous1>() == 4);
+    assert!(align_of::<SOCKADDR_IN6_Anonymous1>() == 4);
     assert!(offset_of!(SOCKADDR_IN6_Anonymous1, sin6_scope_id) == 0);
     assert!(offset_of!(SOCKADDR_IN6_Anonymous1, sin6_scope_struct) == 0);
 };
+
 const _: () = {
-    assert!(size_of:: < SOCKADDR_IN6_PAIR > () == 16);
-    assert!(align_of:: < SOCKADDR_IN6_PAIR > () == 8);
+    assert!(size_of::<SOCKADDR_IN6_PAIR>() == 16);
+    assert!(align_of::<SOCKADDR_IN6_PAIR>() == 8);
     assert!(offset_of!(SOCKADDR_IN6_PAIR, SourceAddress) == 0);
     assert!(offset_of!(SOCKADDR_IN6_PAIR, DestinationAddress) == 8);
 };
+
 const _: () = {
-    assert!(size_of:: < SOCKADDR_IN6_W2KSP1 > () == 28);
-    assert!(align_of:: < SOCKADDR_IN6_W2KSP1 > () == 4);
+    assert!(size_of::<SOCKADDR_IN6_W2KSP1>() == 28);
+    assert!(align_of::<SOCKADDR_IN6_W2KSP1>() == 4);
     assert!(offset_of!(SOCKADDR_IN6_W2KSP1, sin6_family) == 0);
     assert!(offset_of!(SOCKADDR_IN6_W2KSP1, sin6_port) == 2);
     assert!(offset_of!(SOCKADDR_IN6_W2KSP1, sin6_flowinfo) == 4);
     assert!(offset_of!(SOCKADDR_IN6_W2KSP1, sin6_addr) == 8);
     assert!(offset_of!(SOCKADDR_IN6_W2KSP1, sin6_scope_id) == 24);
 };
+
 const _: () = {
-    assert!(size_of:: < SOCKADDR_INET > () == 28);
-    assert!(align_of:: < SOCKADDR_INET > () == 4);
+    assert!(size_of::<SOCKADDR_INET>() == 28);
+    assert!(align_of::<SOCKADDR_INET>() == 4);
     assert!(offset_of!(SOCKADDR_INET, Ipv4) == 0);
     assert!(offset_of!(SOCKADDR_INET, Ipv6) == 0);
     assert!(offset_of!(SOCKADDR_INET, si_family) == 0);
 };
+
 const _: () = {
-    assert!(size_of:: < SOCKADDR_STORAGE > () == 128);
-    assert!(align_of:: < SOCKADDR_STORAGE > () == 8);
+    assert!(size_of::<SOCKADDR_STORAGE>() == 128);
+    assert!(align_of::<SOCKADDR_STORAGE>() == 8);
     assert!(offset_of!(SOCKADDR_STORAGE, ss_family) == 0);
     assert!(offset_of!(SOCKADDR_STORAGE, __ss_pad1) == 2);
     assert!(offset_of!(SOCKADDR_STORAGE, __ss_align) == 8);
     assert!(offset_of!(SOCKADDR_STORAGE, __ss_pad2) == 16);
 };
+
 const _: () = {
-    assert!(size_of:: < SOCKADDR_STORAGE_XP > () == 128);
-    assert!(align_of:: < SOCKADDR_STORAGE_XP > () == 8);
+    assert!(size_of::<SOCKADDR_STORAGE_XP>() == 128);
+    assert!(align_of::<SOCKADDR_STORAGE_XP>() == 8);
     assert!(offset_of!(SOCKADDR_STORAGE_XP, ss_family) == 0);
     assert!(offset_of!(SOCKADDR_STORAGE_XP, __ss_pad1) == 2);
     assert!(offset_of!(SOCKADDR_STORAGE_XP, __ss_align) == 8);
     assert!(offset_of!(SOCKADDR_STORAGE_XP, __ss_pad2) == 16);
 };
+
 const _: () = {
-    assert!(size_of:: < SOCKET_ADDRESS > () == 16);
-    assert!(align_of:: < SOCKET_ADDRESS > () == 8);
+    assert!(size_of::<SOCKET_ADDRESS>() == 16);
+    assert!(align_of::<SOCKET_ADDRESS>() == 8);
     assert!(offset_of!(SOCKET_ADDRESS, lpSockaddr) == 0);
     assert!(offset_of!(SOCKET_ADDRESS, iSockaddrLength) == 8);
 };
+
 const _: () = {
-    assert!(size_of:: < SOCKET_ADDRESS_LIST > () == 24);
-    assert!(align_of:: < SOCKET_ADDRESS_LIST > () == 8);
+    assert!(size_of::<SOCKET_ADDRESS_LIST>() == 24);
+    assert!(align_of::<SOCKET_ADDRESS_LIST>() == 8);
     assert!(offset_of!(SOCKET_ADDRESS_LIST, iAddressCount) == 0);
     assert!(offset_of!(SOCKET_ADDRESS_LIST, Address) == 8);
 };
+
 const _: () = {
-    assert!(size_of:: < SOCKET_PROCESSOR_AFFINITY > () == 8);
-    assert!(align_of:: < SOCKET_PROCESSOR_AFFINITY > () == 2);
+    assert!(size_of::<SOCKET_PROCESSOR_AFFINITY>() == 8);
+    assert!(align_of::<SOCKET_PROCESSOR_AFFINITY>() == 2);
     assert!(offset_of!(SOCKET_PROCESSOR_AFFINITY, Processor) == 0);
     assert!(offset_of!(SOCKET_PROCESSOR_AFFINITY, NumaNodeId) == 4);
     assert!(offset_of!(SOCKET_PROCESSOR_AFFINITY, Reserved) == 6);
 };
+
 const _: () = {
-    assert!(size_of:: < SOCKET_SECURITY_QUERY_INFO > () == 24);
-    assert!(align_of:: < SOCKET_SECURITY_QUERY_INFO > () == 8);
+    assert!(size_of::<SOCKET_SECURITY_QUERY_INFO>() == 24);
+    assert!(align_of::<SOCKET_SECURITY_QUERY_INFO>() == 8);
     assert!(offset_of!(SOCKET_SECURITY_QUERY_INFO, SecurityProtocol) == 0);
     assert!(offset_of!(SOCKET_SECURITY_QUERY_INFO, Flags) == 4);
-    assert!(
-        offset_of!(SOCKET_SECURITY_QUERY_INFO, PeerApplicationAccessTokenHandle) == 8
-    );
+    assert!(offset_of!(SOCKET_SECURITY_QUERY_INFO, PeerApplicationAccessTokenHandle) == 8);
     assert!(offset_of!(SOCKET_SECURITY_QUERY_INFO, PeerMachineAccessTokenHandle) == 16);
 };
+
 const _: () = {
-    assert!(size_of:: < SOCKET_SECURITY_QUERY_TEMPLATE > () == 144);
-    assert!(align_of:: < SOCKET_SECURITY_QUERY_TEMPLATE > () == 8);
+    assert!(size_of::<SOCKET_SECURITY_QUERY_TEMPLATE>() == 144);
+    assert!(align_of::<SOCKET_SECURITY_QUERY_TEMPLATE>() == 8);
     assert!(offset_of!(SOCKET_SECURITY_QUERY_TEMPLATE, SecurityProtocol) == 0);
     assert!(offset_of!(SOCKET_SECURITY_QUERY_TEMPLATE, PeerAddress) == 8);
     assert!(offset_of!(SOCKET_SECURITY_QUERY_TEMPLATE, PeerTokenAccessMask) == 136);
 };
+
 const _: () = {
-    assert!(size_of:: < SOCKET_SECURITY_SETTINGS > () == 8);
-    assert!(align_of:: < SOCKET_SECURITY_SETTINGS > () == 4);
+    assert!(size_of::<SOCKET_SECURITY_SETTINGS>() == 8);
+    assert!(align_of::<SOCKET_SECURITY_SETTINGS>() == 4);
     assert!(offset_of!(SOCKET_SECURITY_SETTINGS, SecurityProtocol) == 0);
     assert!(offset_of!(SOCKET_SECURITY_SETTINGS, SecurityFlags) == 4);
 };
+
 const _: () = {
-    assert!(size_of:: < STRING > () == 16);
-    assert!(align_of:: < STRING > () == 8);
+    assert!(size_of::<STRING>() == 16);
+    assert!(align_of::<STRING>() == 8);
     assert!(offset_of!(STRING, Length) == 0);
     assert!(offset_of!(STRING, MaximumLength) == 2);
     assert!(offset_of!(STRING, Buffer) == 8);
 };
+
 const _: () = {
-    assert!(size_of:: < TCP_ACK_FREQUENCY_PARAMETERS > () == 1);
-    assert!(align_of:: < TCP_ACK_FREQUENCY_PARAMETERS > () == 1);
+    assert!(size_of::<TCP_ACK_FREQUENCY_PARAMETERS>() == 1);
+    assert!(align_of::<TCP_ACK_FREQUENCY_PARAMETERS>() == 1);
     assert!(offset_of!(TCP_ACK_FREQUENCY_PARAMETERS, TcpDelayedAckFrequency) == 0);
 };
+
 const _: () = {
-    assert!(size_of:: < TCP_ICW_PARAMETERS > () == 4);
-    assert!(align_of:: < TCP_ICW_PARAMETERS > () == 4);
+    assert!(size_of::<TCP_ICW_PARAMETERS>() == 4);
+    assert!(align_of::<TCP_ICW_PARAMETERS>() == 4);
     assert!(offset_of!(TCP_ICW_PARAMETERS, Level) == 0);
 };
+
 const _: () = {
-    assert!(size_of:: < TCP_INFO_v0 > () == 88);
-    assert!(align_of:: < TCP_INFO_v0 > () == 8);
+    assert!(size_of::<TCP_INFO_v0>() == 88);
+    assert!(align_of::<TCP_INFO_v0>() == 8);
     assert!(offset_of!(TCP_INFO_v0, State) == 0);
     assert!(offset_of!(TCP_INFO_v0, Mss) == 4);
     assert!(offset_of!(TCP_INFO_v0, ConnectionTimeMs) == 8);
@@ -918,9 +1218,10 @@ const _: () = {
     assert!(offset_of!(TCP_INFO_v0, TimeoutEpisodes) == 80);
     assert!(offset_of!(TCP_INFO_v0, SynRetrans) == 84);
 };
+
 const _: () = {
-    assert!(size_of:: < TCP_INFO_v1 > () == 136);
-    assert!(align_of:: < TCP_INFO_v1 > () == 8);
+    assert!(size_of::<TCP_INFO_v1>() == 136);
+    assert!(align_of::<TCP_INFO_v1>() == 8);
     assert!(offset_of!(TCP_INFO_v1, State) == 0);
     assert!(offset_of!(TCP_INFO_v1, Mss) == 4);
     assert!(offset_of!(TCP_INFO_v1, ConnectionTimeMs) == 8);
@@ -950,46 +1251,53 @@ const _: () = {
     assert!(offset_of!(TCP_INFO_v1, SndLimTimeSnd) == 124);
     assert!(offset_of!(TCP_INFO_v1, SndLimBytesSnd) == 128);
 };
+
 const _: () = {
-    assert!(size_of:: < TCP_INITIAL_RTO_PARAMETERS > () == 4);
-    assert!(align_of:: < TCP_INITIAL_RTO_PARAMETERS > () == 2);
+    assert!(size_of::<TCP_INITIAL_RTO_PARAMETERS>() == 4);
+    assert!(align_of::<TCP_INITIAL_RTO_PARAMETERS>() == 2);
     assert!(offset_of!(TCP_INITIAL_RTO_PARAMETERS, Rtt) == 0);
     assert!(offset_of!(TCP_INITIAL_RTO_PARAMETERS, MaxSynRetransmissions) == 2);
 };
+
 const _: () = {
-    assert!(size_of:: < TIMESTAMPING_CONFIG > () == 8);
-    assert!(align_of:: < TIMESTAMPING_CONFIG > () == 4);
+    assert!(size_of::<TIMESTAMPING_CONFIG>() == 8);
+    assert!(align_of::<TIMESTAMPING_CONFIG>() == 4);
     assert!(offset_of!(TIMESTAMPING_CONFIG, Flags) == 0);
     assert!(offset_of!(TIMESTAMPING_CONFIG, TxTimestampsBuffered) == 4);
 };
+
 const _: () = {
-    assert!(size_of:: < ULARGE_INTEGER > () == 8);
-    assert!(align_of:: < ULARGE_INTEGER > () == 8);
+    assert!(size_of::<ULARGE_INTEGER>() == 8);
+    assert!(align_of::<ULARGE_INTEGER>() == 8);
     assert!(offset_of!(ULARGE_INTEGER, u) == 0);
     assert!(offset_of!(ULARGE_INTEGER, QuadPart) == 0);
 };
+
 const _: () = {
-    assert!(size_of:: < ULARGE_INTEGER_Anonymous1 > () == 8);
-    assert!(align_of:: < ULARGE_INTEGER_Anonymous1 > () == 4);
+    assert!(size_of::<ULARGE_INTEGER_Anonymous1>() == 8);
+    assert!(align_of::<ULARGE_INTEGER_Anonymous1>() == 4);
     assert!(offset_of!(ULARGE_INTEGER_Anonymous1, LowPart) == 0);
     assert!(offset_of!(ULARGE_INTEGER_Anonymous1, HighPart) == 4);
 };
+
 const _: () = {
-    assert!(size_of:: < ULARGE_INTEGER_u > () == 8);
-    assert!(align_of:: < ULARGE_INTEGER_u > () == 4);
+    assert!(size_of::<ULARGE_INTEGER_u>() == 8);
+    assert!(align_of::<ULARGE_INTEGER_u>() == 4);
     assert!(offset_of!(ULARGE_INTEGER_u, LowPart) == 0);
     assert!(offset_of!(ULARGE_INTEGER_u, HighPart) == 4);
 };
+
 const _: () = {
-    assert!(size_of:: < UNICODE_STRING > () == 16);
-    assert!(align_of:: < UNICODE_STRING > () == 8);
+    assert!(size_of::<UNICODE_STRING>() == 16);
+    assert!(align_of::<UNICODE_STRING>() == 8);
     assert!(offset_of!(UNICODE_STRING, Length) == 0);
     assert!(offset_of!(UNICODE_STRING, MaximumLength) == 2);
     assert!(offset_of!(UNICODE_STRING, Buffer) == 8);
 };
+
 const _: () = {
-    assert!(size_of:: < WAIT_CONTEXT_BLOCK > () == 72);
-    assert!(align_of:: < WAIT_CONTEXT_BLOCK > () == 8);
+    assert!(size_of::<WAIT_CONTEXT_BLOCK>() == 72);
+    assert!(align_of::<WAIT_CONTEXT_BLOCK>() == 8);
     assert!(offset_of!(WAIT_CONTEXT_BLOCK, WaitQueueEntry) == 0);
     assert!(offset_of!(WAIT_CONTEXT_BLOCK, DeviceRoutine) == 24);
     assert!(offset_of!(WAIT_CONTEXT_BLOCK, DeviceContext) == 32);
@@ -998,15 +1306,17 @@ const _: () = {
     assert!(offset_of!(WAIT_CONTEXT_BLOCK, CurrentIrp) == 56);
     assert!(offset_of!(WAIT_CONTEXT_BLOCK, BufferChainingDpc) == 64);
 };
+
 const _: () = {
-    assert!(size_of:: < WSABUF > () == 16);
-    assert!(align_of:: < WSABUF > () == 8);
+    assert!(size_of::<WSABUF>() == 16);
+    assert!(align_of::<WSABUF>() == 8);
     assert!(offset_of!(WSABUF, len) == 0);
     assert!(offset_of!(WSABUF, buf) == 8);
 };
+
 const _: () = {
-    assert!(size_of:: < WSAMSG > () == 56);
-    assert!(align_of:: < WSAMSG > () == 8);
+    assert!(size_of::<WSAMSG>() == 56);
+    assert!(align_of::<WSAMSG>() == 8);
     assert!(offset_of!(WSAMSG, name) == 0);
     assert!(offset_of!(WSAMSG, namelen) == 8);
     assert!(offset_of!(WSAMSG, lpBuffers) == 16);
@@ -1014,118 +1324,136 @@ const _: () = {
     assert!(offset_of!(WSAMSG, Control) == 32);
     assert!(offset_of!(WSAMSG, dwFlags) == 48);
 };
+
 const _: () = {
-    assert!(size_of:: < WSA_COMPATIBILITY_MODE > () == 8);
-    assert!(align_of:: < WSA_COMPATIBILITY_MODE > () == 4);
+    assert!(size_of::<WSA_COMPATIBILITY_MODE>() == 8);
+    assert!(align_of::<WSA_COMPATIBILITY_MODE>() == 4);
     assert!(offset_of!(WSA_COMPATIBILITY_MODE, BehaviorId) == 0);
     assert!(offset_of!(WSA_COMPATIBILITY_MODE, TargetOsVersion) == 4);
 };
+
 const _: () = {
-    assert!(size_of:: < WSK_BUF > () == 24);
-    assert!(align_of:: < WSK_BUF > () == 8);
+    assert!(size_of::<WSK_BUF>() == 24);
+    assert!(align_of::<WSK_BUF>() == 8);
     assert!(offset_of!(WSK_BUF, Mdl) == 0);
     assert!(offset_of!(WSK_BUF, Offset) == 8);
     assert!(offset_of!(WSK_BUF, Length) == 16);
 };
+
 const _: () = {
-    assert!(size_of:: < WSK_BUF_LIST > () == 32);
-    assert!(align_of:: < WSK_BUF_LIST > () == 8);
+    assert!(size_of::<WSK_BUF_LIST>() == 32);
+    assert!(align_of::<WSK_BUF_LIST>() == 8);
     assert!(offset_of!(WSK_BUF_LIST, Next) == 0);
     assert!(offset_of!(WSK_BUF_LIST, Buffer) == 8);
 };
+
 const _: () = {
-    assert!(size_of:: < WSK_CLIENT_CONNECTION_DISPATCH > () == 24);
-    assert!(align_of:: < WSK_CLIENT_CONNECTION_DISPATCH > () == 8);
+    assert!(size_of::<WSK_CLIENT_CONNECTION_DISPATCH>() == 24);
+    assert!(align_of::<WSK_CLIENT_CONNECTION_DISPATCH>() == 8);
     assert!(offset_of!(WSK_CLIENT_CONNECTION_DISPATCH, WskReceiveEvent) == 0);
     assert!(offset_of!(WSK_CLIENT_CONNECTION_DISPATCH, WskDisconnectEvent) == 8);
     assert!(offset_of!(WSK_CLIENT_CONNECTION_DISPATCH, WskSendBacklogEvent) == 16);
 };
+
 const _: () = {
-    assert!(size_of:: < WSK_CLIENT_DATAGRAM_DISPATCH > () == 8);
-    assert!(align_of:: < WSK_CLIENT_DATAGRAM_DISPATCH > () == 8);
+    assert!(size_of::<WSK_CLIENT_DATAGRAM_DISPATCH>() == 8);
+    assert!(align_of::<WSK_CLIENT_DATAGRAM_DISPATCH>() == 8);
     assert!(offset_of!(WSK_CLIENT_DATAGRAM_DISPATCH, WskReceiveFromEvent) == 0);
 };
+
 const _: () = {
-    assert!(size_of:: < WSK_CLIENT_DISPATCH > () == 16);
-    assert!(align_of:: < WSK_CLIENT_DISPATCH > () == 8);
+    assert!(size_of::<WSK_CLIENT_DISPATCH>() == 16);
+    assert!(align_of::<WSK_CLIENT_DISPATCH>() == 8);
     assert!(offset_of!(WSK_CLIENT_DISPATCH, Version) == 0);
     assert!(offset_of!(WSK_CLIENT_DISPATCH, Reserved) == 2);
     assert!(offset_of!(WSK_CLIENT_DISPATCH, WskClientEvent) == 8);
 };
+
 const _: () = {
-    assert!(size_of:: < WSK_CLIENT_LISTEN_DISPATCH > () == 24);
-    assert!(align_of:: < WSK_CLIENT_LISTEN_DISPATCH > () == 8);
+    assert!(size_of::<WSK_CLIENT_LISTEN_DISPATCH>() == 24);
+    assert!(align_of::<WSK_CLIENT_LISTEN_DISPATCH>() == 8);
     assert!(offset_of!(WSK_CLIENT_LISTEN_DISPATCH, WskAcceptEvent) == 0);
     assert!(offset_of!(WSK_CLIENT_LISTEN_DISPATCH, WskInspectEvent) == 8);
     assert!(offset_of!(WSK_CLIENT_LISTEN_DISPATCH, WskAbortEvent) == 16);
 };
+
 const _: () = {
-    assert!(size_of:: < WSK_CLIENT_NPI > () == 16);
-    assert!(align_of:: < WSK_CLIENT_NPI > () == 8);
+    assert!(size_of::<WSK_CLIENT_NPI>() == 16);
+    assert!(align_of::<WSK_CLIENT_NPI>() == 8);
     assert!(offset_of!(WSK_CLIENT_NPI, ClientContext) == 0);
     assert!(offset_of!(WSK_CLIENT_NPI, Dispatch) == 8);
 };
+
 const _: () = {
-    assert!(size_of:: < WSK_CLIENT_STREAM_DISPATCH > () == 16);
-    assert!(align_of:: < WSK_CLIENT_STREAM_DISPATCH > () == 8);
+    assert!(size_of::<WSK_CLIENT_STREAM_DISPATCH>() == 16);
+    assert!(align_of::<WSK_CLIENT_STREAM_DISPATCH>() == 8);
     assert!(offset_of!(WSK_CLIENT_STREAM_DISPATCH, Listen) == 0);
     assert!(offset_of!(WSK_CLIENT_STREAM_DISPATCH, Connect) == 8);
 };
+
 const _: () = {
-    assert!(size_of:: < WSK_DATAGRAM_INDICATION > () == 56);
-    assert!(align_of:: < WSK_DATAGRAM_INDICATION > () == 8);
+    assert!(size_of::<WSK_DATAGRAM_INDICATION>() == 56);
+    assert!(align_of::<WSK_DATAGRAM_INDICATION>() == 8);
     assert!(offset_of!(WSK_DATAGRAM_INDICATION, Next) == 0);
     assert!(offset_of!(WSK_DATAGRAM_INDICATION, Buffer) == 8);
     assert!(offset_of!(WSK_DATAGRAM_INDICATION, ControlInfo) == 32);
     assert!(offset_of!(WSK_DATAGRAM_INDICATION, ControlInfoLength) == 40);
     assert!(offset_of!(WSK_DATAGRAM_INDICATION, RemoteAddress) == 48);
 };
+
 const _: () = {
-    assert!(size_of:: < WSK_DATA_INDICATION > () == 32);
-    assert!(align_of:: < WSK_DATA_INDICATION > () == 8);
+    assert!(size_of::<WSK_DATA_INDICATION>() == 32);
+    assert!(align_of::<WSK_DATA_INDICATION>() == 8);
     assert!(offset_of!(WSK_DATA_INDICATION, Next) == 0);
     assert!(offset_of!(WSK_DATA_INDICATION, Buffer) == 8);
 };
+
 const _: () = {
-    assert!(size_of:: < WSK_EVENT_CALLBACK_CONTROL > () == 16);
-    assert!(align_of:: < WSK_EVENT_CALLBACK_CONTROL > () == 8);
+    assert!(size_of::<WSK_EVENT_CALLBACK_CONTROL>() == 16);
+    assert!(align_of::<WSK_EVENT_CALLBACK_CONTROL>() == 8);
     assert!(offset_of!(WSK_EVENT_CALLBACK_CONTROL, NpiId) == 0);
     assert!(offset_of!(WSK_EVENT_CALLBACK_CONTROL, EventMask) == 8);
 };
+
 const _: () = {
-    assert!(size_of:: < WSK_EXTENSION_CONTROL_IN > () == 24);
-    assert!(align_of:: < WSK_EXTENSION_CONTROL_IN > () == 8);
+    assert!(size_of::<WSK_EXTENSION_CONTROL_IN>() == 24);
+    assert!(align_of::<WSK_EXTENSION_CONTROL_IN>() == 8);
     assert!(offset_of!(WSK_EXTENSION_CONTROL_IN, NpiId) == 0);
     assert!(offset_of!(WSK_EXTENSION_CONTROL_IN, ClientContext) == 8);
     assert!(offset_of!(WSK_EXTENSION_CONTROL_IN, ClientDispatch) == 16);
 };
+
 const _: () = {
-    assert!(size_of:: < WSK_EXTENSION_CONTROL_OUT > () == 16);
-    assert!(align_of:: < WSK_EXTENSION_CONTROL_OUT > () == 8);
+    assert!(size_of::<WSK_EXTENSION_CONTROL_OUT>() == 16);
+    assert!(align_of::<WSK_EXTENSION_CONTROL_OUT>() == 8);
     assert!(offset_of!(WSK_EXTENSION_CONTROL_OUT, ProviderContext) == 0);
     assert!(offset_of!(WSK_EXTENSION_CONTROL_OUT, ProviderDispatch) == 8);
 };
+
 const _: () = {
-    assert!(size_of:: < WSK_INSPECT_ID > () == 16);
-    assert!(align_of:: < WSK_INSPECT_ID > () == 8);
+    assert!(size_of::<WSK_INSPECT_ID>() == 16);
+    assert!(align_of::<WSK_INSPECT_ID>() == 8);
     assert!(offset_of!(WSK_INSPECT_ID, Key) == 0);
     assert!(offset_of!(WSK_INSPECT_ID, SerialNumber) == 8);
 };
+
 const _: () = {
-    assert!(size_of:: < WSK_PROVIDER_BASIC_DISPATCH > () == 16);
-    assert!(align_of:: < WSK_PROVIDER_BASIC_DISPATCH > () == 8);
+    assert!(size_of::<WSK_PROVIDER_BASIC_DISPATCH>() == 16);
+    assert!(align_of::<WSK_PROVIDER_BASIC_DISPATCH>() == 8);
     assert!(offset_of!(WSK_PROVIDER_BASIC_DISPATCH, WskControlSocket) == 0);
     assert!(offset_of!(WSK_PROVIDER_BASIC_DISPATCH, WskCloseSocket) == 8);
 };
+
 const _: () = {
-    assert!(size_of:: < WSK_PROVIDER_CHARACTERISTICS > () == 4);
-    assert!(align_of:: < WSK_PROVIDER_CHARACTERISTICS > () == 2);
+    assert!(size_of::<WSK_PROVIDER_CHARACTERISTICS>() == 4);
+    assert!(align_of::<WSK_PROVIDER_CHARACTERISTICS>() == 2);
     assert!(offset_of!(WSK_PROVIDER_CHARACTERISTICS, HighestVersion) == 0);
     assert!(offset_of!(WSK_PROVIDER_CHARACTERISTICS, LowestVersion) == 2);
 };
+
 const _: () = {
-    assert!(size_of:: < WSK_PROVIDER_CONNECTION_DISPATCH > () == 104);
-    assert!(align_of:: < WSK_PROVIDER_CONNECTION_DISPATCH > () == 8);
+    assert!(size_of::<WSK_PROVIDER_CONNECTION_DISPATCH>() == 104);
+    assert!(align_of::<WSK_PROVIDER_CONNECTION_DISPATCH>() == 8);
     assert!(offset_of!(WSK_PROVIDER_CONNECTION_DISPATCH, Basic) == 0);
     assert!(offset_of!(WSK_PROVIDER_CONNECTION_DISPATCH, WskBind) == 16);
     assert!(offset_of!(WSK_PROVIDER_CONNECTION_DISPATCH, WskConnect) == 24);
@@ -1139,9 +1467,10 @@ const _: () = {
     assert!(offset_of!(WSK_PROVIDER_CONNECTION_DISPATCH, WskSendEx) == 88);
     assert!(offset_of!(WSK_PROVIDER_CONNECTION_DISPATCH, WskReceiveEx) == 96);
 };
+
 const _: () = {
-    assert!(size_of:: < WSK_PROVIDER_DATAGRAM_DISPATCH > () == 64);
-    assert!(align_of:: < WSK_PROVIDER_DATAGRAM_DISPATCH > () == 8);
+    assert!(size_of::<WSK_PROVIDER_DATAGRAM_DISPATCH>() == 64);
+    assert!(align_of::<WSK_PROVIDER_DATAGRAM_DISPATCH>() == 8);
     assert!(offset_of!(WSK_PROVIDER_DATAGRAM_DISPATCH, Basic) == 0);
     assert!(offset_of!(WSK_PROVIDER_DATAGRAM_DISPATCH, WskBind) == 16);
     assert!(offset_of!(WSK_PROVIDER_DATAGRAM_DISPATCH, WskSendTo) == 24);
@@ -1150,9 +1479,10 @@ const _: () = {
     assert!(offset_of!(WSK_PROVIDER_DATAGRAM_DISPATCH, WskGetLocalAddress) == 48);
     assert!(offset_of!(WSK_PROVIDER_DATAGRAM_DISPATCH, WskSendMessages) == 56);
 };
+
 const _: () = {
-    assert!(size_of:: < WSK_PROVIDER_DISPATCH > () == 56);
-    assert!(align_of:: < WSK_PROVIDER_DISPATCH > () == 8);
+    assert!(size_of::<WSK_PROVIDER_DISPATCH>() == 56);
+    assert!(align_of::<WSK_PROVIDER_DISPATCH>() == 8);
     assert!(offset_of!(WSK_PROVIDER_DISPATCH, Version) == 0);
     assert!(offset_of!(WSK_PROVIDER_DISPATCH, Reserved) == 2);
     assert!(offset_of!(WSK_PROVIDER_DISPATCH, WskSocket) == 8);
@@ -1162,24 +1492,27 @@ const _: () = {
     assert!(offset_of!(WSK_PROVIDER_DISPATCH, WskFreeAddressInfo) == 40);
     assert!(offset_of!(WSK_PROVIDER_DISPATCH, WskGetNameInfo) == 48);
 };
+
 const _: () = {
-    assert!(size_of:: < WSK_PROVIDER_LISTEN_DISPATCH > () == 48);
-    assert!(align_of:: < WSK_PROVIDER_LISTEN_DISPATCH > () == 8);
+    assert!(size_of::<WSK_PROVIDER_LISTEN_DISPATCH>() == 48);
+    assert!(align_of::<WSK_PROVIDER_LISTEN_DISPATCH>() == 8);
     assert!(offset_of!(WSK_PROVIDER_LISTEN_DISPATCH, Basic) == 0);
     assert!(offset_of!(WSK_PROVIDER_LISTEN_DISPATCH, WskBind) == 16);
     assert!(offset_of!(WSK_PROVIDER_LISTEN_DISPATCH, WskAccept) == 24);
     assert!(offset_of!(WSK_PROVIDER_LISTEN_DISPATCH, WskInspectComplete) == 32);
     assert!(offset_of!(WSK_PROVIDER_LISTEN_DISPATCH, WskGetLocalAddress) == 40);
 };
+
 const _: () = {
-    assert!(size_of:: < WSK_PROVIDER_NPI > () == 16);
-    assert!(align_of:: < WSK_PROVIDER_NPI > () == 8);
+    assert!(size_of::<WSK_PROVIDER_NPI>() == 16);
+    assert!(align_of::<WSK_PROVIDER_NPI>() == 8);
     assert!(offset_of!(WSK_PROVIDER_NPI, Client) == 0);
     assert!(offset_of!(WSK_PROVIDER_NPI, Dispatch) == 8);
 };
+
 const _: () = {
-    assert!(size_of:: < WSK_PROVIDER_STREAM_DISPATCH > () == 120);
-    assert!(align_of:: < WSK_PROVIDER_STREAM_DISPATCH > () == 8);
+    assert!(size_of::<WSK_PROVIDER_STREAM_DISPATCH>() == 120);
+    assert!(align_of::<WSK_PROVIDER_STREAM_DISPATCH>() == 8);
     assert!(offset_of!(WSK_PROVIDER_STREAM_DISPATCH, Basic) == 0);
     assert!(offset_of!(WSK_PROVIDER_STREAM_DISPATCH, WskBind) == 16);
     assert!(offset_of!(WSK_PROVIDER_STREAM_DISPATCH, WskAccept) == 24);
@@ -1195,59 +1528,67 @@ const _: () = {
     assert!(offset_of!(WSK_PROVIDER_STREAM_DISPATCH, WskSendEx) == 104);
     assert!(offset_of!(WSK_PROVIDER_STREAM_DISPATCH, WskReceiveEx) == 112);
 };
+
 const _: () = {
-    assert!(size_of:: < WSK_REGISTRATION > () == 24);
-    assert!(align_of:: < WSK_REGISTRATION > () == 8);
+    assert!(size_of::<WSK_REGISTRATION>() == 24);
+    assert!(align_of::<WSK_REGISTRATION>() == 8);
     assert!(offset_of!(WSK_REGISTRATION, ReservedRegistrationState) == 0);
     assert!(offset_of!(WSK_REGISTRATION, ReservedRegistrationContext) == 8);
     assert!(offset_of!(WSK_REGISTRATION, ReservedRegistrationLock) == 16);
 };
+
 const _: () = {
-    assert!(size_of:: < WSK_SOCKET > () == 8);
-    assert!(align_of:: < WSK_SOCKET > () == 8);
+    assert!(size_of::<WSK_SOCKET>() == 8);
+    assert!(align_of::<WSK_SOCKET>() == 8);
     assert!(offset_of!(WSK_SOCKET, Dispatch) == 0);
 };
+
 const _: () = {
-    assert!(size_of:: < WSK_TDI_MAP > () == 16);
-    assert!(align_of:: < WSK_TDI_MAP > () == 8);
+    assert!(size_of::<WSK_TDI_MAP>() == 16);
+    assert!(align_of::<WSK_TDI_MAP>() == 8);
     assert!(offset_of!(WSK_TDI_MAP, SocketType) == 0);
     assert!(offset_of!(WSK_TDI_MAP, AddressFamily) == 2);
     assert!(offset_of!(WSK_TDI_MAP, Protocol) == 4);
     assert!(offset_of!(WSK_TDI_MAP, TdiDeviceName) == 8);
 };
+
 const _: () = {
-    assert!(size_of:: < WSK_TDI_MAP_INFO > () == 16);
-    assert!(align_of:: < WSK_TDI_MAP_INFO > () == 8);
+    assert!(size_of::<WSK_TDI_MAP_INFO>() == 16);
+    assert!(align_of::<WSK_TDI_MAP_INFO>() == 8);
     assert!(offset_of!(WSK_TDI_MAP_INFO, ElementCount) == 0);
     assert!(offset_of!(WSK_TDI_MAP_INFO, Map) == 8);
 };
+
 const _: () = {
-    assert!(size_of:: < WSK_TRANSPORT > () == 28);
-    assert!(align_of:: < WSK_TRANSPORT > () == 4);
+    assert!(size_of::<WSK_TRANSPORT>() == 28);
+    assert!(align_of::<WSK_TRANSPORT>() == 4);
     assert!(offset_of!(WSK_TRANSPORT, Version) == 0);
     assert!(offset_of!(WSK_TRANSPORT, SocketType) == 2);
     assert!(offset_of!(WSK_TRANSPORT, Protocol) == 4);
     assert!(offset_of!(WSK_TRANSPORT, AddressFamily) == 8);
     assert!(offset_of!(WSK_TRANSPORT, ProviderId) == 12);
 };
+
 const _: () = {
-    assert!(size_of:: < sockaddr_gen > () == 24);
-    assert!(align_of:: < sockaddr_gen > () == 4);
+    assert!(size_of::<sockaddr_gen>() == 24);
+    assert!(align_of::<sockaddr_gen>() == 4);
     assert!(offset_of!(sockaddr_gen, Address) == 0);
     assert!(offset_of!(sockaddr_gen, AddressIn) == 0);
     assert!(offset_of!(sockaddr_gen, AddressIn6) == 0);
 };
+
 const _: () = {
-    assert!(size_of:: < sockaddr_in6_old > () == 24);
-    assert!(align_of:: < sockaddr_in6_old > () == 4);
+    assert!(size_of::<sockaddr_in6_old>() == 24);
+    assert!(align_of::<sockaddr_in6_old>() == 4);
     assert!(offset_of!(sockaddr_in6_old, sin6_family) == 0);
     assert!(offset_of!(sockaddr_in6_old, sin6_port) == 2);
     assert!(offset_of!(sockaddr_in6_old, sin6_flowinfo) == 4);
     assert!(offset_of!(sockaddr_in6_old, sin6_addr) == 8);
 };
+
 const _: () = {
-    assert!(size_of:: < tcp_keepalive > () == 12);
-    assert!(align_of:: < tcp_keepalive > () == 4);
+    assert!(size_of::<tcp_keepalive>() == 12);
+    assert!(align_of::<tcp_keepalive>() == 4);
     assert!(offset_of!(tcp_keepalive, onoff) == 0);
     assert!(offset_of!(tcp_keepalive, keepalivetime) == 4);
     assert!(offset_of!(tcp_keepalive, keepaliveinterval) == 8);

@@ -8,6 +8,7 @@ use super::*;
 use crate::NTSTATUS;
 #[allow(unused_imports)]
 use core::ffi::c_void;
+
 /// Address that a lookup gave, with byte strings.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/ns-ws2def-addrinfo).
@@ -32,6 +33,7 @@ pub struct ADDRINFOA {
     /// Next address, or NULL.
     pub ai_next: *mut ADDRINFOA,
 }
+
 /// Address that a lookup gave, with who gave it; as input, which addresses are wanted.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/ns-ws2def-addrinfoexw).
@@ -62,6 +64,7 @@ pub struct ADDRINFOEXW {
     /// Next address, or NULL.
     pub ai_next: *mut ADDRINFOEXW,
 }
+
 /// Address that a lookup gave.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/ns-ws2def-addrinfow).
@@ -86,6 +89,7 @@ pub struct ADDRINFOW {
     /// Next address, or NULL.
     pub ai_next: *mut ADDRINFOW,
 }
+
 /// Identifiers of a thread and of its process.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_client_id).
@@ -98,6 +102,7 @@ pub struct CLIENT_ID {
     /// Identifier of the thread.
     pub UniqueThread: *mut c_void,
 }
+
 /// Header of one piece of control information; its data follows.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/ns-ws2def-cmsghdr).
@@ -112,6 +117,7 @@ pub struct CMSGHDR {
     /// What the piece is, by protocol, such as `IP_PKTINFO`.
     pub cmsg_type: i32,
 }
+
 /// Local and remote address of a socket with its kind, as `SO_BSP_STATE` gives it.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/ns-ws2def-csaddr_info).
@@ -128,6 +134,7 @@ pub struct CSADDR_INFO {
     /// Protocol.
     pub iProtocol: i32,
 }
+
 /// Device that requests can be sent to.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_device_object).
@@ -187,6 +194,7 @@ pub struct DEVICE_OBJECT {
     /// Kept by the system.
     pub Reserved: *mut c_void,
 }
+
 /// What the headers leave unnamed inside [`DEVICE_OBJECT`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -196,11 +204,13 @@ pub union DEVICE_OBJECT_Queue {
     /// Wait for an adapter.
     pub Wcb: WAIT_CONTEXT_BLOCK,
 }
+
 /// A `_DEVOBJ_EXTENSION` of the kernel: only pointers to it are passed around.
 #[repr(C)]
 pub struct DEVOBJ_EXTENSION {
     _unused: [u8; 0],
 }
+
 /// Start of every object that a thread can wait for.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/introduction-to-kernel-dispatcher-objects).
@@ -215,6 +225,7 @@ pub struct DISPATCHER_HEADER {
     /// Waits for the object.
     pub WaitListHead: LIST_ENTRY,
 }
+
 /// What the headers leave unnamed inside [`DISPATCHER_HEADER`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -224,6 +235,7 @@ pub union DISPATCHER_HEADER_Anonymous1 {
     /// `Anonymous1` of the C structure.
     pub Anonymous1: DISPATCHER_HEADER_Anonymous1_Anonymous1,
 }
+
 /// What the headers leave unnamed inside [`DISPATCHER_HEADER`], behind a member of it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -237,6 +249,7 @@ pub struct DISPATCHER_HEADER_Anonymous1_Anonymous1 {
     /// Kept by the kernel.
     pub Reserved1: u8,
 }
+
 /// What a driver keeps besides its driver object.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_driver_extension).
@@ -253,6 +266,7 @@ pub struct DRIVER_EXTENSION {
     /// Name of the driver's key in the registry.
     pub ServiceKeyName: UNICODE_STRING,
 }
+
 /// Loaded driver.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_driver_object).
@@ -291,26 +305,194 @@ pub struct DRIVER_OBJECT {
     /// Routines that carry out requests, by major function code.
     pub MajorFunction: [PDRIVER_DISPATCH; 28usize],
 }
+
 /// A `_EPROCESS` of the kernel: only pointers to it are passed around.
 #[repr(C)]
 pub struct EPROCESS {
     _unused: [u8; 0],
 }
+
 /// A `_ETHREAD` of the kernel: only pointers to it are passed around.
 #[repr(C)]
 pub struct ETHREAD {
     _unused: [u8; 0],
 }
+
+/// Rundown protection: users of an object, and whoever waits for them to be done before the object goes.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_ex_rundown_ref).
+#[doc(alias = "_EX_RUNDOWN_REF")]
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct EX_RUNDOWN_REF {
+    /// `Anonymous1` of the C structure.
+    pub Anonymous1: EX_RUNDOWN_REF_Anonymous1,
+}
+
+/// What the headers leave unnamed inside [`EX_RUNDOWN_REF`], behind a member of it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub union EX_RUNDOWN_REF_Anonymous1 {
+    /// Number of users.
+    pub Count: usize,
+    /// Kept by the kernel while it waits.
+    pub Ptr: *mut c_void,
+}
+
 /// A `_FAST_IO_DISPATCH` of the kernel: only pointers to it are passed around.
 #[repr(C)]
 pub struct FAST_IO_DISPATCH {
     _unused: [u8; 0],
 }
+
+/// Fast mutex: held by one thread, at APC_LEVEL.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_fast_mutex).
+#[doc(alias = "_FAST_MUTEX")]
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct FAST_MUTEX {
+    /// One when nobody holds it, less for each thread that holds it or waits.
+    pub Count: i32,
+    /// Thread that holds it.
+    pub Owner: *mut c_void,
+    /// How often a thread has had to wait.
+    pub Contention: u32,
+    /// What threads wait for.
+    pub Event: KEVENT,
+    /// Level from before it was taken.
+    pub OldIrql: u32,
+}
+
 /// A `_FILE_OBJECT` of the kernel: only pointers to it are passed around.
 #[repr(C)]
 pub struct FILE_OBJECT {
     _unused: [u8; 0],
 }
+
+/// What every lookaside list of nonpaged blocks holds.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_general_lookaside).
+#[doc(alias = "_GENERAL_LOOKASIDE")]
+#[repr(C)]
+#[repr(align(64))]
+#[derive(Clone, Copy)]
+pub struct GENERAL_LOOKASIDE {
+    /// Blocks that are kept.
+    pub ListHead: SLIST_HEADER,
+    /// How many are kept at most, at the moment.
+    pub Depth: u16,
+    /// How many are ever kept.
+    pub MaximumDepth: u16,
+    /// Number of allocations.
+    pub TotalAllocates: u32,
+    /// Number of allocations for which no block was kept.
+    pub AllocateMisses: u32,
+    /// Number of blocks that were freed.
+    pub TotalFrees: u32,
+    /// Number of blocks that were freed and not kept.
+    pub FreeMisses: u32,
+    /// Pool that blocks come from.
+    pub Type: POOL_TYPE,
+    /// Tag of the blocks.
+    pub Tag: u32,
+    /// Bytes of each.
+    pub Size: u32,
+    /// `Anonymous1` of the C structure.
+    pub Anonymous1: GENERAL_LOOKASIDE_Anonymous1,
+    /// `Anonymous2` of the C structure.
+    pub Anonymous2: GENERAL_LOOKASIDE_Anonymous2,
+    /// Link in the list of all lookaside lists.
+    pub ListEntry: LIST_ENTRY,
+    /// Kept by the system.
+    pub LastTotalAllocates: u32,
+    /// Kept by the system.
+    pub LastAllocateMisses: u32,
+    /// Kept by the system.
+    pub Future: [u32; 2usize],
+}
+
+/// What the headers leave unnamed inside [`GENERAL_LOOKASIDE`], behind a member of it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub union GENERAL_LOOKASIDE_Anonymous1 {
+    /// Allocates a block, in a list of the extended kind.
+    pub AllocateEx: PALLOCATE_FUNCTION_EX,
+    /// Allocates a block.
+    pub Allocate: PALLOCATE_FUNCTION,
+}
+
+/// What the headers leave unnamed inside [`GENERAL_LOOKASIDE`], behind a member of it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub union GENERAL_LOOKASIDE_Anonymous2 {
+    /// Frees a block, in a list of the extended kind.
+    pub FreeEx: PFREE_FUNCTION_EX,
+    /// Frees a block.
+    pub Free: PFREE_FUNCTION,
+}
+
+/// What every lookaside list of the extended kind holds.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_general_lookaside_pool).
+#[doc(alias = "_GENERAL_LOOKASIDE_POOL")]
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct GENERAL_LOOKASIDE_POOL {
+    /// Blocks that are kept.
+    pub ListHead: SLIST_HEADER,
+    /// How many are kept at most, at the moment.
+    pub Depth: u16,
+    /// How many are ever kept.
+    pub MaximumDepth: u16,
+    /// Number of allocations.
+    pub TotalAllocates: u32,
+    /// Number of allocations for which no block was kept.
+    pub AllocateMisses: u32,
+    /// Number of blocks that were freed.
+    pub TotalFrees: u32,
+    /// Number of blocks that were freed and not kept.
+    pub FreeMisses: u32,
+    /// Pool that blocks come from.
+    pub Type: POOL_TYPE,
+    /// Tag of the blocks.
+    pub Tag: u32,
+    /// Bytes of each.
+    pub Size: u32,
+    /// `Anonymous1` of the C structure.
+    pub Anonymous1: GENERAL_LOOKASIDE_POOL_Anonymous1,
+    /// `Anonymous2` of the C structure.
+    pub Anonymous2: GENERAL_LOOKASIDE_POOL_Anonymous2,
+    /// Link in the list of all lookaside lists.
+    pub ListEntry: LIST_ENTRY,
+    /// Kept by the system.
+    pub LastTotalAllocates: u32,
+    /// Kept by the system.
+    pub LastAllocateMisses: u32,
+    /// Kept by the system.
+    pub Future: [u32; 2usize],
+}
+
+/// What the headers leave unnamed inside [`GENERAL_LOOKASIDE_POOL`], behind a member of it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub union GENERAL_LOOKASIDE_POOL_Anonymous1 {
+    /// Allocates a block, in a list of the extended kind.
+    pub AllocateEx: PALLOCATE_FUNCTION_EX,
+    /// Allocates a block.
+    pub Allocate: PALLOCATE_FUNCTION,
+}
+
+/// What the headers leave unnamed inside [`GENERAL_LOOKASIDE_POOL`], behind a member of it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub union GENERAL_LOOKASIDE_POOL_Anonymous2 {
+    /// Frees a block, in a list of the extended kind.
+    pub FreeEx: PFREE_FUNCTION_EX,
+    /// Frees a block.
+    pub Free: PFREE_FUNCTION,
+}
+
 /// Multicast group of either family and a list of senders.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/ns-ws2ipdef-group_filter).
@@ -329,6 +511,7 @@ pub struct GROUP_FILTER {
     /// First of the senders.
     pub gf_slist: [SOCKADDR_STORAGE; 1usize],
 }
+
 /// Multicast group of either family to join or leave.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/ns-ws2ipdef-group_req).
@@ -341,6 +524,7 @@ pub struct GROUP_REQ {
     /// The group.
     pub gr_group: SOCKADDR_STORAGE,
 }
+
 /// Multicast group of either family and one sender.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/ns-ws2ipdef-group_source_req).
@@ -355,6 +539,7 @@ pub struct GROUP_SOURCE_REQ {
     /// The sender.
     pub gsr_source: SOCKADDR_STORAGE,
 }
+
 /// Globally unique identifier.
 ///
 /// Header: `guiddef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/guiddef/ns-guiddef-guid).
@@ -371,6 +556,7 @@ pub struct GUID {
     /// Remaining sixteen digits.
     pub Data4: [u8; 8usize],
 }
+
 /// Error that the network reported for a connection.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/ns-ws2ipdef-icmp_error_info).
@@ -387,6 +573,7 @@ pub struct ICMP_ERROR_INFO {
     /// Code of the report.
     pub code: u8,
 }
+
 /// IPv6 address, in network byte order.
 ///
 /// Header: `in6addr.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/in6addr/ns-in6addr-in6_addr).
@@ -397,6 +584,7 @@ pub struct IN6_ADDR {
     /// The address, by bytes or words.
     pub u: IN6_ADDR_u,
 }
+
 /// What the headers leave unnamed inside [`IN6_ADDR`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -406,6 +594,7 @@ pub union IN6_ADDR_u {
     /// By words.
     pub Word: [u16; 8usize],
 }
+
 /// Local address and interface of an IPv6 datagram.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/ns-ws2ipdef-in6_pktinfo).
@@ -418,6 +607,7 @@ pub struct IN6_PKTINFO {
     /// Index of the interface, or zero.
     pub ipi6_ifindex: u32,
 }
+
 /// Local address, interface and scope of an IPv6 datagram.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/ns-ws2ipdef-in6_pktinfo_ex).
@@ -430,6 +620,7 @@ pub struct IN6_PKTINFO_EX {
     /// Scope of the address.
     pub scope_id: SCOPE_ID,
 }
+
 /// Ports that follow each other.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/ns-mstcpip-inet_port_range).
@@ -442,6 +633,7 @@ pub struct INET_PORT_RANGE {
     /// Number of ports.
     pub NumberOfPorts: u16,
 }
+
 /// Who has reserved ports.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/ns-mstcpip-inet_port_reservation_information).
@@ -451,6 +643,7 @@ pub struct INET_PORT_RESERVATION_INFORMATION {
     /// Identifier of the process.
     pub OwningPid: u32,
 }
+
 /// Reserved ports with their name.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/ns-mstcpip-inet_port_reservation_instance).
@@ -462,6 +655,7 @@ pub struct INET_PORT_RESERVATION_INSTANCE {
     /// Their name.
     pub Token: INET_PORT_RESERVATION_TOKEN,
 }
+
 /// Names ports that are reserved.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/ns-mstcpip-inet_port_reservation_token).
@@ -471,6 +665,7 @@ pub struct INET_PORT_RESERVATION_TOKEN {
     /// The name.
     pub Token: u64,
 }
+
 /// Interface, as `SIO_GET_INTERFACE_LIST` gives it.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/ns-ws2ipdef-interface_info).
@@ -487,6 +682,7 @@ pub struct INTERFACE_INFO {
     /// Its network mask.
     pub iiNetmask: sockaddr_gen,
 }
+
 /// Interface, as `SIO_GET_INTERFACE_LIST_EX` gives it.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/ns-ws2ipdef-interface_info_ex).
@@ -503,6 +699,7 @@ pub struct INTERFACE_INFO_EX {
     /// Its network mask.
     pub iiNetmask: SOCKET_ADDRESS,
 }
+
 /// IPv4 address, in network byte order.
 ///
 /// Header: `inaddr.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/inaddr/ns-inaddr-in_addr).
@@ -513,6 +710,7 @@ pub struct IN_ADDR {
     /// The address, by bytes, words or whole.
     pub S_un: IN_ADDR_S_un,
 }
+
 /// What the headers leave unnamed inside [`IN_ADDR`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -524,6 +722,7 @@ pub union IN_ADDR_S_un {
     /// Whole.
     pub S_addr: u32,
 }
+
 /// What the headers leave unnamed inside [`IN_ADDR`], behind a member of it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -537,6 +736,7 @@ pub struct IN_ADDR_S_un_S_un_b {
     /// Fourth byte.
     pub s_b4: u8,
 }
+
 /// What the headers leave unnamed inside [`IN_ADDR`], behind a member of it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -546,6 +746,7 @@ pub struct IN_ADDR_S_un_S_un_w {
     /// Last two bytes.
     pub s_w2: u16,
 }
+
 /// Local address and interface of an IPv4 datagram.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/ns-ws2ipdef-in_pktinfo).
@@ -558,6 +759,7 @@ pub struct IN_PKTINFO {
     /// Index of the interface, or zero.
     pub ipi_ifindex: u32,
 }
+
 /// Local address, interface and scope of an IPv4 datagram.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/ns-ws2ipdef-in_pktinfo_ex).
@@ -570,6 +772,7 @@ pub struct IN_PKTINFO_EX {
     /// Scope of the address.
     pub scope_id: SCOPE_ID,
 }
+
 /// Error that the network reported for a datagram that was sent.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/ns-ws2ipdef-in_recverr).
@@ -586,21 +789,25 @@ pub struct IN_RECVERR {
     /// Code of the report.
     pub code: u8,
 }
+
 /// A `_IORING_OBJECT` of the kernel: only pointers to it are passed around.
 #[repr(C)]
 pub struct IORING_OBJECT {
     _unused: [u8; 0],
 }
+
 /// A `_IO_COMPLETION_CONTEXT` of the kernel: only pointers to it are passed around.
 #[repr(C)]
 pub struct IO_COMPLETION_CONTEXT {
     _unused: [u8; 0],
 }
+
 /// A `_IO_SECURITY_CONTEXT` of the kernel: only pointers to it are passed around.
 #[repr(C)]
 pub struct IO_SECURITY_CONTEXT {
     _unused: [u8; 0],
 }
+
 /// What one driver on the way of a request is asked to do, and what is called when that is done.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_io_stack_location).
@@ -627,6 +834,7 @@ pub struct IO_STACK_LOCATION {
     /// Third argument of the completion routine.
     pub Context: *mut c_void,
 }
+
 /// What the headers leave unnamed inside [`IO_STACK_LOCATION`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -644,6 +852,7 @@ pub union IO_STACK_LOCATION_Parameters {
     /// Any other request.
     pub Others: IO_STACK_LOCATION_Parameters_Others,
 }
+
 /// What the headers leave unnamed inside [`IO_STACK_LOCATION`], behind a member of it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -661,6 +870,7 @@ pub struct IO_STACK_LOCATION_Parameters_Create {
     /// Bytes of extended attributes.
     pub EaLength: u32,
 }
+
 /// What the headers leave unnamed inside [`IO_STACK_LOCATION`], behind a member of it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -676,6 +886,7 @@ pub struct IO_STACK_LOCATION_Parameters_DeviceIoControl {
     /// Input buffer of requests that are not buffered.
     pub Type3InputBuffer: *mut c_void,
 }
+
 /// What the headers leave unnamed inside [`IO_STACK_LOCATION`], behind a member of it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -691,6 +902,7 @@ pub struct IO_STACK_LOCATION_Parameters_FileSystemControl {
     /// Input buffer of requests that are not buffered.
     pub Type3InputBuffer: *mut c_void,
 }
+
 /// What the headers leave unnamed inside [`IO_STACK_LOCATION`], behind a member of it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -704,6 +916,7 @@ pub struct IO_STACK_LOCATION_Parameters_Others {
     /// Fourth parameter.
     pub Argument4: *mut c_void,
 }
+
 /// What the headers leave unnamed inside [`IO_STACK_LOCATION`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -718,6 +931,7 @@ pub struct IO_STACK_LOCATION_Parameters_Read {
     /// Where to read.
     pub ByteOffset: LARGE_INTEGER,
 }
+
 /// What the headers leave unnamed inside [`IO_STACK_LOCATION`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -732,6 +946,7 @@ pub struct IO_STACK_LOCATION_Parameters_Write {
     /// Where to read.
     pub ByteOffset: LARGE_INTEGER,
 }
+
 /// How a request ended.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_io_status_block).
@@ -744,6 +959,7 @@ pub struct IO_STATUS_BLOCK {
     /// What the request gave, most often a number of bytes.
     pub Information: usize,
 }
+
 /// What the headers leave unnamed inside [`IO_STATUS_BLOCK`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -753,11 +969,13 @@ pub union IO_STATUS_BLOCK_Anonymous1 {
     /// Kept by the system.
     pub Pointer: *mut c_void,
 }
+
 /// A `_IO_TIMER` of the kernel: only pointers to it are passed around.
 #[repr(C)]
 pub struct IO_TIMER {
     _unused: [u8; 0],
 }
+
 /// IPv6 multicast group to join or leave.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/ns-ws2ipdef-ipv6_mreq).
@@ -770,6 +988,7 @@ pub struct IPV6_MREQ {
     /// Index of the interface, or zero.
     pub ipv6mr_interface: u32,
 }
+
 /// IPv4 multicast group to join or leave.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/ns-ws2ipdef-ip_mreq).
@@ -782,6 +1001,7 @@ pub struct IP_MREQ {
     /// Address of the interface.
     pub imr_interface: IN_ADDR,
 }
+
 /// IPv4 multicast group and one sender.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/ns-ws2ipdef-ip_mreq_source).
@@ -796,6 +1016,7 @@ pub struct IP_MREQ_SOURCE {
     /// Address of the interface.
     pub imr_interface: IN_ADDR,
 }
+
 /// IPv4 multicast group and a list of senders.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/ns-ws2ipdef-ip_msfilter).
@@ -814,6 +1035,7 @@ pub struct IP_MSFILTER {
     /// First of the senders.
     pub imsf_slist: [IN_ADDR; 1usize],
 }
+
 /// I/O request packet; its stack locations follow the structure.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_irp).
@@ -865,6 +1087,7 @@ pub struct IRP {
     /// What the owner of the request keeps in it.
     pub Tail: IRP_Tail,
 }
+
 /// What the headers leave unnamed inside [`IRP`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -874,6 +1097,7 @@ pub union IRP_Anonymous1 {
     /// Context of an I/O ring.
     pub IoRingContext: *mut c_void,
 }
+
 /// What the headers leave unnamed inside [`IRP`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -885,6 +1109,7 @@ pub union IRP_AssociatedIrp {
     /// Buffer in system space.
     pub SystemBuffer: *mut c_void,
 }
+
 /// What the headers leave unnamed inside [`IRP`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -894,6 +1119,7 @@ pub union IRP_Overlay {
     /// Size of a file that is created.
     pub AllocationSize: LARGE_INTEGER,
 }
+
 /// What the headers leave unnamed inside [`IRP`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -903,6 +1129,7 @@ pub struct IRP_Overlay_AsynchronousParameters {
     /// `Anonymous2` of the C structure.
     pub Anonymous2: IRP_Overlay_AsynchronousParameters_Anonymous2,
 }
+
 /// What the headers leave unnamed inside [`IRP`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -912,6 +1139,7 @@ pub union IRP_Overlay_AsynchronousParameters_Anonymous1 {
     /// Process that made the request.
     pub IssuingProcess: *mut c_void,
 }
+
 /// What the headers leave unnamed inside [`IRP`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -921,6 +1149,7 @@ pub union IRP_Overlay_AsynchronousParameters_Anonymous2 {
     /// I/O ring that the request came from.
     pub IoRing: *mut IORING_OBJECT,
 }
+
 /// What the headers leave unnamed inside [`IRP`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -932,6 +1161,7 @@ pub union IRP_Tail {
     /// While it waits on a completion port.
     pub CompletionKey: *mut c_void,
 }
+
 /// What the headers leave unnamed inside [`IRP`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -949,6 +1179,7 @@ pub struct IRP_Tail_Overlay {
     /// File that the request was made for.
     pub OriginalFileObject: *mut FILE_OBJECT,
 }
+
 /// What the headers leave unnamed inside [`IRP`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -958,6 +1189,7 @@ pub union IRP_Tail_Overlay_Anonymous1 {
     /// For the driver that owns the request.
     pub DriverContext: [*mut c_void; 4usize],
 }
+
 /// What the headers leave unnamed inside [`IRP`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -967,6 +1199,7 @@ pub union IRP_Tail_Overlay_Anonymous2 {
     /// Kind of packet on a completion port.
     pub PacketType: u32,
 }
+
 /// Asynchronous procedure call of a thread.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_kapc).
@@ -1003,6 +1236,7 @@ pub struct KAPC {
     /// Whether it is queued.
     pub Inserted: u8,
 }
+
 /// Requests that wait for a device.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_kdevice_queue).
@@ -1021,6 +1255,7 @@ pub struct KDEVICE_QUEUE {
     /// Low byte not zero while the device is busy; the rest is the kernel's.
     pub Busy: u64,
 }
+
 /// Entry of a device queue.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_kdevice_queue_entry).
@@ -1035,6 +1270,7 @@ pub struct KDEVICE_QUEUE_ENTRY {
     /// Whether it is in a queue.
     pub Inserted: u8,
 }
+
 /// Deferred procedure call, which runs once for each time it is queued.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/introduction-to-dpcs).
@@ -1059,6 +1295,7 @@ pub struct KDPC {
     /// Queue that it is in, or NULL.
     pub DpcData: *mut c_void,
 }
+
 /// What the headers leave unnamed inside [`KDPC`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -1068,6 +1305,7 @@ pub union KDPC_Anonymous1 {
     /// `Anonymous1` of the C structure.
     pub Anonymous1: KDPC_Anonymous1_Anonymous1,
 }
+
 /// What the headers leave unnamed inside [`KDPC`], behind a member of it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -1079,6 +1317,7 @@ pub struct KDPC_Anonymous1_Anonymous1 {
     /// Processor that it runs on.
     pub Number: u16,
 }
+
 /// Event: threads wait until it is signalled.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/event-objects).
@@ -1089,6 +1328,7 @@ pub struct KEVENT {
     /// What every such object starts with.
     pub Header: DISPATCHER_HEADER,
 }
+
 /// Value of a registry key with its kind and data.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_key_value_partial_information).
@@ -1105,16 +1345,19 @@ pub struct KEY_VALUE_PARTIAL_INFORMATION {
     /// First byte of the data.
     pub Data: [u8; 1usize],
 }
+
 /// A `_KPROCESS` of the kernel: only pointers to it are passed around.
 #[repr(C)]
 pub struct KPROCESS {
     _unused: [u8; 0],
 }
+
 /// A `_KTHREAD` of the kernel: only pointers to it are passed around.
 #[repr(C)]
 pub struct KTHREAD {
     _unused: [u8; 0],
 }
+
 /// Timer: signalled when a time has passed, and then queues a deferred procedure call.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/timer-objects-and-dpcs).
@@ -1137,6 +1380,32 @@ pub struct KTIMER {
     /// Milliseconds between expirations, zero for one expiration.
     pub Period: u32,
 }
+
+/// Room for one object of a wait for several, which the kernel uses while the wait lasts.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_kwait_block).
+#[doc(alias = "_KWAIT_BLOCK")]
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct KWAIT_BLOCK {
+    /// Link in the list of the object's waits.
+    pub WaitListEntry: LIST_ENTRY,
+    /// Kind of the wait.
+    pub WaitType: u8,
+    /// Kept by the kernel.
+    pub BlockState: u8,
+    /// Which of the objects it is.
+    pub WaitKey: u16,
+    /// Kept by the kernel.
+    pub SpareLong: i32,
+    /// Thread that waits.
+    pub Thread: *mut KTHREAD,
+    /// Object that is waited for.
+    pub Object: *mut c_void,
+    /// Kept by the kernel.
+    pub SparePtr: *mut c_void,
+}
+
 /// 64-bit signed integer, whole or in halves.
 ///
 /// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/ns-ntdef-_large_integer).
@@ -1151,6 +1420,7 @@ pub union LARGE_INTEGER {
     /// Whole value.
     pub QuadPart: i64,
 }
+
 /// What the headers leave unnamed inside [`LARGE_INTEGER`], behind a member of it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -1160,6 +1430,7 @@ pub struct LARGE_INTEGER_Anonymous1 {
     /// High half.
     pub HighPart: i32,
 }
+
 /// What the headers leave unnamed inside [`LARGE_INTEGER`], behind a member of it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -1169,6 +1440,7 @@ pub struct LARGE_INTEGER_u {
     /// High half.
     pub HighPart: i32,
 }
+
 /// What closing does with data that has not been sent, for `SO_LINGER`.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/ns-ws2def-linger).
@@ -1181,6 +1453,7 @@ pub struct LINGER {
     /// Seconds that it waits.
     pub l_linger: u16,
 }
+
 /// Links of a doubly linked list, in its head and in each entry.
 ///
 /// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ntdef/ns-ntdef-list_entry).
@@ -1193,6 +1466,18 @@ pub struct LIST_ENTRY {
     /// Previous entry, or the last one in a head.
     pub Blink: *mut LIST_ENTRY,
 }
+
+/// Lookaside list of whichever memory.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_lookaside_list_ex).
+#[doc(alias = "_LOOKASIDE_LIST_EX")]
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct LOOKASIDE_LIST_EX {
+    /// What every such list holds.
+    pub L: GENERAL_LOOKASIDE_POOL,
+}
+
 /// Identifier that is unique on this machine until it restarts.
 ///
 /// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/ns-ntdef-_luid).
@@ -1205,6 +1490,7 @@ pub struct LUID {
     /// High half.
     pub HighPart: i32,
 }
+
 /// Describes a buffer by its pages; the numbers of the pages follow the structure.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_mdl).
@@ -1229,6 +1515,20 @@ pub struct MDL {
     /// Where in the first page the buffer starts.
     pub ByteOffset: u32,
 }
+
+/// Lookaside list of nonpaged blocks, as x64 has it.
+///
+/// On arm64 the kernel's is larger and writes behind this one: `LOOKASIDE_LIST_EX`, which is the same everywhere, does there.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_npaged_lookaside_list).
+#[doc(alias = "_NPAGED_LOOKASIDE_LIST")]
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct NPAGED_LOOKASIDE_LIST {
+    /// What every such list holds.
+    pub L: GENERAL_LOOKASIDE,
+}
+
 /// Table of a network programming interface with the handle that its functions take.
 ///
 /// Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/ns-netioddk-_npi).
@@ -1241,6 +1541,7 @@ pub struct NPI {
     /// The table.
     pub Dispatch: *const c_void,
 }
+
 /// What a client tells the registrar.
 ///
 /// Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/ns-netioddk-_npi_client_characteristics).
@@ -1261,6 +1562,7 @@ pub struct NPI_CLIENT_CHARACTERISTICS {
     /// What the client implements.
     pub ClientRegistrationInstance: NPI_REGISTRATION_INSTANCE,
 }
+
 /// Identifier of a network module.
 ///
 /// Header: `netiodef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/netiodef/ns-netiodef-npi_moduleid).
@@ -1275,6 +1577,7 @@ pub struct NPI_MODULEID {
     /// `Anonymous1` of the C structure.
     pub Anonymous1: NPI_MODULEID_Anonymous1,
 }
+
 /// What the headers leave unnamed inside [`NPI_MODULEID`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -1284,6 +1587,7 @@ pub union NPI_MODULEID_Anonymous1 {
     /// Identifier of its network interface.
     pub IfLuid: LUID,
 }
+
 /// What a provider tells the registrar.
 ///
 /// Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/ns-netioddk-_npi_provider_characteristics).
@@ -1304,6 +1608,7 @@ pub struct NPI_PROVIDER_CHARACTERISTICS {
     /// What the provider implements.
     pub ProviderRegistrationInstance: NPI_REGISTRATION_INSTANCE,
 }
+
 /// One implementation of a network programming interface by one module.
 ///
 /// Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/ns-netioddk-_npi_registration_instance).
@@ -1324,6 +1629,7 @@ pub struct NPI_REGISTRATION_INSTANCE {
     /// What the interface wants told besides, or NULL.
     pub NpiSpecificCharacteristics: *const c_void,
 }
+
 /// Names an object that is to be opened or created, and how.
 ///
 /// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/ns-ntdef-_object_attributes).
@@ -1344,6 +1650,7 @@ pub struct OBJECT_ATTRIBUTES {
     /// Quality of service of a new object, or NULL.
     pub SecurityQualityOfService: *mut c_void,
 }
+
 /// What a handle allows.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_object_handle_information).
@@ -1356,11 +1663,13 @@ pub struct OBJECT_HANDLE_INFORMATION {
     /// Rights of the handle.
     pub GrantedAccess: u32,
 }
+
 /// A `_OBJECT_TYPE` of the kernel: only pointers to it are passed around.
 #[repr(C)]
 pub struct OBJECT_TYPE {
     _unused: [u8; 0],
 }
+
 /// Which Windows is running.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_osversioninfow).
@@ -1381,6 +1690,7 @@ pub struct OSVERSIONINFOW {
     /// Name of the service pack.
     pub szCSDVersion: [u16; 128usize],
 }
+
 /// How much the traffic of a socket matters, each way.
 ///
 /// Header: `mstcpip.h`, from `NTDDI_WIN10_FE` on. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/ns-mstcpip-priority_status).
@@ -1397,6 +1707,7 @@ pub struct PRIORITY_STATUS {
     /// From `NTDDI_WIN10_FE` on.
     pub Receiver: SOCKET_PRIORITY_HINT,
 }
+
 /// Processor by its group and its number there.
 ///
 /// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/ns-ntdef-_processor_number).
@@ -1411,6 +1722,7 @@ pub struct PROCESSOR_NUMBER {
     /// Zero.
     pub Reserved: u8,
 }
+
 /// Which packets of which interface are received.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/ns-mstcpip-rcvall_if).
@@ -1422,6 +1734,7 @@ pub struct RCVALL_IF {
     /// Index of the interface.
     pub Interface: u32,
 }
+
 /// Whether adapters spread what they receive over processors.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/ns-mstcpip-rss_scalability_info).
@@ -1432,6 +1745,68 @@ pub struct RSS_SCALABILITY_INFO {
     /// Whether they do.
     pub RssEnabled: u8,
 }
+
+/// Balanced tree, whose users see to it that one thread at a time touches it.
+///
+/// Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/ns-ntddk-_rtl_avl_table).
+#[doc(alias = "_RTL_AVL_TABLE")]
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct RTL_AVL_TABLE {
+    /// Links of the tree itself: the root is the right child.
+    pub BalancedRoot: RTL_BALANCED_LINKS,
+    /// Element that was found last by number.
+    pub OrderedPointer: *mut c_void,
+    /// Its number, from 1.
+    pub WhichOrderedElement: u32,
+    /// Number of elements.
+    pub NumberGenericTableElements: u32,
+    /// Depth of the tree.
+    pub DepthOfTree: u32,
+    /// Element that an enumeration has come to.
+    pub RestartKey: *mut RTL_BALANCED_LINKS,
+    /// Number of elements that were deleted.
+    pub DeleteCount: u32,
+    /// Compares two elements.
+    pub CompareRoutine: PRTL_AVL_COMPARE_ROUTINE,
+    /// Allocates memory for an element.
+    pub AllocateRoutine: PRTL_AVL_ALLOCATE_ROUTINE,
+    /// Frees the memory of an element.
+    pub FreeRoutine: PRTL_AVL_FREE_ROUTINE,
+    /// Pointer of the user's own.
+    pub TableContext: *mut c_void,
+}
+
+/// Links of an element of a balanced tree.
+///
+/// Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/ns-ntddk-_rtl_balanced_links).
+#[doc(alias = "_RTL_BALANCED_LINKS")]
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct RTL_BALANCED_LINKS {
+    /// Element above.
+    pub Parent: *mut RTL_BALANCED_LINKS,
+    /// Element below that comes before.
+    pub LeftChild: *mut RTL_BALANCED_LINKS,
+    /// Element below that comes after.
+    pub RightChild: *mut RTL_BALANCED_LINKS,
+    /// How much deeper the right side is.
+    pub Balance: i8,
+    /// Unused.
+    pub Reserved: [u8; 3usize],
+}
+
+/// Initialisation that runs once.
+///
+/// Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/ns-ntddk-_rtl_run_once).
+#[doc(alias = "_RTL_RUN_ONCE")]
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub union RTL_RUN_ONCE {
+    /// State in the low two bits, above that what the initialisation has made.
+    pub Ptr: *mut c_void,
+}
+
 /// Which of several areas of the same reach an address belongs to.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/ns-ws2def-scope_id).
@@ -1441,6 +1816,7 @@ pub struct SCOPE_ID {
     /// `Anonymous1` of the C structure.
     pub Anonymous1: SCOPE_ID_Anonymous1,
 }
+
 /// What the headers leave unnamed inside [`SCOPE_ID`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -1450,6 +1826,7 @@ pub union SCOPE_ID_Anonymous1 {
     /// Both at once.
     pub Value: u32,
 }
+
 /// What the headers leave unnamed inside [`SCOPE_ID`], behind a member of it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -1457,11 +1834,13 @@ pub struct SCOPE_ID_Anonymous1_Anonymous1 {
     /// `Bitfield1` of the C structure.
     pub Bitfield1: u32,
 }
+
 /// A `_SECTION_OBJECT_POINTERS` of the kernel: only pointers to it are passed around.
 #[repr(C)]
 pub struct SECTION_OBJECT_POINTERS {
     _unused: [u8; 0],
 }
+
 /// Link of a singly linked list.
 ///
 /// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/ns-ntdef-_single_list_entry).
@@ -1472,6 +1851,41 @@ pub struct SINGLE_LIST_ENTRY {
     /// Next entry, or NULL.
     pub Next: *mut SINGLE_LIST_ENTRY,
 }
+
+/// Link of a sequenced list, in each entry; entries are aligned to 16 bytes.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_slist_entry).
+#[doc(alias = "_SLIST_ENTRY")]
+#[repr(C)]
+#[repr(align(16))]
+#[derive(Debug, Clone, Copy)]
+pub struct SLIST_ENTRY {
+    /// Next entry, or NULL.
+    pub Next: *mut SLIST_ENTRY,
+}
+
+/// Head of a sequenced list.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_slist_header).
+#[doc(alias = "_SLIST_HEADER")]
+#[repr(C)]
+#[repr(align(16))]
+#[derive(Clone, Copy)]
+pub union SLIST_HEADER {
+    /// `Anonymous1` of the C structure.
+    pub Anonymous1: SLIST_HEADER_Anonymous1,
+}
+
+/// What the headers leave unnamed inside [`SLIST_HEADER`], behind a member of it.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct SLIST_HEADER_Anonymous1 {
+    /// Number of entries in the low 16 bits, above that a count of changes.
+    pub Alignment: u64,
+    /// First entry, in the high 60 bits.
+    pub Region: u64,
+}
+
 /// Socket address of any family, as far as all have in common.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/ns-ws2def-sockaddr).
@@ -1484,6 +1898,7 @@ pub struct SOCKADDR {
     /// The address, at least this long.
     pub sa_data: [i8; 14usize],
 }
+
 /// Data-link socket address.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/ns-ws2def-sockaddr_dl).
@@ -1498,6 +1913,7 @@ pub struct SOCKADDR_DL {
     /// Zero.
     pub sdl_zero: [u8; 4usize],
 }
+
 /// IPv4 socket address.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/ns-ws2def-sockaddr_in).
@@ -1514,6 +1930,7 @@ pub struct SOCKADDR_IN {
     /// Zero.
     pub sin_zero: [i8; 8usize],
 }
+
 /// IPv6 socket address.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/ns-ws2ipdef-sockaddr_in6).
@@ -1532,6 +1949,7 @@ pub struct SOCKADDR_IN6 {
     /// `Anonymous1` of the C structure.
     pub Anonymous1: SOCKADDR_IN6_Anonymous1,
 }
+
 /// What the headers leave unnamed inside [`SOCKADDR_IN6`], behind a member of it.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -1541,6 +1959,7 @@ pub union SOCKADDR_IN6_Anonymous1 {
     /// The same by its parts.
     pub sin6_scope_struct: SCOPE_ID,
 }
+
 /// Pair of IPv6 socket addresses.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/ns-ws2ipdef-sockaddr_in6_pair).
@@ -1553,6 +1972,7 @@ pub struct SOCKADDR_IN6_PAIR {
     /// Where to.
     pub DestinationAddress: *mut SOCKADDR_IN6_LH,
 }
+
 /// IPv6 socket address, as Windows 2000 declared it.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/ns-ws2ipdef-sockaddr_in6_w2ksp1).
@@ -1571,6 +1991,7 @@ pub struct SOCKADDR_IN6_W2KSP1 {
     /// Which area the address belongs to; for link-local addresses, the interface.
     pub sin6_scope_id: u32,
 }
+
 /// IPv4 or IPv6 socket address.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/ns-ws2ipdef-sockaddr_inet).
@@ -1585,6 +2006,7 @@ pub union SOCKADDR_INET {
     /// Address family, which says which of the two it is.
     pub si_family: ADDRESS_FAMILY,
 }
+
 /// Room for a socket address of any family.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/ns-ws2def-sockaddr_storage).
@@ -1601,6 +2023,7 @@ pub struct SOCKADDR_STORAGE {
     /// Padding.
     pub __ss_pad2: [i8; 112usize],
 }
+
 /// Room for a socket address of any family, as Windows XP declared it.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/ns-ws2def-sockaddr_storage_xp).
@@ -1617,6 +2040,7 @@ pub struct SOCKADDR_STORAGE_XP {
     /// Padding.
     pub __ss_pad2: [i8; 112usize],
 }
+
 /// Socket address with its length.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/ns-ws2def-socket_address).
@@ -1629,6 +2053,7 @@ pub struct SOCKET_ADDRESS {
     /// Bytes of the address.
     pub iSockaddrLength: i32,
 }
+
 /// List of socket addresses, as `SIO_ADDRESS_LIST_QUERY` gives it.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/ns-ws2def-socket_address_list).
@@ -1641,6 +2066,7 @@ pub struct SOCKET_ADDRESS_LIST {
     /// First of the addresses.
     pub Address: [SOCKET_ADDRESS; 1usize],
 }
+
 /// Processor that serves a socket.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/ns-ws2def-socket_processor_affinity).
@@ -1655,6 +2081,7 @@ pub struct SOCKET_PROCESSOR_AFFINITY {
     /// Unused.
     pub Reserved: u16,
 }
+
 /// How the traffic is secured, as `SIO_QUERY_SECURITY` gives it.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/ns-mstcpip-socket_security_query_info).
@@ -1671,6 +2098,7 @@ pub struct SOCKET_SECURITY_QUERY_INFO {
     /// Token of the other side's machine.
     pub PeerMachineAccessTokenHandle: u64,
 }
+
 /// Whose traffic is asked about, for `SIO_QUERY_SECURITY`.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/ns-mstcpip-socket_security_query_template).
@@ -1685,6 +2113,7 @@ pub struct SOCKET_SECURITY_QUERY_TEMPLATE {
     /// Rights that the other side's token is to have, zero for none.
     pub PeerTokenAccessMask: u32,
 }
+
 /// How the traffic of a socket is secured, for `SIO_SET_SECURITY`.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/ns-mstcpip-socket_security_settings).
@@ -1697,6 +2126,7 @@ pub struct SOCKET_SECURITY_SETTINGS {
     /// `SOCKET_SETTINGS_…` flags.
     pub SecurityFlags: u32,
 }
+
 /// Counted byte string.
 ///
 /// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/ns-ntdef-_string).
@@ -1711,6 +2141,7 @@ pub struct STRING {
     /// The string.
     pub Buffer: *mut i8,
 }
+
 /// How many segments one acknowledgement covers, for `SIO_TCP_SET_ACK_FREQUENCY`.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/ns-mstcpip-tcp_ack_frequency_parameters).
@@ -1721,6 +2152,7 @@ pub struct TCP_ACK_FREQUENCY_PARAMETERS {
     /// Number of segments.
     pub TcpDelayedAckFrequency: u8,
 }
+
 /// First congestion window of a connection, for `SIO_TCP_SET_ICW`.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/ns-mstcpip-tcp_icw_parameters).
@@ -1731,6 +2163,7 @@ pub struct TCP_ICW_PARAMETERS {
     /// How large it is.
     pub Level: TCP_ICW_LEVEL,
 }
+
 /// How a connection is doing.
 ///
 /// Header: `mstcpip.h`, from `NTDDI_WIN10_RS2` on. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/ns-mstcpip-tcp_info_v0).
@@ -1815,6 +2248,7 @@ pub struct TCP_INFO_v0 {
     /// From `NTDDI_WIN10_RS2` on.
     pub SynRetrans: u8,
 }
+
 /// How a connection is doing, with what holds up its sending.
 ///
 /// Header: `mstcpip.h`, from `NTDDI_WIN10_RS5` on. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/ns-mstcpip-tcp_info_v1).
@@ -1935,6 +2369,7 @@ pub struct TCP_INFO_v1 {
     /// From `NTDDI_WIN10_RS5` on.
     pub SndLimBytesSnd: u64,
 }
+
 /// First time-outs of a connection.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/ns-mstcpip-tcp_initial_rto_parameters).
@@ -1947,6 +2382,7 @@ pub struct TCP_INITIAL_RTO_PARAMETERS {
     /// How often connecting is tried again.
     pub MaxSynRetransmissions: u8,
 }
+
 /// Which datagrams get time stamps.
 ///
 /// Header: `mstcpip.h`, from `NTDDI_WIN10_FE` on. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/ns-mstcpip-timestamping_config).
@@ -1963,6 +2399,7 @@ pub struct TIMESTAMPING_CONFIG {
     /// From `NTDDI_WIN10_FE` on.
     pub TxTimestampsBuffered: u16,
 }
+
 /// 64-bit unsigned integer, whole or in halves.
 ///
 /// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/ns-ntdef-_ularge_integer).
@@ -1977,6 +2414,7 @@ pub union ULARGE_INTEGER {
     /// Whole value.
     pub QuadPart: u64,
 }
+
 /// What the headers leave unnamed inside [`ULARGE_INTEGER`], behind a member of it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -1986,6 +2424,7 @@ pub struct ULARGE_INTEGER_Anonymous1 {
     /// High half.
     pub HighPart: u32,
 }
+
 /// What the headers leave unnamed inside [`ULARGE_INTEGER`], behind a member of it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -1995,6 +2434,7 @@ pub struct ULARGE_INTEGER_u {
     /// High half.
     pub HighPart: u32,
 }
+
 /// Counted UTF-16 string; it need not end in a zero.
 ///
 /// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ntdef/ns-ntdef-_unicode_string).
@@ -2009,11 +2449,13 @@ pub struct UNICODE_STRING {
     /// The string.
     pub Buffer: *mut u16,
 }
+
 /// A `_VPB` of the kernel: only pointers to it are passed around.
 #[repr(C)]
 pub struct VPB {
     _unused: [u8; 0],
 }
+
 /// Device that waits for an adapter or controller.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_wait_context_block).
@@ -2036,6 +2478,7 @@ pub struct WAIT_CONTEXT_BLOCK {
     /// Kept by the system.
     pub BufferChainingDpc: *mut KDPC,
 }
+
 /// Buffer with its length.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/ns-ws2def-wsabuf).
@@ -2048,6 +2491,7 @@ pub struct WSABUF {
     /// The buffer.
     pub buf: *mut i8,
 }
+
 /// Message with its address and control information.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/ns-ws2def-wsamsg).
@@ -2068,6 +2512,7 @@ pub struct WSAMSG {
     /// `MSG_…` flags.
     pub dwFlags: u32,
 }
+
 /// What behaves as on which older Windows.
 ///
 /// Header: `mswsockdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mswsockdef/ns-mswsockdef-wsa_compatibility_mode).
@@ -2080,6 +2525,7 @@ pub struct WSA_COMPATIBILITY_MODE {
     /// `NTDDI_VERSION` of the older Windows.
     pub TargetOsVersion: u32,
 }
+
 /// Part of a chain of locked MDLs that data is sent from or received into.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_buf).
@@ -2094,6 +2540,7 @@ pub struct WSK_BUF {
     /// Bytes of data.
     pub Length: usize,
 }
+
 /// Datagrams to send with one call.
 ///
 /// Header: `wsk.h`, from `NTDDI_WIN8` on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_buf_list).
@@ -2110,6 +2557,7 @@ pub struct WSK_BUF_LIST {
     /// From `NTDDI_WIN8` on.
     pub Buffer: WSK_BUF,
 }
+
 /// What the client registers with.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_client_npi).
@@ -2122,6 +2570,7 @@ pub struct WSK_CLIENT_NPI {
     /// The client's table.
     pub Dispatch: *const WSK_CLIENT_DISPATCH,
 }
+
 /// Datagram that has arrived.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_datagram_indication).
@@ -2140,6 +2589,7 @@ pub struct WSK_DATAGRAM_INDICATION {
     /// Who sent it.
     pub RemoteAddress: *mut SOCKADDR,
 }
+
 /// Data that has arrived on a connection.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_data_indication).
@@ -2152,6 +2602,7 @@ pub struct WSK_DATA_INDICATION {
     /// The data.
     pub Buffer: WSK_BUF,
 }
+
 /// Which event callbacks to enable or disable, for `SO_WSK_EVENT_CALLBACK`.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_event_callback_control).
@@ -2164,6 +2615,7 @@ pub struct WSK_EVENT_CALLBACK_CONTROL {
     /// `WSK_EVENT_…` bits.
     pub EventMask: u32,
 }
+
 /// Extension interface that is registered for, with what the client gives it.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_extension_control_in).
@@ -2178,6 +2630,7 @@ pub struct WSK_EXTENSION_CONTROL_IN {
     /// The client's table of callbacks.
     pub ClientDispatch: *const c_void,
 }
+
 /// What the provider gives for an extension interface.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_extension_control_out).
@@ -2190,6 +2643,7 @@ pub struct WSK_EXTENSION_CONTROL_OUT {
     /// The provider's table of functions.
     pub ProviderDispatch: *const c_void,
 }
+
 /// Names a request for a connection that is being inspected.
 ///
 /// The contents name it, not the address of the structure, so it may be copied.
@@ -2204,6 +2658,7 @@ pub struct WSK_INSPECT_ID {
     /// Second part of the name.
     pub SerialNumber: u32,
 }
+
 /// Range of versions that the provider speaks.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_provider_characteristics).
@@ -2216,6 +2671,7 @@ pub struct WSK_PROVIDER_CHARACTERISTICS {
     /// Oldest version.
     pub LowestVersion: u16,
 }
+
 /// What the client gets from the provider.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_provider_npi).
@@ -2228,6 +2684,7 @@ pub struct WSK_PROVIDER_NPI {
     /// The provider's table.
     pub Dispatch: *const WSK_PROVIDER_DISPATCH,
 }
+
 /// Registration of a client; its contents are the system's own, and it must not move.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_registration).
@@ -2242,6 +2699,7 @@ pub struct WSK_REGISTRATION {
     /// Kept by the system.
     pub ReservedRegistrationLock: usize,
 }
+
 /// Socket, as its client sees it.
 ///
 /// The table is that of the socket's kind: basic, listening, datagram, connection or stream.
@@ -2254,6 +2712,7 @@ pub struct WSK_SOCKET {
     /// Table of functions for this kind of socket.
     pub Dispatch: *const c_void,
 }
+
 /// Maps a kind of socket to an older transport.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_tdi_map).
@@ -2270,6 +2729,7 @@ pub struct WSK_TDI_MAP {
     /// Device name of the transport.
     pub TdiDeviceName: *const u16,
 }
+
 /// Maps kinds of socket to older transports, for `WSK_TDI_DEVICENAME_MAPPING`.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_tdi_map_info).
@@ -2282,6 +2742,7 @@ pub struct WSK_TDI_MAP_INFO {
     /// The entries.
     pub Map: *const WSK_TDI_MAP,
 }
+
 /// Transport that sockets can be made for.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_transport).
@@ -2300,6 +2761,7 @@ pub struct WSK_TRANSPORT {
     /// Identifier of the transport's provider.
     pub ProviderId: GUID,
 }
+
 /// Address of an interface, as `SIO_GET_INTERFACE_LIST` gives it.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/ns-ws2ipdef-sockaddr_gen).
@@ -2313,6 +2775,7 @@ pub union sockaddr_gen {
     /// As an older IPv6 one.
     pub AddressIn6: sockaddr_in6_old,
 }
+
 /// IPv6 socket address, as drafts of the standard had it.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/ns-ws2ipdef-sockaddr_in6_old).
@@ -2328,6 +2791,7 @@ pub struct sockaddr_in6_old {
     /// Address, in network byte order.
     pub sin6_addr: IN6_ADDR,
 }
+
 /// When an idle connection is probed, for `SIO_KEEPALIVE_VALS`.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/ns-mstcpip-tcp_keepalive).
@@ -2341,6 +2805,7 @@ pub struct tcp_keepalive {
     /// Milliseconds between probes.
     pub keepaliveinterval: u32,
 }
+
 impl SCOPE_ID_Anonymous1_Anonymous1 {
     /// Number of the area.
     #[inline]
@@ -2348,65 +2813,198 @@ impl SCOPE_ID_Anonymous1_Anonymous1 {
     pub const fn Zone(&self) -> u32 {
         self.Bitfield1 & 0xFFF_FFFF
     }
+
     /// Sets `Zone`; bits that do not fit are left out.
     #[inline]
     pub const fn set_Zone(&mut self, value: u32) {
         self.Bitfield1 = (self.Bitfield1 & !0xFFF_FFFF) | (value & 0xFFF_FFFF);
     }
+
     /// How far it reaches, as a `SCOPE_LEVEL`.
     #[inline]
     #[must_use]
     pub const fn Level(&self) -> u32 {
         (self.Bitfield1 >> 28) & 0xF
     }
+
     /// Sets `Level`; bits that do not fit are left out.
     #[inline]
     pub const fn set_Level(&mut self, value: u32) {
         self.Bitfield1 = (self.Bitfield1 & !0xF000_0000) | ((value & 0xF) << 28);
     }
 }
+
 crate::zeroed_default!(
-    INET_PORT_RESERVATION_INFORMATION, INET_PORT_RESERVATION_INSTANCE,
-    INET_PORT_RESERVATION_TOKEN, RCVALL_IF, SCOPE_ID, SCOPE_ID_Anonymous1,
-    SCOPE_ID_Anonymous1_Anonymous1, CLIENT_ID, CSADDR_INFO, DEVICE_OBJECT,
-    DEVICE_OBJECT_Queue, DISPATCHER_HEADER, DISPATCHER_HEADER_Anonymous1,
-    DISPATCHER_HEADER_Anonymous1_Anonymous1, DRIVER_EXTENSION, DRIVER_OBJECT, GUID,
-    INET_PORT_RANGE, INTERFACE_INFO, INTERFACE_INFO_EX, IO_STACK_LOCATION,
-    IO_STACK_LOCATION_Parameters, IO_STACK_LOCATION_Parameters_Create,
-    IO_STACK_LOCATION_Parameters_Read, IO_STACK_LOCATION_Parameters_Write,
+    INET_PORT_RESERVATION_INFORMATION,
+    INET_PORT_RESERVATION_INSTANCE,
+    INET_PORT_RESERVATION_TOKEN,
+    RCVALL_IF,
+    SCOPE_ID,
+    SCOPE_ID_Anonymous1,
+    SCOPE_ID_Anonymous1_Anonymous1,
+    CLIENT_ID,
+    CSADDR_INFO,
+    DEVICE_OBJECT,
+    DEVICE_OBJECT_Queue,
+    DISPATCHER_HEADER,
+    DISPATCHER_HEADER_Anonymous1,
+    DISPATCHER_HEADER_Anonymous1_Anonymous1,
+    DRIVER_EXTENSION,
+    DRIVER_OBJECT,
+    EX_RUNDOWN_REF,
+    EX_RUNDOWN_REF_Anonymous1,
+    FAST_MUTEX,
+    GENERAL_LOOKASIDE,
+    GENERAL_LOOKASIDE_POOL,
+    GENERAL_LOOKASIDE_POOL_Anonymous1,
+    GENERAL_LOOKASIDE_POOL_Anonymous2,
+    GENERAL_LOOKASIDE_Anonymous1,
+    GENERAL_LOOKASIDE_Anonymous2,
+    GUID,
+    INET_PORT_RANGE,
+    INTERFACE_INFO,
+    INTERFACE_INFO_EX,
+    IO_STACK_LOCATION,
+    IO_STACK_LOCATION_Parameters,
+    IO_STACK_LOCATION_Parameters_Create,
+    IO_STACK_LOCATION_Parameters_Read,
+    IO_STACK_LOCATION_Parameters_Write,
     IO_STACK_LOCATION_Parameters_FileSystemControl,
-    IO_STACK_LOCATION_Parameters_DeviceIoControl, IO_STACK_LOCATION_Parameters_Others,
-    IO_STATUS_BLOCK, IO_STATUS_BLOCK_Anonymous1, IRP, IRP_AssociatedIrp, IRP_Anonymous1,
-    IRP_Overlay, IRP_Overlay_AsynchronousParameters,
+    IO_STACK_LOCATION_Parameters_DeviceIoControl,
+    IO_STACK_LOCATION_Parameters_Others,
+    IO_STATUS_BLOCK,
+    IO_STATUS_BLOCK_Anonymous1,
+    IRP,
+    IRP_AssociatedIrp,
+    IRP_Anonymous1,
+    IRP_Overlay,
+    IRP_Overlay_AsynchronousParameters,
     IRP_Overlay_AsynchronousParameters_Anonymous1,
-    IRP_Overlay_AsynchronousParameters_Anonymous2, IRP_Tail, IRP_Tail_Overlay,
-    IRP_Tail_Overlay_Anonymous1, IRP_Tail_Overlay_Anonymous2, KAPC, KDEVICE_QUEUE,
-    KDEVICE_QUEUE_ENTRY, KDPC, KDPC_Anonymous1, KDPC_Anonymous1_Anonymous1, KEVENT,
-    KEY_VALUE_PARTIAL_INFORMATION, KTIMER, LARGE_INTEGER, LARGE_INTEGER_Anonymous1,
-    LARGE_INTEGER_u, LIST_ENTRY, LUID, MDL, NPI, NPI_CLIENT_CHARACTERISTICS,
-    NPI_MODULEID, NPI_MODULEID_Anonymous1, NPI_PROVIDER_CHARACTERISTICS,
-    NPI_REGISTRATION_INSTANCE, OBJECT_ATTRIBUTES, OBJECT_HANDLE_INFORMATION,
-    OSVERSIONINFOW, PRIORITY_STATUS, PROCESSOR_NUMBER, RSS_SCALABILITY_INFO,
-    SINGLE_LIST_ENTRY, SOCKADDR_INET, SOCKET_ADDRESS, SOCKET_ADDRESS_LIST,
-    SOCKET_PROCESSOR_AFFINITY, SOCKET_SECURITY_QUERY_INFO,
-    SOCKET_SECURITY_QUERY_TEMPLATE, SOCKET_SECURITY_SETTINGS, STRING,
-    TCP_ACK_FREQUENCY_PARAMETERS, TCP_ICW_PARAMETERS, TCP_INFO_v0, TCP_INFO_v1,
-    TCP_INITIAL_RTO_PARAMETERS, TIMESTAMPING_CONFIG, ULARGE_INTEGER,
-    ULARGE_INTEGER_Anonymous1, ULARGE_INTEGER_u, UNICODE_STRING, WAIT_CONTEXT_BLOCK,
-    WSABUF, WSAMSG, WSA_COMPATIBILITY_MODE, WSK_BUF, WSK_BUF_LIST,
-    WSK_CLIENT_CONNECTION_DISPATCH, WSK_CLIENT_DATAGRAM_DISPATCH, WSK_CLIENT_DISPATCH,
-    WSK_CLIENT_LISTEN_DISPATCH, WSK_CLIENT_NPI, WSK_CLIENT_STREAM_DISPATCH,
-    WSK_DATAGRAM_INDICATION, WSK_DATA_INDICATION, WSK_EVENT_CALLBACK_CONTROL,
-    WSK_EXTENSION_CONTROL_IN, WSK_EXTENSION_CONTROL_OUT, WSK_INSPECT_ID,
-    WSK_PROVIDER_BASIC_DISPATCH, WSK_PROVIDER_CHARACTERISTICS,
-    WSK_PROVIDER_CONNECTION_DISPATCH, WSK_PROVIDER_DATAGRAM_DISPATCH,
-    WSK_PROVIDER_DISPATCH, WSK_PROVIDER_LISTEN_DISPATCH, WSK_PROVIDER_NPI,
-    WSK_PROVIDER_STREAM_DISPATCH, WSK_REGISTRATION, WSK_SOCKET, WSK_TDI_MAP,
-    WSK_TDI_MAP_INFO, WSK_TRANSPORT, SOCKADDR_IN6_PAIR, ADDRINFOA, ADDRINFOW,
-    ADDRINFOEXW, CMSGHDR, GROUP_FILTER, GROUP_REQ, GROUP_SOURCE_REQ, ICMP_ERROR_INFO,
-    IN6_ADDR, IN6_ADDR_u, IN6_PKTINFO, IN6_PKTINFO_EX, IN_ADDR, IN_ADDR_S_un,
-    IN_ADDR_S_un_S_un_b, IN_ADDR_S_un_S_un_w, IN_PKTINFO, IN_PKTINFO_EX, IN_RECVERR,
-    IP_MREQ, IP_MREQ_SOURCE, IP_MSFILTER, IPV6_MREQ, LINGER, SOCKADDR, SOCKADDR_DL,
-    sockaddr_gen, SOCKADDR_IN, SOCKADDR_IN6, SOCKADDR_IN6_Anonymous1, sockaddr_in6_old,
-    SOCKADDR_IN6_W2KSP1, SOCKADDR_STORAGE, SOCKADDR_STORAGE_XP, tcp_keepalive
+    IRP_Overlay_AsynchronousParameters_Anonymous2,
+    IRP_Tail,
+    IRP_Tail_Overlay,
+    IRP_Tail_Overlay_Anonymous1,
+    IRP_Tail_Overlay_Anonymous2,
+    KAPC,
+    KDEVICE_QUEUE,
+    KDEVICE_QUEUE_ENTRY,
+    KDPC,
+    KDPC_Anonymous1,
+    KDPC_Anonymous1_Anonymous1,
+    KEVENT,
+    KEY_VALUE_PARTIAL_INFORMATION,
+    KTIMER,
+    KWAIT_BLOCK,
+    LARGE_INTEGER,
+    LARGE_INTEGER_Anonymous1,
+    LARGE_INTEGER_u,
+    LIST_ENTRY,
+    LOOKASIDE_LIST_EX,
+    LUID,
+    MDL,
+    NPAGED_LOOKASIDE_LIST,
+    NPI,
+    NPI_CLIENT_CHARACTERISTICS,
+    NPI_MODULEID,
+    NPI_MODULEID_Anonymous1,
+    NPI_PROVIDER_CHARACTERISTICS,
+    NPI_REGISTRATION_INSTANCE,
+    OBJECT_ATTRIBUTES,
+    OBJECT_HANDLE_INFORMATION,
+    OSVERSIONINFOW,
+    PRIORITY_STATUS,
+    PROCESSOR_NUMBER,
+    RSS_SCALABILITY_INFO,
+    RTL_AVL_TABLE,
+    RTL_BALANCED_LINKS,
+    RTL_RUN_ONCE,
+    SINGLE_LIST_ENTRY,
+    SLIST_ENTRY,
+    SLIST_HEADER,
+    SLIST_HEADER_Anonymous1,
+    SOCKADDR_INET,
+    SOCKET_ADDRESS,
+    SOCKET_ADDRESS_LIST,
+    SOCKET_PROCESSOR_AFFINITY,
+    SOCKET_SECURITY_QUERY_INFO,
+    SOCKET_SECURITY_QUERY_TEMPLATE,
+    SOCKET_SECURITY_SETTINGS,
+    STRING,
+    TCP_ACK_FREQUENCY_PARAMETERS,
+    TCP_ICW_PARAMETERS,
+    TCP_INFO_v0,
+    TCP_INFO_v1,
+    TCP_INITIAL_RTO_PARAMETERS,
+    TIMESTAMPING_CONFIG,
+    ULARGE_INTEGER,
+    ULARGE_INTEGER_Anonymous1,
+    ULARGE_INTEGER_u,
+    UNICODE_STRING,
+    WAIT_CONTEXT_BLOCK,
+    WSABUF,
+    WSAMSG,
+    WSA_COMPATIBILITY_MODE,
+    WSK_BUF,
+    WSK_BUF_LIST,
+    WSK_CLIENT_CONNECTION_DISPATCH,
+    WSK_CLIENT_DATAGRAM_DISPATCH,
+    WSK_CLIENT_DISPATCH,
+    WSK_CLIENT_LISTEN_DISPATCH,
+    WSK_CLIENT_NPI,
+    WSK_CLIENT_STREAM_DISPATCH,
+    WSK_DATAGRAM_INDICATION,
+    WSK_DATA_INDICATION,
+    WSK_EVENT_CALLBACK_CONTROL,
+    WSK_EXTENSION_CONTROL_IN,
+    WSK_EXTENSION_CONTROL_OUT,
+    WSK_INSPECT_ID,
+    WSK_PROVIDER_BASIC_DISPATCH,
+    WSK_PROVIDER_CHARACTERISTICS,
+    WSK_PROVIDER_CONNECTION_DISPATCH,
+    WSK_PROVIDER_DATAGRAM_DISPATCH,
+    WSK_PROVIDER_DISPATCH,
+    WSK_PROVIDER_LISTEN_DISPATCH,
+    WSK_PROVIDER_NPI,
+    WSK_PROVIDER_STREAM_DISPATCH,
+    WSK_REGISTRATION,
+    WSK_SOCKET,
+    WSK_TDI_MAP,
+    WSK_TDI_MAP_INFO,
+    WSK_TRANSPORT,
+    SOCKADDR_IN6_PAIR,
+    ADDRINFOA,
+    ADDRINFOW,
+    ADDRINFOEXW,
+    CMSGHDR,
+    GROUP_FILTER,
+    GROUP_REQ,
+    GROUP_SOURCE_REQ,
+    ICMP_ERROR_INFO,
+    IN6_ADDR,
+    IN6_ADDR_u,
+    IN6_PKTINFO,
+    IN6_PKTINFO_EX,
+    IN_ADDR,
+    IN_ADDR_S_un,
+    IN_ADDR_S_un_S_un_b,
+    IN_ADDR_S_un_S_un_w,
+    IN_PKTINFO,
+    IN_PKTINFO_EX,
+    IN_RECVERR,
+    IP_MREQ,
+    IP_MREQ_SOURCE,
+    IP_MSFILTER,
+    IPV6_MREQ,
+    LINGER,
+    SOCKADDR,
+    SOCKADDR_DL,
+    sockaddr_gen,
+    SOCKADDR_IN,
+    SOCKADDR_IN6,
+    SOCKADDR_IN6_Anonymous1,
+    sockaddr_in6_old,
+    SOCKADDR_IN6_W2KSP1,
+    SOCKADDR_STORAGE,
+    SOCKADDR_STORAGE_XP,
+    tcp_keepalive
 );

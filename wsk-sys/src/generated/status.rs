@@ -3,1018 +3,1157 @@
 //! `NTSTATUS` values with their names and meanings.
 
 use crate::NTSTATUS;
+
 /// The mutex was left locked by a thread that has ended.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_ABANDONED: NTSTATUS = NTSTATUS(0x0000_0080u32.cast_signed());
+
 /// The caller may not do this.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_ACCESS_DENIED: NTSTATUS = NTSTATUS(0xC000_0022u32.cast_signed());
+
 /// Memory was used that may not be.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_ACCESS_VIOLATION: NTSTATUS = NTSTATUS(0xC000_0005u32.cast_signed());
+
 /// The network adapter failed.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_ADAPTER_HARDWARE_ERROR: NTSTATUS = NTSTATUS(
-    0xC000_00C2u32.cast_signed(),
-);
+pub const STATUS_ADAPTER_HARDWARE_ERROR: NTSTATUS = NTSTATUS(0xC000_00C2u32.cast_signed());
+
 /// The connection has an address already.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_ADDRESS_ALREADY_ASSOCIATED: NTSTATUS = NTSTATUS(
-    0xC000_0238u32.cast_signed(),
-);
+pub const STATUS_ADDRESS_ALREADY_ASSOCIATED: NTSTATUS = NTSTATUS(0xC000_0238u32.cast_signed());
+
 /// The address is in use already.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_ADDRESS_ALREADY_EXISTS: NTSTATUS = NTSTATUS(
-    0xC000_020Au32.cast_signed(),
-);
+pub const STATUS_ADDRESS_ALREADY_EXISTS: NTSTATUS = NTSTATUS(0xC000_020Au32.cast_signed());
+
 /// The address has been closed.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_ADDRESS_CLOSED: NTSTATUS = NTSTATUS(0xC000_020Bu32.cast_signed());
+
 /// The connection has no address.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_ADDRESS_NOT_ASSOCIATED: NTSTATUS = NTSTATUS(
-    0xC000_0239u32.cast_signed(),
-);
+pub const STATUS_ADDRESS_NOT_ASSOCIATED: NTSTATUS = NTSTATUS(0xC000_0239u32.cast_signed());
+
 /// An alert ended the wait.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_ALERTED: NTSTATUS = NTSTATUS(0x0000_0101u32.cast_signed());
+
 /// What was asked for is already in use.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_ALREADY_COMMITTED: NTSTATUS = NTSTATUS(0xC000_0021u32.cast_signed());
+
+/// The operation was complete already.
+///
+/// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
+pub const STATUS_ALREADY_COMPLETE: NTSTATUS = NTSTATUS(0x0000_00FFu32.cast_signed());
+
 /// The connection has already been taken down.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_ALREADY_DISCONNECTED: NTSTATUS = NTSTATUS(0x8000_0025u32.cast_signed());
+
+/// It is registered already.
+///
+/// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
+pub const STATUS_ALREADY_REGISTERED: NTSTATUS = NTSTATUS(0xC000_0718u32.cast_signed());
+
 /// The descriptor is not well formed.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_BAD_DESCRIPTOR_FORMAT: NTSTATUS = NTSTATUS(
-    0xC000_00E7u32.cast_signed(),
-);
+pub const STATUS_BAD_DESCRIPTOR_FORMAT: NTSTATUS = NTSTATUS(0xC000_00E7u32.cast_signed());
+
 /// The network name was not found.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_BAD_NETWORK_NAME: NTSTATUS = NTSTATUS(0xC000_00CCu32.cast_signed());
+
 /// The network path was not found.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_BAD_NETWORK_PATH: NTSTATUS = NTSTATUS(0xC000_00BEu32.cast_signed());
+
 /// The network adapter of the other side is not compatible.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_BAD_REMOTE_ADAPTER: NTSTATUS = NTSTATUS(0xC000_00C5u32.cast_signed());
+
 /// A breakpoint was reached.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_BREAKPOINT: NTSTATUS = NTSTATUS(0x8000_0003u32.cast_signed());
+
 /// The buffer was too small for everything; what fitted was returned.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_BUFFER_OVERFLOW: NTSTATUS = NTSTATUS(0x8000_0005u32.cast_signed());
+
 /// The buffer is too small for anything to be returned.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_BUFFER_TOO_SMALL: NTSTATUS = NTSTATUS(0xC000_0023u32.cast_signed());
+
 /// The operation was cancelled.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_CANCELLED: NTSTATUS = NTSTATUS(0xC000_0120u32.cast_signed());
+
 /// The object cannot be deleted.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_CANNOT_DELETE: NTSTATUS = NTSTATUS(0xC000_0121u32.cast_signed());
+
 /// The operation would have to wait, which the caller does not allow.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_CANT_WAIT: NTSTATUS = NTSTATUS(0xC000_00D8u32.cast_signed());
+
 /// The range of addresses is in use.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_CONFLICTING_ADDRESSES: NTSTATUS = NTSTATUS(
-    0xC000_0018u32.cast_signed(),
-);
+pub const STATUS_CONFLICTING_ADDRESSES: NTSTATUS = NTSTATUS(0xC000_0018u32.cast_signed());
+
 /// This side has aborted the connection.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_CONNECTION_ABORTED: NTSTATUS = NTSTATUS(0xC000_0241u32.cast_signed());
+
 /// The connection is active already.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_CONNECTION_ACTIVE: NTSTATUS = NTSTATUS(0xC000_023Bu32.cast_signed());
+
 /// Too many connections are open.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_CONNECTION_COUNT_LIMIT: NTSTATUS = NTSTATUS(
-    0xC000_0246u32.cast_signed(),
-);
+pub const STATUS_CONNECTION_COUNT_LIMIT: NTSTATUS = NTSTATUS(0xC000_0246u32.cast_signed());
+
 /// The connection has been taken down.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_CONNECTION_DISCONNECTED: NTSTATUS = NTSTATUS(
-    0xC000_020Cu32.cast_signed(),
-);
+pub const STATUS_CONNECTION_DISCONNECTED: NTSTATUS = NTSTATUS(0xC000_020Cu32.cast_signed());
+
 /// The connection is not there.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_CONNECTION_INVALID: NTSTATUS = NTSTATUS(0xC000_023Au32.cast_signed());
+
 /// The connection is in use.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_CONNECTION_IN_USE: NTSTATUS = NTSTATUS(0xC000_0108u32.cast_signed());
+
 /// The other side refused the connection.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_CONNECTION_REFUSED: NTSTATUS = NTSTATUS(0xC000_0236u32.cast_signed());
+
 /// The other side has reset the connection.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_CONNECTION_RESET: NTSTATUS = NTSTATUS(0xC000_020Du32.cast_signed());
+
 /// A crash dump was found in the paging file.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_CRASH_DUMP: NTSTATUS = NTSTATUS(0x0000_0116u32.cast_signed());
+
 /// Data was not aligned as its type asks for.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_DATATYPE_MISALIGNMENT: NTSTATUS = NTSTATUS(
-    0x8000_0002u32.cast_signed(),
-);
+pub const STATUS_DATATYPE_MISALIGNMENT: NTSTATUS = NTSTATUS(0x8000_0002u32.cast_signed());
+
 /// Data could not be read correctly.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_DATA_ERROR: NTSTATUS = NTSTATUS(0xC000_003Eu32.cast_signed());
+
 /// Data came too late.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_DATA_LATE_ERROR: NTSTATUS = NTSTATUS(0xC000_003Du32.cast_signed());
+
 /// The data was not taken and stays with the transport.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_DATA_NOT_ACCEPTED: NTSTATUS = NTSTATUS(0xC000_021Bu32.cast_signed());
+
 /// Data arrived faster than it was taken.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_DATA_OVERRUN: NTSTATUS = NTSTATUS(0xC000_003Cu32.cast_signed());
+
 /// The data could not be decrypted.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_DECRYPTION_FAILED: NTSTATUS = NTSTATUS(0xC000_028Bu32.cast_signed());
+
 /// The object is about to be deleted.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_DELETE_PENDING: NTSTATUS = NTSTATUS(0xC000_0056u32.cast_signed());
+
 /// The device is attached already.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_DEVICE_ALREADY_ATTACHED: NTSTATUS = NTSTATUS(
-    0xC000_0038u32.cast_signed(),
-);
+pub const STATUS_DEVICE_ALREADY_ATTACHED: NTSTATUS = NTSTATUS(0xC000_0038u32.cast_signed());
+
 /// The device is busy.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_DEVICE_BUSY: NTSTATUS = NTSTATUS(0x8000_0011u32.cast_signed());
+
 /// The device is not configured correctly.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_DEVICE_CONFIGURATION_ERROR: NTSTATUS = NTSTATUS(
-    0xC000_0182u32.cast_signed(),
-);
+pub const STATUS_DEVICE_CONFIGURATION_ERROR: NTSTATUS = NTSTATUS(0xC000_0182u32.cast_signed());
+
 /// The device returned wrong data.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_DEVICE_DATA_ERROR: NTSTATUS = NTSTATUS(0xC000_009Cu32.cast_signed());
+
 /// The device does not exist.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_DEVICE_DOES_NOT_EXIST: NTSTATUS = NTSTATUS(
-    0xC000_00C0u32.cast_signed(),
-);
+pub const STATUS_DEVICE_DOES_NOT_EXIST: NTSTATUS = NTSTATUS(0xC000_00C0u32.cast_signed());
+
 /// The device is not connected.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_DEVICE_NOT_CONNECTED: NTSTATUS = NTSTATUS(0xC000_009Du32.cast_signed());
+
 /// The device or service is not ready.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_DEVICE_NOT_READY: NTSTATUS = NTSTATUS(0xC000_00A3u32.cast_signed());
+
 /// The device is off line.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_DEVICE_OFF_LINE: NTSTATUS = NTSTATUS(0x8000_0010u32.cast_signed());
+
 /// The printer is out of paper.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_DEVICE_PAPER_EMPTY: NTSTATUS = NTSTATUS(0x8000_000Eu32.cast_signed());
+
 /// The device is switched off.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_DEVICE_POWERED_OFF: NTSTATUS = NTSTATUS(0x8000_000Fu32.cast_signed());
+
 /// The device has lost power.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_DEVICE_POWER_FAILURE: NTSTATUS = NTSTATUS(0xC000_009Eu32.cast_signed());
+
 /// The device has been removed.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_DEVICE_REMOVED: NTSTATUS = NTSTATUS(0xC000_02B6u32.cast_signed());
+
 /// The device needs cleaning.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_DEVICE_REQUIRES_CLEANING: NTSTATUS = NTSTATUS(
-    0x8000_0288u32.cast_signed(),
-);
+pub const STATUS_DEVICE_REQUIRES_CLEANING: NTSTATUS = NTSTATUS(0x8000_0288u32.cast_signed());
+
 /// The disk is full.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_DISK_FULL: NTSTATUS = NTSTATUS(0xC000_007Fu32.cast_signed());
+
 /// The driver has been blocked from loading.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_DRIVER_BLOCKED: NTSTATUS = NTSTATUS(0xC000_036Cu32.cast_signed());
+
 /// The driver imports a function that the system does not have.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_DRIVER_ENTRYPOINT_NOT_FOUND: NTSTATUS = NTSTATUS(
-    0xC000_0263u32.cast_signed(),
-);
+pub const STATUS_DRIVER_ENTRYPOINT_NOT_FOUND: NTSTATUS = NTSTATUS(0xC000_0263u32.cast_signed());
+
 /// The driver went wrong inside.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_DRIVER_INTERNAL_ERROR: NTSTATUS = NTSTATUS(
-    0xC000_0183u32.cast_signed(),
-);
+pub const STATUS_DRIVER_INTERNAL_ERROR: NTSTATUS = NTSTATUS(0xC000_0183u32.cast_signed());
+
 /// The driver could not be loaded.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_DRIVER_UNABLE_TO_LOAD: NTSTATUS = NTSTATUS(
-    0xC000_026Cu32.cast_signed(),
-);
+pub const STATUS_DRIVER_UNABLE_TO_LOAD: NTSTATUS = NTSTATUS(0xC000_026Cu32.cast_signed());
+
 /// The data could not be encrypted.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_ENCRYPTION_FAILED: NTSTATUS = NTSTATUS(0xC000_028Au32.cast_signed());
+
 /// The end of the file or of the data has been reached.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_END_OF_FILE: NTSTATUS = NTSTATUS(0xC000_0011u32.cast_signed());
+
 /// The event that was waited for has happened.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_EVENT_DONE: NTSTATUS = NTSTATUS(0x4000_0012u32.cast_signed());
+
 /// The event that is waited for has not happened yet.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_EVENT_PENDING: NTSTATUS = NTSTATUS(0x4000_0013u32.cast_signed());
+
 /// The file or socket has been closed.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_FILE_CLOSED: NTSTATUS = NTSTATUS(0xC000_0128u32.cast_signed());
+
 /// The file has been deleted.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_FILE_DELETED: NTSTATUS = NTSTATUS(0xC000_0123u32.cast_signed());
+
 /// The system closed the file or socket against its owner's will; it can only be closed.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_FILE_FORCED_CLOSED: NTSTATUS = NTSTATUS(0xC000_00B6u32.cast_signed());
+
 /// The callout does not exist.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_FWP_CALLOUT_NOT_FOUND: NTSTATUS = NTSTATUS(
-    0xC022_0001u32.cast_signed(),
-);
+pub const STATUS_FWP_CALLOUT_NOT_FOUND: NTSTATUS = NTSTATUS(0xC022_0001u32.cast_signed());
+
 /// The request cannot be kept pending.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_FWP_CANNOT_PEND: NTSTATUS = NTSTATUS(0xC022_0103u32.cast_signed());
+
 /// The packet is to be dropped without an answer.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_FWP_DROP_NOICMP: NTSTATUS = NTSTATUS(0xC022_0104u32.cast_signed());
+
 /// The injection handle is being closed.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_FWP_INJECT_HANDLE_CLOSING: NTSTATUS = NTSTATUS(
-    0xC022_0101u32.cast_signed(),
-);
+pub const STATUS_FWP_INJECT_HANDLE_CLOSING: NTSTATUS = NTSTATUS(0xC022_0101u32.cast_signed());
+
 /// The TCP/IP stack is not ready to be filtered.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_FWP_TCPIP_NOT_READY: NTSTATUS = NTSTATUS(0xC022_0100u32.cast_signed());
+
 /// The other side has ended the connection in an orderly way.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_GRACEFUL_DISCONNECT: NTSTATUS = NTSTATUS(0xC000_0237u32.cast_signed());
+
 /// A guard page was touched.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_GUARD_PAGE_VIOLATION: NTSTATUS = NTSTATUS(0x8000_0001u32.cast_signed());
+
 /// The packet passed as many routers as it may.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_HOPLIMIT_EXCEEDED: NTSTATUS = NTSTATUS(0xC000_A012u32.cast_signed());
+
 /// The destination is down.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_HOST_DOWN: NTSTATUS = NTSTATUS(0xC000_0350u32.cast_signed());
+
 /// The destination cannot be reached.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_HOST_UNREACHABLE: NTSTATUS = NTSTATUS(0xC000_023Du32.cast_signed());
+
 /// The instruction may not be executed.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_ILLEGAL_INSTRUCTION: NTSTATUS = NTSTATUS(0xC000_001Du32.cast_signed());
+
 /// The length does not fit the kind of information.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_INFO_LENGTH_MISMATCH: NTSTATUS = NTSTATUS(0xC000_0004u32.cast_signed());
+
 /// No further instance is available.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_INSTANCE_NOT_AVAILABLE: NTSTATUS = NTSTATUS(
-    0xC000_00ABu32.cast_signed(),
-);
+pub const STATUS_INSTANCE_NOT_AVAILABLE: NTSTATUS = NTSTATUS(0xC000_00ABu32.cast_signed());
+
 /// Not enough system resources, most often memory, are left.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_INSUFFICIENT_RESOURCES: NTSTATUS = NTSTATUS(
-    0xC000_009Au32.cast_signed(),
-);
+pub const STATUS_INSUFFICIENT_RESOURCES: NTSTATUS = NTSTATUS(0xC000_009Au32.cast_signed());
+
 /// A number was divided by zero.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_INTEGER_DIVIDE_BY_ZERO: NTSTATUS = NTSTATUS(
-    0xC000_0094u32.cast_signed(),
-);
+pub const STATUS_INTEGER_DIVIDE_BY_ZERO: NTSTATUS = NTSTATUS(0xC000_0094u32.cast_signed());
+
 /// The number is too large.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_INTEGER_OVERFLOW: NTSTATUS = NTSTATUS(0xC000_0095u32.cast_signed());
+
 /// Something inside the system went wrong.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_INTERNAL_ERROR: NTSTATUS = NTSTATUS(0xC000_00E5u32.cast_signed());
+
 /// The address is not valid.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_INVALID_ADDRESS: NTSTATUS = NTSTATUS(0xC000_0141u32.cast_signed());
+
 /// Part of the address is not valid.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_INVALID_ADDRESS_COMPONENT: NTSTATUS = NTSTATUS(
-    0xC000_0207u32.cast_signed(),
-);
+pub const STATUS_INVALID_ADDRESS_COMPONENT: NTSTATUS = NTSTATUS(0xC000_0207u32.cast_signed());
+
 /// The address may not be a wildcard.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_INVALID_ADDRESS_WILDCARD: NTSTATUS = NTSTATUS(
-    0xC000_0208u32.cast_signed(),
-);
+pub const STATUS_INVALID_ADDRESS_WILDCARD: NTSTATUS = NTSTATUS(0xC000_0208u32.cast_signed());
+
 /// The buffer does not have a size that this operation takes.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_INVALID_BUFFER_SIZE: NTSTATUS = NTSTATUS(0xC000_0206u32.cast_signed());
+
 /// The connection is not valid.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_INVALID_CONNECTION: NTSTATUS = NTSTATUS(0xC000_0140u32.cast_signed());
+
 /// The request is not one that the device or object carries out.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_INVALID_DEVICE_REQUEST: NTSTATUS = NTSTATUS(
-    0xC000_0010u32.cast_signed(),
-);
+pub const STATUS_INVALID_DEVICE_REQUEST: NTSTATUS = NTSTATUS(0xC000_0010u32.cast_signed());
+
 /// The device is in a state that does not allow this.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_INVALID_DEVICE_STATE: NTSTATUS = NTSTATUS(0xC000_0184u32.cast_signed());
+
 /// The handle is not valid.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_INVALID_HANDLE: NTSTATUS = NTSTATUS(0xC000_0008u32.cast_signed());
+
 /// The file is not a valid image.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_INVALID_IMAGE_FORMAT: NTSTATUS = NTSTATUS(0xC000_007Bu32.cast_signed());
+
 /// The kind of information that was asked for is not known.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_INVALID_INFO_CLASS: NTSTATUS = NTSTATUS(0xC000_0003u32.cast_signed());
+
 /// The version of the structure is not known.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_INVALID_KERNEL_INFO_VERSION: NTSTATUS = NTSTATUS(
-    0xC000_A004u32.cast_signed(),
-);
+pub const STATUS_INVALID_KERNEL_INFO_VERSION: NTSTATUS = NTSTATUS(0xC000_A004u32.cast_signed());
+
 /// The security label is not valid.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_INVALID_LABEL: NTSTATUS = NTSTATUS(0xC000_0446u32.cast_signed());
+
 /// The level is not valid.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_INVALID_LEVEL: NTSTATUS = NTSTATUS(0xC000_0148u32.cast_signed());
+
 /// The locks were not taken in a valid order.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_INVALID_LOCK_SEQUENCE: NTSTATUS = NTSTATUS(
-    0xC000_001Eu32.cast_signed(),
-);
+pub const STATUS_INVALID_LOCK_SEQUENCE: NTSTATUS = NTSTATUS(0xC000_001Eu32.cast_signed());
+
 /// The network gave an answer that is not valid.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_INVALID_NETWORK_RESPONSE: NTSTATUS = NTSTATUS(
-    0xC000_00C3u32.cast_signed(),
-);
+pub const STATUS_INVALID_NETWORK_RESPONSE: NTSTATUS = NTSTATUS(0xC000_00C3u32.cast_signed());
+
 /// A parameter is not valid.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_INVALID_PARAMETER: NTSTATUS = NTSTATUS(0xC000_000Du32.cast_signed());
+
 /// The first parameter is not valid.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_INVALID_PARAMETER_1: NTSTATUS = NTSTATUS(0xC000_00EFu32.cast_signed());
+
 /// The tenth parameter is not valid.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_INVALID_PARAMETER_10: NTSTATUS = NTSTATUS(0xC000_00F8u32.cast_signed());
+
 /// The eleventh parameter is not valid.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_INVALID_PARAMETER_11: NTSTATUS = NTSTATUS(0xC000_00F9u32.cast_signed());
+
 /// The twelfth parameter is not valid.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_INVALID_PARAMETER_12: NTSTATUS = NTSTATUS(0xC000_00FAu32.cast_signed());
+
 /// The second parameter is not valid.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_INVALID_PARAMETER_2: NTSTATUS = NTSTATUS(0xC000_00F0u32.cast_signed());
+
 /// The third parameter is not valid.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_INVALID_PARAMETER_3: NTSTATUS = NTSTATUS(0xC000_00F1u32.cast_signed());
+
 /// The fourth parameter is not valid.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_INVALID_PARAMETER_4: NTSTATUS = NTSTATUS(0xC000_00F2u32.cast_signed());
+
 /// The fifth parameter is not valid.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_INVALID_PARAMETER_5: NTSTATUS = NTSTATUS(0xC000_00F3u32.cast_signed());
+
 /// The sixth parameter is not valid.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_INVALID_PARAMETER_6: NTSTATUS = NTSTATUS(0xC000_00F4u32.cast_signed());
+
 /// The seventh parameter is not valid.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_INVALID_PARAMETER_7: NTSTATUS = NTSTATUS(0xC000_00F5u32.cast_signed());
+
 /// The eighth parameter is not valid.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_INVALID_PARAMETER_8: NTSTATUS = NTSTATUS(0xC000_00F6u32.cast_signed());
+
 /// The ninth parameter is not valid.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_INVALID_PARAMETER_9: NTSTATUS = NTSTATUS(0xC000_00F7u32.cast_signed());
+
 /// The parameters are not valid together.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_INVALID_PARAMETER_MIX: NTSTATUS = NTSTATUS(
-    0xC000_0030u32.cast_signed(),
-);
+pub const STATUS_INVALID_PARAMETER_MIX: NTSTATUS = NTSTATUS(0xC000_0030u32.cast_signed());
+
 /// The handle is not that of a port.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_INVALID_PORT_HANDLE: NTSTATUS = NTSTATUS(0xC000_0042u32.cast_signed());
+
 /// The signature is not valid.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_INVALID_SIGNATURE: NTSTATUS = NTSTATUS(0xC000_A000u32.cast_signed());
+
 /// The object cannot change to that state.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_INVALID_STATE_TRANSITION: NTSTATUS = NTSTATUS(
-    0xC000_A003u32.cast_signed(),
-);
+pub const STATUS_INVALID_STATE_TRANSITION: NTSTATUS = NTSTATUS(0xC000_A003u32.cast_signed());
+
 /// The caller's buffer is not valid.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_INVALID_USER_BUFFER: NTSTATUS = NTSTATUS(0xC000_00E8u32.cast_signed());
+
 /// The variant is not valid.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_INVALID_VARIANT: NTSTATUS = NTSTATUS(0xC000_0232u32.cast_signed());
+
 /// A page could not be read in.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_IN_PAGE_ERROR: NTSTATUS = NTSTATUS(0xC000_0006u32.cast_signed());
+
 /// The device reported an error.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_IO_DEVICE_ERROR: NTSTATUS = NTSTATUS(0xC000_0185u32.cast_signed());
+
 /// The operation took longer than it may.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_IO_TIMEOUT: NTSTATUS = NTSTATUS(0xC000_00B5u32.cast_signed());
+
 /// The registry key is about to be deleted.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_KEY_DELETED: NTSTATUS = NTSTATUS(0xC000_017Cu32.cast_signed());
+
 /// The link could not be made.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_LINK_FAILED: NTSTATUS = NTSTATUS(0xC000_013Eu32.cast_signed());
+
 /// The link was not made in time.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_LINK_TIMEOUT: NTSTATUS = NTSTATUS(0xC000_013Fu32.cast_signed());
+
 /// This side has taken the connection down.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_LOCAL_DISCONNECT: NTSTATUS = NTSTATUS(0xC000_013Bu32.cast_signed());
+
 /// The lock was not granted.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_LOCK_NOT_GRANTED: NTSTATUS = NTSTATUS(0xC000_0055u32.cast_signed());
+
 /// A long jump has been made.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_LONGJUMP: NTSTATUS = NTSTATUS(0x8000_0026u32.cast_signed());
+
 /// The mapping is not aligned as it must be.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_MAPPED_ALIGNMENT: NTSTATUS = NTSTATUS(0xC000_0220u32.cast_signed());
+
 /// A message was lost.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_MESSAGE_LOST: NTSTATUS = NTSTATUS(0xC000_0701u32.cast_signed());
+
 /// More entries are there than were returned.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_MORE_ENTRIES: NTSTATUS = NTSTATUS(0x0000_0105u32.cast_signed());
+
 /// The completion routine keeps the request, and completes it later.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_MORE_PROCESSING_REQUIRED: NTSTATUS = NTSTATUS(
-    0xC000_0016u32.cast_signed(),
-);
+pub const STATUS_MORE_PROCESSING_REQUIRED: NTSTATUS = NTSTATUS(0xC000_0016u32.cast_signed());
+
 /// The caller does not hold the mutex.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_MUTANT_NOT_OWNED: NTSTATUS = NTSTATUS(0xC000_0046u32.cast_signed());
+
 /// The name is too long.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_NAME_TOO_LONG: NTSTATUS = NTSTATUS(0xC000_0106u32.cast_signed());
+
+/// The network adapter is not ready.
+///
+/// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
+pub const STATUS_NDIS_ADAPTER_NOT_READY: NTSTATUS = NTSTATUS(0xC023_0011u32.cast_signed());
+
 /// The network does not allow this.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_NETWORK_ACCESS_DENIED: NTSTATUS = NTSTATUS(
-    0xC000_00CAu32.cast_signed(),
-);
+pub const STATUS_NETWORK_ACCESS_DENIED: NTSTATUS = NTSTATUS(0xC000_00CAu32.cast_signed());
+
 /// The network is busy.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_NETWORK_BUSY: NTSTATUS = NTSTATUS(0xC000_00BFu32.cast_signed());
+
 /// Other credentials are in use for that server.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_NETWORK_CREDENTIAL_CONFLICT: NTSTATUS = NTSTATUS(
-    0xC000_0195u32.cast_signed(),
-);
+pub const STATUS_NETWORK_CREDENTIAL_CONFLICT: NTSTATUS = NTSTATUS(0xC000_0195u32.cast_signed());
+
 /// The network name is no longer available.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_NETWORK_NAME_DELETED: NTSTATUS = NTSTATUS(0xC000_00C9u32.cast_signed());
+
 /// A policy forbids opening that over the network.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_NETWORK_OPEN_RESTRICTION: NTSTATUS = NTSTATUS(
-    0xC000_0201u32.cast_signed(),
-);
+pub const STATUS_NETWORK_OPEN_RESTRICTION: NTSTATUS = NTSTATUS(0xC000_0201u32.cast_signed());
+
 /// The session on the network has expired.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_NETWORK_SESSION_EXPIRED: NTSTATUS = NTSTATUS(
-    0xC000_035Cu32.cast_signed(),
-);
+pub const STATUS_NETWORK_SESSION_EXPIRED: NTSTATUS = NTSTATUS(0xC000_035Cu32.cast_signed());
+
 /// The network of the destination cannot be reached.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_NETWORK_UNREACHABLE: NTSTATUS = NTSTATUS(0xC000_023Cu32.cast_signed());
+
 /// The version of the interface that was asked for is not supported.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_NOINTERFACE: NTSTATUS = NTSTATUS(0xC000_02B9u32.cast_signed());
+
 /// Going on after this exception is not possible.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_NONCONTINUABLE_EXCEPTION: NTSTATUS = NTSTATUS(
-    0xC000_0025u32.cast_signed(),
-);
+pub const STATUS_NONCONTINUABLE_EXCEPTION: NTSTATUS = NTSTATUS(0xC000_0025u32.cast_signed());
+
 /// None of the names could be translated.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_NONE_MAPPED: NTSTATUS = NTSTATUS(0xC000_0073u32.cast_signed());
+
 /// The handle was closed while a change notification was outstanding.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_NOTIFY_CLEANUP: NTSTATUS = NTSTATUS(0x0000_010Bu32.cast_signed());
+
 /// Too much has changed to list it; enumerate again.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_NOTIFY_ENUM_DIR: NTSTATUS = NTSTATUS(0x0000_010Cu32.cast_signed());
+
 /// Some of the privileges that were asked for could not be given.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_NOT_ALL_ASSIGNED: NTSTATUS = NTSTATUS(0x0000_0106u32.cast_signed());
+
 /// The memory is not committed.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_NOT_COMMITTED: NTSTATUS = NTSTATUS(0xC000_002Du32.cast_signed());
+
 /// What was asked for was not found.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_NOT_FOUND: NTSTATUS = NTSTATUS(0xC000_0225u32.cast_signed());
+
 /// The operation is not implemented.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_NOT_IMPLEMENTED: NTSTATUS = NTSTATUS(0xC000_0002u32.cast_signed());
+
 /// The memory is not locked.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_NOT_LOCKED: NTSTATUS = NTSTATUS(0xC000_002Au32.cast_signed());
+
 /// The operation is not supported.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_NOT_SUPPORTED: NTSTATUS = NTSTATUS(0xC000_00BBu32.cast_signed());
+
 /// No callback is active.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_NO_CALLBACK_ACTIVE: NTSTATUS = NTSTATUS(0xC000_0258u32.cast_signed());
+
 /// No entry matches.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_NO_MATCH: NTSTATUS = NTSTATUS(0xC000_0272u32.cast_signed());
+
 /// Memory is used up.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_NO_MEMORY: NTSTATUS = NTSTATUS(0xC000_0017u32.cast_signed());
+
 /// No further entries are there.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_NO_MORE_ENTRIES: NTSTATUS = NTSTATUS(0x8000_001Au32.cast_signed());
+
 /// No further files match.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_NO_MORE_FILES: NTSTATUS = NTSTATUS(0x8000_0006u32.cast_signed());
+
 /// The device does not exist.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_NO_SUCH_DEVICE: NTSTATUS = NTSTATUS(0xC000_000Eu32.cast_signed());
+
 /// The file does not exist.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_NO_SUCH_FILE: NTSTATUS = NTSTATUS(0xC000_000Fu32.cast_signed());
+
 /// An object of that name exists already.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_OBJECT_NAME_COLLISION: NTSTATUS = NTSTATUS(
-    0xC000_0035u32.cast_signed(),
-);
+pub const STATUS_OBJECT_NAME_COLLISION: NTSTATUS = NTSTATUS(0xC000_0035u32.cast_signed());
+
 /// An object of that name was there already and was opened.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_OBJECT_NAME_EXISTS: NTSTATUS = NTSTATUS(0x4000_0000u32.cast_signed());
+
 /// The name of the object is not well formed.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_OBJECT_NAME_INVALID: NTSTATUS = NTSTATUS(0xC000_0033u32.cast_signed());
+
 /// No object has that name.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_OBJECT_NAME_NOT_FOUND: NTSTATUS = NTSTATUS(
-    0xC000_0034u32.cast_signed(),
-);
+pub const STATUS_OBJECT_NAME_NOT_FOUND: NTSTATUS = NTSTATUS(0xC000_0034u32.cast_signed());
+
 /// The path of the object is not well formed.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_OBJECT_PATH_INVALID: NTSTATUS = NTSTATUS(0xC000_0039u32.cast_signed());
+
 /// The path to the object does not exist.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_OBJECT_PATH_NOT_FOUND: NTSTATUS = NTSTATUS(
-    0xC000_003Au32.cast_signed(),
-);
+pub const STATUS_OBJECT_PATH_NOT_FOUND: NTSTATUS = NTSTATUS(0xC000_003Au32.cast_signed());
+
 /// The object is of another type than was asked for.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_OBJECT_TYPE_MISMATCH: NTSTATUS = NTSTATUS(0xC000_0024u32.cast_signed());
+
 /// Such an operation is under way already.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_OPERATION_IN_PROGRESS: NTSTATUS = NTSTATUS(
-    0xC000_0476u32.cast_signed(),
-);
+pub const STATUS_OPERATION_IN_PROGRESS: NTSTATUS = NTSTATUS(0xC000_0476u32.cast_signed());
+
 /// Another opener is being asked to give up its lock.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_OPLOCK_BREAK_IN_PROGRESS: NTSTATUS = NTSTATUS(
-    0x0000_0108u32.cast_signed(),
-);
+pub const STATUS_OPLOCK_BREAK_IN_PROGRESS: NTSTATUS = NTSTATUS(0x0000_0108u32.cast_signed());
+
 /// Only part of the request could be carried out.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_PARTIAL_COPY: NTSTATUS = NTSTATUS(0x8000_000Du32.cast_signed());
+
 /// The operation has started and will complete later.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_PENDING: NTSTATUS = NTSTATUS(0x0000_0103u32.cast_signed());
+
 /// The pipe is disconnected.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_PIPE_DISCONNECTED: NTSTATUS = NTSTATUS(0xC000_00B0u32.cast_signed());
+
 /// The port is set already.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_PORT_ALREADY_SET: NTSTATUS = NTSTATUS(0xC000_0048u32.cast_signed());
+
 /// The port refused the connection.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_PORT_CONNECTION_REFUSED: NTSTATUS = NTSTATUS(
-    0xC000_0041u32.cast_signed(),
-);
+pub const STATUS_PORT_CONNECTION_REFUSED: NTSTATUS = NTSTATUS(0xC000_0041u32.cast_signed());
+
 /// The port is no longer connected.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_PORT_DISCONNECTED: NTSTATUS = NTSTATUS(0xC000_0037u32.cast_signed());
+
 /// The message is too long for the port.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_PORT_MESSAGE_TOO_LONG: NTSTATUS = NTSTATUS(
-    0xC000_002Fu32.cast_signed(),
-);
+pub const STATUS_PORT_MESSAGE_TOO_LONG: NTSTATUS = NTSTATUS(0xC000_002Fu32.cast_signed());
+
 /// Nothing listens on the destination port.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_PORT_UNREACHABLE: NTSTATUS = NTSTATUS(0xC000_023Fu32.cast_signed());
+
 /// The caller lacks the privilege that this needs.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_PRIVILEGE_NOT_HELD: NTSTATUS = NTSTATUS(0xC000_0061u32.cast_signed());
+
 /// The process is ending.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_PROCESS_IS_TERMINATING: NTSTATUS = NTSTATUS(
-    0xC000_010Au32.cast_signed(),
-);
+pub const STATUS_PROCESS_IS_TERMINATING: NTSTATUS = NTSTATUS(0xC000_010Au32.cast_signed());
+
 /// The protocol is not supported.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_PROTOCOL_NOT_SUPPORTED: NTSTATUS = NTSTATUS(
-    0xC000_A013u32.cast_signed(),
-);
+pub const STATUS_PROTOCOL_NOT_SUPPORTED: NTSTATUS = NTSTATUS(0xC000_A013u32.cast_signed());
+
 /// The destination does not speak the protocol.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_PROTOCOL_UNREACHABLE: NTSTATUS = NTSTATUS(0xC000_023Eu32.cast_signed());
+
 /// The quota is used up.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_QUOTA_EXCEEDED: NTSTATUS = NTSTATUS(0xC000_0044u32.cast_signed());
+
 /// Expedited data has been received.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_RECEIVE_EXPEDITED: NTSTATUS = NTSTATUS(0x4000_0010u32.cast_signed());
+
 /// Part of the message has been received.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_RECEIVE_PARTIAL: NTSTATUS = NTSTATUS(0x4000_000Fu32.cast_signed());
+
 /// Part of an expedited message has been received.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_RECEIVE_PARTIAL_EXPEDITED: NTSTATUS = NTSTATUS(
-    0x4000_0011u32.cast_signed(),
-);
+pub const STATUS_RECEIVE_PARTIAL_EXPEDITED: NTSTATUS = NTSTATUS(0x4000_0011u32.cast_signed());
+
 /// The network service has not been started.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_REDIRECTOR_NOT_STARTED: NTSTATUS = NTSTATUS(
-    0xC000_00FBu32.cast_signed(),
-);
+pub const STATUS_REDIRECTOR_NOT_STARTED: NTSTATUS = NTSTATUS(0xC000_00FBu32.cast_signed());
+
 /// The registry is damaged.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_REGISTRY_CORRUPT: NTSTATUS = NTSTATUS(0xC000_014Cu32.cast_signed());
+
 /// The other side has disconnected.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_REMOTE_DISCONNECT: NTSTATUS = NTSTATUS(0xC000_013Cu32.cast_signed());
+
 /// The other side does not listen.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_REMOTE_NOT_LISTENING: NTSTATUS = NTSTATUS(0xC000_00BCu32.cast_signed());
+
 /// The other side has not enough resources.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_REMOTE_RESOURCES: NTSTATUS = NTSTATUS(0xC000_013Du32.cast_signed());
+
 /// The name leads to another object and must be looked up again.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_REPARSE: NTSTATUS = NTSTATUS(0x0000_0104u32.cast_signed());
+
 /// The request was aborted.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_REQUEST_ABORTED: NTSTATUS = NTSTATUS(0xC000_0240u32.cast_signed());
+
 /// The request was cancelled.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_REQUEST_CANCELED: NTSTATUS = NTSTATUS(0xC000_0703u32.cast_signed());
+
 /// The request was not accepted.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_REQUEST_NOT_ACCEPTED: NTSTATUS = NTSTATUS(0xC000_00D0u32.cast_signed());
+
 /// The request came at the wrong moment.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_REQUEST_OUT_OF_SEQUENCE: NTSTATUS = NTSTATUS(
-    0xC000_042Au32.cast_signed(),
-);
+pub const STATUS_REQUEST_OUT_OF_SEQUENCE: NTSTATUS = NTSTATUS(0xC000_042Au32.cast_signed());
+
 /// The operation should be tried again.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_RETRY: NTSTATUS = NTSTATUS(0xC000_022Du32.cast_signed());
+
 /// The two sides speak different revisions.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_REVISION_MISMATCH: NTSTATUS = NTSTATUS(0xC000_0059u32.cast_signed());
+
 /// The section is too large.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_SECTION_TOO_BIG: NTSTATUS = NTSTATUS(0xC000_0040u32.cast_signed());
+
 /// The semaphore would exceed its limit.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_SEMAPHORE_LIMIT_EXCEEDED: NTSTATUS = NTSTATUS(
-    0xC000_0047u32.cast_signed(),
-);
+pub const STATUS_SEMAPHORE_LIMIT_EXCEEDED: NTSTATUS = NTSTATUS(0xC000_0047u32.cast_signed());
+
 /// More data can be written.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_SERIAL_MORE_WRITES: NTSTATUS = NTSTATUS(0x4000_0008u32.cast_signed());
+
 /// The server is disabled.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_SERVER_DISABLED: NTSTATUS = NTSTATUS(0xC000_0080u32.cast_signed());
+
 /// The object is in use in a way that does not allow this one.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_SHARING_VIOLATION: NTSTATUS = NTSTATUS(0xC000_0043u32.cast_signed());
+
 /// One instruction has been executed under the debugger.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_SINGLE_STEP: NTSTATUS = NTSTATUS(0x8000_0004u32.cast_signed());
+
 /// Some of the names could not be translated.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_SOME_NOT_MAPPED: NTSTATUS = NTSTATUS(0x0000_0107u32.cast_signed());
+
 /// The stack is used up.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_STACK_OVERFLOW: NTSTATUS = NTSTATUS(0xC000_00FDu32.cast_signed());
+
 /// The operation succeeded.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_SUCCESS: NTSTATUS = NTSTATUS(0x0000_0000u32.cast_signed());
+
 /// The system is shutting down.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_SYSTEM_SHUTDOWN: NTSTATUS = NTSTATUS(0xC000_02EBu32.cast_signed());
+
 /// The thread is ending.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_THREAD_IS_TERMINATING: NTSTATUS = NTSTATUS(
-    0xC000_004Bu32.cast_signed(),
-);
+pub const STATUS_THREAD_IS_TERMINATING: NTSTATUS = NTSTATUS(0xC000_004Bu32.cast_signed());
+
 /// The thread was suspended when it ended.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_THREAD_WAS_SUSPENDED: NTSTATUS = NTSTATUS(0x4000_0001u32.cast_signed());
+
 /// The time-out passed before the operation ended.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_TIMEOUT: NTSTATUS = NTSTATUS(0x0000_0102u32.cast_signed());
+
 /// It is too late for the operation.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_TOO_LATE: NTSTATUS = NTSTATUS(0xC000_0189u32.cast_signed());
+
 /// No further address can be given out, or every port is in use.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_TOO_MANY_ADDRESSES: NTSTATUS = NTSTATUS(0xC000_0209u32.cast_signed());
+
 /// The network adapter can take no further command.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_TOO_MANY_COMMANDS: NTSTATUS = NTSTATUS(0xC000_00C1u32.cast_signed());
+
 /// The table of names is full.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_TOO_MANY_NAMES: NTSTATUS = NTSTATUS(0xC000_00CDu32.cast_signed());
+
 /// Too many nodes are there.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_TOO_MANY_NODES: NTSTATUS = NTSTATUS(0xC000_020Eu32.cast_signed());
+
 /// Too many files are open.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_TOO_MANY_OPENED_FILES: NTSTATUS = NTSTATUS(
-    0xC000_011Fu32.cast_signed(),
-);
+pub const STATUS_TOO_MANY_OPENED_FILES: NTSTATUS = NTSTATUS(0xC000_011Fu32.cast_signed());
+
 /// Too many sessions are open.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_TOO_MANY_SESSIONS: NTSTATUS = NTSTATUS(0xC000_00CEu32.cast_signed());
+
 /// The transport can take no further connection.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_TRANSPORT_FULL: NTSTATUS = NTSTATUS(0xC000_02CAu32.cast_signed());
+
 /// The network failed in an unexpected way.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_UNEXPECTED_NETWORK_ERROR: NTSTATUS = NTSTATUS(
-    0xC000_00C4u32.cast_signed(),
-);
+pub const STATUS_UNEXPECTED_NETWORK_ERROR: NTSTATUS = NTSTATUS(0xC000_00C4u32.cast_signed());
+
 /// Nobody handled the exception.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_UNHANDLED_EXCEPTION: NTSTATUS = NTSTATUS(0xC000_0144u32.cast_signed());
+
 /// The revision is not known.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_UNKNOWN_REVISION: NTSTATUS = NTSTATUS(0xC000_0058u32.cast_signed());
+
 /// The volume is not of a known format.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_UNRECOGNIZED_VOLUME: NTSTATUS = NTSTATUS(0xC000_014Fu32.cast_signed());
+
 /// The operation failed for a reason that is not stated.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_UNSUCCESSFUL: NTSTATUS = NTSTATUS(0xC000_0001u32.cast_signed());
+
 /// A user-mode procedure call ended the wait.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_USER_APC: NTSTATUS = NTSTATUS(0x0000_00C0u32.cast_signed());
+
 /// The medium may have changed.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_VERIFY_REQUIRED: NTSTATUS = NTSTATUS(0x8000_0016u32.cast_signed());
+
 /// The other side has closed the connection.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
-pub const STATUS_VIRTUAL_CIRCUIT_CLOSED: NTSTATUS = NTSTATUS(
-    0xC000_00D6u32.cast_signed(),
-);
+pub const STATUS_VIRTUAL_CIRCUIT_CLOSED: NTSTATUS = NTSTATUS(0xC000_00D6u32.cast_signed());
+
 /// The wait ended because its first object was signalled.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_WAIT_0: NTSTATUS = NTSTATUS(0x0000_0000u32.cast_signed());
+
 /// The wait ended because its second object was signalled.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_WAIT_1: NTSTATUS = NTSTATUS(0x0000_0001u32.cast_signed());
+
 /// The wait ended because its third object was signalled.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_WAIT_2: NTSTATUS = NTSTATUS(0x0000_0002u32.cast_signed());
+
 /// The wait ended because its fourth object was signalled.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_WAIT_3: NTSTATUS = NTSTATUS(0x0000_0003u32.cast_signed());
+
 /// The wait ended because its last possible object was signalled.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_WAIT_63: NTSTATUS = NTSTATUS(0x0000_003Fu32.cast_signed());
+
 /// Another opener must give up its lock first.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_WAIT_FOR_OPLOCK: NTSTATUS = NTSTATUS(0x0000_0367u32.cast_signed());
+
 /// The working set is too small to lock the memory.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_WORKING_SET_QUOTA: NTSTATUS = NTSTATUS(0xC000_00A1u32.cast_signed());
+
 /// Value, name and meaning of each status, in the order of the values as unsigned integers.
 pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[
     (STATUS_SUCCESS, "STATUS_SUCCESS", "The operation succeeded"),
@@ -1043,9 +1182,22 @@ pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[
         "STATUS_ABANDONED",
         "The mutex was left locked by a thread that has ended",
     ),
-    (STATUS_USER_APC, "STATUS_USER_APC", "A user-mode procedure call ended the wait"),
+    (
+        STATUS_USER_APC,
+        "STATUS_USER_APC",
+        "A user-mode procedure call ended the wait",
+    ),
+    (
+        STATUS_ALREADY_COMPLETE,
+        "STATUS_ALREADY_COMPLETE",
+        "The operation was complete already",
+    ),
     (STATUS_ALERTED, "STATUS_ALERTED", "An alert ended the wait"),
-    (STATUS_TIMEOUT, "STATUS_TIMEOUT", "The time-out passed before the operation ended"),
+    (
+        STATUS_TIMEOUT,
+        "STATUS_TIMEOUT",
+        "The time-out passed before the operation ended",
+    ),
     (
         STATUS_PENDING,
         "STATUS_PENDING",
@@ -1106,7 +1258,11 @@ pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[
         "STATUS_THREAD_WAS_SUSPENDED",
         "The thread was suspended when it ended",
     ),
-    (STATUS_SERIAL_MORE_WRITES, "STATUS_SERIAL_MORE_WRITES", "More data can be written"),
+    (
+        STATUS_SERIAL_MORE_WRITES,
+        "STATUS_SERIAL_MORE_WRITES",
+        "More data can be written",
+    ),
     (
         STATUS_RECEIVE_PARTIAL,
         "STATUS_RECEIVE_PARTIAL",
@@ -1142,7 +1298,11 @@ pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[
         "STATUS_DATATYPE_MISALIGNMENT",
         "Data was not aligned as its type asks for",
     ),
-    (STATUS_BREAKPOINT, "STATUS_BREAKPOINT", "A breakpoint was reached"),
+    (
+        STATUS_BREAKPOINT,
+        "STATUS_BREAKPOINT",
+        "A breakpoint was reached",
+    ),
     (
         STATUS_SINGLE_STEP,
         "STATUS_SINGLE_STEP",
@@ -1153,7 +1313,11 @@ pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[
         "STATUS_BUFFER_OVERFLOW",
         "The buffer was too small for everything; what fitted was returned",
     ),
-    (STATUS_NO_MORE_FILES, "STATUS_NO_MORE_FILES", "No further files match"),
+    (
+        STATUS_NO_MORE_FILES,
+        "STATUS_NO_MORE_FILES",
+        "No further files match",
+    ),
     (
         STATUS_PARTIAL_COPY,
         "STATUS_PARTIAL_COPY",
@@ -1169,16 +1333,36 @@ pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[
         "STATUS_DEVICE_POWERED_OFF",
         "The device is switched off",
     ),
-    (STATUS_DEVICE_OFF_LINE, "STATUS_DEVICE_OFF_LINE", "The device is off line"),
-    (STATUS_DEVICE_BUSY, "STATUS_DEVICE_BUSY", "The device is busy"),
-    (STATUS_VERIFY_REQUIRED, "STATUS_VERIFY_REQUIRED", "The medium may have changed"),
-    (STATUS_NO_MORE_ENTRIES, "STATUS_NO_MORE_ENTRIES", "No further entries are there"),
+    (
+        STATUS_DEVICE_OFF_LINE,
+        "STATUS_DEVICE_OFF_LINE",
+        "The device is off line",
+    ),
+    (
+        STATUS_DEVICE_BUSY,
+        "STATUS_DEVICE_BUSY",
+        "The device is busy",
+    ),
+    (
+        STATUS_VERIFY_REQUIRED,
+        "STATUS_VERIFY_REQUIRED",
+        "The medium may have changed",
+    ),
+    (
+        STATUS_NO_MORE_ENTRIES,
+        "STATUS_NO_MORE_ENTRIES",
+        "No further entries are there",
+    ),
     (
         STATUS_ALREADY_DISCONNECTED,
         "STATUS_ALREADY_DISCONNECTED",
         "The connection has already been taken down",
     ),
-    (STATUS_LONGJUMP, "STATUS_LONGJUMP", "A long jump has been made"),
+    (
+        STATUS_LONGJUMP,
+        "STATUS_LONGJUMP",
+        "A long jump has been made",
+    ),
     (
         STATUS_DEVICE_REQUIRES_CLEANING,
         "STATUS_DEVICE_REQUIRES_CLEANING",
@@ -1209,11 +1393,31 @@ pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[
         "STATUS_ACCESS_VIOLATION",
         "Memory was used that may not be",
     ),
-    (STATUS_IN_PAGE_ERROR, "STATUS_IN_PAGE_ERROR", "A page could not be read in"),
-    (STATUS_INVALID_HANDLE, "STATUS_INVALID_HANDLE", "The handle is not valid"),
-    (STATUS_INVALID_PARAMETER, "STATUS_INVALID_PARAMETER", "A parameter is not valid"),
-    (STATUS_NO_SUCH_DEVICE, "STATUS_NO_SUCH_DEVICE", "The device does not exist"),
-    (STATUS_NO_SUCH_FILE, "STATUS_NO_SUCH_FILE", "The file does not exist"),
+    (
+        STATUS_IN_PAGE_ERROR,
+        "STATUS_IN_PAGE_ERROR",
+        "A page could not be read in",
+    ),
+    (
+        STATUS_INVALID_HANDLE,
+        "STATUS_INVALID_HANDLE",
+        "The handle is not valid",
+    ),
+    (
+        STATUS_INVALID_PARAMETER,
+        "STATUS_INVALID_PARAMETER",
+        "A parameter is not valid",
+    ),
+    (
+        STATUS_NO_SUCH_DEVICE,
+        "STATUS_NO_SUCH_DEVICE",
+        "The device does not exist",
+    ),
+    (
+        STATUS_NO_SUCH_FILE,
+        "STATUS_NO_SUCH_FILE",
+        "The file does not exist",
+    ),
     (
         STATUS_INVALID_DEVICE_REQUEST,
         "STATUS_INVALID_DEVICE_REQUEST",
@@ -1250,7 +1454,11 @@ pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[
         "STATUS_ALREADY_COMMITTED",
         "What was asked for is already in use",
     ),
-    (STATUS_ACCESS_DENIED, "STATUS_ACCESS_DENIED", "The caller may not do this"),
+    (
+        STATUS_ACCESS_DENIED,
+        "STATUS_ACCESS_DENIED",
+        "The caller may not do this",
+    ),
     (
         STATUS_BUFFER_TOO_SMALL,
         "STATUS_BUFFER_TOO_SMALL",
@@ -1266,8 +1474,16 @@ pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[
         "STATUS_NONCONTINUABLE_EXCEPTION",
         "Going on after this exception is not possible",
     ),
-    (STATUS_NOT_LOCKED, "STATUS_NOT_LOCKED", "The memory is not locked"),
-    (STATUS_NOT_COMMITTED, "STATUS_NOT_COMMITTED", "The memory is not committed"),
+    (
+        STATUS_NOT_LOCKED,
+        "STATUS_NOT_LOCKED",
+        "The memory is not locked",
+    ),
+    (
+        STATUS_NOT_COMMITTED,
+        "STATUS_NOT_COMMITTED",
+        "The memory is not committed",
+    ),
     (
         STATUS_PORT_MESSAGE_TOO_LONG,
         "STATUS_PORT_MESSAGE_TOO_LONG",
@@ -1318,9 +1534,21 @@ pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[
         "STATUS_DATA_OVERRUN",
         "Data arrived faster than it was taken",
     ),
-    (STATUS_DATA_LATE_ERROR, "STATUS_DATA_LATE_ERROR", "Data came too late"),
-    (STATUS_DATA_ERROR, "STATUS_DATA_ERROR", "Data could not be read correctly"),
-    (STATUS_SECTION_TOO_BIG, "STATUS_SECTION_TOO_BIG", "The section is too large"),
+    (
+        STATUS_DATA_LATE_ERROR,
+        "STATUS_DATA_LATE_ERROR",
+        "Data came too late",
+    ),
+    (
+        STATUS_DATA_ERROR,
+        "STATUS_DATA_ERROR",
+        "Data could not be read correctly",
+    ),
+    (
+        STATUS_SECTION_TOO_BIG,
+        "STATUS_SECTION_TOO_BIG",
+        "The section is too large",
+    ),
     (
         STATUS_PORT_CONNECTION_REFUSED,
         "STATUS_PORT_CONNECTION_REFUSED",
@@ -1336,7 +1564,11 @@ pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[
         "STATUS_SHARING_VIOLATION",
         "The object is in use in a way that does not allow this one",
     ),
-    (STATUS_QUOTA_EXCEEDED, "STATUS_QUOTA_EXCEEDED", "The quota is used up"),
+    (
+        STATUS_QUOTA_EXCEEDED,
+        "STATUS_QUOTA_EXCEEDED",
+        "The quota is used up",
+    ),
     (
         STATUS_MUTANT_NOT_OWNED,
         "STATUS_MUTANT_NOT_OWNED",
@@ -1347,19 +1579,31 @@ pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[
         "STATUS_SEMAPHORE_LIMIT_EXCEEDED",
         "The semaphore would exceed its limit",
     ),
-    (STATUS_PORT_ALREADY_SET, "STATUS_PORT_ALREADY_SET", "The port is set already"),
+    (
+        STATUS_PORT_ALREADY_SET,
+        "STATUS_PORT_ALREADY_SET",
+        "The port is set already",
+    ),
     (
         STATUS_THREAD_IS_TERMINATING,
         "STATUS_THREAD_IS_TERMINATING",
         "The thread is ending",
     ),
-    (STATUS_LOCK_NOT_GRANTED, "STATUS_LOCK_NOT_GRANTED", "The lock was not granted"),
+    (
+        STATUS_LOCK_NOT_GRANTED,
+        "STATUS_LOCK_NOT_GRANTED",
+        "The lock was not granted",
+    ),
     (
         STATUS_DELETE_PENDING,
         "STATUS_DELETE_PENDING",
         "The object is about to be deleted",
     ),
-    (STATUS_UNKNOWN_REVISION, "STATUS_UNKNOWN_REVISION", "The revision is not known"),
+    (
+        STATUS_UNKNOWN_REVISION,
+        "STATUS_UNKNOWN_REVISION",
+        "The revision is not known",
+    ),
     (
         STATUS_REVISION_MISMATCH,
         "STATUS_REVISION_MISMATCH",
@@ -1370,20 +1614,32 @@ pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[
         "STATUS_PRIVILEGE_NOT_HELD",
         "The caller lacks the privilege that this needs",
     ),
-    (STATUS_NONE_MAPPED, "STATUS_NONE_MAPPED", "None of the names could be translated"),
+    (
+        STATUS_NONE_MAPPED,
+        "STATUS_NONE_MAPPED",
+        "None of the names could be translated",
+    ),
     (
         STATUS_INVALID_IMAGE_FORMAT,
         "STATUS_INVALID_IMAGE_FORMAT",
         "The file is not a valid image",
     ),
     (STATUS_DISK_FULL, "STATUS_DISK_FULL", "The disk is full"),
-    (STATUS_SERVER_DISABLED, "STATUS_SERVER_DISABLED", "The server is disabled"),
+    (
+        STATUS_SERVER_DISABLED,
+        "STATUS_SERVER_DISABLED",
+        "The server is disabled",
+    ),
     (
         STATUS_INTEGER_DIVIDE_BY_ZERO,
         "STATUS_INTEGER_DIVIDE_BY_ZERO",
         "A number was divided by zero",
     ),
-    (STATUS_INTEGER_OVERFLOW, "STATUS_INTEGER_OVERFLOW", "The number is too large"),
+    (
+        STATUS_INTEGER_OVERFLOW,
+        "STATUS_INTEGER_OVERFLOW",
+        "The number is too large",
+    ),
     (
         STATUS_INSUFFICIENT_RESOURCES,
         "STATUS_INSUFFICIENT_RESOURCES",
@@ -1419,14 +1675,26 @@ pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[
         "STATUS_INSTANCE_NOT_AVAILABLE",
         "No further instance is available",
     ),
-    (STATUS_PIPE_DISCONNECTED, "STATUS_PIPE_DISCONNECTED", "The pipe is disconnected"),
-    (STATUS_IO_TIMEOUT, "STATUS_IO_TIMEOUT", "The operation took longer than it may"),
+    (
+        STATUS_PIPE_DISCONNECTED,
+        "STATUS_PIPE_DISCONNECTED",
+        "The pipe is disconnected",
+    ),
+    (
+        STATUS_IO_TIMEOUT,
+        "STATUS_IO_TIMEOUT",
+        "The operation took longer than it may",
+    ),
     (
         STATUS_FILE_FORCED_CLOSED,
         "STATUS_FILE_FORCED_CLOSED",
         "The system closed the file or socket against its owner's will; it can only be closed",
     ),
-    (STATUS_NOT_SUPPORTED, "STATUS_NOT_SUPPORTED", "The operation is not supported"),
+    (
+        STATUS_NOT_SUPPORTED,
+        "STATUS_NOT_SUPPORTED",
+        "The operation is not supported",
+    ),
     (
         STATUS_REMOTE_NOT_LISTENING,
         "STATUS_REMOTE_NOT_LISTENING",
@@ -1437,7 +1705,11 @@ pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[
         "STATUS_BAD_NETWORK_PATH",
         "The network path was not found",
     ),
-    (STATUS_NETWORK_BUSY, "STATUS_NETWORK_BUSY", "The network is busy"),
+    (
+        STATUS_NETWORK_BUSY,
+        "STATUS_NETWORK_BUSY",
+        "The network is busy",
+    ),
     (
         STATUS_DEVICE_DOES_NOT_EXIST,
         "STATUS_DEVICE_DOES_NOT_EXIST",
@@ -1483,8 +1755,16 @@ pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[
         "STATUS_BAD_NETWORK_NAME",
         "The network name was not found",
     ),
-    (STATUS_TOO_MANY_NAMES, "STATUS_TOO_MANY_NAMES", "The table of names is full"),
-    (STATUS_TOO_MANY_SESSIONS, "STATUS_TOO_MANY_SESSIONS", "Too many sessions are open"),
+    (
+        STATUS_TOO_MANY_NAMES,
+        "STATUS_TOO_MANY_NAMES",
+        "The table of names is full",
+    ),
+    (
+        STATUS_TOO_MANY_SESSIONS,
+        "STATUS_TOO_MANY_SESSIONS",
+        "Too many sessions are open",
+    ),
     (
         STATUS_REQUEST_NOT_ACCEPTED,
         "STATUS_REQUEST_NOT_ACCEPTED",
@@ -1580,9 +1860,21 @@ pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[
         "STATUS_REDIRECTOR_NOT_STARTED",
         "The network service has not been started",
     ),
-    (STATUS_STACK_OVERFLOW, "STATUS_STACK_OVERFLOW", "The stack is used up"),
-    (STATUS_NAME_TOO_LONG, "STATUS_NAME_TOO_LONG", "The name is too long"),
-    (STATUS_CONNECTION_IN_USE, "STATUS_CONNECTION_IN_USE", "The connection is in use"),
+    (
+        STATUS_STACK_OVERFLOW,
+        "STATUS_STACK_OVERFLOW",
+        "The stack is used up",
+    ),
+    (
+        STATUS_NAME_TOO_LONG,
+        "STATUS_NAME_TOO_LONG",
+        "The name is too long",
+    ),
+    (
+        STATUS_CONNECTION_IN_USE,
+        "STATUS_CONNECTION_IN_USE",
+        "The connection is in use",
+    ),
     (
         STATUS_PROCESS_IS_TERMINATING,
         "STATUS_PROCESS_IS_TERMINATING",
@@ -1593,10 +1885,26 @@ pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[
         "STATUS_TOO_MANY_OPENED_FILES",
         "Too many files are open",
     ),
-    (STATUS_CANCELLED, "STATUS_CANCELLED", "The operation was cancelled"),
-    (STATUS_CANNOT_DELETE, "STATUS_CANNOT_DELETE", "The object cannot be deleted"),
-    (STATUS_FILE_DELETED, "STATUS_FILE_DELETED", "The file has been deleted"),
-    (STATUS_FILE_CLOSED, "STATUS_FILE_CLOSED", "The file or socket has been closed"),
+    (
+        STATUS_CANCELLED,
+        "STATUS_CANCELLED",
+        "The operation was cancelled",
+    ),
+    (
+        STATUS_CANNOT_DELETE,
+        "STATUS_CANNOT_DELETE",
+        "The object cannot be deleted",
+    ),
+    (
+        STATUS_FILE_DELETED,
+        "STATUS_FILE_DELETED",
+        "The file has been deleted",
+    ),
+    (
+        STATUS_FILE_CLOSED,
+        "STATUS_FILE_CLOSED",
+        "The file or socket has been closed",
+    ),
     (
         STATUS_LOCAL_DISCONNECT,
         "STATUS_LOCAL_DISCONNECT",
@@ -1612,21 +1920,41 @@ pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[
         "STATUS_REMOTE_RESOURCES",
         "The other side has not enough resources",
     ),
-    (STATUS_LINK_FAILED, "STATUS_LINK_FAILED", "The link could not be made"),
-    (STATUS_LINK_TIMEOUT, "STATUS_LINK_TIMEOUT", "The link was not made in time"),
+    (
+        STATUS_LINK_FAILED,
+        "STATUS_LINK_FAILED",
+        "The link could not be made",
+    ),
+    (
+        STATUS_LINK_TIMEOUT,
+        "STATUS_LINK_TIMEOUT",
+        "The link was not made in time",
+    ),
     (
         STATUS_INVALID_CONNECTION,
         "STATUS_INVALID_CONNECTION",
         "The connection is not valid",
     ),
-    (STATUS_INVALID_ADDRESS, "STATUS_INVALID_ADDRESS", "The address is not valid"),
+    (
+        STATUS_INVALID_ADDRESS,
+        "STATUS_INVALID_ADDRESS",
+        "The address is not valid",
+    ),
     (
         STATUS_UNHANDLED_EXCEPTION,
         "STATUS_UNHANDLED_EXCEPTION",
         "Nobody handled the exception",
     ),
-    (STATUS_INVALID_LEVEL, "STATUS_INVALID_LEVEL", "The level is not valid"),
-    (STATUS_REGISTRY_CORRUPT, "STATUS_REGISTRY_CORRUPT", "The registry is damaged"),
+    (
+        STATUS_INVALID_LEVEL,
+        "STATUS_INVALID_LEVEL",
+        "The level is not valid",
+    ),
+    (
+        STATUS_REGISTRY_CORRUPT,
+        "STATUS_REGISTRY_CORRUPT",
+        "The registry is damaged",
+    ),
     (
         STATUS_UNRECOGNIZED_VOLUME,
         "STATUS_UNRECOGNIZED_VOLUME",
@@ -1652,8 +1980,16 @@ pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[
         "STATUS_INVALID_DEVICE_STATE",
         "The device is in a state that does not allow this",
     ),
-    (STATUS_IO_DEVICE_ERROR, "STATUS_IO_DEVICE_ERROR", "The device reported an error"),
-    (STATUS_TOO_LATE, "STATUS_TOO_LATE", "It is too late for the operation"),
+    (
+        STATUS_IO_DEVICE_ERROR,
+        "STATUS_IO_DEVICE_ERROR",
+        "The device reported an error",
+    ),
+    (
+        STATUS_TOO_LATE,
+        "STATUS_TOO_LATE",
+        "It is too late for the operation",
+    ),
     (
         STATUS_NETWORK_CREDENTIAL_CONFLICT,
         "STATUS_NETWORK_CREDENTIAL_CONFLICT",
@@ -1689,7 +2025,11 @@ pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[
         "STATUS_ADDRESS_ALREADY_EXISTS",
         "The address is in use already",
     ),
-    (STATUS_ADDRESS_CLOSED, "STATUS_ADDRESS_CLOSED", "The address has been closed"),
+    (
+        STATUS_ADDRESS_CLOSED,
+        "STATUS_ADDRESS_CLOSED",
+        "The address has been closed",
+    ),
     (
         STATUS_CONNECTION_DISCONNECTED,
         "STATUS_CONNECTION_DISCONNECTED",
@@ -1700,7 +2040,11 @@ pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[
         "STATUS_CONNECTION_RESET",
         "The other side has reset the connection",
     ),
-    (STATUS_TOO_MANY_NODES, "STATUS_TOO_MANY_NODES", "Too many nodes are there"),
+    (
+        STATUS_TOO_MANY_NODES,
+        "STATUS_TOO_MANY_NODES",
+        "Too many nodes are there",
+    ),
     (
         STATUS_DATA_NOT_ACCEPTED,
         "STATUS_DATA_NOT_ACCEPTED",
@@ -1711,9 +2055,21 @@ pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[
         "STATUS_MAPPED_ALIGNMENT",
         "The mapping is not aligned as it must be",
     ),
-    (STATUS_NOT_FOUND, "STATUS_NOT_FOUND", "What was asked for was not found"),
-    (STATUS_RETRY, "STATUS_RETRY", "The operation should be tried again"),
-    (STATUS_INVALID_VARIANT, "STATUS_INVALID_VARIANT", "The variant is not valid"),
+    (
+        STATUS_NOT_FOUND,
+        "STATUS_NOT_FOUND",
+        "What was asked for was not found",
+    ),
+    (
+        STATUS_RETRY,
+        "STATUS_RETRY",
+        "The operation should be tried again",
+    ),
+    (
+        STATUS_INVALID_VARIANT,
+        "STATUS_INVALID_VARIANT",
+        "The variant is not valid",
+    ),
     (
         STATUS_CONNECTION_REFUSED,
         "STATUS_CONNECTION_REFUSED",
@@ -1764,7 +2120,11 @@ pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[
         "STATUS_PORT_UNREACHABLE",
         "Nothing listens on the destination port",
     ),
-    (STATUS_REQUEST_ABORTED, "STATUS_REQUEST_ABORTED", "The request was aborted"),
+    (
+        STATUS_REQUEST_ABORTED,
+        "STATUS_REQUEST_ABORTED",
+        "The request was aborted",
+    ),
     (
         STATUS_CONNECTION_ABORTED,
         "STATUS_CONNECTION_ABORTED",
@@ -1775,7 +2135,11 @@ pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[
         "STATUS_CONNECTION_COUNT_LIMIT",
         "Too many connections are open",
     ),
-    (STATUS_NO_CALLBACK_ACTIVE, "STATUS_NO_CALLBACK_ACTIVE", "No callback is active"),
+    (
+        STATUS_NO_CALLBACK_ACTIVE,
+        "STATUS_NO_CALLBACK_ACTIVE",
+        "No callback is active",
+    ),
     (
         STATUS_DRIVER_ENTRYPOINT_NOT_FOUND,
         "STATUS_DRIVER_ENTRYPOINT_NOT_FOUND",
@@ -1797,7 +2161,11 @@ pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[
         "STATUS_DECRYPTION_FAILED",
         "The data could not be decrypted",
     ),
-    (STATUS_DEVICE_REMOVED, "STATUS_DEVICE_REMOVED", "The device has been removed"),
+    (
+        STATUS_DEVICE_REMOVED,
+        "STATUS_DEVICE_REMOVED",
+        "The device has been removed",
+    ),
     (
         STATUS_NOINTERFACE,
         "STATUS_NOINTERFACE",
@@ -1808,8 +2176,16 @@ pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[
         "STATUS_TRANSPORT_FULL",
         "The transport can take no further connection",
     ),
-    (STATUS_SYSTEM_SHUTDOWN, "STATUS_SYSTEM_SHUTDOWN", "The system is shutting down"),
-    (STATUS_HOST_DOWN, "STATUS_HOST_DOWN", "The destination is down"),
+    (
+        STATUS_SYSTEM_SHUTDOWN,
+        "STATUS_SYSTEM_SHUTDOWN",
+        "The system is shutting down",
+    ),
+    (
+        STATUS_HOST_DOWN,
+        "STATUS_HOST_DOWN",
+        "The destination is down",
+    ),
     (
         STATUS_NETWORK_SESSION_EXPIRED,
         "STATUS_NETWORK_SESSION_EXPIRED",
@@ -1825,15 +2201,36 @@ pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[
         "STATUS_REQUEST_OUT_OF_SEQUENCE",
         "The request came at the wrong moment",
     ),
-    (STATUS_INVALID_LABEL, "STATUS_INVALID_LABEL", "The security label is not valid"),
+    (
+        STATUS_INVALID_LABEL,
+        "STATUS_INVALID_LABEL",
+        "The security label is not valid",
+    ),
     (
         STATUS_OPERATION_IN_PROGRESS,
         "STATUS_OPERATION_IN_PROGRESS",
         "Such an operation is under way already",
     ),
-    (STATUS_MESSAGE_LOST, "STATUS_MESSAGE_LOST", "A message was lost"),
-    (STATUS_REQUEST_CANCELED, "STATUS_REQUEST_CANCELED", "The request was cancelled"),
-    (STATUS_INVALID_SIGNATURE, "STATUS_INVALID_SIGNATURE", "The signature is not valid"),
+    (
+        STATUS_MESSAGE_LOST,
+        "STATUS_MESSAGE_LOST",
+        "A message was lost",
+    ),
+    (
+        STATUS_REQUEST_CANCELED,
+        "STATUS_REQUEST_CANCELED",
+        "The request was cancelled",
+    ),
+    (
+        STATUS_ALREADY_REGISTERED,
+        "STATUS_ALREADY_REGISTERED",
+        "It is registered already",
+    ),
+    (
+        STATUS_INVALID_SIGNATURE,
+        "STATUS_INVALID_SIGNATURE",
+        "The signature is not valid",
+    ),
     (
         STATUS_INVALID_STATE_TRANSITION,
         "STATUS_INVALID_STATE_TRANSITION",
@@ -1878,5 +2275,10 @@ pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[
         STATUS_FWP_DROP_NOICMP,
         "STATUS_FWP_DROP_NOICMP",
         "The packet is to be dropped without an answer",
+    ),
+    (
+        STATUS_NDIS_ADAPTER_NOT_READY,
+        "STATUS_NDIS_ADAPTER_NOT_READY",
+        "The network adapter is not ready",
     ),
 ];

@@ -12,6 +12,8 @@
 )]
 
 mod address;
+mod bits;
+mod clock;
 mod cmsg;
 mod guarded;
 mod guid;
@@ -20,12 +22,15 @@ mod ioctl;
 mod irp;
 mod irql;
 mod list;
+mod lock;
 mod mdl;
 mod memory;
 mod object;
+mod pool;
 mod record;
 mod scope;
 mod size;
+mod slist;
 mod socket_address;
 mod status;
 mod unicode;
@@ -33,6 +38,8 @@ mod version;
 mod wsk;
 
 pub use address::*;
+pub use bits::*;
+pub use clock::*;
 pub use cmsg::*;
 pub use guarded::*;
 pub use guid::*;
@@ -41,11 +48,14 @@ pub use ioctl::*;
 pub use irp::*;
 pub use irql::*;
 pub use list::*;
+pub use lock::*;
 pub use mdl::*;
 pub use memory::*;
 pub use object::*;
+pub use pool::*;
 pub use scope::*;
 pub use size::*;
+pub use slist::*;
 pub use socket_address::*;
 pub use status::*;
 pub use unicode::*;

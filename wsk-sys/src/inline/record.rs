@@ -74,6 +74,20 @@ macro_rules! RTL_FIELD_SIZE {
     }};
 }
 
+/// Size of a member of a record: `FIELD_SIZE!(Type, Member)`, another name of [`RTL_FIELD_SIZE!`](crate::RTL_FIELD_SIZE).
+///
+/// ```
+/// assert_eq!(wsk_sys::FIELD_SIZE!(wsk_sys::MDL, ByteCount), 4);
+/// ```
+///
+/// IRQL: any. Header: `ntdef.h`.
+#[macro_export]
+macro_rules! FIELD_SIZE {
+    ($type:ty, $member:ident) => {
+        $crate::RTL_FIELD_SIZE!($type, $member)
+    };
+}
+
 /// Size of a record up to the end of a member: `RTL_SIZEOF_THROUGH_FIELD!(Type, Member)`.
 ///
 /// ```

@@ -53,3 +53,23 @@ pub const fn GROUP_FILTER_SIZE(numsrc: usize) -> usize {
 const fn array(before: usize, count: usize, each: usize) -> usize {
     count.saturating_mul(each).saturating_add(before)
 }
+
+/// Product of two 32-bit integers, in 64 bits.
+///
+/// IRQL: any. Header: `ntdef.h`.
+#[inline]
+#[must_use]
+pub const fn Int32x32To64(Left: i32, Right: i32) -> i64 {
+    // Never more than 63 bits.
+    (Left as i64).wrapping_mul(Right as i64)
+}
+
+/// Product of two unsigned 32-bit integers, in 64 bits.
+///
+/// IRQL: any. Header: `ntdef.h`.
+#[inline]
+#[must_use]
+pub const fn UInt32x32To64(Left: u32, Right: u32) -> u64 {
+    // Never more than 64 bits.
+    (Left as u64).wrapping_mul(Right as u64)
+}

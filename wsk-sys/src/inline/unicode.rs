@@ -1,6 +1,6 @@
-//! Counted strings over literals. Stands for `RTL_CONSTANT_STRING` of `ntdef.h`.
+//! Counted strings over literals and over memory. Stands for `RTL_CONSTANT_STRING` of `ntdef.h`, and for functions of `wdm.h`.
 
-use crate::UNICODE_STRING;
+use crate::{STRING, UNICODE_STRING};
 
 /// Counted string over a string literal, encoded at compile time: `RTL_CONSTANT_STRING!("\\Device\\Echo")`.
 ///
@@ -89,5 +89,45 @@ pub const fn constant_string<const UNITS: usize>(buffer: &'static [u16; UNITS]) 
         Length: bytes - 2,
         MaximumLength: bytes,
         Buffer: buffer.as_ptr().cast_mut(),
+    }
+}
+
+/// Makes an empty counted string over memory of so many bytes.
+///
+/// IRQL: any. Header: `wdm.h`.
+/// [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlinitemptyunicodestring).
+///
+/// # Safety
+///
+/// `UnicodeString` may be written.
+#[inline]
+pub unsafe fn RtlInitEmptyUnicodeString(
+    UnicodeString: *mut UNICODE_STRING,
+    Buffer: *mut u16,
+    BufferSize: u16,
+) {
+    // SAFETY: the caller says that the string may be written. Its padding is left alone.
+    unsafe {
+        (*UnicodeString).Length = 0;
+        (*UnicodeString).MaximumLength = BufferSize;
+        (*UnicodeString).Buffer = Buffer;
+    }
+}
+
+/// Makes an empty counted string over memory of so many bytes.
+///
+/// IRQL: any. Header: `wdm.h`.
+/// [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlinitemptyansistring).
+///
+/// # Safety
+///
+/// `AnsiString` may be written.
+#[inline]
+pub unsafe fn RtlInitEmptyAnsiString(AnsiString: *mut STRING, Buffer: *mut i8, BufferSize: u16) {
+    // SAFETY: the caller says that the string may be written. Its padding is left alone.
+    unsafe {
+        (*AnsiString).Length = 0;
+        (*AnsiString).MaximumLength = BufferSize;
+        (*AnsiString).Buffer = Buffer;
     }
 }

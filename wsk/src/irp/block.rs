@@ -295,7 +295,32 @@ impl<P> Idle<P> {
         invoke: impl FnOnce(NonNull<IRP>) -> Result<NTSTATUS, DispatchError>,
     ) -> Result<Flight<P>, NotLaunched<P>> {
         // SAFETY: the caller vouches for the call; the block is held by the flight that is made of it.
-        unsafe { self.pass_on(completed, invoke) }
+        unsafe {
+            self.set_routine(completed);
+            self.pass_on(invoke)
+        }
+    }
+
+    /// Makes the IRP ready for [`launch_armed`](Self::launch_armed), before what is passed on with it is known: then less has to be
+    /// remembered over the calls of the kernel.
+    #[inline]
+    pub(crate) fn arm(&mut self) {
+        // SAFETY: by the invariant the block is ours; the flight that may be made of it holds it.
+        unsafe { self.set_routine(completed) };
+    }
+
+    /// As [`launch`](Self::launch), for an operation that was armed.
+    ///
+    /// # Safety
+    ///
+    /// As for `launch`; and it was [armed](Self::arm), and not in flight since.
+    #[inline]
+    pub(crate) unsafe fn launch_armed(
+        self,
+        invoke: impl FnOnce(NonNull<IRP>) -> Result<NTSTATUS, DispatchError>,
+    ) -> Result<Flight<P>, NotLaunched<P>> {
+        // SAFETY: the caller vouches for the call; the block is held by the flight that is made of it.
+        unsafe { self.pass_on(invoke) }
     }
 
     /// As [`launch`](Self::launch), with an observer, who is told once in any case.
@@ -312,7 +337,8 @@ impl<P> Idle<P> {
         // SAFETY: the caller vouches for the call; the block is held by the flight that is made of it.
         unsafe {
             self.observe(observer);
-            self.pass_on(completed_observed, invoke)
+            self.set_routine(completed_observed);
+            self.pass_on(invoke)
         }
     }
 
@@ -376,18 +402,14 @@ impl<P> Idle<P> {
 
     /// # Safety
     ///
-    /// As for [`launch`](Self::launch).
+    /// As for [`launch`](Self::launch); and the routine was set.
     #[inline]
     unsafe fn pass_on(
         self,
-        routine: Routine,
         invoke: impl FnOnce(NonNull<IRP>) -> Result<NTSTATUS, DispatchError>,
     ) -> Result<Flight<P>, NotLaunched<P>> {
         // SAFETY: by the invariant the block is ours, at rest.
-        unsafe {
-            self.set_routine(routine);
-            (*self.block.as_ptr()).header.state.start();
-        }
+        unsafe { (*self.block.as_ptr()).header.state.start() };
         match invoke(self.block.cast()) {
             Ok(returned) => {
                 // INVARIANT: the IRP was passed on, and nobody else holds the block.

@@ -229,7 +229,7 @@ impl<P> Flight<P> {
                 discard(self.block.cast());
                 return;
             }
-            let (left, waker) = leave_to_routine(self.header());
+            let (left, waker) = leave_to_routine(self.block.cast());
             if !left {
                 discard(self.block.cast());
             }
@@ -242,7 +242,7 @@ impl<P> Flight<P> {
     pub(crate) fn leave_unless_completed(self) -> Option<Self> {
         // Nobody has polled it: there is no waker.
         // SAFETY: the header is that of this flight, which is used no more when it was left.
-        let left = !self.is_completed() && unsafe { leave_to_routine(self.header()) }.0;
+        let left = !self.is_completed() && unsafe { leave_to_routine(self.block.cast()) }.0;
         (!left).then_some(self)
     }
 
@@ -498,11 +498,13 @@ unsafe fn take_waker(header: &Header) -> Option<Waker> {
 ///
 /// # Safety
 ///
-/// The caller holds the flight that the header is of, and uses it no more when it was left.
+/// `block` begins the block of a flight, which the caller holds, and uses no more when it was left.
 #[inline(never)]
-unsafe fn leave_to_routine(header: &Header) -> (bool, Option<Waker>) {
-    // SAFETY: the caller holds the flight.
-    let waker = unsafe { take_waker(header) };
-    // The block may be gone after this.
-    (header.state.detach(), waker)
+unsafe fn leave_to_routine(block: NonNull<Header>) -> (bool, Option<Waker>) {
+    // Not borrowed for the whole call: the block may be gone before that returns.
+    // SAFETY: the caller holds the flight, up to the detaching.
+    unsafe {
+        let waker = take_waker(block.as_ref());
+        ((*block.as_ptr()).state.detach(), waker)
+    }
 }

@@ -18,6 +18,6 @@ mod routine;
 mod state;
 
 pub(crate) use arguments::{Arguments, CONTROL_ROOM, Locked, Places};
-pub(crate) use block::{Block, Header, Idle, Spares};
+pub(crate) use block::{Block, Header, Idle, NotLaunched, Spares};
 pub(crate) use flight::{Answer, Flight, Outcome, Polled};
 pub(crate) use routine::Observer;

@@ -82,7 +82,6 @@ pub(crate) unsafe extern "system" fn completed_observed(
     let notify = unsafe { (*header).state.complete() };
     if notify == Notify::Spurious {
         // There was none to take: it was told of the true completion.
-        core::mem::forget(observer);
         return STATUS_MORE_PROCESSING_REQUIRED;
     }
     if notify != Notify::Nobody {

@@ -467,6 +467,7 @@ impl<V, L> Handle<V, L> {
     }
 
     /// The number of values, free or not.
+    #[allow(clippy::misnamed_getters)]
     pub(crate) fn depth(&self) -> u32 {
         let core = self.core();
         core.made

@@ -98,7 +98,7 @@ const fn first(head: u64) -> u32 {
 /// The head after one more change: with another first number, and as awaited as it was.
 #[inline]
 const fn changed(head: u64, first: u32) -> u64 {
-    (head | u32::MAX as u64).wrapping_add(1) | (low(head) & AWAITED) as u64 | first as u64
+    (head & !(CLOSED as u64)).wrapping_add(1 << 32) | first as u64
 }
 
 impl<H: Atomic<u64>> Stack<H> {
@@ -112,8 +112,9 @@ impl<H: Atomic<u64>> Stack<H> {
     pub(crate) fn pop<'l, W: Atomic<u32> + 'l>(&self, link: impl Fn(u32) -> &'l W) -> Option<u32> {
         let mut head = self.head.load(Ordering::SeqCst);
         loop {
-            let index = first(head).checked_sub(1)?;
-            if index == CLOSED - 1 {
+            let index = first(head).wrapping_sub(1);
+            // Empty or closed: one comparison.
+            if index >= MOST {
                 return None;
             }
             // Of a number that was taken meanwhile this may be anything: then the count of changes is another.

@@ -8,7 +8,7 @@ use crate::buffer::Lock;
 use crate::error::Error;
 use crate::irp::{Flight, Idle};
 use crate::irql::{MayWait, may_wait};
-use crate::operation::carried::{WayOf, go_on, lend_and_put};
+use crate::operation::carried::{Lent, WayOf, go_on, lend_and_put};
 use crate::registration::hold;
 use crate::request::{Function, Operation, Request, Way};
 use crate::time::{Deadline, GRACE};
@@ -49,7 +49,7 @@ where
     /// as long as it takes.
     #[inline]
     pub fn wait(self) -> Waited<F, B> {
-        <F::Operation as Operation<B>>::Run::run(self, None)
+        <F::Operation as Operation<B>>::Run::run::<false>(self, Duration::ZERO)
     }
 
     /// [`wait`](Self::wait), until `limit` runs out. IRQL: `PASSIVE_LEVEL`.
@@ -63,22 +63,23 @@ where
     /// Besides those of `wait`, [`Error::TimedOut`]. [`Error::Abandoned`] where the provider does not complete what was cancelled within
     /// two seconds.
     pub fn wait_timeout(self, limit: Duration) -> Waited<F, B> {
-        <F::Operation as Operation<B>>::Run::run(self, Some(limit))
+        <F::Operation as Operation<B>>::Run::run::<true>(self, limit)
     }
 }
 
 /// How a request is waited for.
 pub trait Blocking<F: Function<B>, B> {
-    /// Makes it and waits.
+    /// Makes it and waits, until `limit` runs out if it is `LIMITED`: two functions, of which the one without a limit has nothing to do
+    /// with it.
     #[doc(hidden)]
-    fn run(request: Request<'_, F, B>, limit: Option<Duration>) -> Waited<F, B>;
+    fn run<const LIMITED: bool>(request: Request<'_, F, B>, limit: Duration) -> Waited<F, B>;
 }
 
 pub use crate::request::{InPlace, Owning};
 
 impl<F: Function<B>, B> Blocking<F, B> for InPlace {
     #[inline]
-    fn run(request: Request<'_, F, B>, limit: Option<Duration>) -> Waited<F, B> {
+    fn run<const LIMITED: bool>(request: Request<'_, F, B>, limit: Duration) -> Waited<F, B> {
         type WayIn<F, B> = WayOf<<F as Function<B>>::Operation, B>;
         let Request {
             target,
@@ -96,130 +97,126 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
             Ok(operation) => operation,
             Err(error) => return WayIn::<F, B>::waited(Err(error), carried),
         };
+        operation.arm();
         let parameters = match lend_and_put(&mut operation, place, target, function) {
             Ok(parameters) => parameters,
             Err(error) => {
-                F::Operation::give_back(target, operation);
+                give_back_after_error::<F::Operation, B>(target, operation);
                 return WayIn::<F, B>::waited(Err(error), carried);
             }
         };
-        let mut means = None;
-        if limit.is_some() {
+        let mut ending = None;
+        if LIMITED {
             // Before anything is in flight, so that it cannot fail later.
             match F::Operation::before_time_out(target) {
-                Ok(got) => means = got,
+                Ok(means) => {
+                    ending = Some(Ending {
+                        means,
+                        deadline: Deadline::after(limit),
+                    });
+                }
                 Err(error) => {
-                    take_back::<F::Operation, B>(target, operation, place);
+                    take_back::<F::Operation, B>(&mut operation, place);
+                    give_back_after_error::<F::Operation, B>(target, operation);
                     return WayIn::<F, B>::waited(Err(error), carried);
                 }
             }
         }
-        // SAFETY: what the parameters point at is in the arguments, or was lent, until the completion is seen; else the block stays behind.
-        let launched = unsafe { operation.launch(|irp| F::Operation::submit(&parameters, irp)) };
-        let flight = match launched {
+        // SAFETY: what the parameters point at is in the arguments, or was lent, until the completion is seen; else the block stays
+        // behind. It was armed above.
+        let launched =
+            unsafe { operation.launch_armed(|irp| F::Operation::submit(&parameters, irp)) };
+        let mut flight = match launched {
             Ok(flight) => flight,
             Err(refused) => {
-                take_back::<F::Operation, B>(target, refused.operation, place);
+                let mut operation = refused.operation;
+                take_back::<F::Operation, B>(&mut operation, place);
+                give_back_after_error::<F::Operation, B>(target, operation);
                 return WayIn::<F, B>::waited(Err(refused.error), carried);
             }
         };
-        if !flight.is_completed() {
-            return match finish::<F::Operation, B>(target, flight, means, place, may_wait, limit) {
-                Ok(result) => WayIn::<F, B>::waited(result, carried),
-                Err(error) => WayIn::<F, B>::lost(error, carried),
-            };
-        }
-        // SAFETY: it has completed; what is carried lies at its place, and is read once.
-        let ended = match unsafe { go_on::<F::Operation, B, ()>(flight, place, hold) } {
-            Err(ended) => ended,
-            Ok(flight) => {
-                return match finish::<F::Operation, B>(
-                    target, flight, means, place, may_wait, limit,
-                ) {
-                    Ok(result) => WayIn::<F, B>::waited(result, carried),
-                    Err(error) => WayIn::<F, B>::lost(error, carried),
-                };
+        let ended = loop {
+            if !flight.is_completed() {
+                let ending = if LIMITED { ending.as_mut() } else { None };
+                match outlast::<F::Operation, B>(target, flight, ending, place, may_wait) {
+                    Ok(completed) => flight = completed,
+                    Err(Over::Without(error)) => return WayIn::<F, B>::waited(Err(error), carried),
+                    Err(Over::Abandoned(error)) => return WayIn::<F, B>::lost(error, carried),
+                }
+            }
+            // SAFETY: it has completed; what is carried lies at its place.
+            match unsafe { go_on::<F::Operation, B, ()>(flight, place, hold) } {
+                Ok(next) => flight = next,
+                Err(ended) => break ended,
             }
         };
         let mut operation = ended.operation;
-        // SAFETY: as above.
-        let result = unsafe { F::Operation::read(ended.outcome, operation.arguments(), place) };
-        take_back::<F::Operation, B>(target, operation, place);
-        WayIn::<F, B>::waited(result, carried)
+        // SAFETY: it has completed; what is carried lies at its place, was lent, and is read once.
+        let result = unsafe {
+            let lent = Lent::<F::Operation, B, ()>::of(&mut operation, place);
+            F::Operation::read(ended.outcome, lent.operation.arguments(), place)
+        };
+        match result {
+            Ok(output) => {
+                let waited = WayIn::<F, B>::waited(Ok(output), carried);
+                F::Operation::give_back(target, operation);
+                waited
+            }
+            Err(error) => {
+                give_back_after_error::<F::Operation, B>(target, operation);
+                WayIn::<F, B>::waited(Err(error), carried)
+            }
+        }
     }
 }
 
-/// Takes back what was lent, and gives the operation back.
+/// How a request ends when its time runs out.
+struct Ending {
+    deadline: Deadline,
+    /// What it takes, if it takes any.
+    means: Option<Idle<()>>,
+}
+
+/// A request that is over, without a result to be read.
+enum Over {
+    /// Why it has none.
+    Without(Error),
+    /// What it carries was left to the provider.
+    Abandoned(Error),
+}
+
+/// Takes back what was lent.
 #[inline]
-fn take_back<O: Operation<B>, B>(target: O::Target<'_>, operation: Idle<()>, place: NonNull<B>) {
-    let mut operation = operation;
+fn take_back<O: Operation<B>, B>(operation: &mut Idle<()>, place: NonNull<B>) {
     // SAFETY: it was lent, and the operation is over, or was not begun.
     unsafe { O::Way::take_back(place, Lock::of(operation.locked())) };
+}
+
+/// Gives an operation back.
+#[cold]
+#[inline(never)]
+fn give_back_after_error<O: Operation<B>, B>(target: O::Target<'_>, operation: Idle<()>) {
     O::give_back(target, operation);
 }
 
-/// Waits for a request that had not completed when the call returned, and reads what has come of it.
+/// Waits for a request that had not completed when the call returned: the completed flight.
 ///
 /// # Errors
 ///
-/// [`Error::Abandoned`], when what it carries was left to the provider.
+/// When the time ran out, and the provider cancelled the request; and when what it carries was left to the provider.
 #[inline(never)]
-fn finish<O: Operation<B>, B>(
-    target: O::Target<'_>,
-    flight: Flight<()>,
-    means: Option<Idle<()>>,
-    place: NonNull<B>,
-    may_wait: MayWait,
-    limit: Option<Duration>,
-) -> Result<Result<O::Output, Error>, Error> {
-    let (mut flight, mut means, mut timed_out) = (flight, means, false);
-    let limit = limit.map(Deadline::after);
-    let ended = loop {
-        if !flight.is_completed() {
-            let (completed, late) = outlast::<O, B>(
-                target,
-                flight,
-                means.take(),
-                place,
-                may_wait,
-                limit.as_ref(),
-            )?;
-            (flight, timed_out) = (completed, timed_out || late);
-        }
-        // SAFETY: it has completed.
-        match unsafe { go_on::<O, B, ()>(flight, place, hold) } {
-            Ok(next) => flight = next,
-            Err(ended) => break ended,
-        }
-    };
-    let mut operation = ended.operation;
-    // SAFETY: it has completed; what is carried lies at its place, and is read once.
-    let result = unsafe { O::read(ended.outcome, operation.arguments(), place) };
-    take_back::<O, B>(target, operation, place);
-    if timed_out && O::is_timed_out(ended.outcome.status) {
-        return Ok(Err(Error::TimedOut { call: O::CALL }));
-    }
-    Ok(result)
-}
-
-/// Waits for a request that had not completed when the call returned: the completed flight, and whether the time ran out.
-///
-/// # Errors
-///
-/// [`Error::Abandoned`], when what it carries was left to the provider.
 fn outlast<O: Operation<B>, B>(
     target: O::Target<'_>,
     flight: Flight<()>,
-    means: Option<Idle<()>>,
+    ending: Option<&mut Ending>,
     place: NonNull<B>,
     may_wait: MayWait,
-    limit: Option<&Deadline>,
-) -> Result<(Flight<()>, bool), Error> {
+) -> Result<Flight<()>, Over> {
     let mut timed_out = false;
-    if let Some(limit) = limit
-        && !flight.wait(may_wait, Some(limit.left()))
+    if let Some(ending) = ending
+        && !flight.wait(may_wait, Some(ending.deadline.left()))
     {
-        O::time_out(target, &flight, means);
+        O::time_out(target, &flight, ending.means.take());
         timed_out = true;
     }
     // A provider that has answered with an error, or was asked to cancel, has a while to complete the IRP.
@@ -235,11 +232,23 @@ fn outlast<O: Operation<B>, B>(
             let (call, status) = (O::CALL, flight.returned());
             // Whenever the IRP completes, if it does, the routine is run: the driver has to be there.
             flight.leave_observed(hold(O::capture(target, carried)));
-            return Err(Error::Abandoned { call, status });
+            return Err(Over::Abandoned(Error::Abandoned { call, status }));
         }
         flight.wait(may_wait, None);
     }
-    Ok((flight, timed_out))
+    // SAFETY: it has completed.
+    let outcome = unsafe { flight.outcome() };
+    if timed_out && O::is_timed_out(outcome.status) {
+        // SAFETY: as above; nothing reads what has come of it.
+        unsafe {
+            let mut operation = flight.end();
+            O::unread(outcome, place);
+            take_back::<O, B>(&mut operation, place);
+            O::give_back(target, operation);
+        }
+        return Err(Over::Without(Error::TimedOut { call: O::CALL }));
+    }
+    Ok(flight)
 }
 
 /// Waits for a flight when it is dropped.
@@ -252,16 +261,14 @@ impl Drop for Outlasted<'_> {
 }
 
 impl<F: Function<B>, B: Send + 'static> Blocking<F, B> for Owning {
-    fn run(request: Request<'_, F, B>, limit: Option<Duration>) -> Waited<F, B> {
+    fn run<const LIMITED: bool>(request: Request<'_, F, B>, limit: Duration) -> Waited<F, B> {
         type WayIn<F, B> = WayOf<<F as Function<B>>::Operation, B>;
         let finished = match may_wait() {
             Err(error) => WayIn::<F, B>::finished(Err(error), Some(request.carried)),
             Ok(may_wait) => match request.begin() {
                 Err((error, carried)) => WayIn::<F, B>::finished(Err(error), Some(carried)),
-                Ok(in_flight) => match limit {
-                    None => in_flight.wait_or_lose(may_wait),
-                    Some(limit) => in_flight.cancel_after(limit),
-                },
+                Ok(in_flight) if LIMITED => in_flight.cancel_after(limit),
+                Ok(in_flight) => in_flight.wait_until_over(may_wait),
             },
         };
         WayIn::<F, B>::into_waited(finished)

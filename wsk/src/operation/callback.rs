@@ -63,7 +63,7 @@ impl<F: Function<B>, B> Request<'_, F, B> {
             refuse_large_completion::<C>();
         }
         let begun = match Idle::new() {
-            Ok(operation) => self.tell_with(operation, true, completion),
+            Ok(operation) => self.tell_with::<_, true>(operation, completion),
             Err(error) => Err((error, self.carried)),
         };
         begun.map_err(|(error, carried)| WayOf::<F::Operation, B>::not_started(error, carried))
@@ -73,10 +73,9 @@ impl<F: Function<B>, B> Request<'_, F, B> {
 impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
     /// Makes the request with an operation, which holds the capture by itself unless its pool does.
     #[inline]
-    pub(super) fn tell_with<C>(
+    pub(super) fn tell_with<C, const HOLDS: bool>(
         self,
         operation: Idle<Carried<B>>,
-        holds: bool,
         completion: C,
     ) -> Result<(), (Error, B)>
     where
@@ -90,7 +89,7 @@ impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
         let mut operation = operation;
         let (payload, place) = (operation.payload(), place_of(operation.payload()));
         let parameters = load(&mut operation, place, target, function, carried)?;
-        let observer = holds.then(|| {
+        let observer = HOLDS.then(|| {
             // SAFETY: it was loaded, and is not in flight.
             hold(F::Operation::capture(target, unsafe { place.as_ref() }))
         });

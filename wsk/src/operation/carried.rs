@@ -88,7 +88,7 @@ struct Unload<B>(NonNull<B>);
 
 impl<B> Drop for Unload<B> {
     fn drop(&mut self) {
-        // SAFETY: who makes this has just written there, and does not go on.
+        // SAFETY: who makes this has written there, and does not go on.
         unsafe { self.0.drop_in_place() };
     }
 }
@@ -114,6 +114,40 @@ pub(crate) fn lend_and_put<F: Function<B>, B, P>(
         unsafe { WayOf::<F::Operation, B>::take_back(place, Lock::of(operation.locked())) };
     }
     put
+}
+
+/// What is lent to an operation that is over: taken back when this is dropped, also when code of others unwinds.
+///
+/// # Invariants
+///
+/// What lies at the place was lent to the operation, an `O`, and nothing else takes it back.
+pub(crate) struct Lent<'o, O: Operation<B>, B, P> {
+    pub(crate) operation: &'o mut Idle<P>,
+    place: NonNull<B>,
+    of: Of<O, B>,
+}
+
+impl<'o, O: Operation<B>, B, P> Lent<'o, O, B, P> {
+    /// # Safety
+    ///
+    /// The operation is an `O` to which what lies at the place was lent, and which is over; nothing else takes it back.
+    #[inline]
+    pub(crate) const unsafe fn of(operation: &'o mut Idle<P>, place: NonNull<B>) -> Self {
+        // INVARIANT: the caller says so.
+        Self {
+            operation,
+            place,
+            of: PhantomData,
+        }
+    }
+}
+
+impl<O: Operation<B>, B, P> Drop for Lent<'_, O, B, P> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: by the invariant it was lent, and is taken back this once.
+        unsafe { WayOf::<O, B>::take_back(self.place, Lock::of(self.operation.locked())) };
+    }
 }
 
 /// Goes on with an operation that has completed and has not got all it asks for; or gives it back as it is. `observer` is told of
@@ -175,10 +209,14 @@ impl<P> Ended<P> {
             outcome,
             mut operation,
         } = self;
+        // Drops it when code of others unwinds.
+        let undo = Unload(place);
         // SAFETY: it has completed, and the caller vouches for the place, out of which it is moved once.
         unsafe {
-            let result = O::read(outcome, operation.arguments(), place);
-            WayOf::<O, B>::take_back(place, Lock::of(operation.locked()));
+            let lent = Lent::<O, B, P>::of(&mut operation, place);
+            let result = O::read(outcome, lent.operation.arguments(), place);
+            drop(lent);
+            core::mem::forget(undo);
             (result, place.read())
         }
         // The operation goes back last.

@@ -4,11 +4,12 @@ use core::fmt;
 use core::future::{Future, IntoFuture};
 use core::marker::PhantomData;
 use core::pin::Pin;
+use core::ptr::NonNull;
 use core::task::{Context, Poll};
 use core::time::Duration;
 
 use crate::error::Error;
-use crate::irp::{Flight, Idle, Polled};
+use crate::irp::{Flight, Idle, NotLaunched, Polled};
 use crate::irql::{MayWait, may_wait};
 use crate::operation::carried::{Carried, Of, WayOf, discard, go_on, load, place_of, refuse_large};
 use crate::registration::hold;
@@ -47,17 +48,18 @@ impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
     #[inline]
     pub(super) fn begin(self) -> Result<InFlight<F::Operation, B>, (Error, B)> {
         match Idle::new() {
-            Ok(operation) => self.begin_with(operation, true),
+            Ok(operation) => self.begin_with::<true>(operation),
             Err(error) => Err((error, self.carried)),
         }
     }
 
-    /// Makes the request with an operation, which holds the capture by itself unless its pool does.
-    #[inline]
-    pub(super) fn begin_with(
+    /// Makes the request with an operation, which `HOLDS` the capture by itself unless its pool does.
+    // Only the two finishers call it, for which the compiler else makes one function of it, with what each does not need.
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
+    pub(super) fn begin_with<const HOLDS: bool>(
         self,
         operation: Idle<Carried<B>>,
-        holds: bool,
     ) -> Result<InFlight<F::Operation, B>, (Error, B)> {
         let Request {
             target,
@@ -71,7 +73,7 @@ impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
         // was seen. The discard is that of what was loaded.
         let launched = unsafe {
             operation.set_discard(discard::<F::Operation, B>);
-            if holds {
+            if HOLDS {
                 let observer = hold(F::Operation::capture(target, place.as_ref()));
                 operation.launch_observed(observer, |irp| F::Operation::submit(&parameters, irp))
             } else {
@@ -84,20 +86,30 @@ impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
                 flight: Some(flight),
                 of: PhantomData,
             }),
-            Err(refused) => {
-                let mut operation = refused.operation;
-                // SAFETY: nothing was begun; what was lent is taken back, and what was loaded moved out, once.
-                let carried = unsafe {
-                    WayOf::<F::Operation, B>::take_back(
-                        place,
-                        crate::buffer::Lock::of(operation.locked()),
-                    );
-                    place.read()
-                };
-                Err((refused.error, carried))
-            }
+            // SAFETY: nothing was begun; it was loaded, and is unloaded once.
+            Err(refused) => Err(unsafe { unload_refused::<F::Operation, B>(refused, place) }),
         }
     }
+}
+
+/// Takes back what was lent to an operation that was not begun, and what it carries out of it.
+///
+/// # Safety
+///
+/// The operation was loaded, for an `O`, with what lies at the place, which nobody else takes out.
+#[cold]
+#[inline(never)]
+unsafe fn unload_refused<O: Operation<B>, B>(
+    refused: NotLaunched<Carried<B>>,
+    place: NonNull<B>,
+) -> (Error, B) {
+    let mut operation = refused.operation;
+    // SAFETY: the caller keeps the same contract.
+    let carried = unsafe {
+        WayOf::<O, B>::take_back(place, crate::buffer::Lock::of(operation.locked()));
+        place.read()
+    };
+    (refused.error, carried)
 }
 
 /// A request that runs when it is awaited.
@@ -166,14 +178,36 @@ impl<O: Operation<B>, B> InFlight<O, B> {
     #[inline]
     pub fn wait(self) -> Result<FinishedOf<O, B>, (Error, Self)> {
         match may_wait() {
-            Ok(may_wait) => Ok(self.wait_or_lose(may_wait)),
+            Ok(may_wait) => Ok(self.wait_until_over(may_wait)),
             Err(error) => Err((error, self)),
         }
     }
 
     /// As [`wait`](Self::wait); the IRQL was checked.
     #[inline]
-    pub(super) fn wait_or_lose(self, may_wait: MayWait) -> FinishedOf<O, B> {
+    pub(super) fn wait_until_over(self, may_wait: MayWait) -> FinishedOf<O, B> {
+        // What is usual goes straight through.
+        let mut this = self;
+        let completed = this.flight.as_ref().is_some_and(Flight::is_completed);
+        if !completed {
+            return this.wait_longer(may_wait);
+        }
+        let Some(flight) = this.flight.take() else {
+            return lose::<O, B>();
+        };
+        // SAFETY: it has completed.
+        match unsafe { next_or_end::<O, B>(flight) } {
+            Ok(flight) => {
+                this.flight = Some(flight);
+                this.wait_longer(may_wait)
+            }
+            Err(finished) => finished,
+        }
+    }
+
+    /// As [`wait`](Self::wait), for what goes on.
+    #[inline(never)]
+    fn wait_longer(self, may_wait: MayWait) -> FinishedOf<O, B> {
         let mut this = self;
         while let Some(flight) = &this.flight {
             // A waker may unwind: the flight stays where it is dropped.
@@ -190,7 +224,7 @@ impl<O: Operation<B>, B> InFlight<O, B> {
                 Err(finished) => return finished,
             }
         }
-        WayOf::<O, B>::finished(Err(Error::Taken), None)
+        lose::<O, B>()
     }
 
     /// Waits for at most `limit`, and then drops the operation.
@@ -199,11 +233,6 @@ impl<O: Operation<B>, B> InFlight<O, B> {
             Ok(finished) => finished,
             Err((error, _)) => WayOf::<O, B>::finished(Err(error), None),
         }
-    }
-
-    #[cold]
-    fn lose(self) -> FinishedOf<O, B> {
-        WayOf::<O, B>::finished(Err(Error::Taken), None)
     }
 
     /// Waits until the operation has completed, at most for `limit`. IRQL: `PASSIVE_LEVEL`.
@@ -233,7 +262,7 @@ impl<O: Operation<B>, B> InFlight<O, B> {
                 Err(finished) => return Ok(finished),
             }
         }
-        Ok(WayOf::<O, B>::finished(Err(Error::Taken), None))
+        Ok(lose::<O, B>())
     }
 
     /// Cancels the operation and waits for it, at most for the two seconds that a provider has to complete what was cancelled. After
@@ -247,7 +276,7 @@ impl<O: Operation<B>, B> InFlight<O, B> {
         match self.wait_timeout(GRACE) {
             Err((Error::TimedOut { .. }, mut this)) => Ok(match this.flight.take() {
                 Some(flight) => abandon::<O, B>(flight),
-                None => this.lose(),
+                None => lose::<O, B>(),
             }),
             other => other,
         }
@@ -261,7 +290,7 @@ impl<O: Operation<B>, B> InFlight<O, B> {
     pub fn try_take(self) -> Result<FinishedOf<O, B>, Self> {
         let mut this = self;
         let Some(mut flight) = this.flight.take() else {
-            return Ok(this.lose());
+            return Ok(lose::<O, B>());
         };
         if flight.is_completed() {
             // SAFETY: it has completed.
@@ -292,14 +321,22 @@ unsafe fn next_or_end<O: Operation<B>, B>(
 ) -> Result<Flight<Carried<B>>, FinishedOf<O, B>> {
     let place = place_of(flight.payload());
     // SAFETY: the caller keeps the same contract.
-    match unsafe { go_on::<O, B, _>(flight, place, hold) } {
-        Ok(flight) => Ok(flight),
-        Err(ended) => {
-            // SAFETY: it has completed, and is read this once.
-            let (result, carried) = unsafe { ended.unload::<O, B>(place) };
-            Err(WayOf::<O, B>::finished(result, Some(carried)))
-        }
-    }
+    let ended = match unsafe { go_on::<O, B, _>(flight, place, hold) } {
+        Ok(flight) => return Ok(flight),
+        Err(ended) => ended,
+    };
+    // SAFETY: it has completed, and is read this once.
+    let (result, carried) = unsafe { ended.unload::<O, B>(place) };
+    Err(match result {
+        Ok(output) => WayOf::<O, B>::finished(Ok(output), Some(carried)),
+        Err(error) => WayOf::<O, B>::finished(Err(error), Some(carried)),
+    })
+}
+
+/// What is told of an operation that was taken before.
+#[cold]
+fn lose<O: Operation<B>, B>() -> FinishedOf<O, B> {
+    WayOf::<O, B>::finished(Err(Error::Taken), None)
 }
 
 /// Gives up a flight whose provider keeps the IRP, against its contract. Should it complete the IRP after all, the routine drops what
@@ -333,7 +370,7 @@ impl<O: Operation<B>, B> Future for InFlight<O, B> {
                 Err(finished) => return Poll::Ready(finished),
             }
         }
-        Poll::Ready(WayOf::<O, B>::finished(Err(Error::Taken), None))
+        Poll::Ready(lose::<O, B>())
     }
 }
 
@@ -384,7 +421,7 @@ impl<O: Operation<B>, B> Future for Run<O, B> {
             Ok(in_flight) => Pin::new(in_flight).poll(context),
             Err(refused) => Poll::Ready(match refused.take() {
                 Some((error, carried)) => WayOf::<O, B>::finished(Err(error), Some(carried)),
-                None => WayOf::<O, B>::finished(Err(Error::Taken), None),
+                None => lose::<O, B>(),
             }),
         }
     }

@@ -273,7 +273,7 @@ impl<F: Function<B>, B: Send + 'static, S: Source<B>> RequestFrom<'_, F, B, S> {
     #[inline]
     fn begin(self) -> Result<InFlight<F::Operation, B>, (Error, B)> {
         match self.source.operation() {
-            Some(taken) => self.request.begin_with(taken.operation, false),
+            Some(taken) => self.request.begin_with::<false>(taken.operation),
             None => Err((Error::PoolEmpty, self.request.carried)),
         }
     }
@@ -290,7 +290,9 @@ impl<F: Function<B>, B: Send + 'static, S: Source<B>> RequestFrom<'_, F, B, S> {
     {
         const { refuse_large_completion::<C>() };
         let begun = match self.source.operation() {
-            Some(taken) => self.request.tell_with(taken.operation, false, completion),
+            Some(taken) => self
+                .request
+                .tell_with::<_, false>(taken.operation, completion),
             None => Err((Error::PoolEmpty, self.request.carried)),
         };
         begun.map_err(|(error, carried)| WayOf::<F::Operation, B>::not_started(error, carried))

@@ -12,9 +12,11 @@ use core::ptr::NonNull;
 use core::task::{Context, Poll};
 use core::time::Duration;
 
+use wsk_sys::NTSTATUS;
+
 use crate::address::Destination;
 use crate::buffer::{Lock, NonPagedBuffer};
-use crate::error::Error;
+use crate::error::{Call, Error};
 use crate::irp::{Answer, Block, Flight, Header, Idle, Observer, Outcome, Polled};
 use crate::irql::{MayWait, may_wait};
 use crate::memory::arena::{Filling, Handle};
@@ -638,11 +640,8 @@ where
             .completion
             .with_mut(|completion| completion.cast::<C>().read())
     };
-    // INVARIANT: it has completed, and this is its one holder.
-    completion(Ended {
-        operation: Some(Prepared { slot }),
-        lost: Error::Taken,
-    });
+    // SAFETY: it has completed, and this is its one holder.
+    completion(unsafe { Ended::of(slot) });
 }
 
 impl<O: Repeat<NonPagedBuffer>> Prepared<O, NonPagedBuffer> {
@@ -796,7 +795,7 @@ impl<O: Repeat<B>, B> Started<O, B> {
             return Ok(Ended::taken());
         };
         // A waker may unwind: the slot stays where it is dropped.
-        let completed = flight.wait_or_give_up(may_wait);
+        let completed = flight.is_completed() || flight.wait_or_give_up(may_wait);
         Ok(match self.into_slot() {
             // SAFETY: the slot's holder was this; the wait said whether it has completed.
             Some(slot) if completed => unsafe { Ended::of(slot) },
@@ -904,15 +903,15 @@ impl<O: Repeat<B>, B> Started<O, B> {
 #[cold]
 unsafe fn abandon<O: Repeat<B>, B>(slot: NonNull<Slot<O, B>>) -> Ended<O, B> {
     // SAFETY: the caller was the slot's one holder.
-    let (call, status) = unsafe {
+    let status = unsafe {
         let flight = Slot::flight(slot);
         let status = flight.returned();
         flight.leave();
-        (O::CALL, status)
+        status
     };
     Ended {
         operation: None,
-        lost: Error::Abandoned { call, status },
+        returned: Some(status),
     }
 }
 
@@ -924,15 +923,15 @@ unsafe fn abandon<O: Repeat<B>, B>(slot: NonNull<Slot<O, B>>) -> Ended<O, B> {
 #[must_use = "the result may be an error"]
 pub struct Ended<O: Repeat<B>, B> {
     operation: Option<Prepared<O, B>>,
-    /// Why there is none.
-    lost: Error,
+    /// What the call of one that was left to its provider returned.
+    returned: Option<NTSTATUS>,
 }
 
 impl<O: Repeat<B>, B> Ended<O, B> {
     const fn taken() -> Self {
         Self {
             operation: None,
-            lost: Error::Taken,
+            returned: None,
         }
     }
 
@@ -946,7 +945,7 @@ impl<O: Repeat<B>, B> Ended<O, B> {
         // INVARIANT: the caller says so.
         Self {
             operation: Some(Prepared { slot }),
-            lost: Error::Taken,
+            returned: None,
         }
     }
 
@@ -959,7 +958,7 @@ impl<O: Repeat<B>, B> Ended<O, B> {
     pub fn result(&self) -> Result<O::Seen<'_>, Error> {
         match &self.operation {
             Some(prepared) => prepared.seen(),
-            None => Err(self.lost),
+            None => Err(why_none(O::CALL, self.returned)),
         }
     }
 
@@ -968,6 +967,15 @@ impl<O: Repeat<B>, B> Ended<O, B> {
     #[inline]
     pub fn into_operation(self) -> Option<Prepared<O, B>> {
         self.operation
+    }
+}
+
+#[cold]
+#[inline(never)]
+const fn why_none(call: Call, returned: Option<NTSTATUS>) -> Error {
+    match returned {
+        Some(status) => Error::Abandoned { call, status },
+        None => Error::Taken,
     }
 }
 

@@ -640,3 +640,53 @@ impl<O: Operation<B>, B> fmt::Debug for Scoped<'_, O, B> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::sync::atomic::Ordering;
+
+    use wsk_host::Kernel;
+    use wsk_sys::DispatchError;
+
+    use super::{Scope, counting};
+    use crate::irp::Idle;
+    use crate::{DatagramSocket, Error, Family, Registration, Wait};
+
+    /// Starts what cannot be started; how many operations the scope then waits for, and itself.
+    fn refuse<'scope>(scope: &'scope Scope<'scope, '_>, socket: &'scope DatagramSocket) -> usize {
+        let wrong = "[::1]:9".parse::<core::net::SocketAddr>().unwrap();
+        let refused = socket.send_to(b"unsent", wrong).start_in(scope);
+        assert!(matches!(refused, Err(Error::WrongFamily { .. })));
+        let missing = DispatchError::Absent { entry: "none" };
+        let operation = Idle::<()>::new().unwrap();
+        // SAFETY: nothing is passed on.
+        let refused =
+            unsafe { operation.launch_observed(counting(&scope.pending), |_| Err(missing)) };
+        assert!(refused.is_err());
+        scope.pending.count.load(Ordering::SeqCst)
+    }
+
+    /// An operation that could not be started is counted out once: the scope waits for what is in flight, and for nothing else.
+    #[test]
+    fn what_is_refused_counts_once() {
+        let kernel = Kernel::boot();
+        let registration = Registration::new().unwrap();
+        let provider = registration.capture(Wait::Forever).unwrap();
+        let socket = DatagramSocket::open(&provider, Family::V4).unwrap();
+        socket.bind(Family::V4.any()).unwrap();
+        let mut room = [0_u8; 8];
+        crate::scope(|scope| {
+            assert_eq!(refuse(scope, &socket), 1, "the scope alone");
+            let receive = socket
+                .receive_from(room.as_mut_slice())
+                .start_in(scope)
+                .unwrap();
+            assert_eq!(refuse(scope, &socket), 2, "the scope and what is in flight");
+            receive.cancel();
+            assert!(receive.wait().is_err());
+        })
+        .unwrap();
+        drop((socket, provider, registration));
+        kernel.shutdown();
+    }
+}

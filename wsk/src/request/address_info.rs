@@ -132,13 +132,9 @@ unsafe fn free(put_off: NonNull<PutOff>) {
         let found = block.read();
         memory::free(block.cast());
         let capture = ManuallyDrop::into_inner(found.capture);
-        if let (Some(list), Ok(client), Ok(table)) = (
-            NonNull::new(found.list),
-            capture.client(),
-            capture.dispatch(),
-        ) {
+        if let (Some(list), Ok(table)) = (NonNull::new(found.list), capture.dispatch()) {
             // A provider without the entry gave no list.
-            let _ = table.wsk_free_address_info(client, list);
+            let _ = table.wsk_free_address_info(capture.client(), list);
         }
         capture
     };

@@ -627,7 +627,7 @@ unsafe impl<'b> Way<Raw<'b>> for Copied {
 
 impl<C> Sealed for ControlRaw<C> {}
 
-impl<'b, C: Category> Function<Raw<'b>> for ControlRaw<C> {
+impl<C: Category> Function<Raw<'_>> for ControlRaw<C> {
     type Operation = ControllingRaw<C>;
 
     fn put(

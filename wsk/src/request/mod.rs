@@ -304,6 +304,7 @@ pub unsafe trait Operation<B>: sealed::Sealed + Sized + 'static {
 
     /// Whether a status is what comes of [`time_out`](Self::time_out).
     #[doc(hidden)]
+    #[must_use]
     fn is_timed_out(status: NTSTATUS) -> bool {
         status == wsk_sys::STATUS_CANCELLED
     }

@@ -44,7 +44,7 @@ pub struct OpeningConnected;
 #[derive(Clone, Copy)]
 pub struct Parameters {
     table: WskProviderDispatch,
-    client: NonNull<c_void>,
+    client: Option<NonNull<c_void>>,
     family: u16,
     context: Option<NonNull<c_void>>,
     callbacks: Option<NonNull<c_void>>,
@@ -54,7 +54,7 @@ pub struct Parameters {
 #[derive(Clone, Copy)]
 pub struct ConnectedParameters {
     table: WskProviderDispatch,
-    client: NonNull<c_void>,
+    client: Option<NonNull<c_void>>,
     local: NonNull<SOCKADDR>,
     remote: NonNull<SOCKADDR>,
     context: Option<NonNull<c_void>>,
@@ -128,7 +128,7 @@ impl<C: Category> Function<Making<C>> for Open {
         let (context, callbacks) = making.callbacks();
         Ok(Parameters {
             table: making.capture().dispatch()?,
-            client: making.capture().client()?,
+            client: making.capture().client(),
             family: making.family().number(),
             context,
             callbacks: callbacks.map(NonNull::cast),
@@ -210,7 +210,7 @@ impl Function<Making<ConnectionCategory>> for OpenConnected {
         let (context, callbacks) = making.callbacks();
         Ok(ConnectedParameters {
             table: making.capture().dispatch()?,
-            client: making.capture().client()?,
+            client: making.capture().client(),
             // SAFETY: what is lent stays where it is.
             local: unsafe { Making::local_place(lent) },
             remote: places.address(),

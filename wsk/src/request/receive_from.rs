@@ -58,7 +58,9 @@ pub(crate) fn receive_from<B: ReceiveBuffer>(
 }
 
 /// A datagram that was received.
+// In this order the address is copied at once.
 #[derive(Clone, Copy)]
+#[repr(C)]
 pub struct Received {
     length: usize,
     sender: Sender,
@@ -66,15 +68,6 @@ pub struct Received {
 }
 
 impl Received {
-    #[inline]
-    fn of(outcome: Outcome, arguments: &Arguments) -> Result<Self, Error> {
-        Ok(Self {
-            length: outcome.information.min(arguments.length),
-            sender: Sender::of(&arguments.address),
-            flags: flags(outcome, arguments)?,
-        })
-    }
-
     /// The number of bytes that were written to the buffer.
     #[must_use]
     #[inline]
@@ -258,14 +251,18 @@ unsafe impl<B: ReceiveBuffer> Operation<B> for ReceivingFrom {
         arguments: &mut Arguments,
         carried: NonNull<B>,
     ) -> Result<Received, Error> {
-        let received = Received::of(outcome, arguments);
+        let flags = flags(outcome, arguments)?;
         // SAFETY: the operation is over, so what it carries is the caller's, who gives it.
         let buffer = unsafe { &mut *carried.as_ptr() };
-        if buffer.control_room() > 0 && received.is_ok() {
+        if buffer.control_room() > 0 {
             let length = (arguments.control_length as usize).min(CONTROL_ROOM);
             buffer.set_control(arguments.control().split_at(length).0);
         }
-        received
+        Ok(Received {
+            length: outcome.information.min(arguments.length),
+            sender: Sender::of(&arguments.address),
+            flags,
+        })
     }
 }
 

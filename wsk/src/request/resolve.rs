@@ -38,7 +38,7 @@ pub struct Resolving;
 #[derive(Clone, Copy)]
 pub struct Parameters {
     table: WskProviderDispatch,
-    client: NonNull<c_void>,
+    client: Option<NonNull<c_void>>,
     name: Option<NonNull<UNICODE_STRING>>,
     service: Option<NonNull<UNICODE_STRING>>,
     hints: NonNull<ADDRINFOEXW>,
@@ -220,7 +220,7 @@ impl Function<Looking> for Resolve<'_> {
         let in_use = in_use.as_ref().ok_or(Error::Taken)?;
         Ok(Parameters {
             table: capture.dispatch()?,
-            client: capture.client()?,
+            client: capture.client(),
             name: string(&in_use.name),
             service: string(&in_use.service),
             hints: NonNull::from(&in_use.hints),

@@ -476,3 +476,22 @@ fn connecting_and_accepting_end_when_cancelling_is_ignored() {
         assert_eq!(kernel.finish().unwrap_err().entries().len(), 2);
     }
 }
+
+/// What WSK calls its client is its own business.
+#[test]
+fn a_client_may_have_no_name() {
+    for kernel in kernels_with(Deviation::NoClient) {
+        let s = Setting::new();
+        let (socket, mut peer) = s.connection();
+        peer.write_all(b"named").unwrap();
+        let mut bytes = [0; 5];
+        assert_eq!(socket.receive_all(&mut bytes).wait(), Ok(5));
+        drop(bound(&s.provider, Family::V4, LOOPBACK));
+        let listener = ListenSocket::open(&s.provider, Family::V4).unwrap();
+        listener.close().unwrap();
+        let found = s.provider.resolve("127.0.0.1").wait().unwrap();
+        assert_eq!(found.iter().count(), 1);
+        drop((found, socket, s));
+        kernel.shutdown();
+    }
+}

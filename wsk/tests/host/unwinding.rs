@@ -321,3 +321,51 @@ unsafe impl SendBuffer for Maybe {
         }
     }
 }
+
+/// Room whose owner unwinds when it is told of control information.
+struct UnwindsWhenTold {
+    bytes: Pages,
+    _counted: Counted,
+}
+
+// SAFETY: the promise of an array.
+unsafe impl ReceiveBuffer for UnwindsWhenTold {
+    unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+        // SAFETY: passed on.
+        unsafe { self.bytes.lock_mut(lock) }
+    }
+
+    fn control_room(&self) -> usize {
+        64
+    }
+
+    fn set_control(&mut self, _: &[u8]) {
+        panic!("as told");
+    }
+}
+
+#[test]
+fn a_buffer_that_unwinds_when_it_is_given_control_information_leaves_nothing_behind() {
+    in_settings_of(seeded_kernels(), |kernel, s| {
+        let plan = Plan::new();
+        let operations = Operations::new(&s.provider, 1).unwrap();
+        let receive = || {
+            s.hears(b"bytes");
+            s.socket.receive_from(UnwindsWhenTold {
+                bytes: [0; 5],
+                _counted: Counted::new(b"counted", &plan.drops),
+            })
+        };
+        let unwinds = |body: &dyn Fn()| {
+            unwinds(kernel, &plan, 1, body);
+            assert!(operations.is_idle());
+        };
+        unwinds(&|| _ = receive().wait());
+        unwinds(&|| _ = receive().wait_timeout(PATIENCE));
+        unwinds(&|| _ = receive().start().unwrap().wait());
+        unwinds(&|| _ = receive().start().unwrap().wait_timeout(PATIENCE));
+        unwinds(&|| _ = block_on(async { receive().await }));
+        unwinds(&|| _ = receive().from(&operations).start().unwrap().wait());
+        unwinds(&|| _ = wsk::scope(|scope| _ = receive().start_in(scope).unwrap().wait()));
+    });
+}

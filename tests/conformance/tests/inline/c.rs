@@ -3,10 +3,11 @@
 use std::ffi::c_void;
 
 use wsk_sys::{
-    ADDRESS_FAMILY, DEVICE_OBJECT, GUID, IN_ADDR, IN6_ADDR, IO_STACK_LOCATION, IRP, LIST_ENTRY,
-    MDL, NPI_MODULEID, NTSTATUS, OBJECT_ATTRIBUTES, PDRIVER_CANCEL, PIO_COMPLETION_ROUTINE,
-    SCOPE_ID, SCOPE_LEVEL, SOCKADDR, SOCKADDR_IN, SOCKADDR_IN6, SOCKADDR_STORAGE, UNICODE_STRING,
-    WSACMSGHDR, WSAMSG,
+    ADDRESS_FAMILY, DEVICE_OBJECT, FAST_MUTEX, GUID, IN_ADDR, IN6_ADDR, IO_STACK_LOCATION, IRP,
+    LARGE_INTEGER, LIST_ENTRY, LOOKASIDE_LIST_EX, MDL, NPAGED_LOOKASIDE_LIST, NPI_MODULEID,
+    NTSTATUS, OBJECT_ATTRIBUTES, PDRIVER_CANCEL, PIO_COMPLETION_ROUTINE, POOL_TYPE, SCOPE_ID,
+    SCOPE_LEVEL, SLIST_ENTRY, SLIST_HEADER, SOCKADDR, SOCKADDR_IN, SOCKADDR_IN6, SOCKADDR_STORAGE,
+    STRING, UNICODE_STRING, WSACMSGHDR, WSAMSG,
 };
 
 unsafe extern "C" {
@@ -356,6 +357,103 @@ unsafe extern "C" {
     pub(crate) fn UFIELD_OFFSET() -> u32;
     #[link_name = "c_RTL_FIELD_SIZE"]
     pub(crate) fn RTL_FIELD_SIZE() -> usize;
+    #[link_name = "c_InterlockedIncrement64"]
+    pub(crate) fn InterlockedIncrement64(a: *mut i64) -> i64;
+    #[link_name = "c_InterlockedDecrement64"]
+    pub(crate) fn InterlockedDecrement64(a: *mut i64) -> i64;
+    #[link_name = "c_InterlockedExchangeAdd64"]
+    pub(crate) fn InterlockedExchangeAdd64(a: *mut i64, b: i64) -> i64;
+    #[link_name = "c_InterlockedAdd64"]
+    pub(crate) fn InterlockedAdd64(a: *mut i64, b: i64) -> i64;
+    #[link_name = "c_InterlockedExchange64"]
+    pub(crate) fn InterlockedExchange64(a: *mut i64, b: i64) -> i64;
+    #[link_name = "c_InterlockedCompareExchange64"]
+    pub(crate) fn InterlockedCompareExchange64(a: *mut i64, b: i64, c: i64) -> i64;
+    #[link_name = "c_InterlockedOr64"]
+    pub(crate) fn InterlockedOr64(a: *mut i64, b: i64) -> i64;
+    #[link_name = "c_InterlockedAnd64"]
+    pub(crate) fn InterlockedAnd64(a: *mut i64, b: i64) -> i64;
+    #[link_name = "c_InterlockedXor64"]
+    pub(crate) fn InterlockedXor64(a: *mut i64, b: i64) -> i64;
+    #[link_name = "c_InterlockedXor"]
+    pub(crate) fn InterlockedXor(a: *mut i32, b: i32) -> i32;
+    #[link_name = "c_InterlockedIncrement16"]
+    pub(crate) fn InterlockedIncrement16(a: *mut i16) -> i16;
+    #[link_name = "c_InterlockedDecrement16"]
+    pub(crate) fn InterlockedDecrement16(a: *mut i16) -> i16;
+    #[link_name = "c_InterlockedCompareExchange16"]
+    pub(crate) fn InterlockedCompareExchange16(a: *mut i16, b: i16, c: i16) -> i16;
+    #[link_name = "c_InterlockedIncrementNoFence"]
+    pub(crate) fn InterlockedIncrementNoFence(a: *mut i32) -> i32;
+    #[link_name = "c_InterlockedIncrementNoFence64"]
+    pub(crate) fn InterlockedIncrementNoFence64(a: *mut i64) -> i64;
+    #[link_name = "c_InterlockedDecrementNoFence"]
+    pub(crate) fn InterlockedDecrementNoFence(a: *mut i32) -> i32;
+    #[link_name = "c_InterlockedDecrementNoFence64"]
+    pub(crate) fn InterlockedDecrementNoFence64(a: *mut i64) -> i64;
+    #[link_name = "c_InterlockedExchangeAddNoFence"]
+    pub(crate) fn InterlockedExchangeAddNoFence(a: *mut i32, b: i32) -> i32;
+    #[link_name = "c_InterlockedExchangeAddNoFence64"]
+    pub(crate) fn InterlockedExchangeAddNoFence64(a: *mut i64, b: i64) -> i64;
+    #[link_name = "c_InterlockedBitTestAndSet"]
+    pub(crate) fn InterlockedBitTestAndSet(a: *mut i32, b: i32) -> bool;
+    #[link_name = "c_InterlockedBitTestAndReset"]
+    pub(crate) fn InterlockedBitTestAndReset(a: *mut i32, b: i32) -> bool;
+    #[link_name = "c_InterlockedBitTestAndSet64"]
+    pub(crate) fn InterlockedBitTestAndSet64(a: *mut i64, b: i64) -> bool;
+    #[link_name = "c_InterlockedBitTestAndReset64"]
+    pub(crate) fn InterlockedBitTestAndReset64(a: *mut i64, b: i64) -> bool;
+    #[link_name = "c_BitTest"]
+    pub(crate) fn BitTest(a: *mut i32, b: i32) -> bool;
+    #[link_name = "c_BitTestAndSet"]
+    pub(crate) fn BitTestAndSet(a: *mut i32, b: i32) -> bool;
+    #[link_name = "c_BitTestAndReset"]
+    pub(crate) fn BitTestAndReset(a: *mut i32, b: i32) -> bool;
+    #[link_name = "c_BitTestAndComplement"]
+    pub(crate) fn BitTestAndComplement(a: *mut i32, b: i32) -> bool;
+    #[link_name = "c_InterlockedPushEntrySList"]
+    pub(crate) fn InterlockedPushEntrySList(
+        a: *mut SLIST_HEADER,
+        b: *mut SLIST_ENTRY,
+    ) -> *mut SLIST_ENTRY;
+    #[link_name = "c_InterlockedPopEntrySList"]
+    pub(crate) fn InterlockedPopEntrySList(a: *mut SLIST_HEADER) -> *mut SLIST_ENTRY;
+    #[link_name = "c_InterlockedFlushSList"]
+    pub(crate) fn InterlockedFlushSList(a: *mut SLIST_HEADER) -> *mut SLIST_ENTRY;
+    #[link_name = "c_ExInitializeFastMutex"]
+    pub(crate) fn ExInitializeFastMutex(a: *mut FAST_MUTEX);
+    #[link_name = "c_ExAcquirePushLockShared"]
+    pub(crate) fn ExAcquirePushLockShared(a: *mut usize);
+    #[link_name = "c_ExAcquirePushLockExclusive"]
+    pub(crate) fn ExAcquirePushLockExclusive(a: *mut usize);
+    #[link_name = "c_ExReleasePushLockShared"]
+    pub(crate) fn ExReleasePushLockShared(a: *mut usize);
+    #[link_name = "c_ExReleasePushLockExclusive"]
+    pub(crate) fn ExReleasePushLockExclusive(a: *mut usize);
+    #[link_name = "c_ExAllocatePoolZero"]
+    pub(crate) fn ExAllocatePoolZero(a: POOL_TYPE, b: usize, c: u32) -> *mut c_void;
+    #[link_name = "c_ExAllocatePoolUninitialized"]
+    pub(crate) fn ExAllocatePoolUninitialized(a: POOL_TYPE, b: usize, c: u32) -> *mut c_void;
+    #[link_name = "c_ExAllocateFromNPagedLookasideList"]
+    pub(crate) fn ExAllocateFromNPagedLookasideList(a: *mut NPAGED_LOOKASIDE_LIST) -> *mut c_void;
+    #[link_name = "c_ExFreeToNPagedLookasideList"]
+    pub(crate) fn ExFreeToNPagedLookasideList(a: *mut NPAGED_LOOKASIDE_LIST, b: *mut c_void);
+    #[link_name = "c_ExAllocateFromLookasideListEx"]
+    pub(crate) fn ExAllocateFromLookasideListEx(a: *mut LOOKASIDE_LIST_EX) -> *mut c_void;
+    #[link_name = "c_ExFreeToLookasideListEx"]
+    pub(crate) fn ExFreeToLookasideListEx(a: *mut LOOKASIDE_LIST_EX, b: *mut c_void);
+    #[link_name = "c_KeQuerySystemTime"]
+    pub(crate) fn KeQuerySystemTime(a: *mut LARGE_INTEGER);
+    #[link_name = "c_RtlInitEmptyUnicodeString"]
+    pub(crate) fn RtlInitEmptyUnicodeString(a: *mut UNICODE_STRING, b: *mut u16, c: u16);
+    #[link_name = "c_RtlInitEmptyAnsiString"]
+    pub(crate) fn RtlInitEmptyAnsiString(a: *mut STRING, b: *mut i8, c: u16);
+    #[link_name = "c_Int32x32To64"]
+    pub(crate) fn Int32x32To64(a: i32, b: i32) -> i64;
+    #[link_name = "c_UInt32x32To64"]
+    pub(crate) fn UInt32x32To64(a: u32, b: u32) -> u64;
+    #[link_name = "c_FIELD_SIZE"]
+    pub(crate) fn FIELD_SIZE() -> usize;
     #[link_name = "c_RTL_SIZEOF_THROUGH_FIELD"]
     pub(crate) fn RTL_SIZEOF_THROUGH_FIELD() -> usize;
     #[link_name = "c_CONTAINING_RECORD"]

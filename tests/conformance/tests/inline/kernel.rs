@@ -4,13 +4,33 @@
 use std::cell::RefCell;
 use std::ffi::c_void;
 
-use wsk_sys::{DEVICE_OBJECT, IRP, KPROCESSOR_MODE, MDL, MEMORY_CACHING_TYPE, NTSTATUS};
+use wsk_sys::{
+    DEVICE_OBJECT, EVENT_TYPE, IRP, KEVENT, KPROCESSOR_MODE, LARGE_INTEGER, MDL,
+    MEMORY_CACHING_TYPE, NTSTATUS, POOL_TYPE, SLIST_ENTRY, SLIST_HEADER,
+};
 
 /// A call: the function and its arguments.
 pub(crate) type Call = (&'static str, Vec<usize>);
 
 thread_local! {
     static CALLS: RefCell<Vec<Call>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Memory that the pool gives, the same each time; null where a size of 0 is asked for.
+pub(crate) struct Pool([u128; 8]);
+
+thread_local! {
+    static POOL: RefCell<Box<Pool>> = RefCell::new(Box::new(Pool([0; 8])));
+}
+
+/// Fills the memory that the pool gives.
+pub(crate) fn fill_pool(byte: u8) {
+    POOL.with_borrow_mut(|pool| pool.0 = [u128::from_ne_bytes([byte; 16]); 8]);
+}
+
+/// The memory that the pool gives, as it is now.
+pub(crate) fn pool() -> [u128; 8] {
+    POOL.with_borrow(|pool| pool.0)
 }
 
 /// Forgets the calls of this thread.
@@ -89,4 +109,86 @@ extern "system" fn ObfReferenceObject(object: *mut c_void) -> isize {
 extern "system" fn ObfDereferenceObject(object: *mut c_void) -> isize {
     note("ObfDereferenceObject", vec![object.addr()]);
     !object.addr().cast_signed()
+}
+
+#[unsafe(no_mangle)]
+extern "system" fn ExpInterlockedPushEntrySList(
+    head: *mut SLIST_HEADER,
+    entry: *mut SLIST_ENTRY,
+) -> *mut SLIST_ENTRY {
+    note(
+        "ExpInterlockedPushEntrySList",
+        vec![head.addr(), entry.addr()],
+    );
+    head.cast()
+}
+
+/// Gives null where the head says that it is empty.
+#[unsafe(no_mangle)]
+extern "system" fn ExpInterlockedPopEntrySList(head: *mut SLIST_HEADER) -> *mut SLIST_ENTRY {
+    note("ExpInterlockedPopEntrySList", vec![head.addr()]);
+    // SAFETY: tests give heads that may be read.
+    let depth = unsafe { (*head).Anonymous1.Alignment };
+    if depth == 0 {
+        std::ptr::null_mut()
+    } else {
+        head.cast()
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "system" fn ExpInterlockedFlushSList(head: *mut SLIST_HEADER) -> *mut SLIST_ENTRY {
+    note("ExpInterlockedFlushSList", vec![head.addr()]);
+    head.cast()
+}
+
+#[unsafe(no_mangle)]
+extern "system" fn ExQueryDepthSList(head: *mut SLIST_HEADER) -> u16 {
+    note("ExQueryDepthSList", vec![head.addr()]);
+    // SAFETY: tests give heads that may be read.
+    let alignment = unsafe { (*head).Anonymous1.Alignment };
+    u16::try_from(alignment & 0xFFFF).unwrap_or_default()
+}
+
+#[unsafe(no_mangle)]
+extern "system" fn KeInitializeEvent(event: *mut KEVENT, kind: EVENT_TYPE, state: u8) {
+    note(
+        "KeInitializeEvent",
+        vec![event.addr(), kind.0.cast_unsigned() as usize, state.into()],
+    );
+}
+
+#[unsafe(no_mangle)]
+extern "system" fn ExAllocatePoolWithTag(kind: POOL_TYPE, size: usize, tag: u32) -> *mut c_void {
+    note(
+        "ExAllocatePoolWithTag",
+        vec![kind.0.cast_unsigned() as usize, size, tag as usize],
+    );
+    if size == 0 {
+        return std::ptr::null_mut();
+    }
+    POOL.with_borrow_mut(|pool| (&raw mut pool.0).cast())
+}
+
+#[unsafe(no_mangle)]
+extern "system" fn KeQuerySystemTimePrecise(time: *mut LARGE_INTEGER) {
+    note("KeQuerySystemTimePrecise", vec![time.addr()]);
+    // SAFETY: tests give the place.
+    unsafe { (*time).QuadPart = 77 };
+}
+
+macro_rules! push_locks {
+    ($($name:ident)*) => {$(
+        #[unsafe(no_mangle)]
+        extern "system" fn $name(lock: *mut usize, flags: u32) {
+            note(stringify!($name), vec![lock.addr(), flags as usize]);
+        }
+    )*};
+}
+
+push_locks! {
+    ExAcquirePushLockSharedEx
+    ExAcquirePushLockExclusiveEx
+    ExReleasePushLockSharedEx
+    ExReleasePushLockExclusiveEx
 }

@@ -99,6 +99,60 @@ proptest! {
     }
 
     #[test]
+    fn atomic_numbers_of_64_bits(old: [u8; 8], value: i64, same: bool) {
+        agree_on!(&old, |at| InterlockedIncrement64(at.cast()));
+        agree_on!(&old, |at| InterlockedDecrement64(at.cast()));
+        agree_on!(&old, |at| InterlockedExchangeAdd64(at.cast(), value));
+        agree_on!(&old, |at| InterlockedAdd64(at.cast(), value));
+        agree_on!(&old, |at| InterlockedExchange64(at.cast(), value));
+        agree_on!(&old, |at| InterlockedOr64(at.cast(), value));
+        agree_on!(&old, |at| InterlockedAnd64(at.cast(), value));
+        agree_on!(&old, |at| InterlockedXor64(at.cast(), value));
+        agree_on!(&old, |at| InterlockedIncrementNoFence64(at.cast()));
+        agree_on!(&old, |at| InterlockedDecrementNoFence64(at.cast()));
+        agree_on!(&old, |at| InterlockedExchangeAddNoFence64(at.cast(), value));
+        let expected = if same { i64::from_ne_bytes(old) } else { !i64::from_ne_bytes(old) };
+        agree_on!(&old, |at| InterlockedCompareExchange64(at.cast(), value, expected));
+    }
+
+    #[test]
+    fn more_atomic_numbers(old: [u8; 4], value: i32, small: i16, same: bool) {
+        agree_on!(&old, |at| InterlockedXor(at.cast(), value));
+        agree_on!(&old, |at| InterlockedIncrementNoFence(at.cast()));
+        agree_on!(&old, |at| InterlockedDecrementNoFence(at.cast()));
+        agree_on!(&old, |at| InterlockedExchangeAddNoFence(at.cast(), value));
+        agree_on!(&old, |at| InterlockedIncrement16(at.cast()));
+        agree_on!(&old, |at| InterlockedDecrement16(at.cast()));
+        let first = i16::from_ne_bytes([old[0], old[1]]);
+        let expected = if same { first } else { !first };
+        agree_on!(&old, |at| InterlockedCompareExchange16(at.cast(), small, expected));
+    }
+
+    #[test]
+    fn bits(old: [u8; 32], bit in 0..128_i32) {
+        // In the second half, so that there are numbers before.
+        let signed = bit - 64;
+        agree_on!(&old, |at| BitTest(at.add(16).cast(), signed));
+        agree_on!(&old, |at| BitTestAndSet(at.add(16).cast(), signed));
+        agree_on!(&old, |at| BitTestAndReset(at.add(16).cast(), signed));
+        agree_on!(&old, |at| BitTestAndComplement(at.add(16).cast(), signed));
+        agree_on!(&old, |at| InterlockedBitTestAndSet(at.add(16).cast(), signed));
+        agree_on!(&old, |at| InterlockedBitTestAndReset(at.add(16).cast(), signed));
+        agree_on!(&old, |at| InterlockedBitTestAndSet64(at.add(16).cast(), signed.into()));
+        agree_on!(&old, |at| InterlockedBitTestAndReset64(at.add(16).cast(), signed.into()));
+        let byte = 16 + usize::try_from(bit / 8).unwrap() - 8;
+        let (set, after) = agree_on!(&old, |at| BitTestAndComplement(at.add(16).cast(), signed));
+        prop_assert_eq!(set, old[byte] >> (bit % 8) & 1 != 0);
+        prop_assert_eq!(after[byte], old[byte] ^ 1 << (bit % 8));
+    }
+
+    #[test]
+    fn products(left: i32, right: i32) {
+        agree!(Int32x32To64(left, right));
+        agree!(UInt32x32To64(left.cast_unsigned(), right.cast_unsigned()));
+    }
+
+    #[test]
     fn atomic_pointers(old: [u8; 8], value: usize, same: bool) {
         let value: *mut c_void = without_provenance_mut(value);
         agree_on!(&old, |at| InterlockedExchangePointer(at.cast(), value));

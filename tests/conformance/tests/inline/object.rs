@@ -5,9 +5,12 @@ use std::mem::size_of;
 use std::ptr::without_provenance_mut;
 
 use proptest::prelude::*;
-use wsk_sys::{GUID, IRP, MDL, NPI_MODULEID, OBJECT_ATTRIBUTES, SOCKADDR_STORAGE, UNICODE_STRING};
+use wsk_sys::{
+    GENERAL_LOOKASIDE, GUID, IRP, LOOKASIDE_LIST_EX, MDL, NPI_MODULEID, OBJECT_ATTRIBUTES,
+    POOL_TYPE, SLIST_ENTRY, SOCKADDR_STORAGE, UNICODE_STRING,
+};
 
-use crate::{agree, agree_on, c};
+use crate::{agree, agree_on, c, kernel};
 
 proptest! {
     #[test]
@@ -104,6 +107,118 @@ proptest! {
     }
 }
 
+/// As the lists' own functions of allocating and freeing: they are noted, too.
+unsafe extern "system" fn allocate(kind: POOL_TYPE, size: usize, tag: u32) -> *mut c_void {
+    // SAFETY: it is this program's own.
+    unsafe { wsk_sys::ExAllocatePoolWithTag(kind, size, tag) }
+}
+
+unsafe extern "system" fn free(block: *mut c_void) {
+    // SAFETY: it is this program's own, which only notes the call.
+    unsafe { wsk_sys::ObfDereferenceObject(block) };
+}
+
+unsafe extern "system" fn allocate_ex(
+    kind: POOL_TYPE,
+    size: usize,
+    tag: u32,
+    list: *mut LOOKASIDE_LIST_EX,
+) -> *mut c_void {
+    // SAFETY: they are this program's own, and only note the calls.
+    unsafe {
+        wsk_sys::ObfReferenceObject(list.cast());
+        wsk_sys::ExAllocatePoolWithTag(kind, size, tag)
+    }
+}
+
+unsafe extern "system" fn free_ex(block: *mut c_void, list: *mut LOOKASIDE_LIST_EX) {
+    // SAFETY: they are this program's own, and only note the calls.
+    unsafe {
+        wsk_sys::ObfReferenceObject(list.cast());
+        wsk_sys::ObfDereferenceObject(block);
+    }
+}
+
+/// A function that allocates, on either side.
+trait Allocate {
+    fn block(&self, kind: POOL_TYPE, size: usize, tag: u32) -> *mut c_void;
+}
+
+struct Rust(unsafe fn(POOL_TYPE, usize, u32) -> *mut c_void);
+struct C(unsafe extern "C" fn(POOL_TYPE, usize, u32) -> *mut c_void);
+
+impl Allocate for Rust {
+    fn block(&self, kind: POOL_TYPE, size: usize, tag: u32) -> *mut c_void {
+        // SAFETY: the pool is this program's own.
+        unsafe { self.0(kind, size, tag) }
+    }
+}
+
+impl Allocate for C {
+    fn block(&self, kind: POOL_TYPE, size: usize, tag: u32) -> *mut c_void {
+        // SAFETY: the pool is this program's own.
+        unsafe { self.0(kind, size, tag) }
+    }
+}
+
+proptest! {
+    #[test]
+    fn lists_and_locks(noise: [u8; 64], entry: usize) {
+        let entry: *mut SLIST_ENTRY = without_provenance_mut(entry);
+        agree_on!(&noise, |at| InterlockedPushEntrySList(at.cast(), entry));
+        agree_on!(&noise, |at| InterlockedPopEntrySList(at.cast()));
+        agree_on!(&noise, |at| InterlockedFlushSList(at.cast()));
+        agree_on!(&noise, |at| ExInitializeFastMutex(at.cast()));
+        agree_on!(&noise, |at| ExAcquirePushLockShared(at.cast()));
+        agree_on!(&noise, |at| ExAcquirePushLockExclusive(at.cast()));
+        agree_on!(&noise, |at| ExReleasePushLockShared(at.cast()));
+        agree_on!(&noise, |at| ExReleasePushLockExclusive(at.cast()));
+        agree_on!(&noise, |at| KeQuerySystemTime(at.cast()));
+    }
+
+    #[test]
+    fn empty_strings(noise: [u8; 16], buffer: usize, size: u16) {
+        agree_on!(&noise, |at| RtlInitEmptyUnicodeString(at.cast(), without_provenance_mut(buffer), size));
+        agree_on!(&noise, |at| RtlInitEmptyAnsiString(at.cast(), without_provenance_mut(buffer), size));
+    }
+
+    #[test]
+    fn pool(fill: u8, kind: i32, size in 0..=128_usize, tag: u32) {
+        let kind = POOL_TYPE(kind);
+        let gives = |allocate: &dyn Allocate| {
+            kernel::fill_pool(fill);
+            kernel::forget_calls();
+            let block = allocate.block(kind, size, tag);
+            (block, kernel::pool(), kernel::calls())
+        };
+        prop_assert_eq!(gives(&Rust(wsk_sys::ExAllocatePoolZero)), gives(&C(c::ExAllocatePoolZero)));
+        prop_assert_eq!(gives(&Rust(wsk_sys::ExAllocatePoolUninitialized)), gives(&C(c::ExAllocatePoolUninitialized)));
+    }
+
+    #[test]
+    fn lookaside(counts: [u32; 4], depth in 0..4_u16, most in 0..4_u16, size in 0..64_u32, tag: u32, entry: usize) {
+        let entry: *mut c_void = without_provenance_mut(entry);
+        let mut list = GENERAL_LOOKASIDE::default();
+        list.ListHead.Anonymous1.Alignment = depth.into();
+        list.Depth = most;
+        [list.TotalAllocates, list.AllocateMisses, list.TotalFrees, list.FreeMisses] = counts;
+        (list.Size, list.Tag) = (size, tag);
+        list.Anonymous1.Allocate = Some(allocate);
+        list.Anonymous2.Free = Some(free);
+        // SAFETY: records of C may be looked at as bytes; this one was zeroed, padding included.
+        let bytes = unsafe { std::slice::from_raw_parts((&raw const list).cast::<u8>(), size_of::<GENERAL_LOOKASIDE>()) };
+        agree_on!(bytes, |at| ExAllocateFromNPagedLookasideList(at.cast()));
+        agree_on!(bytes, |at| ExFreeToNPagedLookasideList(at.cast(), entry));
+
+        list.Anonymous1.AllocateEx = Some(allocate_ex);
+        list.Anonymous2.FreeEx = Some(free_ex);
+        // SAFETY: as above.
+        let bytes = unsafe { std::slice::from_raw_parts((&raw const list).cast::<u8>(), size_of::<LOOKASIDE_LIST_EX>()) };
+        agree_on!(bytes, |at| ExAllocateFromLookasideListEx(at.cast()));
+        agree_on!(bytes, |at| ExFreeToLookasideListEx(at.cast(), entry));
+    }
+}
+
 #[test]
 fn handles_of_the_current() {
     agree!(NtCurrentProcess());
@@ -125,6 +240,10 @@ fn members() {
         assert_eq!(
             wsk_sys::RTL_FIELD_SIZE!(SOCKADDR_STORAGE, __ss_pad2),
             c::RTL_FIELD_SIZE()
+        );
+        assert_eq!(
+            wsk_sys::FIELD_SIZE!(SOCKADDR_STORAGE, __ss_pad2),
+            c::FIELD_SIZE()
         );
         assert_eq!(
             wsk_sys::RTL_SIZEOF_THROUGH_FIELD!(MDL, ByteCount),

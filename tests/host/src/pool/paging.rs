@@ -81,7 +81,7 @@ fn page_out() {
 }
 
 /// What an access to an inaccessible address was.
-pub(crate) enum Access {
+pub(crate) enum Touched {
     /// To paged pool that wasn't present, and is now.
     Returned,
     /// To paged pool that isn't present, above the level at which it can come back.
@@ -91,22 +91,22 @@ pub(crate) enum Access {
 }
 
 /// An address wasn't accessible: brings it back if it is in paged pool and `may_wait` says so.
-pub(crate) fn page_in(address: usize, may_wait: bool) -> Access {
+pub(crate) fn page_in(address: usize, may_wait: bool) -> Touched {
     let mut blocks = BLOCKS.lock();
     let Some((_, paged)) = blocks.range_mut(..=address).next_back() else {
-        return Access::Other;
+        return Touched::Other;
     };
     if !paged.place.range().contains(&address) {
-        return Access::Other;
+        return Touched::Other;
     }
     if paged.present {
         // Another thread has brought it back meanwhile.
-        return Access::Returned;
+        return Touched::Returned;
     }
     if may_wait && paged.bring_back() {
-        return Access::Returned;
+        return Touched::Returned;
     }
-    Access::TooHigh
+    Touched::TooHigh
 }
 
 impl Paged {

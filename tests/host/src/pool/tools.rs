@@ -17,7 +17,7 @@ pub(crate) fn allow(bytes: Range<usize>) {
 
 #[cfg(unix)]
 mod sanitizer {
-    use core::ffi::{CStr, c_void};
+    use core::ffi::c_void;
     use core::ops::Range;
     use std::sync::OnceLock;
 
@@ -27,18 +27,74 @@ mod sanitizer {
     fn functions() -> Option<(Tell, Tell)> {
         static FUNCTIONS: OnceLock<Option<(Tell, Tell)>> = OnceLock::new();
         *FUNCTIONS.get_or_init(|| {
-            Some((
-                find(c"__asan_poison_memory_region")?,
-                find(c"__asan_unpoison_memory_region")?,
-            ))
+            let (poison, unpoison) = addresses();
+            if poison.is_null() || unpoison.is_null() {
+                return None;
+            }
+            // SAFETY: the names are reserved for the sanitizer, whose functions have this type.
+            let tell = |address| unsafe { core::mem::transmute::<*const c_void, Tell>(address) };
+            Some((tell(poison), tell(unpoison)))
         })
     }
 
-    fn find(name: &CStr) -> Option<Tell> {
-        // SAFETY: the name ends with a zero.
-        let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
-        // SAFETY: the names are reserved for the sanitizer, whose functions have this type.
-        (!found.is_null()).then(|| unsafe { core::mem::transmute::<*mut c_void, Tell>(found) })
+    // The sanitizer is linked into the program, which exports nothing of it; a weak symbol that isn't there is NULL.
+    #[cfg(all(
+        target_os = "linux",
+        any(target_arch = "x86_64", target_arch = "aarch64")
+    ))]
+    core::arch::global_asm!(
+        ".weak __asan_poison_memory_region",
+        ".weak __asan_unpoison_memory_region"
+    );
+
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    fn addresses() -> (*const c_void, *const c_void) {
+        let (poison, unpoison);
+        // SAFETY: the linker has filled in both entries of its table.
+        unsafe {
+            core::arch::asm!(
+                "mov {}, qword ptr [rip + __asan_poison_memory_region@GOTPCREL]",
+                "mov {}, qword ptr [rip + __asan_unpoison_memory_region@GOTPCREL]",
+                out(reg) poison,
+                out(reg) unpoison,
+                options(nostack, readonly, preserves_flags),
+            );
+        }
+        (poison, unpoison)
+    }
+
+    #[cfg(all(target_os = "linux", target_arch = "aarch64"))]
+    fn addresses() -> (*const c_void, *const c_void) {
+        let (poison, unpoison);
+        // SAFETY: the linker has filled in both entries of its table.
+        unsafe {
+            core::arch::asm!(
+                "adrp {0}, :got:__asan_poison_memory_region",
+                "ldr {0}, [{0}, :got_lo12:__asan_poison_memory_region]",
+                "adrp {1}, :got:__asan_unpoison_memory_region",
+                "ldr {1}, [{1}, :got_lo12:__asan_unpoison_memory_region]",
+                out(reg) poison,
+                out(reg) unpoison,
+                options(nostack, readonly, preserves_flags),
+            );
+        }
+        (poison, unpoison)
+    }
+
+    /// Elsewhere the sanitizer is a library of its own.
+    #[cfg(not(all(
+        target_os = "linux",
+        any(target_arch = "x86_64", target_arch = "aarch64")
+    )))]
+    fn addresses() -> (*const c_void, *const c_void) {
+        let find = |name: &core::ffi::CStr| {
+            // SAFETY: the name ends with a zero.
+            unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) }.cast_const()
+        };
+        (
+            find(c"__asan_poison_memory_region"),
+            find(c"__asan_unpoison_memory_region"),
+        )
     }
 
     pub(super) fn tell(bytes: &Range<usize>, forbid: bool) {

@@ -10,7 +10,7 @@ use wsk_sys::{
     STATUS_CONNECTION_RESET, STATUS_HOST_UNREACHABLE, STATUS_INSUFFICIENT_RESOURCES,
     STATUS_INVALID_ADDRESS, STATUS_INVALID_ADDRESS_COMPONENT, STATUS_INVALID_BUFFER_SIZE,
     STATUS_INVALID_PARAMETER, STATUS_IO_TIMEOUT, STATUS_NETWORK_UNREACHABLE, STATUS_NOT_SUPPORTED,
-    STATUS_PORT_UNREACHABLE, STATUS_SHARING_VIOLATION, STATUS_UNSUCCESSFUL,
+    STATUS_PORT_UNREACHABLE, STATUS_UNSUCCESSFUL,
 };
 
 use super::host;
@@ -145,10 +145,12 @@ pub(crate) unsafe fn write(out: *mut SOCKADDR, address: SocketAddr, family: Fami
     unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), out.cast::<u8>(), length) };
 }
 
-/// The status that Windows has for a failure of binding.
-pub(crate) fn bind_status(error: &io::Error) -> NTSTATUS {
+/// The status that Windows has for a failure of binding; `shares` tells that the driver has set `SO_REUSEADDR`.
+pub(crate) fn bind_status(error: &io::Error, shares: bool) -> NTSTATUS {
     match error.kind() {
-        io::ErrorKind::AddrInUse => STATUS_SHARING_VIOLATION,
+        // Documented for sharing an address that another socket doesn't share.
+        io::ErrorKind::AddrInUse if shares => STATUS_ACCESS_DENIED,
+        io::ErrorKind::AddrInUse => STATUS_ADDRESS_ALREADY_EXISTS,
         io::ErrorKind::AddrNotAvailable => STATUS_INVALID_ADDRESS_COMPONENT,
         _ => status(error),
     }

@@ -1,6 +1,7 @@
 //! Which of a socket's event callbacks are enabled, and how many calls of them are under way: `SO_WSK_EVENT_CALLBACK`.
 
 use core::fmt::Arguments;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use wsk_sys::{NTSTATUS, STATUS_SUCCESS};
 
@@ -8,6 +9,7 @@ use super::request::Request;
 use super::socket::Socket;
 use crate::bugcheck::{bugcheck, violation};
 use crate::irql::{self, DISPATCH_LEVEL};
+use crate::lock_order;
 use crate::schedule::SOON;
 use crate::trace;
 
@@ -106,11 +108,21 @@ impl Callbacks {
     }
 }
 
+static CALLS: AtomicU64 = AtomicU64::new(0);
+
+/// How many event callbacks were called so far.
+pub(crate) fn calls() -> u64 {
+    CALLS.load(Ordering::Relaxed)
+}
+
 /// Calls an event callback as the network's interrupt does: at `DISPATCH_LEVEL`.
 pub(crate) fn call<R>(name: &'static str, told: Arguments<'_>, callback: impl FnOnce() -> R) -> R {
+    CALLS.fetch_add(1, Ordering::Relaxed);
     trace::callback(name, told);
     let level = irql::set(DISPATCH_LEVEL);
+    let locks = lock_order::held();
     let answer = callback();
+    lock_order::require_none_kept(locks, &format_args!("the driver's {name}"));
     if irql::current() != DISPATCH_LEVEL {
         bugcheck!(
             DRIVER_VERIFIER_DETECTED_VIOLATION(

@@ -54,6 +54,13 @@ impl Options {
         self.told
     }
 
+    /// Whether the driver has set `SO_REUSEADDR`.
+    pub(crate) fn shares(&self) -> bool {
+        self.set
+            .get(&(SOL_SOCKET, SO_REUSEADDR))
+            .is_some_and(|on| *on != 0)
+    }
+
     /// The size of the datagrams that longer data is cut into.
     pub(crate) fn segment(&self) -> Option<usize> {
         let size = *self.set.get(&(UDP, UDP_SEND_MSG_SIZE))?;
@@ -584,6 +591,10 @@ impl Control {
             None => self.socket.with_real(|real| self.read_option(real)),
         };
         match value {
+            // Seen on Windows: one byte, though a ULONG is documented.
+            Some(Ok(Some(value))) if (self.level, self.code) == (SOL_SOCKET, SO_KEEPALIVE) => {
+                self.output.put(&[u8::from(value != 0)])
+            }
             Some(Ok(Some(value))) => self.output.put(&value.to_ne_bytes()),
             Some(Ok(None)) => (STATUS_NOT_SUPPORTED, 0),
             Some(Err(error)) => (address::status(&error), 0),

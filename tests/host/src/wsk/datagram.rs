@@ -788,7 +788,7 @@ fn indicate(socket: &Arc<Socket>, messages: Vec<Message>) {
         if status == STATUS_PENDING {
             indication::retain(list.cast(), "WskReceiveFromEvent");
         } else {
-            let _ = indication::release("WskReceiveFromEvent", address, list.cast());
+            indication::take_back("WskReceiveFromEvent", list.cast());
         }
         if status == STATUS_DATA_NOT_ACCEPTED {
             let mut state = datagram.state.lock();
@@ -860,9 +860,10 @@ dispatched! {
     ) -> NTSTATUS, at most DISPATCH_LEVEL {
         let socket = socket::enter("WskRelease", Socket);
         socket.datagram("WskRelease");
-        trace::returned(
-            "WskRelease",
-            indication::release("WskRelease", Socket as usize, DatagramIndication.cast()),
-        )
+        // SAFETY: the driver gives the list back.
+        let status = unsafe {
+            indication::release("WskRelease", Socket as usize, DatagramIndication.cast())
+        };
+        trace::returned("WskRelease", status)
     }
 }

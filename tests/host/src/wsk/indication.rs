@@ -28,10 +28,12 @@ pub(crate) struct Message {
 
 /// What the provider has given out, by the address of the first indication of each list.
 static LISTS: Table<List> = Table::new();
+/// The first indication of the list that each one was given out in.
+static FIRSTS: Table<usize> = Table::new();
 
 struct List {
     socket: usize,
-    /// Addresses of the blocks, one for each datagram, each with an indication at its start.
+    /// Addresses of the blocks that haven't come back, one for each datagram, each with an indication at its start.
     blocks: Vec<usize>,
     /// Whether the driver has said that it keeps the list.
     retained: Option<Origin>,
@@ -159,6 +161,9 @@ fn scattered_block(bytes: &[u8], control: &[u8]) -> Option<(*mut u8, WSK_BUF, *m
 
 fn given(socket: usize, first: usize, blocks: Vec<usize>) {
     if first != 0 {
+        for &block in &blocks {
+            let _ = FIRSTS.lock(block).insert(block, first);
+        }
         let list = List {
             socket,
             blocks,
@@ -232,27 +237,68 @@ pub(crate) fn retain(list: *mut c_void, callback: &'static str) {
     }
 }
 
-/// Takes a list back.
-pub(crate) fn release(function: &'static str, socket: usize, list: *mut c_void) -> NTSTATUS {
-    let address = list as usize;
-    let mut locked = LISTS.lock(address);
-    let known = locked
-        .get(address)
-        .is_some_and(|list| list.socket == socket);
-    if !known {
-        drop(locked);
-        bugcheck!(
-            DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, socket, address, 0),
-            [pool::story(address)],
-            "{function} was called for an indication that isn't one that this socket has retained (any more)"
-        )
+/// Takes a list back from the driver: the indication that it gives, and all that `Next` leads to from there.
+///
+/// Documented is the list as a whole. But Windows takes parts of it: there are drivers that use `Next` for their own ends while they
+/// keep a list, and give back one indication after the other.
+///
+/// # Safety
+///
+/// The driver doesn't change `Next` of what it gives back any more.
+pub(crate) unsafe fn release(function: &'static str, socket: usize, list: *mut c_void) -> NTSTATUS {
+    let mut blocks = Vec::new();
+    let mut next = list.cast::<WSK_DATA_INDICATION>();
+    while !next.is_null() || blocks.is_empty() {
+        let address = next as usize;
+        take(function, socket, address);
+        blocks.push(address);
+        // SAFETY: it was given out until now, so it is there; both kinds of indications begin with this member.
+        next = unsafe { (*next).Next };
     }
-    let list = locked.remove(address);
-    drop(locked);
-    if let Some(list) = list {
-        super::free(list.blocks, Use::Indication, function);
-    }
+    super::free(blocks, Use::Indication, function);
     wsk_sys::STATUS_SUCCESS
+}
+
+/// Takes a list back that the driver was given and has not retained, whatever the driver has made of it.
+pub(crate) fn take_back(function: &'static str, list: *mut c_void) {
+    let blocks = LISTS
+        .lock(list as usize)
+        .get(list as usize)
+        .map(|list| (list.socket, list.blocks.clone()));
+    let Some((socket, blocks)) = blocks else {
+        unknown(function, 0, list as usize)
+    };
+    for &block in &blocks {
+        take(function, socket, block);
+    }
+    super::free(blocks, Use::Indication, function);
+}
+
+/// Takes one indication out of its list; stops when it isn't in one of the socket's.
+fn take(function: &str, socket: usize, address: usize) {
+    let first = FIRSTS.lock(address).get(address).copied();
+    let Some(first) = first else {
+        unknown(function, socket, address)
+    };
+    let mut locked = LISTS.lock(first);
+    let Some(list) = locked.get(first).filter(|list| list.socket == socket) else {
+        drop(locked);
+        unknown(function, socket, address)
+    };
+    list.blocks.retain(|block| *block != address);
+    if list.blocks.is_empty() {
+        let _ = locked.remove(first);
+    }
+    drop(locked);
+    let _ = FIRSTS.lock(address).remove(address);
+}
+
+fn unknown(function: &str, socket: usize, address: usize) -> ! {
+    bugcheck!(
+        DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, socket, address, 0),
+        [pool::story(address)],
+        "{function} was called for an indication that isn't one that this socket has retained (any more)"
+    )
 }
 
 /// A list that is retained from a socket, for a report.
@@ -269,4 +315,5 @@ pub(crate) fn retained(socket: usize) -> Option<String> {
 /// Forgets everything.
 pub(crate) fn reset() {
     LISTS.clear();
+    FIRSTS.clear();
 }

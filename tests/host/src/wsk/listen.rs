@@ -14,16 +14,17 @@ use parking_lot::Mutex;
 use wsk_sys::{
     IRP, NTSTATUS, SOCKADDR, STATUS_ADDRESS_ALREADY_ASSOCIATED, STATUS_CANCELLED,
     STATUS_FILE_FORCED_CLOSED, STATUS_INVALID_DEVICE_STATE, STATUS_INVALID_PARAMETER,
-    STATUS_NOT_FOUND, STATUS_PENDING, STATUS_REQUEST_NOT_ACCEPTED, STATUS_SUCCESS,
-    WSK_CLIENT_CONNECTION_DISPATCH, WSK_CLIENT_LISTEN_DISPATCH, WSK_CLIENT_STREAM_DISPATCH,
-    WSK_EVENT_ACCEPT, WSK_FLAG_AT_DISPATCH_LEVEL, WSK_INSPECT_ACTION, WSK_INSPECT_ID,
-    WSK_PROVIDER_LISTEN_DISPATCH, WSK_PROVIDER_STREAM_DISPATCH, WSK_SOCKET,
+    STATUS_NOT_FOUND, STATUS_NOT_IMPLEMENTED, STATUS_PENDING, STATUS_REQUEST_NOT_ACCEPTED,
+    STATUS_SUCCESS, WSK_CLIENT_CONNECTION_DISPATCH, WSK_CLIENT_LISTEN_DISPATCH,
+    WSK_CLIENT_STREAM_DISPATCH, WSK_EVENT_ACCEPT, WSK_FLAG_AT_DISPATCH_LEVEL, WSK_INSPECT_ACTION,
+    WSK_INSPECT_ID, WSK_PROVIDER_LISTEN_DISPATCH, WSK_PROVIDER_STREAM_DISPATCH, WSK_SOCKET,
 };
 
 use super::address;
 use super::binding::{Place, WskBind, WskGetLocalAddress, WskGetRemoteAddress};
 use super::callbacks::{self, Callbacks, Disabled, WrongAnswer};
 use super::connection::{self, Connection};
+use super::host;
 use super::pending::{Pending, complete_all, waiting};
 use super::request::{Outcome, Request, Uses};
 use super::socket::{self, Pointers, Socket};
@@ -69,6 +70,8 @@ const BACKLOG: i32 = 200;
 /// What only listening sockets have.
 pub(crate) struct Listening {
     pointers: Pointers,
+    /// Whether it was made over UDP, so that it can't be bound.
+    for_datagrams: bool,
     state: Mutex<State>,
 }
 
@@ -147,7 +150,7 @@ pub(crate) fn stream_pointers(pointers: Pointers) -> (Pointers, Pointers) {
 }
 
 impl Listening {
-    pub(crate) fn new(pointers: Pointers, static_events: u32) -> Self {
+    pub(crate) fn new(pointers: Pointers, static_events: u32, for_datagrams: bool) -> Self {
         let state = State {
             local: None,
             accepts: Pending::new(),
@@ -160,6 +163,7 @@ impl Listening {
         };
         Self {
             pointers,
+            for_datagrams,
             state: Mutex::new(state),
         }
     }
@@ -243,6 +247,9 @@ impl Listening {
 pub(crate) fn bind(socket: &Arc<Socket>, address: SocketAddr) -> NTSTATUS {
     let listening = socket.listening("WskBind");
     let mut state = listening.state.lock();
+    if listening.for_datagrams {
+        return STATUS_NOT_IMPLEMENTED;
+    }
     if state.local.is_some() {
         return STATUS_ADDRESS_ALREADY_ASSOCIATED;
     }
@@ -257,12 +264,19 @@ pub(crate) fn bind(socket: &Arc<Socket>, address: SocketAddr) -> NTSTATUS {
 
 impl State {
     fn listen(&mut self, socket: &Socket, local: SocketAddr) -> NTSTATUS {
-        match socket.with_real(|real| real.listen(BACKLOG)) {
+        let listens = socket.with_real(|real| {
+            if host::OLD_CONNECTIONS_BLOCK {
+                // Its connections have this from it, and don't block the next listener when they are over.
+                real.set_reuse_address(true)?;
+            }
+            real.listen(BACKLOG)
+        });
+        match listens {
             Some(Ok(())) => {
                 self.local = Some(local);
                 STATUS_SUCCESS
             }
-            Some(Err(error)) => address::bind_status(&error),
+            Some(Err(error)) => address::bind_status(&error, false),
             None => STATUS_FILE_FORCED_CLOSED,
         }
     }
@@ -603,6 +617,8 @@ fn indicate(socket: &Arc<Socket>, incoming: Incoming, inherited: u32) {
     let mut context = ptr::null_mut();
     let mut dispatch = ptr::null();
     let told = format_args!("a connection from {remote}");
+    // The driver may close it on another thread meanwhile: that lasts until the callback has returned, too.
+    accepted.took_off();
     // SAFETY: the driver gave the callback and its context, and keeps both until the socket is closed, which waits for this
     // call.
     let answer = callbacks::call("WskAcceptEvent", told, || unsafe {
@@ -624,9 +640,11 @@ fn indicate(socket: &Arc<Socket>, incoming: Incoming, inherited: u32) {
                 .set_pointers(unsafe { Pointers::given("WskAcceptEvent", context, dispatch) });
             connection.inherit_events(inherited | socket.static_events());
             connection::kick(&accepted);
+            accepted.landed();
         }
         // Documented: the subsystem closes the socket on the driver's behalf.
         STATUS_REQUEST_NOT_ACCEPTED => {
+            accepted.landed();
             connection::cancel_all(&accepted);
             accepted.discard();
         }

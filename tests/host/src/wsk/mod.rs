@@ -27,11 +27,14 @@ use crate::origin::Whose;
 use crate::pool::{self, Use};
 use crate::{irp, waits};
 
+pub(crate) use callbacks::calls as callbacks_called;
 pub(crate) use client::PROVIDER_DISPATCH;
 pub use deviation::Deviation;
 pub(crate) use deviation::{Deviations, ignores_cancel};
-pub(crate) use registration::{VERSION, attach, detach, set_available};
+pub(crate) use registration::{VERSION, attach, detach, is_registered, set_available};
 pub(crate) use request::complete_withheld;
+pub use resolution::UnknownName;
+pub(crate) use resolution::set_unknown_name;
 pub(crate) use socket::{SOCKETS, force_close_all};
 
 /// Whether sockets send and receive nothing.

@@ -2,7 +2,7 @@
 
 use core::ffi::c_void;
 use core::ptr;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -20,6 +20,7 @@ use crate::bugcheck::{bugcheck, violation};
 use crate::faults::{self, Resource};
 use crate::origin::{Origin, Whose};
 use crate::pool::{self, Block};
+use crate::stack_places::{self, User};
 use crate::table::Table;
 use crate::waits::{self, Waiting};
 use crate::{clock, irql, trace};
@@ -121,6 +122,8 @@ struct Registration {
 
 /// What a `WSK_REGISTRATION` holds while it is registered.
 const REGISTERED: u64 = 1;
+/// What it holds afterwards.
+const DEREGISTERED: u64 = 2;
 
 impl Registration {
     /// Stops when the driver has written what only WSK may.
@@ -147,10 +150,21 @@ impl Registration {
     }
 }
 
+/// Whether a client is registered with a `WSK_REGISTRATION` at an address.
+pub(crate) fn is_registered(address: usize, client: usize) -> bool {
+    let registrations = REGISTRATIONS.lock();
+    let registration = registrations.by_address.get(&address);
+    registration.is_some_and(|registration| Arc::as_ptr(&registration.client) as usize == client)
+}
+
 /// A block is being freed: nothing may lie in it that WSK keeps a pointer to.
 pub(crate) fn memory_freed(block: &Block) {
     let range = block.range();
-    for (address, registration) in &REGISTRATIONS.lock().by_address {
+    let mut registrations = REGISTRATIONS.lock();
+    registrations
+        .deregistered
+        .retain(|address| !range.contains(address));
+    for (address, registration) in &registrations.by_address {
         let what = if range.contains(address) {
             "a WSK_REGISTRATION that is registered"
         } else if range.contains(&(registration.client.dispatch as usize)) {
@@ -168,11 +182,25 @@ pub(crate) fn memory_freed(block: &Block) {
 
 struct Registrations {
     by_address: BTreeMap<usize, Registration>,
+    /// Where registrations were, as far as that memory wasn't freed or registered again.
+    deregistered: BTreeSet<usize>,
     available: bool,
+}
+
+impl Registrations {
+    /// Whether the client has deregistered, and has left the memory as it was since: it may still try to capture then.
+    fn is_deregistered(&self, address: usize) -> bool {
+        let place = address as *const WSK_REGISTRATION;
+        self.deregistered.contains(&address)
+            // SAFETY: the memory was that of a registration, and who asks has left it as it was.
+            && unsafe { (&raw const (*place).ReservedRegistrationState).read_volatile() }
+                == DEREGISTERED
+    }
 }
 
 static REGISTRATIONS: Mutex<Registrations> = Mutex::new(Registrations {
     by_address: BTreeMap::new(),
+    deregistered: BTreeSet::new(),
     available: true,
 });
 static CHANGED: Condvar = Condvar::new();
@@ -198,6 +226,11 @@ pub(crate) fn client(function: &str, client: *mut c_void) -> Arc<Client> {
             found.require_unchanged(function);
             found
         }
+        None if client.is_null() => bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, 0, 0, 0),
+            [],
+            "{function} was called without a client: Windows answers STATUS_INVALID_HANDLE"
+        ),
         None => bugcheck!(
             DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, client as usize, 0, 0),
             [],
@@ -267,6 +300,7 @@ pub(crate) fn leaks(whose: Whose) -> Vec<String> {
 pub(crate) fn reset() {
     let mut registrations = REGISTRATIONS.lock();
     registrations.by_address.clear();
+    registrations.deregistered.clear();
     registrations.available = true;
     CLIENTS.clear();
 }
@@ -338,8 +372,22 @@ export! {
             deregistering: false,
             origin: Origin::here("WskRegister"),
         };
+        registrations.deregistered.remove(&address);
+        let user = User::Registration {
+            address,
+            client: Arc::as_ptr(&registration.client) as usize,
+        };
+        let kept = [
+            (address, "the WSK_REGISTRATION"),
+            (registration.client.dispatch as usize, "the client dispatch table"),
+        ];
         registrations.by_address.insert(address, registration);
         drop(registrations);
+        for (place, what) in kept {
+            if stack_places::concerns(place) {
+                stack_places::watch(user, "WskRegister", place, what);
+            }
+        }
         trace::returned("WskRegister", STATUS_SUCCESS)
     }
 }
@@ -369,6 +417,10 @@ export! {
             }
         };
         let mut registrations = REGISTRATIONS.lock();
+        if registrations.is_deregistered(address) {
+            drop(registrations);
+            return trace::returned("WskCaptureProviderNPI", STATUS_DEVICE_NOT_READY);
+        }
         let registration = lookup("WskCaptureProviderNPI", &mut registrations, address);
         if registration.version != VERSION {
             drop(registrations);
@@ -478,10 +530,11 @@ export! {
             let pointer = Arc::as_ptr(&registration.client) as usize;
             let _ = CLIENTS.lock(pointer).remove(pointer);
         }
+        registrations.deregistered.insert(address);
         // SAFETY: the driver gives the memory until this call returns.
         unsafe {
             WskRegistration.write(WSK_REGISTRATION {
-                ReservedRegistrationState: 0,
+                ReservedRegistrationState: DEREGISTERED,
                 ReservedRegistrationContext: ptr::null_mut(),
                 ReservedRegistrationLock: 0,
             });

@@ -133,7 +133,7 @@ impl Request {
             bugcheck!(
                 DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, 0, 0, 0),
                 [],
-                "{function} was called without an IRP"
+                "{function} was called without an IRP: Windows answers STATUS_INVALID_PARAMETER"
             )
         }
         // SAFETY: the caller says so.

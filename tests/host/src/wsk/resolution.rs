@@ -4,7 +4,7 @@
 use core::ffi::c_void;
 use core::ptr;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, getaddrinfo, getnameinfo};
@@ -13,8 +13,8 @@ use wsk_sys::{
     ADDRINFOEXW, AF_INET, AF_INET6, AI_CANONNAME, AI_FQDN, AI_NUMERICHOST, AI_PASSIVE, EPROCESS,
     ETHREAD, GUID, IRP, NI_NUMERICHOST, NI_NUMERICSERV, NS_ALL, NS_DNS, NTSTATUS, SOCK_STREAM,
     SOCKADDR, STATUS_BUFFER_TOO_SMALL, STATUS_CANCELLED, STATUS_INSUFFICIENT_RESOURCES,
-    STATUS_INVALID_PARAMETER, STATUS_NO_MATCH, STATUS_NOT_SUPPORTED, STATUS_PENDING,
-    STATUS_SUCCESS, STATUS_UNSUCCESSFUL, UNICODE_STRING,
+    STATUS_INVALID_PARAMETER, STATUS_NO_MATCH, STATUS_NOT_FOUND, STATUS_NOT_SUPPORTED,
+    STATUS_PENDING, STATUS_SUCCESS, STATUS_UNSUCCESSFUL, UNICODE_STRING,
 };
 
 use super::address::{self, Family};
@@ -102,9 +102,40 @@ fn hand_over(number: u64, answer: impl FnOnce(Request)) {
     }
 }
 
+/// What becomes of a name that nobody knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UnknownName {
+    /// As documented: `STATUS_NO_MATCH`, and the information is the status once more.
+    #[default]
+    NoMatch,
+    /// As was seen on Windows from 8 on: `STATUS_NOT_FOUND`, and the information is 0.
+    NotFound,
+}
+
+static NOT_FOUND: AtomicBool = AtomicBool::new(false);
+
+/// Chooses what becomes of names that nobody knows.
+pub(crate) fn set_unknown_name(unknown: UnknownName) {
+    NOT_FOUND.store(unknown == UnknownName::NotFound, Ordering::Relaxed);
+}
+
+/// The status for a name that nobody knows.
+fn unknown_name() -> NTSTATUS {
+    if NOT_FOUND.load(Ordering::Relaxed) {
+        STATUS_NOT_FOUND
+    } else {
+        STATUS_NO_MATCH
+    }
+}
+
 /// Completes a request of name resolution; the information is the status once more, as documented.
 fn complete(request: Request, plan: Plan, status: NTSTATUS, pending: bool) -> NTSTATUS {
-    let information = status.0.cast_unsigned() as usize;
+    let information = if status == STATUS_NOT_FOUND {
+        0
+    } else {
+        status.0.cast_unsigned() as usize
+    };
     if pending {
         request.complete_later(plan.when(), status, information);
         STATUS_PENDING
@@ -344,7 +375,7 @@ impl Question {
 
     fn ask(&self) -> Result<Vec<Found>, NTSTATUS> {
         if self.is_invalid() {
-            return Err(STATUS_NO_MATCH);
+            return Err(unknown_name());
         }
         let (mut node, mut service) = (self.node.as_deref(), self.service.as_deref());
         let mut flags = self.flags;
@@ -373,7 +404,7 @@ impl Question {
             })
             .collect();
         if found.is_empty() {
-            return Err(STATUS_NO_MATCH);
+            return Err(unknown_name());
         }
         if localhost
             && self.flags & NAMED != 0
@@ -390,11 +421,11 @@ fn status_of(error: &LookupError) -> NTSTATUS {
     use LookupErrorKind as Kind;
     match error.kind() {
         // That a name doesn't exist can't always be told from that nobody could be asked.
-        Kind::NoName | Kind::NoData | Kind::Service | Kind::Again | Kind::Fail => STATUS_NO_MATCH,
+        Kind::NoName | Kind::NoData | Kind::Service | Kind::Again | Kind::Fail => unknown_name(),
         Kind::Badflags => STATUS_INVALID_PARAMETER,
         Kind::Family | Kind::Socktype => STATUS_NOT_SUPPORTED,
         Kind::Memory => STATUS_INSUFFICIENT_RESOURCES,
-        _ if error.error_num() == host::ADDRESS_FAMILY_UNKNOWN => STATUS_NO_MATCH,
+        _ if error.error_num() == host::ADDRESS_FAMILY_UNKNOWN => unknown_name(),
         _ => STATUS_UNSUCCESSFUL,
     }
 }

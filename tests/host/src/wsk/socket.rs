@@ -31,7 +31,7 @@ use super::listen::{self, Listening};
 use super::network::Interest;
 use super::registration::{self, Client};
 use super::request::{Request, Uses};
-use super::{indication, network};
+use super::{host, indication, network};
 use crate::address_space::require_nonpaged;
 use crate::bugcheck::{bugcheck, violation};
 use crate::kernel::windows_version;
@@ -232,15 +232,32 @@ impl Socket {
 
     /// Binds the host's socket, and gives the address that it got.
     pub(crate) fn bind_real(&self, address: SocketAddr) -> Result<SocketAddr, NTSTATUS> {
+        let shares = self.options.lock().shares();
+        let connects = !matches!(self.category, Category::Basic | Category::Datagram(_));
+        let to = address.into();
         let bound = self.with_real(|real| {
-            real.bind(&address.into())?;
+            match real.bind(&to) {
+                Err(error)
+                    if error.kind() == io::ErrorKind::AddrInUse
+                        && connects
+                        && host::OLD_CONNECTIONS_BLOCK =>
+                {
+                    // What is left of connections of an earlier listener is no obstacle on Windows.
+                    real.set_reuse_address(true)?;
+                    if let Err(error) = real.bind(&to) {
+                        real.set_reuse_address(shares)?;
+                        return Err(error);
+                    }
+                }
+                outcome => outcome?,
+            }
             real.local_addr()?
                 .as_socket()
                 .ok_or_else(|| io::Error::from(io::ErrorKind::Unsupported))
         });
         match bound {
             Some(Ok(local)) => Ok(local),
-            Some(Err(error)) => Err(address::bind_status(&error)),
+            Some(Err(error)) => Err(address::bind_status(&error, shares)),
             None => Err(STATUS_FILE_FORCED_CLOSED),
         }
     }
@@ -787,6 +804,9 @@ impl Category {
     }
 }
 
+/// Stands beside the flags of the categories for a listening socket over UDP, of which only the name makes sense.
+const LISTEN_FOR_DATAGRAMS: u32 = 1 << 31 | WSK_FLAG_LISTEN_SOCKET;
+
 /// Checks what a driver wants to have made.
 pub(crate) fn check_kind(
     family: u16,
@@ -798,6 +818,14 @@ pub(crate) fn check_kind(
     let wanted = match flags {
         // Documented: there is no such category before Windows 10, version 1703.
         WSK_FLAG_STREAM_SOCKET if windows_version().2 < 15063 => None,
+        // Seen on Windows: it can be made, and then not bound.
+        WSK_FLAG_LISTEN_SOCKET if kind == SOCK_DGRAM => {
+            return if protocol == UDP {
+                Ok((family, LISTEN_FOR_DATAGRAMS))
+            } else {
+                Err(STATUS_INVALID_PARAMETER)
+            };
+        }
         WSK_FLAG_LISTEN_SOCKET | WSK_FLAG_CONNECTION_SOCKET | WSK_FLAG_STREAM_SOCKET => {
             Some((SOCK_STREAM, TCP))
         }
@@ -844,9 +872,13 @@ pub(crate) fn make(
             (&raw const datagram::DISPATCH).cast(),
             Category::Datagram(Datagram::new(pointers, events)),
         ),
-        WSK_FLAG_LISTEN_SOCKET => (
+        WSK_FLAG_LISTEN_SOCKET | LISTEN_FOR_DATAGRAMS => (
             (&raw const listen::DISPATCH).cast(),
-            Category::Listen(Listening::new(pointers, events)),
+            Category::Listen(Listening::new(
+                pointers,
+                events,
+                flags == LISTEN_FOR_DATAGRAMS,
+            )),
         ),
         WSK_FLAG_STREAM_SOCKET => {
             let (connect, listen) = listen::stream_pointers(pointers);
@@ -854,7 +886,7 @@ pub(crate) fn make(
                 (&raw const listen::STREAM_DISPATCH).cast(),
                 Category::Stream(
                     Connection::new(connect, events),
-                    Listening::new(listen, events),
+                    Listening::new(listen, events, false),
                 ),
             )
         }

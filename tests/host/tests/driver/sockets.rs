@@ -199,6 +199,7 @@ macro_rules! category {
                     &mut value,
                 ) {
                     (STATUS_SUCCESS, 4) => Ok(u32::from_ne_bytes(value)),
+                    (STATUS_SUCCESS, 1) => Ok(value[0].into()),
                     (status, _) => Err(status),
                 }
             }

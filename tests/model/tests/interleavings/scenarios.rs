@@ -1,442 +1,845 @@
-//! What is done with operations and pools, each under the rules `R`. Each scenario asserts what must hold in every
-//! interleaving; what loom finds wrong by itself (races, deadlocks) it reports by a panic.
+//! What is done with operations and pools. Each scenario asserts what must hold in every interleaving; what loom finds wrong by itself
+//! (races, deadlocks) it reports by a panic.
 
+use std::future::Future;
 use std::mem::forget;
+use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 use loom::thread::{self, JoinHandle};
-use wsk_model::Rules;
-use wsk_model::kernel::{Limit, Status, Task};
-use wsk_model::operation::{Block, Flight, Payload, Queue};
-use wsk_model::pool::Pool;
-use wsk_model::prepared::{Prepared, PreparedPool, Started};
-use wsk_model::scope::Pending;
-use wsk_model::socket::Socket;
+use wsk_model::events::{Indication, ReceiveFromEvent, Verdict};
+use wsk_model::operation::{
+    Ended, Finished, InFlight, Operations, Prepared, PreparedPool, Started,
+};
+use wsk_model::request::SendingTo;
+use wsk_model::{
+    BufferPool, DatagramSocket, Error, Extent, Family, Lock, NonPagedBuffer, Provider,
+    ReceiveBuffer, Received, Registration, SendBuffer, Signal, Wait, be_impatient, closed, left,
+    next_request, tell,
+};
 
 type Drops = Arc<AtomicUsize>;
+type Receiving = wsk_model::request::ReceivingFrom;
 
-fn drops() -> Drops {
-    Drops::default()
+/// A wait that ends at any moment.
+const NOW: Duration = Duration::from_millis(1);
+
+fn to() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 9))
 }
 
 fn dropped(drops: &Drops) -> usize {
     drops.load(Ordering::Relaxed)
 }
 
-/// A request, and the thread on which the provider completes it.
-fn request<R: Rules>(drops: &Drops) -> (Arc<Block<R>>, Flight<R>, JoinHandle<()>) {
-    let block = Block::<R>::new(true);
-    let flight = block.start(Payload::new(drops), None);
-    let provider = {
-        let block = block.clone();
-        thread::spawn(move || block.complete(Status::Success))
-    };
-    (block, flight, provider)
+/// A buffer, which the provider writes, and whose drop is counted.
+struct Payload {
+    buffer: NonPagedBuffer,
+    drops: Drops,
 }
 
-/// A request that can be cancelled.
-fn cancellable<R: Rules>(drops: &Drops) -> (Arc<Block<R>>, Flight<R>, JoinHandle<()>) {
-    let block = Block::<R>::new(true);
-    let flight = block.start(Payload::new(drops), None);
-    let queue = Queue::of(&block);
-    let provider = thread::spawn(move || queue.complete());
-    (block, flight, provider)
+impl Payload {
+    fn new(drops: &Drops) -> Self {
+        Self {
+            buffer: NonPagedBuffer::new(1).unwrap(),
+            drops: drops.clone(),
+        }
+    }
+
+    /// What the provider has written, which is read as whoever has it may.
+    fn value(&self) -> u8 {
+        let bytes = self.buffer.as_slice();
+        wsk_model::read(bytes.as_ptr().addr(), || bytes[0])
+    }
+
+    /// Writes it as whoever has it may.
+    fn set(&mut self, value: u8) {
+        let bytes = self.buffer.as_mut_slice();
+        wsk_model::write(bytes.as_ptr().addr(), || bytes[0] = value);
+    }
 }
 
-fn take<R: Rules>(flight: Flight<R>, drops: &Drops) {
-    let (payload, status) = flight.finish_and_free();
-    assert_eq!((payload.value, status), (1, Status::Success));
-    assert_eq!(dropped(drops), 0);
+impl Drop for Payload {
+    fn drop(&mut self) {
+        // Used at the time of its end, by who has it then.
+        self.set(0);
+        // Not loom's: it orders nothing.
+        self.drops.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
-/// The end of a scenario with one request: everything went once.
-fn gone<R: Rules>(block: &Block<R>, drops: &Drops) {
-    assert!(block.memory.is_freed());
+// SAFETY: the promise is that of the buffer inside.
+unsafe impl SendBuffer for Payload {
+    unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+        // SAFETY: the caller keeps the same contract.
+        unsafe { SendBuffer::lock(&self.buffer, lock) }
+    }
+
+    fn abandon(&self) -> bool {
+        SendBuffer::abandon(&self.buffer)
+    }
+}
+
+// SAFETY: the promise is that of the buffer inside.
+unsafe impl ReceiveBuffer for Payload {
+    unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+        // SAFETY: the caller keeps the same contract.
+        unsafe { ReceiveBuffer::lock_mut(&mut self.buffer, lock) }
+    }
+
+    fn abandon(&self) -> bool {
+        ReceiveBuffer::abandon(&self.buffer)
+    }
+}
+
+/// A driver that has registered, with a socket.
+struct Driver {
+    socket: DatagramSocket,
+    provider: Provider,
+    registration: Registration,
+}
+
+fn driver() -> Driver {
+    let registration = Registration::new().unwrap();
+    let provider = registration.capture(Wait::Forever).unwrap();
+    let socket = DatagramSocket::open(&provider, Family::V4).unwrap();
+    socket.bind(to()).unwrap();
+    Driver {
+        socket,
+        provider,
+        registration,
+    }
+}
+
+impl Driver {
+    fn send(&self, drops: &Drops) -> InFlight<SendingTo, Payload> {
+        let started = self.socket.send_to(Payload::new(drops), to()).start();
+        started.map_err(|refused| refused.error).unwrap()
+    }
+
+    fn receive(&self, drops: &Drops) -> InFlight<Receiving, Payload> {
+        let started = self.socket.receive_from(Payload::new(drops)).start();
+        started.map_err(|refused| refused.error).unwrap()
+    }
+
+    /// Unloads: nothing is left but so many blocks.
+    fn unload(self, blocks: usize) {
+        let Self {
+            socket,
+            provider,
+            registration,
+        } = self;
+        drop((socket, provider));
+        assert_eq!(closed(), 1);
+        drop(registration);
+        assert_eq!(left(), blocks, "blocks of pool are left");
+    }
+}
+
+/// The thread on which the provider completes the request that was just made.
+fn completing() -> JoinHandle<()> {
+    let made = next_request();
+    thread::spawn(move || made.succeed())
+}
+
+/// As [`completing`], of a request that can be cancelled.
+fn completing_unless_cancelled() -> JoinHandle<()> {
+    let made = next_request().cancellable();
+    thread::spawn(move || made.succeed_unless_cancelled())
+}
+
+/// A send that was started, and the thread on which the provider completes it.
+fn started(drops: &Drops) -> (Driver, InFlight<SendingTo, Payload>, JoinHandle<()>) {
+    let driver = driver();
+    let flight = driver.send(drops);
+    (driver, flight, completing())
+}
+
+/// A receive that was started, which can be cancelled.
+fn cancellable(drops: &Drops) -> (Driver, InFlight<Receiving, Payload>, JoinHandle<()>) {
+    let driver = driver();
+    let flight = driver.receive(drops);
+    (driver, flight, completing_unless_cancelled())
+}
+
+fn taken(finished: Finished<usize, Payload>, drops: &Drops) {
+    assert_eq!(finished.result.unwrap(), 1);
+    assert_eq!(finished.buffer.unwrap().value(), 1);
     assert_eq!(dropped(drops), 1);
 }
 
-fn poll_once<R: Rules>(flight: &mut Flight<R>) -> (bool, Arc<Task>) {
-    let task = Task::new();
+/// Takes a send that has completed.
+fn take(flight: InFlight<SendingTo, Payload>, drops: &Drops) {
+    let Ok(finished) = flight.try_take() else {
+        panic!("it has completed");
+    };
+    taken(finished, drops);
+}
+
+/// The end of a scenario with one request: everything went once.
+fn gone(driver: Driver, provider: JoinHandle<()>, drops: &Drops) {
+    provider.join().unwrap();
+    assert_eq!(dropped(drops), 1);
+    driver.unload(0);
+}
+
+/// A task that sleeps until it is woken.
+struct Task(Signal);
+
+impl Task {
+    fn new() -> Arc<Self> {
+        Arc::new(Self(Signal::new(true)))
+    }
+
+    fn sleep(&self) {
+        self.0.wait(false);
+    }
+
+    fn was_woken(&self) -> bool {
+        self.0.wait(true)
+    }
+}
+
+impl Wake for Task {
+    fn wake(self: Arc<Self>) {
+        self.0.set();
+    }
+}
+
+fn poll<F: Future + Unpin>(future: &mut F, task: &Arc<Task>) -> Poll<F::Output> {
     let waker = Waker::from(task.clone());
-    let ready = flight.poll(&Context::from_waker(&waker)).is_ready();
-    (ready, task)
+    pin!(future).poll(&mut Context::from_waker(&waker))
 }
 
-pub(crate) fn inline_and_take<R: Rules>() {
-    let drops = drops();
-    let block = Block::<R>::new(true);
-    let mut flight = block.start(Payload::new(&drops), None);
+/// Polls once, with a task of its own.
+fn poll_once<F: Future + Unpin>(future: &mut F) -> (Option<F::Output>, Arc<Task>) {
+    let task = Task::new();
+    match poll(future, &task) {
+        Poll::Ready(output) => (Some(output), task),
+        Poll::Pending => (None, task),
+    }
+}
+
+fn sleep_until<F: Future + Unpin>(future: &mut F, task: &Arc<Task>) -> F::Output {
+    loop {
+        if let Poll::Ready(output) = poll(future, task) {
+            return output;
+        }
+        task.sleep();
+        // Woken by itself it looks again and again: let the others run.
+        thread::yield_now();
+    }
+}
+
+/// Waits as an executor does, with a task of its own.
+fn block_on_it<F: Future + Unpin>(future: F) -> F::Output {
+    let mut future = future;
+    sleep_until(&mut future, &Task::new())
+}
+
+pub(crate) fn inline_and_take() {
+    let drops = Drops::default();
+    let driver = driver();
+    let flight = driver.send(&drops);
     assert!(!flight.is_completed());
-    block.complete(Status::Success);
-    assert!(flight.is_completed() && flight.wait(Limit::Now) && poll_once(&mut flight).0);
+    next_request().succeed();
+    assert!(flight.is_completed());
     take(flight, &drops);
-    gone(&block, &drops);
+    driver.unload(0);
 }
 
-pub(crate) fn look_and_take<R: Rules>() {
-    let drops = drops();
-    let (block, flight, provider) = request::<R>(&drops);
+pub(crate) fn look_and_take() {
+    let drops = Drops::default();
+    let (driver, flight, provider) = started(&drops);
     while !flight.is_completed() {
         thread::yield_now();
     }
     take(flight, &drops);
-    provider.join().unwrap();
-    gone(&block, &drops);
+    gone(driver, provider, &drops);
 }
 
-pub(crate) fn look_and_leave<R: Rules>() {
-    let drops = drops();
-    let (block, flight, provider) = request::<R>(&drops);
+pub(crate) fn look_and_leave() {
+    let drops = Drops::default();
+    let (driver, flight, provider) = started(&drops);
     if flight.is_completed() {
         take(flight, &drops);
     } else {
-        flight.detach();
+        drop(flight);
     }
-    provider.join().unwrap();
-    gone(&block, &drops);
+    gone(driver, provider, &drops);
 }
 
-pub(crate) fn wait<R: Rules>() {
-    let drops = drops();
-    let (block, flight, provider) = request::<R>(&drops);
-    assert!(flight.wait(Limit::Never));
-    take(flight, &drops);
-    provider.join().unwrap();
-    gone(&block, &drops);
+pub(crate) fn wait() {
+    let drops = Drops::default();
+    let (driver, flight, provider) = started(&drops);
+    taken(flight.wait().unwrap(), &drops);
+    gone(driver, provider, &drops);
 }
 
-/// Waits with a time-out, then without, and uses the block again: the event of the first request is not that of the second.
-pub(crate) fn wait_give_up_and_reuse<R: Rules>() {
-    let drops = drops();
-    let (block, flight, provider) = request::<R>(&drops);
-    if !flight.wait(Limit::Now) {
-        assert!(flight.wait(Limit::Never));
+/// The call that waits, with an operation that is used again: the event of the first request is not that of the second.
+pub(crate) fn wait_in_the_call() {
+    let drops = Drops::default();
+    let driver = driver();
+    let mut payload = Payload::new(&drops);
+    let provider = thread::spawn(|| {
+        for _ in 0..2 {
+            next_request().succeed();
+        }
+    });
+    for value in 1..3 {
+        assert_eq!(driver.socket.send_to(&payload, to()).wait().unwrap(), 1);
+        assert_eq!(payload.value(), value, "completed once");
+        payload.set(value);
     }
-    let (block_again, payload, status) = flight.finish();
-    assert_eq!((payload.value, status), (1, Status::Success));
     drop(payload);
-    let again = block_again.start(Payload::new(&drops), None);
-    let second = thread::spawn(move || block_again.complete(Status::Success));
-    assert!(again.wait(Limit::Never));
-    let (payload, status) = again.finish_and_free();
-    assert_eq!((payload.value, status), (1, Status::Success));
-    drop(payload);
-    provider.join().unwrap();
+    gone(driver, provider, &drops);
+}
+
+/// Waits with a time-out, then without, and uses the operation again: the event of the first request is not that of the second.
+pub(crate) fn wait_give_up_and_reuse() {
+    let drops = Drops::default();
+    let driver = driver();
+    let operations = Operations::new(&driver.provider, 1).unwrap();
+    let start = || {
+        let request = driver.socket.send_to(Payload::new(&drops), to());
+        let started = request.from(&operations).start();
+        started.map_err(|refused| refused.error).unwrap()
+    };
+    let (flight, first) = (start(), completing());
+    let finished = match flight.wait_timeout(NOW) {
+        Ok(finished) => finished,
+        Err((_, flight)) => flight.wait().unwrap(),
+    };
+    assert_eq!(finished.buffer.unwrap().value(), 1);
+    let (flight, second) = (start(), completing());
+    let finished = flight.wait().unwrap();
+    assert_eq!(finished.result.unwrap(), 1);
+    assert_eq!(finished.buffer.unwrap().value(), 1);
+    first.join().unwrap();
     second.join().unwrap();
-    assert!(block.memory.is_freed());
     assert_eq!(dropped(&drops), 2);
+    drop(operations);
+    driver.unload(0);
 }
 
-pub(crate) fn give_up_and_take_or_leave<R: Rules>() {
-    let drops = drops();
-    let (block, flight, provider) = request::<R>(&drops);
-    if flight.wait(Limit::Now) {
-        take(flight, &drops);
-    } else {
-        flight.detach();
+pub(crate) fn give_up_and_take_or_leave() {
+    let drops = Drops::default();
+    let (driver, flight, provider) = started(&drops);
+    match flight.wait_timeout(NOW) {
+        Ok(finished) => taken(finished, &drops),
+        Err((_, flight)) => drop(flight),
     }
-    provider.join().unwrap();
-    gone(&block, &drops);
+    gone(driver, provider, &drops);
+}
+
+fn received(result: &Result<Received, Error>, payload: &Payload) {
+    assert_eq!(payload.value(), 1, "completed once");
+    assert!(matches!(
+        result,
+        Ok(_) | Err(Error::TimedOut { .. } | Error::Call { .. })
+    ));
 }
 
 /// The call that waits: a time-out cancels, and the completion is waited for.
-pub(crate) fn time_out_and_cancel<R: Rules>() {
-    let drops = drops();
-    let (block, flight, provider) = cancellable::<R>(&drops);
-    if !flight.wait(Limit::Now) {
-        flight.cancel();
-        assert!(flight.wait(Limit::Never));
-    }
-    let (payload, status) = flight.finish_and_free();
-    assert_eq!(payload.value, 1, "completed once");
-    assert_ne!(status, Status::Unsuccessful);
+pub(crate) fn time_out_and_cancel() {
+    let drops = Drops::default();
+    let driver = driver();
+    let mut payload = Payload::new(&drops);
+    let provider = thread::spawn(|| next_request().cancellable().succeed_unless_cancelled());
+    let result = driver.socket.receive_from(&mut payload).wait_timeout(NOW);
+    received(&result, &payload);
     drop(payload);
-    provider.join().unwrap();
-    gone(&block, &drops);
+    gone(driver, provider, &drops);
 }
 
-pub(crate) fn block_on<R: Rules>() {
-    let drops = drops();
-    let (block, flight, provider) = request::<R>(&drops);
-    take(flight.block_on(), &drops);
-    provider.join().unwrap();
-    gone(&block, &drops);
+pub(crate) fn block_on() {
+    let drops = Drops::default();
+    let (driver, flight, provider) = started(&drops);
+    taken(block_on_it(flight), &drops);
+    gone(driver, provider, &drops);
 }
 
 /// A second waker takes the place of the first, and is the one that is woken.
-pub(crate) fn two_wakers<R: Rules>() {
-    let drops = drops();
-    let (block, mut flight, provider) = request::<R>(&drops);
-    if poll_once(&mut flight).0 {
-        take(flight, &drops);
-    } else {
-        take(flight.block_on(), &drops);
+pub(crate) fn two_wakers() {
+    let drops = Drops::default();
+    let (driver, mut flight, provider) = started(&drops);
+    match poll_once(&mut flight).0 {
+        Some(finished) => taken(finished, &drops),
+        None => taken(block_on_it(flight), &drops),
     }
-    provider.join().unwrap();
-    gone(&block, &drops);
+    gone(driver, provider, &drops);
 }
 
 /// A waker that stays is woken, whoever looks at the operation besides.
-pub(crate) fn poll_and_sleep<R: Rules>() {
-    let drops = drops();
-    let (block, mut flight, provider) = request::<R>(&drops);
-    let (ready, task) = poll_once(&mut flight);
-    if !ready {
-        task.sleep();
-        while !flight.is_completed() {
-            thread::yield_now();
+pub(crate) fn poll_and_sleep() {
+    let drops = Drops::default();
+    let (driver, mut flight, provider) = started(&drops);
+    match poll_once(&mut flight) {
+        (Some(finished), _) => taken(finished, &drops),
+        (None, task) => {
+            task.sleep();
+            while !flight.is_completed() {
+                thread::yield_now();
+            }
+            take(flight, &drops);
         }
     }
-    take(flight, &drops);
-    provider.join().unwrap();
-    gone(&block, &drops);
+    gone(driver, provider, &drops);
 }
 
-pub(crate) fn poll_and_wait<R: Rules>() {
-    let drops = drops();
-    let (block, mut flight, provider) = request::<R>(&drops);
-    poll_once(&mut flight);
-    assert!(flight.wait(Limit::Never));
-    take(flight, &drops);
-    provider.join().unwrap();
-    gone(&block, &drops);
-}
-
-pub(crate) fn poll_give_up_and_leave<R: Rules>() {
-    let drops = drops();
-    let (block, mut flight, provider) = request::<R>(&drops);
-    poll_once(&mut flight);
-    if flight.wait(Limit::Now) {
-        take(flight, &drops);
-    } else {
-        poll_once(&mut flight);
-        flight.detach();
+pub(crate) fn poll_and_wait() {
+    let drops = Drops::default();
+    let (driver, mut flight, provider) = started(&drops);
+    let (finished, task) = poll_once(&mut flight);
+    match finished {
+        Some(finished) => taken(finished, &drops),
+        None => taken(flight.wait().unwrap(), &drops),
     }
-    provider.join().unwrap();
-    gone(&block, &drops);
-}
-
-pub(crate) fn leave<R: Rules>() {
-    let drops = drops();
-    let (block, flight, provider) = request::<R>(&drops);
-    flight.detach();
-    provider.join().unwrap();
-    gone(&block, &drops);
-}
-
-pub(crate) fn poll_and_leave<R: Rules>() {
-    let drops = drops();
-    let (block, mut flight, provider) = request::<R>(&drops);
-    let (_, task) = poll_once(&mut flight);
-    flight.detach();
-    provider.join().unwrap();
-    gone(&block, &drops);
+    gone(driver, provider, &drops);
     // Nothing has kept the waker: only this test has the task.
-    assert_eq!(Arc::strong_count(&task), 1);
+    assert_eq!(Arc::strong_count(&task), 1, "a waker was left in its place");
+}
+
+/// Who polled is woken, though somebody has waited for a while since.
+pub(crate) fn poll_wait_a_while_and_sleep() {
+    let drops = Drops::default();
+    let (driver, mut flight, provider) = started(&drops);
+    let (finished, task) = poll_once(&mut flight);
+    if let Some(finished) = finished {
+        taken(finished, &drops);
+    } else {
+        match flight.wait_timeout(NOW) {
+            Ok(finished) => taken(finished, &drops),
+            Err((_, flight)) => {
+                task.sleep();
+                while !flight.is_completed() {
+                    thread::yield_now();
+                }
+                take(flight, &drops);
+            }
+        }
+    }
+    gone(driver, provider, &drops);
+}
+
+pub(crate) fn poll_give_up_and_leave() {
+    let drops = Drops::default();
+    let (driver, mut flight, provider) = started(&drops);
+    match poll_once(&mut flight).0 {
+        Some(finished) => taken(finished, &drops),
+        None => match flight.wait_timeout(NOW) {
+            Ok(finished) => taken(finished, &drops),
+            Err((_, mut flight)) => drop((poll_once(&mut flight), flight)),
+        },
+    }
+    gone(driver, provider, &drops);
+}
+
+pub(crate) fn leave() {
+    let drops = Drops::default();
+    let (driver, flight, provider) = started(&drops);
+    drop(flight);
+    gone(driver, provider, &drops);
+}
+
+pub(crate) fn poll_and_leave() {
+    let drops = Drops::default();
+    let (driver, mut flight, provider) = started(&drops);
+    let (finished, task) = poll_once(&mut flight);
+    drop((finished, flight));
+    gone(driver, provider, &drops);
+    assert_eq!(Arc::strong_count(&task), 1, "a waker was left in its place");
 }
 
 /// The handle is forgotten: what the operation has is never freed, early or late.
-pub(crate) fn forget_it<R: Rules>() {
-    for polled in [false, true] {
-        let drops = drops();
-        let (block, mut flight, provider) = request::<R>(&drops);
-        let woken = polled.then(|| poll_once(&mut flight));
-        forget(flight);
-        provider.join().unwrap();
-        assert!(!block.memory.is_freed());
-        assert_eq!(dropped(&drops), 0);
-        if let Some((ready, task)) = woken {
-            assert!(ready != task.was_woken(), "woken exactly if it was pending");
-        }
-    }
+pub(crate) fn forget_it() {
+    let drops = Drops::default();
+    let (driver, mut flight, provider) = started(&drops);
+    let (finished, task) = poll_once(&mut flight);
+    let ready = finished.is_some();
+    drop(finished);
+    forget(flight);
+    provider.join().unwrap();
+    assert!(ready != task.was_woken(), "woken exactly if it was pending");
+    assert_eq!(dropped(&drops), usize::from(ready));
+    // The operation and its buffer.
+    driver.unload(if ready { 0 } else { 2 });
 }
 
-pub(crate) fn cancel_and_wait<R: Rules>() {
-    let drops = drops();
-    let (block, flight, provider) = cancellable::<R>(&drops);
+pub(crate) fn cancel_and_wait() {
+    let drops = Drops::default();
+    let (driver, flight, provider) = cancellable(&drops);
     flight.cancel();
     flight.cancel();
-    assert!(flight.wait(Limit::Never));
-    let (payload, status) = flight.finish_and_free();
-    assert_eq!(payload.value, 1, "completed once");
-    assert_ne!(status, Status::Unsuccessful);
-    drop(payload);
-    provider.join().unwrap();
-    gone(&block, &drops);
+    let finished = flight.wait().unwrap();
+    received(&finished.result, finished.buffer.as_ref().unwrap());
+    drop(finished);
+    gone(driver, provider, &drops);
 }
 
 /// Cancelling a request that has completed meanwhile does nothing to the next one with the same IRP.
-pub(crate) fn cancel_and_reuse<R: Rules>() {
-    let drops = drops();
-    let (block, flight, provider) = cancellable::<R>(&drops);
+pub(crate) fn cancel_and_reuse() {
+    let drops = Drops::default();
+    let driver = driver();
+    let operations = Operations::new(&driver.provider, 1).unwrap();
+    let start = || {
+        let request = driver.socket.receive_from(Payload::new(&drops));
+        let started = request.from(&operations).start();
+        let flight = started.map_err(|refused| refused.error).unwrap();
+        (flight, completing_unless_cancelled())
+    };
+    let (flight, first) = start();
     flight.cancel();
-    assert!(flight.wait(Limit::Never));
-    let (again, payload, _) = flight.finish();
-    drop(payload);
-    let flight = again.start(Payload::new(&drops), None);
-    let queue = Queue::of(&again);
-    provider.join().unwrap();
-    let provider = thread::spawn(move || queue.complete());
-    flight.cancel_and_detach();
-    provider.join().unwrap();
-    assert!(block.memory.is_freed());
+    let finished = flight.wait().unwrap();
+    received(&finished.result, finished.buffer.as_ref().unwrap());
+    drop(finished);
+    let (flight, second) = start();
+    first.join().unwrap();
+    drop(flight);
+    second.join().unwrap();
     assert_eq!(dropped(&drops), 2);
-    assert_eq!(block.irp.generation(), 2);
+    drop(operations);
+    driver.unload(0);
 }
 
 /// A receive that is dropped: cancelled, then left.
-pub(crate) fn cancel_and_leave<R: Rules>() {
-    let drops = drops();
-    let (block, mut flight, provider) = cancellable::<R>(&drops);
-    poll_once(&mut flight);
-    flight.cancel_and_detach();
-    provider.join().unwrap();
-    gone(&block, &drops);
+pub(crate) fn cancel_and_leave() {
+    let drops = Drops::default();
+    let (driver, mut flight, provider) = cancellable(&drops);
+    let polled = poll_once(&mut flight);
+    drop((polled, flight));
+    gone(driver, provider, &drops);
 }
 
-/// A pooled operation is dropped while another thread waits for its slot, and uses it as soon as it is back.
-pub(crate) fn cancel_and_leave_pooled<R: Rules>() {
-    let drops = drops();
-    let pool = Pool::<R>::new(1);
-    let pooled = pool.take().unwrap();
-    let block = pooled.block();
-    let flight = pooled.start(Payload::new(&drops));
-    let queue = Queue::of(&block);
-    let provider = thread::spawn(move || queue.complete());
+/// A pooled operation is dropped while another thread waits for it, and uses it as soon as it is back.
+pub(crate) fn cancel_and_leave_pooled() {
+    let drops = Drops::default();
+    let driver = driver();
+    let operations = Operations::new(&driver.provider, 1).unwrap();
+    let request = driver.socket.receive_from(Payload::new(&drops));
+    let Ok(flight) = request.from(&operations).start() else {
+        panic!("there is one");
+    };
+    let provider = completing_unless_cancelled();
     let next = {
-        let (pool, drops) = (pool.clone(), drops.clone());
+        let (socket, operations, drops) =
+            (driver.socket.clone(), operations.clone(), drops.clone());
         thread::spawn(move || {
-            let Some(mut pooled) = pool.take() else {
-                return false;
+            let request = socket.receive_from(Payload::new(&drops));
+            let Ok(flight) = request.from(&operations).start() else {
+                return;
             };
-            pooled.write();
-            let block = pooled.block();
-            let flight = pooled.start(Payload::new(&drops));
-            block.complete(Status::Success);
-            let (_, mut payload, status) = flight.finish();
-            assert_eq!((payload.value, status), (1, Status::Success));
-            payload.slot.as_mut().unwrap().write();
-            true
+            next_request().succeed();
+            let Ok(finished) = flight.try_take() else {
+                panic!("its own completion");
+            };
+            assert_eq!(finished.buffer.unwrap().value(), 1, "completed once");
         })
     };
-    flight.cancel_and_detach();
+    drop(flight);
     provider.join().unwrap();
-    let used = next.join().unwrap();
-    assert_eq!(dropped(&drops), 1 + usize::from(used));
-    assert!(pool.take().is_some(), "the slot is back");
+    next.join().unwrap();
+    assert_eq!(dropped(&drops), 2);
+    assert!(operations.is_idle(), "the slot is back");
+    drop(operations);
+    driver.unload(0);
 }
 
-/// A pooled operation that was polled is dropped; the next holder of the slot waits for its own.
-pub(crate) fn leave_pooled<R: Rules>() {
-    let drops = drops();
-    let pool = Pool::<R>::new(1);
-    let pooled = pool.take().unwrap();
-    let block = pooled.block();
-    let mut flight = pooled.start(Payload::new(&drops));
-    assert!(pool.take().is_none());
-    let provider = thread::spawn(move || block.complete(Status::Success));
-    poll_once(&mut flight);
-    flight.detach();
-    let mut pooled = pool.take_within(Limit::Never).unwrap();
-    pooled.write();
-    let block = pooled.block();
-    let flight = pooled.start(Payload::new(&drops));
-    block.complete(Status::Success);
+/// A pooled operation that was polled is dropped; the next holder of it waits for its own.
+pub(crate) fn leave_pooled() {
+    let drops = Drops::default();
+    let driver = driver();
+    let operations = Operations::new(&driver.provider, 1).unwrap();
+    let request = driver.socket.send_to(Payload::new(&drops), to());
+    let Ok(mut flight) = request.from(&operations).start() else {
+        panic!("there is one");
+    };
+    assert!(operations.take().is_none());
+    let provider = completing();
+    let polled = poll_once(&mut flight);
+    drop((polled, flight));
+    let operation = operations.take_or_wait().unwrap();
+    let request = driver.socket.send_to(Payload::new(&drops), to());
+    let Ok(flight) = request.from(operation).start() else {
+        panic!("nothing is wrong");
+    };
+    next_request().succeed();
     assert!(flight.is_completed());
-    let (_, payload, _) = flight.finish();
-    drop(payload);
+    drop(flight);
     provider.join().unwrap();
     assert_eq!(dropped(&drops), 2);
-    assert!(pool.take().is_some(), "the slot is back");
+    assert!(operations.is_idle(), "the slot is back");
+    drop(operations);
+    driver.unload(0);
+}
+
+/// The pool goes while its operation is in flight: whoever is last frees it.
+pub(crate) fn pool_closed() {
+    let drops = Drops::default();
+    let driver = driver();
+    let operations = Operations::new(&driver.provider, 2).unwrap();
+    let kept = operations.take();
+    let request = driver.socket.send_to(Payload::new(&drops), to());
+    let Ok(flight) = request.from(&operations).start() else {
+        panic!("there is one");
+    };
+    let provider = completing();
+    let pools = thread::spawn(move || drop(operations));
+    drop(flight);
+    drop(kept);
+    pools.join().unwrap();
+    gone(driver, provider, &drops);
+}
+
+/// Whoever waits until a pool is idle sees all that was in flight ended.
+pub(crate) fn pool_idle() {
+    let drops = Drops::default();
+    let driver = driver();
+    let operations = Operations::new(&driver.provider, 1).unwrap();
+    let request = driver.socket.send_to(Payload::new(&drops), to());
+    let Ok(flight) = request.from(&operations).start() else {
+        panic!("there is one");
+    };
+    let provider = completing();
+    drop(flight);
+    operations.wait_until_idle().unwrap();
+    assert_eq!(dropped(&drops), 1, "what it carried is gone");
+    drop(operations);
+    gone(driver, provider, &drops);
+}
+
+/// One thread waits for an operation, another until all are back.
+pub(crate) fn pool_idle_and_taken() {
+    let driver = driver();
+    let operations = Operations::<Payload>::new(&driver.provider, 1).unwrap();
+    let held = operations.take();
+    let waiters = [true, false].map(|idle| {
+        let operations = operations.clone();
+        thread::spawn(move || {
+            if idle {
+                operations.wait_until_idle().unwrap();
+            } else {
+                drop(operations.take_or_wait().unwrap());
+            }
+        })
+    });
+    drop(held);
+    for waiter in waiters {
+        waiter.join().unwrap();
+    }
+    drop(operations);
+    driver.unload(0);
+}
+
+/// A completion is called once, with what it carried; the operation goes back behind it.
+pub(crate) fn told() {
+    let drops = Drops::default();
+    let driver = driver();
+    let operations = Operations::new(&driver.provider, 1).unwrap();
+    let calls = Drops::default();
+    let request = driver.socket.send_to(Payload::new(&drops), to());
+    let count = calls.clone();
+    let started = request.from(&operations).start_with(move |finished| {
+        assert_eq!(finished.buffer.unwrap().value(), 1);
+        count.fetch_add(1, Ordering::Relaxed);
+    });
+    assert!(started.is_ok());
+    let provider = completing();
+    operations.wait_until_idle().unwrap();
+    assert_eq!(dropped(&calls), 1);
+    drop(operations);
+    gone(driver, provider, &drops);
+}
+
+/// The driver unloads while a completion, which nobody waits for, is on its way.
+pub(crate) fn told_and_unloaded() {
+    let drops = Drops::default();
+    let driver = driver();
+    let calls = Drops::default();
+    let count = calls.clone();
+    let request = driver.socket.receive_from(Payload::new(&drops));
+    let started = request.start_with(move |finished| {
+        assert_eq!(finished.buffer.unwrap().value(), 1);
+        count.fetch_add(1, Ordering::Relaxed);
+    });
+    assert!(started.is_ok());
+    let provider = completing_unless_cancelled();
+    driver.unload(0);
+    assert_eq!((dropped(&calls), dropped(&drops)), (1, 1));
+    provider.join().unwrap();
+}
+
+/// A prepared operation is told of, and goes back to its pool.
+pub(crate) fn prepared_told() {
+    let (driver, pool, prepared) = one_prepared();
+    let calls = Drops::default();
+    let count = calls.clone();
+    let started = prepared.start_with(move |ended: Ended<SendingTo, Payload>| {
+        assert_eq!(ended.result().unwrap(), 1);
+        count.fetch_add(1, Ordering::Relaxed);
+    });
+    assert!(started.is_ok());
+    let provider = completing();
+    pool.wait_until_idle().unwrap();
+    assert_eq!(dropped(&calls), 1);
+    all_back(driver, pool, vec![provider]);
 }
 
 /// Two handles of one socket: the last one to go closes it, and that completes what is in flight, whatever becomes of it.
-pub(crate) fn close<R: Rules>() {
-    let drops = drops();
-    let socket = Socket::<R>::open();
+pub(crate) fn close() {
+    let drops = Drops::default();
+    let driver = driver();
+    let flights = [driver.receive(&drops), driver.receive(&drops)];
+    let _ = (next_request().cancellable(), next_request().cancellable());
+    let [mut mine, other] = flights;
     let other = {
-        let (socket, drops) = (socket.clone(), drops.clone());
+        let socket = driver.socket.clone();
         thread::spawn(move || {
-            let flight = socket.start(Payload::new(&drops));
             drop(socket);
-            assert!(flight.wait(Limit::Never));
-            let (payload, status) = flight.finish_and_free();
-            assert_eq!((payload.value, status), (1, Status::Cancelled));
+            let finished = other.wait().unwrap();
+            assert_eq!(finished.buffer.unwrap().value(), 1);
         })
     };
-    let mut flight = socket.start(Payload::new(&drops));
-    poll_once(&mut flight);
-    drop(socket);
-    flight.detach();
+    let polled = poll_once(&mut mine);
+    driver.unload_closing(mine, polled);
     other.join().unwrap();
     assert_eq!(dropped(&drops), 2);
 }
 
-/// An event callback makes itself a handle while the last one goes: the socket is either open for it, or not there.
-pub(crate) fn close_and_call_back<R: Rules>() {
-    let drops = drops();
-    let socket = Socket::<R>::open();
-    let callback = {
-        let (callback, drops) = (socket.callback(), drops.clone());
-        thread::spawn(move || {
-            let Some(socket) = callback.handle() else {
-                return 0;
-            };
-            socket.start(Payload::new(&drops)).detach();
-            1
-        })
-    };
-    socket.start(Payload::new(&drops)).detach();
-    drop(socket);
-    let started = callback.join().unwrap();
-    assert_eq!(dropped(&drops), 1 + started);
+impl Driver {
+    fn unload_closing<T>(self, flight: InFlight<Receiving, Payload>, polled: T) {
+        let Self {
+            socket,
+            provider,
+            registration,
+        } = self;
+        drop(socket);
+        drop((polled, flight, provider, registration));
+    }
 }
 
 /// Operations of a closing socket are polled, and dropped.
-pub(crate) fn close_and_poll<R: Rules>() {
-    let drops = drops();
-    let socket = Socket::<R>::open();
-    let flight = socket.start(Payload::new(&drops));
-    let left = socket.start(Payload::new(&drops));
+pub(crate) fn close_and_poll() {
+    let drops = Drops::default();
+    let driver = driver();
+    let (flight, left) = (driver.receive(&drops), driver.receive(&drops));
+    let _ = (next_request().cancellable(), next_request().cancellable());
+    let Driver {
+        socket,
+        provider,
+        registration,
+    } = driver;
     let closing = thread::spawn(move || drop(socket));
-    left.detach();
-    let (payload, status) = flight.block_on().finish_and_free();
-    assert_eq!((payload.value, status), (1, Status::Cancelled));
-    drop(payload);
+    drop(left);
+    let finished = block_on_it(flight);
+    assert!(finished.result.is_err());
+    assert_eq!(finished.buffer.unwrap().value(), 1);
     closing.join().unwrap();
+    drop((provider, registration));
     assert_eq!(dropped(&drops), 2);
+}
+
+struct Handler(Drops);
+
+impl ReceiveFromEvent for Handler {
+    fn received(&self, indication: &mut Indication<'_>) -> Verdict {
+        if let Some(socket) = indication.socket() {
+            let receive = socket.receive_from(Payload::new(&self.0)).start();
+            let Ok(flight) = receive else {
+                panic!("the socket is open");
+            };
+            let _ = next_request().cancellable();
+            drop(flight);
+        }
+        Verdict::Consumed
+    }
+}
+
+/// An event callback makes itself a handle while the last one goes: the socket is either open for it, or not there.
+pub(crate) fn close_and_call_back() {
+    let drops = Drops::default();
+    let registration = Registration::new().unwrap();
+    let provider = registration.capture(Wait::Forever).unwrap();
+    let handler = Handler(drops.clone());
+    let socket = DatagramSocket::open_with_events(&provider, Family::V4, handler).unwrap();
+    socket.bind(to()).unwrap();
+    let callback = thread::spawn(tell);
+    drop(socket);
+    callback.join().unwrap();
+    drop((provider, registration));
+    assert!(dropped(&drops) <= 1);
+    assert_eq!((closed(), left()), (1, 0));
 }
 
 /// The scope's end waits for operations whose handles are gone, and for the routine of one that a handle has taken.
-pub(crate) fn scope<R: Rules>() {
-    let drops = drops();
-    let pending = Pending::new();
-    let blocks = [Block::<R>::new(true), Block::<R>::new(true)];
-    let flights = blocks.each_ref().map(|block| {
-        pending.one_more();
-        block.start(Payload::new(&drops), Some(pending.clone()))
-    });
-    let providers = blocks
-        .clone()
-        .map(|block| thread::spawn(move || block.complete(Status::Success)));
-    let [taken, left] = flights;
-    assert!(taken.wait(Limit::Never));
-    drop(taken.finish_and_free());
-    pending.settle();
-    assert!(left.is_completed(), "the scope has ended");
-    drop(left.finish_and_free());
+pub(crate) fn scope() {
+    let drops = Drops::default();
+    let driver = driver();
+    let (first, second) = (Payload::new(&drops), Payload::new(&drops));
+    let providers = wsk_model::scope(|s| {
+        let taken = driver.socket.send_to(&first, to()).start_in(s).unwrap();
+        let one = completing();
+        let left = driver.socket.send_to(&second, to()).start_in(s).unwrap();
+        let other = completing();
+        drop(left);
+        assert_eq!(taken.wait().unwrap().0, 1);
+        [one, other]
+    })
+    .unwrap();
+    assert_eq!(
+        (first.value(), second.value()),
+        (1, 1),
+        "the scope has ended"
+    );
+    drop((first, second));
     for provider in providers {
         provider.join().unwrap();
     }
-    assert!(pending.memory.is_freed());
+    driver.unload(0);
     assert_eq!(dropped(&drops), 2);
 }
 
+/// A scope leaves what is refused to its provider, which completes it after all, at any moment.
+pub(crate) fn scope_given_up() {
+    let drops = Drops::default();
+    let driver = driver();
+    let buffer = NonPagedBuffer::new(1).unwrap();
+    be_impatient();
+    let provider = wsk_model::scope(|s| {
+        let _ = driver.socket.send_to(&buffer, to()).start_in(s).unwrap();
+        let made = next_request();
+        thread::spawn(move || made.fail())
+    })
+    .unwrap();
+    let lost = buffer.is_lost();
+    drop(buffer);
+    provider.join().unwrap();
+    // What is lost stays for ever.
+    driver.unload(usize::from(lost));
+    assert_eq!(dropped(&drops), 0);
+}
+
+fn buffers(depth: u32, drops: &Drops) -> BufferPool<Payload> {
+    BufferPool::new(depth, |_| Ok(Payload::new(drops))).unwrap()
+}
+
+/// The end of a scenario with buffers: every one is back, once.
+fn buffers_back(pool: BufferPool<Payload>, depth: usize, drops: &Drops) {
+    let all: Vec<_> = (0..=depth).map_while(|_| pool.take()).collect();
+    assert_eq!(all.len(), depth, "every slot is back, once");
+    drop((pool, all));
+    assert_eq!(dropped(drops), depth);
+    assert_eq!(left(), 0);
+}
+
 /// Slots change hands between threads; what was read of a slot that went and came back is noticed.
-pub(crate) fn pool_aba<R: Rules>() {
-    let pool = Pool::<R>::new(2);
+pub(crate) fn pool_aba() {
+    let drops = Drops::default();
+    let pool = buffers(2, &drops);
     let other = {
         let pool = pool.clone();
         thread::spawn(move || {
@@ -447,340 +850,384 @@ pub(crate) fn pool_aba<R: Rules>() {
             second
         })
     };
-    let mut mine = pool.take();
-    if let Some(mine) = &mut mine {
-        mine.write();
-    }
-    let mut next = pool.take();
-    if let Some(next) = &mut next {
-        next.write();
-    }
-    let mut others = other.join().unwrap();
-    if let Some(others) = &mut others {
-        others.write();
-    }
+    let mine = pool.take();
+    let others = other.join().unwrap();
+    let next = pool.take();
     let held = [&mine, &next, &others].into_iter().flatten().count();
     assert!(held <= 2, "{held} holders of two slots");
     drop((mine, next, others));
-    let all = [pool.take(), pool.take(), pool.take()];
-    assert_eq!(all.iter().flatten().count(), 2, "every slot is back, once");
+    buffers_back(pool, 2, &drops);
 }
 
-pub(crate) fn pool_of_three_threads<R: Rules>() {
-    let pool = Pool::<R>::new(2);
+fn use_one(pool: &BufferPool<Payload>) {
+    if let Some(mut buffer) = pool.take() {
+        buffer.set(1);
+    }
+}
+
+pub(crate) fn pool_of_three_threads() {
+    let drops = Drops::default();
+    let pool = buffers(2, &drops);
     let others = [0, 1].map(|_| {
         let pool = pool.clone();
-        thread::spawn(move || {
-            if let Some(mut pooled) = pool.take() {
-                pooled.write();
-            }
-        })
+        thread::spawn(move || use_one(&pool))
     });
-    if let Some(mut pooled) = pool.take() {
-        pooled.write();
-    }
+    use_one(&pool);
     for other in others {
         other.join().unwrap();
     }
-    let all = [pool.take(), pool.take(), pool.take()];
-    assert_eq!(all.iter().flatten().count(), 2, "every slot is back, once");
+    buffers_back(pool, 2, &drops);
 }
 
 /// Two threads wait for the one slot; each gets it.
-pub(crate) fn pool_waiters_one_slot<R: Rules>() {
-    let pool = Pool::<R>::new(1);
+pub(crate) fn pool_waiters_one_slot() {
+    let drops = Drops::default();
+    let pool = buffers(1, &drops);
     let held = pool.take();
     let waiters = [0, 1].map(|_| {
         let pool = pool.clone();
-        thread::spawn(move || pool.take_within(Limit::Never).unwrap().write())
+        thread::spawn(move || pool.take_or_wait().unwrap().set(1))
     });
     drop(held);
     for waiter in waiters {
         waiter.join().unwrap();
     }
+    buffers_back(pool, 1, &drops);
 }
 
 /// Two slots come back at once, and two threads wait: neither is forgotten, and what they get they keep.
-pub(crate) fn pool_waiters_two_slots<R: Rules>() {
-    let pool = Pool::<R>::new(2);
+pub(crate) fn pool_waiters_two_slots() {
+    let drops = Drops::default();
+    let pool = buffers(2, &drops);
     let held = (pool.take(), pool.take());
     let waiters = [0, 1].map(|_| {
         let pool = pool.clone();
         thread::spawn(move || {
-            let mut pooled = pool.take_within(Limit::Never).unwrap();
-            pooled.write();
-            forget(pooled);
+            let mut buffer = pool.take_or_wait().unwrap();
+            buffer.set(1);
+            buffer
+        })
+    });
+    drop(held);
+    let kept = waiters.map(|waiter| waiter.join().unwrap());
+    assert!(pool.take().is_none());
+    drop(kept);
+    buffers_back(pool, 2, &drops);
+}
+
+/// One waiter gives up at any moment; the other one still gets the slot.
+pub(crate) fn pool_waiter_gives_up() {
+    let drops = Drops::default();
+    let pool = buffers(1, &drops);
+    let held = pool.take();
+    let waiters = [true, false].map(|gives_up| {
+        let pool = pool.clone();
+        thread::spawn(move || {
+            if gives_up {
+                drop(pool.take_timeout(NOW));
+            } else {
+                pool.take_or_wait().unwrap().set(1);
+            }
         })
     });
     drop(held);
     for waiter in waiters {
         waiter.join().unwrap();
     }
-    assert!(pool.take().is_none());
+    buffers_back(pool, 1, &drops);
 }
 
-/// One waiter gives up at any moment; the other one still gets the slot.
-pub(crate) fn pool_waiter_gives_up<R: Rules>() {
-    let pool = Pool::<R>::new(1);
-    let held = pool.take();
-    let impatient = {
-        let pool = pool.clone();
-        thread::spawn(move || drop(pool.take_within(Limit::Now)))
-    };
-    let patient = {
-        let pool = pool.clone();
-        thread::spawn(move || pool.take_within(Limit::Never).unwrap().write())
-    };
-    drop(held);
-    impatient.join().unwrap();
-    patient.join().unwrap();
-    assert!(pool.take().is_some());
+type Sender = Prepared<SendingTo, Payload>;
+type Senders = PreparedPool<SendingTo, Payload>;
+
+/// A pool of one prepared send, which is taken.
+fn one_prepared() -> (Driver, Senders, Sender) {
+    let driver = driver();
+    let drops = Drops::default();
+    let make = |_| Ok(driver.socket.send_to(Payload::new(&drops), to()));
+    let pool = PreparedPool::new(1, make).unwrap();
+    let prepared = pool.take().unwrap();
+    (driver, pool, prepared)
 }
 
-/// A prepared operation of a pool of one, started, and the thread on which the provider completes it.
-fn prepared<R: Rules>() -> (PreparedPool<R>, Started<R>, JoinHandle<()>) {
-    let pool = PreparedPool::<R>::new(1, None);
-    let (started, provider) = start(pool.take().unwrap());
-    (pool, started, provider)
-}
-
-fn start<R: Rules>(prepared: Prepared<R>) -> (Started<R>, JoinHandle<()>) {
+/// Starts a prepared operation as whoever has it may; the provider completes it on a thread.
+fn start(prepared: Sender) -> (Started<SendingTo, Payload>, JoinHandle<()>) {
     let mut prepared = prepared;
-    prepared.write(7);
-    let block = prepared.block();
+    prepared.set(7);
     let started = prepared.start();
-    let provider = thread::spawn(move || block.complete(Status::Success));
-    (started, provider)
+    let started = started.map_err(|refused| refused.error).unwrap();
+    (started, completing())
 }
 
-/// As [`start`], with a request that can be cancelled.
-fn start_cancellable<R: Rules>(prepared: Prepared<R>) -> (Started<R>, JoinHandle<()>) {
-    let mut prepared = prepared;
-    prepared.write(7);
-    let block = prepared.block();
-    let started = prepared.start();
-    let queue = Queue::of(&block);
-    let provider = thread::spawn(move || queue.complete());
-    (started, provider)
+trait Set {
+    fn set(&mut self, value: u8);
 }
 
-/// The request has completed, once.
-fn ended<R: Rules>(started: Started<R>) -> Prepared<R> {
-    let prepared = started.finish();
-    let (value, status) = prepared.read();
-    assert_eq!(value, 8, "completed once");
-    assert_ne!(status, Status::Unsuccessful);
+impl Set for Sender {
+    fn set(&mut self, value: u8) {
+        let place = self.buffer().unwrap().buffer.as_slice().as_ptr();
+        wsk_model::write(place.addr(), || {
+            // SAFETY: the buffer is the holder's, at rest.
+            unsafe { place.cast_mut().write(value) };
+        });
+    }
+}
+
+/// What has ended has done so once.
+fn ended(ended: Ended<SendingTo, Payload>) -> Sender {
+    let prepared = ended.into_operation().unwrap();
+    assert_eq!(prepared.buffer().unwrap().value(), 8, "completed once");
     prepared
 }
 
 /// Uses an operation as whoever has it may.
-fn use_it<R: Rules>(prepared: Prepared<R>) -> Prepared<R> {
+fn use_it(prepared: Sender) -> Sender {
     let mut prepared = prepared;
-    prepared.write(7);
-    let block = prepared.block();
-    let mut started = prepared.start();
-    block.complete(Status::Success);
-    assert!(started.flight().is_completed(), "its own completion");
-    ended(started)
+    prepared.set(7);
+    let Ok(started) = prepared.start() else {
+        panic!("nothing is wrong");
+    };
+    next_request().succeed();
+    let Ok(end) = started.try_take() else {
+        panic!("its own completion");
+    };
+    ended(end)
 }
 
 /// The end of a scenario: every operation is back, once, and the memory goes with the pool.
-fn all_back<R: Rules>(pool: PreparedPool<R>, depth: usize) {
-    let all: Vec<_> = (0..=depth).map_while(|_| pool.take()).collect();
-    assert_eq!(all.len(), depth, "every slot is back, once");
-    let gone = pool.observer();
-    drop(pool);
-    assert!(!gone());
-    drop(all);
-    assert!(gone());
-}
-
-/// One request after the other with the same block, which is not reset in between: the routine of one is done with it when its
-/// completion is seen, and the next starts.
-pub(crate) fn prepared_again<R: Rules>() {
-    let (pool, mut started, provider) = prepared::<R>();
-    while !started.flight().is_completed() {
-        thread::yield_now();
-    }
-    let (mut started, next) = start(ended(started));
-    assert!(started.flight().wait(Limit::Never));
-    let prepared = use_it(ended(started));
-    provider.join().unwrap();
-    next.join().unwrap();
-    drop(prepared);
-    all_back(pool, 1);
-}
-
-/// The call that waits: a time-out cancels, and the completion is waited for. The next one has nothing of the first.
-pub(crate) fn prepared_time_out<R: Rules>() {
-    let pool = PreparedPool::<R>::new(1, None);
-    let mut prepared = pool.take().unwrap();
-    let mut providers = Vec::new();
-    for limit in [Limit::Now, Limit::Never] {
-        prepared.write(1);
-        let flight = prepared.launch();
-        let queue = Queue::of(&prepared.block());
-        providers.push(thread::spawn(move || queue.complete()));
-        if !flight.wait(limit) {
-            assert_eq!(limit, Limit::Now);
-            flight.cancel();
-            assert!(flight.wait(Limit::Never));
-        }
-        let (value, status) = prepared.read();
-        assert_eq!(value, 2, "completed once");
-        assert!(status == Status::Success || limit == Limit::Now);
-    }
+fn all_back(driver: Driver, pool: Senders, providers: Vec<JoinHandle<()>>) {
     for provider in providers {
         provider.join().unwrap();
     }
+    let all = (pool.take(), pool.take());
+    assert!(
+        all.0.is_some() && all.1.is_none(),
+        "every slot is back, once"
+    );
+    drop(pool);
+    drop(all);
+    driver.unload(0);
+}
+
+/// One request after the other with the same operation, which is not reset in between: the routine of one is done with it when its
+/// completion is seen, and the next starts.
+pub(crate) fn prepared_again() {
+    let (driver, pool, prepared) = one_prepared();
+    let (started, provider) = start(prepared);
+    while !started.is_completed() {
+        thread::yield_now();
+    }
+    let Ok(end) = started.try_take() else {
+        panic!("it has completed");
+    };
+    let (started, next) = start(ended(end));
+    let Ok(end) = started.wait() else {
+        panic!("it may wait");
+    };
+    let prepared = use_it(ended(end));
     drop(prepared);
-    all_back(pool, 1);
+    all_back(driver, pool, vec![provider, next]);
+}
+
+/// The call that waits: a time-out cancels, and the completion is waited for. The next one has nothing of the first.
+pub(crate) fn prepared_time_out() {
+    let (driver, pool, mut prepared) = one_prepared();
+    let provider = thread::spawn(|| {
+        for _ in 0..2 {
+            next_request().cancellable().succeed_unless_cancelled();
+        }
+    });
+    for limited in [true, false] {
+        prepared.set(7);
+        let result = if limited {
+            prepared.wait_timeout(NOW)
+        } else {
+            prepared.wait()
+        };
+        assert!(result.is_ok() || limited);
+        assert_eq!(prepared.buffer().unwrap().value(), 8, "completed once");
+    }
+    drop(prepared);
+    all_back(driver, pool, vec![provider]);
 }
 
 /// A prepared operation is awaited, again and again, by tasks that change.
-pub(crate) fn prepared_await<R: Rules>() {
-    let (pool, mut started, provider) = prepared::<R>();
-    let (ready, first) = poll_once(started.flight());
+pub(crate) fn prepared_await() {
+    let (driver, pool, prepared) = one_prepared();
+    let (mut started, provider) = start(prepared);
+    let (first_end, first) = poll_once(&mut started);
     let task = Task::new();
-    let waker = Waker::from(task.clone());
-    let context = Context::from_waker(&waker);
-    let sleep = |started: &mut Started<R>| {
-        while started.flight().poll(&context).is_pending() {
-            task.sleep();
-            thread::yield_now();
-        }
-    };
-    if !ready {
-        sleep(&mut started);
-    }
-    let (mut started, next) = start(ended(started));
-    sleep(&mut started);
-    drop(ended(started));
+    let end = first_end.unwrap_or_else(|| sleep_until(&mut started, &task));
+    let (mut started, next) = start(ended(end));
+    let end = sleep_until(&mut started, &task);
+    drop(ended(end));
+    drop(started);
     provider.join().unwrap();
     next.join().unwrap();
-    drop(waker);
-    // The block has kept none of the wakers.
-    assert_eq!(Arc::strong_count(&first), 1);
-    assert_eq!(Arc::strong_count(&task), 1);
-    all_back(pool, 1);
+    // The operation has kept none of the wakers.
+    assert_eq!(
+        Arc::strong_count(&first),
+        1,
+        "a waker was left in its place"
+    );
+    assert_eq!(Arc::strong_count(&task), 1, "a waker was left in its place");
+    all_back(driver, pool, Vec::new());
 }
 
 /// A task polls, and then somebody waits instead.
-pub(crate) fn prepared_poll_and_wait<R: Rules>() {
-    let (pool, mut started, provider) = prepared::<R>();
-    let (_, task) = poll_once(started.flight());
-    assert!(started.flight().wait(Limit::Never));
-    drop(ended(started));
+pub(crate) fn prepared_poll_and_wait() {
+    let (driver, pool, prepared) = one_prepared();
+    let (mut started, provider) = start(prepared);
+    let (end, task) = poll_once(&mut started);
+    let end = end.unwrap_or_else(|| started.wait().expect("it may wait"));
+    drop(ended(end));
     provider.join().unwrap();
-    assert_eq!(Arc::strong_count(&task), 1);
-    all_back(pool, 1);
+    assert_eq!(Arc::strong_count(&task), 1, "a waker was left in its place");
+    all_back(driver, pool, Vec::new());
 }
 
 /// What was polled is dropped, and used by another as soon as it is back.
-pub(crate) fn prepared_poll_and_leave<R: Rules>() {
-    let (pool, mut started, provider) = prepared::<R>();
-    let (_, task) = poll_once(started.flight());
-    drop(started);
-    drop(use_it(pool.take_within(Limit::Never).unwrap()));
+pub(crate) fn prepared_poll_and_leave() {
+    let (driver, pool, prepared) = one_prepared();
+    let (mut started, provider) = start(prepared);
+    let (end, task) = poll_once(&mut started);
+    drop((end, started));
+    drop(use_it(pool.take_or_wait().unwrap()));
     provider.join().unwrap();
-    assert_eq!(Arc::strong_count(&task), 1);
-    all_back(pool, 1);
+    assert_eq!(Arc::strong_count(&task), 1, "a waker was left in its place");
+    all_back(driver, pool, Vec::new());
 }
 
 /// What is dropped is started again as soon as it is back, and waited for: by then the routine is done with its first flight.
-pub(crate) fn prepared_leave_and_start<R: Rules>() {
-    let (pool, started, provider) = prepared::<R>();
+pub(crate) fn prepared_leave_and_start() {
+    let (driver, pool, prepared) = one_prepared();
+    let (started, provider) = start(prepared);
     drop(started);
-    let (mut started, next) = start(pool.take_within(Limit::Never).unwrap());
-    assert!(started.flight().wait(Limit::Never));
-    drop(ended(started));
-    provider.join().unwrap();
-    next.join().unwrap();
-    all_back(pool, 1);
+    let (started, next) = start(pool.take_or_wait().unwrap());
+    let Ok(end) = started.wait() else {
+        panic!("it may wait");
+    };
+    drop(ended(end));
+    all_back(driver, pool, vec![provider, next]);
 }
 
 /// What is dropped goes back to the pool on one thread or the other, where a third waits for it.
-pub(crate) fn prepared_leave_and_wait_for<R: Rules>() {
-    let (pool, started, provider) = prepared::<R>();
+pub(crate) fn prepared_leave_and_wait_for() {
+    let (driver, pool, prepared) = one_prepared();
+    let (started, provider) = start(prepared);
     let next = {
         let pool = pool.clone();
-        thread::spawn(move || drop(use_it(pool.take_within(Limit::Never).unwrap())))
+        thread::spawn(move || drop(use_it(pool.take_or_wait().unwrap())))
     };
     drop(started);
-    provider.join().unwrap();
-    next.join().unwrap();
-    all_back(pool, 1);
+    all_back(driver, pool, vec![provider, next]);
+}
+
+type Receivers = PreparedPool<Receiving, Payload>;
+
+fn receivers(driver: &Driver) -> Receivers {
+    let drops = Drops::default();
+    let make = |_| Ok(driver.socket.receive_from(Payload::new(&drops)));
+    PreparedPool::new(1, make).unwrap()
 }
 
 /// A receive is dropped, while another thread takes whatever is in the pool.
-pub(crate) fn prepared_cancel_and_leave<R: Rules>() {
-    let pool = PreparedPool::<R>::new(1, None);
-    let (mut started, provider) = start_cancellable(pool.take().unwrap());
-    let (_, task) = poll_once(started.flight());
+pub(crate) fn prepared_cancel_and_leave() {
+    let driver = driver();
+    let pool = receivers(&driver);
+    let Ok(mut started) = pool.take().unwrap().start() else {
+        panic!("nothing is wrong");
+    };
+    let provider = completing_unless_cancelled();
+    let (end, task) = poll_once(&mut started);
     let next = {
         let pool = pool.clone();
-        thread::spawn(move || drop(pool.take().map(use_it)))
+        thread::spawn(move || {
+            let Some(Ok(started)) = pool.take().map(Prepared::start) else {
+                return;
+            };
+            next_request().succeed();
+            assert!(started.is_completed(), "its own completion");
+        })
     };
-    started.cancel_and_drop();
+    drop((end, started));
     provider.join().unwrap();
     next.join().unwrap();
-    assert_eq!(Arc::strong_count(&task), 1);
-    all_back(pool, 1);
+    assert_eq!(Arc::strong_count(&task), 1, "a waker was left in its place");
+    let all = (pool.take(), pool.take());
+    assert!(
+        all.0.is_some() && all.1.is_none(),
+        "every slot is back, once"
+    );
+    drop((all, pool));
+    driver.unload(0);
 }
 
 /// The handle is forgotten: its slot never comes back, and the memory stays.
-pub(crate) fn prepared_forget<R: Rules>() {
-    for polled in [false, true] {
-        let (pool, mut started, provider) = prepared::<R>();
-        let woken = polled.then(|| poll_once(started.flight()));
-        forget(started);
-        provider.join().unwrap();
-        assert!(pool.take().is_none());
-        let gone = pool.observer();
-        drop(pool);
-        assert!(!gone());
-        if let Some((ready, task)) = woken {
-            assert!(ready != task.was_woken(), "woken exactly if it was pending");
-        }
-    }
+pub(crate) fn prepared_forget() {
+    let (driver, pool, prepared) = one_prepared();
+    let (mut started, provider) = start(prepared);
+    let (end, task) = poll_once(&mut started);
+    let ready = end.is_some();
+    forget((end, started));
+    provider.join().unwrap();
+    assert!(pool.take().is_none());
+    drop(pool);
+    assert!(ready != task.was_woken(), "woken exactly if it was pending");
+    assert!(left() > 2);
+    // It keeps the socket open, and with it the registration.
+    let Driver {
+        socket,
+        provider,
+        registration,
+    } = driver;
+    drop((socket, provider));
+    assert_eq!(closed(), 0);
+    forget(registration);
 }
 
 /// The pool's handle, the operation's, and the routine's: the last to go frees the memory, and then closes the socket.
-pub(crate) fn prepared_close<R: Rules>() {
-    let socket = Socket::<R>::open();
-    let closed = socket.observer();
-    let pool = PreparedPool::<R>::new(2, Some(socket));
-    let gone = pool.observer();
+pub(crate) fn prepared_close() {
+    let driver = driver();
+    let drops = Drops::default();
+    let make = |_| Ok(driver.socket.receive_from(Payload::new(&drops)));
+    let pool = PreparedPool::new(2, make).unwrap();
+    let Driver {
+        socket,
+        provider,
+        registration,
+    } = driver;
+    drop(socket);
     let other = pool.take().unwrap();
-    let (started, provider) = start_cancellable(pool.take().unwrap());
+    let Ok(started) = pool.take().unwrap().start() else {
+        panic!("nothing is wrong");
+    };
+    let completes = completing_unless_cancelled();
     let pools = thread::spawn(move || drop(pool));
     drop(other);
-    started.cancel_and_drop();
-    provider.join().unwrap();
+    drop(started);
+    completes.join().unwrap();
     pools.join().unwrap();
-    assert!(gone() && closed());
+    assert_eq!(closed(), 1);
+    drop((provider, registration));
+    assert_eq!(left(), 0);
 }
 
 /// A provider has refused a request, and completes it all the same: too late for the one who waited, but the slot comes back,
 /// and is as any other.
-pub(crate) fn prepared_given_up<R: Rules>() {
-    let pool = PreparedPool::<R>::new(1, None);
-    let mut prepared = pool.take().unwrap();
-    prepared.write(7);
-    let block = prepared.block();
-    let flight = prepared.launch();
-    let provider = thread::spawn(move || block.complete(Status::Success));
-    if flight.wait(Limit::Now) {
-        assert_eq!(prepared.read(), (8, Status::Success));
-    } else {
-        prepared.give_up(flight);
+pub(crate) fn prepared_given_up() {
+    let (driver, pool, mut prepared) = one_prepared();
+    be_impatient();
+    let provider = thread::spawn(|| next_request().succeed());
+    prepared.set(7);
+    match prepared.wait() {
+        Ok(_) => assert_eq!(prepared.buffer().unwrap().value(), 8, "completed once"),
+        Err(_) => assert!(prepared.is_abandoned() && prepared.buffer().is_none()),
     }
     let next = {
         let pool = pool.clone();
-        thread::spawn(move || drop(use_it(pool.take_within(Limit::Never).unwrap())))
+        thread::spawn(move || drop(use_it(pool.take_or_wait().unwrap())))
     };
     drop(prepared);
-    provider.join().unwrap();
-    next.join().unwrap();
-    all_back(pool, 1);
+    all_back(driver, pool, vec![provider, next]);
 }

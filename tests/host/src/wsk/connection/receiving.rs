@@ -314,11 +314,11 @@ fn indicate(socket: &Arc<Socket>, mut bytes: Vec<u8>) {
                     answer.report(socket, "WskReceiveEvent");
                 }
                 left = bytes.split_off(accepted);
-                let _ = indication::release("WskReceiveEvent", address, list.cast());
+                indication::take_back("WskReceiveEvent", list.cast());
             }
             STATUS_DATA_NOT_ACCEPTED => {
                 left = bytes;
-                let _ = indication::release("WskReceiveEvent", address, list.cast());
+                indication::take_back("WskReceiveEvent", list.cast());
             }
             other => WrongAnswer::status(
                 other,
@@ -366,9 +366,9 @@ dispatched! {
     ) -> NTSTATUS, at most DISPATCH_LEVEL {
         let socket = socket::enter("WskRelease", Socket);
         socket.connection("WskRelease");
-        trace::returned(
-            "WskRelease",
-            indication::release("WskRelease", Socket as usize, DataIndication.cast()),
-        )
+        // SAFETY: the driver gives the list back.
+        let status =
+            unsafe { indication::release("WskRelease", Socket as usize, DataIndication.cast()) };
+        trace::returned("WskRelease", status)
     }
 }

@@ -23,6 +23,9 @@ pub(crate) const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) const SEND_FLAGS: i32 = 0;
 
+/// Whether connections that are over keep a listener from their port for a while.
+pub(crate) const OLD_CONNECTIONS_BLOCK: bool = true;
+
 /// Errors that have no kind in the standard library.
 pub(crate) const MESSAGE_TOO_LONG: i32 = libc::EMSGSIZE;
 pub(crate) const NO_SUCH_OPTION: i32 = libc::ENOPROTOOPT;

@@ -27,6 +27,9 @@ use crate::wsk::ancillary::{Ancillary, IPV6, TCP, Told, Wanted, put, split};
 
 pub(crate) const SEND_FLAGS: i32 = 0;
 
+/// Whether connections that are over keep a listener from their port for a while.
+pub(crate) const OLD_CONNECTIONS_BLOCK: bool = false;
+
 /// Errors that have no kind in the standard library.
 pub(crate) const MESSAGE_TOO_LONG: i32 = WSAEMSGSIZE;
 pub(crate) const NO_SUCH_OPTION: i32 = WSAENOPROTOOPT;
@@ -189,15 +192,14 @@ pub(crate) fn set_tclass(real: &Socket, class: u32) -> io::Result<()> {
 /// The function that receives with control information, which has to be asked for.
 fn receive_function(real: &Socket) -> io::Result<LPFN_WSARECVMSG> {
     static FUNCTION: OnceLock<usize> = OnceLock::new();
-    let address = match FUNCTION.get() {
-        Some(address) => *address,
-        None => {
-            let mut function = MaybeUninit::<usize>::uninit();
-            let code = SIO_GET_EXTENSION_FUNCTION_POINTER;
-            control(real, code, &WSAID_WSARECVMSG, &mut function)?;
-            // SAFETY: the host has filled it in.
-            *FUNCTION.get_or_init(|| unsafe { function.assume_init() })
-        }
+    let address = if let Some(address) = FUNCTION.get() {
+        *address
+    } else {
+        let mut function = MaybeUninit::<usize>::uninit();
+        let code = SIO_GET_EXTENSION_FUNCTION_POINTER;
+        control(real, code, &WSAID_WSARECVMSG, &mut function)?;
+        // SAFETY: the host has filled it in.
+        *FUNCTION.get_or_init(|| unsafe { function.assume_init() })
     };
     // SAFETY: the host gave the address of this very function, and an optional function pointer is as large as an address.
     Ok(unsafe {

@@ -1,0 +1,116 @@
+//! Push locks: many readers or one writer, who may wait. Stands for `ExAcquirePushLockSharedEx` and its kin.
+//!
+//! The driver's word is that of NT as far as it is known: the lowest bit says that somebody holds the lock, the rest counts readers.
+
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use super::holders::Holders;
+use super::mutex;
+use crate::bugcheck::{bugcheck, violation};
+use crate::origin::Whose;
+
+static HELD: Holders = Holders::new("push lock");
+
+pub(crate) fn leaks(whose: Whose) -> Vec<String> {
+    HELD.leaks(whose)
+}
+
+pub(crate) fn reset() {
+    HELD.reset();
+}
+
+pub(crate) fn thread_ends() {
+    HELD.thread_ends();
+}
+
+/// What the word is with so many readers.
+fn shared(readers: usize) -> usize {
+    if readers == 0 { 0 } else { readers << 4 | 1 }
+}
+
+/// Stops where normal kernel calls could stop the thread that holds the lock, and with it all others.
+fn require_region(function: &'static str, lock: *mut usize) {
+    if !mutex::in_critical_region() {
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(violation::OTHER_CONTRACT, lock as usize, 0, 0),
+            [],
+            "{function} was called outside of a critical region: KeEnterCriticalRegion comes first"
+        )
+    }
+}
+
+/// # Safety
+///
+/// `lock` is the driver's, valid until it is released.
+unsafe fn acquire(function: &'static str, lock: *mut usize, exclusive: bool) {
+    require_region(function, lock);
+    HELD.acquire(
+        function,
+        lock as usize,
+        exclusive,
+        false,
+        |holders, exclusive| {
+            // SAFETY: the caller gives the lock.
+            let word = unsafe { AtomicUsize::from_ptr(lock) };
+            let new = if exclusive { 1 } else { shared(holders + 1) };
+            word.compare_exchange(shared(holders), new, Ordering::SeqCst, Ordering::SeqCst)
+                .is_ok()
+        },
+    );
+}
+
+/// # Safety
+///
+/// `lock` is the driver's.
+unsafe fn release(function: &'static str, lock: *mut usize, exclusive: bool) {
+    HELD.release(function, lock as usize, exclusive, |left| {
+        // SAFETY: the caller gives the lock.
+        unsafe { AtomicUsize::from_ptr(lock) }.store(shared(left), Ordering::SeqCst);
+    });
+    // Held in the region to the end.
+    require_region(function, lock);
+}
+
+export! {
+    /// Initialises a push lock.
+    fn ExInitializePushLock(PushLock: *mut usize), at most HIGH_LEVEL {
+        // SAFETY: the driver gives the memory.
+        unsafe { PushLock.write(0) };
+    }
+}
+
+export! {
+    /// Takes the lock with other readers, waiting for it.
+    fn ExAcquirePushLockSharedEx(Lock: *mut usize, Flags: u32), at most APC_LEVEL {
+        let _ = Flags;
+        // SAFETY: the driver gives its lock.
+        unsafe { acquire("ExAcquirePushLockShared", Lock, false) };
+    }
+}
+
+export! {
+    /// Takes the lock alone, waiting for it.
+    fn ExAcquirePushLockExclusiveEx(Lock: *mut usize, Flags: u32), at most APC_LEVEL {
+        let _ = Flags;
+        // SAFETY: the driver gives its lock.
+        unsafe { acquire("ExAcquirePushLockExclusive", Lock, true) };
+    }
+}
+
+export! {
+    /// Gives a reader's lock back.
+    fn ExReleasePushLockSharedEx(Lock: *mut usize, Flags: u32), at most APC_LEVEL {
+        let _ = Flags;
+        // SAFETY: the driver gives its lock.
+        unsafe { release("ExReleasePushLockShared", Lock, false) };
+    }
+}
+
+export! {
+    /// Gives a writer's lock back.
+    fn ExReleasePushLockExclusiveEx(Lock: *mut usize, Flags: u32), at most APC_LEVEL {
+        let _ = Flags;
+        // SAFETY: the driver gives its lock.
+        unsafe { release("ExReleasePushLockExclusive", Lock, true) };
+    }
+}

@@ -1,0 +1,205 @@
+//! Executive spin locks: many readers or one writer, at `DISPATCH_LEVEL`. Stands for `ExAcquireSpinLockShared` and its kin.
+//!
+//! The driver's word is that of NT: the highest bit for a writer, else the number of readers.
+
+use core::sync::atomic::{AtomicI32, Ordering};
+
+use super::holders::Holders;
+use crate::address_space::require_nonpaged;
+use crate::bugcheck::{bugcheck, violation};
+use crate::irql::{self, DISPATCH_LEVEL};
+use crate::origin::Whose;
+
+static HELD: Holders = Holders::new("executive spin lock");
+
+const WRITER: i32 = i32::MIN;
+
+pub(crate) fn leaks(whose: Whose) -> Vec<String> {
+    HELD.leaks(whose)
+}
+
+pub(crate) fn reset() {
+    HELD.reset();
+}
+
+pub(crate) fn thread_ends() {
+    HELD.thread_ends();
+}
+
+/// The driver's word.
+///
+/// # Safety
+///
+/// `lock` is valid for the time of the reference, and used as an executive spin lock only.
+unsafe fn word<'l>(lock: *mut i32) -> &'l AtomicI32 {
+    // SAFETY: the caller says so.
+    unsafe { AtomicI32::from_ptr(lock) }
+}
+
+/// # Safety
+///
+/// As for [`word`], until the lock is released.
+unsafe fn acquire(function: &'static str, lock: *mut i32, exclusive: bool) {
+    require_nonpaged(function, lock, "an executive spin lock");
+    HELD.acquire(
+        function,
+        lock as usize,
+        exclusive,
+        true,
+        |holders, exclusive| {
+            // SAFETY: the caller gives the lock.
+            let word = unsafe { word(lock) };
+            let expected = i32::try_from(holders).unwrap_or(i32::MAX);
+            let new = if exclusive { WRITER } else { expected + 1 };
+            word.compare_exchange(expected, new, Ordering::SeqCst, Ordering::SeqCst)
+                .is_ok()
+        },
+    );
+}
+
+/// # Safety
+///
+/// As for [`word`].
+unsafe fn release(function: &'static str, lock: *mut i32, exclusive: bool) {
+    HELD.release(function, lock as usize, exclusive, |left| {
+        // SAFETY: the caller gives the lock.
+        unsafe { word(lock) }.store(i32::try_from(left).unwrap_or(i32::MAX), Ordering::SeqCst);
+    });
+}
+
+/// Raises to `DISPATCH_LEVEL` and gives the former level.
+fn raise(function: &'static str, lock: *mut i32) -> u8 {
+    let level = irql::current();
+    if level > DISPATCH_LEVEL {
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(
+                violation::ACQUIRE_SPIN_LOCK_IRQL,
+                usize::from(level),
+                lock as usize,
+                0
+            ),
+            [],
+            "{function} was called above DISPATCH_LEVEL"
+        )
+    }
+    irql::set(DISPATCH_LEVEL)
+}
+
+/// Stops where the caller has to be at `DISPATCH_LEVEL` already and isn't.
+fn require_dispatch(function: &'static str, lock: *mut i32, subcode: usize) {
+    let level = irql::current();
+    if level != DISPATCH_LEVEL {
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(subcode, usize::from(level), lock as usize, 0),
+            [],
+            "{function} may be called at DISPATCH_LEVEL only"
+        )
+    }
+}
+
+/// Lowers to the level from before the lock was taken.
+fn lower(function: &'static str, new: u8) {
+    let level = irql::current();
+    if new > level {
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(
+                violation::LOWER_IRQL,
+                usize::from(level),
+                usize::from(new),
+                0
+            ),
+            [],
+            "{function} was asked to raise the IRQL to {new}"
+        )
+    }
+    irql::set(new);
+}
+
+export! {
+    /// Raises to `DISPATCH_LEVEL` and takes the lock with other readers; gives the former IRQL.
+    fn ExAcquireSpinLockShared(SpinLock: *mut i32) -> u8, at most HIGH_LEVEL {
+        let level = raise("ExAcquireSpinLockShared", SpinLock);
+        // SAFETY: the driver gives its lock.
+        unsafe { acquire("ExAcquireSpinLockShared", SpinLock, false) };
+        level
+    }
+}
+
+export! {
+    /// Takes the lock with other readers; the caller is at `DISPATCH_LEVEL` already.
+    fn ExAcquireSpinLockSharedAtDpcLevel(SpinLock: *mut i32), at most HIGH_LEVEL {
+        require_dispatch("ExAcquireSpinLockSharedAtDpcLevel", SpinLock, violation::ACQUIRE_AT_DPC_LEVEL_IRQL);
+        // SAFETY: the driver gives its lock.
+        unsafe { acquire("ExAcquireSpinLockSharedAtDpcLevel", SpinLock, false) };
+    }
+}
+
+export! {
+    /// Gives a reader's lock back and lowers to the IRQL from before.
+    fn ExReleaseSpinLockShared(SpinLock: *mut i32, OldIrql: u8), at most HIGH_LEVEL {
+        require_dispatch("ExReleaseSpinLockShared", SpinLock, violation::RELEASE_SPIN_LOCK_IRQL);
+        // SAFETY: the driver gives its lock.
+        unsafe { release("ExReleaseSpinLockShared", SpinLock, false) };
+        lower("ExReleaseSpinLockShared", OldIrql);
+    }
+}
+
+export! {
+    /// Gives a reader's lock back and stays at `DISPATCH_LEVEL`.
+    fn ExReleaseSpinLockSharedFromDpcLevel(SpinLock: *mut i32), at most HIGH_LEVEL {
+        require_dispatch("ExReleaseSpinLockSharedFromDpcLevel", SpinLock, violation::RELEASE_FROM_DPC_LEVEL_IRQL);
+        // SAFETY: the driver gives its lock.
+        unsafe { release("ExReleaseSpinLockSharedFromDpcLevel", SpinLock, false) };
+    }
+}
+
+export! {
+    /// Raises to `DISPATCH_LEVEL` and takes the lock alone; gives the former IRQL.
+    fn ExAcquireSpinLockExclusive(SpinLock: *mut i32) -> u8, at most HIGH_LEVEL {
+        let level = raise("ExAcquireSpinLockExclusive", SpinLock);
+        // SAFETY: the driver gives its lock.
+        unsafe { acquire("ExAcquireSpinLockExclusive", SpinLock, true) };
+        level
+    }
+}
+
+export! {
+    /// Takes the lock alone; the caller is at `DISPATCH_LEVEL` already.
+    fn ExAcquireSpinLockExclusiveAtDpcLevel(SpinLock: *mut i32), at most HIGH_LEVEL {
+        require_dispatch("ExAcquireSpinLockExclusiveAtDpcLevel", SpinLock, violation::ACQUIRE_AT_DPC_LEVEL_IRQL);
+        // SAFETY: the driver gives its lock.
+        unsafe { acquire("ExAcquireSpinLockExclusiveAtDpcLevel", SpinLock, true) };
+    }
+}
+
+export! {
+    /// Gives a writer's lock back and lowers to the IRQL from before.
+    fn ExReleaseSpinLockExclusive(SpinLock: *mut i32, OldIrql: u8), at most HIGH_LEVEL {
+        require_dispatch("ExReleaseSpinLockExclusive", SpinLock, violation::RELEASE_SPIN_LOCK_IRQL);
+        // SAFETY: the driver gives its lock.
+        unsafe { release("ExReleaseSpinLockExclusive", SpinLock, true) };
+        lower("ExReleaseSpinLockExclusive", OldIrql);
+    }
+}
+
+export! {
+    /// Gives a writer's lock back and stays at `DISPATCH_LEVEL`.
+    fn ExReleaseSpinLockExclusiveFromDpcLevel(SpinLock: *mut i32), at most HIGH_LEVEL {
+        require_dispatch("ExReleaseSpinLockExclusiveFromDpcLevel", SpinLock, violation::RELEASE_FROM_DPC_LEVEL_IRQL);
+        // SAFETY: the driver gives its lock.
+        unsafe { release("ExReleaseSpinLockExclusiveFromDpcLevel", SpinLock, true) };
+    }
+}
+
+export! {
+    /// Makes the only reader the writer; says whether that could be done.
+    fn ExTryConvertSharedSpinLockExclusive(SpinLock: *mut i32) -> u32, at most HIGH_LEVEL {
+        let function = "ExTryConvertSharedSpinLockExclusive";
+        require_dispatch(function, SpinLock, violation::ACQUIRE_AT_DPC_LEVEL_IRQL);
+        HELD.upgrade(function, SpinLock as usize, || {
+            // SAFETY: the driver gives its lock.
+            unsafe { word(SpinLock) }.store(WRITER, Ordering::SeqCst);
+        })
+        .into()
+    }
+}

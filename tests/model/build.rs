@@ -1,0 +1,76 @@
+//! Lays out the sources of `wsk` for the model: as they are, but that `memory/atomic.rs` is the model's, and that at some places it is
+//! asked whether a mistake is to be made.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+include!("mistakes.rs");
+
+fn main() {
+    let here = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").expect("cargo says"));
+    let source = here.join("../../wsk/src");
+    let out = PathBuf::from(std::env::var("OUT_DIR").expect("cargo says")).join("wsk");
+    let _ = fs::remove_dir_all(&out);
+    copy(&source, &out);
+    fs::copy(here.join("src/atomic.rs"), out.join("memory/atomic.rs")).expect("copied");
+    for place in PLACES {
+        let path = out.join(place.file);
+        let text = fs::read_to_string(&path).expect(place.file);
+        let found = text.matches(place.right).count();
+        assert_eq!(
+            found, 1,
+            "{} has this {found} times, and not once:\n{}",
+            place.file, place.right
+        );
+        let with = place.with.replace("made(", "wsk_sys::mistake::is_made(");
+        fs::write(&path, text.replace(place.right, &with)).expect(place.file);
+    }
+    root(&out);
+    println!("cargo::rerun-if-changed={}", source.display());
+    println!("cargo::rerun-if-changed=src/atomic.rs");
+    println!("cargo::rerun-if-changed=mistakes.rs");
+    println!("cargo::rerun-if-changed=build.rs");
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let (path, place) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            copy(&path, &place);
+        } else {
+            // Its unit tests are run where it is.
+            let text = fs::read_to_string(&path).expect("read");
+            fs::write(&place, text.replace("#[cfg(test)]", "#[cfg(any())]")).expect("copied");
+        }
+    }
+}
+
+/// The root of the crate, to be included: without what only a file's beginning can have, and with its modules by their paths.
+fn root(out: &Path) {
+    let text = fs::read_to_string(out.join("lib.rs")).expect("the root");
+    let mut root = String::new();
+    for line in text.lines() {
+        if line.starts_with("//!") || line.starts_with("#!") || line.starts_with("#![") {
+            continue;
+        }
+        if let Some(name) = line
+            .split("mod ")
+            .nth(1)
+            .and_then(|rest| rest.strip_suffix(';'))
+        {
+            let file = out.join(format!("{name}.rs"));
+            let path = if file.exists() {
+                file
+            } else {
+                out.join(name).join("mod.rs")
+            };
+            // As a literal of Rust: paths of Windows have backslashes.
+            root.extend(["#[path = r#\"", &path.display().to_string(), "\"#]\n"]);
+        }
+        root.push_str(line);
+        root.push('\n');
+    }
+    fs::write(out.join("root.rs"), root).expect("the root");
+}

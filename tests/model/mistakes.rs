@@ -1,0 +1,275 @@
+/// A place in the sources of `wsk` at which mistakes can be made: `made("…")` asks for one by its name.
+struct Place {
+    file: &'static str,
+    right: &'static str,
+    with: &'static str,
+}
+
+const PLACES: &[Place] = &[
+    Place {
+        file: "irp/state.rs",
+        right: "self.word.load(Ordering::Acquire) == COMPLETED",
+        with: r#"self.word.load(if made("looking_without_acquire") { Ordering::Relaxed } else { Ordering::Acquire }) == COMPLETED"#,
+    },
+    Place {
+        file: "irp/state.rs",
+        right: ".compare_exchange(IN_FLIGHT, COMPLETED, Ordering::AcqRel, Ordering::Acquire)",
+        with: r#".compare_exchange(
+            IN_FLIGHT,
+            COMPLETED,
+            if made("publishing_without_release") { Ordering::Acquire } else { Ordering::AcqRel },
+            if made("taking_over_without_acquire") { Ordering::Relaxed } else { Ordering::Acquire },
+        )"#,
+    },
+    Place {
+        file: "irp/state.rs",
+        right: "Ok(_) => Notify::Nobody,",
+        with: r#"Ok(_) => if made("event_for_nobody") { Notify::Event } else { Notify::Nobody },"#,
+    },
+    Place {
+        file: "irp/state.rs",
+        right: "self.step(IN_FLIGHT, DETACHED) || self.step(WAKING, WAKING_DETACHED)",
+        with: r#"!made("in_flight_not_left")
+            && (self.step(IN_FLIGHT, DETACHED)
+                || !made("waking_not_left") && self.step(WAKING, WAKING_DETACHED))"#,
+    },
+    Place {
+        file: "irp/flight.rs",
+        right: "header.event.wait(may_wait, None);",
+        with: r#"if !made("event_not_awaited") { header.event.wait(may_wait, None); }"#,
+    },
+    Place {
+        file: "irp/flight.rs",
+        right: "header.event.clear();",
+        with: r#"if !made("event_not_cleared") { header.event.clear(); }"#,
+    },
+    Place {
+        file: "irp/flight.rs",
+        right: "return polled && !header.state.wake();",
+        with: r#"return !made("not_announced_again") && polled && !header.state.wake();"#,
+    },
+    Place {
+        file: "irp/flight.rs",
+        right: "    let identity = (waker.data(), core::ptr::from_ref(waker.vtable()));
+    match header.state.retract() {",
+        with: r#"    let identity = (waker.data(), core::ptr::from_ref(waker.vtable()));
+    match if made("waker_not_retracted") { Retract::InFlight } else { header.state.retract() } {"#,
+    },
+    Place {
+        file: "irp/flight.rs",
+        right: "    let mut before = None;
+    if !is_same {",
+        with: r#"    let mut before = None;
+    let early = made("waker_announced_early") && header.state.wake();
+    if !is_same {"#,
+    },
+    Place {
+        file: "irp/flight.rs",
+        right: "let polled = if !header.state.wake() {",
+        with: "let polled = if !early && !header.state.wake() {",
+    },
+    Place {
+        file: "irp/flight.rs",
+        right: "waker.wake_by_ref();",
+        with: r#"if !made("another_waker_not_woken") { waker.wake_by_ref(); }"#,
+    },
+    Place {
+        file: "irp/flight.rs",
+        right: "        drop(unsafe { out_of_its_place(header) });
+    }
+    completed",
+        with: r#"        if !made("waker_left_by_waiting") {
+            drop(unsafe { out_of_its_place(header) });
+        }
+    }
+    completed"#,
+    },
+    Place {
+        file: "irp/flight.rs",
+        right: "unused = unsafe { out_of_its_place(header) };",
+        with: r#"unused = if made("waker_left_by_polling") { None } else { unsafe { out_of_its_place(header) } };"#,
+    },
+    Place {
+        file: "irp/flight.rs",
+        right: "    // SAFETY: no waker is announced any more.
+    unsafe { out_of_its_place(header) }",
+        with: r#"    if made("waker_left_by_leaving") { return None; }
+    unsafe { out_of_its_place(header) }"#,
+    },
+    Place {
+        file: "irp/flight.rs",
+        right: "            self.cancel();
+            waker
+        };
+        self.leave();",
+        with: r#"            if !made("cancelled_after_leaving") { self.cancel(); }
+            waker
+        };
+        let late = (made("cancelled_after_leaving") && !self.is_completed()).then(|| self.header().irp());
+        self.leave();
+        if let Some(irp) = late { unsafe { IoCancelIrp(irp) }; }"#,
+    },
+    Place {
+        file: "irp/flight.rs",
+        right: "            if !left {
+                discard(self.block.cast());",
+        with: r#"            if !left || made("given_back_twice") {
+                discard(self.block.cast());"#,
+    },
+    Place {
+        file: "irp/routine.rs",
+        right: "            let waker = (*header).waker.with_mut(|waker| (*waker).take());
+            if (*header).state.waking_done() == Notify::Free {
+                discard(NonNull::new_unchecked(header));
+            }",
+        with: r#"            let late = made("waker_taken_late");
+            let mut waker = None;
+            if !late { waker = (*header).waker.with_mut(|waker| (*waker).take()); }
+            if (*header).state.waking_done() == Notify::Free {
+                discard(NonNull::new_unchecked(header));
+            }
+            if late { waker = (*header).waker.with_mut(|waker| (*waker).take()); }"#,
+    },
+    Place {
+        file: "irp/routine.rs",
+        right: "    let (observer, status) = unsafe {
+        (
+            (*header).observer.with_mut(|observer| (*observer).take()),
+            (*header).status(),
+        )
+    };
+    // SAFETY: as above.
+    let notify = unsafe { (*header).state.complete() };",
+        with: r#"    let late = made("observer_read_late");
+    let (mut observer, status) = unsafe {
+        (
+            if late { None } else { (*header).observer.with_mut(|observer| (*observer).take()) },
+            (*header).status(),
+        )
+    };
+    let notify = unsafe { (*header).state.complete() };
+    if late { observer = unsafe { (*header).observer.with_mut(|observer| (*observer).take()) }; }"#,
+    },
+    Place {
+        file: "operation/carried.rs",
+        right: "        let mut operation = flight.end();
+        O::unread(outcome, place);",
+        with: r#"        let mut operation = flight.end();
+        if made("operation_given_back_early") {
+            drop(core::ptr::read(&raw const operation));
+            wsk_sys::mistake::pause();
+            O::unread(outcome, place);
+            place.drop_in_place();
+            core::mem::forget(operation);
+            return;
+        }
+        O::unread(outcome, place);"#,
+    },
+    Place {
+        file: "operation/callback.rs",
+        right: "    completion(finished);
+    drop(ended);",
+        with: r#"    if made("told_after_giving_back") { drop(ended); completion(finished); return; }
+    completion(finished);
+    drop(ended);"#,
+    },
+    Place {
+        file: "operation/prepared.rs",
+        right: "        give_back::<O, B>(block);
+        held.tell",
+        with: r#"        give_back::<O, B>(block);
+        if made("slot_touched_after_giving_back") {
+            (*slot.as_ptr()).readiness.with_mut(|readiness| *readiness = Readiness::Ready);
+        }
+        held.tell"#,
+    },
+    Place {
+        file: "operation/prepared.rs",
+        right: "            if *readiness == Readiness::Abandoned {",
+        with: r#"            if *readiness == Readiness::Abandoned && !made("not_taken_up_again") {"#,
+    },
+    Place {
+        file: "operation/scope.rs",
+        right: "    pending.count.fetch_add(1, Ordering::Relaxed);
+    // SAFETY: counted, this once.",
+        with: r#"    if !made("not_counted") { pending.count.fetch_add(1, Ordering::Relaxed); }"#,
+    },
+    Place {
+        file: "socket/mod.rs",
+        right: "        let shared = socket.clone();
+        let more = |handles: usize| (handles > 0).then(|| handles + 1);
+        shared
+            .handles",
+        with: r#"        let more = |handles: usize| (handles > 0).then(|| handles + 1);
+        if made("handle_counted_first") {
+            socket.handles.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+            return Some(Self { shared: ManuallyDrop::new(socket.clone()) });
+        }
+        let shared = socket.clone();
+        shared
+            .handles"#,
+    },
+    Place {
+        file: "memory/stack.rs",
+        right: "changed(head, next);",
+        with: r#"if made("changes_not_counted") {
+                u64::from(next) | head & u64::from(AWAITED)
+            } else {
+                changed(head, next)
+            };"#,
+    },
+    Place {
+        file: "memory/stack.rs",
+        right: "changed(head, index + 1);",
+        with: r#"if made("changes_not_counted") {
+                u64::from(index + 1) | head & u64::from(AWAITED)
+            } else {
+                changed(head, index + 1)
+            };"#,
+    },
+    Place {
+        file: "memory/stack.rs",
+        right: ".compare_exchange_weak(head, new, Ordering::SeqCst, Ordering::Relaxed)",
+        with: r#".compare_exchange_weak(
+                    head,
+                    new,
+                    if made("slot_without_release") { Ordering::Relaxed } else { Ordering::SeqCst },
+                    Ordering::Relaxed,
+                )"#,
+    },
+    Place {
+        file: "memory/arena.rs",
+        right: "        arena.stack.set_awaited(true);
+        let deadline",
+        with: r#"        if !made("waiter_counted_late") { arena.stack.set_awaited(true); }
+        let deadline"#,
+    },
+    Place {
+        file: "memory/arena.rs",
+        right: "            if !event.wait(may_wait, deadline",
+        with: r#"            if made("waiter_counted_late") { arena.stack.set_awaited(true); }
+            if !event.wait(may_wait, deadline"#,
+    },
+    Place {
+        file: "memory/arena.rs",
+        right: "        arena.announce();
+        seen",
+        with: r#"        if !made("not_passed_on") { arena.announce(); }
+        seen"#,
+    },
+    Place {
+        file: "memory/arena.rs",
+        right: "        self.idle.set();",
+        with: r#"        if !made("idle_not_told") { self.idle.set(); }"#,
+    },
+    Place {
+        file: "memory/arena.rs",
+        right: "let missing = arena.made - free;",
+        with: r#"let missing = if made("missing_not_counted") { 0 } else { arena.made - free };"#,
+    },
+    Place {
+        file: "memory/shared.rs",
+        right: "self.references().fetch_sub(1, Ordering::Release) == 1",
+        with: r#"self.references().fetch_sub(1, if made("reference_without_release") { Ordering::Relaxed } else { Ordering::Release }) == 1"#,
+    },
+];
