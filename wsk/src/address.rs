@@ -440,7 +440,11 @@ impl Destination for SocketAddr {
         }
     }
 
-    #[inline]
+    #[allow(
+        clippy::inline_always,
+        reason = "one function asks, which is seldom run"
+    )]
+    #[inline(always)]
     fn why_not(&self, family: Family, length: usize) -> Error {
         family
             .check_datagram(length, self)
