@@ -88,16 +88,13 @@ impl Family {
         if length > limit {
             return Err(Error::DatagramTooLong { length, limit });
         }
-        self.check_remote(address)
+        check_port(address)
     }
 
     /// Fails when a socket of this family cannot connect or send to `address`.
     pub(crate) fn check_remote(self, address: &SocketAddr) -> Result<(), Error> {
         self.check(address)?;
-        if address.port() == 0 {
-            return Err(Error::PortZero);
-        }
-        Ok(())
+        check_port(address)
     }
 
     /// Its bit in the families that can use an encoded address.
@@ -149,7 +146,7 @@ impl Family {
 
     /// As [`write`](Self::write), where an IPv6 address may be written.
     #[inline(never)]
-    fn write_longer(self, address: &SocketAddr, to: &mut SOCKADDR_STORAGE) {
+    pub(crate) fn write_longer(self, address: &SocketAddr, to: &mut SOCKADDR_STORAGE) {
         match (self, address) {
             (Self::Dual, SocketAddr::V4(v4)) => {
                 // The wildcard of both families is the IPv6 one.
@@ -167,11 +164,25 @@ impl Family {
     }
 }
 
+/// Fails for the port that nothing can be sent to.
+const fn check_port(address: &SocketAddr) -> Result<(), Error> {
+    if address.port() == 0 {
+        return Err(Error::PortZero);
+    }
+    Ok(())
+}
+
+/// Whether an IPv6 address is a mapped one of IPv4: as `to_ipv4_mapped` has it, whose comparisons of bytes are several times as much
+/// code.
+const fn is_mapped(bits: u128) -> bool {
+    bits >> 32 == 0xFFFF
+}
+
 /// Whether an address is one of IPv4, mapped or not.
 const fn is_v4(address: &SocketAddr) -> bool {
     match address {
         SocketAddr::V4(_) => true,
-        SocketAddr::V6(v6) => v6.ip().to_ipv4_mapped().is_some(),
+        SocketAddr::V6(v6) => is_mapped(v6.ip().to_bits()),
     }
 }
 
@@ -429,8 +440,11 @@ impl Destination for SocketAddr {
         }
     }
 
-    #[cold]
-    #[inline(never)]
+    #[allow(
+        clippy::inline_always,
+        reason = "one function asks, which is seldom run"
+    )]
+    #[inline(always)]
     fn why_not(&self, family: Family, length: usize) -> Error {
         family
             .check_datagram(length, self)
@@ -442,17 +456,19 @@ impl Destination for SocketAddr {
 /// As [`Destination::put`], where the address is not an IPv4 one for an IPv4 socket, or something is wrong.
 #[inline(never)]
 fn put_longer(address: &SocketAddr, ready: u8, length: usize, to: &mut SOCKADDR_STORAGE) -> bool {
-    let families = [Family::V4, Family::V6, Family::Dual];
-    let Some(family) = families
-        .into_iter()
-        .find(|family| family.bit() & ready != 0)
-    else {
+    let family = if ready & Family::V4.bit() != 0 {
+        Family::V4
+    } else if ready & Family::V6.bit() != 0 {
+        Family::V6
+    } else if ready & Family::Dual.bit() != 0 {
+        Family::Dual
+    } else {
         return false;
     };
     if family.check_datagram(length, address).is_err() {
         return false;
     }
-    family.write(*address, to);
+    family.write_longer(address, to);
     true
 }
 
@@ -510,14 +526,14 @@ pub(crate) unsafe fn read_raw(from: *const SOCKADDR) -> Result<SocketAddr, Error
     if from.is_null() {
         return Err(Error::UnknownAddress { family: 0 });
     }
-    let mut storage = SOCKADDR_STORAGE::default();
-    // SAFETY: the caller gives an address; no more is copied than its family says.
+    let mut bytes = Encoded::default();
+    // SAFETY: the caller gives an address; no more is copied than its family says, for which there is room.
     unsafe {
         let length = size_of_family((*from).sa_family)?;
-        let to = (&raw mut storage).cast::<u8>();
+        let to = (&raw mut bytes).cast::<u8>();
         core::ptr::copy_nonoverlapping(from.cast::<u8>(), to, length);
     }
-    read(&storage)
+    decode(&bytes)
 }
 
 /// Reads an address that WSK wrote; v4-mapped IPv6 addresses become IPv4 ones.
@@ -544,6 +560,7 @@ fn v4_of(from: &Encoded) -> SocketAddrV4 {
 }
 
 /// As [`read`], of the bytes.
+#[inline(never)]
 pub(crate) fn decode(from: &Encoded) -> Result<SocketAddr, Error> {
     match family(from) {
         AF_INET => Ok(v4_of(from).into()),
@@ -554,10 +571,15 @@ pub(crate) fn decode(from: &Encoded) -> Result<SocketAddr, Error> {
             let octets: [u8; 16] = unsafe { core::mem::transmute(v6.sin6_addr) };
             // SAFETY: both members of the union are 32 bits of which every value is valid.
             let scope = unsafe { v6.Anonymous1.sin6_scope_id };
-            let (ip, port) = (Ipv6Addr::from(octets), u16::from_be(v6.sin6_port));
-            Ok(match ip.to_ipv4_mapped() {
-                Some(v4) => SocketAddr::from((v4, port)),
-                None => SocketAddrV6::new(ip, port, v6.sin6_flowinfo, scope).into(),
+            let (ip, port) = (u128::from_be_bytes(octets), u16::from_be(v6.sin6_port));
+            #[allow(
+                clippy::cast_possible_truncation,
+                reason = "the address is in the last bits"
+            )]
+            Ok(if is_mapped(ip) {
+                SocketAddrV4::new(Ipv4Addr::from_bits(ip as u32), port).into()
+            } else {
+                SocketAddrV6::new(Ipv6Addr::from_bits(ip), port, v6.sin6_flowinfo, scope).into()
             })
         }
         family => Err(Error::UnknownAddress { family }),

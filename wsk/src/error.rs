@@ -306,6 +306,17 @@ impl From<Error> for NTSTATUS {
     }
 }
 
+impl Error {
+    /// The same of another call.
+    pub(crate) const fn of_call(self, other: Call) -> Self {
+        let mut error = self;
+        if let Self::Call { call, .. } | Self::Abandoned { call, .. } = &mut error {
+            *call = other;
+        }
+        error
+    }
+}
+
 impl From<DispatchError> for Error {
     #[cold]
     fn from(error: DispatchError) -> Self {

@@ -4,16 +4,17 @@
 
 use crate::address::Family;
 use crate::error::Error;
-use crate::request::{open, set_option};
-use crate::socket::option::V6Only;
+use crate::request::{open, set_both_families};
 use crate::socket::{Category, Handle, Making};
 
-/// Makes a socket and waits for it; one of both families is told so.
-pub(crate) fn open_socket<C: Category>(making: Making<C>) -> Result<Handle<C>, Error> {
-    let dual = making.family() == Family::Dual;
+/// Makes a socket of this family and waits for it; one of both families is told so.
+pub(crate) fn open_socket<C: Category>(
+    family: Family,
+    making: Making<C>,
+) -> Result<Handle<C>, Error> {
     let handle = open(making).wait()?;
-    if dual {
-        set_option(&handle, V6Only(false)).wait()?;
+    if family == Family::Dual {
+        set_both_families(&handle)?;
     }
     Ok(handle)
 }
@@ -34,7 +35,7 @@ macro_rules! bound_by_address {
             /// `STATUS_SHARING_VIOLATION` or `STATUS_ADDRESS_ALREADY_EXISTS` for an address in use.
             #[doc(alias = "WskBind")]
             pub fn bind(&self, local: impl Into<SocketAddr>) -> Result<(), Error> {
-                $crate::request::bind(&self.handle, local.into()).wait()?;
+                $crate::request::bind(&self.handle, local.into())?;
                 self.handle.set_bound();
                 Ok(())
             }

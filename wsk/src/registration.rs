@@ -328,6 +328,7 @@ pub struct Release {
 }
 
 impl Drop for Release {
+    #[inline]
     fn drop(&mut self) {
         // SAFETY: by the invariant a capture is outstanding, which this releases; until then deregistering waits, and the registration
         // is there.

@@ -29,11 +29,17 @@ struct Alarm {
 }
 
 /// What is changed with the lock held.
+///
+/// # Invariants
+///
+/// While it is `running` timer and DPC are initialised.
 struct Inside {
     registered: usize,
     /// How many of them are about to leave. They count until no DPC is on its way: before that, timer and DPC must not be initialised
     /// anew for somebody who comes.
     leaving: usize,
+    /// Since a client has first asked to be woken.
+    running: Option<&'static Running>,
     wakers: [Option<Waker>; ROOM],
 }
 
@@ -45,6 +51,7 @@ static ALARM: Alarm = Alarm {
     inside: UnsafeCell::new(Inside {
         registered: 0,
         leaving: 0,
+        running: None,
         wakers: [const { None }; ROOM],
     }),
     // SAFETY: all-zero bytes are valid for timer and DPC, which are C's; they are initialised before they are used.
@@ -70,36 +77,57 @@ impl Alarm {
 
 /// A client has registered: the alarm may run. IRQL: `<= DISPATCH_LEVEL`.
 pub(crate) fn enter() {
-    ALARM.locked(|inside| {
-        if inside.registered == 0 {
-            // SAFETY: timer and DPC are statics, which nobody uses before a client is registered or after the last has left.
-            unsafe {
-                KeInitializeTimerEx(ALARM.timer.get(), TIMER_TYPE::NotificationTimer);
-                KeInitializeDpc(ALARM.dpc.get(), Some(ring), core::ptr::null_mut());
-            }
-        }
-        inside.registered += 1;
-    });
+    ALARM.locked(|inside| inside.registered += 1);
 }
 
 /// A client has deregistered: with the last of them the alarm stops. When this returns no DPC of the driver is on its way.
 pub(crate) fn leave(_: MayWait) {
-    let wakers = ALARM.locked(|inside| {
+    let running = ALARM.locked(|inside| {
         inside.leaving += 1;
-        (inside.registered == inside.leaving).then(|| {
-            // SAFETY: the timer was initialised when the first client came.
-            unsafe { KeCancelTimer(ALARM.timer.get()) };
-            core::mem::replace(&mut inside.wakers, [const { None }; ROOM])
-        })
+        if inside.registered != inside.leaving {
+            return None;
+        }
+        if let Some(running) = &inside.running {
+            (running.stop)();
+        }
+        inside.running
     });
     // SAFETY: the IRQL allows to wait, as the proof says.
     unsafe { KeFlushQueuedDpcs() };
     ALARM.locked(|inside| {
         inside.leaving -= 1;
         inside.registered -= 1;
+        if inside.registered == 0 {
+            // INVARIANT: no DPC is on its way, and nobody is registered who would set the timer: they may be initialised anew.
+            inside.running = None;
+        }
     });
-    for waker in wakers.into_iter().flatten().flatten() {
-        waker.wake();
+    if let Some(running) = running {
+        (running.wake_all)();
+    }
+}
+
+/// What stops an alarm that runs.
+struct Running {
+    /// Called with the lock held.
+    stop: fn(),
+    /// Called without it.
+    wake_all: fn(),
+}
+
+/// Stops the timer. By way of a pointer, as `wake_all`: in a driver that polls no future there is neither.
+fn stop() {
+    // SAFETY: who calls this has seen in what is inside that the timer is initialised.
+    unsafe { KeCancelTimer(ALARM.timer.get()) };
+}
+
+/// Wakes everybody who is there, and perhaps some who come meanwhile; those that come again are not waited for.
+fn wake_all() {
+    for index in 0..ROOM {
+        let waker = ALARM.locked(|inside| inside.wakers.get_mut(index).and_then(Option::take));
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 }
 
@@ -116,7 +144,16 @@ pub(crate) fn wake_after(time: Duration, waker: &Waker) {
             return;
         };
         core::mem::swap(room, &mut waker);
-        // SAFETY: timer and DPC are initialised as long as a client is registered. To set it anew only puts it off.
+        if inside.running.is_none() {
+            // SAFETY: timer and DPC are statics, which nobody uses before the alarm runs or after the last client has left.
+            unsafe {
+                KeInitializeTimerEx(ALARM.timer.get(), TIMER_TYPE::NotificationTimer);
+                KeInitializeDpc(ALARM.dpc.get(), Some(ring), core::ptr::null_mut());
+            }
+            // INVARIANT: initialised.
+            inside.running = Some(&Running { stop, wake_all });
+        }
+        // SAFETY: timer and DPC are initialised as long as the alarm runs. To set it anew only puts it off.
         unsafe {
             KeSetTimer(
                 ALARM.timer.get(),
@@ -132,9 +169,5 @@ pub(crate) fn wake_after(time: Duration, waker: &Waker) {
 
 /// The DPC: wakes everybody.
 unsafe extern "system" fn ring(_: *mut KDPC, _: *mut c_void, _: *mut c_void, _: *mut c_void) {
-    let wakers =
-        ALARM.locked(|inside| core::mem::replace(&mut inside.wakers, [const { None }; ROOM]));
-    for waker in wakers.into_iter().flatten() {
-        waker.wake();
-    }
+    wake_all();
 }

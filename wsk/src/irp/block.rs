@@ -1,5 +1,6 @@
 //! The block of an operation, and [`Idle`]: one that is not in flight.
 
+use core::alloc::Layout;
 use core::marker::PhantomData;
 use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ptr::NonNull;
@@ -118,6 +119,44 @@ unsafe fn free_heap(block: NonNull<Header>) {
     unsafe { memory::free(block.cast()) };
 }
 
+/// Allocates and initialises a block of this layout, which is that of some [`Block`]. Out of line: where it matters there is one
+/// already.
+#[cold]
+#[inline(never)]
+fn new_block(layout: Layout) -> Option<NonNull<Block<()>>> {
+    let block = memory::allocate(layout)?.cast();
+    // SAFETY: freshly allocated nonpaged pool, in blocks that are aligned to 16 bytes, which may be freed as such. Of a block only the
+    // header is initialised, with which all of them begin.
+    unsafe { Block::<()>::initialise(block, free_heap, None) };
+    Some(block)
+}
+
+/// Initialises the header of a block.
+///
+/// # Safety
+///
+/// As for [`Block::initialise`].
+#[inline(never)]
+unsafe fn initialise(header: NonNull<Header>, give_back: GiveBack, hold: Option<Hold>) {
+    let header = header.as_ptr();
+    // SAFETY: the caller gives the memory. All-zero bytes are valid for the IRP and the arguments, which are C's, and mean at rest
+    // for the state; the members for which they are not are written here before anything reads them.
+    unsafe {
+        header.write_bytes(0, 1);
+        (&raw mut (*header).state).write(State::default());
+        (&raw mut (*header).waker).write(Cell::new(None));
+        (&raw mut (*header).announced).write(Cell::new(None));
+        (&raw mut (*header).observer).write(Cell::new(None));
+        (&raw mut (*header).discard).write(Cell::new(give_back));
+        (&raw mut (*header).give_back).write(give_back);
+        (&raw mut (*header).hold).write(hold);
+        (*header).irp.with_mut(|irp| {
+            IoInitializeIrp(irp.cast(), IoSizeOfIrp(1), 1);
+        });
+        Event::initialise(&raw mut (*header).event, true);
+    }
+}
+
 impl<P> Block<P> {
     /// Initialises a block in place, at rest and without a payload.
     ///
@@ -126,23 +165,8 @@ impl<P> Block<P> {
     /// `block` is nonpaged memory with the layout of `Self`, aligned to 16, which nothing else refers to, and where it stays.
     /// `give_back` and `hold` may be called as their types say.
     pub(crate) unsafe fn initialise(block: NonNull<Self>, give_back: GiveBack, hold: Option<Hold>) {
-        let header = block.cast::<Header>().as_ptr();
-        // SAFETY: the caller gives the memory. All-zero bytes are valid for the IRP and the arguments, which are C's, and mean at rest
-        // for the state; the members for which they are not are written here before anything reads them.
-        unsafe {
-            header.write_bytes(0, 1);
-            (&raw mut (*header).state).write(State::default());
-            (&raw mut (*header).waker).write(Cell::new(None));
-            (&raw mut (*header).announced).write(Cell::new(None));
-            (&raw mut (*header).observer).write(Cell::new(None));
-            (&raw mut (*header).discard).write(Cell::new(give_back));
-            (&raw mut (*header).give_back).write(give_back);
-            (&raw mut (*header).hold).write(hold);
-            (*header).irp.with_mut(|irp| {
-                IoInitializeIrp(irp.cast(), IoSizeOfIrp(1), 1);
-            });
-            Event::initialise(&raw mut (*header).event, true);
-        }
+        // SAFETY: the caller keeps the same contract; a block begins with its header, and of the rest nothing is initialised.
+        unsafe { initialise(block.cast(), give_back, hold) };
     }
 
     /// The place of the payload.
@@ -167,17 +191,11 @@ pub struct Idle<P> {
 unsafe impl<P> Send for Idle<P> {}
 
 impl<P> Idle<P> {
-    /// Allocates an operation. IRQL: `<= DISPATCH_LEVEL`. Out of line: where it matters there is one already.
-    #[cold]
-    #[inline(never)]
+    /// Allocates an operation. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn new() -> Result<Self, Error> {
-        let block =
-            memory::allocate(memory::layout::<Block<P>>()).ok_or(Error::NoMemory(Memory::Irp))?;
-        let block = block.cast::<Block<P>>();
-        // SAFETY: freshly allocated nonpaged pool of that layout, in blocks that are aligned to 16 bytes, which may be freed as such.
-        unsafe { Block::initialise(block, free_heap, None) };
-        // INVARIANT: initialised, at rest, and ours alone.
-        Ok(Self::of(block))
+        let block = new_block(memory::layout::<Block<P>>()).ok_or(Error::NoMemory(Memory::Irp))?;
+        // INVARIANT: initialised with the layout of such a block, at rest, and ours alone.
+        Ok(Self::of(block.cast()))
     }
 
     #[inline]
@@ -403,22 +421,34 @@ impl<P> Idle<P> {
 
     /// The operation is at rest, because nothing was passed on; its observer is told.
     #[cold]
-    #[inline(never)]
     fn not_launched(self, error: DispatchError) -> NotLaunched<P> {
         // SAFETY: nothing was passed on, so the block is still ours.
-        let observer = unsafe {
-            let header = &(*self.block.as_ptr()).header;
-            header.state.rest();
-            header.observer.with_mut(|observer| (*observer).take())
-        };
-        if let Some(observer) = observer {
-            observer.tell(STATUS_UNSUCCESSFUL);
-        }
+        let error = unsafe { at_rest(self.block.cast(), error) };
         NotLaunched {
             operation: self,
-            error: error.into(),
+            error,
         }
     }
+}
+
+/// A block is at rest, because nothing was passed on; its observer is told. What the error is to others.
+///
+/// # Safety
+///
+/// The block is the caller's.
+#[cold]
+#[inline(never)]
+unsafe fn at_rest(block: NonNull<Header>, error: DispatchError) -> Error {
+    // SAFETY: the caller has the block.
+    let observer = unsafe {
+        let header = block.as_ref();
+        header.state.rest();
+        header.observer.with_mut(|observer| (*observer).take())
+    };
+    if let Some(observer) = observer {
+        observer.tell(STATUS_UNSUCCESSFUL);
+    }
+    error.into()
 }
 
 /// A request that could not be made: nothing is in flight.
@@ -445,15 +475,15 @@ pub(crate) struct Spares<const N: usize> {
 }
 
 impl<const N: usize> Spares<N> {
-    /// Places with these operations in them.
-    pub(crate) fn new(operations: [Option<Idle<()>>; N]) -> Self {
-        // INVARIANT: the blocks of operations that are here from now on.
-        Self {
-            blocks: operations.map(|operation| {
-                let block = operation.map(Idle::into_block);
-                AtomicPtr::new(block.map_or(core::ptr::null_mut(), NonNull::as_ptr))
-            }),
+    /// Places with this operation in the first of them.
+    pub(crate) fn new(operation: Idle<()>) -> Self {
+        const { assert!(N > 0, "there is no place for the operation") };
+        let mut blocks = [const { AtomicPtr::new(core::ptr::null_mut()) }; N];
+        if let Some(first) = blocks.first_mut() {
+            *first = AtomicPtr::new(operation.into_block().as_ptr());
         }
+        // INVARIANT: the block of an operation that is here from now on.
+        Self { blocks }
     }
 
     /// Takes an operation, if one is there. IRQL: `<= DISPATCH_LEVEL`.

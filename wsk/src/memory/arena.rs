@@ -6,7 +6,8 @@
 //! are missing; each of those, finding the stack closed, counts itself off, and the last one frees the arena.
 
 use core::alloc::Layout;
-use core::mem::ManuallyDrop;
+use core::marker::PhantomData;
+use core::mem::{ManuallyDrop, offset_of};
 use core::ptr::NonNull;
 use core::time::Duration;
 
@@ -22,11 +23,16 @@ use crate::time::Deadline;
 ///
 /// # Invariants
 ///
-/// It is number `index` of the arena, and either in the stack of free ones or with one holder, whose value is. `link` is the stack's.
+/// It is number `index` of its arena, whose values are `V`, and either in the stack of free ones or with one holder, whose value is. `link` is the stack's.
 #[repr(C)]
-struct Slot<V, L> {
+struct Slot<V> {
     value: V,
-    arena: NonNull<Arena<V, L>>,
+    place: Place,
+}
+
+/// What a slot has besides its value: where it belongs.
+struct Place {
+    arena: NonNull<Core>,
     index: u32,
     link: AtomicU32,
 }
@@ -35,13 +41,38 @@ struct Slot<V, L> {
 ///
 /// # Invariants
 ///
-/// `slots` has room for `depth`, of which the first `made` are initialised. While there are handles, or slots with holders, all of
-/// this is there.
+/// Its slots are [`Slot<V>`](Slot), with room for `depth`, of which the first `made` are initialised. While there are handles, or
+/// slots with holders, all of this is there.
+#[repr(C)]
 struct Arena<V, L> {
-    slots: NonNull<Slot<V, L>>,
+    core: Core,
+    last: ManuallyDrop<L>,
+    values: PhantomData<V>,
+}
+
+impl<V, L> Arena<V, L> {
+    #[inline]
+    fn slot(&self, index: u32) -> NonNull<Slot<V>> {
+        // SAFETY: by the invariant the slots are of that type; callers give the number of one for which there is room.
+        unsafe { self.core.slots.cast::<Slot<V>>().add(index as usize) }
+    }
+}
+
+/// What of an arena is the same whatever its values are, so that a driver has the code that is seldom run once.
+///
+/// # Invariants
+///
+/// It begins an [`Arena`], which `free` is for; each slot has so many bytes, its [`Place`] so many from where it begins.
+#[repr(C)]
+struct Core {
+    // What every value is taken and given back with first, to have it together.
+    slots: NonNull<u8>,
+    stack: Stack<AtomicU64>,
     depth: u32,
     made: u32,
-    stack: Stack<AtomicU64>,
+    size: usize,
+    place: usize,
+    free: unsafe fn(NonNull<Core>),
     handles: AtomicUsize,
     /// The slots that are missing, from when the stack is closed on.
     missing: AtomicU32,
@@ -51,50 +82,108 @@ struct Arena<V, L> {
     available: Event,
     /// Set for one waiter, when a slot has come back that may be the last.
     idle: Event,
-    last: ManuallyDrop<L>,
 }
 
-impl<V, L> Arena<V, L> {
+impl Core {
     fn link(&self, index: u32) -> &AtomicU32 {
         // SAFETY: numbers in the stack are those of slots that are made, by the invariant; the link is atomic.
-        unsafe { &(*self.slots.add(index as usize).as_ptr()).link }
+        unsafe {
+            let slot = self.slots.add(index as usize * self.size);
+            &(*slot.add(self.place).cast::<Place>().as_ptr()).link
+        }
     }
 
     /// Tells those who wait that a slot has come back.
-    #[cold]
     fn announce(&self) {
         self.available.set();
         self.idle.set();
     }
 
-    /// Drops the values, frees the memory, and drops what goes last.
+    /// The next slot is made, whose value is initialised.
     ///
     /// # Safety
     ///
-    /// All slots that were made have come back, nobody has a handle, and `arena` is not used again.
-    #[cold]
-    unsafe fn free(arena: NonNull<Self>) {
-        // SAFETY: the caller gives the arena away, of which what goes last is initialised.
+    /// It is that of an arena that is being filled, and `place` the next slot's.
+    #[inline(never)]
+    unsafe fn made(this: NonNull<Self>, place: *mut Place) {
+        // SAFETY: the caller is the only one that has the arena, and gives the place. It goes into the stack, which is neither closed
+        // nor awaited.
         unsafe {
-            // Dropped when everything else is gone, also when a value's code unwinds.
-            let _last = ManuallyDrop::into_inner((&raw const (*arena.as_ptr()).last).read());
-            Values::free(arena);
+            let core = this.as_ptr();
+            let index = (*core).made;
+            place.write(Place {
+                arena: this,
+                index,
+                link: AtomicU32::new(0),
+            });
+            (*core).made = index + 1;
+            let _ = (*core).stack.push(index, &(*place).link, true);
         }
     }
 
-    /// One of the missing slots has come back, or `missing` are.
+    /// One handle less. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// # Safety
+    ///
+    /// It was counted, and the caller uses the arena no more.
+    unsafe fn one_less(this: NonNull<Self>) {
+        // SAFETY: the arena is there as long as the handle is counted.
+        let core = unsafe { this.as_ref() };
+        if core.handles.fetch_sub(1, Ordering::Release) == 1 {
+            // SAFETY: this was the last handle.
+            unsafe { Self::close(this) };
+        }
+    }
+
+    /// The last handle is gone.
+    ///
+    /// # Safety
+    ///
+    /// It is, and the caller uses the arena no more.
+    #[cold]
+    #[inline(never)]
+    unsafe fn close(this: NonNull<Self>) {
+        fence(Ordering::Acquire);
+        // SAFETY: the arena is there until the missing slots are counted.
+        let core = unsafe { this.as_ref() };
+        let free = core.stack.close(core.made, |index| core.link(index));
+        // SAFETY: the stack is closed, and this was the last handle, which is not used again.
+        unsafe { Self::count_off(this, core.made - free) };
+    }
+
+    /// One of the missing slots has come back, which is to add -1, or so many are missing.
     ///
     /// # Safety
     ///
     /// The stack is closed, and the caller uses the arena no more.
-    unsafe fn count_off(arena: NonNull<Self>, change: impl FnOnce(&AtomicU32) -> u32) {
+    unsafe fn count_off(this: NonNull<Self>, change: u32) {
         // SAFETY: the arena is there as long as a slot is missing, or until the last handle has counted.
-        let left = unsafe { change(&(*arena.as_ptr()).missing) };
+        let missing = unsafe { &(*this.as_ptr()).missing };
+        let left = missing
+            .fetch_add(change, Ordering::AcqRel)
+            .wrapping_add(change);
         if left == 0 {
             fence(Ordering::Acquire);
-            // SAFETY: the last of them sees 0: those that came before the handle went were counted below it.
-            unsafe { Self::free(arena) };
+            // SAFETY: the last of them sees 0: those that came before the handle went were counted below it. By the invariant it is an
+            // arena of the type that this is for.
+            unsafe { ((*this.as_ptr()).free)(this) };
         }
+    }
+}
+
+/// Drops the values, frees the memory, and drops what goes last.
+///
+/// # Safety
+///
+/// It is the core of an arena of these types. All slots that were made have come back, nobody has a handle, and it is not used again.
+#[cold]
+unsafe fn free<V, L>(core: NonNull<Core>) {
+    let arena = core.cast::<Arena<V, L>>();
+    // SAFETY: the caller gives the arena away, of which what goes last is initialised.
+    unsafe {
+        // Dropped when everything else is gone, also when a value's code unwinds.
+        let _last = ManuallyDrop::into_inner((&raw const (*arena.as_ptr()).last).read());
+        Values::free(arena);
     }
 }
 
@@ -122,8 +211,9 @@ impl<V, L> Values<V, L> {
         let arena = self.arena.as_ptr();
         // SAFETY: by the invariant the slots are this one's alone, and initialised; each is dropped once.
         unsafe {
-            while self.dropped < (*arena).made as usize {
-                let slot = (*arena).slots.add(self.dropped).as_ptr();
+            while self.dropped < (*arena).core.made as usize {
+                let slot = (*arena).core.slots.cast::<Slot<V>>();
+                let slot = slot.add(self.dropped).as_ptr();
                 // INVARIANT: counted before, because its code may unwind.
                 self.dropped += 1;
                 (&raw mut (*slot).value).drop_in_place();
@@ -138,10 +228,54 @@ impl<V, L> Drop for Values<V, L> {
         self.drop_rest();
         // SAFETY: by the invariant both blocks are this one's alone; they came from `allocate`, and nothing in them is left to drop.
         unsafe {
-            memory::free((*self.arena.as_ptr()).slots.cast());
+            memory::free((*self.arena.as_ptr()).core.slots);
             memory::free(self.arena.cast());
         }
     }
+}
+
+/// Allocates an arena and its slots, and initialises its core, with one handle and no slot made.
+///
+/// # Safety
+///
+/// `arena` is the layout of an [`Arena`] that `free` is for, and of which each slot has `size` bytes, the [`Place`] so many from where
+/// it begins.
+#[inline(never)]
+unsafe fn new_core(
+    arena: Layout,
+    depth: u32,
+    size: usize,
+    slot_place: usize,
+    free: unsafe fn(NonNull<Core>),
+) -> Option<NonNull<Core>> {
+    if depth > MOST {
+        return None;
+    }
+    let slots = Layout::from_size_align(size.checked_mul(depth as usize)?, 1).ok()?;
+    let slots = memory::allocate(slots)?;
+    let Some(core) = memory::allocate(arena) else {
+        // SAFETY: it was just allocated, and nothing is in it.
+        unsafe { memory::free(slots) };
+        return None;
+    };
+    let core = core.cast::<Core>();
+    let place = core.as_ptr();
+    // SAFETY: freshly allocated nonpaged memory, of a layout that begins with a core, where the events stay.
+    unsafe {
+        (&raw mut (*place).slots).write(slots);
+        (&raw mut (*place).size).write(size);
+        (&raw mut (*place).place).write(slot_place);
+        (&raw mut (*place).free).write(free);
+        (&raw mut (*place).depth).write(depth);
+        (&raw mut (*place).made).write(0);
+        (&raw mut (*place).stack).write(Stack::new(AtomicU64::new(0)));
+        (&raw mut (*place).handles).write(AtomicUsize::new(1));
+        (&raw mut (*place).missing).write(AtomicU32::new(0));
+        (&raw mut (*place).waiting).write(AtomicU32::new(0));
+        Event::initialise(&raw mut (*place).available, false);
+        Event::initialise(&raw mut (*place).idle, false);
+    }
+    Some(core)
 }
 
 /// An arena that is being filled.
@@ -164,33 +298,13 @@ impl<V, L> Filling<V, L> {
             return Err(Error::NoOperations);
         }
         // Does not compile for what wants more alignment than the pool gives.
-        let _ = memory::layout::<Slot<V, L>>();
-        let no_memory = Error::NoMemory(Memory::Irp);
-        let slots = Layout::array::<Slot<V, L>>(depth as usize)
-            .ok()
-            .filter(|_| depth <= MOST)
-            .and_then(memory::allocate)
-            .ok_or(no_memory)?
-            .cast();
-        let Some(arena) = memory::allocate(memory::layout::<Arena<V, L>>()) else {
-            // SAFETY: it was just allocated, and nothing is in it.
-            unsafe { memory::free(slots.cast()) };
-            return Err(no_memory);
-        };
-        let arena = arena.cast::<Arena<V, L>>();
-        let place = arena.as_ptr();
-        // SAFETY: freshly allocated nonpaged memory of that layout, where the events stay. What goes last is written by `finish`.
-        unsafe {
-            (&raw mut (*place).slots).write(slots);
-            (&raw mut (*place).depth).write(depth);
-            (&raw mut (*place).made).write(0);
-            (&raw mut (*place).stack).write(Stack::new(AtomicU64::new(0)));
-            (&raw mut (*place).handles).write(AtomicUsize::new(1));
-            (&raw mut (*place).missing).write(AtomicU32::new(0));
-            (&raw mut (*place).waiting).write(AtomicU32::new(0));
-            Event::initialise(&raw mut (*place).available, false);
-            Event::initialise(&raw mut (*place).idle, false);
-        }
+        let _ = memory::layout::<Slot<V>>();
+        let arena = memory::layout::<Arena<V, L>>();
+        let place = offset_of!(Slot<V>, place);
+        // SAFETY: that is how the arena and its slots are laid out, and they are of the types that `free` is for.
+        let core = unsafe { new_core(arena, depth, size_of::<Slot<V>>(), place, free::<V, L>) };
+        let core = core.ok_or(Error::NoMemory(Memory::Irp))?;
+        let arena = core.cast::<Arena<V, L>>();
         // INVARIANT: room for `depth`, none of them made.
         Ok(Self { arena })
     }
@@ -218,20 +332,16 @@ impl<V, L> Filling<V, L> {
         let arena = self.arena.as_ptr();
         // SAFETY: by the invariant the arena is this one's alone; there is room behind the slots that are made.
         unsafe {
-            let index = (*arena).made;
-            if index == (*arena).depth {
+            let index = (*arena).core.made;
+            if index == (*arena).core.depth {
                 return;
             }
-            let slot = (*arena).slots.add(index as usize).as_ptr();
-            (&raw mut (*slot).arena).write(self.arena);
-            (&raw mut (*slot).index).write(index);
-            (&raw mut (*slot).link).write(AtomicU32::new(0));
+            let slot = (*arena).slot(index).as_ptr();
             if !make(NonNull::new_unchecked(&raw mut (*slot).value)) {
                 return;
             }
-            // INVARIANT: the caller's `make` has initialised it, and it goes into the stack, which is neither closed nor awaited.
-            (*arena).made = index + 1;
-            let _ = (*arena).stack.push(index, &(*slot).link, true);
+            // INVARIANT: the caller's `make` has initialised it.
+            Core::made(self.arena.cast(), &raw mut (*slot).place);
         }
     }
 
@@ -273,13 +383,20 @@ impl<V, L> Handle<V, L> {
         unsafe { self.arena.as_ref() }
     }
 
+    #[inline]
+    fn core(&self) -> &Core {
+        &self.arena().core
+    }
+
     /// Takes a value, if one is free, until it is [given back](Self::give_back). IRQL: `<= DISPATCH_LEVEL`.
     #[inline]
     pub(crate) fn take(&self) -> Option<NonNull<V>> {
         let arena = self.arena();
-        let index = arena.stack.pop(|index| arena.link(index))?;
-        // SAFETY: the number of a slot that is made; a slot begins with its value.
-        Some(unsafe { arena.slots.add(index as usize) }.cast())
+        // SAFETY: numbers in the stack are those of slots that are made, by the invariant; the link is atomic.
+        let link = |index| unsafe { &(*arena.slot(index).as_ptr()).place.link };
+        let index = arena.core.stack.pop(link)?;
+        // A slot begins with its value.
+        Some(arena.slot(index).cast())
     }
 
     /// Takes a value, waiting until one is free or `limit` runs out. IRQL: `PASSIVE_LEVEL`.
@@ -292,7 +409,7 @@ impl<V, L> Handle<V, L> {
         if let Some(taken) = self.take() {
             return Ok(taken);
         }
-        let event = &self.arena().available;
+        let event = &self.core().available;
         self.wait_until(may_wait, event, limit, || self.take())
             .ok_or(Error::PoolEmpty)
     }
@@ -304,14 +421,14 @@ impl<V, L> Handle<V, L> {
     /// [`Error::WrongIrql`].
     pub(crate) fn wait_until_idle(&self, limit: Option<Duration>) -> Result<bool, Error> {
         let may_wait = may_wait()?;
-        let event = &self.arena().idle;
+        let event = &self.core().idle;
         let is_idle = || self.is_idle().then_some(());
         Ok(is_idle().is_some() || self.wait_until(may_wait, event, limit, is_idle).is_some())
     }
 
     /// Whether all values are free. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn is_idle(&self) -> bool {
-        let arena = self.arena();
+        let arena = self.core();
         let count = arena.stack.count(arena.made, |index| arena.link(index));
         count == Some(arena.made)
     }
@@ -324,7 +441,7 @@ impl<V, L> Handle<V, L> {
         limit: Option<Duration>,
         look: impl Fn() -> Option<T>,
     ) -> Option<T> {
-        let arena = self.arena();
+        let arena = self.core();
         arena.waiting.fetch_add(1, Ordering::SeqCst);
         arena.stack.set_awaited(true);
         let deadline = limit.map(Deadline::after);
@@ -352,7 +469,8 @@ impl<V, L> Handle<V, L> {
     /// The number of values, free or not.
     #[allow(clippy::misnamed_getters)]
     pub(crate) fn depth(&self) -> u32 {
-        self.arena().made
+        let core = self.core();
+        core.made
     }
 
     /// What goes last, with the arena of a value.
@@ -362,7 +480,10 @@ impl<V, L> Handle<V, L> {
     /// `value` was [taken](Self::take) from an arena of these types, and not given back before the result is used no more.
     pub(crate) unsafe fn last_of<'l>(value: NonNull<V>) -> &'l L {
         // SAFETY: a slot begins with its value; its arena is there as long as it has a holder.
-        unsafe { &(*(*value.cast::<Slot<V, L>>().as_ptr()).arena.as_ptr()).last }
+        unsafe {
+            let arena = (*value.cast::<Slot<V>>().as_ptr()).place.arena;
+            &(*arena.cast::<Arena<V, L>>().as_ptr()).last
+        }
     }
 
     /// Gives a value back, and with the last one, when there is no handle any more, frees the arena. IRQL: `<= DISPATCH_LEVEL`.
@@ -372,17 +493,17 @@ impl<V, L> Handle<V, L> {
     /// `value` was [taken](Self::take) from an arena of these types; the caller, its one holder, leaves it alone from now on.
     #[inline]
     pub(crate) unsafe fn give_back(value: NonNull<V>) {
-        let slot = value.cast::<Slot<V, L>>();
+        let slot = value.cast::<Slot<V>>();
         // SAFETY: a slot begins with its value, and its arena is there as long as it has a holder: up to the push.
-        let pushed = unsafe {
-            let (index, arena) = ((*slot.as_ptr()).index, (*slot.as_ptr()).arena);
-            (*arena.as_ptr())
-                .stack
-                .push(index, &(*slot.as_ptr()).link, false)
+        let (place, pushed) = unsafe {
+            let place = NonNull::new_unchecked(&raw mut (*slot.as_ptr()).place);
+            let (index, arena) = ((*place.as_ptr()).index, (*place.as_ptr()).arena);
+            let stack = &(*arena.as_ptr()).stack;
+            (place, stack.push(index, &(*place.as_ptr()).link, false))
         };
         if pushed.is_err() {
             // SAFETY: nothing was done, so the caller is the holder still.
-            unsafe { give_back_slowly(slot) };
+            unsafe { give_back_slowly(place) };
         }
     }
 }
@@ -391,12 +512,12 @@ impl<V, L> Handle<V, L> {
 ///
 /// # Safety
 ///
-/// As for [`Handle::give_back`].
+/// As for [`Handle::give_back`], of the slot whose place this is.
 #[cold]
 #[inline(never)]
-unsafe fn give_back_slowly<V, L>(slot: NonNull<Slot<V, L>>) {
+unsafe fn give_back_slowly(place: NonNull<Place>) {
     // SAFETY: the arena is there as long as the slot has a holder.
-    let (arena, index) = unsafe { ((*slot.as_ptr()).arena, (*slot.as_ptr()).index) };
+    let (arena, index) = unsafe { ((*place.as_ptr()).arena, (*place.as_ptr()).index) };
     // A handle for the time of the announcement: without one the arena may go as soon as the slot is pushed. Who waits has one.
     let more = |handles: usize| (handles > 0).then(|| handles + 1);
     // SAFETY: as above; the count is atomic.
@@ -404,30 +525,29 @@ unsafe fn give_back_slowly<V, L>(slot: NonNull<Slot<V, L>>) {
         let handles = &(*arena.as_ptr()).handles;
         handles.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
     };
-    // INVARIANT: counted. (A handle that is not must not even be made: to drop it would count.)
-    let handle = counted.is_ok().then(|| Handle { arena });
     // SAFETY: as above: the arena is there up to the push.
     let pushed = unsafe {
         (*arena.as_ptr())
             .stack
-            .push(index, &(*slot.as_ptr()).link, true)
+            .push(index, &(*place.as_ptr()).link, true)
     };
-    match (pushed, handle) {
-        (Ok(()), Some(handle)) => handle.arena().announce(),
-        // Without a handle nobody waits, and the arena is not touched again.
-        (Ok(()), None) => {}
-        // SAFETY: the stack is closed, of which this slot was missing.
-        (Err(NotPushed::Closed | NotPushed::Awaited), _) => unsafe {
-            Arena::count_off(arena, |missing| {
-                missing.fetch_sub(1, Ordering::AcqRel).wrapping_sub(1)
-            });
-        },
+    // SAFETY: the arena is there, as long as the handle that was counted; or the stack is closed, of which this slot was missing.
+    unsafe {
+        match pushed {
+            // Without a handle nobody waits, and the arena is not touched again.
+            Ok(()) if counted.is_err() => return,
+            Ok(()) => arena.as_ref().announce(),
+            Err(NotPushed::Closed | NotPushed::Awaited) => Core::count_off(arena, u32::MAX),
+        }
+        if counted.is_ok() {
+            Core::one_less(arena);
+        }
     }
 }
 
 impl<V, L> Clone for Handle<V, L> {
     fn clone(&self) -> Self {
-        self.arena().handles.fetch_add(1, Ordering::Relaxed);
+        self.core().handles.fetch_add(1, Ordering::Relaxed);
         // INVARIANT: counted.
         Self { arena: self.arena }
     }
@@ -435,19 +555,7 @@ impl<V, L> Clone for Handle<V, L> {
 
 impl<V, L> Drop for Handle<V, L> {
     fn drop(&mut self) {
-        let arena = self.arena();
-        if arena.handles.fetch_sub(1, Ordering::Release) == 1 {
-            fence(Ordering::Acquire);
-            let free = arena.stack.close(arena.made, |index| arena.link(index));
-            let missing = arena.made - free;
-            // SAFETY: the stack is closed, and this was the last handle, which is not used again.
-            unsafe {
-                Arena::count_off(self.arena, |count| {
-                    count
-                        .fetch_add(missing, Ordering::AcqRel)
-                        .wrapping_add(missing)
-                });
-            }
-        }
+        // SAFETY: by the invariant it is counted, and it is gone after this.
+        unsafe { Core::one_less(self.arena.cast()) };
     }
 }

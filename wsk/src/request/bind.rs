@@ -12,13 +12,15 @@ use wsk_sys::{DispatchError, IRP, NTSTATUS, SOCKADDR, WSK_SOCKET};
 use crate::address;
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Outcome, Places};
+use crate::request::control::{self, SetOption};
 use crate::request::sealed::Sealed;
 use crate::request::{Function, InPlace, Nothing, Operation, Request, of_socket};
+use crate::socket::option::V6Only;
 use crate::socket::{Category, ConnectionCategory, Handle};
 
 /// A local address.
 pub struct Bind<C> {
-    local: SocketAddr,
+    function: SetUp,
     category: PhantomData<fn() -> C>,
 }
 
@@ -39,6 +41,22 @@ pub struct PeerAddress;
 #[derive(Debug)]
 pub struct ReadingRemoteAddress;
 
+/// What is done to a socket before it can be used.
+enum SetUp {
+    Bind(SocketAddr),
+    /// [`V6Only`] is set to false.
+    BothFamilies,
+}
+
+/// The parameters of what is done to a socket before it can be used.
+#[derive(Clone, Copy)]
+pub enum SetUpParameters<T> {
+    #[doc(hidden)]
+    Bind(Parameters<T>),
+    #[doc(hidden)]
+    BothFamilies(control::Parameters),
+}
+
 /// The parameters of a function that takes an address.
 #[derive(Clone, Copy)]
 pub struct Parameters<T> {
@@ -57,15 +75,28 @@ impl<T> Parameters<T> {
     }
 }
 
-pub(crate) fn bind<C: Category>(socket: &Handle<C>, local: SocketAddr) -> Request<'_, Bind<C>, ()> {
-    Request {
+/// Binds a socket to a local address. IRQL: `PASSIVE_LEVEL`; waits.
+pub(crate) fn bind<C: Category>(socket: &Handle<C>, local: SocketAddr) -> Result<(), Error> {
+    set_up(socket, SetUp::Bind(local))
+}
+
+/// Has a new socket be one of both families. IRQL: `PASSIVE_LEVEL`; waits.
+pub(crate) fn set_both_families<C: Category>(socket: &Handle<C>) -> Result<(), Error> {
+    let done = set_up(socket, SetUp::BothFamilies);
+    done.map_err(|error| error.of_call(Call::WskControlSocket))
+}
+
+/// A function of its own, so that a driver has the way through an operation once for both.
+fn set_up<C: Category>(socket: &Handle<C>, function: SetUp) -> Result<(), Error> {
+    let request = Request {
         target: socket,
         function: Bind {
-            local,
+            function,
             category: PhantomData,
         },
         carried: (),
-    }
+    };
+    request.wait()
 }
 
 pub(crate) fn local_address<C: Category>(socket: &Handle<C>) -> Request<'_, LocalAddress<C>, ()> {
@@ -95,10 +126,17 @@ impl<C: Category> Function<()> for Bind<C> {
         (): (),
         arguments: &mut Arguments,
         places: Places,
-    ) -> Result<Parameters<C::Dispatch>, Error> {
-        socket.family().check(&self.local)?;
-        socket.family().write(self.local, &mut arguments.address);
-        Ok(Parameters::new(socket, places))
+    ) -> Result<SetUpParameters<C::Dispatch>, Error> {
+        Ok(match self.function {
+            SetUp::Bind(local) => {
+                socket.family().check(&local)?;
+                socket.family().write_longer(&local, &mut arguments.address);
+                SetUpParameters::Bind(Parameters::new(socket, places))
+            }
+            SetUp::BothFamilies => SetUpParameters::BothFamilies(
+                SetOption::new(V6Only(false)).put(socket, (), arguments, places)?,
+            ),
+        })
     }
 }
 
@@ -109,18 +147,23 @@ unsafe impl<C: Category> Operation<()> for Binding<C> {
     type Way = Nothing;
     type Run = InPlace;
     type Output = ();
-    type Parameters = Parameters<C::Dispatch>;
+    type Parameters = SetUpParameters<C::Dispatch>;
     const CALL: Call = Call::WskBind;
     const CANCEL_ON_DROP: bool = false;
 
     of_socket!(C, ());
 
     unsafe fn submit(
-        p: &Parameters<C::Dispatch>,
+        p: &SetUpParameters<C::Dispatch>,
         irp: NonNull<IRP>,
     ) -> Result<NTSTATUS, DispatchError> {
-        // SAFETY: the caller gives the IRP; the socket is open, and the address is in the arguments.
-        unsafe { C::bind(p.table, p.socket, p.address, irp) }
+        // SAFETY: the caller gives the IRP; the socket is open, and the address, or the option's value, is in the arguments.
+        unsafe {
+            match p {
+                SetUpParameters::Bind(p) => C::bind(p.table, p.socket, p.address, irp),
+                SetUpParameters::BothFamilies(p) => p.submit(Some(irp)),
+            }
+        }
     }
 
     unsafe fn read(outcome: Outcome, _: &mut Arguments, _: NonNull<()>) -> Result<(), Error> {

@@ -57,7 +57,10 @@ impl Parameters {
     /// # Safety
     ///
     /// As for [`Operation::submit`], or without an IRP where the code allows it.
-    unsafe fn submit(self, irp: Option<NonNull<IRP>>) -> Result<NTSTATUS, DispatchError> {
+    pub(super) unsafe fn submit(
+        &self,
+        irp: Option<NonNull<IRP>>,
+    ) -> Result<NTSTATUS, DispatchError> {
         // SAFETY: the caller gives the IRP; the socket is open. Input and output are those that the code takes.
         unsafe {
             self.table.wsk_control_socket(
@@ -137,10 +140,7 @@ pub(crate) fn set_option<C: Category, O: SocketOption>(
 ) -> Request<'_, SetOption<C, O>, ()> {
     Request {
         target: socket,
-        function: SetOption {
-            option,
-            category: PhantomData,
-        },
+        function: SetOption::new(option),
         carried: (),
     }
 }
@@ -152,6 +152,15 @@ pub(crate) fn get_option<C: Category, O: ReadableOption + 'static>(
         target: socket,
         function: GetOption(PhantomData),
         carried: (),
+    }
+}
+
+impl<C, O> SetOption<C, O> {
+    pub(super) const fn new(option: O) -> Self {
+        Self {
+            option,
+            category: PhantomData,
+        }
     }
 }
 

@@ -31,7 +31,7 @@ pub use address_info::{AddressInfo, Addresses};
 pub use bind::{
     Bind, Binding, LocalAddress, PeerAddress, ReadingLocalAddress, ReadingRemoteAddress,
 };
-pub(crate) use bind::{bind, local_address, remote_address};
+pub(crate) use bind::{bind, local_address, remote_address, set_both_families};
 pub(crate) use close::close;
 pub(crate) use connect::connect;
 pub use connect::{Connect, Connecting, NotConnected};

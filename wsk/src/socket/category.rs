@@ -4,7 +4,7 @@ use core::ffi::c_void;
 use core::ptr::NonNull;
 
 use wsk_sys::{
-    DispatchError, IPPROTO, IRP, NTSTATUS, SOCK_DGRAM, SOCK_STREAM, SOCKADDR,
+    DispatchError, IPPROTO, IRP, NTSTATUS, SOCK_DGRAM, SOCK_STREAM, SOCKADDR, SOCKADDR_STORAGE,
     WSK_CLIENT_CONNECTION_DISPATCH, WSK_CLIENT_DATAGRAM_DISPATCH, WSK_CLIENT_LISTEN_DISPATCH,
     WSK_FLAG_CONNECTION_SOCKET, WSK_FLAG_DATAGRAM_SOCKET, WSK_FLAG_LISTEN_SOCKET,
     WSK_PROVIDER_DATAGRAM_DISPATCH, WSK_SOCKET, WskProviderBasicDispatch,
@@ -25,6 +25,8 @@ pub trait Category: Sized + 'static {
     type Entries: Entries;
     /// The table of the client's callbacks.
     type Callbacks: 'static;
+    /// The local address that a socket is made with, of the categories that `WskSocketConnect` makes.
+    type Local: Default + Send;
 
     /// # Safety
     ///
@@ -60,7 +62,7 @@ pub trait Category: Sized + 'static {
 macro_rules! category {
     (
         $(#[$doc:meta])* $name:ident: $kind:expr, $protocol:expr, $flag:expr, $dispatch:ident, $callbacks:ident,
-        $entries:ty
+        $entries:ty, $local:ty
     ) => {
         $(#[$doc])*
         #[derive(Debug)]
@@ -73,6 +75,7 @@ macro_rules! category {
             type Dispatch = $dispatch;
             type Entries = $entries;
             type Callbacks = $callbacks;
+            type Local = $local;
 
             #[inline]
             unsafe fn dispatch(table: NonNull<c_void>, ntddi: u32) -> $dispatch {
@@ -111,19 +114,19 @@ macro_rules! category {
 category! {
     /// Datagram sockets, for UDP.
     DatagramCategory: SOCK_DGRAM, IPPROTO::IPPROTO_UDP, WSK_FLAG_DATAGRAM_SOCKET, WskProviderDatagramDispatch,
-    WSK_CLIENT_DATAGRAM_DISPATCH, DatagramEntries
+    WSK_CLIENT_DATAGRAM_DISPATCH, DatagramEntries, ()
 }
 
 category! {
     /// Connection sockets, for TCP.
     ConnectionCategory: SOCK_STREAM, IPPROTO::IPPROTO_TCP, WSK_FLAG_CONNECTION_SOCKET, WskProviderConnectionDispatch,
-    WSK_CLIENT_CONNECTION_DISPATCH, ()
+    WSK_CLIENT_CONNECTION_DISPATCH, (), SOCKADDR_STORAGE
 }
 
 category! {
     /// Listening sockets, for TCP.
     ListenCategory: SOCK_STREAM, IPPROTO::IPPROTO_TCP, WSK_FLAG_LISTEN_SOCKET, WskProviderListenDispatch,
-    WSK_CLIENT_LISTEN_DISPATCH, ()
+    WSK_CLIENT_LISTEN_DISPATCH, (), ()
 }
 
 /// Entries that are read from a table once.

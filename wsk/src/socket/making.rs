@@ -4,7 +4,7 @@ use core::ffi::c_void;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
-use wsk_sys::{SOCKADDR, SOCKADDR_STORAGE, WSK_SOCKET};
+use wsk_sys::{SOCKADDR, WSK_SOCKET};
 
 use crate::address::Family;
 use crate::error::{Error, Memory};
@@ -14,7 +14,7 @@ use crate::memory::shared::{Reserved, Shared};
 use crate::registration::Capture;
 use crate::socket::category::Entries as _;
 use crate::socket::event_context::Events;
-use crate::socket::{Category, Handle, Socket};
+use crate::socket::{Category, ConnectionCategory, Handle, Socket};
 
 /// All that a socket needs besides what WSK gives, so that nothing can fail once WSK has made it.
 struct Prepared<C: Category> {
@@ -38,7 +38,7 @@ pub struct Making<C: Category> {
     socket: Option<NonNull<WSK_SOCKET>>,
     bound: bool,
     /// The local address of `WskSocketConnect`.
-    pub(crate) local: SOCKADDR_STORAGE,
+    pub(crate) local: C::Local,
 }
 
 // SAFETY: it has what a socket is made of, which may be sent, the socket itself, and memory that is its own.
@@ -57,7 +57,7 @@ impl<C: Category> Making<C> {
             prepared: None,
             socket: None,
             bound,
-            local: SOCKADDR_STORAGE::default(),
+            local: C::Local::default(),
         }
     }
 
@@ -79,6 +79,7 @@ impl<C: Category> Making<C> {
     }
 
     /// Allocates all that the socket needs. IRQL: `<= DISPATCH_LEVEL`.
+    #[inline(never)]
     pub(crate) fn prepare(&mut self) -> Result<(), Error> {
         if let Err(error) = &self.events {
             return Err(*error);
@@ -99,16 +100,6 @@ impl<C: Category> Making<C> {
         }
     }
 
-    /// The place of the local address.
-    ///
-    /// # Safety
-    ///
-    /// `this` is where it stays as long as the result is used.
-    pub(crate) unsafe fn local_place(this: NonNull<Self>) -> NonNull<SOCKADDR> {
-        // SAFETY: of what the caller gives only the address of a member is taken, which is not null.
-        unsafe { NonNull::new_unchecked(&raw mut (*this.as_ptr()).local) }.cast()
-    }
-
     /// WSK has made the socket.
     ///
     /// # Safety
@@ -121,12 +112,15 @@ impl<C: Category> Making<C> {
 
     /// The first handle of the socket, if it was made.
     pub(crate) fn take(&mut self) -> Option<Handle<C>> {
-        let (socket, prepared) = (self.socket.take()?, self.prepared.take()?);
+        let socket = self.socket?;
+        // SAFETY: by the invariant the socket is open.
+        let table = NonNull::new(unsafe { (*socket.as_ptr()).Dispatch.cast_mut() })?.cast();
+        let prepared = self.prepared.take()?;
+        self.socket = None;
         let events = core::mem::replace(&mut self.events, Ok(None));
-        // SAFETY: by the invariant the socket is open and of this category, whose table is as long as this Windows makes it, and stays
-        // while the socket is open.
+        // SAFETY: by the invariant the socket is of this category, whose table is as long as this Windows makes it, and stays while the
+        // socket is open.
         let (dispatch, entries) = unsafe {
-            let table = NonNull::new((*socket.as_ptr()).Dispatch.cast_mut())?.cast();
             (
                 C::dispatch(table, self.capture.ntddi()),
                 C::Entries::read(table),
@@ -144,8 +138,8 @@ impl<C: Category> Making<C> {
             fixed: AtomicBool::new(false),
             send_flags: AtomicU32::new(0),
             handles: AtomicUsize::new(1),
-            spares: Spares::new([Some(prepared.spare), None]),
-            closing: Spares::new([Some(prepared.closing)]),
+            spares: Spares::new(prepared.spare),
+            closing: Spares::new(prepared.closing),
             events: events.ok().flatten(),
         });
         if let Some(events) = &shared.events {
@@ -155,6 +149,18 @@ impl<C: Category> Making<C> {
         Some(Handle {
             shared: ManuallyDrop::new(shared),
         })
+    }
+}
+
+impl Making<ConnectionCategory> {
+    /// The place of the local address.
+    ///
+    /// # Safety
+    ///
+    /// `this` is where it stays as long as the result is used.
+    pub(crate) unsafe fn local_place(this: NonNull<Self>) -> NonNull<SOCKADDR> {
+        // SAFETY: of what the caller gives only the address of a member is taken, which is not null.
+        unsafe { NonNull::new_unchecked(&raw mut (*this.as_ptr()).local) }.cast()
     }
 }
 

@@ -173,12 +173,10 @@ impl<C: Category> Socket<C> {
         // SAFETY: the last handle is gone, so nothing calls the socket now or later, and it is closed once. There are no parameters to
         // point at anything.
         let launched = unsafe {
-            operation.launch_observed(observer, |irp| table.wsk_close_socket(socket, irp))
+            operation.launch_unheld(Some(observer), |irp| table.wsk_close_socket(socket, irp))
         };
         // A close that cannot even be called leaves the socket, and the reference to it, for ever.
-        if let Ok(flight) = launched {
-            flight.leave();
-        }
+        drop(launched);
     }
 }
 

@@ -22,22 +22,25 @@ use wsk_sys::DbgPrint;
 pub use parameters::{Parameters, Text};
 pub use worker::{Stop, Worker};
 
+/// A length for a string that ends with a zero.
+const WHOLE: usize = 0x7FFF_FFFF;
+
 /// Prints what a driver could not do, and gives the status to answer with. IRQL: `<= DISPATCH_LEVEL`.
 pub fn report(driver: &CStr, error: Error) -> NTSTATUS {
     let what = match (error, error.call()) {
         // An entry that the provider's table has not, or that cannot take what it was given.
-        (Error::NoEntry { entry } | Error::TooLong { entry }, _) => entry.as_bytes(),
-        (_, Some(call)) => call.name().to_bytes(),
-        _ => b"the driver",
+        (Error::NoEntry { entry } | Error::TooLong { entry }, _) => (entry.as_ptr(), entry.len()),
+        (_, Some(call)) => (call.name().as_ptr().cast(), WHOLE),
+        _ => (c"the driver".as_ptr().cast(), WHOLE),
     };
     let status = NTSTATUS::from(error);
-    // SAFETY: a string that ends with a zero, a length and so many bytes, and a number, as the format asks for.
+    // SAFETY: a string that ends with a zero; a length, and so many bytes or less and a zero; and a number, as the format asks for.
     unsafe {
         DbgPrint(
             c"%s: %.*s failed: 0x%08X\n".as_ptr(),
             driver.as_ptr(),
-            what.len(),
-            what.as_ptr(),
+            what.1,
+            what.0,
             status.0,
         );
     }

@@ -9,7 +9,7 @@
 #[cfg(test)]
 mod tests;
 
-use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use core::net::{Ipv4Addr, SocketAddrV4};
 
 use driver_runtime::{Parameters, report};
 use wsk::events::{Datagram, Indication, ReceiveFromEvent, Verdict};
@@ -36,14 +36,14 @@ struct Echo {
 }
 
 impl Echo {
-    fn start(listen: SocketAddr) -> Result<Self, Error> {
+    fn start(listen: SocketAddrV4) -> Result<Self, Error> {
         let registration = Registration::new()?;
         let provider = registration.capture(Wait::Milliseconds(1000))?;
         let answers = Answers {
             buffers: BufferPool::new(DEPTH, |_| NonPagedBuffer::new(LONGEST))?,
             operations: Operations::new(&provider, DEPTH)?,
         };
-        let socket = DatagramSocket::open_with_events(&provider, Family::of(&listen), answers)?;
+        let socket = DatagramSocket::open_with_events(&provider, Family::V4, answers)?;
         socket.bind(listen)?;
         socket.enable_receive_events()?;
         Ok(Self {
@@ -105,7 +105,7 @@ pub unsafe extern "system" fn DriverEntry(
 
 fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
     let listen = parameters.address("Listen", LISTEN)?;
-    let echo = Echo::start(listen.into()).map_err(|error| report(c"udp-echo", error))?;
+    let echo = Echo::start(listen).map_err(|error| report(c"udp-echo", error))?;
     ECHO.put(echo);
     Ok(())
 }
