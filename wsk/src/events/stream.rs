@@ -596,7 +596,7 @@ unsafe impl<H: ConnectionEvent> WskClientConnectionDispatchEvents for Connection
             return STATUS_SUCCESS;
         };
         // SAFETY: the socket's memory lives until the close has completed, which waits for this callback.
-        let Some(socket) = (unsafe { context.socket::<ConnectionCategory>() }) else {
+        let Some(socket) = (unsafe { context.socket::<Socket<ConnectionCategory>>() }) else {
             return STATUS_DATA_NOT_ACCEPTED;
         };
         let mut indication = StreamIndication {
@@ -629,7 +629,7 @@ unsafe impl<H: ConnectionEvent> WskClientConnectionDispatchEvents for Connection
             // SAFETY: the context is the one that the socket was made with, and lives until its close has completed.
             let context = unsafe { Context::<H>::from_raw(context) };
             // SAFETY: the socket's memory lives until the close has completed, which waits for this callback.
-            let socket = unsafe { context.socket::<ConnectionCategory>() };
+            let socket = unsafe { context.socket::<Socket<ConnectionCategory>>() };
             context.handler().disconnected(&Disconnection {
                 flags,
                 socket: socket.as_deref(),
@@ -674,7 +674,7 @@ unsafe impl<H: AcceptEvent> WskClientListenDispatchEvents for ListenThunks<H> {
         let listener = unsafe {
             accept_socket_context.write(core::ptr::null_mut());
             accept_socket_dispatch.write(core::ptr::null());
-            context.socket::<ListenCategory>()
+            context.socket::<Socket<ListenCategory>>()
         };
         let Some(listener) = listener else {
             return STATUS_REQUEST_NOT_ACCEPTED;

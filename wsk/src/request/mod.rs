@@ -16,6 +16,7 @@ mod close;
 mod connect;
 mod control;
 mod disconnect;
+mod more;
 mod open;
 mod receive;
 mod receive_from;
@@ -46,9 +47,10 @@ pub use disconnect::{
     Abort, Aborting, Disconnect, DisconnectAfter, Disconnecting, DisconnectingAfter,
 };
 pub(crate) use disconnect::{abort, disconnect, disconnect_after};
+pub use more::More;
 pub use open::{Open, OpenConnected, Opening, OpeningConnected};
 pub(crate) use open::{open, open_connected};
-pub use receive::{All, Drain, Draining, More, Receive, ReceiveAll, Receiving, ReceivingAll};
+pub use receive::{All, Drain, Draining, Receive, ReceiveAll, Receiving, ReceivingAll};
 pub(crate) use receive::{drain, receive, receive_all, resume_events};
 pub(crate) use receive_from::receive_from;
 pub use receive_from::{Arrival, ReceiveFrom, Received, ReceivingFrom};

@@ -12,7 +12,8 @@ use crate::buffer::{Extent, Lock, ReceiveBuffer};
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Idle, Outcome, Places};
 use crate::memory::shared::Shared;
-use crate::registration::{Capture, hold};
+use crate::registration::hold;
+use crate::request::more::More;
 use crate::request::sealed::Sealed;
 use crate::request::send::moved;
 use crate::request::way::{Finished, Incoming, NotStarted, Room};
@@ -204,30 +205,6 @@ impl core::fmt::Debug for Shared<Socket<ConnectionCategory>> {
     }
 }
 
-/// A receive that goes on: the socket, which is open meanwhile, and the rest of the buffer.
-pub struct More {
-    socket: Handle<ConnectionCategory>,
-    rest: NonNull<WSK_BUF>,
-}
-
-impl More {
-    /// The capture that keeps the driver.
-    pub(crate) fn capture(&self) -> &Shared<Capture> {
-        self.socket.capture()
-    }
-
-    /// Passes the IRP on once more.
-    ///
-    /// # Safety
-    ///
-    /// The IRP is that of the operation that goes on.
-    pub(crate) unsafe fn submit(&self, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
-        let (table, socket) = (self.socket.dispatch(), self.socket.as_ptr());
-        // SAFETY: the caller gives the IRP; the socket is open, and the rest of the buffer is in the operation's arguments.
-        unsafe { table.wsk_receive(socket, self.rest, WSK_FLAG_WAITALL, irp) }
-    }
-}
-
 /// A buffer that is to be filled is carried.
 #[derive(Debug)]
 pub struct Filling;
@@ -361,7 +338,7 @@ unsafe impl<B: ReceiveBuffer> Operation<All<B>> for ReceivingAll {
         // SAFETY: the caller gives what is carried, of which this is no part that is lent.
         unsafe { (*carried.as_ptr()).received = received };
         let rest = places.buffer();
-        Some(Ok(More { socket, rest }))
+        Some(Ok(More::new(socket, rest)))
     }
 }
 
