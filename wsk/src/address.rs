@@ -515,10 +515,11 @@ const fn family(from: &Encoded) -> u16 {
 /// The bytes as an IPv4 address.
 #[inline]
 fn v4_of(from: &Encoded) -> SocketAddrV4 {
-    // SAFETY: the bytes are more and as aligned as `SOCKADDR_IN`, of which every value is valid.
-    let v4 = unsafe { &*core::ptr::from_ref(from).cast::<SOCKADDR_IN>() };
-    // SAFETY: four bytes in network order, whatever their value.
-    let octets: [u8; 4] = unsafe { core::mem::transmute(v4.sin_addr) };
+    // SAFETY: the bytes are more and as aligned as `SOCKADDR_IN`, of which every value is valid, as it is of the four in it.
+    let (v4, octets) = unsafe {
+        let v4 = &*core::ptr::from_ref(from).cast::<SOCKADDR_IN>();
+        (v4, core::mem::transmute::<IN_ADDR, [u8; 4]>(v4.sin_addr))
+    };
     SocketAddrV4::new(octets.into(), u16::from_be(v4.sin_port))
 }
 
@@ -527,12 +528,13 @@ pub(crate) fn decode(from: &Encoded) -> Result<SocketAddr, Error> {
     match family(from) {
         AF_INET => Ok(v4_of(from).into()),
         AF_INET6 => {
-            // SAFETY: the bytes are more and as aligned as `SOCKADDR_IN6`, of which every value is valid.
-            let v6 = unsafe { &*core::ptr::from_ref(from).cast::<SOCKADDR_IN6>() };
-            // SAFETY: sixteen bytes in network order, whatever their value.
-            let octets: [u8; 16] = unsafe { core::mem::transmute(v6.sin6_addr) };
-            // SAFETY: both members of the union are 32 bits of which every value is valid.
-            let scope = unsafe { v6.Anonymous1.sin6_scope_id };
+            // SAFETY: the bytes are more and as aligned as `SOCKADDR_IN6`, of which every value is valid, as it is of the sixteen in
+            // it, and of either member of its union.
+            let (v6, octets, scope) = unsafe {
+                let v6 = &*core::ptr::from_ref(from).cast::<SOCKADDR_IN6>();
+                let octets = core::mem::transmute::<IN6_ADDR, [u8; 16]>(v6.sin6_addr);
+                (v6, octets, v6.Anonymous1.sin6_scope_id)
+            };
             let (ip, port) = (Ipv6Addr::from(octets), u16::from_be(v6.sin6_port));
             Ok(match ip.to_ipv4_mapped() {
                 Some(v4) => SocketAddr::from((v4, port)),

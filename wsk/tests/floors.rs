@@ -36,7 +36,7 @@ const FLOORS: [&[&str]; 10] = [
 ];
 
 /// Blocks of unsafe code in `wsk/src`, and the files that have any: what there is today, to be lowered with them.
-const UNSAFE_BLOCKS: usize = 444;
+const UNSAFE_BLOCKS: usize = 413;
 const UNSAFE_FILES: usize = 58;
 
 /// So many fewer than the limit are too few for it to hold what was won.
@@ -202,14 +202,14 @@ fn unsafe_blocks_become_fewer() {
 
 #[test]
 fn unsafe_blocks_are_counted() {
-    let text = r##"
+    let text = r#"
         // unsafe { a comment }
         /* unsafe { one more } */
         unsafe fn f() { let s = "unsafe { a string }"; }
         unsafe impl T for S {}
         macro_rules! m { () => { unsafe { f() } } }
         fn g() { unsafe { unsafe { f() } } }
-    "##;
+    "#;
     assert_eq!(blocks(text.parse().unwrap()), 3);
     assert!(limit("blocks", 11, 10).is_err_and(|told| told.starts_with("11 blocks, and 10")));
     assert!(limit("blocks", 6, 10).is_err_and(|told| told.contains("lower the limit of 10")));

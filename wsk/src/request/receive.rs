@@ -16,6 +16,7 @@ use crate::registration::hold;
 use crate::request::more::More;
 use crate::request::sealed::Sealed;
 use crate::request::send::moved;
+use crate::request::submitted;
 use crate::request::way::{Finished, Incoming, NotStarted, Room};
 use crate::request::{
     Function, InPlace, Nothing, Operation, Repeat, Request, Way, held_by_handle, of_connection,
@@ -151,16 +152,10 @@ unsafe impl<B: ReceiveBuffer> Operation<B> for Receiving {
 
     of_connection!(B);
 
-    unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
-        // SAFETY: the caller keeps the same contract.
-        unsafe { p.submit(irp) }
-    }
+    // The buffer is as `WskReceive` asks.
+    submitted!(Parameters: p => p.table.wsk_receive(p.socket, p.buffer, p.flags));
 
-    unsafe fn read(
-        outcome: Outcome,
-        arguments: &mut Arguments,
-        _: NonNull<B>,
-    ) -> Result<usize, Error> {
+    unsafe fn read(outcome: Outcome, arguments: &mut Arguments, _: &mut B) -> Result<usize, Error> {
         moved(Call::WskReceive, outcome, arguments)
     }
 }
@@ -296,19 +291,16 @@ unsafe impl<B: ReceiveBuffer> Operation<All<B>> for ReceivingAll {
 
     of_connection!(All<B>);
 
-    unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
-        // SAFETY: the caller keeps the same contract.
-        unsafe { p.submit(irp) }
-    }
+    // As above.
+    submitted!(Parameters: p => p.table.wsk_receive(p.socket, p.buffer, p.flags));
 
     unsafe fn read(
         outcome: Outcome,
         arguments: &mut Arguments,
-        carried: NonNull<All<B>>,
+        carried: &mut All<B>,
     ) -> Result<usize, Error> {
         let length = arguments.whole.Length;
-        // SAFETY: the caller gives what is carried.
-        let before = unsafe { (*carried.as_ptr()).received };
+        let before = carried.received;
         outcome.check(Call::WskReceive)?;
         Ok(before.saturating_add(outcome.information).min(length))
     }
@@ -332,11 +324,13 @@ unsafe impl<B: ReceiveBuffer> Operation<All<B>> for ReceivingAll {
         let Some(socket) = Handle::from_open(socket) else {
             return Some(Err(STATUS_CANCELLED));
         };
-        // SAFETY: the extent of the buffer, which is still locked.
-        let rest = unsafe { Extent::from_wsk_buf(whole) }.rest(received);
+        // SAFETY: the extent of the buffer, which is still locked; the caller gives what is carried, of which the number is no part
+        // that is lent.
+        let rest = unsafe {
+            (*carried.as_ptr()).received = received;
+            Extent::from_wsk_buf(whole).rest(received)
+        };
         arguments.buffer = rest.as_wsk_buf();
-        // SAFETY: the caller gives what is carried, of which this is no part that is lent.
-        unsafe { (*carried.as_ptr()).received = received };
         let rest = places.buffer();
         Some(Ok(More::new(socket, rest)))
     }
@@ -378,12 +372,10 @@ unsafe impl Operation<()> for Draining {
 
     of_connection!(());
 
-    unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
-        // SAFETY: the caller keeps the same contract.
-        unsafe { p.submit(irp) }
-    }
+    // It is given no buffer.
+    submitted!(Parameters: p => p.table.wsk_receive(p.socket, p.buffer, p.flags));
 
-    unsafe fn read(outcome: Outcome, _: &mut Arguments, _: NonNull<()>) -> Result<(), Error> {
+    unsafe fn read(outcome: Outcome, _: &mut Arguments, (): &mut ()) -> Result<(), Error> {
         outcome.check(Call::WskReceive)
     }
 }
