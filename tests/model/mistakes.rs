@@ -153,17 +153,17 @@ const PLACES: &[Place] = &[
     Place {
         file: "operation/carried.rs",
         right: "        let mut operation = flight.end();
-        O::unread(outcome, place);",
+        O::unread(outcome, &mut *place.as_ptr());",
         with: r#"        let mut operation = flight.end();
         if made("operation_given_back_early") {
             drop(core::ptr::read(&raw const operation));
             wsk_sys::mistake::pause();
-            O::unread(outcome, place);
+            O::unread(outcome, &mut *place.as_ptr());
             place.drop_in_place();
             core::mem::forget(operation);
             return;
         }
-        O::unread(outcome, place);"#,
+        O::unread(outcome, &mut *place.as_ptr());"#,
     },
     Place {
         file: "operation/callback.rs",
@@ -264,8 +264,8 @@ const PLACES: &[Place] = &[
     },
     Place {
         file: "memory/arena.rs",
-        right: "let missing = arena.made - free;",
-        with: r#"let missing = if made("missing_not_counted") { 0 } else { arena.made - free };"#,
+        right: "Self::count_off(this, core.made - free)",
+        with: r#"Self::count_off(this, if made("missing_not_counted") { 0 } else { core.made - free })"#,
     },
     Place {
         file: "memory/shared.rs",

@@ -8,29 +8,8 @@ use wsk_sys::{
     AF_INET, AF_INET6, IN_ADDR, IN6_ADDR, SOCKADDR, SOCKADDR_IN, SOCKADDR_IN6, SOCKADDR_STORAGE,
 };
 
-use crate::Error;
-
-/// The address family of a socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Family {
-    /// IPv4 only.
-    V4,
-    /// IPv6 only.
-    V6,
-    /// IPv6 and IPv4 on one socket: `IPV6_V6ONLY` is off, and IPv4 addresses travel as v4-mapped IPv6 addresses, which this
-    /// crate maps both ways.
-    Dual,
-}
-
-impl fmt::Display for Family {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::V4 => "IPv4",
-            Self::V6 => "IPv6",
-            Self::Dual => "dual-mode",
-        })
-    }
-}
+use crate::error::Error;
+pub use crate::family::Family;
 
 impl Family {
     /// The family of an address.
@@ -552,10 +531,11 @@ const fn family(from: &Encoded) -> u16 {
 /// The bytes as an IPv4 address.
 #[inline]
 fn v4_of(from: &Encoded) -> SocketAddrV4 {
-    // SAFETY: the bytes are more and as aligned as `SOCKADDR_IN`, of which every value is valid.
-    let v4 = unsafe { &*core::ptr::from_ref(from).cast::<SOCKADDR_IN>() };
-    // SAFETY: four bytes in network order, whatever their value.
-    let octets: [u8; 4] = unsafe { core::mem::transmute(v4.sin_addr) };
+    // SAFETY: the bytes are more and as aligned as `SOCKADDR_IN`, of which every value is valid, as it is of the four in it.
+    let (v4, octets) = unsafe {
+        let v4 = &*core::ptr::from_ref(from).cast::<SOCKADDR_IN>();
+        (v4, core::mem::transmute::<IN_ADDR, [u8; 4]>(v4.sin_addr))
+    };
     SocketAddrV4::new(octets.into(), u16::from_be(v4.sin_port))
 }
 
@@ -565,12 +545,13 @@ pub(crate) fn decode(from: &Encoded) -> Result<SocketAddr, Error> {
     match family(from) {
         AF_INET => Ok(v4_of(from).into()),
         AF_INET6 => {
-            // SAFETY: the bytes are more and as aligned as `SOCKADDR_IN6`, of which every value is valid.
-            let v6 = unsafe { &*core::ptr::from_ref(from).cast::<SOCKADDR_IN6>() };
-            // SAFETY: sixteen bytes in network order, whatever their value.
-            let octets: [u8; 16] = unsafe { core::mem::transmute(v6.sin6_addr) };
-            // SAFETY: both members of the union are 32 bits of which every value is valid.
-            let scope = unsafe { v6.Anonymous1.sin6_scope_id };
+            // SAFETY: the bytes are more and as aligned as `SOCKADDR_IN6`, of which every value is valid, as it is of the sixteen in
+            // it, and of either member of its union.
+            let (v6, octets, scope) = unsafe {
+                let v6 = &*core::ptr::from_ref(from).cast::<SOCKADDR_IN6>();
+                let octets = core::mem::transmute::<IN6_ADDR, [u8; 16]>(v6.sin6_addr);
+                (v6, octets, v6.Anonymous1.sin6_scope_id)
+            };
             let (ip, port) = (u128::from_be_bytes(octets), u16::from_be(v6.sin6_port));
             #[allow(
                 clippy::cast_possible_truncation,

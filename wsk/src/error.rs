@@ -10,7 +10,7 @@ use wsk_sys::{
     STATUS_TIMEOUT, STATUS_WORKING_SET_QUOTA,
 };
 
-use crate::Family;
+use crate::family::Family;
 
 /// A function of WSK or of the kernel that can fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -94,6 +94,7 @@ mod datagram;
 mod driver_state;
 mod error;
 pub mod events;
+mod family;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 mod irp;

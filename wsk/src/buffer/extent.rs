@@ -36,8 +36,12 @@ impl Extent {
     ///
     /// `mdl` heads a valid chain of MDLs over locked or nonpaged memory, which outlives the extent's use.
     pub unsafe fn new(mdl: NonNull<MDL>, offset: usize, length: usize) -> Result<Self, Error> {
-        // SAFETY: the caller vouches for the chain, which begins with this MDL.
-        let first = unsafe { MmGetMdlByteCount(mdl.as_ptr()) } as usize;
+        // SAFETY: the caller vouches for the chain, which begins with this MDL; it is initialised, and its `Next` NULL or another one of
+        // the chain.
+        let (first, mut next) = unsafe {
+            let first = MmGetMdlByteCount(mdl.as_ptr()) as usize;
+            (first, (*mdl.as_ptr()).Next)
+        };
         let Some(end) = offset.checked_add(length) else {
             return Err(Error::OutOfBounds {
                 end: usize::MAX,
@@ -51,8 +55,6 @@ impl Extent {
             });
         }
         let mut total = first;
-        // SAFETY: as for the byte count: the MDL is initialised, and `Next` NULL or another one of the chain.
-        let mut next = unsafe { (*mdl.as_ptr()).Next };
         while total < end {
             let Some(mdl) = NonNull::new(next) else {
                 return Err(Error::OutOfBounds { end, length: total });

@@ -327,7 +327,7 @@ unsafe impl<H: ReceiveFromEvent> WskClientDatagramDispatchEvents for Thunks<H> {
             return STATUS_SUCCESS;
         };
         // SAFETY: the socket's memory lives until the close has completed, which waits for this callback.
-        let Some(socket) = (unsafe { context.socket::<DatagramCategory>() }) else {
+        let Some(socket) = (unsafe { context.socket::<Socket<DatagramCategory>>() }) else {
             return STATUS_DATA_NOT_ACCEPTED;
         };
         let mut indication = Indication {

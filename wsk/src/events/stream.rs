@@ -360,11 +360,12 @@ impl<'i> Iterator for StreamPieces<'i> {
                 }
                 self.pieces = None;
             }
-            // SAFETY: by the invariant it is null or valid for `'i`.
-            let indication = unsafe { self.next.as_ref() }?;
-            self.next = indication.Next;
-            // SAFETY: by the invariant its buffer is valid for `'i` too.
-            self.pieces = Some(unsafe { Pieces::of(&indication.Buffer) });
+            // SAFETY: by the invariant it is null or valid for `'i`, and so is its buffer.
+            let (next, pieces) = unsafe {
+                let indication = self.next.as_ref()?;
+                (indication.Next, Pieces::of(&indication.Buffer))
+            };
+            (self.next, self.pieces) = (next, Some(pieces));
         }
     }
 }
@@ -596,7 +597,7 @@ unsafe impl<H: ConnectionEvent> WskClientConnectionDispatchEvents for Connection
             return STATUS_SUCCESS;
         };
         // SAFETY: the socket's memory lives until the close has completed, which waits for this callback.
-        let Some(socket) = (unsafe { context.socket::<ConnectionCategory>() }) else {
+        let Some(socket) = (unsafe { context.socket::<Socket<ConnectionCategory>>() }) else {
             return STATUS_DATA_NOT_ACCEPTED;
         };
         let mut indication = StreamIndication {
@@ -626,10 +627,13 @@ unsafe impl<H: ConnectionEvent> WskClientConnectionDispatchEvents for Connection
         flags: u32,
     ) -> NTSTATUS {
         if let Some(context) = socket_context {
-            // SAFETY: the context is the one that the socket was made with, and lives until its close has completed.
-            let context = unsafe { Context::<H>::from_raw(context) };
-            // SAFETY: the socket's memory lives until the close has completed, which waits for this callback.
-            let socket = unsafe { context.socket::<ConnectionCategory>() };
+            // SAFETY: the context is the one that the socket was made with; both live until its close has completed, which waits for
+            // this callback.
+            let (context, socket) = unsafe {
+                let context = Context::<H>::from_raw(context);
+                let socket = context.socket::<Socket<ConnectionCategory>>();
+                (context, socket)
+            };
             context.handler().disconnected(&Disconnection {
                 flags,
                 socket: socket.as_deref(),
@@ -674,7 +678,7 @@ unsafe impl<H: AcceptEvent> WskClientListenDispatchEvents for ListenThunks<H> {
         let listener = unsafe {
             accept_socket_context.write(core::ptr::null_mut());
             accept_socket_dispatch.write(core::ptr::null());
-            context.socket::<ListenCategory>()
+            context.socket::<Socket<ListenCategory>>()
         };
         let Some(listener) = listener else {
             return STATUS_REQUEST_NOT_ACCEPTED;

@@ -6,15 +6,12 @@ use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ptr::NonNull;
 use core::task::{RawWakerVTable, Waker};
 
-use wsk_sys::{
-    DispatchError, IO_STACK_LOCATION, IRP, IoInitializeIrp, IoReuseIrp, IoSetCompletionRoutine,
-    IoSizeOfIrp, NTSTATUS, STATUS_UNSUCCESSFUL,
-};
+use wsk_sys::{IO_STACK_LOCATION, IRP, IoInitializeIrp, IoSizeOfIrp, NTSTATUS};
 
 use crate::error::{Error, Memory};
 use crate::irp::arguments::{Arguments, Locked, Places};
-use crate::irp::flight::{Answer, Flight, Outcome};
-use crate::irp::routine::{Observer, Routine, completed, completed_observed, completed_unheld};
+use crate::irp::observer::Observer;
+use crate::irp::outcome::Outcome;
 use crate::irp::state::State;
 use crate::memory;
 use crate::memory::atomic::{AtomicPtr, AtomicU32, Cell, Ordering};
@@ -222,6 +219,19 @@ impl<P> Idle<P> {
         ManuallyDrop::new(self).block
     }
 
+    /// What the block begins with.
+    #[inline]
+    pub(super) fn header(&self) -> &Header {
+        // SAFETY: by the invariant the block is there as long as `self`, and begins with its header; what changes in it is in cells.
+        unsafe { self.block.cast::<Header>().as_ref() }
+    }
+
+    /// The place of the IRP, which is the block's own.
+    #[inline]
+    pub(super) const fn as_irp(&self) -> NonNull<IRP> {
+        self.block.cast()
+    }
+
     /// What the parameters of the next request point at, or those of the last pointed at.
     #[inline]
     pub(crate) fn arguments(&mut self) -> &mut Arguments {
@@ -277,184 +287,6 @@ impl<P> Idle<P> {
                 .with_mut(|place| place.write(discard));
         }
     }
-
-    /// Makes a request: has `invoke` pass the IRP on. IRQL: that of the call.
-    ///
-    /// # Errors
-    ///
-    /// When `invoke` fails nothing is in flight.
-    ///
-    /// # Safety
-    ///
-    /// `invoke` passes the IRP on to WSK by one call, or fails. What the call's parameters point at is in the arguments, or is
-    /// kept alive and untouched by the payload until that is taken out, or for as long as the caller makes sure that the
-    /// completion was seen.
-    #[inline]
-    pub(crate) unsafe fn launch(
-        self,
-        invoke: impl FnOnce(NonNull<IRP>) -> Result<NTSTATUS, DispatchError>,
-    ) -> Result<Flight<P>, NotLaunched<P>> {
-        // SAFETY: the caller vouches for the call; the block is held by the flight that is made of it.
-        unsafe {
-            self.set_routine(completed);
-            self.pass_on(invoke)
-        }
-    }
-
-    /// Makes the IRP ready for [`launch_armed`](Self::launch_armed), before what is passed on with it is known: then less has to be
-    /// remembered over the calls of the kernel.
-    #[inline]
-    pub(crate) fn arm(&mut self) {
-        // SAFETY: by the invariant the block is ours; the flight that may be made of it holds it.
-        unsafe { self.set_routine(completed) };
-    }
-
-    /// As [`launch`](Self::launch), for an operation that was armed.
-    ///
-    /// # Safety
-    ///
-    /// As for `launch`; and it was [armed](Self::arm), and not in flight since.
-    #[inline]
-    pub(crate) unsafe fn launch_armed(
-        self,
-        invoke: impl FnOnce(NonNull<IRP>) -> Result<NTSTATUS, DispatchError>,
-    ) -> Result<Flight<P>, NotLaunched<P>> {
-        // SAFETY: the caller vouches for the call; the block is held by the flight that is made of it.
-        unsafe { self.pass_on(invoke) }
-    }
-
-    /// As [`launch`](Self::launch), with an observer, who is told once in any case.
-    ///
-    /// # Safety
-    ///
-    /// As for `launch`.
-    #[inline]
-    pub(crate) unsafe fn launch_observed(
-        self,
-        observer: Observer,
-        invoke: impl FnOnce(NonNull<IRP>) -> Result<NTSTATUS, DispatchError>,
-    ) -> Result<Flight<P>, NotLaunched<P>> {
-        // SAFETY: the caller vouches for the call; the block is held by the flight that is made of it.
-        unsafe {
-            self.observe(observer);
-            self.set_routine(completed_observed);
-            self.pass_on(invoke)
-        }
-    }
-
-    /// As [`launch`](Self::launch), leaving the block to the routine from the start; so the observer, if there is one, is told last
-    /// of all. Gives what the call returned.
-    ///
-    /// # Safety
-    ///
-    /// As for `launch`; what the block is [discarded](Self::set_discard) with may be called as soon as the IRP is passed on.
-    #[inline]
-    pub(crate) unsafe fn launch_unheld(
-        self,
-        observer: Option<Observer>,
-        invoke: impl FnOnce(NonNull<IRP>) -> Result<NTSTATUS, DispatchError>,
-    ) -> Result<(), NotLaunched<P>> {
-        let block = self.block;
-        // SAFETY: by the invariant the block is ours.
-        unsafe {
-            if let Some(observer) = observer {
-                self.observe(observer);
-            }
-            self.set_routine(completed_unheld);
-        }
-        let irp = block.cast::<IRP>();
-        // The routine may have it from the call on.
-        let this = ManuallyDrop::new(self);
-        match invoke(irp) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(ManuallyDrop::into_inner(this).not_launched(error)),
-        }
-    }
-
-    /// # Safety
-    ///
-    /// The block is ours, and its next routine is one that tells observers.
-    #[inline]
-    unsafe fn observe(&self, observer: Observer) {
-        // SAFETY: as the caller says. There is none left from before, so nothing has to be dropped.
-        unsafe {
-            (*self.block.as_ptr())
-                .header
-                .observer
-                .with_mut(|place| place.write(Some(observer)));
-        }
-    }
-
-    /// # Safety
-    ///
-    /// The block is ours, and the routine does what its next request needs.
-    #[inline]
-    unsafe fn set_routine(&self, routine: Routine) {
-        let block = self.block.as_ptr();
-        // SAFETY: by the invariant the block is ours, at rest, its IRP initialised with one stack location and not in use. Routine and
-        // context stay until the IRP has completed.
-        unsafe {
-            let irp = (*block).header.irp();
-            IoReuseIrp(irp, STATUS_UNSUCCESSFUL);
-            IoSetCompletionRoutine(irp, Some(routine), block.cast(), true, true, true);
-        }
-    }
-
-    /// # Safety
-    ///
-    /// As for [`launch`](Self::launch); and the routine was set.
-    #[inline]
-    unsafe fn pass_on(
-        self,
-        invoke: impl FnOnce(NonNull<IRP>) -> Result<NTSTATUS, DispatchError>,
-    ) -> Result<Flight<P>, NotLaunched<P>> {
-        // SAFETY: by the invariant the block is ours, at rest.
-        unsafe { (*self.block.as_ptr()).header.state.start() };
-        match invoke(self.block.cast()) {
-            Ok(returned) => {
-                // INVARIANT: the IRP was passed on, and nobody else holds the block.
-                Ok(Flight::of(self.into_block(), Answer::new(returned)))
-            }
-            Err(error) => Err(self.not_launched(error)),
-        }
-    }
-
-    /// The operation is at rest, because nothing was passed on; its observer is told.
-    #[cold]
-    fn not_launched(self, error: DispatchError) -> NotLaunched<P> {
-        // SAFETY: nothing was passed on, so the block is still ours.
-        let error = unsafe { at_rest(self.block.cast(), error) };
-        NotLaunched {
-            operation: self,
-            error,
-        }
-    }
-}
-
-/// A block is at rest, because nothing was passed on; its observer is told. What the error is to others.
-///
-/// # Safety
-///
-/// The block is the caller's.
-#[cold]
-#[inline(never)]
-unsafe fn at_rest(block: NonNull<Header>, error: DispatchError) -> Error {
-    // SAFETY: the caller has the block.
-    let observer = unsafe {
-        let header = block.as_ref();
-        header.state.rest();
-        header.observer.with_mut(|observer| (*observer).take())
-    };
-    if let Some(observer) = observer {
-        observer.tell(STATUS_UNSUCCESSFUL);
-    }
-    error.into()
-}
-
-/// A request that could not be made: nothing is in flight.
-pub(crate) struct NotLaunched<P> {
-    pub(crate) operation: Idle<P>,
-    pub(crate) error: Error,
 }
 
 impl<P> Drop for Idle<P> {

@@ -9,41 +9,15 @@ use core::time::Duration;
 
 use wsk_sys::{IoCancelIrp, NTSTATUS, STATUS_SUCCESS};
 
-use crate::error::{Call, Error};
 use crate::irp::alarm;
 use crate::irp::block::{Block, Header, Idle};
-use crate::irp::routine::{Observer, discard};
+use crate::irp::observer::Observer;
+use crate::irp::outcome::Outcome;
+use crate::irp::routine::discard;
 use crate::irp::state::Retract;
 use crate::irql::MayWait;
 use crate::memory::event::pause;
 use crate::time::{GRACE, now};
-
-/// The status and the information of a completed IRP.
-#[derive(Debug, Clone, Copy)]
-pub struct Outcome {
-    pub(crate) status: NTSTATUS,
-    pub(crate) information: usize,
-}
-
-impl Outcome {
-    /// Whether the request succeeded.
-    #[inline]
-    pub(crate) fn check(self, call: Call) -> Result<(), Error> {
-        if self.status.is_success() {
-            Ok(())
-        } else {
-            Err(self.failed(call))
-        }
-    }
-
-    #[cold]
-    fn failed(self, call: Call) -> Error {
-        Error::Call {
-            call,
-            status: self.status,
-        }
-    }
-}
 
 /// What a call returned, which the completion may contradict, and when it was first asked in vain whether that is the end: in one
 /// word, because most answers are never looked at.

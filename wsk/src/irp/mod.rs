@@ -14,10 +14,15 @@ pub(crate) mod alarm;
 mod arguments;
 mod block;
 mod flight;
+mod launch;
+mod observer;
+mod outcome;
 mod routine;
 mod state;
 
 pub(crate) use arguments::{Arguments, CONTROL_ROOM, Locked, Places};
-pub(crate) use block::{Block, Header, Idle, NotLaunched, Spares};
-pub(crate) use flight::{Answer, Flight, Outcome, Polled};
-pub(crate) use routine::Observer;
+pub(crate) use block::{Block, Header, Idle, Spares};
+pub(crate) use flight::{Answer, Flight, Polled};
+pub(crate) use launch::NotLaunched;
+pub(crate) use observer::Observer;
+pub(crate) use outcome::Outcome;

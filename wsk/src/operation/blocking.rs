@@ -155,7 +155,11 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
         // SAFETY: it has completed; what is carried lies at its place, was lent, and is read once.
         let result = unsafe {
             let lent = Lent::<F::Operation, B, ()>::of(&mut operation, place);
-            F::Operation::read(ended.outcome, lent.operation.arguments(), place)
+            F::Operation::read(
+                ended.outcome,
+                lent.operation.arguments(),
+                &mut *place.as_ptr(),
+            )
         };
         match result {
             Ok(output) => {
@@ -243,7 +247,7 @@ fn outlast<O: Operation<B>, B>(
         // SAFETY: as above; nothing reads what has come of it.
         unsafe {
             let mut operation = flight.end();
-            O::unread(outcome, place);
+            O::unread(outcome, &mut *place.as_ptr());
             take_back::<O, B>(&mut operation, place);
             O::give_back(target, operation);
         }

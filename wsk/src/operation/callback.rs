@@ -90,19 +90,18 @@ impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
         let mut operation = operation;
         let (payload, place) = (operation.payload(), place_of(operation.payload()));
         let parameters = load(&mut operation, place, target, function, carried)?;
-        let observer = HOLDS.then(|| {
-            // SAFETY: it was loaded, and is not in flight.
-            hold(F::Operation::capture(target, unsafe { place.as_ref() }))
-        });
-        // SAFETY: as above.
-        let _during_call = F::Operation::during_call(unsafe { place.as_ref() });
         let told = completion_of(payload).cast::<C>();
-        // SAFETY: what the parameters point at is in the arguments, or was lent and is in the payload, which is the routine's from the
-        // call on. There is room for the completion, as was asserted; the discard is that of what was loaded.
-        let launched = unsafe {
+        // SAFETY: what is carried was loaded, and is not in flight before it is launched. What the parameters point at is in the
+        // arguments, or was lent and is in the payload, which is the routine's from the call on. There is room for the
+        // completion, as was asserted; the discard is that of what was loaded.
+        let (launched, _during_call) = unsafe {
+            let carried = place.as_ref();
+            let observer = HOLDS.then(|| hold(F::Operation::capture(target, carried)));
+            let during_call = F::Operation::during_call(carried);
             told.write(completion);
             operation.set_discard(tell::<F::Operation, B, C>);
-            operation.launch_unheld(observer, |irp| F::Operation::submit(&parameters, irp))
+            let submit = |irp| F::Operation::submit(&parameters, irp);
+            (operation.launch_unheld(observer, submit), during_call)
         };
         launched.map_err(|refused| {
             let mut operation = refused.operation;
@@ -163,7 +162,11 @@ where
     // SAFETY: the completion was written, and what was carried loaded; both are moved out, once.
     let (completion, finished) = unsafe {
         let completion = completion.read().assume_init();
-        let result = O::read(ended.outcome, ended.operation.arguments(), place);
+        let result = O::read(
+            ended.outcome,
+            ended.operation.arguments(),
+            &mut *place.as_ptr(),
+        );
         O::Way::take_back(place, crate::buffer::Lock::of(ended.operation.locked()));
         (completion, O::Way::finished(result, Some(place.read())))
     };

@@ -162,12 +162,15 @@ pub(crate) unsafe fn go_on<O: Operation<B>, B, P>(
     place: NonNull<B>,
     observer: impl FnOnce(&Shared<Capture>) -> Observer,
 ) -> Result<Flight<P>, Ended<P>> {
-    // SAFETY: it has completed, as the caller says.
-    let (outcome, cancelled, mut operation) =
-        unsafe { (flight.outcome(), flight.is_cancelled(), flight.end()) };
-    let places = operation.places();
-    // SAFETY: as above.
-    let more = match unsafe { O::goes_on(outcome, operation.arguments(), places, place) } {
+    // SAFETY: it has completed, as the caller says, who gives the place of what is carried.
+    let (outcome, cancelled, operation, more) = unsafe {
+        let (outcome, cancelled, mut operation) =
+            (flight.outcome(), flight.is_cancelled(), flight.end());
+        let places = operation.places();
+        let more = O::goes_on(outcome, operation.arguments(), places, place);
+        (outcome, cancelled, operation, more)
+    };
+    let more = match more {
         None => return Err(Ended { outcome, operation }),
         // Who has cancelled it wants no more of it.
         Some(Ok(_)) if cancelled => Err(STATUS_CANCELLED),
@@ -214,7 +217,7 @@ impl<P> Ended<P> {
         // SAFETY: it has completed, and the caller vouches for the place, out of which it is moved once.
         unsafe {
             let lent = Lent::<O, B, P>::of(&mut operation, place);
-            let result = O::read(outcome, lent.operation.arguments(), place);
+            let result = O::read(outcome, lent.operation.arguments(), &mut *place.as_ptr());
             drop(lent);
             core::mem::forget(undo);
             (result, place.read())
@@ -235,7 +238,7 @@ pub(crate) unsafe fn discard<O: Operation<B>, B>(header: NonNull<Header>) {
         let (outcome, place) = (flight.outcome(), place_of(flight.payload()));
         // Given back last, also when what is dropped unwinds.
         let mut operation = flight.end();
-        O::unread(outcome, place);
+        O::unread(outcome, &mut *place.as_ptr());
         WayOf::<O, B>::take_back(place, Lock::of(operation.locked()));
         place.drop_in_place();
     }

@@ -284,8 +284,8 @@ where
         let make = |slot: NonNull<Slot<F::Operation, B>>| {
             let this = slot.as_ptr();
             // SAFETY: this is memory for a slot, where it stays, which nothing refers to yet; its block may be given back, discarded and
-            // held as a slot's.
-            let put = unsafe {
+            // held as a slot's. What was written is moved out again, or dropped, when there is no request to be made of it.
+            unsafe {
                 Block::<()>::initialise(
                     slot.cast(),
                     give_back::<F::Operation, B>,
@@ -301,21 +301,16 @@ where
                 let unfilled = Unfilled(slot);
                 let put = lend_and_put(&mut idle, Slot::place(slot), target, function);
                 core::mem::forget(unfilled);
-                put
-            };
-            match put {
-                Ok(parameters) => {
-                    // SAFETY: as above.
-                    unsafe { (&raw mut (*this).parameters).write(Cell::new(parameters)) };
-                    true
-                }
-                Err(error) => {
-                    // SAFETY: as above; what was written is moved out, or dropped.
-                    unsafe {
+                match put {
+                    Ok(parameters) => {
+                        (&raw mut (*this).parameters).write(Cell::new(parameters));
+                        true
+                    }
+                    Err(error) => {
                         (&raw mut (*this).held).drop_in_place();
                         failed = Some((error, Slot::place(slot).read()));
+                        false
                     }
-                    false
                 }
             }
         };
@@ -473,12 +468,14 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
     fn run(&mut self, limit: Option<Duration>) -> Result<O::Seen<'_>, Error> {
         let may_wait = may_wait()?;
         let flight = self.launch()?;
-        if !flight.is_completed() {
-            // SAFETY: the slot is in flight, and its holder borrowed exclusively.
-            unsafe { outlast(self.slot, flight.answer(), may_wait, limit) }?;
-        }
-        // SAFETY: it has completed.
-        self.look(unsafe { flight.outcome() })
+        // SAFETY: the slot is in flight, and its holder borrowed exclusively; where that goes well it has completed.
+        let outcome = unsafe {
+            if !flight.is_completed() {
+                outlast(self.slot, flight.answer(), may_wait, limit)?;
+            }
+            flight.outcome()
+        };
+        self.look(outcome)
     }
 
     /// What has come of a run.
@@ -796,13 +793,8 @@ impl<O: Repeat<B>, B> Started<O, B> {
         };
         // A waker may unwind: the slot stays where it is dropped.
         let completed = flight.is_completed() || flight.wait_or_give_up(may_wait);
-        Ok(match self.into_slot() {
-            // SAFETY: the slot's holder was this; the wait said whether it has completed.
-            Some(slot) if completed => unsafe { Ended::of(slot) },
-            // SAFETY: as above.
-            Some(slot) => unsafe { abandon(slot) },
-            None => Ended::taken(),
-        })
+        // SAFETY: the wait said whether it has completed.
+        Ok(unsafe { ManuallyDrop::new(self).conclude(completed) })
     }
 
     /// Waits until the operation has completed, at most for `limit`. IRQL: `PASSIVE_LEVEL`.
@@ -820,9 +812,7 @@ impl<O: Repeat<B>, B> Started<O, B> {
             .is_none_or(|flight| flight.wait(may_wait, Some(limit)))
         {
             // SAFETY: the wait said that it has completed.
-            Ok(self
-                .into_slot()
-                .map_or(Ended::taken(), |slot| unsafe { Ended::of(slot) }))
+            Ok(unsafe { ManuallyDrop::new(self).conclude(true) })
         } else {
             Err((Error::TimedOut { call: O::CALL }, self))
         }
@@ -837,11 +827,10 @@ impl<O: Repeat<B>, B> Started<O, B> {
     pub fn give_up(self) -> Result<Ended<O, B>, (Error, Self)> {
         self.cancel();
         match self.wait_timeout(GRACE) {
-            Err((Error::TimedOut { .. }, this)) => Ok(match this.into_slot() {
-                // SAFETY: the slot's one holder has it no more.
-                Some(slot) => unsafe { abandon(slot) },
-                None => Ended::taken(),
-            }),
+            Err((Error::TimedOut { .. }, this)) => {
+                // SAFETY: nothing is said of its completion.
+                Ok(unsafe { ManuallyDrop::new(this).conclude(false) })
+            }
             other => other,
         }
     }
@@ -857,18 +846,11 @@ impl<O: Repeat<B>, B> Started<O, B> {
         };
         let (completed, given_up) = (flight.is_completed(), flight.is_given_up());
         self.remember(flight.answer());
-        match self.slot {
-            // SAFETY: it has completed, or is given up; the slot's one holder has it no more.
-            Some(slot) if completed => unsafe {
-                core::mem::forget(self);
-                Ok(Ended::of(slot))
-            },
-            // SAFETY: as above.
-            Some(slot) if given_up => unsafe {
-                core::mem::forget(self);
-                Ok(abandon(slot))
-            },
-            _ => Err(self),
+        if completed || given_up {
+            // SAFETY: it was asked whether it has completed.
+            Ok(unsafe { ManuallyDrop::new(self).conclude(completed) })
+        } else {
+            Err(self)
         }
     }
 
@@ -888,9 +870,24 @@ impl<O: Repeat<B>, B> Started<O, B> {
     }
 
     /// Takes the slot out, after which nothing is left to drop.
+    /// Its end, or that it is given up; nothing, when that was taken before.
+    ///
+    /// # Safety
+    ///
+    /// Where it `completed`, something that looked said so.
     #[inline]
-    fn into_slot(self) -> Option<NonNull<Slot<O, B>>> {
-        ManuallyDrop::new(self).slot.take()
+    unsafe fn conclude(&mut self, completed: bool) -> Ended<O, B> {
+        let Some(slot) = self.slot.take() else {
+            return Ended::taken();
+        };
+        // SAFETY: by the invariant this was the slot's one holder, and has it no more; the caller says whether it has completed.
+        unsafe {
+            if completed {
+                Ended::of(slot)
+            } else {
+                abandon(slot)
+            }
+        }
     }
 }
 
@@ -1003,17 +1000,8 @@ impl<O: Repeat<B>, B> Future for Started<O, B> {
         if polled == Polled::Pending {
             return Poll::Pending;
         }
-        let Some(slot) = this.slot.take() else {
-            return Poll::Ready(Ended::taken());
-        };
-        // SAFETY: polling it said that it has completed, or will not; this was the slot's one holder.
-        Poll::Ready(unsafe {
-            if polled == Polled::Completed {
-                Ended::of(slot)
-            } else {
-                abandon(slot)
-            }
-        })
+        // SAFETY: polling it said that it has completed, or will not.
+        Poll::Ready(unsafe { this.conclude(polled == Polled::Completed) })
     }
 }
 

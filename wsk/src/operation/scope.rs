@@ -309,7 +309,7 @@ unsafe fn free<O: Operation<B>, B>(node: NonNull<Node>) {
         let outcome = flight.outcome();
         // Freed last, also when what is dropped unwinds.
         let mut operation = flight.end();
-        O::unread(outcome, place);
+        O::unread(outcome, &mut *place.as_ptr());
         O::Way::take_back(place, Lock::of(operation.locked()));
         place.drop_in_place();
     }

@@ -4,10 +4,7 @@ use core::ffi::c_void;
 use core::net::SocketAddr;
 use core::ptr::NonNull;
 
-use wsk_sys::{
-    DispatchError, IRP, NTSTATUS, SOCKADDR, WSK_CLIENT_CONNECTION_DISPATCH, WSK_SOCKET,
-    WskProviderListenDispatch,
-};
+use wsk_sys::{SOCKADDR, WSK_CLIENT_CONNECTION_DISPATCH, WSK_SOCKET, WskProviderListenDispatch};
 
 use crate::address;
 use crate::error::{Call, Error};
@@ -16,6 +13,8 @@ use crate::memory::shared::Shared;
 use crate::registration::Capture;
 use crate::request::open::made;
 use crate::request::sealed::Sealed;
+use crate::request::submitted;
+use crate::request::way::Loan;
 use crate::request::{Function, Operation, Own, Owning, Request};
 use crate::socket::{ConnectedSocket, ConnectionCategory, Handle, ListenCategory, Making};
 
@@ -55,14 +54,13 @@ impl Function<Making<ConnectionCategory>> for Accept {
     fn put(
         self,
         listener: &Handle<ListenCategory>,
-        lent: NonNull<Making<ConnectionCategory>>,
+        lent: Loan<Making<ConnectionCategory>>,
         arguments: &mut Arguments,
         places: Places,
     ) -> Result<Parameters, Error> {
         listener.require_bound()?;
         arguments.address.ss_family = 0;
-        // SAFETY: what is lent is there, and nobody writes it.
-        let (context, callbacks) = unsafe { lent.as_ref() }.callbacks();
+        let (context, callbacks) = lent.get().callbacks();
         Ok(Parameters {
             table: listener.dispatch(),
             socket: listener.as_ptr(),
@@ -93,19 +91,15 @@ unsafe impl Operation<Making<ConnectionCategory>> for Accepting {
         listener.capture()
     }
 
-    unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
-        // SAFETY: the caller gives the IRP; the listening socket is open. Context and callbacks stay until the socket is closed: whoever
-        // takes it has them.
-        unsafe {
-            p.table
-                .wsk_accept(p.socket, p.context, p.callbacks, None, Some(p.remote), irp)
-        }
-    }
+    // Context and callbacks stay until the socket is closed: whoever takes it has them.
+    submitted!(Parameters: p => p.table.wsk_accept(
+        p.socket, p.context, p.callbacks, None, Some(p.remote)
+    ));
 
     unsafe fn read(
         outcome: Outcome,
         arguments: &mut Arguments,
-        making: NonNull<Making<ConnectionCategory>>,
+        making: &mut Making<ConnectionCategory>,
     ) -> Result<(ConnectedSocket, SocketAddr), Error> {
         // SAFETY: the caller keeps the same contract.
         let handle = unsafe { made(Call::WskAccept, outcome, making) }?;
@@ -115,7 +109,7 @@ unsafe impl Operation<Making<ConnectionCategory>> for Accepting {
     }
 
     /// A socket that nobody takes is closed.
-    unsafe fn unread(outcome: Outcome, making: NonNull<Making<ConnectionCategory>>) {
+    unsafe fn unread(outcome: Outcome, making: &mut Making<ConnectionCategory>) {
         // SAFETY: the caller keeps the same contract.
         drop(unsafe { made(Call::WskAccept, outcome, making) });
     }

@@ -55,14 +55,14 @@ impl AddressInfo {
     pub(super) fn reserve(capture: &Shared<Capture>) -> Result<Self, Error> {
         let memory = memory::allocate(Layout::new::<Found>());
         let block = memory.ok_or(Error::NoMemory(Memory::Buffer))?.cast();
-        let found = Found {
-            // SAFETY: the block that begins with this is given away when it is put off, and freed as `free` asks.
-            put_off: unsafe { PutOff::new(free) },
-            list: core::ptr::null_mut(),
-            capture: ManuallyDrop::new(capture.clone()),
-        };
-        // SAFETY: freshly allocated with that layout.
-        unsafe { block.write(found) };
+        // SAFETY: freshly allocated with that layout. The block is given away when it is put off, and freed as `free` asks.
+        unsafe {
+            block.write(Found {
+                put_off: PutOff::new(free),
+                list: core::ptr::null_mut(),
+                capture: ManuallyDrop::new(capture.clone()),
+            });
+        }
         // INVARIANT: initialised, and ours alone.
         Ok(Self { block })
     }
@@ -157,19 +157,20 @@ impl Iterator for Addresses<'_> {
 
     fn next(&mut self) -> Option<SocketAddr> {
         loop {
-            // SAFETY: by the invariant it is null, or an entry of a list that is valid for `'i`.
-            let info = unsafe { self.next.as_ref() }?;
-            self.next = info.ai_next;
-            if info.ai_addr.is_null() || info.ai_addrlen < size_of::<SOCKADDR>() {
-                continue;
-            }
-            // SAFETY: an entry of a list that WSK gave has an address of so many bytes, which begins with its family.
-            let family = unsafe { (*info.ai_addr).sa_family };
-            if address::size_of_family(family).is_ok_and(|size| size <= info.ai_addrlen)
-                // SAFETY: there are at least as many bytes as the address's family says.
-                && let Ok(address) = unsafe { address::read_raw(info.ai_addr) }
-            {
-                return Some(address);
+            // SAFETY: by the invariant it is null, or an entry of a list that is valid for `'i`. An entry that WSK gave has an address of
+            // so many bytes, which begins with its family; no more of them are read than there are.
+            unsafe {
+                let info = self.next.as_ref()?;
+                self.next = info.ai_next;
+                if info.ai_addr.is_null() || info.ai_addrlen < size_of::<SOCKADDR>() {
+                    continue;
+                }
+                let size = address::size_of_family((*info.ai_addr).sa_family);
+                if size.is_ok_and(|size| size <= info.ai_addrlen)
+                    && let Ok(address) = address::read_raw(info.ai_addr)
+                {
+                    return Some(address);
+                }
             }
         }
     }

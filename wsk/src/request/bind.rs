@@ -14,6 +14,7 @@ use crate::error::{Call, Error};
 use crate::irp::{Arguments, Outcome, Places};
 use crate::request::control::{self, SetOption};
 use crate::request::sealed::Sealed;
+use crate::request::submitted;
 use crate::request::{Function, InPlace, Nothing, Operation, Request, of_socket};
 use crate::socket::option::V6Only;
 use crate::socket::{Category, ConnectionCategory, Handle};
@@ -166,7 +167,7 @@ unsafe impl<C: Category> Operation<()> for Binding<C> {
         }
     }
 
-    unsafe fn read(outcome: Outcome, _: &mut Arguments, _: NonNull<()>) -> Result<(), Error> {
+    unsafe fn read(outcome: Outcome, _: &mut Arguments, (): &mut ()) -> Result<(), Error> {
         outcome.check(Call::WskBind)
     }
 }
@@ -202,18 +203,13 @@ unsafe impl<C: Category> Operation<()> for ReadingLocalAddress<C> {
 
     of_socket!(C, ());
 
-    unsafe fn submit(
-        p: &Parameters<C::Dispatch>,
-        irp: NonNull<IRP>,
-    ) -> Result<NTSTATUS, DispatchError> {
-        // SAFETY: the caller gives the IRP; the socket is open, and the address's place is in the arguments.
-        unsafe { C::local_address(p.table, p.socket, p.address, irp) }
-    }
+    // The place of the address is in the arguments.
+    submitted!(Parameters<C::Dispatch>: p => C::local_address(p.table, p.socket, p.address));
 
     unsafe fn read(
         outcome: Outcome,
         arguments: &mut Arguments,
-        _: NonNull<()>,
+        (): &mut (),
     ) -> Result<SocketAddr, Error> {
         outcome.check(Call::WskGetLocalAddress)?;
         address::read(&arguments.address)
@@ -250,18 +246,15 @@ unsafe impl Operation<()> for ReadingRemoteAddress {
 
     of_socket!(ConnectionCategory, ());
 
-    unsafe fn submit(
-        p: &Parameters<<ConnectionCategory as Category>::Dispatch>,
-        irp: NonNull<IRP>,
-    ) -> Result<NTSTATUS, DispatchError> {
-        // SAFETY: the caller gives the IRP; the socket is open, and the address's place is in the arguments.
-        unsafe { p.table.wsk_get_remote_address(p.socket, p.address, irp) }
-    }
+    // As above.
+    submitted!(Parameters<<ConnectionCategory as Category>::Dispatch>: p => p.table.wsk_get_remote_address(
+        p.socket, p.address
+    ));
 
     unsafe fn read(
         outcome: Outcome,
         arguments: &mut Arguments,
-        _: NonNull<()>,
+        (): &mut (),
     ) -> Result<SocketAddr, Error> {
         outcome.check(Call::WskGetRemoteAddress)?;
         address::read(&arguments.address)

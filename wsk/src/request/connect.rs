@@ -5,7 +5,7 @@ use core::fmt;
 use core::net::SocketAddr;
 use core::ptr::NonNull;
 
-use wsk_sys::{DispatchError, IRP, NTSTATUS, SOCKADDR, WSK_SOCKET, WskProviderConnectionDispatch};
+use wsk_sys::{SOCKADDR, WSK_SOCKET, WskProviderConnectionDispatch};
 
 use crate::buffer::Lock;
 use crate::error::{Call, Error};
@@ -13,6 +13,8 @@ use crate::irp::{Arguments, Outcome, Places};
 use crate::memory::shared::Shared;
 use crate::registration::Capture;
 use crate::request::sealed::Sealed;
+use crate::request::submitted;
+use crate::request::way::Loan;
 use crate::request::{Function, InPlace, Operation, Request, Way};
 use crate::socket::{ConnectedSocket, ConnectionCategory, ConnectionSocket, Handle};
 
@@ -87,7 +89,7 @@ pub struct ASocket;
 
 // SAFETY: nothing is lent but the place of the socket, which the caller keeps.
 unsafe impl Way<ConnectionSocket> for ASocket {
-    type Lent = NonNull<ConnectionSocket>;
+    type Lent = Loan<ConnectionSocket>;
     type Waited<T> = Result<ConnectedSocket, NotConnected>;
     type Finished<T> = Result<ConnectedSocket, NotConnected>;
     type Scoped<T> = Result<ConnectedSocket, NotConnected>;
@@ -96,8 +98,9 @@ unsafe impl Way<ConnectionSocket> for ASocket {
     unsafe fn lend(
         carried: NonNull<ConnectionSocket>,
         _: &mut Lock,
-    ) -> Result<NonNull<ConnectionSocket>, Error> {
-        Ok(carried)
+    ) -> Result<Loan<ConnectionSocket>, Error> {
+        // SAFETY: the caller gives it, which stays until it is taken back.
+        Ok(unsafe { Loan::new(carried) })
     }
 
     unsafe fn take_back(_: NonNull<ConnectionSocket>, _: &mut Lock) {}
@@ -159,12 +162,11 @@ impl Function<ConnectionSocket> for Connect {
     fn put(
         self,
         (): (),
-        lent: NonNull<ConnectionSocket>,
+        lent: Loan<ConnectionSocket>,
         arguments: &mut Arguments,
         places: Places,
     ) -> Result<Parameters, Error> {
-        // SAFETY: what is lent is there, and nobody writes it.
-        let socket = &unsafe { lent.as_ref() }.handle;
+        let socket = &lent.get().handle;
         socket.require_bound()?;
         socket.family().check_remote(&self.to)?;
         socket.family().write(self.to, &mut arguments.address);
@@ -196,15 +198,13 @@ unsafe impl Operation<ConnectionSocket> for Connecting {
         Some(socket.handle.clone())
     }
 
-    unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
-        // SAFETY: the caller gives the IRP; the socket is open, and the address is as `WskConnect` asks.
-        unsafe { p.table.wsk_connect(p.socket, p.remote, irp) }
-    }
+    // The address is as `WskConnect` asks.
+    submitted!(Parameters: p => p.table.wsk_connect(p.socket, p.remote));
 
     unsafe fn read(
         outcome: Outcome,
         _: &mut Arguments,
-        _: NonNull<ConnectionSocket>,
+        _: &mut ConnectionSocket,
     ) -> Result<(), Error> {
         outcome.check(Call::WskConnect)
     }

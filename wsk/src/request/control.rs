@@ -195,7 +195,7 @@ unsafe impl<C: Category> Operation<()> for SettingOption<C> {
 
     control!(C, (), ());
 
-    unsafe fn read(outcome: Outcome, _: &mut Arguments, _: NonNull<()>) -> Result<(), Error> {
+    unsafe fn read(outcome: Outcome, _: &mut Arguments, (): &mut ()) -> Result<(), Error> {
         outcome.check(Call::WskControlSocket)
     }
 }
@@ -240,11 +240,7 @@ unsafe impl<C: Category, O: ReadableOption + 'static> Operation<()> for ReadingO
 
     control!(C, (), O);
 
-    unsafe fn read(
-        outcome: Outcome,
-        arguments: &mut Arguments,
-        _: NonNull<()>,
-    ) -> Result<O, Error> {
+    unsafe fn read(outcome: Outcome, arguments: &mut Arguments, (): &mut ()) -> Result<O, Error> {
         outcome.check(Call::WskControlSocket)?;
         Ok(O::read(&arguments.value()))
     }
@@ -337,7 +333,7 @@ unsafe impl<C: Category, O: Ioctl + 'static> Operation<()> for Controlling<C, O>
     unsafe fn read(
         outcome: Outcome,
         arguments: &mut Arguments,
-        _: NonNull<()>,
+        (): &mut (),
     ) -> Result<O::Output, Error> {
         given::<O>(outcome, arguments)
     }
@@ -430,7 +426,7 @@ unsafe impl Operation<()> for Fixing {
 
     control!(DatagramCategory, (), ());
 
-    unsafe fn read(outcome: Outcome, _: &mut Arguments, _: NonNull<()>) -> Result<(), Error> {
+    unsafe fn read(outcome: Outcome, _: &mut Arguments, (): &mut ()) -> Result<(), Error> {
         outcome.check(Call::WskControlSocket)
     }
 }
@@ -526,7 +522,7 @@ unsafe impl<C: Category> Operation<()> for DisablingEvents<C> {
 
     control!(C, (), ());
 
-    unsafe fn read(outcome: Outcome, _: &mut Arguments, _: NonNull<()>) -> Result<(), Error> {
+    unsafe fn read(outcome: Outcome, _: &mut Arguments, (): &mut ()) -> Result<(), Error> {
         outcome.check(Call::WskControlSocket)
     }
 }
@@ -659,14 +655,12 @@ unsafe impl<'b, C: Category> Operation<Raw<'b>> for ControllingRaw<C> {
     unsafe fn read(
         outcome: Outcome,
         _: &mut Arguments,
-        carried: NonNull<Raw<'b>>,
+        carried: &mut Raw<'b>,
     ) -> Result<usize, Error> {
-        // SAFETY: the caller gives what is carried.
-        let raw = unsafe { &mut *carried.as_ptr() };
-        if let Some(copies) = &raw.copies {
-            copies.read(raw.output);
+        if let Some(copies) = &carried.copies {
+            copies.read(carried.output);
         }
         outcome.check(Call::WskControlSocket)?;
-        Ok(outcome.information.min(raw.output.len()))
+        Ok(outcome.information.min(carried.output.len()))
     }
 }

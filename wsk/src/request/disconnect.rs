@@ -13,6 +13,7 @@ use crate::error::{Call, Error};
 use crate::irp::{Arguments, Flight, Idle, Outcome, Places};
 use crate::request::sealed::Sealed;
 use crate::request::send::refuse_control;
+use crate::request::submitted;
 use crate::request::way::Sent;
 use crate::request::{Function, InPlace, Nothing, Operation, Outgoing, Request, of_connection};
 use crate::socket::{ConnectionCategory, Handle};
@@ -107,10 +108,8 @@ macro_rules! aborted_when_time_is_up {
         const CALL: Call = Call::WskDisconnect;
         const CANCEL_ON_DROP: bool = false;
 
-        unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
-            // SAFETY: the caller keeps the same contract.
-            unsafe { p.submit(irp) }
-        }
+        // There is no buffer.
+        submitted!(Parameters: p => p.table.wsk_disconnect(p.socket, p.buffer, p.flags));
 
         fn before_time_out(_: &Handle<ConnectionCategory>) -> Result<Option<Idle<()>>, Error> {
             Idle::new().map(Some)
@@ -186,7 +185,7 @@ unsafe impl Operation<()> for Disconnecting {
     of_connection!(());
     aborted_when_time_is_up!();
 
-    unsafe fn read(outcome: Outcome, _: &mut Arguments, _: NonNull<()>) -> Result<(), Error> {
+    unsafe fn read(outcome: Outcome, _: &mut Arguments, (): &mut ()) -> Result<(), Error> {
         outcome.check(Call::WskDisconnect)
     }
 }
@@ -205,7 +204,7 @@ unsafe impl<B: SendBuffer> Operation<B> for DisconnectingAfter {
     of_connection!(B);
     aborted_when_time_is_up!();
 
-    unsafe fn read(outcome: Outcome, _: &mut Arguments, _: NonNull<B>) -> Result<(), Error> {
+    unsafe fn read(outcome: Outcome, _: &mut Arguments, _: &mut B) -> Result<(), Error> {
         outcome.check(Call::WskDisconnect)
     }
 }
@@ -239,12 +238,10 @@ unsafe impl Operation<()> for Aborting {
 
     of_connection!(());
 
-    unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
-        // SAFETY: the caller keeps the same contract.
-        unsafe { p.submit(irp) }
-    }
+    // The buffer is as `WskDisconnect` asks.
+    submitted!(Parameters: p => p.table.wsk_disconnect(p.socket, p.buffer, p.flags));
 
-    unsafe fn read(outcome: Outcome, _: &mut Arguments, _: NonNull<()>) -> Result<(), Error> {
+    unsafe fn read(outcome: Outcome, _: &mut Arguments, (): &mut ()) -> Result<(), Error> {
         outcome.check(Call::WskDisconnect)
     }
 }

@@ -16,6 +16,7 @@ mod close;
 mod connect;
 mod control;
 mod disconnect;
+mod more;
 mod open;
 mod receive;
 mod receive_from;
@@ -46,9 +47,10 @@ pub use disconnect::{
     Abort, Aborting, Disconnect, DisconnectAfter, Disconnecting, DisconnectingAfter,
 };
 pub(crate) use disconnect::{abort, disconnect, disconnect_after};
+pub use more::More;
 pub use open::{Open, OpenConnected, Opening, OpeningConnected};
 pub(crate) use open::{open, open_connected};
-pub use receive::{All, Drain, Draining, More, Receive, ReceiveAll, Receiving, ReceivingAll};
+pub use receive::{All, Drain, Draining, Receive, ReceiveAll, Receiving, ReceivingAll};
 pub(crate) use receive::{drain, receive, receive_all, resume_events};
 pub(crate) use receive_from::receive_from;
 pub use receive_from::{Arrival, ReceiveFrom, Received, ReceivingFrom};
@@ -133,7 +135,30 @@ macro_rules! held_by_handle {
     };
 }
 
-pub(crate) use {held_by_handle, of_connection, of_datagrams, of_socket};
+/// [`Operation::submit`] by one call: of a function of a table, with what the parameters say, and with the IRP, which comes last.
+///
+/// What the parameters point at is as the function asks, because [`Function::put`] has made them so, which is what the comment at the
+/// place of use says.
+macro_rules! submitted {
+    ($P:ty: $p:ident => $C:ident::$call:ident($($argument:expr),* $(,)?)) => {
+        $crate::request::submitted!(@ $P, $p, irp, $C::$call($($argument,)* irp));
+    };
+    ($P:ty: $p:ident => $at:ident.$table:ident.$call:ident($($argument:expr),* $(,)?)) => {
+        $crate::request::submitted!(@ $P, $p, irp, $at.$table.$call($($argument,)* irp));
+    };
+    (@ $P:ty, $p:ident, $irp:ident, $call:expr) => {
+        unsafe fn submit(
+            $p: &$P,
+            $irp: core::ptr::NonNull<wsk_sys::IRP>,
+        ) -> Result<wsk_sys::NTSTATUS, wsk_sys::DispatchError> {
+            // SAFETY: as the caller says the IRP is that of the operation which the parameters were made with, so that what they point at
+            // is in its arguments, or lent to it, and as the function asks; the target is open.
+            unsafe { $call }
+        }
+    };
+}
+
+pub(crate) use {held_by_handle, of_connection, of_datagrams, of_socket, submitted};
 
 /// A request of a function `F` of WSK that carries `B`, and is not made yet.
 ///
@@ -243,12 +268,12 @@ pub unsafe trait Operation<B>: sealed::Sealed + Sized + 'static {
     ///
     /// # Safety
     ///
-    /// The operation has completed with this outcome; `carried` is what it carries, and nothing else uses it.
+    /// The operation has completed with this outcome; `carried` is what it carries.
     #[doc(hidden)]
     unsafe fn read(
         outcome: Outcome,
         arguments: &mut Arguments,
-        carried: NonNull<B>,
+        carried: &mut B,
     ) -> Result<Self::Output, Error>;
 
     /// Does away with what has come of it, of an operation that was left to its completion routine.
@@ -258,7 +283,7 @@ pub unsafe trait Operation<B>: sealed::Sealed + Sized + 'static {
     /// As for [`read`](Self::read), in place of that.
     #[doc(hidden)]
     #[inline]
-    unsafe fn unread(outcome: Outcome, carried: NonNull<B>) {
+    unsafe fn unread(outcome: Outcome, carried: &mut B) {
         let _ = (outcome, carried);
     }
 

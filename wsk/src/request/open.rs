@@ -8,8 +8,7 @@ use core::net::SocketAddr;
 use core::ptr::NonNull;
 
 use wsk_sys::{
-    DispatchError, IPPROTO, IRP, NTSTATUS, SOCK_STREAM, SOCKADDR, WSK_CLIENT_CONNECTION_DISPATCH,
-    WskProviderDispatch,
+    IPPROTO, SOCK_STREAM, SOCKADDR, WSK_CLIENT_CONNECTION_DISPATCH, WskProviderDispatch,
 };
 
 use crate::error::{Call, Error};
@@ -17,7 +16,9 @@ use crate::irp::{Arguments, Outcome, Places};
 use crate::memory::shared::Shared;
 use crate::registration::Capture;
 use crate::request::sealed::Sealed;
+use crate::request::submitted;
 use crate::request::way::Ingredient;
+use crate::request::way::Loan;
 use crate::request::{Function, Operation, Own, Owning, Request};
 use crate::socket::{Category, ConnectedSocket, ConnectionCategory, Handle, Making};
 
@@ -91,17 +92,16 @@ impl<C: Category> Ingredient for Making<C> {
 ///
 /// # Safety
 ///
-/// The request has completed with this outcome, and was made with the callbacks of `making`, which nothing else uses.
+/// The request has completed with this outcome, and was made with the callbacks of `making`.
 pub(super) unsafe fn made<C: Category>(
     call: Call,
     outcome: Outcome,
-    making: NonNull<Making<C>>,
+    making: &mut Making<C>,
 ) -> Result<Handle<C>, Error> {
     outcome.check(call)?;
     let socket = core::ptr::with_exposed_provenance_mut(outcome.information);
-    // SAFETY: the caller gives what is being made; WSK has made the socket for this request.
+    // SAFETY: as the caller says WSK has made the socket for this request.
     let taken = unsafe {
-        let making = &mut *making.as_ptr();
         making.made(socket);
         making.take()
     };
@@ -119,12 +119,11 @@ impl<C: Category> Function<Making<C>> for Open {
     fn put(
         self,
         (): (),
-        lent: NonNull<Making<C>>,
+        lent: Loan<Making<C>>,
         _: &mut Arguments,
         _: Places,
     ) -> Result<Parameters, Error> {
-        // SAFETY: what is lent is there, and nobody writes it.
-        let making = unsafe { lent.as_ref() };
+        let making = lent.get();
         let (context, callbacks) = making.callbacks();
         Ok(Parameters {
             table: making.capture().dispatch()?,
@@ -152,37 +151,23 @@ unsafe impl<C: Category> Operation<Making<C>> for Opening<C> {
         making.capture()
     }
 
-    unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
-        // SAFETY: the caller gives the IRP; client and table are the captured provider's. Context and callbacks stay until the socket is
-        // closed: whoever takes it has them.
-        unsafe {
-            p.table.wsk_socket(
-                p.client,
-                p.family,
-                C::KIND,
-                C::PROTOCOL,
-                C::FLAG,
-                p.context,
-                p.callbacks,
-                None,
-                None,
-                None,
-                irp,
-            )
-        }
-    }
+    // Client and table are the captured provider's. Context and callbacks stay until the socket is closed: whoever takes it has them.
+    submitted!(Parameters: p => p.table.wsk_socket(
+        p.client, p.family, C::KIND, C::PROTOCOL, C::FLAG, p.context, p.callbacks, None, None,
+        None
+    ));
 
     unsafe fn read(
         outcome: Outcome,
         _: &mut Arguments,
-        making: NonNull<Making<C>>,
+        making: &mut Making<C>,
     ) -> Result<Handle<C>, Error> {
         // SAFETY: the caller keeps the same contract.
         unsafe { made(Call::WskSocket, outcome, making) }
     }
 
     /// A socket that nobody takes is closed.
-    unsafe fn unread(outcome: Outcome, making: NonNull<Making<C>>) {
+    unsafe fn unread(outcome: Outcome, making: &mut Making<C>) {
         // SAFETY: the caller keeps the same contract.
         drop(unsafe { made(Call::WskSocket, outcome, making) });
     }
@@ -196,12 +181,12 @@ impl Function<Making<ConnectionCategory>> for OpenConnected {
     fn put(
         self,
         (): (),
-        lent: NonNull<Making<ConnectionCategory>>,
+        lent: Loan<Making<ConnectionCategory>>,
         arguments: &mut Arguments,
         places: Places,
     ) -> Result<ConnectedParameters, Error> {
         // SAFETY: what is lent is there, and nobody else uses it.
-        let making = unsafe { &mut *lent.as_ptr() };
+        let making = unsafe { &mut *lent.place().as_ptr() };
         let family = making.family();
         family.check_remote(&self.to)?;
         family.check(&self.local)?;
@@ -212,7 +197,7 @@ impl Function<Making<ConnectionCategory>> for OpenConnected {
             table: making.capture().dispatch()?,
             client: making.capture().client(),
             // SAFETY: what is lent stays where it is.
-            local: unsafe { Making::local_place(lent) },
+            local: unsafe { Making::local_place(lent.place()) },
             remote: places.address(),
             context,
             callbacks,
@@ -236,32 +221,16 @@ unsafe impl Operation<Making<ConnectionCategory>> for OpeningConnected {
         making.capture()
     }
 
-    unsafe fn submit(
-        p: &ConnectedParameters,
-        irp: NonNull<IRP>,
-    ) -> Result<NTSTATUS, DispatchError> {
-        // SAFETY: as for `WskSocket`; the addresses are in the arguments and in what is carried.
-        unsafe {
-            p.table.wsk_socket_connect(
-                p.client,
-                SOCK_STREAM,
-                IPPROTO::IPPROTO_TCP.0.cast_unsigned(),
-                p.local,
-                p.remote,
-                p.context,
-                p.callbacks,
-                None,
-                None,
-                None,
-                irp,
-            )
-        }
-    }
+    // As for `WskSocket`; the addresses are in the arguments and in what is carried.
+    submitted!(ConnectedParameters: p => p.table.wsk_socket_connect(
+        p.client, SOCK_STREAM, IPPROTO::IPPROTO_TCP.0.cast_unsigned(), p.local, p.remote,
+        p.context, p.callbacks, None, None, None
+    ));
 
     unsafe fn read(
         outcome: Outcome,
         _: &mut Arguments,
-        making: NonNull<Making<ConnectionCategory>>,
+        making: &mut Making<ConnectionCategory>,
     ) -> Result<ConnectedSocket, Error> {
         // SAFETY: the caller keeps the same contract.
         let handle = unsafe { made(Call::WskSocketConnect, outcome, making) }?;
@@ -270,7 +239,7 @@ unsafe impl Operation<Making<ConnectionCategory>> for OpeningConnected {
     }
 
     /// A socket that nobody takes is closed.
-    unsafe fn unread(outcome: Outcome, making: NonNull<Making<ConnectionCategory>>) {
+    unsafe fn unread(outcome: Outcome, making: &mut Making<ConnectionCategory>) {
         // SAFETY: the caller keeps the same contract.
         drop(unsafe { made(Call::WskSocketConnect, outcome, making) });
     }

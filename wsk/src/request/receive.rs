@@ -12,9 +12,11 @@ use crate::buffer::{Extent, Lock, ReceiveBuffer};
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Idle, Outcome, Places};
 use crate::memory::shared::Shared;
-use crate::registration::{Capture, hold};
+use crate::registration::hold;
+use crate::request::more::More;
 use crate::request::sealed::Sealed;
 use crate::request::send::moved;
+use crate::request::submitted;
 use crate::request::way::{Finished, Incoming, NotStarted, Room};
 use crate::request::{
     Function, InPlace, Nothing, Operation, Repeat, Request, Way, held_by_handle, of_connection,
@@ -150,16 +152,10 @@ unsafe impl<B: ReceiveBuffer> Operation<B> for Receiving {
 
     of_connection!(B);
 
-    unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
-        // SAFETY: the caller keeps the same contract.
-        unsafe { p.submit(irp) }
-    }
+    // The buffer is as `WskReceive` asks.
+    submitted!(Parameters: p => p.table.wsk_receive(p.socket, p.buffer, p.flags));
 
-    unsafe fn read(
-        outcome: Outcome,
-        arguments: &mut Arguments,
-        _: NonNull<B>,
-    ) -> Result<usize, Error> {
+    unsafe fn read(outcome: Outcome, arguments: &mut Arguments, _: &mut B) -> Result<usize, Error> {
         moved(Call::WskReceive, outcome, arguments)
     }
 }
@@ -201,30 +197,6 @@ pub struct All<B> {
 impl core::fmt::Debug for Shared<Socket<ConnectionCategory>> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("Socket")
-    }
-}
-
-/// A receive that goes on: the socket, which is open meanwhile, and the rest of the buffer.
-pub struct More {
-    socket: Handle<ConnectionCategory>,
-    rest: NonNull<WSK_BUF>,
-}
-
-impl More {
-    /// The capture that keeps the driver.
-    pub(crate) fn capture(&self) -> &Shared<Capture> {
-        self.socket.capture()
-    }
-
-    /// Passes the IRP on once more.
-    ///
-    /// # Safety
-    ///
-    /// The IRP is that of the operation that goes on.
-    pub(crate) unsafe fn submit(&self, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
-        let (table, socket) = (self.socket.dispatch(), self.socket.as_ptr());
-        // SAFETY: the caller gives the IRP; the socket is open, and the rest of the buffer is in the operation's arguments.
-        unsafe { table.wsk_receive(socket, self.rest, WSK_FLAG_WAITALL, irp) }
     }
 }
 
@@ -319,19 +291,16 @@ unsafe impl<B: ReceiveBuffer> Operation<All<B>> for ReceivingAll {
 
     of_connection!(All<B>);
 
-    unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
-        // SAFETY: the caller keeps the same contract.
-        unsafe { p.submit(irp) }
-    }
+    // As above.
+    submitted!(Parameters: p => p.table.wsk_receive(p.socket, p.buffer, p.flags));
 
     unsafe fn read(
         outcome: Outcome,
         arguments: &mut Arguments,
-        carried: NonNull<All<B>>,
+        carried: &mut All<B>,
     ) -> Result<usize, Error> {
         let length = arguments.whole.Length;
-        // SAFETY: the caller gives what is carried.
-        let before = unsafe { (*carried.as_ptr()).received };
+        let before = carried.received;
         outcome.check(Call::WskReceive)?;
         Ok(before.saturating_add(outcome.information).min(length))
     }
@@ -355,13 +324,15 @@ unsafe impl<B: ReceiveBuffer> Operation<All<B>> for ReceivingAll {
         let Some(socket) = Handle::from_open(socket) else {
             return Some(Err(STATUS_CANCELLED));
         };
-        // SAFETY: the extent of the buffer, which is still locked.
-        let rest = unsafe { Extent::from_wsk_buf(whole) }.rest(received);
+        // SAFETY: the extent of the buffer, which is still locked; the caller gives what is carried, of which the number is no part
+        // that is lent.
+        let rest = unsafe {
+            (*carried.as_ptr()).received = received;
+            Extent::from_wsk_buf(whole).rest(received)
+        };
         arguments.buffer = rest.as_wsk_buf();
-        // SAFETY: the caller gives what is carried, of which this is no part that is lent.
-        unsafe { (*carried.as_ptr()).received = received };
         let rest = places.buffer();
-        Some(Ok(More { socket, rest }))
+        Some(Ok(More::new(socket, rest)))
     }
 }
 
@@ -401,12 +372,10 @@ unsafe impl Operation<()> for Draining {
 
     of_connection!(());
 
-    unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
-        // SAFETY: the caller keeps the same contract.
-        unsafe { p.submit(irp) }
-    }
+    // It is given no buffer.
+    submitted!(Parameters: p => p.table.wsk_receive(p.socket, p.buffer, p.flags));
 
-    unsafe fn read(outcome: Outcome, _: &mut Arguments, _: NonNull<()>) -> Result<(), Error> {
+    unsafe fn read(outcome: Outcome, _: &mut Arguments, (): &mut ()) -> Result<(), Error> {
         outcome.check(Call::WskReceive)
     }
 }

@@ -249,14 +249,12 @@ unsafe impl<B: ReceiveBuffer> Operation<B> for ReceivingFrom {
     unsafe fn read(
         outcome: Outcome,
         arguments: &mut Arguments,
-        carried: NonNull<B>,
+        carried: &mut B,
     ) -> Result<Received, Error> {
         let flags = flags(outcome, arguments)?;
-        // SAFETY: the operation is over, so what it carries is the caller's, who gives it.
-        let buffer = unsafe { &mut *carried.as_ptr() };
-        if buffer.control_room() > 0 {
+        if carried.control_room() > 0 {
             let length = (arguments.control_length as usize).min(CONTROL_ROOM);
-            buffer.set_control(arguments.control().split_at(length).0);
+            carried.set_control(arguments.control().split_at(length).0);
         }
         Ok(Received {
             length: outcome.information.min(arguments.length),

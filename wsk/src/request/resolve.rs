@@ -8,8 +8,8 @@ use core::fmt;
 use core::ptr::NonNull;
 
 use wsk_sys::{
-    ADDRINFOEXW, AF_INET, AF_INET6, AF_UNSPEC, DispatchError, IPPROTO, IRP, NTSTATUS, SOCK_DGRAM,
-    SOCK_STREAM, STATUS_DEVICE_NOT_READY, STATUS_NOT_FOUND, UNICODE_STRING, WskProviderDispatch,
+    ADDRINFOEXW, AF_INET, AF_INET6, AF_UNSPEC, IPPROTO, NTSTATUS, SOCK_DGRAM, SOCK_STREAM,
+    STATUS_DEVICE_NOT_READY, STATUS_NOT_FOUND, UNICODE_STRING, WskProviderDispatch,
 };
 
 use crate::address::Family;
@@ -21,7 +21,9 @@ use crate::memory::shared::Shared;
 use crate::registration::{Capture, Provider};
 use crate::request::address_info::AddressInfo;
 use crate::request::sealed::Sealed;
+use crate::request::submitted;
 use crate::request::way::Ingredient;
+use crate::request::way::Loan;
 use crate::request::{Function, Operation, Own, Owning, Request};
 
 /// A name to look up.
@@ -196,7 +198,7 @@ impl Function<Looking> for Resolve<'_> {
     fn put(
         self,
         provider: &Provider,
-        lent: NonNull<Looking>,
+        lent: Loan<Looking>,
         _: &mut Arguments,
         _: Places,
     ) -> Result<Parameters, Error> {
@@ -214,8 +216,8 @@ impl Function<Looking> for Resolve<'_> {
         let in_use = InUse::new(capture, self.lookup)?;
         // SAFETY: what is lent is there, stays where it is, and nobody else uses it. It is shared from here on, as it is with WSK.
         let in_use = unsafe {
-            (*lent.as_ptr()).use_ = Some(in_use);
-            &(*lent.as_ptr()).use_
+            (*lent.place().as_ptr()).use_ = Some(in_use);
+            &(*lent.place().as_ptr()).use_
         };
         let in_use = in_use.as_ref().ok_or(Error::Taken)?;
         Ok(Parameters {
@@ -246,33 +248,19 @@ unsafe impl Operation<Looking> for Resolving {
         provider.capture()
     }
 
-    unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
-        // SAFETY: the caller gives the IRP; what the parameters point at is as `WskGetAddressInfo` asks.
-        unsafe {
-            p.table.wsk_get_address_info(
-                p.client,
-                p.name,
-                p.service,
-                wsk_sys::NS_ALL,
-                None,
-                Some(p.hints),
-                p.result,
-                None,
-                None,
-                irp,
-            )
-        }
-    }
+    // Names, hints and the place of the result are in what is carried.
+    submitted!(Parameters: p => p.table.wsk_get_address_info(
+        p.client, p.name, p.service, wsk_sys::NS_ALL, None, Some(p.hints), p.result, None, None
+    ));
 
     unsafe fn read(
         outcome: Outcome,
         _: &mut Arguments,
-        carried: NonNull<Looking>,
+        carried: &mut Looking,
     ) -> Result<AddressInfo, Error> {
         let call = Call::WskGetAddressInfo;
         outcome.check(call)?;
-        // SAFETY: the caller gives what is carried.
-        let in_use = unsafe { (*carried.as_ptr()).use_.take() }.ok_or(Error::Taken)?;
+        let in_use = carried.use_.take().ok_or(Error::Taken)?;
         // The documentation has the status in `Information` too.
         #[allow(clippy::cast_possible_truncation)]
         let said = NTSTATUS((outcome.information as u32).cast_signed());
@@ -289,11 +277,11 @@ unsafe impl Operation<Looking> for Resolving {
     }
 
     /// Addresses that nobody takes go back to WSK.
-    unsafe fn unread(outcome: Outcome, carried: NonNull<Looking>) {
+    unsafe fn unread(outcome: Outcome, carried: &mut Looking) {
         if outcome.status.is_success() {
             // SAFETY: the caller gives what is carried; WSK gave the list, if there is one, for this request.
             unsafe {
-                if let Some(in_use) = (*carried.as_ptr()).use_.take()
+                if let Some(in_use) = carried.use_.take()
                     && let Some(list) = NonNull::new(in_use.result.into_inner())
                 {
                     let mut info = in_use.info;

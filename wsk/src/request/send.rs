@@ -2,13 +2,14 @@
 
 use core::ptr::NonNull;
 
-use wsk_sys::{DispatchError, IRP, NTSTATUS, WSK_BUF, WSK_SOCKET, WskProviderConnectionDispatch};
+use wsk_sys::{WSK_BUF, WSK_SOCKET, WskProviderConnectionDispatch};
 
 use crate::buffer::SendBuffer;
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Outcome, Places};
 use crate::memory::atomic::Ordering;
 use crate::request::sealed::Sealed;
+use crate::request::submitted;
 use crate::request::way::Sent;
 use crate::request::{
     Function, InPlace, Operation, Outgoing, Repeat, Request, held_by_handle, of_connection,
@@ -50,7 +51,7 @@ pub(crate) fn send<B: SendBuffer>(
 
 /// A connection takes no control information.
 pub(super) fn refuse_control(lent: Sent) -> Result<(), Error> {
-    match lent.control.len() {
+    match lent.control.get().len() {
         0 => Ok(()),
         needed => Err(Error::ControlFull { needed, room: 0 }),
     }
@@ -98,16 +99,10 @@ unsafe impl<B: SendBuffer> Operation<B> for Sending {
 
     of_connection!(B);
 
-    unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
-        // SAFETY: the caller gives the IRP; the socket is open, and the buffer is as `WskSend` asks.
-        unsafe { p.table.wsk_send(p.socket, p.buffer, p.flags, irp) }
-    }
+    // The buffer is as `WskSend` asks.
+    submitted!(Parameters: p => p.table.wsk_send(p.socket, p.buffer, p.flags));
 
-    unsafe fn read(
-        outcome: Outcome,
-        arguments: &mut Arguments,
-        _: NonNull<B>,
-    ) -> Result<usize, Error> {
+    unsafe fn read(outcome: Outcome, arguments: &mut Arguments, _: &mut B) -> Result<usize, Error> {
         moved(Call::WskSend, outcome, arguments)
     }
 }

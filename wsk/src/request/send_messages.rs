@@ -3,7 +3,7 @@
 
 use core::ptr::NonNull;
 
-use wsk_sys::{DispatchError, IRP, NTSTATUS, SOCKADDR, WSK_SOCKET, WskProviderDatagramDispatch};
+use wsk_sys::{SOCKADDR, WSK_SOCKET, WskProviderDatagramDispatch};
 
 use crate::address::{Destination, RemoteAddress, Sender};
 use crate::buffer::{LockedList, SendList};
@@ -11,6 +11,7 @@ use crate::error::{Call, Error};
 use crate::irp::{Arguments, Outcome, Places};
 use crate::request::sealed::Sealed;
 use crate::request::send_to::{put_control, why_not};
+use crate::request::submitted;
 use crate::request::way::SentList;
 use crate::request::{
     Function, InPlace, List, Operation, Repeat, Request, held_by_handle, of_datagrams,
@@ -108,15 +109,12 @@ unsafe impl<L: SendList> Operation<L> for SendingMessages {
 
     of_datagrams!(L);
 
-    unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
-        // SAFETY: the caller gives the IRP; the socket is open, and what the parameters point at is as `WskSendMessages` asks.
-        unsafe {
-            p.table
-                .wsk_send_messages(p.socket, p.list.first, p.address, p.control, irp)
-        }
-    }
+    // List, address and control information are as `WskSendMessages` asks.
+    submitted!(Parameters: p => p.table.wsk_send_messages(
+        p.socket, p.list.first, p.address, p.control
+    ));
 
-    unsafe fn read(outcome: Outcome, _: &mut Arguments, _: NonNull<L>) -> Result<usize, Error> {
+    unsafe fn read(outcome: Outcome, _: &mut Arguments, _: &mut L) -> Result<usize, Error> {
         outcome.check(Call::WskSendMessages)?;
         Ok(outcome.information)
     }

@@ -10,7 +10,7 @@ use crate::error::{Call, Error};
 use crate::irp::{Arguments, CONTROL_ROOM, Outcome, Places};
 use crate::memory;
 use crate::request::sealed::Sealed;
-use crate::request::way::Sent;
+use crate::request::way::{Loan, Sent};
 use crate::request::{
     Function, InPlace, Operation, Outgoing, Repeat, Request, held_by_handle, of_datagrams,
 };
@@ -99,15 +99,14 @@ pub(crate) fn send_fixed<B: SendBuffer>(
 
 /// Copies control information to send into the arguments: its length, and where it is.
 pub(super) fn put_control(
-    control: NonNull<[u8]>,
+    control: Loan<[u8]>,
     arguments: &mut Arguments,
     places: Places,
 ) -> Result<(u32, *mut CMSGHDR), Error> {
+    let control = control.get();
     if control.is_empty() {
         return Ok((0, core::ptr::null_mut()));
     }
-    // SAFETY: what is lent is there, and not written, until it is taken back.
-    let control = unsafe { control.as_ref() };
     if control.len() > CONTROL_ROOM {
         return Err(Error::ControlFull {
             needed: control.len(),
@@ -232,7 +231,7 @@ unsafe impl<B: SendBuffer> Operation<B> for SendingTo {
     }
 
     #[inline]
-    unsafe fn read(outcome: Outcome, _: &mut Arguments, _: NonNull<B>) -> Result<usize, Error> {
+    unsafe fn read(outcome: Outcome, _: &mut Arguments, _: &mut B) -> Result<usize, Error> {
         outcome.check(Call::WskSendTo)?;
         Ok(outcome.information)
     }

@@ -169,6 +169,49 @@ macro_rules! buffer_comes_back {
     };
 }
 
+/// Something that lies still until the loan ends.
+///
+/// # Invariants
+///
+/// It is there, and nobody writes it, until it is taken back, which is when this is used no more.
+#[derive(Debug)]
+pub struct Loan<T: ?Sized>(NonNull<T>);
+
+impl<T: ?Sized> Loan<T> {
+    /// What lies there.
+    ///
+    /// # Safety
+    ///
+    /// It is there until it is taken back, and nobody writes it meanwhile but whoever gets this.
+    #[inline]
+    pub(crate) const unsafe fn new(place: NonNull<T>) -> Self {
+        // INVARIANT: the caller says so.
+        Self(place)
+    }
+
+    /// What it is.
+    #[inline]
+    pub(crate) const fn get(&self) -> &T {
+        // SAFETY: by the invariant it is there, and not written.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// Where it lies.
+    #[inline]
+    pub(crate) const fn place(&self) -> NonNull<T> {
+        self.0
+    }
+}
+
+impl<T: ?Sized> Clone for Loan<T> {
+    #[inline]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: ?Sized> Copy for Loan<T> {}
+
 /// Bytes are sent from a buffer.
 #[derive(Debug)]
 pub struct Outgoing;
@@ -178,7 +221,7 @@ pub struct Outgoing;
 pub struct Sent {
     pub(crate) buffer: NonNull<WSK_BUF>,
     pub(crate) length: usize,
-    pub(crate) control: NonNull<[u8]>,
+    pub(crate) control: Loan<[u8]>,
 }
 
 // SAFETY: the buffer keeps its promise from when it is locked to when it is unlocked.
@@ -194,12 +237,13 @@ unsafe impl<B: SendBuffer> Way<B> for Outgoing {
         // SAFETY: the caller keeps the buffer where it is, unused, and unlocks it.
         let (extent, control) = unsafe {
             let buffer = &*carried.as_ptr();
-            (buffer.lock(undo.lock())?, buffer.control())
+            let extent = buffer.lock(undo.lock())?;
+            (extent, Loan::new(NonNull::from(buffer.control())))
         };
         let sent = Sent {
             buffer: extent.place(),
             length: extent.len(),
-            control: NonNull::from(control),
+            control,
         };
         undo.done();
         Ok(sent)
@@ -273,7 +317,7 @@ pub struct List;
 #[derive(Debug, Clone, Copy)]
 pub struct SentList {
     pub(crate) list: LockedList,
-    pub(crate) control: NonNull<[u8]>,
+    pub(crate) control: Loan<[u8]>,
 }
 
 // SAFETY: the list keeps its promise from when it is locked to when it is unlocked.
@@ -285,7 +329,7 @@ unsafe impl<B: SendList> Way<B> for List {
     unsafe fn lend(carried: NonNull<B>, _: &mut Lock) -> Result<SentList, Error> {
         // SAFETY: the caller keeps the list where it is, unused, and unlocks it. The control information is looked at before.
         unsafe {
-            let control = NonNull::from(carried.as_ref().control());
+            let control = Loan::new(NonNull::from(carried.as_ref().control()));
             Ok(SentList {
                 list: B::lock_list(carried)?,
                 control,
@@ -378,14 +422,16 @@ pub trait Ingredient: Sized + Send + 'static {
 
 // SAFETY: what is lent is where it lies, which the caller keeps.
 unsafe impl<B: Ingredient> Way<B> for Own {
-    type Lent = NonNull<B>;
+    type Lent = Loan<B>;
 
     nothing_comes_back!(B, core::mem::forget);
 
-    unsafe fn lend(carried: NonNull<B>, _: &mut Lock) -> Result<NonNull<B>, Error> {
-        // SAFETY: the caller gives it, which nothing else uses.
-        unsafe { (*carried.as_ptr()).get_ready() }?;
-        Ok(carried)
+    unsafe fn lend(carried: NonNull<B>, _: &mut Lock) -> Result<Loan<B>, Error> {
+        // SAFETY: the caller gives it, which nothing else uses until it is taken back.
+        unsafe {
+            (*carried.as_ptr()).get_ready()?;
+            Ok(Loan::new(carried))
+        }
     }
 
     unsafe fn take_back(_: NonNull<B>, _: &mut Lock) {}

@@ -8,7 +8,6 @@ use core::ptr::NonNull;
 use crate::error::{Error, Memory};
 use crate::memory::atomic::{AtomicPtr, Ordering};
 use crate::memory::shared::{Counted, Shared};
-use crate::socket::{Category, Socket};
 
 /// What WSK is given as the context of a socket with events.
 ///
@@ -40,10 +39,10 @@ impl<H> Context<H> {
     ///
     /// # Safety
     ///
-    /// The events are those of a socket of this category, which is not closed before the result is gone.
-    pub(crate) unsafe fn socket<C: Category>(&self) -> Option<ManuallyDrop<Shared<Socket<C>>>> {
+    /// The events are those of a socket of this type, which is not closed before the result is gone.
+    pub(crate) unsafe fn socket<S: Counted>(&self) -> Option<ManuallyDrop<Shared<S>>> {
         let socket = NonNull::new(self.socket.load(Ordering::Acquire))?;
-        // SAFETY: by the invariant it is the socket, which the caller says is of this category and still there; what is made here is
+        // SAFETY: by the invariant it is the socket, which the caller says is of this type and still there; what is made here is
         // not dropped, so the reference stays its owner's.
         Some(ManuallyDrop::new(unsafe { Shared::from_raw(socket) }))
     }

@@ -168,15 +168,16 @@ impl<C: Category> Socket<C> {
         };
         let (socket, table) = (this.socket, C::basic(this.dispatch));
         // SAFETY: the observer takes the reference that is turned into its context, once; a socket's memory may go at any IRQL up to
-        // DISPATCH_LEVEL, on any thread.
-        let observer = unsafe { Observer::new(release::<C>, Shared::into_raw(this)) };
-        // SAFETY: the last handle is gone, so nothing calls the socket now or later, and it is closed once. There are no parameters to
-        // point at anything.
+        // DISPATCH_LEVEL, on any thread. The last handle is gone, so nothing calls the socket now or later, and it is closed once. There
+        // are no parameters to point at anything.
         let launched = unsafe {
-            operation.launch_unheld(Some(observer), |irp| table.wsk_close_socket(socket, irp))
+            let observer = Observer::new(release::<C>, Shared::into_raw(this));
+            operation.launch_observed(observer, |irp| table.wsk_close_socket(socket, irp))
         };
         // A close that cannot even be called leaves the socket, and the reference to it, for ever.
-        drop(launched);
+        if let Ok(flight) = launched {
+            flight.leave();
+        }
     }
 }
 

@@ -1,0 +1,178 @@
+//! How an [`Idle`] operation becomes a [`Flight`].
+
+use core::mem::ManuallyDrop;
+use core::ptr::NonNull;
+
+use wsk_sys::{
+    DispatchError, IRP, IoReuseIrp, IoSetCompletionRoutine, NTSTATUS, STATUS_UNSUCCESSFUL,
+};
+
+use crate::error::Error;
+use crate::irp::block::Idle;
+use crate::irp::flight::{Answer, Flight};
+use crate::irp::observer::Observer;
+use crate::irp::routine::{Routine, completed, completed_observed, completed_unheld};
+
+impl<P> Idle<P> {
+    /// Makes a request: has `invoke` pass the IRP on. IRQL: that of the call.
+    ///
+    /// # Errors
+    ///
+    /// When `invoke` fails nothing is in flight.
+    ///
+    /// # Safety
+    ///
+    /// `invoke` passes the IRP on to WSK by one call, or fails. What the call's parameters point at is in the arguments, or is
+    /// kept alive and untouched by the payload until that is taken out, or for as long as the caller makes sure that the
+    /// completion was seen.
+    #[inline]
+    pub(crate) unsafe fn launch(
+        self,
+        invoke: impl FnOnce(NonNull<IRP>) -> Result<NTSTATUS, DispatchError>,
+    ) -> Result<Flight<P>, NotLaunched<P>> {
+        // SAFETY: the caller vouches for the call; the block is held by the flight that is made of it.
+        unsafe {
+            self.set_routine(completed);
+            self.pass_on(invoke)
+        }
+    }
+
+    /// Makes the IRP ready for [`launch_armed`](Self::launch_armed), before what is passed on with it is known: then less has to be
+    /// remembered over the calls of the kernel.
+    #[inline]
+    pub(crate) fn arm(&mut self) {
+        // SAFETY: by the invariant the block is ours; the flight that may be made of it holds it.
+        unsafe { self.set_routine(completed) };
+    }
+
+    /// As [`launch`](Self::launch), for an operation that was armed.
+    ///
+    /// # Safety
+    ///
+    /// As for `launch`; and it was [armed](Self::arm), and not in flight since.
+    #[inline]
+    pub(crate) unsafe fn launch_armed(
+        self,
+        invoke: impl FnOnce(NonNull<IRP>) -> Result<NTSTATUS, DispatchError>,
+    ) -> Result<Flight<P>, NotLaunched<P>> {
+        // SAFETY: the caller vouches for the call; the block is held by the flight that is made of it.
+        unsafe { self.pass_on(invoke) }
+    }
+
+    /// As [`launch`](Self::launch), with an observer, who is told once in any case.
+    ///
+    /// # Safety
+    ///
+    /// As for `launch`.
+    #[inline]
+    pub(crate) unsafe fn launch_observed(
+        self,
+        observer: Observer,
+        invoke: impl FnOnce(NonNull<IRP>) -> Result<NTSTATUS, DispatchError>,
+    ) -> Result<Flight<P>, NotLaunched<P>> {
+        // SAFETY: the caller vouches for the call; the block is held by the flight that is made of it.
+        unsafe {
+            self.observe(observer);
+            self.set_routine(completed_observed);
+            self.pass_on(invoke)
+        }
+    }
+
+    /// As [`launch`](Self::launch), leaving the block to the routine from the start; so the observer, if there is one, is told last
+    /// of all. Gives what the call returned.
+    ///
+    /// # Safety
+    ///
+    /// As for `launch`; what the block is [discarded](Self::set_discard) with may be called as soon as the IRP is passed on.
+    #[inline]
+    pub(crate) unsafe fn launch_unheld(
+        self,
+        observer: Option<Observer>,
+        invoke: impl FnOnce(NonNull<IRP>) -> Result<NTSTATUS, DispatchError>,
+    ) -> Result<(), NotLaunched<P>> {
+        // SAFETY: by the invariant the block is ours.
+        unsafe {
+            if let Some(observer) = observer {
+                self.observe(observer);
+            }
+            self.set_routine(completed_unheld);
+        }
+        let irp = self.as_irp();
+        // The routine may have it from the call on.
+        let this = ManuallyDrop::new(self);
+        match invoke(irp) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(ManuallyDrop::into_inner(this).not_launched(error)),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The block is ours, and its next routine is one that tells observers.
+    #[inline]
+    unsafe fn observe(&self, observer: Observer) {
+        // SAFETY: as the caller says. There is none left from before, so nothing has to be dropped.
+        unsafe {
+            self.header()
+                .observer
+                .with_mut(|place| place.write(Some(observer)));
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The block is ours, and the routine does what its next request needs.
+    #[inline]
+    unsafe fn set_routine(&self, routine: Routine) {
+        let irp = self.as_irp().as_ptr();
+        // SAFETY: by the invariant the block is ours, at rest, its IRP initialised with one stack location and not in use. Routine and
+        // context stay until the IRP has completed.
+        unsafe {
+            IoReuseIrp(irp, STATUS_UNSUCCESSFUL);
+            IoSetCompletionRoutine(irp, Some(routine), irp.cast(), true, true, true);
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`launch`](Self::launch); and the routine was set.
+    #[inline]
+    unsafe fn pass_on(
+        self,
+        invoke: impl FnOnce(NonNull<IRP>) -> Result<NTSTATUS, DispatchError>,
+    ) -> Result<Flight<P>, NotLaunched<P>> {
+        self.header().state.start();
+        match invoke(self.as_irp()) {
+            Ok(returned) => {
+                // INVARIANT: the IRP was passed on, and nobody else holds the block.
+                Ok(Flight::of(self.into_block(), Answer::new(returned)))
+            }
+            Err(error) => Err(self.not_launched(error)),
+        }
+    }
+
+    /// The operation is at rest, because nothing was passed on; its observer is told.
+    #[cold]
+    #[inline(never)]
+    fn not_launched(self, error: DispatchError) -> NotLaunched<P> {
+        // SAFETY: nothing was passed on, so the block is still ours.
+        let observer = unsafe {
+            let header = self.header();
+            header.state.rest();
+            header.observer.with_mut(|observer| (*observer).take())
+        };
+        if let Some(observer) = observer {
+            observer.tell(STATUS_UNSUCCESSFUL);
+        }
+        NotLaunched {
+            operation: self,
+            error: error.into(),
+        }
+    }
+}
+
+/// A request that could not be made: nothing is in flight.
+pub(crate) struct NotLaunched<P> {
+    pub(crate) operation: Idle<P>,
+    pub(crate) error: Error,
+}

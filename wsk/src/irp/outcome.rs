@@ -1,0 +1,32 @@
+//! [`Outcome`]: how a request ended.
+
+use wsk_sys::NTSTATUS;
+
+use crate::error::{Call, Error};
+
+/// The status and the information of a completed IRP.
+#[derive(Debug, Clone, Copy)]
+pub struct Outcome {
+    pub(crate) status: NTSTATUS,
+    pub(crate) information: usize,
+}
+
+impl Outcome {
+    /// Whether the request succeeded.
+    #[inline]
+    pub(crate) fn check(self, call: Call) -> Result<(), Error> {
+        if self.status.is_success() {
+            Ok(())
+        } else {
+            Err(self.failed(call))
+        }
+    }
+
+    #[cold]
+    fn failed(self, call: Call) -> Error {
+        Error::Call {
+            call,
+            status: self.status,
+        }
+    }
+}

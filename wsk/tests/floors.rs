@@ -1,0 +1,239 @@
+//! The sources stand on floors: a file imports from the floors below its own, or from its own without a circle. Unsafe code is
+//! counted, and becomes less.
+
+#![allow(missing_docs)]
+
+#[path = "../../codegen/tests/imports/mod.rs"]
+mod imports;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use imports::{Module, files, imports, modules, problems};
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
+
+/// What stands on each floor, from the lowest.
+const FLOORS: [&[&str]; 10] = [
+    &["address", "error", "family", "irql", "time"],
+    &["memory"],
+    &["irp"],
+    &["buffer"],
+    &["registration"],
+    &["socket"],
+    &["request"],
+    &["operation"],
+    &[
+        "connection",
+        "controlling",
+        "datagram",
+        "driver_state",
+        "events",
+        "listening",
+        "methods",
+        "resolution",
+    ],
+    &["lib", "guide"],
+];
+
+/// Blocks of unsafe code in `wsk/src`, and the files that have any: what there is today, to be lowered with them.
+const UNSAFE_BLOCKS: usize = 418;
+const UNSAFE_FILES: usize = 56;
+
+/// So many fewer than the limit are too few for it to hold what was won.
+const SLACK: usize = 3;
+
+fn floor(path: &[String]) -> Option<usize> {
+    let first = path.first()?;
+    FLOORS
+        .iter()
+        .position(|floor| floor.contains(&first.as_str()))
+}
+
+fn told(modules: &[Module]) -> String {
+    problems(modules, &imports(modules), floor).join("\n")
+}
+
+#[test]
+fn files_import_from_the_floors_below_and_never_in_a_circle() {
+    let modules = modules("src");
+    for name in FLOORS.concat() {
+        assert!(
+            modules.iter().any(|module| module.path[0] == name),
+            "there is no {name}: take it off its floor"
+        );
+    }
+    let count: usize = imports(&modules).values().map(BTreeMap::len).sum();
+    assert!(count > 300, "only {count} imports were found");
+    let told = told(&modules);
+    assert!(told.is_empty(), "{told}");
+}
+
+#[test]
+fn an_import_from_above_is_told() {
+    let above = [
+        Module::of(
+            &["irp", "flight"],
+            "use crate::{error::Error, socket::Handle};",
+        ),
+        Module::of(&["socket"], "pub struct Handle;"),
+        Module::of(&["error"], ""),
+    ];
+    let expected = "irp::flight imports from socket, which is above it (line 1: socket::Handle)";
+    assert!(told(&above).starts_with(expected), "{}", told(&above));
+    for text in [
+        "fn f() { crate::request::send::send() }",
+        "type T = Vec<super::request::send::Send>;",
+        "fn f() { assert!(crate::request::send::send()) }",
+        "macro_rules! m { () => { $crate::request::{send::{send}} } }",
+        "use crate::request; fn f() { request::send::send() }",
+        "fn f() { g!(h, r::send()) } use crate::request::send as r;",
+        "mod inner { use super::super::request::send; }",
+        "use crate::{request as r}; mod send { pub use crate::r; }",
+        "use crate::send;",
+    ] {
+        let modules = [
+            Module::of(&["lib"], "pub use request::send; pub use request as r;"),
+            Module::of(&["request"], "mod send; pub use send::send as sending;"),
+            Module::of(&["request", "send"], ""),
+            Module::of(&["buffer"], text),
+        ];
+        let told = told(&modules);
+        assert!(
+            told.contains("buffer imports from request"),
+            "{text}: {told}"
+        );
+    }
+    let nowhere = [Module::of(&["attic"], "")];
+    assert!(told(&nowhere).contains("attic stands on no floor"));
+}
+
+#[test]
+fn a_circle_is_told() {
+    let files = [
+        Module::of(&["irp", "state"], "use super::block::Block;"),
+        Module::of(&["irp", "block"], "use crate::irp::flight;"),
+        Module::of(&["irp", "flight"], "fn f() { super::state::g() }"),
+    ];
+    let circle = "irp::block -> irp::flight -> irp::state -> irp::block";
+    assert!(told(&files).contains(circle), "{}", told(&files));
+    // What a folder defines itself, with a child that uses it and is used by it.
+    let folder = [
+        Module::of(&["irp"], "pub use block::Block; struct Of(Block);"),
+        Module::of(&["irp", "block"], "use super::Of;"),
+    ];
+    assert!(told(&folder).contains("irp -> irp::block -> irp"));
+    // No two files, but two folders.
+    let folders = [
+        Module::of(&["datagram"], "use crate::events::stream;"),
+        Module::of(&["events", "stream"], ""),
+        Module::of(&["events", "datagram"], "use crate::datagram;"),
+    ];
+    assert!(told(&folders).contains("datagram -> events -> datagram"));
+}
+
+#[test]
+fn what_is_allowed_is_not_told() {
+    let fine = [
+        Module::of(&["lib"], "mod error; pub use error::Error;"),
+        Module::of(&["error"], "pub(super) fn f() {}"),
+        // By the root's re-export of a file that is below.
+        Module::of(&["irql"], "use crate::Error; use core::fmt;"),
+        // By the folder's re-export of a file beside it, which doesn't import from this one.
+        Module::of(
+            &["irp"],
+            "mod block; mod state; pub use block::Block; pub use state::State;",
+        ),
+        Module::of(&["irp", "block"], "use crate::irp::State;"),
+        Module::of(
+            &["irp", "state"],
+            "#[cfg(test)] mod tests { use crate::lib; use super::super::block::Block; } #[cfg(test)] use super::Block;",
+        ),
+    ];
+    assert_eq!(told(&fine), "");
+}
+
+/// The blocks of unsafe code in a file, as a compiler sees them: not those of comments and strings.
+fn blocks(tokens: TokenStream) -> usize {
+    let mut count = 0;
+    let mut after = false;
+    for token in tokens {
+        if let TokenTree::Group(group) = &token {
+            count += usize::from(after && group.delimiter() == Delimiter::Brace);
+            count += blocks(group.stream());
+        }
+        after = matches!(&token, TokenTree::Ident(ident) if ident == "unsafe");
+    }
+    count
+}
+
+fn limit(what: &str, found: usize, limit: usize) -> Result<(), String> {
+    if found > limit {
+        Err(format!(
+            "{found} {what}, and {limit} is the limit: use what a floor below offers safely, or offer it there"
+        ))
+    } else if found + SLACK < limit {
+        Err(format!(
+            "only {found} {what}: lower the limit of {limit}, so that it stays so"
+        ))
+    } else {
+        Ok(())
+    }
+}
+
+#[test]
+fn unsafe_blocks_become_fewer() {
+    let mut found = Vec::new();
+    for file in files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let count = blocks(text.parse().unwrap());
+        if count > 0 {
+            found.push((count, file));
+        }
+    }
+    found.sort();
+    let sum = found.iter().map(|(count, _)| count).sum();
+    for told in [
+        limit("unsafe blocks", sum, UNSAFE_BLOCKS),
+        limit("files with unsafe blocks", found.len(), UNSAFE_FILES),
+    ] {
+        assert_eq!(told, Ok(()), "{found:#?}");
+    }
+}
+
+#[test]
+fn unsafe_blocks_are_counted() {
+    let text = r#"
+        // unsafe { a comment }
+        /* unsafe { one more } */
+        unsafe fn f() { let s = "unsafe { a string }"; }
+        unsafe impl T for S {}
+        macro_rules! m { () => { unsafe { f() } } }
+        fn g() { unsafe { unsafe { f() } } }
+    "#;
+    assert_eq!(blocks(text.parse().unwrap()), 3);
+    assert!(limit("blocks", 11, 10).is_err_and(|told| told.starts_with("11 blocks, and 10")));
+    assert!(limit("blocks", 6, 10).is_err_and(|told| told.contains("lower the limit of 10")));
+    assert_eq!(limit("blocks", 10, 10), Ok(()));
+    assert_eq!(limit("blocks", 7, 10), Ok(()));
+}
+
+/// What the upper floors say of themselves. The others of their floor have unsafe code still.
+#[test]
+fn upper_floors_forbid_unsafe_code() {
+    for name in [
+        "connection",
+        "datagram",
+        "listening",
+        "methods",
+        "resolution",
+    ] {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/{name}.rs"));
+        let text = std::fs::read_to_string(&file).unwrap();
+        let file = syn::parse_file(&text).unwrap();
+        let forbids = |attribute: &syn::Attribute| {
+            matches!(&attribute.meta, syn::Meta::List(list)
+                if list.path.is_ident("forbid") && list.tokens.to_string() == "unsafe_code")
+        };
+        assert!(file.attrs.iter().any(forbids), "{name} doesn't forbid it");
+    }
+}
