@@ -310,12 +310,13 @@ impl<const N: usize> Spares<N> {
     /// Places with this operation in the first of them.
     pub(crate) fn new(operation: Idle<()>) -> Self {
         const { assert!(N > 0, "there is no place for the operation") };
-        let mut blocks = [const { AtomicPtr::new(core::ptr::null_mut()) }; N];
-        if let Some(first) = blocks.first_mut() {
-            *first = AtomicPtr::new(operation.into_block().as_ptr());
-        }
+        let mut first = operation.into_block().as_ptr();
         // INVARIANT: the block of an operation that is here from now on.
-        Self { blocks }
+        Self {
+            blocks: core::array::from_fn(|_| {
+                AtomicPtr::new(core::mem::replace(&mut first, core::ptr::null_mut()))
+            }),
+        }
     }
 
     /// Takes an operation, if one is there. IRQL: `<= DISPATCH_LEVEL`.
