@@ -40,10 +40,24 @@ macro_rules! dispatched {
         #[allow(non_snake_case, clippy::too_many_arguments, reason = "name and parameters are those of the routine")]
         pub(crate) unsafe extern "system" fn $name($($argument: $ty),*) $(-> $ret)? {
             $crate::export::enter!($name($($argument),*), $irql);
+            $($crate::export::require_irp!($name, $argument, $argument);)*
             $body
         }
     };
 }
+
+/// Stops when there has to be an IRP and there is none, before anything else that the driver gave is looked at: Windows looks
+/// at nothing else then, so that the rest may be anything.
+macro_rules! require_irp {
+    // These take an IRP or none.
+    (WskControlSocket, Irp, $irp:ident) => {};
+    (WskControlClient, Irp, $irp:ident) => {};
+    ($name:ident, Irp, $irp:ident) => {
+        $crate::wsk::require_irp(stringify!($name), $irp);
+    };
+    ($name:ident, $other:ident, $argument:ident) => {};
+}
+pub(crate) use require_irp;
 
 /// What every function that a driver can call does first.
 macro_rules! enter {

@@ -196,6 +196,77 @@ fn what_windows_answers_is_in_the_report() {
     .tells("WskSocket was called without a client: Windows answers STATUS_INVALID_HANDLE");
 }
 
+#[test]
+fn a_missing_irp_is_told_before_all_else_that_is_wrong() {
+    /// A string of 8 bytes, as memory that was never written may look.
+    fn garbage() -> UNICODE_STRING {
+        UNICODE_STRING {
+            Length: 8,
+            MaximumLength: 8,
+            Buffer: ptr::without_provenance_mut(1),
+        }
+    }
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let client = Client::new();
+        let (mut name, mut result) = (garbage(), ptr::null_mut());
+        // SAFETY: breaks the rule that there is an IRP, at which the kernel stops before it reads the names.
+        let _ = unsafe {
+            client.table().WskGetAddressInfo.unwrap()(
+                client.client(),
+                &raw mut name,
+                ptr::null_mut(),
+                NS_ALL,
+                ptr::null_mut(),
+                ptr::null_mut(),
+                &raw mut result,
+                ptr::null_mut(),
+                ptr::null_mut(),
+                ptr::null_mut(),
+            )
+        };
+    })
+    .tells("WskGetAddressInfo was called without an IRP: Windows answers STATUS_INVALID_PARAMETER");
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let client = Client::new();
+        // SAFETY: breaks the rules that there are a client and an IRP, at which the kernel stops.
+        let _ = unsafe {
+            client.table().WskSocket.unwrap()(
+                ptr::null_mut(),
+                AF_INET,
+                SOCK_DGRAM,
+                UDP,
+                WSK_FLAG_DATAGRAM_SOCKET,
+                ptr::null_mut(),
+                ptr::null(),
+                ptr::null_mut(),
+                ptr::null_mut(),
+                ptr::null_mut(),
+                ptr::null_mut(),
+            )
+        };
+    })
+    .tells("WskSocket was called without an IRP: Windows answers STATUS_INVALID_PARAMETER");
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let socket = Client::new().socket(AF_INET);
+        // SAFETY: breaks the rule that there is an IRP, at which the kernel stops before it reads the buffer.
+        let _ = unsafe {
+            socket.table().WskSendTo.unwrap()(
+                socket.raw(),
+                ptr::without_provenance_mut(8),
+                0,
+                ptr::null_mut(),
+                0,
+                ptr::null_mut(),
+                ptr::null_mut(),
+            )
+        };
+    })
+    .tells("WskSendTo was called without an IRP: Windows answers STATUS_INVALID_PARAMETER");
+}
+
 /// Lists of datagrams that were retained.
 #[derive(Default)]
 struct Kept(Mutex<Vec<usize>>, AtomicUsize);

@@ -32,7 +32,7 @@ pub(crate) use client::PROVIDER_DISPATCH;
 pub use deviation::Deviation;
 pub(crate) use deviation::{Deviations, ignores_cancel};
 pub(crate) use registration::{VERSION, attach, detach, is_registered, set_available};
-pub(crate) use request::complete_withheld;
+pub(crate) use request::{complete_withheld, require_irp};
 pub use resolution::UnknownName;
 pub(crate) use resolution::set_unknown_name;
 pub(crate) use socket::{SOCKETS, force_close_all};

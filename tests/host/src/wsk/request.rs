@@ -119,6 +119,17 @@ impl Uses {
     }
 }
 
+/// Stops when there is no IRP.
+pub(crate) fn require_irp(function: &str, irp: *mut IRP) {
+    if irp.is_null() {
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, 0, 0, 0),
+            [],
+            "{function} was called without an IRP: Windows answers STATUS_INVALID_PARAMETER"
+        )
+    }
+}
+
 impl Request {
     /// Takes the IRP for a call.
     ///
@@ -128,14 +139,7 @@ impl Request {
     #[inline]
     pub(crate) unsafe fn start(irp: *mut IRP, uses: Uses, socket: Option<&Arc<Socket>>) -> Self {
         let Uses(flight) = uses;
-        let function = flight.function;
-        if irp.is_null() {
-            bugcheck!(
-                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, 0, 0, 0),
-                [],
-                "{function} was called without an IRP: Windows answers STATUS_INVALID_PARAMETER"
-            )
-        }
+        require_irp(flight.function, irp);
         // SAFETY: the caller says so.
         unsafe { irp::start(irp, flight) };
         if let Some(socket) = socket {
