@@ -94,6 +94,8 @@ fn attempt(source: &Source, arch: Arch, facts: &Facts, before: &str) -> Result<S
             &format!("{before}{}{}{}", source.root(), parse::END, roots(facts)),
         )
         .clang_args(source.arguments(arch, Language::Cpp)?)
+        // The arguments say where headers are: a compiler of this machine is not asked.
+        .detect_include_paths(false)
         .use_core()
         .ctypes_prefix("ctypes")
         .default_enum_style(bindgen::EnumVariation::NewType {

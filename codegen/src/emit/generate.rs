@@ -47,8 +47,13 @@ pub fn generate(source: &Source, options: &Options) -> Result<Output, Error> {
     let runs = if source.is_kit() {
         let headers = Source::ours()?;
         let reading = reader::read_ours(&clang, &headers)?;
+        let library = clang_sys::get_library();
         std::thread::scope(|scope| {
-            let binding = scope.spawn(|| run::run(&headers, Arch::X86_64, &reading.facts));
+            let binding = scope.spawn(|| {
+                // This thread's libclang is the one that is loaded already.
+                clang_sys::set_library(library);
+                run::run(&headers, Arch::X86_64, &reading.facts)
+            });
             let bound = || join(binding);
             read_and_bind(&clang, source, &options.arches, Some((&reading, bound)))
         })?
@@ -69,8 +74,8 @@ pub fn generate(source: &Source, options: &Options) -> Result<Output, Error> {
     }
 }
 
-/// Reads the headers for each architecture. bindgen runs for the first, beside the reading of the others, and again only
-/// for one to whose compiler the declarations look different. `ours` is what our own headers say, and what bindgen makes
+/// Reads the headers for each architecture. bindgen runs for the first, and again only for one to whose compiler the
+/// declarations look different. `ours` is what our own headers say, and what bindgen makes
 /// of them, where others are read.
 fn read_and_bind(
     clang: &Clang,
@@ -83,14 +88,12 @@ fn read_and_bind(
     };
     let (ours, our_bindings) = ours.unzip();
     let reading = reader::read(clang, source, *first, ours)?;
-    let (bound, read) = std::thread::scope(|scope| {
-        let binding = scope.spawn(|| run::run(source, *first, &reading.facts));
-        let read: Result<Vec<Reading>, Error> = others
-            .iter()
-            .map(|arch| reader::read(clang, source, *arch, ours))
-            .collect();
-        (join(binding), read)
-    });
+    // One view of a kit after the other, in memory that serves all of them.
+    let read: Vec<Reading> = others
+        .iter()
+        .map(|arch| reader::read(clang, source, *arch, ours))
+        .collect::<Result<_, _>>()?;
+    let bound = run::run(source, *first, &reading.facts)?;
     let our_bindings = match (ours, our_bindings) {
         (Some(ours), Some(bound)) => {
             let mut bindings = sort(&bound()?)?;
@@ -100,13 +103,13 @@ fn read_and_bind(
         _ => None,
     };
     let ours = ours.zip(our_bindings.as_ref());
-    let bindings = transform(&bound?, &reading, ours)?;
+    let bindings = transform(&bound, &reading, ours)?;
     let mut runs = vec![Run {
         arch: *first,
         reading,
         bindings,
     }];
-    for (arch, reading) in others.iter().zip(read?) {
+    for (arch, reading) in others.iter().zip(read) {
         let bindings = if reading.shapes == runs[0].reading.shapes {
             runs[0].bindings.clone()
         } else {

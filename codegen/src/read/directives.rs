@@ -1,6 +1,8 @@
 //! The preprocessor directives in a header's text: which macros it may define, and which `NTDDI_VERSION` a line is
 //! conditional on. clang tells neither: it reports only the branch that it took.
 
+use std::rc::Rc;
+
 use crate::find::ntddi;
 
 /// A directive, with comments taken out and continued lines joined.
@@ -91,7 +93,7 @@ fn define(rest: &str) -> Option<Define> {
 
 /// For each line of `text`, the version that it is conditional on, innermost first: `NTDDI_WIN8`, or a number.
 #[must_use]
-pub(crate) fn conditions(text: &str) -> Vec<Option<String>> {
+pub(crate) fn conditions(text: &str) -> Vec<Option<Rc<str>>> {
     let mut since = vec![None; text.lines().count()];
     let mut stack: Vec<Branch> = Vec::new();
     let mut covered = 0;
@@ -128,8 +130,8 @@ pub(crate) fn conditions(text: &str) -> Vec<Option<String>> {
 
 /// A branch of a conditional: the version it begins with, and the one it ends before.
 struct Branch {
-    since: Option<String>,
-    until: Option<String>,
+    since: Option<Rc<str>>,
+    until: Option<Rc<str>>,
 }
 
 impl Branch {
@@ -147,11 +149,11 @@ impl Branch {
         }
         let parts = condition.split("&&");
         let mut bounds = parts.clone().filter_map(bound);
-        let since = bounds.find(|bound| bound.0).map(|bound| bound.1);
+        let since = bounds.find(|bound| bound.0).map(|bound| bound.1.into());
         let until = if parts.count() == 1 {
             bound(condition)
                 .filter(|bound| !bound.0)
-                .map(|bound| bound.1)
+                .map(|bound| bound.1.into())
         } else {
             None
         };
@@ -220,11 +222,11 @@ fn version(macro_name: &str, value: &str) -> Option<String> {
     Some(ntddi::name_of(whole).map_or_else(|| format!("0x{whole:08X}"), str::to_owned))
 }
 
-fn innermost(stack: &[Branch]) -> Option<String> {
+fn innermost(stack: &[Branch]) -> Option<Rc<str>> {
     stack.iter().rev().find_map(|branch| branch.since.clone())
 }
 
-fn fill(since: &mut [Option<String>], lines: std::ops::Range<usize>, version: Option<&String>) {
+fn fill(since: &mut [Option<Rc<str>>], lines: std::ops::Range<usize>, version: Option<&Rc<str>>) {
     let end = lines.end.min(since.len());
     for line in since.iter_mut().take(end).skip(lines.start) {
         *line = version.cloned();
@@ -241,11 +243,12 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
             Some(line) => (line, true),
             None => (line, false),
         };
-        let interesting = begun.is_some() || in_comment || line.contains('#');
-        if !interesting && !line.contains("/*") {
+        // Of the lines of a kit, few hold a directive or begin a comment.
+        let interesting = begun.is_some() || in_comment;
+        if !interesting && !line.bytes().any(|byte| matches!(byte, b'#' | b'*')) {
             if continues {
                 // Only the beginning of a line makes it a directive: what follows is none.
-                begun = Some((number, String::new()));
+                begun = Some((number, line.to_owned()));
             }
             continue;
         }
@@ -345,9 +348,11 @@ fn end_of_string(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
+
     use super::{Define, conditions, decode, defines};
 
-    fn of(text: &str) -> Vec<Option<String>> {
+    fn of(text: &str) -> Vec<Option<Rc<str>>> {
         conditions(text)
     }
 
@@ -418,6 +423,14 @@ mod tests {
             (since[3].as_deref(), since[6].as_deref()),
             (None, Some("NTDDI_WIN7"))
         );
+    }
+
+    #[test]
+    fn the_rest_of_a_continued_line_is_no_directive() {
+        for begun in ["a", "a * b", "a # b"] {
+            let since = of(&format!("{begun} \\\n#if NTDDI_VERSION >= NTDDI_WIN8\nc\n"));
+            assert_eq!(since[2], None, "{begun}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::find::source::{Arch, Language, Source};
 use crate::read::facts::WSK;
 use crate::read::macros::{self, Candidates, Constants};
-use crate::read::parse::{self, Places};
+use crate::read::parse::{self, Place, Places};
 
 /// Records nest no deeper in any header.
 const DEPTH: u32 = 32;
@@ -102,8 +102,10 @@ pub(crate) fn seen(
             | EntityKind::EnumDecl
             | EntityKind::TypedefDecl
             | EntityKind::FunctionDecl => {
-                if let Some(name) = entity.get_name()
-                    && is_bound(entity, &name, source, known, &mut places)
+                if let Some(place) = places.of(entity, source).map(|(place, _)| place)
+                    && place.is_bound
+                    && let Some(name) = entity.get_name()
+                    && is_wanted(&name, &place, source, known)
                 {
                     declaration(entity, &name, &mut seen);
                 }
@@ -118,23 +120,12 @@ pub(crate) fn seen(
     seen
 }
 
-/// Whether a declaration is one of those that are bound. Names that clang makes up for what has none differ by language: such
-/// records are seen through their typedefs.
-fn is_bound<'tu>(
-    entity: Entity<'tu>,
-    name: &str,
-    source: &Source,
-    known: &BTreeSet<&str>,
-    places: &mut Places<'tu>,
-) -> bool {
-    if name.is_empty() || name.contains('(') {
-        return false;
-    }
-    let is_known = known.contains(name);
-    places.of(entity, source).is_some_and(|(place, _)| {
-        let wanted = is_known || !source.is_kit() || place.header == WSK;
-        wanted && place.is_bound
-    })
+/// Whether a declaration in a header that is bound is itself one of those that are. Names that clang makes up for what has none
+/// differ by language: such records are seen through their typedefs.
+fn is_wanted(name: &str, place: &Place, source: &Source, known: &BTreeSet<&str>) -> bool {
+    !name.is_empty()
+        && !name.contains('(')
+        && (!source.is_kit() || place.header == WSK || known.contains(name))
 }
 
 fn declaration(entity: Entity<'_>, name: &str, seen: &mut Seen) {

@@ -91,8 +91,11 @@ impl Candidates {
         }
         // A condition's version is needed as a number, wherever it is defined.
         let versions = directives::conditions(&text).into_iter().flatten();
-        self.objects
-            .extend(versions.filter(|version| version.starts_with("NTDDI_")));
+        for version in versions.filter(|version| version.starts_with("NTDDI_")) {
+            if !self.objects.contains(&*version) {
+                self.objects.insert(version.to_string());
+            }
+        }
         Ok(())
     }
 

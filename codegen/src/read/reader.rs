@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use clang::{Clang, Entity, EntityKind, EntityVisitResult, TypeKind};
 
@@ -113,7 +114,7 @@ fn in_cpp<'r>(
 struct Text {
     bytes: Vec<u8>,
     docs: Vec<Option<String>>,
-    since: Vec<Option<String>>,
+    since: Vec<Option<Rc<str>>>,
 }
 
 struct Reader<'s> {
@@ -122,7 +123,7 @@ struct Reader<'s> {
     /// Names that our own headers declare.
     known: BTreeSet<&'s str>,
     /// The annotations that our own `sal.h` has, with or without a meaning.
-    known_annotations: std::rc::Rc<BTreeSet<String>>,
+    known_annotations: Rc<BTreeSet<String>>,
     candidates: &'s Candidates,
     files: HashMap<PathBuf, Text>,
     facts: Facts,
@@ -399,7 +400,8 @@ impl Reader<'_> {
             .since
             .get(line.saturating_sub(1) as usize)
             .cloned()
-            .flatten();
+            .flatten()
+            .map(|since| since.to_string());
         let header = source::header_name(path);
         // Other headers say since when each item is there as far back as NT goes, and by architecture.
         let later = |since: &String| ntddi::parse(since).is_ok_and(|value| value > ntddi::FLOOR);
