@@ -104,6 +104,7 @@ fn read_and_bind(
     };
     let ours = ours.zip(our_bindings.as_ref());
     let bindings = transform(&bound, &reading, ours)?;
+    drop(bound);
     let mut runs = vec![Run {
         arch: *first,
         reading,

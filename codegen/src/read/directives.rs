@@ -245,7 +245,7 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
         };
         // Of the lines of a kit, few hold a directive or begin a comment.
         let interesting = begun.is_some() || in_comment;
-        if !interesting && !line.bytes().any(|byte| matches!(byte, b'#' | b'*')) {
+        if !interesting && !may_matter(line.as_bytes()) {
             if continues {
                 // Only the beginning of a line makes it a directive: what follows is none.
                 begun = Some((number, line.to_owned()));
@@ -263,6 +263,18 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
     }
     lines.extend(begun);
     lines
+}
+
+/// Whether a line may hold a directive, or begin a comment that goes on.
+fn may_matter(line: &[u8]) -> bool {
+    let mut before = 0;
+    for &byte in line {
+        if byte == b'#' || (byte == b'*' && before == b'/') {
+            return true;
+        }
+        before = byte;
+    }
+    false
 }
 
 fn without_comments(line: &str, in_comment: &mut bool) -> String {
