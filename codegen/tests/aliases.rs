@@ -101,9 +101,12 @@ fn snake(name: &str) -> String {
 /// The names of `used` that the sources use and that are no alias in them.
 fn missing<'n>(names: &'n BTreeMap<String, String>, text: &str) -> Vec<&'n str> {
     let aliases = aliases(text);
-    let used = names.iter().filter(|(_, used)| {
-        text.lines()
-            .any(|line| !line.contains("doc(alias") && line.contains(used.as_str()))
+    let used = names.iter().filter(|(name, used)| {
+        // Called by its wrapper, or read from the table to be called.
+        let read = format!("(*table).{name})");
+        text.lines().any(|line| {
+            !line.contains("doc(alias") && (line.contains(used.as_str()) || line.contains(&read))
+        })
     });
     used.map(|(name, _)| name.as_str())
         .filter(|name| !aliases.contains(name))
