@@ -313,7 +313,7 @@ impl<const N: usize> Spares<N> {
         let mut first = operation.into_block().as_ptr();
         // INVARIANT: the block of an operation that is here from now on.
         Self {
-            blocks: core::array::from_fn(|_| {
+            blocks: [(); N].map(|()| {
                 AtomicPtr::new(core::mem::replace(&mut first, core::ptr::null_mut()))
             }),
         }
