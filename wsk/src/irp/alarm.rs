@@ -157,7 +157,7 @@ pub(crate) fn wake_after(time: Duration, waker: &Waker) {
         unsafe {
             KeSetTimer(
                 ALARM.timer.get(),
-                interval(time + Duration::from_millis(10)),
+                interval(time.saturating_add(Duration::from_millis(10))),
                 ALARM.dpc.get(),
             );
         }

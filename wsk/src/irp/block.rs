@@ -313,9 +313,8 @@ impl<const N: usize> Spares<N> {
         let mut first = operation.into_block().as_ptr();
         // INVARIANT: the block of an operation that is here from now on.
         Self {
-            blocks: [(); N].map(|()| {
-                AtomicPtr::new(core::mem::replace(&mut first, core::ptr::null_mut()))
-            }),
+            blocks: [(); N]
+                .map(|()| AtomicPtr::new(core::mem::replace(&mut first, core::ptr::null_mut()))),
         }
     }
 
