@@ -14,7 +14,7 @@
 //! # Linking
 //!
 //! In a driver, which is for Windows and aborts where it panics (`panic = "abort"`), the functions are imported by `raw-dylib` from
-//! `netio.sys` and `ntoskrnl.exe`: no import library is needed. What unwinds is a program, on Windows too: there they are left to
+//! `netio.sys`, `ntoskrnl.exe` and `hal.dll`: no import library is needed. What unwinds is a program, on Windows too: there they are left to
 //! the linker, and the crate `wsk-host` provides them, so that driver code runs in ordinary tests.
 //!
 //! # Features

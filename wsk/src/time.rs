@@ -32,24 +32,32 @@ pub(crate) fn now() -> u64 {
     unsafe { KeQueryUnbiasedInterruptTime() }
 }
 
-/// A moment up to which something is waited for, however often the wait is taken up again.
+/// A moment up to which something is waited for.
 pub(crate) struct Deadline {
-    start: u64,
-    limit: u64,
+    limit: Duration,
+    /// When the wait began, if it may be taken up again: no clock is read for the others.
+    start: Option<u64>,
 }
 
 impl Deadline {
-    /// The moment that comes when `limit` has passed from now on.
-    pub(crate) fn after(limit: Duration) -> Self {
+    /// The moment that comes when `limit` has passed from now on. `again` says whether a wait up to it may be taken up again.
+    #[inline]
+    pub(crate) fn after(limit: Duration, again: bool) -> Self {
         Self {
-            start: now(),
-            limit: units(limit),
+            limit,
+            start: again.then(now),
         }
     }
 
     /// What is left of the time.
+    #[inline]
     pub(crate) fn left(&self) -> Duration {
-        let left = self.limit.saturating_sub(now().saturating_sub(self.start));
-        Duration::from_micros(left / 10) + Duration::from_nanos(left % 10 * 100)
+        match self.start {
+            None => self.limit,
+            Some(start) => {
+                let left = units(self.limit).saturating_sub(now().saturating_sub(start));
+                Duration::from_micros(left / 10) + Duration::from_nanos(left % 10 * 100)
+            }
+        }
     }
 }

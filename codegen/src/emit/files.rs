@@ -45,7 +45,7 @@ const FILES: &[(File, &str, &str)] = &[
     (
         File::Functions,
         "functions",
-        "Functions imported from `netio.sys` and `ntoskrnl.exe`.",
+        "Functions imported from `netio.sys`, `ntoskrnl.exe` and `hal.dll`.",
     ),
     (
         File::Layout,

@@ -1,5 +1,7 @@
 //! Functions: those that are imported, and macros that are like functions.
 
+use std::collections::BTreeMap;
+
 use proc_macro2::TokenStream;
 use quote::quote;
 
@@ -104,24 +106,30 @@ impl Emitter<'_> {
     }
 }
 
-/// The headers whose functions `netio.sys` exports; the others' are `ntoskrnl.exe`'s.
-const NETIO: [&str; 2] = ["Header: `wsk.h`", "Header: `netioddk.h`"];
+/// What tells of a function that it is not `ntoskrnl.exe`'s: the header that its documentation names, or, for `hal.dll`, its own name.
+const MODULES: [(&str, &[&str]); 2] = [
+    ("netio.sys", &["Header: `wsk.h`", "Header: `netioddk.h`"]),
+    // Windows before 10.0.19041 has them there only; later ones have a `hal.dll` that passes them on.
+    ("hal.dll", &["fn KeQueryPerformanceCounter "]),
+];
 
 /// The functions in blocks by the module that exports them.
 pub(super) fn blocks(items: &[&TokenStream]) -> TokenStream {
-    // Each says in its documentation which header it is from.
-    let network = |tokens: &&&TokenStream| {
+    let module = |tokens: &TokenStream| {
         let text = tokens.to_string();
-        NETIO.iter().any(|header| text.contains(header))
+        let told = |(_, signs): &&(&str, &[&str])| signs.iter().any(|sign| text.contains(sign));
+        MODULES.iter().find(told).map_or("ntoskrnl.exe", |of| of.0)
     };
-    let (netio, kernel): (Vec<_>, Vec<_>) = items.iter().partition(network);
-    let block = |dll: &str, functions: Vec<&&TokenStream>| {
-        let driver = in_a_driver(&TokenStream::new());
+    let mut blocks: BTreeMap<&str, Vec<&TokenStream>> = BTreeMap::new();
+    for tokens in items {
+        blocks.entry(module(tokens)).or_default().push(tokens);
+    }
+    let driver = in_a_driver(&TokenStream::new());
+    let blocks = blocks.into_iter().map(|(module, functions)| {
         quote! {
-            #[cfg_attr(#driver, link(name = #dll, kind = "raw-dylib", modifiers = "+verbatim"))]
+            #[cfg_attr(#driver, link(name = #module, kind = "raw-dylib", modifiers = "+verbatim"))]
             unsafe extern "system" { #(#functions)* }
         }
-    };
-    let (netio, kernel) = (block("netio.sys", netio), block("ntoskrnl.exe", kernel));
-    quote!(#netio #kernel)
+    });
+    quote!(#(#blocks)*)
 }

@@ -286,7 +286,7 @@ fn of_the_kernel(file: &str) -> bool {
     Path::new(file)
         .extension()
         .is_some_and(|extension| extension == "sys")
-        || file == "ntoskrnl.exe"
+        || ["ntoskrnl.exe", "hal.dll"].contains(&file)
 }
 
 /// The host kernel says so where it is built without unwinding.

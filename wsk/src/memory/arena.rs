@@ -444,7 +444,7 @@ impl<V, L> Handle<V, L> {
         let arena = self.core();
         arena.waiting.fetch_add(1, Ordering::SeqCst);
         arena.stack.set_awaited(true);
-        let deadline = limit.map(Deadline::after);
+        let deadline = limit.map(|limit| Deadline::after(limit, true));
         let seen = loop {
             if let Some(seen) = look() {
                 break Some(seen);

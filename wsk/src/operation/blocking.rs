@@ -113,7 +113,7 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
                 Ok(means) => {
                     ending = Some(Ending {
                         means,
-                        deadline: Deadline::after(limit),
+                        deadline: Deadline::after(limit, F::Operation::GOES_ON),
                     });
                 }
                 Err(error) => {

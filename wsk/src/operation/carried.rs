@@ -167,7 +167,11 @@ pub(crate) unsafe fn go_on<O: Operation<B>, B, P>(
         let (outcome, cancelled, mut operation) =
             (flight.outcome(), flight.is_cancelled(), flight.end());
         let places = operation.places();
-        let more = O::goes_on(outcome, operation.arguments(), places, place);
+        let more = if O::GOES_ON {
+            O::goes_on(outcome, operation.arguments(), places, place)
+        } else {
+            None
+        };
         (outcome, cancelled, operation, more)
     };
     let more = match more {

@@ -247,7 +247,7 @@ impl<O: Operation<B>, B> InFlight<O, B> {
             Err(error) => return Err((error, self)),
         };
         let mut this = self;
-        let deadline = crate::time::Deadline::after(limit);
+        let deadline = crate::time::Deadline::after(limit, O::GOES_ON);
         while let Some(flight) = &this.flight {
             // A waker may unwind: the flight stays where it is dropped.
             if !flight.wait(may_wait, Some(deadline.left())) {

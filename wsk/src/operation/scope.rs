@@ -571,7 +571,7 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
         if this.started.ended.load(Ordering::Relaxed) {
             return Ok(Self::too_late());
         }
-        let deadline = crate::time::Deadline::after(limit);
+        let deadline = crate::time::Deadline::after(limit, O::GOES_ON);
         loop {
             if !this.flight.wait(may_wait, Some(deadline.left())) {
                 return Err((Error::TimedOut { call: O::CALL }, this));

@@ -229,6 +229,9 @@ pub unsafe trait Operation<B>: sealed::Sealed + Sized + 'static {
     /// Whether dropping its handle cancels it.
     #[doc(hidden)]
     const CANCEL_ON_DROP: bool;
+    /// Whether it may [go on](Self::goes_on).
+    #[doc(hidden)]
+    const GOES_ON: bool = false;
     /// How it is waited for: [`InPlace`], or [`Owning`].
     #[doc(hidden)]
     type Run;

@@ -288,6 +288,7 @@ unsafe impl<B: ReceiveBuffer> Operation<All<B>> for ReceivingAll {
     type Parameters = Parameters;
     const CALL: Call = Call::WskReceive;
     const CANCEL_ON_DROP: bool = true;
+    const GOES_ON: bool = true;
 
     of_connection!(All<B>);
 

@@ -13,14 +13,23 @@ use crate::toolchain;
 const LIBRARIES: &str = "/usr/x86_64-w64-mingw32/lib";
 
 /// What drivers may import from, and the list of it.
-const FILES: [(&str, &str); 2] = [
+const FILES: [(&str, &str); 3] = [
     ("ntoskrnl.exe", "libntoskrnl.a"),
     ("netio.sys", "libnetio.a"),
+    ("hal.dll", "libhal.a"),
 ];
 
-/// Functions that `wsk-sys` declares for who asks for them, though older Windows lack them; its documentation says since when. Our
-/// drivers import none.
-const NEWER: &[&str] = &["ExAllocatePool2"];
+/// Functions that `wsk-sys` declares for who asks for them, though the lists lack them, because they follow older releases; its
+/// documentation says which kits have them. Our drivers import none.
+const NEWER: &[&str] = &[
+    "ExAcquirePushLockExclusiveEx",
+    "ExAcquirePushLockSharedEx",
+    "ExAllocatePool2",
+    "ExReleasePushLockExclusiveEx",
+    "ExReleasePushLockSharedEx",
+    "IoCleanupIrp",
+    "KeQuerySystemTimePrecise",
+];
 
 /// Whether the lists are there.
 #[must_use]
