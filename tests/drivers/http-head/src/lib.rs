@@ -1,7 +1,8 @@
 //! A driver that asks a web server for the head of a page when it is loaded, and prints the first line of the answer: it resolves
 //! the server's name, connects, sends, receives and closes.
 //!
-//! Values of its `Parameters` key: `Host`, a name or an address, and `Port`.
+//! Values of its `Parameters` key: `Host`, a name or an address, `Port`, and `Disconnect`: 0 for a system that cannot disconnect, which
+//! Wine is. It closes the connection without, then.
 
 #![cfg_attr(not(test), no_std)]
 
@@ -33,15 +34,17 @@ struct Line {
     length: usize,
 }
 
-fn head(host: &str, port: &str) -> Result<Line, Error> {
+fn head(host: &str, port: &str, disconnect: bool) -> Result<Line, Error> {
     let registration = Registration::new()?;
     let provider = registration.capture(Wait::Milliseconds(1000))?;
     let found = provider.resolve((host, port)).wait_timeout(PATIENCE)?;
     let socket = connect(&provider, &found)?;
     socket.send(&request(host)?).wait_timeout(PATIENCE)?;
     let line = first_line(&socket)?;
-    // The answer is here: how the server takes the end of the connection makes no difference.
-    let _ = socket.disconnect().wait_timeout(PARTING);
+    if disconnect {
+        // The answer is here: how the server takes the end of the connection makes no difference.
+        let _ = socket.disconnect().wait_timeout(PARTING);
+    }
     socket.close()?;
     Ok(line)
 }
@@ -118,7 +121,8 @@ fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
     let (host, port) = (parameters.text("Host")?, parameters.text("Port")?);
     let host = host.as_ref().map_or(HOST, |host| host.as_str());
     let port = port.as_ref().map_or(PORT, |port| port.as_str());
-    let line = head(host, port).map_err(|error| report(c"http-head", error))?;
+    let disconnect = parameters.number("Disconnect", 1)? != 0;
+    let line = head(host, port, disconnect).map_err(|error| report(c"http-head", error))?;
     // SAFETY: a length and so many bytes, as the format asks for.
     unsafe {
         DbgPrint(

@@ -1,7 +1,8 @@
 //! A driver that greets whoever connects: a thread of its own waits for connections, sends each a line, and closes it,
 //! one after the other.
 //!
-//! The value `Listen` of its `Parameters` key, such as `192.0.2.1:7777`, says where.
+//! Values of its `Parameters` key: `Listen`, such as `192.0.2.1:7777`, and `Disconnect`: 0 for a system that cannot disconnect, which
+//! Wine is. It closes connections without, then.
 
 #![cfg_attr(not(test), no_std)]
 
@@ -41,15 +42,24 @@ struct Hello {
 struct Greeter {
     listener: ListenSocket,
     greeting: NonPagedBuffer,
+    disconnect: bool,
 }
 
 impl Greeter {
-    fn new(registration: &Registration, listen: SocketAddr) -> Result<Self, Error> {
+    fn new(
+        registration: &Registration,
+        listen: SocketAddr,
+        disconnect: bool,
+    ) -> Result<Self, Error> {
         let provider = registration.capture(Wait::Milliseconds(1000))?;
         let listener = ListenSocket::open(&provider, Family::of(&listen))?;
         listener.bind(listen)?;
         let greeting = NonPagedBuffer::copy_of(GREETING)?;
-        Ok(Self { listener, greeting })
+        Ok(Self {
+            listener,
+            greeting,
+            disconnect,
+        })
     }
 
     /// Greets until it is to stop, or the socket is dead.
@@ -75,6 +85,9 @@ impl Greeter {
 
     fn greet(&self, client: &ConnectedSocket) -> Result<(), Error> {
         client.send(&self.greeting).wait_timeout(PATIENCE)?;
+        if !self.disconnect {
+            return Ok(());
+        }
         // Without this, closing the socket would abort the connection, and the greeting might be lost.
         client.disconnect().wait_timeout(PARTING)
     }
@@ -101,9 +114,10 @@ pub unsafe extern "system" fn DriverEntry(
 
 fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
     let listen = parameters.address("Listen", LISTEN)?.into();
+    let disconnect = parameters.number("Disconnect", 1)? != 0;
     let failed = |error| report(c"tcp-hello", error);
     let registration = Registration::new().map_err(failed)?;
-    let greeter = Greeter::new(&registration, listen).map_err(failed)?;
+    let greeter = Greeter::new(&registration, listen, disconnect).map_err(failed)?;
     HELLO.put(Hello {
         _worker: Worker::start(greeter, Greeter::work)?,
         _registration: registration,

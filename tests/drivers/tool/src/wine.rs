@@ -416,6 +416,7 @@ impl Wine {
         self.parameter(driver.name, "Host", &Value::Text("localhost".to_owned()))?;
         let port = Value::Text(address.port().to_string());
         self.parameter(driver.name, "Port", &port)?;
+        self.parameter(driver.name, "Disconnect", &Value::Number(0))?;
         if let Err(said) = self.load(driver.name)? {
             return Err(format!("{} was not loaded: {said}", driver.name));
         }
@@ -447,6 +448,7 @@ impl Wine {
         let (taken, listen) = listener()?;
         drop(taken);
         self.parameter(driver.name, "Listen", &Value::Text(listen.to_string()))?;
+        self.parameter(driver.name, "Disconnect", &Value::Number(0))?;
         for _ in 0..2 {
             if let Err(said) = self.load(driver.name)? {
                 return Err(format!("{} was not loaded: {said}", driver.name));
@@ -523,7 +525,6 @@ fn answer_once(listener: &TcpListener) -> Result<String, String> {
 /// What a client is told.
 fn greeting(address: SocketAddr) -> std::io::Result<String> {
     let mut client = TcpStream::connect_timeout(&address, ARRIVAL)?;
-    // Wine cannot disconnect, and the driver waits for it before it closes the connection.
     client.set_read_timeout(Some(ARRIVAL))?;
     let mut told = String::new();
     client.read_to_string(&mut told)?;
