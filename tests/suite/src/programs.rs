@@ -45,6 +45,14 @@ const LACKING: &[(&str, &[&str])] = &[
             "listening::a_connection_that_nobody_takes_is_closed",
             "listening::connections_come_as_events",
             "listening::the_connecting_side_has_events_too",
+            "requests::requests_of_a_connection_with_every_finisher",
+        ],
+    ),
+    (
+        "a connection that the other side has closed meanwhile cannot be accepted",
+        &[
+            "connection::a_connection_that_nobody_takes_is_closed",
+            "requests::connecting_and_accepting_with_every_finisher",
         ],
     ),
     (
@@ -60,7 +68,11 @@ const LACKING: &[(&str, &[&str])] = &[
     ),
     (
         "WSASendMsg leaves out control information",
-        &["control::the_source_address_is_chosen"],
+        &[
+            "control::the_source_address_is_chosen",
+            "control::a_prepared_sender_chooses_its_address_and_is_cut",
+            "control::bytes_length_control_and_address_of_a_prepared_send_change_between_its_runs",
+        ],
     ),
     (
         "bind takes addresses that are not this machine's",
