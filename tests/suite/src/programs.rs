@@ -1,6 +1,6 @@
-//! Tests as programs for Windows: those of the host kernel, of `wsk` and of the sample drivers run in Wine. And what decides there
-//! whether `wsk-sys` imports from the kernel's modules or leaves its functions to the host kernel: the panic strategy of each
-//! compilation unit.
+//! Tests as programs for Windows: those of the host kernel, of `wsk` and of the sample drivers, and the examples of the documentation,
+//! run in Wine. And what decides there whether `wsk-sys` imports from the kernel's modules or leaves its functions to the host
+//! kernel: the panic strategy of each compilation unit.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::{run, tools};
 /// Where Rust links without Microsoft's tools.
 const TARGET: &str = toolchain::X86_64_GNU;
 /// The packages whose tests are run.
-const PACKAGES: [&str; 3] = ["wsk-host", "wsk", "driver-runtime"];
+const PACKAGES: [&str; 4] = ["wsk-host", "wsk", "wsk-sys", "driver-runtime"];
 /// How long all tests may take, compiling included.
 const PATIENCE: Duration = Duration::from_mins(20);
 /// Rust's check of pointers finds that Wine's lists of addresses aren't aligned; reading them is fine on this processor.
@@ -94,6 +94,9 @@ pub(crate) fn check() -> Result<(), String> {
     let wine = Wine::new()?;
     random_numbers(&wine)?;
     let listed: Vec<String> = names(&output(&mut tests(&wine, &["--list"]))?).collect();
+    if !listed.iter().any(|test| is_of_the_documentation(test)) {
+        return Err("the examples of the documentation are not among the tests".to_owned());
+    }
     let lacking: Vec<&str> = LACKING
         .iter()
         .flat_map(|(_, tests)| tests.iter().copied())
@@ -133,8 +136,7 @@ fn cargo(subcommand: &str) -> Command {
 /// The tests, with arguments for their programs.
 fn tests(wine: &Wine, arguments: &[&str]) -> Command {
     let mut command = cargo("test");
-    // Not those of the documentation, each of which is a program of its own.
-    command.args(["--lib", "--tests", "--no-fail-fast"]);
+    command.arg("--no-fail-fast");
     for package in PACKAGES.iter().chain(DRIVERS) {
         command.args(["--package", package]);
     }
@@ -148,6 +150,11 @@ fn names(list: &str) -> impl Iterator<Item = String> {
     list.lines()
         .filter_map(|line| line.strip_suffix(": test"))
         .map(str::to_owned)
+}
+
+/// Whether a test is an example of the documentation, which cargo has run for other systems since version 1.89 only.
+fn is_of_the_documentation(test: &str) -> bool {
+    test.contains(" (line ")
 }
 
 /// What a command prints, once it has succeeded.
@@ -320,7 +327,7 @@ fn needs_unwinding() -> Result<(), String> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::{TARGET, names, of_the_kernel, problem_of_units};
+    use super::{TARGET, is_of_the_documentation, names, of_the_kernel, problem_of_units};
 
     fn unit(package: &str, panic: &str, mode: &str, kind: &str) -> Value {
         json!({
@@ -390,5 +397,12 @@ mod tests {
     fn tests_are_listed() {
         let list = "a::b: test\nc: benchmark\n\n1 test, 1 benchmark\n";
         assert!(names(list).eq(["a::b".to_owned()]));
+    }
+
+    #[test]
+    fn examples_of_the_documentation_are_known() {
+        let list = "wsk/src/socket/option.rs - socket::option (line 6): test\na::b: test\n";
+        let mut known = names(list).map(|test| is_of_the_documentation(&test));
+        assert_eq!(known.next().zip(known.next()), Some((true, false)));
     }
 }
