@@ -247,7 +247,7 @@ impl ConnectedSocket {
     /// # Errors
     ///
     /// [`Error::NoEvents`] when the socket was made without a handler; or what WSK says.
-    #[doc(alias = "SO_WSK_EVENT_CALLBACK")]
+    #[doc(alias("SO_WSK_EVENT_CALLBACK", "WSK_EVENT_RECEIVE", "WSK_EVENT_DISCONNECT"))]
     pub fn enable_events(&self) -> Result<(), Error> {
         request::enable_events(&self.handle, WSK_EVENT_RECEIVE | WSK_EVENT_DISCONNECT)
     }
@@ -260,7 +260,7 @@ impl ConnectedSocket {
     ///
     /// [`Error::WrongIrql`], [`Error::NoMemory`]; [`Error::NoEvents`] when the socket was made without a handler; or what WSK
     /// says.
-    #[doc(alias = "SO_WSK_EVENT_CALLBACK")]
+    #[doc(alias("SO_WSK_EVENT_CALLBACK", "WSK_EVENT_DISABLE"))]
     pub fn disable_events(&self) -> Result<(), Error> {
         // WSK disables one at a time.
         request::disable_events(&self.handle, WSK_EVENT_RECEIVE).wait()?;

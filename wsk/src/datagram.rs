@@ -72,7 +72,7 @@ impl DatagramSocket {
     /// # Errors
     ///
     /// [`Error::NoEvents`] when the socket was opened without a handler; [`Error::NotBound`]; or what WSK says.
-    #[doc(alias = "SO_WSK_EVENT_CALLBACK")]
+    #[doc(alias("SO_WSK_EVENT_CALLBACK", "WSK_EVENT_RECEIVE_FROM"))]
     pub fn enable_receive_events(&self) -> Result<(), Error> {
         request::enable_events(&self.handle, WSK_EVENT_RECEIVE_FROM)
     }
@@ -86,7 +86,7 @@ impl DatagramSocket {
     ///
     /// [`Error::WrongIrql`], [`Error::NoMemory`]; [`Error::NoEvents`] when the socket was opened without a handler;
     /// [`Error::NotBound`]; or what WSK says.
-    #[doc(alias = "SO_WSK_EVENT_CALLBACK")]
+    #[doc(alias("SO_WSK_EVENT_CALLBACK", "WSK_EVENT_DISABLE"))]
     pub fn disable_receive_events(&self) -> Result<(), Error> {
         request::disable_events(&self.handle, WSK_EVENT_RECEIVE_FROM).wait()
     }

@@ -84,7 +84,7 @@ impl ListenSocket {
     /// # Errors
     ///
     /// [`Error::NoEvents`] when the socket was opened without a handler; [`Error::NotBound`]; or what WSK says.
-    #[doc(alias = "SO_WSK_EVENT_CALLBACK")]
+    #[doc(alias("SO_WSK_EVENT_CALLBACK", "WSK_EVENT_ACCEPT"))]
     pub fn enable_accept_events(&self) -> Result<(), Error> {
         request::enable_events(&self.handle, WSK_EVENT_ACCEPT)
     }
@@ -97,7 +97,7 @@ impl ListenSocket {
     ///
     /// [`Error::WrongIrql`], [`Error::NoMemory`]; [`Error::NoEvents`] when the socket was opened without a handler;
     /// [`Error::NotBound`]; or what WSK says.
-    #[doc(alias = "SO_WSK_EVENT_CALLBACK")]
+    #[doc(alias("SO_WSK_EVENT_CALLBACK", "WSK_EVENT_DISABLE"))]
     pub fn disable_accept_events(&self) -> Result<(), Error> {
         request::disable_events(&self.handle, WSK_EVENT_ACCEPT).wait()
     }

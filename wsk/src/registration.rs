@@ -25,10 +25,12 @@ use crate::memory::shared::{Counted, Shared};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
     /// Not at all.
+    #[doc(alias = "WSK_NO_WAIT")]
     No,
     /// At most so many milliseconds.
     Milliseconds(u32),
     /// Until it is there.
+    #[doc(alias = "WSK_INFINITE_WAIT")]
     Forever,
 }
 
@@ -151,7 +153,7 @@ unsafe extern "system" fn client_event(
 /// # Invariants
 ///
 /// The client is registered with WSK, and its block is this value's own.
-#[doc(alias = "WskDeregister")]
+#[doc(alias("WskDeregister", "WSK_REGISTRATION"))]
 #[must_use = "dropping a registration deregisters at once"]
 pub struct Registration {
     client: NonNull<Client>,
@@ -169,7 +171,7 @@ impl Registration {
     /// # Errors
     ///
     /// [`Error::WrongIrql`], [`Error::NoMemory`], or what `WskRegister` says.
-    #[doc(alias = "WskRegister")]
+    #[doc(alias("WskRegister", "WSK_CLIENT_NPI"))]
     pub fn new() -> Result<Self, Error> {
         may_wait()?;
         let client = memory::allocate(memory::layout::<Client>())
@@ -288,7 +290,7 @@ impl fmt::Debug for Registration {
 /// A handle: clones stand for the same capture, which ends when the last of them and of the sockets is gone. May be dropped at
 /// any IRQL up to `DISPATCH_LEVEL`.
 #[derive(Clone)]
-#[doc(alias = "WskReleaseProviderNPI")]
+#[doc(alias("WskReleaseProviderNPI", "WSK_PROVIDER_NPI", "PWSK_CLIENT"))]
 pub struct Provider {
     capture: Shared<Capture>,
 }

@@ -36,7 +36,7 @@ use crate::socket::{DatagramCategory, DatagramSocket, Handle, Socket};
 /// A handler that panics [aborts](crate::events).
 ///
 /// [`WskReceiveFromEvent`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_from_event).
-#[doc(alias = "WskReceiveFromEvent")]
+#[doc(alias("WskReceiveFromEvent", "WSK_CLIENT_DATAGRAM_DISPATCH"))]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not handle the datagrams that arrive",
     label = "not a handler",
@@ -68,6 +68,7 @@ pub enum Verdict {
 ///
 /// `list` is a list of valid indications for as long as `'i`, which belong to the callback until it returns, or to the
 /// [`Retained`] that was made of them.
+#[doc(alias = "WSK_DATAGRAM_INDICATION")]
 pub struct Indication<'i> {
     list: NonNull<WSK_DATAGRAM_INDICATION>,
     flags: u32,

@@ -165,6 +165,7 @@ pub enum StreamVerdict {
 ///
 /// `list` is a list of valid indications for as long as `'i`, which belong to the callback until it returns, or to the
 /// [`RetainedBytes`] that were made of them.
+#[doc(alias = "WSK_DATA_INDICATION")]
 pub struct StreamIndication<'i> {
     list: NonNull<WSK_DATA_INDICATION>,
     length: usize,
@@ -431,7 +432,7 @@ fn copy(pieces: StreamPieces<'_>, to: &mut [u8]) -> usize {
 /// A handler that panics [aborts](crate::events).
 ///
 /// [`WskAcceptEvent`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_accept_event).
-#[doc(alias = "WskAcceptEvent")]
+#[doc(alias("WskAcceptEvent", "WSK_CLIENT_LISTEN_DISPATCH"))]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not handle the connections that come",
     label = "not a handler",

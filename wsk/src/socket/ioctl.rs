@@ -159,6 +159,7 @@ queries! {
 }
 
 /// The request that `WskControlSocket` gets from [`control_raw`](crate::DatagramSocket::control_raw).
+#[doc(alias = "WSK_CONTROL_SOCKET_TYPE")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ControlRequest {
     /// To set an option of a level.

@@ -31,6 +31,7 @@ shows_family!(
 ///
 /// Sends and receives may run at the same time, on any threads. Operations in flight do not keep the socket open: closing
 /// it completes them, with `STATUS_CANCELLED` where they were not done.
+#[doc(alias("WSK_FLAG_DATAGRAM_SOCKET", "WSK_SOCKET"))]
 #[derive(Clone)]
 pub struct DatagramSocket {
     pub(crate) handle: Handle<DatagramCategory>,
@@ -66,6 +67,7 @@ pub struct DatagramSocket {
 /// # kernel.shutdown();
 /// # Ok::<(), wsk::Error>(())
 /// ```
+#[doc(alias("WSK_FLAG_CONNECTION_SOCKET", "WSK_SOCKET"))]
 pub struct ConnectionSocket {
     pub(crate) handle: Handle<ConnectionCategory>,
 }
@@ -116,6 +118,7 @@ pub struct ConnectionSocket {
 /// # Invariants
 ///
 /// WSK has connected the socket, or accepted it.
+#[doc(alias("WSK_FLAG_CONNECTION_SOCKET", "WSK_SOCKET"))]
 #[derive(Clone)]
 pub struct ConnectedSocket {
     pub(crate) handle: Handle<ConnectionCategory>,
@@ -151,6 +154,7 @@ pub struct ConnectedSocket {
 /// # kernel.shutdown();
 /// # Ok::<(), wsk::Error>(())
 /// ```
+#[doc(alias("WSK_FLAG_LISTEN_SOCKET", "WSK_SOCKET"))]
 #[derive(Clone)]
 pub struct ListenSocket {
     pub(crate) handle: Handle<ListenCategory>,
