@@ -116,7 +116,7 @@ pub use buffer::{
     SendList, SliceChain, WithControl,
 };
 pub use datagram::FixedDatagramSocket;
-pub use driver_state::DriverState;
+pub use driver_state::{DriverState, DriverStateRef};
 pub use error::{Call, Error, Memory};
 pub use operation::{Scope, scope};
 pub use registration::{Provider, Registration, Wait};

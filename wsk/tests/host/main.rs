@@ -9,6 +9,7 @@ mod connection;
 mod control;
 mod datagram;
 mod deviations;
+mod driver_state;
 mod events;
 mod in_flight;
 mod listening;

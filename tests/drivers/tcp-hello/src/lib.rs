@@ -17,7 +17,7 @@ use wsk::{
     ConnectedSocket, DriverState, Error, Family, ListenSocket, NTSTATUS, NonPagedBuffer,
     Registration, Wait,
 };
-use wsk_sys::{DRIVER_OBJECT, STATUS_SUCCESS, UNICODE_STRING};
+use wsk_sys::{DRIVER_OBJECT, STATUS_DEVICE_BUSY, STATUS_SUCCESS, UNICODE_STRING};
 
 /// Where it listens unless it is told otherwise.
 const LISTEN: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 7777);
@@ -118,11 +118,12 @@ fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
     let failed = |error| report(c"tcp-hello", error);
     let registration = Registration::new().map_err(failed)?;
     let greeter = Greeter::new(&registration, listen, disconnect).map_err(failed)?;
-    HELLO.put(Hello {
+    let hello = Hello {
         _worker: Worker::start(greeter, Greeter::work)?,
         _registration: registration,
-    });
-    Ok(())
+    };
+    // It is loaded once: no other is there.
+    HELLO.put(hello).map_err(|_| STATUS_DEVICE_BUSY)
 }
 
 /// The system calls this before it unloads the driver, at `PASSIVE_LEVEL`.

@@ -10,7 +10,10 @@ use core::ptr::NonNull;
 
 #[cfg(not(test))]
 use wdk_alloc::WdkAllocator;
-use wdk_sys::{DRIVER_OBJECT, NTSTATUS, PCUNICODE_STRING, PIRP, PMDL, STATUS_SUCCESS};
+use wdk_sys::{
+    DRIVER_OBJECT, NTSTATUS, PCUNICODE_STRING, PIRP, PMDL, STATUS_DEVICE_BUSY,
+    STATUS_DEVICE_NOT_READY, STATUS_SUCCESS,
+};
 use wsk::{DatagramSocket, DriverMdl, DriverState, Error, Family, Registration, Wait};
 
 // `wsk` needs none: for `Box`, `Vec` and the like in the rest of the driver.
@@ -54,17 +57,21 @@ impl Sender {
     }
 }
 
-/// Sends what a write request carries, with direct I/O, as a dispatch routine does whose device knows the sender. IRQL:
-/// `PASSIVE_LEVEL`.
+/// Sends what a write request carries, with direct I/O, as a dispatch routine does. IRQL: `PASSIVE_LEVEL`.
 ///
 /// # Safety
 ///
 /// The IRP is a write request of this many bytes that belongs to the driver, to a device with `DO_DIRECT_IO`.
-pub unsafe fn write(sender: &Sender, irp: PIRP, length: usize) -> NTSTATUS {
+pub unsafe fn write(irp: PIRP, length: usize) -> NTSTATUS {
     let to = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
     // SAFETY: the I/O manager has locked the pages, and unlocks them when the driver completes the request.
-    let sent = unsafe { sender.send((*irp).MdlAddress, length, to) };
-    sent.map_or_else(status, |_| STATUS_SUCCESS)
+    let sent = SENDER.with(|sender| unsafe { sender.send((*irp).MdlAddress, length, to) });
+    match sent {
+        Some(Ok(_)) => STATUS_SUCCESS,
+        Some(Err(error)) => status(error),
+        // The driver is being unloaded.
+        None => STATUS_DEVICE_NOT_READY,
+    }
 }
 
 /// The status of wdk-sys is the number in that of wsk-sys.
@@ -83,14 +90,16 @@ pub unsafe extern "system" fn driver_entry(
     driver: &mut DRIVER_OBJECT,
     _registry_path: PCUNICODE_STRING,
 ) -> NTSTATUS {
-    match Sender::start() {
-        Ok(sender) => {
-            SENDER.put(sender);
-            driver.DriverUnload = Some(unload);
-            STATUS_SUCCESS
-        }
-        Err(error) => status(error),
+    let sender = match Sender::start() {
+        Ok(sender) => sender,
+        Err(error) => return status(error),
+    };
+    // It is loaded once: no other is there.
+    if SENDER.put(sender).is_err() {
+        return STATUS_DEVICE_BUSY;
     }
+    driver.DriverUnload = Some(unload);
+    STATUS_SUCCESS
 }
 
 /// The system calls this before it unloads the driver, at `PASSIVE_LEVEL`.

@@ -18,7 +18,7 @@ use wsk::{
     BufferPool, DatagramSocket, DriverState, Error, Family, NTSTATUS, NonPagedBuffer, PooledBuffer,
     Registration, Wait,
 };
-use wsk_sys::{DRIVER_OBJECT, STATUS_SUCCESS, UNICODE_STRING};
+use wsk_sys::{DRIVER_OBJECT, STATUS_DEVICE_BUSY, STATUS_SUCCESS, UNICODE_STRING};
 
 /// Where it listens unless it is told otherwise: the echo port of this machine.
 const LISTEN: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 7);
@@ -106,8 +106,8 @@ pub unsafe extern "system" fn DriverEntry(
 fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
     let listen = parameters.address("Listen", LISTEN)?;
     let echo = Echo::start(listen).map_err(|error| report(c"udp-echo", error))?;
-    ECHO.put(echo);
-    Ok(())
+    // It is loaded once: no other is there.
+    ECHO.put(echo).map_err(|_| STATUS_DEVICE_BUSY)
 }
 
 /// The system calls this before it unloads the driver, at `PASSIVE_LEVEL`.

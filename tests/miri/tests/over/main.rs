@@ -10,6 +10,7 @@ mod pools;
 mod prepared;
 mod resolution;
 mod scopes;
+mod state;
 
 use std::future::IntoFuture;
 use std::hash::{BuildHasher, Hasher, RandomState};

@@ -124,4 +124,14 @@ found! {
     prepared_event_for_nobody: event_for_nobody, prepared_again, "completed once";
     /// The owner of a prepared operation looks without acquiring what the provider has written.
     prepared_looking_without_acquire: looking_without_acquire, prepared_again, "Causality violation";
+    /// The state of a driver is taken while it is used.
+    uses_not_awaited: uses_not_awaited, state_used_and_taken, "Causality violation";
+    /// The last use ends before the event of who takes the state can be found.
+    taken_without_a_use: taken_without_a_use, state_used_and_taken, "deadlock";
+    /// A state is used that is being taken.
+    used_while_taken: used_while_taken, state_used_and_taken, "Causality violation";
+    /// A use ends, and what was read in it may come later.
+    use_ended_without_release: use_ended_without_release, state_used_and_taken, "Causality violation";
+    /// The state can be found before it is there.
+    put_without_release: put_without_release, state_put_and_used, "Causality violation";
 }

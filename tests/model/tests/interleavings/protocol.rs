@@ -69,4 +69,7 @@ hold! {
     prepared_forget: None,
     prepared_close: Some(3),
     prepared_given_up: Some(3),
+    state_used_and_taken: Some(3),
+    state_put_and_used: None,
+    state_taken_twice: Some(3),
 }

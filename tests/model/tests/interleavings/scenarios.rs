@@ -17,7 +17,7 @@ use wsk_model::operation::{
 };
 use wsk_model::request::SendingTo;
 use wsk_model::{
-    BufferPool, DatagramSocket, Error, Extent, Family, Lock, NonPagedBuffer, Provider,
+    BufferPool, DatagramSocket, DriverState, Error, Extent, Family, Lock, NonPagedBuffer, Provider,
     ReceiveBuffer, Received, Registration, SendBuffer, Signal, Wait, be_impatient, closed, left,
     next_request, tell,
 };
@@ -1230,4 +1230,77 @@ pub(crate) fn prepared_given_up() {
     };
     drop(prepared);
     all_back(driver, pool, vec![provider, next]);
+}
+
+/// What a driver keeps, and who uses it when.
+struct Kept(Box<u8>);
+
+impl Kept {
+    fn new(value: u8) -> Self {
+        let mut kept = Self(Box::new(0));
+        kept.set(value);
+        kept
+    }
+
+    /// As whoever shares it may.
+    fn value(&self) -> u8 {
+        wsk_model::read(core::ptr::from_ref(&*self.0).addr(), || *self.0)
+    }
+
+    /// As its owner alone may.
+    fn set(&mut self, value: u8) {
+        let place = core::ptr::from_ref(&*self.0).addr();
+        wsk_model::write(place, || *self.0 = value);
+    }
+}
+
+fn full() -> Arc<DriverState<Kept>> {
+    let state = Arc::new(DriverState::new());
+    assert!(state.put(Kept::new(7)).is_ok());
+    state
+}
+
+/// Uses a state, if it is there, on a thread of its own.
+fn using(state: &Arc<DriverState<Kept>>) -> JoinHandle<Option<u8>> {
+    let state = state.clone();
+    thread::spawn(move || state.with(Kept::value))
+}
+
+/// Who takes the state has it alone, whoever has used it, and as often as there was one.
+pub(crate) fn state_used_and_taken() {
+    let state = full();
+    let users = [using(&state), using(&state)];
+    let mut kept = state.take().unwrap().expect("nobody else takes it");
+    kept.set(9);
+    assert!(state.get().is_none());
+    for user in users {
+        assert!(matches!(user.join().unwrap(), None | Some(7)));
+    }
+    assert!(state.take().unwrap().is_none());
+    assert!(state.put(kept).is_ok());
+    assert_eq!(state.with(Kept::value), Some(9));
+}
+
+/// Whoever finds the state finds all of it.
+pub(crate) fn state_put_and_used() {
+    let state = Arc::new(DriverState::new());
+    let user = using(&state);
+    assert!(state.put(Kept::new(7)).is_ok());
+    assert!(state.put(Kept::new(8)).is_err_and(|kept| kept.value() == 8));
+    assert!(matches!(user.join().unwrap(), None | Some(7)));
+}
+
+/// Of two that take the state one gets it, while a third uses it.
+pub(crate) fn state_taken_twice() {
+    let state = full();
+    let user = using(&state);
+    let other = {
+        let state = state.clone();
+        thread::spawn(move || state.take().unwrap())
+    };
+    let mine = state.take().unwrap();
+    let others = other.join().unwrap();
+    assert_eq!(u8::from(mine.is_some()) + u8::from(others.is_some()), 1);
+    mine.or(others).expect("one has it").set(9);
+    assert!(matches!(user.join().unwrap(), None | Some(7)));
 }

@@ -7,6 +7,8 @@ use core::ffi::c_void;
 
 pub type NTSTATUS = i32;
 pub const STATUS_SUCCESS: NTSTATUS = 0;
+pub const STATUS_DEVICE_BUSY: NTSTATUS = 0x8000_0011_u32.cast_signed();
+pub const STATUS_DEVICE_NOT_READY: NTSTATUS = 0xC000_00A3_u32.cast_signed();
 
 #[repr(C)]
 pub struct _MDL {
