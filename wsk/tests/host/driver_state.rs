@@ -50,12 +50,12 @@ fn taking_waits_for_who_uses_it_and_nobody_else_finds_it() {
     state.put(1).unwrap();
     let used = state.get().unwrap();
     std::thread::scope(|scope| {
-        let (taken, says) = mpsc::channel();
+        let (done, says) = mpsc::channel();
         let taker = scope.spawn({
             let state = &state;
             move || {
                 let got = state.take();
-                taken.send(()).unwrap();
+                done.send(()).unwrap();
                 got
             }
         });
@@ -131,19 +131,16 @@ fn a_driver_is_unloaded_while_it_is_used() {
         let users: Vec<_> = (0..4)
             .map(|_| {
                 scope.spawn(|| {
-                    let mut sent = 0;
-                    while let Some(result) = send() {
-                        assert_eq!(result, Ok(4));
-                        sent += 1;
-                    }
-                    sent
+                    core::iter::from_fn(send)
+                        .inspect(|sent| assert_eq!(*sent, Ok(4)))
+                        .count()
                 })
             })
             .collect();
         std::thread::sleep(Duration::from_millis(20));
         drop(DRIVER.take());
-        let sent: usize = users.into_iter().map(|user| user.join().unwrap()).sum();
-        assert!(sent > 0, "nobody has used the driver");
+        let count: usize = users.into_iter().map(|user| user.join().unwrap()).sum();
+        assert!(count > 0, "nobody has used the driver");
     });
     kernel.shutdown();
 }
