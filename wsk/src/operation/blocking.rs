@@ -114,6 +114,7 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
                     ending = Some(Ending {
                         means,
                         deadline: Deadline::after(limit, F::Operation::GOES_ON),
+                        timed_out: false,
                     });
                 }
                 Err(error) => {
@@ -145,8 +146,9 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
                     Err(Over::Abandoned(error)) => return WayIn::<F, B>::lost(error, carried),
                 }
             }
+            // Without an observer, as before: the caller keeps the driver, and if it is left it gets one.
             // SAFETY: it has completed; what is carried lies at its place.
-            match unsafe { go_on::<F::Operation, B, ()>(flight, place, hold) } {
+            match unsafe { go_on::<F::Operation, B, ()>(flight, place, |_| None) } {
                 Ok(next) => flight = next,
                 Err(ended) => break ended,
             }
@@ -169,6 +171,14 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
             }
             Err(error) => {
                 give_back_after_error::<F::Operation, B>(target, operation);
+                let timed_out = LIMITED && ending.is_some_and(|ending| ending.timed_out);
+                let error = if timed_out && F::Operation::is_timed_out(ended.outcome.status) {
+                    // A piece came at the last moment, and it was not gone on with.
+                    let call = F::Operation::CALL;
+                    Error::TimedOut { call }
+                } else {
+                    error
+                };
                 WayIn::<F, B>::waited(Err(error), carried)
             }
         }
@@ -180,6 +190,8 @@ struct Ending {
     deadline: Deadline,
     /// What it takes, if it takes any.
     means: Option<Idle<()>>,
+    /// Whether it has.
+    timed_out: bool,
 }
 
 /// A request that is over, without a result to be read.
@@ -222,6 +234,7 @@ fn outlast<O: Operation<B>, B>(
         && !flight.wait(may_wait, Some(ending.deadline.left()))
     {
         O::time_out(target, &flight, ending.means.take());
+        ending.timed_out = true;
         timed_out = true;
     }
     // A provider that has answered with an error, or was asked to cancel, has a while to complete the IRP.

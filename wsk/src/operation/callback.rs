@@ -7,7 +7,7 @@ use core::ptr::NonNull;
 use crate::error::Error;
 use crate::irp::{Answer, Flight, Header, Idle};
 use crate::operation::carried::{
-    Carried, Ended, WayOf, completion_of, go_on, load, place_of, refuse_large,
+    Carried, Ended, WayOf, completion_of, go_on, held, load, place_of, refuse_large,
     refuse_large_completion,
 };
 use crate::operation::in_flight::{FinishedOf, NotStartedOf};
@@ -134,7 +134,7 @@ where
     let place = place_of(flight.payload());
     let ended = loop {
         // SAFETY: it has completed, and was loaded for this operation.
-        match unsafe { go_on::<O, B, _>(flight, place, hold) } {
+        match unsafe { go_on::<O, B, _>(flight, place, held) } {
             Err(ended) => break ended,
             // The routine that comes is this one again, unless the completion has come already: a loop, so that the stack does not grow.
             Ok(next) => match next.leave_unless_completed() {

@@ -10,7 +10,7 @@ use crate::buffer::Lock;
 use crate::error::Error;
 use crate::irp::{Answer, Flight, Header, Idle, Observer, Outcome};
 use crate::memory::shared::Shared;
-use crate::registration::Capture;
+use crate::registration::{Capture, hold};
 use crate::request::{Function, Operation, Way};
 
 /// The way in which an operation carries.
@@ -116,6 +116,12 @@ pub(crate) fn lend_and_put<F: Function<B>, B, P>(
     put
 }
 
+/// The observer of an operation that goes on and holds the capture by itself.
+#[inline]
+pub(crate) fn held(capture: &Shared<Capture>) -> Option<Observer> {
+    Some(hold(capture))
+}
+
 /// What is lent to an operation that is over: taken back when this is dropped, also when code of others unwinds.
 ///
 /// # Invariants
@@ -150,8 +156,8 @@ impl<O: Operation<B>, B, P> Drop for Lent<'_, O, B, P> {
     }
 }
 
-/// Goes on with an operation that has completed and has not got all it asks for; or gives it back as it is. `observer` is told of
-/// the next completion.
+/// Goes on with an operation that has completed and has not got all it asks for; or gives it back as it is. `observer`, if there is
+/// one, is told of the next completion.
 ///
 /// # Safety
 ///
@@ -160,7 +166,7 @@ impl<O: Operation<B>, B, P> Drop for Lent<'_, O, B, P> {
 pub(crate) unsafe fn go_on<O: Operation<B>, B, P>(
     flight: Flight<P>,
     place: NonNull<B>,
-    observer: impl FnOnce(&Shared<Capture>) -> Observer,
+    observer: impl FnOnce(&Shared<Capture>) -> Option<Observer>,
 ) -> Result<Flight<P>, Ended<P>> {
     // SAFETY: it has completed, as the caller says, who gives the place of what is carried.
     let (outcome, cancelled, operation, more) = unsafe {
@@ -188,9 +194,12 @@ pub(crate) unsafe fn go_on<O: Operation<B>, B, P>(
         Err(status) => ended(status, operation),
         // SAFETY: what goes on is that of this operation, which has the rest in its arguments.
         Ok(more) => unsafe {
-            operation
-                .launch_observed(observer(more.capture()), |irp| more.submit(irp))
-                .or_else(|refused| ended(refused.error.into(), refused.operation))
+            let submit = |irp| more.submit(irp);
+            let launched = match observer(more.capture()) {
+                Some(observer) => operation.launch_observed(observer, submit),
+                None => operation.launch(submit),
+            };
+            launched.or_else(|refused| ended(refused.error.into(), refused.operation))
         },
     }
 }

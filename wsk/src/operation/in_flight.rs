@@ -11,7 +11,9 @@ use core::time::Duration;
 use crate::error::Error;
 use crate::irp::{Flight, Idle, NotLaunched, Polled};
 use crate::irql::{MayWait, may_wait};
-use crate::operation::carried::{Carried, Of, WayOf, discard, go_on, load, place_of, refuse_large};
+use crate::operation::carried::{
+    Carried, Of, WayOf, discard, go_on, held, load, place_of, refuse_large,
+};
 use crate::registration::hold;
 use crate::request::{Function, Operation, Request, Way};
 use crate::time::GRACE;
@@ -321,7 +323,7 @@ unsafe fn next_or_end<O: Operation<B>, B>(
 ) -> Result<Flight<Carried<B>>, FinishedOf<O, B>> {
     let place = place_of(flight.payload());
     // SAFETY: the caller keeps the same contract.
-    let ended = match unsafe { go_on::<O, B, _>(flight, place, hold) } {
+    let ended = match unsafe { go_on::<O, B, _>(flight, place, held) } {
         Ok(flight) => return Ok(flight),
         Err(ended) => ended,
     };

@@ -617,7 +617,7 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
         // SAFETY: the list is that of the calling thread: neither the scope nor its handles leave it. The operation has completed, as the
         // caller says; while it goes on it is counted again, and stays in the list.
         unsafe {
-            match go_on::<O, B, _>(flight, place, |_| counting(pending)) {
+            match go_on::<O, B, _>(flight, place, |_| Some(counting(pending))) {
                 Ok(flight) => Err(Self {
                     flight,
                     pending,

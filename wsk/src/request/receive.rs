@@ -244,7 +244,8 @@ unsafe impl<B: ReceiveBuffer> Way<All<B>> for Filling {
     }
 
     fn lost<T>(error: Error, carried: All<B>) -> Result<T, Error> {
-        core::mem::forget(carried);
+        // The socket is not the provider's: it goes when its handles have gone.
+        core::mem::forget(carried.buffer);
         Err(error)
     }
 

@@ -477,6 +477,56 @@ fn connecting_and_accepting_end_when_cancelling_is_ignored() {
     }
 }
 
+/// A receive that has gone on, and is left then, keeps the driver until its IRP has completed after all, and no longer.
+#[test]
+fn what_has_gone_on_and_is_left_keeps_the_driver_no_longer_than_its_irp() {
+    for policy in [Completion::Inline, Completion::Deferred] {
+        let kernel = Kernel::builder()
+            .completion(policy)
+            .time_lapse(FAST)
+            .patience(PATIENCE / 30)
+            .deviation(Deviation::ShortReceives(NonZeroUsize::new(3).unwrap()))
+            .deviation(Deviation::IgnoresCancel)
+            .boot();
+        let s = Setting::new();
+        let (socket, mut peer) = s.connection();
+        peer.write_all(b"one").unwrap();
+        let mut lent = room();
+        let limit = Duration::from_secs(1);
+        is_abandoned(socket.receive_all(&mut lent).wait_timeout(limit));
+        assert_eq!(kernel.counts().in_flight, 1);
+        drop((socket, lent, s));
+        // The bytes and the MDL of what was lent.
+        assert_eq!(kernel.finish().unwrap_err().entries().len(), 2);
+    }
+}
+
+/// A piece that comes after the time has run out does not make the request go on, and its end is that the time ran out.
+#[test]
+fn a_piece_that_comes_too_late_ends_in_a_time_out() {
+    for policy in [Completion::Inline, Completion::Deferred] {
+        let kernel = Kernel::builder()
+            .completion(policy)
+            .deviation(Deviation::ShortReceives(NonZeroUsize::new(3).unwrap()))
+            .deviation(Deviation::IgnoresCancel)
+            .boot();
+        let s = Setting::new();
+        let (socket, mut peer) = s.connection();
+        let mut bytes = [0; 6];
+        let received = std::thread::scope(|threads| {
+            threads.spawn(|| {
+                std::thread::sleep(4 * MOMENT);
+                peer.write_all(b"one").unwrap();
+            });
+            socket.receive_all(&mut bytes).wait_timeout(MOMENT)
+        });
+        let error = received.unwrap_err();
+        assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+        drop((socket, s));
+        kernel.shutdown();
+    }
+}
+
 /// What WSK calls its client is its own business.
 #[test]
 fn a_client_may_have_no_name() {
