@@ -38,7 +38,7 @@ impl ConnectionSocket {
     /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
     #[doc(alias = "WskSocket")]
     pub fn open(provider: &Provider, family: Family) -> Result<Self, Error> {
-        let handle = open_socket(family, Making::new(provider.capture(), family, false))?;
+        let handle = open_socket(family, Making::of(provider, family, false))?;
         Ok(Self { handle })
     }
 
@@ -59,7 +59,7 @@ impl ConnectionSocket {
         family: Family,
         handler: H,
     ) -> Result<Self, Error> {
-        let making = Making::new(provider.capture(), family, false);
+        let making = Making::of(provider, family, false);
         let handle = open_socket(family, making.with_events(events::of_connection(handler)))?;
         Ok(Self { handle })
     }
@@ -100,7 +100,7 @@ impl ConnectedSocket {
         remote: impl Into<SocketAddr>,
     ) -> Request<'static, OpenConnected, Making<ConnectionCategory>> {
         let remote = remote.into();
-        let making = Making::new(provider.capture(), Family::of(&remote), true);
+        let making = Making::of(provider, Family::of(&remote), true);
         request::open_connected(making, remote)
     }
 

@@ -33,7 +33,7 @@ impl DatagramSocket {
     /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
     #[doc(alias = "WskSocket")]
     pub fn open(provider: &Provider, family: Family) -> Result<Self, Error> {
-        Self::open_within(family, Making::new(provider.capture(), family, false))
+        Self::open_within(family, Making::of(provider, family, false))
     }
 
     /// Opens a socket whose arriving datagrams are told to `handler`, once events are
@@ -53,7 +53,7 @@ impl DatagramSocket {
         family: Family,
         handler: H,
     ) -> Result<Self, Error> {
-        let making = Making::new(provider.capture(), family, false);
+        let making = Making::of(provider, family, false);
         Self::open_within(family, making.with_events(events::of_datagrams(handler)))
     }
 

@@ -20,6 +20,10 @@ pub enum Call {
     WskRegister,
     /// [`WskCaptureProviderNPI`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nf-wsk-wskcaptureprovidernpi).
     WskCaptureProviderNPI,
+    /// [`WskQueryProviderCharacteristics`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nf-wsk-wskqueryprovidercharacteristics).
+    WskQueryProviderCharacteristics,
+    /// [`WskControlClient`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_client).
+    WskControlClient,
     /// [`WskSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
     WskSocket,
     /// [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
@@ -64,6 +68,8 @@ impl Call {
         match self {
             Self::WskRegister => c"WskRegister",
             Self::WskCaptureProviderNPI => c"WskCaptureProviderNPI",
+            Self::WskQueryProviderCharacteristics => c"WskQueryProviderCharacteristics",
+            Self::WskControlClient => c"WskControlClient",
             Self::WskSocket => c"WskSocket",
             Self::WskControlSocket => c"WskControlSocket",
             Self::WskBind => c"WskBind",

@@ -119,7 +119,9 @@ pub use datagram::FixedDatagramSocket;
 pub use driver_state::{DriverState, DriverStateRef};
 pub use error::{Call, Error, Memory};
 pub use operation::{Scope, scope};
-pub use registration::{Provider, Registration, Wait};
+pub use registration::{
+    Provider, ProviderCharacteristics, Registration, SecurityDescriptor, TdiDevice, Transport, Wait,
+};
 pub use request::{AddressInfo, Addresses, Lookup, Received};
 pub use socket::{ConnectedSocket, ConnectionSocket, DatagramSocket, ListenSocket, ioctl, option};
 pub use wsk_sys::NTSTATUS;

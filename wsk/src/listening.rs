@@ -35,7 +35,7 @@ impl ListenSocket {
     /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
     #[doc(alias = "WskSocket")]
     pub fn open(provider: &Provider, family: Family) -> Result<Self, Error> {
-        let handle = open_socket(family, Making::new(provider.capture(), family, false))?;
+        let handle = open_socket(family, Making::of(provider, family, false))?;
         Ok(Self { handle })
     }
 
@@ -56,7 +56,7 @@ impl ListenSocket {
         family: Family,
         handler: H,
     ) -> Result<Self, Error> {
-        let making = Making::new(provider.capture(), family, false);
+        let making = Making::of(provider, family, false);
         let handle = open_socket(family, making.with_events(events::of_listener(handler)))?;
         Ok(Self { handle })
     }

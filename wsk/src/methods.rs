@@ -59,6 +59,26 @@ macro_rules! bound_by_address {
 macro_rules! controlled {
     ($Socket:ident, $Category:ty) => {
         impl $Socket {
+            /// The `WSK_SOCKET`, for functions of WSK that have nothing here: those of the table that it points at. IRQL:
+            /// `<= DISPATCH_LEVEL`.
+            ///
+            /// Reading it is safe; what is done with it is what is unsafe. Whoever uses it:
+            ///
+            /// * uses it while this handle, or a clone of it, is there, and never closes it;
+            /// * calls nothing that the table is too short for: it ends where that of the running Windows ends;
+            /// * releases no indication that a [handler](crate::events) was given;
+            /// * keeps what [`control_raw`](Self::control_raw) asks: the crate keeps account of whether the socket is bound, connected
+            ///   or fixed to an address, and of its events.
+            ///
+            /// A request of its own, with an IRP of its own, may be in flight when the last handle is dropped: closing cancels it.
+            ///
+            /// [`WSK_SOCKET`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_socket).
+            #[doc(alias("WSK_SOCKET", "PWSK_SOCKET"))]
+            #[must_use]
+            pub fn as_wsk_socket(&self) -> core::ptr::NonNull<wsk_sys::WSK_SOCKET> {
+                self.handle.as_ptr()
+            }
+
             /// Sets an option.
             ///
             /// [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).

@@ -1,5 +1,12 @@
 //! Registration with WSK and capture of its provider NPI, the table through which sockets are made.
 
+mod client_control;
+mod owner;
+
+pub(crate) use client_control::ClientControl;
+pub use client_control::{SecurityDescriptor, TdiDevice, Transport};
+pub(crate) use owner::{Owner, OwnerPointers};
+
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::fmt;
@@ -10,7 +17,8 @@ use core::time::Duration;
 use wsk_sys::{
     NTSTATUS, OSVERSIONINFOW, RtlGetVersion, STATUS_NOT_IMPLEMENTED, WSK_CLIENT_DISPATCH,
     WSK_CLIENT_NPI, WSK_INFINITE_WAIT, WSK_NO_WAIT, WSK_PROVIDER_NPI, WSK_REGISTRATION,
-    WskCaptureProviderNPI, WskDeregister, WskProviderDispatch, WskRegister, WskReleaseProviderNPI,
+    WSK_PROVIDER_CHARACTERISTICS, WskCaptureProviderNPI, WskDeregister, WskProviderDispatch,
+    WskQueryProviderCharacteristics, WskRegister, WskReleaseProviderNPI,
 };
 
 use crate::error::{Call, Error, Memory};
@@ -251,11 +259,64 @@ impl Registration {
             }),
         };
         match Shared::new(capture) {
-            Ok(capture) => Ok(Provider { capture }),
+            Ok(capture) => Ok(Provider {
+                capture,
+                owner: Owner::default(),
+            }),
             Err(capture) => {
                 drop(ManuallyDrop::into_inner(capture.release));
                 Err(Error::NoMemory(Memory::Socket))
             }
+        }
+    }
+}
+
+/// The versions of WSK's interface that its provider speaks: the high byte is the major number, and `0x0100` is 1.0.
+#[doc(alias = "WSK_PROVIDER_CHARACTERISTICS")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProviderCharacteristics {
+    /// The lowest.
+    pub lowest_version: u16,
+    /// The highest.
+    pub highest_version: u16,
+}
+
+impl Registration {
+    /// Which versions of WSK's interface the provider speaks. This crate speaks 1.0, the only one that there is so far. IRQL:
+    /// `<= DISPATCH_LEVEL`.
+    ///
+    /// ```
+    /// # let kernel = wsk_host::Kernel::boot();
+    /// # let registration = wsk::Registration::new()?;
+    /// assert!(registration.provider_characteristics()?.highest_version >= 0x0100);
+    /// # drop(registration);
+    /// # kernel.shutdown();
+    /// # Ok::<(), wsk::Error>(())
+    /// ```
+    ///
+    /// [`WskQueryProviderCharacteristics`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nf-wsk-wskqueryprovidercharacteristics).
+    ///
+    /// # Errors
+    ///
+    /// What WSK says: `STATUS_DEVICE_NOT_READY` when the provider is not there yet.
+    #[doc(alias = "WskQueryProviderCharacteristics")]
+    pub fn provider_characteristics(&self) -> Result<ProviderCharacteristics, Error> {
+        let mut told = WSK_PROVIDER_CHARACTERISTICS::default();
+        // SAFETY: by the invariant the client is registered; there is room for what is told.
+        let status = unsafe {
+            WskQueryProviderCharacteristics(self.client.as_ref().registration.get(), &raw mut told)
+        };
+        if status.is_success() {
+            Ok(ProviderCharacteristics {
+                lowest_version: told.LowestVersion,
+                highest_version: told.HighestVersion,
+            })
+        } else {
+            Err(Error::Call {
+                call: Call::WskQueryProviderCharacteristics,
+                status,
+            })
         }
     }
 }
@@ -293,11 +354,42 @@ impl fmt::Debug for Registration {
 #[doc(alias("WskReleaseProviderNPI", "WSK_PROVIDER_NPI", "PWSK_CLIENT"))]
 pub struct Provider {
     capture: Shared<Capture>,
+    owner: Owner,
 }
 
 impl Provider {
     pub(crate) fn capture(&self) -> &Shared<Capture> {
         &self.capture
+    }
+
+    /// What the provider's table is, and what WSK calls the client, for functions of WSK that have nothing here: those of
+    /// [`wsk_sys::WSK_PROVIDER_DISPATCH`]. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// Reading it is safe; what is done with it is what is unsafe. Whoever uses its pointers:
+    ///
+    /// * uses them while this provider, a clone of it or a socket that was made through it is there, which keeps the capture;
+    /// * calls nothing that the table is too short for: it ends where that of the running Windows ends;
+    /// * closes every socket that it makes before the last of these goes, and leaves the sockets of this crate to it;
+    /// * does not release the capture (`WskReleaseProviderNPI`), and keeps what
+    ///   [`control_client_raw`](Self::control_client_raw) asks.
+    ///
+    /// ```
+    /// # let kernel = wsk_host::Kernel::boot();
+    /// # let registration = wsk::Registration::new()?;
+    /// # let provider = registration.capture(wsk::Wait::Forever)?;
+    /// let npi = provider.npi();
+    /// // SAFETY: the provider is there, and every table begins with its version.
+    /// assert_eq!(unsafe { (*npi.Dispatch).Version }, 0x0100);
+    /// # drop((provider, registration));
+    /// # kernel.shutdown();
+    /// # Ok::<(), wsk::Error>(())
+    /// ```
+    ///
+    /// [`WSK_PROVIDER_NPI`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_provider_npi).
+    #[doc(alias("WSK_PROVIDER_NPI", "WSK_PROVIDER_DISPATCH", "PWSK_CLIENT"))]
+    #[must_use]
+    pub fn npi(&self) -> WSK_PROVIDER_NPI {
+        self.capture.npi
     }
 }
 

@@ -407,6 +407,12 @@ impl Kernel {
         wsk::force_close_all();
     }
 
+    /// Tells clients that a transport has come or gone: completes what `WSK_TRANSPORT_LIST_CHANGE` waits for. Says how many IRPs that
+    /// were. The list itself stays as it is.
+    pub fn change_transports(&self) -> usize {
+        wsk::change_transports()
+    }
+
     /// Makes the provider unavailable to `WskCaptureProviderNPI`, as while the network is starting. What is captured stays.
     pub fn provider_down(&self) {
         wsk::set_available(false);

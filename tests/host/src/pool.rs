@@ -61,6 +61,8 @@ pub(crate) enum Use {
     Indication,
     /// An address that the provider has found for the driver.
     AddressInfo,
+    /// A security descriptor that the provider has cached for the driver.
+    SecurityDescriptor,
     /// What a driver sees of a socket.
     Socket,
 }
@@ -143,6 +145,7 @@ impl Display for Block {
             Use::Mdl => "MDL",
             Use::Indication => "indication",
             Use::AddressInfo => "result of WskGetAddressInfo",
+            Use::SecurityDescriptor => "cached security descriptor",
             Use::Socket => "socket",
         };
         write!(f, "{kind} at {:#x}, {} bytes", self.address, self.length)?;
@@ -636,6 +639,7 @@ fn bad_free(function: &'static str, address: usize) -> ! {
             match usage {
                 Use::Mdl => "an MDL of IoAllocateMdl, which IoFreeMdl frees",
                 Use::AddressInfo => "a result of WskGetAddressInfo, which WskFreeAddressInfo frees",
+                Use::SecurityDescriptor => "a cached security descriptor, which WSK_RELEASE_SD of WskControlClient releases",
                 Use::Socket => "a socket, which WskCloseSocket closes",
                 _ => "an indication, which WskRelease releases",
             }

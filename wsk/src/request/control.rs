@@ -556,11 +556,27 @@ pub(crate) fn control_raw<'s, 'b, C: Category>(
             request,
             category: PhantomData,
         },
-        carried: Raw {
+        carried: Raw::new(input, output),
+    }
+}
+
+impl<'b> Raw<'b> {
+    /// Nothing is copied yet.
+    pub(super) fn new(input: &'b [u8], output: &'b mut [u8]) -> Self {
+        Self {
             input,
             output,
             copies: None,
-        },
+        }
+    }
+
+    /// Copies what came out, of a request that is over; how many bytes WSK says that it gave.
+    pub(super) fn read(&mut self, outcome: Outcome, call: Call) -> Result<usize, Error> {
+        if let Some(copies) = &self.copies {
+            copies.read(self.output);
+        }
+        outcome.check(call)?;
+        Ok(outcome.information.min(self.output.len()))
     }
 }
 
@@ -657,10 +673,6 @@ unsafe impl<'b, C: Category> Operation<Raw<'b>> for ControllingRaw<C> {
         _: &mut Arguments,
         carried: &mut Raw<'b>,
     ) -> Result<usize, Error> {
-        if let Some(copies) = &carried.copies {
-            copies.read(carried.output);
-        }
-        outcome.check(Call::WskControlSocket)?;
-        Ok(outcome.information.min(carried.output.len()))
+        carried.read(outcome, Call::WskControlSocket)
     }
 }

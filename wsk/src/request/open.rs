@@ -14,7 +14,7 @@ use wsk_sys::{
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Outcome, Places};
 use crate::memory::shared::Shared;
-use crate::registration::Capture;
+use crate::registration::{Capture, OwnerPointers};
 use crate::request::sealed::Sealed;
 use crate::request::submitted;
 use crate::request::way::Ingredient;
@@ -49,6 +49,7 @@ pub struct Parameters {
     family: u16,
     context: Option<NonNull<c_void>>,
     callbacks: Option<NonNull<c_void>>,
+    owner: OwnerPointers,
 }
 
 /// The parameters of `WskSocketConnect`.
@@ -60,6 +61,7 @@ pub struct ConnectedParameters {
     remote: NonNull<SOCKADDR>,
     context: Option<NonNull<c_void>>,
     callbacks: Option<NonNull<WSK_CLIENT_CONNECTION_DISPATCH>>,
+    owner: OwnerPointers,
 }
 
 pub(crate) fn open<C: Category>(making: Making<C>) -> Request<'static, Open, Making<C>> {
@@ -131,6 +133,7 @@ impl<C: Category> Function<Making<C>> for Open {
             family: making.family().number(),
             context,
             callbacks: callbacks.map(NonNull::cast),
+            owner: making.owner(),
         })
     }
 }
@@ -151,10 +154,11 @@ unsafe impl<C: Category> Operation<Making<C>> for Opening<C> {
         making.capture()
     }
 
-    // Client and table are the captured provider's. Context and callbacks stay until the socket is closed: whoever takes it has them.
+    // Client and table are the captured provider's. Context and callbacks stay until the socket is closed: whoever takes it has them. The
+    // owner is in what is carried.
     submitted!(Parameters: p => p.table.wsk_socket(
-        p.client, p.family, C::KIND, C::PROTOCOL, C::FLAG, p.context, p.callbacks, None, None,
-        None
+        p.client, p.family, C::KIND, C::PROTOCOL, C::FLAG, p.context, p.callbacks,
+        p.owner.process, p.owner.thread, p.owner.security
     ));
 
     unsafe fn read(
@@ -201,6 +205,7 @@ impl Function<Making<ConnectionCategory>> for OpenConnected {
             remote: places.address(),
             context,
             callbacks,
+            owner: making.owner(),
         })
     }
 }
@@ -224,7 +229,7 @@ unsafe impl Operation<Making<ConnectionCategory>> for OpeningConnected {
     // As for `WskSocket`; the addresses are in the arguments and in what is carried.
     submitted!(ConnectedParameters: p => p.table.wsk_socket_connect(
         p.client, SOCK_STREAM, IPPROTO::IPPROTO_TCP.0.cast_unsigned(), p.local, p.remote,
-        p.context, p.callbacks, None, None, None
+        p.context, p.callbacks, p.owner.process, p.owner.thread, p.owner.security
     ));
 
     unsafe fn read(

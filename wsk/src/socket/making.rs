@@ -11,7 +11,7 @@ use crate::error::{Error, Memory};
 use crate::irp::{Idle, Spares};
 use crate::memory::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize};
 use crate::memory::shared::{Reserved, Shared};
-use crate::registration::Capture;
+use crate::registration::{Capture, Owner, OwnerPointers, Provider};
 use crate::socket::category::Entries as _;
 use crate::socket::event_context::Events;
 use crate::socket::{Category, ConnectionCategory, Handle, Socket};
@@ -31,6 +31,8 @@ struct Prepared<C: Category> {
 /// else's; then there is what was `prepared`.
 pub struct Making<C: Category> {
     capture: Shared<Capture>,
+    /// Whose socket it is: kept until WSK has made it.
+    owner: Owner,
     family: Family,
     /// The handler's events, or why there are none.
     events: Result<Option<Events<C::Callbacks>>, Error>,
@@ -52,6 +54,7 @@ impl<C: Category> Making<C> {
         // INVARIANT: no socket.
         Self {
             capture: capture.clone(),
+            owner: Owner::default(),
             family,
             events: Ok(None),
             prepared: None,
@@ -59,6 +62,18 @@ impl<C: Category> Making<C> {
             bound,
             local: C::Local::default(),
         }
+    }
+
+    /// A socket to be made as the provider has it: with its owner.
+    pub(crate) fn of(provider: &Provider, family: Family, bound: bool) -> Self {
+        let mut this = Self::new(provider.capture(), family, bound);
+        this.owner = provider.owner().clone();
+        this
+    }
+
+    /// Whose socket it is, as WSK is told; valid while this is there.
+    pub(crate) fn owner(&self) -> OwnerPointers {
+        self.owner.pointers()
     }
 
     /// With a handler for its events, or the error that there was no room for it.

@@ -18,6 +18,7 @@ mod pending;
 mod registration;
 mod request;
 mod resolution;
+mod security;
 mod socket;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,7 +29,7 @@ use crate::pool::{self, Use};
 use crate::{irp, waits};
 
 pub(crate) use callbacks::calls as callbacks_called;
-pub(crate) use client::PROVIDER_DISPATCH;
+pub(crate) use client::{PROVIDER_DISPATCH, change_transports};
 pub use deviation::Deviation;
 pub(crate) use deviation::{Deviations, ignores_cancel};
 pub(crate) use registration::{VERSION, attach, detach, is_registered, set_available};
@@ -94,6 +95,7 @@ pub(crate) fn stop() {
 /// Forgets everything: sockets are closed, their IRPs are forgotten.
 pub(crate) fn reset() {
     request::reset();
+    client::reset();
     socket::reset();
     resolution::reset();
     registration::reset();

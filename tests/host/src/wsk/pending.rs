@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use wsk_sys::{DEVICE_OBJECT, IRP, NTSTATUS, STATUS_CANCELLED};
 
+use super::client;
 use super::deviation::ignores_cancel;
 use super::request::Request;
 use super::resolution;
@@ -40,7 +41,7 @@ pub(crate) use waiting;
 ///
 /// # Invariants
 ///
-/// A queue lies in a socket, or is that of name resolution, and is locked while it is used; the IRP of every entry is in
+/// A queue lies in a socket, or is that of name resolution or of clients, and is locked while it is used; the IRP of every entry is in
 /// flight, and its cancel routine is [`cancel`] with that socket, or null, as its context, or is running just now.
 pub(crate) struct Pending<T>(VecDeque<T>);
 
@@ -177,7 +178,7 @@ unsafe extern "system" fn cancel(_device: *mut DEVICE_OBJECT, irp: *mut IRP) {
     unsafe { spinlock::release_cancel_of(irp) };
     let request = match socket {
         Some(socket) => socket.cancelled(irp),
-        None => resolution::cancelled(irp),
+        None => resolution::cancelled(irp).or_else(|| client::cancelled(irp)),
     };
     if let Some(request) = request {
         request.complete_by(schedule::plan(), STATUS_CANCELLED, 0);

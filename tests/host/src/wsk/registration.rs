@@ -500,7 +500,10 @@ export! {
             )
         }
         registration.deregistering = true;
+        let leaving = Arc::as_ptr(&registration.client) as usize;
         CHANGED.notify_all();
+        // Documented: what still waits for a change of the transports is cancelled.
+        MutexGuard::unlocked(&mut registrations, || client::cancel_changes(leaving));
         let patience = waits::patience();
         let deadline = Instant::now() + patience;
         loop {

@@ -31,7 +31,7 @@ use super::listen::{self, Listening};
 use super::network::Interest;
 use super::registration::{self, Client};
 use super::request::{Request, Uses};
-use super::{host, indication, network};
+use super::{host, indication, network, security};
 use crate::address_space::require_nonpaged;
 use crate::bugcheck::{bugcheck, violation};
 use crate::kernel::windows_version;
@@ -542,8 +542,14 @@ dispatched! {
         Irp: *mut IRP,
     ) -> NTSTATUS, at most DISPATCH_LEVEL {
         let client = registration::client("WskSocket", Client);
+        let length = security::require_cached("WskSocket", SecurityDescriptor);
+        let uses = Uses::nothing("WskSocket").memory(
+            SecurityDescriptor,
+            length,
+            "the security descriptor",
+        );
         // SAFETY: the driver gives the IRP.
-        let request = unsafe { Request::start(Irp, Uses::nothing("WskSocket"), None) };
+        let request = unsafe { Request::start(Irp, uses, None) };
         let made = check_kind(AddressFamily, SocketType, Protocol, Flags);
         // SAFETY: the driver gives the table of the category that it asks for.
         let pointers =

@@ -23,7 +23,7 @@ use crate::schedule::{self, Plan, SOON};
 use crate::trace;
 use crate::wsk::request::{Request, Uses};
 use crate::wsk::socket::{self, Pointers, Socket};
-use crate::wsk::{address, host, is_null_provider, registration};
+use crate::wsk::{address, host, is_null_provider, registration, security};
 
 dispatched! {
     /// Connects a bound socket to a remote address.
@@ -322,7 +322,9 @@ dispatched! {
         Irp: *mut IRP,
     ) -> NTSTATUS, at most DISPATCH_LEVEL {
         let client = registration::client("WskSocketConnect", Client);
+        let length = security::require_cached("WskSocketConnect", SecurityDescriptor);
         let uses = Uses::nothing("WskSocketConnect")
+            .memory(SecurityDescriptor, length, "the security descriptor")
             .memory(LocalAddress, 2, "the local address")
             .memory(RemoteAddress, 2, "the remote address");
         // SAFETY: the driver gives the IRP.

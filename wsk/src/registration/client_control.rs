@@ -1,0 +1,587 @@
+//! Operations on the client itself: `WskControlClient`, as far as it takes no IRP.
+//!
+//! The one operation that takes an IRP is a [request](crate::request).
+
+use core::ffi::c_void;
+use core::fmt;
+use core::mem::{ManuallyDrop, MaybeUninit};
+use core::ptr::NonNull;
+
+use wsk_sys::{
+    DispatchError, GUID, IRP, NTSTATUS, STATUS_BUFFER_OVERFLOW, WSK_CACHE_SD, WSK_RELEASE_SD, WSK_TDI_BEHAVIOR,
+    WSK_TDI_BEHAVIOR_BYPASS_TDI, WSK_TDI_DEVICENAME_MAPPING, WSK_TDI_MAP, WSK_TDI_MAP_INFO,
+    WSK_TRANSPORT, WSK_TRANSPORT_LIST_QUERY,
+};
+
+use crate::error::{Call, Error, Memory};
+use crate::irql::{may_touch_pageable, may_wait};
+use crate::memory;
+use crate::memory::shared::{Counted, Shared};
+use crate::registration::{Capture, Provider, PutOff};
+
+/// The parameters of `WskControlClient`.
+#[derive(Clone, Copy)]
+pub struct ClientControl {
+    table: wsk_sys::WskProviderDispatch,
+    client: Option<NonNull<c_void>>,
+    code: u32,
+    input: Option<NonNull<[u8]>>,
+    output: Option<NonNull<[u8]>>,
+}
+
+impl ClientControl {
+    /// An operation with neither input nor output.
+    pub(crate) fn new(capture: &Capture, code: u32) -> Result<Self, Error> {
+        Ok(Self {
+            table: capture.dispatch()?,
+            client: capture.client(),
+            code,
+            input: None,
+            output: None,
+        })
+    }
+
+    /// The operation with this input and output.
+    pub(crate) fn with(
+        self,
+        input: Option<NonNull<[u8]>>,
+        output: Option<NonNull<[u8]>>,
+    ) -> Self {
+        Self {
+            input,
+            output,
+            ..self
+        }
+    }
+
+    /// The operation with this value as its input.
+    fn with_input<T>(self, input: &T) -> Self {
+        Self {
+            input: Some(bytes(NonNull::from(input))),
+            ..self
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As `WskControlClient` asks for the code: input and output are what it takes, and stay until the call has returned, or until
+    /// the IRP has completed.
+    pub(crate) unsafe fn submit(
+        &self,
+        returned: Option<NonNull<usize>>,
+        irp: Option<NonNull<IRP>>,
+    ) -> Result<NTSTATUS, DispatchError> {
+        // SAFETY: table and client are those of a capture, which the caller has; the rest is as the caller says.
+        unsafe {
+            self.table.wsk_control_client(
+                self.client,
+                self.code,
+                self.input,
+                self.output,
+                returned,
+                irp,
+            )
+        }
+    }
+
+    /// Carries the operation out without an IRP.
+    ///
+    /// # Safety
+    ///
+    /// As for [`submit`](Self::submit).
+    unsafe fn at_once(&self, returned: Option<NonNull<usize>>) -> Result<(), Error> {
+        // SAFETY: the caller keeps the same contract.
+        let status = unsafe { self.submit(returned, None) }?;
+        if status.is_success() {
+            Ok(())
+        } else {
+            Err(Error::Call {
+                call: Call::WskControlClient,
+                status,
+            })
+        }
+    }
+}
+
+/// The bytes of a value.
+fn bytes<T>(value: NonNull<T>) -> NonNull<[u8]> {
+    NonNull::slice_from_raw_parts(value.cast(), size_of::<T>())
+}
+
+/// A transport that sockets can be made for: a valid combination of the address family, the type and the protocol of a socket.
+///
+/// [`WSK_TRANSPORT`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_transport).
+#[doc(alias = "WSK_TRANSPORT")]
+#[derive(Clone, Copy, Default)]
+#[repr(transparent)]
+pub struct Transport(WSK_TRANSPORT);
+
+impl Transport {
+    /// The version of WSK's interface that the transport has: `0x0100` is 1.0.
+    #[must_use]
+    pub const fn version(&self) -> u16 {
+        self.0.Version
+    }
+
+    /// The type of its sockets: `SOCK_STREAM`, `SOCK_DGRAM` or another of these.
+    #[must_use]
+    pub const fn socket_type(&self) -> u16 {
+        self.0.SocketType
+    }
+
+    /// Its protocol, as `IPPROTO_TCP`.
+    #[must_use]
+    pub const fn protocol(&self) -> u32 {
+        self.0.Protocol
+    }
+
+    /// Its address family, as `AF_INET`.
+    #[must_use]
+    pub const fn address_family(&self) -> u16 {
+        self.0.AddressFamily
+    }
+
+    /// The identifier of its provider.
+    #[must_use]
+    pub const fn provider_id(&self) -> GUID {
+        self.0.ProviderId
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport")
+            .field("version", &self.version())
+            .field("socket_type", &self.socket_type())
+            .field("protocol", &self.protocol())
+            .field("address_family", &self.address_family())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The device of a TDI transport that stands in for a transport that WSK does not have itself.
+///
+/// [`WSK_TDI_MAP`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_tdi_map).
+///
+/// # Invariants
+///
+/// The name is static, and ends in a zero.
+#[doc(alias = "WSK_TDI_MAP")]
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct TdiDevice(WSK_TDI_MAP);
+
+// SAFETY: by the invariant the pointer is to static memory, which is only read.
+unsafe impl Send for TdiDevice {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for TdiDevice {}
+
+impl TdiDevice {
+    /// The device for sockets of a type (`SOCK_…`), an address family (`AF_…`) and a protocol.
+    ///
+    /// `name` is UTF-16 and ends in its one zero, as `\Device\Example` and a zero does; `None` otherwise.
+    #[must_use]
+    pub const fn new(
+        socket_type: u16,
+        address_family: u16,
+        protocol: u32,
+        name: &'static [u16],
+    ) -> Option<Self> {
+        let mut at = 0;
+        while at < name.len() {
+            if name[at] == 0 {
+                break;
+            }
+            at += 1;
+        }
+        if at + 1 != name.len() {
+            return None;
+        }
+        // INVARIANT: the zero is the last unit, and the type says that they are static.
+        Some(Self(WSK_TDI_MAP {
+            SocketType: socket_type,
+            AddressFamily: address_family,
+            Protocol: protocol,
+            TdiDeviceName: name.as_ptr(),
+        }))
+    }
+}
+
+impl fmt::Debug for TdiDevice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TdiDevice")
+            .field("socket_type", &self.0.SocketType)
+            .field("address_family", &self.0.AddressFamily)
+            .field("protocol", &self.0.Protocol)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A security descriptor that WSK has cached, to be given to sockets: it says who may share the local address of the socket.
+///
+/// A handle: clones stand for the same one, which WSK releases (`WSK_RELEASE_SD`) when the last of them is dropped, at any IRQL up to
+/// `DISPATCH_LEVEL`. Above `PASSIVE_LEVEL` it is released later: when a name is looked up, at the latest when the
+/// [`Registration`](crate::Registration) is dropped, which waits for all of them.
+///
+/// [`WSK_CACHE_SD`](https://learn.microsoft.com/windows-hardware/drivers/network/wsk-cache-sd),
+/// [`WSK_RELEASE_SD`](https://learn.microsoft.com/windows-hardware/drivers/network/wsk-release-sd).
+#[doc(alias("WSK_CACHE_SD", "WSK_RELEASE_SD", "PSECURITY_DESCRIPTOR"))]
+#[derive(Clone)]
+pub struct SecurityDescriptor {
+    cached: Shared<Cached>,
+}
+
+/// What the handles of a cached security descriptor share.
+struct Cached(ManuallyDrop<Release>);
+
+/// Releases a cached security descriptor when it is dropped.
+///
+/// # Invariants
+///
+/// `block` is initialised, and nobody else's.
+struct Release {
+    block: NonNull<Block>,
+}
+
+// SAFETY: the block is memory of this value alone, bound to no thread; WSK takes the descriptor back on any.
+unsafe impl Send for Release {}
+// SAFETY: through `&Release` the block is only read.
+unsafe impl Sync for Release {}
+
+/// The pool block behind [`Release`].
+///
+/// # Invariants
+///
+/// `descriptor` is null, or one that WSK has cached for the client of the capture and not released.
+#[repr(C)]
+struct Block {
+    put_off: PutOff,
+    descriptor: *mut c_void,
+    capture: ManuallyDrop<Shared<Capture>>,
+}
+
+impl Release {
+    /// Room for a descriptor, none yet.
+    fn reserve(capture: &Shared<Capture>) -> Result<Self, Error> {
+        let block = memory::allocate(memory::layout::<Block>())
+            .ok_or(Error::NoMemory(Memory::Registration))?
+            .cast();
+        // SAFETY: freshly allocated with that layout. The block is given away when it is put off, and freed as `free` asks.
+        unsafe {
+            block.write(Block {
+                put_off: PutOff::new(free),
+                descriptor: core::ptr::null_mut(),
+                capture: ManuallyDrop::new(capture.clone()),
+            });
+        }
+        // INVARIANT: initialised, and ours alone.
+        Ok(Self { block })
+    }
+
+    fn descriptor(&self) -> *mut c_void {
+        // SAFETY: by the invariant the block is ours.
+        unsafe { (*self.block.as_ptr()).descriptor }
+    }
+}
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        // SAFETY: by the invariant the block is ours, and is given away once. It may be freed as soon as it is put off, and so the
+        // capture is kept meanwhile.
+        unsafe {
+            if self.descriptor().is_null() || may_wait().is_ok() {
+                free(self.block.cast());
+            } else {
+                let capture = Shared::clone(&(*self.block.as_ptr()).capture);
+                capture.put_off(self.block.cast());
+            }
+        }
+    }
+}
+
+/// Has WSK release a descriptor, if there is one, and frees its block. IRQL: `PASSIVE_LEVEL` with a descriptor, else
+/// `<= DISPATCH_LEVEL`.
+///
+/// # Safety
+///
+/// `put_off` begins a [`Block`] that is the caller's, who gives it away.
+unsafe fn free(put_off: NonNull<PutOff>) {
+    let block = put_off.cast::<Block>();
+    // SAFETY: the caller gives the block away; by its invariant the descriptor is WSK's to release, once. A pointer goes in, and nothing
+    // comes out.
+    let capture = unsafe {
+        let Block {
+            descriptor,
+            capture,
+            ..
+        } = block.read();
+        memory::free(block.cast());
+        let capture = ManuallyDrop::into_inner(capture);
+        if !descriptor.is_null()
+            && let Ok(control) = ClientControl::new(&capture, WSK_RELEASE_SD)
+        {
+            // There is nothing to be done about an error.
+            let _ = control.with_input(&descriptor).at_once(None);
+        }
+        capture
+    };
+    drop(capture);
+}
+
+impl Counted for Cached {
+    type Last = Release;
+
+    unsafe fn last(&mut self) -> Release {
+        // SAFETY: the caller does nothing more with the value but to drop it, which leaves this field alone: it is taken once.
+        unsafe { ManuallyDrop::take(&mut self.0) }
+    }
+}
+
+impl SecurityDescriptor {
+    /// The cached descriptor, which stays as long as this. To be given to WSK alone.
+    pub(crate) fn as_ptr(&self) -> *mut c_void {
+        self.cached.0.descriptor()
+    }
+}
+
+impl fmt::Debug for SecurityDescriptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecurityDescriptor").finish_non_exhaustive()
+    }
+}
+
+/// Operations on the client.
+///
+/// There is one for each code of `WskControlClient` but `WSK_SET_STATIC_EVENT_CALLBACKS`, which enables event callbacks on every
+/// socket from its making to its closing. That cannot be offered safely: WSK would call a table of callbacks that sockets without a
+/// handler do not have, and call handlers before `open` has given anybody the socket, and nothing could
+/// [disable](crate::DatagramSocket::disable_receive_events) them. Enabling events on a socket is one call without an IRP.
+/// [`control_client_raw`](Provider::control_client_raw) says what a driver has to see to that enables them so all the same.
+impl Provider {
+    /// Has sockets use WSK's own transports, whatever TDI filter drivers there are. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// Where a TDI filter driver is found, WSK diverts the sockets of a client to TDI unless it is told this, and packet information,
+    /// ECN and other control messages do not get through: a driver that asks for them calls this first. It has to be called before
+    /// the client makes its first socket.
+    ///
+    /// ```
+    /// # let kernel = wsk_host::Kernel::boot();
+    /// use wsk::{DatagramSocket, Family, Registration, Wait};
+    ///
+    /// let registration = Registration::new()?;
+    /// let provider = registration.capture(Wait::Milliseconds(10_000))?;
+    /// provider.bypass_tdi()?;
+    /// let socket = DatagramSocket::open(&provider, Family::V4)?;
+    /// # drop((socket, provider, registration));
+    /// # kernel.shutdown();
+    /// # Ok::<(), wsk::Error>(())
+    /// ```
+    ///
+    /// [`WSK_TDI_BEHAVIOR`](https://learn.microsoft.com/windows-hardware/drivers/network/wsk-tdi-behavior) with
+    /// `WSK_TDI_BEHAVIOR_BYPASS_TDI`.
+    ///
+    /// # Errors
+    ///
+    /// What WSK says, as when there are sockets already.
+    #[doc(alias(
+        "WskControlClient",
+        "WSK_TDI_BEHAVIOR",
+        "WSK_TDI_BEHAVIOR_BYPASS_TDI"
+    ))]
+    pub fn bypass_tdi(&self) -> Result<(), Error> {
+        let control = ClientControl::new(self.capture(), WSK_TDI_BEHAVIOR)?;
+        // SAFETY: flags go in, which are there for the call; nothing comes out.
+        unsafe {
+            control
+                .with_input(&WSK_TDI_BEHAVIOR_BYPASS_TDI)
+                .at_once(None)
+        }
+    }
+
+    /// Has TDI devices stand in for transports that WSK does not have itself. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// It has to be called before the client makes its first socket. Windows versions after Vista have no TDI transports of their own.
+    ///
+    /// ```
+    /// # let kernel = wsk_host::Kernel::boot();
+    /// # let registration = wsk::Registration::new()?;
+    /// # let provider = registration.capture(wsk::Wait::Forever)?;
+    /// use wsk::TdiDevice;
+    ///
+    /// const NAME: [u16; 4] = [b'\\' as u16, b'X' as u16, b'Y' as u16, 0];
+    /// // SOCK_STREAM of AF_IPX.
+    /// static DEVICES: [TdiDevice; 1] = [TdiDevice::new(1, 6, 1256, &NAME).unwrap()];
+    /// provider.map_tdi_devices(&DEVICES)?;
+    /// # drop((provider, registration));
+    /// # kernel.shutdown();
+    /// # Ok::<(), wsk::Error>(())
+    /// ```
+    ///
+    /// [`WSK_TDI_DEVICENAME_MAPPING`](https://learn.microsoft.com/windows-hardware/drivers/network/wsk-tdi-devicename-mapping).
+    ///
+    /// # Errors
+    ///
+    /// What WSK says, as when there are sockets already.
+    #[doc(alias(
+        "WskControlClient",
+        "WSK_TDI_DEVICENAME_MAPPING",
+        "WSK_TDI_MAP_INFO"
+    ))]
+    pub fn map_tdi_devices(&self, devices: &'static [TdiDevice]) -> Result<(), Error> {
+        let info = WSK_TDI_MAP_INFO {
+            ElementCount: u32::try_from(devices.len()).unwrap_or(u32::MAX),
+            Map: devices.as_ptr().cast(),
+        };
+        let control = ClientControl::new(self.capture(), WSK_TDI_DEVICENAME_MAPPING)?;
+        // SAFETY: the structure goes in, which is there for the call; what it leads to is static, should WSK keep that. Nothing comes
+        // out.
+        unsafe { control.with_input(&info).at_once(None) }
+    }
+
+    /// How many transports there are just now. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// [`WSK_TRANSPORT_LIST_QUERY`](https://learn.microsoft.com/windows-hardware/drivers/network/wsk-transport-list-query).
+    ///
+    /// # Errors
+    ///
+    /// What WSK says.
+    #[doc(alias("WskControlClient", "WSK_TRANSPORT_LIST_QUERY"))]
+    pub fn transport_count(&self) -> Result<usize, Error> {
+        let mut size = 0_usize;
+        let control = ClientControl::new(self.capture(), WSK_TRANSPORT_LIST_QUERY)?;
+        // SAFETY: nothing goes in, and there is no room for the list; its size is written to a place that is there for the call.
+        let asked = unsafe { control.at_once(Some(NonNull::from(&mut size))) };
+        match asked {
+            // What WSK says when it tells the size.
+            Ok(())
+            | Err(Error::Call {
+                status: STATUS_BUFFER_OVERFLOW,
+                ..
+            }) => Ok(size / size_of::<Transport>()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The transports that sockets can be made for: the first of `room`, which the list is written to. IRQL: `<= APC_LEVEL`.
+    ///
+    /// ```
+    /// # let kernel = wsk_host::Kernel::boot();
+    /// # let registration = wsk::Registration::new()?;
+    /// # let provider = registration.capture(wsk::Wait::Forever)?;
+    /// use wsk::Transport;
+    ///
+    /// let mut room = [Transport::default(); 16];
+    /// let has_udp_of_v6 = provider.transports(&mut room)?.iter().any(|transport| {
+    ///     // AF_INET6 and IPPROTO_UDP.
+    ///     (transport.address_family(), transport.protocol()) == (23, 17)
+    /// });
+    /// assert!(has_udp_of_v6);
+    /// # drop((provider, registration));
+    /// # kernel.shutdown();
+    /// # Ok::<(), wsk::Error>(())
+    /// ```
+    ///
+    /// [`WSK_TRANSPORT_LIST_QUERY`](https://learn.microsoft.com/windows-hardware/drivers/network/wsk-transport-list-query).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongIrql`]; or what WSK says, `STATUS_BUFFER_OVERFLOW` when there are more than there is room for:
+    /// [`transport_count`](Self::transport_count) says how many there are.
+    #[doc(alias("WskControlClient", "WSK_TRANSPORT_LIST_QUERY"))]
+    pub fn transports<'r>(&self, room: &'r mut [Transport]) -> Result<&'r [Transport], Error> {
+        may_touch_pageable()?;
+        let mut size = 0_usize;
+        let mut control = ClientControl::new(self.capture(), WSK_TRANSPORT_LIST_QUERY)?;
+        if !room.is_empty() {
+            let place = NonNull::from(&mut *room);
+            control.output = Some(NonNull::slice_from_raw_parts(
+                place.cast(),
+                size_of_val(room),
+            ));
+        }
+        // SAFETY: nothing goes in; the room is that of as many structures as its size says, of which every value is valid, and it and the
+        // place of the size are there for the call.
+        unsafe { control.at_once(Some(NonNull::from(&mut size))) }?;
+        let count = (size / size_of::<Transport>()).min(room.len());
+        Ok(room.get(..count).unwrap_or_default())
+    }
+
+    /// Has WSK cache a security descriptor, to be given to sockets. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// Allocates room for the handle. WSK keeps what it needs of the descriptor, which may go afterwards.
+    ///
+    /// [`WSK_CACHE_SD`](https://learn.microsoft.com/windows-hardware/drivers/network/wsk-cache-sd).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
+    ///
+    /// # Safety
+    ///
+    /// `descriptor` points at a valid security descriptor (`SECURITY_DESCRIPTOR`), absolute or self-relative, which nobody changes
+    /// during the call.
+    #[doc(alias("WskControlClient", "WSK_CACHE_SD"))]
+    pub unsafe fn cache_security_descriptor(
+        &self,
+        descriptor: NonNull<c_void>,
+    ) -> Result<SecurityDescriptor, Error> {
+        may_wait()?;
+        let release = ManuallyDrop::new(Release::reserve(self.capture())?);
+        let cached = Shared::new(Cached(release)).map_err(|cached| {
+            drop(ManuallyDrop::into_inner(cached.0));
+            Error::NoMemory(Memory::Registration)
+        })?;
+        let mut place: *mut c_void = core::ptr::null_mut();
+        let mut control =
+            ClientControl::new(self.capture(), WSK_CACHE_SD)?.with_input(&descriptor.as_ptr());
+        control.output = Some(bytes(NonNull::from(&mut place)));
+        // SAFETY: a pointer goes in, which the caller gives, and one comes out; both places are there for the call.
+        unsafe { control.at_once(None) }?;
+        // SAFETY: nobody else has the block yet.
+        // INVARIANT: WSK has just cached it for this client.
+        unsafe { (*cached.0.block.as_ptr()).descriptor = place };
+        Ok(SecurityDescriptor { cached })
+    }
+
+    /// Carries out an operation on the client that has no method here, without an IRP: the number of bytes of `output` that were
+    /// written, as far as WSK says. IRQL: `<= APC_LEVEL`, and what the operation asks.
+    ///
+    /// For operations that take an IRP there is [`control_client_raw_request`](Self::control_client_raw_request).
+    ///
+    /// [`WskControlClient`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_client).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongIrql`], or what WSK says.
+    ///
+    /// # Safety
+    ///
+    /// * The operation takes no IRP, and asks for such an input and for room of such a size.
+    /// * WSK touches, for this operation, no memory but the input, the output, and what pointers in the input lead to, which stays
+    ///   valid as long as the operation asks.
+    /// * A security descriptor that it caches or releases is none of a [`SecurityDescriptor`].
+    /// * Event callbacks that it enables for every socket (`WSK_SET_STATIC_EVENT_CALLBACKS`) are those of sockets that the driver
+    ///   makes without this crate: what this crate makes for the client from then on has no such callbacks, or counts on being able to
+    ///   disable them.
+    #[doc(alias("WskControlClient", "WSK_SET_STATIC_EVENT_CALLBACKS"))]
+    pub unsafe fn control_client_raw(
+        &self,
+        code: u32,
+        input: &[u8],
+        output: &mut [u8],
+    ) -> Result<usize, Error> {
+        may_touch_pageable()?;
+        let mut size = MaybeUninit::new(0_usize);
+        let control = ClientControl::new(self.capture(), code)?.with(
+            (!input.is_empty()).then(|| NonNull::from(input)),
+            (!output.is_empty()).then(|| NonNull::from(&mut *output)),
+        );
+        let returned = control.output.map(|_| NonNull::from(&mut size).cast());
+        // SAFETY: the caller vouches for the operation; input, output and the place of the size are there for the call.
+        let size = unsafe {
+            control.at_once(returned)?;
+            size.assume_init()
+        };
+        Ok(size.min(output.len()))
+    }
+}
