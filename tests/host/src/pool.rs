@@ -639,7 +639,8 @@ fn bad_free(function: &'static str, address: usize) -> ! {
             match usage {
                 Use::Mdl => "an MDL of IoAllocateMdl, which IoFreeMdl frees",
                 Use::AddressInfo => "a result of WskGetAddressInfo, which WskFreeAddressInfo frees",
-                Use::SecurityDescriptor => "a cached security descriptor, which WSK_RELEASE_SD of WskControlClient releases",
+                Use::SecurityDescriptor =>
+                    "a cached security descriptor, which WSK_RELEASE_SD of WskControlClient releases",
                 Use::Socket => "a socket, which WskCloseSocket closes",
                 _ => "an indication, which WskRelease releases",
             }

@@ -5,6 +5,7 @@ mod setting;
 
 mod addresses;
 mod chain;
+mod client;
 mod connection;
 mod control;
 mod datagram;

@@ -6,7 +6,9 @@ use std::fmt::Write as _;
 use std::io::{Read, Write as _};
 use std::marker::PhantomData;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use wsk::Received;
 use wsk::ioctl::{ControlRequest, RoutingInterface};
@@ -18,7 +20,7 @@ use wsk::{
     AddressInfo, ConnectedSocket, ConnectionSocket, Error, Family, ListenSocket, Messages,
     NonPagedBuffer, Provider,
 };
-use wsk_sys::{IP_TTL, IPPROTO_IP};
+use wsk_sys::{IP_TTL, IPPROTO_IP, WSK_TRANSPORT_LIST_CHANGE};
 
 use crate::setting::{
     LOOPBACK, PATIENCE, Setting, arrives, block_on, bound, in_settings_of, is_reset, kernels,
@@ -45,7 +47,7 @@ const FINISHERS: [&str; 12] = [
 const ONCE: usize = 9;
 
 /// The rows: a request, and why it cannot be prepared, if it cannot.
-const REQUESTS: [(&str, Option<Reason>); 20] = [
+const REQUESTS: [(&str, Option<Reason>); 22] = [
     ("[`send_to`](crate::DatagramSocket::send_to)", None),
     (
         "[`send`](crate::FixedDatagramSocket::send) to a fixed address",
@@ -100,6 +102,14 @@ const REQUESTS: [(&str, Option<Reason>); 20] = [
     ("[`ioctl`](crate::DatagramSocket::ioctl)", None),
     (
         "[`control_raw`](crate::DatagramSocket::control_raw)",
+        Some(Reason::Unsafe),
+    ),
+    (
+        "[`transport_change`](crate::Provider::transport_change)",
+        None,
+    ),
+    (
+        "[`control_client_raw_request`](crate::Provider::control_client_raw_request)",
         Some(Reason::Unsafe),
     ),
 ];
@@ -734,6 +744,49 @@ fn lookups_options_and_controls_with_every_finisher() {
             assert_eq!(output.get(), [7, 0, 0, 0]),
             4
         );
+    });
+}
+
+#[test]
+fn controls_of_the_client_with_every_finisher() {
+    in_settings_of(seeded_kernels(), |kernel, s| {
+        let provider = &s.provider;
+        let over = AtomicBool::new(false);
+        std::thread::scope(|threads| {
+            threads.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    kernel.change_transports();
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            });
+            row!(
+                provider,
+                20,
+                _none = (),
+                nothing(),
+                provider.transport_change(),
+                nothing(),
+                "",
+                prepare
+            );
+            row!(
+                provider,
+                21,
+                output = Static::new(),
+                nothing(),
+                // SAFETY: the operation takes an IRP, and neither input nor output.
+                unsafe {
+                    provider.control_client_raw_request(
+                        WSK_TRANSPORT_LIST_CHANGE,
+                        &[],
+                        &mut output.get()[..0],
+                    )
+                },
+                nothing(),
+                0
+            );
+            over.store(true, Ordering::Relaxed);
+        });
     });
 }
 

@@ -4,7 +4,8 @@ use core::ffi::c_void;
 
 use wsk_sys::{
     ADDRESS_FAMILY, EPROCESS, ETHREAD, IRP, NTSTATUS, SOCK_DGRAM, STATUS_SUCCESS, WSK_CLIENT_NPI,
-    WSK_FLAG_LISTEN_SOCKET, WSK_PROVIDER_DISPATCH, WSK_PROVIDER_NPI, WSK_REGISTRATION,
+    WSK_FLAG_LISTEN_SOCKET, WSK_PROVIDER_CHARACTERISTICS, WSK_PROVIDER_DISPATCH, WSK_PROVIDER_NPI,
+    WSK_REGISTRATION,
 };
 
 use crate::provider::request::{complete, take_on_always};
@@ -37,6 +38,27 @@ unsafe extern "system" fn WskRegister(
         (*registration).ReservedRegistrationState = 1;
     }
     world().registered += 1;
+    STATUS_SUCCESS
+}
+
+/// `WskQueryProviderCharacteristics`.
+///
+/// # Safety
+///
+/// That of the function.
+#[unsafe(no_mangle)]
+unsafe extern "system" fn WskQueryProviderCharacteristics(
+    registration: *mut WSK_REGISTRATION,
+    told: *mut WSK_PROVIDER_CHARACTERISTICS,
+) -> NTSTATUS {
+    // SAFETY: the caller gives a registration, and the place.
+    unsafe {
+        assert_eq!((*registration).ReservedRegistrationState, 1);
+        told.write(WSK_PROVIDER_CHARACTERISTICS {
+            HighestVersion: 0x0100,
+            LowestVersion: 0x0100,
+        });
+    }
     STATUS_SUCCESS
 }
 

@@ -24,8 +24,8 @@ pub use mdl::{
 };
 pub use memory::{ExAllocatePoolWithTag, ExFreePoolWithTag, left, read, touch, write};
 pub use provider::{
-    Request, WskCaptureProviderNPI, WskDeregister, WskRegister, WskReleaseProviderNPI, closed,
-    next_request, tell,
+    Request, WskCaptureProviderNPI, WskDeregister, WskQueryProviderCharacteristics, WskRegister,
+    WskReleaseProviderNPI, closed, next_request, tell,
 };
 // What is named above takes the place of what has the same name here.
 pub use real::*;

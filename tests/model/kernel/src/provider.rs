@@ -13,8 +13,8 @@ use real::{
     ADDRESS_FAMILY, EPROCESS, ETHREAD, IRP, MDL, NTSTATUS, SOCKADDR, STATUS_CANCELLED,
     STATUS_INSUFFICIENT_RESOURCES, STATUS_PENDING, STATUS_SUCCESS, WSACMSGHDR, WSK_BUF,
     WSK_CLIENT_DATAGRAM_DISPATCH, WSK_CLIENT_NPI, WSK_DATAGRAM_INDICATION,
-    WSK_PROVIDER_BASIC_DISPATCH, WSK_PROVIDER_DATAGRAM_DISPATCH, WSK_PROVIDER_DISPATCH,
-    WSK_PROVIDER_NPI, WSK_REGISTRATION, WSK_SOCKET,
+    WSK_PROVIDER_BASIC_DISPATCH, WSK_PROVIDER_CHARACTERISTICS, WSK_PROVIDER_DATAGRAM_DISPATCH,
+    WSK_PROVIDER_DISPATCH, WSK_PROVIDER_NPI, WSK_REGISTRATION, WSK_SOCKET,
 };
 
 use crate::irp::{complete, set_cancellable, take_cancel_routine};
@@ -229,6 +229,18 @@ pub unsafe fn WskRegister(_: *mut WSK_CLIENT_NPI, _: *mut WSK_REGISTRATION) -> N
 ///
 /// That of the function.
 pub unsafe fn WskDeregister(_: *mut WSK_REGISTRATION) {}
+
+/// `WskQueryProviderCharacteristics`.
+///
+/// # Safety
+///
+/// That of the function.
+pub unsafe fn WskQueryProviderCharacteristics(
+    _: *mut WSK_REGISTRATION,
+    _: *mut WSK_PROVIDER_CHARACTERISTICS,
+) -> NTSTATUS {
+    STATUS_SUCCESS
+}
 
 /// `WskCaptureProviderNPI`.
 ///

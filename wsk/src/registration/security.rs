@@ -1,0 +1,259 @@
+//! Operations on the client without an IRP, and the security descriptors that WSK caches by one.
+
+use core::ffi::c_void;
+use core::fmt;
+use core::mem::ManuallyDrop;
+use core::ptr::NonNull;
+
+use wsk_sys::{DispatchError, IRP, NTSTATUS, WSK_CACHE_SD, WSK_RELEASE_SD};
+
+use crate::error::{Call, Error, Memory};
+use crate::irql::may_wait;
+use crate::memory;
+use crate::memory::shared::{Counted, Shared};
+use crate::registration::capture::{Capture, PutOff};
+
+/// The parameters of `WskControlClient`.
+#[derive(Clone, Copy)]
+pub struct ClientControl {
+    table: wsk_sys::WskProviderDispatch,
+    client: Option<NonNull<c_void>>,
+    code: u32,
+    input: Option<NonNull<[u8]>>,
+    pub(super) output: Option<NonNull<[u8]>>,
+}
+
+impl ClientControl {
+    /// An operation with neither input nor output.
+    pub(crate) fn new(capture: &Capture, code: u32) -> Result<Self, Error> {
+        Ok(Self {
+            table: capture.dispatch()?,
+            client: capture.client(),
+            code,
+            input: None,
+            output: None,
+        })
+    }
+
+    /// The operation with this input and output.
+    pub(crate) fn with(self, input: Option<NonNull<[u8]>>, output: Option<NonNull<[u8]>>) -> Self {
+        Self {
+            input,
+            output,
+            ..self
+        }
+    }
+
+    /// The operation with this value as its input.
+    pub(super) fn with_input<T>(self, input: &T) -> Self {
+        Self {
+            input: Some(bytes(NonNull::from(input))),
+            ..self
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As `WskControlClient` asks for the code: input and output are what it takes, and stay until the call has returned, or until
+    /// the IRP has completed.
+    pub(crate) unsafe fn submit(
+        &self,
+        returned: Option<NonNull<usize>>,
+        irp: Option<NonNull<IRP>>,
+    ) -> Result<NTSTATUS, DispatchError> {
+        // SAFETY: table and client are those of a capture, which the caller has; the rest is as the caller says.
+        unsafe {
+            self.table.wsk_control_client(
+                self.client,
+                self.code,
+                self.input,
+                self.output,
+                returned,
+                irp,
+            )
+        }
+    }
+
+    /// Carries the operation out without an IRP.
+    ///
+    /// # Safety
+    ///
+    /// As for [`submit`](Self::submit).
+    pub(super) unsafe fn at_once(&self, returned: Option<NonNull<usize>>) -> Result<(), Error> {
+        // SAFETY: the caller keeps the same contract.
+        let status = unsafe { self.submit(returned, None) }?;
+        if status.is_success() {
+            Ok(())
+        } else {
+            Err(Error::Call {
+                call: Call::WskControlClient,
+                status,
+            })
+        }
+    }
+}
+
+/// The bytes of a value.
+fn bytes<T>(value: NonNull<T>) -> NonNull<[u8]> {
+    NonNull::slice_from_raw_parts(value.cast(), size_of::<T>())
+}
+
+/// A security descriptor that WSK has cached, to be given to sockets: it says who may share the local address of the socket.
+///
+/// A handle: clones stand for the same one, which WSK releases (`WSK_RELEASE_SD`) when the last of them is dropped, at any IRQL up to
+/// `DISPATCH_LEVEL`. Above `PASSIVE_LEVEL` it is released later: when a name is looked up, at the latest when the
+/// [`Registration`](crate::Registration) is dropped, which waits for all of them.
+///
+/// [`WSK_CACHE_SD`](https://learn.microsoft.com/windows-hardware/drivers/network/wsk-cache-sd),
+/// [`WSK_RELEASE_SD`](https://learn.microsoft.com/windows-hardware/drivers/network/wsk-release-sd).
+#[doc(alias("WSK_CACHE_SD", "WSK_RELEASE_SD", "PSECURITY_DESCRIPTOR"))]
+#[derive(Clone)]
+pub struct SecurityDescriptor {
+    cached: Shared<Cached>,
+}
+
+/// What the handles of a cached security descriptor share.
+struct Cached(ManuallyDrop<Release>);
+
+/// Releases a cached security descriptor when it is dropped.
+///
+/// # Invariants
+///
+/// `block` is initialised, and nobody else's.
+struct Release {
+    block: NonNull<Block>,
+}
+
+// SAFETY: the block is memory of this value alone, bound to no thread; WSK takes the descriptor back on any.
+unsafe impl Send for Release {}
+// SAFETY: through `&Release` the block is only read.
+unsafe impl Sync for Release {}
+
+/// The pool block behind [`Release`].
+///
+/// # Invariants
+///
+/// `descriptor` is null, or one that WSK has cached for the client of the capture and not released.
+#[repr(C)]
+struct Block {
+    put_off: PutOff,
+    descriptor: *mut c_void,
+    capture: ManuallyDrop<Shared<Capture>>,
+}
+
+impl Release {
+    /// Room for a descriptor, none yet.
+    fn reserve(capture: &Shared<Capture>) -> Result<Self, Error> {
+        let block = memory::allocate(memory::layout::<Block>())
+            .ok_or(Error::NoMemory(Memory::Registration))?
+            .cast();
+        // SAFETY: freshly allocated with that layout. The block is given away when it is put off, and freed as `free` asks.
+        unsafe {
+            block.write(Block {
+                put_off: PutOff::new(free),
+                descriptor: core::ptr::null_mut(),
+                capture: ManuallyDrop::new(capture.clone()),
+            });
+        }
+        // INVARIANT: initialised, and ours alone.
+        Ok(Self { block })
+    }
+
+    fn descriptor(&self) -> *mut c_void {
+        // SAFETY: by the invariant the block is ours.
+        unsafe { (*self.block.as_ptr()).descriptor }
+    }
+}
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        // SAFETY: by the invariant the block is ours, and is given away once. It may be freed as soon as it is put off, and so the
+        // capture is kept meanwhile.
+        unsafe {
+            if self.descriptor().is_null() || may_wait().is_ok() {
+                free(self.block.cast());
+            } else {
+                let capture = Shared::clone(&(*self.block.as_ptr()).capture);
+                capture.put_off(self.block.cast());
+            }
+        }
+    }
+}
+
+/// Has WSK release a descriptor, if there is one, and frees its block. IRQL: `PASSIVE_LEVEL` with a descriptor, else
+/// `<= DISPATCH_LEVEL`.
+///
+/// # Safety
+///
+/// `put_off` begins a [`Block`] that is the caller's, who gives it away.
+unsafe fn free(put_off: NonNull<PutOff>) {
+    let block = put_off.cast::<Block>();
+    // SAFETY: the caller gives the block away; by its invariant the descriptor is WSK's to release, once. A pointer goes in, and nothing
+    // comes out.
+    let capture = unsafe {
+        let Block {
+            descriptor,
+            capture,
+            ..
+        } = block.read();
+        memory::free(block.cast());
+        let capture = ManuallyDrop::into_inner(capture);
+        if !descriptor.is_null()
+            && let Ok(control) = ClientControl::new(&capture, WSK_RELEASE_SD)
+        {
+            // There is nothing to be done about an error.
+            let _ = control.with_input(&descriptor).at_once(None);
+        }
+        capture
+    };
+    drop(capture);
+}
+
+impl Counted for Cached {
+    type Last = Release;
+
+    unsafe fn last(&mut self) -> Release {
+        // SAFETY: the caller does nothing more with the value but to drop it, which leaves this field alone: it is taken once.
+        unsafe { ManuallyDrop::take(&mut self.0) }
+    }
+}
+
+impl SecurityDescriptor {
+    /// Has WSK cache a descriptor. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Safety
+    ///
+    /// The descriptor is valid, and nobody changes it during the call.
+    pub(super) unsafe fn cache(
+        capture: &Shared<Capture>,
+        descriptor: NonNull<c_void>,
+    ) -> Result<Self, Error> {
+        may_wait()?;
+        let release = ManuallyDrop::new(Release::reserve(capture)?);
+        let cached = Shared::new(Cached(release)).map_err(|cached| {
+            drop(ManuallyDrop::into_inner(cached.0));
+            Error::NoMemory(Memory::Registration)
+        })?;
+        let mut place: *mut c_void = core::ptr::null_mut();
+        let mut control =
+            ClientControl::new(capture, WSK_CACHE_SD)?.with_input(&descriptor.as_ptr());
+        control.output = Some(bytes(NonNull::from(&mut place)));
+        // SAFETY: a pointer goes in, which the caller gives, and one comes out; both places are there for the call.
+        unsafe { control.at_once(None) }?;
+        // SAFETY: nobody else has the block yet.
+        // INVARIANT: WSK has just cached it for this client.
+        unsafe { (*cached.0.block.as_ptr()).descriptor = place };
+        Ok(Self { cached })
+    }
+
+    /// The cached descriptor, which stays as long as this. To be given to WSK alone.
+    pub(crate) fn as_ptr(&self) -> *mut c_void {
+        self.cached.0.descriptor()
+    }
+}
+
+impl fmt::Debug for SecurityDescriptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecurityDescriptor").finish_non_exhaustive()
+    }
+}
