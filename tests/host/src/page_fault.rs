@@ -15,7 +15,7 @@ use crate::pool::{self, Met, pages};
 use crate::{irp, kernel, origin};
 
 /// What was done with memory.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Access {
     Read,
     Write,
@@ -359,30 +359,93 @@ mod host {
 
     /// # Safety
     ///
+    /// As above.
+    #[cfg(all(target_os = "linux", target_arch = "aarch64"))]
+    unsafe fn step_back(context: *mut c_void) {
+        /// The register that a call puts the return address into.
+        const LINK: usize = 30;
+        // SAFETY: the caller says so.
+        let registers = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext };
+        registers.pc = registers.regs[LINK];
+    }
+
+    /// # Safety
+    ///
+    /// As above.
+    #[cfg(all(target_os = "macos", target_arch = "aarch64"))]
+    unsafe fn step_back(context: *mut c_void) {
+        // SAFETY: the caller says so.
+        let registers = unsafe { &mut (*(*context.cast::<libc::ucontext_t>()).uc_mcontext).__ss };
+        registers.__pc = registers.__lr;
+    }
+
+    /// # Safety
+    ///
     /// None is needed: nothing is done.
-    #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+    #[cfg(not(any(
+        all(target_os = "linux", target_arch = "x86_64"),
+        all(any(target_os = "linux", target_os = "macos"), target_arch = "aarch64")
+    )))]
     unsafe fn step_back(_context: *mut c_void) {}
+
+    /// What was done, by the error code of a page fault on x64.
+    #[cfg(any(test, target_arch = "x86_64"))]
+    pub(super) fn by_error_code(code: u64) -> Access {
+        const WRITE: u64 = 1 << 1;
+        const INSTRUCTION_FETCH: u64 = 1 << 4;
+        match code {
+            code if code & INSTRUCTION_FETCH != 0 => Access::Call,
+            code if code & WRITE != 0 => Access::Write,
+            _ => Access::Read,
+        }
+    }
+
+    /// What was done, by what an Arm processor's exception syndrome register holds.
+    #[cfg(any(test, target_arch = "aarch64"))]
+    pub(super) fn by_syndrome(syndrome: u64) -> Access {
+        /// The class of an exception at an instruction of the program's own, and the one after that for the kernel's.
+        const INSTRUCTION_ABORT: u64 = 0x20;
+        const DATA_ABORT: u64 = 0x24;
+        const WRITE_NOT_READ: u64 = 1 << 6;
+        match (syndrome >> 26) & 0x3E {
+            INSTRUCTION_ABORT => Access::Call,
+            DATA_ABORT if syndrome & WRITE_NOT_READ != 0 => Access::Write,
+            DATA_ABORT => Access::Read,
+            _ => Access::Some,
+        }
+    }
+
+    /// The exception syndrome among the records that Linux puts behind the registers of an Arm processor: each starts with its kind
+    /// and its length, and the last is empty. Not every fault has one.
+    #[cfg(any(test, all(target_os = "linux", target_arch = "aarch64")))]
+    pub(super) fn syndrome_among(mut records: &[u8]) -> Option<u64> {
+        /// `ESR_MAGIC`
+        const SYNDROME: u32 = 0x4553_5201;
+        loop {
+            let (kind, rest) = records.split_first_chunk()?;
+            let (length, _) = rest.split_first_chunk()?;
+            let length = u32::from_ne_bytes(*length) as usize;
+            let (record, behind) = records.split_at_checked(length)?;
+            match u32::from_ne_bytes(*kind) {
+                SYNDROME => return Some(u64::from_ne_bytes(*record.get(8..)?.first_chunk()?)),
+                _ if length == 0 => return None,
+                _ => records = behind,
+            }
+        }
+    }
 
     /// # Safety
     ///
     /// `context` is what the host gave to a signal handler.
     #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
     unsafe fn registers(context: *mut c_void) -> Registers {
-        /// Of the error code: the access was a write.
-        const WRITE: i64 = 2;
-        /// Of the error code: an instruction was fetched.
-        const FETCH: i64 = 16;
         // SAFETY: the caller says so.
         let registers = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
         let get = |register: c_int| registers[register as usize];
         Registers {
             stack: Some(get(libc::REG_RSP) as usize),
             instruction: get(libc::REG_RIP) as usize,
-            access: match get(libc::REG_ERR) {
-                error if error & FETCH != 0 => Access::Call,
-                error if error & WRITE != 0 => Access::Write,
-                _ => Access::Read,
-            },
+            access: by_error_code(get(libc::REG_ERR).cast_unsigned()),
         }
     }
 
@@ -391,12 +454,26 @@ mod host {
     /// `context` is what the host gave to a signal handler.
     #[cfg(all(target_os = "linux", target_arch = "aarch64"))]
     unsafe fn registers(context: *mut c_void) -> Registers {
-        // SAFETY: the caller says so.
-        let registers = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_mcontext };
+        /// Where the records lie, which the declaration keeps to itself: at the next 16 bytes behind the status register.
+        const RECORDS: usize =
+            (core::mem::offset_of!(libc::mcontext_t, pstate) + 8).next_multiple_of(16);
+        // SAFETY: the caller says so; the records fill the rest of the structure.
+        let (registers, records) = unsafe {
+            let registers = &raw const (*context.cast::<libc::ucontext_t>()).uc_mcontext;
+            let records = core::slice::from_raw_parts(
+                registers.cast::<u8>().add(RECORDS),
+                size_of::<libc::mcontext_t>() - RECORDS,
+            );
+            (&*registers, records)
+        };
         Registers {
             stack: Some(registers.sp as usize),
             instruction: registers.pc as usize,
-            access: Access::Some,
+            access: match syndrome_among(records) {
+                Some(syndrome) => by_syndrome(syndrome),
+                None if registers.fault_address == registers.pc => Access::Call,
+                None => Access::Some,
+            },
         }
     }
 
@@ -406,11 +483,14 @@ mod host {
     #[cfg(all(target_os = "macos", target_arch = "aarch64"))]
     unsafe fn registers(context: *mut c_void) -> Registers {
         // SAFETY: the caller says so.
-        let registers = unsafe { &(*(*context.cast::<libc::ucontext_t>()).uc_mcontext).__ss };
+        let (registers, exception) = unsafe {
+            let context = &*(*context.cast::<libc::ucontext_t>()).uc_mcontext;
+            (&context.__ss, &context.__es)
+        };
         Registers {
             stack: Some(registers.__sp as usize),
             instruction: registers.__pc as usize,
-            access: Access::Some,
+            access: by_syndrome(exception.__esr.into()),
         }
     }
 
@@ -420,11 +500,14 @@ mod host {
     #[cfg(all(target_os = "macos", target_arch = "x86_64"))]
     unsafe fn registers(context: *mut c_void) -> Registers {
         // SAFETY: the caller says so.
-        let registers = unsafe { &(*(*context.cast::<libc::ucontext_t>()).uc_mcontext).__ss };
+        let (registers, exception) = unsafe {
+            let context = &*(*context.cast::<libc::ucontext_t>()).uc_mcontext;
+            (&context.__ss, &context.__es)
+        };
         Registers {
             stack: Some(registers.__rsp as usize),
             instruction: registers.__rip as usize,
-            access: Access::Some,
+            access: by_error_code(exception.__err.into()),
         }
     }
 
@@ -541,6 +624,46 @@ mod host {
 #[cfg(test)]
 mod tests {
     use super::pointer_that_rust_refused;
+
+    #[test]
+    #[cfg(unix)]
+    fn what_was_done_is_read_off_the_registers() {
+        use super::Access::{Call, Read, Some as Unknown, Write};
+        use super::host::{by_error_code, by_syndrome};
+        // Of user mode: not present, a write to what can't be written, not executable.
+        assert_eq!([4, 7, 0x15].map(by_error_code), [Read, Write, Call]);
+        // A translation fault of a load and of a store, a permission fault of a store, an instruction that isn't there; a breakpoint.
+        let syndromes = [
+            0x9200_0007,
+            0x9200_0047,
+            0x9200_004F,
+            0x8200_0006,
+            0xF200_0000,
+        ];
+        assert_eq!(
+            syndromes.map(by_syndrome),
+            [Read, Write, Write, Call, Unknown]
+        );
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_syndrome_is_found_among_other_records() {
+        use super::host::syndrome_among;
+        let record = |kind: u32, data: &[u8]| {
+            let length = u32::try_from(8 + data.len()).unwrap();
+            [&kind.to_ne_bytes(), &length.to_ne_bytes(), data].concat()
+        };
+        let floating_point = record(0x4650_8001, &[7; 520]);
+        let syndrome = record(0x4553_5201, &0x9200_0047_u64.to_ne_bytes());
+        let end = [0; 16];
+        let records = [&floating_point, &syndrome, &end[..]].concat();
+        assert_eq!(syndrome_among(&records), Some(0x9200_0047));
+        assert_eq!(syndrome_among(&[&floating_point, &end[..]].concat()), None);
+        // What is cut off ends the search.
+        assert_eq!(syndrome_among(&records[..records.len() - 20]), None);
+        assert_eq!(syndrome_among(&floating_point[..100]), None);
+    }
 
     #[test]
     fn panics_about_pointers_are_told_apart() {
