@@ -331,8 +331,8 @@ fn the_system_tells_about_itself() {
     assert_eq!(index, u32::from(number.Number));
     // SAFETY: the arguments are what the formats ask for.
     unsafe {
-        DbgPrint(c"%s\n".as_ptr(), c"hello".as_ptr());
-        DbgPrintEx(77, 0, c"%d\n".as_ptr(), 1_i32);
+        DbgPrint(c"%s\n".as_ptr().cast(), c"hello".as_ptr());
+        DbgPrintEx(77, 0, c"%d\n".as_ptr().cast(), 1_i32);
     }
     let (wide, string) = unicode("abc");
     assert_eq!((string.Length, string.MaximumLength), (6, 8));

@@ -32,13 +32,13 @@ fn formats_are_filled_in() {
     // SAFETY: the arguments are what the formats ask for.
     let lines = printed(|| unsafe {
         DbgPrint(
-            c"100%%, %s and %s\n".as_ptr(),
+            c"100%%, %s and %s\n".as_ptr().cast(),
             text,
             core::ptr::null::<i8>(),
         );
-        DbgPrint(c"[%5d|%-5d|%05d|%+d]".as_ptr(), -42, 42, 42, 42);
+        DbgPrint(c"[%5d|%-5d|%05d|%+d]".as_ptr().cast(), -42, 42, 42, 42);
         DbgPrint(
-            c"%u %x %08X %#x %o".as_ptr(),
+            c"%u %x %08X %#x %o".as_ptr().cast(),
             u32::MAX,
             255,
             0xC000_0002_u32,
@@ -46,7 +46,7 @@ fn formats_are_filled_in() {
             8,
         );
         DbgPrint(
-            c"%I64u %llu %lu %Iu %hu %zu".as_ptr(),
+            c"%I64u %llu %lu %Iu %hu %zu".as_ptr().cast(),
             u64::MAX,
             1_u64,
             2_u32,
@@ -55,7 +55,7 @@ fn formats_are_filled_in() {
             5_usize,
         );
         DbgPrint(
-            c"%ws %S %wZ %.3s %.*s".as_ptr(),
+            c"%ws %S %wZ %.3s %.*s".as_ptr().cast(),
             wide.as_ptr(),
             wide.as_ptr(),
             &raw const counted,
@@ -63,10 +63,10 @@ fn formats_are_filled_in() {
             2,
             text,
         );
-        DbgPrint(c"%p %c".as_ptr(), 0x10_usize as *const u8, 65);
+        DbgPrint(c"%p %c".as_ptr().cast(), 0x10_usize as *const u8, 65);
         // More than fit into registers, on every architecture.
         DbgPrint(
-            c"%d %d %d %d %d %d %d %d %d %d".as_ptr(),
+            c"%d %d %d %d %d %d %d %d %d %d".as_ptr().cast(),
             1,
             2,
             3,
@@ -78,7 +78,18 @@ fn formats_are_filled_in() {
             9,
             10,
         );
-        DbgPrintEx(77, 3, c"%d %d %d %d %d %d %d".as_ptr(), 1, 2, 3, 4, 5, 6, 7);
+        DbgPrintEx(
+            77,
+            3,
+            c"%d %d %d %d %d %d %d".as_ptr().cast(),
+            1,
+            2,
+            3,
+            4,
+            5,
+            6,
+            7,
+        );
     });
     assert_eq!(
         lines,
@@ -97,12 +108,17 @@ fn formats_are_filled_in() {
 
 unsafe extern "system" fn unload(driver: *mut DRIVER_OBJECT) {
     // SAFETY: the system gives the driver object.
-    unsafe { DbgPrint(c"unloads %wZ".as_ptr(), &raw const (*driver).DriverName) };
+    unsafe {
+        DbgPrint(
+            c"unloads %wZ".as_ptr().cast(),
+            &raw const (*driver).DriverName,
+        )
+    };
 }
 
 unsafe extern "system" fn good(driver: &mut DRIVER_OBJECT, path: &UNICODE_STRING) -> NTSTATUS {
     // SAFETY: the system gives the path.
-    unsafe { DbgPrint(c"loads %wZ".as_ptr(), path) };
+    unsafe { DbgPrint(c"loads %wZ".as_ptr().cast(), path) };
     driver.DriverUnload = Some(unload);
     STATUS_SUCCESS
 }

@@ -37,7 +37,7 @@ pub fn report(driver: &CStr, error: Error) -> NTSTATUS {
     // SAFETY: a string that ends with a zero; a length, and so many bytes or less and a zero; and a number, as the format asks for.
     unsafe {
         DbgPrint(
-            c"%s: %.*s failed: 0x%08X\n".as_ptr(),
+            c"%s: %.*s failed: 0x%08X\n".as_ptr().cast(),
             driver.as_ptr(),
             what.1,
             what.0,
