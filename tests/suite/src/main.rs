@@ -158,6 +158,11 @@ const CHECKS: &[Check] = &[
         run: programs::check,
     },
     Check {
+        name: "elsewhere",
+        lane: Lane::Second,
+        run: programs::elsewhere,
+    },
+    Check {
         name: "documentation",
         lane: Lane::Second,
         run: documentation,

@@ -126,7 +126,7 @@ fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
     // SAFETY: a length and so many bytes, as the format asks for.
     unsafe {
         DbgPrint(
-            c"http-head: %.*s\n".as_ptr(),
+            c"http-head: %.*s\n".as_ptr().cast(),
             line.length,
             line.bytes.as_ptr(),
         )

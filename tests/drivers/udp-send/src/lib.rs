@@ -64,7 +64,13 @@ fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
     let count = parameters.number("Count", COUNT)?;
     let sent = send(target.into(), count).map_err(|error| report(c"udp-send", error))?;
     // SAFETY: two numbers, as the format asks for.
-    unsafe { DbgPrint(c"udp-send: %u of %u datagrams sent\n".as_ptr(), sent, count) };
+    unsafe {
+        DbgPrint(
+            c"udp-send: %u of %u datagrams sent\n".as_ptr().cast(),
+            sent,
+            count,
+        )
+    };
     Ok(())
 }
 
