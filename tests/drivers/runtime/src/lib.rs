@@ -12,6 +12,7 @@ extern crate std;
 #[cfg(all(windows, not(panic = "unwind")))]
 mod language;
 mod parameters;
+mod spin_lock;
 mod worker;
 
 use core::ffi::CStr;
@@ -20,6 +21,7 @@ use wsk::{Error, NTSTATUS};
 use wsk_sys::DbgPrint;
 
 pub use parameters::{Parameters, Text};
+pub use spin_lock::SpinLock;
 pub use worker::{Stop, Worker};
 
 /// A length for a string that ends with a zero.

@@ -6,7 +6,13 @@ use std::path::PathBuf;
 use crate::toolchain::{self, X86_64};
 
 /// The packages of the sample drivers.
-pub const DRIVERS: &[&str] = &["udp-echo", "udp-send", "http-head", "tcp-hello"];
+pub const DRIVERS: &[&str] = &[
+    "udp-echo",
+    "udp-send",
+    "udp-tunnel",
+    "http-head",
+    "tcp-hello",
+];
 
 /// A driver that was built.
 #[derive(Debug, Clone)]

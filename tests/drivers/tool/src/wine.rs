@@ -404,6 +404,46 @@ impl Wine {
         Ok(fate)
     }
 
+    /// Has `udp-tunnel` carry packets between two sockets here.
+    ///
+    /// # Errors
+    ///
+    /// What was not as it has to be.
+    pub fn udp_tunnel(&self, driver: &Built) -> Result<Fate, String> {
+        self.install(driver)?;
+        let ((client, _), (peer, at)) = (socket()?, socket()?);
+        let ((taken, inside), (other, outside)) = (socket()?, socket()?);
+        drop((taken, other));
+        self.parameter(driver.name, "Inside", &Value::Text(inside.to_string()))?;
+        let port = Value::Number(outside.port().into());
+        self.parameter(driver.name, "Outside", &port)?;
+        self.parameter(driver.name, "Peer", &Value::Text(at.to_string()))?;
+        let fate = self.load_or_lack(driver.name)?;
+        let failed = |error: std::io::Error| format!("no packet: {error}");
+        match fate {
+            Fate::Worked => {
+                // The key is 0, unless it is told otherwise.
+                let mut packet = [0; 2048];
+                client.send_to(b"out", inside).map_err(failed)?;
+                let length = peer.recv(&mut packet).map_err(failed)?;
+                if packet[..length] != *b"\0\0\0\0out" {
+                    return Err(format!("the peer is sent {:?}", &packet[..length]));
+                }
+                peer.send_to(b"\0\0\0\0in", outside).map_err(failed)?;
+                let length = client.recv(&mut packet).map_err(failed)?;
+                if packet[..length] != *b"in" {
+                    return Err(format!("the client is sent {:?}", &packet[..length]));
+                }
+                self.unload(driver.name)?;
+            }
+            Fate::NotImplemented => {
+                client.send_to(b"out", inside).map_err(failed)?;
+                nothing_arrives(&peer)?;
+            }
+        }
+        Ok(fate)
+    }
+
     /// Has `http-head` ask a server here.
     ///
     /// # Errors

@@ -1,0 +1,307 @@
+//! A tunnel endpoint, as drivers of virtual private networks have one: it takes packets from a client on this machine, and sends each
+//! behind a header to a peer; what the peer sends goes the other way.
+//!
+//! - Both sides are told of datagrams by receive events, and send from pools of buffers and of operations: once it is loaded, the
+//!   driver allocates nothing. A completion counts what was sent.
+//! - The peer may be reached over IPv4 or IPv6, and may roam: its datagrams say where it is, and to which of this machine's addresses
+//!   they came. Answers are sent from that address.
+//! - The key of the header keeps strangers out of a test, not out of a network: a real endpoint authenticates what it takes.
+//!
+//! Values of its `Parameters` key: `Inside`, where the client's packets come to; `Outside`, the port of both families that the peer's come
+//! to; `Peer`, its IPv4 address at first, if that is known; and `Key`.
+
+#![cfg_attr(not(test), no_std)]
+
+#[cfg(test)]
+mod tests;
+
+use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use driver_runtime::{Parameters, SpinLock, report};
+use wsk::events::{Datagram, Indication, ReceiveFromEvent, Verdict};
+use wsk::operation::Operations;
+use wsk::option::{ReceivePacketInfoV4, ReceivePacketInfoV6};
+use wsk::{
+    BufferPool, Control, ControlMessage, DatagramSocket, DriverState, Error, Family, NTSTATUS,
+    NonPagedBuffer, PooledBuffer, Registration, Wait, WithControl,
+};
+use wsk_sys::{
+    DRIVER_OBJECT, DbgPrint, STATUS_DEVICE_BUSY, STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
+    UNICODE_STRING,
+};
+
+/// Where the client's packets come to, unless it is told otherwise.
+const INSIDE: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 51_819);
+/// The port that the peer's datagrams come to, unless it is told otherwise.
+const OUTSIDE: u32 = 51_820;
+/// Where the peer is, unless it is told otherwise.
+const UNKNOWN: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
+/// How many packets may be on their way at a time.
+const DEPTH: u32 = 64;
+/// The longest packet: with the headers of IPv6, UDP and the tunnel it fills an Ethernet frame.
+const LONGEST: usize = 1448;
+/// The tunnel's header: the key, in network order.
+const HEADER: usize = 4;
+/// Room for the address that a packet is sent from.
+const PIN: usize = ControlMessage::space(20);
+
+/// A packet with what goes along with it.
+type Packet = WithControl<PooledBuffer<NonPagedBuffer>, PIN>;
+
+static TUNNEL: DriverState<Tunnel> = DriverState::new();
+
+/// What was sent, and what could not be.
+static SENT: AtomicU64 = AtomicU64::new(0);
+static LOST: AtomicU64 = AtomicU64::new(0);
+
+/// What the driver has while it is loaded. Dropped in this order: deregistering waits for all that came of the registration.
+struct Tunnel {
+    inside: DatagramSocket,
+    outside: [DatagramSocket; 2],
+    key: [u8; HEADER],
+    client: SpinLock<Option<SocketAddr>>,
+    peer: SpinLock<Option<Peer>>,
+    buffers: BufferPool<NonPagedBuffer>,
+    operations: Operations<Packet>,
+    _registration: Registration,
+}
+
+/// Where the peer is.
+#[derive(Clone, Copy)]
+struct Peer {
+    remote: SocketAddr,
+    /// The address of this machine that it sends to, if it has sent anything yet.
+    local: Option<ControlMessage<'static>>,
+}
+
+/// Takes what the client sends.
+struct Inside;
+
+/// Takes what the peer sends.
+struct Outside;
+
+impl ReceiveFromEvent for Inside {
+    /// IRQL: `<= DISPATCH_LEVEL`.
+    fn received(&self, indication: &mut Indication<'_>) -> Verdict {
+        // Before the driver is set up, and while it is unloaded, there is no tunnel.
+        TUNNEL.with(|tunnel| {
+            for packet in indication.datagrams() {
+                count(tunnel.send_out(packet));
+            }
+        });
+        Verdict::Consumed
+    }
+}
+
+impl ReceiveFromEvent for Outside {
+    /// IRQL: `<= DISPATCH_LEVEL`.
+    fn received(&self, indication: &mut Indication<'_>) -> Verdict {
+        TUNNEL.with(|tunnel| {
+            for datagram in indication.datagrams() {
+                count(tunnel.take_in(datagram));
+            }
+        });
+        Verdict::Consumed
+    }
+}
+
+/// Counts a packet that could not be sent.
+fn count(result: Result<(), Error>) {
+    if result.is_err() {
+        LOST.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Tunnel {
+    fn open(
+        inside: SocketAddrV4,
+        port: u16,
+        peer: Option<SocketAddr>,
+        key: u32,
+    ) -> Result<Self, Error> {
+        let registration = Registration::new()?;
+        let provider = registration.capture(Wait::Milliseconds(1000))?;
+        let outside = |family| DatagramSocket::open_with_events(&provider, family, Outside);
+        let tunnel = Self {
+            inside: DatagramSocket::open_with_events(&provider, Family::V4, Inside)?,
+            outside: [outside(Family::V4)?, outside(Family::V6)?],
+            key: key.to_be_bytes(),
+            client: SpinLock::new(None),
+            peer: SpinLock::new(peer.map(|remote| Peer {
+                remote,
+                local: None,
+            })),
+            buffers: BufferPool::new(DEPTH, |_| NonPagedBuffer::new(HEADER + LONGEST))?,
+            operations: Operations::new(&provider, DEPTH)?,
+            _registration: registration,
+        };
+        let [v4, v6] = &tunnel.outside;
+        v4.set_option(ReceivePacketInfoV4(true)).wait()?;
+        v6.set_option(ReceivePacketInfoV6(true)).wait()?;
+        for (socket, family) in [(v4, Family::V4), (v6, Family::V6)] {
+            let mut any = family.any();
+            any.set_port(port);
+            socket.bind(any)?;
+        }
+        tunnel.inside.bind(inside)?;
+        Ok(tunnel)
+    }
+
+    /// From here on packets are taken.
+    fn enable(&self) -> Result<(), Error> {
+        let [v4, v6] = &self.outside;
+        [&self.inside, v4, v6]
+            .into_iter()
+            .try_for_each(DatagramSocket::enable_receive_events)
+    }
+
+    /// Sends a packet of the client's to the peer.
+    fn send_out(&self, packet: Datagram<'_>) -> Result<(), Error> {
+        let client = packet.remote_address()?;
+        self.client.with(|known| *known = Some(client));
+        let Some(peer) = self.peer.with(|peer| *peer) else {
+            return Err(Error::UnknownAddress { family: 0 });
+        };
+        let mut buffer = self.buffer(HEADER + packet.len())?;
+        if let Some((header, payload)) = buffer.as_mut_slice().split_first_chunk_mut() {
+            *header = self.key;
+            packet.copy_to(payload);
+        }
+        let mut control = Control::new();
+        if let Some(local) = peer.local {
+            control.push(local)?;
+        }
+        let [v4, v6] = &self.outside;
+        let socket = if peer.remote.is_ipv4() { v4 } else { v6 };
+        self.send(socket, WithControl::new(buffer, control), peer.remote)
+    }
+
+    /// Gives the client what is in a datagram of the peer's. Who has the key is the peer, wherever it is now.
+    fn take_in(&self, datagram: Datagram<'_>) -> Result<(), Error> {
+        let mut key = [0; HEADER];
+        if datagram.copy_to(&mut key) < HEADER || key != self.key {
+            return Ok(());
+        }
+        let remote = datagram.remote_address()?;
+        let local = datagram.control().find_map(from_here);
+        self.peer.with(|peer| *peer = Some(Peer { remote, local }));
+        let Some(client) = self.client.with(|client| *client) else {
+            return Err(Error::UnknownAddress { family: 0 });
+        };
+        let mut buffer = self.buffer(datagram.len())?;
+        datagram.copy_to(buffer.as_mut_slice());
+        let bytes = buffer.as_mut_slice();
+        if bytes.len() >= HEADER {
+            bytes.copy_within(HEADER.., 0);
+        }
+        buffer.set_len(datagram.len().saturating_sub(HEADER))?;
+        self.send(
+            &self.inside,
+            WithControl::new(buffer, Control::new()),
+            client,
+        )
+    }
+
+    /// A buffer with this length. With all of them on their way the packet is lost, as on any busy network.
+    fn buffer(&self, length: usize) -> Result<PooledBuffer<NonPagedBuffer>, Error> {
+        let mut buffer = self.buffers.take().ok_or(Error::PoolEmpty)?;
+        buffer.set_len(length)?;
+        Ok(buffer)
+    }
+
+    fn send(&self, socket: &DatagramSocket, packet: Packet, to: SocketAddr) -> Result<(), Error> {
+        let sending = socket.send_to(packet, to).from(&self.operations);
+        // The buffer goes back to its pool when the completion has dropped it, and the operation after that.
+        sending.start_with(|finished| {
+            let count = if finished.result.is_ok() {
+                &SENT
+            } else {
+                &LOST
+            };
+            count.fetch_add(1, Ordering::Relaxed);
+        })?;
+        Ok(())
+    }
+}
+
+/// What says that a packet is to be sent from the address that a datagram came to. The stack chooses the interface.
+fn from_here(message: ControlMessage<'_>) -> Option<ControlMessage<'static>> {
+    match message {
+        ControlMessage::PacketInfoV4 { address, .. } => Some(ControlMessage::PacketInfoV4 {
+            address,
+            interface: 0,
+        }),
+        ControlMessage::PacketInfoV6 { address, interface } => Some(ControlMessage::PacketInfoV6 {
+            address,
+            // An address of a link says nothing without it.
+            interface: if address.is_unicast_link_local() {
+                interface
+            } else {
+                0
+            },
+        }),
+        _ => None,
+    }
+}
+
+/// The system calls this when the driver is loaded, at `PASSIVE_LEVEL`.
+///
+/// # Safety
+///
+/// It is called by the system, which gives the driver's object and the path of its service's key.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn DriverEntry(
+    driver: &mut DRIVER_OBJECT,
+    registry_path: &UNICODE_STRING,
+) -> NTSTATUS {
+    // SAFETY: the system gave the path.
+    let parameters = unsafe { Parameters::open(registry_path) };
+    if let Err(status) = load(&parameters) {
+        return status;
+    }
+    driver.DriverUnload = Some(unload);
+    STATUS_SUCCESS
+}
+
+fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
+    let inside = parameters.address("Inside", INSIDE)?;
+    let port = u16::try_from(parameters.number("Outside", OUTSIDE)?)
+        .map_err(|_| STATUS_INVALID_PARAMETER)?;
+    let peer = match parameters.address("Peer", UNKNOWN)? {
+        UNKNOWN => None,
+        known => Some(known.into()),
+    };
+    let failed = |error| report(c"udp-tunnel", error);
+    let tunnel = Tunnel::open(inside, port, peer, parameters.number("Key", 0)?).map_err(failed)?;
+    // It is loaded once: no other is there.
+    TUNNEL.put(tunnel).map_err(|_| STATUS_DEVICE_BUSY)?;
+    let enabled = TUNNEL.with(Tunnel::enable);
+    if let Some(Err(error)) = enabled {
+        end();
+        return Err(failed(error));
+    }
+    Ok(())
+}
+
+/// Waits for the handlers that use the tunnel, closes it, and says what it has done. IRQL: `PASSIVE_LEVEL`.
+fn end() {
+    drop(TUNNEL.take());
+    let (sent, lost) = (
+        SENT.swap(0, Ordering::Relaxed),
+        LOST.swap(0, Ordering::Relaxed),
+    );
+    // SAFETY: two numbers, as the format asks for.
+    unsafe {
+        DbgPrint(
+            c"udp-tunnel: %llu packets sent, %llu lost\n".as_ptr(),
+            sent,
+            lost,
+        )
+    };
+}
+
+/// The system calls this before it unloads the driver, at `PASSIVE_LEVEL`.
+unsafe extern "system" fn unload(_: *mut DRIVER_OBJECT) {
+    end();
+}
