@@ -4,7 +4,6 @@
 use core::ffi::c_void;
 use core::fmt;
 use core::marker::PhantomData;
-use core::net::SocketAddr;
 use core::ptr::NonNull;
 
 use wsk_macros::dispatch_events;
@@ -14,11 +13,9 @@ use wsk_sys::{
     WskClientDatagramDispatchEvents, wsk_client_datagram_dispatch_table,
 };
 
-use crate::address;
-use crate::buffer::ControlMessages;
 use crate::error::Error;
-use crate::events::Pieces;
-use crate::memory;
+use crate::events::indicated::List;
+use crate::events::{Datagrams, Retained};
 use crate::memory::shared::Shared;
 use crate::socket::event_context::{Context, Events};
 use crate::socket::{DatagramCategory, DatagramSocket, Handle, Socket};
@@ -66,14 +63,13 @@ pub enum Verdict {
 ///
 /// # Invariants
 ///
-/// `list` is a list of valid indications for as long as `'i`, which belong to the callback until it returns, or to the
-/// [`Retained`] that was made of them.
+/// The list, unless it was retained, is the callback's until that returns, which `'i` does not outlive.
 #[doc(alias = "WSK_DATAGRAM_INDICATION")]
 pub struct Indication<'i> {
-    list: NonNull<WSK_DATAGRAM_INDICATION>,
+    /// `None` once it is what [`Retained`] has.
+    list: Option<List>,
     flags: u32,
     socket: &'i Shared<Socket<DatagramCategory>>,
-    retained: bool,
 }
 
 impl Indication<'_> {
@@ -81,15 +77,9 @@ impl Indication<'_> {
     #[must_use]
     pub fn datagrams(&self) -> Datagrams<'_> {
         // Once retained, they may be released at any moment.
-        let next = if self.retained {
-            core::ptr::null()
-        } else {
-            self.list.as_ptr().cast_const()
-        };
-        Datagrams {
-            next,
-            indication: PhantomData,
-        }
+        self.list
+            .as_ref()
+            .map_or(Datagrams::none(), List::datagrams)
     }
 
     /// Keeps the datagrams beyond the callback, whatever that returns; `None` when they are kept already, or the socket is being
@@ -99,16 +89,13 @@ impl Indication<'_> {
     /// keeps its socket from ever closing by the last handle.
     #[must_use]
     pub fn retain(&mut self) -> Option<Retained> {
-        if self.retained {
+        let list = self.list.take()?;
+        let Some(socket) = self.socket() else {
+            self.list = Some(list);
             return None;
-        }
-        let socket = self.socket()?;
-        self.retained = true;
-        // INVARIANT: the callback will tell WSK that they were retained.
-        Some(Retained {
-            list: self.list,
-            socket,
-        })
+        };
+        // The callback tells WSK that they were retained.
+        Some(Retained::new(list, socket))
     }
 
     /// A handle of the socket at which they arrived, to answer with; `None` when it is being closed.
@@ -143,158 +130,7 @@ impl fmt::Debug for Indication<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Indication")
             .field("flags", &self.flags)
-            .field("retained", &self.retained)
-            .finish()
-    }
-}
-
-/// Datagrams that a driver keeps after the event that brought them. Dropping it gives them back, at any IRQL up to
-/// `DISPATCH_LEVEL`.
-///
-/// [`WskRelease`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_release_datagram_indication_list).
-///
-/// # Invariants
-///
-/// `list` is a list of valid indications that were retained from the open socket and not released. It is not `Sync`: to look at
-/// a datagram may be to map its MDLs, which writes them.
-#[doc(alias = "WskRelease")]
-pub struct Retained {
-    list: NonNull<WSK_DATAGRAM_INDICATION>,
-    socket: DatagramSocket,
-}
-
-// SAFETY: the indications are memory that belongs to this value, not to a thread.
-unsafe impl Send for Retained {}
-
-impl Retained {
-    /// The datagrams, in the order in which they arrived.
-    #[must_use]
-    pub fn datagrams(&self) -> Datagrams<'_> {
-        Datagrams {
-            next: self.list.as_ptr(),
-            indication: PhantomData,
-        }
-    }
-}
-
-impl Drop for Retained {
-    fn drop(&mut self) {
-        let socket = &self.socket.handle;
-        // SAFETY: by the invariant the list was retained from this socket, which is open while there is a handle, and is released
-        // this once. A provider without the entry gave no indications.
-        let _ = unsafe { socket.dispatch().wsk_release(socket.as_ptr(), self.list) };
-    }
-}
-
-impl fmt::Debug for Retained {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.datagrams()).finish()
-    }
-}
-
-/// Iterates over indicated datagrams.
-///
-/// # Invariants
-///
-/// `next` is null, or a list of indications that are valid for `'i`.
-#[derive(Clone)]
-pub struct Datagrams<'i> {
-    next: *const WSK_DATAGRAM_INDICATION,
-    indication: PhantomData<&'i WSK_DATAGRAM_INDICATION>,
-}
-
-impl<'i> Iterator for Datagrams<'i> {
-    type Item = Datagram<'i>;
-
-    fn next(&mut self) -> Option<Datagram<'i>> {
-        // SAFETY: by the invariant it is null or valid for `'i`.
-        let indication = unsafe { self.next.as_ref() }?;
-        self.next = indication.Next;
-        Some(Datagram { indication })
-    }
-}
-
-impl core::iter::FusedIterator for Datagrams<'_> {}
-
-impl fmt::Debug for Datagrams<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.clone()).finish()
-    }
-}
-
-/// A datagram that was indicated.
-///
-/// # Invariants
-///
-/// The indication, its MDL chain, address and control information are valid for `'i`.
-#[derive(Clone, Copy)]
-pub struct Datagram<'i> {
-    indication: &'i WSK_DATAGRAM_INDICATION,
-}
-
-impl<'i> Datagram<'i> {
-    /// The number of bytes.
-    #[must_use]
-    pub const fn len(&self) -> usize {
-        self.indication.Buffer.Length
-    }
-
-    /// Whether there are no bytes.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Who sent it.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::UnknownAddress`] for what is neither an IPv4 nor an IPv6 address.
-    pub fn remote_address(&self) -> Result<SocketAddr, Error> {
-        // SAFETY: by the invariant this is a socket address, or null.
-        unsafe { address::read_raw(self.indication.RemoteAddress) }
-    }
-
-    /// The payload, piece by piece as it lies in the MDL chain.
-    #[must_use]
-    pub fn pieces(&self) -> Pieces<'i> {
-        // SAFETY: by the invariant the chain is valid for `'i`.
-        unsafe { Pieces::of(&self.indication.Buffer) }
-    }
-
-    /// Copies the payload to `to`, as much as fits; the number of bytes that were copied. Memory that cannot be mapped is where
-    /// it ends.
-    pub fn copy_to(&self, to: &mut [u8]) -> usize {
-        let mut copied = 0;
-        for piece in self.pieces() {
-            let Some(room) = to.get_mut(copied..) else {
-                break;
-            };
-            copied += memory::copy(piece, room);
-        }
-        copied
-    }
-
-    /// The control information.
-    #[must_use]
-    pub fn control(&self) -> ControlMessages<'i> {
-        let (bytes, length) = (
-            self.indication.ControlInfo,
-            self.indication.ControlInfoLength,
-        );
-        if bytes.is_null() {
-            return ControlMessages::new(&[]);
-        }
-        // SAFETY: by the invariant there are that many bytes, for `'i`.
-        ControlMessages::new(unsafe { core::slice::from_raw_parts(bytes.cast(), length as usize) })
-    }
-}
-
-impl fmt::Debug for Datagram<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Datagram")
-            .field("length", &self.len())
-            .field("from", &self.remote_address())
+            .field("retained", &self.list.is_none())
             .finish()
     }
 }
@@ -327,21 +163,24 @@ unsafe impl<H: ReceiveFromEvent> WskClientDatagramDispatchEvents for Thunks<H> {
             context.handler().closed();
             return STATUS_SUCCESS;
         };
-        // SAFETY: the socket's memory lives until the close has completed, which waits for this callback.
-        let Some(socket) = (unsafe { context.socket::<Socket<DatagramCategory>>() }) else {
+        // SAFETY: the socket's memory lives until the close has completed, which waits for this callback. The list is the callback's.
+        let (socket, list) = unsafe {
+            let socket = context.socket::<Socket<DatagramCategory>>();
+            (socket, List::new(list))
+        };
+        let Some(socket) = socket else {
             return STATUS_DATA_NOT_ACCEPTED;
         };
         let mut indication = Indication {
-            list,
+            list: Some(list),
             flags,
             socket: &socket,
-            retained: false,
         };
         let verdict = context.handler().received(&mut indication);
-        match (indication.retained, verdict) {
-            (true, _) => STATUS_PENDING,
-            (false, Verdict::Consumed) => STATUS_SUCCESS,
-            (false, Verdict::NotAccepted) => STATUS_DATA_NOT_ACCEPTED,
+        match verdict {
+            _ if indication.list.is_none() => STATUS_PENDING,
+            Verdict::Consumed => STATUS_SUCCESS,
+            Verdict::NotAccepted => STATUS_DATA_NOT_ACCEPTED,
         }
     }
 }

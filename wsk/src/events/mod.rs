@@ -4,12 +4,18 @@
 //! bugcheck; on a host the process ends.
 
 mod datagram;
+mod indicated;
 mod pieces;
+mod retained;
+mod segments;
 mod stream;
 
 pub(crate) use datagram::of_datagrams;
-pub use datagram::{Datagram, Datagrams, Indication, ReceiveFromEvent, Retained, Verdict};
+pub use datagram::{Indication, ReceiveFromEvent, Verdict};
+pub use indicated::{Datagram, Datagrams};
 pub use pieces::Pieces;
+pub use retained::{Retained, RetainedDatagram, RetainedDatagrams};
+pub use segments::{Segment, Segments};
 pub use stream::{
     AcceptEvent, ConnectionEvent, Disconnection, Incoming, RetainedBytes, StreamIndication,
     StreamPieces, StreamVerdict,

@@ -7,6 +7,8 @@ use wsk_sys::{
     MmGetSystemAddressForMdlSafe, WSK_BUF,
 };
 
+use crate::memory;
+
 /// Iterates over the pieces of a datagram, or of bytes of a connection.
 ///
 /// # Invariants
@@ -35,6 +37,16 @@ impl Pieces<'_> {
             rest: buffer.Length,
             mapped: true,
             datagram: PhantomData,
+        }
+    }
+
+    /// What is left of `length` bytes from `from` on.
+    pub(crate) fn part(self, from: usize, length: usize) -> Self {
+        // INVARIANT: no more than the rest, and where the chain ends there are no pieces.
+        Self {
+            offset: self.offset.saturating_add(from),
+            rest: self.rest.saturating_sub(from).min(length),
+            ..self
         }
     }
 
@@ -85,3 +97,15 @@ impl<'d> Iterator for Pieces<'d> {
 }
 
 impl core::iter::FusedIterator for Pieces<'_> {}
+
+/// Copies pieces to `to`, as much as fits; the number of bytes that were copied.
+pub(crate) fn copy<'p>(pieces: impl Iterator<Item = &'p [u8]>, to: &mut [u8]) -> usize {
+    let mut copied = 0;
+    for piece in pieces {
+        let Some(room) = to.get_mut(copied..).filter(|room| !room.is_empty()) else {
+            break;
+        };
+        copied += memory::copy(piece, room);
+    }
+    copied
+}

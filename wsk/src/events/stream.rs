@@ -19,8 +19,7 @@ use wsk_sys::{
 
 use crate::address;
 use crate::error::Error;
-use crate::events::Pieces;
-use crate::memory;
+use crate::events::{Pieces, pieces};
 use crate::memory::shared::Shared;
 use crate::socket::event_context::{Context, Events};
 use crate::socket::{
@@ -203,7 +202,12 @@ impl StreamIndication<'_> {
 
     /// Copies the bytes to `to`, as many as fit; how many were copied. Memory that cannot be mapped is where it ends.
     pub fn copy_to(&self, to: &mut [u8]) -> usize {
-        copy(self.pieces(), to)
+        pieces::copy(self.pieces(), to)
+    }
+
+    /// Copies the bytes from `offset` on to `to`, as many as fit; how many were copied. What lies before the offset is not looked at.
+    pub fn copy_from(&self, offset: usize, to: &mut [u8]) -> usize {
+        pieces::copy(self.pieces().from(offset), to)
     }
 
     /// Keeps the bytes beyond the callback, whatever that returns; `None` when they are kept already, or the socket is being
@@ -301,7 +305,12 @@ impl RetainedBytes {
 
     /// Copies the bytes to `to`, as many as fit; how many were copied. Memory that cannot be mapped is where it ends.
     pub fn copy_to(&self, to: &mut [u8]) -> usize {
-        copy(self.pieces(), to)
+        pieces::copy(self.pieces(), to)
+    }
+
+    /// Copies the bytes from `offset` on to `to`, as many as fit; how many were copied. What lies before the offset is not looked at.
+    pub fn copy_from(&self, offset: usize, to: &mut [u8]) -> usize {
+        pieces::copy(self.pieces().from(offset), to)
     }
 }
 
@@ -331,6 +340,8 @@ impl fmt::Debug for RetainedBytes {
 pub struct StreamPieces<'i> {
     next: *const WSK_DATA_INDICATION,
     pieces: Option<Pieces<'i>>,
+    /// So many bytes of what is next are left out.
+    skip: usize,
 }
 
 impl StreamPieces<'_> {
@@ -342,6 +353,15 @@ impl StreamPieces<'_> {
         Self {
             next: list,
             pieces: None,
+            skip: 0,
+        }
+    }
+
+    /// Those of the bytes from `offset` on, of what has not been begun.
+    const fn from(self, offset: usize) -> Self {
+        Self {
+            skip: offset,
+            ..self
         }
     }
 }
@@ -362,27 +382,19 @@ impl<'i> Iterator for StreamPieces<'i> {
                 self.pieces = None;
             }
             // SAFETY: by the invariant it is null or valid for `'i`, and so is its buffer.
-            let (next, pieces) = unsafe {
+            let (next, length, pieces) = unsafe {
                 let indication = self.next.as_ref()?;
-                (indication.Next, Pieces::of(&indication.Buffer))
+                let pieces = Pieces::of(&indication.Buffer);
+                (indication.Next, indication.Buffer.Length, pieces)
             };
-            (self.next, self.pieces) = (next, Some(pieces));
+            self.next = next;
+            self.pieces = Some(pieces.part(self.skip, usize::MAX));
+            self.skip = self.skip.saturating_sub(length);
         }
     }
 }
 
 impl core::iter::FusedIterator for StreamPieces<'_> {}
-
-fn copy(pieces: StreamPieces<'_>, to: &mut [u8]) -> usize {
-    let mut copied = 0;
-    for piece in pieces {
-        let Some(room) = to.get_mut(copied..) else {
-            break;
-        };
-        copied += memory::copy(piece, room);
-    }
-    copied
-}
 
 /// What a driver does when a connection has come.
 ///

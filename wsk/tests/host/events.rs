@@ -6,10 +6,11 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use wsk::events::{Indication, ReceiveFromEvent, Retained, Verdict};
+use wsk::events::{Indication, ReceiveFromEvent, Retained, RetainedDatagram, Verdict};
 use wsk::{DatagramSocket, Error, Family, NonPagedBuffer, Provider};
+use wsk_host::Kernel;
 
-use crate::setting::{LOOPBACK, PATIENCE, on_each_kernel, peer, until};
+use crate::setting::{LOOPBACK, PATIENCE, client, on_each_kernel, peer, until};
 
 /// Copies what arrives, or keeps it, as told.
 struct Handler {
@@ -139,13 +140,7 @@ impl ReceiveFromEvent for Keeper {
 #[test]
 fn what_is_retained_stays_and_is_released_once() {
     with_peer(|provider, peer| {
-        let (sender, kept) = channel();
-        let socket =
-            DatagramSocket::open_with_events(provider, Family::V4, Keeper(Mutex::new(sender)))
-                .unwrap();
-        socket
-            .bind(LOOPBACK.parse::<SocketAddr>().unwrap())
-            .unwrap();
+        let (socket, kept) = keeping(provider);
         socket.enable_receive_events().unwrap();
         let to = socket.local_address().unwrap();
         let kept: Vec<Retained> = (0..4_u8)
@@ -223,4 +218,178 @@ fn events_need_a_handler() {
             Error::NoEvents
         );
     });
+}
+
+/// A socket whose retained indications are handed over, with its events enabled.
+fn keeping(provider: &Provider) -> (DatagramSocket, Receiver<Retained>) {
+    let (sender, kept) = channel();
+    let handler = Keeper(Mutex::new(sender));
+    let socket = DatagramSocket::open_with_events(provider, Family::V4, handler).unwrap();
+    socket
+        .bind(LOOPBACK.parse::<SocketAddr>().unwrap())
+        .unwrap();
+    (socket, kept)
+}
+
+/// Datagrams `0..count`, all of which are retained in lists as long as the kernel makes them.
+fn numbered(
+    socket: &DatagramSocket,
+    kept: &Receiver<Retained>,
+    peer: &UdpSocket,
+    count: u8,
+) -> Vec<Retained> {
+    let to = socket.local_address().unwrap();
+    // Before events are enabled, so that several are indicated at once.
+    for n in 0..count {
+        peer.send_to(&[n; 9], to).unwrap();
+    }
+    socket.enable_receive_events().unwrap();
+    let (mut lists, mut seen) = (Vec::new(), 0);
+    while seen < usize::from(count) {
+        let list = kept.recv_timeout(PATIENCE).unwrap();
+        seen += list.datagrams().count();
+        lists.push(list);
+    }
+    lists
+}
+
+#[test]
+fn retained_datagrams_go_to_threads_and_release_themselves() {
+    const COUNT: u8 = 12;
+    on_each_kernel(|kernel, provider| {
+        let (peer, from) = peer(LOOPBACK);
+        let (socket, kept) = keeping(provider);
+        let lists = numbered(&socket, &kept, &peer, COUNT);
+        assert!(
+            lists.len() < usize::from(COUNT),
+            "none was a list of several"
+        );
+        let allocations = kernel.counts().allocations();
+        let datagrams: Vec<RetainedDatagram> = lists
+            .into_iter()
+            .flat_map(Retained::into_datagrams)
+            .collect();
+        assert_eq!(kernel.counts().allocations(), allocations);
+        assert_eq!(datagrams.len(), usize::from(COUNT));
+        let threads: Vec<_> = datagrams
+            .into_iter()
+            .enumerate()
+            .map(|(n, retained)| {
+                std::thread::spawn(move || {
+                    let datagram = retained.datagram();
+                    let mut bytes = [0; 16];
+                    assert_eq!(datagram.copy_to(&mut bytes), 9);
+                    assert!(bytes[..9].iter().all(|&byte| usize::from(byte) == n));
+                    assert_eq!(datagram.remote_address().unwrap(), from);
+                    let socket = retained.socket();
+                    wsk_host::at_irql(2, || drop(retained));
+                    drop(socket);
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        // Each was released, with its handle: else the kernel stops here.
+        socket.close().unwrap();
+    });
+}
+
+#[test]
+fn what_is_not_taken_out_of_a_retained_list_goes_together() {
+    with_peer(|provider, peer| {
+        let (socket, kept) = keeping(provider);
+        for list in numbered(&socket, &kept, peer, 8) {
+            let count = list.datagrams().count();
+            let mut datagrams = list.into_datagrams();
+            let first = datagrams.next().unwrap();
+            // The others are gone, and this one stays.
+            drop(datagrams);
+            assert_eq!(first.datagram().len(), 9, "of {count}");
+        }
+        socket.close().unwrap();
+    });
+}
+
+#[test]
+fn bytes_are_copied_from_any_offset() {
+    for scattered in [false, true] {
+        let builder = Kernel::builder();
+        let kernel = if scattered {
+            builder.scattered_indications().boot()
+        } else {
+            builder.boot()
+        };
+        let (registration, provider) = client();
+        let (peer, _) = peer(LOOPBACK);
+        let (socket, kept) = keeping(&provider);
+        socket.enable_receive_events().unwrap();
+        let sent: Vec<u8> = (0..100).collect();
+        peer.send_to(&sent, socket.local_address().unwrap())
+            .unwrap();
+        let retained = kept.recv_timeout(PATIENCE).unwrap();
+        let datagram = retained.datagrams().next().unwrap();
+        for offset in 0..=sent.len() {
+            for room in [0, 1, 33, 34, 35, 200] {
+                let mut bytes = vec![0xFF; room];
+                let copied = datagram.copy_from(offset, &mut bytes);
+                assert_eq!(copied, room.min(sent.len() - offset));
+                assert_eq!(bytes[..copied], sent[offset..offset + copied]);
+                assert!(bytes[copied..].iter().all(|&byte| byte == 0xFF));
+            }
+        }
+        for beyond in [sent.len() + 1, usize::MAX] {
+            assert_eq!(datagram.copy_from(beyond, &mut [0; 4]), 0);
+        }
+        drop((retained, socket, provider, registration));
+        kernel.shutdown();
+    }
+}
+
+#[test]
+fn coalesced_datagrams_are_cut_into_segments() {
+    for scattered in [false, true] {
+        let builder = Kernel::builder();
+        let kernel = if scattered {
+            builder.scattered_indications().boot()
+        } else {
+            builder.boot()
+        };
+        let (registration, provider) = client();
+        let (peer, _) = peer(LOOPBACK);
+        let (socket, kept) = keeping(&provider);
+        socket.enable_receive_events().unwrap();
+        for length in [0_u8, 1, 7, 20, 21] {
+            let sent: Vec<u8> = (0..length).collect();
+            peer.send_to(&sent, socket.local_address().unwrap())
+                .unwrap();
+            let retained = kept.recv_timeout(PATIENCE).unwrap();
+            let datagram = retained.datagrams().next().unwrap();
+            for size in [0_usize, 1, 7, 10, 30, usize::MAX] {
+                let segments = datagram.segments_of(size);
+                let expected: Vec<&[u8]> = if length == 0 || size == 0 {
+                    vec![&sent]
+                } else {
+                    sent.chunks(size.min(64)).collect()
+                };
+                assert_eq!(segments.len(), expected.len(), "{length} by {size}");
+                for (segment, expected) in segments.zip(&expected) {
+                    let mut bytes = [0; 32];
+                    assert_eq!(segment.len(), expected.len());
+                    assert_eq!(segment.copy_to(&mut bytes), expected.len());
+                    assert_eq!(&bytes[..expected.len()], *expected);
+                    let pieces: Vec<u8> = segment.pieces().flatten().copied().collect();
+                    assert_eq!(pieces, *expected);
+                    let rest = expected.len().saturating_sub(1);
+                    assert_eq!(segment.copy_from(1, &mut bytes), rest);
+                    assert_eq!(segment.is_empty(), expected.is_empty());
+                }
+            }
+            // Nothing was coalesced: the datagram is its only segment.
+            assert_eq!(datagram.segment_size(), None);
+            assert_eq!(datagram.segments().len(), 1);
+        }
+        drop((kept, socket, provider, registration));
+        kernel.shutdown();
+    }
 }

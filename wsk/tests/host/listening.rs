@@ -240,6 +240,7 @@ impl ConnectionEvent for Handler {
             indication.pieces().flatten().copied().collect::<Vec<_>>(),
             bytes
         );
+        copies_from_anywhere(&bytes, |offset, to| indication.copy_from(offset, to));
         let (told, verdict) = match self.habit {
             Habit::Take => (Told::Bytes(bytes), StreamVerdict::Consumed),
             Habit::TakeOne => (
@@ -275,6 +276,17 @@ impl ConnectionEvent for Handler {
     }
 }
 
+/// Of bytes that lie in several segments.
+fn copies_from_anywhere(bytes: &[u8], copy: impl Fn(usize, &mut [u8]) -> usize) {
+    for offset in [0, 1, 1459, 1460, 1461, bytes.len() / 2, bytes.len()] {
+        let (mut room, expected) = ([0; 3000], bytes.get(offset..).unwrap_or(&[]));
+        let expected = &expected[..expected.len().min(room.len())];
+        assert_eq!(copy(offset, &mut room), expected.len());
+        assert_eq!(&room[..expected.len()], expected);
+    }
+    assert_eq!(copy(usize::MAX, &mut [0; 8]), 0);
+}
+
 impl Drop for Handler {
     fn drop(&mut self) {
         self.drops.fetch_add(1, Ordering::SeqCst);
@@ -301,6 +313,7 @@ fn collect(told: &Receiver<Told>, length: usize) -> Vec<u8> {
             Told::Retained(retained) => {
                 let mut bytes = vec![0; retained.len()];
                 assert_eq!(retained.copy_to(&mut bytes), bytes.len());
+                copies_from_anywhere(&bytes, |offset, to| retained.copy_from(offset, to));
                 all.extend(bytes);
             }
             other => panic!("{other:?}"),

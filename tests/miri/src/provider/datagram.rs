@@ -1,10 +1,12 @@
 //! Datagram sockets.
 
+use core::mem::offset_of;
+
 use wsk_sys::{
-    IRP, MSG_TRUNC, NTSTATUS, SOCKADDR, SOCKADDR_IN, STATUS_BUFFER_OVERFLOW,
-    STATUS_DATA_NOT_ACCEPTED, STATUS_PENDING, STATUS_SUCCESS, WSACMSGHDR, WSK_BUF, WSK_BUF_LIST,
-    WSK_CLIENT_DATAGRAM_DISPATCH, WSK_DATAGRAM_INDICATION, WSK_EVENT_RECEIVE_FROM,
-    WSK_PROVIDER_DATAGRAM_DISPATCH, WSK_SOCKET,
+    IPPROTO, IRP, MSG_TRUNC, NTSTATUS, SOCKADDR, SOCKADDR_IN, STATUS_BUFFER_OVERFLOW,
+    STATUS_DATA_NOT_ACCEPTED, STATUS_PENDING, STATUS_SUCCESS, UDP_COALESCED_INFO, WSACMSGHDR,
+    WSK_BUF, WSK_BUF_LIST, WSK_CLIENT_DATAGRAM_DISPATCH, WSK_DATAGRAM_INDICATION,
+    WSK_EVENT_RECEIVE_FROM, WSK_PROVIDER_DATAGRAM_DISPATCH, WSK_SOCKET,
 };
 
 use crate::dispatcher::raised;
@@ -192,7 +194,72 @@ unsafe extern "system" fn receive_from(
 struct Indicated {
     indication: WSK_DATAGRAM_INDICATION,
     address: SOCKADDR_IN,
+    coalesced: Coalesced,
     described: Described,
+}
+
+/// What a datagram that begins with a `c` says of itself: it was coalesced from others of three bytes each.
+#[repr(C)]
+struct Coalesced {
+    header: WSACMSGHDR,
+    size: u32,
+}
+
+#[allow(clippy::cast_possible_truncation)]
+const CONTROL: u32 = size_of::<Coalesced>() as u32;
+
+impl Indicated {
+    /// An indication of its own for a datagram, with others behind it.
+    fn place(from: u16, bytes: Vec<u8>, next: *mut WSK_DATAGRAM_INDICATION) -> *mut Self {
+        let is_coalesced = bytes.first() == Some(&b'c');
+        let length = bytes.len();
+        let place = Box::into_raw(Box::new(Self {
+            indication: WSK_DATAGRAM_INDICATION::default(),
+            address: address(from),
+            coalesced: Coalesced {
+                header: WSACMSGHDR {
+                    cmsg_len: offset_of!(Coalesced, size) + size_of::<u32>(),
+                    cmsg_level: IPPROTO::IPPROTO_UDP.0,
+                    cmsg_type: UDP_COALESCED_INFO.cast_signed(),
+                },
+                size: 3,
+            },
+            described: Described::new(bytes),
+        }));
+        // SAFETY: the place was just made, and is this function's own.
+        unsafe {
+            (*place).indication = WSK_DATAGRAM_INDICATION {
+                Next: next,
+                Buffer: WSK_BUF {
+                    Mdl: &raw mut (*place).described.mdl,
+                    Offset: 0,
+                    Length: length,
+                },
+                RemoteAddress: (&raw mut (*place).address).cast(),
+                ..WSK_DATAGRAM_INDICATION::default()
+            };
+            if is_coalesced {
+                (*place).indication.ControlInfo = (&raw mut (*place).coalesced).cast();
+                (*place).indication.ControlInfoLength = CONTROL;
+            }
+        }
+        place
+    }
+
+    /// Takes back all that are in a list.
+    ///
+    /// # Safety
+    ///
+    /// The client is done with them.
+    unsafe fn take_back(list: *mut WSK_DATAGRAM_INDICATION) {
+        let mut next = list;
+        while !next.is_null() {
+            // SAFETY: the caller gives the list, in which each indication is the beginning of what was made for it.
+            let indicated = unsafe { Box::from_raw(next.cast::<Self>()) };
+            assert!(!indicated.described.bytes.is_empty());
+            next = indicated.indication.Next;
+        }
+    }
 }
 
 /// Tells of the datagrams that have arrived, if that is wanted.
@@ -205,35 +272,33 @@ pub(super) fn indicate(number: usize) {
         if socket.events & WSK_EVENT_RECEIVE_FROM == 0 || socket.closing.is_some() {
             return;
         }
-        let Some((from, bytes)) = socket.datagrams.pop_front() else {
+        let datagrams: Vec<_> = socket.datagrams.drain(..).collect();
+        if datagrams.is_empty() {
             return;
-        };
+        }
         socket.busy += 1;
         let (context, callbacks) = (socket.context, socket.callbacks);
         drop(here);
-        let place = Box::into_raw(Box::new(Indicated {
-            indication: WSK_DATAGRAM_INDICATION::default(),
-            address: address(from),
-            described: Described::new(bytes.clone()),
-        }));
-        // SAFETY: the place is this function's own until the callback has it. Context and callbacks are the socket's, which is open.
+        let mut list = core::ptr::null_mut();
+        for (from, bytes) in datagrams.iter().rev() {
+            list = Indicated::place(*from, bytes.clone(), list).cast();
+        }
+        // SAFETY: the list is this function's own until the callback has it. Context and callbacks are the socket's, which is open.
         let status = unsafe {
-            (*place).indication.RemoteAddress = (&raw mut (*place).address).cast();
-            (*place).indication.Buffer = WSK_BUF {
-                Mdl: &raw mut (*place).described.mdl,
-                Offset: 0,
-                Length: bytes.len(),
-            };
             let callbacks = callbacks.0.cast::<WSK_CLIENT_DATAGRAM_DISPATCH>();
             let event = (*callbacks).WskReceiveFromEvent.expect("an event");
-            raised(|| event(context.0, 0, place.cast()))
+            raised(|| event(context.0, 0, list))
         };
         if status != STATUS_PENDING {
             // SAFETY: the client is done with it.
-            drop(unsafe { Box::from_raw(place) });
+            unsafe { Indicated::take_back(list) };
         }
         if status == STATUS_DATA_NOT_ACCEPTED {
-            world().socket(number).datagrams.push_front((from, bytes));
+            let mut here = world();
+            for datagram in datagrams.into_iter().rev() {
+                here.socket(number).datagrams.push_front(datagram);
+            }
+            drop(here);
             done(number);
             return;
         }
@@ -246,9 +311,7 @@ unsafe extern "system" fn release(
     _: *mut WSK_SOCKET,
     indication: *mut WSK_DATAGRAM_INDICATION,
 ) -> NTSTATUS {
-    let place = indication.cast::<Indicated>();
-    // SAFETY: the client gives an indication back that it has retained.
-    let indicated = unsafe { Box::from_raw(place) };
-    assert!(!indicated.described.bytes.is_empty());
+    // SAFETY: the client gives indications back that it has retained.
+    unsafe { Indicated::take_back(indication) };
     STATUS_SUCCESS
 }

@@ -85,6 +85,49 @@ fn datagrams() {
     });
 }
 
+#[test]
+fn retained_datagrams_of_their_own() {
+    everywhere(|_, provider| {
+        let (lengths, retained) = (Kept(Arc::default()), Kept(Arc::default()));
+        let handler = Datagrams {
+            lengths: lengths.share(),
+            retained: retained.share(),
+        };
+        let with_events = DatagramSocket::open_with_events(provider, Family::V4, handler).unwrap();
+        with_events.bind(Family::V4.any()).unwrap();
+        let to = with_events.local_address().unwrap();
+        let (one, _) = socket(provider);
+        for bytes in [b"coalesc".as_slice(), b"r", b"r", b"r"] {
+            one.send_to(bytes, to).wait().unwrap();
+        }
+        with_events.enable_receive_events().unwrap();
+        let mut datagrams = retained.pop().into_datagrams();
+        let first = datagrams.next().unwrap();
+        let second = datagrams.next().unwrap();
+        // Two of them at the same time, while the others go.
+        std::thread::scope(|threads| {
+            threads.spawn(move || {
+                let segments = first.datagram().segments();
+                let segments: Vec<Vec<u8>> = segments
+                    .map(|segment| segment.pieces().flatten().copied().collect())
+                    .collect();
+                assert_eq!(segments, [b"coa".as_slice(), b"les", b"c"]);
+                let mut bytes = [0; 3];
+                assert_eq!(first.datagram().copy_from(5, &mut bytes), 2);
+                assert_eq!(&bytes[..2], b"sc");
+            });
+            threads.spawn(move || {
+                assert_eq!(second.datagram().segments().len(), 1);
+                assert_eq!(second.datagram().segment_size(), None);
+                drop(second.socket());
+            });
+            drop(datagrams);
+        });
+        // The last handle.
+        drop(with_events);
+    });
+}
+
 struct Bytes {
     received: Kept<Vec<u8>>,
     retained: Kept<RetainedBytes>,

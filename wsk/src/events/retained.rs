@@ -1,0 +1,169 @@
+//! [`Retained`]: datagrams that a driver keeps after the event that brought them, together or each by itself, until it gives them
+//! back (`WskRelease`).
+
+use core::fmt;
+use core::iter::FusedIterator;
+
+use crate::events::indicated::List;
+use crate::events::{Datagram, Datagrams};
+use crate::socket::DatagramSocket;
+
+/// Datagrams that a driver keeps after the event that brought them. Dropping it gives them back, at any IRQL up to
+/// `DISPATCH_LEVEL`.
+///
+/// Together; or [each by itself](Self::into_datagrams), to be sent to different threads.
+///
+/// [`WskRelease`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_release_datagram_indication_list).
+///
+/// # Invariants
+///
+/// What is in the list was retained from the open socket and not released; each indication has MDLs of its own. It is not `Sync`: to look at a datagram may be to map its MDLs, which writes them.
+#[doc(alias = "WskRelease")]
+pub struct Retained {
+    list: List,
+    socket: DatagramSocket,
+}
+
+// SAFETY: the indications, with all that they point at, are memory that belongs to this value, not to a thread.
+unsafe impl Send for Retained {}
+
+impl Retained {
+    /// Datagrams that were just retained from the socket: the event returns `STATUS_PENDING`.
+    pub(super) const fn new(list: List, socket: DatagramSocket) -> Self {
+        // INVARIANT: the caller says so.
+        Self { list, socket }
+    }
+
+    /// The datagrams, in the order in which they arrived.
+    #[must_use]
+    pub fn datagrams(&self) -> Datagrams<'_> {
+        self.list.datagrams()
+    }
+
+    /// The datagrams, each by itself: it can be sent to another thread, and gives itself back when it is dropped. IRQL:
+    /// `<= DISPATCH_LEVEL`. Allocates nothing.
+    ///
+    /// Each of them keeps the socket open. What the iterator has not given when it is dropped is given back together.
+    ///
+    /// The documentation of [`WskRelease`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_release_datagram_indication_list)
+    /// speaks of the list that the event brought, while the comment in `wsk.h` speaks of a list of indications, whichever. Windows takes
+    /// the parts: [MsQuic](https://github.com/microsoft/msquic), which is Microsoft's, links what it gives back into lists of its own
+    /// making, and `WireGuard` for NT gives back one indication after the other. Who wants to keep to the letter drops the list as a
+    /// whole.
+    ///
+    /// ```
+    /// # let kernel = wsk_host::Kernel::boot();
+    /// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    /// # let registration = wsk::Registration::new()?;
+    /// # let provider = registration.capture(wsk::Wait::Forever)?;
+    /// use std::sync::mpsc::{Sender, channel}; // A driver has queues of its own.
+    /// use wsk::events::{Indication, ReceiveFromEvent, RetainedDatagram, Verdict};
+    /// use wsk::{DatagramSocket, Family};
+    ///
+    /// /// Hands each datagram to one of the threads that work on them.
+    /// struct Dealer([Sender<RetainedDatagram>; 2]);
+    ///
+    /// impl ReceiveFromEvent for Dealer {
+    ///     fn received(&self, indication: &mut Indication<'_>) -> Verdict {
+    ///         if let Some(retained) = indication.retain() {
+    ///             for (datagram, queue) in retained.into_datagrams().zip(self.0.iter().cycle()) {
+    ///                 // One that nobody takes is given back at once.
+    ///                 let _ = queue.send(datagram);
+    ///             }
+    ///         }
+    ///         Verdict::Consumed
+    ///     }
+    /// }
+    ///
+    /// let ((one, first), (other, _second)) = (channel(), channel());
+    /// let socket = DatagramSocket::open_with_events(&provider, Family::V4, Dealer([one, other]))?;
+    /// socket.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    /// socket.enable_receive_events()?;
+    /// # peer.send_to(b"hello", socket.local_address()?).unwrap();
+    /// let worker = std::thread::spawn(move || first.recv().map(|taken| taken.datagram().len()));
+    /// # assert_eq!(worker.join().unwrap(), Ok(5));
+    /// # drop((socket, provider, registration));
+    /// # kernel.shutdown();
+    /// # Ok::<(), wsk::Error>(())
+    /// ```
+    #[must_use]
+    pub fn into_datagrams(self) -> RetainedDatagrams {
+        RetainedDatagrams { rest: Some(self) }
+    }
+
+    /// The first of the datagrams by itself, and the others, if there are any.
+    fn split_first(mut self) -> (RetainedDatagram, Option<Self>) {
+        // INVARIANT: they were retained from this socket, and each is in one list.
+        let rest = self.list.split().map(|list| Self {
+            list,
+            socket: self.socket.clone(),
+        });
+        (RetainedDatagram { one: self }, rest)
+    }
+}
+
+impl Drop for Retained {
+    fn drop(&mut self) {
+        let socket = &self.socket.handle;
+        // SAFETY: by the invariant what is in the list was retained from this socket, which is open while there is a handle, and is
+        // released this once. A provider without the entry gave no indications.
+        let _ = unsafe {
+            socket
+                .dispatch()
+                .wsk_release(socket.as_ptr(), self.list.as_ptr())
+        };
+    }
+}
+
+impl fmt::Debug for Retained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.datagrams()).finish()
+    }
+}
+
+/// Iterates over retained datagrams, each of which is given away. Dropping it gives back what it has not given.
+#[derive(Debug)]
+pub struct RetainedDatagrams {
+    rest: Option<Retained>,
+}
+
+impl Iterator for RetainedDatagrams {
+    type Item = RetainedDatagram;
+
+    fn next(&mut self) -> Option<RetainedDatagram> {
+        let (first, rest) = self.rest.take()?.split_first();
+        self.rest = rest;
+        Some(first)
+    }
+}
+
+impl FusedIterator for RetainedDatagrams {}
+
+/// One datagram that a driver keeps. Dropping it gives it back, at any IRQL up to `DISPATCH_LEVEL`.
+///
+/// [`WskRelease`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_release_datagram_indication_list).
+#[doc(alias("WskRelease", "WSK_DATAGRAM_INDICATION"))]
+pub struct RetainedDatagram {
+    /// A list of one.
+    one: Retained,
+}
+
+impl RetainedDatagram {
+    /// The datagram.
+    #[must_use]
+    pub fn datagram(&self) -> Datagram<'_> {
+        self.one.list.first()
+    }
+
+    /// A handle of the socket at which it arrived, to answer with.
+    #[must_use]
+    pub fn socket(&self) -> DatagramSocket {
+        self.one.socket.clone()
+    }
+}
+
+impl fmt::Debug for RetainedDatagram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.datagram().fmt(f)
+    }
+}
