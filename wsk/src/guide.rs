@@ -1,5 +1,6 @@
 //! Pages to read: what a driver author should know beyond the single types.
 //!
+//! * [A driver without a WDK](without_wdk): from an empty folder to a driver that is tested, signed and loaded.
 //! * [One send](one_send): who has what while a datagram is on its way.
 //! * [Which finisher](shapes): to wait, in a scope, owned, told by a completion, from a pool, prepared; with examples.
 //! * [Requests](requests): which request can be run by which finisher, and which cannot, with the reason.
@@ -10,6 +11,9 @@
 //! * [Testing](testing) a driver with `wsk-host`, on any machine.
 //! * [Beside `wdk`](beside_wdk): in a driver that is built with a WDK and Microsoft's crates.
 //! * [Security](security): what arrives from the network, and what is trusted.
+
+#[doc = include_str!("guide/without_wdk.md")]
+pub mod without_wdk {}
 
 #[doc = include_str!("guide/one_send.md")]
 pub mod one_send {}

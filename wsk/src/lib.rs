@@ -81,7 +81,8 @@
 //!
 //! # To read
 //!
-//! [From the C you know](guide::from_c), [errors](guide::errors), [closing and unloading](guide::closing), [testing your
+//! [A driver without a WDK](guide::without_wdk), from an empty folder to a `.sys` that runs. [From the C you
+//! know](guide::from_c), [errors](guide::errors), [closing and unloading](guide::closing), [testing your
 //! driver](guide::testing) with `wsk-host`, [beside `wdk`](guide::beside_wdk), [security](guide::security).
 
 #![no_std]

@@ -1,4 +1,4 @@
-//! What a driver that depends on `wsk` compiles: our crates, and besides them proc-macro crates and what these use.
+//! What a driver that depends on `wsk` and `wsk-driver` compiles: our crates, and besides them proc-macro crates and what these use.
 
 use std::collections::BTreeSet;
 
@@ -6,19 +6,24 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId, Targe
 
 use crate::tools;
 
-/// Fails when `wsk` needs a library of others on the target, or a build script of others or ours.
+/// What a driver depends on.
+const OURS: [&str; 3] = ["wsk", "wsk-driver", "wsk-sys"];
+
+/// Fails when one of them needs a library of others on the target, or a build script of others or ours.
 pub(crate) fn only_proc_macros() -> Result<(), String> {
     let metadata = MetadataCommand::new()
         .manifest_path(tools::repository().join("Cargo.toml"))
         .exec()
         .map_err(|error| format!("cargo metadata failed: {error}"))?;
-    let wsk = metadata
-        .packages
-        .iter()
-        .find(|package| package.name == "wsk")
-        .ok_or("there is no package wsk")?;
     let (mut libraries, mut macros) = (BTreeSet::new(), BTreeSet::new());
-    walk(&metadata, &wsk.id, &mut libraries, &mut macros)?;
+    for name in OURS {
+        let package = metadata
+            .packages
+            .iter()
+            .find(|package| package.name == name)
+            .ok_or("a package is not there")?;
+        walk(&metadata, &package.id, &mut libraries, &mut macros)?;
+    }
     println!(
         "libraries: {}",
         libraries.iter().cloned().collect::<Vec<_>>().join(" ")
@@ -29,10 +34,10 @@ pub(crate) fn only_proc_macros() -> Result<(), String> {
     );
     let foreign: Vec<_> = libraries
         .iter()
-        .filter(|name| !["wsk", "wsk-sys"].contains(&name.as_str()))
+        .filter(|name| !OURS.contains(&name.as_str()))
         .collect();
     if !foreign.is_empty() {
-        return Err(format!("wsk needs libraries of others: {foreign:?}"));
+        return Err(format!("drivers need libraries of others: {foreign:?}"));
     }
     for name in &libraries {
         let package = metadata

@@ -9,6 +9,7 @@ mod programs;
 mod publishing;
 mod tools;
 mod windows;
+mod without_wdk;
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -141,6 +142,11 @@ const CHECKS: &[Check] = &[
         name: "beside-wdk",
         lane: Lane::Second,
         run: windows::beside_wdk,
+    },
+    Check {
+        name: "without-wdk",
+        lane: Lane::Second,
+        run: without_wdk::page,
     },
     Check {
         name: "drivers",

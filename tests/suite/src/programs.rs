@@ -17,7 +17,7 @@ use crate::{run, tools};
 /// Where Rust links without Microsoft's tools.
 const TARGET: &str = toolchain::X86_64_GNU;
 /// The packages whose tests are run.
-const PACKAGES: [&str; 4] = ["wsk-host", "wsk", "wsk-sys", "driver-runtime"];
+const PACKAGES: [&str; 4] = ["wsk-host", "wsk", "wsk-sys", "wsk-driver"];
 /// How long all tests may take, compiling included.
 const PATIENCE: Duration = Duration::from_mins(20);
 /// Rust's check of pointers finds that Wine's lists of addresses aren't aligned; reading them is fine on this processor.

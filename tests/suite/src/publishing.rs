@@ -12,7 +12,7 @@ use wsk_drivers::toolchain;
 use crate::{run, run_in, tools};
 
 /// The packages that are published.
-fn published() -> Result<Vec<Package>, String> {
+pub(crate) fn published() -> Result<Vec<Package>, String> {
     let metadata = MetadataCommand::new()
         .manifest_path(tools::repository().join("Cargo.toml"))
         .no_deps()
@@ -198,7 +198,7 @@ fn keeps_a_changelog(text: &str, version: &str) -> Result<(), String> {
 }
 
 /// Packs the packages and unpacks them outside of the repository.
-fn unpack(packages: &[Package]) -> Result<tempfile::TempDir, String> {
+pub(crate) fn unpack(packages: &[Package]) -> Result<tempfile::TempDir, String> {
     run(cargo("package", packages).arg("--no-verify"))?;
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     for package in packages {

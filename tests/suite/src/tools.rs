@@ -9,12 +9,12 @@ use wsk_drivers::toolchain;
 use crate::run;
 
 /// A Debian package and a file that tells that it is there already, from it or from elsewhere.
-struct Package {
-    name: &'static str,
+pub(crate) struct Package {
+    pub(crate) name: &'static str,
     present: fn() -> bool,
 }
 
-const PACKAGES: &[Package] = &[
+pub(crate) const PACKAGES: &[Package] = &[
     Package {
         name: "valgrind",
         present: || Command::new("valgrind").arg("--version").output().is_ok(),
@@ -51,6 +51,15 @@ const PACKAGES: &[Package] = &[
         name: "gcc-mingw-w64-x86-64",
         present: || {
             Command::new("x86_64-w64-mingw32-gcc")
+                .arg("--version")
+                .output()
+                .is_ok()
+        },
+    },
+    Package {
+        name: "osslsigncode",
+        present: || {
+            Command::new("osslsigncode")
                 .arg("--version")
                 .output()
                 .is_ok()

@@ -46,7 +46,7 @@ pub(crate) fn check() -> Result<(), String> {
 /// as it is.
 pub(crate) fn beside_wdk() -> Result<(), String> {
     let drivers = toolchain::repository().join("tests/drivers");
-    let template = drivers.join("template");
+    let template = drivers.join("templates/beside-wdk");
     let read = |path: &Path| {
         fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
     };

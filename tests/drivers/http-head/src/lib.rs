@@ -11,11 +11,11 @@ mod tests;
 
 use core::time::Duration;
 
-use driver_runtime::{Parameters, report};
 use wsk::{
     AddressInfo, ConnectedSocket, ConnectionSocket, Error, Family, NTSTATUS, NonPagedBuffer,
     Provider, Registration, Wait,
 };
+use wsk_driver::{Parameters, report};
 use wsk_sys::{DRIVER_OBJECT, DbgPrint, STATUS_SUCCESS, UNICODE_STRING};
 
 /// The server that is asked unless it is told otherwise: one on this machine.

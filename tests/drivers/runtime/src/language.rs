@@ -1,26 +1,28 @@
 //! What the compiler expects of a program without a standard library. Stands for the part of Visual C++'s runtime that drivers in
 //! C get from `ntoskrnl.exe`, too.
 
-use core::ffi::{c_int, c_void};
-use core::panic::PanicInfo;
-
-use wsk_sys::KeBugCheckEx;
-
 /// The stop code `MANUALLY_INITIATED_CRASH1`, which Microsoft leaves to drivers.
+#[cfg(feature = "panic-handler")]
 const CRASH: u32 = 0xDEAD_DEAD;
 
 /// Stops the system: a driver that has lost its way must not go on.
+#[cfg(feature = "panic-handler")]
 #[panic_handler]
-fn panic(_: &PanicInfo<'_>) -> ! {
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     // SAFETY: may be called at any IRQL.
-    unsafe { KeBugCheckEx(CRASH, 0, 0, 0, 0) }
+    unsafe { wsk_sys::KeBugCheckEx(CRASH, 0, 0, 0, 0) }
 }
 
-#[link(name = "ntoskrnl.exe", kind = "raw-dylib", modifiers = "+verbatim")]
-#[allow(dead_code, reason = "the compiler calls them, by their names")]
-unsafe extern "C" {
-    fn memcpy(to: *mut c_void, from: *const c_void, count: usize) -> *mut c_void;
-    fn memmove(to: *mut c_void, from: *const c_void, count: usize) -> *mut c_void;
-    fn memset(to: *mut c_void, value: c_int, count: usize) -> *mut c_void;
-    fn memcmp(left: *const c_void, right: *const c_void, count: usize) -> c_int;
+#[cfg(feature = "memory-functions")]
+mod memory {
+    use core::ffi::{c_int, c_void};
+
+    #[link(name = "ntoskrnl.exe", kind = "raw-dylib", modifiers = "+verbatim")]
+    #[allow(dead_code, reason = "the compiler calls them, by their names")]
+    unsafe extern "C" {
+        fn memcpy(to: *mut c_void, from: *const c_void, count: usize) -> *mut c_void;
+        fn memmove(to: *mut c_void, from: *const c_void, count: usize) -> *mut c_void;
+        fn memset(to: *mut c_void, value: c_int, count: usize) -> *mut c_void;
+        fn memcmp(left: *const c_void, right: *const c_void, count: usize) -> c_int;
+    }
 }

@@ -18,6 +18,38 @@ use wsk_sys::{
 const LONGEST: usize = 128;
 
 /// The parameters of a driver; where one is not set, the driver's own default counts.
+///
+/// ```
+/// # use wsk_host::{Kernel, RegistryValue};
+/// use core::net::{Ipv4Addr, SocketAddrV4};
+/// use wsk::NTSTATUS;
+/// use wsk_driver::Parameters;
+/// use wsk_sys::{DRIVER_OBJECT, STATUS_SUCCESS, UNICODE_STRING};
+///
+/// fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
+///     let default = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 7);
+///     let listen = parameters.address("Listen", default)?;
+///     let count = parameters.number("Count", 10)?;
+///     # assert_eq!((listen.port(), count), (7777, 10));
+///     Ok(())
+/// }
+///
+/// unsafe extern "system" fn driver_entry(
+///     driver: &mut DRIVER_OBJECT,
+///     registry_path: &UNICODE_STRING,
+/// ) -> NTSTATUS {
+///     // SAFETY: the system gave the path.
+///     let parameters = unsafe { Parameters::open(registry_path) };
+///     # driver.DriverUnload = Some(unload);
+///     load(&parameters).err().unwrap_or(STATUS_SUCCESS)
+/// }
+/// # unsafe extern "system" fn unload(_: *mut DRIVER_OBJECT) {}
+/// # let kernel = Kernel::boot();
+/// # let listen = RegistryValue::String("127.0.0.1:7777".to_owned());
+/// # let driver = kernel.driver("first-driver").parameter("Listen", listen);
+/// # driver.load(driver_entry).unwrap().unload();
+/// # kernel.shutdown();
+/// ```
 #[derive(Debug)]
 pub struct Parameters {
     key: Option<Key>,

@@ -21,6 +21,26 @@ const KERNEL_MODE: i8 = MODE::KernelMode.0 as i8;
 /// A system thread that works on a `T`. Dropping it asks the thread to end, waits for that, and drops the `T`, all of it at
 /// `PASSIVE_LEVEL`.
 ///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// use core::sync::atomic::{AtomicU32, Ordering};
+/// use wsk_driver::{Stop, Worker};
+///
+/// /// Works until it is to stop.
+/// fn count(rounds: &AtomicU32, stop: &Stop) {
+///     while !stop.asked() {
+///         rounds.fetch_add(1, Ordering::Relaxed);
+///         # std::thread::yield_now();
+///     }
+/// }
+///
+/// let worker = Worker::start(AtomicU32::new(0), count)?;
+/// // In a `DriverState`, between the two. The thread ends here.
+/// drop(worker);
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::NTSTATUS>(())
+/// ```
+///
 /// # Invariants
 ///
 /// `job` is a pool block with a job, freed by this value alone, and `thread` is a reference to the thread that borrows the job
@@ -37,7 +57,7 @@ struct Job<T> {
     stop: Stop,
 }
 
-/// Tells a thread when it is to end.
+/// Tells a thread when it is to end: the second argument of what a [`Worker`] runs.
 #[derive(Debug, Default)]
 pub struct Stop(AtomicBool);
 

@@ -12,11 +12,11 @@ mod tests;
 use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use core::time::Duration;
 
-use driver_runtime::{Parameters, Stop, Worker, report};
 use wsk::{
     ConnectedSocket, DriverState, Error, Family, ListenSocket, NTSTATUS, NonPagedBuffer,
     Registration, Wait,
 };
+use wsk_driver::{Parameters, Stop, Worker, report};
 use wsk_sys::{DRIVER_OBJECT, STATUS_DEVICE_BUSY, STATUS_SUCCESS, UNICODE_STRING};
 
 /// Where it listens unless it is told otherwise.

@@ -11,13 +11,13 @@ mod tests;
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 
-use driver_runtime::{Parameters, report};
 use wsk::events::{Datagram, Indication, ReceiveFromEvent, Verdict};
 use wsk::operation::Operations;
 use wsk::{
     BufferPool, DatagramSocket, DriverState, Error, Family, NTSTATUS, NonPagedBuffer, PooledBuffer,
     Registration, Wait,
 };
+use wsk_driver::{Parameters, report};
 use wsk_sys::{DRIVER_OBJECT, STATUS_DEVICE_BUSY, STATUS_SUCCESS, UNICODE_STRING};
 
 /// Where it listens unless it is told otherwise: the echo port of this machine.

@@ -9,8 +9,8 @@ mod tests;
 
 use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
-use driver_runtime::{Parameters, report};
 use wsk::{DatagramSocket, Error, Family, NTSTATUS, NonPagedBuffer, Registration, Wait};
+use wsk_driver::{Parameters, report};
 use wsk_sys::{DRIVER_OBJECT, DbgPrint, STATUS_SUCCESS, UNICODE_STRING};
 
 /// Where it sends unless it is told otherwise: the discard port of this machine.

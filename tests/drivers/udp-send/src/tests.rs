@@ -69,7 +69,7 @@ fn it_says_what_failed() {
 fn it_names_the_entry_that_is_not_there() {
     let (kernel, lines) = boot();
     let entry = "WskSendTo";
-    let status = driver_runtime::report(c"udp-send", wsk::Error::NoEntry { entry });
+    let status = wsk_driver::report(c"udp-send", wsk::Error::NoEntry { entry });
     assert_eq!(status, STATUS_NOT_SUPPORTED);
     kernel.shutdown();
     let lines = lines.lock().unwrap();

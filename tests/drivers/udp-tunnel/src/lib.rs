@@ -18,7 +18,6 @@ mod tests;
 use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use driver_runtime::{Parameters, SpinLock, report};
 use wsk::events::{Datagram, Indication, ReceiveFromEvent, Verdict};
 use wsk::operation::Operations;
 use wsk::option::{ReceivePacketInfoV4, ReceivePacketInfoV6};
@@ -26,6 +25,7 @@ use wsk::{
     BufferPool, Control, ControlMessage, DatagramSocket, DriverState, Error, Family, NTSTATUS,
     NonPagedBuffer, PooledBuffer, Registration, Wait, WithControl,
 };
+use wsk_driver::{Parameters, SpinLock, report};
 use wsk_sys::{
     DRIVER_OBJECT, DbgPrint, STATUS_DEVICE_BUSY, STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
     UNICODE_STRING,

@@ -1,0 +1,17 @@
+//! Links a driver where there is no WDK to say how.
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("windows") {
+        for option in [
+            "/DRIVER",
+            "/SUBSYSTEM:NATIVE",
+            "/ENTRY:DriverEntry",
+            "/NODEFAULTLIB",
+            // Windows checks the checksum of a driver.
+            "/RELEASE",
+        ] {
+            println!("cargo::rustc-link-arg-cdylib={option}");
+        }
+    }
+}
