@@ -7,6 +7,17 @@ use wsk_sys::{KeAcquireSpinLockRaiseToDpc, KeReleaseSpinLock};
 
 /// A value that one thread at a time uses, at `DISPATCH_LEVEL`.
 ///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// use wsk_driver::SpinLock;
+///
+/// static PEERS: SpinLock<[u32; 4]> = SpinLock::new([0; 4]);
+///
+/// PEERS.with(|peers| peers[0] += 1);
+/// assert_eq!(PEERS.with(|peers| peers[0]), 1);
+/// # kernel.shutdown();
+/// ```
+///
 /// # Invariants
 ///
 /// The value is touched with the lock taken only.
