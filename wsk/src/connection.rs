@@ -4,12 +4,12 @@
 
 use core::net::SocketAddr;
 
-use wsk_sys::{WSK_EVENT_DISCONNECT, WSK_EVENT_RECEIVE, WSK_FLAG_NODELAY};
+use wsk_sys::WSK_FLAG_NODELAY;
 
 use crate::address::Family;
 use crate::buffer::{ReceiveBuffer, SendBuffer};
 use crate::error::Error;
-use crate::events::{self, ConnectionEvent};
+use crate::events::{self, ConnectionEvent, ConnectionEvents};
 use crate::memory::atomic::Ordering;
 use crate::methods::{bound_by_address, closed, open_socket};
 use crate::registration::Provider;
@@ -249,7 +249,56 @@ impl ConnectedSocket {
     /// [`Error::NoEvents`] when the socket was made without a handler; or what WSK says.
     #[doc(alias("SO_WSK_EVENT_CALLBACK", "WSK_EVENT_RECEIVE", "WSK_EVENT_DISCONNECT"))]
     pub fn enable_events(&self) -> Result<(), Error> {
-        request::enable_events(&self.handle, WSK_EVENT_RECEIVE | WSK_EVENT_DISCONNECT)
+        self.enable(ConnectionEvents::ALL)
+    }
+
+    /// Has WSK call the handler for some events; others stay as they are. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// With [`DISCONNECT`](ConnectionEvents::DISCONNECT) alone the bytes are left to [`receive`](Self::receive):
+    ///
+    /// ```
+    /// # let kernel = wsk_host::Kernel::boot();
+    /// # let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    /// # let remote = peer.local_addr().unwrap();
+    /// # let registration = wsk::Registration::new()?;
+    /// # let provider = registration.capture(wsk::Wait::Forever)?;
+    /// use core::sync::atomic::{AtomicBool, Ordering};
+    /// use wsk::ConnectedSocket;
+    /// use wsk::events::{ConnectionEvent, ConnectionEvents, Disconnection};
+    ///
+    /// /// Notes that the peer is gone.
+    /// #[derive(Default)]
+    /// struct Gone(AtomicBool);
+    ///
+    /// impl ConnectionEvent for Gone {
+    ///     fn disconnected(&self, _: &Disconnection<'_>) {
+    ///         self.0.store(true, Ordering::Relaxed);
+    ///     }
+    /// }
+    ///
+    /// let socket = ConnectedSocket::connect(&provider, remote).with_events(Gone::default()).wait()?;
+    /// socket.enable(ConnectionEvents::DISCONNECT)?;
+    /// # let (mut peer, _) = peer.accept().unwrap();
+    /// # std::io::Write::write_all(&mut peer, b"hello").unwrap();
+    /// let mut room = [0; 5];
+    /// socket.receive_all(&mut room).wait()?;
+    /// # drop(peer);
+    /// # let gone = || socket.handler::<Gone>().is_some_and(|gone| gone.0.load(Ordering::Relaxed));
+    /// # while !gone() { std::thread::yield_now() }
+    /// assert!(socket.handler::<Gone>().is_some_and(|gone| gone.0.load(Ordering::Relaxed)));
+    /// # drop((socket, provider, registration));
+    /// # kernel.shutdown();
+    /// # Ok::<(), wsk::Error>(())
+    /// ```
+    ///
+    /// [`SO_WSK_EVENT_CALLBACK`](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`enable_events`](Self::enable_events).
+    #[doc(alias = "SO_WSK_EVENT_CALLBACK")]
+    pub fn enable(&self, events: ConnectionEvents) -> Result<(), Error> {
+        request::enable_events(&self.handle, events.mask())
     }
 
     /// Has WSK no longer call the handler; waits until calls that are under way have returned. IRQL: `PASSIVE_LEVEL`.
@@ -262,9 +311,22 @@ impl ConnectedSocket {
     /// says.
     #[doc(alias("SO_WSK_EVENT_CALLBACK", "WSK_EVENT_DISABLE"))]
     pub fn disable_events(&self) -> Result<(), Error> {
-        // WSK disables one at a time.
-        request::disable_events(&self.handle, WSK_EVENT_RECEIVE).wait()?;
-        request::disable_events(&self.handle, WSK_EVENT_DISCONNECT).wait()
+        self.disable(ConnectionEvents::ALL)
+    }
+
+    /// Has WSK no longer call the handler for some events; waits until calls of these that are under way have returned. IRQL:
+    /// `PASSIVE_LEVEL`.
+    ///
+    /// [`SO_WSK_EVENT_CALLBACK`](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`disable_events`](Self::disable_events).
+    #[doc(alias("SO_WSK_EVENT_CALLBACK", "WSK_EVENT_DISABLE"))]
+    pub fn disable(&self, events: ConnectionEvents) -> Result<(), Error> {
+        events
+            .each()
+            .try_for_each(|event| request::disable_events(&self.handle, event).wait())
     }
 
     /// Has WSK indicate to the handler again what comes, after a [`StreamVerdict`](crate::events::StreamVerdict) has stopped that.

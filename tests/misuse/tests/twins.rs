@@ -43,6 +43,7 @@ twins! {
     handler_changes_itself(provider),
     handler_missing(provider),
     handler_not_sync(provider),
+    handler_outlives_its_socket(provider),
     incoming_accepted_twice(provider),
     indicated_bytes_stored(provider),
     indicated_datagram_used_after_retain(provider),

@@ -9,8 +9,8 @@ use core::ptr::NonNull;
 use wsk_macros::dispatch_events;
 use wsk_sys::{
     MSG_BCAST, MSG_MCAST, NTSTATUS, STATUS_DATA_NOT_ACCEPTED, STATUS_PENDING, STATUS_SUCCESS,
-    WSK_CLIENT_DATAGRAM_DISPATCH, WSK_DATAGRAM_INDICATION, WSK_FLAG_RELEASE_ASAP,
-    WskClientDatagramDispatchEvents, wsk_client_datagram_dispatch_table,
+    WSK_CLIENT_DATAGRAM_DISPATCH, WSK_DATAGRAM_INDICATION, WSK_FLAG_AT_DISPATCH_LEVEL,
+    WSK_FLAG_RELEASE_ASAP, WskClientDatagramDispatchEvents, wsk_client_datagram_dispatch_table,
 };
 
 use crate::error::Error;
@@ -19,6 +19,9 @@ use crate::events::{Datagrams, Retained};
 use crate::memory::shared::Shared;
 use crate::socket::event_context::{Context, Events};
 use crate::socket::{DatagramCategory, DatagramSocket, Handle, Socket};
+
+/// The flag, among the others.
+const AT_DISPATCH_LEVEL: u32 = WSK_FLAG_AT_DISPATCH_LEVEL as u32;
 
 /// What a driver does when datagrams arrive at a socket.
 ///
@@ -30,7 +33,8 @@ use crate::socket::{DatagramCategory, DatagramSocket, Handle, Socket};
 /// they drop the [`Registration`](crate::Registration). Where they run at `PASSIVE_LEVEL` that would wait for itself, for ever; above
 /// it is an error. Dropping a handle of the socket is allowed, because it does not wait.
 ///
-/// A handler that panics [aborts](crate::events).
+/// A handler that panics [aborts](crate::events). A closure that takes a `&mut Indication<'_>` is one too, and
+/// [more about handlers](crate::events).
 ///
 /// [`WskReceiveFromEvent`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_from_event).
 #[doc(alias("WskReceiveFromEvent", "WSK_CLIENT_DATAGRAM_DISPATCH"))]
@@ -47,6 +51,21 @@ pub trait ReceiveFromEvent: Send + Sync + 'static {
 
     /// The socket is dead and has to be closed. IRQL: `<= DISPATCH_LEVEL`.
     fn closed(&self) {}
+}
+
+#[diagnostic::do_not_recommend]
+impl<F: Fn(&mut Indication<'_>) -> Verdict + Send + Sync + 'static> ReceiveFromEvent for F {
+    fn received(&self, indication: &mut Indication<'_>) -> Verdict {
+        self(indication)
+    }
+}
+
+impl DatagramSocket {
+    /// The handler that it was opened with, if it is of this type. IRQL: `<= DISPATCH_LEVEL`.
+    #[must_use]
+    pub fn handler<H: ReceiveFromEvent>(&self) -> Option<&H> {
+        self.handle.handler()
+    }
 }
 
 /// A handler's answer: what becomes of datagrams that were indicated and not retained.
@@ -123,6 +142,13 @@ impl Indication<'_> {
     #[must_use]
     pub const fn release_soon(&self) -> bool {
         self.flags & WSK_FLAG_RELEASE_ASAP != 0
+    }
+
+    /// Whether this is told at `DISPATCH_LEVEL`; else it may be at any IRQL up to that.
+    #[doc(alias = "WSK_FLAG_AT_DISPATCH_LEVEL")]
+    #[must_use]
+    pub const fn at_dispatch_level(&self) -> bool {
+        self.flags & AT_DISPATCH_LEVEL != 0
     }
 }
 

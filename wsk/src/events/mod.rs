@@ -2,8 +2,92 @@
 //!
 //! A handler that panics aborts: in a driver, which is built with `panic = "abort"`, as its panic handler says, which should be a
 //! bugcheck; on a host the process ends.
+//!
+//! # A handler and its socket
+//!
+//! A socket owns its handler, and WSK tells the handler nothing that does not have the socket with it: [`Indication::socket`],
+//! [`StreamIndication::socket`], [`Disconnection::socket`] and [`Incoming::listener`] give a handle to answer with. So a handler needs
+//! no handle of its own, which would be a circle, and keep the socket open for ever.
+//!
+//! The other way round a socket gives its handler, by its type, to whoever has a handle: `handler`, which every socket has. So what a
+//! handler and the rest of the driver share lies in the handler, in the nonpaged pool that the socket has for it, and takes neither an
+//! allocator nor a static.
+//!
+//! ```
+//! # let kernel = wsk_host::Kernel::boot();
+//! # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+//! # let registration = wsk::Registration::new()?;
+//! # let provider = registration.capture(wsk::Wait::Forever)?;
+//! use core::sync::atomic::{AtomicUsize, Ordering};
+//! use wsk::events::{Indication, ReceiveFromEvent, Verdict};
+//! use wsk::{DatagramSocket, Family, NonPagedBuffer};
+//!
+//! /// Thanks whoever sends something, and counts.
+//! #[derive(Default)]
+//! struct Counter {
+//!     datagrams: AtomicUsize,
+//! }
+//!
+//! impl ReceiveFromEvent for Counter {
+//!     fn received(&self, indication: &mut Indication<'_>) -> Verdict {
+//!         let socket = indication.socket();
+//!         for datagram in indication.datagrams() {
+//!             self.datagrams.fetch_add(1, Ordering::Relaxed);
+//!             if let (Some(socket), Ok(from)) = (&socket, datagram.remote_address())
+//!                 && let Ok(thanks) = NonPagedBuffer::copy_of(b"thanks")
+//!             {
+//!                 drop(socket.send_to(thanks, from).start());
+//!             }
+//!         }
+//!         Verdict::Consumed
+//!     }
+//! }
+//!
+//! let socket = DatagramSocket::open_with_events(&provider, Family::V4, Counter::default())?;
+//! socket.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))?;
+//! socket.enable_receive_events()?;
+//! # peer.send_to(b"hello", socket.local_address()?).unwrap();
+//! # let mut answer = [0; 16];
+//! # assert_eq!(peer.recv(&mut answer).unwrap(), 6);
+//! if let Some(counter) = socket.handler::<Counter>() {
+//!     assert_eq!(counter.datagrams.load(Ordering::Relaxed), 1);
+//! }
+//! # drop((socket, provider, registration));
+//! # kernel.shutdown();
+//! # Ok::<(), wsk::Error>(())
+//! ```
+//!
+//! # A closure as a handler
+//!
+//! Where there is one event to handle a closure does, with the type of its argument written out:
+//!
+//! ```
+//! # let kernel = wsk_host::Kernel::boot();
+//! # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+//! # let registration = wsk::Registration::new()?;
+//! # let provider = registration.capture(wsk::Wait::Forever)?;
+//! use wsk::events::{Indication, Verdict};
+//! use wsk::{DatagramSocket, Family};
+//!
+//! let (told, heard) = std::sync::mpsc::sync_channel(8);
+//! let handler = move |indication: &mut Indication<'_>| {
+//!     for datagram in indication.datagrams() {
+//!         let _ = told.try_send(datagram.len());
+//!     }
+//!     Verdict::Consumed
+//! };
+//! let socket = DatagramSocket::open_with_events(&provider, Family::V4, handler)?;
+//! # socket.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))?;
+//! # socket.enable_receive_events()?;
+//! # peer.send_to(b"hello", socket.local_address()?).unwrap();
+//! # assert_eq!(heard.recv().unwrap(), 5);
+//! # drop((socket, provider, registration));
+//! # kernel.shutdown();
+//! # Ok::<(), wsk::Error>(())
+//! ```
 
 mod datagram;
+mod enabled;
 mod indicated;
 mod pieces;
 mod retained;
@@ -12,6 +96,7 @@ mod stream;
 
 pub(crate) use datagram::of_datagrams;
 pub use datagram::{Indication, ReceiveFromEvent, Verdict};
+pub use enabled::ConnectionEvents;
 pub use indicated::{Datagram, Datagrams};
 pub use pieces::Pieces;
 pub use retained::{Retained, RetainedDatagram, RetainedDatagrams};

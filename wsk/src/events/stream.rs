@@ -12,9 +12,10 @@ use wsk_macros::dispatch_events;
 use wsk_sys::{
     NTSTATUS, SOCKADDR, STATUS_DATA_NOT_ACCEPTED, STATUS_PENDING, STATUS_REQUEST_NOT_ACCEPTED,
     STATUS_SUCCESS, WSK_CLIENT_CONNECTION_DISPATCH, WSK_CLIENT_LISTEN_DISPATCH,
-    WSK_DATA_INDICATION, WSK_FLAG_ABORTIVE, WSK_FLAG_ENTIRE_MESSAGE, WSK_FLAG_RELEASE_ASAP,
-    WSK_SOCKET, WskClientConnectionDispatchEvents, WskClientListenDispatchEvents,
-    wsk_client_connection_dispatch_table, wsk_client_listen_dispatch_table,
+    WSK_DATA_INDICATION, WSK_FLAG_ABORTIVE, WSK_FLAG_AT_DISPATCH_LEVEL, WSK_FLAG_ENTIRE_MESSAGE,
+    WSK_FLAG_RELEASE_ASAP, WSK_SOCKET, WskClientConnectionDispatchEvents,
+    WskClientListenDispatchEvents, wsk_client_connection_dispatch_table,
+    wsk_client_listen_dispatch_table,
 };
 
 use crate::address;
@@ -23,8 +24,12 @@ use crate::events::{Pieces, pieces};
 use crate::memory::shared::Shared;
 use crate::socket::event_context::{Context, Events};
 use crate::socket::{
-    ConnectedSocket, ConnectionCategory, Handle, ListenCategory, ListenSocket, Making, Socket,
+    ConnectedSocket, ConnectionCategory, ConnectionSocket, Handle, ListenCategory, ListenSocket,
+    Making, Socket,
 };
+
+/// The flag, among the others.
+const AT_DISPATCH_LEVEL: u32 = WSK_FLAG_AT_DISPATCH_LEVEL as u32;
 
 /// The events of a connection, ready for WSK.
 type ConnectionEvents = Events<WSK_CLIENT_CONNECTION_DISPATCH>;
@@ -84,7 +89,8 @@ type ConnectionEvents = Events<WSK_CLIENT_CONNECTION_DISPATCH>;
 /// # Ok::<(), wsk::Error>(())
 /// ```
 ///
-/// A handler that panics [aborts](crate::events).
+/// A handler that panics [aborts](crate::events). A closure that takes a `&mut StreamIndication<'_>` is one that receives, and
+/// [more about handlers](crate::events).
 #[doc(alias = "WSK_CLIENT_CONNECTION_DISPATCH")]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not handle what happens to a connection",
@@ -97,8 +103,13 @@ pub trait ConnectionEvent: Send + Sync + 'static {
     /// They are the driver's until this returns, or until it drops what [`StreamIndication::retain`] gives.
     ///
     /// [`WskReceiveEvent`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_event).
+    ///
+    /// A handler that leaves it out accepts none: they stay for a receive. It need not be told of them at all, where
+    /// [the other events alone](ConnectedSocket::enable) are enabled.
     #[doc(alias = "WskReceiveEvent")]
-    fn received(&self, indication: &mut StreamIndication<'_>) -> StreamVerdict;
+    fn received(&self, _: &mut StreamIndication<'_>) -> StreamVerdict {
+        StreamVerdict::NotAccepted
+    }
 
     /// The peer has disconnected: gracefully, when nothing more arrives but can still be sent, or by aborting the
     /// connection. IRQL: `<= DISPATCH_LEVEL`.
@@ -109,6 +120,31 @@ pub trait ConnectionEvent: Send + Sync + 'static {
 
     /// The socket is dead and has to be closed. IRQL: `<= DISPATCH_LEVEL`.
     fn closed(&self) {}
+}
+
+#[diagnostic::do_not_recommend]
+impl<F: Fn(&mut StreamIndication<'_>) -> StreamVerdict + Send + Sync + 'static> ConnectionEvent
+    for F
+{
+    fn received(&self, indication: &mut StreamIndication<'_>) -> StreamVerdict {
+        self(indication)
+    }
+}
+
+impl ConnectedSocket {
+    /// The handler that it was made with, if it is of this type. IRQL: `<= DISPATCH_LEVEL`.
+    #[must_use]
+    pub fn handler<H: ConnectionEvent>(&self) -> Option<&H> {
+        self.handle.handler()
+    }
+}
+
+impl ConnectionSocket {
+    /// The handler that it was opened with, if it is of this type. IRQL: `<= DISPATCH_LEVEL`.
+    #[must_use]
+    pub fn handler<H: ConnectionEvent>(&self) -> Option<&H> {
+        self.handle.handler()
+    }
 }
 
 /// The news that the peer has disconnected.
@@ -124,6 +160,13 @@ impl Disconnection<'_> {
     #[must_use]
     pub const fn is_abortive(&self) -> bool {
         self.flags & WSK_FLAG_ABORTIVE != 0
+    }
+
+    /// Whether this is told at `DISPATCH_LEVEL`; else it may be at any IRQL up to that.
+    #[doc(alias = "WSK_FLAG_AT_DISPATCH_LEVEL")]
+    #[must_use]
+    pub const fn at_dispatch_level(&self) -> bool {
+        self.flags & AT_DISPATCH_LEVEL != 0
     }
 
     /// A handle of the socket, to answer with; `None` when it is being closed.
@@ -251,6 +294,13 @@ impl StreamIndication<'_> {
     #[must_use]
     pub const fn release_soon(&self) -> bool {
         self.flags & WSK_FLAG_RELEASE_ASAP != 0
+    }
+
+    /// Whether this is told at `DISPATCH_LEVEL`; else it may be at any IRQL up to that.
+    #[doc(alias = "WSK_FLAG_AT_DISPATCH_LEVEL")]
+    #[must_use]
+    pub const fn at_dispatch_level(&self) -> bool {
+        self.flags & AT_DISPATCH_LEVEL != 0
     }
 }
 
@@ -441,7 +491,8 @@ impl core::iter::FusedIterator for StreamPieces<'_> {}
 /// # Ok::<(), wsk::Error>(())
 /// ```
 ///
-/// A handler that panics [aborts](crate::events).
+/// A handler that panics [aborts](crate::events). A closure that takes an `Incoming<'_>` is one too, and
+/// [more about handlers](crate::events).
 ///
 /// [`WskAcceptEvent`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_accept_event).
 #[doc(alias("WskAcceptEvent", "WSK_CLIENT_LISTEN_DISPATCH"))]
@@ -460,6 +511,21 @@ pub trait AcceptEvent: Send + Sync + 'static {
     fn closed(&self) {}
 }
 
+#[diagnostic::do_not_recommend]
+impl<F: Fn(Incoming<'_>) + Send + Sync + 'static> AcceptEvent for F {
+    fn accepted(&self, incoming: Incoming<'_>) {
+        self(incoming);
+    }
+}
+
+impl ListenSocket {
+    /// The handler that it was opened with, if it is of this type. IRQL: `<= DISPATCH_LEVEL`.
+    #[must_use]
+    pub fn handler<H: AcceptEvent>(&self) -> Option<&H> {
+        self.handle.handler()
+    }
+}
+
 /// A connection that has come. Dropping it turns it down.
 ///
 /// # Invariants
@@ -471,6 +537,7 @@ pub struct Incoming<'i> {
     listener: &'i Shared<Socket<ListenCategory>>,
     local: Option<NonNull<SOCKADDR>>,
     remote: Option<NonNull<SOCKADDR>>,
+    flags: u32,
     context: NonNull<*mut c_void>,
     callbacks: NonNull<*const WSK_CLIENT_CONNECTION_DISPATCH>,
     taken: &'i Cell<bool>,
@@ -497,6 +564,13 @@ impl Incoming<'_> {
         unsafe { read_place(self.remote) }
     }
 
+    /// Whether this is told at `DISPATCH_LEVEL`; else it may be at any IRQL up to that.
+    #[doc(alias = "WSK_FLAG_AT_DISPATCH_LEVEL")]
+    #[must_use]
+    pub const fn at_dispatch_level(&self) -> bool {
+        self.flags & AT_DISPATCH_LEVEL != 0
+    }
+
     /// A handle of the socket that it came to; `None` when that is being closed.
     #[must_use]
     pub fn listener(&self) -> Option<ListenSocket> {
@@ -513,8 +587,8 @@ impl Incoming<'_> {
         self.accept_within(None)
     }
 
-    /// Accepts the connection, whose events are told to `handler` once they are [enabled](ConnectedSocket::enable_events).
-    /// IRQL: `<= DISPATCH_LEVEL`. Allocates what [`accept`](Self::accept) does, and room for the handler.
+    /// Accepts the connection, whose events are told to `handler` once they are [enabled](ConnectedSocket::enable_events), which is
+    /// refused until the callback has returned: only then WSK knows of the handler. IRQL: `<= DISPATCH_LEVEL`. Allocates what [`accept`](Self::accept) does, and room for the handler.
     ///
     /// # Errors
     ///
@@ -665,7 +739,7 @@ struct ListenThunks<H>(PhantomData<H>);
 unsafe impl<H: AcceptEvent> WskClientListenDispatchEvents for ListenThunks<H> {
     unsafe fn wsk_accept_event(
         socket_context: Option<NonNull<c_void>>,
-        _: u32,
+        flags: u32,
         local_address: Option<NonNull<SOCKADDR>>,
         remote_address: Option<NonNull<SOCKADDR>>,
         accept_socket: Option<NonNull<WSK_SOCKET>>,
@@ -702,6 +776,7 @@ unsafe impl<H: AcceptEvent> WskClientListenDispatchEvents for ListenThunks<H> {
             listener: &listener,
             local: local_address,
             remote: remote_address,
+            flags,
             context: accept_socket_context,
             callbacks: accept_socket_dispatch,
             taken: &taken,

@@ -70,6 +70,16 @@ impl<T: Counted> Shared<T> {
         Self { block: raw.cast() }
     }
 
+    /// The value behind a pointer that [`into_raw`](Self::into_raw) gave.
+    ///
+    /// # Safety
+    ///
+    /// The pointer is of the same type, and its reference is not taken back before the result is used no more.
+    pub(crate) unsafe fn borrow_raw<'s>(raw: NonNull<c_void>) -> &'s T {
+        // SAFETY: the caller keeps the reference, and by its invariant the block, whose value is only ever borrowed shared.
+        unsafe { &(*raw.cast::<Block<T>>().as_ptr()).value }
+    }
+
     fn references(&self) -> &AtomicUsize {
         // SAFETY: by the invariant the block is live; only the counter is borrowed.
         unsafe { &(*self.block.as_ptr()).references }

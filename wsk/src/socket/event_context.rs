@@ -1,6 +1,7 @@
 //! What WSK is given for a socket with events, whatever its category: the driver's handler as the socket's context, and the
 //! static table of callbacks made for it.
 
+use core::any::TypeId;
 use core::ffi::c_void;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
@@ -54,11 +55,17 @@ impl<H> Counted for Context<H> {
 }
 
 /// A context whose handler's type is forgotten, with the callbacks `T` for it: owned by the socket it is for.
+///
+/// # Invariants
+///
+/// `context` is the one reference to the `Context` of a handler of the type that `kind` is of, which `attach` and `release` are for.
 pub(crate) struct Events<T: 'static> {
     context: NonNull<c_void>,
     attach: unsafe fn(NonNull<c_void>, NonNull<c_void>),
     release: unsafe fn(NonNull<c_void>),
     table: &'static T,
+    /// The handler's.
+    kind: TypeId,
 }
 
 // SAFETY: the context is of a handler that is `Send` and `Sync`, as `new` asks, and an atomic pointer; the table is shared.
@@ -82,7 +89,18 @@ impl<T> Events<T> {
             attach: attach::<H>,
             release: release::<H>,
             table,
+            kind: TypeId::of::<H>(),
         })
+    }
+
+    /// The handler, if it is of this type.
+    pub(crate) fn handler<H: 'static>(&self) -> Option<&H> {
+        if self.kind != TypeId::of::<H>() {
+            return None;
+        }
+        // SAFETY: the context is of a handler of this type, and stays as long as this.
+        let context: &Context<H> = unsafe { Shared::borrow_raw(self.context) };
+        Some(context.handler())
     }
 
     /// What WSK gets as the socket's context.

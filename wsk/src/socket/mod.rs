@@ -106,6 +106,11 @@ impl<C: Category> Socket<C> {
         self.events.is_some()
     }
 
+    /// The handler for events, if it is of this type.
+    pub(crate) fn handler<H: 'static>(&self) -> Option<&H> {
+        self.events.as_ref()?.handler()
+    }
+
     /// The bit of the family, or 0 when the socket is not bound.
     #[inline]
     pub(crate) fn ready(&self) -> u8 {

@@ -23,6 +23,7 @@ struct Handler {
 impl ReceiveFromEvent for Handler {
     fn received(&self, indication: &mut Indication<'_>) -> Verdict {
         assert!(!indication.broadcast() && !indication.multicast());
+        assert!(indication.at_dispatch_level());
         for datagram in indication.datagrams() {
             let mut bytes = vec![0; datagram.len()];
             assert_eq!(datagram.copy_to(&mut bytes), bytes.len());
@@ -205,6 +206,47 @@ fn closing_while_datagrams_arrive() {
                 observed.drops.load(Ordering::SeqCst) == 1
             });
         }
+    });
+}
+
+#[test]
+fn a_closure_is_a_handler() {
+    with_peer(|provider, peer| {
+        let (sender, lengths) = channel();
+        let sender = Mutex::new(sender);
+        let handler = move |indication: &mut Indication<'_>| {
+            for datagram in indication.datagrams() {
+                sender.lock().unwrap().send(datagram.len()).unwrap();
+            }
+            Verdict::Consumed
+        };
+        let socket = DatagramSocket::open_with_events(provider, Family::V4, handler).unwrap();
+        let local = LOOPBACK.parse::<SocketAddr>().unwrap();
+        socket.bind(local).unwrap();
+        socket.enable_receive_events().unwrap();
+        let to = socket.local_address().unwrap();
+        for length in 1..9 {
+            peer.send_to(&[7; 9][..length], to).unwrap();
+            assert_eq!(lengths.recv_timeout(PATIENCE).unwrap(), length);
+        }
+    });
+}
+
+#[test]
+fn a_socket_gives_its_handler() {
+    with_peer(|provider, _| {
+        let (socket, observed) = open(provider, true);
+        let another = socket.clone();
+        let handler = socket.handler::<Handler>().unwrap();
+        assert!(handler.retain);
+        assert!(socket.handler::<Keeper>().is_none(), "of another type");
+        let same = another.handler::<Handler>().unwrap();
+        assert!(std::ptr::eq(handler, same));
+        drop(another);
+        assert_eq!(observed.drops.load(Ordering::SeqCst), 0);
+        // Without events there is none.
+        let plain = DatagramSocket::open(provider, Family::V4).unwrap();
+        assert!(plain.handler::<Handler>().is_none());
     });
 }
 

@@ -11,8 +11,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::{Context, Waker};
 
 use wsk::events::{
-    AcceptEvent, ConnectionEvent, Disconnection, Incoming, RetainedBytes, StreamIndication,
-    StreamVerdict,
+    AcceptEvent, ConnectionEvent, ConnectionEvents, Disconnection, Incoming, RetainedBytes,
+    StreamIndication, StreamVerdict,
 };
 use wsk::ioctl::RoutingInterface;
 use wsk::{ConnectedSocket, Error, Family, ListenSocket, NonPagedBuffer, Provider};
@@ -234,6 +234,7 @@ struct Handler {
 
 impl ConnectionEvent for Handler {
     fn received(&self, indication: &mut StreamIndication<'_>) -> StreamVerdict {
+        assert!(indication.at_dispatch_level());
         let mut bytes = vec![0; indication.len()];
         assert_eq!(indication.copy_to(&mut bytes), bytes.len());
         assert_eq!(
@@ -263,6 +264,7 @@ impl ConnectionEvent for Handler {
     }
 
     fn disconnected(&self, disconnection: &Disconnection<'_>) {
+        assert!(disconnection.at_dispatch_level());
         let abortive = disconnection.is_abortive();
         if let Some(socket) = disconnection.socket() {
             drop(socket.disconnect().start().unwrap());
@@ -422,6 +424,108 @@ fn the_connecting_side_has_events_too() {
             }
         }
         assert!(socket.send(b"x").wait().unwrap_err().must_close());
+    });
+}
+
+/// A handler that is told of the end alone, with no more than that.
+#[derive(Default)]
+struct Gone(AtomicBool);
+
+impl ConnectionEvent for Gone {
+    fn disconnected(&self, _: &Disconnection<'_>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn the_end_alone_is_told_where_it_alone_is_enabled() {
+    on_each_seeded_kernel(|_, provider| {
+        let (listener, local) = listen(provider);
+        let mut peer = connect(local);
+        let accept = listener.accept().with_events(Gone::default());
+        let (socket, _) = accept.wait().unwrap();
+        socket.enable(ConnectionEvents::DISCONNECT).unwrap();
+        peer.write_all(b"received").unwrap();
+        // Were it indicated, it would not come again before the receive.
+        std::thread::sleep(MOMENT);
+        let mut bytes = [0; 8];
+        assert_eq!(socket.receive_all(&mut bytes).wait().unwrap(), 8);
+        assert_eq!(&bytes, b"received");
+        let gone = || socket.handler::<Gone>().unwrap().0.load(Ordering::SeqCst);
+        assert!(!gone());
+        drop(peer);
+        until("the end", gone);
+        assert!(socket.handler::<Handler>().is_none(), "of another type");
+        socket.disable(ConnectionEvents::DISCONNECT).unwrap();
+        socket.close().unwrap();
+
+        // And bytes alone; one after the other.
+        let mut peer = connect(local);
+        let (taker, told, _) = handler(Habit::Take);
+        let (socket, _) = listener.accept().with_events(taker).wait().unwrap();
+        socket.enable(ConnectionEvents::RECEIVE).unwrap();
+        peer.write_all(b"told").unwrap();
+        assert_eq!(collect(&told, 4), b"told");
+        socket.disable(ConnectionEvents::RECEIVE).unwrap();
+        peer.write_all(b"kept").unwrap();
+        let mut bytes = [0; 4];
+        assert_eq!(socket.receive_all(&mut bytes).wait().unwrap(), 4);
+        socket.enable(ConnectionEvents::DISCONNECT).unwrap();
+        drop(peer);
+        let end = told.recv_timeout(PATIENCE).unwrap();
+        assert!(matches!(end, Told::Disconnected { abortive: false }));
+        assert!(socket.handler::<Gone>().is_none());
+    });
+}
+
+#[test]
+fn a_handler_without_received_leaves_the_bytes_to_a_receive() {
+    on_each_seeded_kernel(|_, provider| {
+        let (listener, local) = listen(provider);
+        let mut peer = connect(local);
+        let accept = listener.accept().with_events(Gone::default());
+        let (socket, _) = accept.wait().unwrap();
+        socket.enable_events().unwrap();
+        peer.write_all(b"received").unwrap();
+        let mut bytes = [0; 8];
+        assert_eq!(socket.receive_all(&mut bytes).wait().unwrap(), 8);
+        drop(peer);
+    });
+}
+
+#[test]
+fn closures_are_handlers_of_connections() {
+    on_each_seeded_kernel(|_, provider| {
+        let (connections, come) = channel();
+        let (bytes, told) = channel();
+        let (connections, bytes) = (Mutex::new(connections), Mutex::new(bytes));
+        let accepted = move |incoming: Incoming<'_>| {
+            assert!(incoming.at_dispatch_level());
+            assert!(incoming.listener().is_some());
+            let bytes = Mutex::new(bytes.lock().unwrap().clone());
+            let received = move |indication: &mut StreamIndication<'_>| {
+                let mut room = vec![0; indication.len()];
+                indication.copy_to(&mut room);
+                bytes.lock().unwrap().send(room).unwrap();
+                StreamVerdict::Consumed
+            };
+            let socket = incoming.accept_with_events(received).unwrap();
+            connections.lock().unwrap().send(socket).unwrap();
+        };
+        let listener = ListenSocket::open_with_events(provider, Family::V4, accepted).unwrap();
+        let local = LOOPBACK.parse::<SocketAddr>().unwrap();
+        listener.bind(local).unwrap();
+        listener.enable_accept_events().unwrap();
+        let mut peer = connect(listener.local_address().unwrap());
+        let socket = come.recv_timeout(PATIENCE).unwrap();
+        // WSK knows of the connection's handler once the callback has returned, which may be after this.
+        until("events that are enabled", || socket.enable_events().is_ok());
+        peer.write_all(b"hi").unwrap();
+        let mut got = Vec::new();
+        while got.len() < 2 {
+            got.extend(told.recv_timeout(PATIENCE).unwrap());
+        }
+        assert_eq!(got, b"hi");
     });
 }
 

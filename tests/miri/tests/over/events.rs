@@ -39,6 +39,7 @@ struct Datagrams {
 
 impl ReceiveFromEvent for Datagrams {
     fn received(&self, indication: &mut Indication<'_>) -> Verdict {
+        assert!(!indication.at_dispatch_level(), "nothing is said of it");
         let mut bytes = [0; 16];
         let length: usize = indication
             .datagrams()
@@ -70,10 +71,13 @@ fn datagrams() {
         with_events.bind(Family::V4.any()).unwrap();
         let to = with_events.local_address().unwrap();
         with_events.enable_receive_events().unwrap();
+        let handler = with_events.handler::<Datagrams>().unwrap();
+        let other = with_events.handler::<fn(&mut Indication<'_>) -> Verdict>();
+        assert!(other.is_none(), "of another type");
         let (one, from) = socket(provider);
         one.send_to(b"told", to).wait().unwrap();
         one.send_to(b"retained", to).wait().unwrap();
-        assert_eq!(lengths.pop(), 4);
+        assert_eq!(handler.lengths.pop(), 4);
         let kept = retained.pop();
         let datagram = kept.datagrams().next().unwrap();
         assert_eq!(datagram.remote_address().unwrap().port(), from.port());

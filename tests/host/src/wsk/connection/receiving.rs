@@ -127,7 +127,9 @@ unsafe fn receive(
         && !state.indicating
         && let Some((status, length)) = receive.fill(socket, &mut state)
     {
-        if stalled {
+        // What was taken may have been all that was there before the end, of which an event is to tell.
+        let tells = state.callbacks.is_enabled(WSK_EVENT_DISCONNECT) && !state.told;
+        if stalled || tells {
             kick(socket);
         }
         drop(state);
