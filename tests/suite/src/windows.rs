@@ -151,6 +151,7 @@ pub(crate) fn wine() -> Result<(), String> {
             "udp-send" => wine.udp_send(&built)?,
             "udp-echo" => wine.udp_echo(&built)?,
             "udp-tunnel" => wine.udp_tunnel(&built)?,
+            "udp-segments" => wine.udp_segments(&built)?,
             "http-head" => wine.http_head(&built)?,
             "tcp-hello" => wine.tcp_hello(&built)?,
             other => return Err(format!("nothing is known about {other}")),

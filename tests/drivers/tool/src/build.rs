@@ -10,6 +10,7 @@ pub const DRIVERS: &[&str] = &[
     "udp-echo",
     "udp-send",
     "udp-tunnel",
+    "udp-segments",
     "http-head",
     "tcp-hello",
 ];

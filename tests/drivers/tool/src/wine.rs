@@ -444,6 +444,38 @@ impl Wine {
         Ok(fate)
     }
 
+    /// Has `udp-segments` acknowledge what a socket here sends.
+    ///
+    /// # Errors
+    ///
+    /// What was not as it has to be.
+    pub fn udp_segments(&self, driver: &Built) -> Result<Fate, String> {
+        self.install(driver)?;
+        let (sender, _) = socket()?;
+        let (taken, listen) = socket()?;
+        drop(taken);
+        self.parameter(driver.name, "Listen", &Value::Text(listen.to_string()))?;
+        let fate = self.load_or_lack(driver.name)?;
+        let failed = |error: std::io::Error| format!("no acknowledgement: {error}");
+        if fate == Fate::Worked {
+            for number in 0..100_u32 {
+                let mut bytes = [0; 64];
+                sender
+                    .send_to(&number.to_be_bytes(), listen)
+                    .map_err(failed)?;
+                let length = sender.recv(&mut bytes).map_err(failed)?;
+                if bytes[..length] != [&number.to_be_bytes()[..], &[0, 0, 0, 4]].concat() {
+                    return Err(format!(
+                        "{number} is acknowledged as {:?}",
+                        &bytes[..length]
+                    ));
+                }
+            }
+            self.unload(driver.name)?;
+        }
+        Ok(fate)
+    }
+
     /// Has `http-head` ask a server here.
     ///
     /// # Errors

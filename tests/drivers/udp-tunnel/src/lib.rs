@@ -189,13 +189,8 @@ impl Tunnel {
         let Some(client) = self.client.with(|client| *client) else {
             return Err(Error::UnknownAddress { family: 0 });
         };
-        let mut buffer = self.buffer(datagram.len())?;
-        datagram.copy_to(buffer.as_mut_slice());
-        let bytes = buffer.as_mut_slice();
-        if bytes.len() >= HEADER {
-            bytes.copy_within(HEADER.., 0);
-        }
-        buffer.set_len(datagram.len().saturating_sub(HEADER))?;
+        let mut buffer = self.buffer(datagram.len().saturating_sub(HEADER))?;
+        datagram.copy_from(HEADER, buffer.as_mut_slice());
         self.send(
             &self.inside,
             WithControl::new(buffer, Control::new()),
