@@ -37,7 +37,8 @@ const COALESCED: u32 = 65_507;
 /// How many acknowledgements leave as one. What comes beyond that follows in the next send.
 const BATCH: usize = 64;
 /// An acknowledgement: the number in network order, the ECN bits, a zero, and the length in network order.
-const ACKNOWLEDGEMENT: usize = 8;
+const ACKNOWLEDGEMENT: usize = SEGMENT as usize;
+const SEGMENT: u32 = 8;
 /// Room for the ECN bits and the segment size.
 const ALONG: usize = 2 * ControlMessage::space(4);
 
@@ -129,7 +130,7 @@ impl Receiver {
             }
             let mut control = Control::new();
             if buffer.len() > ACKNOWLEDGEMENT {
-                control.push(ControlMessage::SegmentSize(ACKNOWLEDGEMENT as u32))?;
+                control.push(ControlMessage::SegmentSize(SEGMENT))?;
             }
             if mark == ECT_1 {
                 control.push(ControlMessage::EcnV4(ECT_1))?;
