@@ -4,10 +4,11 @@ use core::ffi::CStr;
 use core::fmt;
 
 use wsk_sys::{
-    DispatchError, NTSTATUS, STATUS_BUFFER_TOO_SMALL, STATUS_CANCELLED, STATUS_DEVICE_NOT_READY,
-    STATUS_FILE_FORCED_CLOSED, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_BUFFER_SIZE,
-    STATUS_INVALID_DEVICE_STATE, STATUS_INVALID_PARAMETER, STATUS_IO_TIMEOUT, STATUS_NOT_SUPPORTED,
-    STATUS_TIMEOUT, STATUS_WORKING_SET_QUOTA,
+    APC_LEVEL, DISPATCH_LEVEL, DispatchError, NTSTATUS, PASSIVE_LEVEL, STATUS_BUFFER_TOO_SMALL,
+    STATUS_CANCELLED, STATUS_DEVICE_NOT_READY, STATUS_FILE_FORCED_CLOSED,
+    STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_BUFFER_SIZE, STATUS_INVALID_DEVICE_STATE,
+    STATUS_INVALID_PARAMETER, STATUS_IO_TIMEOUT, STATUS_NOT_SUPPORTED, STATUS_TIMEOUT,
+    STATUS_WORKING_SET_QUOTA,
 };
 
 use crate::family::Family;
@@ -113,7 +114,7 @@ pub enum Memory {
 ///
 /// The page [errors](crate::guide::errors) tells which of them are mistakes of the caller, found before WSK is called, when the others
 /// are found, and what to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Error {
     /// WSK or the kernel answered with an error.
@@ -145,6 +146,23 @@ pub enum Error {
         entry: &'static str,
     },
     /// The function was called at a higher IRQL than it is allowed at.
+    ///
+    /// ```
+    /// # let kernel = wsk_host::Kernel::boot();
+    /// use wsk::Registration;
+    /// # use wsk_host::{DISPATCH_LEVEL, at_irql};
+    ///
+    /// # at_irql(DISPATCH_LEVEL, || {
+    /// // In an event handler, say.
+    /// let error = Registration::new().unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "called at DISPATCH_LEVEL (2), and allowed up to PASSIVE_LEVEL (0): start the request instead of waiting, \
+    ///      or call from a thread at PASSIVE_LEVEL"
+    /// );
+    /// # });
+    /// # kernel.shutdown();
+    /// ```
     WrongIrql {
         /// The IRQL at the time of the call.
         current: u8,
@@ -335,6 +353,21 @@ impl From<DispatchError> for Error {
     }
 }
 
+/// An IRQL by its name.
+struct Level(u8);
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self.0 {
+            PASSIVE_LEVEL => "PASSIVE_LEVEL",
+            APC_LEVEL => "APC_LEVEL",
+            DISPATCH_LEVEL => "DISPATCH_LEVEL",
+            _ => "IRQL",
+        };
+        write!(f, "{name} ({})", self.0)
+    }
+}
+
 impl fmt::Display for Error {
     // One arm for each error.
     #[allow(clippy::too_many_lines)]
@@ -374,9 +407,16 @@ impl fmt::Display for Error {
                 "{entry} cannot take a buffer of that length: pass a shorter one"
             ),
             Self::WrongIrql { current, limit } => {
+                let instead = if *limit == PASSIVE_LEVEL {
+                    "start the request instead of waiting, or call from a thread at PASSIVE_LEVEL"
+                } else {
+                    "pageable memory is not touched above it: take a NonPagedBuffer"
+                };
                 write!(
                     f,
-                    "called at IRQL {current}: what waits or touches pageable memory needs {limit} or lower"
+                    "called at {}, and allowed up to {}: {instead}",
+                    Level(*current),
+                    Level(*limit)
                 )
             }
             Self::WrongFamily { socket, address } => {

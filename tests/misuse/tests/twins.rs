@@ -150,6 +150,8 @@ twins! {
     socket_used_after_close(provider),
     socket_used_after_fixing(provider),
     start_send_without_address(provider),
+    state_ignored(socket),
+    state_kept_while_it_is_taken(socket),
     static_bytes_received_into(socket),
     stream_accepted_on_a_connection(connected),
     stream_bytes_stored(provider),

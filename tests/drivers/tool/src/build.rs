@@ -35,7 +35,12 @@ pub fn all() -> Result<Vec<Built>, String> {
     DRIVERS.iter().map(|name| driver(name)).collect()
 }
 
-fn driver(name: &'static str) -> Result<Built, String> {
+/// Builds one of the [`DRIVERS`].
+///
+/// # Errors
+///
+/// What went wrong, in words.
+pub fn driver(name: &'static str) -> Result<Built, String> {
     let folder = toolchain::windows_directory();
     let folder = fs::create_dir_all(&folder)
         .and_then(|()| std::path::absolute(&folder))
