@@ -1,9 +1,15 @@
 //! What is asked of every socket by way of `WskControlSocket`: options and I/O control operations; and of the client by way of
 //! `WskControlClient`, where that takes an IRP.
 
+use wsk_sys::{
+    SIO_QUERY_WFP_CONNECTION_REDIRECT_CONTEXT, SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS,
+    SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS,
+};
+
+use crate::ioctl::ControlRequest;
 use crate::methods::controlled;
 use crate::registration::Provider;
-use crate::request::{self, ControlClientRaw, Raw, Request, TransportChange};
+use crate::request::{self, ControlClientRaw, ControlRaw, Raw, Request, TransportChange};
 use crate::socket::{
     ConnectedSocket, ConnectionCategory, ConnectionSocket, DatagramCategory, DatagramSocket,
     ListenCategory, ListenSocket,
@@ -13,6 +19,74 @@ controlled!(DatagramSocket, DatagramCategory);
 controlled!(ConnectionSocket, ConnectionCategory);
 controlled!(ConnectedSocket, ConnectionCategory);
 controlled!(ListenSocket, ListenCategory);
+
+/// Redirections of connections by the Windows Filtering Platform (WFP): a driver that stands in between accepts a connection that was
+/// redirected to it, and hands its records on to the connection that it makes instead.
+impl ConnectedSocket {
+    /// Reads the redirect records of an accepted connection: the request gives the number of bytes written to `records`. They say nothing
+    /// to a driver but are [handed on](ConnectionSocket::set_redirect_records).
+    ///
+    /// The bytes are copied from nonpaged pool, which is allocated for the request.
+    ///
+    /// [`SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS`](https://learn.microsoft.com/windows/win32/winsock/sio-query-wfp-connection-redirect-records).
+    ///
+    /// # Errors
+    ///
+    /// Of the request: [`Error::NoMemory`](crate::Error::NoMemory), or what WSK says, as when there are none or there is too little room.
+    #[doc(alias = "SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS")]
+    pub fn redirect_records<'s, 'b>(
+        &'s self,
+        records: &'b mut [u8],
+    ) -> Request<'s, ControlRaw<ConnectionCategory>, Raw<'b>> {
+        let code = SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS;
+        request::control_raw(&self.handle, ControlRequest::Ioctl { code }, &[], records)
+    }
+
+    /// Reads the redirect context of an accepted connection: what the driver that redirected it has said of it. The request gives the
+    /// number of bytes written to `context`.
+    ///
+    /// The bytes are copied from nonpaged pool, which is allocated for the request.
+    ///
+    /// [`SIO_QUERY_WFP_CONNECTION_REDIRECT_CONTEXT`](https://learn.microsoft.com/windows/win32/winsock/sio-query-wfp-connection-redirect-context).
+    ///
+    /// # Errors
+    ///
+    /// As for [`redirect_records`](Self::redirect_records).
+    #[doc(alias = "SIO_QUERY_WFP_CONNECTION_REDIRECT_CONTEXT")]
+    pub fn redirect_context<'s, 'b>(
+        &'s self,
+        context: &'b mut [u8],
+    ) -> Request<'s, ControlRaw<ConnectionCategory>, Raw<'b>> {
+        let code = SIO_QUERY_WFP_CONNECTION_REDIRECT_CONTEXT;
+        request::control_raw(&self.handle, ControlRequest::Ioctl { code }, &[], context)
+    }
+}
+
+impl ConnectionSocket {
+    /// Says which redirection the connection goes on for, by the [records](ConnectedSocket::redirect_records) of the one that was
+    /// redirected; before it is connected. Without them it would be redirected anew. The request gives 0.
+    ///
+    /// The bytes are copied to nonpaged pool, which is allocated for the request.
+    ///
+    /// [`SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS`](https://learn.microsoft.com/windows/win32/winsock/sio-set-wfp-connection-redirect-records).
+    ///
+    /// # Errors
+    ///
+    /// Of the request: [`Error::NoMemory`](crate::Error::NoMemory), or what WSK says.
+    #[doc(alias = "SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS")]
+    pub fn set_redirect_records<'s, 'b>(
+        &'s self,
+        records: &'b [u8],
+    ) -> Request<'s, ControlRaw<ConnectionCategory>, Raw<'b>> {
+        let code = SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS;
+        request::control_raw(
+            &self.handle,
+            ControlRequest::Ioctl { code },
+            records,
+            &mut [],
+        )
+    }
+}
 
 impl Provider {
     /// Waits for a transport to come or go: the request is over when the list of [transports](Self::transports) has changed.

@@ -13,7 +13,7 @@
 //! use wsk::{DatagramSocket, Family, NonPagedBuffer, Registration, Wait};
 //!
 //! let registration = Registration::new()?;
-//! let provider = registration.capture(Wait::Forever)?;
+//! let provider = registration.capture(Wait::Milliseconds(10_000))?;
 //! let socket = DatagramSocket::open(&provider, Family::V4)?;
 //! socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
 //!
@@ -113,8 +113,8 @@ mod time;
 pub use address::{Destination, Family, RemoteAddress};
 pub use buffer::{
     BufferPool, BufferSlice, Control, ControlMessage, ControlMessages, DriverMdl, DriverMdlMut,
-    Extent, Lock, MdlChain, Messages, NonPagedBuffer, PooledBuffer, ReceiveBuffer, SendBuffer,
-    SendList, SliceChain, WithControl,
+    Extent, IcmpError, Lock, MdlChain, Messages, NonPagedBuffer, PooledBuffer, ReceiveBuffer,
+    SendBuffer, SendList, SliceChain, WithControl,
 };
 pub use datagram::FixedDatagramSocket;
 pub use driver_state::{DriverState, DriverStateRef};

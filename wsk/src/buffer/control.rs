@@ -1,10 +1,13 @@
 //! Control information: the `CMSGHDR` objects that travel with a datagram, to be sent or as they were received.
 
 use core::fmt;
+use core::mem::offset_of;
 use core::net::{Ipv4Addr, Ipv6Addr};
 use wsk_sys::{
-    CMSGHDR, IP_ECN, IP_HOPLIMIT, IP_PKTINFO, IP_TOS, IPPROTO, IPPROTO_IP, IPV6_ECN, IPV6_HOPLIMIT,
-    IPV6_PKTINFO, IPV6_TCLASS, UDP_COALESCED_INFO, UDP_SEND_MSG_SIZE,
+    CMSGHDR, IN_RECVERR, IP_ECN, IP_HOPLIMIT, IP_PKTINFO, IP_RECVERR, IP_TOS,
+    IP_WFP_REDIRECT_CONTEXT, IP_WFP_REDIRECT_RECORDS, IPPROTO, IPPROTO_IP, IPV6_ECN, IPV6_HOPLIMIT,
+    IPV6_PKTINFO, IPV6_RECVERR, IPV6_TCLASS, IPV6_WFP_REDIRECT_CONTEXT, IPV6_WFP_REDIRECT_RECORDS,
+    UDP_COALESCED_INFO, UDP_SEND_MSG_SIZE,
 };
 
 use crate::buffer::{Extent, Lock, ReceiveBuffer, SendBuffer};
@@ -70,6 +73,26 @@ pub enum ControlMessage<'c> {
     /// Received: the buffer holds several datagrams of so many bytes, the last of which may be shorter.
     #[doc(alias = "UDP_COALESCED_INFO")]
     CoalescedSize(u32),
+    /// Received: the network has reported an error for an IPv4 datagram that was sent, with
+    /// [`ReceiveErrorsV4`](crate::option::ReceiveErrorsV4). What carries it came from the address that the datagram was sent to, and has
+    /// no bytes that the peer would have sent.
+    #[doc(alias("IP_RECVERR", "IN_RECVERR"))]
+    ErrorV4(IcmpError),
+    /// Received: the network has reported an error for an IPv6 datagram that was sent; see [`ErrorV4`](Self::ErrorV4).
+    #[doc(alias("IPV6_RECVERR", "IN_RECVERR"))]
+    ErrorV6(IcmpError),
+    /// The records of a redirection of an IPv4 datagram by the Windows Filtering Platform, to be handed on as they are.
+    #[doc(alias = "IP_WFP_REDIRECT_RECORDS")]
+    RedirectRecordsV4(&'c [u8]),
+    /// The context of a redirection of an IPv4 datagram by the Windows Filtering Platform.
+    #[doc(alias = "IP_WFP_REDIRECT_CONTEXT")]
+    RedirectContextV4(&'c [u8]),
+    /// The records of a redirection of an IPv6 datagram by the Windows Filtering Platform, to be handed on as they are.
+    #[doc(alias = "IPV6_WFP_REDIRECT_RECORDS")]
+    RedirectRecordsV6(&'c [u8]),
+    /// The context of a redirection of an IPv6 datagram by the Windows Filtering Platform.
+    #[doc(alias = "IPV6_WFP_REDIRECT_CONTEXT")]
+    RedirectContextV6(&'c [u8]),
     /// Any other.
     Other {
         /// `cmsg_level`.
@@ -81,6 +104,71 @@ pub enum ControlMessage<'c> {
     },
 }
 
+/// An error that the network has reported for a datagram that was sent: an ICMP message about it.
+///
+/// [`IN_RECVERR`](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
+#[doc(alias = "IN_RECVERR")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IcmpError {
+    /// The protocol of the report: `IPPROTO_ICMP` is 1, `IPPROTO_ICMPV6` 58.
+    pub protocol: i32,
+    /// What the report says besides, such as the largest packet on the path.
+    pub info: u32,
+    /// The type of the report: "destination unreachable" is 3 of ICMP, and 1 of `ICMPv6`.
+    pub kind: u8,
+    /// The code of the report: "port unreachable" is 3 of ICMP, and 4 of `ICMPv6`.
+    pub code: u8,
+}
+
+/// The bytes of [`IcmpError`] as C has it.
+const ERROR: usize = size_of::<IN_RECVERR>();
+
+impl IcmpError {
+    const ICMP: i32 = IPPROTO::IPPROTO_ICMP.0;
+    const ICMP_V6: i32 = IPPROTO::IPPROTO_ICMPV6.0;
+
+    /// Whether the datagram did not reach its destination: the port, the host or the network was not there, or it was forbidden.
+    #[must_use]
+    pub const fn is_unreachable(&self) -> bool {
+        matches!(
+            (self.protocol, self.kind),
+            (Self::ICMP, 3) | (Self::ICMP_V6, 1)
+        )
+    }
+
+    /// Whether the datagram was too long for its path.
+    #[must_use]
+    pub const fn is_too_big(&self) -> bool {
+        matches!(
+            (self.protocol, self.kind, self.code),
+            (Self::ICMP, 3, 4) | (Self::ICMP_V6, 2, _)
+        )
+    }
+
+    fn bytes(self) -> [u8; ERROR] {
+        let mut bytes = [0; ERROR];
+        memory::copy(&self.protocol.to_ne_bytes(), &mut bytes);
+        memory::copy(
+            &self.info.to_ne_bytes(),
+            &mut bytes[offset_of!(IN_RECVERR, info)..],
+        );
+        bytes[offset_of!(IN_RECVERR, type_)] = self.kind;
+        bytes[offset_of!(IN_RECVERR, code)] = self.code;
+        bytes
+    }
+
+    fn of(data: &[u8]) -> Option<Self> {
+        // The padding at the end may be missing.
+        let number = |at: usize| data.get(at..)?.first_chunk::<4>().copied();
+        Some(Self {
+            protocol: i32::from_ne_bytes(number(offset_of!(IN_RECVERR, protocol))?),
+            info: u32::from_ne_bytes(number(offset_of!(IN_RECVERR, info))?),
+            kind: *data.get(offset_of!(IN_RECVERR, type_))?,
+            code: *data.get(offset_of!(IN_RECVERR, code))?,
+        })
+    }
+}
+
 impl ControlMessage<'_> {
     /// The room that a message with so many bytes of data takes, as C's `WSA_CMSG_SPACE` tells.
     #[doc(alias = "WSA_CMSG_SPACE")]
@@ -89,7 +177,8 @@ impl ControlMessage<'_> {
         HEADER.saturating_add(data).saturating_add(ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT
     }
 
-    /// The room for one of each typed message, which is more than any datagram needs.
+    /// The room for one of each typed message that goes with a datagram, which is more than any needs: an error comes with none of the
+    /// others. Records of a redirection are as long as the Windows Filtering Platform makes them.
     pub const SPACE_FOR_ALL: usize = Self::space(8) + Self::space(20) + 8 * Self::space(4);
 }
 
@@ -165,6 +254,24 @@ impl<const N: usize> Control<N> {
             }
             ControlMessage::CoalescedSize(value) => {
                 self.put(UDP, UDP_COALESCED_INFO.cast_signed(), &value.to_ne_bytes())
+            }
+            ControlMessage::ErrorV4(error) => {
+                self.put(IP, IP_RECVERR.cast_signed(), &error.bytes())
+            }
+            ControlMessage::ErrorV6(error) => {
+                self.put(IPV6, IPV6_RECVERR.cast_signed(), &error.bytes())
+            }
+            ControlMessage::RedirectRecordsV4(data) => {
+                self.put(IP, IP_WFP_REDIRECT_RECORDS.cast_signed(), data)
+            }
+            ControlMessage::RedirectContextV4(data) => {
+                self.put(IP, IP_WFP_REDIRECT_CONTEXT.cast_signed(), data)
+            }
+            ControlMessage::RedirectRecordsV6(data) => {
+                self.put(IPV6, IPV6_WFP_REDIRECT_RECORDS.cast_signed(), data)
+            }
+            ControlMessage::RedirectContextV6(data) => {
+                self.put(IPV6, IPV6_WFP_REDIRECT_CONTEXT.cast_signed(), data)
             }
             ControlMessage::Other { level, kind, data } => self.put(level, kind, data),
         }
@@ -316,6 +423,12 @@ fn message(level: i32, kind: i32, data: &[u8]) -> ControlMessage<'_> {
         IPV6 if of(IPV6_TCLASS) => number().map(ControlMessage::TrafficClass),
         IP if of(IP_HOPLIMIT) => number().map(ControlMessage::TimeToLive),
         IPV6 if of(IPV6_HOPLIMIT) => number().map(ControlMessage::HopLimit),
+        IP if of(IP_RECVERR) => IcmpError::of(data).map(ControlMessage::ErrorV4),
+        IPV6 if of(IPV6_RECVERR) => IcmpError::of(data).map(ControlMessage::ErrorV6),
+        IP if of(IP_WFP_REDIRECT_RECORDS) => Some(ControlMessage::RedirectRecordsV4(data)),
+        IP if of(IP_WFP_REDIRECT_CONTEXT) => Some(ControlMessage::RedirectContextV4(data)),
+        IPV6 if of(IPV6_WFP_REDIRECT_RECORDS) => Some(ControlMessage::RedirectRecordsV6(data)),
+        IPV6 if of(IPV6_WFP_REDIRECT_CONTEXT) => Some(ControlMessage::RedirectContextV6(data)),
         UDP if of(UDP_SEND_MSG_SIZE) => {
             number().map(|size| ControlMessage::SegmentSize(size.cast_unsigned()))
         }

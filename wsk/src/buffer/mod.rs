@@ -13,7 +13,7 @@ mod slices;
 mod traits;
 
 pub use chain::MdlChain;
-pub use control::{Control, ControlMessage, ControlMessages, WithControl};
+pub use control::{Control, ControlMessage, ControlMessages, IcmpError, WithControl};
 pub use driver::{DriverMdl, DriverMdlMut};
 pub use extent::Extent;
 pub use lock::Lock;

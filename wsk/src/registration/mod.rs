@@ -41,7 +41,8 @@ pub enum Wait {
     No,
     /// At most so many milliseconds.
     Milliseconds(u32),
-    /// Until it is there.
+    /// Until it is there. A driver that is loaded while the system boots must not wait so in its `DriverEntry`: the provider may be
+    /// waiting for the boot to go on, which waits for the driver. Give a limit there, and capture later, on a thread of the driver's own.
     #[doc(alias = "WSK_INFINITE_WAIT")]
     Forever,
 }

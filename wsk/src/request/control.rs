@@ -16,7 +16,7 @@ use crate::error::{Call, Error, Memory};
 use crate::irp::{Arguments, CONTROL_ROOM, Outcome, Places};
 use crate::request::sealed::Sealed;
 use crate::request::{Function, InPlace, Nothing, Operation, Repeat, Request, Way, of_socket};
-use crate::socket::ioctl::{Bytes, ControlRequest, Input, Ioctl, Output, Value};
+use crate::socket::ioctl::{Bytes, ControlRequest, Input, Ioctl, Output};
 use crate::socket::option::{self, ReadableOption, SocketOption};
 use crate::socket::{Category, DatagramCategory, Handle};
 
@@ -343,11 +343,8 @@ unsafe impl<C: Category, O: Ioctl + 'static> Operation<()> for Controlling<C, O>
 fn given<O: Ioctl>(outcome: Outcome, arguments: &Arguments) -> Result<O::Output, Error> {
     outcome.check(Call::WskControlSocket)?;
     let [a, b, c, d, ..] = arguments.control;
-    let mut value: Value = [0; size_of::<Value>()];
-    let (bytes, _) = arguments.control().split_at(size_of::<Value>());
-    crate::memory::copy(bytes, &mut value);
     O::output(&Output {
-        value,
+        bytes: arguments.control(),
         address: [a, b, c, d],
     })
 }

@@ -20,12 +20,16 @@
 //! # Ok::<(), wsk::Error>(())
 //! ```
 
+use core::mem::offset_of;
 use core::net::SocketAddr;
 use core::ptr::NonNull;
+use core::time::Duration;
 
 use wsk_sys::{
-    SIO_CPU_AFFINITY, SIO_ROUTING_INTERFACE_QUERY, SIO_WSK_QUERY_IDEAL_SEND_BACKLOG,
-    SIO_WSK_QUERY_RECEIVE_BACKLOG, WSK_CONTROL_SOCKET_TYPE,
+    PROCESSOR_NUMBER, SIO_CPU_AFFINITY, SIO_QUERY_RSS_PROCESSOR_INFO,
+    SIO_QUERY_RSS_SCALABILITY_INFO, SIO_ROUTING_INTERFACE_QUERY, SIO_TCP_INFO,
+    SIO_WSK_QUERY_IDEAL_SEND_BACKLOG, SIO_WSK_QUERY_RECEIVE_BACKLOG, SOCKET_PROCESSOR_AFFINITY,
+    TCP_INFO_v0, TCP_INFO_v1, WSK_CONTROL_SOCKET_TYPE,
 };
 
 use crate::address::{self, Encoded};
@@ -46,9 +50,17 @@ pub enum Input {
 
 /// The output of a control operation, as WSK gave it.
 #[derive(Debug)]
-pub struct Output {
-    pub(crate) value: Value,
+pub struct Output<'o> {
+    pub(crate) bytes: &'o [u8],
     pub(crate) address: Encoded,
+}
+
+impl Output<'_> {
+    /// The bytes from an offset on; zeros where there are none.
+    fn at<const N: usize>(&self, offset: usize) -> [u8; N] {
+        let rest = self.bytes.get(offset..).unwrap_or_default();
+        rest.first_chunk().copied().unwrap_or([0; N])
+    }
 }
 
 mod sealed {
@@ -72,7 +84,7 @@ pub trait Ioctl: sealed::Sealed + Sized {
     #[doc(hidden)]
     fn input(&self) -> Input;
     #[doc(hidden)]
-    fn output(output: &Output) -> Result<Self::Output, Error>;
+    fn output(output: &Output<'_>) -> Result<Self::Output, Error>;
 }
 
 /// Which local address datagrams to a remote one are sent from; its port means nothing.
@@ -94,7 +106,7 @@ impl Ioctl for RoutingInterface {
         Input::Address(self.0)
     }
 
-    fn output(output: &Output) -> Result<SocketAddr, Error> {
+    fn output(output: &Output<'_>) -> Result<SocketAddr, Error> {
         address::decode(&output.address)
     }
 }
@@ -121,8 +133,224 @@ impl Ioctl for CpuAffinity {
         Input::Bytes(value, size_of::<u16>())
     }
 
-    fn output(_: &Output) -> Result<(), Error> {
+    fn output(_: &Output<'_>) -> Result<(), Error> {
         Ok(())
+    }
+}
+
+/// Whether network adapters spread what they receive over processors (RSS), so that a socket for each processor is worth having.
+/// Windows 8 and later.
+#[doc(alias("SIO_QUERY_RSS_SCALABILITY_INFO", "RSS_SCALABILITY_INFO"))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RssScalability;
+
+impl sealed::Sealed for RssScalability {}
+
+impl Ioctl for RssScalability {
+    type Output = bool;
+    const CODE: u32 = SIO_QUERY_RSS_SCALABILITY_INFO;
+    const GIVES: usize = size_of::<wsk_sys::RSS_SCALABILITY_INFO>();
+
+    fn input(&self) -> Input {
+        Input::Bytes([0; 8], 0)
+    }
+
+    fn output(output: &Output<'_>) -> Result<bool, Error> {
+        Ok(output.at(0) != [0])
+    }
+}
+
+/// Which processor serves what a connection receives. Windows 8 and later.
+#[doc(alias = "SIO_QUERY_RSS_PROCESSOR_INFO")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RssProcessor;
+
+/// A processor, and the NUMA node that it is part of.
+#[doc(alias("SOCKET_PROCESSOR_AFFINITY", "PROCESSOR_NUMBER"))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProcessorAffinity {
+    /// The group of the processor.
+    pub group: u16,
+    /// Its number in the group.
+    pub number: u8,
+    /// The NUMA node.
+    pub numa_node: u16,
+}
+
+impl sealed::Sealed for RssProcessor {}
+
+impl Ioctl for RssProcessor {
+    type Output = ProcessorAffinity;
+    const CODE: u32 = SIO_QUERY_RSS_PROCESSOR_INFO;
+    const GIVES: usize = size_of::<SOCKET_PROCESSOR_AFFINITY>();
+
+    fn input(&self) -> Input {
+        Input::Bytes([0; 8], 0)
+    }
+
+    fn output(output: &Output<'_>) -> Result<ProcessorAffinity, Error> {
+        let [number] = output.at(offset_of!(PROCESSOR_NUMBER, Number));
+        Ok(ProcessorAffinity {
+            group: u16::from_ne_bytes(output.at(offset_of!(PROCESSOR_NUMBER, Group))),
+            number,
+            numa_node: u16::from_ne_bytes(
+                output.at(offset_of!(SOCKET_PROCESSOR_AFFINITY, NumaNodeId)),
+            ),
+        })
+    }
+}
+
+/// How a connection is doing. Windows 10, version 1703, and later.
+///
+/// [`SIO_TCP_INFO`](https://learn.microsoft.com/windows/win32/winsock/sio-tcp-info) of version 0.
+#[doc(alias("SIO_TCP_INFO", "TCP_INFO_v0"))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TcpInfo;
+
+/// How a connection is doing, with what held its sends up. Windows 10, version 1809, and later.
+///
+/// [`SIO_TCP_INFO`](https://learn.microsoft.com/windows/win32/winsock/sio-tcp-info) of version 1.
+#[doc(alias("SIO_TCP_INFO", "TCP_INFO_v1"))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TcpInfoWithLimits;
+
+/// Writes a structure with a member for each of C's, and how it is read from the bytes of that.
+macro_rules! members {
+    ($(#[$doc:meta])* $name:ident of $of:ident { $($(#[$member_doc:meta])* $member:ident: $ty:ident = $from:ident,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct $name {
+            $($(#[$member_doc])* pub $member: members!(@type $ty),)*
+        }
+
+        impl $name {
+            fn read(output: &Output<'_>) -> Self {
+                Self {
+                    $($member: members!(@read $ty, output.at(offset_of!($of, $from))),)*
+                }
+            }
+        }
+    };
+    (@type micros) => { Duration };
+    (@type millis) => { Duration };
+    (@type millis32) => { Duration };
+    (@type flag) => { bool };
+    (@type $ty:ident) => { $ty };
+    (@read micros, $bytes:expr) => { Duration::from_micros(u32::from_ne_bytes($bytes).into()) };
+    (@read millis, $bytes:expr) => { Duration::from_millis(u64::from_ne_bytes($bytes)) };
+    (@read millis32, $bytes:expr) => { Duration::from_millis(u32::from_ne_bytes($bytes).into()) };
+    (@read flag, $bytes:expr) => { $bytes != [0] };
+    (@read $ty:ident, $bytes:expr) => { $ty::from_ne_bytes($bytes) };
+}
+
+members! {
+    /// How a connection is doing. Sizes are in bytes.
+    ConnectionInfo of TCP_INFO_v0 {
+        /// The state, as C's `TCPSTATE` numbers it: 4 is established.
+        state: u32 = State,
+        /// The largest segment.
+        largest_segment: u32 = Mss,
+        /// The time since the connection was made.
+        connected_for: millis = ConnectionTimeMs,
+        /// Whether segments carry time stamps.
+        has_timestamps: flag = TimestampsEnabled,
+        /// The round-trip time.
+        round_trip: micros = RttUs,
+        /// The shortest round-trip time so far.
+        shortest_round_trip: micros = MinRttUs,
+        /// What was sent and is not acknowledged.
+        in_flight: u32 = BytesInFlight,
+        /// The congestion window.
+        congestion_window: u32 = Cwnd,
+        /// The window that the peer has told.
+        send_window: u32 = SndWnd,
+        /// The window that the peer was told.
+        receive_window: u32 = RcvWnd,
+        /// What was received and is not taken.
+        receive_backlog: u32 = RcvBuf,
+        /// What was sent.
+        sent: u64 = BytesOut,
+        /// What was received.
+        received: u64 = BytesIn,
+        /// What came out of order.
+        reordered: u32 = BytesReordered,
+        /// What was sent again.
+        retransmitted: u32 = BytesRetrans,
+        /// How often segments were sent again without a time-out.
+        fast_retransmits: u32 = FastRetrans,
+        /// How many acknowledgements came twice.
+        duplicate_acknowledgements: u32 = DupAcksIn,
+        /// How often segments were sent again after a time-out.
+        timeouts: u32 = TimeoutEpisodes,
+        /// How often connecting was tried again.
+        connect_retransmits: u8 = SynRetrans,
+    }
+}
+
+members! {
+    /// What held up the sends of a connection, how often, for how long, and how much was sent meanwhile.
+    SendLimits of TCP_INFO_v1 {
+        /// By the peer's window: how often.
+        by_peer: u32 = SndLimTransRwin,
+        /// By the peer's window: for how long.
+        time_by_peer: millis32 = SndLimTimeRwin,
+        /// By the peer's window: the bytes.
+        bytes_by_peer: u64 = SndLimBytesRwin,
+        /// By the congestion window: how often.
+        by_congestion: u32 = SndLimTransCwnd,
+        /// By the congestion window: for how long.
+        time_by_congestion: millis32 = SndLimTimeCwnd,
+        /// By the congestion window: the bytes.
+        bytes_by_congestion: u64 = SndLimBytesCwnd,
+        /// By the driver, who sent nothing: how often.
+        by_sender: u32 = SndLimTransSnd,
+        /// By the driver, who sent nothing: for how long.
+        time_by_sender: millis32 = SndLimTimeSnd,
+        /// By the driver, who sent nothing: the bytes.
+        bytes_by_sender: u64 = SndLimBytesSnd,
+    }
+}
+
+/// The input of `SIO_TCP_INFO`: the version of the structure.
+fn version(version: u32) -> Input {
+    let mut value = [0; 8];
+    memory::copy(&version.to_ne_bytes(), &mut value);
+    Input::Bytes(value, size_of::<u32>())
+}
+
+impl sealed::Sealed for TcpInfo {}
+
+impl Ioctl for TcpInfo {
+    type Output = ConnectionInfo;
+    const CODE: u32 = SIO_TCP_INFO;
+    const GIVES: usize = size_of::<TCP_INFO_v0>();
+
+    fn input(&self) -> Input {
+        version(0)
+    }
+
+    fn output(output: &Output<'_>) -> Result<ConnectionInfo, Error> {
+        Ok(ConnectionInfo::read(output))
+    }
+}
+
+impl sealed::Sealed for TcpInfoWithLimits {}
+
+impl Ioctl for TcpInfoWithLimits {
+    type Output = (ConnectionInfo, SendLimits);
+    const CODE: u32 = SIO_TCP_INFO;
+    const GIVES: usize = size_of::<TCP_INFO_v1>();
+
+    fn input(&self) -> Input {
+        version(1)
+    }
+
+    fn output(output: &Output<'_>) -> Result<(ConnectionInfo, SendLimits), Error> {
+        // Version 1 begins with all of version 0.
+        const { assert!(offset_of!(TCP_INFO_v1, SynRetrans) == offset_of!(TCP_INFO_v0, SynRetrans)) };
+        Ok((ConnectionInfo::read(output), SendLimits::read(output)))
     }
 }
 
@@ -144,8 +372,8 @@ macro_rules! queries {
                 Input::Bytes([0; 8], 0)
             }
 
-            fn output(output: &Output) -> Result<usize, Error> {
-                Ok(usize::from_ne_bytes(output.value))
+            fn output(output: &Output<'_>) -> Result<usize, Error> {
+                Ok(usize::from_ne_bytes(output.at(0)))
             }
         }
     )*};

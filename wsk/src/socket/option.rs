@@ -21,13 +21,18 @@
 use core::net::{Ipv4Addr, Ipv6Addr};
 
 use wsk_sys::{
-    IP_ADD_MEMBERSHIP, IP_DONTFRAGMENT, IP_DROP_MEMBERSHIP, IP_HOPLIMIT, IP_MULTICAST_LOOP,
-    IP_MULTICAST_TTL, IP_PKTINFO, IP_RECVECN, IP_RECVTOS, IP_TOS, IP_TTL, IPPROTO, IPPROTO_IP,
-    IPV6_ADD_MEMBERSHIP, IPV6_DONTFRAG, IPV6_DROP_MEMBERSHIP, IPV6_HOPLIMIT, IPV6_MULTICAST_HOPS,
-    IPV6_MULTICAST_LOOP, IPV6_PKTINFO, IPV6_RECVECN, IPV6_RECVTCLASS, IPV6_TCLASS,
-    IPV6_UNICAST_HOPS, IPV6_V6ONLY, SO_BROADCAST, SO_EXCLUSIVEADDRUSE, SO_KEEPALIVE,
-    SO_RANDOMIZE_PORT, SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SOL_SOCKET, TCP_KEEPCNT, TCP_KEEPIDLE,
-    TCP_KEEPINTVL, TCP_NODELAY, UDP_RECV_MAX_COALESCED_SIZE, UDP_SEND_MSG_SIZE,
+    IP_ADD_MEMBERSHIP, IP_DONTFRAGMENT, IP_DROP_MEMBERSHIP, IP_HOPLIMIT, IP_MTU_DISCOVER,
+    IP_MULTICAST_LOOP, IP_MULTICAST_TTL, IP_PKTINFO, IP_PROTECTION_LEVEL, IP_RECVECN, IP_RECVERR,
+    IP_RECVTOS, IP_TOS, IP_TTL, IP_UNICAST_IF, IP_UNSPECIFIED_USER_MTU, IP_USER_MTU, IPPROTO,
+    IPPROTO_IP, IPV6_ADD_MEMBERSHIP, IPV6_DONTFRAG, IPV6_DROP_MEMBERSHIP, IPV6_HOPLIMIT,
+    IPV6_MTU_DISCOVER, IPV6_MULTICAST_HOPS, IPV6_MULTICAST_LOOP, IPV6_PKTINFO,
+    IPV6_PROTECTION_LEVEL, IPV6_RECVECN, IPV6_RECVERR, IPV6_RECVTCLASS, IPV6_TCLASS,
+    IPV6_UNICAST_HOPS, IPV6_UNICAST_IF, IPV6_USER_MTU, IPV6_V6ONLY, PMTUD_STATE,
+    PROTECTION_LEVEL_DEFAULT, PROTECTION_LEVEL_EDGERESTRICTED, PROTECTION_LEVEL_RESTRICTED,
+    PROTECTION_LEVEL_UNRESTRICTED, SO_BROADCAST, SO_CONDITIONAL_ACCEPT, SO_EXCLUSIVEADDRUSE,
+    SO_KEEPALIVE, SO_RANDOMIZE_PORT, SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SO_WSK_EVENT_CALLBACK,
+    SO_WSK_SECURITY, SOL_SOCKET, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXRT, TCP_NODELAY,
+    UDP_RECV_MAX_COALESCED_SIZE, UDP_SEND_MSG_SIZE,
 };
 
 const IP: u32 = IPPROTO_IP;
@@ -36,7 +41,7 @@ const TCP: u32 = IPPROTO::IPPROTO_TCP.0.cast_unsigned();
 const UDP: u32 = IPPROTO::IPPROTO_UDP.0.cast_unsigned();
 
 /// The greatest size of a value.
-pub(crate) const LARGEST: usize = 20;
+pub(crate) const LARGEST: usize = 64;
 
 mod sealed {
     pub trait Sealed {}
@@ -129,16 +134,15 @@ options! {
     SendBufferSize(u32) = SOL_SOCKET, SO_SNDBUF, "SO_SNDBUF";
     /// Whether a port that WSK chooses is random.
     RandomPort(bool) = SOL_SOCKET, SO_RANDOMIZE_PORT, "SO_RANDOMIZE_PORT";
-    /// Whether a connection that is silent is probed, so that it ends when the peer is no more.
-    KeepAlive(bool) = SOL_SOCKET, SO_KEEPALIVE, "SO_KEEPALIVE";
     /// The seconds of silence after which a connection is probed. Windows 10 1709 and later.
     KeepAliveIdle(u32) = TCP, TCP_KEEPIDLE, "TCP_KEEPIDLE";
     /// The seconds between probes that are not answered. Windows 10 1709 and later.
     KeepAliveInterval(u32) = TCP, TCP_KEEPINTVL, "TCP_KEEPINTVL";
     /// How many probes may stay without answer. Windows 10 1703 and later.
     KeepAliveCount(u32) = TCP, TCP_KEEPCNT, "TCP_KEEPCNT";
-    /// Whether small amounts of bytes are sent at once rather than gathered; see also
-    /// [`set_no_delay`](crate::ConnectedSocket::set_no_delay).
+    /// Whether small amounts of bytes are sent at once rather than gathered. WSK has its own word for that, a flag of each send
+    /// (`WSK_FLAG_NODELAY`), and refuses the option on some versions of Windows: use
+    /// [`set_no_delay`](crate::ConnectedSocket::set_no_delay), which sets the flag on every send of the socket.
     NoDelay(bool) = TCP, TCP_NODELAY, "TCP_NODELAY";
     /// The time to live of IPv4 datagrams.
     TimeToLive(u32) = IP, IP_TTL, "IP_TTL";
@@ -150,7 +154,8 @@ options! {
     MulticastTimeToLive(u32) = IP, IP_MULTICAST_TTL, "IP_MULTICAST_TTL";
     /// Whether IPv4 multicast datagrams come back to sockets of this machine.
     MulticastLoopV4(bool) = IP, IP_MULTICAST_LOOP, "IP_MULTICAST_LOOP";
-    /// Whether received IPv4 datagrams say which address they came to.
+    /// Whether received IPv4 datagrams say which address they came to. Where a TDI filter driver is installed, they don't unless TDI
+    /// is [bypassed](crate::Provider::bypass_tdi); a datagram without the message is possible when memory is short.
     ReceivePacketInfoV4(bool) = IP, IP_PKTINFO, "IP_PKTINFO";
     /// Whether received IPv4 datagrams say their ECN bits.
     ReceiveEcnV4(bool) = IP, IP_RECVECN, "IP_RECVECN";
@@ -170,7 +175,7 @@ options! {
     MulticastHopLimit(u32) = IPV6, IPV6_MULTICAST_HOPS, "IPV6_MULTICAST_HOPS";
     /// Whether IPv6 multicast datagrams come back to sockets of this machine.
     MulticastLoopV6(bool) = IPV6, IPV6_MULTICAST_LOOP, "IPV6_MULTICAST_LOOP";
-    /// Whether received IPv6 datagrams say which address they came to.
+    /// Whether received IPv6 datagrams say which address they came to; see [`ReceivePacketInfoV4`].
     ReceivePacketInfoV6(bool) = IPV6, IPV6_PKTINFO, "IPV6_PKTINFO";
     /// Whether received IPv6 datagrams say their hop limit.
     ReceiveHopLimit(bool) = IPV6, IPV6_HOPLIMIT, "IPV6_HOPLIMIT";
@@ -178,10 +183,312 @@ options! {
     ReceiveEcnV6(bool) = IPV6, IPV6_RECVECN, "IPV6_RECVECN";
     /// Whether received IPv6 datagrams say their traffic class.
     ReceiveTrafficClass(bool) = IPV6, IPV6_RECVTCLASS, "IPV6_RECVTCLASS";
+    /// Whether errors that the network reports for IPv4 datagrams that were sent are received, as datagrams with a
+    /// [`ControlMessage::ErrorV4`](crate::ControlMessage::ErrorV4) each. Windows 10, version 2004, and later.
+    ReceiveErrorsV4(bool) = IP, IP_RECVERR, "IP_RECVERR";
+    /// Whether errors that the network reports for IPv6 datagrams that were sent are received, as datagrams with a
+    /// [`ControlMessage::ErrorV6`](crate::ControlMessage::ErrorV6) each. Windows 10, version 2004, and later.
+    ReceiveErrorsV6(bool) = IPV6, IPV6_RECVERR, "IPV6_RECVERR";
+    /// The index of the interface that IPv6 datagrams and connections leave by; 0 leaves the choice to the stack.
+    UnicastInterfaceV6(u32) = IPV6, IPV6_UNICAST_IF, "IPV6_UNICAST_IF";
     /// The size of the datagrams that a long buffer is cut into; 0 cuts nothing.
     SegmentSize(u32) = UDP, UDP_SEND_MSG_SIZE, "UDP_SEND_MSG_SIZE";
     /// How many bytes of datagrams of one size may be received as one; 0 is none.
     MaxCoalescedSize(u32) = UDP, UDP_RECV_MAX_COALESCED_SIZE, "UDP_RECV_MAX_COALESCED_SIZE";
+}
+
+/// Options whose values C has as numbers, and that are something else here.
+macro_rules! values {
+    ($(
+        $(#[$doc:meta])* $name:ident($value:ty) = $level:expr, $option:expr, $alias:literal,
+        $number:ident: $write:expr, $read:expr;
+    )*) => {$(
+        $(#[$doc])*
+        #[doc(alias = $alias)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub struct $name(
+            /// The value.
+            pub $value,
+        );
+
+        impl sealed::Sealed for $name {}
+
+        impl SocketOption for $name {
+            const LEVEL: u32 = $level;
+            const NAME: u32 = $option;
+            fn write(&self, to: &mut [u8; LARGEST]) -> usize {
+                let number: $number = ($write)(self.0);
+                put(to, 0, number.to_ne_bytes());
+                size_of::<$number>()
+            }
+        }
+
+        impl ReadableOption for $name {
+            const SIZE: usize = size_of::<$number>();
+            fn read(from: &[u8; LARGEST]) -> Self {
+                let number = from.first_chunk().map_or(0, |bytes| $number::from_ne_bytes(*bytes));
+                Self(($read)(number))
+            }
+        }
+    )*};
+}
+
+values! {
+    /// Whether a connection that is silent is probed, so that it ends when the peer is no more. Its value is one byte, whatever the
+    /// documentation says of a `ULONG`: Windows writes no more, and wants no more room.
+    KeepAlive(bool) = SOL_SOCKET, SO_KEEPALIVE, "SO_KEEPALIVE", u8: u8::from, |value| value != 0;
+    /// The index of the interface that IPv4 datagrams and connections leave by; 0 leaves the choice to the stack. (Windows takes it in
+    /// network byte order and gives it in the host's, which this knows.)
+    UnicastInterfaceV4(u32) = IP, IP_UNICAST_IF, "IP_UNICAST_IF", u32: u32::to_be, |index| index;
+    /// How the largest packet on the path is found out, for IPv4.
+    MtuDiscoveryV4(MtuDiscovery) = IP, IP_MTU_DISCOVER, "IP_MTU_DISCOVER", u32: MtuDiscovery::number, MtuDiscovery::of;
+    /// How the largest packet on the path is found out, for IPv6.
+    MtuDiscoveryV6(MtuDiscovery) = IPV6, IPV6_MTU_DISCOVER, "IPV6_MTU_DISCOVER",
+        u32: MtuDiscovery::number, MtuDiscovery::of;
+    /// The bytes that an IPv4 packet has at most, where the path allows more; `None` is no such limit.
+    UserMtuV4(Option<u32>) = IP, IP_USER_MTU, "IP_USER_MTU", u32: mtu_number, mtu_of;
+    /// The bytes that an IPv6 packet has at most, where the path allows more; `None` is no such limit.
+    UserMtuV6(Option<u32>) = IPV6, IPV6_USER_MTU, "IPV6_USER_MTU", u32: mtu_number, mtu_of;
+    /// From how far away an IPv4 socket hears. Before the socket is bound.
+    ProtectionLevelV4(ProtectionLevel) = IP, IP_PROTECTION_LEVEL, "IP_PROTECTION_LEVEL",
+        u32: ProtectionLevel::number, ProtectionLevel::of;
+    /// From how far away an IPv6 socket hears. Before the socket is bound.
+    ProtectionLevelV6(ProtectionLevel) = IPV6, IPV6_PROTECTION_LEVEL, "IPV6_PROTECTION_LEVEL",
+        u32: ProtectionLevel::number, ProtectionLevel::of;
+    /// The seconds after which a connection whose segments are not acknowledged, or that is not answered, is given up; `None` is never.
+    MaxRetransmitTime(Option<u32>) = TCP, TCP_MAXRT, "TCP_MAXRT",
+        u32: |seconds: Option<u32>| seconds.unwrap_or(NEVER), |number| (number != NEVER).then_some(number);
+}
+
+/// What `TCP_MAXRT` calls never.
+const NEVER: u32 = u32::MAX;
+
+fn mtu_number(mtu: Option<u32>) -> u32 {
+    mtu.unwrap_or(IP_UNSPECIFIED_USER_MTU)
+}
+
+fn mtu_of(number: u32) -> Option<u32> {
+    (number != IP_UNSPECIFIED_USER_MTU).then_some(number)
+}
+
+/// How the largest packet on a path is found out.
+#[doc(alias = "PMTUD_STATE")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum MtuDiscovery {
+    /// As the system does by default.
+    #[default]
+    #[doc(alias = "IP_PMTUDISC_NOT_SET")]
+    NotSet,
+    /// Packets are not fragmented; those that are larger than the path is known to take are refused.
+    #[doc(alias = "IP_PMTUDISC_DO")]
+    Always,
+    /// It is not found out: packets are fragmented on their way.
+    #[doc(alias = "IP_PMTUDISC_DONT")]
+    Never,
+    /// Packets are not fragmented, and may be larger than the path is known to take: a driver that finds that out itself.
+    #[doc(alias = "IP_PMTUDISC_PROBE")]
+    Probe,
+}
+
+impl MtuDiscovery {
+    fn number(self) -> u32 {
+        let state = match self {
+            Self::NotSet => PMTUD_STATE::IP_PMTUDISC_NOT_SET,
+            Self::Always => PMTUD_STATE::IP_PMTUDISC_DO,
+            Self::Never => PMTUD_STATE::IP_PMTUDISC_DONT,
+            Self::Probe => PMTUD_STATE::IP_PMTUDISC_PROBE,
+        };
+        state.0.cast_unsigned()
+    }
+
+    fn of(number: u32) -> Self {
+        match PMTUD_STATE(number.cast_signed()) {
+            PMTUD_STATE::IP_PMTUDISC_DO => Self::Always,
+            PMTUD_STATE::IP_PMTUDISC_DONT => Self::Never,
+            PMTUD_STATE::IP_PMTUDISC_PROBE => Self::Probe,
+            _ => Self::NotSet,
+        }
+    }
+}
+
+/// From how far away a socket hears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum ProtectionLevel {
+    /// As the system does by default, where nothing was set. It can be read, and is refused when it is set.
+    #[default]
+    #[doc(alias = "PROTECTION_LEVEL_DEFAULT")]
+    Default,
+    /// From everywhere, by tunnels that pass address translation (Teredo) too.
+    #[doc(alias = "PROTECTION_LEVEL_UNRESTRICTED")]
+    Unrestricted,
+    /// From everywhere, but not by such tunnels.
+    #[doc(alias = "PROTECTION_LEVEL_EDGERESTRICTED")]
+    EdgeRestricted,
+    /// From the own site alone.
+    #[doc(alias = "PROTECTION_LEVEL_RESTRICTED")]
+    Restricted,
+}
+
+impl ProtectionLevel {
+    fn number(self) -> u32 {
+        match self {
+            Self::Default => PROTECTION_LEVEL_DEFAULT,
+            Self::Unrestricted => PROTECTION_LEVEL_UNRESTRICTED,
+            Self::EdgeRestricted => PROTECTION_LEVEL_EDGERESTRICTED,
+            Self::Restricted => PROTECTION_LEVEL_RESTRICTED,
+        }
+    }
+
+    fn of(number: u32) -> Self {
+        match number {
+            PROTECTION_LEVEL_UNRESTRICTED => Self::Unrestricted,
+            PROTECTION_LEVEL_EDGERESTRICTED => Self::EdgeRestricted,
+            PROTECTION_LEVEL_RESTRICTED => Self::Restricted,
+            _ => Self::Default,
+        }
+    }
+}
+
+/// Any other option, by its level and name, with a plain value.
+///
+/// The names of `wsk.h` whose values are pointers, or that this crate keeps account of, do not compile:
+/// `SO_WSK_SECURITY`, `SO_WSK_EVENT_CALLBACK` and `SO_CONDITIONAL_ACCEPT`. For them, and for values that are larger than 64 bytes, there
+/// is [`control_raw`](crate::DatagramSocket::control_raw).
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::ConnectionSocket::open(&provider, wsk::Family::V4)?;
+/// use wsk::option::Other;
+///
+/// /// `TCP_TIMESTAMPS` of `IPPROTO_TCP`.
+/// type Timestamps = Other<6, 10, u32>;
+///
+/// socket.set_option(Other::<6, 10, u32>(1)).wait()?;
+/// assert_eq!(socket.option::<Timestamps>().wait()?.0, 1);
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+///
+/// ```compile_fail
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new().unwrap();
+/// # let provider = registration.capture(wsk::Wait::Forever).unwrap();
+/// # let socket = wsk::ConnectionSocket::open(&provider, wsk::Family::V4).unwrap();
+/// // The value of SO_WSK_SECURITY is a pointer.
+/// socket.set_option(wsk::option::Other::<0xFFFF, 0x4001, u64>(1)).wait();
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Other<const LEVEL: u32, const NAME: u32, T>(
+    /// The value.
+    pub T,
+);
+
+impl<const LEVEL: u32, const NAME: u32, T> sealed::Sealed for Other<LEVEL, NAME, T> {}
+
+/// Names that cannot be had with any value.
+const fn is_kept(level: u32, name: u32) -> bool {
+    level == SOL_SOCKET
+        && matches!(
+            name,
+            SO_WSK_SECURITY | SO_WSK_EVENT_CALLBACK | SO_CONDITIONAL_ACCEPT
+        )
+}
+
+impl<const LEVEL: u32, const NAME: u32, T: PlainValue> SocketOption for Other<LEVEL, NAME, T> {
+    const LEVEL: u32 = LEVEL;
+    const NAME: u32 = {
+        assert!(
+            !is_kept(LEVEL, NAME),
+            "the value of this option is no plain one, or `wsk` keeps account of it"
+        );
+        NAME
+    };
+
+    fn write(&self, to: &mut [u8; LARGEST]) -> usize {
+        self.0.put(to)
+    }
+}
+
+impl<const LEVEL: u32, const NAME: u32, T: PlainValue> ReadableOption for Other<LEVEL, NAME, T> {
+    const SIZE: usize = T::SIZE;
+
+    fn read(from: &[u8; LARGEST]) -> Self {
+        Self(T::get(from))
+    }
+}
+
+/// A value that is nothing but bytes: a number, `bool`, or an array of up to 64 bytes.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a plain value",
+    label = "neither a number, nor `bool`, nor an array of bytes"
+)]
+pub trait PlainValue: sealed::Sealed + Copy {
+    /// Its size.
+    #[doc(hidden)]
+    const SIZE: usize;
+    #[doc(hidden)]
+    fn put(self, to: &mut [u8; LARGEST]) -> usize;
+    #[doc(hidden)]
+    fn get(from: &[u8; LARGEST]) -> Self;
+}
+
+macro_rules! plain {
+    ($($number:ty),*) => {$(
+        impl sealed::Sealed for $number {}
+
+        impl PlainValue for $number {
+            const SIZE: usize = size_of::<$number>();
+
+            fn put(self, to: &mut [u8; LARGEST]) -> usize {
+                put(to, 0, self.to_ne_bytes());
+                Self::SIZE
+            }
+
+            fn get(from: &[u8; LARGEST]) -> Self {
+                from.first_chunk().map_or(0, |bytes| Self::from_ne_bytes(*bytes))
+            }
+        }
+    )*};
+}
+
+plain!(u8, u16, u32, u64, i8, i16, i32, i64);
+
+impl sealed::Sealed for bool {}
+
+/// As C's `BOOL` and `DWORD` are: four bytes.
+impl PlainValue for bool {
+    const SIZE: usize = size_of::<u32>();
+
+    fn put(self, to: &mut [u8; LARGEST]) -> usize {
+        u32::from(self).put(to)
+    }
+
+    fn get(from: &[u8; LARGEST]) -> Self {
+        number(from) != 0
+    }
+}
+
+impl<const N: usize> sealed::Sealed for [u8; N] {}
+
+impl<const N: usize> PlainValue for [u8; N] {
+    const SIZE: usize = {
+        assert!(N <= LARGEST, "no more than 64 bytes");
+        N
+    };
+
+    fn put(self, to: &mut [u8; LARGEST]) -> usize {
+        put(to, 0, self);
+        Self::SIZE
+    }
+
+    fn get(from: &[u8; LARGEST]) -> Self {
+        from.first_chunk().copied().unwrap_or([0; N])
+    }
 }
 
 macro_rules! memberships {

@@ -17,6 +17,7 @@ mod listening;
 mod lost;
 mod messages;
 mod network;
+mod network_options;
 mod options;
 mod pools;
 mod prepared;

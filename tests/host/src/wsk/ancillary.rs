@@ -5,9 +5,10 @@ use core::mem::{MaybeUninit, offset_of};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use wsk_sys::{
-    CMSGHDR, IP_ECN, IP_HOPLIMIT, IP_PKTINFO, IP_RECVECN, IP_RECVTOS, IP_TOS, IP_TTL, IPPROTO,
-    IPPROTO_IP, IPV6_ECN, IPV6_HOPLIMIT, IPV6_PKTINFO, IPV6_RECVECN, IPV6_RECVTCLASS, IPV6_TCLASS,
-    NTSTATUS, STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED, UDP_SEND_MSG_SIZE,
+    CMSGHDR, IP_ECN, IP_HOPLIMIT, IP_PKTINFO, IP_RECVECN, IP_RECVERR, IP_RECVTOS, IP_TOS, IP_TTL,
+    IPPROTO, IPPROTO_IP, IPV6_ECN, IPV6_HOPLIMIT, IPV6_PKTINFO, IPV6_RECVECN, IPV6_RECVERR,
+    IPV6_RECVTCLASS, IPV6_TCLASS, NTSTATUS, STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED,
+    UDP_COALESCED_INFO, UDP_SEND_MSG_SIZE,
 };
 
 use super::address::Family;
@@ -173,6 +174,8 @@ pub(crate) struct Told {
     pub(crate) ecn_v6: bool,
     pub(crate) hops_v4: bool,
     pub(crate) hops_v6: bool,
+    pub(crate) errors_v4: bool,
+    pub(crate) errors_v6: bool,
 }
 
 impl Told {
@@ -187,6 +190,8 @@ impl Told {
             (IPV6, IPV6_RECVECN) => &mut self.ecn_v6,
             (IPPROTO_IP, IP_HOPLIMIT) => &mut self.hops_v4,
             (IPV6, IPV6_HOPLIMIT) => &mut self.hops_v6,
+            (IPPROTO_IP, IP_RECVERR) => &mut self.errors_v4,
+            (IPV6, IPV6_RECVERR) => &mut self.errors_v6,
             _ => return None,
         })
     }
@@ -222,6 +227,11 @@ pub(super) fn put(control: &mut Vec<u8>, level: u32, kind: u32, data: &[u8]) {
     member(offset_of!(CMSGHDR, cmsg_level), &level.to_ne_bytes());
     member(offset_of!(CMSGHDR, cmsg_type), &kind.to_ne_bytes());
     member(HEADER, data);
+}
+
+/// Adds that the data is that of several datagrams of so many bytes.
+pub(super) fn put_coalesced(control: &mut Vec<u8>, size: u32) {
+    put(control, UDP, UDP_COALESCED_INFO, &size.to_ne_bytes());
 }
 
 /// The messages in the layout of Windows: level, type and data of each. What isn't a whole one ends them.

@@ -10,20 +10,28 @@ use std::time::Duration;
 
 use socket2::TcpKeepalive;
 use wsk_sys::{
-    GUID, IP_ADD_MEMBERSHIP, IP_DROP_MEMBERSHIP, IP_MULTICAST_LOOP, IP_MULTICAST_TTL, IP_TOS,
-    IP_TTL, IPPROTO, IPPROTO_IP, IPV6_ADD_MEMBERSHIP, IPV6_DROP_MEMBERSHIP, IPV6_MULTICAST_HOPS,
-    IPV6_MULTICAST_LOOP, IPV6_TCLASS, IPV6_UNICAST_HOPS, IPV6_V6ONLY, IRP, NPI_WSK_INTERFACE_ID,
-    NTSTATUS, SIO_CPU_AFFINITY, SIO_ROUTING_INTERFACE_QUERY, SIO_WSK_QUERY_IDEAL_SEND_BACKLOG,
+    GUID, IP_ADD_MEMBERSHIP, IP_DONTFRAGMENT, IP_DROP_MEMBERSHIP, IP_MTU_DISCOVER,
+    IP_MULTICAST_LOOP, IP_MULTICAST_TTL, IP_OPTIONS, IP_PROTECTION_LEVEL, IP_TOS, IP_TTL,
+    IP_UNICAST_IF, IP_UNSPECIFIED_USER_MTU, IP_USER_MTU, IPPROTO, IPPROTO_IP, IPV6_ADD_MEMBERSHIP,
+    IPV6_DONTFRAG, IPV6_DROP_MEMBERSHIP, IPV6_MTU_DISCOVER, IPV6_MULTICAST_HOPS,
+    IPV6_MULTICAST_LOOP, IPV6_PROTECTION_LEVEL, IPV6_TCLASS, IPV6_UNICAST_HOPS, IPV6_UNICAST_IF,
+    IPV6_USER_MTU, IPV6_V6ONLY, IRP, NPI_WSK_INTERFACE_ID, NTSTATUS, PMTUD_STATE,
+    PROTECTION_LEVEL_DEFAULT, PROTECTION_LEVEL_EDGERESTRICTED, PROTECTION_LEVEL_RESTRICTED,
+    PROTECTION_LEVEL_UNRESTRICTED, SIO_CPU_AFFINITY, SIO_QUERY_RSS_PROCESSOR_INFO,
+    SIO_QUERY_RSS_SCALABILITY_INFO, SIO_QUERY_WFP_CONNECTION_REDIRECT_CONTEXT,
+    SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS, SIO_ROUTING_INTERFACE_QUERY,
+    SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS, SIO_TCP_INFO, SIO_WSK_QUERY_IDEAL_SEND_BACKLOG,
     SIO_WSK_QUERY_INSPECT_ID, SIO_WSK_QUERY_RECEIVE_BACKLOG, SIO_WSK_SET_REMOTE_ADDRESS,
     SIO_WSK_SET_SENDTO_ADDRESS, SO_ACCEPTCONN, SO_BROADCAST, SO_CONDITIONAL_ACCEPT,
-    SO_EXCLUSIVEADDRUSE, SO_KEEPALIVE, SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SO_TYPE,
-    SO_WSK_EVENT_CALLBACK, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET, STATUS_BUFFER_TOO_SMALL,
-    STATUS_EVENT_PENDING, STATUS_FILE_FORCED_CLOSED, STATUS_INVALID_DEVICE_REQUEST,
-    STATUS_INVALID_DEVICE_STATE, STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED, STATUS_PENDING,
-    STATUS_SUCCESS, TCP_EXPEDITED_1122, TCP_FASTOPEN, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL,
-    TCP_MAXRT, TCP_NODELAY, TCP_TIMESTAMPS, UDP_SEND_MSG_SIZE, WSK_CONTROL_SOCKET_TYPE,
-    WSK_EVENT_ACCEPT, WSK_EVENT_CALLBACK_CONTROL, WSK_EVENT_DISABLE, WSK_EVENT_RECEIVE_FROM,
-    WSK_INSPECT_ID, WSK_SOCKET,
+    SO_EXCLUSIVEADDRUSE, SO_KEEPALIVE, SO_RANDOMIZE_PORT, SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF,
+    SO_TYPE, SO_WSK_EVENT_CALLBACK, SOCK_DGRAM, SOCK_STREAM, SOCKET_PROCESSOR_AFFINITY, SOL_SOCKET,
+    STATUS_BUFFER_TOO_SMALL, STATUS_EVENT_PENDING, STATUS_FILE_FORCED_CLOSED,
+    STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_DEVICE_STATE, STATUS_INVALID_PARAMETER,
+    STATUS_NOT_FOUND, STATUS_NOT_SUPPORTED, STATUS_PENDING, STATUS_SUCCESS, TCP_EXPEDITED_1122,
+    TCP_FASTOPEN, TCP_INFO_v0, TCP_INFO_v1, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXRT,
+    TCP_NODELAY, TCP_TIMESTAMPS, UDP_RECV_MAX_COALESCED_SIZE, UDP_SEND_MSG_SIZE,
+    WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_ACCEPT, WSK_EVENT_CALLBACK_CONTROL, WSK_EVENT_DISABLE,
+    WSK_EVENT_RECEIVE_FROM, WSK_INSPECT_ID, WSK_SOCKET,
 };
 
 use super::ancillary::Told;
@@ -39,6 +47,8 @@ use crate::trace;
 const IPV6: u32 = IPPROTO::IPPROTO_IPV6.0.cast_unsigned();
 const UDP: u32 = IPPROTO::IPPROTO_UDP.0.cast_unsigned();
 const TCP: u32 = IPPROTO::IPPROTO_TCP.0.cast_unsigned();
+/// How many ways there are to find out how large packets may be.
+const PMTUD_STATES: u32 = PMTUD_STATE::IP_PMTUDISC_MAX.0.cast_unsigned();
 const EXCLUSIVE: u32 = SO_EXCLUSIVEADDRUSE.cast_unsigned();
 
 /// Values of options as the driver has set them, which the host's socket may keep otherwise or not at all.
@@ -59,6 +69,12 @@ impl Options {
         self.set
             .get(&(SOL_SOCKET, SO_REUSEADDR))
             .is_some_and(|on| *on != 0)
+    }
+
+    /// How many bytes of datagrams of one size may be received as one; `None` when each is received by itself.
+    pub(crate) fn coalesced(&self) -> Option<usize> {
+        let most = *self.set.get(&(UDP, UDP_RECV_MAX_COALESCED_SIZE))?;
+        (most > 0).then_some(most as usize)
     }
 
     /// The size of the datagrams that longer data is cut into.
@@ -320,6 +336,13 @@ impl Control {
             SIO_WSK_QUERY_INSPECT_ID => self.query_inspection(),
             SIO_ROUTING_INTERFACE_QUERY => self.query_route(),
             SIO_CPU_AFFINITY => (self.set_processor(), 0),
+            // The host spreads what it receives as it likes: that is not RSS.
+            SIO_QUERY_RSS_SCALABILITY_INFO => self.output.put(&[0]),
+            SIO_QUERY_RSS_PROCESSOR_INFO => self.query_processor(),
+            SIO_TCP_INFO => self.query_tcp_info(),
+            SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS
+            | SIO_QUERY_WFP_CONNECTION_REDIRECT_CONTEXT => self.query_redirection(),
+            SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS => (self.set_redirection(), 0),
             _ => (STATUS_NOT_SUPPORTED, 0),
         }
     }
@@ -367,6 +390,82 @@ impl Control {
             STATUS_INVALID_DEVICE_STATE
         } else {
             STATUS_SUCCESS
+        }
+    }
+
+    /// Whether the socket is connected; the status that it is not.
+    fn require_connected(&self) -> Result<(), NTSTATUS> {
+        match &self.socket.category {
+            Category::Connection(connection) | Category::Stream(connection, _) => {
+                if connection.is_connected() {
+                    Ok(())
+                } else {
+                    Err(STATUS_INVALID_DEVICE_STATE)
+                }
+            }
+            _ => Err(STATUS_NOT_SUPPORTED),
+        }
+    }
+
+    /// Hosts do not say which processor serves a connection: it is the first.
+    fn query_processor(&self) -> (NTSTATUS, usize) {
+        match self.require_connected() {
+            Ok(()) => self
+                .output
+                .put(&[0; size_of::<SOCKET_PROCESSOR_AFFINITY>()]),
+            Err(status) => (status, 0),
+        }
+    }
+
+    /// How a connection is doing, as far as the host tells.
+    fn query_tcp_info(&self) -> (NTSTATUS, usize) {
+        if let Err(status) = self.require_connected() {
+            return (status, 0);
+        }
+        let size = match self.number() {
+            Some(0) => size_of::<TCP_INFO_v0>(),
+            Some(1) => size_of::<TCP_INFO_v1>(),
+            _ => return (STATUS_INVALID_PARAMETER, 0),
+        };
+        if self.output.length < size {
+            return (STATUS_INVALID_PARAMETER, 0);
+        }
+        let Some(info) = self.socket.with_real(host::tcp_info) else {
+            return (STATUS_INVALID_DEVICE_STATE, 0);
+        };
+        let mut info = match info {
+            Ok(info) => info,
+            Err(error) => return (address::status(&error), 0),
+        };
+        let age = self.socket.made.elapsed().as_millis();
+        // Not every host tells.
+        if info.ConnectionTimeMs == 0 {
+            info.ConnectionTimeMs = u64::try_from(age).unwrap_or(u64::MAX);
+        }
+        // SAFETY: the driver gives room for as many bytes, which is no more than the structure has; version 1 begins with all of
+        // version 0.
+        unsafe {
+            let info = (&raw const info).cast::<u8>();
+            ptr::copy_nonoverlapping(info, self.output.start, size);
+        }
+        (STATUS_SUCCESS, size)
+    }
+
+    /// Nothing redirects connections here.
+    fn query_redirection(&self) -> (NTSTATUS, usize) {
+        match self.require_connected() {
+            Ok(()) => (STATUS_NOT_FOUND, 0),
+            Err(status) => (status, 0),
+        }
+    }
+
+    /// Records say nothing here: they are looked at, and that is all.
+    fn set_redirection(&self) -> NTSTATUS {
+        match self.require_connected() {
+            Err(STATUS_NOT_SUPPORTED) => STATUS_NOT_SUPPORTED,
+            Ok(()) => STATUS_INVALID_DEVICE_STATE,
+            Err(_) if self.input.length == 0 => STATUS_INVALID_PARAMETER,
+            Err(_) => STATUS_SUCCESS,
         }
     }
 
@@ -458,6 +557,10 @@ impl Control {
         if let Some(joined) = self.membership() {
             return joined;
         }
+        if (self.level, self.code) == (IPPROTO_IP, IP_OPTIONS) && self.input.length == 0 {
+            // No options, which there are none of.
+            return STATUS_SUCCESS;
+        }
         let Some(value) = self.number() else {
             return STATUS_INVALID_PARAMETER;
         };
@@ -465,6 +568,12 @@ impl Control {
         if let Some(listening) = self.conditional() {
             return listening.set_conditional(on);
         }
+        // Seen in drivers that read it back: the index of an interface goes in in network byte order.
+        let value = if (self.level, self.code) == (IPPROTO_IP, IP_UNICAST_IF) {
+            u32::from_be(value)
+        } else {
+            value
+        };
         let connects = self.connects();
         let mut options = self.socket.options.lock();
         let mut told = options.told;
@@ -478,9 +587,31 @@ impl Control {
             }
             let unused = match (self.level, self.code) {
                 (SOL_SOCKET, SO_REUSEADDR) => real.set_reuse_address(on),
-                // Hosts have no such option: without SO_REUSEADDR an address is exclusive.
-                // Cutting data into datagrams is the provider's own work.
-                (SOL_SOCKET, EXCLUSIVE) | (UDP, UDP_SEND_MSG_SIZE) => Ok(()),
+                // Hosts have no such options: without SO_REUSEADDR an address is exclusive, and ports that they choose are random.
+                // Cutting data into datagrams, and putting them together, is the provider's own work.
+                (SOL_SOCKET, EXCLUSIVE | SO_RANDOMIZE_PORT)
+                | (UDP, UDP_SEND_MSG_SIZE | UDP_RECV_MAX_COALESCED_SIZE)
+                | (IPPROTO_IP, IP_USER_MTU)
+                | (IPV6, IPV6_USER_MTU) => Ok(()),
+                (IPPROTO_IP, IP_PROTECTION_LEVEL) | (IPV6, IPV6_PROTECTION_LEVEL) => match value {
+                    PROTECTION_LEVEL_UNRESTRICTED
+                    | PROTECTION_LEVEL_EDGERESTRICTED
+                    | PROTECTION_LEVEL_RESTRICTED => Ok(()),
+                    _ => Err(io::ErrorKind::InvalidInput.into()),
+                },
+                (IPPROTO_IP, IP_DONTFRAGMENT) => host::set_dont_fragment(real, false, on),
+                (IPV6, IPV6_DONTFRAG) => host::set_dont_fragment(real, true, on),
+                (IPPROTO_IP, IP_MTU_DISCOVER) if value < PMTUD_STATES => {
+                    host::set_mtu_discovery(real, false, value)
+                }
+                (IPV6, IPV6_MTU_DISCOVER) if value < PMTUD_STATES => {
+                    host::set_mtu_discovery(real, true, value)
+                }
+                (IPPROTO_IP, IP_MTU_DISCOVER) | (IPV6, IPV6_MTU_DISCOVER) => {
+                    Err(io::ErrorKind::InvalidInput.into())
+                }
+                (IPPROTO_IP, IP_UNICAST_IF) => host::set_unicast_interface(real, false, value),
+                (IPV6, IPV6_UNICAST_IF) => host::set_unicast_interface(real, true, value),
                 (SOL_SOCKET, SO_BROADCAST) => real.set_broadcast(on),
                 (SOL_SOCKET, SO_RCVBUF) => real.set_recv_buffer_size(value as usize),
                 (SOL_SOCKET, SO_SNDBUF) => real.set_send_buffer_size(value as usize),
@@ -579,6 +710,9 @@ impl Control {
     }
 
     fn get_option(&self) -> (NTSTATUS, usize) {
+        if (self.level, self.code) == (IPPROTO_IP, IP_OPTIONS) {
+            return self.output.put(&[]);
+        }
         let set = self
             .socket
             .options
@@ -610,7 +744,14 @@ impl Control {
             return Ok(Some(0));
         }
         Ok(Some(match (self.level, self.code) {
-            (SOL_SOCKET, SO_REUSEADDR | EXCLUSIVE) | (UDP, UDP_SEND_MSG_SIZE) => 0,
+            (SOL_SOCKET, SO_REUSEADDR | EXCLUSIVE | SO_RANDOMIZE_PORT)
+            | (UDP, UDP_SEND_MSG_SIZE | UDP_RECV_MAX_COALESCED_SIZE)
+            | (IPPROTO_IP, IP_DONTFRAGMENT | IP_MTU_DISCOVER | IP_UNICAST_IF)
+            | (IPV6, IPV6_DONTFRAG | IPV6_MTU_DISCOVER | IPV6_UNICAST_IF) => 0,
+            (IPPROTO_IP, IP_USER_MTU) | (IPV6, IPV6_USER_MTU) => IP_UNSPECIFIED_USER_MTU,
+            (IPPROTO_IP, IP_PROTECTION_LEVEL) | (IPV6, IPV6_PROTECTION_LEVEL) => {
+                PROTECTION_LEVEL_DEFAULT
+            }
             (SOL_SOCKET, SO_TYPE) if connects => u32::from(SOCK_STREAM),
             (SOL_SOCKET, SO_TYPE) => u32::from(SOCK_DGRAM),
             (SOL_SOCKET, SO_KEEPALIVE) if connects => u32::from(real.keepalive()?),

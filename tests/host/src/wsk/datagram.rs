@@ -549,7 +549,7 @@ fn receive(socket: &Arc<Socket>, receive: Receive, flags: u32) -> NTSTATUS {
     let mut state = datagram.state.lock();
     if plan == Plan::Now
         && state.receives.is_empty()
-        && let Some(message) = next_message(socket, &mut state)
+        && let Some(message) = next_coalesced(socket, &mut state)
     {
         drop(state);
         let (status, length) = receive.fill(socket.family, &message);
@@ -652,6 +652,42 @@ fn next_message(socket: &Socket, state: &mut State) -> Option<Message> {
     }
 }
 
+/// As [`next_message`], several datagrams of one size from one sender as one, where that is asked for.
+fn next_coalesced(socket: &Socket, state: &mut State) -> Option<Message> {
+    let mut message = next_message(socket, state)?;
+    let most = socket.options.lock().coalesced();
+    let Some(most) = most.filter(|_| !message.whole) else {
+        return Some(message);
+    };
+    let size = message.bytes.len();
+    let mut count = 1;
+    while size > 0 && message.bytes.len() + size <= most.min(MAXIMUM_V6) {
+        let Some(next) = next_message(socket, state) else {
+            break;
+        };
+        let length = next.bytes.len();
+        let belongs = !next.whole
+            && next.from == message.from
+            && next.control == message.control
+            && (1..=size).contains(&length);
+        if !belongs {
+            state.refused.push_front(next);
+            break;
+        }
+        message.bytes.extend(next.bytes);
+        count += 1;
+        // The last may be shorter.
+        if length < size {
+            break;
+        }
+    }
+    if count > 1 {
+        message.whole = true;
+        ancillary::put_coalesced(&mut message.control, u32::try_from(size).ok()?);
+    }
+    Some(message)
+}
+
 /// What the host has received next, if it is wanted.
 fn arrived(socket: &Socket, state: &State) -> Option<Message> {
     loop {
@@ -684,6 +720,14 @@ fn from_host(real: &socket2::Socket, told: Told) -> Option<Message> {
     std::thread_local! {
         static SCRATCH: core::cell::RefCell<Vec<MaybeUninit<u8>>> = const { core::cell::RefCell::new(Vec::new()) };
     }
+    if let Some((from, bytes, control)) = host::receive_error(real, told) {
+        return Some(Message {
+            bytes,
+            from,
+            control,
+            whole: true,
+        });
+    }
     SCRATCH.with_borrow_mut(|scratch| {
         scratch.resize(1 << 16, MaybeUninit::uninit());
         loop {
@@ -703,6 +747,7 @@ fn from_host(real: &socket2::Socket, told: Told) -> Option<Message> {
                             bytes,
                             from,
                             control: host::translate(told, control),
+                            whole: false,
                         });
                     }
                 }
@@ -725,7 +770,7 @@ pub(crate) fn readable(socket: &Arc<Socket>) {
     loop {
         let mut state = datagram.state.lock();
         if !state.receives.is_empty() {
-            let Some(message) = next_message(socket, &mut state) else {
+            let Some(message) = next_coalesced(socket, &mut state) else {
                 break;
             };
             if let Some(receive) = state.receives.claim_first() {
@@ -741,7 +786,7 @@ pub(crate) fn readable(socket: &Arc<Socket>) {
         } else if state.callbacks.is_enabled(WSK_EVENT_RECEIVE_FROM) {
             let mut messages = Vec::new();
             while messages.len() < INDICATED_AT_ONCE
-                && let Some(message) = next_message(socket, &mut state)
+                && let Some(message) = next_coalesced(socket, &mut state)
             {
                 messages.push(message);
             }

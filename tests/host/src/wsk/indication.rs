@@ -24,6 +24,8 @@ pub(crate) struct Message {
     pub(crate) from: SocketAddr,
     /// `CMSGHDR` objects.
     pub(crate) control: Vec<u8>,
+    /// Whether it stays as it is: several datagrams already, or the report of an error.
+    pub(crate) whole: bool,
 }
 
 /// What the provider has given out, by the address of the first indication of each list.

@@ -93,6 +93,8 @@ pub(crate) struct Socket {
     forced_closed: AtomicBool,
     life: Mutex<Life>,
     origin: Origin,
+    /// When it was made.
+    pub(crate) made: Instant,
 }
 
 // SAFETY: the raw pointers inside are the driver's context and tables, which it keeps for as long as the socket is open and
@@ -955,6 +957,7 @@ fn open(
         forced_closed: AtomicBool::new(false),
         life: Mutex::new(Life::default()),
         origin,
+        made: Instant::now(),
     });
     socket.category.pointers().iter().for_each(keep);
     if network::add(&socket, &real).is_err() {

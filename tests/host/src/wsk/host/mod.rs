@@ -14,6 +14,7 @@ use windows as this;
 pub(super) use this::{
     ADDRESS_FAMILY_UNKNOWN, MESSAGE_TOO_LONG, NAME_FLAGS, NO_BUFFERS, NO_SUCH_OPTION,
     OLD_CONNECTIONS_BLOCK, RESOLVER_FLAGS, SEND_FLAGS, ancillary, apply, family, in_progress, kind,
-    receive, set_tclass, tclass, tcp_keepalive_interval, tcp_keepalive_time, translate,
+    receive, receive_error, set_dont_fragment, set_mtu_discovery, set_tclass,
+    set_unicast_interface, tclass, tcp_info, tcp_keepalive_interval, tcp_keepalive_time, translate,
     unacknowledged,
 };

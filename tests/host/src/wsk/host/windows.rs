@@ -16,10 +16,11 @@ use windows_sys::Win32::Networking::WinSock::{
 };
 use wsk_sys::{
     AF_INET, AF_INET6, AF_UNSPEC, AI_ADDRCONFIG, AI_ALL, AI_CANONNAME, AI_FQDN, AI_NUMERICHOST,
-    AI_NUMERICSERV, AI_PASSIVE, AI_V4MAPPED, IP_ECN, IP_HOPLIMIT, IP_PKTINFO, IP_RECVECN,
-    IP_RECVTOS, IP_TOS, IP_TTL, IPPROTO_IP, IPV6_ECN, IPV6_HOPLIMIT, IPV6_PKTINFO, IPV6_RECVECN,
-    IPV6_RECVTCLASS, IPV6_TCLASS, NI_DGRAM, NI_NAMEREQD, NI_NOFQDN, NI_NUMERICHOST, NI_NUMERICSERV,
-    SOCK_DGRAM, SOCK_STREAM, TCP_KEEPIDLE, TCP_KEEPINTVL,
+    AI_NUMERICSERV, AI_PASSIVE, AI_V4MAPPED, IP_DONTFRAGMENT, IP_ECN, IP_HOPLIMIT, IP_MTU_DISCOVER,
+    IP_PKTINFO, IP_RECVECN, IP_RECVERR, IP_RECVTOS, IP_TOS, IP_TTL, IP_UNICAST_IF, IPPROTO_IP,
+    IPV6_DONTFRAG, IPV6_ECN, IPV6_HOPLIMIT, IPV6_MTU_DISCOVER, IPV6_PKTINFO, IPV6_RECVECN,
+    IPV6_RECVERR, IPV6_RECVTCLASS, IPV6_TCLASS, IPV6_UNICAST_IF, NI_DGRAM, NI_NAMEREQD, NI_NOFQDN,
+    NI_NUMERICHOST, NI_NUMERICSERV, SOCK_DGRAM, SOCK_STREAM, TCP_KEEPIDLE, TCP_KEEPINTVL,
 };
 
 use crate::wsk::address::Family;
@@ -189,6 +190,51 @@ pub(crate) fn set_tclass(real: &Socket, class: u32) -> io::Result<()> {
     set_option(real, IPV6, IPV6_TCLASS, class)
 }
 
+/// Errors come with what is received.
+pub(crate) fn receive_error(
+    _: &Socket,
+    _: Told,
+) -> Option<(std::net::SocketAddr, Vec<u8>, Vec<u8>)> {
+    None
+}
+
+/// Whether packets may not be fragmented on their way.
+pub(crate) fn set_dont_fragment(real: &Socket, v6: bool, on: bool) -> io::Result<()> {
+    let (level, name) = if v6 {
+        (IPV6, IPV6_DONTFRAG)
+    } else {
+        (IPPROTO_IP, IP_DONTFRAGMENT)
+    };
+    set_option(real, level, name, u32::from(on))
+}
+
+/// How the largest packet on the path is found out.
+pub(crate) fn set_mtu_discovery(real: &Socket, v6: bool, state: u32) -> io::Result<()> {
+    let (level, name) = if v6 {
+        (IPV6, IPV6_MTU_DISCOVER)
+    } else {
+        (IPPROTO_IP, IP_MTU_DISCOVER)
+    };
+    set_option(real, level, name, state)
+}
+
+/// The interface that packets leave by, by its index.
+pub(crate) fn set_unicast_interface(real: &Socket, v6: bool, index: u32) -> io::Result<()> {
+    if v6 {
+        set_option(real, IPV6, IPV6_UNICAST_IF, index)
+    } else {
+        set_option(real, IPPROTO_IP, IP_UNICAST_IF, index.to_be())
+    }
+}
+
+/// How a connection is doing.
+pub(crate) fn tcp_info(real: &Socket) -> io::Result<wsk_sys::TCP_INFO_v1> {
+    let mut info = MaybeUninit::<wsk_sys::TCP_INFO_v1>::zeroed();
+    control(real, SIO_TCP_INFO, &1_u32, &mut info)?;
+    // SAFETY: every byte was zeroed, and every bit pattern is such a structure of numbers.
+    Ok(unsafe { info.assume_init() })
+}
+
 /// The function that receives with control information, which has to be asked for.
 fn receive_function(real: &Socket) -> io::Result<LPFN_WSARECVMSG> {
     static FUNCTION: OnceLock<usize> = OnceLock::new();
@@ -289,12 +335,14 @@ pub(crate) fn apply(told: Told, real: &Socket, family: Family) -> io::Result<()>
         (IPPROTO_IP, IP_RECVTOS, told.tos),
         (IPPROTO_IP, IP_RECVECN, told.ecn_v4),
         (IPPROTO_IP, IP_HOPLIMIT, told.hops_v4),
+        (IPPROTO_IP, IP_RECVERR, told.errors_v4),
     ];
     let v6 = [
         (IPV6, IPV6_PKTINFO, told.info_v6),
         (IPV6, IPV6_RECVTCLASS, told.class),
         (IPV6, IPV6_RECVECN, told.ecn_v6),
         (IPV6, IPV6_HOPLIMIT, told.hops_v6),
+        (IPV6, IPV6_RECVERR, told.errors_v6),
     ];
     let of_v6 = v6.iter().filter(|_| family == Family::V6);
     for &(level, name, on) in v4.iter().chain(of_v6) {
