@@ -68,7 +68,6 @@ const WITHOUT: [(&str, &[&str]); 9] = [
         &[
             "PFN_WSK_RECEIVE_EX_EVENT",
             "WSK_EVENT_SEND_BACKLOG",
-            "WSK_FLAG_AT_DISPATCH_LEVEL",
             "WSK_INSPECT_ACTION",
             "WSK_INSPECT_ID",
             "WskAbortEvent",

@@ -1,6 +1,6 @@
 //! Hosts with the sockets of BSD: Linux, macOS and their kin.
 
-use core::mem::{MaybeUninit, offset_of};
+use core::mem::MaybeUninit;
 use std::io;
 use std::net::Ipv6Addr;
 use std::os::fd::AsRawFd;
@@ -9,12 +9,12 @@ use std::time::Duration;
 use socket2::{MaybeUninitSlice, MsgHdrMut, SockAddr, Socket};
 use wsk_sys::{
     AF_INET, AF_INET6, AF_UNSPEC, AI_ADDRCONFIG, AI_ALL, AI_CANONNAME, AI_FQDN, AI_NUMERICHOST,
-    AI_NUMERICSERV, AI_PASSIVE, AI_V4MAPPED, IN_RECVERR, IP_ECN, IP_HOPLIMIT, IP_PKTINFO,
-    IP_RECVERR, IP_TOS, IPPROTO, IPPROTO_IP, IPV6_ECN, IPV6_HOPLIMIT, IPV6_PKTINFO, IPV6_RECVERR,
-    IPV6_TCLASS, NI_DGRAM, NI_NAMEREQD, NI_NOFQDN, NI_NUMERICHOST, NI_NUMERICSERV, PMTUD_STATE,
-    SOCK_DGRAM, SOCK_STREAM, TCP_INFO_v1, TCPSTATE,
+    AI_NUMERICSERV, AI_PASSIVE, AI_V4MAPPED, IP_ECN, IP_HOPLIMIT, IP_PKTINFO, IP_TOS, IPPROTO_IP,
+    IPV6_ECN, IPV6_HOPLIMIT, IPV6_PKTINFO, IPV6_TCLASS, NI_DGRAM, NI_NAMEREQD, NI_NOFQDN,
+    NI_NUMERICHOST, NI_NUMERICSERV, SOCK_DGRAM, SOCK_STREAM,
 };
 
+use super::more;
 use crate::wsk::address::Family;
 use crate::wsk::ancillary::{Ancillary, CONGESTION, IPV6, Told, Wanted, put};
 
@@ -198,228 +198,16 @@ pub(crate) fn apply(told: Told, real: &Socket, family: Family) -> io::Result<()>
             switch(real, libc::IPPROTO_IPV6, name, on)?;
         }
     }
-    tell_errors(told, real, family)
-}
-
-/// Has the host's socket keep the errors that the network reports.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn tell_errors(told: Told, real: &Socket, family: Family) -> io::Result<()> {
-    switch(real, libc::IPPROTO_IP, libc::IP_RECVERR, told.errors_v4)?;
-    if family == Family::V6 {
-        switch(real, libc::IPPROTO_IPV6, libc::IPV6_RECVERR, told.errors_v6)?;
-    }
-    Ok(())
-}
-
-/// Other hosts do not tell them to sockets that are not connected.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn tell_errors(told: Told, _: &Socket, _: Family) -> io::Result<()> {
-    if told.errors_v4 || told.errors_v6 {
-        Err(io::Error::from_raw_os_error(NO_SUCH_OPTION))
-    } else {
-        Ok(())
-    }
-}
-
-/// Receives an error that the network has reported: where the datagram was sent to, its bytes, and the report as Windows has it.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn receive_error(
-    real: &Socket,
-    told: Told,
-) -> Option<(std::net::SocketAddr, Vec<u8>, Vec<u8>)> {
-    if !told.errors_v4 && !told.errors_v6 {
-        return None;
-    }
-    let mut from = SockAddr::from(std::net::SocketAddr::from(([0; 16], 0)));
-    let mut data = vec![MaybeUninit::uninit(); 1 << 16];
-    let mut room = crate::wsk::ancillary::Room::new();
-    let (length, length_of_control) = {
-        let mut slices = [MaybeUninitSlice::new(&mut data)];
-        let mut header = MsgHdrMut::new()
-            .with_addr(&mut from)
-            .with_buffers(&mut slices)
-            .with_control(room.bytes());
-        let length = real.recvmsg(&mut header, libc::MSG_ERRQUEUE).ok()?;
-        (length, header.control_len())
-    };
-    // SAFETY: the host has written as many bytes of each.
-    let (bytes, ancillary) = unsafe {
-        (
-            data[..length].assume_init_ref().to_vec(),
-            room.written(length_of_control),
-        )
-    };
-    let mut control = Vec::new();
-    for (level, kind, data) in messages(ancillary) {
-        let of_v4 = (level, kind) == (libc::IPPROTO_IP, libc::IP_RECVERR);
-        let of_v6 = (level, kind) == (libc::IPPROTO_IPV6, libc::IPV6_RECVERR);
-        if let Some(error) = read::<libc::sock_extended_err>(data)
-            && (of_v4 || of_v6)
-        {
-            let protocol = match error.ee_origin {
-                libc::SO_EE_ORIGIN_ICMP => IPPROTO::IPPROTO_ICMP,
-                libc::SO_EE_ORIGIN_ICMP6 => IPPROTO::IPPROTO_ICMPV6,
-                // One of this host's own, which Windows tells as a status.
-                _ => continue,
-            };
-            let mut report = [0; size_of::<IN_RECVERR>()];
-            let mut member =
-                |at: usize, bytes: &[u8]| report[at..at + bytes.len()].copy_from_slice(bytes);
-            member(offset_of!(IN_RECVERR, protocol), &protocol.0.to_ne_bytes());
-            member(offset_of!(IN_RECVERR, info), &error.ee_info.to_ne_bytes());
-            member(offset_of!(IN_RECVERR, type_), &[error.ee_type]);
-            member(offset_of!(IN_RECVERR, code), &[error.ee_code]);
-            let (level, kind) = if of_v4 {
-                (IPPROTO_IP, IP_RECVERR)
-            } else {
-                (IPV6, IPV6_RECVERR)
-            };
-            put(&mut control, level, kind, &report);
-        }
-    }
-    Some((from.as_socket()?, bytes, control))
-}
-
-/// There are none.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn receive_error(
-    _: &Socket,
-    _: Told,
-) -> Option<(std::net::SocketAddr, Vec<u8>, Vec<u8>)> {
-    None
-}
-
-/// Whether packets may not be fragmented on their way.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn set_dont_fragment(real: &Socket, v6: bool, on: bool) -> io::Result<()> {
-    if v6 {
-        switch(real, libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG, on)
-    } else {
-        let discovery = if on {
-            libc::IP_PMTUDISC_DO
-        } else {
-            libc::IP_PMTUDISC_DONT
-        };
-        set(real, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, discovery)
-    }
-}
-
-/// Other hosts have other ways: it is kept, and does nothing.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn set_dont_fragment(_: &Socket, _: bool, _: bool) -> io::Result<()> {
-    Ok(())
-}
-
-/// How the largest packet on the path is found out, as Windows numbers the ways.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn set_mtu_discovery(real: &Socket, v6: bool, state: u32) -> io::Result<()> {
-    let discovery = match PMTUD_STATE(state.cast_signed()) {
-        PMTUD_STATE::IP_PMTUDISC_DO => libc::IP_PMTUDISC_DO,
-        PMTUD_STATE::IP_PMTUDISC_DONT => libc::IP_PMTUDISC_DONT,
-        PMTUD_STATE::IP_PMTUDISC_PROBE => libc::IP_PMTUDISC_PROBE,
-        _ => libc::IP_PMTUDISC_WANT,
-    };
-    if v6 {
-        // The numbers are those of IPv4.
-        set(real, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, discovery)
-    } else {
-        set(real, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, discovery)
-    }
-}
-
-/// Other hosts have other ways: it is kept, and does nothing.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn set_mtu_discovery(_: &Socket, _: bool, _: u32) -> io::Result<()> {
-    Ok(())
-}
-
-/// The interface that packets leave by, by its index.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn set_unicast_interface(real: &Socket, v6: bool, index: u32) -> io::Result<()> {
-    // In network byte order, for both.
-    let index = index.to_be().cast_signed();
-    if v6 {
-        set(real, libc::IPPROTO_IPV6, IPV6_UNICAST_IF, index)
-    } else {
-        set(real, libc::IPPROTO_IP, IP_UNICAST_IF, index)
-    }
-}
-
-/// The numbers of Linux, which `libc` does not have for every target.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const IP_UNICAST_IF: libc::c_int = 50;
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const IPV6_UNICAST_IF: libc::c_int = 76;
-
-/// As `IP_BOUND_IF` does it where there is no such option.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn set_unicast_interface(_: &Socket, _: bool, index: u32) -> io::Result<()> {
-    if index == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::from_raw_os_error(NO_SUCH_OPTION))
-    }
-}
-
-/// How a connection is doing, as far as the host tells.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn tcp_info(real: &Socket) -> io::Result<TCP_INFO_v1> {
-    // SAFETY: all-zero bytes are such a structure of plain numbers.
-    let mut told: libc::tcp_info = unsafe { core::mem::zeroed() };
-    let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
-    // SAFETY: the socket is open while it is borrowed, and there is room for as many bytes.
-    let failed = unsafe {
-        libc::getsockopt(
-            real.as_raw_fd(),
-            libc::IPPROTO_TCP,
-            libc::TCP_INFO,
-            (&raw mut told).cast(),
-            &raw mut length,
-        )
-    };
-    if failed != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(TCP_INFO_v1 {
-        // The order of Linux, in that of Windows: closed is 7 there, and established 1.
-        State: TCPSTATE(match told.tcpi_state {
-            1 => 4,
-            2 => 2,
-            3 => 3,
-            4 => 5,
-            5 => 6,
-            6 => 10,
-            8 => 7,
-            9 => 9,
-            10 => 1,
-            11 => 8,
-            _ => 0,
-        }),
-        Mss: told.tcpi_snd_mss,
-        TimestampsEnabled: u8::from(told.tcpi_options & 1 != 0),
-        RttUs: told.tcpi_rtt,
-        MinRttUs: told.tcpi_rtt.saturating_sub(told.tcpi_rttvar),
-        BytesInFlight: told.tcpi_unacked.saturating_mul(told.tcpi_snd_mss),
-        Cwnd: told.tcpi_snd_cwnd.saturating_mul(told.tcpi_snd_mss),
-        RcvWnd: told.tcpi_rcv_space,
-        BytesRetrans: told.tcpi_total_retrans.saturating_mul(told.tcpi_snd_mss),
-        ..TCP_INFO_v1::default()
-    })
-}
-
-/// Other hosts have other structures.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn tcp_info(_: &Socket) -> io::Result<TCP_INFO_v1> {
-    Err(io::Error::from_raw_os_error(NO_SUCH_OPTION))
+    more::tell_errors(told, real, family)
 }
 
 /// Turns an option of the host's socket on or off.
-fn switch(real: &Socket, level: i32, name: i32, on: bool) -> io::Result<()> {
+pub(super) fn switch(real: &Socket, level: i32, name: i32, on: bool) -> io::Result<()> {
     set(real, level, name, libc::c_int::from(on))
 }
 
 /// Sets an option of the host's socket.
-fn set(real: &Socket, level: i32, name: i32, value: libc::c_int) -> io::Result<()> {
+pub(super) fn set(real: &Socket, level: i32, name: i32, value: libc::c_int) -> io::Result<()> {
     // SAFETY: the socket is open while it is borrowed, and the value is an int of that size.
     let failed = unsafe {
         libc::setsockopt(
@@ -498,7 +286,7 @@ pub(crate) fn translate(told: Told, ancillary: &[u8]) -> Vec<u8> {
 }
 
 /// The messages that the host has written: level, type and data of each.
-fn messages(ancillary: &[u8]) -> impl Iterator<Item = (i32, i32, &[u8])> {
+pub(super) fn messages(ancillary: &[u8]) -> impl Iterator<Item = (i32, i32, &[u8])> {
     // SAFETY: this computes a size, and nothing else.
     let header = unsafe { libc::CMSG_LEN(0) } as usize;
     let mut rest = ancillary;
@@ -514,7 +302,7 @@ fn messages(ancillary: &[u8]) -> impl Iterator<Item = (i32, i32, &[u8])> {
 }
 
 /// A structure of plain numbers at the start of `bytes`, if there are enough of them.
-fn read<T: Copy>(bytes: &[u8]) -> Option<T> {
+pub(super) fn read<T: Copy>(bytes: &[u8]) -> Option<T> {
     (bytes.len() >= size_of::<T>()).then(|| {
         // SAFETY: there are as many bytes; the structures of the host that are read here hold numbers only.
         unsafe { bytes.as_ptr().cast::<T>().read_unaligned() }
