@@ -15,7 +15,7 @@ use crate::methods::{bound_by_address, closed, open_socket};
 use crate::registration::Provider;
 use crate::request::{
     self, Abort, All, Connect, Disconnect, DisconnectAfter, Drain, OpenConnected, Receive,
-    ReceiveAll, Request, Send,
+    ReceiveAll, ReceiveExact, Request, Send,
 };
 use crate::socket::{ConnectedSocket, ConnectionCategory, ConnectionSocket, Making};
 
@@ -171,18 +171,79 @@ impl ConnectedSocket {
     /// Receives until the buffer is full: the request gives the number of bytes.
     ///
     /// Less than the buffer's length is the end: what came before the peer disconnected gracefully. All else is as for
-    /// [`receive`](Self::receive). When it is cancelled, or its time runs out, what had come by then may be lost: go on with the
-    /// connection only if that does no harm.
+    /// [`receive`](Self::receive). When it is cancelled, its time runs out or the connection breaks, what had come by then is in the
+    /// buffer: [`Error::Short`] says how much, and the connection goes on behind it.
     ///
-    /// [`WskReceive`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive) with
-    /// `WSK_FLAG_WAITALL`; a provider that does not wait for all is asked again.
+    /// ```
+    /// # let kernel = wsk_host::Kernel::boot();
+    /// # let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    /// # let registration = wsk::Registration::new()?;
+    /// # let provider = registration.capture(wsk::Wait::Forever)?;
+    /// # let socket = wsk::ConnectedSocket::connect(&provider, peer.local_addr().unwrap()).wait()?;
+    /// # let (mut peer, _) = peer.accept().unwrap();
+    /// # std::io::Write::write_all(&mut peer, b"a part").unwrap();
+    /// use core::time::Duration;
+    /// use wsk::Error;
+    ///
+    /// let mut message = [0; 12];
+    /// let limit = Duration::from_millis(100);
+    /// let received = match socket.receive_all(&mut message).wait_timeout(limit) {
+    ///     Ok(received) | Err(Error::Short { received, .. }) => received,
+    ///     Err(Error::TimedOut { .. }) => 0,
+    ///     Err(error) => return Err(error),
+    /// };
+    /// assert_eq!(&message[..received], b"a part");
+    /// # drop((socket, provider, registration));
+    /// # kernel.shutdown();
+    /// # Ok::<(), wsk::Error>(())
+    /// ```
+    ///
+    /// [`WskReceive`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive) with `WSK_FLAG_WAITALL`; a
+    /// provider that does not wait for all is asked again. What becomes of bytes that had come for such a receive when it is cancelled
+    /// is not documented. So [`wait_timeout`](Request::wait_timeout) asks without the flag, as often as it takes: nothing is
+    /// lost, whatever the provider does, but what another thread receives meanwhile is missing from the buffer. Of an
+    /// operation that was started and cancelled, `Short` is what the provider says.
     ///
     /// # Errors
     ///
-    /// Of the request: those of [`receive`](Self::receive).
+    /// Of the request: those of [`receive`](Self::receive), where nothing had come; else [`Error::Short`].
     #[doc(alias("WskReceive", "WSK_FLAG_WAITALL"))]
     pub fn receive_all<B: ReceiveBuffer>(&self, buffer: B) -> Request<'_, ReceiveAll, All<B>> {
         request::receive_all(&self.handle, buffer)
+    }
+
+    /// Receives as many bytes as the buffer has, and no fewer.
+    ///
+    /// All else is as for [`receive_all`](Self::receive_all). A buffer of no bytes is full at once.
+    ///
+    /// ```
+    /// # let kernel = wsk_host::Kernel::boot();
+    /// # let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    /// # let registration = wsk::Registration::new()?;
+    /// # let provider = registration.capture(wsk::Wait::Forever)?;
+    /// # let socket = wsk::ConnectedSocket::connect(&provider, peer.local_addr().unwrap()).wait()?;
+    /// # let (mut peer, _) = peer.accept().unwrap();
+    /// # std::io::Write::write_all(&mut peer, b"\0\x04four").unwrap();
+    /// let mut length = [0; 2];
+    /// socket.receive_exact(&mut length).wait()?;
+    /// let mut message = [0; 64];
+    /// let message = &mut message[..u16::from_be_bytes(length).min(64).into()];
+    /// socket.receive_exact(&mut *message).wait()?;
+    /// assert_eq!(message, b"four");
+    /// # drop((socket, provider, registration));
+    /// # kernel.shutdown();
+    /// # Ok::<(), wsk::Error>(())
+    /// ```
+    ///
+    /// [`WskReceive`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive).
+    ///
+    /// # Errors
+    ///
+    /// Of the request: [`Error::Short`] when the peer disconnects gracefully before, with `STATUS_END_OF_FILE`, also where nothing had
+    /// come; else as for [`receive_all`](Self::receive_all).
+    #[doc(alias("WskReceive", "WSK_FLAG_WAITALL"))]
+    pub fn receive_exact<B: ReceiveBuffer>(&self, buffer: B) -> Request<'_, ReceiveExact, All<B>> {
+        request::receive_exact(&self.handle, buffer)
     }
 
     /// Throws away what still comes, until the peer has disconnected. Dropping an operation that was started cancels it.

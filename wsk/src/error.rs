@@ -214,6 +214,19 @@ pub enum Error {
         /// The function.
         call: Call,
     },
+    /// Fewer bytes have come than were to be received: the first of the buffer are there, and no longer in the socket.
+    ///
+    /// Of [`receive_all`](crate::ConnectedSocket::receive_all) when it was cancelled, its time ran out or the connection broke, and
+    /// some had come before; of [`receive_exact`](crate::ConnectedSocket::receive_exact) at the end of the connection too.
+    Short {
+        /// The function.
+        call: Call,
+        /// How many have come.
+        received: usize,
+        /// Why no more: `STATUS_END_OF_FILE` where the peer has disconnected gracefully, `STATUS_IO_TIMEOUT` where the time ran out,
+        /// `STATUS_CANCELLED`, or what WSK says.
+        status: NTSTATUS,
+    },
     /// The socket was opened without a handler for events.
     NoEvents,
     /// There are no datagrams to send.
@@ -241,13 +254,15 @@ pub enum Error {
 
 impl Error {
     /// The status that the kernel gave, of [`Call`](Self::Call) and [`Abandoned`](Self::Abandoned), for which it may be
-    /// `STATUS_PENDING`; of [`NoMemory`](Self::NoMemory) `STATUS_INSUFFICIENT_RESOURCES`, whoever was asked. `None` for all else, also
+    /// `STATUS_PENDING`; why there is no more, of [`Short`](Self::Short); of [`NoMemory`](Self::NoMemory) `STATUS_INSUFFICIENT_RESOURCES`, whoever was asked. `None` for all else, also
     /// where a function was called, such as one that [`TimedOut`](Self::TimedOut). For a status in any case there is
     /// `NTSTATUS::from`.
     #[must_use]
     pub const fn status(&self) -> Option<NTSTATUS> {
         match self {
-            Self::Call { status, .. } | Self::Abandoned { status, .. } => Some(*status),
+            Self::Call { status, .. }
+            | Self::Abandoned { status, .. }
+            | Self::Short { status, .. } => Some(*status),
             Self::NoMemory(_) => Some(STATUS_INSUFFICIENT_RESOURCES),
             _ => None,
         }
@@ -257,9 +272,10 @@ impl Error {
     #[must_use]
     pub const fn call(&self) -> Option<Call> {
         match self {
-            Self::Call { call, .. } | Self::Abandoned { call, .. } | Self::TimedOut { call } => {
-                Some(*call)
-            }
+            Self::Call { call, .. }
+            | Self::Abandoned { call, .. }
+            | Self::TimedOut { call }
+            | Self::Short { call, .. } => Some(*call),
             _ => None,
         }
     }
@@ -270,9 +286,13 @@ impl Error {
         self.status() == Some(STATUS_FILE_FORCED_CLOSED)
     }
 
-    /// Whether the same call may succeed later, with nothing changed.
+    /// Whether the same call may succeed later, with nothing changed. (A receive that came [short](Self::Short) is to go on behind what
+    /// has come.)
     #[must_use]
     pub fn is_transient(&self) -> bool {
+        if matches!(self, Self::Short { .. }) {
+            return false;
+        }
         matches!(self, Self::TimedOut { .. } | Self::PoolEmpty)
             || matches!(
                 self.status(),
@@ -302,7 +322,7 @@ impl Error {
 impl From<Error> for NTSTATUS {
     fn from(error: Error) -> Self {
         match error {
-            Error::Call { status, .. } => status,
+            Error::Call { status, .. } | Error::Short { status, .. } => status,
             Error::Abandoned { status, .. } if status.is_error() => status,
             Error::NoMemory(_) | Error::PoolEmpty => STATUS_INSUFFICIENT_RESOURCES,
             Error::TimedOut { .. } | Error::Abandoned { .. } => STATUS_IO_TIMEOUT,
@@ -453,6 +473,16 @@ impl fmt::Display for Error {
             }
             Self::TimedOut { call } => {
                 write!(f, "{call:?} was not done in the time given for it")
+            }
+            Self::Short {
+                call,
+                received,
+                status,
+            } => {
+                write!(
+                    f,
+                    "{call:?} ended with {status} when {received} bytes had come: they are in the buffer"
+                )
             }
             Self::NoEvents => {
                 f.write_str("the socket has no handler for events: open it with open_with_events")

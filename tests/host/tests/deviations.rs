@@ -39,6 +39,44 @@ fn receives_are_short() {
 }
 
 #[test]
+fn bytes_of_a_cancelled_receive_are_lost() {
+    cancelled_with_bytes(Deviation::CancelLosesBytes, 0);
+}
+
+#[test]
+fn bytes_of_a_cancelled_receive_are_told() {
+    cancelled_with_bytes(Deviation::CancelTellsBytes, 2);
+}
+
+fn cancelled_with_bytes(deviation: Deviation, told: usize) {
+    let kernel = kernel(deviation);
+    let client = Client::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let socket = client.connected(listener.local_addr().unwrap());
+    let (mut peer, _) = listener.accept().unwrap();
+    let buffer = Buffer::new(4);
+    let call = Call::new();
+    let returned = socket.start_receive(&call, buffer.all(), WSK_FLAG_WAITALL);
+    assert_eq!(returned, STATUS_PENDING);
+    for part in [b"a", b"b"] {
+        peer.write_all(part).unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    call.cancel();
+    assert_eq!(call.finish(), (STATUS_CANCELLED, told));
+    assert_eq!(&buffer.bytes()[..2], b"ab");
+    peer.write_all(b"cdefg").unwrap();
+    let received = socket.receive_with(&buffer, WSK_FLAG_WAITALL);
+    assert_eq!(received, (STATUS_SUCCESS, 4));
+    assert_eq!(buffer.bytes(), b"cdef");
+    assert_eq!(socket.receive(&buffer), (STATUS_SUCCESS, 1));
+    buffer.free();
+    socket.close();
+    client.leave();
+    kernel.shutdown();
+}
+
+#[test]
 fn clients_have_no_name() {
     let kernel = kernel(Deviation::NoClient);
     let client = Client::new();

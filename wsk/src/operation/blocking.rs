@@ -99,7 +99,7 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
             Err(error) => return WayIn::<F, B>::waited(Err(error), carried),
         };
         operation.arm();
-        let parameters = match lend_and_put(&mut operation, place, target, function) {
+        let mut parameters = match lend_and_put(&mut operation, place, target, function) {
             Ok(parameters) => parameters,
             Err(error) => {
                 give_back_after_error::<F::Operation, B>(target, operation);
@@ -108,6 +108,7 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
         };
         let mut ending = None;
         if LIMITED {
+            F::Operation::may_end_early(&mut parameters);
             // Before anything is in flight, so that it cannot fail later.
             match F::Operation::before_time_out(target) {
                 Ok(means) => {
@@ -142,8 +143,7 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
                 let ending = if LIMITED { ending.as_mut() } else { None };
                 match outlast::<F::Operation, B>(target, flight, ending, place, may_wait) {
                     Ok(completed) => flight = completed,
-                    Err(Over::Without(error)) => return WayIn::<F, B>::waited(Err(error), carried),
-                    Err(Over::Abandoned(error)) => return WayIn::<F, B>::lost(error, carried),
+                    Err(error) => return WayIn::<F, B>::lost(error, carried),
                 }
             }
             // Without an observer, as before: the caller keeps the driver, and if it is left it gets one.
@@ -157,11 +157,13 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
         // SAFETY: it has completed; what is carried lies at its place, was lent, and is read once.
         let result = unsafe {
             let lent = Lent::<F::Operation, B, ()>::of(&mut operation, place);
-            F::Operation::read(
-                ended.outcome,
-                lent.operation.arguments(),
-                &mut *place.as_ptr(),
-            )
+            let (arguments, carried) = (lent.operation.arguments(), &mut *place.as_ptr());
+            let timed_out = LIMITED && ending.is_some_and(|ending| ending.timed_out);
+            if timed_out && F::Operation::is_timed_out(ended.outcome.status) {
+                Err(F::Operation::out_of_time(ended.outcome, arguments, carried))
+            } else {
+                F::Operation::read(ended.outcome, arguments, carried)
+            }
         };
         match result {
             Ok(output) => {
@@ -171,14 +173,6 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
             }
             Err(error) => {
                 give_back_after_error::<F::Operation, B>(target, operation);
-                let timed_out = LIMITED && ending.is_some_and(|ending| ending.timed_out);
-                let error = if timed_out && F::Operation::is_timed_out(ended.outcome.status) {
-                    // A piece came at the last moment, and it was not gone on with.
-                    let call = F::Operation::CALL;
-                    Error::TimedOut { call }
-                } else {
-                    error
-                };
                 WayIn::<F, B>::waited(Err(error), carried)
             }
         }
@@ -190,16 +184,8 @@ struct Ending {
     deadline: Deadline,
     /// What it takes, if it takes any.
     means: Option<Idle<()>>,
-    /// Whether it has.
+    /// Whether it was asked to end.
     timed_out: bool,
-}
-
-/// A request that is over, without a result to be read.
-enum Over {
-    /// Why it has none.
-    Without(Error),
-    /// What it carries was left to the provider.
-    Abandoned(Error),
 }
 
 /// Takes back what was lent.
@@ -220,7 +206,7 @@ fn give_back_after_error<O: Operation<B>, B>(target: O::Target<'_>, operation: I
 ///
 /// # Errors
 ///
-/// When the time ran out, and the provider cancelled the request; and when what it carries was left to the provider.
+/// When what it carries was left to the provider.
 #[inline(never)]
 fn outlast<O: Operation<B>, B>(
     target: O::Target<'_>,
@@ -228,14 +214,13 @@ fn outlast<O: Operation<B>, B>(
     ending: Option<&mut Ending>,
     place: NonNull<B>,
     may_wait: MayWait,
-) -> Result<Flight<()>, Over> {
+) -> Result<Flight<()>, Error> {
     let mut timed_out = false;
     if let Some(ending) = ending
         && !flight.wait(may_wait, Some(ending.deadline.left()))
     {
         O::time_out(target, &flight, ending.means.take());
-        ending.timed_out = true;
-        timed_out = true;
+        (timed_out, ending.timed_out) = (true, true);
     }
     // A provider that has answered with an error, or was asked to cancel, has a while to complete the IRP.
     let grace = (timed_out || flight.returned().is_error()).then_some(GRACE);
@@ -250,21 +235,9 @@ fn outlast<O: Operation<B>, B>(
             let (call, status) = (O::CALL, flight.returned());
             // Whenever the IRP completes, if it does, the routine is run: the driver has to be there.
             flight.leave_observed(hold(O::capture(target, carried)));
-            return Err(Over::Abandoned(Error::Abandoned { call, status }));
+            return Err(Error::Abandoned { call, status });
         }
         flight.wait(may_wait, None);
-    }
-    // SAFETY: it has completed.
-    let outcome = unsafe { flight.outcome() };
-    if timed_out && O::is_timed_out(outcome.status) {
-        // SAFETY: as above; nothing reads what has come of it.
-        unsafe {
-            let mut operation = flight.end();
-            O::unread(outcome, &mut *place.as_ptr());
-            take_back::<O, B>(&mut operation, place);
-            O::give_back(target, operation);
-        }
-        return Err(Over::Without(Error::TimedOut { call: O::CALL }));
     }
     Ok(flight)
 }

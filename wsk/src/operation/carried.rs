@@ -186,8 +186,13 @@ pub(crate) unsafe fn go_on<O: Operation<B>, B, P>(
         Some(Ok(_)) if cancelled => Err(STATUS_CANCELLED),
         Some(more) => more,
     };
+    // What had come is counted where it goes on.
     let ended = |status, operation| {
-        let outcome = Outcome { status, ..outcome };
+        let information = 0;
+        let outcome = Outcome {
+            status,
+            information,
+        };
         Err(Ended { outcome, operation })
     };
     match more {

@@ -55,8 +55,11 @@ pub(crate) use disconnect::{abort, disconnect, disconnect_after};
 pub use more::More;
 pub use open::{Open, OpenConnected, Opening, OpeningConnected};
 pub(crate) use open::{open, open_connected};
-pub use receive::{All, Drain, Draining, Receive, ReceiveAll, Receiving, ReceivingAll};
-pub(crate) use receive::{drain, receive, receive_all, resume_events};
+pub use receive::{
+    All, Drain, Draining, Receive, ReceiveAll, ReceiveExact, Receiving, ReceivingAll,
+    ReceivingExact,
+};
+pub(crate) use receive::{drain, receive, receive_all, receive_exact, resume_events};
 pub(crate) use receive_from::receive_from;
 pub use receive_from::{Arrival, ReceiveFrom, Received, ReceivingFrom};
 pub(crate) use resolve::resolve;
@@ -340,6 +343,27 @@ pub unsafe trait Operation<B>: sealed::Sealed + Sized + 'static {
     #[must_use]
     fn is_timed_out(status: NTSTATUS) -> bool {
         status == wsk_sys::STATUS_CANCELLED
+    }
+
+    /// What is told when its time ran out.
+    ///
+    /// # Safety
+    ///
+    /// As for [`read`](Self::read), in place of that.
+    #[doc(hidden)]
+    #[cold]
+    unsafe fn out_of_time(outcome: Outcome, arguments: &mut Arguments, carried: &mut B) -> Error {
+        let _ = arguments;
+        // SAFETY: the caller keeps the same contract.
+        unsafe { Self::unread(outcome, carried) };
+        Error::TimedOut { call: Self::CALL }
+    }
+
+    /// Makes the parameters those of a request that is waited for, and may be ended before it is done.
+    #[doc(hidden)]
+    #[inline]
+    fn may_end_early(parameters: &mut Self::Parameters) {
+        let _ = parameters;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use core::ptr::NonNull;
 
-use wsk_sys::{DispatchError, IRP, NTSTATUS, WSK_BUF, WSK_FLAG_WAITALL};
+use wsk_sys::{DispatchError, IRP, NTSTATUS, WSK_BUF};
 
 use crate::memory::shared::Shared;
 use crate::registration::Capture;
@@ -32,6 +32,6 @@ impl More {
     pub(crate) unsafe fn submit(&self, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
         let (table, socket) = (self.socket.dispatch(), self.socket.as_ptr());
         // SAFETY: the caller gives the IRP; the socket is open, and the rest of the buffer is in the operation's arguments.
-        unsafe { table.wsk_receive(socket, self.rest, WSK_FLAG_WAITALL, irp) }
+        unsafe { table.wsk_receive(socket, self.rest, 0, irp) }
     }
 }

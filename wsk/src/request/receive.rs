@@ -4,8 +4,8 @@
 use core::ptr::NonNull;
 
 use wsk_sys::{
-    DispatchError, IRP, NTSTATUS, STATUS_CANCELLED, WSK_BUF, WSK_FLAG_DRAIN, WSK_FLAG_WAITALL,
-    WSK_SOCKET, WskProviderConnectionDispatch,
+    DispatchError, IRP, NTSTATUS, STATUS_CANCELLED, STATUS_END_OF_FILE, STATUS_IO_TIMEOUT, WSK_BUF,
+    WSK_FLAG_DRAIN, WSK_FLAG_WAITALL, WSK_SOCKET, WskProviderConnectionDispatch,
 };
 
 use crate::buffer::{Extent, Lock, ReceiveBuffer};
@@ -38,6 +38,14 @@ pub struct ReceiveAll;
 /// A full buffer is being waited for.
 #[derive(Debug)]
 pub struct ReceivingAll;
+
+/// Bytes until a buffer is full, and no fewer.
+#[derive(Debug)]
+pub struct ReceiveExact;
+
+/// All the bytes of a buffer are being waited for.
+#[derive(Debug)]
+pub struct ReceivingExact;
 
 /// A receive of all that still arrives on a connection, which is thrown away.
 #[derive(Debug)]
@@ -107,11 +115,18 @@ pub(crate) fn receive_all<B: ReceiveBuffer>(
     Request {
         target: socket,
         function: ReceiveAll,
-        carried: All {
-            buffer,
-            socket: socket.share(),
-            received: 0,
-        },
+        carried: All::new(socket, buffer),
+    }
+}
+
+pub(crate) fn receive_exact<B: ReceiveBuffer>(
+    socket: &Handle<ConnectionCategory>,
+    buffer: B,
+) -> Request<'_, ReceiveExact, All<B>> {
+    Request {
+        target: socket,
+        function: ReceiveExact,
+        carried: All::new(socket, buffer),
     }
 }
 
@@ -194,6 +209,16 @@ pub struct All<B> {
     received: usize,
 }
 
+impl<B> All<B> {
+    fn new(socket: &Handle<ConnectionCategory>, buffer: B) -> Self {
+        Self {
+            buffer,
+            socket: socket.share(),
+            received: 0,
+        }
+    }
+}
+
 impl core::fmt::Debug for Shared<Socket<ConnectionCategory>> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("Socket")
@@ -261,81 +286,155 @@ unsafe impl<B: ReceiveBuffer> Way<All<B>> for Filling {
     }
 }
 
-impl Sealed for ReceiveAll {}
-
-impl<B: ReceiveBuffer> Function<All<B>> for ReceiveAll {
-    type Operation = ReceivingAll;
-
-    fn put(
-        self,
-        socket: &Handle<ConnectionCategory>,
-        lent: Room,
-        arguments: &mut Arguments,
-        _: Places,
-    ) -> Result<Parameters, Error> {
-        // The rest is a part of this, wherever that lies: see `goes_on`.
-        arguments.whole = lent.extent.as_wsk_buf();
-        Ok(Parameters::new(socket, lent, WSK_FLAG_WAITALL, arguments))
+/// What has come of a buffer that is to be filled: the bytes, and how many there were to be.
+///
+/// # Errors
+///
+/// Why there are no more, and then [`Error::Short`] if there are any.
+fn filled<B>(
+    outcome: Outcome,
+    arguments: &Arguments,
+    carried: &All<B>,
+) -> Result<(usize, usize), Error> {
+    let length = arguments.whole.Length;
+    // A request that failed may have got some.
+    let received = carried.received.saturating_add(outcome.information);
+    let received = received.min(length);
+    match outcome.check(Call::WskReceive) {
+        Err(_) if received > 0 => Err(short(received, outcome.status)),
+        checked => checked.map(|()| (received, length)),
     }
 }
 
-impl Sealed for ReceivingAll {}
-
-// SAFETY: one call is made, whose parameters point at the arguments and at what is lent; the socket is the target's.
-unsafe impl<B: ReceiveBuffer> Operation<All<B>> for ReceivingAll {
-    type Way = Filling;
-    type Run = InPlace;
-    type Output = usize;
-    type Parameters = Parameters;
-    const CALL: Call = Call::WskReceive;
-    const CANCEL_ON_DROP: bool = true;
-    const GOES_ON: bool = true;
-
-    of_connection!(All<B>);
-
-    // As above.
-    submitted!(Parameters: p => p.table.wsk_receive(p.socket, p.buffer, p.flags));
-
-    unsafe fn read(
-        outcome: Outcome,
-        arguments: &mut Arguments,
-        carried: &mut All<B>,
-    ) -> Result<usize, Error> {
-        let length = arguments.whole.Length;
-        let before = carried.received;
-        outcome.check(Call::WskReceive)?;
-        Ok(before.saturating_add(outcome.information).min(length))
+const fn short(received: usize, status: NTSTATUS) -> Error {
+    Error::Short {
+        call: Call::WskReceive,
+        received,
+        status,
     }
+}
 
-    unsafe fn goes_on(
-        outcome: Outcome,
-        arguments: &mut Arguments,
-        places: Places,
-        carried: NonNull<All<B>>,
-    ) -> Option<Result<More, NTSTATUS>> {
-        // SAFETY: the caller gives what is carried.
-        let (before, socket) =
-            unsafe { ((*carried.as_ptr()).received, &(*carried.as_ptr()).socket) };
-        let whole = arguments.whole;
-        let received = before.saturating_add(outcome.information);
-        // Nothing is the end, and full is full.
-        if !outcome.status.is_success() || outcome.information == 0 || received >= whole.Length {
-            return None;
+/// Writes a function that fills a buffer, and what it makes of the bytes that have come.
+macro_rules! fills {
+    ($Function:ident, $Operation:ident: $Output:ty, $read:expr) => {
+        impl Sealed for $Function {}
+
+        impl<B: ReceiveBuffer> Function<All<B>> for $Function {
+            type Operation = $Operation;
+
+            fn put(
+                self,
+                socket: &Handle<ConnectionCategory>,
+                lent: Room,
+                arguments: &mut Arguments,
+                _: Places,
+            ) -> Result<Parameters, Error> {
+                // The rest is a part of this, wherever that lies: see `goes_on`.
+                arguments.whole = lent.extent.as_wsk_buf();
+                Ok(Parameters::new(socket, lent, WSK_FLAG_WAITALL, arguments))
+            }
         }
-        // Fewer bytes than asked for would be the end.
-        let Some(socket) = Handle::from_open(socket) else {
-            return Some(Err(STATUS_CANCELLED));
-        };
-        // SAFETY: the extent of the buffer, which is still locked; the caller gives what is carried, of which the number is no part
-        // that is lent.
-        let rest = unsafe {
-            (*carried.as_ptr()).received = received;
-            Extent::from_wsk_buf(whole).rest(received)
-        };
-        arguments.buffer = rest.as_wsk_buf();
-        let rest = places.buffer();
-        Some(Ok(More::new(socket, rest)))
+
+        impl Sealed for $Operation {}
+
+        // SAFETY: one call is made, whose parameters point at the arguments and at what is lent; the socket is the target's.
+        unsafe impl<B: ReceiveBuffer> Operation<All<B>> for $Operation {
+            type Way = Filling;
+            type Run = InPlace;
+            type Output = $Output;
+            type Parameters = Parameters;
+            const CALL: Call = Call::WskReceive;
+            const CANCEL_ON_DROP: bool = true;
+            const GOES_ON: bool = true;
+
+            of_connection!(All<B>);
+
+            // The buffer is as `WskReceive` asks.
+            submitted!(Parameters: p => p.table.wsk_receive(p.socket, p.buffer, p.flags));
+
+            unsafe fn read(
+                outcome: Outcome,
+                arguments: &mut Arguments,
+                carried: &mut All<B>,
+            ) -> Result<$Output, Error> {
+                let read: fn(usize, usize) -> Result<$Output, Error> = $read;
+                let (received, length) = filled(outcome, arguments, carried)?;
+                read(received, length)
+            }
+
+            unsafe fn out_of_time(
+                outcome: Outcome,
+                arguments: &mut Arguments,
+                carried: &mut All<B>,
+            ) -> Error {
+                let call = Call::WskReceive;
+                match filled(outcome, arguments, carried) {
+                    Err(Error::Short { received, .. }) => short(received, STATUS_IO_TIMEOUT),
+                    _ => Error::TimedOut { call },
+                }
+            }
+
+            /// It is not documented what becomes of the bytes that have come for a request that waits for all and is cancelled: this one
+            /// asks for what there is, again and again.
+            fn may_end_early(parameters: &mut Parameters) {
+                parameters.flags = 0;
+            }
+
+            unsafe fn goes_on(
+                outcome: Outcome,
+                arguments: &mut Arguments,
+                places: Places,
+                carried: NonNull<All<B>>,
+            ) -> Option<Result<More, NTSTATUS>> {
+                // SAFETY: the caller gives what is carried, of which the number and the socket are no part that is lent; the whole buffer is
+                // still locked.
+                unsafe { go_on(outcome, arguments, places, carried) }
+            }
+        }
+    };
+}
+
+fills!(ReceiveAll, ReceivingAll: usize, |received, _| Ok(received));
+
+fills!(ReceiveExact, ReceivingExact: (), |received, length| {
+    if received < length {
+        return Err(short(received, STATUS_END_OF_FILE));
     }
+    Ok(())
+});
+
+/// With what a receive goes on that has not filled its buffer.
+///
+/// # Safety
+///
+/// `carried` is there, with its buffer lent and locked as the arguments say, which are those of the request that has completed so.
+unsafe fn go_on<B>(
+    outcome: Outcome,
+    arguments: &mut Arguments,
+    places: Places,
+    carried: NonNull<All<B>>,
+) -> Option<Result<More, NTSTATUS>> {
+    // SAFETY: the caller gives what is carried.
+    let (before, socket) = unsafe { ((*carried.as_ptr()).received, &(*carried.as_ptr()).socket) };
+    let whole = arguments.whole;
+    let received = before.saturating_add(outcome.information);
+    // Nothing is the end, and full is full.
+    if !outcome.status.is_success() || outcome.information == 0 || received >= whole.Length {
+        return None;
+    }
+    let handle = Handle::from_open(socket);
+    // SAFETY: the extent of the buffer, which is still locked; the caller gives what is carried, of which the number is no part that is
+    // lent.
+    let rest = unsafe {
+        (*carried.as_ptr()).received = received;
+        Extent::from_wsk_buf(whole).rest(received)
+    };
+    // Fewer bytes than asked for would be the end.
+    let Some(handle) = handle else {
+        return Some(Err(STATUS_CANCELLED));
+    };
+    arguments.buffer = rest.as_wsk_buf();
+    Some(Ok(More::new(handle, places.buffer())))
 }
 
 impl Sealed for Drain {}

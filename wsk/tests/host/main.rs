@@ -26,4 +26,5 @@ mod requests;
 mod resolution;
 mod scope;
 mod unwinding;
+mod waiting;
 mod wakers;

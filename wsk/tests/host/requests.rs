@@ -47,7 +47,7 @@ const FINISHERS: [&str; 12] = [
 const ONCE: usize = 9;
 
 /// The rows: a request, and why it cannot be prepared, if it cannot.
-const REQUESTS: [(&str, Option<Reason>); 22] = [
+const REQUESTS: [(&str, Option<Reason>); 23] = [
     ("[`send_to`](crate::DatagramSocket::send_to)", None),
     (
         "[`send`](crate::FixedDatagramSocket::send) to a fixed address",
@@ -111,6 +111,10 @@ const REQUESTS: [(&str, Option<Reason>); 22] = [
     (
         "[`control_client_raw_request`](crate::Provider::control_client_raw_request)",
         Some(Reason::Unsafe),
+    ),
+    (
+        "[`receive_exact`](crate::ConnectedSocket::receive_exact)",
+        Some(Reason::Several),
     ),
 ];
 
@@ -626,6 +630,15 @@ fn requests_of_a_connection_with_every_finisher() {
             kept.0.receive_all(four()),
             nothing(),
             4
+        );
+        row!(
+            provider,
+            22,
+            _none = (),
+            peer_says(&kept.1, b"four", false),
+            kept.0.receive_exact(four()),
+            nothing(),
+            ""
         );
         row!(
             provider,

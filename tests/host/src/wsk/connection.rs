@@ -159,6 +159,8 @@ struct Receive {
     request: Request,
     data: Vec<Range<usize>>,
     until: Until,
+    /// How many bytes were taken before the buffer is full.
+    taken: usize,
     control: Control,
 }
 

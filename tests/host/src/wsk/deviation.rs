@@ -3,7 +3,8 @@
 use core::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
-/// Something that a provider does otherwise than documented; each was seen with one that is not of Windows.
+/// Something that a provider does otherwise than documented, as one that is not of Windows was seen to do; or that the documentation
+/// leaves open, as a driver does best to expect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Deviation {
@@ -15,6 +16,11 @@ pub enum Deviation {
     NoClient,
     /// What `IoCancelIrp` is called for goes on as if it had not been.
     IgnoresCancel,
+    /// A receive with `WSK_FLAG_WAITALL` takes bytes as they arrive, and one that is cancelled does not tell how many: they are lost.
+    /// The documentation does not say what becomes of them.
+    CancelLosesBytes,
+    /// As [`CancelLosesBytes`](Self::CancelLosesBytes), but one that is cancelled tells how many: they are in the buffer.
+    CancelTellsBytes,
 }
 
 /// The deviations of a provider.
@@ -28,6 +34,8 @@ const SHORT_RECEIVES: u8 = 1;
 const DEREGISTERS_AT_ONCE: u8 = 2;
 const NO_CLIENT: u8 = 4;
 const IGNORES_CANCEL: u8 = 8;
+const CANCEL_LOSES_BYTES: u8 = 16;
+const CANCEL_TELLS_BYTES: u8 = 32;
 
 static SET: AtomicU8 = AtomicU8::new(0);
 static MOST: AtomicUsize = AtomicUsize::new(usize::MAX);
@@ -39,6 +47,8 @@ impl Deviations {
             Deviation::DeregistersAtOnce => (DEREGISTERS_AT_ONCE, self.most),
             Deviation::NoClient => (NO_CLIENT, self.most),
             Deviation::IgnoresCancel => (IGNORES_CANCEL, self.most),
+            Deviation::CancelLosesBytes => (CANCEL_LOSES_BYTES, self.most),
+            Deviation::CancelTellsBytes => (CANCEL_TELLS_BYTES, self.most),
         };
         Self {
             set: self.set | bit,
@@ -76,4 +86,13 @@ pub(super) fn no_client() -> bool {
 
 pub(crate) fn ignores_cancel() -> bool {
     has(IGNORES_CANCEL)
+}
+
+/// Whether a receive that waits for all takes bytes as they arrive.
+pub(super) fn takes_bytes_at_once() -> bool {
+    has(CANCEL_LOSES_BYTES | CANCEL_TELLS_BYTES)
+}
+
+pub(super) fn cancel_tells_bytes() -> bool {
+    has(CANCEL_TELLS_BYTES)
 }

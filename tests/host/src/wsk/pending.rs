@@ -83,7 +83,8 @@ impl<T: Waiting> Pending<T> {
     pub(crate) fn push_or_cancel(&mut self, socket: &Arc<Socket>, entry: T) {
         if let Some(cancelled) = self.push(socket, entry) {
             let request = cancelled.into_request();
-            request.complete_later(SOON, STATUS_CANCELLED, 0);
+            let so_far = request.so_far();
+            request.complete_later(SOON, STATUS_CANCELLED, so_far);
         }
     }
 
@@ -149,7 +150,8 @@ impl<T: Waiting> Pending<T> {
 pub(crate) fn complete_all<T: Waiting>(claimed: Vec<T>, status: NTSTATUS) {
     for entry in claimed {
         let request = entry.into_request();
-        request.complete_by(schedule::plan(), status, 0);
+        let so_far = request.so_far();
+        request.complete_by(schedule::plan(), status, so_far);
     }
 }
 
@@ -181,6 +183,7 @@ unsafe extern "system" fn cancel(_device: *mut DEVICE_OBJECT, irp: *mut IRP) {
         None => resolution::cancelled(irp).or_else(|| client::cancelled(irp)),
     };
     if let Some(request) = request {
-        request.complete_by(schedule::plan(), STATUS_CANCELLED, 0);
+        let so_far = request.so_far();
+        request.complete_by(schedule::plan(), STATUS_CANCELLED, so_far);
     }
 }

@@ -36,6 +36,8 @@ pub(crate) struct Request {
     socket: Option<Arc<Socket>>,
     /// Whether the request is refused without being completed.
     withheld: AtomicBool,
+    /// What it tells besides an error: see [`done_so_far`](Self::done_so_far).
+    so_far: usize,
 }
 
 /// Requests that were refused without being completed.
@@ -149,6 +151,7 @@ impl Request {
             irp,
             socket: socket.cloned(),
             withheld: AtomicBool::new(false),
+            so_far: 0,
         }
     }
 
@@ -160,6 +163,16 @@ impl Request {
     pub(crate) fn pend(&self) {
         // SAFETY: by the invariant the IRP is in flight and the provider's.
         unsafe { irp::mark_pending(self.irp) };
+    }
+
+    /// So much has been done that is told though the request should fail.
+    pub(crate) fn done_so_far(&mut self, count: usize) {
+        self.so_far = count;
+    }
+
+    /// What is told besides an error.
+    pub(crate) fn so_far(&self) -> usize {
+        self.so_far
     }
 
     /// The request concerns a socket that the call itself has made.

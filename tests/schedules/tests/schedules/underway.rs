@@ -203,7 +203,7 @@ pub(crate) fn closed(result: Result<(), Error>) {
 pub(crate) fn plausible<T>(result: Result<T, Error>) -> Option<T> {
     match result {
         Ok(result) => Some(result),
-        Err(Error::Call { .. } | Error::TimedOut { .. }) => None,
+        Err(Error::Call { .. } | Error::TimedOut { .. } | Error::Short { .. }) => None,
         Err(error) => panic!("{error}"),
     }
 }

@@ -15,7 +15,7 @@ use super::{CHUNK, Control, Phase, Receive, State, Until, kick};
 use crate::schedule::{self, Plan};
 use crate::trace;
 use crate::wsk::callbacks::{self, WrongAnswer};
-use crate::wsk::deviation::short_receives;
+use crate::wsk::deviation::{cancel_tells_bytes, short_receives, takes_bytes_at_once};
 use crate::wsk::request::{Request, Uses};
 use crate::wsk::socket::{self, Socket};
 use crate::wsk::{indication, is_null_provider};
@@ -120,6 +120,7 @@ unsafe fn receive(
         request,
         data,
         until,
+        taken: 0,
         control,
     };
     if plan == Plan::Now
@@ -146,7 +147,7 @@ unsafe fn receive(
 impl Receive {
     /// Puts what has arrived where the driver wants it; `None` when it has to wait for more.
     fn fill(&mut self, socket: &Socket, state: &mut State) -> Option<(NTSTATUS, usize)> {
-        let room = length_of(&self.data);
+        let room = length_of(&self.data) - self.taken;
         match self.until {
             Until::Something if room == 0 => return Some(self.done(STATUS_SUCCESS, 0)),
             Until::Something => state.read_host(socket, 1),
@@ -169,25 +170,41 @@ impl Receive {
         match (self.until, state.broken) {
             (Until::Something, _) if length > 0 => {}
             (Until::Full, _) if length == room => {}
-            (_, Some(broken)) => return Some(self.done(broken, 0)),
+            (_, Some(broken)) => return Some(self.done(broken, self.request.so_far())),
             _ if over => {}
+            (Until::Full, _) if takes_bytes_at_once() => {
+                self.take(state, length);
+                return None;
+            }
             _ => return None,
         }
+        self.take(state, length);
+        Some(self.done(STATUS_SUCCESS, self.taken))
+    }
+
+    /// Moves so many bytes into the buffer, behind those that are there.
+    fn take(&mut self, state: &mut State, length: usize) {
         let mut from = 0;
+        let mut skip = self.taken;
         for piece in &self.data {
-            let now = piece.len().min(length - from);
+            let skipped = piece.len().min(skip);
+            skip -= skipped;
+            let now = (piece.len() - skipped).min(length - from);
             // SAFETY: the driver keeps the buffer writable until the IRP is completed; freeing it stops the system.
             unsafe {
                 core::ptr::copy_nonoverlapping(
                     state.unread.as_ptr().add(from),
-                    piece.start as *mut u8,
+                    (piece.start + skipped) as *mut u8,
                     now,
                 );
             };
             from += now;
         }
         state.unread.drain(..length);
-        Some(self.done(STATUS_SUCCESS, length))
+        self.taken += length;
+        if cancel_tells_bytes() {
+            self.request.done_so_far(self.taken);
+        }
     }
 
     fn done(&self, status: NTSTATUS, length: usize) -> (NTSTATUS, usize) {
@@ -221,7 +238,10 @@ impl State {
                 return Arrived::Received(receive, status, length);
             }
             return match self.receives.put_back(socket, receive) {
-                Some(cancelled) => Arrived::Received(cancelled, STATUS_CANCELLED, 0),
+                Some(cancelled) => {
+                    let so_far = cancelled.request.so_far();
+                    Arrived::Received(cancelled, STATUS_CANCELLED, so_far)
+                }
                 None => Arrived::Nothing,
             };
         }
