@@ -5,6 +5,7 @@ mod dependencies;
 mod fuzz;
 mod memory;
 mod nightly;
+mod oldest;
 mod programs;
 mod publishing;
 mod tools;
@@ -127,6 +128,11 @@ const CHECKS: &[Check] = &[
         name: "windows",
         lane: Lane::Second,
         run: windows::check,
+    },
+    Check {
+        name: "oldest-rust",
+        lane: Lane::Second,
+        run: oldest::rust,
     },
     Check {
         name: "packages",
@@ -410,7 +416,45 @@ fn run_in(command: &mut Command, folder: &Path) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::telling_lines;
+    use std::fs;
+
+    use super::{CHECKS, telling_lines, tools};
+
+    #[test]
+    fn each_folder_of_tests_is_explained() {
+        let tests = tools::repository().join("tests");
+        let page = fs::read_to_string(tests.join("README.md")).unwrap();
+        let mut folders = 0;
+        for entry in fs::read_dir(&tests).unwrap() {
+            let path = entry.unwrap().path();
+            if !path.is_dir() {
+                continue;
+            }
+            folders += 1;
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            assert!(page.contains(&format!("`{name}`")), "{name}");
+            let manifest = fs::read_to_string(path.join("Cargo.toml")).unwrap_or_default();
+            if let Some(package) = manifest
+                .lines()
+                .find_map(|line| line.strip_prefix("name = "))
+            {
+                let package = package.replace('"', "`");
+                assert!(
+                    name == "suite" || page.contains(&package),
+                    "{name} is {package}"
+                );
+            }
+        }
+        assert!(folders > 10, "{folders} folders");
+    }
+
+    #[test]
+    fn each_check_has_a_name_of_its_own() {
+        for check in CHECKS {
+            let same = CHECKS.iter().filter(|other| other.name == check.name);
+            assert_eq!(same.count(), 1, "{}", check.name);
+        }
+    }
 
     #[test]
     fn what_tells_why_a_check_failed_is_repeated() {
