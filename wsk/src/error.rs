@@ -281,6 +281,7 @@ impl Error {
     }
 
     /// Whether the socket is dead: nothing can be done with it but to close it.
+    #[doc(alias = "STATUS_FILE_FORCED_CLOSED")]
     #[must_use]
     pub fn must_close(&self) -> bool {
         self.status() == Some(STATUS_FILE_FORCED_CLOSED)

@@ -110,21 +110,63 @@ mod resolution;
 mod socket;
 mod time;
 
-pub use address::{Destination, Family, RemoteAddress};
+// Stable rustdoc loses the aliases of what is re-exported from private modules: they stand here too.
+#[doc(alias("SOCKADDR", "SOCKADDR_IN", "SOCKADDR_IN6"))]
+pub use address::RemoteAddress;
+pub use address::{Destination, Family};
+#[doc(alias("ExInitializeLookasideListEx"))]
+pub use buffer::BufferPool;
+#[doc(alias("CMSGHDR", "WSACMSGHDR"))]
+pub use buffer::ControlMessage;
+#[doc(alias("CMSGHDR", "WSACMSGHDR", "WSA_CMSG_NXTHDR"))]
+pub use buffer::ControlMessages;
+#[doc(alias("IoAllocateMdl", "MDL"))]
+pub use buffer::DriverMdl;
+#[doc(alias("WSK_BUF"))]
+pub use buffer::Extent;
+#[doc(alias("IN_RECVERR"))]
+pub use buffer::IcmpError;
+#[doc(alias("WSK_BUF_LIST"))]
+pub use buffer::Messages;
+#[doc(alias("ExAllocatePool2", "ExAllocatePoolWithTag", "IoAllocateMdl"))]
+pub use buffer::NonPagedBuffer;
 pub use buffer::{
-    BufferPool, BufferSlice, Control, ControlMessage, ControlMessages, DriverMdl, DriverMdlMut,
-    Extent, IcmpError, Lock, MdlChain, Messages, NonPagedBuffer, PooledBuffer, ReceiveBuffer,
-    SendBuffer, SendList, SliceChain, WithControl,
+    BufferSlice, Control, DriverMdlMut, Lock, MdlChain, PooledBuffer, ReceiveBuffer, SendBuffer,
+    SendList, SliceChain, WithControl,
 };
 pub use datagram::FixedDatagramSocket;
-pub use driver_state::{DriverState, DriverStateRef};
+#[doc(alias("EX_RUNDOWN_REF", "ExAcquireRundownProtection"))]
+pub use driver_state::DriverState;
+pub use driver_state::DriverStateRef;
 pub use error::{Call, Error, Memory};
 pub use operation::{Scope, scope};
-pub use registration::{
-    Provider, ProviderCharacteristics, Registration, SecurityDescriptor, TdiDevice, Transport, Wait,
-};
-pub use request::{AddressInfo, Addresses, Lookup, Received};
-pub use socket::{ConnectedSocket, ConnectionSocket, DatagramSocket, ListenSocket, ioctl, option};
+#[doc(alias("WskReleaseProviderNPI", "WSK_PROVIDER_NPI", "PWSK_CLIENT"))]
+pub use registration::Provider;
+#[doc(alias("WSK_PROVIDER_CHARACTERISTICS"))]
+pub use registration::ProviderCharacteristics;
+#[doc(alias("WskDeregister", "WSK_REGISTRATION"))]
+pub use registration::Registration;
+#[doc(alias("WSK_CACHE_SD", "WSK_RELEASE_SD", "PSECURITY_DESCRIPTOR"))]
+pub use registration::SecurityDescriptor;
+#[doc(alias("WSK_TDI_MAP"))]
+pub use registration::TdiDevice;
+#[doc(alias("WSK_TRANSPORT"))]
+pub use registration::Transport;
+pub use registration::Wait;
+#[doc(alias("WskFreeAddressInfo", "ADDRINFOEXW"))]
+pub use request::AddressInfo;
+#[doc(alias("ADDRINFOEXW"))]
+pub use request::Lookup;
+pub use request::{Addresses, Received};
+#[doc(alias("WSK_FLAG_CONNECTION_SOCKET", "WSK_SOCKET"))]
+pub use socket::ConnectedSocket;
+#[doc(alias("WSK_FLAG_CONNECTION_SOCKET", "WSK_SOCKET"))]
+pub use socket::ConnectionSocket;
+#[doc(alias("WSK_FLAG_DATAGRAM_SOCKET", "WSK_SOCKET"))]
+pub use socket::DatagramSocket;
+#[doc(alias("WSK_FLAG_LISTEN_SOCKET", "WSK_SOCKET"))]
+pub use socket::ListenSocket;
+pub use socket::{ioctl, option};
 pub use wsk_sys::NTSTATUS;
 
 /// The example of the README, which compiles.

@@ -8,6 +8,7 @@ mod nightly;
 mod oldest;
 mod programs;
 mod publishing;
+mod search;
 mod tools;
 mod windows;
 mod without_wdk;
@@ -382,7 +383,8 @@ fn documentation() -> Result<(), String> {
     command
         .args(["doc", "--workspace", "--all-features", "--no-deps"])
         .env("RUSTDOCFLAGS", "-D warnings");
-    run(&mut command)
+    run(&mut command)?;
+    search::finds_the_names_of_c()
 }
 
 /// Runs cargo in the repository.

@@ -94,15 +94,28 @@ mod retained;
 mod segments;
 mod stream;
 
+#[doc(alias("WSK_DATAGRAM_INDICATION"))]
+pub use datagram::Indication;
+#[doc(alias("WskReceiveFromEvent", "WSK_CLIENT_DATAGRAM_DISPATCH"))]
+pub use datagram::ReceiveFromEvent;
+pub use datagram::Verdict;
 pub(crate) use datagram::of_datagrams;
-pub use datagram::{Indication, ReceiveFromEvent, Verdict};
 pub use enabled::ConnectionEvents;
 pub use indicated::{Datagram, Datagrams};
 pub use pieces::Pieces;
-pub use retained::{Retained, RetainedDatagram, RetainedDatagrams};
+#[doc(alias("WskRelease"))]
+pub use retained::Retained;
+#[doc(alias("WskRelease", "WSK_DATAGRAM_INDICATION"))]
+pub use retained::RetainedDatagram;
+pub use retained::RetainedDatagrams;
 pub use segments::{Segment, Segments};
-pub use stream::{
-    AcceptEvent, ConnectionEvent, Disconnection, Incoming, RetainedBytes, StreamIndication,
-    StreamPieces, StreamVerdict,
-};
+#[doc(alias("WskAcceptEvent", "WSK_CLIENT_LISTEN_DISPATCH"))]
+pub use stream::AcceptEvent;
+#[doc(alias("WSK_CLIENT_CONNECTION_DISPATCH"))]
+pub use stream::ConnectionEvent;
+#[doc(alias("WskRelease"))]
+pub use stream::RetainedBytes;
+#[doc(alias("WSK_DATA_INDICATION"))]
+pub use stream::StreamIndication;
+pub use stream::{Disconnection, Incoming, StreamPieces, StreamVerdict};
 pub(crate) use stream::{of_connection, of_listener};

@@ -11,6 +11,8 @@ mod scope;
 pub use crate::request::{Arrival, Finished, NotConnected, NotStarted, Request};
 pub use blocking::{Blocking, InPlace, Owning};
 pub use in_flight::{InFlight, Run};
-pub use pool::{Operations, RequestFrom, Source, Taken};
+#[doc(alias("IoAllocateIrp"))]
+pub use pool::Operations;
+pub use pool::{RequestFrom, Source, Taken};
 pub use prepared::{Ended, Prepared, PreparedPool, Started};
 pub use scope::{Scope, Scoped, scope};

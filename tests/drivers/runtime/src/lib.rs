@@ -26,9 +26,17 @@ mod parameters;
 mod spin_lock;
 mod worker;
 
+#[doc(alias("DbgPrint", "KdPrint"))]
+pub use debugger::Debugger;
 #[cfg(feature = "log")]
 pub use debugger::Logger;
-pub use debugger::{Debugger, report};
-pub use parameters::{Parameters, Text};
+#[doc(alias("DbgPrint", "KdPrint"))]
+pub use debugger::report;
+#[doc(alias("ZwOpenKey", "ZwQueryValueKey", "RtlQueryRegistryValues"))]
+pub use parameters::Parameters;
+pub use parameters::Text;
+#[doc(alias("KSPIN_LOCK", "KeAcquireSpinLock"))]
 pub use spin_lock::SpinLock;
-pub use worker::{Stop, Worker};
+pub use worker::Stop;
+#[doc(alias("PsCreateSystemThread"))]
+pub use worker::Worker;
