@@ -239,6 +239,8 @@ pub enum Error {
     PoolEmpty,
     /// A provider that broke its contract may still use the buffer: see [`Abandoned`](Self::Abandoned). Nothing can be done with it.
     BufferLost,
+    /// Another operation is using the buffer, which is for one at a time.
+    BufferInUse,
     /// The name to resolve is longer than one can be, or has a NUL in it.
     BadName {
         /// Its length in UTF-16 units.
@@ -294,17 +296,19 @@ impl Error {
         if matches!(self, Self::Short { .. }) {
             return false;
         }
-        matches!(self, Self::TimedOut { .. } | Self::PoolEmpty)
-            || matches!(
-                self.status(),
-                Some(
-                    STATUS_INSUFFICIENT_RESOURCES
-                        | STATUS_TIMEOUT
-                        | STATUS_CANCELLED
-                        | STATUS_DEVICE_NOT_READY
-                        | STATUS_WORKING_SET_QUOTA
-                )
+        matches!(
+            self,
+            Self::TimedOut { .. } | Self::PoolEmpty | Self::BufferInUse
+        ) || matches!(
+            self.status(),
+            Some(
+                STATUS_INSUFFICIENT_RESOURCES
+                    | STATUS_TIMEOUT
+                    | STATUS_CANCELLED
+                    | STATUS_DEVICE_NOT_READY
+                    | STATUS_WORKING_SET_QUOTA
             )
+        )
     }
 }
 
@@ -333,6 +337,7 @@ impl From<Error> for NTSTATUS {
             | Error::NoEvents
             | Error::AlreadyFixed
             | Error::BufferLost
+            | Error::BufferInUse
             | Error::Taken
             | Error::ScopeEnded
             | Error::InUse => STATUS_INVALID_DEVICE_STATE,
@@ -491,6 +496,9 @@ impl fmt::Display for Error {
             Self::NoOperations => f.write_str("a pool of depth 0 has nothing to take: give it a depth"),
             Self::BufferLost => f.write_str(
                 "the buffer was left to a provider that did not complete an IRP: use another one",
+            ),
+            Self::BufferInUse => f.write_str(
+                "the buffer is for one operation at a time, and another one is using it",
             ),
             Self::NoMessages => {
                 f.write_str("there are no datagrams to send: put at least one into the list")

@@ -120,7 +120,9 @@ pub use buffer::BufferPool;
 pub use buffer::ControlMessage;
 #[doc(alias("CMSGHDR", "WSACMSGHDR", "WSA_CMSG_NXTHDR"))]
 pub use buffer::ControlMessages;
-#[doc(alias("IoAllocateMdl", "MDL"))]
+#[doc(alias("MDL"))]
+pub use buffer::DriverChain;
+#[doc(alias("IoAllocateMdl", "MDL", "NET_BUFFER_LIST", "WDFREQUEST"))]
 pub use buffer::DriverMdl;
 #[doc(alias("WSK_BUF"))]
 pub use buffer::Extent;
@@ -131,8 +133,8 @@ pub use buffer::Messages;
 #[doc(alias("ExAllocatePool2", "ExAllocatePoolWithTag", "IoAllocateMdl"))]
 pub use buffer::NonPagedBuffer;
 pub use buffer::{
-    BufferSlice, Control, DriverMdlMut, Lock, MdlChain, PooledBuffer, ReceiveBuffer, SendBuffer,
-    SendList, SliceChain, WithControl,
+    BufferSlice, ChainPart, Control, DriverMdlMut, Lock, MdlChain, PooledBuffer, ReceiveBuffer,
+    SendBuffer, SendList, SliceChain, WithControl,
 };
 pub use datagram::FixedDatagramSocket;
 #[doc(alias("EX_RUNDOWN_REF", "ExAcquireRundownProtection"))]

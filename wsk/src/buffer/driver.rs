@@ -1,25 +1,83 @@
 //! MDL chains that a driver has from somebody else: of an IRP that was passed to it, of a packet.
 
+use core::fmt;
 use core::ptr::NonNull;
 
 use wsk_sys::{MDL, MM_PAGE_PRIORITY, MdlMappingNoExecute, MmGetSystemAddressForMdlSafe};
 
 use crate::buffer::{Extent, Lock, ReceiveBuffer, SendBuffer};
 use crate::error::{Error, Memory};
+use crate::memory::atomic::AtomicBool;
 
 /// An MDL chain of the driver's own to send from: of an IRP that was passed to it, say, or of a packet.
 ///
-/// It may be sent from by several operations at once, each of which reads the chain, so all of it is mapped when this is made. To
-/// receive into a chain takes a [`DriverMdlMut`].
+/// Either it may be sent from by several operations at once, each of which reads the chain, so that all of it is mapped when this
+/// is [made](Self::from_raw). Or it is for one operation at a time, and has [its owner](DriverMdl::with_owner) with it, which comes
+/// back when that is over: a `NET_BUFFER_LIST`, a `WDFREQUEST`, or whatever keeps the memory. It is not mapped then.
+///
+/// To receive into a chain takes a [`DriverMdlMut`]; to put a header before it, a [`DriverChain`](crate::DriverChain).
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(wsk::Family::V4.any())?;
+/// # use core::ptr::NonNull;
+/// # struct Packet { mdl: NonNull<wsk_sys::MDL>, length: usize }
+/// # unsafe fn complete(packet: *mut Packet) {
+/// #     unsafe {
+/// #         wsk_sys::IoFreeMdl((*packet).mdl.as_ptr());
+/// #         drop(Box::from_raw(packet));
+/// #     }
+/// # }
+/// # let bytes = wsk::NonPagedBuffer::copy_of(b"a packet")?;
+/// # let mdl = unsafe {
+/// #     let mdl = wsk_sys::IoAllocateMdl(bytes.as_slice().as_ptr().cast_mut().cast(), 8, 0, 0, core::ptr::null_mut());
+/// #     wsk_sys::MmBuildMdlForNonPagedPool(mdl);
+/// #     NonNull::new(mdl).unwrap()
+/// # };
+/// # let packet = Box::into_raw(Box::new(Packet { mdl, length: 8 }));
+/// use wsk::DriverMdl;
+///
+/// // SAFETY: the packet is this driver's until it completes it, on any thread; its MDLs are locked and in no other use.
+/// let carried = unsafe { DriverMdl::with_owner((*packet).mdl, 0, (*packet).length, packet) };
+/// let carried = carried.map_err(|(error, _)| error)?;
+/// let request = socket.send_to(carried, to);
+/// let started = request.start_with(|done| {
+///     if let Some(carried) = done.buffer {
+///         // SAFETY: it was sent, or not; either way it is this driver's again.
+///         unsafe { complete(carried.into_owner()) };
+///     }
+/// });
+/// started.map_err(|refused| refused.error)?;
+/// # let mut got = [0; 16];
+/// # assert_eq!(peer.recv(&mut got).unwrap(), 8);
+/// # drop((socket, provider, registration, bytes));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 ///
 /// # Invariants
 ///
-/// The extent, and its chain, are as [`from_raw`](Self::from_raw) asks, whatever thread has this; through a shared reference the
-/// chain, which is mapped, is only read.
-#[derive(Debug)]
-pub struct DriverMdl {
+/// The extent, and its chain, are as [`from_raw`](Self::from_raw) asks, whatever thread has this, and through a shared reference the
+/// chain, which is mapped, is only read; or as [`with_owner`](Self::with_owner) asks, and `alone` is set: then the operation that has
+/// set `in_use` is the only one that uses the chain. The owner is not reached through a shared reference.
+#[doc(alias("IoAllocateMdl", "MDL", "NET_BUFFER_LIST", "WDFREQUEST"))]
+pub struct DriverMdl<O = ()> {
     extent: Extent,
+    /// Whether it is for one operation at a time.
+    alone: bool,
+    in_use: AtomicBool,
+    owner: O,
 }
+
+// SAFETY: whoever made this has said that the chain and the owner may be on any thread.
+unsafe impl<O> Send for DriverMdl<O> {}
+// SAFETY: through `&DriverMdl` the extent is read, and a flag changed, which is atomic; the owner is not reached.
+unsafe impl<O> Sync for DriverMdl<O> {}
 
 impl DriverMdl {
     /// The part of the chain at `mdl` that starts at `offset` and is `length` bytes long. IRQL: `<= DISPATCH_LEVEL`.
@@ -37,7 +95,8 @@ impl DriverMdl {
     ///
     /// * no MDL of the chain is changed, linked elsewhere, unlocked, unmapped or freed;
     /// * the bytes of the part are not written;
-    /// * nobody else maps the MDLs in the meantime, unless they are mapped already.
+    /// * nobody else maps the MDLs in the meantime, unless they are mapped already;
+    /// * nothing else uses the MDLs while the result is in a [`DriverChain`](crate::DriverChain), which links them.
     ///
     /// A result that is forgotten, or that an operation keeps after [`Error::Abandoned`], asks for this for ever.
     pub unsafe fn from_raw(mdl: NonNull<MDL>, offset: usize, length: usize) -> Result<Self, Error> {
@@ -56,7 +115,58 @@ impl DriverMdl {
                 next = (*next).Next;
             }
         }
-        Ok(Self { extent })
+        // INVARIANT: mapped.
+        Ok(Self {
+            extent,
+            alone: false,
+            in_use: AtomicBool::new(false),
+            owner: (),
+        })
+    }
+}
+
+impl<O> DriverMdl<O> {
+    /// The part of the chain at `mdl` that starts at `offset` and is `length` bytes long, to be sent from by one operation at a time,
+    /// with what owns it. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// With the owner: [`Error::OutOfBounds`] when the offset is not inside the first MDL, or the chain ends before the part does.
+    ///
+    /// # Safety
+    ///
+    /// `mdl` heads a chain of MDLs whose pages are locked for reading, or which were built for nonpaged pool. From now until
+    /// the result is dropped, or [gives its owner back](Self::into_owner), which the completion of the operation that owns it may do
+    /// on any thread at up to `DISPATCH_LEVEL`:
+    ///
+    /// * no MDL of the chain is used by anything else, changed, linked elsewhere, mapped, unlocked, unmapped or freed;
+    /// * the bytes of the part are not written.
+    ///
+    /// The owner may be given to any thread, and dropped there, even where its type does not say so. A result that is forgotten, or
+    /// that an operation keeps after [`Error::Abandoned`], asks for this for ever.
+    pub unsafe fn with_owner(
+        mdl: NonNull<MDL>,
+        offset: usize,
+        length: usize,
+        owner: O,
+    ) -> Result<Self, (Error, O)> {
+        // SAFETY: the caller vouches for the chain as long as the result exists, which is how long the extent is used.
+        match unsafe { Extent::new(mdl, offset, length) } {
+            // INVARIANT: the caller says so.
+            Ok(extent) => Ok(Self {
+                extent,
+                alone: true,
+                in_use: AtomicBool::new(false),
+                owner,
+            }),
+            Err(error) => Err((error, owner)),
+        }
+    }
+
+    /// Gives the owner back: the chain is no longer used.
+    #[must_use]
+    pub fn into_owner(self) -> O {
+        self.owner
     }
 
     /// The number of bytes.
@@ -70,17 +180,32 @@ impl DriverMdl {
     pub const fn is_empty(&self) -> bool {
         self.extent.is_empty()
     }
+
+    pub(super) const fn extent(&self) -> Extent {
+        self.extent
+    }
 }
 
-// SAFETY: by the contract of `from_raw` the chain and its bytes stay as they are until this is dropped, and so while it is borrowed;
-// it is mapped, and may be shared.
-unsafe impl SendBuffer for DriverMdl {
-    const LOCKS: bool = false;
+impl<O> fmt::Debug for DriverMdl<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DriverMdl")
+            .field("extent", &self.extent)
+            .finish_non_exhaustive()
+    }
+}
 
+// SAFETY: by the contract of its constructor the chain and its bytes stay as they are until this is dropped, and so while it is
+// borrowed; it is mapped, and may be shared, or claimed by one lock at a time.
+unsafe impl<O> SendBuffer for DriverMdl<O> {
     #[inline]
     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
-        // SAFETY: until this is dropped the extent is valid by the contract of `from_raw`.
-        Ok(unsafe { lock.describe(self.extent) })
+        // SAFETY: until this is dropped the extent is valid by the contract of its constructor, and the caller unlocks before.
+        unsafe {
+            if self.alone {
+                lock.claim(&self.in_use)?;
+            }
+            Ok(lock.describe(self.extent))
+        }
     }
 
     /// No bytes are described without the chain, which stays its owner's.
@@ -91,16 +216,23 @@ unsafe impl SendBuffer for DriverMdl {
 
 /// An MDL chain of the driver's own to receive into.
 ///
-/// One operation at a time uses it, so it need not be mapped.
+/// One operation at a time uses it, so it need not be mapped. [Its owner](Self::with_owner) may come with it, and comes back when
+/// that is over.
 ///
 /// # Invariants
 ///
-/// The extent, and its chain, are as [`from_raw`](Self::from_raw) asks, whatever thread has this; through a shared reference the
-/// chain is not used.
-#[derive(Debug)]
-pub struct DriverMdlMut {
+/// The extent, and its chain, are as [`from_raw`](Self::from_raw) or [`with_owner`](Self::with_owner) asks, whatever thread has this;
+/// through a shared reference neither the chain nor the owner is used.
+#[doc(alias("WDFREQUEST", "MDL"))]
+pub struct DriverMdlMut<O = ()> {
     extent: Extent,
+    owner: O,
 }
+
+// SAFETY: whoever made this has said that the chain and the owner may be on any thread.
+unsafe impl<O> Send for DriverMdlMut<O> {}
+// SAFETY: through `&DriverMdlMut` the extent is read; the owner is not reached.
+unsafe impl<O> Sync for DriverMdlMut<O> {}
 
 impl DriverMdlMut {
     /// The part of the chain at `mdl` that starts at `offset` and is `length` bytes long. IRQL: `<= DISPATCH_LEVEL`.
@@ -115,14 +247,50 @@ impl DriverMdlMut {
     /// the result is dropped, which the completion of an operation that owns it may do on any thread at up to
     /// `DISPATCH_LEVEL`:
     ///
-    /// * no MDL of the chain is changed, linked elsewhere, mapped, unlocked, unmapped or freed;
+    /// * no MDL of the chain is changed, linked elsewhere, mapped, unlocked, unmapped or freed by anything
+    ///   else;
     /// * the bytes of the part are neither read nor written while an operation has it.
     ///
     /// A result that is forgotten, or that an operation keeps after [`Error::Abandoned`], asks for this for ever.
     pub unsafe fn from_raw(mdl: NonNull<MDL>, offset: usize, length: usize) -> Result<Self, Error> {
+        // SAFETY: the caller keeps the same contract; there is no owner.
+        unsafe { Self::with_owner(mdl, offset, length, ()) }.map_err(|(error, ())| error)
+    }
+}
+
+impl<O> DriverMdlMut<O> {
+    /// As [`from_raw`](DriverMdlMut::from_raw), with what owns the chain. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`from_raw`](DriverMdlMut::from_raw), with the owner.
+    ///
+    /// # Safety
+    ///
+    /// As for [`from_raw`](DriverMdlMut::from_raw), until the result is dropped or [gives its owner back](Self::into_owner). The owner
+    /// may be given to any thread, and dropped there, even where its type does not say so.
+    pub unsafe fn with_owner(
+        mdl: NonNull<MDL>,
+        offset: usize,
+        length: usize,
+        owner: O,
+    ) -> Result<Self, (Error, O)> {
         // SAFETY: the caller vouches for the chain as long as the result exists, which is how long the extent is used.
-        let extent = unsafe { Extent::new(mdl, offset, length) }?;
-        Ok(Self { extent })
+        match unsafe { Extent::new(mdl, offset, length) } {
+            // INVARIANT: the caller says so.
+            Ok(extent) => Ok(Self { extent, owner }),
+            Err(error) => Err((error, owner)),
+        }
+    }
+
+    /// Gives the owner back: the chain is no longer used.
+    #[must_use]
+    pub fn into_owner(self) -> O {
+        self.owner
+    }
+
+    pub(super) const fn extent(&self) -> Extent {
+        self.extent
     }
 
     /// The number of bytes.
@@ -138,9 +306,17 @@ impl DriverMdlMut {
     }
 }
 
+impl<O> fmt::Debug for DriverMdlMut<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DriverMdlMut")
+            .field("extent", &self.extent)
+            .finish_non_exhaustive()
+    }
+}
+
 // SAFETY: by the contract of `from_raw` the chain stays as it is until this is dropped, and nothing else uses its bytes while an
 // operation has it, which borrows it exclusively.
-unsafe impl ReceiveBuffer for DriverMdlMut {
+unsafe impl<O> ReceiveBuffer for DriverMdlMut<O> {
     const LOCKS: bool = false;
 
     #[inline]

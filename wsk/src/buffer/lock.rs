@@ -10,6 +10,7 @@ use crate::buffer::Extent;
 use crate::error::{Call, Error, Memory};
 use crate::irp::Locked;
 use crate::irql::may_touch_pageable;
+use crate::memory::atomic::{AtomicBool, Ordering};
 use crate::memory::event::KERNEL_MODE;
 
 /// The place in an operation for its buffer: room for an [`Extent`], and the pages that were locked for it.
@@ -35,6 +36,7 @@ impl Lock {
             locked: Locked {
                 buffer: Extent::empty().as_wsk_buf(),
                 pages: core::ptr::null_mut(),
+                claimed: core::ptr::null(),
             },
         }
     }
@@ -49,6 +51,24 @@ impl Lock {
         self.locked.buffer = extent.as_wsk_buf();
         // SAFETY: the place has what an extent is made of, by `transparent`; the caller vouches for it.
         unsafe { &*(&raw const self.locked.buffer).cast() }
+    }
+
+    /// Claims a buffer that one operation at a time may use, for this one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BufferInUse`] while another one has it.
+    ///
+    /// # Safety
+    ///
+    /// The flag, which is for nothing else, is there until the lock is unlocked.
+    pub(super) unsafe fn claim(&mut self, in_use: &AtomicBool) -> Result<(), Error> {
+        if in_use.swap(true, Ordering::Acquire) {
+            return Err(Error::BufferInUse);
+        }
+        // INVARIANT: the caller keeps the flag.
+        self.locked.claimed = in_use;
+        Ok(())
     }
 
     /// Locks `length` bytes at `start`. IRQL: `<= APC_LEVEL`.
@@ -121,6 +141,11 @@ impl Lock {
             self.locked.pages = core::ptr::null_mut();
             // SAFETY: by the invariant the chain is this lock's own and locked, and no longer is in it. Who unlocks is done with it.
             unsafe { unlock_pages(pages) };
+        }
+        let claimed = core::mem::replace(&mut self.locked.claimed, core::ptr::null());
+        // SAFETY: by the invariant it is null, or a flag that is still there.
+        if let Some(in_use) = unsafe { claimed.as_ref() } {
+            in_use.store(false, Ordering::Release);
         }
     }
 }

@@ -4,6 +4,7 @@
 mod chain;
 mod control;
 mod driver;
+mod driver_chain;
 mod extent;
 mod lock;
 mod messages;
@@ -15,6 +16,7 @@ mod traits;
 pub use chain::MdlChain;
 pub use control::{Control, ControlMessage, ControlMessages, IcmpError, WithControl};
 pub use driver::{DriverMdl, DriverMdlMut};
+pub use driver_chain::{ChainPart, DriverChain};
 pub use extent::Extent;
 pub use lock::Lock;
 pub(crate) use lock::Undo as UndoLock;

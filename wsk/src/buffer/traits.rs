@@ -9,7 +9,7 @@ use crate::error::Error;
 /// |---|---|---|
 /// | `&[u8]`, `&[u8; N]`, a [`SliceChain`] of `&[u8]` | a request that is waited for, or started in a scope | itself |
 /// | `[u8; N]` of up to 1,024 bytes | any | itself |
-/// | a [`NonPagedBuffer`], an [`MdlChain`], a [`DriverMdl`], a [`PooledBuffer`] | any | itself |
+/// | a [`NonPagedBuffer`], an [`MdlChain`], a [`DriverMdl`], a [`DriverChain`], a [`PooledBuffer`] | any | itself |
 /// | a reference to any of these | a request that is waited for, or started in a scope; `&'static` anywhere | the reference |
 /// | any of these in a [`WithControl`] | the same, for datagrams | itself |
 ///
@@ -22,6 +22,7 @@ use crate::error::Error;
 /// them. A buffer that says it was [abandoned](Self::abandon) keeps all of this up for ever, whatever becomes of it.
 ///
 /// [`MdlChain`]: crate::MdlChain
+/// [`DriverChain`]: crate::DriverChain
 /// [`DriverMdl`]: crate::DriverMdl
 /// [`NonPagedBuffer`]: crate::NonPagedBuffer
 /// [`PooledBuffer`]: crate::PooledBuffer
@@ -72,7 +73,7 @@ pub unsafe trait SendBuffer {
 /// |---|---|---|
 /// | `&mut [u8]`, `&mut [u8; N]`, a [`SliceChain`] of `&mut [u8]` | a request that is waited for, or started in a scope | itself |
 /// | `[u8; N]` of up to 1,024 bytes | any | itself |
-/// | a [`NonPagedBuffer`], an [`MdlChain`], a [`DriverMdlMut`], a [`PooledBuffer`] | any | itself |
+/// | a [`NonPagedBuffer`], an [`MdlChain`], a [`DriverMdlMut`], a [`DriverChain`], a [`PooledBuffer`] | any | itself |
 /// | a `&mut` reference to any of these | a request that is waited for, or started in a scope | the reference |
 /// | any of these in a [`WithControl`] | the same, for datagrams | itself |
 ///
@@ -84,6 +85,7 @@ pub unsafe trait SendBuffer {
 /// [abandoned](Self::abandon) keeps all of this up for ever, whatever becomes of it.
 ///
 /// [`MdlChain`]: crate::MdlChain
+/// [`DriverChain`]: crate::DriverChain
 /// [`DriverMdlMut`]: crate::DriverMdlMut
 /// [`NonPagedBuffer`]: crate::NonPagedBuffer
 /// [`PooledBuffer`]: crate::PooledBuffer

@@ -5,6 +5,8 @@ use core::ptr::NonNull;
 
 use wsk_sys::{CMSGHDR, MDL, SOCKADDR, SOCKADDR_STORAGE, WSK_BUF, WSK_EVENT_CALLBACK_CONTROL};
 
+use crate::memory::atomic::AtomicBool;
+
 /// The bytes of control information that one operation can carry.
 pub(crate) const CONTROL_ROOM: usize = 256;
 
@@ -15,11 +17,13 @@ const _: () = assert!(CONTROL_ROOM.is_multiple_of(8));
 /// # Invariants
 ///
 /// `pages`, if it is not null, heads a chain of MDLs whose pages were locked for this operation, and which nobody else has.
+/// `claimed`, if it is not null, is a flag of the buffer's, which stays where it is as long as the buffer is locked, and says so.
 #[repr(C)]
 pub(crate) struct Locked {
     /// Room for the `WSK_BUF` of a buffer that has none of its own in nonpaged memory.
     pub(crate) buffer: WSK_BUF,
     pub(crate) pages: *mut MDL,
+    pub(crate) claimed: *const AtomicBool,
 }
 
 /// The arguments of a request: what its parameters point at, besides the buffer.

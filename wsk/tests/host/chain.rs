@@ -1,11 +1,12 @@
 //! MDL chains: buffers in several pieces, sent and received into as one, in every shape of an operation.
 
 use std::ptr::NonNull;
+use std::sync::mpsc::channel;
 
 use wsk::operation::Operations;
 use wsk::{
-    BufferPool, Call, DriverMdl, DriverMdlMut, Error, Family, MdlChain, Memory, NonPagedBuffer,
-    SliceChain,
+    BufferPool, Call, ChainPart, DriverChain, DriverMdl, DriverMdlMut, Error, Family, MdlChain,
+    Memory, NonPagedBuffer, PooledBuffer, SliceChain,
 };
 use wsk_host::{Completion, Kernel, Resource};
 use wsk_sys::{
@@ -369,5 +370,295 @@ fn a_drivers_own_mdl() {
             MmUnlockPages(mdl);
             IoFreeMdl(mdl);
         }
+    });
+}
+
+/// What a driver has of a request: no `Send`, as a pointer to a `NET_BUFFER_LIST` is not.
+type Owner = *const u8;
+
+const OWNER: Owner = 7 as Owner;
+
+/// MDLs of the driver's, linked, with something behind them that is not theirs.
+struct Foreign {
+    raw: [Raw; 3],
+}
+
+impl Foreign {
+    fn new() -> Self {
+        let raw = [b"first ".as_slice(), b"second ", b"of another packet"].map(Raw::new);
+        let this = Self { raw };
+        for pair in this.raw.windows(2) {
+            // SAFETY: nothing uses them yet.
+            unsafe { (*pair[0].mdl.as_ptr()).Next = pair[1].mdl.as_ptr() };
+        }
+        this
+    }
+
+    fn next(&self, index: usize) -> *mut MDL {
+        // SAFETY: the MDL is there.
+        unsafe { (*self.raw[index].mdl.as_ptr()).Next }
+    }
+
+    /// Of the first two, with their owner.
+    fn part(&self, offset: usize, length: usize) -> Result<DriverMdl<Owner>, Error> {
+        // SAFETY: the chain stays as long as the test needs it, and is used by one at a time.
+        let part = unsafe { DriverMdl::with_owner(self.raw[0].mdl, offset, length, OWNER) };
+        part.map_err(|(error, owner)| {
+            assert_eq!(owner, OWNER);
+            error
+        })
+    }
+
+    #[track_caller]
+    fn is_as_it_was(&self) {
+        assert_eq!(self.next(0), self.raw[1].mdl.as_ptr());
+        assert_eq!(self.next(1), self.raw[2].mdl.as_ptr());
+        assert!(self.next(2).is_null());
+    }
+}
+
+/// A header, the driver's MDLs and a trailer.
+fn framed(foreign: &Foreign) -> DriverChain<DriverMdl<Owner>, 3> {
+    let mut header = buffer(b"header, longer");
+    header.set_len(7).unwrap();
+    let parts = [
+        ChainPart::Own(header),
+        ChainPart::Driver(foreign.part(0, 13).unwrap()),
+        ChainPart::Own(buffer(b"trailer")),
+    ];
+    DriverChain::new(parts).map_err(|(error, _)| error).unwrap()
+}
+
+#[track_caller]
+fn take_apart(chain: DriverChain<DriverMdl<Owner>, 3>, foreign: &Foreign) {
+    let [header, body, trailer] = chain.into_parts();
+    foreign.is_as_it_was();
+    let (ChainPart::Own(mut header), ChainPart::Driver(body), ChainPart::Own(trailer)) =
+        (header, body, trailer)
+    else {
+        panic!("other parts");
+    };
+    assert_eq!(body.into_owner(), OWNER);
+    header.set_len(header.capacity()).unwrap();
+    assert_eq!(header.as_slice(), b"header, longer");
+    assert_eq!(trailer.as_slice(), b"trailer");
+}
+
+#[test]
+fn own_and_foreign_memory_is_sent_as_one_in_every_shape() {
+    const WHOLE: &[u8] = b"header,first second trailer";
+    on_each_kernel(|kernel, provider| {
+        let socket = bound(provider, Family::V4, LOOPBACK);
+        let (peer, to) = peer(LOOPBACK);
+        let foreign = Foreign::new();
+        let mut chain = framed(&foreign);
+        assert_eq!(chain.len(), WHOLE.len());
+        assert_eq!(foreign.next(0), foreign.raw[1].mdl.as_ptr());
+        assert_ne!(foreign.next(1), foreign.raw[2].mdl.as_ptr(), "the trailer");
+        assert_eq!(socket.send_to(&chain, to).wait().unwrap(), WHOLE.len());
+        arrives(&peer, WHOLE);
+        wsk::scope(|s| socket.send_to(&chain, to).start_in(s)?.wait().map(drop))
+            .unwrap()
+            .unwrap();
+        arrives(&peer, WHOLE);
+        // Between operations the buffers in it are changed as they lie there.
+        chain.own_mut(0).unwrap()[0] = b'H';
+        assert!(chain.own_mut(1).is_none() && chain.own(3).is_none());
+        let finished = socket.send_to(chain, to).start().unwrap().wait().unwrap();
+        assert_eq!(finished.result.unwrap(), WHOLE.len());
+        arrives(&peer, b"Header,first second trailer");
+        let mut chain = finished.buffer.unwrap();
+        assert_eq!(chain.own(0).unwrap(), b"Header,");
+        chain.own_mut(0).unwrap()[0] = b'h';
+        // Told at completion, from an operation of a pool; the owner is in the hands of whoever is told.
+        let operations = Operations::new(provider, 1).unwrap();
+        let (sender, done) = channel();
+        let before = kernel.counts().allocations();
+        let request = socket.send_to(chain, to).from(&operations);
+        let told = move |done: wsk::operation::Finished<usize, _>| {
+            sender.send((done.result, done.buffer)).unwrap();
+        };
+        request
+            .start_with(told)
+            .map_err(|refused| refused.error)
+            .unwrap();
+        let (result, chain) = done.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(result.unwrap(), WHOLE.len());
+        assert_eq!(kernel.counts().allocations(), before);
+        arrives(&peer, WHOLE);
+        take_apart(chain.unwrap(), &foreign);
+        // Dropped, it is undone too.
+        drop(framed(&foreign));
+        foreign.is_as_it_was();
+        drop(socket.send_to(framed(&foreign), to).start().unwrap());
+        arrives(&peer, WHOLE);
+        drop(socket);
+        operations.wait_until_idle().unwrap();
+        crate::setting::until("the chain's end", || {
+            foreign.next(1) == foreign.raw[2].mdl.as_ptr()
+        });
+        foreign.is_as_it_was();
+    });
+}
+
+#[test]
+fn a_datagram_is_received_into_own_and_foreign_memory() {
+    with_sockets(|_, socket, peer, _| {
+        let own = socket.local_address().unwrap();
+        let foreign = Foreign::new();
+        // SAFETY: the chain stays as long as this test, and nothing else uses it.
+        let room = unsafe { DriverMdlMut::with_owner(foreign.raw[0].mdl, 0, 13, OWNER) };
+        let parts = [
+            ChainPart::Own(NonPagedBuffer::new(2).unwrap()),
+            ChainPart::Driver(room.map_err(|(error, _)| error).unwrap()),
+        ];
+        let mut chain = DriverChain::new(parts).map_err(|(error, _)| error).unwrap();
+        peer.send_to(b"hdthe body", own).unwrap();
+        let received = socket.receive_from(&mut chain).wait_timeout(PATIENCE);
+        assert_eq!(received.unwrap().length(), 10);
+        assert_eq!(chain.own(0).unwrap(), b"hd");
+        let receive = socket.receive_from(chain).start().unwrap();
+        peer.send_to(b"HDTHE BODY that is too long", own).unwrap();
+        let finished = receive.wait_timeout(PATIENCE).unwrap();
+        assert!(finished.result.unwrap().is_truncated());
+        let [header, body] = finished.buffer.unwrap().into_parts();
+        foreign.is_as_it_was();
+        let (ChainPart::Own(header), ChainPart::Driver(body)) = (header, body) else {
+            panic!("other parts");
+        };
+        assert_eq!(header.as_slice(), b"HD");
+        assert_eq!(body.into_owner(), OWNER);
+        // SAFETY: the receive is done.
+        let bytes = unsafe { std::slice::from_raw_parts(foreign.raw[1].block, 7) };
+        assert_eq!(bytes, b"DY that");
+    });
+}
+
+#[test]
+fn parts_of_a_chain_are_whole_mdls_in_its_middle() {
+    with_sockets(|_, socket, peer, to| {
+        let foreign = Foreign::new();
+        let bounded = |offset, length, before: &[u8], behind: &[u8]| {
+            let parts = [
+                ChainPart::Own(buffer(before)),
+                ChainPart::Driver(foreign.part(offset, length).unwrap()),
+                ChainPart::Own(buffer(behind)),
+            ];
+            let result = DriverChain::new(parts);
+            let result = result.map_err(|(error, [_, body, _])| {
+                let ChainPart::Driver(body) = body else {
+                    panic!("another part");
+                };
+                assert_eq!(body.into_owner(), OWNER);
+                error
+            });
+            let sent = result.and_then(|chain| socket.send_to(&chain, to).wait());
+            foreign.is_as_it_was();
+            sent
+        };
+        let out = |result| {
+            assert!(
+                matches!(result, Err(Error::OutOfBounds { .. })),
+                "{result:?}"
+            );
+        };
+        out(bounded(1, 12, b"header", b""));
+        out(bounded(0, 12, b"", b"trailer"));
+        out(bounded(0, 7, b"header", b"trailer"));
+        for (offset, length, before, behind, expected) in [
+            (1, 12, &b""[..], &b"!"[..], &b"irst second !"[..]),
+            (0, 8, b"-", b"", b"-first se"),
+            (2, 6, b"", b"", b"rst se"),
+            (0, 6, b"-", b"!", b"-first !"),
+            (0, 0, b"-", b"!", b"-!"),
+            (0, 0, b"", b"", b""),
+        ] {
+            assert_eq!(bounded(offset, length, before, behind), Ok(expected.len()));
+            arrives(peer, expected);
+        }
+        assert!(matches!(
+            foreign.part(0, 99),
+            Err(Error::OutOfBounds { .. })
+        ));
+    });
+}
+
+#[test]
+fn an_unmapped_chain_serves_one_operation_at_a_time() {
+    for policy in [Completion::Inline, Completion::Deferred] {
+        let kernel = Kernel::builder().completion(policy).boot();
+        let (registration, provider) = client();
+        let socket = bound(&provider, Family::V4, LOOPBACK);
+        let (peer, to) = peer(LOOPBACK);
+        let mut page = vec![5_u8; 64];
+        // SAFETY: the memory lives until it is unlocked.
+        let mdl = unsafe {
+            let mdl = IoAllocateMdl(page.as_mut_ptr().cast(), 64, 0, 0, std::ptr::null_mut());
+            MmProbeAndLockPages(mdl, 0, LOCK_OPERATION::IoReadAccess);
+            NonNull::new(mdl).unwrap()
+        };
+        // Nothing is mapped, so that this does not fail.
+        kernel.fail_nth(Resource::Mapping, 1);
+        // SAFETY: the MDL stays as long as this is used.
+        let sole = unsafe { DriverMdl::with_owner(mdl, 0, 64, OWNER) }.unwrap();
+        kernel.fail_nth(Resource::Mapping, 0);
+        let sent = wsk::scope(|s| {
+            let first = socket.send_to(&sole, to).start_in(s)?;
+            // Until it is taken back nobody else gets it.
+            let second = socket.send_to(&sole, to).start_in(s).map(drop);
+            assert_eq!(second.unwrap_err(), Error::BufferInUse);
+            first.wait()?;
+            socket.send_to(&sole, to).start_in(s)?.wait().map(drop)
+        });
+        sent.unwrap().unwrap();
+        arrives(&peer, &[5; 64]);
+        arrives(&peer, &[5; 64]);
+        // Free again, whatever has come of it.
+        let wrong = "[::1]:9".parse::<std::net::SocketAddr>().unwrap();
+        let error = socket.send_to(&sole, wrong).wait().unwrap_err();
+        assert!(matches!(error, Error::WrongFamily { .. }));
+        assert_eq!(socket.send_to(&sole, to).wait().unwrap(), 64);
+        arrives(&peer, &[5; 64]);
+        assert_eq!(sole.into_owner(), OWNER);
+        // SAFETY: nothing uses it any more.
+        unsafe {
+            MmUnlockPages(mdl.as_ptr());
+            IoFreeMdl(mdl.as_ptr());
+        }
+        drop((socket, provider, registration));
+        kernel.shutdown();
+    }
+}
+
+#[test]
+fn headers_of_a_pool_go_back_when_a_chain_is_taken_apart() {
+    on_each_kernel(|kernel, provider| {
+        let socket = bound(provider, Family::V4, LOOPBACK);
+        let (peer, to) = peer(LOOPBACK);
+        let headers = BufferPool::new(1, |_| NonPagedBuffer::new(2)).unwrap();
+        let operations = Operations::new(provider, 1).unwrap();
+        let foreign = Foreign::new();
+        let mut before = 0;
+        for round in 0..20_u8 {
+            if round == 2 {
+                before = kernel.counts().allocations();
+            }
+            let mut header: PooledBuffer<NonPagedBuffer> = headers.take_or_wait().unwrap();
+            header.as_mut_slice()[1] = round;
+            let parts = [
+                ChainPart::Own(header),
+                ChainPart::Driver(foreign.part(0, 13).unwrap()),
+            ];
+            let chain = DriverChain::new(parts).map_err(|(error, _)| error).unwrap();
+            let request = socket.send_to(chain, to).from(&operations);
+            let finished = request.start().unwrap().wait().unwrap();
+            assert_eq!(finished.result.unwrap(), 15);
+            arrives(&peer, &[&[0, round], &b"first second "[..]].concat());
+        }
+        assert_eq!(kernel.counts().allocations(), before);
+        // Alone again.
+        let header = headers.take().unwrap();
+        assert_eq!(socket.send_to(&header, to).wait().unwrap(), 2);
+        arrives(&peer, &[0, 19]);
     });
 }

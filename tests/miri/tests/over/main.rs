@@ -2,6 +2,7 @@
 //! in which a provider may end a request.
 
 mod callbacks;
+mod chains;
 mod connections;
 mod datagrams;
 mod events;

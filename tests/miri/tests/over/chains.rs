@@ -1,0 +1,90 @@
+//! Chains with a driver's MDLs, which are linked for the operation and are as they were after it.
+
+use std::ptr::{NonNull, null_mut};
+
+use wsk::{ChainPart, DriverChain, DriverMdl, DriverMdlMut, Error, NonPagedBuffer};
+use wsk_sys::{IoAllocateMdl, IoFreeMdl, MDL, MmBuildMdlForNonPagedPool};
+
+use crate::{everywhere, socket};
+
+/// An MDL of the driver's over all of a buffer.
+fn mdl(bytes: &mut NonPagedBuffer) -> NonNull<MDL> {
+    let length = u32::try_from(bytes.len()).unwrap();
+    let start = bytes.as_mut_slice().as_mut_ptr();
+    // SAFETY: the MDL is this function's own, and describes nonpaged memory.
+    unsafe {
+        let mdl = IoAllocateMdl(start.cast(), length, 0, 0, null_mut());
+        MmBuildMdlForNonPagedPool(mdl);
+        NonNull::new(mdl).unwrap()
+    }
+}
+
+#[test]
+fn own_and_foreign() {
+    everywhere(|_, provider| {
+        let ((one, _), (other, to)) = (socket(provider), socket(provider));
+        let mut memory = [b"first".as_slice(), b"second", b"last"]
+            .map(|bytes| NonPagedBuffer::copy_of(bytes).unwrap());
+        let [first, second, last] = memory.each_mut().map(mdl);
+        // SAFETY: nothing uses them yet.
+        unsafe {
+            (*first.as_ptr()).Next = second.as_ptr();
+            (*second.as_ptr()).Next = last.as_ptr();
+        }
+        // No `Send`, as the pointer to a request is not.
+        let owner = first.as_ptr();
+        // SAFETY: the MDLs stay until the end of this test, and nothing else uses them meanwhile.
+        let body = unsafe { DriverMdl::with_owner(first, 0, 11, owner) }.unwrap();
+        let [header, trailer] = [b"<", b">"].map(|bytes| NonPagedBuffer::copy_of(bytes).unwrap());
+        let parts = [
+            ChainPart::Own(header),
+            ChainPart::Driver(body),
+            ChainPart::Own(trailer),
+        ];
+        let mut chain = DriverChain::new(parts).map_err(|(error, _)| error).unwrap();
+        for _ in 0..2 {
+            assert_eq!(one.send_to(&chain, to).wait().unwrap(), 13);
+            let second = wsk::scope(|s| {
+                let send = one.send_to(&chain, to).start_in(s)?;
+                let second = one.send_to(&chain, to).start_in(s).map(drop);
+                send.wait()?;
+                second
+            });
+            assert_eq!(second.unwrap(), Err(Error::BufferInUse));
+            let send = one.send_to(chain, to).start().unwrap();
+            chain = send.wait().unwrap().buffer.unwrap();
+            for _ in 0..3 {
+                let mut room = [0; 16];
+                let received = other.receive_from(&mut room).wait().unwrap();
+                assert_eq!(&room[..received.length()], b"<firstsecond>");
+            }
+        }
+        let [_, body, _] = chain.into_parts();
+        let ChainPart::Driver(body) = body else {
+            panic!("another part");
+        };
+        assert_eq!(body.into_owner(), owner);
+        // SAFETY: the MDLs are there.
+        unsafe {
+            assert_eq!((*first.as_ptr()).Next, second.as_ptr());
+            assert_eq!((*second.as_ptr()).Next, last.as_ptr());
+        }
+
+        // SAFETY: as above.
+        let room = unsafe { DriverMdlMut::with_owner(first, 0, 11, owner) }.unwrap();
+        let header = NonPagedBuffer::new(2).unwrap();
+        let parts = [ChainPart::Own(header), ChainPart::Driver(room)];
+        let chain = DriverChain::new(parts).map_err(|(error, _)| error).unwrap();
+        one.send_to(b"hdFIRSTSECOND", to).wait().unwrap();
+        let receive = other.receive_from(chain).start().unwrap();
+        let finished = receive.wait().unwrap();
+        assert_eq!(finished.result.unwrap().length(), 13);
+        drop(finished.buffer);
+        assert_eq!(memory[0].as_slice(), b"FIRST");
+        assert_eq!(memory[1].as_slice(), b"SECOND");
+        for mdl in [first, second, last] {
+            // SAFETY: nothing uses it any more.
+            unsafe { IoFreeMdl(mdl.as_ptr()) };
+        }
+    });
+}

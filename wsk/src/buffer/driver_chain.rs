@@ -1,0 +1,340 @@
+//! [`DriverChain`]: buffers of its own and MDL chains of the driver's as one, such as a header before a request's memory.
+
+use core::fmt;
+use core::mem::ManuallyDrop;
+use core::ptr::NonNull;
+
+use wsk_sys::{MDL, MmGetMdlByteCount};
+
+use crate::buffer::{
+    DriverMdl, DriverMdlMut, Extent, Lock, NonPagedBuffer, PooledBuffer, ReceiveBuffer, SendBuffer,
+};
+use crate::error::Error;
+use crate::memory::atomic::AtomicBool;
+
+/// A part of a [`DriverChain`].
+#[derive(Debug)]
+pub enum ChainPart<D, H = NonPagedBuffer> {
+    /// A buffer: a [`NonPagedBuffer`], or one of a pool.
+    Own(H),
+    /// MDLs of the driver's: a [`DriverMdl`] to send from, or a [`DriverMdlMut`] to receive into.
+    Driver(D),
+}
+
+mod sealed {
+    use super::{DriverMdl, DriverMdlMut, Extent, NonPagedBuffer, PooledBuffer};
+
+    /// A buffer with an MDL of its own.
+    pub trait OwnPart {
+        fn buffer(&self) -> &NonPagedBuffer;
+        fn buffer_mut(&mut self) -> &mut NonPagedBuffer;
+    }
+
+    impl OwnPart for NonPagedBuffer {
+        fn buffer(&self) -> &NonPagedBuffer {
+            self
+        }
+
+        fn buffer_mut(&mut self) -> &mut NonPagedBuffer {
+            self
+        }
+    }
+
+    impl OwnPart for PooledBuffer<NonPagedBuffer> {
+        fn buffer(&self) -> &NonPagedBuffer {
+            self
+        }
+
+        fn buffer_mut(&mut self) -> &mut NonPagedBuffer {
+            self
+        }
+    }
+
+    /// MDLs of the driver's.
+    pub trait DriverPart {
+        fn extent(&self) -> Extent;
+    }
+
+    impl<O> DriverPart for DriverMdl<O> {
+        fn extent(&self) -> Extent {
+            self.extent()
+        }
+    }
+
+    impl<O> DriverPart for DriverMdlMut<O> {
+        fn extent(&self) -> Extent {
+            self.extent()
+        }
+    }
+}
+
+use sealed::{DriverPart, OwnPart};
+
+/// The last MDL that a part of the driver's uses, and what its `Next` is to be.
+///
+/// # Invariants
+///
+/// The MDL is one of a part that the chain has, and that nothing else uses while it has it.
+#[derive(Clone, Copy)]
+struct Link {
+    tail: NonNull<MDL>,
+    next: *mut MDL,
+}
+
+impl Link {
+    /// A link from the end of an extent to an MDL; `None` when it ends inside an MDL, which would follow it then.
+    ///
+    /// # Safety
+    ///
+    /// As the invariant asks, for the MDLs of the extent, which has some bytes.
+    unsafe fn from_end(extent: &Extent, next: NonNull<MDL>) -> Option<Self> {
+        let last = extent.rest(extent.len().saturating_sub(1)).as_wsk_buf();
+        let tail = NonNull::new(last.Mdl)?;
+        // SAFETY: the last byte of the extent lies in this MDL, which the caller vouches for.
+        let count = unsafe { MmGetMdlByteCount(tail.as_ptr()) };
+        let next = next.as_ptr();
+        (last.Offset.checked_add(1)? == count).then_some(Self { tail, next })
+    }
+
+    /// Exchanges `Next` of the MDL with what it is to be: links it, and next time restores what it was.
+    fn exchange(&mut self) {
+        // SAFETY: by the invariant nothing else uses the MDL.
+        unsafe { core::mem::swap(&mut (*self.tail.as_ptr()).Next, &mut self.next) };
+    }
+}
+
+/// Buffers and MDL chains of the driver's as one, to send from or to receive into: a header before the memory of a request, say, and
+/// something behind it. One operation at a time uses it, so that the driver's MDLs need not be mapped.
+///
+/// To link MDLs is to write `Next` of the last one of a part. Of the driver's it is what it was when this is dropped, or
+/// [taken apart](Self::into_parts), which gives the buffers and [the owners](DriverMdl::into_owner) back. Allocates nothing.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(wsk::Family::V4.any())?;
+/// # let bytes = wsk::NonPagedBuffer::copy_of(b"a request's memory")?;
+/// # let mdl = unsafe {
+/// #     let mdl = wsk_sys::IoAllocateMdl(bytes.as_slice().as_ptr().cast_mut().cast(), 18, 0, 0, core::ptr::null_mut());
+/// #     wsk_sys::MmBuildMdlForNonPagedPool(mdl);
+/// #     core::ptr::NonNull::new(mdl).unwrap()
+/// # };
+/// # let request = 7;
+/// use wsk::{ChainPart, DriverChain, DriverMdl, NonPagedBuffer};
+///
+/// let header = NonPagedBuffer::copy_of(&18_u16.to_be_bytes())?;
+/// // SAFETY: the MDL is locked, and this driver's alone until it completes the request, which is the owner.
+/// let body = unsafe { DriverMdl::with_owner(mdl, 0, 18, request) }.map_err(|(error, _)| error)?;
+/// let parts = [ChainPart::Own(header), ChainPart::Driver(body)];
+/// let framed = DriverChain::new(parts).map_err(|(error, _)| error)?;
+///
+/// let started = socket.send_to(framed, to).start_with(|done| {
+///     let parts = done.buffer.map(DriverChain::into_parts);
+///     if let Some([_header, ChainPart::Driver(body)]) = parts {
+///         let request = body.into_owner();
+/// #       assert_eq!(request, 7);
+///         // Now it is completed.
+///     }
+/// });
+/// started.map_err(|refused| refused.error)?;
+/// # let mut got = [0; 32];
+/// # assert_eq!(peer.recv(&mut got).unwrap(), 20);
+/// # assert_eq!(&got[..20], b"\x00\x12a request's memory");
+/// # drop((socket, provider, registration, bytes));
+/// # unsafe { wsk_sys::IoFreeMdl(mdl.as_ptr()) };
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+///
+/// # Invariants
+///
+/// The MDLs of the parts that have bytes form a chain in their order, by `links` where a part is the driver's, and the extent is
+/// all of their bytes. Through a shared reference the operation that has set `in_use` is the only one that uses them.
+#[doc(alias = "MDL")]
+pub struct DriverChain<D: DriverPart, const N: usize, H: OwnPart = NonPagedBuffer> {
+    parts: [ChainPart<D, H>; N],
+    links: [Option<Link>; N],
+    extent: Extent,
+    in_use: AtomicBool,
+}
+
+// SAFETY: the links are MDLs of the parts, which may be sent.
+unsafe impl<D: DriverPart + Send, const N: usize, H: OwnPart + Send> Send for DriverChain<D, N, H> {}
+// SAFETY: through `&DriverChain` the parts are only shared, and a flag changed, which is atomic.
+unsafe impl<D: DriverPart + Sync, const N: usize, H: OwnPart + Sync> Sync for DriverChain<D, N, H> {}
+
+impl<D: DriverPart, const N: usize, H: OwnPart> DriverChain<D, N, H> {
+    /// Links the parts in this order; a buffer is as long as its length is now. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// With the parts, each as it was: [`Error::OutOfBounds`] for a part of the driver's that begins inside an MDL, unless it comes
+    /// first, or ends inside one, unless it comes last: a chain has whole MDLs in its middle. Such a part can be described by a
+    /// [partial MDL](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iobuildpartialmdl).
+    /// [`Error::BufferLost`].
+    pub fn new(parts: [ChainPart<D, H>; N]) -> Result<Self, (Error, [ChainPart<D, H>; N])> {
+        // INVARIANT: nothing is linked yet, and no bytes are used.
+        let mut chain = Self {
+            parts,
+            links: [None; N],
+            extent: Extent::empty(),
+            in_use: AtomicBool::new(false),
+        };
+        match chain.link() {
+            Ok(()) => Ok(chain),
+            Err(error) => Err((error, chain.into_parts())),
+        }
+    }
+
+    /// Establishes the invariant, or tells why it cannot be; some parts are linked then.
+    fn link(&mut self) -> Result<(), Error> {
+        // From the last part to the first.
+        for (part, link) in self.parts.iter_mut().zip(&mut self.links).rev() {
+            let behind = self.extent.as_wsk_buf();
+            let (first, length) = match part {
+                ChainPart::Own(own) => {
+                    let buffer = own.buffer_mut();
+                    if buffer.is_lost() {
+                        return Err(Error::BufferLost);
+                    }
+                    (buffer.chain_to(behind.Mdl), buffer.len())
+                }
+                ChainPart::Driver(driver) => {
+                    let extent = driver.extent();
+                    (NonNull::new(extent.as_wsk_buf().Mdl), extent.len())
+                }
+            };
+            let Some(first) = first else { continue };
+            let offset = match part {
+                ChainPart::Own(_) => 0,
+                ChainPart::Driver(driver) => driver.extent().as_wsk_buf().Offset,
+            };
+            if let Some(next) = NonNull::new(behind.Mdl) {
+                if behind.Offset > 0 {
+                    return Err(Error::OutOfBounds {
+                        end: behind.Offset as usize,
+                        length: 0,
+                    });
+                }
+                if let ChainPart::Driver(driver) = part {
+                    // SAFETY: the part is this chain's, and whoever made it has said that nothing else uses its MDLs.
+                    *link = unsafe { Link::from_end(&driver.extent(), next) };
+                    let Some(link) = link else {
+                        return Err(Error::OutOfBounds {
+                            end: length,
+                            length,
+                        });
+                    };
+                    link.exchange();
+                }
+            }
+            let length = length.saturating_add(behind.Length);
+            // INVARIANT: the bytes of this part, and those behind, which are linked to it.
+            self.extent = Extent::of(first.as_ptr(), offset, length);
+        }
+        Ok(())
+    }
+
+    /// Makes each MDL what it was before it was linked.
+    fn unlink(&mut self) {
+        for (part, link) in self.parts.iter_mut().zip(&mut self.links) {
+            if let Some(mut link) = link.take() {
+                link.exchange();
+            }
+            if let ChainPart::Own(own) = part {
+                own.buffer_mut().unchain();
+            }
+        }
+        self.extent = Extent::empty();
+    }
+
+    /// Gives the parts back, each alone again.
+    #[must_use]
+    pub fn into_parts(self) -> [ChainPart<D, H>; N] {
+        let mut this = ManuallyDrop::new(self);
+        this.unlink();
+        // SAFETY: `this` is neither dropped nor used again, so the parts are moved out once; nothing else of it needs to be dropped.
+        unsafe { core::ptr::read(&raw const this.parts) }
+    }
+
+    /// The number of bytes of all parts.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.extent.len()
+    }
+
+    /// Whether there are no bytes.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.extent.is_empty()
+    }
+
+    /// The bytes of a part that is a buffer.
+    #[must_use]
+    pub fn own(&self, index: usize) -> Option<&[u8]> {
+        match self.parts.get(index)? {
+            ChainPart::Own(own) => Some(own.buffer().as_slice()),
+            ChainPart::Driver(_) => None,
+        }
+    }
+
+    /// The bytes of a part that is a buffer, to be written.
+    #[must_use]
+    pub fn own_mut(&mut self, index: usize) -> Option<&mut [u8]> {
+        match self.parts.get_mut(index)? {
+            ChainPart::Own(own) => Some(own.buffer_mut().as_mut_slice()),
+            ChainPart::Driver(_) => None,
+        }
+    }
+}
+
+impl<D: DriverPart, const N: usize, H: OwnPart> Drop for DriverChain<D, N, H> {
+    fn drop(&mut self) {
+        self.unlink();
+    }
+}
+
+impl<D: DriverPart, const N: usize, H: OwnPart> fmt::Debug for DriverChain<D, N, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DriverChain")
+            .field("parts", &N)
+            .field("extent", &self.extent)
+            .finish_non_exhaustive()
+    }
+}
+
+// SAFETY: while the chain is borrowed its MDLs and its bytes stay as they are, as whoever made the driver's parts has said of them; one
+// lock at a time has them.
+unsafe impl<O, const N: usize, H: OwnPart> SendBuffer for DriverChain<DriverMdl<O>, N, H> {
+    unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+        // SAFETY: the caller unlocks before the borrow ends. By the invariant the extent lies in the chain, which stays as it is as long.
+        unsafe {
+            lock.claim(&self.in_use)?;
+            Ok(lock.describe(self.extent))
+        }
+    }
+
+    /// No bytes are described without the chain, which stays its owner's.
+    fn abandon(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+// SAFETY: as for sending; the exclusive borrow keeps everything else away from the bytes, as whoever made the driver's parts has said.
+unsafe impl<O, const N: usize, H: OwnPart> ReceiveBuffer for DriverChain<DriverMdlMut<O>, N, H> {
+    const LOCKS: bool = false;
+
+    unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+        // SAFETY: by the invariant the extent lies in the chain, which is borrowed exclusively and stays as it is as long.
+        Ok(unsafe { lock.describe(self.extent) })
+    }
+
+    /// No bytes are described without the chain, which stays its owner's.
+    fn abandon(&self) -> bool {
+        self.is_empty()
+    }
+}
