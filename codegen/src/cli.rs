@@ -371,30 +371,26 @@ fn by_hand() -> Result<BTreeSet<String>, Error> {
     }
 }
 
-/// The interface of the committed files, with what the headers that they are made of declare besides.
-fn committed() -> Result<Interface, Error> {
-    let mut interface = Interface::of_folder(&output::committed()?)?;
-    let headers = Source::ours()?;
-    let options = Options {
+/// Everything that `wsk-sys` has not by hand.
+fn beside() -> Result<Options, Error> {
+    Ok(Options {
         by_hand: by_hand()?,
         ..Options::default()
-    };
-    let unbound = coverage::unbound(&headers, &options, &interface)?;
-    interface.items.extend(unbound);
-    Ok(interface)
+    })
+}
+
+/// The interface of the committed files, with what the headers that they are made of declare besides.
+fn committed() -> Result<Interface, Error> {
+    let output = Output::read(&output::committed()?)?;
+    coverage::interface(&Source::ours()?, &beside()?, &output)
 }
 
 /// The interface that is generated from `source`, as it is in `wsk-sys`.
 fn interface(source: &Source) -> Result<(String, Interface), Error> {
     eprintln!("reading {}", source.name());
-    let options = Options {
-        by_hand: by_hand()?,
-        ..Options::default()
-    };
+    let options = beside()?;
     let output = wsk_codegen::generate(source, &options)?;
-    let mut interface = Interface::of_output(&output)?;
-    let unbound = coverage::unbound(source, &options, &interface)?;
-    interface.items.extend(unbound);
+    let interface = coverage::interface(source, &options, &output)?;
     Ok((source.name().to_owned(), interface))
 }
 
@@ -439,10 +435,7 @@ impl Update {
             })?;
             decided.insert(entry.to_owned(), since.to_owned());
         }
-        let options = Options {
-            by_hand: by_hand()?,
-            ..Options::default()
-        };
+        let options = beside()?;
         let tell = |step: &str| eprintln!("{step} …");
         let plan = plan::plan(&self.source()?, &root, &decided, &options, &tell)?;
         print!("{}", report::diff(&plan.news, Format::Text)?);

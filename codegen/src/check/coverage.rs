@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::check::interface::{Interface, Item, Kind, Record};
 use crate::emit::generate::{Options, generate};
+use crate::emit::output::Output;
 use crate::error::Error;
 use crate::find::libclang;
 use crate::find::source::{self, Arch, Language, Source};
@@ -114,11 +115,7 @@ pub fn coverage(source: &Source, options: &Options) -> Result<Coverage, Error> {
 
 /// The names of `wsk.h` that the generated files do not have, and that are not left out for a stated reason: those that the
 /// crate around the files has by hand, and those that are missing.
-///
-/// # Errors
-///
-/// When the headers cannot be read.
-pub fn unbound(
+fn unbound(
     source: &Source,
     options: &Options,
     interface: &Interface,
@@ -153,6 +150,18 @@ pub fn unbound(
         items.insert(name.clone(), item);
     }
     Ok(items)
+}
+
+/// The interface of what is generated from `source`, with the names that are not bound.
+///
+/// # Errors
+///
+/// When the headers cannot be read, or the files are not of the form that the generator writes.
+pub fn interface(source: &Source, options: &Options, output: &Output) -> Result<Interface, Error> {
+    let mut interface = Interface::of_output(output)?;
+    let unbound = unbound(source, options, &interface)?;
+    interface.items.extend(unbound);
+    Ok(interface)
 }
 
 /// What a header declares.

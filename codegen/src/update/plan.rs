@@ -50,9 +50,9 @@ pub fn plan(
 ) -> Result<Plan, Error> {
     tell("reading our own headers");
     let ours = Source::headers(&root.join("headers"))?;
-    let our_interface = whole_interface(&ours, options)?;
+    let our_interface = coverage::interface(&ours, options, &generate(&ours, options)?)?;
     tell(&format!("reading {}", kit.name()));
-    let kit_interface = whole_interface(kit, options)?;
+    let kit_interface = coverage::interface(kit, options, &generate(kit, options)?)?;
     let news = diff::compare(
         ("headers", &our_interface),
         (kit.name(), &kit_interface),
@@ -60,7 +60,7 @@ pub fn plan(
     );
     let (our_reading, kit_reading) = {
         let clang = libclang::load()?;
-        let ours = reader::read(&clang, &ours, Arch::X86_64, None)?;
+        let ours = reader::read_ours(&clang, &ours)?;
         let theirs = reader::read(&clang, kit, Arch::X86_64, Some(&ours))?;
         (ours, theirs)
     };
@@ -113,14 +113,6 @@ pub fn plan(
         try_out(&mut plan, root, kit, &kit_interface, options, tell)?;
     }
     Ok(plan)
-}
-
-/// The interface that is generated, with what is not bound.
-fn whole_interface(source: &Source, options: &Options) -> Result<Interface, Error> {
-    let mut interface = Interface::of_output(&generate(source, options)?)?;
-    let unbound = coverage::unbound(source, options, &interface)?;
-    interface.items.extend(unbound);
-    Ok(interface)
 }
 
 /// Since when a table has an entry.
@@ -506,7 +498,7 @@ fn try_out(
     }
     let source = Source::headers(folder.path())?;
     plan.output = generate(&source, options)?;
-    let interface = whole_interface(&source, options)?;
+    let interface = coverage::interface(&source, options, &plan.output)?;
     let left = diff::compare(
         ("headers", &interface),
         (kit.name(), kit_interface),
