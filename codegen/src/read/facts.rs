@@ -99,6 +99,28 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
+    /// Where an item is declared, of whatever kind it is; a record that the headers only name has no such place.
+    #[must_use]
+    pub(crate) fn origin(&self, name: &str) -> Option<&Origin> {
+        let tagged = self
+            .records
+            .get(name)
+            .or_else(|| self.enumerations.get(name));
+        let prototype = self
+            .callbacks
+            .get(name)
+            .or_else(|| self.functions.get(name));
+        tagged
+            .map(|tagged| &tagged.origin)
+            .or_else(|| prototype.map(|prototype| &prototype.origin))
+            .or_else(|| self.macros.get(name))
+            .or_else(|| self.texts.get(name).map(|(origin, _)| origin))
+            .or_else(|| Some(&self.function_macros.get(name)?.origin))
+            .or_else(|| self.inline.get(name))
+            .or_else(|| self.variables.get(name))
+            .or_else(|| self.aliases.get(name))
+    }
+
     /// Every name that is declared, tags among them.
     #[must_use]
     pub(crate) fn names(&self) -> BTreeSet<&str> {

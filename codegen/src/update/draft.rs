@@ -26,26 +26,17 @@ impl Drafts<'_> {
     /// The declaration of an item, with its words and its condition.
     pub(super) fn item(&self, name: &str) -> Result<String, String> {
         let item = self.kit.items.get(name).ok_or("the kit does not have it")?;
-        let (declaration, origin) = match &item.kind {
-            Kind::Record(record) => (
-                self.record(name, record)?,
-                self.facts.records.get(name).map(|facts| &facts.origin),
-            ),
-            Kind::Enumeration { .. } => (
-                self.enumeration(name)?,
-                self.facts.enumerations.get(name).map(|facts| &facts.origin),
-            ),
-            Kind::Alias { of } => (
-                format!("typedef {};\n", declarator(of, name)?),
-                self.facts.aliases.get(name),
-            ),
+        let declaration = match &item.kind {
+            Kind::Record(record) => self.record(name, record)?,
+            Kind::Enumeration { .. } => self.enumeration(name)?,
+            Kind::Alias { of } => format!("typedef {};\n", declarator(of, name)?),
             Kind::Callback(_) => {
                 let prototype = self
                     .facts
                     .callbacks
                     .get(name)
                     .ok_or("it has no parameters that are known")?;
-                (self.callback(name, prototype)?, Some(&prototype.origin))
+                self.callback(name, prototype)?
             }
             Kind::Function(_) => {
                 let prototype = self
@@ -53,9 +44,9 @@ impl Drafts<'_> {
                     .functions
                     .get(name)
                     .ok_or("it has no parameters that are known")?;
-                (self.function(name, prototype)?, Some(&prototype.origin))
+                self.function(name, prototype)?
             }
-            Kind::Constant { .. } => (self.constant(name)?, self.facts.macros.get(name)),
+            Kind::Constant { .. } => self.constant(name)?,
             Kind::Macro { .. } => {
                 let function = self
                     .facts
@@ -63,13 +54,10 @@ impl Drafts<'_> {
                     .get(name)
                     .ok_or("its body is not known")?;
                 let words: Vec<&str> = function.body.split_whitespace().collect();
-                (
-                    format!(
-                        "#define {name}({}) {}\n",
-                        function.parameters.join(", "),
-                        words.join(" ")
-                    ),
-                    Some(&function.origin),
+                format!(
+                    "#define {name}({}) {}\n",
+                    function.parameters.join(", "),
+                    words.join(" ")
                 )
             }
             Kind::Unbound { what, .. } => {
@@ -78,33 +66,10 @@ impl Drafts<'_> {
                 ));
             }
         };
-        let docs = self.docs(self.our_origin(name), "");
-        Ok(conditional(
-            origin.and_then(|origin| origin.since.as_deref()),
-            &format!("{docs}{declaration}"),
-        ))
-    }
-
-    fn our_origin(&self, name: &str) -> Option<&Origin> {
-        let ours = self.ours;
-        let tagged = ours
-            .records
-            .get(name)
-            .or_else(|| ours.enumerations.get(name));
-        let prototype = ours
-            .callbacks
-            .get(name)
-            .or_else(|| ours.functions.get(name));
-        tagged
-            .map(|tagged| &tagged.origin)
-            .or(prototype.map(|prototype| &prototype.origin))
-            .or_else(|| ours.aliases.get(name))
-            .or_else(|| ours.macros.get(name))
-            .or_else(|| {
-                ours.function_macros
-                    .get(name)
-                    .map(|function| &function.origin)
-            })
+        let docs = self.docs(self.ours.origin(name), "");
+        let since = self.facts.origin(name);
+        let since = since.and_then(|origin| origin.since.as_deref());
+        Ok(conditional(since, &format!("{docs}{declaration}")))
     }
 
     /// The words of an item or a member: ours where there are some.
@@ -137,14 +102,10 @@ impl Drafts<'_> {
         } else {
             format!("{}{suffix}", constant.value)
         };
-        let cast = match constant.c_type.as_str() {
-            "NTSTATUS" => "(NTSTATUS)",
-            _ => "",
-        };
-        Ok(if cast.is_empty() {
-            format!("#define {name} {value}\n")
+        Ok(if constant.c_type == "NTSTATUS" {
+            format!("#define {name} ((NTSTATUS){value})\n")
         } else {
-            format!("#define {name} ({cast}{value})\n")
+            format!("#define {name} {value}\n")
         })
     }
 

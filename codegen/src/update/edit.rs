@@ -53,13 +53,11 @@ pub(super) fn append_member(
     lines: &mut Vec<String>,
     block: std::ops::Range<usize>,
     text: &str,
-) -> bool {
-    let Some(close) = (block.start..block.end)
+) -> Result<(), String> {
+    let close = (block.start..block.end)
         .rev()
         .find(|&at| lines[at].starts_with('}'))
-    else {
-        return false;
-    };
+        .ok_or("its closing brace is not found")?;
     // The last value of an enumeration may have no comma.
     if let Some(last) = (block.start..close)
         .rev()
@@ -71,7 +69,7 @@ pub(super) fn append_member(
         }
     }
     lines.splice(close..close, text.lines().map(str::to_owned));
-    true
+    Ok(())
 }
 
 /// The line before which declarations go that tables may use.
@@ -164,7 +162,7 @@ NTSTATUS Does(
     fn members_go_before_the_brace() {
         let mut lines = lines();
         let two = block(&lines, at("typedef enum"));
-        assert!(append_member(&mut lines, two, "    C = 1,\n"));
+        assert_eq!(append_member(&mut lines, two, "    C = 1,\n"), Ok(()));
         let text = lines.join("\n");
         assert!(text.contains("    B,\n    C = 1,\n} TWO;"), "{text}");
     }

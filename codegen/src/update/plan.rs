@@ -178,27 +178,10 @@ impl Draft<'_> {
     /// The line of our header that declares an item, from 0.
     fn line(&self, name: &str) -> Option<usize> {
         let facts = &self.our_reading.facts;
-        let tagged = facts
-            .records
-            .get(name)
-            .or_else(|| facts.enumerations.get(name));
-        let prototype = facts
-            .callbacks
-            .get(name)
-            .or_else(|| facts.functions.get(name));
-        let origin = tagged
-            .map(|tagged| &tagged.origin)
-            .or(prototype.map(|prototype| &prototype.origin))
-            .or_else(|| facts.macros.get(name))
-            .or_else(|| {
-                facts
-                    .function_macros
-                    .get(name)
-                    .map(|function| &function.origin)
-            })
-            .or_else(|| facts.inline.get(name))
-            .or_else(|| facts.variables.get(name))
-            .or_else(|| facts.aliases.get(name).filter(|_| !self.has_owner(name)))?;
+        if facts.aliases.contains_key(name) && self.has_owner(name) {
+            return None;
+        }
+        let origin = facts.origin(name)?;
         (origin.header == WSK).then(|| (origin.line as usize).saturating_sub(1))
     }
 
@@ -249,11 +232,7 @@ impl Draft<'_> {
                     text.push_str(&self.drafts.entry(name, entry, since.as_deref())?);
                 }
                 // Its entries' callbacks may only have changed in their parameters' names.
-                if edit::append_member(&mut self.lines, block, &text) {
-                    Ok(())
-                } else {
-                    Err("its closing brace is not found".to_owned())
-                }
+                edit::append_member(&mut self.lines, block, &text)
             }
             (Kind::Enumeration { members: old, .. }, Kind::Enumeration { members: new, .. })
                 if old
@@ -268,11 +247,7 @@ impl Draft<'_> {
                 for (_, member) in added {
                     text.push_str(&self.drafts.value(name, member)?);
                 }
-                if edit::append_member(&mut self.lines, block, &text) {
-                    Ok(())
-                } else {
-                    Err("its closing brace is not found".to_owned())
-                }
+                edit::append_member(&mut self.lines, block, &text)
             }
             (Kind::Unbound { by_hand: true, .. }, _) => {
                 Err("it is written by hand in wsk-sys: change both".to_owned())
@@ -319,21 +294,7 @@ impl Draft<'_> {
 
     fn add(&mut self, added: &[&str]) {
         let line = |name: &str| {
-            let facts = &self.kit_reading.facts;
-            let tagged = facts
-                .records
-                .get(name)
-                .or_else(|| facts.enumerations.get(name));
-            let prototype = facts
-                .callbacks
-                .get(name)
-                .or_else(|| facts.functions.get(name));
-            let origin = tagged
-                .map(|tagged| &tagged.origin)
-                .or(prototype.map(|prototype| &prototype.origin));
-            let origin = origin
-                .or_else(|| facts.aliases.get(name))
-                .or_else(|| facts.macros.get(name));
+            let origin = self.kit_reading.facts.origin(name);
             origin.map_or(0, |origin| origin.line)
         };
         let mut ordered: Vec<&str> = added.to_vec();
