@@ -335,6 +335,83 @@ fn architectures_that_differ() {
     verified(wsk);
 }
 
+/// A declaration that our own headers have too, or whose name is given by a typedef, is compared like any other.
+#[test]
+fn what_every_source_knows_may_differ() {
+    let wsk = "#include <ntddk.h>
+        #ifdef _ARM64_
+        typedef enum _WSK_KIND { WskOne = 2 } WSK_KIND;
+        typedef struct _WSK_BUF { ULONG More; ULONG Same; } WSK_BUF;
+        #else
+        typedef enum _WSK_KIND { WskOne = 1 } WSK_KIND;
+        typedef struct _WSK_BUF { ULONG Same; } WSK_BUF;
+        #endif\n";
+    let ours = wsk.replace("typedef", "/// Words.\ntypedef");
+    let ours = ours.replace("ULONG ", "/// Words.\nULONG ");
+    let root = kit(wsk.as_bytes());
+    for all in [
+        text(&generate_kit(root.path()).unwrap()),
+        text(&generate(&ours).unwrap()),
+    ] {
+        for part in [
+            "pub const WskOne: Self = Self(1);",
+            "pub const WskOne: Self = Self(2);",
+            "pub More: u32,",
+        ] {
+            assert!(all.contains(part), "{part} not in {all}");
+        }
+    }
+}
+
+/// What one architecture has alone is under its condition, and what only that uses: whether the other has something of its own,
+/// so that bindgen runs for each, or lacks something, so that one run serves both.
+#[test]
+fn what_one_architecture_has_alone() {
+    let first = "#include <ntddk.h>
+        typedef struct _WSK_BOTH { ULONG a; } WSK_BOTH;
+        NTSTATUS NTAPI WskBoth(_In_ WSK_BOTH *Both);
+        #ifndef _ARM64_
+        NTSTATUS NTAPI WskFirst(_In_ WSK_BOTH *Both, _In_ struct _WSK_FIRST *First);
+        #endif\n";
+    let second = "#ifdef _ARM64_
+        typedef struct _WSK_SECOND { ULONG b; } WSK_SECOND;
+        NTSTATUS NTAPI WskSecond(_In_ WSK_SECOND *Second);
+        #endif\n";
+    let of_first = [
+        ("functions.rs", "fn WskBoth", None),
+        ("functions.rs", "fn WskFirst", Some("x86_64")),
+        ("records.rs", "struct WSK_BOTH", None),
+        ("records.rs", "struct WSK_FIRST", Some("x86_64")),
+    ];
+    let of_second = [
+        ("functions.rs", "fn WskSecond", Some("aarch64")),
+        ("records.rs", "struct WSK_SECOND", Some("aarch64")),
+    ];
+    for (wsk, items) in [
+        (first.to_owned(), of_first.to_vec()),
+        (
+            format!("{first}{second}"),
+            [of_first.as_slice(), &of_second].concat(),
+        ),
+    ] {
+        let root = kit(wsk.as_bytes());
+        let source = tiny::source(root.path()).unwrap();
+        let result = verify::verify(&source, &Options::default()).unwrap();
+        assert_eq!(result.differences(), 0, "{result:?}");
+        let output = generate_kit(root.path()).unwrap();
+        for (file, item, arch) in items {
+            let (_, text) = output.files().find(|(name, _)| *name == file).unwrap();
+            assert!(text.contains(item), "{item} not in {text}");
+            let before = text.split(item).next().unwrap();
+            // The item's own lines have no blank one among them.
+            let own = before.rsplit("\n\n").next().unwrap();
+            let found = own.split("target_arch = \"").nth(1);
+            let found = found.and_then(|rest| rest.split('"').next());
+            assert_eq!(found, arch, "{item} in {text}");
+        }
+    }
+}
+
 #[test]
 fn a_condition_becomes_the_entry_s_first_release() {
     let wsk = "#include <ntddk.h>

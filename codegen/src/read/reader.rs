@@ -314,13 +314,17 @@ impl Reader<'_> {
                 TypeKind::FunctionPrototype | TypeKind::FunctionNoPrototype
             )
         });
-        self.shape(&name, &origin.header, entity);
+        let public = tag_of_typedef(entity).map(|tag| self.public(tag));
+        // Where it names a record or enumeration, the shape is that one's, which stands before it or behind it.
+        if public.as_ref() != Some(&name) || !self.shapes.contains_key(&name) {
+            self.shape(&name, &origin.header, entity);
+        }
         if function {
             let parameters = self.parameters(entity, &origin.header)?;
             self.facts
                 .callbacks
                 .insert(name, Prototype { origin, parameters });
-        } else if tag_of_typedef(entity).is_none_or(|tag| self.public(tag) != name) {
+        } else if public.as_ref() != Some(&name) {
             self.facts.aliases.insert(name, origin);
         } else {
             self.facts.opaque.insert(name, origin);
