@@ -363,6 +363,27 @@ fn what_every_source_knows_may_differ() {
     }
 }
 
+/// Members of a record without a name are compared too.
+#[test]
+fn members_of_unnamed_records_may_differ() {
+    let root = kit(b"#include <ntddk.h>\n");
+    let ntddk = root.path().join("Include/10.0.22621.0/km/NtDdk.h");
+    let block = "typedef struct _IO_STATUS_BLOCK {
+        #ifdef _ARM64_
+            union { struct { ULONG More; NTSTATUS Status; }; PVOID Pointer; };
+        #else
+            union { NTSTATUS Status; PVOID Pointer; };
+        #endif
+            ULONG_PTR Information;
+        } IO_STATUS_BLOCK, *PIO_STATUS_BLOCK;\n";
+    std::fs::write(ntddk, format!("#pragma once\n{}{block}", tiny::NTDDK)).unwrap();
+    let source = tiny::source(root.path()).unwrap();
+    let result = verify::verify(&source, &Options::default()).unwrap();
+    assert_eq!(result.differences(), 0, "{result:?}");
+    let all = text(&generate_kit(root.path()).unwrap());
+    assert!(all.contains("target_arch = \"aarch64\""), "{all}");
+}
+
 /// What one architecture has alone is under its condition, and what only that uses: whether the other has something of its own,
 /// so that bindgen runs for each, or lacks something, so that one run serves both.
 #[test]

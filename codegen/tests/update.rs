@@ -77,6 +77,7 @@ typedef struct _WSK_NEW {
     ULONG Kind : 4;
     ULONG Flags : 28;
     union { PVOID Pointer; ULONGLONG Number; } Value;
+    union { struct { ULONG Low; ULONG High; }; ULONGLONG Whole; };
     UCHAR Bytes[8];
     USHORT Items[];
 } WSK_NEW, *PWSK_NEW;
@@ -222,6 +223,7 @@ fn a_kit_of_tomorrow_is_taken_over() {
     for part in [
         "typedef struct _WSK_NEW {",
         "    ULONG Kind : 4;",
+        "    ULONGLONG Whole;",
         "    USHORT Items[];",
         "} WSK_NEW, *PWSK_NEW;",
         "    _In_reads_bytes_opt_(Length) VOID *Data,",

@@ -15,7 +15,7 @@ use crate::find::source::{self, Arch, Language, Source};
 use crate::read::directives;
 use crate::read::facts::WSK;
 use crate::read::macros::{self, Candidates, Constants};
-use crate::read::names::public_names;
+use crate::read::names;
 use crate::read::parse::{self, place};
 
 /// How a header is covered.
@@ -131,7 +131,7 @@ fn unbound(
     let mut items = BTreeMap::new();
     for (name, what) in &declared.names {
         let public = declared.public.get(name).map_or(name, |public| public);
-        let is_bound = lookup.item(public).is_some() || name.starts_with('(');
+        let is_bound = lookup.item(public).is_some() || names::is_unnamed(name);
         if is_bound || lookup.reason(name, what).is_some() {
             continue;
         }
@@ -230,7 +230,7 @@ fn declared(source: &Source, arch: Arch) -> Result<(Declared, Constants), Error>
                     EntityVisitResult::Continue
                 }
             });
-        declared.public = public_names(&typedefs);
+        declared.public = names::public_names(&typedefs);
         let values = macros::values(unit)?;
         Ok((declared, values))
     })
@@ -322,7 +322,7 @@ impl Lookup<'_> {
             _ => None,
         };
         let kind = what.word();
-        let unnamed = name.starts_with('(');
+        let unnamed = names::is_unnamed(name);
         if !unnamed {
             let bound = item.map(|item| format!("{} {public}", item.kind.word()));
             let bound = bound.or_else(|| self.by_hand(name));

@@ -1,6 +1,8 @@
 //! How clang lays out the members of a record, bitfields and what has no name among them: bindgen tells of neither.
 
-use clang::{EntityKind, Type, TypeKind};
+use clang::{Entity, EntityKind, Type, TypeKind};
+
+use crate::read::names;
 
 /// Records nest no deeper in any header.
 const DEPTH: u32 = 32;
@@ -49,7 +51,7 @@ fn collect(record: Type<'_>, depth: u32) -> Option<Fields> {
             None
         };
         fields.push(Field {
-            name: field.get_name().unwrap_or_default(),
+            name: name(field),
             bit: field.get_offset_of_field().ok()?,
             width: field.get_bit_field_width(),
             size: ty.get_sizeof().unwrap_or(0),
@@ -63,8 +65,15 @@ fn collect(record: Type<'_>, depth: u32) -> Option<Fields> {
     })
 }
 
+/// The name of a member, empty if it has none.
+pub(super) fn name(field: Entity<'_>) -> String {
+    let name = field.get_name();
+    name.filter(|name| !names::is_unnamed(name))
+        .unwrap_or_default()
+}
+
 /// What an array is an array of.
-fn element(ty: Type<'_>) -> Type<'_> {
+pub(super) fn element(ty: Type<'_>) -> Type<'_> {
     let is_array = matches!(
         ty.get_kind(),
         TypeKind::ConstantArray | TypeKind::IncompleteArray

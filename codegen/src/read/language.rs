@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::find::source::{Arch, Language, Source};
 use crate::read::facts::WSK;
 use crate::read::macros::{self, Candidates, Constants};
+use crate::read::names;
 use crate::read::parse::{self, Place, Places};
 
 /// Records nest no deeper in any header.
@@ -123,9 +124,7 @@ pub(crate) fn seen(
 /// Whether a declaration in a header that is bound is itself one of those that are. Names that clang makes up for what has none
 /// differ by language: such records are seen through their typedefs.
 fn is_wanted(name: &str, place: &Place, source: &Source, known: &BTreeSet<&str>) -> bool {
-    !name.is_empty()
-        && !name.contains('(')
-        && (!source.is_kit() || place.header == WSK || known.contains(name))
+    !names::is_unnamed(name) && (!source.is_kit() || place.header == WSK || known.contains(name))
 }
 
 fn declaration(entity: Entity<'_>, name: &str, seen: &mut Seen) {

@@ -1,6 +1,13 @@
-//! Public names: typedef names instead of tags, and readable names for the records that C leaves unnamed.
+//! Names: which of them are none, and typedef names instead of tags as the public ones.
 
 use std::collections::BTreeMap;
+
+/// Whether a name is what clang calls a record, an enumeration or a member that has none: nothing, or a description in brackets,
+/// of a member behind the record that it stands in.
+#[must_use]
+pub(crate) fn is_unnamed(name: &str) -> bool {
+    name.is_empty() || name.contains('(')
+}
 
 /// Chooses the public name of each tag among the typedefs `(tag, typedef)`, which come in the order of the headers.
 ///

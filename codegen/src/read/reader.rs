@@ -206,7 +206,7 @@ impl Reader<'_> {
             }
             EntityKind::EnumDecl => {
                 let public = self.public(name.clone());
-                if is_unnamed(&public) {
+                if names::is_unnamed(&public) {
                     return self.unnamed_enumeration(entity, &path);
                 }
                 let enumeration =
@@ -478,11 +478,6 @@ fn tag_of_typedef(typedef: Entity<'_>) -> Option<String> {
     let canonical = typedef.get_typedef_underlying_type()?.get_canonical_type();
     matches!(canonical.get_kind(), TypeKind::Record | TypeKind::Enum)
         .then(|| canonical.get_declaration()?.get_name())?
-}
-
-/// Whether a name is what clang calls something that has none.
-fn is_unnamed(name: &str) -> bool {
-    name.is_empty() || name.starts_with('(')
 }
 
 /// The words of a `///` or `/** */` comment.

@@ -5,6 +5,9 @@ use std::fmt::Write as _;
 
 use clang::{Entity, EntityKind, Type, TypeKind};
 
+use crate::read::fields::{self, element};
+use crate::read::names;
+
 /// Records nest no deeper in any header.
 const DEPTH: u32 = 32;
 
@@ -74,7 +77,7 @@ impl Shaper<'_> {
             return;
         };
         for field in record.get_fields().unwrap_or_default() {
-            let name = field.get_name().unwrap_or_default();
+            let name = fields::name(field);
             let ty = field.get_type();
             let inner = ty
                 .map(|ty| element(ty.get_canonical_type()))
@@ -108,22 +111,6 @@ fn is_unnamed(ty: Type<'_>) -> bool {
     let declaration = ty.get_declaration();
     ty.get_kind() == TypeKind::Record
         && declaration.is_some_and(|declaration| {
-            let name = declaration.get_name().unwrap_or_default();
-            name.is_empty() || name.starts_with('(')
+            names::is_unnamed(&declaration.get_name().unwrap_or_default())
         })
-}
-
-/// What an array is an array of.
-fn element(ty: Type<'_>) -> Type<'_> {
-    match ty.get_element_type() {
-        Some(of)
-            if matches!(
-                ty.get_kind(),
-                TypeKind::ConstantArray | TypeKind::IncompleteArray
-            ) =>
-        {
-            element(of.get_canonical_type())
-        }
-        _ => ty,
-    }
 }

@@ -8,6 +8,7 @@ use crate::check::interface::{Interface, Kind, Record};
 use crate::read::facts::{Facts, Origin, Prototype};
 use crate::read::fields::{Field, Fields};
 use crate::read::macros::Constants;
+use crate::read::names;
 
 /// What drafts are made from.
 pub(super) struct Drafts<'d> {
@@ -323,7 +324,7 @@ pub(super) fn pointer_name(name: &str) -> String {
 
 /// The tag to write, with a space behind it, where there is one.
 fn tag(tag: &str) -> String {
-    if tag.is_empty() || tag.starts_with('(') {
+    if names::is_unnamed(tag) {
         String::new()
     } else {
         format!("{tag} ")
