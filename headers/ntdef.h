@@ -88,7 +88,10 @@ extern "C" {
 #define EXCEPTION_EXECUTE_HANDLER 1
 /// Somebody else may handle the exception.
 #define EXCEPTION_CONTINUE_SEARCH 0
-#if !defined(_WIN32)
+#if defined(_WIN32)
+/// Status that was raised.
+#define GetExceptionCode() ((NTSTATUS)_exception_code())
+#else
 #define __try if (1)
 #define __except(Filter) else if (Filter)
 #define __finally

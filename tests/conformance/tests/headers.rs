@@ -119,6 +119,24 @@ fn a_driver_in_c() {
 }
 
 #[test]
+fn a_driver_in_c_that_catches_exceptions() {
+    compile_everywhere(
+        "#include <ntddk.h>\n\
+         NTSTATUS Lock(PMDL Mdl);\n\
+         NTSTATUS Lock(PMDL Mdl)\n\
+         {\n\
+             NTSTATUS Status = STATUS_SUCCESS;\n\
+             __try {\n\
+                 MmProbeAndLockPages(Mdl, KernelMode, IoReadAccess);\n\
+             } __except (EXCEPTION_EXECUTE_HANDLER) {\n\
+                 Status = GetExceptionCode();\n\
+             }\n\
+             return Status;\n\
+         }\n",
+    );
+}
+
+#[test]
 fn what_is_wrong_is_refused() {
     let fails = |target, language, text: &str, why: &str| {
         let problem = compile(target, language, "WDK_NTDDI_VERSION", text).expect_err(why);

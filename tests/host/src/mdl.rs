@@ -564,7 +564,7 @@ export! {
                     0
                 ),
                 [story(MemoryDescriptorList)],
-                "MmProbeAndLockPages raised STATUS_WORKING_SET_QUOTA, as it does when pages cannot be locked, and nothing caught it"
+                "MmProbeAndLockPages raised STATUS_WORKING_SET_QUOTA, as it does when pages cannot be locked, and nothing caught it: `__except` isn't run here"
             )
         }
         // SAFETY: the driver gives an MDL, with its page numbers.
@@ -580,7 +580,7 @@ export! {
                     Operation.0 as usize
                 ),
                 [story(MemoryDescriptorList)],
-                "MmProbeAndLockPages raised {status:?} for {length} bytes at {buffer:#x}, as it does when memory is absent, or can't be written and Operation asks for that, and nothing caught it"
+                "MmProbeAndLockPages raised {status:?} for {length} bytes at {buffer:#x}, as it does when memory is absent, or can't be written and Operation asks for that, and nothing caught it: `__except` isn't run here"
             )
         }
     }
