@@ -122,6 +122,8 @@ pub use buffer::ControlMessage;
 pub use buffer::ControlMessages;
 #[doc(alias("MDL"))]
 pub use buffer::DriverChain;
+#[doc(alias("WSK_BUF_LIST"))]
+pub use buffer::DriverList;
 #[doc(alias("IoAllocateMdl", "MDL", "NET_BUFFER_LIST", "WDFREQUEST"))]
 pub use buffer::DriverMdl;
 #[doc(alias("WSK_BUF"))]

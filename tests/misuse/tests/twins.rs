@@ -36,6 +36,7 @@ twins! {
     control_raw_without_unsafe(socket),
     driver_chain_part_written(socket),
     driver_chain_received_into(socket),
+    driver_list_without_unsafe(socket),
     driver_mdl_of_an_owner_without_unsafe(socket),
     driver_mdl_shared(socket),
     driver_mdl_without_unsafe(socket),

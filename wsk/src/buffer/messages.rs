@@ -9,15 +9,16 @@ use core::ptr::NonNull;
 use wsk_sys::WSK_BUF_LIST;
 
 use crate::buffer::lock::Undo;
-use crate::buffer::{Control, ControlMessage, Lock, SendBuffer};
+use crate::buffer::{Control, ControlMessage, Lock, PooledBuffer, SendBuffer};
 use crate::error::{Error, Memory};
 use crate::memory;
 
 /// Datagrams that are sent to one address by one request, with [control information](Self::control_mut) for all of them. May be
 /// dropped at any IRQL up to `DISPATCH_LEVEL`, if the buffers may be.
 ///
-/// There is room for a number of buffers that is known when the list is made. It is filled, sent and emptied as often as wanted,
-/// without another allocation.
+/// There is room for a number of buffers that is known [when the list is made](Self::with_capacity), at run time. It is filled, sent
+/// and emptied as often as wanted, without another allocation, and may come from a [pool](crate::BufferPool). A driver's own
+/// `WSK_BUF_LIST` is a [`DriverList`](crate::DriverList).
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -264,7 +265,8 @@ impl<B> fmt::Debug for Messages<B> {
     }
 }
 
-/// A list of datagrams to send: [`Messages`], or a `&mut` reference to them.
+/// A list of datagrams to send: [`Messages`], a driver's own [`DriverList`](crate::DriverList), either of them from a
+/// [pool](crate::BufferPool), or a `&mut` reference to any of these.
 ///
 /// # Safety
 ///
@@ -371,6 +373,23 @@ unsafe impl<L: SendList> SendList for &mut L {
 
     unsafe fn unlock_list(this: NonNull<Self>) {
         // SAFETY: the caller keeps the same contract for the reference.
+        unsafe { L::unlock_list(NonNull::from(&mut **this.as_ptr())) };
+    }
+
+    fn control(&self) -> &[u8] {
+        (**self).control()
+    }
+}
+
+// SAFETY: the list is this holder's, as long as it has it.
+unsafe impl<L: SendList> SendList for PooledBuffer<L> {
+    unsafe fn lock_list(this: NonNull<Self>) -> Result<LockedList, Error> {
+        // SAFETY: the caller keeps the same contract for the holder, which is the one way to the list.
+        unsafe { L::lock_list(NonNull::from(&mut **this.as_ptr())) }
+    }
+
+    unsafe fn unlock_list(this: NonNull<Self>) {
+        // SAFETY: the caller keeps the same contract for the holder.
         unsafe { L::unlock_list(NonNull::from(&mut **this.as_ptr())) };
     }
 

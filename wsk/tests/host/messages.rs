@@ -5,13 +5,18 @@ use std::net::{SocketAddr, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use std::ptr::{NonNull, null_mut};
+
+use wsk::operation::Operations;
 use wsk::{
-    Control, ControlMessage, Error, Extent, Lock, Memory, Messages, NonPagedBuffer, SendBuffer,
-    WithControl,
+    BufferPool, Control, ControlMessage, DriverList, Error, Extent, Lock, Memory, Messages,
+    NonPagedBuffer, SendBuffer, WithControl,
 };
 use wsk_host::Resource;
+use wsk_sys::{WSK_BUF, WSK_BUF_LIST};
 
-use crate::setting::{PATIENCE, arrives, block_on, with_sockets};
+use crate::chain::Raw;
+use crate::setting::{PATIENCE, arrives, block_on, in_each_setting, with_sockets};
 
 fn three() -> Messages<NonPagedBuffer> {
     let buffers = [b"one".as_slice(), b"", b"three"];
@@ -263,5 +268,174 @@ fn scoped_handles_look_and_wait_for_a_while() {
             assert!(receive.wait_timeout(PATIENCE).unwrap().is_err());
         })
         .unwrap();
+    });
+}
+
+#[test]
+fn lists_of_a_length_known_at_run_time_are_used_again() {
+    in_each_setting(|kernel, s| {
+        let operations = Operations::new(&s.provider, 1).unwrap();
+        for length in [1_u8, 7, 100] {
+            let mut messages = Messages::with_capacity(length.into()).unwrap();
+            let mut buffers: Vec<_> = (0..length)
+                .map(|n| NonPagedBuffer::copy_of(&[n; 3]).unwrap())
+                .collect();
+            let mut before = 0;
+            for round in 0..4 {
+                if round == 1 {
+                    before = kernel.counts().allocations();
+                }
+                for buffer in buffers.drain(..) {
+                    messages.push(buffer).unwrap();
+                }
+                assert_eq!(messages.len(), messages.capacity());
+                let request = s.socket.send_messages(messages, s.to).from(&operations);
+                let finished = request.start().unwrap().wait().unwrap();
+                assert_eq!(finished.result.unwrap(), 3 * usize::from(length));
+                for n in 0..length {
+                    s.says(&[n; 3]);
+                }
+                messages = finished.buffer.unwrap();
+                buffers.extend(std::iter::from_fn(|| messages.pop()));
+                buffers.reverse();
+            }
+            assert_eq!(kernel.counts().allocations(), before);
+        }
+    });
+}
+
+#[test]
+fn lists_come_from_a_pool_and_go_back() {
+    in_each_setting(|kernel, s| {
+        let lists = BufferPool::new(2, |_| Messages::with_capacity(4)).unwrap();
+        let buffers = BufferPool::new(8, |n| NonPagedBuffer::copy_of(&[n.to_le_bytes()[0]; 5]));
+        let buffers = buffers.unwrap();
+        let operations = Operations::new(&s.provider, 2).unwrap();
+        let mut before = 0;
+        for round in 0..30 {
+            if round == 3 {
+                before = kernel.counts().allocations();
+            }
+            let mut list = lists.take_or_wait().unwrap();
+            // As whoever had it before has left it.
+            list.clear();
+            for _ in 0..3 {
+                list.push(buffers.take_or_wait().unwrap()).unwrap();
+            }
+            let request = s.socket.send_messages(list, s.to).from(&operations);
+            let finished = request.start().unwrap().wait().unwrap();
+            assert_eq!(finished.result.unwrap(), 15);
+            for _ in 0..3 {
+                assert_eq!(s.peer.recv(&mut [0; 8]).unwrap(), 5);
+            }
+        }
+        assert_eq!(kernel.counts().allocations(), before);
+    });
+}
+
+/// A driver's own list of three datagrams, one of them empty.
+struct Own {
+    _memory: [Raw; 2],
+    entries: Box<[WSK_BUF_LIST; 3]>,
+}
+
+impl Own {
+    fn new() -> Self {
+        let memory = [b"one".as_slice(), b"  three"].map(Raw::new);
+        let entry = |index: usize, offset, length| WSK_BUF_LIST {
+            Next: null_mut(),
+            Buffer: WSK_BUF {
+                Mdl: memory[index].mdl.as_ptr(),
+                Offset: offset,
+                Length: length,
+            },
+        };
+        let mut entries = Box::new([entry(0, 0, 3), WSK_BUF_LIST::default(), entry(1, 2, 5)]);
+        let start = entries.as_mut_ptr();
+        for index in 0..2 {
+            entries[index].Next = start.wrapping_add(index + 1);
+        }
+        Self {
+            _memory: memory,
+            entries,
+        }
+    }
+
+    /// With an owner that is no `Send`, as a pointer to a request is not.
+    fn list(&mut self) -> Result<DriverList<*const u8>, Error> {
+        let first = NonNull::from(&mut self.entries[..]).cast();
+        // SAFETY: the list stays as long as the test needs it, and is used by one at a time.
+        unsafe { DriverList::from_raw(first, 9 as *const u8) }.map_err(|(error, _)| error)
+    }
+}
+
+#[test]
+fn a_drivers_own_list_is_sent_to_an_address_and_to_the_fixed_one() {
+    in_each_setting(|kernel, s| {
+        let mut own = Own::new();
+        let mut list = own.list().unwrap();
+        assert_eq!(s.socket.send_messages(&mut list, s.to).wait(), Ok(8));
+        arrive(&s.peer);
+        wsk::scope(|scope| {
+            let send = s.socket.send_messages(&mut list, s.to).start_in(scope)?;
+            send.wait().map(drop)
+        })
+        .unwrap()
+        .unwrap();
+        arrive(&s.peer);
+        list.control_mut()
+            .push(ControlMessage::TimeToLive(9))
+            .unwrap();
+        // Without an address: `RemoteAddress` is NULL.
+        let fixed = crate::setting::bound(&s.provider, wsk::Family::V4, "127.0.0.1:0");
+        let fixed = fixed
+            .fix_destination(s.to)
+            .map_err(|(error, _)| error)
+            .unwrap();
+        let operations = Operations::new(&s.provider, 1).unwrap();
+        let before = kernel.counts().allocations();
+        let send = fixed.send_all(list).from(&operations).start().unwrap();
+        let finished = send.wait().unwrap();
+        assert_eq!(finished.result, Ok(8));
+        assert_eq!(kernel.counts().allocations(), before);
+        arrive(&s.peer);
+        assert_eq!(finished.buffer.unwrap().into_owner(), 9 as *const u8);
+        // Own buffers, too.
+        assert_eq!(fixed.send_all(&mut three()).wait(), Ok(8));
+        arrive(&s.peer);
+        // Prepared, it is sent again and again.
+        let mut sender = s
+            .socket
+            .send_messages(own.list().unwrap(), s.to)
+            .prepare()
+            .unwrap();
+        for _ in 0..3 {
+            assert_eq!(sender.wait(), Ok(8));
+            arrive(&s.peer);
+        }
+    });
+}
+
+#[test]
+fn a_drivers_own_list_is_looked_at_before_it_is_sent() {
+    with_sockets(|_, socket, _, to| {
+        let mut own = Own::new();
+        for (index, offset, length) in [(0, 4, 0), (0, 1, 3), (2, 0, 8), (1, 0, 1)] {
+            let was = own.entries[index].Buffer;
+            own.entries[index].Buffer.Offset = offset;
+            own.entries[index].Buffer.Length = length;
+            let error = own.list().unwrap_err();
+            assert!(matches!(error, Error::OutOfBounds { .. }), "{error}");
+            own.entries[index].Buffer = was;
+        }
+        let wrong: SocketAddr = "[::1]:9".parse().unwrap();
+        let refused = socket.send_messages(own.list().unwrap(), wrong).start();
+        let refused = refused.unwrap_err();
+        assert!(matches!(refused.error, Error::WrongFamily { .. }));
+        assert_eq!(refused.buffer.into_owner(), 9 as *const u8);
+        assert_eq!(
+            socket.send_messages(&mut own.list().unwrap(), to).wait(),
+            Ok(8)
+        );
     });
 }

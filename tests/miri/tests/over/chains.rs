@@ -2,8 +2,11 @@
 
 use std::ptr::{NonNull, null_mut};
 
-use wsk::{ChainPart, DriverChain, DriverMdl, DriverMdlMut, Error, NonPagedBuffer};
-use wsk_sys::{IoAllocateMdl, IoFreeMdl, MDL, MmBuildMdlForNonPagedPool};
+use wsk::{
+    BufferPool, ChainPart, DriverChain, DriverList, DriverMdl, DriverMdlMut, Error, Messages,
+    NonPagedBuffer,
+};
+use wsk_sys::{IoAllocateMdl, IoFreeMdl, MDL, MmBuildMdlForNonPagedPool, WSK_BUF, WSK_BUF_LIST};
 
 use crate::{everywhere, socket};
 
@@ -86,5 +89,54 @@ fn own_and_foreign() {
             // SAFETY: nothing uses it any more.
             unsafe { IoFreeMdl(mdl.as_ptr()) };
         }
+    });
+}
+
+#[test]
+fn lists() {
+    everywhere(|_, provider| {
+        let ((one, _), (other, to)) = (socket(provider), socket(provider));
+        let mut room = [0; 16];
+        let mut memory = NonPagedBuffer::copy_of(b"onethree").unwrap();
+        let mdl = mdl(&mut memory);
+        let mut entries = [(3, 5), (0, 3)].map(|(offset, length)| WSK_BUF_LIST {
+            Next: null_mut(),
+            Buffer: WSK_BUF {
+                Mdl: mdl.as_ptr(),
+                Offset: offset,
+                Length: length,
+            },
+        });
+        let [second, first] = &mut entries;
+        first.Next = second;
+        // SAFETY: list and MDL stay until the end of this test, and nothing else uses them meanwhile.
+        let list = unsafe { DriverList::from_raw(NonNull::from(first), mdl.as_ptr()) };
+        let mut list = list.map_err(|(error, _)| error).unwrap();
+        assert_eq!(one.send_messages(&mut list, to).wait().unwrap(), 8);
+        let finished = one.send_messages(list, to).start().unwrap().wait().unwrap();
+        assert_eq!(finished.buffer.unwrap().into_owner(), mdl.as_ptr());
+        for expected in [b"one".as_slice(), b"three", b"one", b"three"] {
+            let received = other.receive_from(&mut room).wait().unwrap();
+            assert_eq!(room[..received.length()], *expected);
+        }
+
+        let lists = BufferPool::new(1, |_| Messages::with_capacity(2)).unwrap();
+        for _ in 0..2 {
+            let mut list = lists.take().unwrap();
+            list.clear();
+            for offset in [0, 3] {
+                // SAFETY: as above, of what was built for nonpaged memory.
+                let part = unsafe { DriverMdl::with_owner(mdl, offset, 3, ()) }.unwrap();
+                list.push(part).map_err(drop).unwrap();
+            }
+            let send = one.send_messages(list, to).start().unwrap();
+            assert_eq!(send.wait().unwrap().result.unwrap(), 6);
+            for expected in [b"one", b"thr"] {
+                let received = other.receive_from(&mut room).wait().unwrap();
+                assert_eq!(room[..received.length()], *expected);
+            }
+        }
+        // SAFETY: nothing uses it any more.
+        unsafe { IoFreeMdl(mdl.as_ptr()) };
     });
 }
