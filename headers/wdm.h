@@ -659,6 +659,17 @@ FORCEINLINE PSLIST_ENTRY InterlockedFlushSList(_Inout_ PSLIST_HEADER ListHead)
     return ExpInterlockedFlushSList(ListHead);
 }
 
+// The names that the documentation has. The lock protected the list where processors could not exchange two words at once; it isn't
+// used.
+/// Makes a sequenced list empty.
+#define ExInitializeSListHead InitializeSListHead
+/// Puts an entry at the start of a sequenced list, and gives the one that was there, or NULL.
+#define ExInterlockedPushEntrySList(ListHead, ListEntry, Lock) ExpInterlockedPushEntrySList(ListHead, ListEntry)
+/// Takes the first entry out of a sequenced list, or gives NULL.
+#define ExInterlockedPopEntrySList(ListHead, Lock) ExpInterlockedPopEntrySList(ListHead)
+/// Takes all entries out of a sequenced list: gives the first, which links to the others, or NULL.
+#define ExInterlockedFlushSList(ListHead) ExpInterlockedFlushSList(ListHead)
+
 // Objects that threads wait for.
 
 /// Start of every object that a thread can wait for.

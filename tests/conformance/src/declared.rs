@@ -25,6 +25,15 @@ pub const WITHOUT: &[(&str, &str)] = &[
         "ExInitializeDriverRuntime",
         "`POOL_TYPE::NonPagedPoolNx` says what is wanted",
     ),
+    ("ExInterlockedFlushSList", "`InterlockedFlushSList`"),
+    (
+        "ExInterlockedPopEntrySList",
+        "`InterlockedPopEntrySList`; the lock is not used",
+    ),
+    (
+        "ExInterlockedPushEntrySList",
+        "`InterlockedPushEntrySList`; the lock is not used",
+    ),
     (
         "KdPrint",
         "`DbgPrint` behind `cfg!(debug_assertions)`; C hides the arguments in parentheses of their own",

@@ -137,6 +137,26 @@ fn a_driver_in_c_that_catches_exceptions() {
 }
 
 #[test]
+fn a_driver_in_c_with_sequenced_lists() {
+    // By the names that the documentation has, which take a lock that isn't used any more.
+    compile_everywhere(
+        "#include <ntddk.h>\n\
+         static SLIST_HEADER Packets;\n\
+         KSPIN_LOCK Lock;\n\
+         PSLIST_ENTRY Exchange(PSLIST_ENTRY Packet);\n\
+         PSLIST_ENTRY Exchange(PSLIST_ENTRY Packet)\n\
+         {\n\
+             ExInitializeSListHead(&Packets);\n\
+             ExInterlockedPushEntrySList(&Packets, Packet, &Lock);\n\
+             if (ExQueryDepthSList(&Packets) > 1) {\n\
+                 return ExInterlockedFlushSList(&Packets);\n\
+             }\n\
+             return ExInterlockedPopEntrySList(&Packets, &Lock);\n\
+         }\n",
+    );
+}
+
+#[test]
 fn what_is_wrong_is_refused() {
     let fails = |target, language, text: &str, why: &str| {
         let problem = compile(target, language, "WDK_NTDDI_VERSION", text).expect_err(why);

@@ -15,6 +15,7 @@ use crate::{
 ///
 /// The head is that of an initialised list, and the entry is aligned to 16, in no list, and stays valid until it was taken out.
 #[inline]
+#[doc(alias = "ExInterlockedPushEntrySList")]
 pub unsafe fn InterlockedPushEntrySList(
     ListHead: *mut SLIST_HEADER,
     ListEntry: *mut SLIST_ENTRY,
@@ -32,6 +33,7 @@ pub unsafe fn InterlockedPushEntrySList(
 ///
 /// The head is that of an initialised list.
 #[inline]
+#[doc(alias = "ExInterlockedPopEntrySList")]
 pub unsafe fn InterlockedPopEntrySList(ListHead: *mut SLIST_HEADER) -> *mut SLIST_ENTRY {
     // SAFETY: the caller's promise is that of the imported function.
     unsafe { ExpInterlockedPopEntrySList(ListHead) }
@@ -46,6 +48,7 @@ pub unsafe fn InterlockedPopEntrySList(ListHead: *mut SLIST_HEADER) -> *mut SLIS
 ///
 /// The head is that of an initialised list.
 #[inline]
+#[doc(alias = "ExInterlockedFlushSList")]
 pub unsafe fn InterlockedFlushSList(ListHead: *mut SLIST_HEADER) -> *mut SLIST_ENTRY {
     // SAFETY: the caller's promise is that of the imported function.
     unsafe { ExpInterlockedFlushSList(ListHead) }
