@@ -15,7 +15,9 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
 
-use wsk::events::{Datagram, Indication, ReceiveFromEvent, Verdict};
+use wsk::events::{
+    ConnectionEvents, Datagram, Indication, ReceiveFromEvent, RetainedDatagram, Verdict,
+};
 use wsk::ioctl::{ControlRequest, CpuAffinity, RoutingInterface};
 use wsk::operation::{
     Ended, Finished, InFlight, Operations, Prepared, PreparedPool, Scoped, Started,
@@ -23,10 +25,10 @@ use wsk::operation::{
 use wsk::option::{SocketOption, TypeOfService, V6Only};
 use wsk::request::{ReceivingFrom, SendingTo};
 use wsk::{
-    AddressInfo, BufferPool, ConnectedSocket, ConnectionSocket, Control, ControlMessage,
-    ControlMessages, DatagramSocket, DriverMdl, Error, FixedDatagramSocket, ListenSocket, MdlChain,
-    Messages, NonPagedBuffer, PooledBuffer, Provider, Registration, RemoteAddress, SliceChain,
-    Wait, WithControl,
+    AddressInfo, BufferPool, ChainPart, ConnectedSocket, ConnectionSocket, Control, ControlMessage,
+    ControlMessages, DatagramSocket, DriverChain, DriverList, DriverMdl, Error,
+    FixedDatagramSocket, ListenSocket, MdlChain, Messages, NonPagedBuffer, PooledBuffer, Provider,
+    Registration, RemoteAddress, SliceChain, Wait, WithControl,
 };
 
 type Buffer = PooledBuffer<NonPagedBuffer>;
@@ -335,10 +337,18 @@ impl ReceiveFromEvent for Handler {
     fn received(&self, indication: &mut Indication<'_>) -> Verdict {
         let copied = |datagram: Datagram<'_>| {
             let messages = datagram.control().count();
-            datagram.copy_to(&mut [0; 64]) + messages
+            let segments = datagram.segments().map(|segment| {
+                let mut room = [0; 64];
+                segment.copy_to(&mut room) + segment.copy_from(3, &mut room)
+            });
+            let segments: usize = segments.sum();
+            datagram.copy_from(segments, &mut [0; 64]) + messages
         };
-        if indication.datagrams().map(copied).sum::<usize>() > 3 {
-            drop(indication.retain());
+        if indication.datagrams().map(copied).sum::<usize>() > 3
+            && let Some(retained) = indication.retain()
+        {
+            let of = |one: RetainedDatagram| drop((one.datagram().copy_to(&mut [0; 4]), one));
+            retained.into_datagrams().for_each(of);
         }
         Verdict::Consumed
     }
@@ -348,5 +358,34 @@ pub fn with_events(provider: &Provider) -> Result<DatagramSocket, Error> {
     let socket = DatagramSocket::open_with_events(provider, wsk::Family::Dual, Handler)?;
     socket.enable_receive_events()?;
     socket.disable_receive_events()?;
+    if socket.handler::<Handler>().is_none() {
+        return Err(Error::NoEvents);
+    }
     Ok(socket)
+}
+
+pub fn some_events(socket: &ConnectedSocket) -> Result<(), Error> {
+    socket.enable(ConnectionEvents::DISCONNECT)?;
+    socket.disable(ConnectionEvents::RECEIVE | ConnectionEvents::DISCONNECT)
+}
+
+/// Of a driver's own MDLs and list.
+pub fn chained(
+    socket: &DatagramSocket,
+    to: SocketAddr,
+    header: Buffer,
+    body: DriverMdl<u64>,
+    list: &mut DriverList<u64>,
+) -> Result<u64, Error> {
+    let mut sent = socket.send_messages(list, to).wait()?;
+    let parts = [ChainPart::Own(header), ChainPart::Driver(body)];
+    let mut chain = DriverChain::new(parts).map_err(|(error, _)| error)?;
+    if let Some(header) = chain.own_mut(0) {
+        header.fill(0);
+    }
+    sent += socket.send_to(&chain, to).wait()?;
+    match chain.into_parts() {
+        [_, ChainPart::Driver(body)] => Ok(body.into_owner() + sent as u64),
+        _ => Ok(0),
+    }
 }

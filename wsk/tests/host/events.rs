@@ -262,6 +262,40 @@ fn events_need_a_handler() {
     });
 }
 
+#[test]
+fn what_the_network_has_coalesced_comes_apart_as_it_was_sent() {
+    with_peer(|provider, peer| {
+        let (socket, kept) = keeping(provider);
+        let option = wsk::option::MaxCoalescedSize(1000);
+        socket.set_option(option).wait().unwrap();
+        let to = socket.local_address().unwrap();
+        let sent = [8, 8, 8, 8, 3, 8, 5].map(|length| vec![length; length.into()]);
+        for bytes in &sent {
+            peer.send_to(bytes, to).unwrap();
+        }
+        socket.enable_receive_events().unwrap();
+        let (mut segments, mut coalesced) = (Vec::new(), 0);
+        while segments.len() < sent.len() {
+            let retained = kept.recv_timeout(PATIENCE).unwrap();
+            for one in retained.into_datagrams() {
+                let datagram = one.datagram();
+                if let Some(size) = datagram.segment_size() {
+                    assert_eq!(size, 8);
+                    coalesced += datagram.segments().len();
+                }
+                for segment in datagram.segments() {
+                    let mut bytes = vec![0; segment.len()];
+                    assert_eq!(segment.copy_to(&mut bytes), bytes.len());
+                    segments.push(bytes);
+                }
+            }
+        }
+        assert_eq!(segments, sent);
+        assert!(coalesced > 1, "nothing was coalesced");
+        socket.close().unwrap();
+    });
+}
+
 /// A socket whose retained indications are handed over, with its events enabled.
 fn keeping(provider: &Provider) -> (DatagramSocket, Receiver<Retained>) {
     let (sender, kept) = channel();
