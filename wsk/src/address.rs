@@ -21,7 +21,8 @@ impl Family {
         }
     }
 
-    /// The address to bind to when any will do: of every interface, with a port that WSK chooses.
+    /// The address to bind to when any will do: of every interface, with a port that WSK chooses. For families that are not of IP it is
+    /// one that their sockets refuse.
     ///
     /// ```
     /// assert_eq!(wsk::Family::V4.any().to_string(), "0.0.0.0:0");
@@ -29,7 +30,9 @@ impl Family {
     #[must_use]
     pub const fn any(self) -> SocketAddr {
         match self {
-            Self::V4 => SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0)),
+            Self::V4 | Self::Other(_) => {
+                SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0))
+            }
             Self::V6 | Self::Dual => {
                 SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0))
             }
@@ -41,6 +44,7 @@ impl Family {
         match self {
             Self::V4 => AF_INET,
             Self::V6 | Self::Dual => AF_INET6,
+            Self::Other(other) => other.number(),
         }
     }
 
@@ -82,6 +86,7 @@ impl Family {
             Self::V4 => 1,
             Self::V6 => 2,
             Self::Dual => 4,
+            Self::Other(_) => 8,
         }
     }
 
@@ -90,6 +95,7 @@ impl Family {
         match self {
             Self::V4 => size_of::<SOCKADDR_IN>(),
             Self::V6 | Self::Dual => size_of::<SOCKADDR_IN6>(),
+            Self::Other(_) => size_of::<SOCKADDR_STORAGE>(),
         }
     }
 
@@ -213,7 +219,7 @@ const _: () = assert!(align_of::<Encoded>() <= align_of::<SOCKADDR_STORAGE>());
 
 /// The address at the beginning of a storage.
 #[inline]
-fn encoded(storage: &SOCKADDR_STORAGE) -> &Encoded {
+pub(crate) fn encoded(storage: &SOCKADDR_STORAGE) -> &Encoded {
     // SAFETY: the storage is larger and as aligned, by the assertions above, and initialised.
     unsafe { &*core::ptr::from_ref(storage).cast::<Encoded>() }
 }
@@ -361,12 +367,12 @@ pub(crate) mod sealed {
     pub trait Sealed {}
 }
 
-/// Where a datagram can be sent: a `SocketAddr`, which is checked and encoded for each, or a [`RemoteAddress`], which was; or a
-/// reference to one of them.
+/// Where a datagram can be sent: a `SocketAddr`, which is checked and encoded for each, or a [`RemoteAddress`], which was; an
+/// [`Endpoint`](crate::Endpoint), of whatever family; or a reference to one of them.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an address that datagrams can be sent to",
     label = "not a destination",
-    note = "give a `SocketAddr`, a `RemoteAddress`, or a reference to one of them; text is parsed before, or resolved"
+    note = "give a `SocketAddr`, a `RemoteAddress`, an `Endpoint`, or a reference to one of them; text is parsed before, or resolved"
 )]
 pub trait Destination: sealed::Sealed {
     /// Writes the address, if sockets of the families in `ready` can send so many bytes there.
@@ -513,6 +519,19 @@ pub(crate) unsafe fn read_raw(from: *const SOCKADDR) -> Result<SocketAddr, Error
         core::ptr::copy_nonoverlapping(from.cast::<u8>(), to, length);
     }
     decode(&bytes)
+}
+
+/// What an address that WSK wrote is read as.
+pub trait ReadAddress: sealed::Sealed + Sized + Send + 'static {
+    #[doc(hidden)]
+    fn read(from: &SOCKADDR_STORAGE) -> Result<Self, Error>;
+}
+
+/// Of IP; v4-mapped IPv6 addresses are IPv4 ones.
+impl ReadAddress for SocketAddr {
+    fn read(from: &SOCKADDR_STORAGE) -> Result<Self, Error> {
+        read(from)
+    }
 }
 
 /// Reads an address that WSK wrote; v4-mapped IPv6 addresses become IPv4 ones.

@@ -8,6 +8,7 @@ use wsk_sys::WSK_FLAG_NODELAY;
 
 use crate::address::Family;
 use crate::buffer::{ReceiveBuffer, SendBuffer};
+use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::events::{self, ConnectionEvent, ConnectionEvents};
 use crate::memory::atomic::Ordering;
@@ -77,6 +78,16 @@ impl ConnectionSocket {
     /// `STATUS_CONNECTION_REFUSED`.
     #[doc(alias = "WskConnect")]
     pub fn connect(self, remote: impl Into<SocketAddr>) -> Request<'static, Connect, Self> {
+        request::connect(self, Endpoint::from(remote.into()))
+    }
+
+    /// [`connect`](Self::connect) to an address of any family.
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect`](Self::connect).
+    #[doc(alias = "WskConnect")]
+    pub fn connect_to(self, remote: impl Into<Endpoint>) -> Request<'static, Connect, Self> {
         request::connect(self, remote.into())
     }
 }
@@ -101,7 +112,52 @@ impl ConnectedSocket {
     ) -> Request<'static, OpenConnected, Making<ConnectionCategory>> {
         let remote = remote.into();
         let making = Making::of(provider, Family::of(&remote), true);
-        request::open_connected(making, remote)
+        request::open_connected(making, remote.into())
+    }
+
+    /// [`connect`](Self::connect) with a socket of any family, to an address of it, bound to none in particular or
+    /// [to one](Request::bound_to).
+    ///
+    /// ```no_run
+    /// # let registration = wsk::Registration::new()?;
+    /// # let provider = registration.capture(wsk::Wait::Forever)?;
+    /// use wsk::{ConnectedSocket, Family, HypervAddress};
+    ///
+    /// let service = HypervAddress { partition: HypervAddress::PARENT, service: *b"service's id, so" };
+    /// let socket = ConnectedSocket::connect_to(&provider, Family::HYPERV, service).wait()?;
+    /// # Ok::<(), wsk::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect`](Self::connect), and [`Error::WrongFamily`].
+    #[doc(alias = "WskSocketConnect")]
+    pub fn connect_to(
+        provider: &Provider,
+        family: Family,
+        remote: impl Into<Endpoint>,
+    ) -> Request<'static, OpenConnected, Making<ConnectionCategory>> {
+        request::open_connected(Making::of(provider, family, true), remote.into())
+    }
+
+    /// The local address of a connection of any family. IRQL: `PASSIVE_LEVEL`; waits.
+    ///
+    /// # Errors
+    ///
+    /// As for [`local_address`](Self::local_address).
+    #[doc(alias = "WskGetLocalAddress")]
+    pub fn local_endpoint(&self) -> Result<Endpoint, Error> {
+        request::local_address(&self.handle).wait()
+    }
+
+    /// The address of the peer, of any family. IRQL: `PASSIVE_LEVEL`; waits.
+    ///
+    /// # Errors
+    ///
+    /// As for [`remote_address`](Self::remote_address).
+    #[doc(alias = "WskGetRemoteAddress")]
+    pub fn remote_endpoint(&self) -> Result<Endpoint, Error> {
+        request::remote_address(&self.handle).wait()
     }
 
     /// The local address of the connection. IRQL: `PASSIVE_LEVEL`; waits.

@@ -1,6 +1,8 @@
-//! [`Family`]: IPv4, IPv6 or both.
+//! [`Family`]: IPv4, IPv6, both, or another one.
 
 use core::fmt;
+
+use wsk_sys::{AF_HYPERV, AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC};
 
 /// The address family of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -12,14 +14,67 @@ pub enum Family {
     /// IPv6 and IPv4 on one socket: `IPV6_V6ONLY` is off, and IPv4 addresses travel as v4-mapped IPv6 addresses, which this
     /// crate maps both ways.
     Dual,
+    /// Another one, whose addresses are [`Endpoint`](crate::Endpoint)s.
+    Other(OtherFamily),
+}
+
+impl Family {
+    /// `AF_UNIX`: sockets with the names of files, of this machine.
+    pub const UNIX: Self = Self::Other(OtherFamily::UNIX);
+    /// `AF_HYPERV`: sockets between virtual machines and their host.
+    pub const HYPERV: Self = Self::Other(OtherFamily::HYPERV);
+}
+
+/// An address family that is not one of IP, with the protocol that its sockets speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OtherFamily {
+    number: u16,
+    protocol: u16,
+}
+
+impl OtherFamily {
+    /// `AF_UNIX`, which has no protocol to choose.
+    #[doc(alias = "AF_UNIX")]
+    pub const UNIX: Self = Self {
+        number: AF_UNIX,
+        protocol: 0,
+    };
+    /// `AF_HYPERV` with `HV_PROTOCOL_RAW`.
+    #[doc(alias("AF_HYPERV", "HV_PROTOCOL_RAW"))]
+    pub const HYPERV: Self = Self {
+        number: AF_HYPERV,
+        protocol: 1,
+    };
+
+    /// A family by the number of C, and a protocol; `None` for those of IP, and for none in particular.
+    #[must_use]
+    pub const fn new(number: u16, protocol: u16) -> Option<Self> {
+        match number {
+            AF_UNSPEC | AF_INET | AF_INET6 => None,
+            _ => Some(Self { number, protocol }),
+        }
+    }
+
+    /// The number of the family, as `AF_UNIX`.
+    #[must_use]
+    pub const fn number(self) -> u16 {
+        self.number
+    }
+
+    /// The number of the protocol.
+    #[must_use]
+    pub const fn protocol(self) -> u16 {
+        self.protocol
+    }
 }
 
 impl fmt::Display for Family {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::V4 => "IPv4",
-            Self::V6 => "IPv6",
-            Self::Dual => "dual-mode",
-        })
+        match self {
+            Self::V4 => f.write_str("IPv4"),
+            Self::V6 => f.write_str("IPv6"),
+            Self::Dual => f.write_str("dual-mode"),
+            Self::Other(other) => write!(f, "address family {}", other.number),
+        }
     }
 }

@@ -93,6 +93,7 @@ mod connection;
 mod controlling;
 mod datagram;
 mod driver_state;
+mod endpoint;
 mod error;
 pub mod events;
 mod family;
@@ -113,7 +114,7 @@ mod time;
 // Stable rustdoc loses the aliases of what is re-exported from private modules: they stand here too.
 #[doc(alias("SOCKADDR", "SOCKADDR_IN", "SOCKADDR_IN6"))]
 pub use address::RemoteAddress;
-pub use address::{Destination, Family};
+pub use address::{Destination, Family, ReadAddress};
 #[doc(alias("ExInitializeLookasideListEx"))]
 pub use buffer::BufferPool;
 #[doc(alias("CMSGHDR", "WSACMSGHDR"))]
@@ -142,7 +143,14 @@ pub use datagram::FixedDatagramSocket;
 #[doc(alias("EX_RUNDOWN_REF", "ExAcquireRundownProtection"))]
 pub use driver_state::DriverState;
 pub use driver_state::DriverStateRef;
+#[doc(alias("SOCKADDR", "SOCKADDR_STORAGE"))]
+pub use endpoint::Endpoint;
+#[doc(alias("AF_HYPERV", "SOCKADDR_HV"))]
+pub use endpoint::HypervAddress;
+#[doc(alias("AF_UNIX", "SOCKADDR_UN"))]
+pub use endpoint::UnixAddress;
 pub use error::{Call, Error, Memory};
+pub use family::OtherFamily;
 pub use operation::{Scope, scope};
 #[doc(alias("WskReleaseProviderNPI", "WSK_PROVIDER_NPI", "PWSK_CLIENT"))]
 pub use registration::Provider;

@@ -7,6 +7,7 @@ use core::net::SocketAddr;
 use wsk_sys::WSK_EVENT_ACCEPT;
 
 use crate::address::Family;
+use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::events::{self, AcceptEvent, ConnectionEvent};
 use crate::methods::{bound_by_address, closed, open_socket};
@@ -73,6 +74,16 @@ impl ListenSocket {
     /// Of the request: [`Error::NoMemory`], [`Error::NotBound`]; or what WSK says.
     #[doc(alias = "WskAccept")]
     pub fn accept(&self) -> Request<'_, Accept, Making<ConnectionCategory>> {
+        request::accept(&self.handle)
+    }
+
+    /// [`accept`](Self::accept) on a socket of any family.
+    ///
+    /// # Errors
+    ///
+    /// As for [`accept`](Self::accept).
+    #[doc(alias = "WskAccept")]
+    pub fn accept_from_any(&self) -> Request<'_, Accept<Endpoint>, Making<ConnectionCategory>> {
         request::accept(&self.handle)
     }
 

@@ -35,9 +35,32 @@ macro_rules! bound_by_address {
             /// `STATUS_SHARING_VIOLATION` or `STATUS_ADDRESS_ALREADY_EXISTS` for an address in use.
             #[doc(alias = "WskBind")]
             pub fn bind(&self, local: impl Into<SocketAddr>) -> Result<(), Error> {
+                $crate::request::bind(&self.handle, $crate::Endpoint::from(local.into()))?;
+                self.handle.set_bound();
+                Ok(())
+            }
+
+            /// [`bind`](Self::bind) to an address of any family, such as [`UnixAddress`](crate::UnixAddress). IRQL: `PASSIVE_LEVEL`;
+            /// waits.
+            ///
+            /// # Errors
+            ///
+            /// As for [`bind`](Self::bind).
+            #[doc(alias = "WskBind")]
+            pub fn bind_to(&self, local: impl Into<$crate::Endpoint>) -> Result<(), Error> {
                 $crate::request::bind(&self.handle, local.into())?;
                 self.handle.set_bound();
                 Ok(())
+            }
+
+            /// The local address of a socket of any family. IRQL: `PASSIVE_LEVEL`; waits.
+            ///
+            /// # Errors
+            ///
+            /// As for [`local_address`](Self::local_address).
+            #[doc(alias = "WskGetLocalAddress")]
+            pub fn local_endpoint(&self) -> Result<$crate::Endpoint, Error> {
+                $crate::request::local_address(&self.handle).wait()
             }
 
             /// The local address that the socket is bound to. IRQL: `PASSIVE_LEVEL`; waits.

@@ -1,12 +1,13 @@
 //! [`WskAccept`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_accept): a connection is accepted.
 
 use core::ffi::c_void;
+use core::marker::PhantomData;
 use core::net::SocketAddr;
 use core::ptr::NonNull;
 
 use wsk_sys::{SOCKADDR, WSK_CLIENT_CONNECTION_DISPATCH, WSK_SOCKET, WskProviderListenDispatch};
 
-use crate::address;
+use crate::address::ReadAddress;
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Outcome, Places};
 use crate::memory::shared::Shared;
@@ -20,11 +21,11 @@ use crate::socket::{ConnectedSocket, ConnectionCategory, Handle, ListenCategory,
 
 /// The next connection.
 #[derive(Debug)]
-pub struct Accept;
+pub struct Accept<A = SocketAddr>(PhantomData<fn() -> A>);
 
 /// A connection is being waited for.
 #[derive(Debug)]
-pub struct Accepting;
+pub struct Accepting<A = SocketAddr>(PhantomData<fn() -> A>);
 
 /// The parameters of `WskAccept`.
 #[derive(Clone, Copy)]
@@ -36,20 +37,20 @@ pub struct Parameters {
     callbacks: Option<NonNull<WSK_CLIENT_CONNECTION_DISPATCH>>,
 }
 
-pub(crate) fn accept(
+pub(crate) fn accept<A: ReadAddress>(
     listener: &Handle<ListenCategory>,
-) -> Request<'_, Accept, Making<ConnectionCategory>> {
+) -> Request<'_, Accept<A>, Making<ConnectionCategory>> {
     Request {
         target: listener,
-        function: Accept,
+        function: Accept(PhantomData),
         carried: Making::new(listener.capture(), listener.family(), true),
     }
 }
 
-impl Sealed for Accept {}
+impl<A> Sealed for Accept<A> {}
 
-impl Function<Making<ConnectionCategory>> for Accept {
-    type Operation = Accepting;
+impl<A: ReadAddress> Function<Making<ConnectionCategory>> for Accept<A> {
+    type Operation = Accepting<A>;
 
     fn put(
         self,
@@ -71,13 +72,13 @@ impl Function<Making<ConnectionCategory>> for Accept {
     }
 }
 
-impl Sealed for Accepting {}
+impl<A> Sealed for Accepting<A> {}
 
 // SAFETY: one call is made, whose parameters point at the arguments and at what the socket is made of, which is carried; the
 // listening socket is the target's.
-unsafe impl Operation<Making<ConnectionCategory>> for Accepting {
+unsafe impl<A: ReadAddress> Operation<Making<ConnectionCategory>> for Accepting<A> {
     type Way = Own;
-    type Output = (ConnectedSocket, SocketAddr);
+    type Output = (ConnectedSocket, A);
     type Target<'s> = &'s Handle<ListenCategory>;
     type Parameters = Parameters;
     const CALL: Call = Call::WskAccept;
@@ -100,12 +101,12 @@ unsafe impl Operation<Making<ConnectionCategory>> for Accepting {
         outcome: Outcome,
         arguments: &mut Arguments,
         making: &mut Making<ConnectionCategory>,
-    ) -> Result<(ConnectedSocket, SocketAddr), Error> {
+    ) -> Result<(ConnectedSocket, A), Error> {
         // SAFETY: the caller keeps the same contract.
         let handle = unsafe { made(Call::WskAccept, outcome, making) }?;
         // INVARIANT: WSK has accepted it.
         let socket = ConnectedSocket { handle };
-        Ok((socket, address::read(&arguments.address)?))
+        Ok((socket, A::read(&arguments.address)?))
     }
 
     /// A socket that nobody takes is closed.

@@ -9,7 +9,8 @@ use core::ptr::NonNull;
 
 use wsk_sys::{DispatchError, IRP, NTSTATUS, SOCKADDR, WSK_SOCKET};
 
-use crate::address;
+use crate::address::ReadAddress;
+use crate::endpoint::Endpoint;
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Outcome, Places};
 use crate::request::control::{self, SetOption};
@@ -29,22 +30,22 @@ pub struct Bind<C> {
 pub struct Binding<C>(PhantomData<fn() -> C>);
 
 /// The address that a socket is bound to.
-pub struct LocalAddress<C>(PhantomData<fn() -> C>);
+pub struct LocalAddress<C, A = SocketAddr>(PhantomData<fn() -> (C, A)>);
 
 /// The local address is being read.
-pub struct ReadingLocalAddress<C>(PhantomData<fn() -> C>);
+pub struct ReadingLocalAddress<C, A = SocketAddr>(PhantomData<fn() -> (C, A)>);
 
 /// The peer of a connection.
 #[derive(Debug)]
-pub struct PeerAddress;
+pub struct PeerAddress<A = SocketAddr>(PhantomData<fn() -> A>);
 
 /// The remote address is being read.
 #[derive(Debug)]
-pub struct ReadingRemoteAddress;
+pub struct ReadingRemoteAddress<A = SocketAddr>(PhantomData<fn() -> A>);
 
 /// What is done to a socket before it can be used.
 enum SetUp {
-    Bind(SocketAddr),
+    Bind(Endpoint),
     /// [`V6Only`] is set to false.
     BothFamilies,
 }
@@ -77,7 +78,7 @@ impl<T> Parameters<T> {
 }
 
 /// Binds a socket to a local address. IRQL: `PASSIVE_LEVEL`; waits.
-pub(crate) fn bind<C: Category>(socket: &Handle<C>, local: SocketAddr) -> Result<(), Error> {
+pub(crate) fn bind<C: Category>(socket: &Handle<C>, local: Endpoint) -> Result<(), Error> {
     set_up(socket, SetUp::Bind(local))
 }
 
@@ -100,7 +101,9 @@ fn set_up<C: Category>(socket: &Handle<C>, function: SetUp) -> Result<(), Error>
     request.wait()
 }
 
-pub(crate) fn local_address<C: Category>(socket: &Handle<C>) -> Request<'_, LocalAddress<C>, ()> {
+pub(crate) fn local_address<C: Category, A: ReadAddress>(
+    socket: &Handle<C>,
+) -> Request<'_, LocalAddress<C, A>, ()> {
     Request {
         target: socket,
         function: LocalAddress(PhantomData),
@@ -108,10 +111,12 @@ pub(crate) fn local_address<C: Category>(socket: &Handle<C>) -> Request<'_, Loca
     }
 }
 
-pub(crate) fn remote_address(socket: &Handle<ConnectionCategory>) -> Request<'_, PeerAddress, ()> {
+pub(crate) fn remote_address<A: ReadAddress>(
+    socket: &Handle<ConnectionCategory>,
+) -> Request<'_, PeerAddress<A>, ()> {
     Request {
         target: socket,
-        function: PeerAddress,
+        function: PeerAddress(PhantomData),
         carried: (),
     }
 }
@@ -130,8 +135,7 @@ impl<C: Category> Function<()> for Bind<C> {
     ) -> Result<SetUpParameters<C::Dispatch>, Error> {
         Ok(match self.function {
             SetUp::Bind(local) => {
-                socket.family().check(&local)?;
-                socket.family().write_longer(&local, &mut arguments.address);
+                local.put(socket.family(), false, &mut arguments.address)?;
                 SetUpParameters::Bind(Parameters::new(socket, places))
             }
             SetUp::BothFamilies => SetUpParameters::BothFamilies(
@@ -172,10 +176,10 @@ unsafe impl<C: Category> Operation<()> for Binding<C> {
     }
 }
 
-impl<C> Sealed for LocalAddress<C> {}
+impl<C, A> Sealed for LocalAddress<C, A> {}
 
-impl<C: Category> Function<()> for LocalAddress<C> {
-    type Operation = ReadingLocalAddress<C>;
+impl<C: Category, A: ReadAddress> Function<()> for LocalAddress<C, A> {
+    type Operation = ReadingLocalAddress<C, A>;
 
     fn put(
         self,
@@ -190,13 +194,13 @@ impl<C: Category> Function<()> for LocalAddress<C> {
     }
 }
 
-impl<C> Sealed for ReadingLocalAddress<C> {}
+impl<C, A> Sealed for ReadingLocalAddress<C, A> {}
 
 // SAFETY: one call is made, whose parameters point at the arguments; the socket is the target's.
-unsafe impl<C: Category> Operation<()> for ReadingLocalAddress<C> {
+unsafe impl<C: Category, A: ReadAddress> Operation<()> for ReadingLocalAddress<C, A> {
     type Way = Nothing;
     type Run = InPlace;
-    type Output = SocketAddr;
+    type Output = A;
     type Parameters = Parameters<C::Dispatch>;
     const CALL: Call = Call::WskGetLocalAddress;
     const CANCEL_ON_DROP: bool = false;
@@ -206,20 +210,16 @@ unsafe impl<C: Category> Operation<()> for ReadingLocalAddress<C> {
     // The place of the address is in the arguments.
     submitted!(Parameters<C::Dispatch>: p => C::local_address(p.table, p.socket, p.address));
 
-    unsafe fn read(
-        outcome: Outcome,
-        arguments: &mut Arguments,
-        (): &mut (),
-    ) -> Result<SocketAddr, Error> {
+    unsafe fn read(outcome: Outcome, arguments: &mut Arguments, (): &mut ()) -> Result<A, Error> {
         outcome.check(Call::WskGetLocalAddress)?;
-        address::read(&arguments.address)
+        A::read(&arguments.address)
     }
 }
 
-impl Sealed for PeerAddress {}
+impl<A> Sealed for PeerAddress<A> {}
 
-impl Function<()> for PeerAddress {
-    type Operation = ReadingRemoteAddress;
+impl<A: ReadAddress> Function<()> for PeerAddress<A> {
+    type Operation = ReadingRemoteAddress<A>;
 
     fn put(
         self,
@@ -233,13 +233,13 @@ impl Function<()> for PeerAddress {
     }
 }
 
-impl Sealed for ReadingRemoteAddress {}
+impl<A> Sealed for ReadingRemoteAddress<A> {}
 
 // SAFETY: one call is made, whose parameters point at the arguments; the socket is the target's.
-unsafe impl Operation<()> for ReadingRemoteAddress {
+unsafe impl<A: ReadAddress> Operation<()> for ReadingRemoteAddress<A> {
     type Way = Nothing;
     type Run = InPlace;
-    type Output = SocketAddr;
+    type Output = A;
     type Parameters = Parameters<<ConnectionCategory as Category>::Dispatch>;
     const CALL: Call = Call::WskGetRemoteAddress;
     const CANCEL_ON_DROP: bool = false;
@@ -251,12 +251,8 @@ unsafe impl Operation<()> for ReadingRemoteAddress {
         p.socket, p.address
     ));
 
-    unsafe fn read(
-        outcome: Outcome,
-        arguments: &mut Arguments,
-        (): &mut (),
-    ) -> Result<SocketAddr, Error> {
+    unsafe fn read(outcome: Outcome, arguments: &mut Arguments, (): &mut ()) -> Result<A, Error> {
         outcome.check(Call::WskGetRemoteAddress)?;
-        address::read(&arguments.address)
+        A::read(&arguments.address)
     }
 }

@@ -2,12 +2,12 @@
 //! connected.
 
 use core::fmt;
-use core::net::SocketAddr;
 use core::ptr::NonNull;
 
 use wsk_sys::{SOCKADDR, WSK_SOCKET, WskProviderConnectionDispatch};
 
 use crate::buffer::Lock;
+use crate::endpoint::Endpoint;
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Outcome, Places};
 use crate::memory::shared::Shared;
@@ -21,7 +21,7 @@ use crate::socket::{ConnectedSocket, ConnectionCategory, ConnectionSocket, Handl
 /// A connection to an address.
 #[derive(Debug)]
 pub struct Connect {
-    to: SocketAddr,
+    to: Endpoint,
 }
 
 /// A socket is being connected.
@@ -38,7 +38,7 @@ pub struct Parameters {
 
 pub(crate) fn connect(
     socket: ConnectionSocket,
-    to: SocketAddr,
+    to: Endpoint,
 ) -> Request<'static, Connect, ConnectionSocket> {
     Request {
         target: (),
@@ -168,8 +168,7 @@ impl Function<ConnectionSocket> for Connect {
     ) -> Result<Parameters, Error> {
         let socket = &lent.get().handle;
         socket.require_bound()?;
-        socket.family().check_remote(&self.to)?;
-        socket.family().write(self.to, &mut arguments.address);
+        self.to.put(socket.family(), true, &mut arguments.address)?;
         Ok(Parameters {
             table: socket.dispatch(),
             socket: socket.as_ptr(),

@@ -4,13 +4,12 @@
 
 use core::ffi::c_void;
 use core::marker::PhantomData;
-use core::net::SocketAddr;
 use core::ptr::NonNull;
 
-use wsk_sys::{
-    IPPROTO, SOCK_STREAM, SOCKADDR, WSK_CLIENT_CONNECTION_DISPATCH, WskProviderDispatch,
-};
+use wsk_sys::{SOCK_STREAM, SOCKADDR, WSK_CLIENT_CONNECTION_DISPATCH, WskProviderDispatch};
 
+use crate::address::Family;
+use crate::endpoint::Endpoint;
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Outcome, Places};
 use crate::memory::shared::Shared;
@@ -33,8 +32,8 @@ pub struct Opening<C>(PhantomData<fn() -> C>);
 /// A socket that is bound and connected.
 #[derive(Debug)]
 pub struct OpenConnected {
-    to: SocketAddr,
-    local: SocketAddr,
+    to: Endpoint,
+    local: Endpoint,
 }
 
 /// A socket is being made, bound and connected.
@@ -47,6 +46,7 @@ pub struct Parameters {
     table: WskProviderDispatch,
     client: Option<NonNull<c_void>>,
     family: u16,
+    protocol: u32,
     context: Option<NonNull<c_void>>,
     callbacks: Option<NonNull<c_void>>,
     owner: OwnerPointers,
@@ -57,6 +57,7 @@ pub struct Parameters {
 pub struct ConnectedParameters {
     table: WskProviderDispatch,
     client: Option<NonNull<c_void>>,
+    protocol: u32,
     local: NonNull<SOCKADDR>,
     remote: NonNull<SOCKADDR>,
     context: Option<NonNull<c_void>>,
@@ -74,9 +75,12 @@ pub(crate) fn open<C: Category>(making: Making<C>) -> Request<'static, Open, Mak
 
 pub(crate) fn open_connected(
     making: Making<ConnectionCategory>,
-    to: SocketAddr,
+    to: Endpoint,
 ) -> Request<'static, OpenConnected, Making<ConnectionCategory>> {
-    let local = making.family().any();
+    let local = match making.family() {
+        Family::Other(other) => Endpoint::unnamed(other),
+        family => family.any().into(),
+    };
     Request {
         target: (),
         function: OpenConnected { to, local },
@@ -113,6 +117,14 @@ pub(super) unsafe fn made<C: Category>(
     })
 }
 
+/// The protocol of a socket of this category and family.
+fn protocol<C: Category>(family: Family) -> u32 {
+    match family {
+        Family::Other(other) => other.protocol().into(),
+        _ => C::PROTOCOL,
+    }
+}
+
 impl Sealed for Open {}
 
 impl<C: Category> Function<Making<C>> for Open {
@@ -131,6 +143,7 @@ impl<C: Category> Function<Making<C>> for Open {
             table: making.capture().dispatch()?,
             client: making.capture().client(),
             family: making.family().number(),
+            protocol: protocol::<C>(making.family()),
             context,
             callbacks: callbacks.map(NonNull::cast),
             owner: making.owner(),
@@ -157,7 +170,7 @@ unsafe impl<C: Category> Operation<Making<C>> for Opening<C> {
     // Client and table are the captured provider's. Context and callbacks stay until the socket is closed: whoever takes it has them. The
     // owner is in what is carried.
     submitted!(Parameters: p => p.table.wsk_socket(
-        p.client, p.family, C::KIND, C::PROTOCOL, C::FLAG, p.context, p.callbacks,
+        p.client, p.family, C::KIND, p.protocol, C::FLAG, p.context, p.callbacks,
         p.owner.process, p.owner.thread, p.owner.security
     ));
 
@@ -192,14 +205,13 @@ impl Function<Making<ConnectionCategory>> for OpenConnected {
         // SAFETY: what is lent is there, and nobody else uses it.
         let making = unsafe { &mut *lent.place().as_ptr() };
         let family = making.family();
-        family.check_remote(&self.to)?;
-        family.check(&self.local)?;
-        family.write(self.to, &mut arguments.address);
-        family.write(self.local, &mut making.local);
+        self.to.put(family, true, &mut arguments.address)?;
+        self.local.put(family, false, &mut making.local)?;
         let (context, callbacks) = making.callbacks();
         Ok(ConnectedParameters {
             table: making.capture().dispatch()?,
             client: making.capture().client(),
+            protocol: protocol::<ConnectionCategory>(family),
             // SAFETY: what is lent stays where it is.
             local: unsafe { Making::local_place(lent.place()) },
             remote: places.address(),
@@ -228,7 +240,7 @@ unsafe impl Operation<Making<ConnectionCategory>> for OpeningConnected {
 
     // As for `WskSocket`; the addresses are in the arguments and in what is carried.
     submitted!(ConnectedParameters: p => p.table.wsk_socket_connect(
-        p.client, SOCK_STREAM, IPPROTO::IPPROTO_TCP.0.cast_unsigned(), p.local, p.remote,
+        p.client, SOCK_STREAM, p.protocol, p.local, p.remote,
         p.context, p.callbacks, p.owner.process, p.owner.thread, p.owner.security
     ));
 
@@ -252,10 +264,10 @@ unsafe impl Operation<Making<ConnectionCategory>> for OpeningConnected {
 
 impl Request<'static, OpenConnected, Making<ConnectionCategory>> {
     /// Binds the socket to this local address, instead of any.
-    pub fn bound_to(self, local: SocketAddr) -> Self {
+    pub fn bound_to(self, local: impl Into<Endpoint>) -> Self {
         Self {
             function: OpenConnected {
-                local,
+                local: local.into(),
                 ..self.function
             },
             ..self

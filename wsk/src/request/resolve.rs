@@ -104,6 +104,7 @@ impl<'n> Lookup<'n> {
             Family::V4 => AF_INET,
             Family::V6 => AF_INET6,
             Family::Dual => AF_UNSPEC,
+            Family::Other(other) => other.number(),
         };
         Self { family, ..self }
     }

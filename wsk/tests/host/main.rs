@@ -12,6 +12,7 @@ mod datagram;
 mod deviations;
 mod driver_state;
 mod events;
+mod families;
 mod in_flight;
 mod listening;
 mod lost;

@@ -1,16 +1,18 @@
 //! Transport addresses in their Windows layout, and the statuses for what the host's sockets report.
 
 use core::mem::offset_of;
+use std::ffi::OsStr;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
+use socket2::SockAddr;
 use wsk_sys::{
-    AF_INET, AF_INET6, NTSTATUS, SOCKADDR, SOCKADDR_IN, SOCKADDR_IN6, STATUS_ACCESS_DENIED,
-    STATUS_ADDRESS_ALREADY_EXISTS, STATUS_CONNECTION_ABORTED, STATUS_CONNECTION_REFUSED,
-    STATUS_CONNECTION_RESET, STATUS_HOST_UNREACHABLE, STATUS_INSUFFICIENT_RESOURCES,
-    STATUS_INVALID_ADDRESS, STATUS_INVALID_ADDRESS_COMPONENT, STATUS_INVALID_BUFFER_SIZE,
-    STATUS_INVALID_PARAMETER, STATUS_IO_TIMEOUT, STATUS_NETWORK_UNREACHABLE, STATUS_NOT_SUPPORTED,
-    STATUS_PORT_UNREACHABLE, STATUS_UNSUCCESSFUL,
+    AF_INET, AF_INET6, AF_UNIX, NTSTATUS, SOCKADDR, SOCKADDR_IN, SOCKADDR_IN6,
+    STATUS_ACCESS_DENIED, STATUS_ADDRESS_ALREADY_EXISTS, STATUS_CONNECTION_ABORTED,
+    STATUS_CONNECTION_REFUSED, STATUS_CONNECTION_RESET, STATUS_HOST_UNREACHABLE,
+    STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_ADDRESS, STATUS_INVALID_ADDRESS_COMPONENT,
+    STATUS_INVALID_BUFFER_SIZE, STATUS_INVALID_PARAMETER, STATUS_IO_TIMEOUT,
+    STATUS_NETWORK_UNREACHABLE, STATUS_NOT_SUPPORTED, STATUS_PORT_UNREACHABLE, STATUS_UNSUCCESSFUL,
 };
 
 use super::host;
@@ -20,6 +22,8 @@ use super::host;
 pub(crate) enum Family {
     V4,
     V6,
+    /// Of this machine, with names of files: where the host has them. Their addresses [stand in](unix) for paths.
+    Unix,
 }
 
 impl Family {
@@ -27,6 +31,7 @@ impl Family {
         match family {
             AF_INET => Some(Self::V4),
             AF_INET6 => Some(Self::V6),
+            AF_UNIX if cfg!(unix) => Some(Self::Unix),
             _ => None,
         }
     }
@@ -36,6 +41,7 @@ impl Family {
         match self {
             Self::V4 => size_of::<SOCKADDR_IN>(),
             Self::V6 => size_of::<SOCKADDR_IN6>(),
+            Self::Unix => unix::SIZE,
         }
     }
 
@@ -43,7 +49,72 @@ impl Family {
         match self {
             Self::V4 => socket2::Domain::IPV4,
             Self::V6 => socket2::Domain::IPV6,
+            Self::Unix => socket2::Domain::UNIX,
         }
+    }
+
+    /// An address as the host's sockets take it.
+    pub(crate) fn to_host(self, address: SocketAddr) -> io::Result<SockAddr> {
+        match self {
+            Self::V4 | Self::V6 => Ok(address.into()),
+            Self::Unix => SockAddr::unix(OsStr::new(&unix::path(address))),
+        }
+    }
+
+    /// An address as the host's sockets tell it.
+    pub(crate) fn of_host(self, address: &SockAddr) -> Option<SocketAddr> {
+        match self {
+            Self::V4 | Self::V6 => address.as_socket(),
+            Self::Unix => {
+                let path = address.as_pathname();
+                let path = path.and_then(std::path::Path::to_str).unwrap_or_default();
+                Some(unix::stand_in(path))
+            }
+        }
+    }
+}
+
+/// Addresses of `AF_UNIX`. The provider deals in addresses of IP: each path has one that stands in for it, and which no host has.
+pub(crate) mod unix {
+    use std::net::{Ipv6Addr, SocketAddr};
+
+    use parking_lot::Mutex;
+
+    /// The longest path, and the zero behind it.
+    pub(super) const PATH: usize = 108;
+    /// The bytes of `SOCKADDR_UN`.
+    pub(super) const SIZE: usize = size_of::<u16>() + PATH;
+    /// Of the range that is for documentation.
+    const RANGE: u128 = 0x2001_0DB8_0000_A0F1 << 64;
+
+    static PATHS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+    /// The address that stands in for a path; an empty one is that of a socket without a name.
+    pub(super) fn stand_in(path: &str) -> SocketAddr {
+        let mut paths = PATHS.lock();
+        let index = paths
+            .iter()
+            .position(|known| known == path)
+            .unwrap_or_else(|| {
+                paths.push(path.to_owned());
+                paths.len() - 1
+            });
+        (Ipv6Addr::from(RANGE + index as u128), 1).into()
+    }
+
+    /// The path that an address stands in for.
+    pub(super) fn path(address: SocketAddr) -> String {
+        let SocketAddr::V6(address) = address else {
+            return String::new();
+        };
+        let index = u128::from(*address.ip()).wrapping_sub(RANGE);
+        let index = usize::try_from(index).unwrap_or(usize::MAX);
+        PATHS.lock().get(index).cloned().unwrap_or_default()
+    }
+
+    /// Whether it stands in for no path.
+    pub(crate) fn is_unnamed(address: SocketAddr) -> bool {
+        path(address).is_empty()
     }
 }
 
@@ -67,8 +138,14 @@ pub(crate) unsafe fn read(
     }
     // SAFETY: the family is that of the socket, so the bytes are there.
     let bytes = unsafe { core::slice::from_raw_parts(address.cast::<u8>(), family.size()) };
+    if family == Family::Unix {
+        let path = bytes[size_of::<u16>()..].split(|byte| *byte == 0).next();
+        let path = path.and_then(|path| str::from_utf8(path).ok());
+        return path.map(unix::stand_in).ok_or(STATUS_INVALID_ADDRESS);
+    }
     let port = u16::from_be_bytes(part(bytes, offset_of!(SOCKADDR_IN, sin_port)));
     Ok(match family {
+        Family::Unix => return Err(STATUS_INVALID_ADDRESS),
         Family::V4 => SocketAddrV4::new(
             Ipv4Addr::from(part::<4>(bytes, offset_of!(SOCKADDR_IN, sin_addr))),
             port,
@@ -92,11 +169,14 @@ fn part<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
 
 /// An address in the layout of the family's type, and how many bytes of it count. IPv4 addresses become mapped ones where
 /// the family is IPv6.
-pub(crate) fn encode(
-    address: SocketAddr,
-    family: Family,
-) -> ([u8; size_of::<SOCKADDR_IN6>()], usize) {
-    let mut bytes = [0; size_of::<SOCKADDR_IN6>()];
+pub(crate) fn encode(address: SocketAddr, family: Family) -> ([u8; unix::SIZE], usize) {
+    let mut bytes = [0; unix::SIZE];
+    if family == Family::Unix {
+        let path = unix::path(address);
+        bytes[..2].copy_from_slice(&AF_UNIX.to_ne_bytes());
+        bytes[2..2 + path.len()].copy_from_slice(path.as_bytes());
+        return (bytes, family.size());
+    }
     let mut put =
         |offset: usize, part: &[u8]| bytes[offset..offset + part.len()].copy_from_slice(part);
     put(
@@ -112,7 +192,7 @@ pub(crate) fn encode(
             };
             put(offset_of!(SOCKADDR_IN, sin_addr), &ip.octets());
         }
-        (Family::V6, ip) => {
+        (_, ip) => {
             put(0, &AF_INET6.to_ne_bytes());
             let ip = match ip {
                 IpAddr::V4(ip) => ip.to_ipv6_mapped(),

@@ -350,6 +350,9 @@ impl Control {
     /// Which local address reaches a remote one.
     fn query_route(&self) -> (NTSTATUS, usize) {
         let family = self.socket.family;
+        if family == address::Family::Unix {
+            return (STATUS_NOT_SUPPORTED, 0);
+        }
         let remote = match self.address() {
             Ok(remote) => remote,
             Err(status) => return (status, 0),

@@ -413,8 +413,10 @@ impl State {
         loop {
             match socket.with_real(socket2::Socket::accept)? {
                 Ok((real, remote)) => {
-                    let local = real.local_addr().ok().and_then(|local| local.as_socket());
-                    if let (Some(local), Some(remote)) = (local, remote.as_socket()) {
+                    let family = socket.family;
+                    let local = real.local_addr().ok();
+                    let local = local.and_then(|local| family.of_host(&local));
+                    if let (Some(local), Some(remote)) = (local, family.of_host(&remote)) {
                         return Some(Incoming {
                             real,
                             local,

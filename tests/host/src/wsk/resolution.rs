@@ -473,7 +473,7 @@ impl ResultPlace {
                     ai_flags: 0,
                     ai_family: match family {
                         Family::V4 => i32::from(AF_INET),
-                        Family::V6 => i32::from(AF_INET6),
+                        _ => i32::from(AF_INET6),
                     },
                     ai_socktype: found.kind,
                     ai_protocol: found.protocol,

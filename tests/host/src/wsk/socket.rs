@@ -236,7 +236,14 @@ impl Socket {
     pub(crate) fn bind_real(&self, address: SocketAddr) -> Result<SocketAddr, NTSTATUS> {
         let shares = self.options.lock().shares();
         let connects = !matches!(self.category, Category::Basic | Category::Datagram(_));
-        let to = address.into();
+        if self.family == Family::Unix && address::unix::is_unnamed(address) {
+            // It stays without a name.
+            return Ok(address);
+        }
+        let to = self
+            .family
+            .to_host(address)
+            .map_err(|error| address::bind_status(&error, shares))?;
         let bound = self.with_real(|real| {
             match real.bind(&to) {
                 Err(error)
@@ -253,8 +260,8 @@ impl Socket {
                 }
                 outcome => outcome?,
             }
-            real.local_addr()?
-                .as_socket()
+            self.family
+                .of_host(&real.local_addr()?)
                 .ok_or_else(|| io::Error::from(io::ErrorKind::Unsupported))
         });
         match bound {
@@ -835,7 +842,12 @@ pub(crate) fn check_kind(
             };
         }
         WSK_FLAG_LISTEN_SOCKET | WSK_FLAG_CONNECTION_SOCKET | WSK_FLAG_STREAM_SOCKET => {
-            Some((SOCK_STREAM, TCP))
+            // There is one protocol, which has no number.
+            Some((SOCK_STREAM, if family == Family::Unix { 0 } else { TCP }))
+        }
+        WSK_FLAG_BASIC_SOCKET | WSK_FLAG_DATAGRAM_SOCKET if family == Family::Unix => {
+            // Streams are all that Windows has of it.
+            return Err(STATUS_NOT_SUPPORTED);
         }
         WSK_FLAG_BASIC_SOCKET if kind == SOCK_STREAM => Some((SOCK_STREAM, TCP)),
         WSK_FLAG_BASIC_SOCKET | WSK_FLAG_DATAGRAM_SOCKET => Some((SOCK_DGRAM, UDP)),
@@ -863,7 +875,8 @@ pub(crate) fn make(
     } else {
         (socket2::Type::STREAM, socket2::Protocol::TCP)
     };
-    let real = socket2::Socket::new(family.domain(), kind, Some(protocol))
+    let protocol = Some(protocol).filter(|_| family != Family::Unix);
+    let real = socket2::Socket::new(family.domain(), kind, protocol)
         .map_err(|_| STATUS_INSUFFICIENT_RESOURCES)?;
     if family == Family::V6 {
         // On Windows a socket is for IPv6 only until told otherwise; hosts differ.

@@ -170,7 +170,10 @@ impl Connect {
         if is_null_provider() {
             return Some(STATUS_SUCCESS);
         }
-        let to = self.to.into();
+        let to = match socket.family.to_host(self.to) {
+            Ok(to) => to,
+            Err(error) => return Some(address::connection_status(&error)),
+        };
         let begun = core::mem::replace(&mut self.started, true);
         let outcome = socket.with_real(|real| {
             if begun {
@@ -249,7 +252,7 @@ fn finish_connect(
     state.phase = Phase::Connected;
     state.remote = Some(connect.to);
     if let Some(Ok(local)) = socket.with_real(socket2::Socket::local_addr)
-        && let Some(local) = local.as_socket()
+        && let Some(local) = socket.family.of_host(&local)
     {
         state.local = Some(local);
     }

@@ -1,0 +1,339 @@
+//! [`Endpoint`]: an address of any family, and the types for `AF_UNIX` and `AF_HYPERV`.
+
+use core::fmt;
+use core::net::SocketAddr;
+
+use wsk_sys::{AF_HYPERV, AF_UNIX, SOCKADDR_STORAGE};
+
+use crate::address::{Destination, ReadAddress, decode, encoded, sealed};
+use crate::error::Error;
+use crate::family::{Family, OtherFamily};
+
+/// The most bytes that an address has.
+const ROOM: usize = size_of::<SOCKADDR_STORAGE>();
+
+/// An address of any family: of IP, or as many bytes as `SOCKADDR_STORAGE` has room for, which begin with the family.
+///
+/// What is checked of a `SocketAddr` is checked of one in here too.
+#[doc(alias("SOCKADDR", "SOCKADDR_STORAGE"))]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Endpoint(Kind);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Ip(SocketAddr),
+    /// The bytes, and zeros behind them, of which `length` count.
+    Other {
+        bytes: [u8; ROOM],
+        length: usize,
+    },
+}
+
+/// Copies as many bytes as there are in both.
+fn fill(to: &mut [u8], from: &[u8]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+    }
+}
+
+impl Endpoint {
+    /// An address from its bytes as C has them: the family in the first two, then what the family makes of them. `None` for more bytes
+    /// than there is room for or fewer than two, and for an IP address, which is a `SocketAddr`.
+    ///
+    /// ```
+    /// use wsk::Endpoint;
+    ///
+    /// // AF_VSOCK, were there one on Windows.
+    /// let endpoint = Endpoint::from_bytes(&[40, 0, 1, 2, 3, 4]).unwrap();
+    /// assert_eq!(endpoint.family(), 40);
+    /// ```
+    #[must_use]
+    pub fn from_bytes(address: &[u8]) -> Option<Self> {
+        let number = u16::from_ne_bytes(*address.first_chunk()?);
+        OtherFamily::new(number, 0)?;
+        let mut bytes = [0; ROOM];
+        let place = bytes.get_mut(..address.len())?;
+        fill(place, address);
+        Some(Self(Kind::Other {
+            bytes,
+            length: address.len(),
+        }))
+    }
+
+    /// The address of a family without a name: what a socket that connects is bound to where that is nothing in particular.
+    #[must_use]
+    pub fn unnamed(family: OtherFamily) -> Self {
+        let mut bytes = [0; ROOM];
+        let [low, high] = family.number().to_ne_bytes();
+        (bytes[0], bytes[1]) = (low, high);
+        Self(Kind::Other {
+            bytes,
+            length: ROOM,
+        })
+    }
+
+    /// The number of its family, as `AF_UNIX`.
+    #[must_use]
+    pub fn family(&self) -> u16 {
+        match self.0 {
+            Kind::Ip(address) => Family::of(&address).number(),
+            Kind::Other {
+                bytes: [low, high, ..],
+                ..
+            } => u16::from_ne_bytes([low, high]),
+        }
+    }
+
+    /// The address, if it is one of IP.
+    #[must_use]
+    pub fn ip(&self) -> Option<SocketAddr> {
+        match self.0 {
+            Kind::Ip(address) => Some(address),
+            Kind::Other { .. } => None,
+        }
+    }
+
+    /// The bytes as C has them, if it is not one of IP. Those of an address that WSK gave are all that there is room for.
+    #[must_use]
+    pub fn as_bytes(&self) -> Option<&[u8]> {
+        match &self.0 {
+            Kind::Ip(_) => None,
+            Kind::Other { bytes, length } => bytes.get(..*length),
+        }
+    }
+
+    /// Writes the address for a socket of a family that binds to it or, if it is `remote`, connects or sends to it.
+    pub(crate) fn put(
+        &self,
+        family: Family,
+        remote: bool,
+        to: &mut SOCKADDR_STORAGE,
+    ) -> Result<(), Error> {
+        match &self.0 {
+            Kind::Ip(address) => {
+                if remote {
+                    family.check_remote(address)?;
+                } else {
+                    family.check(address)?;
+                }
+                family.write(*address, to);
+                Ok(())
+            }
+            Kind::Other { bytes, .. } => {
+                if family.number() != self.family() {
+                    return Err(Error::WrongFamily {
+                        socket: family,
+                        address: OtherFamily::new(self.family(), 0).map_or(family, Family::Other),
+                    });
+                }
+                // SAFETY: the structure is as many bytes without padding, of which every value is valid.
+                *to = unsafe { core::mem::transmute::<[u8; ROOM], SOCKADDR_STORAGE>(*bytes) };
+                Ok(())
+            }
+        }
+    }
+
+    /// The address that WSK has written.
+    pub(crate) fn read(from: &SOCKADDR_STORAGE) -> Self {
+        match decode(encoded(from)) {
+            Ok(address) => Self(Kind::Ip(address)),
+            Err(_) => Self(Kind::Other {
+                // SAFETY: the structure is as many bytes without padding, all of them initialised.
+                bytes: unsafe { core::mem::transmute::<SOCKADDR_STORAGE, [u8; ROOM]>(*from) },
+                length: ROOM,
+            }),
+        }
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Ip(address) => address.fmt(f),
+            Kind::Other { .. } => f
+                .debug_struct("Endpoint")
+                .field("family", &self.family())
+                .finish_non_exhaustive(),
+        }
+    }
+}
+
+impl From<SocketAddr> for Endpoint {
+    fn from(address: SocketAddr) -> Self {
+        Self(Kind::Ip(address))
+    }
+}
+
+impl sealed::Sealed for Endpoint {}
+
+impl Destination for Endpoint {
+    fn put(&self, ready: u8, length: usize, to: &mut SOCKADDR_STORAGE) -> bool {
+        if let Some(address) = self.ip() {
+            return Destination::put(&address, ready, length, to);
+        }
+        // Which other family it is WSK knows.
+        OtherFamily::new(self.family(), 0).is_some_and(|other| {
+            let family = Family::Other(other);
+            ready & family.bit() != 0 && Self::put(self, family, true, to).is_ok()
+        })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn why_not(&self, family: Family, length: usize) -> Error {
+        match (self.ip(), OtherFamily::new(self.family(), 0)) {
+            (None, Some(other)) if !matches!(family, Family::Other(_)) => Error::WrongFamily {
+                socket: family,
+                address: Family::Other(other),
+            },
+            (address, _) => address
+                .and_then(|address| family.check_datagram(length, &address).err())
+                .unwrap_or(Error::NotBound),
+        }
+    }
+}
+
+/// Of any family.
+impl ReadAddress for Endpoint {
+    fn read(from: &SOCKADDR_STORAGE) -> Result<Self, Error> {
+        Ok(Self::read(from))
+    }
+}
+
+/// An address of `AF_UNIX`: the path of a file that stands for the socket.
+///
+/// ```
+/// use wsk::{Endpoint, UnixAddress};
+///
+/// let address = UnixAddress::new(br"C:\Windows\Temp\service.sock").unwrap();
+/// assert_eq!(address.path(), br"C:\Windows\Temp\service.sock");
+/// assert_eq!(Endpoint::from(address).family(), 1);
+/// ```
+///
+/// [`SOCKADDR_UN`](https://learn.microsoft.com/windows/win32/api/afunix/ns-afunix-sockaddr_un).
+#[doc(alias("SOCKADDR_UN", "AF_UNIX"))]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct UnixAddress {
+    path: [u8; Self::LONGEST + 1],
+    length: usize,
+}
+
+impl UnixAddress {
+    /// The most bytes that a path has: `UNIX_PATH_MAX` without the zero at the end.
+    #[doc(alias = "UNIX_PATH_MAX")]
+    pub const LONGEST: usize = 107;
+
+    /// The address of a path, in UTF-8. `None` for one that is empty, longer than [`LONGEST`](Self::LONGEST) or has a zero in it.
+    #[must_use]
+    pub fn new(path: &[u8]) -> Option<Self> {
+        if path.is_empty() || path.len() > Self::LONGEST || path.contains(&0) {
+            return None;
+        }
+        let mut room = [0; Self::LONGEST + 1];
+        fill(&mut room, path);
+        Some(Self {
+            path: room,
+            length: path.len(),
+        })
+    }
+
+    /// The address in an endpoint, if it is such a one, with a path.
+    #[must_use]
+    pub fn of(endpoint: &Endpoint) -> Option<Self> {
+        let bytes = endpoint
+            .as_bytes()
+            .filter(|_| endpoint.family() == AF_UNIX)?;
+        let path = bytes.get(2..)?;
+        let path = path.split(|byte| *byte == 0).next()?;
+        Self::new(path)
+    }
+
+    /// The path.
+    #[must_use]
+    pub fn path(&self) -> &[u8] {
+        self.path.get(..self.length).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for UnixAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path().escape_ascii())
+    }
+}
+
+impl From<UnixAddress> for Endpoint {
+    fn from(address: UnixAddress) -> Self {
+        let mut endpoint = [0; ROOM];
+        let [low, high] = AF_UNIX.to_ne_bytes();
+        (endpoint[0], endpoint[1]) = (low, high);
+        fill(&mut endpoint[2..], &address.path);
+        Self(Kind::Other {
+            bytes: endpoint,
+            length: 2 + address.path.len(),
+        })
+    }
+}
+
+/// An address of `AF_HYPERV`: a service of a partition, which is a virtual machine or its host.
+///
+/// The identifiers are `GUID`s as they lie in memory: the first three fields in the order of the machine, the last eight bytes as they
+/// are written.
+///
+/// ```
+/// use wsk::{Endpoint, HypervAddress};
+///
+/// let address = HypervAddress { partition: HypervAddress::PARENT, service: *b"0123456789abcdef" };
+/// let endpoint = Endpoint::from(address);
+/// assert_eq!(endpoint.family(), 34);
+/// assert_eq!(HypervAddress::of(&endpoint), Some(address));
+/// ```
+///
+/// [`SOCKADDR_HV`](https://learn.microsoft.com/virtualization/hyper-v-on-windows/user-guide/make-integration-service).
+#[doc(alias("SOCKADDR_HV", "AF_HYPERV"))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HypervAddress {
+    /// The partition (`VmId`).
+    pub partition: [u8; 16],
+    /// The service (`ServiceId`).
+    pub service: [u8; 16],
+}
+
+impl HypervAddress {
+    /// Any partition, to listen for.
+    #[doc(alias = "HV_GUID_WILDCARD")]
+    pub const ANY: [u8; 16] = [0; 16];
+    /// The partition of the host of this one.
+    #[doc(alias = "HV_GUID_PARENT")]
+    pub const PARENT: [u8; 16] = [
+        0xDA, 0x7C, 0x2E, 0xA4, 0x3F, 0xD0, 0x0C, 0x48, 0x9C, 0xC2, 0xA4, 0xDE, 0x20, 0xAB, 0xB8,
+        0x78,
+    ];
+    /// The bytes of `SOCKADDR_HV`: family, a reserved word, and two identifiers.
+    const SIZE: usize = 4 + 16 + 16;
+
+    /// The address in an endpoint, if it is such a one.
+    #[must_use]
+    pub fn of(endpoint: &Endpoint) -> Option<Self> {
+        let bytes = endpoint
+            .as_bytes()
+            .filter(|_| endpoint.family() == AF_HYPERV)?;
+        Some(Self {
+            partition: *bytes.get(4..)?.first_chunk()?,
+            service: *bytes.get(20..)?.first_chunk()?,
+        })
+    }
+}
+
+impl From<HypervAddress> for Endpoint {
+    fn from(address: HypervAddress) -> Self {
+        let mut bytes = [0; ROOM];
+        let [low, high] = AF_HYPERV.to_ne_bytes();
+        (bytes[0], bytes[1]) = (low, high);
+        fill(&mut bytes[4..20], &address.partition);
+        fill(&mut bytes[20..HypervAddress::SIZE], &address.service);
+        Self(Kind::Other {
+            bytes,
+            length: HypervAddress::SIZE,
+        })
+    }
+}
