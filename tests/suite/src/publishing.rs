@@ -267,7 +267,71 @@ fn workspace(folder: &Path, packages: &[Package]) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::{keeps_a_changelog, missing, out_of_step, published};
+    use crate::tools;
+
+    /// What is wrong with the diagrams of a page.
+    fn diagrams(page: &str) -> Result<usize, String> {
+        let mut count = 0;
+        for figure in page.split("<figure").skip(1) {
+            count += 1;
+            let (figure, _) = figure.split_once("</figure>").ok_or("no end")?;
+            if figure.contains("\n\n") {
+                return Err("an empty line, at which Markdown ends it".to_owned());
+            }
+            // At 400 pixels a page has room for as many units, so that text stays as large as it is.
+            for needed in [
+                "viewBox=\"0 0 400 ",
+                "role=\"img\"",
+                "aria-label=\"",
+                "width:100%",
+                "currentColor",
+            ] {
+                if !figure.contains(needed) {
+                    return Err(format!("{needed} is missing"));
+                }
+            }
+            for size in figure.split("font-size=\"").skip(1) {
+                let size = size
+                    .split('"')
+                    .next()
+                    .and_then(|size| size.parse::<u32>().ok());
+                if size.is_none_or(|size| size < 12) {
+                    return Err(format!("text of size {size:?}"));
+                }
+            }
+        }
+        if page.contains('\u{2500}') {
+            return Err("lines drawn with characters, which a narrow page cuts off".to_owned());
+        }
+        Ok(count)
+    }
+
+    #[test]
+    fn diagrams_can_be_read_on_narrow_pages() {
+        let guide = tools::repository().join("wsk/src/guide");
+        let mut count = 0;
+        for page in fs::read_dir(guide).unwrap() {
+            let path = page.unwrap().path();
+            let page = fs::read_to_string(&path).unwrap();
+            count += diagrams(&page).unwrap_or_else(|told| panic!("{}: {told}", path.display()));
+        }
+        assert_eq!(count, 5);
+        let good = "<figure>\n<svg viewBox=\"0 0 400 9\" role=\"img\" aria-label=\"A line\" style=\"width:100%\" font-size=\"13\" \
+            fill=\"currentColor\"/>\n</figure>\n";
+        assert_eq!(diagrams(good), Ok(1));
+        for (from, to) in [
+            ("400", "900"),
+            ("13", "9"),
+            ("currentColor", "black"),
+            ("\n<svg", "\n\n<svg"),
+            ("</figure>", "\u{2500}"),
+        ] {
+            diagrams(&good.replace(from, to)).unwrap_err();
+        }
+    }
 
     #[test]
     fn what_is_missing_is_told() {
