@@ -23,7 +23,7 @@ closed!(DatagramSocket);
 impl DatagramSocket {
     /// Opens a socket, which has to be bound before it can send or receive. IRQL: `PASSIVE_LEVEL`; waits.
     ///
-    /// Allocates the socket's state and two operations, one of them for closing, which can therefore not fail for want of
+    /// Allocates the socket's state and three operations, one of them for closing, which can therefore not fail for want of
     /// memory.
     ///
     /// [`WskSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).

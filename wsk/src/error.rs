@@ -100,6 +100,8 @@ pub enum Memory {
     Registration,
     /// The state of a captured provider or of a socket.
     Socket,
+    /// What cancels waits.
+    Event,
     /// An operation with its IRP.
     Irp,
     /// A memory descriptor list.
@@ -214,6 +216,11 @@ pub enum Error {
         /// The function.
         call: Call,
     },
+    /// The wait was ended by [`Cancel::cancel`](crate::Cancel::cancel).
+    Cancelled {
+        /// The function.
+        call: Call,
+    },
     /// Fewer bytes have come than were to be received: the first of the buffer are there, and no longer in the socket.
     ///
     /// Of [`receive_all`](crate::ConnectedSocket::receive_all) when it was cancelled, its time ran out or the connection broke, and
@@ -277,6 +284,7 @@ impl Error {
             Self::Call { call, .. }
             | Self::Abandoned { call, .. }
             | Self::TimedOut { call }
+            | Self::Cancelled { call }
             | Self::Short { call, .. } => Some(*call),
             _ => None,
         }
@@ -331,6 +339,7 @@ impl From<Error> for NTSTATUS {
             Error::Abandoned { status, .. } if status.is_error() => status,
             Error::NoMemory(_) | Error::PoolEmpty => STATUS_INSUFFICIENT_RESOURCES,
             Error::TimedOut { .. } | Error::Abandoned { .. } => STATUS_IO_TIMEOUT,
+            Error::Cancelled { .. } => STATUS_CANCELLED,
             Error::NoEntry { .. } => STATUS_NOT_SUPPORTED,
             Error::WrongIrql { .. }
             | Error::NotBound
@@ -410,6 +419,7 @@ impl fmt::Display for Error {
                 let what = match memory {
                     Memory::Registration => "the registration",
                     Memory::Socket => "the socket",
+                    Memory::Event => "the event",
                     Memory::Irp => "the IRP",
                     Memory::Mdl => "the MDL",
                     Memory::Mapping => "mapping the MDL",
@@ -479,6 +489,9 @@ impl fmt::Display for Error {
             }
             Self::TimedOut { call } => {
                 write!(f, "{call:?} was not done in the time given for it")
+            }
+            Self::Cancelled { call } => {
+                write!(f, "{call:?} was not done when the wait for it was cancelled")
             }
             Self::Short {
                 call,

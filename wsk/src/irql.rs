@@ -10,7 +10,7 @@ use crate::Error;
 ///
 /// It is used by the call that has made it alone. To raise the IRQL is unsafe, and whoever does so lowers it again.
 #[derive(Clone, Copy)]
-pub(crate) struct MayWait(());
+pub struct MayWait(());
 
 /// Fails unless the current IRQL is `PASSIVE_LEVEL`, where waiting is allowed.
 #[inline]

@@ -89,6 +89,7 @@
 
 mod address;
 mod buffer;
+mod cancel;
 mod connection;
 mod controlling;
 mod datagram;
@@ -139,6 +140,7 @@ pub use buffer::{
     BufferSlice, ChainPart, Control, DriverMdlMut, Lock, MdlChain, PooledBuffer, ReceiveBuffer,
     SendBuffer, SendList, SliceChain, WithControl,
 };
+pub use cancel::Cancel;
 pub use datagram::FixedDatagramSocket;
 #[doc(alias("EX_RUNDOWN_REF", "ExAcquireRundownProtection"))]
 pub use driver_state::DriverState;

@@ -17,7 +17,7 @@ const FLOORS: [&[&str]; 10] = [
     &["address", "endpoint", "error", "family", "irql", "time"],
     &["memory"],
     &["irp"],
-    &["buffer"],
+    &["buffer", "cancel"],
     &["registration"],
     &["socket"],
     &["request"],
@@ -36,8 +36,8 @@ const FLOORS: [&[&str]; 10] = [
 ];
 
 /// Blocks of unsafe code in `wsk/src`, and the files that have any: what there is today, to be lowered with them.
-const UNSAFE_BLOCKS: usize = 458;
-const UNSAFE_FILES: usize = 66;
+const UNSAFE_BLOCKS: usize = 462;
+const UNSAFE_FILES: usize = 67;
 
 /// So many fewer than the limit are too few for it to hold what was won.
 const SLACK: usize = 3;

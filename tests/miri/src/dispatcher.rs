@@ -7,8 +7,8 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use wsk_sys::{
-    DISPATCH_LEVEL, EVENT_TYPE, KEVENT, KPROCESSOR_MODE, KWAIT_REASON, LARGE_INTEGER, NTSTATUS,
-    OSVERSIONINFOW, PASSIVE_LEVEL, STATUS_SUCCESS, STATUS_TIMEOUT,
+    DISPATCH_LEVEL, EVENT_TYPE, KEVENT, KPROCESSOR_MODE, KWAIT_BLOCK, KWAIT_REASON, LARGE_INTEGER,
+    NTSTATUS, OSVERSIONINFOW, PASSIVE_LEVEL, STATUS_SUCCESS, STATUS_TIMEOUT, WAIT_TYPE,
 };
 
 use crate::lock;
@@ -103,18 +103,55 @@ unsafe extern "system" fn KeWaitForSingleObject(
     timeout: *mut LARGE_INTEGER,
 ) -> NTSTATUS {
     assert!(IRQL.get() < DISPATCH_LEVEL, "waiting at DISPATCH_LEVEL");
-    let event = object.cast::<KEVENT>();
+    // SAFETY: the caller keeps the same contract.
+    unsafe { wait_for_any(&[object], timeout) }
+}
+
+/// `KeWaitForMultipleObjects`, for one of some events.
+///
+/// # Safety
+///
+/// That of the function.
+#[unsafe(no_mangle)]
+unsafe extern "system" fn KeWaitForMultipleObjects(
+    count: u32,
+    objects: *mut *mut c_void,
+    kind: WAIT_TYPE,
+    _: KWAIT_REASON,
+    _: KPROCESSOR_MODE,
+    _: u8,
+    timeout: *mut LARGE_INTEGER,
+    _: *mut KWAIT_BLOCK,
+) -> NTSTATUS {
+    assert!(IRQL.get() < DISPATCH_LEVEL, "waiting at DISPATCH_LEVEL");
+    assert_eq!(kind, WAIT_TYPE::WaitAny);
+    // SAFETY: the caller gives so many events, and the time, or null.
+    unsafe {
+        let objects = core::slice::from_raw_parts(objects, count as usize);
+        wait_for_any(objects, timeout)
+    }
+}
+
+/// The number of the event that ends the wait, or `STATUS_TIMEOUT`.
+///
+/// # Safety
+///
+/// The events are there until the wait is over; the time is there, or null.
+unsafe fn wait_for_any(objects: &[*mut c_void], timeout: *const LARGE_INTEGER) -> NTSTATUS {
     // SAFETY: the caller gives the time, or null.
     let limit = unsafe { limit(timeout) };
     let mut dispatcher = lock(&DISPATCHER);
     loop {
-        // SAFETY: the caller has the event, which is changed with the lock held only.
-        unsafe {
-            if (*event).Header.SignalState != 0 {
-                if (*event).Header.Anonymous1.Anonymous1.Type != 0 {
-                    (*event).Header.SignalState = 0;
+        for (number, object) in (0..).zip(objects) {
+            let event = object.cast::<KEVENT>();
+            // SAFETY: the caller has the event, which is changed with the lock held only.
+            unsafe {
+                if (*event).Header.SignalState != 0 {
+                    if (*event).Header.Anonymous1.Anonymous1.Type != 0 {
+                        (*event).Header.SignalState = 0;
+                    }
+                    return NTSTATUS(number);
                 }
-                return STATUS_SUCCESS;
             }
         }
         dispatcher = match limit {

@@ -16,7 +16,7 @@ use crate::irp::outcome::Outcome;
 use crate::irp::routine::discard;
 use crate::irp::state::Retract;
 use crate::irql::MayWait;
-use crate::memory::event::pause;
+use crate::memory::event::{Event, pause};
 use crate::time::{GRACE, now};
 
 /// What a call returned, which the completion may contradict, and when it was first asked in vain whether that is the end: in one
@@ -124,6 +124,18 @@ impl<P> Flight<P> {
     pub(crate) fn wait(&self, may_wait: MayWait, limit: Option<Duration>) -> bool {
         // SAFETY: the header is that of this flight, which is borrowed, and so held, meanwhile.
         self.is_completed() || unsafe { wait_for_routine(self.block.cast(), may_wait, limit) }
+    }
+
+    /// As [`wait`](Self::wait), or until `other` is set.
+    pub(crate) fn wait_or(
+        &self,
+        other: &Event,
+        may_wait: MayWait,
+        limit: Option<Duration>,
+    ) -> bool {
+        // SAFETY: the header is that of this flight, which is borrowed, and so held, meanwhile.
+        self.is_completed()
+            || unsafe { wait_for_routine_or(self.block.cast(), other, may_wait, limit) }
     }
 
     /// Waits until the IRP has completed. When the provider has answered with an error, and does not complete the IRP within a
@@ -308,7 +320,8 @@ unsafe fn wait_for_routine(
     // SAFETY: the caller holds the block.
     let header = unsafe { block.as_ref() };
     // SAFETY: as above.
-    let completed = unsafe { wait_for_completion(header, may_wait, limit) };
+    let completed =
+        unsafe { wait_for_completion(header, may_wait, |event| event.wait(may_wait, limit)) };
     if completed {
         // Nobody wakes it any more.
         // SAFETY: it has completed, so the slot is the holder's.
@@ -317,12 +330,42 @@ unsafe fn wait_for_routine(
     completed
 }
 
-/// As [`wait_for_routine`], leaving the waker where it is.
+/// As [`wait_for_routine`], or until `other` is set: by itself, so that who has no other event does without.
 ///
 /// # Safety
 ///
 /// As for that.
-unsafe fn wait_for_completion(header: &Header, may_wait: MayWait, limit: Option<Duration>) -> bool {
+#[inline(never)]
+unsafe fn wait_for_routine_or(
+    block: NonNull<Header>,
+    other: &Event,
+    may_wait: MayWait,
+    limit: Option<Duration>,
+) -> bool {
+    let wait = |event: &Event| event.wait_or(other, may_wait, limit);
+    // SAFETY: the caller holds the block, whose slot is the holder's once it has completed: nobody wakes it any more.
+    unsafe {
+        let completed = wait_for_completion(block.as_ref(), may_wait, wait);
+        let unused = if completed {
+            out_of_its_place(block.as_ref())
+        } else {
+            None
+        };
+        drop(unused);
+        completed
+    }
+}
+
+/// As [`wait_for_routine`], leaving the waker where it is; `wait` says whether the event was set.
+///
+/// # Safety
+///
+/// As for that.
+unsafe fn wait_for_completion(
+    header: &Header,
+    may_wait: MayWait,
+    wait: impl FnOnce(&Event) -> bool,
+) -> bool {
     match header.state.retract() {
         Retract::InFlight => {}
         Retract::Completed => return true,
@@ -339,7 +382,7 @@ unsafe fn wait_for_completion(header: &Header, may_wait: MayWait, limit: Option<
     if !header.state.wait() {
         return true;
     }
-    if !header.event.wait(may_wait, limit) {
+    if !wait(&header.event) {
         if header.state.give_up() {
             // Who polled it before is to be woken all the same.
             // SAFETY: no waker is announced, so the slot is the holder's.

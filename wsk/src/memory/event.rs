@@ -5,7 +5,8 @@ use core::time::Duration;
 
 use wsk_sys::{
     EVENT_TYPE, IO_NO_INCREMENT, KEVENT, KWAIT_REASON, KeClearEvent, KeDelayExecutionThread,
-    KeInitializeEvent, KeSetEvent, KeWaitForSingleObject, MODE, STATUS_SUCCESS,
+    KeInitializeEvent, KeSetEvent, KeWaitForMultipleObjects, KeWaitForSingleObject, MODE,
+    STATUS_SUCCESS, WAIT_TYPE,
 };
 
 use crate::irql::MayWait;
@@ -78,6 +79,31 @@ impl Event {
         let status = unsafe {
             let event = self.0.get().cast();
             KeWaitForSingleObject(event, KWAIT_REASON::Executive, KERNEL_MODE, 0, timeout)
+        };
+        status == STATUS_SUCCESS
+    }
+
+    /// Waits until the event is set, or `other` is, or `limit` runs out; says whether this one was set.
+    pub(crate) fn wait_or(&self, other: &Self, _: MayWait, limit: Option<Duration>) -> bool {
+        let mut limit = limit.map(interval);
+        let timeout = limit
+            .as_mut()
+            .map_or(core::ptr::null_mut(), core::ptr::from_mut);
+        // Where both are set, the first of them ends the wait.
+        let mut objects = [self.0.get().cast(), other.0.get().cast()];
+        // SAFETY: by the invariant the events are initialised, in nonpaged memory, and borrowed for the call. The IRQL allows the wait,
+        // as the proof says, and the time is valid for the call. Two objects need no room for wait blocks: a thread has three.
+        let status = unsafe {
+            KeWaitForMultipleObjects(
+                2,
+                objects.as_mut_ptr(),
+                WAIT_TYPE::WaitAny,
+                KWAIT_REASON::Executive,
+                KERNEL_MODE,
+                0,
+                timeout,
+                core::ptr::null_mut(),
+            )
         };
         status == STATUS_SUCCESS
     }

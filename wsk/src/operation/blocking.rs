@@ -5,12 +5,13 @@ use core::ptr::NonNull;
 use core::time::Duration;
 
 use crate::buffer::Lock;
-use crate::error::Error;
+use crate::cancel::Cancel;
+use crate::error::{Call, Error};
 use crate::irp::{Flight, Idle};
 use crate::irql::{MayWait, may_wait};
 use crate::operation::carried::{Lent, WayOf, go_on, lend_and_put};
 use crate::registration::hold;
-use crate::request::{Function, Operation, Request, Way};
+use crate::request::{CutShort, Function, Operation, Request, Way};
 use crate::time::{Deadline, GRACE};
 
 /// What waiting for a request gives.
@@ -50,7 +51,7 @@ where
     /// complete after all; one that was [started](Self::start) is dropped then.
     #[inline]
     pub fn wait(self) -> Waited<F, B> {
-        <F::Operation as Operation<B>>::Run::run::<false>(self, Duration::ZERO)
+        <F::Operation as Operation<B>>::Run::run(self, Unlimited)
     }
 
     /// [`wait`](Self::wait), until `limit` runs out. IRQL: `PASSIVE_LEVEL`.
@@ -64,23 +65,144 @@ where
     /// Besides those of `wait`, [`Error::TimedOut`]. [`Error::Abandoned`] where the provider does not complete what was cancelled within
     /// two seconds.
     pub fn wait_timeout(self, limit: Duration) -> Waited<F, B> {
-        <F::Operation as Operation<B>>::Run::run::<true>(self, limit)
+        <F::Operation as Operation<B>>::Run::run(self, Deadline::after(limit, Self::GOES_ON))
+    }
+
+    /// [`wait`](Self::wait), until another thread [cancels](Cancel::cancel). IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// The request is then brought to its end as by [`wait_timeout`](Self::wait_timeout). Where it is cancelled already, no request is
+    /// made. Nothing is allocated for it.
+    ///
+    /// ```
+    /// # let kernel = wsk_host::Kernel::boot();
+    /// # let registration = wsk::Registration::new()?;
+    /// # let provider = registration.capture(wsk::Wait::Forever)?;
+    /// # let listener = wsk::ListenSocket::open(&provider, wsk::Family::V4)?;
+    /// # listener.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    /// # let unloading = wsk::Cancel::new()?;
+    /// # unloading.cancel();
+    /// // Until another thread calls `unloading.cancel()`:
+    /// while let Ok((client, _)) = listener.accept().wait_until(&unloading) {
+    ///     client.send(b"hello").wait_until(&unloading)?;
+    /// }
+    /// # drop((listener, unloading, provider, registration));
+    /// # kernel.shutdown();
+    /// # Ok::<(), wsk::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Besides those of `wait`, [`Error::Cancelled`]. [`Error::Abandoned`] where the provider does not complete what was cancelled within
+    /// two seconds.
+    #[doc(alias("KeWaitForMultipleObjects", "IoCancelIrp"))]
+    pub fn wait_until(self, cancel: &Cancel) -> Waited<F, B> {
+        let deadline = None;
+        <F::Operation as Operation<B>>::Run::run(self, Stopped { cancel, deadline })
+    }
+
+    /// [`wait_until`](Self::wait_until), or until `limit` runs out. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// Besides those of `wait_until`, [`Error::TimedOut`].
+    #[doc(alias("KeWaitForMultipleObjects", "IoCancelIrp"))]
+    pub fn wait_until_or_timeout(self, cancel: &Cancel, limit: Duration) -> Waited<F, B> {
+        let deadline = Some(Deadline::after(limit, Self::GOES_ON));
+        <F::Operation as Operation<B>>::Run::run(self, Stopped { cancel, deadline })
+    }
+}
+
+impl<F: Function<B>, B> Request<'_, F, B> {
+    const GOES_ON: bool = F::Operation::GOES_ON;
+}
+
+/// What ends a wait before the request is over. Each has functions of its own, so that a wait without a limit has nothing to do with
+/// one.
+pub trait Limit {
+    /// Whether there is any.
+    #[doc(hidden)]
+    const LIMITS: bool = true;
+
+    /// Waits until the flight has completed, or this ends it: whether it has.
+    #[doc(hidden)]
+    fn wait<P>(&self, flight: &Flight<P>, may_wait: MayWait) -> bool;
+
+    /// Why it was ended.
+    #[doc(hidden)]
+    fn reason(&self) -> CutShort {
+        CutShort::OutOfTime
+    }
+
+    /// Whether the wait may begin.
+    #[doc(hidden)]
+    #[inline]
+    fn begin(&self, call: Call) -> Result<MayWait, Error> {
+        let _ = call;
+        may_wait()
+    }
+}
+
+/// A request that is waited for as long as it takes.
+struct Unlimited;
+
+impl Limit for Unlimited {
+    const LIMITS: bool = false;
+
+    #[inline]
+    fn wait<P>(&self, flight: &Flight<P>, may_wait: MayWait) -> bool {
+        flight.wait(may_wait, None)
+    }
+}
+
+impl Limit for Deadline {
+    #[inline]
+    fn wait<P>(&self, flight: &Flight<P>, may_wait: MayWait) -> bool {
+        flight.wait(may_wait, Some(self.left()))
+    }
+}
+
+/// A request that another thread may end, or the time.
+pub(super) struct Stopped<'c> {
+    pub(super) cancel: &'c Cancel,
+    pub(super) deadline: Option<Deadline>,
+}
+
+impl Limit for Stopped<'_> {
+    fn wait<P>(&self, flight: &Flight<P>, may_wait: MayWait) -> bool {
+        let left = self.deadline.as_ref().map(Deadline::left);
+        flight.wait_or(self.cancel.event(), may_wait, left)
+    }
+
+    fn reason(&self) -> CutShort {
+        // Where there is no deadline it was cancelled, and may have been reset meanwhile.
+        if self.cancel.is_cancelled() || self.deadline.is_none() {
+            CutShort::Cancelled
+        } else {
+            CutShort::OutOfTime
+        }
+    }
+
+    fn begin(&self, call: Call) -> Result<MayWait, Error> {
+        let may_wait = may_wait()?;
+        if self.cancel.is_cancelled() {
+            return Err(Error::Cancelled { call });
+        }
+        Ok(may_wait)
     }
 }
 
 /// A way to wait for a request.
 pub trait Blocking<F: Function<B>, B> {
-    /// Makes it and waits, until `limit` runs out if it is `LIMITED`: two functions, of which the one without a limit has nothing to do
-    /// with it.
+    /// Makes it and waits, until it is over or `limit` ends it.
     #[doc(hidden)]
-    fn run<const LIMITED: bool>(request: Request<'_, F, B>, limit: Duration) -> Waited<F, B>;
+    fn run<L: Limit>(request: Request<'_, F, B>, limit: L) -> Waited<F, B>;
 }
 
 pub use crate::request::{InPlace, Owning};
 
 impl<F: Function<B>, B> Blocking<F, B> for InPlace {
     #[inline]
-    fn run<const LIMITED: bool>(request: Request<'_, F, B>, limit: Duration) -> Waited<F, B> {
+    fn run<L: Limit>(request: Request<'_, F, B>, limit: L) -> Waited<F, B> {
         type WayIn<F, B> = WayOf<<F as Function<B>>::Operation, B>;
         let Request {
             target,
@@ -90,7 +212,7 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
         let mut carried = carried;
         let place = NonNull::from(&mut carried);
         // What is usual goes straight through; whatever else happens leaves by a way of its own.
-        let may_wait = match may_wait() {
+        let may_wait = match limit.begin(F::Operation::CALL) {
             Ok(may_wait) => may_wait,
             Err(error) => return WayIn::<F, B>::waited(Err(error), carried),
         };
@@ -107,15 +229,15 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
             }
         };
         let mut ending = None;
-        if LIMITED {
+        if L::LIMITS {
             F::Operation::may_end_early(&mut parameters);
             // Before anything is in flight, so that it cannot fail later.
             match F::Operation::before_time_out(target) {
                 Ok(means) => {
                     ending = Some(Ending {
                         means,
-                        deadline: Deadline::after(limit, F::Operation::GOES_ON),
-                        timed_out: false,
+                        limit,
+                        cut_short: None,
                     });
                 }
                 Err(error) => {
@@ -140,8 +262,8 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
         };
         let ended = loop {
             if !flight.is_completed() {
-                let ending = if LIMITED { ending.as_mut() } else { None };
-                match outlast::<F::Operation, B>(target, flight, ending, place, may_wait) {
+                let ending = if L::LIMITS { ending.as_mut() } else { None };
+                match outlast::<F::Operation, B, L>(target, flight, ending, place, may_wait) {
                     Ok(completed) => flight = completed,
                     Err(error) => return WayIn::<F, B>::lost(error, carried),
                 }
@@ -158,9 +280,18 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
         let result = unsafe {
             let lent = Lent::<F::Operation, B, ()>::of(&mut operation, place);
             let (arguments, carried) = (lent.operation.arguments(), &mut *place.as_ptr());
-            let timed_out = LIMITED && ending.is_some_and(|ending| ending.timed_out);
-            if timed_out && F::Operation::is_timed_out(ended.outcome.status) {
-                Err(F::Operation::out_of_time(ended.outcome, arguments, carried))
+            let cut_short = ending
+                .and_then(|ending| ending.cut_short)
+                .filter(|_| L::LIMITS);
+            if let Some(why) = cut_short
+                && F::Operation::is_timed_out(ended.outcome.status)
+            {
+                Err(F::Operation::cut_short(
+                    why,
+                    ended.outcome,
+                    arguments,
+                    carried,
+                ))
             } else {
                 F::Operation::read(ended.outcome, arguments, carried)
             }
@@ -179,13 +310,13 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
     }
 }
 
-/// How a request ends when its time runs out.
-struct Ending {
-    deadline: Deadline,
+/// How a request ends before it is over.
+struct Ending<L> {
+    limit: L,
     /// What it takes, if it takes any.
     means: Option<Idle<()>>,
-    /// Whether it was asked to end.
-    timed_out: bool,
+    /// Why it was asked to end, if it was.
+    cut_short: Option<CutShort>,
 }
 
 /// Takes back what was lent.
@@ -208,22 +339,24 @@ fn give_back_after_error<O: Operation<B>, B>(target: O::Target<'_>, operation: I
 ///
 /// When what it carries was left to the provider.
 #[inline(never)]
-fn outlast<O: Operation<B>, B>(
+fn outlast<O: Operation<B>, B, L: Limit>(
     target: O::Target<'_>,
     flight: Flight<()>,
-    ending: Option<&mut Ending>,
+    ending: Option<&mut Ending<L>>,
     place: NonNull<B>,
     may_wait: MayWait,
 ) -> Result<Flight<()>, Error> {
-    let mut timed_out = false;
+    let mut asked = false;
     if let Some(ending) = ending
-        && !flight.wait(may_wait, Some(ending.deadline.left()))
+        && !ending.limit.wait(&flight, may_wait)
     {
+        // Of a request that goes on it is asked once.
+        ending.cut_short.get_or_insert(ending.limit.reason());
         O::time_out(target, &flight, ending.means.take());
-        (timed_out, ending.timed_out) = (true, true);
+        asked = true;
     }
     // A provider that has answered with an error, or was asked to cancel, has a while to complete the IRP.
-    let grace = (timed_out || flight.returned().is_error()).then_some(GRACE);
+    let grace = (asked || flight.returned().is_error()).then_some(GRACE);
     if !flight.wait(may_wait, grace) {
         // SAFETY: what is carried lies there. The provider may use its memory, which is not looked at.
         let carried = unsafe { place.as_ref() };
@@ -252,13 +385,13 @@ impl Drop for Outlasted<'_> {
 }
 
 impl<F: Function<B>, B: Send + 'static> Blocking<F, B> for Owning {
-    fn run<const LIMITED: bool>(request: Request<'_, F, B>, limit: Duration) -> Waited<F, B> {
+    fn run<L: Limit>(request: Request<'_, F, B>, limit: L) -> Waited<F, B> {
         type WayIn<F, B> = WayOf<<F as Function<B>>::Operation, B>;
-        let finished = match may_wait() {
+        let finished = match limit.begin(F::Operation::CALL) {
             Err(error) => WayIn::<F, B>::finished(Err(error), Some(request.carried)),
             Ok(may_wait) => match request.begin() {
                 Err((error, carried)) => WayIn::<F, B>::finished(Err(error), Some(carried)),
-                Ok(in_flight) if LIMITED => in_flight.cancel_after(limit),
+                Ok(in_flight) if L::LIMITS => in_flight.drop_after(&limit, may_wait),
                 Ok(in_flight) => in_flight.wait_until_over(may_wait),
             },
         };

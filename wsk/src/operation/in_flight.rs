@@ -8,15 +8,17 @@ use core::ptr::NonNull;
 use core::task::{Context, Poll};
 use core::time::Duration;
 
+use crate::cancel::Cancel;
 use crate::error::Error;
 use crate::irp::{Flight, Idle, NotLaunched, Polled};
 use crate::irql::{MayWait, may_wait};
+use crate::operation::blocking::{Limit, Stopped};
 use crate::operation::carried::{
     Carried, Of, WayOf, discard, go_on, held, load, place_of, refuse_large,
 };
 use crate::registration::hold;
 use crate::request::{Function, Operation, Request, Way};
-use crate::time::GRACE;
+use crate::time::{Deadline, GRACE};
 
 /// What an operation ends in.
 pub(crate) type FinishedOf<O, B> = <WayOf<O, B> as Way<B>>::Finished<<O as Operation<B>>::Output>;
@@ -229,9 +231,9 @@ impl<O: Operation<B>, B> InFlight<O, B> {
         lose::<O, B>()
     }
 
-    /// Waits for at most `limit`, and then drops the operation.
-    pub(super) fn cancel_after(self, limit: Duration) -> FinishedOf<O, B> {
-        match self.wait_timeout(limit) {
+    /// Waits until it is over or `limit` ends it, and drops the operation then.
+    pub(super) fn drop_after(self, limit: &impl Limit, may_wait: MayWait) -> FinishedOf<O, B> {
+        match self.wait_within(limit, may_wait) {
             Ok(finished) => finished,
             Err((error, _)) => WayOf::<O, B>::finished(Err(error), None),
         }
@@ -248,12 +250,35 @@ impl<O: Operation<B>, B> InFlight<O, B> {
             Ok(may_wait) => may_wait,
             Err(error) => return Err((error, self)),
         };
+        self.wait_within(&Deadline::after(limit, O::GOES_ON), may_wait)
+    }
+
+    /// Waits until the operation has completed, or another thread [cancels](Cancel::cancel). IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Cancelled`] or [`Error::WrongIrql`], with the operation, which goes on: [`cancel`](Self::cancel) it and wait for it, or
+    /// [give it up](Self::give_up).
+    #[doc(alias = "KeWaitForMultipleObjects")]
+    pub fn wait_until(self, cancel: &Cancel) -> Result<FinishedOf<O, B>, (Error, Self)> {
+        let deadline = None;
+        match may_wait() {
+            Ok(may_wait) => self.wait_within(&Stopped { cancel, deadline }, may_wait),
+            Err(error) => Err((error, self)),
+        }
+    }
+
+    /// Waits until the operation has completed, or `limit` ends the wait.
+    fn wait_within(
+        self,
+        limit: &impl Limit,
+        may_wait: MayWait,
+    ) -> Result<FinishedOf<O, B>, (Error, Self)> {
         let mut this = self;
-        let deadline = crate::time::Deadline::after(limit, O::GOES_ON);
         while let Some(flight) = &this.flight {
             // A waker may unwind: the flight stays where it is dropped.
-            if !flight.wait(may_wait, Some(deadline.left())) {
-                return Err((Error::TimedOut { call: O::CALL }, this));
+            if !limit.wait(flight, may_wait) {
+                return Err((limit.reason().error(O::CALL), this));
             }
             let Some(flight) = this.flight.take() else {
                 break;

@@ -172,7 +172,7 @@ pub(crate) use {held_by_handle, of_connection, of_datagrams, of_socket, submitte
 ///
 /// | finisher | the request is | `B` is | IRQL |
 /// |---|---|---|---|
-/// | [`wait`](Self::wait), [`wait_timeout`](Self::wait_timeout) | waited for in the call | borrowed or owned | `PASSIVE_LEVEL` |
+/// | [`wait`](Self::wait), [`wait_timeout`](Self::wait_timeout), [`wait_until`](Self::wait_until) | waited for in the call | borrowed or owned | `PASSIVE_LEVEL` |
 /// | [`start`](Self::start), `.await` | started, and taken back by its handle | owned | `<= DISPATCH_LEVEL` |
 /// | [`start_with`](Self::start_with) | started, and told to a closure at its completion | owned | `<= DISPATCH_LEVEL` |
 /// | [`start_in`](Self::start_in) | started, and waited for by a scope | borrowed for the scope, or owned | `<= DISPATCH_LEVEL` |
@@ -345,18 +345,23 @@ pub unsafe trait Operation<B>: sealed::Sealed + Sized + 'static {
         status == wsk_sys::STATUS_CANCELLED
     }
 
-    /// What is told when its time ran out.
+    /// What is told when it was brought to its end.
     ///
     /// # Safety
     ///
     /// As for [`read`](Self::read), in place of that.
     #[doc(hidden)]
     #[cold]
-    unsafe fn out_of_time(outcome: Outcome, arguments: &mut Arguments, carried: &mut B) -> Error {
+    unsafe fn cut_short(
+        why: CutShort,
+        outcome: Outcome,
+        arguments: &mut Arguments,
+        carried: &mut B,
+    ) -> Error {
         let _ = arguments;
         // SAFETY: the caller keeps the same contract.
         unsafe { Self::unread(outcome, carried) };
-        Error::TimedOut { call: Self::CALL }
+        why.error(Self::CALL)
     }
 
     /// Makes the parameters those of a request that is waited for, and may be ended before it is done.
@@ -364,6 +369,33 @@ pub unsafe trait Operation<B>: sealed::Sealed + Sized + 'static {
     #[inline]
     fn may_end_early(parameters: &mut Self::Parameters) {
         let _ = parameters;
+    }
+}
+
+/// Why a request was brought to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CutShort {
+    /// Its time ran out.
+    OutOfTime,
+    /// Another thread wants it.
+    Cancelled,
+}
+
+impl CutShort {
+    /// What is told of a request that had come to nothing.
+    pub(crate) const fn error(self, call: Call) -> Error {
+        match self {
+            Self::OutOfTime => Error::TimedOut { call },
+            Self::Cancelled => Error::Cancelled { call },
+        }
+    }
+
+    /// The status that says the same.
+    pub(crate) const fn status(self) -> NTSTATUS {
+        match self {
+            Self::OutOfTime => wsk_sys::STATUS_IO_TIMEOUT,
+            Self::Cancelled => wsk_sys::STATUS_CANCELLED,
+        }
     }
 }
 

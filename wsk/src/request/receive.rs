@@ -4,8 +4,8 @@
 use core::ptr::NonNull;
 
 use wsk_sys::{
-    DispatchError, IRP, NTSTATUS, STATUS_CANCELLED, STATUS_END_OF_FILE, STATUS_IO_TIMEOUT, WSK_BUF,
-    WSK_FLAG_DRAIN, WSK_FLAG_WAITALL, WSK_SOCKET, WskProviderConnectionDispatch,
+    DispatchError, IRP, NTSTATUS, STATUS_CANCELLED, STATUS_END_OF_FILE, WSK_BUF, WSK_FLAG_DRAIN,
+    WSK_FLAG_WAITALL, WSK_SOCKET, WskProviderConnectionDispatch,
 };
 
 use crate::buffer::{Extent, Lock, ReceiveBuffer};
@@ -19,7 +19,8 @@ use crate::request::send::moved;
 use crate::request::submitted;
 use crate::request::way::{Finished, Incoming, NotStarted, Room};
 use crate::request::{
-    Function, InPlace, Nothing, Operation, Repeat, Request, Way, held_by_handle, of_connection,
+    CutShort, Function, InPlace, Nothing, Operation, Repeat, Request, Way, held_by_handle,
+    of_connection,
 };
 use crate::socket::{ConnectionCategory, Handle, Socket};
 
@@ -362,15 +363,15 @@ macro_rules! fills {
                 read(received, length)
             }
 
-            unsafe fn out_of_time(
+            unsafe fn cut_short(
+                why: CutShort,
                 outcome: Outcome,
                 arguments: &mut Arguments,
                 carried: &mut All<B>,
             ) -> Error {
-                let call = Call::WskReceive;
                 match filled(outcome, arguments, carried) {
-                    Err(Error::Short { received, .. }) => short(received, STATUS_IO_TIMEOUT),
-                    _ => Error::TimedOut { call },
+                    Err(Error::Short { received, .. }) => short(received, why.status()),
+                    _ => why.error(Call::WskReceive),
                 }
             }
 

@@ -20,7 +20,8 @@ use crate::socket::{Category, ConnectionCategory, Handle, Socket};
 struct Prepared<C: Category> {
     reserved: Reserved<Socket<C>>,
     closing: Idle<()>,
-    spare: Idle<()>,
+    /// Of one that sends and of one that receives at the same time.
+    spares: [Idle<()>; 2],
 }
 
 /// A socket that is being made. When nobody takes it, it is closed.
@@ -102,7 +103,7 @@ impl<C: Category> Making<C> {
         self.prepared = Some(Prepared {
             reserved: Reserved::new().ok_or(Error::NoMemory(Memory::Socket))?,
             closing: Idle::new()?,
-            spare: Idle::new()?,
+            spares: [Idle::new()?, Idle::new()?],
         });
         Ok(())
     }
@@ -142,6 +143,9 @@ impl<C: Category> Making<C> {
             )
         };
         let bound = if self.bound { self.family.bit() } else { 0 };
+        let [first, second] = prepared.spares;
+        let spares = Spares::new(first);
+        spares.put(second);
         // INVARIANT: the socket is open and of this category, and this is its one handle.
         let shared = prepared.reserved.fill(Socket {
             socket,
@@ -153,7 +157,7 @@ impl<C: Category> Making<C> {
             fixed: AtomicBool::new(false),
             send_flags: AtomicU32::new(0),
             handles: AtomicUsize::new(1),
-            spares: Spares::new(prepared.spare),
+            spares,
             closing: Spares::new(prepared.closing),
             events: events.ok().flatten(),
         });

@@ -3,9 +3,10 @@
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};
 use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
 
 use wsk::operation::Operations;
-use wsk::{Call, ConnectedSocket, Error, NTSTATUS, NonPagedBuffer};
+use wsk::{Call, Cancel, ConnectedSocket, Error, Family, ListenSocket, NTSTATUS, NonPagedBuffer};
 use wsk_host::Deviation::{self, CancelLosesBytes, CancelTellsBytes};
 use wsk_host::{Completion, Kernel};
 use wsk_sys::{
@@ -14,7 +15,9 @@ use wsk_sys::{
 };
 
 use crate::connection::Setting;
-use crate::setting::{MOMENT, PATIENCE, block_on, is_reset};
+use crate::setting::{
+    LOOPBACK, MOMENT, PATIENCE, block_on, in_settings_of, is_reset, seeded_kernels,
+};
 
 /// Runs `test` with a connection of a provider that deviates.
 fn with(deviation: Deviation, test: impl Fn(&Setting, &ConnectedSocket, &mut TcpStream)) {
@@ -239,5 +242,178 @@ fn a_short_receive_says_what_it_is() {
     for status in [STATUS_IO_TIMEOUT, STATUS_INVALID_DEVICE_STATE] {
         assert_eq!(NTSTATUS::from(of(status)), status);
         assert_ne!(NTSTATUS::from(of(status)), STATUS_SUCCESS);
+    }
+}
+
+/// Cancels from another thread, after a moment.
+fn cancelled_by_another<T>(cancel: &Cancel, wait: impl FnOnce() -> T) -> T {
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(MOMENT);
+            cancel.cancel();
+        });
+        wait()
+    })
+}
+
+const fn cancelled<T>(call: Call) -> Result<T, Error> {
+    Err(Error::Cancelled { call })
+}
+
+#[test]
+fn another_thread_ends_a_blocked_receive_from() {
+    in_settings_of(seeded_kernels(), |kernel, s| {
+        let cancel = Cancel::new().unwrap();
+        let mut room = [0; 8];
+        let mut buffer = NonPagedBuffer::new(8).unwrap();
+        let before = kernel.counts().allocations();
+        let received = cancelled_by_another(&cancel, || {
+            s.socket.receive_from(&mut buffer).wait_until(&cancel)
+        });
+        assert_eq!(received.map(|_| ()), cancelled(Call::WskReceiveFrom));
+        assert_eq!(kernel.counts().in_flight, 0);
+        assert_eq!(
+            kernel.counts().allocations(),
+            before,
+            "nothing is allocated"
+        );
+
+        // Cancelled before it has begun: nothing is asked of WSK.
+        s.hears(b"here");
+        let received = s.socket.receive_from(&mut room).wait_until(&cancel);
+        assert_eq!(received.map(|_| ()), cancelled(Call::WskReceiveFrom));
+        assert!(cancel.is_cancelled());
+        cancel.reset();
+        assert!(!cancel.is_cancelled());
+        let received = s.socket.receive_from(&mut room).wait_until(&cancel);
+        assert_eq!(received.map(|received| received.length()), Ok(4));
+
+        // Sooner by the time, or by the other thread.
+        let call = Call::WskReceiveFrom;
+        let received = s.socket.receive_from(&mut room);
+        let received = received.wait_until_or_timeout(&cancel, MOMENT);
+        assert_eq!(received.map(|_| ()), Err(Error::TimedOut { call }));
+        let received = cancelled_by_another(&cancel, || {
+            let received = s.socket.receive_from(&mut room);
+            received.wait_until_or_timeout(&cancel, PATIENCE)
+        });
+        assert_eq!(received.map(|_| ()), cancelled(call));
+        cancel.reset();
+
+        // What was started goes on, unless it is given up.
+        let receiving = s.socket.receive_from(NonPagedBuffer::new(8).unwrap());
+        let receiving = receiving.start().unwrap();
+        let (error, receiving) =
+            cancelled_by_another(&cancel, || receiving.wait_until(&cancel)).unwrap_err();
+        assert_eq!(error, Error::Cancelled { call });
+        s.hears(b"later");
+        let finished = receiving.wait().unwrap();
+        assert_eq!(finished.result.unwrap().length(), 5);
+    });
+}
+
+#[test]
+fn another_thread_ends_a_blocked_accept() {
+    in_settings_of(seeded_kernels(), |kernel, s| {
+        let listener = ListenSocket::open(&s.provider, Family::V4).unwrap();
+        listener
+            .bind(LOOPBACK.parse::<std::net::SocketAddr>().unwrap())
+            .unwrap();
+        let cancel = Cancel::new().unwrap();
+        let others = cancel.clone();
+        let accepted = cancelled_by_another(&others, || {
+            listener.accept().wait_until(&cancel).map(|_| ())
+        });
+        assert_eq!(accepted, cancelled(Call::WskAccept));
+        let accepted = listener.accept().wait_until(&cancel).map(|_| ());
+        assert_eq!(accepted, cancelled(Call::WskAccept), "at once");
+        cancel.reset();
+        let peer = TcpStream::connect(listener.local_address().unwrap()).unwrap();
+        let (socket, from) = listener.accept().wait_until(&cancel).unwrap();
+        assert_eq!(from, peer.local_addr().unwrap());
+        socket.close().unwrap();
+        // Closing waits for what was cancelled.
+        listener.close().unwrap();
+        assert_eq!(kernel.counts().in_flight, 0);
+    });
+}
+
+#[test]
+fn one_cancel_ends_all_waits_with_it() {
+    in_settings_of(seeded_kernels(), |_, s| {
+        let cancel = Cancel::new().unwrap();
+        std::thread::scope(|scope| {
+            let waits = [(); 4].map(|()| {
+                scope.spawn(|| {
+                    s.socket
+                        .receive_from(&mut [0; 8])
+                        .wait_until(&cancel)
+                        .map(|_| ())
+                })
+            });
+            std::thread::sleep(MOMENT);
+            cancel.cancel();
+            for wait in waits {
+                assert_eq!(wait.join().unwrap(), cancelled(Call::WskReceiveFrom));
+            }
+        });
+        // The handle that is waited with may be the last.
+        let cancel = Cancel::new().unwrap();
+        cancel.clone().cancel();
+        assert!(cancel.is_cancelled());
+    });
+}
+
+#[test]
+fn bytes_that_came_before_receive_all_was_cancelled_from_outside_are_given_back() {
+    with(CancelLosesBytes, |_, socket, peer| {
+        let cancel = Cancel::new().unwrap();
+        let mut bytes = [0; 6];
+        peer.write_all(b"out").unwrap();
+        let received = cancelled_by_another(&cancel, || {
+            socket.receive_all(&mut bytes).wait_until(&cancel)
+        });
+        assert_eq!(received, short(3, STATUS_CANCELLED));
+        assert_eq!(&bytes[..3], b"out");
+        cancel.reset();
+        let received = cancelled_by_another(&cancel, || {
+            socket.receive_all(&mut bytes).wait_until(&cancel)
+        });
+        assert_eq!(received, cancelled(Call::WskReceive));
+        cancel.reset();
+        goes_on(socket, peer, b"side");
+        // A graceful end that is cancelled aborts the connection.
+        let bytes = vec![0; 16 << 20];
+        let sending = socket.send(NonPagedBuffer::copy_of(&bytes).unwrap());
+        let sending = sending.start().unwrap();
+        let begun = Instant::now();
+        let ended = cancelled_by_another(&cancel, || socket.disconnect().wait_until(&cancel));
+        assert_eq!(ended, cancelled(Call::WskDisconnect));
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        assert!(sending.wait().unwrap().result.is_err());
+    });
+}
+
+#[test]
+fn a_blocking_send_beside_a_blocking_receive_allocates_nothing() {
+    for kernel in seeded_kernels() {
+        let s = Setting::new();
+        let (socket, mut peer) = s.connection();
+        let mut buffer = NonPagedBuffer::new(4).unwrap();
+        let message = NonPagedBuffer::copy_of(b"sent").unwrap();
+        let before = kernel.counts().allocations();
+        std::thread::scope(|scope| {
+            let receive = scope.spawn(|| socket.receive_all(&mut buffer).wait());
+            std::thread::sleep(MOMENT);
+            // The first there is, beside a receive that has the other operation.
+            assert_eq!(socket.send(&message).wait(), Ok(4));
+            assert_eq!(kernel.counts().in_flight, 1, "the receive waits still");
+            assert_eq!(kernel.counts().allocations(), before);
+            peer.write_all(b"come").unwrap();
+            assert_eq!(receive.join().unwrap(), Ok(4));
+        });
+        assert_eq!(kernel.counts().allocations(), before);
+        drop((socket, buffer, message, s));
+        kernel.shutdown();
     }
 }

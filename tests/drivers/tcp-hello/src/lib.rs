@@ -13,7 +13,7 @@ use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use core::time::Duration;
 
 use wsk::{
-    ConnectedSocket, DriverState, Error, Family, ListenSocket, NTSTATUS, NonPagedBuffer,
+    Cancel, ConnectedSocket, DriverState, Error, Family, ListenSocket, NTSTATUS, NonPagedBuffer,
     Registration, Wait,
 };
 use wsk_driver::{Parameters, Stop, Worker, report};
@@ -27,15 +27,24 @@ const GREETING: &[u8] = b"Hello from the kernel!\r\n";
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the connection may take to end gracefully, before it is aborted.
 const PARTING: Duration = Duration::from_secs(1);
-/// How long unloading may have to wait.
-const TICK: Duration = Duration::from_millis(100);
 
 static HELLO: DriverState<Hello> = DriverState::new();
 
-/// What the driver has while it is loaded. Dropped in this order: first the thread ends, last the registration.
+/// What the driver has while it is loaded. Dropped in this order: what the thread waits for is cancelled, the thread ends, and last
+/// the registration.
 struct Hello {
+    _unloading: Unloading,
     _worker: Worker<Greeter>,
     _registration: Registration,
+}
+
+/// Ends what the thread waits for when the driver is unloaded.
+struct Unloading(Cancel);
+
+impl Drop for Unloading {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
 }
 
 /// What the thread works with.
@@ -43,6 +52,7 @@ struct Greeter {
     listener: ListenSocket,
     greeting: NonPagedBuffer,
     disconnect: bool,
+    unloading: Cancel,
 }
 
 impl Greeter {
@@ -50,6 +60,7 @@ impl Greeter {
         registration: &Registration,
         listen: SocketAddr,
         disconnect: bool,
+        unloading: Cancel,
     ) -> Result<Self, Error> {
         let provider = registration.capture(Wait::Milliseconds(1000))?;
         let listener = ListenSocket::open(&provider, Family::of(&listen))?;
@@ -59,37 +70,32 @@ impl Greeter {
             listener,
             greeting,
             disconnect,
+            unloading,
         })
     }
 
-    /// Greets until it is to stop, or the socket is dead.
-    fn work(&self, stop: &Stop) {
-        while let Ok(mut accept) = self.listener.accept().start() {
-            let accepted = loop {
-                match accept.wait_timeout(TICK) {
-                    Ok(accepted) => break accepted,
-                    // Dropping what has not ended cancels it.
-                    Err(_) if stop.asked() => return,
-                    Err((_, still)) => accept = still,
-                }
-            };
-            match accepted {
+    /// Greets until the driver is unloaded, or the socket is dead.
+    fn work(&self, _: &Stop) {
+        while !self.unloading.is_cancelled() {
+            match self.listener.accept().wait_until(&self.unloading) {
                 // A client that does not take the greeting in time goes without.
                 Ok((client, _)) => drop(self.greet(&client)),
                 Err(error) if error.must_close() => return,
-                // A client that has gone away meanwhile.
+                // The driver is unloaded, or a client has gone away meanwhile.
                 Err(_) => {}
             }
         }
     }
 
     fn greet(&self, client: &ConnectedSocket) -> Result<(), Error> {
-        client.send(&self.greeting).wait_timeout(PATIENCE)?;
+        let send = client.send(&self.greeting);
+        send.wait_until_or_timeout(&self.unloading, PATIENCE)?;
         if !self.disconnect {
             return Ok(());
         }
         // Without this, closing the socket would abort the connection, and the greeting might be lost.
-        client.disconnect().wait_timeout(PARTING)
+        let disconnect = client.disconnect();
+        disconnect.wait_until_or_timeout(&self.unloading, PARTING)
     }
 }
 
@@ -117,8 +123,11 @@ fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
     let disconnect = parameters.number("Disconnect", 1)? != 0;
     let failed = |error| report(c"tcp-hello", error);
     let registration = Registration::new().map_err(failed)?;
-    let greeter = Greeter::new(&registration, listen, disconnect).map_err(failed)?;
+    let unloading = Unloading(Cancel::new().map_err(failed)?);
+    let cancel = unloading.0.clone();
+    let greeter = Greeter::new(&registration, listen, disconnect, cancel).map_err(failed)?;
     let hello = Hello {
+        _unloading: unloading,
         _worker: Worker::start(greeter, Greeter::work)?,
         _registration: registration,
     };

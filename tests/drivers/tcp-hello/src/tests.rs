@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::DriverEntry;
 use wsk_host::{Completion, Kernel, LoadedDriver, RegistryValue};
@@ -51,6 +51,25 @@ fn it_unloads_when_nobody_has_connected() {
     let kernel = Kernel::boot();
     let driver = kernel.driver("tcp-hello").parameter("Listen", text(free()));
     driver.load(DriverEntry).unwrap().unload();
+    kernel.shutdown();
+}
+
+/// Its thread does not look every now and then whether it is to end: it is told. Of one that looked every 100 ms, unloading would have
+/// to wait for most of that time.
+#[test]
+fn unloading_does_not_wait_for_the_thread_to_look() {
+    let kernel = Kernel::boot();
+    let waits = [(); 5].map(|()| {
+        let driver = kernel.driver("tcp-hello").parameter("Listen", text(free()));
+        let driver = driver.load(DriverEntry).unwrap();
+        std::thread::sleep(Duration::from_millis(110));
+        let begun = Instant::now();
+        driver.unload();
+        begun.elapsed()
+    });
+    // The quickest: this machine may have other things to do.
+    let quickest = waits.into_iter().min().unwrap();
+    assert!(quickest < Duration::from_millis(50), "{quickest:?}");
     kernel.shutdown();
 }
 

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use loom::sync::{Condvar, Mutex};
 use real::{
-    EVENT_TYPE, KDPC, KEVENT, KPROCESSOR_MODE, KTIMER, KWAIT_REASON, LARGE_INTEGER, NTSTATUS,
-    OSVERSIONINFOW, PKDEFERRED_ROUTINE, STATUS_SUCCESS, STATUS_TIMEOUT, TIMER_TYPE,
+    EVENT_TYPE, KDPC, KEVENT, KPROCESSOR_MODE, KTIMER, KWAIT_BLOCK, KWAIT_REASON, LARGE_INTEGER,
+    NTSTATUS, OSVERSIONINFOW, PKDEFERRED_ROUTINE, STATUS_SUCCESS, STATUS_TIMEOUT, TIMER_TYPE,
+    WAIT_TYPE,
 };
 
 use crate::memory::touch;
@@ -147,6 +148,38 @@ pub unsafe fn KeWaitForSingleObject(
         // Who looks again and again lets the others run.
         loom::thread::yield_now();
         STATUS_TIMEOUT
+    }
+}
+
+/// `KeWaitForMultipleObjects`, for one of some events.
+///
+/// # Safety
+///
+/// That of the function.
+#[allow(clippy::too_many_arguments)]
+pub unsafe fn KeWaitForMultipleObjects(
+    count: u32,
+    objects: *mut *mut c_void,
+    _: WAIT_TYPE,
+    _: KWAIT_REASON,
+    _: KPROCESSOR_MODE,
+    _: u8,
+    timeout: *mut LARGE_INTEGER,
+    _: *mut KWAIT_BLOCK,
+) -> NTSTATUS {
+    // SAFETY: the caller gives so many events.
+    let objects = unsafe { core::slice::from_raw_parts(objects, count as usize) };
+    loop {
+        for (number, object) in (0..).zip(objects) {
+            if event(object.cast()).wait(true) {
+                return NTSTATUS(number);
+            }
+        }
+        // Who looks again and again lets the others run.
+        loom::thread::yield_now();
+        if !timeout.is_null() {
+            return STATUS_TIMEOUT;
+        }
     }
 }
 

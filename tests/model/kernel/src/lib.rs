@@ -14,8 +14,8 @@ mod provider;
 pub use dispatcher::{
     KeAcquireSpinLock, KeCancelTimer, KeClearEvent, KeDelayExecutionThread, KeFlushQueuedDpcs,
     KeGetCurrentIrql, KeInitializeDpc, KeInitializeEvent, KeInitializeTimerEx,
-    KeQueryUnbiasedInterruptTime, KeReleaseSpinLock, KeSetEvent, KeSetTimer, KeWaitForSingleObject,
-    RtlGetVersion, Signal, be_impatient,
+    KeQueryUnbiasedInterruptTime, KeReleaseSpinLock, KeSetEvent, KeSetTimer,
+    KeWaitForMultipleObjects, KeWaitForSingleObject, RtlGetVersion, Signal, be_impatient,
 };
 pub use irp::{IoCancelIrp, IoInitializeIrp, IoReuseIrp};
 pub use mdl::{

@@ -1,0 +1,114 @@
+//! [`Cancel`]: how another thread ends a wait.
+
+use core::fmt;
+
+use crate::error::{Error, Memory};
+use crate::memory::atomic::{AtomicBool, Ordering};
+use crate::memory::event::Event;
+use crate::memory::shared::{Counted, Shared};
+
+/// Ends waits from outside: what waits [until](crate::operation::Request::wait_until) it is cancelled stops when another thread says so.
+///
+/// A handle: clones stand for the same one. A driver makes it when it is loaded, has its threads wait with it, and cancels when it is
+/// unloaded. May be dropped at any IRQL up to `DISPATCH_LEVEL`.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(wsk::Family::V4.any())?;
+/// use wsk::{Cancel, Error};
+///
+/// let unloading = Cancel::new()?;
+/// # let thread = std::thread::spawn({ let unloading = unloading.clone(); move || unloading.cancel() });
+/// // In a thread of the driver's, while another one calls `unloading.cancel()`:
+/// let mut room = [0; 1500];
+/// let received = socket.receive_from(&mut room).wait_until(&unloading);
+/// assert!(matches!(received, Err(Error::Cancelled { .. })));
+/// # thread.join().unwrap();
+/// # drop((socket, unloading, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+///
+/// [`KeWaitForMultipleObjects`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kewaitformultipleobjects) is what
+/// waits, for the request and for this.
+#[doc(alias("KEVENT", "KeSetEvent", "KeWaitForMultipleObjects", "IoCancelIrp"))]
+#[derive(Clone)]
+pub struct Cancel {
+    state: Shared<State>,
+}
+
+/// What the handles share.
+///
+/// # Invariants
+///
+/// The event is initialised.
+struct State {
+    cancelled: AtomicBool,
+    event: Event,
+}
+
+impl Counted for State {
+    type Last = ();
+    unsafe fn last(&mut self) {}
+}
+
+impl Cancel {
+    /// Nothing is cancelled yet. IRQL: `<= DISPATCH_LEVEL`. Allocates; waiting with it does not.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`].
+    pub fn new() -> Result<Self, Error> {
+        // SAFETY: the event is initialised below, in nonpaged pool where it stays, before anybody else has it. A notification event, so
+        // that it ends all waits.
+        let state = unsafe {
+            let state = State {
+                cancelled: AtomicBool::new(false),
+                event: Event::room(),
+            };
+            let state = Shared::new(state).map_err(|_| Error::NoMemory(Memory::Event))?;
+            Event::initialise((&raw const state.event).cast_mut(), true);
+            state
+        };
+        // INVARIANT: initialised above.
+        Ok(Self { state })
+    }
+
+    /// Ends the waits with this that there are, and those that begin before it is [reset](Self::reset). IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// It does not wait until they have ended.
+    pub fn cancel(&self) {
+        self.state.cancelled.store(true, Ordering::Release);
+        self.state.event.set();
+    }
+
+    /// Whether it is cancelled. IRQL: `<= DISPATCH_LEVEL`.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.state.cancelled.load(Ordering::Acquire)
+    }
+
+    /// Lets waits go on again that begin from now on. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// A wait that has not seen that it was cancelled may miss it: reset it when those have ended that were to end.
+    pub fn reset(&self) {
+        self.state.event.clear();
+        self.state.cancelled.store(false, Ordering::Release);
+    }
+
+    /// What is waited for besides.
+    pub(crate) fn event(&self) -> &Event {
+        &self.state.event
+    }
+}
+
+impl fmt::Debug for Cancel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cancel")
+            .field("cancelled", &self.is_cancelled())
+            .finish()
+    }
+}
