@@ -65,11 +65,7 @@ impl Family {
     pub(crate) fn of_host(self, address: &SockAddr) -> Option<SocketAddr> {
         match self {
             Self::V4 | Self::V6 => address.as_socket(),
-            Self::Unix => {
-                let path = address.as_pathname();
-                let path = path.and_then(std::path::Path::to_str).unwrap_or_default();
-                Some(unix::stand_in(path))
-            }
+            Self::Unix => Some(unix::stand_in(&host::path(address))),
         }
     }
 }

@@ -75,6 +75,13 @@ pub(crate) fn kind(kind: u16) -> Option<i32> {
     }
 }
 
+/// The path of an address of `AF_UNIX`; none for a socket without a name.
+pub(crate) fn path(address: &SockAddr) -> String {
+    let path = address.as_pathname();
+    path.map(|path| path.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
+
 /// Whether connecting goes on behind the caller's back.
 pub(crate) fn in_progress(error: &io::Error) -> bool {
     // EINPROGRESS has no kind of its own everywhere.

@@ -83,6 +83,11 @@ pub(crate) fn kind(kind: u16) -> Option<i32> {
     matches!(kind, 0 | SOCK_STREAM | SOCK_DGRAM).then(|| kind.into())
 }
 
+/// There are no sockets of `AF_UNIX` here.
+pub(crate) fn path(_: &SockAddr) -> String {
+    String::new()
+}
+
 /// Whether connecting goes on behind the caller's back.
 pub(crate) fn in_progress(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock
