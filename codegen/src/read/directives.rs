@@ -91,14 +91,14 @@ fn define(rest: &str) -> Option<Define> {
     })
 }
 
-/// For each line of `text`, the version that it is conditional on, innermost first: `NTDDI_WIN8`, or a number.
+/// For each line of `text`, the version that it is conditional on, the latest if there are several: `NTDDI_WIN8`, or a number.
 #[must_use]
 pub(crate) fn conditions(text: &str) -> Vec<Option<Rc<str>>> {
     let mut since = vec![None; text.lines().count()];
     let mut stack: Vec<Branch> = Vec::new();
     let mut covered = 0;
     for directive in directives(text) {
-        let version = innermost(&stack);
+        let version = latest_of(&stack);
         fill(&mut since, covered..directive.line, version.as_ref());
         covered = directive.line;
         match directive.name.as_str() {
@@ -122,7 +122,7 @@ pub(crate) fn conditions(text: &str) -> Vec<Option<Rc<str>>> {
             _ => {}
         }
     }
-    let version = innermost(&stack);
+    let version = latest_of(&stack);
     let end = since.len();
     fill(&mut since, covered..end, version.as_ref());
     since
@@ -140,16 +140,17 @@ impl Branch {
             "if" | "elif" => directive.rest.as_str(),
             _ => "",
         };
-        // An alternative may hold for an older version, or for one that is no Windows at all.
-        if condition.contains("||") {
+        // An alternative may hold for an older version, or for one that is no Windows at all; and so may what denies several.
+        if condition.contains("||") || denies_several(condition) {
             return Self {
                 since: None,
                 until: None,
             };
         }
         let parts = condition.split("&&");
-        let mut bounds = parts.clone().filter_map(bound);
-        let since = bounds.find(|bound| bound.0).map(|bound| bound.1.into());
+        let bounds = parts.clone().filter_map(bound);
+        let since = latest(bounds.filter(|bound| bound.0).map(|bound| bound.1));
+        let since = since.map(Rc::from);
         let until = if parts.count() == 1 {
             bound(condition)
                 .filter(|bound| !bound.0)
@@ -159,6 +160,23 @@ impl Branch {
         };
         Self { since, until }
     }
+}
+
+/// Whether a condition has a `!` in front of brackets around more than one part.
+fn denies_several(condition: &str) -> bool {
+    condition.match_indices('!').any(|(at, _)| {
+        let rest = condition[at + 1..].trim_start();
+        let mut depth = 0_i32;
+        let end = rest.find(|c| {
+            match c {
+                '(' => depth += 1,
+                ')' => depth -= 1,
+                _ => {}
+            }
+            depth <= 0
+        });
+        rest[..end.unwrap_or(rest.len())].contains("&&")
+    })
 }
 
 /// `(true, NTDDI_WIN7)` for `(NTDDI_VERSION >= NTDDI_WIN7)`, `(false, …)` for `NTDDI_VERSION < …`.
@@ -222,8 +240,13 @@ fn version(macro_name: &str, value: &str) -> Option<String> {
     Some(ntddi::name_of(whole).map_or_else(|| format!("0x{whole:08X}"), str::to_owned))
 }
 
-fn innermost(stack: &[Branch]) -> Option<Rc<str>> {
-    stack.iter().rev().find_map(|branch| branch.since.clone())
+fn latest_of(stack: &[Branch]) -> Option<Rc<str>> {
+    latest(stack.iter().filter_map(|branch| branch.since.clone()))
+}
+
+/// The latest version; one whose name is not known is of a release newer than those that are.
+fn latest<V: AsRef<str>>(versions: impl Iterator<Item = V>) -> Option<V> {
+    versions.max_by_key(|version| ntddi::parse(version.as_ref()).unwrap_or(u32::MAX))
 }
 
 fn fill(since: &mut [Option<Rc<str>>], lines: std::ops::Range<usize>, version: Option<&Rc<str>>) {
@@ -424,6 +447,44 @@ mod tests {
             of("#if NTDDI_VERSION >= \\\n NTDDI_WIN8\na\n#endif")[2].as_deref(),
             Some("NTDDI_WIN8")
         );
+    }
+
+    #[test]
+    fn the_latest_of_several_versions_counts() {
+        let later = Some("NTDDI_WIN10_RS2");
+        for (outer, inner) in [
+            ("NTDDI_WIN8", "NTDDI_WIN10_RS2"),
+            ("NTDDI_WIN10_RS2", "NTDDI_WIN8"),
+        ] {
+            let both = of(&format!(
+                "#if NTDDI_VERSION >= {outer} && NTDDI_VERSION >= {inner}\na\n#endif"
+            ));
+            let nested = of(&format!(
+                "#if NTDDI_VERSION >= {outer}\n#if NTDDI_VERSION >= {inner}\na\n#endif\n#endif"
+            ));
+            assert_eq!((both[1].as_deref(), nested[2].as_deref()), (later, later));
+        }
+        // A name that is not known is of a release that is newer than those that are.
+        let since = of(
+            "#if NTDDI_VERSION >= NTDDI_WIN12_AA\n#if NTDDI_VERSION >= NTDDI_WIN8\na\n#endif\n#endif",
+        );
+        assert_eq!(since[2].as_deref(), Some("NTDDI_WIN12_AA"));
+    }
+
+    #[test]
+    fn what_is_denied_of_several_conditions_is_said_of_none() {
+        for condition in [
+            "!(defined(X) && (NTDDI_VERSION >= NTDDI_WIN8))",
+            "! ((NTDDI_VERSION >= NTDDI_WIN8) && defined(X))",
+        ] {
+            assert_eq!(
+                of(&format!("#if {condition}\na\n#endif"))[1],
+                None,
+                "{condition}"
+            );
+        }
+        let since = of("#if ((NTDDI_VERSION >= NTDDI_WIN8) && !defined(X))\na\n#endif");
+        assert_eq!(since[1].as_deref(), Some("NTDDI_WIN8"));
     }
 
     #[test]
