@@ -107,6 +107,44 @@ fn values_and_names_of_one_language_alone() {
     );
 }
 
+/// The widths are the same.
+#[test]
+fn types_of_another_kind() {
+    for (cpp, c, words) in [
+        (
+            "LONG",
+            "ULONG",
+            "the type of member a is an unsigned integer in C and a signed integer in C++",
+        ),
+        (
+            "PVOID",
+            "ULONGLONG",
+            "the type of member a is an unsigned integer in C and a pointer in C++",
+        ),
+        (
+            "double",
+            "ULONGLONG",
+            "the type of member a is an unsigned integer in C and a floating number in C++",
+        ),
+    ] {
+        let both = |text: &str| {
+            format!(
+                "#ifdef __cplusplus\n{}\n#else\n{}\n#endif",
+                text.replace("TYPE", cpp),
+                text.replace("TYPE", c)
+            )
+        };
+        refused(
+            &both("typedef struct _S { TYPE a[2]; } S;"),
+            &["S: ", words],
+        );
+        refused(
+            &both("typedef NTSTATUS (NTAPI *PFN_S)(TYPE a);"),
+            &["PFN_S: its types are (an unsigned integer) -> a signed integer in C and (a"],
+        );
+    }
+}
+
 /// The value is the same; C's type is the one that counts.
 #[test]
 fn a_character_is_an_int_in_c() {

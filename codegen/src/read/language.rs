@@ -8,6 +8,7 @@ use clang::{Clang, Entity, EntityKind, EntityVisitResult, TranslationUnit, Type,
 use crate::error::Error;
 use crate::find::source::{Arch, Language, Source};
 use crate::read::facts::WSK;
+use crate::read::fields::element;
 use crate::read::macros::{self, Candidates, Constants};
 use crate::read::names;
 use crate::read::parse::{self, Place, Places};
@@ -76,8 +77,9 @@ fn different(
         .filter(|property| c.get(*property) != cpp.get(*property))
         .map(|property| {
             let (c, cpp) = (c.get(property), cpp.get(property));
+            let is = if property == TYPES { "are" } else { "is" };
             format!(
-                "{property} is {} in C and {} in C++",
+                "{property} {is} {} in C and {} in C++",
                 c.unwrap_or(&none),
                 cpp.unwrap_or(&none)
             )
@@ -137,7 +139,7 @@ fn declaration(entity: Entity<'_>, name: &str, seen: &mut Seen) {
         EntityKind::FunctionDecl if entity.is_inline_function() => {}
         EntityKind::FunctionDecl => {
             if let Some(ty) = entity.get_type() {
-                add("its signature", signature(ty));
+                signature(ty, &mut add);
             }
         }
         EntityKind::TypedefDecl => {
@@ -147,7 +149,7 @@ fn declaration(entity: Entity<'_>, name: &str, seen: &mut Seen) {
             let ty = ty.get_canonical_type();
             let pointee = ty.get_pointee_type().unwrap_or(ty).get_canonical_type();
             if pointee.get_argument_types().is_some() {
-                add("its signature", signature(pointee));
+                signature(pointee, &mut add);
             } else {
                 of_type(ty, &mut add);
             }
@@ -161,12 +163,37 @@ fn declaration(entity: Entity<'_>, name: &str, seen: &mut Seen) {
     }
 }
 
-/// Sizes of the result and the parameters.
-fn signature(ty: Type<'_>) -> String {
+/// What the kinds of a signature's types are called.
+const TYPES: &str = "its types";
+
+/// Sizes and kinds of the result and the parameters.
+fn signature(ty: Type<'_>, add: &mut impl FnMut(&str, String)) {
     let parameters = ty.get_argument_types().unwrap_or_default();
-    let parameters: Vec<String> = parameters.into_iter().map(size).collect();
-    let result = ty.get_result_type().map_or_else(String::new, size);
-    format!("({}) -> {result} bytes", parameters.join(", "))
+    let all = |of: fn(Type<'_>) -> String| {
+        let parameters: Vec<String> = parameters.iter().map(|ty| of(*ty)).collect();
+        let result = ty.get_result_type().map_or_else(String::new, of);
+        format!("({}) -> {result}", parameters.join(", "))
+    };
+    add("its signature", format!("{} bytes", all(size)));
+    add(TYPES, all(|ty| kind(ty).to_owned()));
+}
+
+/// What a type is, of what both languages have; of an array, what its elements are.
+fn kind(ty: Type<'_>) -> &'static str {
+    let ty = element(ty.get_canonical_type());
+    match ty.get_kind() {
+        TypeKind::Void => "nothing",
+        TypeKind::Bool => "a truth value",
+        TypeKind::Enum => "an enumeration",
+        TypeKind::Pointer => "a pointer",
+        TypeKind::Record => "a record",
+        TypeKind::Float | TypeKind::Double | TypeKind::LongDouble => "a floating number",
+        // It is a type of its own in C++.
+        TypeKind::WChar => "an unsigned integer",
+        _ if ty.is_signed_integer() => "a signed integer",
+        _ if ty.is_unsigned_integer() => "an unsigned integer",
+        _ => "something else",
+    }
 }
 
 fn size(ty: Type<'_>) -> String {
@@ -200,19 +227,22 @@ fn of_type(ty: Type<'_>, add: &mut impl FnMut(&str, String)) {
         let mut leaves = Vec::new();
         collect(ty, 0, DEPTH, &mut leaves);
         leaves.sort();
-        for (name, bit, bits) in leaves {
+        for (name, bit, bits, kind) in leaves {
             let place = match (bit % 8, bits % 8) {
                 (0, 0) => format!("{} bytes at {}", bits / 8, bit / 8),
                 _ => format!("{bits} bits at bit {bit}"),
             };
             add(&format!("member {name}"), place);
+            add(&format!("the type of member {name}"), kind.to_owned());
         }
     }
 }
 
-/// The members of a record that are no records themselves: name, place and size in bits. A record that C has without a name
-/// may have one in C++.
-fn collect(record: Type<'_>, base: usize, depth: u32, leaves: &mut Vec<(String, usize, usize)>) {
+/// A member that is no record itself: its name, its place and size in bits, and what it is.
+type Leaf = (String, usize, usize, &'static str);
+
+/// The members of a record that are no records themselves. A record that C has without a name may have one in C++.
+fn collect(record: Type<'_>, base: usize, depth: u32, leaves: &mut Vec<Leaf>) {
     let Some(depth) = depth.checked_sub(1) else {
         return;
     };
@@ -232,6 +262,6 @@ fn collect(record: Type<'_>, base: usize, depth: u32, leaves: &mut Vec<(String, 
         let bits = field
             .get_bit_field_width()
             .or_else(|| ty.get_sizeof().ok().map(|size| size * 8));
-        leaves.push((name, place, bits.unwrap_or(0)));
+        leaves.push((name, place, bits.unwrap_or(0), kind(ty)));
     }
 }
