@@ -384,6 +384,43 @@ fn members_of_unnamed_records_may_differ() {
     assert!(all.contains("target_arch = \"aarch64\""), "{all}");
 }
 
+/// Of a kit as of our own headers, by the header that declares a function, or by its name.
+#[test]
+fn functions_are_imported_from_the_module_that_exports_them() {
+    let root = kit(b"#include <ntddk.h>\nNTSTATUS NTAPI WskNew(_In_ PVOID Data);\n");
+    let ntddk = "#pragma once
+        #include <ntdef.h>
+        typedef union _LARGE_INTEGER { LONGLONG QuadPart; } LARGE_INTEGER, *PLARGE_INTEGER;
+        LARGE_INTEGER NTAPI KeQueryPerformanceCounter(PLARGE_INTEGER PerformanceFrequency);
+        VOID NTAPI KeEnterCriticalRegion(VOID);
+        VOID NTAPI NotOurs(VOID);\n";
+    let ntddk = ntddk.replace("LONGLONG", "long long");
+    let path = root.path().join("Include/10.0.22621.0/km/NtDdk.h");
+    std::fs::write(path, ntddk).unwrap();
+    let ours = wsk_codegen::generate(&Source::ours().unwrap(), &Options::default()).unwrap();
+    let theirs = generate_kit(root.path()).unwrap();
+    for (output, network) in [(&ours, "WskRegister"), (&theirs, "WskNew")] {
+        let file = output.files().find(|(name, _)| *name == "functions.rs");
+        let (_, text) = file.unwrap();
+        let functions = |module: &str| {
+            let (_, rest) = text.split_once(&format!("name = \"{module}\"")).unwrap();
+            let block = rest.split("\n}\n").next().unwrap();
+            let names = block.split("pub fn ").skip(1);
+            let names = names.map(|rest| rest.split('(').next().unwrap().to_owned());
+            names.collect::<Vec<_>>()
+        };
+        assert_eq!(functions("hal.dll"), ["KeQueryPerformanceCounter"]);
+        assert!(functions("netio.sys").iter().any(|name| name == network));
+        assert!(
+            functions("ntoskrnl.exe")
+                .iter()
+                .any(|name| name == "KeEnterCriticalRegion")
+        );
+        assert!(!text.contains("NotOurs"));
+        assert_eq!(text.matches("raw-dylib").count(), 3);
+    }
+}
+
 /// What one architecture has alone is under its condition, and what only that uses: whether the other has something of its own,
 /// so that bindgen runs for each, or lacks something, so that one run serves both.
 #[test]

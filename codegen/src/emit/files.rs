@@ -96,19 +96,30 @@ pub(crate) fn emit(runs: &[Run], kit: bool, by_hand: &BTreeSet<String>) -> Resul
         per_arch.push((run.arch, emitter.items()?));
     }
     let merged = merge(per_arch);
+    let header_of = |function: &str| {
+        let mut facts = runs.iter().map(|run| &run.reading.facts.functions);
+        let prototype = facts.find_map(|functions| functions.get(function))?;
+        Some(prototype.origin.header.as_str())
+    };
     let mut files = BTreeMap::new();
     let mut written = Vec::new();
     for (file, name, purpose) in FILES {
-        let items: Vec<&TokenStream> = merged
+        let items: Vec<(&str, &TokenStream)> = merged
             .iter()
             .filter(|((f, _), _)| f == file)
-            .map(|(_, tokens)| tokens)
+            .map(|((_, name), tokens)| (name.as_str(), tokens))
             .collect();
         // A crate that has its macros by hand needs no empty file for them.
         if *file == File::Macros && items.is_empty() {
             continue;
         }
-        files.insert(format!("{name}.rs"), render(*file, purpose, &items)?);
+        let body = if *file == File::Functions {
+            functions::blocks(&items, header_of)
+        } else {
+            let tokens = items.iter().map(|(_, tokens)| tokens);
+            quote!(#(#tokens)*)
+        };
+        files.insert(format!("{name}.rs"), render(*file, purpose, &body)?);
         written.push((*file, ident(name)));
     }
     let modules = written.iter().map(|(_, name)| name);
@@ -176,7 +187,7 @@ fn header(purpose: &str) -> String {
     )
 }
 
-fn render(file: File, purpose: &str, items: &[&TokenStream]) -> Result<String, Error> {
+fn render(file: File, purpose: &str, body: &TokenStream) -> Result<String, Error> {
     let imports = match file {
         File::Aliases | File::Records | File::Dispatch | File::Callbacks => {
             quote!(
@@ -201,11 +212,6 @@ fn render(file: File, purpose: &str, items: &[&TokenStream]) -> Result<String, E
             use crate::NTSTATUS;
         ),
         File::Constants | File::Enumerations | File::Macros => TokenStream::new(),
-    };
-    let body = if file == File::Functions {
-        functions::blocks(items)
-    } else {
-        quote!(#(#items)*)
     };
     format(&header(purpose), &quote!(#imports #body))
 }

@@ -106,23 +106,25 @@ impl Emitter<'_> {
     }
 }
 
-/// What tells of a function that it is not `ntoskrnl.exe`'s: the header that its documentation names, or, for `hal.dll`, its own name.
-const MODULES: [(&str, &[&str]); 2] = [
-    ("netio.sys", &["Header: `wsk.h`", "Header: `netioddk.h`"]),
-    // Windows before 10.0.19041 has them there only; later ones have a `hal.dll` that passes them on.
-    ("hal.dll", &["fn KeQueryPerformanceCounter "]),
-];
+/// The module that exports a function, by its name and the header that declares it.
+fn module(name: &str, header: &str) -> &'static str {
+    match (name, header) {
+        // Windows before 10.0.19041 has it there only; later ones have a `hal.dll` that passes it on.
+        ("KeQueryPerformanceCounter", _) => "hal.dll",
+        (_, "wsk.h" | "netioddk.h") => "netio.sys",
+        _ => "ntoskrnl.exe",
+    }
+}
 
-/// The functions in blocks by the module that exports them.
-pub(super) fn blocks(items: &[&TokenStream]) -> TokenStream {
-    let module = |tokens: &TokenStream| {
-        let text = tokens.to_string();
-        let told = |(_, signs): &&(&str, &[&str])| signs.iter().any(|sign| text.contains(sign));
-        MODULES.iter().find(told).map_or("ntoskrnl.exe", |of| of.0)
-    };
+/// The functions in blocks by the module that exports them; `header` tells which one declares a function.
+pub(super) fn blocks<'h>(
+    items: &[(&str, &TokenStream)],
+    header: impl Fn(&str) -> Option<&'h str>,
+) -> TokenStream {
     let mut blocks: BTreeMap<&str, Vec<&TokenStream>> = BTreeMap::new();
-    for tokens in items {
-        blocks.entry(module(tokens)).or_default().push(tokens);
+    for (name, tokens) in items {
+        let module = module(name, header(name).unwrap_or_default());
+        blocks.entry(module).or_default().push(tokens);
     }
     let driver = in_a_driver(&TokenStream::new());
     let blocks = blocks.into_iter().map(|(module, functions)| {
