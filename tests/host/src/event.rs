@@ -263,7 +263,7 @@ fn is_event(kind: u8) -> bool {
 /// Stops when there is no event at `event`.
 #[inline]
 fn require_event(function: &str, event: *mut KEVENT) {
-    // SAFETY: the driver gives an event; freed ones are in quarantine, still readable.
+    // SAFETY: the driver gives an event. One that is freed can't be read, or stays allocated in quarantine.
     let kind = unsafe { (*event).Header.Anonymous1.Anonymous1.Type };
     if !is_event(kind) {
         bugcheck!(
@@ -367,16 +367,9 @@ export! {
         Timeout: *mut LARGE_INTEGER,
     ) -> NTSTATUS, at most HIGH_LEVEL {
         let _ = (WaitReason, Alertable);
-        if WaitMode != KERNEL_MODE && is_on_stack(Object as usize) {
-            bugcheck!(
-                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::PAGED_OBJECT, Object as usize, 0, 0),
-                [],
-                "KeWaitForSingleObject was called with WaitMode UserMode for an object on the stack, which may be paged out meanwhile"
-            )
-        }
         // SAFETY: the driver gives a time-out or NULL.
         let timeout = (!Timeout.is_null()).then(|| unsafe { clock::value(Timeout) });
-        require_waitable("KeWaitForSingleObject", Object, timeout);
+        require_waitable("KeWaitForSingleObject", Object, WaitMode, timeout);
         let header = Object.cast::<DISPATCHER_HEADER>();
         let deadline =
             timeout.and_then(|timeout| Instant::now().checked_add(clock::until(timeout)));
@@ -390,14 +383,26 @@ export! {
 }
 
 /// Stops where `function` may not wait so long for what is at `object`.
-pub(crate) fn require_waitable(function: &'static str, object: *mut c_void, timeout: Option<i64>) {
+pub(crate) fn require_waitable(
+    function: &'static str,
+    object: *mut c_void,
+    mode: i8,
+    timeout: Option<i64>,
+) {
+    if mode != KERNEL_MODE && is_on_stack(object as usize) {
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(violation::PAGED_OBJECT, object as usize, 0, 0),
+            [],
+            "{function} was called with WaitMode UserMode for an object on the stack, which may be paged out meanwhile"
+        )
+    }
     require_nonpaged(function, object, "an object");
     let level = irql::current();
     if level > APC_LEVEL && (timeout != Some(0) || level > DISPATCH_LEVEL) {
         wait_too_high(function, level, object, timeout);
     }
     let header = object.cast::<DISPATCHER_HEADER>();
-    // SAFETY: the driver gives an object; freed ones are in quarantine, still readable.
+    // SAFETY: the driver gives an object. One that is freed can't be read, or stays allocated in quarantine.
     let kind = unsafe { (*header).Anonymous1.Anonymous1.Type };
     if !is_event(kind)
         && !matches!(

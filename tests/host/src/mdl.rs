@@ -183,7 +183,7 @@ fn require_not_held(function: &str, mdl: *mut MDL) {
 
 /// Stops when the pages of an MDL needn't be in memory.
 pub(crate) fn require_resident(function: &str, mdl: *mut MDL) {
-    // SAFETY: the driver gives the MDL. Freed ones are in quarantine, still readable.
+    // SAFETY: the driver gives the MDL. One that is freed can't be read, or stays allocated in quarantine.
     let (flags, offset) = unsafe { ((*mdl).MdlFlags, (*mdl).ByteOffset) };
     // An offset beyond the first page is no offset: what poison looks like.
     if offset as usize >= PAGE_SIZE && pool::was_freed(mdl as usize) {

@@ -60,7 +60,7 @@ export! {
         Timeout: *mut LARGE_INTEGER,
         WaitBlockArray: *mut KWAIT_BLOCK,
     ) -> NTSTATUS, at most HIGH_LEVEL {
-        let _ = (WaitReason, WaitMode, Alertable);
+        let _ = (WaitReason, Alertable);
         let function = "KeWaitForMultipleObjects";
         let most = if WaitBlockArray.is_null() { THREAD_WAIT_OBJECTS } else { MAXIMUM_WAIT_OBJECTS } as u32;
         if Count == 0 || Count > most {
@@ -76,7 +76,7 @@ export! {
         // SAFETY: the driver gives so many objects.
         let objects = unsafe { slice::from_raw_parts(Object, Count as usize) };
         for (index, object) in objects.iter().enumerate() {
-            event::require_waitable(function, *object, timeout);
+            event::require_waitable(function, *object, WaitMode, timeout);
             if WaitType == WAIT_TYPE::WaitAll && objects[..index].contains(object) {
                 bugcheck!(
                     DRIVER_VERIFIER_DETECTED_VIOLATION(violation::OTHER_CONTRACT, *object as usize, index, 0),

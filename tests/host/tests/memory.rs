@@ -755,7 +755,32 @@ fn user_mode_wait_for_an_object_on_the_stack() {
             let _ = KeWaitForSingleObject(object, KWAIT_REASON::Executive, 1, 0, ptr::null_mut());
         }
     })
-    .tells("with WaitMode UserMode for an object on the stack");
+    .tells("KeWaitForSingleObject was called with WaitMode UserMode for an object on the stack");
+}
+
+#[test]
+fn user_mode_wait_for_several_objects_one_on_the_stack() {
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let mut on_the_stack = KEVENT::default();
+        let elsewhere = Event::new(EVENT_TYPE::NotificationEvent, true);
+        // SAFETY: the events live until the wait is over. Breaks the rule; the kernel knows where the stack is.
+        unsafe {
+            KeInitializeEvent(&raw mut on_the_stack, EVENT_TYPE::NotificationEvent, 1);
+            let mut objects = [elsewhere.raw(), (&raw mut on_the_stack).cast()];
+            let _ = KeWaitForMultipleObjects(
+                2,
+                objects.as_mut_ptr(),
+                WAIT_TYPE::WaitAll,
+                KWAIT_REASON::Executive,
+                1,
+                0,
+                ptr::null_mut(),
+                ptr::null_mut(),
+            );
+        }
+    })
+    .tells("KeWaitForMultipleObjects was called with WaitMode UserMode for an object on the stack");
 }
 
 #[test]
