@@ -19,8 +19,6 @@ use wsk_host::testing::expect_bugcheck;
 use wsk_host::{APC_LEVEL, DISPATCH_LEVEL, Kernel, at_irql, current_irql};
 use wsk_sys::*;
 
-const VERIFIER: &str = "DRIVER_VERIFIER_DETECTED_VIOLATION";
-
 /// Memory of the driver's that stays where it is and is shared with the kernel and other threads.
 struct Shared<T>(Box<UnsafeCell<T>>);
 

@@ -2,9 +2,9 @@
 //!
 //! A call that breaks a rule is argued for here by what makes it harmless. The kernel finds things by their address
 //! before it touches them, as `driver` tells, and a bug check ends the process, which is a child of the test: nothing
-//! comes after it. What it sees wrong it stops at before it does what it was asked for. What was freed lately is kept
-//! allocated, in quarantine, so whoever looks or writes there meets memory of nobody else; and there are guards on both
-//! sides of a block, which belong to its allocation.
+//! comes after it. What it sees wrong it stops at before it does what it was asked for. What was freed lately is given to
+//! nobody else: it is inaccessible, or, without pages of its own, kept allocated in quarantine. What surrounds a block
+//! belongs to it, and comes before an inaccessible page.
 
 #![allow(clippy::pedantic, reason = "raw driver code, as a test")]
 
@@ -1130,54 +1130,16 @@ fn indications_retained_when_closing() {
 
 #[test]
 fn indication_released_twice() {
-    static LIST: std::sync::atomic::AtomicPtr<WSK_DATAGRAM_INDICATION> =
-        std::sync::atomic::AtomicPtr::new(ptr::null_mut());
-    unsafe extern "system" fn keeps(
-        _context: *mut c_void,
-        _flags: u32,
-        list: *mut WSK_DATAGRAM_INDICATION,
-    ) -> NTSTATUS {
-        LIST.store(list, std::sync::atomic::Ordering::SeqCst);
-        STATUS_PENDING
-    }
-    static TABLE: WSK_CLIENT_DATAGRAM_DISPATCH = WSK_CLIENT_DATAGRAM_DISPATCH {
-        WskReceiveFromEvent: Some(keeps),
-    };
     expect_bugcheck(VERIFIER, || {
         let _kernel = Kernel::boot();
-        // SAFETY: the callback has no use for a context.
-        let socket = unsafe { socket_with_events(&TABLE) };
-        wait_until("an indication", || {
-            !LIST.load(std::sync::atomic::Ordering::SeqCst).is_null()
-        });
+        let (socket, list) = retained_indication();
         // The callback returns.
         std::thread::sleep(std::time::Duration::from_millis(200));
-        let list = LIST.load(std::sync::atomic::Ordering::SeqCst);
         let _ = socket.release(list);
         let _ = socket.release(list);
     })
     .tells("WskRelease was called for an indication that isn't one")
     .tells("freed by WskRelease");
-}
-
-/// A socket to which a datagram comes.
-///
-/// # Safety
-///
-/// The callback doesn't look at its context.
-unsafe fn socket_with_events(table: &'static WSK_CLIENT_DATAGRAM_DISPATCH) -> Socket {
-    let client = Client::new();
-    // SAFETY: the caller says so.
-    let callbacks = unsafe { Callbacks::new(&(), table) };
-    let socket = client.socket_with(AF_INET, callbacks);
-    assert_eq!(socket.bind("127.0.0.1:0".parse().unwrap()), STATUS_SUCCESS);
-    assert_eq!(socket.events(WSK_EVENT_RECEIVE_FROM), STATUS_SUCCESS);
-    let buffer = Buffer::of(b"x");
-    assert_eq!(
-        socket.send(&buffer, Some(socket.local().unwrap())).0,
-        STATUS_SUCCESS
-    );
-    socket
 }
 
 #[test]

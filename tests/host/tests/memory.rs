@@ -142,34 +142,9 @@ fn freed_mdl_read() {
 
 #[test]
 fn released_indication_read() {
-    static LIST: std::sync::atomic::AtomicPtr<WSK_DATAGRAM_INDICATION> =
-        std::sync::atomic::AtomicPtr::new(ptr::null_mut());
-    unsafe extern "system" fn keeps(
-        _context: *mut c_void,
-        _flags: u32,
-        list: *mut WSK_DATAGRAM_INDICATION,
-    ) -> NTSTATUS {
-        LIST.store(list, std::sync::atomic::Ordering::SeqCst);
-        STATUS_PENDING
-    }
-    static TABLE: WSK_CLIENT_DATAGRAM_DISPATCH = WSK_CLIENT_DATAGRAM_DISPATCH {
-        WskReceiveFromEvent: Some(keeps),
-    };
     expect_bugcheck(FREED, || {
         let _kernel = Kernel::boot();
-        let client = Client::new();
-        // SAFETY: the callback has no use for a context.
-        let callbacks = unsafe { Callbacks::new(&(), &TABLE) };
-        let socket = client.socket_with(AF_INET, callbacks);
-        assert_eq!(socket.bind("127.0.0.1:0".parse().unwrap()), STATUS_SUCCESS);
-        assert_eq!(socket.events(WSK_EVENT_RECEIVE_FROM), STATUS_SUCCESS);
-        let buffer = Buffer::of(b"x");
-        let own = socket.local().unwrap();
-        assert_eq!(socket.send(&buffer, Some(own)).0, STATUS_SUCCESS);
-        wait_until("an indication", || {
-            !LIST.load(std::sync::atomic::Ordering::SeqCst).is_null()
-        });
-        let list = LIST.load(std::sync::atomic::Ordering::SeqCst);
+        let (socket, list) = retained_indication();
         assert_eq!(socket.release(list), STATUS_SUCCESS);
         // SAFETY: breaks the rule; the indication is inaccessible once it is released.
         unsafe { peek(&raw const (*list).Buffer.Length) };

@@ -17,8 +17,6 @@ use wsk_host::testing::expect_bugcheck;
 use wsk_host::{DISPATCH_LEVEL, Kernel, at_irql};
 use wsk_sys::*;
 
-const VERIFIER: &str = "DRIVER_VERIFIER_DETECTED_VIOLATION";
-
 // Strings.
 
 fn ansi(text: &CStr) -> STRING {

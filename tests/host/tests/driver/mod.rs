@@ -21,6 +21,7 @@
 mod address;
 mod call;
 mod client;
+mod indication;
 mod memory;
 mod sockets;
 
@@ -34,6 +35,7 @@ pub use call::{
     Call, Event, allocate_irp, close_handle, conclude, set_routine, start_thread, wait,
 };
 pub use client::{CLIENT_DISPATCH, Callbacks, Client, Kind, Provider, Registration};
+pub use indication::{retained_indication, socket_with_events};
 pub use memory::{Buffer, Chain, Data, TAG, indicated_bytes, mdl_of, paged_pool, pool};
 pub use sockets::{Accepting, Connection, Listener, Received, Socket, Stream};
 
