@@ -223,6 +223,8 @@ fn upper_floors_forbid_unsafe_code() {
     for name in [
         "connection",
         "datagram",
+        "events/datagram",
+        "events/enabled",
         "listening",
         "methods",
         "resolution",

@@ -10,7 +10,9 @@ mod extent;
 mod lock;
 mod messages;
 mod nonpaged;
+pub(crate) mod pieces;
 mod pool;
+mod segments;
 mod slices;
 mod traits;
 
@@ -25,6 +27,8 @@ pub(crate) use lock::Undo as UndoLock;
 pub(crate) use messages::LockedList;
 pub use messages::{Messages, SendList};
 pub use nonpaged::{BufferSlice, NonPagedBuffer};
+pub use pieces::Pieces;
 pub use pool::{BufferPool, PooledBuffer};
+pub use segments::{Segment, Segments};
 pub use slices::SliceChain;
 pub use traits::{ReceiveBuffer, SendBuffer};

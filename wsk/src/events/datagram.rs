@@ -1,23 +1,21 @@
 //! Receive events: WSK calls the driver when datagrams arrive, through `WskReceiveFromEvent` of
 //! `WSK_CLIENT_DATAGRAM_DISPATCH`.
 
-use core::ffi::c_void;
-use core::fmt;
-use core::marker::PhantomData;
-use core::ptr::NonNull;
+#![forbid(unsafe_code)]
 
-use wsk_macros::dispatch_events;
+use core::fmt;
+
 use wsk_sys::{
-    MSG_BCAST, MSG_MCAST, NTSTATUS, STATUS_DATA_NOT_ACCEPTED, STATUS_PENDING, STATUS_SUCCESS,
-    WSK_CLIENT_DATAGRAM_DISPATCH, WSK_DATAGRAM_INDICATION, WSK_FLAG_AT_DISPATCH_LEVEL,
-    WSK_FLAG_RELEASE_ASAP, WskClientDatagramDispatchEvents, wsk_client_datagram_dispatch_table,
+    MSG_BCAST, MSG_MCAST, WSK_CLIENT_DATAGRAM_DISPATCH, WSK_FLAG_AT_DISPATCH_LEVEL,
+    WSK_FLAG_RELEASE_ASAP,
 };
 
 use crate::error::Error;
-use crate::events::indicated::List;
-use crate::events::{Datagrams, Retained};
 use crate::memory::shared::Shared;
-use crate::socket::event_context::{Context, Events};
+use crate::socket::datagram_events::{self, Told};
+use crate::socket::event_context::Events;
+use crate::socket::indicated::{Datagrams, List};
+use crate::socket::retained::Retained;
 use crate::socket::{DatagramCategory, DatagramSocket, Handle, Socket};
 
 /// The flag, among the others.
@@ -64,7 +62,8 @@ impl DatagramSocket {
     /// The handler that it was opened with, if it is of this type. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
     pub fn handler<H: ReceiveFromEvent>(&self) -> Option<&H> {
-        self.handle.handler()
+        let handler = self.handle.handler::<Handler<H>>()?;
+        Some(&handler.0)
     }
 }
 
@@ -82,11 +81,10 @@ pub enum Verdict {
 ///
 /// # Invariants
 ///
-/// The list, unless it was retained, is the callback's until that returns, which `'i` does not outlive.
+/// The list is what the callback has been given for `'i`; it is what [`Retained`] has once it is gone.
 #[doc(alias = "WSK_DATAGRAM_INDICATION")]
 pub struct Indication<'i> {
-    /// `None` once it is what [`Retained`] has.
-    list: Option<List>,
+    list: &'i mut Option<List>,
     flags: u32,
     socket: &'i Shared<Socket<DatagramCategory>>,
 }
@@ -110,7 +108,7 @@ impl Indication<'_> {
     pub fn retain(&mut self) -> Option<Retained> {
         let list = self.list.take()?;
         let Some(socket) = self.socket() else {
-            self.list = Some(list);
+            *self.list = Some(list);
             return None;
         };
         // The callback tells WSK that they were retained.
@@ -165,48 +163,28 @@ impl fmt::Debug for Indication<'_> {
 pub(crate) fn of_datagrams<H: ReceiveFromEvent>(
     handler: H,
 ) -> Result<Events<WSK_CLIENT_DATAGRAM_DISPATCH>, Error> {
-    Events::new(handler, wsk_client_datagram_dispatch_table::<Thunks<H>>())
+    datagram_events::of_datagrams(Handler(handler))
 }
 
-/// The callbacks for handlers of type `H`.
-struct Thunks<H>(PhantomData<H>);
+/// A driver's handler, as the socket has it.
+struct Handler<H>(H);
 
-// SAFETY: the callback does what WSK documents: it returns `STATUS_PENDING` exactly where the indications were retained, and
-// neither blocks nor keeps anything else.
-#[dispatch_events]
-unsafe impl<H: ReceiveFromEvent> WskClientDatagramDispatchEvents for Thunks<H> {
-    unsafe fn wsk_receive_from_event(
-        socket_context: Option<NonNull<c_void>>,
+impl<H: ReceiveFromEvent> Told for Handler<H> {
+    fn arrived(
+        &self,
+        list: &mut Option<List>,
         flags: u32,
-        data_indication: Option<NonNull<WSK_DATAGRAM_INDICATION>>,
-    ) -> NTSTATUS {
-        let Some(context) = socket_context else {
-            return STATUS_DATA_NOT_ACCEPTED;
-        };
-        // SAFETY: the context is the one that the socket was made with, and lives until its close has completed.
-        let context = unsafe { Context::<H>::from_raw(context) };
-        let Some(list) = data_indication else {
-            context.handler().closed();
-            return STATUS_SUCCESS;
-        };
-        // SAFETY: the socket's memory lives until the close has completed, which waits for this callback. The list is the callback's.
-        let (socket, list) = unsafe {
-            let socket = context.socket::<Socket<DatagramCategory>>();
-            (socket, List::new(list))
-        };
-        let Some(socket) = socket else {
-            return STATUS_DATA_NOT_ACCEPTED;
-        };
+        socket: &Shared<Socket<DatagramCategory>>,
+    ) -> bool {
         let mut indication = Indication {
-            list: Some(list),
+            list,
             flags,
-            socket: &socket,
+            socket,
         };
-        let verdict = context.handler().received(&mut indication);
-        match verdict {
-            _ if indication.list.is_none() => STATUS_PENDING,
-            Verdict::Consumed => STATUS_SUCCESS,
-            Verdict::NotAccepted => STATUS_DATA_NOT_ACCEPTED,
-        }
+        self.0.received(&mut indication) == Verdict::Consumed
+    }
+
+    fn died(&self) {
+        self.0.closed();
     }
 }

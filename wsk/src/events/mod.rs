@@ -88,12 +88,15 @@
 
 mod datagram;
 mod enabled;
-mod indicated;
-mod pieces;
-mod retained;
-mod segments;
 mod stream;
 
+pub use crate::buffer::{Pieces, Segment, Segments};
+pub use crate::socket::indicated::{Datagram, Datagrams};
+#[doc(alias("WskRelease"))]
+pub use crate::socket::retained::Retained;
+#[doc(alias("WskRelease", "WSK_DATAGRAM_INDICATION"))]
+pub use crate::socket::retained::RetainedDatagram;
+pub use crate::socket::retained::RetainedDatagrams;
 #[doc(alias("WSK_DATAGRAM_INDICATION"))]
 pub use datagram::Indication;
 #[doc(alias("WskReceiveFromEvent", "WSK_CLIENT_DATAGRAM_DISPATCH"))]
@@ -101,14 +104,6 @@ pub use datagram::ReceiveFromEvent;
 pub use datagram::Verdict;
 pub(crate) use datagram::of_datagrams;
 pub use enabled::ConnectionEvents;
-pub use indicated::{Datagram, Datagrams};
-pub use pieces::Pieces;
-#[doc(alias("WskRelease"))]
-pub use retained::Retained;
-#[doc(alias("WskRelease", "WSK_DATAGRAM_INDICATION"))]
-pub use retained::RetainedDatagram;
-pub use retained::RetainedDatagrams;
-pub use segments::{Segment, Segments};
 #[doc(alias("WskAcceptEvent", "WSK_CLIENT_LISTEN_DISPATCH"))]
 pub use stream::AcceptEvent;
 #[doc(alias("WSK_CLIENT_CONNECTION_DISPATCH"))]

@@ -19,8 +19,8 @@ use wsk_sys::{
 };
 
 use crate::address;
+use crate::buffer::{Pieces, pieces};
 use crate::error::Error;
-use crate::events::{Pieces, pieces};
 use crate::memory::shared::Shared;
 use crate::socket::event_context::{Context, Events};
 use crate::socket::{

@@ -2,10 +2,13 @@
 //! is opened and closed.
 
 mod category;
+pub(crate) mod datagram_events;
 pub(crate) mod event_context;
+pub(crate) mod indicated;
 pub mod ioctl;
 mod making;
 pub mod option;
+pub(crate) mod retained;
 mod sockets;
 
 pub(crate) use category::{Category, ConnectionCategory, DatagramCategory, ListenCategory};

@@ -4,9 +4,8 @@
 use core::fmt;
 use core::iter::FusedIterator;
 
-use crate::events::indicated::List;
-use crate::events::{Datagram, Datagrams};
 use crate::socket::DatagramSocket;
+use crate::socket::indicated::{Datagram, Datagrams, List};
 
 /// Datagrams that a driver keeps after the event that brought them. Dropping it gives them back, at any IRQL up to
 /// `DISPATCH_LEVEL`.
@@ -29,7 +28,7 @@ unsafe impl Send for Retained {}
 
 impl Retained {
     /// Datagrams that were just retained from the socket: the event returns `STATUS_PENDING`.
-    pub(super) const fn new(list: List, socket: DatagramSocket) -> Self {
+    pub(crate) const fn new(list: List, socket: DatagramSocket) -> Self {
         // INVARIANT: the caller says so.
         Self { list, socket }
     }

@@ -5,7 +5,7 @@
 use core::fmt;
 use core::iter::FusedIterator;
 
-use crate::events::{Pieces, pieces};
+use crate::buffer::{Pieces, pieces};
 
 /// Iterates over the segments of a payload: all of one size, but the last, which may be shorter.
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ pub struct Segments<'d> {
 
 impl<'d> Segments<'d> {
     /// The segments of `length` bytes; with a size of 0 there is one.
-    pub(super) fn new(pieces: Pieces<'d>, length: usize, size: usize) -> Self {
+    pub(crate) fn new(pieces: Pieces<'d>, length: usize, size: usize) -> Self {
         Self {
             pieces,
             from: 0,

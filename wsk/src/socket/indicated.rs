@@ -8,9 +8,8 @@ use core::ptr::NonNull;
 use wsk_sys::WSK_DATAGRAM_INDICATION;
 
 use crate::address;
-use crate::buffer::{ControlMessage, ControlMessages};
+use crate::buffer::{ControlMessage, ControlMessages, Pieces, Segments, pieces};
 use crate::error::Error;
-use crate::events::{Pieces, Segments, pieces};
 
 /// A list of indications that is the driver's.
 ///
@@ -18,7 +17,7 @@ use crate::events::{Pieces, Segments, pieces};
 ///
 /// `first` heads a list of valid indications, which nothing else refers to and WSK leaves alone until they are released, or the event
 /// that brought them returns; neither happens while this is borrowed.
-pub(super) struct List {
+pub(crate) struct List {
     first: NonNull<WSK_DATAGRAM_INDICATION>,
 }
 
@@ -28,17 +27,17 @@ impl List {
     /// # Safety
     ///
     /// As the invariant asks.
-    pub(super) const unsafe fn new(first: NonNull<WSK_DATAGRAM_INDICATION>) -> Self {
+    pub(crate) const unsafe fn new(first: NonNull<WSK_DATAGRAM_INDICATION>) -> Self {
         // INVARIANT: the caller says so.
         Self { first }
     }
 
     /// Where it begins, to be released.
-    pub(super) const fn as_ptr(&self) -> NonNull<WSK_DATAGRAM_INDICATION> {
+    pub(crate) const fn as_ptr(&self) -> NonNull<WSK_DATAGRAM_INDICATION> {
         self.first
     }
 
-    pub(super) const fn datagrams(&self) -> Datagrams<'_> {
+    pub(crate) const fn datagrams(&self) -> Datagrams<'_> {
         // INVARIANT: the list is valid as long as this is borrowed.
         Datagrams {
             next: self.first.as_ptr(),
@@ -46,14 +45,14 @@ impl List {
         }
     }
 
-    pub(super) const fn first(&self) -> Datagram<'_> {
+    pub(crate) const fn first(&self) -> Datagram<'_> {
         // SAFETY: by the invariant the indication is valid as long as this is borrowed.
         let indication = unsafe { self.first.as_ref() };
         Datagram { indication }
     }
 
     /// Takes all but the first out, if there are others.
-    pub(super) const fn split(&mut self) -> Option<Self> {
+    pub(crate) const fn split(&mut self) -> Option<Self> {
         // SAFETY: by the invariant the indication is valid, and nothing else refers to it.
         let next = unsafe { &mut (*self.first.as_ptr()).Next };
         // INVARIANT: what comes next is a list, to which nothing leads from here any more.
@@ -76,7 +75,7 @@ pub struct Datagrams<'i> {
 }
 
 impl Datagrams<'_> {
-    pub(super) const fn none() -> Self {
+    pub(crate) const fn none() -> Self {
         // INVARIANT: null.
         Self {
             next: core::ptr::null(),
