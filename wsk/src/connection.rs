@@ -28,7 +28,7 @@ closed! {
 }
 
 impl ConnectionSocket {
-    /// Opens a socket, which has to be bound before it can be connected. IRQL: `PASSIVE_LEVEL`; waits.
+    /// Opens a socket, which has to be bound before it can be connected. IRQL: `<= APC_LEVEL`; waits.
     ///
     /// Allocates the socket's state and operations, one of them for closing, which can therefore not fail for want of memory.
     ///
@@ -44,7 +44,7 @@ impl ConnectionSocket {
     }
 
     /// Opens a socket whose events are told to `handler`, once it is connected and they are
-    /// [enabled](ConnectedSocket::enable_events). IRQL: `PASSIVE_LEVEL`; waits.
+    /// [enabled](ConnectedSocket::enable_events). IRQL: `<= APC_LEVEL`; waits.
     ///
     /// Allocates what [`open`](Self::open) does, and room for the handler. The handler is dropped when the socket's close has
     /// completed and its last operation is gone, at up to `DISPATCH_LEVEL`.
@@ -140,7 +140,7 @@ impl ConnectedSocket {
         request::open_connected(Making::of(provider, family, true), remote.into())
     }
 
-    /// The local address of a connection of any family. IRQL: `PASSIVE_LEVEL`; waits.
+    /// The local address of a connection of any family. IRQL: `<= APC_LEVEL`; waits.
     ///
     /// # Errors
     ///
@@ -150,7 +150,7 @@ impl ConnectedSocket {
         request::local_address(&self.handle).wait()
     }
 
-    /// The address of the peer, of any family. IRQL: `PASSIVE_LEVEL`; waits.
+    /// The address of the peer, of any family. IRQL: `<= APC_LEVEL`; waits.
     ///
     /// # Errors
     ///
@@ -160,7 +160,7 @@ impl ConnectedSocket {
         request::remote_address(&self.handle).wait()
     }
 
-    /// The local address of the connection. IRQL: `PASSIVE_LEVEL`; waits.
+    /// The local address of the connection. IRQL: `<= APC_LEVEL`; waits.
     ///
     /// [`WskGetLocalAddress`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_local_address).
     ///
@@ -172,7 +172,7 @@ impl ConnectedSocket {
         request::local_address(&self.handle).wait()
     }
 
-    /// The address of the peer. IRQL: `PASSIVE_LEVEL`; waits.
+    /// The address of the peer. IRQL: `<= APC_LEVEL`; waits.
     ///
     /// [`WskGetRemoteAddress`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_remote_address).
     ///
@@ -418,7 +418,7 @@ impl ConnectedSocket {
         request::enable_events(&self.handle, events.mask())
     }
 
-    /// Has WSK no longer call the handler; waits until calls that are under way have returned. IRQL: `PASSIVE_LEVEL`.
+    /// Has WSK no longer call the handler; waits until calls that are under way have returned. IRQL: `<= APC_LEVEL`.
     ///
     /// [`SO_WSK_EVENT_CALLBACK`](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
     ///
@@ -432,7 +432,7 @@ impl ConnectedSocket {
     }
 
     /// Has WSK no longer call the handler for some events; waits until calls of these that are under way have returned. IRQL:
-    /// `PASSIVE_LEVEL`.
+    /// `<= APC_LEVEL`.
     ///
     /// [`SO_WSK_EVENT_CALLBACK`](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
     ///

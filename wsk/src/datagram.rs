@@ -21,7 +21,7 @@ bound_by_address!(DatagramSocket);
 closed!(DatagramSocket);
 
 impl DatagramSocket {
-    /// Opens a socket, which has to be bound before it can send or receive. IRQL: `PASSIVE_LEVEL`; waits.
+    /// Opens a socket, which has to be bound before it can send or receive. IRQL: `<= APC_LEVEL`; waits.
     ///
     /// Allocates the socket's state and three operations, one of them for closing, which can therefore not fail for want of
     /// memory.
@@ -37,7 +37,7 @@ impl DatagramSocket {
     }
 
     /// Opens a socket whose arriving datagrams are told to `handler`, once events are
-    /// [enabled](Self::enable_receive_events). IRQL: `PASSIVE_LEVEL`; waits.
+    /// [enabled](Self::enable_receive_events). IRQL: `<= APC_LEVEL`; waits.
     ///
     /// Allocates what [`open`](Self::open) does, and room for the handler. The handler is dropped when the socket's close has
     /// completed and its last operation is gone, at up to `DISPATCH_LEVEL`.
@@ -78,7 +78,7 @@ impl DatagramSocket {
     }
 
     /// Has WSK no longer call the handler; waits until calls that are under way have returned, so it must not be called from the
-    /// handler. IRQL: `PASSIVE_LEVEL`.
+    /// handler. IRQL: `<= APC_LEVEL`.
     ///
     /// [`SO_WSK_EVENT_CALLBACK`](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
     ///
@@ -167,7 +167,7 @@ impl DatagramSocket {
     }
 
     /// Fixes the remote address: datagrams are sent there unless they have an address of their own, and only those that come
-    /// from there are received. IRQL: `PASSIVE_LEVEL`; waits.
+    /// from there are received. IRQL: `<= APC_LEVEL`; waits.
     ///
     /// [`SIO_WSK_SET_REMOTE_ADDRESS`](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-set-remote-address).
     ///
@@ -184,7 +184,7 @@ impl DatagramSocket {
     }
 
     /// Fixes the destination: datagrams are sent there unless they have an address of their own; they are received from
-    /// anywhere. IRQL: `PASSIVE_LEVEL`; waits.
+    /// anywhere. IRQL: `<= APC_LEVEL`; waits.
     ///
     /// [`SIO_WSK_SET_SENDTO_ADDRESS`](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-set-sendto-address).
     ///
@@ -240,7 +240,7 @@ impl FixedDatagramSocket {
         self.remote
     }
 
-    /// Closes the socket, as [`DatagramSocket::close`] does. IRQL: `PASSIVE_LEVEL`; waits.
+    /// Closes the socket, as [`DatagramSocket::close`] does. IRQL: `<= APC_LEVEL`; waits.
     ///
     /// # Errors
     ///

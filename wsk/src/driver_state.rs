@@ -7,7 +7,7 @@ use core::mem::MaybeUninit;
 use core::ops::Deref;
 
 use crate::Error;
-use crate::irql::may_wait;
+use crate::irql::at_passive_level;
 use crate::memory::atomic::{AtomicPtr, AtomicUsize, Cell, Ordering};
 use crate::memory::event::Event;
 
@@ -135,7 +135,8 @@ impl<T> DriverState<T> {
     ///
     /// [`Error::WrongIrql`]; the state stays where it is.
     pub fn take(&self) -> Result<Option<T>, Error> {
-        let may_wait = may_wait()?;
+        // What is taken out may be a registration, which is dropped at that level only.
+        let may_wait = at_passive_level()?.may_wait();
         let event;
         // SAFETY: it is initialised where it stays, before it is used. A kernel stack is not paged out while its thread waits in
         // kernel mode.

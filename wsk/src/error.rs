@@ -159,8 +159,7 @@ pub enum Error {
     /// let error = Registration::new().unwrap_err();
     /// assert_eq!(
     ///     error.to_string(),
-    ///     "called at DISPATCH_LEVEL (2), and allowed up to PASSIVE_LEVEL (0): start the request instead of waiting, \
-    ///      or call from a thread at PASSIVE_LEVEL"
+    ///     "called at DISPATCH_LEVEL (2), and allowed up to PASSIVE_LEVEL (0): call from a thread at PASSIVE_LEVEL"
     /// );
     /// # });
     /// # kernel.shutdown();
@@ -168,7 +167,8 @@ pub enum Error {
     WrongIrql {
         /// The IRQL at the time of the call.
         current: u8,
-        /// The highest that is allowed: `PASSIVE_LEVEL` for what waits, `APC_LEVEL` for pageable memory.
+        /// The highest that is allowed: `APC_LEVEL` for what waits or touches pageable memory, `PASSIVE_LEVEL` for registering and looking
+        /// names up.
         limit: u8,
     },
     /// The address is not of the socket's family.
@@ -444,9 +444,9 @@ impl fmt::Display for Error {
             ),
             Self::WrongIrql { current, limit } => {
                 let instead = if *limit == PASSIVE_LEVEL {
-                    "start the request instead of waiting, or call from a thread at PASSIVE_LEVEL"
+                    "call from a thread at PASSIVE_LEVEL"
                 } else {
-                    "pageable memory is not touched above it: take a NonPagedBuffer"
+                    "start the request instead of waiting, over a NonPagedBuffer instead of pageable memory"
                 };
                 write!(
                     f,

@@ -4,7 +4,11 @@ use wsk_sys::{APC_LEVEL, KeGetCurrentIrql, PASSIVE_LEVEL};
 
 use crate::Error;
 
-/// The proof that waiting is allowed: the IRQL was `PASSIVE_LEVEL` when this was made.
+/// The proof that waiting is allowed: the IRQL was at most `APC_LEVEL` when this was made.
+///
+/// The kernel waits up to that level
+/// ([`KeWaitForSingleObject`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kewaitforsingleobject)), and an IRP
+/// comes back in its completion routine, which needs no APC of the thread that waits.
 ///
 /// # Invariants
 ///
@@ -12,12 +16,35 @@ use crate::Error;
 #[derive(Clone, Copy)]
 pub struct MayWait(());
 
-/// Fails unless the current IRQL is `PASSIVE_LEVEL`, where waiting is allowed.
+/// The proof that the IRQL was `PASSIVE_LEVEL`, which some functions of WSK ask for themselves.
+///
+/// # Invariants
+///
+/// As for [`MayWait`].
+#[derive(Clone, Copy)]
+pub(crate) struct AtPassiveLevel(MayWait);
+
+impl AtPassiveLevel {
+    /// Waiting is allowed there too.
+    pub(crate) const fn may_wait(self) -> MayWait {
+        self.0
+    }
+}
+
+/// Fails unless the current IRQL is at most `APC_LEVEL`, where waiting is allowed.
 #[inline]
 pub(crate) fn may_wait() -> Result<MayWait, Error> {
-    at_most(PASSIVE_LEVEL)?;
+    at_most(APC_LEVEL)?;
     // INVARIANT: the level was just read.
     Ok(MayWait(()))
+}
+
+/// Fails unless the current IRQL is `PASSIVE_LEVEL`.
+#[inline]
+pub(crate) fn at_passive_level() -> Result<AtPassiveLevel, Error> {
+    at_most(PASSIVE_LEVEL)?;
+    // INVARIANT: the level was just read.
+    Ok(AtPassiveLevel(MayWait(())))
 }
 
 /// Fails above `APC_LEVEL`, where pageable memory must not be touched.

@@ -44,7 +44,7 @@
 //!
 //! | finisher | buffer | waits | when |
 //! |---|---|---|---|
-//! | [`wait`](operation::Request::wait), [`wait_timeout`](operation::Request::wait_timeout) | borrowed, anything | in the call | one at a time, at `PASSIVE_LEVEL` |
+//! | [`wait`](operation::Request::wait), [`wait_timeout`](operation::Request::wait_timeout) | borrowed, anything | in the call | one at a time, at up to `APC_LEVEL` |
 //! | [`start_in`](operation::Request::start_in) a [`scope`] | borrowed for the scope | at the scope's end | several at a time over memory on the stack |
 //! | [`start`](operation::Request::start), `.await` | moved in, comes back with the result | if wanted | at `DISPATCH_LEVEL`, from callbacks, with futures |
 //! | [`start_with`](operation::Request::start_with) a closure | moved in, given to the closure with the result | nobody | the same, where nothing is to be kept meanwhile |
@@ -62,8 +62,8 @@
 //!
 //! | may be called at | what |
 //! |---|---|
-//! | `PASSIVE_LEVEL` | registering, capturing, opening, binding, options, looking names up, everything that waits, entering a [`scope`] |
-//! | up to `APC_LEVEL` | starting operations over pageable memory, such as slices |
+//! | `PASSIVE_LEVEL` | registering, capturing, looking names up |
+//! | up to `APC_LEVEL` | opening, binding, options, everything else that waits, entering a [`scope`]; starting operations over pageable memory, such as slices |
 //! | up to `DISPATCH_LEVEL` | making requests, starting operations over nonpaged memory or none, polling, cancelling, taking results and buffers, enabling events, dropping anything but a [`Registration`] |
 //!
 //! Functions check this themselves and return [`Error::WrongIrql`]. Wakers are woken, completions and [event handlers](events) called

@@ -25,7 +25,7 @@ closed! {
 }
 
 impl ListenSocket {
-    /// Opens a socket, which listens once it is bound. IRQL: `PASSIVE_LEVEL`; waits.
+    /// Opens a socket, which listens once it is bound. IRQL: `<= APC_LEVEL`; waits.
     ///
     /// Allocates the socket's state and operations, one of them for closing, which can therefore not fail for want of memory.
     ///
@@ -41,7 +41,7 @@ impl ListenSocket {
     }
 
     /// Opens a socket whose connections are told to `handler`, once events are [enabled](Self::enable_accept_events). IRQL:
-    /// `PASSIVE_LEVEL`; waits.
+    /// `<= APC_LEVEL`; waits.
     ///
     /// Allocates what [`open`](Self::open) does, and room for the handler. The handler is dropped when the socket's close has
     /// completed and its last operation is gone, at up to `DISPATCH_LEVEL`.
@@ -100,7 +100,7 @@ impl ListenSocket {
         request::enable_events(&self.handle, WSK_EVENT_ACCEPT)
     }
 
-    /// Has WSK no longer call the handler; waits until calls that are under way have returned. IRQL: `PASSIVE_LEVEL`.
+    /// Has WSK no longer call the handler; waits until calls that are under way have returned. IRQL: `<= APC_LEVEL`.
     ///
     /// [`SO_WSK_EVENT_CALLBACK`](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
     ///

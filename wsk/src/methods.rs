@@ -23,7 +23,7 @@ pub(crate) fn open_socket<C: Category>(
 macro_rules! bound_by_address {
     ($(#[$binding:meta])* $Socket:ident) => {
         impl $Socket {
-            /// Gives the socket a local address; port 0 lets WSK choose one. IRQL: `PASSIVE_LEVEL`; waits.
+            /// Gives the socket a local address; port 0 lets WSK choose one. IRQL: `<= APC_LEVEL`; waits.
             ///
             $(#[$binding])*
             ///
@@ -40,7 +40,7 @@ macro_rules! bound_by_address {
                 Ok(())
             }
 
-            /// [`bind`](Self::bind) to an address of any family, such as [`UnixAddress`](crate::UnixAddress). IRQL: `PASSIVE_LEVEL`;
+            /// [`bind`](Self::bind) to an address of any family, such as [`UnixAddress`](crate::UnixAddress). IRQL: `<= APC_LEVEL`;
             /// waits.
             ///
             /// # Errors
@@ -53,7 +53,7 @@ macro_rules! bound_by_address {
                 Ok(())
             }
 
-            /// The local address of a socket of any family. IRQL: `PASSIVE_LEVEL`; waits.
+            /// The local address of a socket of any family. IRQL: `<= APC_LEVEL`; waits.
             ///
             /// # Errors
             ///
@@ -63,7 +63,7 @@ macro_rules! bound_by_address {
                 $crate::request::local_address(&self.handle).wait()
             }
 
-            /// The local address that the socket is bound to. IRQL: `PASSIVE_LEVEL`; waits.
+            /// The local address that the socket is bound to. IRQL: `<= APC_LEVEL`; waits.
             ///
             /// [`WskGetLocalAddress`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_local_address).
             ///
@@ -185,7 +185,7 @@ macro_rules! closed {
     ($(#[$closing:meta])* $Socket:ident) => {
         impl $Socket {
             /// Closes the socket and waits until WSK is done with it, and so until event handlers have returned: it must not be called
-            /// from one. IRQL: `PASSIVE_LEVEL`.
+            /// from one. IRQL: `<= APC_LEVEL`.
             ///
             $(#[$closing])*
             ///

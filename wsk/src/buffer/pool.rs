@@ -73,7 +73,7 @@ impl<B: Send + 'static> BufferPool<B> {
         self.buffers.take().map(PooledBuffer::of)
     }
 
-    /// Takes a buffer, waiting until one is there or `limit` runs out. IRQL: `PASSIVE_LEVEL`.
+    /// Takes a buffer, waiting until one is there or `limit` runs out. IRQL: `<= APC_LEVEL`.
     ///
     /// # Errors
     ///
@@ -82,7 +82,7 @@ impl<B: Send + 'static> BufferPool<B> {
         self.buffers.take_within(Some(limit)).map(PooledBuffer::of)
     }
 
-    /// Takes a buffer, waiting until one is there. IRQL: `PASSIVE_LEVEL`.
+    /// Takes a buffer, waiting until one is there. IRQL: `<= APC_LEVEL`.
     ///
     /// # Errors
     ///

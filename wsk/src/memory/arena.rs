@@ -399,7 +399,7 @@ impl<V, L> Handle<V, L> {
         Some(arena.slot(index).cast())
     }
 
-    /// Takes a value, waiting until one is free or `limit` runs out. IRQL: `PASSIVE_LEVEL`.
+    /// Takes a value, waiting until one is free or `limit` runs out. IRQL: `<= APC_LEVEL`.
     ///
     /// # Errors
     ///
@@ -414,7 +414,7 @@ impl<V, L> Handle<V, L> {
             .ok_or(Error::PoolEmpty)
     }
 
-    /// Waits until all values are free, or `limit` runs out; says whether they are. IRQL: `PASSIVE_LEVEL`.
+    /// Waits until all values are free, or `limit` runs out; says whether they are. IRQL: `<= APC_LEVEL`.
     ///
     /// # Errors
     ///

@@ -23,7 +23,7 @@ impl<F: Function<B>, B> Request<'_, F, B>
 where
     <F::Operation as Operation<B>>::Run: Blocking<F, B>,
 {
-    /// Makes the request and waits until it is over. IRQL: `PASSIVE_LEVEL`.
+    /// Makes the request and waits until it is over. IRQL: `<= APC_LEVEL`.
     ///
     /// What was given by reference is the caller's again; what was given by value is dropped: use a reference to keep it. Nothing is
     /// allocated for the operation, unless more than two threads wait for requests of the socket at this moment; memory that has no
@@ -54,7 +54,7 @@ where
         <F::Operation as Operation<B>>::Run::run(self, Unlimited)
     }
 
-    /// [`wait`](Self::wait), until `limit` runs out. IRQL: `PASSIVE_LEVEL`.
+    /// [`wait`](Self::wait), until `limit` runs out. IRQL: `<= APC_LEVEL`.
     ///
     /// The request is then cancelled, and waited for too, so that nothing is in flight afterwards; if it was done at the last moment
     /// that is no error. (A graceful disconnect aborts the connection. A lookup, which not every provider can cancel, is not waited
@@ -68,7 +68,7 @@ where
         <F::Operation as Operation<B>>::Run::run(self, Deadline::after(limit, Self::GOES_ON))
     }
 
-    /// [`wait`](Self::wait), until another thread [cancels](Cancel::cancel). IRQL: `PASSIVE_LEVEL`.
+    /// [`wait`](Self::wait), until another thread [cancels](Cancel::cancel). IRQL: `<= APC_LEVEL`.
     ///
     /// The request is then brought to its end as by [`wait_timeout`](Self::wait_timeout). Where it is cancelled already, no request is
     /// made. Nothing is allocated for it.
@@ -100,7 +100,7 @@ where
         <F::Operation as Operation<B>>::Run::run(self, Stopped { cancel, deadline })
     }
 
-    /// [`wait_until`](Self::wait_until), or until `limit` runs out. IRQL: `PASSIVE_LEVEL`.
+    /// [`wait_until`](Self::wait_until), or until `limit` runs out. IRQL: `<= APC_LEVEL`.
     ///
     /// # Errors
     ///

@@ -174,11 +174,11 @@ impl<O: Operation<B>, B> InFlight<O, B> {
         }
     }
 
-    /// Waits until the operation has completed. IRQL: `PASSIVE_LEVEL`.
+    /// Waits until the operation has completed. IRQL: `<= APC_LEVEL`.
     ///
     /// # Errors
     ///
-    /// [`Error::WrongIrql`] above `PASSIVE_LEVEL`, with the operation, which goes on.
+    /// [`Error::WrongIrql`] above `APC_LEVEL`, with the operation, which goes on.
     #[inline]
     pub fn wait(self) -> Result<FinishedOf<O, B>, (Error, Self)> {
         match may_wait() {
@@ -239,7 +239,7 @@ impl<O: Operation<B>, B> InFlight<O, B> {
         }
     }
 
-    /// Waits until the operation has completed, at most for `limit`. IRQL: `PASSIVE_LEVEL`.
+    /// Waits until the operation has completed, at most for `limit`. IRQL: `<= APC_LEVEL`.
     ///
     /// # Errors
     ///
@@ -253,7 +253,7 @@ impl<O: Operation<B>, B> InFlight<O, B> {
         self.wait_within(&Deadline::after(limit, O::GOES_ON), may_wait)
     }
 
-    /// Waits until the operation has completed, or another thread [cancels](Cancel::cancel). IRQL: `PASSIVE_LEVEL`.
+    /// Waits until the operation has completed, or another thread [cancels](Cancel::cancel). IRQL: `<= APC_LEVEL`.
     ///
     /// # Errors
     ///
@@ -293,11 +293,11 @@ impl<O: Operation<B>, B> InFlight<O, B> {
     }
 
     /// Cancels the operation and waits for it, at most for the two seconds that a provider has to complete what was cancelled. After
-    /// that it is left to the provider, with all that it owns. IRQL: `PASSIVE_LEVEL`.
+    /// that it is left to the provider, with all that it owns. IRQL: `<= APC_LEVEL`.
     ///
     /// # Errors
     ///
-    /// [`Error::WrongIrql`] above `PASSIVE_LEVEL`, with the operation, which goes on.
+    /// [`Error::WrongIrql`] above `APC_LEVEL`, with the operation, which goes on.
     pub fn give_up(self) -> Result<FinishedOf<O, B>, (Error, Self)> {
         self.cancel();
         match self.wait_timeout(GRACE) {

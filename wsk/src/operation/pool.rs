@@ -90,7 +90,7 @@ impl<B: Send + 'static> Operations<B> {
         self.arena.take().map(Taken::of)
     }
 
-    /// Takes an operation, for [`from`](Request::from), waiting until one is there or `limit` runs out. IRQL: `PASSIVE_LEVEL`.
+    /// Takes an operation, for [`from`](Request::from), waiting until one is there or `limit` runs out. IRQL: `<= APC_LEVEL`.
     ///
     /// # Errors
     ///
@@ -99,7 +99,7 @@ impl<B: Send + 'static> Operations<B> {
         self.arena.take_within(Some(limit)).map(Taken::of)
     }
 
-    /// Takes an operation, for [`from`](Request::from), waiting until one is there. IRQL: `PASSIVE_LEVEL`.
+    /// Takes an operation, for [`from`](Request::from), waiting until one is there. IRQL: `<= APC_LEVEL`.
     ///
     /// # Errors
     ///
@@ -109,7 +109,7 @@ impl<B: Send + 'static> Operations<B> {
     }
 
     /// Waits until every operation is back: everything that was in flight has ended, and what it carried was given back. IRQL:
-    /// `PASSIVE_LEVEL`.
+    /// `<= APC_LEVEL`.
     ///
     /// An operation whose handle is kept, or was forgotten, is not back.
     ///
@@ -120,7 +120,7 @@ impl<B: Send + 'static> Operations<B> {
         self.arena.wait_until_idle(None).map(|_| ())
     }
 
-    /// [`wait_until_idle`](Self::wait_until_idle), at most for `limit`; says whether it is. IRQL: `PASSIVE_LEVEL`.
+    /// [`wait_until_idle`](Self::wait_until_idle), at most for `limit`; says whether it is. IRQL: `<= APC_LEVEL`.
     ///
     /// # Errors
     ///

@@ -443,7 +443,7 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
         }
     }
 
-    /// Runs the operation and waits until it is over; gives what has come of it. IRQL: `PASSIVE_LEVEL`. Allocates nothing.
+    /// Runs the operation and waits until it is over; gives what has come of it. IRQL: `<= APC_LEVEL`. Allocates nothing.
     ///
     /// # Errors
     ///
@@ -454,7 +454,7 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
         self.run(None)
     }
 
-    /// [`wait`](Self::wait), cancelled when `limit` runs out. IRQL: `PASSIVE_LEVEL`.
+    /// [`wait`](Self::wait), cancelled when `limit` runs out. IRQL: `<= APC_LEVEL`.
     ///
     /// # Errors
     ///
@@ -777,11 +777,11 @@ impl<O: Repeat<B>, B> Started<O, B> {
         }
     }
 
-    /// Waits until the operation has completed. IRQL: `PASSIVE_LEVEL`.
+    /// Waits until the operation has completed. IRQL: `<= APC_LEVEL`.
     ///
     /// # Errors
     ///
-    /// [`Error::WrongIrql`] above `PASSIVE_LEVEL`, with the operation, which goes on.
+    /// [`Error::WrongIrql`] above `APC_LEVEL`, with the operation, which goes on.
     #[inline]
     pub fn wait(self) -> Result<Ended<O, B>, (Error, Self)> {
         let may_wait = match may_wait() {
@@ -797,7 +797,7 @@ impl<O: Repeat<B>, B> Started<O, B> {
         Ok(unsafe { ManuallyDrop::new(self).conclude(completed) })
     }
 
-    /// Waits until the operation has completed, at most for `limit`. IRQL: `PASSIVE_LEVEL`.
+    /// Waits until the operation has completed, at most for `limit`. IRQL: `<= APC_LEVEL`.
     ///
     /// # Errors
     ///
@@ -819,11 +819,11 @@ impl<O: Repeat<B>, B> Started<O, B> {
     }
 
     /// Cancels the operation and waits for it, at most for the two seconds that a provider has to complete what was cancelled. After
-    /// that it is left to the provider. IRQL: `PASSIVE_LEVEL`.
+    /// that it is left to the provider. IRQL: `<= APC_LEVEL`.
     ///
     /// # Errors
     ///
-    /// [`Error::WrongIrql`] above `PASSIVE_LEVEL`, with the operation, which goes on.
+    /// [`Error::WrongIrql`] above `APC_LEVEL`, with the operation, which goes on.
     pub fn give_up(self) -> Result<Ended<O, B>, (Error, Self)> {
         self.cancel();
         match self.wait_timeout(GRACE) {
@@ -1103,7 +1103,7 @@ impl<O: Repeat<B>, B: Send + 'static> PreparedPool<O, B> {
         self.arena.take().map(|slot| Prepared { slot })
     }
 
-    /// Takes an operation, waiting until one is there or `limit` runs out. IRQL: `PASSIVE_LEVEL`.
+    /// Takes an operation, waiting until one is there or `limit` runs out. IRQL: `<= APC_LEVEL`.
     ///
     /// # Errors
     ///
@@ -1113,7 +1113,7 @@ impl<O: Repeat<B>, B: Send + 'static> PreparedPool<O, B> {
         Ok(Prepared { slot })
     }
 
-    /// Takes an operation, waiting until one is there. IRQL: `PASSIVE_LEVEL`.
+    /// Takes an operation, waiting until one is there. IRQL: `<= APC_LEVEL`.
     ///
     /// # Errors
     ///
@@ -1123,7 +1123,7 @@ impl<O: Repeat<B>, B: Send + 'static> PreparedPool<O, B> {
         Ok(Prepared { slot })
     }
 
-    /// Waits until every operation is back. IRQL: `PASSIVE_LEVEL`.
+    /// Waits until every operation is back. IRQL: `<= APC_LEVEL`.
     ///
     /// # Errors
     ///
@@ -1132,7 +1132,7 @@ impl<O: Repeat<B>, B: Send + 'static> PreparedPool<O, B> {
         self.arena.wait_until_idle(None).map(|_| ())
     }
 
-    /// [`wait_until_idle`](Self::wait_until_idle), at most for `limit`; says whether it is. IRQL: `PASSIVE_LEVEL`.
+    /// [`wait_until_idle`](Self::wait_until_idle), at most for `limit`; says whether it is. IRQL: `<= APC_LEVEL`.
     ///
     /// # Errors
     ///

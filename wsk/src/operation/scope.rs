@@ -24,7 +24,7 @@ use crate::request::{Function, Operation, Request, Way};
 use crate::time::GRACE;
 
 /// Runs `body` with a scope in which operations may borrow what outlives it; waits until all of them have completed. IRQL:
-/// `PASSIVE_LEVEL`; waits.
+/// `<= APC_LEVEL`; waits.
 ///
 /// It is the scope that waits, not the handles: they may be leaked, dropped or forgotten, and `body` may unwind where that is
 /// possible. Allocates the scope's state.
@@ -527,7 +527,7 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
         WayOf::<O, B>::scoped(Err(Error::Taken), None)
     }
 
-    /// Waits, and gives the result with the buffer. IRQL: `PASSIVE_LEVEL`.
+    /// Waits, and gives the result with the buffer. IRQL: `<= APC_LEVEL`.
     ///
     /// # Errors
     ///
@@ -555,7 +555,7 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
         }
     }
 
-    /// Waits for at most `limit`, and gives the result with the buffer. IRQL: `PASSIVE_LEVEL`.
+    /// Waits for at most `limit`, and gives the result with the buffer. IRQL: `<= APC_LEVEL`.
     ///
     /// The inner result is what WSK says.
     ///

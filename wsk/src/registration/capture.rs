@@ -13,7 +13,7 @@ use wsk_sys::{
 
 use crate::error::Error;
 use crate::irp::Observer;
-use crate::irql::MayWait;
+use crate::irql::AtPassiveLevel;
 use crate::memory::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use crate::memory::event::{Event, pause};
 use crate::memory::shared::{Counted, Shared};
@@ -76,7 +76,7 @@ impl Client {
     }
 
     /// Frees what was put off. IRQL: `PASSIVE_LEVEL`.
-    fn free_put_off(&self, _: MayWait) {
+    fn free_put_off(&self, _: AtPassiveLevel) {
         let head = self.put_off.swap(core::ptr::null_mut(), Ordering::Acquire);
         let mut next = NonNull::new(head);
         while let Some(block) = next {
@@ -89,21 +89,21 @@ impl Client {
     }
 
     /// Waits until every capture has gone, freeing meanwhile what is put off.
-    pub(super) fn wait_for_captures(client: NonNull<Self>, may_wait: MayWait) {
+    pub(super) fn wait_for_captures(client: NonNull<Self>, passive: AtPassiveLevel) {
         // SAFETY: the client is there until it is done, and freed after this only.
         let this = unsafe { client.as_ref() };
         this.leaving.store(true, Ordering::Relaxed);
         Self::one_less(client);
         loop {
-            this.free_put_off(may_wait);
+            this.free_put_off(passive);
             if this.count.load(Ordering::Acquire) == 0 {
                 break;
             }
-            this.event.wait(may_wait, None);
+            this.event.wait(passive.may_wait(), None);
         }
         // Whoever gave up the last capture is about to be done with the client.
         while !this.done.load(Ordering::Acquire) {
-            pause(may_wait, Duration::from_micros(50));
+            pause(passive.may_wait(), Duration::from_micros(50));
         }
     }
 }
@@ -195,9 +195,9 @@ impl Capture {
     }
 
     /// Frees what was put off.
-    pub(crate) fn free_put_off(&self, may_wait: MayWait) {
+    pub(crate) fn free_put_off(&self, passive: AtPassiveLevel) {
         // SAFETY: by the invariant the client is there.
-        unsafe { self.client.as_ref() }.free_put_off(may_wait);
+        unsafe { self.client.as_ref() }.free_put_off(passive);
     }
 
     /// Whether the client deregisters, which waits for this capture.

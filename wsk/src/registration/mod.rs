@@ -26,7 +26,7 @@ use wsk_sys::{
 
 use crate::error::{Call, Error, Memory};
 use crate::irp::alarm;
-use crate::irql::may_wait;
+use crate::irql::at_passive_level;
 use crate::memory;
 use crate::memory::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use crate::memory::event::Event;
@@ -96,7 +96,7 @@ impl Registration {
     /// [`Error::WrongIrql`], [`Error::NoMemory`], or what `WskRegister` says.
     #[doc(alias("WskRegister", "WSK_CLIENT_NPI"))]
     pub fn new() -> Result<Self, Error> {
-        may_wait()?;
+        at_passive_level()?;
         let client = memory::allocate(memory::layout::<Client>())
             .ok_or(Error::NoMemory(Memory::Registration))?
             .cast::<Client>();
@@ -140,7 +140,7 @@ impl Registration {
     /// provider is not there in time, `STATUS_NOINTERFACE` when it does not speak this version.
     #[doc(alias = "WskCaptureProviderNPI")]
     pub fn capture(&self, wait: Wait) -> Result<Provider, Error> {
-        may_wait()?;
+        at_passive_level()?;
         let wait = match wait {
             Wait::No => WSK_NO_WAIT,
             // The greatest number means for ever.
@@ -238,12 +238,12 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        let Ok(may_wait) = may_wait() else {
+        let Ok(passive) = at_passive_level() else {
             // WSK cannot be told here: the registration, which it goes on using, stays for ever.
             return;
         };
         // Not every provider waits for it, and what was found for a name goes back to WSK before its capture is released.
-        Client::wait_for_captures(self.client, may_wait);
+        Client::wait_for_captures(self.client, passive);
         // SAFETY: the client is registered, and waiting is allowed. When the call returns WSK has finished with the registration, and
         // nobody else knows the client, which is freed this once.
         unsafe {
@@ -251,7 +251,7 @@ impl Drop for Registration {
             memory::free(self.client.cast());
         }
         // A completion routine that gave the last capture back may still be on its way out of the driver.
-        alarm::leave(may_wait);
+        alarm::leave(passive.may_wait());
     }
 }
 

@@ -8,7 +8,7 @@ use core::ptr::NonNull;
 use wsk_sys::{DispatchError, IRP, NTSTATUS, WSK_CACHE_SD, WSK_RELEASE_SD};
 
 use crate::error::{Call, Error, Memory};
-use crate::irql::may_wait;
+use crate::irql::at_passive_level;
 use crate::memory;
 use crate::memory::shared::{Counted, Shared};
 use crate::registration::capture::{Capture, PutOff};
@@ -170,7 +170,7 @@ impl Drop for Release {
         // SAFETY: by the invariant the block is ours, and is given away once. It may be freed as soon as it is put off, and so the
         // capture is kept meanwhile.
         unsafe {
-            if self.descriptor().is_null() || may_wait().is_ok() {
+            if self.descriptor().is_null() || at_passive_level().is_ok() {
                 free(self.block.cast());
             } else {
                 let capture = Shared::clone(&(*self.block.as_ptr()).capture);
@@ -228,7 +228,7 @@ impl SecurityDescriptor {
         capture: &Shared<Capture>,
         descriptor: NonNull<c_void>,
     ) -> Result<Self, Error> {
-        may_wait()?;
+        at_passive_level()?;
         let release = ManuallyDrop::new(Release::reserve(capture)?);
         let cached = Shared::new(Cached(release)).map_err(|cached| {
             drop(ManuallyDrop::into_inner(cached.0));

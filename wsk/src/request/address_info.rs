@@ -12,7 +12,7 @@ use wsk_sys::{ADDRINFOEXW, SOCKADDR};
 
 use crate::address;
 use crate::error::{Error, Memory};
-use crate::irql::may_wait;
+use crate::irql::at_passive_level;
 use crate::memory;
 use crate::memory::shared::Shared;
 use crate::registration::{Capture, PutOff};
@@ -104,7 +104,7 @@ impl Drop for AddressInfo {
         // SAFETY: by the invariant the block is ours, and is given away once. It may be freed as soon as it is put off, and so the capture
         // is kept meanwhile.
         unsafe {
-            if (*self.block.as_ptr()).list.is_null() || may_wait().is_ok() {
+            if (*self.block.as_ptr()).list.is_null() || at_passive_level().is_ok() {
                 free(self.block.cast());
             } else {
                 let capture = Shared::clone(&(*self.block.as_ptr()).capture);

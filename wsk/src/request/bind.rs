@@ -77,12 +77,12 @@ impl<T> Parameters<T> {
     }
 }
 
-/// Binds a socket to a local address. IRQL: `PASSIVE_LEVEL`; waits.
+/// Binds a socket to a local address. IRQL: `<= APC_LEVEL`; waits.
 pub(crate) fn bind<C: Category>(socket: &Handle<C>, local: Endpoint) -> Result<(), Error> {
     set_up(socket, SetUp::Bind(local))
 }
 
-/// Has a new socket be one of both families. IRQL: `PASSIVE_LEVEL`; waits.
+/// Has a new socket be one of both families. IRQL: `<= APC_LEVEL`; waits.
 pub(crate) fn set_both_families<C: Category>(socket: &Handle<C>) -> Result<(), Error> {
     let done = set_up(socket, SetUp::BothFamilies);
     done.map_err(|error| error.of_call(Call::WskControlSocket))

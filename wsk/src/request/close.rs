@@ -8,7 +8,7 @@ use crate::irql::may_wait;
 use crate::registration::hold;
 use crate::socket::{Category, Closing, Handle};
 
-/// Closes the socket and waits until WSK is done with it. IRQL: `PASSIVE_LEVEL`.
+/// Closes the socket and waits until WSK is done with it. IRQL: `<= APC_LEVEL`.
 pub(crate) fn close<C: Category>(handle: Handle<C>) -> Result<(), Error> {
     let may_wait = may_wait()?;
     let Closing { socket, operation } = handle.into_closing()?;

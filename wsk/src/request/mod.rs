@@ -172,7 +172,7 @@ pub(crate) use {held_by_handle, of_connection, of_datagrams, of_socket, submitte
 ///
 /// | finisher | the request is | `B` is | IRQL |
 /// |---|---|---|---|
-/// | [`wait`](Self::wait), [`wait_timeout`](Self::wait_timeout), [`wait_until`](Self::wait_until) | waited for in the call | borrowed or owned | `PASSIVE_LEVEL` |
+/// | [`wait`](Self::wait), [`wait_timeout`](Self::wait_timeout), [`wait_until`](Self::wait_until) | waited for in the call | borrowed or owned | `<= APC_LEVEL` |
 /// | [`start`](Self::start), `.await` | started, and taken back by its handle | owned | `<= DISPATCH_LEVEL` |
 /// | [`start_with`](Self::start_with) | started, and told to a closure at its completion | owned | `<= DISPATCH_LEVEL` |
 /// | [`start_in`](Self::start_in) | started, and waited for by a scope | borrowed for the scope, or owned | `<= DISPATCH_LEVEL` |

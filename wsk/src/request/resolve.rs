@@ -15,7 +15,7 @@ use wsk_sys::{
 use crate::address::Family;
 use crate::error::{Call, Error, Memory};
 use crate::irp::{Arguments, Outcome, Places};
-use crate::irql::may_wait;
+use crate::irql::at_passive_level;
 use crate::memory;
 use crate::memory::shared::Shared;
 use crate::registration::{Capture, Provider};
@@ -204,9 +204,9 @@ impl Function<Looking> for Resolve<'_> {
         _: Places,
     ) -> Result<Parameters, Error> {
         // The function itself is for this level.
-        let may_wait = may_wait()?;
+        let passive = at_passive_level()?;
         let capture = provider.capture();
-        capture.free_put_off(may_wait);
+        capture.free_put_off(passive);
         if capture.is_leaving() {
             // Whoever looks up in a loop is not to keep the driver for ever.
             return Err(Error::Call {

@@ -112,7 +112,7 @@ fn waiting_is_refused_above_passive_level() {
         let mut receiver = s.socket.receive_from(buffer(1)).prepare().unwrap();
         let wrong = Error::WrongIrql {
             current: 2,
-            limit: 0,
+            limit: 1,
         };
         wsk_host::at_irql(2, || {
             assert_eq!(sender.wait().unwrap_err(), wrong);

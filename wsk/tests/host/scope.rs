@@ -83,7 +83,7 @@ fn mistakes_leave_nothing_in_flight() {
             raised.unwrap_err(),
             Error::WrongIrql {
                 current: 2,
-                limit: 0
+                limit: 1
             }
         );
         let long = NonPagedBuffer::new(65_508).unwrap();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use wsk::operation::Operations;
 use wsk::{Call, Cancel, ConnectedSocket, Error, Family, ListenSocket, NTSTATUS, NonPagedBuffer};
 use wsk_host::Deviation::{self, CancelLosesBytes, CancelTellsBytes};
-use wsk_host::{Completion, Kernel};
+use wsk_host::{APC_LEVEL, Completion, Kernel, at_irql};
 use wsk_sys::{
     STATUS_CANCELLED, STATUS_CONNECTION_RESET, STATUS_END_OF_FILE, STATUS_INVALID_DEVICE_STATE,
     STATUS_IO_TIMEOUT, STATUS_SUCCESS,
@@ -414,6 +414,66 @@ fn a_blocking_send_beside_a_blocking_receive_allocates_nothing() {
         });
         assert_eq!(kernel.counts().allocations(), before);
         drop((socket, buffer, message, s));
+        kernel.shutdown();
+    }
+}
+
+#[test]
+fn waits_are_allowed_at_apc_level() {
+    in_settings_of(seeded_kernels(), |_, s| {
+        at_irql(APC_LEVEL, || {
+            // As under a fast mutex: from opening to closing.
+            let socket = wsk::DatagramSocket::open(&s.provider, Family::V4).unwrap();
+            socket.bind(Family::V4.any()).unwrap();
+            let local = socket.local_address().unwrap();
+            assert_eq!(socket.send_to(b"at 1", s.to).wait(), Ok(4));
+            s.says(b"at 1");
+            let to = std::net::SocketAddr::from(([127, 0, 0, 1], local.port()));
+            s.peer.send_to(b"back", to).unwrap();
+            let mut room = [0; 8];
+            let received = socket.receive_from(&mut room).wait_timeout(PATIENCE);
+            assert_eq!(received.unwrap().length(), 4);
+            let cancel = Cancel::new().unwrap();
+            let received = socket.receive_from(&mut room);
+            let received = received.wait_until_or_timeout(&cancel, MOMENT);
+            assert!(matches!(received, Err(Error::TimedOut { .. })));
+            wsk::scope(|scope| {
+                let sending = socket.send_to(b"scope", s.to).start_in(scope).unwrap();
+                assert_eq!(sending.wait().unwrap().0, 5);
+            })
+            .unwrap();
+            s.says(b"scope");
+            let sending = socket.send_to(NonPagedBuffer::copy_of(b"own").unwrap(), s.to);
+            assert_eq!(sending.start().unwrap().wait().unwrap().result, Ok(3));
+            s.says(b"own");
+            socket.close().unwrap();
+
+            // What WSK itself wants at PASSIVE_LEVEL stays there.
+            let wrong = Error::WrongIrql {
+                current: APC_LEVEL,
+                limit: 0,
+            };
+            assert_eq!(s.provider.resolve("127.0.0.1").wait().unwrap_err(), wrong);
+            assert_eq!(s.registration.capture(wsk::Wait::No).unwrap_err(), wrong);
+        });
+    });
+}
+
+#[test]
+fn a_connection_is_waited_for_at_apc_level() {
+    for kernel in seeded_kernels() {
+        let s = Setting::new();
+        at_irql(APC_LEVEL, || {
+            let (socket, mut peer) = s.connection();
+            assert_eq!(socket.send(b"up").wait(), Ok(2));
+            peer.write_all(b"down").unwrap();
+            let mut bytes = [0; 4];
+            assert_eq!(socket.receive_exact(&mut bytes).wait(), Ok(()));
+            socket.disconnect().wait_timeout(PATIENCE).unwrap();
+            drop(peer);
+            socket.close().unwrap();
+        });
+        drop(s);
         kernel.shutdown();
     }
 }
