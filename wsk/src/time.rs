@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use wsk_sys::{KeQueryUnbiasedInterruptTime, LARGE_INTEGER};
+use wsk_sys::{KeQueryInterruptTime, LARGE_INTEGER};
 
 /// How long a provider that has answered with an error, or was asked to cancel, may take to complete the IRP.
 pub(crate) const GRACE: Duration = Duration::from_secs(2);
@@ -29,7 +29,7 @@ fn interval_of(units: u64) -> LARGE_INTEGER {
 /// The time since the system started, in units of 100 nanoseconds. IRQL: any.
 pub(crate) fn now() -> u64 {
     // SAFETY: may be called at any IRQL.
-    unsafe { KeQueryUnbiasedInterruptTime() }
+    unsafe { KeQueryInterruptTime() }
 }
 
 /// A moment up to which something is waited for.

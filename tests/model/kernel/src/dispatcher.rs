@@ -203,13 +203,13 @@ pub unsafe fn KeGetCurrentIrql() -> u8 {
     0
 }
 
-/// `KeQueryUnbiasedInterruptTime`: the system has just started.
+/// `KeQueryInterruptTime`: the system has just started.
 ///
 /// # Safety
 ///
 /// None is asked.
 #[must_use]
-pub unsafe fn KeQueryUnbiasedInterruptTime() -> u64 {
+pub unsafe fn KeQueryInterruptTime() -> u64 {
     0
 }
 

@@ -14,7 +14,7 @@ mod provider;
 pub use dispatcher::{
     KeAcquireSpinLock, KeCancelTimer, KeClearEvent, KeDelayExecutionThread, KeFlushQueuedDpcs,
     KeGetCurrentIrql, KeInitializeDpc, KeInitializeEvent, KeInitializeTimerEx,
-    KeQueryUnbiasedInterruptTime, KeReleaseSpinLock, KeSetEvent, KeSetTimer,
+    KeQueryInterruptTime, KeReleaseSpinLock, KeSetEvent, KeSetTimer,
     KeWaitForMultipleObjects, KeWaitForSingleObject, RtlGetVersion, Signal, be_impatient,
 };
 pub use irp::{IoCancelIrp, IoInitializeIrp, IoReuseIrp};
