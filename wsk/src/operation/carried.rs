@@ -118,6 +118,10 @@ pub(crate) fn lend_and_put<F: Function<B>, B, P>(
 
 /// The observer of an operation that goes on and holds the capture by itself.
 #[inline]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "it is given where there may be none"
+)]
 pub(crate) fn held(capture: &Shared<Capture>) -> Option<Observer> {
     Some(hold(capture))
 }
