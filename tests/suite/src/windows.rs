@@ -16,6 +16,8 @@ use crate::{run, run_in};
 const LIMIT: usize = 32 * 1024;
 /// The most that the echo driver may weigh.
 const ECHO_LIMIT: usize = 24 * 1024;
+/// The most that the client of a network block device may weigh, which does most.
+const NBD_LIMIT: usize = 40 * 1024;
 
 /// The files of the template of a driver that is built with a WDK.
 const TEMPLATE: [&str; 4] = ["Cargo.toml", ".cargo/config.toml", "build.rs", "src/lib.rs"];
@@ -97,10 +99,10 @@ pub(crate) fn drivers() -> Result<(), String> {
         let driver = Driver {
             image: fs::read(&built.image).map_err(read)?,
             map: fs::read_to_string(&built.map).map_err(read)?,
-            limit: if built.name == "udp-echo" {
-                ECHO_LIMIT
-            } else {
-                LIMIT
+            limit: match built.name {
+                "udp-echo" => ECHO_LIMIT,
+                "nbd-client" => NBD_LIMIT,
+                _ => LIMIT,
             },
         };
         let found = image::problems(&driver, &exports)?;
@@ -153,6 +155,7 @@ pub(crate) fn wine() -> Result<(), String> {
             "udp-tunnel" => wine.udp_tunnel(&built)?,
             "udp-segments" => wine.udp_segments(&built)?,
             "http-head" => wine.http_head(&built)?,
+            "nbd-client" => wine.nbd_client(&built)?,
             "tcp-hello" => wine.tcp_hello(&built)?,
             other => return Err(format!("nothing is known about {other}")),
         };

@@ -48,6 +48,46 @@ pub fn report(driver: &CStr, error: Error) -> NTSTATUS {
     status
 }
 
+/// Prints what has failed, with which status: `first-driver: the handshake failed: 0xC00000C3`. Nothing is formatted by `core::fmt`.
+/// IRQL: `<= DISPATCH_LEVEL`.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// let status = wsk_sys::STATUS_INVALID_NETWORK_RESPONSE;
+/// wsk_driver::report_status(c"first-driver", c"the handshake", status);
+/// # kernel.shutdown();
+/// ```
+pub fn report_status(driver: &CStr, what: &CStr, status: NTSTATUS) {
+    // SAFETY: two strings that end with a zero, and a number, as the format asks for.
+    unsafe {
+        DbgPrint(
+            c"%s: %s failed: 0x%08X\n".as_ptr().cast(),
+            driver.as_ptr(),
+            what.as_ptr(),
+            status.0,
+        );
+    }
+}
+
+/// Prints a count: `first-driver: 12 datagrams sent`. Nothing is formatted by `core::fmt`. IRQL: `<= DISPATCH_LEVEL`.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// wsk_driver::report_count(c"first-driver", 12, c"datagrams sent");
+/// # kernel.shutdown();
+/// ```
+pub fn report_count(driver: &CStr, count: u64, of: &CStr) {
+    // SAFETY: a string that ends with a zero, a number of 64 bits, and another string, as the format asks for.
+    unsafe {
+        DbgPrint(
+            c"%s: %llu %s\n".as_ptr().cast(),
+            driver.as_ptr(),
+            count,
+            of.as_ptr(),
+        );
+    }
+}
+
 /// Prints a line to the debugger, formatted as by `std::println!`. IRQL: `<= DISPATCH_LEVEL`.
 ///
 /// It brings the machinery of `core::fmt` into the driver; [`report`](crate::report) does without.

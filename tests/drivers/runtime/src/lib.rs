@@ -32,7 +32,7 @@ pub use debugger::Debugger;
 #[cfg(feature = "log")]
 pub use debugger::Logger;
 #[doc(alias("DbgPrint", "KdPrint"))]
-pub use debugger::report;
+pub use debugger::{report, report_count, report_status};
 #[doc(alias("ZwOpenKey", "ZwQueryValueKey", "RtlQueryRegistryValues"))]
 pub use parameters::Parameters;
 pub use parameters::Text;

@@ -13,6 +13,7 @@ pub const DRIVERS: &[&str] = &[
     "udp-segments",
     "http-head",
     "tcp-hello",
+    "nbd-client",
 ];
 
 /// A driver that was built.

@@ -13,6 +13,10 @@ use tempfile::TempDir;
 
 use crate::build::Built;
 
+/// The server of `nbd-client`'s own tests.
+#[path = "../../nbd-client/src/server.rs"]
+mod nbd_server;
+
 /// How long a command of Wine's may take; the first one sets a whole Windows up.
 const PATIENCE: Duration = Duration::from_mins(10);
 /// How long a datagram, or a byte, may take.
@@ -293,6 +297,14 @@ impl Wine {
             .any(|told| told.contains("DbgPrint") && told.ends_with(line)))
     }
 
+    /// What a driver printed.
+    fn lines(&self, name: &str) -> Result<Vec<String>, String> {
+        let told = self.told()?;
+        let printed = told.lines().filter(|told| told.contains("DbgPrint"));
+        let of_driver = printed.filter_map(|told| Some(&told[told.find(&format!("{name}: "))?..]));
+        Ok(of_driver.map(str::to_owned).collect())
+    }
+
     /// Whether the driver gave everything back, each time it was loaded.
     fn account(&self, name: &str) -> Result<(), String> {
         let told = self.told()?;
@@ -507,6 +519,49 @@ impl Wine {
             other => return Err(format!("without a server, it ended in {other:?}")),
         }
         self.account(driver.name)?;
+        Ok(Fate::Worked)
+    }
+
+    /// Has `nbd-client` use a device of a server here.
+    ///
+    /// # Errors
+    ///
+    /// What was not as it has to be.
+    pub fn nbd_client(&self, driver: &Built) -> Result<Fate, String> {
+        const BLOCKS: u32 = 16;
+        self.install(driver)?;
+        let (listener, address) = listener()?;
+        let thread = std::thread::spawn(move || {
+            let (client, _) = listener.accept()?;
+            client.set_nodelay(true)?;
+            nbd_server::serve(client, &mut vec![0; 1 << 20], true)
+        });
+        let (name, text) = (driver.name, Value::Text(address.to_string()));
+        self.parameter(name, "Server", &text)?;
+        self.parameter(name, "Blocks", &Value::Number(BLOCKS))?;
+        self.parameter(name, "KeepAlive", &Value::Number(0))?;
+        self.parameter(name, "Whole", &Value::Number(0))?;
+        if let Err(said) = self.load(name)? {
+            return Err(format!("{name} was not loaded: {said}"));
+        }
+        let line = format!("nbd-client: {BLOCKS} blocks came back as they were written");
+        let deadline = Instant::now() + ARRIVAL;
+        while !self.printed(&line)? {
+            if Instant::now() > deadline {
+                return Err(format!(
+                    "{name} did not say what came back, but {:?}",
+                    self.lines(name)?
+                ));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.unload(name)?;
+        let result = thread.join().map_err(|_| "the server failed")?;
+        let served = result.map_err(|error| format!("the server: {error}"))?;
+        let counts = (served.reads, served.writes, served.flushes);
+        if counts != (BLOCKS, BLOCKS, BLOCKS) {
+            return Err(format!("{name} asked for {counts:?}"));
+        }
         Ok(Fate::Worked)
     }
 

@@ -25,8 +25,8 @@ use wsk::{
     BufferPool, Control, ControlMessage, DatagramSocket, DriverState, Error, Family, NTSTATUS,
     NonPagedBuffer, PooledBuffer, Registration, Wait, WithControl,
 };
-use wsk_driver::{Parameters, report};
-use wsk_sys::{DRIVER_OBJECT, DbgPrint, STATUS_DEVICE_BUSY, STATUS_SUCCESS, UNICODE_STRING};
+use wsk_driver::{Parameters, report, report_count};
+use wsk_sys::{DRIVER_OBJECT, STATUS_DEVICE_BUSY, STATUS_SUCCESS, UNICODE_STRING};
 
 /// Where it listens unless it is told otherwise.
 const LISTEN: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4433);
@@ -192,17 +192,12 @@ fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
 /// The system calls this before it unloads the driver, at `PASSIVE_LEVEL`.
 unsafe extern "system" fn unload(_: *mut DRIVER_OBJECT) {
     drop(PATH.take());
-    let [all, together, congestion, lost] = [&DATAGRAMS, &COALESCED_DATAGRAMS, &CONGESTION, &LOST]
-        .map(|count| count.swap(0, Ordering::Relaxed));
-    // SAFETY: four numbers, as the format asks for.
-    unsafe {
-        DbgPrint(
-            c"udp-segments: %llu datagrams, %llu of them with others, %llu marked, %llu lost\n"
-                .as_ptr(),
-            all,
-            together,
-            congestion,
-            lost,
-        )
-    };
+    for (count, of) in [
+        (&DATAGRAMS, c"datagrams"),
+        (&COALESCED_DATAGRAMS, c"of them with others"),
+        (&CONGESTION, c"of them marked"),
+        (&LOST, c"not acknowledged"),
+    ] {
+        report_count(c"udp-segments", count.swap(0, Ordering::Relaxed), of);
+    }
 }

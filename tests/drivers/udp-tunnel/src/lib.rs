@@ -25,10 +25,9 @@ use wsk::{
     BufferPool, Control, ControlMessage, DatagramSocket, DriverState, Error, Family, NTSTATUS,
     NonPagedBuffer, PooledBuffer, Registration, Wait, WithControl,
 };
-use wsk_driver::{Parameters, SpinLock, report};
+use wsk_driver::{Parameters, SpinLock, report, report_count};
 use wsk_sys::{
-    DRIVER_OBJECT, DbgPrint, STATUS_DEVICE_BUSY, STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
-    UNICODE_STRING,
+    DRIVER_OBJECT, STATUS_DEVICE_BUSY, STATUS_INVALID_PARAMETER, STATUS_SUCCESS, UNICODE_STRING,
 };
 
 /// Where the client's packets come to, unless it is told otherwise.
@@ -286,14 +285,8 @@ fn end() {
         SENT.swap(0, Ordering::Relaxed),
         LOST.swap(0, Ordering::Relaxed),
     );
-    // SAFETY: two numbers, as the format asks for.
-    unsafe {
-        DbgPrint(
-            c"udp-tunnel: %llu packets sent, %llu lost\n".as_ptr(),
-            sent,
-            lost,
-        )
-    };
+    report_count(c"udp-tunnel", sent, c"packets sent");
+    report_count(c"udp-tunnel", lost, c"packets lost");
 }
 
 /// The system calls this before it unloads the driver, at `PASSIVE_LEVEL`.

@@ -1,0 +1,301 @@
+//! The driver as it is, on the host kernel, over real connections to a server in the test.
+
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::DriverEntry;
+use crate::server::{Served, serve};
+use wsk_host::{Completion, Kernel, LoadedDriver, RegistryValue, What};
+use wsk_sys::{
+    NTSTATUS, STATUS_CONNECTION_REFUSED, STATUS_INSUFFICIENT_RESOURCES,
+    STATUS_INVALID_NETWORK_RESPONSE, STATUS_INVALID_PARAMETER,
+};
+
+const POLICIES: [Completion; 3] = [Completion::Inline, Completion::Deferred, Completion::Seeded];
+const DISK: usize = 64 * 4096;
+
+/// A server with a thread of its own, for one client.
+struct Server {
+    address: SocketAddr,
+    thread: JoinHandle<std::io::Result<(Served, Vec<u8>)>>,
+}
+
+impl Server {
+    fn start(zeros: bool) -> Self {
+        Self::of(move |client, disk| serve(client, disk, zeros))
+    }
+
+    fn of(
+        serve: impl FnOnce(TcpStream, &mut [u8]) -> std::io::Result<Served> + Send + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let thread = std::thread::spawn(move || {
+            let (client, _) = listener.accept()?;
+            client.set_nodelay(true)?;
+            let mut disk = vec![0; DISK];
+            let served = serve(client, &mut disk)?;
+            Ok((served, disk))
+        });
+        Self { address, thread }
+    }
+
+    fn end(self) -> (Served, Vec<u8>) {
+        self.thread.join().unwrap().unwrap()
+    }
+}
+
+/// Lines that the driver has printed.
+type Lines = Arc<Mutex<String>>;
+
+fn lines(kernel: &Kernel) -> Lines {
+    let lines = Lines::default();
+    let to = lines.clone();
+    kernel.on_event(move |event| {
+        if let What::Print { text, .. } = &event.what {
+            to.lock().unwrap().push_str(text);
+        }
+    });
+    lines
+}
+
+fn until_printed(lines: &Lines, line: &str) {
+    let begin = Instant::now();
+    while !lines.lock().unwrap().contains(line) {
+        let lines = lines.lock().unwrap();
+        assert!(begin.elapsed() < Duration::from_mins(1), "{line}: {lines}");
+        drop(lines);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn load(kernel: &Kernel, server: SocketAddr, blocks: u32) -> Result<LoadedDriver<'_>, NTSTATUS> {
+    kernel
+        .driver("nbd-client")
+        .parameter("Server", RegistryValue::String(server.to_string()))
+        .parameter("Blocks", RegistryValue::Dword(blocks))
+        .load(DriverEntry)
+}
+
+#[test]
+fn blocks_come_back_as_they_were_written() {
+    for policy in POLICIES {
+        for zeros in [false, true] {
+            let kernel = Kernel::builder().completion(policy).seed(1).boot();
+            let lines = lines(&kernel);
+            let server = Server::start(zeros);
+            let driver = load(&kernel, server.address, 16).unwrap();
+            until_printed(
+                &lines,
+                "nbd-client: 16 blocks came back as they were written\n",
+            );
+            driver.unload();
+            kernel.shutdown();
+            let (counts, disk) = server.end();
+            let all = Served {
+                reads: 16,
+                writes: 16,
+                flushes: 16,
+            };
+            assert_eq!(counts, all);
+            for (number, block) in (0_u8..16).zip(disk.chunks(4096)) {
+                assert!(block.iter().all(|&byte| byte == number.wrapping_mul(0x9D)));
+            }
+        }
+    }
+}
+
+/// What does not fit on the device is not asked for.
+#[test]
+fn the_device_has_an_end() {
+    let kernel = Kernel::boot();
+    let lines = lines(&kernel);
+    let server = Server::start(false);
+    let driver = load(&kernel, server.address, 1000).unwrap();
+    until_printed(&lines, "nbd-client: 64 blocks");
+    driver.unload();
+    kernel.shutdown();
+    assert_eq!(server.end().0.writes, 64);
+}
+
+#[test]
+fn requests_allocate_nothing() {
+    for policy in POLICIES {
+        let kernel = Kernel::builder().completion(policy).seed(2).boot();
+        let lines = lines(&kernel);
+        // It waits with its first reply until the driver is loaded, which allocates, and the count is taken.
+        let (go, gone) = std::sync::mpsc::channel();
+        let server = Server::of(move |client, disk| {
+            struct Held(TcpStream, std::sync::mpsc::Receiver<()>, usize);
+            impl std::io::Read for Held {
+                fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+                    self.2 += 1;
+                    // Behind the flags and the option comes the first request.
+                    if self.2 == 3 {
+                        self.1.recv().unwrap();
+                    }
+                    self.0.read(bytes)
+                }
+            }
+            impl Write for Held {
+                fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                    self.0.write(bytes)
+                }
+                fn flush(&mut self) -> std::io::Result<()> {
+                    self.0.flush()
+                }
+            }
+            serve(Held(client, gone, 0), disk, false)
+        });
+        let driver = load(&kernel, server.address, 64).unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+        let before = kernel.counts().allocations();
+        go.send(()).unwrap();
+        until_printed(&lines, "nbd-client: 64 blocks");
+        assert_eq!(kernel.counts().allocations(), before);
+        driver.unload();
+        kernel.shutdown();
+        assert_eq!(server.end().0.reads, 64);
+    }
+}
+
+/// Unloading does not wait for a server that has gone silent in the middle of a reply.
+#[test]
+fn unloading_aborts_what_waits() {
+    for policy in POLICIES {
+        let kernel = Kernel::builder().completion(policy).seed(3).boot();
+        let (tell, silent) = std::sync::mpsc::channel();
+        let server = Server::of(move |client, disk| {
+            struct Silent(TcpStream, std::sync::mpsc::Sender<()>, u32);
+            impl std::io::Read for Silent {
+                fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+                    self.0.read(bytes)
+                }
+            }
+            impl Write for Silent {
+                fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                    self.2 += 1;
+                    // Greeting, flags, size, flags, and the beginning of the first reply.
+                    if self.2 <= 5 {
+                        return self.0.write(bytes);
+                    }
+                    self.1.send(()).unwrap();
+                    Ok(bytes.len())
+                }
+                fn flush(&mut self) -> std::io::Result<()> {
+                    self.0.flush()
+                }
+            }
+            serve(Silent(client, tell, 0), disk, false)
+        });
+        let driver = load(&kernel, server.address, 16).unwrap();
+        silent.recv().unwrap();
+        let begin = Instant::now();
+        driver.unload();
+        assert!(
+            begin.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            begin.elapsed()
+        );
+        kernel.shutdown();
+        assert_eq!(server.end().0.writes, 1);
+    }
+}
+
+/// A server that goes away is noticed, in the middle of a request and between two.
+#[test]
+fn a_server_that_ends_is_noticed() {
+    for served in 0..20 {
+        let kernel = Kernel::boot();
+        let lines = lines(&kernel);
+        let server = Server::of(move |client, disk| {
+            struct Ends(TcpStream, u32);
+            impl std::io::Read for Ends {
+                fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+                    match self.1.checked_sub(1) {
+                        Some(left) => self.1 = left,
+                        None => return Ok(0),
+                    }
+                    self.0.read(bytes)
+                }
+            }
+            impl Write for Ends {
+                fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                    self.0.write(bytes)
+                }
+                fn flush(&mut self) -> std::io::Result<()> {
+                    self.0.flush()
+                }
+            }
+            // The connection is ended when this is dropped.
+            serve(Ends(client, 2 + served), disk, false)
+        });
+        let driver = load(&kernel, server.address, 64).unwrap();
+        until_printed(&lines, "nbd-client: a request failed");
+        driver.unload();
+        kernel.shutdown();
+        let _ = server.thread.join().unwrap();
+    }
+}
+
+/// Whatever completes when, and in the middle of whatever the driver is unloaded: shutting the kernel down finds what was left.
+#[test]
+fn nothing_is_left_behind_on_any_schedule() {
+    for policy in POLICIES {
+        for seed in 0..1000 {
+            let kernel = Kernel::builder().completion(policy).seed(seed).boot();
+            let server = Server::start(seed % 2 == 0);
+            let blocks = u32::try_from(seed % 5).unwrap();
+            let driver = load(&kernel, server.address, blocks).unwrap();
+            if seed % 3 == 0 {
+                std::thread::yield_now();
+            }
+            driver.unload();
+            kernel.shutdown();
+            let _ = server.thread.join().unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_load_that_fails_leaves_nothing_behind() {
+    let kernel = Kernel::boot();
+    let wrong = RegistryValue::String("nowhere".to_owned());
+    let driver = kernel.driver("nbd-client").parameter("Server", wrong);
+    let status = driver.load(DriverEntry).unwrap_err();
+    assert_eq!(status, STATUS_INVALID_PARAMETER);
+    // Nobody is there.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let status = load(&kernel, address, 1).unwrap_err();
+    assert_eq!(status, STATUS_CONNECTION_REFUSED);
+    // Somebody else is.
+    let server = Server::of(|mut client, _| {
+        client.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")?;
+        Ok(Served::default())
+    });
+    let status = load(&kernel, server.address, 1).unwrap_err();
+    assert_eq!(status, STATUS_INVALID_NETWORK_RESPONSE);
+    server.end();
+    kernel.shutdown();
+
+    // Whichever allocation fails.
+    for nth in 1.. {
+        let kernel = Kernel::boot();
+        let server = Server::start(false);
+        kernel.fail_nth_allocation(nth);
+        let loaded = load(&kernel, server.address, 1).map(LoadedDriver::unload);
+        kernel.shutdown();
+        drop(TcpStream::connect(server.address));
+        let _ = server.thread.join().unwrap();
+        if loaded.is_ok() {
+            assert!(nth > 10, "only {nth} allocations");
+            break;
+        }
+        assert_eq!(loaded, Err(STATUS_INSUFFICIENT_RESOURCES));
+    }
+}
