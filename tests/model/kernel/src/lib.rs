@@ -14,8 +14,8 @@ mod provider;
 pub use dispatcher::{
     KeAcquireSpinLock, KeCancelTimer, KeClearEvent, KeDelayExecutionThread, KeFlushQueuedDpcs,
     KeGetCurrentIrql, KeInitializeDpc, KeInitializeEvent, KeInitializeTimerEx,
-    KeQueryInterruptTime, KeReleaseSpinLock, KeSetEvent, KeSetTimer,
-    KeWaitForMultipleObjects, KeWaitForSingleObject, RtlGetVersion, Signal, be_impatient,
+    KeQueryInterruptTime, KeReleaseSpinLock, KeSetEvent, KeSetTimer, KeWaitForMultipleObjects,
+    KeWaitForSingleObject, RtlGetVersion, Signal, be_impatient,
 };
 pub use irp::{IoCancelIrp, IoInitializeIrp, IoReuseIrp};
 pub use mdl::{
