@@ -79,6 +79,11 @@
 //! * A provider that breaks its contract by keeping the IRP of a request that it rejected, or was asked to cancel, costs memory
 //!   ([`Error::Abandoned`]) and may keep the driver from being unloaded; never safety.
 //!
+//! # Features
+//!
+//! None is on by default. `embedded-io`: [`ConnectedSocket`] implements `Read` and `Write` of the crate
+//! [`embedded-io`](https://docs.rs/embedded-io), at `PASSIVE_LEVEL`, for crates that speak a protocol over any stream.
+//!
 //! # To read
 //!
 //! [A driver without a WDK](guide::without_wdk), from an empty folder to a `.sys` that runs. [From the C you
@@ -100,6 +105,8 @@ pub mod events;
 mod family;
 #[cfg(any(doc, doctest))]
 pub mod guide;
+#[cfg(feature = "embedded-io")]
+mod io;
 mod irp;
 mod irql;
 mod listening;

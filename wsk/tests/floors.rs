@@ -28,6 +28,7 @@ const FLOORS: [&[&str]; 10] = [
         "datagram",
         "driver_state",
         "events",
+        "io",
         "listening",
         "methods",
         "resolution",

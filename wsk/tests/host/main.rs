@@ -14,6 +14,8 @@ mod driver_state;
 mod events;
 mod families;
 mod in_flight;
+#[cfg(feature = "embedded-io")]
+mod io;
 mod listening;
 mod lost;
 mod messages;
