@@ -3,6 +3,7 @@
 //! * [A driver without a WDK](without_wdk): from an empty folder to a driver that is tested, signed and loaded.
 //! * [One send](one_send): who has what while a datagram is on its way.
 //! * [Which finisher](shapes): to wait, in a scope, owned, told by a completion, from a pool, prepared; with examples.
+//! * [Three drivers](three_drivers), a tunnel endpoint, a QUIC-like datapath and a client of a block device, and the pieces that each takes.
 //! * [Requests](requests): which request can be run by which finisher, and which cannot, with the reason.
 //! * [IRQL](irql): what may be called where, function by function.
 //! * [Errors](errors): what they tell, when they are found, and what to do.
@@ -20,6 +21,9 @@ pub mod one_send {}
 
 #[doc = include_str!("guide/shapes.md")]
 pub mod shapes {}
+
+#[doc = include_str!("guide/three_drivers.md")]
+pub mod three_drivers {}
 
 #[doc = include_str!("guide/requests.md")]
 pub mod requests {}
