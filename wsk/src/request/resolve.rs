@@ -8,8 +8,9 @@ use core::fmt;
 use core::ptr::NonNull;
 
 use wsk_sys::{
-    ADDRINFOEXW, AF_INET, AF_INET6, AF_UNSPEC, IPPROTO, NTSTATUS, SOCK_DGRAM, SOCK_STREAM,
-    STATUS_DEVICE_NOT_READY, STATUS_NOT_FOUND, UNICODE_STRING, WskProviderDispatch,
+    ADDRINFOEXW, AF_INET, AF_INET6, AF_UNSPEC, AI_ADDRCONFIG, AI_NUMERICHOST, AI_PASSIVE, IPPROTO,
+    NS_ALL, NTSTATUS, SOCK_DGRAM, SOCK_STREAM, STATUS_DEVICE_NOT_READY, STATUS_NOT_FOUND,
+    UNICODE_STRING, WskProviderDispatch,
 };
 
 use crate::address::Family;
@@ -42,6 +43,7 @@ pub struct Parameters {
     table: WskProviderDispatch,
     client: Option<NonNull<c_void>>,
     name: Option<NonNull<UNICODE_STRING>>,
+    name_space: u32,
     service: Option<NonNull<UNICODE_STRING>>,
     hints: NonNull<ADDRINFOEXW>,
     result: NonNull<*mut ADDRINFOEXW>,
@@ -70,10 +72,30 @@ pub(crate) fn resolve<'s, 'n>(
 #[doc(alias = "ADDRINFOEXW")]
 #[derive(Debug, Clone, Copy)]
 pub struct Lookup<'n> {
-    name: &'n str,
-    service: &'n str,
+    name: Text<'n>,
+    service: Text<'n>,
     family: u16,
     datagrams: bool,
+    flags: u32,
+    name_space: u32,
+}
+
+/// A name or a service.
+#[derive(Debug, Clone, Copy)]
+enum Text<'n> {
+    Utf8(&'n str),
+    Utf16(&'n [u16]),
+}
+
+impl Text<'_> {
+    /// Its UTF-16 units.
+    fn units(self) -> impl Iterator<Item = u16> {
+        let (text, units) = match self {
+            Self::Utf8(text) => (text, &[][..]),
+            Self::Utf16(units) => ("", units),
+        };
+        text.encode_utf16().chain(units.iter().copied())
+    }
 }
 
 /// The most UTF-16 units that a name or a service can have.
@@ -83,18 +105,74 @@ impl<'n> Lookup<'n> {
     /// The addresses of a host, of any family, for connections to port 0.
     #[must_use]
     pub const fn new(name: &'n str) -> Self {
+        Self::of(Text::Utf8(name))
+    }
+
+    /// The same, of a name in UTF-16, as the kernel's strings have it.
+    #[doc(alias = "UNICODE_STRING")]
+    #[must_use]
+    pub const fn utf16(name: &'n [u16]) -> Self {
+        Self::of(Text::Utf16(name))
+    }
+
+    const fn of(name: Text<'n>) -> Self {
         Self {
             name,
-            service: "",
+            service: Text::Utf8(""),
             family: AF_UNSPEC,
             datagrams: false,
+            flags: 0,
+            name_space: NS_ALL,
         }
     }
 
     /// With the port of a service, by its name or number.
     #[must_use]
     pub const fn service(self, service: &'n str) -> Self {
+        let service = Text::Utf8(service);
         Self { service, ..self }
+    }
+
+    /// The same, of a service in UTF-16.
+    #[must_use]
+    pub const fn service_utf16(self, service: &'n [u16]) -> Self {
+        let service = Text::Utf16(service);
+        Self { service, ..self }
+    }
+
+    /// Only an address in digits: nobody is asked for a name.
+    #[doc(alias = "AI_NUMERICHOST")]
+    #[must_use]
+    pub const fn numeric(self) -> Self {
+        self.flagged(AI_NUMERICHOST)
+    }
+
+    /// Addresses to bind a socket to: without a name, that of any interface.
+    #[doc(alias = "AI_PASSIVE")]
+    #[must_use]
+    pub const fn to_bind(self) -> Self {
+        self.flagged(AI_PASSIVE)
+    }
+
+    /// Only addresses of a family that this machine has an address of.
+    #[doc(alias = "AI_ADDRCONFIG")]
+    #[must_use]
+    pub const fn only_configured(self) -> Self {
+        self.flagged(AI_ADDRCONFIG)
+    }
+
+    /// Only in this name space (`NS_DNS`, say), instead of in all that there are.
+    #[doc(alias("NS_ALL", "NS_DNS", "NS_NETBT"))]
+    #[must_use]
+    pub const fn name_space(self, name_space: u32) -> Self {
+        Self { name_space, ..self }
+    }
+
+    const fn flagged(self, flag: u32) -> Self {
+        Self {
+            flags: self.flags | flag,
+            ..self
+        }
     }
 
     /// Only addresses that a socket of this family can use.
@@ -175,6 +253,7 @@ impl InUse {
             (SOCK_STREAM, IPPROTO::IPPROTO_TCP)
         };
         let hints = ADDRINFOEXW {
+            ai_flags: lookup.flags.cast_signed(),
             ai_family: lookup.family.into(),
             ai_socktype: kind.0.into(),
             ai_protocol: kind.1.0,
@@ -214,6 +293,7 @@ impl Function<Looking> for Resolve<'_> {
                 status: STATUS_DEVICE_NOT_READY,
             });
         }
+        let name_space = self.lookup.name_space;
         let in_use = InUse::new(capture, self.lookup)?;
         // SAFETY: what is lent is there, stays where it is, and nobody else uses it. It is shared from here on, as it is with WSK.
         let in_use = unsafe {
@@ -225,6 +305,7 @@ impl Function<Looking> for Resolve<'_> {
             table: capture.dispatch()?,
             client: capture.client(),
             name: string(&in_use.name),
+            name_space,
             service: string(&in_use.service),
             hints: NonNull::from(&in_use.hints),
             // SAFETY: the place of a cell is not null.
@@ -251,7 +332,7 @@ unsafe impl Operation<Looking> for Resolving {
 
     // Names, hints and the place of the result are in what is carried.
     submitted!(Parameters: p => p.table.wsk_get_address_info(
-        p.client, p.name, p.service, wsk_sys::NS_ALL, None, Some(p.hints), p.result, None, None
+        p.client, p.name, p.service, p.name_space, None, Some(p.hints), p.result, None, None
     ));
 
     unsafe fn read(
@@ -299,9 +380,9 @@ fn string(string: &UNICODE_STRING) -> Option<NonNull<UNICODE_STRING>> {
 }
 
 /// The UTF-16 units of a name with a zero behind, or 0 for none.
-fn length(name: &str) -> Result<usize, Error> {
-    let length = name.encode_utf16().count();
-    if length > LONGEST || name.contains('\0') {
+fn length(name: Text<'_>) -> Result<usize, Error> {
+    let length = name.units().count();
+    if length > LONGEST || name.units().any(|unit| unit == 0) {
         return Err(Error::BadName { length });
     }
     Ok(if length == 0 { 0 } else { length + 1 })
@@ -336,7 +417,7 @@ impl Names {
     }
 
     /// Writes a name, and a zero, to `room` units from `start` on.
-    fn write(&self, start: usize, name: &str, room: usize) -> UNICODE_STRING {
+    fn write(&self, start: usize, name: Text<'_>, room: usize) -> UNICODE_STRING {
         let room = room.min(self.units.saturating_sub(start));
         let Some(length) = room.checked_sub(1) else {
             return UNICODE_STRING {
@@ -348,7 +429,7 @@ impl Names {
         // SAFETY: `room` units from `start` on are inside the block, which is this value's own.
         let first = unsafe {
             let first = self.block.add(start);
-            for (at, unit) in name.encode_utf16().take(length).enumerate() {
+            for (at, unit) in name.units().take(length).enumerate() {
                 first.add(at).write(unit);
             }
             first

@@ -140,3 +140,33 @@ fn a_provider_that_keeps_what_it_has_refused_hangs_nobody() {
     thread.join().unwrap();
     kernel.shutdown();
 }
+
+#[test]
+fn names_are_looked_up_with_hints_in_utf_16_and_in_a_name_space() {
+    on_each_seeded_kernel(|_, provider| {
+        let all = |lookup| -> Result<Vec<SocketAddr>, Error> {
+            Ok(provider.resolve(lookup).wait()?.iter().collect())
+        };
+        let units = |text: &str| text.encode_utf16().collect::<Vec<_>>();
+        let (name, service) = (units("127.0.0.1"), units("80"));
+        let here: SocketAddr = "127.0.0.1:80".parse().unwrap();
+        let lookup = Lookup::utf16(&name).service_utf16(&service);
+        assert_eq!(all(lookup), Ok(vec![here]));
+        assert_eq!(all(lookup.numeric()), Ok(vec![here]));
+        assert_eq!(all(lookup.name_space(wsk_sys::NS_DNS)), Ok(vec![here]));
+        // A name is none in digits; there is no such name space; a zero ends no name.
+        all(Lookup::new("localhost").numeric()).unwrap_err();
+        let error = all(lookup.name_space(u32::MAX)).unwrap_err();
+        assert_eq!(error.status(), Some(wsk_sys::STATUS_INVALID_PARAMETER));
+        let zero = all(Lookup::utf16(&[0x31, 0])).unwrap_err();
+        assert_eq!(zero, Error::BadName { length: 2 });
+        // Without a name it is where to bind to, or whom to connect to.
+        let any = |lookup: Lookup<'static>| all(lookup.service("80").family(Family::V4)).unwrap();
+        assert_eq!(
+            any(Lookup::new("").to_bind()),
+            ["0.0.0.0:80".parse().unwrap()]
+        );
+        assert_eq!(any(Lookup::new("")), [here]);
+        assert!(!any(Lookup::new("localhost").only_configured()).is_empty());
+    });
+}
