@@ -662,3 +662,47 @@ fn headers_of_a_pool_go_back_when_a_chain_is_taken_apart() {
         arrives(&peer, &[0, 19]);
     });
 }
+
+#[test]
+fn a_connection_sends_and_fills_own_and_foreign_memory() {
+    use std::io::{Read, Write};
+
+    on_each_kernel(|_, provider| {
+        let listener = std::net::TcpListener::bind(LOOPBACK).unwrap();
+        let remote = listener.local_addr().unwrap();
+        let socket = wsk::ConnectedSocket::connect(provider, remote).wait();
+        let socket = socket.unwrap();
+        let (mut peer, _) = listener.accept().unwrap();
+        peer.set_read_timeout(Some(PATIENCE)).unwrap();
+        let foreign = Foreign::new();
+        // A request with its memory, and the answer into it.
+        let chain = framed(&foreign);
+        let finished = socket.send(chain).start().unwrap().wait().unwrap();
+        assert_eq!(finished.result.unwrap(), 27);
+        take_apart(finished.buffer.unwrap(), &foreign);
+        let mut got = [0; 27];
+        peer.read_exact(&mut got).unwrap();
+        assert_eq!(&got, b"header,first second trailer");
+        // SAFETY: the chain stays as long as this test, and nothing else uses it.
+        let room = unsafe { DriverMdlMut::with_owner(foreign.raw[0].mdl, 0, 13, OWNER) };
+        let parts = [
+            ChainPart::Own(NonPagedBuffer::new(4).unwrap()),
+            ChainPart::Driver(room.map_err(|(error, _)| error).unwrap()),
+        ];
+        let chain = DriverChain::new(parts).map_err(|(error, _)| error).unwrap();
+        let receive = socket.receive_all(chain).start().unwrap();
+        for part in [b"an".as_slice(), b"swFIR", b"ST SECOND "] {
+            peer.write_all(part).unwrap();
+            std::thread::sleep(crate::setting::MOMENT);
+        }
+        let finished = receive.wait_timeout(PATIENCE).unwrap();
+        assert_eq!(finished.result.unwrap(), 17);
+        let chain = finished.buffer.unwrap();
+        assert_eq!(chain.own(0).unwrap(), b"answ");
+        drop(chain);
+        foreign.is_as_it_was();
+        // SAFETY: the receive is done.
+        let bytes = unsafe { std::slice::from_raw_parts(foreign.raw[0].block, 6) };
+        assert_eq!(bytes, b"FIRST ");
+    });
+}
