@@ -36,7 +36,8 @@
 //! | connection | [`ConnectedSocket`], made at once by [`connect`](ConnectedSocket::connect), or accepted | send, receive, disconnect; [be told of bytes and ends](events::ConnectionEvent) |
 //! | listening | [`ListenSocket`] | accept connections; [be told of them](events::AcceptEvent) |
 //!
-//! [`Provider::resolve`] gives the addresses of a name.
+//! [`Provider::resolve`] gives the addresses of a name. Sockets are of IPv4, IPv6 or both, or of another [`Family`], whose addresses are
+//! [`Endpoint`]s.
 //!
 //! # Requests and finishers
 //!

@@ -69,6 +69,10 @@ const LACKING: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "IP_MTU_DISCOVER and IPV6_MTU_DISCOVER",
+        &["network_options::the_largest_packet_is_found_out_as_told"],
+    ),
+    (
         "WSASendMsg leaves out control information",
         &[
             "control::the_source_address_is_chosen",
