@@ -128,6 +128,9 @@ fn named(roots: &std::ffi::OsStr) -> Result<Source, Error> {
 /// How many structures, functions and enumerations of no interest the stand-in declares: bindgen takes as long as on a kit.
 const OTHERS: usize = 1000;
 
+/// A kit declares some functions for one architecture alone.
+const OF_ONE_ARCHITECTURE: &str = "#ifdef _ARM64_\n#define KeLowerIrql KfLowerIrql\n#endif\n";
+
 /// A kit of the repository's headers, among other declarations.
 fn stand_in() -> std::io::Result<tempfile::TempDir> {
     let root = tempfile::tempdir()?;
@@ -147,6 +150,9 @@ fn stand_in() -> std::io::Result<tempfile::TempDir> {
         let mut text = fs::read_to_string(&path)?;
         if name == "ntddk.h" {
             text.push_str(&others());
+        }
+        if name == "wdm.h" {
+            text.insert_str(0, OF_ONE_ARCHITECTURE);
         }
         fs::write(folder.join(name), text)?;
     }
