@@ -12,6 +12,7 @@
     clippy::all,
     clippy::pedantic,
     clippy::undocumented_unsafe_blocks,
+    unexpected_cfgs,
     unused,
     unreachable_pub
 )]
