@@ -5,7 +5,7 @@ use clang::{Entity, EntityKind, Type, TypeKind};
 use crate::read::names;
 
 /// Records nest no deeper in any header.
-const DEPTH: u32 = 32;
+pub(super) const DEPTH: u32 = 32;
 
 /// A record's layout.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,13 +8,10 @@ use clang::{Clang, Entity, EntityKind, EntityVisitResult, TranslationUnit, Type,
 use crate::error::Error;
 use crate::find::source::{Arch, Language, Source};
 use crate::read::facts::WSK;
-use crate::read::fields::element;
+use crate::read::fields::{DEPTH, element};
 use crate::read::macros::{self, Candidates, Constants};
 use crate::read::names;
 use crate::read::parse::{self, Place, Places};
-
-/// Records nest no deeper in any header.
-const DEPTH: u32 = 32;
 
 /// How many differences are worth showing.
 const SHOWN: usize = 20;

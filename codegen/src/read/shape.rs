@@ -5,11 +5,8 @@ use std::fmt::Write as _;
 
 use clang::{Entity, EntityKind, Type, TypeKind};
 
-use crate::read::fields::{self, element};
+use crate::read::fields::{self, DEPTH, element};
 use crate::read::names;
-
-/// Records nest no deeper in any header.
-const DEPTH: u32 = 32;
 
 /// Takes shapes.
 pub(crate) struct Shaper<'s> {
