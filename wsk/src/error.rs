@@ -55,6 +55,8 @@ pub enum Call {
     WskDisconnect,
     /// [`WskGetAddressInfo`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_address_info).
     WskGetAddressInfo,
+    /// [`WskGetNameInfo`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_name_info).
+    WskGetNameInfo,
     /// [`WskCloseSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_close_socket).
     WskCloseSocket,
     /// [`MmProbeAndLockPages`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-mmprobeandlockpages), whose
@@ -86,6 +88,7 @@ impl Call {
             Self::WskReceive => c"WskReceive",
             Self::WskDisconnect => c"WskDisconnect",
             Self::WskGetAddressInfo => c"WskGetAddressInfo",
+            Self::WskGetNameInfo => c"WskGetNameInfo",
             Self::WskCloseSocket => c"WskCloseSocket",
             Self::MmProbeAndLockPages => c"MmProbeAndLockPages",
         }

@@ -1,9 +1,11 @@
-//! Name resolution: the addresses of a host's name, by `WskGetAddressInfo`.
+//! Name resolution: the addresses of a host's name, by `WskGetAddressInfo`, and the names of an address, by `WskGetNameInfo`.
 
 #![forbid(unsafe_code)]
 
 use crate::registration::Provider;
-use crate::request::{self, Looking, Lookup, Request, Resolve};
+use core::net::SocketAddr;
+
+use crate::request::{self, Looking, Lookup, NameOf, NameRoom, Request, Resolve};
 
 impl Provider {
     /// Looks up the addresses of a name: the request gives them. IRQL: `PASSIVE_LEVEL`, whichever way it is run.
@@ -38,5 +40,34 @@ impl Provider {
         lookup: impl Into<Lookup<'n>>,
     ) -> Request<'s, Resolve<'n>, Looking> {
         request::resolve(self, lookup.into())
+    }
+
+    /// Looks up the names of an address and of its port: the request gives them. IRQL: `PASSIVE_LEVEL`, whichever way it is run.
+    ///
+    /// Allocates room for the names. Dropping an operation that was started cancels it.
+    ///
+    /// ```
+    /// # let kernel = wsk_host::Kernel::boot();
+    /// # let registration = wsk::Registration::new()?;
+    /// # let provider = registration.capture(wsk::Wait::Forever)?;
+    /// use core::net::SocketAddr;
+    ///
+    /// let address = SocketAddr::from(([127, 0, 0, 1], 80));
+    /// let names = provider.name_of(address).numeric().wait()?;
+    /// assert_eq!(names.to_string(), "127.0.0.1:80");
+    /// # drop((names, provider, registration));
+    /// # kernel.shutdown();
+    /// # Ok::<(), wsk::Error>(())
+    /// ```
+    ///
+    /// [`WskGetNameInfo`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_name_info).
+    ///
+    /// # Errors
+    ///
+    /// Of the request: [`Error::WrongIrql`](crate::Error::WrongIrql), [`Error::NoMemory`](crate::Error::NoMemory); or what WSK says.
+    /// `STATUS_DEVICE_NOT_READY` when the [`Registration`](crate::Registration) is being dropped.
+    #[doc(alias = "WskGetNameInfo")]
+    pub fn name_of(&self, address: SocketAddr) -> Request<'_, NameOf, NameRoom> {
+        request::name_of(self, address)
     }
 }

@@ -88,7 +88,6 @@ const WITHOUT: [(&str, &[&str]); 9] = [
             "WSK_FLAG_STREAM_SOCKET",
             "WSK_PROVIDER_STREAM_DISPATCH",
             "WskConnectEx",
-            "WskGetNameInfo",
             "WskListen",
             "WskReceiveEx",
             "WskSendEx",

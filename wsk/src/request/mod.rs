@@ -18,6 +18,7 @@ mod connect;
 mod control;
 mod disconnect;
 mod more;
+mod name_info;
 mod open;
 mod receive;
 mod receive_from;
@@ -53,6 +54,8 @@ pub use disconnect::{
 };
 pub(crate) use disconnect::{abort, disconnect, disconnect_after};
 pub use more::More;
+pub(crate) use name_info::name_of;
+pub use name_info::{GettingName, NameInfo, NameOf, NameRoom};
 pub use open::{Open, OpenConnected, Opening, OpeningConnected};
 pub(crate) use open::{open, open_connected};
 pub use receive::{

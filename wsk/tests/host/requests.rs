@@ -15,7 +15,7 @@ use wsk::ioctl::{ControlRequest, RoutingInterface};
 use wsk::operation::Request;
 use wsk::operation::{Arrival, Ended, Finished, NotConnected, Operations};
 use wsk::option::TimeToLive;
-use wsk::request::{Function, Repeat};
+use wsk::request::{Function, NameInfo, Repeat};
 use wsk::{
     AddressInfo, ConnectedSocket, ConnectionSocket, Error, Family, ListenSocket, Messages,
     NonPagedBuffer, Provider,
@@ -47,7 +47,7 @@ const FINISHERS: [&str; 12] = [
 const ONCE: usize = 9;
 
 /// The rows: a request, and why it cannot be prepared, if it cannot.
-const REQUESTS: [(&str, Option<Reason>); 23] = [
+const REQUESTS: [(&str, Option<Reason>); 24] = [
     ("[`send_to`](crate::DatagramSocket::send_to)", None),
     (
         "[`send`](crate::FixedDatagramSocket::send) to a fixed address",
@@ -116,6 +116,7 @@ const REQUESTS: [(&str, Option<Reason>); 23] = [
         "[`receive_exact`](crate::ConnectedSocket::receive_exact)",
         Some(Reason::Several),
     ),
+    ("[`name_of`](crate::Provider::name_of)", Some(Reason::Name)),
 ];
 
 /// Why there is no such pair.
@@ -213,6 +214,12 @@ impl Says for (ConnectedSocket, SocketAddr) {
 impl Says for AddressInfo {
     fn says(self) -> String {
         self.iter().map(|address| address.to_string()).collect()
+    }
+}
+
+impl Says for NameInfo {
+    fn says(self) -> String {
+        self.to_string()
     }
 }
 
@@ -711,6 +718,15 @@ fn lookups_options_and_controls_with_every_finisher() {
             _none = (),
             nothing(),
             provider.resolve(("127.0.0.1", "80")),
+            nothing(),
+            "127.0.0.1:80"
+        );
+        row!(
+            provider,
+            23,
+            _none = (),
+            nothing(),
+            provider.name_of("127.0.0.1:80".parse().unwrap()).numeric(),
             nothing(),
             "127.0.0.1:80"
         );

@@ -170,3 +170,23 @@ fn names_are_looked_up_with_hints_in_utf_16_and_in_a_name_space() {
         assert!(!any(Lookup::new("localhost").only_configured()).is_empty());
     });
 }
+
+#[test]
+fn an_address_has_names() {
+    on_each_seeded_kernel(|_, provider| {
+        let of = |address: &str| provider.name_of(address.parse().unwrap());
+        let names = of("[::1]:80").numeric().wait().unwrap();
+        assert_eq!(names.to_string(), "::1:80");
+        assert_eq!(String::from_utf16(names.host()).unwrap(), "::1");
+        assert_eq!(String::from_utf16(names.service()).unwrap(), "80");
+        // May be dropped anywhere.
+        at_irql(DISPATCH_LEVEL, || drop(names));
+        let local = of("127.0.0.1:9").for_datagrams().wait().unwrap();
+        assert!(!local.host().is_empty());
+        let nobody = of("192.0.2.1:9").must_have_name();
+        assert!(matches!(nobody.wait(), Err(Error::Call { .. })));
+        let above = at_irql(DISPATCH_LEVEL, || of("127.0.0.1:9").start().unwrap_err());
+        assert!(matches!(above, Error::WrongIrql { limit: 0, .. }));
+        drop(of("127.0.0.1:9").start().unwrap());
+    });
+}
