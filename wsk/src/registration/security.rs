@@ -2,6 +2,7 @@
 
 use core::ffi::c_void;
 use core::fmt;
+use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
@@ -15,15 +16,16 @@ use crate::registration::capture::{Capture, PutOff};
 
 /// The parameters of `WskControlClient`.
 #[derive(Clone, Copy)]
-pub struct ClientControl {
+pub struct ClientControl<'i> {
     table: wsk_sys::WskProviderDispatch,
     client: Option<NonNull<c_void>>,
     code: u32,
     input: Option<NonNull<[u8]>>,
     pub(super) output: Option<NonNull<[u8]>>,
+    borrowed: PhantomData<&'i ()>,
 }
 
-impl ClientControl {
+impl ClientControl<'static> {
     /// An operation with neither input nor output.
     pub(crate) fn new(capture: &Capture, code: u32) -> Result<Self, Error> {
         Ok(Self {
@@ -32,9 +34,12 @@ impl ClientControl {
             code,
             input: None,
             output: None,
+            borrowed: PhantomData,
         })
     }
+}
 
+impl ClientControl<'_> {
     /// The operation with this input and output.
     pub(crate) fn with(self, input: Option<NonNull<[u8]>>, output: Option<NonNull<[u8]>>) -> Self {
         Self {
@@ -44,10 +49,11 @@ impl ClientControl {
         }
     }
 
-    /// The operation with this value as its input.
-    pub(super) fn with_input<T>(self, input: &T) -> Self {
-        Self {
+    /// The operation with this value as its input, which it borrows.
+    pub(super) fn with_input<T>(self, input: &T) -> ClientControl<'_> {
+        ClientControl {
             input: Some(bytes(NonNull::from(input))),
+            borrowed: PhantomData,
             ..self
         }
     }
@@ -235,8 +241,8 @@ impl SecurityDescriptor {
             Error::NoMemory(Memory::Registration)
         })?;
         let mut place: *mut c_void = core::ptr::null_mut();
-        let mut control =
-            ClientControl::new(capture, WSK_CACHE_SD)?.with_input(&descriptor.as_ptr());
+        let descriptor = descriptor.as_ptr();
+        let mut control = ClientControl::new(capture, WSK_CACHE_SD)?.with_input(&descriptor);
         control.output = Some(bytes(NonNull::from(&mut place)));
         // SAFETY: a pointer goes in, which the caller gives, and one comes out; both places are there for the call.
         unsafe { control.at_once(None) }?;

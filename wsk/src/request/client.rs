@@ -57,7 +57,7 @@ macro_rules! control_client {
     ($B:ty, $output:ty) => {
         type Output = $output;
         type Target<'s> = &'s Provider;
-        type Parameters = ClientControl;
+        type Parameters = ClientControl<'static>;
         const CALL: Call = Call::WskControlClient;
         const CANCEL_ON_DROP: bool = true;
         type Run = InPlace;
@@ -67,7 +67,7 @@ macro_rules! control_client {
         }
 
         unsafe fn submit(
-            control: &ClientControl,
+            control: &ClientControl<'static>,
             irp: NonNull<IRP>,
         ) -> Result<NTSTATUS, DispatchError> {
             // SAFETY: as the caller says the IRP is that of the operation that the parameters were made with; what they point at is lent
@@ -88,7 +88,7 @@ impl Function<()> for TransportChange {
         (): (),
         _: &mut Arguments,
         _: Places,
-    ) -> Result<ClientControl, Error> {
+    ) -> Result<ClientControl<'static>, Error> {
         ClientControl::new(provider.capture(), WSK_TRANSPORT_LIST_CHANGE)
     }
 }
@@ -120,7 +120,7 @@ unsafe impl Repeat<()> for AwaitingTransportChange {
     }
 
     fn renew(
-        _: &mut ClientControl,
+        _: &mut ClientControl<'static>,
         _: &Provider,
         (): (),
         _: &mut Arguments,
@@ -145,7 +145,7 @@ impl Function<Raw<'_>> for ControlClientRaw {
         (input, output): (Option<NonNull<[u8]>>, Option<NonNull<[u8]>>),
         _: &mut Arguments,
         _: Places,
-    ) -> Result<ClientControl, Error> {
+    ) -> Result<ClientControl<'static>, Error> {
         Ok(ClientControl::new(provider.capture(), self.code)?.with(input, output))
     }
 }
