@@ -6,7 +6,7 @@ use wsk_sys::{
     NTSTATUS, STATUS_ADDRESS_ALREADY_EXISTS, STATUS_CONNECTION_ABORTED,
     STATUS_CONNECTION_DISCONNECTED, STATUS_CONNECTION_REFUSED, STATUS_CONNECTION_RESET,
     STATUS_FILE_FORCED_CLOSED, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER,
-    STATUS_IO_TIMEOUT, STATUS_NOT_SUPPORTED,
+    STATUS_IO_TIMEOUT, STATUS_NOT_SUPPORTED, STATUS_UNEXPECTED_NETWORK_ERROR,
 };
 
 use crate::{ConnectedSocket, Error};
@@ -52,7 +52,14 @@ impl Write for &ConnectedSocket {
         if bytes.is_empty() {
             return Ok(0);
         }
-        self.send(bytes).wait()
+        match self.send(bytes).wait()? {
+            // Who writes all of it would go on for ever, or panic.
+            0 => Err(Error::Call {
+                call: crate::Call::WskSend,
+                status: STATUS_UNEXPECTED_NETWORK_ERROR,
+            }),
+            sent => Ok(sent),
+        }
     }
 
     fn flush(&mut self) -> Result<(), Error> {

@@ -201,7 +201,8 @@ unsafe impl<O> SendBuffer for DriverMdl<O> {
     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         // SAFETY: until this is dropped the extent is valid by the contract of its constructor, and the caller unlocks before.
         unsafe {
-            if self.alone {
+            // No bytes are nobody's.
+            if self.alone && !self.extent.is_empty() {
                 lock.claim(&self.in_use)?;
             }
             Ok(lock.describe(self.extent))
@@ -249,6 +250,7 @@ impl DriverMdlMut {
     ///
     /// * no MDL of the chain is changed, linked elsewhere, mapped, unlocked, unmapped or freed by anything
     ///   else;
+    /// * nothing else looks at the MDLs while the result is in a [`DriverChain`](crate::DriverChain), which links them;
     /// * the bytes of the part are neither read nor written while an operation has it.
     ///
     /// A result that is forgotten, or that an operation keeps after [`Error::Abandoned`], asks for this for ever.

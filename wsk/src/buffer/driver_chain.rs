@@ -313,7 +313,10 @@ unsafe impl<O, const N: usize, H: OwnPart> SendBuffer for DriverChain<DriverMdl<
     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         // SAFETY: the caller unlocks before the borrow ends. By the invariant the extent lies in the chain, which stays as it is as long.
         unsafe {
-            lock.claim(&self.in_use)?;
+            // No bytes are nobody's.
+            if !self.is_empty() {
+                lock.claim(&self.in_use)?;
+            }
             Ok(lock.describe(self.extent))
         }
     }

@@ -219,7 +219,7 @@ impl<'s, F: Function<B>, B> Request<'s, F, B> {
                 free_kept: if WayOf::<F::Operation, B>::DROPPED_LATE {
                     free::<F::Operation, B>
                 } else {
-                    free_block
+                    free_block::<F::Operation, B>
                 },
             });
             operation.launch_observed(counting(&scope.pending), |irp| {
@@ -315,16 +315,20 @@ unsafe fn free<O: Operation<B>, B>(node: NonNull<Node>) {
     }
 }
 
-/// Frees an operation that has completed, but not what it carries, which was left to the provider: what that borrows may be gone.
+/// Frees an operation that has completed, but not what it carries beyond [a part](Way::drop_part), which was left to the provider: what
+/// that borrows may be gone.
 ///
 /// # Safety
 ///
 /// As for [`free`], of an operation of any types.
-unsafe fn free_block(node: NonNull<Node>) {
-    // SAFETY: the caller gives the node, whose flight has completed.
+unsafe fn free_block<O: Operation<B>, B>(node: NonNull<Node>) {
+    let place = place_of::<B>(node.cast());
+    // SAFETY: the caller gives the node, whose flight has completed, and with it what is carried, which is used no more.
     unsafe {
         if let Some(flight) = (*node.as_ptr()).flight {
-            drop(Flight::<()>::from_raw(flight, Answer::NONE).end());
+            let flight = Flight::<()>::from_raw(flight, Answer::NONE);
+            O::Way::drop_part(place);
+            drop(flight.end());
         }
     }
 }

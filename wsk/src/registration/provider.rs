@@ -87,7 +87,7 @@ impl Provider {
     ///     provider: &Provider,
     ///     process: NonNull<wsk_sys::EPROCESS>,
     /// ) -> Result<DatagramSocket, Error> {
-    ///     // SAFETY: the process is there during the call, at whose end the handle is gone, and the socket made.
+    ///     // SAFETY: the process is there during the call, at whose end the handle is gone and the request completed, with a socket or without.
     ///     let for_process = unsafe { provider.owned_by(Some(process), None) };
     ///     DatagramSocket::open(&for_process, Family::V4)
     /// }
@@ -98,8 +98,8 @@ impl Provider {
     ///
     /// # Safety
     ///
-    /// Process and thread are there, by a reference that the driver holds to each, until this handle, its clones, and the requests to
-    /// open or connect a socket that were made with it are gone.
+    /// Process and thread are there, by a reference that the driver holds to each, until this handle and its clones are gone, and the
+    /// requests to open or connect a socket that were made with it have completed: also those that were dropped, forgotten or abandoned.
     #[doc(alias("OwningProcess", "OwningThread", "PEPROCESS", "PETHREAD"))]
     #[must_use]
     pub unsafe fn owned_by(

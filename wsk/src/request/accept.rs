@@ -5,7 +5,10 @@ use core::marker::PhantomData;
 use core::net::SocketAddr;
 use core::ptr::NonNull;
 
-use wsk_sys::{SOCKADDR, WSK_CLIENT_CONNECTION_DISPATCH, WSK_SOCKET, WskProviderListenDispatch};
+use wsk_sys::{
+    SOCKADDR, SOCKADDR_STORAGE, WSK_CLIENT_CONNECTION_DISPATCH, WSK_SOCKET,
+    WskProviderListenDispatch,
+};
 
 use crate::address::ReadAddress;
 use crate::error::{Call, Error};
@@ -60,7 +63,8 @@ impl<A: ReadAddress> Function<Making<ConnectionCategory>> for Accept<A> {
         places: Places,
     ) -> Result<Parameters, Error> {
         listener.require_bound()?;
-        arguments.address.ss_family = 0;
+        // All of it: what an operation before has left there is no part of this one's address.
+        arguments.address = SOCKADDR_STORAGE::default();
         let (context, callbacks) = lent.get().callbacks();
         Ok(Parameters {
             table: listener.dispatch(),

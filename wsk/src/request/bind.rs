@@ -7,7 +7,7 @@ use core::marker::PhantomData;
 use core::net::SocketAddr;
 use core::ptr::NonNull;
 
-use wsk_sys::{DispatchError, IRP, NTSTATUS, SOCKADDR, WSK_SOCKET};
+use wsk_sys::{DispatchError, IRP, NTSTATUS, SOCKADDR, SOCKADDR_STORAGE, WSK_SOCKET};
 
 use crate::address::ReadAddress;
 use crate::endpoint::Endpoint;
@@ -189,7 +189,8 @@ impl<C: Category, A: ReadAddress> Function<()> for LocalAddress<C, A> {
         places: Places,
     ) -> Result<Parameters<C::Dispatch>, Error> {
         socket.require_bound()?;
-        arguments.address.ss_family = 0;
+        // All of it: what an operation before has left there is no part of this one's address.
+        arguments.address = SOCKADDR_STORAGE::default();
         Ok(Parameters::new(socket, places))
     }
 }
@@ -228,7 +229,8 @@ impl<A: ReadAddress> Function<()> for PeerAddress<A> {
         arguments: &mut Arguments,
         places: Places,
     ) -> Result<Parameters<<ConnectionCategory as Category>::Dispatch>, Error> {
-        arguments.address.ss_family = 0;
+        // All of it: what an operation before has left there is no part of this one's address.
+        arguments.address = SOCKADDR_STORAGE::default();
         Ok(Parameters::new(socket, places))
     }
 }

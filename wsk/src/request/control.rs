@@ -299,6 +299,7 @@ impl<C: Category, O: Ioctl + 'static> Function<()> for Control<C, O> {
     ) -> Result<Parameters, Error> {
         let mut parameters = Parameters::new(socket, IOCTL, O::CODE, 0);
         // What is given goes where control information would be, apart from what is asked with.
+        const { assert!(O::GIVES <= CONTROL_ROOM, "there is room for what is given") };
         arguments.control = [0; CONTROL_ROOM / 8];
         match self.request.input() {
             Input::Bytes(value, length) => {

@@ -51,7 +51,10 @@ pub(crate) fn name_of(provider: &Provider, address: SocketAddr) -> Request<'_, N
     Request {
         target: provider,
         function: NameOf { address, flags: 0 },
-        carried: NameRoom { names: None },
+        carried: NameRoom {
+            names: None,
+            _capture: provider.capture().clone(),
+        },
     }
 }
 
@@ -85,9 +88,18 @@ impl Request<'_, NameOf, NameRoom> {
 }
 
 /// The room for names that a lookup writes to until it is over.
-#[derive(Debug)]
 pub struct NameRoom {
     names: Option<NameInfo>,
+    /// Keeps the client that WSK works for, also where the operation is one of another client's pool.
+    _capture: Shared<Capture>,
+}
+
+impl fmt::Debug for NameRoom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NameRoom")
+            .field("names", &self.names)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The names of an address: that of its host, and that of the service of its port. May be dropped at any IRQL up to `DISPATCH_LEVEL`.

@@ -254,6 +254,12 @@ unsafe impl<B: ReceiveBuffer> Way<All<B>> for Filling {
         carried.buffer.abandon()
     }
 
+    /// The socket's share, which would keep the capture.
+    unsafe fn drop_part(carried: NonNull<All<B>>) {
+        // SAFETY: the caller gives what is carried away, so the share is dropped once; the buffer, which may borrow, is left alone.
+        unsafe { core::ptr::drop_in_place(&raw mut (*carried.as_ptr()).socket) };
+    }
+
     fn waited<T>(result: Result<T, Error>, _: All<B>) -> Result<T, Error> {
         result
     }

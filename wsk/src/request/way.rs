@@ -53,6 +53,17 @@ pub unsafe trait Way<B>: 'static {
     #[doc(hidden)]
     const DROPPED_LATE: bool = false;
 
+    /// Drops the part that borrows nothing and may be sent, where the whole may not be [dropped late](Self::DROPPED_LATE).
+    ///
+    /// # Safety
+    ///
+    /// The operation has completed, and what it carries is neither used again nor dropped.
+    #[doc(hidden)]
+    #[inline]
+    unsafe fn drop_part(carried: NonNull<B>) {
+        let _ = carried;
+    }
+
     /// What waiting gives.
     #[doc(hidden)]
     fn waited<T>(result: Result<T, Error>, carried: B) -> Self::Waited<T>;
@@ -327,13 +338,24 @@ unsafe impl<B: SendList> Way<B> for List {
     buffer_comes_back!();
 
     unsafe fn lend(carried: NonNull<B>, _: &mut Lock) -> Result<SentList, Error> {
-        // SAFETY: the caller keeps the list where it is, unused, and unlocks it. The control information is looked at before.
+        /// Unlocks a list, should it not get further than that.
+        struct Locked<B: SendList>(NonNull<B>);
+
+        impl<B: SendList> Drop for Locked<B> {
+            fn drop(&mut self) {
+                // SAFETY: the list was just locked, and nothing was begun.
+                unsafe { B::unlock_list(self.0) };
+            }
+        }
+
+        // SAFETY: the caller keeps the list where it is, unused, and unlocks it. The control information is looked at once it is locked,
+        // for which it is borrowed exclusively.
         unsafe {
+            let list = B::lock_list(carried)?;
+            let locked = Locked(carried);
             let control = Loan::new(NonNull::from(carried.as_ref().control()));
-            Ok(SentList {
-                list: B::lock_list(carried)?,
-                control,
-            })
+            core::mem::forget(locked);
+            Ok(SentList { list, control })
         }
     }
 

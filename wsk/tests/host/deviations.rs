@@ -13,7 +13,7 @@ use wsk::{
     BufferPool, Call, ConnectedSocket, Error, Family, ListenSocket, MdlChain, NonPagedBuffer,
     SliceChain,
 };
-use wsk_host::{Completion, DISPATCH_LEVEL, Deviation, Kernel, at_irql};
+use wsk_host::{Completion, DISPATCH_LEVEL, Deviation, Kernel, Resource, at_irql};
 use wsk_sys::{STATUS_CANCELLED, STATUS_IO_TIMEOUT};
 
 use crate::connection::Setting;
@@ -549,4 +549,43 @@ fn a_client_may_have_no_name() {
         drop((found, socket, s));
         kernel.shutdown();
     }
+}
+
+/// What a `receive_all` carries besides the buffer is given back, though a scope has left the buffer to the provider.
+#[test]
+fn a_scope_that_has_left_a_receive_all_keeps_nobody() {
+    let kernel = Kernel::builder().time_lapse(FAST).boot();
+    let s = Setting::new();
+    let (socket, _peer) = s.connection();
+    let mut lent = room();
+    kernel.fail_nth(Resource::Completion, 1);
+    let _ = wsk::scope(|scope| {
+        let _ = socket.receive_all(&mut lent).start_in(scope);
+    });
+    assert_eq!(kernel.complete_withheld(), 1);
+    drop((socket, lent));
+    // Hangs while anything is kept.
+    drop(s);
+    // The bytes and their MDL were left to the provider.
+    assert_eq!(kernel.finish().unwrap_err().entries().len(), 2);
+}
+
+/// A client is registered as long as WSK works for it, though the operation is of another client's pool.
+#[test]
+fn a_client_waits_for_what_it_has_asked_from_anothers_pool() {
+    let kernel = Kernel::builder().time_lapse(FAST).boot();
+    let ((first, of_pool), (second, asking)) = (client(), client());
+    let operations = Operations::new(&of_pool, 1).unwrap();
+    kernel.fail_nth(Resource::Completion, 1);
+    let lookup = asking.name_of("127.0.0.1:80".parse().unwrap()).numeric();
+    let lookup = lookup.from(&operations).start().unwrap();
+    drop(asking);
+    let thread = std::thread::spawn(move || drop(second));
+    std::thread::sleep(MOMENT);
+    assert!(!thread.is_finished());
+    assert_eq!(kernel.complete_withheld(), 1);
+    drop(lookup);
+    thread.join().unwrap();
+    drop((operations, of_pool, first));
+    kernel.shutdown();
 }

@@ -69,15 +69,15 @@ impl<const LENGTH: usize> Block<LENGTH> {
     }
 
     /// The block, to be sent.
-    pub(crate) fn sending(&self) -> Result<DriverMdl<&Self>, Error> {
-        // SAFETY: the MDL describes the block; neither changes while this is borrowed, which it is by the result. A request that may go
-        // on without its caller, and so without the borrow, takes nothing that is borrowed.
+    pub(crate) fn sending(&mut self) -> Result<DriverMdl<&mut Self>, Error> {
+        // SAFETY: the MDL describes the block; nothing else uses either while this is borrowed exclusively, which it is by the result. A
+        // request that may go on without its caller, and so without the borrow, takes nothing that is borrowed.
         unsafe { DriverMdl::with_owner(self.mdl, 0, LENGTH, self) }.map_err(|(error, _)| error)
     }
 
     /// The block, to be received into.
     pub(crate) fn receiving(&mut self) -> Result<DriverMdlMut<&mut Self>, Error> {
-        // SAFETY: as for `sending`; this is borrowed exclusively, so nobody else reads or writes the block.
+        // SAFETY: as for `sending`.
         unsafe { DriverMdlMut::with_owner(self.mdl, 0, LENGTH, self) }.map_err(|(error, _)| error)
     }
 }

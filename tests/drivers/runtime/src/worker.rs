@@ -8,9 +8,10 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use wsk::NTSTATUS;
 use wsk_sys::{
-    ExAllocatePoolWithTag, ExFreePoolWithTag, KWAIT_REASON, KeWaitForSingleObject, MODE,
-    ObDereferenceObject, ObReferenceObjectByHandle, POOL_TYPE, PsCreateSystemThread,
-    STATUS_INSUFFICIENT_RESOURCES, THREAD_ALL_ACCESS, ZwClose,
+    APC_LEVEL, ExAllocatePoolWithTag, ExFreePoolWithTag, KWAIT_REASON, KeBugCheckEx,
+    KeGetCurrentIrql, KeWaitForSingleObject, MODE, ObDereferenceObject, ObReferenceObjectByHandle,
+    POOL_TYPE, PsCreateSystemThread, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS,
+    THREAD_ALL_ACCESS, ZwClose,
 };
 
 const TAG: u32 = u32::from_le_bytes(*b"Wrkr");
@@ -19,7 +20,8 @@ const TAG: u32 = u32::from_le_bytes(*b"Wrkr");
 const KERNEL_MODE: i8 = MODE::KernelMode.0 as i8;
 
 /// A system thread that works on a `T`. Dropping it asks the thread to end, waits for that, and drops the `T`, all of it at
-/// `PASSIVE_LEVEL`.
+/// `PASSIVE_LEVEL`: above `APC_LEVEL`, where no thread can be waited for, it stops the system. One that is forgotten keeps the driver from
+/// ever being unloaded safely.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -127,19 +129,34 @@ fn create(
     if !status.is_success() {
         return Err(status);
     }
-    // SAFETY: the handle was just opened, by the kernel for itself, so this cannot fail, and is closed this once.
-    unsafe {
-        let _ = ObReferenceObjectByHandle(
+    // SAFETY: the handle was just opened, by the kernel for itself, to a thread, so this cannot fail.
+    let status = unsafe {
+        ObReferenceObjectByHandle(
             handle,
             THREAD_ALL_ACCESS,
             null_mut(),
             KERNEL_MODE,
             &raw mut thread,
             null_mut(),
-        );
-        let _ = ZwClose(handle);
+        )
+    };
+    // SAFETY: the handle is closed this once.
+    let _ = unsafe { ZwClose(handle) };
+    match NonNull::new(thread) {
+        Some(thread) if status.is_success() => Ok(thread),
+        // The thread runs, and nobody could wait for it: the driver must not go on.
+        _ => lost(),
     }
-    NonNull::new(thread).ok_or(STATUS_INSUFFICIENT_RESOURCES)
+}
+
+/// The stop code `MANUALLY_INITIATED_CRASH1`, which Microsoft leaves to drivers.
+const CRASH: u32 = 0xDEAD_DEAD;
+
+/// Stops the system: a thread of the driver runs that cannot be waited for, and the driver's memory and code would go while it does.
+#[cold]
+fn lost() -> ! {
+    // SAFETY: may be called at any IRQL.
+    unsafe { KeBugCheckEx(CRASH, 0, 0, 0, 0) }
 }
 
 /// The thread.
@@ -167,8 +184,18 @@ impl<T> Drop for Worker<T> {
         unsafe {
             self.job.as_ref().stop.0.store(true, Ordering::Release);
             let thread = self.thread.as_ptr();
-            let _ =
-                KeWaitForSingleObject(thread, KWAIT_REASON::Executive, KERNEL_MODE, 0, null_mut());
+            // A wait without a limit is allowed up to APC_LEVEL, and ends when the thread has.
+            if KeGetCurrentIrql() > APC_LEVEL
+                || KeWaitForSingleObject(
+                    thread,
+                    KWAIT_REASON::Executive,
+                    KERNEL_MODE,
+                    0,
+                    null_mut(),
+                ) != STATUS_SUCCESS
+            {
+                lost();
+            }
             ObDereferenceObject(thread);
             free(self.job);
         }

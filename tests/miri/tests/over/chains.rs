@@ -3,8 +3,8 @@
 use std::ptr::{NonNull, null_mut};
 
 use wsk::{
-    BufferPool, ChainPart, DriverChain, DriverList, DriverMdl, DriverMdlMut, Error, Messages,
-    NonPagedBuffer,
+    BufferPool, ChainPart, ControlMessage, DriverChain, DriverList, DriverMdl, DriverMdlMut, Error,
+    Messages, NonPagedBuffer,
 };
 use wsk_sys::{IoAllocateMdl, IoFreeMdl, MDL, MmBuildMdlForNonPagedPool, WSK_BUF, WSK_BUF_LIST};
 
@@ -112,6 +112,10 @@ fn lists() {
         // SAFETY: list and MDL stay until the end of this test, and nothing else uses them meanwhile.
         let list = unsafe { DriverList::from_raw(NonNull::from(first), mdl.as_ptr()) };
         let mut list = list.map_err(|(error, _)| error).unwrap();
+        // What goes along lies in the list, which is borrowed exclusively while it is locked.
+        list.control_mut()
+            .push(ControlMessage::TimeToLive(3))
+            .unwrap();
         assert_eq!(one.send_messages(&mut list, to).wait().unwrap(), 8);
         let finished = one.send_messages(list, to).start().unwrap().wait().unwrap();
         assert_eq!(finished.buffer.unwrap().into_owner(), mdl.as_ptr());
