@@ -177,7 +177,7 @@ const SCENARIOS: [Scenario; 12] = [
     Scenario {
         name: "send_to, encoded address: wait",
         all_limit: 104,
-        own_limit: 190,
+        own_limit: 191,
         lean: 0,
         careful: Some(Careful {
             number: 5,

@@ -280,9 +280,11 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
         let result = unsafe {
             let lent = Lent::<F::Operation, B, ()>::of(&mut operation, place);
             let (arguments, carried) = (lent.operation.arguments(), &mut *place.as_ptr());
-            let cut_short = ending
-                .and_then(|ending| ending.cut_short)
-                .filter(|_| L::LIMITS);
+            let cut_short = if L::LIMITS {
+                ending.and_then(|ending| ending.cut_short)
+            } else {
+                None
+            };
             if let Some(why) = cut_short
                 && F::Operation::is_timed_out(ended.outcome.status)
             {
