@@ -135,6 +135,8 @@ impl Tunnel {
             operations: Operations::new(&provider, DEPTH)?,
             _registration: registration,
         };
+        // What fails from here on drops the tunnel, whose registration waits for every capture.
+        drop(provider);
         let [v4, v6] = &tunnel.outside;
         v4.set_option(ReceivePacketInfoV4(true)).wait()?;
         v6.set_option(ReceivePacketInfoV6(true)).wait()?;

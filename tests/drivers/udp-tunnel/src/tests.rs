@@ -219,6 +219,16 @@ fn a_load_that_fails_leaves_nothing_behind() {
         let status = loaded.load(DriverEntry).unwrap_err();
         assert_eq!(status, STATUS_INVALID_PARAMETER, "{name}");
     }
+    // Somebody else has the address: nothing waits for itself.
+    let taken = socket("127.0.0.1:0");
+    let inside = RegistryValue::String(taken.local_addr().unwrap().to_string());
+    let loaded = kernel.driver("udp-tunnel").parameter("Inside", inside);
+    let outside = RegistryValue::Dword(free().port().into());
+    let loaded = loaded
+        .parameter("Outside", outside)
+        .load(DriverEntry)
+        .map(drop);
+    assert!(loaded.is_err());
     kernel.shutdown();
 
     // Whichever allocation fails.
