@@ -15,8 +15,8 @@ use wsk::{
     AddressInfo, ConnectedSocket, ConnectionSocket, Error, Family, NTSTATUS, NonPagedBuffer,
     Provider, Registration, Wait,
 };
-use wsk_driver::{Parameters, report};
-use wsk_sys::{DRIVER_OBJECT, DbgPrint, STATUS_SUCCESS, UNICODE_STRING};
+use wsk_driver::{Parameters, driver_entry, report};
+use wsk_sys::DbgPrint;
 
 /// The server that is asked unless it is told otherwise: one on this machine.
 const HOST: &str = "localhost";
@@ -98,24 +98,7 @@ fn first_line(socket: &ConnectedSocket) -> Result<Line, Error> {
     }
 }
 
-/// The system calls this when the driver is loaded, at `PASSIVE_LEVEL`.
-///
-/// # Safety
-///
-/// It is called by the system, which gives the driver's object and the path of its service's key.
-#[unsafe(no_mangle)]
-pub unsafe extern "system" fn DriverEntry(
-    driver: &mut DRIVER_OBJECT,
-    registry_path: &UNICODE_STRING,
-) -> NTSTATUS {
-    // SAFETY: the system gave the path.
-    let parameters = unsafe { Parameters::open(registry_path) };
-    if let Err(status) = load(&parameters) {
-        return status;
-    }
-    driver.DriverUnload = Some(unload);
-    STATUS_SUCCESS
-}
+driver_entry!(load, unload);
 
 fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
     let (host, port) = (parameters.text("Host")?, parameters.text("Port")?);
@@ -134,5 +117,5 @@ fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
     Ok(())
 }
 
-/// The system calls this before it unloads the driver. Nothing is left to be undone.
-unsafe extern "system" fn unload(_: *mut DRIVER_OBJECT) {}
+/// Nothing is left to be undone.
+fn unload() {}

@@ -33,10 +33,12 @@ use wsk::{
     ChainPart, ConnectedSocket, ConnectionSocket, DriverChain, DriverState, Error, Family,
     NTSTATUS, NonPagedBuffer, Registration, Wait,
 };
-use wsk_driver::{Parameters, SpinLock, Stop, Worker, report, report_count, report_status};
+use wsk_driver::{
+    Parameters, SpinLock, Stop, Worker, driver_entry, report, report_count, report_status,
+};
 use wsk_sys::{
-    DRIVER_OBJECT, STATUS_CONNECTION_DISCONNECTED, STATUS_DEVICE_BUSY,
-    STATUS_INVALID_NETWORK_RESPONSE, STATUS_IO_DEVICE_ERROR, STATUS_SUCCESS, UNICODE_STRING,
+    STATUS_CONNECTION_DISCONNECTED, STATUS_DEVICE_BUSY, STATUS_INVALID_NETWORK_RESPONSE,
+    STATUS_IO_DEVICE_ERROR,
 };
 
 use crate::block::Block;
@@ -289,24 +291,7 @@ fn start(settings: &Settings) -> Result<Client, NTSTATUS> {
     })
 }
 
-/// The system calls this when the driver is loaded, at `PASSIVE_LEVEL`.
-///
-/// # Safety
-///
-/// It is called by the system, which gives the driver's object and the path of its service's key.
-#[unsafe(no_mangle)]
-pub unsafe extern "system" fn DriverEntry(
-    driver: &mut DRIVER_OBJECT,
-    registry_path: &UNICODE_STRING,
-) -> NTSTATUS {
-    // SAFETY: the system gave the path.
-    let parameters = unsafe { Parameters::open(registry_path) };
-    if let Err(status) = load(&parameters) {
-        return status;
-    }
-    driver.DriverUnload = Some(unload);
-    STATUS_SUCCESS
-}
+driver_entry!(load, unload);
 
 fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
     let client = start(&Settings {
@@ -319,8 +304,8 @@ fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
     CLIENT.put(client).map_err(|_| STATUS_DEVICE_BUSY)
 }
 
-/// The system calls this before it unloads the driver, at `PASSIVE_LEVEL`.
-unsafe extern "system" fn unload(_: *mut DRIVER_OBJECT) {
+/// Called before the driver is unloaded, at `PASSIVE_LEVEL`.
+fn unload() {
     let Ok(Some(client)) = CLIENT.take() else {
         return;
     };

@@ -1,5 +1,5 @@
 //! What a driver needs besides [`wsk`] when it is built without a WDK: what the compiler expects of a program without a standard
-//! library, the driver's [parameters](Parameters) from the registry, a [thread](Worker), a [spin lock](SpinLock), and lines to the
+//! library, its [entry](driver_entry), its [parameters](Parameters) from the registry, a [thread](Worker), a [spin lock](SpinLock), and lines to the
 //! debugger.
 //!
 //! | feature | on by default | what it does |
@@ -21,6 +21,7 @@
 extern crate std;
 
 mod debugger;
+mod entry;
 #[cfg(all(windows, not(panic = "unwind")))]
 mod language;
 mod parameters;
@@ -41,3 +42,11 @@ pub use spin_lock::SpinLock;
 pub use worker::Stop;
 #[doc(alias("PsCreateSystemThread"))]
 pub use worker::Worker;
+
+/// For [`driver_entry`].
+#[doc(hidden)]
+pub mod private {
+    pub use crate::entry::enter;
+    pub use wsk::NTSTATUS;
+    pub use wsk_sys::{DRIVER_OBJECT, UNICODE_STRING};
+}

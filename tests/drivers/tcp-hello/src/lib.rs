@@ -16,8 +16,8 @@ use wsk::{
     Cancel, ConnectedSocket, DriverState, Error, Family, ListenSocket, NTSTATUS, NonPagedBuffer,
     Registration, Wait,
 };
-use wsk_driver::{Parameters, Stop, Worker, report};
-use wsk_sys::{DRIVER_OBJECT, STATUS_DEVICE_BUSY, STATUS_SUCCESS, UNICODE_STRING};
+use wsk_driver::{Parameters, Stop, Worker, driver_entry, report};
+use wsk_sys::STATUS_DEVICE_BUSY;
 
 /// Where it listens unless it is told otherwise.
 const LISTEN: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 7777);
@@ -99,24 +99,7 @@ impl Greeter {
     }
 }
 
-/// The system calls this when the driver is loaded, at `PASSIVE_LEVEL`.
-///
-/// # Safety
-///
-/// It is called by the system, which gives the driver's object and the path of its service's key.
-#[unsafe(no_mangle)]
-pub unsafe extern "system" fn DriverEntry(
-    driver: &mut DRIVER_OBJECT,
-    registry_path: &UNICODE_STRING,
-) -> NTSTATUS {
-    // SAFETY: the system gave the path.
-    let parameters = unsafe { Parameters::open(registry_path) };
-    if let Err(status) = load(&parameters) {
-        return status;
-    }
-    driver.DriverUnload = Some(unload);
-    STATUS_SUCCESS
-}
+driver_entry!(load, unload);
 
 fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
     let listen = parameters.address("Listen", LISTEN)?.into();
@@ -135,7 +118,7 @@ fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
     HELLO.put(hello).map_err(|_| STATUS_DEVICE_BUSY)
 }
 
-/// The system calls this before it unloads the driver, at `PASSIVE_LEVEL`.
-unsafe extern "system" fn unload(_: *mut DRIVER_OBJECT) {
+/// Called before the driver is unloaded, at `PASSIVE_LEVEL`.
+fn unload() {
     drop(HELLO.take());
 }

@@ -25,8 +25,8 @@ use wsk::{
     BufferPool, Control, ControlMessage, DatagramSocket, DriverState, Error, Family, NTSTATUS,
     NonPagedBuffer, PooledBuffer, Registration, Wait, WithControl,
 };
-use wsk_driver::{Parameters, report, report_count};
-use wsk_sys::{DRIVER_OBJECT, STATUS_DEVICE_BUSY, STATUS_SUCCESS, UNICODE_STRING};
+use wsk_driver::{Parameters, driver_entry, report, report_count};
+use wsk_sys::STATUS_DEVICE_BUSY;
 
 /// Where it listens unless it is told otherwise.
 const LISTEN: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4433);
@@ -163,24 +163,7 @@ fn acknowledgement(segment: &Segment<'_>, mark: i32) -> [u8; ACKNOWLEDGEMENT] {
     [a, b, c, d, mark, 0, high, low]
 }
 
-/// The system calls this when the driver is loaded, at `PASSIVE_LEVEL`.
-///
-/// # Safety
-///
-/// It is called by the system, which gives the driver's object and the path of its service's key.
-#[unsafe(no_mangle)]
-pub unsafe extern "system" fn DriverEntry(
-    driver: &mut DRIVER_OBJECT,
-    registry_path: &UNICODE_STRING,
-) -> NTSTATUS {
-    // SAFETY: the system gave the path.
-    let parameters = unsafe { Parameters::open(registry_path) };
-    if let Err(status) = load(&parameters) {
-        return status;
-    }
-    driver.DriverUnload = Some(unload);
-    STATUS_SUCCESS
-}
+driver_entry!(load, unload);
 
 fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
     let listen = parameters.address("Listen", LISTEN)?;
@@ -189,8 +172,8 @@ fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
     PATH.put(path).map_err(|_| STATUS_DEVICE_BUSY)
 }
 
-/// The system calls this before it unloads the driver, at `PASSIVE_LEVEL`.
-unsafe extern "system" fn unload(_: *mut DRIVER_OBJECT) {
+/// Called before the driver is unloaded, at `PASSIVE_LEVEL`.
+fn unload() {
     drop(PATH.take());
     for (count, of) in [
         (&DATAGRAMS, c"datagrams"),

@@ -10,8 +10,8 @@ mod tests;
 use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use wsk::{DatagramSocket, Error, Family, NTSTATUS, NonPagedBuffer, Registration, Wait};
-use wsk_driver::{Parameters, report};
-use wsk_sys::{DRIVER_OBJECT, DbgPrint, STATUS_SUCCESS, UNICODE_STRING};
+use wsk_driver::{Parameters, driver_entry, report};
+use wsk_sys::DbgPrint;
 
 /// Where it sends unless it is told otherwise: the discard port of this machine.
 const TARGET: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9);
@@ -40,24 +40,7 @@ fn send(target: SocketAddr, count: u32) -> Result<u32, Error> {
     Ok(sent)
 }
 
-/// The system calls this when the driver is loaded, at `PASSIVE_LEVEL`.
-///
-/// # Safety
-///
-/// It is called by the system, which gives the driver's object and the path of its service's key.
-#[unsafe(no_mangle)]
-pub unsafe extern "system" fn DriverEntry(
-    driver: &mut DRIVER_OBJECT,
-    registry_path: &UNICODE_STRING,
-) -> NTSTATUS {
-    // SAFETY: the system gave the path.
-    let parameters = unsafe { Parameters::open(registry_path) };
-    if let Err(status) = load(&parameters) {
-        return status;
-    }
-    driver.DriverUnload = Some(unload);
-    STATUS_SUCCESS
-}
+driver_entry!(load, unload);
 
 fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
     let target = parameters.address("Target", TARGET)?;
@@ -74,5 +57,5 @@ fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
     Ok(())
 }
 
-/// The system calls this before it unloads the driver. Nothing is left to be undone.
-unsafe extern "system" fn unload(_: *mut DRIVER_OBJECT) {}
+/// Nothing is left to be undone.
+fn unload() {}

@@ -25,10 +25,8 @@ use wsk::{
     BufferPool, Control, ControlMessage, DatagramSocket, DriverState, Error, Family, NTSTATUS,
     NonPagedBuffer, PooledBuffer, Registration, Wait, WithControl,
 };
-use wsk_driver::{Parameters, SpinLock, report, report_count};
-use wsk_sys::{
-    DRIVER_OBJECT, STATUS_DEVICE_BUSY, STATUS_INVALID_PARAMETER, STATUS_SUCCESS, UNICODE_STRING,
-};
+use wsk_driver::{Parameters, SpinLock, driver_entry, report, report_count};
+use wsk_sys::{STATUS_DEVICE_BUSY, STATUS_INVALID_PARAMETER};
 
 /// Where the client's packets come to, unless it is told otherwise.
 const INSIDE: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 51_819);
@@ -241,24 +239,7 @@ fn from_here(message: ControlMessage<'_>) -> Option<ControlMessage<'static>> {
     }
 }
 
-/// The system calls this when the driver is loaded, at `PASSIVE_LEVEL`.
-///
-/// # Safety
-///
-/// It is called by the system, which gives the driver's object and the path of its service's key.
-#[unsafe(no_mangle)]
-pub unsafe extern "system" fn DriverEntry(
-    driver: &mut DRIVER_OBJECT,
-    registry_path: &UNICODE_STRING,
-) -> NTSTATUS {
-    // SAFETY: the system gave the path.
-    let parameters = unsafe { Parameters::open(registry_path) };
-    if let Err(status) = load(&parameters) {
-        return status;
-    }
-    driver.DriverUnload = Some(unload);
-    STATUS_SUCCESS
-}
+driver_entry!(load, unload);
 
 fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
     let inside = parameters.address("Inside", INSIDE)?;
@@ -291,7 +272,7 @@ fn end() {
     report_count(c"udp-tunnel", lost, c"packets lost");
 }
 
-/// The system calls this before it unloads the driver, at `PASSIVE_LEVEL`.
-unsafe extern "system" fn unload(_: *mut DRIVER_OBJECT) {
+/// Called before the driver is unloaded, at `PASSIVE_LEVEL`.
+fn unload() {
     end();
 }

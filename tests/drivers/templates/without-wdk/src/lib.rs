@@ -13,8 +13,8 @@ use core::time::Duration;
 use wsk::{
     ConnectedSocket, ConnectionSocket, DriverState, Error, Family, NTSTATUS, Registration, Wait,
 };
-use wsk_driver::{Parameters, report};
-use wsk_sys::{DRIVER_OBJECT, STATUS_DEVICE_BUSY, STATUS_SUCCESS, UNICODE_STRING};
+use wsk_driver::{Parameters, driver_entry, report};
+use wsk_sys::STATUS_DEVICE_BUSY;
 
 /// Where the server is unless the driver is told otherwise.
 const SERVER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 7777);
@@ -49,24 +49,7 @@ impl Driver {
     }
 }
 
-/// The system calls this when the driver is loaded, at `PASSIVE_LEVEL`.
-///
-/// # Safety
-///
-/// It is called by the system, which gives the driver's object and the path of its service's key.
-#[unsafe(no_mangle)]
-pub unsafe extern "system" fn DriverEntry(
-    driver: &mut DRIVER_OBJECT,
-    registry_path: &UNICODE_STRING,
-) -> NTSTATUS {
-    // SAFETY: the system gave the path.
-    let parameters = unsafe { Parameters::open(registry_path) };
-    if let Err(status) = load(&parameters) {
-        return status;
-    }
-    driver.DriverUnload = Some(unload);
-    STATUS_SUCCESS
-}
+driver_entry!(load, unload);
 
 fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
     let server = parameters.address("Server", SERVER)?;
@@ -76,8 +59,8 @@ fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
     DRIVER.put(driver).map_err(|_| STATUS_DEVICE_BUSY)
 }
 
-/// The system calls this before it unloads the driver, at `PASSIVE_LEVEL`.
-unsafe extern "system" fn unload(_: *mut DRIVER_OBJECT) {
+/// Called before the driver is unloaded, at `PASSIVE_LEVEL`.
+fn unload() {
     if let Some(Err(error)) = DRIVER.with(|driver| driver.tell(b"unloaded\n")) {
         let _ = report(c"{{project-name}}", error);
     }
