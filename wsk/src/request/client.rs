@@ -7,11 +7,10 @@ use wsk_sys::{DispatchError, IRP, NTSTATUS, WSK_TRANSPORT_LIST_CHANGE};
 
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Outcome, Places};
-use crate::memory::shared::Shared;
-use crate::registration::{Capture, ClientControl, Provider};
+use crate::registration::{ClientControl, Provider};
 use crate::request::control::{Copied, Raw};
 use crate::request::sealed::Sealed;
-use crate::request::{Function, InPlace, Nothing, Operation, Repeat, Request};
+use crate::request::{Function, InPlace, Nothing, Operation, Repeat, Request, of_provider};
 
 /// A change of the list of transports.
 #[derive(Debug)]
@@ -56,15 +55,12 @@ pub(crate) fn control_client_raw<'s, 'b>(
 macro_rules! control_client {
     ($B:ty, $output:ty) => {
         type Output = $output;
-        type Target<'s> = &'s Provider;
         type Parameters = ClientControl<'static>;
         const CALL: Call = Call::WskControlClient;
         const CANCEL_ON_DROP: bool = true;
         type Run = InPlace;
 
-        fn capture<'a, 't: 'a>(provider: &'t Provider, _: &'a $B) -> &'a Shared<Capture> {
-            provider.capture()
-        }
+        of_provider!($B);
 
         unsafe fn submit(
             control: &ClientControl<'static>,

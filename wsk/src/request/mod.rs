@@ -119,6 +119,20 @@ macro_rules! of_socket {
     };
 }
 
+/// What the operations that are asked of the provider have in common: what they are asked of, and the capture that keeps it.
+macro_rules! of_provider {
+    ($B:ty) => {
+        type Target<'s> = &'s $crate::registration::Provider;
+
+        fn capture<'a, 't: 'a>(
+            provider: &'t $crate::registration::Provider,
+            _: &'a $B,
+        ) -> &'a $crate::memory::shared::Shared<$crate::registration::Capture> {
+            provider.capture()
+        }
+    };
+}
+
 macro_rules! of_connection {
     ($B:ty) => {
         $crate::request::of_socket!($crate::socket::ConnectionCategory, $B);
@@ -169,7 +183,7 @@ macro_rules! submitted {
     };
 }
 
-pub(crate) use {held_by_handle, of_connection, of_datagrams, of_socket, submitted};
+pub(crate) use {held_by_handle, of_connection, of_datagrams, of_provider, of_socket, submitted};
 
 /// A request of a function `F` of WSK that carries `B`, and is not made yet.
 ///

@@ -22,7 +22,7 @@ use crate::registration::{Capture, Provider};
 use crate::request::sealed::Sealed;
 use crate::request::submitted;
 use crate::request::way::{Ingredient, Loan};
-use crate::request::{Function, Operation, Own, Owning, Request};
+use crate::request::{Function, Operation, Own, Owning, Request, of_provider};
 
 /// An address whose names are looked up.
 #[derive(Debug)]
@@ -265,15 +265,12 @@ impl Sealed for GettingName {}
 unsafe impl Operation<NameRoom> for GettingName {
     type Way = Own;
     type Output = NameInfo;
-    type Target<'s> = &'s Provider;
     type Parameters = Parameters;
     const CALL: Call = Call::WskGetNameInfo;
     const CANCEL_ON_DROP: bool = true;
     type Run = Owning;
 
-    fn capture<'a, 't: 'a>(provider: &'t Provider, _: &'a NameRoom) -> &'a Shared<Capture> {
-        provider.capture()
-    }
+    of_provider!(NameRoom);
 
     // The address is in the arguments, the strings in what is carried.
     submitted!(Parameters: p => p.table.wsk_get_name_info(

@@ -25,7 +25,7 @@ use crate::request::sealed::Sealed;
 use crate::request::submitted;
 use crate::request::way::Ingredient;
 use crate::request::way::Loan;
-use crate::request::{Function, Operation, Own, Owning, Request};
+use crate::request::{Function, Operation, Own, Owning, Request, of_provider};
 
 /// A name to look up.
 #[derive(Debug)]
@@ -320,15 +320,12 @@ impl Sealed for Resolving {}
 unsafe impl Operation<Looking> for Resolving {
     type Way = Own;
     type Output = AddressInfo;
-    type Target<'s> = &'s Provider;
     type Parameters = Parameters;
     const CALL: Call = Call::WskGetAddressInfo;
     const CANCEL_ON_DROP: bool = true;
     type Run = Owning;
 
-    fn capture<'a, 't: 'a>(provider: &'t Provider, _: &'a Looking) -> &'a Shared<Capture> {
-        provider.capture()
-    }
+    of_provider!(Looking);
 
     // Names, hints and the place of the result are in what is carried.
     submitted!(Parameters: p => p.table.wsk_get_address_info(
