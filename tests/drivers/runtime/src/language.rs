@@ -1,16 +1,11 @@
 //! What the compiler expects of a program without a standard library. Stands for the part of Visual C++'s runtime that drivers in
 //! C get from `ntoskrnl.exe`, too.
 
-/// The stop code `MANUALLY_INITIATED_CRASH1`, which Microsoft leaves to drivers.
-#[cfg(feature = "panic-handler")]
-const CRASH: u32 = 0xDEAD_DEAD;
-
 /// Stops the system: a driver that has lost its way must not go on.
 #[cfg(feature = "panic-handler")]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    // SAFETY: may be called at any IRQL.
-    unsafe { wsk_sys::KeBugCheckEx(CRASH, 0, 0, 0, 0) }
+    crate::stop()
 }
 
 #[cfg(feature = "memory-functions")]

@@ -43,6 +43,16 @@ pub use worker::Stop;
 #[doc(alias("PsCreateSystemThread"))]
 pub use worker::Worker;
 
+/// The stop code `MANUALLY_INITIATED_CRASH1`, which Microsoft leaves to drivers.
+const CRASH: u32 = 0xDEAD_DEAD;
+
+/// Stops the system: a driver that has lost its way must not go on. IRQL: any.
+#[cold]
+fn stop() -> ! {
+    // SAFETY: may be called at any IRQL.
+    unsafe { wsk_sys::KeBugCheckEx(CRASH, 0, 0, 0, 0) }
+}
+
 /// For [`driver_entry`].
 #[doc(hidden)]
 pub mod private {

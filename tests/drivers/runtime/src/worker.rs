@@ -8,11 +8,13 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use wsk::NTSTATUS;
 use wsk_sys::{
-    APC_LEVEL, ExAllocatePoolWithTag, ExFreePoolWithTag, KWAIT_REASON, KeBugCheckEx,
-    KeGetCurrentIrql, KeWaitForSingleObject, MODE, ObDereferenceObject, ObReferenceObjectByHandle,
-    POOL_TYPE, PsCreateSystemThread, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS,
-    THREAD_ALL_ACCESS, ZwClose,
+    APC_LEVEL, ExAllocatePoolWithTag, ExFreePoolWithTag, KWAIT_REASON, KeGetCurrentIrql,
+    KeWaitForSingleObject, MODE, ObDereferenceObject, ObReferenceObjectByHandle, POOL_TYPE,
+    PsCreateSystemThread, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS, THREAD_ALL_ACCESS,
+    ZwClose,
 };
+
+use crate::stop;
 
 const TAG: u32 = u32::from_le_bytes(*b"Wrkr");
 /// `KPROCESSOR_MODE` has eight bits.
@@ -145,18 +147,8 @@ fn create(
     match NonNull::new(thread) {
         Some(thread) if status.is_success() => Ok(thread),
         // The thread runs, and nobody could wait for it: the driver must not go on.
-        _ => lost(),
+        _ => stop(),
     }
-}
-
-/// The stop code `MANUALLY_INITIATED_CRASH1`, which Microsoft leaves to drivers.
-const CRASH: u32 = 0xDEAD_DEAD;
-
-/// Stops the system: a thread of the driver runs that cannot be waited for, and the driver's memory and code would go while it does.
-#[cold]
-fn lost() -> ! {
-    // SAFETY: may be called at any IRQL.
-    unsafe { KeBugCheckEx(CRASH, 0, 0, 0, 0) }
 }
 
 /// The thread.
@@ -194,7 +186,8 @@ impl<T> Drop for Worker<T> {
                     null_mut(),
                 ) != STATUS_SUCCESS
             {
-                lost();
+                // The thread runs on: the driver's memory and code would go while it does.
+                stop();
             }
             ObDereferenceObject(thread);
             free(self.job);
