@@ -1,6 +1,6 @@
 //! The driver as it is, on the host kernel, over real connections to a server in the test.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -45,6 +45,56 @@ impl Server {
 
     fn end(self) -> (Served, Vec<u8>) {
         self.thread.join().unwrap().unwrap()
+    }
+}
+
+/// A connection that asks before each read and each write, by its number, whether it is to be made: a read that is not finds the end, and
+/// a write that is not goes nowhere.
+struct By<R, W> {
+    client: TcpStream,
+    reads: u32,
+    writes: u32,
+    read: R,
+    write: W,
+}
+
+fn by<R: FnMut(u32) -> bool, W: FnMut(u32) -> bool>(
+    client: TcpStream,
+    read: R,
+    write: W,
+) -> By<R, W> {
+    By {
+        client,
+        reads: 0,
+        writes: 0,
+        read,
+        write,
+    }
+}
+
+impl<R: FnMut(u32) -> bool, W> Read for By<R, W> {
+    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+        self.reads += 1;
+        if (self.read)(self.reads) {
+            self.client.read(bytes)
+        } else {
+            Ok(0)
+        }
+    }
+}
+
+impl<R, W: FnMut(u32) -> bool> Write for By<R, W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.writes += 1;
+        if (self.write)(self.writes) {
+            self.client.write(bytes)
+        } else {
+            Ok(bytes.len())
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.client.flush()
     }
 }
 
@@ -129,26 +179,14 @@ fn requests_allocate_nothing() {
         // It waits with its first reply until the driver is loaded, which allocates, and the count is taken.
         let (go, gone) = std::sync::mpsc::channel();
         let server = Server::of(move |client, disk| {
-            struct Held(TcpStream, std::sync::mpsc::Receiver<()>, usize);
-            impl std::io::Read for Held {
-                fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
-                    self.2 += 1;
-                    // Behind the flags and the option comes the first request.
-                    if self.2 == 3 {
-                        self.1.recv().unwrap();
-                    }
-                    self.0.read(bytes)
+            let read = move |nth| {
+                // Behind the flags and the option comes the first request.
+                if nth == 3 {
+                    gone.recv().unwrap();
                 }
-            }
-            impl Write for Held {
-                fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-                    self.0.write(bytes)
-                }
-                fn flush(&mut self) -> std::io::Result<()> {
-                    self.0.flush()
-                }
-            }
-            serve(Held(client, gone, 0), disk, false)
+                true
+            };
+            serve(by(client, read, |_| true), disk, false)
         });
         let driver = load(&kernel, server.address, 64).unwrap();
         std::thread::sleep(Duration::from_millis(20));
@@ -169,27 +207,15 @@ fn unloading_aborts_what_waits() {
         let kernel = Kernel::builder().completion(policy).seed(3).boot();
         let (tell, silent) = std::sync::mpsc::channel();
         let server = Server::of(move |client, disk| {
-            struct Silent(TcpStream, std::sync::mpsc::Sender<()>, u32);
-            impl std::io::Read for Silent {
-                fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
-                    self.0.read(bytes)
+            let write = move |nth| {
+                // Greeting, flags, size, flags, and the beginning of the first reply.
+                let goes_out = nth <= 5;
+                if !goes_out {
+                    tell.send(()).unwrap();
                 }
-            }
-            impl Write for Silent {
-                fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-                    self.2 += 1;
-                    // Greeting, flags, size, flags, and the beginning of the first reply.
-                    if self.2 <= 5 {
-                        return self.0.write(bytes);
-                    }
-                    self.1.send(()).unwrap();
-                    Ok(bytes.len())
-                }
-                fn flush(&mut self) -> std::io::Result<()> {
-                    self.0.flush()
-                }
-            }
-            serve(Silent(client, tell, 0), disk, false)
+                goes_out
+            };
+            serve(by(client, |_| true, write), disk, false)
         });
         let driver = load(&kernel, server.address, 16).unwrap();
         silent.recv().unwrap();
@@ -211,27 +237,9 @@ fn a_server_that_ends_is_noticed() {
     for served in 0..20 {
         let kernel = Kernel::boot();
         let lines = lines(&kernel);
+        // The connection is ended when what serves it is dropped.
         let server = Server::of(move |client, disk| {
-            struct Ends(TcpStream, u32);
-            impl std::io::Read for Ends {
-                fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
-                    match self.1.checked_sub(1) {
-                        Some(left) => self.1 = left,
-                        None => return Ok(0),
-                    }
-                    self.0.read(bytes)
-                }
-            }
-            impl Write for Ends {
-                fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-                    self.0.write(bytes)
-                }
-                fn flush(&mut self) -> std::io::Result<()> {
-                    self.0.flush()
-                }
-            }
-            // The connection is ended when this is dropped.
-            serve(Ends(client, 2 + served), disk, false)
+            serve(by(client, |nth| nth <= 2 + served, |_| true), disk, false)
         });
         let driver = load(&kernel, server.address, 64).unwrap();
         until_printed(&lines, "nbd-client: a request failed");
