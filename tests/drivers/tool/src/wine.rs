@@ -385,18 +385,23 @@ impl Wine {
         Ok(fate)
     }
 
+    /// Loads a driver that listens for datagrams; a socket to talk to it, and where it listens.
+    fn load_to_listen(&self, driver: &Built) -> Result<(UdpSocket, SocketAddr, Fate), String> {
+        self.install(driver)?;
+        let (client, _) = socket()?;
+        let (taken, listen) = socket()?;
+        drop(taken);
+        self.parameter(driver.name, "Listen", &Value::Text(listen.to_string()))?;
+        Ok((client, listen, self.load_or_lack(driver.name)?))
+    }
+
     /// Has `udp-echo` answer a socket here.
     ///
     /// # Errors
     ///
     /// What was not as it has to be.
     pub fn udp_echo(&self, driver: &Built) -> Result<Fate, String> {
-        self.install(driver)?;
-        let (client, _) = socket()?;
-        let (taken, listen) = socket()?;
-        drop(taken);
-        self.parameter(driver.name, "Listen", &Value::Text(listen.to_string()))?;
-        let fate = self.load_or_lack(driver.name)?;
+        let (client, listen, fate) = self.load_to_listen(driver)?;
         let failed = |error: std::io::Error| format!("no answer from {listen}: {error}");
         if fate == Fate::Worked {
             for length in [1_usize, 100, 1472] {
@@ -462,12 +467,7 @@ impl Wine {
     ///
     /// What was not as it has to be.
     pub fn udp_segments(&self, driver: &Built) -> Result<Fate, String> {
-        self.install(driver)?;
-        let (sender, _) = socket()?;
-        let (taken, listen) = socket()?;
-        drop(taken);
-        self.parameter(driver.name, "Listen", &Value::Text(listen.to_string()))?;
-        let fate = self.load_or_lack(driver.name)?;
+        let (sender, listen, fate) = self.load_to_listen(driver)?;
         let failed = |error: std::io::Error| format!("no acknowledgement: {error}");
         if fate == Fate::Worked {
             for number in 0..100_u32 {
