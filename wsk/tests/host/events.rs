@@ -387,15 +387,15 @@ fn what_is_not_taken_out_of_a_retained_list_goes_together() {
     });
 }
 
+/// Kernels that indicate datagrams in one piece, and in many.
+fn whole_and_scattered() -> impl Iterator<Item = Kernel> {
+    let builders = [Kernel::builder(), Kernel::builder().scattered_indications()];
+    builders.into_iter().map(wsk_host::Builder::boot)
+}
+
 #[test]
 fn bytes_are_copied_from_any_offset() {
-    for scattered in [false, true] {
-        let builder = Kernel::builder();
-        let kernel = if scattered {
-            builder.scattered_indications().boot()
-        } else {
-            builder.boot()
-        };
+    for kernel in whole_and_scattered() {
         let (registration, provider) = client();
         let (peer, _) = peer(LOOPBACK);
         let (socket, kept) = keeping(&provider);
@@ -424,13 +424,7 @@ fn bytes_are_copied_from_any_offset() {
 
 #[test]
 fn coalesced_datagrams_are_cut_into_segments() {
-    for scattered in [false, true] {
-        let builder = Kernel::builder();
-        let kernel = if scattered {
-            builder.scattered_indications().boot()
-        } else {
-            builder.boot()
-        };
+    for kernel in whole_and_scattered() {
         let (registration, provider) = client();
         let (peer, _) = peer(LOOPBACK);
         let (socket, kept) = keeping(&provider);
