@@ -318,16 +318,7 @@ unsafe fn wait_for_routine(
     limit: Option<Duration>,
 ) -> bool {
     // SAFETY: the caller holds the block.
-    let header = unsafe { block.as_ref() };
-    // SAFETY: as above.
-    let completed =
-        unsafe { wait_for_completion(header, may_wait, |event| event.wait(may_wait, limit)) };
-    if completed {
-        // Nobody wakes it any more.
-        // SAFETY: it has completed, so the slot is the holder's.
-        drop(unsafe { out_of_its_place(header) });
-    }
-    completed
+    unsafe { wait_by(block, may_wait, |event| event.wait(may_wait, limit)) }
 }
 
 /// As [`wait_for_routine`], or until `other` is set: by itself, so that who has no other event does without.
@@ -342,16 +333,32 @@ unsafe fn wait_for_routine_or(
     may_wait: MayWait,
     limit: Option<Duration>,
 ) -> bool {
-    let wait = |event: &Event| event.wait_or(other, may_wait, limit);
+    // SAFETY: the caller holds the block.
+    unsafe {
+        wait_by(block, may_wait, |event| {
+            event.wait_or(other, may_wait, limit)
+        })
+    }
+}
+
+/// As [`wait_for_routine`]; `wait` says whether the event was set.
+///
+/// # Safety
+///
+/// As for that.
+#[inline]
+unsafe fn wait_by(
+    block: NonNull<Header>,
+    may_wait: MayWait,
+    wait: impl FnOnce(&Event) -> bool,
+) -> bool {
     // SAFETY: the caller holds the block, whose slot is the holder's once it has completed: nobody wakes it any more.
     unsafe {
-        let completed = wait_for_completion(block.as_ref(), may_wait, wait);
-        let unused = if completed {
-            out_of_its_place(block.as_ref())
-        } else {
-            None
-        };
-        drop(unused);
+        let header = block.as_ref();
+        let completed = wait_for_completion(header, may_wait, wait);
+        if completed {
+            drop(out_of_its_place(header));
+        }
         completed
     }
 }

@@ -5,8 +5,8 @@ use core::time::Duration;
 
 use wsk_sys::{
     EVENT_TYPE, IO_NO_INCREMENT, KEVENT, KWAIT_REASON, KeClearEvent, KeDelayExecutionThread,
-    KeInitializeEvent, KeSetEvent, KeWaitForMultipleObjects, KeWaitForSingleObject, MODE,
-    STATUS_SUCCESS, WAIT_TYPE,
+    KeInitializeEvent, KeSetEvent, KeWaitForMultipleObjects, KeWaitForSingleObject, LARGE_INTEGER,
+    MODE, STATUS_SUCCESS, WAIT_TYPE,
 };
 
 use crate::irql::MayWait;
@@ -71,9 +71,7 @@ impl Event {
     /// Waits until the event is set, or `limit` runs out; says whether it was set.
     pub(crate) fn wait(&self, _: MayWait, limit: Option<Duration>) -> bool {
         let mut limit = limit.map(interval);
-        let timeout = limit
-            .as_mut()
-            .map_or(core::ptr::null_mut(), core::ptr::from_mut);
+        let timeout = pointer_to(&mut limit);
         // SAFETY: by the invariant the event is initialised, in nonpaged memory, and borrowed for the call. The IRQL allows the wait,
         // as the proof says, and the time is valid for the call.
         let status = unsafe {
@@ -86,9 +84,7 @@ impl Event {
     /// Waits until the event is set, or `other` is, or `limit` runs out; says whether this one was set.
     pub(crate) fn wait_or(&self, other: &Self, _: MayWait, limit: Option<Duration>) -> bool {
         let mut limit = limit.map(interval);
-        let timeout = limit
-            .as_mut()
-            .map_or(core::ptr::null_mut(), core::ptr::from_mut);
+        let timeout = pointer_to(&mut limit);
         // Where both are set, the first of them ends the wait.
         let mut objects = [self.0.get().cast(), other.0.get().cast()];
         // SAFETY: by the invariant the events are initialised, in nonpaged memory, and borrowed for the call. The IRQL allows the wait,
@@ -107,6 +103,13 @@ impl Event {
         };
         status == STATUS_SUCCESS
     }
+}
+
+/// A limit as a wait takes it: null for none.
+fn pointer_to(limit: &mut Option<LARGE_INTEGER>) -> *mut LARGE_INTEGER {
+    limit
+        .as_mut()
+        .map_or(core::ptr::null_mut(), core::ptr::from_mut)
 }
 
 /// Lets others run for a moment, those with less priority too: the one way to wait for a thread that sets no event.
