@@ -36,6 +36,13 @@ fn fill(to: &mut [u8], from: &[u8]) {
     }
 }
 
+/// Room for an address, which begins with its family.
+fn begin(family: u16) -> [u8; ROOM] {
+    let mut bytes = [0; ROOM];
+    fill(&mut bytes, &family.to_ne_bytes());
+    bytes
+}
+
 impl Endpoint {
     /// An address from its bytes as C has them: the family in the first two, then what the family makes of them. `None` for more bytes
     /// than there is room for or fewer than two, and for an IP address, which is a `SocketAddr`.
@@ -63,11 +70,8 @@ impl Endpoint {
     /// The address of a family without a name: what a socket that connects is bound to where that is nothing in particular.
     #[must_use]
     pub fn unnamed(family: OtherFamily) -> Self {
-        let mut bytes = [0; ROOM];
-        let [low, high] = family.number().to_ne_bytes();
-        (bytes[0], bytes[1]) = (low, high);
         Self(Kind::Other {
-            bytes,
+            bytes: begin(family.number()),
             length: ROOM,
         })
     }
@@ -263,9 +267,7 @@ impl fmt::Debug for UnixAddress {
 
 impl From<UnixAddress> for Endpoint {
     fn from(address: UnixAddress) -> Self {
-        let mut endpoint = [0; ROOM];
-        let [low, high] = AF_UNIX.to_ne_bytes();
-        (endpoint[0], endpoint[1]) = (low, high);
+        let mut endpoint = begin(AF_UNIX);
         fill(&mut endpoint[2..], &address.path);
         Self(Kind::Other {
             bytes: endpoint,
@@ -326,9 +328,7 @@ impl HypervAddress {
 
 impl From<HypervAddress> for Endpoint {
     fn from(address: HypervAddress) -> Self {
-        let mut bytes = [0; ROOM];
-        let [low, high] = AF_HYPERV.to_ne_bytes();
-        (bytes[0], bytes[1]) = (low, high);
+        let mut bytes = begin(AF_HYPERV);
         fill(&mut bytes[4..20], &address.partition);
         fill(&mut bytes[20..HypervAddress::SIZE], &address.service);
         Self(Kind::Other {
