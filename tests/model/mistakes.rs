@@ -75,14 +75,8 @@ const PLACES: &[Place] = &[
     },
     Place {
         file: "irp/flight.rs",
-        right: "        drop(unsafe { out_of_its_place(header) });
-    }
-    completed",
-        with: r#"        if !made("waker_left_by_waiting") {
-            drop(unsafe { out_of_its_place(header) });
-        }
-    }
-    completed"#,
+        right: "drop(out_of_its_place(header));",
+        with: r#"if !made("waker_left_by_waiting") { drop(out_of_its_place(header)); }"#,
     },
     Place {
         file: "irp/flight.rs",
