@@ -225,4 +225,9 @@ unsafe impl<const N: usize> ReceiveBuffer for MdlChain<N> {
         self.lost.store(true, Ordering::Relaxed);
         true
     }
+
+    #[inline]
+    fn was_abandoned(&self) -> bool {
+        self.is_lost()
+    }
 }

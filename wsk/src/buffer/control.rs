@@ -505,4 +505,9 @@ unsafe impl<B: ReceiveBuffer, const N: usize> ReceiveBuffer for WithControl<B, N
     fn abandon(&self) -> bool {
         self.buffer.abandon()
     }
+
+    #[inline]
+    fn was_abandoned(&self) -> bool {
+        self.buffer.was_abandoned()
+    }
 }

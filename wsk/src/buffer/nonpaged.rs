@@ -363,6 +363,11 @@ unsafe impl ReceiveBuffer for NonPagedBuffer {
         self.lose();
         true
     }
+
+    #[inline]
+    fn was_abandoned(&self) -> bool {
+        self.is_lost()
+    }
 }
 
 /// A part of a [`NonPagedBuffer`], to be sent.

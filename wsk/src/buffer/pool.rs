@@ -212,4 +212,9 @@ unsafe impl<B: ReceiveBuffer> ReceiveBuffer for PooledBuffer<B> {
     fn abandon(&self) -> bool {
         (**self).abandon()
     }
+
+    #[inline]
+    fn was_abandoned(&self) -> bool {
+        (**self).was_abandoned()
+    }
 }

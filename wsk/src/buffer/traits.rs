@@ -132,6 +132,13 @@ pub unsafe trait ReceiveBuffer {
     fn abandon(&self) -> bool {
         false
     }
+
+    /// Whether it was abandoned: also as a buffer to send from, by a shared reference, while it was locked to be received into.
+    #[doc(hidden)]
+    #[inline]
+    fn was_abandoned(&self) -> bool {
+        false
+    }
 }
 
 // SAFETY: the buffer is borrowed at least as long as the reference to it.
@@ -175,5 +182,10 @@ unsafe impl<B: ReceiveBuffer + ?Sized> ReceiveBuffer for &mut B {
 
     fn abandon(&self) -> bool {
         (**self).abandon()
+    }
+
+    #[inline]
+    fn was_abandoned(&self) -> bool {
+        (**self).was_abandoned()
     }
 }

@@ -431,7 +431,7 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
         unsafe {
             let mut idle = Slot::idle(self.slot);
             let slot = self.slot.as_ref();
-            O::again(idle.arguments(), Slot::place(self.slot).as_ref());
+            O::again(idle.arguments(), Slot::place(self.slot).as_ref())?;
             // Where they lie, to be loaded when they are needed.
             let parameters = slot.parameters.with(|parameters| &*parameters);
             ManuallyDrop::into_inner(idle)
@@ -556,7 +556,12 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
         // may unwind comes first.
         unsafe {
             let mut idle = Slot::idle(slot);
-            O::again(idle.arguments(), Slot::place(slot).as_ref());
+            if let Err(error) = O::again(idle.arguments(), Slot::place(slot).as_ref()) {
+                return Err(NotStarted {
+                    error,
+                    buffer: this,
+                });
+            }
             let this = ManuallyDrop::new(this);
             let told = (*slot.as_ptr()).completion.place().cast::<C>();
             told.write(completion);

@@ -622,13 +622,17 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
         // caller says; while it goes on it is counted again, and stays in the list.
         unsafe {
             match go_on::<O, B, _>(flight, place, |_| Some(counting(pending))) {
-                Ok(flight) => Err(Self {
-                    flight,
-                    pending,
-                    started,
-                    of,
-                    carried,
-                }),
+                Ok(flight) => {
+                    // The answer is that of this call now.
+                    (*node.as_ptr()).refused = flight.returned().is_error();
+                    Err(Self {
+                        flight,
+                        pending,
+                        started,
+                        of,
+                        carried,
+                    })
+                }
                 Err(ended) => {
                     started.list.remove(node.cast());
                     let (result, carried) = ended.unload::<O, B>(place);

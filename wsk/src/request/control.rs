@@ -252,8 +252,9 @@ unsafe impl<C: Category, O: ReadableOption + 'static> Repeat<()> for ReadingOpti
 
     type Seen<'a> = O;
 
-    fn again(arguments: &mut Arguments, (): &()) {
+    fn again(arguments: &mut Arguments, (): &()) -> Result<(), Error> {
         arguments.set_value(&[0; option::LARGEST]);
+        Ok(())
     }
 
     fn look<'a>(outcome: Outcome, arguments: &'a Arguments, (): &'a ()) -> Result<O, Error> {
@@ -356,8 +357,9 @@ unsafe impl<C: Category, O: Ioctl + 'static> Repeat<()> for Controlling<C, O> {
 
     type Seen<'a> = O::Output;
 
-    fn again(arguments: &mut Arguments, (): &()) {
+    fn again(arguments: &mut Arguments, (): &()) -> Result<(), Error> {
         arguments.control = [0; CONTROL_ROOM / 8];
+        Ok(())
     }
 
     fn look<'a>(

@@ -450,10 +450,16 @@ pub unsafe trait Repeat<B>: Operation<B> {
     fn target(held: &Self::Held) -> Self::Target<'_>;
 
     /// Makes the arguments ready for the next run.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BufferLost`] where there would be written what another request, to which it was lent while this was at rest, has left to
+    /// its provider.
     #[doc(hidden)]
     #[inline]
-    fn again(arguments: &mut Arguments, carried: &B) {
+    fn again(arguments: &mut Arguments, carried: &B) -> Result<(), Error> {
         let _ = (arguments, carried);
+        Ok(())
     }
 
     /// Makes the parameters and the arguments those of what is lent anew.

@@ -17,7 +17,7 @@ use crate::request::more::More;
 use crate::request::sealed::Sealed;
 use crate::request::send::moved;
 use crate::request::submitted;
-use crate::request::way::{Finished, Incoming, NotStarted, Room};
+use crate::request::way::{Finished, Incoming, NotStarted, Room, not_lost};
 use crate::request::{
     CutShort, Function, InPlace, Nothing, Operation, Repeat, Request, Way, held_by_handle,
     of_connection,
@@ -184,6 +184,11 @@ unsafe impl<B: ReceiveBuffer> Repeat<B> for Receiving {
         = usize
     where
         B: 'a;
+
+    #[inline]
+    fn again(_: &mut Arguments, carried: &B) -> Result<(), Error> {
+        not_lost(carried)
+    }
 
     fn renew(
         parameters: &mut Parameters,

@@ -15,7 +15,7 @@ use crate::buffer::{ControlMessages, NonPagedBuffer, ReceiveBuffer};
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, CONTROL_ROOM, Outcome, Places};
 use crate::request::sealed::Sealed;
-use crate::request::way::Room;
+use crate::request::way::{Room, not_lost};
 use crate::request::{
     Function, InPlace, Incoming, Operation, Repeat, Request, held_by_handle, of_datagrams,
 };
@@ -274,8 +274,9 @@ unsafe impl<B: ReceiveBuffer> Repeat<B> for ReceivingFrom {
         B: 'a;
 
     #[inline]
-    fn again(arguments: &mut Arguments, carried: &B) {
+    fn again(arguments: &mut Arguments, carried: &B) -> Result<(), Error> {
         make_ready(arguments, carried.control_room());
+        not_lost(carried)
     }
 
     fn renew(

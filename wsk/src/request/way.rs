@@ -320,6 +320,16 @@ unsafe impl<B: ReceiveBuffer> Way<B> for Incoming {
     }
 }
 
+/// Whether a buffer that stays locked may be received into once more: by a shared reference it may have been sent from meanwhile, and
+/// left to the provider.
+#[inline]
+pub(crate) fn not_lost<B: ReceiveBuffer>(buffer: &B) -> Result<(), Error> {
+    if buffer.was_abandoned() {
+        return Err(Error::BufferLost);
+    }
+    Ok(())
+}
+
 /// Several datagrams are sent.
 #[derive(Debug)]
 pub struct List;

@@ -4,6 +4,7 @@
 mod setting;
 
 mod addresses;
+mod attack;
 mod chain;
 mod client;
 mod connection;
