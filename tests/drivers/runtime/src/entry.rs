@@ -43,12 +43,17 @@ macro_rules! driver_entry {
             driver: &mut $crate::private::DRIVER_OBJECT,
             registry_path: &$crate::private::UNICODE_STRING,
         ) -> $crate::private::NTSTATUS {
+            // Where nothing unsafe can be done or called: what the driver gives is not vouched for here.
+            const LOAD_OF_DRIVER: fn(
+                &$crate::Parameters,
+            ) -> ::core::result::Result<(), $crate::private::NTSTATUS> = $load;
+            const UNLOAD_OF_DRIVER: fn() = $unload;
             /// The system calls this before it unloads the driver, at `PASSIVE_LEVEL`.
             unsafe extern "system" fn before_unloading(_: *mut $crate::private::DRIVER_OBJECT) {
-                $unload();
+                UNLOAD_OF_DRIVER();
             }
             // SAFETY: the system gave both.
-            unsafe { $crate::private::enter(driver, registry_path, $load, before_unloading) }
+            unsafe { $crate::private::enter(driver, registry_path, LOAD_OF_DRIVER, before_unloading) }
         }
     };
 }
