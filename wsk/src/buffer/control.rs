@@ -3,6 +3,7 @@
 use core::fmt;
 use core::mem::offset_of;
 use core::net::{Ipv4Addr, Ipv6Addr};
+use core::ptr::NonNull;
 use wsk_sys::{
     CMSGHDR, IN_RECVERR, IP_ECN, IP_HOPLIMIT, IP_PKTINFO, IP_RECVERR, IP_TOS,
     IP_WFP_REDIRECT_CONTEXT, IP_WFP_REDIRECT_RECORDS, IPPROTO, IPPROTO_IP, IPV6_ECN, IPV6_HOPLIMIT,
@@ -480,6 +481,11 @@ unsafe impl<B: SendBuffer, const N: usize> SendBuffer for WithControl<B, N> {
     fn abandon(&self) -> bool {
         self.buffer.abandon()
     }
+
+    unsafe fn abandon_at(this: NonNull<Self>) -> bool {
+        // SAFETY: the caller gives it, and with it the buffer, of which only the address is taken.
+        unsafe { B::abandon_at(NonNull::new_unchecked(&raw mut (*this.as_ptr()).buffer)) }
+    }
 }
 
 // SAFETY: the buffer's promise is passed on.
@@ -504,6 +510,11 @@ unsafe impl<B: ReceiveBuffer, const N: usize> ReceiveBuffer for WithControl<B, N
 
     fn abandon(&self) -> bool {
         self.buffer.abandon()
+    }
+
+    unsafe fn abandon_at(this: NonNull<Self>) -> bool {
+        // SAFETY: the caller gives it, and with it the buffer, of which only the address is taken.
+        unsafe { B::abandon_at(NonNull::new_unchecked(&raw mut (*this.as_ptr()).buffer)) }
     }
 
     #[inline]

@@ -188,6 +188,11 @@ unsafe impl<B: SendBuffer> SendBuffer for PooledBuffer<B> {
     fn abandon(&self) -> bool {
         (**self).abandon()
     }
+
+    unsafe fn abandon_at(this: NonNull<Self>) -> bool {
+        // SAFETY: the caller gives the holder, whose the buffer is.
+        unsafe { B::abandon_at(this.as_ref().buffer) }
+    }
 }
 
 // SAFETY: the buffer's promise is passed on.
@@ -211,6 +216,11 @@ unsafe impl<B: ReceiveBuffer> ReceiveBuffer for PooledBuffer<B> {
 
     fn abandon(&self) -> bool {
         (**self).abandon()
+    }
+
+    unsafe fn abandon_at(this: NonNull<Self>) -> bool {
+        // SAFETY: the caller gives the holder, whose the buffer is.
+        unsafe { B::abandon_at(this.as_ref().buffer) }
     }
 
     #[inline]

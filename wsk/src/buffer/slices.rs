@@ -26,6 +26,10 @@ unsafe impl SendBuffer for [u8] {
     fn abandon(&self) -> bool {
         self.is_empty()
     }
+
+    unsafe fn abandon_at(this: NonNull<Self>) -> bool {
+        this.len() == 0
+    }
 }
 
 // SAFETY: the lock is that of all its bytes as a slice, which promises the same.
@@ -37,6 +41,10 @@ unsafe impl<const N: usize> SendBuffer for [u8; N] {
 
     /// Nothing is locked for nothing.
     fn abandon(&self) -> bool {
+        N == 0
+    }
+
+    unsafe fn abandon_at(_: NonNull<Self>) -> bool {
         N == 0
     }
 }
@@ -55,6 +63,10 @@ unsafe impl ReceiveBuffer for [u8] {
     fn abandon(&self) -> bool {
         self.is_empty()
     }
+
+    unsafe fn abandon_at(this: NonNull<Self>) -> bool {
+        this.len() == 0
+    }
 }
 
 // SAFETY: the lock is that of all its bytes as a slice, which promises the same.
@@ -66,6 +78,10 @@ unsafe impl<const N: usize> ReceiveBuffer for [u8; N] {
 
     /// Nothing is locked for nothing.
     fn abandon(&self) -> bool {
+        N == 0
+    }
+
+    unsafe fn abandon_at(_: NonNull<Self>) -> bool {
         N == 0
     }
 }

@@ -1,5 +1,7 @@
 //! What memory promises that WSK can send from, or receive into.
 
+use core::ptr::NonNull;
+
 use crate::buffer::{Extent, Lock};
 use crate::error::Error;
 
@@ -64,6 +66,17 @@ pub unsafe trait SendBuffer {
     /// answers [`Error::BufferLost`]. `false` where the memory cannot be left, because it is only borrowed; that is the default.
     fn abandon(&self) -> bool {
         false
+    }
+
+    /// [Abandons](Self::abandon) the memory of the buffer that lies there. Memory that WSK may write meanwhile is not borrowed for it.
+    ///
+    /// # Safety
+    ///
+    /// It is there, and locked.
+    #[doc(hidden)]
+    unsafe fn abandon_at(this: NonNull<Self>) -> bool {
+        // SAFETY: the caller gives it, whose memory is not inside.
+        unsafe { this.as_ref() }.abandon()
     }
 }
 
@@ -133,6 +146,17 @@ pub unsafe trait ReceiveBuffer {
         false
     }
 
+    /// [Abandons](Self::abandon) the memory of the buffer that lies there. Memory that WSK may write meanwhile is not borrowed for it.
+    ///
+    /// # Safety
+    ///
+    /// It is there, and locked.
+    #[doc(hidden)]
+    unsafe fn abandon_at(this: NonNull<Self>) -> bool {
+        // SAFETY: the caller gives it, whose memory is not inside.
+        unsafe { this.as_ref() }.abandon()
+    }
+
     /// Whether it was abandoned: also as a buffer to send from, by a shared reference, while it was locked to be received into.
     #[doc(hidden)]
     #[inline]
@@ -159,6 +183,11 @@ unsafe impl<B: SendBuffer + ?Sized> SendBuffer for &B {
     fn abandon(&self) -> bool {
         (**self).abandon()
     }
+
+    unsafe fn abandon_at(this: NonNull<Self>) -> bool {
+        // SAFETY: the caller gives the reference, which is read as a pointer; what it leads to is borrowed as long.
+        unsafe { B::abandon_at(this.cast::<NonNull<B>>().read()) }
+    }
 }
 
 // SAFETY: the buffer is borrowed exclusively at least as long as the reference to it.
@@ -182,6 +211,11 @@ unsafe impl<B: ReceiveBuffer + ?Sized> ReceiveBuffer for &mut B {
 
     fn abandon(&self) -> bool {
         (**self).abandon()
+    }
+
+    unsafe fn abandon_at(this: NonNull<Self>) -> bool {
+        // SAFETY: the caller gives the reference, which is read as a pointer; what it leads to is borrowed as long.
+        unsafe { B::abandon_at(this.cast::<NonNull<B>>().read()) }
     }
 
     #[inline]

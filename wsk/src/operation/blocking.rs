@@ -360,14 +360,15 @@ fn outlast<O: Operation<B>, B, L: Limit>(
     // A provider that has answered with an error, or was asked to cancel, has a while to complete the IRP.
     let grace = (asked || flight.returned().is_error()).then_some(GRACE);
     if !flight.wait(may_wait, grace) {
-        // SAFETY: what is carried lies there. The provider may use its memory, which is not looked at.
-        let carried = unsafe { place.as_ref() };
         // Waits should the buffer's own code unwind: what is only borrowed must not go before the IRP has completed.
         let outlasted = Outlasted(&flight, may_wait);
-        let abandoned = O::Way::abandon(carried);
+        // SAFETY: what is carried lies there, and was lent.
+        let abandoned = unsafe { O::Way::abandon(place) };
         core::mem::forget(outlasted);
         if abandoned {
             let (call, status) = (O::CALL, flight.returned());
+            // SAFETY: what is carried lies there, and what was left of it is not inside.
+            let carried = unsafe { place.as_ref() };
             // Whenever the IRP completes, if it does, the routine is run: the driver has to be there.
             flight.leave_observed(hold(O::capture(target, carried)));
             return Err(Error::Abandoned { call, status });

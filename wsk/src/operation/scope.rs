@@ -288,8 +288,8 @@ fn counting(pending: &Shared<Pending>) -> Observer {
 /// `node` is that of an operation that was made for these types.
 unsafe fn abandon<O: Operation<B>, B>(node: NonNull<Node>) -> bool {
     let place = place_of::<B>(node.cast());
-    // SAFETY: the caller gives the node, and with it what is carried, whose memory the provider may use; it is not looked at.
-    O::Way::abandon(unsafe { place.as_ref() })
+    // SAFETY: the caller gives the node, and with it what is carried, whose memory the provider may use.
+    unsafe { O::Way::abandon(place) }
 }
 
 /// Ends an operation that has completed: what it carries is dropped.

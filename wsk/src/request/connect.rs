@@ -107,7 +107,7 @@ unsafe impl Way<ConnectionSocket> for ASocket {
 
     const DROPPED_LATE: bool = true;
 
-    fn abandon(_: &ConnectionSocket) -> bool {
+    unsafe fn abandon(_: NonNull<ConnectionSocket>) -> bool {
         true
     }
 

@@ -607,7 +607,7 @@ unsafe impl<'b> Way<Raw<'b>> for Copied {
         unsafe { (*carried.as_ptr()).copies = None };
     }
 
-    fn abandon(_: &Raw<'b>) -> bool {
+    unsafe fn abandon(_: NonNull<Raw<'b>>) -> bool {
         true
     }
 

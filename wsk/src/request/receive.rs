@@ -255,8 +255,12 @@ unsafe impl<B: ReceiveBuffer> Way<All<B>> for Filling {
         lock.unlock();
     }
 
-    fn abandon(carried: &All<B>) -> bool {
-        carried.buffer.abandon()
+    unsafe fn abandon(carried: NonNull<All<B>>) -> bool {
+        // SAFETY: the caller gives it.
+        unsafe {
+            let buffer = NonNull::new_unchecked(&raw mut (*carried.as_ptr()).buffer);
+            Incoming::abandon(buffer)
+        }
     }
 
     /// The socket's share, which would keep the capture.

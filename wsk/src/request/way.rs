@@ -44,9 +44,13 @@ pub unsafe trait Way<B>: 'static {
     #[doc(hidden)]
     unsafe fn take_back(carried: NonNull<B>, lock: &mut Lock);
 
-    /// Leaves it to a provider for ever; `false` when that cannot be.
+    /// Leaves it to a provider for ever; `false` when that cannot be. It is not borrowed where the provider may write into it.
+    ///
+    /// # Safety
+    ///
+    /// It is there, and lent.
     #[doc(hidden)]
-    fn abandon(carried: &B) -> bool;
+    unsafe fn abandon(carried: NonNull<B>) -> bool;
 
     /// Whether what a scope has left to a provider is dropped once the IRP has completed after all, by whoever completes it: then it
     /// borrows nothing, and may be sent.
@@ -267,8 +271,9 @@ unsafe impl<B: SendBuffer> Way<B> for Outgoing {
         }
     }
 
-    fn abandon(carried: &B) -> bool {
-        carried.abandon()
+    unsafe fn abandon(carried: NonNull<B>) -> bool {
+        // SAFETY: the caller keeps the same contract.
+        unsafe { B::abandon_at(carried) }
     }
 }
 
@@ -315,8 +320,9 @@ unsafe impl<B: ReceiveBuffer> Way<B> for Incoming {
         }
     }
 
-    fn abandon(carried: &B) -> bool {
-        carried.abandon()
+    unsafe fn abandon(carried: NonNull<B>) -> bool {
+        // SAFETY: the caller keeps the same contract.
+        unsafe { B::abandon_at(carried) }
     }
 }
 
@@ -375,7 +381,7 @@ unsafe impl<B: SendList> Way<B> for List {
     }
 
     /// The list is the owner's own memory, which may be lent again.
-    fn abandon(_: &B) -> bool {
+    unsafe fn abandon(_: NonNull<B>) -> bool {
         false
     }
 }
@@ -436,7 +442,7 @@ unsafe impl Way<()> for Nothing {
     unsafe fn take_back(_: NonNull<()>, _: &mut Lock) {}
 
     #[inline]
-    fn abandon((): &()) -> bool {
+    unsafe fn abandon(_: NonNull<()>) -> bool {
         true
     }
 }
@@ -471,7 +477,7 @@ unsafe impl<B: Ingredient> Way<B> for Own {
     const DROPPED_LATE: bool = true;
 
     /// It lies in the operation, which stays.
-    fn abandon(_: &B) -> bool {
+    unsafe fn abandon(_: NonNull<B>) -> bool {
         true
     }
 }

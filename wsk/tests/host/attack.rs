@@ -59,7 +59,10 @@ fn a_scope_leaves_what_went_on_and_was_refused_then() {
         drop((socket, lent));
         drop(s);
         let _ = kernel.finish();
-        assert!(!was_hung, "{policy:?}: the scope waited for what was refused");
+        assert!(
+            !was_hung,
+            "{policy:?}: the scope waited for what was refused"
+        );
     }
 }
 
@@ -69,7 +72,9 @@ fn a_prepared_receive_does_not_write_what_a_send_was_abandoned_with() {
     use wsk::Family;
     let kernel = Kernel::builder().time_lapse(FAST).boot();
     let s = crate::setting::Setting::new(Family::V4, crate::setting::LOOPBACK);
-    let receiver = s.socket.receive_from(NonPagedBuffer::copy_of(b"good").unwrap());
+    let receiver = s
+        .socket
+        .receive_from(NonPagedBuffer::copy_of(b"good").unwrap());
     let mut receiver = receiver.prepare().unwrap();
     kernel.fail_nth(Resource::Completion, 1);
     // Shared with a safe borrow: what is carried is at rest.
@@ -124,13 +129,21 @@ fn names_from_anothers_pool_completed_late_by_a_thread_that_unloads() {
     use wsk_host::{DISPATCH_LEVEL, at_irql};
     for policy in [Completion::Inline, Completion::Deferred, Completion::Seeded] {
         for how in [0, 1, 2, 4] {
-            let kernel = Kernel::builder().completion(policy).seed(how).time_lapse(FAST).boot();
-            let ((first, of_pool), (second, asking)) = (crate::setting::client(), crate::setting::client());
+            let kernel = Kernel::builder()
+                .completion(policy)
+                .seed(how)
+                .time_lapse(FAST)
+                .boot();
+            let ((first, of_pool), (second, asking)) =
+                (crate::setting::client(), crate::setting::client());
             let operations = Operations::new(&of_pool, 1).unwrap();
             if how != 4 {
                 kernel.fail_nth(Resource::Completion, 1);
             }
-            let lookup = asking.name_of("127.0.0.1:80".parse().unwrap()).numeric().from(&operations);
+            let lookup = asking
+                .name_of("127.0.0.1:80".parse().unwrap())
+                .numeric()
+                .from(&operations);
             match how {
                 0 => at_irql(DISPATCH_LEVEL, || drop(lookup.start().map_err(drop))),
                 1 => drop(lookup.start().unwrap().wait().unwrap()),
