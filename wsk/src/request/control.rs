@@ -611,6 +611,12 @@ unsafe impl<'b> Way<Raw<'b>> for Copied {
         true
     }
 
+    /// The copies.
+    unsafe fn drop_part(carried: NonNull<Raw<'b>>) {
+        // SAFETY: the caller gives what is carried away, whose IRP has completed; what it borrows is left alone.
+        unsafe { (*carried.as_ptr()).copies = None };
+    }
+
     fn waited<T>(result: Result<T, Error>, _: Raw<'b>) -> Result<T, Error> {
         result
     }

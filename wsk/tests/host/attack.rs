@@ -172,3 +172,23 @@ fn names_from_anothers_pool_completed_late_by_a_thread_that_unloads() {
         }
     }
 }
+
+/// What a raw control of a scope was copied to is freed when its IRP completes after all.
+#[test]
+fn a_scope_that_has_left_a_raw_control_keeps_no_copies() {
+    use wsk::ioctl::ControlRequest;
+    let kernel = Kernel::builder().time_lapse(FAST).boot();
+    let s = crate::setting::Setting::new(wsk::Family::V4, crate::setting::LOOPBACK);
+    let mut output = [0; 4];
+    kernel.fail_nth(Resource::Completion, 1);
+    let get = ControlRequest::GetOption {
+        level: wsk_sys::IPPROTO_IP,
+        option: wsk_sys::IP_TTL,
+    };
+    // SAFETY: the option is a number.
+    let request = unsafe { s.socket.control_raw(get, &[], &mut output) };
+    wsk::scope(|scope| drop(request.start_in(scope))).unwrap();
+    assert_eq!(kernel.complete_withheld(), 1);
+    drop(s);
+    kernel.shutdown();
+}
