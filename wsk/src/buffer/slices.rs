@@ -28,7 +28,7 @@ unsafe impl SendBuffer for [u8] {
     }
 
     unsafe fn abandon_at(this: NonNull<Self>) -> bool {
-        this.len() == 0
+        this.is_empty()
     }
 }
 
@@ -65,7 +65,7 @@ unsafe impl ReceiveBuffer for [u8] {
     }
 
     unsafe fn abandon_at(this: NonNull<Self>) -> bool {
-        this.len() == 0
+        this.is_empty()
     }
 }
 

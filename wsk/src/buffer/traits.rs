@@ -74,6 +74,7 @@ pub unsafe trait SendBuffer {
     ///
     /// It is there, and locked.
     #[doc(hidden)]
+    #[must_use]
     unsafe fn abandon_at(this: NonNull<Self>) -> bool {
         // SAFETY: the caller gives it, whose memory is not inside.
         unsafe { this.as_ref() }.abandon()
@@ -152,6 +153,7 @@ pub unsafe trait ReceiveBuffer {
     ///
     /// It is there, and locked.
     #[doc(hidden)]
+    #[must_use]
     unsafe fn abandon_at(this: NonNull<Self>) -> bool {
         // SAFETY: the caller gives it, whose memory is not inside.
         unsafe { this.as_ref() }.abandon()

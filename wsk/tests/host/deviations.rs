@@ -8,16 +8,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
+use wsk::ioctl::ControlRequest;
 use wsk::operation::Operations;
 use wsk::{
     BufferPool, Call, ConnectedSocket, Error, Family, ListenSocket, MdlChain, NonPagedBuffer,
     SliceChain,
 };
 use wsk_host::{Completion, DISPATCH_LEVEL, Deviation, Kernel, Resource, at_irql};
-use wsk_sys::{STATUS_CANCELLED, STATUS_IO_TIMEOUT};
+use wsk_sys::{IP_TTL, IPPROTO_IP, STATUS_CANCELLED, STATUS_IO_TIMEOUT};
 
 use crate::connection::Setting;
-use crate::setting::{Counted, FAST, LOOPBACK, MOMENT, PATIENCE, block_on, bound, client, until};
+use crate::setting::{
+    self, Counted, FAST, LOOPBACK, MOMENT, PATIENCE, block_on, bound, client, until,
+};
 
 /// Kernels with a provider that deviates.
 fn kernels_with(deviation: Deviation) -> impl Iterator<Item = Kernel> {
@@ -587,5 +590,57 @@ fn a_client_waits_for_what_it_has_asked_from_anothers_pool() {
     drop(lookup);
     thread.join().unwrap();
     drop((operations, of_pool, first));
+    kernel.shutdown();
+}
+
+/// The second run of a `receive_all` is refused and kept: the scope ends all the same.
+#[test]
+fn a_scope_leaves_what_went_on_and_was_refused_then() {
+    for policy in [Completion::Inline, Completion::Deferred, Completion::Seeded] {
+        let most = NonZeroUsize::new(1).unwrap();
+        let kernel = Kernel::builder()
+            .completion(policy)
+            .seed(3)
+            .time_lapse(FAST)
+            .deviation(Deviation::ShortReceives(most))
+            .boot();
+        let s = Setting::new();
+        let (socket, mut peer) = s.connection();
+        peer.write_all(b"ab").unwrap();
+        let mut lent = NonPagedBuffer::new(6).unwrap();
+        wsk::scope(|scope| {
+            let receiving = socket.receive_all(&mut lent).start_in(scope).unwrap();
+            while !receiving.is_completed() {
+                std::thread::yield_now();
+            }
+            kernel.fail_nth(Resource::Completion, 1);
+            let ended = receiving.wait();
+            assert!(matches!(ended, Err(Error::Abandoned { .. })), "{ended:?}");
+        })
+        .unwrap();
+        assert_eq!(kernel.complete_withheld(), 1);
+        drop((socket, lent));
+        drop(s);
+        // The bytes and their MDL were left to the provider.
+        assert_eq!(kernel.finish().unwrap_err().entries().len(), 2);
+    }
+}
+
+/// What a raw control of a scope was copied to is freed when its IRP completes after all.
+#[test]
+fn a_scope_that_has_left_a_raw_control_keeps_no_copies() {
+    let kernel = Kernel::builder().time_lapse(FAST).boot();
+    let s = setting::Setting::new(Family::V4, LOOPBACK);
+    let mut output = [0; 4];
+    kernel.fail_nth(Resource::Completion, 1);
+    let get = ControlRequest::GetOption {
+        level: IPPROTO_IP,
+        option: IP_TTL,
+    };
+    // SAFETY: the option is a number.
+    let request = unsafe { s.socket.control_raw(get, &[], &mut output) };
+    wsk::scope(|scope| drop(request.start_in(scope))).unwrap();
+    assert_eq!(kernel.complete_withheld(), 1);
+    drop(s);
     kernel.shutdown();
 }

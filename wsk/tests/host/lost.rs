@@ -1,6 +1,7 @@
 //! Buffers that a provider has kept, against its contract: they are lost, and say so whatever is done with them.
 
 use std::fmt::Debug;
+use std::io::Write;
 use std::net::TcpListener;
 
 use wsk::{
@@ -10,6 +11,7 @@ use wsk::{
 use wsk_host::{Kernel, Resource};
 use wsk_sys::STATUS_NOT_IMPLEMENTED;
 
+use crate::connection;
 use crate::setting::{FAST, LOOPBACK, MOMENT, PATIENCE, Setting, arrives, block_on, kernels_at};
 
 fn buffer(bytes: &[u8]) -> NonPagedBuffer {
@@ -219,4 +221,58 @@ fn other_threads_that_share_a_buffer_are_told_that_it_is_lost() {
         assert_eq!(s.socket.send_to(b"end", s.to).wait(), Ok(3));
         arrives(&s.peer, b"end");
     });
+}
+
+/// A send of what a prepared receive carries is abandoned: its bytes are the provider's, and the receive must not write them.
+#[test]
+fn a_prepared_receive_does_not_write_what_a_send_was_abandoned_with() {
+    let kernel = Kernel::builder().time_lapse(FAST).boot();
+    let s = Setting::new(Family::V4, LOOPBACK);
+    let receiver = s
+        .socket
+        .receive_from(NonPagedBuffer::copy_of(b"good").unwrap());
+    let mut receiver = receiver.prepare().unwrap();
+    kernel.fail_nth(Resource::Completion, 1);
+    // Shared with a safe borrow: what is carried is at rest.
+    let sent = s.socket.send_to(receiver.buffer().unwrap(), s.to).wait();
+    assert!(matches!(sent, Err(Error::Abandoned { .. })), "{sent:?}");
+    assert!(receiver.buffer().unwrap().is_lost());
+    s.hears(b"evil");
+    // The send's IRP is still the provider's, which may read its bytes.
+    let length = receiver.wait().map(|received| received.length());
+    assert_eq!(kernel.complete_withheld(), 1);
+    drop((receiver, s));
+    let _ = kernel.finish();
+    assert_eq!(length, Err(Error::BufferLost));
+}
+
+/// The same of a connection, of each kind of memory, and told.
+#[test]
+fn prepared_receives_of_connections_neither() {
+    let kernel = Kernel::builder().time_lapse(FAST).boot();
+    let s = connection::Setting::new();
+    let (socket, mut peer) = s.connection();
+    let part = || NonPagedBuffer::copy_of(b"good").unwrap();
+    let pool = BufferPool::new(1, |_| Ok::<_, Error>(part())).unwrap();
+    macro_rules! try_with {
+        ($buffer:expr) => {{
+            let mut receiver = socket.receive($buffer).prepare().unwrap();
+            peer.write_all(b"one").unwrap();
+            assert_eq!(receiver.wait(), Ok(3));
+            kernel.fail_nth(Resource::Completion, 1);
+            let sent = socket.send(receiver.buffer().unwrap()).wait();
+            assert!(matches!(sent, Err(Error::Abandoned { .. })), "{sent:?}");
+            assert_eq!(receiver.wait(), Err(Error::BufferLost));
+            let refused = receiver.start().unwrap_err();
+            assert_eq!(refused.error, Error::BufferLost);
+            let refused = refused.buffer.start_with(drop).unwrap_err();
+            assert_eq!(refused.error, Error::BufferLost);
+            assert_eq!(kernel.complete_withheld(), 1);
+        }};
+    }
+    try_with!(part());
+    try_with!(MdlChain::new([part()]));
+    try_with!(pool.take().unwrap());
+    drop((pool, socket, s));
+    let _ = kernel.finish();
 }

@@ -4,7 +4,6 @@
 mod setting;
 
 mod addresses;
-mod attack;
 mod chain;
 mod client;
 mod connection;

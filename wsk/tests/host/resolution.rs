@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
+use wsk::operation::Operations;
 use wsk::{AddressInfo, Error, Family, Lookup};
-use wsk_host::{DISPATCH_LEVEL, Kernel, Resource, at_irql};
+use wsk_host::{Completion, DISPATCH_LEVEL, Kernel, Resource, at_irql};
 use wsk_sys::STATUS_DEVICE_NOT_READY;
 
 use crate::setting::{
@@ -189,4 +190,44 @@ fn an_address_has_names() {
         assert!(matches!(above, Error::WrongIrql { limit: 0, .. }));
         drop(of("127.0.0.1:9").start().unwrap());
     });
+}
+
+/// A lookup from another client's pool that is kept, whatever became of its handle, and completed late, above `PASSIVE_LEVEL`.
+#[test]
+fn names_from_anothers_pool_completed_late_by_a_thread_that_unloads() {
+    for policy in [Completion::Inline, Completion::Deferred, Completion::Seeded] {
+        for how in [0, 1, 2, 3] {
+            let kernel = Kernel::builder()
+                .completion(policy)
+                .seed(how)
+                .time_lapse(FAST)
+                .boot();
+            let ((first, of_pool), (second, asking)) = (client(), client());
+            let operations = Operations::new(&of_pool, 1).unwrap();
+            if how != 3 {
+                kernel.fail_nth(Resource::Completion, 1);
+            }
+            let lookup = asking
+                .name_of("127.0.0.1:80".parse().unwrap())
+                .numeric()
+                .from(&operations);
+            match how {
+                0 => at_irql(DISPATCH_LEVEL, || drop(lookup.start().map_err(drop))),
+                1 => drop(lookup.start().unwrap().wait().unwrap()),
+                2 => lookup.start_with(drop).unwrap(),
+                _ => {
+                    let lookup = lookup.start().unwrap();
+                    at_irql(DISPATCH_LEVEL, move || drop(lookup));
+                }
+            }
+            drop((operations, of_pool, asking));
+            let threads = [first, second].map(|r| std::thread::spawn(move || drop(r)));
+            std::thread::sleep(MOMENT);
+            at_irql(DISPATCH_LEVEL, || kernel.complete_withheld());
+            for thread in threads {
+                thread.join().unwrap();
+            }
+            kernel.shutdown();
+        }
+    }
 }

@@ -53,7 +53,9 @@ macro_rules! driver_entry {
                 UNLOAD_OF_DRIVER();
             }
             // SAFETY: the system gave both.
-            unsafe { $crate::private::enter(driver, registry_path, LOAD_OF_DRIVER, before_unloading) }
+            unsafe {
+                $crate::private::enter(driver, registry_path, LOAD_OF_DRIVER, before_unloading)
+            }
         }
     };
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use crate::DriverEntry;
 use wsk_host::{Completion, Kernel, LoadedDriver, RegistryValue};
-use wsk_sys::{STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER};
+use wsk_sys::{
+    STATUS_ADDRESS_ALREADY_EXISTS, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER,
+};
 
 const KEY: u32 = 0x5EED_CAFE;
 const POLICIES: [Completion; 3] = [Completion::Inline, Completion::Deferred, Completion::Seeded];
@@ -51,8 +53,16 @@ fn try_load(kernel: &Kernel, peer: SocketAddr) -> Result<Tunnel<'_>, wsk::NTSTAT
     })
 }
 
+/// Loads the driver, with other ports where another program has taken one of them meanwhile.
 fn load<'k>(kernel: &'k Kernel, peer: &UdpSocket) -> Tunnel<'k> {
-    try_load(kernel, peer.local_addr().unwrap()).unwrap()
+    let peer = peer.local_addr().unwrap();
+    for _ in 0..20 {
+        match try_load(kernel, peer) {
+            Err(STATUS_ADDRESS_ALREADY_EXISTS) => {}
+            loaded => return loaded.unwrap(),
+        }
+    }
+    panic!("no ports are free");
 }
 
 impl Tunnel<'_> {

@@ -13,7 +13,7 @@ use crate::dispatcher::raised;
 use crate::irp::Irp;
 use crate::mdl;
 use crate::provider::request::{Described, Waiting, What, claim, complete, done, take_on, wait};
-use crate::provider::{Kind, Place, address, basic, port_of, world, write_address};
+use crate::provider::{Kind, Manner, Place, address, basic, port_of, world, write_address};
 
 pub(super) static DISPATCH: WSK_PROVIDER_DATAGRAM_DISPATCH = WSK_PROVIDER_DATAGRAM_DISPATCH {
     Basic: basic::DISPATCH,
@@ -169,7 +169,7 @@ unsafe extern "system" fn receive_from(
         control_length: Place(control_length),
         flags: Place(flags),
     };
-    take_on(number, irp, move |irp: Irp| {
+    let status = take_on(number, irp, move |irp: Irp| {
         let mut here = world();
         let this = here.socket(number);
         if let Some((from, bytes)) = this.datagrams.pop_front() {
@@ -186,7 +186,28 @@ unsafe extern "system" fn receive_from(
         } else {
             wait(here, irp, number, what);
         }
-    })
+    });
+    let mut here = world();
+    if here.manner == Some(Manner::KeptAndWritten) {
+        let (buffer, completions) = (Place(buffer), here.completions_of_kept);
+        let thread = std::thread::spawn(move || write_until_completed(buffer, completions));
+        here.threads.push(thread);
+    }
+    status
+}
+
+/// Writes to the buffer of a request that is kept again and again, until it is completed after all.
+fn write_until_completed(buffer: Place<WSK_BUF>, completions: usize) {
+    loop {
+        let here = world();
+        if here.completions_of_kept != completions {
+            return;
+        }
+        // SAFETY: the request has not completed, and does not while the world is locked.
+        unsafe { mdl::write(buffer.0, &[0xA5; 8]) };
+        drop(here);
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
 }
 
 /// A datagram that is indicated. The indication comes first, so that it is found by that.

@@ -35,6 +35,8 @@ pub enum Manner {
     Refused,
     /// Not at all: the call gives an error, and the IRP is kept, against the contract.
     Kept,
+    /// As [`Kept`](Self::Kept), and what a receive was given is written to as long.
+    KeptAndWritten,
 }
 
 /// What a socket is for.
@@ -99,6 +101,8 @@ pub(crate) struct World {
     waiting: VecDeque<request::Waiting>,
     /// IRPs of requests that were refused and not completed.
     kept: Vec<Irp>,
+    /// How often those were completed after all.
+    completions_of_kept: usize,
     threads: Vec<JoinHandle<()>>,
     last_port: u16,
     registered: usize,

@@ -64,7 +64,7 @@ pub(super) fn take_on(
     let mut here = world();
     let manner = here.manner.unwrap_or(Manner::Inline);
     match manner {
-        Manner::Kept => {
+        Manner::Kept | Manner::KeptAndWritten => {
             here.kept.push(irp);
             return STATUS_INSUFFICIENT_RESOURCES;
         }
@@ -212,7 +212,11 @@ pub(crate) fn release() -> usize {
 
 /// Completes what was kept.
 pub(crate) fn complete_kept() -> usize {
-    let kept = core::mem::take(&mut world().kept);
+    let kept = {
+        let mut here = world();
+        here.completions_of_kept += 1;
+        core::mem::take(&mut here.kept)
+    };
     let count = kept.len();
     for irp in kept {
         irp.complete(STATUS_INSUFFICIENT_RESOURCES, 0);

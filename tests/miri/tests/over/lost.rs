@@ -107,3 +107,44 @@ fn while_a_client_comes_and_goes() {
         assert_eq!(kernel.complete_kept(), 1);
     });
 }
+
+/// Memory that lies in what is carried is not looked at while its provider may write it, who does so as long as it has the IRP.
+#[test]
+fn memory_that_is_carried_itself() {
+    within(Manner::KeptAndWritten, |kernel, provider| {
+        let (socket, _) = socket(provider);
+        let completed_late = |receive: &dyn Fn()| {
+            std::thread::scope(|threads| {
+                threads.spawn(|| {
+                    std::thread::sleep(Duration::from_secs(5));
+                    assert_eq!(kernel.complete_kept(), 1);
+                });
+                receive();
+            });
+        };
+        completed_late(&|| {
+            socket.receive_from([0_u8; 8]).wait().unwrap_err();
+        });
+        completed_late(&|| {
+            let mut bytes = [0_u8; 8];
+            socket.receive_from(&mut bytes[..]).wait().unwrap_err();
+        });
+        completed_late(&|| {
+            wsk::scope(|scope| drop(socket.receive_from([0_u8; 8]).start_in(scope))).unwrap();
+        });
+    });
+}
+
+/// What a scope has left to a provider who writes on may be dropped by its owner: the memory stays.
+#[test]
+fn memory_that_is_left_and_written() {
+    leaving(1, Manner::KeptAndWritten, |kernel, provider| {
+        let (socket, _) = socket(provider);
+        let mut lent = NonPagedBuffer::new(8).unwrap();
+        wsk::scope(|scope| drop(socket.receive_from(&mut lent).start_in(scope))).unwrap();
+        assert!(lent.is_lost());
+        drop(lent);
+        std::thread::sleep(Duration::from_secs(1));
+        assert_eq!(kernel.complete_kept(), 1);
+    });
+}
