@@ -93,7 +93,8 @@ impl Cancel {
 
     /// Lets waits go on again that begin from now on. IRQL: `<= DISPATCH_LEVEL`.
     ///
-    /// A wait that has not seen that it was cancelled may miss it: reset it when those have ended that were to end.
+    /// A wait that has not seen that it was cancelled may miss it: reset it when those have ended that were to end. Nobody should
+    /// [cancel](Self::cancel) at the same time: of the two, waits may see the one and [`is_cancelled`](Self::is_cancelled) the other.
     pub fn reset(&self) {
         self.state.event.clear();
         self.state.cancelled.store(false, Ordering::Release);

@@ -23,7 +23,7 @@ const KERNEL_MODE: i8 = MODE::KernelMode.0 as i8;
 
 /// A system thread that works on a `T`. Dropping it asks the thread to end, waits for that, and drops the `T`, all of it at
 /// `PASSIVE_LEVEL`: above `APC_LEVEL`, where no thread can be waited for, it stops the system. One that is forgotten keeps the driver from
-/// ever being unloaded safely.
+/// ever being unloaded safely, and one that its own thread drops waits for itself.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
