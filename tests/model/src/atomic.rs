@@ -156,6 +156,12 @@ macro_rules! number {
 }
 
 atomic!(AtomicBool<bool>);
+
+/// As in the crate.
+pub(crate) fn read_alone(flag: &mut AtomicBool) -> bool {
+    flag.load(Ordering::Relaxed)
+}
+
 atomic!(AtomicPtr<*mut T>, T);
 number!(AtomicU8<u8>);
 number!(AtomicU32<u32>);

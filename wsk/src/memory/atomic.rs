@@ -6,6 +6,12 @@ pub(crate) use core::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
 };
 
+/// The value of a flag that is this party's alone at the moment: an ordinary access.
+#[inline]
+pub(crate) fn read_alone(flag: &mut AtomicBool) -> bool {
+    *flag.get_mut()
+}
+
 /// A place that belongs to one party at a time, which a protocol of atomics says.
 #[repr(transparent)]
 pub(crate) struct Cell<T>(UnsafeCell<T>);

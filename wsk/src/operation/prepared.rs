@@ -20,12 +20,12 @@ use crate::error::{Call, Error};
 use crate::irp::{Answer, Block, Flight, Header, Idle, Observer, Outcome, Polled};
 use crate::irql::{MayWait, may_wait};
 use crate::memory::arena::{Filling, Handle};
-use crate::memory::atomic::Cell;
+use crate::memory::atomic::{AtomicBool, Cell, Ordering, read_alone};
 use crate::operation::carried::{
     COMPLETION_WORDS, Of, WayOf, lend_and_put, refuse_large, refuse_large_completion,
 };
 use crate::registration::hold;
-use crate::request::{Function, NotStarted, Repeat, Request, SendingTo, Way};
+use crate::request::{Function, NotStarted, Repeat, Request, SendingTo, Shown, Way};
 use crate::time::GRACE;
 
 /// One operation with all that it needs.
@@ -38,6 +38,8 @@ use crate::time::GRACE;
 #[repr(C)]
 struct Slot<O: Repeat<B>, B> {
     block: Block<()>,
+    /// Whether it can be run with nothing looked at: it is ready, and what it carries was not shown since the last run.
+    straight: AtomicBool,
     readiness: Cell<Readiness>,
     parameters: Cell<O::Parameters>,
     carried: Cell<B>,
@@ -136,6 +138,7 @@ impl<O: Repeat<B>, B> Slot<O, B> {
                 (*this)
                     .readiness
                     .with_mut(|readiness| *readiness = Readiness::Changed);
+                (*this).straight.store(false, Ordering::Relaxed);
             }
         }
     }
@@ -291,6 +294,7 @@ where
                     give_back::<F::Operation, B>,
                     Some(hold_driver::<F::Operation, B>),
                 );
+                (&raw mut (*this).straight).write(AtomicBool::new(true));
                 (&raw mut (*this).readiness).write(Cell::new(Readiness::Ready));
                 (&raw mut (*this).answer).write(Cell::new(Answer::NONE));
                 (&raw mut (*this).completion).write(Cell::new(MaybeUninit::uninit()));
@@ -375,7 +379,8 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
     #[must_use]
     pub fn buffer(&self) -> Option<&B> {
         // SAFETY: at rest, what is carried is the holder's, which is borrowed; what is lent is only read.
-        (!self.is_abandoned()).then(|| unsafe { Slot::place(self.slot).as_ref() })
+        let carried = || unsafe { Slot::place(self.slot).as_ref() };
+        (!self.is_abandoned()).then(|| Shown::new(carried(), &self.slot().straight).given())
     }
 
     /// What it carries, to be changed: its bytes, its length, its control information. It is locked and checked anew by the next run.
@@ -412,26 +417,30 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
     #[cold]
     #[inline(never)]
     fn make_ready(&mut self) -> Result<(), Error> {
-        match self.readiness() {
-            Readiness::Ready => Ok(()),
-            // SAFETY: at rest, the slot is the holder's, which is borrowed exclusively; what was changed is not lent.
-            Readiness::Changed => unsafe { Slot::renew(self.slot) },
-            Readiness::Abandoned => Err(self.abandoned()),
+        // SAFETY: at rest, the slot and what is carried are the holder's, which is borrowed exclusively; what was changed is not lent.
+        unsafe {
+            match self.readiness() {
+                Readiness::Ready => O::may_run(Slot::place(self.slot).as_ref())?,
+                Readiness::Changed => Slot::renew(self.slot)?,
+                Readiness::Abandoned => return Err(self.abandoned()),
+            }
         }
+        self.slot().straight.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Passes the IRP on.
     #[inline]
     fn launch(&mut self) -> Result<Flight<()>, Error> {
-        if self.readiness() != Readiness::Ready {
-            self.make_ready()?;
-        }
-        // SAFETY: the slot is at rest and this is its one holder. What the parameters point at is in the slot, or was lent, which stays
-        // as long as there is a holder: this, the flight's, or the routine.
+        // SAFETY: the slot is at rest and this is its one holder, which is borrowed exclusively. What the parameters point at is in the
+        // slot, or was lent, which stays as long as there is a holder: this, the flight's, or the routine.
         unsafe {
+            if !read_alone(&mut (*self.slot.as_ptr()).straight) {
+                self.make_ready()?;
+            }
             let mut idle = Slot::idle(self.slot);
             let slot = self.slot.as_ref();
-            O::again(idle.arguments(), Slot::place(self.slot).as_ref())?;
+            O::again(idle.arguments(), Slot::place(self.slot).as_ref());
             // Where they lie, to be loaded when they are needed.
             let parameters = slot.parameters.with(|parameters| &*parameters);
             ManuallyDrop::into_inner(idle)
@@ -485,7 +494,8 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
         unsafe {
             let idle = Slot::idle(self.slot);
             let (arguments, carried) = (idle.places().get(), Slot::place(self.slot));
-            O::look(outcome, arguments, carried.as_ref())
+            let shown = Shown::new(carried.as_ref(), &self.slot().straight);
+            O::look(outcome, arguments, shown)
         }
     }
 
@@ -556,12 +566,7 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
         // may unwind comes first.
         unsafe {
             let mut idle = Slot::idle(slot);
-            if let Err(error) = O::again(idle.arguments(), Slot::place(slot).as_ref()) {
-                return Err(NotStarted {
-                    error,
-                    buffer: this,
-                });
-            }
+            O::again(idle.arguments(), Slot::place(slot).as_ref());
             let this = ManuallyDrop::new(this);
             let told = (*slot.as_ptr()).completion.place().cast::<C>();
             told.write(completion);
@@ -612,6 +617,7 @@ unsafe fn outlast<O: Repeat<B>, B>(
         if !flight.wait(may_wait, grace) {
             this.readiness
                 .with_mut(|readiness| *readiness = Readiness::Abandoned);
+            this.straight.store(false, Ordering::Relaxed);
             return Err(Error::Abandoned {
                 call: O::CALL,
                 status: flight.returned(),

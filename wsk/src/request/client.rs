@@ -10,7 +10,7 @@ use crate::irp::{Arguments, Outcome, Places};
 use crate::registration::{ClientControl, Provider};
 use crate::request::control::{Copied, Raw};
 use crate::request::sealed::Sealed;
-use crate::request::{Function, InPlace, Nothing, Operation, Repeat, Request, of_provider};
+use crate::request::{Function, InPlace, Nothing, Operation, Repeat, Request, Shown, of_provider};
 
 /// A change of the list of transports.
 #[derive(Debug)]
@@ -125,7 +125,7 @@ unsafe impl Repeat<()> for AwaitingTransportChange {
         Ok(())
     }
 
-    fn look<'a>(outcome: Outcome, _: &'a Arguments, (): &'a ()) -> Result<(), Error> {
+    fn look<'a>(outcome: Outcome, _: &'a Arguments, _: Shown<'a, ()>) -> Result<(), Error> {
         outcome.check(Call::WskControlClient)
     }
 }

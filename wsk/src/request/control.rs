@@ -15,7 +15,9 @@ use crate::buffer::Lock;
 use crate::error::{Call, Error, Memory};
 use crate::irp::{Arguments, CONTROL_ROOM, Outcome, Places};
 use crate::request::sealed::Sealed;
-use crate::request::{Function, InPlace, Nothing, Operation, Repeat, Request, Way, of_socket};
+use crate::request::{
+    Function, InPlace, Nothing, Operation, Repeat, Request, Shown, Way, of_socket,
+};
 use crate::socket::ioctl::{Bytes, ControlRequest, Input, Ioctl, Output};
 use crate::socket::option::{self, ReadableOption, SocketOption};
 use crate::socket::{Category, DatagramCategory, Handle};
@@ -206,7 +208,7 @@ unsafe impl<C: Category> Repeat<()> for SettingOption<C> {
 
     type Seen<'a> = ();
 
-    fn look<'a>(outcome: Outcome, _: &'a Arguments, (): &'a ()) -> Result<(), Error> {
+    fn look<'a>(outcome: Outcome, _: &'a Arguments, _: Shown<'a, ()>) -> Result<(), Error> {
         outcome.check(Call::WskControlSocket)
     }
 }
@@ -252,12 +254,11 @@ unsafe impl<C: Category, O: ReadableOption + 'static> Repeat<()> for ReadingOpti
 
     type Seen<'a> = O;
 
-    fn again(arguments: &mut Arguments, (): &()) -> Result<(), Error> {
+    fn again(arguments: &mut Arguments, (): &()) {
         arguments.set_value(&[0; option::LARGEST]);
-        Ok(())
     }
 
-    fn look<'a>(outcome: Outcome, arguments: &'a Arguments, (): &'a ()) -> Result<O, Error> {
+    fn look<'a>(outcome: Outcome, arguments: &'a Arguments, _: Shown<'a, ()>) -> Result<O, Error> {
         outcome.check(Call::WskControlSocket)?;
         Ok(O::read(&arguments.value()))
     }
@@ -357,15 +358,14 @@ unsafe impl<C: Category, O: Ioctl + 'static> Repeat<()> for Controlling<C, O> {
 
     type Seen<'a> = O::Output;
 
-    fn again(arguments: &mut Arguments, (): &()) -> Result<(), Error> {
+    fn again(arguments: &mut Arguments, (): &()) {
         arguments.control = [0; CONTROL_ROOM / 8];
-        Ok(())
     }
 
     fn look<'a>(
         outcome: Outcome,
         arguments: &'a Arguments,
-        (): &'a (),
+        _: Shown<'a, ()>,
     ) -> Result<O::Output, Error> {
         given::<O>(outcome, arguments)
     }

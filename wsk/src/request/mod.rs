@@ -75,12 +75,14 @@ pub use send_to::{SendFixed, SendTo, SendingTo};
 pub(crate) use send_to::{send_fixed, send_to};
 pub use way::{Finished, Incoming, List, NotStarted, Nothing, Outgoing, Own, Way};
 
+use core::fmt;
 use core::ptr::NonNull;
 
 use wsk_sys::{DispatchError, IRP, NTSTATUS};
 
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Flight, Idle, Outcome, Places};
+use crate::memory::atomic::{AtomicBool, Ordering};
 use crate::memory::shared::Shared;
 use crate::registration::Capture;
 use crate::socket::{ConnectionCategory, Handle};
@@ -450,15 +452,21 @@ pub unsafe trait Repeat<B>: Operation<B> {
     fn target(held: &Self::Held) -> Self::Target<'_>;
 
     /// Makes the arguments ready for the next run.
+    #[doc(hidden)]
+    #[inline]
+    fn again(arguments: &mut Arguments, carried: &B) {
+        let _ = (arguments, carried);
+    }
+
+    /// Whether it may run with what it carries, which was shown since the last run, and may have been lent to another request.
     ///
     /// # Errors
     ///
-    /// [`Error::BufferLost`] where there would be written what another request, to which it was lent while this was at rest, has left to
-    /// its provider.
+    /// [`Error::BufferLost`] where there would be written what the other request has left to its provider.
     #[doc(hidden)]
     #[inline]
-    fn again(arguments: &mut Arguments, carried: &B) -> Result<(), Error> {
-        let _ = (arguments, carried);
+    fn may_run(carried: &B) -> Result<(), Error> {
+        let _ = carried;
         Ok(())
     }
 
@@ -477,6 +485,46 @@ pub unsafe trait Repeat<B>: Operation<B> {
     fn look<'a>(
         outcome: Outcome,
         arguments: &'a Arguments,
-        carried: &'a B,
+        carried: Shown<'a, B>,
     ) -> Result<Self::Seen<'a>, Error>;
+}
+
+/// What a repeated operation carries, as it is looked at between two runs.
+pub struct Shown<'a, B> {
+    carried: &'a B,
+    straight: &'a AtomicBool,
+}
+
+impl<B> Clone for Shown<'_, B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B> Copy for Shown<'_, B> {}
+
+impl<B> fmt::Debug for Shown<'_, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shown").finish_non_exhaustive()
+    }
+}
+
+impl<'a, B> Shown<'a, B> {
+    /// `straight` says whether the operation can be run with nothing [asked](Repeat::may_run).
+    #[inline]
+    pub(crate) const fn new(carried: &'a B, straight: &'a AtomicBool) -> Self {
+        Self { carried, straight }
+    }
+
+    /// What it is, for whoever lends it to no other request.
+    #[inline]
+    pub(crate) const fn looked_at(&self) -> &'a B {
+        self.carried
+    }
+
+    /// What it is, for anybody: it may be sent from, and be left to a provider, which the next run asks.
+    pub(crate) fn given(&self) -> &'a B {
+        self.straight.store(false, Ordering::Relaxed);
+        self.carried
+    }
 }

@@ -19,7 +19,7 @@ use crate::request::send::moved;
 use crate::request::submitted;
 use crate::request::way::{Finished, Incoming, NotStarted, Room, not_lost};
 use crate::request::{
-    CutShort, Function, InPlace, Nothing, Operation, Repeat, Request, Way, held_by_handle,
+    CutShort, Function, InPlace, Nothing, Operation, Repeat, Request, Shown, Way, held_by_handle,
     of_connection,
 };
 use crate::socket::{ConnectionCategory, Handle, Socket};
@@ -185,8 +185,7 @@ unsafe impl<B: ReceiveBuffer> Repeat<B> for Receiving {
     where
         B: 'a;
 
-    #[inline]
-    fn again(_: &mut Arguments, carried: &B) -> Result<(), Error> {
+    fn may_run(carried: &B) -> Result<(), Error> {
         not_lost(carried)
     }
 
@@ -201,7 +200,11 @@ unsafe impl<B: ReceiveBuffer> Repeat<B> for Receiving {
         Ok(())
     }
 
-    fn look<'a>(outcome: Outcome, arguments: &'a Arguments, _: &'a B) -> Result<usize, Error> {
+    fn look<'a>(
+        outcome: Outcome,
+        arguments: &'a Arguments,
+        _: Shown<'a, B>,
+    ) -> Result<usize, Error> {
         moved(Call::WskReceive, outcome, arguments)
     }
 }

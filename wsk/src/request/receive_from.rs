@@ -17,7 +17,7 @@ use crate::irp::{Arguments, CONTROL_ROOM, Outcome, Places};
 use crate::request::sealed::Sealed;
 use crate::request::way::{Room, not_lost};
 use crate::request::{
-    Function, InPlace, Incoming, Operation, Repeat, Request, held_by_handle, of_datagrams,
+    Function, InPlace, Incoming, Operation, Repeat, Request, Shown, held_by_handle, of_datagrams,
 };
 use crate::socket::{DatagramCategory, Handle, Socket};
 
@@ -274,8 +274,11 @@ unsafe impl<B: ReceiveBuffer> Repeat<B> for ReceivingFrom {
         B: 'a;
 
     #[inline]
-    fn again(arguments: &mut Arguments, carried: &B) -> Result<(), Error> {
+    fn again(arguments: &mut Arguments, carried: &B) {
         make_ready(arguments, carried.control_room());
+    }
+
+    fn may_run(carried: &B) -> Result<(), Error> {
         not_lost(carried)
     }
 
@@ -294,7 +297,7 @@ unsafe impl<B: ReceiveBuffer> Repeat<B> for ReceivingFrom {
     fn look<'a>(
         outcome: Outcome,
         arguments: &'a Arguments,
-        carried: &'a B,
+        carried: Shown<'a, B>,
     ) -> Result<Arrival<'a, B>, Error> {
         Ok(Arrival {
             information: outcome.information,
@@ -311,7 +314,7 @@ pub struct Arrival<'a, B> {
     information: usize,
     flags: u32,
     arguments: &'a Arguments,
-    buffer: &'a B,
+    buffer: Shown<'a, B>,
 }
 
 impl<'a, B> Arrival<'a, B> {
@@ -324,8 +327,8 @@ impl<'a, B> Arrival<'a, B> {
 
     /// The buffer that they are in.
     #[must_use]
-    pub const fn buffer(&self) -> &'a B {
-        self.buffer
+    pub fn buffer(&self) -> &'a B {
+        self.buffer.given()
     }
 
     /// Who sent the datagram.
@@ -381,7 +384,7 @@ impl<'a, B: ReceiveBuffer> Arrival<'a, B> {
     /// The control information that came with it, if the buffer has room for any.
     #[must_use]
     pub fn control(&self) -> ControlMessages<'a> {
-        let room = self.buffer.control_room().min(CONTROL_ROOM);
+        let room = self.buffer.looked_at().control_room().min(CONTROL_ROOM);
         let length = (self.arguments.control_length as usize).min(room);
         ControlMessages::new(self.arguments.control().split_at(length).0)
     }
@@ -392,7 +395,7 @@ impl<'a> Arrival<'a, NonPagedBuffer> {
     #[must_use]
     #[inline]
     pub fn bytes(&self) -> &'a [u8] {
-        let bytes = self.buffer.as_slice();
+        let bytes = self.buffer.looked_at().as_slice();
         bytes.get(..self.length()).unwrap_or(bytes)
     }
 }

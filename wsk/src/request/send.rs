@@ -12,7 +12,7 @@ use crate::request::sealed::Sealed;
 use crate::request::submitted;
 use crate::request::way::Sent;
 use crate::request::{
-    Function, InPlace, Operation, Outgoing, Repeat, Request, held_by_handle, of_connection,
+    Function, InPlace, Operation, Outgoing, Repeat, Request, Shown, held_by_handle, of_connection,
 };
 use crate::socket::{ConnectionCategory, Handle};
 
@@ -127,7 +127,11 @@ unsafe impl<B: SendBuffer> Repeat<B> for Sending {
         Ok(())
     }
 
-    fn look<'a>(outcome: Outcome, arguments: &'a Arguments, _: &'a B) -> Result<usize, Error> {
+    fn look<'a>(
+        outcome: Outcome,
+        arguments: &'a Arguments,
+        _: Shown<'a, B>,
+    ) -> Result<usize, Error> {
         moved(Call::WskSend, outcome, arguments)
     }
 }

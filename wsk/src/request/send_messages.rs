@@ -14,7 +14,7 @@ use crate::request::send_to::{put_control, why_not};
 use crate::request::submitted;
 use crate::request::way::SentList;
 use crate::request::{
-    Function, InPlace, List, Operation, Repeat, Request, held_by_handle, of_datagrams,
+    Function, InPlace, List, Operation, Repeat, Request, Shown, held_by_handle, of_datagrams,
 };
 use crate::socket::{DatagramCategory, Handle};
 
@@ -144,7 +144,7 @@ unsafe impl<L: SendList> Repeat<L> for SendingMessages {
         Ok(())
     }
 
-    fn look<'a>(outcome: Outcome, _: &'a Arguments, _: &'a L) -> Result<usize, Error> {
+    fn look<'a>(outcome: Outcome, _: &'a Arguments, _: Shown<'a, L>) -> Result<usize, Error> {
         outcome.check(Call::WskSendMessages)?;
         Ok(outcome.information)
     }

@@ -12,7 +12,7 @@ use crate::memory;
 use crate::request::sealed::Sealed;
 use crate::request::way::{Loan, Sent};
 use crate::request::{
-    Function, InPlace, Operation, Outgoing, Repeat, Request, held_by_handle, of_datagrams,
+    Function, InPlace, Operation, Outgoing, Repeat, Request, Shown, held_by_handle, of_datagrams,
 };
 use crate::socket::{DatagramCategory, Handle, Socket};
 
@@ -262,7 +262,7 @@ unsafe impl<B: SendBuffer> Repeat<B> for SendingTo {
     }
 
     #[inline]
-    fn look<'a>(outcome: Outcome, _: &'a Arguments, _: &'a B) -> Result<usize, Error> {
+    fn look<'a>(outcome: Outcome, _: &'a Arguments, _: Shown<'a, B>) -> Result<usize, Error> {
         outcome.check(Call::WskSendTo)?;
         Ok(outcome.information)
     }

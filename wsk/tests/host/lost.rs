@@ -246,6 +246,30 @@ fn a_prepared_receive_does_not_write_what_a_send_was_abandoned_with() {
     assert_eq!(length, Err(Error::BufferLost));
 }
 
+/// The buffer of what has arrived is the same.
+#[test]
+fn a_prepared_receive_does_not_write_what_its_arrival_was_sent_from() {
+    let kernel = Kernel::builder().time_lapse(FAST).boot();
+    let s = Setting::new(Family::V4, LOOPBACK);
+    let room = NonPagedBuffer::new(8).unwrap();
+    let mut receiver = s.socket.receive_from(room).prepare().unwrap();
+    s.hears(b"first");
+    let arrival = receiver.wait().unwrap();
+    // To look at it costs the next run nothing.
+    assert_eq!(arrival.bytes(), b"first");
+    s.hears(b"second");
+    let arrival = receiver.wait().unwrap();
+    kernel.fail_nth(Resource::Completion, 1);
+    let sent = s.socket.send_to(arrival.buffer(), s.to).wait();
+    assert!(matches!(sent, Err(Error::Abandoned { .. })), "{sent:?}");
+    let lost = receiver.wait().map(|received| received.length());
+    assert_eq!(lost, Err(Error::BufferLost));
+    assert_eq!(kernel.complete_withheld(), 1);
+    drop((receiver, s));
+    // The bytes and their MDL were left to the provider.
+    assert_eq!(kernel.finish().unwrap_err().entries().len(), 2);
+}
+
 /// The same of a connection, of each kind of memory, and told.
 #[test]
 fn prepared_receives_of_connections_neither() {
