@@ -240,9 +240,9 @@ const PLACES: &[Place] = &[
     },
     Place {
         file: "memory/arena.rs",
-        right: "            if !event.wait(may_wait, deadline",
+        right: "            let told = match other {",
         with: r#"            if made("waiter_counted_late") { arena.stack.set_awaited(true); }
-            if !event.wait(may_wait, deadline"#,
+            let told = match other {"#,
     },
     Place {
         file: "memory/arena.rs",

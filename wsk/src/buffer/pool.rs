@@ -7,6 +7,7 @@ use core::ptr::NonNull;
 use core::time::Duration;
 
 use crate::buffer::{Extent, Lock, ReceiveBuffer, SendBuffer};
+use crate::cancel::Cancel;
 use crate::error::Error;
 use crate::memory::arena::{Filling, Handle};
 
@@ -79,7 +80,18 @@ impl<B: Send + 'static> BufferPool<B> {
     ///
     /// [`Error::PoolEmpty`] when the time ran out; [`Error::WrongIrql`].
     pub fn take_timeout(&self, limit: Duration) -> Result<PooledBuffer<B>, Error> {
-        self.buffers.take_within(Some(limit)).map(PooledBuffer::of)
+        let taken = self.buffers.take_within(Some(limit), None);
+        taken.map(PooledBuffer::of)
+    }
+
+    /// Takes a buffer, waiting until one is there or another thread [cancels](Cancel::cancel). IRQL: `<= APC_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PoolEmpty`] when it was cancelled; [`Error::WrongIrql`].
+    pub fn take_until(&self, cancel: &Cancel) -> Result<PooledBuffer<B>, Error> {
+        let taken = self.buffers.take_within(None, Some(cancel.event()));
+        taken.map(PooledBuffer::of)
     }
 
     /// Takes a buffer, waiting until one is there. IRQL: `<= APC_LEVEL`.
@@ -88,7 +100,7 @@ impl<B: Send + 'static> BufferPool<B> {
     ///
     /// [`Error::WrongIrql`].
     pub fn take_or_wait(&self) -> Result<PooledBuffer<B>, Error> {
-        self.buffers.take_within(None).map(PooledBuffer::of)
+        self.buffers.take_within(None, None).map(PooledBuffer::of)
     }
 
     /// The number of buffers, taken or not.

@@ -399,18 +399,22 @@ impl<V, L> Handle<V, L> {
         Some(arena.slot(index).cast())
     }
 
-    /// Takes a value, waiting until one is free or `limit` runs out. IRQL: `<= APC_LEVEL`.
+    /// Takes a value, waiting until one is free, `limit` runs out, or `other` is set. IRQL: `<= APC_LEVEL`.
     ///
     /// # Errors
     ///
     /// [`Error::WrongIrql`], [`Error::PoolEmpty`].
-    pub(crate) fn take_within(&self, limit: Option<Duration>) -> Result<NonNull<V>, Error> {
+    pub(crate) fn take_within(
+        &self,
+        limit: Option<Duration>,
+        other: Option<&Event>,
+    ) -> Result<NonNull<V>, Error> {
         let may_wait = may_wait()?;
         if let Some(taken) = self.take() {
             return Ok(taken);
         }
         let event = &self.core().available;
-        self.wait_until(may_wait, event, limit, || self.take())
+        self.wait_until(may_wait, event, limit, other, || self.take())
             .ok_or(Error::PoolEmpty)
     }
 
@@ -423,7 +427,8 @@ impl<V, L> Handle<V, L> {
         let may_wait = may_wait()?;
         let event = &self.core().idle;
         let is_idle = || self.is_idle().then_some(());
-        Ok(is_idle().is_some() || self.wait_until(may_wait, event, limit, is_idle).is_some())
+        let wait = || self.wait_until(may_wait, event, limit, None, is_idle);
+        Ok(is_idle().or_else(wait).is_some())
     }
 
     /// Whether all values are free. IRQL: `<= DISPATCH_LEVEL`.
@@ -433,12 +438,13 @@ impl<V, L> Handle<V, L> {
         count == Some(arena.made)
     }
 
-    /// Waits until `look` sees something, which the event, perhaps, tells of.
+    /// Waits until `look` sees something, which the event, perhaps, tells of, until `limit` runs out, or `other` is set.
     fn wait_until<T>(
         &self,
         may_wait: MayWait,
         event: &Event,
         limit: Option<Duration>,
+        other: Option<&Event>,
         look: impl Fn() -> Option<T>,
     ) -> Option<T> {
         let arena = self.core();
@@ -449,7 +455,12 @@ impl<V, L> Handle<V, L> {
             if let Some(seen) = look() {
                 break Some(seen);
             }
-            if !event.wait(may_wait, deadline.as_ref().map(Deadline::left)) {
+            let left = deadline.as_ref().map(Deadline::left);
+            let told = match other {
+                Some(other) => event.wait_or(other, may_wait, left),
+                None => event.wait(may_wait, left),
+            };
+            if !told {
                 break look();
             }
         };

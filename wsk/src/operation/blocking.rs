@@ -96,8 +96,7 @@ where
     /// two seconds.
     #[doc(alias("KeWaitForMultipleObjects", "IoCancelIrp"))]
     pub fn wait_until(self, cancel: &Cancel) -> Waited<F, B> {
-        let deadline = None;
-        <F::Operation as Operation<B>>::Run::run(self, Stopped { cancel, deadline })
+        <F::Operation as Operation<B>>::Run::run(self, Stopped::by(cancel))
     }
 
     /// [`wait_until`](Self::wait_until), or until `limit` runs out. IRQL: `<= APC_LEVEL`.
@@ -143,7 +142,7 @@ pub trait Limit {
 }
 
 /// A request that is waited for as long as it takes.
-struct Unlimited;
+pub(super) struct Unlimited;
 
 impl Limit for Unlimited {
     const LIMITS: bool = false;
@@ -163,8 +162,16 @@ impl Limit for Deadline {
 
 /// A request that another thread may end, or the time.
 pub(super) struct Stopped<'c> {
-    pub(super) cancel: &'c Cancel,
-    pub(super) deadline: Option<Deadline>,
+    cancel: &'c Cancel,
+    deadline: Option<Deadline>,
+}
+
+impl<'c> Stopped<'c> {
+    /// By another thread alone.
+    pub(super) const fn by(cancel: &'c Cancel) -> Self {
+        let deadline = None;
+        Self { cancel, deadline }
+    }
 }
 
 impl Limit for Stopped<'_> {

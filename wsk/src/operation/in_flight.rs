@@ -261,9 +261,8 @@ impl<O: Operation<B>, B> InFlight<O, B> {
     /// [give it up](Self::give_up).
     #[doc(alias = "KeWaitForMultipleObjects")]
     pub fn wait_until(self, cancel: &Cancel) -> Result<FinishedOf<O, B>, (Error, Self)> {
-        let deadline = None;
         match may_wait() {
-            Ok(may_wait) => self.wait_within(&Stopped { cancel, deadline }, may_wait),
+            Ok(may_wait) => self.wait_within(&Stopped::by(cancel), may_wait),
             Err(error) => Err((error, self)),
         }
     }

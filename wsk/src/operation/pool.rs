@@ -6,6 +6,7 @@ use core::future::IntoFuture;
 use core::ptr::NonNull;
 use core::time::Duration;
 
+use crate::cancel::Cancel;
 use crate::error::Error;
 use crate::irp::{Block, Header, Idle, Observer};
 use crate::memory::arena::{Filling, Handle};
@@ -96,7 +97,18 @@ impl<B: Send + 'static> Operations<B> {
     ///
     /// [`Error::PoolEmpty`] when the time ran out; [`Error::WrongIrql`].
     pub fn take_timeout(&self, limit: Duration) -> Result<Taken<B>, Error> {
-        self.arena.take_within(Some(limit)).map(Taken::of)
+        self.arena.take_within(Some(limit), None).map(Taken::of)
+    }
+
+    /// Takes an operation, for [`from`](Request::from), waiting until one is there or another thread [cancels](Cancel::cancel). IRQL:
+    /// `<= APC_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PoolEmpty`] when it was cancelled; [`Error::WrongIrql`].
+    pub fn take_until(&self, cancel: &Cancel) -> Result<Taken<B>, Error> {
+        let taken = self.arena.take_within(None, Some(cancel.event()));
+        taken.map(Taken::of)
     }
 
     /// Takes an operation, for [`from`](Request::from), waiting until one is there. IRQL: `<= APC_LEVEL`.
@@ -105,7 +117,7 @@ impl<B: Send + 'static> Operations<B> {
     ///
     /// [`Error::WrongIrql`].
     pub fn take_or_wait(&self) -> Result<Taken<B>, Error> {
-        self.arena.take_within(None).map(Taken::of)
+        self.arena.take_within(None, None).map(Taken::of)
     }
 
     /// Waits until every operation is back: everything that was in flight has ended, and what it carried was given back. IRQL:

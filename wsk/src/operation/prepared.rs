@@ -16,17 +16,19 @@ use wsk_sys::NTSTATUS;
 
 use crate::address::Destination;
 use crate::buffer::{Lock, NonPagedBuffer};
+use crate::cancel::Cancel;
 use crate::error::{Call, Error};
 use crate::irp::{Answer, Block, Flight, Header, Idle, Observer, Outcome, Polled};
 use crate::irql::{MayWait, may_wait};
 use crate::memory::arena::{Filling, Handle};
 use crate::memory::atomic::{AtomicBool, Cell, Ordering, read_alone};
+use crate::operation::blocking::{Limit, Stopped, Unlimited};
 use crate::operation::carried::{
     COMPLETION_WORDS, Of, WayOf, lend_and_put, refuse_large, refuse_large_completion,
 };
 use crate::registration::hold;
 use crate::request::{Function, NotStarted, Repeat, Request, SendingTo, Shown, Way};
-use crate::time::GRACE;
+use crate::time::{Deadline, GRACE};
 
 /// One operation with all that it needs.
 ///
@@ -460,7 +462,7 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
     /// run no more.
     #[inline]
     pub fn wait(&mut self) -> Result<O::Seen<'_>, Error> {
-        self.run(None)
+        self.run(&Unlimited)
     }
 
     /// [`wait`](Self::wait), cancelled when `limit` runs out. IRQL: `<= APC_LEVEL`.
@@ -470,12 +472,42 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
     /// Besides those of `wait`, [`Error::TimedOut`]. A run that was cancelled is waited for too; if it was done at the last moment that
     /// is no error.
     pub fn wait_timeout(&mut self, limit: Duration) -> Result<O::Seen<'_>, Error> {
-        self.run(Some(limit))
+        self.run(&Deadline::after(limit, false))
+    }
+
+    /// [`wait`](Self::wait), until another thread [cancels](Cancel::cancel). IRQL: `<= APC_LEVEL`.
+    ///
+    /// The run is then brought to its end as by [`wait_timeout`](Self::wait_timeout). Where it is cancelled already, nothing is run.
+    ///
+    /// ```
+    /// # let kernel = wsk_host::Kernel::boot();
+    /// # let registration = wsk::Registration::new()?;
+    /// # let provider = registration.capture(wsk::Wait::Forever)?;
+    /// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+    /// # socket.bind(wsk::Family::V4.any())?;
+    /// # let unloading = wsk::Cancel::new()?;
+    /// let mut receiver = socket.receive_from(wsk::NonPagedBuffer::new(1500)?).prepare()?;
+    /// # unloading.cancel();
+    /// // Until another thread calls `unloading.cancel()`:
+    /// while let Ok(arrival) = receiver.wait_until(&unloading) {
+    ///     println!("{:?} from {:?}", arrival.bytes(), arrival.remote_address());
+    /// }
+    /// # drop((receiver, socket, unloading, provider, registration));
+    /// # kernel.shutdown();
+    /// # Ok::<(), wsk::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Besides those of `wait`, [`Error::Cancelled`].
+    #[doc(alias("KeWaitForMultipleObjects", "IoCancelIrp"))]
+    pub fn wait_until(&mut self, cancel: &Cancel) -> Result<O::Seen<'_>, Error> {
+        self.run(&Stopped::by(cancel))
     }
 
     #[inline]
-    fn run(&mut self, limit: Option<Duration>) -> Result<O::Seen<'_>, Error> {
-        let may_wait = may_wait()?;
+    fn run<L: Limit>(&mut self, limit: &L) -> Result<O::Seen<'_>, Error> {
+        let may_wait = limit.begin(O::CALL)?;
         let flight = self.launch()?;
         // SAFETY: the slot is in flight, and its holder borrowed exclusively; where that goes well it has completed.
         let outcome = unsafe {
@@ -598,22 +630,22 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
 ///
 /// The caller holds the slot, which is in flight.
 #[inline(never)]
-unsafe fn outlast<O: Repeat<B>, B>(
+unsafe fn outlast<O: Repeat<B>, B, L: Limit>(
     slot: NonNull<Slot<O, B>>,
     answer: Answer,
     may_wait: MayWait,
-    limit: Option<Duration>,
+    limit: &L,
 ) -> Result<(), Error> {
     // SAFETY: the caller holds the slot, whose the cells are.
     unsafe {
         let this = slot.as_ref();
         this.answer.with_mut(|place| *place = answer);
         let flight = Slot::flight(slot);
-        let timed_out = limit.is_some_and(|limit| !flight.wait(may_wait, Some(limit)));
-        if timed_out {
+        let cut_short = (L::LIMITS && !limit.wait(&flight, may_wait)).then(|| limit.reason());
+        if cut_short.is_some() {
             flight.cancel();
         }
-        let grace = (timed_out || flight.returned().is_error()).then_some(GRACE);
+        let grace = (cut_short.is_some() || flight.returned().is_error()).then_some(GRACE);
         if !flight.wait(may_wait, grace) {
             this.readiness
                 .with_mut(|readiness| *readiness = Readiness::Abandoned);
@@ -624,10 +656,10 @@ unsafe fn outlast<O: Repeat<B>, B>(
             });
         }
         // A wait said that it has completed.
-        if timed_out && O::is_timed_out(flight.outcome().status) {
-            return Err(Error::TimedOut { call: O::CALL });
+        match cut_short {
+            Some(why) if O::is_timed_out(flight.outcome().status) => Err(why.error(O::CALL)),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -814,18 +846,33 @@ impl<O: Repeat<B>, B> Started<O, B> {
     ///
     /// [`Error::TimedOut`] or [`Error::WrongIrql`], with the operation, which goes on.
     pub fn wait_timeout(self, limit: Duration) -> Result<Ended<O, B>, (Error, Self)> {
+        self.wait_within(&Deadline::after(limit, false))
+    }
+
+    /// Waits until the operation has completed, or another thread [cancels](Cancel::cancel). IRQL: `<= APC_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Cancelled`] or [`Error::WrongIrql`], with the operation, which goes on.
+    #[doc(alias = "KeWaitForMultipleObjects")]
+    pub fn wait_until(self, cancel: &Cancel) -> Result<Ended<O, B>, (Error, Self)> {
+        self.wait_within(&Stopped::by(cancel))
+    }
+
+    /// Waits until the operation has completed, or `limit` ends the wait.
+    fn wait_within(self, limit: &impl Limit) -> Result<Ended<O, B>, (Error, Self)> {
         let may_wait = match may_wait() {
             Ok(may_wait) => may_wait,
             Err(error) => return Err((error, self)),
         };
         if self
             .flight()
-            .is_none_or(|flight| flight.wait(may_wait, Some(limit)))
+            .is_none_or(|flight| limit.wait(&flight, may_wait))
         {
             // SAFETY: the wait said that it has completed.
             Ok(unsafe { ManuallyDrop::new(self).conclude(true) })
         } else {
-            Err((Error::TimedOut { call: O::CALL }, self))
+            Err((limit.reason().error(O::CALL), self))
         }
     }
 
@@ -1120,7 +1167,17 @@ impl<O: Repeat<B>, B: Send + 'static> PreparedPool<O, B> {
     ///
     /// [`Error::PoolEmpty`] when the time ran out; [`Error::WrongIrql`].
     pub fn take_timeout(&self, limit: Duration) -> Result<Prepared<O, B>, Error> {
-        let slot = self.arena.take_within(Some(limit))?;
+        let slot = self.arena.take_within(Some(limit), None)?;
+        Ok(Prepared { slot })
+    }
+
+    /// Takes an operation, waiting until one is there or another thread [cancels](Cancel::cancel). IRQL: `<= APC_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PoolEmpty`] when it was cancelled; [`Error::WrongIrql`].
+    pub fn take_until(&self, cancel: &Cancel) -> Result<Prepared<O, B>, Error> {
+        let slot = self.arena.take_within(None, Some(cancel.event()))?;
         Ok(Prepared { slot })
     }
 
@@ -1130,7 +1187,7 @@ impl<O: Repeat<B>, B: Send + 'static> PreparedPool<O, B> {
     ///
     /// [`Error::WrongIrql`].
     pub fn take_or_wait(&self) -> Result<Prepared<O, B>, Error> {
-        let slot = self.arena.take_within(None)?;
+        let slot = self.arena.take_within(None, None)?;
         Ok(Prepared { slot })
     }
 

@@ -11,6 +11,7 @@ use core::time::Duration;
 use wsk_sys::NTSTATUS;
 
 use crate::buffer::Lock;
+use crate::cancel::Cancel;
 use crate::error::{Error, Memory};
 use crate::irp::{Answer, Flight, Idle, Observer};
 use crate::irql::{MayWait, may_wait};
@@ -18,10 +19,11 @@ use crate::memory::atomic::{AtomicBool, AtomicUsize, Cell, Ordering};
 use crate::memory::event::Event;
 use crate::memory::list::{Links, List};
 use crate::memory::shared::{Counted, Shared};
+use crate::operation::blocking::{Limit, Stopped};
 use crate::operation::carried::{Of, WayOf, go_on, load, refuse_large};
 use crate::registration::Capture;
 use crate::request::{Function, Operation, Request, Way};
-use crate::time::GRACE;
+use crate::time::{Deadline, GRACE};
 
 /// Runs `body` with a scope in which operations may borrow what outlives it; waits until all of them have completed. IRQL:
 /// `<= APC_LEVEL`; waits.
@@ -567,6 +569,23 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
     ///
     /// [`Error::TimedOut`] or [`Error::WrongIrql`], with the handle of the operation, which goes on.
     pub fn wait_timeout(self, limit: Duration) -> Result<EndOf<O, B>, (Error, Self)> {
+        self.wait_within(&Deadline::after(limit, O::GOES_ON))
+    }
+
+    /// Waits until another thread [cancels](Cancel::cancel), at most, and gives the result with the buffer. IRQL: `<= APC_LEVEL`.
+    ///
+    /// The inner result is what WSK says. The scope waits all the same: [`cancel`](Self::cancel) the operation that comes back.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Cancelled`] or [`Error::WrongIrql`], with the handle of the operation, which goes on.
+    #[doc(alias = "KeWaitForMultipleObjects")]
+    pub fn wait_until(self, cancel: &Cancel) -> Result<EndOf<O, B>, (Error, Self)> {
+        self.wait_within(&Stopped::by(cancel))
+    }
+
+    /// Waits until the operation has completed, or `limit` ends the wait.
+    fn wait_within(self, limit: &impl Limit) -> Result<EndOf<O, B>, (Error, Self)> {
         let may_wait = match may_wait() {
             Ok(may_wait) => may_wait,
             Err(error) => return Err((error, self)),
@@ -575,10 +594,9 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
         if this.started.ended.load(Ordering::Relaxed) {
             return Ok(Self::too_late());
         }
-        let deadline = crate::time::Deadline::after(limit, O::GOES_ON);
         loop {
-            if !this.flight.wait(may_wait, Some(deadline.left())) {
-                return Err((Error::TimedOut { call: O::CALL }, this));
+            if !limit.wait(&this.flight, may_wait) {
+                return Err((limit.reason().error(O::CALL), this));
             }
             // SAFETY: the wait said that it has completed.
             match unsafe { this.end() } {

@@ -17,7 +17,7 @@ use wsk::operation::{Arrival, Ended, Finished, NotConnected, Operations};
 use wsk::option::TimeToLive;
 use wsk::request::{Function, NameInfo, Repeat};
 use wsk::{
-    AddressInfo, ConnectedSocket, ConnectionSocket, Error, Family, ListenSocket, Messages,
+    AddressInfo, Cancel, ConnectedSocket, ConnectionSocket, Error, Family, ListenSocket, Messages,
     NonPagedBuffer, Provider,
 };
 use wsk_sys::{IP_TTL, IPPROTO_IP, WSK_TRANSPORT_LIST_CHANGE};
@@ -28,9 +28,10 @@ use crate::setting::{
 };
 
 /// The columns of the table.
-const FINISHERS: [&str; 12] = [
+const FINISHERS: [&str; 13] = [
     "`wait`",
     "`wait_timeout`",
+    "`wait_until`",
     "`start`",
     "`.await`",
     "`start_in`",
@@ -44,7 +45,7 @@ const FINISHERS: [&str; 12] = [
 ];
 
 /// How many of them do not repeat a request.
-const ONCE: usize = 9;
+const ONCE: usize = 10;
 
 /// The rows: a request, and why it cannot be prepared, if it cannot.
 const REQUESTS: [(&str, Option<Reason>); 24] = [
@@ -346,17 +347,24 @@ macro_rules! row {
             check($request.wait_timeout(PATIENCE).output().says(), 1);
             $after;
         }
+        let nobody = Cancel::new().unwrap();
         {
             let $with = &$made;
             $before;
-            let started = $request.start().map_err(|_| "not started").unwrap();
-            check(started.wait().map_err(|(error, _)| error).unwrap().output().says(), 2);
+            check($request.wait_until(&nobody).output().says(), 2);
             $after;
         }
         {
             let $with = &$made;
             $before;
-            check(block_on(async { $request.await }).output().says(), 3);
+            let started = $request.start().map_err(|_| "not started").unwrap();
+            check(started.wait().map_err(|(error, _)| error).unwrap().output().says(), 3);
+            $after;
+        }
+        {
+            let $with = &$made;
+            $before;
+            check(block_on(async { $request.await }).output().says(), 4);
             $after;
         }
         {
@@ -364,7 +372,7 @@ macro_rules! row {
             $before;
             wsk::scope(|scope| {
                 let started = $request.start_in(scope).map_err(|_| "not started").unwrap();
-                check(started.wait().output().says(), 4);
+                check(started.wait().output().says(), 5);
             })
             .unwrap();
             $after;
@@ -373,7 +381,7 @@ macro_rules! row {
             let $with = &$made;
             $before;
             let end = told!(|completion| $request.start_with(completion));
-            check(end.output().says(), 5);
+            check(end.output().says(), 6);
             $after;
         }
         let operations = Operations::new(provider, 1).unwrap();
@@ -381,20 +389,20 @@ macro_rules! row {
             let $with = &$made;
             $before;
             let started = $request.from(&operations).start().map_err(|_| "not started").unwrap();
-            check(started.wait().map_err(|(error, _)| error).unwrap().output().says(), 6);
+            check(started.wait().map_err(|(error, _)| error).unwrap().output().says(), 7);
             $after;
         }
         {
             let $with = &$made;
             $before;
-            check(block_on(async { $request.from(&operations).await }).output().says(), 7);
+            check(block_on(async { $request.from(&operations).await }).output().says(), 8);
             $after;
         }
         {
             let $with = &$made;
             $before;
             let end = told!(|completion| $request.from(&operations).start_with(completion));
-            check(end.output().says(), 8);
+            check(end.output().says(), 9);
             $after;
         }
         operations.wait_until_idle().unwrap();
@@ -417,27 +425,30 @@ macro_rules! row {
         let mut prepared = $request.prepare().map_err(|refused| refused.error).unwrap();
         for _ in 0..2 {
             $before;
-            $check(prepared.wait().unwrap().says(), 9);
+            $check(prepared.wait().unwrap().says(), 10);
             $after;
         }
         $before;
-        $check(prepared.wait_timeout(PATIENCE).unwrap().says(), 9);
+        $check(prepared.wait_timeout(PATIENCE).unwrap().says(), 10);
+        $after;
+        $before;
+        $check(prepared.wait_until(&Cancel::new().unwrap()).unwrap().says(), 10);
         $after;
         $before;
         let started = prepared.start().map_err(|refused| refused.error).unwrap();
         let ended = started.wait().map_err(|(error, _)| error).unwrap();
-        $check(ended.result().unwrap().says(), 10);
+        $check(ended.result().unwrap().says(), 11);
         $after;
         let prepared = ended.into_operation().unwrap();
         $before;
         let started = prepared.start().map_err(|refused| refused.error).unwrap();
         let ended = block_on(started);
-        $check(ended.result().unwrap().says(), 10);
+        $check(ended.result().unwrap().says(), 11);
         $after;
         let prepared = ended.into_operation().unwrap();
         $before;
         let ended: Ended<_, _> = told!(|completion| prepared.start_with(completion));
-        $check(ended.result().unwrap().says(), 11);
+        $check(ended.result().unwrap().says(), 12);
         $after;
     }};
 }

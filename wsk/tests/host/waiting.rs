@@ -5,10 +5,13 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use wsk::operation::Operations;
-use wsk::{Call, Cancel, ConnectedSocket, Error, Family, ListenSocket, NTSTATUS, NonPagedBuffer};
+use wsk::operation::{Operations, PreparedPool};
+use wsk::{
+    BufferPool, Call, Cancel, ConnectedSocket, Error, Family, ListenSocket, NTSTATUS,
+    NonPagedBuffer,
+};
 use wsk_host::Deviation::{self, CancelLosesBytes, CancelTellsBytes};
-use wsk_host::{APC_LEVEL, Completion, Kernel, at_irql};
+use wsk_host::{APC_LEVEL, Completion, DISPATCH_LEVEL, Kernel, at_irql};
 use wsk_sys::{
     STATUS_CANCELLED, STATUS_CONNECTION_RESET, STATUS_END_OF_FILE, STATUS_INVALID_DEVICE_STATE,
     STATUS_IO_TIMEOUT, STATUS_SUCCESS,
@@ -335,6 +338,115 @@ fn another_thread_ends_a_blocked_accept() {
         // Closing waits for what was cancelled.
         listener.close().unwrap();
         assert_eq!(kernel.counts().in_flight, 0);
+    });
+}
+
+#[test]
+fn another_thread_ends_the_wait_for_a_prepared_receive() {
+    in_settings_of(seeded_kernels(), |kernel, s| {
+        let (cancel, call) = (Cancel::new().unwrap(), Call::WskReceiveFrom);
+        let mut receiver = s.socket.receive_from(room()).prepare().unwrap();
+        let before = kernel.counts().allocations();
+        let length = cancelled_by_another(&cancel, || {
+            receiver.wait_until(&cancel).map(|arrival| arrival.length())
+        });
+        assert_eq!(length, cancelled(call));
+        assert_eq!(kernel.counts().in_flight, 0);
+        assert_eq!(kernel.counts().allocations(), before);
+        // What is in flight goes on, also when the wait was over before it began.
+        let receiving = receiver.start().unwrap();
+        let (error, receiving) = receiving.wait_until(&cancel).unwrap_err();
+        assert_eq!(error, Error::Cancelled { call });
+        cancel.reset();
+        let (error, receiving) =
+            cancelled_by_another(&cancel, || receiving.wait_until(&cancel)).unwrap_err();
+        assert_eq!(error, Error::Cancelled { call });
+        cancel.reset();
+        s.hears(b"later");
+        let ended = receiving.wait_until(&cancel).unwrap();
+        assert_eq!(ended.result().unwrap().bytes(), b"later");
+
+        // Cancelled before it has begun: nothing is run, and what has come is there afterwards.
+        let mut receiver = ended.into_operation().unwrap();
+        s.hears(b"here");
+        cancel.cancel();
+        let length = receiver.wait_until(&cancel).map(|arrival| arrival.length());
+        assert_eq!(length, cancelled(call));
+        cancel.reset();
+        assert_eq!(receiver.wait_until(&cancel).unwrap().bytes(), b"here");
+
+        let level = at_irql(DISPATCH_LEVEL, || {
+            receiver.wait_until(&cancel).map(|arrival| arrival.length())
+        });
+        assert!(matches!(level, Err(Error::WrongIrql { .. })), "{level:?}");
+    });
+}
+
+#[test]
+fn another_thread_ends_the_wait_for_a_scoped_operation() {
+    in_settings_of(seeded_kernels(), |kernel, s| {
+        let (cancel, call) = (Cancel::new().unwrap(), Call::WskReceiveFrom);
+        let (mut first, mut second) = ([0; 8], [0; 8]);
+        wsk::scope(|scope| {
+            let receiving = s.socket.receive_from(&mut first).start_in(scope).unwrap();
+            let (error, receiving) =
+                cancelled_by_another(&cancel, || receiving.wait_until(&cancel)).unwrap_err();
+            assert_eq!(error, Error::Cancelled { call });
+            // Cancelled still: the wait is over at once, and the operation goes on until it is cancelled itself.
+            let (error, receiving) = receiving.wait_until(&cancel).unwrap_err();
+            assert_eq!(error, Error::Cancelled { call });
+            cancel.reset();
+            s.hears(b"later");
+            let (received, bytes) = receiving.wait_until(&cancel).unwrap().unwrap();
+            assert_eq!(&bytes[..received.length()], b"later");
+
+            let receiving = s.socket.receive_from(&mut second).start_in(scope).unwrap();
+            let (_, receiving) =
+                cancelled_by_another(&cancel, || receiving.wait_until(&cancel)).unwrap_err();
+            receiving.cancel();
+            cancel.reset();
+            let ended = receiving.wait_until(&cancel).unwrap();
+            assert_eq!(ended.unwrap_err().status(), Some(STATUS_CANCELLED));
+        })
+        .unwrap();
+        assert_eq!(kernel.counts().in_flight, 0);
+    });
+}
+
+#[test]
+fn another_thread_ends_the_wait_for_something_of_a_pool() {
+    in_settings_of(seeded_kernels(), |_, s| {
+        let cancel = Cancel::new().unwrap();
+        let operations = Operations::<NonPagedBuffer>::new(&s.provider, 1).unwrap();
+        let buffers = BufferPool::new(1, |_| NonPagedBuffer::new(8)).unwrap();
+        let receivers = PreparedPool::new(1, |_| Ok(s.socket.receive_from(room()))).unwrap();
+        // What is there is taken, cancelled or not.
+        cancel.cancel();
+        let taken = operations.take_until(&cancel).unwrap();
+        let buffer = buffers.take_until(&cancel).unwrap();
+        let receiver = receivers.take_until(&cancel).unwrap();
+        assert_eq!(operations.take_until(&cancel).err(), Some(Error::PoolEmpty));
+        cancel.reset();
+        let wait = || operations.take_until(&cancel).err();
+        let error = cancelled_by_another(&cancel, wait);
+        assert_eq!(error, Some(Error::PoolEmpty));
+        cancel.reset();
+        let error = cancelled_by_another(&cancel, || buffers.take_until(&cancel).err());
+        assert_eq!(error, Some(Error::PoolEmpty));
+        cancel.reset();
+        let error = cancelled_by_another(&cancel, || receivers.take_until(&cancel).err());
+        assert_eq!(error, Some(Error::PoolEmpty));
+        cancel.reset();
+        // Sooner by what comes back.
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(MOMENT);
+                drop((taken, buffer, receiver));
+            });
+            assert!(operations.take_until(&cancel).is_ok());
+            assert!(buffers.take_until(&cancel).is_ok());
+            assert!(receivers.take_until(&cancel).is_ok());
+        });
     });
 }
 
