@@ -359,6 +359,8 @@ impl ConnectedSocket {
     /// Has WSK call the handler when bytes have come that no receive waits for, and when the peer disconnects; which may be
     /// before this returns. IRQL: `<= DISPATCH_LEVEL`.
     ///
+    /// [`SEND_BACKLOG`](ConnectionEvents::SEND_BACKLOG) is enabled [by name](Self::enable) only.
+    ///
     /// [`SO_WSK_EVENT_CALLBACK`](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
     ///
     /// # Errors
@@ -366,7 +368,7 @@ impl ConnectedSocket {
     /// [`Error::NoEvents`] when the socket was made without a handler; or what WSK says.
     #[doc(alias("SO_WSK_EVENT_CALLBACK", "WSK_EVENT_RECEIVE", "WSK_EVENT_DISCONNECT"))]
     pub fn enable_events(&self) -> Result<(), Error> {
-        self.enable(ConnectionEvents::ALL)
+        self.enable(ConnectionEvents::USUAL)
     }
 
     /// Has WSK call the handler for some events; others stay as they are. IRQL: `<= DISPATCH_LEVEL`.
@@ -403,6 +405,41 @@ impl ConnectedSocket {
     /// # let gone = || socket.handler::<Gone>().is_some_and(|gone| gone.0.load(Ordering::Relaxed));
     /// # while !gone() { std::thread::yield_now() }
     /// assert!(socket.handler::<Gone>().is_some_and(|gone| gone.0.load(Ordering::Relaxed)));
+    /// # drop((socket, provider, registration));
+    /// # kernel.shutdown();
+    /// # Ok::<(), wsk::Error>(())
+    /// ```
+    ///
+    /// With [`SEND_BACKLOG`](ConnectionEvents::SEND_BACKLOG) it hears how much should be in flight:
+    ///
+    /// ```
+    /// # let kernel = wsk_host::Kernel::boot();
+    /// # let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    /// # let remote = peer.local_addr().unwrap();
+    /// # let registration = wsk::Registration::new()?;
+    /// # let provider = registration.capture(wsk::Wait::Forever)?;
+    /// use core::sync::atomic::{AtomicUsize, Ordering};
+    /// use wsk::ConnectedSocket;
+    /// use wsk::events::{ConnectionEvent, ConnectionEvents, SendBacklog};
+    /// use wsk::ioctl::IdealSendBacklog;
+    ///
+    /// /// How much to have in flight.
+    /// struct Window(AtomicUsize);
+    ///
+    /// impl ConnectionEvent for Window {
+    ///     fn send_backlog_changed(&self, backlog: &SendBacklog<'_>) {
+    ///         self.0.store(backlog.ideal(), Ordering::Relaxed);
+    ///     }
+    /// }
+    ///
+    /// let socket = ConnectedSocket::connect(&provider, remote).with_events(Window(AtomicUsize::new(0))).wait()?;
+    /// socket.enable(ConnectionEvents::SEND_BACKLOG)?;
+    /// let now = socket.ioctl(IdealSendBacklog).wait()?;
+    /// if let Some(window) = socket.handler::<Window>() {
+    ///     // The event may have come first, which is newer.
+    ///     let _ = window.0.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+    ///     assert!(window.0.load(Ordering::Relaxed) > 0);
+    /// }
     /// # drop((socket, provider, registration));
     /// # kernel.shutdown();
     /// # Ok::<(), wsk::Error>(())

@@ -67,7 +67,6 @@ const WITHOUT: [(&str, &[&str]); 9] = [
         "an event that handlers are not told of yet, or what decides about one",
         &[
             "PFN_WSK_RECEIVE_EX_EVENT",
-            "WSK_EVENT_SEND_BACKLOG",
             "WSK_INSPECT_ACTION",
             "WSK_INSPECT_ID",
             "WskAbortEvent",
@@ -76,7 +75,6 @@ const WITHOUT: [(&str, &[&str]); 9] = [
             "WskInspectEvent",
             "WskInspectPend",
             "WskInspectReject",
-            "WskSendBacklogEvent",
         ],
     ),
     (

@@ -46,8 +46,8 @@
 //!   fixed remote addresses.
 //! - **Connection** sockets over TCP: `WskBind`, `WskConnect`, `WskConnectEx`, `WskSocketConnect`, `WskSend`, `WskReceive`
 //!   (`WSK_FLAG_WAITALL`, `WSK_FLAG_DRAIN`), `WskSendEx` and `WskReceiveEx` without control information, graceful and
-//!   abortive `WskDisconnect`, `WskReceiveEvent` and `WskDisconnectEvent`, `WskRelease`. `WskSendBacklogEvent` can be
-//!   enabled and is never called: the ideal backlog of a host's socket doesn't change.
+//!   abortive `WskDisconnect`, `WskReceiveEvent` and `WskDisconnectEvent`, `WskRelease`. `WskSendBacklogEvent` comes
+//!   when `SO_SNDBUF` is set: the host's buffer is the ideal backlog, and else doesn't change.
 //! - **Listening** sockets: `WskAccept`, `WskAcceptEvent` with the events that accepted sockets inherit, conditional
 //!   acceptance (`SO_CONDITIONAL_ACCEPT`, `WskInspectEvent`, `WskInspectComplete`). Hosts finish the handshake by
 //!   themselves, so a rejected peer sees a connection that is reset, and `WskAbortEvent` comes only when the inspection

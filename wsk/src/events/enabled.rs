@@ -4,7 +4,7 @@
 
 use core::ops::{BitOr, BitOrAssign};
 
-use wsk_sys::{WSK_EVENT_DISCONNECT, WSK_EVENT_RECEIVE};
+use wsk_sys::{WSK_EVENT_DISCONNECT, WSK_EVENT_RECEIVE, WSK_EVENT_SEND_BACKLOG};
 
 /// Some of the events of a connection, to be [enabled](crate::ConnectedSocket::enable) or
 /// [disabled](crate::ConnectedSocket::disable).
@@ -13,7 +13,7 @@ use wsk_sys::{WSK_EVENT_DISCONNECT, WSK_EVENT_RECEIVE};
 /// use wsk::events::ConnectionEvents;
 ///
 /// let both = ConnectionEvents::RECEIVE | ConnectionEvents::DISCONNECT;
-/// assert_eq!(both, ConnectionEvents::ALL);
+/// assert_eq!(both | ConnectionEvents::SEND_BACKLOG, ConnectionEvents::ALL);
 /// assert!(both.contains(ConnectionEvents::DISCONNECT));
 /// assert!(!ConnectionEvents::RECEIVE.contains(both));
 /// ```
@@ -29,8 +29,16 @@ impl ConnectionEvents {
     #[doc(alias = "WSK_EVENT_DISCONNECT")]
     pub const DISCONNECT: Self = Self(WSK_EVENT_DISCONNECT);
 
+    /// The number of bytes that should be in flight has changed:
+    /// [`ConnectionEvent::send_backlog_changed`](crate::events::ConnectionEvent::send_backlog_changed).
+    #[doc(alias = "WSK_EVENT_SEND_BACKLOG")]
+    pub const SEND_BACKLOG: Self = Self(WSK_EVENT_SEND_BACKLOG);
+
     /// All of them.
-    pub const ALL: Self = Self(WSK_EVENT_RECEIVE | WSK_EVENT_DISCONNECT);
+    pub const ALL: Self = Self(WSK_EVENT_RECEIVE | WSK_EVENT_DISCONNECT | WSK_EVENT_SEND_BACKLOG);
+
+    /// Those that [`enable_events`](crate::ConnectedSocket::enable_events) enables.
+    pub(crate) const USUAL: Self = Self(WSK_EVENT_RECEIVE | WSK_EVENT_DISCONNECT);
 
     /// Whether all of the others are among them.
     #[must_use]

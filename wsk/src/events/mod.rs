@@ -6,7 +6,7 @@
 //! # A handler and its socket
 //!
 //! A socket owns its handler, and WSK tells the handler nothing that does not have the socket with it: [`Indication::socket`],
-//! [`StreamIndication::socket`], [`Disconnection::socket`] and [`Incoming::listener`] give a handle to answer with. So a handler needs
+//! [`StreamIndication::socket`], [`Disconnection::socket`], [`SendBacklog::socket`] and [`Incoming::listener`] give a handle to answer with. So a handler needs
 //! no handle of its own, which would be a circle, and keep the socket open for ever.
 //!
 //! The other way round a socket gives its handler, by its type, to whoever has a handle: `handler`, which every socket has. So what a
@@ -110,6 +110,8 @@ pub use stream::AcceptEvent;
 pub use stream::ConnectionEvent;
 #[doc(alias("WskRelease"))]
 pub use stream::RetainedBytes;
+#[doc(alias("WskSendBacklogEvent"))]
+pub use stream::SendBacklog;
 #[doc(alias("WSK_DATA_INDICATION"))]
 pub use stream::StreamIndication;
 pub use stream::{Disconnection, Incoming, StreamPieces, StreamVerdict};

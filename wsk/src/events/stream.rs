@@ -118,6 +118,15 @@ pub trait ConnectionEvent: Send + Sync + 'static {
     #[doc(alias = "WskDisconnectEvent")]
     fn disconnected(&self, _: &Disconnection<'_>) {}
 
+    /// The number of bytes that should be in flight to keep the connection busiest has changed. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// It is told only where [that event](crate::events::ConnectionEvents::SEND_BACKLOG) is enabled by name; what the number is
+    /// meanwhile [`IdealSendBacklog`](crate::ioctl::IdealSendBacklog) asks.
+    ///
+    /// [`WskSendBacklogEvent`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_backlog_event).
+    #[doc(alias = "WskSendBacklogEvent")]
+    fn send_backlog_changed(&self, _: &SendBacklog<'_>) {}
+
     /// The socket is dead and has to be closed. IRQL: `<= DISPATCH_LEVEL`.
     fn closed(&self) {}
 }
@@ -183,6 +192,37 @@ impl fmt::Debug for Disconnection<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Disconnection")
             .field("abortive", &self.is_abortive())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The news that the number of bytes has changed which should be in flight to keep a connection busiest.
+pub struct SendBacklog<'i> {
+    ideal: usize,
+    socket: Option<&'i Shared<Socket<ConnectionCategory>>>,
+}
+
+impl SendBacklog<'_> {
+    /// The bytes that should have been passed to sends that are not over. With fewer the connection idles, with more it gains nothing.
+    #[must_use]
+    pub const fn ideal(&self) -> usize {
+        self.ideal
+    }
+
+    /// A handle of the socket, to send with; `None` when it is being closed.
+    ///
+    /// A handler that keeps it in itself keeps its socket from ever closing by the last handle.
+    #[must_use]
+    pub fn socket(&self) -> Option<ConnectedSocket> {
+        let handle = Handle::from_open(self.socket?)?;
+        Some(ConnectedSocket { handle })
+    }
+}
+
+impl fmt::Debug for SendBacklog<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendBacklog")
+            .field("ideal", &self.ideal)
             .finish_non_exhaustive()
     }
 }
@@ -677,14 +717,18 @@ unsafe impl<H: ConnectionEvent> WskClientConnectionDispatchEvents for Connection
         let Some(context) = socket_context else {
             return STATUS_DATA_NOT_ACCEPTED;
         };
-        // SAFETY: the context is the one that the socket was made with, and lives until its close has completed.
-        let context = unsafe { Context::<H>::from_raw(context) };
+        // SAFETY: the context is the one that the socket was made with; both live until its close has completed, which waits for
+        // this callback.
+        let (context, socket) = unsafe {
+            let context = Context::<H>::from_raw(context);
+            let socket = context.socket::<Socket<ConnectionCategory>>();
+            (context, socket)
+        };
         let Some(list) = data_indication else {
             context.handler().closed();
             return STATUS_SUCCESS;
         };
-        // SAFETY: the socket's memory lives until the close has completed, which waits for this callback.
-        let Some(socket) = (unsafe { context.socket::<Socket<ConnectionCategory>>() }) else {
+        let Some(socket) = socket else {
             return STATUS_DATA_NOT_ACCEPTED;
         };
         let mut indication = StreamIndication {
@@ -723,6 +767,25 @@ unsafe impl<H: ConnectionEvent> WskClientConnectionDispatchEvents for Connection
             };
             context.handler().disconnected(&Disconnection {
                 flags,
+                socket: socket.as_deref(),
+            });
+        }
+        STATUS_SUCCESS
+    }
+
+    unsafe fn wsk_send_backlog_event(
+        socket_context: Option<NonNull<c_void>>,
+        ideal_backlog_size: usize,
+    ) -> NTSTATUS {
+        if let Some(context) = socket_context {
+            // SAFETY: as for `wsk_disconnect_event`.
+            let (context, socket) = unsafe {
+                let context = Context::<H>::from_raw(context);
+                let socket = context.socket::<Socket<ConnectionCategory>>();
+                (context, socket)
+            };
+            context.handler().send_backlog_changed(&SendBacklog {
+                ideal: ideal_backlog_size,
                 socket: socket.as_deref(),
             });
         }

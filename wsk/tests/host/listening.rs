@@ -12,9 +12,10 @@ use std::task::{Context, Waker};
 
 use wsk::events::{
     AcceptEvent, ConnectionEvent, ConnectionEvents, Disconnection, Incoming, RetainedBytes,
-    StreamIndication, StreamVerdict,
+    SendBacklog, StreamIndication, StreamVerdict,
 };
-use wsk::ioctl::RoutingInterface;
+use wsk::ioctl::{IdealSendBacklog, RoutingInterface};
+use wsk::option::SendBufferSize;
 use wsk::{ConnectedSocket, Error, Family, ListenSocket, NonPagedBuffer, Provider};
 use wsk_host::{DISPATCH_LEVEL, Kernel, Resource, at_irql};
 use wsk_sys::STATUS_CANCELLED;
@@ -424,6 +425,48 @@ fn the_connecting_side_has_events_too() {
             }
         }
         assert!(socket.send(b"x").wait().unwrap_err().must_close());
+    });
+}
+
+/// A handler that is told how much should be in flight, and answers with a send.
+struct Window(Mutex<Sender<usize>>);
+
+impl ConnectionEvent for Window {
+    fn send_backlog_changed(&self, backlog: &SendBacklog<'_>) {
+        self.0.lock().unwrap().send(backlog.ideal()).unwrap();
+        if let Some(socket) = backlog.socket() {
+            let more = NonPagedBuffer::copy_of(b"more").unwrap();
+            drop(socket.send(more).start().unwrap());
+        }
+    }
+}
+
+#[test]
+fn a_handler_is_told_how_much_should_be_in_flight_where_that_is_enabled() {
+    on_each_seeded_kernel(|_, provider| {
+        let (listener, local) = listen(provider);
+        let mut peer = connect(local);
+        let (sender, told) = channel();
+        let accept = listener.accept().with_events(Window(Mutex::new(sender)));
+        let (socket, _) = accept.wait().unwrap();
+        let ideal = || socket.ioctl(IdealSendBacklog).wait().unwrap();
+        // Not told unless it is asked for by name.
+        socket.enable_events().unwrap();
+        socket.set_option(SendBufferSize(20_000)).wait().unwrap();
+        assert!(told.recv_timeout(MOMENT).is_err());
+        socket.enable(ConnectionEvents::SEND_BACKLOG).unwrap();
+        socket.set_option(SendBufferSize(40_000)).wait().unwrap();
+        assert_eq!(told.recv_timeout(PATIENCE), Ok(ideal()));
+        let mut got = [0; 4];
+        peer.read_exact(&mut got).unwrap();
+        assert_eq!(&got, b"more");
+        socket.disable(ConnectionEvents::SEND_BACKLOG).unwrap();
+        socket.set_option(SendBufferSize(60_000)).wait().unwrap();
+        assert!(told.recv_timeout(MOMENT).is_err());
+        // Closing while one may come.
+        socket.enable(ConnectionEvents::ALL).unwrap();
+        socket.set_option(SendBufferSize(40_000)).wait().unwrap();
+        socket.disable_events().unwrap();
     });
 }
 

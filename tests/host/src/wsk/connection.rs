@@ -1,6 +1,7 @@
 //! Connection-oriented sockets: `WSK_PROVIDER_CONNECTION_DISPATCH` over the host's TCP sockets. Stands for the part of
 //! `afd.sys` and `tcpip.sys` that has one connection.
 
+mod backlog;
 mod connecting;
 mod receiving;
 mod sending;
@@ -29,6 +30,7 @@ use super::pending::{Pending, complete_all, waiting};
 use super::request::Request;
 use super::socket::{self, Pointers, Socket};
 use crate::schedule::{self, SOON};
+pub(crate) use backlog::{backlog_changed, ideal_backlog};
 use connecting::advance_connect;
 pub(crate) use connecting::{WskConnect, WskConnectEx, WskSocketConnect};
 use receiving::advance_receives;

@@ -219,7 +219,7 @@ impl Control {
             return (STATUS_FILE_FORCED_CLOSED, 0);
         }
         match self.kind {
-            WSK_CONTROL_SOCKET_TYPE::WskSetOption => (self.set_option(), 0),
+            WSK_CONTROL_SOCKET_TYPE::WskSetOption => (self.change_option(), 0),
             WSK_CONTROL_SOCKET_TYPE::WskGetOption => self.get_option(),
             WSK_CONTROL_SOCKET_TYPE::WskIoctl => self.ioctl(),
             _ => (STATUS_INVALID_PARAMETER, 0),
@@ -326,12 +326,9 @@ impl Control {
         match self.code {
             SIO_WSK_SET_REMOTE_ADDRESS => (self.fix(true), 0),
             SIO_WSK_SET_SENDTO_ADDRESS => (self.fix(false), 0),
-            SIO_WSK_QUERY_IDEAL_SEND_BACKLOG => self.query_connection(|_, socket| {
-                socket
-                    .with_real(socket2::Socket::send_buffer_size)
-                    .and_then(Result::ok)
-                    .unwrap_or_default()
-            }),
+            SIO_WSK_QUERY_IDEAL_SEND_BACKLOG => {
+                self.query_connection(|_, socket| connection::ideal_backlog(socket))
+            }
             SIO_WSK_QUERY_RECEIVE_BACKLOG => self.query_connection(Connection::backlog),
             SIO_WSK_QUERY_INSPECT_ID => self.query_inspection(),
             SIO_ROUTING_INTERFACE_QUERY => self.query_route(),
@@ -554,6 +551,18 @@ impl Control {
             [only] => Some(u32::from(*only)),
             bytes => bytes.first_chunk().map(|first| u32::from_ne_bytes(*first)),
         }
+    }
+
+    /// Sets an option, and tells what comes of that.
+    fn change_option(&self) -> NTSTATUS {
+        let status = self.set_option();
+        if status == STATUS_SUCCESS
+            && (self.level, self.code) == (SOL_SOCKET, SO_SNDBUF)
+            && let Category::Connection(_) | Category::Stream(..) = &self.socket.category
+        {
+            connection::backlog_changed(&self.socket);
+        }
+        status
     }
 
     fn set_option(&self) -> NTSTATUS {
