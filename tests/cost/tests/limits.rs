@@ -122,3 +122,56 @@ fn careful_c_costs_more_than_lean_c() {
         );
     }
 }
+
+/// The rows of the README's table, and what each is called here.
+const IN_THE_README: [(&str, &str); 4] = [
+    (
+        "send again what is prepared, and wait",
+        "send_to, prepared: wait",
+    ),
+    (
+        "send to any address, and wait",
+        "send_to, encoded address: wait",
+    ),
+    (
+        "receive from any address, and wait",
+        "receive_from, address left encoded: wait",
+    ),
+    (
+        "send from a pool, told by a callback",
+        "send_to, pooled: told by a callback",
+    ),
+];
+
+/// Another version of a compiler may differ by an instruction or two.
+#[test]
+fn the_readme_tells_what_is_measured() {
+    let readme = include_str!("../../../README.md");
+    for (words, name) in IN_THE_README {
+        let row = TABLE.rows.iter().find(|row| row.scenario.name == name);
+        let row = row.unwrap_or_else(|| panic!("no scenario is called {name}"));
+        let line = readme.lines().find(|line| line.contains(words));
+        let line = line.unwrap_or_else(|| panic!("the README has no row {words:?}"));
+        let told: Vec<&str> = line.trim().split('|').map(str::trim).collect();
+        let [_, _, lean, careful, rust, _] = told[..] else {
+            panic!("not three numbers: {line}");
+        };
+        for (side, told, cost) in [
+            (Side::Lean, lean, Some(&row.lean)),
+            (Side::Careful, careful, row.careful.as_ref()),
+            (Side::Rust, rust, row.rust.as_ref()),
+        ] {
+            let Some(cost) = cost else {
+                assert_eq!(told, "", "{words}, {side}: nothing is measured\n{}", *TABLE);
+                continue;
+            };
+            let told: f64 = told.parse().unwrap_or_else(|_| panic!("{line}"));
+            assert!(
+                (told - cost.own()).abs() <= 1.0 + told / 50.0,
+                "{words}, {side}: the README has {told}, measured are {}\n{}",
+                cost.own(),
+                *TABLE
+            );
+        }
+    }
+}
