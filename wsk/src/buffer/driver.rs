@@ -100,21 +100,22 @@ impl DriverMdl {
     ///
     /// A result that is forgotten, or that an operation keeps after [`Error::Abandoned`], asks for this for ever.
     pub unsafe fn from_raw(mdl: NonNull<MDL>, offset: usize, length: usize) -> Result<Self, Error> {
-        // SAFETY: the caller vouches for the chain as long as the result exists, which is how long the extent is used.
-        let extent = unsafe { Extent::new(mdl, offset, length) }?;
         let priority = MM_PAGE_PRIORITY::NormalPagePriority.0.cast_unsigned() | MdlMappingNoExecute;
         let (mut next, end) = (mdl.as_ptr(), offset.saturating_add(length));
         let mut seen = 0_usize;
-        while seen < end && !next.is_null() {
-            // SAFETY: the caller vouches for the chain, and that nobody else maps it now.
-            unsafe {
+        // SAFETY: the caller vouches for the chain as long as the result exists, which is how long the extent is used, and that nobody
+        // else maps it now.
+        let extent = unsafe {
+            let extent = Extent::new(mdl, offset, length)?;
+            while seen < end && !next.is_null() {
                 if MmGetSystemAddressForMdlSafe(next, priority).is_null() {
                     return Err(Error::NoMemory(Memory::Mapping));
                 }
                 seen = seen.saturating_add((*next).ByteCount as usize);
                 next = (*next).Next;
             }
-        }
+            extent
+        };
         // INVARIANT: mapped.
         Ok(Self {
             extent,
@@ -151,15 +152,26 @@ impl<O> DriverMdl<O> {
         owner: O,
     ) -> Result<Self, (Error, O)> {
         // SAFETY: the caller vouches for the chain as long as the result exists, which is how long the extent is used.
-        match unsafe { Extent::new(mdl, offset, length) } {
-            // INVARIANT: the caller says so.
-            Ok(extent) => Ok(Self {
-                extent,
-                alone: true,
-                in_use: AtomicBool::new(false),
-                owner,
-            }),
-            Err(error) => Err((error, owner)),
+        unsafe {
+            match Extent::new(mdl, offset, length) {
+                Ok(extent) => Ok(Self::of(extent, owner)),
+                Err(error) => Err((error, owner)),
+            }
+        }
+    }
+
+    /// The extent of a chain that was checked, with what owns it.
+    ///
+    /// # Safety
+    ///
+    /// As for [`with_owner`](Self::with_owner).
+    pub(crate) const unsafe fn of(extent: Extent, owner: O) -> Self {
+        // INVARIANT: the caller says so.
+        Self {
+            extent,
+            alone: true,
+            in_use: AtomicBool::new(false),
+            owner,
         }
     }
 

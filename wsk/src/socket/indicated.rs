@@ -5,7 +5,7 @@ use core::marker::PhantomData;
 use core::net::SocketAddr;
 use core::ptr::NonNull;
 
-use wsk_sys::WSK_DATAGRAM_INDICATION;
+use wsk_sys::{WSK_BUF, WSK_DATAGRAM_INDICATION};
 
 use crate::address;
 use crate::buffer::{ControlMessage, ControlMessages, Pieces, Segments, pieces};
@@ -124,6 +124,11 @@ impl<'i> Datagram<'i> {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Where the payload lies.
+    pub(crate) const fn buffer(self) -> WSK_BUF {
+        self.indication.Buffer
     }
 
     /// Who sent it.

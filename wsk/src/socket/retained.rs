@@ -4,6 +4,8 @@
 use core::fmt;
 use core::iter::FusedIterator;
 
+use crate::buffer::{DriverMdl, Extent};
+use crate::error::Error;
 use crate::socket::DatagramSocket;
 use crate::socket::indicated::{Datagram, Datagrams, List};
 
@@ -16,7 +18,8 @@ use crate::socket::indicated::{Datagram, Datagrams, List};
 ///
 /// # Invariants
 ///
-/// What is in the list was retained from the open socket and not released; each indication has MDLs of its own. It is not `Sync`: to look at a datagram may be to map its MDLs, which writes them.
+/// What is in the list was retained from the open socket and not released; each indication has MDLs of its own.
+/// It is not `Sync`: to look at a datagram may be to map its MDLs, which writes them.
 #[doc(alias = "WskRelease")]
 pub struct Retained {
     list: List,
@@ -158,6 +161,75 @@ impl RetainedDatagram {
     #[must_use]
     pub fn socket(&self) -> DatagramSocket {
         self.one.socket.clone()
+    }
+
+    /// The payload from byte `from` on, to be sent somewhere else with nothing copied: the MDLs that WSK has indicated are those that are
+    /// sent. IRQL: `<= DISPATCH_LEVEL`. Allocates nothing.
+    ///
+    /// The datagram is the [owner](DriverMdl::into_owner) of what is sent, and gives itself back when that is dropped, as the completion
+    /// of an operation does. Until then it holds on to memory of the network stack, perhaps of a network card: where sending can take
+    /// long, a copy is the better choice.
+    ///
+    /// To put a header before it takes a [`DriverChain`](crate::DriverChain), which needs whole MDLs behind the first part. Windows
+    /// often describes a whole frame by one MDL, in which the payload begins somewhere: then the chain says [`Error::OutOfBounds`], and
+    /// gives the parts back to be copied.
+    ///
+    /// A [`WSK_BUF`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_buf) is the same thing whether it is sent or
+    /// indicated: a chain of MDLs over locked or nonpaged memory, and an offset inside the first of them. A retained one is the driver's
+    /// until it is released, and WSK only reads what it sends.
+    ///
+    /// ```
+    /// # let kernel = wsk_host::Kernel::boot();
+    /// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    /// # peer.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+    /// # let registration = wsk::Registration::new()?;
+    /// # let provider = registration.capture(wsk::Wait::Forever)?;
+    /// use wsk::events::{Indication, ReceiveFromEvent, RetainedDatagram, Verdict};
+    /// use wsk::operation::Operations;
+    /// use wsk::{DatagramSocket, DriverMdl, Family};
+    ///
+    /// /// Sends each datagram back without its first four bytes.
+    /// struct Strip(Operations<DriverMdl<RetainedDatagram>>);
+    ///
+    /// impl ReceiveFromEvent for Strip {
+    ///     fn received(&self, indication: &mut Indication<'_>) -> Verdict {
+    ///         for retained in indication.retain().into_iter().flat_map(|all| all.into_datagrams()) {
+    ///             let (socket, from) = (retained.socket(), retained.datagram().remote_address());
+    ///             if let (Ok(payload), Ok(from)) = (retained.into_mdl(4), from) {
+    ///                 // Released when it has been sent, or could not be.
+    ///                 let _ = socket.send_to(payload, from).from(&self.0).start_with(drop);
+    ///             }
+    ///         }
+    ///         Verdict::Consumed
+    ///     }
+    /// }
+    ///
+    /// let strip = Strip(Operations::new(&provider, 16)?);
+    /// let socket = DatagramSocket::open_with_events(&provider, Family::V4, strip)?;
+    /// socket.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    /// socket.enable_receive_events()?;
+    /// # peer.send_to(b"key:payload", socket.local_address()?).unwrap();
+    /// # let mut payload = [0; 16];
+    /// # assert_eq!(peer.recv(&mut payload).unwrap(), 7);
+    /// # assert_eq!(&payload[..7], b"payload");
+    /// # drop((socket, provider, registration));
+    /// # kernel.shutdown();
+    /// # Ok::<(), wsk::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfBounds`] when there are not that many bytes, with the datagram.
+    #[doc(alias = "WSK_BUF")]
+    pub fn into_mdl(self, from: usize) -> Result<DriverMdl<Self>, (Error, Self)> {
+        let buffer = self.datagram().buffer();
+        let length = buffer.Length;
+        if from > length {
+            return Err((Error::OutOfBounds { end: from, length }, self));
+        }
+        // SAFETY: by the invariant of what was retained the indication's chain is valid, locked or nonpaged, and used by nothing else
+        // until the datagram is released, which as the owner it is last; it may be so on any thread.
+        Ok(unsafe { DriverMdl::of(Extent::from_wsk_buf(buffer).rest(from), self) })
     }
 }
 

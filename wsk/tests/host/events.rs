@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use wsk::events::{Indication, ReceiveFromEvent, Retained, RetainedDatagram, Verdict};
+use wsk::operation::Operations;
 use wsk::{DatagramSocket, Error, Family, NonPagedBuffer, Provider};
 use wsk_host::Kernel;
 
@@ -369,6 +370,56 @@ fn retained_datagrams_go_to_threads_and_release_themselves() {
         // Each was released, with its handle: else the kernel stops here.
         socket.close().unwrap();
     });
+}
+
+#[test]
+fn a_retained_datagram_is_sent_where_it_lies() {
+    for kernel in whole_and_scattered() {
+        let (registration, provider) = client();
+        let (peer, from) = peer(LOOPBACK);
+        let (socket, kept) = keeping(&provider);
+        let operations = Operations::new(&provider, 1).unwrap();
+        socket.enable_receive_events().unwrap();
+        let to = socket.local_address().unwrap();
+        let bytes: Vec<u8> = (1..=30).collect();
+        // Also across the MDLs, and no bytes at all.
+        for start in [0, 1, 10, 11, 29, 30] {
+            peer.send_to(&bytes, to).unwrap();
+            let mut lists = kept.recv_timeout(PATIENCE).unwrap().into_datagrams();
+            let retained = lists.next().unwrap();
+            let (error, retained) = retained.into_mdl(31).unwrap_err();
+            let length = 30;
+            assert_eq!(error, Error::OutOfBounds { end: 31, length });
+            let before = kernel.counts().allocations();
+            let part = retained.into_mdl(start).unwrap();
+            assert_eq!((part.len(), part.is_empty()), (30 - start, start == 30));
+            let (done, told) = channel();
+            let sending = socket.send_to(part, from).from(&operations);
+            let sending = sending.start_with(move |finished| {
+                // Released here, on whatever thread, at whatever level.
+                done.send(finished.result).unwrap();
+            });
+            sending.map_err(|refused| refused.error).unwrap();
+            assert_eq!(told.recv_timeout(PATIENCE).unwrap(), Ok(30 - start));
+            operations.wait_until_idle().unwrap();
+            assert_eq!(kernel.counts().allocations(), before);
+            let mut got = [0; 32];
+            assert_eq!(peer.recv(&mut got).unwrap(), 30 - start);
+            assert_eq!(got[..30 - start], bytes[start..]);
+        }
+        // By reference, one operation at a time; it comes back with its datagram.
+        peer.send_to(&bytes, to).unwrap();
+        let mut lists = kept.recv_timeout(PATIENCE).unwrap().into_datagrams();
+        let part = lists.next().unwrap().into_mdl(4).unwrap();
+        assert_eq!(socket.send_to(&part, from).wait().unwrap(), 26);
+        let retained = part.into_owner();
+        assert_eq!(retained.datagram().len(), 30);
+        drop(retained);
+        // Each was released, with its handle: else the kernel stops here.
+        socket.close().unwrap();
+        drop((operations, provider, registration));
+        kernel.shutdown();
+    }
 }
 
 #[test]

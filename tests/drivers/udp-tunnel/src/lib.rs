@@ -1,8 +1,11 @@
 //! A tunnel endpoint, as drivers of virtual private networks have one: it takes packets from a client on this machine, and sends each
 //! behind a header to a peer; what the peer sends goes the other way.
 //!
-//! - Both sides are told of datagrams by receive events, and send from pools of buffers and of operations: once it is loaded, the
-//!   driver allocates nothing. A completion counts what was sent.
+//! - Both sides are told of datagrams by receive events, and send from pools of operations: once it is loaded, the driver allocates
+//!   nothing. A completion counts what was sent.
+//! - What the peer sends goes to the client where it lies, without the header in front of it: the datagram is retained, rides in an
+//!   operation, and goes back to WSK when that is done. What the client sends is copied behind a header, into a buffer of a pool: where
+//!   Windows describes a whole frame by one MDL the payload begins inside it, and nothing can be linked in front of it.
 //! - The peer may be reached over IPv4 or IPv6, and may roam: its datagrams say where it is, and to which of this machine's addresses
 //!   they came. Answers are sent from that address.
 //! - The key of the header keeps strangers out of a test, not out of a network: a real endpoint authenticates what it takes.
@@ -18,12 +21,12 @@ mod tests;
 use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use wsk::events::{Datagram, Indication, ReceiveFromEvent, Verdict};
+use wsk::events::{Datagram, Indication, ReceiveFromEvent, Retained, RetainedDatagram, Verdict};
 use wsk::operation::Operations;
 use wsk::option::{ReceivePacketInfoV4, ReceivePacketInfoV6};
 use wsk::{
-    BufferPool, Control, ControlMessage, DatagramSocket, DriverState, Error, Family, NTSTATUS,
-    NonPagedBuffer, PooledBuffer, Registration, Wait, WithControl,
+    BufferPool, Control, ControlMessage, DatagramSocket, DriverMdl, DriverState, Error, Family,
+    NTSTATUS, NonPagedBuffer, PooledBuffer, Registration, Wait, WithControl,
 };
 use wsk_driver::{Parameters, SpinLock, driver_entry, report, report_count};
 use wsk_sys::{STATUS_DEVICE_BUSY, STATUS_INVALID_PARAMETER};
@@ -43,8 +46,10 @@ const HEADER: usize = 4;
 /// Room for the address that a packet is sent from.
 const PIN: usize = ControlMessage::space(20);
 
-/// A packet with what goes along with it.
-type Packet = WithControl<PooledBuffer<NonPagedBuffer>, PIN>;
+/// A packet of the client's behind its header, with what goes along with it.
+type Outward = WithControl<PooledBuffer<NonPagedBuffer>, PIN>;
+/// A packet of the peer's: what was retained, but for its header.
+type Inward = DriverMdl<RetainedDatagram>;
 
 static TUNNEL: DriverState<Tunnel> = DriverState::new();
 
@@ -60,7 +65,8 @@ struct Tunnel {
     client: SpinLock<Option<SocketAddr>>,
     peer: SpinLock<Option<Peer>>,
     buffers: BufferPool<NonPagedBuffer>,
-    operations: Operations<Packet>,
+    outward: Operations<Outward>,
+    inward: Operations<Inward>,
     _registration: Registration,
 }
 
@@ -95,7 +101,9 @@ impl ReceiveFromEvent for Outside {
     /// IRQL: `<= DISPATCH_LEVEL`.
     fn received(&self, indication: &mut Indication<'_>) -> Verdict {
         TUNNEL.with(|tunnel| {
-            for datagram in indication.datagrams() {
+            // Not while the socket is being closed.
+            let retained = indication.retain().into_iter();
+            for datagram in retained.flat_map(Retained::into_datagrams) {
                 count(tunnel.take_in(datagram));
             }
         });
@@ -103,7 +111,7 @@ impl ReceiveFromEvent for Outside {
     }
 }
 
-/// Counts a packet that could not be sent.
+/// Counts a packet that was not even started.
 fn count(result: Result<(), Error>) {
     if result.is_err() {
         LOST.fetch_add(1, Ordering::Relaxed);
@@ -130,7 +138,8 @@ impl Tunnel {
                 local: None,
             })),
             buffers: BufferPool::new(DEPTH, |_| NonPagedBuffer::new(HEADER + LONGEST))?,
-            operations: Operations::new(&provider, DEPTH)?,
+            outward: Operations::new(&provider, DEPTH)?,
+            inward: Operations::new(&provider, DEPTH)?,
             _registration: registration,
         };
         // What fails from here on drops the tunnel, whose registration waits for every capture.
@@ -162,7 +171,9 @@ impl Tunnel {
         let Some(peer) = self.peer.with(|peer| *peer) else {
             return Err(Error::UnknownAddress { family: 0 });
         };
-        let mut buffer = self.buffer(HEADER + packet.len())?;
+        // With all of them on their way the packet is lost, as on any busy network.
+        let mut buffer = self.buffers.take().ok_or(Error::PoolEmpty)?;
+        buffer.set_len(HEADER + packet.len())?;
         if let Some((header, payload)) = buffer.as_mut_slice().split_first_chunk_mut() {
             *header = self.key;
             packet.copy_to(payload);
@@ -173,11 +184,16 @@ impl Tunnel {
         }
         let [v4, v6] = &self.outside;
         let socket = if peer.remote.is_ipv4() { v4 } else { v6 };
-        self.send(socket, WithControl::new(buffer, control), peer.remote)
+        // The buffer goes back to its pool when the completion has dropped it, and the operation after that.
+        let packet = WithControl::new(buffer, control);
+        let sending = socket.send_to(packet, peer.remote).from(&self.outward);
+        sending.start_with(|finished| count_sent(finished.result))?;
+        Ok(())
     }
 
     /// Gives the client what is in a datagram of the peer's. Who has the key is the peer, wherever it is now.
-    fn take_in(&self, datagram: Datagram<'_>) -> Result<(), Error> {
+    fn take_in(&self, retained: RetainedDatagram) -> Result<(), Error> {
+        let datagram = retained.datagram();
         let mut key = [0; HEADER];
         if datagram.copy_to(&mut key) < HEADER || key != self.key {
             return Ok(());
@@ -188,35 +204,18 @@ impl Tunnel {
         let Some(client) = self.client.with(|client| *client) else {
             return Err(Error::UnknownAddress { family: 0 });
         };
-        let mut buffer = self.buffer(datagram.len().saturating_sub(HEADER))?;
-        datagram.copy_from(HEADER, buffer.as_mut_slice());
-        self.send(
-            &self.inside,
-            WithControl::new(buffer, Control::new()),
-            client,
-        )
-    }
-
-    /// A buffer with this length. With all of them on their way the packet is lost, as on any busy network.
-    fn buffer(&self, length: usize) -> Result<PooledBuffer<NonPagedBuffer>, Error> {
-        let mut buffer = self.buffers.take().ok_or(Error::PoolEmpty)?;
-        buffer.set_len(length)?;
-        Ok(buffer)
-    }
-
-    fn send(&self, socket: &DatagramSocket, packet: Packet, to: SocketAddr) -> Result<(), Error> {
-        let sending = socket.send_to(packet, to).from(&self.operations);
-        // The buffer goes back to its pool when the completion has dropped it, and the operation after that.
-        sending.start_with(|finished| {
-            let count = if finished.result.is_ok() {
-                &SENT
-            } else {
-                &LOST
-            };
-            count.fetch_add(1, Ordering::Relaxed);
-        })?;
+        let packet = retained.into_mdl(HEADER).map_err(|(error, _)| error)?;
+        // WSK has its memory back when the completion has dropped the packet.
+        let sending = self.inside.send_to(packet, client).from(&self.inward);
+        sending.start_with(|finished| count_sent(finished.result))?;
         Ok(())
     }
+}
+
+/// Counts a packet that is on its way no more.
+fn count_sent(result: Result<usize, Error>) {
+    let count = if result.is_ok() { &SENT } else { &LOST };
+    count.fetch_add(1, Ordering::Relaxed);
 }
 
 /// What says that a packet is to be sent from the address that a datagram came to. The stack chooses the interface.

@@ -174,6 +174,24 @@ fn packets_allocate_nothing() {
     }
 }
 
+/// The memory that goes to the client is the one that WSK has indicated: as many packets may be on their way as there are operations,
+/// and what WSK has scattered over many MDLs arrives too.
+#[test]
+fn what_the_peer_sends_is_not_copied() {
+    let kernel = Kernel::builder().scattered_indications().boot();
+    let peer = socket("127.0.0.1:0");
+    let tunnel = load(&kernel, &peer);
+    let to = SocketAddr::from(([127, 0, 0, 1], tunnel.port));
+    tunnel.goes_out(&peer, b"says who the client is");
+    // Longer than the buffers of the driver.
+    for length in [0, 1, 2, 3, 1449, 2000] {
+        let payload: Vec<u8> = (0..=250).cycle().take(length).collect();
+        tunnel.comes_in(&peer, to, &payload);
+    }
+    tunnel.unload();
+    kernel.shutdown();
+}
+
 /// Whatever completes when, and in the middle of whatever the driver is unloaded: shutting the kernel down finds what was left.
 #[test]
 fn nothing_is_left_behind_on_any_schedule() {
