@@ -1302,7 +1302,7 @@ typedef _IRQL_requires_max_(DISPATCH_LEVEL) VOID NTAPI FREE_FUNCTION_EX(_In_ PVO
 /// Pointer to what frees a block of a lookaside list, which it is told.
 typedef FREE_FUNCTION_EX *PFREE_FUNCTION_EX;
 
-/// What every lookaside list of nonpaged blocks holds.
+/// What lookaside lists of nonpaged and of paged blocks hold.
 typedef struct DECLSPEC_CACHEALIGN _GENERAL_LOOKASIDE {
     /// Blocks that are kept.
     SLIST_HEADER ListHead;
@@ -1401,6 +1401,14 @@ typedef struct LOOKASIDE_ALIGN _NPAGED_LOOKASIDE_LIST {
     GENERAL_LOOKASIDE L;
 } NPAGED_LOOKASIDE_LIST, *PNPAGED_LOOKASIDE_LIST;
 
+/// Lookaside list of paged blocks, as x64 has it. The list itself is in nonpaged memory.
+///
+/// On arm64 the kernel's is larger and writes behind this one: `LOOKASIDE_LIST_EX`, which is the same everywhere, does there.
+typedef struct LOOKASIDE_ALIGN _PAGED_LOOKASIDE_LIST {
+    /// What every such list holds.
+    GENERAL_LOOKASIDE L;
+} PAGED_LOOKASIDE_LIST, *PPAGED_LOOKASIDE_LIST;
+
 /// Lookaside list of whichever memory.
 typedef struct _LOOKASIDE_LIST_EX {
     /// What every such list holds.
@@ -1421,6 +1429,16 @@ NTKERNELAPI VOID NTAPI ExInitializeNPagedLookasideList(_Out_ PNPAGED_LOOKASIDE_L
 /// Frees the blocks that a lookaside list of nonpaged blocks keeps, and ends it.
 _IRQL_requires_max_(DISPATCH_LEVEL)
 NTKERNELAPI VOID NTAPI ExDeleteNPagedLookasideList(_Inout_ PNPAGED_LOOKASIDE_LIST Lookaside);
+
+/// Initialises a lookaside list of paged blocks, in nonpaged memory. The depth is not used.
+_IRQL_requires_max_(APC_LEVEL)
+NTKERNELAPI VOID NTAPI ExInitializePagedLookasideList(_Out_ PPAGED_LOOKASIDE_LIST Lookaside,
+    _In_opt_ PALLOCATE_FUNCTION Allocate, _In_opt_ PFREE_FUNCTION Free, _In_ ULONG Flags, _In_ SIZE_T Size, _In_ ULONG Tag,
+    _In_ USHORT Depth);
+
+/// Frees the blocks that a lookaside list of paged blocks keeps, and ends it.
+_IRQL_requires_max_(APC_LEVEL)
+NTKERNELAPI VOID NTAPI ExDeletePagedLookasideList(_Inout_ PPAGED_LOOKASIDE_LIST Lookaside);
 
 /// Initialises a lookaside list, in nonpaged memory. The depth is not used.
 _IRQL_requires_max_(DISPATCH_LEVEL)
@@ -1452,6 +1470,32 @@ FORCEINLINE PVOID ExAllocateFromNPagedLookasideList(_Inout_ PNPAGED_LOOKASIDE_LI
 /// Gives a block back to its lookaside list, which keeps or frees it.
 _IRQL_requires_max_(DISPATCH_LEVEL)
 FORCEINLINE VOID ExFreeToNPagedLookasideList(_Inout_ PNPAGED_LOOKASIDE_LIST Lookaside, _In_ PVOID Entry)
+{
+    ++Lookaside->L.TotalFrees;
+    if (ExQueryDepthSList(&Lookaside->L.ListHead) >= Lookaside->L.Depth) {
+        ++Lookaside->L.FreeMisses;
+        Lookaside->L.Free(Entry);
+    } else {
+        ExpInterlockedPushEntrySList(&Lookaside->L.ListHead, (PSLIST_ENTRY)Entry);
+    }
+}
+
+/// Takes a block out of a lookaside list of paged blocks, or allocates one, or gives NULL.
+_IRQL_requires_max_(APC_LEVEL)
+FORCEINLINE PVOID ExAllocateFromPagedLookasideList(_Inout_ PPAGED_LOOKASIDE_LIST Lookaside)
+{
+    ++Lookaside->L.TotalAllocates;
+    PVOID Block = ExpInterlockedPopEntrySList(&Lookaside->L.ListHead);
+    if (Block == NULL) {
+        ++Lookaside->L.AllocateMisses;
+        Block = Lookaside->L.Allocate(Lookaside->L.Type, Lookaside->L.Size, Lookaside->L.Tag);
+    }
+    return Block;
+}
+
+/// Gives a block back to its lookaside list of paged blocks, which keeps or frees it.
+_IRQL_requires_max_(APC_LEVEL)
+FORCEINLINE VOID ExFreeToPagedLookasideList(_Inout_ PPAGED_LOOKASIDE_LIST Lookaside, _In_ PVOID Entry)
 {
     ++Lookaside->L.TotalFrees;
     if (ExQueryDepthSList(&Lookaside->L.ListHead) >= Lookaside->L.Depth) {

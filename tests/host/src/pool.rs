@@ -21,6 +21,7 @@ use parking_lot::Mutex;
 use wsk_sys::POOL_TYPE;
 
 use crate::bugcheck::{bugcheck, violation};
+use crate::executive::lookaside;
 use crate::faults::{self, Resource};
 use crate::irql::{self, APC_LEVEL};
 use crate::origin::{Origin, Whose};
@@ -619,6 +620,7 @@ fn free_for_driver(function: &'static str, address: usize, tag: u32) {
     nmr::memory_freed(&block);
     schedule::memory_freed(&block);
     lock_order::memory_freed(&block);
+    lookaside::memory_freed(&block);
     BLOCKS.down();
     release(block, function);
 }

@@ -259,6 +259,198 @@ fn a_lookaside_list_that_is_used_after_it_was_deleted() {
     .tells("isn't an initialised lookaside list");
 }
 
+/// A list of paged blocks.
+fn paged_lookaside() -> Shared<PAGED_LOOKASIDE_LIST> {
+    let list = Shared::<PAGED_LOOKASIDE_LIST>::new();
+    // SAFETY: the memory is the list's.
+    unsafe { ExInitializePagedLookasideList(list.get(), None, None, 0, 40, TAG, 0) };
+    list
+}
+
+#[test]
+fn paged_lookaside_lists_give_blocks_of_paged_pool() {
+    let kernel = Kernel::boot();
+    let list = paged_lookaside();
+    // SAFETY: the list is initialised, and blocks freed once.
+    unsafe {
+        at_irql(APC_LEVEL, || {
+            let (one, two) = (
+                ExAllocateFromPagedLookasideList(list.get()),
+                ExAllocateFromPagedLookasideList(list.get()),
+            );
+            one.write_bytes(7, 40);
+            two.write_bytes(8, 40);
+            assert_eq!(kernel.counts().pool.live, 2);
+            ExFreeToPagedLookasideList(list.get(), one);
+            // A block may leave its list for good.
+            ExFreePoolWithTag(two, TAG);
+            assert_eq!(kernel.counts().pool.live, 0);
+        });
+        kernel.fail_nth_allocation(1);
+        assert!(ExAllocateFromPagedLookasideList(list.get()).is_null());
+        ExDeletePagedLookasideList(list.get());
+    }
+    kernel.shutdown();
+}
+
+/// A driver's own functions are called, and know themselves whose the blocks are.
+#[test]
+fn blocks_of_a_paged_lookaside_list_by_the_drivers_own_functions() {
+    static FREED: AtomicUsize = AtomicUsize::new(0);
+    unsafe extern "system" fn own(kind: POOL_TYPE, bytes: usize, tag: u32) -> *mut c_void {
+        assert_eq!((kind, bytes, tag), (POOL_TYPE::PagedPool, 40, TAG));
+        // SAFETY: any block will do.
+        unsafe { ExAllocatePoolWithTag(kind, bytes, tag) }
+    }
+    unsafe extern "system" fn own_free(block: *mut c_void) {
+        FREED.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the block is the list's, or such a one.
+        unsafe { ExFreePoolWithTag(block, TAG) };
+    }
+    let kernel = Kernel::boot();
+    let list = Shared::<PAGED_LOOKASIDE_LIST>::new();
+    // SAFETY: the list is initialised, and blocks freed once.
+    unsafe {
+        ExInitializePagedLookasideList(list.get(), Some(own), Some(own_free), 0, 40, TAG, 0);
+        let block = ExAllocateFromPagedLookasideList(list.get());
+        ExFreeToPagedLookasideList(list.get(), block);
+        ExFreeToPagedLookasideList(list.get(), paged_pool(40).cast());
+        ExDeletePagedLookasideList(list.get());
+    }
+    assert_eq!(FREED.load(Ordering::Relaxed), 2);
+    kernel.shutdown();
+}
+
+#[test]
+fn a_paged_lookaside_list_at_dispatch_level() {
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let list = paged_lookaside();
+        // SAFETY: breaks the rule; the pool doesn't give a block.
+        at_irql(DISPATCH_LEVEL, || unsafe {
+            let _ = ExAllocateFromPagedLookasideList(list.get());
+        });
+    })
+    .tells("(0x1,")
+    .tells("paged pool was allocated above APC_LEVEL");
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let list = paged_lookaside();
+        // SAFETY: breaks the rule; the block isn't touched.
+        unsafe {
+            let block = ExAllocateFromPagedLookasideList(list.get());
+            at_irql(DISPATCH_LEVEL, || {
+                ExFreeToPagedLookasideList(list.get(), block)
+            });
+        }
+    })
+    .tells("(0x11,")
+    .tells("paged pool was freed above APC_LEVEL");
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let list = Shared::<PAGED_LOOKASIDE_LIST>::new();
+        // SAFETY: breaks the rule; the kernel looks at the level first.
+        at_irql(DISPATCH_LEVEL, || unsafe {
+            ExInitializePagedLookasideList(list.get(), None, None, 0, 40, TAG, 0);
+        });
+    })
+    .tells("ExInitializePagedLookasideList");
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let list = paged_lookaside();
+        // SAFETY: breaks the rule; the kernel looks at the level first.
+        at_irql(DISPATCH_LEVEL, || unsafe {
+            ExDeletePagedLookasideList(list.get());
+        });
+    })
+    .tells("ExDeletePagedLookasideList");
+}
+
+#[test]
+fn a_lookaside_list_that_was_never_initialised() {
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let list = Shared::<PAGED_LOOKASIDE_LIST>::new();
+        // SAFETY: breaks the rule; the kernel doesn't know the list.
+        unsafe { ExDeletePagedLookasideList(list.get()) };
+    })
+    .tells("(0x1002,")
+    .tells(
+        "ExDeletePagedLookasideList was given something that isn't an initialised lookaside list",
+    );
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let list = Shared::<NPAGED_LOOKASIDE_LIST>::new();
+        // SAFETY: breaks the rule; the kernel doesn't know the list.
+        unsafe { ExDeleteNPagedLookasideList(list.get()) };
+    })
+    .tells("(0x1002,")
+    .tells("ExDeleteNPagedLookasideList");
+}
+
+#[test]
+fn a_block_that_is_freed_to_another_list() {
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let (list, other) = (paged_lookaside(), paged_lookaside());
+        // SAFETY: breaks the rule; the kernel knows where the block is from.
+        unsafe {
+            let block = ExAllocateFromPagedLookasideList(list.get());
+            ExFreeToPagedLookasideList(other.get(), block);
+        }
+    })
+    .tells("was freed to a lookaside list that it isn't from")
+    .tells("40 bytes");
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let list = Shared::<NPAGED_LOOKASIDE_LIST>::new();
+        // SAFETY: breaks the rule; the kernel knows that the block is from no list.
+        unsafe {
+            ExInitializeNPagedLookasideList(list.get(), None, None, POOL_NX_ALLOCATION, 40, TAG, 0);
+            ExFreeToNPagedLookasideList(list.get(), pool(40).cast());
+        }
+    })
+    .tells("was freed to a lookaside list that it isn't from");
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let (list, other) = (lookaside(), lookaside());
+        // SAFETY: breaks the rule; the kernel knows where the block is from.
+        unsafe {
+            let block = ExAllocateFromLookasideListEx(list.get());
+            ExFreeToLookasideListEx(other.get(), block);
+        }
+    })
+    .tells("was freed to a lookaside list that it isn't from");
+    expect_bugcheck("BAD_POOL_CALLER", || {
+        let _kernel = Kernel::boot();
+        let list = paged_lookaside();
+        // SAFETY: breaks the rule; the pool knows that the block is freed already.
+        unsafe {
+            let block = ExAllocateFromPagedLookasideList(list.get());
+            ExFreeToPagedLookasideList(list.get(), block);
+            ExFreeToPagedLookasideList(list.get(), block);
+        }
+    })
+    .tells("freed already");
+}
+
+#[test]
+fn more_lookaside_lists_than_are_told_apart() {
+    let kernel = Kernel::boot();
+    let lists: Vec<_> = (0..40).map(|_| paged_lookaside()).collect();
+    // SAFETY: the lists are initialised, and blocks freed once.
+    unsafe {
+        for list in &lists {
+            let block = ExAllocateFromPagedLookasideList(list.get());
+            ExFreeToPagedLookasideList(list.get(), block);
+        }
+        for list in &lists {
+            ExDeletePagedLookasideList(list.get());
+        }
+    }
+    kernel.shutdown();
+}
+
 #[test]
 fn a_lookaside_list_in_paged_pool() {
     expect_bugcheck(VERIFIER, || {
@@ -279,12 +471,25 @@ fn a_lookaside_list_in_paged_pool() {
         };
     })
     .tells("lies in paged pool");
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let list = paged_pool(size_of::<PAGED_LOOKASIDE_LIST>() + 64);
+        let list = list.wrapping_add(list.align_offset(align_of::<PAGED_LOOKASIDE_LIST>()));
+        // SAFETY: breaks the rule; the kernel looks at the memory before it writes it.
+        unsafe {
+            ExInitializePagedLookasideList(list.cast(), None, None, 0, 40, TAG, 0);
+        }
+    })
+    .tells("lies in paged pool");
 }
 
 #[test]
 fn lists_and_devices_that_are_left_behind() {
     let kernel = Kernel::boot();
     let list = lookaside();
+    let paged = paged_lookaside();
+    // SAFETY: the list is initialised; its block is left behind.
+    assert!(!unsafe { ExAllocateFromPagedLookasideList(paged.get()) }.is_null());
     let mut driver = DRIVER_OBJECT::default();
     let mut device = ptr::null_mut();
     let (mut name, mut link) = (
@@ -309,7 +514,9 @@ fn lists_and_devices_that_are_left_behind() {
     }
     let leaks = kernel.finish().unwrap_err();
     for told in [
-        "lookaside list at",
+        "initialised by ExInitializeLookasideListEx",
+        "initialised by ExInitializePagedLookasideList",
+        "paged pool at",
         r"device object \Device\Left",
         r"symbolic link \??\left to \Device\Left",
     ] {
@@ -318,7 +525,7 @@ fn lists_and_devices_that_are_left_behind() {
             "{told}: {leaks}"
         );
     }
-    drop(list);
+    drop((list, paged));
 }
 
 // Executive spin locks.

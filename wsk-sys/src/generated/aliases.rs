@@ -279,7 +279,7 @@ pub type PFAST_MUTEX = *mut FAST_MUTEX;
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PFILE_OBJECT = *mut FILE_OBJECT;
 
-/// What every lookaside list of nonpaged blocks holds.
+/// What lookaside lists of nonpaged and of paged blocks hold.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PGENERAL_LOOKASIDE = *mut GENERAL_LOOKASIDE;
@@ -578,6 +578,11 @@ pub type POOL_FLAGS = u64;
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type POSVERSIONINFOW = *mut OSVERSIONINFOW;
+
+/// Lookaside list of paged blocks, as x64 has it. The list itself is in nonpaged memory.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on.
+pub type PPAGED_LOOKASIDE_LIST = *mut PAGED_LOOKASIDE_LIST;
 
 /// Physical address of memory or of a device.
 ///

@@ -273,6 +273,13 @@ unsafe extern "system" {
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exdeletenpagedlookasidelist).
     pub fn ExDeleteNPagedLookasideList(Lookaside: *mut NPAGED_LOOKASIDE_LIST);
 
+    /// Frees the blocks that a lookaside list of paged blocks keeps, and ends it.
+    ///
+    /// Parameters: `Lookaside` (in, out).
+    ///
+    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exdeletepagedlookasidelist).
+    pub fn ExDeletePagedLookasideList(Lookaside: *mut PAGED_LOOKASIDE_LIST);
+
     /// Frees the blocks that a lookaside list keeps.
     ///
     /// Parameters: `Lookaside` (in, out).
@@ -317,6 +324,21 @@ unsafe extern "system" {
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exinitializenpagedlookasidelist).
     pub fn ExInitializeNPagedLookasideList(
         Lookaside: *mut NPAGED_LOOKASIDE_LIST,
+        Allocate: PALLOCATE_FUNCTION,
+        Free: PFREE_FUNCTION,
+        Flags: u32,
+        Size: usize,
+        Tag: u32,
+        Depth: u16,
+    );
+
+    /// Initialises a lookaside list of paged blocks, in nonpaged memory. The depth is not used.
+    ///
+    /// Parameters: `Lookaside` (out), `Allocate` (in, optional), `Free` (in, optional), `Flags` (in), `Size` (in), `Tag` (in), `Depth` (in).
+    ///
+    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exinitializepagedlookasidelist).
+    pub fn ExInitializePagedLookasideList(
+        Lookaside: *mut PAGED_LOOKASIDE_LIST,
         Allocate: PALLOCATE_FUNCTION,
         Free: PFREE_FUNCTION,
         Flags: u32,

@@ -945,6 +945,12 @@ const _: () = {
 };
 
 const _: () = {
+    assert!(size_of::<PAGED_LOOKASIDE_LIST>() == 128);
+    assert!(align_of::<PAGED_LOOKASIDE_LIST>() == 64);
+    assert!(offset_of!(PAGED_LOOKASIDE_LIST, L) == 0);
+};
+
+const _: () = {
     assert!(size_of::<PRIORITY_STATUS>() == 8);
     assert!(align_of::<PRIORITY_STATUS>() == 4);
     assert!(offset_of!(PRIORITY_STATUS, Sender) == 0);

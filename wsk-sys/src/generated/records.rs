@@ -370,7 +370,7 @@ pub struct FILE_OBJECT {
     _unused: [u8; 0],
 }
 
-/// What every lookaside list of nonpaged blocks holds.
+/// What lookaside lists of nonpaged and of paged blocks hold.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_general_lookaside).
 #[doc(alias = "_GENERAL_LOOKASIDE")]
@@ -1691,6 +1691,19 @@ pub struct OSVERSIONINFOW {
     pub szCSDVersion: [u16; 128usize],
 }
 
+/// Lookaside list of paged blocks, as x64 has it. The list itself is in nonpaged memory.
+///
+/// On arm64 the kernel's is larger and writes behind this one: `LOOKASIDE_LIST_EX`, which is the same everywhere, does there.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_paged_lookaside_list).
+#[doc(alias = "_PAGED_LOOKASIDE_LIST")]
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct PAGED_LOOKASIDE_LIST {
+    /// What every such list holds.
+    pub L: GENERAL_LOOKASIDE,
+}
+
 /// How much the traffic of a socket matters, each way.
 ///
 /// Header: `mstcpip.h`, from `NTDDI_WIN10_FE` on. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/ns-mstcpip-priority_status).
@@ -2912,6 +2925,7 @@ crate::zeroed_default!(
     OBJECT_ATTRIBUTES,
     OBJECT_HANDLE_INFORMATION,
     OSVERSIONINFOW,
+    PAGED_LOOKASIDE_LIST,
     PRIORITY_STATUS,
     PROCESSOR_NUMBER,
     RSS_SCALABILITY_INFO,

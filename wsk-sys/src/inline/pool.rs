@@ -4,7 +4,8 @@ use core::ffi::c_void;
 
 use crate::{
     ExAllocatePoolWithTag, ExQueryDepthSList, ExpInterlockedPopEntrySList,
-    ExpInterlockedPushEntrySList, LOOKASIDE_LIST_EX, NPAGED_LOOKASIDE_LIST, POOL_TYPE,
+    ExpInterlockedPushEntrySList, LOOKASIDE_LIST_EX, NPAGED_LOOKASIDE_LIST, PAGED_LOOKASIDE_LIST,
+    POOL_TYPE,
 };
 
 /// Allocates memory from a pool and fills it with zeroes, or gives null.
@@ -93,6 +94,61 @@ pub unsafe fn ExFreeToNPagedLookasideList(
     Lookaside: *mut NPAGED_LOOKASIDE_LIST,
     Entry: *mut c_void,
 ) {
+    // SAFETY: the caller gives an initialised list and a block of it, which is aligned and large enough for an entry. The counts
+    // are only for show: threads may count over each other.
+    unsafe {
+        let list = &raw mut (*Lookaside).L;
+        (*list).TotalFrees = (*list).TotalFrees.wrapping_add(1);
+        if ExQueryDepthSList(&raw mut (*list).ListHead) < (*list).Depth {
+            ExpInterlockedPushEntrySList(&raw mut (*list).ListHead, Entry.cast());
+            return;
+        }
+        (*list).FreeMisses = (*list).FreeMisses.wrapping_add(1);
+        if let Some(free) = (*list).Anonymous2.Free {
+            free(Entry);
+        }
+    }
+}
+
+/// Takes a block out of a lookaside list of paged blocks, or allocates one, or gives null.
+///
+/// IRQL: `<= APC_LEVEL`. Header: `wdm.h`.
+/// [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exallocatefrompagedlookasidelist).
+///
+/// # Safety
+///
+/// `Lookaside` points to an initialised list.
+#[inline]
+#[must_use]
+pub unsafe fn ExAllocateFromPagedLookasideList(
+    Lookaside: *mut PAGED_LOOKASIDE_LIST,
+) -> *mut c_void {
+    // SAFETY: the caller gives an initialised list. Its counts are only for show: threads may count over each other.
+    unsafe {
+        let list = &raw mut (*Lookaside).L;
+        (*list).TotalAllocates = (*list).TotalAllocates.wrapping_add(1);
+        let block = ExpInterlockedPopEntrySList(&raw mut (*list).ListHead);
+        if !block.is_null() {
+            return block.cast();
+        }
+        (*list).AllocateMisses = (*list).AllocateMisses.wrapping_add(1);
+        match (*list).Anonymous1.Allocate {
+            Some(allocate) => allocate((*list).Type, (*list).Size as usize, (*list).Tag),
+            None => core::ptr::null_mut(),
+        }
+    }
+}
+
+/// Gives a block back to its lookaside list of paged blocks, which keeps or frees it.
+///
+/// IRQL: `<= APC_LEVEL`. Header: `wdm.h`.
+/// [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exfreetopagedlookasidelist).
+///
+/// # Safety
+///
+/// `Lookaside` points to an initialised list, and `Entry` to a block that it gave, which is not used any more.
+#[inline]
+pub unsafe fn ExFreeToPagedLookasideList(Lookaside: *mut PAGED_LOOKASIDE_LIST, Entry: *mut c_void) {
     // SAFETY: the caller gives an initialised list and a block of it, which is aligned and large enough for an entry. The counts
     // are only for show: threads may count over each other.
     unsafe {

@@ -5,9 +5,9 @@ use std::ffi::c_void;
 use wsk_sys::{
     ADDRESS_FAMILY, DEVICE_OBJECT, FAST_MUTEX, GUID, IN_ADDR, IN6_ADDR, IO_STACK_LOCATION, IRP,
     LARGE_INTEGER, LIST_ENTRY, LOOKASIDE_LIST_EX, MDL, NPAGED_LOOKASIDE_LIST, NPI_MODULEID,
-    NTSTATUS, OBJECT_ATTRIBUTES, PDRIVER_CANCEL, PIO_COMPLETION_ROUTINE, POOL_TYPE, SCOPE_ID,
-    SCOPE_LEVEL, SLIST_ENTRY, SLIST_HEADER, SOCKADDR, SOCKADDR_IN, SOCKADDR_IN6, SOCKADDR_STORAGE,
-    STRING, UNICODE_STRING, WSACMSGHDR, WSAMSG,
+    NTSTATUS, OBJECT_ATTRIBUTES, PAGED_LOOKASIDE_LIST, PDRIVER_CANCEL, PIO_COMPLETION_ROUTINE,
+    POOL_TYPE, SCOPE_ID, SCOPE_LEVEL, SLIST_ENTRY, SLIST_HEADER, SOCKADDR, SOCKADDR_IN,
+    SOCKADDR_IN6, SOCKADDR_STORAGE, STRING, UNICODE_STRING, WSACMSGHDR, WSAMSG,
 };
 
 unsafe extern "C" {
@@ -438,6 +438,10 @@ unsafe extern "C" {
     pub(crate) fn ExAllocateFromNPagedLookasideList(a: *mut NPAGED_LOOKASIDE_LIST) -> *mut c_void;
     #[link_name = "c_ExFreeToNPagedLookasideList"]
     pub(crate) fn ExFreeToNPagedLookasideList(a: *mut NPAGED_LOOKASIDE_LIST, b: *mut c_void);
+    #[link_name = "c_ExAllocateFromPagedLookasideList"]
+    pub(crate) fn ExAllocateFromPagedLookasideList(a: *mut PAGED_LOOKASIDE_LIST) -> *mut c_void;
+    #[link_name = "c_ExFreeToPagedLookasideList"]
+    pub(crate) fn ExFreeToPagedLookasideList(a: *mut PAGED_LOOKASIDE_LIST, b: *mut c_void);
     #[link_name = "c_ExAllocateFromLookasideListEx"]
     pub(crate) fn ExAllocateFromLookasideListEx(a: *mut LOOKASIDE_LIST_EX) -> *mut c_void;
     #[link_name = "c_ExFreeToLookasideListEx"]

@@ -209,6 +209,8 @@ proptest! {
         let bytes = unsafe { std::slice::from_raw_parts((&raw const list).cast::<u8>(), size_of::<GENERAL_LOOKASIDE>()) };
         agree_on!(bytes, |at| ExAllocateFromNPagedLookasideList(at.cast()));
         agree_on!(bytes, |at| ExFreeToNPagedLookasideList(at.cast(), entry));
+        agree_on!(bytes, |at| ExAllocateFromPagedLookasideList(at.cast()));
+        agree_on!(bytes, |at| ExFreeToPagedLookasideList(at.cast(), entry));
 
         list.Anonymous1.AllocateEx = Some(allocate_ex);
         list.Anonymous2.FreeEx = Some(free_ex);

@@ -1,14 +1,15 @@
 //! Lookaside lists. Stands for `ExInitializeLookasideListEx` and its kin, and for the pool's own functions behind them.
 //!
 //! As under Driver Verifier no block is kept: the depth is zero, so that each that is freed goes back to the pool, where its use
-//! afterwards is noticed.
+//! afterwards is noticed. Each block is remembered with its list.
 
 use core::ffi::c_void;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use wsk_sys::{
     GENERAL_LOOKASIDE, GENERAL_LOOKASIDE_POOL, LOOKASIDE_LIST_EX, NPAGED_LOOKASIDE_LIST, NTSTATUS,
-    PALLOCATE_FUNCTION, PALLOCATE_FUNCTION_EX, PFREE_FUNCTION, PFREE_FUNCTION_EX, POOL_TYPE,
-    STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
+    PAGED_LOOKASIDE_LIST, PALLOCATE_FUNCTION, PALLOCATE_FUNCTION_EX, PFREE_FUNCTION,
+    PFREE_FUNCTION_EX, POOL_TYPE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
 };
 
 use crate::address_space::require_nonpaged;
@@ -19,6 +20,12 @@ use crate::table::Table;
 
 /// The lists that are there, by address.
 static LISTS: Table<Origin> = Table::new();
+
+/// The lists that the blocks which drivers have are from, by the blocks' addresses.
+static BLOCKS: Table<usize> = Table::new();
+
+/// The lists of the functions in [`PLACES`]; 0 where there is none.
+static PLACED: [AtomicUsize; PLACES.len()] = [const { AtomicUsize::new(0) }; PLACES.len()];
 
 pub(crate) fn leaks(whose: Whose) -> Vec<String> {
     let mut lines = Vec::new();
@@ -35,6 +42,16 @@ pub(crate) fn leaks(whose: Whose) -> Vec<String> {
 
 pub(crate) fn reset() {
     LISTS.clear();
+    BLOCKS.clear();
+    for place in &PLACED {
+        place.store(0, Ordering::Relaxed);
+    }
+}
+
+/// Takes note that a block is freed, by whichever function.
+pub(crate) fn memory_freed(block: &pool::Block) {
+    let address = block.range().start;
+    BLOCKS.lock(address).remove(address);
 }
 
 /// Notes a new list, in memory of this many bytes.
@@ -70,6 +87,9 @@ fn begin(function: &'static str, address: usize, bytes: usize, alignment: usize)
 fn end(function: &'static str, address: usize) {
     if LISTS.lock(address).remove(address).is_none() {
         require(function, address)
+    }
+    for place in &PLACED {
+        let _ = place.compare_exchange(address, 0, Ordering::Relaxed, Ordering::Relaxed);
     }
 }
 
@@ -125,17 +145,144 @@ unsafe extern "system" fn freed_to_deleted_ex(block: *mut c_void, list: *mut LOO
     )
 }
 
-unsafe extern "system" fn allocate(kind: POOL_TYPE, bytes: usize, tag: u32) -> *mut c_void {
+/// Allocates a block for a list.
+fn allocate_for(list: usize, kind: POOL_TYPE, bytes: usize, tag: u32) -> *mut c_void {
     // SAFETY: the list's pool, size and tag are what the driver gave.
-    unsafe { wsk_sys::ExAllocatePoolWithTag(kind, bytes, tag) }
+    let block = unsafe { wsk_sys::ExAllocatePoolWithTag(kind, bytes, tag) };
+    if !block.is_null() {
+        BLOCKS.lock(block as usize).insert(block as usize, list);
+    }
+    block
 }
 
-unsafe extern "system" fn free(block: *mut c_void) {
+/// Frees a block to a list, which has to be its own. Of a list that is 0 it isn't known which it is.
+fn free_to(list: usize, block: *mut c_void) {
+    let address = block as usize;
+    let from = BLOCKS.lock(address).get(address).copied();
+    let foreign = match from {
+        Some(from) => from != 0 && list != 0 && from != list,
+        // What isn't there, or not any more, is told by the pool.
+        None => pool::containing(address, |_| ()).is_some(),
+    };
+    if foreign {
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(
+                violation::OTHER_CONTRACT,
+                list,
+                address,
+                from.unwrap_or(0)
+            ),
+            [pool::story(address)],
+            "a block was freed to a lookaside list that it isn't from"
+        )
+    }
     // SAFETY: the driver frees a block of the list, which came from the pool.
     unsafe { wsk_sys::ExFreePool(block) };
 }
 
+/// Functions of a list that isn't told to them: each place is one list's.
+type Place = (
+    unsafe extern "system" fn(POOL_TYPE, usize, u32) -> *mut c_void,
+    unsafe extern "system" fn(*mut c_void),
+);
+
+unsafe extern "system" fn allocate<const PLACE: usize>(
+    kind: POOL_TYPE,
+    bytes: usize,
+    tag: u32,
+) -> *mut c_void {
+    allocate_for(PLACED[PLACE].load(Ordering::Relaxed), kind, bytes, tag)
+}
+
+unsafe extern "system" fn free<const PLACE: usize>(block: *mut c_void) {
+    free_to(PLACED[PLACE].load(Ordering::Relaxed), block);
+}
+
+/// Functions of lists for which no place was left.
+const UNPLACED: Place = (allocate_unplaced, free_unplaced);
+
+unsafe extern "system" fn allocate_unplaced(
+    kind: POOL_TYPE,
+    bytes: usize,
+    tag: u32,
+) -> *mut c_void {
+    allocate_for(0, kind, bytes, tag)
+}
+
+unsafe extern "system" fn free_unplaced(block: *mut c_void) {
+    free_to(0, block);
+}
+
+macro_rules! places {
+    ($($number:literal)*) => {
+        [$((allocate::<$number>, free::<$number>)),*]
+    };
+}
+
+/// As many as lists are told apart at a time.
+static PLACES: [Place; 32] = places! {
+    0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
+};
+
+/// Functions for a new list.
+fn place(list: usize) -> Place {
+    let free = PLACED.iter().position(|place| {
+        place
+            .compare_exchange(0, list, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+    });
+    free.map_or(UNPLACED, |free| PLACES[free])
+}
+
 unsafe extern "system" fn allocate_ex(
+    kind: POOL_TYPE,
+    bytes: usize,
+    tag: u32,
+    list: *mut LOOKASIDE_LIST_EX,
+) -> *mut c_void {
+    allocate_for(list as usize, kind, bytes, tag)
+}
+
+unsafe extern "system" fn free_ex(block: *mut c_void, list: *mut LOOKASIDE_LIST_EX) {
+    free_to(list as usize, block);
+}
+
+/// A list whose functions aren't told which it is.
+fn general(
+    list: usize,
+    kind: i32,
+    size: usize,
+    tag: u32,
+    allocate: PALLOCATE_FUNCTION,
+    free: PFREE_FUNCTION,
+) -> GENERAL_LOOKASIDE {
+    let mut general = GENERAL_LOOKASIDE {
+        Type: POOL_TYPE(kind),
+        Tag: tag,
+        Size: block_size(size),
+        ..GENERAL_LOOKASIDE::default()
+    };
+    // Where the driver allocates or frees blocks itself, it alone knows whose they are.
+    let (ours, ours_free) = match (allocate, free) {
+        (None, None) => place(list),
+        _ => (from_the_pool as _, to_the_pool as _),
+    };
+    general.Anonymous1.Allocate = allocate.or(Some(ours));
+    general.Anonymous2.Free = free.or(Some(ours_free));
+    general
+}
+
+unsafe extern "system" fn from_the_pool(kind: POOL_TYPE, bytes: usize, tag: u32) -> *mut c_void {
+    // SAFETY: the list's pool, size and tag are what the driver gave.
+    unsafe { wsk_sys::ExAllocatePoolWithTag(kind, bytes, tag) }
+}
+
+unsafe extern "system" fn to_the_pool(block: *mut c_void) {
+    // SAFETY: the driver frees a block of the list, which came from the pool.
+    unsafe { wsk_sys::ExFreePool(block) };
+}
+
+unsafe extern "system" fn from_the_pool_ex(
     kind: POOL_TYPE,
     bytes: usize,
     tag: u32,
@@ -145,7 +292,7 @@ unsafe extern "system" fn allocate_ex(
     unsafe { wsk_sys::ExAllocatePoolWithTag(kind, bytes, tag) }
 }
 
-unsafe extern "system" fn free_ex(block: *mut c_void, _: *mut LOOKASIDE_LIST_EX) {
+unsafe extern "system" fn to_the_pool_ex(block: *mut c_void, _: *mut LOOKASIDE_LIST_EX) {
     // SAFETY: the driver frees a block of the list, which came from the pool.
     unsafe { wsk_sys::ExFreePool(block) };
 }
@@ -169,15 +316,8 @@ export! {
         let _ = Depth;
         let function = "ExInitializeNPagedLookasideList";
         begin(function, Lookaside as usize, size_of::<NPAGED_LOOKASIDE_LIST>(), align_of::<NPAGED_LOOKASIDE_LIST>());
-        let mut list = GENERAL_LOOKASIDE {
-            // POOL_NX_ALLOCATION and POOL_RAISE_IF_ALLOCATION_FAILURE are bits of the pool's type.
-            Type: POOL_TYPE(Flags.cast_signed()),
-            Tag,
-            Size: block_size(Size),
-            ..GENERAL_LOOKASIDE::default()
-        };
-        list.Anonymous1.Allocate = Allocate.or(Some(allocate));
-        list.Anonymous2.Free = Free.or(Some(free));
+        // POOL_NX_ALLOCATION and POOL_RAISE_IF_ALLOCATION_FAILURE are bits of the pool's type.
+        let list = general(Lookaside as usize, Flags.cast_signed(), Size, Tag, Allocate, Free);
         // SAFETY: the driver gives the memory.
         unsafe { (&raw mut (*Lookaside).L).write(list) };
     }
@@ -187,6 +327,40 @@ export! {
     /// Ends a list of nonpaged blocks.
     fn ExDeleteNPagedLookasideList(Lookaside: *mut NPAGED_LOOKASIDE_LIST), at most DISPATCH_LEVEL {
         end("ExDeleteNPagedLookasideList", Lookaside as usize);
+        // SAFETY: the driver gives its list. No block is ever kept in it.
+        unsafe {
+            (*Lookaside).L.Anonymous1.Allocate = Some(deleted);
+            (*Lookaside).L.Anonymous2.Free = Some(freed_to_deleted);
+        }
+    }
+}
+
+export! {
+    /// Initialises a list of paged blocks.
+    fn ExInitializePagedLookasideList(
+        Lookaside: *mut PAGED_LOOKASIDE_LIST,
+        Allocate: PALLOCATE_FUNCTION,
+        Free: PFREE_FUNCTION,
+        Flags: u32,
+        Size: usize,
+        Tag: u32,
+        Depth: u16,
+    ), at most APC_LEVEL {
+        let _ = Depth;
+        let function = "ExInitializePagedLookasideList";
+        // Only its blocks are paged.
+        begin(function, Lookaside as usize, size_of::<PAGED_LOOKASIDE_LIST>(), align_of::<PAGED_LOOKASIDE_LIST>());
+        let kind = Flags.cast_signed() | POOL_TYPE::PagedPool.0;
+        let list = general(Lookaside as usize, kind, Size, Tag, Allocate, Free);
+        // SAFETY: the driver gives the memory.
+        unsafe { (&raw mut (*Lookaside).L).write(list) };
+    }
+}
+
+export! {
+    /// Ends a list of paged blocks.
+    fn ExDeletePagedLookasideList(Lookaside: *mut PAGED_LOOKASIDE_LIST), at most APC_LEVEL {
+        end("ExDeletePagedLookasideList", Lookaside as usize);
         // SAFETY: the driver gives its list. No block is ever kept in it.
         unsafe {
             (*Lookaside).L.Anonymous1.Allocate = Some(deleted);
@@ -220,8 +394,12 @@ export! {
             Size: block_size(Size),
             ..GENERAL_LOOKASIDE_POOL::default()
         };
-        list.Anonymous1.AllocateEx = Allocate.or(Some(allocate_ex));
-        list.Anonymous2.FreeEx = Free.or(Some(free_ex));
+        let (ours, ours_free): (PALLOCATE_FUNCTION_EX, PFREE_FUNCTION_EX) = match (Allocate, Free) {
+            (None, None) => (Some(allocate_ex), Some(free_ex)),
+            _ => (Some(from_the_pool_ex), Some(to_the_pool_ex)),
+        };
+        list.Anonymous1.AllocateEx = Allocate.or(ours);
+        list.Anonymous2.FreeEx = Free.or(ours_free);
         // SAFETY: the driver gives the memory.
         unsafe { (&raw mut (*Lookaside).L).write(list) };
         STATUS_SUCCESS

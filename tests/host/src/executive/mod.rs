@@ -2,7 +2,7 @@
 //! protection. Stands for the `Ex…` functions of `ntoskrnl.exe` that are not about pool memory.
 
 mod holders;
-mod lookaside;
+pub(crate) mod lookaside;
 mod mutex;
 mod push_lock;
 mod rundown;
