@@ -11,6 +11,7 @@
 //! * [Closing and unloading](closing): in which order, what waits for what, and what hangs.
 //! * [Testing](testing) a driver with `wsk-host`, on any machine.
 //! * [Beside `wdk`](beside_wdk): in a driver that is built with a WDK and Microsoft's crates.
+//! * [The `no_std` network ecosystem](no_std_network): which crates run in a driver over this one, and what to look at first.
 //! * [Security](security): what arrives from the network, and what is trusted.
 
 #[doc = include_str!("guide/without_wdk.md")]
@@ -42,6 +43,9 @@ pub mod closing {}
 
 #[doc = include_str!("guide/testing.md")]
 pub mod testing {}
+
+#[doc = include_str!("guide/no_std_network.md")]
+pub mod no_std_network {}
 
 #[doc = include_str!("guide/beside_wdk.md")]
 pub mod beside_wdk {}

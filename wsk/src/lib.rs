@@ -82,8 +82,16 @@
 //!
 //! # Features
 //!
-//! None is on by default. `embedded-io`: [`ConnectedSocket`] implements `Read` and `Write` of the crate
-//! [`embedded-io`](https://docs.rs/embedded-io), at `PASSIVE_LEVEL`, for crates that speak a protocol over any stream.
+//! None is on by default, and each adds little code. They are for crates that speak a protocol over any network, or take memory of any
+//! kind: [which of them run in a driver, and how](guide::no_std_network).
+//!
+//! | feature | what implements which traits | IRQL |
+//! |---|---|---|
+//! | `embedded-io` | [`ConnectedSocket`]: `Read` and `Write` of [`embedded-io`](https://docs.rs/embedded-io), which wait | `PASSIVE_LEVEL` |
+//! | `embedded-io-async` | `buffered::BufferedConnection`: `Read`, `BufRead`, `Write`, `ReadReady` and `WriteReady` of [`embedded-io-async`](https://docs.rs/embedded-io-async) | `<= DISPATCH_LEVEL` |
+//! | `embedded-nal-async` | `Network`: `TcpConnect`, `UdpStack` and `Dns` of [`embedded-nal-async`](https://docs.rs/embedded-nal-async) | `PASSIVE_LEVEL` to look names up, `<= APC_LEVEL` to bind, else `<= DISPATCH_LEVEL` |
+//! | `futures-core` | `streams::Datagrams` and `streams::Connections`: `Stream` of [`futures-core`](https://docs.rs/futures-core) | `<= DISPATCH_LEVEL` |
+//! | `alloc` | `Vec<u8>` and `Box<[u8]>`: [`SendBuffer`] and [`ReceiveBuffer`]; their pages are locked for each operation, as those of a slice | `<= APC_LEVEL` to start |
 //!
 //! # To read
 //!
@@ -93,8 +101,13 @@
 
 #![no_std]
 
+#[cfg(feature = "alloc")]
+extern crate alloc;
+
 mod address;
 mod buffer;
+#[cfg(feature = "embedded-io-async")]
+pub mod buffered;
 mod cancel;
 mod connection;
 mod controlling;
@@ -113,11 +126,15 @@ mod irql;
 mod listening;
 mod memory;
 mod methods;
+#[cfg(feature = "embedded-nal-async")]
+mod network;
 pub mod operation;
 mod registration;
 pub mod request;
 mod resolution;
 mod socket;
+#[cfg(feature = "futures-core")]
+pub mod streams;
 mod time;
 
 // Stable rustdoc loses the aliases of what is re-exported from private modules: they stand here too.
@@ -161,6 +178,8 @@ pub use endpoint::HypervAddress;
 pub use endpoint::UnixAddress;
 pub use error::{Call, Error, Memory};
 pub use family::OtherFamily;
+#[cfg(feature = "embedded-nal-async")]
+pub use network::Network;
 pub use operation::{Scope, scope};
 #[doc(alias("WskReleaseProviderNPI", "WSK_PROVIDER_NPI", "PWSK_CLIENT"))]
 pub use registration::Provider;

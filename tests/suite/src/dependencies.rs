@@ -1,4 +1,5 @@
-//! What a driver that depends on `wsk` and `wsk-driver` compiles: our crates, and besides them proc-macro crates and what these use.
+//! What a driver that depends on `wsk` and `wsk-driver`, with no feature of theirs, compiles: our crates, and besides them proc-macro
+//! crates and what these use.
 
 use std::collections::BTreeSet;
 
@@ -85,9 +86,17 @@ fn walk(
         .ok_or("a package that is not resolved")?;
     for dependency in &node.deps {
         let kinds = &dependency.dep_kinds;
-        if kinds
+        // What only a feature brings, which a member of the workspace has turned on.
+        let name = &metadata[&dependency.pkg].name;
+        let optional = package
+            .dependencies
             .iter()
-            .any(|kind| kind.kind != DependencyKind::Development)
+            .filter(|declared| *declared.name == **name)
+            .all(|declared| declared.optional);
+        if !optional
+            && kinds
+                .iter()
+                .any(|kind| kind.kind != DependencyKind::Development)
         {
             walk(metadata, &dependency.pkg, libraries, macros)?;
         }

@@ -32,23 +32,6 @@ unsafe impl SendBuffer for [u8] {
     }
 }
 
-// SAFETY: the lock is that of all its bytes as a slice, which promises the same.
-unsafe impl<const N: usize> SendBuffer for [u8; N] {
-    unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
-        // SAFETY: the caller keeps the same contract.
-        unsafe { self.as_slice().lock(lock) }
-    }
-
-    /// Nothing is locked for nothing.
-    fn abandon(&self) -> bool {
-        N == 0
-    }
-
-    unsafe fn abandon_at(_: NonNull<Self>) -> bool {
-        N == 0
-    }
-}
-
 // SAFETY: the slice is borrowed exclusively until the operation is over; its pages are locked, by an MDL of the lock's own.
 unsafe impl ReceiveBuffer for [u8] {
     unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
@@ -69,13 +52,35 @@ unsafe impl ReceiveBuffer for [u8] {
     }
 }
 
-// SAFETY: the lock is that of all its bytes as a slice, which promises the same.
-unsafe impl<const N: usize> ReceiveBuffer for [u8; N] {
-    unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
-        // SAFETY: the caller keeps the same contract.
-        unsafe { self.as_mut_slice().lock_mut(lock) }
-    }
+/// What is locked as all of its bytes are, as a slice.
+macro_rules! as_slice {
+    ($(#[$attribute:meta])* [$($generics:tt)*] $Owner:ty { $($abandon:tt)* }) => {
+        $(#[$attribute])*
+        // SAFETY: the lock is that of all its bytes as a slice, which promises the same. They stay where they are until the owner is
+        // moved, changed or dropped, which is after it is unlocked.
+        unsafe impl<$($generics)*> SendBuffer for $Owner {
+            unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+                // SAFETY: the caller keeps the same contract.
+                unsafe { self[..].lock(lock) }
+            }
 
+            $($abandon)*
+        }
+
+        $(#[$attribute])*
+        // SAFETY: as for sending; the owner is borrowed exclusively.
+        unsafe impl<$($generics)*> ReceiveBuffer for $Owner {
+            unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+                // SAFETY: the caller keeps the same contract.
+                unsafe { self[..].lock_mut(lock) }
+            }
+
+            $($abandon)*
+        }
+    };
+}
+
+as_slice!([const N: usize] [u8; N] {
     /// Nothing is locked for nothing.
     fn abandon(&self) -> bool {
         N == 0
@@ -83,6 +88,32 @@ unsafe impl<const N: usize> ReceiveBuffer for [u8; N] {
 
     unsafe fn abandon_at(_: NonNull<Self>) -> bool {
         N == 0
+    }
+});
+
+as_slice! {
+    /// Bytes from the global allocator, as many as there are; a vector does not grow. With the feature `alloc`.
+    ///
+    /// Their pages are locked for each operation, as those of a slice, at up to `APC_LEVEL`: the allocator may give memory of any kind,
+    /// and only that of a [`NonPagedBuffer`](crate::NonPagedBuffer) needs no lock. What an operation owns that nobody takes back is
+    /// dropped at up to `DISPATCH_LEVEL`, where the allocator has to be able to free it.
+    #[cfg(feature = "alloc")]
+    [] alloc::vec::Vec<u8> {
+        /// Nothing is locked for nothing.
+        fn abandon(&self) -> bool {
+            self.is_empty()
+        }
+    }
+}
+
+as_slice! {
+    /// Bytes from the global allocator. All else is as for a vector.
+    #[cfg(feature = "alloc")]
+    [] alloc::boxed::Box<[u8]> {
+        /// Nothing is locked for nothing.
+        fn abandon(&self) -> bool {
+            self.is_empty()
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::error::Error;
 /// |---|---|---|
 /// | `&[u8]`, `&[u8; N]`, a [`SliceChain`] of `&[u8]` | a request that is waited for, or started in a scope | itself |
 /// | `[u8; N]` of up to 1,024 bytes | any | itself |
+/// | `Vec<u8>`, `Box<[u8]>`, with the feature `alloc` | any | itself |
 /// | a [`NonPagedBuffer`], an [`MdlChain`], a [`DriverMdl`], a [`DriverChain`], a [`PooledBuffer`] | any | itself |
 /// | a reference to any of these | a request that is waited for, or started in a scope; `&'static` anywhere | the reference |
 /// | any of these in a [`WithControl`] | the same, for datagrams | itself |
@@ -87,6 +88,7 @@ pub unsafe trait SendBuffer {
 /// |---|---|---|
 /// | `&mut [u8]`, `&mut [u8; N]`, a [`SliceChain`] of `&mut [u8]` | a request that is waited for, or started in a scope | itself |
 /// | `[u8; N]` of up to 1,024 bytes | any | itself |
+/// | `Vec<u8>`, `Box<[u8]>`, with the feature `alloc` | any | itself |
 /// | a [`NonPagedBuffer`], an [`MdlChain`], a [`DriverMdlMut`], a [`DriverChain`], a [`PooledBuffer`] | any | itself |
 /// | a `&mut` reference to any of these | a request that is waited for, or started in a scope | the reference |
 /// | any of these in a [`WithControl`] | the same, for datagrams | itself |

@@ -4,6 +4,10 @@
 mod setting;
 
 mod addresses;
+#[cfg(feature = "alloc")]
+mod allocated;
+#[cfg(feature = "embedded-io-async")]
+mod buffered;
 mod chain;
 mod client;
 mod connection;
@@ -19,6 +23,8 @@ mod io;
 mod listening;
 mod lost;
 mod messages;
+#[cfg(feature = "embedded-nal-async")]
+mod nal;
 mod network;
 mod network_options;
 mod options;
@@ -28,6 +34,8 @@ mod refused;
 mod requests;
 mod resolution;
 mod scope;
+#[cfg(feature = "futures-core")]
+mod streams;
 mod unwinding;
 mod waiting;
 mod wakers;

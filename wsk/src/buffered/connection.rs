@@ -1,0 +1,370 @@
+//! [`BufferedConnection`]: a connection as a stream of bytes of the crate `embedded-io-async`.
+
+use core::future::poll_fn;
+use core::task::{Context, Poll, ready};
+
+use embedded_io_async::{BufRead, ErrorType, Read, ReadReady, Write, WriteReady};
+use wsk_sys::STATUS_UNEXPECTED_NETWORK_ERROR;
+
+use super::repeated::Repeated;
+use crate::buffer::NonPagedBuffer;
+use crate::error::{Call, Error};
+use crate::memory;
+use crate::request::{Receiving, Sending};
+use crate::socket::ConnectedSocket;
+
+/// A connection with a buffer for each direction, which implements the traits of
+/// [`embedded-io-async`](https://docs.rs/embedded-io-async), for crates that speak a protocol over any stream.
+///
+/// Reads give what is in the buffer, or wait until the peer has sent something. Writes put bytes into the other buffer and have them
+/// sent, after those before them. A write does not wait until its own bytes are sent: [`flush`](Write::flush) does. An error of the
+/// connection is told by the write or the flush after it, and from then on by all of them, for it is unknown how much has gone out.
+///
+/// Every future may be dropped or forgotten at any moment: [a table](crate::buffered) says what becomes of the bytes. `write_all` and
+/// `read_exact` are several writes and reads, and one that is dropped has done some of them.
+///
+/// Dropping the connection closes the socket when what was written is with the transport, which aborts the connection unless it was
+/// [disconnected](Self::disconnect).
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// # let address = server.local_addr().unwrap();
+/// # let answers = std::thread::spawn(move || {
+/// #     use std::io::{Read, Write};
+/// #     let (mut client, _) = server.accept().unwrap();
+/// #     let mut question = [0; 4];
+/// #     client.read_exact(&mut question).unwrap();
+/// #     client.write_all(&question.map(|byte| byte.to_ascii_uppercase())).unwrap();
+/// # });
+/// # struct Unpark(std::thread::Thread);
+/// # impl std::task::Wake for Unpark {
+/// #     fn wake(self: std::sync::Arc<Self>) { self.0.unpark() }
+/// # }
+/// # fn block_on<F: Future>(future: F) -> F::Output {
+/// #     let waker = std::sync::Arc::new(Unpark(std::thread::current())).into();
+/// #     let mut context = std::task::Context::from_waker(&waker);
+/// #     let mut future = std::pin::pin!(future);
+/// #     loop {
+/// #         match future.as_mut().poll(&mut context) {
+/// #             std::task::Poll::Ready(output) => return output,
+/// #             std::task::Poll::Pending => std::thread::park(),
+/// #         }
+/// #     }
+/// # }
+/// use embedded_io_async::{Read, Write};
+/// use wsk::buffered::BufferedConnection;
+/// use wsk::{ConnectedSocket, Registration, Wait};
+///
+/// /// Knows nothing of WSK.
+/// async fn ask<S: Read + Write>(stream: &mut S, question: &[u8]) -> Option<[u8; 4]> {
+///     let mut answer = [0; 4];
+///     stream.write_all(question).await.ok()?;
+///     stream.flush().await.ok()?;
+///     stream.read_exact(&mut answer).await.ok()?;
+///     Some(answer)
+/// }
+///
+/// let registration = Registration::new()?;
+/// let provider = registration.capture(Wait::No)?;
+/// let answer = block_on(async {
+///     let socket = ConnectedSocket::connect(&provider, address).await?;
+///     let mut connection = BufferedConnection::new(socket, 1024, 1024)?;
+///     let answer = ask(&mut connection, b"ping").await;
+///     connection.disconnect().await?;
+///     Ok::<_, wsk::Error>(answer)
+/// });
+/// assert_eq!(answer, Ok(Some(*b"PING")));
+/// # answers.join().unwrap();
+/// # drop((provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct BufferedConnection {
+    reader: ReadHalf,
+    writer: WriteHalf,
+}
+
+impl BufferedConnection {
+    /// Over a connected socket, with buffers of so many bytes to receive into and to send from. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// Allocates the buffers, of one byte at least, and two operations; nothing is allocated after that. Other handles of the socket
+    /// should not be used to send or receive at the same time: the bytes would be mixed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`].
+    pub fn new(socket: ConnectedSocket, receive: usize, send: usize) -> Result<Self, Error> {
+        let receiving = socket.receive(NonPagedBuffer::new(receive.max(1))?);
+        let sending = socket.send(NonPagedBuffer::new(send.max(1))?);
+        let room = send.max(1);
+        let reader = ReadHalf {
+            run: Repeated::AtRest(receiving.prepare()?),
+            next: 0,
+            end: 0,
+        };
+        let run = Repeated::AtRest(sending.prepare()?);
+        let writer = WriteHalf {
+            run,
+            room,
+            failed: None,
+            socket,
+        };
+        Ok(Self { reader, writer })
+    }
+
+    /// The two directions, each by itself: for two tasks, or for a protocol that reads and writes at the same time.
+    #[must_use]
+    pub fn split(self) -> (ReadHalf, WriteHalf) {
+        (self.reader, self.writer)
+    }
+
+    /// The socket. What is received by it is missing from the stream, and what is sent by it is put somewhere into it.
+    #[must_use]
+    pub const fn socket(&self) -> &ConnectedSocket {
+        &self.writer.socket
+    }
+
+    /// As [`WriteHalf::disconnect`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`WriteHalf::disconnect`].
+    pub async fn disconnect(&mut self) -> Result<(), Error> {
+        self.writer.disconnect().await
+    }
+}
+
+/// What is received on a connection: one half of a [`BufferedConnection`].
+#[derive(Debug)]
+pub struct ReadHalf {
+    run: Repeated<Receiving>,
+    /// The part of the buffer that was received and not read yet.
+    next: usize,
+    end: usize,
+}
+
+impl ReadHalf {
+    /// Waits until there is something to read, or nothing will come any more.
+    fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.next < self.end {
+            return Poll::Ready(Ok(()));
+        }
+        // A read before this one may have begun it.
+        if !ready!(self.run.poll_end(context)) {
+            self.run.start()?;
+            ready!(self.run.poll_end(context));
+        }
+        (self.next, self.end) = (0, self.run.at_rest()?.seen()?);
+        Poll::Ready(Ok(()))
+    }
+
+    /// What was received and not read yet.
+    fn filled(&mut self) -> Result<&[u8], Error> {
+        if self.next == self.end {
+            return Ok(&[]);
+        }
+        let (next, end) = (self.next, self.end);
+        let bytes = self.run.at_rest()?.as_slice();
+        Ok(bytes.get(next..end).unwrap_or_default())
+    }
+
+    fn read_filled(&mut self, to: &mut [u8]) -> Result<usize, Error> {
+        let length = memory::copy(self.filled()?, to);
+        self.next += length;
+        Ok(length)
+    }
+}
+
+impl ErrorType for ReadHalf {
+    type Error = Error;
+}
+
+/// A read that is dropped loses nothing: what comes is there for the next one. IRQL: `<= DISPATCH_LEVEL`.
+impl Read for ReadHalf {
+    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        poll_fn(|context| self.poll_fill(context)).await?;
+        self.read_filled(buffer)
+    }
+}
+
+/// Without a copy: what is in the connection's own buffer.
+impl BufRead for ReadHalf {
+    async fn fill_buf(&mut self) -> Result<&[u8], Error> {
+        poll_fn(|context| self.poll_fill(context)).await?;
+        self.filled()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.next = self.next.saturating_add(amount).min(self.end);
+    }
+}
+
+/// Asking has WSK receive, if it does not do so already.
+impl ReadReady for ReadHalf {
+    fn read_ready(&mut self) -> Result<bool, Error> {
+        if self.next < self.end {
+            return Ok(true);
+        }
+        self.run.start()?;
+        Ok(self.run.is_ready())
+    }
+}
+
+/// What is sent on a connection: one half of a [`BufferedConnection`].
+#[derive(Debug)]
+pub struct WriteHalf {
+    run: Repeated<Sending>,
+    /// The bytes that the buffer has room for.
+    room: usize,
+    /// Why nothing can be sent any more.
+    failed: Option<Error>,
+    socket: ConnectedSocket,
+}
+
+impl WriteHalf {
+    /// Waits until all that was written is sent.
+    fn poll_sent(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if let Some(error) = self.failed {
+            return Poll::Ready(Err(error));
+        }
+        while ready!(self.run.poll_end(context)) {
+            match self.send_rest() {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    self.failed = Some(error);
+                    return Poll::Ready(Err(error));
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Sends what a run that has ended has not; whether there is any.
+    fn send_rest(&mut self) -> Result<bool, Error> {
+        let operation = self.run.at_rest()?;
+        let sent = operation.seen()?;
+        let bytes = operation.as_mut_slice();
+        let rest = bytes.len().saturating_sub(sent);
+        if rest == 0 {
+            return Ok(false);
+        }
+        if sent == 0 {
+            // Who goes on would do so for ever.
+            return Err(Error::Call {
+                call: Call::WskSend,
+                status: STATUS_UNEXPECTED_NETWORK_ERROR,
+            });
+        }
+        for place in 0..rest {
+            let byte = bytes.get(place + sent).copied();
+            if let (Some(to), Some(byte)) = (bytes.get_mut(place), byte) {
+                *to = byte;
+            }
+        }
+        operation.set_len(rest)?;
+        self.run.start()?;
+        Ok(true)
+    }
+
+    /// Has bytes sent, as many as there is room for.
+    fn send(&mut self, bytes: &[u8]) -> Result<usize, Error> {
+        let (now, _) = bytes.split_at(bytes.len().min(self.room));
+        let operation = self.run.at_rest()?;
+        operation.set_len(now.len())?;
+        memory::copy(now, operation.as_mut_slice());
+        self.run.start()?;
+        Ok(now.len())
+    }
+
+    /// Waits until what was written is sent, and [disconnects gracefully](ConnectedSocket::disconnect): nothing can be written any more,
+    /// and what the peer still sends can be read. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// One that is dropped lets the disconnection go on once it was begun, which it is when all is sent.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`], that of what was written before, or what WSK says.
+    pub async fn disconnect(&mut self) -> Result<(), Error> {
+        self.flush().await?;
+        self.socket.disconnect().await
+    }
+}
+
+impl ErrorType for WriteHalf {
+    type Error = Error;
+}
+
+/// A write that is dropped has taken nothing; one that has ended is sent, unless the connection breaks, whatever is dropped. IRQL:
+/// `<= DISPATCH_LEVEL`.
+impl Write for WriteHalf {
+    async fn write(&mut self, bytes: &[u8]) -> Result<usize, Error> {
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        poll_fn(|context| self.poll_sent(context)).await?;
+        self.send(bytes)
+    }
+
+    async fn flush(&mut self) -> Result<(), Error> {
+        poll_fn(|context| self.poll_sent(context)).await
+    }
+}
+
+impl WriteReady for WriteHalf {
+    fn write_ready(&mut self) -> Result<bool, Error> {
+        Ok(self.failed.is_some() || self.run.is_ready())
+    }
+}
+
+impl ErrorType for BufferedConnection {
+    type Error = Error;
+}
+
+/// As of its [`ReadHalf`].
+impl Read for BufferedConnection {
+    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
+        self.reader.read(buffer).await
+    }
+}
+
+/// As of its [`ReadHalf`].
+impl BufRead for BufferedConnection {
+    async fn fill_buf(&mut self) -> Result<&[u8], Error> {
+        self.reader.fill_buf().await
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.reader.consume(amount);
+    }
+}
+
+/// As of its [`ReadHalf`].
+impl ReadReady for BufferedConnection {
+    fn read_ready(&mut self) -> Result<bool, Error> {
+        self.reader.read_ready()
+    }
+}
+
+/// As of its [`WriteHalf`].
+impl Write for BufferedConnection {
+    async fn write(&mut self, bytes: &[u8]) -> Result<usize, Error> {
+        self.writer.write(bytes).await
+    }
+
+    async fn flush(&mut self) -> Result<(), Error> {
+        self.writer.flush().await
+    }
+}
+
+/// As of its [`WriteHalf`].
+impl WriteReady for BufferedConnection {
+    fn write_ready(&mut self) -> Result<bool, Error> {
+        self.writer.write_ready()
+    }
+}

@@ -1,0 +1,212 @@
+//! [`Network`]: WSK as a network of the crate `embedded-nal-async`. The feature of that name.
+
+#![forbid(unsafe_code)]
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use embedded_nal_async::{AddrType, Dns, TcpConnect, UdpStack};
+
+use crate::address::Family;
+use crate::buffer::NonPagedBuffer;
+use crate::buffered::{BufferedConnection, BufferedSocket, Repeated};
+use crate::error::Error;
+use crate::registration::Provider;
+use crate::request::Lookup;
+use crate::socket::{ConnectedSocket, DatagramSocket};
+
+/// The bytes of each buffer, unless they are said: enough for a datagram that crosses an Ethernet in one piece.
+const BUFFER: usize = 2048;
+
+/// The network of a provider, which implements the traits of [`embedded-nal-async`](https://docs.rs/embedded-nal-async), for crates
+/// that connect, send datagrams or look names up by themselves.
+///
+/// Its sockets [have buffers of their own](crate::buffered), and are made with what this says of them.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let server = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let address = server.local_addr().unwrap();
+/// # let answers = std::thread::spawn(move || {
+/// #     let mut question = [0; 16];
+/// #     let (length, from) = server.recv_from(&mut question).unwrap();
+/// #     question[..length].make_ascii_uppercase();
+/// #     server.send_to(&question[..length], from).unwrap();
+/// # });
+/// # struct Unpark(std::thread::Thread);
+/// # impl std::task::Wake for Unpark {
+/// #     fn wake(self: std::sync::Arc<Self>) { self.0.unpark() }
+/// # }
+/// # fn block_on<F: Future>(future: F) -> F::Output {
+/// #     let waker = std::sync::Arc::new(Unpark(std::thread::current())).into();
+/// #     let mut context = std::task::Context::from_waker(&waker);
+/// #     let mut future = std::pin::pin!(future);
+/// #     loop {
+/// #         match future.as_mut().poll(&mut context) {
+/// #             std::task::Poll::Ready(output) => return output,
+/// #             std::task::Poll::Pending => std::thread::park(),
+/// #         }
+/// #     }
+/// # }
+/// use core::net::SocketAddr;
+/// use embedded_nal_async::{ConnectedUdp, UdpStack};
+/// use wsk::{Network, Registration, Wait};
+///
+/// /// Knows nothing of WSK.
+/// async fn ask<N: UdpStack>(network: &N, server: SocketAddr) -> Result<[u8; 4], N::Error> {
+///     let (_, mut socket) = network.connect(server).await?;
+///     let mut answer = [0; 4];
+///     socket.send(b"ping").await?;
+///     socket.receive_into(&mut answer).await?;
+///     Ok(answer)
+/// }
+///
+/// let registration = Registration::new()?;
+/// let network = Network::new(&registration.capture(Wait::No)?);
+/// assert_eq!(block_on(ask(&network, address)), Ok(*b"PING"));
+/// # answers.join().unwrap();
+/// # drop((network, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Network {
+    provider: Provider,
+    receive: usize,
+    send: usize,
+}
+
+impl Network {
+    /// The network of a provider, whose sockets have 2,048 bytes of buffer in each direction.
+    #[must_use]
+    pub fn new(provider: &Provider) -> Self {
+        Self {
+            provider: provider.clone(),
+            receive: BUFFER,
+            send: BUFFER,
+        }
+    }
+
+    /// With so many bytes to receive into, and so many to send from, for each socket that is made from now on. They are nonpaged
+    /// memory. Of a datagram they are the most that can be received, and sent.
+    #[must_use]
+    pub fn with_buffers(self, receive: usize, send: usize) -> Self {
+        Self {
+            receive,
+            send,
+            ..self
+        }
+    }
+
+    /// A socket that is bound there, and where that is.
+    fn bound(&self, local: SocketAddr) -> Result<(DatagramSocket, SocketAddr), Error> {
+        let socket = DatagramSocket::open(&self.provider, Family::of(&local))?;
+        socket.bind(local)?;
+        let local = socket.local_address()?;
+        Ok((socket, local))
+    }
+
+    fn unconnected(&self, local: SocketAddr) -> Result<BufferedSocket, Error> {
+        let (socket, local) = self.bound(local)?;
+        let loopback = match local {
+            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        };
+        // Each send says where to, and none is made to this address.
+        let nobody = SocketAddr::new(loopback, 1);
+        let sending = socket.send_to(NonPagedBuffer::new(self.send)?, nobody);
+        let receiving = socket.receive_from(NonPagedBuffer::new(self.receive)?);
+        Ok(BufferedSocket {
+            sending: Repeated::AtRest(sending.prepare()?),
+            receiving: Repeated::AtRest(receiving.prepare()?),
+            local,
+        })
+    }
+}
+
+/// Connects, and gives the connection its buffers. IRQL: `<= DISPATCH_LEVEL`. A future that is dropped connects nothing.
+impl TcpConnect for Network {
+    type Error = Error;
+    type Connection<'a> = BufferedConnection;
+
+    async fn connect(&self, remote: SocketAddr) -> Result<BufferedConnection, Error> {
+        let socket = ConnectedSocket::connect(&self.provider, remote).await?;
+        BufferedConnection::new(socket, self.receive, self.send)
+    }
+}
+
+/// Opening and binding wait, so that these futures are ready when they are polled first. IRQL: `<= APC_LEVEL`.
+impl UdpStack for Network {
+    type Error = Error;
+    type Connected = BufferedSocket;
+    type UniquelyBound = BufferedSocket;
+    type MultiplyBound = BufferedSocket;
+
+    async fn connect_from(
+        &self,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> Result<(SocketAddr, BufferedSocket), Error> {
+        let (socket, local) = self.bound(local)?;
+        let socket = socket
+            .fix_remote_address(remote)
+            .map_err(|(error, _)| error)?;
+        let sending = socket.send(NonPagedBuffer::new(self.send)?);
+        let receiving = socket.receive_from(NonPagedBuffer::new(self.receive)?);
+        let socket = BufferedSocket {
+            sending: Repeated::AtRest(sending.prepare()?),
+            receiving: Repeated::AtRest(receiving.prepare()?),
+            local,
+        };
+        Ok((local, socket))
+    }
+
+    async fn bind_single(&self, local: SocketAddr) -> Result<(SocketAddr, BufferedSocket), Error> {
+        let socket = self.unconnected(local)?;
+        Ok((socket.local, socket))
+    }
+
+    async fn bind_multiple(&self, local: SocketAddr) -> Result<BufferedSocket, Error> {
+        self.unconnected(local)
+    }
+}
+
+/// Looks names up by `WskGetAddressInfo` and `WskGetNameInfo`. IRQL: `PASSIVE_LEVEL`. A future that is dropped cancels it.
+impl Dns for Network {
+    type Error = Error;
+
+    /// The first address that is found. None of this type is [`Error::UnknownAddress`].
+    async fn get_host_by_name(&self, host: &str, addr_type: AddrType) -> Result<IpAddr, Error> {
+        let lookup = Lookup::new(host).family(match addr_type {
+            AddrType::IPv4 => Family::V4,
+            AddrType::IPv6 => Family::V6,
+            AddrType::Either => Family::Dual,
+        });
+        let found = self.provider.resolve(lookup).await?;
+        let first = found.iter().next();
+        Ok(first.ok_or(Error::UnknownAddress { family: 0 })?.ip())
+    }
+
+    /// The name, in UTF-8, or the address in digits where it has none; [`Error::OutOfBounds`] where there is no room for it.
+    async fn get_host_by_address(&self, addr: IpAddr, result: &mut [u8]) -> Result<usize, Error> {
+        let address = SocketAddr::new(addr, 0);
+        let names = self.provider.name_of(address).await?;
+        let mut length = 0;
+        for character in char::decode_utf16(names.host().iter().copied()) {
+            let character = character.unwrap_or(char::REPLACEMENT_CHARACTER);
+            let mut utf8 = [0; 4];
+            for &byte in character.encode_utf8(&mut utf8).as_bytes() {
+                if let Some(place) = result.get_mut(length) {
+                    *place = byte;
+                }
+                length += 1;
+            }
+        }
+        if length > result.len() {
+            return Err(Error::OutOfBounds {
+                end: length,
+                length: result.len(),
+            });
+        }
+        Ok(length)
+    }
+}

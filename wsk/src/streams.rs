@@ -1,0 +1,254 @@
+//! What arrives, as streams of the crate `futures-core`: datagrams, and connections. The feature of that name.
+//!
+//! A stream keeps its operation when the future that waits for the next item is dropped or forgotten, so that nothing is lost but
+//! what a stream that is dropped itself has not given out. IRQL: `<= DISPATCH_LEVEL`. No executor is involved: wakers are woken by
+//! completion routines, at up to `DISPATCH_LEVEL`.
+
+#![forbid(unsafe_code)]
+
+use core::fmt;
+use core::future::Future;
+use core::net::SocketAddr;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+use futures_core::stream::FusedStream;
+
+use crate::buffer::ReceiveBuffer;
+use crate::error::Error;
+use crate::operation::{Finished, InFlight};
+use crate::request::{Accepting, NewConnection, Received, ReceivingFrom};
+use crate::socket::{ConnectedSocket, DatagramSocket, ListenSocket};
+
+/// The datagrams that arrive at a socket, each in a buffer of its own: what [`datagrams`](DatagramSocket::datagrams) gives.
+///
+/// An error ends the stream when the socket is [dead](Error::must_close); after any other one it goes on. Dropping it cancels the
+/// receive; a datagram that came first is lost.
+pub struct Datagrams<B: ReceiveBuffer, M> {
+    socket: DatagramSocket,
+    buffers: M,
+    receiving: Option<InFlight<ReceivingFrom, B>>,
+    ended: bool,
+}
+
+impl DatagramSocket {
+    /// The datagrams that arrive, as a stream. One receive at a time is in flight, from when the stream is polled on, with a buffer
+    /// that `buffers` gives. IRQL: `<= DISPATCH_LEVEL`; that of the [buffers](crate::operation::Request::start), for polling.
+    ///
+    /// What `buffers` says instead is an item of the stream, which asks for one again when it is polled again.
+    ///
+    /// Each receive allocates its operation.
+    ///
+    /// ```
+    /// # let kernel = wsk_host::Kernel::boot();
+    /// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    /// # let registration = wsk::Registration::new()?;
+    /// # let provider = registration.capture(wsk::Wait::Forever)?;
+    /// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+    /// # socket.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    /// # for number in 0..3 { peer.send_to(&[number], socket.local_address()?).unwrap(); }
+    /// # struct Unpark(std::thread::Thread);
+    /// # impl std::task::Wake for Unpark {
+    /// #     fn wake(self: std::sync::Arc<Self>) { self.0.unpark() }
+    /// # }
+    /// # fn block_on<F: Future>(future: F) -> F::Output {
+    /// #     let waker = std::sync::Arc::new(Unpark(std::thread::current())).into();
+    /// #     let mut context = std::task::Context::from_waker(&waker);
+    /// #     let mut future = std::pin::pin!(future);
+    /// #     loop {
+    /// #         match future.as_mut().poll(&mut context) {
+    /// #             std::task::Poll::Ready(output) => return output,
+    /// #             std::task::Poll::Pending => std::thread::park(),
+    /// #         }
+    /// #     }
+    /// # }
+    /// # block_on(async {
+    /// use core::future::poll_fn;
+    /// use core::pin::Pin;
+    /// use futures_core::Stream;
+    /// use wsk::{BufferPool, Error, NonPagedBuffer};
+    ///
+    /// let pool = BufferPool::new(16, |_| NonPagedBuffer::new(1500))?;
+    /// let mut datagrams = socket.datagrams(|| pool.take().ok_or(Error::PoolEmpty));
+    /// for number in 0..3 {
+    ///     // `datagrams.next().await` with the crate `futures-util`.
+    ///     let next = poll_fn(|context| Pin::new(&mut datagrams).poll_next(context)).await;
+    ///     let Some((received, buffer)) = next.transpose()? else { break };
+    ///     assert_eq!(&buffer.as_slice()[..received.length()], [number]);
+    /// }
+    /// # Ok::<(), wsk::Error>(())
+    /// # })?;
+    /// # drop((socket, provider, registration));
+    /// # kernel.shutdown();
+    /// # Ok::<(), wsk::Error>(())
+    /// ```
+    pub fn datagrams<B, M>(&self, buffers: M) -> Datagrams<B, M>
+    where
+        B: ReceiveBuffer + Send + 'static,
+        M: FnMut() -> Result<B, Error>,
+    {
+        Datagrams {
+            socket: self.clone(),
+            buffers,
+            receiving: None,
+            ended: false,
+        }
+    }
+}
+
+// What is in flight is not in the stream, and what gives buffers is not pinned.
+impl<B: ReceiveBuffer, M> Unpin for Datagrams<B, M> {}
+
+impl<B, M> Stream for Datagrams<B, M>
+where
+    B: ReceiveBuffer + Send + 'static,
+    M: FnMut() -> Result<B, Error>,
+{
+    type Item = Result<(Received, B), Error>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        if this.ended {
+            return Poll::Ready(None);
+        }
+        if this.receiving.is_none() {
+            let socket = &this.socket;
+            let started =
+                (this.buffers)().and_then(|buffer| Ok(socket.receive_from(buffer).start()?));
+            match started {
+                Ok(receiving) => this.receiving = Some(receiving),
+                Err(error) => return Poll::Ready(Some(Err(noted(error, &mut this.ended)))),
+            }
+        }
+        let Some(receiving) = &mut this.receiving else {
+            return Poll::Ready(None);
+        };
+        let Finished { result, buffer } = ready!(Pin::new(receiving).poll(context));
+        this.receiving = None;
+        let item = result.and_then(|received| Ok((received, buffer.ok_or(Error::Taken)?)));
+        Poll::Ready(Some(item.map_err(|error| noted(error, &mut this.ended))))
+    }
+}
+
+impl<B, M> FusedStream for Datagrams<B, M>
+where
+    B: ReceiveBuffer + Send + 'static,
+    M: FnMut() -> Result<B, Error>,
+{
+    fn is_terminated(&self) -> bool {
+        self.ended
+    }
+}
+
+impl<B: ReceiveBuffer, M> fmt::Debug for Datagrams<B, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Datagrams")
+            .field("ended", &self.ended)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Notes whether an error is the end.
+fn noted(error: Error, ended: &mut bool) -> Error {
+    *ended = error.must_close();
+    error
+}
+
+/// The connections that come to a listening socket, with the addresses of the peers: what [`connections`](ListenSocket::connections)
+/// gives.
+///
+/// An error ends the stream when the socket is [dead](Error::must_close); after any other one it goes on. Dropping it cancels the
+/// accept; a connection that came first is closed.
+#[derive(Debug)]
+pub struct Connections {
+    listener: ListenSocket,
+    accepting: Option<InFlight<Accepting, NewConnection>>,
+    ended: bool,
+}
+
+impl ListenSocket {
+    /// The connections that come, as a stream. One accept at a time is in flight, from when the stream is polled on. IRQL:
+    /// `<= DISPATCH_LEVEL`.
+    ///
+    /// Each accept allocates its operation, and what [`accept`](Self::accept) does.
+    ///
+    /// ```
+    /// # let kernel = wsk_host::Kernel::boot();
+    /// # let registration = wsk::Registration::new()?;
+    /// # let provider = registration.capture(wsk::Wait::Forever)?;
+    /// # let listener = wsk::ListenSocket::open(&provider, wsk::Family::V4)?;
+    /// # listener.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    /// # let peer = std::net::TcpStream::connect(listener.local_address()?).unwrap();
+    /// # struct Unpark(std::thread::Thread);
+    /// # impl std::task::Wake for Unpark {
+    /// #     fn wake(self: std::sync::Arc<Self>) { self.0.unpark() }
+    /// # }
+    /// # fn block_on<F: Future>(future: F) -> F::Output {
+    /// #     let waker = std::sync::Arc::new(Unpark(std::thread::current())).into();
+    /// #     let mut context = std::task::Context::from_waker(&waker);
+    /// #     let mut future = std::pin::pin!(future);
+    /// #     loop {
+    /// #         match future.as_mut().poll(&mut context) {
+    /// #             std::task::Poll::Ready(output) => return output,
+    /// #             std::task::Poll::Pending => std::thread::park(),
+    /// #         }
+    /// #     }
+    /// # }
+    /// # block_on(async {
+    /// use core::future::poll_fn;
+    /// use core::pin::Pin;
+    /// use futures_core::Stream;
+    ///
+    /// let mut connections = listener.connections();
+    /// let next = poll_fn(|context| Pin::new(&mut connections).poll_next(context)).await;
+    /// if let Some((socket, from)) = next.transpose()? {
+    ///     assert_eq!(socket.remote_address()?, from);
+    /// #   assert_eq!(peer.local_addr().unwrap(), from);
+    /// }
+    /// # Ok::<(), wsk::Error>(())
+    /// # })?;
+    /// # drop((listener, provider, registration));
+    /// # kernel.shutdown();
+    /// # Ok::<(), wsk::Error>(())
+    /// ```
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        Connections {
+            listener: self.clone(),
+            accepting: None,
+            ended: false,
+        }
+    }
+}
+
+impl Stream for Connections {
+    type Item = Result<(ConnectedSocket, SocketAddr), Error>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        if this.ended {
+            return Poll::Ready(None);
+        }
+        if this.accepting.is_none() {
+            match this.listener.accept().start() {
+                Ok(accepting) => this.accepting = Some(accepting),
+                Err(error) => return Poll::Ready(Some(Err(noted(error, &mut this.ended)))),
+            }
+        }
+        let Some(accepting) = &mut this.accepting else {
+            return Poll::Ready(None);
+        };
+        let accepted = ready!(Pin::new(accepting).poll(context));
+        this.accepting = None;
+        Poll::Ready(Some(
+            accepted.map_err(|error| noted(error, &mut this.ended)),
+        ))
+    }
+}
+
+impl FusedStream for Connections {
+    fn is_terminated(&self) -> bool {
+        self.ended
+    }
+}

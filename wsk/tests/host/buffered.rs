@@ -1,0 +1,288 @@
+//! Connections as streams of the crate `embedded-io-async`: what becomes of bytes when futures are dropped, forgotten, or fail.
+
+use std::future::Future;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::pin::pin;
+use std::task::Context;
+
+use embedded_io_async::{BufRead, Read, ReadExactError, ReadReady, Write, WriteReady};
+use wsk::buffered::{BufferedConnection, ReadHalf};
+use wsk::{ConnectedSocket, Error, Provider};
+use wsk_host::{DISPATCH_LEVEL, Resource, at_irql};
+use wsk_sys::STATUS_INSUFFICIENT_RESOURCES;
+
+use crate::setting::client;
+use crate::setting::{LOOPBACK, Wakes, block_on, kernels, on_each_kernel, on_each_seeded_kernel};
+
+/// A connection with buffers of so many bytes, and its peer.
+fn connected(provider: &Provider, room: usize) -> (BufferedConnection, TcpStream) {
+    let server = TcpListener::bind(LOOPBACK).unwrap();
+    let address = server.local_addr().unwrap();
+    let socket = ConnectedSocket::connect(provider, address).wait().unwrap();
+    let (peer, _) = server.accept().unwrap();
+    peer.set_nodelay(true).unwrap();
+    (BufferedConnection::new(socket, room, room).unwrap(), peer)
+}
+
+/// Polls a future once, and drops it; what it gave.
+fn once<F: Future>(future: F) -> Option<F::Output> {
+    let (_, waker) = Wakes::new();
+    match pin!(future).poll(&mut Context::from_waker(&waker)) {
+        std::task::Poll::Ready(output) => Some(output),
+        std::task::Poll::Pending => None,
+    }
+}
+
+/// Polls a future once, and forgets it.
+fn forget(future: impl Future) {
+    let mut future = Box::pin(future);
+    let (_, waker) = Wakes::new();
+    assert!(
+        future
+            .as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    // What it borrows is used again; its own memory leaks.
+    std::mem::forget(future);
+}
+
+#[test]
+fn bytes_go_both_ways_until_the_end() {
+    on_each_seeded_kernel(|_, provider| {
+        let (mut connection, mut peer) = connected(provider, 5);
+        block_on(async {
+            assert_eq!(connection.read(&mut []).await, Ok(0));
+            assert_eq!(connection.write(&[]).await, Ok(0));
+            // More than there is room for at once.
+            connection.write_all(b"a question").await.unwrap();
+            connection.flush().await.unwrap();
+            let mut got = [0; 10];
+            peer.read_exact(&mut got).unwrap();
+            assert_eq!(&got, b"a question");
+
+            peer.write_all(b"an answer").unwrap();
+            let mut answer = [0; 9];
+            connection.read_exact(&mut answer).await.unwrap();
+            assert_eq!(&answer, b"an answer");
+
+            connection.write_all(b"bye").await.unwrap();
+            connection.disconnect().await.unwrap();
+            let mut rest = Vec::new();
+            peer.read_to_end(&mut rest).unwrap();
+            assert_eq!(rest, b"bye");
+            peer.write_all(b"good").unwrap();
+            drop(peer);
+            assert_eq!(
+                connection.read_exact(&mut answer).await,
+                Err(ReadExactError::UnexpectedEof)
+            );
+            assert_eq!(&answer[..4], b"good");
+            // The end stays the end.
+            assert_eq!(connection.read(&mut answer).await, Ok(0));
+        });
+    });
+}
+
+#[test]
+fn a_read_that_is_dropped_or_forgotten_loses_nothing_and_writes_nothing() {
+    on_each_seeded_kernel(|kernel, provider| {
+        let (mut connection, mut peer) = connected(provider, 64);
+        let mut room = [7; 8];
+        assert_eq!(once(connection.read(&mut room)), None);
+        forget(connection.read(&mut room));
+        let calls = kernel.counts().calls;
+        assert_eq!(once(connection.read(&mut room)), None);
+        assert_eq!(
+            kernel.counts().calls,
+            calls,
+            "the reads share their operation"
+        );
+        peer.write_all(b"not lost").unwrap();
+        while !connection.read_ready().unwrap() {
+            std::thread::yield_now();
+        }
+        // What a future borrowed while it waited is its owner's again, and stays as it is.
+        assert_eq!(room, [7; 8]);
+        assert_eq!(block_on(connection.read(&mut room[..3])), Ok(3));
+        assert_eq!(block_on(connection.read(&mut room[3..])), Ok(5));
+        assert_eq!(&room, b"not lost");
+    });
+}
+
+/// Whatever is dropped, the stream is one: what the reads give is what was sent, and what the peer gets is what the writes have taken.
+#[test]
+fn streams_are_whole_however_many_futures_are_dropped() {
+    for (seed, kernel) in (1_u32..).zip(kernels()) {
+        let (registration, provider) = client();
+        let (connection, mut peer) = connected(&provider, 37);
+        let (mut reader, mut writer) = connection.split();
+        let sent: Vec<u8> = (0..20_000_u32).map(|n| (n * 7 % 251) as u8).collect();
+        let mut random = seed;
+        let mut chance = move || {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            random >> 16
+        };
+        std::thread::scope(|threads| {
+            let mut from = peer.try_clone().unwrap();
+            let bytes = &sent;
+            threads.spawn(move || {
+                for piece in bytes.chunks(101) {
+                    from.write_all(piece).unwrap();
+                }
+            });
+            let came = threads.spawn(move || {
+                let mut came = Vec::new();
+                peer.read_to_end(&mut came).unwrap();
+                came
+            });
+            let (mut got, mut taken) = (Vec::<u8>::new(), Vec::<u8>::new());
+            let mut dropped = 0;
+            while got.len() < sent.len() || taken.len() < sent.len() {
+                let mut room = [0; 64];
+                let most = 1 + chance() as usize % 64;
+                match once(reader.read(&mut room[..most])) {
+                    Some(length) => got.extend(&room[..length.unwrap()]),
+                    None => dropped += 1,
+                }
+                let rest = &sent[taken.len()..];
+                let most = rest.len().min(chance() as usize % 64);
+                match once(writer.write(&rest[..most])) {
+                    Some(length) => taken.extend(&rest[..length.unwrap()]),
+                    None => dropped += 1,
+                }
+            }
+            assert!(got == sent, "read something else than was sent");
+            assert!(dropped > 0, "no future was dropped");
+            block_on(writer.disconnect()).unwrap();
+            assert!(came.join().unwrap() == sent, "the peer got something else");
+        });
+        drop((reader, writer, provider, registration));
+        kernel.shutdown();
+    }
+}
+
+#[test]
+fn a_read_ahead_is_looked_at_without_a_copy() {
+    on_each_kernel(|_, provider| {
+        let (mut connection, mut peer) = connected(provider, 16);
+        peer.write_all(b"line\nrest").unwrap();
+        drop(peer);
+        block_on(async {
+            let mut line = Vec::<u8>::new();
+            loop {
+                let bytes = connection.fill_buf().await.unwrap();
+                let end = bytes.iter().position(|byte| *byte == b'\n');
+                let length = end.map_or(bytes.len(), |end| end + 1);
+                line.extend(&bytes[..length]);
+                connection.consume(length);
+                if end.is_some() {
+                    break;
+                }
+            }
+            assert_eq!(line, b"line\n");
+            let mut rest = [0; 4];
+            connection.read_exact(&mut rest).await.unwrap();
+            assert_eq!(&rest, b"rest");
+            // More than there is does no harm.
+            connection.consume(100);
+            assert_eq!(connection.fill_buf().await, Ok(&[][..]));
+        });
+    });
+}
+
+#[test]
+fn everything_works_at_dispatch_level_and_allocates_nothing_once_it_is_made() {
+    on_each_kernel(|kernel, provider| {
+        let (connection, mut peer) = connected(provider, 16);
+        let (mut reader, mut writer) = connection.split();
+        let before = kernel.counts();
+        peer.write_all(b"ping").unwrap();
+        let mut room = [0; 4];
+        let read = |reader: &mut ReadHalf, room: &mut [u8; 4]| {
+            at_irql(DISPATCH_LEVEL, || once(reader.read(room)))
+        };
+        while read(&mut reader, &mut room).is_none() {
+            std::thread::yield_now();
+        }
+        assert_eq!(&room, b"ping");
+        let sent = at_irql(DISPATCH_LEVEL, || {
+            assert_eq!(writer.write_ready(), Ok(true));
+            once(writer.write(b"pong"))
+        });
+        assert_eq!(sent, Some(Ok(4)));
+        peer.read_exact(&mut room).unwrap();
+        assert_eq!(&room, b"pong");
+        let after = kernel.counts();
+        assert_eq!(after.pool.total, before.pool.total);
+        assert_eq!(after.irps.total, before.irps.total);
+        assert_eq!(after.mdls.total, before.mdls.total);
+        at_irql(DISPATCH_LEVEL, || drop((reader, writer)));
+    });
+}
+
+#[test]
+fn what_has_failed_stays_failed() {
+    on_each_kernel(|kernel, provider| {
+        let (mut connection, mut peer) = connected(provider, 16);
+        kernel.fail_nth_call(1);
+        let failed = |result: Result<_, Error>| {
+            assert_eq!(
+                result.unwrap_err().status(),
+                Some(STATUS_INSUFFICIENT_RESOURCES)
+            );
+        };
+        // The write has taken the bytes; that they were not sent is told afterwards.
+        assert_eq!(block_on(connection.write(b"lost")), Ok(4));
+        failed(block_on(connection.flush()));
+        failed(block_on(connection.write(b"more")).map(|_| ()));
+        failed(block_on(connection.disconnect()));
+        // The other direction goes on.
+        peer.write_all(b"still").unwrap();
+        let mut room = [0; 5];
+        block_on(connection.read_exact(&mut room)).unwrap();
+        assert_eq!(&room, b"still");
+    });
+}
+
+#[test]
+fn without_memory_there_is_no_connection() {
+    on_each_kernel(|kernel, provider| {
+        let (connection, _peer) = connected(provider, 16);
+        let socket = connection.socket().clone();
+        drop(connection);
+        let mut failures = 0;
+        for nth in 1.. {
+            kernel.fail_nth_allocation(nth);
+            let made = BufferedConnection::new(socket.clone(), 16, 16);
+            kernel.fail_nth_allocation(u64::MAX);
+            match made {
+                Ok(_) => break,
+                Err(error) => assert!(matches!(error, Error::NoMemory(_)), "{error}"),
+            }
+            failures += 1;
+        }
+        assert!(failures >= 4, "only {failures} allocations");
+    });
+}
+
+#[test]
+fn a_provider_that_keeps_an_irp_takes_the_direction_with_it() {
+    for kernel in crate::setting::kernels_at(crate::setting::FAST) {
+        let (registration, provider) = client();
+        let (mut connection, mut peer) = connected(&provider, 16);
+        kernel.fail_nth(Resource::Completion, 1);
+        let mut room = [0; 4];
+        for _ in 0..2 {
+            let error = block_on(connection.read(&mut room)).unwrap_err();
+            assert!(matches!(error, Error::Abandoned { .. }), "{error}");
+        }
+        block_on(connection.write_all(b"sent")).unwrap();
+        peer.read_exact(&mut room).unwrap();
+        assert_eq!(&room, b"sent");
+        assert_eq!(kernel.complete_withheld(), 1);
+        drop((connection, provider, registration));
+        kernel.shutdown();
+    }
+}
