@@ -16,15 +16,16 @@ use crate::socket::ConnectedSocket;
 /// A connection with a buffer for each direction, which implements the traits of
 /// [`embedded-io-async`](https://docs.rs/embedded-io-async), for crates that speak a protocol over any stream.
 ///
-/// Reads give what is in the buffer, or wait until the peer has sent something. Writes put bytes into the other buffer and have them
-/// sent, after those before them. A write does not wait until its own bytes are sent: [`flush`](Write::flush) does. An error of the
-/// connection is told by the write or the flush after it, and from then on by all of them, for it is unknown how much has gone out.
+/// Reads give what is in the buffer, or wait until the peer has sent something. Writes gather bytes in the other buffer, so that the
+/// small pieces that protocols write go out as one. They are sent when it is full, when a read of the whole connection begins, and by
+/// [`flush`](Write::flush), which waits until they are with the peer's transport. An error of the connection is told by the write or the
+/// flush after it, and from then on by all of them, for it is unknown how much has gone out.
 ///
 /// Every future may be dropped or forgotten at any moment: [a table](crate::buffered) says what becomes of the bytes. `write_all` and
 /// `read_exact` are several writes and reads, and one that is dropped has done some of them.
 ///
-/// Dropping the connection closes the socket when what was written is with the transport, which aborts the connection unless it was
-/// [disconnected](Self::disconnect).
+/// Dropping the connection forgets what was not flushed and closes the socket when the rest is sent, which aborts the connection unless
+/// it was [disconnected](Self::disconnect).
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -105,8 +106,10 @@ impl BufferedConnection {
             end: 0,
         };
         let run = Repeated::AtRest(sending.prepare()?);
+        // INVARIANT: nothing is gathered, and all of the buffer is there.
         let writer = WriteHalf {
             run,
+            gathered: 0,
             room,
             failed: None,
             socket,
@@ -124,6 +127,13 @@ impl BufferedConnection {
     #[must_use]
     pub const fn socket(&self) -> &ConnectedSocket {
         &self.writer.socket
+    }
+
+    /// Has what was written sent, unless something is on its way.
+    fn push(&mut self) {
+        if self.writer.failed.is_none() && self.writer.run.is_at_rest() {
+            self.writer.failed = self.writer.start().err();
+        }
     }
 
     /// As [`WriteHalf::disconnect`].
@@ -216,10 +226,14 @@ impl ReadReady for ReadHalf {
 }
 
 /// What is sent on a connection: one half of a [`BufferedConnection`].
+///
+/// # Invariants
+///
+/// At rest, the first `gathered` bytes of the buffer are to be sent, and its length is `room`. On its way, nothing is gathered.
 #[derive(Debug)]
 pub struct WriteHalf {
     run: Repeated<Sending>,
-    /// The bytes that the buffer has room for.
+    gathered: usize,
     room: usize,
     /// Why nothing can be sent any more.
     failed: Option<Error>,
@@ -227,34 +241,27 @@ pub struct WriteHalf {
 }
 
 impl WriteHalf {
-    /// Waits until all that was written is sent.
-    fn poll_sent(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    /// Waits until no send is on its way.
+    fn poll_rest(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if let Some(error) = self.failed {
             return Poll::Ready(Err(error));
         }
         while ready!(self.run.poll_end(context)) {
-            match self.send_rest() {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(error) => {
-                    self.failed = Some(error);
-                    return Poll::Ready(Err(error));
-                }
+            if let Err(error) = self.send_rest() {
+                self.failed = Some(error);
+                return Poll::Ready(Err(error));
             }
         }
         Poll::Ready(Ok(()))
     }
 
-    /// Sends what a run that has ended has not; whether there is any.
-    fn send_rest(&mut self) -> Result<bool, Error> {
+    /// Sends what a send that has ended has not, if there is any.
+    fn send_rest(&mut self) -> Result<(), Error> {
         let operation = self.run.at_rest()?;
         let sent = operation.seen()?;
         let bytes = operation.as_mut_slice();
         let rest = bytes.len().saturating_sub(sent);
-        if rest == 0 {
-            return Ok(false);
-        }
-        if sent == 0 {
+        if rest > 0 && sent == 0 {
             // Who goes on would do so for ever.
             return Err(Error::Call {
                 call: Call::WskSend,
@@ -267,19 +274,47 @@ impl WriteHalf {
                 *to = byte;
             }
         }
-        operation.set_len(rest)?;
-        self.run.start()?;
-        Ok(true)
+        operation.set_len(self.room)?;
+        // INVARIANT: these, and the buffer has its whole length.
+        self.gathered = rest;
+        self.start()
     }
 
-    /// Has bytes sent, as many as there is room for.
-    fn send(&mut self, bytes: &[u8]) -> Result<usize, Error> {
-        let (now, _) = bytes.split_at(bytes.len().min(self.room));
-        let operation = self.run.at_rest()?;
-        operation.set_len(now.len())?;
-        memory::copy(now, operation.as_mut_slice());
+    /// Has what was gathered sent, if there is anything, and nothing on its way.
+    fn start(&mut self) -> Result<(), Error> {
+        if self.gathered == 0 {
+            return Ok(());
+        }
+        self.run.at_rest()?.set_len(self.gathered)?;
         self.run.start()?;
-        Ok(now.len())
+        // INVARIANT: it is on its way.
+        self.gathered = 0;
+        Ok(())
+    }
+
+    /// Takes as many bytes as there is room for, and has them sent when there is none left.
+    fn poll_write(
+        &mut self,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<Result<usize, Error>> {
+        ready!(self.poll_rest(context))?;
+        let buffer = self.run.at_rest()?.as_mut_slice();
+        let free = buffer.get_mut(self.gathered..).unwrap_or_default();
+        let taken = memory::copy(bytes, free);
+        self.gathered += taken;
+        if self.gathered == self.room {
+            // What is wrong is told by the next one: these bytes are taken.
+            self.failed = self.start().err();
+        }
+        Poll::Ready(Ok(taken))
+    }
+
+    /// Waits until all that was written is sent.
+    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        ready!(self.poll_rest(context))?;
+        self.start()?;
+        self.poll_rest(context)
     }
 
     /// Waits until what was written is sent, and [disconnects gracefully](ConnectedSocket::disconnect): nothing can be written any more,
@@ -300,19 +335,18 @@ impl ErrorType for WriteHalf {
     type Error = Error;
 }
 
-/// A write that is dropped has taken nothing; one that has ended is sent, unless the connection breaks, whatever is dropped. IRQL:
-/// `<= DISPATCH_LEVEL`.
+/// A write that is dropped has taken nothing. What one that has ended has taken is sent when the buffer is full, or by a flush, which
+/// goes on when it is dropped. IRQL: `<= DISPATCH_LEVEL`.
 impl Write for WriteHalf {
     async fn write(&mut self, bytes: &[u8]) -> Result<usize, Error> {
         if bytes.is_empty() {
             return Ok(0);
         }
-        poll_fn(|context| self.poll_sent(context)).await?;
-        self.send(bytes)
+        poll_fn(|context| self.poll_write(context, bytes)).await
     }
 
     async fn flush(&mut self) -> Result<(), Error> {
-        poll_fn(|context| self.poll_sent(context)).await
+        poll_fn(|context| self.poll_flush(context)).await
     }
 }
 
@@ -326,9 +360,10 @@ impl ErrorType for BufferedConnection {
     type Error = Error;
 }
 
-/// As of its [`ReadHalf`].
+/// As of its [`ReadHalf`]. What was written before is sent, for the peer may wait for it.
 impl Read for BufferedConnection {
     async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
+        self.push();
         self.reader.read(buffer).await
     }
 }
@@ -336,6 +371,7 @@ impl Read for BufferedConnection {
 /// As of its [`ReadHalf`].
 impl BufRead for BufferedConnection {
     async fn fill_buf(&mut self) -> Result<&[u8], Error> {
+        self.push();
         self.reader.fill_buf().await
     }
 
@@ -347,6 +383,7 @@ impl BufRead for BufferedConnection {
 /// As of its [`ReadHalf`].
 impl ReadReady for BufferedConnection {
     fn read_ready(&mut self) -> Result<bool, Error> {
+        self.push();
         self.reader.read_ready()
     }
 }

@@ -8,8 +8,8 @@
 //! | what is dropped while it waits | what becomes of the bytes |
 //! |---|---|
 //! | a read | what comes is kept for the next read: none is lost, none comes twice |
-//! | a write | it had taken none; one that ends has taken as many as it says |
-//! | a flush, or a write of all | what was written before is sent all the same |
+//! | a write | it has taken none; one that has ended has taken as many as it says |
+//! | a flush | what it has begun to send goes on; the next flush waits for it, and sends what is left |
 //! | a receive of a datagram | the datagram is kept for the next receive |
 //! | a send of a datagram | the datagram is sent, unless one before it is still on its way |
 //!

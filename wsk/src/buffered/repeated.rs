@@ -47,6 +47,11 @@ impl<O: Repeat<NonPagedBuffer>> Repeated<O> {
         Poll::Ready(true)
     }
 
+    /// Whether no run is on its way, or has ended unseen.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        matches!(self, Self::AtRest(_))
+    }
+
     /// Whether [`poll_end`](Self::poll_end) would not wait.
     pub(crate) fn is_ready(&self) -> bool {
         match self {

@@ -209,7 +209,10 @@ fn everything_works_at_dispatch_level_and_allocates_nothing_once_it_is_made() {
         assert_eq!(&room, b"ping");
         let sent = at_irql(DISPATCH_LEVEL, || {
             assert_eq!(writer.write_ready(), Ok(true));
-            once(writer.write(b"pong"))
+            let sent = once(writer.write(b"pong"));
+            // It goes on without the future.
+            let _ = once(writer.flush());
+            sent
         });
         assert_eq!(sent, Some(Ok(4)));
         peer.read_exact(&mut room).unwrap();
@@ -219,6 +222,71 @@ fn everything_works_at_dispatch_level_and_allocates_nothing_once_it_is_made() {
         assert_eq!(after.irps.total, before.irps.total);
         assert_eq!(after.mdls.total, before.mdls.total);
         at_irql(DISPATCH_LEVEL, || drop((reader, writer)));
+    });
+}
+
+#[test]
+fn small_pieces_go_out_as_one_when_they_are_flushed_or_an_answer_is_waited_for() {
+    on_each_kernel(|kernel, provider| {
+        let (mut connection, mut peer) = connected(provider, 16);
+        block_on(async {
+            let before = kernel.counts().calls;
+            for byte in b"a message" {
+                connection.write_all(&[*byte]).await.unwrap();
+            }
+            assert_eq!(kernel.counts().calls, before);
+            connection.flush().await.unwrap();
+            // Nothing is left to be flushed.
+            connection.flush().await.unwrap();
+            assert_eq!(kernel.counts().calls, before + 1);
+            let mut got = [0; 9];
+            peer.read_exact(&mut got).unwrap();
+            assert_eq!(&got, b"a message");
+        });
+        assert_eq!(block_on(connection.write(b"question")), Ok(8));
+        let mut room = [0; 8];
+        assert_eq!(once(connection.read(&mut room)), None);
+        let mut got = [0; 8];
+        peer.read_exact(&mut got).unwrap();
+        assert_eq!(&got, b"question");
+        // A full buffer goes by itself, and the rest waits.
+        assert_eq!(block_on(connection.write(&[7; 20])), Ok(16));
+        let mut got = [0; 16];
+        peer.read_exact(&mut got).unwrap();
+        assert_eq!(got, [7; 16]);
+    });
+}
+
+#[test]
+fn a_write_that_is_dropped_has_taken_nothing() {
+    on_each_kernel(|_, provider| {
+        let (mut connection, mut peer) = connected(provider, 64 * 1024);
+        let bytes = vec![1; 64 * 1024];
+        let mut taken = 0_usize;
+        // The peer does not read: at some time there is room no more.
+        loop {
+            match once(connection.write(&bytes)) {
+                Some(length) => taken += length.unwrap(),
+                None => break,
+            }
+            assert!(taken < 1 << 30, "there is always room");
+        }
+        assert_eq!(once(connection.write(b"never taken")), None);
+        forget(connection.write(b"never taken"));
+        let reader = std::thread::spawn(move || {
+            let mut count = 0_usize;
+            let mut room = vec![0; 1 << 16];
+            loop {
+                let length = peer.read(&mut room).unwrap();
+                assert!(room[..length].iter().all(|byte| *byte == 1));
+                count += length;
+                if length == 0 {
+                    return count;
+                }
+            }
+        });
+        block_on(connection.disconnect()).unwrap();
+        assert_eq!(reader.join().unwrap(), taken);
     });
 }
 
@@ -279,6 +347,7 @@ fn a_provider_that_keeps_an_irp_takes_the_direction_with_it() {
             assert!(matches!(error, Error::Abandoned { .. }), "{error}");
         }
         block_on(connection.write_all(b"sent")).unwrap();
+        block_on(connection.flush()).unwrap();
         peer.read_exact(&mut room).unwrap();
         assert_eq!(&room, b"sent");
         assert_eq!(kernel.complete_withheld(), 1);

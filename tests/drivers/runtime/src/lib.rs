@@ -1,6 +1,6 @@
 //! What a driver needs besides [`wsk`] when it is built without a WDK: what the compiler expects of a program without a standard
-//! library, its [entry](driver_entry), its [parameters](Parameters) from the registry, a [thread](Worker), a [spin lock](SpinLock), and lines to the
-//! debugger.
+//! library, its [entry](driver_entry), its [parameters](Parameters) from the registry, a [thread](Worker), an [executor](block_on) for one future, a [spin
+//! lock](SpinLock), and lines to the debugger.
 //!
 //! | feature | on by default | what it does |
 //! |---|---|---|
@@ -22,6 +22,7 @@ extern crate std;
 
 mod debugger;
 mod entry;
+mod executor;
 #[cfg(all(windows, not(panic = "unwind")))]
 mod language;
 mod parameters;
@@ -34,6 +35,8 @@ pub use debugger::Debugger;
 pub use debugger::Logger;
 #[doc(alias("DbgPrint", "KdPrint"))]
 pub use debugger::{report, report_count, report_status};
+#[doc(alias("KeWaitForSingleObject", "KEVENT"))]
+pub use executor::{block_on, block_on_timeout};
 #[doc(alias("ZwOpenKey", "ZwQueryValueKey", "RtlQueryRegistryValues"))]
 pub use parameters::Parameters;
 pub use parameters::Text;

@@ -1,0 +1,318 @@
+//! An executor for one future, in a thread that waits for it: a `KEVENT` is what its waker sets. Stands for the loop around
+//! `KeWaitForSingleObject` that drivers in C have where they wait for a sequence of IRPs.
+
+use core::cell::UnsafeCell;
+use core::future::Future;
+use core::pin::pin;
+use core::ptr::{NonNull, null_mut};
+use core::sync::atomic::{AtomicUsize, Ordering, fence};
+use core::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
+use core::time::Duration;
+
+use wsk::{Error, NTSTATUS};
+use wsk_sys::{
+    APC_LEVEL, EVENT_TYPE, ExAllocatePoolWithTag, ExFreePoolWithTag, IO_NO_INCREMENT, KEVENT,
+    KWAIT_REASON, KeGetCurrentIrql, KeInitializeEvent, KeQueryInterruptTime, KeSetEvent,
+    KeWaitForSingleObject, LARGE_INTEGER, MODE, POOL_TYPE, STATUS_INSUFFICIENT_RESOURCES,
+    STATUS_IO_TIMEOUT, STATUS_SUCCESS,
+};
+
+const TAG: u32 = u32::from_le_bytes(*b"Wake");
+/// `KPROCESSOR_MODE` has eight bits.
+#[allow(clippy::cast_possible_truncation, reason = "it is 0")]
+const KERNEL_MODE: i8 = MODE::KernelMode.0 as i8;
+
+/// Runs a future in this thread, which waits until it is done. IRQL: `<= APC_LEVEL`, or what the future needs.
+///
+/// Allocates an event, which wakers that are kept keep. A future that nobody wakes is waited for without end: give it
+/// [a limit](block_on_timeout).
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(wsk::Family::V4.any())?;
+/// use wsk::{Error, NonPagedBuffer};
+///
+/// let sent = wsk_driver::block_on(async {
+///     let finished = socket.send_to(NonPagedBuffer::copy_of(b"one")?, to).await;
+///     Ok::<_, Error>(finished.result?)
+/// });
+/// assert_eq!(sent, Ok(Ok(3)));
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// `STATUS_INSUFFICIENT_RESOURCES` where there is no memory for the event, and that of [`Error::WrongIrql`] above `APC_LEVEL`; the future
+/// is dropped, and was not polled.
+#[doc(alias("KeWaitForSingleObject", "KEVENT"))]
+pub fn block_on<F: Future>(future: F) -> Result<F::Output, NTSTATUS> {
+    run(future, None)
+}
+
+/// [`block_on`], for so long at most: the future is dropped then.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// use core::future::pending;
+/// use core::time::Duration;
+///
+/// let waited = wsk_driver::block_on_timeout(pending::<()>(), Duration::from_millis(10));
+/// assert_eq!(waited, Err(wsk_sys::STATUS_IO_TIMEOUT));
+/// # kernel.shutdown();
+/// ```
+///
+/// # Errors
+///
+/// `STATUS_IO_TIMEOUT`, and those of [`block_on`].
+pub fn block_on_timeout<F: Future>(future: F, limit: Duration) -> Result<F::Output, NTSTATUS> {
+    run(future, Some(limit))
+}
+
+fn run<F: Future>(future: F, limit: Option<Duration>) -> Result<F::Output, NTSTATUS> {
+    // SAFETY: may be called at any IRQL.
+    let current = unsafe { KeGetCurrentIrql() };
+    if current > APC_LEVEL {
+        let limit = APC_LEVEL;
+        return Err(Error::WrongIrql { current, limit }.into());
+    }
+    let parker = Parker::new()?;
+    let end = limit.map(|limit| now().saturating_add(units(limit)));
+    let waker = parker.waker();
+    let mut context = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return Ok(output);
+        }
+        if !parker.wait(end.map(|end| end.saturating_sub(now()))) {
+            return Err(STATUS_IO_TIMEOUT);
+        }
+    }
+}
+
+/// The time since the system started, in units of 100 nanoseconds.
+fn now() -> u64 {
+    // SAFETY: may be called at any IRQL.
+    unsafe { KeQueryInterruptTime() }
+}
+
+/// A time in units of 100 nanoseconds.
+fn units(time: Duration) -> u64 {
+    time.as_secs()
+        .saturating_mul(10_000_000)
+        .saturating_add(u64::from(time.subsec_nanos() / 100))
+}
+
+/// An event that a thread waits for, with the references to it: the thread's, and those of wakers.
+struct Shared {
+    event: UnsafeCell<KEVENT>,
+    references: AtomicUsize,
+}
+
+/// One reference.
+///
+/// # Invariants
+///
+/// `shared` lies in a pool block of its own, with its event initialised, as long as there is a reference; this is one.
+struct Parker {
+    shared: NonNull<Shared>,
+}
+
+impl Parker {
+    fn new() -> Result<Self, NTSTATUS> {
+        // SAFETY: the size is not 0, and so much may be allocated at any IRQL that may wait.
+        let block =
+            unsafe { ExAllocatePoolWithTag(POOL_TYPE::NonPagedPoolNx, size_of::<Shared>(), TAG) };
+        let shared = NonNull::new(block.cast::<Shared>()).ok_or(STATUS_INSUFFICIENT_RESOURCES)?;
+        // SAFETY: the block has the size and the alignment, is nobody else's, and is nonpaged, as the event wants it. For an event, which
+        // is C's, all-zero bytes are valid until it is initialised, where it stays.
+        unsafe {
+            shared.write(Shared {
+                event: UnsafeCell::new(core::mem::zeroed()),
+                references: AtomicUsize::new(1),
+            });
+            let event = shared.as_ref().event.get();
+            KeInitializeEvent(event, EVENT_TYPE::SynchronizationEvent, 0);
+        }
+        // INVARIANT: initialised, with this one reference.
+        Ok(Self { shared })
+    }
+
+    fn shared(&self) -> &Shared {
+        // SAFETY: by the invariant it is there; what changes in it is atomic, or the kernel's.
+        unsafe { self.shared.as_ref() }
+    }
+
+    /// Waits for a wake, or until so many units of time have passed; whether there was one.
+    fn wait(&self, limit: Option<u64>) -> bool {
+        let mut limit = limit.map(|units| LARGE_INTEGER {
+            // Half of the range at most, so that the kernel's sum with the time that it is does not overflow.
+            QuadPart: -i64::try_from(units).unwrap_or(i64::MAX).min(i64::MAX / 2),
+        });
+        let limit = limit.as_mut().map_or(null_mut(), core::ptr::from_mut);
+        // SAFETY: by the invariant the event is initialised and stays; the time is valid for the call. The IRQL was looked at.
+        let status = unsafe {
+            KeWaitForSingleObject(
+                self.shared().event.get().cast(),
+                KWAIT_REASON::Executive,
+                KERNEL_MODE,
+                0,
+                limit,
+            )
+        };
+        status == STATUS_SUCCESS
+    }
+
+    /// A waker with a reference of its own.
+    fn waker(&self) -> Waker {
+        let waker = self.another().into_raw();
+        // SAFETY: the table's functions keep the contract of wakers, on any thread and at up to `DISPATCH_LEVEL`; the pointer is a
+        // reference that the waker owns.
+        unsafe { Waker::from_raw(waker) }
+    }
+
+    fn another(&self) -> Self {
+        self.shared().references.fetch_add(1, Ordering::Relaxed);
+        // INVARIANT: just counted.
+        Self {
+            shared: self.shared,
+        }
+    }
+
+    fn into_raw(self) -> RawWaker {
+        let shared = self.shared.as_ptr();
+        // The waker owns the reference.
+        core::mem::forget(self);
+        RawWaker::new(shared.cast::<()>(), &TABLE)
+    }
+
+    /// # Safety
+    ///
+    /// The pointer is that of a waker of [`into_raw`](Self::into_raw), which gives its reference, or whose this is not dropped.
+    unsafe fn from_raw(shared: *const ()) -> Self {
+        // SAFETY: the pointer was made of one that is not null.
+        // INVARIANT: the caller has the reference.
+        Self {
+            shared: unsafe { NonNull::new_unchecked(shared.cast_mut().cast()) },
+        }
+    }
+
+    fn wake(&self) {
+        // SAFETY: by the invariant the event is initialised and stays; it may be set at up to `DISPATCH_LEVEL`.
+        unsafe { KeSetEvent(self.shared().event.get(), IO_NO_INCREMENT.into(), 0) };
+    }
+}
+
+impl Drop for Parker {
+    fn drop(&mut self) {
+        if self.shared().references.fetch_sub(1, Ordering::Release) == 1 {
+            // What others did with their references comes before.
+            fence(Ordering::Acquire);
+            // SAFETY: this was the last reference.
+            unsafe { ExFreePoolWithTag(self.shared.as_ptr().cast(), TAG) };
+        }
+    }
+}
+
+static TABLE: RawWakerVTable = RawWakerVTable::new(
+    // SAFETY: called with the pointer of a waker, which keeps its reference.
+    |shared| unsafe { core::mem::ManuallyDrop::new(Parker::from_raw(shared)).another() }.into_raw(),
+    // SAFETY: called with the pointer of a waker, which gives its reference.
+    |shared| unsafe { Parker::from_raw(shared) }.wake(),
+    // SAFETY: called with the pointer of a waker, which keeps its reference.
+    |shared| unsafe { core::mem::ManuallyDrop::new(Parker::from_raw(shared)) }.wake(),
+    // SAFETY: called with the pointer of a waker, which gives its reference.
+    |shared| drop(unsafe { Parker::from_raw(shared) }),
+);
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, poll_fn};
+    use std::sync::{Arc, Mutex};
+    use std::task::{Poll, Waker};
+    use std::time::Duration;
+
+    use wsk::NTSTATUS;
+    use wsk_host::{DISPATCH_LEVEL, Kernel, at_irql};
+    use wsk_sys::{STATUS_INSUFFICIENT_RESOURCES, STATUS_IO_TIMEOUT};
+
+    use super::{block_on, block_on_timeout};
+
+    #[test]
+    fn a_future_is_polled_when_it_is_woken_and_not_otherwise() {
+        let kernel = Kernel::boot();
+        let polls = Arc::new(Mutex::new(0));
+        let mut threads = std::vec::Vec::new();
+        let count = polls.clone();
+        let result = block_on(poll_fn(|context| {
+            let mut polls = count.lock().unwrap();
+            *polls += 1;
+            match *polls {
+                // In the poll itself, by reference.
+                1 => context.waker().wake_by_ref(),
+                // By another thread, later, at the level of a completion.
+                2 => {
+                    let waker = context.waker().clone();
+                    threads.push(std::thread::spawn(move || {
+                        std::thread::sleep(Duration::from_millis(20));
+                        at_irql(DISPATCH_LEVEL, || waker.wake());
+                    }));
+                }
+                _ => return Poll::Ready(*polls),
+            }
+            Poll::Pending
+        }));
+        assert_eq!(result, Ok(3));
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        kernel.shutdown();
+    }
+
+    #[test]
+    fn a_waker_may_outlive_what_it_wakes() {
+        let kernel = Kernel::boot();
+        let mut kept = None;
+        let result = block_on_timeout(
+            poll_fn(|context| {
+                kept = Some(context.waker().clone());
+                Poll::<()>::Pending
+            }),
+            Duration::from_millis(10),
+        );
+        assert_eq!(result, Err(STATUS_IO_TIMEOUT));
+        assert_eq!(kernel.counts().pool.live, 1);
+        let kept: Waker = kept.unwrap();
+        kept.wake_by_ref();
+        at_irql(DISPATCH_LEVEL, || drop(kept));
+        kernel.shutdown();
+    }
+
+    #[test]
+    fn what_cannot_be_waited_for_is_not_polled() {
+        let kernel = Kernel::boot();
+        let refused = |status: NTSTATUS| {
+            let result = block_on(poll_fn(|_| -> Poll<()> { panic!("polled") }));
+            assert_eq!(result, Err(status));
+        };
+        kernel.fail_nth_allocation(1);
+        refused(STATUS_INSUFFICIENT_RESOURCES);
+        let wrong = wsk::Error::WrongIrql {
+            current: DISPATCH_LEVEL,
+            limit: 1,
+        };
+        at_irql(DISPATCH_LEVEL, || refused(wrong.into()));
+        let begun = std::time::Instant::now();
+        let waited = block_on_timeout(pending::<()>(), Duration::from_millis(30));
+        assert_eq!(waited, Err(STATUS_IO_TIMEOUT));
+        assert!(begun.elapsed() >= Duration::from_millis(30));
+        kernel.shutdown();
+    }
+}
