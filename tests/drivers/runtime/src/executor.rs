@@ -198,10 +198,9 @@ impl Parker {
     /// The pointer is that of a waker of [`into_raw`](Self::into_raw), which gives its reference, or whose this is not dropped.
     unsafe fn from_raw(shared: *const ()) -> Self {
         // SAFETY: the pointer was made of one that is not null.
+        let shared = unsafe { NonNull::new_unchecked(shared.cast_mut().cast()) };
         // INVARIANT: the caller has the reference.
-        Self {
-            shared: unsafe { NonNull::new_unchecked(shared.cast_mut().cast()) },
-        }
+        Self { shared }
     }
 
     fn wake(&self) {
