@@ -1,5 +1,6 @@
 //! Booting and shutting down the host kernel, and its controls. Stands for the machine.
 
+use core::ffi::c_void;
 use core::fmt::{self, Display};
 use core::num::NonZeroU32;
 use std::sync::Arc;
@@ -81,6 +82,8 @@ pub struct Builder {
     speed: NonZeroU32,
     deviations: Deviations,
     unknown_name: UnknownName,
+    control: Vec<u8>,
+    loopback_is_remote: bool,
 }
 
 impl Default for Builder {
@@ -99,6 +102,8 @@ impl Default for Builder {
             speed: NonZeroU32::MIN,
             deviations: Deviations::default(),
             unknown_name: UnknownName::default(),
+            control: Vec::new(),
+            loopback_is_remote: false,
         }
     }
 }
@@ -172,6 +177,21 @@ impl Builder {
     /// What `WskGetAddressInfo` says about a name that nobody knows; [`UnknownName::NoMatch`] unless set. A driver should know both.
     pub fn unknown_name(mut self, unknown: UnknownName) -> Self {
         self.unknown_name = unknown;
+        self
+    }
+
+    /// What the transport tells with all data that arrives on a connection: whole `CMSGHDR` objects, which `WskReceiveEx` and the
+    /// callback of `SIO_WSK_SET_RECEIVE_EX_CALLBACK` are given; `WskSendEx` then takes whole ones. No control information of TCP is
+    /// documented, and there is none unless set: a driver that can use it is tested with what its transport would tell.
+    pub fn control_on_connections(mut self, messages: &[u8]) -> Self {
+        self.control = messages.to_vec();
+        self
+    }
+
+    /// Takes loopback for a network with other machines in it: `SIO_WSK_SET_TCP_SILENT_MODE`, which is documented not to be supported
+    /// on loopback, is supported there.
+    pub fn loopback_is_remote(mut self) -> Self {
+        self.loopback_is_remote = true;
         self
     }
 
@@ -253,6 +273,8 @@ impl Builder {
         faults::set_network(self.network, seed);
         self.deviations.start();
         wsk::set_unknown_name(self.unknown_name);
+        wsk::set_control(self.control);
+        wsk::set_loopback_is_remote(self.loopback_is_remote);
         wsk::start(self.null_provider, self.scattered, self.patience);
         BOOTED.store(true, Ordering::SeqCst);
         Kernel {
@@ -412,6 +434,24 @@ impl Kernel {
     #[allow(clippy::must_use_candidate, reason = "not everyone counts")]
     pub fn change_transports(&self) -> usize {
         wsk::change_transports()
+    }
+
+    /// Says how much unsent data keeps each connection busiest, 0 for what the host keeps: what `SIO_WSK_QUERY_IDEAL_SEND_BACKLOG`
+    /// gives from now on. Connections where that is news are told soon, by `WskSendBacklogEvent`.
+    pub fn set_ideal_send_backlog(&self, bytes: usize) {
+        wsk::set_ideal(bytes);
+    }
+
+    /// Offers an extension interface, for `SIO_WSK_REGISTER_EXTENSION`; Windows has none that are documented. `register` is given the
+    /// context and the table of a client, and gives the context and the table of the provider.
+    pub fn offer_extension(
+        &self,
+        id: wsk_sys::GUID,
+        register: impl FnMut(*mut c_void, *const c_void) -> (*mut c_void, *const c_void)
+        + Send
+        + 'static,
+    ) {
+        wsk::offer_extension(id, Box::new(register));
     }
 
     /// Makes the provider unavailable to `WskCaptureProviderNPI`, as while the network is starting. What is captured stays.

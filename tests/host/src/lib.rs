@@ -45,13 +45,15 @@
 //! - **Datagram** sockets over UDP: binding, sending (control information included), receiving, `WskReceiveFromEvent`,
 //!   fixed remote addresses.
 //! - **Connection** sockets over TCP: `WskBind`, `WskConnect`, `WskConnectEx`, `WskSocketConnect`, `WskSend`, `WskReceive`
-//!   (`WSK_FLAG_WAITALL`, `WSK_FLAG_DRAIN`), `WskSendEx` and `WskReceiveEx` without control information, graceful and
-//!   abortive `WskDisconnect`, `WskReceiveEvent` and `WskDisconnectEvent`, `WskRelease`. `WskSendBacklogEvent` comes
-//!   when `SO_SNDBUF` is set: the host's buffer is the ideal backlog, and else doesn't change.
+//!   (`WSK_FLAG_WAITALL`, `WSK_FLAG_DRAIN`), `WskSendEx` and `WskReceiveEx`, graceful and abortive `WskDisconnect`,
+//!   `WskReceiveEvent`, its extended form and `WskDisconnectEvent`, `WskRelease`. TCP has no control information, unless
+//!   [the test](Builder::control_on_connections) has some. The ideal send backlog is how much the host's socket keeps, or what
+//!   [the test](Kernel::set_ideal_send_backlog) says; changes call `WskSendBacklogEvent`. Urgent data is sent with
+//!   `WSK_FLAG_OOB`, and received inline. `SIO_WSK_SET_TCP_SILENT_MODE`, where there is
+//!   [no loopback](Builder::loopback_is_remote); the host still acknowledges what the peer sends.
 //! - **Listening** sockets: `WskAccept`, `WskAcceptEvent` with the events that accepted sockets inherit, conditional
 //!   acceptance (`SO_CONDITIONAL_ACCEPT`, `WskInspectEvent`, `WskInspectComplete`). Hosts finish the handshake by
-//!   themselves, so a rejected peer sees a connection that is reset, and `WskAbortEvent` comes only when the inspection
-//!   ends or the connection is to be accepted.
+//!   themselves, so a rejected peer sees a connection that is reset, and `WskAbortEvent` comes when the peer resets it.
 //! - **Stream** sockets, which become the one or the other, from Windows 10, version 1703 on.
 //! - **Names**: `WskGetAddressInfo`, `WskFreeAddressInfo` and `WskGetNameInfo` by the host's resolver. Numbers, `localhost`
 //!   and names under `invalid` are answered without it, so that tests don't need a network.

@@ -161,10 +161,7 @@ fn wrong_states() {
         );
         assert_eq!(socket.connect(to), STATUS_SUCCESS);
         assert_eq!(socket.connect(to), STATUS_CONNECTION_ACTIVE);
-        assert_eq!(
-            socket.send_with(&buffer, WSK_FLAG_OOB),
-            (STATUS_NOT_SUPPORTED, 0)
-        );
+        assert_eq!(socket.send_with(&buffer, 4), (STATUS_NOT_SUPPORTED, 0));
         assert_eq!(
             socket.disconnect(Some(&buffer), WSK_FLAG_ABORTIVE),
             STATUS_INVALID_PARAMETER

@@ -486,9 +486,11 @@ fn inspection() {
         let known = seen.take_inspected();
         reset(peer);
         std::thread::sleep(Duration::from_millis(5));
-        assert_eq!(
-            listener.inspected(known, WSK_INSPECT_ACTION::WskInspectAccept),
-            STATUS_SUCCESS
+        // Whether the driver was told already or is only now.
+        let status = listener.inspected(known, WSK_INSPECT_ACTION::WskInspectAccept);
+        assert!(
+            matches!(status, STATUS_SUCCESS | STATUS_NOT_FOUND),
+            "{status:?}"
         );
         wait_until("the abort", || {
             *seen.aborted.lock().unwrap() == [(known.Key, known.SerialNumber)]

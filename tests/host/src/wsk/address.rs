@@ -36,6 +36,11 @@ impl Family {
         }
     }
 
+    /// Whether TCP and UDP go over it.
+    pub(crate) fn is_ip(self) -> bool {
+        self != Self::Unix
+    }
+
     /// Bytes of the `SOCKADDR` type of the family.
     pub(crate) const fn size(self) -> usize {
         match self {

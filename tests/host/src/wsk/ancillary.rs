@@ -133,6 +133,18 @@ fn part<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
     part
 }
 
+/// Whether these are whole messages and nothing else.
+pub(crate) fn is_whole(control: &[u8]) -> bool {
+    let mut rest = control;
+    while !rest.is_empty() {
+        let Some((.., behind)) = first(rest) else {
+            return false;
+        };
+        rest = behind;
+    }
+    true
+}
+
 /// Ancillary data in the host's layout, aligned for it.
 #[derive(Default)]
 pub(crate) struct Ancillary {

@@ -5,6 +5,7 @@ mod backlog;
 mod connecting;
 mod receiving;
 mod sending;
+mod silence;
 
 use core::ffi::c_void;
 use core::ops::Range;
@@ -15,10 +16,10 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use wsk_sys::{
-    IRP, NTSTATUS, STATUS_ADDRESS_ALREADY_ASSOCIATED, STATUS_CANCELLED, STATUS_DATA_NOT_ACCEPTED,
-    STATUS_FILE_FORCED_CLOSED, STATUS_INVALID_DEVICE_STATE, STATUS_INVALID_PARAMETER,
-    STATUS_SUCCESS, WSK_CLIENT_CONNECTION_DISPATCH, WSK_EVENT_DISCONNECT, WSK_EVENT_RECEIVE,
-    WSK_EVENT_SEND_BACKLOG, WSK_FLAG_AT_DISPATCH_LEVEL, WSK_INSPECT_ID,
+    IRP, NTSTATUS, PFN_WSK_RECEIVE_EX_EVENT, STATUS_ADDRESS_ALREADY_ASSOCIATED, STATUS_CANCELLED,
+    STATUS_DATA_NOT_ACCEPTED, STATUS_FILE_FORCED_CLOSED, STATUS_INVALID_DEVICE_STATE,
+    STATUS_INVALID_PARAMETER, STATUS_SUCCESS, WSK_CLIENT_CONNECTION_DISPATCH, WSK_EVENT_DISCONNECT,
+    WSK_EVENT_RECEIVE, WSK_EVENT_SEND_BACKLOG, WSK_FLAG_AT_DISPATCH_LEVEL, WSK_INSPECT_ID,
     WSK_PROVIDER_CONNECTION_DISPATCH,
 };
 
@@ -30,13 +31,14 @@ use super::pending::{Pending, complete_all, waiting};
 use super::request::Request;
 use super::socket::{self, Pointers, Socket};
 use crate::schedule::{self, SOON};
-pub(crate) use backlog::{backlog_changed, ideal_backlog};
+pub(crate) use backlog::{ideal, note_ideal, set_ideal};
 use connecting::advance_connect;
 pub(crate) use connecting::{WskConnect, WskConnectEx, WskSocketConnect};
 use receiving::advance_receives;
 pub(crate) use receiving::{WskReceive, WskReceiveEx, WskRelease};
 use sending::advance_transmits;
 pub(crate) use sending::{WskDisconnect, WskSend, WskSendEx};
+pub(crate) use silence::{forget_silent, keep_silent, set_loopback_is_remote, silence};
 
 /// What `WSK_SOCKET::Dispatch` of a connection socket points at.
 pub(crate) static DISPATCH: WSK_PROVIDER_CONNECTION_DISPATCH = WSK_PROVIDER_CONNECTION_DISPATCH {
@@ -113,6 +115,12 @@ struct State {
     /// The host has told that the connection breaks, so that it isn't watched for any more.
     alarmed: bool,
     callbacks: Callbacks,
+    /// What is called instead of `WskReceiveEvent`: `SIO_WSK_SET_RECEIVE_EX_CALLBACK`.
+    receive_ex: PFN_WSK_RECEIVE_EX_EVENT,
+    /// The ideal send backlog that the driver knows of.
+    ideal: Option<usize>,
+    /// `SIO_WSK_SET_TCP_SILENT_MODE`: nothing is sent any more, and nothing received.
+    silent: bool,
     /// The driver hasn't accepted all it was indicated: nothing is indicated until it calls `WskReceive`.
     stalled: bool,
     /// `WskReceiveEvent` is being called: what has arrived since waits until it is known what was accepted.
@@ -142,6 +150,8 @@ struct Transmit {
     sent: usize,
     purpose: Purpose,
     no_delay: bool,
+    /// The last byte is sent as urgent: `WSK_FLAG_OOB`.
+    urgent: bool,
     ripe: bool,
 }
 
@@ -176,12 +186,38 @@ enum Until {
     End,
 }
 
-/// Where `WskReceiveEx` puts the length of control information. There is none so far.
+/// Where `WskReceiveEx` puts control information and its length.
 #[derive(Clone, Copy)]
-struct Control(*mut u32);
+struct Control {
+    length: *mut u32,
+    start: *mut u8,
+    room: usize,
+}
 
-// SAFETY: the driver keeps the place until the IRP is completed, on whatever thread.
+// SAFETY: the driver keeps the places until the IRP is completed, on whatever thread.
 unsafe impl Send for Control {}
+
+impl Control {
+    /// None is wanted.
+    const NONE: Self = Self {
+        length: core::ptr::null_mut(),
+        start: core::ptr::null_mut(),
+        room: 0,
+    };
+}
+
+/// What the transport tells with all data of connections, as whole messages; nothing where it has no control information.
+static CONTROL: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+/// Chooses what the transport tells with all data of connections.
+pub(crate) fn set_control(bytes: Vec<u8>) {
+    *CONTROL.lock() = bytes;
+}
+
+/// Whether connections have control information.
+fn tells_control() -> bool {
+    !CONTROL.lock().is_empty()
+}
 
 waiting!(Connect, Transmit, Receive);
 
@@ -206,6 +242,9 @@ impl Connection {
                 broken: None,
                 alarmed: false,
                 callbacks: Callbacks::new(static_events & EVENTS),
+                receive_ex: None,
+                ideal: None,
+                silent: false,
                 stalled: false,
                 indicating: false,
                 told: false,
@@ -302,6 +341,12 @@ impl Connection {
     /// Whether the driver has given a callback for each of `events`.
     pub(crate) fn has_callbacks(&self, events: u32) -> bool {
         let (table, _) = self.table();
+        let extended = self.state.lock().receive_ex.is_some();
+        let events = if extended {
+            events & !WSK_EVENT_RECEIVE
+        } else {
+            events
+        };
         let Some(table) = table else {
             return events == 0;
         };
@@ -323,6 +368,11 @@ impl Connection {
         STATUS_SUCCESS
     }
 
+    /// `SIO_WSK_SET_RECEIVE_EX_CALLBACK`.
+    pub(crate) fn set_receive_ex(&self, callback: PFN_WSK_RECEIVE_EX_EVENT) {
+        self.state.lock().receive_ex = callback;
+    }
+
     /// Enables those event callbacks that a listening socket, or the client, has enabled for it.
     pub(crate) fn inherit_events(&self, events: u32) {
         self.state.lock().callbacks.enable(events & EVENTS);
@@ -339,14 +389,14 @@ impl State {
     fn usable(&self) -> Result<(), NTSTATUS> {
         match (self.phase, self.broken) {
             (_, Some(broken)) => Err(broken),
-            (Phase::Connected, None) => Ok(()),
+            (Phase::Connected, None) if !self.silent => Ok(()),
             _ => Err(STATUS_INVALID_DEVICE_STATE),
         }
     }
 
     /// Takes what has arrived from the host's socket, until there are `wanted` bytes or there is no more.
     fn read_host(&mut self, socket: &Socket, wanted: usize) {
-        if self.phase != Phase::Connected {
+        if self.phase != Phase::Connected || self.silent {
             return;
         }
         while self.unread.len() < wanted && !self.ended && self.broken.is_none() {
@@ -372,7 +422,7 @@ impl State {
             Phase::Connecting => {
                 interest.writable = self.connects.front().is_some_and(|first| first.started);
             }
-            Phase::Connected if self.broken.is_none() => {
+            Phase::Connected if self.broken.is_none() && !self.silent => {
                 let drains = matches!(
                     self.transmits.front().map(|first| first.purpose),
                     Some(Purpose::Disconnect { shut: true })
@@ -407,6 +457,7 @@ pub(crate) fn pump(socket: &Arc<Socket>) {
     advance_connect(socket);
     advance_transmits(socket);
     advance_receives(socket);
+    backlog::advance(socket);
     let connection = socket.connection("the network");
     let state = connection.state.lock();
     state.watch(socket);
@@ -415,7 +466,7 @@ pub(crate) fn pump(socket: &Arc<Socket>) {
 /// The host tells that the connection breaks.
 pub(crate) fn alarm(socket: &Socket) {
     let mut state = socket.connection("the network").state.lock();
-    if state.phase != Phase::Connected {
+    if state.phase != Phase::Connected || state.silent {
         return;
     }
     state.alarmed = true;
@@ -512,12 +563,14 @@ pub(crate) fn force_close(socket: &Arc<Socket>) {
     let connection = socket.connection("WskReceiveEvent");
     let (table, _) = connection.table();
     let mut state = connection.state.lock();
-    if state.phase == Phase::Connected {
+    if state.phase == Phase::Connected && !state.silent {
         socket.with_real(|real| real.shutdown(Shutdown::Both));
     }
-    let Some(callback) = table.and_then(|table| table.WskReceiveEvent) else {
+    let plain = table.and_then(|table| table.WskReceiveEvent);
+    let extended = state.receive_ex;
+    if plain.is_none() && extended.is_none() {
         return;
-    };
+    }
     if state.phase == Phase::Connected
         && state.callbacks.is_enabled(WSK_EVENT_RECEIVE)
         && socket.take_off_unless_closing()
@@ -525,20 +578,36 @@ pub(crate) fn force_close(socket: &Arc<Socket>) {
         state.callbacks.begin(WSK_EVENT_RECEIVE);
         drop(state);
         let pointers = *connection.pointers.lock();
+        let flags = u32::from(WSK_FLAG_AT_DISPATCH_LEVEL);
+        let name = if extended.is_some() {
+            "WskReceiveExEvent"
+        } else {
+            "WskReceiveEvent"
+        };
         socket.tell_useless(
-            "WskReceiveEvent",
+            name,
             pointers,
-            // SAFETY: the driver gave the callback and its context, and keeps both until the socket is closed, which waits for
+            // SAFETY: the driver gave the callbacks and their context, and keeps them until the socket is closed, which waits for
             // this call.
             move |context| unsafe {
-                WrongAnswer::unless_one_of(
-                    callback(
+                let none = core::ptr::null_mut();
+                let answer = match (extended, plain) {
+                    (Some(callback), _) => callback(
                         context,
-                        u32::from(WSK_FLAG_AT_DISPATCH_LEVEL),
+                        flags,
+                        none,
                         core::ptr::null_mut(),
+                        0,
                         0,
                         core::ptr::null_mut(),
                     ),
+                    (None, Some(callback)) => {
+                        callback(context, flags, none, 0, core::ptr::null_mut())
+                    }
+                    (None, None) => STATUS_SUCCESS,
+                };
+                WrongAnswer::unless_one_of(
+                    answer,
                     &[STATUS_SUCCESS, STATUS_DATA_NOT_ACCEPTED],
                     "STATUS_SUCCESS or STATUS_DATA_NOT_ACCEPTED",
                 )

@@ -15,23 +15,25 @@ use wsk_sys::{
     IP_UNICAST_IF, IP_UNSPECIFIED_USER_MTU, IP_USER_MTU, IPPROTO, IPPROTO_IP, IPV6_ADD_MEMBERSHIP,
     IPV6_DONTFRAG, IPV6_DROP_MEMBERSHIP, IPV6_MTU_DISCOVER, IPV6_MULTICAST_HOPS,
     IPV6_MULTICAST_LOOP, IPV6_PROTECTION_LEVEL, IPV6_TCLASS, IPV6_UNICAST_HOPS, IPV6_UNICAST_IF,
-    IPV6_USER_MTU, IPV6_V6ONLY, IRP, NPI_WSK_INTERFACE_ID, NTSTATUS, PMTUD_STATE,
-    PROTECTION_LEVEL_DEFAULT, PROTECTION_LEVEL_EDGERESTRICTED, PROTECTION_LEVEL_RESTRICTED,
-    PROTECTION_LEVEL_UNRESTRICTED, SIO_CPU_AFFINITY, SIO_QUERY_RSS_PROCESSOR_INFO,
-    SIO_QUERY_RSS_SCALABILITY_INFO, SIO_QUERY_WFP_CONNECTION_REDIRECT_CONTEXT,
-    SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS, SIO_ROUTING_INTERFACE_QUERY,
-    SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS, SIO_TCP_INFO, SIO_WSK_QUERY_IDEAL_SEND_BACKLOG,
-    SIO_WSK_QUERY_INSPECT_ID, SIO_WSK_QUERY_RECEIVE_BACKLOG, SIO_WSK_SET_REMOTE_ADDRESS,
-    SIO_WSK_SET_SENDTO_ADDRESS, SO_ACCEPTCONN, SO_BROADCAST, SO_CONDITIONAL_ACCEPT,
-    SO_EXCLUSIVEADDRUSE, SO_KEEPALIVE, SO_RANDOMIZE_PORT, SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF,
-    SO_TYPE, SO_WSK_EVENT_CALLBACK, SOCK_DGRAM, SOCK_STREAM, SOCKET_PROCESSOR_AFFINITY, SOL_SOCKET,
-    STATUS_BUFFER_TOO_SMALL, STATUS_EVENT_PENDING, STATUS_FILE_FORCED_CLOSED,
-    STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_DEVICE_STATE, STATUS_INVALID_PARAMETER,
-    STATUS_NOT_FOUND, STATUS_NOT_SUPPORTED, STATUS_PENDING, STATUS_SUCCESS, TCP_EXPEDITED_1122,
-    TCP_FASTOPEN, TCP_INFO_v0, TCP_INFO_v1, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXRT,
-    TCP_NODELAY, TCP_TIMESTAMPS, UDP_RECV_MAX_COALESCED_SIZE, UDP_SEND_MSG_SIZE,
-    WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_ACCEPT, WSK_EVENT_CALLBACK_CONTROL, WSK_EVENT_DISABLE,
-    WSK_EVENT_RECEIVE_FROM, WSK_INSPECT_ID, WSK_SOCKET,
+    IPV6_USER_MTU, IPV6_V6ONLY, IRP, NPI_WSK_INTERFACE_ID, NTSTATUS, PFN_WSK_RECEIVE_EX_EVENT,
+    PMTUD_STATE, PROTECTION_LEVEL_DEFAULT, PROTECTION_LEVEL_EDGERESTRICTED,
+    PROTECTION_LEVEL_RESTRICTED, PROTECTION_LEVEL_UNRESTRICTED, SIO_CPU_AFFINITY,
+    SIO_QUERY_RSS_PROCESSOR_INFO, SIO_QUERY_RSS_SCALABILITY_INFO,
+    SIO_QUERY_WFP_CONNECTION_REDIRECT_CONTEXT, SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS,
+    SIO_ROUTING_INTERFACE_QUERY, SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS, SIO_TCP_INFO,
+    SIO_WSK_QUERY_IDEAL_SEND_BACKLOG, SIO_WSK_QUERY_INSPECT_ID, SIO_WSK_QUERY_RECEIVE_BACKLOG,
+    SIO_WSK_REGISTER_EXTENSION, SIO_WSK_SET_RECEIVE_EX_CALLBACK, SIO_WSK_SET_REMOTE_ADDRESS,
+    SIO_WSK_SET_SENDTO_ADDRESS, SIO_WSK_SET_TCP_SILENT_MODE, SO_ACCEPTCONN, SO_BROADCAST,
+    SO_CONDITIONAL_ACCEPT, SO_EXCLUSIVEADDRUSE, SO_KEEPALIVE, SO_OOBINLINE, SO_RANDOMIZE_PORT,
+    SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SO_TYPE, SO_WSK_EVENT_CALLBACK, SO_WSK_SECURITY,
+    SOCK_DGRAM, SOCK_STREAM, SOCKET_PROCESSOR_AFFINITY, SOL_SOCKET, STATUS_BUFFER_TOO_SMALL,
+    STATUS_EVENT_PENDING, STATUS_FILE_FORCED_CLOSED, STATUS_INVALID_DEVICE_REQUEST,
+    STATUS_INVALID_DEVICE_STATE, STATUS_INVALID_PARAMETER, STATUS_NOT_FOUND, STATUS_NOT_SUPPORTED,
+    STATUS_PENDING, STATUS_SUCCESS, TCP_EXPEDITED_1122, TCP_FASTOPEN, TCP_INFO_v0, TCP_INFO_v1,
+    TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXRT, TCP_NODELAY, TCP_TIMESTAMPS,
+    UDP_RECV_MAX_COALESCED_SIZE, UDP_SEND_MSG_SIZE, WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_ACCEPT,
+    WSK_EVENT_CALLBACK_CONTROL, WSK_EVENT_DISABLE, WSK_EVENT_RECEIVE_FROM,
+    WSK_EXTENSION_CONTROL_IN, WSK_EXTENSION_CONTROL_OUT, WSK_INSPECT_ID, WSK_SOCKET,
 };
 
 use super::ancillary::Told;
@@ -41,7 +43,7 @@ use super::host;
 use super::listen::Listening;
 use super::request::{Outcome, Request, Uses};
 use super::socket::{self, Category, Socket};
-use super::{address, connection, datagram, listen};
+use super::{address, connection, datagram, listen, security};
 use crate::trace;
 
 const IPV6: u32 = IPPROTO::IPPROTO_IPV6.0.cast_unsigned();
@@ -158,7 +160,12 @@ dispatched! {
             input: Buffer::new(InputBuffer, InputSize),
             output: Buffer::new(OutputBuffer, OutputSize),
         };
-        let uses = || Uses::nothing("WskControlSocket").memory(InputBuffer, InputSize, "the input");
+        let descriptor = control.descriptor();
+        let uses = || {
+            Uses::nothing("WskControlSocket")
+                .memory(InputBuffer, InputSize, "the input")
+                .memory(descriptor.0, descriptor.1, "the security descriptor")
+        };
         let status = if control.is_event_callback() {
             // SAFETY: the driver gives the IRP, if any.
             let request =
@@ -178,6 +185,11 @@ dispatched! {
         } else {
             // SAFETY: the driver gives the IRP.
             let request = unsafe { Request::start(Irp, uses(), Some(&socket)) };
+            if control.is_extension() {
+                // Documented: registering takes none.
+                let status = request.conclude(STATUS_INVALID_PARAMETER, 0);
+                return trace::returned("WskControlSocket", status);
+            }
             crate::irp::with_flight(Irp, |flight| {
                 flight.pin(OutputBuffer as usize, OutputSize, "the output");
             });
@@ -203,7 +215,7 @@ impl Control {
             self.kind,
             WSK_CONTROL_SOCKET_TYPE::WskSetOption | WSK_CONTROL_SOCKET_TYPE::WskGetOption
         );
-        option && self.conditional().is_some()
+        option && (self.conditional().is_some() || self.is_security())
             || self.kind == WSK_CONTROL_SOCKET_TYPE::WskIoctl
                 && matches!(
                     self.code,
@@ -211,7 +223,144 @@ impl Control {
                         | SIO_WSK_SET_SENDTO_ADDRESS
                         | SIO_WSK_QUERY_IDEAL_SEND_BACKLOG
                         | SIO_WSK_QUERY_RECEIVE_BACKLOG
+                        | SIO_WSK_SET_TCP_SILENT_MODE
                 )
+    }
+
+    fn is_extension(&self) -> bool {
+        self.kind == WSK_CONTROL_SOCKET_TYPE::WskIoctl && self.code == SIO_WSK_REGISTER_EXTENSION
+    }
+
+    /// Whether it is about `SO_WSK_SECURITY`.
+    fn is_security(&self) -> bool {
+        self.level == SOL_SOCKET && self.code == SO_WSK_SECURITY
+    }
+
+    /// The security descriptor in the input, with its length; null when there is none.
+    fn descriptor(&self) -> (*mut c_void, usize) {
+        let sets = self.kind == WSK_CONTROL_SOCKET_TYPE::WskSetOption && self.is_security();
+        let given = self.input.bytes().first_chunk();
+        let Some(given) = given.filter(|_| sets) else {
+            return (ptr::null_mut(), 0);
+        };
+        let descriptor = usize::from_ne_bytes(*given) as *mut c_void;
+        (
+            descriptor,
+            security::require_cached("SO_WSK_SECURITY", descriptor),
+        )
+    }
+
+    /// Whether the socket can have a security descriptor of its own: documented.
+    fn has_security(&self) -> bool {
+        matches!(
+            self.socket.category,
+            Category::Datagram(_) | Category::Connection(_) | Category::Listen(_)
+        )
+    }
+
+    /// Gives the socket a security descriptor.
+    fn set_security(&self) -> NTSTATUS {
+        if !self.has_security() {
+            return STATUS_NOT_SUPPORTED;
+        }
+        let (descriptor, _) = self.descriptor();
+        let Some(copy) = security::read("SO_WSK_SECURITY", descriptor) else {
+            return STATUS_INVALID_PARAMETER;
+        };
+        let bound = match &self.socket.category {
+            Category::Datagram(datagram) => datagram.local(),
+            Category::Connection(connection) => connection.local(),
+            Category::Listen(listening) => listening.local(),
+            _ => None,
+        };
+        if bound.is_some() {
+            // Documented: it has to be done before the socket is bound.
+            return STATUS_INVALID_DEVICE_STATE;
+        }
+        *self.socket.security.lock() = Some(copy);
+        STATUS_SUCCESS
+    }
+
+    /// Gives a cached copy of the socket's security descriptor.
+    fn get_security(&self) -> (NTSTATUS, usize) {
+        if !self.has_security() {
+            return (STATUS_NOT_SUPPORTED, 0);
+        }
+        if self.output.length < size_of::<*mut c_void>() {
+            return (STATUS_BUFFER_TOO_SMALL, 0);
+        }
+        let cached = security::cache_again(self.socket.security.lock().as_deref());
+        match cached {
+            Ok(cached) => self.output.put(&(cached as usize).to_ne_bytes()),
+            Err(status) => (status, 0),
+        }
+    }
+
+    /// Registers the driver for an extension interface.
+    fn register_extension(&self) -> (NTSTATUS, usize) {
+        if self.input.length < size_of::<WSK_EXTENSION_CONTROL_IN>() {
+            return (STATUS_INVALID_PARAMETER, 0);
+        }
+        // SAFETY: the driver gives as many bytes, and the identifier that they point at.
+        let (id, context, dispatch) = unsafe {
+            let given = self
+                .input
+                .start
+                .cast::<WSK_EXTENSION_CONTROL_IN>()
+                .read_unaligned();
+            (
+                given.NpiId.as_ref().copied(),
+                given.ClientContext,
+                given.ClientDispatch,
+            )
+        };
+        let Some(id) = id else {
+            return (STATUS_INVALID_PARAMETER, 0);
+        };
+        if self.output.length < size_of::<WSK_EXTENSION_CONTROL_OUT>() {
+            return (STATUS_BUFFER_TOO_SMALL, 0);
+        }
+        let Some((context, dispatch)) = socket::register_extension(id, context, dispatch) else {
+            // Documented.
+            return (STATUS_NOT_SUPPORTED, 0);
+        };
+        let given = WSK_EXTENSION_CONTROL_OUT {
+            ProviderContext: context,
+            ProviderDispatch: dispatch,
+        };
+        // SAFETY: the driver gives as many bytes.
+        unsafe {
+            self.output
+                .start
+                .cast::<WSK_EXTENSION_CONTROL_OUT>()
+                .write_unaligned(given);
+        };
+        (STATUS_SUCCESS, size_of::<WSK_EXTENSION_CONTROL_OUT>())
+    }
+
+    /// Sets what is called instead of `WskReceiveEvent`: the input is a pointer to the function, or to NULL, or nothing.
+    fn set_receive_ex(&self) -> NTSTATUS {
+        let (Category::Connection(connection) | Category::Stream(connection, _)) =
+            &self.socket.category
+        else {
+            return STATUS_NOT_SUPPORTED;
+        };
+        let callback = match self.input.length {
+            0 => None,
+            length if length < size_of::<PFN_WSK_RECEIVE_EX_EVENT>() => {
+                return STATUS_INVALID_PARAMETER;
+            }
+            // SAFETY: the driver gives as many bytes, which are a pointer to a function or NULL.
+            _ => unsafe {
+                self.input
+                    .start
+                    .cast::<PFN_WSK_RECEIVE_EX_EVENT>()
+                    .read_unaligned()
+            },
+        };
+        connection.set_receive_ex(callback);
+        connection::kick(&self.socket);
+        STATUS_SUCCESS
     }
 
     fn carry_out(&self) -> (NTSTATUS, usize) {
@@ -327,8 +476,11 @@ impl Control {
             SIO_WSK_SET_REMOTE_ADDRESS => (self.fix(true), 0),
             SIO_WSK_SET_SENDTO_ADDRESS => (self.fix(false), 0),
             SIO_WSK_QUERY_IDEAL_SEND_BACKLOG => {
-                self.query_connection(|_, socket| connection::ideal_backlog(socket))
+                self.query_connection(|_, socket| connection::ideal(socket))
             }
+            SIO_WSK_SET_TCP_SILENT_MODE => (connection::silence(&self.socket), 0),
+            SIO_WSK_SET_RECEIVE_EX_CALLBACK => (self.set_receive_ex(), 0),
+            SIO_WSK_REGISTER_EXTENSION => self.register_extension(),
             SIO_WSK_QUERY_RECEIVE_BACKLOG => self.query_connection(Connection::backlog),
             SIO_WSK_QUERY_INSPECT_ID => self.query_inspection(),
             SIO_ROUTING_INTERFACE_QUERY => self.query_route(),
@@ -555,20 +707,24 @@ impl Control {
 
     /// Sets an option, and tells what comes of that.
     fn change_option(&self) -> NTSTATUS {
+        if self.is_security() {
+            return self.set_security();
+        }
+        if let Some(joined) = self.membership() {
+            return joined;
+        }
         let status = self.set_option();
         if status == STATUS_SUCCESS
             && (self.level, self.code) == (SOL_SOCKET, SO_SNDBUF)
             && let Category::Connection(_) | Category::Stream(..) = &self.socket.category
         {
-            connection::backlog_changed(&self.socket);
+            // The ideal send backlog may be another one now.
+            connection::kick(&self.socket);
         }
         status
     }
 
     fn set_option(&self) -> NTSTATUS {
-        if let Some(joined) = self.membership() {
-            return joined;
-        }
         if (self.level, self.code) == (IPPROTO_IP, IP_OPTIONS) && self.input.length == 0 {
             // No options, which there are none of.
             return STATUS_SUCCESS;
@@ -628,6 +784,9 @@ impl Control {
                 (SOL_SOCKET, SO_RCVBUF) => real.set_recv_buffer_size(value as usize),
                 (SOL_SOCKET, SO_SNDBUF) => real.set_send_buffer_size(value as usize),
                 (SOL_SOCKET, SO_KEEPALIVE) if connects => real.set_keepalive(on),
+                (SOL_SOCKET, SO_OOBINLINE) if connects && self.socket.family.is_ip() => {
+                    real.set_out_of_band_inline(on)
+                }
                 (TCP, TCP_NODELAY) if connects => real.set_tcp_nodelay(on),
                 (TCP, TCP_KEEPIDLE) if connects => {
                     real.set_tcp_keepalive(&TcpKeepalive::new().with_time(seconds(value)))
@@ -722,6 +881,9 @@ impl Control {
     }
 
     fn get_option(&self) -> (NTSTATUS, usize) {
+        if self.is_security() {
+            return self.get_security();
+        }
         if (self.level, self.code) == (IPPROTO_IP, IP_OPTIONS) {
             return self.output.put(&[]);
         }
@@ -775,6 +937,9 @@ impl Control {
             },
             (SOL_SOCKET, SO_CONDITIONAL_ACCEPT) if self.conditional().is_some() => {
                 u32::from(self.conditional().is_some_and(Listening::is_conditional))
+            }
+            (SOL_SOCKET, SO_OOBINLINE) if connects && self.socket.family.is_ip() => {
+                u32::from(real.out_of_band_inline()?)
             }
             (TCP, TCP_NODELAY) if connects => u32::from(real.tcp_nodelay()?),
             (TCP, TCP_KEEPIDLE) if connects => in_seconds(host::tcp_keepalive_time(real)?),

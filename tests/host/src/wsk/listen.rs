@@ -64,6 +64,8 @@ static SERIAL_NUMBERS: AtomicU32 = AtomicU32::new(1);
 const ACCEPT_STATUSES: &str = "STATUS_SUCCESS or STATUS_REQUEST_NOT_ACCEPTED";
 /// What `WskInspectEvent` may answer.
 const INSPECT_ACTIONS: &str = "WskInspectAccept, WskInspectReject or WskInspectPend";
+/// How often it is looked for connections that were given up.
+const LOOKING: Duration = Duration::from_millis(5);
 /// How many connections the host keeps that nobody has accepted yet.
 const BACKLOG: i32 = 200;
 
@@ -92,6 +94,8 @@ struct State {
     passed: VecDeque<Incoming>,
     /// Connections that the peer gave up before they were accepted, and that the driver hasn't been told of.
     aborted: Vec<WSK_INSPECT_ID>,
+    /// Whether it is being looked for those that the peer gives up.
+    looking: bool,
 }
 
 /// A connection that has come in.
@@ -160,6 +164,7 @@ impl Listening {
             inspecting: Vec::new(),
             passed: VecDeque::new(),
             aborted: Vec::new(),
+            looking: false,
         };
         Self {
             pointers,
@@ -447,6 +452,7 @@ pub(crate) fn pump(socket: &Arc<Socket>) {
     let listening = socket.listening("the network");
     if listening.is_conditional() {
         inspect(socket);
+        look_for_aborted(socket);
         tell_aborted(socket);
     }
     loop {
@@ -569,9 +575,38 @@ impl State {
     }
 }
 
+/// Looks which of the connections that wait for the driver were given up, and will look again in a while: hosts don't tell of that
+/// by themselves.
+fn look_for_aborted(socket: &Arc<Socket>) {
+    let mut state = socket.listening("WskAbortEvent").state.lock();
+    let waiting = &mut *state;
+    waiting.aborted.extend(
+        waiting
+            .inspecting
+            .extract_if(.., |incoming| incoming.is_gone())
+            .filter_map(|gone| gone.inspected),
+    );
+    waiting.passed.retain(|incoming| {
+        let gone = incoming.is_gone();
+        if gone {
+            waiting.aborted.extend(incoming.inspected);
+        }
+        !gone
+    });
+    let waits = !(waiting.inspecting.is_empty() && waiting.passed.is_empty());
+    if !waits || core::mem::replace(&mut waiting.looking, true) {
+        return;
+    }
+    let socket = Arc::clone(socket);
+    schedule::later(SOON.after(LOOKING), move || {
+        socket.listening("WskAbortEvent").state.lock().looking = false;
+        if !socket.is_forced_closed() {
+            pump(&socket);
+        }
+    });
+}
+
 /// Tells the driver of connections that were given up while it inspected them: calls its `WskAbortEvent`.
-///
-/// Hosts don't tell of that by themselves: it is seen when the inspection ends, or when the connection is to be accepted.
 fn tell_aborted(socket: &Arc<Socket>) {
     let listening = socket.listening("WskAbortEvent");
     let Some(callback) = listening.table().and_then(|table| table.WskAbortEvent) else {

@@ -30,13 +30,14 @@ use crate::{irp, waits};
 
 pub(crate) use callbacks::calls as callbacks_called;
 pub(crate) use client::{PROVIDER_DISPATCH, change_transports};
+pub(crate) use connection::{set_control, set_ideal, set_loopback_is_remote};
 pub use deviation::Deviation;
 pub(crate) use deviation::{Deviations, ignores_cancel};
 pub(crate) use registration::{VERSION, attach, detach, is_registered, set_available};
 pub(crate) use request::{complete_withheld, require_irp};
 pub use resolution::UnknownName;
 pub(crate) use resolution::set_unknown_name;
-pub(crate) use socket::{SOCKETS, force_close_all};
+pub(crate) use socket::{SOCKETS, force_close_all, offer_extension};
 
 /// Whether sockets send and receive nothing.
 static NULL: AtomicBool = AtomicBool::new(false);

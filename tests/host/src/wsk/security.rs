@@ -99,16 +99,48 @@ pub(super) unsafe fn cache(descriptor: *const c_void) -> Result<*mut c_void, NTS
     }
     // SAFETY: the caller says so.
     let copy = unsafe { copy(descriptor.cast()) }.ok_or(STATUS_INVALID_PARAMETER)?;
+    cached(&copy, "WSK_CACHE_SD")
+}
+
+/// A descriptor that shares nothing: what a socket has that was given none.
+fn default_descriptor() -> Vec<u8> {
+    let mut whole = vec![0; RELATIVE_HEADER];
+    whole[0] = REVISION;
+    whole[2..4].copy_from_slice(&SELF_RELATIVE.to_ne_bytes());
+    whole
+}
+
+/// The bytes of a cached descriptor, or of none; stops when it isn't one.
+pub(super) fn read(function: &str, descriptor: *mut c_void) -> Option<Vec<u8>> {
+    match require_cached(function, descriptor) {
+        0 => None,
+        // SAFETY: it is a cached one of this length, which the driver must not release meanwhile.
+        length => Some(unsafe { core::slice::from_raw_parts(descriptor.cast(), length) }.to_vec()),
+    }
+}
+
+/// Caches what a socket has.
+pub(super) fn cache_again(descriptor: Option<&[u8]>) -> Result<*mut c_void, NTSTATUS> {
+    if faults::strikes(Resource::Call) {
+        return Err(STATUS_INSUFFICIENT_RESOURCES);
+    }
+    match descriptor {
+        Some(bytes) => cached(bytes, "SO_WSK_SECURITY"),
+        None => cached(&default_descriptor(), "SO_WSK_SECURITY"),
+    }
+}
+
+fn cached(bytes: &[u8], function: &'static str) -> Result<*mut c_void, NTSTATUS> {
     let block = pool::allocate(
-        copy.len(),
+        bytes.len(),
         u32::from_le_bytes(*b"WskD"),
         Use::SecurityDescriptor,
         true,
-        Origin::here("WSK_CACHE_SD"),
+        Origin::here(function),
     )
     .ok_or(STATUS_INSUFFICIENT_RESOURCES)?;
     // SAFETY: the block has as many bytes, and is nobody's yet.
-    unsafe { ptr::copy_nonoverlapping(copy.as_ptr(), block, copy.len()) };
+    unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), block, bytes.len()) };
     Ok(block.cast())
 }
 

@@ -85,6 +85,8 @@ pub(crate) struct Socket {
     pub(crate) family: Family,
     pub(crate) category: Category,
     pub(crate) options: Mutex<Options>,
+    /// The security descriptor that it was given, as a self-relative copy.
+    pub(crate) security: Mutex<Option<Vec<u8>>>,
     client: Arc<Client>,
     /// The host's socket; gone once the socket is closed.
     real: RwLock<Option<socket2::Socket>>,
@@ -386,9 +388,16 @@ impl Socket {
         }
     }
 
+    /// Takes the host's socket away.
+    pub(crate) fn take_real(&self) -> Option<socket2::Socket> {
+        self.real.write().take()
+    }
+
     fn finish_close(self: &Arc<Self>, close: Request) {
         // Documented: closing aborts a connection that isn't disconnected in both directions.
-        if let Category::Connection(_) | Category::Stream(..) = &self.category
+        if connection::keep_silent(self) {
+            // Its peer is to see nothing.
+        } else if let Category::Connection(_) | Category::Stream(..) = &self.category
             && connection::closing_aborts(self)
         {
             self.reset_real();
@@ -447,6 +456,45 @@ impl Socket {
             socket.landed();
         });
     }
+}
+
+/// The sockets that are, or may become, connections.
+pub(crate) fn connections() -> Vec<Arc<Socket>> {
+    let mut connections = Vec::new();
+    OPEN.each(|_, socket| {
+        if let Category::Connection(_) | Category::Stream(..) = socket.category {
+            connections.push(socket.clone());
+        }
+    });
+    connections
+}
+
+/// What gives the provider's context and table of an extension interface for those of a client.
+type Extension = dyn FnMut(*mut c_void, *const c_void) -> (*mut c_void, *const c_void) + Send;
+
+/// Extension interfaces that the test offers, by the fields of their identifiers.
+static EXTENSIONS: Mutex<BTreeMap<ExtensionId, Box<Extension>>> = Mutex::new(BTreeMap::new());
+
+type ExtensionId = (u32, u16, u16, [u8; 8]);
+
+fn extension_id(id: GUID) -> ExtensionId {
+    (id.Data1, id.Data2, id.Data3, id.Data4)
+}
+
+/// Offers an extension interface.
+pub(crate) fn offer_extension(id: GUID, register: Box<Extension>) {
+    EXTENSIONS.lock().insert(extension_id(id), register);
+}
+
+/// Registers a client for an extension interface, if there is one with this identifier.
+pub(crate) fn register_extension(
+    id: GUID,
+    context: *mut c_void,
+    dispatch: *const c_void,
+) -> Option<(*mut c_void, *const c_void)> {
+    let mut extensions = EXTENSIONS.lock();
+    let register = extensions.get_mut(&extension_id(id))?;
+    Some(register(context, dispatch))
 }
 
 /// Makes every open socket useless.
@@ -510,6 +558,9 @@ pub(crate) fn reset() {
     }
     CLOSED.lock().clear();
     KEPT.lock().clear();
+    EXTENSIONS.lock().clear();
+    connection::forget_silent();
+    connection::set_ideal(0);
     indication::reset();
     NUMBERS.store(0, Ordering::Relaxed);
     SOCKETS.reset();
@@ -564,6 +615,7 @@ dispatched! {
         let pointers =
             unsafe { Pointers::of_category("WskSocket", Flags, SocketContext, Dispatch) };
         let origin = Origin::here("WskSocket");
+        let security = security::read("WskSocket", SecurityDescriptor);
         let mut making = Some((client, pointers, origin));
         let status = request.carry_out(move || {
             use super::request::Outcome::Done;
@@ -572,7 +624,10 @@ dispatched! {
                 return Done(made.err().unwrap_or(STATUS_INVALID_PARAMETER), 0);
             };
             match make(family, flags, client, pointers, origin) {
-                Ok(socket) => Done(STATUS_SUCCESS, socket.address()),
+                Ok(socket) => {
+                    socket.security.lock().clone_from(&security);
+                    Done(STATUS_SUCCESS, socket.address())
+                }
                 Err(status) => Done(status, 0),
             }
         });
@@ -945,6 +1000,11 @@ fn open(
 ) -> Result<Arc<Socket>, NTSTATUS> {
     real.set_nonblocking(true)
         .map_err(|_| STATUS_INSUFFICIENT_RESOURCES)?;
+    if family.is_ip() && matches!(category, Category::Connection(_) | Category::Stream(..)) {
+        // There is no function that would receive urgent data by itself.
+        real.set_out_of_band_inline(true)
+            .map_err(|_| STATUS_INSUFFICIENT_RESOURCES)?;
+    }
     let handle = pool::allocate(
         size_of::<WSK_SOCKET>(),
         u32::from_le_bytes(*b"WskS"),
@@ -964,6 +1024,7 @@ fn open(
         family,
         category,
         options: Mutex::new(Options::default()),
+        security: Mutex::new(None),
         client,
         real: RwLock::new(None),
         calls: AtomicU32::new(0),
@@ -980,6 +1041,7 @@ fn open(
         return Err(STATUS_INSUFFICIENT_RESOURCES);
     }
     *socket.real.write() = Some(real);
+    connection::note_ideal(&socket);
     let address = socket.address();
     let _ = CLOSED.lock().remove(&address);
     let _ = OPEN.lock(address).insert(address, Arc::clone(&socket));

@@ -418,6 +418,45 @@ impl Provider {
         }
     }
 
+    /// `WSK_CACHE_SD`, for a descriptor with offsets instead of pointers.
+    pub fn cache_descriptor(&self, descriptor: &[u8]) -> *mut c_void {
+        let mut given = descriptor.as_ptr();
+        let mut cached = ptr::null_mut::<c_void>();
+        // SAFETY: input, descriptor and output live until the call returns, which is its end without an IRP.
+        let status = unsafe {
+            self.table.WskControlClient.unwrap()(
+                self.client,
+                WSK_CACHE_SD,
+                size_of::<*mut c_void>(),
+                (&raw mut given).cast(),
+                size_of::<*mut c_void>(),
+                (&raw mut cached).cast(),
+                ptr::null_mut(),
+                ptr::null_mut(),
+            )
+        };
+        assert_eq!(status, STATUS_SUCCESS);
+        cached
+    }
+
+    /// `WSK_RELEASE_SD`.
+    pub fn release_descriptor(&self, mut cached: *mut c_void) {
+        // SAFETY: the input lives until the call returns; the kernel knows the descriptors that are cached.
+        let status = unsafe {
+            self.table.WskControlClient.unwrap()(
+                self.client,
+                WSK_RELEASE_SD,
+                size_of::<*mut c_void>(),
+                (&raw mut cached).cast(),
+                0,
+                ptr::null_mut(),
+                ptr::null_mut(),
+                ptr::null_mut(),
+            )
+        };
+        assert_eq!(status, STATUS_SUCCESS);
+    }
+
     /// `WSK_TRANSPORT_LIST_QUERY` with room for so many bytes, which may be less than there is.
     pub fn transports(&self, transports: &mut [WSK_TRANSPORT], room: usize) -> (NTSTATUS, usize) {
         assert!(room <= size_of_val(transports));

@@ -204,6 +204,72 @@ macro_rules! category {
                 }
             }
 
+            /// `SO_WSK_SECURITY`: gives the socket a security descriptor.
+            pub fn set_security(self, descriptor: *mut c_void) -> NTSTATUS {
+                let mut given = descriptor;
+                let kind = WSK_CONTROL_SOCKET_TYPE::WskSetOption;
+                conclude(|call| {
+                    // SAFETY: the input lives until the call is concluded; the kernel knows the descriptors that are cached.
+                    unsafe {
+                        self.control_raw(
+                            (kind, SOL_SOCKET, SO_WSK_SECURITY),
+                            ((&raw mut given).cast(), size_of::<*mut c_void>()),
+                            place(&mut []),
+                            ptr::null_mut(),
+                            call.irp(),
+                        )
+                    }
+                })
+                .0
+            }
+
+            /// `SO_WSK_SECURITY`: a cached copy of the socket's security descriptor.
+            pub fn security(self) -> Result<*mut c_void, NTSTATUS> {
+                let mut got = [0; size_of::<*mut c_void>()];
+                let kind = WSK_CONTROL_SOCKET_TYPE::WskGetOption;
+                match self.control_by_irp(kind, SOL_SOCKET, SO_WSK_SECURITY, &mut [], &mut got) {
+                    STATUS_SUCCESS => {
+                        Ok(ptr::with_exposed_provenance_mut(usize::from_ne_bytes(got)))
+                    }
+                    status => Err(status),
+                }
+            }
+
+            /// `SIO_WSK_REGISTER_EXTENSION`: the provider's context and table.
+            pub fn register(
+                self,
+                id: &GUID,
+                context: *mut c_void,
+                dispatch: *const c_void,
+            ) -> Result<WSK_EXTENSION_CONTROL_OUT, NTSTATUS> {
+                let mut given = WSK_EXTENSION_CONTROL_IN {
+                    NpiId: id,
+                    ClientContext: context,
+                    ClientDispatch: dispatch,
+                };
+                let mut got = WSK_EXTENSION_CONTROL_OUT::default();
+                // SAFETY: input and output live until the call returns, and the input points at an id. Context and table are
+                // whoever's the interface is.
+                let status = unsafe {
+                    self.control_raw(
+                        (
+                            WSK_CONTROL_SOCKET_TYPE::WskIoctl,
+                            0,
+                            SIO_WSK_REGISTER_EXTENSION,
+                        ),
+                        ((&raw mut given).cast(), size_of_val(&given)),
+                        ((&raw mut got).cast(), size_of_val(&got)),
+                        ptr::null_mut(),
+                        ptr::null_mut(),
+                    )
+                };
+                if status == STATUS_SUCCESS {
+                    Ok(got)
+                } else {
+                    Err(status)
+                }
+            }
+
             /// `SO_WSK_EVENT_CALLBACK`, without an IRP.
             pub fn events(self, mask: u32) -> NTSTATUS {
                 let mut control = WSK_EVENT_CALLBACK_CONTROL {
@@ -235,6 +301,13 @@ macro_rules! category {
 /// Whether the kernel takes the input of a control operation for plain bytes.
 fn no_pointers(level: u32, code: u32) -> bool {
     (level, code) != (SOL_SOCKET, SO_WSK_EVENT_CALLBACK)
+        && !matches!(
+            (level, code),
+            (
+                0,
+                SIO_WSK_REGISTER_EXTENSION | SIO_WSK_SET_RECEIVE_EX_CALLBACK
+            )
+        )
 }
 
 /// Where bytes are: nowhere when there are none.
@@ -440,6 +513,73 @@ impl Connection {
 
     pub fn send(self, buffer: &Buffer) -> (NTSTATUS, usize) {
         self.send_with(buffer, 0)
+    }
+
+    /// `WskSendEx` with control information.
+    pub fn send_with_control(self, mut data: Data<'_>, control: &mut [u8]) -> (NTSTATUS, usize) {
+        conclude(|call| {
+            // SAFETY: by the invariants of the socket, the data and the call, which is concluded before the control
+            // information goes.
+            unsafe {
+                self.table.WskSendEx.unwrap()(
+                    self.raw,
+                    data.raw(),
+                    0,
+                    control.len() as u32,
+                    control.as_mut_ptr().cast(),
+                    call.irp(),
+                )
+            }
+        })
+    }
+
+    /// `WskReceiveEx` with room for control information; tells its length, too.
+    pub fn receive_with_control(
+        self,
+        mut data: Data<'_>,
+        control: &mut [u8],
+    ) -> ((NTSTATUS, usize), usize) {
+        let mut length = control.len() as u32;
+        let outcome = conclude(|call| {
+            // SAFETY: by the invariants of the socket, the data and the call, which is concluded before the places go.
+            unsafe {
+                self.table.WskReceiveEx.unwrap()(
+                    self.raw,
+                    data.raw(),
+                    0,
+                    &raw mut length,
+                    control.as_mut_ptr().cast(),
+                    ptr::null_mut(),
+                    call.irp(),
+                )
+            }
+        });
+        (outcome, length as usize)
+    }
+
+    /// `SIO_WSK_SET_RECEIVE_EX_CALLBACK`.
+    ///
+    /// # Safety
+    ///
+    /// The callback takes the context that the socket was made with.
+    pub unsafe fn receive_ex_callback(self, mut callback: PFN_WSK_RECEIVE_EX_EVENT) -> NTSTATUS {
+        // SAFETY: the input lives until the call returns; the caller answers for the callback.
+        unsafe {
+            self.control_raw(
+                (
+                    WSK_CONTROL_SOCKET_TYPE::WskIoctl,
+                    0,
+                    SIO_WSK_SET_RECEIVE_EX_CALLBACK,
+                ),
+                (
+                    (&raw mut callback).cast(),
+                    size_of::<PFN_WSK_RECEIVE_EX_EVENT>(),
+                ),
+                place(&mut []),
+                ptr::null_mut(),
+                ptr::null_mut(),
+            )
+        }
     }
 
     /// `WskSendEx` without control information.

@@ -1,55 +1,86 @@
-//! `WskSendBacklogEvent`: the ideal send backlog of a connection has changed.
+//! How much unsent data keeps a connection busiest: `SIO_WSK_QUERY_IDEAL_SEND_BACKLOG` and `WskSendBacklogEvent`. Stands for the
+//! part of `tcpip.sys` that follows the window of the peer.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use wsk_sys::{STATUS_SUCCESS, WSK_EVENT_SEND_BACKLOG};
 
-use crate::schedule::{self, SOON};
+use super::{Phase, kick};
 use crate::wsk::callbacks::{self, WrongAnswer};
-use crate::wsk::socket::Socket;
+use crate::wsk::socket::{self, Category, Socket};
 
-/// The ideal send backlog: what the host's socket buffers.
-pub(crate) fn ideal_backlog(socket: &Socket) -> usize {
-    socket
-        .with_real(socket2::Socket::send_buffer_size)
-        .and_then(Result::ok)
-        .unwrap_or_default()
-}
+/// What the test has chosen for all connections; 0 where that is what the host has room for.
+static CHOSEN: AtomicUsize = AtomicUsize::new(0);
 
-/// Tells the driver of a new ideal backlog, on the thread that does deferred work.
-pub(crate) fn backlog_changed(socket: &Arc<Socket>) {
-    let socket = Arc::clone(socket);
-    schedule::later(SOON, move || tell(&socket));
-}
-
-/// Calls the driver's `WskSendBacklogEvent`.
-fn tell(socket: &Arc<Socket>) {
-    let connection = socket.connection("WskSendBacklogEvent");
-    let (table, context) = connection.table();
-    let Some(callback) = table.and_then(|table| table.WskSendBacklogEvent) else {
-        return;
-    };
-    let mut state = connection.state.lock();
-    if !state.callbacks.is_enabled(WSK_EVENT_SEND_BACKLOG)
-        || socket.is_forced_closed()
-        || !socket.take_off_unless_closing()
-    {
-        return;
+/// The ideal send backlog of a connection: what the test has chosen, or how much the host's socket keeps, which the host may tune.
+pub(crate) fn ideal(socket: &Socket) -> usize {
+    match CHOSEN.load(Ordering::Relaxed) {
+        0 => socket
+            .with_real(socket2::Socket::send_buffer_size)
+            .and_then(Result::ok)
+            .unwrap_or_default(),
+        chosen => chosen,
     }
-    state.callbacks.begin(WSK_EVENT_SEND_BACKLOG);
-    drop(state);
-    let ideal = ideal_backlog(socket);
-    let told = format_args!("{ideal} bytes");
-    // SAFETY: the driver gave the callback and its context, and keeps both until the socket is closed, which waits for this
-    // call.
-    let answer = callbacks::call("WskSendBacklogEvent", told, || unsafe {
-        callback(context, ideal)
-    });
-    if answer != STATUS_SUCCESS {
-        WrongAnswer::status(answer, "STATUS_SUCCESS").report(socket, "WskSendBacklogEvent");
+}
+
+/// Chooses the ideal send backlog of all connections, 0 for the host's.
+pub(crate) fn set_ideal(bytes: usize) {
+    CHOSEN.store(bytes, Ordering::Relaxed);
+    for socket in socket::connections() {
+        kick(&socket);
+    }
+}
+
+/// Takes note of the ideal backlog that a socket begins with: no change from nothing.
+pub(crate) fn note_ideal(socket: &Socket) {
+    if let Category::Connection(connection) | Category::Stream(connection, _) = &socket.category {
+        let now = ideal(socket);
+        connection.state.lock().ideal = Some(now);
+    }
+}
+
+/// Tells the driver when the ideal backlog isn't what it was any more: calls its `WskSendBacklogEvent`.
+pub(super) fn advance(socket: &Arc<Socket>) {
+    let connection = socket.connection("WskSendBacklogEvent");
+    {
+        let mut state = connection.state.lock();
+        let connected = state.phase == Phase::Connected && state.broken.is_none() && !state.silent;
+        if !connected || socket.is_forced_closed() {
+            return;
+        }
+        let now = ideal(socket);
+        let before = state.ideal.replace(now);
+        // A socket without room is being closed.
+        if before.is_none_or(|before| before == now)
+            || now == 0
+            || !state.callbacks.is_enabled(WSK_EVENT_SEND_BACKLOG)
+            || !socket.take_off_unless_closing()
+        {
+            return;
+        }
+        state.callbacks.begin(WSK_EVENT_SEND_BACKLOG);
+        drop(state);
+        tell(socket, now);
     }
     let mut state = connection.state.lock();
     state.callbacks.end(WSK_EVENT_SEND_BACKLOG);
     drop(state);
     socket.landed();
+}
+
+fn tell(socket: &Arc<Socket>, now: usize) {
+    let (table, context) = socket.connection("WskSendBacklogEvent").table();
+    let Some(callback) = table.and_then(|table| table.WskSendBacklogEvent) else {
+        return;
+    };
+    let told = format_args!("{now} bytes");
+    // SAFETY: the driver gave the callback and its context, and keeps both until the socket is closed, which waits for this
+    // call.
+    let answer = callbacks::call("WskSendBacklogEvent", told, || unsafe {
+        callback(context, now)
+    });
+    if answer != STATUS_SUCCESS {
+        WrongAnswer::status(answer, "STATUS_SUCCESS").report(socket, "WskSendBacklogEvent");
+    }
 }

@@ -16,7 +16,7 @@ use wsk_sys::{
 
 use super::sending::{length_of, transmit_now};
 use super::{
-    Connect, EVENTS, MAXIMUM_WITH_CONNECT, Phase, Purpose, State, Transmit, bind, kick, pump,
+    Connect, EVENTS, MAXIMUM_WITH_CONNECT, Phase, Purpose, State, Transmit, bind, ideal, kick, pump,
 };
 use crate::origin::Origin;
 use crate::schedule::{self, Plan, SOON};
@@ -251,6 +251,7 @@ fn finish_connect(
     }
     state.phase = Phase::Connected;
     state.remote = Some(connect.to);
+    state.ideal = Some(ideal(socket));
     if let Some(Ok(local)) = socket.with_real(socket2::Socket::local_addr)
         && let Some(local) = socket.family.of_host(&local)
     {
@@ -278,6 +279,7 @@ fn finish_connect(
         sent: 0,
         purpose: Purpose::Connect,
         no_delay: false,
+        urgent: false,
         ripe: true,
     };
     transmit_now(socket, transmit, plan, waited)
@@ -326,6 +328,7 @@ dispatched! {
     ) -> NTSTATUS, at most DISPATCH_LEVEL {
         let client = registration::client("WskSocketConnect", Client);
         let length = security::require_cached("WskSocketConnect", SecurityDescriptor);
+        let security = security::read("WskSocketConnect", SecurityDescriptor);
         let uses = Uses::nothing("WskSocketConnect")
             .memory(SecurityDescriptor, length, "the security descriptor")
             .memory(LocalAddress, 2, "the local address")
@@ -373,6 +376,7 @@ dispatched! {
             Err(status) => request.finish(plan, status, 0),
             Ok((socket, to)) => {
                 request.belongs_to(&socket);
+                *socket.security.lock() = security;
                 connect(
                     &socket,
                     Connect {

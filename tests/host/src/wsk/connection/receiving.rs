@@ -11,14 +11,14 @@ use wsk_sys::{
 };
 
 use super::sending::length_of;
-use super::{CHUNK, Control, Phase, Receive, State, Until, kick};
+use super::{CHUNK, CONTROL, Control, Phase, Receive, State, Until, kick};
 use crate::schedule::{self, Plan};
 use crate::trace;
 use crate::wsk::callbacks::{self, WrongAnswer};
 use crate::wsk::deviation::{cancel_tells_bytes, short_receives, takes_bytes_at_once};
 use crate::wsk::request::{Request, Uses};
 use crate::wsk::socket::{self, Socket};
-use crate::wsk::{indication, is_null_provider};
+use crate::wsk::{ancillary, indication, is_null_provider};
 
 dispatched! {
     /// Receives data.
@@ -33,7 +33,7 @@ dispatched! {
         // SAFETY: the driver gives the buffer, whose MDL chain it keeps until the IRP is completed, and the IRP.
         let status = unsafe {
             let uses = Uses::room("WskReceive", Buffer);
-            receive(&socket, Irp, uses, Flags, Control(core::ptr::null_mut()))
+            receive(&socket, Irp, uses, Flags, Control::NONE)
         };
         trace::returned("WskReceive", status)
     }
@@ -54,6 +54,7 @@ dispatched! {
         socket.connection("WskReceiveEx");
         // SAFETY: the driver gives the buffer, whose MDL chain it keeps until the IRP is completed.
         let mut uses = unsafe { Uses::room("WskReceiveEx", Buffer) };
+        let mut control = Control::NONE;
         if !ControlInfoLength.is_null() {
             uses = uses.memory(
                 ControlInfoLength,
@@ -63,11 +64,16 @@ dispatched! {
             // SAFETY: the driver gives the place, with the length of the buffer in it.
             let length = unsafe { ControlInfoLength.read_unaligned() } as usize;
             uses = uses.memory(ControlInfo, length, "the place for the control information");
+            control = Control {
+                length: ControlInfoLength,
+                start: ControlInfo.cast(),
+                room: if ControlInfo.is_null() { 0 } else { length },
+            };
         }
         // Documented: the parameter is reserved and has to be NULL.
         let flags = if ControlFlags.is_null() { Flags } else { u32::MAX };
         // SAFETY: the driver gives the IRP.
-        let status = unsafe { receive(&socket, Irp, uses, flags, Control(ControlInfoLength)) };
+        let status = unsafe { receive(&socket, Irp, uses, flags, control) };
         trace::returned("WskReceiveEx", status)
     }
 }
@@ -100,7 +106,7 @@ unsafe fn receive(
     let plan = schedule::plan();
     let mut state = connection.state.lock();
     let usable = refused.and_then(|until| match state.phase {
-        Phase::Connected => Ok(until),
+        Phase::Connected if !state.silent => Ok(until),
         _ => Err(state.broken.unwrap_or(STATUS_INVALID_DEVICE_STATE)),
     });
     let until = match usable {
@@ -208,10 +214,19 @@ impl Receive {
     }
 
     fn done(&self, status: NTSTATUS, length: usize) -> (NTSTATUS, usize) {
-        let Control(place) = self.control;
-        if !place.is_null() {
-            // SAFETY: the driver keeps the place writable until the IRP is completed.
-            unsafe { place.write_unaligned(0) };
+        let place = self.control;
+        if !place.length.is_null() {
+            let told = CONTROL.lock();
+            let fits = if length > 0 {
+                ancillary::fitting(&told, place.room)
+            } else {
+                0
+            };
+            // SAFETY: the driver keeps the places writable until the IRP is completed, and has said how much room there is.
+            unsafe {
+                core::ptr::copy_nonoverlapping(told.as_ptr(), place.start, fits);
+                place.length.write_unaligned(fits as u32);
+            };
         }
         (status, length)
     }
@@ -227,7 +242,7 @@ enum Arrived {
 
 impl State {
     fn arrived(&mut self, socket: &Arc<Socket>) -> Arrived {
-        if self.phase != Phase::Connected || self.indicating {
+        if self.phase != Phase::Connected || self.indicating || self.silent {
             return Arrived::Nothing;
         }
         if !self.receives.is_empty() {
@@ -307,25 +322,46 @@ fn indicate(socket: &Arc<Socket>, mut bytes: Vec<u8>) {
     let address = socket.address();
     let (table, context) = connection.table();
     let mut left = Vec::new();
-    if let Some(callback) = table.and_then(|table| table.WskReceiveEvent)
+    let extended = connection.state.lock().receive_ex;
+    let plain = table.and_then(|table| table.WskReceiveEvent);
+    let name = if extended.is_some() {
+        "WskReceiveExEvent"
+    } else {
+        "WskReceiveEvent"
+    };
+    if (extended.is_some() || plain.is_some())
         && let Some(list) = indication::build_stream(address, &bytes)
     {
         let indicated = bytes.len();
         let mut accepted = indicated;
         let told = format_args!("{indicated} bytes");
-        // SAFETY: the driver gave the callback and its context, and keeps both until the socket is closed, which waits for
+        let mut control = CONTROL.lock().clone();
+        let flags = u32::from(WSK_FLAG_AT_DISPATCH_LEVEL);
+        // SAFETY: the driver gave the callbacks and their context, and keeps them until the socket is closed, which waits for
         // this call.
-        let answer = callbacks::call("WskReceiveEvent", told, || unsafe {
-            callback(
-                context,
-                u32::from(WSK_FLAG_AT_DISPATCH_LEVEL),
-                list,
-                indicated,
-                &raw mut accepted,
-            )
+        let answer = callbacks::call(name, told, || unsafe {
+            match (extended, plain) {
+                (Some(callback), _) => callback(
+                    context,
+                    flags,
+                    list,
+                    if control.is_empty() {
+                        core::ptr::null_mut()
+                    } else {
+                        control.as_mut_ptr().cast()
+                    },
+                    control.len() as u32,
+                    indicated,
+                    &raw mut accepted,
+                ),
+                (None, Some(callback)) => {
+                    callback(context, flags, list, indicated, &raw mut accepted)
+                }
+                (None, None) => STATUS_DATA_NOT_ACCEPTED,
+            }
         });
         match answer {
-            STATUS_PENDING => indication::retain(list.cast(), "WskReceiveEvent"),
+            STATUS_PENDING => indication::retain(list.cast(), name),
             STATUS_SUCCESS => {
                 if accepted > indicated {
                     let answer = WrongAnswer {
@@ -333,20 +369,20 @@ fn indicate(socket: &Arc<Socket>, mut bytes: Vec<u8>) {
                         did: "set BytesAccepted to more than it was given",
                         allowed: "",
                     };
-                    answer.report(socket, "WskReceiveEvent");
+                    answer.report(socket, name);
                 }
                 left = bytes.split_off(accepted);
-                indication::take_back("WskReceiveEvent", list.cast());
+                indication::take_back(name, list.cast());
             }
             STATUS_DATA_NOT_ACCEPTED => {
                 left = bytes;
-                indication::take_back("WskReceiveEvent", list.cast());
+                indication::take_back(name, list.cast());
             }
             other => WrongAnswer::status(
                 other,
                 "STATUS_SUCCESS, STATUS_PENDING or STATUS_DATA_NOT_ACCEPTED",
             )
-            .report(socket, "WskReceiveEvent"),
+            .report(socket, name),
         }
     }
     let mut state = connection.state.lock();

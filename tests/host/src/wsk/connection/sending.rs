@@ -10,16 +10,16 @@ use wsk_sys::{
     CMSGHDR, IRP, NTSTATUS, STATUS_CANCELLED, STATUS_CONNECTION_ABORTED,
     STATUS_CONNECTION_DISCONNECTED, STATUS_FILE_FORCED_CLOSED, STATUS_INVALID_PARAMETER,
     STATUS_NOT_SUPPORTED, STATUS_PENDING, STATUS_SUCCESS, WSK_BUF, WSK_FLAG_ABORTIVE,
-    WSK_FLAG_NODELAY, WSK_SOCKET,
+    WSK_FLAG_NODELAY, WSK_FLAG_OOB, WSK_SOCKET,
 };
 
-use super::{DRAINING, PIECES, Phase, Purpose, State, Transmit, kick, pump};
+use super::{DRAINING, PIECES, Phase, Purpose, State, Transmit, kick, pump, tells_control};
 use crate::schedule::{self, Plan, SOON};
 use crate::trace;
 use crate::wsk::pending::complete_all;
 use crate::wsk::request::{Request, Uses};
 use crate::wsk::socket::{self, Socket};
-use crate::wsk::{address, host, is_null_provider};
+use crate::wsk::{address, ancillary, host, is_null_provider};
 
 dispatched! {
     /// Sends data.
@@ -32,7 +32,7 @@ dispatched! {
         let socket = socket::enter("WskSend", Socket);
         socket.connection("WskSend");
         // SAFETY: the driver gives the buffer, whose MDL chain it keeps until the IRP is completed, and the IRP.
-        let status = unsafe { send(&socket, Irp, Uses::buffer("WskSend", Buffer), Flags, 0) };
+        let status = unsafe { send(&socket, Irp, Uses::buffer("WskSend", Buffer), Flags, &[]) };
         trace::returned("WskSend", status)
     }
 }
@@ -55,8 +55,16 @@ dispatched! {
             ControlInfoLength as usize,
             "the control information",
         );
-        // SAFETY: the driver gives the IRP.
-        let status = unsafe { send(&socket, Irp, uses, Flags, ControlInfoLength) };
+        let length = if ControlInfo.is_null() { 0 } else { ControlInfoLength as usize };
+        // SAFETY: the driver gives the IRP, and keeps as many bytes readable until it is completed.
+        let status = unsafe {
+            let control: &[u8] = if length == 0 {
+                &[]
+            } else {
+                core::slice::from_raw_parts(ControlInfo.cast(), length)
+            };
+            send(&socket, Irp, uses, Flags, control)
+        };
         trace::returned("WskSendEx", status)
     }
 }
@@ -69,15 +77,24 @@ unsafe fn send(
     irp: *mut IRP,
     uses: Uses,
     flags: u32,
-    control_length: u32,
+    control: &[u8],
 ) -> NTSTATUS {
     let data = uses.data();
     // SAFETY: the caller says so.
     let request = unsafe { Request::start(irp, uses, Some(socket)) };
     let refused = request.refusal().or_else(|| {
-        // Documented: not every transport supports every flag. Control information isn't supported either so far.
-        if flags & !WSK_FLAG_NODELAY != 0 || control_length != 0 {
+        let urgent = flags & WSK_FLAG_OOB != 0;
+        // Documented: not every transport supports every flag.
+        if flags & !(WSK_FLAG_NODELAY | WSK_FLAG_OOB) != 0 || urgent && !socket.family.is_ip() {
             return Some(STATUS_NOT_SUPPORTED);
+        }
+        if !control.is_empty() {
+            if !tells_control() {
+                return Some(STATUS_NOT_SUPPORTED);
+            }
+            if !ancillary::is_whole(control) {
+                return Some(STATUS_INVALID_PARAMETER);
+            }
         }
         let state = socket.connection("WskSend").state.lock();
         match state.usable() {
@@ -96,6 +113,7 @@ unsafe fn send(
         sent: 0,
         purpose: Purpose::Send,
         no_delay: flags & WSK_FLAG_NODELAY != 0,
+        urgent: flags & WSK_FLAG_OOB != 0,
         ripe: false,
     };
     transmit_now(socket, transmit, plan, false)
@@ -150,6 +168,7 @@ dispatched! {
                     sent: 0,
                     purpose: Purpose::Disconnect { shut: false },
                     no_delay: false,
+                    urgent: false,
                     ripe: false,
                 };
                 transmit_now(&socket, transmit, plan, false)
@@ -262,7 +281,7 @@ impl Transmit {
                 return Some((broken, 0));
             }
             let slices = self.rest();
-            match socket.with_real(|real| send_to_host(real, &slices, self.no_delay)) {
+            match socket.with_real(|real| send_to_host(real, &slices, self.no_delay, self.urgent)) {
                 None => return Some((STATUS_FILE_FORCED_CLOSED, 0)),
                 Some(Ok(sent)) => self.sent += sent,
                 Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -324,12 +343,14 @@ fn send_to_host(
     real: &socket2::Socket,
     slices: &[IoSlice<'_>],
     no_delay: bool,
+    urgent: bool,
 ) -> io::Result<usize> {
+    let flags = host::SEND_FLAGS | if urgent { host::URGENT } else { 0 };
     if !no_delay || real.tcp_nodelay()? {
-        return real.send_vectored_with_flags(slices, host::SEND_FLAGS);
+        return real.send_vectored_with_flags(slices, flags);
     }
     real.set_tcp_nodelay(true)?;
-    let sent = real.send_vectored_with_flags(slices, host::SEND_FLAGS);
+    let sent = real.send_vectored_with_flags(slices, flags);
     real.set_tcp_nodelay(false)?;
     sent
 }

@@ -23,9 +23,9 @@ pub(super) use more::{
 };
 pub(super) use this::{
     ADDRESS_FAMILY_UNKNOWN, MESSAGE_TOO_LONG, NAME_FLAGS, NO_BUFFERS, NO_SUCH_OPTION,
-    OLD_CONNECTIONS_BLOCK, RESOLVER_FLAGS, SEND_FLAGS, ancillary, apply, family, in_progress, kind,
-    path, receive, set_tclass, tclass, tcp_keepalive_interval, tcp_keepalive_time, translate,
-    unacknowledged,
+    OLD_CONNECTIONS_BLOCK, RESOLVER_FLAGS, SEND_FLAGS, URGENT, ancillary, apply, family,
+    in_progress, kind, path, receive, set_tclass, tclass, tcp_keepalive_interval,
+    tcp_keepalive_time, translate, unacknowledged,
 };
 #[cfg(windows)]
 pub(super) use windows::{

@@ -23,6 +23,8 @@ use crate::wsk::ancillary::{Ancillary, CONGESTION, IPV6, Told, Wanted, put};
 pub(crate) const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) const SEND_FLAGS: i32 = 0;
+/// Makes the last byte of what is sent urgent.
+pub(crate) const URGENT: i32 = libc::MSG_OOB;
 
 /// Whether connections that are over keep a listener from their port for a while.
 pub(crate) const OLD_CONNECTIONS_BLOCK: bool = true;
