@@ -198,13 +198,19 @@ impl ConnectedSocket {
     /// operation that was started lets the bytes be sent all the same. Of a send that failed or was cancelled it is unknown how much
     /// went out, so that nothing sensible can be sent after it: [abort](Self::abort) or close then.
     ///
-    /// [`WskSend`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send).
+    /// Control information goes with it when it is given a [`WithControl`](crate::WithControl) that has any, on Windows 10, version
+    /// 1803, and later. Which it may be is the transport's business.
+    ///
+    /// [`WskSend`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send);
+    /// [`WskSendEx`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_ex) where there is control
+    /// information.
     ///
     /// # Errors
     ///
-    /// Of the request: [`Error::ControlFull`] for a buffer with control information, of which a connection takes none; or what WSK
-    /// says, such as `STATUS_CONNECTION_RESET`.
-    #[doc(alias = "WskSend")]
+    /// Of the request: [`Error::ControlFull`] for more control information than an operation has room for; [`Error::NoEntry`] for any
+    /// on an older Windows; or what WSK says, such as `STATUS_CONNECTION_RESET`, or `STATUS_NOT_SUPPORTED` for control information that
+    /// the transport does not know.
+    #[doc(alias("WskSend", "WskSendEx"))]
     pub fn send<B: SendBuffer>(&self, buffer: B) -> Request<'_, Send, B> {
         request::send(&self.handle, buffer)
     }
@@ -214,12 +220,38 @@ impl ConnectedSocket {
     /// 0 is the end: the peer has disconnected gracefully, and nothing comes any more. (With an empty buffer it says
     /// nothing.) Dropping an operation that was started cancels it; bytes that came first are lost.
     ///
-    /// [`WskReceive`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive).
+    /// Control information is received too, where the buffer is a [`WithControl`](crate::WithControl) with room for it, on Windows 10,
+    /// version 1803, and later:
+    ///
+    /// ```
+    /// # let kernel = wsk_host::Kernel::boot();
+    /// # let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    /// # let registration = wsk::Registration::new()?;
+    /// # let provider = registration.capture(wsk::Wait::Forever)?;
+    /// # let socket = wsk::ConnectedSocket::connect(&provider, peer.local_addr().unwrap()).wait()?;
+    /// # let (mut peer, _) = peer.accept().unwrap();
+    /// # std::io::Write::write_all(&mut peer, b"hello").unwrap();
+    /// use wsk::{Control, ControlMessage, WithControl};
+    ///
+    /// let mut buffer = WithControl::new([0; 64], Control::<{ ControlMessage::SPACE_FOR_ALL }>::new());
+    /// let received = socket.receive(&mut buffer).wait()?;
+    /// for message in buffer.control.messages() {
+    ///     println!("{message:?} came with {received} bytes");
+    /// }
+    /// # drop((socket, provider, registration));
+    /// # kernel.shutdown();
+    /// # Ok::<(), wsk::Error>(())
+    /// ```
+    ///
+    /// [`WskReceive`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive);
+    /// [`WskReceiveEx`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_ex) where there is room for
+    /// control information.
     ///
     /// # Errors
     ///
-    /// Of the request: what WSK says, such as `STATUS_CONNECTION_RESET`.
-    #[doc(alias = "WskReceive")]
+    /// Of the request: [`Error::NoEntry`] for room for control information on an older Windows; or what WSK says, such as
+    /// `STATUS_CONNECTION_RESET`.
+    #[doc(alias("WskReceive", "WskReceiveEx"))]
     pub fn receive<B: ReceiveBuffer>(&self, buffer: B) -> Request<'_, Receive, B> {
         request::receive(&self.handle, buffer)
     }
@@ -227,8 +259,9 @@ impl ConnectedSocket {
     /// Receives until the buffer is full: the request gives the number of bytes.
     ///
     /// Less than the buffer's length is the end: what came before the peer disconnected gracefully. All else is as for
-    /// [`receive`](Self::receive). When it is cancelled, its time runs out or the connection breaks, what had come by then is in the
-    /// buffer: [`Error::Short`] says how much, and the connection goes on behind it.
+    /// [`receive`](Self::receive), which alone receives control information: it would be that of several receives. When it is cancelled,
+    /// its time runs out or the connection breaks, what had come by then is in the buffer: [`Error::Short`] says how much, and the
+    /// connection goes on behind it.
     ///
     /// ```
     /// # let kernel = wsk_host::Kernel::boot();
@@ -335,7 +368,8 @@ impl ConnectedSocket {
     ///
     /// # Errors
     ///
-    /// Of the request: [`Error::ControlFull`] for a buffer with control information, and those of [`disconnect`](Self::disconnect).
+    /// Of the request: [`Error::ControlFull`] for a buffer with control information, which last data takes none of, and those of
+    /// [`disconnect`](Self::disconnect).
     #[doc(alias = "WskDisconnect")]
     pub fn disconnect_after<B: SendBuffer>(&self, last: B) -> Request<'_, DisconnectAfter, B> {
         request::disconnect_after(&self.handle, last)

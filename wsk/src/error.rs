@@ -43,6 +43,8 @@ pub enum Call {
     WskSocketConnect,
     /// [`WskConnect`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_connect).
     WskConnect,
+    /// [`WskConnectEx`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_connect_ex).
+    WskConnectEx,
     /// [`WskAccept`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_accept).
     WskAccept,
     /// [`WskGetRemoteAddress`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_remote_address).
@@ -82,6 +84,7 @@ impl Call {
             Self::WskReceiveFrom => c"WskReceiveFrom",
             Self::WskSocketConnect => c"WskSocketConnect",
             Self::WskConnect => c"WskConnect",
+            Self::WskConnectEx => c"WskConnectEx",
             Self::WskAccept => c"WskAccept",
             Self::WskGetRemoteAddress => c"WskGetRemoteAddress",
             Self::WskSend => c"WskSend",

@@ -14,7 +14,7 @@ use crate::error::Error;
 /// | `Vec<u8>`, `Box<[u8]>`, with the feature `alloc` | any | itself |
 /// | a [`NonPagedBuffer`], an [`MdlChain`], a [`DriverMdl`], a [`DriverChain`], a [`PooledBuffer`] | any | itself |
 /// | a reference to any of these | a request that is waited for, or started in a scope; `&'static` anywhere | the reference |
-/// | any of these in a [`WithControl`] | the same, for datagrams | itself |
+/// | any of these in a [`WithControl`] | the same | itself |
 ///
 /// # Safety
 ///
@@ -91,7 +91,7 @@ pub unsafe trait SendBuffer {
 /// | `Vec<u8>`, `Box<[u8]>`, with the feature `alloc` | any | itself |
 /// | a [`NonPagedBuffer`], an [`MdlChain`], a [`DriverMdlMut`], a [`DriverChain`], a [`PooledBuffer`] | any | itself |
 /// | a `&mut` reference to any of these | a request that is waited for, or started in a scope | the reference |
-/// | any of these in a [`WithControl`] | the same, for datagrams | itself |
+/// | any of these in a [`WithControl`] | the same | itself |
 ///
 /// # Safety
 ///

@@ -73,6 +73,28 @@ impl Arguments {
         unsafe { &*(&raw const self.control).cast() }
     }
 
+    /// Makes `room` for control information that is received, if any is asked for. A provider that writes none has not written that of
+    /// the request before.
+    #[inline]
+    pub(crate) fn make_control_ready(&mut self, room: usize) {
+        if room > 0 {
+            // No more than fits 32 bits.
+            #[allow(clippy::cast_possible_truncation)]
+            {
+                self.control_length = room.min(CONTROL_ROOM) as u32;
+            }
+            self.control = [0; CONTROL_ROOM / 8];
+        }
+    }
+
+    /// The control information that was received, of a request that had so much room for it.
+    #[inline]
+    pub(crate) fn received_control(&self, room: usize) -> &[u8] {
+        // The provider's word is not taken for it.
+        let length = (self.control_length as usize).min(room).min(CONTROL_ROOM);
+        self.control().split_at(length).0
+    }
+
     /// The room for control information.
     pub(crate) fn control_mut(&mut self) -> &mut [u8; CONTROL_ROOM] {
         // SAFETY: the same bytes, all of them initialised, with a smaller alignment; any are valid.

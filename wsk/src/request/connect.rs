@@ -154,6 +154,18 @@ unsafe impl Way<ConnectionSocket> for ASocket {
     }
 }
 
+impl Connect {
+    /// Puts the address that a socket, which has to be bound, is connected to into the arguments.
+    pub(super) fn put_address(
+        &self,
+        socket: &Handle<ConnectionCategory>,
+        arguments: &mut Arguments,
+    ) -> Result<(), Error> {
+        socket.require_bound()?;
+        self.to.put(socket.family(), true, &mut arguments.address)
+    }
+}
+
 impl Sealed for Connect {}
 
 impl Function<ConnectionSocket> for Connect {
@@ -167,8 +179,7 @@ impl Function<ConnectionSocket> for Connect {
         places: Places,
     ) -> Result<Parameters, Error> {
         let socket = &lent.get().handle;
-        socket.require_bound()?;
-        self.to.put(socket.family(), true, &mut arguments.address)?;
+        self.put_address(socket, arguments)?;
         Ok(Parameters {
             table: socket.dispatch(),
             socket: socket.as_ptr(),

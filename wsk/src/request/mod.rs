@@ -15,6 +15,7 @@ mod bind;
 mod client;
 mod close;
 mod connect;
+mod connect_ex;
 mod control;
 mod disconnect;
 mod more;
@@ -42,6 +43,7 @@ pub(crate) use client::{control_client_raw, transport_change};
 pub(crate) use close::close;
 pub(crate) use connect::connect;
 pub use connect::{Connect, Connecting, NotConnected};
+pub use connect_ex::{ConnectWithData, ConnectingWithData, FirstData, NotConnectedWithData};
 pub use control::{
     Control, ControlRaw, Controlling, ControllingRaw, DisableEvents, DisablingEvents, Fix, Fixing,
     GetOption, Raw, ReadingOption, SetOption, SettingOption,
@@ -60,7 +62,7 @@ pub use open::{Open, OpenConnected, Opening, OpeningConnected};
 pub(crate) use open::{open, open_connected};
 pub use receive::{
     All, Drain, Draining, Receive, ReceiveAll, ReceiveExact, Receiving, ReceivingAll,
-    ReceivingExact,
+    ReceivingExact, StreamArrival,
 };
 pub(crate) use receive::{drain, receive, receive_all, receive_exact, resume_events};
 pub(crate) use receive_from::receive_from;

@@ -1,14 +1,16 @@
-//! [`WskReceive`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive): bytes of a connection are
-//! received; or until a buffer is full; or thrown away.
+//! [`WskReceive`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive) and
+//! [`WskReceiveEx`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_ex): bytes of a connection are
+//! received, perhaps with control information; or until a buffer is full; or thrown away.
 
+use core::fmt;
 use core::ptr::NonNull;
 
 use wsk_sys::{
-    DispatchError, IRP, NTSTATUS, STATUS_CANCELLED, STATUS_END_OF_FILE, WSK_BUF, WSK_FLAG_DRAIN,
+    CMSGHDR, DispatchError, IRP, NTSTATUS, STATUS_CANCELLED, STATUS_END_OF_FILE, WSK_BUF, WSK_FLAG_DRAIN,
     WSK_FLAG_WAITALL, WSK_SOCKET, WskProviderConnectionDispatch,
 };
 
-use crate::buffer::{Extent, Lock, ReceiveBuffer};
+use crate::buffer::{ControlMessages, Extent, Lock, NonPagedBuffer, ReceiveBuffer};
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Idle, Outcome, Places};
 use crate::memory::shared::Shared;
@@ -56,13 +58,15 @@ pub struct Drain;
 #[derive(Debug)]
 pub struct Draining;
 
-/// The parameters of `WskReceive`.
+/// The parameters of `WskReceive`, or of `WskReceiveEx`, which gives control information.
 #[derive(Clone, Copy)]
 pub struct Parameters {
     table: WskProviderConnectionDispatch,
     socket: NonNull<WSK_SOCKET>,
     buffer: NonNull<WSK_BUF>,
     flags: u32,
+    /// The room for it: the place of the length, and of the bytes.
+    control: Option<(NonNull<u32>, NonNull<CMSGHDR>)>,
 }
 
 // SAFETY: parameters are numbers and addresses, which are used by the call alone.
@@ -83,6 +87,7 @@ impl Parameters {
             socket: socket.as_ptr(),
             buffer: room.buffer,
             flags,
+            control: None,
         }
     }
 
@@ -90,10 +95,22 @@ impl Parameters {
     ///
     /// As for [`Operation::submit`].
     unsafe fn submit(self, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
-        // SAFETY: the caller gives the IRP; the socket is open, and the buffer is as `WskReceive` asks.
+        let Self {
+            table,
+            socket,
+            buffer,
+            flags,
+            control,
+        } = self;
+        // SAFETY: the caller gives the IRP; the socket is open, and the buffer and the room for control information are as `WskReceive`
+        // and `WskReceiveEx` ask.
         unsafe {
-            self.table
-                .wsk_receive(self.socket, self.buffer, self.flags, irp)
+            match control {
+                None => table.wsk_receive(socket, buffer, flags, irp),
+                Some((length, control)) => {
+                    table.wsk_receive_ex(socket, buffer, flags, Some(length), Some(control), irp)
+                }
+            }
         }
     }
 }
@@ -149,9 +166,13 @@ impl<B: ReceiveBuffer> Function<B> for Receive {
         socket: &Handle<ConnectionCategory>,
         lent: Room,
         arguments: &mut Arguments,
-        _: Places,
+        places: Places,
     ) -> Result<Parameters, Error> {
-        Ok(Parameters::new(socket, lent, 0, arguments))
+        arguments.make_control_ready(lent.control);
+        Ok(Parameters {
+            control: (lent.control > 0).then(|| places.control_room()),
+            ..Parameters::new(socket, lent, 0, arguments)
+        })
     }
 }
 
@@ -168,22 +189,36 @@ unsafe impl<B: ReceiveBuffer> Operation<B> for Receiving {
 
     of_connection!(B);
 
-    // The buffer is as `WskReceive` asks.
-    submitted!(Parameters: p => p.table.wsk_receive(p.socket, p.buffer, p.flags));
+    // The buffer is as `WskReceive` asks, and the room for control information as `WskReceiveEx` does.
+    submitted!(Parameters: p => Parameters::submit(*p));
 
-    unsafe fn read(outcome: Outcome, arguments: &mut Arguments, _: &mut B) -> Result<usize, Error> {
-        moved(Call::WskReceive, outcome, arguments)
+    unsafe fn read(
+        outcome: Outcome,
+        arguments: &mut Arguments,
+        carried: &mut B,
+    ) -> Result<usize, Error> {
+        let length = moved(Call::WskReceive, outcome, arguments)?;
+        let room = carried.control_room();
+        if room > 0 {
+            carried.set_control(arguments.received_control(room));
+        }
+        Ok(length)
     }
 }
 
-// SAFETY: what the parameters point at is written anew by each run.
+// SAFETY: what the parameters point at is written anew by each run; `again` clears what a provider may leave as it was.
 unsafe impl<B: ReceiveBuffer> Repeat<B> for Receiving {
     held_by_handle!(ConnectionCategory);
 
     type Seen<'a>
-        = usize
+        = StreamArrival<'a, B>
     where
         B: 'a;
+
+    #[inline]
+    fn again(arguments: &mut Arguments, carried: &B) {
+        arguments.make_control_ready(carried.control_room());
+    }
 
     fn may_run(carried: &B) -> Result<(), Error> {
         not_lost(carried)
@@ -203,9 +238,63 @@ unsafe impl<B: ReceiveBuffer> Repeat<B> for Receiving {
     fn look<'a>(
         outcome: Outcome,
         arguments: &'a Arguments,
-        _: Shown<'a, B>,
-    ) -> Result<usize, Error> {
-        moved(Call::WskReceive, outcome, arguments)
+        carried: Shown<'a, B>,
+    ) -> Result<StreamArrival<'a, B>, Error> {
+        Ok(StreamArrival {
+            length: moved(Call::WskReceive, outcome, arguments)?,
+            arguments,
+            buffer: carried,
+        })
+    }
+}
+
+/// Bytes of a connection in the buffer of a prepared receive.
+#[derive(Clone, Copy)]
+pub struct StreamArrival<'a, B> {
+    length: usize,
+    arguments: &'a Arguments,
+    buffer: Shown<'a, B>,
+}
+
+impl<'a, B> StreamArrival<'a, B> {
+    /// The number of bytes that were received: 0 is the end.
+    #[must_use]
+    #[inline]
+    pub const fn length(&self) -> usize {
+        self.length
+    }
+
+    /// The buffer that they are in.
+    #[must_use]
+    pub fn buffer(&self) -> &'a B {
+        self.buffer.given()
+    }
+}
+
+impl<'a, B: ReceiveBuffer> StreamArrival<'a, B> {
+    /// The control information that came with them, if the buffer has room for any.
+    #[must_use]
+    pub fn control(&self) -> ControlMessages<'a> {
+        let room = self.buffer.looked_at().control_room();
+        ControlMessages::new(self.arguments.received_control(room))
+    }
+}
+
+impl<'a> StreamArrival<'a, NonPagedBuffer> {
+    /// The bytes that were received.
+    #[must_use]
+    #[inline]
+    pub fn bytes(&self) -> &'a [u8] {
+        let bytes = self.buffer.looked_at().as_slice();
+        bytes.get(..self.length).unwrap_or(bytes)
+    }
+}
+
+impl<B> fmt::Debug for StreamArrival<'_, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamArrival")
+            .field("length", &self.length)
+            .finish_non_exhaustive()
     }
 }
 
@@ -228,8 +317,8 @@ impl<B> All<B> {
     }
 }
 
-impl core::fmt::Debug for Shared<Socket<ConnectionCategory>> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl fmt::Debug for Shared<Socket<ConnectionCategory>> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Socket")
     }
 }

@@ -13,7 +13,7 @@ use wsk_sys::{
 use crate::address::{RemoteAddress, Sender};
 use crate::buffer::{ControlMessages, NonPagedBuffer, ReceiveBuffer};
 use crate::error::{Call, Error};
-use crate::irp::{Arguments, CONTROL_ROOM, Outcome, Places};
+use crate::irp::{Arguments, Outcome, Places};
 use crate::request::sealed::Sealed;
 use crate::request::way::{Room, not_lost};
 use crate::request::{
@@ -203,14 +203,7 @@ impl<B: ReceiveBuffer> Function<B> for ReceiveFrom {
 fn make_ready(arguments: &mut Arguments, control: usize) {
     arguments.control_flags = 0;
     arguments.address.ss_family = 0;
-    if control > 0 {
-        // No more than fits 32 bits.
-        #[allow(clippy::cast_possible_truncation)]
-        {
-            arguments.control_length = control.min(CONTROL_ROOM) as u32;
-        }
-        arguments.control = [0; CONTROL_ROOM / 8];
-    }
+    arguments.make_control_ready(control);
 }
 
 impl Sealed for ReceivingFrom {}
@@ -252,9 +245,9 @@ unsafe impl<B: ReceiveBuffer> Operation<B> for ReceivingFrom {
         carried: &mut B,
     ) -> Result<Received, Error> {
         let flags = flags(outcome, arguments)?;
-        if carried.control_room() > 0 {
-            let length = (arguments.control_length as usize).min(CONTROL_ROOM);
-            carried.set_control(arguments.control().split_at(length).0);
+        let room = carried.control_room();
+        if room > 0 {
+            carried.set_control(arguments.received_control(room));
         }
         Ok(Received {
             length: outcome.information.min(arguments.length),
@@ -384,9 +377,8 @@ impl<'a, B: ReceiveBuffer> Arrival<'a, B> {
     /// The control information that came with it, if the buffer has room for any.
     #[must_use]
     pub fn control(&self) -> ControlMessages<'a> {
-        let room = self.buffer.looked_at().control_room().min(CONTROL_ROOM);
-        let length = (self.arguments.control_length as usize).min(room);
-        ControlMessages::new(self.arguments.control().split_at(length).0)
+        let room = self.buffer.looked_at().control_room();
+        ControlMessages::new(self.arguments.received_control(room))
     }
 }
 

@@ -1,15 +1,17 @@
-//! [`WskSend`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send): bytes are sent over a connection.
+//! [`WskSend`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send) and
+//! [`WskSendEx`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_ex): bytes are sent over a
+//! connection, perhaps with control information.
 
 use core::ptr::NonNull;
 
-use wsk_sys::{WSK_BUF, WSK_SOCKET, WskProviderConnectionDispatch};
+use wsk_sys::{DispatchError, IRP, NTSTATUS, WSK_BUF, WSK_SOCKET, WskProviderConnectionDispatch};
 
 use crate::buffer::SendBuffer;
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Outcome, Places};
 use crate::memory::atomic::Ordering;
 use crate::request::sealed::Sealed;
-use crate::request::submitted;
+use crate::request::send_to::put_control;
 use crate::request::way::Sent;
 use crate::request::{
     Function, InPlace, Operation, Outgoing, Repeat, Request, Shown, held_by_handle, of_connection,
@@ -24,13 +26,14 @@ pub struct Send;
 #[derive(Debug)]
 pub struct Sending;
 
-/// The parameters of `WskSend`.
+/// The parameters of `WskSend`, or of `WskSendEx`, which takes control information.
 #[derive(Clone, Copy)]
 pub struct Parameters {
     table: WskProviderConnectionDispatch,
     socket: NonNull<WSK_SOCKET>,
     buffer: NonNull<WSK_BUF>,
     flags: u32,
+    control: Option<NonNull<[u8]>>,
 }
 
 // SAFETY: parameters are numbers and addresses, which are used by the call alone.
@@ -49,7 +52,7 @@ pub(crate) fn send<B: SendBuffer>(
     }
 }
 
-/// A connection takes no control information.
+/// Last data takes no control information.
 pub(super) fn refuse_control(lent: Sent) -> Result<(), Error> {
     match lent.control.get().len() {
         0 => Ok(()),
@@ -67,15 +70,16 @@ impl<B: SendBuffer> Function<B> for Send {
         socket: &Handle<ConnectionCategory>,
         lent: Sent,
         arguments: &mut Arguments,
-        _: Places,
+        places: Places,
     ) -> Result<Parameters, Error> {
-        refuse_control(lent)?;
+        let (length, _) = put_control(lent.control, arguments, places)?;
         arguments.length = lent.length;
         Ok(Parameters {
             table: socket.dispatch(),
             socket: socket.as_ptr(),
             buffer: lent.buffer,
             flags: socket.send_flags.load(Ordering::Relaxed),
+            control: (length > 0).then(|| places.control(length as usize)),
         })
     }
 }
@@ -99,8 +103,15 @@ unsafe impl<B: SendBuffer> Operation<B> for Sending {
 
     of_connection!(B);
 
-    // The buffer is as `WskSend` asks.
-    submitted!(Parameters: p => p.table.wsk_send(p.socket, p.buffer, p.flags));
+    unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
+        // SAFETY: the caller gives the IRP; the socket is open, and buffer and control information are as `WskSend` and `WskSendEx` ask.
+        unsafe {
+            match p.control {
+                None => p.table.wsk_send(p.socket, p.buffer, p.flags, irp),
+                control => p.table.wsk_send_ex(p.socket, p.buffer, p.flags, control, irp),
+            }
+        }
+    }
 
     unsafe fn read(outcome: Outcome, arguments: &mut Arguments, _: &mut B) -> Result<usize, Error> {
         moved(Call::WskSend, outcome, arguments)

@@ -31,7 +31,7 @@ use wsk_sys::{
     PROTECTION_LEVEL_DEFAULT, PROTECTION_LEVEL_EDGERESTRICTED, PROTECTION_LEVEL_RESTRICTED,
     PROTECTION_LEVEL_UNRESTRICTED, SO_BROADCAST, SO_CONDITIONAL_ACCEPT, SO_EXCLUSIVEADDRUSE,
     SO_KEEPALIVE, SO_RANDOMIZE_PORT, SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SO_WSK_EVENT_CALLBACK,
-    SO_WSK_SECURITY, SOL_SOCKET, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXRT, TCP_NODELAY,
+    SO_WSK_SECURITY, SOL_SOCKET, TCP_FASTOPEN, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXRT, TCP_NODELAY,
     UDP_RECV_MAX_COALESCED_SIZE, UDP_SEND_MSG_SIZE,
 };
 
@@ -144,6 +144,9 @@ options! {
     /// (`WSK_FLAG_NODELAY`), and refuses the option on some versions of Windows: use
     /// [`set_no_delay`](crate::ConnectedSocket::set_no_delay), which sets the flag on every send of the socket.
     NoDelay(bool) = TCP, TCP_NODELAY, "TCP_NODELAY";
+    /// Whether [first data](crate::operation::Request::with_first_data) may go with the first packet of a connection (TCP Fast Open), on
+    /// a socket that is not connected yet. Windows 10, version 1607, and later.
+    FastOpen(bool) = TCP, TCP_FASTOPEN, "TCP_FASTOPEN";
     /// The time to live of IPv4 datagrams.
     TimeToLive(u32) = IP, IP_TTL, "IP_TTL";
     /// The type of service of IPv4 datagrams.

@@ -27,8 +27,8 @@ use crate::setting::{
 pub(crate) struct Setting {
     pub(crate) provider: Provider,
     pub(crate) registration: Registration,
-    listener: TcpListener,
-    remote: SocketAddr,
+    pub(crate) listener: TcpListener,
+    pub(crate) remote: SocketAddr,
 }
 
 impl Setting {
@@ -45,7 +45,7 @@ impl Setting {
     }
 
     /// A socket that can be connected.
-    fn bound(&self) -> ConnectionSocket {
+    pub(crate) fn bound(&self) -> ConnectionSocket {
         let socket = ConnectionSocket::open(&self.provider, Family::V4).unwrap();
         socket.bind(address(LOOPBACK)).unwrap();
         socket
@@ -63,7 +63,7 @@ impl Setting {
     }
 }
 
-fn on_each_kernel(test: impl Fn(&Kernel, &Setting)) {
+pub(crate) fn on_each_kernel(test: impl Fn(&Kernel, &Setting)) {
     for kernel in seeded_kernels() {
         let setting = Setting::new();
         test(&kernel, &setting);
@@ -82,7 +82,7 @@ fn address(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
-fn exactly(peer: &mut TcpStream, length: usize) -> Vec<u8> {
+pub(crate) fn exactly(peer: &mut TcpStream, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
     peer.read_exact(&mut bytes).unwrap();
     bytes
@@ -335,12 +335,16 @@ fn mistakes_are_found_before_the_kernel_is_called() {
             wrong(socket.remote_address().unwrap_err());
             wrong(socket.local_address().unwrap_err());
         });
-        let mut control = Control::<64>::new();
-        control.push(wsk::ControlMessage::TimeToLive(9)).unwrap();
+        // More control information than an operation has room for.
+        let mut control = Control::<320>::new();
+        let data = &[0; 280];
+        let (level, kind) = (0, 0);
+        let message = wsk::ControlMessage::Other { level, kind, data };
+        control.push(message).unwrap();
         let with_control = wsk::WithControl::new(buffer, control);
         let error = socket.send(&with_control).wait().unwrap_err();
         assert!(
-            matches!(error, Error::ControlFull { room: 0, .. }),
+            matches!(error, Error::ControlFull { room: 256, .. }),
             "{error}"
         );
         let not_started = socket.send(with_control).start().unwrap_err();

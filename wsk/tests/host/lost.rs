@@ -282,11 +282,11 @@ fn prepared_receives_of_connections_neither() {
         ($buffer:expr) => {{
             let mut receiver = socket.receive($buffer).prepare().unwrap();
             peer.write_all(b"one").unwrap();
-            assert_eq!(receiver.wait(), Ok(3));
+            assert_eq!(receiver.wait().map(|seen| seen.length()), Ok(3));
             kernel.fail_nth(Resource::Completion, 1);
             let sent = socket.send(receiver.buffer().unwrap()).wait();
             assert!(matches!(sent, Err(Error::Abandoned { .. })), "{sent:?}");
-            assert_eq!(receiver.wait(), Err(Error::BufferLost));
+            assert_eq!(receiver.wait().unwrap_err(), Error::BufferLost);
             let refused = receiver.start().unwrap_err();
             assert_eq!(refused.error, Error::BufferLost);
             let refused = refused.buffer.start_with(drop).unwrap_err();

@@ -11,6 +11,7 @@ mod buffered;
 mod chain;
 mod client;
 mod connection;
+mod connection_ex;
 mod control;
 mod datagram;
 mod deviations;

@@ -13,7 +13,9 @@ use std::time::Duration;
 use wsk::Received;
 use wsk::ioctl::{ControlRequest, RoutingInterface};
 use wsk::operation::Request;
-use wsk::operation::{Arrival, Ended, Finished, NotConnected, Operations};
+use wsk::operation::{
+    Arrival, Ended, Finished, NotConnected, NotConnectedWithData, Operations, StreamArrival,
+};
 use wsk::option::TimeToLive;
 use wsk::request::{Function, NameInfo, Repeat};
 use wsk::{
@@ -48,7 +50,7 @@ const FINISHERS: [&str; 13] = [
 const ONCE: usize = 10;
 
 /// The rows: a request, and why it cannot be prepared, if it cannot.
-const REQUESTS: [(&str, Option<Reason>); 24] = [
+const REQUESTS: [(&str, Option<Reason>); 25] = [
     ("[`send_to`](crate::DatagramSocket::send_to)", None),
     (
         "[`send`](crate::FixedDatagramSocket::send) to a fixed address",
@@ -118,6 +120,10 @@ const REQUESTS: [(&str, Option<Reason>); 24] = [
         Some(Reason::Several),
     ),
     ("[`name_of`](crate::Provider::name_of)", Some(Reason::Name)),
+    (
+        "`connect` [`with_first_data`](crate::operation::Request::with_first_data)",
+        Some(Reason::Once),
+    ),
 ];
 
 /// Why there is no such pair.
@@ -196,6 +202,20 @@ impl Says for Received {
 impl Says for Arrival<'_, NonPagedBuffer> {
     fn says(self) -> String {
         self.length().to_string()
+    }
+}
+
+impl Says for StreamArrival<'_, NonPagedBuffer> {
+    fn says(self) -> String {
+        self.length().to_string()
+    }
+}
+
+/// Out of an operation that owns its first data.
+impl Says for (ConnectedSocket, NonPagedBuffer) {
+    fn says(self) -> String {
+        assert_eq!(self.1.as_slice(), b"four");
+        self.0.says()
     }
 }
 
@@ -279,6 +299,16 @@ impl<T: Says> Ends for Result<T, Error> {
 impl<T: Says> Ends for Result<T, NotConnected> {
     type Output = T;
     fn output(self) -> T {
+        self.map_err(|refused| refused.error).unwrap()
+    }
+}
+
+impl<B> Ends for Result<(ConnectedSocket, B), NotConnectedWithData<B>>
+where
+    (ConnectedSocket, B): Says,
+{
+    type Output = (ConnectedSocket, B);
+    fn output(self) -> (ConnectedSocket, B) {
         self.map_err(|refused| refused.error).unwrap()
     }
 }
@@ -593,8 +623,26 @@ fn connecting_and_accepting_with_every_finisher() {
             remote
         );
         // All but the one that the probe did not run.
-        for _ in 0..9 {
+        for _ in 0..ONCE {
             taken();
+        }
+        let four_come = || {
+            let mut bytes = [0; 4];
+            let (mut peer, _) = listener.accept().unwrap();
+            peer.read_exact(&mut bytes).unwrap();
+            assert_eq!(&bytes, b"four");
+        };
+        row!(
+            provider,
+            24,
+            _none = (),
+            nothing(),
+            bound().connect(remote).with_first_data(four()),
+            nothing(),
+            remote
+        );
+        for _ in 0..ONCE {
+            four_come();
         }
         let own = ListenSocket::open(provider, Family::V4).unwrap();
         own.bind(LOOPBACK.parse::<SocketAddr>().unwrap()).unwrap();

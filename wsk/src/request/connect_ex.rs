@@ -1,0 +1,309 @@
+//! [`WskConnectEx`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_connect_ex): a socket that is bound is
+//! connected, and sends its first data with that.
+
+use core::fmt;
+use core::ptr::NonNull;
+
+use wsk_sys::{SOCKADDR, WSK_BUF, WSK_SOCKET, WskProviderConnectionDispatch};
+
+use crate::buffer::{Lock, SendBuffer};
+use crate::error::{Call, Error};
+use crate::irp::{Arguments, Outcome, Places};
+use crate::memory::shared::Shared;
+use crate::registration::Capture;
+use crate::request::connect::{Connect, NotConnected};
+use crate::request::sealed::Sealed;
+use crate::request::send::refuse_control;
+use crate::request::submitted;
+use crate::request::way::{Loan, Outgoing, Sent};
+use crate::request::{Function, InPlace, Operation, Request, Way};
+use crate::socket::{ConnectedSocket, ConnectionCategory, ConnectionSocket, Handle};
+
+/// The most bytes that go with a connection.
+const MOST: usize = 65_535;
+
+/// A connection to an address, with first data.
+#[derive(Debug)]
+pub struct ConnectWithData(Connect);
+
+/// A socket is being connected, and sends its first data with that.
+#[derive(Debug)]
+pub struct ConnectingWithData;
+
+/// The parameters of `WskConnectEx`.
+#[derive(Clone, Copy)]
+pub struct Parameters {
+    table: WskProviderConnectionDispatch,
+    socket: NonNull<WSK_SOCKET>,
+    remote: NonNull<SOCKADDR>,
+    buffer: NonNull<WSK_BUF>,
+}
+
+impl Request<'static, Connect, ConnectionSocket> {
+    /// Sends the bytes of a buffer, of 65,535 bytes at most, when the connection is made: the request is over when the socket is
+    /// connected and WSK is done with the buffer.
+    ///
+    /// They may go with the first packet where [`FastOpen`](crate::option::FastOpen) was set before, else they go right after the
+    /// handshake. How many of them have gone out is not told. Windows 10, version 1703, and later.
+    ///
+    /// Operations that own the buffer give it back beside the connected socket.
+    ///
+    /// ```
+    /// # let kernel = wsk_host::Kernel::boot();
+    /// # let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    /// # let remote = peer.local_addr().unwrap();
+    /// # let registration = wsk::Registration::new()?;
+    /// # let provider = registration.capture(wsk::Wait::Forever)?;
+    /// use wsk::{ConnectionSocket, Family};
+    ///
+    /// let socket = ConnectionSocket::open(&provider, Family::V4)?;
+    /// socket.bind(Family::V4.any())?;
+    /// let connected = socket.connect(remote).with_first_data(b"GET / HTTP/1.0\r\n\r\n").wait()?;
+    /// # let (mut peer, _) = peer.accept().unwrap();
+    /// # let mut got = [0; 18];
+    /// # std::io::Read::read_exact(&mut peer, &mut got).unwrap();
+    /// # assert_eq!(&got, b"GET / HTTP/1.0\r\n\r\n");
+    /// # drop((connected, provider, registration));
+    /// # kernel.shutdown();
+    /// # Ok::<(), wsk::Error>(())
+    /// ```
+    ///
+    /// [`WskConnectEx`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_connect_ex).
+    ///
+    /// # Errors
+    ///
+    /// Of the request, besides those of [`connect`](ConnectionSocket::connect): [`Error::ControlFull`] for a buffer with control
+    /// information, which first data takes none of; [`Error::TooLong`]; [`Error::NoEntry`] on an older Windows. Socket and buffer are
+    /// given back [with the error](crate::operation::NotConnectedWithData).
+    #[doc(alias = "WskConnectEx")]
+    pub fn with_first_data<B: SendBuffer>(
+        self,
+        buffer: B,
+    ) -> Request<'static, ConnectWithData, FirstData<B>> {
+        Request {
+            target: (),
+            function: ConnectWithData(self.function),
+            carried: FirstData {
+                socket: self.carried,
+                buffer,
+            },
+        }
+    }
+}
+
+/// A socket, and the first data that it sends.
+#[derive(Debug)]
+pub struct FirstData<B> {
+    socket: ConnectionSocket,
+    buffer: B,
+}
+
+/// A socket that was not connected, the first data that it was to send, and why not.
+pub struct NotConnectedWithData<B> {
+    /// Why.
+    pub error: Error,
+    /// The socket; `None` where [`NotConnected`] has none.
+    pub socket: Option<ConnectionSocket>,
+    /// The buffer; `None` where there is no socket.
+    pub buffer: Option<B>,
+}
+
+impl<B> fmt::Debug for NotConnectedWithData<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NotConnectedWithData")
+            .field("error", &self.error)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<B> fmt::Display for NotConnectedWithData<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<B> core::error::Error for NotConnectedWithData<B> {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+impl<B> From<NotConnectedWithData<B>> for Error {
+    fn from(not_connected: NotConnectedWithData<B>) -> Self {
+        not_connected.error
+    }
+}
+
+/// What comes of it for whoever gives the buffer up.
+fn without_buffer<B>(
+    finished: Result<(ConnectedSocket, B), NotConnectedWithData<B>>,
+) -> Result<ConnectedSocket, NotConnected> {
+    match finished {
+        Ok((socket, _)) => Ok(socket),
+        Err(NotConnectedWithData { error, socket, .. }) => Err(NotConnected { error, socket }),
+    }
+}
+
+/// A socket and a buffer are carried, and come back with the socket connected, or with an error.
+#[derive(Debug)]
+pub struct SocketAndBuffer;
+
+// SAFETY: the buffer keeps its promise from when it is locked to when it is unlocked; of the socket nothing is lent but its place, which
+// the caller keeps.
+unsafe impl<B: SendBuffer> Way<FirstData<B>> for SocketAndBuffer {
+    type Lent = (Loan<ConnectionSocket>, Sent);
+    type Waited<T> = Result<ConnectedSocket, NotConnected>;
+    type Finished<T> = Result<(ConnectedSocket, B), NotConnectedWithData<B>>;
+    type Scoped<T> = Result<(ConnectedSocket, B), NotConnectedWithData<B>>;
+    type NotStarted = NotConnectedWithData<B>;
+
+    unsafe fn lend(
+        carried: NonNull<FirstData<B>>,
+        lock: &mut Lock,
+    ) -> Result<(Loan<ConnectionSocket>, Sent), Error> {
+        // SAFETY: the caller gives it, which stays until it is taken back. Both are parts of it, and so at places that are not null.
+        unsafe {
+            let socket = NonNull::new_unchecked(&raw mut (*carried.as_ptr()).socket);
+            let buffer = NonNull::new_unchecked(&raw mut (*carried.as_ptr()).buffer);
+            Ok((Loan::new(socket), Outgoing::lend(buffer, lock)?))
+        }
+    }
+
+    unsafe fn take_back(carried: NonNull<FirstData<B>>, lock: &mut Lock) {
+        // SAFETY: the caller gives it, whose buffer was lent with the lock.
+        unsafe {
+            let buffer = NonNull::new_unchecked(&raw mut (*carried.as_ptr()).buffer);
+            Outgoing::take_back(buffer, lock);
+        }
+    }
+
+    unsafe fn abandon(carried: NonNull<FirstData<B>>) -> bool {
+        // SAFETY: the caller gives it, whose buffer is lent.
+        unsafe {
+            let buffer = NonNull::new_unchecked(&raw mut (*carried.as_ptr()).buffer);
+            Outgoing::abandon(buffer)
+        }
+    }
+
+    /// The socket, which would stay open.
+    unsafe fn drop_part(carried: NonNull<FirstData<B>>) {
+        // SAFETY: the caller gives what is carried away, so the socket is dropped once; the buffer, which may borrow, is left alone.
+        unsafe { core::ptr::drop_in_place(&raw mut (*carried.as_ptr()).socket) };
+    }
+
+    fn waited<T>(result: Result<T, Error>, carried: FirstData<B>) -> Self::Waited<T> {
+        without_buffer(Self::finished(result, Some(carried)))
+    }
+
+    fn finished<T>(result: Result<T, Error>, carried: Option<FirstData<B>>) -> Self::Finished<T> {
+        match (result, carried) {
+            (Ok(_), Some(FirstData { socket, buffer })) => {
+                let handle = socket.handle;
+                // INVARIANT: WSK has connected it.
+                Ok((ConnectedSocket { handle }, buffer))
+            }
+            (Ok(_), None) => Err(NotConnectedWithData {
+                error: Error::Taken,
+                socket: None,
+                buffer: None,
+            }),
+            (Err(error), carried) => {
+                let (socket, buffer) = carried
+                    .map(|FirstData { socket, buffer }| (socket, buffer))
+                    .unzip();
+                Err(NotConnectedWithData {
+                    error,
+                    socket,
+                    buffer,
+                })
+            }
+        }
+    }
+
+    fn scoped<T>(result: Result<T, Error>, carried: Option<FirstData<B>>) -> Self::Scoped<T> {
+        Self::finished(result, carried)
+    }
+
+    fn lost<T>(error: Error, carried: FirstData<B>) -> Self::Waited<T> {
+        // The socket is not the provider's: it goes when its handles have gone.
+        core::mem::forget(carried.buffer);
+        Err(NotConnected {
+            error,
+            socket: Some(carried.socket),
+        })
+    }
+
+    fn into_waited<T>(finished: Self::Finished<T>) -> Self::Waited<T> {
+        without_buffer(finished)
+    }
+
+    fn not_started(error: Error, carried: FirstData<B>) -> NotConnectedWithData<B> {
+        NotConnectedWithData {
+            error,
+            socket: Some(carried.socket),
+            buffer: Some(carried.buffer),
+        }
+    }
+}
+
+impl Sealed for ConnectWithData {}
+
+impl<B: SendBuffer> Function<FirstData<B>> for ConnectWithData {
+    type Operation = ConnectingWithData;
+
+    fn put(
+        self,
+        (): (),
+        (socket, sent): (Loan<ConnectionSocket>, Sent),
+        arguments: &mut Arguments,
+        places: Places,
+    ) -> Result<Parameters, Error> {
+        let socket = &socket.get().handle;
+        self.0.put_address(socket, arguments)?;
+        refuse_control(sent)?;
+        if sent.length > MOST {
+            return Err(Error::TooLong {
+                entry: "WskConnectEx",
+            });
+        }
+        Ok(Parameters {
+            table: socket.dispatch(),
+            socket: socket.as_ptr(),
+            remote: places.address(),
+            buffer: sent.buffer,
+        })
+    }
+}
+
+impl Sealed for ConnectingWithData {}
+
+// SAFETY: one call is made, whose parameters point at the arguments and at what is lent; the socket is the one that is carried, and so
+// open.
+unsafe impl<B: SendBuffer> Operation<FirstData<B>> for ConnectingWithData {
+    type Way = SocketAndBuffer;
+    type Run = InPlace;
+    type Output = ();
+    type Target<'s> = ();
+    type Parameters = Parameters;
+    const CALL: Call = Call::WskConnectEx;
+    const CANCEL_ON_DROP: bool = true;
+
+    fn capture<'a, 't: 'a>((): (), carried: &'a FirstData<B>) -> &'a Shared<Capture> {
+        carried.socket.handle.capture()
+    }
+
+    fn during_call(carried: &FirstData<B>) -> Option<Handle<ConnectionCategory>> {
+        Some(carried.socket.handle.clone())
+    }
+
+    // Address and buffer are as `WskConnectEx` asks.
+    submitted!(Parameters: p => p.table.wsk_connect_ex(p.socket, p.remote, Some(p.buffer)));
+
+    unsafe fn read(
+        outcome: Outcome,
+        _: &mut Arguments,
+        _: &mut FirstData<B>,
+    ) -> Result<(), Error> {
+        outcome.check(Call::WskConnectEx)
+    }
+}

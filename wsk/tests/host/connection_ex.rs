@@ -1,0 +1,293 @@
+//! What newer Windows adds to connections, on the host kernel: control information with what is sent and received, and first data that
+//! goes with the connection.
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use wsk::operation::{NotConnectedWithData, Operations};
+use wsk::option::FastOpen;
+use wsk::{
+    Call, ConnectionSocket, Control, ControlMessage, Error, Family, NonPagedBuffer, WithControl,
+};
+use wsk_host::{DISPATCH_LEVEL, Kernel, Resource, at_irql};
+use wsk_sys::{
+    STATUS_CANCELLED, STATUS_CONNECTION_REFUSED, STATUS_INSUFFICIENT_RESOURCES,
+    STATUS_NOT_IMPLEMENTED,
+};
+
+use crate::connection::{Setting, exactly, on_each_kernel};
+use crate::setting::{Counted, FAST, LOOPBACK, PATIENCE, block_on, until};
+
+const ALL: usize = ControlMessage::SPACE_FOR_ALL;
+
+fn control(message: ControlMessage<'_>) -> Control<ALL> {
+    let mut control = Control::new();
+    control.push(message).unwrap();
+    control
+}
+
+/// Version 1607, whose tables end before the entries of today's.
+fn old() -> Kernel {
+    Kernel::builder().windows(10, 0, 14393).boot()
+}
+
+#[test]
+fn an_older_windows_sends_and_receives_without_control_information() {
+    let kernel = old();
+    let s = Setting::new();
+    let (socket, mut peer) = s.connection();
+    let calls = kernel.counts().calls;
+    let missing = |entry| Error::NoEntry { entry };
+    let with_control = || {
+        let buffer = NonPagedBuffer::copy_of(b"kept").unwrap();
+        WithControl::new(buffer, control(ControlMessage::TimeToLive(9)))
+    };
+    let mut room = WithControl::new([0; 8], Control::<ALL>::new());
+    let error = socket.send(&with_control()).wait().unwrap_err();
+    assert_eq!(error, missing("WskSendEx"));
+    let error = socket.receive(&mut room).wait().unwrap_err();
+    assert_eq!(error, missing("WskReceiveEx"));
+    let refused = socket.send(with_control()).start().unwrap_err();
+    assert_eq!(refused.error, missing("WskSendEx"));
+    assert_eq!(refused.buffer.buffer.as_slice(), b"kept");
+    let refused = socket.receive(room).start_with(drop).unwrap_err();
+    assert_eq!(refused.error, missing("WskReceiveEx"));
+    let operations = Operations::new(&s.provider, 1).unwrap();
+    let refused = socket.send(with_control()).from(&operations).start();
+    assert_eq!(refused.unwrap_err().error, missing("WskSendEx"));
+    assert!(operations.is_idle());
+    let mut sender = socket.send(with_control()).prepare().unwrap();
+    assert_eq!(sender.wait(), Err(missing("WskSendEx")));
+    assert_eq!(kernel.counts().calls, calls, "nothing was called");
+    // The connection is as it was.
+    let none = WithControl::new(*b"none", Control::<ALL>::new());
+    assert_eq!(socket.send(&none).wait(), Ok(4));
+    assert_eq!(exactly(&mut peer, 4), b"none");
+    drop((sender, operations, socket, s));
+    kernel.shutdown();
+}
+
+#[test]
+fn an_older_windows_connects_without_first_data() {
+    let kernel = old();
+    let s = Setting::new();
+    let buffer = NonPagedBuffer::copy_of(b"first").unwrap();
+    let refused = s.bound().connect(s.remote).with_first_data(buffer).start();
+    let NotConnectedWithData {
+        error,
+        socket,
+        buffer,
+    } = refused.unwrap_err();
+    let entry = "WskConnectEx";
+    assert_eq!(error, Error::NoEntry { entry });
+    // Both are given back, and good for what this Windows has.
+    let socket = socket.unwrap().connect(s.remote).wait().unwrap();
+    assert_eq!(socket.send(buffer.unwrap()).wait(), Ok(5));
+    let (mut peer, _) = s.listener.accept().unwrap();
+    assert_eq!(exactly(&mut peer, 5), b"first");
+    drop((socket, s));
+    kernel.shutdown();
+}
+
+#[test]
+fn a_connection_takes_no_control_information_with_its_ends() {
+    on_each_kernel(|kernel, s| {
+        let (socket, _peer) = s.connection();
+        let bound = s.bound();
+        let calls = kernel.counts().calls;
+        let buffer = WithControl::new(*b"bytes", control(ControlMessage::TimeToLive(9)));
+        let full = |error: Error| assert!(matches!(error, Error::ControlFull { room: 0, .. }));
+        full(socket.disconnect_after(&buffer).wait().unwrap_err());
+        let refused = bound.connect(s.remote).with_first_data(&buffer).wait();
+        full(refused.unwrap_err().error);
+        assert_eq!(kernel.counts().calls, calls);
+    });
+}
+
+#[test]
+fn first_data_goes_with_the_connection() {
+    on_each_kernel(|_, s| {
+        let arrives = |expected: &[u8]| {
+            let (mut peer, _) = s.listener.accept().unwrap();
+            peer.set_read_timeout(Some(PATIENCE)).unwrap();
+            assert_eq!(exactly(&mut peer, expected.len()), expected);
+            peer
+        };
+        // Borrowed, from the stack.
+        let socket = s.bound();
+        socket.set_option(FastOpen(true)).wait().unwrap();
+        assert_eq!(socket.option().wait(), Ok(FastOpen(true)));
+        let connecting = socket.connect(s.remote).with_first_data(b"on the stack");
+        let socket = connecting.wait().unwrap();
+        let mut peer = arrives(b"on the stack");
+        // It is a connection as any.
+        assert_eq!(socket.send(b", more").wait(), Ok(6));
+        assert_eq!(exactly(&mut peer, 6), b", more");
+        peer.write_all(b"answer").unwrap();
+        let mut answer = [0; 6];
+        socket.receive_exact(&mut answer).wait().unwrap();
+        assert_eq!(&answer, b"answer");
+        socket.close().unwrap();
+        // Owned, and given back beside the socket.
+        let buffer = NonPagedBuffer::copy_of(b"owned").unwrap();
+        let started = s.bound().connect(s.remote).with_first_data(buffer).start();
+        let finished = started.unwrap().wait().map_err(|(error, _)| error);
+        let (socket, buffer) = finished.unwrap().unwrap();
+        assert_eq!(buffer.as_slice(), b"owned");
+        let _peer = arrives(b"owned");
+        drop(socket);
+        // Borrowed for a scope.
+        let bytes = *b"in a scope";
+        let socket = wsk::scope(|scope| {
+            let connecting = s.bound().connect(s.remote).with_first_data(&bytes);
+            let (socket, back) = connecting.start_in(scope).unwrap().wait().unwrap();
+            assert_eq!(back, &bytes);
+            socket
+        })
+        .unwrap();
+        let _peer = arrives(b"in a scope");
+        drop(socket);
+        // None at all.
+        let socket = s.bound().connect(s.remote).with_first_data(b"").wait();
+        drop(socket.unwrap());
+        let (mut peer, _) = s.listener.accept().unwrap();
+        let ended = peer.read(&mut [0; 8]);
+        assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
+    });
+}
+
+#[test]
+fn a_socket_that_is_not_connected_comes_back_with_its_first_data() {
+    on_each_kernel(|kernel, s| {
+        let vanished = std::net::TcpListener::bind(LOOPBACK).unwrap();
+        let nobody = vanished.local_addr().unwrap();
+        drop(vanished);
+        let call = |status| Error::Call {
+            call: Call::WskConnectEx,
+            status,
+        };
+        let first = || NonPagedBuffer::copy_of(b"first").unwrap();
+        let started = s.bound().connect(nobody).with_first_data(first()).start();
+        let refused = block_on(started.unwrap()).unwrap_err();
+        assert_eq!(refused.error, call(STATUS_CONNECTION_REFUSED));
+        assert!(refused.socket.is_some());
+        assert_eq!(refused.buffer.unwrap().as_slice(), b"first");
+        let refused = s.bound().connect(nobody).with_first_data(b"x").wait();
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.error, call(STATUS_CONNECTION_REFUSED));
+        drop(refused);
+        let bound = s.bound();
+        kernel.fail_nth_call(1);
+        let started = bound.connect(s.remote).with_first_data(first()).start();
+        let refused = block_on(started.unwrap()).unwrap_err();
+        assert_eq!(refused.error, call(STATUS_INSUFFICIENT_RESOURCES));
+        drop(refused);
+        // What is wrong is told before WSK is called.
+        let socket = ConnectionSocket::open(&s.provider, Family::V4).unwrap();
+        let bound = s.bound();
+        let calls = kernel.counts().calls;
+        let refused = socket.connect(s.remote).with_first_data(first()).start();
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.error, Error::NotBound);
+        assert_eq!(refused.buffer.unwrap().as_slice(), b"first");
+        let long = NonPagedBuffer::new(65_536).unwrap();
+        let entry = "WskConnectEx";
+        let refused = bound.connect(s.remote).with_first_data(long).start();
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.error, Error::TooLong { entry });
+        let (bound, mut long) = (refused.socket.unwrap(), refused.buffer.unwrap());
+        let request = at_irql(DISPATCH_LEVEL, || {
+            bound.connect(s.remote).with_first_data(&long).wait()
+        });
+        let refused = request.unwrap_err();
+        assert!(matches!(refused.error, Error::WrongIrql { .. }));
+        assert_eq!(kernel.counts().calls, calls);
+        // As many as may go.
+        long.set_len(65_535).unwrap();
+        let bound = refused.socket.unwrap();
+        let (socket, peer) = std::thread::scope(|threads| {
+            let taking = threads.spawn(|| {
+                let (mut peer, _) = s.listener.accept().unwrap();
+                assert_eq!(exactly(&mut peer, 65_535).len(), 65_535);
+                peer
+            });
+            let socket = bound.connect(s.remote).with_first_data(&long).wait();
+            (socket.unwrap(), taking.join().unwrap())
+        });
+        drop((socket, peer));
+    });
+}
+
+#[test]
+fn first_data_of_a_connection_that_is_given_up_is_dropped_once() {
+    on_each_kernel(|kernel, s| {
+        let drops = Arc::new(AtomicUsize::new(0));
+        let first = || Counted::new(b"first", &drops);
+        let connect = || s.bound().connect(s.remote).with_first_data(first());
+        // Nobody is told: the socket is closed when it has completed.
+        drop(connect().start().unwrap());
+        drop(connect().start_with(drop));
+        let cancelled = connect().start().unwrap();
+        cancelled.cancel();
+        match block_on(cancelled) {
+            Ok((socket, buffer)) => drop((socket, buffer)),
+            Err(refused) => {
+                let call = Call::WskConnectEx;
+                let status = STATUS_CANCELLED;
+                assert_eq!(refused.error, Error::Call { call, status });
+                drop(refused);
+            }
+        }
+        until("all drops", || drops.load(Ordering::SeqCst) == 3);
+        kernel.fail_nth(Resource::Irp, 1);
+        let refused = connect().start();
+        drop(refused);
+        until("all drops", || drops.load(Ordering::SeqCst) == 4);
+    });
+}
+
+#[test]
+fn first_data_that_a_provider_keeps_is_left_to_it() {
+    let kernel = Kernel::builder().time_lapse(FAST).boot();
+    let s = Setting::new();
+    let abandoned = Error::Abandoned {
+        call: Call::WskConnectEx,
+        status: STATUS_NOT_IMPLEMENTED,
+    };
+    // By reference: the buffer is lost, and the socket comes back.
+    let buffer = NonPagedBuffer::copy_of(b"first").unwrap();
+    let bound = s.bound();
+    kernel.fail_nth(Resource::Completion, 1);
+    let refused = bound.connect(s.remote).with_first_data(&buffer).wait();
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.error, abandoned);
+    assert!(buffer.is_lost());
+    drop(refused.socket.unwrap());
+    assert_eq!(kernel.complete_withheld(), 1);
+    // Owned by the operation, which keeps it until the IRP has completed.
+    let drops = Arc::new(AtomicUsize::new(0));
+    let bound = s.bound();
+    kernel.fail_nth(Resource::Completion, 1);
+    let connecting = bound.connect(s.remote);
+    let started = connecting.with_first_data(Counted::new(b"first", &drops));
+    let refused = block_on(started.start().unwrap()).unwrap_err();
+    assert_eq!(refused.error, abandoned);
+    assert!(refused.socket.is_none() && refused.buffer.is_none());
+    assert_eq!(drops.load(Ordering::SeqCst), 0);
+    assert_eq!(kernel.complete_withheld(), 1);
+    assert_eq!(drops.load(Ordering::SeqCst), 1);
+    // Borrowed for a scope: the scope waits, or keeps it.
+    let bytes = NonPagedBuffer::copy_of(b"first").unwrap();
+    let bound = s.bound();
+    kernel.fail_nth(Resource::Completion, 1);
+    let _ = wsk::scope(|scope| {
+        let connecting = bound.connect(s.remote).with_first_data(&bytes);
+        let refused = connecting.start_in(scope).unwrap().wait().unwrap_err();
+        assert_eq!(refused.error, abandoned);
+    });
+    assert!(bytes.is_lost());
+    assert_eq!(kernel.complete_withheld(), 1);
+    drop((bytes, buffer, s));
+    let _ = kernel.finish();
+}
