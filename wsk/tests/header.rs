@@ -85,10 +85,7 @@ const WITHOUT: [(&str, &[&str]); 9] = [
             "WSK_FLAG_OOB",
             "WSK_FLAG_STREAM_SOCKET",
             "WSK_PROVIDER_STREAM_DISPATCH",
-            "WskConnectEx",
             "WskListen",
-            "WskReceiveEx",
-            "WskSendEx",
         ],
     ),
 ];

@@ -42,6 +42,7 @@ twins! {
     driver_mdl_without_unsafe(socket),
     extent_of_a_temporary_lock(socket),
     extent_without_unsafe(socket),
+    first_data_over_the_stack(provider),
     given_by_value_and_used(socket),
     handler_borrows(provider),
     handler_changes_itself(provider),

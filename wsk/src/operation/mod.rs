@@ -8,7 +8,9 @@ mod pool;
 mod prepared;
 mod scope;
 
-pub use crate::request::{Arrival, Finished, NotConnected, NotConnectedWithData, NotStarted, Request, StreamArrival};
+pub use crate::request::{
+    Arrival, Finished, NotConnected, NotConnectedWithData, NotStarted, Request, StreamArrival,
+};
 pub use blocking::{Blocking, InPlace, Owning};
 pub use in_flight::{InFlight, Run};
 #[doc(alias("IoAllocateIrp"))]

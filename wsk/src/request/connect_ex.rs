@@ -299,11 +299,7 @@ unsafe impl<B: SendBuffer> Operation<FirstData<B>> for ConnectingWithData {
     // Address and buffer are as `WskConnectEx` asks.
     submitted!(Parameters: p => p.table.wsk_connect_ex(p.socket, p.remote, Some(p.buffer)));
 
-    unsafe fn read(
-        outcome: Outcome,
-        _: &mut Arguments,
-        _: &mut FirstData<B>,
-    ) -> Result<(), Error> {
+    unsafe fn read(outcome: Outcome, _: &mut Arguments, _: &mut FirstData<B>) -> Result<(), Error> {
         outcome.check(Call::WskConnectEx)
     }
 }

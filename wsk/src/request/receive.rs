@@ -6,8 +6,8 @@ use core::fmt;
 use core::ptr::NonNull;
 
 use wsk_sys::{
-    CMSGHDR, DispatchError, IRP, NTSTATUS, STATUS_CANCELLED, STATUS_END_OF_FILE, WSK_BUF, WSK_FLAG_DRAIN,
-    WSK_FLAG_WAITALL, WSK_SOCKET, WskProviderConnectionDispatch,
+    CMSGHDR, DispatchError, IRP, NTSTATUS, STATUS_CANCELLED, STATUS_END_OF_FILE, WSK_BUF,
+    WSK_FLAG_DRAIN, WSK_FLAG_WAITALL, WSK_SOCKET, WskProviderConnectionDispatch,
 };
 
 use crate::buffer::{ControlMessages, Extent, Lock, NonPagedBuffer, ReceiveBuffer};

@@ -108,7 +108,9 @@ unsafe impl<B: SendBuffer> Operation<B> for Sending {
         unsafe {
             match p.control {
                 None => p.table.wsk_send(p.socket, p.buffer, p.flags, irp),
-                control => p.table.wsk_send_ex(p.socket, p.buffer, p.flags, control, irp),
+                control => p
+                    .table
+                    .wsk_send_ex(p.socket, p.buffer, p.flags, control, irp),
             }
         }
     }

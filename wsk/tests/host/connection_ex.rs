@@ -2,29 +2,206 @@
 //! goes with the connection.
 
 use std::io::{Read, Write};
-use std::sync::Arc;
+use std::net::TcpStream;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use wsk::operation::{NotConnectedWithData, Operations};
 use wsk::option::FastOpen;
 use wsk::{
-    Call, ConnectionSocket, Control, ControlMessage, Error, Family, NonPagedBuffer, WithControl,
+    Call, ConnectedSocket, ConnectionSocket, Control, ControlMessage, Error, Extent, Family, Lock,
+    NonPagedBuffer, SendBuffer, WithControl,
 };
-use wsk_host::{DISPATCH_LEVEL, Kernel, Resource, at_irql};
+use wsk_host::{Completion, DISPATCH_LEVEL, Kernel, Resource, at_irql};
 use wsk_sys::{
-    STATUS_CANCELLED, STATUS_CONNECTION_REFUSED, STATUS_INSUFFICIENT_RESOURCES,
-    STATUS_NOT_IMPLEMENTED,
+    STATUS_CANCELLED, STATUS_CONNECTION_REFUSED, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER,
+    STATUS_NOT_IMPLEMENTED, STATUS_NOT_SUPPORTED,
 };
 
 use crate::connection::{Setting, exactly, on_each_kernel};
 use crate::setting::{Counted, FAST, LOOPBACK, PATIENCE, block_on, until};
 
+const HOPS: ControlMessage<'static> = ControlMessage::TimeToLive(9);
 const ALL: usize = ControlMessage::SPACE_FOR_ALL;
 
 fn control(message: ControlMessage<'_>) -> Control<ALL> {
     let mut control = Control::new();
     control.push(message).unwrap();
     control
+}
+
+/// A connection in kernels whose transport tells a time to live with what is received.
+fn telling(test: impl Fn(&Kernel, &Setting, &ConnectedSocket, &mut TcpStream)) {
+    let policies = [Completion::Inline, Completion::Deferred, Completion::Seeded];
+    for (seed, policy) in (1..).zip(policies) {
+        let builder = Kernel::builder().control_on_connections(control(HOPS).as_bytes());
+        let kernel = builder.completion(policy).seed(seed).boot();
+        let s = Setting::new();
+        let (socket, mut peer) = s.connection();
+        test(&kernel, &s, &socket, &mut peer);
+        drop((socket, s));
+        kernel.shutdown();
+    }
+}
+
+fn messages<const N: usize>(control: &Control<N>) -> Vec<ControlMessage<'_>> {
+    control.messages().collect()
+}
+
+/// A buffer with control information to send.
+fn owned(bytes: &[u8]) -> WithControl<NonPagedBuffer, ALL> {
+    WithControl::new(NonPagedBuffer::copy_of(bytes).unwrap(), control(HOPS))
+}
+
+/// What control information `WskSendEx` is given meanwhile.
+fn given(kernel: &Kernel, send: impl FnOnce()) -> Vec<String> {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let list = told.clone();
+    kernel.on_event(move |event| {
+        let line = event.to_string();
+        if line.contains("WskSend") && line.contains("ControlInfoLength") {
+            list.lock().unwrap().push(line);
+        }
+    });
+    send();
+    kernel.on_event(|_| ());
+    std::mem::take(&mut told.lock().unwrap())
+}
+
+#[test]
+fn control_information_goes_with_what_is_sent() {
+    telling(|kernel, s, socket, peer| {
+        let operations = Operations::new(&s.provider, 2).unwrap();
+        let bytes = owned(b"bytes");
+        let lines = given(kernel, || {
+            assert_eq!(socket.send(&bytes).wait(), Ok(5));
+            assert_eq!(socket.send(&bytes).wait_timeout(PATIENCE), Ok(5));
+            let sent = socket.send(owned(b"bytes")).start().unwrap();
+            assert_eq!(sent.wait().unwrap().result, Ok(5));
+            let sent = socket.send(owned(b"bytes")).from(&operations).start();
+            assert_eq!(sent.unwrap().wait().unwrap().result, Ok(5));
+            wsk::scope(|scope| {
+                let sent = socket.send(&bytes).start_in(scope).unwrap();
+                assert_eq!(sent.wait().unwrap().0, 5);
+            })
+            .unwrap();
+            let mut sender = socket.send(owned(b"bytes")).prepare().unwrap();
+            assert_eq!(sender.wait(), Ok(5));
+            // The next run sends what is there by then.
+            sender.buffer_mut().unwrap().control.clear();
+            assert_eq!(sender.wait(), Ok(5));
+            let both = &mut sender.buffer_mut().unwrap().control;
+            both.push(HOPS).unwrap();
+            both.push(ControlMessage::EcnV4(1)).unwrap();
+            assert_eq!(sender.wait(), Ok(5));
+        });
+        let lengths: Vec<_> = lines
+            .iter()
+            .map(|line| {
+                let rest = line.split("ControlInfoLength").nth(1).unwrap();
+                let digits = rest.trim_start_matches([' ', '=', ':']);
+                digits.split(|c: char| !c.is_ascii_digit()).next().unwrap()
+            })
+            .collect();
+        assert_eq!(lengths, ["24"; 6].into_iter().chain(["48"]).collect::<Vec<_>>(), "{lines:#?}");
+        assert_eq!(exactly(peer, 40), b"bytes".repeat(8));
+        operations.wait_until_idle().unwrap();
+        // What is no whole message is found by the provider.
+        let broken = Broken(NonPagedBuffer::copy_of(b"x").unwrap());
+        let refused = Error::Call {
+            call: Call::WskSend,
+            status: STATUS_INVALID_PARAMETER,
+        };
+        assert_eq!(socket.send(&broken).wait(), Err(refused));
+    });
+}
+
+#[test]
+fn control_information_is_received_with_bytes() {
+    telling(|_, s, socket, peer| {
+        let room = || WithControl::new(NonPagedBuffer::new(16).unwrap(), Control::<ALL>::new());
+        let mut here = WithControl::new([0; 16], Control::<ALL>::new());
+        peer.write_all(b"waited").unwrap();
+        assert_eq!(socket.receive(&mut here).wait(), Ok(6));
+        assert_eq!(&here.buffer[..6], b"waited");
+        assert_eq!(messages(&here.control), [HOPS]);
+        let receiving = socket.receive(room()).start().unwrap();
+        peer.write_all(b"started").unwrap();
+        let finished = receiving.wait().unwrap();
+        assert_eq!(finished.result, Ok(7));
+        assert_eq!(messages(&finished.buffer.unwrap().control), [HOPS]);
+        let operations = Operations::new(&s.provider, 1).unwrap();
+        let receiving = socket.receive(room()).from(&operations).start().unwrap();
+        peer.write_all(b"pooled").unwrap();
+        let finished = receiving.wait().unwrap();
+        assert_eq!(messages(&finished.buffer.unwrap().control), [HOPS]);
+        operations.wait_until_idle().unwrap();
+        let mut receiver = socket.receive(room()).prepare().unwrap();
+        for _ in 0..2 {
+            peer.write_all(b"prepared").unwrap();
+            let seen = receiver.wait().unwrap();
+            assert_eq!(seen.length(), 8);
+            assert_eq!(seen.control().collect::<Vec<_>>(), [HOPS]);
+            assert_eq!(seen.buffer().buffer.as_slice()[..8], *b"prepared");
+        }
+        wsk::scope(|scope| {
+            peer.write_all(b"scoped").unwrap();
+            let receiving = socket.receive(&mut here).start_in(scope).unwrap();
+            let (length, here) = receiving.wait().unwrap();
+            assert_eq!(&here.buffer[..length], b"scoped");
+            assert_eq!(messages(&here.control), [HOPS]);
+        })
+        .unwrap();
+        // Less room than there is to tell; none; and nobody who asks.
+        let mut little = WithControl::new([0; 16], Control::<{ ControlMessage::space(2) }>::new());
+        peer.write_all(b"1").unwrap();
+        assert_eq!(socket.receive(&mut little).wait(), Ok(1));
+        assert!(messages(&little.control).is_empty() || little.control.as_bytes().len() < 24);
+        let mut none = WithControl::new([0; 16], Control::<0>::new());
+        peer.write_all(b"2").unwrap();
+        assert_eq!(socket.receive(&mut none).wait(), Ok(1));
+        let mut plain = [0; 16];
+        peer.write_all(b"3").unwrap();
+        assert_eq!(socket.receive(&mut plain).wait(), Ok(1));
+        // What fills a buffer is several receives: it tells of none, and not of what was there before.
+        let mut full = WithControl::new([0; 4], control(HOPS));
+        peer.write_all(b"full").unwrap();
+        assert_eq!(socket.receive_all(&mut full).wait(), Ok(4));
+        assert_eq!(messages(&full.control), []);
+    });
+}
+
+/// A buffer with control information that is none.
+struct Broken(NonPagedBuffer);
+
+// SAFETY: the promise of the buffer inside is passed on.
+unsafe impl SendBuffer for Broken {
+    unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+        // SAFETY: passed on.
+        unsafe { self.0.lock(lock) }
+    }
+
+    fn control(&self) -> &[u8] {
+        &[7; 21]
+    }
+}
+
+#[test]
+fn a_transport_without_control_information_refuses_it() {
+    on_each_kernel(|_, s| {
+        let (socket, mut peer) = s.connection();
+        let refused = Error::Call {
+            call: Call::WskSend,
+            status: STATUS_NOT_SUPPORTED,
+        };
+        let buffer = WithControl::new(*b"bytes", control(HOPS));
+        assert_eq!(socket.send(&buffer).wait(), Err(refused));
+        // There is room, and nothing comes.
+        let mut room = WithControl::new([0; 8], control(HOPS));
+        peer.write_all(b"bytes").unwrap();
+        assert_eq!(socket.receive(&mut room).wait(), Ok(5));
+        assert_eq!(messages(&room.control), []);
+    });
 }
 
 /// Version 1607, whose tables end before the entries of today's.
@@ -41,7 +218,7 @@ fn an_older_windows_sends_and_receives_without_control_information() {
     let missing = |entry| Error::NoEntry { entry };
     let with_control = || {
         let buffer = NonPagedBuffer::copy_of(b"kept").unwrap();
-        WithControl::new(buffer, control(ControlMessage::TimeToLive(9)))
+        WithControl::new(buffer, control(HOPS))
     };
     let mut room = WithControl::new([0; 8], Control::<ALL>::new());
     let error = socket.send(&with_control()).wait().unwrap_err();
@@ -51,6 +228,7 @@ fn an_older_windows_sends_and_receives_without_control_information() {
     let refused = socket.send(with_control()).start().unwrap_err();
     assert_eq!(refused.error, missing("WskSendEx"));
     assert_eq!(refused.buffer.buffer.as_slice(), b"kept");
+    drop(refused);
     let refused = socket.receive(room).start_with(drop).unwrap_err();
     assert_eq!(refused.error, missing("WskReceiveEx"));
     let operations = Operations::new(&s.provider, 1).unwrap();
@@ -96,7 +274,7 @@ fn a_connection_takes_no_control_information_with_its_ends() {
         let (socket, _peer) = s.connection();
         let bound = s.bound();
         let calls = kernel.counts().calls;
-        let buffer = WithControl::new(*b"bytes", control(ControlMessage::TimeToLive(9)));
+        let buffer = WithControl::new(*b"bytes", control(HOPS));
         let full = |error: Error| assert!(matches!(error, Error::ControlFull { room: 0, .. }));
         full(socket.disconnect_after(&buffer).wait().unwrap_err());
         let refused = bound.connect(s.remote).with_first_data(&buffer).wait();
