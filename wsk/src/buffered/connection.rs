@@ -166,7 +166,7 @@ impl ReadHalf {
             self.run.start()?;
             ready!(self.run.poll_end(context));
         }
-        (self.next, self.end) = (0, self.run.at_rest()?.seen()?);
+        (self.next, self.end) = (0, self.run.at_rest()?.seen()?.length());
         Poll::Ready(Ok(()))
     }
 
