@@ -47,7 +47,7 @@ impl ConnectionSocket {
     /// [enabled](ConnectedSocket::enable_events). IRQL: `<= APC_LEVEL`; waits.
     ///
     /// Allocates what [`open`](Self::open) does, and room for the handler. The handler is dropped when the socket's close has
-    /// completed and its last operation is gone, at up to `DISPATCH_LEVEL`.
+    /// completed, at up to `DISPATCH_LEVEL`.
     ///
     /// [`WskSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
     ///

@@ -55,6 +55,8 @@ pub enum Call {
     WskReceive,
     /// [`WskDisconnect`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_disconnect).
     WskDisconnect,
+    /// [`WskInspectComplete`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_inspect_complete).
+    WskInspectComplete,
     /// [`WskGetAddressInfo`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_address_info).
     WskGetAddressInfo,
     /// [`WskGetNameInfo`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_name_info).
@@ -90,6 +92,7 @@ impl Call {
             Self::WskSend => c"WskSend",
             Self::WskReceive => c"WskReceive",
             Self::WskDisconnect => c"WskDisconnect",
+            Self::WskInspectComplete => c"WskInspectComplete",
             Self::WskGetAddressInfo => c"WskGetAddressInfo",
             Self::WskGetNameInfo => c"WskGetNameInfo",
             Self::WskCloseSocket => c"WskCloseSocket",
@@ -265,6 +268,8 @@ pub enum Error {
     ScopeEnded,
     /// The socket has other handles, and closes when the last is dropped.
     InUse,
+    /// The listening socket has been closed, and what was [pended](crate::events::Pended) there is rejected.
+    Closed,
 }
 
 impl Error {
@@ -355,7 +360,8 @@ impl From<Error> for NTSTATUS {
             | Error::BufferInUse
             | Error::Taken
             | Error::ScopeEnded
-            | Error::InUse => STATUS_INVALID_DEVICE_STATE,
+            | Error::InUse
+            | Error::Closed => STATUS_INVALID_DEVICE_STATE,
             Error::TooLong { .. }
             | Error::WrongFamily { .. }
             | Error::PortZero
@@ -540,6 +546,9 @@ impl fmt::Display for Error {
             }
             Self::InUse => {
                 f.write_str("other handles of the socket exist: it closes when the last is dropped")
+            }
+            Self::Closed => {
+                f.write_str("the listening socket has been closed, which rejects what was pended there")
             }
         }
     }

@@ -13,6 +13,7 @@ use crate::events::{self, AcceptEvent, ConnectionEvent};
 use crate::methods::{bound_by_address, closed, open_socket};
 use crate::registration::Provider;
 use crate::request::{self, Accept, Function, Request};
+use crate::socket::option::ConditionalAccept;
 use crate::socket::{ConnectionCategory, ListenSocket, Making};
 
 bound_by_address! {
@@ -44,7 +45,7 @@ impl ListenSocket {
     /// `<= APC_LEVEL`; waits.
     ///
     /// Allocates what [`open`](Self::open) does, and room for the handler. The handler is dropped when the socket's close has
-    /// completed and its last operation is gone, at up to `DISPATCH_LEVEL`.
+    /// completed, at up to `DISPATCH_LEVEL`.
     ///
     /// [`WskSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
     ///
@@ -60,6 +61,65 @@ impl ListenSocket {
         let making = Making::of(provider, family, false);
         let handle = open_socket(family, making.with_events(events::of_listener(handler)))?;
         Ok(Self { handle })
+    }
+
+    /// Opens a socket whose connections `handler` [inspects](AcceptEvent::inspect) before they are made: it accepts or rejects each, at
+    /// once or later. IRQL: `<= APC_LEVEL`; waits.
+    ///
+    /// What it accepts comes to [`accept`](Self::accept), or to [`AcceptEvent::accepted`] where that is
+    /// [enabled](Self::enable_accept_events). Allocates what [`open_with_events`](Self::open_with_events) does.
+    ///
+    /// ```
+    /// # let kernel = wsk_host::Kernel::boot();
+    /// # let registration = wsk::Registration::new()?;
+    /// # let provider = registration.capture(wsk::Wait::Forever)?;
+    /// use std::sync::mpsc::{Sender, channel}; // A driver has a queue of its own.
+    /// use wsk::events::{AcceptEvent, Inspection, Pended};
+    /// use wsk::{Family, ListenSocket};
+    ///
+    /// /// Lets nobody in but this machine, and has somebody else decide about that.
+    /// struct Guard(Sender<Pended>);
+    ///
+    /// impl AcceptEvent for Guard {
+    ///     fn inspect(&self, inspection: Inspection<'_>) {
+    ///         let is_local = inspection.remote_address().is_ok_and(|from| from.ip().is_loopback());
+    ///         if is_local && let Ok(pended) = inspection.pend() {
+    ///             // What cannot be queued is dropped, and so rejected.
+    ///             let _ = self.0.send(pended);
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let (queue, waiting) = channel();
+    /// let listener = ListenSocket::open_conditional(&provider, Family::V4, Guard(queue))?;
+    /// listener.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    /// let accept = listener.accept().start()?;
+    /// # let peer = std::net::TcpStream::connect(listener.local_address()?).unwrap();
+    ///
+    /// // Elsewhere, and at leisure.
+    /// let pended = waiting.recv().unwrap();
+    /// pended.accept().wait()?;
+    /// let (socket, from) = accept.wait().map_err(|(error, _)| error)??;
+    /// # assert_eq!(from, peer.local_addr().unwrap());
+    /// # drop((socket, listener, provider, registration));
+    /// # kernel.shutdown();
+    /// # Ok::<(), wsk::Error>(())
+    /// ```
+    ///
+    /// [`SO_CONDITIONAL_ACCEPT`](https://learn.microsoft.com/windows-hardware/drivers/network/so-conditional-accept).
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Self::open); a transport need not know how to wait for a decision.
+    #[doc(alias("WskSocket", "SO_CONDITIONAL_ACCEPT"))]
+    pub fn open_conditional<H: AcceptEvent>(
+        provider: &Provider,
+        family: Family,
+        handler: H,
+    ) -> Result<Self, Error> {
+        let socket = Self::open_with_events(provider, family, handler)?;
+        request::set_option(&socket.handle, ConditionalAccept).wait()?;
+        Ok(socket)
     }
 
     /// Accepts the next connection: the request gives its socket, and the address of the peer.

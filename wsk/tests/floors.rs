@@ -40,8 +40,8 @@ const FLOORS: [&[&str]; 10] = [
 ];
 
 /// Blocks of unsafe code in `wsk/src`, and the files that have any: what there is today, to be lowered with them.
-const UNSAFE_BLOCKS: usize = 486;
-const UNSAFE_FILES: usize = 70;
+const UNSAFE_BLOCKS: usize = 485;
+const UNSAFE_FILES: usize = 71;
 
 /// So many fewer than the limit are too few for it to hold what was won.
 const SLACK: usize = 3;
@@ -230,10 +230,12 @@ fn upper_floors_forbid_unsafe_code() {
         "datagram",
         "events/datagram",
         "events/enabled",
+        "events/listen",
         "listening",
         "methods",
         "network",
         "resolution",
+        "socket/inspection",
         "streams",
     ] {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/{name}.rs"));

@@ -54,7 +54,6 @@ const WITHOUT: [(&str, &[&str]); 9] = [
     (
         "an option or a control code without a type: `control_raw`, which is unsafe, carries it",
         &[
-            "SIO_WSK_QUERY_INSPECT_ID",
             "SIO_WSK_REGISTER_EXTENSION",
             "SIO_WSK_SET_RECEIVE_EX_CALLBACK",
             "SIO_WSK_SET_TCP_SILENT_MODE",
@@ -65,17 +64,7 @@ const WITHOUT: [(&str, &[&str]); 9] = [
     ),
     (
         "an event that handlers are not told of yet, or what decides about one",
-        &[
-            "PFN_WSK_RECEIVE_EX_EVENT",
-            "WSK_INSPECT_ACTION",
-            "WSK_INSPECT_ID",
-            "WskAbortEvent",
-            "WskInspectAccept",
-            "WskInspectComplete",
-            "WskInspectEvent",
-            "WskInspectPend",
-            "WskInspectReject",
-        ],
+        &["PFN_WSK_RECEIVE_EX_EVENT"],
     ),
     (
         "a function or a kind of socket without a request yet",

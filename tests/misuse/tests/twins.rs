@@ -50,6 +50,8 @@ twins! {
     handler_not_sync(provider),
     handler_outlives_its_socket(provider),
     incoming_accepted_twice(provider),
+    inspection_accepted_and_pended(provider),
+    inspection_answered_twice(provider),
     indicated_bytes_stored(provider),
     indicated_datagram_used_after_retain(provider),
     indication_stored(provider),

@@ -6,7 +6,7 @@
 //! # A handler and its socket
 //!
 //! A socket owns its handler, and WSK tells the handler nothing that does not have the socket with it: [`Indication::socket`],
-//! [`StreamIndication::socket`], [`Disconnection::socket`], [`SendBacklog::socket`] and [`Incoming::listener`] give a handle to answer with. So a handler needs
+//! [`StreamIndication::socket`], [`Disconnection::socket`], [`SendBacklog::socket`], [`Incoming::listener`] and [`Inspection::listener`] give a handle to answer with. So a handler needs
 //! no handle of its own, which would be a circle, and keep the socket open for ever.
 //!
 //! The other way round a socket gives its handler, by its type, to whoever has a handle: `handler`, which every socket has. So what a
@@ -88,10 +88,15 @@
 
 mod datagram;
 mod enabled;
+mod listen;
 mod stream;
 
 pub use crate::buffer::{Pieces, Segment, Segments};
 pub use crate::socket::indicated::{Datagram, Datagrams};
+#[doc(alias("WSK_INSPECT_ID"))]
+pub use crate::socket::inspection::InspectId;
+#[doc(alias("WskInspectComplete"))]
+pub use crate::socket::inspection::Pended;
 #[doc(alias("WskRelease"))]
 pub use crate::socket::retained::Retained;
 #[doc(alias("WskRelease", "WSK_DATAGRAM_INDICATION"))]
@@ -105,7 +110,11 @@ pub use datagram::Verdict;
 pub(crate) use datagram::of_datagrams;
 pub use enabled::ConnectionEvents;
 #[doc(alias("WskAcceptEvent", "WSK_CLIENT_LISTEN_DISPATCH"))]
-pub use stream::AcceptEvent;
+pub use listen::AcceptEvent;
+pub use listen::Incoming;
+#[doc(alias("WskInspectEvent", "WSK_INSPECT_ACTION"))]
+pub use listen::Inspection;
+pub(crate) use listen::of_listener;
 #[doc(alias("WSK_CLIENT_CONNECTION_DISPATCH"))]
 pub use stream::ConnectionEvent;
 #[doc(alias("WskRelease"))]
@@ -114,5 +123,5 @@ pub use stream::RetainedBytes;
 pub use stream::SendBacklog;
 #[doc(alias("WSK_DATA_INDICATION"))]
 pub use stream::StreamIndication;
-pub use stream::{Disconnection, Incoming, StreamPieces, StreamVerdict};
-pub(crate) use stream::{of_connection, of_listener};
+pub(crate) use stream::of_connection;
+pub use stream::{Disconnection, StreamPieces, StreamVerdict};

@@ -1,32 +1,24 @@
 //! Events of connections: WSK calls the driver when data has arrived or the peer disconnects, through
-//! `WSK_CLIENT_CONNECTION_DISPATCH`, and when a connection has come, through `WSK_CLIENT_LISTEN_DISPATCH`.
+//! `WSK_CLIENT_CONNECTION_DISPATCH`.
 
-use core::cell::Cell;
 use core::ffi::c_void;
 use core::fmt;
 use core::marker::PhantomData;
-use core::net::SocketAddr;
 use core::ptr::NonNull;
 
 use wsk_macros::dispatch_events;
 use wsk_sys::{
-    NTSTATUS, SOCKADDR, STATUS_DATA_NOT_ACCEPTED, STATUS_PENDING, STATUS_REQUEST_NOT_ACCEPTED,
-    STATUS_SUCCESS, WSK_CLIENT_CONNECTION_DISPATCH, WSK_CLIENT_LISTEN_DISPATCH,
-    WSK_DATA_INDICATION, WSK_FLAG_ABORTIVE, WSK_FLAG_AT_DISPATCH_LEVEL, WSK_FLAG_ENTIRE_MESSAGE,
-    WSK_FLAG_RELEASE_ASAP, WSK_SOCKET, WskClientConnectionDispatchEvents,
-    WskClientListenDispatchEvents, wsk_client_connection_dispatch_table,
-    wsk_client_listen_dispatch_table,
+    NTSTATUS, STATUS_DATA_NOT_ACCEPTED, STATUS_PENDING, STATUS_SUCCESS,
+    WSK_CLIENT_CONNECTION_DISPATCH, WSK_DATA_INDICATION, WSK_FLAG_ABORTIVE,
+    WSK_FLAG_AT_DISPATCH_LEVEL, WSK_FLAG_ENTIRE_MESSAGE, WSK_FLAG_RELEASE_ASAP,
+    WskClientConnectionDispatchEvents, wsk_client_connection_dispatch_table,
 };
 
-use crate::address;
 use crate::buffer::{Pieces, pieces};
 use crate::error::Error;
 use crate::memory::shared::Shared;
 use crate::socket::event_context::{Context, Events};
-use crate::socket::{
-    ConnectedSocket, ConnectionCategory, ConnectionSocket, Handle, ListenCategory, ListenSocket,
-    Making, Socket,
-};
+use crate::socket::{ConnectedSocket, ConnectionCategory, ConnectionSocket, Handle, Socket};
 
 /// The flag, among the others.
 const AT_DISPATCH_LEVEL: u32 = WSK_FLAG_AT_DISPATCH_LEVEL as u32;
@@ -486,217 +478,11 @@ impl<'i> Iterator for StreamPieces<'i> {
 
 impl core::iter::FusedIterator for StreamPieces<'_> {}
 
-/// What a driver does when a connection has come.
-///
-/// The functions run at up to `DISPATCH_LEVEL`, on any thread, at the same time as each other and as a close; never after the
-/// close has completed. They may start operations, and must not wait for any.
-///
-/// ```
-/// # let kernel = wsk_host::Kernel::boot();
-/// # let registration = wsk::Registration::new()?;
-/// # let provider = registration.capture(wsk::Wait::Forever)?;
-/// use std::sync::{Mutex, PoisonError}; // A driver has a spin lock.
-/// use wsk::events::{AcceptEvent, Incoming};
-/// use wsk::{ConnectedSocket, Family, ListenSocket, NonPagedBuffer};
-///
-/// /// Greets whoever comes, and keeps the connection.
-/// #[derive(Default)]
-/// struct Door {
-///     connections: Mutex<Vec<ConnectedSocket>>,
-/// }
-///
-/// impl AcceptEvent for Door {
-///     fn accepted(&self, incoming: Incoming<'_>) {
-///         let Ok(greeting) = NonPagedBuffer::copy_of(b"welcome") else {
-///             // Turned down.
-///             return;
-///         };
-///         if let Ok(socket) = incoming.accept() {
-///             drop(socket.send(greeting).start());
-///             let connections = self.connections.lock();
-///             connections.unwrap_or_else(PoisonError::into_inner).push(socket);
-///         }
-///     }
-/// }
-///
-/// let listener = ListenSocket::open_with_events(&provider, Family::V4, Door::default())?;
-/// listener.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))?;
-/// listener.enable_accept_events()?;
-/// # let mut peer = std::net::TcpStream::connect(listener.local_address()?).unwrap();
-/// # let mut got = [0; 7];
-/// # std::io::Read::read_exact(&mut peer, &mut got).unwrap();
-/// # assert_eq!(&got, b"welcome");
-/// # drop((listener, provider, registration));
-/// # kernel.shutdown();
-/// # Ok::<(), wsk::Error>(())
-/// ```
-///
-/// A handler that panics [aborts](crate::events). A closure that takes an `Incoming<'_>` is one too, and
-/// [more about handlers](crate::events).
-///
-/// [`WskAcceptEvent`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_accept_event).
-#[doc(alias("WskAcceptEvent", "WSK_CLIENT_LISTEN_DISPATCH"))]
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` does not handle the connections that come",
-    label = "not a handler",
-    note = "implement `AcceptEvent` for it"
-)]
-pub trait AcceptEvent: Send + Sync + 'static {
-    /// A connection has arrived that no accept waits for. IRQL: `<= DISPATCH_LEVEL`.
-    ///
-    /// Unless it is [accepted](Incoming::accept), WSK closes it when this returns.
-    fn accepted(&self, incoming: Incoming<'_>);
-
-    /// The listening socket is dead and has to be closed. IRQL: `<= DISPATCH_LEVEL`.
-    fn closed(&self) {}
-}
-
-#[diagnostic::do_not_recommend]
-impl<F: Fn(Incoming<'_>) + Send + Sync + 'static> AcceptEvent for F {
-    fn accepted(&self, incoming: Incoming<'_>) {
-        self(incoming);
-    }
-}
-
-impl ListenSocket {
-    /// The handler that it was opened with, if it is of this type. IRQL: `<= DISPATCH_LEVEL`.
-    #[must_use]
-    pub fn handler<H: AcceptEvent>(&self) -> Option<&H> {
-        self.handle.handler()
-    }
-}
-
-/// A connection that has come. Dropping it turns it down.
-///
-/// # Invariants
-///
-/// `socket` is an open connection socket that nobody else has. `context` and `callbacks` are valid for writes during the
-/// callback, which `'i` does not outlive; `taken` says afterwards whether the socket was.
-pub struct Incoming<'i> {
-    socket: NonNull<WSK_SOCKET>,
-    listener: &'i Shared<Socket<ListenCategory>>,
-    local: Option<NonNull<SOCKADDR>>,
-    remote: Option<NonNull<SOCKADDR>>,
-    flags: u32,
-    context: NonNull<*mut c_void>,
-    callbacks: NonNull<*const WSK_CLIENT_CONNECTION_DISPATCH>,
-    taken: &'i Cell<bool>,
-}
-
-impl Incoming<'_> {
-    /// The local address that it came to.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::UnknownAddress`] for what is neither an IPv4 nor an IPv6 address.
-    pub fn local_address(&self) -> Result<SocketAddr, Error> {
-        // SAFETY: WSK gives a socket address for the time of the callback, which this does not outlive.
-        unsafe { read_place(self.local) }
-    }
-
-    /// The address of the peer.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::UnknownAddress`] for what is neither an IPv4 nor an IPv6 address.
-    pub fn remote_address(&self) -> Result<SocketAddr, Error> {
-        // SAFETY: WSK gives a socket address for the time of the callback, which this does not outlive.
-        unsafe { read_place(self.remote) }
-    }
-
-    /// Whether this is told at `DISPATCH_LEVEL`; else it may be at any IRQL up to that.
-    #[doc(alias = "WSK_FLAG_AT_DISPATCH_LEVEL")]
-    #[must_use]
-    pub const fn at_dispatch_level(&self) -> bool {
-        self.flags & AT_DISPATCH_LEVEL != 0
-    }
-
-    /// A handle of the socket that it came to; `None` when that is being closed.
-    #[must_use]
-    pub fn listener(&self) -> Option<ListenSocket> {
-        let handle = Handle::from_open(self.listener)?;
-        Some(ListenSocket { handle })
-    }
-
-    /// Accepts the connection. IRQL: `<= DISPATCH_LEVEL`. Allocates the socket's state and operations.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoMemory`]: the connection is rejected.
-    pub fn accept(self) -> Result<ConnectedSocket, Error> {
-        self.accept_within(None)
-    }
-
-    /// Accepts the connection, whose events are told to `handler` once they are [enabled](ConnectedSocket::enable_events), which is
-    /// refused until the callback has returned: only then WSK knows of the handler. IRQL: `<= DISPATCH_LEVEL`. Allocates what [`accept`](Self::accept) does, and room for the handler.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoMemory`]: the connection is rejected.
-    pub fn accept_with_events<H: ConnectionEvent>(
-        self,
-        handler: H,
-    ) -> Result<ConnectedSocket, Error> {
-        self.accept_within(Some(of_connection(handler)?))
-    }
-
-    fn accept_within(self, events: Option<ConnectionEvents>) -> Result<ConnectedSocket, Error> {
-        let mut making = Making::new(self.listener.capture(), self.listener.family(), true);
-        if let Some(events) = events {
-            making = making.with_events(Ok(events));
-        }
-        making.prepare()?;
-        let (context, callbacks) = making.callbacks();
-        // SAFETY: by the invariant the places are valid, and the socket is nobody else's.
-        let handle = unsafe {
-            if let (Some(context), Some(callbacks)) = (context, callbacks) {
-                self.context.write(context.as_ptr());
-                self.callbacks.write(callbacks.as_ptr());
-            }
-            making.made(self.socket.as_ptr());
-            making.take()
-        };
-        self.taken.set(true);
-        // There is one, as it was prepared and made.
-        let handle = handle.ok_or(Error::Taken)?;
-        Ok(ConnectedSocket { handle })
-    }
-}
-
-/// Reads an address that WSK gives, or does not.
-///
-/// # Safety
-///
-/// As for [`address::read_raw`].
-unsafe fn read_place(place: Option<NonNull<SOCKADDR>>) -> Result<SocketAddr, Error> {
-    let place = place.map_or(core::ptr::null_mut(), NonNull::as_ptr);
-    // SAFETY: the caller gives a socket address, or none, which is null.
-    unsafe { address::read_raw(place) }
-}
-
-impl fmt::Debug for Incoming<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Incoming")
-            .field("remote", &self.remote_address())
-            .finish_non_exhaustive()
-    }
-}
-
 /// The events of a connection that are told to `handler`.
 pub(crate) fn of_connection<H: ConnectionEvent>(handler: H) -> Result<ConnectionEvents, Error> {
     Events::new(
         handler,
         wsk_client_connection_dispatch_table::<ConnectionThunks<H>>(),
-    )
-}
-
-/// The events of a listening socket that are told to `handler`.
-pub(crate) fn of_listener<H: AcceptEvent>(
-    handler: H,
-) -> Result<Events<WSK_CLIENT_LISTEN_DISPATCH>, Error> {
-    Events::new(
-        handler,
-        wsk_client_listen_dispatch_table::<ListenThunks<H>>(),
     )
 }
 
@@ -719,11 +505,8 @@ unsafe impl<H: ConnectionEvent> WskClientConnectionDispatchEvents for Connection
         };
         // SAFETY: the context is the one that the socket was made with; both live until its close has completed, which waits for
         // this callback.
-        let (context, socket) = unsafe {
-            let context = Context::<H>::from_raw(context);
-            let socket = context.socket::<Socket<ConnectionCategory>>();
-            (context, socket)
-        };
+        let (context, socket) =
+            unsafe { Context::<H>::of_callback::<Socket<ConnectionCategory>>(context) };
         let Some(list) = data_indication else {
             context.handler().closed();
             return STATUS_SUCCESS;
@@ -760,11 +543,8 @@ unsafe impl<H: ConnectionEvent> WskClientConnectionDispatchEvents for Connection
         if let Some(context) = socket_context {
             // SAFETY: the context is the one that the socket was made with; both live until its close has completed, which waits for
             // this callback.
-            let (context, socket) = unsafe {
-                let context = Context::<H>::from_raw(context);
-                let socket = context.socket::<Socket<ConnectionCategory>>();
-                (context, socket)
-            };
+            let (context, socket) =
+                unsafe { Context::<H>::of_callback::<Socket<ConnectionCategory>>(context) };
             context.handler().disconnected(&Disconnection {
                 flags,
                 socket: socket.as_deref(),
@@ -779,75 +559,13 @@ unsafe impl<H: ConnectionEvent> WskClientConnectionDispatchEvents for Connection
     ) -> NTSTATUS {
         if let Some(context) = socket_context {
             // SAFETY: as for `wsk_disconnect_event`.
-            let (context, socket) = unsafe {
-                let context = Context::<H>::from_raw(context);
-                let socket = context.socket::<Socket<ConnectionCategory>>();
-                (context, socket)
-            };
+            let (context, socket) =
+                unsafe { Context::<H>::of_callback::<Socket<ConnectionCategory>>(context) };
             context.handler().send_backlog_changed(&SendBacklog {
                 ideal: ideal_backlog_size,
                 socket: socket.as_deref(),
             });
         }
         STATUS_SUCCESS
-    }
-}
-
-/// The callbacks of listening sockets for handlers of type `H`.
-struct ListenThunks<H>(PhantomData<H>);
-
-// SAFETY: the callback does what WSK documents: it returns `STATUS_SUCCESS` exactly where the socket was taken, whose context and
-// callbacks it has written then, and does not block.
-#[dispatch_events]
-unsafe impl<H: AcceptEvent> WskClientListenDispatchEvents for ListenThunks<H> {
-    unsafe fn wsk_accept_event(
-        socket_context: Option<NonNull<c_void>>,
-        flags: u32,
-        local_address: Option<NonNull<SOCKADDR>>,
-        remote_address: Option<NonNull<SOCKADDR>>,
-        accept_socket: Option<NonNull<WSK_SOCKET>>,
-        accept_socket_context: Option<NonNull<*mut c_void>>,
-        accept_socket_dispatch: Option<NonNull<*const WSK_CLIENT_CONNECTION_DISPATCH>>,
-    ) -> NTSTATUS {
-        let Some(context) = socket_context else {
-            return STATUS_REQUEST_NOT_ACCEPTED;
-        };
-        // SAFETY: the context is the one that the socket was made with, and lives until its close has completed.
-        let context = unsafe { Context::<H>::from_raw(context) };
-        let Some(socket) = accept_socket else {
-            context.handler().closed();
-            return STATUS_REQUEST_NOT_ACCEPTED;
-        };
-        let (Some(accept_socket_context), Some(accept_socket_dispatch)) =
-            (accept_socket_context, accept_socket_dispatch)
-        else {
-            return STATUS_REQUEST_NOT_ACCEPTED;
-        };
-        // SAFETY: the socket's memory lives until the close has completed, which waits for this callback. WSK gives places for
-        // what the accepted socket is to have.
-        let listener = unsafe {
-            accept_socket_context.write(core::ptr::null_mut());
-            accept_socket_dispatch.write(core::ptr::null());
-            context.socket::<Socket<ListenCategory>>()
-        };
-        let Some(listener) = listener else {
-            return STATUS_REQUEST_NOT_ACCEPTED;
-        };
-        let taken = Cell::new(false);
-        context.handler().accepted(Incoming {
-            socket,
-            listener: &listener,
-            local: local_address,
-            remote: remote_address,
-            flags,
-            context: accept_socket_context,
-            callbacks: accept_socket_dispatch,
-            taken: &taken,
-        });
-        if taken.get() {
-            STATUS_SUCCESS
-        } else {
-            STATUS_REQUEST_NOT_ACCEPTED
-        }
     }
 }

@@ -19,11 +19,18 @@ pub(crate) fn close<C: Category>(handle: Handle<C>) -> Result<(), Error> {
     let launched = unsafe { operation.launch(|irp| table.wsk_close_socket(place, irp)) };
     let closed = match launched {
         Ok(flight) if flight.wait_or_give_up(may_wait) => {
-            // SAFETY: the wait said that it has completed.
+            // SAFETY: the wait said that it has completed. WSK calls no event after that, and who asks for the handler has a handle of the
+            // socket, of which there will be none.
             unsafe {
                 let outcome = flight.outcome();
                 drop(flight.end());
-                outcome.check(call)
+                let closed = outcome.check(call);
+                if closed.is_ok()
+                    && let Some(events) = socket.events()
+                {
+                    events.end();
+                }
+                closed
             }
         }
         Ok(flight) => {

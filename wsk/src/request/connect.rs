@@ -204,8 +204,8 @@ unsafe impl Operation<ConnectionSocket> for Connecting {
         socket.handle.capture()
     }
 
-    fn during_call(socket: &ConnectionSocket) -> Option<Handle<ConnectionCategory>> {
-        Some(socket.handle.clone())
+    fn during_call(socket: &ConnectionSocket) -> impl Sized + use<> {
+        socket.handle.clone()
     }
 
     // The address is as `WskConnect` asks.

@@ -17,7 +17,7 @@ use crate::request::send::refuse_control;
 use crate::request::submitted;
 use crate::request::way::{Loan, Outgoing, Sent};
 use crate::request::{Function, InPlace, Operation, Request, Way};
-use crate::socket::{ConnectedSocket, ConnectionCategory, ConnectionSocket, Handle};
+use crate::socket::{ConnectedSocket, ConnectionSocket};
 
 /// The most bytes that go with a connection.
 const MOST: usize = 65_535;
@@ -292,8 +292,8 @@ unsafe impl<B: SendBuffer> Operation<FirstData<B>> for ConnectingWithData {
         carried.socket.handle.capture()
     }
 
-    fn during_call(carried: &FirstData<B>) -> Option<Handle<ConnectionCategory>> {
-        Some(carried.socket.handle.clone())
+    fn during_call(carried: &FirstData<B>) -> impl Sized + use<B> {
+        carried.socket.handle.clone()
     }
 
     // Address and buffer are as `WskConnectEx` asks.

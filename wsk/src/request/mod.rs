@@ -18,6 +18,7 @@ mod connect;
 mod connect_ex;
 mod control;
 mod disconnect;
+mod inspect;
 mod more;
 mod name_info;
 mod open;
@@ -55,6 +56,7 @@ pub use disconnect::{
     Abort, Aborting, Disconnect, DisconnectAfter, Disconnecting, DisconnectingAfter,
 };
 pub(crate) use disconnect::{abort, disconnect, disconnect_after};
+pub use inspect::{CompleteInspection, CompletingInspection};
 pub use more::More;
 pub(crate) use name_info::name_of;
 pub use name_info::{GettingName, NameInfo, NameOf, NameRoom};
@@ -87,7 +89,6 @@ use crate::irp::{Arguments, Flight, Idle, Outcome, Places};
 use crate::memory::atomic::{AtomicBool, Ordering};
 use crate::memory::shared::Shared;
 use crate::registration::Capture;
-use crate::socket::{ConnectionCategory, Handle};
 
 /// A connection that is being accepted, or opened and connected at once: what those requests carry. In flight they are
 /// `InFlight<Accepting, NewConnection>` and `InFlight<OpeningConnected, NewConnection>`.
@@ -340,9 +341,8 @@ pub unsafe trait Operation<B>: sealed::Sealed + Sized + 'static {
     /// come before, may drop the socket, and WSK lets nobody close it while it is called.
     #[doc(hidden)]
     #[inline]
-    fn during_call(carried: &B) -> Option<Handle<ConnectionCategory>> {
+    fn during_call(carried: &B) -> impl Sized + use<Self, B> {
         let _ = carried;
-        None
     }
 
     /// What is needed to bring it to its end when the time is up, got before it is begun so that it cannot fail then.

@@ -55,21 +55,21 @@ unsafe impl<T: Told> WskClientDatagramDispatchEvents for Thunks<T> {
         let Some(context) = socket_context else {
             return STATUS_DATA_NOT_ACCEPTED;
         };
-        // SAFETY: the context is the one that the socket was made with, and lives until its close has completed.
-        let context = unsafe { Context::<T>::from_raw(context) };
-        let Some(list) = data_indication else {
+        // SAFETY: the context is the one that the socket was made with; both live until its close has completed, which waits for
+        // this callback. The list is the callback's.
+        let ((context, socket), mut list) = unsafe {
+            (
+                Context::<T>::of_callback::<Socket<DatagramCategory>>(context),
+                data_indication.map(|list| List::new(list)),
+            )
+        };
+        if list.is_none() {
             context.handler().died();
             return STATUS_SUCCESS;
-        };
-        // SAFETY: the socket's memory lives until the close has completed, which waits for this callback. The list is the callback's.
-        let (socket, list) = unsafe {
-            let socket = context.socket::<Socket<DatagramCategory>>();
-            (socket, List::new(list))
-        };
+        }
         let Some(socket) = socket else {
             return STATUS_DATA_NOT_ACCEPTED;
         };
-        let mut list = Some(list);
         let dealt_with = context.handler().arrived(&mut list, flags, &socket);
         match list {
             None => STATUS_PENDING,

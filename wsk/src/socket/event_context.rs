@@ -21,31 +21,27 @@ pub(crate) struct Context<H> {
 }
 
 impl<H> Context<H> {
-    /// The context that WSK gave a callback, for the time of that.
-    ///
-    /// # Safety
-    ///
-    /// `context` is that of [`Events`] made for a handler of this type, which are still there.
-    pub(crate) unsafe fn from_raw(context: NonNull<c_void>) -> ManuallyDrop<Shared<Self>> {
-        // SAFETY: the caller gives the pointer of `Events`, which made it by `into_raw` for this type and have the reference; what is
-        // made here is not dropped, so it stays theirs.
-        ManuallyDrop::new(unsafe { Shared::from_raw(context) })
-    }
-
     pub(crate) fn handler(&self) -> &H {
         &self.handler
     }
 
-    /// The socket, for the time of a callback.
+    /// The context that WSK gave a callback, and its socket once there is one: for the time of the callback.
     ///
     /// # Safety
     ///
-    /// The events are those of a socket of this type, which is not closed before the result is gone.
-    pub(crate) unsafe fn socket<S: Counted>(&self) -> Option<ManuallyDrop<Shared<S>>> {
-        let socket = NonNull::new(self.socket.load(Ordering::Acquire))?;
-        // SAFETY: by the invariant it is the socket, which the caller says is of this type and still there; what is made here is
-        // not dropped, so the reference stays its owner's.
-        Some(ManuallyDrop::new(unsafe { Shared::from_raw(socket) }))
+    /// `context` is that of [`Events`] made for a handler of this type, of a socket of the type `S`; both are there until the result is gone.
+    pub(crate) unsafe fn of_callback<S: Counted>(
+        context: NonNull<c_void>,
+    ) -> (ManuallyDrop<Shared<Self>>, Option<ManuallyDrop<Shared<S>>>) {
+        // SAFETY: the caller gives the pointer of `Events`, which made it by `into_raw` for this type and have the reference. By the
+        // invariant the other is null, or the socket, which the caller says is of this type and still there. What is made here is not
+        // dropped, so both references stay their owners'.
+        unsafe {
+            let context = ManuallyDrop::new(Shared::<Self>::from_raw(context));
+            let socket = NonNull::new(context.socket.load(Ordering::Acquire));
+            let socket = socket.map(|socket| ManuallyDrop::new(Shared::from_raw(socket)));
+            (context, socket)
+        }
     }
 }
 
@@ -58,9 +54,10 @@ impl<H> Counted for Context<H> {
 ///
 /// # Invariants
 ///
-/// `context` is the one reference to the `Context` of a handler of the type that `kind` is of, which `attach` and `release` are for.
+/// `context`, unless it is null, is the one reference to the `Context` of a handler of the type that `kind` is of, which `attach` and
+/// `release` are for. It is null once they [have ended](Self::end).
 pub(crate) struct Events<T: 'static> {
-    context: NonNull<c_void>,
+    context: AtomicPtr<c_void>,
     attach: unsafe fn(NonNull<c_void>, NonNull<c_void>),
     release: unsafe fn(NonNull<c_void>),
     table: &'static T,
@@ -85,7 +82,7 @@ impl<T> Events<T> {
         };
         let context = Shared::new(context).map_err(|_| Error::NoMemory(Memory::Socket))?;
         Ok(Self {
-            context: Shared::into_raw(context),
+            context: AtomicPtr::new(Shared::into_raw(context).as_ptr()),
             attach: attach::<H>,
             release: release::<H>,
             table,
@@ -98,14 +95,15 @@ impl<T> Events<T> {
         if self.kind != TypeId::of::<H>() {
             return None;
         }
-        // SAFETY: the context is of a handler of this type, and stays as long as this.
-        let context: &Context<H> = unsafe { Shared::borrow_raw(self.context) };
+        let context = self.context()?;
+        // SAFETY: the context is of a handler of this type, and stays until these have ended, when nobody has the result any more.
+        let context: &Context<H> = unsafe { Shared::borrow_raw(context) };
         Some(context.handler())
     }
 
-    /// What WSK gets as the socket's context.
-    pub(crate) fn context(&self) -> NonNull<c_void> {
-        self.context
+    /// What WSK gets as the socket's context, unless they have ended.
+    pub(crate) fn context(&self) -> Option<NonNull<c_void>> {
+        NonNull::new(self.context.load(Ordering::Acquire))
     }
 
     /// What WSK gets as the socket's table of events.
@@ -119,16 +117,31 @@ impl<T> Events<T> {
     ///
     /// `socket` is what [`Shared::as_raw`] gives for the socket that owns this, and stays valid until no event can come.
     pub(crate) unsafe fn attach(&self, socket: NonNull<c_void>) {
-        // SAFETY: the context is of the type that `attach` was made for, and this keeps it. The caller gives the socket.
-        unsafe { (self.attach)(self.context, socket) };
+        if let Some(context) = self.context() {
+            // SAFETY: the context is of the type that `attach` was made for, and this keeps it. The caller gives the socket.
+            unsafe { (self.attach)(context, socket) };
+        }
+    }
+
+    /// Drops the handler, which may keep what refers to the socket.
+    ///
+    /// # Safety
+    ///
+    /// No callback runs or will come, and nobody has the [handler](Self::handler) or will ask for it.
+    pub(crate) unsafe fn end(&self) {
+        let context = self.context.swap(core::ptr::null_mut(), Ordering::AcqRel);
+        if let Some(context) = NonNull::new(context) {
+            // SAFETY: the context is of the type that `release` was made for, and is released this once; as the caller says nobody uses it.
+            unsafe { (self.release)(context) };
+        }
     }
 }
 
 impl<T> Drop for Events<T> {
     fn drop(&mut self) {
-        // SAFETY: the context is of the type that `release` was made for, and is released this once. Its owner is the socket, whose
-        // memory goes when its close has completed, after which WSK calls no event.
-        unsafe { (self.release)(self.context) };
+        // SAFETY: the owner is the socket, whose memory goes when its close has completed, after which WSK calls no event; or WSK has
+        // never made it.
+        unsafe { self.end() };
     }
 }
 
@@ -137,7 +150,7 @@ impl<T> Drop for Events<T> {
 /// `context` is that of a handler of this type, which its owner keeps meanwhile; `socket` is as [`Events::attach`] asks.
 unsafe fn attach<H>(context: NonNull<c_void>, socket: NonNull<c_void>) {
     // SAFETY: the caller gives a context of this type, which its owner keeps meanwhile.
-    let context = unsafe { Context::<H>::from_raw(context) };
+    let context: &Context<H> = unsafe { Shared::borrow_raw(context) };
     context.socket.store(socket.as_ptr(), Ordering::Release);
 }
 

@@ -28,13 +28,14 @@ use core::time::Duration;
 use wsk_sys::{
     PROCESSOR_NUMBER, SIO_CPU_AFFINITY, SIO_QUERY_RSS_PROCESSOR_INFO,
     SIO_QUERY_RSS_SCALABILITY_INFO, SIO_ROUTING_INTERFACE_QUERY, SIO_TCP_INFO,
-    SIO_WSK_QUERY_IDEAL_SEND_BACKLOG, SIO_WSK_QUERY_RECEIVE_BACKLOG, SOCKET_PROCESSOR_AFFINITY,
-    TCP_INFO_v0, TCP_INFO_v1, WSK_CONTROL_SOCKET_TYPE,
+    SIO_WSK_QUERY_IDEAL_SEND_BACKLOG, SIO_WSK_QUERY_INSPECT_ID, SIO_WSK_QUERY_RECEIVE_BACKLOG,
+    SOCKET_PROCESSOR_AFFINITY, TCP_INFO_v0, TCP_INFO_v1, WSK_CONTROL_SOCKET_TYPE, WSK_INSPECT_ID,
 };
 
 use crate::address::{self, Encoded};
 use crate::error::Error;
 use crate::memory;
+use crate::socket::inspection::InspectId;
 
 /// What goes in or out, where it is not an address.
 pub(crate) type Value = [u8; 8];
@@ -384,6 +385,32 @@ queries! {
     ReceiveBacklog = SIO_WSK_QUERY_RECEIVE_BACKLOG, "SIO_WSK_QUERY_RECEIVE_BACKLOG";
     /// How many bytes should be in flight on a connection to keep it busiest.
     IdealSendBacklog = SIO_WSK_QUERY_IDEAL_SEND_BACKLOG, "SIO_WSK_QUERY_IDEAL_SEND_BACKLOG";
+}
+
+/// What WSK knew a connection by when it was inspected before it was accepted, of a socket that was accepted. An error where it was not.
+///
+/// [`SIO_WSK_QUERY_INSPECT_ID`](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-query-inspect-id).
+#[doc(alias = "SIO_WSK_QUERY_INSPECT_ID")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueryInspectId;
+
+impl sealed::Sealed for QueryInspectId {}
+
+impl Ioctl for QueryInspectId {
+    type Output = InspectId;
+    const CODE: u32 = SIO_WSK_QUERY_INSPECT_ID;
+    const GIVES: usize = InspectId::SIZE;
+
+    fn input(&self) -> Input {
+        Input::Bytes([0; 8], 0)
+    }
+
+    fn output(output: &Output<'_>) -> Result<InspectId, Error> {
+        Ok(InspectId::from_parts(
+            usize::from_ne_bytes(output.at(offset_of!(WSK_INSPECT_ID, Key))),
+            u32::from_ne_bytes(output.at(offset_of!(WSK_INSPECT_ID, SerialNumber))),
+        ))
+    }
 }
 
 /// The request that `WskControlSocket` gets from [`control_raw`](crate::DatagramSocket::control_raw).

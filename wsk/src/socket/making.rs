@@ -111,7 +111,7 @@ impl<C: Category> Making<C> {
     /// What WSK gets as the socket's context and callbacks.
     pub(crate) fn callbacks(&self) -> (Option<NonNull<c_void>>, Option<NonNull<C::Callbacks>>) {
         match &self.events {
-            Ok(Some(events)) => (Some(events.context()), Some(events.table())),
+            Ok(Some(events)) => (events.context(), Some(events.table())),
             _ => (None, None),
         }
     }

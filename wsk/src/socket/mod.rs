@@ -5,7 +5,9 @@ mod category;
 pub(crate) mod datagram_events;
 pub(crate) mod event_context;
 pub(crate) mod indicated;
+pub(crate) mod inspection;
 pub mod ioctl;
+pub(crate) mod listen_events;
 mod making;
 pub mod option;
 pub(crate) mod retained;
@@ -114,6 +116,11 @@ impl<C: Category> Socket<C> {
         self.events.as_ref()?.handler()
     }
 
+    /// The handler's events, if there are any.
+    pub(crate) const fn events(&self) -> Option<&Events<C::Callbacks>> {
+        self.events.as_ref()
+    }
+
     /// The bit of the family, or 0 when the socket is not bound.
     #[inline]
     pub(crate) fn ready(&self) -> u8 {
@@ -167,8 +174,14 @@ impl<C: Category> Socket<C> {
         /// `context` came from `Shared::<Socket<C>>::into_raw` and is used this once.
         unsafe fn release<C: Category>(context: NonNull<c_void>, status: NTSTATUS) {
             if status.is_success() {
-                // SAFETY: the caller gives the reference that `into_raw` made the context of, this once.
-                drop(unsafe { Shared::<Socket<C>>::from_raw(context) });
+                // SAFETY: the caller gives the reference that `into_raw` made the context of, this once. WSK calls no event once the close
+                // has completed, and who asks for the handler has a handle of the socket, of which there will be none.
+                unsafe {
+                    let socket = Shared::<Socket<C>>::from_raw(context);
+                    if let Some(events) = socket.events() {
+                        events.end();
+                    }
+                }
             }
         }
         let Some(operation) = this.closing.take() else {

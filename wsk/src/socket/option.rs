@@ -263,6 +263,21 @@ values! {
         u32: |seconds: Option<u32>| seconds.unwrap_or(NEVER), |number| (number != NEVER).then_some(number);
 }
 
+/// Whether connections are inspected before they are accepted: of a listening socket with a handler that does so, before it is bound.
+pub(crate) struct ConditionalAccept;
+
+impl sealed::Sealed for ConditionalAccept {}
+
+impl SocketOption for ConditionalAccept {
+    const LEVEL: u32 = SOL_SOCKET;
+    const NAME: u32 = SO_CONDITIONAL_ACCEPT;
+
+    fn write(&self, to: &mut [u8; LARGEST]) -> usize {
+        put(to, 0, 1_u32.to_ne_bytes());
+        size_of::<u32>()
+    }
+}
+
 /// What `TCP_MAXRT` calls never.
 const NEVER: u32 = u32::MAX;
 

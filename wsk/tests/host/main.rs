@@ -19,6 +19,7 @@ mod driver_state;
 mod events;
 mod families;
 mod in_flight;
+mod inspection;
 #[cfg(feature = "embedded-io")]
 mod io;
 mod listening;

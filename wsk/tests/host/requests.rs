@@ -6,18 +6,21 @@ use std::fmt::Write as _;
 use std::io::{Read, Write as _};
 use std::marker::PhantomData;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use wsk::Received;
+use wsk::events::{AcceptEvent, Inspection, Pended};
 use wsk::ioctl::{ControlRequest, RoutingInterface};
 use wsk::operation::Request;
 use wsk::operation::{
-    Arrival, Ended, Finished, NotConnected, NotConnectedWithData, Operations, StreamArrival,
+    Arrival, Ended, Finished, InFlight, NotConnected, NotConnectedWithData, Operations,
+    StreamArrival,
 };
 use wsk::option::TimeToLive;
-use wsk::request::{Function, NameInfo, Repeat};
+use wsk::request::{Accepting, Function, NameInfo, NewConnection, Repeat};
 use wsk::{
     AddressInfo, Cancel, ConnectedSocket, ConnectionSocket, Error, Family, ListenSocket, Messages,
     NonPagedBuffer, Provider,
@@ -50,7 +53,7 @@ const FINISHERS: [&str; 13] = [
 const ONCE: usize = 10;
 
 /// The rows: a request, and why it cannot be prepared, if it cannot.
-const REQUESTS: [(&str, Option<Reason>); 25] = [
+const REQUESTS: [(&str, Option<Reason>); 27] = [
     ("[`send_to`](crate::DatagramSocket::send_to)", None),
     (
         "[`send`](crate::FixedDatagramSocket::send) to a fixed address",
@@ -122,6 +125,14 @@ const REQUESTS: [(&str, Option<Reason>); 25] = [
     ("[`name_of`](crate::Provider::name_of)", Some(Reason::Name)),
     (
         "`connect` [`with_first_data`](crate::operation::Request::with_first_data)",
+        Some(Reason::Once),
+    ),
+    (
+        "[`accept`](crate::events::Pended::accept) of a pended connection",
+        Some(Reason::Once),
+    ),
+    (
+        "[`reject`](crate::events::Pended::reject) of a pended connection",
         Some(Reason::Once),
     ),
 ];
@@ -657,6 +668,68 @@ fn connecting_and_accepting_with_every_finisher() {
             own.accept(),
             nothing(),
             "accepted"
+        );
+    });
+}
+
+/// Has somebody else decide about each connection.
+struct Undecided(Mutex<Sender<Pended>>);
+
+impl AcceptEvent for Undecided {
+    fn inspect(&self, inspection: Inspection<'_>) {
+        let pended = inspection.pend().unwrap();
+        self.0.lock().unwrap().send(pended).unwrap();
+    }
+}
+
+#[test]
+fn inspections_are_ended_with_every_finisher() {
+    in_settings_of(seeded_kernels(), |_, s| {
+        let provider = &s.provider;
+        let (sender, pended) = channel();
+        let handler = Undecided(Mutex::new(sender));
+        let own = ListenSocket::open_conditional(provider, Family::V4, handler).unwrap();
+        own.bind(LOOPBACK.parse::<SocketAddr>().unwrap()).unwrap();
+        let local = own.local_address().unwrap();
+        let peers = RefCell::new(Vec::new());
+        let comes = || peers.borrow_mut().push(TcpStream::connect(local).unwrap());
+        // Somebody has to wait for a connection, so that it is inspected.
+        let waits = || own.accept().start().unwrap();
+        let asked = || {
+            let accept = waits();
+            comes();
+            (
+                RefCell::new(Some(pended.recv_timeout(PATIENCE).unwrap())),
+                RefCell::new(Some(accept)),
+            )
+        };
+        let taken = |accept: &RefCell<Option<InFlight<Accepting, NewConnection>>>| {
+            let accept = accept.take().unwrap();
+            let (socket, _) = accept.wait().map_err(|(error, _)| error).unwrap().unwrap();
+            assert_eq!(socket.local_address().unwrap(), local);
+        };
+        row!(
+            provider,
+            25,
+            one = asked(),
+            nothing(),
+            one.0.take().unwrap().accept(),
+            taken(&one.1),
+            ""
+        );
+        let refused = |accept: &RefCell<Option<InFlight<Accepting, NewConnection>>>| {
+            let accept = accept.take().unwrap();
+            assert!(is_reset(peers.borrow_mut().last_mut().unwrap()));
+            assert!(!accept.is_completed());
+        };
+        row!(
+            provider,
+            26,
+            one = asked(),
+            nothing(),
+            one.0.take().unwrap().reject(),
+            refused(&one.1),
+            ""
         );
     });
 }

@@ -1,0 +1,284 @@
+//! Events of listening sockets: WSK calls the driver when a connection has come, and before it is made if it wants to be asked, through
+//! `WSK_CLIENT_LISTEN_DISPATCH`.
+
+#![forbid(unsafe_code)]
+
+use core::fmt;
+use core::net::SocketAddr;
+
+use wsk_sys::{WSK_CLIENT_LISTEN_DISPATCH, WSK_FLAG_AT_DISPATCH_LEVEL};
+
+use crate::error::Error;
+use crate::events::stream::{ConnectionEvent, of_connection};
+use crate::socket::event_context::Events;
+use crate::socket::inspection::{InspectId, Pended};
+use crate::socket::listen_events::{self, Offer, Question, Told};
+use crate::socket::{ConnectedSocket, ListenSocket};
+
+/// The flag, among the others.
+const AT_DISPATCH_LEVEL: u32 = WSK_FLAG_AT_DISPATCH_LEVEL as u32;
+
+/// What a driver does when a connection has come.
+///
+/// The functions run at up to `DISPATCH_LEVEL`, on any thread, at the same time as each other and as a close; never after the
+/// close has completed. They may start operations, and must not wait for any.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use std::sync::{Mutex, PoisonError}; // A driver has a spin lock.
+/// use wsk::events::{AcceptEvent, Incoming};
+/// use wsk::{ConnectedSocket, Family, ListenSocket, NonPagedBuffer};
+///
+/// /// Greets whoever comes, and keeps the connection.
+/// #[derive(Default)]
+/// struct Door {
+///     connections: Mutex<Vec<ConnectedSocket>>,
+/// }
+///
+/// impl AcceptEvent for Door {
+///     fn accepted(&self, incoming: Incoming<'_>) {
+///         let Ok(greeting) = NonPagedBuffer::copy_of(b"welcome") else {
+///             // Turned down.
+///             return;
+///         };
+///         if let Ok(socket) = incoming.accept() {
+///             drop(socket.send(greeting).start());
+///             let connections = self.connections.lock();
+///             connections.unwrap_or_else(PoisonError::into_inner).push(socket);
+///         }
+///     }
+/// }
+///
+/// let listener = ListenSocket::open_with_events(&provider, Family::V4, Door::default())?;
+/// listener.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))?;
+/// listener.enable_accept_events()?;
+/// # let mut peer = std::net::TcpStream::connect(listener.local_address()?).unwrap();
+/// # let mut got = [0; 7];
+/// # std::io::Read::read_exact(&mut peer, &mut got).unwrap();
+/// # assert_eq!(&got, b"welcome");
+/// # drop((listener, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+///
+/// A handler that panics [aborts](crate::events). A closure that takes an `Incoming<'_>` is one too, and
+/// [more about handlers](crate::events).
+///
+/// [`WskAcceptEvent`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_accept_event).
+#[doc(alias("WskAcceptEvent", "WSK_CLIENT_LISTEN_DISPATCH"))]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not handle the connections that come",
+    label = "not a handler",
+    note = "implement `AcceptEvent` for it"
+)]
+pub trait AcceptEvent: Send + Sync + 'static {
+    /// A connection has arrived that no accept waits for. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// Unless it is [accepted](Incoming::accept), WSK closes it when this returns. A handler that leaves it out turns all down: it is for
+    /// sockets whose accept events are not [enabled](ListenSocket::enable_accept_events), because it inspects only.
+    fn accepted(&self, _: Incoming<'_>) {}
+
+    /// A connection is asked for: it is made only if the driver says so. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// It is told by sockets that were opened to be [conditional](ListenSocket::open_conditional), of every connection. One that is
+    /// dropped is rejected; a handler that leaves it out accepts.
+    ///
+    /// [`WskInspectEvent`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_inspect_event).
+    #[doc(alias = "WskInspectEvent")]
+    fn inspect(&self, inspection: Inspection<'_>) {
+        inspection.accept();
+    }
+
+    /// A connection that was accepted or pended when it was inspected will not be made: the peer has given up, say. IRQL:
+    /// `<= DISPATCH_LEVEL`.
+    ///
+    /// To accept what was [pended](Pended) is of no use any more; drop it.
+    ///
+    /// [`WskAbortEvent`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_abort_event).
+    #[doc(alias = "WskAbortEvent")]
+    fn aborted(&self, _: InspectId) {}
+
+    /// The listening socket is dead and has to be closed; perhaps told more than once. IRQL: `<= DISPATCH_LEVEL`.
+    fn closed(&self) {}
+}
+
+#[diagnostic::do_not_recommend]
+impl<F: Fn(Incoming<'_>) + Send + Sync + 'static> AcceptEvent for F {
+    fn accepted(&self, incoming: Incoming<'_>) {
+        self(incoming);
+    }
+}
+
+impl ListenSocket {
+    /// The handler that it was opened with, if it is of this type. IRQL: `<= DISPATCH_LEVEL`.
+    #[must_use]
+    pub fn handler<H: AcceptEvent>(&self) -> Option<&H> {
+        let handler = self.handle.handler::<Handler<H>>()?;
+        Some(&handler.0)
+    }
+}
+
+/// A connection that has come. Dropping it turns it down.
+pub struct Incoming<'i>(Offer<'i>);
+
+impl Incoming<'_> {
+    /// The local address that it came to.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownAddress`] for what is neither an IPv4 nor an IPv6 address.
+    pub fn local_address(&self) -> Result<SocketAddr, Error> {
+        self.0.local()
+    }
+
+    /// The address of the peer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownAddress`] for what is neither an IPv4 nor an IPv6 address.
+    pub fn remote_address(&self) -> Result<SocketAddr, Error> {
+        self.0.remote()
+    }
+
+    /// Whether this is told at `DISPATCH_LEVEL`; else it may be at any IRQL up to that.
+    #[doc(alias = "WSK_FLAG_AT_DISPATCH_LEVEL")]
+    #[must_use]
+    pub const fn at_dispatch_level(&self) -> bool {
+        self.0.flags() & AT_DISPATCH_LEVEL != 0
+    }
+
+    /// A handle of the socket that it came to; `None` when that is being closed.
+    #[must_use]
+    pub fn listener(&self) -> Option<ListenSocket> {
+        self.0.listener()
+    }
+
+    /// Accepts the connection. IRQL: `<= DISPATCH_LEVEL`. Allocates the socket's state and operations.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`]: the connection is rejected.
+    pub fn accept(self) -> Result<ConnectedSocket, Error> {
+        self.0.accept(None)
+    }
+
+    /// Accepts the connection, whose events are told to `handler` once they are [enabled](ConnectedSocket::enable_events), which is
+    /// refused until the callback has returned: only then WSK knows of the handler. IRQL: `<= DISPATCH_LEVEL`. Allocates what [`accept`](Self::accept) does, and room for the handler.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`]: the connection is rejected.
+    pub fn accept_with_events<H: ConnectionEvent>(
+        self,
+        handler: H,
+    ) -> Result<ConnectedSocket, Error> {
+        self.0.accept(Some(of_connection(handler)?))
+    }
+}
+
+impl fmt::Debug for Incoming<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Incoming")
+            .field("remote", &self.remote_address())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A connection that is asked for, to be [accepted](Self::accept), [rejected](Self::reject), or [pended](Self::pend). IRQL of all:
+/// `<= DISPATCH_LEVEL`. Dropping it rejects.
+#[doc(alias = "WSK_INSPECT_ACTION")]
+pub struct Inspection<'i>(Question<'i>);
+
+impl Inspection<'_> {
+    /// The local address that it comes to.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownAddress`] for what is neither an IPv4 nor an IPv6 address.
+    pub fn local_address(&self) -> Result<SocketAddr, Error> {
+        self.0.local()
+    }
+
+    /// The address of the peer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownAddress`] for what is neither an IPv4 nor an IPv6 address.
+    pub fn remote_address(&self) -> Result<SocketAddr, Error> {
+        self.0.remote()
+    }
+
+    /// What WSK knows the connection by, before it is made and [after](crate::ioctl::QueryInspectId).
+    #[must_use]
+    pub const fn id(&self) -> InspectId {
+        self.0.id()
+    }
+
+    /// A handle of the socket that it comes to; `None` when that is being closed.
+    #[must_use]
+    pub fn listener(&self) -> Option<ListenSocket> {
+        self.0.listener()
+    }
+
+    /// Accepts the connection: it is made, and comes to [`accept`](ListenSocket::accept) or
+    /// [`AcceptEvent::accepted`].
+    #[doc(alias = "WskInspectAccept")]
+    pub fn accept(self) {
+        self.0.accept();
+    }
+
+    /// Rejects the connection, which is never made: as dropping this does.
+    #[doc(alias = "WskInspectReject")]
+    pub fn reject(self) {
+        self.0.reject();
+    }
+
+    /// Puts the decision off: what this gives is answered from anywhere, also before the handler has returned. Allocates an operation.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`]: the connection is rejected.
+    #[doc(alias = "WskInspectPend")]
+    pub fn pend(self) -> Result<Pended, Error> {
+        self.0.pend()
+    }
+}
+
+impl fmt::Debug for Inspection<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inspection")
+            .field("remote", &self.remote_address())
+            .field("id", &self.id())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The events of a listening socket that are told to `handler`.
+pub(crate) fn of_listener<H: AcceptEvent>(
+    handler: H,
+) -> Result<Events<WSK_CLIENT_LISTEN_DISPATCH>, Error> {
+    listen_events::of_listener(Handler(handler))
+}
+
+/// A driver's handler, as the socket has it.
+struct Handler<H>(H);
+
+impl<H: AcceptEvent> Told for Handler<H> {
+    fn came(&self, offer: Offer<'_>) {
+        self.0.accepted(Incoming(offer));
+    }
+
+    fn asked(&self, question: Question<'_>) {
+        self.0.inspect(Inspection(question));
+    }
+
+    fn aborted(&self, id: InspectId) {
+        self.0.aborted(id);
+    }
+
+    fn died(&self) {
+        self.0.closed();
+    }
+}

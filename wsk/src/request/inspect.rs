@@ -1,0 +1,151 @@
+//! [`WskInspectComplete`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_inspect_complete): a connection
+//! whose inspection was put off is accepted or rejected.
+
+use core::ptr::NonNull;
+
+use wsk_sys::{
+    STATUS_CANCELLED, WSK_INSPECT_ACTION, WSK_INSPECT_ID, WSK_SOCKET, WskProviderListenDispatch,
+};
+
+use crate::error::{Call, Error};
+use crate::irp::{Arguments, Outcome, Places};
+use crate::memory::shared::Shared;
+use crate::registration::Capture;
+use crate::request::sealed::Sealed;
+use crate::request::submitted;
+use crate::request::way::{Ingredient, Loan};
+use crate::request::{Function, Operation, Own, Owning, Request};
+use crate::socket::inspection::{InspectId, Pended};
+
+/// The end of an inspection.
+#[derive(Debug)]
+pub struct CompleteInspection {
+    action: WSK_INSPECT_ACTION,
+}
+
+/// An inspection is being ended.
+#[derive(Debug)]
+pub struct CompletingInspection;
+
+/// The parameters of `WskInspectComplete`.
+#[derive(Clone, Copy)]
+pub struct Parameters {
+    table: WskProviderListenDispatch,
+    socket: NonNull<WSK_SOCKET>,
+    id: NonNull<WSK_INSPECT_ID>,
+    action: WSK_INSPECT_ACTION,
+}
+
+const fn complete_inspection(
+    pended: Pended,
+    action: WSK_INSPECT_ACTION,
+) -> Request<'static, CompleteInspection, Pended> {
+    Request {
+        target: (),
+        function: CompleteInspection { action },
+        carried: pended,
+    }
+}
+
+impl Pended {
+    /// Accepts the connection: it is made, and comes to [`accept`](crate::ListenSocket::accept) or to
+    /// [`AcceptEvent::accepted`](crate::events::AcceptEvent::accepted), unless the peer gives up before, which
+    /// [`AcceptEvent::aborted`](crate::events::AcceptEvent::aborted) tells.
+    ///
+    /// The listener stays open until the request is over. One that could not be made, or was cancelled, rejects the connection.
+    /// Dropping an operation that was started lets it go on.
+    ///
+    /// [`WskInspectComplete`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_inspect_complete) with
+    /// `WskInspectAccept`.
+    ///
+    /// # Errors
+    ///
+    /// Of the request: [`Error::Closed`]; or what WSK says, such as of a connection that the peer has given up.
+    #[doc(alias("WskInspectComplete", "WskInspectAccept"))]
+    pub fn accept(self) -> Request<'static, CompleteInspection, Self> {
+        complete_inspection(self, WSK_INSPECT_ACTION::WskInspectAccept)
+    }
+
+    /// Rejects the connection, which is never made: as dropping it does, where nobody asks what comes of it.
+    ///
+    /// [`WskInspectComplete`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_inspect_complete) with
+    /// `WskInspectReject`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`accept`](Self::accept).
+    #[doc(alias("WskInspectComplete", "WskInspectReject"))]
+    pub fn reject(self) -> Request<'static, CompleteInspection, Self> {
+        complete_inspection(self, WSK_INSPECT_ACTION::WskInspectReject)
+    }
+}
+
+impl Ingredient for Pended {
+    fn get_ready(&mut self) -> Result<(), Error> {
+        self.keep_open()
+    }
+}
+
+impl Sealed for CompleteInspection {}
+
+impl Function<Pended> for CompleteInspection {
+    type Operation = CompletingInspection;
+
+    fn put(
+        self,
+        (): (),
+        lent: Loan<Pended>,
+        arguments: &mut Arguments,
+        places: Places,
+    ) -> Result<Parameters, Error> {
+        let pended = lent.get();
+        let listener = pended.kept_open().ok_or(Error::Closed)?;
+        arguments.set_value(&pended.id().bytes());
+        Ok(Parameters {
+            table: listener.dispatch(),
+            socket: listener.as_ptr(),
+            id: places.value(InspectId::SIZE).cast(),
+            action: self.action,
+        })
+    }
+}
+
+impl Sealed for CompletingInspection {}
+
+/// What was asked for is decided, unless it was cancelled.
+fn note(outcome: Outcome, pended: &mut Pended) {
+    if outcome.status != STATUS_CANCELLED {
+        pended.decided();
+    }
+}
+
+// SAFETY: one call is made, whose parameters point at the arguments; the socket is the one that is kept open by what is carried.
+unsafe impl Operation<Pended> for CompletingInspection {
+    type Way = Own;
+    type Run = Owning;
+    type Output = ();
+    type Target<'s> = ();
+    type Parameters = Parameters;
+    const CALL: Call = Call::WskInspectComplete;
+    const CANCEL_ON_DROP: bool = false;
+
+    fn capture<'a, 't: 'a>((): (), pended: &'a Pended) -> &'a Shared<Capture> {
+        pended.capture()
+    }
+
+    fn during_call(pended: &Pended) -> impl Sized + use<> {
+        pended.kept_open().cloned()
+    }
+
+    // The identifier is in the arguments.
+    submitted!(Parameters: p => p.table.wsk_inspect_complete(p.socket, p.id, p.action));
+
+    unsafe fn read(outcome: Outcome, _: &mut Arguments, pended: &mut Pended) -> Result<(), Error> {
+        note(outcome, pended);
+        outcome.check(Call::WskInspectComplete)
+    }
+
+    unsafe fn unread(outcome: Outcome, pended: &mut Pended) {
+        note(outcome, pended);
+    }
+}

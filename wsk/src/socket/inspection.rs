@@ -1,0 +1,140 @@
+//! [`Pended`]: a connection that a driver has yet to decide about, and [`InspectId`], which WSK knows it by.
+
+#![forbid(unsafe_code)]
+
+use core::fmt;
+use core::mem::offset_of;
+
+use wsk_sys::WSK_INSPECT_ID;
+
+use crate::error::Error;
+use crate::irp::Idle;
+use crate::memory::shared::Shared;
+use crate::registration::Capture;
+use crate::socket::{Handle, ListenCategory, Socket};
+
+/// What WSK knows a connection by that is inspected before it is accepted. An accepted socket
+/// [tells its own](crate::ioctl::QueryInspectId).
+///
+/// [`WSK_INSPECT_ID`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_inspect_id).
+#[doc(alias = "WSK_INSPECT_ID")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct InspectId {
+    key: usize,
+    serial_number: u32,
+}
+
+impl InspectId {
+    /// The bytes of C's structure.
+    pub(crate) const SIZE: usize = size_of::<WSK_INSPECT_ID>();
+
+    pub(crate) const fn new(id: &WSK_INSPECT_ID) -> Self {
+        Self {
+            key: id.Key,
+            serial_number: id.SerialNumber,
+        }
+    }
+
+    pub(crate) const fn from_parts(key: usize, serial_number: u32) -> Self {
+        Self { key, serial_number }
+    }
+
+    /// As C has it, with zeros where it has nothing.
+    pub(crate) fn bytes(self) -> [u8; Self::SIZE] {
+        const { assert!(offset_of!(WSK_INSPECT_ID, Key) == 0) };
+        let mut bytes = [0; Self::SIZE];
+        if let Some(place) = bytes.first_chunk_mut() {
+            *place = self.key.to_ne_bytes();
+        }
+        let serial_number = bytes.get_mut(offset_of!(WSK_INSPECT_ID, SerialNumber)..);
+        if let Some(place) = serial_number.and_then(<[u8]>::first_chunk_mut) {
+            *place = self.serial_number.to_ne_bytes();
+        }
+        bytes
+    }
+}
+
+/// A connection that a driver has yet to decide about: to [accept](Self::accept) or to [reject](Self::reject), once, at any IRQL up to
+/// `DISPATCH_LEVEL`, on any thread. Dropping it rejects the connection.
+///
+/// It does not keep the listener open: what is pended when that closes is rejected, and an answer fails with [`Error::Closed`]. So a
+/// handler may keep it in itself, and find it by its [`id`](Self::id) when it is told that the peer has
+/// [given up](crate::events::AcceptEvent::aborted).
+///
+/// It keeps a [`Registration`](crate::Registration) waiting, which is dropped after it.
+#[must_use = "dropping it rejects the connection"]
+pub struct Pended {
+    listener: Shared<Socket<ListenCategory>>,
+    id: InspectId,
+    /// Rejects the connection. There as long as nothing is decided.
+    rejecting: Option<Idle<()>>,
+    /// Keeps the listener open while it is told the answer.
+    open: Option<Handle<ListenCategory>>,
+}
+
+impl Pended {
+    /// Allocates what rejects it, so that dropping it cannot fail for want of memory.
+    pub(crate) fn new(
+        listener: &Shared<Socket<ListenCategory>>,
+        id: InspectId,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            rejecting: Some(Idle::new()?),
+            listener: listener.clone(),
+            id,
+            open: None,
+        })
+    }
+
+    /// What WSK knows it by.
+    #[must_use]
+    pub const fn id(&self) -> InspectId {
+        self.id
+    }
+
+    /// The capture that keeps the driver.
+    pub(crate) fn capture(&self) -> &Shared<Capture> {
+        self.listener.capture()
+    }
+
+    /// Keeps the listener open from now on.
+    pub(crate) fn keep_open(&mut self) -> Result<(), Error> {
+        self.open = Some(Handle::from_open(&self.listener).ok_or(Error::Closed)?);
+        Ok(())
+    }
+
+    /// The listener, if it is kept open.
+    pub(crate) const fn kept_open(&self) -> Option<&Handle<ListenCategory>> {
+        self.open.as_ref()
+    }
+
+    /// It is decided: nothing is left to be rejected.
+    pub(crate) fn decided(&mut self) {
+        self.rejecting = None;
+    }
+}
+
+impl Drop for Pended {
+    fn drop(&mut self) {
+        let Some(operation) = self.rejecting.take() else {
+            return;
+        };
+        // With a listener that is closed the connection has gone already.
+        let Some(listener) = self
+            .open
+            .take()
+            .or_else(|| Handle::from_open(&self.listener))
+        else {
+            return;
+        };
+        listener.reject(operation, self.id);
+    }
+}
+
+impl fmt::Debug for Pended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pended")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}

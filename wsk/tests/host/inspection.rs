@@ -1,0 +1,356 @@
+//! Conditional accept on the host kernel: connections that are inspected before they are accepted.
+
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use socket2::SockRef;
+use wsk::events::{AcceptEvent, Incoming, InspectId, Inspection, Pended};
+use wsk::ioctl::QueryInspectId;
+use wsk::{ConnectedSocket, Error, Family, ListenSocket, NTSTATUS, Provider};
+use wsk_host::{DISPATCH_LEVEL, at_irql, current_irql};
+use wsk_sys::{STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_DEVICE_STATE};
+
+use crate::setting::{LOOPBACK, MOMENT, PATIENCE, is_reset, on_each_seeded_kernel, until};
+
+/// What a guard does with a connection that is asked for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Habit {
+    Accept,
+    Reject,
+    /// Does nothing.
+    Ignore,
+    /// Sends it to the test.
+    Pend,
+    /// Keeps it in itself.
+    Keep,
+    /// Forgets about it in the callback.
+    PendAndDrop,
+}
+
+#[derive(Debug)]
+enum Told {
+    Asked(InspectId),
+    Pended(Pended),
+    Aborted(InspectId),
+    Came(ConnectedSocket),
+    Closed,
+}
+
+struct Guard {
+    habit: Mutex<Habit>,
+    kept: Mutex<Vec<Pended>>,
+    tell: Mutex<Sender<Told>>,
+    drops: Arc<AtomicUsize>,
+}
+
+impl Guard {
+    fn tell(&self, told: Told) {
+        let _ = self.tell.lock().unwrap().send(told);
+    }
+}
+
+impl AcceptEvent for Guard {
+    fn accepted(&self, incoming: Incoming<'_>) {
+        self.tell(Told::Came(incoming.accept().unwrap()));
+    }
+
+    fn inspect(&self, inspection: Inspection<'_>) {
+        assert_eq!(current_irql(), DISPATCH_LEVEL);
+        let listener = inspection.listener().map(|listener| listener.share());
+        assert_ne!(listener, Some(false), "it is the same socket");
+        assert!(inspection.remote_address().unwrap().ip().is_loopback());
+        assert!(inspection.local_address().unwrap().ip().is_loopback());
+        let habit = *self.habit.lock().unwrap();
+        let id = inspection.id();
+        match habit {
+            Habit::Accept => inspection.accept(),
+            Habit::Reject => inspection.reject(),
+            Habit::Ignore => {}
+            Habit::Pend => {
+                let pended = inspection.pend().unwrap();
+                assert_eq!(pended.id(), id);
+                return self.tell(Told::Pended(pended));
+            }
+            Habit::Keep => self.kept.lock().unwrap().push(inspection.pend().unwrap()),
+            Habit::PendAndDrop => drop(inspection.pend()),
+        }
+        self.tell(Told::Asked(id));
+    }
+
+    fn aborted(&self, id: InspectId) {
+        self.kept.lock().unwrap().retain(|kept| kept.id() != id);
+        self.tell(Told::Aborted(id));
+    }
+
+    fn closed(&self) {
+        self.tell(Told::Closed);
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.drops.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Whether a listener has the guard that it was opened with.
+trait Share {
+    fn share(&self) -> bool;
+}
+
+impl Share for ListenSocket {
+    fn share(&self) -> bool {
+        self.handler::<Guard>().is_some()
+    }
+}
+
+fn guarded(
+    provider: &Provider,
+    habit: Habit,
+) -> (ListenSocket, SocketAddr, Receiver<Told>, Arc<AtomicUsize>) {
+    let (sender, told) = channel();
+    let drops = Arc::new(AtomicUsize::new(0));
+    let guard = Guard {
+        habit: Mutex::new(habit),
+        kept: Mutex::new(Vec::new()),
+        tell: Mutex::new(sender),
+        drops: drops.clone(),
+    };
+    let listener = ListenSocket::open_conditional(provider, Family::V4, guard).unwrap();
+    listener
+        .bind(LOOPBACK.parse::<SocketAddr>().unwrap())
+        .unwrap();
+    let local = listener.local_address().unwrap();
+    (listener, local, told, drops)
+}
+
+fn connect(to: SocketAddr) -> TcpStream {
+    let peer = TcpStream::connect(to).unwrap();
+    peer.set_read_timeout(Some(PATIENCE)).unwrap();
+    peer
+}
+
+fn asked(told: &Receiver<Told>) -> InspectId {
+    match told.recv_timeout(PATIENCE).unwrap() {
+        Told::Asked(id) => id,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn pended(told: &Receiver<Told>) -> Pended {
+    match told.recv_timeout(PATIENCE).unwrap() {
+        Told::Pended(pended) => pended,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Gives a connection up as a peer does that has no patience.
+fn give_up(peer: TcpStream) {
+    SockRef::from(&peer)
+        .set_linger(Some(Duration::ZERO))
+        .unwrap();
+    drop(peer);
+}
+
+#[test]
+fn connections_are_accepted_or_rejected_before_they_are_made() {
+    on_each_seeded_kernel(|_, provider| {
+        let (listener, local, told, drops) = guarded(provider, Habit::Accept);
+        let accept = listener.accept().start().unwrap();
+        let peer = connect(local);
+        let id = asked(&told);
+        let (socket, from) = accept.wait().unwrap().unwrap();
+        assert_eq!(from, peer.local_addr().unwrap());
+        assert_eq!(socket.ioctl(QueryInspectId).wait(), Ok(id));
+
+        *listener.handler::<Guard>().unwrap().habit.lock().unwrap() = Habit::Reject;
+        let mut accept = listener.accept().start().unwrap();
+        for habit in [Habit::Reject, Habit::Ignore, Habit::PendAndDrop] {
+            *listener.handler::<Guard>().unwrap().habit.lock().unwrap() = habit;
+            let mut peer = connect(local);
+            assert_ne!(asked(&told), id, "each has its own");
+            assert!(is_reset(&mut peer), "{habit:?}");
+            accept = accept.try_take().unwrap_err();
+        }
+        // What is accepted comes by the event, too.
+        accept.cancel();
+        assert!(accept.wait().unwrap().is_err());
+        *listener.handler::<Guard>().unwrap().habit.lock().unwrap() = Habit::Accept;
+        listener.enable_accept_events().unwrap();
+        let peer = connect(local);
+        let id = asked(&told);
+        let Told::Came(socket) = told.recv_timeout(PATIENCE).unwrap() else {
+            panic!("it comes after it was asked for");
+        };
+        assert_eq!(socket.remote_address(), Ok(peer.local_addr().unwrap()));
+        assert_eq!(socket.ioctl(QueryInspectId).wait(), Ok(id));
+        listener.close().unwrap();
+        assert_eq!(drops.load(Ordering::SeqCst), 1);
+    });
+}
+
+#[test]
+fn what_is_pended_is_answered_from_anywhere() {
+    on_each_seeded_kernel(|_, provider| {
+        let (listener, local, told, _) = guarded(provider, Habit::Pend);
+        let accept = listener.accept().start().unwrap();
+        let (accepted, mut rejected, mut dropped) =
+            (connect(local), connect(local), connect(local));
+        let mut waiting: Vec<Pended> = (0..3).map(|_| pended(&told)).collect();
+        assert!(!accept.is_completed());
+        let third = waiting.pop().unwrap();
+        let second = waiting.pop().unwrap();
+        let first = waiting.pop().unwrap();
+        at_irql(DISPATCH_LEVEL, || drop(third));
+        let answer = std::thread::spawn(move || {
+            let id = first.id();
+            let started = at_irql(DISPATCH_LEVEL, || first.accept().start()).unwrap();
+            started.wait().map_err(|(error, _)| error).unwrap().unwrap();
+            id
+        });
+        second.reject().wait().unwrap();
+        let id = answer.join().unwrap();
+        let (socket, from) = accept.wait().unwrap().unwrap();
+        assert_eq!(from, accepted.local_addr().unwrap());
+        assert_eq!(socket.ioctl(QueryInspectId).wait(), Ok(id));
+        assert!(is_reset(&mut rejected));
+        assert!(is_reset(&mut dropped));
+    });
+}
+
+#[test]
+fn an_answer_goes_on_when_its_operation_is_dropped_and_rejects_when_it_is_cancelled() {
+    on_each_seeded_kernel(|_, provider| {
+        let (listener, local, told, _) = guarded(provider, Habit::Pend);
+        let accept = listener.accept().start().unwrap();
+        let peer = connect(local);
+        drop(pended(&told).accept().start().unwrap());
+        let (_socket, from) = accept.wait().unwrap().unwrap();
+        assert_eq!(from, peer.local_addr().unwrap());
+        // Either way nothing is left undecided.
+        let accept = listener.accept().start().unwrap();
+        let mut peer = connect(local);
+        let answer = pended(&told).accept().start().unwrap();
+        answer.cancel();
+        match answer.wait().unwrap() {
+            Ok(()) => drop(accept.wait().unwrap().unwrap()),
+            Err(_) => assert!(is_reset(&mut peer)),
+        }
+    });
+}
+
+#[test]
+fn a_peer_that_gives_up_is_told() {
+    on_each_seeded_kernel(|_, provider| {
+        let (listener, local, told, _) = guarded(provider, Habit::Pend);
+        let accept = listener.accept().start().unwrap();
+        let peer = connect(local);
+        let pended = pended(&told);
+        let id = pended.id();
+        give_up(peer);
+        std::thread::sleep(MOMENT);
+        // Whether that is an error is up to the provider.
+        let _ = pended.accept().wait();
+        match told.recv_timeout(PATIENCE).unwrap() {
+            Told::Aborted(aborted) => assert_eq!(aborted, id),
+            other => panic!("{other:?}"),
+        }
+        assert!(!accept.is_completed());
+    });
+}
+
+#[test]
+fn a_listener_closes_though_connections_are_pended() {
+    on_each_seeded_kernel(|kernel, provider| {
+        // In somebody's hands.
+        let (listener, local, told, drops) = guarded(provider, Habit::Pend);
+        let accept = listener.accept().start().unwrap();
+        let (mut first, mut second) = (connect(local), connect(local));
+        let (one, other) = (pended(&told), pended(&told));
+        listener.close().unwrap();
+        assert!(accept.wait().unwrap().is_err());
+        assert!(is_reset(&mut first) && is_reset(&mut second));
+        assert_eq!(drops.load(Ordering::SeqCst), 1, "the handler has gone");
+        assert_eq!(one.accept().wait(), Err(Error::Closed));
+        assert_eq!(
+            NTSTATUS::from(Error::Closed),
+            STATUS_INVALID_DEVICE_STATE,
+            "{}",
+            Error::Closed
+        );
+        drop(other);
+
+        // In the handler's own, and nobody waits.
+        let (listener, local, told, drops) = guarded(provider, Habit::Keep);
+        let accept = listener.accept().start().unwrap();
+        let mut peer = connect(local);
+        asked(&told);
+        drop(listener);
+        assert!(accept.wait().unwrap().is_err());
+        assert!(is_reset(&mut peer));
+        until("the handler's drop", || drops.load(Ordering::SeqCst) == 1);
+        until("the closes", || kernel.counts().sockets.live == 0);
+    });
+}
+
+#[test]
+fn answers_race_with_closing() {
+    on_each_seeded_kernel(|kernel, provider| {
+        for _ in 0..20 {
+            let (listener, local, told, _) = guarded(provider, Habit::Pend);
+            let accept = listener.accept().start().unwrap();
+            let _peers = [connect(local), connect(local)];
+            let (one, other) = (pended(&told), pended(&told));
+            let answers = std::thread::spawn(move || {
+                drop(other);
+                one.accept().wait()
+            });
+            drop(listener);
+            // It was there in time, or not: then it is closed, or has been cancelled by the close.
+            let _ = answers.join().unwrap();
+            drop(accept);
+        }
+        until("the closes", || kernel.counts().sockets.live == 0);
+    });
+}
+
+#[test]
+fn a_conditional_listener_that_is_forced_closed_says_so() {
+    on_each_seeded_kernel(|kernel, provider| {
+        let (listener, local, told, _) = guarded(provider, Habit::Pend);
+        let accept = listener.accept().start().unwrap();
+        let _peer = connect(local);
+        let pended = pended(&told);
+        kernel.force_close_sockets();
+        assert!(matches!(told.recv_timeout(PATIENCE).unwrap(), Told::Closed));
+        assert!(accept.wait().unwrap().unwrap_err().must_close());
+        assert!(pended.accept().wait().unwrap_err().must_close());
+        listener.close().unwrap();
+    });
+}
+
+#[test]
+fn nothing_is_inspected_unless_it_is_asked_for() {
+    on_each_seeded_kernel(|_, provider| {
+        let (sender, told) = channel();
+        let guard = Guard {
+            habit: Mutex::new(Habit::Reject),
+            kept: Mutex::new(Vec::new()),
+            tell: Mutex::new(sender),
+            drops: Arc::default(),
+        };
+        let listener = ListenSocket::open_with_events(provider, Family::V4, guard).unwrap();
+        listener
+            .bind(LOOPBACK.parse::<SocketAddr>().unwrap())
+            .unwrap();
+        let _peer = connect(listener.local_address().unwrap());
+        let (socket, _) = listener.accept().wait().unwrap();
+        assert!(told.recv_timeout(MOMENT).is_err());
+        let error = socket.ioctl(QueryInspectId).wait().unwrap_err();
+        assert_eq!(error.status(), Some(STATUS_INVALID_DEVICE_REQUEST));
+    });
+}
