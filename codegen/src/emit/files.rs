@@ -96,10 +96,15 @@ pub(crate) fn emit(runs: &[Run], kit: bool, by_hand: &BTreeSet<String>) -> Resul
         per_arch.push((run.arch, emitter.items()?));
     }
     let merged = merge(per_arch);
-    let header_of = |function: &str| {
-        let mut facts = runs.iter().map(|run| &run.reading.facts.functions);
-        let prototype = facts.find_map(|functions| functions.get(function))?;
-        Some(prototype.origin.header.as_str())
+    let facts_of = |function: &str| {
+        runs.iter().find_map(|run| {
+            let prototype = run.reading.facts.functions.get(function)?;
+            let signature = run.bindings.functions.get(function)?;
+            Some(functions::Facts {
+                header: &prototype.origin.header,
+                variadic: signature.variadic.is_some(),
+            })
+        })
     };
     let mut files = BTreeMap::new();
     let mut written = Vec::new();
@@ -114,7 +119,7 @@ pub(crate) fn emit(runs: &[Run], kit: bool, by_hand: &BTreeSet<String>) -> Resul
             continue;
         }
         let body = if *file == File::Functions {
-            functions::blocks(&items, header_of)
+            functions::blocks(&items, facts_of)
         } else {
             let tokens = items.iter().map(|(_, tokens)| tokens);
             quote!(#(#tokens)*)

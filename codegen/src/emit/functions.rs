@@ -106,6 +106,15 @@ impl Emitter<'_> {
     }
 }
 
+/// What the block of a function hangs on.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Facts<'f> {
+    /// The header that declares it.
+    pub header: &'f str,
+    /// Whether it takes any number of arguments.
+    pub variadic: bool,
+}
+
 /// The module that exports a function, by its name and the header that declares it.
 fn module(name: &str, header: &str) -> &'static str {
     match (name, header) {
@@ -116,21 +125,24 @@ fn module(name: &str, header: &str) -> &'static str {
     }
 }
 
-/// The functions in blocks by the module that exports them; `header` tells which one declares a function.
-pub(super) fn blocks<'h>(
+/// The functions in blocks by the module that exports them, and by how they are called: those with any number of arguments as C
+/// calls them everywhere. `facts_of` tells what a function is.
+pub(super) fn blocks<'f>(
     items: &[(&str, &TokenStream)],
-    header: impl Fn(&str) -> Option<&'h str>,
+    facts_of: impl Fn(&str) -> Option<Facts<'f>>,
 ) -> TokenStream {
-    let mut blocks: BTreeMap<&str, Vec<&TokenStream>> = BTreeMap::new();
+    let mut blocks: BTreeMap<(&str, &str), Vec<&TokenStream>> = BTreeMap::new();
     for (name, tokens) in items {
-        let module = module(name, header(name).unwrap_or_default());
-        blocks.entry(module).or_default().push(tokens);
+        let facts = facts_of(name).unwrap_or_default();
+        let abi = if facts.variadic { "C" } else { "system" };
+        let block = (module(name, facts.header), abi);
+        blocks.entry(block).or_default().push(tokens);
     }
     let driver = in_a_driver(&TokenStream::new());
-    let blocks = blocks.into_iter().map(|(module, functions)| {
+    let blocks = blocks.into_iter().map(|((module, abi), functions)| {
         quote! {
             #[cfg_attr(#driver, link(name = #module, kind = "raw-dylib", modifiers = "+verbatim"))]
-            unsafe extern "system" { #(#functions)* }
+            unsafe extern #abi { #(#functions)* }
         }
     });
     quote!(#(#blocks)*)

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// Tells the child which call of [`expect_bugcheck`] it is there for.
 const VARIABLE: &str = "WSK_HOST_EXPECT_BUGCHECK";
 /// How long a child may take.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a child process that was stopped by a bug check has printed.
 #[derive(Clone, Debug)]

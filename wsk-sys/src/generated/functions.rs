@@ -157,7 +157,7 @@ unsafe extern "system" {
     all(windows, any(docsrs, not(panic = "unwind"))),
     link(name = "ntoskrnl.exe", kind = "raw-dylib", modifiers = "+verbatim")
 )]
-unsafe extern "system" {
+unsafe extern "C" {
     /// Sends a message to the debugger.
     ///
     /// Parameters: `Format` (in).
@@ -171,7 +171,13 @@ unsafe extern "system" {
     ///
     /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-dbgprintex).
     pub fn DbgPrintEx(ComponentId: u32, Level: u32, Format: *const i8, ...) -> u32;
+}
 
+#[cfg_attr(
+    all(windows, any(docsrs, not(panic = "unwind"))),
+    link(name = "ntoskrnl.exe", kind = "raw-dylib", modifiers = "+verbatim")
+)]
+unsafe extern "system" {
     /// Takes a fast mutex, waiting for it, and raises to APC_LEVEL.
     ///
     /// Parameters: `FastMutex` (in, out).

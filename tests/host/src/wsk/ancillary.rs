@@ -85,11 +85,11 @@ impl Wanted {
             range.contains(&number).then_some(number)
         };
         let known = match (level, kind) {
-            (IPPROTO_IP, IP_PKTINFO) => data.as_array::<8>().map(|data| {
+            (IPPROTO_IP, IP_PKTINFO) => <&[u8; 8]>::try_from(data).ok().map(|data| {
                 let address = Ipv4Addr::from(part::<4>(data, 0));
                 self.source_v4 = Some((address, u32::from_ne_bytes(part(data, 4))));
             }),
-            (IPV6, IPV6_PKTINFO) => data.as_array::<20>().map(|data| {
+            (IPV6, IPV6_PKTINFO) => <&[u8; 20]>::try_from(data).ok().map(|data| {
                 let address = Ipv6Addr::from(part::<16>(data, 0));
                 self.source_v6 = Some((address, u32::from_ne_bytes(part(data, 16))));
             }),
@@ -279,6 +279,16 @@ impl Room {
         // SAFETY: the caller says so, and no more than there are.
         unsafe { core::slice::from_raw_parts(self.0.as_ptr().cast(), length.min(HOST_ROOM)) }
     }
+}
+
+/// Bytes that the host has written.
+///
+/// # Safety
+///
+/// It has written all of them.
+pub(crate) unsafe fn written(bytes: &[MaybeUninit<u8>]) -> &[u8] {
+    // SAFETY: as many bytes, initialised, as the caller says, and borrowed for as long.
+    unsafe { core::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len()) }
 }
 
 #[cfg(test)]

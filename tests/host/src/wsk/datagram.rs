@@ -738,7 +738,7 @@ fn from_host(real: &socket2::Socket, told: Told) -> Option<Message> {
                     // SAFETY: the host has written as many bytes of each.
                     let (bytes, control) = unsafe {
                         (
-                            scratch[..length].assume_init_ref().to_vec(),
+                            ancillary::written(&scratch[..length]).to_vec(),
                             room.written(length_of_control),
                         )
                     };

@@ -74,7 +74,7 @@ pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
 }
 
 /// How long a test waits for what has to come.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A socket of the host that datagrams go to and come from.
 pub fn datagram_peer(address: &str) -> UdpSocket {

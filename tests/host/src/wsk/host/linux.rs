@@ -11,7 +11,7 @@ use wsk_sys::{
 
 use super::unix::{messages, read, set, switch};
 use crate::wsk::address::Family;
-use crate::wsk::ancillary::{IPV6, Told, put};
+use crate::wsk::ancillary::{self, IPV6, Told, put};
 
 /// Has the host's socket keep the errors that the network reports.
 pub(super) fn tell_errors(told: Told, real: &Socket, family: Family) -> io::Result<()> {
@@ -32,7 +32,7 @@ pub(crate) fn receive_error(
     }
     let mut from = SockAddr::from(std::net::SocketAddr::from(([0; 16], 0)));
     let mut data = vec![MaybeUninit::uninit(); 1 << 16];
-    let mut room = crate::wsk::ancillary::Room::new();
+    let mut room = ancillary::Room::new();
     let (length, length_of_control) = {
         let mut slices = [MaybeUninitSlice::new(&mut data)];
         let mut header = MsgHdrMut::new()
@@ -45,7 +45,7 @@ pub(crate) fn receive_error(
     // SAFETY: the host has written as many bytes of each.
     let (bytes, ancillary) = unsafe {
         (
-            data[..length].assume_init_ref().to_vec(),
+            ancillary::written(&data[..length]).to_vec(),
             room.written(length_of_control),
         )
     };
