@@ -19,7 +19,7 @@ use wsk_host::{Completion, Kernel};
 pub(crate) const LOOPBACK: &str = "127.0.0.1:0";
 
 /// How long may take what has to happen.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long is waited for what may not happen.
 pub(crate) const MOMENT: Duration = Duration::from_millis(30);

@@ -810,7 +810,8 @@ fn indicate(socket: &Arc<Socket>, messages: Vec<Message>) {
     let address = socket.address();
     let list = indication::build(address, socket.family, &messages);
     if let (Some(callback), Some(list)) = (datagram.callback(), list) {
-        let told = format_args!("{} datagrams", messages.len());
+        let count = messages.len();
+        let told = format_args!("{count} datagrams");
         // SAFETY: the driver gave the callback and its context, and keeps both until the socket is closed, which waits for
         // this call.
         let status = callbacks::call("WskReceiveFromEvent", told, || unsafe {

@@ -403,7 +403,8 @@ fn tell(socket: &Arc<Socket>, abortive: bool) {
     if let Some(callback) = table.and_then(|table| table.WskDisconnectEvent) {
         let flags =
             u32::from(WSK_FLAG_AT_DISPATCH_LEVEL) | if abortive { WSK_FLAG_ABORTIVE } else { 0 };
-        let told = format_args!("{}", if abortive { "abortive" } else { "graceful" });
+        let how = if abortive { "abortive" } else { "graceful" };
+        let told = format_args!("{how}");
         // SAFETY: the driver gave the callback and its context, and keeps both until the socket is closed, which waits for
         // this call.
         let answer = callbacks::call("WskDisconnectEvent", told, || unsafe {
