@@ -11,10 +11,11 @@ use crate::methods::controlled;
 use crate::registration::Provider;
 use crate::request::{self, ControlClientRaw, ControlRaw, Raw, Request, TransportChange};
 use crate::socket::{
-    ConnectedSocket, ConnectionCategory, ConnectionSocket, DatagramCategory, DatagramSocket,
-    ListenCategory, ListenSocket,
+    BasicCategory, BasicSocket, ConnectedSocket, ConnectionCategory, ConnectionSocket,
+    DatagramCategory, DatagramSocket, ListenCategory, ListenSocket,
 };
 
+controlled!(BasicSocket, BasicCategory);
 controlled!(DatagramSocket, DatagramCategory);
 controlled!(ConnectionSocket, ConnectionCategory);
 controlled!(ConnectedSocket, ConnectionCategory);

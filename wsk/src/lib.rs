@@ -35,6 +35,7 @@
 //! | connection | [`ConnectionSocket`], which connects | nothing yet: [`connect`](ConnectionSocket::connect) gives a [`ConnectedSocket`] |
 //! | connection | [`ConnectedSocket`], made at once by [`connect`](ConnectedSocket::connect), or accepted | send, receive, disconnect; [be told of bytes and ends](events::ConnectionEvent) |
 //! | listening | [`ListenSocket`] | accept connections; [be told of them](events::AcceptEvent) |
+//! | basic | [`BasicSocket`] | tell and set what a transport has |
 //!
 //! [`Provider::resolve`] gives the addresses of a name. Sockets are of IPv4, IPv6 or both, or of another [`Family`], whose addresses are
 //! [`Endpoint`]s.
@@ -105,6 +106,7 @@
 extern crate alloc;
 
 mod address;
+mod basic;
 mod buffer;
 #[cfg(feature = "embedded-io-async")]
 pub mod buffered;
@@ -199,6 +201,8 @@ pub use request::AddressInfo;
 #[doc(alias("ADDRINFOEXW"))]
 pub use request::Lookup;
 pub use request::{Addresses, Received};
+#[doc(alias("WSK_FLAG_BASIC_SOCKET", "WSK_SOCKET"))]
+pub use socket::BasicSocket;
 #[doc(alias("WSK_FLAG_CONNECTION_SOCKET", "WSK_SOCKET"))]
 pub use socket::ConnectedSocket;
 #[doc(alias("WSK_FLAG_CONNECTION_SOCKET", "WSK_SOCKET"))]

@@ -4,7 +4,7 @@
 
 use crate::address::Family;
 use crate::error::Error;
-use crate::request::{open, set_both_families};
+use crate::request::{Open, Request, open, set_both_families};
 use crate::socket::{Category, Handle, Making};
 
 /// Makes a socket of this family and waits for it; one of both families is told so.
@@ -12,7 +12,15 @@ pub(crate) fn open_socket<C: Category>(
     family: Family,
     making: Making<C>,
 ) -> Result<Handle<C>, Error> {
-    let handle = open(making).wait()?;
+    opened(open(making), family)
+}
+
+/// Waits for the socket that is being made; one of both families is told so.
+pub(crate) fn opened<C: Category>(
+    request: Request<'static, Open, Making<C>>,
+    family: Family,
+) -> Result<Handle<C>, Error> {
+    let handle = request.wait()?;
     if family == Family::Dual {
         set_both_families(&handle)?;
     }

@@ -23,6 +23,7 @@ const FLOORS: [&[&str]; 10] = [
     &["request"],
     &["operation"],
     &[
+        "basic",
         "buffered",
         "connection",
         "controlling",

@@ -70,7 +70,6 @@ const WITHOUT: [(&str, &[&str]); 9] = [
         "a function or a kind of socket without a request yet",
         &[
             "WSK_CLIENT_STREAM_DISPATCH",
-            "WSK_FLAG_BASIC_SOCKET",
             "WSK_FLAG_OOB",
             "WSK_FLAG_STREAM_SOCKET",
             "WSK_PROVIDER_STREAM_DISPATCH",

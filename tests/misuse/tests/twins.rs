@@ -22,6 +22,7 @@ twins! {
     address_as_text(socket),
     addresses_used_after_release(provider),
     awaited_over_the_stack(socket),
+    basic_socket_bound(provider),
     buffer_without_a_promise(socket),
     bytes_that_may_move(socket),
     chain_of_borrowed_buffers(socket),

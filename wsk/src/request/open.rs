@@ -23,7 +23,10 @@ use crate::socket::{Category, ConnectedSocket, ConnectionCategory, Handle, Makin
 
 /// A socket of a category.
 #[derive(Debug)]
-pub struct Open;
+pub struct Open {
+    kind: u16,
+    protocol: u32,
+}
 
 /// A socket is being made.
 #[derive(Debug)]
@@ -46,6 +49,7 @@ pub struct Parameters {
     table: WskProviderDispatch,
     client: Option<NonNull<c_void>>,
     family: u16,
+    kind: u16,
     protocol: u32,
     context: Option<NonNull<c_void>>,
     callbacks: Option<NonNull<c_void>>,
@@ -66,9 +70,19 @@ pub struct ConnectedParameters {
 }
 
 pub(crate) fn open<C: Category>(making: Making<C>) -> Request<'static, Open, Making<C>> {
+    open_over(making, C::KIND, C::PROTOCOL)
+}
+
+/// As [`open`], over another transport than the usual one of the category.
+pub(crate) fn open_over<C: Category>(
+    making: Making<C>,
+    kind: u16,
+    protocol: u32,
+) -> Request<'static, Open, Making<C>> {
+    let protocol = protocol_of(making.family(), protocol);
     Request {
         target: (),
-        function: Open,
+        function: Open { kind, protocol },
         carried: making,
     }
 }
@@ -117,11 +131,11 @@ pub(super) unsafe fn made<C: Category>(
     })
 }
 
-/// The protocol of a socket of this category and family.
-fn protocol<C: Category>(family: Family) -> u32 {
+/// The protocol of a socket of this family, where that of IP is this one.
+fn protocol_of(family: Family, of_ip: u32) -> u32 {
     match family {
         Family::Other(other) => other.protocol().into(),
-        _ => C::PROTOCOL,
+        _ => of_ip,
     }
 }
 
@@ -143,7 +157,8 @@ impl<C: Category> Function<Making<C>> for Open {
             table: making.capture().dispatch()?,
             client: making.capture().client(),
             family: making.family().number(),
-            protocol: protocol::<C>(making.family()),
+            kind: self.kind,
+            protocol: self.protocol,
             context,
             callbacks: callbacks.map(NonNull::cast),
             owner: making.owner(),
@@ -170,7 +185,7 @@ unsafe impl<C: Category> Operation<Making<C>> for Opening<C> {
     // Client and table are the captured provider's. Context and callbacks stay until the socket is closed: whoever takes it has them. The
     // owner is in what is carried.
     submitted!(Parameters: p => p.table.wsk_socket(
-        p.client, p.family, C::KIND, p.protocol, C::FLAG, p.context, p.callbacks,
+        p.client, p.family, p.kind, p.protocol, C::FLAG, p.context, p.callbacks,
         p.owner.process, p.owner.thread, p.owner.security
     ));
 
@@ -211,7 +226,7 @@ impl Function<Making<ConnectionCategory>> for OpenConnected {
         Ok(ConnectedParameters {
             table: making.capture().dispatch()?,
             client: making.capture().client(),
-            protocol: protocol::<ConnectionCategory>(family),
+            protocol: protocol_of(family, ConnectionCategory::PROTOCOL),
             // SAFETY: what is lent stays where it is.
             local: unsafe { Making::local_place(lent.place()) },
             remote: places.address(),

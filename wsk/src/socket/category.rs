@@ -6,8 +6,8 @@ use core::ptr::NonNull;
 use wsk_sys::{
     DispatchError, IPPROTO, IRP, NTSTATUS, SOCK_DGRAM, SOCK_STREAM, SOCKADDR, SOCKADDR_STORAGE,
     WSK_CLIENT_CONNECTION_DISPATCH, WSK_CLIENT_DATAGRAM_DISPATCH, WSK_CLIENT_LISTEN_DISPATCH,
-    WSK_FLAG_CONNECTION_SOCKET, WSK_FLAG_DATAGRAM_SOCKET, WSK_FLAG_LISTEN_SOCKET,
-    WSK_PROVIDER_DATAGRAM_DISPATCH, WSK_SOCKET, WskProviderBasicDispatch,
+    WSK_FLAG_BASIC_SOCKET, WSK_FLAG_CONNECTION_SOCKET, WSK_FLAG_DATAGRAM_SOCKET,
+    WSK_FLAG_LISTEN_SOCKET, WSK_PROVIDER_DATAGRAM_DISPATCH, WSK_SOCKET, WskProviderBasicDispatch,
     WskProviderConnectionDispatch, WskProviderDatagramDispatch, WskProviderListenDispatch,
 };
 
@@ -58,11 +58,11 @@ pub trait Category: Sized + 'static {
     ) -> Result<NTSTATUS, DispatchError>;
 }
 
-/// Implements [`Category`] with a provider's table that has all of it.
+/// Implements [`Category`] with a provider's table, of sockets that are bound somewhere or nowhere.
 macro_rules! category {
     (
-        $(#[$doc:meta])* $name:ident: $kind:expr, $protocol:expr, $flag:expr, $dispatch:ident, $callbacks:ident,
-        $entries:ty, $local:ty
+        $(#[$doc:meta])* $name:ident: $kind:expr, $protocol:expr, $flag:expr, $dispatch:ident, $callbacks:ty,
+        $entries:ty, $local:ty, $bound:ident
     ) => {
         $(#[$doc])*
         #[derive(Debug)]
@@ -83,30 +83,59 @@ macro_rules! category {
                 unsafe { $dispatch::new(table.cast(), ntddi) }
             }
 
-            #[inline]
-            fn basic(dispatch: $dispatch) -> WskProviderBasicDispatch {
-                dispatch.basic()
-            }
+            category!(@$bound $dispatch);
+        }
+    };
+    (@somewhere $dispatch:ident) => {
+        #[inline]
+        fn basic(dispatch: $dispatch) -> WskProviderBasicDispatch {
+            dispatch.basic()
+        }
 
-            unsafe fn bind(
-                dispatch: $dispatch,
-                socket: NonNull<WSK_SOCKET>,
-                address: NonNull<SOCKADDR>,
-                irp: NonNull<IRP>,
-            ) -> Result<NTSTATUS, DispatchError> {
-                // SAFETY: the caller does what `WskBind` asks.
-                unsafe { dispatch.wsk_bind(socket, address, irp) }
-            }
+        unsafe fn bind(
+            dispatch: $dispatch,
+            socket: NonNull<WSK_SOCKET>,
+            address: NonNull<SOCKADDR>,
+            irp: NonNull<IRP>,
+        ) -> Result<NTSTATUS, DispatchError> {
+            // SAFETY: the caller does what `WskBind` asks.
+            unsafe { dispatch.wsk_bind(socket, address, irp) }
+        }
 
-            unsafe fn local_address(
-                dispatch: $dispatch,
-                socket: NonNull<WSK_SOCKET>,
-                address: NonNull<SOCKADDR>,
-                irp: NonNull<IRP>,
-            ) -> Result<NTSTATUS, DispatchError> {
-                // SAFETY: the caller does what `WskGetLocalAddress` asks.
-                unsafe { dispatch.wsk_get_local_address(socket, address, irp) }
-            }
+        unsafe fn local_address(
+            dispatch: $dispatch,
+            socket: NonNull<WSK_SOCKET>,
+            address: NonNull<SOCKADDR>,
+            irp: NonNull<IRP>,
+        ) -> Result<NTSTATUS, DispatchError> {
+            // SAFETY: the caller does what `WskGetLocalAddress` asks.
+            unsafe { dispatch.wsk_get_local_address(socket, address, irp) }
+        }
+    };
+    (@nowhere $dispatch:ident) => {
+        #[inline]
+        fn basic(dispatch: $dispatch) -> WskProviderBasicDispatch {
+            dispatch
+        }
+
+        unsafe fn bind(
+            _: $dispatch,
+            _: NonNull<WSK_SOCKET>,
+            _: NonNull<SOCKADDR>,
+            _: NonNull<IRP>,
+        ) -> Result<NTSTATUS, DispatchError> {
+            let entry = "WskBind";
+            Err(DispatchError::Absent { entry })
+        }
+
+        unsafe fn local_address(
+            _: $dispatch,
+            _: NonNull<WSK_SOCKET>,
+            _: NonNull<SOCKADDR>,
+            _: NonNull<IRP>,
+        ) -> Result<NTSTATUS, DispatchError> {
+            let entry = "WskGetLocalAddress";
+            Err(DispatchError::Absent { entry })
         }
     };
 }
@@ -114,19 +143,24 @@ macro_rules! category {
 category! {
     /// Datagram sockets, for UDP.
     DatagramCategory: SOCK_DGRAM, IPPROTO::IPPROTO_UDP, WSK_FLAG_DATAGRAM_SOCKET, WskProviderDatagramDispatch,
-    WSK_CLIENT_DATAGRAM_DISPATCH, DatagramEntries, ()
+    WSK_CLIENT_DATAGRAM_DISPATCH, DatagramEntries, (), somewhere
 }
 
 category! {
     /// Connection sockets, for TCP.
     ConnectionCategory: SOCK_STREAM, IPPROTO::IPPROTO_TCP, WSK_FLAG_CONNECTION_SOCKET, WskProviderConnectionDispatch,
-    WSK_CLIENT_CONNECTION_DISPATCH, (), SOCKADDR_STORAGE
+    WSK_CLIENT_CONNECTION_DISPATCH, (), SOCKADDR_STORAGE, somewhere
 }
 
 category! {
     /// Listening sockets, for TCP.
     ListenCategory: SOCK_STREAM, IPPROTO::IPPROTO_TCP, WSK_FLAG_LISTEN_SOCKET, WskProviderListenDispatch,
-    WSK_CLIENT_LISTEN_DISPATCH, (), ()
+    WSK_CLIENT_LISTEN_DISPATCH, (), (), somewhere
+}
+
+category! {
+    /// Basic sockets, for options and I/O control operations of a transport; usually that of UDP.
+    BasicCategory: SOCK_DGRAM, IPPROTO::IPPROTO_UDP, WSK_FLAG_BASIC_SOCKET, WskProviderBasicDispatch, (), (), (), nowhere
 }
 
 /// Entries that are read from a table once.

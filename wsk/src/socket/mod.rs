@@ -13,9 +13,11 @@ pub mod option;
 pub(crate) mod retained;
 mod sockets;
 
-pub(crate) use category::{Category, ConnectionCategory, DatagramCategory, ListenCategory};
+pub(crate) use category::{
+    BasicCategory, Category, ConnectionCategory, DatagramCategory, ListenCategory,
+};
 pub(crate) use making::Making;
-pub use sockets::{ConnectedSocket, ConnectionSocket, DatagramSocket, ListenSocket};
+pub use sockets::{BasicSocket, ConnectedSocket, ConnectionSocket, DatagramSocket, ListenSocket};
 
 use core::ffi::c_void;
 use core::mem::ManuallyDrop;

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::socket::{ConnectionCategory, DatagramCategory, Handle, ListenCategory};
+use crate::socket::{BasicCategory, ConnectionCategory, DatagramCategory, Handle, ListenCategory};
 
 /// Writes the debugging output of a socket.
 macro_rules! shows_family {
@@ -18,11 +18,39 @@ macro_rules! shows_family {
 }
 
 shows_family!(
+    BasicSocket,
     DatagramSocket,
     ConnectionSocket,
     ConnectedSocket,
     ListenSocket
 );
+
+/// A socket that can do nothing but tell and set what its transport has: [options](crate::option), [I/O control
+/// operations](crate::ioctl), and what [`control_raw`](Self::control_raw) carries.
+///
+/// A handle: clones stand for the same socket, which closes when the last of them is dropped. Dropping never waits and is
+/// allowed at any IRQL up to `DISPATCH_LEVEL`; [`close`](Self::close) waits until WSK is done with the socket.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use wsk::ioctl::RoutingInterface;
+/// use wsk::{BasicSocket, Family};
+///
+/// // Which address would datagrams to this one be sent from?
+/// let socket = BasicSocket::open_datagram(&provider, Family::V4)?;
+/// let local = socket.ioctl(RoutingInterface("127.0.0.1:9".parse().unwrap())).wait()?;
+/// assert!(local.ip().is_loopback());
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+#[doc(alias("WSK_FLAG_BASIC_SOCKET", "WSK_SOCKET"))]
+#[derive(Clone)]
+pub struct BasicSocket {
+    pub(crate) handle: Handle<BasicCategory>,
+}
 
 /// A datagram socket for UDP.
 ///

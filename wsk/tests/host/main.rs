@@ -6,6 +6,7 @@ mod setting;
 mod addresses;
 #[cfg(feature = "alloc")]
 mod allocated;
+mod basic;
 #[cfg(feature = "embedded-io-async")]
 mod buffered;
 mod chain;

@@ -742,7 +742,6 @@ impl Control {
         } else {
             value
         };
-        let connects = self.connects();
         let mut options = self.socket.options.lock();
         let mut told = options.told;
         let telling = told
@@ -750,6 +749,7 @@ impl Control {
             .map(|switch| *switch = on)
             .is_some();
         let done = self.socket.with_real(|real| -> io::Result<Option<()>> {
+            let connects = self.connects(real);
             if telling {
                 return host::apply(told, real, self.socket.family).map(Some);
             }
@@ -829,11 +829,12 @@ impl Control {
     }
 
     /// Whether the socket is over TCP.
-    fn connects(&self) -> bool {
-        matches!(
-            self.socket.category,
-            Category::Connection(_) | Category::Listen(_) | Category::Stream(..)
-        )
+    fn connects(&self, real: &socket2::Socket) -> bool {
+        match self.socket.category {
+            Category::Connection(_) | Category::Listen(_) | Category::Stream(..) => true,
+            Category::Datagram(_) => false,
+            Category::Basic => matches!(real.r#type(), Ok(socket2::Type::STREAM)),
+        }
     }
 
     /// Joins or leaves a multicast group, when that is asked for.
@@ -911,7 +912,7 @@ impl Control {
     }
 
     fn read_option(&self, real: &socket2::Socket) -> io::Result<Option<u32>> {
-        let connects = self.connects();
+        let connects = self.connects(real);
         let in_seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
         let size = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
         if Told::default().switch(self.level, self.code).is_some() {

@@ -876,6 +876,8 @@ impl Category {
 
 /// Stands beside the flags of the categories for a listening socket over UDP, of which only the name makes sense.
 const LISTEN_FOR_DATAGRAMS: u32 = 1 << 31 | WSK_FLAG_LISTEN_SOCKET;
+/// Stands beside them for a basic socket over TCP.
+const BASIC_FOR_STREAMS: u32 = 1 << 31 | WSK_FLAG_BASIC_SOCKET;
 
 /// Checks what a driver wants to have made.
 pub(crate) fn check_kind(
@@ -909,6 +911,11 @@ pub(crate) fn check_kind(
         _ => None,
     };
     match wanted {
+        Some((SOCK_STREAM, TCP))
+            if flags == WSK_FLAG_BASIC_SOCKET && (kind, protocol) == (SOCK_STREAM, TCP) =>
+        {
+            Ok((family, BASIC_FOR_STREAMS))
+        }
         Some(wanted) if wanted == (kind, protocol) => Ok((family, flags)),
         Some((wanted, _)) if wanted == kind => Err(STATUS_INVALID_PARAMETER),
         Some(_) => Err(STATUS_NOT_SUPPORTED),
@@ -940,7 +947,7 @@ pub(crate) fn make(
     }
     let events = client.static_events.load(Ordering::SeqCst);
     let (dispatch, category) = match flags {
-        WSK_FLAG_BASIC_SOCKET => (
+        WSK_FLAG_BASIC_SOCKET | BASIC_FOR_STREAMS => (
             (&raw const BASIC_DISPATCH).cast::<c_void>(),
             Category::Basic,
         ),

@@ -1,0 +1,15 @@
+//! A basic socket is bound, to send datagrams from.
+//! It has neither address nor data: what it stands for are options and control operations.
+
+use std::net::SocketAddr;
+use wsk::{BasicSocket, Error, Family, Provider};
+
+pub(crate) fn program(provider: &Provider, _: SocketAddr) -> Result<(), Error> {
+    let socket = BasicSocket::open_datagram(provider, Family::V4)?;
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    socket.close()
+}
+
+fn main() {
+    let _ = program;
+}

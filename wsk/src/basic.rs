@@ -1,0 +1,48 @@
+//! Basic sockets: WSK's category behind `WSK_PROVIDER_BASIC_DISPATCH`, which is asked about its transport.
+
+#![forbid(unsafe_code)]
+
+use wsk_sys::{IPPROTO, SOCK_STREAM};
+
+use crate::address::Family;
+use crate::error::Error;
+use crate::methods::{closed, open_socket, opened};
+use crate::registration::Provider;
+use crate::request;
+use crate::socket::{BasicSocket, Making};
+
+closed!(BasicSocket);
+
+impl BasicSocket {
+    /// Opens a socket over the transport of datagrams, UDP. IRQL: `<= APC_LEVEL`; waits.
+    ///
+    /// Allocates the socket's state and operations, one of them for closing, which can therefore not fail for want of memory.
+    ///
+    /// [`WskSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
+    #[doc(alias = "WskSocket")]
+    pub fn open_datagram(provider: &Provider, family: Family) -> Result<Self, Error> {
+        let handle = open_socket(family, Making::of(provider, family, false))?;
+        Ok(Self { handle })
+    }
+
+    /// Opens a socket over the transport of connections, TCP. IRQL: `<= APC_LEVEL`; waits.
+    ///
+    /// Allocates what [`open_datagram`](Self::open_datagram) does.
+    ///
+    /// [`WskSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
+    ///
+    /// # Errors
+    ///
+    /// As for [`open_datagram`](Self::open_datagram).
+    #[doc(alias = "WskSocket")]
+    pub fn open_stream(provider: &Provider, family: Family) -> Result<Self, Error> {
+        let protocol = IPPROTO::IPPROTO_TCP.0.cast_unsigned();
+        let making = Making::of(provider, family, false);
+        let handle = opened(request::open_over(making, SOCK_STREAM, protocol), family)?;
+        Ok(Self { handle })
+    }
+}
