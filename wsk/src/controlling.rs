@@ -7,7 +7,7 @@ use wsk_sys::{
 };
 
 use crate::ioctl::ControlRequest;
-use crate::methods::controlled;
+use crate::methods::{controlled, secured};
 use crate::registration::Provider;
 use crate::request::{self, ControlClientRaw, ControlRaw, Raw, Request, TransportChange};
 use crate::socket::{
@@ -20,6 +20,11 @@ controlled!(DatagramSocket, DatagramCategory);
 controlled!(ConnectionSocket, ConnectionCategory);
 controlled!(ConnectedSocket, ConnectionCategory);
 controlled!(ListenSocket, ListenCategory);
+
+secured!(DatagramSocket, DatagramCategory, set);
+secured!(ConnectionSocket, ConnectionCategory, set);
+secured!(ConnectedSocket, ConnectionCategory);
+secured!(ListenSocket, ListenCategory, set);
 
 /// Redirections of connections by the Windows Filtering Platform (WFP): a driver that stands in between accepts a connection that was
 /// redirected to it, and hands its records on to the connection that it makes instead.

@@ -154,6 +154,30 @@ macro_rules! controlled {
                 $crate::request::ioctl(&self.handle, request)
             }
 
+            /// Registers the socket for an extension interface, and gives what WSK implements of that. IRQL: `<= DISPATCH_LEVEL`.
+            ///
+            /// [`SIO_WSK_REGISTER_EXTENSION`](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-register-extension).
+            ///
+            /// # Errors
+            ///
+            /// What WSK says, such as `STATUS_NOT_SUPPORTED` for an interface that it does not know.
+            ///
+            /// # Safety
+            ///
+            /// * The table is the one that the interface defines for clients, and its callbacks do what it asks of them with this context.
+            /// * Table, callbacks and context stay until the socket's close has completed, as dropping the
+            ///   [`Registration`](crate::Registration) waits for.
+            /// * What the table that is given back is used for changes nothing that this crate keeps account of, as
+            ///   [`control_raw`](Self::control_raw) says.
+            #[doc(alias = "SIO_WSK_REGISTER_EXTENSION")]
+            pub unsafe fn register_extension(
+                &self,
+                extension: &$crate::ioctl::Extension,
+            ) -> Result<$crate::ioctl::ExtensionProvider, $crate::Error> {
+                // SAFETY: the caller keeps the same contract.
+                unsafe { $crate::request::register_extension(&self.handle, extension) }
+            }
+
             /// Sets or reads an option, or carries out an I/O control operation, that has no type here: the request gives the number
             /// of bytes of `output` that were written.
             ///
@@ -188,6 +212,53 @@ macro_rules! controlled {
     };
 }
 
+/// Writes the methods over the security descriptor of a socket: to read it, and with `set` to give it one before it is bound.
+macro_rules! secured {
+    ($Socket:ident, $Category:ty) => {
+        impl $Socket {
+            /// Reads the security descriptor of the socket: the request gives a copy that WSK has cached for it. A socket that was given
+            /// none has the system's own, by which nobody may share its local address.
+            ///
+            /// [`SO_WSK_SECURITY`](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-security).
+            ///
+            /// # Errors
+            ///
+            /// Of the request: [`Error::NoMemory`](crate::Error::NoMemory), or what WSK says.
+            #[doc(alias = "SO_WSK_SECURITY")]
+            pub fn security_descriptor(
+                &self,
+            ) -> Request<'_, $crate::request::GetSecurity<$Category>, $crate::request::DescriptorRoom>
+            {
+                $crate::request::get_security(&self.handle)
+            }
+        }
+    };
+    ($Socket:ident, $Category:ty, set) => {
+        $crate::methods::secured!($Socket, $Category);
+
+        impl $Socket {
+            /// Gives the socket a security descriptor in place of the one that it has, before it is bound: it says who may share the local
+            /// address.
+            ///
+            /// A socket [has it from the start](crate::Provider::secured_by) where it is opened so.
+            ///
+            /// [`SO_WSK_SECURITY`](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-security).
+            ///
+            /// # Errors
+            ///
+            /// Of the request: what WSK says, as when the socket is bound.
+            #[doc(alias = "SO_WSK_SECURITY")]
+            pub fn set_security_descriptor(
+                &self,
+                descriptor: &$crate::SecurityDescriptor,
+            ) -> Request<'_, $crate::request::SetSecurity<$Category>, $crate::SecurityDescriptor>
+            {
+                $crate::request::set_security(&self.handle, descriptor.clone())
+            }
+        }
+    };
+}
+
 /// Writes how a socket is closed. What is said in documentation comments goes for closing it.
 macro_rules! closed {
     ($(#[$closing:meta])* $Socket:ident) => {
@@ -211,4 +282,4 @@ macro_rules! closed {
     };
 }
 
-pub(crate) use {bound_by_address, closed, controlled};
+pub(crate) use {bound_by_address, closed, controlled, secured};

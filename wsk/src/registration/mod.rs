@@ -11,7 +11,7 @@ pub use client_control::{TdiDevice, Transport};
 pub(crate) use owner::{Owner, OwnerPointers};
 pub use provider::Provider;
 pub(crate) use security::ClientControl;
-pub use security::SecurityDescriptor;
+pub use security::{DescriptorRoom, SecurityDescriptor};
 
 use core::ffi::c_void;
 use core::fmt;

@@ -147,6 +147,66 @@ struct Block {
     capture: ManuallyDrop<Shared<Capture>>,
 }
 
+/// Room for a security descriptor that WSK is asked for. What WSK has put there by the time it is dropped is released.
+///
+/// # Invariants
+///
+/// Nobody else has `cached`. Its block holds what WSK has put there, a descriptor that is cached for the client of `capture`, or null.
+pub struct DescriptorRoom {
+    cached: Option<Shared<Cached>>,
+    capture: Shared<Capture>,
+}
+
+impl DescriptorRoom {
+    /// None yet.
+    pub(crate) fn new(capture: &Shared<Capture>) -> Self {
+        Self {
+            cached: None,
+            capture: capture.clone(),
+        }
+    }
+
+    /// Allocates it.
+    pub(crate) fn reserve(&mut self) -> Result<(), Error> {
+        let release = ManuallyDrop::new(Release::reserve(&self.capture)?);
+        let cached = Shared::new(Cached(release)).map_err(|cached| {
+            drop(ManuallyDrop::into_inner(cached.0));
+            Error::NoMemory(Memory::Registration)
+        })?;
+        self.cached = Some(cached);
+        Ok(())
+    }
+
+    /// Where WSK is to put a pointer to a descriptor that it has cached, in nonpaged memory, and nobody anything else.
+    pub(crate) fn place(&self) -> Option<NonNull<[u8]>> {
+        let block = self.cached.as_ref()?.0.block;
+        // SAFETY: by the invariant of what is reserved the block is there; only the address of a member is taken, which is not null.
+        let place = unsafe { NonNull::new_unchecked(&raw mut (*block.as_ptr()).descriptor) };
+        Some(bytes(place))
+    }
+
+    /// WSK has put nothing there: its answer was an error.
+    pub(crate) fn clear(&mut self) {
+        if let Some(cached) = &self.cached {
+            // SAFETY: by the invariant nobody else has the block, and WSK is done with it.
+            // INVARIANT: null.
+            unsafe { (*cached.0.block.as_ptr()).descriptor = core::ptr::null_mut() };
+        }
+    }
+
+    /// The descriptor that WSK has put there.
+    pub(crate) fn take(&mut self) -> Option<SecurityDescriptor> {
+        let cached = self.cached.take()?;
+        Some(SecurityDescriptor { cached })
+    }
+}
+
+impl fmt::Debug for DescriptorRoom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DescriptorRoom").finish_non_exhaustive()
+    }
+}
+
 impl Release {
     /// Room for a descriptor, none yet.
     fn reserve(capture: &Shared<Capture>) -> Result<Self, Error> {
@@ -235,21 +295,18 @@ impl SecurityDescriptor {
         descriptor: NonNull<c_void>,
     ) -> Result<Self, Error> {
         at_passive_level()?;
-        let release = ManuallyDrop::new(Release::reserve(capture)?);
-        let cached = Shared::new(Cached(release)).map_err(|cached| {
-            drop(ManuallyDrop::into_inner(cached.0));
-            Error::NoMemory(Memory::Registration)
-        })?;
-        let mut place: *mut c_void = core::ptr::null_mut();
+        let mut room = DescriptorRoom::new(capture);
+        room.reserve()?;
         let descriptor = descriptor.as_ptr();
         let mut control = ClientControl::new(capture, WSK_CACHE_SD)?.with_input(&descriptor);
-        control.output = Some(bytes(NonNull::from(&mut place)));
-        // SAFETY: a pointer goes in, which the caller gives, and one comes out; both places are there for the call.
-        unsafe { control.at_once(None) }?;
-        // SAFETY: nobody else has the block yet.
-        // INVARIANT: WSK has just cached it for this client.
-        unsafe { (*cached.0.block.as_ptr()).descriptor = place };
-        Ok(Self { cached })
+        control.output = room.place();
+        // SAFETY: a pointer goes in, which the caller gives, and one comes out, into the room; both places are there for the call.
+        let cached = unsafe { control.at_once(None) };
+        if cached.is_err() {
+            room.clear();
+        }
+        cached?;
+        room.take().ok_or(Error::Taken)
     }
 
     /// The cached descriptor, which stays as long as this. To be given to WSK alone.

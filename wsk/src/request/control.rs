@@ -6,8 +6,9 @@ use core::net::SocketAddr;
 use core::ptr::NonNull;
 
 use wsk_sys::{
-    DispatchError, IRP, NPI_WSK_INTERFACE_ID, NTSTATUS, SO_WSK_EVENT_CALLBACK, SOL_SOCKET,
-    WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_CALLBACK_CONTROL, WSK_EVENT_DISABLE, WSK_SOCKET,
+    DispatchError, IRP, NPI_WSK_INTERFACE_ID, NTSTATUS, SIO_WSK_REGISTER_EXTENSION,
+    SO_WSK_EVENT_CALLBACK, SOL_SOCKET, WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_CALLBACK_CONTROL,
+    WSK_EVENT_DISABLE, WSK_EXTENSION_CONTROL_IN, WSK_EXTENSION_CONTROL_OUT, WSK_SOCKET,
     WskProviderBasicDispatch,
 };
 
@@ -18,12 +19,14 @@ use crate::request::sealed::Sealed;
 use crate::request::{
     Function, InPlace, Nothing, Operation, Repeat, Request, Shown, Way, of_socket,
 };
-use crate::socket::ioctl::{Bytes, ControlRequest, Input, Ioctl, Output};
+use crate::socket::ioctl::{
+    Bytes, ControlRequest, Extension, ExtensionProvider, Input, Ioctl, Output,
+};
 use crate::socket::option::{self, ReadableOption, SocketOption};
 use crate::socket::{Category, DatagramCategory, Handle};
 
-const SET: WSK_CONTROL_SOCKET_TYPE = WSK_CONTROL_SOCKET_TYPE::WskSetOption;
-const GET: WSK_CONTROL_SOCKET_TYPE = WSK_CONTROL_SOCKET_TYPE::WskGetOption;
+pub(super) const SET: WSK_CONTROL_SOCKET_TYPE = WSK_CONTROL_SOCKET_TYPE::WskSetOption;
+pub(super) const GET: WSK_CONTROL_SOCKET_TYPE = WSK_CONTROL_SOCKET_TYPE::WskGetOption;
 const IOCTL: WSK_CONTROL_SOCKET_TYPE = WSK_CONTROL_SOCKET_TYPE::WskIoctl;
 
 /// The parameters of `WskControlSocket`.
@@ -34,12 +37,12 @@ pub struct Parameters {
     kind: WSK_CONTROL_SOCKET_TYPE,
     code: u32,
     level: u32,
-    input: Option<NonNull<[u8]>>,
-    output: Option<NonNull<[u8]>>,
+    pub(super) input: Option<NonNull<[u8]>>,
+    pub(super) output: Option<NonNull<[u8]>>,
 }
 
 impl Parameters {
-    fn new<C: Category>(
+    pub(super) fn new<C: Category>(
         socket: &Handle<C>,
         kind: WSK_CONTROL_SOCKET_TYPE,
         code: u32,
@@ -461,25 +464,59 @@ pub(crate) fn enable_events<C: Category>(socket: &Handle<C>, mask: u32) -> Resul
         NpiId: &raw const NPI_WSK_INTERFACE_ID,
         EventMask: mask,
     };
-    let bytes = NonNull::from(&mut control).cast::<u8>();
     let parameters = Parameters {
-        input: Some(NonNull::slice_from_raw_parts(
-            bytes,
-            size_of::<WSK_EVENT_CALLBACK_CONTROL>(),
-        )),
+        input: Some(bytes_of(&mut control)),
         ..Parameters::new(socket, SET, SO_WSK_EVENT_CALLBACK, SOL_SOCKET)
     };
     // SAFETY: enabling takes no IRP, so the structure is used during the call only; the socket's context and table of events live until
     // its close has completed.
+    done(unsafe { parameters.submit(None) }?)
+}
+
+/// Registers a socket for an extension interface. IRQL: `<= DISPATCH_LEVEL`.
+///
+/// # Safety
+///
+/// Context and table are as the interface wants them, and stay until the socket's close has completed.
+pub(crate) unsafe fn register_extension<C: Category>(
+    socket: &Handle<C>,
+    extension: &Extension,
+) -> Result<ExtensionProvider, Error> {
+    let mut input = WSK_EXTENSION_CONTROL_IN {
+        NpiId: extension.interface,
+        ClientContext: extension.context,
+        ClientDispatch: extension.dispatch,
+    };
+    let mut output = WSK_EXTENSION_CONTROL_OUT {
+        ProviderContext: core::ptr::null_mut(),
+        ProviderDispatch: core::ptr::null(),
+    };
+    let parameters = Parameters {
+        input: Some(bytes_of(&mut input)),
+        output: Some(bytes_of(&mut output)),
+        ..Parameters::new(socket, IOCTL, SIO_WSK_REGISTER_EXTENSION, 0)
+    };
+    // SAFETY: registering takes no IRP, so the structures are used during the call only; what they point at is as the caller says.
     let status = unsafe { parameters.submit(None) }?;
+    done(status)?;
+    Ok(ExtensionProvider {
+        context: output.ProviderContext,
+        dispatch: output.ProviderDispatch,
+    })
+}
+
+/// The place of a value, in bytes.
+fn bytes_of<T>(value: &mut T) -> NonNull<[u8]> {
+    NonNull::slice_from_raw_parts(NonNull::from(value).cast(), size_of::<T>())
+}
+
+/// What comes of a call without an IRP.
+fn done(status: NTSTATUS) -> Result<(), Error> {
     if status.is_success() {
-        Ok(())
-    } else {
-        Err(Error::Call {
-            call: Call::WskControlSocket,
-            status,
-        })
+        return Ok(());
     }
+    let call = Call::WskControlSocket;
+    Err(Error::Call { call, status })
 }
 
 fn may_have_events<C: Category>(socket: &Handle<C>) -> Result<(), Error> {

@@ -25,11 +25,13 @@ mod open;
 mod receive;
 mod receive_from;
 mod resolve;
+mod security;
 mod send;
 mod send_messages;
 mod send_to;
 mod way;
 
+pub use crate::registration::DescriptorRoom;
 pub(crate) use accept::accept;
 pub use accept::{Accept, Accepting};
 pub use address_info::{AddressInfo, Addresses};
@@ -50,7 +52,8 @@ pub use control::{
     GetOption, Raw, ReadingOption, SetOption, SettingOption,
 };
 pub(crate) use control::{
-    control_raw, disable_events, enable_events, fix, get_option, ioctl, set_option,
+    control_raw, disable_events, enable_events, fix, get_option, ioctl, register_extension,
+    set_option,
 };
 pub use disconnect::{
     Abort, Aborting, Disconnect, DisconnectAfter, Disconnecting, DisconnectingAfter,
@@ -71,6 +74,8 @@ pub(crate) use receive_from::receive_from;
 pub use receive_from::{Arrival, ReceiveFrom, Received, ReceivingFrom};
 pub(crate) use resolve::resolve;
 pub use resolve::{Looking, Lookup, Resolve, Resolving};
+pub use security::{GetSecurity, ReadingSecurity, SetSecurity, SettingSecurity};
+pub(crate) use security::{get_security, set_security};
 pub(crate) use send::send;
 pub use send::{Send, Sending};
 pub use send_messages::{SendMessages, SendingMessages};

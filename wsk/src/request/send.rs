@@ -4,7 +4,9 @@
 
 use core::ptr::NonNull;
 
-use wsk_sys::{DispatchError, IRP, NTSTATUS, WSK_BUF, WSK_SOCKET, WskProviderConnectionDispatch};
+use wsk_sys::{
+    DispatchError, IRP, NTSTATUS, WSK_BUF, WSK_FLAG_OOB, WSK_SOCKET, WskProviderConnectionDispatch,
+};
 
 use crate::buffer::SendBuffer;
 use crate::error::{Call, Error};
@@ -20,7 +22,10 @@ use crate::socket::{ConnectionCategory, Handle};
 
 /// Bytes over a connection.
 #[derive(Debug)]
-pub struct Send;
+pub struct Send {
+    /// What goes beside the flags of the socket.
+    flags: u32,
+}
 
 /// Bytes are being sent.
 #[derive(Debug)]
@@ -47,8 +52,35 @@ pub(crate) fn send<B: SendBuffer>(
 ) -> Request<'_, Send, B> {
     Request {
         target: socket,
-        function: Send,
+        function: Send { flags: 0 },
         carried: buffer,
+    }
+}
+
+impl<B: SendBuffer> Request<'_, Send, B> {
+    /// Sends the bytes out of band: as urgent data, which for TCP is the last of them.
+    ///
+    /// Nothing of WSK receives urgent data by itself: it comes with the other bytes. `wsk.h` has the flag, but Microsoft's pages of
+    /// `WskSend` and `WskSendEx` do not list it: expect `STATUS_NOT_SUPPORTED` from a transport that does not know it.
+    ///
+    /// ```
+    /// # let kernel = wsk_host::Kernel::boot();
+    /// # let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    /// # let registration = wsk::Registration::new()?;
+    /// # let provider = registration.capture(wsk::Wait::Forever)?;
+    /// # let socket = wsk::ConnectedSocket::connect(&provider, peer.local_addr().unwrap()).wait()?;
+    /// socket.send(b"!").out_of_band().wait()?;
+    /// # drop((socket, provider, registration));
+    /// # kernel.shutdown();
+    /// # Ok::<(), wsk::Error>(())
+    /// ```
+    #[doc(alias = "WSK_FLAG_OOB")]
+    pub fn out_of_band(self) -> Self {
+        let flags = self.function.flags | WSK_FLAG_OOB;
+        Self {
+            function: Send { flags },
+            ..self
+        }
     }
 }
 
@@ -78,7 +110,7 @@ impl<B: SendBuffer> Function<B> for Send {
             table: socket.dispatch(),
             socket: socket.as_ptr(),
             buffer: lent.buffer,
-            flags: socket.send_flags.load(Ordering::Relaxed),
+            flags: socket.send_flags.load(Ordering::Relaxed) | self.flags,
             control: (length > 0).then(|| places.control(length as usize)),
         })
     }
@@ -136,7 +168,10 @@ unsafe impl<B: SendBuffer> Repeat<B> for Sending {
         arguments: &mut Arguments,
         places: Places,
     ) -> Result<(), Error> {
-        *parameters = Function::<B>::put(Send, socket, lent, arguments, places)?;
+        let function = Send {
+            flags: parameters.flags & WSK_FLAG_OOB,
+        };
+        *parameters = Function::<B>::put(function, socket, lent, arguments, places)?;
         Ok(())
     }
 

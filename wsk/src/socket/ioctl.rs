@@ -20,16 +20,18 @@
 //! # Ok::<(), wsk::Error>(())
 //! ```
 
+use core::ffi::c_void;
 use core::mem::offset_of;
 use core::net::SocketAddr;
 use core::ptr::NonNull;
 use core::time::Duration;
 
 use wsk_sys::{
-    PROCESSOR_NUMBER, SIO_CPU_AFFINITY, SIO_QUERY_RSS_PROCESSOR_INFO,
+    NPIID, PROCESSOR_NUMBER, SIO_CPU_AFFINITY, SIO_QUERY_RSS_PROCESSOR_INFO,
     SIO_QUERY_RSS_SCALABILITY_INFO, SIO_ROUTING_INTERFACE_QUERY, SIO_TCP_INFO,
     SIO_WSK_QUERY_IDEAL_SEND_BACKLOG, SIO_WSK_QUERY_INSPECT_ID, SIO_WSK_QUERY_RECEIVE_BACKLOG,
-    SOCKET_PROCESSOR_AFFINITY, TCP_INFO_v0, TCP_INFO_v1, WSK_CONTROL_SOCKET_TYPE, WSK_INSPECT_ID,
+    SIO_WSK_SET_TCP_SILENT_MODE, SOCKET_PROCESSOR_AFFINITY, TCP_INFO_v0, TCP_INFO_v1,
+    WSK_CONTROL_SOCKET_TYPE, WSK_INSPECT_ID,
 };
 
 use crate::address::{self, Encoded};
@@ -200,6 +202,62 @@ impl Ioctl for RssProcessor {
             ),
         })
     }
+}
+
+/// Makes a connection silent: from then on it sends nothing, no acknowledgement and no end either, and throws away what comes. All that
+/// can be done with the socket is to close it. Windows 8 and later; not over loopback.
+///
+/// It is for a driver whose connection goes on elsewhere, so that the peer must not be told of this end.
+///
+/// Nothing may be in flight that sends or disconnects, says Microsoft: wait for it before. What the transport makes of such a request is
+/// not documented; what it carries stays where it is until WSK completes it, at the latest when the socket is closed.
+///
+/// [`SIO_WSK_SET_TCP_SILENT_MODE`](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-set-tcp-silent-mode).
+#[doc(alias = "SIO_WSK_SET_TCP_SILENT_MODE")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SilentMode;
+
+impl sealed::Sealed for SilentMode {}
+
+impl Ioctl for SilentMode {
+    type Output = ();
+    const CODE: u32 = SIO_WSK_SET_TCP_SILENT_MODE;
+    const GIVES: usize = 0;
+
+    fn input(&self) -> Input {
+        Input::Bytes([0; 8], 0)
+    }
+
+    fn output(_: &Output<'_>) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// An extension interface that a socket is registered for, and what the driver implements of it.
+///
+/// [`WSK_EXTENSION_CONTROL_IN`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_extension_control_in).
+#[doc(alias = "WSK_EXTENSION_CONTROL_IN")]
+#[derive(Debug, Clone, Copy)]
+pub struct Extension {
+    /// The identifier of the interface (NPI).
+    pub interface: &'static NPIID,
+    /// What its callbacks are given as their context.
+    pub context: *mut c_void,
+    /// The table of its callbacks, as the interface defines that.
+    pub dispatch: *const c_void,
+}
+
+/// What WSK implements of an extension interface that a socket was registered for.
+///
+/// [`WSK_EXTENSION_CONTROL_OUT`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_extension_control_out).
+#[doc(alias = "WSK_EXTENSION_CONTROL_OUT")]
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct ExtensionProvider {
+    /// What the functions of the table want as their context.
+    pub context: *mut c_void,
+    /// The table of functions, as the interface defines that.
+    pub dispatch: *const c_void,
 }
 
 /// How a connection is doing. Windows 10, version 1703, and later.

@@ -4,20 +4,21 @@ use core::ffi::c_void;
 use core::ptr::NonNull;
 use std::net::SocketAddr;
 
+use wsk::ioctl::Extension;
 use wsk::{
     Call, ConnectedSocket, ConnectionSocket, DatagramSocket, Error, Family, ListenSocket, Provider,
     Registration, SecurityDescriptor, TdiDevice, Transport, Wait,
 };
-use wsk_host::{DISPATCH_LEVEL, Kernel, at_irql};
+use wsk_host::{DISPATCH_LEVEL, Kernel, Resource, at_irql};
 use wsk_sys::{
-    AF_INET, AF_INET6, IPPROTO, NTSTATUS, SOCK_DGRAM, SOCK_STREAM, STATUS_BUFFER_OVERFLOW,
+    AF_INET, AF_INET6, GUID, IPPROTO, NTSTATUS, SOCK_DGRAM, SOCK_STREAM, STATUS_BUFFER_OVERFLOW,
     STATUS_CANCELLED, STATUS_DEVICE_NOT_READY, STATUS_INVALID_DEVICE_STATE,
     STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED, WSK_EVENT_CALLBACK_CONTROL, WSK_TDI_BEHAVIOR,
     WSK_TRANSPORT_LIST_CHANGE, WSK_TRANSPORT_LIST_QUERY, WskProviderDatagramDispatch,
 };
 
 use crate::setting::{
-    LOOPBACK, MOMENT, PATIENCE, kernels, on_each_kernel, on_each_seeded_kernel, until,
+    FAST, LOOPBACK, MOMENT, PATIENCE, kernels, on_each_kernel, on_each_seeded_kernel, until,
 };
 
 fn refused<T>(status: NTSTATUS) -> Result<T, Error> {
@@ -214,6 +215,129 @@ fn a_security_descriptor_is_released_wherever_it_is_dropped() {
         drop(registration);
         kernel.shutdown();
     }
+}
+
+#[test]
+fn a_socket_is_given_a_security_descriptor_and_tells_its_own() {
+    on_each_seeded_kernel(|kernel, provider| {
+        let descriptor = cached(provider);
+        let datagrams = DatagramSocket::open(provider, Family::V4).unwrap();
+        let listener = ListenSocket::open(provider, Family::V4).unwrap();
+        let connection = ConnectionSocket::open(provider, Family::V4).unwrap();
+        // The system's own, before there is another.
+        drop(datagrams.security_descriptor().wait().unwrap());
+        let setting = datagrams.set_security_descriptor(&descriptor);
+        assert_eq!(setting.wait(), Ok(()));
+        let setting = listener.set_security_descriptor(&descriptor);
+        assert_eq!(setting.wait_timeout(PATIENCE), Ok(()));
+        let started = connection.set_security_descriptor(&descriptor).start();
+        // The request keeps it.
+        drop(descriptor);
+        assert_eq!(started.unwrap().wait().unwrap(), Ok(()));
+        // What a socket tells can be given to another.
+        let copy = datagrams.security_descriptor().wait().unwrap();
+        let other = DatagramSocket::open(provider, Family::V4).unwrap();
+        assert_eq!(other.set_security_descriptor(&copy).wait(), Ok(()));
+        let started = listener.security_descriptor().start().unwrap();
+        drop(started.wait().unwrap().unwrap());
+        // Too late.
+        let local = LOOPBACK.parse::<SocketAddr>().unwrap();
+        listener.bind(local).unwrap();
+        let setting = listener.set_security_descriptor(&copy).wait();
+        let late = |call| Error::Call {
+            call,
+            status: STATUS_INVALID_DEVICE_STATE,
+        };
+        assert_eq!(setting, Err(late(Call::WskControlSocket)));
+        let to = listener.local_address().unwrap();
+        connection.bind(local).unwrap();
+        let connected = connection.connect(to).wait().unwrap();
+        drop(connected.security_descriptor().wait().unwrap());
+        // Nobody takes it: it is released all the same, at any IRQL.
+        drop(datagrams.security_descriptor().start().unwrap());
+        let completion = |read: Result<SecurityDescriptor, Error>| drop(read.unwrap());
+        datagrams
+            .security_descriptor()
+            .start_with(completion)
+            .unwrap();
+        kernel.fail_nth_call(1);
+        let failed = datagrams.security_descriptor().wait().map(drop);
+        assert!(matches!(failed, Err(Error::Call { .. })), "{failed:?}");
+        let allocations = (1..).find(|&nth| {
+            kernel.fail_nth_allocation(nth);
+            match datagrams.security_descriptor().wait() {
+                Ok(_) => true,
+                Err(error) => {
+                    assert!(matches!(error, Error::NoMemory(_)), "{error}");
+                    false
+                }
+            }
+        });
+        assert!(allocations > Some(2));
+    });
+}
+
+#[test]
+fn a_security_descriptor_that_is_given_late_is_released() {
+    let kernel = Kernel::builder().time_lapse(FAST).boot();
+    let registration = Registration::new().unwrap();
+    let provider = registration.capture(Wait::Forever).unwrap();
+    let socket = DatagramSocket::open(&provider, Family::V4).unwrap();
+    let descriptor = cached(&provider);
+    kernel.fail_nth(Resource::Completion, 1);
+    let abandoned = socket.security_descriptor().wait().map(drop);
+    assert!(
+        matches!(abandoned, Err(Error::Abandoned { .. })),
+        "{abandoned:?}"
+    );
+    kernel.fail_nth(Resource::Completion, 1);
+    let abandoned = socket.set_security_descriptor(&descriptor).wait();
+    assert!(
+        matches!(abandoned, Err(Error::Abandoned { .. })),
+        "{abandoned:?}"
+    );
+    drop(descriptor);
+    assert_eq!(kernel.complete_withheld(), 2);
+    drop((socket, provider, registration));
+    kernel.shutdown();
+}
+
+#[test]
+fn a_socket_is_registered_for_an_extension() {
+    const EXTENSION: GUID = GUID {
+        Data1: 1,
+        Data2: 2,
+        Data3: 3,
+        Data4: [4; 8],
+    };
+    static INTERFACE: GUID = EXTENSION;
+    static CLIENT: [usize; 2] = [5, 6];
+    static PROVIDER: [usize; 2] = [7, 8];
+    on_each_kernel(|kernel, provider| {
+        let socket = DatagramSocket::open(provider, Family::V4).unwrap();
+        let extension = Extension {
+            interface: &INTERFACE,
+            context: (&raw const CLIENT[0]).cast_mut().cast(),
+            dispatch: (&raw const CLIENT).cast(),
+        };
+        let register = || {
+            // SAFETY: table and context are statics, which the interface below does nothing with.
+            at_irql(DISPATCH_LEVEL, || unsafe {
+                socket.register_extension(&extension)
+            })
+        };
+        let (call, status) = (Call::WskControlSocket, STATUS_NOT_SUPPORTED);
+        assert_eq!(register().map(drop), Err(Error::Call { call, status }));
+        kernel.offer_extension(EXTENSION, |context, dispatch| {
+            assert_eq!(context.addr(), (&raw const CLIENT[0]).addr());
+            assert_eq!(dispatch.addr(), (&raw const CLIENT).addr());
+            let context = (&raw const PROVIDER[1]).cast_mut().cast();
+            (context, (&raw const PROVIDER).cast())
+        });
+        let given = register().unwrap();
+        assert_eq!(given.context.addr(), (&raw const PROVIDER[1]).addr());
+        assert_eq!(given.dispatch.addr(), (&raw const PROVIDER).addr());
+    });
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! What newer Windows adds to connections, on the host kernel: control information with what is sent and received, and first data that
 //! goes with the connection.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
+use std::mem::MaybeUninit;
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use wsk::ioctl::SilentMode;
 use wsk::operation::{NotConnectedWithData, Operations};
 use wsk::option::FastOpen;
 use wsk::{
@@ -15,11 +17,12 @@ use wsk::{
 use wsk_host::{Completion, DISPATCH_LEVEL, Kernel, Resource, at_irql};
 use wsk_sys::{
     STATUS_CANCELLED, STATUS_CONNECTION_REFUSED, STATUS_INSUFFICIENT_RESOURCES,
-    STATUS_INVALID_PARAMETER, STATUS_NOT_IMPLEMENTED, STATUS_NOT_SUPPORTED,
+    STATUS_INVALID_DEVICE_STATE, STATUS_INVALID_PARAMETER, STATUS_NOT_IMPLEMENTED,
+    STATUS_NOT_SUPPORTED,
 };
 
 use crate::connection::{Setting, exactly, on_each_kernel};
-use crate::setting::{Counted, FAST, LOOPBACK, PATIENCE, block_on, until};
+use crate::setting::{Counted, FAST, LOOPBACK, MOMENT, PATIENCE, block_on, until};
 
 const HOPS: ControlMessage<'static> = ControlMessage::TimeToLive(9);
 const ALL: usize = ControlMessage::SPACE_FOR_ALL;
@@ -472,4 +475,82 @@ fn first_data_that_a_provider_keeps_is_left_to_it() {
     assert_eq!(kernel.complete_withheld(), 1);
     drop((bytes, buffer, s));
     let _ = kernel.finish();
+}
+
+#[test]
+fn bytes_are_sent_out_of_band() {
+    on_each_kernel(|_, s| {
+        let (socket, mut peer) = s.connection();
+        let urgent = |peer: &TcpStream| {
+            let peer = socket2::SockRef::from(peer);
+            until("urgent data", || {
+                let got = peer.recv_out_of_band(&mut [MaybeUninit::new(0)]);
+                matches!(got, Ok(1))
+            });
+        };
+        assert_eq!(socket.send(b"with").wait(), Ok(4));
+        assert_eq!(socket.send(b"in!").out_of_band().wait(), Ok(3));
+        assert_eq!(exactly(&mut peer, 6), b"within");
+        urgent(&peer);
+        let buffer = NonPagedBuffer::copy_of(b"x!").unwrap();
+        let mut sender = socket.send(buffer).out_of_band().prepare().unwrap();
+        assert_eq!(sender.wait(), Ok(2));
+        assert_eq!(exactly(&mut peer, 1), b"x");
+        urgent(&peer);
+        // With other bytes it is out of band still.
+        sender.buffer_mut().unwrap().as_mut_slice()[0] = b'y';
+        assert_eq!(sender.wait(), Ok(2));
+        assert_eq!(exactly(&mut peer, 1), b"y");
+        urgent(&peer);
+        // What comes so comes with the rest.
+        socket2::SockRef::from(&peer)
+            .send_out_of_band(b"?")
+            .unwrap();
+        peer.write_all(b"!").unwrap();
+        let mut both = [0; 2];
+        socket.receive_exact(&mut both).wait().unwrap();
+        assert_eq!(&both, b"?!");
+    });
+}
+
+#[test]
+fn a_connection_goes_silent() {
+    let refused = |status| {
+        let call = Call::WskControlSocket;
+        Err(Error::Call { call, status })
+    };
+    on_each_kernel(|_, s| {
+        let (socket, _peer) = s.connection();
+        let silent = socket.ioctl(SilentMode).wait();
+        assert_eq!(silent, refused(STATUS_NOT_SUPPORTED), "over loopback");
+        let bound = s.bound();
+        let silent = bound.ioctl(SilentMode).wait();
+        assert_eq!(
+            silent,
+            refused(STATUS_INVALID_DEVICE_STATE),
+            "no connection"
+        );
+    });
+    for policy in [Completion::Inline, Completion::Deferred] {
+        let builder = Kernel::builder().loopback_is_remote();
+        let kernel = builder.completion(policy).boot();
+        let s = Setting::new();
+        let (socket, mut peer) = s.connection();
+        assert_eq!(socket.send(b"before").wait(), Ok(6));
+        assert_eq!(socket.ioctl(SilentMode).wait(), Ok(()));
+        let late = socket.send(b"after").wait();
+        let (call, status) = (Call::WskSend, STATUS_INVALID_DEVICE_STATE);
+        assert_eq!(late, Err(Error::Call { call, status }));
+        socket.close().unwrap();
+        // Neither an end nor a reset comes.
+        assert_eq!(exactly(&mut peer, 6), b"before");
+        peer.set_read_timeout(Some(MOMENT)).unwrap();
+        let error = peer.read(&mut [0; 8]).unwrap_err();
+        assert!(matches!(
+            error.kind(),
+            ErrorKind::WouldBlock | ErrorKind::TimedOut
+        ));
+        drop((peer, s));
+        kernel.shutdown();
+    }
 }

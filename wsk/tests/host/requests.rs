@@ -22,8 +22,8 @@ use wsk::operation::{
 use wsk::option::TimeToLive;
 use wsk::request::{Accepting, Function, NameInfo, NewConnection, Repeat};
 use wsk::{
-    AddressInfo, Cancel, ConnectedSocket, ConnectionSocket, Error, Family, ListenSocket, Messages,
-    NonPagedBuffer, Provider,
+    AddressInfo, Cancel, ConnectedSocket, ConnectionSocket, DatagramSocket, Error, Family,
+    ListenSocket, Messages, NonPagedBuffer, Provider, SecurityDescriptor,
 };
 use wsk_sys::{IP_TTL, IPPROTO_IP, WSK_TRANSPORT_LIST_CHANGE};
 
@@ -53,7 +53,7 @@ const FINISHERS: [&str; 13] = [
 const ONCE: usize = 10;
 
 /// The rows: a request, and why it cannot be prepared, if it cannot.
-const REQUESTS: [(&str, Option<Reason>); 27] = [
+const REQUESTS: [(&str, Option<Reason>); 29] = [
     ("[`send_to`](crate::DatagramSocket::send_to)", None),
     (
         "[`send`](crate::FixedDatagramSocket::send) to a fixed address",
@@ -135,6 +135,14 @@ const REQUESTS: [(&str, Option<Reason>); 27] = [
         "[`reject`](crate::events::Pended::reject) of a pended connection",
         Some(Reason::Once),
     ),
+    (
+        "[`set_security_descriptor`](crate::DatagramSocket::set_security_descriptor)",
+        Some(Reason::Once),
+    ),
+    (
+        "[`security_descriptor`](crate::DatagramSocket::security_descriptor)",
+        Some(Reason::Name),
+    ),
 ];
 
 /// Why there is no such pair.
@@ -149,9 +157,9 @@ enum Reason {
 
 const REASONS: [&str; 5] = [
     "It makes a socket, which is allocated for each.",
-    "It happens to a connection once.",
+    "It happens once: to a connection, or to a socket before it is bound.",
     "It is as many receives as it takes to fill the buffer; prepare [`receive`](crate::ConnectedSocket::receive).",
-    "Its strings and what is found are allocated for each lookup.",
+    "What is found is allocated for each, and so are the strings of a lookup.",
     "Its caller vouches for the input and the output of one request.",
 ];
 
@@ -246,6 +254,12 @@ impl Says for (ConnectedSocket, SocketAddr) {
 impl Says for AddressInfo {
     fn says(self) -> String {
         self.iter().map(|address| address.to_string()).collect()
+    }
+}
+
+impl Says for SecurityDescriptor {
+    fn says(self) -> String {
+        "cached".to_owned()
     }
 }
 
@@ -892,6 +906,26 @@ fn lookups_options_and_controls_with_every_finisher() {
             nothing(),
             "127.0.0.1",
             prepare
+        );
+        let other = DatagramSocket::open(provider, Family::V4).unwrap();
+        let descriptor = other.security_descriptor().wait().unwrap();
+        row!(
+            provider,
+            27,
+            _none = (),
+            nothing(),
+            other.set_security_descriptor(&descriptor),
+            nothing(),
+            ""
+        );
+        row!(
+            provider,
+            28,
+            _none = (),
+            nothing(),
+            other.security_descriptor(),
+            nothing(),
+            "cached"
         );
         let (level, option) = (IPPROTO_IP, IP_TTL);
         let get = ControlRequest::GetOption { level, option };
