@@ -154,28 +154,20 @@ macro_rules! controlled {
                 $crate::request::ioctl(&self.handle, request)
             }
 
-            /// Registers the socket for an extension interface, and gives what WSK implements of that. IRQL: `<= DISPATCH_LEVEL`.
+            /// Registers the socket for an extension interface, and gives what WSK implements of that; it is
+            /// [made](crate::ioctl::Extension::new) with unsafe code, which says what it asks. IRQL: `<= DISPATCH_LEVEL`.
             ///
             /// [`SIO_WSK_REGISTER_EXTENSION`](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-register-extension).
             ///
             /// # Errors
             ///
             /// What WSK says, such as `STATUS_NOT_SUPPORTED` for an interface that it does not know.
-            ///
-            /// # Safety
-            ///
-            /// * The table is the one that the interface defines for clients, and its callbacks do what it asks of them with this context.
-            /// * Table, callbacks and context stay until the socket's close has completed, as dropping the
-            ///   [`Registration`](crate::Registration) waits for.
-            /// * What the table that is given back is used for changes nothing that this crate keeps account of, as
-            ///   [`control_raw`](Self::control_raw) says.
             #[doc(alias = "SIO_WSK_REGISTER_EXTENSION")]
-            pub unsafe fn register_extension(
+            pub fn register_extension(
                 &self,
-                extension: &$crate::ioctl::Extension,
+                extension: $crate::ioctl::Extension,
             ) -> Result<$crate::ioctl::ExtensionProvider, $crate::Error> {
-                // SAFETY: the caller keeps the same contract.
-                unsafe { $crate::request::register_extension(&self.handle, extension) }
+                $crate::request::register_extension(&self.handle, extension)
             }
 
             /// Sets or reads an option, or carries out an I/O control operation, that has no type here: the request gives the number

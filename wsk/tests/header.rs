@@ -16,7 +16,7 @@ use proc_macro2::{TokenStream, TokenTree};
 use syn::{Attribute, Expr, ForeignItem, Item, ItemImpl, Lit, Meta, Type, Visibility};
 
 /// Names that nothing in `wsk` is found by, with the reason.
-const WITHOUT: [(&str, &[&str]); 10] = [
+const WITHOUT: [(&str, &[&str]); 9] = [
     (
         "a table that the crate calls, or has called; its entries are found by their own names",
         &[
@@ -50,10 +50,6 @@ const WITHOUT: [(&str, &[&str]); 10] = [
     (
         "takes a version apart: versions are compared as they are, and there is one so far",
         &["WSK_MAJOR_VERSION", "WSK_MINOR_VERSION"],
-    ),
-    (
-        "cannot be offered safely: what an extension interface does is up to that; `register_extension`, which is unsafe, asks for it",
-        &["SIO_WSK_REGISTER_EXTENSION"],
     ),
     (
         "an option or a control code without a type: `control_raw`, which is unsafe, carries it",

@@ -41,6 +41,7 @@ twins! {
     driver_mdl_of_an_owner_without_unsafe(socket),
     driver_mdl_shared(socket),
     driver_mdl_without_unsafe(socket),
+    extension_without_unsafe(socket),
     extent_of_a_temporary_lock(socket),
     extent_without_unsafe(socket),
     first_data_over_the_stack(provider),

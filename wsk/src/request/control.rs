@@ -99,6 +99,8 @@ macro_rules! control {
     };
 }
 
+pub(super) use control;
+
 /// What repeatable control operations have in common: nothing of them can be changed.
 macro_rules! repeated_as_it_is {
     ($C:ident) => {
@@ -474,18 +476,19 @@ pub(crate) fn enable_events<C: Category>(socket: &Handle<C>, mask: u32) -> Resul
 }
 
 /// Registers a socket for an extension interface. IRQL: `<= DISPATCH_LEVEL`.
-///
-/// # Safety
-///
-/// Context and table are as the interface wants them, and stay until the socket's close has completed.
-pub(crate) unsafe fn register_extension<C: Category>(
+pub(crate) fn register_extension<C: Category>(
     socket: &Handle<C>,
-    extension: &Extension,
+    extension: Extension,
 ) -> Result<ExtensionProvider, Error> {
+    let Extension {
+        interface,
+        context,
+        dispatch,
+    } = extension;
     let mut input = WSK_EXTENSION_CONTROL_IN {
-        NpiId: extension.interface,
-        ClientContext: extension.context,
-        ClientDispatch: extension.dispatch,
+        NpiId: interface,
+        ClientContext: context,
+        ClientDispatch: dispatch,
     };
     let mut output = WSK_EXTENSION_CONTROL_OUT {
         ProviderContext: core::ptr::null_mut(),
@@ -496,7 +499,8 @@ pub(crate) unsafe fn register_extension<C: Category>(
         output: Some(bytes_of(&mut output)),
         ..Parameters::new(socket, IOCTL, SIO_WSK_REGISTER_EXTENSION, 0)
     };
-    // SAFETY: registering takes no IRP, so the structures are used during the call only; what they point at is as the caller says.
+    // SAFETY: registering takes no IRP, so the structures are used during the call only; by the invariant what they point at is as the
+    // interface wants it, for this socket.
     let status = unsafe { parameters.submit(None) }?;
     done(status)?;
     Ok(ExtensionProvider {

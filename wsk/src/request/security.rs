@@ -10,7 +10,7 @@ use wsk_sys::{DispatchError, IRP, NTSTATUS, SO_WSK_SECURITY, SOL_SOCKET};
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Outcome, Places};
 use crate::registration::{DescriptorRoom, SecurityDescriptor};
-use crate::request::control::{GET, Parameters, SET};
+use crate::request::control::{GET, Parameters, SET, control};
 use crate::request::sealed::Sealed;
 use crate::request::way::{Ingredient, Loan};
 use crate::request::{Function, Operation, Own, Owning, Request, of_socket};
@@ -90,17 +90,8 @@ macro_rules! security {
     ($C:ty, $B:ty, $output:ty) => {
         type Way = Own;
         type Run = Owning;
-        type Output = $output;
-        type Parameters = Parameters;
-        const CALL: Call = Call::WskControlSocket;
-        const CANCEL_ON_DROP: bool = false;
 
-        of_socket!($C, $B);
-
-        unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
-            // SAFETY: the caller keeps the same contract.
-            unsafe { p.submit(Some(irp)) }
-        }
+        control!($C, $B, $output);
     };
 }
 

@@ -233,18 +233,46 @@ impl Ioctl for SilentMode {
     }
 }
 
-/// An extension interface that a socket is registered for, and what the driver implements of it.
+/// An extension interface that a socket is [registered for](crate::DatagramSocket::register_extension), and what the driver implements
+/// of it.
 ///
 /// [`WSK_EXTENSION_CONTROL_IN`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_extension_control_in).
+///
+/// # Invariants
+///
+/// Table and context are as the interface wants them for one socket, and stay until its close has completed.
 #[doc(alias = "WSK_EXTENSION_CONTROL_IN")]
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Extension {
-    /// The identifier of the interface (NPI).
-    pub interface: &'static NPIID,
-    /// What its callbacks are given as their context.
-    pub context: *mut c_void,
-    /// The table of its callbacks, as the interface defines that.
-    pub dispatch: *const c_void,
+    pub(crate) interface: &'static NPIID,
+    pub(crate) context: *mut c_void,
+    pub(crate) dispatch: *const c_void,
+}
+
+impl Extension {
+    /// The interface of this identifier, with the context and the table of the driver's callbacks.
+    ///
+    /// # Safety
+    ///
+    /// * The table is the one that the interface defines for clients, and its callbacks do what it asks of them with this context, for
+    ///   one socket.
+    /// * Table, callbacks and context stay until that socket's close has completed, which dropping the
+    ///   [`Registration`](crate::Registration) waits for.
+    /// * What the driver does with the table that [it is given](ExtensionProvider) changes nothing that this crate keeps account of, as
+    ///   [`control_raw`](crate::DatagramSocket::control_raw) says.
+    #[must_use]
+    pub const unsafe fn new(
+        interface: &'static NPIID,
+        context: *mut c_void,
+        dispatch: *const c_void,
+    ) -> Self {
+        // INVARIANT: the caller says so.
+        Self {
+            interface,
+            context,
+            dispatch,
+        }
+    }
 }
 
 /// What WSK implements of an extension interface that a socket was registered for.

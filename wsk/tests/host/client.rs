@@ -315,16 +315,12 @@ fn a_socket_is_registered_for_an_extension() {
     static PROVIDER: [usize; 2] = [7, 8];
     on_each_kernel(|kernel, provider| {
         let socket = DatagramSocket::open(provider, Family::V4).unwrap();
-        let extension = Extension {
-            interface: &INTERFACE,
-            context: (&raw const CLIENT[0]).cast_mut().cast(),
-            dispatch: (&raw const CLIENT).cast(),
-        };
         let register = || {
+            let context = (&raw const CLIENT[0]).cast_mut().cast();
             // SAFETY: table and context are statics, which the interface below does nothing with.
-            at_irql(DISPATCH_LEVEL, || unsafe {
-                socket.register_extension(&extension)
-            })
+            let extension =
+                unsafe { Extension::new(&INTERFACE, context, (&raw const CLIENT).cast()) };
+            at_irql(DISPATCH_LEVEL, || socket.register_extension(extension))
         };
         let (call, status) = (Call::WskControlSocket, STATUS_NOT_SUPPORTED);
         assert_eq!(register().map(drop), Err(Error::Call { call, status }));
