@@ -476,6 +476,7 @@ pub(crate) fn enable_events<C: Category>(socket: &Handle<C>, mask: u32) -> Resul
 }
 
 /// Registers a socket for an extension interface. IRQL: `<= DISPATCH_LEVEL`.
+#[expect(clippy::needless_pass_by_value, reason = "it is for one socket")]
 pub(crate) fn register_extension<C: Category>(
     socket: &Handle<C>,
     extension: Extension,

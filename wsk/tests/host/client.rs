@@ -263,7 +263,7 @@ fn a_socket_is_given_a_security_descriptor_and_tells_its_own() {
         kernel.fail_nth_call(1);
         let failed = datagrams.security_descriptor().wait().map(drop);
         assert!(matches!(failed, Err(Error::Call { .. })), "{failed:?}");
-        let allocations = (1..).find(|&nth| {
+        let allocations = (1..64).find(|&nth| {
             kernel.fail_nth_allocation(nth);
             match datagrams.security_descriptor().wait() {
                 Ok(_) => true,
