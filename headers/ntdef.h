@@ -83,20 +83,104 @@ extern "C" {
 #if !defined(_MSC_EXTENSIONS) && !defined(__forceinline)
 #define __forceinline __inline__ __attribute__((always_inline))
 #endif
-// Structured exceptions, which hosts other than Windows don't have: whoever would raise one stops there.
+// Structured exceptions. Where the compiler has none, they are the host kernel's.
 /// The exception is handled by the block that follows.
 #define EXCEPTION_EXECUTE_HANDLER 1
 /// Somebody else may handle the exception.
 #define EXCEPTION_CONTINUE_SEARCH 0
-#if defined(_WIN32)
+/// The program goes on where the exception was raised.
+#define EXCEPTION_CONTINUE_EXECUTION (-1)
+#if defined(_WIN32) && !(defined(__MINGW32__) && defined(_NTSYSTEM_))
 /// Status that was raised.
 #define GetExceptionCode() ((NTSTATUS)_exception_code())
+/// Whether a block with `__finally` was left otherwise than at its end.
+#define AbnormalTermination() _abnormal_termination()
 #else
-#define __try if (1)
-#define __except(Filter) else if (Filter)
-#define __finally
-/// Status that was raised.
-#define GetExceptionCode() ((NTSTATUS)0)
+// A frame on the stack for each block, in a chain that the host kernel keeps for each thread. It leaves the chain whichever way
+// the block is left. What raises jumps back into the function of the innermost frame, which asks the filter then.
+struct _SEH_FRAME {
+    struct _SEH_FRAME *Outer;
+    unsigned int Depth;
+    int State;
+    int Kind;
+    int Code;
+    __attribute__((aligned(16))) unsigned char Registers[512];
+};
+// How a block with `__finally` was left.
+struct _SEH_ENDING {
+    int Again;
+    int Abnormal;
+    int Code;
+};
+#define _SEH_TEXT_OF(Name) #Name
+#define _SEH_SYMBOL_OF(Prefix, Name) _SEH_TEXT_OF(Prefix) Name
+#define _SEH_SYMBOL(Name) __asm__(_SEH_SYMBOL_OF(__USER_LABEL_PREFIX__, Name))
+#ifdef __cplusplus
+extern "C" {
+#endif
+void _SehEnter(struct _SEH_FRAME *Frame);
+void _SehLeave(struct _SEH_FRAME *Frame);
+void _SehDone(struct _SEH_FRAME *Frame);
+__attribute__((noreturn)) void _SehKind(struct _SEH_FRAME *Frame, int Kind);
+void _SehFilter(struct _SEH_FRAME *Frame, int Filter);
+void _SehUnwound(struct _SEH_FRAME *Frame);
+int _SehCaught(void);
+int _SehCode(void);
+struct _SEH_ENDING _SehBegin(void);
+void _SehEnd(struct _SEH_ENDING *Ending);
+#if defined(_WIN32)
+__attribute__((returns_twice)) int _SehRemember(void *Registers, void *Frame) _SEH_SYMBOL("_setjmp");
+#define _SEH_REMEMBER(Registers) _SehRemember(Registers, 0)
+#else
+__attribute__((returns_twice)) int _SehRemember(void *Registers) _SEH_SYMBOL("_setjmp");
+#define _SEH_REMEMBER(Registers) _SehRemember(Registers)
+#endif
+#ifdef __cplusplus
+}
+#endif
+// A block is run for the second return of `_SehRemember`: at the first it is asked what follows the block, a filter or `__finally`.
+#if defined(__OPTIMIZE__) && !defined(SEH_LOCALS_ARE_VOLATILE)
+#define _SEH_LOCALS_SURVIVE 0
+#else
+#define _SEH_LOCALS_SURVIVE 1
+#endif
+#ifdef __cplusplus
+#define _SEH_ASSERT static_assert
+#else
+#define _SEH_ASSERT _Static_assert
+#endif
+#define __try \
+    { \
+        __label__ _SehOut; \
+        _SEH_ASSERT(_SEH_LOCALS_SURVIVE, \
+            "compile without optimisation, or make variables that handlers read volatile and define SEH_LOCALS_ARE_VOLATILE"); \
+        struct _SEH_FRAME _SehFrame __attribute__((cleanup(_SehLeave))); \
+        _SehEnter(&_SehFrame); \
+        if (_SEH_REMEMBER(_SehFrame.Registers) == 1)
+#define __except(Filter) \
+        else if (_SehFrame.State == 0) \
+            _SehKind(&_SehFrame, 1); \
+        else \
+            _SehFilter(&_SehFrame, (Filter)); \
+    _SehOut: __attribute__((unused)); \
+        _SehDone(&_SehFrame); \
+    } \
+    if (!_SehCaught()) { \
+    } else
+#define __finally \
+        else if (_SehFrame.State == 0) \
+            _SehKind(&_SehFrame, 2); \
+        else \
+            _SehUnwound(&_SehFrame); \
+    _SehOut: __attribute__((unused)); \
+        _SehDone(&_SehFrame); \
+    } \
+    for (struct _SEH_ENDING _SehEnding = _SehBegin(); _SehEnding.Again; _SehEnd(&_SehEnding))
+#define __leave goto _SehOut
+/// Status that was raised: in a filter, and in the block of `__except` until another exception is caught there.
+#define GetExceptionCode() ((NTSTATUS)_SehCode())
+/// Whether a block with `__finally` was left by an exception.
+#define AbnormalTermination() (_SehEnding.Abnormal)
 #endif
 #if defined(_WIN32)
 #define DECLSPEC_SELECTANY __declspec(selectany)

@@ -1194,6 +1194,28 @@ _IRQL_requires_max_(HIGH_LEVEL)
 NTKERNELAPI DECLSPEC_NORETURN VOID NTAPI KeBugCheckEx(_In_ ULONG BugCheckCode, _In_ ULONG_PTR BugCheckParameter1,
     _In_ ULONG_PTR BugCheckParameter2, _In_ ULONG_PTR BugCheckParameter3, _In_ ULONG_PTR BugCheckParameter4);
 
+// Exceptions, which drivers in C catch with `__try` and `__except`.
+
+/// Raises an exception with a status.
+_IRQL_requires_max_(DISPATCH_LEVEL)
+NTKERNELAPI DECLSPEC_NORETURN VOID NTAPI ExRaiseStatus(_In_ NTSTATUS Status);
+
+/// Raises `STATUS_ACCESS_VIOLATION`.
+_IRQL_requires_max_(DISPATCH_LEVEL)
+NTKERNELAPI DECLSPEC_NORETURN VOID NTAPI ExRaiseAccessViolation(VOID);
+
+/// Raises `STATUS_DATATYPE_MISALIGNMENT`.
+_IRQL_requires_max_(DISPATCH_LEVEL)
+NTKERNELAPI DECLSPEC_NORETURN VOID NTAPI ExRaiseDatatypeMisalignment(VOID);
+
+/// Raises an exception where a buffer isn't one of user mode, or isn't aligned. The memory isn't touched.
+_IRQL_requires_max_(APC_LEVEL)
+NTKERNELAPI VOID NTAPI ProbeForRead(_In_reads_bytes_(Length) CONST volatile VOID *Address, _In_ SIZE_T Length, _In_ ULONG Alignment);
+
+/// Raises an exception where a buffer isn't one of user mode, isn't aligned or can't be written.
+_IRQL_requires_max_(APC_LEVEL)
+NTKERNELAPI VOID NTAPI ProbeForWrite(_Inout_updates_bytes_(Length) volatile VOID *Address, _In_ SIZE_T Length, _In_ ULONG Alignment);
+
 // Pool memory.
 
 /// Allocates memory from a pool; it isn't zeroed.

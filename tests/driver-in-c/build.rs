@@ -23,6 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     cc::Build::new()
         .compiler(clang)
         .file("c/echo.c")
+        .file("c/exceptions.c")
         .include(&headers)
         // The functions of the kernel are linked, not imported.
         .define("_NTSYSTEM_", None)
@@ -33,6 +34,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         // Words of Microsoft's compiler, and L"..." in UTF-16.
         .flag("-fms-extensions")
         .flag("-fshort-wchar")
+        // What __except finds in variables is then what was stored there.
+        .opt_level(0)
         .extra_warnings(true)
         .warnings_into_errors(true)
         .try_compile("echo")?;

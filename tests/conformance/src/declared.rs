@@ -43,6 +43,10 @@ pub const WITHOUT: &[(&str, &str)] = &[
         "`DbgPrintEx` behind `cfg!(debug_assertions)`; C hides the arguments in parentheses of their own",
     ),
     (
+        "AbnormalTermination",
+        "Rust catches no exceptions of the system",
+    ),
+    (
         "GetExceptionCode",
         "Rust catches no exceptions of the system",
     ),
@@ -90,6 +94,10 @@ pub const WITHOUT: &[(&str, &str)] = &[
         "WSK_UTF16_CHECKED",
         "not of the kit: part of `RtlInitUnicodeString`",
     ),
+    ("_SEH_REMEMBER", "not of the kit: part of `__try`"),
+    ("_SEH_SYMBOL", "not of the kit: part of `__try`"),
+    ("_SEH_SYMBOL_OF", "not of the kit: part of `__try`"),
+    ("_SEH_TEXT_OF", "not of the kit: part of `__try`"),
     (
         "__except",
         "Rust catches no exceptions of the system; `TryProbeAndLockPages` does for locking pages",

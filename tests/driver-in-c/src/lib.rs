@@ -1,5 +1,6 @@
 //! A driver in C for Winsock Kernel: `c/echo.c`, compiled against the headers and linked with the host kernel. The crate offers its
-//! entry point; its tests load the driver and talk to it over sockets of the host.
+//! entry point; its tests load the driver and talk to it over sockets of the host. Beside it lies `c/exceptions.c`, whose tests show what
+//! structured exceptions do there.
 
 #[cfg(not(without_clang))]
 unsafe extern "system" {

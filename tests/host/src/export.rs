@@ -26,6 +26,69 @@ macro_rules! export {
     };
 }
 
+/// As [`export`], for functions that may raise an exception: the body gives the status of one as an error, or, where the function
+/// never returns, as it is. All that the body has is dropped before the exception is raised.
+macro_rules! raising {
+    (
+        $(#[$meta:meta])*
+        fn $name:ident($($argument:ident: $ty:ty),* $(,)?) -> !, at most $irql:ident $body:block
+    ) => {
+        $crate::export::raising!(@define
+            $(#[$meta])* fn $name($($argument: $ty),*) -> (!), $irql, ::wsk_sys::NTSTATUS, $body,
+            |status| status
+        );
+    };
+    (
+        $(#[$meta:meta])*
+        fn $name:ident($($argument:ident: $ty:ty),* $(,)?), at most $irql:ident $body:block
+    ) => {
+        $crate::export::raising!(@define
+            $(#[$meta])* fn $name($($argument: $ty),*) -> (()), $irql, Result<(), ::wsk_sys::NTSTATUS>, $body,
+            |outcome| match outcome {
+                Ok(()) => return,
+                Err(status) => status,
+            }
+        );
+    };
+    (
+        $(#[$meta:meta])*
+        fn $name:ident($($argument:ident: $ty:ty),* $(,)?) -> $ret:ty, at most $irql:ident $body:block
+    ) => {
+        $crate::export::raising!(@define
+            $(#[$meta])* fn $name($($argument: $ty),*) -> ($ret), $irql, Result<$ret, ::wsk_sys::NTSTATUS>, $body,
+            |outcome| match outcome {
+                Ok(value) => return value,
+                Err(status) => status,
+            }
+        );
+    };
+    (
+        @define
+        $(#[$meta:meta])*
+        fn $name:ident($($argument:ident: $ty:ty),*) -> ($ret:ty), $irql:ident, $outcome:ty, $body:block,
+        |$given:ident| $status:expr
+    ) => {
+        $(#[$meta])*
+        ///
+        /// # Safety
+        ///
+        /// The caller keeps what the documentation of the routine asks for, and is in C where an exception is caught.
+        #[unsafe(no_mangle)]
+        #[allow(non_snake_case, reason = "name and parameters are those of the routine")]
+        pub(crate) unsafe extern "system" fn $name($($argument: $ty),*) -> $ret {
+            let carry_out = || -> $outcome {
+                $crate::export::enter!($name($($argument),*), $irql);
+                $body
+            };
+            let $given = carry_out();
+            $crate::exceptions::raise(stringify!($name), $status)
+        }
+
+        const _: unsafe extern "system" fn($($ty),*) -> $ret = ::wsk_sys::$name;
+    };
+}
+pub(crate) use raising;
+
 /// Defines a function that is reached through a dispatch table.
 macro_rules! dispatched {
     (
@@ -62,6 +125,7 @@ pub(crate) use require_irp;
 /// What every function that a driver can call does first.
 macro_rules! enter {
     ($name:ident($($argument:ident),*), $irql:ident) => {
+        let _inside = $crate::exceptions::Inside::new();
         $crate::kernel::require_booted(stringify!($name));
         $crate::irql::require(stringify!($name), $crate::irql::$irql);
         if $crate::trace::listening() {

@@ -113,6 +113,7 @@ mod debug_print;
 mod device;
 mod driver;
 mod event;
+mod exceptions;
 mod executive;
 mod faults;
 mod flight;

@@ -16,6 +16,7 @@ use wsk_sys::{
 
 use crate::address_space;
 use crate::bugcheck::{bugcheck, violation};
+use crate::exceptions;
 use crate::faults::{self, Resource};
 use crate::irp;
 use crate::irql::{self, APC_LEVEL};
@@ -547,7 +548,7 @@ export! {
     }
 }
 
-export! {
+raising! {
     /// Locks the pages of a buffer in memory.
     fn MmProbeAndLockPages(
         MemoryDescriptorList: *mut MDL,
@@ -555,7 +556,11 @@ export! {
         Operation: LOCK_OPERATION,
     ), at most DISPATCH_LEVEL {
         let _ = AccessMode;
-        if faults::strikes_alone(Resource::Lock) {
+        let caught = exceptions::is_caught();
+        if caught && faults::strikes(Resource::Lock) {
+            return Err(STATUS_WORKING_SET_QUOTA);
+        }
+        if !caught && faults::strikes_alone(Resource::Lock) {
             bugcheck!(
                 KMODE_EXCEPTION_NOT_HANDLED(
                     STATUS_WORKING_SET_QUOTA.0.cast_unsigned() as usize,
@@ -564,11 +569,14 @@ export! {
                     0
                 ),
                 [story(MemoryDescriptorList)],
-                "MmProbeAndLockPages raised STATUS_WORKING_SET_QUOTA, as it does when pages cannot be locked, and nothing caught it: `__except` isn't run here"
+                "MmProbeAndLockPages raised STATUS_WORKING_SET_QUOTA, as it does when pages cannot be locked, and nothing caught it"
             )
         }
         // SAFETY: the driver gives an MDL, with its page numbers.
-        if let Err(status) = unsafe { lock_pages(MemoryDescriptorList, Operation) } {
+        let locked = unsafe { lock_pages(MemoryDescriptorList, Operation) };
+        if let Err(status) = locked
+            && !caught
+        {
             // SAFETY: the driver gives an MDL, which was just read.
             let (buffer, length) =
                 unsafe { (start(MemoryDescriptorList), (*MemoryDescriptorList).ByteCount) };
@@ -580,9 +588,10 @@ export! {
                     Operation.0 as usize
                 ),
                 [story(MemoryDescriptorList)],
-                "MmProbeAndLockPages raised {status:?} for {length} bytes at {buffer:#x}, as it does when memory is absent, or can't be written and Operation asks for that, and nothing caught it: `__except` isn't run here"
+                "MmProbeAndLockPages raised {status:?} for {length} bytes at {buffer:#x}, as it does when memory is absent, or can't be written and Operation asks for that, and nothing caught it"
             )
         }
+        locked
     }
 }
 

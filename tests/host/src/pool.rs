@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use pages::Place;
 use parking_lot::Mutex;
-use wsk_sys::POOL_TYPE;
+use wsk_sys::{NTSTATUS, POOL_TYPE, STATUS_INSUFFICIENT_RESOURCES};
 
 use crate::bugcheck::{bugcheck, violation};
 use crate::executive::lookaside;
@@ -665,19 +665,36 @@ fn bad_free(function: &'static str, address: usize) -> ! {
     }
 }
 
-export! {
+/// Of a `POOL_TYPE`: an exception is raised when there is no memory.
+const RAISES: i32 = 16;
+
+/// Allocates memory, or says what is raised where the driver wants an exception instead of null.
+fn allocate_or_raise(
+    raises: bool,
+    allocate: impl FnOnce() -> *mut c_void,
+) -> Result<*mut c_void, NTSTATUS> {
+    let block = allocate();
+    if raises && block.is_null() {
+        return Err(STATUS_INSUFFICIENT_RESOURCES);
+    }
+    Ok(block)
+}
+
+raising! {
     /// Allocates pool memory.
     fn ExAllocatePoolWithTag(PoolType: POOL_TYPE, NumberOfBytes: usize, Tag: u32) -> *mut c_void, at most DISPATCH_LEVEL {
         if PoolType.0 & (PAGED | NO_EXECUTE) == 0 {
             executable("ExAllocatePoolWithTag", "NonPagedPoolNx", NumberOfBytes, Tag);
         }
-        allocate_for_driver(
-            "ExAllocatePoolWithTag",
-            PoolType.0 & PAGED != 0,
-            NumberOfBytes,
-            Tag,
-            false,
-        )
+        allocate_or_raise(PoolType.0 & RAISES != 0, || {
+            allocate_for_driver(
+                "ExAllocatePoolWithTag",
+                PoolType.0 & PAGED != 0,
+                NumberOfBytes,
+                Tag,
+                false,
+            )
+        })
     }
 }
 
@@ -694,11 +711,12 @@ export! {
 
 /// Bits of `POOL_FLAGS`.
 const POOL_FLAG_UNINITIALIZED: u64 = 0x02;
+const POOL_FLAG_RAISE_ON_FAILURE: u64 = 0x20;
 const POOL_FLAG_NON_PAGED: u64 = 0x40;
 const POOL_FLAG_NON_PAGED_EXECUTE: u64 = 0x80;
 const POOL_FLAG_PAGED: u64 = 0x100;
 
-export! {
+raising! {
     /// Allocates pool memory, zeroed unless told otherwise. Windows has it since 10.0.19041.
     fn ExAllocatePool2(Flags: u64, NumberOfBytes: usize, Tag: u32) -> *mut c_void, at most DISPATCH_LEVEL {
         let (major, minor, build) = kernel::windows_version();
@@ -712,18 +730,20 @@ export! {
         let kinds = Flags & (POOL_FLAG_NON_PAGED | POOL_FLAG_NON_PAGED_EXECUTE | POOL_FLAG_PAGED);
         if kinds.count_ones() != 1 {
             // Documented: exactly one of them has to be given.
-            return core::ptr::null_mut();
+            return Ok(core::ptr::null_mut());
         }
         if kinds == POOL_FLAG_NON_PAGED_EXECUTE {
             executable("ExAllocatePool2", "POOL_FLAG_NON_PAGED", NumberOfBytes, Tag);
         }
-        allocate_for_driver(
-            "ExAllocatePool2",
-            kinds == POOL_FLAG_PAGED,
-            NumberOfBytes,
-            Tag,
-            Flags & POOL_FLAG_UNINITIALIZED == 0,
-        )
+        allocate_or_raise(Flags & POOL_FLAG_RAISE_ON_FAILURE != 0, || {
+            allocate_for_driver(
+                "ExAllocatePool2",
+                kinds == POOL_FLAG_PAGED,
+                NumberOfBytes,
+                Tag,
+                Flags & POOL_FLAG_UNINITIALIZED == 0,
+            )
+        })
     }
 }
 

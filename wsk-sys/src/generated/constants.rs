@@ -387,6 +387,11 @@ pub const DrvRtPoolNxOptIn: u32 = 1;
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
 pub const EVENT_INCREMENT: i8 = 1;
 
+/// The program goes on where the exception was raised.
+///
+/// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/).
+pub const EXCEPTION_CONTINUE_EXECUTION: i32 = -1;
+
 /// Somebody else may handle the exception.
 ///
 /// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/).

@@ -374,6 +374,23 @@ unsafe extern "system" {
     /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exquerydepthslist).
     pub fn ExQueryDepthSList(SListHead: *mut SLIST_HEADER) -> u16;
 
+    /// Raises `STATUS_ACCESS_VIOLATION`.
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exraiseaccessviolation).
+    pub fn ExRaiseAccessViolation() -> !;
+
+    /// Raises `STATUS_DATATYPE_MISALIGNMENT`.
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exraisedatatypemisalignment).
+    pub fn ExRaiseDatatypeMisalignment() -> !;
+
+    /// Raises an exception with a status.
+    ///
+    /// Parameters: `Status` (in).
+    ///
+    /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exraisestatus).
+    pub fn ExRaiseStatus(Status: NTSTATUS) -> !;
+
     /// Makes rundown protection that has run down ready to be used again.
     ///
     /// Parameters: `RunRef` (in, out).
@@ -955,6 +972,20 @@ unsafe extern "system" {
     ///
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-obfreferenceobject).
     pub fn ObfReferenceObject(Object: *mut c_void) -> isize;
+
+    /// Raises an exception where a buffer isn't one of user mode, or isn't aligned. The memory isn't touched.
+    ///
+    /// Parameters: `Address` (in, `Length` bytes), `Length` (in), `Alignment` (in).
+    ///
+    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-probeforread).
+    pub fn ProbeForRead(Address: *const c_void, Length: usize, Alignment: u32);
+
+    /// Raises an exception where a buffer isn't one of user mode, isn't aligned or can't be written.
+    ///
+    /// Parameters: `Address` (in, out, `Length` bytes), `Length` (in), `Alignment` (in).
+    ///
+    /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-probeforwrite).
+    pub fn ProbeForWrite(Address: *mut c_void, Length: usize, Alignment: u32);
 
     /// Starts a thread of the kernel.
     ///

@@ -7,9 +7,10 @@ use core::ffi::c_void;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use wsk_sys::{
-    GENERAL_LOOKASIDE, GENERAL_LOOKASIDE_POOL, LOOKASIDE_LIST_EX, NPAGED_LOOKASIDE_LIST, NTSTATUS,
-    PAGED_LOOKASIDE_LIST, PALLOCATE_FUNCTION, PALLOCATE_FUNCTION_EX, PFREE_FUNCTION,
-    PFREE_FUNCTION_EX, POOL_TYPE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
+    EX_LOOKASIDE_LIST_EX_FLAGS_RAISE_ON_FAIL, GENERAL_LOOKASIDE, GENERAL_LOOKASIDE_POOL,
+    LOOKASIDE_LIST_EX, NPAGED_LOOKASIDE_LIST, NTSTATUS, PAGED_LOOKASIDE_LIST, PALLOCATE_FUNCTION,
+    PALLOCATE_FUNCTION_EX, PFREE_FUNCTION, PFREE_FUNCTION_EX, POOL_RAISE_IF_ALLOCATION_FAILURE,
+    POOL_TYPE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
 };
 
 use crate::address_space::require_nonpaged;
@@ -388,8 +389,13 @@ export! {
         }
         let function = "ExInitializeLookasideListEx";
         begin(function, Lookaside as usize, size_of::<LOOKASIDE_LIST_EX>(), align_of::<LOOKASIDE_LIST_EX>());
+        let raises = if Flags & EX_LOOKASIDE_LIST_EX_FLAGS_RAISE_ON_FAIL == 0 {
+            0
+        } else {
+            POOL_RAISE_IF_ALLOCATION_FAILURE
+        };
         let mut list = GENERAL_LOOKASIDE_POOL {
-            Type: PoolType,
+            Type: POOL_TYPE(PoolType.0 | raises.cast_signed()),
             Tag,
             Size: block_size(Size),
             ..GENERAL_LOOKASIDE_POOL::default()
