@@ -264,11 +264,8 @@ fn a_write_that_is_dropped_has_taken_nothing() {
         let bytes = vec![1; 64 * 1024];
         let mut taken = 0_usize;
         // The peer does not read: at some time there is room no more.
-        loop {
-            match once(connection.write(&bytes)) {
-                Some(length) => taken += length.unwrap(),
-                None => break,
-            }
+        while let Some(length) = once(connection.write(&bytes)) {
+            taken += length.unwrap();
             assert!(taken < 1 << 30, "there is always room");
         }
         assert_eq!(once(connection.write(b"never taken")), None);

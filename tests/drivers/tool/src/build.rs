@@ -14,6 +14,7 @@ pub const DRIVERS: &[&str] = &[
     "http-head",
     "tcp-hello",
     "nbd-client",
+    "sntp-http-mqtt",
 ];
 
 /// A driver that was built.

@@ -1,0 +1,104 @@
+//! A driver that speaks three protocols when it is loaded, by crates that know nothing of WSK: it asks a time server (`sntpc`), fetches a
+//! page (`reqwless`), and publishes and receives a message (`rust-mqtt`). It prints what came of each.
+//!
+//! Values of its `Parameters` key, each a text; what is not there is not asked: `TimeServer`, such as `192.0.2.1:123`; `Url`, such as
+//! `http://192.0.2.1/`; and `Broker`, such as `192.0.2.1:1883`. And `Disconnect`: 0 for a system that cannot disconnect, which Wine is.
+
+#![cfg_attr(not(test), no_std)]
+
+mod http;
+mod mqtt;
+#[cfg(test)]
+mod servers;
+mod sntp;
+#[cfg(test)]
+mod tests;
+
+use core::future::Future;
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use wsk::{Error, NTSTATUS, Network, NonPagedBuffer, Registration, Wait};
+use wsk_driver::{Parameters, block_on_timeout, driver_entry, report, report_status};
+use wsk_sys::{STATUS_INVALID_NETWORK_RESPONSE, STATUS_INVALID_PARAMETER};
+
+/// How long each of the three may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The bytes of a connection's buffers, one for each direction.
+const BUFFER: usize = 1024;
+/// The longest head and body of a page.
+const PAGE: usize = 4096;
+
+driver_entry!(load, unload);
+
+fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
+    let disconnect = parameters.number("Disconnect", 1)? != 0;
+    let failed = |error: Error| report(c"sntp-http-mqtt", error);
+    let registration = Registration::new().map_err(failed)?;
+    let provider = registration
+        .capture(Wait::Milliseconds(1000))
+        .map_err(failed)?;
+    let network = Network::new(&provider).with_buffers(BUFFER, BUFFER);
+    if let Some(server) = parameters.text("TimeServer")? {
+        let server = address(server.as_str())?;
+        within(c"the time server", sntp::ask(&provider, server))?;
+    }
+    if let Some(url) = parameters.text("Url")? {
+        // A thread of the kernel has a small stack.
+        let mut room = NonPagedBuffer::new(PAGE).map_err(failed)?;
+        let fetch = http::fetch(&network, url.as_str(), room.as_mut_slice());
+        within(c"the web server", fetch)?;
+    }
+    if let Some(broker) = parameters.text("Broker")? {
+        let broker = address(broker.as_str())?;
+        let mut room = NonPagedBuffer::new(BUFFER).map_err(failed)?;
+        let publish = mqtt::publish(&network, broker, room.as_mut_slice(), disconnect);
+        within(c"the broker", publish)?;
+    }
+    Ok(())
+}
+
+/// Nothing is left to be undone.
+fn unload() {}
+
+fn address(text: &str) -> Result<SocketAddr, NTSTATUS> {
+    text.parse().map_err(|_| STATUS_INVALID_PARAMETER)
+}
+
+/// Runs one of the three, within its time. A thread waits here: at `PASSIVE_LEVEL`, as drivers are loaded.
+fn within(
+    whom: &'static core::ffi::CStr,
+    talk: impl Future<Output = Result<(), Failed>>,
+) -> Result<(), NTSTATUS> {
+    let status = match block_on_timeout(talk, PATIENCE) {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(Failed::Network(error))) => return Err(report(c"sntp-http-mqtt", error)),
+        Ok(Err(Failed::Protocol)) => STATUS_INVALID_NETWORK_RESPONSE,
+        Err(status) => status,
+    };
+    report_status(c"sntp-http-mqtt", whom, status);
+    Err(status)
+}
+
+/// Why one of the three did not succeed.
+#[derive(Debug)]
+enum Failed {
+    /// The driver's own call.
+    Network(Error),
+    /// What a protocol's crate says, which has printed it.
+    Protocol,
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Network(error)
+    }
+}
+
+impl Failed {
+    /// Prints what a protocol's crate says.
+    fn of(error: impl core::fmt::Debug) -> Self {
+        wsk_driver::println!("sntp-http-mqtt: {error:?}");
+        Self::Protocol
+    }
+}

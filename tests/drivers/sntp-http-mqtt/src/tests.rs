@@ -1,0 +1,178 @@
+//! The driver as it is, on the host kernel, over real sockets.
+
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use wsk::{Network, Registration, Wait};
+use wsk_host::{Completion, Kernel, RegistryValue, What};
+use wsk_sys::{
+    NTSTATUS, STATUS_CONNECTION_REFUSED, STATUS_INSUFFICIENT_RESOURCES,
+    STATUS_INVALID_NETWORK_RESPONSE, STATUS_INVALID_PARAMETER,
+};
+
+use crate::{DriverEntry, http, mqtt, servers, sntp};
+
+/// A kernel, and the lines that drivers print there.
+fn boot(completion: Completion) -> (Kernel, Arc<Mutex<Vec<String>>>) {
+    let kernel = Kernel::builder().completion(completion).boot();
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let to = lines.clone();
+    kernel.on_event(move |event| {
+        if let What::Print { text, .. } = &event.what {
+            to.lock().unwrap().push(text.clone());
+        }
+    });
+    (kernel, lines)
+}
+
+/// Has the driver loaded with these parameters, and unloaded.
+fn load(kernel: &Kernel, parameters: &[(&str, String)]) -> Result<(), NTSTATUS> {
+    let mut driver = kernel.driver("sntp-http-mqtt");
+    for (name, value) in parameters {
+        driver = driver.parameter(name, RegistryValue::String(value.clone()));
+    }
+    driver.load(DriverEntry)?.unload();
+    Ok(())
+}
+
+/// A server of one client.
+fn server<T: Send + 'static>(
+    serve: impl FnOnce(TcpStream) -> T + Send + 'static,
+) -> (SocketAddr, JoinHandle<T>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let thread = std::thread::spawn(move || serve(listener.accept().unwrap().0));
+    (address, thread)
+}
+
+#[test]
+fn all_three_protocols_are_spoken() {
+    for completion in [Completion::Inline, Completion::Deferred] {
+        let (kernel, lines) = boot(completion);
+        let clock = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let time = clock.local_addr().unwrap();
+        // Half a second more, so that how long it takes makes no difference.
+        let ahead = Duration::from_millis(4_000_500);
+        let clock = std::thread::spawn(move || servers::tell_time(&clock, ahead));
+        let (web, page) = server(|client| servers::give_page(client, &["one\n", "and two\n"]));
+        let (broker, messages) = server(|client| servers::broker(client));
+
+        let parameters = [
+            ("TimeServer", time.to_string()),
+            ("Url", format!("http://{web}/a/page?of=test")),
+            ("Broker", broker.to_string()),
+        ];
+        assert_eq!(load(&kernel, &parameters), Ok(()));
+        clock.join().unwrap().unwrap();
+        let request = page.join().unwrap().unwrap();
+        let head = "GET /a/page?of=test HTTP/1.1\r\nHost: 127.0.0.1\r\n";
+        assert!(request.starts_with(head), "{request}");
+        let published = messages.join().unwrap().unwrap();
+        let message = b"Hello from the kernel!".to_vec();
+        assert_eq!(published, [("drivers/sntp-http-mqtt".to_owned(), message)]);
+        kernel.shutdown();
+        assert_eq!(
+            *lines.lock().unwrap(),
+            [
+                "sntp-http-mqtt: the clock is 4000 seconds behind that of a server of stratum 1\n"
+                    .to_owned(),
+                format!(
+                    "sntp-http-mqtt: http://{web}/a/page?of=test is 12 bytes with status 200: one\n"
+                ),
+                "sntp-http-mqtt: published and received: Hello from the kernel!\n".to_owned(),
+            ]
+        );
+    }
+}
+
+#[test]
+fn what_is_not_asked_for_is_not_done() {
+    let (kernel, lines) = boot(Completion::Inline);
+    assert_eq!(load(&kernel, &[]), Ok(()));
+    kernel.shutdown();
+    assert!(lines.lock().unwrap().is_empty());
+}
+
+/// The driver does not load with this parameter; it answers this, and prints what begins so.
+#[track_caller]
+fn refused(name: &str, value: String, status: NTSTATUS, line: &str) {
+    let (kernel, lines) = boot(Completion::Deferred);
+    assert_eq!(load(&kernel, &[(name, value)]), Err(status));
+    kernel.shutdown();
+    let lines = lines.lock().unwrap();
+    assert!(lines.iter().any(|one| one.starts_with(line)), "{lines:?}");
+}
+
+#[test]
+fn servers_that_are_not_there_are_told() {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = nobody.local_addr().unwrap();
+    drop(nobody);
+    let line = "sntp-http-mqtt: WskSocketConnect failed: 0xC0000236";
+    let status = STATUS_CONNECTION_REFUSED;
+    refused("Broker", address.to_string(), status, line);
+    let line = "sntp-http-mqtt: Network(ConnectionRefused)";
+    let status = STATUS_INVALID_NETWORK_RESPONSE;
+    refused("Url", format!("http://{address}/"), status, line);
+}
+
+#[test]
+fn servers_that_do_not_keep_to_the_protocol_are_told() {
+    let line = "sntp-http-mqtt: the broker failed: 0xC00000C3";
+    // One that hangs up in the middle of its answer, and one that talks about something else.
+    for answer in [&b"\x20\x03\0"[..], b"HTTP/1.1 400 Bad Request\r\n\r\n"] {
+        let (address, hangs_up) = server(move |mut client| {
+            std::io::Read::read(&mut client, &mut [0; 256]).unwrap();
+            std::io::Write::write_all(&mut client, answer).unwrap();
+        });
+        let status = STATUS_INVALID_NETWORK_RESPONSE;
+        refused("Broker", address.to_string(), status, line);
+        hangs_up.join().unwrap();
+    }
+}
+
+#[test]
+fn an_address_that_is_none_is_told() {
+    let (kernel, _) = boot(Completion::Inline);
+    let loaded = load(&kernel, &[("Broker", "nowhere".to_owned())]);
+    assert_eq!(loaded, Err(STATUS_INVALID_PARAMETER));
+    kernel.shutdown();
+}
+
+#[test]
+fn a_load_that_fails_leaves_nothing_behind() {
+    for nth in 1.. {
+        let (kernel, _) = boot(Completion::Deferred);
+        let (broker, _messages) = server(|client| servers::broker(client));
+        kernel.fail_nth_allocation(nth);
+        let loaded = load(&kernel, &[("Broker", broker.to_string())]);
+        // Whoever was not connected to waits for nobody.
+        drop(TcpStream::connect(broker));
+        kernel.shutdown();
+        if loaded.is_ok() {
+            assert!(nth > 8, "only {nth} allocations");
+            break;
+        }
+        assert_eq!(loaded, Err(STATUS_INSUFFICIENT_RESOURCES));
+    }
+}
+
+/// The stack of a thread in the kernel has 24 KiB, of which the driver may be given some that are used already.
+#[test]
+fn futures_fit_a_stack_of_the_kernel() {
+    let kernel = Kernel::boot();
+    let registration = Registration::new().unwrap();
+    let provider = registration.capture(Wait::Forever).unwrap();
+    let network = Network::new(&provider);
+    let address = SocketAddr::from(([127, 0, 0, 1], 1));
+    let sizes = [
+        size_of_val(&sntp::ask(&provider, address)),
+        size_of_val(&http::fetch(&network, "", &mut [])),
+        size_of_val(&mqtt::publish(&network, address, &mut [], true)),
+    ];
+    assert!(sizes.iter().all(|size| *size <= 6 * 1024), "{sizes:?}");
+    drop((network, provider, registration));
+    kernel.shutdown();
+}
