@@ -19,6 +19,9 @@ const ECHO_LIMIT: usize = 24 * 1024;
 /// The most that the client of a network block device may weigh, which does most.
 const NBD_LIMIT: usize = 40 * 1024;
 
+/// The most that the driver with three crates of others may weigh, of which the client of MQTT has most.
+const OTHERS_LIMIT: usize = 232 * 1024;
+
 /// The files of the template of a driver that is built with a WDK.
 const TEMPLATE: [&str; 4] = ["Cargo.toml", ".cargo/config.toml", "build.rs", "src/lib.rs"];
 
@@ -102,8 +105,10 @@ pub(crate) fn drivers() -> Result<(), String> {
             limit: match built.name {
                 "udp-echo" => ECHO_LIMIT,
                 "nbd-client" => NBD_LIMIT,
+                "sntp-http-mqtt" => OTHERS_LIMIT,
                 _ => LIMIT,
             },
+            has_crates_of_others: built.name == "sntp-http-mqtt",
         };
         let found = image::problems(&driver, &exports)?;
         println!("{}: {} bytes", built.name, driver.image.len());
@@ -156,6 +161,7 @@ pub(crate) fn wine() -> Result<(), String> {
             "udp-segments" => wine.udp_segments(&built)?,
             "http-head" => wine.http_head(&built)?,
             "nbd-client" => wine.nbd_client(&built)?,
+            "sntp-http-mqtt" => wine.sntp_http_mqtt(&built)?,
             "tcp-hello" => wine.tcp_hello(&built)?,
             other => return Err(format!("nothing is known about {other}")),
         };

@@ -14,11 +14,12 @@ mod sntp;
 #[cfg(test)]
 mod tests;
 
+use core::ffi::CStr;
 use core::future::Future;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use wsk::{Error, NTSTATUS, Network, NonPagedBuffer, Registration, Wait};
+use wsk::{Error, NTSTATUS, Network, NonPagedBuffer, Provider, Registration, Wait};
 use wsk_driver::{Parameters, block_on_timeout, driver_entry, report, report_status};
 use wsk_sys::{STATUS_INVALID_NETWORK_RESPONSE, STATUS_INVALID_PARAMETER};
 
@@ -33,29 +34,47 @@ driver_entry!(load, unload);
 
 fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
     let disconnect = parameters.number("Disconnect", 1)? != 0;
-    let failed = |error: Error| report(c"sntp-http-mqtt", error);
     let registration = Registration::new().map_err(failed)?;
     let provider = registration
         .capture(Wait::Milliseconds(1000))
         .map_err(failed)?;
     let network = Network::new(&provider).with_buffers(BUFFER, BUFFER);
     if let Some(server) = parameters.text("TimeServer")? {
-        let server = address(server.as_str())?;
-        within(c"the time server", sntp::ask(&provider, server))?;
+        time(&provider, address(server.as_str())?)?;
     }
     if let Some(url) = parameters.text("Url")? {
-        // A thread of the kernel has a small stack.
-        let mut room = NonPagedBuffer::new(PAGE).map_err(failed)?;
-        let fetch = http::fetch(&network, url.as_str(), room.as_mut_slice());
-        within(c"the web server", fetch)?;
+        page(&network, url.as_str())?;
     }
     if let Some(broker) = parameters.text("Broker")? {
-        let broker = address(broker.as_str())?;
-        let mut room = NonPagedBuffer::new(BUFFER).map_err(failed)?;
-        let publish = mqtt::publish(&network, broker, room.as_mut_slice(), disconnect);
-        within(c"the broker", publish)?;
+        message(&network, address(broker.as_str())?, disconnect)?;
     }
     Ok(())
+}
+
+// A thread of the kernel has a small stack. So each future is in a function of its own, whose frame goes before the next, and what
+// protocols want room for is in nonpaged memory.
+
+#[inline(never)]
+fn time(provider: &Provider, server: SocketAddr) -> Result<(), NTSTATUS> {
+    within(c"the time server", sntp::ask(provider, server))
+}
+
+#[inline(never)]
+fn page(network: &Network, url: &str) -> Result<(), NTSTATUS> {
+    let mut room = NonPagedBuffer::new(PAGE).map_err(failed)?;
+    let fetch = http::fetch(network, url, room.as_mut_slice());
+    within(c"the web server", fetch)
+}
+
+#[inline(never)]
+fn message(network: &Network, broker: SocketAddr, disconnect: bool) -> Result<(), NTSTATUS> {
+    let mut room = NonPagedBuffer::new(BUFFER).map_err(failed)?;
+    let publish = mqtt::publish(network, broker, room.as_mut_slice(), disconnect);
+    within(c"the broker", publish)
+}
+
+fn failed(error: Error) -> NTSTATUS {
+    report(c"sntp-http-mqtt", error)
 }
 
 /// Nothing is left to be undone.
@@ -66,10 +85,7 @@ fn address(text: &str) -> Result<SocketAddr, NTSTATUS> {
 }
 
 /// Runs one of the three, within its time. A thread waits here: at `PASSIVE_LEVEL`, as drivers are loaded.
-fn within(
-    whom: &'static core::ffi::CStr,
-    talk: impl Future<Output = Result<(), Failed>>,
-) -> Result<(), NTSTATUS> {
+fn within(whom: &CStr, talk: impl Future<Output = Result<(), Failed>>) -> Result<(), NTSTATUS> {
     let status = match block_on_timeout(talk, PATIENCE) {
         Ok(Ok(())) => return Ok(()),
         Ok(Err(Failed::Network(error))) => return Err(report(c"sntp-http-mqtt", error)),

@@ -4,14 +4,14 @@ use core::net::SocketAddr;
 
 use sntpc::{NtpContext, NtpTimestampGenerator, NtpUdpSocket};
 use wsk::{DatagramSocket, Error, Family, NonPagedBuffer, Provider};
-use wsk_sys::{KeQuerySystemTimePrecise, LARGE_INTEGER};
+use wsk_sys::KeQueryInterruptTime;
 
 use crate::Failed;
 
-/// The seconds from 1601, when the time of Windows begins, to 1970.
-const EPOCH: u64 = 11_644_473_600;
+/// When 2026 began, in seconds since 1970. The time of NTP repeats every 136 years: which of them it is, a clock has to know.
+const YEAR_2026: u64 = 1_767_225_600;
 
-/// Asks a server by how much this machine's clock is wrong, and prints it.
+/// Asks a server for the time, and prints it.
 pub(crate) async fn ask(provider: &Provider, server: SocketAddr) -> Result<(), Failed> {
     let family = Family::of(&server);
     let socket = DatagramSocket::open(provider, family)?;
@@ -21,8 +21,8 @@ pub(crate) async fn ask(provider: &Provider, server: SocketAddr) -> Result<(), F
         .await
         .map_err(Failed::of)?;
     wsk_driver::println!(
-        "sntp-http-mqtt: the clock is {} seconds behind that of a server of stratum {}",
-        time.offset / 1_000_000,
+        "sntp-http-mqtt: {} seconds since 1970, says a server of stratum {}",
+        time.seconds,
         time.stratum
     );
     Ok(())
@@ -61,24 +61,19 @@ fn failed(error: Error) -> sntpc::Error {
     sntpc::Error::Network
 }
 
-/// The clock of Windows, in units of 100 nanoseconds since 1970.
+/// The time since the system started, in units of 100 nanoseconds, as a clock that began with [`YEAR_2026`]. What the server says needs
+/// no better one; how far it is off is what a driver would correct the time by.
 #[derive(Default, Clone, Copy)]
 struct Clock(u64);
 
 impl NtpTimestampGenerator for Clock {
     fn init(&mut self) {
-        let mut time = LARGE_INTEGER { QuadPart: 0 };
-        // SAFETY: the place is valid for the call, which may be made at any IRQL.
-        let units = unsafe {
-            KeQuerySystemTimePrecise(&raw mut time);
-            time.QuadPart
-        };
-        let since_1601 = u64::try_from(units).unwrap_or(0);
-        self.0 = since_1601.saturating_sub(EPOCH * 10_000_000);
+        // SAFETY: this is kernel code.
+        self.0 = unsafe { KeQueryInterruptTime() };
     }
 
     fn timestamp_sec(&self) -> u64 {
-        self.0 / 10_000_000
+        YEAR_2026 + self.0 / 10_000_000
     }
 
     fn timestamp_subsec_micros(&self) -> u32 {

@@ -18,16 +18,15 @@ pub struct Driver {
     pub map: String,
     /// How many bytes it may have at most.
     pub limit: usize,
+    /// Whether crates of others are in it, which format texts, and panic where they should not.
+    pub has_crates_of_others: bool,
 }
 
-/// What must not be linked, in small letters: the panic machinery, formatting, and unwinding.
-const BANNED: [&str; 5] = [
-    "core::panicking",
-    "core::fmt",
-    "core::panic",
-    "unwind",
-    "cxxframehandler",
-];
+/// What must not be linked, in small letters: unwinding.
+const BANNED: [&str; 2] = ["unwind", "cxxframehandler"];
+
+/// What must not be linked but by crates of others: the panic machinery, and formatting.
+pub(crate) const BANNED_FROM_OURS: [&str; 3] = ["core::panicking", "core::fmt", "core::panic"];
 
 /// What is wrong so far.
 #[derive(Default)]
@@ -62,7 +61,7 @@ pub fn problems(driver: &Driver, exports: &Exports) -> Result<Vec<String>, Strin
         format!("the checksum is {said:#x} instead of {is:#x}")
     });
 
-    linked(&driver.map, &mut problems);
+    linked(driver, &mut problems);
     let size = driver.image.len();
     problems.rule(size <= driver.limit, || {
         format!("{size} bytes are more than {}", driver.limit)
@@ -193,16 +192,21 @@ fn memory(file: &PeFile64<'_>, problems: &mut Problems) -> Result<(), object::Er
 }
 
 /// Nothing that a driver has no use for.
-fn linked(map: &str, problems: &mut Problems) {
-    let symbols = symbols(map);
+fn linked(driver: &Driver, problems: &mut Problems) {
+    let symbols = symbols(&driver.map);
+    let from_ours = BANNED_FROM_OURS
+        .iter()
+        .filter(|_| !driver.has_crates_of_others);
+    let all_banned: Vec<_> = BANNED.iter().chain(from_ours).collect();
     let plausible = symbols.len() > 20 && symbols.iter().any(|symbol| symbol == "DriverEntry");
     problems.rule(plausible, || {
         format!("the map has {} symbols only", symbols.len())
     });
     for symbol in symbols {
-        let banned = BANNED
+        let symbol_in_small = symbol.to_lowercase();
+        let banned = all_banned
             .iter()
-            .find(|banned| symbol.to_lowercase().contains(*banned));
+            .find(|banned| symbol_in_small.contains(**banned));
         if let Some(banned) = banned {
             problems.rule(false, || {
                 format!("links {symbol}: nothing of {banned} belongs there")

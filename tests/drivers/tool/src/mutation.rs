@@ -115,7 +115,15 @@ const MUTATIONS: &[Mutation] = &[
 /// The rules whose break nobody noticed.
 pub fn every_rule_can_be_broken(good: &Driver, exports: &Exports) -> Result<usize, String> {
     let mut unnoticed = Vec::new();
-    for Mutation { says, spoil } in MUTATIONS {
+    let applies = |says: &str| {
+        let of_ours = image::BANNED_FROM_OURS
+            .iter()
+            .any(|banned| says.ends_with(banned));
+        !(of_ours && good.has_crates_of_others)
+    };
+    let mutations = MUTATIONS.iter().filter(|mutation| applies(mutation.says));
+    let count = mutations.clone().count();
+    for Mutation { says, spoil } in mutations {
         let mut driver = good.clone();
         spoil(&mut driver)?;
         if *says != "the checksum is" {
@@ -129,7 +137,7 @@ pub fn every_rule_can_be_broken(good: &Driver, exports: &Exports) -> Result<usiz
         }
     }
     if unnoticed.is_empty() {
-        Ok(MUTATIONS.len())
+        Ok(count)
     } else {
         Err(unnoticed.join("\n"))
     }

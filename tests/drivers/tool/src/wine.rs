@@ -17,6 +17,10 @@ use crate::build::Built;
 #[path = "../../nbd-client/src/server.rs"]
 mod nbd_server;
 
+/// The servers of `sntp-http-mqtt`'s own tests.
+#[path = "../../sntp-http-mqtt/src/servers.rs"]
+mod servers;
+
 /// How long a command of Wine's may take; the first one sets a whole Windows up.
 const PATIENCE: Duration = Duration::from_mins(10);
 /// How long a datagram, or a byte, may take.
@@ -562,6 +566,57 @@ impl Wine {
         if counts != (BLOCKS, BLOCKS, BLOCKS) {
             return Err(format!("{name} asked for {counts:?}"));
         }
+        Ok(Fate::Worked)
+    }
+
+    /// Has `sntp-http-mqtt` fetch a page, and publish and receive a message. Wine has no datagrams, so that it is not told of a time server.
+    ///
+    /// # Errors
+    ///
+    /// What was not as it has to be.
+    pub fn sntp_http_mqtt(&self, driver: &Built) -> Result<Fate, String> {
+        self.install(driver)?;
+        let name = driver.name;
+        let (web, page) = listener()?;
+        let (broker, messages) = listener()?;
+        let url = format!("http://{page}/");
+        let web = std::thread::spawn(move || {
+            let (client, _) = web.accept()?;
+            servers::give_page(client, &["from a ", "server\n"])
+        });
+        let broker = std::thread::spawn(move || {
+            let (client, _) = broker.accept()?;
+            servers::broker(client)
+        });
+        self.parameter(name, "Url", &Value::Text(url.clone()))?;
+        self.parameter(name, "Broker", &Value::Text(messages.to_string()))?;
+        self.parameter(name, "Disconnect", &Value::Number(0))?;
+        if let Err(said) = self.load(name)? {
+            let lines = self.lines(name)?;
+            return Err(format!("{name} was not loaded: {said}; it said {lines:?}"));
+        }
+        let failed = |error: std::io::Error| format!("a server of {name}: {error}");
+        let request = web.join().map_err(|_| "the web server failed")?;
+        let request = request.map_err(failed)?;
+        if !request.starts_with("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n") {
+            return Err(format!("{name} asked {request:?}"));
+        }
+        let published = broker.join().map_err(|_| "the broker failed")?;
+        let published = published.map_err(failed)?;
+        if published.len() != 1 {
+            return Err(format!("{name} published {published:?}"));
+        }
+        for line in [
+            format!("{name}: {url} is 14 bytes with status 200: from a server"),
+            format!("{name}: published and received: Hello from the kernel!"),
+        ] {
+            if !self.printed(&line)? {
+                let lines = self.lines(name)?;
+                return Err(format!("{name} did not say {line:?}, but {lines:?}"));
+            }
+        }
+        self.unload(name)?;
+        self.account(name)?;
         Ok(Fate::Worked)
     }
 
