@@ -1,5 +1,5 @@
 //! An executor for one future, in a thread that waits for it: a `KEVENT` is what its waker sets. Stands for the loop around
-//! `KeWaitForSingleObject` that drivers in C have where they wait for a sequence of IRPs.
+//! `KeWaitForMultipleObjects` that drivers in C have where they wait for a sequence of IRPs.
 
 use core::cell::UnsafeCell;
 use core::future::Future;
@@ -12,9 +12,9 @@ use core::time::Duration;
 use wsk::{Error, NTSTATUS};
 use wsk_sys::{
     APC_LEVEL, EVENT_TYPE, ExAllocatePoolWithTag, ExFreePoolWithTag, IO_NO_INCREMENT, KEVENT,
-    KWAIT_REASON, KeGetCurrentIrql, KeInitializeEvent, KeQueryInterruptTime, KeSetEvent,
-    KeWaitForSingleObject, LARGE_INTEGER, MODE, POOL_TYPE, STATUS_INSUFFICIENT_RESOURCES,
-    STATUS_IO_TIMEOUT, STATUS_SUCCESS,
+    KTIMER, KWAIT_REASON, KeCancelTimer, KeGetCurrentIrql, KeInitializeEvent, KeInitializeTimerEx,
+    KeSetEvent, KeSetTimer, KeWaitForMultipleObjects, LARGE_INTEGER, MODE, POOL_TYPE,
+    STATUS_INSUFFICIENT_RESOURCES, STATUS_IO_TIMEOUT, STATUS_SUCCESS, TIMER_TYPE, WAIT_TYPE,
 };
 
 const TAG: u32 = u32::from_le_bytes(*b"Wake");
@@ -51,7 +51,7 @@ const KERNEL_MODE: i8 = MODE::KernelMode.0 as i8;
 ///
 /// `STATUS_INSUFFICIENT_RESOURCES` where there is no memory for the event, and that of [`Error::WrongIrql`] above `APC_LEVEL`; the future
 /// is dropped, and was not polled.
-#[doc(alias("KeWaitForSingleObject", "KEVENT"))]
+#[doc(alias("KeWaitForMultipleObjects", "KEVENT"))]
 pub fn block_on<F: Future>(future: F) -> Result<F::Output, NTSTATUS> {
     run(future, None)
 }
@@ -83,7 +83,7 @@ fn run<F: Future>(future: F, limit: Option<Duration>) -> Result<F::Output, NTSTA
         return Err(Error::WrongIrql { current, limit }.into());
     }
     let parker = Parker::new()?;
-    let end = limit.map(|limit| now().saturating_add(units(limit)));
+    let alarm = Alarm::new(&parker, limit);
     let waker = parker.waker();
     let mut context = Context::from_waker(&waker);
     let mut future = pin!(future);
@@ -91,28 +91,79 @@ fn run<F: Future>(future: F, limit: Option<Duration>) -> Result<F::Output, NTSTA
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
             return Ok(output);
         }
-        if !parker.wait(end.map(|end| end.saturating_sub(now()))) {
+        if !alarm.wait() {
             return Err(STATUS_IO_TIMEOUT);
         }
     }
 }
 
-/// The time since the system started, in units of 100 nanoseconds.
-fn now() -> u64 {
-    // SAFETY: may be called at any IRQL.
-    unsafe { KeQueryInterruptTime() }
+/// What a thread waits with: its event, and the timer of its limit. No clock is read.
+///
+/// # Invariants
+///
+/// With a limit the timer is set; it is cancelled before this, and the reference that it borrows, goes.
+struct Alarm<'p> {
+    parker: &'p Parker,
+    limited: bool,
 }
 
-/// A time in units of 100 nanoseconds.
-fn units(time: Duration) -> u64 {
-    time.as_secs()
-        .saturating_mul(10_000_000)
-        .saturating_add(u64::from(time.subsec_nanos() / 100))
+impl<'p> Alarm<'p> {
+    fn new(parker: &'p Parker, limit: Option<Duration>) -> Self {
+        if let Some(limit) = limit {
+            let units = limit
+                .as_secs()
+                .saturating_mul(10_000_000)
+                .saturating_add(u64::from(limit.subsec_nanos() / 100));
+            // Half of the range at most, so that the kernel's sum with the time that it is does not overflow.
+            let units = i64::try_from(units).unwrap_or(i64::MAX).min(i64::MAX / 2);
+            let due = LARGE_INTEGER { QuadPart: -units };
+            let timer = parker.shared().timer.get();
+            // SAFETY: the timer is initialised, stays where it is as long as there is a reference, and has no DPC.
+            unsafe { KeSetTimer(timer, due, null_mut()) };
+        }
+        // INVARIANT: just set.
+        Self {
+            parker,
+            limited: limit.is_some(),
+        }
+    }
+
+    /// Waits for a wake, or for the end of the time; whether there was a wake.
+    fn wait(&self) -> bool {
+        let shared = self.parker.shared();
+        // Where both are there, the first of them ends the wait.
+        let mut objects = [shared.event.get().cast(), shared.timer.get().cast()];
+        // SAFETY: the objects are initialised and stay; without a limit the first is the only one. The IRQL was looked at. Two objects
+        // need no room for wait blocks: a thread has three.
+        let status = unsafe {
+            KeWaitForMultipleObjects(
+                if self.limited { 2 } else { 1 },
+                objects.as_mut_ptr(),
+                WAIT_TYPE::WaitAny,
+                KWAIT_REASON::Executive,
+                KERNEL_MODE,
+                0,
+                null_mut(),
+                null_mut(),
+            )
+        };
+        status == STATUS_SUCCESS
+    }
 }
 
-/// An event that a thread waits for, with the references to it: the thread's, and those of wakers.
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        if self.limited {
+            // SAFETY: by the invariant it is set, or was; nobody waits for it any more.
+            unsafe { KeCancelTimer(self.parker.shared().timer.get()) };
+        }
+    }
+}
+
+/// An event and a timer that a thread waits for, with the references to them: the thread's, and those of wakers.
 struct Shared {
     event: UnsafeCell<KEVENT>,
+    timer: UnsafeCell<KTIMER>,
     references: AtomicUsize,
 }
 
@@ -120,7 +171,7 @@ struct Shared {
 ///
 /// # Invariants
 ///
-/// `shared` lies in a pool block of its own, with its event initialised, as long as there is a reference; this is one.
+/// `shared` lies in a pool block of its own, with its event and its timer initialised, as long as there is a reference; this is one.
 struct Parker {
     shared: NonNull<Shared>,
 }
@@ -131,15 +182,18 @@ impl Parker {
         let block =
             unsafe { ExAllocatePoolWithTag(POOL_TYPE::NonPagedPoolNx, size_of::<Shared>(), TAG) };
         let shared = NonNull::new(block.cast::<Shared>()).ok_or(STATUS_INSUFFICIENT_RESOURCES)?;
-        // SAFETY: the block has the size and the alignment, is nobody else's, and is nonpaged, as the event wants it. For an event, which
-        // is C's, all-zero bytes are valid until it is initialised, where it stays.
+        // SAFETY: the block has the size and the alignment, is nobody else's, and is nonpaged, as event and timer want it. For these,
+        // which are C's, all-zero bytes are valid until they are initialised, where they stay.
         unsafe {
             shared.write(Shared {
                 event: UnsafeCell::new(core::mem::zeroed()),
+                timer: UnsafeCell::new(core::mem::zeroed()),
                 references: AtomicUsize::new(1),
             });
             let event = shared.as_ref().event.get();
             KeInitializeEvent(event, EVENT_TYPE::SynchronizationEvent, 0);
+            let timer = shared.as_ref().timer.get();
+            KeInitializeTimerEx(timer, TIMER_TYPE::NotificationTimer);
         }
         // INVARIANT: initialised, with this one reference.
         Ok(Self { shared })
@@ -148,26 +202,6 @@ impl Parker {
     fn shared(&self) -> &Shared {
         // SAFETY: by the invariant it is there; what changes in it is atomic, or the kernel's.
         unsafe { self.shared.as_ref() }
-    }
-
-    /// Waits for a wake, or until so many units of time have passed; whether there was one.
-    fn wait(&self, limit: Option<u64>) -> bool {
-        let mut limit = limit.map(|units| LARGE_INTEGER {
-            // Half of the range at most, so that the kernel's sum with the time that it is does not overflow.
-            QuadPart: -i64::try_from(units).unwrap_or(i64::MAX).min(i64::MAX / 2),
-        });
-        let limit = limit.as_mut().map_or(null_mut(), core::ptr::from_mut);
-        // SAFETY: by the invariant the event is initialised and stays; the time is valid for the call. The IRQL was looked at.
-        let status = unsafe {
-            KeWaitForSingleObject(
-                self.shared().event.get().cast(),
-                KWAIT_REASON::Executive,
-                KERNEL_MODE,
-                0,
-                limit,
-            )
-        };
-        status == STATUS_SUCCESS
     }
 
     /// A waker with a reference of its own.

@@ -35,7 +35,7 @@ pub use debugger::Debugger;
 pub use debugger::Logger;
 #[doc(alias("DbgPrint", "KdPrint"))]
 pub use debugger::{report, report_count, report_status};
-#[doc(alias("KeWaitForSingleObject", "KEVENT"))]
+#[doc(alias("KeWaitForMultipleObjects", "KEVENT"))]
 pub use executor::{block_on, block_on_timeout};
 #[doc(alias("ZwOpenKey", "ZwQueryValueKey", "RtlQueryRegistryValues"))]
 pub use parameters::Parameters;
