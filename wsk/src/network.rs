@@ -12,7 +12,7 @@ use crate::buffered::{BufferedConnection, BufferedSocket, Repeated};
 use crate::error::Error;
 use crate::registration::Provider;
 use crate::request::Lookup;
-use crate::socket::{ConnectedSocket, DatagramSocket};
+use crate::socket::{ConnectionSocket, DatagramSocket};
 
 /// The bytes of each buffer, unless they are said: enough for a datagram that crosses an Ethernet in one piece.
 const BUFFER: usize = 2048;
@@ -123,13 +123,18 @@ impl Network {
     }
 }
 
-/// Connects, and gives the connection its buffers. IRQL: `<= DISPATCH_LEVEL`. A future that is dropped connects nothing.
+/// Opens a socket, binds it and connects it, and gives the connection its buffers. The first two wait. IRQL: `<= APC_LEVEL`. A future
+/// that is dropped connects nothing.
 impl TcpConnect for Network {
     type Error = Error;
     type Connection<'a> = BufferedConnection;
 
     async fn connect(&self, remote: SocketAddr) -> Result<BufferedConnection, Error> {
-        let socket = ConnectedSocket::connect(&self.provider, remote).await?;
+        // `WskSocketConnect` is not in every provider.
+        let family = Family::of(&remote);
+        let socket = ConnectionSocket::open(&self.provider, family)?;
+        socket.bind(family.any())?;
+        let socket = socket.connect(remote).await?;
         BufferedConnection::new(socket, self.receive, self.send)
     }
 }

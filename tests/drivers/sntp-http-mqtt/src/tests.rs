@@ -109,7 +109,7 @@ fn servers_that_are_not_there_are_told() {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = nobody.local_addr().unwrap();
     drop(nobody);
-    let line = "sntp-http-mqtt: WskSocketConnect failed: 0xC0000236";
+    let line = "sntp-http-mqtt: WskConnect failed: 0xC0000236";
     let status = STATUS_CONNECTION_REFUSED;
     refused("Broker", address.to_string(), status, line);
     let line = "sntp-http-mqtt: Network(ConnectionRefused)";
