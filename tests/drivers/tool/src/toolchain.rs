@@ -67,7 +67,7 @@ pub fn cargo(subcommand: &str, target: &str, directory: &Path) -> Command {
     command.args([subcommand, "--target", target]);
     command.arg("--target-dir").arg(directory);
     if !active {
-        command.arg("-Zbuild-std=core,compiler_builtins");
+        command.arg("-Zbuild-std=core,alloc,compiler_builtins");
         command.env("RUSTC", DEBIAN_RUSTC);
         command.env("RUSTDOC", "/usr/bin/rustdoc");
         command.env("RUSTC_BOOTSTRAP", "1");
