@@ -260,6 +260,7 @@ fn a_socket_is_given_a_security_descriptor_and_tells_its_own() {
             .security_descriptor()
             .start_with(completion)
             .unwrap();
+        until("both are over", || kernel.counts().in_flight == 0);
         kernel.fail_nth_call(1);
         let failed = datagrams.security_descriptor().wait().map(drop);
         assert!(matches!(failed, Err(Error::Call { .. })), "{failed:?}");
