@@ -45,28 +45,32 @@ const PLACES: &[Place] = &[
     },
     Place {
         file: "irp/flight.rs",
-        right: "return polled && !header.state.wake();",
-        with: r#"return !made("not_announced_again") && polled && !header.state.wake();"#,
+        right: "return place.announce();",
+        with: r#"return if made("not_announced_again") { None } else { place.announce() };"#,
     },
     Place {
         file: "irp/flight.rs",
-        right: "    let identity = (waker.data(), core::ptr::from_ref(waker.vtable()));
-    match header.state.retract() {",
-        with: r#"    let identity = (waker.data(), core::ptr::from_ref(waker.vtable()));
-    match if made("waker_not_retracted") { Retract::InFlight } else { header.state.retract() } {"#,
+        right: "let mut place = match self.retract() {
+            Retracted::Completed(_) =>",
+        with: r#"let mut place = match if made("waker_not_retracted") {
+            Retracted::InFlight(WakerPlace(header))
+        } else {
+            self.retract()
+        } {
+            Retracted::Completed(_) =>"#,
     },
     Place {
         file: "irp/flight.rs",
-        right: "    let mut before = None;
-    if !is_same {",
-        with: r#"    let mut before = None;
-    let early = made("waker_announced_early") && header.state.wake();
-    if !is_same {"#,
+        right: "        let mut before = None;
+        if !is_same {",
+        with: r#"        let mut before = None;
+        let early = made("waker_announced_early") && header.state.wake();
+        if !is_same {"#,
     },
     Place {
         file: "irp/flight.rs",
-        right: "let polled = if !header.state.wake() {",
-        with: "let polled = if !early && !header.state.wake() {",
+        right: "let polled = if let Some(mut place) = place.announce() {",
+        with: "let polled = if let Some(mut place) = (if early { None } else { place.announce() }) {",
     },
     Place {
         file: "irp/flight.rs",
@@ -75,20 +79,21 @@ const PLACES: &[Place] = &[
     },
     Place {
         file: "irp/flight.rs",
-        right: "drop(out_of_its_place(header));",
-        with: r#"if !made("waker_left_by_waiting") { drop(out_of_its_place(header)); }"#,
+        right: "        drop(place.waker().take());
+        true",
+        with: r#"        if !made("waker_left_by_waiting") { drop(place.waker().take()); }
+        true"#,
     },
     Place {
         file: "irp/flight.rs",
-        right: "unused = unsafe { out_of_its_place(header) };",
-        with: r#"unused = if made("waker_left_by_polling") { None } else { unsafe { out_of_its_place(header) } };"#,
+        right: "unused = place.waker().take();",
+        with: r#"unused = if made("waker_left_by_polling") { None } else { place.waker().take() };"#,
     },
     Place {
         file: "irp/flight.rs",
-        right: "    // SAFETY: no waker is announced any more.
-    unsafe { out_of_its_place(header) }",
-        with: r#"    if made("waker_left_by_leaving") { return None; }
-    unsafe { out_of_its_place(header) }"#,
+        right: "Retracted::Waking => None,",
+        with: r#"Retracted::Waking => None,
+            _ if made("waker_left_by_leaving") => None,"#,
     },
     Place {
         file: "irp/flight.rs",
@@ -105,10 +110,8 @@ const PLACES: &[Place] = &[
     },
     Place {
         file: "irp/flight.rs",
-        right: "            if !left {
-                discard(self.block.cast());",
-        with: r#"            if !left || made("given_back_twice") {
-                discard(self.block.cast());"#,
+        right: "if back.is_some() {",
+        with: r#"if back.is_some() || made("given_back_twice") {"#,
     },
     Place {
         file: "irp/routine.rs",
@@ -129,7 +132,7 @@ const PLACES: &[Place] = &[
         right: "    let (observer, status) = unsafe {
         (
             (*header).observer.with_mut(|observer| (*observer).take()),
-            (*header).status(),
+            (*header).outcome().status,
         )
     };
     // SAFETY: as above.
@@ -138,7 +141,7 @@ const PLACES: &[Place] = &[
     let (mut observer, status) = unsafe {
         (
             if late { None } else { (*header).observer.with_mut(|observer| (*observer).take()) },
-            (*header).status(),
+            (*header).outcome().status,
         )
     };
     let notify = unsafe { (*header).state.complete() };
@@ -146,41 +149,47 @@ const PLACES: &[Place] = &[
     },
     Place {
         file: "operation/carried.rs",
-        right: "        let mut operation = flight.end();
-        O::unread(outcome, &mut *place.as_ptr());",
-        with: r#"        let mut operation = flight.end();
-        if made("operation_given_back_early") {
-            drop(core::ptr::read(&raw const operation));
-            wsk_sys::mistake::pause();
+        right: "            O::unread(outcome, &mut *place.as_ptr());
+",
+        with: r#"            if made("operation_given_back_early") {
+                drop(core::ptr::read(&raw const operation));
+                wsk_sys::mistake::pause();
+                O::unread(outcome, &mut *place.as_ptr());
+                place.drop_in_place();
+                core::mem::forget(operation);
+                return;
+            }
             O::unread(outcome, &mut *place.as_ptr());
-            place.drop_in_place();
-            core::mem::forget(operation);
-            return;
-        }
-        O::unread(outcome, &mut *place.as_ptr());"#,
+"#,
     },
     Place {
         file: "operation/callback.rs",
         right: "    completion(finished);
-    drop(ended);",
-        with: r#"    if made("told_after_giving_back") { drop(ended); completion(finished); return; }
+    drop(operation);",
+        with: r#"    if made("told_after_giving_back") { drop(operation); completion(finished); return; }
     completion(finished);
-    drop(ended);"#,
+    drop(operation);"#,
     },
     Place {
         file: "operation/prepared.rs",
-        right: "        give_back::<O, B>(block);
-        held.tell",
-        with: r#"        give_back::<O, B>(block);
-        if made("slot_touched_after_giving_back") {
-            (*slot.as_ptr()).readiness.with_mut(|readiness| *readiness = Readiness::Ready);
-        }
-        held.tell"#,
+        right: "    drop(prepared);
+    held.tell",
+        with: r#"    drop(prepared);
+    if made("slot_touched_after_giving_back") {
+        Holder::<O, B>(block.cast()).parameters.with_mut(|_| ());
+    }
+    held.tell"#,
     },
     Place {
         file: "operation/prepared.rs",
-        right: "            if *readiness == Readiness::Abandoned {",
-        with: r#"            if *readiness == Readiness::Abandoned && !made("not_taken_up_again") {"#,
+        right: "    if prepared.is_abandoned() {",
+        with: r#"    if prepared.is_abandoned() && made("not_taken_up_again") {
+        unsafe { give_back::<O, B>(block) };
+        core::mem::forget(prepared);
+        held.tell(wsk_sys::STATUS_SUCCESS);
+        return;
+    }
+    if prepared.is_abandoned() {"#,
     },
     Place {
         file: "operation/scope.rs",

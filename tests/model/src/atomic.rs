@@ -5,6 +5,7 @@
 //! before each such load and behind each such change gives the loads and changes the one order that they have.
 
 use core::cell::UnsafeCell;
+use core::ptr::NonNull;
 
 use loom::sync::atomic;
 pub(crate) use loom::sync::atomic::{Ordering, fence};
@@ -24,9 +25,9 @@ impl<T> Cell<T> {
         read(place)
     }
 
-    pub(crate) fn place(&self) -> *mut T {
-        let place = self.0.get();
-        wsk_sys::touch(place.addr());
+    pub(crate) fn place(&self) -> NonNull<T> {
+        let place = NonNull::from(&self.0).cast();
+        wsk_sys::touch(place.addr().get());
         place
     }
 

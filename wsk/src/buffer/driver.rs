@@ -165,7 +165,7 @@ impl<O> DriverMdl<O> {
     /// # Safety
     ///
     /// As for [`with_owner`](Self::with_owner).
-    pub(crate) const unsafe fn of(extent: Extent, owner: O) -> Self {
+    pub(crate) unsafe fn of(extent: Extent, owner: O) -> Self {
         // INVARIANT: the caller says so.
         Self {
             extent,

@@ -57,9 +57,7 @@ impl<B: Send + 'static> BufferPool<B> {
         let mut make = make;
         let mut filling = Filling::new(depth)?;
         for number in 0..depth {
-            let buffer = make(number)?;
-            // SAFETY: it is written to its place.
-            unsafe { filling.add(|place: NonNull<B>| place.write(buffer)) };
+            filling.push(make(number)?);
         }
         Ok(Self {
             buffers: filling.finish(()),

@@ -10,7 +10,14 @@ use crate::memory::atomic::AtomicBool;
 /// The bytes of control information that one operation can carry.
 pub(crate) const CONTROL_ROOM: usize = 256;
 
-const _: () = assert!(CONTROL_ROOM.is_multiple_of(8));
+/// Bytes that are aligned as control information has to be.
+#[derive(Clone, Copy)]
+#[repr(C, align(8))]
+pub(crate) struct Aligned<const N: usize>(pub(crate) [u8; N]);
+
+impl<const N: usize> Aligned<N> {
+    pub(crate) const ZERO: Self = Self([0; N]);
+}
 
 /// What a buffer is locked by.
 ///
@@ -40,10 +47,10 @@ pub struct Arguments {
     /// How many bytes of control information there are, or room for.
     pub(crate) control_length: u32,
     /// Control information: what the caller has may lie in pageable memory.
-    pub(crate) control: [u64; CONTROL_ROOM / 8],
+    pub(crate) control: Aligned<CONTROL_ROOM>,
     pub(crate) events: WSK_EVENT_CALLBACK_CONTROL,
     /// The bytes of an option or of a control code, where they are few.
-    pub(crate) value: [u64; 8],
+    pub(crate) value: Aligned<64>,
 }
 
 impl core::fmt::Debug for Arguments {
@@ -55,22 +62,16 @@ impl core::fmt::Debug for Arguments {
 impl Arguments {
     /// Sets the first bytes of the value.
     pub(crate) fn set_value<const N: usize>(&mut self, bytes: &[u8; N]) {
-        const { assert!(N <= size_of::<[u64; 8]>()) };
-        // SAFETY: the value, which is borrowed exclusively, has at least that many bytes, as was just asserted; any are valid.
-        unsafe { (&raw mut self.value).cast::<[u8; N]>().write(*bytes) };
+        const { assert!(N <= size_of::<Aligned<64>>()) };
+        if let Some(first) = self.value.0.first_chunk_mut() {
+            *first = *bytes;
+        }
     }
 
     /// The first bytes of the value.
     pub(crate) fn value<const N: usize>(&self) -> [u8; N] {
-        const { assert!(N <= size_of::<[u64; 8]>()) };
-        // SAFETY: the value has at least that many bytes, as was just asserted, all initialised.
-        unsafe { (&raw const self.value).cast::<[u8; N]>().read() }
-    }
-
-    /// The control information.
-    pub(crate) fn control(&self) -> &[u8; CONTROL_ROOM] {
-        // SAFETY: the same bytes, all of them initialised, with a smaller alignment.
-        unsafe { &*(&raw const self.control).cast() }
+        const { assert!(N <= size_of::<Aligned<64>>()) };
+        self.value.0.first_chunk().map_or([0; N], |first| *first)
     }
 
     /// Makes `room` for control information that is received, if any is asked for. A provider that writes none has not written that of
@@ -83,7 +84,7 @@ impl Arguments {
             {
                 self.control_length = room.min(CONTROL_ROOM) as u32;
             }
-            self.control = [0; CONTROL_ROOM / 8];
+            self.control = Aligned::ZERO;
         }
     }
 
@@ -92,13 +93,7 @@ impl Arguments {
     pub(crate) fn received_control(&self, room: usize) -> &[u8] {
         // The provider's word is not taken for it.
         let length = (self.control_length as usize).min(room).min(CONTROL_ROOM);
-        self.control().split_at(length).0
-    }
-
-    /// The room for control information.
-    pub(crate) fn control_mut(&mut self) -> &mut [u8; CONTROL_ROOM] {
-        // SAFETY: the same bytes, all of them initialised, with a smaller alignment; any are valid.
-        unsafe { &mut *(&raw mut self.control).cast() }
+        self.control.0.split_at(length).0
     }
 }
 

@@ -6,7 +6,7 @@ use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ptr::NonNull;
 use core::task::{RawWakerVTable, Waker};
 
-use wsk_sys::{IO_STACK_LOCATION, IRP, IoInitializeIrp, IoSizeOfIrp, NTSTATUS};
+use wsk_sys::{IO_STACK_LOCATION, IRP, IoInitializeIrp, IoSizeOfIrp};
 
 use crate::error::{Error, Memory};
 use crate::irp::arguments::{Arguments, Locked, Places};
@@ -42,7 +42,7 @@ pub(crate) struct Header {
     /// Empty unless a waker is announced, or its holder waits.
     pub(super) waker: Cell<Option<Waker>>,
     /// The waker that was announced last: the holder's, only to be compared with.
-    pub(super) announced: Cell<Option<(*const (), *const RawWakerVTable)>>,
+    pub(super) announced: core::cell::Cell<Option<(*const (), *const RawWakerVTable)>>,
     /// Told when the IRP has completed, after the state was: it may outlive the block.
     pub(super) observer: Cell<Option<Observer>>,
     /// What becomes of a block that was left to the routine.
@@ -69,25 +69,15 @@ pub(crate) type Hold = unsafe fn(NonNull<Header>) -> Observer;
 /// A block with room for a payload of this type.
 #[repr(C)]
 pub(crate) struct Block<P> {
-    header: Header,
+    pub(super) header: Header,
     payload: Cell<MaybeUninit<P>>,
 }
 
 impl Header {
-    /// The status of the completed IRP.
-    ///
-    /// # Safety
-    ///
-    /// It has completed, and nobody else has the IRP.
-    pub(super) unsafe fn status(&self) -> NTSTATUS {
-        // SAFETY: the caller has the IRP.
-        self.irp.with(|irp| unsafe { (*irp).irp.IoStatus.status() })
-    }
-
     /// The place of the IRP.
     #[inline]
     pub(super) fn irp(&self) -> *mut IRP {
-        self.irp.place().cast()
+        self.irp.place().cast().as_ptr()
     }
 
     /// What the completed IRP says.
@@ -142,7 +132,7 @@ unsafe fn initialise(header: NonNull<Header>, give_back: GiveBack, hold: Option<
         header.write_bytes(0, 1);
         (&raw mut (*header).state).write(State::default());
         (&raw mut (*header).waker).write(Cell::new(None));
-        (&raw mut (*header).announced).write(Cell::new(None));
+        (&raw mut (*header).announced).write(core::cell::Cell::new(None));
         (&raw mut (*header).observer).write(Cell::new(None));
         (&raw mut (*header).discard).write(Cell::new(give_back));
         (&raw mut (*header).give_back).write(give_back);
@@ -168,10 +158,16 @@ impl<P> Block<P> {
 
     /// The place of the payload.
     #[inline]
-    fn payload(block: NonNull<Self>) -> NonNull<P> {
-        // SAFETY: whoever has the pointer has the block; of it only the address of a member is taken, which is not null.
-        unsafe { NonNull::new_unchecked(&raw mut (*block.as_ptr()).payload) }.cast()
+    pub(super) fn payload(&self) -> NonNull<P> {
+        self.payload.place().cast()
     }
+}
+
+/// What of a block at rest is its holder's to change. What the buffer is locked by is not among it: it is pointed at by parameters.
+pub(super) struct Parts<'i> {
+    arguments: &'i mut Arguments,
+    discard: &'i mut Discard,
+    pub(super) observer: &'i mut Option<Observer>,
 }
 
 /// An operation that is not in flight. Dropping it gives the block back; a payload that was written into it is not dropped.
@@ -219,11 +215,16 @@ impl<P> Idle<P> {
         ManuallyDrop::new(self).block
     }
 
+    #[inline]
+    fn block(&self) -> &Block<P> {
+        // SAFETY: by the invariant the block is there as long as `self`; what changes in it is in cells.
+        unsafe { self.block.as_ref() }
+    }
+
     /// What the block begins with.
     #[inline]
     pub(super) fn header(&self) -> &Header {
-        // SAFETY: by the invariant the block is there as long as `self`, and begins with its header; what changes in it is in cells.
-        unsafe { self.block.cast::<Header>().as_ref() }
+        &self.block().header
     }
 
     /// The place of the IRP, which is the block's own.
@@ -232,44 +233,64 @@ impl<P> Idle<P> {
         self.block.cast()
     }
 
+    #[inline]
+    pub(super) fn parts(&mut self) -> Parts<'_> {
+        let header = self.header();
+        // SAFETY: by the invariant nothing else touches the block, which is borrowed exclusively.
+        unsafe {
+            Parts {
+                arguments: header.arguments.with_mut(|arguments| &mut *arguments),
+                discard: header.discard.with_mut(|discard| &mut *discard),
+                observer: header.observer.with_mut(|observer| &mut *observer),
+            }
+        }
+    }
+
     /// What the parameters of the next request point at, or those of the last pointed at.
     #[inline]
     pub(crate) fn arguments(&mut self) -> &mut Arguments {
-        // SAFETY: by the invariant nothing else touches the block.
-        unsafe {
-            (*self.block.as_ptr())
-                .header
-                .arguments
-                .with_mut(|arguments| &mut *arguments)
-        }
+        self.parts().arguments
     }
 
     /// What the buffer is locked by.
     #[inline]
     pub(crate) fn locked(&mut self) -> &mut Locked {
-        // SAFETY: by the invariant nothing else touches the block.
-        unsafe {
-            (*self.block.as_ptr())
-                .header
-                .locked
-                .with_mut(|locked| &mut *locked)
-        }
+        // SAFETY: by the invariant nothing else touches the block, which is borrowed exclusively.
+        self.header()
+            .locked
+            .with_mut(|locked| unsafe { &mut *locked })
+    }
+
+    /// The observer of a request that is over, or was not made, if it was not told.
+    pub(super) fn take_observer(&mut self) -> Option<Observer> {
+        self.parts().observer.take()
     }
 
     /// Where the arguments are, which stay as long as the block.
     #[inline]
     pub(crate) fn places(&self) -> Places {
         // SAFETY: the arguments are a member of the block, which stays for its next request, and is used for nothing else.
-        unsafe {
-            let arguments = (*self.block.as_ptr()).header.arguments.place();
-            Places::of(NonNull::new_unchecked(arguments))
-        }
+        unsafe { Places::of(self.header().arguments.place()) }
+    }
+
+    /// What the IRP says of the last request that has completed.
+    #[inline]
+    pub(crate) fn outcome(&self) -> Outcome {
+        // SAFETY: by the invariant nothing else touches the IRP.
+        unsafe { self.header().outcome() }
+    }
+
+    /// Whether the provider was asked to cancel the last request, which has completed all the same.
+    #[inline]
+    pub(crate) fn is_cancelled(&self) -> bool {
+        // SAFETY: by the invariant nothing else touches the IRP. What was asked before it completed is there until it is reused.
+        unsafe { (*self.header().irp()).Cancel != 0 }
     }
 
     /// The place of the payload.
     #[inline]
     pub(crate) fn payload(&self) -> NonNull<P> {
-        Block::payload(self.block)
+        self.block().payload()
     }
 
     /// What becomes of the block when it is left to the routine.
@@ -279,13 +300,7 @@ impl<P> Idle<P> {
     /// `discard` may be called with the block once it has completed, when nobody else has it; the payload is there then.
     #[inline]
     pub(crate) unsafe fn set_discard(&mut self, discard: Discard) {
-        // SAFETY: by the invariant nothing else touches the block.
-        unsafe {
-            (*self.block.as_ptr())
-                .header
-                .discard
-                .with_mut(|place| place.write(discard));
-        }
+        *self.parts().discard = discard;
     }
 }
 
@@ -293,7 +308,7 @@ impl<P> Drop for Idle<P> {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: by the invariant nothing else touches the block, which is at rest, and is given back this once.
-        unsafe { ((*self.block.as_ptr()).header.give_back)(self.block.cast()) };
+        unsafe { (self.header().give_back)(self.block.cast()) };
     }
 }
 

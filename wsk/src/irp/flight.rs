@@ -2,7 +2,6 @@
 
 use core::ffi::c_void;
 use core::marker::PhantomData;
-use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 use core::task::{Context, Waker};
 use core::time::Duration;
@@ -12,7 +11,6 @@ use wsk_sys::{IoCancelIrp, NTSTATUS, STATUS_SUCCESS};
 use crate::irp::alarm;
 use crate::irp::block::{Block, Header, Idle};
 use crate::irp::observer::Observer;
-use crate::irp::outcome::Outcome;
 use crate::irp::routine::discard;
 use crate::irp::state::Retract;
 use crate::irql::MayWait;
@@ -88,9 +86,20 @@ impl<P> Flight<P> {
     }
 
     #[inline]
+    fn block(&self) -> &Block<P> {
+        // SAFETY: by the invariant the block is there as long as `self`; what changes in it is in cells.
+        unsafe { self.block.as_ref() }
+    }
+
+    #[inline]
     fn header(&self) -> &Header {
-        // SAFETY: by the invariant the block is there as long as `self`, and begins with its header; what changes in it is in cells.
-        unsafe { self.block.cast::<Header>().as_ref() }
+        &self.block().header
+    }
+
+    #[inline]
+    fn held(&self) -> Held<'_> {
+        // INVARIANT: this is the one holder, and on one thread as long as it is borrowed.
+        Held(self.header())
     }
 
     /// Whether the IRP has completed: then the flight can [end](Self::end).
@@ -122,8 +131,7 @@ impl<P> Flight<P> {
     /// and may unwind: whoever holds a flight that was polled gives it up when dropped.
     #[inline]
     pub(crate) fn wait(&self, may_wait: MayWait, limit: Option<Duration>) -> bool {
-        // SAFETY: the header is that of this flight, which is borrowed, and so held, meanwhile.
-        self.is_completed() || unsafe { wait_for_routine(self.block.cast(), may_wait, limit) }
+        self.is_completed() || self.held().wait(may_wait, limit)
     }
 
     /// As [`wait`](Self::wait), or until `other` is set.
@@ -133,9 +141,7 @@ impl<P> Flight<P> {
         may_wait: MayWait,
         limit: Option<Duration>,
     ) -> bool {
-        // SAFETY: the header is that of this flight, which is borrowed, and so held, meanwhile.
-        self.is_completed()
-            || unsafe { wait_for_routine_or(self.block.cast(), other, may_wait, limit) }
+        self.is_completed() || self.held().wait_or(other, may_wait, limit)
     }
 
     /// Waits until the IRP has completed. When the provider has answered with an error, and does not complete the IRP within a
@@ -151,8 +157,10 @@ impl<P> Flight<P> {
         if self.is_completed() {
             return Polled::Completed;
         }
-        // SAFETY: the header is that of this flight, which is borrowed exclusively.
-        unsafe { poll_routine(self.block.cast(), &mut self.answer, context.waker()) }
+        let mut answer = self.answer;
+        let polled = self.held().poll(&mut answer, context.waker());
+        self.answer = answer;
+        polled
     }
 
     /// Whether the provider has answered with an error and still keeps the IRP, a long time after this was first asked. IRQL:
@@ -164,72 +172,52 @@ impl<P> Flight<P> {
         given_up
     }
 
-    /// Takes the block back, with the payload in it. The IRP must have completed.
-    ///
-    /// # Safety
-    ///
-    /// [`is_completed`](Self::is_completed), [`wait`](Self::wait) or [`poll`](Self::poll) said so.
+    /// Takes the block back, with the payload in it, if the IRP has completed; else the flight.
     #[inline]
-    pub(crate) unsafe fn end(self) -> Idle<P> {
-        // SAFETY: the IRP has completed, as the caller says, so the provider is done with it and the routine with the block.
-        unsafe { Idle::from_block(self.block) }
-    }
-
-    /// What the completed IRP says.
-    ///
-    /// # Safety
-    ///
-    /// It has completed: as for [`end`](Self::end).
-    #[inline]
-    pub(crate) unsafe fn outcome(&self) -> Outcome {
-        // SAFETY: it has completed, as the caller says, so the provider and the routine are done with the IRP.
-        unsafe { self.header().outcome() }
-    }
-
-    /// Whether the provider was asked to cancel the request, which has completed all the same.
-    ///
-    /// # Safety
-    ///
-    /// It has completed: as for [`end`](Self::end).
-    #[inline]
-    pub(crate) unsafe fn is_cancelled(&self) -> bool {
-        // SAFETY: it has completed, as the caller says, and nobody cancels it while its one holder looks. What was asked before is
-        // there until the IRP is reused.
-        unsafe { (*self.header().irp()).Cancel != 0 }
+    pub(crate) fn end(self) -> Result<Idle<P>, Self> {
+        if self.is_completed() {
+            // SAFETY: the provider is done with the IRP, and the routine with the block, of which this was the one holder.
+            Ok(unsafe { Idle::from_block(self.block) })
+        } else {
+            Err(self)
+        }
     }
 
     /// The place of the payload.
     #[inline]
     pub(crate) fn payload(&self) -> NonNull<P> {
-        // SAFETY: what is looked at is the block's layout only; the idle that is made of it is not dropped.
-        ManuallyDrop::new(unsafe { Idle::from_block(self.block) }).payload()
+        self.block().payload()
     }
 
     /// Leaves the block to the completion routine, which [discards](Idle::set_discard) it; does so itself when the IRP has completed
     /// already. IRQL: `<= DISPATCH_LEVEL`.
     #[inline]
     pub(crate) fn leave(self) {
-        // SAFETY: the flight is gone after this. If it has completed nobody else has the block, and it is discarded once.
-        unsafe {
-            if self.is_completed() {
-                discard(self.block.cast());
-                return;
-            }
-            let (left, waker) = leave_to_routine(self.block.cast());
-            if !left {
-                discard(self.block.cast());
-            }
-            // Last, because it is somebody else's code, which may unwind where that is possible.
-            drop(waker);
+        let block = self.block.cast();
+        let (back, waker) = self.hand_over();
+        if back.is_some() {
+            // SAFETY: it has completed, and the flight, which was the block's one holder, is gone: it is discarded once.
+            unsafe { discard(block) };
         }
+        // Last, because it is somebody else's code, which may unwind where that is possible.
+        drop(waker);
     }
 
     /// As [`leave`](Self::leave), but for a flight that has completed already, which is given back.
     pub(crate) fn leave_unless_completed(self) -> Option<Self> {
         // Nobody has polled it: there is no waker.
-        // SAFETY: the header is that of this flight, which is used no more when it was left.
-        let left = !self.is_completed() && unsafe { leave_to_routine(self.block.cast()) }.0;
-        (!left).then_some(self)
+        self.hand_over().0
+    }
+
+    /// Leaves the block to the routine, unless the IRP has completed: then the flight is given back. With the waker that was announced.
+    #[inline]
+    fn hand_over(self) -> (Option<Self>, Option<Waker>) {
+        if self.is_completed() {
+            return (Some(self), None);
+        }
+        // SAFETY: the block is that of this flight, which is used no more when it was left.
+        let (left, waker) = unsafe { leave_to_routine(self.block.cast()) };
+        ((!left).then_some(self), waker)
     }
 
     /// As [`leave`](Self::leave), after asking the provider to cancel the request: its end wakes nobody.
@@ -238,8 +226,7 @@ impl<P> Flight<P> {
         let waker = if self.is_completed() {
             None
         } else {
-            // SAFETY: the header is that of this flight, which is held.
-            let waker = unsafe { take_waker(self.header()) };
+            let waker = self.held().take_waker();
             self.cancel();
             waker
         };
@@ -290,205 +277,199 @@ impl<P> Flight<P> {
 ///
 /// As for [`Discard`](super::block::Discard), of a block without payload that came from the pool by itself.
 unsafe fn discard_observed(block: NonNull<Header>) {
-    // SAFETY: the caller gives the block away; the IRP has its status. The observer is taken out, and told once.
-    unsafe {
-        let header = block.as_ref();
-        let (observer, status) = (
-            header.observer.with_mut(|observer| (*observer).take()),
-            header.status(),
-        );
-        drop(Idle::<()>::from_block(block.cast()));
-        if let Some(observer) = observer {
-            observer.tell(status);
-        }
+    // SAFETY: the caller gives the block away, which has completed.
+    let mut operation = unsafe { Idle::<()>::from_block(block.cast()) };
+    let (observer, status) = (operation.take_observer(), operation.outcome().status);
+    drop(operation);
+    if let Some(observer) = observer {
+        observer.tell(status);
     }
 }
 
 // What follows is out of line and does not know the payload, so that it is there once.
 
-/// As [`Flight::wait`], when it had not completed.
+/// The header of a flight, for its holder.
 ///
-/// # Safety
+/// # Invariants
 ///
-/// `block` begins the block of a flight, which the caller holds meanwhile.
-#[inline(never)]
-unsafe fn wait_for_routine(
-    block: NonNull<Header>,
-    may_wait: MayWait,
-    limit: Option<Duration>,
-) -> bool {
-    // SAFETY: the caller holds the block.
-    unsafe { wait_by(block, may_wait, |event| event.wait(may_wait, limit)) }
+/// Whoever has this holds the flight, on one thread.
+#[derive(Clone, Copy)]
+struct Held<'h>(&'h Header);
+
+/// The place of a waker that is not announced.
+///
+/// # Invariants
+///
+/// Whoever has this holds the flight, and no waker is announced, nor about to be woken: so the place is the holder's.
+struct WakerPlace<'h>(&'h Header);
+
+/// What became of taking a waker back that was announced.
+enum Retracted<'h> {
+    InFlight(WakerPlace<'h>),
+    Completed(WakerPlace<'h>),
+    /// The routine is taking it out at this moment.
+    Waking,
 }
 
-/// As [`wait_for_routine`], or until `other` is set: by itself, so that who has no other event does without.
-///
-/// # Safety
-///
-/// As for that.
-#[inline(never)]
-unsafe fn wait_for_routine_or(
-    block: NonNull<Header>,
-    other: &Event,
-    may_wait: MayWait,
-    limit: Option<Duration>,
-) -> bool {
-    // SAFETY: the caller holds the block.
-    unsafe {
-        wait_by(block, may_wait, |event| {
-            event.wait_or(other, may_wait, limit)
-        })
+impl WakerPlace<'_> {
+    fn waker(&mut self) -> &mut Option<Waker> {
+        // SAFETY: by the invariant the place is the holder's, who has this exclusively.
+        self.0.waker.with_mut(|waker| unsafe { &mut *waker })
+    }
+
+    /// Announces the waker that is in its place; the place, when the IRP has completed.
+    fn announce(self) -> Option<Self> {
+        // INVARIANT: where nothing was announced it is the holder's still.
+        (!self.0.state.wake()).then_some(self)
     }
 }
 
-/// As [`wait_for_routine`]; `wait` says whether the event was set.
-///
-/// # Safety
-///
-/// As for that.
-#[inline]
-unsafe fn wait_by(
-    block: NonNull<Header>,
-    may_wait: MayWait,
-    wait: impl FnOnce(&Event) -> bool,
-) -> bool {
-    // SAFETY: the caller holds the block, whose slot is the holder's once it has completed: nobody wakes it any more.
-    unsafe {
-        let header = block.as_ref();
-        let completed = wait_for_completion(header, may_wait, wait);
-        if completed {
-            drop(out_of_its_place(header));
+impl<'h> Held<'h> {
+    fn retract(self) -> Retracted<'h> {
+        // INVARIANT: the holder has taken back what was announced.
+        match self.0.state.retract() {
+            Retract::InFlight => Retracted::InFlight(WakerPlace(self.0)),
+            Retract::Completed => Retracted::Completed(WakerPlace(self.0)),
+            Retract::Waking => Retracted::Waking,
         }
-        completed
     }
-}
 
-/// As [`wait_for_routine`], leaving the waker where it is; `wait` says whether the event was set.
-///
-/// # Safety
-///
-/// As for that.
-unsafe fn wait_for_completion(
-    header: &Header,
-    may_wait: MayWait,
-    wait: impl FnOnce(&Event) -> bool,
-) -> bool {
-    match header.state.retract() {
-        Retract::InFlight => {}
-        Retract::Completed => return true,
-        Retract::Waking => {
-            // The routine is done with a waker in a few instructions. This does not spin: the routine may run on a thread that this one
-            // keeps from running.
-            while !header.state.is_completed() {
-                pause(may_wait, Duration::from_micros(50));
+    /// As [`Flight::wait`], when it had not completed.
+    #[inline(never)]
+    fn wait(self, may_wait: MayWait, limit: Option<Duration>) -> bool {
+        self.wait_by(may_wait, |event| event.wait(may_wait, limit))
+    }
+
+    /// As [`wait`](Self::wait), or until `other` is set: by itself, so that who has no other event does without.
+    #[inline(never)]
+    fn wait_or(self, other: &Event, may_wait: MayWait, limit: Option<Duration>) -> bool {
+        self.wait_by(may_wait, |event| event.wait_or(other, may_wait, limit))
+    }
+
+    /// As [`wait`](Self::wait); `wait` says whether the event was set.
+    #[inline]
+    fn wait_by(self, may_wait: MayWait, wait: impl FnOnce(&Event) -> bool) -> bool {
+        let Some(mut place) = self.wait_for_completion(may_wait, wait) else {
+            return false;
+        };
+        // Nobody wakes it any more.
+        drop(place.waker().take());
+        true
+    }
+
+    /// As [`wait_by`](Self::wait_by), leaving the waker where it is.
+    fn wait_for_completion(
+        self,
+        may_wait: MayWait,
+        wait: impl FnOnce(&Event) -> bool,
+    ) -> Option<WakerPlace<'h>> {
+        let header = self.0;
+        let mut place = match self.retract() {
+            Retracted::InFlight(place) => place,
+            Retracted::Completed(place) => return Some(place),
+            Retracted::Waking => {
+                // The routine is done with a waker in a few instructions. This does not spin: the routine may run on a thread that this one
+                // keeps from running.
+                while !header.state.is_completed() {
+                    pause(may_wait, Duration::from_micros(50));
+                }
+                // INVARIANT: the routine has taken the waker, and is done with the block.
+                return Some(WakerPlace(header));
             }
-            return true;
+        };
+        // A waker that is there stays in its place, which the routine of a flight that is waited for leaves alone.
+        if !header.state.wait() {
+            return Some(place);
         }
-    }
-    // A waker that is there stays in its place, which the routine of a flight that is waited for leaves alone.
-    if !header.state.wait() {
-        return true;
-    }
-    if !wait(&header.event) {
-        if header.state.give_up() {
-            // Who polled it before is to be woken all the same.
-            // SAFETY: no waker is announced, so the slot is the holder's.
-            let polled = header.waker.with(|waker| unsafe { (*waker).is_some() });
-            return polled && !header.state.wake();
-        }
-        // It completed at the last moment: the block is the routine's until it has set the event.
-        header.event.wait(may_wait, None);
-    }
-    header.event.clear();
-    true
-}
-
-/// As [`Flight::poll`], when it had not completed.
-///
-/// # Safety
-///
-/// `block` begins the block of a flight, which the caller holds alone meanwhile.
-#[inline(never)]
-unsafe fn poll_routine(block: NonNull<Header>, answer: &mut Answer, waker: &Waker) -> Polled {
-    // SAFETY: the caller holds the block.
-    let header = unsafe { block.as_ref() };
-    let identity = (waker.data(), core::ptr::from_ref(waker.vtable()));
-    match header.state.retract() {
-        Retract::Completed => return Polled::Completed,
-        Retract::Waking => {
-            // The routine is about to wake the announced waker. Asking it to be woken again for the same one could keep a DPC
-            // from ever letting the routine go on.
-            // SAFETY: the place is the holder's.
-            let announced = header.announced.with(|announced| unsafe { *announced });
-            if announced != Some(identity) {
-                waker.wake_by_ref();
+        if !wait(&header.event) {
+            if header.state.give_up() {
+                // Who polled it before is to be woken all the same.
+                if place.waker().is_none() {
+                    return None;
+                }
+                return place.announce();
             }
-            return Polled::Pending;
+            // It completed at the last moment: the block is the routine's until it has set the event.
+            header.event.wait(may_wait, None);
         }
-        Retract::InFlight => {}
+        header.event.clear();
+        Some(place)
     }
-    // SAFETY: no waker is announced, so the slot is the holder's.
-    let is_same = header.waker.with(|slot| unsafe {
-        let slot = (*slot).as_ref();
-        slot.is_some_and(|slot| slot.will_wake(waker))
-    });
-    let mut before = None;
-    if !is_same {
-        // Announces the waker from before again, when the other one's code unwinds.
-        let undo = Announce(header);
-        let new = waker.clone();
-        core::mem::forget(undo);
-        // SAFETY: as above.
-        before = header
-            .waker
-            .with_mut(|slot| unsafe { (*slot).replace(new) });
+
+    /// As [`Flight::poll`], when it had not completed.
+    #[inline(never)]
+    fn poll(self, answer: &mut Answer, waker: &Waker) -> Polled {
+        let header = self.0;
+        let identity = (waker.data(), core::ptr::from_ref(waker.vtable()));
+        let mut place = match self.retract() {
+            Retracted::Completed(_) => return Polled::Completed,
+            Retracted::Waking => {
+                // The routine is about to wake the announced waker. Asking it to be woken again for the same one could keep a DPC
+                // from ever letting the routine go on.
+                if header.announced.get() != Some(identity) {
+                    waker.wake_by_ref();
+                }
+                return Polled::Pending;
+            }
+            Retracted::InFlight(place) => place,
+        };
+        let slot = place.waker().as_ref();
+        let is_same = slot.is_some_and(|slot| slot.will_wake(waker));
+        let mut before = None;
+        if !is_same {
+            // Announces the waker from before again, when the other one's code unwinds.
+            // INVARIANT: the place is the holder's.
+            let undo = Announce(header);
+            let new = waker.clone();
+            core::mem::forget(undo);
+            before = place.waker().replace(new);
+        }
+        header.announced.set(Some(identity));
+        let mut unused = None;
+        let polled = if let Some(mut place) = place.announce() {
+            unused = place.waker().take();
+            Polled::Completed
+        } else if is_given_up(header, answer) {
+            Polled::GivenUp
+        } else {
+            Polled::Pending
+        };
+        if polled == Polled::Pending && answer.returned().is_error() {
+            // Nobody tells when the time is up.
+            alarm::wake_after(GRACE, waker);
+        }
+        drop((before, unused));
+        polled
     }
-    // SAFETY: the place is the holder's.
-    header
-        .announced
-        .with_mut(|announced| unsafe { *announced = Some(identity) });
-    let mut unused = None;
-    let polled = if !header.state.wake() {
-        // SAFETY: it has completed, so the slot is the holder's.
-        unused = unsafe { out_of_its_place(header) };
-        Polled::Completed
-    } else if is_given_up(header, answer) {
-        Polled::GivenUp
-    } else {
-        Polled::Pending
-    };
-    if polled == Polled::Pending && answer.returned().is_error() {
-        // Nobody tells when the time is up.
-        alarm::wake_after(GRACE, waker);
+
+    /// Takes the waker back, if one was announced or left in its place and is not about to be woken.
+    fn take_waker(self) -> Option<Waker> {
+        match self.retract() {
+            Retracted::Waking => None,
+            Retracted::InFlight(mut place) | Retracted::Completed(mut place) => {
+                place.waker().take()
+            }
+        }
     }
-    drop((before, unused));
-    polled
 }
 
 /// Announces the waker that is in its place, when dropped.
+///
+/// # Invariants
+///
+/// The place of the waker is the holder's, who has this.
 struct Announce<'h>(&'h Header);
 
 impl Drop for Announce<'_> {
     fn drop(&mut self) {
-        // SAFETY: who makes this holds the flight, and no waker is announced, so the slot is the holder's; it still is when it has
-        // completed.
-        unsafe {
-            let is_there = self.0.waker.with(|waker| (*waker).is_some());
-            if is_there && !self.0.state.wake() {
-                drop(out_of_its_place(self.0));
-            }
+        // INVARIANT: the place is the holder's; it still is when the IRP has completed.
+        let mut place = WakerPlace(self.0);
+        if place.waker().is_some()
+            && let Some(mut place) = place.announce()
+        {
+            drop(place.waker().take());
         }
     }
-}
-
-/// The waker that is in its place, if one is.
-///
-/// # Safety
-///
-/// The caller holds the flight that the header is of, and no waker is announced.
-unsafe fn out_of_its_place(header: &Header) -> Option<Waker> {
-    // SAFETY: no waker is announced, so the slot is the holder's.
-    header.waker.with_mut(|waker| unsafe { (*waker).take() })
 }
 
 /// As [`Flight::is_given_up`].
@@ -505,19 +486,6 @@ fn is_given_up(header: &Header, answer: &mut Answer) -> bool {
     u128::from(now.wrapping_sub(answer.asked())) > GRACE.as_millis()
 }
 
-/// Takes the waker back, if one was announced or left in its place and is not about to be woken.
-///
-/// # Safety
-///
-/// The caller holds the flight that the header is of.
-unsafe fn take_waker(header: &Header) -> Option<Waker> {
-    if header.state.retract() == Retract::Waking {
-        return None;
-    }
-    // SAFETY: no waker is announced any more.
-    unsafe { out_of_its_place(header) }
-}
-
 /// Leaves a flight that had not completed to the routine: whether that was in time, and the waker that was announced.
 ///
 /// # Safety
@@ -528,7 +496,8 @@ unsafe fn leave_to_routine(block: NonNull<Header>) -> (bool, Option<Waker>) {
     // Not borrowed for the whole call: the block may be gone before that returns.
     // SAFETY: the caller holds the flight, up to the detaching.
     unsafe {
-        let waker = take_waker(block.as_ref());
+        // INVARIANT: the caller is its holder.
+        let waker = Held(block.as_ref()).take_waker();
         ((*block.as_ptr()).state.detach(), waker)
     }
 }

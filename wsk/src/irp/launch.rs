@@ -30,19 +30,17 @@ impl<P> Idle<P> {
         self,
         invoke: impl FnOnce(NonNull<IRP>) -> Result<NTSTATUS, DispatchError>,
     ) -> Result<Flight<P>, NotLaunched<P>> {
+        let mut operation = self;
+        operation.set_routine(completed);
         // SAFETY: the caller vouches for the call; the block is held by the flight that is made of it.
-        unsafe {
-            self.set_routine(completed);
-            self.pass_on(invoke)
-        }
+        unsafe { operation.pass_on(invoke) }
     }
 
     /// Makes the IRP ready for [`launch_armed`](Self::launch_armed), before what is passed on with it is known: then less has to be
     /// remembered over the calls of the kernel.
     #[inline]
     pub(crate) fn arm(&mut self) {
-        // SAFETY: by the invariant the block is ours; the flight that may be made of it holds it.
-        unsafe { self.set_routine(completed) };
+        self.set_routine(completed);
     }
 
     /// As [`launch`](Self::launch), for an operation that was armed.
@@ -70,12 +68,11 @@ impl<P> Idle<P> {
         observer: Observer,
         invoke: impl FnOnce(NonNull<IRP>) -> Result<NTSTATUS, DispatchError>,
     ) -> Result<Flight<P>, NotLaunched<P>> {
+        let mut operation = self;
+        operation.observe(observer);
+        operation.set_routine(completed_observed);
         // SAFETY: the caller vouches for the call; the block is held by the flight that is made of it.
-        unsafe {
-            self.observe(observer);
-            self.set_routine(completed_observed);
-            self.pass_on(invoke)
-        }
+        unsafe { operation.pass_on(invoke) }
     }
 
     /// As [`launch`](Self::launch), leaving the block to the routine from the start; so the observer, if there is one, is told last
@@ -90,40 +87,30 @@ impl<P> Idle<P> {
         observer: Option<Observer>,
         invoke: impl FnOnce(NonNull<IRP>) -> Result<NTSTATUS, DispatchError>,
     ) -> Result<(), NotLaunched<P>> {
-        // SAFETY: by the invariant the block is ours.
-        unsafe {
-            if let Some(observer) = observer {
-                self.observe(observer);
-            }
-            self.set_routine(completed_unheld);
+        let mut operation = self;
+        if let Some(observer) = observer {
+            operation.observe(observer);
         }
-        let irp = self.as_irp();
+        operation.set_routine(completed_unheld);
+        let irp = operation.as_irp();
         // The routine may have it from the call on.
-        let this = ManuallyDrop::new(self);
+        let this = ManuallyDrop::new(operation);
         match invoke(irp) {
             Ok(_) => Ok(()),
             Err(error) => Err(ManuallyDrop::into_inner(this).not_launched(error)),
         }
     }
 
-    /// # Safety
-    ///
-    /// The block is ours, and its next routine is one that tells observers.
+    /// Sets the observer, for a routine that tells observers.
     #[inline]
-    unsafe fn observe(&self, observer: Observer) {
-        // SAFETY: as the caller says. There is none left from before, so nothing has to be dropped.
-        unsafe {
-            self.header()
-                .observer
-                .with_mut(|place| place.write(Some(observer)));
-        }
+    fn observe(&mut self, observer: Observer) {
+        // There is none left from before.
+        *self.parts().observer = Some(observer);
     }
 
-    /// # Safety
-    ///
-    /// The block is ours, and the routine does what its next request needs.
+    /// Makes the IRP ready for its next request, whose completion is seen by this routine.
     #[inline]
-    unsafe fn set_routine(&self, routine: Routine) {
+    fn set_routine(&mut self, routine: Routine) {
         let irp = self.as_irp().as_ptr();
         // SAFETY: by the invariant the block is ours, at rest, its IRP initialised with one stack location and not in use. Routine and
         // context stay until the IRP has completed.
@@ -155,17 +142,13 @@ impl<P> Idle<P> {
     #[cold]
     #[inline(never)]
     fn not_launched(self, error: DispatchError) -> NotLaunched<P> {
-        // SAFETY: nothing was passed on, so the block is still ours.
-        let observer = unsafe {
-            let header = self.header();
-            header.state.rest();
-            header.observer.with_mut(|observer| (*observer).take())
-        };
-        if let Some(observer) = observer {
+        let mut operation = self;
+        operation.header().state.rest();
+        if let Some(observer) = operation.take_observer() {
             observer.tell(STATUS_UNSUCCESSFUL);
         }
         NotLaunched {
-            operation: self,
+            operation,
             error: error.into(),
         }
     }

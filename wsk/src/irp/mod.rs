@@ -20,7 +20,7 @@ mod outcome;
 mod routine;
 mod state;
 
-pub(crate) use arguments::{Arguments, CONTROL_ROOM, Locked, Places};
+pub(crate) use arguments::{Aligned, Arguments, CONTROL_ROOM, Locked, Places};
 pub(crate) use block::{Block, Header, Idle, Spares};
 pub(crate) use flight::{Answer, Flight, Polled};
 pub(crate) use launch::NotLaunched;

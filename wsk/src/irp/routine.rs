@@ -42,7 +42,7 @@ pub(crate) unsafe extern "system" fn completed_observed(
     let (observer, status) = unsafe {
         (
             (*header).observer.with_mut(|observer| (*observer).take()),
-            (*header).status(),
+            (*header).outcome().status,
         )
     };
     // SAFETY: as above.
@@ -72,7 +72,7 @@ pub(crate) unsafe extern "system" fn completed_unheld(
     // is done, after the block, perhaps, is gone.
     unsafe {
         let observer = (*header).observer.with_mut(|observer| (*observer).take());
-        let status = (*header).status();
+        let status = (*header).outcome().status;
         discard(NonNull::new_unchecked(header));
         if let Some(observer) = observer {
             observer.tell(status);

@@ -6,6 +6,7 @@
 //! are missing; each of those, finding the stack closed, counts itself off, and the last one frees the arena.
 
 use core::alloc::Layout;
+use core::convert::Infallible;
 use core::marker::PhantomData;
 use core::mem::{ManuallyDrop, offset_of};
 use core::ptr::NonNull;
@@ -99,13 +100,13 @@ impl Core {
         self.idle.set();
     }
 
-    /// The next slot is made, whose value is initialised.
+    /// The next slot is made, whose value is initialised, and goes into the stack unless it is taken from the start.
     ///
     /// # Safety
     ///
     /// It is that of an arena that is being filled, and `place` the next slot's.
     #[inline(never)]
-    unsafe fn made(this: NonNull<Self>, place: *mut Place) {
+    unsafe fn made(this: NonNull<Self>, place: *mut Place, taken: bool) {
         // SAFETY: the caller is the only one that has the arena, and gives the place. It goes into the stack, which is neither closed
         // nor awaited.
         unsafe {
@@ -117,7 +118,9 @@ impl Core {
                 link: AtomicU32::new(0),
             });
             (*core).made = index + 1;
-            let _ = (*core).stack.push(index, &(*place).link, true);
+            if !taken {
+                let _ = (*core).stack.push(index, &(*place).link, true);
+            }
         }
     }
 
@@ -311,37 +314,78 @@ impl<V, L> Filling<V, L> {
 
     /// Makes the next value; nothing when all are made.
     ///
+    /// # Errors
+    ///
+    /// Those of `make`.
+    ///
     /// # Safety
     ///
-    /// `make` initialises the value at the place that it is given, where it stays.
-    pub(crate) unsafe fn add(&mut self, make: impl FnOnce(NonNull<V>)) {
-        let make = |place| {
-            make(place);
-            true
+    /// `make` initialises the value at the place that it is given, where it stays, or fails.
+    pub(crate) unsafe fn add<E>(
+        &mut self,
+        make: impl FnOnce(NonNull<V>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        // SAFETY: by the invariant the arena is this one's alone.
+        let (count, depth) = unsafe {
+            let core = &(*self.arena.as_ptr()).core;
+            (core.made, core.depth)
         };
-        // SAFETY: the caller keeps the same contract, for a value that is always made.
-        unsafe { self.add_if(make) };
+        if count == depth {
+            return Ok(());
+        }
+        // SAFETY: there is room, and the caller vouches for `make`.
+        unsafe { self.make(false, make) }.map(|_| ())
     }
 
-    /// As [`add`](Self::add), of a value that may not be made.
+    /// Adds a value; drops it when all are made.
+    pub(crate) fn push(&mut self, value: V) {
+        let make = |place: NonNull<V>| {
+            // SAFETY: that is what the place is for.
+            unsafe { place.write(value) };
+            Ok(())
+        };
+        // SAFETY: the value is written there.
+        let Ok(()) = unsafe { self.add::<Infallible>(make) };
+    }
+
+    /// Makes the first value, which is taken from the start: the arena goes when it is given back.
+    ///
+    /// # Errors
+    ///
+    /// Those of `make`.
     ///
     /// # Safety
     ///
-    /// `make` initialises the value at the place that it is given, where it stays, or says that it has not.
-    pub(crate) unsafe fn add_if(&mut self, make: impl FnOnce(NonNull<V>) -> bool) {
-        let arena = self.arena.as_ptr();
+    /// As for [`add`](Self::add), before anything was made.
+    pub(crate) unsafe fn alone<E>(
+        self,
+        last: L,
+        make: impl FnOnce(NonNull<V>) -> Result<(), E>,
+    ) -> Result<NonNull<V>, E> {
+        let mut filling = self;
+        // SAFETY: there is room for one at least, and the caller vouches for `make`.
+        let value = unsafe { filling.make(true, make) }?;
+        drop(filling.finish(last));
+        Ok(value)
+    }
+
+    /// # Safety
+    ///
+    /// As for [`add`](Self::add), with room for another value.
+    unsafe fn make<E>(
+        &mut self,
+        taken: bool,
+        make: impl FnOnce(NonNull<V>) -> Result<(), E>,
+    ) -> Result<NonNull<V>, E> {
         // SAFETY: by the invariant the arena is this one's alone; there is room behind the slots that are made.
         unsafe {
-            let index = (*arena).core.made;
-            if index == (*arena).core.depth {
-                return;
-            }
-            let slot = (*arena).slot(index).as_ptr();
-            if !make(NonNull::new_unchecked(&raw mut (*slot).value)) {
-                return;
-            }
+            let arena = self.arena.as_ref();
+            let slot = arena.slot(arena.core.made);
+            // A slot begins with its value.
+            make(slot.cast())?;
             // INVARIANT: the caller's `make` has initialised it.
-            Core::made(self.arena.cast(), &raw mut (*slot).place);
+            Core::made(self.arena.cast(), &raw mut (*slot.as_ptr()).place, taken);
+            Ok(slot.cast())
         }
     }
 

@@ -1,6 +1,7 @@
 //! The atomics, and the cells beside them, that everything above is made of. A model checker puts its own in their place.
 
 use core::cell::UnsafeCell;
+use core::ptr::NonNull;
 
 pub(crate) use core::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
@@ -30,8 +31,9 @@ impl<T> Cell<T> {
 
     /// The place, for what looks at its address only, or hands it on.
     #[inline]
-    pub(crate) const fn place(&self) -> *mut T {
-        self.0.get()
+    pub(crate) fn place(&self) -> NonNull<T> {
+        // The cell is transparent.
+        NonNull::from(&self.0).cast()
     }
 
     /// Gives the place to `write`.

@@ -211,12 +211,7 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
     #[inline]
     fn run<L: Limit>(request: Request<'_, F, B>, limit: L) -> Waited<F, B> {
         type WayIn<F, B> = WayOf<<F as Function<B>>::Operation, B>;
-        let Request {
-            target,
-            function,
-            carried,
-        } = request;
-        let mut carried = carried;
+        let (target, function, mut carried) = (request.target, request.function, request.carried);
         let place = NonNull::from(&mut carried);
         // What is usual goes straight through; whatever else happens leaves by a way of its own.
         let may_wait = match limit.begin(F::Operation::CALL) {
@@ -228,7 +223,9 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
             Err(error) => return WayIn::<F, B>::waited(Err(error), carried),
         };
         operation.arm();
-        let mut parameters = match lend_and_put(&mut operation, place, target, function) {
+        // SAFETY: what is carried lies there, and is not used before it is taken back.
+        let mut parameters = match unsafe { lend_and_put(&mut operation, place, target, function) }
+        {
             Ok(parameters) => parameters,
             Err(error) => {
                 give_back_after_error::<F::Operation, B>(target, operation);
@@ -268,16 +265,19 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
             }
         };
         let ended = loop {
-            if !flight.is_completed() {
-                let ending = if L::LIMITS { ending.as_mut() } else { None };
-                match outlast::<F::Operation, B, L>(target, flight, ending, place, may_wait) {
-                    Ok(completed) => flight = completed,
-                    Err(error) => return WayIn::<F, B>::lost(error, carried),
+            let operation = match flight.end() {
+                Ok(operation) => operation,
+                Err(flight) => {
+                    let ending = if L::LIMITS { ending.as_mut() } else { None };
+                    match outlast::<F::Operation, B, L>(target, flight, ending, place, may_wait) {
+                        Ok(operation) => operation,
+                        Err(error) => return WayIn::<F, B>::lost(error, carried),
+                    }
                 }
-            }
+            };
             // Without an observer, as before: the caller keeps the driver, and if it is left it gets one.
             // SAFETY: it has completed; what is carried lies at its place.
-            match unsafe { go_on::<F::Operation, B, ()>(flight, place, |_| None) } {
+            match unsafe { go_on::<F::Operation, B, ()>(operation, place, |_| None) } {
                 Ok(next) => flight = next,
                 Err(ended) => break ended,
             }
@@ -342,7 +342,7 @@ fn give_back_after_error<O: Operation<B>, B>(target: O::Target<'_>, operation: I
     O::give_back(target, operation);
 }
 
-/// Waits for a request that had not completed when the call returned: the completed flight.
+/// Waits for a request that had not completed when the call returned: the operation, when it has.
 ///
 /// # Errors
 ///
@@ -354,7 +354,7 @@ fn outlast<O: Operation<B>, B, L: Limit>(
     ending: Option<&mut Ending<L>>,
     place: NonNull<B>,
     may_wait: MayWait,
-) -> Result<Flight<()>, Error> {
+) -> Result<Idle<()>, Error> {
     let mut asked = false;
     if let Some(ending) = ending
         && !ending.limit.wait(&flight, may_wait)
@@ -380,9 +380,15 @@ fn outlast<O: Operation<B>, B, L: Limit>(
             flight.leave_observed(hold(O::capture(target, carried)));
             return Err(Error::Abandoned { call, status });
         }
+    }
+    let mut flight = flight;
+    loop {
+        match flight.end() {
+            Ok(operation) => return Ok(operation),
+            Err(again) => flight = again,
+        }
         flight.wait(may_wait, None);
     }
-    Ok(flight)
 }
 
 /// Waits for a flight when it is dropped.

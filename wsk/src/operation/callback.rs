@@ -1,14 +1,12 @@
 //! Operations that are told at their completion: [`start_with`](Request::start_with). Nobody holds them: they are their completion
 //! routine's from the start.
 
-use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
 use crate::error::Error;
-use crate::irp::{Answer, Flight, Header, Idle};
+use crate::irp::{Header, Idle};
 use crate::operation::carried::{
-    Carried, Ended, WayOf, completion_of, go_on, held, load, place_of, refuse_large,
-    refuse_large_completion,
+    Carried, Loaded, Over, WayOf, completion_of, refuse_large, refuse_large_completion,
 };
 use crate::operation::in_flight::{FinishedOf, NotStartedOf};
 use crate::registration::hold;
@@ -82,41 +80,22 @@ impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
     where
         C: FnOnce(FinishedOf<F::Operation, B>) + Send + 'static,
     {
-        let Request {
-            target,
-            function,
-            carried,
-        } = self;
-        let mut operation = operation;
-        let (payload, place) = (operation.payload(), place_of(operation.payload()));
-        let parameters = load(&mut operation, place, target, function, carried)?;
-        let told = completion_of(payload).cast::<C>();
-        // SAFETY: what is carried was loaded, and is not in flight before it is launched. What the parameters point at is in the
-        // arguments, or was lent and is in the payload, which is the routine's from the call on. There is room for the
-        // completion, as was asserted; the discard is that of what was loaded.
-        let (launched, _during_call) = unsafe {
-            let carried = place.as_ref();
-            let observer = HOLDS.then(|| hold(F::Operation::capture(target, carried)));
-            let during_call = F::Operation::during_call(carried);
+        let mut loaded = Loaded::of(operation, self)?;
+        let observer = HOLDS.then(|| hold(loaded.capture()));
+        let _during_call = F::Operation::during_call(loaded.carried());
+        let told = completion_of(loaded.operation().payload()).cast::<C>();
+        // SAFETY: there is room for the completion, as was asserted; the discard is that of what was loaded, with the completion. Where the
+        // request was not made it goes last: it is somebody else's code, which may unwind where that is possible.
+        unsafe {
             told.write(completion);
-            operation.set_discard(tell::<F::Operation, B, C>);
-            let submit = |irp| F::Operation::submit(&parameters, irp);
-            (operation.launch_unheld(observer, submit), during_call)
-        };
-        launched.map_err(|refused| {
-            let mut operation = refused.operation;
-            // SAFETY: nothing was begun; what was lent is taken back, and what was loaded moved out, once. The completion goes last: it is
-            // somebody else's code, which may unwind where that is possible.
-            unsafe {
-                WayOf::<F::Operation, B>::take_back(
-                    place,
-                    crate::buffer::Lock::of(operation.locked()),
-                );
-                let back = (refused.error, place.read());
-                told.drop_in_place();
-                back
-            }
-        })
+            loaded.operation().set_discard(tell::<F::Operation, B, C>);
+            loaded
+                .launch_unheld(observer)
+                .map_err(|(error, carried, _operation)| {
+                    told.drop_in_place();
+                    (error, carried)
+                })
+        }
     }
 }
 
@@ -129,22 +108,20 @@ unsafe fn tell<O: Operation<B>, B, C>(header: NonNull<Header>)
 where
     C: FnOnce(FinishedOf<O, B>),
 {
-    // SAFETY: the caller gives the block, which has completed.
-    let mut flight = unsafe { Flight::<Carried<B>>::from_raw(header.cast(), Answer::NONE) };
-    let place = place_of(flight.payload());
-    let ended = loop {
-        // SAFETY: it has completed, and was loaded for this operation.
-        match unsafe { go_on::<O, B, _>(flight, place, held) } {
-            Err(ended) => break ended,
+    // SAFETY: the caller gives the block, which has completed, and was loaded for this operation.
+    let mut over = unsafe { Over::<O, B, Carried<B>>::of(Idle::from_block(header.cast())) };
+    let over = loop {
+        match over.go_on(|capture| Some(hold(capture))) {
+            Ok(over) => break over,
             // The routine that comes is this one again, unless the completion has come already: a loop, so that the stack does not grow.
-            Ok(next) => match next.leave_unless_completed() {
+            Err(running) => match running.leave_unless_completed() {
                 None => return,
-                Some(completed) => flight = completed,
+                Some(completed) => over = completed,
             },
         }
     };
-    // SAFETY: read this once.
-    unsafe { call::<O, B, C>(ended, place) };
+    // SAFETY: as the caller says.
+    unsafe { call::<O, B, C>(over) };
 }
 
 /// Calls the completion of an operation that is over; the operation goes back last.
@@ -153,23 +130,14 @@ where
 ///
 /// As for [`tell`].
 #[inline]
-unsafe fn call<O: Operation<B>, B, C>(ended: Ended<Carried<B>>, place: NonNull<B>)
+unsafe fn call<O: Operation<B>, B, C>(over: Over<O, B, Carried<B>>)
 where
     C: FnOnce(FinishedOf<O, B>),
 {
-    let mut ended = ended;
-    let completion = completion_of(ended.operation.payload()).cast::<MaybeUninit<C>>();
-    // SAFETY: the completion was written, and what was carried loaded; both are moved out, once.
-    let (completion, finished) = unsafe {
-        let completion = completion.read().assume_init();
-        let result = O::read(
-            ended.outcome,
-            ended.operation.arguments(),
-            &mut *place.as_ptr(),
-        );
-        O::Way::take_back(place, crate::buffer::Lock::of(ended.operation.locked()));
-        (completion, O::Way::finished(result, Some(place.read())))
-    };
+    // SAFETY: the completion was written, and is moved out once.
+    let completion = unsafe { completion_of(over.payload()).cast::<C>().read() };
+    let (result, carried, operation) = over.unload();
+    let finished = O::Way::finished(result, Some(carried));
     completion(finished);
-    drop(ended);
+    drop(operation);
 }

@@ -8,10 +8,10 @@ use wsk_sys::STATUS_CANCELLED;
 
 use crate::buffer::Lock;
 use crate::error::Error;
-use crate::irp::{Answer, Flight, Header, Idle, Observer, Outcome};
+use crate::irp::{Flight, Header, Idle, NotLaunched, Observer, Outcome};
 use crate::memory::shared::Shared;
-use crate::registration::{Capture, hold};
-use crate::request::{Function, Operation, Way};
+use crate::registration::Capture;
+use crate::request::{Function, Operation, Request, Way};
 
 /// The way in which an operation carries.
 pub(crate) type WayOf<O, B> = <O as Operation<B>>::Way;
@@ -29,11 +29,21 @@ pub(crate) struct Carried<B> {
     completion: MaybeUninit<[usize; COMPLETION_WORDS]>,
 }
 
-/// The place of what an operation carries.
-#[inline]
-pub(crate) fn place_of<B>(payload: NonNull<Carried<B>>) -> NonNull<B> {
-    // It begins with that.
-    payload.cast()
+/// The payload of an operation, with a place for what the operation carries.
+///
+/// # Safety
+///
+/// `place` gives the place of a `B` in the payload, which nothing else uses.
+pub(crate) unsafe trait Carries<B>: Sized {
+    fn place(payload: NonNull<Self>) -> NonNull<B>;
+}
+
+// SAFETY: it begins with that.
+unsafe impl<B> Carries<B> for Carried<B> {
+    #[inline]
+    fn place(payload: NonNull<Self>) -> NonNull<B> {
+        payload.cast()
+    }
 }
 
 /// The place of the completion that is told.
@@ -61,27 +71,322 @@ pub(crate) const fn refuse_large_completion<C>() {
     );
 }
 
-/// Moves `carried` to its place in an operation, lends it, and puts the request's arguments there: its parameters.
+/// An operation that is ready to be made: a request was put into it. It is meant to be launched; dropping it leaks what it carries.
 ///
-/// # Errors
+/// # Invariants
 ///
-/// What is wrong with the request, with what it carries.
-#[inline]
-pub(crate) fn load<F: Function<B>, B, P>(
-    operation: &mut Idle<P>,
-    place: NonNull<B>,
-    target: <F::Operation as Operation<B>>::Target<'_>,
-    function: F,
-    carried: B,
-) -> Result<<F::Operation as Operation<B>>::Parameters, (Error, B)> {
-    // SAFETY: callers give a place in the operation's payload, which is not in use.
-    unsafe { place.write(carried) };
-    // Drops it when code of others unwinds.
-    let undo = Unload(place);
-    let loaded = lend_and_put(operation, place, target, function);
-    core::mem::forget(undo);
-    // SAFETY: it was written above; what was lent was taken back.
-    loaded.map_err(|error| (error, unsafe { place.read() }))
+/// What lies at its place was written there and is lent, and the parameters are those of the target, the arguments and the loan.
+pub(crate) struct Loaded<'t, O: Operation<B>, B, P: Carries<B>> {
+    operation: Idle<P>,
+    parameters: O::Parameters,
+    target: O::Target<'t>,
+    of: Of<O, B>,
+}
+
+impl<'t, O: Operation<B>, B, P: Carries<B>> Loaded<'t, O, B, P> {
+    /// Puts a request into an operation.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the request, with what it carries.
+    #[inline]
+    pub(crate) fn of<F: Function<B, Operation = O>>(
+        operation: Idle<P>,
+        request: Request<'t, F, B>,
+    ) -> Result<Self, (Error, B)> {
+        let Request {
+            target,
+            function,
+            carried,
+        } = request;
+        let mut operation = operation;
+        let place = P::place(operation.payload());
+        // SAFETY: the operation is idle, so the place is not in use.
+        unsafe { place.write(carried) };
+        // Drops it when code of others unwinds.
+        let undo = Unload(place);
+        // SAFETY: what is carried stays there, and is not used while it is lent.
+        let put = unsafe { lend_and_put(&mut operation, place, target, function) };
+        core::mem::forget(undo);
+        match put {
+            // INVARIANT: written, lent and put.
+            Ok(parameters) => Ok(Self {
+                operation,
+                parameters,
+                target,
+                of: PhantomData,
+            }),
+            // SAFETY: it was written above; what was lent was taken back.
+            Err(error) => Err((error, unsafe { place.read() })),
+        }
+    }
+
+    /// What it carries.
+    #[inline]
+    pub(crate) fn carried(&self) -> &B {
+        // SAFETY: by the invariant it lies there; whoever uses the loan only does so in flight.
+        unsafe { P::place(self.operation.payload()).as_ref() }
+    }
+
+    /// The capture that keeps the driver.
+    #[inline]
+    pub(crate) fn capture(&self) -> &Shared<Capture> {
+        O::capture(self.target, self.carried())
+    }
+
+    /// The operation itself.
+    #[inline]
+    pub(crate) const fn operation(&mut self) -> &mut Idle<P> {
+        &mut self.operation
+    }
+
+    /// Makes the request; the observer, if there is one, is told of its completion.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be made, with what it carries.
+    #[inline]
+    pub(crate) fn launch(self, observer: Option<Observer>) -> Result<Running<O, B, P>, (Error, B)> {
+        let Self {
+            operation,
+            parameters,
+            target: _target,
+            ..
+        } = self;
+        // SAFETY: by the invariant what the parameters point at is in the arguments, or was lent and is in the payload, which stays until
+        // the completion was seen; the target is borrowed for the call.
+        let launched = unsafe {
+            let submit = |irp| O::submit(&parameters, irp);
+            match observer {
+                Some(observer) => operation.launch_observed(observer, submit),
+                None => operation.launch(submit),
+            }
+        };
+        match launched {
+            // INVARIANT: in flight, and loaded.
+            Ok(flight) => Ok(Running {
+                flight,
+                of: PhantomData,
+            }),
+            Err(refused) => {
+                // SAFETY: it was loaded, and is unloaded once.
+                let (error, carried, _) = unsafe { unload_refused::<O, B, P>(refused) };
+                Err((error, carried))
+            }
+        }
+    }
+
+    /// As [`launch`](Self::launch), leaving the operation to its routine from the start.
+    ///
+    /// # Errors
+    ///
+    /// As for that, with the operation.
+    ///
+    /// # Safety
+    ///
+    /// What the operation is [discarded](Idle::set_discard) with may be called as soon as the IRP is passed on.
+    #[inline]
+    pub(crate) unsafe fn launch_unheld(
+        self,
+        observer: Option<Observer>,
+    ) -> Result<(), (Error, B, Idle<P>)> {
+        let Self {
+            operation,
+            parameters,
+            target: _target,
+            ..
+        } = self;
+        // SAFETY: as for `launch`; the caller vouches for the discarding.
+        let launched =
+            unsafe { operation.launch_unheld(observer, |irp| O::submit(&parameters, irp)) };
+        // SAFETY: it was loaded, and is unloaded once.
+        launched.map_err(|refused| unsafe { unload_refused::<O, B, P>(refused) })
+    }
+}
+
+/// Takes back what was lent to an operation that was not begun, and what it carries out of it.
+///
+/// # Safety
+///
+/// The operation was loaded, for an `O`, with a `B`, which nobody else takes out.
+#[cold]
+#[inline(never)]
+unsafe fn unload_refused<O: Operation<B>, B, P: Carries<B>>(
+    refused: NotLaunched<P>,
+) -> (Error, B, Idle<P>) {
+    let mut operation = refused.operation;
+    let place = P::place(operation.payload());
+    // SAFETY: the caller keeps the same contract.
+    let carried = unsafe {
+        WayOf::<O, B>::take_back(place, Lock::of(operation.locked()));
+        place.read()
+    };
+    (refused.error, carried, operation)
+}
+
+/// An operation `O` that was made, and carries `B` in its payload. Dropping it leaks both.
+///
+/// # Invariants
+///
+/// The flight is that of an `O` that was loaded with a `B`.
+pub(crate) struct Running<O: Operation<B>, B, P: Carries<B>> {
+    flight: Flight<P>,
+    of: Of<O, B>,
+}
+
+impl<O: Operation<B>, B, P: Carries<B>> Running<O, B, P> {
+    #[inline]
+    pub(crate) const fn flight(&self) -> &Flight<P> {
+        &self.flight
+    }
+
+    #[inline]
+    pub(crate) const fn flight_mut(&mut self) -> &mut Flight<P> {
+        &mut self.flight
+    }
+
+    #[inline]
+    pub(crate) fn into_flight(self) -> Flight<P> {
+        self.flight
+    }
+
+    /// The operation when it has completed; else as it is.
+    #[inline]
+    fn complete(self) -> Result<Over<O, B, P>, Self> {
+        match self.flight.end() {
+            // SAFETY: by the invariant it was loaded, and it has completed.
+            Ok(operation) => Ok(unsafe { Over::of(operation) }),
+            // INVARIANT: the same.
+            Err(flight) => Err(Self {
+                flight,
+                of: PhantomData,
+            }),
+        }
+    }
+
+    /// The end of the operation, if it has completed and does not go on; else the operation. The observer, if there is one, is told of the
+    /// next completion.
+    #[inline]
+    pub(crate) fn end(
+        self,
+        observer: impl FnOnce(&Shared<Capture>) -> Option<Observer>,
+    ) -> Result<Over<O, B, P>, Self> {
+        self.complete()?.go_on(observer)
+    }
+
+    /// Leaves it to its routine, unless it has completed.
+    pub(crate) fn leave_unless_completed(self) -> Option<Over<O, B, P>> {
+        let flight = self.flight.leave_unless_completed()?;
+        // INVARIANT: the same.
+        let same = Self {
+            flight,
+            of: PhantomData,
+        };
+        same.complete().ok()
+    }
+}
+
+/// An operation `O` that is over, and carries `B` in its payload still.
+///
+/// # Invariants
+///
+/// It was loaded for an `O` with a `B`, and has ended so. Nobody has read it.
+pub(crate) struct Over<O: Operation<B>, B, P: Carries<B>> {
+    ended: Ended<P>,
+    of: Of<O, B>,
+}
+
+impl<O: Operation<B>, B, P: Carries<B>> Over<O, B, P> {
+    /// The operation that was left to its routine, or to who ends it: it has completed.
+    ///
+    /// # Safety
+    ///
+    /// It was loaded for an `O` with a `B`, has completed, and is the caller's, who gives it away.
+    #[inline]
+    pub(crate) unsafe fn of(operation: Idle<P>) -> Self {
+        let outcome = operation.outcome();
+        // INVARIANT: the caller says so.
+        Self {
+            ended: Ended { outcome, operation },
+            of: PhantomData,
+        }
+    }
+
+    /// The operation, if it goes on; else its end.
+    #[inline]
+    pub(crate) fn go_on(
+        self,
+        observer: impl FnOnce(&Shared<Capture>) -> Option<Observer>,
+    ) -> Result<Self, Running<O, B, P>> {
+        let place = P::place(self.payload());
+        // SAFETY: by the invariant it has completed, and what was loaded lies at the place.
+        match unsafe { go_on::<O, B, P>(self.ended.operation, place, observer) } {
+            // INVARIANT: it goes on as what it was.
+            Ok(flight) => Err(Running {
+                flight,
+                of: PhantomData,
+            }),
+            // INVARIANT: it has ended so.
+            Err(ended) => Ok(Self {
+                ended,
+                of: PhantomData,
+            }),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn payload(&self) -> NonNull<P> {
+        self.ended.operation.payload()
+    }
+
+    /// Reads the result, and takes what was carried out of its place; with the operation, which is to go back last.
+    #[expect(
+        clippy::inline_always,
+        reason = "as for what ends an operation in flight"
+    )]
+    #[inline(always)]
+    pub(crate) fn unload(self) -> (Result<O::Output, Error>, B, Idle<P>) {
+        let Ended {
+            outcome,
+            mut operation,
+        } = self.ended;
+        let place = P::place(operation.payload());
+        // Drops it when code of others unwinds.
+        let undo = Unload(place);
+        // SAFETY: by the invariant it has completed, and what was loaded lies at its place, out of which it is moved once.
+        let (result, carried) = unsafe {
+            let lent = Lent::<O, B, P>::of(&mut operation, place);
+            let result = O::read(outcome, lent.operation.arguments(), &mut *place.as_ptr());
+            drop(lent);
+            core::mem::forget(undo);
+            (result, place.read())
+        };
+        (result, carried, operation)
+    }
+
+    /// [`unload`](Self::unload), and gives the operation back.
+    #[inline]
+    pub(crate) fn finish(self) -> (Result<O::Output, Error>, B) {
+        let (result, carried, _operation) = self.unload();
+        (result, carried)
+    }
+
+    /// Drops what it carries, and gives the operation back, with what has come of it unread.
+    pub(crate) fn discard(self) {
+        let Ended {
+            outcome,
+            mut operation,
+        } = self.ended;
+        let place = P::place(operation.payload());
+        // SAFETY: by the invariant it has completed, and what was loaded lies at its place, where it is dropped once.
+        unsafe {
+            O::unread(outcome, &mut *place.as_ptr());
+            WayOf::<O, B>::take_back(place, Lock::of(operation.locked()));
+            place.drop_in_place();
+        }
+        // Given back last, also when what is dropped unwinds.
+        drop(operation);
+    }
 }
 
 struct Unload<B>(NonNull<B>);
@@ -98,14 +403,18 @@ impl<B> Drop for Unload<B> {
 /// # Errors
 ///
 /// What is wrong with the request; then nothing is lent.
+///
+/// # Safety
+///
+/// Something lies at the place, which stays there, unused, until it is taken back.
 #[inline]
-pub(crate) fn lend_and_put<F: Function<B>, B, P>(
+pub(crate) unsafe fn lend_and_put<F: Function<B>, B, P>(
     operation: &mut Idle<P>,
     place: NonNull<B>,
     target: <F::Operation as Operation<B>>::Target<'_>,
     function: F,
 ) -> Result<<F::Operation as Operation<B>>::Parameters, Error> {
-    // SAFETY: callers keep the place, unused, until it is taken back; the operation's lock holds nothing while it is idle.
+    // SAFETY: the caller keeps the place, unused, until it is taken back; the operation's lock holds nothing while it is idle.
     let lent = unsafe { WayOf::<F::Operation, B>::lend(place, Lock::of(operation.locked())) }?;
     let places = operation.places();
     let put = function.put(target, lent, operation.arguments(), places);
@@ -114,16 +423,6 @@ pub(crate) fn lend_and_put<F: Function<B>, B, P>(
         unsafe { WayOf::<F::Operation, B>::take_back(place, Lock::of(operation.locked())) };
     }
     put
-}
-
-/// The observer of an operation that goes on and holds the capture by itself.
-#[inline]
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "it is given where there may be none"
-)]
-pub(crate) fn held(capture: &Shared<Capture>) -> Option<Observer> {
-    Some(hold(capture))
 }
 
 /// What is lent to an operation that is over: taken back when this is dropped, also when code of others unwinds.
@@ -165,24 +464,21 @@ impl<O: Operation<B>, B, P> Drop for Lent<'_, O, B, P> {
 ///
 /// # Safety
 ///
-/// The flight has completed; its payload is a `Carried<B>`, or what begins with a `B` at `place`.
+/// The operation, an `O`, has completed, with what it carries at `place`.
 #[inline]
 pub(crate) unsafe fn go_on<O: Operation<B>, B, P>(
-    flight: Flight<P>,
+    operation: Idle<P>,
     place: NonNull<B>,
     observer: impl FnOnce(&Shared<Capture>) -> Option<Observer>,
 ) -> Result<Flight<P>, Ended<P>> {
-    // SAFETY: it has completed, as the caller says, who gives the place of what is carried.
-    let (outcome, cancelled, operation, more) = unsafe {
-        let (outcome, cancelled, mut operation) =
-            (flight.outcome(), flight.is_cancelled(), flight.end());
+    let mut operation = operation;
+    let (outcome, cancelled) = (operation.outcome(), operation.is_cancelled());
+    let more = if O::GOES_ON {
         let places = operation.places();
-        let more = if O::GOES_ON {
-            O::goes_on(outcome, operation.arguments(), places, place)
-        } else {
-            None
-        };
-        (outcome, cancelled, operation, more)
+        // SAFETY: it has completed, as the caller says, who gives the place of what is carried.
+        unsafe { O::goes_on(outcome, operation.arguments(), places, place) }
+    } else {
+        None
     };
     let more = match more {
         None => return Err(Ended { outcome, operation }),
@@ -219,35 +515,6 @@ pub(crate) struct Ended<P> {
     pub(crate) operation: Idle<P>,
 }
 
-impl<P> Ended<P> {
-    /// Reads the result, and takes what was carried out of its place.
-    ///
-    /// # Safety
-    ///
-    /// The operation is an `O` over what lies at `place`, and was not read before.
-    #[inline]
-    pub(crate) unsafe fn unload<O: Operation<B>, B>(
-        self,
-        place: NonNull<B>,
-    ) -> (Result<O::Output, Error>, B) {
-        let Self {
-            outcome,
-            mut operation,
-        } = self;
-        // Drops it when code of others unwinds.
-        let undo = Unload(place);
-        // SAFETY: it has completed, and the caller vouches for the place, out of which it is moved once.
-        unsafe {
-            let lent = Lent::<O, B, P>::of(&mut operation, place);
-            let result = O::read(outcome, lent.operation.arguments(), &mut *place.as_ptr());
-            drop(lent);
-            core::mem::forget(undo);
-            (result, place.read())
-        }
-        // The operation goes back last.
-    }
-}
-
 /// What becomes of an owned operation that is left to its routine: what it carries is dropped, and the block given back.
 ///
 /// # Safety
@@ -255,15 +522,8 @@ impl<P> Ended<P> {
 /// As for [`Discard`](crate::irp::Discard), of a block with a `Carried<B>` that was loaded for an `O`.
 pub(crate) unsafe fn discard<O: Operation<B>, B>(header: NonNull<Header>) {
     // SAFETY: the caller gives the block, which has completed.
-    unsafe {
-        let flight = Flight::<Carried<B>>::from_raw(header.cast(), Answer::NONE);
-        let (outcome, place) = (flight.outcome(), place_of(flight.payload()));
-        // Given back last, also when what is dropped unwinds.
-        let mut operation = flight.end();
-        O::unread(outcome, &mut *place.as_ptr());
-        WayOf::<O, B>::take_back(place, Lock::of(operation.locked()));
-        place.drop_in_place();
-    }
+    let over = unsafe { Over::<O, B, Carried<B>>::of(Idle::from_block(header.cast())) };
+    over.discard();
 }
 
 /// Says which types something is of that has none of them inside.

@@ -2,20 +2,17 @@
 
 use core::fmt;
 use core::future::{Future, IntoFuture};
-use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
 use core::pin::Pin;
-use core::ptr::NonNull;
 use core::task::{Context, Poll};
 use core::time::Duration;
 
 use crate::cancel::Cancel;
 use crate::error::Error;
-use crate::irp::{Flight, Idle, NotLaunched, Polled};
+use crate::irp::{Flight, Idle, Polled};
 use crate::irql::{MayWait, may_wait};
 use crate::operation::blocking::{Limit, Stopped};
-use crate::operation::carried::{
-    Carried, Of, WayOf, discard, go_on, held, load, place_of, refuse_large,
-};
+use crate::operation::carried::{Carried, Loaded, Running, WayOf, discard, refuse_large};
 use crate::registration::hold;
 use crate::request::{Function, Operation, Request, Way};
 use crate::time::{Deadline, GRACE};
@@ -65,55 +62,14 @@ impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
         self,
         operation: Idle<Carried<B>>,
     ) -> Result<InFlight<F::Operation, B>, (Error, B)> {
-        let Request {
-            target,
-            function,
-            carried,
-        } = self;
-        let mut operation = operation;
-        let place = place_of(operation.payload());
-        let parameters = load(&mut operation, place, target, function, carried)?;
-        // SAFETY: what the parameters point at is in the arguments, or was lent and is in the payload, which stays until the completion
-        // was seen. The discard is that of what was loaded.
-        let launched = unsafe {
-            operation.set_discard(discard::<F::Operation, B>);
-            if HOLDS {
-                let observer = hold(F::Operation::capture(target, place.as_ref()));
-                operation.launch_observed(observer, |irp| F::Operation::submit(&parameters, irp))
-            } else {
-                operation.launch(|irp| F::Operation::submit(&parameters, irp))
-            }
-        };
-        match launched {
-            // INVARIANT: loaded for this operation, and in flight.
-            Ok(flight) => Ok(InFlight {
-                flight: Some(flight),
-                of: PhantomData,
-            }),
-            // SAFETY: nothing was begun; it was loaded, and is unloaded once.
-            Err(refused) => Err(unsafe { unload_refused::<F::Operation, B>(refused, place) }),
-        }
+        let mut loaded = Loaded::of(operation, self)?;
+        let observer = HOLDS.then(|| hold(loaded.capture()));
+        // SAFETY: the discard is that of what was loaded.
+        unsafe { loaded.operation().set_discard(discard::<F::Operation, B>) };
+        Ok(InFlight {
+            running: Some(loaded.launch(observer)?),
+        })
     }
-}
-
-/// Takes back what was lent to an operation that was not begun, and what it carries out of it.
-///
-/// # Safety
-///
-/// The operation was loaded, for an `O`, with what lies at the place, which nobody else takes out.
-#[cold]
-#[inline(never)]
-unsafe fn unload_refused<O: Operation<B>, B>(
-    refused: NotLaunched<Carried<B>>,
-    place: NonNull<B>,
-) -> (Error, B) {
-    let mut operation = refused.operation;
-    // SAFETY: the caller keeps the same contract.
-    let carried = unsafe {
-        WayOf::<O, B>::take_back(place, crate::buffer::Lock::of(operation.locked()));
-        place.read()
-    };
-    (refused.error, carried)
 }
 
 /// A request that is made when it is awaited, and waited for by being polled.
@@ -137,13 +93,10 @@ impl<F: Function<B>, B: Send + 'static> IntoFuture for Request<'_, F, B> {
 /// Some operations that are forgotten keep their [`Registration`](crate::Registration) waiting: [closing](crate::guide::closing)
 /// lists them.
 ///
-/// # Invariants
-///
-/// The flight, until it was taken out, was loaded for an `O` with a `B`.
 #[must_use = "dropping anything but a send or a disconnect cancels it"]
 pub struct InFlight<O: Operation<B>, B> {
-    flight: Option<Flight<Carried<B>>>,
-    of: Of<O, B>,
+    /// Until it is taken out.
+    running: Option<Running<O, B, Carried<B>>>,
 }
 
 // SAFETY: shared, an operation can be looked at, which is to read its state, an atomic, and cancelled, which the kernel allows on any
@@ -159,8 +112,10 @@ impl<O: Operation<B>, B> Unpin for InFlight<O, B> {}
 impl<O: Operation<B>, B> InFlight<O, B> {
     /// Whether the operation has completed. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
+    #[inline]
     pub fn is_completed(&self) -> bool {
-        self.flight.as_ref().is_none_or(Flight::is_completed)
+        let flight = self.running.as_ref().map(Running::flight);
+        flight.is_none_or(Flight::is_completed)
     }
 
     /// Asks the provider to cancel the operation, which then completes soon, perhaps with success all the same. IRQL:
@@ -169,8 +124,8 @@ impl<O: Operation<B>, B> InFlight<O, B> {
     /// [`IoCancelIrp`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocancelirp).
     #[doc(alias = "IoCancelIrp")]
     pub fn cancel(&self) {
-        if let Some(flight) = &self.flight {
-            flight.cancel();
+        if let Some(running) = &self.running {
+            running.flight().cancel();
         }
     }
 
@@ -191,40 +146,31 @@ impl<O: Operation<B>, B> InFlight<O, B> {
     #[inline]
     pub(super) fn wait_until_over(self, may_wait: MayWait) -> FinishedOf<O, B> {
         // What is usual goes straight through.
-        let mut this = self;
-        let completed = this.flight.as_ref().is_some_and(Flight::is_completed);
-        if !completed {
-            return this.wait_longer(may_wait);
-        }
-        let Some(flight) = this.flight.take() else {
-            return lose::<O, B>();
-        };
-        // SAFETY: it has completed.
-        match unsafe { next_or_end::<O, B>(flight) } {
-            Ok(flight) => {
-                this.flight = Some(flight);
-                this.wait_longer(may_wait)
-            }
-            Err(finished) => finished,
+        let mut this = ManuallyDrop::new(self);
+        match this.running.take().map(next_or_end) {
+            Some(Ok(running)) => Self::wait_longer(running, may_wait),
+            Some(Err(finished)) => finished,
+            None => lose::<O, B>(),
         }
     }
 
-    /// As [`wait`](Self::wait), for what goes on.
+    /// As [`wait`](Self::wait), for what has not completed, or goes on.
     #[inline(never)]
-    fn wait_longer(self, may_wait: MayWait) -> FinishedOf<O, B> {
-        let mut this = self;
-        while let Some(flight) = &this.flight {
-            // A waker may unwind: the flight stays where it is dropped.
-            let completed = flight.wait_or_give_up(may_wait);
-            let Some(flight) = this.flight.take() else {
+    fn wait_longer(running: Running<O, B, Carried<B>>, may_wait: MayWait) -> FinishedOf<O, B> {
+        let mut this = Self {
+            running: Some(running),
+        };
+        while let Some(running) = &this.running {
+            // A waker may unwind: the operation stays where it is dropped.
+            let completed = running.flight().wait_or_give_up(may_wait);
+            let Some(running) = this.running.take() else {
                 break;
             };
             if !completed {
-                return abandon::<O, B>(flight);
+                return abandon(running);
             }
-            // SAFETY: the wait said that it has completed.
-            match unsafe { next_or_end::<O, B>(flight) } {
-                Ok(flight) => this.flight = Some(flight),
+            match next_or_end(running) {
+                Ok(running) => this.running = Some(running),
                 Err(finished) => return finished,
             }
         }
@@ -274,17 +220,16 @@ impl<O: Operation<B>, B> InFlight<O, B> {
         may_wait: MayWait,
     ) -> Result<FinishedOf<O, B>, (Error, Self)> {
         let mut this = self;
-        while let Some(flight) = &this.flight {
-            // A waker may unwind: the flight stays where it is dropped.
-            if !limit.wait(flight, may_wait) {
+        while let Some(running) = &this.running {
+            // A waker may unwind: the operation stays where it is dropped.
+            if !limit.wait(running.flight(), may_wait) {
                 return Err((limit.reason().error(O::CALL), this));
             }
-            let Some(flight) = this.flight.take() else {
+            let Some(running) = this.running.take() else {
                 break;
             };
-            // SAFETY: the wait said that it has completed.
-            match unsafe { next_or_end::<O, B>(flight) } {
-                Ok(flight) => this.flight = Some(flight),
+            match next_or_end(running) {
+                Ok(running) => this.running = Some(running),
                 Err(finished) => return Ok(finished),
             }
         }
@@ -300,8 +245,8 @@ impl<O: Operation<B>, B> InFlight<O, B> {
     pub fn give_up(self) -> Result<FinishedOf<O, B>, (Error, Self)> {
         self.cancel();
         match self.wait_timeout(GRACE) {
-            Err((Error::TimedOut { .. }, mut this)) => Ok(match this.flight.take() {
-                Some(flight) => abandon::<O, B>(flight),
+            Err((Error::TimedOut { .. }, mut this)) => Ok(match this.running.take() {
+                Some(running) => abandon(running),
                 None => lose::<O, B>(),
             }),
             other => other,
@@ -315,44 +260,33 @@ impl<O: Operation<B>, B> InFlight<O, B> {
     /// The operation, which is still in flight.
     pub fn try_take(self) -> Result<FinishedOf<O, B>, Self> {
         let mut this = self;
-        let Some(mut flight) = this.flight.take() else {
+        let Some(running) = this.running.take() else {
             return Ok(lose::<O, B>());
         };
-        if flight.is_completed() {
-            // SAFETY: it has completed.
-            return match unsafe { next_or_end::<O, B>(flight) } {
-                Ok(flight) => {
-                    this.flight = Some(flight);
-                    Err(this)
-                }
-                Err(finished) => Ok(finished),
-            };
+        let mut running = match next_or_end(running) {
+            Ok(running) => running,
+            Err(finished) => return Ok(finished),
+        };
+        if running.flight_mut().is_given_up() {
+            return Ok(abandon(running));
         }
-        if flight.is_given_up() {
-            return Ok(abandon::<O, B>(flight));
-        }
-        this.flight = Some(flight);
+        this.running = Some(running);
         Err(this)
     }
 }
 
-/// The end of an operation that has completed, unless it goes on.
-///
-/// # Safety
-///
-/// The flight has completed, and was loaded for an `O` with a `B`.
-#[inline]
-unsafe fn next_or_end<O: Operation<B>, B>(
-    flight: Flight<Carried<B>>,
-) -> Result<Flight<Carried<B>>, FinishedOf<O, B>> {
-    let place = place_of(flight.payload());
-    // SAFETY: the caller keeps the same contract.
-    let ended = match unsafe { go_on::<O, B, _>(flight, place, held) } {
-        Ok(flight) => return Ok(flight),
-        Err(ended) => ended,
+/// The end of an operation, if it has completed and does not go on.
+// With what looks at the result, which else is moved once more.
+#[expect(clippy::inline_always, reason = "thirteen instructions of a receive")]
+#[inline(always)]
+fn next_or_end<O: Operation<B>, B>(
+    running: Running<O, B, Carried<B>>,
+) -> Result<Running<O, B, Carried<B>>, FinishedOf<O, B>> {
+    let over = match running.end(|capture| Some(hold(capture))) {
+        Ok(over) => over,
+        Err(running) => return Ok(running),
     };
-    // SAFETY: it has completed, and is read this once.
-    let (result, carried) = unsafe { ended.unload::<O, B>(place) };
+    let (result, carried) = over.finish();
     Err(match result {
         Ok(output) => WayOf::<O, B>::finished(Ok(output), Some(carried)),
         Err(error) => WayOf::<O, B>::finished(Err(error), Some(carried)),
@@ -368,7 +302,8 @@ fn lose<O: Operation<B>, B>() -> FinishedOf<O, B> {
 /// Gives up a flight whose provider keeps the IRP, against its contract. Should it complete the IRP after all, the routine drops what
 /// it carries.
 #[cold]
-fn abandon<O: Operation<B>, B>(flight: Flight<Carried<B>>) -> FinishedOf<O, B> {
+fn abandon<O: Operation<B>, B>(running: Running<O, B, Carried<B>>) -> FinishedOf<O, B> {
+    let flight = running.into_flight();
     let (call, status) = (O::CALL, flight.returned());
     flight.leave();
     WayOf::<O, B>::finished(Err(Error::Abandoned { call, status }), None)
@@ -379,20 +314,19 @@ impl<O: Operation<B>, B> Future for InFlight<O, B> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        while let Some(flight) = &mut this.flight {
-            let polled = flight.poll(context);
+        while let Some(running) = &mut this.running {
+            let polled = running.flight_mut().poll(context);
             if polled == Polled::Pending {
                 return Poll::Pending;
             }
-            let Some(flight) = this.flight.take() else {
+            let Some(running) = this.running.take() else {
                 break;
             };
             if polled == Polled::GivenUp {
-                return Poll::Ready(abandon::<O, B>(flight));
+                return Poll::Ready(abandon(running));
             }
-            // SAFETY: polling it said that it has completed.
-            match unsafe { next_or_end::<O, B>(flight) } {
-                Ok(flight) => this.flight = Some(flight),
+            match next_or_end(running) {
+                Ok(running) => this.running = Some(running),
                 Err(finished) => return Poll::Ready(finished),
             }
         }
@@ -403,7 +337,8 @@ impl<O: Operation<B>, B> Future for InFlight<O, B> {
 impl<O: Operation<B>, B> Drop for InFlight<O, B> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(flight) = self.flight.take() {
+        if let Some(running) = self.running.take() {
+            let flight = running.into_flight();
             if O::CANCEL_ON_DROP {
                 flight.abort();
             } else {

@@ -76,7 +76,8 @@ impl<B: Send + 'static> Operations<B> {
             unsafe {
                 filling.add(|block: NonNull<Block<Carried<B>>>| {
                     Block::initialise(block, give_back::<B>, Some(hold_driver::<B>));
-                });
+                    Ok::<_, Error>(())
+                })?;
             }
         }
         Ok(Self {

@@ -7,6 +7,7 @@ use core::future::Future;
 use core::marker::PhantomData;
 use core::mem::{ManuallyDrop, MaybeUninit};
 use core::net::SocketAddr;
+use core::ops::Deref;
 use core::pin::Pin;
 use core::ptr::NonNull;
 use core::task::{Context, Poll};
@@ -18,13 +19,13 @@ use crate::address::Destination;
 use crate::buffer::{Lock, NonPagedBuffer};
 use crate::cancel::Cancel;
 use crate::error::{Call, Error};
-use crate::irp::{Answer, Block, Flight, Header, Idle, Observer, Outcome, Polled};
+use crate::irp::{Answer, Arguments, Block, Flight, Header, Idle, Observer, Polled};
 use crate::irql::{MayWait, may_wait};
 use crate::memory::arena::{Filling, Handle};
 use crate::memory::atomic::{AtomicBool, Cell, Ordering, read_alone};
 use crate::operation::blocking::{Limit, Stopped, Unlimited};
 use crate::operation::carried::{
-    COMPLETION_WORDS, Of, WayOf, lend_and_put, refuse_large, refuse_large_completion,
+    COMPLETION_WORDS, WayOf, lend_and_put, refuse_large, refuse_large_completion,
 };
 use crate::registration::hold;
 use crate::request::{Function, NotStarted, Repeat, Request, SendingTo, Shown, Way};
@@ -42,12 +43,12 @@ struct Slot<O: Repeat<B>, B> {
     block: Block<()>,
     /// Whether it can be run with nothing looked at: it is ready, and what it carries was not shown since the last run.
     straight: AtomicBool,
-    readiness: Cell<Readiness>,
+    readiness: core::cell::Cell<Readiness>,
     parameters: Cell<O::Parameters>,
     carried: Cell<B>,
     held: O::Held,
     /// What the provider answered to the last call that was not waited for, or was abandoned.
-    answer: Cell<Answer>,
+    answer: core::cell::Cell<Answer>,
     completion: Cell<MaybeUninit<[usize; COMPLETION_WORDS]>>,
 }
 
@@ -63,107 +64,266 @@ enum Readiness {
 
 type Arena<O, B> = Handle<Slot<O, B>, ()>;
 
-impl<O: Repeat<B>, B> Slot<O, B> {
-    /// The operation of a slot at rest, for as long as it is; it is not given back.
-    ///
-    /// # Safety
-    ///
-    /// The slot is at rest, and the caller has it alone as long as the result is used.
+/// Whoever has a slot.
+///
+/// # Invariants
+///
+/// The slot is there, was taken, and this is its one holder, or one for the time of a call in place of that.
+struct Holder<O: Repeat<B>, B>(NonNull<Slot<O, B>>);
+
+// Only for what stands in its place as long as it is borrowed.
+impl<O: Repeat<B>, B> Clone for Holder<O, B> {
     #[inline]
-    unsafe fn idle(slot: NonNull<Self>) -> ManuallyDrop<Idle<()>> {
-        // SAFETY: the caller gives the slot, which begins with its block.
-        ManuallyDrop::new(unsafe { Idle::from_block(slot.cast()) })
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<O: Repeat<B>, B> Copy for Holder<O, B> {}
+
+impl<O: Repeat<B>, B> Deref for Holder<O, B> {
+    type Target = Slot<O, B>;
+
+    #[inline]
+    fn deref(&self) -> &Slot<O, B> {
+        // SAFETY: by the invariant the slot is there; what changes in it is in cells.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl<O: Repeat<B>, B> Holder<O, B> {
+    /// The slot's flight, to be looked at.
+    #[inline]
+    fn flight(self) -> ManuallyDrop<Flight<()>> {
+        // SAFETY: by the invariant this is the slot's holder; the slot begins with its block. Only `into_flight` takes it out.
+        ManuallyDrop::new(unsafe { Flight::from_raw(self.0.cast(), self.answer.get()) })
     }
 
-    /// The flight of a slot, to be looked at.
-    ///
-    /// # Safety
-    ///
-    /// The caller has the slot, in flight or at rest, as long as the result is used.
+    /// The flight of a slot that is given away with it.
     #[inline]
-    unsafe fn flight(slot: NonNull<Self>) -> Flight<()> {
-        // SAFETY: the caller gives the slot, which begins with its block, and whose answer is the holder's.
-        unsafe {
-            let answer = (*slot.as_ptr()).answer.with(|answer| *answer);
-            Flight::from_raw(slot.cast(), answer)
+    fn into_flight(self) -> Flight<()> {
+        ManuallyDrop::into_inner(self.flight())
+    }
+
+    /// Gives a slot back that has completed, with its holder.
+    #[inline]
+    fn give_back(self) {
+        // SAFETY: by the invariant this is the slot's one holder, and is used no more; callers have seen that it is at rest.
+        unsafe { Arena::<O, B>::give_back(self.0) };
+    }
+
+    /// Leaves a slot to its routine, with its holder, perhaps cancelled.
+    #[inline(never)]
+    fn leave(self, cancelled: bool) {
+        let flight = self.into_flight();
+        if cancelled {
+            flight.abort();
+        } else {
+            flight.leave();
         }
+    }
+
+    /// Whether the slot is at rest and can be run with nothing looked at.
+    #[inline]
+    fn is_straight(&mut self) -> bool {
+        // SAFETY: by the invariant this is the slot's one holder, which is borrowed exclusively: nobody is shown what it carries.
+        read_alone(unsafe { &mut (*self.0.as_ptr()).straight })
     }
 
     /// The place of what is carried.
     #[inline]
-    fn place(slot: NonNull<Self>) -> NonNull<B> {
-        // SAFETY: whoever has the pointer has the slot; only the address of a member is taken, which is not null.
-        unsafe { NonNull::new_unchecked((*slot.as_ptr()).carried.place()) }
+    fn place(self) -> NonNull<B> {
+        self.carried.place()
     }
 
-    /// Makes what is carried ready to be used: lends it, and finds the parameters.
-    ///
-    /// # Safety
-    ///
-    /// The slot is at rest and the caller's alone; what is carried is not lent.
+    /// An observer that keeps the driver.
+    fn keep_driver(self) -> Observer {
+        // SAFETY: by the invariant what is carried lies there, and nobody else changes it; the capture is found without looking at what is
+        // lent.
+        let carried = unsafe { self.place().as_ref() };
+        hold(O::capture(O::target(&self.held), carried))
+    }
+}
+
+/// A slot at rest.
+///
+/// # Invariants
+///
+/// It is at rest as long as its holder is borrowed.
+struct Rest<'h, O: Repeat<B>, B> {
+    holder: Holder<O, B>,
+    slot: &'h Slot<O, B>,
+}
+
+impl<O: Repeat<B>, B> Clone for Rest<'_, O, B> {
+    #[inline]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<O: Repeat<B>, B> Copy for Rest<'_, O, B> {}
+
+impl<'h, O: Repeat<B>, B> Rest<'h, O, B> {
+    /// Of a slot at rest.
+    #[inline]
+    fn of(holder: &'h Holder<O, B>) -> Self {
+        // INVARIANT: callers say so.
+        Self {
+            holder: *holder,
+            slot: holder,
+        }
+    }
+
+    /// The operation of the slot, which is not given back.
+    #[inline]
+    fn operation(self) -> ManuallyDrop<Idle<()>> {
+        // SAFETY: by the invariant the slot, which begins with its block, is at rest; this is used as long as the holder is borrowed.
+        ManuallyDrop::new(unsafe { Idle::from_block(self.holder.0.cast()) })
+    }
+
+    #[inline]
+    fn carried(self) -> &'h B {
+        // SAFETY: by the invariant nobody changes what is carried, which is borrowed with the holder; what is lent is only read.
+        unsafe { self.slot.carried.place().as_ref() }
+    }
+
+    #[inline]
+    fn arguments(self) -> &'h Arguments {
+        // SAFETY: by the invariant nobody writes the arguments, which are borrowed with the holder.
+        unsafe { self.operation().places().get() }
+    }
+
+    /// What is carried, for somebody who may lend it to another request meanwhile.
+    #[inline]
+    fn shown(self) -> Shown<'h, B> {
+        Shown::new(self.carried(), &self.slot.straight)
+    }
+
+    /// What has come of the last run.
+    #[inline]
+    fn seen(self) -> Result<O::Seen<'h>, Error> {
+        O::look(self.operation().outcome(), self.arguments(), self.shown())
+    }
+}
+
+/// A slot at rest, to be changed.
+///
+/// # Invariants
+///
+/// Its holder is borrowed exclusively.
+struct RestMut<'h, O: Repeat<B>, B>(Rest<'h, O, B>, PhantomData<&'h mut ()>);
+
+impl<'h, O: Repeat<B>, B> RestMut<'h, O, B> {
+    /// Of a slot at rest.
+    #[inline]
+    fn of(holder: &'h mut Holder<O, B>) -> Self {
+        // INVARIANT: callers say so.
+        Self(Rest::of(holder), PhantomData)
+    }
+
+    #[inline]
+    const fn rest(&self) -> Rest<'_, O, B> {
+        self.0
+    }
+
+    /// Makes what is carried ready to be used: lends it, and finds the parameters. It was changed.
     #[cold]
     #[inline(never)]
-    unsafe fn renew(slot: NonNull<Self>) -> Result<(), Error> {
-        let place = Self::place(slot);
-        // SAFETY: the caller gives the slot; what is carried stays where it is, and is not touched, until it is taken back.
+    fn renew(&mut self) -> Result<(), Error> {
+        let (mut operation, slot) = (self.rest().operation(), self.0.slot);
+        let (place, places) = (slot.carried.place(), operation.places());
+        // SAFETY: by the invariant the slot is this one's alone. What is carried is not lent; it stays where it is, and is not touched,
+        // until it is taken back.
         unsafe {
-            let mut idle = Self::idle(slot);
-            let lent = WayOf::<O, B>::lend(place, Lock::of(idle.locked()))?;
-            let (places, this) = (idle.places(), slot.as_ptr());
-            let mut parameters = (*this).parameters.with(|parameters| *parameters);
-            let target = O::target(&(*this).held);
-            let renewed = O::renew(&mut parameters, target, lent, idle.arguments(), places);
+            let lent = WayOf::<O, B>::lend(place, Lock::of(operation.locked()))?;
+            let mut parameters = slot.parameters.with(|parameters| *parameters);
+            let target = O::target(&slot.held);
+            let renewed = O::renew(&mut parameters, target, lent, operation.arguments(), places);
             if renewed.is_err() {
-                WayOf::<O, B>::take_back(place, Lock::of(idle.locked()));
+                WayOf::<O, B>::take_back(place, Lock::of(operation.locked()));
             } else {
-                (*this).parameters.with_mut(|place| *place = parameters);
-                (*this)
-                    .readiness
-                    .with_mut(|readiness| *readiness = Readiness::Ready);
+                slot.parameters.with_mut(|place| *place = parameters);
+                slot.readiness.set(Readiness::Ready);
             }
             renewed
         }
     }
 
     /// Takes back what is lent, so that it can be changed.
-    ///
-    /// # Safety
-    ///
-    /// The slot is at rest and the caller's alone.
-    unsafe fn change(slot: NonNull<Self>) {
-        // SAFETY: the caller gives the slot.
-        unsafe {
-            let this = slot.as_ptr();
-            if (*this).readiness.with(|readiness| *readiness) == Readiness::Ready {
-                let mut idle = Self::idle(slot);
-                WayOf::<O, B>::take_back(Self::place(slot), Lock::of(idle.locked()));
-                (*this)
-                    .readiness
-                    .with_mut(|readiness| *readiness = Readiness::Changed);
-                (*this).straight.store(false, Ordering::Relaxed);
-            }
+    fn change(&mut self) {
+        let slot = self.0.slot;
+        if slot.readiness.get() == Readiness::Ready {
+            let mut operation = self.rest().operation();
+            // SAFETY: by the invariant the slot is this one's alone; where it is ready, what is carried is lent.
+            unsafe { WayOf::<O, B>::take_back(slot.carried.place(), Lock::of(operation.locked())) };
+            slot.readiness.set(Readiness::Changed);
+            slot.straight.store(false, Ordering::Relaxed);
         }
     }
 
-    /// An observer that keeps the driver.
-    ///
-    /// # Safety
-    ///
-    /// The slot has a holder.
-    unsafe fn keep_driver(slot: NonNull<Self>) -> Observer {
-        // SAFETY: the caller has the slot; the capture is found without looking at what is lent.
-        unsafe {
-            let target = O::target(&(*slot.as_ptr()).held);
-            hold(O::capture(target, &*Self::place(slot).as_ptr()))
+    /// What is carried, not lent any more.
+    fn carried_mut(self) -> &'h mut B {
+        let mut this = self;
+        this.change();
+        // SAFETY: by the invariant it is this one's alone, and the holder is borrowed exclusively.
+        unsafe { this.0.slot.carried.place().as_mut() }
+    }
+
+    /// Passes the IRP on, of a slot that is ready.
+    #[inline]
+    fn launch(self) -> Result<Launched<'h, O, B>, Error> {
+        let mut operation = self.rest().operation();
+        O::again(operation.arguments(), self.rest().carried());
+        // SAFETY: by the invariant the slot is at rest. What the parameters point at is in the slot, or was lent, which stays as long as
+        // there is a holder: this one, or the routine.
+        let launched = unsafe {
+            // Where they lie, to be loaded when they are needed.
+            let parameters = self.0.slot.parameters.with(|parameters| &*parameters);
+            ManuallyDrop::into_inner(operation).launch(|irp| O::submit(parameters, irp))
+        };
+        match launched {
+            Ok(flight) => Ok(Launched { slot: self, flight }),
+            Err(refused) => {
+                // It is the slot's.
+                core::mem::forget(refused.operation);
+                Err(refused.error)
+            }
         }
+    }
+}
+
+/// A slot in flight.
+///
+/// # Invariants
+///
+/// The flight is that of the slot, which is at rest again once it has completed.
+struct Launched<'h, O: Repeat<B>, B> {
+    slot: RestMut<'h, O, B>,
+    flight: Flight<()>,
+}
+
+impl<'h, O: Repeat<B>, B> Launched<'h, O, B> {
+    /// Waits until it has completed: the slot at rest.
+    #[inline]
+    fn outlast<L: Limit>(self, may_wait: MayWait, limit: &L) -> Result<Rest<'h, O, B>, Error> {
+        // INVARIANT: it has completed.
+        let rest = self.slot.0;
+        match self.flight.end() {
+            // It is the slot's.
+            Ok(operation) => core::mem::forget(operation),
+            Err(flight) => outlast(rest.slot, flight, may_wait, limit)?,
+        }
+        Ok(rest)
     }
 }
 
 impl<O: Repeat<B>, B> Drop for Slot<O, B> {
     fn drop(&mut self) {
-        let slot = NonNull::from(&mut *self);
-        // SAFETY: nobody has the slot but who drops it; what is lent is taken back before it goes.
-        unsafe { Self::change(slot) };
+        // INVARIANT: nobody has the slot but who drops it.
+        let mut holder = Holder(NonNull::from(&mut *self));
+        // INVARIANT: it is at rest. What is lent is taken back before it goes.
+        RestMut::of(&mut holder).change();
     }
 }
 
@@ -184,19 +344,17 @@ unsafe fn give_back<O: Repeat<B>, B>(block: NonNull<Header>) {
 ///
 /// As for [`Discard`](crate::irp::Discard), of a block that begins a slot.
 unsafe fn discard<O: Repeat<B>, B>(block: NonNull<Header>) {
-    let slot = block.cast::<Slot<O, B>>();
-    // SAFETY: the caller is the slot's one holder, and gives it away. What was abandoned has completed after all.
-    unsafe {
-        let held = Slot::keep_driver(slot);
-        let readiness = &(*slot.as_ptr()).readiness;
-        readiness.with_mut(|readiness| {
-            if *readiness == Readiness::Abandoned {
-                *readiness = Readiness::Ready;
-            }
-        });
-        give_back::<O, B>(block);
-        held.tell(wsk_sys::STATUS_SUCCESS);
+    // INVARIANT: the caller is the slot's one holder, and gives it away, at rest.
+    let prepared = Prepared::<O, B> {
+        slot: Holder(block.cast()),
+    };
+    let held = prepared.slot.keep_driver();
+    if prepared.is_abandoned() {
+        // What was abandoned has completed after all.
+        prepared.slot.readiness.set(Readiness::Ready);
     }
+    drop(prepared);
+    held.tell(wsk_sys::STATUS_SUCCESS);
 }
 
 /// Keeps the driver while the routine wakes somebody.
@@ -205,8 +363,8 @@ unsafe fn discard<O: Repeat<B>, B>(block: NonNull<Header>) {
 ///
 /// As for [`Hold`](crate::irp::Idle), of a block that begins a slot.
 unsafe fn hold_driver<O: Repeat<B>, B>(block: NonNull<Header>) -> Observer {
-    // SAFETY: the caller gives the block, which begins a slot with a holder.
-    unsafe { Slot::<O, B>::keep_driver(block.cast()) }
+    // INVARIANT: the caller gives the block, which begins a slot, for the time of this call.
+    Holder::<O, B>(block.cast()).keep_driver()
 }
 
 impl<F: Function<B>, B> Request<'_, F, B> {
@@ -248,7 +406,7 @@ impl<F: Function<B>, B> Request<'_, F, B> {
         B: Send + 'static,
     {
         const { refuse_large::<B>() };
-        let mut filling = match Filling::new(1) {
+        let filling = match Filling::<Slot<F::Operation, B>, ()>::new(1) {
             Ok(filling) => filling,
             Err(error) => {
                 return Err(NotStarted {
@@ -257,19 +415,11 @@ impl<F: Function<B>, B> Request<'_, F, B> {
                 });
             }
         };
-        if let Err((error, buffer)) = self.fill(&mut filling) {
-            return Err(NotStarted { error, buffer });
-        }
-        let arena = filling.finish(());
-        match arena.take() {
-            // INVARIANT: just taken, and at rest.
-            Some(slot) => Ok(Prepared { slot }),
-            // There is one, and nobody else has the arena.
-            None => loop {
-                if let Some(slot) = arena.take() {
-                    return Ok(Prepared { slot });
-                }
-            },
+        // SAFETY: nothing was made there, and a slot is made, or fails.
+        match unsafe { filling.alone((), |slot| self.make(slot)) } {
+            // INVARIANT: made, taken, and at rest.
+            Ok(slot) => Ok(Prepared::taken(slot)),
+            Err((error, buffer)) => Err(NotStarted { error, buffer }),
         }
     }
 }
@@ -278,63 +428,76 @@ impl<F: Function<B>, B: Send + 'static> Request<'_, F, B>
 where
     F::Operation: Repeat<B>,
 {
-    /// Makes the next slot of an arena.
-    fn fill(self, filling: &mut Filling<Slot<F::Operation, B>, ()>) -> Result<(), (Error, B)> {
+    /// Makes a slot of the request.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the request, with what it carries: then there is no slot.
+    ///
+    /// # Safety
+    ///
+    /// This is nonpaged memory for a slot of an arena, where it stays, which nothing refers to yet.
+    unsafe fn make(self, slot: NonNull<Slot<F::Operation, B>>) -> Result<(), (Error, B)> {
         let Request {
             target,
             function,
             carried,
         } = self;
-        let mut failed = None;
-        let make = |slot: NonNull<Slot<F::Operation, B>>| {
-            let this = slot.as_ptr();
-            // SAFETY: this is memory for a slot, where it stays, which nothing refers to yet; its block may be given back, discarded and
-            // held as a slot's. What was written is moved out again, or dropped, when there is no request to be made of it.
-            unsafe {
-                Block::<()>::initialise(
-                    slot.cast(),
-                    give_back::<F::Operation, B>,
-                    Some(hold_driver::<F::Operation, B>),
-                );
-                (&raw mut (*this).straight).write(AtomicBool::new(true));
-                (&raw mut (*this).readiness).write(Cell::new(Readiness::Ready));
-                (&raw mut (*this).answer).write(Cell::new(Answer::NONE));
-                (&raw mut (*this).completion).write(Cell::new(MaybeUninit::uninit()));
-                (&raw mut (*this).carried).write(Cell::new(carried));
-                (&raw mut (*this).held).write(F::Operation::hold(target));
-                let mut idle = Slot::idle(slot);
-                idle.set_discard(discard::<F::Operation, B>);
-                let unfilled = Unfilled(slot);
-                let put = lend_and_put(&mut idle, Slot::place(slot), target, function);
-                core::mem::forget(unfilled);
-                match put {
-                    Ok(parameters) => {
-                        (&raw mut (*this).parameters).write(Cell::new(parameters));
-                        true
-                    }
-                    Err(error) => {
-                        (&raw mut (*this).held).drop_in_place();
-                        failed = Some((error, Slot::place(slot).read()));
-                        false
-                    }
+        let this = slot.as_ptr();
+        // SAFETY: the caller gives the memory; its block may be given back, discarded and held as a slot's. What was written is moved out
+        // again, or dropped, when there is no request to be made of it.
+        unsafe {
+            Block::<()>::initialise(
+                slot.cast(),
+                give_back::<F::Operation, B>,
+                Some(hold_driver::<F::Operation, B>),
+            );
+            let ready = core::cell::Cell::new(Readiness::Ready);
+            (&raw mut (*this).straight).write(AtomicBool::new(true));
+            (&raw mut (*this).readiness).write(ready);
+            (&raw mut (*this).answer).write(core::cell::Cell::new(Answer::NONE));
+            (&raw mut (*this).completion).write(Cell::new(MaybeUninit::uninit()));
+            (&raw mut (*this).carried).write(Cell::new(carried));
+            (&raw mut (*this).held).write(F::Operation::hold(target));
+            let place = (*this).carried.place();
+            let mut operation = ManuallyDrop::new(Idle::<()>::from_block(slot.cast()));
+            operation.set_discard(discard::<F::Operation, B>);
+            let unmade = Unmade::<F::Operation, B> {
+                carried: place,
+                held: NonNull::new_unchecked(&raw mut (*this).held),
+            };
+            let put = lend_and_put(&mut operation, place, target, function);
+            core::mem::forget(unmade);
+            match put {
+                Ok(parameters) => {
+                    (&raw mut (*this).parameters).write(Cell::new(parameters));
+                    Ok(())
+                }
+                Err(error) => {
+                    (&raw mut (*this).held).drop_in_place();
+                    Err((error, place.read()))
                 }
             }
-        };
-        // SAFETY: the slot is initialised, or said not to be.
-        unsafe { filling.add_if(make) };
-        failed.map_or(Ok(()), Err)
+        }
     }
 }
 
-/// A slot that is not made yet, whose parts are dropped when code of others unwinds.
-struct Unfilled<O: Repeat<B>, B>(NonNull<Slot<O, B>>);
+/// The parts of a slot that is not made yet, which are dropped when code of others unwinds.
+///
+/// # Invariants
+///
+/// Both were written, and who made this does not go on when it is dropped.
+struct Unmade<O: Repeat<B>, B> {
+    carried: NonNull<B>,
+    held: NonNull<O::Held>,
+}
 
-impl<O: Repeat<B>, B> Drop for Unfilled<O, B> {
+impl<O: Repeat<B>, B> Drop for Unmade<O, B> {
     fn drop(&mut self) {
-        // SAFETY: who makes this has just written both, and does not go on.
+        // SAFETY: by the invariant.
         unsafe {
-            Slot::place(self.0).drop_in_place();
-            (&raw mut (*self.0.as_ptr()).held).drop_in_place();
+            self.carried.drop_in_place();
+            self.held.drop_in_place();
         }
     }
 }
@@ -348,7 +511,7 @@ impl<O: Repeat<B>, B> Drop for Unfilled<O, B> {
 /// This is the slot's one holder. The slot is at rest, unless it says that it was abandoned: then a provider that broke its contract
 /// may still use it, and nothing of it is touched.
 pub struct Prepared<O: Repeat<B>, B> {
-    slot: NonNull<Slot<O, B>>,
+    slot: Holder<O, B>,
 }
 
 // SAFETY: whoever holds a slot may use it on any thread.
@@ -357,32 +520,45 @@ unsafe impl<O: Repeat<B>, B: Send> Send for Prepared<O, B> {}
 unsafe impl<O: Repeat<B>, B: Sync> Sync for Prepared<O, B> {}
 
 impl<O: Repeat<B>, B> Prepared<O, B> {
-    #[inline]
-    fn slot(&self) -> &Slot<O, B> {
-        // SAFETY: by the invariant the slot is there; what changes in it is in cells.
-        unsafe { self.slot.as_ref() }
-    }
-
-    #[inline]
-    fn readiness(&self) -> Readiness {
-        // SAFETY: the cell is the holder's, which is borrowed.
-        self.slot()
-            .readiness
-            .with(|readiness| unsafe { *readiness })
-    }
-
     /// Whether a provider that broke its contract may still use the operation: see [`Error::Abandoned`].
     #[must_use]
     pub fn is_abandoned(&self) -> bool {
-        self.readiness() == Readiness::Abandoned
+        self.slot.readiness.get() == Readiness::Abandoned
+    }
+
+    /// The operation of a slot that was just taken.
+    #[inline]
+    const fn taken(slot: NonNull<Slot<O, B>>) -> Self {
+        // INVARIANT: what is free is at rest.
+        let slot = Holder(slot);
+        Self { slot }
+    }
+
+    #[inline]
+    fn rest(&self) -> Option<Rest<'_, O, B>> {
+        // INVARIANT: by that of this.
+        (!self.is_abandoned()).then(|| Rest::of(&self.slot))
+    }
+
+    #[inline]
+    fn rest_mut(&mut self) -> Result<RestMut<'_, O, B>, Error> {
+        if self.is_abandoned() {
+            return Err(self.abandoned());
+        }
+        // INVARIANT: by that of this.
+        Ok(RestMut::of(&mut self.slot))
+    }
+
+    /// The holder of its slot, which is not given back.
+    #[inline]
+    fn into_slot(self) -> Holder<O, B> {
+        ManuallyDrop::new(self).slot
     }
 
     /// What it carries; `None` when it [was abandoned](Self::is_abandoned).
     #[must_use]
     pub fn buffer(&self) -> Option<&B> {
-        // SAFETY: at rest, what is carried is the holder's, which is borrowed; what is lent is only read.
-        let carried = || unsafe { Slot::place(self.slot).as_ref() };
-        (!self.is_abandoned()).then(|| Shown::new(carried(), &self.slot().straight).given())
+        self.rest().map(|rest| rest.shown().given())
     }
 
     /// What it carries, to be changed: its bytes, its length, its control information. It is locked and checked anew by the next run.
@@ -391,14 +567,7 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
     ///
     /// [`Error::Abandoned`].
     pub fn buffer_mut(&mut self) -> Result<&mut B, Error> {
-        if self.is_abandoned() {
-            return Err(self.abandoned());
-        }
-        // SAFETY: at rest, the slot is the holder's, which is borrowed exclusively; what is carried is no longer lent.
-        unsafe {
-            Slot::change(self.slot);
-            Ok(Slot::place(self.slot).as_mut())
-        }
+        self.rest_mut().map(RestMut::carried_mut)
     }
 
     #[cold]
@@ -406,12 +575,7 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
     fn abandoned(&self) -> Error {
         Error::Abandoned {
             call: O::CALL,
-            // SAFETY: the cell is the holder's, which is borrowed.
-            status: self
-                .slot()
-                .answer
-                .with(|answer| unsafe { *answer })
-                .returned(),
+            status: self.slot.answer.get().returned(),
         }
     }
 
@@ -419,39 +583,25 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
     #[cold]
     #[inline(never)]
     fn make_ready(&mut self) -> Result<(), Error> {
-        // SAFETY: at rest, the slot and what is carried are the holder's, which is borrowed exclusively; what was changed is not lent.
-        unsafe {
-            match self.readiness() {
-                Readiness::Ready => O::may_run(Slot::place(self.slot).as_ref())?,
-                Readiness::Changed => Slot::renew(self.slot)?,
-                Readiness::Abandoned => return Err(self.abandoned()),
-            }
+        let is_ready = self.slot.readiness.get() == Readiness::Ready;
+        let mut rest = self.rest_mut()?;
+        if is_ready {
+            O::may_run(rest.rest().carried())?;
+        } else {
+            rest.renew()?;
         }
-        self.slot().straight.store(true, Ordering::Relaxed);
+        self.slot.straight.store(true, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Passes the IRP on.
+    /// Passes the IRP on: the slot is in flight then.
     #[inline]
-    fn launch(&mut self) -> Result<Flight<()>, Error> {
-        // SAFETY: the slot is at rest and this is its one holder, which is borrowed exclusively. What the parameters point at is in the
-        // slot, or was lent, which stays as long as there is a holder: this, the flight's, or the routine.
-        unsafe {
-            if !read_alone(&mut (*self.slot.as_ptr()).straight) {
-                self.make_ready()?;
-            }
-            let mut idle = Slot::idle(self.slot);
-            let slot = self.slot.as_ref();
-            O::again(idle.arguments(), Slot::place(self.slot).as_ref());
-            // Where they lie, to be loaded when they are needed.
-            let parameters = slot.parameters.with(|parameters| &*parameters);
-            ManuallyDrop::into_inner(idle)
-                .launch(|irp| O::submit(parameters, irp))
-                .map_err(|refused| {
-                    core::mem::forget(refused.operation);
-                    refused.error
-                })
+    fn launch(&mut self) -> Result<Launched<'_, O, B>, Error> {
+        if !self.slot.is_straight() {
+            self.make_ready()?;
         }
+        // INVARIANT: it is ready, and so at rest.
+        RestMut::of(&mut self.slot).launch()
     }
 
     /// Runs the operation and waits until it is over; gives what has come of it. IRQL: `<= APC_LEVEL`. Allocates nothing.
@@ -505,30 +655,12 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
         self.run(&Stopped::by(cancel))
     }
 
-    #[inline]
+    // Before its argument is taken apart, after which its end would be told twice.
+    #[expect(clippy::inline_always, reason = "three instructions of fifty")]
+    #[inline(always)]
     fn run<L: Limit>(&mut self, limit: &L) -> Result<O::Seen<'_>, Error> {
         let may_wait = limit.begin(O::CALL)?;
-        let flight = self.launch()?;
-        // SAFETY: the slot is in flight, and its holder borrowed exclusively; where that goes well it has completed.
-        let outcome = unsafe {
-            if !flight.is_completed() {
-                outlast(self.slot, flight.answer(), may_wait, limit)?;
-            }
-            flight.outcome()
-        };
-        self.look(outcome)
-    }
-
-    /// What has come of a run.
-    #[inline]
-    fn look(&self, outcome: Outcome) -> Result<O::Seen<'_>, Error> {
-        // SAFETY: at rest, arguments and what is carried are the holder's, which is borrowed.
-        unsafe {
-            let idle = Slot::idle(self.slot);
-            let (arguments, carried) = (idle.places().get(), Slot::place(self.slot));
-            let shown = Shown::new(carried.as_ref(), &self.slot().straight);
-            O::look(outcome, arguments, shown)
-        }
+        self.launch()?.outlast(may_wait, limit)?.seen()
     }
 
     /// What came of the last run; before the first there is nothing worth reading in it.
@@ -538,11 +670,10 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
     /// Those of the last run; [`Error::Abandoned`].
     #[inline]
     pub fn seen(&self) -> Result<O::Seen<'_>, Error> {
-        if self.is_abandoned() {
-            return Err(self.abandoned());
+        match self.rest() {
+            Some(rest) => rest.seen(),
+            None => Err(self.abandoned()),
         }
-        // SAFETY: the slot is at rest, so its last run, if there was one, has completed.
-        self.look(unsafe { Slot::flight(self.slot).outcome() })
     }
 
     /// Runs the operation, without waiting. IRQL: `<= DISPATCH_LEVEL`. Allocates nothing.
@@ -557,15 +688,11 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
     pub fn start(self) -> Result<Started<O, B>, NotStarted<Self>> {
         let mut this = self;
         match this.launch() {
-            Ok(flight) => {
-                // SAFETY: the cell is the holder's.
-                this.slot()
-                    .answer
-                    .with_mut(|answer| unsafe { *answer = flight.answer() });
+            Ok(Launched { flight, .. }) => {
+                this.slot.answer.set(flight.answer());
                 // INVARIANT: the one holder of the slot, whose operation is in flight.
                 Ok(Started {
-                    slot: Some(ManuallyDrop::new(this).slot),
-                    of: PhantomData,
+                    slot: Some(this.into_slot()),
                 })
             }
             Err(error) => Err(NotStarted {
@@ -593,72 +720,72 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
                 buffer: this,
             });
         }
-        let slot = this.slot;
-        // SAFETY: as for `launch`; the slot is the routine's from the call on. There is room for the completion, as was asserted. What
-        // may unwind comes first.
-        unsafe {
-            let mut idle = Slot::idle(slot);
-            O::again(idle.arguments(), Slot::place(slot).as_ref());
-            let this = ManuallyDrop::new(this);
-            let told = (*slot.as_ptr()).completion.place().cast::<C>();
+        // INVARIANT: it is ready, and so at rest.
+        let rest = RestMut::of(&mut this.slot);
+        let mut operation = rest.rest().operation();
+        // What may unwind comes first.
+        O::again(operation.arguments(), rest.rest().carried());
+        let slot = this.into_slot();
+        let told = slot.completion.place().cast::<C>();
+        let observer = slot.keep_driver();
+        // WSK lets nobody close a socket while it is called: whoever is told, which may be before the call returns, may drop the operation,
+        // and with it the last handle.
+        let _during_call = O::hold(O::target(&slot.held));
+        // SAFETY: as for `launch`; the slot is the routine's from the call on. There is room for the completion, as was asserted.
+        let launched = unsafe {
             told.write(completion);
-            idle.set_discard(tell::<O, B, C>);
-            let parameters = (*slot.as_ptr()).parameters.with(|parameters| *parameters);
-            let observer = Slot::keep_driver(slot);
-            // WSK lets nobody close a socket while it is called: whoever is told, which may be before the call returns, may drop the
-            // operation, and with it the last handle.
-            let _during_call = O::hold(O::target(&(*slot.as_ptr()).held));
-            let launched = ManuallyDrop::into_inner(idle)
-                .launch_unheld(Some(observer), |irp| O::submit(&parameters, irp));
-            launched.map_err(|refused| {
-                let mut operation = ManuallyDrop::new(refused.operation);
+            operation.set_discard(tell::<O, B, C>);
+            let parameters = slot.parameters.with(|parameters| *parameters);
+            ManuallyDrop::into_inner(operation)
+                .launch_unheld(Some(observer), |irp| O::submit(&parameters, irp))
+        };
+        launched.map_err(|refused| {
+            let mut operation = ManuallyDrop::new(refused.operation);
+            let back = NotStarted {
+                error: refused.error,
+                // INVARIANT: nothing was begun.
+                buffer: Self { slot },
+            };
+            // SAFETY: the discard is that of a slot. Nobody else has the completion.
+            unsafe {
                 operation.set_discard(discard::<O, B>);
-                let back = NotStarted {
-                    error: refused.error,
-                    buffer: ManuallyDrop::into_inner(this),
-                };
                 told.drop_in_place();
-                back
-            })
-        }
+            }
+            back
+        })
     }
 }
 
-/// Waits for a run that had not completed when the call returned with this answer.
-///
-/// # Safety
-///
-/// The caller holds the slot, which is in flight.
+/// Waits for a run that had not completed when the call returned: the slot is at rest then. Where that fails with
+/// [`Error::Abandoned`] it says so itself.
 #[inline(never)]
-unsafe fn outlast<O: Repeat<B>, B, L: Limit>(
-    slot: NonNull<Slot<O, B>>,
-    answer: Answer,
+fn outlast<O: Repeat<B>, B, L: Limit>(
+    slot: &Slot<O, B>,
+    flight: Flight<()>,
     may_wait: MayWait,
     limit: &L,
 ) -> Result<(), Error> {
-    // SAFETY: the caller holds the slot, whose the cells are.
-    unsafe {
-        let this = slot.as_ref();
-        this.answer.with_mut(|place| *place = answer);
-        let flight = Slot::flight(slot);
-        let cut_short = (L::LIMITS && !limit.wait(&flight, may_wait)).then(|| limit.reason());
-        if cut_short.is_some() {
-            flight.cancel();
+    slot.answer.set(flight.answer());
+    let cut_short = (L::LIMITS && !limit.wait(&flight, may_wait)).then(|| limit.reason());
+    if cut_short.is_some() {
+        flight.cancel();
+    }
+    let grace = (cut_short.is_some() || flight.returned().is_error()).then_some(GRACE);
+    flight.wait(may_wait, grace);
+    match flight.end() {
+        Ok(operation) => {
+            // It is the slot's.
+            let operation = ManuallyDrop::new(operation);
+            match cut_short {
+                Some(why) if O::is_timed_out(operation.outcome().status) => Err(why.error(O::CALL)),
+                _ => Ok(()),
+            }
         }
-        let grace = (cut_short.is_some() || flight.returned().is_error()).then_some(GRACE);
-        if !flight.wait(may_wait, grace) {
-            this.readiness
-                .with_mut(|readiness| *readiness = Readiness::Abandoned);
-            this.straight.store(false, Ordering::Relaxed);
-            return Err(Error::Abandoned {
-                call: O::CALL,
-                status: flight.returned(),
-            });
-        }
-        // A wait said that it has completed.
-        match cut_short {
-            Some(why) if O::is_timed_out(flight.outcome().status) => Err(why.error(O::CALL)),
-            _ => Ok(()),
+        Err(flight) => {
+            slot.readiness.set(Readiness::Abandoned);
+            slot.straight.store(false, Ordering::Relaxed);
+            let (call, status) = (O::CALL, flight.returned());
+            Err(Error::Abandoned { call, status })
         }
     }
 }
@@ -672,16 +799,15 @@ unsafe fn tell<O: Repeat<B>, B, C>(block: NonNull<Header>)
 where
     C: FnOnce(Ended<O, B>),
 {
-    let slot = block.cast::<Slot<O, B>>();
-    // SAFETY: the caller gives the block, which has completed; the completion was written, and is moved out once.
+    // INVARIANT: the caller gives the block, which has completed: the slot's one holder.
+    let slot = Holder::<O, B>(block.cast());
+    // SAFETY: the discard is that of a slot; the completion was written, and is moved out once.
     let completion = unsafe {
-        Slot::idle(slot).set_discard(discard::<O, B>);
-        (*slot.as_ptr())
-            .completion
+        Rest::of(&slot).operation().set_discard(discard::<O, B>);
+        slot.completion
             .with_mut(|completion| completion.cast::<C>().read())
     };
-    // SAFETY: it has completed, and this is its one holder.
-    completion(unsafe { Ended::of(slot) });
+    completion(Ended::of(slot));
 }
 
 impl<O: Repeat<NonPagedBuffer>> Prepared<O, NonPagedBuffer> {
@@ -698,7 +824,7 @@ impl<O: Repeat<NonPagedBuffer>> Prepared<O, NonPagedBuffer> {
             return &mut [];
         }
         // SAFETY: at rest, what is carried is the holder's, which is borrowed exclusively. What is lent of it is no part of the bytes.
-        unsafe { Slot::place(self.slot).as_mut() }.as_mut_slice()
+        unsafe { self.slot.place().as_mut() }.as_mut_slice()
     }
 
     /// The number of bytes that were allocated.
@@ -729,12 +855,7 @@ impl<B: crate::buffer::SendBuffer> Prepared<SendingTo, B> {
     /// Where it sends to; `None` when it [was abandoned](Self::is_abandoned).
     #[must_use]
     pub fn remote_address(&self) -> Option<SocketAddr> {
-        if self.is_abandoned() {
-            return None;
-        }
-        // SAFETY: at rest, the arguments are the holder's, which is borrowed.
-        let arguments = unsafe { Slot::idle(self.slot).places().get() };
-        crate::address::read(&arguments.address).ok()
+        crate::address::read(&self.rest()?.arguments().address).ok()
     }
 
     /// Sends to another address from now on, also where that of the socket is fixed. IRQL: `<= DISPATCH_LEVEL`.
@@ -744,28 +865,26 @@ impl<B: crate::buffer::SendBuffer> Prepared<SendingTo, B> {
     /// [`Error::WrongFamily`], [`Error::DatagramTooLong`], [`Error::PortZero`], [`Error::Abandoned`]; the address stays as it was.
     pub fn set_remote_address(&mut self, to: impl Destination) -> Result<(), Error> {
         self.make_ready()?;
-        // SAFETY: at rest, the slot is the holder's, which is borrowed exclusively.
-        unsafe {
-            let mut idle = Slot::idle(self.slot);
-            let (slot, places) = (self.slot.as_ref(), idle.places());
-            slot.parameters.with_mut(|parameters| {
-                (*parameters).set_address(&slot.held, to, idle.arguments(), places)
-            })
-        }
+        let rest = self.rest_mut()?;
+        let (mut operation, slot) = (rest.rest().operation(), rest.0.slot);
+        let places = operation.places();
+        // SAFETY: the slot is at rest, and the parameters are those of its operation.
+        slot.parameters.with_mut(|parameters| unsafe {
+            (*parameters).set_address(&slot.held, to, operation.arguments(), places)
+        })
     }
 }
 
 impl<O: Repeat<B>, B> Drop for Prepared<O, B> {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: this was the slot's one holder. Unless it was abandoned it is at rest; else it is left to the routine, or has completed
-        // after all.
-        unsafe {
-            if self.is_abandoned() {
-                Slot::flight(self.slot).leave();
-            } else {
-                Arena::<O, B>::give_back(self.slot);
-            }
+        // INVARIANT: this is it no more.
+        let slot = self.slot;
+        if self.is_abandoned() {
+            // It has completed after all, or is left to the routine.
+            slot.leave(false);
+        } else {
+            slot.give_back();
         }
     }
 }
@@ -774,7 +893,7 @@ impl<O: Repeat<B>, B> fmt::Debug for Prepared<O, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Prepared")
             .field("call", &O::CALL)
-            .field("readiness", &self.readiness())
+            .field("readiness", &self.slot.readiness.get())
             .finish_non_exhaustive()
     }
 }
@@ -790,8 +909,7 @@ impl<O: Repeat<B>, B> fmt::Debug for Prepared<O, B> {
 /// The slot, until it was taken out, is in flight or has completed; this is its one holder.
 #[must_use = "dropping a receive cancels it"]
 pub struct Started<O: Repeat<B>, B> {
-    slot: Option<NonNull<Slot<O, B>>>,
-    of: Of<O, B>,
+    slot: Option<Holder<O, B>>,
 }
 
 // SAFETY: whoever holds a slot may use it on any thread.
@@ -806,7 +924,8 @@ impl<O: Repeat<B>, B> Started<O, B> {
     #[must_use]
     #[inline]
     pub fn is_completed(&self) -> bool {
-        self.flight().is_none_or(|flight| flight.is_completed())
+        let slot = self.slot.as_ref();
+        slot.is_none_or(|slot| slot.flight().is_completed())
     }
 
     /// Asks the provider to cancel the operation, which then completes soon, perhaps with success all the same. IRQL:
@@ -815,8 +934,8 @@ impl<O: Repeat<B>, B> Started<O, B> {
     /// [`IoCancelIrp`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocancelirp).
     #[doc(alias = "IoCancelIrp")]
     pub fn cancel(&self) {
-        if let Some(flight) = self.flight() {
-            flight.cancel();
+        if let Some(slot) = &self.slot {
+            slot.flight().cancel();
         }
     }
 
@@ -831,13 +950,12 @@ impl<O: Repeat<B>, B> Started<O, B> {
             Ok(may_wait) => may_wait,
             Err(error) => return Err((error, self)),
         };
-        let Some(flight) = self.flight() else {
-            return Ok(Ended::taken());
-        };
-        // A waker may unwind: the slot stays where it is dropped.
-        let completed = flight.is_completed() || flight.wait_or_give_up(may_wait);
-        // SAFETY: the wait said whether it has completed.
-        Ok(unsafe { ManuallyDrop::new(self).conclude(completed) })
+        let mut this = self;
+        if let Some(slot) = &this.slot {
+            // A waker may unwind: the slot stays where it is dropped.
+            slot.flight().wait_or_give_up(may_wait);
+        }
+        Ok(this.conclude())
     }
 
     /// Waits until the operation has completed, at most for `limit`. IRQL: `<= APC_LEVEL`.
@@ -865,14 +983,12 @@ impl<O: Repeat<B>, B> Started<O, B> {
             Ok(may_wait) => may_wait,
             Err(error) => return Err((error, self)),
         };
-        if self
-            .flight()
-            .is_none_or(|flight| limit.wait(&flight, may_wait))
-        {
-            // SAFETY: the wait said that it has completed.
-            Ok(unsafe { ManuallyDrop::new(self).conclude(true) })
-        } else {
-            Err((limit.reason().error(O::CALL), self))
+        let mut this = self;
+        match &this.slot {
+            Some(slot) if !limit.wait(&slot.flight(), may_wait) => {
+                Err((limit.reason().error(O::CALL), this))
+            }
+            _ => Ok(this.conclude()),
         }
     }
 
@@ -885,10 +1001,7 @@ impl<O: Repeat<B>, B> Started<O, B> {
     pub fn give_up(self) -> Result<Ended<O, B>, (Error, Self)> {
         self.cancel();
         match self.wait_timeout(GRACE) {
-            Err((Error::TimedOut { .. }, this)) => {
-                // SAFETY: nothing is said of its completion.
-                Ok(unsafe { ManuallyDrop::new(this).conclude(false) })
-            }
+            Err((Error::TimedOut { .. }, mut this)) => Ok(this.conclude()),
             other => other,
         }
     }
@@ -899,71 +1012,36 @@ impl<O: Repeat<B>, B> Started<O, B> {
     ///
     /// The operation, which is still in flight.
     pub fn try_take(self) -> Result<Ended<O, B>, Self> {
-        let Some(mut flight) = self.flight() else {
-            return Ok(Ended::taken());
-        };
-        let (completed, given_up) = (flight.is_completed(), flight.is_given_up());
-        self.remember(flight.answer());
-        if completed || given_up {
-            // SAFETY: it was asked whether it has completed.
-            Ok(unsafe { ManuallyDrop::new(self).conclude(completed) })
-        } else {
-            Err(self)
-        }
-    }
-
-    /// The slot's flight, to be looked at.
-    #[inline]
-    fn flight(&self) -> Option<Flight<()>> {
-        // SAFETY: by the invariant this is the holder of the slot's flight; what is made here only looks at it meanwhile.
-        self.slot.map(|slot| unsafe { Slot::flight(slot) })
-    }
-
-    /// Notes what was asked of the flight.
-    fn remember(&self, answer: Answer) {
-        if let Some(slot) = self.slot {
-            // SAFETY: by the invariant this is the slot's one holder, whose the cell is.
-            unsafe { (*slot.as_ptr()).answer.with_mut(|place| *place = answer) };
-        }
-    }
-
-    /// Takes the slot out, after which nothing is left to drop.
-    /// Its end, or that it is given up; nothing, when that was taken before.
-    ///
-    /// # Safety
-    ///
-    /// Where it `completed`, something that looked said so.
-    #[inline]
-    unsafe fn conclude(&mut self, completed: bool) -> Ended<O, B> {
-        let Some(slot) = self.slot.take() else {
-            return Ended::taken();
-        };
-        // SAFETY: by the invariant this was the slot's one holder, and has it no more; the caller says whether it has completed.
-        unsafe {
-            if completed {
-                Ended::of(slot)
-            } else {
-                abandon(slot)
+        let mut this = self;
+        if let Some(slot) = &this.slot {
+            let mut flight = slot.flight();
+            let given_up = flight.is_given_up();
+            slot.answer.set(flight.answer());
+            if !given_up && !flight.is_completed() {
+                return Err(this);
             }
+        }
+        Ok(this.conclude())
+    }
+
+    /// Its end, which is that it was given up when it has not completed; nothing, when that was taken before.
+    #[inline]
+    fn conclude(&mut self) -> Ended<O, B> {
+        match self.slot.take() {
+            Some(slot) if slot.flight().is_completed() => Ended::of(slot),
+            Some(slot) => abandon(slot),
+            None => Ended::taken(),
         }
     }
 }
 
 /// Gives up a slot whose provider keeps the IRP, against its contract. Should it complete the IRP after all, the routine puts the slot
 /// back.
-///
-/// # Safety
-///
-/// The caller, the slot's one holder, gives the slot away.
 #[cold]
-unsafe fn abandon<O: Repeat<B>, B>(slot: NonNull<Slot<O, B>>) -> Ended<O, B> {
-    // SAFETY: the caller was the slot's one holder.
-    let status = unsafe {
-        let flight = Slot::flight(slot);
-        let status = flight.returned();
-        flight.leave();
-        status
-    };
+fn abandon<O: Repeat<B>, B>(slot: Holder<O, B>) -> Ended<O, B> {
+    let flight = slot.into_flight();
+    let status = flight.returned();
+    flight.leave();
     Ended {
         operation: None,
         returned: Some(status),
@@ -991,13 +1069,9 @@ impl<O: Repeat<B>, B> Ended<O, B> {
     }
 
     /// The end of an operation that has completed.
-    ///
-    /// # Safety
-    ///
-    /// It has, and the caller, the slot's one holder, gives the slot away.
     #[inline]
-    const unsafe fn of(slot: NonNull<Slot<O, B>>) -> Self {
-        // INVARIANT: the caller says so.
+    const fn of(slot: Holder<O, B>) -> Self {
+        // INVARIANT: callers have seen that it has.
         Self {
             operation: Some(Prepared { slot }),
             returned: None,
@@ -1047,19 +1121,15 @@ impl<O: Repeat<B>, B> Future for Started<O, B> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let polled = match this.flight() {
-            Some(mut flight) => {
-                let polled = flight.poll(context);
-                this.remember(flight.answer());
-                polled
+        if let Some(slot) = &this.slot {
+            let mut flight = slot.flight();
+            let polled = flight.poll(context);
+            slot.answer.set(flight.answer());
+            if polled == Polled::Pending {
+                return Poll::Pending;
             }
-            None => return Poll::Ready(Ended::taken()),
-        };
-        if polled == Polled::Pending {
-            return Poll::Pending;
         }
-        // SAFETY: polling it said that it has completed, or will not.
-        Poll::Ready(unsafe { this.conclude(polled == Polled::Completed) })
+        Poll::Ready(this.conclude())
     }
 }
 
@@ -1069,16 +1139,10 @@ impl<O: Repeat<B>, B> Drop for Started<O, B> {
         let Some(slot) = self.slot.take() else {
             return;
         };
-        // SAFETY: this was the slot's one holder. Where it has completed there is nothing to leave.
-        unsafe {
-            let flight = Slot::flight(slot);
-            if flight.is_completed() {
-                Arena::<O, B>::give_back(slot);
-            } else if O::CANCEL_ON_DROP {
-                flight.abort();
-            } else {
-                flight.leave();
-            }
+        if slot.flight().is_completed() {
+            slot.give_back();
+        } else {
+            slot.leave(O::CANCEL_ON_DROP);
         }
     }
 }
@@ -1144,9 +1208,10 @@ impl<O: Repeat<B>, B: Send + 'static> PreparedPool<O, B> {
         let mut make = make;
         let mut filling = Filling::new(depth)?;
         for number in 0..depth {
-            make(number)?
-                .fill(&mut filling)
-                .map_err(|(error, _)| error)?;
+            let request = make(number)?;
+            // SAFETY: a slot is made, or fails.
+            let added = unsafe { filling.add(|slot| request.make(slot)) };
+            added.map_err(|(error, _)| error)?;
         }
         Ok(Self {
             arena: filling.finish(()),
@@ -1157,8 +1222,7 @@ impl<O: Repeat<B>, B: Send + 'static> PreparedPool<O, B> {
     #[must_use]
     #[inline]
     pub fn take(&self) -> Option<Prepared<O, B>> {
-        // INVARIANT: just taken, and at rest.
-        self.arena.take().map(|slot| Prepared { slot })
+        self.arena.take().map(Prepared::taken)
     }
 
     /// Takes an operation, waiting until one is there or `limit` runs out. IRQL: `<= APC_LEVEL`.
@@ -1167,8 +1231,9 @@ impl<O: Repeat<B>, B: Send + 'static> PreparedPool<O, B> {
     ///
     /// [`Error::PoolEmpty`] when the time ran out; [`Error::WrongIrql`].
     pub fn take_timeout(&self, limit: Duration) -> Result<Prepared<O, B>, Error> {
-        let slot = self.arena.take_within(Some(limit), None)?;
-        Ok(Prepared { slot })
+        self.arena
+            .take_within(Some(limit), None)
+            .map(Prepared::taken)
     }
 
     /// Takes an operation, waiting until one is there or another thread [cancels](Cancel::cancel). IRQL: `<= APC_LEVEL`.
@@ -1177,8 +1242,9 @@ impl<O: Repeat<B>, B: Send + 'static> PreparedPool<O, B> {
     ///
     /// [`Error::PoolEmpty`] when it was cancelled; [`Error::WrongIrql`].
     pub fn take_until(&self, cancel: &Cancel) -> Result<Prepared<O, B>, Error> {
-        let slot = self.arena.take_within(None, Some(cancel.event()))?;
-        Ok(Prepared { slot })
+        self.arena
+            .take_within(None, Some(cancel.event()))
+            .map(Prepared::taken)
     }
 
     /// Takes an operation, waiting until one is there. IRQL: `<= APC_LEVEL`.
@@ -1187,8 +1253,7 @@ impl<O: Repeat<B>, B: Send + 'static> PreparedPool<O, B> {
     ///
     /// [`Error::WrongIrql`].
     pub fn take_or_wait(&self) -> Result<Prepared<O, B>, Error> {
-        let slot = self.arena.take_within(None, None)?;
-        Ok(Prepared { slot })
+        self.arena.take_within(None, None).map(Prepared::taken)
     }
 
     /// Waits until every operation is back. IRQL: `<= APC_LEVEL`.

@@ -4,13 +4,12 @@
 use core::ffi::c_void;
 use core::fmt;
 use core::marker::PhantomData;
-use core::mem::{ManuallyDrop, MaybeUninit};
+use core::mem::{ManuallyDrop, MaybeUninit, offset_of};
 use core::ptr::NonNull;
 use core::time::Duration;
 
 use wsk_sys::NTSTATUS;
 
-use crate::buffer::Lock;
 use crate::cancel::Cancel;
 use crate::error::{Error, Memory};
 use crate::irp::{Answer, Flight, Idle, Observer};
@@ -20,7 +19,7 @@ use crate::memory::event::Event;
 use crate::memory::list::{Links, List};
 use crate::memory::shared::{Counted, Shared};
 use crate::operation::blocking::{Limit, Stopped};
-use crate::operation::carried::{Of, WayOf, go_on, load, refuse_large};
+use crate::operation::carried::{Carries, Loaded, Over, Running, WayOf, refuse_large};
 use crate::registration::Capture;
 use crate::request::{Function, Operation, Request, Way};
 use crate::time::{Deadline, GRACE};
@@ -144,7 +143,8 @@ struct Node {
     links: Links,
     /// The capture of the operation: borrowed, as its target is, until it is kept, when it has a reference.
     capture: NonNull<c_void>,
-    flight: Option<NonNull<c_void>>,
+    /// The block of the operation.
+    flight: NonNull<c_void>,
     /// Whether the provider has answered with an error.
     refused: bool,
     /// Leaves what it carries to the provider, if that can be.
@@ -165,9 +165,12 @@ struct Borrowing<B> {
     carried: MaybeUninit<B>,
 }
 
-fn place_of<B>(payload: NonNull<Borrowing<B>>) -> NonNull<B> {
-    // SAFETY: whoever has the pointer has the payload's memory; only the address of a member is taken, which is not null.
-    unsafe { NonNull::new_unchecked(&raw mut (*payload.as_ptr()).carried) }.cast()
+// SAFETY: it has a member for that.
+unsafe impl<B> Carries<B> for Borrowing<B> {
+    fn place(payload: NonNull<Self>) -> NonNull<B> {
+        // SAFETY: whoever has the pointer has the payload's memory, in which the member is.
+        unsafe { payload.byte_add(offset_of!(Self, carried)) }.cast()
+    }
 }
 
 impl<'s, F: Function<B>, B> Request<'s, F, B> {
@@ -192,30 +195,25 @@ impl<'s, F: Function<B>, B> Request<'s, F, B> {
         's: 'scope,
         B: 'scope,
     {
-        let Request {
-            target,
-            function,
-            carried,
-        } = self;
         const { refuse_large::<B>() };
         if scope.started.ended.load(Ordering::Relaxed) {
             return Err(Error::ScopeEnded);
         }
-        let mut operation = Idle::<Borrowing<B>>::new()?;
-        let (node, place) = (
-            operation.payload().cast::<Node>(),
-            place_of(operation.payload()),
-        );
-        let parameters =
-            load(&mut operation, place, target, function, carried).map_err(|(error, _)| error)?;
-        // SAFETY: there is room for the node, and what is carried was loaded. The count outlives the scope, whose end waits for the
-        // observer, who is told once; what the parameters point at is in the block, or is borrowed until then.
-        let launched = unsafe {
+        let operation = Idle::<Borrowing<B>>::new()?;
+        let loaded = Loaded::of(operation, self).map_err(|(error, _)| error)?;
+        let capture = Shared::as_raw(loaded.capture());
+        // The scope's end waits for the observer, who is told once: so long what it carries may borrow.
+        let launched = loaded.launch(Some(counting(&scope.pending)));
+        let running = launched.map_err(|(error, _)| error)?;
+        let node = running.flight().payload().cast::<Node>();
+        // SAFETY: there is room for the node, of which the provider does not know. It is in the list until it is taken back, or the scope
+        // has ended, and the thread of the scope is this one.
+        unsafe {
             node.write(Node {
                 links: Links::new(),
-                capture: Shared::as_raw(F::Operation::capture(target, place.as_ref())),
-                flight: None,
-                refused: false,
+                capture,
+                flight: running.flight().as_raw(),
+                refused: running.flight().returned().is_error(),
                 abandon: abandon::<F::Operation, B>,
                 free: free::<F::Operation, B>,
                 free_kept: if WayOf::<F::Operation, B>::DROPPED_LATE {
@@ -224,37 +222,15 @@ impl<'s, F: Function<B>, B> Request<'s, F, B> {
                     free_block::<F::Operation, B>
                 },
             });
-            operation.launch_observed(counting(&scope.pending), |irp| {
-                F::Operation::submit(&parameters, irp)
-            })
-        };
-        match launched {
-            Ok(flight) => {
-                // SAFETY: the provider does not know of the node, and the thread of the scope is this one.
-                unsafe {
-                    (*node.as_ptr()).flight = Some(flight.as_raw());
-                    (*node.as_ptr()).refused = flight.returned().is_error();
-                    scope.started.list.push(node.cast());
-                }
-                // INVARIANT: its node is in the list.
-                Ok(Scoped {
-                    flight,
-                    pending: &scope.pending,
-                    started: &scope.started,
-                    of: PhantomData,
-                    carried: PhantomData,
-                })
-            }
-            Err(refused) => {
-                let mut operation = refused.operation;
-                // SAFETY: nothing was begun: what was lent is taken back, and what was loaded dropped, once.
-                unsafe {
-                    WayOf::<F::Operation, B>::take_back(place, Lock::of(operation.locked()));
-                    place.drop_in_place();
-                }
-                Err(refused.error)
-            }
+            scope.started.list.push(node.cast());
         }
+        // INVARIANT: its node is in the list.
+        Ok(Scoped {
+            running,
+            pending: &scope.pending,
+            started: &scope.started,
+            carried: PhantomData,
+        })
     }
 }
 
@@ -289,7 +265,7 @@ fn counting(pending: &Shared<Pending>) -> Observer {
 ///
 /// `node` is that of an operation that was made for these types.
 unsafe fn abandon<O: Operation<B>, B>(node: NonNull<Node>) -> bool {
-    let place = place_of::<B>(node.cast());
+    let place = Borrowing::<B>::place(node.cast());
     // SAFETY: the caller gives the node, and with it what is carried, whose memory the provider may use.
     unsafe { O::Way::abandon(place) }
 }
@@ -301,20 +277,12 @@ unsafe fn abandon<O: Operation<B>, B>(node: NonNull<Node>) -> bool {
 /// `node` is that of an operation that was made for these types and has completed; it is in no list, and no handle of it is used
 /// again.
 unsafe fn free<O: Operation<B>, B>(node: NonNull<Node>) {
-    let place = place_of::<B>(node.cast());
-    // SAFETY: the caller gives the node, whose flight has completed.
-    unsafe {
-        let Some(flight) = (*node.as_ptr()).flight else {
-            return;
-        };
-        let flight = Flight::<Borrowing<B>>::from_raw(flight, Answer::NONE);
-        let outcome = flight.outcome();
-        // Freed last, also when what is dropped unwinds.
-        let mut operation = flight.end();
-        O::unread(outcome, &mut *place.as_ptr());
-        O::Way::take_back(place, Lock::of(operation.locked()));
-        place.drop_in_place();
-    }
+    // SAFETY: the caller gives the node, whose operation was loaded, and has completed.
+    let over = unsafe {
+        let operation = Idle::from_block((*node.as_ptr()).flight.cast());
+        Over::<O, B, Borrowing<B>>::of(operation)
+    };
+    over.discard();
 }
 
 /// Frees an operation that has completed, but not what it carries beyond [a part](Way::drop_part), which was left to the provider: what
@@ -324,14 +292,11 @@ unsafe fn free<O: Operation<B>, B>(node: NonNull<Node>) {
 ///
 /// As for [`free`], of an operation of any types.
 unsafe fn free_block<O: Operation<B>, B>(node: NonNull<Node>) {
-    let place = place_of::<B>(node.cast());
-    // SAFETY: the caller gives the node, whose flight has completed, and with it what is carried, which is used no more.
+    let place = Borrowing::<B>::place(node.cast());
+    // SAFETY: the caller gives the node, whose operation has completed, and with it what is carried, which is used no more.
     unsafe {
-        if let Some(flight) = (*node.as_ptr()).flight {
-            let flight = Flight::<()>::from_raw(flight, Answer::NONE);
-            O::Way::drop_part(place);
-            drop(flight.end());
-        }
+        O::Way::drop_part(place);
+        drop(Idle::<()>::from_block((*node.as_ptr()).flight.cast()));
     }
 }
 
@@ -344,8 +309,8 @@ unsafe fn look(node: NonNull<Links>) -> (bool, bool) {
     let node = node.cast::<Node>().as_ptr();
     // SAFETY: the caller gives the node, whose flight is only looked at; what it carries is not.
     unsafe {
-        let is_completed = |flight| Flight::<()>::from_raw(flight, Answer::NONE).is_completed();
-        ((*node).flight.is_none_or(is_completed), (*node).refused)
+        let flight = Flight::<()>::from_raw((*node).flight, Answer::NONE);
+        (flight.is_completed(), (*node).refused)
     }
 }
 
@@ -496,13 +461,12 @@ impl fmt::Debug for Scope<'_, '_> {
 ///
 /// # Invariants
 ///
-/// The flight's node is in the list of the scope, unless that has ended.
+/// The operation's node is in the list of the scope, unless that has ended.
 #[must_use = "the scope waits for the operation, and its result is lost"]
 pub struct Scoped<'scope, O: Operation<B>, B> {
-    flight: Flight<Borrowing<B>>,
+    running: Running<O, B, Borrowing<B>>,
     pending: &'scope Shared<Pending>,
     started: &'scope Started,
-    of: Of<O, B>,
     carried: PhantomData<(&'scope mut &'scope (), B)>,
 }
 
@@ -513,7 +477,7 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
     /// Whether the operation has completed. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
     pub fn is_completed(&self) -> bool {
-        self.started.ended.load(Ordering::Relaxed) || self.flight.is_completed()
+        self.started.ended.load(Ordering::Relaxed) || self.running.flight().is_completed()
     }
 
     /// Asks the provider to cancel the operation, which then completes soon, perhaps with success all the same. IRQL:
@@ -523,7 +487,7 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
     #[doc(alias = "IoCancelIrp")]
     pub fn cancel(&self) {
         if !self.started.ended.load(Ordering::Relaxed) {
-            self.flight.cancel();
+            self.running.flight().cancel();
         }
     }
 
@@ -548,13 +512,13 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
             return Self::too_late();
         }
         loop {
-            if !this.flight.wait_or_give_up(may_wait) {
+            let flight = this.running.flight();
+            if !flight.wait_or_give_up(may_wait) {
                 // The scope keeps it.
-                let (call, status) = (O::CALL, this.flight.returned());
+                let (call, status) = (O::CALL, flight.returned());
                 return WayOf::<O, B>::scoped(Err(Error::Abandoned { call, status }), None);
             }
-            // SAFETY: the wait said that it has completed.
-            match unsafe { this.end() } {
+            match this.end() {
                 Ok(end) => return end,
                 Err(again) => this = again,
             }
@@ -595,11 +559,10 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
             return Ok(Self::too_late());
         }
         loop {
-            if !limit.wait(&this.flight, may_wait) {
+            if !limit.wait(this.running.flight(), may_wait) {
                 return Err((limit.reason().error(O::CALL), this));
             }
-            // SAFETY: the wait said that it has completed.
-            match unsafe { this.end() } {
+            match this.end() {
                 Ok(end) => return Ok(end),
                 Err(again) => this = again,
             }
@@ -612,50 +575,38 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
     ///
     /// The handle of the operation, which is still in flight.
     pub fn try_take(self) -> Result<EndOf<O, B>, Self> {
-        if self.started.ended.load(Ordering::Relaxed) {
-            Ok(Self::too_late())
-        } else if self.is_completed() {
-            // SAFETY: it has completed.
-            unsafe { self.end() }
-        } else {
-            Err(self)
-        }
+        self.end()
     }
 
-    /// Takes the operation back from the scope, unless it goes on.
-    ///
-    /// # Safety
-    ///
-    /// It has completed, and the scope has not ended.
-    unsafe fn end(self) -> Result<EndOf<O, B>, Self> {
+    /// Takes the operation back from the scope, if it has completed and does not go on.
+    fn end(self) -> Result<EndOf<O, B>, Self> {
+        if self.started.ended.load(Ordering::Relaxed) {
+            return Ok(Self::too_late());
+        }
         let Self {
-            flight,
+            running,
             pending,
             started,
-            of,
             carried,
         } = self;
-        let (node, place) = (flight.payload().cast::<Node>(), place_of(flight.payload()));
-        // SAFETY: the list is that of the calling thread: neither the scope nor its handles leave it. The operation has completed, as the
-        // caller says; while it goes on it is counted again, and stays in the list.
-        unsafe {
-            match go_on::<O, B, _>(flight, place, |_| Some(counting(pending))) {
-                Ok(flight) => {
-                    // The answer is that of this call now.
-                    (*node.as_ptr()).refused = flight.returned().is_error();
-                    Err(Self {
-                        flight,
-                        pending,
-                        started,
-                        of,
-                        carried,
-                    })
-                }
-                Err(ended) => {
-                    started.list.remove(node.cast());
-                    let (result, carried) = ended.unload::<O, B>(place);
-                    Ok(WayOf::<O, B>::scoped(result, Some(carried)))
-                }
+        let node = running.flight().payload().cast::<Node>();
+        // While it goes on it is counted again, and stays in the list.
+        match running.end(|_| Some(counting(pending))) {
+            Err(running) => {
+                // SAFETY: by the invariant it is in the list, which is that of the calling thread. The answer is that of the last call.
+                unsafe { (*node.as_ptr()).refused = running.flight().returned().is_error() };
+                Err(Self {
+                    running,
+                    pending,
+                    started,
+                    carried,
+                })
+            }
+            Ok(over) => {
+                // SAFETY: by the invariant it is in the list, which is that of the calling thread: neither the scope nor its handles leave it.
+                unsafe { started.list.remove(node.cast()) };
+                let (result, carried) = over.finish();
+                Ok(WayOf::<O, B>::scoped(result, Some(carried)))
             }
         }
     }

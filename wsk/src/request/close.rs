@@ -18,25 +18,27 @@ pub(crate) fn close<C: Category>(handle: Handle<C>) -> Result<(), Error> {
     // point at anything.
     let launched = unsafe { operation.launch(|irp| table.wsk_close_socket(place, irp)) };
     let closed = match launched {
-        Ok(flight) if flight.wait_or_give_up(may_wait) => {
-            // SAFETY: the wait said that it has completed. WSK calls no event after that, and who asks for the handler has a handle of the
-            // socket, of which there will be none.
-            unsafe {
-                let outcome = flight.outcome();
-                drop(flight.end());
-                let closed = outcome.check(call);
-                if closed.is_ok()
-                    && let Some(events) = socket.events()
-                {
-                    events.end();
-                }
-                closed
-            }
-        }
         Ok(flight) => {
-            let status = flight.returned();
-            flight.leave_observed(hold(socket.capture()));
-            Err(Error::Abandoned { call, status })
+            flight.wait_or_give_up(may_wait);
+            match flight.end() {
+                Ok(operation) => {
+                    let closed = operation.outcome().check(call);
+                    drop(operation);
+                    if closed.is_ok()
+                        && let Some(events) = socket.events()
+                    {
+                        // SAFETY: WSK calls no event after that, and who asks for the handler has a handle of the socket, of which there
+                        // will be none.
+                        unsafe { events.end() };
+                    }
+                    closed
+                }
+                Err(flight) => {
+                    let status = flight.returned();
+                    flight.leave_observed(hold(socket.capture()));
+                    Err(Error::Abandoned { call, status })
+                }
+            }
         }
         Err(not_launched) => Err(not_launched.error),
     };

@@ -14,7 +14,7 @@ use wsk_sys::{
 
 use crate::buffer::Lock;
 use crate::error::{Call, Error, Memory};
-use crate::irp::{Arguments, CONTROL_ROOM, Outcome, Places};
+use crate::irp::{Aligned, Arguments, CONTROL_ROOM, Outcome, Places};
 use crate::request::sealed::Sealed;
 use crate::request::{
     Function, InPlace, Nothing, Operation, Repeat, Request, Shown, Way, of_socket,
@@ -307,7 +307,7 @@ impl<C: Category, O: Ioctl + 'static> Function<()> for Control<C, O> {
         let mut parameters = Parameters::new(socket, IOCTL, O::CODE, 0);
         // What is given goes where control information would be, apart from what is asked with.
         const { assert!(O::GIVES <= CONTROL_ROOM, "there is room for what is given") };
-        arguments.control = [0; CONTROL_ROOM / 8];
+        arguments.control = Aligned::ZERO;
         match self.request.input() {
             Input::Bytes(value, length) => {
                 arguments.set_value(&value);
@@ -350,10 +350,14 @@ unsafe impl<C: Category, O: Ioctl + 'static> Operation<()> for Controlling<C, O>
 /// What an I/O control operation has given.
 fn given<O: Ioctl>(outcome: Outcome, arguments: &Arguments) -> Result<O::Output, Error> {
     outcome.check(Call::WskControlSocket)?;
-    let [a, b, c, d, ..] = arguments.control;
+    let mut address = [0; 4];
+    let words = arguments.control.0.as_chunks().0;
+    for (word, bytes) in address.iter_mut().zip(words) {
+        *word = u64::from_ne_bytes(*bytes);
+    }
     O::output(&Output {
-        bytes: arguments.control(),
-        address: [a, b, c, d],
+        bytes: &arguments.control.0,
+        address,
     })
 }
 
@@ -364,7 +368,7 @@ unsafe impl<C: Category, O: Ioctl + 'static> Repeat<()> for Controlling<C, O> {
     type Seen<'a> = O::Output;
 
     fn again(arguments: &mut Arguments, (): &()) {
-        arguments.control = [0; CONTROL_ROOM / 8];
+        arguments.control = Aligned::ZERO;
     }
 
     fn look<'a>(

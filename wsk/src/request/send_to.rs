@@ -113,7 +113,7 @@ pub(super) fn put_control(
             room: CONTROL_ROOM,
         });
     }
-    memory::copy(control, arguments.control_mut());
+    memory::copy(control, &mut arguments.control.0);
     // No more than there is room for.
     #[allow(clippy::cast_possible_truncation)]
     let length = control.len() as u32;

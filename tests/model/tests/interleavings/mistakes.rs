@@ -50,14 +50,14 @@ found! {
     event_for_nobody: event_for_nobody, look_and_take, "Causality violation";
     /// Who gave up waiting too late frees the operation before the event is set.
     event_not_awaited: event_not_awaited, give_up_and_take_or_leave, "Causality violation";
-    /// The event of one request ends the wait for the next.
-    event_not_cleared: event_not_cleared, wait_give_up_and_reuse, "STATUS_UNSUCCESSFUL";
+    /// The event of one request ends the wait for the next, again and again.
+    event_not_cleared: event_not_cleared, wait_give_up_and_reuse, "maximum number of branches";
     /// The routine takes the waker out of an operation that it has given back.
     waker_taken_late: waker_taken_late, poll_and_wait, "Causality violation";
     /// The routine frees an operation whose waker it then wants.
     waker_taken_after_discard: waker_taken_late, poll_and_leave, "Causality violation";
     /// A poll replaces a waker that the routine is taking.
-    waker_not_retracted: waker_not_retracted, two_wakers, "STATUS_UNSUCCESSFUL";
+    waker_not_retracted: waker_not_retracted, two_wakers, "maximum number of branches";
     /// A poll announces a waker that is not there yet: nobody is woken.
     waker_announced_early: waker_announced_early, poll_and_sleep, "Causality violation";
     /// Who waits for a while leaves the task asleep that has polled before.
@@ -107,11 +107,11 @@ found! {
     /// The holder gives back a slot that is in flight.
     slot_in_flight_given_back: in_flight_not_left, prepared_leave_and_wait_for, "Causality violation";
     /// The holder gives back a slot whose waker is being taken.
-    slot_waking_given_back: waking_not_left, prepared_poll_and_leave, "Causality violation";
+    slot_waking_given_back: waking_not_left, prepared_poll_and_leave, "every slot is back, once";
     /// The routine writes a slot that it has given back.
     slot_touched_after_giving_back: slot_touched_after_giving_back, prepared_leave_and_start, "Causality violation";
     /// The holder gives back a slot that it has left to the routine, which gives it back too.
-    slot_given_back_twice: given_back_twice, prepared_leave_and_wait_for, "Causality violation";
+    slot_given_back_twice: given_back_twice, prepared_leave_and_wait_for, "every slot is back, once";
     /// The holder cancels an operation that it has left, and that is another's by then.
     prepared_cancelled_after_leaving: cancelled_after_leaving, prepared_cancel_and_leave, "Causality violation";
     /// The last slot is given back to a list that is freed.
@@ -121,7 +121,7 @@ found! {
     /// The event of one wait ends the next one of the same operation.
     prepared_event_not_cleared: event_not_cleared, prepared_time_out, "result.is_ok()";
     /// The routine sets the event of an operation that is in its next flight.
-    prepared_event_for_nobody: event_for_nobody, prepared_again, "completed once";
+    prepared_event_for_nobody: event_for_nobody, prepared_again, "`None`";
     /// The owner of a prepared operation looks without acquiring what the provider has written.
     prepared_looking_without_acquire: looking_without_acquire, prepared_again, "Causality violation";
     /// The state of a driver is taken while it is used.
