@@ -169,37 +169,6 @@ macro_rules! controlled {
             ) -> Result<$crate::ioctl::ExtensionProvider, $crate::Error> {
                 $crate::request::register_extension(&self.handle, extension)
             }
-
-            /// Sets or reads an option, or carries out an I/O control operation, that has no type here: the request gives the number
-            /// of bytes of `output` that were written.
-            ///
-            /// Input and output are copied to and from nonpaged pool, aligned to 16 bytes, which is allocated for the request.
-            ///
-            /// [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
-            ///
-            /// # Errors
-            ///
-            /// Of the request: [`Error::NoMemory`](crate::Error::NoMemory), or what WSK says.
-            ///
-            /// # Safety
-            ///
-            /// * WSK touches, for this request, no memory but the input, the output, and what pointers in the input lead to; the
-            ///   last stays valid until the request is over, and for ever when it ends in
-            ///   [`Error::Abandoned`](crate::Error::Abandoned) or WSK keeps such a pointer.
-            /// * The input is what the request asks for. WSK is given an IRP, always.
-            /// * The request changes nothing that this crate keeps account of: it enables or disables no event callback
-            ///   (`SO_WSK_EVENT_CALLBACK`) and no conditional accept (`SO_CONDITIONAL_ACCEPT`), fixes no remote address or
-            ///   destination (`SIO_WSK_SET_REMOTE_ADDRESS`, `SIO_WSK_SET_SENDTO_ADDRESS`), and registers no extension whose
-            ///   callbacks would outlive the driver.
-            #[doc(alias = "WskControlSocket")]
-            pub unsafe fn control_raw<'s, 'b>(
-                &'s self,
-                request: $crate::ioctl::ControlRequest,
-                input: &'b [u8],
-                output: &'b mut [u8],
-            ) -> Request<'s, $crate::request::ControlRaw<$Category>, $crate::request::Raw<'b>> {
-                $crate::request::control_raw(&self.handle, request, input, output)
-            }
         }
     };
 }

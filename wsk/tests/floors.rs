@@ -41,7 +41,7 @@ const FLOORS: [&[&str]; 10] = [
 ];
 
 /// Blocks of unsafe code in `wsk/src`, and the files that have any: what there is today, to be lowered with them.
-const UNSAFE_BLOCKS: usize = 436;
+const UNSAFE_BLOCKS: usize = 437;
 const UNSAFE_FILES: usize = 71;
 
 /// So many fewer than the limit are too few for it to hold what was won.
@@ -228,10 +228,12 @@ fn upper_floors_forbid_unsafe_code() {
     for name in [
         "buffered/mod",
         "connection",
+        "controlling",
         "datagram",
         "events/datagram",
         "events/enabled",
         "events/listen",
+        "events/stream",
         "listening",
         "methods",
         "network",

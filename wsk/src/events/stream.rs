@@ -1,23 +1,23 @@
 //! Events of connections: WSK calls the driver when data has arrived or the peer disconnects, through
 //! `WSK_CLIENT_CONNECTION_DISPATCH`.
 
-use core::ffi::c_void;
-use core::fmt;
-use core::marker::PhantomData;
-use core::ptr::NonNull;
+#![forbid(unsafe_code)]
 
-use wsk_macros::dispatch_events;
+use core::fmt;
+
 use wsk_sys::{
-    NTSTATUS, STATUS_DATA_NOT_ACCEPTED, STATUS_PENDING, STATUS_SUCCESS,
-    WSK_CLIENT_CONNECTION_DISPATCH, WSK_DATA_INDICATION, WSK_FLAG_ABORTIVE,
-    WSK_FLAG_AT_DISPATCH_LEVEL, WSK_FLAG_ENTIRE_MESSAGE, WSK_FLAG_RELEASE_ASAP,
-    WskClientConnectionDispatchEvents, wsk_client_connection_dispatch_table,
+    WSK_CLIENT_CONNECTION_DISPATCH, WSK_FLAG_ABORTIVE, WSK_FLAG_AT_DISPATCH_LEVEL,
+    WSK_FLAG_ENTIRE_MESSAGE, WSK_FLAG_RELEASE_ASAP,
 };
 
-use crate::buffer::{Pieces, pieces};
+use crate::buffer::pieces;
 use crate::error::Error;
 use crate::memory::shared::Shared;
-use crate::socket::event_context::{Context, Events};
+use crate::socket::event_context::Events;
+use crate::socket::indicated_bytes::ByteList;
+pub use crate::socket::indicated_bytes::{RetainedBytes, StreamPieces};
+pub use crate::socket::stream_events::StreamVerdict;
+use crate::socket::stream_events::{self, Told};
 use crate::socket::{ConnectedSocket, ConnectionCategory, ConnectionSocket, Handle, Socket};
 
 /// The flag, among the others.
@@ -136,7 +136,8 @@ impl ConnectedSocket {
     /// The handler that it was made with, if it is of this type. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
     pub fn handler<H: ConnectionEvent>(&self) -> Option<&H> {
-        self.handle.handler()
+        let handler = self.handle.handler::<Handler<H>>()?;
+        Some(&handler.0)
     }
 }
 
@@ -144,7 +145,8 @@ impl ConnectionSocket {
     /// The handler that it was opened with, if it is of this type. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
     pub fn handler<H: ConnectionEvent>(&self) -> Option<&H> {
-        self.handle.handler()
+        let handler = self.handle.handler::<Handler<H>>()?;
+        Some(&handler.0)
     }
 }
 
@@ -219,33 +221,14 @@ impl fmt::Debug for SendBacklog<'_> {
     }
 }
 
-/// A handler's answer: what becomes of bytes that were indicated and not retained.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum StreamVerdict {
-    /// They have been dealt with.
-    #[default]
-    Consumed,
-    /// So many of them, from the first on, have been dealt with. WSK buffers the rest, and indicates nothing until a receive, or
-    /// [`resume_events`](ConnectedSocket::resume_events).
-    ConsumedPart(usize),
-    /// They could not be dealt with: WSK buffers them, and indicates nothing until a receive, or
-    /// [`resume_events`](ConnectedSocket::resume_events).
-    NotAccepted,
-}
-
 /// Bytes that WSK indicates to a driver.
-///
-/// # Invariants
-///
-/// `list` is a list of valid indications for as long as `'i`, which belong to the callback until it returns, or to the
-/// [`RetainedBytes`] that were made of them.
 #[doc(alias = "WSK_DATA_INDICATION")]
 pub struct StreamIndication<'i> {
-    list: NonNull<WSK_DATA_INDICATION>,
+    /// The callback's, unless it was retained.
+    list: &'i mut Option<ByteList>,
     length: usize,
     flags: u32,
     socket: &'i Shared<Socket<ConnectionCategory>>,
-    retained: bool,
 }
 
 impl StreamIndication<'_> {
@@ -265,14 +248,9 @@ impl StreamIndication<'_> {
     #[must_use]
     pub fn pieces(&self) -> StreamPieces<'_> {
         // Once retained, they may be released at any moment.
-        let next = if self.retained {
-            core::ptr::null()
-        } else {
-            self.list.as_ptr().cast_const()
-        };
-        // SAFETY: by the invariant the list is valid while this is borrowed, unless it was retained, and to retain it takes this
-        // exclusively.
-        unsafe { StreamPieces::new(next) }
+        self.list
+            .as_ref()
+            .map_or(StreamPieces::none(), ByteList::pieces)
     }
 
     /// Copies the bytes to `to`, as many as fit; how many were copied. Memory that cannot be mapped is where it ends.
@@ -292,17 +270,13 @@ impl StreamIndication<'_> {
     /// keeps its socket from ever closing by the last handle.
     #[must_use]
     pub fn retain(&mut self) -> Option<RetainedBytes> {
-        if self.retained {
+        let list = self.list.take()?;
+        let Some(socket) = self.socket() else {
+            *self.list = Some(list);
             return None;
-        }
-        let socket = self.socket()?;
-        self.retained = true;
-        // INVARIANT: the callback will tell WSK that they were retained.
-        Some(RetainedBytes {
-            list: self.list,
-            length: self.length,
-            socket,
-        })
+        };
+        // The callback tells WSK that they were retained.
+        Some(RetainedBytes::new(list, self.length, socket))
     }
 
     /// A handle of the socket, to answer with; `None` when it is being closed.
@@ -341,231 +315,48 @@ impl fmt::Debug for StreamIndication<'_> {
         f.debug_struct("StreamIndication")
             .field("length", &self.length)
             .field("flags", &self.flags)
-            .field("retained", &self.retained)
+            .field("retained", &self.list.is_none())
             .finish_non_exhaustive()
     }
 }
-
-/// Bytes that a driver keeps after the event that brought them. Dropping it gives them back, at any IRQL up to
-/// `DISPATCH_LEVEL`.
-///
-/// [`WskRelease`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_release_data_indication_list).
-///
-/// # Invariants
-///
-/// `list` is a list of valid indications that were retained from the open socket and not released. It is not `Sync`: to look at
-/// the bytes may be to map their MDLs, which writes them.
-#[doc(alias = "WskRelease")]
-pub struct RetainedBytes {
-    list: NonNull<WSK_DATA_INDICATION>,
-    length: usize,
-    socket: ConnectedSocket,
-}
-
-// SAFETY: the indications are memory that belongs to this value, not to a thread.
-unsafe impl Send for RetainedBytes {}
-
-impl RetainedBytes {
-    /// The number of bytes.
-    #[must_use]
-    pub const fn len(&self) -> usize {
-        self.length
-    }
-
-    /// Whether there are no bytes.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.length == 0
-    }
-
-    /// The bytes, piece by piece as they lie in memory.
-    #[must_use]
-    pub fn pieces(&self) -> StreamPieces<'_> {
-        // SAFETY: by the invariant the list is not released before this is dropped.
-        unsafe { StreamPieces::new(self.list.as_ptr()) }
-    }
-
-    /// Copies the bytes to `to`, as many as fit; how many were copied. Memory that cannot be mapped is where it ends.
-    pub fn copy_to(&self, to: &mut [u8]) -> usize {
-        pieces::copy(self.pieces(), to)
-    }
-
-    /// Copies the bytes from `offset` on to `to`, as many as fit; how many were copied. What lies before the offset is not looked at.
-    pub fn copy_from(&self, offset: usize, to: &mut [u8]) -> usize {
-        pieces::copy(self.pieces().from(offset), to)
-    }
-}
-
-impl Drop for RetainedBytes {
-    fn drop(&mut self) {
-        let socket = &self.socket.handle;
-        // SAFETY: by the invariant the list was retained from this socket, which is open while there is a handle, and is released
-        // this once. A provider without the entry gave no indications.
-        let _ = unsafe { socket.dispatch().wsk_release(socket.as_ptr(), self.list) };
-    }
-}
-
-impl fmt::Debug for RetainedBytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RetainedBytes")
-            .field("length", &self.length)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Iterates over the pieces of indicated bytes.
-///
-/// # Invariants
-///
-/// `next` is null, or a list of indications that are valid for `'i`.
-#[derive(Debug, Clone)]
-pub struct StreamPieces<'i> {
-    next: *const WSK_DATA_INDICATION,
-    pieces: Option<Pieces<'i>>,
-    /// So many bytes of what is next are left out.
-    skip: usize,
-}
-
-impl StreamPieces<'_> {
-    /// # Safety
-    ///
-    /// `list` is null, or a list of indications that are valid for the lifetime that the caller chooses.
-    const unsafe fn new(list: *const WSK_DATA_INDICATION) -> Self {
-        // INVARIANT: the caller vouches for the list.
-        Self {
-            next: list,
-            pieces: None,
-            skip: 0,
-        }
-    }
-
-    /// Those of the bytes from `offset` on, of what has not been begun.
-    const fn from(self, offset: usize) -> Self {
-        Self {
-            skip: offset,
-            ..self
-        }
-    }
-}
-
-impl<'i> Iterator for StreamPieces<'i> {
-    type Item = &'i [u8];
-
-    fn next(&mut self) -> Option<&'i [u8]> {
-        loop {
-            if let Some(pieces) = &mut self.pieces {
-                if let Some(piece) = pieces.next() {
-                    return Some(piece);
-                }
-                if !pieces.is_complete() {
-                    // It cannot be mapped: what follows would be taken for what is missing.
-                    self.next = core::ptr::null();
-                }
-                self.pieces = None;
-            }
-            // SAFETY: by the invariant it is null or valid for `'i`, and so is its buffer.
-            let (next, length, pieces) = unsafe {
-                let indication = self.next.as_ref()?;
-                let pieces = Pieces::of(&indication.Buffer);
-                (indication.Next, indication.Buffer.Length, pieces)
-            };
-            self.next = next;
-            self.pieces = Some(pieces.part(self.skip, usize::MAX));
-            self.skip = self.skip.saturating_sub(length);
-        }
-    }
-}
-
-impl core::iter::FusedIterator for StreamPieces<'_> {}
 
 /// The events of a connection that are told to `handler`.
 pub(crate) fn of_connection<H: ConnectionEvent>(handler: H) -> Result<ConnectionEvents, Error> {
-    Events::new(
-        handler,
-        wsk_client_connection_dispatch_table::<ConnectionThunks<H>>(),
-    )
+    stream_events::of_connection(Handler(handler))
 }
 
-/// The callbacks of connections for handlers of type `H`.
-struct ConnectionThunks<H>(PhantomData<H>);
+/// A driver's handler, which is told what a callback brings.
+struct Handler<H>(H);
 
-// SAFETY: the callbacks do what WSK documents: a receive event returns `STATUS_PENDING` exactly where the indications were
-// retained, and neither blocks nor keeps anything else.
-#[dispatch_events]
-unsafe impl<H: ConnectionEvent> WskClientConnectionDispatchEvents for ConnectionThunks<H> {
-    unsafe fn wsk_receive_event(
-        socket_context: Option<NonNull<c_void>>,
+impl<H: ConnectionEvent> Told for Handler<H> {
+    fn arrived(
+        &self,
+        list: &mut Option<ByteList>,
+        length: usize,
         flags: u32,
-        data_indication: Option<NonNull<WSK_DATA_INDICATION>>,
-        bytes_indicated: usize,
-        bytes_accepted: Option<NonNull<usize>>,
-    ) -> NTSTATUS {
-        let Some(context) = socket_context else {
-            return STATUS_DATA_NOT_ACCEPTED;
-        };
-        // SAFETY: the context is the one that the socket was made with; both live until its close has completed, which waits for
-        // this callback.
-        let (context, socket) =
-            unsafe { Context::<H>::of_callback::<Socket<ConnectionCategory>>(context) };
-        let Some(list) = data_indication else {
-            context.handler().closed();
-            return STATUS_SUCCESS;
-        };
-        let Some(socket) = socket else {
-            return STATUS_DATA_NOT_ACCEPTED;
-        };
-        let mut indication = StreamIndication {
+        socket: &Shared<Socket<ConnectionCategory>>,
+    ) -> StreamVerdict {
+        self.0.received(&mut StreamIndication {
             list,
-            length: bytes_indicated,
+            length,
             flags,
-            socket: &socket,
-            retained: false,
-        };
-        let verdict = context.handler().received(&mut indication);
-        match verdict {
-            _ if indication.retained => STATUS_PENDING,
-            StreamVerdict::Consumed => STATUS_SUCCESS,
-            StreamVerdict::ConsumedPart(0) | StreamVerdict::NotAccepted => STATUS_DATA_NOT_ACCEPTED,
-            StreamVerdict::ConsumedPart(part) => {
-                if let Some(bytes_accepted) = bytes_accepted {
-                    // SAFETY: WSK gives a place for the number.
-                    unsafe { bytes_accepted.write(part.min(bytes_indicated)) };
-                }
-                STATUS_SUCCESS
-            }
-        }
+            socket,
+        })
     }
 
-    unsafe fn wsk_disconnect_event(
-        socket_context: Option<NonNull<c_void>>,
-        flags: u32,
-    ) -> NTSTATUS {
-        if let Some(context) = socket_context {
-            // SAFETY: the context is the one that the socket was made with; both live until its close has completed, which waits for
-            // this callback.
-            let (context, socket) =
-                unsafe { Context::<H>::of_callback::<Socket<ConnectionCategory>>(context) };
-            context.handler().disconnected(&Disconnection {
-                flags,
-                socket: socket.as_deref(),
-            });
-        }
-        STATUS_SUCCESS
+    fn disconnected(&self, flags: u32, socket: Option<&Shared<Socket<ConnectionCategory>>>) {
+        self.0.disconnected(&Disconnection { flags, socket });
     }
 
-    unsafe fn wsk_send_backlog_event(
-        socket_context: Option<NonNull<c_void>>,
-        ideal_backlog_size: usize,
-    ) -> NTSTATUS {
-        if let Some(context) = socket_context {
-            // SAFETY: as for `wsk_disconnect_event`.
-            let (context, socket) =
-                unsafe { Context::<H>::of_callback::<Socket<ConnectionCategory>>(context) };
-            context.handler().send_backlog_changed(&SendBacklog {
-                ideal: ideal_backlog_size,
-                socket: socket.as_deref(),
-            });
-        }
-        STATUS_SUCCESS
+    fn send_backlog_changed(
+        &self,
+        ideal: usize,
+        socket: Option<&Shared<Socket<ConnectionCategory>>>,
+    ) {
+        self.0.send_backlog_changed(&SendBacklog { ideal, socket });
+    }
+
+    fn died(&self) {
+        self.0.closed();
     }
 }

@@ -204,6 +204,15 @@ impl<'t, O: Operation<B>, B, P: Carries<B>> Loaded<'t, O, B, P> {
     }
 }
 
+impl<O: Operation<B>, B> Loaded<'_, O, B, Carried<B>> {
+    /// Has the routine drop what it carries when the operation was left to it.
+    #[inline]
+    pub(crate) fn discard_when_left(&mut self) {
+        // SAFETY: the discard is that of what was loaded, by the invariant.
+        unsafe { self.operation.set_discard(discard::<O, B>) };
+    }
+}
+
 /// Takes back what was lent to an operation that was not begun, and what it carries out of it.
 ///
 /// # Safety
@@ -520,7 +529,7 @@ pub(crate) struct Ended<P> {
 /// # Safety
 ///
 /// As for [`Discard`](crate::irp::Discard), of a block with a `Carried<B>` that was loaded for an `O`.
-pub(crate) unsafe fn discard<O: Operation<B>, B>(header: NonNull<Header>) {
+unsafe fn discard<O: Operation<B>, B>(header: NonNull<Header>) {
     // SAFETY: the caller gives the block, which has completed.
     let over = unsafe { Over::<O, B, Carried<B>>::of(Idle::from_block(header.cast())) };
     over.discard();

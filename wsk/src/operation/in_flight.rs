@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::irp::{Flight, Idle, Polled};
 use crate::irql::{MayWait, may_wait};
 use crate::operation::blocking::{Limit, Stopped};
-use crate::operation::carried::{Carried, Loaded, Running, WayOf, discard, refuse_large};
+use crate::operation::carried::{Carried, Loaded, Running, WayOf, refuse_large};
 use crate::registration::hold;
 use crate::request::{Function, Operation, Request, Way};
 use crate::time::{Deadline, GRACE};
@@ -64,8 +64,7 @@ impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
     ) -> Result<InFlight<F::Operation, B>, (Error, B)> {
         let mut loaded = Loaded::of(operation, self)?;
         let observer = HOLDS.then(|| hold(loaded.capture()));
-        // SAFETY: the discard is that of what was loaded.
-        unsafe { loaded.operation().set_discard(discard::<F::Operation, B>) };
+        loaded.discard_when_left();
         Ok(InFlight {
             running: Some(loaded.launch(observer)?),
         })

@@ -38,16 +38,39 @@ pub(crate) fn transport_change(provider: &Provider) -> Request<'_, TransportChan
     }
 }
 
-pub(crate) fn control_client_raw<'s, 'b>(
-    provider: &'s Provider,
-    code: u32,
-    input: &'b [u8],
-    output: &'b mut [u8],
-) -> Request<'s, ControlClientRaw, Raw<'b>> {
-    Request {
-        target: provider,
-        function: ControlClientRaw { code },
-        carried: Raw::new(input, output),
+impl Provider {
+    /// Carries out an operation on the client that has no method here, with an IRP: the request gives the number of bytes of `output`
+    /// that were written.
+    ///
+    /// Input and output are copied to and from nonpaged pool, aligned to 16 bytes, which is allocated for the request. Dropping an
+    /// operation that was started cancels it. For operations that take no IRP there is
+    /// [`control_client_raw`](Self::control_client_raw).
+    ///
+    /// [`WskControlClient`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_client).
+    ///
+    /// # Errors
+    ///
+    /// Of the request: [`Error::NoMemory`](crate::Error::NoMemory), or what WSK says.
+    ///
+    /// # Safety
+    ///
+    /// * The operation takes an IRP, and completes it when it is cancelled; it asks for such an input, and for room of such a size.
+    /// * WSK touches, for this request, no memory but the input, the output, and what pointers in the input lead to; the last stays
+    ///   valid until the request is over, and for ever when it ends in [`Error::Abandoned`](crate::Error::Abandoned) or WSK keeps such
+    ///   a pointer.
+    /// * What [`control_client_raw`](Self::control_client_raw) asks of security descriptors and event callbacks.
+    #[doc(alias = "WskControlClient")]
+    pub unsafe fn control_client_raw_request<'s, 'b>(
+        &'s self,
+        code: u32,
+        input: &'b [u8],
+        output: &'b mut [u8],
+    ) -> Request<'s, ControlClientRaw, Raw<'b>> {
+        Request {
+            target: self,
+            function: ControlClientRaw { code },
+            carried: Raw::new(input, output),
+        }
     }
 }
 

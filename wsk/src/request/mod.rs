@@ -39,10 +39,10 @@ pub use bind::{
     Bind, Binding, LocalAddress, PeerAddress, ReadingLocalAddress, ReadingRemoteAddress,
 };
 pub(crate) use bind::{bind, local_address, remote_address, set_both_families};
+pub(crate) use client::transport_change;
 pub use client::{
     AwaitingTransportChange, ControlClientRaw, ControllingClientRaw, TransportChange,
 };
-pub(crate) use client::{control_client_raw, transport_change};
 pub(crate) use close::close;
 pub(crate) use connect::connect;
 pub use connect::{Connect, Connecting, NotConnected};

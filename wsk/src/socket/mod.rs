@@ -5,6 +5,7 @@ mod category;
 pub(crate) mod datagram_events;
 pub(crate) mod event_context;
 pub(crate) mod indicated;
+pub(crate) mod indicated_bytes;
 pub(crate) mod inspection;
 pub mod ioctl;
 pub(crate) mod listen_events;
@@ -12,6 +13,7 @@ mod making;
 pub mod option;
 pub(crate) mod retained;
 mod sockets;
+pub(crate) mod stream_events;
 
 pub(crate) use category::{
     BasicCategory, Category, ConnectionCategory, DatagramCategory, ListenCategory,

@@ -1,0 +1,184 @@
+//! Bytes that have arrived at a connection, as WSK tells of them (`WSK_DATA_INDICATION`), until the driver gives them back
+//! (`WskRelease`).
+
+use core::fmt;
+use core::ptr::NonNull;
+
+use wsk_sys::WSK_DATA_INDICATION;
+
+use crate::buffer::{Pieces, pieces};
+use crate::socket::ConnectedSocket;
+
+/// Indications of bytes, as WSK gives them to a callback.
+///
+/// # Invariants
+///
+/// `first` begins a list of valid indications, to which nothing else refers, and which stays until whoever has this gives it back.
+pub(crate) struct ByteList {
+    first: NonNull<WSK_DATA_INDICATION>,
+}
+
+impl ByteList {
+    /// What WSK has given.
+    ///
+    /// # Safety
+    ///
+    /// It is a list of valid indications, the caller's until it is given back, as it is not before the result is used no more.
+    pub(crate) const unsafe fn new(first: NonNull<WSK_DATA_INDICATION>) -> Self {
+        // INVARIANT: the caller says so.
+        Self { first }
+    }
+
+    /// The bytes, piece by piece.
+    pub(crate) const fn pieces(&self) -> StreamPieces<'_> {
+        // INVARIANT: the list is valid as long as this is borrowed.
+        StreamPieces {
+            next: self.first.as_ptr(),
+            pieces: None,
+            skip: 0,
+        }
+    }
+}
+
+/// Bytes that a driver keeps after the event that brought them. Dropping it gives them back, at any IRQL up to
+/// `DISPATCH_LEVEL`.
+///
+/// [`WskRelease`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_release_data_indication_list).
+///
+/// # Invariants
+///
+/// What is in the list was retained from the socket, and not released. It is not `Sync`: to look at the bytes may be to map their MDLs,
+/// which writes them.
+#[doc(alias = "WskRelease")]
+pub struct RetainedBytes {
+    list: ByteList,
+    length: usize,
+    socket: ConnectedSocket,
+}
+
+// SAFETY: the indications are memory that belongs to this value, not to a thread.
+unsafe impl Send for RetainedBytes {}
+
+impl RetainedBytes {
+    /// Bytes that a callback says to WSK are retained, with the socket that they came to.
+    pub(crate) const fn new(list: ByteList, length: usize, socket: ConnectedSocket) -> Self {
+        // INVARIANT: the caller says so.
+        Self {
+            list,
+            length,
+            socket,
+        }
+    }
+
+    /// The number of bytes.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether there are no bytes.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// The bytes, piece by piece as they lie in memory.
+    #[must_use]
+    pub fn pieces(&self) -> StreamPieces<'_> {
+        self.list.pieces()
+    }
+
+    /// Copies the bytes to `to`, as many as fit; how many were copied. Memory that cannot be mapped is where it ends.
+    pub fn copy_to(&self, to: &mut [u8]) -> usize {
+        pieces::copy(self.pieces(), to)
+    }
+
+    /// Copies the bytes from `offset` on to `to`, as many as fit; how many were copied. What lies before the offset is not looked at.
+    pub fn copy_from(&self, offset: usize, to: &mut [u8]) -> usize {
+        pieces::copy(self.pieces().from(offset), to)
+    }
+}
+
+impl Drop for RetainedBytes {
+    fn drop(&mut self) {
+        let socket = &self.socket.handle;
+        // SAFETY: by the invariant the list was retained from this socket, which is open while there is a handle, and is released
+        // this once. A provider without the entry gave no indications.
+        let _ = unsafe {
+            socket
+                .dispatch()
+                .wsk_release(socket.as_ptr(), self.list.first)
+        };
+    }
+}
+
+impl fmt::Debug for RetainedBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RetainedBytes")
+            .field("length", &self.length)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Iterates over the pieces of indicated bytes.
+///
+/// # Invariants
+///
+/// `next` is null, or a list of indications that are valid for `'i`.
+#[derive(Debug, Clone)]
+pub struct StreamPieces<'i> {
+    next: *const WSK_DATA_INDICATION,
+    pieces: Option<Pieces<'i>>,
+    /// So many bytes of what is next are left out.
+    skip: usize,
+}
+
+impl StreamPieces<'_> {
+    /// None.
+    pub(crate) const fn none() -> Self {
+        // INVARIANT: null.
+        Self {
+            next: core::ptr::null(),
+            pieces: None,
+            skip: 0,
+        }
+    }
+
+    /// Those of the bytes from `offset` on, of what has not been begun.
+    pub(crate) const fn from(self, offset: usize) -> Self {
+        Self {
+            skip: offset,
+            ..self
+        }
+    }
+}
+
+impl<'i> Iterator for StreamPieces<'i> {
+    type Item = &'i [u8];
+
+    fn next(&mut self) -> Option<&'i [u8]> {
+        loop {
+            if let Some(pieces) = &mut self.pieces {
+                if let Some(piece) = pieces.next() {
+                    return Some(piece);
+                }
+                if !pieces.is_complete() {
+                    // It cannot be mapped: what follows would be taken for what is missing.
+                    self.next = core::ptr::null();
+                }
+                self.pieces = None;
+            }
+            // SAFETY: by the invariant it is null or valid for `'i`, and so is its buffer.
+            let (next, length, pieces) = unsafe {
+                let indication = self.next.as_ref()?;
+                let pieces = Pieces::of(&indication.Buffer);
+                (indication.Next, indication.Buffer.Length, pieces)
+            };
+            self.next = next;
+            self.pieces = Some(pieces.part(self.skip, usize::MAX));
+            self.skip = self.skip.saturating_sub(length);
+        }
+    }
+}
+
+impl core::iter::FusedIterator for StreamPieces<'_> {}
