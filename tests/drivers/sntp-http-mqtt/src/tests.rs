@@ -158,6 +158,25 @@ fn a_load_that_fails_leaves_nothing_behind() {
     }
 }
 
+/// The guide quotes this driver, and names the crates that it is built with.
+#[test]
+fn the_guide_tells_of_this_driver_as_it_is() {
+    let page = include_str!("../../../../wsk/src/guide/no_std_network.md");
+    let (_, quoted) = page.split_once("```text\n").unwrap();
+    let (quoted, _) = quoted.split_once("```").unwrap();
+    assert!(quoted.lines().count() > 3);
+    let source = include_str!("http.rs").replace("\r\n", "\n");
+    assert!(source.contains(&quoted.replace("\r\n", "\n")), "{quoted}");
+    let manifest = include_str!("../Cargo.toml");
+    for name in ["sntpc", "reqwless", "rust-mqtt"] {
+        let (_, version) = manifest
+            .split_once(&format!("{name} = {{ version = \""))
+            .unwrap();
+        let (version, _) = version.split_once('"').unwrap();
+        assert!(page.contains(&format!("| `{name}` {version} |")), "{name}");
+    }
+}
+
 /// The stack of a thread in the kernel has 24 KiB, of which a part is used already. What is polled needs some besides.
 #[test]
 fn futures_fit_a_stack_of_the_kernel() {
