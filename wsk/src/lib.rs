@@ -157,6 +157,8 @@ pub use buffer::DriverList;
 pub use buffer::DriverMdl;
 #[doc(alias("WSK_BUF"))]
 pub use buffer::Extent;
+#[doc(alias("MDL", "NET_BUFFER_LIST"))]
+pub use buffer::Framed;
 #[doc(alias("IN_RECVERR"))]
 pub use buffer::IcmpError;
 #[doc(alias("WSK_BUF_LIST"))]

@@ -631,6 +631,8 @@ struct _FOREIGN {
     BUFFER Buffer;
     PDRIVER Driver;
     PVOID Memory;
+    // How often it came back from a frame.
+    SIZE_T Back;
 };
 
 struct _CAREFUL {
@@ -641,7 +643,23 @@ struct _CAREFUL {
     // As many as there are operations. Sends share the first; receives use them in turn.
     PFOREIGN Buffers;
     ULONG Next;
+    // Frames, as many as there are operations.
+    struct _FRAME *Frames;
+    FREE_LIST FreeFrames;
+    // The address that they are sent from.
+    DECLSPEC_ALIGN(8) UCHAR Pin[PIN_ROOM];
 };
+
+// A frame of a tunnel's: a header with an MDL of its own, in front of somebody else's packet. The operation that has it is the
+// only one that uses it.
+typedef struct _FRAME {
+    BUFFER Buffer;
+    PMDL Header;
+    PUCHAR Bytes;
+    PFOREIGN Packet;
+    PCAREFUL Careful;
+    FREE_LINK Link;
+} FRAME, *PFRAME;
 
 static VOID FailWith(PDRIVER Driver, NTSTATUS Status)
 {
@@ -792,7 +810,99 @@ SIZE_T CarefulFinishReceiveFrom(PDRIVER Driver, PVOID Started)
     return FromPeer(Driver, Status, &Received);
 }
 
+// Whether a chain has so many bytes from an offset in its first MDL on.
+FORCEINLINE BOOLEAN HasBytes(PMDL Mdl, SIZE_T Offset, SIZE_T Length)
+{
+    SIZE_T Total = MmGetMdlByteCount(Mdl);
+    SIZE_T End = Offset + Length;
+    if (End < Offset || Offset > Total || (Offset == Total && Length > 0)) {
+        return FALSE;
+    }
+    while (Total < End) {
+        Mdl = Mdl->Next;
+        if (Mdl == NULL) {
+            return FALSE;
+        }
+        Total += MmGetMdlByteCount(Mdl);
+    }
+    return TRUE;
+}
+
+// Takes a frame apart, whose packet is its owner's again, and gives it back.
+FORCEINLINE VOID ReturnFrame(PFRAME Frame)
+{
+    Frame->Header->Next = NULL;
+    Frame->Packet->Back++;
+    FreeListPush(&Frame->Careful->FreeFrames, &Frame->Link);
+}
+
+static VOID FrameSent(PVOID Context, PBUFFER Buffer, NTSTATUS Status, SIZE_T Length)
+{
+    UNREFERENCED_PARAMETER(Length);
+    if (!NT_SUCCESS(Status)) {
+        FailWith(Context, Status);
+    }
+    ReturnFrame(CONTAINING_RECORD(Buffer, FRAME, Buffer));
+}
+
+SIZE_T CarefulTunnelSend(PDRIVER Driver)
+{
+    PCAREFUL Careful = Driver->Careful;
+    PFRAME Frame = FreeListPop(&Careful->FreeFrames, Careful->Frames, sizeof(FRAME), FIELD_OFFSET(FRAME, Link));
+    if (Frame == NULL) {
+        FailWith(Driver, STATUS_INSUFFICIENT_RESOURCES);
+        return 0;
+    }
+    PFOREIGN Packet = &Careful->Buffers[0];
+    const WSK_BUF *Bytes = &Packet->Buffer.Buffer;
+    Frame->Packet = Packet;
+    *(PULONG)Frame->Bytes = HEADER_KEY;
+    // A header can stand only in front of whole MDLs.
+    if (Bytes->Offset != 0 || !HasBytes(Bytes->Mdl, Bytes->Offset, Bytes->Length)) {
+        ReturnFrame(Frame);
+        FailWith(Driver, STATUS_INVALID_PARAMETER);
+        return 0;
+    }
+    Frame->Header->Next = Bytes->Mdl;
+    Frame->Buffer.Buffer.Length = HEADER_LENGTH + Bytes->Length;
+    NTSTATUS Status = StartSendTold(&Careful->Socket, &Careful->Pool, &Frame->Buffer, &Careful->Peer, FrameSent, Driver);
+    if (!NT_SUCCESS(Status)) {
+        ReturnFrame(Frame);
+        FailWith(Driver, Status);
+        return 0;
+    }
+    return 1;
+}
+
 // Making and closing it all, which is not measured.
+
+static NTSTATUS OpenFrames(PCAREFUL Careful, ULONG Depth)
+{
+    Careful->Frames = Allocate(Depth * sizeof(FRAME));
+    if (Careful->Frames == NULL) {
+        return STATUS_INSUFFICIENT_RESOURCES;
+    }
+    for (ULONG Index = 0; Index < Depth; Index++) {
+        PFRAME Frame = &Careful->Frames[Index];
+        Frame->Careful = Careful;
+        Frame->Bytes = Allocate(HEADER_LENGTH);
+        if (Frame->Bytes == NULL) {
+            return STATUS_INSUFFICIENT_RESOURCES;
+        }
+        Frame->Header = IoAllocateMdl(Frame->Bytes, HEADER_LENGTH, FALSE, FALSE, NULL);
+        if (Frame->Header == NULL) {
+            return STATUS_INSUFFICIENT_RESOURCES;
+        }
+        MmBuildMdlForNonPagedPool(Frame->Header);
+        Frame->Buffer.Buffer.Mdl = Frame->Header;
+        // Copied to the operation, as all that goes along with a buffer.
+        Frame->Buffer.Control = Careful->Pin;
+        Frame->Buffer.ControlLength = sizeof(Careful->Pin);
+        Frame->Link.Number = Index + 1;
+        FreeListPush(&Careful->FreeFrames, &Frame->Link);
+    }
+    return STATUS_SUCCESS;
+}
 
 NTSTATUS CarefulOpen(PDRIVER Driver)
 {
@@ -813,6 +923,11 @@ NTSTATUS CarefulOpen(PDRIVER Driver)
         return Status;
     }
     Status = OpenPool(&Careful->Pool, Driver->Depth);
+    if (!NT_SUCCESS(Status)) {
+        return Status;
+    }
+    PinTo(Careful->Pin, &Driver->Peer.Ipv4.sin_addr);
+    Status = OpenFrames(Careful, Driver->Depth);
     if (!NT_SUCCESS(Status)) {
         return Status;
     }
@@ -847,9 +962,12 @@ VOID CarefulClose(PDRIVER Driver)
     ClosePool(&Careful->Pool);
     FreeRequest(Careful->Socket.Spare);
     for (ULONG Index = 0; Index < Driver->Depth; Index++) {
+        IoFreeMdl(Careful->Frames[Index].Header);
+        ExFreePoolWithTag(Careful->Frames[Index].Bytes, TAG);
         IoFreeMdl(Careful->Buffers[Index].Buffer.Buffer.Mdl);
         ExFreePoolWithTag(Careful->Buffers[Index].Memory, TAG);
     }
+    ExFreePoolWithTag(Careful->Frames, TAG);
     ExFreePoolWithTag(Careful->Buffers, TAG);
     ExFreePoolWithTag(Careful, TAG);
 }

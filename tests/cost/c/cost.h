@@ -20,10 +20,17 @@ enum {
     CAREFUL_START_SEND_TO_WAIT,
     CAREFUL_START_SEND_TO_CALLBACK,
     CAREFUL_START_RECEIVE_FROM_WAIT,
+    TUNNEL_SEND,
+    CAREFUL_TUNNEL_SEND,
 };
 
 #define TAG 0x74736f43
 #define LENGTH 512
+// The bytes of a tunnel's header, and what is in them.
+#define HEADER_LENGTH 4
+#define HEADER_KEY 0x2A
+// The room for the address that a tunnel sends from.
+#define PIN_ROOM WSA_CMSG_SPACE(sizeof(IN_PKTINFO))
 
 typedef struct _DRIVER DRIVER, *PDRIVER;
 
@@ -81,6 +88,9 @@ typedef struct _OPERATION {
     ULONG ControlFlags;
     SOCKADDR_INET From;
     PVOID Memory;
+    // A tunnel's header: an MDL of its own for the beginning of the memory, and the bytes from there on with those of the packet behind it.
+    PMDL Header;
+    WSK_BUF Framed;
     FREE_LINK Link;
 } OPERATION, *POPERATION;
 
@@ -94,6 +104,8 @@ struct _DRIVER {
     const WSK_PROVIDER_DATAGRAM_DISPATCH *Dispatch;
     // The peer, which stays where it is, so that sends can point at it.
     SOCKADDR_INET Peer;
+    // The address that a tunnel sends from, which stays where it is too.
+    DECLSPEC_ALIGN(8) UCHAR Pin[PIN_ROOM];
     OPERATION Single;
     FREE_LIST Free;
     POPERATION Operations;
@@ -113,6 +125,7 @@ struct _DRIVER {
 // driver.c
 
 PVOID Allocate(SIZE_T Size);
+VOID PinTo(PUCHAR Control, const IN_ADDR *Local);
 
 // lean.c. The operations of a scenario: NULL and 0 on failure, which the driver keeps.
 
@@ -127,6 +140,7 @@ SIZE_T FinishSendTo(PDRIVER Driver, PVOID Started);
 SIZE_T ReceiveFrom(PDRIVER Driver);
 PVOID StartReceiveFromWait(PDRIVER Driver);
 SIZE_T FinishReceiveFrom(PDRIVER Driver, PVOID Started);
+SIZE_T TunnelSend(PDRIVER Driver);
 
 // careful.c
 
@@ -141,6 +155,7 @@ PVOID CarefulStartSendToWait(PDRIVER Driver);
 SIZE_T CarefulFinishSendTo(PDRIVER Driver, PVOID Started);
 PVOID CarefulStartReceiveFromWait(PDRIVER Driver);
 SIZE_T CarefulFinishReceiveFrom(PDRIVER Driver, PVOID Started);
+SIZE_T CarefulTunnelSend(PDRIVER Driver);
 
 #pragma GCC visibility pop
 

@@ -61,6 +61,12 @@ SIZE_T wsk_cost_c_run(PDRIVER Driver, SIZE_T Operations, VOID (*Settle)(VOID))
     case CAREFUL_START_SEND_TO:
         Sum = Repeat(Driver, Operations, CarefulStartSendTo);
         break;
+    case TUNNEL_SEND:
+        Sum = Repeat(Driver, Operations, TunnelSend);
+        break;
+    case CAREFUL_TUNNEL_SEND:
+        Sum = Repeat(Driver, Operations, CarefulTunnelSend);
+        break;
     case CAREFUL_START_SEND_TO_CALLBACK:
         Sum = Repeat(Driver, Operations, CarefulStartSendToCallback);
         break;
@@ -83,6 +89,16 @@ SIZE_T wsk_cost_c_run(PDRIVER Driver, SIZE_T Operations, VOID (*Settle)(VOID))
 // Making and closing it all, which is not measured.
 
 static const WSK_CLIENT_DISPATCH ClientDispatch = {MAKE_WSK_VERSION(1, 0), 0, NULL};
+
+VOID PinTo(PUCHAR Control, const IN_ADDR *Local)
+{
+    PWSACMSGHDR Message = (PWSACMSGHDR)Control;
+    IN_PKTINFO Info = {*Local, 0};
+    Message->cmsg_len = WSA_CMSG_LEN(sizeof(Info));
+    Message->cmsg_level = IPPROTO_IP;
+    Message->cmsg_type = IP_PKTINFO;
+    RtlCopyMemory(WSA_CMSG_DATA(Message), &Info, sizeof(Info));
+}
 
 PVOID Allocate(SIZE_T Size)
 {
@@ -107,6 +123,7 @@ PDRIVER wsk_cost_c_open(ULONG Scenario, ULONG Depth, USHORT Port)
     Driver->Peer.Ipv4.sin_family = AF_INET;
     Driver->Peer.Ipv4.sin_addr.S_un.S_addr = 0x0100007F;
     Driver->Peer.Ipv4.sin_port = (USHORT)(Port << 8 | Port >> 8);
+    PinTo(Driver->Pin, &Driver->Peer.Ipv4.sin_addr);
 
     WSK_CLIENT_NPI Client = {NULL, &ClientDispatch};
     if (!NT_SUCCESS(WskRegister(&Client, &Driver->Registration)) ||

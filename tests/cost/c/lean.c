@@ -97,6 +97,31 @@ PVOID StartSendToWait(PDRIVER Driver)
     return Operation;
 }
 
+// A header in front of somebody else's packet, from an address of this machine. What is the same for each packet was put together
+// before; the packet is the caller's again when the operation is back.
+SIZE_T TunnelSend(PDRIVER Driver)
+{
+    POPERATION Operation = Take(Driver);
+    if (Operation == NULL) {
+        Driver->Failed = STATUS_INSUFFICIENT_RESOURCES;
+        return 0;
+    }
+    const WSK_BUF *Packet = &Driver->Single.Buffer;
+    *(PULONG)Operation->Memory = HEADER_KEY;
+    Operation->Header->Next = Packet->Mdl;
+    Operation->Framed.Length = HEADER_LENGTH + Packet->Length;
+    PIRP Irp = Operation->Irp;
+    IoReuseIrp(Irp, STATUS_UNSUCCESSFUL);
+    IoSetCompletionRoutine(Irp, CompletedForgotten, Operation, TRUE, TRUE, TRUE);
+    NTSTATUS Status = Driver->Dispatch->WskSendTo(Driver->Socket, &Operation->Framed, 0, (PSOCKADDR)&Driver->Peer,
+        PIN_ROOM, (PCMSGHDR)Driver->Pin, Irp);
+    if (!NT_SUCCESS(Status)) {
+        Driver->Failed = Status;
+        return 0;
+    }
+    return 1;
+}
+
 SIZE_T FinishSendTo(PDRIVER Driver, PVOID Started)
 {
     POPERATION Operation = Started;
@@ -185,11 +210,20 @@ NTSTATUS MakeOperation(PDRIVER Driver, POPERATION Operation)
     }
     MmBuildMdlForNonPagedPool(Operation->Buffer.Mdl);
     Operation->Buffer.Length = LENGTH;
+    Operation->Header = IoAllocateMdl(Operation->Memory, HEADER_LENGTH, FALSE, FALSE, NULL);
+    if (Operation->Header == NULL) {
+        return STATUS_INSUFFICIENT_RESOURCES;
+    }
+    MmBuildMdlForNonPagedPool(Operation->Header);
+    Operation->Framed.Mdl = Operation->Header;
     return STATUS_SUCCESS;
 }
 
 VOID FreeOperation(POPERATION Operation)
 {
+    if (Operation->Header != NULL) {
+        IoFreeMdl(Operation->Header);
+    }
     if (Operation->Buffer.Mdl != NULL) {
         IoFreeMdl(Operation->Buffer.Mdl);
     }

@@ -9,8 +9,9 @@ use core::ptr::NonNull;
 use wsk::operation::{InFlight, Operations, Prepared, PreparedPool, Started};
 use wsk::request::{ReceivingFrom, SendingTo};
 use wsk::{
-    DatagramSocket, Error, Extent, Family, Lock, NonPagedBuffer, Provider, ReceiveBuffer,
-    Registration, RemoteAddress, SendBuffer, Wait,
+    BufferPool, Control, ControlMessage, DatagramSocket, DriverMdl, Error, Extent, Family, Framed,
+    Lock, NonPagedBuffer, PooledBuffer, Provider, ReceiveBuffer, Registration, RemoteAddress,
+    SendBuffer, Wait, WithControl,
 };
 use wsk_sys::{
     ExAllocatePoolWithTag, ExFreePoolWithTag, IoAllocateMdl, IoFreeMdl, MDL,
@@ -34,6 +35,7 @@ mod scenario {
     pub(crate) const START_SEND_WAIT: u32 = 9;
     pub(crate) const START_SEND_CALLBACK: u32 = 10;
     pub(crate) const START_RECEIVE_WAIT: u32 = 11;
+    pub(crate) const TUNNEL_SEND: u32 = 12;
 }
 
 /// Memory that belongs to somebody else, who gets it back when it is dropped: a packet of another layer.
@@ -97,6 +99,15 @@ impl Failed {
     }
 }
 
+/// A tunnel's header, and what is in it.
+const HEADER: usize = 4;
+const KEY: [u8; HEADER] = [0x2A, 0, 0, 0];
+/// The room for the address that a tunnel sends from.
+const PIN: usize = ControlMessage::space(8);
+
+/// A header in front of somebody else's packet, with the address that it is sent from.
+type Frame = WithControl<Framed<Packet>, PIN>;
+
 type SendInFlight = InFlight<SendingTo, Packet>;
 type ReceiveInFlight = InFlight<ReceivingFrom, Packet>;
 
@@ -107,6 +118,9 @@ struct Driver {
     remote: RemoteAddress,
     buffer: NonPagedBuffer,
     operations: Operations<Packet>,
+    frames: BufferPool<Frame>,
+    framed: Operations<PooledBuffer<Frame>>,
+    pin: Control<PIN>,
     sends: Vec<SendInFlight>,
     receives: Vec<ReceiveInFlight>,
     sender: Prepared<SendingTo, NonPagedBuffer>,
@@ -137,6 +151,11 @@ impl Driver {
         let peer = (Ipv4Addr::LOCALHOST, port).into();
         let remote = RemoteAddress::new(Family::V4, peer)?;
         let buffer = || NonPagedBuffer::new(LENGTH);
+        let mut pin = Control::new();
+        pin.push(ControlMessage::PacketInfoV4 {
+            address: Ipv4Addr::LOCALHOST,
+            interface: 0,
+        })?;
         let mut packets = Vec::with_capacity(depth as usize);
         for _ in 0..depth {
             packets.push(foreign().ok_or(Error::NoMessages)?);
@@ -149,6 +168,12 @@ impl Driver {
             receivers: PreparedPool::new(depth, |_| Ok(socket.receive_from(buffer()?)))?,
             receiving: Vec::with_capacity(depth as usize),
             operations: Operations::new(&provider, depth)?,
+            frames: BufferPool::new(depth, |_| {
+                let header = NonPagedBuffer::new(HEADER)?;
+                Ok(WithControl::new(Framed::new(header)?, Control::new()))
+            })?,
+            framed: Operations::new(&provider, depth)?,
+            pin,
             socket,
             peer,
             remote,
@@ -335,6 +360,41 @@ impl Driver {
     }
 
     #[inline(never)]
+    fn tunnel_send(&mut self) -> usize {
+        match self.try_tunnel_send() {
+            Ok(()) => 1,
+            Err(error) => self.fail(error),
+        }
+    }
+
+    // A function by itself only for `?`.
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
+    fn try_tunnel_send(&mut self) -> Result<(), Error> {
+        let mut frame = self.frames.take().ok_or(Error::PoolEmpty)?;
+        let foreign = &*self.packets[0];
+        let packet = Packet(NonNull::from(foreign));
+        // SAFETY: the MDL was built for nonpaged pool, stays, and is used by nothing else until the packet is back.
+        let packet = unsafe { DriverMdl::with_owner(foreign.mdl, 0, LENGTH, packet) };
+        let packet = packet.map_err(|(error, _)| error)?;
+        frame.buffer.put(packet).map_err(|(error, _)| error)?;
+        frame.buffer.header_mut().copy_from_slice(&KEY);
+        frame.control.clone_from(&self.pin);
+        let failed = Failed(&raw mut self.failed);
+        let sending = self.socket.send_to(frame, &self.remote).from(&self.framed);
+        sending.start_with(move |finished| {
+            if let Err(error) = finished.result {
+                failed.set(error);
+            }
+            // The packet goes back to its owner, and the frame to its pool.
+            if let Some(mut frame) = finished.buffer {
+                drop(frame.buffer.take());
+            }
+        })?;
+        Ok(())
+    }
+
+    #[inline(never)]
     fn start_send_wait(&mut self) -> Option<SendInFlight> {
         let packet = Packet(NonNull::from(&*self.packets[0]));
         let request = self.socket.send_to(packet, &self.remote);
@@ -426,6 +486,7 @@ impl Driver {
             scenario::SEND_VALUE => each.for_each(|_| sum += self.send_value()),
             scenario::RECEIVE => each.for_each(|_| sum += self.receive()),
             scenario::START_SEND => each.for_each(|_| sum += self.start_send()),
+            scenario::TUNNEL_SEND => each.for_each(|_| sum += self.tunnel_send()),
             scenario::START_SEND_CALLBACK => each.for_each(|_| sum += self.start_send_callback()),
             scenario::START_PREPARED_SEND_WAIT => {
                 let mut sending = std::mem::take(&mut self.sending);

@@ -147,7 +147,7 @@ const RECEIVE_FROM_IN_FLIGHT: Scenario = Scenario {
 };
 
 /// What is compared with C.
-const SCENARIOS: [Scenario; 12] = [
+const SCENARIOS: [Scenario; 13] = [
     Scenario {
         name: "send_to, prepared: wait",
         all_limit: 105,
@@ -231,6 +231,18 @@ const SCENARIOS: [Scenario; 12] = [
         rust: 10,
     },
     RECEIVE_FROM_IN_FLIGHT,
+    // A header in front of a packet that belongs to somebody else, sent from a certain address of this machine.
+    Scenario {
+        name: "tunnel send, pooled: told by a callback",
+        all_limit: 108,
+        own_limit: 330,
+        lean: 12,
+        careful: Some(Careful {
+            number: 13,
+            own_limit: 142,
+        }),
+        rust: 12,
+    },
 ];
 
 /// What is compared with itself, many in flight and one.

@@ -27,8 +27,8 @@ use wsk::request::{ReceivingFrom, SendingTo};
 use wsk::{
     AddressInfo, BufferPool, ChainPart, ConnectedSocket, ConnectionSocket, Control, ControlMessage,
     ControlMessages, DatagramSocket, DriverChain, DriverList, DriverMdl, Error,
-    FixedDatagramSocket, ListenSocket, MdlChain, Messages, NonPagedBuffer, PooledBuffer, Provider,
-    Registration, RemoteAddress, SliceChain, Wait, WithControl,
+    FixedDatagramSocket, Framed, ListenSocket, MdlChain, Messages, NonPagedBuffer, PooledBuffer,
+    Provider, Registration, RemoteAddress, SliceChain, Wait, WithControl,
 };
 
 type Buffer = PooledBuffer<NonPagedBuffer>;
@@ -367,6 +367,19 @@ pub fn with_events(provider: &Provider) -> Result<DatagramSocket, Error> {
 pub fn some_events(socket: &ConnectedSocket) -> Result<(), Error> {
     socket.enable(ConnectionEvents::DISCONNECT)?;
     socket.disable(ConnectionEvents::RECEIVE | ConnectionEvents::DISCONNECT)
+}
+
+pub fn framed(
+    socket: &DatagramSocket,
+    to: SocketAddr,
+    header: NonPagedBuffer,
+    body: DriverMdl<u64>,
+) -> Result<u64, Error> {
+    let mut frame = Framed::new(header)?;
+    frame.put(body).map_err(|(error, _)| error)?;
+    frame.header_mut().fill(1);
+    let sent = socket.send_to(&frame, to).wait()?;
+    Ok(frame.take().map_or(0, DriverMdl::into_owner) + sent as u64)
 }
 
 /// Of a driver's own MDLs and list.

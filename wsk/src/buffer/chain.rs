@@ -66,7 +66,7 @@ impl<const N: usize> MdlChain<N> {
         chain.has_lost_part = chain.parts.iter().any(NonPagedBuffer::is_lost);
         let mut next = core::ptr::null_mut();
         for part in chain.parts.iter_mut().rev() {
-            if let Some(mdl) = part.chain_to(next) {
+            if let Ok(Some((mdl, _))) = part.chain_to(next) {
                 next = mdl.as_ptr();
             }
         }

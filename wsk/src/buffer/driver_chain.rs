@@ -1,4 +1,5 @@
-//! [`DriverChain`]: buffers of its own and MDL chains of the driver's as one, such as a header before a request's memory.
+//! [`DriverChain`]: buffers of its own and MDL chains of the driver's as one, such as a header before a request's memory; [`Framed`]: a
+//! header that is kept, in front of one packet after the other.
 
 use core::fmt;
 use core::mem::ManuallyDrop;
@@ -195,23 +196,18 @@ impl<D: DriverPart, const N: usize, H: OwnPart> DriverChain<D, N, H> {
         // From the last part to the first.
         for (part, link) in self.parts.iter_mut().zip(&mut self.links).rev() {
             let behind = self.extent.as_wsk_buf();
-            let (first, length) = match part {
-                ChainPart::Own(own) => {
-                    let buffer = own.buffer_mut();
-                    if buffer.is_lost() {
-                        return Err(Error::BufferLost);
-                    }
-                    (buffer.chain_to(behind.Mdl), buffer.len())
-                }
+            let (first, offset, length) = match part {
+                ChainPart::Own(own) => match own.buffer_mut().chain_to(behind.Mdl)? {
+                    Some((mdl, length)) => (mdl, 0, length),
+                    None => continue,
+                },
                 ChainPart::Driver(driver) => {
-                    let extent = driver.extent();
-                    (NonNull::new(extent.as_wsk_buf().Mdl), extent.len())
+                    let extent = driver.extent().as_wsk_buf();
+                    match NonNull::new(extent.Mdl) {
+                        Some(mdl) => (mdl, extent.Offset, extent.Length),
+                        None => continue,
+                    }
                 }
-            };
-            let Some(first) = first else { continue };
-            let offset = match part {
-                ChainPart::Own(_) => 0,
-                ChainPart::Driver(driver) => driver.extent().as_wsk_buf().Offset,
             };
             if let Some(next) = NonNull::new(behind.Mdl) {
                 if behind.Offset > 0 {
@@ -339,5 +335,171 @@ unsafe impl<O, const N: usize, H: OwnPart> ReceiveBuffer for DriverChain<DriverM
     /// No bytes are described without the chain, which stays its owner's.
     fn abandon(&self) -> bool {
         self.is_empty()
+    }
+}
+
+/// A header of its own in front of an MDL chain of the driver's: of one packet after the other, each with its owner. The header stays, so
+/// that it can be kept in a pool, and to put a packet behind it is to write a pointer.
+///
+/// A [`DriverChain`] is any number of parts in any order, put together for one operation.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(wsk::Family::V4.any())?;
+/// # let bytes = wsk::NonPagedBuffer::copy_of(b"a packet")?;
+/// # let mdl = unsafe {
+/// #     let mdl = wsk_sys::IoAllocateMdl(bytes.as_slice().as_ptr().cast_mut().cast(), 8, 0, 0, core::ptr::null_mut());
+/// #     wsk_sys::MmBuildMdlForNonPagedPool(mdl);
+/// #     core::ptr::NonNull::new(mdl).unwrap()
+/// # };
+/// # let packet = 7;
+/// use wsk::operation::Operations;
+/// use wsk::{BufferPool, DriverMdl, Framed, NonPagedBuffer};
+///
+/// let frames = BufferPool::new(16, |_| Framed::<u32>::new(NonPagedBuffer::new(4)?))?;
+/// let operations = Operations::new(&provider, 16)?;
+///
+/// if let Some(mut frame) = frames.take() {
+///     frame.header_mut().copy_from_slice(b"key:");
+///     // SAFETY: the MDL is locked, and this driver's alone until the packet, which owns it, is given back.
+///     let packet = unsafe { DriverMdl::with_owner(mdl, 0, 8, packet) }.map_err(|(error, _)| error)?;
+///     frame.put(packet).map_err(|(error, _)| error)?;
+///     socket.send_to(frame, to).from(&operations).start_with(|finished| {
+///         // The frame goes back to its pool by itself.
+///         if let Some(packet) = finished.buffer.and_then(|mut frame| frame.take()) {
+///             let packet = packet.into_owner();
+/// #           assert_eq!(packet, 7);
+///             // Now it is given back.
+///         }
+///     })?;
+/// }
+/// # let mut got = [0; 16];
+/// # assert_eq!(peer.recv(&mut got).unwrap(), 12);
+/// # assert_eq!(&got[..12], b"key:a packet");
+/// # drop((frames, operations, socket, provider, registration, bytes));
+/// # unsafe { wsk_sys::IoFreeMdl(mdl.as_ptr()) };
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+///
+/// # Invariants
+///
+/// `head` is the extent of the header's bytes, which are not lost. Its MDL leads to the first one of the packet, if there is one, and `extent`
+/// is the bytes of both. Through a shared reference the operation that has set `in_use` is the only one that uses them.
+#[doc(alias("MDL", "NET_BUFFER_LIST"))]
+pub struct Framed<O = ()> {
+    header: NonPagedBuffer,
+    head: Extent,
+    packet: Option<DriverMdl<O>>,
+    extent: Extent,
+    in_use: AtomicBool,
+}
+
+impl<O> Framed<O> {
+    /// A header that is as long as its buffer is now, with nothing behind it. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfBounds`] for a header without bytes; [`Error::BufferLost`].
+    pub fn new(header: NonPagedBuffer) -> Result<Self, Error> {
+        let mut header = header;
+        let Some((mdl, length)) = header.chain_to(core::ptr::null_mut())? else {
+            return Err(Error::OutOfBounds { end: 1, length: 0 });
+        };
+        let head = Extent::of(mdl.as_ptr(), 0, length);
+        // INVARIANT: there is no packet. Nobody else has the buffer, so that it can't be lost.
+        Ok(Self {
+            header,
+            head,
+            packet: None,
+            extent: head,
+            in_use: AtomicBool::new(false),
+        })
+    }
+
+    /// The header.
+    #[must_use]
+    pub fn header(&self) -> &[u8] {
+        self.header.as_slice()
+    }
+
+    /// The header, to be written.
+    #[must_use]
+    #[inline]
+    pub fn header_mut(&mut self) -> &mut [u8] {
+        self.header.as_mut_slice()
+    }
+
+    /// Puts a packet behind the header; one that was there is dropped. IRQL: `<= DISPATCH_LEVEL`. Allocates nothing.
+    ///
+    /// # Errors
+    ///
+    /// With the packet: [`Error::OutOfBounds`] where it begins inside an MDL, which cannot follow another one. Such a packet can be described
+    /// by a [partial MDL](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iobuildpartialmdl).
+    #[inline]
+    pub fn put(&mut self, packet: DriverMdl<O>) -> Result<(), (Error, DriverMdl<O>)> {
+        let extent = packet.extent();
+        let end = extent.as_wsk_buf().Offset as usize;
+        if end > 0 {
+            return Err((Error::OutOfBounds { end, length: 0 }, packet));
+        }
+        self.lead_to(extent);
+        self.packet = Some(packet);
+        Ok(())
+    }
+
+    /// Takes the packet out, if there is one. IRQL: `<= DISPATCH_LEVEL`.
+    #[inline]
+    pub fn take(&mut self) -> Option<DriverMdl<O>> {
+        self.lead_to(Extent::empty());
+        self.packet.take()
+    }
+
+    /// Has the header lead to the bytes of a packet, and describes both.
+    #[inline]
+    fn lead_to(&mut self, packet: Extent) {
+        let (head, behind) = (self.head.as_wsk_buf(), packet.as_wsk_buf());
+        // SAFETY: by the invariant the MDL is the header's own, which is borrowed exclusively: nothing uses it.
+        unsafe { (*head.Mdl).Next = behind.Mdl };
+        // INVARIANT: the bytes of the header, and those behind, which are linked to it. No memory is so large that the sum wraps.
+        self.extent = Extent::of(head.Mdl, 0, head.Length.wrapping_add(behind.Length));
+    }
+
+    /// The number of bytes of header and packet.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.extent.len()
+    }
+
+    /// Never: there is a header.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.extent.is_empty()
+    }
+}
+
+impl<O> fmt::Debug for Framed<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Framed")
+            .field("header", &self.header())
+            .field("packet", &self.packet)
+            .finish_non_exhaustive()
+    }
+}
+
+// SAFETY: while the frame is borrowed its MDLs and its bytes stay as they are, as whoever made the packet has said of it; one lock at a
+// time has them.
+unsafe impl<O> SendBuffer for Framed<O> {
+    #[inline]
+    unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+        // SAFETY: the caller unlocks before the borrow of the flag ends.
+        unsafe { lock.claim(&self.in_use)? };
+        // Where it is: by the invariant it lies in the chain, which stays as it is as long as this is borrowed.
+        Ok(&self.extent)
     }
 }

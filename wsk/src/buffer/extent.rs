@@ -36,12 +36,13 @@ impl Extent {
     ///
     /// `mdl` heads a valid chain of MDLs over locked or nonpaged memory, which outlives the extent's use.
     pub unsafe fn new(mdl: NonNull<MDL>, offset: usize, length: usize) -> Result<Self, Error> {
-        // SAFETY: the caller vouches for the chain, which begins with this MDL; it is initialised, and its `Next` NULL or another one of
+        // SAFETY: the caller vouches for the chain, of which this MDL is one; it is initialised, and its `Next` NULL or another one of
         // the chain.
-        let (first, mut next) = unsafe {
-            let first = MmGetMdlByteCount(mdl.as_ptr()) as usize;
-            (first, (*mdl.as_ptr()).Next)
+        let look = |mdl: NonNull<MDL>| unsafe {
+            let count = MmGetMdlByteCount(mdl.as_ptr()) as usize;
+            (count, (*mdl.as_ptr()).Next)
         };
+        let (first, mut next) = look(mdl);
         let Some(end) = offset.checked_add(length) else {
             return Err(Error::OutOfBounds {
                 end: usize::MAX,
@@ -59,11 +60,9 @@ impl Extent {
             let Some(mdl) = NonNull::new(next) else {
                 return Err(Error::OutOfBounds { end, length: total });
             };
-            // SAFETY: it is not NULL, and so the next MDL of the chain that the caller vouches for.
-            unsafe {
-                total += MmGetMdlByteCount(mdl.as_ptr()) as usize;
-                next = (*mdl.as_ptr()).Next;
-            }
+            let (count, after) = look(mdl);
+            total += count;
+            next = after;
         }
         // An offset inside one MDL fits its 32-bit byte count.
         #[allow(clippy::cast_possible_truncation)]

@@ -62,6 +62,7 @@ impl Lock {
     /// # Safety
     ///
     /// The flag, which is for nothing else, is there until the lock is unlocked.
+    #[inline]
     pub(super) unsafe fn claim(&mut self, in_use: &AtomicBool) -> Result<(), Error> {
         if in_use.swap(true, Ordering::Acquire) {
             return Err(Error::BufferInUse);

@@ -19,7 +19,7 @@ mod traits;
 pub use chain::MdlChain;
 pub use control::{Control, ControlMessage, ControlMessages, IcmpError, WithControl};
 pub use driver::{DriverMdl, DriverMdlMut};
-pub use driver_chain::{ChainPart, DriverChain};
+pub use driver_chain::{ChainPart, DriverChain, Framed};
 pub use driver_list::DriverList;
 pub use extent::Extent;
 pub use lock::Lock;

@@ -264,34 +264,60 @@ impl NonPagedBuffer {
         NonNull::new(self.head().mdl).filter(|_| !self.is_empty())
     }
 
-    /// Has the MDL describe the bytes up to the length alone, with `next` behind it in a chain; `None`, and nothing done, when
-    /// there are no bytes.
+    /// Has the MDL describe the bytes up to the length alone, with `next` behind it in a chain: the MDL and the length; `None`, and
+    /// nothing done, when there are no bytes.
     ///
     /// Callers have nothing use the buffer by itself until [`unchain`](Self::unchain).
-    pub(super) fn chain_to(&mut self, next: *mut MDL) -> Option<NonNull<MDL>> {
-        let mdl = self.mdl()?;
-        // SAFETY: the MDL is the buffer's own, which is not in use. To describe fewer bytes leaves it valid; they fit 32 bits.
-        #[allow(clippy::cast_possible_truncation)]
-        unsafe {
-            (*mdl.as_ptr()).Next = next;
-            (*mdl.as_ptr()).ByteCount = self.len() as u32;
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BufferLost`].
+    #[inline]
+    pub(super) fn chain_to(
+        &mut self,
+        next: *mut MDL,
+    ) -> Result<Option<(NonNull<MDL>, usize)>, Error> {
+        if self.is_lost() {
+            return Err(Error::BufferLost);
         }
-        Some(mdl)
+        let length = self.head().extent.len();
+        let mdl = if length > 0 {
+            self.describe::<false>(next)
+        } else {
+            None
+        };
+        Ok(mdl.map(|mdl| (mdl, length)))
     }
 
     /// Undoes [`chain_to`](Self::chain_to).
+    #[inline]
     pub(super) fn unchain(&mut self) {
-        let Head { mdl, capacity, .. } = *self.head();
-        if !mdl.is_null() && !self.is_lost() {
-            // SAFETY: by the invariant the MDL is the buffer's own, which is borrowed exclusively: nothing uses it. It was made for the
-            // whole capacity, which fits 32 bits.
+        if !self.is_lost() {
             // INVARIANT: it describes exactly that, and is alone.
-            #[allow(clippy::cast_possible_truncation)]
-            unsafe {
-                (*mdl).Next = core::ptr::null_mut();
-                (*mdl).ByteCount = capacity as u32;
-            }
+            self.describe::<true>(core::ptr::null_mut());
         }
+    }
+
+    /// Has the MDL, if there is one, describe all bytes or those up to the length, with `next` behind it. Callers know that the buffer is
+    /// not lost.
+    #[inline]
+    fn describe<const ALL: bool>(&mut self, next: *mut MDL) -> Option<NonNull<MDL>> {
+        let Head {
+            mdl,
+            capacity,
+            extent,
+            ..
+        } = self.head();
+        let mdl = NonNull::new(*mdl)?;
+        let count = if ALL { *capacity } else { extent.len() };
+        // SAFETY: by the invariant the MDL is the buffer's own, which is borrowed exclusively and not lost: nothing uses it. It was made for
+        // the whole capacity, which fits 32 bits, and to describe fewer bytes leaves it valid.
+        #[allow(clippy::cast_possible_truncation)]
+        unsafe {
+            (*mdl.as_ptr()).Next = next;
+            (*mdl.as_ptr()).ByteCount = count as u32;
+        }
+        Some(mdl)
     }
 
     /// Leaves all of it to a provider that may use it for ever.

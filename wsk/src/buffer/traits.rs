@@ -12,7 +12,7 @@ use crate::error::Error;
 /// | `&[u8]`, `&[u8; N]`, a [`SliceChain`] of `&[u8]` | a request that is waited for, or started in a scope | itself |
 /// | `[u8; N]` of up to 1,024 bytes | any | itself |
 /// | `Vec<u8>`, `Box<[u8]>`, with the feature `alloc` | any | itself |
-/// | a [`NonPagedBuffer`], an [`MdlChain`], a [`DriverMdl`], a [`DriverChain`], a [`PooledBuffer`] | any | itself |
+/// | a [`NonPagedBuffer`], an [`MdlChain`], a [`DriverMdl`], a [`DriverChain`], a [`Framed`], a [`PooledBuffer`] | any | itself |
 /// | a reference to any of these | a request that is waited for, or started in a scope; `&'static` anywhere | the reference |
 /// | any of these in a [`WithControl`] | the same | itself |
 ///
@@ -27,6 +27,7 @@ use crate::error::Error;
 /// [`MdlChain`]: crate::MdlChain
 /// [`DriverChain`]: crate::DriverChain
 /// [`DriverMdl`]: crate::DriverMdl
+/// [`Framed`]: crate::Framed
 /// [`NonPagedBuffer`]: crate::NonPagedBuffer
 /// [`PooledBuffer`]: crate::PooledBuffer
 /// [`SliceChain`]: crate::SliceChain

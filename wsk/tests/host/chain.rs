@@ -5,8 +5,8 @@ use std::sync::mpsc::channel;
 
 use wsk::operation::Operations;
 use wsk::{
-    BufferPool, Call, ChainPart, DriverChain, DriverMdl, DriverMdlMut, Error, Family, MdlChain,
-    Memory, NonPagedBuffer, PooledBuffer, SliceChain,
+    BufferPool, Call, ChainPart, DriverChain, DriverMdl, DriverMdlMut, Error, Family, Framed,
+    MdlChain, Memory, NonPagedBuffer, PooledBuffer, SliceChain,
 };
 use wsk_host::{Completion, Kernel, Resource};
 use wsk_sys::{
@@ -442,6 +442,78 @@ fn take_apart(chain: DriverChain<DriverMdl<Owner>, 3>, foreign: &Foreign) {
     header.set_len(header.capacity()).unwrap();
     assert_eq!(header.as_slice(), b"header, longer");
     assert_eq!(trailer.as_slice(), b"trailer");
+}
+
+#[test]
+fn a_header_is_kept_in_front_of_one_packet_after_the_other() {
+    on_each_kernel(|kernel, provider| {
+        let socket = bound(provider, Family::V4, LOOPBACK);
+        let (peer, to) = peer(LOOPBACK);
+        let foreign = Foreign::new();
+        let mut header = buffer(b"header, longer");
+        header.set_len(7).unwrap();
+        let mut header = Some(header);
+        let make = |_| Framed::<Owner>::new(header.take().unwrap());
+        let (frames, operations) = (
+            BufferPool::new(1, make).unwrap(),
+            Operations::new(provider, 1).unwrap(),
+        );
+        let before = kernel.counts().allocations();
+        for (length, whole) in [
+            (13, b"Header,first second ".as_slice()),
+            (4, b"Header,firs"),
+            (0, b"Header,"),
+        ] {
+            let mut frame = frames.take_timeout(PATIENCE).unwrap();
+            frame.header_mut()[0] = b'H';
+            frame.put(foreign.part(0, length).unwrap()).unwrap();
+            assert_eq!(frame.len(), whole.len());
+            let (done, told) = channel();
+            let sending = socket.send_to(frame, to).from(&operations);
+            let sending = sending.start_with(move |finished| {
+                let mut frame = finished.buffer.unwrap();
+                let owner = frame.take().unwrap().into_owner();
+                assert!(frame.take().is_none());
+                assert_eq!((frame.header(), frame.len()), (b"Header,".as_slice(), 7));
+                drop(frame);
+                done.send((finished.result.unwrap(), owner == OWNER))
+                    .unwrap();
+            });
+            sending.map_err(|refused| refused.error).unwrap();
+            let told = told.recv_timeout(PATIENCE).unwrap();
+            assert_eq!(told, (whole.len(), true));
+            operations.wait_until_idle().unwrap();
+            arrives(&peer, whole);
+            // Nothing of the packet was written.
+            foreign.is_as_it_was();
+        }
+        assert_eq!(kernel.counts().allocations(), before);
+
+        // What begins inside an MDL follows nothing, and what was there stays.
+        let mut frame = frames.take().unwrap();
+        assert!(!frame.is_empty());
+        frame.put(foreign.part(0, 13).unwrap()).unwrap();
+        let (error, _) = frame.put(foreign.part(1, 3).unwrap()).unwrap_err();
+        assert_eq!(error, Error::OutOfBounds { end: 1, length: 0 });
+        // One operation at a time; by reference, too.
+        let second = wsk::scope(|s| {
+            let send = socket.send_to(&*frame, to).start_in(s)?;
+            let second = socket.send_to(&*frame, to).start_in(s).map(drop);
+            send.wait()?;
+            second
+        });
+        assert_eq!(second.unwrap(), Err(Error::BufferInUse));
+        arrives(&peer, b"Header,first second ");
+        assert_eq!(socket.send_to(&*frame, to).wait().unwrap(), 20);
+        arrives(&peer, b"Header,first second ");
+        // A packet that is put in the place of another one, which is dropped; and one that is dropped with the frame.
+        frame.put(foreign.part(0, 5).unwrap()).unwrap();
+        assert_eq!(frame.len(), 12);
+        drop((frame, frames));
+        foreign.is_as_it_was();
+        let none = Framed::<Owner>::new(buffer(b"")).map(|framed| framed.len());
+        assert_eq!(none, Err(Error::OutOfBounds { end: 1, length: 0 }));
+    });
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::ptr::{NonNull, null_mut};
 
 use wsk::{
     BufferPool, ChainPart, ControlMessage, DriverChain, DriverList, DriverMdl, DriverMdlMut, Error,
-    Messages, NonPagedBuffer,
+    Framed, Messages, NonPagedBuffer,
 };
 use wsk_sys::{IoAllocateMdl, IoFreeMdl, MDL, MmBuildMdlForNonPagedPool, WSK_BUF, WSK_BUF_LIST};
 
@@ -75,6 +75,20 @@ fn own_and_foreign() {
 
         // SAFETY: as above.
         let room = unsafe { DriverMdlMut::with_owner(first, 0, 11, owner) }.unwrap();
+        // In front of one packet after the other.
+        let mut frame = Framed::new(NonPagedBuffer::copy_of(b"<<").unwrap()).unwrap();
+        for length in [11, 5] {
+            // SAFETY: as above.
+            let packet = unsafe { DriverMdl::with_owner(first, 0, length, owner) }.unwrap();
+            frame.put(packet).map_err(|(error, _)| error).unwrap();
+            frame.header_mut()[1] = b'-';
+            let send = one.send_to(frame, to).start().unwrap();
+            frame = send.wait().unwrap().buffer.unwrap();
+            assert_eq!(frame.take().unwrap().into_owner(), owner);
+            let mut room = [0; 16];
+            let received = other.receive_from(&mut room).wait().unwrap();
+            assert_eq!(&room[..received.length()], &b"<-firstsecond"[..2 + length]);
+        }
         let header = NonPagedBuffer::new(2).unwrap();
         let parts = [ChainPart::Own(header), ChainPart::Driver(room)];
         let chain = DriverChain::new(parts).map_err(|(error, _)| error).unwrap();
