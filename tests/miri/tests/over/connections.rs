@@ -18,7 +18,7 @@ fn listener(provider: &Provider) -> (ListenSocket, SocketAddr) {
 }
 
 /// The two ends of a connection.
-fn pair(provider: &Provider) -> (ConnectedSocket, ConnectedSocket) {
+pub(crate) fn pair(provider: &Provider) -> (ConnectedSocket, ConnectedSocket) {
     let (listener, to) = listener(provider);
     let accept = listener.accept().start().unwrap();
     let client = ConnectedSocket::connect(provider, to).wait().unwrap();
@@ -104,7 +104,7 @@ fn used() {
             .unwrap();
         for _ in 0..2 {
             assert_eq!(sender.wait().unwrap(), 5);
-            assert_eq!(receiver.wait().unwrap(), 5);
+            assert_eq!(receiver.wait().unwrap().length(), 5);
         }
         drop((sender, receiver));
         client.disconnect().wait().unwrap();

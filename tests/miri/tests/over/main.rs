@@ -6,6 +6,7 @@ mod chains;
 mod connections;
 mod datagrams;
 mod events;
+mod futures;
 mod lost;
 mod pools;
 mod prepared;

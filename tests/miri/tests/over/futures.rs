@@ -1,0 +1,105 @@
+//! Futures that borrow what they read into and write from, and go while they wait; streams; and buffers of the global allocator.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::Context;
+
+use embedded_io_async::{Read, Write};
+use futures_core::Stream;
+use wsk::NonPagedBuffer;
+use wsk::buffered::BufferedConnection;
+use wsk_miri::Manner;
+
+use crate::connections::pair;
+use crate::{block_on, everywhere, poll_once, socket, waker, within};
+
+/// Polls a future once, and drops it.
+fn begin(future: impl Future) {
+    let _ = pin!(future).poll(&mut Context::from_waker(&waker()));
+}
+
+#[test]
+fn borrowed_for_a_while() {
+    everywhere(|_, provider| {
+        let (client, server) = pair(provider);
+        let mut client = BufferedConnection::new(client, 4, 4).unwrap();
+        let mut server = BufferedConnection::new(server, 4, 4).unwrap();
+        {
+            // The room goes when the future has: nobody may write there.
+            let mut room = vec![0; 8];
+            begin(server.read(&mut room));
+            let mut forgotten = Box::pin(server.read(vec![0; 8].leak()));
+            let _ = poll_once(&mut forgotten);
+            std::mem::forget(forgotten);
+        }
+        block_on(async {
+            let mut room = [0; 6];
+            client.write_all(b"stream").await.unwrap();
+            client.flush().await.unwrap();
+            server.read_exact(&mut room).await.unwrap();
+            assert_eq!(&room, b"stream");
+            begin(client.write(b"taken, if it had room"));
+            begin(client.flush());
+            let (mut reader, mut writer) = server.split();
+            writer.write_all(b"back").await.unwrap();
+            writer.flush().await.unwrap();
+            begin(reader.read(&mut room));
+            client.read_exact(&mut room[..4]).await.unwrap();
+            assert_eq!(&room[..4], b"back");
+        });
+    });
+}
+
+#[test]
+fn left_to_a_provider() {
+    within(Manner::Mixed(0), |_, provider| {
+        let (client, _server) = pair(provider);
+        let mut client = BufferedConnection::new(client, 4, 4).unwrap();
+        begin(client.read(&mut [0; 4]));
+        // In flight, and cancelled, when nobody has it any more.
+        drop(client);
+    });
+}
+
+#[test]
+fn streamed() {
+    everywhere(|_, provider| {
+        let ((one, _), (other, to)) = (socket(provider), socket(provider));
+        let mut datagrams = other.datagrams(|| NonPagedBuffer::new(8));
+        for number in 0..2 {
+            begin(poll_fn(|context| {
+                Pin::new(&mut datagrams).poll_next(context)
+            }));
+            one.send_to(&[number; 3], to).wait().unwrap();
+            let next = poll_fn(|context| Pin::new(&mut datagrams).poll_next(context));
+            let (received, buffer) = block_on(next).unwrap().unwrap();
+            assert_eq!(&buffer.as_slice()[..received.length()], [number; 3]);
+        }
+    });
+}
+
+#[test]
+fn from_the_global_allocator() {
+    everywhere(|_, provider| {
+        let ((one, _), (other, to)) = (socket(provider), socket(provider));
+        let sent = block_on(one.send_to(b"vector".to_vec(), to));
+        assert_eq!(sent.result, Ok(6));
+        assert_eq!(sent.buffer.unwrap(), b"vector");
+        let room: Box<[u8]> = vec![0; 8].into();
+        let received = block_on(other.receive_from(room));
+        assert_eq!(received.result.unwrap().length(), 6);
+        assert_eq!(&received.buffer.unwrap()[..6], b"vector");
+        // In flight, when nobody has it any more.
+        let mut receive = other.receive_from(vec![0; 8]).start().unwrap();
+        let _ = poll_once(&mut receive);
+        drop(receive);
+        // The one that is cancelled may take the first.
+        for _ in 0..2 {
+            let boxed = Box::<[u8]>::from(&b"box"[..]);
+            assert_eq!(one.send_to(boxed, to).wait(), Ok(3));
+        }
+        let mut room = vec![0; 8];
+        let received = other.receive_from(&mut room).wait().unwrap();
+        assert_eq!(&room[..received.length()], b"box");
+    });
+}
