@@ -9,7 +9,7 @@ use std::task::Context;
 use embedded_io_async::{BufRead, Read, ReadExactError, ReadReady, Write, WriteReady};
 use wsk::buffered::{BufferedConnection, ReadHalf};
 use wsk::{ConnectedSocket, Error, Provider};
-use wsk_host::{DISPATCH_LEVEL, Resource, at_irql};
+use wsk_host::{Completion, DISPATCH_LEVEL, Deviation, Kernel, Resource, at_irql};
 use wsk_sys::STATUS_INSUFFICIENT_RESOURCES;
 
 use crate::setting::client;
@@ -285,6 +285,26 @@ fn a_write_that_is_dropped_has_taken_nothing() {
         block_on(connection.disconnect()).unwrap();
         assert_eq!(reader.join().unwrap(), taken);
     });
+}
+
+#[test]
+fn what_a_provider_has_not_sent_is_sent_after_it() {
+    for completion in [Completion::Inline, Completion::Deferred] {
+        let kernel = Kernel::builder().completion(completion);
+        let kernel = kernel.deviation(Deviation::ShortSends).boot();
+        let (registration, provider) = client();
+        let (mut connection, mut peer) = connected(&provider, 16);
+        let calls = kernel.counts().calls;
+        block_on(connection.write_all(b"more than sixteen bytes")).unwrap();
+        block_on(connection.flush()).unwrap();
+        // 16 bytes by 8, 4, 2, 1 and 1, and 7 by 4, 2 and 1.
+        assert_eq!(kernel.counts().calls, calls + 8);
+        let mut got = [0; 23];
+        peer.read_exact(&mut got).unwrap();
+        assert_eq!(&got, b"more than sixteen bytes");
+        drop((connection, provider, registration));
+        kernel.shutdown();
+    }
 }
 
 #[test]

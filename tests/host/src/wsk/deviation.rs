@@ -21,6 +21,8 @@ pub enum Deviation {
     CancelLosesBytes,
     /// As [`CancelLosesBytes`](Self::CancelLosesBytes), but one that is cancelled tells how many: they are in the buffer.
     CancelTellsBytes,
+    /// `WskSend` sends half of the bytes, and completes with success and their number.
+    ShortSends,
 }
 
 /// The deviations of a provider.
@@ -36,6 +38,7 @@ const NO_CLIENT: u8 = 4;
 const IGNORES_CANCEL: u8 = 8;
 const CANCEL_LOSES_BYTES: u8 = 16;
 const CANCEL_TELLS_BYTES: u8 = 32;
+const SHORT_SENDS: u8 = 64;
 
 static SET: AtomicU8 = AtomicU8::new(0);
 static MOST: AtomicUsize = AtomicUsize::new(usize::MAX);
@@ -49,6 +52,7 @@ impl Deviations {
             Deviation::IgnoresCancel => (IGNORES_CANCEL, self.most),
             Deviation::CancelLosesBytes => (CANCEL_LOSES_BYTES, self.most),
             Deviation::CancelTellsBytes => (CANCEL_TELLS_BYTES, self.most),
+            Deviation::ShortSends => (SHORT_SENDS, self.most),
         };
         Self {
             set: self.set | bit,
@@ -74,6 +78,10 @@ fn has(bit: u8) -> bool {
 /// How many bytes a receive gives at most; `None` when it waits for as many as it is told to.
 pub(super) fn short_receives() -> Option<usize> {
     has(SHORT_RECEIVES).then(|| MOST.load(Ordering::Relaxed))
+}
+
+pub(super) fn short_sends() -> bool {
+    has(SHORT_SENDS)
 }
 
 pub(super) fn deregisters_at_once() -> bool {

@@ -16,6 +16,7 @@ use wsk_sys::{
 use super::{DRAINING, PIECES, Phase, Purpose, State, Transmit, kick, pump, tells_control};
 use crate::schedule::{self, Plan, SOON};
 use crate::trace;
+use crate::wsk::deviation::short_sends;
 use crate::wsk::pending::complete_all;
 use crate::wsk::request::{Request, Uses};
 use crate::wsk::socket::{self, Socket};
@@ -79,7 +80,10 @@ unsafe fn send(
     flags: u32,
     control: &[u8],
 ) -> NTSTATUS {
-    let data = uses.data();
+    let mut data = uses.data();
+    if short_sends() {
+        halve(&mut data);
+    }
     // SAFETY: the caller says so.
     let request = unsafe { Request::start(irp, uses, Some(socket)) };
     let refused = request.refusal().or_else(|| {
@@ -193,6 +197,15 @@ fn abort(socket: &Arc<Socket>) {
     };
     complete_all(transmits, STATUS_CANCELLED);
     complete_all(receives, STATUS_CONNECTION_ABORTED);
+}
+
+/// Leaves the first half of the bytes, and one more where they are odd.
+fn halve(data: &mut [Range<usize>]) {
+    let mut left = length_of(data).div_ceil(2);
+    for piece in data {
+        piece.end = piece.start + piece.len().min(left);
+        left -= piece.len();
+    }
 }
 
 pub(super) fn length_of(data: &[Range<usize>]) -> usize {
