@@ -277,32 +277,37 @@ const PLACES: &[Place] = &[
     },
     // Loom's atomics can't be made by a constant function.
     Place {
+        file: "memory/rundown.rs",
+        right: "pub(crate) const fn new() -> Self {",
+        with: "pub(crate) fn new() -> Self {",
+    },
+    Place {
         file: "driver_state.rs",
         right: "pub const fn new() -> Self {",
         with: "pub fn new() -> Self {",
     },
     Place {
-        file: "driver_state.rs",
+        file: "memory/rundown.rs",
         right: "if !self.end_use() {",
         with: r#"if !self.end_use() && !made("uses_not_awaited") {"#,
     },
     Place {
-        file: "driver_state.rs",
+        file: "memory/rundown.rs",
         right: ".then(|| word - FULL + LEAVING + USE);",
         with: r#".then(|| if made("taken_without_a_use") { word - FULL + LEAVING } else { word - FULL + LEAVING + USE });"#,
     },
     Place {
-        file: "driver_state.rs",
+        file: "memory/rundown.rs",
         right: "(word & PHASE == FULL && word < MOST).then(|| word + USE);",
         with: r#"((word & PHASE == FULL || made("used_while_taken") && word & PHASE == LEAVING) && word < MOST).then(|| word + USE);"#,
     },
     Place {
-        file: "driver_state.rs",
+        file: "memory/rundown.rs",
         right: "self.word.fetch_sub(USE, Ordering::AcqRel) == LEAVING + USE",
         with: r#"self.word.fetch_sub(USE, if made("use_ended_without_release") { Ordering::Acquire } else { Ordering::AcqRel }) == LEAVING + USE"#,
     },
     Place {
-        file: "driver_state.rs",
+        file: "memory/rundown.rs",
         right: "self.word.store(FULL, Ordering::Release);",
         with: r#"self.word.store(FULL, if made("put_without_release") { Ordering::Relaxed } else { Ordering::Release });"#,
     },

@@ -2,14 +2,14 @@
 //! sockets and the registration stay between the two. Stands for the global variables of drivers in C, and for the rundown protection
 //! (`EX_RUNDOWN_REF`) that keeps them while they are used.
 
+#![forbid(unsafe_code)]
+
 use core::fmt;
-use core::mem::MaybeUninit;
 use core::ops::Deref;
 
 use crate::Error;
 use crate::irql::at_passive_level;
-use crate::memory::atomic::{AtomicPtr, AtomicUsize, Cell, Ordering};
-use crate::memory::event::Event;
+use crate::memory::rundown::{Rundown, Used};
 
 /// A place in a static for what a driver keeps from `DriverEntry` to `DriverUnload`, and uses in between.
 ///
@@ -67,42 +67,16 @@ use crate::memory::event::Event;
 /// # kernel.shutdown();
 /// # Ok::<(), NTSTATUS>(())
 /// ```
-///
-/// # Invariants
-///
-/// - In the phases `FULL` and `LEAVING` there is a value, which is shared and not moved: by the uses that are counted, and by
-///   nobody else. A use is counted in `FULL` only, so that in `LEAVING` they become fewer.
-/// - In `MOVING`, and in `LEAVING` without uses, who has changed the phase to it has the value's place alone.
-/// - In `LEAVING`, until no use is counted, `taker` is the event of the call that has changed the phase, or that call has a use
-///   itself. That call waits for the event, which who ends the last use sets, once.
 pub struct DriverState<T> {
-    /// The phase, and the uses, times `USE`.
-    word: AtomicUsize,
-    taker: AtomicPtr<Event>,
-    value: Cell<MaybeUninit<T>>,
+    state: Rundown<T>,
 }
-
-const EMPTY: usize = 0;
-const MOVING: usize = 1;
-const FULL: usize = 2;
-const LEAVING: usize = 3;
-const PHASE: usize = 3;
-const USE: usize = 4;
-/// More uses than this are refused, so that their number never runs over: each could be forgotten.
-const MOST: usize = usize::MAX / 2;
-
-// SAFETY: what is not shared only moves in and out, which by the invariant one thread at a time does; to share it takes `T: Sync`. The
-// event is used by way of the kernel.
-unsafe impl<T: Send> Sync for DriverState<T> {}
 
 impl<T> DriverState<T> {
     /// An empty place.
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            word: AtomicUsize::new(EMPTY),
-            taker: AtomicPtr::new(core::ptr::null_mut()),
-            value: Cell::new(MaybeUninit::uninit()),
+            state: Rundown::new(),
         }
     }
 
@@ -112,18 +86,7 @@ impl<T> DriverState<T> {
     ///
     /// Gives the state back when there is one already, or another thread puts or takes one at this moment.
     pub fn put(&self, state: T) -> Result<(), T> {
-        let moving =
-            self.word
-                .compare_exchange(EMPTY, MOVING, Ordering::Acquire, Ordering::Relaxed);
-        if moving.is_err() {
-            return Err(state);
-        }
-        // SAFETY: by the invariant the place is this call's alone.
-        self.value
-            .with_mut(|place| unsafe { (*place).write(state) });
-        // INVARIANT: there is a value, which nobody uses.
-        self.word.store(FULL, Ordering::Release);
-        Ok(())
+        self.state.put(state)
     }
 
     /// Takes the state out: [`get`](Self::get) and [`with`](Self::with) find nothing from here on, and this call waits until
@@ -137,39 +100,7 @@ impl<T> DriverState<T> {
     pub fn take(&self) -> Result<Option<T>, Error> {
         // What is taken out may be a registration, which is dropped at that level only.
         let may_wait = at_passive_level()?.may_wait();
-        let event;
-        // SAFETY: it is initialised where it stays, before it is used. A kernel stack is not paged out while its thread waits in
-        // kernel mode.
-        let place = unsafe {
-            event = Event::room();
-            let place = (&raw const event).cast_mut();
-            Event::initialise(place, true);
-            place
-        };
-        let leaving = |word| (word & PHASE == FULL).then(|| word - FULL + LEAVING + USE);
-        // INVARIANT: a use more, which is this call's, until the event can be found.
-        if self
-            .word
-            .fetch_update(Ordering::Acquire, Ordering::Relaxed, leaving)
-            .is_err()
-        {
-            return Ok(None);
-        }
-        self.taker.store(place, Ordering::Relaxed);
-        if !self.end_use() {
-            event.wait(may_wait, None);
-        }
-        // SAFETY: by the invariant there was a value, the place is this call's alone now, and the value counts as gone.
-        let state = self
-            .value
-            .with_mut(|place| unsafe { (*place).assume_init_read() });
-        self.word.store(EMPTY, Ordering::Release);
-        Ok(Some(state))
-    }
-
-    /// Counts a use off; whether it was the last of a state that is to be taken.
-    fn end_use(&self) -> bool {
-        self.word.fetch_sub(USE, Ordering::AcqRel) == LEAVING + USE
+        Ok(self.state.take(may_wait))
     }
 }
 
@@ -183,23 +114,8 @@ impl<T: Sync> DriverState<T> {
     /// forgotten. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
     pub fn get(&self) -> Option<DriverStateRef<'_, T>> {
-        let used = |word| (word & PHASE == FULL && word < MOST).then(|| word + USE);
-        // INVARIANT: counted while the phase is `FULL`.
-        self.word
-            .fetch_update(Ordering::Acquire, Ordering::Relaxed, used)
-            .ok()?;
-        Some(DriverStateRef { of: self })
-    }
-}
-
-impl<T> Drop for DriverState<T> {
-    fn drop(&mut self) {
-        // Uses that are still counted were forgotten: they have borrowed what is dropped here.
-        if self.word.load(Ordering::Acquire) & PHASE == FULL {
-            // SAFETY: by the invariant there is a value, and nobody else has the place.
-            self.value
-                .with_mut(|place| unsafe { (*place).assume_init_drop() });
-        }
+        let state = self.state.get()?;
+        Some(DriverStateRef { state })
     }
 }
 
@@ -212,7 +128,7 @@ impl<T> Default for DriverState<T> {
 impl<T> fmt::Debug for DriverState<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DriverState")
-            .field("full", &(self.word.load(Ordering::Relaxed) & PHASE == FULL))
+            .field("full", &self.state.is_full())
             .finish_non_exhaustive()
     }
 }
@@ -235,32 +151,16 @@ impl<T> fmt::Debug for DriverState<T> {
 /// # kernel.shutdown();
 /// # Ok::<(), wsk::Error>(())
 /// ```
-///
-/// # Invariants
-///
-/// It is a use that is counted, and that ends once, when this is dropped. `T` is `Sync`.
 #[must_use = "the state may be taken as soon as this is dropped"]
 pub struct DriverStateRef<'a, T> {
-    of: &'a DriverState<T>,
+    state: Used<'a, T>,
 }
 
 impl<T> Deref for DriverStateRef<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: by the invariants there is a value, which is shared and not moved as long as this use is counted.
-        self.of
-            .value
-            .with(|place| unsafe { (*place).assume_init_ref() })
-    }
-}
-
-impl<T> Drop for DriverStateRef<'_, T> {
-    fn drop(&mut self) {
-        if self.of.end_use() {
-            // SAFETY: by the invariant the event is there until it is set, which happens here and nowhere else.
-            unsafe { (*self.of.taker.load(Ordering::Relaxed)).set() };
-        }
+        &self.state
     }
 }
 

@@ -230,6 +230,7 @@ fn upper_floors_forbid_unsafe_code() {
         "connection",
         "controlling",
         "datagram",
+        "driver_state",
         "events/datagram",
         "events/enabled",
         "events/listen",

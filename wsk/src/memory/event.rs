@@ -56,6 +56,18 @@ impl Event {
         unsafe { KeInitializeEvent(place.cast::<KEVENT>(), kind, 0) };
     }
 
+    /// Gives `call` a notification event on the stack, which is there until it returns.
+    pub(crate) fn on_stack<R>(call: impl FnOnce(&Self) -> R) -> R {
+        let event;
+        // SAFETY: it is initialised where it stays, before it is used. A kernel stack is not paged out while its thread waits in kernel
+        // mode.
+        unsafe {
+            event = Self::room();
+            Self::initialise((&raw const event).cast_mut(), true);
+        }
+        call(&event)
+    }
+
     /// Sets the event. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn set(&self) {
         // SAFETY: by the invariant the event is initialised, in nonpaged memory; the caller has it for the time of the call.

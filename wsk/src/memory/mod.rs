@@ -6,6 +6,7 @@ pub(crate) mod atomic;
 pub(crate) mod event;
 pub(crate) mod list;
 mod pool;
+pub(crate) mod rundown;
 pub(crate) mod shared;
 pub(crate) mod stack;
 

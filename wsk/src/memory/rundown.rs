@@ -1,0 +1,152 @@
+//! A value that is used by any number of threads until one takes it, which waits for them. Stands for rundown protection
+//! (`EX_RUNDOWN_REF`), with what it protects.
+
+use core::mem::MaybeUninit;
+use core::ops::Deref;
+
+use crate::irql::MayWait;
+use crate::memory::atomic::{AtomicPtr, AtomicUsize, Cell, Ordering};
+use crate::memory::event::Event;
+
+/// A place for a value that is put there, used, and taken out.
+///
+/// # Invariants
+///
+/// - In the phases `FULL` and `LEAVING` there is a value, which is shared and not moved: by the uses that are counted, and by
+///   nobody else. A use is counted in `FULL` only, so that in `LEAVING` they become fewer.
+/// - In `MOVING`, and in `LEAVING` without uses, who has changed the phase to it has the value's place alone.
+/// - In `LEAVING`, until no use is counted, `taker` is the event of the call that has changed the phase, or that call has a use
+///   itself. That call waits for the event, which who ends the last use sets, once.
+pub(crate) struct Rundown<T> {
+    /// The phase, and the uses, times `USE`.
+    word: AtomicUsize,
+    taker: AtomicPtr<Event>,
+    value: Cell<MaybeUninit<T>>,
+}
+
+const EMPTY: usize = 0;
+const MOVING: usize = 1;
+const FULL: usize = 2;
+const LEAVING: usize = 3;
+const PHASE: usize = 3;
+const USE: usize = 4;
+/// More uses than this are refused, so that their number never runs over: each could be forgotten.
+const MOST: usize = usize::MAX / 2;
+
+// SAFETY: what is not shared only moves in and out, which by the invariant one thread at a time does; to share it takes `T: Sync`. The
+// event is used by way of the kernel.
+unsafe impl<T: Send> Sync for Rundown<T> {}
+
+impl<T> Rundown<T> {
+    /// An empty place.
+    pub(crate) const fn new() -> Self {
+        Self {
+            word: AtomicUsize::new(EMPTY),
+            taker: AtomicPtr::new(core::ptr::null_mut()),
+            value: Cell::new(MaybeUninit::uninit()),
+        }
+    }
+
+    /// Puts a value here; gives it back when there is one already, or another thread puts or takes one at this moment.
+    pub(crate) fn put(&self, value: T) -> Result<(), T> {
+        let moving =
+            self.word
+                .compare_exchange(EMPTY, MOVING, Ordering::Acquire, Ordering::Relaxed);
+        if moving.is_err() {
+            return Err(value);
+        }
+        // SAFETY: by the invariant the place is this call's alone.
+        self.value
+            .with_mut(|place| unsafe { (*place).write(value) });
+        // INVARIANT: there is a value, which nobody uses.
+        self.word.store(FULL, Ordering::Release);
+        Ok(())
+    }
+
+    /// Takes the value out, once nobody uses it; nothing where there is none, or another thread puts or takes it at this moment.
+    pub(crate) fn take(&self, may_wait: MayWait) -> Option<T> {
+        Event::on_stack(|event| self.take_told(event, may_wait))
+    }
+
+    /// As [`take`](Self::take); who ends the last use sets the event.
+    fn take_told(&self, event: &Event, may_wait: MayWait) -> Option<T> {
+        let leaving = |word| (word & PHASE == FULL).then(|| word - FULL + LEAVING + USE);
+        // INVARIANT: a use more, which is this call's, until the event can be found.
+        self.word
+            .fetch_update(Ordering::Acquire, Ordering::Relaxed, leaving)
+            .ok()?;
+        let place = core::ptr::from_ref(event).cast_mut();
+        self.taker.store(place, Ordering::Relaxed);
+        if !self.end_use() {
+            event.wait(may_wait, None);
+        }
+        // SAFETY: by the invariant there was a value, the place is this call's alone now, and the value counts as gone.
+        let value = self
+            .value
+            .with_mut(|place| unsafe { (*place).assume_init_read() });
+        self.word.store(EMPTY, Ordering::Release);
+        Some(value)
+    }
+
+    /// Counts a use off; whether it was the last of a value that is to be taken.
+    fn end_use(&self) -> bool {
+        self.word.fetch_sub(USE, Ordering::AcqRel) == LEAVING + USE
+    }
+
+    /// Whether there is a value, which nobody is about to take.
+    pub(crate) fn is_full(&self) -> bool {
+        self.word.load(Ordering::Relaxed) & PHASE == FULL
+    }
+}
+
+impl<T: Sync> Rundown<T> {
+    /// The value to use, if there is one; who takes it waits until that is dropped.
+    pub(crate) fn get(&self) -> Option<Used<'_, T>> {
+        let used = |word| (word & PHASE == FULL && word < MOST).then(|| word + USE);
+        // INVARIANT: counted while the phase is `FULL`.
+        self.word
+            .fetch_update(Ordering::Acquire, Ordering::Relaxed, used)
+            .ok()?;
+        Some(Used { of: self })
+    }
+}
+
+impl<T> Drop for Rundown<T> {
+    fn drop(&mut self) {
+        // Uses that are still counted were forgotten: they have borrowed what is dropped here.
+        if self.word.load(Ordering::Acquire) & PHASE == FULL {
+            // SAFETY: by the invariant there is a value, and nobody else has the place.
+            self.value
+                .with_mut(|place| unsafe { (*place).assume_init_drop() });
+        }
+    }
+}
+
+/// A value that is used.
+///
+/// # Invariants
+///
+/// It is a use that is counted, and that ends once, when this is dropped. `T` is `Sync`.
+pub(crate) struct Used<'a, T> {
+    of: &'a Rundown<T>,
+}
+
+impl<T> Deref for Used<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: by the invariants there is a value, which is shared and not moved as long as this use is counted.
+        self.of
+            .value
+            .with(|place| unsafe { (*place).assume_init_ref() })
+    }
+}
+
+impl<T> Drop for Used<'_, T> {
+    fn drop(&mut self) {
+        if self.of.end_use() {
+            // SAFETY: by the invariant the event is there until it is set, which happens here and nowhere else.
+            unsafe { (*self.of.taker.load(Ordering::Relaxed)).set() };
+        }
+    }
+}
