@@ -369,6 +369,28 @@ pub(crate) mod sealed {
 
 /// Where a datagram can be sent: a `SocketAddr`, which is checked and encoded for each, or a [`RemoteAddress`], which was; an
 /// [`Endpoint`](crate::Endpoint), of whatever family; or a reference to one of them.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))?;
+/// use wsk::{Family, RemoteAddress};
+///
+/// // As a value; or encoded once, for many datagrams.
+/// socket.send_to(b"first", to).wait()?;
+/// let encoded = RemoteAddress::new(Family::V4, to)?;
+/// socket.send_to(b"second", &encoded).wait()?;
+/// # for length in [5, 6] {
+/// #     assert_eq!(peer.recv(&mut [0; 8]).unwrap(), length);
+/// # }
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an address that datagrams can be sent to",
     label = "not a destination",

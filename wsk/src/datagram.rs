@@ -223,6 +223,23 @@ impl DatagramSocket {
 ///
 /// All else is that of [`DatagramSocket`], to which it derefs.
 ///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))?;
+/// // From here on it sends to one address, which nobody has to name.
+/// let socket = socket.fix_destination(to).map_err(|(error, _)| error)?;
+/// assert_eq!(socket.send(b"hello").wait()?, 5);
+/// # assert_eq!(peer.recv(&mut [0; 8]).unwrap(), 5);
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+///
 /// # Invariants
 ///
 /// The socket's remote address or destination was fixed as `remote`, which `encoded` is too.

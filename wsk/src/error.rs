@@ -125,6 +125,32 @@ pub enum Memory {
 ///
 /// The page [errors](crate::guide::errors) tells which of them are mistakes of the caller, found before WSK is called, when the others
 /// are found, and what to do.
+///
+/// ```
+/// use std::time::Duration;
+/// use wsk::{Call, DatagramSocket, Error};
+///
+/// /// A datagram, or nothing when none comes in time.
+/// fn hear(socket: &DatagramSocket, room: &mut [u8]) -> Result<Option<usize>, Error> {
+///     match socket.receive_from(room).wait_timeout(Duration::from_millis(20)) {
+///         Ok(received) => Ok(Some(received.length())),
+///         Err(Error::TimedOut { call: Call::WskReceiveFrom }) => Ok(None),
+///         // The socket is of no use any more: close it, and open another.
+///         Err(error) if error.must_close() => Err(error),
+///         Err(error) if error.is_transient() => Ok(None),
+///         Err(error) => Err(error),
+///     }
+/// }
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(wsk::Family::V4.any())?;
+/// # assert_eq!(hear(&socket, &mut [0; 8]), Ok(None));
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Error {

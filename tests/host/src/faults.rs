@@ -9,6 +9,17 @@ use crate::schedule::Dice;
 const NEVER: u64 = u64::MAX;
 
 /// What can be made to fail.
+///
+/// ```
+/// use wsk_host::{Kernel, Resource};
+///
+/// let kernel = Kernel::boot();
+/// kernel.fail_nth(Resource::Irp, 1);
+/// // SAFETY: a kernel is booted, and one stack location is a possible number.
+/// assert!(unsafe { wsk_sys::IoAllocateIrp(1, 0) }.is_null());
+/// assert_eq!(kernel.counts().faults, 1);
+/// kernel.shutdown();
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Resource {
@@ -86,6 +97,15 @@ static INJECTED: AtomicU64 = AtomicU64::new(0);
 
 /// How unreliable the network is: of a hundred datagrams that leave or arrive, how many have which fate, chosen by the seed. What
 /// is sent to the host itself both leaves and arrives.
+///
+/// ```
+/// use wsk_host::{Kernel, Network};
+///
+/// // Of a hundred datagrams ten are lost, and five come twice; which of them, the seed says.
+/// let network = Network { lost: 10, duplicated: 5, reordered: 0 };
+/// let kernel = Kernel::builder().network(network).seed(7).boot();
+/// kernel.shutdown();
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Network {
     /// Those that vanish. Senders are not told.

@@ -308,6 +308,16 @@ pub struct Kernel {
 }
 
 /// How many objects there are.
+///
+/// ```
+/// use wsk_host::Kernel;
+///
+/// let kernel = Kernel::boot();
+/// let before = kernel.counts().allocations();
+/// // ... what is not to allocate ...
+/// assert_eq!(kernel.counts().allocations(), before);
+/// kernel.shutdown();
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
@@ -338,6 +348,17 @@ impl Counts {
 }
 
 /// What was left behind when the kernel was shut down. `Display` lists it, each with its origin.
+///
+/// ```
+/// use wsk_host::Kernel;
+///
+/// let kernel = Kernel::boot();
+/// // SAFETY: a kernel is booted, and one stack location is a possible number.
+/// let _forgotten = unsafe { wsk_sys::IoAllocateIrp(1, 0) };
+/// let leaks = kernel.finish().unwrap_err();
+/// assert_eq!(leaks.entries().len(), 1);
+/// println!("{leaks}");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leaks {
     lines: Vec<String>,

@@ -15,6 +15,15 @@ use wsk_sys::{
 use crate::thread::{self, Handle};
 
 /// The data of a registry value.
+///
+/// ```
+/// use wsk_host::{Kernel, RegistryValue};
+///
+/// let kernel = Kernel::boot();
+/// let key = r"\Registry\Machine\System\CurrentControlSet\Services\echo\Parameters";
+/// kernel.set_registry_value(key, "Port", RegistryValue::Dword(7));
+/// kernel.shutdown();
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RegistryValue {

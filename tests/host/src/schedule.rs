@@ -20,6 +20,17 @@ use crate::waits::{self, Waiting};
 use crate::{clock, event, faults};
 
 /// When the provider completes the IRPs that it is given.
+///
+/// ```
+/// use wsk_host::{Completion, Kernel};
+///
+/// // A test that holds whenever the provider completes.
+/// for completion in [Completion::Inline, Completion::Deferred, Completion::Seeded] {
+///     let kernel = Kernel::builder().completion(completion).seed(1).boot();
+///     // ... the driver ...
+///     kernel.shutdown();
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Completion {

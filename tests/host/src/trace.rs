@@ -16,6 +16,20 @@ use crate::{irql, names};
 /// Something that happened.
 ///
 /// `Display` gives one line: where it ran and what it was.
+///
+/// ```
+/// use std::sync::{Arc, Mutex};
+/// use wsk_host::Kernel;
+///
+/// let kernel = Kernel::boot();
+/// let log = Arc::new(Mutex::new(Vec::new()));
+/// let seen = Arc::clone(&log);
+/// kernel.on_event(move |event| seen.lock().unwrap().push(event.to_string()));
+/// // SAFETY: a kernel is booted, and one stack location is a possible number; the IRP is freed once.
+/// unsafe { wsk_sys::IoFreeIrp(wsk_sys::IoAllocateIrp(1, 0)) };
+/// kernel.shutdown();
+/// assert!(log.lock().unwrap().iter().any(|line| line.contains("irp#1 allocated")), "{log:?}");
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Event {

@@ -31,6 +31,17 @@ const UDP: i32 = IPPROTO::IPPROTO_UDP.0;
 /// One piece of control information.
 ///
 /// Those for IPv4 go with datagrams to and from IPv4 addresses, also where these are mapped into IPv6 on a dual-mode socket.
+///
+/// ```
+/// use wsk::{Control, ControlMessage};
+///
+/// let mut control = Control::<{ ControlMessage::SPACE_FOR_ALL }>::new();
+/// control.push(ControlMessage::EcnV4(1))?;
+/// control.push(ControlMessage::SegmentSize(1200))?;
+/// let messages: Vec<_> = control.messages().collect();
+/// assert_eq!(messages, [ControlMessage::EcnV4(1), ControlMessage::SegmentSize(1200)]);
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ControlMessage<'c> {
@@ -445,6 +456,32 @@ fn message(level: i32, kind: i32, data: &[u8]) -> ControlMessage<'_> {
 ///
 /// It is copied to and from the operation, which has room for [`ControlMessage::SPACE_FOR_ALL`] bytes. What was received is copied
 /// when the operation is taken back: of one whose handle was dropped it is lost.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))?;
+/// use wsk::option::ReceiveTimeToLive;
+/// use wsk::{Control, ControlMessage, WithControl};
+///
+/// socket.set_option(ReceiveTimeToLive(true)).wait()?;
+/// # peer.send_to(b"hello", socket.local_address()?).unwrap();
+/// let mut room = WithControl::new([0; 1500], Control::<{ ControlMessage::SPACE_FOR_ALL }>::new());
+/// let received = socket.receive_from(&mut room).wait()?;
+/// assert_eq!(&room.buffer[..received.length()], b"hello");
+/// for message in room.control.messages() {
+///     if let ControlMessage::TimeToLive(hops) = message {
+///         println!("it may go over {hops} more routers");
+///     }
+/// }
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct WithControl<B, const N: usize> {
     /// The buffer.

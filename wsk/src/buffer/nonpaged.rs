@@ -398,6 +398,25 @@ unsafe impl ReceiveBuffer for NonPagedBuffer {
 
 /// A part of a [`NonPagedBuffer`], to be sent.
 ///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))?;
+/// use wsk::NonPagedBuffer;
+///
+/// let buffer = NonPagedBuffer::copy_of(b"header and body")?;
+/// let body = buffer.slice(11..)?;
+/// assert_eq!(socket.send_to(&body, to).wait()?, 4);
+/// # assert_eq!(peer.recv(&mut [0; 8]).unwrap(), 4);
+/// # drop((buffer, socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+///
 /// # Invariants
 ///
 /// The extent lies inside the buffer.

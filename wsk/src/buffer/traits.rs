@@ -16,6 +16,45 @@ use crate::error::Error;
 /// | a reference to any of these | a request that is waited for, or started in a scope; `&'static` anywhere | the reference |
 /// | any of these in a [`WithControl`] | the same | itself |
 ///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))?;
+/// use wsk::{Error, Extent, Lock, NonPagedBuffer, SendBuffer};
+///
+/// /// A packet of a driver's, with what the driver knows about it.
+/// struct Packet {
+///     bytes: NonPagedBuffer,
+///     number: u64,
+/// }
+///
+/// // SAFETY: the buffer's promise is passed on.
+/// unsafe impl SendBuffer for Packet {
+///     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+///         // SAFETY: the caller keeps the same contract.
+///         unsafe { self.bytes.lock(lock) }
+///     }
+///
+///     fn abandon(&self) -> bool {
+///         self.bytes.abandon()
+///     }
+/// }
+///
+/// let packet = Packet { bytes: NonPagedBuffer::copy_of(b"seven")?, number: 7 };
+/// socket.send_to(packet, to).start_with(|finished| {
+///     let number = finished.buffer.map(|packet| packet.number);
+///     assert_eq!(number, Some(7));
+/// }).map_err(|refused| refused.error)?;
+/// # assert_eq!(peer.recv(&mut [0; 8]).unwrap(), 5);
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+///
 /// # Safety
 ///
 /// From a call of [`lock`](Self::lock) until the lock's owner says that the operation is over, however the buffer is used
@@ -93,6 +132,30 @@ pub unsafe trait SendBuffer {
 /// | a [`NonPagedBuffer`], an [`MdlChain`], a [`DriverMdlMut`], a [`DriverChain`], a [`PooledBuffer`] | any | itself |
 /// | a `&mut` reference to any of these | a request that is waited for, or started in a scope | the reference |
 /// | any of these in a [`WithControl`] | the same | itself |
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))?;
+/// use wsk::NonPagedBuffer;
+///
+/// // On the stack, for as long as the call waits; or owned by the operation, which gives it back.
+/// let mut room = [0; 1500];
+/// # peer.send_to(b"hello", socket.local_address()?).unwrap();
+/// let length = socket.receive_from(&mut room).wait()?.length();
+/// assert_eq!(&room[..length], b"hello");
+/// let receiving = socket.receive_from(NonPagedBuffer::new(1500)?).start().map_err(|refused| refused.error)?;
+/// # peer.send_to(b"hello", socket.local_address()?).unwrap();
+/// let finished = receiving.wait().map_err(|(error, _)| error)?;
+/// assert!(finished.result.is_ok() && finished.buffer.is_some());
+/// # drop((finished, socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 ///
 /// # Safety
 ///

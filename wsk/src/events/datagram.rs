@@ -35,6 +35,36 @@ const AT_DISPATCH_LEVEL: u32 = WSK_FLAG_AT_DISPATCH_LEVEL as u32;
 /// [more about handlers](crate::events).
 ///
 /// [`WskReceiveFromEvent`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_from_event).
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))?;
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+/// use wsk::events::{Indication, ReceiveFromEvent, Verdict};
+/// use wsk::{DatagramSocket, Family};
+///
+/// /// Counts what arrives.
+/// struct Counter(AtomicUsize);
+///
+/// impl ReceiveFromEvent for Counter {
+///     fn received(&self, indication: &mut Indication<'_>) -> Verdict {
+///         self.0.fetch_add(indication.datagrams().count(), Ordering::Relaxed);
+///         Verdict::Consumed
+///     }
+/// }
+///
+/// let counting = DatagramSocket::open_with_events(&provider, Family::V4, Counter(AtomicUsize::new(0)))?;
+/// counting.bind(Family::V4.any())?;
+/// counting.enable_receive_events()?;
+/// # drop((counting, socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[doc(alias("WskReceiveFromEvent", "WSK_CLIENT_DATAGRAM_DISPATCH"))]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not handle the datagrams that arrive",

@@ -92,6 +92,31 @@ impl<F: Function<B>, B: Send + 'static> IntoFuture for Request<'_, F, B> {
 /// Some operations that are forgotten keep their [`Registration`](crate::Registration) waiting: [closing](crate::guide::closing)
 /// lists them.
 ///
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))?;
+/// use std::time::Duration;
+/// use wsk::{Error, NonPagedBuffer};
+///
+/// let receiving = socket.receive_from(NonPagedBuffer::new(1500)?).start().map_err(|refused| refused.error)?;
+/// // Meanwhile something else is done; and then nobody waits for ever.
+/// let finished = match receiving.wait_timeout(Duration::from_millis(20)) {
+///     Ok(finished) => finished,
+///     Err((Error::TimedOut { .. }, receiving)) => receiving.give_up().map_err(|(error, _)| error)?,
+///     Err((error, _)) => return Err(error),
+/// };
+/// assert!(finished.result.is_err(), "nothing has come");
+/// assert!(finished.buffer.is_some(), "the buffer has come back");
+/// # drop((finished, socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[must_use = "dropping anything but a send or a disconnect cancels it"]
 pub struct InFlight<O: Operation<B>, B> {
     /// Until it is taken out.

@@ -192,6 +192,29 @@ unsafe fn hold_driver<B>(block: NonNull<Header>) -> Observer {
 }
 
 /// An operation that was taken from a pool, to be used for a request. Dropping it gives it back.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))?;
+/// use wsk::NonPagedBuffer;
+/// use wsk::operation::Operations;
+///
+/// let operations = Operations::new(&provider, 8)?;
+/// // With an operation at hand, the request cannot fail for want of one.
+/// if let Some(taken) = operations.take() {
+///     let packet = NonPagedBuffer::copy_of(b"hello")?;
+///     drop(socket.send_to(packet, to).from(taken).start().map_err(|refused| refused.error)?);
+/// }
+/// # assert_eq!(peer.recv(&mut [0; 8]).unwrap(), 5);
+/// # drop((operations, socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 pub struct Taken<B> {
     operation: Idle<Carried<B>>,
 }

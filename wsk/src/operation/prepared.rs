@@ -904,6 +904,28 @@ impl<O: Repeat<B>, B> fmt::Debug for Prepared<O, B> {
 /// `DISPATCH_LEVEL`: dropping a send lets it go on, dropping a receive cancels it, and in either case the operation goes back to its
 /// pool when its IRP has completed. Forgetting it keeps it, and the socket open, for ever.
 ///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))?;
+/// use wsk::NonPagedBuffer;
+///
+/// let sender = socket.send_to(NonPagedBuffer::copy_of(b"again")?, to).prepare().map_err(|refused| refused.error)?;
+/// let started = sender.start().map_err(|refused| refused.error)?;
+/// let ended = started.wait().map_err(|(error, _)| error)?;
+/// assert_eq!(ended.result()?, 5);
+/// // To be started once more.
+/// let sender = ended.into_operation();
+/// # assert_eq!(peer.recv(&mut [0; 8]).unwrap(), 5);
+/// # drop((sender, socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+///
 /// # Invariants
 ///
 /// The slot, until it was taken out, is in flight or has completed; this is its one holder.

@@ -21,6 +21,21 @@ use crate::registration::security::{ClientControl, SecurityDescriptor};
 /// A transport that sockets can be made for: a valid combination of the address family, the type and the protocol of a socket.
 ///
 /// [`WSK_TRANSPORT`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_transport).
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use wsk::Transport;
+///
+/// let mut room = [Transport::default(); 16];
+/// for transport in provider.transports(&mut room)? {
+///     println!("family {}, protocol {}", transport.address_family(), transport.protocol());
+/// }
+/// # drop((provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[doc(alias = "WSK_TRANSPORT")]
 #[derive(Clone, Copy, Default)]
 #[repr(transparent)]

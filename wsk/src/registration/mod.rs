@@ -34,6 +34,18 @@ use crate::memory::shared::Shared;
 use crate::registration::capture::{Client, Release, running_ntddi};
 
 /// The time to wait for the WSK provider, which may not be there yet while the system starts.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// use wsk::{Registration, Wait};
+///
+/// // In `DriverEntry`: the provider may need the boot to go on before it is there.
+/// let registration = Registration::new()?;
+/// let provider = registration.capture(Wait::Milliseconds(10_000))?;
+/// # drop((provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
     /// Not at all.

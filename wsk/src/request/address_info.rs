@@ -25,6 +25,18 @@ use crate::registration::{Capture, PutOff};
 ///
 /// [`WskFreeAddressInfo`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_free_address_info).
 ///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// let found = provider.resolve(("127.0.0.1", "80")).wait()?;
+/// let mut addresses = found.iter();
+/// assert_eq!(addresses.next(), Some("127.0.0.1:80".parse().unwrap()));
+/// # drop((found, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+///
 /// # Invariants
 ///
 /// `block` is a pool block that nobody else has, initialised.

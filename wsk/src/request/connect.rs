@@ -48,6 +48,27 @@ pub(crate) fn connect(
 }
 
 /// A socket that was not connected, and why.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// # let server = listener.local_addr().unwrap();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use wsk::{ConnectionSocket, Family};
+///
+/// # drop(listener);
+/// let socket = ConnectionSocket::open(&provider, Family::V4)?;
+/// socket.bind(Family::V4.any())?;
+/// let refused = socket.connect(server).wait().map(drop).unwrap_err();
+/// println!("{}", refused.error);
+/// if let Some(socket) = refused.socket {
+///     socket.close()?;
+/// }
+/// # drop((provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 pub struct NotConnected {
     /// Why.
     pub error: Error,

@@ -104,6 +104,21 @@ impl fmt::Debug for NameRoom {
 
 /// The names of an address: that of its host, and that of the service of its port. May be dropped at any IRQL up to `DISPATCH_LEVEL`.
 ///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use std::net::{Ipv4Addr, SocketAddr};
+///
+/// let names = provider.name_of(SocketAddr::from((Ipv4Addr::LOCALHOST, 80))).wait()?;
+/// // UTF-16, as Windows has it; `Display` where it is shown.
+/// assert!(!names.host().is_empty());
+/// println!("{names}");
+/// # drop((names, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+///
 /// # Invariants
 ///
 /// `block` is a pool block that nobody else has, initialised, whose strings lie in it.

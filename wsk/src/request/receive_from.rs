@@ -58,6 +58,28 @@ pub(crate) fn receive_from<B: ReceiveBuffer>(
 }
 
 /// A datagram that was received.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))?;
+/// let mut room = [0; 4];
+/// # peer.send_to(b"hello", socket.local_address()?).unwrap();
+/// let received = socket.receive_from(&mut room).wait()?;
+/// if received.is_truncated() {
+///     println!("more than {} bytes from {}", received.length(), received.remote_address()?);
+/// }
+/// // Answered without decoding the address.
+/// socket.send_to(b"what?", received.remote()).wait()?;
+/// # assert_eq!(peer.recv(&mut [0; 8]).unwrap(), 5);
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 // In this order the address is copied at once.
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -302,6 +324,26 @@ unsafe impl<B: ReceiveBuffer> Repeat<B> for ReceivingFrom {
 }
 
 /// A datagram in the buffer of a prepared receive.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))?;
+/// use wsk::NonPagedBuffer;
+///
+/// let mut receiver = socket.receive_from(NonPagedBuffer::new(1500)?).prepare().map_err(|refused| refused.error)?;
+/// # peer.send_to(b"hello", socket.local_address()?).unwrap();
+/// let arrival = receiver.wait()?;
+/// assert_eq!(arrival.bytes(), b"hello");
+/// assert!(arrival.is_from(&to));
+/// # drop((receiver, socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct Arrival<'a, B> {
     information: usize,

@@ -96,6 +96,28 @@ pub unsafe trait Way<B>: 'static {
 }
 
 /// The end of an operation that owned its buffer: its result, and the buffer.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))?;
+/// use wsk::NonPagedBuffer;
+///
+/// let packet = NonPagedBuffer::copy_of(b"hello")?;
+/// let sending = socket.send_to(packet, to).start().map_err(|refused| refused.error)?;
+/// let finished = sending.wait().map_err(|(error, _)| error)?;
+/// assert_eq!(finished.result?, 5);
+/// let packet = finished.buffer;
+/// assert!(packet.is_some(), "to be used again");
+/// # assert_eq!(peer.recv(&mut [0; 8]).unwrap(), 5);
+/// # drop((packet, socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "the result may be an error"]
 pub struct Finished<T, B> {
@@ -107,6 +129,29 @@ pub struct Finished<T, B> {
 }
 
 /// An operation that was not started.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))?;
+/// use wsk::{Error, NonPagedBuffer};
+///
+/// # let mut to = to;
+/// to.set_port(0);
+/// let packet = NonPagedBuffer::copy_of(b"hello")?;
+/// let refused = socket.send_to(packet, to).start().map(drop).unwrap_err();
+/// assert_eq!(refused.error, Error::PortZero);
+/// // Nothing was lost.
+/// assert_eq!(refused.buffer.as_slice(), b"hello");
+/// # drop(refused);
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 pub struct NotStarted<B> {
     /// Why.
     pub error: Error,

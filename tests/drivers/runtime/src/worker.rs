@@ -62,6 +62,23 @@ struct Job<T> {
 }
 
 /// Tells a thread when it is to end: the second argument of what a [`Worker`] runs.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// use wsk_driver::{Stop, Worker};
+///
+/// /// Looks again and again whether it is to end.
+/// fn work((): &(), stop: &Stop) {
+///     while !stop.asked() {
+///         // One piece of work, which does not take for ever.
+///         # std::thread::yield_now();
+///     }
+/// }
+///
+/// drop(Worker::start((), work)?);
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::NTSTATUS>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct Stop(AtomicBool);
 

@@ -1,0 +1,475 @@
+//! Every public type has an example that runs, in its own documentation or at one of its methods, or stands in a table here with the
+//! reason why not. No type does both.
+//!
+//! What counts are the types that a user can name, by `wsk`, `wsk-driver` and `wsk-host`. Types that a macro makes are those of lists, as
+//! the socket options are: the page of their module has the example.
+
+#![allow(missing_docs)]
+
+// Only the list of files is wanted of it.
+#[allow(dead_code)]
+#[path = "../../codegen/tests/imports/mod.rs"]
+mod imports;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use imports::files;
+use syn::{Attribute, Expr, ImplItem, Item, Lit, Meta, TraitItem, Type, UseTree, Visibility};
+
+/// Types without an example, with the reason.
+const WITHOUT: [(&str, &[&str]); 7] = [
+    (
+        "stands for a function of WSK, or for a request of it in flight, in the types of requests: the method that makes the request has the example",
+        &[
+            "wsk::request::accept::Accept",
+            "wsk::request::accept::Accepting",
+            "wsk::request::bind::Bind",
+            "wsk::request::bind::Binding",
+            "wsk::request::bind::LocalAddress",
+            "wsk::request::bind::PeerAddress",
+            "wsk::request::bind::ReadingLocalAddress",
+            "wsk::request::bind::ReadingRemoteAddress",
+            "wsk::request::client::AwaitingTransportChange",
+            "wsk::request::client::ControlClientRaw",
+            "wsk::request::client::ControllingClientRaw",
+            "wsk::request::client::TransportChange",
+            "wsk::request::connect::Connect",
+            "wsk::request::connect::Connecting",
+            "wsk::request::connect_ex::ConnectWithData",
+            "wsk::request::connect_ex::ConnectingWithData",
+            "wsk::request::control::Control",
+            "wsk::request::control::ControlRaw",
+            "wsk::request::control::Controlling",
+            "wsk::request::control::ControllingRaw",
+            "wsk::request::control::DisableEvents",
+            "wsk::request::control::DisablingEvents",
+            "wsk::request::control::Fix",
+            "wsk::request::control::Fixing",
+            "wsk::request::control::GetOption",
+            "wsk::request::control::ReadingOption",
+            "wsk::request::control::SetOption",
+            "wsk::request::control::SettingOption",
+            "wsk::request::disconnect::Abort",
+            "wsk::request::disconnect::Aborting",
+            "wsk::request::disconnect::Disconnect",
+            "wsk::request::disconnect::DisconnectAfter",
+            "wsk::request::disconnect::Disconnecting",
+            "wsk::request::disconnect::DisconnectingAfter",
+            "wsk::request::inspect::CompleteInspection",
+            "wsk::request::inspect::CompletingInspection",
+            "wsk::request::name_info::GettingName",
+            "wsk::request::name_info::NameOf",
+            "wsk::request::open::Open",
+            "wsk::request::open::OpenConnected",
+            "wsk::request::open::Opening",
+            "wsk::request::open::OpeningConnected",
+            "wsk::request::receive::Drain",
+            "wsk::request::receive::Draining",
+            "wsk::request::receive::Receive",
+            "wsk::request::receive::ReceiveAll",
+            "wsk::request::receive::ReceiveExact",
+            "wsk::request::receive::Receiving",
+            "wsk::request::receive::ReceivingAll",
+            "wsk::request::receive::ReceivingExact",
+            "wsk::request::receive_from::ReceiveFrom",
+            "wsk::request::receive_from::ReceivingFrom",
+            "wsk::request::resolve::Resolve",
+            "wsk::request::resolve::Resolving",
+            "wsk::request::security::GetSecurity",
+            "wsk::request::security::ReadingSecurity",
+            "wsk::request::security::SetSecurity",
+            "wsk::request::security::SettingSecurity",
+            "wsk::request::send::Send",
+            "wsk::request::send::Sending",
+            "wsk::request::send_messages::SendMessages",
+            "wsk::request::send_messages::SendingMessages",
+            "wsk::request::send_to::SendFixed",
+            "wsk::request::send_to::SendTo",
+            "wsk::request::send_to::SendingTo",
+        ],
+    ),
+    (
+        "what a request carries besides a buffer, or a way in which it does: a driver names it only in the type of an operation",
+        &[
+            "wsk::request::Shown",
+            "wsk::request::connect_ex::FirstData",
+            "wsk::request::control::Raw",
+            "wsk::request::more::More",
+            "wsk::request::name_info::NameRoom",
+            "wsk::request::receive::All",
+            "wsk::request::resolve::Looking",
+            "wsk::request::way::Incoming",
+            "wsk::request::way::List",
+            "wsk::request::way::Nothing",
+            "wsk::request::way::Outgoing",
+            "wsk::request::way::Own",
+        ],
+    ),
+    (
+        "a trait that only this crate implements, or what belongs to it: its methods are those of requests, which have the examples",
+        &[
+            "wsk::address::ReadAddress",
+            "wsk::buffer::messages::SendList",
+            "wsk::operation::blocking::Blocking",
+            "wsk::operation::pool::Source",
+            "wsk::request::CutShort",
+            "wsk::request::Function",
+            "wsk::request::InPlace",
+            "wsk::request::Operation",
+            "wsk::request::Owning",
+            "wsk::request::Repeat",
+            "wsk::request::way::Way",
+        ],
+    ),
+    (
+        "an iterator, or what one gives: the method or the type that it comes from has the example",
+        &[
+            "wsk::buffer::control::ControlMessages",
+            "wsk::buffer::pieces::Pieces",
+            "wsk::buffer::segments::Segment",
+            "wsk::buffer::segments::Segments",
+            "wsk::socket::indicated_bytes::StreamPieces",
+            "wsk::request::address_info::Addresses",
+            "wsk::socket::indicated::Datagrams",
+            "wsk::socket::retained::RetainedDatagrams",
+            "wsk::streams::Connections",
+            "wsk::streams::Datagrams",
+        ],
+    ),
+    (
+        "what a handler is given, or answers: the trait of the handler has the example",
+        &[
+            "wsk::events::datagram::Indication",
+            "wsk::events::datagram::Verdict",
+            "wsk::events::listen::Incoming",
+            "wsk::events::listen::Inspection",
+            "wsk::events::stream::Disconnection",
+            "wsk::socket::indicated_bytes::RetainedBytes",
+            "wsk::events::stream::SendBacklog",
+            "wsk::events::stream::StreamIndication",
+            "wsk::socket::stream_events::StreamVerdict",
+            "wsk::socket::inspection::InspectId",
+            "wsk::socket::inspection::Pended",
+        ],
+    ),
+    (
+        "a part of another type, or what it gives: that one has the example",
+        &[
+            "wsk::buffer::control::IcmpError",
+            "wsk::buffer::driver_chain::ChainPart",
+            "wsk::buffer::extent::Extent",
+            "wsk::buffer::lock::Lock",
+            "wsk::buffer::pool::PooledBuffer",
+            "wsk::buffered::connection::ReadHalf",
+            "wsk::buffered::connection::WriteHalf",
+            "wsk::buffered::datagrams::BufferedSocket",
+            "wsk::error::Call",
+            "wsk::error::Memory",
+            "wsk::family::OtherFamily",
+            "wsk::operation::in_flight::Run",
+            "wsk::operation::pool::RequestFrom",
+            "wsk::operation::prepared::Ended",
+            "wsk::operation::scope::Scope",
+            "wsk::operation::scope::Scoped",
+            "wsk::registration::ProviderCharacteristics",
+            "wsk::registration::client_control::TdiDevice",
+            "wsk::registration::security::DescriptorRoom",
+            "wsk::registration::security::SecurityDescriptor",
+            "wsk::request::connect_ex::NotConnectedWithData",
+            "wsk::request::receive::StreamArrival",
+            "wsk_driver::parameters::Text",
+            "wsk_host::bugcheck::BugCheckCode",
+            "wsk_host::driver::Driver",
+            "wsk_host::driver::LoadedDriver",
+            "wsk_host::pool::Count",
+            "wsk_host::testing::BugCheck",
+            "wsk_host::trace::IrpStep",
+            "wsk_host::trace::What",
+            "wsk_host::wsk::deviation::Deviation",
+            "wsk_host::wsk::resolution::UnknownName",
+        ],
+    ),
+    (
+        "as its shared twin, with memory to receive into",
+        &["wsk::buffer::driver::DriverMdlMut"],
+    ),
+];
+
+/// A source file: what it defines and what it re-exports.
+#[derive(Default)]
+struct Source {
+    /// The types and traits, and whether there is an example on their pages.
+    types: BTreeMap<String, bool>,
+    /// Names that it imports, with where they come from.
+    imports: Vec<(bool, Vec<String>, String)>,
+    /// Its public modules.
+    modules: Vec<String>,
+}
+
+/// The sources of a package by the paths of their modules, and which types have methods with examples.
+#[derive(Default)]
+struct Package {
+    sources: BTreeMap<Vec<String>, Source>,
+    methods: BTreeSet<String>,
+}
+
+/// Whether documentation has a block of code that is run.
+fn has_example(attributes: &[Attribute]) -> bool {
+    let mut inside = false;
+    let mut found = false;
+    for attribute in attributes {
+        let Meta::NameValue(pair) = &attribute.meta else {
+            continue;
+        };
+        let Expr::Lit(literal) = &pair.value else {
+            continue;
+        };
+        let Lit::Str(text) = &literal.lit else {
+            continue;
+        };
+        if !pair.path.is_ident("doc") {
+            continue;
+        }
+        for line in text.value().lines() {
+            if let Some(kind) = line.trim_start().strip_prefix("```") {
+                found |= !inside && matches!(kind.trim(), "" | "rust");
+                inside = !inside;
+            }
+        }
+    }
+    found
+}
+
+fn is_public(visibility: &Visibility) -> bool {
+    matches!(visibility, Visibility::Public(_))
+}
+
+/// Adds what a `use` names: the path to each, and the name that it has here.
+fn add_uses(tree: &UseTree, path: &[String], public: bool, source: &mut Source) {
+    let below = |segment: String| [path, &[segment]].concat();
+    match tree {
+        UseTree::Path(tree) => add_uses(&tree.tree, &below(tree.ident.to_string()), public, source),
+        UseTree::Group(group) => {
+            for tree in &group.items {
+                add_uses(tree, path, public, source);
+            }
+        }
+        UseTree::Name(name) => {
+            let name = name.ident.to_string();
+            source.imports.push((public, below(name.clone()), name));
+        }
+        UseTree::Rename(name) => {
+            let (path, name) = (below(name.ident.to_string()), name.rename.to_string());
+            source.imports.push((public, path, name));
+        }
+        UseTree::Glob(_) => {}
+    }
+}
+
+fn name_of(ty: &Type) -> Option<String> {
+    match ty {
+        Type::Path(path) => Some(path.path.segments.last()?.ident.to_string()),
+        _ => None,
+    }
+}
+
+impl Package {
+    fn read(folder: &Path) -> Self {
+        let mut package = Self::default();
+        for file in files(folder) {
+            let inside = file.strip_prefix(folder).unwrap().with_extension("");
+            let mut path: Vec<String> = inside
+                .iter()
+                .map(|part| part.to_string_lossy().into_owned())
+                .collect();
+            path.pop_if(|last| last == "mod" || last == "lib");
+            package.add(path, &std::fs::read_to_string(file).unwrap());
+        }
+        package
+    }
+
+    fn add(&mut self, path: Vec<String>, text: &str) {
+        let file = syn::parse_file(text).unwrap();
+        let mut source = Source::default();
+        for item in &file.items {
+            let (name, attributes, visibility) = match item {
+                Item::Struct(item) => (&item.ident, &item.attrs, &item.vis),
+                Item::Enum(item) => (&item.ident, &item.attrs, &item.vis),
+                Item::Union(item) => (&item.ident, &item.attrs, &item.vis),
+                Item::Trait(item) => {
+                    let at_method = item.items.iter().any(
+                        |item| matches!(item, TraitItem::Fn(method) if has_example(&method.attrs)),
+                    );
+                    if at_method {
+                        self.methods.insert(item.ident.to_string());
+                    }
+                    (&item.ident, &item.attrs, &item.vis)
+                }
+                Item::Impl(block) if block.trait_.is_none() => {
+                    let at_method = block.items.iter().any(
+                        |item| matches!(item, ImplItem::Fn(method) if has_example(&method.attrs)),
+                    );
+                    self.methods
+                        .extend(name_of(&block.self_ty).filter(|_| at_method));
+                    continue;
+                }
+                Item::Use(item) => {
+                    add_uses(&item.tree, &[], is_public(&item.vis), &mut source);
+                    continue;
+                }
+                Item::Mod(item) if is_public(&item.vis) => {
+                    source.modules.push(item.ident.to_string());
+                    continue;
+                }
+                _ => continue,
+            };
+            if is_public(visibility) {
+                source
+                    .types
+                    .insert(name.to_string(), has_example(attributes));
+            }
+        }
+        self.sources.insert(path, source);
+    }
+
+    /// The file that defines a name that is known in a module; `None` for a name of another package, and what is no type.
+    fn find(&self, module: &[String], name: &str) -> Option<(&[String], bool)> {
+        let (place, source) = self.sources.get_key_value(module)?;
+        if let Some(&example) = source.types.get(name) {
+            return Some((place, example));
+        }
+        let (_, path, _) = source.imports.iter().find(|(.., here)| here == name)?;
+        let (target, folder) = path.split_last()?;
+        let folder = match folder.split_first() {
+            Some((first, rest)) if first == "crate" => rest.to_vec(),
+            Some((first, rest)) if first == "self" => [module, rest].concat(),
+            Some((first, rest)) if first == "super" => [&module[..module.len() - 1], rest].concat(),
+            _ => {
+                let below = [module, folder].concat();
+                if self.sources.contains_key(&below) {
+                    below
+                } else {
+                    folder.to_vec()
+                }
+            }
+        };
+        if folder == module && target == name {
+            return None;
+        }
+        self.find(&folder, target)
+    }
+
+    /// The types that a user can name from a public module on, and whether there is an example on their pages.
+    fn types(&self, module: &[String], found: &mut BTreeMap<String, bool>) {
+        let Some(source) = self.sources.get(module) else {
+            return;
+        };
+        let reexported = source.imports.iter().filter(|(public, ..)| *public);
+        let names = reexported.map(|(.., name)| name).chain(source.types.keys());
+        for name in names {
+            if let Some((place, example)) = self.find(module, name) {
+                let name = [place, std::slice::from_ref(name)].concat().join("::");
+                let at_method = self.methods.contains(name.rsplit("::").next().unwrap());
+                *found.entry(name).or_default() |= example || at_method;
+            }
+        }
+        for below in &source.modules {
+            self.types(&[module, std::slice::from_ref(below)].concat(), found);
+        }
+    }
+}
+
+/// What is wrong with the types and the table.
+fn problems(types: &BTreeMap<String, bool>, table: &[(&str, &[&str])]) -> Vec<String> {
+    let mut told = Vec::new();
+    let mut without = BTreeSet::new();
+    for (_, names) in table {
+        for name in *names {
+            if !without.insert(*name) {
+                told.push(format!("{name} has two reasons"));
+            }
+            match types.get(*name) {
+                None => told.push(format!("{name} is in the table, and no public type")),
+                Some(true) => told.push(format!("{name} has an example: take it out of the table")),
+                Some(false) => {}
+            }
+        }
+    }
+    let bare = types.iter().filter(|(_, example)| !**example);
+    let bare = bare.filter(|(name, _)| !without.contains(name.as_str()));
+    told.extend(bare.map(|(name, _)| format!("{name} has no example that runs")));
+    told
+}
+
+#[test]
+fn every_public_type_has_an_example_or_a_reason() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut types = BTreeMap::new();
+    for (package, source) in [
+        ("wsk", "src"),
+        ("wsk_driver", "../tests/drivers/runtime/src"),
+        ("wsk_host", "../tests/host/src"),
+    ] {
+        let mut found = BTreeMap::new();
+        Package::read(&folder.join(source)).types(&[], &mut found);
+        assert!(found.len() > 5, "{package}: {found:?}");
+        types.extend(
+            found
+                .into_iter()
+                .map(|(name, example)| (format!("{package}::{name}"), example)),
+        );
+    }
+    for known in [
+        "wsk::socket::sockets::DatagramSocket",
+        "wsk::events::datagram::ReceiveFromEvent",
+        "wsk::operation::prepared::Prepared",
+        "wsk::socket::retained::Retained",
+        "wsk_driver::spin_lock::SpinLock",
+        "wsk_host::kernel::Kernel",
+    ] {
+        assert!(types.contains_key(known), "{known} not in {types:#?}");
+    }
+    let told = problems(&types, &WITHOUT);
+    assert!(told.is_empty(), "{told:#?}");
+}
+
+#[test]
+fn what_has_neither_is_told() {
+    let mut package = Package::default();
+    package.add(
+        vec![],
+        "pub mod shown; mod hidden; pub use hidden::{Bare, Shown as Other}; pub use shown::Again;",
+    );
+    package.add(
+        vec!["hidden".to_owned()],
+        "/// ```text\n/// no code\n/// ```\npub struct Bare;\n/// ```\n/// code();\n/// ```\npub enum Shown {}\npub struct Unreached;",
+    );
+    package.add(
+        vec!["shown".to_owned()],
+        "pub struct Again; impl Again { /// ```\n/// code();\n/// ```\npub fn f() {} }\n/// ```no_run\n/// code();\n/// ```\npub trait T {}\npub(crate) struct Private;",
+    );
+    let mut types = BTreeMap::new();
+    package.types(&[], &mut types);
+    let found: Vec<_> = types
+        .iter()
+        .map(|(name, &example)| (name.as_str(), example))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("hidden::Bare", false),
+            ("hidden::Other", true),
+            ("shown::Again", true),
+            ("shown::T", false)
+        ]
+    );
+    assert_eq!(
+        problems(&types, &[("reason", &["shown::T", "shown::Again", "gone"])]),
+        [
+            "shown::Again has an example: take it out of the table",
+            "gone is in the table, and no public type",
+            "hidden::Bare has no example that runs"
+        ]
+    );
+}
