@@ -15,8 +15,8 @@ use crate::memory::atomic::Ordering;
 use crate::methods::{bound_by_address, closed, open_socket};
 use crate::registration::Provider;
 use crate::request::{
-    self, Abort, All, Connect, Disconnect, DisconnectAfter, Drain, OpenConnected, Receive,
-    ReceiveAll, ReceiveExact, Request, Send,
+    self, Abort, All, Connect, Disconnect, DisconnectAfter, Drain, IndicateControl, OpenConnected,
+    Receive, ReceiveAll, ReceiveExact, Request, Send,
 };
 use crate::socket::{ConnectedSocket, ConnectionCategory, ConnectionSocket, Making};
 
@@ -515,6 +515,44 @@ impl ConnectedSocket {
         events
             .each()
             .try_for_each(|event| request::disable_events(&self.handle, event).wait())
+    }
+
+    /// Whether the handler is told the control information of what comes: [`StreamIndication::control`](crate::events::StreamIndication::control). It is not unless told to.
+    /// Windows 10, version 1803, and later.
+    ///
+    /// It goes for the events that are enabled, as ever, before or after. Bytes that WSK is about to indicate meanwhile may come
+    /// without. It is the socket's own: one that a listening socket accepts begins without.
+    ///
+    /// ```
+    /// # let kernel = wsk_host::Kernel::boot();
+    /// # let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    /// # let remote = peer.local_addr().unwrap();
+    /// # let registration = wsk::Registration::new()?;
+    /// # let provider = registration.capture(wsk::Wait::Forever)?;
+    /// use wsk::ConnectedSocket;
+    /// use wsk::events::{StreamIndication, StreamVerdict};
+    ///
+    /// let count = |indication: &mut StreamIndication<'_>| {
+    ///     println!("{} messages", indication.control().count());
+    ///     StreamVerdict::Consumed
+    /// };
+    /// let socket = ConnectedSocket::connect(&provider, remote).with_events(count).wait()?;
+    /// socket.indicate_control(true).wait()?;
+    /// socket.enable_events()?;
+    /// # drop((socket, provider, registration));
+    /// # kernel.shutdown();
+    /// # Ok::<(), wsk::Error>(())
+    /// ```
+    ///
+    /// [`WskReceiveExEvent`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_ex_event).
+    ///
+    /// # Errors
+    ///
+    /// Of the request: [`Error::NoEvents`] when the socket was made without a handler; [`Error::NoEntry`] on an older Windows; or what
+    /// WSK says.
+    #[doc(alias("SIO_WSK_SET_RECEIVE_EX_CALLBACK", "WskReceiveExEvent"))]
+    pub fn indicate_control(&self, on: bool) -> Request<'_, IndicateControl, ()> {
+        request::indicate_control(&self.handle, on)
     }
 
     /// Has WSK indicate to the handler again what comes, after a [`StreamVerdict`](crate::events::StreamVerdict) has stopped that.

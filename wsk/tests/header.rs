@@ -16,7 +16,7 @@ use proc_macro2::{TokenStream, TokenTree};
 use syn::{Attribute, Expr, ForeignItem, Item, ItemImpl, Lit, Meta, Type, Visibility};
 
 /// Names that nothing in `wsk` is found by, with the reason.
-const WITHOUT: [(&str, &[&str]); 9] = [
+const WITHOUT: [(&str, &[&str]); 7] = [
     (
         "a table that the crate calls, or has called; its entries are found by their own names",
         &[
@@ -50,14 +50,6 @@ const WITHOUT: [(&str, &[&str]); 9] = [
     (
         "takes a version apart: versions are compared as they are, and there is one so far",
         &["WSK_MAJOR_VERSION", "WSK_MINOR_VERSION"],
-    ),
-    (
-        "an option or a control code without a type: `control_raw`, which is unsafe, carries it",
-        &["SIO_WSK_SET_RECEIVE_EX_CALLBACK"],
-    ),
-    (
-        "an event that handlers are not told of yet, or what decides about one",
-        &["PFN_WSK_RECEIVE_EX_EVENT"],
     ),
     (
         "a function or a kind of socket without a request yet",

@@ -165,6 +165,7 @@ twins! {
     stream_accepted_on_a_connection(connected),
     stream_bytes_stored(provider),
     stream_bytes_used_after_retain(provider),
+    stream_control_used_after_retain(provider),
     stream_datagram_sent(connected),
     stream_handler_missing(provider),
     stream_last_buffer_freed(connected),

@@ -10,7 +10,7 @@ use wsk_sys::{
     WSK_FLAG_ENTIRE_MESSAGE, WSK_FLAG_RELEASE_ASAP,
 };
 
-use crate::buffer::pieces;
+use crate::buffer::{ControlMessages, pieces};
 use crate::error::Error;
 use crate::memory::shared::Shared;
 use crate::socket::event_context::Events;
@@ -261,6 +261,17 @@ impl StreamIndication<'_> {
     /// Copies the bytes from `offset` on to `to`, as many as fit; how many were copied. What lies before the offset is not looked at.
     pub fn copy_from(&self, offset: usize, to: &mut [u8]) -> usize {
         pieces::copy(self.pieces().from(offset), to)
+    }
+
+    /// The control information that came with them, where it is [indicated](ConnectedSocket::indicate_control); none once they are
+    /// [kept](Self::retain).
+    #[doc(alias("PFN_WSK_RECEIVE_EX_EVENT", "WskReceiveExEvent"))]
+    #[must_use]
+    pub fn control(&self) -> ControlMessages<'_> {
+        // Once retained, they may be released at any moment, and it with them.
+        self.list
+            .as_ref()
+            .map_or(ControlMessages::new(&[]), ByteList::control)
     }
 
     /// Keeps the bytes beyond the callback, whatever that returns; `None` when they are kept already, or the socket is being

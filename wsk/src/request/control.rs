@@ -30,7 +30,7 @@ use crate::socket::{
 
 pub(super) const SET: WSK_CONTROL_SOCKET_TYPE = WSK_CONTROL_SOCKET_TYPE::WskSetOption;
 pub(super) const GET: WSK_CONTROL_SOCKET_TYPE = WSK_CONTROL_SOCKET_TYPE::WskGetOption;
-const IOCTL: WSK_CONTROL_SOCKET_TYPE = WSK_CONTROL_SOCKET_TYPE::WskIoctl;
+pub(super) const IOCTL: WSK_CONTROL_SOCKET_TYPE = WSK_CONTROL_SOCKET_TYPE::WskIoctl;
 
 /// The parameters of `WskControlSocket`.
 #[derive(Clone, Copy)]
@@ -128,6 +128,8 @@ macro_rules! repeated_as_it_is {
         }
     };
 }
+
+pub(super) use repeated_as_it_is;
 
 /// An option's value to set.
 pub struct SetOption<C, O> {

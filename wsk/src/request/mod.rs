@@ -18,6 +18,7 @@ mod connect;
 mod connect_ex;
 mod control;
 mod disconnect;
+mod indicate_control;
 mod inspect;
 mod more;
 mod name_info;
@@ -59,6 +60,8 @@ pub use disconnect::{
     Abort, Aborting, Disconnect, DisconnectAfter, Disconnecting, DisconnectingAfter,
 };
 pub(crate) use disconnect::{abort, disconnect, disconnect_after};
+pub(crate) use indicate_control::indicate_control;
+pub use indicate_control::{IndicateControl, IndicatingControl};
 pub use inspect::{CompleteInspection, CompletingInspection};
 pub use more::More;
 pub(crate) use name_info::name_of;

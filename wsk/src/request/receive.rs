@@ -13,6 +13,7 @@ use wsk_sys::{
 use crate::buffer::{ControlMessages, Extent, Lock, NonPagedBuffer, ReceiveBuffer};
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Idle, Outcome, Places};
+use crate::memory::atomic::Ordering;
 use crate::memory::shared::Shared;
 use crate::registration::hold;
 use crate::request::more::More;
@@ -67,6 +68,8 @@ pub struct Parameters {
     flags: u32,
     /// The room for it: the place of the length, and of the bytes.
     control: Option<(NonNull<u32>, NonNull<CMSGHDR>)>,
+    /// Whether it is `WskReceiveEx` without room too.
+    extended: bool,
 }
 
 // SAFETY: parameters are numbers and addresses, which are used by the call alone.
@@ -88,6 +91,7 @@ impl Parameters {
             buffer: room.buffer,
             flags,
             control: None,
+            extended: false,
         }
     }
 
@@ -101,11 +105,13 @@ impl Parameters {
             buffer,
             flags,
             control,
+            extended,
         } = self;
         // SAFETY: the caller gives the IRP; the socket is open, and the buffer and the room for control information are as `WskReceive`
         // and `WskReceiveEx` ask.
         unsafe {
             match control {
+                None if extended => table.wsk_receive_ex(socket, buffer, flags, None, None, irp),
                 None => table.wsk_receive(socket, buffer, flags, irp),
                 Some((length, control)) => {
                     table.wsk_receive_ex(socket, buffer, flags, Some(length), Some(control), irp)
@@ -599,7 +605,11 @@ pub(crate) fn resume_events(socket: &Handle<ConnectionCategory>) -> Result<(), E
         extent: nothing,
         control: 0,
     };
-    let parameters = Parameters::new(socket, room, 0, operation.arguments());
+    let parameters = Parameters {
+        // What an event with control information has not accepted is asked for by the function that gives control information.
+        extended: socket.indicates_control.load(Ordering::Relaxed),
+        ..Parameters::new(socket, room, 0, operation.arguments())
+    };
     // SAFETY: the socket is open, and the buffer, of no bytes, is in the arguments; the capture is kept until the routine is done.
     let launched =
         unsafe { operation.launch_observed(hold(socket.capture()), |irp| parameters.submit(irp)) };

@@ -6,6 +6,8 @@ use core::ffi::c_void;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
+use wsk_sys::PFN_WSK_RECEIVE_EX_EVENT;
+
 use crate::error::{Error, Memory};
 use crate::memory::atomic::{AtomicPtr, Ordering};
 use crate::memory::shared::{Counted, Shared};
@@ -61,6 +63,8 @@ pub(crate) struct Events<T: 'static> {
     attach: unsafe fn(NonNull<c_void>, NonNull<c_void>),
     release: unsafe fn(NonNull<c_void>),
     table: &'static T,
+    /// The callback of a connection that is told control information, which no table has.
+    receive_ex: PFN_WSK_RECEIVE_EX_EVENT,
     /// The handler's.
     kind: TypeId,
 }
@@ -86,8 +90,20 @@ impl<T> Events<T> {
             attach: attach::<H>,
             release: release::<H>,
             table,
+            receive_ex: None,
             kind: TypeId::of::<H>(),
         })
+    }
+
+    /// The events with a callback that is told control information, for the handler that they are told to.
+    pub(crate) fn with_receive_ex(mut self, callback: PFN_WSK_RECEIVE_EX_EVENT) -> Self {
+        self.receive_ex = callback;
+        self
+    }
+
+    /// The callback that is told control information, for the context.
+    pub(crate) const fn receive_ex(&self) -> PFN_WSK_RECEIVE_EX_EVENT {
+        self.receive_ex
     }
 
     /// The handler, if it is of this type.

@@ -6,7 +6,7 @@ use core::ptr::NonNull;
 
 use wsk_sys::WSK_DATA_INDICATION;
 
-use crate::buffer::{Pieces, pieces};
+use crate::buffer::{ControlMessages, Pieces, pieces};
 use crate::socket::ConnectedSocket;
 
 /// Indications of bytes, as WSK gives them to a callback.
@@ -14,8 +14,11 @@ use crate::socket::ConnectedSocket;
 /// # Invariants
 ///
 /// `first` begins a list of valid indications, to which nothing else refers, and which stays until whoever has this gives it back.
+/// `control` is there as long, until the callback returns, after which nobody has it.
 pub(crate) struct ByteList {
     first: NonNull<WSK_DATA_INDICATION>,
+    /// What was told with the bytes. It is not documented to stay longer than the callback takes.
+    control: Option<NonNull<[u8]>>,
 }
 
 impl ByteList {
@@ -23,10 +26,23 @@ impl ByteList {
     ///
     /// # Safety
     ///
-    /// It is a list of valid indications, the caller's until it is given back, as it is not before the result is used no more.
-    pub(crate) const unsafe fn new(first: NonNull<WSK_DATA_INDICATION>) -> Self {
+    /// It is a list of valid indications, the caller's until it is given back, as it is not before the result is used no more; and
+    /// control information that is there as long, but no longer than until the callback returns.
+    pub(crate) const unsafe fn new(
+        first: NonNull<WSK_DATA_INDICATION>,
+        control: Option<NonNull<[u8]>>,
+    ) -> Self {
         // INVARIANT: the caller says so.
-        Self { first }
+        Self { first, control }
+    }
+
+    /// The control information that came with the bytes.
+    pub(crate) const fn control(&self) -> ControlMessages<'_> {
+        ControlMessages::new(match &self.control {
+            // SAFETY: by the invariant it is there while this is borrowed.
+            Some(control) => unsafe { control.as_ref() },
+            None => &[],
+        })
     }
 
     /// The bytes, piece by piece.
@@ -62,7 +78,12 @@ unsafe impl Send for RetainedBytes {}
 impl RetainedBytes {
     /// Bytes that a callback says to WSK are retained, with the socket that they came to.
     pub(crate) const fn new(list: ByteList, length: usize, socket: ConnectedSocket) -> Self {
-        // INVARIANT: the caller says so.
+        let ByteList { first, .. } = list;
+        // INVARIANT: the caller says so. The control information stays with the callback.
+        let list = ByteList {
+            first,
+            control: None,
+        };
         Self {
             list,
             length,

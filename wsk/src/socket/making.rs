@@ -155,6 +155,7 @@ impl<C: Category> Making<C> {
             family: self.family,
             ready: AtomicU8::new(bound),
             fixed: AtomicBool::new(false),
+            indicates_control: AtomicBool::new(false),
             send_flags: AtomicU32::new(0),
             handles: AtomicUsize::new(1),
             spares,

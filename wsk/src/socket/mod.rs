@@ -53,6 +53,8 @@ pub struct Socket<C: Category> {
     ready: AtomicU8,
     /// Whether the remote address or destination is fixed, or about to be.
     pub(crate) fixed: AtomicBool,
+    /// Whether the handler was, or is about to be, told control information.
+    pub(crate) indicates_control: AtomicBool,
     /// Flags that go with every send.
     pub(crate) send_flags: AtomicU32,
     handles: AtomicUsize,

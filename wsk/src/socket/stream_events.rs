@@ -7,7 +7,7 @@ use core::ptr::NonNull;
 
 use wsk_macros::dispatch_events;
 use wsk_sys::{
-    NTSTATUS, STATUS_DATA_NOT_ACCEPTED, STATUS_PENDING, STATUS_SUCCESS,
+    CMSGHDR, NTSTATUS, STATUS_DATA_NOT_ACCEPTED, STATUS_PENDING, STATUS_SUCCESS,
     WSK_CLIENT_CONNECTION_DISPATCH, WSK_DATA_INDICATION, WskClientConnectionDispatchEvents,
     wsk_client_connection_dispatch_table,
 };
@@ -63,7 +63,9 @@ pub(crate) trait Told: Send + Sync + 'static {
 pub(crate) fn of_connection<T: Told>(
     told: T,
 ) -> Result<Events<WSK_CLIENT_CONNECTION_DISPATCH>, Error> {
-    Events::new(told, wsk_client_connection_dispatch_table::<Thunks<T>>())
+    let table = wsk_client_connection_dispatch_table::<Thunks<T>>();
+    // INVARIANT: the callback is for a context of the same type.
+    Ok(Events::new(told, table)?.with_receive_ex(Some(receive_ex_event::<T>)))
 }
 
 /// The callbacks of connections for somebody of type `T`.
@@ -86,6 +88,83 @@ unsafe fn of_callback<T: Told>(context: Option<NonNull<c_void>>) -> Option<Callb
     context.map(|context| unsafe { Context::<T>::of_callback(context) })
 }
 
+/// `WskReceiveExEvent`, for somebody of type `T`: `WskReceiveEvent` with control information.
+///
+/// # Safety
+///
+/// WSK calls it, for a socket that was made with a context of such a `T`.
+unsafe extern "system" fn receive_ex_event<T: Told>(
+    socket_context: *mut c_void,
+    flags: u32,
+    data_indication: *mut WSK_DATA_INDICATION,
+    control: *mut CMSGHDR,
+    control_length: u32,
+    bytes_indicated: usize,
+    bytes_accepted: *mut usize,
+) -> NTSTATUS {
+    // No reference: it may go before this returns, with bytes that were retained.
+    let control = NonNull::new(control.cast());
+    let control =
+        control.map(|control| NonNull::slice_from_raw_parts(control, control_length as usize));
+    // SAFETY: WSK gives what is documented.
+    unsafe {
+        received::<T>(
+            NonNull::new(socket_context),
+            flags,
+            NonNull::new(data_indication),
+            control,
+            bytes_indicated,
+            NonNull::new(bytes_accepted),
+        )
+    }
+}
+
+/// Tells somebody what has arrived, and WSK what is answered: `STATUS_PENDING` exactly where the indications were retained.
+///
+/// # Safety
+///
+/// The parameters are those of `WskReceiveEvent`, or of `WskReceiveExEvent`, for a socket that was made with a context of such a `T`.
+unsafe fn received<T: Told>(
+    socket_context: Option<NonNull<c_void>>,
+    flags: u32,
+    data_indication: Option<NonNull<WSK_DATA_INDICATION>>,
+    control: Option<NonNull<[u8]>>,
+    bytes_indicated: usize,
+    bytes_accepted: Option<NonNull<usize>>,
+) -> NTSTATUS {
+    // SAFETY: the context is the one that WSK was given with the socket, and this is a callback. The list is the callback's, and so
+    // is the control information.
+    let (found, mut list) = unsafe {
+        (
+            of_callback::<T>(socket_context),
+            data_indication.map(|list| ByteList::new(list, control)),
+        )
+    };
+    let Some((context, socket)) = found else {
+        return STATUS_DATA_NOT_ACCEPTED;
+    };
+    if list.is_none() {
+        context.handler().died();
+        return STATUS_SUCCESS;
+    }
+    let Some(socket) = socket else {
+        return STATUS_DATA_NOT_ACCEPTED;
+    };
+    let told = context.handler();
+    match told.arrived(&mut list, bytes_indicated, flags, &socket) {
+        _ if list.is_none() => STATUS_PENDING,
+        StreamVerdict::Consumed => STATUS_SUCCESS,
+        StreamVerdict::ConsumedPart(0) | StreamVerdict::NotAccepted => STATUS_DATA_NOT_ACCEPTED,
+        StreamVerdict::ConsumedPart(part) => {
+            if let Some(bytes_accepted) = bytes_accepted {
+                // SAFETY: WSK gives a place for the number.
+                unsafe { bytes_accepted.write(part.min(bytes_indicated)) };
+            }
+            STATUS_SUCCESS
+        }
+    }
+}
+
 // SAFETY: the callbacks do what WSK documents: a receive event returns `STATUS_PENDING` exactly where the indications were
 // retained, and neither blocks nor keeps anything else.
 #[dispatch_events]
@@ -97,35 +176,16 @@ unsafe impl<T: Told> WskClientConnectionDispatchEvents for Thunks<T> {
         bytes_indicated: usize,
         bytes_accepted: Option<NonNull<usize>>,
     ) -> NTSTATUS {
-        // SAFETY: the context is the one that WSK was given with the socket, and this is a callback. The list is the callback's.
-        let (found, mut list) = unsafe {
-            (
-                of_callback::<T>(socket_context),
-                data_indication.map(|list| ByteList::new(list)),
+        // SAFETY: WSK gives what is documented.
+        unsafe {
+            received::<T>(
+                socket_context,
+                flags,
+                data_indication,
+                None,
+                bytes_indicated,
+                bytes_accepted,
             )
-        };
-        let Some((context, socket)) = found else {
-            return STATUS_DATA_NOT_ACCEPTED;
-        };
-        if list.is_none() {
-            context.handler().died();
-            return STATUS_SUCCESS;
-        }
-        let Some(socket) = socket else {
-            return STATUS_DATA_NOT_ACCEPTED;
-        };
-        let told = context.handler();
-        match told.arrived(&mut list, bytes_indicated, flags, &socket) {
-            _ if list.is_none() => STATUS_PENDING,
-            StreamVerdict::Consumed => STATUS_SUCCESS,
-            StreamVerdict::ConsumedPart(0) | StreamVerdict::NotAccepted => STATUS_DATA_NOT_ACCEPTED,
-            StreamVerdict::ConsumedPart(part) => {
-                if let Some(bytes_accepted) = bytes_accepted {
-                    // SAFETY: WSK gives a place for the number.
-                    unsafe { bytes_accepted.write(part.min(bytes_indicated)) };
-                }
-                STATUS_SUCCESS
-            }
         }
     }
 

@@ -4,15 +4,17 @@
 use std::io::{ErrorKind, Read, Write};
 use std::mem::MaybeUninit;
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
+use wsk::events::{ConnectionEvent, StreamIndication, StreamVerdict};
 use wsk::ioctl::SilentMode;
 use wsk::operation::{NotConnectedWithData, Operations};
 use wsk::option::FastOpen;
 use wsk::{
-    Call, ConnectedSocket, ConnectionSocket, Control, ControlMessage, Error, Extent, Family, Lock,
-    NonPagedBuffer, SendBuffer, WithControl,
+    Call, ConnectedSocket, ConnectionSocket, Control, ControlMessage, Error, Extent, Family,
+    ListenSocket, Lock, NonPagedBuffer, SendBuffer, WithControl,
 };
 use wsk_host::{Completion, DISPATCH_LEVEL, Kernel, Resource, at_irql};
 use wsk_sys::{
@@ -553,4 +555,166 @@ fn a_connection_goes_silent() {
         drop((peer, s));
         kernel.shutdown();
     }
+}
+
+/// What a handler was told: bytes with control information, or that the socket is dead.
+#[derive(Debug, PartialEq)]
+enum Told {
+    Bytes(Vec<u8>, Vec<ControlMessage<'static>>),
+    Closed,
+}
+
+/// Tells what comes, and answers what it is to.
+struct Teller {
+    tell: Mutex<Sender<Told>>,
+    answer: Mutex<StreamVerdict>,
+    keeps: AtomicBool,
+}
+
+impl Teller {
+    fn new() -> (Self, Receiver<Told>) {
+        let (tell, told) = channel();
+        let teller = Self {
+            tell: Mutex::new(tell),
+            answer: Mutex::new(StreamVerdict::Consumed),
+            keeps: AtomicBool::new(false),
+        };
+        (teller, told)
+    }
+
+    fn tell(&self, told: Told) {
+        self.tell.lock().unwrap().send(told).unwrap();
+    }
+}
+
+impl ConnectionEvent for Teller {
+    fn received(&self, indication: &mut StreamIndication<'_>) -> StreamVerdict {
+        let mut bytes = vec![0; indication.len()];
+        indication.copy_to(&mut bytes);
+        let control = indication.control().filter_map(|message| match message {
+            ControlMessage::TimeToLive(hops) => Some(ControlMessage::TimeToLive(hops)),
+            _ => None,
+        });
+        let control = control.collect();
+        if self.keeps.load(Ordering::Relaxed) {
+            let kept = indication.retain().unwrap();
+            assert_eq!(indication.control().count(), 0, "it is not kept");
+            drop(kept);
+        }
+        // Before whoever is told has another.
+        let answer = *self.answer.lock().unwrap();
+        self.tell(Told::Bytes(bytes, control));
+        answer
+    }
+
+    fn closed(&self) {
+        self.tell(Told::Closed);
+    }
+}
+
+#[test]
+fn a_handler_is_told_control_information() {
+    telling(|kernel, s, _, _| {
+        let (teller, told) = Teller::new();
+        let told = || told.recv_timeout(PATIENCE).unwrap();
+        let bytes = |bytes: &[u8]| Told::Bytes(bytes.to_vec(), vec![HOPS]);
+        let without = |bytes: &[u8]| Told::Bytes(bytes.to_vec(), vec![]);
+        let connecting = ConnectedSocket::connect(&s.provider, s.remote).with_events(teller);
+        let socket = connecting.wait().unwrap();
+        let (mut peer, _) = s.listener.accept().unwrap();
+        socket.enable_events().unwrap();
+        peer.write_all(b"plain").unwrap();
+        assert_eq!(told(), without(b"plain"));
+        assert_eq!(socket.indicate_control(true).wait(), Ok(()));
+        peer.write_all(b"extended").unwrap();
+        assert_eq!(told(), bytes(b"extended"));
+        // What was not accepted is indicated again, once it is asked for.
+        let teller = socket.handler::<Teller>().unwrap();
+        for answer in [StreamVerdict::NotAccepted, StreamVerdict::ConsumedPart(3)] {
+            *teller.answer.lock().unwrap() = answer;
+            peer.write_all(b"twice").unwrap();
+            assert_eq!(told(), bytes(b"twice"));
+            *teller.answer.lock().unwrap() = StreamVerdict::Consumed;
+            socket.resume_events().unwrap();
+            let again = match answer {
+                StreamVerdict::ConsumedPart(part) => &b"twice"[part..],
+                _ => b"twice",
+            };
+            assert_eq!(told(), bytes(again));
+        }
+        teller.keeps.store(true, Ordering::Relaxed);
+        peer.write_all(b"kept").unwrap();
+        assert_eq!(told(), bytes(b"kept"));
+        teller.keeps.store(false, Ordering::Relaxed);
+        // A receive comes first.
+        let receiving = socket.receive(NonPagedBuffer::new(8).unwrap()).start();
+        peer.write_all(b"receive").unwrap();
+        assert_eq!(receiving.unwrap().wait().unwrap().result, Ok(7));
+        // Taken away, and set by a prepared request, twice.
+        assert_eq!(socket.indicate_control(false).wait(), Ok(()));
+        peer.write_all(b"plain").unwrap();
+        assert_eq!(told(), without(b"plain"));
+        let mut setting = socket.indicate_control(true).prepare().unwrap();
+        assert_eq!((setting.wait(), setting.wait()), (Ok(()), Ok(())));
+        peer.write_all(b"extended").unwrap();
+        assert_eq!(told(), bytes(b"extended"));
+        // Disabled events stay so.
+        socket.disable_events().unwrap();
+        assert_eq!(socket.indicate_control(true).wait(), Ok(()));
+        peer.write_all(b"nobody").unwrap();
+        std::thread::sleep(MOMENT);
+        socket.enable_events().unwrap();
+        assert_eq!(told(), bytes(b"nobody"));
+        kernel.force_close_sockets();
+        assert_eq!(told(), Told::Closed);
+        drop((setting, socket));
+    });
+}
+
+#[test]
+fn an_accepted_connection_begins_without_control_information() {
+    telling(|_, s, _, _| {
+        let listener = ListenSocket::open(&s.provider, Family::V4).unwrap();
+        listener.bind(Family::V4.any()).unwrap();
+        let port = listener.local_address().unwrap().port();
+        let (teller, told) = Teller::new();
+        let mut peer = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let (socket, _) = listener.accept().with_events(teller).wait().unwrap();
+        socket.enable_events().unwrap();
+        peer.write_all(b"plain").unwrap();
+        let expected = Told::Bytes(b"plain".to_vec(), vec![]);
+        assert_eq!(told.recv_timeout(PATIENCE).unwrap(), expected);
+        assert_eq!(socket.indicate_control(true).wait(), Ok(()));
+        peer.write_all(b"extended").unwrap();
+        let expected = Told::Bytes(b"extended".to_vec(), vec![HOPS]);
+        assert_eq!(told.recv_timeout(PATIENCE).unwrap(), expected);
+        drop((socket, listener));
+    });
+}
+
+#[test]
+fn control_information_needs_a_handler_and_a_newer_windows() {
+    on_each_kernel(|kernel, s| {
+        let (socket, _peer) = s.connection();
+        let calls = kernel.counts().calls;
+        let refused = socket.indicate_control(true).wait();
+        assert_eq!(refused, Err(Error::NoEvents));
+        assert_eq!(kernel.counts().calls, calls);
+    });
+    let kernel = old();
+    let s = Setting::new();
+    let (teller, told) = Teller::new();
+    let connecting = ConnectedSocket::connect(&s.provider, s.remote).with_events(teller);
+    let socket = connecting.wait().unwrap();
+    let (mut peer, _) = s.listener.accept().unwrap();
+    let entry = "WskReceiveExEvent";
+    let refused = socket.indicate_control(true).wait();
+    assert_eq!(refused, Err(Error::NoEntry { entry }));
+    socket.enable_events().unwrap();
+    socket.resume_events().unwrap();
+    peer.write_all(b"plain").unwrap();
+    let expected = Told::Bytes(b"plain".to_vec(), vec![]);
+    assert_eq!(told.recv_timeout(PATIENCE).unwrap(), expected);
+    drop((socket, s));
+    kernel.shutdown();
 }

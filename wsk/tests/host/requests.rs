@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use wsk::Received;
 use wsk::events::{AcceptEvent, Inspection, Pended};
+use wsk::events::{StreamIndication, StreamVerdict};
 use wsk::ioctl::{ControlRequest, RoutingInterface};
 use wsk::operation::Request;
 use wsk::operation::{
@@ -53,7 +54,7 @@ const FINISHERS: [&str; 13] = [
 const ONCE: usize = 10;
 
 /// The rows: a request, and why it cannot be prepared, if it cannot.
-const REQUESTS: [(&str, Option<Reason>); 29] = [
+const REQUESTS: [(&str, Option<Reason>); 30] = [
     ("[`send_to`](crate::DatagramSocket::send_to)", None),
     (
         "[`send`](crate::FixedDatagramSocket::send) to a fixed address",
@@ -142,6 +143,10 @@ const REQUESTS: [(&str, Option<Reason>); 29] = [
     (
         "[`security_descriptor`](crate::DatagramSocket::security_descriptor)",
         Some(Reason::Name),
+    ),
+    (
+        "[`indicate_control`](crate::ConnectedSocket::indicate_control)",
+        None,
     ),
 ];
 
@@ -763,6 +768,21 @@ fn requests_of_a_connection_with_every_finisher() {
             kept.0.send(four()),
             peer_hears(&kept.1, b"four", false),
             4,
+            prepare
+        );
+        let told = ConnectedSocket::connect(provider, listener.local_addr().unwrap())
+            .with_events(|_: &mut StreamIndication<'_>| StreamVerdict::Consumed)
+            .wait()
+            .unwrap();
+        drop(listener.accept().unwrap());
+        row!(
+            provider,
+            29,
+            _none = (),
+            nothing(),
+            told.indicate_control(true),
+            nothing(),
+            "",
             prepare
         );
         row!(

@@ -1,0 +1,97 @@
+//! `SIO_WSK_SET_RECEIVE_EX_CALLBACK` of
+//! [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket): whether a handler is
+//! told the control information of what arrives on a connection.
+
+use core::ptr::NonNull;
+
+use wsk_sys::{DispatchError, IRP, NTSTATUS, SIO_WSK_SET_RECEIVE_EX_CALLBACK};
+
+use crate::error::{Call, Error};
+use crate::irp::{Arguments, Outcome, Places};
+use crate::memory::atomic::Ordering;
+use crate::request::control::{IOCTL, Parameters, control, repeated_as_it_is};
+use crate::request::sealed::Sealed;
+use crate::request::{Function, InPlace, Nothing, Operation, Repeat, Request, Shown, of_socket};
+use crate::socket::{ConnectionCategory, Handle};
+
+/// `NTDDI_WIN10_RS4`, which has brought the operation with the functions that give control information.
+const SINCE: u32 = 0x0A00_0005;
+
+/// The callback that is told control information, or none.
+#[derive(Debug)]
+pub struct IndicateControl {
+    on: bool,
+}
+
+/// The callback that is told control information is being set, or taken away.
+#[derive(Debug)]
+pub struct IndicatingControl;
+
+pub(crate) fn indicate_control(
+    socket: &Handle<ConnectionCategory>,
+    on: bool,
+) -> Request<'_, IndicateControl, ()> {
+    Request {
+        target: socket,
+        function: IndicateControl { on },
+        carried: (),
+    }
+}
+
+impl Sealed for IndicateControl {}
+
+impl Function<()> for IndicateControl {
+    type Operation = IndicatingControl;
+
+    fn put(
+        self,
+        socket: &Handle<ConnectionCategory>,
+        (): (),
+        arguments: &mut Arguments,
+        places: Places,
+    ) -> Result<Parameters, Error> {
+        let callback = socket.events().ok_or(Error::NoEvents)?.receive_ex();
+        // An older Windows may know the code as another's.
+        if socket.capture().ntddi() < SINCE {
+            let entry = "WskReceiveExEvent";
+            return Err(Error::NoEntry { entry });
+        }
+        let callback = callback.filter(|_| self.on);
+        // INVARIANT: the callback is for the context that the socket was made with, and a static as all functions; NULL takes it away.
+        let address = callback.map_or(0, |callback| callback as usize);
+        arguments.set_value(&address.to_ne_bytes());
+        // Before WSK calls it: whoever does not accept what it tells may resume at once.
+        socket
+            .indicates_control
+            .fetch_or(callback.is_some(), Ordering::Relaxed);
+        let mut parameters = Parameters::new(socket, IOCTL, SIO_WSK_SET_RECEIVE_EX_CALLBACK, 0);
+        parameters.input = Some(places.value(size_of::<usize>()));
+        Ok(parameters)
+    }
+}
+
+impl Sealed for IndicatingControl {}
+
+// SAFETY: one call is made, whose parameters point at the arguments, with the address of a callback for the socket's context; the socket
+// is the target's.
+unsafe impl Operation<()> for IndicatingControl {
+    type Way = Nothing;
+    type Run = InPlace;
+
+    control!(ConnectionCategory, (), ());
+
+    unsafe fn read(outcome: Outcome, _: &mut Arguments, (): &mut ()) -> Result<(), Error> {
+        outcome.check(Call::WskControlSocket)
+    }
+}
+
+// SAFETY: the address is only read.
+unsafe impl Repeat<()> for IndicatingControl {
+    repeated_as_it_is!(ConnectionCategory);
+
+    type Seen<'a> = ();
+
+    fn look<'a>(outcome: Outcome, _: &'a Arguments, _: Shown<'a, ()>) -> Result<(), Error> {
+        outcome.check(Call::WskControlSocket)
+    }
+}
