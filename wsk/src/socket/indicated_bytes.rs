@@ -77,13 +77,9 @@ unsafe impl Send for RetainedBytes {}
 
 impl RetainedBytes {
     /// Bytes that a callback says to WSK are retained, with the socket that they came to.
-    pub(crate) const fn new(list: ByteList, length: usize, socket: ConnectedSocket) -> Self {
-        let ByteList { first, .. } = list;
+    pub(crate) const fn new(mut list: ByteList, length: usize, socket: ConnectedSocket) -> Self {
         // INVARIANT: the caller says so. The control information stays with the callback.
-        let list = ByteList {
-            first,
-            control: None,
-        };
+        list.control = None;
         Self {
             list,
             length,
