@@ -5,14 +5,13 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use wsk_drivers::build::DRIVERS;
 use wsk_drivers::wine::Wine;
 use wsk_drivers::{image, toolchain};
 
-use crate::{run, tools};
+use crate::command::{output, repository, run};
 
 /// Where Rust links without Microsoft's tools.
 const TARGET: &str = toolchain::X86_64_GNU;
@@ -20,8 +19,6 @@ const TARGET: &str = toolchain::X86_64_GNU;
 const PACKAGES: [&str; 4] = ["wsk-host", "wsk", "wsk-sys", "wsk-driver"];
 /// A package whose driver clang compiles for Windows, as it does for this system.
 const DRIVER_IN_C: &str = "wsk-driver-in-c";
-/// How long all tests may take, compiling included.
-const PATIENCE: Duration = Duration::from_mins(20);
 /// Rust's check of pointers finds that Wine's lists of addresses aren't aligned; reading them is fine on this processor.
 const UNALIGNED: &str = "profile.dev.package.dns-lookup.debug-assertions=false";
 
@@ -98,35 +95,6 @@ const LACKING: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Systems whose programs nothing here runs.
-const ELSEWHERE: [&str; 3] = [
-    "aarch64-apple-darwin",
-    "aarch64-pc-windows-gnullvm",
-    "aarch64-unknown-linux-gnu",
-];
-
-/// The same tests, as far as a compiler can tell, on systems that aren't this one.
-pub(crate) fn elsewhere() -> Result<(), String> {
-    for target in ELSEWHERE {
-        add(target)?;
-        let directory = toolchain::target_directory().join("elsewhere");
-        let mut command = toolchain::cargo("check", target, &directory);
-        command.args(["--tests", "--keep-going"]);
-        command.args(["--config", "build.rustflags=['-D', 'warnings']"]);
-        of_the_packages(&mut command);
-        run(&mut command)?;
-    }
-    Ok(())
-}
-
-/// Has the toolchain compile for a target.
-fn add(target: &str) -> Result<(), String> {
-    if toolchain::has(target) {
-        return Ok(());
-    }
-    run(Command::new("rustup").args(["target", "add", target]))
-}
-
 /// Adds the packages whose tests are run.
 fn of_the_packages(command: &mut Command) {
     let drivers = DRIVERS.iter().filter(|driver| !ALONG.contains(driver));
@@ -137,7 +105,6 @@ fn of_the_packages(command: &mut Command) {
 
 /// Runs the check.
 pub(crate) fn check() -> Result<(), String> {
-    add(TARGET)?;
     units()?;
     needs_unwinding()?;
     let wine = Wine::new()?;
@@ -163,7 +130,7 @@ pub(crate) fn check() -> Result<(), String> {
     for test in &lacking {
         arguments.extend(["--skip", test]);
     }
-    within(&mut tests(&wine, &arguments), PATIENCE)?;
+    run(&mut tests(&wine, &arguments))?;
     println!(
         "{} of {} tests are left out, for what Wine lacks:",
         lacking.len(),
@@ -204,46 +171,9 @@ fn is_of_the_documentation(test: &str) -> bool {
     test.contains(" (line ")
 }
 
-/// What a command prints, once it has succeeded.
-fn output(command: &mut Command) -> Result<String, String> {
-    let line = format!("{command:?}");
-    let output = command
-        .current_dir(tools::repository())
-        .output()
-        .map_err(|error| format!("{line} could not be run: {error}"))?;
-    if output.status.success() {
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    } else {
-        let said = String::from_utf8_lossy(&output.stderr);
-        Err(format!("{line} ended with {}:\n{said}", output.status))
-    }
-}
-
-/// Runs a command that must not take longer than that.
-fn within(command: &mut Command, time: Duration) -> Result<(), String> {
-    println!("$ {command:?}");
-    let mut child = command
-        .current_dir(tools::repository())
-        .spawn()
-        .map_err(|error| format!("cargo could not be run: {error}"))?;
-    let deadline = Instant::now() + time;
-    loop {
-        match child.try_wait().map_err(|error| error.to_string())? {
-            Some(status) if status.success() => return Ok(()),
-            Some(status) => return Err(format!("the tests ended with {status}")),
-            None if Instant::now() > deadline => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(format!("the tests have not ended within {time:?}"));
-            }
-            None => std::thread::sleep(Duration::from_millis(50)),
-        }
-    }
-}
-
 /// Gives Wine the DLL that Rust's standard library gets random numbers from.
 fn random_numbers(wine: &Wine) -> Result<(), String> {
-    let source = tools::repository().join("tests/suite/windows/bcryptprimitives.rs");
+    let source = repository().join("tests/suite/windows/bcryptprimitives.rs");
     let file = wine.system_folder().join("bcryptprimitives.dll");
     if file.exists() {
         return Ok(());

@@ -9,12 +9,13 @@ use std::process::Command;
 use cargo_metadata::{MetadataCommand, Package};
 use wsk_drivers::toolchain;
 
-use crate::{run, run_in, tools};
+use crate::command::{self, host, repository, run, run_in};
+use crate::install;
 
 /// The packages that are published.
 pub(crate) fn published() -> Result<Vec<Package>, String> {
     let metadata = MetadataCommand::new()
-        .manifest_path(tools::repository().join("Cargo.toml"))
+        .manifest_path(repository().join("Cargo.toml"))
         .no_deps()
         .exec()
         .map_err(|error| format!("cargo metadata failed: {error}"))?;
@@ -29,7 +30,7 @@ pub(crate) fn published() -> Result<Vec<Package>, String> {
 
 /// `cargo` with the packages that are published.
 fn cargo(subcommand: &str, packages: &[Package]) -> Command {
-    let mut command = Command::new(tools::cargo());
+    let mut command = Command::new(command::cargo());
     command.arg(subcommand);
     for package in packages {
         command.args(["--package", package.name.as_str()]);
@@ -39,7 +40,7 @@ fn cargo(subcommand: &str, packages: &[Package]) -> Command {
     command
 }
 
-/// The metadata is complete, the versions are one, the packages hold what they must, and publishing them would work.
+/// The metadata is complete, the packages hold what they must, and publishing them would work.
 pub(crate) fn packages() -> Result<(), String> {
     let packages = published()?;
     let mut problems = Vec::new();
@@ -49,12 +50,11 @@ pub(crate) fn packages() -> Result<(), String> {
                 .iter()
                 .map(|what| format!("{}: {what}", package.name)),
         );
-        problems.extend(out_of_step(package, &packages));
     }
     if !problems.is_empty() {
         return Err(problems.join("\n"));
     }
-    let changes = fs::read_to_string(tools::repository().join("CHANGELOG.md"));
+    let changes = fs::read_to_string(repository().join("CHANGELOG.md"));
     let changes = changes.map_err(|error| format!("CHANGELOG.md: {error}"))?;
     keeps_a_changelog(&changes, &packages[0].version.to_string())?;
     // That they compile is seen where they are documented.
@@ -130,28 +130,6 @@ fn includes(package: &Package) -> bool {
         .is_ok_and(|text| text.lines().any(|line| line.starts_with("include = [")))
 }
 
-/// A version that is not the others', or a requirement that is not for it.
-fn out_of_step(package: &Package, packages: &[Package]) -> Vec<String> {
-    let mut problems = Vec::new();
-    for other in packages {
-        if other.version != package.version {
-            problems.push(format!(
-                "{} and {} have versions of their own",
-                package.name, other.name
-            ));
-        }
-        for dependency in &package.dependencies {
-            // One without a version is for development, and is not published.
-            let required = dependency.req.to_string();
-            let wanted = format!("^{}", other.version);
-            if dependency.name == other.name.as_str() && required != wanted && required != "*" {
-                problems.push(format!("{} wants {} {required}", package.name, other.name));
-            }
-        }
-    }
-    problems
-}
-
 /// Sections of the changelog that are out of form.
 fn keeps_a_changelog(text: &str, version: &str) -> Result<(), String> {
     const KINDS: [&str; 6] = [
@@ -198,6 +176,42 @@ fn keeps_a_changelog(text: &str, version: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Checks the published packages with the Rust that their `rust-version` names.
+pub(crate) fn oldest_rust() -> Result<(), String> {
+    if !install::rustup("an older Rust") {
+        return Ok(());
+    }
+    let mut versions: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for package in published()? {
+        let version = package.rust_version.ok_or("a package names no Rust")?;
+        let named = ["--package".to_owned(), package.name.to_string()];
+        versions
+            .entry(version.to_string())
+            .or_default()
+            .extend(named);
+    }
+    for (version, packages) in versions {
+        let rustup = |line: &str| {
+            let mut command = Command::new("rustup");
+            command::of_rustup(&mut command);
+            command.args(line.split(' '));
+            command
+        };
+        if command::output(&mut rustup(&format!("run {version} rustc --version"))).is_err() {
+            run(&mut rustup(&format!(
+                "toolchain install {version} --profile minimal"
+            )))?;
+        }
+        let mut check = rustup(&format!(
+            "run {version} cargo check --all-features --target-dir"
+        ));
+        run(check
+            .arg(toolchain::target_directory().join("oldest"))
+            .args(packages))?;
+    }
+    Ok(())
+}
+
 /// Packs the packages and unpacks them outside of the repository.
 pub(crate) fn unpack(packages: &[Package]) -> Result<tempfile::TempDir, String> {
     run(cargo("package", packages).arg("--no-verify"))?;
@@ -233,7 +247,7 @@ pub(crate) fn documentation() -> Result<(), String> {
         let target = if target.contains("windows") {
             target.to_owned()
         } else {
-            tools::host()
+            host()
         };
         let mut command = toolchain::cargo("doc", &target, &unpacked.path().join("target"));
         command.args(["--offline", "--no-deps", "--all-features"]);
@@ -258,10 +272,7 @@ fn workspace(folder: &Path, packages: &[Package]) -> std::io::Result<()> {
     }
     fs::write(folder.join("Cargo.toml"), manifest)?;
     // The versions of others that are here already.
-    fs::copy(
-        tools::repository().join("Cargo.lock"),
-        folder.join("Cargo.lock"),
-    )?;
+    fs::copy(repository().join("Cargo.lock"), folder.join("Cargo.lock"))?;
     Ok(())
 }
 
@@ -269,8 +280,8 @@ fn workspace(folder: &Path, packages: &[Package]) -> std::io::Result<()> {
 mod tests {
     use std::fs;
 
-    use super::{keeps_a_changelog, missing, out_of_step, published};
-    use crate::tools;
+    use super::{keeps_a_changelog, missing, published};
+    use crate::command::repository;
 
     /// What is wrong with the diagrams of a page.
     fn diagrams(page: &str) -> Result<usize, String> {
@@ -311,7 +322,7 @@ mod tests {
 
     #[test]
     fn diagrams_can_be_read_on_narrow_pages() {
-        let guide = tools::repository().join("wsk/src/guide");
+        let guide = repository().join("wsk/src/guide");
         let mut count = 0;
         for page in fs::read_dir(guide).unwrap() {
             let path = page.unwrap().path();
@@ -355,20 +366,6 @@ mod tests {
                 "no targets for docs.rs"
             ]
         );
-    }
-
-    #[test]
-    fn versions_out_of_step_are_told() {
-        let mut packages = published().unwrap();
-        let step = |packages: &[_]| -> Vec<String> {
-            packages
-                .iter()
-                .flat_map(|package| out_of_step(package, packages))
-                .collect()
-        };
-        assert!(step(&packages).is_empty());
-        packages[0].version.minor += 1;
-        assert!(step(&packages).len() > 1, "{:?}", step(&packages));
     }
 
     #[test]

@@ -10,6 +10,9 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as BASE64;
+use roaring::RoaringBitmap;
 use serde_json::Value;
 use wsk_drivers::toolchain;
 
@@ -92,7 +95,7 @@ fn read(folder: &Path) -> Result<Found, String> {
     let mut found = Found::new();
     for (row, to) in column(folder, &root, "alias")? {
         let name = names.get(&row).ok_or("an alias without a name")?;
-        let to: usize = to.parse().map_err(|_| format!("{to} is no row"))?;
+        let to: u32 = to.parse().map_err(|_| format!("{to} is no row"))?;
         let to = names.get(&to).ok_or("an alias of nothing")?;
         found.entry(name.clone()).or_default().insert(to.clone());
     }
@@ -103,18 +106,17 @@ fn read(folder: &Path) -> Result<Found, String> {
 }
 
 /// The rows of a column that are not empty, by their numbers.
-fn column(folder: &Path, root: &Value, name: &str) -> Result<BTreeMap<usize, String>, String> {
+fn column(folder: &Path, root: &Value, name: &str) -> Result<BTreeMap<u32, String>, String> {
     let part = |key: &str| {
         root[name][key]
             .as_str()
             .ok_or(format!("{name} has no {key}"))
     };
     let wrong = || format!("the column {name} has another form");
-    let empty = decoded(part("E")?)
-        .and_then(|bytes| bitmap(&bytes))
-        .ok_or_else(wrong)?;
+    let decoded = |key: &str| BASE64.decode(part(key)?).map_err(|_| wrong());
+    let empty = RoaringBitmap::deserialize_from(&decoded("E")?[..]).map_err(|_| wrong())?;
     let mut rows = Vec::new();
-    for hash in decoded(part("H")?).ok_or_else(wrong)?.chunks(6) {
+    for hash in decoded("H")?.chunks(6) {
         let mut file = String::new();
         for byte in hash {
             let _ = write!(file, "{byte:02x}");
@@ -127,7 +129,7 @@ fn column(folder: &Path, root: &Value, name: &str) -> Result<BTreeMap<usize, Str
     if count != rows.len() {
         return Err(wrong());
     }
-    let numbers = (0..).filter(|row| !empty.contains(row));
+    let numbers = (0..).filter(|row| !empty.contains(*row));
     Ok(numbers.zip(rows).collect())
 }
 
@@ -174,76 +176,13 @@ fn strings(mut text: &str) -> Option<Vec<String>> {
     Some(all)
 }
 
-/// The members of a roaring bitmap.
-fn bitmap(bytes: &[u8]) -> Option<BTreeSet<usize>> {
-    const WITH_RUNS: usize = 12347;
-    /// The most members that are listed one by one.
-    const LISTED: usize = 4096;
-    let mut at = 0;
-    let mut take = |count: usize| {
-        at += count;
-        bytes.get(at - count..at)
-    };
-    let word = |bytes: &[u8]| usize::from(u16::from_le_bytes([bytes[0], bytes[1]]));
-    let cookie = word(take(2)?);
-    let (count, runs) = if cookie == WITH_RUNS {
-        let count = word(take(2)?) + 1;
-        (count, take(count.div_ceil(8))?.to_vec())
-    } else {
-        take(2)?;
-        let count = word(take(4)?);
-        (count, vec![0; count.div_ceil(8)])
-    };
-    let keys = take(4 * count)?.to_vec();
-    if cookie != WITH_RUNS || count >= 4 {
-        take(4 * count)?;
-    }
-    let mut members = BTreeSet::new();
-    for (index, key) in keys.chunks(4).enumerate() {
-        let (high, size) = (word(key) << 16, word(&key[2..]) + 1);
-        if runs[index / 8] >> (index % 8) & 1 == 1 {
-            for _ in 0..word(take(2)?) {
-                let run = take(4)?;
-                let start = high + word(run);
-                members.extend(start..=start + word(&run[2..]));
-            }
-        } else if size <= LISTED {
-            members.extend(take(2 * size)?.chunks(2).map(|low| high + word(low)));
-        } else {
-            let bits = take(8192)?;
-            members.extend(
-                (0..65536)
-                    .filter(|bit| bits[bit / 8] >> (bit % 8) & 1 == 1)
-                    .map(|bit| high + bit),
-            );
-        }
-    }
-    Some(members)
-}
-
-/// The bytes of a text of base 64.
-fn decoded(text: &str) -> Option<Vec<u8>> {
-    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let (mut value, mut bits, mut bytes) = (0_u32, 0, Vec::new());
-    for byte in text.trim_end_matches('=').bytes() {
-        let digit = DIGITS.iter().position(|digit| *digit == byte)?;
-        value = value << 6 | u32::try_from(digit).ok()?;
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push((value >> bits & 0xFF) as u8);
-        }
-    }
-    Some(bytes)
-}
-
 fn text(path: &Path) -> Result<String, String> {
     fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Found, NAMES, bitmap, decoded, missing, strings};
+    use super::{Found, NAMES, missing, strings};
 
     #[test]
     fn strings_repeat_others() {
@@ -258,21 +197,6 @@ mod tests {
         );
         assert_eq!(strings("z"), None);
         assert_eq!(strings("1"), None);
-    }
-
-    #[test]
-    fn bitmaps_are_lists_and_runs() {
-        let listed = [
-            0x3A, 0x30, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 16, 0, 0, 0, 3, 0, 9, 0,
-        ];
-        assert!(bitmap(&listed).unwrap().into_iter().eq([3, 9]));
-        let run = [0x3B, 0x30, 0, 0, 1, 1, 0, 2, 0, 1, 0, 5, 0, 2, 0];
-        assert!(bitmap(&run).unwrap().into_iter().eq([65541, 65542, 65543]));
-        assert_eq!(bitmap(&run[..12]), None);
-        assert_eq!(
-            decoded("OjAAAAAAAAA=").unwrap(),
-            [0x3A, 0x30, 0, 0, 0, 0, 0, 0]
-        );
     }
 
     #[test]

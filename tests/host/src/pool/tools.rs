@@ -37,22 +37,16 @@ mod sanitizer {
         })
     }
 
-    // The sanitizer is linked into the program, which exports nothing of it; a weak symbol that isn't there is NULL.
-    #[cfg(all(
-        target_os = "linux",
-        any(target_arch = "x86_64", target_arch = "aarch64")
-    ))]
-    core::arch::global_asm!(
-        ".weak __asan_poison_memory_region",
-        ".weak __asan_unpoison_memory_region"
-    );
-
+    // The sanitizer is linked into the program, which exports nothing of it; a weak symbol that isn't there is NULL. It is made weak
+    // where it is used: the optimiser may move that into another object file.
     #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
     fn addresses() -> (*const c_void, *const c_void) {
         let (poison, unpoison);
         // SAFETY: the linker has filled in both entries of its table.
         unsafe {
             core::arch::asm!(
+                ".weak __asan_poison_memory_region",
+                ".weak __asan_unpoison_memory_region",
                 "mov {}, qword ptr [rip + __asan_poison_memory_region@GOTPCREL]",
                 "mov {}, qword ptr [rip + __asan_unpoison_memory_region@GOTPCREL]",
                 out(reg) poison,
@@ -69,6 +63,8 @@ mod sanitizer {
         // SAFETY: the linker has filled in both entries of its table.
         unsafe {
             core::arch::asm!(
+                ".weak __asan_poison_memory_region",
+                ".weak __asan_unpoison_memory_region",
                 "adrp {0}, :got:__asan_poison_memory_region",
                 "ldr {0}, [{0}, :got_lo12:__asan_poison_memory_region]",
                 "adrp {1}, :got:__asan_unpoison_memory_region",

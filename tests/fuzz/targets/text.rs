@@ -1,5 +1,5 @@
 //! Everything of the generator that reads text: directives and conditions of headers, SAL, bodies of macros, versions,
-//! and generated files. `cargo +nightly fuzz run text` from `codegen`.
+//! and generated files.
 
 #![no_main]
 
