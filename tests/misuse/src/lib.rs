@@ -150,3 +150,8 @@ pub fn on_two_threads<T: Send>(
 pub fn within_threads<T: Send>(body: impl Fn() -> T + Sync) -> T {
     on_two_threads(&body, &body).0
 }
+
+/// The examples of the repository's README, which compile as they stand.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+mod readme {}

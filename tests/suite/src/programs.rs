@@ -82,6 +82,17 @@ const LACKING: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "cargo, which builds the demo and runs it",
+        &[
+            "it_shows_the_life_of_each_irp",
+            "it_sends_to_an_address_of_the_user",
+            "a_wrong_address_is_told_what_is_wrong",
+            "help_says_what_can_be_asked",
+            "a_message_that_does_not_fit_is_told_the_limit",
+            "a_reader_that_has_seen_enough_ends_it",
+        ],
+    ),
+    (
         "bind takes addresses that are not this machine's",
         &["binding"],
     ),

@@ -7,7 +7,6 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
 use wsk::{DatagramSocket, Family, NonPagedBuffer, Registration, Wait};
 use wsk_host::{Completion, Kernel};
 
@@ -25,34 +24,66 @@ fn print_line(line: Arguments<'_>) {
     }
 }
 
-/// Sends datagrams with the safe API of wsk over a user-mode stand-in for the Windows kernel, and shows every call.
-#[derive(Parser)]
-#[command(name = "cargo demo", version)]
-struct Cli {
-    /// Where to send one datagram: an IP address and a port [default: the own sockets of the demo, which answer]
-    #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
+const HELP: &str = "Sends datagrams with the safe API of wsk over a user-mode stand-in for the Windows kernel, and shows every call.
+
+Usage: cargo demo [-- OPTIONS]
+
+Options:
+      --to ADDRESS:PORT  Where to send one datagram [default: the own sockets of the demo, which answer]
+      --message MESSAGE  What to send [default: hello from a driver]
+  -h, --help             Print help
+";
+
+/// What the user asks for.
+struct Asked {
     to: Option<SocketAddr>,
-    /// What to send
-    #[arg(long, default_value = "hello from a driver")]
     message: String,
 }
 
-fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| {
-        "give an IP address and a port, such as 127.0.0.1:9000 or [::1]:9000".to_owned()
-    })
+/// What the user asks for, or nothing where that is help.
+fn asked() -> Result<Option<Asked>, lexopt::Error> {
+    use lexopt::prelude::*;
+    let mut asked = Asked {
+        to: None,
+        message: "hello from a driver".to_owned(),
+    };
+    let mut arguments = lexopt::Parser::from_env();
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Long("to") => asked.to = Some(arguments.value()?.parse_with(address)?),
+            Long("message") => asked.message = arguments.value()?.string()?,
+            Short('h') | Long("help") => return Ok(None),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Some(asked))
+}
+
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    let wrong = "give an IP address and a port, such as 127.0.0.1:9000 or [::1]:9000";
+    text.parse().map_err(|_| wrong)
 }
 
 type Failure = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let asked = match asked() {
+        Ok(Some(asked)) => asked,
+        Ok(None) => {
+            say!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(2);
+        }
+    };
     // IRPs complete later and on another processor's time, as they do on a busy system, so that every step shows.
     let kernel = Kernel::builder().completion(Completion::Deferred).boot();
     kernel.on_event(|event| say!("    {event}"));
-    let result = match cli.to {
-        Some(to) => send(to, &cli.message),
-        None => converse(&cli.message),
+    let result = match asked.to {
+        Some(to) => send(to, &asked.message),
+        None => converse(&asked.message),
     };
     if let Err(failure) = result {
         eprintln!("error: {failure}");
