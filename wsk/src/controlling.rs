@@ -14,7 +14,7 @@ use crate::registration::Provider;
 use crate::request::{self, ControlRaw, Raw, Request, TransportChange};
 use crate::socket::{
     BasicCategory, BasicSocket, ConnectedSocket, ConnectionCategory, ConnectionSocket,
-    DatagramCategory, DatagramSocket, ListenCategory, ListenSocket,
+    DatagramCategory, DatagramSocket, ListenCategory, ListenSocket, StreamCategory, StreamSocket,
 };
 
 controlled!(BasicSocket, BasicCategory);
@@ -22,6 +22,7 @@ controlled!(DatagramSocket, DatagramCategory);
 controlled!(ConnectionSocket, ConnectionCategory);
 controlled!(ConnectedSocket, ConnectionCategory);
 controlled!(ListenSocket, ListenCategory);
+controlled!(StreamSocket, StreamCategory);
 
 secured!(DatagramSocket, DatagramCategory, set);
 secured!(ConnectionSocket, ConnectionCategory, set);

@@ -55,6 +55,8 @@ pub enum Call {
     WskReceive,
     /// [`WskDisconnect`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_disconnect).
     WskDisconnect,
+    /// [`WskListen`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_listen).
+    WskListen,
     /// [`WskInspectComplete`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_inspect_complete).
     WskInspectComplete,
     /// [`WskGetAddressInfo`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_address_info).
@@ -92,6 +94,7 @@ impl Call {
             Self::WskSend => c"WskSend",
             Self::WskReceive => c"WskReceive",
             Self::WskDisconnect => c"WskDisconnect",
+            Self::WskListen => c"WskListen",
             Self::WskInspectComplete => c"WskInspectComplete",
             Self::WskGetAddressInfo => c"WskGetAddressInfo",
             Self::WskGetNameInfo => c"WskGetNameInfo",

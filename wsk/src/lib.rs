@@ -35,6 +35,7 @@
 //! | connection | [`ConnectionSocket`], which connects | nothing yet: [`connect`](ConnectionSocket::connect) gives a [`ConnectedSocket`] |
 //! | connection | [`ConnectedSocket`], made at once by [`connect`](ConnectedSocket::connect), or accepted | send, receive, disconnect; [be told of bytes and ends](events::ConnectionEvent) |
 //! | listening | [`ListenSocket`] | accept connections; [be told of them](events::AcceptEvent) |
+//! | stream | [`StreamSocket`], which becomes a [`ConnectedSocket`] or a [`ListenSocket`] | nothing yet: [`connect`](StreamSocket::connect) or [`listen`](StreamSocket::listen) |
 //! | basic | [`BasicSocket`] | tell and set what a transport has |
 //!
 //! [`Provider::resolve`] gives the addresses of a name. Sockets are of IPv4, IPv6 or both, or of another [`Family`], whose addresses are
@@ -135,6 +136,7 @@ mod registration;
 pub mod request;
 mod resolution;
 mod socket;
+mod stream;
 #[cfg(feature = "futures-core")]
 pub mod streams;
 mod time;
@@ -213,6 +215,8 @@ pub use socket::ConnectionSocket;
 pub use socket::DatagramSocket;
 #[doc(alias("WSK_FLAG_LISTEN_SOCKET", "WSK_SOCKET"))]
 pub use socket::ListenSocket;
+#[doc(alias("WSK_FLAG_STREAM_SOCKET", "WSK_SOCKET"))]
+pub use socket::StreamSocket;
 pub use socket::{ioctl, option};
 pub use wsk_sys::NTSTATUS;
 

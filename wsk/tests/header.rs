@@ -16,7 +16,7 @@ use proc_macro2::{TokenStream, TokenTree};
 use syn::{Attribute, Expr, ForeignItem, Item, ItemImpl, Lit, Meta, Type, Visibility};
 
 /// Names that nothing in `wsk` is found by, with the reason.
-const WITHOUT: [(&str, &[&str]); 7] = [
+const WITHOUT: [(&str, &[&str]); 6] = [
     (
         "a table that the crate calls, or has called; its entries are found by their own names",
         &[
@@ -50,15 +50,6 @@ const WITHOUT: [(&str, &[&str]); 7] = [
     (
         "takes a version apart: versions are compared as they are, and there is one so far",
         &["WSK_MAJOR_VERSION", "WSK_MINOR_VERSION"],
-    ),
-    (
-        "a function or a kind of socket without a request yet",
-        &[
-            "WSK_CLIENT_STREAM_DISPATCH",
-            "WSK_FLAG_STREAM_SOCKET",
-            "WSK_PROVIDER_STREAM_DISPATCH",
-            "WskListen",
-        ],
     ),
 ];
 

@@ -33,7 +33,7 @@ fn misuse_does_not_compile() {
 #[test]
 fn every_program_has_its_error_and_its_right_form() {
     let programs = names(&files("programs", "rs"));
-    assert!(programs.len() >= 165, "{} programs", programs.len());
+    assert!(programs.len() >= 167, "{} programs", programs.len());
     assert_eq!(programs, names(&files("programs", "stderr")));
     assert_eq!(programs, names(&files("twins", "rs")));
 }

@@ -169,6 +169,8 @@ twins! {
     stream_datagram_sent(connected),
     stream_handler_missing(provider),
     stream_last_buffer_freed(connected),
+    stream_listens_and_connects(provider),
+    stream_option_prepared(provider),
     stream_owned_buffer_written(connected),
     stream_owned_over_the_stack(connected),
     stream_scoped_buffer_too_short_lived(connected),

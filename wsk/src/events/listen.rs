@@ -6,14 +6,16 @@
 use core::fmt;
 use core::net::SocketAddr;
 
-use wsk_sys::{WSK_CLIENT_LISTEN_DISPATCH, WSK_FLAG_AT_DISPATCH_LEVEL};
+use wsk_sys::{WSK_CLIENT_LISTEN_DISPATCH, WSK_CLIENT_STREAM_DISPATCH, WSK_FLAG_AT_DISPATCH_LEVEL};
 
 use crate::error::Error;
+use crate::events::handler::Handler;
 use crate::events::stream::{ConnectionEvent, of_connection};
+use crate::socket::either_events;
 use crate::socket::event_context::Events;
 use crate::socket::inspection::{InspectId, Pended};
 use crate::socket::listen_events::{self, Offer, Question, Told};
-use crate::socket::{ConnectedSocket, ListenSocket};
+use crate::socket::{ConnectedSocket, ListenSocket, StreamSocket};
 
 /// The flag, among the others.
 const AT_DISPATCH_LEVEL: u32 = WSK_FLAG_AT_DISPATCH_LEVEL as u32;
@@ -115,6 +117,15 @@ impl ListenSocket {
     /// The handler that it was opened with, if it is of this type. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
     pub fn handler<H: AcceptEvent>(&self) -> Option<&H> {
+        let handler = self.handle.handler::<Handler<H>>()?;
+        Some(&handler.0)
+    }
+}
+
+impl StreamSocket {
+    /// The handler that it was opened with, if it is of this type. IRQL: `<= DISPATCH_LEVEL`.
+    #[must_use]
+    pub fn handler<H: ConnectionEvent + AcceptEvent>(&self) -> Option<&H> {
         let handler = self.handle.handler::<Handler<H>>()?;
         Some(&handler.0)
     }
@@ -262,8 +273,12 @@ pub(crate) fn of_listener<H: AcceptEvent>(
     listen_events::of_listener(Handler(handler))
 }
 
-/// A driver's handler, as the socket has it.
-struct Handler<H>(H);
+/// The events of a stream socket that are told to `handler`, whatever it becomes.
+pub(crate) fn of_stream<H: ConnectionEvent + AcceptEvent>(
+    handler: H,
+) -> Result<Events<WSK_CLIENT_STREAM_DISPATCH>, Error> {
+    either_events::of_stream(Handler(handler))
+}
 
 impl<H: AcceptEvent> Told for Handler<H> {
     fn came(&self, offer: Offer<'_>) {

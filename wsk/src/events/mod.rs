@@ -88,6 +88,7 @@
 
 mod datagram;
 mod enabled;
+mod handler;
 mod listen;
 mod stream;
 
@@ -114,7 +115,7 @@ pub use listen::AcceptEvent;
 pub use listen::Incoming;
 #[doc(alias("WskInspectEvent", "WSK_INSPECT_ACTION"))]
 pub use listen::Inspection;
-pub(crate) use listen::of_listener;
+pub(crate) use listen::{of_listener, of_stream};
 #[doc(alias("WSK_CLIENT_CONNECTION_DISPATCH"))]
 pub use stream::ConnectionEvent;
 #[doc(alias("WskRelease"))]

@@ -12,6 +12,7 @@ use wsk_sys::{
 
 use crate::buffer::{ControlMessages, pieces};
 use crate::error::Error;
+use crate::events::handler::Handler;
 use crate::memory::shared::Shared;
 use crate::socket::event_context::Events;
 use crate::socket::indicated_bytes::ByteList;
@@ -335,9 +336,6 @@ impl fmt::Debug for StreamIndication<'_> {
 pub(crate) fn of_connection<H: ConnectionEvent>(handler: H) -> Result<ConnectionEvents, Error> {
     stream_events::of_connection(Handler(handler))
 }
-
-/// A driver's handler, which is told what a callback brings.
-struct Handler<H>(H);
 
 impl<H: ConnectionEvent> Told for Handler<H> {
     fn arrived(

@@ -333,6 +333,21 @@ impl<const N: usize> Spares<N> {
         }
     }
 
+    /// Places with nothing in them.
+    pub(crate) fn none() -> Self {
+        // INVARIANT: null.
+        Self {
+            blocks: [(); N].map(|()| AtomicPtr::new(core::ptr::null_mut())),
+        }
+    }
+
+    /// Takes all that is in others, as far as there is a place for it.
+    pub(crate) fn put_all(&self, others: &Self) {
+        while let Some(operation) = others.take() {
+            self.put(operation);
+        }
+    }
+
     /// Takes an operation, if one is there. IRQL: `<= DISPATCH_LEVEL`.
     #[inline]
     pub(crate) fn take(&self) -> Option<Idle<()>> {

@@ -95,6 +95,11 @@ pub(crate) struct Reserved<T: Counted> {
     block: NonNull<Block<T>>,
 }
 
+// SAFETY: it is memory that nothing else refers to, bound to no thread, with nothing in it.
+unsafe impl<T: Counted> Send for Reserved<T> {}
+// SAFETY: through `&Reserved` nothing is done.
+unsafe impl<T: Counted> Sync for Reserved<T> {}
+
 impl<T: Counted> Reserved<T> {
     /// Allocates the memory. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn new() -> Option<Self> {

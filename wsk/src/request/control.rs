@@ -24,8 +24,8 @@ use crate::socket::ioctl::{
 };
 use crate::socket::option::{self, ReadableOption, SocketOption};
 use crate::socket::{
-    BasicCategory, BasicSocket, Category, ConnectedSocket, ConnectionCategory, ConnectionSocket,
-    DatagramCategory, DatagramSocket, Handle, ListenCategory, ListenSocket,
+    BasicCategory, BasicSocket, Category, Committed, ConnectedSocket, ConnectionCategory,
+    ConnectionSocket, DatagramCategory, DatagramSocket, Handle, ListenCategory, ListenSocket,
 };
 
 pub(super) const SET: WSK_CONTROL_SOCKET_TYPE = WSK_CONTROL_SOCKET_TYPE::WskSetOption;
@@ -213,7 +213,7 @@ unsafe impl<C: Category> Operation<()> for SettingOption<C> {
 }
 
 // SAFETY: the value is only read.
-unsafe impl<C: Category> Repeat<()> for SettingOption<C> {
+unsafe impl<C: Committed> Repeat<()> for SettingOption<C> {
     repeated_as_it_is!(C);
 
     type Seen<'a> = ();
@@ -259,7 +259,7 @@ unsafe impl<C: Category, O: ReadableOption + 'static> Operation<()> for ReadingO
 }
 
 // SAFETY: the value is written anew by each run.
-unsafe impl<C: Category, O: ReadableOption + 'static> Repeat<()> for ReadingOption<C, O> {
+unsafe impl<C: Committed, O: ReadableOption + 'static> Repeat<()> for ReadingOption<C, O> {
     repeated_as_it_is!(C);
 
     type Seen<'a> = O;
@@ -367,7 +367,7 @@ fn given<O: Ioctl>(outcome: Outcome, arguments: &Arguments) -> Result<O::Output,
 }
 
 // SAFETY: what is asked with is read, and what is given is written anew by each run.
-unsafe impl<C: Category, O: Ioctl + 'static> Repeat<()> for Controlling<C, O> {
+unsafe impl<C: Committed, O: Ioctl + 'static> Repeat<()> for Controlling<C, O> {
     repeated_as_it_is!(C);
 
     type Seen<'a> = O::Output;

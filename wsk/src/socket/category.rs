@@ -4,11 +4,14 @@ use core::ffi::c_void;
 use core::ptr::NonNull;
 
 use wsk_sys::{
-    DispatchError, IPPROTO, IRP, NTSTATUS, SOCK_DGRAM, SOCK_STREAM, SOCKADDR, SOCKADDR_STORAGE,
-    WSK_CLIENT_CONNECTION_DISPATCH, WSK_CLIENT_DATAGRAM_DISPATCH, WSK_CLIENT_LISTEN_DISPATCH,
-    WSK_FLAG_BASIC_SOCKET, WSK_FLAG_CONNECTION_SOCKET, WSK_FLAG_DATAGRAM_SOCKET,
-    WSK_FLAG_LISTEN_SOCKET, WSK_PROVIDER_DATAGRAM_DISPATCH, WSK_SOCKET, WskProviderBasicDispatch,
-    WskProviderConnectionDispatch, WskProviderDatagramDispatch, WskProviderListenDispatch,
+    DispatchError, IPPROTO, IRP, NTDDI_WIN10_RS4, NTSTATUS, SOCK_DGRAM, SOCK_STREAM, SOCKADDR,
+    SOCKADDR_STORAGE, WSK_CLIENT_CONNECTION_DISPATCH, WSK_CLIENT_DATAGRAM_DISPATCH,
+    WSK_CLIENT_LISTEN_DISPATCH, WSK_CLIENT_STREAM_DISPATCH, WSK_FLAG_BASIC_SOCKET,
+    WSK_FLAG_CONNECTION_SOCKET, WSK_FLAG_DATAGRAM_SOCKET, WSK_FLAG_LISTEN_SOCKET,
+    WSK_FLAG_STREAM_SOCKET, WSK_PROVIDER_CONNECTION_DISPATCH, WSK_PROVIDER_DATAGRAM_DISPATCH,
+    WSK_PROVIDER_LISTEN_DISPATCH, WSK_PROVIDER_STREAM_DISPATCH, WSK_SOCKET,
+    WskProviderBasicDispatch, WskProviderConnectionDispatch, WskProviderDatagramDispatch,
+    WskProviderListenDispatch, WskProviderStreamDispatch,
 };
 
 /// A category of sockets: which table of functions they have, and what every category has in its own table.
@@ -27,6 +30,8 @@ pub trait Category: Sized + 'static {
     type Callbacks: 'static;
     /// The local address that a socket is made with, of the categories that `WskSocketConnect` makes.
     type Local: Default + Send;
+    /// Whether a socket is of this category for good, so that events may come to it.
+    const COMMITTED: bool;
 
     /// # Safety
     ///
@@ -58,6 +63,19 @@ pub trait Category: Sized + 'static {
     ) -> Result<NTSTATUS, DispatchError>;
 }
 
+/// A category that sockets are of for good: they may have several handles.
+#[diagnostic::on_unimplemented(
+    message = "a socket that has yet to connect or to listen has one handle",
+    label = "would keep another handle of it",
+    note = "prepare this for the socket that it becomes"
+)]
+pub trait Committed: Category {}
+
+impl Committed for BasicCategory {}
+impl Committed for ConnectionCategory {}
+impl Committed for DatagramCategory {}
+impl Committed for ListenCategory {}
+
 /// Implements [`Category`] with a provider's table, of sockets that are bound somewhere or nowhere.
 macro_rules! category {
     (
@@ -76,6 +94,7 @@ macro_rules! category {
             type Entries = $entries;
             type Callbacks = $callbacks;
             type Local = $local;
+            const COMMITTED: bool = $flag != WSK_FLAG_STREAM_SOCKET;
 
             #[inline]
             unsafe fn dispatch(table: NonNull<c_void>, ntddi: u32) -> $dispatch {
@@ -159,6 +178,12 @@ category! {
 }
 
 category! {
+    /// Stream sockets, for TCP, until they connect or listen.
+    StreamCategory: SOCK_STREAM, IPPROTO::IPPROTO_TCP, WSK_FLAG_STREAM_SOCKET, WskProviderStreamDispatch,
+    WSK_CLIENT_STREAM_DISPATCH, StreamEntries, (), somewhere
+}
+
+category! {
     /// Basic sockets, for options and I/O control operations of a transport; usually that of UDP.
     BasicCategory: SOCK_DGRAM, IPPROTO::IPPROTO_UDP, WSK_FLAG_BASIC_SOCKET, WskProviderBasicDispatch, (), (), (), nowhere
 }
@@ -167,15 +192,15 @@ category! {
 pub trait Entries: Copy {
     /// # Safety
     ///
-    /// `table` is the table of a socket of the category that has these entries.
-    unsafe fn read(table: NonNull<c_void>) -> Self;
+    /// `table` is the table of a socket of the category that has these entries, readable up to what a Windows of version `ntddi` has.
+    unsafe fn read(table: NonNull<c_void>, ntddi: u32) -> Self;
 
     /// The name of one that is not there.
     fn missing(&self) -> Option<&'static str>;
 }
 
 impl Entries for () {
-    unsafe fn read(_: NonNull<c_void>) {}
+    unsafe fn read(_: NonNull<c_void>, _: u32) {}
 
     fn missing(&self) -> Option<&'static str> {
         None
@@ -190,7 +215,7 @@ pub struct DatagramEntries {
 }
 
 impl Entries for DatagramEntries {
-    unsafe fn read(table: NonNull<c_void>) -> Self {
+    unsafe fn read(table: NonNull<c_void>, _: u32) -> Self {
         let table = table.cast::<WSK_PROVIDER_DATAGRAM_DISPATCH>().as_ptr();
         // SAFETY: the caller gives the table of a datagram socket, which every Windows makes at least this long.
         unsafe {
@@ -209,5 +234,73 @@ impl Entries for DatagramEntries {
         } else {
             None
         }
+    }
+}
+
+/// The functions of a stream socket, as the tables of what it may become have them.
+#[derive(Debug, Clone, Copy)]
+pub struct StreamEntries {
+    connection: WSK_PROVIDER_CONNECTION_DISPATCH,
+    listening: WSK_PROVIDER_LISTEN_DISPATCH,
+}
+
+impl StreamEntries {
+    /// The table of a connection.
+    pub(crate) fn connection(&self) -> NonNull<c_void> {
+        NonNull::from(&self.connection).cast()
+    }
+
+    /// The table of a listening socket.
+    pub(crate) fn listening(&self) -> NonNull<c_void> {
+        NonNull::from(&self.listening).cast()
+    }
+}
+
+impl Entries for StreamEntries {
+    unsafe fn read(table: NonNull<c_void>, ntddi: u32) -> Self {
+        let table = table.cast::<WSK_PROVIDER_STREAM_DISPATCH>().as_ptr();
+        /// Reads an entry, or what stands before it.
+        macro_rules! entry {
+            ($entry:ident) => {
+                (&raw const (*table).$entry).read()
+            };
+        }
+        // SAFETY: the caller gives the table of a stream socket, which every Windows that has such sockets makes as long as the entries that
+        // are read unasked; the others are read where it is longer.
+        unsafe {
+            let (send_ex, receive_ex) = if ntddi >= NTDDI_WIN10_RS4 {
+                (entry!(WskSendEx), entry!(WskReceiveEx))
+            } else {
+                (None, None)
+            };
+            Self {
+                connection: WSK_PROVIDER_CONNECTION_DISPATCH {
+                    Basic: entry!(Basic),
+                    WskBind: entry!(WskBind),
+                    WskConnect: entry!(WskConnect),
+                    WskGetLocalAddress: entry!(WskGetLocalAddress),
+                    WskGetRemoteAddress: entry!(WskGetRemoteAddress),
+                    WskSend: entry!(WskSend),
+                    WskReceive: entry!(WskReceive),
+                    WskDisconnect: entry!(WskDisconnect),
+                    WskRelease: entry!(WskRelease),
+                    WskConnectEx: entry!(WskConnectEx),
+                    WskSendEx: send_ex,
+                    WskReceiveEx: receive_ex,
+                },
+                listening: WSK_PROVIDER_LISTEN_DISPATCH {
+                    Basic: entry!(Basic),
+                    WskBind: entry!(WskBind),
+                    WskAccept: entry!(WskAccept),
+                    // Stream sockets have no conditional accept.
+                    WskInspectComplete: None,
+                    WskGetLocalAddress: entry!(WskGetLocalAddress),
+                },
+            }
+        }
+    }
+
+    fn missing(&self) -> Option<&'static str> {
+        None
     }
 }

@@ -62,7 +62,8 @@ pub(crate) struct Events<T: 'static> {
     context: AtomicPtr<c_void>,
     attach: unsafe fn(NonNull<c_void>, NonNull<c_void>),
     release: unsafe fn(NonNull<c_void>),
-    table: &'static T,
+    /// None once WSK has it, for a socket that has become something else.
+    table: Option<&'static T>,
     /// The callback of a connection that is told control information, which no table has.
     receive_ex: PFN_WSK_RECEIVE_EX_EVENT,
     /// The handler's.
@@ -89,7 +90,7 @@ impl<T> Events<T> {
             context: AtomicPtr::new(Shared::into_raw(context).as_ptr()),
             attach: attach::<H>,
             release: release::<H>,
-            table,
+            table: Some(table),
             receive_ex: None,
             kind: TypeId::of::<H>(),
         })
@@ -123,8 +124,22 @@ impl<T> Events<T> {
     }
 
     /// What WSK gets as the socket's table of events.
-    pub(crate) fn table(&self) -> NonNull<T> {
-        NonNull::from(self.table)
+    pub(crate) fn table(&self) -> Option<NonNull<T>> {
+        self.table.map(NonNull::from)
+    }
+
+    /// The same events, of a socket that has become something else, with callbacks that WSK was given; these have ended.
+    pub(crate) fn become_of<U>(&self) -> Events<U> {
+        let context = self.context.swap(core::ptr::null_mut(), Ordering::AcqRel);
+        // INVARIANT: the reference is no longer here.
+        Events {
+            context: AtomicPtr::new(context),
+            attach: self.attach,
+            release: self.release,
+            table: None,
+            receive_ex: self.receive_ex,
+            kind: self.kind,
+        }
     }
 
     /// Tells the context its socket, before events are enabled.

@@ -40,7 +40,12 @@ pub(crate) trait Told: Send + Sync + 'static {
 
 /// The events of a listening socket that are told to `told`.
 pub(crate) fn of_listener<T: Told>(told: T) -> Result<Events<WSK_CLIENT_LISTEN_DISPATCH>, Error> {
-    Events::new(told, wsk_client_listen_dispatch_table::<Thunks<T>>())
+    Events::new(told, callbacks::<T>())
+}
+
+/// The callbacks of sockets whose context is that of events for a `T`.
+pub(crate) const fn callbacks<T: Told>() -> &'static WSK_CLIENT_LISTEN_DISPATCH {
+    wsk_client_listen_dispatch_table::<Thunks<T>>()
 }
 
 /// An address that an event brings, or none.

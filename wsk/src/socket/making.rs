@@ -111,7 +111,7 @@ impl<C: Category> Making<C> {
     /// What WSK gets as the socket's context and callbacks.
     pub(crate) fn callbacks(&self) -> (Option<NonNull<c_void>>, Option<NonNull<C::Callbacks>>) {
         match &self.events {
-            Ok(Some(events)) => (events.context(), Some(events.table())),
+            Ok(Some(events)) => (events.context(), events.table()),
             _ => (None, None),
         }
     }
@@ -139,7 +139,7 @@ impl<C: Category> Making<C> {
         let (dispatch, entries) = unsafe {
             (
                 C::dispatch(table, self.capture.ntddi()),
-                C::Entries::read(table),
+                C::Entries::read(table, self.capture.ntddi()),
             )
         };
         let bound = if self.bound { self.family.bit() } else { 0 };
@@ -147,28 +147,25 @@ impl<C: Category> Making<C> {
         let spares = Spares::new(first);
         spares.put(second);
         // INVARIANT: the socket is open and of this category, and this is its one handle.
-        let shared = prepared.reserved.fill(Socket {
-            socket,
-            dispatch,
-            entries,
-            capture: ManuallyDrop::new(self.capture.clone()),
-            family: self.family,
-            ready: AtomicU8::new(bound),
-            fixed: AtomicBool::new(false),
-            indicates_control: AtomicBool::new(false),
-            send_flags: AtomicU32::new(0),
-            handles: AtomicUsize::new(1),
-            spares,
-            closing: Spares::new(prepared.closing),
-            events: events.ok().flatten(),
-        });
-        if let Some(events) = &shared.events {
-            // SAFETY: this is the socket that owns the events; its memory stays until its close has completed.
-            unsafe { events.attach(Shared::as_raw(&shared)) };
-        }
-        Some(Handle {
-            shared: ManuallyDrop::new(shared),
-        })
+        Some(Handle::first(
+            prepared.reserved,
+            Socket {
+                socket,
+                dispatch,
+                entries,
+                capture: ManuallyDrop::new(self.capture.clone()),
+                family: self.family,
+                ready: AtomicU8::new(bound),
+                fixed: AtomicBool::new(false),
+                indicates_control: AtomicBool::new(false),
+                send_flags: AtomicU32::new(0),
+                handles: AtomicUsize::new(1),
+                spares,
+                closing: Spares::new(prepared.closing),
+                events: events.ok().flatten(),
+                before: None,
+            },
+        ))
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod category;
 pub(crate) mod datagram_events;
+pub(crate) mod either_events;
 pub(crate) mod event_context;
 pub(crate) mod indicated;
 pub(crate) mod indicated_bytes;
@@ -13,13 +14,17 @@ mod making;
 pub mod option;
 pub(crate) mod retained;
 mod sockets;
+pub(crate) mod stream;
 pub(crate) mod stream_events;
 
 pub(crate) use category::{
-    BasicCategory, Category, ConnectionCategory, DatagramCategory, ListenCategory,
+    BasicCategory, Category, Committed, ConnectionCategory, DatagramCategory, ListenCategory,
+    StreamCategory,
 };
 pub(crate) use making::Making;
-pub use sockets::{BasicSocket, ConnectedSocket, ConnectionSocket, DatagramSocket, ListenSocket};
+pub use sockets::{
+    BasicSocket, ConnectedSocket, ConnectionSocket, DatagramSocket, ListenSocket, StreamSocket,
+};
 
 use core::ffi::c_void;
 use core::mem::ManuallyDrop;
@@ -32,7 +37,7 @@ use crate::address::Family;
 use crate::error::Error;
 use crate::irp::{Idle, Observer, Spares};
 use crate::memory::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering, fence};
-use crate::memory::shared::{Counted, Shared};
+use crate::memory::shared::{Counted, Reserved, Shared};
 use crate::registration::Capture;
 use crate::socket::category::Entries as _;
 use crate::socket::event_context::Events;
@@ -62,8 +67,11 @@ pub struct Socket<C: Category> {
     spares: Spares<2>,
     /// Closes the socket. Taken once.
     closing: Spares<1>,
-    /// What WSK calls when something happens to the socket. Freed with the socket's memory, when the close has completed.
+    /// What WSK calls when something happens to the socket. Freed when the close has completed.
     events: Option<Events<C::Callbacks>>,
+    /// What it was before it connected or listened, with the functions that it has.
+    #[expect(dead_code, reason = "it is kept, as the dispatch table is part of it")]
+    before: Option<Shared<Socket<StreamCategory>>>,
 }
 
 // SAFETY: WSK's functions may be called on any thread; the pointers are only passed to them. Capture, events and operations may be
@@ -218,6 +226,24 @@ pub struct Handle<C: Category> {
 }
 
 impl<C: Category> Handle<C> {
+    /// The first handle of a socket.
+    fn first(reserved: Reserved<Socket<C>>, socket: Socket<C>) -> Self {
+        let shared = reserved.fill(socket);
+        if C::COMMITTED
+            && let Some(events) = &shared.events
+        {
+            // SAFETY: this is the socket that owns the events, of the category that its events are of; its memory stays until its close has
+            // completed.
+            unsafe { events.attach(Shared::as_raw(&shared)) };
+        }
+        // INVARIANT: the socket was made with one.
+        Self {
+            shared: ManuallyDrop::new(shared),
+        }
+    }
+}
+
+impl<C: Committed> Handle<C> {
     /// Another handle of a socket that is still open.
     pub(crate) fn from_open(socket: &Shared<Socket<C>>) -> Option<Self> {
         // The reference first: a handle that goes while this one is counted is not the last, and gives its reference up.
@@ -232,7 +258,9 @@ impl<C: Category> Handle<C> {
             shared: ManuallyDrop::new(shared),
         })
     }
+}
 
+impl<C: Category> Handle<C> {
     /// What the handles share, which may be closed while this is there.
     pub(crate) fn share(&self) -> Shared<Socket<C>> {
         Shared::clone(&self.shared)
@@ -271,7 +299,7 @@ impl<C: Category> Deref for Handle<C> {
     }
 }
 
-impl<C: Category> Clone for Handle<C> {
+impl<C: Committed> Clone for Handle<C> {
     fn clone(&self) -> Self {
         self.handles.fetch_add(1, Ordering::Relaxed);
         // INVARIANT: counted.

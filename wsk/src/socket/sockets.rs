@@ -2,7 +2,10 @@
 
 use core::fmt;
 
-use crate::socket::{BasicCategory, ConnectionCategory, DatagramCategory, Handle, ListenCategory};
+use crate::socket::stream::Room;
+use crate::socket::{
+    BasicCategory, ConnectionCategory, DatagramCategory, Handle, ListenCategory, StreamCategory,
+};
 
 /// Writes the debugging output of a socket.
 macro_rules! shows_family {
@@ -22,7 +25,8 @@ shows_family!(
     DatagramSocket,
     ConnectionSocket,
     ConnectedSocket,
-    ListenSocket
+    ListenSocket,
+    StreamSocket
 );
 
 /// A socket that can do nothing but tell and set what its transport has: [options](crate::option), [I/O control
@@ -186,4 +190,41 @@ pub struct ConnectedSocket {
 #[derive(Clone)]
 pub struct ListenSocket {
     pub(crate) handle: Handle<ListenCategory>,
+}
+
+/// A socket for TCP that has yet to connect or to listen. Windows 10, version 1703, and later.
+///
+/// It can be bound and have options set. [`connect`](Self::connect) makes a [`ConnectedSocket`] of it, [`listen`](Self::listen) a
+/// [`ListenSocket`]: what is known only later need not be known when it is opened. Whatever it becomes, all that it needs is
+/// allocated when it is opened.
+///
+/// Dropping it closes it, without waiting, at any IRQL up to `DISPATCH_LEVEL`. There is one handle of it, so nothing of it can be
+/// prepared: prepare that of what it becomes.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use core::net::{Ipv4Addr, SocketAddr};
+/// use wsk::{Family, StreamSocket};
+///
+/// let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+/// let (server, client) = (StreamSocket::open(&provider, Family::V4)?, StreamSocket::open(&provider, Family::V4)?);
+/// server.bind(local)?;
+/// client.bind(local)?;
+///
+/// let listener = server.listen().map_err(|(error, _)| error)?;
+/// let accept = listener.accept().start()?;
+/// let connected = client.connect(listener.local_address()?).wait()?;
+/// let (accepted, from) = accept.wait().map_err(|(error, _)| error)??;
+/// assert_eq!(from, connected.local_address()?);
+/// # drop((accepted, connected, listener, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+#[doc(alias("WSK_FLAG_STREAM_SOCKET", "WSK_PROVIDER_STREAM_DISPATCH", "WSK_SOCKET"))]
+pub struct StreamSocket {
+    pub(crate) handle: Handle<StreamCategory>,
+    /// For what it becomes.
+    pub(crate) room: Room,
 }

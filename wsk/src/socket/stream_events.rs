@@ -63,9 +63,18 @@ pub(crate) trait Told: Send + Sync + 'static {
 pub(crate) fn of_connection<T: Told>(
     told: T,
 ) -> Result<Events<WSK_CLIENT_CONNECTION_DISPATCH>, Error> {
-    let table = wsk_client_connection_dispatch_table::<Thunks<T>>();
+    Ok(told_control::<T, _>(Events::new(told, callbacks::<T>())?))
+}
+
+/// The callbacks of sockets whose context is that of events for a `T`.
+pub(crate) const fn callbacks<T: Told>() -> &'static WSK_CLIENT_CONNECTION_DISPATCH {
+    wsk_client_connection_dispatch_table::<Thunks<T>>()
+}
+
+/// Events that were made for a `T`, with the callback that no table has.
+pub(crate) fn told_control<T: Told, U>(events: Events<U>) -> Events<U> {
     // INVARIANT: the callback is for a context of the same type.
-    Ok(Events::new(told, table)?.with_receive_ex(Some(receive_ex_event::<T>)))
+    events.with_receive_ex(Some(receive_ex_event::<T>))
 }
 
 /// The callbacks of connections for somebody of type `T`.

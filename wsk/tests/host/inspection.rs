@@ -1,5 +1,6 @@
 //! Conditional accept on the host kernel: connections that are inspected before they are accepted.
 
+use std::collections::HashMap;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -34,7 +35,7 @@ enum Habit {
 #[derive(Debug)]
 enum Told {
     Asked(InspectId),
-    Pended(Pended),
+    Pended(Pended, SocketAddr),
     Aborted(InspectId),
     Came(ConnectedSocket),
     Closed,
@@ -65,7 +66,7 @@ impl AcceptEvent for Guard {
         assert!(inspection.remote_address().unwrap().ip().is_loopback());
         assert!(inspection.local_address().unwrap().ip().is_loopback());
         let habit = *self.habit.lock().unwrap();
-        let id = inspection.id();
+        let (id, from) = (inspection.id(), inspection.remote_address().unwrap());
         match habit {
             Habit::Accept => inspection.accept(),
             Habit::Reject => inspection.reject(),
@@ -73,7 +74,7 @@ impl AcceptEvent for Guard {
             Habit::Pend => {
                 let pended = inspection.pend().unwrap();
                 assert_eq!(pended.id(), id);
-                return self.tell(Told::Pended(pended));
+                return self.tell(Told::Pended(pended, from));
             }
             Habit::Keep => self.kept.lock().unwrap().push(inspection.pend().unwrap()),
             Habit::PendAndDrop => drop(inspection.pend()),
@@ -143,7 +144,7 @@ fn asked(told: &Receiver<Told>) -> InspectId {
 
 fn pended(told: &Receiver<Told>) -> Pended {
     match told.recv_timeout(PATIENCE).unwrap() {
-        Told::Pended(pended) => pended,
+        Told::Pended(pended, _) => pended,
         other => panic!("{other:?}"),
     }
 }
@@ -200,11 +201,16 @@ fn what_is_pended_is_answered_from_anywhere() {
         let accept = listener.accept().start().unwrap();
         let (accepted, mut rejected, mut dropped) =
             (connect(local), connect(local), connect(local));
-        let mut waiting: Vec<Pended> = (0..3).map(|_| pended(&told)).collect();
+        let mut waiting = HashMap::new();
+        while waiting.len() < 3 {
+            match told.recv_timeout(PATIENCE).unwrap() {
+                Told::Pended(pended, from) => _ = waiting.insert(from, pended),
+                other => panic!("{other:?}"),
+            }
+        }
         assert!(!accept.is_completed());
-        let third = waiting.pop().unwrap();
-        let second = waiting.pop().unwrap();
-        let first = waiting.pop().unwrap();
+        let mut of = |peer: &TcpStream| waiting.remove(&peer.local_addr().unwrap()).unwrap();
+        let (first, second, third) = (of(&accepted), of(&rejected), of(&dropped));
         at_irql(DISPATCH_LEVEL, || drop(third));
         let answer = std::thread::spawn(move || {
             let id = first.id();

@@ -37,6 +37,7 @@ mod refused;
 mod requests;
 mod resolution;
 mod scope;
+mod stream;
 #[cfg(feature = "futures-core")]
 mod streams;
 mod unwinding;
