@@ -43,11 +43,11 @@ impl Machine for ThisWindows {
 
     fn run(&self, words: &[&str]) -> Result<Output, String> {
         println!("> {}", words.join(" "));
-        let mut command = Command::new(words[0]);
-        command.args(&words[1..]);
-        command
-            .output()
-            .map_err(|error| format!("{} cannot be run: {error}", words[0]))
+        let output = Command::new(words[0]).args(&words[1..]).output();
+        let mut output = output.map_err(|error| format!("{} cannot be run: {error}", words[0]))?;
+        // PowerShell complains there.
+        output.stdout.append(&mut output.stderr);
+        Ok(output)
     }
 
     fn path(&self, file: &Path) -> String {
@@ -487,6 +487,12 @@ mod tests {
         ] {
             assert!(lines.contains(tried), "{lines}");
         }
+    }
+
+    #[test]
+    fn what_a_program_complains_of_is_heard() {
+        let told = ThisWindows.succeed(&["rustc", "--nothing"]).unwrap_err();
+        assert!(told.contains("Unrecognized option"), "{told}");
     }
 
     #[test]
