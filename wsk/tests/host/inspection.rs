@@ -11,11 +11,16 @@ use std::time::Duration;
 use socket2::SockRef;
 use wsk::events::{AcceptEvent, Incoming, InspectId, Inspection, Pended};
 use wsk::ioctl::QueryInspectId;
-use wsk::{ConnectedSocket, Error, Family, ListenSocket, NTSTATUS, Provider};
-use wsk_host::{DISPATCH_LEVEL, at_irql, current_irql};
-use wsk_sys::{STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_DEVICE_STATE};
+use wsk::{Call, ConnectedSocket, Error, Family, ListenSocket, Memory, NTSTATUS, Provider};
+use wsk_host::{DISPATCH_LEVEL, Kernel, Resource, at_irql, current_irql};
+use wsk_sys::{
+    STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_DEVICE_STATE,
+};
 
-use crate::setting::{LOOPBACK, MOMENT, PATIENCE, is_reset, on_each_seeded_kernel, until};
+use crate::setting::{
+    FAST, LOOPBACK, MOMENT, PATIENCE, client, is_reset, kernels_at, on_each_kernel,
+    on_each_seeded_kernel, until,
+};
 
 /// What a guard does with a connection that is asked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,6 +35,8 @@ enum Habit {
     Keep,
     /// Forgets about it in the callback.
     PendAndDrop,
+    /// Finds no memory.
+    Starve,
 }
 
 #[derive(Debug)]
@@ -78,6 +85,10 @@ impl AcceptEvent for Guard {
             }
             Habit::Keep => self.kept.lock().unwrap().push(inspection.pend().unwrap()),
             Habit::PendAndDrop => drop(inspection.pend()),
+            Habit::Starve => {
+                let error = inspection.pend().unwrap_err();
+                assert_eq!(error, Error::NoMemory(Memory::Irp));
+            }
         }
         self.tell(Told::Asked(id));
     }
@@ -359,4 +370,99 @@ fn nothing_is_inspected_unless_it_is_asked_for() {
         let error = socket.ioctl(QueryInspectId).wait().unwrap_err();
         assert_eq!(error.status(), Some(STATUS_INVALID_DEVICE_REQUEST));
     });
+}
+
+#[test]
+fn without_memory_a_connection_is_rejected() {
+    on_each_kernel(|kernel, provider| {
+        let (listener, local, told, _) = guarded(provider, Habit::Starve);
+        let accept = listener.accept().start().unwrap();
+        kernel.fail_nth(Resource::Pool, 1);
+        let mut peer = connect(local);
+        asked(&told);
+        assert!(is_reset(&mut peer));
+        // What was pended is rejected without any.
+        *listener.handler::<Guard>().unwrap().habit.lock().unwrap() = Habit::Pend;
+        for how in 0..2 {
+            let mut peer = connect(local);
+            let pended = pended(&told);
+            kernel.fail_nth(Resource::Pool, 1);
+            if how == 0 {
+                drop(pended);
+                kernel.fail_nth(Resource::Pool, u64::MAX);
+            } else {
+                // The answer needs an operation: there is none, and what it was to accept is rejected.
+                let error = pended.accept().start().unwrap_err();
+                assert_eq!(error, Error::NoMemory(Memory::Irp));
+            }
+            assert!(is_reset(&mut peer));
+        }
+        assert!(!accept.is_completed());
+        // Of an answer that the provider refuses nothing is left.
+        let _peer = connect(local);
+        let pended = pended(&told);
+        kernel.fail_nth_call(1);
+        assert_eq!(
+            pended.accept().wait(),
+            Err(Error::Call {
+                call: Call::WskInspectComplete,
+                status: STATUS_INSUFFICIENT_RESOURCES
+            })
+        );
+    });
+}
+
+fn opens(provider: &Provider) -> Result<(), Error> {
+    let quiet = |_: Incoming<'_>| {};
+    ListenSocket::open_conditional(provider, Family::V4, quiet).map(drop)
+}
+
+#[test]
+fn a_conditional_listener_is_opened_whole_or_not_at_all() {
+    on_each_kernel(|kernel, provider| {
+        let mut failures = 0;
+        for nth in 1.. {
+            kernel.fail_nth_allocation(nth);
+            let opened = opens(provider);
+            kernel.fail_nth_allocation(u64::MAX);
+            match opened {
+                Ok(()) => break,
+                Err(error) => assert!(matches!(error, Error::NoMemory(_)), "{error}"),
+            }
+            failures += 1;
+        }
+        assert!(failures >= 4, "only {failures} allocations");
+        for (nth, call) in [(1, Call::WskSocket), (2, Call::WskControlSocket)] {
+            kernel.fail_nth_call(nth);
+            assert_eq!(opens(provider).unwrap_err().call(), Some(call));
+        }
+        until("the closes", || kernel.counts().sockets.live == 0);
+    });
+}
+
+#[test]
+fn a_provider_that_keeps_the_irp_of_an_answer() {
+    for kernel in kernels_at(FAST) {
+        let (registration, provider) = client();
+        let (listener, local, told, _) = guarded(&provider, Habit::Pend);
+        let accept = listener.accept().start().unwrap();
+        let _peers = [connect(local), connect(local)];
+        let (one, other) = (pended(&told), pended(&told));
+        keeps_the_next(&kernel);
+        drop(one);
+        keeps_the_next(&kernel);
+        let error = other.accept().wait().unwrap_err();
+        assert!(matches!(error, Error::Abandoned { .. }), "{error}");
+        // The listener is held by what is not over.
+        assert_eq!(listener.close(), Err(Error::InUse));
+        assert_eq!(kernel.complete_withheld(), 2);
+        assert!(accept.wait().unwrap().is_err(), "the last handle has gone");
+        drop((provider, registration));
+        kernel.shutdown();
+    }
+}
+
+/// The provider keeps the next IRP.
+fn keeps_the_next(kernel: &Kernel) {
+    kernel.fail_nth(Resource::Completion, 1);
 }

@@ -11,11 +11,12 @@ use wsk::events::{
 };
 use wsk::ioctl::TcpInfo;
 use wsk::option::{KeepAlive, V6Only};
-use wsk::{ConnectedSocket, Error, Family, NonPagedBuffer, Provider, StreamSocket};
-use wsk_host::{DISPATCH_LEVEL, Kernel, at_irql};
+use wsk::{Call, ConnectedSocket, Error, Family, Memory, NonPagedBuffer, Provider, StreamSocket};
+use wsk_host::{DISPATCH_LEVEL, Kernel, Resource, at_irql};
 
 use crate::setting::{
-    LOOPBACK, PATIENCE, block_on, client, is_reset, on_each_seeded_kernel, until,
+    FAST, LOOPBACK, PATIENCE, block_on, client, is_reset, kernels_at, on_each_kernel,
+    on_each_seeded_kernel, until,
 };
 
 fn local() -> SocketAddr {
@@ -320,6 +321,59 @@ fn the_first_windows_with_stream_sockets_has_fewer_functions() {
         let (accepted, _) = accept.wait().unwrap().unwrap();
         talk(&connected, &accepted);
         drop((connected, accepted, listener, provider, registration));
+        kernel.shutdown();
+    }
+}
+
+#[test]
+fn all_that_a_stream_socket_needs_is_there_when_it_is_opened() {
+    on_each_kernel(|kernel, provider| {
+        let mut failures = 0;
+        let socket = loop {
+            kernel.fail_nth_allocation(failures + 1);
+            let opened = StreamSocket::open(provider, Family::V4);
+            kernel.fail_nth_allocation(u64::MAX);
+            match opened {
+                Ok(socket) => break socket,
+                Err(error) => assert!(matches!(error, Error::NoMemory(_)), "{error}"),
+            }
+            failures += 1;
+        };
+        assert!(failures >= 6, "only {failures} allocations");
+        socket.bind(local()).unwrap();
+        kernel.fail_nth_allocation(1);
+        let listener = socket.listen().unwrap();
+        kernel.fail_nth_allocation(u64::MAX);
+        listener.close().unwrap();
+        // What connects is given back, committed.
+        let peer = TcpListener::bind(LOOPBACK).unwrap();
+        let to = peer.local_addr().unwrap();
+        let connection = bound(provider).into_connection();
+        kernel.fail_nth_allocation(1);
+        let refused = connection.connect(to).start().unwrap_err();
+        assert_eq!(refused.error, Error::NoMemory(Memory::Irp));
+        assert!(refused.socket.unwrap().connect(to).wait().is_ok());
+        // So is what WSK refuses.
+        let socket = bound(provider);
+        kernel.fail_nth_call(1);
+        let (error, socket) = socket.listen().unwrap_err();
+        assert_eq!(error.call(), Some(Call::WskListen));
+        socket.listen().unwrap().close().unwrap();
+    });
+}
+
+#[test]
+fn a_provider_that_keeps_the_irp_of_listening() {
+    for kernel in kernels_at(FAST) {
+        let (registration, provider) = client();
+        let socket = bound(&provider);
+        kernel.fail_nth(Resource::Completion, 1);
+        let (error, socket) = socket.listen().unwrap_err();
+        assert!(matches!(error, Error::Abandoned { .. }), "{error}");
+        // It becomes something else, while the IRP is still the provider's.
+        let connection = socket.into_connection();
+        assert_eq!(kernel.complete_withheld(), 1);
+        drop((connection, provider, registration));
         kernel.shutdown();
     }
 }
