@@ -9,6 +9,7 @@ use std::time::Duration;
 use wsk_sys::{DRIVER_EXTENSION, DRIVER_OBJECT, NTSTATUS, UNICODE_STRING};
 
 use crate::bugcheck::bugcheck;
+use crate::executive;
 use crate::kernel::{self, Kernel};
 use crate::origin;
 use crate::registry::{self, RegistryValue};
@@ -194,8 +195,17 @@ impl fmt::Debug for LoadedDriver<'_> {
 /// Calls a routine of a driver's, which has to give back the IRQL and the locks that it takes.
 fn call<R>(driver: u32, routine: &str, body: impl FnOnce() -> R) -> R {
     let (level, locks) = (irql::current(), lock_order::held());
+    let before = executive::mutex::regions();
     let result = origin::for_driver(driver, body);
     lock_order::require_none_kept(locks, &routine);
+    let regions = executive::mutex::regions();
+    if regions != before {
+        bugcheck!(
+            APC_INDEX_MISMATCH(0, regions as usize, before as usize, 0),
+            [],
+            "{routine} returned in {regions} critical regions, and was called in {before}"
+        )
+    }
     if irql::current() != level {
         bugcheck!(
             IRQL_UNEXPECTED_VALUE(usize::from(irql::current()), usize::from(level), 0, 0),

@@ -17,6 +17,26 @@ pub(crate) struct Span {
     pub(crate) what: &'static str,
 }
 
+/// Finds out whether a list of the driver's comes back to what it has led to, so that it has no end.
+#[derive(Default)]
+pub(crate) struct Circle {
+    /// One of the places that it has led to: the latest whose number is a power of two.
+    mark: usize,
+    seen: usize,
+}
+
+impl Circle {
+    /// The list leads to another place: whether that is the mark.
+    pub(crate) fn closes(&mut self, place: usize) -> bool {
+        let back = self.seen > 0 && place == self.mark;
+        self.seen += 1;
+        if self.seen.is_power_of_two() {
+            self.mark = place;
+        }
+        back
+    }
+}
+
 /// What is described by MDLs.
 const DATA: &str = "data";
 
@@ -147,7 +167,12 @@ impl Flight {
             unsafe { ((*buffer).Mdl, (*buffer).Offset, (*buffer).Length) };
         let (mut skip, mut left) = (offset as usize, length);
         let mut first = true;
+        let mut circle = Circle::default();
         while !mdl.is_null() && (left > 0 || first) {
+            if circle.closes(mdl as usize) {
+                let why = "its MDL chain runs in a circle";
+                bad_buffer(self.function, buffer, offset, length, why, story);
+            }
             mdl::require_resident(self.function, mdl);
             // SAFETY: the chain is readable.
             let snapshot = unsafe { Snapshot::take(mdl) };
@@ -163,7 +188,16 @@ impl Flight {
                 );
             }
             let used = (bytes - skip).min(left);
-            self.pin_contents(snapshot.start + snapshot.offset as usize + skip, used, DATA);
+            let start = snapshot.start + snapshot.offset as usize + skip;
+            if used > 0 && pool::was_freed(start) {
+                bugcheck!(
+                    PAGE_FAULT_IN_FREED_SPECIAL_POOL(start, 0, mdl as usize, 0),
+                    [mdl::story(mdl), pool::story(start)],
+                    "{} was given an MDL over freed memory",
+                    self.function
+                )
+            }
+            self.pin_contents(start, used, DATA);
             mdl::hold(mdl);
             mdl = snapshot.next as *mut MDL;
             self.chain.push(snapshot);

@@ -66,6 +66,13 @@ pub(crate) fn concerns(address: usize) -> bool {
     address_space::is_on_stack(address)
 }
 
+/// Whether an address lies on this thread's stack below all that is in use: what lay there has returned.
+#[inline(never)]
+pub(crate) fn is_gone(address: usize) -> bool {
+    let here = 0_u8;
+    address < &raw const here as usize && concerns(address)
+}
+
 /// Somebody uses a place on this thread's stack.
 #[cold]
 pub(crate) fn watch(user: User, function: &'static str, place: usize, what: &'static str) {

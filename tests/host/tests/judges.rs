@@ -12,6 +12,7 @@ mod driver;
 
 use core::ffi::c_void;
 use core::ptr;
+use std::time::Duration;
 
 use driver::*;
 use wsk_host::testing::expect_bugcheck;
@@ -1199,4 +1200,169 @@ fn object_that_is_gone() {
         unsafe { ObfDereferenceObject(ptr::without_provenance_mut(0x1000)) };
     })
     .tells("(0x3F,");
+}
+
+// What has no end, and what is gone.
+
+#[test]
+fn provider_used_after_it_was_released() {
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let registration = Registration::new();
+        assert_eq!(registration.register(), STATUS_SUCCESS);
+        let provider = registration.capture(0).unwrap();
+        registration.release();
+        let _ = provider.start_socket(&Call::new(), Kind::datagram(AF_INET));
+    })
+    .tells("WskSocket was called after WskReleaseProviderNPI")
+    .tells("registered by WskRegister");
+}
+
+#[test]
+fn mdl_chain_in_a_circle() {
+    for length in 1..5 {
+        expect_bugcheck(VERIFIER, || {
+            let _kernel = Kernel::boot();
+            let client = Client::new();
+            let socket = client.bound("127.0.0.1:0");
+            let mdls: Vec<_> = (0..length).map(|_| Buffer::new(8).mdl()).collect();
+            for (index, mdl) in mdls.iter().enumerate() {
+                // SAFETY: the MDLs are the test's own, and in no call yet.
+                unsafe { (**mdl).Next = mdls[(index + 1) % mdls.len()] };
+            }
+            let mut buffer = WSK_BUF {
+                Mdl: mdls[0],
+                Offset: 0,
+                Length: 1 << 40,
+            };
+            let to = Address::lasting("127.0.0.1:9".parse().unwrap());
+            let call = Call::new();
+            // SAFETY: breaks the rule; the kernel finds the circle before it sends anything.
+            let _ = unsafe {
+                socket.table().WskSendTo.unwrap()(
+                    socket.raw(),
+                    &raw mut buffer,
+                    0,
+                    to,
+                    0,
+                    ptr::null_mut(),
+                    call.irp(),
+                )
+            };
+        })
+        .tells("its MDL chain runs in a circle");
+    }
+}
+
+#[test]
+fn list_of_datagrams_in_a_circle() {
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let client = Client::new();
+        let socket = client.bound("127.0.0.1:0");
+        let buffer = Buffer::new(8);
+        let last = Box::leak(Box::new(buffer.all().list(ptr::null_mut())));
+        let first = Box::leak(Box::new(buffer.all().list(last)));
+        last.Next = first;
+        let to = Address::lasting("127.0.0.1:9".parse().unwrap());
+        let call = Call::new();
+        // SAFETY: breaks the rule; the kernel finds the circle before it sends anything. The list is never freed.
+        let _ = unsafe {
+            socket.table().WskSendMessages.unwrap()(
+                socket.raw(),
+                first,
+                0,
+                to,
+                0,
+                ptr::null_mut(),
+                call.irp(),
+            )
+        };
+    })
+    .tells("runs in a circle");
+}
+
+#[test]
+fn mdl_over_freed_memory_sent() {
+    expect_bugcheck(FREED, || {
+        let _kernel = Kernel::boot();
+        let client = Client::new();
+        let socket = client.bound("127.0.0.1:0");
+        let block = pool(8);
+        let mdl = mdl_of(block, 8);
+        // SAFETY: breaks the rule; the kernel looks what the MDL is over before it reads it.
+        let _ = unsafe {
+            MmBuildMdlForNonPagedPool(mdl);
+            ExFreePoolWithTag(block, TAG);
+            let mut buffer = WSK_BUF {
+                Mdl: mdl,
+                Offset: 0,
+                Length: 8,
+            };
+            let to = Address::lasting("127.0.0.1:9".parse().unwrap());
+            socket.table().WskSendTo.unwrap()(
+                socket.raw(),
+                &raw mut buffer,
+                0,
+                to,
+                0,
+                ptr::null_mut(),
+                Call::new().irp(),
+            )
+        };
+    })
+    .tells("WskSendTo was given an MDL over freed memory")
+    .tells("freed by ExFreePoolWithTag");
+}
+
+#[test]
+fn table_of_an_accepted_socket_on_the_stack() {
+    #[inline(never)]
+    unsafe extern "system" fn accepts(
+        _context: *mut c_void,
+        _flags: u32,
+        _local: *mut SOCKADDR,
+        _remote: *mut SOCKADDR,
+        _socket: *mut WSK_SOCKET,
+        _accept_context: *mut *mut c_void,
+        dispatch: *mut *const WSK_CLIENT_CONNECTION_DISPATCH,
+    ) -> NTSTATUS {
+        let table = WSK_CLIENT_CONNECTION_DISPATCH::default();
+        // SAFETY: the kernel gives the place. What it is given breaks the rule; the kernel doesn't look there.
+        unsafe { *dispatch = std::hint::black_box(&raw const table) };
+        STATUS_SUCCESS
+    }
+    static TABLE: WSK_CLIENT_LISTEN_DISPATCH = WSK_CLIENT_LISTEN_DISPATCH {
+        WskAcceptEvent: Some(accepts),
+        WskInspectEvent: None,
+        WskAbortEvent: None,
+    };
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let client = Client::new();
+        // SAFETY: the callback has no use for a context.
+        let listener = client.listener(AF_INET, unsafe { Callbacks::new(&(), &TABLE) });
+        assert_eq!(
+            listener.bind("127.0.0.1:0".parse().unwrap()),
+            STATUS_SUCCESS
+        );
+        assert_eq!(listener.events(WSK_EVENT_ACCEPT), STATUS_SUCCESS);
+        let _peer = std::net::TcpStream::connect(listener.local().unwrap()).unwrap();
+        std::thread::sleep(Duration::from_secs(50));
+    })
+    .tells("on the stack of a function that has returned");
+}
+
+#[test]
+fn driver_entry_that_returns_in_a_critical_region() {
+    unsafe extern "system" fn enters(_: &mut DRIVER_OBJECT, _: &UNICODE_STRING) -> NTSTATUS {
+        // SAFETY: nothing is asked of the caller. Not leaving it breaks the rule, and harms no memory.
+        unsafe { KeEnterCriticalRegion() };
+        STATUS_SUCCESS
+    }
+    expect_bugcheck("APC_INDEX_MISMATCH", || {
+        let kernel = Kernel::boot();
+        let _ = kernel.driver("forgetful").load(enters);
+    })
+    .tells("DriverEntry returned in 1 critical regions, and was called in 0");
 }

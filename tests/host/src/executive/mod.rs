@@ -3,7 +3,7 @@
 
 mod holders;
 pub(crate) mod lookaside;
-mod mutex;
+pub(crate) mod mutex;
 mod push_lock;
 mod rundown;
 mod slist;

@@ -41,6 +41,11 @@ pub(crate) fn thread_ends() {
     }
 }
 
+/// How many critical regions this thread is in.
+pub(crate) fn regions() -> u32 {
+    REGIONS.get()
+}
+
 /// Whether normal kernel calls are held off from this thread.
 pub(crate) fn in_critical_region() -> bool {
     REGIONS.get() != 0 || irql::current() >= APC_LEVEL

@@ -28,8 +28,10 @@ use super::indication::{self, Message};
 use super::pending::{Pending, complete_all, waiting};
 use super::request::{Outcome, Request, Uses};
 use super::socket::{self, Pointers, Socket};
+use crate::bugcheck::{bugcheck, violation};
 use crate::faults::{self, Fate};
-use crate::flight::Flight;
+use crate::flight::{Circle, Flight};
+use crate::pool;
 use crate::schedule::{self, Plan, SOON};
 use crate::trace;
 
@@ -431,7 +433,20 @@ dispatched! {
         let mut messages: Vec<Vec<Range<usize>>> = Vec::new();
         let mut seen = 0;
         let mut next = BufferList;
+        let mut circle = Circle::default();
         while !next.is_null() {
+            if circle.closes(next as usize) {
+                bugcheck!(
+                    DRIVER_VERIFIER_DETECTED_VIOLATION(
+                        violation::WSK_CONTRACT,
+                        BufferList as usize,
+                        next as usize,
+                        0
+                    ),
+                    [pool::story(next as usize)],
+                    "WskSendMessages was given a list of WSK_BUF_LISTs that runs in a circle"
+                )
+            }
             // SAFETY: the driver gives the list, whose MDL chains it keeps until the IRP is completed.
             unsafe {
                 flight.pin(next as usize, size_of::<WSK_BUF_LIST>(), "the WSK_BUF_LIST");

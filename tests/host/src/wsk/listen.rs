@@ -28,8 +28,9 @@ use super::host;
 use super::pending::{Pending, complete_all, waiting};
 use super::request::{Outcome, Request, Uses};
 use super::socket::{self, Pointers, Socket};
+use crate::bugcheck::{bugcheck, violation};
 use crate::schedule::{self, Plan, SOON};
-use crate::trace;
+use crate::{stack_places, trace};
 
 /// What `WSK_SOCKET::Dispatch` of a listening socket points at.
 pub(crate) static DISPATCH: WSK_PROVIDER_LISTEN_DISPATCH = WSK_PROVIDER_LISTEN_DISPATCH {
@@ -671,6 +672,18 @@ fn indicate(socket: &Arc<Socket>, incoming: Incoming, inherited: u32) {
     });
     match answer {
         STATUS_SUCCESS => {
+            if stack_places::is_gone(dispatch as usize) {
+                bugcheck!(
+                    DRIVER_VERIFIER_DETECTED_VIOLATION(
+                        violation::WSK_CONTRACT,
+                        accepted.address(),
+                        dispatch as usize,
+                        0
+                    ),
+                    [socket.story()],
+                    "the driver's WskAcceptEvent gave a table of event callbacks at {dispatch:p}, on the stack of a function that has returned"
+                )
+            }
             let connection = accepted.connection("WskAcceptEvent");
             // SAFETY: the driver gives the table of a connection socket.
             connection

@@ -68,6 +68,29 @@ unsafe fn entries(dispatch: *const WSK_CLIENT_DISPATCH) -> Entries {
 }
 
 impl Client {
+    /// Stops when the client has released the provider as often as it has captured it: its functions may not be called any more.
+    fn require_captured(&self, function: &str) {
+        // Clients that attach to the provider don't capture it.
+        let origin = (self.registration != 0).then(|| {
+            let registrations = REGISTRATIONS.lock();
+            let registration = registrations.by_address.get(&self.registration)?;
+            let ours = ptr::eq(Arc::as_ptr(&registration.client), self);
+            (ours && registration.captures == 0).then(|| registration.origin.to_string())
+        });
+        if let Some(origin) = origin.flatten() {
+            bugcheck!(
+                DRIVER_VERIFIER_DETECTED_VIOLATION(
+                    violation::WSK_CONTRACT,
+                    self.registration,
+                    0,
+                    0
+                ),
+                [format!("registered by {origin}")],
+                "{function} was called after WskReleaseProviderNPI"
+            )
+        }
+    }
+
     /// # Safety
     ///
     /// The driver keeps the table, if it isn't null, while the client is registered.
@@ -224,6 +247,7 @@ pub(crate) fn client(function: &str, client: *mut c_void) -> Arc<Client> {
     match found {
         Some(found) => {
             found.require_unchanged(function);
+            found.require_captured(function);
             found
         }
         None if client.is_null() => bugcheck!(
