@@ -4,9 +4,10 @@ use core::ffi::c_void;
 use std::collections::VecDeque;
 
 use wsk_sys::{
-    IRP, NTSTATUS, SIO_WSK_SET_REMOTE_ADDRESS, SIO_WSK_SET_SENDTO_ADDRESS, SO_WSK_EVENT_CALLBACK,
-    SOCKADDR, STATUS_CANCELLED, STATUS_PENDING, STATUS_SUCCESS, WSK_CONTROL_SOCKET_TYPE,
-    WSK_EVENT_CALLBACK_CONTROL, WSK_EVENT_DISABLE, WSK_PROVIDER_BASIC_DISPATCH, WSK_SOCKET,
+    IRP, NTSTATUS, SIO_WSK_SET_REMOTE_ADDRESS, SIO_WSK_SET_SENDTO_ADDRESS, SO_CONDITIONAL_ACCEPT,
+    SO_WSK_EVENT_CALLBACK, SOCKADDR, STATUS_CANCELLED, STATUS_PENDING, STATUS_SUCCESS,
+    WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_CALLBACK_CONTROL, WSK_EVENT_DISABLE,
+    WSK_PROVIDER_BASIC_DISPATCH, WSK_SOCKET,
 };
 
 use crate::irp::Irp;
@@ -31,6 +32,7 @@ pub(super) fn open(
         Kind::Datagram => (&raw const datagram::DISPATCH).cast(),
         Kind::Connection => (&raw const connection::DISPATCH).cast(),
         Kind::Listening => (&raw const listening::DISPATCH).cast(),
+        Kind::Stream => (&raw const listening::STREAM_DISPATCH).cast(),
     };
     let memory = Box::into_raw(Box::new(WSK_SOCKET { Dispatch: dispatch }));
     // A client gets the address out of a number.
@@ -55,6 +57,8 @@ pub(super) fn open(
             serving: false,
             more: false,
             backlog: VecDeque::new(),
+            conditional: false,
+            pended: Vec::new(),
         },
     );
     number
@@ -77,7 +81,8 @@ unsafe extern "system" fn close(socket: *mut WSK_SOCKET, irp: *mut IRP) -> NTSTA
     this.closing = Some(irp);
     // So that it is not closed before what follows is done.
     this.busy += 1;
-    let backlog = core::mem::take(&mut this.backlog);
+    let mut backlog = core::mem::take(&mut this.backlog);
+    backlog.extend(core::mem::take(&mut this.pended));
     let peer = this.peer.take();
     for waiting in backlog {
         let client = here.socket(waiting).peer;
@@ -169,7 +174,7 @@ unsafe extern "system" fn control(
                 match kind {
                     Kind::Datagram => datagram::indicate(number),
                     Kind::Connection => connection::satisfy(number),
-                    Kind::Listening => {}
+                    Kind::Listening | Kind::Stream => {}
                 }
                 return STATUS_SUCCESS;
             }
@@ -188,6 +193,9 @@ unsafe extern "system" fn control(
             // SAFETY: the client gives an address until the request has completed.
             let port = unsafe { port_of(input.0.cast()) };
             world().socket(number).fixed = port.unwrap_or(0);
+        }
+        if kind == WSK_CONTROL_SOCKET_TYPE::WskSetOption && code == SO_CONDITIONAL_ACCEPT {
+            world().socket(number).conditional = true;
         }
         // SAFETY: the client gives so many bytes, and room for so many, until the request has completed.
         unsafe {

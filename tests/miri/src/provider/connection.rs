@@ -33,7 +33,7 @@ pub(super) static DISPATCH: WSK_PROVIDER_CONNECTION_DISPATCH = WSK_PROVIDER_CONN
 };
 
 /// `WskConnect`.
-unsafe extern "system" fn connect(
+pub(super) unsafe extern "system" fn connect(
     socket: *mut WSK_SOCKET,
     to: *mut SOCKADDR,
     _: u32,
@@ -89,7 +89,7 @@ pub(super) unsafe extern "system" fn socket_connect(
 }
 
 /// `WskGetRemoteAddress`.
-unsafe extern "system" fn remote_address(
+pub(super) unsafe extern "system" fn remote_address(
     socket: *mut WSK_SOCKET,
     address: *mut SOCKADDR,
     irp: *mut IRP,
@@ -121,7 +121,7 @@ pub(super) fn unpair(here: &mut Locked, number: Option<usize>, reset: bool) {
 }
 
 /// `WskSend`.
-unsafe extern "system" fn send(
+pub(super) unsafe extern "system" fn send(
     socket: *mut WSK_SOCKET,
     buffer: *mut WSK_BUF,
     _: u32,
@@ -149,7 +149,7 @@ unsafe extern "system" fn send(
 }
 
 /// `WskReceive`. A buffer is not filled, even where that is asked for: the bytes that are there are given.
-unsafe extern "system" fn receive(
+pub(super) unsafe extern "system" fn receive(
     socket: *mut WSK_SOCKET,
     buffer: *mut WSK_BUF,
     flags: u32,
@@ -325,7 +325,7 @@ fn indicate(here: Locked, number: usize) -> bool {
 }
 
 /// `WskDisconnect`.
-unsafe extern "system" fn disconnect(
+pub(super) unsafe extern "system" fn disconnect(
     socket: *mut WSK_SOCKET,
     buffer: *mut WSK_BUF,
     flags: u32,
@@ -362,7 +362,7 @@ unsafe extern "system" fn disconnect(
 }
 
 /// `WskRelease`.
-unsafe extern "system" fn release(
+pub(super) unsafe extern "system" fn release(
     _: *mut WSK_SOCKET,
     indication: *mut WSK_DATA_INDICATION,
 ) -> NTSTATUS {

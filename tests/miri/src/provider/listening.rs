@@ -1,24 +1,88 @@
-//! Listening sockets.
+//! Listening sockets, and stream sockets, which listen or connect.
 
 use core::ffi::c_void;
 
 use wsk_sys::{
-    IRP, NTSTATUS, SOCKADDR, STATUS_CANCELLED, STATUS_SUCCESS, WSK_CLIENT_CONNECTION_DISPATCH,
-    WSK_CLIENT_LISTEN_DISPATCH, WSK_EVENT_ACCEPT, WSK_PROVIDER_LISTEN_DISPATCH, WSK_SOCKET,
+    IRP, NTSTATUS, SOCKADDR, STATUS_CANCELLED, STATUS_NOT_FOUND, STATUS_SUCCESS,
+    WSK_CLIENT_CONNECTION_DISPATCH, WSK_CLIENT_LISTEN_DISPATCH, WSK_CLIENT_STREAM_DISPATCH,
+    WSK_EVENT_ACCEPT, WSK_INSPECT_ACTION, WSK_INSPECT_ID, WSK_PROVIDER_LISTEN_DISPATCH,
+    WSK_PROVIDER_STREAM_DISPATCH, WSK_SOCKET,
 };
 
 use crate::dispatcher::raised;
 use crate::irp::Irp;
-use crate::provider::request::{Waiting, What, claim, complete, done, take_on, wait};
+use crate::provider::request::{
+    Waiting, What, claim, complete, done, take_on, take_on_always, wait,
+};
 use crate::provider::{Kind, Locked, Place, address, basic, connection, world, write_address};
 
 pub(super) static DISPATCH: WSK_PROVIDER_LISTEN_DISPATCH = WSK_PROVIDER_LISTEN_DISPATCH {
     Basic: basic::DISPATCH,
     WskBind: Some(basic::bind),
     WskAccept: Some(accept),
-    WskInspectComplete: None,
+    WskInspectComplete: Some(inspect_complete),
     WskGetLocalAddress: Some(basic::local_address),
 };
+
+pub(super) static STREAM_DISPATCH: WSK_PROVIDER_STREAM_DISPATCH = WSK_PROVIDER_STREAM_DISPATCH {
+    Basic: basic::DISPATCH,
+    WskBind: Some(basic::bind),
+    WskAccept: Some(accept),
+    WskConnect: Some(stream_connect),
+    WskListen: Some(listen),
+    WskSend: Some(connection::send),
+    WskReceive: Some(connection::receive),
+    WskDisconnect: Some(connection::disconnect),
+    WskRelease: Some(connection::release),
+    WskGetLocalAddress: Some(basic::local_address),
+    WskGetRemoteAddress: Some(connection::remote_address),
+    WskConnectEx: None,
+    WskSendEx: None,
+    WskReceiveEx: None,
+};
+
+/// A stream socket becomes something else, with the callbacks for that.
+fn become_of(number: usize, kind: Kind) {
+    let mut here = world();
+    let socket = here.socket(number);
+    assert_eq!(socket.kind, Kind::Stream, "it is something already");
+    socket.kind = kind;
+    // SAFETY: the client has given the table of a stream socket, or none.
+    let table = unsafe {
+        socket
+            .callbacks
+            .0
+            .cast::<WSK_CLIENT_STREAM_DISPATCH>()
+            .as_ref()
+    };
+    if let Some(table) = table {
+        socket.callbacks = Place(match kind {
+            Kind::Listening => table.Listen.cast_mut().cast(),
+            _ => table.Connect.cast_mut().cast(),
+        });
+    }
+}
+
+/// `WskListen`.
+unsafe extern "system" fn listen(socket: *mut WSK_SOCKET, irp: *mut IRP) -> NTSTATUS {
+    let number = socket.addr();
+    take_on_always(number, irp, move |irp| {
+        become_of(number, Kind::Listening);
+        complete(irp, number, STATUS_SUCCESS, 0);
+    })
+}
+
+/// `WskConnect` of a stream socket.
+unsafe extern "system" fn stream_connect(
+    socket: *mut WSK_SOCKET,
+    to: *mut SOCKADDR,
+    flags: u32,
+    irp: *mut IRP,
+) -> NTSTATUS {
+    become_of(socket.addr(), Kind::Connection);
+    // SAFETY: the caller keeps the same contract.
+    unsafe { connection::connect(socket, to, flags, irp) }
+}
 
 /// A connection arrives at a port; `false` when nobody listens there.
 pub(super) fn arrive(client: usize, port: u16) -> bool {
@@ -33,6 +97,95 @@ pub(super) fn arrive(client: usize, port: u16) -> bool {
     here.socket(client).fixed = port;
     let socket = here.socket(server);
     (socket.peer, socket.port, socket.fixed) = (Some(client), port, from);
+    if here.socket(listener).conditional {
+        inspect(here, listener, server);
+    } else {
+        come(here, listener, server);
+    }
+    true
+}
+
+/// Has the client say whether a connection is made.
+fn inspect(here: Locked, listener: usize, server: usize) {
+    let mut here = here;
+    let socket = here.socket(server);
+    let (mut local, mut remote) = (address(socket.port), address(socket.fixed));
+    let socket = here.socket(listener);
+    socket.busy += 1;
+    // Before the client knows of it, who may answer before it has returned.
+    socket.pended.push(server);
+    let (context, callbacks) = (socket.context, socket.callbacks);
+    drop(here);
+    let mut id = WSK_INSPECT_ID {
+        Key: server,
+        SerialNumber: 7,
+    };
+    // SAFETY: context and callbacks are the socket's, which is open; addresses and identifier are there for the callback.
+    let action = unsafe {
+        let callbacks = callbacks.0.cast::<WSK_CLIENT_LISTEN_DISPATCH>();
+        let event = (*callbacks).WskInspectEvent.expect("an event");
+        raised(|| {
+            event(
+                context.0,
+                (&raw mut local).cast(),
+                (&raw mut remote).cast(),
+                &raw mut id,
+            )
+        })
+    };
+    if action != WSK_INSPECT_ACTION::WskInspectPend {
+        decide(listener, server, action);
+    }
+    done(listener);
+}
+
+/// Makes a connection that was inspected, or does not; `false` when it is gone.
+fn decide(listener: usize, server: usize, action: WSK_INSPECT_ACTION) -> bool {
+    let mut here = world();
+    let pended = &mut here.socket(listener).pended;
+    let Some(index) = pended.iter().position(|pended| *pended == server) else {
+        return false;
+    };
+    pended.swap_remove(index);
+    if action == WSK_INSPECT_ACTION::WskInspectAccept {
+        come(here, listener, server);
+    } else {
+        let client = here.socket(server).peer;
+        basic::free(&mut here, server);
+        connection::unpair(&mut here, client, true);
+        drop(here);
+        if let Some(client) = client {
+            connection::satisfy(client);
+        }
+    }
+    true
+}
+
+/// `WskInspectComplete`.
+unsafe extern "system" fn inspect_complete(
+    socket: *mut WSK_SOCKET,
+    id: *mut WSK_INSPECT_ID,
+    action: WSK_INSPECT_ACTION,
+    irp: *mut IRP,
+) -> NTSTATUS {
+    let (number, id) = (socket.addr(), Place(id));
+    take_on_always(number, irp, move |irp| {
+        let id = id;
+        // SAFETY: the client keeps the identifier until the request has completed.
+        let id = unsafe { id.0.read() };
+        assert_eq!(id.SerialNumber, 7);
+        let status = if decide(number, id.Key, action) {
+            STATUS_SUCCESS
+        } else {
+            STATUS_NOT_FOUND
+        };
+        complete(irp, number, status, 0);
+    })
+}
+
+/// A connection is made.
+fn come(here: Locked, listener: usize, server: usize) {
+    let mut here = here;
     let accept = claim(&mut here, |waiting| {
         waiting.socket == listener && matches!(waiting.what, What::Connection { .. })
     });
@@ -44,7 +197,6 @@ pub(super) fn arrive(client: usize, port: u16) -> bool {
     } else {
         here.socket(listener).backlog.push_back(server);
     }
-    true
 }
 
 /// Ends an accept with a connection.

@@ -45,6 +45,8 @@ enum Kind {
     Datagram,
     Connection,
     Listening,
+    /// For either, until it connects or listens.
+    Stream,
 }
 
 /// A pointer of the client's.
@@ -90,6 +92,10 @@ struct Socket {
     more: bool,
     /// Connections that nobody has accepted yet.
     backlog: VecDeque<usize>,
+    /// Connections are inspected before they are made.
+    conditional: bool,
+    /// Those that are still inspected.
+    pended: Vec<usize>,
 }
 
 #[derive(Default)]

@@ -4,8 +4,8 @@ use core::ffi::c_void;
 
 use wsk_sys::{
     ADDRESS_FAMILY, EPROCESS, ETHREAD, IRP, NTSTATUS, SOCK_DGRAM, STATUS_SUCCESS, WSK_CLIENT_NPI,
-    WSK_FLAG_LISTEN_SOCKET, WSK_PROVIDER_CHARACTERISTICS, WSK_PROVIDER_DISPATCH, WSK_PROVIDER_NPI,
-    WSK_REGISTRATION,
+    WSK_FLAG_LISTEN_SOCKET, WSK_FLAG_STREAM_SOCKET, WSK_PROVIDER_CHARACTERISTICS,
+    WSK_PROVIDER_DISPATCH, WSK_PROVIDER_NPI, WSK_REGISTRATION,
 };
 
 use crate::provider::request::{complete, take_on_always};
@@ -126,6 +126,7 @@ unsafe extern "system" fn socket(
     let kind = match (kind, flags) {
         (SOCK_DGRAM, _) => Kind::Datagram,
         (_, WSK_FLAG_LISTEN_SOCKET) => Kind::Listening,
+        (_, WSK_FLAG_STREAM_SOCKET) => Kind::Stream,
         _ => Kind::Connection,
     };
     let (context, callbacks) = (Place(context), Place(callbacks.cast_mut()));

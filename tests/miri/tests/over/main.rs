@@ -7,6 +7,7 @@ mod connections;
 mod datagrams;
 mod events;
 mod futures;
+mod listeners;
 mod lost;
 mod pools;
 mod prepared;
