@@ -9,16 +9,18 @@ use crate::memory;
 use crate::memory::atomic::{AtomicUsize, Ordering, fence};
 
 /// A value that can be shared.
-pub trait Counted {
+///
+/// # Safety
+///
+/// Dropping the value does nothing with what [`last`](Self::last) gives.
+pub unsafe trait Counted {
     /// What outlives the value's memory.
     type Last;
 
-    /// Takes out what is to be dropped last: after the value was dropped and its memory was freed.
-    ///
-    /// # Safety
-    ///
-    /// The value is used for nothing any more but to be dropped.
-    unsafe fn last(&mut self) -> Self::Last;
+    /// What is to be dropped last, if there is anything: after the value was dropped and its memory was freed.
+    fn last(&mut self) -> Option<&mut ManuallyDrop<Self::Last>> {
+        None
+    }
 }
 
 /// The pool block behind a [`Shared`].
@@ -170,10 +172,11 @@ impl<T: Counted> Drop for Shared<T> {
 unsafe fn end<T: Counted>(block: NonNull<Block<T>>) {
     fence(Ordering::Acquire);
     // SAFETY: there is no reference left (the fence orders every earlier use before this), so the value is dropped once and
-    // the block, which came from `allocate`, is freed once.
+    // the block, which came from `allocate`, is freed once. What goes last is taken out of a value that is used for nothing any more
+    // but to be dropped, which leaves that alone.
     let last = unsafe {
         let value = &mut (*block.as_ptr()).value;
-        let last = value.last();
+        let last = value.last().map(|last| ManuallyDrop::take(last));
         core::ptr::drop_in_place(value);
         memory::free(block.cast());
         last

@@ -3,6 +3,7 @@
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::mem::ManuallyDrop;
+use core::ops::Deref;
 use core::ptr::NonNull;
 use core::time::Duration;
 
@@ -62,16 +63,45 @@ impl PutOff {
     }
 }
 
+/// Where a client is, for whoever is counted by it, and for the registration.
+///
+/// # Invariants
+///
+/// The client is there as long as this is used: until a capture, or the registration, has been counted off, and until `done` is set.
+#[derive(Clone, Copy)]
+pub(super) struct ClientRef(NonNull<Client>);
+
+impl ClientRef {
+    /// # Safety
+    ///
+    /// The client is there as long as the result, and what is made of it, is used.
+    pub(super) const unsafe fn of(client: NonNull<Client>) -> Self {
+        // INVARIANT: the caller says so.
+        Self(client)
+    }
+
+    pub(super) const fn as_ptr(self) -> NonNull<Client> {
+        self.0
+    }
+}
+
+impl Deref for ClientRef {
+    type Target = Client;
+
+    #[inline]
+    fn deref(&self) -> &Client {
+        // SAFETY: by the invariant the client is there; what changes in it is atomic, or WSK's and the kernel's.
+        unsafe { self.0.as_ref() }
+    }
+}
+
 impl Client {
     /// Counts off a capture, or the registration. The last of them tells who waits.
-    fn one_less(client: NonNull<Self>) {
-        // SAFETY: the client is there as long as it is counted, or until `done` is set.
-        unsafe {
-            let client = client.as_ptr();
-            if (*client).count.fetch_sub(1, Ordering::AcqRel) == 1 {
-                (*client).event.set();
-                (*client).done.store(true, Ordering::Release);
-            }
+    fn one_less(client: ClientRef) {
+        // Not borrowed for the whole call: the client may be gone before that returns.
+        if client.count.fetch_sub(1, Ordering::AcqRel) == 1 {
+            client.event.set();
+            client.done.store(true, Ordering::Release);
         }
     }
 
@@ -89,9 +119,8 @@ impl Client {
     }
 
     /// Waits until every capture has gone, freeing meanwhile what is put off.
-    pub(super) fn wait_for_captures(client: NonNull<Self>, passive: AtPassiveLevel) {
-        // SAFETY: the client is there until it is done, and freed after this only.
-        let this = unsafe { client.as_ref() };
+    pub(super) fn wait_for_captures(client: ClientRef, passive: AtPassiveLevel) {
+        let this: &Self = &client;
         this.leaving.store(true, Ordering::Relaxed);
         Self::one_less(client);
         loop {
@@ -114,7 +143,7 @@ impl Client {
 pub struct Capture {
     pub(super) npi: WSK_PROVIDER_NPI,
     pub(super) ntddi: u32,
-    pub(super) client: NonNull<Client>,
+    pub(super) client: ClientRef,
     pub(super) release: ManuallyDrop<Release>,
 }
 
@@ -125,7 +154,7 @@ pub struct Capture {
 ///
 /// A capture of this client is outstanding, for which deregistering waits.
 pub struct Release {
-    pub(super) client: NonNull<Client>,
+    pub(super) client: ClientRef,
 }
 
 impl Drop for Release {
@@ -133,17 +162,17 @@ impl Drop for Release {
     fn drop(&mut self) {
         // SAFETY: by the invariant a capture is outstanding, which this releases; until then deregistering waits, and the registration
         // is there.
-        unsafe { WskReleaseProviderNPI(self.client.as_ref().registration.get()) };
+        unsafe { WskReleaseProviderNPI(self.client.registration.get()) };
         Client::one_less(self.client);
     }
 }
 
-impl Counted for Capture {
+// SAFETY: dropping it does nothing.
+unsafe impl Counted for Capture {
     type Last = Release;
 
-    unsafe fn last(&mut self) -> Release {
-        // SAFETY: the caller does nothing more with the value but to drop it, which leaves this field alone: it is taken once.
-        unsafe { ManuallyDrop::take(&mut self.release) }
+    fn last(&mut self) -> Option<&mut ManuallyDrop<Release>> {
+        Some(&mut self.release)
     }
 }
 
@@ -175,8 +204,7 @@ impl Capture {
     /// The block is the caller's, begins with this, and is given away. It has a capture of this client until it is freed, and the
     /// caller has another one meanwhile.
     pub(crate) unsafe fn put_off(&self, block: NonNull<PutOff>) {
-        // SAFETY: by the invariant the client is there.
-        let client = unsafe { self.client.as_ref() };
+        let client: &Client = &self.client;
         let mut head = client.put_off.load(Ordering::Relaxed);
         loop {
             // SAFETY: the caller gives the block away, and nobody else has it before it is in the list.
@@ -196,16 +224,12 @@ impl Capture {
 
     /// Frees what was put off.
     pub(crate) fn free_put_off(&self, passive: AtPassiveLevel) {
-        // SAFETY: by the invariant the client is there.
-        unsafe { self.client.as_ref() }.free_put_off(passive);
+        self.client.free_put_off(passive);
     }
 
     /// Whether the client deregisters, which waits for this capture.
     pub(crate) fn is_leaving(&self) -> bool {
-        // SAFETY: by the invariant the client is there.
-        unsafe { self.client.as_ref() }
-            .leaving
-            .load(Ordering::Relaxed)
+        self.client.leaving.load(Ordering::Relaxed)
     }
 
     /// The `NTDDI_VERSION` of the running Windows.

@@ -16,7 +16,6 @@ pub use security::{DescriptorRoom, SecurityDescriptor};
 use core::ffi::c_void;
 use core::fmt;
 use core::mem::{ManuallyDrop, MaybeUninit};
-use core::ptr::NonNull;
 
 use wsk_sys::{
     NTSTATUS, STATUS_NOT_IMPLEMENTED, WSK_CLIENT_DISPATCH, WSK_CLIENT_NPI, WSK_INFINITE_WAIT,
@@ -31,7 +30,7 @@ use crate::memory;
 use crate::memory::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use crate::memory::event::Event;
 use crate::memory::shared::Shared;
-use crate::registration::capture::{Client, Release, running_ntddi};
+use crate::registration::capture::{Client, ClientRef, Release, running_ntddi};
 
 /// The time to wait for the WSK provider, which may not be there yet while the system starts.
 ///
@@ -91,7 +90,7 @@ unsafe extern "system" fn client_event(
 #[doc(alias("WskDeregister", "WSK_REGISTRATION"))]
 #[must_use = "dropping a registration deregisters at once"]
 pub struct Registration {
-    client: NonNull<Client>,
+    client: ClientRef,
 }
 
 // SAFETY: the client is nonpaged memory, bound to no thread.
@@ -140,6 +139,8 @@ impl Registration {
             });
         }
         alarm::enter();
+        // SAFETY: the client stays until it is deregistered, which waits for all that is counted.
+        let client = unsafe { ClientRef::of(client) };
         // INVARIANT: registered.
         Ok(Self { client })
     }
@@ -160,11 +161,7 @@ impl Registration {
             Wait::Forever => WSK_INFINITE_WAIT,
         };
         let mut npi = MaybeUninit::<WSK_PROVIDER_NPI>::zeroed();
-        // SAFETY: by the invariant the client is there; only the address of its structure is taken.
-        let (client, registration) = unsafe {
-            let client = self.client.as_ref();
-            (client, client.registration.get())
-        };
+        let registration = self.client.registration.get();
         // SAFETY: by the invariant the client is registered. There is room for the NPI; PASSIVE_LEVEL was checked.
         let status = unsafe { WskCaptureProviderNPI(registration, wait, npi.as_mut_ptr()) };
         if !status.is_success() {
@@ -175,7 +172,7 @@ impl Registration {
         }
         // SAFETY: every byte was zeroed, and every bit pattern is an NPI of raw pointers.
         let npi = unsafe { npi.assume_init() };
-        client.count.fetch_add(1, Ordering::Relaxed);
+        self.client.count.fetch_add(1, Ordering::Relaxed);
         // INVARIANT: captured, and counted.
         let capture = Capture {
             npi,
@@ -232,7 +229,7 @@ impl Registration {
         let mut told = WSK_PROVIDER_CHARACTERISTICS::default();
         // SAFETY: by the invariant the client is registered; there is room for what is told.
         let status = unsafe {
-            WskQueryProviderCharacteristics(self.client.as_ref().registration.get(), &raw mut told)
+            WskQueryProviderCharacteristics(self.client.registration.get(), &raw mut told)
         };
         if status.is_success() {
             Ok(ProviderCharacteristics {
@@ -259,8 +256,8 @@ impl Drop for Registration {
         // SAFETY: the client is registered, and waiting is allowed. When the call returns WSK has finished with the registration, and
         // nobody else knows the client, which is freed this once.
         unsafe {
-            WskDeregister(self.client.as_ref().registration.get());
-            memory::free(self.client.cast());
+            WskDeregister(self.client.registration.get());
+            memory::free(self.client.as_ptr().cast());
         }
         // A completion routine that gave the last capture back may still be on its way out of the driver.
         alarm::leave(passive.may_wait());

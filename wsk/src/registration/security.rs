@@ -275,12 +275,12 @@ unsafe fn free(put_off: NonNull<PutOff>) {
     drop(capture);
 }
 
-impl Counted for Cached {
+// SAFETY: dropping it does nothing.
+unsafe impl Counted for Cached {
     type Last = Release;
 
-    unsafe fn last(&mut self) -> Release {
-        // SAFETY: the caller does nothing more with the value but to drop it, which leaves this field alone: it is taken once.
-        unsafe { ManuallyDrop::take(&mut self.0) }
+    fn last(&mut self) -> Option<&mut ManuallyDrop<Release>> {
+        Some(&mut self.0)
     }
 }
 

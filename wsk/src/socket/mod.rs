@@ -80,12 +80,12 @@ unsafe impl<C: Category> Send for Socket<C> {}
 // SAFETY: WSK's functions may be called at the same time; the pointers are only passed to them. What changes is atomic.
 unsafe impl<C: Category> Sync for Socket<C> {}
 
-impl<C: Category> Counted for Socket<C> {
+// SAFETY: the fields that are dropped with it do not know of the capture.
+unsafe impl<C: Category> Counted for Socket<C> {
     type Last = Shared<Capture>;
 
-    unsafe fn last(&mut self) -> Shared<Capture> {
-        // SAFETY: the caller does nothing but drop the value, whose field is not dropped with it.
-        unsafe { ManuallyDrop::take(&mut self.capture) }
+    fn last(&mut self) -> Option<&mut ManuallyDrop<Shared<Capture>>> {
+        Some(&mut self.capture)
     }
 }
 
