@@ -158,6 +158,13 @@ macro_rules! number {
 
 atomic!(AtomicBool<bool>);
 
+impl AtomicBool {
+    pub(crate) fn fetch_or(&self, value: bool, order: Ordering) -> bool {
+        let atomic = self.touched();
+        change(order, |order| atomic.fetch_or(value, order))
+    }
+}
+
 /// As in the crate.
 pub(crate) fn read_alone(flag: &mut AtomicBool) -> bool {
     flag.load(Ordering::Relaxed)
