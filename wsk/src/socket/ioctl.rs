@@ -205,17 +205,50 @@ impl Ioctl for RssProcessor {
 }
 
 /// Makes a connection silent: from then on it sends nothing, no acknowledgement and no end either, and throws away what comes. All that
-/// can be done with the socket is to close it. Windows 8 and later; not over loopback.
+/// can be done with the socket is to close it: it is refused to send and to disconnect. Windows 8 and later; not over loopback.
 ///
 /// It is for a driver whose connection goes on elsewhere, so that the peer must not be told of this end.
 ///
-/// Nothing may be in flight that sends or disconnects, says Microsoft: wait for it before. What the transport makes of such a request is
-/// not documented; what it carries stays where it is until WSK completes it, at the latest when the socket is closed.
+/// ```
+/// # let kernel = wsk_host::Kernel::builder().loopback_is_remote().boot();
+/// # let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::ConnectedSocket::connect(&provider, peer.local_addr().unwrap()).wait()?;
+/// use wsk::ioctl::SilentMode;
+///
+/// socket.send(b"the last").wait()?;
+/// // SAFETY: nothing else sends or disconnects, and the send is over.
+/// let silent = unsafe { SilentMode::new() };
+/// socket.ioctl(silent).wait()?;
+/// socket.close()?;
+/// # drop((provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 ///
 /// [`SIO_WSK_SET_TCP_SILENT_MODE`](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-set-tcp-silent-mode).
+///
+/// # Invariants
+///
+/// While it is carried out nothing is in flight that sends or disconnects, on the connection that it is for.
 #[doc(alias = "SIO_WSK_SET_TCP_SILENT_MODE")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SilentMode;
+#[derive(Debug)]
+pub struct SilentMode(());
+
+impl SilentMode {
+    /// The operation, for one connection.
+    ///
+    /// # Safety
+    ///
+    /// From when a request of it is made until it is over nothing is in flight that sends or disconnects on that connection: Microsoft
+    /// asks for that, and does not say what becomes of such a request. What has been dropped or abandoned may be in flight still.
+    #[must_use]
+    pub const unsafe fn new() -> Self {
+        // INVARIANT: the caller says so.
+        Self(())
+    }
+}
 
 impl sealed::Sealed for SilentMode {}
 

@@ -4,7 +4,8 @@ use core::ffi::c_void;
 use std::collections::VecDeque;
 
 use wsk_sys::{
-    IRP, NTSTATUS, SIO_WSK_SET_REMOTE_ADDRESS, SIO_WSK_SET_SENDTO_ADDRESS, SO_CONDITIONAL_ACCEPT,
+    IRP, NTSTATUS, PFN_WSK_RECEIVE_EX_EVENT, SIO_WSK_SET_RECEIVE_EX_CALLBACK,
+    SIO_WSK_SET_REMOTE_ADDRESS, SIO_WSK_SET_SENDTO_ADDRESS, SO_CONDITIONAL_ACCEPT,
     SO_WSK_EVENT_CALLBACK, SOCKADDR, STATUS_CANCELLED, STATUS_PENDING, STATUS_SUCCESS,
     WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_CALLBACK_CONTROL, WSK_EVENT_DISABLE,
     WSK_PROVIDER_BASIC_DISPATCH, WSK_SOCKET,
@@ -54,6 +55,7 @@ pub(super) fn open(
             ended: false,
             reset: false,
             peer: None,
+            receive_ex: None,
             serving: false,
             more: false,
             backlog: VecDeque::new(),
@@ -196,6 +198,15 @@ unsafe extern "system" fn control(
         }
         if kind == WSK_CONTROL_SOCKET_TYPE::WskSetOption && code == SO_CONDITIONAL_ACCEPT {
             world().socket(number).conditional = true;
+        }
+        if code == SIO_WSK_SET_RECEIVE_EX_CALLBACK {
+            // SAFETY: the client gives the address of a callback, or NULL, as its number.
+            let callback = unsafe { input.0.cast::<usize>().read_unaligned() };
+            let callback = core::ptr::with_exposed_provenance::<c_void>(callback);
+            // SAFETY: the same, as the type that it is of.
+            world().socket(number).receive_ex = unsafe {
+                core::mem::transmute::<*const c_void, PFN_WSK_RECEIVE_EX_EVENT>(callback)
+            };
         }
         // SAFETY: the client gives so many bytes, and room for so many, until the request has completed.
         unsafe {

@@ -3,10 +3,11 @@
 use core::ffi::c_void;
 
 use wsk_sys::{
-    EPROCESS, ETHREAD, IRP, NTSTATUS, SOCKADDR, STATUS_CANCELLED, STATUS_CONNECTION_REFUSED,
-    STATUS_CONNECTION_RESET, STATUS_DATA_NOT_ACCEPTED, STATUS_PENDING, STATUS_SUCCESS, WSK_BUF,
-    WSK_CLIENT_CONNECTION_DISPATCH, WSK_DATA_INDICATION, WSK_EVENT_DISCONNECT, WSK_EVENT_RECEIVE,
-    WSK_FLAG_ABORTIVE, WSK_FLAG_DRAIN, WSK_PROVIDER_CONNECTION_DISPATCH, WSK_SOCKET,
+    CMSGHDR, EPROCESS, ETHREAD, IRP, NTSTATUS, SOCKADDR, STATUS_CANCELLED,
+    STATUS_CONNECTION_REFUSED, STATUS_CONNECTION_RESET, STATUS_DATA_NOT_ACCEPTED, STATUS_PENDING,
+    STATUS_SUCCESS, WSK_BUF, WSK_CLIENT_CONNECTION_DISPATCH, WSK_DATA_INDICATION,
+    WSK_EVENT_DISCONNECT, WSK_EVENT_RECEIVE, WSK_FLAG_ABORTIVE, WSK_FLAG_DRAIN,
+    WSK_PROVIDER_CONNECTION_DISPATCH, WSK_SOCKET,
 };
 
 use crate::dispatcher::raised;
@@ -27,9 +28,9 @@ pub(super) static DISPATCH: WSK_PROVIDER_CONNECTION_DISPATCH = WSK_PROVIDER_CONN
     WskReceive: Some(receive),
     WskDisconnect: Some(disconnect),
     WskRelease: Some(release),
-    WskConnectEx: None,
-    WskSendEx: None,
-    WskReceiveEx: None,
+    WskConnectEx: Some(connect_ex),
+    WskSendEx: Some(send_ex),
+    WskReceiveEx: Some(receive_ex),
 };
 
 /// `WskConnect`.
@@ -49,6 +50,28 @@ pub(super) unsafe extern "system" fn connect(
         } else {
             STATUS_CONNECTION_REFUSED
         };
+        complete(irp, number, status, 0);
+    })
+}
+
+/// `WskConnectEx`.
+unsafe extern "system" fn connect_ex(
+    socket: *mut WSK_SOCKET,
+    to: *mut SOCKADDR,
+    buffer: *mut WSK_BUF,
+    _: u32,
+    irp: *mut IRP,
+) -> NTSTATUS {
+    let (number, to, buffer) = (socket.addr(), Place(to), Place(buffer));
+    take_on(number, irp, move |irp| {
+        let (to, buffer) = (to, buffer);
+        // SAFETY: the client keeps the address and the buffer until the request has completed.
+        let (port, bytes) = unsafe { (port_of(to.0).unwrap_or(0), mdl::read(buffer.0)) };
+        if !listening::arrive(number, port) {
+            complete(irp, number, STATUS_CONNECTION_REFUSED, 0);
+            return;
+        }
+        let status = pass(number, bytes);
         complete(irp, number, status, 0);
     })
 }
@@ -132,19 +155,49 @@ pub(super) unsafe extern "system" fn send(
         let buffer = buffer;
         // SAFETY: the client keeps the buffer until the request has completed.
         let bytes = unsafe { mdl::read(buffer.0) };
-        let mut here = world();
-        let this = here.socket(number);
-        let peer = this.peer.filter(|_| !this.reset);
-        let Some(peer) = peer else {
-            drop(here);
-            complete(irp, number, STATUS_CONNECTION_RESET, 0);
-            return;
+        let length = bytes.len();
+        let status = pass(number, bytes);
+        let information = if status == STATUS_SUCCESS { length } else { 0 };
+        complete(irp, number, status, information);
+    })
+}
+
+/// Has bytes come at the other end of a connection.
+fn pass(number: usize, bytes: Vec<u8>) -> NTSTATUS {
+    let mut here = world();
+    let this = here.socket(number);
+    let Some(peer) = this.peer.filter(|_| !this.reset) else {
+        return STATUS_CONNECTION_RESET;
+    };
+    here.socket(peer).bytes.extend(bytes);
+    drop(here);
+    satisfy(peer);
+    STATUS_SUCCESS
+}
+
+/// `WskSendEx`. Control information is looked at, and that is all.
+unsafe extern "system" fn send_ex(
+    socket: *mut WSK_SOCKET,
+    buffer: *mut WSK_BUF,
+    _: u32,
+    control_length: u32,
+    control: *mut CMSGHDR,
+    irp: *mut IRP,
+) -> NTSTATUS {
+    let (number, buffer, control) = (socket.addr(), Place(buffer), Place(control));
+    take_on(number, irp, move |irp| {
+        let (buffer, control) = (buffer, control);
+        // SAFETY: the client keeps the buffer and the control information until the request has completed.
+        let bytes = unsafe {
+            for index in 0..control_length as usize {
+                core::hint::black_box(control.0.cast::<u8>().add(index).read());
+            }
+            mdl::read(buffer.0)
         };
         let length = bytes.len();
-        here.socket(peer).bytes.extend(bytes);
-        drop(here);
-        satisfy(peer);
-        complete(irp, number, STATUS_SUCCESS, length);
+        let status = pass(number, bytes);
+        let information = if status == STATUS_SUCCESS { length } else { 0 };
+        complete(irp, number, status, information);
     })
 }
 
@@ -155,9 +208,34 @@ pub(super) unsafe extern "system" fn receive(
     flags: u32,
     irp: *mut IRP,
 ) -> NTSTATUS {
+    receive_with(socket, buffer, flags, None, irp)
+}
+
+/// `WskReceiveEx`, which tells [`CONTROL`].
+unsafe extern "system" fn receive_ex(
+    socket: *mut WSK_SOCKET,
+    buffer: *mut WSK_BUF,
+    flags: u32,
+    control_length: *mut u32,
+    control: *mut CMSGHDR,
+    control_flags: *mut u32,
+    irp: *mut IRP,
+) -> NTSTATUS {
+    assert!(control_flags.is_null());
+    let control = (!control_length.is_null()).then_some((Place(control_length), Place(control)));
+    receive_with(socket, buffer, flags, control, irp)
+}
+
+fn receive_with(
+    socket: *mut WSK_SOCKET,
+    buffer: *mut WSK_BUF,
+    flags: u32,
+    control: Option<(Place<u32>, Place<CMSGHDR>)>,
+    irp: *mut IRP,
+) -> NTSTATUS {
     let (number, buffer) = (socket.addr(), Place(buffer));
     take_on(number, irp, move |irp: Irp| {
-        let buffer = buffer;
+        let (buffer, control) = (buffer, control);
         // SAFETY: the client keeps the buffer until the request has completed.
         let length = unsafe { (*buffer.0).Length };
         let here = world();
@@ -167,7 +245,7 @@ pub(super) unsafe extern "system" fn receive(
             drop(here);
             complete(irp, number, STATUS_SUCCESS, 0);
         } else {
-            wait(here, irp, number, What::Bytes { buffer });
+            wait(here, irp, number, What::Bytes { buffer, control });
         }
         satisfy(number);
     })
@@ -229,7 +307,7 @@ fn serve(number: usize) -> bool {
     };
     let bytes: Vec<u8> = core::mem::take(&mut here.socket(number).bytes).into();
     drop(here);
-    let What::Bytes { buffer } = receive.what else {
+    let What::Bytes { buffer, control } = receive.what else {
         return true;
     };
     if closing {
@@ -242,6 +320,14 @@ fn serve(number: usize) -> bool {
     }
     // SAFETY: the client keeps the buffer until the request has completed.
     let written = unsafe { mdl::write(buffer.0, &bytes) };
+    if let Some((length, place)) = control {
+        // SAFETY: the client keeps the places until the request has completed, and has said how much room there is.
+        unsafe {
+            let room = (*length.0 as usize).min(size_of_val(&CONTROL));
+            core::ptr::copy_nonoverlapping(CONTROL.as_ptr().cast(), place.0.cast::<u8>(), room);
+            *length.0 = u32::try_from(room).unwrap();
+        }
+    }
     push_front(number, &bytes[written..]);
     complete(receive.irp, number, STATUS_SUCCESS, written);
     true
@@ -255,11 +341,16 @@ fn push_front(number: usize, bytes: &[u8]) {
     }
 }
 
+/// What comes with all bytes, where control information is asked for: a message of four bytes.
+const CONTROL: [u64; 3] = [size_of::<CMSGHDR>() as u64 + 4, 0, 7];
+
 /// Bytes that are indicated. The indication comes first, so that it is found by that.
 #[repr(C)]
 struct Indicated {
     indication: WSK_DATA_INDICATION,
     described: Described,
+    /// Control information, which goes with the bytes.
+    control: [u64; 3],
 }
 
 /// Tells of what has come, if that is wanted; whether there may be more to tell.
@@ -291,12 +382,14 @@ fn indicate(here: Locked, number: usize) -> bool {
         return false;
     }
     socket.busy += 1;
+    let receive_ex = socket.receive_ex;
     let bytes: Vec<u8> = core::mem::take(&mut socket.bytes).into();
     drop(here);
     let length = bytes.len();
     let place = Box::into_raw(Box::new(Indicated {
         indication: WSK_DATA_INDICATION::default(),
         described: Described::new(bytes.clone()),
+        control: CONTROL,
     }));
     let mut accepted = length;
     // SAFETY: the place is this function's own until the callback has it. Context and callbacks are the socket's, which is open.
@@ -306,9 +399,24 @@ fn indicate(here: Locked, number: usize) -> bool {
             Offset: 0,
             Length: length,
         };
-        let callbacks = callbacks.0.cast::<WSK_CLIENT_CONNECTION_DISPATCH>();
-        let event = (*callbacks).WskReceiveEvent.expect("an event");
-        raised(|| event(context.0, 0, place.cast(), length, &raw mut accepted))
+        if let Some(event) = receive_ex {
+            let (control, size) = (&raw mut (*place).control, 24);
+            raised(|| {
+                event(
+                    context.0,
+                    0,
+                    place.cast(),
+                    control.cast(),
+                    size,
+                    length,
+                    &raw mut accepted,
+                )
+            })
+        } else {
+            let callbacks = callbacks.0.cast::<WSK_CLIENT_CONNECTION_DISPATCH>();
+            let event = (*callbacks).WskReceiveEvent.expect("an event");
+            raised(|| event(context.0, 0, place.cast(), length, &raw mut accepted))
+        }
     };
     if status == STATUS_PENDING {
         done(number);

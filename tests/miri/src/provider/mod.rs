@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
-use wsk_sys::{SOCKADDR, SOCKADDR_IN, WSK_SOCKET};
+use wsk_sys::{PFN_WSK_RECEIVE_EX_EVENT, SOCKADDR, SOCKADDR_IN, WSK_SOCKET};
 
 use crate::irp::Irp;
 use crate::lock;
@@ -87,6 +87,8 @@ struct Socket {
     ended: bool,
     reset: bool,
     peer: Option<usize>,
+    /// `WskReceiveExEvent`, instead of `WskReceiveEvent`.
+    receive_ex: PFN_WSK_RECEIVE_EX_EVENT,
     /// A thread gives what has come to those who want it, and another one has found that there may be more.
     serving: bool,
     more: bool,

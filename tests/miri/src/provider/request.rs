@@ -3,7 +3,7 @@
 use core::ffi::c_void;
 
 use wsk_sys::{
-    DEVICE_OBJECT, IRP, IoSetCancelRoutine, MDL, NTSTATUS, SOCKADDR, STATUS_CANCELLED,
+    CMSGHDR, DEVICE_OBJECT, IRP, IoSetCancelRoutine, MDL, NTSTATUS, SOCKADDR, STATUS_CANCELLED,
     STATUS_INSUFFICIENT_RESOURCES, STATUS_PENDING, WSK_BUF,
 };
 
@@ -30,8 +30,11 @@ pub(super) enum What {
         control_length: Place<u32>,
         flags: Place<u32>,
     },
-    /// Bytes.
-    Bytes { buffer: Place<WSK_BUF> },
+    /// Bytes, and perhaps control information.
+    Bytes {
+        buffer: Place<WSK_BUF>,
+        control: Option<(Place<u32>, Place<CMSGHDR>)>,
+    },
     /// The end of a connection.
     End,
     /// A connection.

@@ -6,6 +6,7 @@ mod chains;
 mod connections;
 mod datagrams;
 mod events;
+mod extended;
 mod futures;
 mod listeners;
 mod lost;
