@@ -181,30 +181,38 @@ pub(crate) fn oldest_rust() -> Result<(), String> {
     if !install::rustup("an older Rust") {
         return Ok(());
     }
-    let mut versions: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut versions: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
     for package in published()? {
         let version = package.rust_version.ok_or("a package names no Rust")?;
+        // What is for a driver compiles as part of one, as the host kernel compiles for a program of this system.
+        let target = package.metadata["docs"]["rs"]["default-target"].as_str();
+        let target = target.ok_or("a package names no target for docs.rs")?;
         let named = ["--package".to_owned(), package.name.to_string()];
         versions
-            .entry(version.to_string())
+            .entry((version.to_string(), target.to_owned()))
             .or_default()
             .extend(named);
     }
-    for (version, packages) in versions {
+    for ((version, target), packages) in versions {
         let rustup = |line: &str| {
             let mut command = Command::new("rustup");
             command::of_rustup(&mut command);
             command.args(line.split(' '));
             command
         };
-        if command::output(&mut rustup(&format!("run {version} rustc --version"))).is_err() {
+        let sysroot = command::output(&mut rustup(&format!("run {version} rustc --print sysroot")));
+        let library = |root: &str| Path::new(root.trim()).join("lib/rustlib").join(&target);
+        if !sysroot.is_ok_and(|root| library(&root).exists()) {
             run(&mut rustup(&format!(
-                "toolchain install {version} --profile minimal"
+                "toolchain install {version} --profile minimal --target {target}"
             )))?;
         }
         let mut check = rustup(&format!(
-            "run {version} cargo check --all-features --target-dir"
+            "run {version} cargo check --all-features --target {target} --target-dir"
         ));
+        if target.contains("windows") {
+            check.env("CARGO_PROFILE_DEV_PANIC", "abort");
+        }
         run(check
             .arg(toolchain::target_directory().join("oldest"))
             .args(packages))?;
