@@ -34,7 +34,7 @@
 //! | datagram | [`DatagramSocket`], [`FixedDatagramSocket`] once an address is fixed | send datagrams to an address, or to the fixed one; receive them; [be told of them](events::ReceiveFromEvent) |
 //! | connection | [`ConnectionSocket`], which connects | nothing yet: [`connect`](ConnectionSocket::connect) gives a [`ConnectedSocket`] |
 //! | connection | [`ConnectedSocket`], made at once by [`connect`](ConnectedSocket::connect), or accepted | send, receive, disconnect; [be told of bytes and ends](events::ConnectionEvent) |
-//! | listening | [`ListenSocket`] | accept connections; [be told of them](events::AcceptEvent) |
+//! | listening | [`ListenSocket`] | accept connections; [be told of them](events::AcceptEvent); [inspect them before](ListenSocket::open_conditional) |
 //! | stream | [`StreamSocket`], which becomes a [`ConnectedSocket`] or a [`ListenSocket`] | nothing yet: [`connect`](StreamSocket::connect) or [`listen`](StreamSocket::listen) |
 //! | basic | [`BasicSocket`] | tell and set what a transport has |
 //!

@@ -61,9 +61,9 @@ impl Function<()> for IndicateControl {
         let address = callback.map_or(0, |callback| callback as usize);
         arguments.set_value(&address.to_ne_bytes());
         // Before WSK calls it: whoever does not accept what it tells may resume at once.
-        socket
-            .indicates_control
-            .fetch_or(callback.is_some(), Ordering::Relaxed);
+        if callback.is_some() {
+            socket.indicates_control.store(true, Ordering::Relaxed);
+        }
         let mut parameters = Parameters::new(socket, IOCTL, SIO_WSK_SET_RECEIVE_EX_CALLBACK, 0);
         parameters.input = Some(places.value(size_of::<usize>()));
         Ok(parameters)

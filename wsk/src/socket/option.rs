@@ -372,8 +372,9 @@ impl ProtectionLevel {
 /// Any other option, by its level and name, with a plain value.
 ///
 /// The names of `wsk.h` whose values are pointers, or that this crate keeps account of, do not compile:
-/// `SO_WSK_SECURITY`, `SO_WSK_EVENT_CALLBACK` and `SO_CONDITIONAL_ACCEPT`. For them, and for values that are larger than 64 bytes, there
-/// is [`control_raw`](crate::DatagramSocket::control_raw).
+/// `SO_WSK_SECURITY`, `SO_WSK_EVENT_CALLBACK` and `SO_CONDITIONAL_ACCEPT`. The last is set by
+/// [`ListenSocket::open_conditional`](crate::ListenSocket::open_conditional). For the others, and for values that are larger than 64
+/// bytes, there is [`control_raw`](crate::DatagramSocket::control_raw).
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
