@@ -56,6 +56,8 @@ const WITHOUT: [(&str, &[&str]); 7] = [
             "wsk::request::disconnect::DisconnectAfter",
             "wsk::request::disconnect::Disconnecting",
             "wsk::request::disconnect::DisconnectingAfter",
+            "wsk::request::indicate_control::IndicateControl",
+            "wsk::request::indicate_control::IndicatingControl",
             "wsk::request::inspect::CompleteInspection",
             "wsk::request::inspect::CompletingInspection",
             "wsk::request::name_info::GettingName",
