@@ -49,6 +49,7 @@ const LACKING: &[(&str, &[&str])] = &[
             "inspection::a_peer_that_gives_up_is_told",
             "inspection::connections_are_accepted_or_rejected_before_they_are_made",
             "inspection::what_is_pended_is_answered_from_anywhere",
+            "inspection::without_memory_a_connection_is_rejected",
             "listening::a_connection_that_nobody_takes_is_closed",
             "listening::connections_come_as_events",
             "listening::the_connecting_side_has_events_too",
@@ -67,7 +68,10 @@ const LACKING: &[(&str, &[&str])] = &[
     ),
     (
         "SIO_TCP_INFO, which tells what a peer has not acknowledged",
-        &["a_graceful_disconnect_waits_for_what_the_host_has_taken"],
+        &[
+            "a_graceful_disconnect_waits_for_what_the_host_has_taken",
+            "stream::one_listens_and_another_connects",
+        ],
     ),
     (
         "TCP_KEEPCNT",
