@@ -104,7 +104,7 @@ impl Scenario {
 const SEND_IN_FLIGHT: Scenario = Scenario {
     name: "send_to, prepared and pooled: start, waited for",
     all_limit: 105,
-    own_limit: 130,
+    own_limit: 129,
     lean: 2,
     careful: None,
     rust: 2,
@@ -114,7 +114,7 @@ const SEND_IN_FLIGHT: Scenario = Scenario {
 const RECEIVE_IN_FLIGHT: Scenario = Scenario {
     name: "receive_from, prepared and pooled: start, waited for",
     all_limit: 105,
-    own_limit: 130,
+    own_limit: 129,
     lean: 4,
     careful: None,
     rust: 4,
@@ -137,11 +137,11 @@ const SEND_TO_IN_FLIGHT: Scenario = Scenario {
 const RECEIVE_FROM_IN_FLIGHT: Scenario = Scenario {
     name: "receive_from, pooled: start, waited for",
     all_limit: 106,
-    own_limit: 205,
+    own_limit: 197,
     lean: 4,
     careful: Some(Careful {
         number: 11,
-        own_limit: 146,
+        own_limit: 141,
     }),
     rust: 11,
 };
