@@ -26,6 +26,7 @@ use crate::socket::option::{self, ReadableOption, SocketOption};
 use crate::socket::{
     BasicCategory, BasicSocket, Category, Committed, ConnectedSocket, ConnectionCategory,
     ConnectionSocket, DatagramCategory, DatagramSocket, Handle, ListenCategory, ListenSocket,
+    StreamCategory, StreamSocket,
 };
 
 pub(super) const SET: WSK_CONTROL_SOCKET_TYPE = WSK_CONTROL_SOCKET_TYPE::WskSetOption;
@@ -654,6 +655,7 @@ controlled_raw!(ConnectionSocket, ConnectionCategory);
 controlled_raw!(ConnectedSocket, ConnectionCategory);
 controlled_raw!(ListenSocket, ListenCategory);
 controlled_raw!(BasicSocket, BasicCategory);
+controlled_raw!(StreamSocket, StreamCategory);
 
 impl<'b> Raw<'b> {
     /// Nothing is copied yet.
