@@ -17,6 +17,7 @@ use crate::socket::{
     DatagramCategory, DatagramSocket, ListenCategory, ListenSocket, StreamCategory, StreamSocket,
 };
 
+// Each of them has `controlled_raw!` in `request::control` too, which is unsafe.
 controlled!(BasicSocket, BasicCategory);
 controlled!(DatagramSocket, DatagramCategory);
 controlled!(ConnectionSocket, ConnectionCategory);
