@@ -66,11 +66,10 @@ pub(crate) fn concerns(address: usize) -> bool {
     address_space::is_on_stack(address)
 }
 
-/// Whether an address lies on this thread's stack below all that is in use: what lay there has returned.
-#[inline(never)]
-pub(crate) fn is_gone(address: usize) -> bool {
-    let here = 0_u8;
-    address < &raw const here as usize && concerns(address)
+/// Whether an address lies on this thread's stack in the frame of a function that has returned to the one whose local variable
+/// this is.
+pub(crate) fn is_gone<T>(address: usize, local: *const T) -> bool {
+    address < local as usize && concerns(address)
 }
 
 /// Somebody uses a place on this thread's stack.

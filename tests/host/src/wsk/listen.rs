@@ -672,7 +672,7 @@ fn indicate(socket: &Arc<Socket>, incoming: Incoming, inherited: u32) {
     });
     match answer {
         STATUS_SUCCESS => {
-            if stack_places::is_gone(dispatch as usize) {
+            if stack_places::is_gone(dispatch as usize, &raw const dispatch) {
                 bugcheck!(
                     DRIVER_VERIFIER_DETECTED_VIOLATION(
                         violation::WSK_CONTRACT,
