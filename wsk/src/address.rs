@@ -2,6 +2,7 @@
 //! encoded once.
 
 use core::fmt;
+use core::hash::{Hash, Hasher};
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use wsk_sys::{
@@ -273,7 +274,8 @@ impl RemoteAddress {
     /// # Errors
     ///
     /// [`Error::WrongFamily`], [`Error::PortZero`].
-    pub fn new(family: Family, address: SocketAddr) -> Result<Self, Error> {
+    pub fn new(family: Family, address: impl Into<SocketAddr>) -> Result<Self, Error> {
+        let address = address.into();
         family.check_remote(&address)?;
         let mut storage = SOCKADDR_STORAGE::default();
         family.write(address, &mut storage);
@@ -326,6 +328,12 @@ impl PartialEq for RemoteAddress {
 }
 
 impl Eq for RemoteAddress {}
+
+impl Hash for RemoteAddress {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.address().hash(state);
+    }
+}
 
 impl fmt::Debug for RemoteAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

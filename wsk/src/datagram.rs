@@ -178,9 +178,9 @@ impl DatagramSocket {
     #[doc(alias = "SIO_WSK_SET_REMOTE_ADDRESS")]
     pub fn fix_remote_address(
         self,
-        remote: SocketAddr,
+        remote: impl Into<SocketAddr>,
     ) -> Result<FixedDatagramSocket, (Error, Self)> {
-        self.fix(SIO_WSK_SET_REMOTE_ADDRESS, remote)
+        self.fix(SIO_WSK_SET_REMOTE_ADDRESS, remote.into())
     }
 
     /// Fixes the destination: datagrams are sent there unless they have an address of their own; they are received from
@@ -192,8 +192,11 @@ impl DatagramSocket {
     ///
     /// As for [`fix_remote_address`](Self::fix_remote_address).
     #[doc(alias = "SIO_WSK_SET_SENDTO_ADDRESS")]
-    pub fn fix_destination(self, remote: SocketAddr) -> Result<FixedDatagramSocket, (Error, Self)> {
-        self.fix(SIO_WSK_SET_SENDTO_ADDRESS, remote)
+    pub fn fix_destination(
+        self,
+        remote: impl Into<SocketAddr>,
+    ) -> Result<FixedDatagramSocket, (Error, Self)> {
+        self.fix(SIO_WSK_SET_SENDTO_ADDRESS, remote.into())
     }
 
     fn fix(self, code: u32, remote: SocketAddr) -> Result<FixedDatagramSocket, (Error, Self)> {
@@ -232,7 +235,7 @@ impl DatagramSocket {
 /// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
 /// # socket.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))?;
 /// // From here on it sends to one address, which nobody has to name.
-/// let socket = socket.fix_destination(to).map_err(|(error, _)| error)?;
+/// let socket = socket.fix_destination(to)?;
 /// assert_eq!(socket.send(b"hello").wait()?, 5);
 /// # assert_eq!(peer.recv(&mut [0; 8]).unwrap(), 5);
 /// # drop((socket, provider, registration));

@@ -1,7 +1,7 @@
 //! [`Endpoint`]: an address of any family, and the types for `AF_UNIX` and `AF_HYPERV`.
 
 use core::fmt;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use wsk_sys::{AF_HYPERV, AF_UNIX, SOCKADDR_STORAGE};
 
@@ -16,10 +16,10 @@ const ROOM: usize = size_of::<SOCKADDR_STORAGE>();
 ///
 /// What is checked of a `SocketAddr` is checked of one in here too.
 #[doc(alias("SOCKADDR", "SOCKADDR_STORAGE"))]
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Endpoint(Kind);
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Kind {
     Ip(SocketAddr),
     /// The bytes, and zeros behind them, of which `length` count.
@@ -168,6 +168,25 @@ impl From<SocketAddr> for Endpoint {
     }
 }
 
+impl From<SocketAddrV4> for Endpoint {
+    fn from(address: SocketAddrV4) -> Self {
+        SocketAddr::from(address).into()
+    }
+}
+
+impl From<SocketAddrV6> for Endpoint {
+    fn from(address: SocketAddrV6) -> Self {
+        SocketAddr::from(address).into()
+    }
+}
+
+/// An IP address with a port.
+impl<I: Into<IpAddr>> From<(I, u16)> for Endpoint {
+    fn from(address: (I, u16)) -> Self {
+        SocketAddr::from(address).into()
+    }
+}
+
 impl sealed::Sealed for Endpoint {}
 
 impl Destination for Endpoint {
@@ -216,7 +235,7 @@ impl ReadAddress for Endpoint {
 ///
 /// [`SOCKADDR_UN`](https://learn.microsoft.com/windows/win32/api/afunix/ns-afunix-sockaddr_un).
 #[doc(alias("SOCKADDR_UN", "AF_UNIX"))]
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct UnixAddress {
     path: [u8; Self::LONGEST + 1],
     length: usize,
@@ -292,7 +311,7 @@ impl From<UnixAddress> for Endpoint {
 ///
 /// [`SOCKADDR_HV`](https://learn.microsoft.com/virtualization/hyper-v-on-windows/user-guide/make-integration-service).
 #[doc(alias("SOCKADDR_HV", "AF_HYPERV"))]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct HypervAddress {
     /// The partition (`VmId`).
     pub partition: [u8; 16],

@@ -417,6 +417,30 @@ impl Error {
     }
 }
 
+/// Of what gives back what it was given: a [`DriverMdl`](crate::DriverMdl) its owner, a wait its operation, a socket itself. `?` drops that.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use std::net::Ipv4Addr;
+/// use wsk::{DatagramSocket, Error, Family, FixedDatagramSocket, Provider};
+///
+/// fn open(provider: &Provider, server: Ipv4Addr) -> Result<FixedDatagramSocket, Error> {
+///     let socket = DatagramSocket::open(provider, Family::V4)?;
+///     socket.bind(Family::V4.any())?;
+///     Ok(socket.fix_destination((server, 514))?)
+/// }
+/// # drop((open(&provider, Ipv4Addr::LOCALHOST)?, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), Error>(())
+/// ```
+impl<T> From<(Self, T)> for Error {
+    fn from((error, _): (Self, T)) -> Self {
+        error
+    }
+}
+
 impl From<DispatchError> for Error {
     #[cold]
     fn from(error: DispatchError) -> Self {

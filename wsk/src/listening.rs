@@ -99,7 +99,7 @@ impl ListenSocket {
     /// // Elsewhere, and at leisure.
     /// let pended = waiting.recv().unwrap();
     /// pended.accept().wait()?;
-    /// let (socket, from) = accept.wait().map_err(|(error, _)| error)??;
+    /// let (socket, from) = accept.wait()??;
     /// # assert_eq!(from, peer.local_addr().unwrap());
     /// # drop((socket, listener, provider, registration));
     /// # kernel.shutdown();

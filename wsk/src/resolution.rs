@@ -67,7 +67,7 @@ impl Provider {
     /// Of the request: [`Error::WrongIrql`](crate::Error::WrongIrql), [`Error::NoMemory`](crate::Error::NoMemory); or what WSK says.
     /// `STATUS_DEVICE_NOT_READY` when the [`Registration`](crate::Registration) is being dropped.
     #[doc(alias = "WskGetNameInfo")]
-    pub fn name_of(&self, address: SocketAddr) -> Request<'_, NameOf, NameRoom> {
-        request::name_of(self, address)
+    pub fn name_of(&self, address: impl Into<SocketAddr>) -> Request<'_, NameOf, NameRoom> {
+        request::name_of(self, address.into())
     }
 }

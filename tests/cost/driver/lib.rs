@@ -376,8 +376,8 @@ impl Driver {
         let packet = Packet(NonNull::from(foreign));
         // SAFETY: the MDL was built for nonpaged pool, stays, and is used by nothing else until the packet is back.
         let packet = unsafe { DriverMdl::with_owner(foreign.mdl, 0, LENGTH, packet) };
-        let packet = packet.map_err(|(error, _)| error)?;
-        frame.buffer.put(packet).map_err(|(error, _)| error)?;
+        let packet = packet?;
+        frame.buffer.put(packet)?;
         frame.buffer.header_mut().copy_from_slice(&KEY);
         frame.control.clone_from(&self.pin);
         let failed = Failed(&raw mut self.failed);

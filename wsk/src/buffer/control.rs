@@ -1,6 +1,7 @@
 //! Control information: the `CMSGHDR` objects that travel with a datagram, to be sent or as they were received.
 
 use core::fmt;
+use core::hash::{Hash, Hasher};
 use core::mem::offset_of;
 use core::net::{Ipv4Addr, Ipv6Addr};
 use core::ptr::NonNull;
@@ -42,7 +43,7 @@ const UDP: i32 = IPPROTO::IPPROTO_UDP.0;
 /// assert_eq!(messages, [ControlMessage::EcnV4(1), ControlMessage::SegmentSize(1200)]);
 /// # Ok::<(), wsk::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ControlMessage<'c> {
     /// The local address and interface that an IPv4 datagram is sent from, or came to.
@@ -120,7 +121,7 @@ pub enum ControlMessage<'c> {
 ///
 /// [`IN_RECVERR`](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 #[doc(alias = "IN_RECVERR")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct IcmpError {
     /// The protocol of the report: `IPPROTO_ICMP` is 1, `IPPROTO_ICMPV6` 58.
     pub protocol: i32,
@@ -359,6 +360,20 @@ impl<const N: usize> Control<N> {
 impl<const N: usize> Default for Control<N> {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl<const N: usize> PartialEq for Control<N> {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl<const N: usize> Eq for Control<N> {}
+
+impl<const N: usize> Hash for Control<N> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_bytes().hash(state);
     }
 }
 

@@ -44,7 +44,7 @@ use crate::memory::atomic::AtomicBool;
 ///
 /// // SAFETY: the packet is this driver's until it completes it, on any thread; its MDLs are locked and in no other use.
 /// let carried = unsafe { DriverMdl::with_owner((*packet).mdl, 0, (*packet).length, packet) };
-/// let carried = carried.map_err(|(error, _)| error)?;
+/// let carried = carried?;
 /// let request = socket.send_to(carried, to);
 /// let started = request.start_with(|done| {
 ///     if let Some(carried) = done.buffer {
@@ -52,7 +52,7 @@ use crate::memory::atomic::AtomicBool;
 ///         unsafe { complete(carried.into_owner()) };
 ///     }
 /// });
-/// started.map_err(|refused| refused.error)?;
+/// started?;
 /// # let mut got = [0; 16];
 /// # assert_eq!(peer.recv(&mut got).unwrap(), 8);
 /// # drop((socket, provider, registration, bytes));

@@ -129,9 +129,9 @@ impl Link {
 ///
 /// let header = NonPagedBuffer::copy_of(&18_u16.to_be_bytes())?;
 /// // SAFETY: the MDL is locked, and this driver's alone until it completes the request, which is the owner.
-/// let body = unsafe { DriverMdl::with_owner(mdl, 0, 18, request) }.map_err(|(error, _)| error)?;
+/// let body = unsafe { DriverMdl::with_owner(mdl, 0, 18, request) }?;
 /// let parts = [ChainPart::Own(header), ChainPart::Driver(body)];
-/// let framed = DriverChain::new(parts).map_err(|(error, _)| error)?;
+/// let framed = DriverChain::new(parts)?;
 ///
 /// let started = socket.send_to(framed, to).start_with(|done| {
 ///     let parts = done.buffer.map(DriverChain::into_parts);
@@ -141,7 +141,7 @@ impl Link {
 ///         // Now it is completed.
 ///     }
 /// });
-/// started.map_err(|refused| refused.error)?;
+/// started?;
 /// # let mut got = [0; 32];
 /// # assert_eq!(peer.recv(&mut got).unwrap(), 20);
 /// # assert_eq!(&got[..20], b"\x00\x12a request's memory");
@@ -367,8 +367,8 @@ unsafe impl<O, const N: usize, H: OwnPart> ReceiveBuffer for DriverChain<DriverM
 /// if let Some(mut frame) = frames.take() {
 ///     frame.header_mut().copy_from_slice(b"key:");
 ///     // SAFETY: the MDL is locked, and this driver's alone until the packet, which owns it, is given back.
-///     let packet = unsafe { DriverMdl::with_owner(mdl, 0, 8, packet) }.map_err(|(error, _)| error)?;
-///     frame.put(packet).map_err(|(error, _)| error)?;
+///     let packet = unsafe { DriverMdl::with_owner(mdl, 0, 8, packet) }?;
+///     frame.put(packet)?;
 ///     socket.send_to(frame, to).from(&operations).start_with(|finished| {
 ///         // The frame goes back to its pool by itself.
 ///         if let Some(packet) = finished.buffer.and_then(|mut frame| frame.take()) {

@@ -351,6 +351,18 @@ impl Drop for NonPagedBuffer {
     }
 }
 
+impl AsRef<[u8]> for NonPagedBuffer {
+    fn as_ref(&self) -> &[u8] {
+        self.as_slice()
+    }
+}
+
+impl AsMut<[u8]> for NonPagedBuffer {
+    fn as_mut(&mut self) -> &mut [u8] {
+        self.as_mut_slice()
+    }
+}
+
 impl fmt::Debug for NonPagedBuffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NonPagedBuffer")

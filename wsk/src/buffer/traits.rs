@@ -48,7 +48,7 @@ use crate::error::Error;
 /// socket.send_to(packet, to).start_with(|finished| {
 ///     let number = finished.buffer.map(|packet| packet.number);
 ///     assert_eq!(number, Some(7));
-/// }).map_err(|refused| refused.error)?;
+/// })?;
 /// # assert_eq!(peer.recv(&mut [0; 8]).unwrap(), 5);
 /// # drop((socket, provider, registration));
 /// # kernel.shutdown();
@@ -148,9 +148,9 @@ pub unsafe trait SendBuffer {
 /// # peer.send_to(b"hello", socket.local_address()?).unwrap();
 /// let length = socket.receive_from(&mut room).wait()?.length();
 /// assert_eq!(&room[..length], b"hello");
-/// let receiving = socket.receive_from(NonPagedBuffer::new(1500)?).start().map_err(|refused| refused.error)?;
+/// let receiving = socket.receive_from(NonPagedBuffer::new(1500)?).start()?;
 /// # peer.send_to(b"hello", socket.local_address()?).unwrap();
-/// let finished = receiving.wait().map_err(|(error, _)| error)?;
+/// let finished = receiving.wait()?;
 /// assert!(finished.result.is_ok() && finished.buffer.is_some());
 /// # drop((finished, socket, provider, registration));
 /// # kernel.shutdown();

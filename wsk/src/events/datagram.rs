@@ -98,7 +98,7 @@ impl DatagramSocket {
 }
 
 /// A handler's answer: what becomes of datagrams that were indicated and not retained.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Verdict {
     /// They have been dealt with.
     #[default]

@@ -104,11 +104,11 @@ impl<F: Function<B>, B: Send + 'static> IntoFuture for Request<'_, F, B> {
 /// use std::time::Duration;
 /// use wsk::{Error, NonPagedBuffer};
 ///
-/// let receiving = socket.receive_from(NonPagedBuffer::new(1500)?).start().map_err(|refused| refused.error)?;
+/// let receiving = socket.receive_from(NonPagedBuffer::new(1500)?).start()?;
 /// // Meanwhile something else is done; and then nobody waits for ever.
 /// let finished = match receiving.wait_timeout(Duration::from_millis(20)) {
 ///     Ok(finished) => finished,
-///     Err((Error::TimedOut { .. }, receiving)) => receiving.give_up().map_err(|(error, _)| error)?,
+///     Err((Error::TimedOut { .. }, receiving)) => receiving.give_up()?,
 ///     Err((error, _)) => return Err(error),
 /// };
 /// assert!(finished.result.is_err(), "nothing has come");

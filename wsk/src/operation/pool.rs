@@ -208,7 +208,7 @@ unsafe fn hold_driver<B>(block: NonNull<Header>) -> Observer {
 /// // With an operation at hand, the request cannot fail for want of one.
 /// if let Some(taken) = operations.take() {
 ///     let packet = NonPagedBuffer::copy_of(b"hello")?;
-///     drop(socket.send_to(packet, to).from(taken).start().map_err(|refused| refused.error)?);
+///     drop(socket.send_to(packet, to).from(taken).start()?);
 /// }
 /// # assert_eq!(peer.recv(&mut [0; 8]).unwrap(), 5);
 /// # drop((operations, socket, provider, registration));

@@ -914,9 +914,9 @@ impl<O: Repeat<B>, B> fmt::Debug for Prepared<O, B> {
 /// # socket.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))?;
 /// use wsk::NonPagedBuffer;
 ///
-/// let sender = socket.send_to(NonPagedBuffer::copy_of(b"again")?, to).prepare().map_err(|refused| refused.error)?;
-/// let started = sender.start().map_err(|refused| refused.error)?;
-/// let ended = started.wait().map_err(|(error, _)| error)?;
+/// let sender = socket.send_to(NonPagedBuffer::copy_of(b"again")?, to).prepare()?;
+/// let started = sender.start()?;
+/// let ended = started.wait()?;
 /// assert_eq!(ended.result()?, 5);
 /// // To be started once more.
 /// let sender = ended.into_operation();

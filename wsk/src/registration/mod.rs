@@ -45,7 +45,7 @@ use crate::registration::capture::{Client, ClientRef, Release, running_ntddi};
 /// # kernel.shutdown();
 /// # Ok::<(), wsk::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Wait {
     /// Not at all.
     #[doc(alias = "WSK_NO_WAIT")]
@@ -197,7 +197,7 @@ impl Registration {
 
 /// The versions of WSK's interface that its provider speaks: the high byte is the major number, and `0x0100` is 1.0.
 #[doc(alias = "WSK_PROVIDER_CHARACTERISTICS")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ProviderCharacteristics {
     /// The lowest.

@@ -404,7 +404,7 @@ pub unsafe trait Operation<B>: sealed::Sealed + Sized + 'static {
 }
 
 /// Why a request was brought to its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CutShort {
     /// Its time ran out.
     OutOfTime,

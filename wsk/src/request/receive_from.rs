@@ -335,7 +335,7 @@ unsafe impl<B: ReceiveBuffer> Repeat<B> for ReceivingFrom {
 /// # socket.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))?;
 /// use wsk::NonPagedBuffer;
 ///
-/// let mut receiver = socket.receive_from(NonPagedBuffer::new(1500)?).prepare().map_err(|refused| refused.error)?;
+/// let mut receiver = socket.receive_from(NonPagedBuffer::new(1500)?).prepare()?;
 /// # peer.send_to(b"hello", socket.local_address()?).unwrap();
 /// let arrival = receiver.wait()?;
 /// assert_eq!(arrival.bytes(), b"hello");

@@ -108,8 +108,8 @@ pub unsafe trait Way<B>: 'static {
 /// use wsk::NonPagedBuffer;
 ///
 /// let packet = NonPagedBuffer::copy_of(b"hello")?;
-/// let sending = socket.send_to(packet, to).start().map_err(|refused| refused.error)?;
-/// let finished = sending.wait().map_err(|(error, _)| error)?;
+/// let sending = socket.send_to(packet, to).start()?;
+/// let finished = sending.wait()?;
 /// assert_eq!(finished.result?, 5);
 /// let packet = finished.buffer;
 /// assert!(packet.is_some(), "to be used again");

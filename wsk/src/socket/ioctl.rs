@@ -92,7 +92,7 @@ pub trait Ioctl: sealed::Sealed + Sized {
 
 /// Which local address datagrams to a remote one are sent from; its port means nothing.
 #[doc(alias = "SIO_ROUTING_INTERFACE_QUERY")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RoutingInterface(
     /// The remote address.
     pub SocketAddr,
@@ -116,7 +116,7 @@ impl Ioctl for RoutingInterface {
 
 /// Has a processor serve what a datagram socket receives. Before the socket is bound; Windows 10, version 2004, and later.
 #[doc(alias = "SIO_CPU_AFFINITY")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CpuAffinity(
     /// The processor's number.
     pub u16,
@@ -144,7 +144,7 @@ impl Ioctl for CpuAffinity {
 /// Whether network adapters spread what they receive over processors (RSS), so that a socket for each processor is worth having.
 /// Windows 8 and later.
 #[doc(alias("SIO_QUERY_RSS_SCALABILITY_INFO", "RSS_SCALABILITY_INFO"))]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RssScalability;
 
 impl sealed::Sealed for RssScalability {}
@@ -165,12 +165,12 @@ impl Ioctl for RssScalability {
 
 /// Which processor serves what a connection receives. Windows 8 and later.
 #[doc(alias = "SIO_QUERY_RSS_PROCESSOR_INFO")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RssProcessor;
 
 /// A processor, and the NUMA node that it is part of.
 #[doc(alias("SOCKET_PROCESSOR_AFFINITY", "PROCESSOR_NUMBER"))]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ProcessorAffinity {
     /// The group of the processor.
@@ -325,21 +325,21 @@ pub struct ExtensionProvider {
 ///
 /// [`SIO_TCP_INFO`](https://learn.microsoft.com/windows/win32/winsock/sio-tcp-info) of version 0.
 #[doc(alias("SIO_TCP_INFO", "TCP_INFO_v0"))]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TcpInfo;
 
 /// How a connection is doing, with what held its sends up. Windows 10, version 1809, and later.
 ///
 /// [`SIO_TCP_INFO`](https://learn.microsoft.com/windows/win32/winsock/sio-tcp-info) of version 1.
 #[doc(alias("SIO_TCP_INFO", "TCP_INFO_v1"))]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TcpInfoWithLimits;
 
 /// Writes a structure with a member for each of C's, and how it is read from the bytes of that.
 macro_rules! members {
     ($(#[$doc:meta])* $name:ident of $of:ident { $($(#[$member_doc:meta])* $member:ident: $ty:ident = $from:ident,)* }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub struct $name {
             $($(#[$member_doc])* pub $member: members!(@type $ty),)*
@@ -478,7 +478,7 @@ macro_rules! queries {
     ($($(#[$doc:meta])* $name:ident = $code:expr, $alias:literal;)*) => {$(
         $(#[$doc])*
         #[doc(alias = $alias)]
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub struct $name;
 
         impl sealed::Sealed for $name {}
@@ -510,7 +510,7 @@ queries! {
 ///
 /// [`SIO_WSK_QUERY_INSPECT_ID`](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-query-inspect-id).
 #[doc(alias = "SIO_WSK_QUERY_INSPECT_ID")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct QueryInspectId;
 
 impl sealed::Sealed for QueryInspectId {}
@@ -534,7 +534,7 @@ impl Ioctl for QueryInspectId {
 
 /// The request that `WskControlSocket` gets from [`control_raw`](crate::DatagramSocket::control_raw).
 #[doc(alias = "WSK_CONTROL_SOCKET_TYPE")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ControlRequest {
     /// To set an option of a level.
     #[doc(alias = "WskSetOption")]

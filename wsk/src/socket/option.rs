@@ -91,7 +91,7 @@ macro_rules! options {
     ($($(#[$doc:meta])* $name:ident($value:ident) = $level:expr, $option:expr, $alias:literal;)*) => {$(
         $(#[$doc])*
         #[doc(alias = $alias)]
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub struct $name(
             /// The value.
             pub $value,
@@ -208,7 +208,7 @@ macro_rules! values {
     )*) => {$(
         $(#[$doc])*
         #[doc(alias = $alias)]
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub struct $name(
             /// The value.
             pub $value,
@@ -291,7 +291,7 @@ fn mtu_of(number: u32) -> Option<u32> {
 
 /// How the largest packet on a path is found out.
 #[doc(alias = "PMTUD_STATE")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum MtuDiscovery {
     /// As the system does by default.
@@ -331,7 +331,7 @@ impl MtuDiscovery {
 }
 
 /// From how far away a socket hears.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum ProtectionLevel {
     /// As the system does by default, where nothing was set. It can be read, and is refused when it is set.
@@ -401,7 +401,7 @@ impl ProtectionLevel {
 /// // The value of SO_WSK_SECURITY is a pointer.
 /// socket.set_option(wsk::option::Other::<0xFFFF, 0x4001, u64>(1)).wait();
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Other<const LEVEL: u32, const NAME: u32, T>(
     /// The value.
     pub T,
@@ -514,7 +514,7 @@ macro_rules! memberships {
     ($($(#[$doc:meta])* $name:ident = $option:expr, $alias:literal, $address:ident $level:expr;)*) => {$(
         $(#[$doc])*
         #[doc(alias = $alias)]
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub struct $name {
             /// The group's address.
             pub group: $address,

@@ -123,6 +123,16 @@ impl fmt::Debug for Retained {
     }
 }
 
+/// Each by itself, as [`into_datagrams`](Retained::into_datagrams) gives them.
+impl IntoIterator for Retained {
+    type Item = RetainedDatagram;
+    type IntoIter = RetainedDatagrams;
+
+    fn into_iter(self) -> RetainedDatagrams {
+        self.into_datagrams()
+    }
+}
+
 /// Iterates over retained datagrams, each of which is given away. Dropping it gives back what it has not given.
 #[derive(Debug)]
 pub struct RetainedDatagrams {

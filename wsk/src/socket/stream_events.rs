@@ -21,7 +21,7 @@ use crate::socket::indicated_bytes::ByteList;
 use crate::socket::{ConnectionCategory, Socket};
 
 /// A handler's answer: what becomes of bytes that were indicated and not retained.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum StreamVerdict {
     /// They have been dealt with.
     #[default]

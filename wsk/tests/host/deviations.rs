@@ -580,7 +580,9 @@ fn a_client_waits_for_what_it_has_asked_from_anothers_pool() {
     let ((first, of_pool), (second, asking)) = (client(), client());
     let operations = Operations::new(&of_pool, 1).unwrap();
     kernel.fail_nth(Resource::Completion, 1);
-    let lookup = asking.name_of("127.0.0.1:80".parse().unwrap()).numeric();
+    let lookup = asking
+        .name_of("127.0.0.1:80".parse::<SocketAddr>().unwrap())
+        .numeric();
     let lookup = lookup.from(&operations).start().unwrap();
     drop(asking);
     let thread = std::thread::spawn(move || drop(second));

@@ -40,6 +40,7 @@ mod scope;
 mod stream;
 #[cfg(feature = "futures-core")]
 mod streams;
+mod traits;
 mod unwinding;
 mod waiting;
 mod wakers;

@@ -275,14 +275,14 @@ fn fixing_a_wrong_address_gives_the_socket_back() {
             }
         );
         let (error, socket) = socket
-            .fix_destination("127.0.0.1:0".parse().unwrap())
+            .fix_destination("127.0.0.1:0".parse::<SocketAddr>().unwrap())
             .unwrap_err();
         assert_eq!(error, Error::PortZero);
         assert!(socket.local_address().is_ok());
         let unbound = DatagramSocket::open(provider, Family::V4).unwrap();
         assert_eq!(
             unbound
-                .fix_destination("127.0.0.1:9".parse().unwrap())
+                .fix_destination("127.0.0.1:9".parse::<SocketAddr>().unwrap())
                 .unwrap_err()
                 .0,
             Error::NotBound

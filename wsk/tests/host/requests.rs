@@ -892,7 +892,9 @@ fn lookups_options_and_controls_with_every_finisher() {
             23,
             _none = (),
             nothing(),
-            provider.name_of("127.0.0.1:80".parse().unwrap()).numeric(),
+            provider
+                .name_of("127.0.0.1:80".parse::<SocketAddr>().unwrap())
+                .numeric(),
             nothing(),
             "127.0.0.1:80"
         );

@@ -175,7 +175,7 @@ fn names_are_looked_up_with_hints_in_utf_16_and_in_a_name_space() {
 #[test]
 fn an_address_has_names() {
     on_each_seeded_kernel(|_, provider| {
-        let of = |address: &str| provider.name_of(address.parse().unwrap());
+        let of = |address: &str| provider.name_of(address.parse::<SocketAddr>().unwrap());
         let names = of("[::1]:80").numeric().wait().unwrap();
         assert_eq!(names.to_string(), "::1:80");
         assert_eq!(String::from_utf16(names.host()).unwrap(), "::1");
@@ -208,7 +208,7 @@ fn names_from_anothers_pool_completed_late_by_a_thread_that_unloads() {
                 kernel.fail_nth(Resource::Completion, 1);
             }
             let lookup = asking
-                .name_of("127.0.0.1:80".parse().unwrap())
+                .name_of("127.0.0.1:80".parse::<SocketAddr>().unwrap())
                 .numeric()
                 .from(&operations);
             match how {

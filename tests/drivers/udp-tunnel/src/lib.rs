@@ -204,7 +204,7 @@ impl Tunnel {
         let Some(client) = self.client.with(|client| *client) else {
             return Err(Error::UnknownAddress { family: 0 });
         };
-        let packet = retained.into_mdl(HEADER).map_err(|(error, _)| error)?;
+        let packet = retained.into_mdl(HEADER)?;
         // WSK has its memory back when the completion has dropped the packet.
         let sending = self.inside.send_to(packet, client).from(&self.inward);
         sending.start_with(|finished| count_sent(finished.result))?;
