@@ -187,8 +187,13 @@ __attribute__((returns_twice)) int _SehRemember(void *Registers) _SEH_SYMBOL("_s
 #else
 #define DECLSPEC_SELECTANY __attribute__((weak))
 #endif
-/// Alignment that keeps two objects in different lines of an x64 processor's cache.
+#ifdef _ARM64_
+/// Alignment that keeps two objects in different lines of the processor's cache.
+#define SYSTEM_CACHE_ALIGNMENT_SIZE 128
+#else
+/// Alignment that keeps two objects in different lines of the processor's cache.
 #define SYSTEM_CACHE_ALIGNMENT_SIZE 64
+#endif
 #define DECLSPEC_CACHEALIGN DECLSPEC_ALIGN(SYSTEM_CACHE_ALIGNMENT_SIZE)
 #if defined(_MSC_VER)
 #define UNALIGNED __unaligned

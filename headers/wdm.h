@@ -959,9 +959,18 @@ NTKERNELAPI KIRQL KeGetCurrentIrql(VOID);
 _IRQL_requires_max_(HIGH_LEVEL)
 NTKERNELAPI KIRQL FASTCALL KfRaiseIrql(_In_ KIRQL NewIrql);
 
+#ifdef _ARM64_
+/// Lowers the interrupt request level to an earlier one.
+_IRQL_requires_max_(HIGH_LEVEL)
+NTKERNELAPI VOID KfLowerIrql(_In_ _Notliteral_ _IRQL_restores_ KIRQL NewIrql);
+
+/// Lowers the interrupt request level to an earlier one.
+#define KeLowerIrql(NewIrql) KfLowerIrql(NewIrql)
+#else
 /// Lowers the interrupt request level to an earlier one.
 _IRQL_requires_max_(HIGH_LEVEL)
 NTKERNELAPI VOID KeLowerIrql(_In_ _Notliteral_ _IRQL_restores_ KIRQL NewIrql);
+#endif
 
 /// Raises the interrupt request level and stores the earlier one.
 #define KeRaiseIrql(NewIrql, OldIrql) ((void)(*(OldIrql) = KfRaiseIrql(NewIrql)))
@@ -1415,17 +1424,13 @@ typedef struct _GENERAL_LOOKASIDE_POOL {
 /// Alignment of lookaside lists.
 #define LOOKASIDE_ALIGN DECLSPEC_CACHEALIGN
 
-/// Lookaside list of nonpaged blocks, as x64 has it.
-///
-/// On arm64 the kernel's is larger and writes behind this one: `LOOKASIDE_LIST_EX`, which is the same everywhere, does there.
+/// Lookaside list of nonpaged blocks.
 typedef struct LOOKASIDE_ALIGN _NPAGED_LOOKASIDE_LIST {
     /// What every such list holds.
     GENERAL_LOOKASIDE L;
 } NPAGED_LOOKASIDE_LIST, *PNPAGED_LOOKASIDE_LIST;
 
-/// Lookaside list of paged blocks, as x64 has it. The list itself is in nonpaged memory.
-///
-/// On arm64 the kernel's is larger and writes behind this one: `LOOKASIDE_LIST_EX`, which is the same everywhere, does there.
+/// Lookaside list of paged blocks. The list itself is in nonpaged memory.
 typedef struct LOOKASIDE_ALIGN _PAGED_LOOKASIDE_LIST {
     /// What every such list holds.
     GENERAL_LOOKASIDE L;
@@ -1809,8 +1814,21 @@ typedef struct _KDEVICE_QUEUE {
     LIST_ENTRY DeviceListHead;
     /// Protects the queue.
     KSPIN_LOCK Lock;
-    /// Low byte not zero while the device is busy; the rest is the kernel's.
-    ULONG64 Busy;
+#ifdef _ARM64_
+    /// Whether the device is busy.
+    BOOLEAN Busy;
+#else
+    union {
+        /// Whether the device is busy.
+        BOOLEAN Busy;
+        struct {
+            /// Where `Busy` lies.
+            LONG64 Reserved : 8;
+            /// Kept by the kernel.
+            LONG64 Hint : 56;
+        };
+    };
+#endif
 } KDEVICE_QUEUE, *PKDEVICE_QUEUE, *PRKDEVICE_QUEUE;
 
 /// Asynchronous procedure call of a thread.

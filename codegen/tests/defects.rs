@@ -6,7 +6,7 @@
 mod tiny;
 
 use tiny::{generate, generate_kit, kit, text};
-use wsk_codegen::{Options, Source, verify};
+use wsk_codegen::{Options, Source, coverage, verify};
 
 #[track_caller]
 fn has(wsk: &str, wanted: &[&str]) {
@@ -363,6 +363,71 @@ fn what_every_source_knows_may_differ() {
     }
 }
 
+/// Words that are no names in Rust, not even behind `r#`.
+#[test]
+fn words_of_rust_are_names_in_c() {
+    let wsk = b"#include <ntddk.h>
+        typedef struct _WSK_WORDS { ULONG self; ULONG crate; ULONG match; ULONG super : 3; ULONG fn : 5; } WSK_WORDS;
+        NTSTATUS NTAPI WskWords(_In_ ULONG self, _In_ ULONG loop, _In_ ULONG Self);\n";
+    let root = kit(wsk);
+    let all = text(&generate_kit(root.path()).unwrap());
+    for part in [
+        "pub self_: u32,",
+        "pub crate_: u32,",
+        "pub match_: u32,",
+        "pub const fn super_(&self)",
+        "pub fn WskWords(self_: u32, r#loop: u32, Self_: u32) -> NTSTATUS;",
+    ] {
+        assert!(all.contains(part), "{part} not in {all}");
+    }
+    let source = tiny::source(root.path()).unwrap();
+    let result = verify::verify(&source, &Options::default()).unwrap();
+    assert_eq!(result.differences(), 0, "{result:?}");
+    let covered = coverage::coverage(&source, &Options::default()).unwrap();
+    let missing: Vec<String> = covered.missing().map(|name| format!("{name:?}")).collect();
+    assert_eq!(missing, [""; 0]);
+}
+
+/// As the DDK declares callbacks: the function first, then the pointer to it.
+#[test]
+fn a_callback_may_be_a_pointer_to_a_typedef() {
+    let wsk = b"#include <ntddk.h>
+        typedef _IRQL_requires_max_(DISPATCH_LEVEL) NTSTATUS (NTAPI WSK_CALL)(_In_ PVOID Socket, _Reserved_ ULONG Flags);
+        typedef WSK_CALL *PFN_CALL;
+        typedef struct _WSK_PROVIDER_TINY_DISPATCH { PFN_CALL First; } WSK_PROVIDER_TINY_DISPATCH;";
+    let root = kit(wsk);
+    let all = text(&generate_kit(root.path()).unwrap()).replace(' ', "");
+    let entry = "irql=\"<=DISPATCH_LEVEL\",entry=fn(#[sal(In)]Socket:*mutc_void,#[sal(Reserved)]Flags:u32,)->NTSTATUS";
+    assert!(all.contains(entry), "{all}");
+}
+
+/// Without a typedef, the tag is the name, of the binding as of what is told of it.
+#[test]
+fn a_tag_alone_is_a_name() {
+    let wsk = b"#include <ntddk.h>
+        enum _WSK_KIND { WskOne = 3 };
+        struct _WSK_ALONE { ULONG a; enum _WSK_KIND Kind; };
+        typedef struct _WSK_POINTED_AT *PWSK_POINTED_AT;
+        static const ULONG WskConstant = 5;\n";
+    let root = kit(wsk);
+    let all = text(&generate_kit(root.path()).unwrap());
+    for part in [
+        "pub struct _WSK_ALONE {",
+        "pub Kind: _WSK_KIND,",
+        "pub struct _WSK_KIND(pub i32);",
+        "/// `_WSK_ALONE` of `wsk.h`. /// /// Header: `wsk.h`",
+    ] {
+        assert!(all.contains(part), "{part} not in {all}");
+    }
+    let source = tiny::source(root.path()).unwrap();
+    let result = verify::verify(&source, &Options::default()).unwrap();
+    assert_eq!(result.differences(), 0, "{result:?}");
+    let covered = coverage::coverage(&source, &Options::default()).unwrap();
+    let missing: Vec<String> = covered.missing().map(|name| format!("{name:?}")).collect();
+    assert_eq!(missing.len(), 1, "{missing:?}");
+    assert!(missing[0].contains("WskConstant"), "{missing:?}");
+}
+
 /// Members of a record without a name are compared too.
 #[test]
 fn members_of_unnamed_records_may_differ() {
@@ -404,8 +469,8 @@ fn functions_are_imported_from_the_module_that_exports_them() {
         let file = output.files().find(|(name, _)| *name == "functions.rs");
         let (_, text) = file.unwrap();
         let functions = |module: &str, abi: &str| {
-            let named = format!("name = \"{module}\"");
-            let blocks = text.split(&named).skip(1);
+            let of_module = format!("name = \"{module}\"");
+            let blocks = text.split(&of_module).skip(1);
             let blocks = blocks.map(|rest| rest.split("\n}\n").next().unwrap());
             let called = format!("extern \"{abi}\"");
             let mut blocks = blocks.filter(|block| block.contains(&called));

@@ -123,3 +123,29 @@ fn one_architecture_by_itself() {
         assert_eq!(verified.differences(), 0, "{verified:?}");
     }
 }
+
+/// A clang may declare an instruction otherwise than Microsoft's compiler: 18 does so with this one. What a kit says counts, of
+/// instructions alone.
+#[test]
+fn instructions_that_clang_declares_otherwise() {
+    let wsk = b"#include <ntddk.h>\ntypedef struct _WSK_TINY { ULONG a; } WSK_TINY;";
+    let root = tiny::kit(wsk);
+    let path = root.path().join("Include/10.0.22621.0/km/NtDdk.h");
+    let declares = |more: &str| {
+        let text = format!(
+            "#pragma once\n{}#ifdef __cplusplus\nextern \"C\" {{\n#endif\n{more}\n#ifdef __cplusplus\n}}\n#endif\n",
+            tiny::NTDDK
+        );
+        fs::write(&path, text).unwrap();
+        tiny::generate_kit(root.path())
+    };
+    let output = declares("#ifdef _ARM64_\nvoid __prefetch(int, int);\n#endif").unwrap();
+    let all = tiny::text(&output);
+    assert!(all.contains("pub struct WSK_TINY"), "{all}");
+    assert!(
+        !all.contains("__prefetch") && !all.contains("builtin"),
+        "{all}"
+    );
+    let error = declares("int Twice(int);\nint Twice(char *, int);").unwrap_err();
+    assert!(error.to_string().contains("Twice"), "{error}");
+}

@@ -10,7 +10,7 @@ use std::{env, fs};
 
 use wsk_codegen::diff::{self, Scope, Step};
 use wsk_codegen::interface::{Interface, Kind};
-use wsk_codegen::{Options, Source, coverage, kit, releases, verify};
+use wsk_codegen::{Arch, Options, Output, Source, coverage, kit, releases, verify};
 
 /// The kits to test, with the SDK, or a word that there are none.
 fn kits() -> Option<Vec<Source>> {
@@ -80,6 +80,77 @@ fn the_newest_version_is_what_our_headers_say() {
     assert_eq!(diff.step, Step::None);
     assert_eq!(entries(ours()), entries(theirs));
     assert!(entries(ours()).len() > 40);
+}
+
+/// Sizes, alignments and offsets are the newest kit's, also of the kernel's own records, for each architecture by itself.
+#[test]
+fn the_newest_version_has_the_numbers_of_our_headers() {
+    let Some(newest) = kits().into_iter().flatten().next_back() else {
+        return;
+    };
+    for arch in Arch::ALL {
+        let ours = numbers(&Source::ours().unwrap(), arch);
+        let theirs = numbers(&newest, arch);
+        let both: Vec<&String> = ours.keys().filter(|of| theirs.contains_key(*of)).collect();
+        assert!(both.len() > 900, "{arch:?}: {}", both.len());
+        for of in both {
+            assert_eq!(ours[of], theirs[of], "{of} for {arch:?}");
+        }
+    }
+}
+
+/// Functions that only `ntifs.h` declares, which Winsock Kernel's clients need not include.
+const OF_FILE_SYSTEMS: [&str; 1] = ["RtlInitUnicodeStringEx"];
+
+/// What is imported is a function to the newest kit too, for each architecture: what is a macro there the kernel need not export.
+#[test]
+fn the_newest_version_has_the_functions_that_are_imported() {
+    let Some(newest) = kits().into_iter().flatten().next_back() else {
+        return;
+    };
+    for arch in Arch::ALL {
+        let ours = functions(&generated(&Source::ours().unwrap(), arch));
+        let theirs = functions(&generated(&newest, arch));
+        let lacking: Vec<&String> = ours.difference(&theirs).collect();
+        assert_eq!(lacking, OF_FILE_SYSTEMS, "{arch:?}");
+        assert!(ours.len() > 150, "{arch:?}: {}", ours.len());
+    }
+}
+
+fn generated(source: &Source, arch: Arch) -> Output {
+    let options = Options {
+        arches: vec![arch],
+        ..Options::default()
+    };
+    wsk_codegen::generate(source, &options).unwrap()
+}
+
+fn functions(output: &Output) -> BTreeSet<String> {
+    let (_, text) = output
+        .files()
+        .find(|(name, _)| *name == "functions.rs")
+        .unwrap();
+    let after = text.split("pub fn ").skip(1);
+    after
+        .filter_map(|rest| Some(rest.split_once('(')?.0.to_owned()))
+        .collect()
+}
+
+/// What is asserted of layouts, by expression; what a record without a name is called is nobody's business.
+fn numbers(source: &Source, arch: Arch) -> BTreeMap<String, String> {
+    let output = generated(source, arch);
+    let (_, text) = output
+        .files()
+        .find(|(name, _)| *name == "layout.rs")
+        .unwrap();
+    let lines = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("assert!("));
+    let asserted = lines.filter_map(|line| line.strip_suffix(");")?.split_once(" == "));
+    let named = asserted.filter(|(of, _)| !of.contains("Anonymous"));
+    named
+        .map(|(of, number)| (of.to_owned(), number.to_owned()))
+        .collect()
 }
 
 /// What the typed wrappers are derived from, token for token: by table and entry, its signature, annotations, first release

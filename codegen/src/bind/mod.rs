@@ -5,5 +5,6 @@ pub(crate) mod bindings;
 pub(crate) mod fit;
 pub(crate) mod layout;
 pub(crate) mod prune;
+pub(crate) mod retarget;
 pub(crate) mod run;
 pub(crate) mod sort;

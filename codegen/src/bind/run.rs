@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use syn::Ident;
-
 use crate::error::Error;
 use crate::find::source::{Arch, Language, Source};
 use crate::read::facts::Facts;
@@ -58,33 +56,26 @@ pub(crate) fn run(source: &Source, arch: Arch, facts: &Facts) -> Result<String, 
     };
     // bindgen compiles the bodies of inline functions too, which nothing is bound of: a kit's may call intrinsics that only
     // Microsoft's compiler has.
-    let intrinsics = undeclared(message);
-    if intrinsics.is_empty() {
+    let (intrinsics, renamed) = (undeclared(message), parse::conflicting(message));
+    if intrinsics.is_empty() && renamed.is_empty() {
         return first;
     }
-    let mut declared = String::new();
+    let mut before = String::new();
+    for name in renamed {
+        let _ = writeln!(before, "#define {name} {}", parse::renamed_builtin(name));
+    }
     for name in intrinsics {
         let _ = writeln!(
-            declared,
+            before,
             "template <class... T> unsigned long long {name}(T...);"
         );
     }
-    attempt(source, arch, facts, &declared).or(first)
+    attempt(source, arch, facts, &before).or(first)
 }
 
 /// The names that clang's messages say are not declared.
 pub(crate) fn undeclared(messages: &str) -> BTreeSet<&str> {
-    let mut names = BTreeSet::new();
-    for (_, rest) in messages
-        .match_indices("undeclared identifier '")
-        .map(|(at, found)| messages.split_at(at + found.len()))
-    {
-        let name = rest.split('\'').next().unwrap_or_default();
-        if syn::parse_str::<Ident>(name).is_ok() {
-            names.insert(name);
-        }
-    }
-    names
+    parse::quoted(messages, "undeclared identifier '")
 }
 
 fn attempt(source: &Source, arch: Arch, facts: &Facts, before: &str) -> Result<String, Error> {

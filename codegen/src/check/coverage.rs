@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use clang::{Entity, EntityKind, EntityVisitResult};
+use clang::{Entity, EntityKind, EntityVisitResult, EvaluationResult};
 use serde::Serialize;
 
 use crate::check::interface::{Interface, Item, Kind, Record};
@@ -266,7 +266,8 @@ impl Declared {
                 let ty = ty.map(|ty| ty.get_display_name()).unwrap_or_default();
                 let value = entity
                     .evaluate()
-                    .map_or_else(String::new, |value| format!(" = {value:?}"));
+                    .and_then(|value| number(&value))
+                    .map_or_else(String::new, |value| format!(" = {value}"));
                 self.texts.insert(name.clone(), format!("{ty}{value}"));
                 match entity.get_kind() {
                     EntityKind::VarDecl => What::Variable,
@@ -314,8 +315,16 @@ struct Lookup<'l> {
 impl Lookup<'_> {
     /// The row of a name, and those of its members.
     fn rows(&self, name: &str, what: &What) -> Vec<Row> {
-        let public = self.declared.public.get(name).map_or(name, String::as_str);
-        let item = self.item(public);
+        let mut public = self.declared.public.get(name).map_or(name, String::as_str);
+        let mut item = self.item(public);
+        if let (None, What::Record(members)) = (item, what)
+            && members.is_empty()
+        {
+            // Only pointers to it exist, and those have the names.
+            let opaque = name.trim_start_matches('_');
+            item = self.item(opaque);
+            public = if item.is_some() { opaque } else { public };
+        }
         let mut rows = Vec::new();
         let members = match what {
             What::Record(members) | What::Enumeration(members) => Some(members),
@@ -450,4 +459,14 @@ fn in_record(name: &str, record: &Record, member: &str) -> Option<String> {
     let bits = record.bitfields.iter().map(|known| &known.name);
     let known = bits.into_iter().find(|known| is_it(known))?;
     Some(format!("{name}.{known}() and {name}.set_{known}()"))
+}
+
+/// What a variable begins as, if that is a number.
+fn number(value: &EvaluationResult) -> Option<String> {
+    match value {
+        EvaluationResult::SignedInteger(value) => Some(value.to_string()),
+        EvaluationResult::UnsignedInteger(value) => Some(value.to_string()),
+        EvaluationResult::Float(value) => Some(value.to_string()),
+        _ => None,
+    }
 }

@@ -392,7 +392,7 @@ fn checks(source: &Source, arch: Arch, interface: &Interface) -> Result<Vec<Chec
     let clang = libclang::load()?;
     let ours: Option<Reading> = if source.is_kit() {
         let headers = Source::ours()?;
-        Some(reader::read_ours(&clang, &headers)?)
+        Some(reader::read_ours(&clang, &headers, arch)?)
     } else {
         None
     };

@@ -242,10 +242,11 @@ pub(crate) fn examples(examples: &[(String, String)]) -> Vec<String> {
     if examples.is_empty() {
         return Vec::new();
     }
-    let examples: Vec<String> = examples
+    let mut examples: Vec<String> = examples
         .iter()
         .map(|(call, value)| format!("`{call}` is `{value}`"))
         .collect();
+    examples.dedup();
     vec![
         String::new(),
         format!("For example, {}.", examples.join(", ")),

@@ -55,9 +55,11 @@ impl Emitter<'_> {
 
 /// A name of C's as an identifier.
 pub(super) fn ident(name: &str) -> Ident {
-    // Members of C may be called as Rust's keywords are.
+    // Members of C may be called as Rust's keywords are, of which some are no names in any form.
     if syn::parse_str::<Ident>(name).is_ok() {
         Ident::new(name, Span::call_site())
+    } else if ["self", "Self", "super", "crate", "_"].contains(&name) {
+        Ident::new(&format!("{name}_"), Span::call_site())
     } else {
         Ident::new_raw(name, Span::call_site())
     }

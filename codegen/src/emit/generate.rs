@@ -6,7 +6,7 @@ use clang::Clang;
 
 use crate::bind::bindings::Bindings;
 use crate::bind::sort::sort;
-use crate::bind::{adopt, fit, prune, run};
+use crate::bind::{adopt, fit, prune, retarget, run};
 use crate::emit::files::{self, Run};
 use crate::emit::output::Output;
 use crate::error::Error;
@@ -46,24 +46,30 @@ pub fn generate(source: &Source, options: &Options) -> Result<Output, Error> {
     let clang = libclang::load()?;
     let runs = if source.is_kit() {
         let headers = Source::ours()?;
-        let reading = reader::read_ours(&clang, &headers)?;
+        let readings = options.arches.iter();
+        let readings: Vec<Reading> = readings
+            .map(|arch| reader::read_ours(&clang, &headers, *arch))
+            .collect::<Result<_, _>>()?;
         let library = clang_sys::get_library();
         std::thread::scope(|scope| {
             let binding = scope.spawn(|| {
                 // This thread's libclang is the one that is loaded already.
                 clang_sys::set_library(library);
-                run::run(&headers, Arch::X86_64, &reading.facts)
+                let first = options.arches.iter().zip(&readings).next();
+                first
+                    .map(|(arch, reading)| run::run(&headers, *arch, &reading.facts))
+                    .transpose()
             });
-            let bound = || join(binding);
-            read_and_bind(&clang, source, &options.arches, Some((&reading, bound)))
+            let bound = || join(binding).map(Option::unwrap_or_default);
+            read_and_bind_kit(
+                &clang,
+                source,
+                &options.arches,
+                (&headers, &readings, bound),
+            )
         })?
     } else {
-        read_and_bind(
-            &clang,
-            source,
-            &options.arches,
-            None::<(&Reading, fn() -> Result<String, Error>)>,
-        )?
+        read_and_bind(&clang, source, &options.arches)?
     };
     let output = files::emit(&runs, source.is_kit(), &options.by_hand)?;
     match source.include() {
@@ -74,48 +80,19 @@ pub fn generate(source: &Source, options: &Options) -> Result<Output, Error> {
     }
 }
 
-/// Reads the headers for each architecture. bindgen runs for the first, and again only for one to whose compiler the
-/// declarations look different. `ours` is what our own headers say, and what bindgen makes
-/// of them, where others are read.
-fn read_and_bind(
-    clang: &Clang,
-    source: &Source,
-    arches: &[Arch],
-    ours: Option<(&Reading, impl FnOnce() -> Result<String, Error>)>,
-) -> Result<Vec<Run>, Error> {
-    let [first, others @ ..] = arches else {
-        return Ok(Vec::new());
-    };
-    let (ours, our_bindings) = ours.unzip();
-    let reading = reader::read(clang, source, *first, ours)?;
-    // One view of a kit after the other, in memory that serves all of them.
-    let read: Vec<Reading> = others
-        .iter()
-        .map(|arch| reader::read(clang, source, *arch, ours))
-        .collect::<Result<_, _>>()?;
-    let bound = run::run(source, *first, &reading.facts)?;
-    let our_bindings = match (ours, our_bindings) {
-        (Some(ours), Some(bound)) => {
-            let mut bindings = sort(&bound()?)?;
-            fit::fit(&mut bindings, &ours.facts)?;
-            Some(bindings)
-        }
-        _ => None,
-    };
-    let ours = ours.zip(our_bindings.as_ref());
-    let bindings = transform(&bound, &reading, ours)?;
-    drop(bound);
-    let mut runs = vec![Run {
-        arch: *first,
-        reading,
-        bindings,
-    }];
-    for (arch, reading) in others.iter().zip(read) {
-        let bindings = if reading.shapes == runs[0].reading.shapes {
-            runs[0].bindings.clone()
-        } else {
-            let bound = run::run(source, *arch, &reading.facts)?;
-            transform(&bound, &reading, ours)?
+/// Reads headers laid out like ours for each architecture. bindgen runs for the first, and again only for one to whose compiler
+/// the declarations look different.
+fn read_and_bind(clang: &Clang, source: &Source, arches: &[Arch]) -> Result<Vec<Run>, Error> {
+    let mut runs: Vec<Run> = Vec::new();
+    for arch in arches {
+        let reading = reader::read(clang, source, *arch, None)?;
+        let bindings = match runs.first() {
+            Some(first) if first.reading.shapes == reading.shapes => first.bindings.clone(),
+            _ => {
+                let bindings = bind(source, *arch, &reading)?;
+                fit::check(&bindings)?;
+                bindings
+            }
         };
         runs.push(Run {
             arch: *arch,
@@ -126,20 +103,69 @@ fn read_and_bind(
     Ok(runs)
 }
 
-/// Sorts what bindgen wrote and, for a kit, gives the kernel's own structures our form and leaves out what clients never
-/// touch.
-fn transform(
-    bound: &str,
-    reading: &Reading,
-    ours: Option<(&Reading, &Bindings)>,
-) -> Result<Bindings, Error> {
-    let mut bindings = sort(bound)?;
-    fit::fit(&mut bindings, &reading.facts)?;
-    if let Some((ours, our_bindings)) = ours {
+/// Reads a kit for each architecture. `ours` are our own headers, what they say, and what bindgen makes of them for the first
+/// architecture.
+fn read_and_bind_kit(
+    clang: &Clang,
+    source: &Source,
+    arches: &[Arch],
+    (headers, ours, bound): (&Source, &[Reading], impl FnOnce() -> Result<String, Error>),
+) -> Result<Vec<Run>, Error> {
+    // One view of a kit after the other, in memory that serves all of them.
+    let read: Vec<Reading> = arches
+        .iter()
+        .zip(ours)
+        .map(|(arch, ours)| reader::read(clang, source, *arch, Some(ours)))
+        .collect::<Result<_, _>>()?;
+    let Some(first) = read.first() else {
+        return Ok(Vec::new());
+    };
+    let theirs = run::run(source, arches[0], &first.facts)?;
+    let ours_bound = for_all(headers, arches, ours, &bound()?)?;
+    let bound = for_all(source, arches, &read, &theirs)?;
+    let mut runs = Vec::new();
+    let parts = arches.iter().zip(read).zip(bound);
+    for (((arch, reading), mut bindings), (ours, our_bindings)) in
+        parts.zip(ours.iter().zip(&ours_bound))
+    {
         let adopted = adopt::adopt(&mut bindings, &reading.facts, our_bindings)?;
         prune::prune(&mut bindings, &reading.facts, &ours.facts, &adopted)?;
+        fit::check(&bindings)?;
+        runs.push(Run {
+            arch: *arch,
+            reading,
+            bindings,
+        });
     }
-    fit::check(&bindings)?;
+    Ok(runs)
+}
+
+/// The bindings for each architecture, of what bindgen wrote for the first. It runs again only where it alone knows how to bind
+/// what differs.
+fn for_all(
+    source: &Source,
+    arches: &[Arch],
+    readings: &[Reading],
+    bound: &str,
+) -> Result<Vec<Bindings>, Error> {
+    let sorted = sort(bound)?;
+    let mut all = Vec::new();
+    for (arch, reading) in arches.iter().zip(readings).skip(1) {
+        all.push(match retarget::retarget(&sorted, &readings[0], reading) {
+            Some(bindings) => bindings,
+            None => bind(source, *arch, reading)?,
+        });
+    }
+    let mut first = sorted;
+    fit::fit(&mut first, &readings[0].facts)?;
+    all.insert(0, first);
+    Ok(all)
+}
+
+/// Runs bindgen, sorts what it wrote, and lays it out as clang does.
+fn bind(source: &Source, arch: Arch, reading: &Reading) -> Result<Bindings, Error> {
+    let mut bindings = sort(&run::run(source, arch, &reading.facts)?)?;
+    fit::fit(&mut bindings, &reading.facts)?;
     Ok(bindings)
 }
 

@@ -136,7 +136,14 @@ fn renames(bindings: &Bindings, facts: &Facts) -> BTreeMap<String, String> {
         .collect();
     for name in bindings.records.keys().chain(bindings.enumerations.keys()) {
         let trimmed = name.trim_start_matches('_');
-        if trimmed != name && !renamed.contains_key(name) && !name.contains("__bindgen_ty_") {
+        // What the headers define under a tag alone has that name in C too, and in what is told of it.
+        let is_tag_alone =
+            facts.records.contains_key(name) || facts.enumerations.contains_key(name);
+        if trimmed != name
+            && !is_tag_alone
+            && !renamed.contains_key(name)
+            && !name.contains("__bindgen_ty_")
+        {
             let free = !taken.contains(trimmed);
             renamed.insert(
                 name.clone(),

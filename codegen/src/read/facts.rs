@@ -43,6 +43,8 @@ pub(crate) struct Prototype {
     pub origin: Origin,
     /// Its parameters in order.
     pub parameters: Vec<Parameter>,
+    /// The type of a pointer to it in Rust, of a function.
+    pub rust: Option<String>,
 }
 
 /// A structure, union or enumeration with a public name.

@@ -2,7 +2,7 @@
 
 use clang::{Entity, EntityKind, Type, TypeKind};
 
-use crate::read::names;
+use crate::read::{names, spell};
 
 /// Records nest no deeper in any header.
 pub(super) const DEPTH: u32 = 32;
@@ -14,6 +14,8 @@ pub(crate) struct Fields {
     pub size: usize,
     /// Its alignment in bytes.
     pub align: usize,
+    /// Whether all its members lie at its beginning.
+    pub union: bool,
     /// Its members in order.
     pub fields: Vec<Field>,
 }
@@ -29,6 +31,8 @@ pub(crate) struct Field {
     pub width: Option<usize>,
     /// The size of its type in bytes; 0 of a flexible array.
     pub size: usize,
+    /// Its type in Rust, if it has a name and is no bitfield's.
+    pub rust: Option<String>,
     /// The layout of its type, if that is a record declared on the spot.
     pub inner: Option<Fields>,
 }
@@ -43,24 +47,29 @@ fn collect(record: Type<'_>, depth: u32) -> Option<Fields> {
     let (size, align) = (record.get_sizeof().ok()?, record.get_alignof().ok()?);
     let mut fields = Vec::new();
     for field in record.get_fields()? {
-        let ty = field.get_type()?.get_canonical_type();
+        let written = field.get_type()?;
+        let ty = written.get_canonical_type();
         let element = element(ty);
         let inner = if is_on_the_spot(element) {
             collect(element, depth)
         } else {
             None
         };
+        let width = field.get_bit_field_width();
         fields.push(Field {
             name: name(field),
             bit: field.get_offset_of_field().ok()?,
-            width: field.get_bit_field_width(),
+            width,
             size: ty.get_sizeof().unwrap_or(0),
+            rust: spell::ty(written).filter(|_| width.is_none()),
             inner,
         });
     }
+    let declaration = record.get_declaration()?;
     Some(Fields {
         size,
         align,
+        union: declaration.get_kind() == EntityKind::UnionDecl,
         fields,
     })
 }

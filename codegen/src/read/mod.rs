@@ -12,4 +12,5 @@ pub(crate) mod parse;
 pub(crate) mod reader;
 pub(crate) mod sal;
 mod shape;
+mod spell;
 pub(crate) mod tables;

@@ -1,7 +1,7 @@
 //! One parse of the headers by clang, from which every fact is read: declarations, annotations, and, through constants
 //! appended to the file that includes the headers, the values of macros.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -34,18 +34,63 @@ pub(crate) fn with_unit<T>(
     let index = Index::new(clang, false, false);
     let root = std::env::temp_dir().join(ROOT);
     let text = format!("{}{END}{probes}", source.root());
-    let unit = index
-        .parser(&root)
-        .arguments(&source.arguments(arch, language)?)
-        .unsaved(&[Unsaved::new(&root, text)])
-        .detailed_preprocessing_record(language == Language::Cpp)
-        .skip_function_bodies(true)
-        .parse()
-        .map_err(|error| Error::Parse {
-            diagnostics: error.to_string(),
-        })?;
+    let mut arguments = source.arguments(arch, language)?;
+    let parse = |arguments: &[String]| {
+        index
+            .parser(&root)
+            .arguments(arguments)
+            .unsaved(&[Unsaved::new(&root, text.as_str())])
+            .detailed_preprocessing_record(language == Language::Cpp)
+            .skip_function_bodies(true)
+            .parse()
+            .map_err(|error| Error::Parse {
+                diagnostics: error.to_string(),
+            })
+    };
+    let mut unit = parse(&arguments)?;
+    let renamed = renamed_builtins(&unit);
+    if !renamed.is_empty() {
+        let defines = renamed.iter();
+        arguments.extend(defines.map(|name| format!("-D{name}={}", renamed_builtin(name))));
+        unit = parse(&arguments)?;
+    }
     check(source, &unit)?;
     read(&unit)
+}
+
+/// The instructions that clang itself declares otherwise than the headers do, as clang 18 does with arm64's `__prefetch`: what
+/// Microsoft's compiler makes of them is what its headers say.
+fn renamed_builtins(unit: &TranslationUnit<'_>) -> BTreeSet<String> {
+    let diagnostics = unit.get_diagnostics().into_iter();
+    let errors = diagnostics.filter(|d| matches!(d.get_severity(), Severity::Error));
+    errors
+        .filter_map(|error| {
+            error.get_children().iter().find_map(|note| {
+                let text = note.get_text();
+                let (name, _) = text.split_once("' is a builtin with type")?;
+                Some(name.trim_start_matches('\'').to_owned())
+            })
+        })
+        .collect()
+}
+
+/// The names that clang's messages say are declared with two types.
+pub(crate) fn conflicting(messages: &str) -> BTreeSet<&str> {
+    quoted(messages, "conflicting types for '")
+}
+
+/// The names that stand in quotes behind `before`, which ends with the first of the two.
+pub(crate) fn quoted<'m>(messages: &'m str, before: &str) -> BTreeSet<&'m str> {
+    let found = messages.match_indices(before);
+    let names = found.filter_map(|(at, found)| messages[at + found.len()..].split('\'').next());
+    names
+        .filter(|name| syn::parse_str::<syn::Ident>(name).is_ok())
+        .collect()
+}
+
+/// What the headers' declaration of a builtin is called instead. Nothing that is bound has such a name.
+pub(crate) fn renamed_builtin(name: &str) -> String {
+    format!("wsk_codegen_builtin_{name}")
 }
 
 /// How many of clang's messages are worth showing.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use clang::{Clang, Entity, EntityKind, EntityVisitResult, TypeKind};
+use clang::{Clang, Entity, EntityKind, EntityVisitResult, Type, TypeKind};
 
 use crate::error::Error;
 use crate::find::ntddi;
@@ -16,7 +16,7 @@ use crate::read::facts::{
 use crate::read::macros::{self, Candidates, Constant, Constants};
 use crate::read::parse::{self, Places, place};
 use crate::read::shape::Shaper;
-use crate::read::{corrections, describe, directives, fields, language, names, sal, tables};
+use crate::read::{corrections, describe, directives, fields, language, names, sal, spell, tables};
 
 /// Reads the facts of the headers; of a kit's, those of `wsk.h` and of what our own headers, read before, declare too.
 ///
@@ -44,8 +44,8 @@ pub(crate) fn read(
 /// # Errors
 ///
 /// When they do not parse.
-pub(crate) fn read_ours(clang: &Clang, ours: &Source) -> Result<Reading, Error> {
-    in_cpp(clang, ours, Arch::X86_64, None).map(|(reading, _)| reading)
+pub(crate) fn read_ours(clang: &Clang, ours: &Source, arch: Arch) -> Result<Reading, Error> {
+    in_cpp(clang, ours, arch, None).map(|(reading, _)| reading)
 }
 
 /// What C++ sees, and the comparison with C that is left to do.
@@ -224,9 +224,15 @@ impl Reader<'_> {
                 if imported {
                     self.shape(&name, &header, entity);
                     let parameters = self.parameters(entity, &origin.header)?;
-                    self.facts
-                        .functions
-                        .insert(name, Prototype { origin, parameters });
+                    let rust = spell::function(entity);
+                    self.facts.functions.insert(
+                        name,
+                        Prototype {
+                            origin,
+                            parameters,
+                            rust,
+                        },
+                    );
                 } else {
                     self.facts.inline.insert(name, origin);
                 }
@@ -320,10 +326,19 @@ impl Reader<'_> {
             self.shape(&name, &origin.header, entity);
         }
         if function {
+            let mut origin = origin;
+            if origin.irql.is_none() {
+                origin.irql = sal::irql(&sal::annotations(signature(entity)));
+            }
             let parameters = self.parameters(entity, &origin.header)?;
-            self.facts
-                .callbacks
-                .insert(name, Prototype { origin, parameters });
+            self.facts.callbacks.insert(
+                name,
+                Prototype {
+                    origin,
+                    parameters,
+                    rust: None,
+                },
+            );
         } else if public.as_ref() != Some(&name) {
             self.facts.aliases.insert(name, origin);
         } else {
@@ -430,7 +445,7 @@ impl Reader<'_> {
     }
 
     fn parameters(&mut self, entity: Entity<'_>, header: &str) -> Result<Vec<Parameter>, Error> {
-        let children = entity.get_children().into_iter();
+        let children = signature(entity).get_children().into_iter();
         let declared = children.filter(|child| child.get_kind() == EntityKind::ParmDecl);
         let mut parameters = Vec::new();
         for (index, parameter) in declared.enumerate() {
@@ -478,6 +493,31 @@ fn tag_of_typedef(typedef: Entity<'_>) -> Option<String> {
     let canonical = typedef.get_typedef_underlying_type()?.get_canonical_type();
     matches!(canonical.get_kind(), TypeKind::Record | TypeKind::Enum)
         .then(|| canonical.get_declaration()?.get_name())?
+}
+
+/// What declares the parameters of a function or callback: of a typedef of a pointer to what another typedef names, that one.
+fn signature(entity: Entity<'_>) -> Entity<'_> {
+    fn function(entity: Entity<'_>) -> Option<Type<'_>> {
+        let ty = entity.get_typedef_underlying_type()?.get_canonical_type();
+        Some(ty.get_pointee_type().unwrap_or(ty).get_canonical_type())
+    }
+    let mut entity = entity;
+    loop {
+        let children = entity.get_children();
+        let of_kind = |kind| {
+            children
+                .iter()
+                .filter(move |child| child.get_kind() == kind)
+        };
+        let mut named = of_kind(EntityKind::TypeRef).filter_map(Entity::get_reference);
+        let behind =
+            named.find(|named| function(*named).is_some_and(|ty| Some(ty) == function(entity)));
+        match behind {
+            // A typedef stands for one that is before it.
+            Some(behind) if of_kind(EntityKind::ParmDecl).next().is_none() => entity = behind,
+            _ => return entity,
+        }
+    }
 }
 
 /// The words of a `///` or `/** */` comment.

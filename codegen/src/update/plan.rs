@@ -60,7 +60,7 @@ pub fn plan(
     );
     let (our_reading, kit_reading) = {
         let clang = libclang::load()?;
-        let ours = reader::read_ours(&clang, &ours)?;
+        let ours = reader::read_ours(&clang, &ours, Arch::X86_64)?;
         let theirs = reader::read(&clang, kit, Arch::X86_64, Some(&ours))?;
         (ours, theirs)
     };

@@ -90,11 +90,22 @@ struct Record {
     members: Vec<(String, String)>,
 }
 
-/// Records by name, without those of which only pointers are passed around.
+/// Records by name, without those of which only pointers are passed around, and those of another architecture.
 fn parse(text: &str) -> BTreeMap<String, Record> {
     let mut records = BTreeMap::new();
     let mut open: Option<(String, Record)> = None;
+    let mut elsewhere = false;
     for line in text.lines() {
+        // Blank lines stand between items only.
+        if line.is_empty() {
+            elsewhere = false;
+        }
+        if let Some(arch) = line.strip_prefix("#[cfg(target_arch = \"") {
+            elsewhere = !arch.starts_with(std::env::consts::ARCH);
+        }
+        if elsewhere {
+            continue;
+        }
         for (start, kind) in [("pub struct ", "struct"), ("pub union ", "union")] {
             if let Some(name) = line
                 .strip_prefix(start)

@@ -158,22 +158,37 @@ export! {
     }
 }
 
+/// Lowers the IRQL to what it was before it was raised.
+fn lower(level: u8) {
+    let old = current();
+    if level > old {
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(
+                violation::LOWER_IRQL,
+                usize::from(old),
+                usize::from(level),
+                0
+            ),
+            [],
+            "KeLowerIrql was asked for IRQL {level} while at {old}: it can't raise"
+        )
+    }
+    set(level);
+}
+
+#[cfg(not(target_arch = "aarch64"))]
 export! {
     /// Lowers the IRQL to what it was before it was raised.
     fn KeLowerIrql(NewIrql: u8), at most HIGH_LEVEL {
-        let old = current();
-        if NewIrql > old {
-            bugcheck!(
-                DRIVER_VERIFIER_DETECTED_VIOLATION(
-                    violation::LOWER_IRQL,
-                    usize::from(old),
-                    usize::from(NewIrql),
-                    0
-                ),
-                [],
-                "KeLowerIrql was asked for IRQL {NewIrql} while at {old}: it can't raise"
-            )
-        }
-        set(NewIrql);
+        lower(NewIrql);
+    }
+}
+
+// What the kernel for arm64 exports; `KeLowerIrql` is a macro there.
+#[cfg(target_arch = "aarch64")]
+export! {
+    /// Lowers the IRQL to what it was before it was raised.
+    fn KfLowerIrql(NewIrql: u8), at most HIGH_LEVEL {
+        lower(NewIrql);
     }
 }

@@ -122,7 +122,8 @@ impl Builder {
         self
     }
 
-    /// The version of Windows that drivers are told; 10.0.22621 unless set.
+    /// The version of Windows that drivers are told; 10.0.22621 unless set. With a build of 0 they are told none: `RtlGetVersion`
+    /// fails.
     pub fn windows(mut self, major: u16, minor: u16, build: u32) -> Self {
         self.windows = (major, minor, build);
         self

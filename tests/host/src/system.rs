@@ -1,13 +1,19 @@
 //! What the system says about itself. Stands for `RtlGetVersion` and a few more.
 
-use wsk_sys::{NTSTATUS, PROCESSOR_NUMBER, RTL_OSVERSIONINFOW, STATUS_SUCCESS, UNICODE_STRING};
+use wsk_sys::{
+    NTSTATUS, PROCESSOR_NUMBER, RTL_OSVERSIONINFOW, STATUS_NOT_IMPLEMENTED, STATUS_SUCCESS,
+    UNICODE_STRING,
+};
 
 use crate::{bugcheck, kernel, origin};
 
 export! {
-    /// The version of Windows that the host kernel was booted as.
+    /// The version of Windows that the host kernel was booted as; an error if it was booted as one that does not say its version.
     fn RtlGetVersion(lpVersionInformation: *mut RTL_OSVERSIONINFOW) -> NTSTATUS, at most PASSIVE_LEVEL {
         let (major, minor, build) = kernel::windows_version();
+        if build == 0 {
+            return STATUS_NOT_IMPLEMENTED;
+        }
         // SAFETY: the driver gives the structure.
         unsafe {
             let information = lpVersionInformation;

@@ -524,7 +524,7 @@ pub type PMDL = *mut MDL;
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PMDLX = *mut MDL;
 
-/// Lookaside list of nonpaged blocks, as x64 has it.
+/// Lookaside list of nonpaged blocks.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PNPAGED_LOOKASIDE_LIST = *mut NPAGED_LOOKASIDE_LIST;
@@ -579,7 +579,7 @@ pub type POOL_FLAGS = u64;
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type POSVERSIONINFOW = *mut OSVERSIONINFOW;
 
-/// Lookaside list of paged blocks, as x64 has it. The list itself is in nonpaged memory.
+/// Lookaside list of paged blocks. The list itself is in nonpaged memory.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PPAGED_LOOKASIDE_LIST = *mut PAGED_LOOKASIDE_LIST;

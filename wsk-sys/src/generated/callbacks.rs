@@ -113,12 +113,16 @@ pub type KSTART_ROUTINE = Option<unsafe extern "system" fn(StartContext: *mut c_
 
 /// Pointer to what allocates a block for a lookaside list.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pallocate_function).
+/// Parameters: `PoolType` (in), `NumberOfBytes` (in), `Tag` (in).
+///
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pallocate_function).
 pub type PALLOCATE_FUNCTION =
     Option<unsafe extern "system" fn(arg1: POOL_TYPE, arg2: usize, arg3: u32) -> *mut c_void>;
 /// Pointer to what allocates a block for a lookaside list, which it is told.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pallocate_function_ex).
+/// Parameters: `PoolType` (in), `NumberOfBytes` (in), `Tag` (in), `Lookaside` (in, out).
+///
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pallocate_function_ex).
 pub type PALLOCATE_FUNCTION_EX = Option<
     unsafe extern "system" fn(
         arg1: POOL_TYPE,
@@ -130,37 +134,51 @@ pub type PALLOCATE_FUNCTION_EX = Option<
 
 /// Pointer to the routine that makes device objects.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_add_device).
+/// Parameters: `DriverObject` (in), `PhysicalDeviceObject` (in).
+///
+/// IRQL: `PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_add_device).
 pub type PDRIVER_ADD_DEVICE = DRIVER_ADD_DEVICE;
 
 /// Pointer to the routine that cancels a request.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_cancel).
+/// Parameters: `DeviceObject` (in, out), `Irp` (in, out).
+///
+/// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_cancel).
 pub type PDRIVER_CANCEL = DRIVER_CANCEL;
 
 /// Pointer to a routine that is called when an adapter or controller is free.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_control).
+/// Parameters: `DeviceObject` (in), `Irp` (in, out), `MapRegisterBase` (in), `Context` (in).
+///
+/// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_control).
 pub type PDRIVER_CONTROL = DRIVER_CONTROL;
 
 /// Pointer to a routine that carries out requests.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_dispatch).
+/// Parameters: `DeviceObject` (in), `Irp` (in, out).
+///
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_dispatch).
 pub type PDRIVER_DISPATCH = DRIVER_DISPATCH;
 
 /// Pointer to the routine that initialises a driver.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_initialize).
+/// Parameters: `DriverObject` (in), `RegistryPath` (in).
+///
+/// IRQL: `PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_initialize).
 pub type PDRIVER_INITIALIZE = DRIVER_INITIALIZE;
 
 /// Pointer to the routine that starts the next request.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_startio).
+/// Parameters: `DeviceObject` (in, out), `Irp` (in, out).
+///
+/// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_startio).
 pub type PDRIVER_STARTIO = DRIVER_STARTIO;
 
 /// Pointer to the routine that prepares a driver to be unloaded.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_unload).
+/// Parameters: `DriverObject` (in).
+///
+/// IRQL: `PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pdriver_unload).
 pub type PDRIVER_UNLOAD = DRIVER_UNLOAD;
 
 /// Tells that a request for a connection, which was inspected before, has been dropped.
@@ -724,12 +742,16 @@ pub type PFN_WSK_SOCKET_CONNECT = Option<
 
 /// Pointer to what frees a block of a lookaside list.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pfree_function).
+/// Parameters: `Buffer` (in).
+///
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pfree_function).
 pub type PFREE_FUNCTION = Option<unsafe extern "system" fn(arg1: *mut c_void)>;
 
 /// Pointer to what frees a block of a lookaside list, which it is told.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pfree_function_ex).
+/// Parameters: `Buffer` (in), `Lookaside` (in, out).
+///
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pfree_function_ex).
 pub type PFREE_FUNCTION_EX =
     Option<unsafe extern "system" fn(arg1: *mut c_void, arg2: *mut LOOKASIDE_LIST_EX)>;
 /// Called when an asynchronous user request has completed.
@@ -747,22 +769,30 @@ pub type PIO_APC_ROUTINE = Option<
 
 /// Pointer to a routine that is called when a request completes.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pio_completion_routine).
+/// Parameters: `DeviceObject` (in), `Irp` (in), `Context` (in, optional, `_Inexpressible_("varies")` elements).
+///
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pio_completion_routine).
 pub type PIO_COMPLETION_ROUTINE = IO_COMPLETION_ROUTINE;
 
 /// Pointer to a deferred procedure.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pkdeferred_routine).
+/// Parameters: `Dpc` (in), `DeferredContext` (in, optional), `SystemArgument1` (in, optional), `SystemArgument2` (in, optional).
+///
+/// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pkdeferred_routine).
 pub type PKDEFERRED_ROUTINE = KDEFERRED_ROUTINE;
 
 /// Pointer to what a system thread runs.
 ///
-/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pkstart_routine).
+/// Parameters: `StartContext` (in).
+///
+/// IRQL: `PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pkstart_routine).
 pub type PKSTART_ROUTINE = KSTART_ROUTINE;
 
 /// Pointer to what tells a client of a provider.
 ///
-/// Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nc-netioddk-pnpi_client_attach_provider_fn).
+/// Parameters: `NmrBindingHandle` (in), `ClientContext` (in), `ProviderRegistrationInstance` (in).
+///
+/// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nc-netioddk-pnpi_client_attach_provider_fn).
 pub type PNPI_CLIENT_ATTACH_PROVIDER_FN = Option<
     unsafe extern "system" fn(
         arg1: *mut c_void,
@@ -773,17 +803,23 @@ pub type PNPI_CLIENT_ATTACH_PROVIDER_FN = Option<
 
 /// Pointer to what tells a client that its context is no longer used.
 ///
-/// Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nc-netioddk-pnpi_client_cleanup_binding_context_fn).
+/// Parameters: `ClientBindingContext` (in).
+///
+/// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nc-netioddk-pnpi_client_cleanup_binding_context_fn).
 pub type PNPI_CLIENT_CLEANUP_BINDING_CONTEXT_FN =
     Option<unsafe extern "system" fn(arg1: *mut c_void)>;
 /// Pointer to what asks a client to detach.
 ///
-/// Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nc-netioddk-pnpi_client_detach_provider_fn).
+/// Parameters: `ClientBindingContext` (in).
+///
+/// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nc-netioddk-pnpi_client_detach_provider_fn).
 pub type PNPI_CLIENT_DETACH_PROVIDER_FN =
     Option<unsafe extern "system" fn(arg1: *mut c_void) -> NTSTATUS>;
 /// Pointer to what tells a provider of a client.
 ///
-/// Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nc-netioddk-pnpi_provider_attach_client_fn).
+/// Parameters: `NmrBindingHandle` (in), `ProviderContext` (in), `ClientRegistrationInstance` (in), `ClientBindingContext` (in), `ClientDispatch` (in), `ProviderBindingContext` (out), `ProviderDispatch` (out).
+///
+/// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nc-netioddk-pnpi_provider_attach_client_fn).
 pub type PNPI_PROVIDER_ATTACH_CLIENT_FN = Option<
     unsafe extern "system" fn(
         arg1: *mut c_void,
@@ -798,22 +834,30 @@ pub type PNPI_PROVIDER_ATTACH_CLIENT_FN = Option<
 
 /// Pointer to what tells a provider that its context is no longer used.
 ///
-/// Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nc-netioddk-pnpi_provider_cleanup_binding_context_fn).
+/// Parameters: `ProviderBindingContext` (in).
+///
+/// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nc-netioddk-pnpi_provider_cleanup_binding_context_fn).
 pub type PNPI_PROVIDER_CLEANUP_BINDING_CONTEXT_FN =
     Option<unsafe extern "system" fn(arg1: *mut c_void)>;
 /// Pointer to what asks a provider to detach.
 ///
-/// Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nc-netioddk-pnpi_provider_detach_client_fn).
+/// Parameters: `ProviderBindingContext` (in).
+///
+/// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nc-netioddk-pnpi_provider_detach_client_fn).
 pub type PNPI_PROVIDER_DETACH_CLIENT_FN =
     Option<unsafe extern "system" fn(arg1: *mut c_void) -> NTSTATUS>;
 /// Pointer to what allocates memory for an element.
 ///
-/// Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/nc-ntddk-prtl_avl_allocate_routine).
+/// Parameters: `Table` (in), `ByteSize` (in).
+///
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/nc-ntddk-prtl_avl_allocate_routine).
 pub type PRTL_AVL_ALLOCATE_ROUTINE =
     Option<unsafe extern "system" fn(arg1: *mut RTL_AVL_TABLE, arg2: u32) -> *mut c_void>;
 /// Pointer to what compares two elements.
 ///
-/// Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/nc-ntddk-prtl_avl_compare_routine).
+/// Parameters: `Table` (in), `FirstStruct` (in), `SecondStruct` (in).
+///
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/nc-ntddk-prtl_avl_compare_routine).
 pub type PRTL_AVL_COMPARE_ROUTINE = Option<
     unsafe extern "system" fn(
         arg1: *mut RTL_AVL_TABLE,
@@ -824,12 +868,16 @@ pub type PRTL_AVL_COMPARE_ROUTINE = Option<
 
 /// Pointer to what frees the memory of an element.
 ///
-/// Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/nc-ntddk-prtl_avl_free_routine).
+/// Parameters: `Table` (in), `Buffer` (in).
+///
+/// IRQL: `<= DISPATCH_LEVEL`. Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/nc-ntddk-prtl_avl_free_routine).
 pub type PRTL_AVL_FREE_ROUTINE =
     Option<unsafe extern "system" fn(arg1: *mut RTL_AVL_TABLE, arg2: *mut c_void)>;
 /// Pointer to what initialises something once.
 ///
-/// Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/nc-ntddk-prtl_run_once_init_fn).
+/// Parameters: `RunOnce` (in, out), `Parameter` (in, out, optional), `Context` (in, out, optional).
+///
+/// IRQL: `<= APC_LEVEL`. Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/nc-ntddk-prtl_run_once_init_fn).
 pub type PRTL_RUN_ONCE_INIT_FN = Option<
     unsafe extern "system" fn(
         arg1: *mut RTL_RUN_ONCE,

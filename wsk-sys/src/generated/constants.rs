@@ -3082,10 +3082,17 @@ pub const SUBVERSION_MASK: u32 = 255;
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const SYNCHRONIZE: u32 = 0x0010_0000;
 
-/// Alignment that keeps two objects in different lines of an x64 processor's cache.
+#[cfg(target_arch = "x86_64")]
+/// Alignment that keeps two objects in different lines of the processor's cache.
 ///
 /// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/).
 pub const SYSTEM_CACHE_ALIGNMENT_SIZE: u32 = 64;
+
+#[cfg(target_arch = "aarch64")]
+/// Alignment that keeps two objects in different lines of the processor's cache.
+///
+/// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/).
+pub const SYSTEM_CACHE_ALIGNMENT_SIZE: u32 = 128;
 
 /// Whether urgent data comes next.
 ///

@@ -781,6 +781,7 @@ unsafe extern "system" {
     /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keleavecriticalregion).
     pub fn KeLeaveCriticalRegion();
 
+    #[cfg(target_arch = "x86_64")]
     /// Lowers the interrupt request level to an earlier one.
     ///
     /// Parameters: `NewIrql` (in).
@@ -879,6 +880,14 @@ unsafe extern "system" {
         Alertable: u8,
         Timeout: *mut LARGE_INTEGER,
     ) -> NTSTATUS;
+
+    #[cfg(target_arch = "aarch64")]
+    /// Lowers the interrupt request level to an earlier one.
+    ///
+    /// Parameters: `NewIrql` (in).
+    ///
+    /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kflowerirql).
+    pub fn KfLowerIrql(NewIrql: u8);
 
     /// Raises the interrupt request level and gives the earlier one.
     ///

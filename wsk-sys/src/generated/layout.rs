@@ -181,9 +181,32 @@ const _: () = {
     assert!(offset_of!(FAST_MUTEX, OldIrql) == 48);
 };
 
+#[cfg(target_arch = "x86_64")]
 const _: () = {
     assert!(size_of::<GENERAL_LOOKASIDE>() == 128);
     assert!(align_of::<GENERAL_LOOKASIDE>() == 64);
+    assert!(offset_of!(GENERAL_LOOKASIDE, ListHead) == 0);
+    assert!(offset_of!(GENERAL_LOOKASIDE, Depth) == 16);
+    assert!(offset_of!(GENERAL_LOOKASIDE, MaximumDepth) == 18);
+    assert!(offset_of!(GENERAL_LOOKASIDE, TotalAllocates) == 20);
+    assert!(offset_of!(GENERAL_LOOKASIDE, AllocateMisses) == 24);
+    assert!(offset_of!(GENERAL_LOOKASIDE, TotalFrees) == 28);
+    assert!(offset_of!(GENERAL_LOOKASIDE, FreeMisses) == 32);
+    assert!(offset_of!(GENERAL_LOOKASIDE, Type) == 36);
+    assert!(offset_of!(GENERAL_LOOKASIDE, Tag) == 40);
+    assert!(offset_of!(GENERAL_LOOKASIDE, Size) == 44);
+    assert!(offset_of!(GENERAL_LOOKASIDE, Anonymous1) == 48);
+    assert!(offset_of!(GENERAL_LOOKASIDE, Anonymous2) == 56);
+    assert!(offset_of!(GENERAL_LOOKASIDE, ListEntry) == 64);
+    assert!(offset_of!(GENERAL_LOOKASIDE, LastTotalAllocates) == 80);
+    assert!(offset_of!(GENERAL_LOOKASIDE, LastAllocateMisses) == 84);
+    assert!(offset_of!(GENERAL_LOOKASIDE, Future) == 88);
+};
+
+#[cfg(target_arch = "aarch64")]
+const _: () = {
+    assert!(size_of::<GENERAL_LOOKASIDE>() == 128);
+    assert!(align_of::<GENERAL_LOOKASIDE>() == 128);
     assert!(offset_of!(GENERAL_LOOKASIDE, ListHead) == 0);
     assert!(offset_of!(GENERAL_LOOKASIDE, Depth) == 16);
     assert!(offset_of!(GENERAL_LOOKASIDE, MaximumDepth) == 18);
@@ -710,6 +733,17 @@ const _: () = {
     assert!(offset_of!(KAPC, Inserted) == 82);
 };
 
+#[cfg(target_arch = "x86_64")]
+const _: () = {
+    assert!(size_of::<KDEVICE_QUEUE>() == 40);
+    assert!(align_of::<KDEVICE_QUEUE>() == 8);
+    assert!(offset_of!(KDEVICE_QUEUE, Type) == 0);
+    assert!(offset_of!(KDEVICE_QUEUE, Size) == 2);
+    assert!(offset_of!(KDEVICE_QUEUE, DeviceListHead) == 8);
+    assert!(offset_of!(KDEVICE_QUEUE, Lock) == 24);
+};
+
+#[cfg(target_arch = "aarch64")]
 const _: () = {
     assert!(size_of::<KDEVICE_QUEUE>() == 40);
     assert!(align_of::<KDEVICE_QUEUE>() == 8);
@@ -718,6 +752,20 @@ const _: () = {
     assert!(offset_of!(KDEVICE_QUEUE, DeviceListHead) == 8);
     assert!(offset_of!(KDEVICE_QUEUE, Lock) == 24);
     assert!(offset_of!(KDEVICE_QUEUE, Busy) == 32);
+};
+
+#[cfg(target_arch = "x86_64")]
+const _: () = {
+    assert!(size_of::<KDEVICE_QUEUE_Anonymous1>() == 8);
+    assert!(align_of::<KDEVICE_QUEUE_Anonymous1>() == 8);
+    assert!(offset_of!(KDEVICE_QUEUE_Anonymous1, Busy) == 0);
+};
+
+#[cfg(target_arch = "x86_64")]
+const _: () = {
+    assert!(size_of::<KDEVICE_QUEUE_Anonymous1_Anonymous1>() == 8);
+    assert!(align_of::<KDEVICE_QUEUE_Anonymous1_Anonymous1>() == 8);
+    assert!(offset_of!(KDEVICE_QUEUE_Anonymous1_Anonymous1, Bitfield1) == 0);
 };
 
 const _: () = {
@@ -855,9 +903,17 @@ const _: () = {
     assert!(offset_of!(MDL, ByteOffset) == 44);
 };
 
+#[cfg(target_arch = "x86_64")]
 const _: () = {
     assert!(size_of::<NPAGED_LOOKASIDE_LIST>() == 128);
     assert!(align_of::<NPAGED_LOOKASIDE_LIST>() == 64);
+    assert!(offset_of!(NPAGED_LOOKASIDE_LIST, L) == 0);
+};
+
+#[cfg(target_arch = "aarch64")]
+const _: () = {
+    assert!(size_of::<NPAGED_LOOKASIDE_LIST>() == 128);
+    assert!(align_of::<NPAGED_LOOKASIDE_LIST>() == 128);
     assert!(offset_of!(NPAGED_LOOKASIDE_LIST, L) == 0);
 };
 
@@ -944,9 +1000,17 @@ const _: () = {
     assert!(offset_of!(OSVERSIONINFOW, szCSDVersion) == 20);
 };
 
+#[cfg(target_arch = "x86_64")]
 const _: () = {
     assert!(size_of::<PAGED_LOOKASIDE_LIST>() == 128);
     assert!(align_of::<PAGED_LOOKASIDE_LIST>() == 64);
+    assert!(offset_of!(PAGED_LOOKASIDE_LIST, L) == 0);
+};
+
+#[cfg(target_arch = "aarch64")]
+const _: () = {
+    assert!(size_of::<PAGED_LOOKASIDE_LIST>() == 128);
+    assert!(align_of::<PAGED_LOOKASIDE_LIST>() == 128);
     assert!(offset_of!(PAGED_LOOKASIDE_LIST, L) == 0);
 };
 

@@ -370,12 +370,56 @@ pub struct FILE_OBJECT {
     _unused: [u8; 0],
 }
 
+#[cfg(target_arch = "x86_64")]
 /// What lookaside lists of nonpaged and of paged blocks hold.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_general_lookaside).
 #[doc(alias = "_GENERAL_LOOKASIDE")]
 #[repr(C)]
 #[repr(align(64))]
+#[derive(Clone, Copy)]
+pub struct GENERAL_LOOKASIDE {
+    /// Blocks that are kept.
+    pub ListHead: SLIST_HEADER,
+    /// How many are kept at most, at the moment.
+    pub Depth: u16,
+    /// How many are ever kept.
+    pub MaximumDepth: u16,
+    /// Number of allocations.
+    pub TotalAllocates: u32,
+    /// Number of allocations for which no block was kept.
+    pub AllocateMisses: u32,
+    /// Number of blocks that were freed.
+    pub TotalFrees: u32,
+    /// Number of blocks that were freed and not kept.
+    pub FreeMisses: u32,
+    /// Pool that blocks come from.
+    pub Type: POOL_TYPE,
+    /// Tag of the blocks.
+    pub Tag: u32,
+    /// Bytes of each.
+    pub Size: u32,
+    /// `Anonymous1` of the C structure.
+    pub Anonymous1: GENERAL_LOOKASIDE_Anonymous1,
+    /// `Anonymous2` of the C structure.
+    pub Anonymous2: GENERAL_LOOKASIDE_Anonymous2,
+    /// Link in the list of all lookaside lists.
+    pub ListEntry: LIST_ENTRY,
+    /// Kept by the system.
+    pub LastTotalAllocates: u32,
+    /// Kept by the system.
+    pub LastAllocateMisses: u32,
+    /// Kept by the system.
+    pub Future: [u32; 2usize],
+}
+
+#[cfg(target_arch = "aarch64")]
+/// What lookaside lists of nonpaged and of paged blocks hold.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_general_lookaside).
+#[doc(alias = "_GENERAL_LOOKASIDE")]
+#[repr(C)]
+#[repr(align(128))]
 #[derive(Clone, Copy)]
 pub struct GENERAL_LOOKASIDE {
     /// Blocks that are kept.
@@ -1237,6 +1281,27 @@ pub struct KAPC {
     pub Inserted: u8,
 }
 
+#[cfg(target_arch = "x86_64")]
+/// Requests that wait for a device.
+///
+/// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_kdevice_queue).
+#[doc(alias = "_KDEVICE_QUEUE")]
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct KDEVICE_QUEUE {
+    /// Kind of the object.
+    pub Type: i16,
+    /// Bytes of the object.
+    pub Size: i16,
+    /// Waiting requests.
+    pub DeviceListHead: LIST_ENTRY,
+    /// Protects the queue.
+    pub Lock: usize,
+    /// `Anonymous1` of the C structure.
+    pub Anonymous1: KDEVICE_QUEUE_Anonymous1,
+}
+
+#[cfg(target_arch = "aarch64")]
 /// Requests that wait for a device.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_kdevice_queue).
@@ -1252,8 +1317,28 @@ pub struct KDEVICE_QUEUE {
     pub DeviceListHead: LIST_ENTRY,
     /// Protects the queue.
     pub Lock: usize,
-    /// Low byte not zero while the device is busy; the rest is the kernel's.
-    pub Busy: u64,
+    /// Whether the device is busy.
+    pub Busy: u8,
+}
+
+#[cfg(target_arch = "x86_64")]
+/// What the headers leave unnamed inside [`KDEVICE_QUEUE`], behind a member of it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub union KDEVICE_QUEUE_Anonymous1 {
+    /// Whether the device is busy.
+    pub Busy: u8,
+    /// `Anonymous1` of the C structure.
+    pub Anonymous1: KDEVICE_QUEUE_Anonymous1_Anonymous1,
+}
+
+#[cfg(target_arch = "x86_64")]
+/// What the headers leave unnamed inside [`KDEVICE_QUEUE`], behind a member of it.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct KDEVICE_QUEUE_Anonymous1_Anonymous1 {
+    /// `Bitfield1` of the C structure.
+    pub Bitfield1: u64,
 }
 
 /// Entry of a device queue.
@@ -1516,9 +1601,7 @@ pub struct MDL {
     pub ByteOffset: u32,
 }
 
-/// Lookaside list of nonpaged blocks, as x64 has it.
-///
-/// On arm64 the kernel's is larger and writes behind this one: `LOOKASIDE_LIST_EX`, which is the same everywhere, does there.
+/// Lookaside list of nonpaged blocks.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_npaged_lookaside_list).
 #[doc(alias = "_NPAGED_LOOKASIDE_LIST")]
@@ -1691,9 +1774,7 @@ pub struct OSVERSIONINFOW {
     pub szCSDVersion: [u16; 128usize],
 }
 
-/// Lookaside list of paged blocks, as x64 has it. The list itself is in nonpaged memory.
-///
-/// On arm64 the kernel's is larger and writes behind this one: `LOOKASIDE_LIST_EX`, which is the same everywhere, does there.
+/// Lookaside list of paged blocks. The list itself is in nonpaged memory.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_paged_lookaside_list).
 #[doc(alias = "_PAGED_LOOKASIDE_LIST")]
@@ -2847,6 +2928,216 @@ impl SCOPE_ID_Anonymous1_Anonymous1 {
     }
 }
 
+#[cfg(target_arch = "x86_64")]
+impl KDEVICE_QUEUE_Anonymous1_Anonymous1 {
+    /// Where `Busy` lies.
+    #[inline]
+    #[must_use]
+    pub const fn Reserved(&self) -> u64 {
+        self.Bitfield1 & 0xFF
+    }
+
+    /// Sets `Reserved`; bits that do not fit are left out.
+    #[inline]
+    pub const fn set_Reserved(&mut self, value: u64) {
+        self.Bitfield1 = (self.Bitfield1 & !0xFF) | (value & 0xFF);
+    }
+
+    /// Kept by the kernel.
+    #[inline]
+    #[must_use]
+    pub const fn Hint(&self) -> u64 {
+        (self.Bitfield1 >> 8) & 0xFF_FFFF_FFFF_FFFF
+    }
+
+    /// Sets `Hint`; bits that do not fit are left out.
+    #[inline]
+    pub const fn set_Hint(&mut self, value: u64) {
+        self.Bitfield1 = (self.Bitfield1 & !0xFFFF_FFFF_FFFF_FF00)
+            | ((value & 0xFF_FFFF_FFFF_FFFF) << 8);
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+crate::zeroed_default!(
+    INET_PORT_RESERVATION_INFORMATION,
+    INET_PORT_RESERVATION_INSTANCE,
+    INET_PORT_RESERVATION_TOKEN,
+    RCVALL_IF,
+    SCOPE_ID,
+    SCOPE_ID_Anonymous1,
+    SCOPE_ID_Anonymous1_Anonymous1,
+    CLIENT_ID,
+    CSADDR_INFO,
+    DEVICE_OBJECT,
+    DEVICE_OBJECT_Queue,
+    DISPATCHER_HEADER,
+    DISPATCHER_HEADER_Anonymous1,
+    DISPATCHER_HEADER_Anonymous1_Anonymous1,
+    DRIVER_EXTENSION,
+    DRIVER_OBJECT,
+    EX_RUNDOWN_REF,
+    EX_RUNDOWN_REF_Anonymous1,
+    FAST_MUTEX,
+    GENERAL_LOOKASIDE,
+    GENERAL_LOOKASIDE_POOL,
+    GENERAL_LOOKASIDE_POOL_Anonymous1,
+    GENERAL_LOOKASIDE_POOL_Anonymous2,
+    GENERAL_LOOKASIDE_Anonymous1,
+    GENERAL_LOOKASIDE_Anonymous2,
+    GUID,
+    INET_PORT_RANGE,
+    INTERFACE_INFO,
+    INTERFACE_INFO_EX,
+    IO_STACK_LOCATION,
+    IO_STACK_LOCATION_Parameters,
+    IO_STACK_LOCATION_Parameters_Create,
+    IO_STACK_LOCATION_Parameters_Read,
+    IO_STACK_LOCATION_Parameters_Write,
+    IO_STACK_LOCATION_Parameters_FileSystemControl,
+    IO_STACK_LOCATION_Parameters_DeviceIoControl,
+    IO_STACK_LOCATION_Parameters_Others,
+    IO_STATUS_BLOCK,
+    IO_STATUS_BLOCK_Anonymous1,
+    IRP,
+    IRP_AssociatedIrp,
+    IRP_Anonymous1,
+    IRP_Overlay,
+    IRP_Overlay_AsynchronousParameters,
+    IRP_Overlay_AsynchronousParameters_Anonymous1,
+    IRP_Overlay_AsynchronousParameters_Anonymous2,
+    IRP_Tail,
+    IRP_Tail_Overlay,
+    IRP_Tail_Overlay_Anonymous1,
+    IRP_Tail_Overlay_Anonymous2,
+    KAPC,
+    KDEVICE_QUEUE,
+    KDEVICE_QUEUE_ENTRY,
+    KDEVICE_QUEUE_Anonymous1,
+    KDEVICE_QUEUE_Anonymous1_Anonymous1,
+    KDPC,
+    KDPC_Anonymous1,
+    KDPC_Anonymous1_Anonymous1,
+    KEVENT,
+    KEY_VALUE_PARTIAL_INFORMATION,
+    KTIMER,
+    KWAIT_BLOCK,
+    LARGE_INTEGER,
+    LARGE_INTEGER_Anonymous1,
+    LARGE_INTEGER_u,
+    LIST_ENTRY,
+    LOOKASIDE_LIST_EX,
+    LUID,
+    MDL,
+    NPAGED_LOOKASIDE_LIST,
+    NPI,
+    NPI_CLIENT_CHARACTERISTICS,
+    NPI_MODULEID,
+    NPI_MODULEID_Anonymous1,
+    NPI_PROVIDER_CHARACTERISTICS,
+    NPI_REGISTRATION_INSTANCE,
+    OBJECT_ATTRIBUTES,
+    OBJECT_HANDLE_INFORMATION,
+    OSVERSIONINFOW,
+    PAGED_LOOKASIDE_LIST,
+    PRIORITY_STATUS,
+    PROCESSOR_NUMBER,
+    RSS_SCALABILITY_INFO,
+    RTL_AVL_TABLE,
+    RTL_BALANCED_LINKS,
+    RTL_RUN_ONCE,
+    SINGLE_LIST_ENTRY,
+    SLIST_ENTRY,
+    SLIST_HEADER,
+    SLIST_HEADER_Anonymous1,
+    SOCKADDR_INET,
+    SOCKET_ADDRESS,
+    SOCKET_ADDRESS_LIST,
+    SOCKET_PROCESSOR_AFFINITY,
+    SOCKET_SECURITY_QUERY_INFO,
+    SOCKET_SECURITY_QUERY_TEMPLATE,
+    SOCKET_SECURITY_SETTINGS,
+    STRING,
+    TCP_ACK_FREQUENCY_PARAMETERS,
+    TCP_ICW_PARAMETERS,
+    TCP_INFO_v0,
+    TCP_INFO_v1,
+    TCP_INITIAL_RTO_PARAMETERS,
+    TIMESTAMPING_CONFIG,
+    ULARGE_INTEGER,
+    ULARGE_INTEGER_Anonymous1,
+    ULARGE_INTEGER_u,
+    UNICODE_STRING,
+    WAIT_CONTEXT_BLOCK,
+    WSABUF,
+    WSAMSG,
+    WSA_COMPATIBILITY_MODE,
+    WSK_BUF,
+    WSK_BUF_LIST,
+    WSK_CLIENT_CONNECTION_DISPATCH,
+    WSK_CLIENT_DATAGRAM_DISPATCH,
+    WSK_CLIENT_DISPATCH,
+    WSK_CLIENT_LISTEN_DISPATCH,
+    WSK_CLIENT_NPI,
+    WSK_CLIENT_STREAM_DISPATCH,
+    WSK_DATAGRAM_INDICATION,
+    WSK_DATA_INDICATION,
+    WSK_EVENT_CALLBACK_CONTROL,
+    WSK_EXTENSION_CONTROL_IN,
+    WSK_EXTENSION_CONTROL_OUT,
+    WSK_INSPECT_ID,
+    WSK_PROVIDER_BASIC_DISPATCH,
+    WSK_PROVIDER_CHARACTERISTICS,
+    WSK_PROVIDER_CONNECTION_DISPATCH,
+    WSK_PROVIDER_DATAGRAM_DISPATCH,
+    WSK_PROVIDER_DISPATCH,
+    WSK_PROVIDER_LISTEN_DISPATCH,
+    WSK_PROVIDER_NPI,
+    WSK_PROVIDER_STREAM_DISPATCH,
+    WSK_REGISTRATION,
+    WSK_SOCKET,
+    WSK_TDI_MAP,
+    WSK_TDI_MAP_INFO,
+    WSK_TRANSPORT,
+    SOCKADDR_IN6_PAIR,
+    ADDRINFOA,
+    ADDRINFOW,
+    ADDRINFOEXW,
+    CMSGHDR,
+    GROUP_FILTER,
+    GROUP_REQ,
+    GROUP_SOURCE_REQ,
+    ICMP_ERROR_INFO,
+    IN6_ADDR,
+    IN6_ADDR_u,
+    IN6_PKTINFO,
+    IN6_PKTINFO_EX,
+    IN_ADDR,
+    IN_ADDR_S_un,
+    IN_ADDR_S_un_S_un_b,
+    IN_ADDR_S_un_S_un_w,
+    IN_PKTINFO,
+    IN_PKTINFO_EX,
+    IN_RECVERR,
+    IP_MREQ,
+    IP_MREQ_SOURCE,
+    IP_MSFILTER,
+    IPV6_MREQ,
+    LINGER,
+    SOCKADDR,
+    SOCKADDR_DL,
+    sockaddr_gen,
+    SOCKADDR_IN,
+    SOCKADDR_IN6,
+    SOCKADDR_IN6_Anonymous1,
+    sockaddr_in6_old,
+    SOCKADDR_IN6_W2KSP1,
+    SOCKADDR_STORAGE,
+    SOCKADDR_STORAGE_XP,
+    tcp_keepalive
+);
+
+#[cfg(target_arch = "aarch64")]
 crate::zeroed_default!(
     INET_PORT_RESERVATION_INFORMATION,
     INET_PORT_RESERVATION_INSTANCE,

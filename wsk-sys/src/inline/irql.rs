@@ -1,5 +1,6 @@
 //! The interrupt request level, and spin locks as far as they are inline. Stands for those functions of `wdm.h`.
-//! On x64 the level is the control register CR8 and the kernel exports no function for it; on arm64 it does. A program that unwinds
+//! On x64 the level is the control register CR8 and the kernel exports no function for it; on arm64 it does, and names the one that
+//! lowers it otherwise. A program that unwinds
 //! isn't a driver, and gets all of it from the host kernel.
 
 use crate::KeAcquireSpinLockRaiseToDpc;
@@ -58,6 +59,21 @@ pub unsafe fn KfRaiseIrql(NewIrql: u8) -> u8 {
 pub unsafe fn KeLowerIrql(NewIrql: u8) {
     // SAFETY: the caller is kernel code, and the level is one that CR8 has held before.
     unsafe { write_cr8(NewIrql) }
+}
+
+/// Lowers the interrupt request level to an earlier one: the kernel's `KfLowerIrql`.
+///
+/// IRQL: any. Header: `wdm.h`.
+/// [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kelowerirql).
+///
+/// # Safety
+///
+/// The caller is kernel code, and `NewIrql` is what the raise that this undoes gave.
+#[cfg(target_arch = "aarch64")]
+#[inline]
+pub unsafe fn KeLowerIrql(NewIrql: u8) {
+    // SAFETY: the caller's promise is that of the imported function.
+    unsafe { crate::KfLowerIrql(NewIrql) }
 }
 
 /// Writes the interrupt request level.

@@ -30,6 +30,7 @@ mod messages;
 mod nal;
 mod network;
 mod network_options;
+mod older;
 mod options;
 mod pools;
 mod prepared;

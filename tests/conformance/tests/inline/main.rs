@@ -76,6 +76,8 @@ fn every_function_is_compared() {
         "CMSG_SPACE",
         "IN6_ARE_ADDR_EQUAL",
     ];
+    // A macro for arm64 that only gives a function of the kernel another name; for x64 it is that function.
+    const OF_ARM64: &[&str] = &["KeLowerIrql"];
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/inline");
     let mut tests = String::new();
     for file in std::fs::read_dir(folder).unwrap() {
@@ -91,7 +93,8 @@ fn every_function_is_compared() {
         wsk_conformance::declared::expected(&wsk_conformance::declared::headers()).unwrap();
     let missing: Vec<_> = expected
         .iter()
-        .filter(|name| !words.contains(name.as_str()) && !OTHER_NAMES.contains(&name.as_str()))
+        .filter(|name| ![OTHER_NAMES, OF_ARM64].concat().contains(&name.as_str()))
+        .filter(|name| !words.contains(name.as_str()))
         .collect();
     assert!(
         missing.is_empty(),

@@ -1,0 +1,128 @@
+//! The bindings of another architecture, made of the first one's without another run of bindgen, which takes half as long as all
+//! else. Few declarations differ between the architectures of a kit: alignments, members, functions.
+
+use proc_macro2::Span;
+use syn::{Ident, Type, TypeFnPtr, parse_quote};
+
+use crate::bind::bindings::{Bindings, Layout, Record};
+use crate::bind::fit;
+use crate::bind::layout::mentioned;
+use crate::read::facts::Reading;
+use crate::read::fields::{Field, Fields};
+
+/// What bindgen would write for an architecture, of what it wrote for the first, and laid out. None where something differs in a
+/// way that only bindgen knows how to bind.
+///
+/// `first` is as bindgen wrote it; what it has that the other architecture lacks stays, and is mentioned by none of its facts.
+pub(crate) fn retarget(first: &Bindings, before: &Reading, after: &Reading) -> Option<Bindings> {
+    let mut bindings = first.clone();
+    let differs = |name: &&String| before.shapes.get(*name) != after.shapes.get(*name);
+    for name in after.shapes.keys().filter(differs) {
+        if let Some(tagged) = after.facts.records.get(name) {
+            let fields = tagged.fields.as_ref()?;
+            let raw = [&tagged.tag, name]
+                .into_iter()
+                .find(|name| bindings.records.contains_key(*name))?
+                .clone();
+            let known = before.facts.records.get(name);
+            let known = known.and_then(|known| known.fields.as_ref());
+            if !known.is_some_and(|known| are_alike(known, fields)) {
+                let record = record(&bindings, fields)?;
+                let of_it = format!("{raw}__bindgen_ty_");
+                bindings.records.retain(|name, _| !name.starts_with(&of_it));
+                bindings.layouts.retain(|name, _| !name.starts_with(&of_it));
+                let offsets = record.members.iter().zip(plain(fields));
+                let offsets = offsets.map(|((member, _), field)| (member.clone(), field.bit / 8));
+                let offsets = offsets.collect();
+                let layout = bindings.layouts.entry(raw.clone()).or_default();
+                layout.offsets = offsets;
+                bindings.records.insert(raw.clone(), record);
+            }
+            let layout: &mut Layout = bindings.layouts.entry(raw).or_default();
+            (layout.size, layout.align) = (fields.size, fields.align);
+        } else if let Some(function) = after.facts.functions.get(name) {
+            let function: TypeFnPtr = syn::parse_str(function.rust.as_ref()?).ok()?;
+            if !is_known(&bindings, &Type::FnPtr(function.clone())) {
+                return None;
+            }
+            bindings.functions.insert(name.clone(), function);
+        } else {
+            return None;
+        }
+    }
+    fit::fit(&mut bindings, &after.facts).ok()?;
+    Some(bindings)
+}
+
+/// The members that are no bitfields.
+fn plain(fields: &Fields) -> impl Iterator<Item = &Field> {
+    fields.fields.iter().filter(|field| field.width.is_none())
+}
+
+/// Whether two records have the same members, wherever these lie.
+fn are_alike(one: &Fields, other: &Fields) -> bool {
+    one.union == other.union
+        && one.fields.len() == other.fields.len()
+        && one.fields.iter().zip(&other.fields).all(|(one, other)| {
+            let inner = match (&one.inner, &other.inner) {
+                (None, None) => true,
+                (Some(one), Some(other)) => are_alike(one, other),
+                _ => false,
+            };
+            let types = (&one.rust, &one.name, one.width.is_some(), one.size);
+            inner && types == (&other.rust, &other.name, other.width.is_some(), other.size)
+        })
+}
+
+/// A record of these members, none of which is a record that has no name.
+fn record(bindings: &Bindings, fields: &Fields) -> Option<Record> {
+    let mut members = Vec::new();
+    for field in plain(fields) {
+        let ty: Type = syn::parse_str(field.rust.as_ref()?).ok()?;
+        if field.inner.is_some() || !is_known(bindings, &ty) {
+            return None;
+        }
+        let name = syn::parse_str::<Ident>(&field.name)
+            .unwrap_or_else(|_| Ident::new(&format!("{}_", field.name), Span::call_site()));
+        members.push((name, ty));
+    }
+    let mut attributes = vec![parse_quote!(#[repr(C)])];
+    let held = members.iter().flat_map(|(_, ty)| mentioned(ty).by_value);
+    if !fields.union && held.into_iter().all(|name| has_debug(bindings, &name)) {
+        attributes.push(parse_quote!(#[derive(Debug, Copy, Clone)]));
+    }
+    Some(Record {
+        attributes,
+        union: fields.union,
+        opaque: false,
+        members,
+    })
+}
+
+/// Whether the bindings have what a type mentions.
+fn is_known(bindings: &Bindings, ty: &Type) -> bool {
+    let mentioned = mentioned(ty);
+    let mut names = mentioned.by_value.iter().chain(&mentioned.pointed);
+    names.all(|name| {
+        name == "bool"
+            || name.starts_with("c_")
+            || name == "ctypes"
+            || bindings.records.contains_key(name)
+            || bindings.enumerations.contains_key(name)
+            || bindings.aliases.contains_key(name)
+    })
+}
+
+fn has_debug(bindings: &Bindings, name: &str) -> bool {
+    if let Some(record) = bindings.records.get(name) {
+        return record.attributes.iter().any(|attribute| {
+            let text = quote::quote!(#attribute).to_string();
+            attribute.path().is_ident("derive") && text.contains("Debug")
+        });
+    }
+    let alias = bindings.aliases.get(name);
+    alias.is_none_or(|ty| {
+        let held = mentioned(ty).by_value;
+        held.iter().all(|name| has_debug(bindings, name))
+    })
+}
