@@ -5,7 +5,7 @@ use core::fmt;
 use crate::error::{Error, Memory};
 use crate::memory::atomic::{AtomicBool, Ordering};
 use crate::memory::event::Event;
-use crate::memory::shared::{Counted, Shared};
+use crate::memory::shared::{Shared, Signalled};
 
 /// Ends waits from outside: what waits [until](crate::operation::Request::wait_until) it is cancelled stops when another thread says so.
 ///
@@ -37,22 +37,8 @@ use crate::memory::shared::{Counted, Shared};
 #[doc(alias("KEVENT", "KeSetEvent", "KeWaitForMultipleObjects", "IoCancelIrp"))]
 #[derive(Clone)]
 pub struct Cancel {
-    state: Shared<State>,
-}
-
-/// What the handles share.
-///
-/// # Invariants
-///
-/// The event is initialised.
-struct State {
-    cancelled: AtomicBool,
-    event: Event,
-}
-
-// SAFETY: nothing goes last.
-unsafe impl Counted for State {
-    type Last = ();
+    /// Whether it is cancelled, and what ends the waits.
+    state: Shared<Signalled<AtomicBool>>,
 }
 
 impl Cancel {
@@ -62,18 +48,8 @@ impl Cancel {
     ///
     /// [`Error::NoMemory`].
     pub fn new() -> Result<Self, Error> {
-        // SAFETY: the event is initialised below, in nonpaged pool where it stays, before anybody else has it. A notification event, so
-        // that it ends all waits.
-        let state = unsafe {
-            let state = State {
-                cancelled: AtomicBool::new(false),
-                event: Event::room(),
-            };
-            let state = Shared::new(state).map_err(|_| Error::NoMemory(Memory::Event))?;
-            Event::initialise((&raw const state.event).cast_mut(), true);
-            state
-        };
-        // INVARIANT: initialised above.
+        let state = Shared::signalled(AtomicBool::new(false));
+        let state = state.map_err(|_| Error::NoMemory(Memory::Event))?;
         Ok(Self { state })
     }
 
@@ -81,14 +57,14 @@ impl Cancel {
     ///
     /// It does not wait until they have ended.
     pub fn cancel(&self) {
-        self.state.cancelled.store(true, Ordering::Release);
-        self.state.event.set();
+        self.state.store(true, Ordering::Release);
+        self.state.event().set();
     }
 
     /// Whether it is cancelled. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.state.cancelled.load(Ordering::Acquire)
+        self.state.load(Ordering::Acquire)
     }
 
     /// Lets waits go on again that begin from now on. IRQL: `<= DISPATCH_LEVEL`.
@@ -96,13 +72,13 @@ impl Cancel {
     /// A wait that has not seen that it was cancelled may miss it: reset it when those have ended that were to end. Nobody should
     /// [cancel](Self::cancel) at the same time: of the two, waits may see the one and [`is_cancelled`](Self::is_cancelled) the other.
     pub fn reset(&self) {
-        self.state.event.clear();
-        self.state.cancelled.store(false, Ordering::Release);
+        self.state.event().clear();
+        self.state.store(false, Ordering::Release);
     }
 
     /// What is waited for besides.
     pub(crate) fn event(&self) -> &Event {
-        &self.state.event
+        self.state.event()
     }
 }
 

@@ -7,6 +7,7 @@ use core::ptr::NonNull;
 
 use crate::memory;
 use crate::memory::atomic::{AtomicUsize, Ordering, fence};
+use crate::memory::event::Event;
 
 /// A value that can be shared.
 ///
@@ -85,6 +86,49 @@ impl<T: Counted> Shared<T> {
     fn references(&self) -> &AtomicUsize {
         // SAFETY: by the invariant the block is live; only the counter is borrowed.
         unsafe { &(*self.block.as_ptr()).references }
+    }
+}
+
+/// A value that is shared with an event beside it.
+///
+/// # Invariants
+///
+/// The event is initialised, and stays where it is, unless nobody has this yet but who makes it.
+pub(crate) struct Signalled<T> {
+    event: Event,
+    value: T,
+}
+
+// SAFETY: nothing goes last.
+unsafe impl<T> Counted for Signalled<T> {
+    type Last = ();
+}
+
+impl<T> Shared<Signalled<T>> {
+    /// Moves `value` into nonpaged pool, with a notification event; or gives it back when there is none.
+    pub(crate) fn signalled(value: T) -> Result<Self, T> {
+        // SAFETY: the event is initialised in nonpaged pool, where it stays, before anybody else has it.
+        unsafe {
+            let event = Event::room();
+            let shared = Self::new(Signalled { event, value }).map_err(|back| back.value)?;
+            Event::initialise((&raw const shared.event).cast_mut(), true);
+            Ok(shared)
+        }
+    }
+}
+
+impl<T> Signalled<T> {
+    /// The event.
+    pub(crate) const fn event(&self) -> &Event {
+        &self.event
+    }
+}
+
+impl<T> Deref for Signalled<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
     }
 }
 

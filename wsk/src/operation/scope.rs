@@ -15,9 +15,8 @@ use crate::error::{Error, Memory};
 use crate::irp::{Answer, Flight, Idle, Observer};
 use crate::irql::{MayWait, may_wait};
 use crate::memory::atomic::{AtomicBool, AtomicUsize, Cell, Ordering};
-use crate::memory::event::Event;
 use crate::memory::list::{Links, List};
-use crate::memory::shared::{Counted, Shared};
+use crate::memory::shared::{Shared, Signalled};
 use crate::operation::blocking::{Limit, Stopped};
 use crate::operation::carried::{Carries, Loaded, Over, Running, WayOf, refuse_large};
 use crate::registration::Capture;
@@ -57,15 +56,11 @@ pub fn scope<'env, T>(
     body: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
 ) -> Result<T, Error> {
     let may_wait = may_wait()?;
-    let pending = Shared::new(Pending {
+    let pending = Shared::signalled(Counts {
         count: AtomicUsize::new(1),
-        // SAFETY: initialised below, where it stays.
-        event: unsafe { Event::room() },
         kept: Cell::new(None),
     });
     let pending = pending.map_err(|_| Error::NoMemory(Memory::Irp))?;
-    // SAFETY: the event is in nonpaged memory that does not move, and nobody uses it yet.
-    unsafe { Event::initialise((&raw const pending.event).cast_mut(), true) };
     let scope = Scope {
         pending,
         started: Started {
@@ -114,23 +109,20 @@ struct Started {
 /// # Invariants
 ///
 /// `kept` is changed by the thread of the scope alone, while it is counted, and read by who makes the count zero.
-struct Pending {
+struct Counts {
     count: AtomicUsize,
-    event: Event,
     /// The operations that the scope has left to their provider, which keeps their IRPs against its contract.
     kept: Cell<Option<NonNull<Links>>>,
 }
 
-// SAFETY: the count is atomic, and the event the kernel's; the nodes of the list may be sent.
-unsafe impl Send for Pending {}
-// SAFETY: so is all use of count and event through `&Pending`. By the invariant `kept` is written before the writer's part of the
-// count is given up, and read by who gave up the last.
-unsafe impl Sync for Pending {}
+// SAFETY: the count is atomic; the nodes of the list may be sent.
+unsafe impl Send for Counts {}
+// SAFETY: so is all use of the count through `&Counts`. By the invariant `kept` is written before the writer's part of the count is given
+// up, and read by who gave up the last.
+unsafe impl Sync for Counts {}
 
-// SAFETY: nothing goes last.
-unsafe impl Counted for Pending {
-    type Last = ();
-}
+/// The counts, with the event of the scope's end.
+type Pending = Signalled<Counts>;
 
 /// What a scoped operation has besides what it carries.
 ///
@@ -248,7 +240,7 @@ fn counting(pending: &Shared<Pending>) -> Observer {
             let pending = ManuallyDrop::new(Shared::<Pending>::from_raw(context));
             if pending.count.fetch_sub(1, Ordering::AcqRel) == 1 {
                 match pending.kept.with(|kept| *kept) {
-                    None => pending.event.set(),
+                    None => pending.event().set(),
                     Some(first) => free_kept(context, first),
                 }
             }
@@ -363,7 +355,7 @@ impl Drop for End<'_, '_, '_> {
         }
         if !started.over.load(Ordering::Relaxed) {
             let again = again();
-            while !pending.event.wait(self.may_wait, Some(GRACE)) {
+            while !pending.event().wait(self.may_wait, Some(GRACE)) {
                 if self.scope.keep_all() {
                     break;
                 }
