@@ -36,7 +36,7 @@ impl ErrorType for &ConnectedSocket {
     type Error = Error;
 }
 
-/// Each call is [`receive`](ConnectedSocket::receive), waited for: as many bytes as have come, 0 at the end. IRQL: `PASSIVE_LEVEL`.
+/// Each call is [`receive`](ConnectedSocket::receive), waited for: as many bytes as have come, 0 at the end. IRQL: `<= APC_LEVEL`.
 impl Read for &ConnectedSocket {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
         if buffer.is_empty() {
@@ -46,7 +46,7 @@ impl Read for &ConnectedSocket {
     }
 }
 
-/// Each call is [`send`](ConnectedSocket::send), waited for, so that nothing is left to be flushed. IRQL: `PASSIVE_LEVEL`.
+/// Each call is [`send`](ConnectedSocket::send), waited for, so that nothing is left to be flushed. IRQL: `<= APC_LEVEL`.
 impl Write for &ConnectedSocket {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, Error> {
         if bytes.is_empty() {

@@ -89,7 +89,7 @@
 //!
 //! | feature | what implements which traits | IRQL |
 //! |---|---|---|
-//! | `embedded-io` | [`ConnectedSocket`]: `Read` and `Write` of [`embedded-io`](https://docs.rs/embedded-io), which wait | `PASSIVE_LEVEL` |
+//! | `embedded-io` | [`ConnectedSocket`]: `Read` and `Write` of [`embedded-io`](https://docs.rs/embedded-io), which wait | `<= APC_LEVEL` |
 //! | `embedded-io-async` | `buffered::BufferedConnection`: `Read`, `BufRead`, `Write`, `ReadReady` and `WriteReady` of [`embedded-io-async`](https://docs.rs/embedded-io-async) | `<= DISPATCH_LEVEL` |
 //! | `embedded-nal-async` | `Network`: `TcpConnect`, `UdpStack` and `Dns` of [`embedded-nal-async`](https://docs.rs/embedded-nal-async) | `PASSIVE_LEVEL` to look names up, `<= APC_LEVEL` to connect and to bind, else `<= DISPATCH_LEVEL` |
 //! | `futures-core` | `streams::Datagrams` and `streams::Connections`: `Stream` of [`futures-core`](https://docs.rs/futures-core) | `<= DISPATCH_LEVEL` |
