@@ -1,4 +1,4 @@
-//! What can go wrong: an `NTSTATUS`, which call gave it, and what that means for the socket.
+//! The errors of this crate: which call failed, its `NTSTATUS`, and what that means for the socket.
 
 use core::ffi::CStr;
 use core::fmt;
@@ -104,7 +104,7 @@ impl Call {
     }
 }
 
-/// The kind of memory that was asked for in vain.
+/// What an allocation that failed was for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Memory {
@@ -112,7 +112,7 @@ pub enum Memory {
     Registration,
     /// The state of a captured provider or of a socket.
     Socket,
-    /// What cancels waits.
+    /// The event of a [`Cancel`](crate::Cancel).
     Event,
     /// An operation with its IRP.
     Irp,
@@ -124,9 +124,9 @@ pub enum Memory {
     Buffer,
 }
 
-/// The reason for which a call failed.
+/// Why a call failed.
 ///
-/// The page [errors](crate::guide::errors) tells which of them are mistakes of the caller, found before WSK is called, when the others
+/// The page [errors](crate::guide::errors) tells which errors are mistakes of the caller, found before WSK is called, when the others
 /// are found, and what to do.
 ///
 /// ```
@@ -161,21 +161,21 @@ pub enum Error {
     Call {
         /// The function.
         call: Call,
-        /// Its status: of the completed IRP, where it takes one.
+        /// Its status: that of the completed IRP, if the function takes one.
         status: NTSTATUS,
     },
-    /// The nonpaged pool had no room.
+    /// Nonpaged pool ran out.
     NoMemory(Memory),
-    /// The provider answered with an error, or was asked to cancel, and did not complete the IRP, against its contract. What it
-    /// might still touch is not freed before the IRP has completed after all; a buffer that was only borrowed [is
+    /// The provider answered with an error, or was asked to cancel, and did not complete the IRP, against its contract. Memory that it
+    /// might still touch is not freed until the IRP completes, if it ever does. A nonpaged buffer that was borrowed [is
     /// lost](Self::BufferLost).
     Abandoned {
         /// The function.
         call: Call,
-        /// The status that it returned: `STATUS_PENDING`, which is no error, where the provider was asked to cancel.
+        /// The status that it returned: `STATUS_PENDING`, which is not an error, if the provider was asked to cancel.
         status: NTSTATUS,
     },
-    /// The provider's dispatch table has no such entry: this Windows is older than it.
+    /// The provider's dispatch table has no such entry, because this Windows is too old.
     NoEntry {
         /// The entry's name.
         entry: &'static str,
@@ -205,22 +205,22 @@ pub enum Error {
     WrongIrql {
         /// The IRQL at the time of the call.
         current: u8,
-        /// The highest that is allowed: `APC_LEVEL` for what waits or touches pageable memory, `PASSIVE_LEVEL` for registering and looking
-        /// names up.
+        /// The highest that is allowed: `APC_LEVEL` for calls that wait or touch pageable memory, `PASSIVE_LEVEL` for registering, looking
+        /// names up and caching security descriptors.
         limit: u8,
     },
     /// The address is not of the socket's family.
     WrongFamily {
         /// The socket's family.
         socket: Family,
-        /// That of the address that was given.
+        /// The address's family.
         address: Family,
     },
-    /// The remote address has port 0, to which nothing can be sent.
+    /// The remote address has port 0, and nothing can be sent there.
     PortZero,
     /// The socket has to be bound before it can send or receive.
     NotBound,
-    /// The datagram is longer than one of this family can be.
+    /// The datagram is longer than a datagram of this family can be.
     DatagramTooLong {
         /// The length that was asked for.
         length: usize,
@@ -241,7 +241,7 @@ pub enum Error {
         /// The bytes that there are.
         room: usize,
     },
-    /// A buffer in a list of datagrams has control information of its own: one request has one for all of them, which is
+    /// A buffer in a list of datagrams has control information of its own. A request has control information for the whole list:
     /// [`Messages::control_mut`](crate::Messages::control_mut).
     ControlOfOne,
     /// WSK gave a socket address that is neither IPv4 nor IPv6.
@@ -259,17 +259,17 @@ pub enum Error {
         /// The function.
         call: Call,
     },
-    /// Fewer bytes have come than were to be received: the first of the buffer are there, and no longer in the socket.
+    /// Fewer bytes came than the buffer has room for. They are at the start of the buffer, and no longer in the socket.
     ///
-    /// Of [`receive_all`](crate::ConnectedSocket::receive_all) when it was cancelled, its time ran out or the connection broke, and
-    /// some had come before; of [`receive_exact`](crate::ConnectedSocket::receive_exact) at the end of the connection too.
+    /// [`receive_all`](crate::ConnectedSocket::receive_all) fails so when some bytes had come, and then it was cancelled, its time ran out or
+    /// the connection broke. [`receive_exact`](crate::ConnectedSocket::receive_exact) fails so at the end of the connection too.
     Short {
         /// The function.
         call: Call,
-        /// How many have come.
+        /// How many bytes came.
         received: usize,
-        /// Why no more: `STATUS_END_OF_FILE` where the peer has disconnected gracefully, `STATUS_IO_TIMEOUT` where the time ran out,
-        /// `STATUS_CANCELLED`, or what WSK says.
+        /// Why no more came: `STATUS_END_OF_FILE` if the peer has disconnected gracefully, `STATUS_IO_TIMEOUT` if the time ran out,
+        /// `STATUS_CANCELLED`, or the status from WSK.
         status: NTSTATUS,
     },
     /// The socket was opened without a handler for events.
@@ -282,30 +282,34 @@ pub enum Error {
     AlreadyFixed,
     /// Everything in the pool is taken.
     PoolEmpty,
-    /// A provider that broke its contract may still use the buffer: see [`Abandoned`](Self::Abandoned). Nothing can be done with it.
+    /// A provider that broke its contract may still use the buffer: see [`Abandoned`](Self::Abandoned). The buffer cannot be used any more.
     BufferLost,
-    /// Another operation is using the buffer, which is for one at a time.
+    /// Another operation is using the buffer, which can be used by one operation at a time.
     BufferInUse,
-    /// The name to resolve is longer than one can be, or has a NUL in it.
+    /// The name to look up is too long, or has a NUL in it.
     BadName {
         /// Its length in UTF-16 units.
         length: usize,
     },
     /// The operation has given its result already.
     Taken,
-    /// The [`scope`](crate::scope) has ended: what it drops at its end can start nothing in it.
+    /// The [`scope`](crate::scope) has ended. A value that is dropped at its end tried to start an operation in it.
     ScopeEnded,
     /// The socket has other handles, and closes when the last is dropped.
     InUse,
-    /// The listening socket has been closed, and what was [pended](crate::events::Pended) there is rejected.
+    /// The listening socket has been closed, which rejected the [pended](crate::events::Pended) connection.
     Closed,
 }
 
 impl Error {
-    /// The status that the kernel gave, of [`Call`](Self::Call) and [`Abandoned`](Self::Abandoned), for which it may be
-    /// `STATUS_PENDING`; why there is no more, of [`Short`](Self::Short); of [`NoMemory`](Self::NoMemory) `STATUS_INSUFFICIENT_RESOURCES`, whoever was asked. `None` for all else, also
-    /// where a function was called, such as one that [`TimedOut`](Self::TimedOut). For a status in any case there is
-    /// `NTSTATUS::from`.
+    /// The kernel's status, if the error has one:
+    ///
+    /// * for [`Call`](Self::Call) and [`Abandoned`](Self::Abandoned), the status that the function gave, which for `Abandoned` may be
+    ///   `STATUS_PENDING`;
+    /// * for [`Short`](Self::Short), why no more bytes came;
+    /// * for [`NoMemory`](Self::NoMemory), `STATUS_INSUFFICIENT_RESOURCES`.
+    ///
+    /// `None` for all other errors, also for a call that [`TimedOut`](Self::TimedOut). `NTSTATUS::from` gives a status for every error.
     #[must_use]
     pub const fn status(&self) -> Option<NTSTATUS> {
         match self {
@@ -337,8 +341,8 @@ impl Error {
         self.status() == Some(STATUS_FILE_FORCED_CLOSED)
     }
 
-    /// Whether the same call may succeed later, with nothing changed. (A receive that came [short](Self::Short) is to go on behind what
-    /// has come.)
+    /// Whether the same call may succeed later, with nothing changed. `false` for [`Short`](Self::Short): receive the rest behind the bytes that
+    /// came, not the same again.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         if matches!(self, Self::Short { .. }) {
@@ -360,8 +364,8 @@ impl Error {
     }
 }
 
-/// The status that says the same, for `DriverEntry` and other functions that can answer with nothing else: the kernel's own where
-/// it gave one that is an error.
+/// The status for an error, to return from `DriverEntry` and other functions that return an `NTSTATUS`. It is the kernel's own status, if that
+/// is an error, and otherwise one that means the same as the error.
 ///
 /// ```
 /// use wsk::{Call, Error, NTSTATUS};
@@ -417,7 +421,8 @@ impl Error {
     }
 }
 
-/// Of what gives back what it was given: a [`DriverMdl`](crate::DriverMdl) its owner, a wait its operation, a socket itself. `?` drops that.
+/// Some functions give back what they took, beside the error: a [`DriverMdl`](crate::DriverMdl) gives its owner, a wait its operation, a socket
+/// itself. `?` drops that, and keeps the error.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -497,11 +502,11 @@ impl fmt::Display for Error {
             }
             Self::Abandoned { call, status } => write!(
                 f,
-                "{call:?} returned {status} and did not complete its IRP; what the provider may still touch is kept"
+                "{call:?} returned {status} and did not complete its IRP; memory that the provider may still use stays allocated"
             ),
             Self::NoEntry { entry } => write!(
                 f,
-                "{entry} is not there: the Windows that runs is older than it; do without it there"
+                "this Windows is too old to have {entry}: do without it there"
             ),
             Self::TooLong { entry } => write!(
                 f,
@@ -534,7 +539,7 @@ impl fmt::Display for Error {
             Self::OutOfBounds { end, length } => {
                 write!(
                     f,
-                    "the part of the buffer ends at {end}, behind its length of {length} bytes"
+                    "the part ends at byte {end}, but the buffer has only {length} bytes"
                 )
             }
             Self::ControlFull { needed, room } => {
@@ -544,7 +549,7 @@ impl fmt::Display for Error {
                 )
             }
             Self::ControlOfOne => f.write_str(
-                "control information goes with all datagrams of a list: put it into the list, not with a buffer",
+                "a buffer in a list of datagrams cannot have control information of its own: give it to the list",
             ),
             Self::UnknownAddress { family } => {
                 write!(
@@ -553,10 +558,10 @@ impl fmt::Display for Error {
                 )
             }
             Self::TimedOut { call } => {
-                write!(f, "{call:?} was not done in the time given for it")
+                write!(f, "{call:?} did not complete in the time given for it")
             }
             Self::Cancelled { call } => {
-                write!(f, "{call:?} was not done when the wait for it was cancelled")
+                write!(f, "{call:?} had not completed when the wait for it was cancelled")
             }
             Self::Short {
                 call,
@@ -565,7 +570,7 @@ impl fmt::Display for Error {
             } => {
                 write!(
                     f,
-                    "{call:?} ended with {status} when {received} bytes had come: they are in the buffer"
+                    "{call:?} ended with {status} after {received} bytes, which are in the buffer"
                 )
             }
             Self::NoEvents => {
@@ -573,10 +578,10 @@ impl fmt::Display for Error {
             }
             Self::NoOperations => f.write_str("a pool of depth 0 has nothing to take: give it a depth"),
             Self::BufferLost => f.write_str(
-                "the buffer was left to a provider that did not complete an IRP: use another one",
+                "the provider did not complete an IRP and may still use the buffer: use another one",
             ),
             Self::BufferInUse => f.write_str(
-                "the buffer is for one operation at a time, and another one is using it",
+                "another operation is using the buffer: use it for one at a time",
             ),
             Self::NoMessages => {
                 f.write_str("there are no datagrams to send: put at least one into the list")
@@ -595,13 +600,13 @@ impl fmt::Display for Error {
                 f.write_str("the operation has given its result already: do not poll it again")
             }
             Self::ScopeEnded => {
-                f.write_str("the scope has ended: what it drops at its end can start nothing in it")
+                f.write_str("the scope has ended: nothing can be started in it any more")
             }
             Self::InUse => {
                 f.write_str("other handles of the socket exist: it closes when the last is dropped")
             }
             Self::Closed => {
-                f.write_str("the listening socket has been closed, which rejects what was pended there")
+                f.write_str("the listening socket has been closed, which rejected the connection")
             }
         }
     }

@@ -1,17 +1,18 @@
-//! Pages to read: what a driver author should know beyond the single types.
+//! Pages for driver authors, about more than one type.
 //!
 //! * [A driver without a WDK](without_wdk): from an empty folder to a driver that is tested, signed and loaded.
-//! * [One send](one_send): who has what while a datagram is on its way.
+//! * [One send](one_send): who owns what while a datagram is being sent.
 //! * [Which finisher](shapes): to wait, in a scope, owned, told by a completion, from a pool, prepared; with examples.
-//! * [Three drivers](three_drivers), a tunnel endpoint, a QUIC-like datapath and a client of a block device, and the pieces that each takes.
-//! * [Requests](requests): which request can be run by which finisher, and which cannot, with the reason.
-//! * [IRQL](irql): what may be called where, function by function.
+//! * [Three drivers](three_drivers), a tunnel endpoint, a QUIC-like datapath and a client of a block device, and the parts of this crate that
+//!   each uses.
+//! * [Requests](requests): which finishers each request has, and why it lacks others.
+//! * [IRQL](irql): what may be called at which IRQL, function by function.
 //! * [Errors](errors): what they tell, when they are found, and what to do.
-//! * [From the C you know](from_c): each function of WSK beside what stands for it here.
+//! * [From the C you know](from_c): what replaces each function of WSK here.
 //! * [Closing and unloading](closing): in which order, what waits for what, and what hangs.
 //! * [Testing](testing) a driver with `wsk-host`, on any machine.
 //! * [Beside `wdk`](beside_wdk): in a driver that is built with a WDK and Microsoft's crates.
-//! * [The `no_std` network ecosystem](no_std_network): which crates run in a driver over this one, and what to look at first.
+//! * [The `no_std` network ecosystem](no_std_network): which crates run in a driver over this one, and what to check first.
 //! * [Security](security): what arrives from the network, and what is trusted.
 
 #[doc = include_str!("guide/without_wdk.md")]

@@ -1,8 +1,7 @@
 //! Winsock Kernel (WSK) sockets for Windows drivers, safe to use.
 //!
-//! A driver that sends or receives through WSK hands the kernel an IRP, a locked MDL chain, an address and perhaps control
-//! information, and must keep all of them untouched until the IRP has completed. The types of this crate make it impossible
-//! to do otherwise.
+//! A driver that sends or receives through WSK hands it an IRP, a locked MDL chain, an address and perhaps control
+//! information, and must keep all of them untouched until the IRP has completed. The types of this crate make sure of that.
 //!
 //! ```
 //! # // Runs on the host kernel instead of Windows.
@@ -29,65 +28,66 @@
 //!
 //! # Sockets
 //!
-//! | WSK's category | type | can |
+//! | WSK's category | type | what it can do |
 //! |---|---|---|
-//! | datagram | [`DatagramSocket`], [`FixedDatagramSocket`] once an address is fixed | send datagrams to an address, or to the fixed one; receive them; [be told of them](events::ReceiveFromEvent) |
-//! | connection | [`ConnectionSocket`], which connects | nothing yet: [`connect`](ConnectionSocket::connect) gives a [`ConnectedSocket`] |
-//! | connection | [`ConnectedSocket`], made at once by [`connect`](ConnectedSocket::connect), or accepted | send, receive, disconnect; [be told of bytes and ends](events::ConnectionEvent) |
-//! | listening | [`ListenSocket`] | accept connections; [be told of them](events::AcceptEvent); [inspect them before](ListenSocket::open_conditional) |
-//! | stream | [`StreamSocket`], which becomes a [`ConnectedSocket`] or a [`ListenSocket`] | nothing yet: [`connect`](StreamSocket::connect) or [`listen`](StreamSocket::listen) |
-//! | basic | [`BasicSocket`] | tell and set what a transport has |
+//! | datagram | [`DatagramSocket`]; [`FixedDatagramSocket`] once an address is fixed | send datagrams to any address, or to the fixed one; receive them, also by [events](events::ReceiveFromEvent) |
+//! | connection | [`ConnectionSocket`], not connected yet | [`connect`](ConnectionSocket::connect), which gives a [`ConnectedSocket`] |
+//! | connection | [`ConnectedSocket`], also made in one step by [`connect`](ConnectedSocket::connect), or accepted | send, receive, disconnect; [events](events::ConnectionEvent) for bytes and disconnects |
+//! | listening | [`ListenSocket`] | accept connections, also by [events](events::AcceptEvent); [inspect them first](ListenSocket::open_conditional) |
+//! | stream | [`StreamSocket`], not decided yet | [`connect`](StreamSocket::connect), which gives a [`ConnectedSocket`], or [`listen`](StreamSocket::listen), which gives a [`ListenSocket`] |
+//! | basic | [`BasicSocket`] | get and set [options](option), and run [I/O control operations](ioctl) |
 //!
-//! [`Provider::resolve`] gives the addresses of a name. Sockets are of IPv4, IPv6 or both, or of another [`Family`], whose addresses are
+//! [`Provider::resolve`] gives the addresses of a name. Sockets are for IPv4, IPv6 or both, or for another [`Family`], whose addresses are
 //! [`Endpoint`]s.
 //!
 //! # Requests and finishers
 //!
 //! A method of a socket makes a [`Request`](operation::Request), which does nothing yet. A finisher runs it:
 //!
-//! | finisher | buffer | waits | when |
+//! | finisher | buffer | who waits | use it |
 //! |---|---|---|---|
-//! | [`wait`](operation::Request::wait), [`wait_timeout`](operation::Request::wait_timeout) | borrowed, anything | in the call | one at a time, at up to `APC_LEVEL` |
-//! | [`start_in`](operation::Request::start_in) a [`scope`] | borrowed for the scope | at the scope's end | several at a time over memory on the stack |
-//! | [`start`](operation::Request::start), `.await` | moved in, comes back with the result | if wanted | at `DISPATCH_LEVEL`, from callbacks, with futures |
-//! | [`start_with`](operation::Request::start_with) a closure | moved in, given to the closure with the result | nobody | the same, where nothing is to be kept meanwhile |
+//! | [`wait`](operation::Request::wait), [`wait_timeout`](operation::Request::wait_timeout), [`wait_until`](operation::Request::wait_until) | any, borrowed or owned | the call | for one request at a time, at up to `APC_LEVEL` |
+//! | [`start_in`](operation::Request::start_in) a [`scope`] | borrowed for the scope, or owned | the end of the scope | for several requests at a time over memory on the stack |
+//! | [`start`](operation::Request::start), `.await` | moved in, comes back with the result | nobody, or who has the handle | at `DISPATCH_LEVEL`, in callbacks, with futures |
+//! | [`start_with`](operation::Request::start_with) a closure | moved in, given to the closure with the result | nobody | the same, when you want to keep no handle |
 //!
-//! A guard that borrows the buffer and waits when it is dropped would be unsound, and there is none: `mem::forget` ends the
-//! borrow without the wait, and the kernel goes on reading memory that has become something else.
+//! There is no guard that borrows the buffer and waits when it is dropped, because it would be unsound: `mem::forget` ends the
+//! borrow without the wait, and the kernel goes on using memory that is something else by then.
 //!
-//! What is started allocates one block of nonpaged pool each, unless the operation comes [`from`](operation::Request::from) a pool of
-//! [`Operations`](operation::Operations): then sending and receiving allocate nothing at all, whoever owns the buffer. A request that
-//! is [`prepare`](operation::Request::prepare)d keeps the address and the checks as well, and is run as often as wanted.
-//! [More about the choice](guide::shapes), [which request has which finisher](guide::requests), and [the picture of one
+//! Each request that is started allocates one block of nonpaged pool. With an operation [`from`](operation::Request::from) a pool of
+//! [`Operations`](operation::Operations), sending and receiving allocate nothing, whoever owns the buffer. A request that
+//! is [`prepare`](operation::Request::prepare)d also keeps its address and its checks, and can be run again and again.
+//! See [which finisher to use](guide::shapes), [which request has which finisher](guide::requests), and [the picture of one
 //! send](guide::one_send).
 //!
 //! # IRQL
 //!
 //! | may be called at | what |
 //! |---|---|
-//! | `PASSIVE_LEVEL` | registering, capturing, looking names up |
-//! | up to `APC_LEVEL` | opening, binding, options, everything else that waits, entering a [`scope`]; starting operations over pageable memory, such as slices |
+//! | `PASSIVE_LEVEL` | registering, capturing, looking names up, caching security descriptors, taking a [`DriverState`] |
+//! | up to `APC_LEVEL` | opening, binding, everything else that waits, entering a [`scope`]; starting operations over pageable memory, such as slices |
 //! | up to `DISPATCH_LEVEL` | making requests, starting operations over nonpaged memory or none, polling, cancelling, taking results and buffers, enabling events, dropping anything but a [`Registration`] |
 //!
-//! Functions check this themselves and return [`Error::WrongIrql`]. Wakers are woken, completions and [event handlers](events) called
-//! and abandoned buffers dropped at up to `DISPATCH_LEVEL`. [Function by function](guide::irql).
+//! Functions that wait or touch pageable memory check this, and return [`Error::WrongIrql`]. The crate wakes wakers, calls completions and
+//! [event handlers](events), and drops the buffers of dropped operations at up to `DISPATCH_LEVEL`. The guide lists the IRQL [function by
+//! function](guide::irql).
 //!
 //! # What holds everywhere
 //!
-//! * No allocator is needed; the crate is `no_std` and allocates nonpaged pool only where its documentation says so. Running
-//!   out is an error.
-//! * Nothing panics. What panics in the driver's own completions and event handlers unwinds nowhere: it aborts.
-//! * Sockets close when their last handle is dropped; a [`Registration`] waits for every socket when it is dropped, so it goes
+//! * The crate is `no_std` and needs no allocator. It allocates nonpaged pool only where its documentation says so, and returns an error when
+//!   that runs out.
+//! * Nothing in the crate panics. A panic in the driver's own completions and event handlers does not unwind: it aborts.
+//! * A socket closes when its last handle is dropped. A [`Registration`] waits for every socket when it is dropped, so drop it
 //!   last.
-//! * A provider that breaks its contract by keeping the IRP of a request that it rejected, or was asked to cancel, costs memory
-//!   ([`Error::Abandoned`]) and may keep the driver from being unloaded; never safety.
+//! * A provider may break its contract and keep the IRP of a request that it rejected, or was asked to cancel. That costs memory
+//!   ([`Error::Abandoned`]) and may keep the driver from being unloaded, but it is never unsafe.
 //!
 //! # Features
 //!
-//! None is on by default, and each adds little code. They are for crates that speak a protocol over any network, or take memory of any
-//! kind: [which of them run in a driver, and how](guide::no_std_network).
+//! None is on by default, and each adds little code. They are for protocol crates that run over any network, and for buffers from the global
+//! allocator. [The guide](guide::no_std_network) shows which protocol crates run in a driver, and how.
 //!
-//! | feature | what implements which traits | IRQL |
+//! | feature | which types implement which traits | IRQL |
 //! |---|---|---|
 //! | `embedded-io` | [`ConnectedSocket`]: `Read` and `Write` of [`embedded-io`](https://docs.rs/embedded-io), which wait | `<= APC_LEVEL` |
 //! | `embedded-io-async` | `buffered::BufferedConnection`: `Read`, `BufRead`, `Write`, `ReadReady` and `WriteReady` of [`embedded-io-async`](https://docs.rs/embedded-io-async) | `<= DISPATCH_LEVEL` |
@@ -95,11 +95,12 @@
 //! | `futures-core` | `streams::Datagrams` and `streams::Connections`: `Stream` of [`futures-core`](https://docs.rs/futures-core) | `<= DISPATCH_LEVEL` |
 //! | `alloc` | `Vec<u8>` and `Box<[u8]>`: [`SendBuffer`] and [`ReceiveBuffer`]; their pages are locked for each operation, as those of a slice; the global allocator is the driver's to bring | `<= APC_LEVEL` to start |
 //!
-//! # To read
+//! # Where to go on
 //!
-//! [A driver without a WDK](guide::without_wdk), from an empty folder to a `.sys` that runs. [From the C you
-//! know](guide::from_c), [errors](guide::errors), [closing and unloading](guide::closing), [testing your
-//! driver](guide::testing) with `wsk-host`, [beside `wdk`](guide::beside_wdk), [security](guide::security).
+//! Start with [a driver without a WDK](guide::without_wdk), from an empty folder to a `.sys` that runs, or [beside
+//! `wdk`](guide::beside_wdk). The [guide] also has [three drivers](guide::three_drivers), [from the C you know](guide::from_c),
+//! [errors](guide::errors), [closing and unloading](guide::closing), [testing your driver](guide::testing) with `wsk-host`, and
+//! [security](guide::security).
 
 #![no_std]
 

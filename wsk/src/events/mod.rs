@@ -1,17 +1,17 @@
-//! Events: what WSK calls a driver for when something happens to a socket, and the handlers that a driver gives it.
+//! Events: WSK calls a driver's handler when something happens to a socket.
 //!
-//! A handler that panics aborts: in a driver, which is built with `panic = "abort"`, as its panic handler says, which should be a
-//! bugcheck; on a host the process ends.
+//! A handler that panics aborts. In a driver, which is built with `panic = "abort"`, its panic handler decides what follows, which should be
+//! a bug check. On the host kernel the process ends.
 //!
 //! # A handler and its socket
 //!
-//! A socket owns its handler, and WSK tells the handler nothing that does not have the socket with it: [`Indication::socket`],
-//! [`StreamIndication::socket`], [`Disconnection::socket`], [`SendBacklog::socket`], [`Incoming::listener`] and [`Inspection::listener`] give a handle to answer with. So a handler needs
-//! no handle of its own, which would be a circle, and keep the socket open for ever.
+//! A socket owns its handler. Each event gives the handler a handle of the socket: [`Indication::socket`],
+//! [`StreamIndication::socket`], [`Disconnection::socket`], [`SendBacklog::socket`], [`Incoming::listener`] and [`Inspection::listener`]. So
+//! the handler must not keep a handle of its own socket: that would be a reference cycle, and keep the socket open for ever.
 //!
-//! The other way round a socket gives its handler, by its type, to whoever has a handle: `handler`, which every socket has. So what a
-//! handler and the rest of the driver share lies in the handler, in the nonpaged pool that the socket has for it, and takes neither an
-//! allocator nor a static.
+//! The other way round, the method `handler` of a socket gives its handler, if you name the right type. So put what the handler and the
+//! rest of the driver share into the handler. It lies in nonpaged pool that belongs to the socket, and needs neither an allocator nor a
+//! static.
 //!
 //! ```
 //! # let kernel = wsk_host::Kernel::boot();
@@ -59,7 +59,7 @@
 //!
 //! # A closure as a handler
 //!
-//! Where there is one event to handle a closure does, with the type of its argument written out:
+//! For a single event a closure can be the handler. Write out the type of its argument:
 //!
 //! ```
 //! # let kernel = wsk_host::Kernel::boot();

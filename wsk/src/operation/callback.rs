@@ -21,7 +21,7 @@ impl<F: Function<B>, B> Request<'_, F, B> {
     /// socket. Allocates the operation; with [`from`](Self::from) it comes from a pool.
     ///
     /// A panic in `completion` aborts: in a driver, which is built with `panic = "abort"`, as its panic handler says, which should be a
-    /// bugcheck; on a host, where a panic can unwind, the process ends.
+    /// bug check; on a host, where a panic can unwind, the process ends.
     ///
     /// ```
     /// # let kernel = wsk_host::Kernel::boot();

@@ -1,4 +1,4 @@
-//! Finishers: what runs a [request](crate::request), and what becomes of it until it is over. One file for each, for all requests.
+//! Finishers, which run a [request](crate::request), and the operation that it is until it has completed. There is one file for each finisher.
 
 mod blocking;
 mod callback;
