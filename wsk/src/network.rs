@@ -2,13 +2,16 @@
 
 #![forbid(unsafe_code)]
 
+use core::future::{Future, IntoFuture};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::pin::Pin;
+use core::task::{Poll, ready};
 
 use embedded_nal_async::{AddrType, Dns, TcpConnect, UdpStack};
 
 use crate::address::Family;
 use crate::buffer::NonPagedBuffer;
-use crate::buffered::{BufferedConnection, BufferedSocket, Repeated};
+use crate::buffered::{BufferedConnection, BufferedSocket, Repeated, until_over};
 use crate::error::Error;
 use crate::registration::Provider;
 use crate::request::Lookup;
@@ -105,6 +108,25 @@ impl Network {
         Ok((socket, local))
     }
 
+    fn connected(
+        &self,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> Result<(SocketAddr, BufferedSocket), Error> {
+        let (socket, local) = self.bound(local)?;
+        let socket = socket
+            .fix_remote_address(remote)
+            .map_err(|(error, _)| error)?;
+        let sending = socket.send(NonPagedBuffer::new(self.send)?);
+        let receiving = socket.receive_from(NonPagedBuffer::new(self.receive)?);
+        let socket = BufferedSocket {
+            sending: Repeated::AtRest(sending.prepare()?),
+            receiving: Repeated::AtRest(receiving.prepare()?),
+            local,
+        };
+        Ok((local, socket))
+    }
+
     fn unconnected(&self, local: SocketAddr) -> Result<BufferedSocket, Error> {
         let (socket, local) = self.bound(local)?;
         let loopback = match local {
@@ -129,13 +151,26 @@ impl TcpConnect for Network {
     type Error = Error;
     type Connection<'a> = BufferedConnection;
 
-    async fn connect(&self, remote: SocketAddr) -> Result<BufferedConnection, Error> {
-        // `WskSocketConnect` is not in every provider.
-        let family = Family::of(&remote);
-        let socket = ConnectionSocket::open(&self.provider, family)?;
-        socket.bind(family.any())?;
-        let socket = socket.connect(remote).await?;
-        BufferedConnection::new(socket, self.receive, self.send)
+    fn connect(
+        &self,
+        remote: SocketAddr,
+    ) -> impl Future<Output = Result<BufferedConnection, Error>> {
+        let mut connecting = None;
+        until_over(move |context| {
+            let connecting = match &mut connecting {
+                Some(connecting) => connecting,
+                none => {
+                    // `WskSocketConnect` is not in every provider.
+                    let family = Family::of(&remote);
+                    let socket = ConnectionSocket::open(&self.provider, family)?;
+                    socket.bind(family.any())?;
+                    none.insert(socket.connect(remote).into_future())
+                }
+            };
+            let socket = ready!(Pin::new(connecting).poll(context))?;
+            let connection = BufferedConnection::new(socket, self.receive, self.send);
+            Poll::Ready(connection)
+        })
     }
 }
 
@@ -146,32 +181,29 @@ impl UdpStack for Network {
     type UniquelyBound = BufferedSocket;
     type MultiplyBound = BufferedSocket;
 
-    async fn connect_from(
+    fn connect_from(
         &self,
         local: SocketAddr,
         remote: SocketAddr,
-    ) -> Result<(SocketAddr, BufferedSocket), Error> {
-        let (socket, local) = self.bound(local)?;
-        let socket = socket
-            .fix_remote_address(remote)
-            .map_err(|(error, _)| error)?;
-        let sending = socket.send(NonPagedBuffer::new(self.send)?);
-        let receiving = socket.receive_from(NonPagedBuffer::new(self.receive)?);
-        let socket = BufferedSocket {
-            sending: Repeated::AtRest(sending.prepare()?),
-            receiving: Repeated::AtRest(receiving.prepare()?),
-            local,
-        };
-        Ok((local, socket))
+    ) -> impl Future<Output = Result<(SocketAddr, BufferedSocket), Error>> {
+        until_over(move |_| Poll::Ready(self.connected(local, remote)))
     }
 
-    async fn bind_single(&self, local: SocketAddr) -> Result<(SocketAddr, BufferedSocket), Error> {
-        let socket = self.unconnected(local)?;
-        Ok((socket.local, socket))
+    fn bind_single(
+        &self,
+        local: SocketAddr,
+    ) -> impl Future<Output = Result<(SocketAddr, BufferedSocket), Error>> {
+        until_over(move |_| {
+            let socket = self.unconnected(local)?;
+            Poll::Ready(Ok((socket.local, socket)))
+        })
     }
 
-    async fn bind_multiple(&self, local: SocketAddr) -> Result<BufferedSocket, Error> {
-        self.unconnected(local)
+    fn bind_multiple(
+        &self,
+        local: SocketAddr,
+    ) -> impl Future<Output = Result<BufferedSocket, Error>> {
+        until_over(move |_| Poll::Ready(self.unconnected(local)))
     }
 }
 
@@ -180,38 +212,64 @@ impl Dns for Network {
     type Error = Error;
 
     /// The first address that is found. None of this type is [`Error::UnknownAddress`].
-    async fn get_host_by_name(&self, host: &str, addr_type: AddrType) -> Result<IpAddr, Error> {
-        let lookup = Lookup::new(host).family(match addr_type {
-            AddrType::IPv4 => Family::V4,
-            AddrType::IPv6 => Family::V6,
-            AddrType::Either => Family::Dual,
-        });
-        let found = self.provider.resolve(lookup).await?;
-        let first = found.iter().next();
-        Ok(first.ok_or(Error::UnknownAddress { family: 0 })?.ip())
+    fn get_host_by_name(
+        &self,
+        host: &str,
+        addr_type: AddrType,
+    ) -> impl Future<Output = Result<IpAddr, Error>> {
+        let mut looking = None;
+        until_over(move |context| {
+            let looking = looking.get_or_insert_with(|| {
+                let lookup = Lookup::new(host).family(match addr_type {
+                    AddrType::IPv4 => Family::V4,
+                    AddrType::IPv6 => Family::V6,
+                    AddrType::Either => Family::Dual,
+                });
+                self.provider.resolve(lookup).into_future()
+            });
+            let found = ready!(Pin::new(looking).poll(context))?;
+            let first = found.iter().next();
+            let first = first.ok_or(Error::UnknownAddress { family: 0 });
+            Poll::Ready(first.map(|first| first.ip()))
+        })
     }
 
     /// The name, in UTF-8, or the address in digits where it has none; [`Error::OutOfBounds`] where there is no room for it.
-    async fn get_host_by_address(&self, addr: IpAddr, result: &mut [u8]) -> Result<usize, Error> {
-        let address = SocketAddr::new(addr, 0);
-        let names = self.provider.name_of(address).await?;
-        let mut length = 0;
-        for character in char::decode_utf16(names.host().iter().copied()) {
-            let character = character.unwrap_or(char::REPLACEMENT_CHARACTER);
-            let mut utf8 = [0; 4];
-            for &byte in character.encode_utf8(&mut utf8).as_bytes() {
-                if let Some(place) = result.get_mut(length) {
-                    *place = byte;
-                }
-                length += 1;
-            }
-        }
-        if length > result.len() {
-            return Err(Error::OutOfBounds {
-                end: length,
-                length: result.len(),
+    fn get_host_by_address(
+        &self,
+        addr: IpAddr,
+        result: &mut [u8],
+    ) -> impl Future<Output = Result<usize, Error>> {
+        let mut looking = None;
+        until_over(move |context| {
+            let looking = looking.get_or_insert_with(|| {
+                let address = SocketAddr::new(addr, 0);
+                self.provider.name_of(address).into_future()
             });
-        }
-        Ok(length)
+            let names = ready!(Pin::new(looking).poll(context))?;
+            Poll::Ready(put_name(names.host(), result))
+        })
     }
+}
+
+/// Puts a name there in UTF-8: how many bytes it has.
+fn put_name(name: &[u16], to: &mut [u8]) -> Result<usize, Error> {
+    let mut length = 0;
+    for character in char::decode_utf16(name.iter().copied()) {
+        let character = character.unwrap_or(char::REPLACEMENT_CHARACTER);
+        let mut utf8 = [0; 4];
+        for &byte in character.encode_utf8(&mut utf8).as_bytes() {
+            if let Some(place) = to.get_mut(length) {
+                *place = byte;
+            }
+            length += 1;
+        }
+    }
+    if length > to.len() {
+        return Err(Error::OutOfBounds {
+            end: length,
+            length: to.len(),
+        });
+    }
+    Ok(length)
 }

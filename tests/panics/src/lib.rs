@@ -9,14 +9,22 @@
     clippy::must_use_candidate
 )]
 
+extern crate alloc;
+
+use alloc::vec::Vec;
 use core::future::Future;
 use core::net::SocketAddr;
-use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll, ready};
 use core::time::Duration;
 
+use embedded_io_async::{BufRead, Read, ReadReady, Write, WriteReady};
+use embedded_nal_async::{AddrType, ConnectedUdp, Dns, TcpConnect, UdpStack, UnconnectedUdp};
+use futures_core::Stream;
+use wsk::buffered::BufferedConnection;
 use wsk::events::{
-    ConnectionEvents, Datagram, Indication, ReceiveFromEvent, RetainedDatagram, Verdict,
+    AcceptEvent, ConnectionEvent, ConnectionEvents, Datagram, Incoming, Indication, Inspection,
+    ReceiveFromEvent, RetainedDatagram, StreamIndication, StreamVerdict, Verdict,
 };
 use wsk::ioctl::{ControlRequest, CpuAffinity, RoutingInterface};
 use wsk::operation::{
@@ -26,9 +34,10 @@ use wsk::option::{SocketOption, TypeOfService, V6Only};
 use wsk::request::{ReceivingFrom, SendingTo};
 use wsk::{
     AddressInfo, BufferPool, ChainPart, ConnectedSocket, ConnectionSocket, Control, ControlMessage,
-    ControlMessages, DatagramSocket, DriverChain, DriverList, DriverMdl, Error,
-    FixedDatagramSocket, Framed, ListenSocket, MdlChain, Messages, NonPagedBuffer, PooledBuffer,
-    Provider, Registration, RemoteAddress, SliceChain, Wait, WithControl,
+    ControlMessages, DatagramSocket, DriverChain, DriverList, DriverMdl, Error, Family,
+    FixedDatagramSocket, Framed, ListenSocket, MdlChain, Messages, Network, NonPagedBuffer,
+    PooledBuffer, Provider, Registration, RemoteAddress, SliceChain, StreamSocket, Wait,
+    WithControl,
 };
 
 type Buffer = PooledBuffer<NonPagedBuffer>;
@@ -401,4 +410,140 @@ pub fn chained(
         [_, ChainPart::Driver(body)] => Ok(body.into_owner() + sent as u64),
         _ => Ok(0),
     }
+}
+
+/// Of what is accepted on condition.
+pub fn conditional(provider: &Provider, family: Family) -> Result<ListenSocket, Error> {
+    struct Guard;
+
+    impl AcceptEvent for Guard {
+        fn accepted(&self, incoming: Incoming<'_>) {
+            drop(incoming.accept_with_events(Quiet));
+        }
+
+        fn inspect(&self, inspection: Inspection<'_>) {
+            if inspection.remote_address().is_ok()
+                && let Ok(pended) = inspection.pend()
+            {
+                drop(pended.accept().start());
+            }
+        }
+    }
+
+    ListenSocket::open_conditional(provider, family, Guard)
+}
+
+/// Reads what it is told, and keeps it.
+pub struct Quiet;
+
+impl ConnectionEvent for Quiet {
+    fn received(&self, indication: &mut StreamIndication<'_>) -> StreamVerdict {
+        let mut room = [0; 8];
+        let control = indication.control().count();
+        let length = indication.copy_from(control, &mut room);
+        if let Some(retained) = indication.retain() {
+            retained.copy_to(&mut room);
+        }
+        StreamVerdict::ConsumedPart(length)
+    }
+}
+
+impl AcceptEvent for Quiet {
+    fn accepted(&self, incoming: Incoming<'_>) {
+        drop(incoming.accept());
+    }
+}
+
+pub fn stream_socket(
+    provider: &Provider,
+    to: SocketAddr,
+    family: Family,
+) -> Result<ConnectedSocket, Error> {
+    let socket = StreamSocket::open_with_events(provider, family, Quiet)?;
+    socket.bind(family.any())?;
+    let socket = match socket.listen() {
+        Ok(listener) => return Ok(listener.accept().wait()?.0),
+        Err((_, socket)) => socket,
+    };
+    let connected = socket.connect(to).with_first_data(b"first").wait()?;
+    connected.indicate_control(true).wait()?;
+    connected.enable_events()?;
+    connected.resume_events()?;
+    connected.security_descriptor().wait()?;
+    Ok(connected)
+}
+
+pub fn first_data(
+    socket: ConnectionSocket,
+    to: SocketAddr,
+    data: Vec<u8>,
+) -> Result<ConnectedSocket, Error> {
+    Ok(socket
+        .connect(to)
+        .with_first_data(data)
+        .start()?
+        .wait()
+        .map_err(|(error, _)| error)??
+        .0)
+}
+
+/// Of futures that borrow: they are polled by hand, as a function that waits for them may panic by itself.
+pub fn buffered(
+    connection: &mut BufferedConnection,
+    bytes: &mut [u8],
+    context: &mut Context<'_>,
+) -> Poll<Result<usize, Error>> {
+    let mut done = ready!(pin!(connection.read(bytes)).poll(context))?;
+    done += ready!(pin!(connection.fill_buf()).poll(context))?.len();
+    connection.consume(done);
+    done += ready!(pin!(connection.write(bytes)).poll(context))?;
+    ready!(pin!(connection.flush()).poll(context))?;
+    ready!(pin!(connection.disconnect()).poll(context))?;
+    done += usize::from(connection.read_ready()?) + usize::from(connection.write_ready()?);
+    Poll::Ready(Ok(done))
+}
+
+pub fn halves(
+    connection: BufferedConnection,
+    bytes: &mut [u8],
+    context: &mut Context<'_>,
+) -> Poll<Result<usize, Error>> {
+    let (mut reader, mut writer) = connection.split();
+    let mut done = ready!(pin!(reader.read(bytes)).poll(context))?;
+    done += ready!(pin!(reader.fill_buf()).poll(context))?.len();
+    done += ready!(pin!(writer.write(bytes)).poll(context))?;
+    ready!(pin!(writer.flush()).poll(context))?;
+    ready!(pin!(writer.disconnect()).poll(context))?;
+    Poll::Ready(Ok(done))
+}
+
+pub fn network(
+    network: &Network,
+    to: SocketAddr,
+    bytes: &mut [u8],
+    context: &mut Context<'_>,
+) -> Poll<Result<BufferedConnection, Error>> {
+    let (_, mut socket) = ready!(pin!(network.connect_from(to, to)).poll(context))?;
+    ready!(pin!(ConnectedUdp::send(&mut socket, bytes)).poll(context))?;
+    ready!(pin!(ConnectedUdp::receive_into(&mut socket, bytes)).poll(context))?;
+    let (_, mut socket) = ready!(pin!(network.bind_single(to)).poll(context))?;
+    ready!(pin!(UnconnectedUdp::send(&mut socket, to, to, bytes)).poll(context))?;
+    ready!(pin!(UnconnectedUdp::receive_into(&mut socket, bytes)).poll(context))?;
+    ready!(pin!(network.bind_multiple(to)).poll(context))?;
+    ready!(pin!(network.get_host_by_name("host", AddrType::Either)).poll(context))?;
+    ready!(pin!(network.get_host_by_address(to.ip(), bytes)).poll(context))?;
+    pin!(TcpConnect::connect(network, to)).poll(context)
+}
+
+pub fn streams(
+    socket: &DatagramSocket,
+    listener: &ListenSocket,
+    context: &mut Context<'_>,
+) -> Poll<Option<Result<usize, Error>>> {
+    let mut datagrams = socket.datagrams(|| NonPagedBuffer::new(1500));
+    let arrived = ready!(Pin::new(&mut datagrams).poll_next(context));
+    if let Some(accepted) = ready!(Pin::new(&mut listener.connections()).poll_next(context)) {
+        drop(accepted?);
+    }
+    Poll::Ready(arrived.map(|arrived| Ok(arrived?.0.length())))
 }

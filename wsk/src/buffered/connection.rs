@@ -1,12 +1,14 @@
 //! [`BufferedConnection`]: a connection as a stream of bytes of the crate `embedded-io-async`.
 
-use core::future::poll_fn;
+use core::future::{Future, IntoFuture};
+use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
 use embedded_io_async::{BufRead, ErrorType, Read, ReadReady, Write, WriteReady};
 use wsk_sys::STATUS_UNEXPECTED_NETWORK_ERROR;
 
 use super::repeated::Repeated;
+use super::until_over::until_over;
 use crate::buffer::NonPagedBuffer;
 use crate::error::{Call, Error};
 use crate::memory;
@@ -136,13 +138,20 @@ impl BufferedConnection {
         }
     }
 
+    /// [`push`](Self::push), at the first poll of a future.
+    fn push_once(&mut self, pushed: &mut bool) {
+        if !core::mem::replace(pushed, true) {
+            self.push();
+        }
+    }
+
     /// As [`WriteHalf::disconnect`].
     ///
     /// # Errors
     ///
     /// Those of [`WriteHalf::disconnect`].
-    pub async fn disconnect(&mut self) -> Result<(), Error> {
-        self.writer.disconnect().await
+    pub fn disconnect(&mut self) -> impl Future<Output = Result<(), Error>> {
+        self.writer.disconnect()
     }
 }
 
@@ -180,6 +189,18 @@ impl ReadHalf {
         Ok(bytes.get(next..end).unwrap_or_default())
     }
 
+    fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        to: &mut [u8],
+    ) -> Poll<Result<usize, Error>> {
+        if to.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        ready!(self.poll_fill(context))?;
+        Poll::Ready(self.read_filled(to))
+    }
+
     fn read_filled(&mut self, to: &mut [u8]) -> Result<usize, Error> {
         let length = memory::copy(self.filled()?, to);
         self.next += length;
@@ -193,20 +214,26 @@ impl ErrorType for ReadHalf {
 
 /// A read that is dropped loses nothing: what comes is there for the next one. IRQL: `<= DISPATCH_LEVEL`.
 impl Read for ReadHalf {
-    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
-        if buffer.is_empty() {
-            return Ok(0);
-        }
-        poll_fn(|context| self.poll_fill(context)).await?;
-        self.read_filled(buffer)
+    fn read(&mut self, buffer: &mut [u8]) -> impl Future<Output = Result<usize, Error>> {
+        until_over(move |context| self.poll_read(context, buffer))
     }
 }
 
 /// Without a copy: what is in the connection's own buffer.
 impl BufRead for ReadHalf {
-    async fn fill_buf(&mut self) -> Result<&[u8], Error> {
-        poll_fn(|context| self.poll_fill(context)).await?;
-        self.filled()
+    fn fill_buf(&mut self) -> impl Future<Output = Result<&[u8], Error>> {
+        let mut this = Some(self);
+        until_over(move |context| {
+            // What is filled is borrowed for longer than this poll: there is one end.
+            let half = this.take().ok_or(Error::Taken)?;
+            match half.poll_fill(context) {
+                Poll::Pending => {
+                    this = Some(half);
+                    Poll::Pending
+                }
+                Poll::Ready(filled) => Poll::Ready(filled.and_then(|()| half.filled())),
+            }
+        })
     }
 
     fn consume(&mut self, amount: usize) {
@@ -298,6 +325,9 @@ impl WriteHalf {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<Result<usize, Error>> {
+        if bytes.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
         ready!(self.poll_rest(context))?;
         let buffer = self.run.at_rest()?.as_mut_slice();
         let free = buffer.get_mut(self.gathered..).unwrap_or_default();
@@ -325,9 +355,18 @@ impl WriteHalf {
     /// # Errors
     ///
     /// [`Error::NoMemory`], that of what was written before, or what WSK says.
-    pub async fn disconnect(&mut self) -> Result<(), Error> {
-        self.flush().await?;
-        self.socket.disconnect().await
+    pub fn disconnect(&mut self) -> impl Future<Output = Result<(), Error>> {
+        let mut disconnecting = None;
+        until_over(move |context| {
+            let disconnecting = match &mut disconnecting {
+                Some(disconnecting) => disconnecting,
+                none => {
+                    ready!(self.poll_flush(context))?;
+                    none.insert(self.socket.disconnect().into_future())
+                }
+            };
+            Pin::new(disconnecting).poll(context)
+        })
     }
 }
 
@@ -338,15 +377,12 @@ impl ErrorType for WriteHalf {
 /// A write that is dropped has taken nothing. What one that has ended has taken is sent when the buffer is full, or by a flush, which
 /// goes on when it is dropped. IRQL: `<= DISPATCH_LEVEL`.
 impl Write for WriteHalf {
-    async fn write(&mut self, bytes: &[u8]) -> Result<usize, Error> {
-        if bytes.is_empty() {
-            return Ok(0);
-        }
-        poll_fn(|context| self.poll_write(context, bytes)).await
+    fn write(&mut self, bytes: &[u8]) -> impl Future<Output = Result<usize, Error>> {
+        until_over(move |context| self.poll_write(context, bytes))
     }
 
-    async fn flush(&mut self) -> Result<(), Error> {
-        poll_fn(|context| self.poll_flush(context)).await
+    fn flush(&mut self) -> impl Future<Output = Result<(), Error>> {
+        until_over(move |context| self.poll_flush(context))
     }
 }
 
@@ -362,17 +398,33 @@ impl ErrorType for BufferedConnection {
 
 /// As of its [`ReadHalf`]. What was written before is sent, for the peer may wait for it.
 impl Read for BufferedConnection {
-    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
-        self.push();
-        self.reader.read(buffer).await
+    fn read(&mut self, buffer: &mut [u8]) -> impl Future<Output = Result<usize, Error>> {
+        let mut pushed = false;
+        until_over(move |context| {
+            self.push_once(&mut pushed);
+            self.reader.poll_read(context, buffer)
+        })
     }
 }
 
 /// As of its [`ReadHalf`].
 impl BufRead for BufferedConnection {
-    async fn fill_buf(&mut self) -> Result<&[u8], Error> {
-        self.push();
-        self.reader.fill_buf().await
+    fn fill_buf(&mut self) -> impl Future<Output = Result<&[u8], Error>> {
+        let (mut this, mut pushed) = (Some(self), false);
+        until_over(move |context| {
+            // As for the half.
+            let connection = this.take().ok_or(Error::Taken)?;
+            connection.push_once(&mut pushed);
+            match connection.reader.poll_fill(context) {
+                Poll::Pending => {
+                    this = Some(connection);
+                    Poll::Pending
+                }
+                Poll::Ready(filled) => {
+                    Poll::Ready(filled.and_then(|()| connection.reader.filled()))
+                }
+            }
+        })
     }
 
     fn consume(&mut self, amount: usize) {
@@ -390,12 +442,12 @@ impl ReadReady for BufferedConnection {
 
 /// As of its [`WriteHalf`].
 impl Write for BufferedConnection {
-    async fn write(&mut self, bytes: &[u8]) -> Result<usize, Error> {
-        self.writer.write(bytes).await
+    fn write(&mut self, bytes: &[u8]) -> impl Future<Output = Result<usize, Error>> {
+        self.writer.write(bytes)
     }
 
-    async fn flush(&mut self) -> Result<(), Error> {
-        self.writer.flush().await
+    fn flush(&mut self) -> impl Future<Output = Result<(), Error>> {
+        self.writer.flush()
     }
 }
 

@@ -1,6 +1,6 @@
 //! [`BufferedSocket`]: a datagram socket of the crate `embedded-nal-async`.
 
-use core::future::poll_fn;
+use core::future::Future;
 use core::net::SocketAddr;
 use core::task::{Context, Poll, ready};
 
@@ -8,6 +8,7 @@ use embedded_nal_async::{ConnectedUdp, UnconnectedUdp};
 use wsk_sys::STATUS_BUFFER_OVERFLOW;
 
 use super::repeated::Repeated;
+use super::until_over::until_over;
 use crate::error::{Call, Error};
 use crate::memory;
 use crate::request::{ReceivingFrom, SendingTo};
@@ -31,18 +32,33 @@ impl BufferedSocket {
         self.local
     }
 
-    async fn send_one(&mut self, to: Option<SocketAddr>, data: &[u8]) -> Result<(), Error> {
-        // One whose future is gone.
-        poll_fn(|context| self.sending.poll_end(context)).await;
+    fn send_one(
+        &mut self,
+        to: Option<SocketAddr>,
+        data: &[u8],
+    ) -> impl Future<Output = Result<(), Error>> {
+        let mut begun = false;
+        until_over(move |context| {
+            // The one that was begun, or one whose future is gone.
+            ready!(self.sending.poll_end(context));
+            if !begun {
+                self.begin_sending(to, data)?;
+                begun = true;
+                ready!(self.sending.poll_end(context));
+            }
+            Poll::Ready(self.sending.at_rest()?.seen().map(|_| ()))
+        })
+    }
+
+    /// Has a copy of the datagram sent.
+    fn begin_sending(&mut self, to: Option<SocketAddr>, data: &[u8]) -> Result<(), Error> {
         let operation = self.sending.at_rest()?;
         operation.set_len(data.len())?;
         memory::copy(data, operation.as_mut_slice());
         if let Some(to) = to {
             operation.set_remote_address(to)?;
         }
-        self.sending.start()?;
-        poll_fn(|context| self.sending.poll_end(context)).await;
-        self.sending.at_rest()?.seen().map(|_| ())
+        self.sending.start()
     }
 
     /// Waits for a datagram, and copies what fits; its length, and who sent it.
@@ -66,10 +82,6 @@ impl BufferedSocket {
         memory::copy(arrival.bytes(), to);
         Poll::Ready(Ok((arrival.length(), arrival.remote_address()?)))
     }
-
-    async fn receive_one(&mut self, to: &mut [u8]) -> Result<(usize, SocketAddr), Error> {
-        poll_fn(|context| self.poll_one(context, to)).await
-    }
 }
 
 /// Sends to the address that the socket was connected to, and receives what comes from there. IRQL: `<= DISPATCH_LEVEL`.
@@ -78,12 +90,15 @@ impl BufferedSocket {
 impl ConnectedUdp for BufferedSocket {
     type Error = Error;
 
-    async fn send(&mut self, data: &[u8]) -> Result<(), Error> {
-        self.send_one(None, data).await
+    fn send(&mut self, data: &[u8]) -> impl Future<Output = Result<(), Error>> {
+        self.send_one(None, data)
     }
 
-    async fn receive_into(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
-        Ok(self.receive_one(buffer).await?.0)
+    fn receive_into(&mut self, buffer: &mut [u8]) -> impl Future<Output = Result<usize, Error>> {
+        until_over(move |context| {
+            let (length, _) = ready!(self.poll_one(context, buffer))?;
+            Poll::Ready(Ok(length))
+        })
     }
 }
 
@@ -94,21 +109,23 @@ impl ConnectedUdp for BufferedSocket {
 impl UnconnectedUdp for BufferedSocket {
     type Error = Error;
 
-    async fn send(
+    fn send(
         &mut self,
         local: SocketAddr,
         remote: SocketAddr,
         data: &[u8],
-    ) -> Result<(), Error> {
+    ) -> impl Future<Output = Result<(), Error>> {
         let _ = local;
-        self.send_one(Some(remote), data).await
+        self.send_one(Some(remote), data)
     }
 
-    async fn receive_into(
+    fn receive_into(
         &mut self,
         buffer: &mut [u8],
-    ) -> Result<(usize, SocketAddr, SocketAddr), Error> {
-        let (length, remote) = self.receive_one(buffer).await?;
-        Ok((length, self.local, remote))
+    ) -> impl Future<Output = Result<(usize, SocketAddr, SocketAddr), Error>> {
+        until_over(move |context| {
+            let (length, remote) = ready!(self.poll_one(context, buffer))?;
+            Poll::Ready(Ok((length, self.local, remote)))
+        })
     }
 }

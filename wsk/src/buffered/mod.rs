@@ -16,7 +16,8 @@
 //! What it costs is one copy of each byte. No run of an operation allocates, checks anything but what has changed, or takes a lock.
 //!
 //! IRQL: `<= DISPATCH_LEVEL` for making them over a socket, for reading, writing, sending, receiving, and for dropping them. No
-//! executor is involved: wakers are woken by completion routines, at up to `DISPATCH_LEVEL`.
+//! executor is involved: wakers are woken by completion routines, at up to `DISPATCH_LEVEL`. A future that is polled after its end says
+//! [`Error::Taken`](crate::Error::Taken), and does nothing.
 
 #![forbid(unsafe_code)]
 
@@ -24,6 +25,7 @@ mod connection;
 #[cfg(feature = "embedded-nal-async")]
 mod datagrams;
 mod repeated;
+mod until_over;
 
 pub use connection::{BufferedConnection, ReadHalf, WriteHalf};
 #[cfg(feature = "embedded-nal-async")]
@@ -31,3 +33,5 @@ pub use datagrams::BufferedSocket;
 
 #[cfg(feature = "embedded-nal-async")]
 pub(crate) use repeated::Repeated;
+#[cfg(feature = "embedded-nal-async")]
+pub(crate) use until_over::until_over;

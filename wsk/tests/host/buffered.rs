@@ -372,3 +372,42 @@ fn a_provider_that_keeps_an_irp_takes_the_direction_with_it() {
         kernel.shutdown();
     }
 }
+
+/// Polls a future to its end, and once more.
+fn once_more<T: PartialEq + core::fmt::Debug>(
+    future: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let mut future = pin!(future);
+    let output = block_on(future.as_mut());
+    let (_, waker) = Wakes::new();
+    let again = future.poll(&mut Context::from_waker(&waker));
+    assert_eq!(again, std::task::Poll::Ready(Err(Error::Taken)));
+    output
+}
+
+#[test]
+fn a_future_that_is_polled_after_its_end_says_so_and_does_nothing() {
+    on_each_seeded_kernel(|kernel, provider| {
+        let (mut connection, mut peer) = connected(provider, 8);
+        peer.write_all(b"once").unwrap();
+        let mut room = [0; 2];
+        assert_eq!(once_more(connection.read(&mut room)), Ok(2));
+        assert_eq!(&room, b"on", "what comes is not read twice");
+        assert_eq!(once_more(connection.fill_buf()), Ok(&b"ce"[..]));
+        connection.consume(2);
+        assert_eq!(once_more(connection.write(b"one")), Ok(3));
+        let calls = kernel.counts().calls;
+        assert_eq!(once_more(connection.flush()), Ok(()));
+        assert_eq!(kernel.counts().calls, calls + 1, "one send");
+        assert_eq!(once_more(connection.write(b"two")), Ok(3));
+        assert_eq!(once_more(connection.disconnect()), Ok(()));
+        let mut all = Vec::new();
+        peer.read_to_end(&mut all).unwrap();
+        assert_eq!(all, b"onetwo");
+        let (mut reader, mut writer) = connection.split();
+        drop(peer);
+        assert_eq!(once_more(reader.read(&mut room)), Ok(0));
+        assert_eq!(once_more(reader.fill_buf()), Ok(&b""[..]));
+        assert_eq!(once_more(writer.flush()), Ok(()));
+    });
+}

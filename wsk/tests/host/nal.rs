@@ -141,3 +141,43 @@ fn names_are_looked_up() {
         });
     });
 }
+
+/// Polls a future to its end, and once more; what it gave.
+fn once_more<T>(future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let mut future = pin!(future);
+    let output = block_on(future.as_mut());
+    let (_, waker) = Wakes::new();
+    let again = future.poll(&mut Context::from_waker(&waker));
+    assert!(matches!(again, std::task::Poll::Ready(Err(Error::Taken))));
+    output
+}
+
+#[test]
+fn a_future_that_is_polled_after_its_end_says_so() {
+    on_each_kernel(|_, provider| {
+        let network = Network::new(provider).with_buffers(16, 16);
+        let local: SocketAddr = LOOPBACK.parse().unwrap();
+        let server = TcpListener::bind(LOOPBACK).unwrap();
+        let address = server.local_addr().unwrap();
+        once_more(TcpConnect::connect(&network, address)).unwrap();
+        let (_, mut other) = once_more(network.bind_single(local)).unwrap();
+        let to = other.local_address();
+        let (_, mut socket) = once_more(network.connect_from(local, to)).unwrap();
+        once_more(ConnectedUdp::send(&mut socket, b"hello")).unwrap();
+        let mut room = [0; 8];
+        let received = once_more(UnconnectedUdp::receive_into(&mut other, &mut room));
+        let (length, from, at) = received.unwrap();
+        assert_eq!(
+            (&room[..length], from, at),
+            (&b"hello"[..], to, socket.local_address())
+        );
+        let back = UnconnectedUdp::send(&mut other, to, socket.local_address(), b"back");
+        once_more(back).unwrap();
+        let received = once_more(ConnectedUdp::receive_into(&mut socket, &mut room));
+        assert_eq!(received, Ok(4));
+        once_more(network.bind_multiple(local)).unwrap();
+        let found = once_more(network.get_host_by_name("127.0.0.1", AddrType::IPv4));
+        assert_eq!(found, Ok(LOCALHOST));
+        once_more(network.get_host_by_address(LOCALHOST, &mut [0; 256])).unwrap();
+    });
+}
