@@ -466,3 +466,53 @@ fn a_provider_that_keeps_the_irp_of_an_answer() {
 fn keeps_the_next(kernel: &Kernel) {
     kernel.fail_nth(Resource::Completion, 1);
 }
+
+/// Closes its listener in the callback, and answers afterwards.
+struct Leaver {
+    own: Arc<Mutex<Option<ListenSocket>>>,
+    said: Mutex<Sender<Option<Error>>>,
+    drops: Arc<AtomicUsize>,
+}
+
+impl AcceptEvent for Leaver {
+    fn inspect(&self, inspection: Inspection<'_>) {
+        let listener = inspection.listener();
+        let pended = inspection.pend().unwrap();
+        drop(listener);
+        drop(self.own.lock().unwrap().take());
+        let answered = pended.accept().start();
+        let _ = self.said.lock().unwrap().send(answered.map(drop).err());
+    }
+}
+
+impl Drop for Leaver {
+    fn drop(&mut self) {
+        self.drops.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn a_handler_may_close_its_listener_while_it_inspects() {
+    on_each_seeded_kernel(|kernel, provider| {
+        let (said, heard) = channel();
+        let (own, drops) = (Arc::new(Mutex::new(None)), Arc::new(AtomicUsize::new(0)));
+        let handler = Leaver {
+            own: own.clone(),
+            said: Mutex::new(said),
+            drops: drops.clone(),
+        };
+        let listener = ListenSocket::open_conditional(provider, Family::V4, handler).unwrap();
+        listener
+            .bind(LOOPBACK.parse::<SocketAddr>().unwrap())
+            .unwrap();
+        let local = listener.local_address().unwrap();
+        let accept = listener.accept().start().unwrap();
+        *own.lock().unwrap() = Some(listener);
+        let mut peer = connect(local);
+        assert_eq!(heard.recv_timeout(PATIENCE).unwrap(), Some(Error::Closed));
+        assert!(is_reset(&mut peer));
+        assert!(accept.wait().unwrap().is_err());
+        until("the handler's drop", || drops.load(Ordering::SeqCst) == 1);
+        until("the close", || kernel.counts().sockets.live == 0);
+    });
+}
