@@ -184,8 +184,8 @@ impl ConnectedSocket {
         request::remote_address(&self.handle).wait()
     }
 
-    /// Whether sends that are started from now on ask the transport to send at once, with what is queued, rather than to
-    /// gather small amounts. They do not unless told to. IRQL: `<= DISPATCH_LEVEL`.
+    /// Whether later sends ask the transport to send at once, together with queued bytes, rather than to
+    /// gather small amounts. The default is `false`. IRQL: `<= DISPATCH_LEVEL`.
     #[doc(alias("WSK_FLAG_NODELAY", "TCP_NODELAY"))]
     pub fn set_no_delay(&self, no_delay: bool) {
         let flags = if no_delay { WSK_FLAG_NODELAY } else { 0 };
@@ -194,9 +194,9 @@ impl ConnectedSocket {
 
     /// Sends bytes: the request gives their number.
     ///
-    /// WSK does not buffer: the request is over when the transport is done with the bytes, all of them, or has failed. Dropping an
-    /// operation that was started lets the bytes be sent all the same. Of a send that failed or was cancelled it is unknown how much
-    /// went out, so that nothing sensible can be sent after it: [abort](Self::abort) or close then.
+    /// WSK does not buffer: the request completes when the transport is done with all bytes, or has failed. If you drop an
+    /// operation that was started, the bytes are still sent. After a send that failed or was cancelled it is unknown how many bytes
+    /// went out, so send nothing more: [abort](Self::abort) the connection, or close it.
     ///
     /// Control information goes with it when it is given a [`WithControl`](crate::WithControl) that has any, on Windows 10, version
     /// 1803, and later. Which it may be is the transport's business.
@@ -258,10 +258,10 @@ impl ConnectedSocket {
 
     /// Receives until the buffer is full: the request gives the number of bytes.
     ///
-    /// Less than the buffer's length is the end: what came before the peer disconnected gracefully. All else is as for
-    /// [`receive`](Self::receive), which alone receives control information: it would be that of several receives. When it is cancelled,
-    /// its time runs out or the connection breaks, what had come by then is in the buffer: [`Error::Short`] says how much, and the
-    /// connection goes on behind it.
+    /// A number below the buffer's length means that the peer has disconnected gracefully after these bytes. Otherwise this is like
+    /// [`receive`](Self::receive), but without control information, which would be that of several receives. When it is cancelled,
+    /// its time runs out or the connection breaks, the bytes that had come are in the buffer: [`Error::Short`] says how many. The next receive
+    /// gets the bytes behind them.
     ///
     /// ```
     /// # let kernel = wsk_host::Kernel::boot();
@@ -347,18 +347,18 @@ impl ConnectedSocket {
         request::drain(&self.handle)
     }
 
-    /// Disconnects gracefully: the request is over when all that was sent has arrived and the peer knows.
+    /// Disconnects gracefully: the request completes when all sent bytes have arrived and the peer knows of the end.
     ///
-    /// Nothing can be sent any more; what the peer still sends can be received, until it disconnects too. A transport that
-    /// cannot get rid of what was sent may take for ever: when the time of [`wait_timeout`](Request::wait_timeout) runs out the
-    /// connection is [aborted](Self::abort). Dropping an operation that was started lets it go on; keep the socket until it has
-    /// completed, for closing it before aborts the connection.
+    /// Nothing can be sent any more. You can still receive, until the peer disconnects too. If the peer takes no more bytes, this may
+    /// take for ever: when the time of [`wait_timeout`](Request::wait_timeout) runs out, the
+    /// connection is [aborted](Self::abort). An operation that you start and drop goes on. Keep the socket until it has
+    /// completed, because closing the socket before that aborts the connection.
     ///
     /// [`WskDisconnect`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_disconnect).
     ///
     /// # Errors
     ///
-    /// Of the request: what WSK says. [`Error::TimedOut`]: the connection is no more, and what was sent may be lost.
+    /// Of the request: what WSK says. [`Error::TimedOut`]: the connection is aborted, and sent bytes may be lost.
     #[doc(alias = "WskDisconnect")]
     pub fn disconnect(&self) -> Request<'_, Disconnect, ()> {
         request::disconnect(&self.handle)
@@ -368,14 +368,14 @@ impl ConnectedSocket {
     ///
     /// # Errors
     ///
-    /// Of the request: [`Error::ControlFull`] for a buffer with control information, which last data takes none of, and those of
+    /// Of the request: [`Error::ControlFull`] for a buffer with control information, because `WskDisconnect` takes none; and those of
     /// [`disconnect`](Self::disconnect).
     #[doc(alias = "WskDisconnect")]
     pub fn disconnect_after<B: SendBuffer>(&self, last: B) -> Request<'_, DisconnectAfter, B> {
         request::disconnect_after(&self.handle, last)
     }
 
-    /// Aborts the connection: what is not sent yet is lost, and the peer sees a reset.
+    /// Aborts the connection: bytes that are not sent yet are lost, and the peer sees a reset.
     ///
     /// Sends and receives in flight complete with an error. Nothing can be sent or received any more.
     ///
@@ -517,11 +517,11 @@ impl ConnectedSocket {
             .try_for_each(|event| request::disable_events(&self.handle, event).wait())
     }
 
-    /// Whether the handler is told the control information of what comes: [`StreamIndication::control`](crate::events::StreamIndication::control). It is not unless told to.
-    /// Windows 10, version 1803, and later.
+    /// Whether the handler gets the control information of received bytes, by
+    /// [`StreamIndication::control`](crate::events::StreamIndication::control). The default is `false`. Windows 10, version 1803, and later.
     ///
-    /// It goes for the events that are enabled, as ever, before or after. Bytes that WSK is about to indicate meanwhile may come
-    /// without. It is the socket's own: one that a listening socket accepts begins without.
+    /// Events have to be [enabled](Self::enable_events) as usual, before or after. Bytes that WSK is just indicating may come without their
+    /// control information. The setting belongs to this socket: a socket that a listening socket accepts starts with the default.
     ///
     /// ```
     /// # let kernel = wsk_host::Kernel::boot();
@@ -555,7 +555,7 @@ impl ConnectedSocket {
         request::indicate_control(&self.handle, on)
     }
 
-    /// Has WSK indicate to the handler again what comes, after a [`StreamVerdict`](crate::events::StreamVerdict) has stopped that.
+    /// Has WSK indicate received bytes to the handler again, after a [`StreamVerdict`](crate::events::StreamVerdict) has stopped that.
     /// IRQL: `<= DISPATCH_LEVEL`. Allocates an operation.
     ///
     /// [`WskReceive`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive) of no bytes.

@@ -80,7 +80,7 @@ impl<T> DriverState<T> {
         }
     }
 
-    /// Puts the state here. IRQL: any, but what was given back is dropped where that is allowed.
+    /// Puts the state here. IRQL: any, but drop a state that comes back only where dropping it is allowed.
     ///
     /// # Errors
     ///

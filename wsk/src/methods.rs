@@ -90,16 +90,15 @@ macro_rules! bound_by_address {
 macro_rules! controlled {
     ($Socket:ident, $Category:ty) => {
         impl $Socket {
-            /// The `WSK_SOCKET`, for functions of WSK that have nothing here: those of the table that it points at. IRQL:
-            /// `<= DISPATCH_LEVEL`.
+            /// The `WSK_SOCKET`, for functions in its dispatch table that this crate does not offer. IRQL: `<= DISPATCH_LEVEL`.
             ///
-            /// Reading it is safe; what is done with it is what is unsafe. Whoever uses it:
+            /// Getting the pointer is safe; using it is unsafe. Code that uses it:
             ///
-            /// * uses it while this handle, or a clone of it, is there, and never closes it;
-            /// * calls nothing that the table is too short for: it ends where that of the running Windows ends;
+            /// * uses it only while this handle, or a clone of it, exists, and never closes the socket;
+            /// * calls no entry beyond the end of the table, which may be shorter on an older Windows;
             /// * releases no indication that a [handler](crate::events) was given;
-            /// * keeps what [`control_raw`](Self::control_raw) asks: the crate keeps account of whether the socket is bound, connected
-            ///   or fixed to an address, and of its events.
+            /// * keeps the rules of [`control_raw`](Self::control_raw), because the crate remembers whether the socket is bound, connected
+            ///   or fixed to an address, and which events are enabled.
             ///
             /// A request of its own, with an IRP of its own, may be in flight when the last handle is dropped: closing cancels it.
             ///

@@ -7,13 +7,13 @@ use crate::error::Error;
 
 /// Memory that datagrams, or bytes of a connection, can be sent from.
 ///
-/// | what is given | where | and comes back as |
+/// | buffer | in which requests | comes back as |
 /// |---|---|---|
-/// | `&[u8]`, `&[u8; N]`, a [`SliceChain`] of `&[u8]` | a request that is waited for, or started in a scope | itself |
+/// | `&[u8]`, `&[u8; N]`, a [`SliceChain`] of `&[u8]` | a request that waits in the call, or is started in a scope | itself |
 /// | `[u8; N]` of up to 1,024 bytes | any | itself |
 /// | `Vec<u8>`, `Box<[u8]>`, with the feature `alloc` | any | itself |
 /// | a [`NonPagedBuffer`], an [`MdlChain`], a [`DriverMdl`], a [`DriverChain`], a [`Framed`], a [`PooledBuffer`] | any | itself |
-/// | a reference to any of these | a request that is waited for, or started in a scope; `&'static` anywhere | the reference |
+/// | a reference to any of these | a request that waits in the call, or is started in a scope; `&'static` in any | the reference |
 /// | any of these in a [`WithControl`] | the same | itself |
 ///
 /// ```
@@ -124,13 +124,13 @@ pub unsafe trait SendBuffer {
 
 /// Memory that datagrams, or bytes of a connection, can be received into.
 ///
-/// | what is given | where | and comes back as |
+/// | buffer | in which requests | comes back as |
 /// |---|---|---|
-/// | `&mut [u8]`, `&mut [u8; N]`, a [`SliceChain`] of `&mut [u8]` | a request that is waited for, or started in a scope | itself |
+/// | `&mut [u8]`, `&mut [u8; N]`, a [`SliceChain`] of `&mut [u8]` | a request that waits in the call, or is started in a scope | itself |
 /// | `[u8; N]` of up to 1,024 bytes | any | itself |
 /// | `Vec<u8>`, `Box<[u8]>`, with the feature `alloc` | any | itself |
 /// | a [`NonPagedBuffer`], an [`MdlChain`], a [`DriverMdlMut`], a [`DriverChain`], a [`PooledBuffer`] | any | itself |
-/// | a `&mut` reference to any of these | a request that is waited for, or started in a scope | the reference |
+/// | a `&mut` reference to any of these | a request that waits in the call, or is started in a scope | the reference |
 /// | any of these in a [`WithControl`] | the same | itself |
 ///
 /// ```

@@ -20,14 +20,14 @@ use crate::socket::ConnectedSocket;
 ///
 /// Reads give what is in the buffer, or wait until the peer has sent something. Writes gather bytes in the other buffer, so that the
 /// small pieces that protocols write go out as one. They are sent when it is full, when a read of the whole connection begins, and by
-/// [`flush`](Write::flush), which waits until they are with the peer's transport. An error of the connection is told by the write or the
-/// flush after it, and from then on by all of them, for it is unknown how much has gone out.
+/// [`flush`](Write::flush), which waits until they are with the peer's transport. After an error of the connection, the next write or
+/// flush fails, and so do all that follow, for it is unknown how many bytes have gone out.
 ///
-/// Every future may be dropped or forgotten at any moment: [a table](crate::buffered) says what becomes of the bytes. `write_all` and
-/// `read_exact` are several writes and reads, and one that is dropped has done some of them.
+/// Every future may be dropped or forgotten at any moment: [a table](crate::buffered) says what happens to the bytes. `write_all` and
+/// `read_exact` make several writes or reads. When one of them is dropped, some of these are done already.
 ///
-/// Dropping the connection forgets what was not flushed and closes the socket when the rest is sent, which aborts the connection unless
-/// it was [disconnected](Self::disconnect).
+/// Dropping the connection discards the bytes that were not flushed, and closes the socket when the rest is sent. That aborts the connection
+/// unless it was [disconnected](Self::disconnect).
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -125,7 +125,7 @@ impl BufferedConnection {
         (self.reader, self.writer)
     }
 
-    /// The socket. What is received by it is missing from the stream, and what is sent by it is put somewhere into it.
+    /// The socket. Bytes that you receive with it are missing from the stream, and bytes that you send with it go between those of the stream.
     #[must_use]
     pub const fn socket(&self) -> &ConnectedSocket {
         &self.writer.socket

@@ -84,7 +84,7 @@ impl BufferedSocket {
     }
 }
 
-/// Sends to the address that the socket was connected to, and receives what comes from there. IRQL: `<= DISPATCH_LEVEL`.
+/// Sends to the address that the socket was connected to, and receives datagrams from there. IRQL: `<= DISPATCH_LEVEL`.
 ///
 /// A datagram that is longer than the socket's own buffer is thrown away, with the error of `STATUS_BUFFER_OVERFLOW`.
 impl ConnectedUdp for BufferedSocket {
@@ -104,8 +104,8 @@ impl ConnectedUdp for BufferedSocket {
 
 /// Sends to any address, from the one that the socket is bound to, whatever `local` says. IRQL: `<= DISPATCH_LEVEL`.
 ///
-/// The local address of what comes is that which the socket is bound to: the unspecified address, where it is bound to that. All else
-/// is as for sockets that have a remote address.
+/// The local address given for a received datagram is the one that the socket is bound to, which may be the unspecified address. Otherwise
+/// this is like a socket that has a remote address.
 impl UnconnectedUdp for BufferedSocket {
     type Error = Error;
 

@@ -78,14 +78,14 @@ const AT_DISPATCH_LEVEL: u32 = WSK_FLAG_AT_DISPATCH_LEVEL as u32;
 pub trait AcceptEvent: Send + Sync + 'static {
     /// A connection has arrived that no accept waits for. IRQL: `<= DISPATCH_LEVEL`.
     ///
-    /// Unless it is [accepted](Incoming::accept), WSK closes it when this returns. A handler that leaves it out turns all down: it is for
-    /// sockets whose accept events are not [enabled](ListenSocket::enable_accept_events), because it inspects only.
+    /// Unless it is [accepted](Incoming::accept), WSK closes it when this returns. A handler without this method refuses every connection: that
+    /// is for a handler that only inspects, on a socket whose accept events are not [enabled](ListenSocket::enable_accept_events).
     fn accepted(&self, _: Incoming<'_>) {}
 
-    /// A connection is asked for: it is made only if the driver says so. IRQL: `<= DISPATCH_LEVEL`.
+    /// A peer asks for a connection, and the driver decides whether to accept it. IRQL: `<= DISPATCH_LEVEL`.
     ///
-    /// It is told by sockets that were opened to be [conditional](ListenSocket::open_conditional), of every connection. One that is
-    /// dropped is rejected; a handler that leaves it out accepts.
+    /// WSK calls this for every connection to a socket that was opened with [`open_conditional`](ListenSocket::open_conditional). Dropping the
+    /// inspection rejects the connection. A handler without this method accepts every connection.
     ///
     /// [`WskInspectEvent`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_inspect_event).
     #[doc(alias = "WskInspectEvent")]
@@ -93,16 +93,16 @@ pub trait AcceptEvent: Send + Sync + 'static {
         inspection.accept();
     }
 
-    /// A connection that was accepted or pended when it was inspected will not be made: the peer has given up, say. IRQL:
+    /// A connection that was accepted or pended when it was inspected will not be made, for example because the peer has given up. IRQL:
     /// `<= DISPATCH_LEVEL`.
     ///
-    /// To accept what was [pended](Pended) is of no use any more; drop it.
+    /// Drop the connection if it was [pended](Pended): accepting it has no effect any more.
     ///
     /// [`WskAbortEvent`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_abort_event).
     #[doc(alias = "WskAbortEvent")]
     fn aborted(&self, _: InspectId) {}
 
-    /// The listening socket is dead and has to be closed; perhaps told more than once. IRQL: `<= DISPATCH_LEVEL`.
+    /// The listening socket is dead and has to be closed. This may be called more than once. IRQL: `<= DISPATCH_LEVEL`.
     fn closed(&self) {}
 }
 

@@ -23,11 +23,11 @@ impl<F: Function<B>, B> Request<'_, F, B>
 where
     <F::Operation as Operation<B>>::Run: Blocking<F, B>,
 {
-    /// Makes the request and waits until it is over. IRQL: `<= APC_LEVEL`.
+    /// Makes the request and waits until it has completed. IRQL: `<= APC_LEVEL`.
     ///
-    /// What was given by reference is the caller's again; what was given by value is dropped: use a reference to keep it. Nothing is
-    /// allocated for the operation, unless more than two threads wait for requests of the socket at this moment; memory that has no
-    /// MDL gets one.
+    /// A buffer that you pass by reference is yours again afterwards. One that you pass by value is dropped: pass a reference to keep it.
+    /// Nothing is allocated for the operation, unless more than two threads wait for requests of the socket at this moment; a slice needs an
+    /// MDL, which is allocated.
     ///
     /// ```
     /// # let kernel = wsk_host::Kernel::boot();
@@ -45,10 +45,10 @@ where
     ///
     /// # Errors
     ///
-    /// Before WSK is called: [`Error::WrongIrql`], [`Error::NoMemory`], and what is wrong with the request. Else what WSK says.
-    /// [`Error::Abandoned`] where the provider breaks its contract, after two seconds; memory that is only borrowed is waited for
-    /// as long as it takes. A buffer that was given by value and has to be left to the provider is kept for ever, though the IRP should
-    /// complete after all; one that was [started](Self::start) is dropped then.
+    /// Before WSK is called: [`Error::WrongIrql`], [`Error::NoMemory`], and the errors that the request's method lists. Afterwards the error
+    /// from WSK. [`Error::Abandoned`] if the provider keeps the IRP against its contract, after two seconds; over borrowed memory, such as a
+    /// slice, the call waits as long as it takes. An abandoned buffer that was passed by value is never freed, even if the IRP completes
+    /// later; one that was [started](Self::start) is dropped then.
     #[inline]
     pub fn wait(self) -> Waited<F, B> {
         <F::Operation as Operation<B>>::Run::run(self, Unlimited)
@@ -56,13 +56,13 @@ where
 
     /// [`wait`](Self::wait), until `limit` runs out. IRQL: `<= APC_LEVEL`.
     ///
-    /// The request is then cancelled, and waited for too, so that nothing is in flight afterwards; if it was done at the last moment
-    /// that is no error. (A graceful disconnect aborts the connection. A lookup, which not every provider can cancel, is not waited
-    /// for: it goes on by itself, with all that it uses, and dropping the [`Registration`](crate::Registration) waits for it.)
+    /// Then the call cancels the request and waits for its completion, so that nothing is in flight afterwards. If the request succeeds at
+    /// the last moment, so does the call. (A graceful disconnect aborts the connection. Not every provider can cancel a lookup, so the call does
+    /// not wait for it: the lookup goes on by itself, and dropping the [`Registration`](crate::Registration) waits for it.)
     ///
     /// # Errors
     ///
-    /// Besides those of `wait`, [`Error::TimedOut`]. [`Error::Abandoned`] where the provider does not complete what was cancelled within
+    /// Those of `wait`, and [`Error::TimedOut`]. [`Error::Abandoned`] if the provider does not complete the cancelled request within
     /// two seconds.
     pub fn wait_timeout(self, limit: Duration) -> Waited<F, B> {
         <F::Operation as Operation<B>>::Run::run(self, Deadline::after(limit, Self::GOES_ON))
@@ -70,8 +70,8 @@ where
 
     /// [`wait`](Self::wait), until another thread [cancels](Cancel::cancel). IRQL: `<= APC_LEVEL`.
     ///
-    /// The request is then brought to its end as by [`wait_timeout`](Self::wait_timeout). Where it is cancelled already, no request is
-    /// made. Nothing is allocated for it.
+    /// Then the call cancels the request as [`wait_timeout`](Self::wait_timeout) does. If `cancel` is cancelled already, the call makes no
+    /// request. Waiting with it allocates nothing.
     ///
     /// ```
     /// # let kernel = wsk_host::Kernel::boot();
@@ -92,7 +92,7 @@ where
     ///
     /// # Errors
     ///
-    /// Besides those of `wait`, [`Error::Cancelled`]. [`Error::Abandoned`] where the provider does not complete what was cancelled within
+    /// Those of `wait`, and [`Error::Cancelled`]. [`Error::Abandoned`] if the provider does not complete the cancelled request within
     /// two seconds.
     #[doc(alias("KeWaitForMultipleObjects", "IoCancelIrp"))]
     pub fn wait_until(self, cancel: &Cancel) -> Waited<F, B> {

@@ -13,15 +13,15 @@ use crate::registration::hold;
 use crate::request::{Function, Operation, Request, Way};
 
 impl<F: Function<B>, B> Request<'_, F, B> {
-    /// Makes the request, without waiting; `completion` is called once it is over, with the result and what was carried. IRQL:
+    /// Makes the request, without waiting, and calls `completion` with the result and the buffer when the request has completed. IRQL:
     /// as for [`start`](Self::start).
     ///
-    /// It is called at up to `DISPATCH_LEVEL`, on any thread, perhaps before this returns; it must not wait. It has at most four
-    /// words in it: capture a reference, or what counts references. There is no handle, and nothing to cancel but by closing the
-    /// socket. Allocates the operation; with [`from`](Self::from) it comes from a pool.
+    /// `completion` is called at up to `DISPATCH_LEVEL`, on any thread, perhaps before this returns. It must not wait. It may capture at most
+    /// four words, such as a reference or a counted one. There is no handle: only closing the socket cancels the operation.
+    /// Allocates the operation; with [`from`](Self::from) it comes from a pool.
     ///
-    /// A panic in `completion` aborts: in a driver, which is built with `panic = "abort"`, as its panic handler says, which should be a
-    /// bug check; on a host, where a panic can unwind, the process ends.
+    /// A panic in `completion` aborts. In a driver, which is built with `panic = "abort"`, its panic handler decides what follows, which should
+    /// be a bug check. On a host, where a panic can unwind, the process ends.
     ///
     /// ```
     /// # let kernel = wsk_host::Kernel::boot();
@@ -50,7 +50,7 @@ impl<F: Function<B>, B> Request<'_, F, B> {
     ///
     /// # Errors
     ///
-    /// Those of [`start`](Self::start), with what it carries: then `completion` is not called.
+    /// Those of [`start`](Self::start), with the buffer. Then `completion` is not called.
     #[inline]
     pub fn start_with<C>(self, completion: C) -> Result<(), NotStartedOf<F, B>>
     where

@@ -28,12 +28,12 @@ impl<F: Function<B>, B> Request<'_, F, B> {
     /// Makes the request, without waiting. IRQL: `<= DISPATCH_LEVEL`; `<= APC_LEVEL` for memory whose pages have to be locked, and
     /// `PASSIVE_LEVEL` for a lookup.
     ///
-    /// What it carries moves into the operation and comes back with the result. The operation is a future, and can be waited for,
-    /// polled, cancelled, dropped or forgotten. Allocates it; with [`from`](Self::from) it comes from a pool.
+    /// The buffer moves into the operation and comes back with the result. The operation is a future; you can also wait for it, poll, cancel,
+    /// drop or forget it. Allocates the operation; with [`from`](Self::from) it comes from a pool.
     ///
     /// # Errors
     ///
-    /// [`Error::NoMemory`], and what is wrong with the request, with what it carries.
+    /// [`Error::NoMemory`], and the errors that the request's method lists; each with the buffer.
     #[inline]
     pub fn start(self) -> Result<InFlight<F::Operation, B>, NotStartedOf<F, B>>
     where

@@ -368,12 +368,12 @@ unsafe fn hold_driver<O: Repeat<B>, B>(block: NonNull<Header>) -> Observer {
 }
 
 impl<F: Function<B>, B> Request<'_, F, B> {
-    /// Puts the request together once, to be run as often as wanted. IRQL: as for [`start`](Self::start).
+    /// Checks the request and builds its operation once, to be run again and again. IRQL: as for [`start`](Self::start).
     ///
-    /// Allocates the operation, after which running it allocates nothing, checks nothing and copies nothing. It keeps the socket open as
-    /// a handle of it does.
+    /// Allocates the operation. Running it then allocates nothing, checks nothing and copies nothing. The operation is a handle of the socket, and
+    /// keeps it open.
     ///
-    /// Requests that cannot be repeated cannot be prepared: [a table](crate::guide::requests) says which, and why.
+    /// Requests that cannot be repeated cannot be prepared: [a table](crate::guide::requests) shows which, and why.
     ///
     /// ```
     /// # let kernel = wsk_host::Kernel::boot();
@@ -604,7 +604,7 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
         RestMut::of(&mut self.slot).launch()
     }
 
-    /// Runs the operation and waits until it is over; gives what has come of it. IRQL: `<= APC_LEVEL`. Allocates nothing.
+    /// Runs the operation, waits until it has completed, and gives its result. IRQL: `<= APC_LEVEL`. Allocates nothing.
     ///
     /// # Errors
     ///
@@ -663,7 +663,7 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
         self.launch()?.outlast(may_wait, limit)?.seen()
     }
 
-    /// What came of the last run; before the first there is nothing worth reading in it.
+    /// The result of the last run. Before the first run it has no meaning.
     ///
     /// # Errors
     ///
@@ -678,7 +678,7 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
 
     /// Runs the operation, without waiting. IRQL: `<= DISPATCH_LEVEL`. Allocates nothing.
     ///
-    /// The operation moves into what is [`Started`], and comes back with the result.
+    /// The operation moves into a [`Started`], and comes back with the result.
     ///
     /// # Errors
     ///

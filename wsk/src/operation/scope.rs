@@ -168,17 +168,18 @@ unsafe impl<B> Carries<B> for Borrowing<B> {
 impl<'s, F: Function<B>, B> Request<'s, F, B> {
     /// Makes the request in a scope, without waiting. IRQL: as for [`start`](Self::start).
     ///
-    /// What it carries may borrow what outlives the scope, which waits for it: cancel what nobody wants any more. Allocates the
-    /// operation.
+    /// The buffer may borrow memory that outlives the scope. The scope waits for the operation: cancel it when nobody wants it any more.
+    /// Allocates the operation.
     ///
-    /// Should the provider reject the request and keep its IRP, against its contract, the scope leaves it to it two seconds after its end,
-    /// if that goes for all that has not completed and for what they carry ([`Error::Abandoned`]): such buffers are kept for ever, while
-    /// a connection or a lookup is dropped when its IRP completes after all. Else the scope waits.
+    /// If the provider rejects the request and keeps its IRP, against its contract, the scope waits two seconds after its end and then leaves
+    /// the operation to the provider ([`Error::Abandoned`]). It does so only if all its pending operations are like this one, and can be left
+    /// with what they carry; otherwise it goes on waiting. Buffers left like this are never freed. A connection or a lookup is dropped
+    /// if its IRP completes later.
     ///
     /// # Errors
     ///
-    /// [`Error::NoMemory`], and what is wrong with the request; what it carries is dropped. [`Error::ScopeEnded`] from what the scope
-    /// itself drops at its end.
+    /// [`Error::NoMemory`], and the errors that the request's method lists; the buffer is dropped. [`Error::ScopeEnded`] when a value that the
+    /// scope drops at its end calls this.
     pub fn start_in<'scope>(
         self,
         scope: &'scope Scope<'scope, '_>,

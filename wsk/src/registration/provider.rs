@@ -26,16 +26,16 @@ impl Provider {
         &self.capture
     }
 
-    /// What the provider's table is, and what WSK calls the client, for functions of WSK that have nothing here: those of
-    /// [`wsk_sys::WSK_PROVIDER_DISPATCH`]. IRQL: `<= DISPATCH_LEVEL`.
+    /// The provider's NPI: its dispatch table and the client's handle, for functions of [`wsk_sys::WSK_PROVIDER_DISPATCH`] that this crate does
+    /// not offer. IRQL: `<= DISPATCH_LEVEL`.
     ///
-    /// Reading it is safe; what is done with it is what is unsafe. Whoever uses its pointers:
+    /// Getting the NPI is safe; using its pointers is unsafe. Code that uses them:
     ///
-    /// * uses them while this provider, a clone of it or a socket that was made through it is there, which keeps the capture;
-    /// * calls nothing that the table is too short for: it ends where that of the running Windows ends;
-    /// * closes every socket that it makes before the last of these goes, and leaves the sockets of this crate to it;
-    /// * does not release the capture (`WskReleaseProviderNPI`), and keeps what
-    ///   [`control_client_raw`](Self::control_client_raw) asks.
+    /// * uses them only while this provider, a clone of it or a socket that was made through it exists, which keeps the provider captured;
+    /// * calls no entry beyond the end of the table, which may be shorter on an older Windows;
+    /// * closes every socket that it makes before the last of these is dropped, and never closes the sockets of this crate;
+    /// * does not release the provider (`WskReleaseProviderNPI`), and keeps the rules of
+    ///   [`control_client_raw`](Self::control_client_raw).
     ///
     /// ```
     /// # let kernel = wsk_host::Kernel::boot();

@@ -200,19 +200,21 @@ macro_rules! submitted {
 
 pub(crate) use {held_by_handle, of_connection, of_datagrams, of_provider, of_socket, submitted};
 
-/// A request of a function `F` of WSK that carries `B`, and is not made yet.
+/// A request for a function `F` of WSK, with a buffer `B`. It does nothing before a finisher runs it:
 ///
-/// | finisher | the request is | `B` is | IRQL |
+/// | finisher | what it does | `B` is | IRQL |
 /// |---|---|---|---|
-/// | [`wait`](Self::wait), [`wait_timeout`](Self::wait_timeout), [`wait_until`](Self::wait_until) | waited for in the call | borrowed or owned | `<= APC_LEVEL` |
-/// | [`start`](Self::start), `.await` | started, and taken back by its handle | owned | `<= DISPATCH_LEVEL` |
-/// | [`start_with`](Self::start_with) | started, and told to a closure at its completion | owned | `<= DISPATCH_LEVEL` |
-/// | [`start_in`](Self::start_in) | started, and waited for by a scope | borrowed for the scope, or owned | `<= DISPATCH_LEVEL` |
-/// | [`from`](Self::from) | started or told with an operation of a pool | owned | `<= DISPATCH_LEVEL` |
-/// | [`prepare`](Self::prepare) | put together once, and run as often as wanted | owned | `<= DISPATCH_LEVEL` |
+/// | [`wait`](Self::wait), [`wait_timeout`](Self::wait_timeout), [`wait_until`](Self::wait_until) | waits in the call | borrowed or owned | `<= APC_LEVEL` |
+/// | [`start`](Self::start), `.await` | starts the request; the handle gives the result and `B` | owned | `<= DISPATCH_LEVEL` |
+/// | [`start_with`](Self::start_with) | starts the request; a closure gets the result and `B` | owned | `<= DISPATCH_LEVEL` |
+/// | [`start_in`](Self::start_in) | starts the request; a scope waits for it | borrowed for the scope, or owned | `<= DISPATCH_LEVEL` |
+/// | [`from`](Self::from) | takes the operation for `start`, `.await` or `start_with` from a pool | owned | `<= DISPATCH_LEVEL` |
+/// | [`prepare`](Self::prepare) | builds the operation once, to be run again and again | owned | `<= DISPATCH_LEVEL` |
 ///
-/// What is wrong with a request is found by the finisher, in one order whichever it is: the IRQL; memory for the operation; whether
-/// the socket is bound; the buffer; then what the function's method lists, from left to right.
+/// Starting and preparing need `<= APC_LEVEL` if pages of the buffer have to be locked, and `PASSIVE_LEVEL` for a lookup.
+///
+/// Every finisher checks the request in the same order: the IRQL; memory for the operation; whether the buffer can be locked; whether
+/// the socket is bound; then the errors that the method lists, from left to right.
 #[must_use = "a request does nothing until it is waited for or started"]
 pub struct Request<'s, F: Function<B>, B> {
     pub(crate) target: <F::Operation as Operation<B>>::Target<'s>,
