@@ -13,9 +13,9 @@
 //!
 //! # Linking
 //!
-//! In a driver, which is for Windows and aborts where it panics (`panic = "abort"`), the functions are imported by `raw-dylib` from
-//! `netio.sys`, `ntoskrnl.exe` and `hal.dll`: no import library is needed. What unwinds is a program, on Windows too: there they are left to
-//! the linker, and the crate `wsk-host` provides them, so that driver code runs in ordinary tests.
+//! In a driver, which is built for Windows with `panic = "abort"`, the functions are imported by `raw-dylib` from
+//! `netio.sys`, `ntoskrnl.exe` and `hal.dll`: no import library is needed. A build with unwinding is an ordinary program, on Windows too. There
+//! the functions are left to the linker, and the crate `wsk-host` provides them, so that driver code runs in ordinary tests.
 //!
 //! # Features
 //!

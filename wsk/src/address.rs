@@ -402,7 +402,7 @@ pub(crate) mod sealed {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an address that datagrams can be sent to",
     label = "not a destination",
-    note = "give a `SocketAddr`, a `RemoteAddress`, an `Endpoint`, or a reference to one of them; text is parsed before, or resolved"
+    note = "give a `SocketAddr`, a `RemoteAddress`, an `Endpoint`, or a reference to one of them; parse text first, or resolve the name"
 )]
 pub trait Destination: sealed::Sealed {
     /// Writes the address, if sockets of the families in `ready` can send so many bytes there.

@@ -54,7 +54,8 @@
 //! - **Listening** sockets: `WskAccept`, `WskAcceptEvent` with the events that accepted sockets inherit, conditional
 //!   acceptance (`SO_CONDITIONAL_ACCEPT`, `WskInspectEvent`, `WskInspectComplete`). Hosts finish the handshake by
 //!   themselves, so a rejected peer sees a connection that is reset, and `WskAbortEvent` comes when the peer resets it.
-//! - **Stream** sockets, which become the one or the other, from Windows 10, version 1703 on.
+//! - **Stream** sockets, which become connection or listening sockets, from Windows 10, version 1703 on.
+//! - **Basic** sockets: options and I/O control operations of UDP or TCP.
 //! - **Names**: `WskGetAddressInfo`, `WskFreeAddressInfo` and `WskGetNameInfo` by the host's resolver. Numbers, `localhost`
 //!   and names under `invalid` are answered without it, so that tests don't need a network.
 //!
@@ -70,8 +71,8 @@
 //!
 //! # Linking
 //!
-//! What unwinds is a test, and `wsk-sys` leaves its functions to this crate; what aborts is a driver, and imports from the kernel. Cargo
-//! builds tests with unwinding whatever the profile says, so there is nothing to be switched.
+//! A build with unwinding is a test, and `wsk-sys` leaves its functions to this crate. A build with `panic = "abort"` is a driver, and imports
+//! from the kernel. Cargo builds tests with unwinding, whatever the profile says, so there is nothing to switch.
 //!
 //! A crate that is only named in `Cargo.toml` isn't linked: a test that uses nothing else of it says `use wsk_host as _;`.
 //!

@@ -275,7 +275,7 @@ impl<B> fmt::Debug for Messages<B> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a list of datagrams",
     label = "not `Messages`",
-    note = "give `Messages`, or `&mut` to them in a request that is waited for or started in a scope"
+    note = "give `Messages`, or `&mut Messages` in a request that waits or is started in a scope"
 )]
 pub unsafe trait SendList {
     /// Locks the buffers and links the list.

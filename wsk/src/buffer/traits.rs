@@ -74,9 +74,9 @@ use crate::error::Error;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not memory that WSK can send from",
     label = "not a `SendBuffer`",
-    note = "a request that is waited for, or started in a scope, sends from slices, arrays and references to buffers",
+    note = "a request that waits, or is started in a scope, sends from slices, arrays and references to buffers",
     note = "a request that is started owns its buffer: a `NonPagedBuffer`, an array, a `PooledBuffer`",
-    note = "bytes of a `Vec` are sent as `&v[..]`"
+    note = "send the bytes of a `Vec` as `&v[..]`"
 )]
 pub unsafe trait SendBuffer {
     /// Whether [`lock`](Self::lock) may lock anything, which has to be unlocked.
@@ -174,9 +174,9 @@ pub unsafe trait SendBuffer {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not memory that WSK can receive into",
     label = "not a `ReceiveBuffer`",
-    note = "a request that is waited for, or started in a scope, receives into `&mut` slices, arrays and buffers",
+    note = "a request that waits, or is started in a scope, receives into `&mut` slices, arrays and buffers",
     note = "a request that is started owns its buffer: a `NonPagedBuffer`, an array, a `PooledBuffer`",
-    note = "bytes of a `Vec` are received into as `&mut v[..]`"
+    note = "receive into the bytes of a `Vec` as `&mut v[..]`"
 )]
 pub unsafe trait ReceiveBuffer {
     /// Whether [`lock_mut`](Self::lock_mut) may lock anything, which has to be unlocked.

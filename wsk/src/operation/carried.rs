@@ -67,7 +67,7 @@ pub(crate) const fn refuse_large_completion<C>() {
     assert!(
         size_of::<C>() <= size_of::<[usize; COMPLETION_WORDS]>()
             && align_of::<C>() <= align_of::<usize>(),
-        "a completion has room for four words: capture a reference, or what counts references, instead of values"
+        "a completion has room for four words: capture a reference, or a reference-counted pointer, instead of values"
     );
 }
 

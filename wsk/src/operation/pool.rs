@@ -245,7 +245,7 @@ mod sealed {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no operations that carry `{B}`",
     label = "not a pool of such operations",
-    note = "give a reference to `Operations` of the type that the request carries, or what was taken from them"
+    note = "give a reference to `Operations` for the buffer type of the request, or an operation taken from them"
 )]
 pub trait Source<B>: sealed::Sealed {
     /// The operation.

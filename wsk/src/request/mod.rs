@@ -448,7 +448,7 @@ pub struct Owning;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be repeated, so it cannot be prepared",
     label = "not a request that can be run again and again",
-    note = "a connection is made and ended once, and what makes a socket or looks a name up allocates for each: start it anew"
+    note = "a connection is made and ended once, and making a socket or looking a name up allocates each time: start a new request"
 )]
 pub unsafe trait Repeat<B>: Operation<B> {
     /// What keeps the target.

@@ -65,8 +65,8 @@ pub trait Category: Sized + 'static {
 
 /// A category that sockets are of for good: they may have several handles.
 #[diagnostic::on_unimplemented(
-    message = "a socket that has yet to connect or to listen has one handle",
-    label = "would keep another handle of it",
+    message = "a stream socket has one handle until it connects or listens",
+    label = "would keep another handle of the socket",
     note = "prepare this for the socket that it becomes"
 )]
 pub trait Committed: Category {}
