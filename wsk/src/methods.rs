@@ -177,7 +177,7 @@ macro_rules! secured {
     ($Socket:ident, $Category:ty) => {
         impl $Socket {
             /// Reads the security descriptor of the socket: the request gives a copy that WSK has cached for it. A socket that was given
-            /// none has the system's own, by which nobody may share its local address.
+            /// none has the system's own, by which nobody may share its local address. Allocates room for the copy.
             ///
             /// [`SO_WSK_SECURITY`](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-security).
             ///

@@ -26,8 +26,9 @@ where
     /// Makes the request and waits until it has completed. IRQL: `<= APC_LEVEL`.
     ///
     /// A buffer that you pass by reference is yours again afterwards. One that you pass by value is dropped: pass a reference to keep it.
-    /// Nothing is allocated for the operation, unless more than two threads wait for requests of the socket at this moment; a slice needs an
-    /// MDL, which is allocated.
+    /// A request of a socket uses an operation that the socket keeps: nothing is allocated for it, unless more than two threads wait for
+    /// requests of the socket at this moment. Other requests allocate an operation: those of a provider, those that make or connect a
+    /// socket, the answer to an inspection, and those for a security descriptor. A slice needs an MDL, which is allocated.
     ///
     /// ```
     /// # let kernel = wsk_host::Kernel::boot();
@@ -71,7 +72,7 @@ where
     /// [`wait`](Self::wait), until another thread [cancels](Cancel::cancel). IRQL: `<= APC_LEVEL`.
     ///
     /// Then the call cancels the request as [`wait_timeout`](Self::wait_timeout) does. If `cancel` is cancelled already, the call makes no
-    /// request. Waiting with it allocates nothing.
+    /// request. Nothing more is allocated than by `wait`.
     ///
     /// ```
     /// # let kernel = wsk_host::Kernel::boot();

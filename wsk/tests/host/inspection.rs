@@ -516,3 +516,17 @@ fn a_handler_may_close_its_listener_while_it_inspects() {
         until("the close", || kernel.counts().sockets.live == 0);
     });
 }
+
+#[test]
+fn an_answer_that_is_waited_for_allocates_its_operation() {
+    on_each_kernel(|kernel, provider| {
+        let (listener, local, told, _) = guarded(provider, Habit::Pend);
+        let accept = listener.accept().start().unwrap();
+        let _peer = connect(local);
+        let pended = pended(&told);
+        let before = kernel.counts().allocations();
+        pended.reject().wait().unwrap();
+        assert_eq!(kernel.counts().allocations() - before, 1);
+        drop((accept, listener));
+    });
+}
