@@ -16,7 +16,7 @@ closed!(BasicSocket);
 impl BasicSocket {
     /// Opens a socket over the transport of datagrams, UDP. IRQL: `<= APC_LEVEL`; waits.
     ///
-    /// Allocates the socket's state and operations, one of them for closing, which can therefore not fail for want of memory.
+    /// Allocates the socket's state and operations, one of them for closing, which can therefore not fail for lack of memory.
     ///
     /// [`WskSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
     ///

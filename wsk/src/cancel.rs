@@ -7,9 +7,9 @@ use crate::memory::atomic::{AtomicBool, Ordering};
 use crate::memory::event::Event;
 use crate::memory::shared::{Shared, Signalled};
 
-/// Ends waits from outside: what waits [until](crate::operation::Request::wait_until) it is cancelled stops when another thread says so.
+/// Lets another thread end a wait, such as [`wait_until`](crate::operation::Request::wait_until).
 ///
-/// A handle: clones stand for the same one. A driver makes it when it is loaded, has its threads wait with it, and cancels when it is
+/// A handle: clones stand for the same one. A driver makes it when it is loaded, has its threads wait with it, and cancels it when it is
 /// unloaded. May be dropped at any IRQL up to `DISPATCH_LEVEL`.
 ///
 /// ```
@@ -32,8 +32,9 @@ use crate::memory::shared::{Shared, Signalled};
 /// # Ok::<(), wsk::Error>(())
 /// ```
 ///
-/// [`KeWaitForMultipleObjects`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kewaitformultipleobjects) is what
-/// waits, for the request and for this.
+/// A wait calls
+/// [`KeWaitForMultipleObjects`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kewaitformultipleobjects), for the request
+/// and for this.
 #[doc(alias("KEVENT", "KeSetEvent", "KeWaitForMultipleObjects", "IoCancelIrp"))]
 #[derive(Clone)]
 pub struct Cancel {
@@ -42,7 +43,7 @@ pub struct Cancel {
 }
 
 impl Cancel {
-    /// Nothing is cancelled yet. IRQL: `<= DISPATCH_LEVEL`. Allocates; waiting with it does not.
+    /// Makes one that is not cancelled yet. IRQL: `<= DISPATCH_LEVEL`. Allocates; waiting with it does not.
     ///
     /// # Errors
     ///
@@ -53,9 +54,9 @@ impl Cancel {
         Ok(Self { state })
     }
 
-    /// Ends the waits with this that there are, and those that begin before it is [reset](Self::reset). IRQL: `<= DISPATCH_LEVEL`.
+    /// Ends all current waits with this, and those that begin before it is [reset](Self::reset). IRQL: `<= DISPATCH_LEVEL`.
     ///
-    /// It does not wait until they have ended.
+    /// This does not wait until they have ended.
     pub fn cancel(&self) {
         self.state.store(true, Ordering::Release);
         self.state.event().set();
@@ -67,10 +68,10 @@ impl Cancel {
         self.state.load(Ordering::Acquire)
     }
 
-    /// Lets waits go on again that begin from now on. IRQL: `<= DISPATCH_LEVEL`.
+    /// Undoes [`cancel`](Self::cancel) for waits that begin from now on. IRQL: `<= DISPATCH_LEVEL`.
     ///
-    /// A wait that has not seen that it was cancelled may miss it: reset it when those have ended that were to end. Nobody should
-    /// [cancel](Self::cancel) at the same time: of the two, waits may see the one and [`is_cancelled`](Self::is_cancelled) the other.
+    /// A wait that has not noticed the cancelling yet may miss it, so reset only after the cancelled waits have ended. Do not call `cancel`
+    /// at the same time: waits might see the one call, and [`is_cancelled`](Self::is_cancelled) the other.
     pub fn reset(&self) {
         self.state.event().clear();
         self.state.store(false, Ordering::Release);

@@ -30,7 +30,7 @@ closed! {
 impl ConnectionSocket {
     /// Opens a socket, which has to be bound before it can be connected. IRQL: `<= APC_LEVEL`; waits.
     ///
-    /// Allocates the socket's state and operations, one of them for closing, which can therefore not fail for want of memory.
+    /// Allocates the socket's state and operations, one of them for closing, which can therefore not fail for lack of memory.
     ///
     /// [`WskSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
     ///
@@ -97,7 +97,7 @@ impl ConnectedSocket {
     /// connected socket.
     ///
     /// With [a handler for its events](Request::with_events) if wanted. Allocates the socket's state and operations, one of them for
-    /// closing, which can therefore not fail for want of memory. Dropping an operation that was started cancels it; a connection
+    /// closing, which can therefore not fail for lack of memory. Dropping an operation that was started cancels it; a connection
     /// that is made all the same is closed.
     ///
     /// [`WskSocketConnect`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket_connect).

@@ -28,7 +28,7 @@ closed! {
 impl ListenSocket {
     /// Opens a socket, which listens once it is bound. IRQL: `<= APC_LEVEL`; waits.
     ///
-    /// Allocates the socket's state and operations, one of them for closing, which can therefore not fail for want of memory.
+    /// Allocates the socket's state and operations, one of them for closing, which can therefore not fail for lack of memory.
     ///
     /// [`WskSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
     ///
@@ -63,10 +63,10 @@ impl ListenSocket {
         Ok(Self { handle })
     }
 
-    /// Opens a socket whose connections `handler` [inspects](AcceptEvent::inspect) before they are made: it accepts or rejects each, at
-    /// once or later. IRQL: `<= APC_LEVEL`; waits.
+    /// Opens a socket with conditional accept: `handler` [inspects](AcceptEvent::inspect) each connection before it is made, and accepts or
+    /// rejects it, at once or later. IRQL: `<= APC_LEVEL`; waits.
     ///
-    /// What it accepts comes to [`accept`](Self::accept), or to [`AcceptEvent::accepted`] where that is
+    /// An accepted connection goes to [`accept`](Self::accept), or to [`AcceptEvent::accepted`] if accept events are
     /// [enabled](Self::enable_accept_events). Allocates what [`open_with_events`](Self::open_with_events) does.
     ///
     /// ```
@@ -110,7 +110,7 @@ impl ListenSocket {
     ///
     /// # Errors
     ///
-    /// As for [`open`](Self::open); a transport need not know how to wait for a decision.
+    /// As for [`open`](Self::open). WSK fails the call if the transport does not support conditional accept.
     #[doc(alias("WskSocket", "SO_CONDITIONAL_ACCEPT"))]
     pub fn open_conditional<H: AcceptEvent>(
         provider: &Provider,
@@ -124,8 +124,8 @@ impl ListenSocket {
 
     /// Accepts the next connection: the request gives its socket, and the address of the peer.
     ///
-    /// With [a handler for the connection's events](Request::with_events) if wanted. Allocates the socket's state and operations.
-    /// Dropping an operation that was started cancels it; a connection that comes all the same is closed.
+    /// [`with_events`](Request::with_events) adds a handler for the connection's events. Allocates the socket's state and operations.
+    /// Dropping an operation that was started cancels it; if a connection arrives nevertheless, it is closed.
     ///
     /// [`WskAccept`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_accept).
     ///
@@ -175,10 +175,10 @@ impl ListenSocket {
 }
 
 impl<F: Function<Making<ConnectionCategory>>> Request<'_, F, Making<ConnectionCategory>> {
-    /// With a handler that is told of the connection's events, once they are [enabled](crate::ConnectedSocket::enable_events). IRQL:
+    /// Adds a handler for the connection's events, which WSK calls once they are [enabled](crate::ConnectedSocket::enable_events). IRQL:
     /// `<= DISPATCH_LEVEL`.
     ///
-    /// Allocates room for the handler; where there is none the request fails with [`Error::NoMemory`].
+    /// Allocates memory for the handler; if that fails, the request fails with [`Error::NoMemory`].
     pub fn with_events<H: ConnectionEvent>(self, handler: H) -> Self {
         Self {
             carried: self.carried.with_events(events::of_connection(handler)),

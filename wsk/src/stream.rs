@@ -24,7 +24,7 @@ impl StreamSocket {
     /// Opens a socket, which has to be bound before it can connect or listen. IRQL: `<= APC_LEVEL`; waits.
     ///
     /// Allocates the socket's state, now and as what it becomes, and operations, one of them for closing, which can therefore not
-    /// fail for want of memory.
+    /// fail for lack of memory.
     ///
     /// [`WskSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
     ///

@@ -26,10 +26,10 @@ const AT_DISPATCH_LEVEL: u32 = WSK_FLAG_AT_DISPATCH_LEVEL as u32;
 /// The functions run at up to `DISPATCH_LEVEL`, on any thread, at the same time as each other and as a close; never after the
 /// close has completed.
 ///
-/// Whatever waits until they have returned must not be called from them: not
-/// [`close`](DatagramSocket::close) or [`disable_receive_events`](DatagramSocket::disable_receive_events) of their socket, nor may
-/// they drop the [`Registration`](crate::Registration). Where they run at `PASSIVE_LEVEL` that would wait for itself, for ever; above
-/// it is an error. Dropping a handle of the socket is allowed, because it does not wait.
+/// They must not call anything that waits until they have returned: not
+/// [`close`](DatagramSocket::close) or [`disable_receive_events`](DatagramSocket::disable_receive_events) of their socket, and they must not
+/// drop the [`Registration`](crate::Registration). At `PASSIVE_LEVEL` the call would wait for itself, for ever; at `DISPATCH_LEVEL` it is an
+/// error. Dropping a handle of the socket is allowed, because it does not wait.
 ///
 /// A handler that panics [aborts](crate::events). A closure that takes a `&mut Indication<'_>` is one too, and
 /// [more about handlers](crate::events).
@@ -74,7 +74,7 @@ const AT_DISPATCH_LEVEL: u32 = WSK_FLAG_AT_DISPATCH_LEVEL as u32;
 pub trait ReceiveFromEvent: Send + Sync + 'static {
     /// Datagrams have arrived. IRQL: `<= DISPATCH_LEVEL`.
     ///
-    /// They are the driver's until this returns, or until it drops what [`Indication::retain`] gives.
+    /// The driver may use them until this returns. [`Indication::retain`] lets it keep them longer.
     fn received(&self, indication: &mut Indication<'_>) -> Verdict;
 
     /// The socket is dead and has to be closed. IRQL: `<= DISPATCH_LEVEL`.
@@ -97,13 +97,13 @@ impl DatagramSocket {
     }
 }
 
-/// A handler's answer: what becomes of datagrams that were indicated and not retained.
+/// A handler's answer: what happens to datagrams that were indicated and not retained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Verdict {
-    /// They have been dealt with.
+    /// The handler has dealt with them.
     #[default]
     Consumed,
-    /// They could not be dealt with: WSK buffers what it can, and indicates nothing until events are enabled again.
+    /// The handler could not deal with them: WSK buffers what it can, and indicates nothing until events are enabled again.
     NotAccepted,
 }
 
@@ -132,8 +132,8 @@ impl Indication<'_> {
     /// Keeps the datagrams beyond the callback, whatever that returns; `None` when they are kept already, or the socket is being
     /// closed.
     ///
-    /// They hold on to memory of the network stack, and keep the socket open: drop them soon. A handler that keeps them in itself
-    /// keeps its socket from ever closing by the last handle.
+    /// They hold memory of the network stack, and keep the socket open: drop them soon. A handler must not keep them in itself: the
+    /// socket would never close by its last handle.
     #[must_use]
     pub fn retain(&mut self) -> Option<Retained> {
         let list = self.list.take()?;
@@ -147,7 +147,7 @@ impl Indication<'_> {
 
     /// A handle of the socket at which they arrived, to answer with; `None` when it is being closed.
     ///
-    /// A handler that keeps it in itself keeps its socket from ever closing by the last handle.
+    /// A handler must not keep it in itself: the socket would never close by its last handle.
     #[must_use]
     pub fn socket(&self) -> Option<DatagramSocket> {
         let handle = Handle::from_open(self.socket)?;
@@ -166,13 +166,13 @@ impl Indication<'_> {
         self.flags & MSG_MCAST != 0
     }
 
-    /// Whether WSK asks that they are not kept for long.
+    /// Whether WSK asks the driver to release them soon.
     #[must_use]
     pub const fn release_soon(&self) -> bool {
         self.flags & WSK_FLAG_RELEASE_ASAP != 0
     }
 
-    /// Whether this is told at `DISPATCH_LEVEL`; else it may be at any IRQL up to that.
+    /// Whether WSK calls the handler at `DISPATCH_LEVEL`. Otherwise the IRQL may be any up to that.
     #[doc(alias = "WSK_FLAG_AT_DISPATCH_LEVEL")]
     #[must_use]
     pub const fn at_dispatch_level(&self) -> bool {

@@ -153,7 +153,7 @@ impl Incoming<'_> {
         self.0.remote()
     }
 
-    /// Whether this is told at `DISPATCH_LEVEL`; else it may be at any IRQL up to that.
+    /// Whether WSK calls the handler at `DISPATCH_LEVEL`. Otherwise the IRQL may be any up to that.
     #[doc(alias = "WSK_FLAG_AT_DISPATCH_LEVEL")]
     #[must_use]
     pub const fn at_dispatch_level(&self) -> bool {

@@ -93,19 +93,19 @@ type ConnectionEvents = Events<WSK_CLIENT_CONNECTION_DISPATCH>;
 pub trait ConnectionEvent: Send + Sync + 'static {
     /// Bytes have arrived that no receive waits for. IRQL: `<= DISPATCH_LEVEL`.
     ///
-    /// They are the driver's until this returns, or until it drops what [`StreamIndication::retain`] gives.
+    /// The driver may use them until this returns. [`StreamIndication::retain`] lets it keep them longer.
     ///
     /// [`WskReceiveEvent`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_event).
     ///
-    /// A handler that leaves it out accepts none: they stay for a receive. It need not be told of them at all, where
-    /// [the other events alone](ConnectedSocket::enable) are enabled.
+    /// A handler without this method accepts no bytes: they stay for a receive. If you [enable only the other
+    /// events](ConnectedSocket::enable), WSK does not call it for received bytes.
     #[doc(alias = "WskReceiveEvent")]
     fn received(&self, _: &mut StreamIndication<'_>) -> StreamVerdict {
         StreamVerdict::NotAccepted
     }
 
-    /// The peer has disconnected: gracefully, when nothing more arrives but can still be sent, or by aborting the
-    /// connection. IRQL: `<= DISPATCH_LEVEL`.
+    /// The peer has disconnected. After a graceful disconnect nothing more arrives, but the driver can still send. Otherwise the peer has aborted
+    /// the connection. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// [`WskDisconnectEvent`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_disconnect_event).
     #[doc(alias = "WskDisconnectEvent")]
@@ -113,8 +113,8 @@ pub trait ConnectionEvent: Send + Sync + 'static {
 
     /// The number of bytes that should be in flight to keep the connection busiest has changed. IRQL: `<= DISPATCH_LEVEL`.
     ///
-    /// It is told only where [that event](crate::events::ConnectionEvents::SEND_BACKLOG) is enabled by name; what the number is
-    /// meanwhile [`IdealSendBacklog`](crate::ioctl::IdealSendBacklog) asks.
+    /// WSK calls this only if [this event](crate::events::ConnectionEvents::SEND_BACKLOG) is enabled by name. At any time
+    /// [`IdealSendBacklog`](crate::ioctl::IdealSendBacklog) asks for the number.
     ///
     /// [`WskSendBacklogEvent`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_backlog_event).
     #[doc(alias = "WskSendBacklogEvent")]
@@ -158,15 +158,15 @@ pub struct Disconnection<'i> {
 }
 
 impl Disconnection<'_> {
-    /// Whether it has aborted the connection: nothing more can be sent or received. Else it has ended it gracefully: all that
-    /// it has sent was received, and it receives still.
+    /// Whether the peer has aborted the connection: nothing more can be sent or received. Otherwise it has disconnected gracefully: all bytes
+    /// that it sent have arrived, and it still receives.
     #[doc(alias = "WSK_FLAG_ABORTIVE")]
     #[must_use]
     pub const fn is_abortive(&self) -> bool {
         self.flags & WSK_FLAG_ABORTIVE != 0
     }
 
-    /// Whether this is told at `DISPATCH_LEVEL`; else it may be at any IRQL up to that.
+    /// Whether WSK calls the handler at `DISPATCH_LEVEL`. Otherwise the IRQL may be any up to that.
     #[doc(alias = "WSK_FLAG_AT_DISPATCH_LEVEL")]
     #[must_use]
     pub const fn at_dispatch_level(&self) -> bool {
@@ -175,7 +175,7 @@ impl Disconnection<'_> {
 
     /// A handle of the socket, to answer with; `None` when it is being closed.
     ///
-    /// A handler that keeps it in itself keeps its socket from ever closing by the last handle.
+    /// A handler must not keep it in itself: the socket would never close by its last handle.
     #[must_use]
     pub fn socket(&self) -> Option<ConnectedSocket> {
         let socket = Handle::from_open(self.socket?)?;
@@ -198,7 +198,7 @@ pub struct SendBacklog<'i> {
 }
 
 impl SendBacklog<'_> {
-    /// The bytes that should have been passed to sends that are not over. With fewer the connection idles, with more it gains nothing.
+    /// How many bytes should be in sends that have not completed. With fewer the connection idles, and more gain nothing.
     #[must_use]
     pub const fn ideal(&self) -> usize {
         self.ideal
@@ -206,7 +206,7 @@ impl SendBacklog<'_> {
 
     /// A handle of the socket, to send with; `None` when it is being closed.
     ///
-    /// A handler that keeps it in itself keeps its socket from ever closing by the last handle.
+    /// A handler must not keep it in itself: the socket would never close by its last handle.
     #[must_use]
     pub fn socket(&self) -> Option<ConnectedSocket> {
         let handle = Handle::from_open(self.socket?)?;
@@ -254,7 +254,7 @@ impl StreamIndication<'_> {
             .map_or(StreamPieces::none(), ByteList::pieces)
     }
 
-    /// Copies the bytes to `to`, as many as fit; how many were copied. Memory that cannot be mapped is where it ends.
+    /// Copies the bytes to `to`, as many as fit, and gives their number. It ends early at memory that cannot be mapped.
     pub fn copy_to(&self, to: &mut [u8]) -> usize {
         pieces::copy(self.pieces(), to)
     }
@@ -278,8 +278,8 @@ impl StreamIndication<'_> {
     /// Keeps the bytes beyond the callback, whatever that returns; `None` when they are kept already, or the socket is being
     /// closed.
     ///
-    /// They hold on to memory of the network stack, and keep the socket open: drop them soon. A handler that keeps them in itself
-    /// keeps its socket from ever closing by the last handle.
+    /// They hold memory of the network stack, and keep the socket open: drop them soon. A handler must not keep them in itself: the
+    /// socket would never close by its last handle.
     #[must_use]
     pub fn retain(&mut self) -> Option<RetainedBytes> {
         let list = self.list.take()?;
@@ -293,28 +293,28 @@ impl StreamIndication<'_> {
 
     /// A handle of the socket, to answer with; `None` when it is being closed.
     ///
-    /// A handler that keeps it in itself keeps its socket from ever closing by the last handle.
+    /// A handler must not keep it in itself: the socket would never close by its last handle.
     #[must_use]
     pub fn socket(&self) -> Option<ConnectedSocket> {
         let handle = Handle::from_open(self.socket)?;
         Some(ConnectedSocket { handle })
     }
 
-    /// Whether the sender has pushed what ends here: for TCP, the push bit was set.
+    /// Whether the sender has pushed the bytes that end here: for TCP, the push bit was set.
     #[doc(alias = "WSK_FLAG_ENTIRE_MESSAGE")]
     #[must_use]
     pub const fn pushed(&self) -> bool {
         self.flags & WSK_FLAG_ENTIRE_MESSAGE != 0
     }
 
-    /// Whether WSK asks that they are not kept for long.
+    /// Whether WSK asks the driver to release them soon.
     #[doc(alias = "WSK_FLAG_RELEASE_ASAP")]
     #[must_use]
     pub const fn release_soon(&self) -> bool {
         self.flags & WSK_FLAG_RELEASE_ASAP != 0
     }
 
-    /// Whether this is told at `DISPATCH_LEVEL`; else it may be at any IRQL up to that.
+    /// Whether WSK calls the handler at `DISPATCH_LEVEL`. Otherwise the IRQL may be any up to that.
     #[doc(alias = "WSK_FLAG_AT_DISPATCH_LEVEL")]
     #[must_use]
     pub const fn at_dispatch_level(&self) -> bool {

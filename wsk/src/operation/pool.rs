@@ -19,8 +19,8 @@ use crate::request::{Function, Operation, Request, Way};
 /// The arena of operations that carry `B`, which holds the capture once for all of them.
 type Arena<B> = Handle<Block<Carried<B>>, Shared<Capture>>;
 
-/// A fixed number of operations that can carry a `B` each, whatever they do with it: buffers that belong to somebody else ride in
-/// them, and are given back when the operation is over, which is when it goes back to the pool.
+/// A fixed number of operations, for any request with a buffer `B`. An operation carries the buffer, which may belong to somebody else, and
+/// gives it back when it has completed and returns to the pool.
 ///
 /// A handle: clones stand for the same pool, whose memory goes when the last of them and all of its operations are gone. Taking
 /// an operation and giving it back take no lock. May be dropped at any IRQL up to `DISPATCH_LEVEL`. It keeps the provider captured.
@@ -121,10 +121,10 @@ impl<B: Send + 'static> Operations<B> {
         self.arena.take_within(None, None).map(Taken::of)
     }
 
-    /// Waits until every operation is back: everything that was in flight has ended, and what it carried was given back. IRQL:
+    /// Waits until every operation is back in the pool: all of them have completed, and their buffers were given back. IRQL:
     /// `<= APC_LEVEL`.
     ///
-    /// An operation whose handle is kept, or was forgotten, is not back.
+    /// While a handle is kept, or if it was forgotten, its operation is not back.
     ///
     /// # Errors
     ///
@@ -272,9 +272,11 @@ impl<B> Source<B> for Taken<B> {
 }
 
 impl<'s, F: Function<B>, B> Request<'s, F, B> {
-    /// The request with an operation of a pool: [started](RequestFrom::start) or [told](RequestFrom::start_with) it allocates nothing.
+    /// Takes the operation for the request from a pool: [`start`](RequestFrom::start) and [`start_with`](RequestFrom::start_with) then allocate
+    /// nothing.
     ///
-    /// A request that is waited for allocates nothing anyway, and a scope's operations carry what is borrowed, which a pool's cannot.
+    /// `wait` is not here, because it allocates nothing anyway. `start_in` is not here, because an operation in a scope may carry borrowed
+    /// memory, which an operation of a pool cannot.
     #[inline]
     pub fn from<S: Source<B>>(self, source: S) -> RequestFrom<'s, F, B, S>
     where
@@ -299,7 +301,7 @@ impl<F: Function<B>, B: Send + 'static, S: Source<B>> RequestFrom<'_, F, B, S> {
     ///
     /// # Errors
     ///
-    /// [`Error::PoolEmpty`], and those of [`Request::start`] but for want of memory, with what it carries.
+    /// [`Error::PoolEmpty`], and those of [`Request::start`] except for lack of memory; each with the buffer.
     #[inline]
     pub fn start(self) -> Result<InFlight<F::Operation, B>, NotStartedOf<F, B>> {
         self.begin()
@@ -318,7 +320,7 @@ impl<F: Function<B>, B: Send + 'static, S: Source<B>> RequestFrom<'_, F, B, S> {
     ///
     /// # Errors
     ///
-    /// [`Error::PoolEmpty`], and those of [`Request::start_with`] but for want of memory, with what it carries.
+    /// [`Error::PoolEmpty`], and those of [`Request::start_with`] except for lack of memory; each with the buffer.
     #[inline]
     pub fn start_with<C>(self, completion: C) -> Result<(), NotStartedOf<F, B>>
     where

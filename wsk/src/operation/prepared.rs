@@ -399,7 +399,7 @@ impl<F: Function<B>, B> Request<'_, F, B> {
     ///
     /// # Errors
     ///
-    /// [`Error::NoMemory`], and what is wrong with the request, with what it carries.
+    /// [`Error::NoMemory`], and the errors that the request's method lists; each with the buffer.
     pub fn prepare(self) -> Result<Prepared<F::Operation, B>, NotStarted<B>>
     where
         F::Operation: Repeat<B>,
@@ -608,8 +608,8 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
     ///
     /// # Errors
     ///
-    /// [`Error::WrongIrql`]; after a change, what is wrong with it; what WSK says; [`Error::Abandoned`], after which this operation can
-    /// run no more.
+    /// [`Error::WrongIrql`]; after a change, the errors that the request's method lists; what WSK says; [`Error::Abandoned`], after which this
+    /// operation cannot run any more.
     #[inline]
     pub fn wait(&mut self) -> Result<O::Seen<'_>, Error> {
         self.run(&Unlimited)
@@ -682,8 +682,8 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
     ///
     /// # Errors
     ///
-    /// After a change, what is wrong with it; [`Error::Abandoned`] when the provider has never completed an earlier run; with the
-    /// operation.
+    /// After a change, the errors that the request's method lists; [`Error::Abandoned`] if the provider has never completed an earlier run;
+    /// each with the operation.
     #[inline]
     pub fn start(self) -> Result<Started<O, B>, NotStarted<Self>> {
         let mut this = self;

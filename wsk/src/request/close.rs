@@ -1,6 +1,6 @@
 //! [`WskCloseSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_close_socket): a socket is closed.
 //!
-//! It is no request: its operation was set aside when the socket was made, so that closing cannot fail for want of memory, and
+//! It is no request: its operation was set aside when the socket was made, so that closing cannot fail for lack of memory, and
 //! there is nothing to take back. Dropping the last handle closes without waiting.
 
 use crate::error::{Call, Error};

@@ -13,8 +13,8 @@ use crate::memory::shared::Shared;
 use crate::registration::Capture;
 use crate::socket::{Handle, ListenCategory, Socket};
 
-/// What WSK knows a connection by that is inspected before it is accepted. An accepted socket
-/// [tells its own](crate::ioctl::QueryInspectId).
+/// The identifier of a connection that is inspected before it is accepted. [`QueryInspectId`](crate::ioctl::QueryInspectId) asks an accepted
+/// socket for its own.
 ///
 /// [`WSK_INSPECT_ID`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_inspect_id).
 #[doc(alias = "WSK_INSPECT_ID")]
@@ -54,14 +54,14 @@ impl InspectId {
     }
 }
 
-/// A connection that a driver has yet to decide about: to [accept](Self::accept) or to [reject](Self::reject), once, at any IRQL up to
+/// A connection that the driver will decide about later: it [accepts](Self::accept) or [rejects](Self::reject) it once, at any IRQL up to
 /// `DISPATCH_LEVEL`, on any thread. Dropping it rejects the connection.
 ///
-/// It does not keep the listener open: what is pended when that closes is rejected, and an answer fails with [`Error::Closed`]. So a
-/// handler may keep it in itself, and find it by its [`id`](Self::id) when it is told that the peer has
+/// It does not keep the listening socket open: when that closes, the pended connection is rejected, and an answer fails with
+/// [`Error::Closed`]. So a handler may keep it in itself, and find it by its [`id`](Self::id) when the peer has
 /// [given up](crate::events::AcceptEvent::aborted).
 ///
-/// It keeps a [`Registration`](crate::Registration) waiting, which is dropped after it.
+/// Drop it before the [`Registration`](crate::Registration), which waits for it.
 #[must_use = "dropping it rejects the connection"]
 pub struct Pended {
     listener: Shared<Socket<ListenCategory>>,
@@ -73,7 +73,7 @@ pub struct Pended {
 }
 
 impl Pended {
-    /// Allocates what rejects it, so that dropping it cannot fail for want of memory.
+    /// Allocates the operation that rejects it, so that dropping it cannot fail for lack of memory.
     pub(crate) fn new(
         listener: &Shared<Socket<ListenCategory>>,
         id: InspectId,

@@ -45,7 +45,7 @@ impl Retained {
     /// The datagrams, each by itself: it can be sent to another thread, and gives itself back when it is dropped. IRQL:
     /// `<= DISPATCH_LEVEL`. Allocates nothing.
     ///
-    /// Each of them keeps the socket open. What the iterator has not given when it is dropped is given back together.
+    /// Each of them keeps the socket open. When the iterator is dropped, it gives the datagrams that remain back to WSK together.
     ///
     /// The documentation of [`WskRelease`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_release_datagram_indication_list)
     /// speaks of the list that the event brought, while the comment in `wsk.h` speaks of a list of indications, whichever. Windows takes
@@ -133,7 +133,7 @@ impl IntoIterator for Retained {
     }
 }
 
-/// Iterates over retained datagrams, each of which is given away. Dropping it gives back what it has not given.
+/// Iterates over retained datagrams, by value. Dropping it gives the datagrams that remain back to WSK.
 #[derive(Debug)]
 pub struct RetainedDatagrams {
     rest: Option<Retained>,
@@ -173,16 +173,16 @@ impl RetainedDatagram {
         self.one.socket.clone()
     }
 
-    /// The payload from byte `from` on, to be sent somewhere else with nothing copied: the MDLs that WSK has indicated are those that are
-    /// sent. IRQL: `<= DISPATCH_LEVEL`. Allocates nothing.
+    /// The payload from byte `from` on, to be sent without copying it: the send uses the MDLs that WSK has
+    /// indicated. IRQL: `<= DISPATCH_LEVEL`. Allocates nothing.
     ///
-    /// The datagram is the [owner](DriverMdl::into_owner) of what is sent, and gives itself back when that is dropped, as the completion
-    /// of an operation does. Until then it holds on to memory of the network stack, perhaps of a network card: where sending can take
-    /// long, a copy is the better choice.
+    /// The datagram is the [owner](DriverMdl::into_owner) of the `DriverMdl`. Dropping that, as the completion of an operation does, gives the
+    /// datagram back to WSK. Until then it holds memory of the network stack, perhaps of a network card: if sending can take long, copy
+    /// the payload instead.
     ///
-    /// To put a header before it takes a [`DriverChain`](crate::DriverChain), which needs whole MDLs behind the first part. Windows
-    /// often describes a whole frame by one MDL, in which the payload begins somewhere: then the chain says [`Error::OutOfBounds`], and
-    /// gives the parts back to be copied.
+    /// To put a header in front of it, use a [`DriverChain`](crate::DriverChain), which needs whole MDLs behind the first part. Windows
+    /// often describes a whole frame by one MDL, and the payload begins inside it. Then the chain fails with [`Error::OutOfBounds`], and
+    /// gives the parts back, for you to copy.
     ///
     /// A [`WSK_BUF`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_buf) is the same thing whether it is sent or
     /// indicated: a chain of MDLs over locked or nonpaged memory, and an offset inside the first of them. A retained one is the driver's
