@@ -275,8 +275,8 @@ impl<'s, F: Function<B>, B> Request<'s, F, B> {
     /// Takes the operation for the request from a pool: [`start`](RequestFrom::start) and [`start_with`](RequestFrom::start_with) then allocate
     /// nothing.
     ///
-    /// `wait` is not here, because it allocates nothing anyway. `start_in` is not here, because an operation in a scope may carry borrowed
-    /// memory, which an operation of a pool cannot.
+    /// `wait` is not here, because a socket keeps [operations for that](Request::wait). `start_in` is not here, because an
+    /// operation in a scope may carry borrowed memory, which an operation of a pool cannot.
     #[inline]
     pub fn from<S: Source<B>>(self, source: S) -> RequestFrom<'s, F, B, S>
     where
