@@ -8,21 +8,21 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
 use wsk::events::{
-    AcceptEvent, ConnectionEvent, Disconnection, Incoming, RetainedBytes, StreamIndication,
-    StreamVerdict,
+    AcceptEvent, ConnectionEvent, Disconnection, Incoming, InspectId, Inspection, Pended,
+    RetainedBytes, StreamIndication, StreamVerdict,
 };
 use wsk::operation::{Finished, InFlight};
 use wsk::request::{
-    Accepting, All, DisconnectingAfter, Looking, NewConnection, OpeningConnected, Operation,
-    Receiving, ReceivingAll, Resolving, Sending,
+    Accepting, All, ConnectingWithData, DisconnectingAfter, FirstData, Looking, NewConnection,
+    OpeningConnected, Operation, Receiving, ReceivingAll, Resolving, Sending,
 };
-use wsk::{ConnectedSocket, Error, Family, ListenSocket, Provider};
+use wsk::{ConnectedSocket, ConnectionSocket, Error, Family, ListenSocket, Provider, StreamSocket};
 use wsk_host::{Completion, DISPATCH_LEVEL, Deviation, Kernel, at_irql};
 use wsk_schedules::{Counted, Dice, LOOPBACK, Ledger, client, new_seed, number};
 
@@ -94,16 +94,33 @@ fn batch(seeds: std::ops::Range<u64>) {
     }
 }
 
-/// Consumes, refuses or retains what comes.
-struct Handler(AtomicU64);
+/// Consumes, refuses or retains what comes; decides at once about connections that are asked for, later, or never.
+struct Handler {
+    seed: AtomicU64,
+    kept: Mutex<Vec<Pended>>,
+}
 
 impl Handler {
     fn new(seed: u64) -> Self {
-        Self(AtomicU64::new(seed))
+        Self {
+            seed: AtomicU64::new(seed),
+            kept: Mutex::new(Vec::new()),
+        }
     }
 
     fn below(&self, limit: u64) -> u64 {
-        Dice::new(self.0.fetch_add(1, Ordering::Relaxed)).below(limit)
+        Dice::new(self.seed.fetch_add(1, Ordering::Relaxed)).below(limit)
+    }
+
+    /// Takes what is kept, the first of it or that of an identifier: it is dropped or answered without the lock.
+    fn take(&self, id: Option<InspectId>) -> Option<Pended> {
+        let mut kept = self.kept.lock().unwrap();
+        let index = match id {
+            Some(id) => kept.iter().position(|pended| pended.id() == id)?,
+            None if kept.is_empty() => return None,
+            None => 0,
+        };
+        Some(kept.swap_remove(index))
     }
 }
 
@@ -136,6 +153,29 @@ impl ConnectionEvent for Handler {
 }
 
 impl AcceptEvent for Handler {
+    fn inspect(&self, inspection: Inspection<'_>) {
+        match self.below(8) {
+            0 => {}
+            1 => inspection.reject(),
+            2 => drop(inspection.pend()),
+            3 => drop(inspection.pend().unwrap().reject().start()),
+            4 => drop(inspection.pend().unwrap().accept().start()),
+            5 => {
+                let pended = inspection.pend().unwrap();
+                self.kept.lock().unwrap().push(pended);
+                if let Some(other) = self.take(None) {
+                    drop(other.accept().start());
+                }
+            }
+            6 => self.kept.lock().unwrap().push(inspection.pend().unwrap()),
+            _ => inspection.accept(),
+        }
+    }
+
+    fn aborted(&self, id: InspectId) {
+        drop(self.take(Some(id)));
+    }
+
     fn accepted(&self, incoming: Incoming<'_>) {
         match self.below(4) {
             0 => {}
@@ -169,13 +209,18 @@ enum Held {
     Disconnect(InFlight<DisconnectingAfter, Counted>),
     Accept(InFlight<Accepting, NewConnection>),
     Open(InFlight<OpeningConnected, NewConnection>),
+    First(InFlight<ConnectingWithData, FirstData<Counted>>),
     Resolve(InFlight<Resolving, Looking>),
 }
 
 fn schedule(seed: u64, provider: &Provider) {
     let mut dice = Dice::new(seed);
     let handler = Handler::new(seed);
-    let listener = ListenSocket::open_with_events(provider, Family::V4, handler).unwrap();
+    let listener = if dice.toss() {
+        ListenSocket::open_conditional(provider, Family::V4, handler).unwrap()
+    } else {
+        ListenSocket::open_with_events(provider, Family::V4, handler).unwrap()
+    };
     listener
         .bind(LOOPBACK.parse::<SocketAddr>().unwrap())
         .unwrap();
@@ -210,6 +255,7 @@ impl Lane<'_> {
             0 => self
                 .held
                 .extend(self.listener.accept().start().map(Held::Accept)),
+            1 if self.dice.toss() => self.first(),
             1 | 2 => {
                 let open = ConnectedSocket::connect(self.provider, self.local);
                 let open = if self.dice.toss() {
@@ -242,11 +288,15 @@ impl Lane<'_> {
                 lane.held.push(receive);
             }),
             8 => self.socket(Self::end),
-            9 => self.socket(|lane, socket| match lane.dice.below(5) {
+            9 => self.socket(|lane, socket| match lane.dice.below(7) {
                 0 => drop(socket.enable_events()),
                 1 => drop(socket.disable_events()),
                 2 => drop(socket.resume_events()),
-                3 => lane.sockets.push(socket.clone()),
+                3 | 4 => {
+                    let on = lane.dice.toss();
+                    drop(socket.indicate_control(on).start());
+                }
+                5 => lane.sockets.push(socket.clone()),
                 _ => lane.scope(socket),
             }),
             10 => {
@@ -287,6 +337,35 @@ impl Lane<'_> {
         } else {
             body()
         }
+    }
+
+    /// Connects with first data, a socket that has become a connection or always was one; or makes one that listens.
+    fn first(&mut self) {
+        let local: SocketAddr = LOOPBACK.parse().unwrap();
+        let seed = self.dice.throw();
+        let socket = if self.dice.toss() {
+            let handler = Handler::new(seed);
+            let socket =
+                StreamSocket::open_with_events(self.provider, Family::V4, handler).unwrap();
+            socket.bind(local).unwrap();
+            if self.dice.below(4) == 0 {
+                let listener = socket.listen().map_err(|(error, _)| error).unwrap();
+                listener.enable_accept_events().unwrap();
+                let to = listener.local_address().unwrap();
+                let open = ConnectedSocket::connect(self.provider, to).start();
+                self.held.push(Held::Open(open.unwrap()));
+                return self.anywhere(|| drop(listener));
+            }
+            socket.into_connection()
+        } else {
+            let socket = ConnectionSocket::open(self.provider, Family::V4).unwrap();
+            socket.bind(local).unwrap();
+            socket
+        };
+        let data = self.buffer();
+        let connect = socket.connect(self.local).with_first_data(data);
+        let connecting = self.anywhere(|| connect.start()).unwrap();
+        self.held.push(Held::First(connecting));
     }
 
     /// Ends a connection somehow.
@@ -356,6 +435,16 @@ impl Lane<'_> {
             Held::Open(operation) => {
                 let left = self.act_on(operation, |lane, opened| lane.sockets.extend(opened));
                 self.held.extend(left.map(Held::Open));
+            }
+            Held::First(operation) => {
+                let left = self.act_on(operation, |lane, connected| match connected {
+                    Ok((socket, data)) => {
+                        lane.sockets.push(socket);
+                        drop(data);
+                    }
+                    Err(refused) => drop(refused.buffer.expect("the data comes back")),
+                });
+                self.held.extend(left.map(Held::First));
             }
             Held::Resolve(operation) => {
                 let left = self.act_on(operation, |lane, found| lane.anywhere(|| drop(found)));
