@@ -343,6 +343,9 @@ unsafe impl<O, const N: usize, H: OwnPart> ReceiveBuffer for DriverChain<DriverM
 ///
 /// A [`DriverChain`] is any number of parts in any order, put together for one operation.
 ///
+/// WSK is given the `WSK_BUF` that lies in the frame. A frame in a pool, or in an operation that owns it, is in nonpaged memory. One that is
+/// lent by reference should be so too.
+///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
 /// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
