@@ -177,9 +177,11 @@ impl AcceptEvent for Handler {
     }
 
     fn accepted(&self, incoming: Incoming<'_>) {
-        match self.below(4) {
+        match self.below(5) {
             0 => {}
             1 => drop(incoming.accept()),
+            // Its handler goes while WSK has yet to hear of it.
+            2 => drop(incoming.accept_with_events(Self::new(2))),
             choice => {
                 let handler = Self::new(choice);
                 let socket = incoming.accept_with_events(handler).unwrap();
