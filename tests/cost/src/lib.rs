@@ -235,11 +235,11 @@ const SCENARIOS: [Scenario; 13] = [
     Scenario {
         name: "tunnel send, pooled: told by a callback",
         all_limit: 108,
-        own_limit: 330,
+        own_limit: 332,
         lean: 12,
         careful: Some(Careful {
             number: 13,
-            own_limit: 142,
+            own_limit: 144,
         }),
         rust: 12,
     },

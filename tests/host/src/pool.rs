@@ -193,6 +193,18 @@ static POOL: Mutex<Pool> = Mutex::new(Pool {
     quarantined: 0,
 });
 
+/// A bit for each page that has been in quarantine, by a part of its number: where none is set, nothing has been freed.
+static FREED_PAGES: [AtomicU64; 64] = [const { AtomicU64::new(0) }; 64];
+
+/// The place in [`FREED_PAGES`] of the page that an address lies in, and its bit.
+fn freed_page(address: usize) -> (&'static AtomicU64, u64) {
+    let page = address / PAGE_SIZE;
+    (
+        &FREED_PAGES[page / 64 % FREED_PAGES.len()],
+        1 << (page % 64),
+    )
+}
+
 /// How many of something there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Count {
@@ -337,6 +349,14 @@ pub(crate) fn release(mut block: Block, function: &'static str) {
             tools::forbid(block.home_range());
         }
     }
+    for address in block
+        .range()
+        .step_by(PAGE_SIZE)
+        .chain([block.range().end - 1])
+    {
+        let (pages, bit) = freed_page(address);
+        pages.fetch_or(bit, Ordering::Relaxed);
+    }
     let mut evicted = Vec::new();
     {
         let mut pool = POOL.lock();
@@ -447,7 +467,8 @@ pub(crate) fn story(address: usize) -> String {
 
 /// Whether `address` lies in memory that was freed lately.
 pub(crate) fn was_freed(address: usize) -> bool {
-    holding(&POOL.lock().quarantine, address).is_some()
+    let (pages, bit) = freed_page(address);
+    pages.load(Ordering::Relaxed) & bit != 0 && holding(&POOL.lock().quarantine, address).is_some()
 }
 
 /// What an access to an inaccessible address has to do with.
@@ -490,6 +511,9 @@ pub(crate) fn reset() {
         pool.live.clear();
         pool.quarantined = 0;
         pool.order.clear();
+        FREED_PAGES
+            .iter()
+            .for_each(|pages| pages.store(0, Ordering::Relaxed));
         core::mem::take(&mut pool.quarantine)
     };
     quarantine.values().for_each(dispose);

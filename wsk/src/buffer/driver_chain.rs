@@ -343,9 +343,6 @@ unsafe impl<O, const N: usize, H: OwnPart> ReceiveBuffer for DriverChain<DriverM
 ///
 /// A [`DriverChain`] is any number of parts in any order, put together for one operation.
 ///
-/// WSK is given the `WSK_BUF` that lies in the frame. A frame in a pool, or in an operation that owns it, is in nonpaged memory. One that is
-/// lent by reference should be so too.
-///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
 /// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -500,9 +497,11 @@ impl<O> fmt::Debug for Framed<O> {
 unsafe impl<O> SendBuffer for Framed<O> {
     #[inline]
     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
-        // SAFETY: the caller unlocks before the borrow of the flag ends.
-        unsafe { lock.claim(&self.in_use)? };
-        // Where it is: by the invariant it lies in the chain, which stays as it is as long as this is borrowed.
-        Ok(&self.extent)
+        // SAFETY: the caller unlocks before the borrow of the flag ends. By the invariant the extent lies in the chain, which stays as it
+        // is as long as this is borrowed.
+        unsafe {
+            lock.claim(&self.in_use)?;
+            Ok(lock.describe(self.extent))
+        }
     }
 }
