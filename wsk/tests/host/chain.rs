@@ -559,6 +559,8 @@ fn own_and_foreign_memory_is_sent_as_one_in_every_shape() {
         assert_eq!(kernel.counts().allocations(), before);
         arrives(&peer, WHOLE);
         take_apart(chain.unwrap(), &foreign);
+        // The operation goes back behind the completion.
+        operations.wait_until_idle().unwrap();
         // Dropped, it is undone too.
         drop(framed(&foreign));
         foreign.is_as_it_was();
