@@ -511,9 +511,9 @@ pub(crate) fn reset() {
         pool.live.clear();
         pool.quarantined = 0;
         pool.order.clear();
-        FREED_PAGES
-            .iter()
-            .for_each(|pages| pages.store(0, Ordering::Relaxed));
+        for pages in &FREED_PAGES {
+            pages.store(0, Ordering::Relaxed);
+        }
         core::mem::take(&mut pool.quarantine)
     };
     quarantine.values().for_each(dispose);

@@ -40,7 +40,7 @@ fn cargo(subcommand: &str, packages: &[Package]) -> Command {
     command
 }
 
-/// The metadata is complete, the packages hold what they must, and publishing them would work.
+/// The metadata is complete, the versions are one, the packages hold what they must, and publishing them would work.
 pub(crate) fn packages() -> Result<(), String> {
     let packages = published()?;
     let mut problems = Vec::new();
@@ -50,6 +50,7 @@ pub(crate) fn packages() -> Result<(), String> {
                 .iter()
                 .map(|what| format!("{}: {what}", package.name)),
         );
+        problems.extend(out_of_step(package, &packages));
     }
     if !problems.is_empty() {
         return Err(problems.join("\n"));
@@ -128,6 +129,28 @@ fn missing(package: &Package) -> Vec<&'static str> {
 fn includes(package: &Package) -> bool {
     fs::read_to_string(&package.manifest_path)
         .is_ok_and(|text| text.lines().any(|line| line.starts_with("include = [")))
+}
+
+/// A version that is not the others', or a requirement that is not for it. Cargo refuses only those that do not go together.
+fn out_of_step(package: &Package, packages: &[Package]) -> Vec<String> {
+    let mut problems = Vec::new();
+    for other in packages {
+        if other.version != package.version {
+            problems.push(format!(
+                "{} and {} have versions of their own",
+                package.name, other.name
+            ));
+        }
+        for dependency in &package.dependencies {
+            // One without a version is for development, and is not published.
+            let required = dependency.req.to_string();
+            let wanted = format!("^{}", other.version);
+            if dependency.name == other.name.as_str() && required != wanted && required != "*" {
+                problems.push(format!("{} wants {} {required}", package.name, other.name));
+            }
+        }
+    }
+    problems
 }
 
 /// Sections of the changelog that are out of form.
@@ -288,7 +311,7 @@ fn workspace(folder: &Path, packages: &[Package]) -> std::io::Result<()> {
 mod tests {
     use std::fs;
 
-    use super::{keeps_a_changelog, missing, published};
+    use super::{keeps_a_changelog, missing, out_of_step, published};
     use crate::command::repository;
 
     /// What is wrong with the diagrams of a page.
@@ -374,6 +397,20 @@ mod tests {
                 "no targets for docs.rs"
             ]
         );
+    }
+
+    #[test]
+    fn versions_out_of_step_are_told() {
+        let mut packages = published().unwrap();
+        let step = |packages: &[_]| -> Vec<String> {
+            packages
+                .iter()
+                .flat_map(|package| out_of_step(package, packages))
+                .collect()
+        };
+        assert!(step(&packages).is_empty());
+        packages[0].version.minor += 1;
+        assert!(step(&packages).len() > 1, "{:?}", step(&packages));
     }
 
     #[test]
