@@ -256,7 +256,11 @@ fn in_integer(bitfield: &Bitfield, holder: &Ident) -> (TokenStream, TokenStream)
     } else {
         (
             quote!((self.#holder >> #shift) & #mask),
-            quote!(self.#holder = (self.#holder & !#placed) | ((value & #mask) << #shift);),
+            // Two statements, neither of which is ever too long for a line.
+            quote! {
+                let value = (value & #mask) << #shift;
+                self.#holder = (self.#holder & !#placed) | value;
+            },
         )
     }
 }

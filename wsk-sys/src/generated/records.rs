@@ -2924,7 +2924,8 @@ impl SCOPE_ID_Anonymous1_Anonymous1 {
     /// Sets `Level`; bits that do not fit are left out.
     #[inline]
     pub const fn set_Level(&mut self, value: u32) {
-        self.Bitfield1 = (self.Bitfield1 & !0xF000_0000) | ((value & 0xF) << 28);
+        let value = (value & 0xF) << 28;
+        self.Bitfield1 = (self.Bitfield1 & !0xF000_0000) | value;
     }
 }
 
@@ -2953,8 +2954,8 @@ impl KDEVICE_QUEUE_Anonymous1_Anonymous1 {
     /// Sets `Hint`; bits that do not fit are left out.
     #[inline]
     pub const fn set_Hint(&mut self, value: u64) {
-        self.Bitfield1 = (self.Bitfield1 & !0xFFFF_FFFF_FFFF_FF00)
-            | ((value & 0xFF_FFFF_FFFF_FFFF) << 8);
+        let value = (value & 0xFF_FFFF_FFFF_FFFF) << 8;
+        self.Bitfield1 = (self.Bitfield1 & !0xFFFF_FFFF_FFFF_FF00) | value;
     }
 }
 
