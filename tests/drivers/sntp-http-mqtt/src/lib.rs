@@ -17,6 +17,7 @@ mod tests;
 use core::ffi::CStr;
 use core::future::Future;
 use core::net::SocketAddr;
+use core::pin::{Pin, pin};
 use core::time::Duration;
 
 use wsk::{Error, NTSTATUS, Network, NonPagedBuffer, Provider, Registration, Wait};
@@ -51,26 +52,27 @@ fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
     Ok(())
 }
 
-// A thread of the kernel has a small stack. So each future is in a function of its own, whose frame goes before the next, and what
-// protocols want room for is in nonpaged memory.
+// A thread of the kernel has a small stack. So each future is in a function of its own, whose frame goes before the next, and is
+// polled where it lies; and what protocols want room for is in nonpaged memory. Behind `dyn`, polling has a frame of its own too: no
+// frame may have more than a page, which a driver could only have with `__chkstk` of a WDK.
 
 #[inline(never)]
 fn time(provider: &Provider, server: SocketAddr) -> Result<(), NTSTATUS> {
-    within(c"the time server", sntp::ask(provider, server))
+    within(c"the time server", pin!(sntp::ask(provider, server)))
 }
 
 #[inline(never)]
 fn page(network: &Network, url: &str) -> Result<(), NTSTATUS> {
     let mut room = NonPagedBuffer::new(PAGE).map_err(failed)?;
     let fetch = http::fetch(network, url, room.as_mut_slice());
-    within(c"the web server", fetch)
+    within(c"the web server", pin!(fetch))
 }
 
 #[inline(never)]
 fn message(network: &Network, broker: SocketAddr, disconnect: bool) -> Result<(), NTSTATUS> {
     let mut room = NonPagedBuffer::new(BUFFER).map_err(failed)?;
     let publish = mqtt::publish(network, broker, room.as_mut_slice(), disconnect);
-    within(c"the broker", publish)
+    within(c"the broker", pin!(publish))
 }
 
 fn failed(error: Error) -> NTSTATUS {
@@ -85,7 +87,10 @@ fn address(text: &str) -> Result<SocketAddr, NTSTATUS> {
 }
 
 /// Runs one of the three, within its time. A thread waits here: at `PASSIVE_LEVEL`, as drivers are loaded.
-fn within(whom: &CStr, talk: impl Future<Output = Result<(), Failed>>) -> Result<(), NTSTATUS> {
+fn within(
+    whom: &CStr,
+    talk: Pin<&mut dyn Future<Output = Result<(), Failed>>>,
+) -> Result<(), NTSTATUS> {
     let status = match block_on_timeout(talk, PATIENCE) {
         Ok(Ok(())) => return Ok(()),
         Ok(Err(Failed::Network(error))) => return Err(report(c"sntp-http-mqtt", error)),

@@ -108,16 +108,20 @@ fn names(bytes: &[u8]) -> Result<BTreeSet<String>, object::Error> {
     Ok(names)
 }
 
-/// The functions that a generated file declares, with the files that they are imported from.
+/// The functions that a generated file declares for x64, whose libraries the lists are, with the files that they are imported from.
 fn declared(text: &str) -> Vec<(String, String)> {
-    let mut file = "";
+    let (mut file, mut elsewhere) = ("", false);
     let mut declared = Vec::new();
     for line in text.lines().map(str::trim_start) {
         if let Some((_, rest)) = line.split_once("link(name = \"") {
             file = rest.split('"').next().unwrap_or_default();
+        } else if line == "#[cfg(target_arch = \"aarch64\")]" {
+            elsewhere = true;
         } else if let Some(rest) = line.strip_prefix("pub fn ") {
-            let name = rest.split('(').next().unwrap_or_default();
-            declared.push((file.to_owned(), name.to_owned()));
+            if !std::mem::take(&mut elsewhere) {
+                let name = rest.split('(').next().unwrap_or_default();
+                declared.push((file.to_owned(), name.to_owned()));
+            }
         }
     }
     declared
@@ -130,7 +134,7 @@ mod tests {
     #[test]
     fn declarations_are_read_with_their_file() {
         let text = "#[cfg_attr(windows, link(name = \"a.sys\", kind = \"raw-dylib\"))]\n unsafe extern {\n    pub fn First(\n) ; }\n\
-            link(name = \"b.exe\")\n    pub fn Second();";
+            link(name = \"b.exe\")\n    #[cfg(target_arch = \"aarch64\")]\n /// Lowers.\n pub fn Arms();\n    pub fn Second();";
         let pair = |file: &str, name: &str| (file.to_owned(), name.to_owned());
         assert_eq!(
             declared(text),
