@@ -117,11 +117,11 @@ fn declared(text: &str) -> Vec<(String, String)> {
             file = rest.split('"').next().unwrap_or_default();
         } else if line == "#[cfg(target_arch = \"aarch64\")]" {
             elsewhere = true;
-        } else if let Some(rest) = line.strip_prefix("pub fn ") {
-            if !std::mem::take(&mut elsewhere) {
-                let name = rest.split('(').next().unwrap_or_default();
-                declared.push((file.to_owned(), name.to_owned()));
-            }
+        } else if let Some(rest) = line.strip_prefix("pub fn ")
+            && !std::mem::take(&mut elsewhere)
+        {
+            let name = rest.split('(').next().unwrap_or_default();
+            declared.push((file.to_owned(), name.to_owned()));
         }
     }
     declared
