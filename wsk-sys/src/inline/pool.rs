@@ -4,8 +4,8 @@ use core::ffi::c_void;
 
 use crate::{
     ExAllocatePoolWithTag, ExQueryDepthSList, ExpInterlockedPopEntrySList,
-    ExpInterlockedPushEntrySList, LOOKASIDE_LIST_EX, NPAGED_LOOKASIDE_LIST, PAGED_LOOKASIDE_LIST,
-    POOL_TYPE,
+    ExpInterlockedPushEntrySList, GENERAL_LOOKASIDE, LOOKASIDE_LIST_EX, NPAGED_LOOKASIDE_LIST,
+    PAGED_LOOKASIDE_LIST, POOL_TYPE,
 };
 
 /// Allocates memory from a pool and fills it with zeroes, or gives null.
@@ -52,6 +52,50 @@ pub unsafe fn ExAllocatePoolUninitialized(
     unsafe { ExAllocatePoolWithTag(PoolType, NumberOfBytes, Tag) }
 }
 
+/// Takes a block out of a list whose functions aren't told which it is, or allocates one, or gives null.
+///
+/// # Safety
+///
+/// `list` points to an initialised list.
+#[inline]
+unsafe fn take(list: *mut GENERAL_LOOKASIDE) -> *mut c_void {
+    // SAFETY: the caller gives an initialised list. Its counts are only for show: threads may count over each other.
+    unsafe {
+        (*list).TotalAllocates = (*list).TotalAllocates.wrapping_add(1);
+        let block = ExpInterlockedPopEntrySList(&raw mut (*list).ListHead);
+        if !block.is_null() {
+            return block.cast();
+        }
+        (*list).AllocateMisses = (*list).AllocateMisses.wrapping_add(1);
+        match (*list).Anonymous1.Allocate {
+            Some(allocate) => allocate((*list).Type, (*list).Size as usize, (*list).Tag),
+            None => core::ptr::null_mut(),
+        }
+    }
+}
+
+/// Gives a block back to such a list, which keeps or frees it.
+///
+/// # Safety
+///
+/// `list` points to an initialised list, and `block` to a block that it gave, which is not used any more.
+#[inline]
+unsafe fn give_back(list: *mut GENERAL_LOOKASIDE, block: *mut c_void) {
+    // SAFETY: the caller gives an initialised list and a block of it, which is aligned and large enough for an entry. The counts
+    // are only for show: threads may count over each other.
+    unsafe {
+        (*list).TotalFrees = (*list).TotalFrees.wrapping_add(1);
+        if ExQueryDepthSList(&raw mut (*list).ListHead) < (*list).Depth {
+            ExpInterlockedPushEntrySList(&raw mut (*list).ListHead, block.cast());
+            return;
+        }
+        (*list).FreeMisses = (*list).FreeMisses.wrapping_add(1);
+        if let Some(free) = (*list).Anonymous2.Free {
+            free(block);
+        }
+    }
+}
+
 /// Takes a block out of a lookaside list, or allocates one, or gives null.
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`.
@@ -65,20 +109,8 @@ pub unsafe fn ExAllocatePoolUninitialized(
 pub unsafe fn ExAllocateFromNPagedLookasideList(
     Lookaside: *mut NPAGED_LOOKASIDE_LIST,
 ) -> *mut c_void {
-    // SAFETY: the caller gives an initialised list. Its counts are only for show: threads may count over each other.
-    unsafe {
-        let list = &raw mut (*Lookaside).L;
-        (*list).TotalAllocates = (*list).TotalAllocates.wrapping_add(1);
-        let block = ExpInterlockedPopEntrySList(&raw mut (*list).ListHead);
-        if !block.is_null() {
-            return block.cast();
-        }
-        (*list).AllocateMisses = (*list).AllocateMisses.wrapping_add(1);
-        match (*list).Anonymous1.Allocate {
-            Some(allocate) => allocate((*list).Type, (*list).Size as usize, (*list).Tag),
-            None => core::ptr::null_mut(),
-        }
-    }
+    // SAFETY: the caller gives an initialised list.
+    unsafe { take(&raw mut (*Lookaside).L) }
 }
 
 /// Gives a block back to its lookaside list, which keeps or frees it.
@@ -94,20 +126,8 @@ pub unsafe fn ExFreeToNPagedLookasideList(
     Lookaside: *mut NPAGED_LOOKASIDE_LIST,
     Entry: *mut c_void,
 ) {
-    // SAFETY: the caller gives an initialised list and a block of it, which is aligned and large enough for an entry. The counts
-    // are only for show: threads may count over each other.
-    unsafe {
-        let list = &raw mut (*Lookaside).L;
-        (*list).TotalFrees = (*list).TotalFrees.wrapping_add(1);
-        if ExQueryDepthSList(&raw mut (*list).ListHead) < (*list).Depth {
-            ExpInterlockedPushEntrySList(&raw mut (*list).ListHead, Entry.cast());
-            return;
-        }
-        (*list).FreeMisses = (*list).FreeMisses.wrapping_add(1);
-        if let Some(free) = (*list).Anonymous2.Free {
-            free(Entry);
-        }
-    }
+    // SAFETY: the caller gives an initialised list and a block of it.
+    unsafe { give_back(&raw mut (*Lookaside).L, Entry) }
 }
 
 /// Takes a block out of a lookaside list of paged blocks, or allocates one, or gives null.
@@ -123,20 +143,8 @@ pub unsafe fn ExFreeToNPagedLookasideList(
 pub unsafe fn ExAllocateFromPagedLookasideList(
     Lookaside: *mut PAGED_LOOKASIDE_LIST,
 ) -> *mut c_void {
-    // SAFETY: the caller gives an initialised list. Its counts are only for show: threads may count over each other.
-    unsafe {
-        let list = &raw mut (*Lookaside).L;
-        (*list).TotalAllocates = (*list).TotalAllocates.wrapping_add(1);
-        let block = ExpInterlockedPopEntrySList(&raw mut (*list).ListHead);
-        if !block.is_null() {
-            return block.cast();
-        }
-        (*list).AllocateMisses = (*list).AllocateMisses.wrapping_add(1);
-        match (*list).Anonymous1.Allocate {
-            Some(allocate) => allocate((*list).Type, (*list).Size as usize, (*list).Tag),
-            None => core::ptr::null_mut(),
-        }
-    }
+    // SAFETY: the caller gives an initialised list.
+    unsafe { take(&raw mut (*Lookaside).L) }
 }
 
 /// Gives a block back to its lookaside list of paged blocks, which keeps or frees it.
@@ -149,20 +157,8 @@ pub unsafe fn ExAllocateFromPagedLookasideList(
 /// `Lookaside` points to an initialised list, and `Entry` to a block that it gave, which is not used any more.
 #[inline]
 pub unsafe fn ExFreeToPagedLookasideList(Lookaside: *mut PAGED_LOOKASIDE_LIST, Entry: *mut c_void) {
-    // SAFETY: the caller gives an initialised list and a block of it, which is aligned and large enough for an entry. The counts
-    // are only for show: threads may count over each other.
-    unsafe {
-        let list = &raw mut (*Lookaside).L;
-        (*list).TotalFrees = (*list).TotalFrees.wrapping_add(1);
-        if ExQueryDepthSList(&raw mut (*list).ListHead) < (*list).Depth {
-            ExpInterlockedPushEntrySList(&raw mut (*list).ListHead, Entry.cast());
-            return;
-        }
-        (*list).FreeMisses = (*list).FreeMisses.wrapping_add(1);
-        if let Some(free) = (*list).Anonymous2.Free {
-            free(Entry);
-        }
-    }
+    // SAFETY: the caller gives an initialised list and a block of it.
+    unsafe { give_back(&raw mut (*Lookaside).L, Entry) }
 }
 
 /// Takes a block out of a lookaside list, or allocates one, or gives null.

@@ -273,6 +273,19 @@ fn general(
     general
 }
 
+/// Whoever uses a list from now on is told that it was deleted. No block is ever kept in it.
+///
+/// # Safety
+///
+/// It is the list of a driver that has it deleted.
+unsafe fn say_deleted(list: *mut GENERAL_LOOKASIDE) {
+    // SAFETY: the caller gives the list.
+    unsafe {
+        (*list).Anonymous1.Allocate = Some(deleted);
+        (*list).Anonymous2.Free = Some(freed_to_deleted);
+    }
+}
+
 unsafe extern "system" fn from_the_pool(kind: POOL_TYPE, bytes: usize, tag: u32) -> *mut c_void {
     // SAFETY: the list's pool, size and tag are what the driver gave.
     unsafe { wsk_sys::ExAllocatePoolWithTag(kind, bytes, tag) }
@@ -328,11 +341,8 @@ export! {
     /// Ends a list of nonpaged blocks.
     fn ExDeleteNPagedLookasideList(Lookaside: *mut NPAGED_LOOKASIDE_LIST), at most DISPATCH_LEVEL {
         end("ExDeleteNPagedLookasideList", Lookaside as usize);
-        // SAFETY: the driver gives its list. No block is ever kept in it.
-        unsafe {
-            (*Lookaside).L.Anonymous1.Allocate = Some(deleted);
-            (*Lookaside).L.Anonymous2.Free = Some(freed_to_deleted);
-        }
+        // SAFETY: the driver gives its list.
+        unsafe { say_deleted(&raw mut (*Lookaside).L) };
     }
 }
 
@@ -362,11 +372,8 @@ export! {
     /// Ends a list of paged blocks.
     fn ExDeletePagedLookasideList(Lookaside: *mut PAGED_LOOKASIDE_LIST), at most APC_LEVEL {
         end("ExDeletePagedLookasideList", Lookaside as usize);
-        // SAFETY: the driver gives its list. No block is ever kept in it.
-        unsafe {
-            (*Lookaside).L.Anonymous1.Allocate = Some(deleted);
-            (*Lookaside).L.Anonymous2.Free = Some(freed_to_deleted);
-        }
+        // SAFETY: the driver gives its list.
+        unsafe { say_deleted(&raw mut (*Lookaside).L) };
     }
 }
 
