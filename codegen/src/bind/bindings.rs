@@ -17,6 +17,16 @@ pub(crate) struct Record {
     pub members: Vec<(Ident, Type)>,
 }
 
+impl Record {
+    /// Whether bindgen found that every member can be printed.
+    pub(crate) fn derives_debug(&self) -> bool {
+        self.attributes.iter().any(|attribute| {
+            attribute.path().is_ident("derive")
+                && quote::quote!(#attribute).to_string().contains("Debug")
+        })
+    }
+}
+
 /// An enumeration: a newtype with its members' values.
 #[derive(Debug, Clone)]
 pub(crate) struct Enumeration {

@@ -115,10 +115,7 @@ fn is_known(bindings: &Bindings, ty: &Type) -> bool {
 
 fn has_debug(bindings: &Bindings, name: &str) -> bool {
     if let Some(record) = bindings.records.get(name) {
-        return record.attributes.iter().any(|attribute| {
-            let text = quote::quote!(#attribute).to_string();
-            attribute.path().is_ident("derive") && text.contains("Debug")
-        });
+        return record.derives_debug();
     }
     let alias = bindings.aliases.get(name);
     alias.is_none_or(|ty| {

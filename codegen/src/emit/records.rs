@@ -92,7 +92,7 @@ impl Emitter<'_> {
                 )
             }
             None if record.opaque => TokenStream::new(),
-            None if derives_debug(record) => quote!(#[derive(Debug, Clone, Copy)]),
+            None if record.derives_debug() => quote!(#[derive(Debug, Clone, Copy)]),
             None => quote!(#[derive(Clone, Copy)]),
         };
         let since = match table {
@@ -263,13 +263,6 @@ fn in_integer(bitfield: &Bitfield, holder: &Ident) -> (TokenStream, TokenStream)
             },
         )
     }
-}
-
-/// Whether bindgen found that every member can be printed.
-fn derives_debug(record: &Record) -> bool {
-    record.attributes.iter().any(|attribute| {
-        attribute.path().is_ident("derive") && quote!(#attribute).to_string().contains("Debug")
-    })
 }
 
 /// Whether a record is a dispatch table, and whose.

@@ -18,7 +18,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use pages::Place;
 use parking_lot::Mutex;
-use wsk_sys::{NTSTATUS, POOL_TYPE, STATUS_INSUFFICIENT_RESOURCES};
+use wsk_sys::{
+    NTSTATUS, POOL_FLAG_NON_PAGED, POOL_FLAG_NON_PAGED_EXECUTE, POOL_FLAG_PAGED,
+    POOL_FLAG_RAISE_ON_FAILURE, POOL_FLAG_UNINITIALIZED, POOL_RAISE_IF_ALLOCATION_FAILURE,
+    POOL_TYPE, STATUS_INSUFFICIENT_RESOURCES,
+};
 
 use crate::bugcheck::{bugcheck, violation};
 use crate::executive::lookaside;
@@ -689,9 +693,6 @@ fn bad_free(function: &'static str, address: usize) -> ! {
     }
 }
 
-/// Of a `POOL_TYPE`: an exception is raised when there is no memory.
-const RAISES: i32 = 16;
-
 /// Allocates memory, or says what is raised where the driver wants an exception instead of null.
 fn allocate_or_raise(
     raises: bool,
@@ -710,7 +711,7 @@ raising! {
         if PoolType.0 & (PAGED | NO_EXECUTE) == 0 {
             executable("ExAllocatePoolWithTag", "NonPagedPoolNx", NumberOfBytes, Tag);
         }
-        allocate_or_raise(PoolType.0 & RAISES != 0, || {
+        allocate_or_raise(PoolType.0 & POOL_RAISE_IF_ALLOCATION_FAILURE.cast_signed() != 0, || {
             allocate_for_driver(
                 "ExAllocatePoolWithTag",
                 PoolType.0 & PAGED != 0,
@@ -732,13 +733,6 @@ export! {
         unsafe { wsk_sys::ExAllocatePoolWithTag(PoolType, NumberOfBytes, NO_TAG) }
     }
 }
-
-/// Bits of `POOL_FLAGS`.
-const POOL_FLAG_UNINITIALIZED: u64 = 0x02;
-const POOL_FLAG_RAISE_ON_FAILURE: u64 = 0x20;
-const POOL_FLAG_NON_PAGED: u64 = 0x40;
-const POOL_FLAG_NON_PAGED_EXECUTE: u64 = 0x80;
-const POOL_FLAG_PAGED: u64 = 0x100;
 
 raising! {
     /// Allocates pool memory, zeroed unless told otherwise. Windows has it since 10.0.19041.

@@ -72,7 +72,7 @@ fn plain(line: &str, env: &BTreeMap<String, String>) -> Result<(), String> {
 
 fn judged(step: &Judged, env: &BTreeMap<String, String>) -> Result<(), String> {
     if let Some(program) = &step.optional
-        && Command::new(program).arg("--version").output().is_err()
+        && !install::is_there(program)
     {
         println!("NOT RUN: {program} is not here, which `{}` needs", step.run);
         return Ok(());
@@ -160,12 +160,16 @@ fn filled(line: &str) -> String {
         .replace("{clang++}", &clang_plus_plus())
 }
 
+/// The text of a file.
+pub(crate) fn read(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
 /// The compiler of C++ beside clang: the newest.
 fn clang_plus_plus() -> String {
     let versions = (16..30).rev().map(|version| format!("clang++-{version}"));
-    let there = |name: &String| Command::new(name).arg("--version").output().is_ok();
     { versions }
-        .find(there)
+        .find(|name| install::is_there(name))
         .unwrap_or_else(|| "clang++".to_owned())
 }
 

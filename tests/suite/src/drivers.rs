@@ -8,7 +8,7 @@ use std::process::Command;
 use cargo_metadata::{MetadataCommand, TargetKind};
 use wsk_drivers::toolchain;
 
-use crate::command::{cargo, output, run_in};
+use crate::command::{cargo, output, read, run_in};
 
 /// The files of the template of a driver that is built with a WDK.
 const TEMPLATE: [&str; 4] = ["Cargo.toml", ".cargo/config.toml", "build.rs", "src/lib.rs"];
@@ -18,9 +18,6 @@ const TEMPLATE: [&str; 4] = ["Cargo.toml", ".cargo/config.toml", "build.rs", "sr
 pub(crate) fn beside_wdk() -> Result<(), String> {
     let drivers = toolchain::repository().join("tests/drivers");
     let template = drivers.join("templates/beside-wdk");
-    let read = |path: &Path| {
-        fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
-    };
     let page = read(&toolchain::repository().join("wsk/src/guide/beside_wdk.md"))?;
     for file in TEMPLATE {
         if !page.contains(&read(&template.join(file))?) {

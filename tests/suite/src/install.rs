@@ -24,7 +24,7 @@ impl Tool {
                 Some(variable) => std::env::var_os(variable).is_some(),
                 None if sign == "{windows}" => toolchain::windows(),
                 None if sign.starts_with('/') => Path::new(sign).exists(),
-                None => Command::new(sign).arg("--version").output().is_ok(),
+                None => is_there(sign),
             })
     }
 }
@@ -67,9 +67,14 @@ pub(crate) fn all<'a>(tools: impl Iterator<Item = &'a Tool>) -> Result<(), Strin
     }
 }
 
+/// Whether a program is there, which tells its version.
+pub(crate) fn is_there(program: &str) -> bool {
+    Command::new(program).arg("--version").output().is_ok()
+}
+
 /// Whether rustup is there; where it is not, it is said what is not run.
 pub(crate) fn rustup(what: &str) -> bool {
-    let there = Command::new("rustup").arg("--version").output().is_ok();
+    let there = is_there("rustup");
     if !there {
         println!("NOT RUN: rustup is not here, which alone installs {what}");
     }

@@ -252,21 +252,19 @@ fn run_apart(name: &str, shown: bool) -> Outcome<'_> {
             ended(child, text)
         })
     };
-    let (said, status, processors) = ran.unwrap_or_else(|error| {
-        let problem = format!("error: the check {name} could not be run: {error}\n");
-        (problem.into_bytes(), ExitStatus::default(), Duration::MAX)
-    });
+    let (said, passed, processors) = match ran {
+        Ok((said, status, processors)) => (said, status.success(), processors),
+        Err(error) => {
+            let problem = format!("error: the check {name} could not be run: {error}\n");
+            (problem.into_bytes(), false, Duration::ZERO)
+        }
+    };
     let outcome = Outcome {
         name,
-        // Without an end there is no time of processors.
-        passed: status.success() && processors < Duration::MAX,
+        passed,
         said,
         time: start.elapsed(),
-        processors: if processors < Duration::MAX {
-            processors
-        } else {
-            Duration::ZERO
-        },
+        processors,
     };
     let (time, processors) = (outcome.time.as_secs(), outcome.processors.as_secs());
     let mut here = std::io::stdout().lock();

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use wsk_drivers::{toolchain, wine};
 
-use crate::command::run_in;
+use crate::command::{read, run_in};
 use crate::{publishing, table};
 
 const PAGE: &str = "wsk/src/guide/without_wdk.md";
@@ -235,10 +235,6 @@ fn in_wine(commands: &[&str], folder: &Path) -> Result<(), String> {
         Ok(Ok(told)) if told == TOLD.as_bytes() => Ok(()),
         other => Err(format!("the driver told {other:?}")),
     }
-}
-
-fn read(path: &Path) -> Result<String, String> {
-    fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 fn write(path: &Path, text: &str) -> Result<(), String> {

@@ -207,6 +207,29 @@ pub trait Machine {
         }
     }
 
+    /// Loads a driver that has to be loaded.
+    ///
+    /// # Errors
+    ///
+    /// It was not.
+    fn load_surely(&self, name: &str) -> Result<(), String> {
+        self.load(name)?
+            .map_err(|said| format!("{name} was not loaded: {said}"))
+    }
+
+    /// Tells a driver not to disconnect where its system never completes that.
+    ///
+    /// # Errors
+    ///
+    /// What the service manager says.
+    fn spare_disconnecting(&self, name: &str) -> Result<(), String> {
+        if Self::WHOLE {
+            Ok(())
+        } else {
+            self.parameter(name, "Disconnect", &Value::Number(0))
+        }
+    }
+
     /// Unloads a driver.
     ///
     /// # Errors
@@ -424,12 +447,8 @@ pub trait Machine {
         self.parameter(driver.name, "Host", &Value::Text("localhost".to_owned()))?;
         let port = Value::Text(address.port().to_string());
         self.parameter(driver.name, "Port", &port)?;
-        if !Self::WHOLE {
-            self.parameter(driver.name, "Disconnect", &Value::Number(0))?;
-        }
-        if let Err(said) = self.load(driver.name)? {
-            return Err(format!("{} was not loaded: {said}", driver.name));
-        }
+        self.spare_disconnecting(driver.name)?;
+        self.load_surely(driver.name)?;
         let asked = server.join().map_err(|_| "the server failed")??;
         if asked != "HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" {
             return Err(format!("{} asked {asked:?}", driver.name));
@@ -469,9 +488,7 @@ pub trait Machine {
             self.parameter(name, "KeepAlive", &Value::Number(0))?;
             self.parameter(name, "Whole", &Value::Number(0))?;
         }
-        if let Err(said) = self.load(name)? {
-            return Err(format!("{name} was not loaded: {said}"));
-        }
+        self.load_surely(name)?;
         let line = format!("nbd-client: {BLOCKS} blocks came back as they were written");
         let deadline = Instant::now() + ARRIVAL;
         // Where nobody sees what it says, it has long enough.
@@ -519,9 +536,7 @@ pub trait Machine {
         });
         self.parameter(name, "Url", &Value::Text(url.clone()))?;
         self.parameter(name, "Broker", &Value::Text(messages.to_string()))?;
-        if !Self::WHOLE {
-            self.parameter(name, "Disconnect", &Value::Number(0))?;
-        }
+        self.spare_disconnecting(name)?;
         if let Err(said) = self.load(name)? {
             let printed = self.printed()?.unwrap_or_default();
             return Err(format!("{name} was not loaded: {said}; it said {printed}"));
@@ -547,7 +562,6 @@ pub trait Machine {
             }
         }
         self.unload(name)?;
-        self.account(name)?;
         Ok(Fate::Worked)
     }
 
@@ -561,13 +575,9 @@ pub trait Machine {
         let (taken, listen) = listener()?;
         drop(taken);
         self.parameter(driver.name, "Listen", &Value::Text(listen.to_string()))?;
-        if !Self::WHOLE {
-            self.parameter(driver.name, "Disconnect", &Value::Number(0))?;
-        }
+        self.spare_disconnecting(driver.name)?;
         for _ in 0..2 {
-            if let Err(said) = self.load(driver.name)? {
-                return Err(format!("{} was not loaded: {said}", driver.name));
-            }
+            self.load_surely(driver.name)?;
             for _ in 0..2 {
                 let told = greeting(listen);
                 let told = told.map_err(|error| format!("no greeting from {listen}: {error}"))?;

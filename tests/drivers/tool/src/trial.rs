@@ -98,8 +98,7 @@ pub fn clean<M: Machine>(machine: &M, names: &[&str]) {
         machine.remove(name);
     }
     // Not an error: it may watch none, or not be there.
-    let files: Vec<_> = names.iter().map(|name| format!("{name}.sys")).collect();
-    let _ = verifier(machine, &["/volatile", "/removedriver"], &files);
+    let _ = verifier(machine, &["/volatile", "/removedriver"], &files(names));
     let _ = machine.run(&powershell(&without_certificate()).each());
 }
 

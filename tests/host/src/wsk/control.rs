@@ -340,9 +340,7 @@ impl Control {
 
     /// Sets what is called instead of `WskReceiveEvent`: the input is a pointer to the function, or to NULL, or nothing.
     fn set_receive_ex(&self) -> NTSTATUS {
-        let (Category::Connection(connection) | Category::Stream(connection, _)) =
-            &self.socket.category
-        else {
+        let Some(connection) = self.socket.category.connection() else {
             return STATUS_NOT_SUPPORTED;
         };
         let callback = match self.input.length {
@@ -547,15 +545,10 @@ impl Control {
 
     /// Whether the socket is connected; the status that it is not.
     fn require_connected(&self) -> Result<(), NTSTATUS> {
-        match &self.socket.category {
-            Category::Connection(connection) | Category::Stream(connection, _) => {
-                if connection.is_connected() {
-                    Ok(())
-                } else {
-                    Err(STATUS_INVALID_DEVICE_STATE)
-                }
-            }
-            _ => Err(STATUS_NOT_SUPPORTED),
+        match self.socket.category.connection() {
+            Some(connection) if connection.is_connected() => Ok(()),
+            Some(_) => Err(STATUS_INVALID_DEVICE_STATE),
+            None => Err(STATUS_NOT_SUPPORTED),
         }
     }
 
@@ -626,9 +619,7 @@ impl Control {
         &self,
         query: impl FnOnce(&Connection, &Socket) -> usize,
     ) -> (NTSTATUS, usize) {
-        let (Category::Connection(connection) | Category::Stream(connection, _)) =
-            &self.socket.category
-        else {
+        let Some(connection) = self.socket.category.connection() else {
             return (STATUS_NOT_SUPPORTED, 0);
         };
         if !connection.is_connected() {
@@ -716,7 +707,7 @@ impl Control {
         let status = self.set_option();
         if status == STATUS_SUCCESS
             && (self.level, self.code) == (SOL_SOCKET, SO_SNDBUF)
-            && let Category::Connection(_) | Category::Stream(..) = &self.socket.category
+            && self.socket.category.connection().is_some()
         {
             // The ideal send backlog may be another one now.
             connection::kick(&self.socket);

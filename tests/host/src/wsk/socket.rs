@@ -77,6 +77,16 @@ pub(crate) enum Category {
     Stream(Connection, Listening),
 }
 
+impl Category {
+    /// The connection-oriented part, if there is one.
+    pub(crate) fn connection(&self) -> Option<&Connection> {
+        match self {
+            Self::Connection(connection) | Self::Stream(connection, _) => Some(connection),
+            _ => None,
+        }
+    }
+}
+
 /// A socket.
 pub(crate) struct Socket {
     /// What drivers know it by: a block of its own, so that they can't look at it once it is closed.
@@ -200,10 +210,9 @@ impl Socket {
 
     /// The connection-oriented part; stops when the socket is of another category.
     pub(crate) fn connection(&self, function: &'static str) -> &Connection {
-        match &self.category {
-            Category::Connection(connection) | Category::Stream(connection, _) => connection,
-            _ => self.of_another_category(function),
-        }
+        self.category
+            .connection()
+            .unwrap_or_else(|| self.of_another_category(function))
     }
 
     /// The listening part; stops when the socket is of another category.
@@ -397,9 +406,7 @@ impl Socket {
         // Documented: closing aborts a connection that isn't disconnected in both directions.
         if connection::keep_silent(self) {
             // Its peer is to see nothing.
-        } else if let Category::Connection(_) | Category::Stream(..) = &self.category
-            && connection::closing_aborts(self)
-        {
+        } else if self.category.connection().is_some() && connection::closing_aborts(self) {
             self.reset_real();
         } else if let Some(real) = self.real.write().take() {
             network::remove(self.number, &real);
@@ -462,7 +469,7 @@ impl Socket {
 pub(crate) fn connections() -> Vec<Arc<Socket>> {
     let mut connections = Vec::new();
     OPEN.each(|_, socket| {
-        if let Category::Connection(_) | Category::Stream(..) = socket.category {
+        if socket.category.connection().is_some() {
             connections.push(socket.clone());
         }
     });
@@ -602,7 +609,8 @@ dispatched! {
         Irp: *mut IRP,
     ) -> NTSTATUS, at most DISPATCH_LEVEL {
         let client = registration::client("WskSocket", Client);
-        let length = security::require_cached("WskSocket", SecurityDescriptor);
+        let security = security::read("WskSocket", SecurityDescriptor);
+        let length = security.as_ref().map_or(0, Vec::len);
         let uses = Uses::nothing("WskSocket").memory(
             SecurityDescriptor,
             length,
@@ -615,7 +623,6 @@ dispatched! {
         let pointers =
             unsafe { Pointers::of_category("WskSocket", Flags, SocketContext, Dispatch) };
         let origin = Origin::here("WskSocket");
-        let security = security::read("WskSocket", SecurityDescriptor);
         let mut making = Some((client, pointers, origin));
         let status = request.carry_out(move || {
             use super::request::Outcome::Done;
@@ -1007,7 +1014,7 @@ fn open(
 ) -> Result<Arc<Socket>, NTSTATUS> {
     real.set_nonblocking(true)
         .map_err(|_| STATUS_INSUFFICIENT_RESOURCES)?;
-    if family.is_ip() && matches!(category, Category::Connection(_) | Category::Stream(..)) {
+    if family.is_ip() && category.connection().is_some() {
         // There is no function that would receive urgent data by itself.
         real.set_out_of_band_inline(true)
             .map_err(|_| STATUS_INSUFFICIENT_RESOURCES)?;

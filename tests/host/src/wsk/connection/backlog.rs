@@ -8,7 +8,7 @@ use wsk_sys::{STATUS_SUCCESS, WSK_EVENT_SEND_BACKLOG};
 
 use super::{Phase, kick};
 use crate::wsk::callbacks::{self, WrongAnswer};
-use crate::wsk::socket::{self, Category, Socket};
+use crate::wsk::socket::{self, Socket};
 
 /// What the test has chosen for all connections; 0 where that is what the host has room for.
 static CHOSEN: AtomicUsize = AtomicUsize::new(0);
@@ -34,7 +34,7 @@ pub(crate) fn set_ideal(bytes: usize) {
 
 /// Takes note of the ideal backlog that a socket begins with: no change from nothing.
 pub(crate) fn note_ideal(socket: &Socket) {
-    if let Category::Connection(connection) | Category::Stream(connection, _) = &socket.category {
+    if let Some(connection) = socket.category.connection() {
         let now = ideal(socket);
         connection.state.lock().ideal = Some(now);
     }

@@ -327,8 +327,8 @@ dispatched! {
         Irp: *mut IRP,
     ) -> NTSTATUS, at most DISPATCH_LEVEL {
         let client = registration::client("WskSocketConnect", Client);
-        let length = security::require_cached("WskSocketConnect", SecurityDescriptor);
         let security = security::read("WskSocketConnect", SecurityDescriptor);
+        let length = security.as_ref().map_or(0, Vec::len);
         let uses = Uses::nothing("WskSocketConnect")
             .memory(SecurityDescriptor, length, "the security descriptor")
             .memory(LocalAddress, 2, "the local address")

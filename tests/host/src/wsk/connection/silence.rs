@@ -10,7 +10,7 @@ use wsk_sys::{NTSTATUS, STATUS_INVALID_DEVICE_STATE, STATUS_NOT_SUPPORTED, STATU
 use super::Phase;
 use crate::bugcheck::{bugcheck, violation};
 use crate::wsk::network;
-use crate::wsk::socket::{Category, Socket};
+use crate::wsk::socket::Socket;
 
 /// The host's sockets of silent connections that are closed: while they are kept, the peer sees no end.
 static KEPT: Mutex<Vec<socket2::Socket>> = Mutex::new(Vec::new());
@@ -39,8 +39,7 @@ fn is_loopback(address: SocketAddr) -> bool {
 
 /// Makes a connection silent: it sends nothing any more, not even when it is closed, and what arrives is thrown away.
 pub(crate) fn silence(socket: &Arc<Socket>) -> NTSTATUS {
-    let (Category::Connection(connection) | Category::Stream(connection, _)) = &socket.category
-    else {
+    let Some(connection) = socket.category.connection() else {
         return STATUS_NOT_SUPPORTED;
     };
     if !socket.family.is_ip() {
@@ -69,8 +68,7 @@ pub(crate) fn silence(socket: &Arc<Socket>) -> NTSTATUS {
 
 /// Takes the host's socket of a silent connection away without its peer seeing it; says whether it is one.
 pub(crate) fn keep_silent(socket: &Socket) -> bool {
-    let (Category::Connection(connection) | Category::Stream(connection, _)) = &socket.category
-    else {
+    let Some(connection) = socket.category.connection() else {
         return false;
     };
     if !connection.state.lock().silent {
