@@ -39,7 +39,7 @@ impl ConnectionSocket {
     /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
     #[doc(alias = "WskSocket")]
     pub fn open(provider: &Provider, family: Family) -> Result<Self, Error> {
-        let handle = open_socket(family, Making::of(provider, family, false))?;
+        let handle = open_socket(Making::of(provider, family, false))?;
         Ok(Self { handle })
     }
 
@@ -61,7 +61,7 @@ impl ConnectionSocket {
         handler: H,
     ) -> Result<Self, Error> {
         let making = Making::of(provider, family, false);
-        let handle = open_socket(family, making.with_events(events::of_connection(handler)))?;
+        let handle = open_socket(making.with_events(events::of_connection(handler)))?;
         Ok(Self { handle })
     }
 

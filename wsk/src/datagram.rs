@@ -33,7 +33,7 @@ impl DatagramSocket {
     /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
     #[doc(alias = "WskSocket")]
     pub fn open(provider: &Provider, family: Family) -> Result<Self, Error> {
-        Self::open_within(family, Making::of(provider, family, false))
+        Self::open_within(Making::of(provider, family, false))
     }
 
     /// Opens a socket whose arriving datagrams are told to `handler`, once events are
@@ -54,14 +54,11 @@ impl DatagramSocket {
         handler: H,
     ) -> Result<Self, Error> {
         let making = Making::of(provider, family, false);
-        Self::open_within(family, making.with_events(events::of_datagrams(handler)))
+        Self::open_within(making.with_events(events::of_datagrams(handler)))
     }
 
-    fn open_within(
-        family: Family,
-        making: Making<crate::socket::DatagramCategory>,
-    ) -> Result<Self, Error> {
-        let handle = open_socket(family, making)?;
+    fn open_within(making: Making<crate::socket::DatagramCategory>) -> Result<Self, Error> {
+        let handle = open_socket(making)?;
         Ok(Self { handle })
     }
 

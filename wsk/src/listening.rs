@@ -37,7 +37,7 @@ impl ListenSocket {
     /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
     #[doc(alias = "WskSocket")]
     pub fn open(provider: &Provider, family: Family) -> Result<Self, Error> {
-        let handle = open_socket(family, Making::of(provider, family, false))?;
+        let handle = open_socket(Making::of(provider, family, false))?;
         Ok(Self { handle })
     }
 
@@ -59,7 +59,7 @@ impl ListenSocket {
         handler: H,
     ) -> Result<Self, Error> {
         let making = Making::of(provider, family, false);
-        let handle = open_socket(family, making.with_events(events::of_listener(handler)))?;
+        let handle = open_socket(making.with_events(events::of_listener(handler)))?;
         Ok(Self { handle })
     }
 

@@ -7,19 +7,16 @@ use crate::error::Error;
 use crate::request::{Open, Request, open, set_both_families};
 use crate::socket::{Category, Handle, Making};
 
-/// Makes a socket of this family and waits for it; one of both families is told so.
-pub(crate) fn open_socket<C: Category>(
-    family: Family,
-    making: Making<C>,
-) -> Result<Handle<C>, Error> {
-    opened(open(making), family)
+/// Makes a socket and waits for it; one of both families is told so.
+pub(crate) fn open_socket<C: Category>(making: Making<C>) -> Result<Handle<C>, Error> {
+    opened(open(making))
 }
 
 /// Waits for the socket that is being made; one of both families is told so.
 pub(crate) fn opened<C: Category>(
     request: Request<'static, Open, Making<C>>,
-    family: Family,
 ) -> Result<Handle<C>, Error> {
+    let family = request.carried.family();
     let handle = request.wait()?;
     if family == Family::Dual {
         set_both_families(&handle)?;

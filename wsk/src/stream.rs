@@ -4,7 +4,7 @@
 
 use core::net::SocketAddr;
 
-use wsk_sys::{NTDDI_WIN10_RS2, WSK_CLIENT_STREAM_DISPATCH};
+use wsk_sys::NTDDI_WIN10_RS2;
 
 use crate::address::Family;
 use crate::endpoint::Endpoint;
@@ -13,7 +13,6 @@ use crate::events::{self, AcceptEvent, ConnectionEvent};
 use crate::methods::{bound_by_address, closed, open_socket};
 use crate::registration::Provider;
 use crate::request::{self, Connect, Request};
-use crate::socket::event_context::Events;
 use crate::socket::stream::Room;
 use crate::socket::{ConnectionSocket, ListenSocket, Making, StreamCategory, StreamSocket};
 
@@ -33,7 +32,7 @@ impl StreamSocket {
     /// [`Error::WrongIrql`], [`Error::NoMemory`]; [`Error::NoEntry`] on a Windows without such sockets; or what WSK says.
     #[doc(alias = "WskSocket")]
     pub fn open(provider: &Provider, family: Family) -> Result<Self, Error> {
-        Self::make(provider, family, None)
+        Self::make(provider, Making::of(provider, family, false))
     }
 
     /// Opens a socket whose events are told to `handler`, once they are enabled: those of the connection when it has
@@ -94,25 +93,17 @@ impl StreamSocket {
         family: Family,
         handler: H,
     ) -> Result<Self, Error> {
-        Self::make(provider, family, Some(events::of_stream(handler)))
+        let making = Making::of(provider, family, false);
+        Self::make(provider, making.with_events(events::of_stream(handler)))
     }
 
-    fn make(
-        provider: &Provider,
-        family: Family,
-        events: Option<Result<Events<WSK_CLIENT_STREAM_DISPATCH>, Error>>,
-    ) -> Result<Self, Error> {
+    fn make(provider: &Provider, making: Making<StreamCategory>) -> Result<Self, Error> {
         // An older Windows could take the flag for none, and make a socket of another category.
         if provider.capture().ntddi() < NTDDI_WIN10_RS2 {
             return Err(Error::NoEntry { entry: "WskListen" });
         }
         let room = Room::new()?;
-        let making = Making::<StreamCategory>::of(provider, family, false);
-        let making = match events {
-            Some(events) => making.with_events(events),
-            None => making,
-        };
-        let handle = open_socket(family, making)?;
+        let handle = open_socket(making)?;
         Ok(Self { handle, room })
     }
 

@@ -108,26 +108,17 @@ where
     type Item = Result<(Received, B), Error>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = self.get_mut();
-        if this.ended {
-            return Poll::Ready(None);
-        }
-        if this.receiving.is_none() {
-            let socket = &this.socket;
-            let started =
-                (this.buffers)().and_then(|buffer| Ok(socket.receive_from(buffer).start()?));
-            match started {
-                Ok(receiving) => this.receiving = Some(receiving),
-                Err(error) => return Poll::Ready(Some(Err(noted(error, &mut this.ended)))),
-            }
-        }
-        let Some(receiving) = &mut this.receiving else {
-            return Poll::Ready(None);
-        };
-        let Finished { result, buffer } = ready!(Pin::new(receiving).poll(context));
-        this.receiving = None;
-        let item = result.and_then(|received| Ok((received, buffer.ok_or(Error::Taken)?)));
-        Poll::Ready(Some(item.map_err(|error| noted(error, &mut this.ended))))
+        let Self {
+            socket,
+            buffers,
+            receiving,
+            ended,
+        } = self.get_mut();
+        let start = || buffers().and_then(|buffer| Ok(socket.receive_from(buffer).start()?));
+        poll_next(receiving, ended, context, start, |finished| {
+            let Finished { result, buffer } = finished;
+            result.and_then(|received| Ok((received, buffer.ok_or(Error::Taken)?)))
+        })
     }
 }
 
@@ -147,6 +138,29 @@ impl<B: ReceiveBuffer, M> fmt::Debug for Datagrams<B, M> {
             .field("ended", &self.ended)
             .finish_non_exhaustive()
     }
+}
+
+/// The next item of a stream: what comes of the operation that is in flight, or of one that is started.
+fn poll_next<R: Future + Unpin, T>(
+    in_flight: &mut Option<R>,
+    ended: &mut bool,
+    context: &mut Context<'_>,
+    start: impl FnOnce() -> Result<R, Error>,
+    item: impl FnOnce(R::Output) -> Result<T, Error>,
+) -> Poll<Option<Result<T, Error>>> {
+    if *ended {
+        return Poll::Ready(None);
+    }
+    let running = match &mut *in_flight {
+        Some(running) => running,
+        nothing => match start() {
+            Ok(started) => nothing.insert(started),
+            Err(error) => return Poll::Ready(Some(Err(noted(error, ended)))),
+        },
+    };
+    let output = ready!(Pin::new(running).poll(context));
+    *in_flight = None;
+    Poll::Ready(Some(item(output).map_err(|error| noted(error, ended))))
 }
 
 /// Notes whether an error is the end.
@@ -226,24 +240,13 @@ impl Stream for Connections {
     type Item = Result<(ConnectedSocket, SocketAddr), Error>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = self.get_mut();
-        if this.ended {
-            return Poll::Ready(None);
-        }
-        if this.accepting.is_none() {
-            match this.listener.accept().start() {
-                Ok(accepting) => this.accepting = Some(accepting),
-                Err(error) => return Poll::Ready(Some(Err(noted(error, &mut this.ended)))),
-            }
-        }
-        let Some(accepting) = &mut this.accepting else {
-            return Poll::Ready(None);
-        };
-        let accepted = ready!(Pin::new(accepting).poll(context));
-        this.accepting = None;
-        Poll::Ready(Some(
-            accepted.map_err(|error| noted(error, &mut this.ended)),
-        ))
+        let Self {
+            listener,
+            accepting,
+            ended,
+        } = self.get_mut();
+        let start = || listener.accept().start();
+        poll_next(accepting, ended, context, start, |accepted| accepted)
     }
 }
 

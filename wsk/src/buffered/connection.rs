@@ -343,7 +343,7 @@ impl WriteHalf {
     /// Waits until all that was written is sent.
     fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         ready!(self.poll_rest(context))?;
-        self.start()?;
+        self.failed = self.start().err();
         self.poll_rest(context)
     }
 

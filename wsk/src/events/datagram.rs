@@ -5,21 +5,16 @@
 
 use core::fmt;
 
-use wsk_sys::{
-    MSG_BCAST, MSG_MCAST, WSK_CLIENT_DATAGRAM_DISPATCH, WSK_FLAG_AT_DISPATCH_LEVEL,
-    WSK_FLAG_RELEASE_ASAP,
-};
+use wsk_sys::{MSG_BCAST, MSG_MCAST, WSK_CLIENT_DATAGRAM_DISPATCH, WSK_FLAG_RELEASE_ASAP};
 
 use crate::error::Error;
+use crate::events::handler::{AT_DISPATCH_LEVEL, Handler};
 use crate::memory::shared::Shared;
 use crate::socket::datagram_events::{self, Told};
 use crate::socket::event_context::Events;
 use crate::socket::indicated::{Datagrams, List};
 use crate::socket::retained::Retained;
 use crate::socket::{DatagramCategory, DatagramSocket, Handle, Socket};
-
-/// The flag, among the others.
-const AT_DISPATCH_LEVEL: u32 = WSK_FLAG_AT_DISPATCH_LEVEL as u32;
 
 /// What a driver does when datagrams arrive at a socket.
 ///
@@ -195,9 +190,6 @@ pub(crate) fn of_datagrams<H: ReceiveFromEvent>(
 ) -> Result<Events<WSK_CLIENT_DATAGRAM_DISPATCH>, Error> {
     datagram_events::of_datagrams(Handler(handler))
 }
-
-/// A driver's handler, as the socket has it.
-struct Handler<H>(H);
 
 impl<H: ReceiveFromEvent> Told for Handler<H> {
     fn arrived(

@@ -6,19 +6,16 @@
 use core::fmt;
 use core::net::SocketAddr;
 
-use wsk_sys::{WSK_CLIENT_LISTEN_DISPATCH, WSK_CLIENT_STREAM_DISPATCH, WSK_FLAG_AT_DISPATCH_LEVEL};
+use wsk_sys::{WSK_CLIENT_LISTEN_DISPATCH, WSK_CLIENT_STREAM_DISPATCH};
 
 use crate::error::Error;
-use crate::events::handler::Handler;
+use crate::events::handler::{AT_DISPATCH_LEVEL, Handler};
 use crate::events::stream::{ConnectionEvent, of_connection};
 use crate::socket::either_events;
 use crate::socket::event_context::Events;
 use crate::socket::inspection::{InspectId, Pended};
 use crate::socket::listen_events::{self, Offer, Question, Told};
 use crate::socket::{ConnectedSocket, ListenSocket, StreamSocket};
-
-/// The flag, among the others.
-const AT_DISPATCH_LEVEL: u32 = WSK_FLAG_AT_DISPATCH_LEVEL as u32;
 
 /// What a driver does when a connection has come.
 ///

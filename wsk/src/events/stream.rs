@@ -6,13 +6,13 @@
 use core::fmt;
 
 use wsk_sys::{
-    WSK_CLIENT_CONNECTION_DISPATCH, WSK_FLAG_ABORTIVE, WSK_FLAG_AT_DISPATCH_LEVEL,
-    WSK_FLAG_ENTIRE_MESSAGE, WSK_FLAG_RELEASE_ASAP,
+    WSK_CLIENT_CONNECTION_DISPATCH, WSK_FLAG_ABORTIVE, WSK_FLAG_ENTIRE_MESSAGE,
+    WSK_FLAG_RELEASE_ASAP,
 };
 
 use crate::buffer::{ControlMessages, pieces};
 use crate::error::Error;
-use crate::events::handler::Handler;
+use crate::events::handler::{AT_DISPATCH_LEVEL, Handler};
 use crate::memory::shared::Shared;
 use crate::socket::event_context::Events;
 use crate::socket::indicated_bytes::ByteList;
@@ -20,9 +20,6 @@ pub use crate::socket::indicated_bytes::{RetainedBytes, StreamPieces};
 pub use crate::socket::stream_events::StreamVerdict;
 use crate::socket::stream_events::{self, Told};
 use crate::socket::{ConnectedSocket, ConnectionCategory, ConnectionSocket, Handle, Socket};
-
-/// The flag, among the others.
-const AT_DISPATCH_LEVEL: u32 = WSK_FLAG_AT_DISPATCH_LEVEL as u32;
 
 /// The events of a connection, ready for WSK.
 type ConnectionEvents = Events<WSK_CLIENT_CONNECTION_DISPATCH>;

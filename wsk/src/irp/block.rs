@@ -325,12 +325,9 @@ impl<const N: usize> Spares<N> {
     /// Places with this operation in the first of them.
     pub(crate) fn new(operation: Idle<()>) -> Self {
         const { assert!(N > 0, "there is no place for the operation") };
-        let mut first = operation.into_block().as_ptr();
-        // INVARIANT: the block of an operation that is here from now on.
-        Self {
-            blocks: [(); N]
-                .map(|()| AtomicPtr::new(core::mem::replace(&mut first, core::ptr::null_mut()))),
-        }
+        let spares = Self::none();
+        spares.put(operation);
+        spares
     }
 
     /// Places with nothing in them.

@@ -814,7 +814,8 @@ impl<O: Repeat<NonPagedBuffer>> Prepared<O, NonPagedBuffer> {
     /// The bytes of the buffer. None any more when it [was abandoned](Self::is_abandoned).
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
-        self.buffer().map_or(&[], NonPagedBuffer::as_slice)
+        // Its bytes cannot be lent as the buffer can, which the next run would have to look after.
+        self.rest().map_or(&[], |rest| rest.carried().as_slice())
     }
 
     /// The bytes of the buffer, to be written, which costs nothing. None any more when it [was abandoned](Self::is_abandoned).

@@ -4,7 +4,7 @@
 
 use core::ptr::NonNull;
 
-use wsk_sys::{DispatchError, IRP, NTSTATUS, SIO_WSK_SET_RECEIVE_EX_CALLBACK};
+use wsk_sys::{DispatchError, IRP, NTDDI_WIN10_RS4, NTSTATUS, SIO_WSK_SET_RECEIVE_EX_CALLBACK};
 
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Outcome, Places};
@@ -13,9 +13,6 @@ use crate::request::control::{IOCTL, Parameters, control, repeated_as_it_is};
 use crate::request::sealed::Sealed;
 use crate::request::{Function, InPlace, Nothing, Operation, Repeat, Request, Shown, of_socket};
 use crate::socket::{ConnectionCategory, Handle};
-
-/// `NTDDI_WIN10_RS4`, which has brought the operation with the functions that give control information.
-const SINCE: u32 = 0x0A00_0005;
 
 /// The callback that is told control information, or none.
 #[derive(Debug)]
@@ -51,8 +48,8 @@ impl Function<()> for IndicateControl {
         places: Places,
     ) -> Result<Parameters, Error> {
         let callback = socket.events().ok_or(Error::NoEvents)?.receive_ex();
-        // An older Windows may know the code as another's.
-        if socket.capture().ntddi() < SINCE {
+        // An older Windows may know the code as another's; this one has brought it with the functions that give control information.
+        if socket.capture().ntddi() < NTDDI_WIN10_RS4 {
             let entry = "WskReceiveExEvent";
             return Err(Error::NoEntry { entry });
         }

@@ -216,11 +216,7 @@ impl fmt::Display for NameInfo {
     }
 }
 
-impl Ingredient for NameRoom {
-    fn get_ready(&mut self) -> Result<(), Error> {
-        Ok(())
-    }
-}
+impl Ingredient for NameRoom {}
 
 impl Sealed for NameOf {}
 

@@ -68,8 +68,6 @@ pub struct Parameters {
     flags: u32,
     /// The room for it: the place of the length, and of the bytes.
     control: Option<(NonNull<u32>, NonNull<CMSGHDR>)>,
-    /// Whether it is `WskReceiveEx` without room too.
-    extended: bool,
 }
 
 // SAFETY: parameters are numbers and addresses, which are used by the call alone.
@@ -91,7 +89,6 @@ impl Parameters {
             buffer: room.buffer,
             flags,
             control: None,
-            extended: false,
         }
     }
 
@@ -105,13 +102,11 @@ impl Parameters {
             buffer,
             flags,
             control,
-            extended,
         } = self;
         // SAFETY: the caller gives the IRP; the socket is open, and the buffer and the room for control information are as `WskReceive`
         // and `WskReceiveEx` ask.
         unsafe {
             match control {
-                None if extended => table.wsk_receive_ex(socket, buffer, flags, None, None, irp),
                 None => table.wsk_receive(socket, buffer, flags, irp),
                 Some((length, control)) => {
                     table.wsk_receive_ex(socket, buffer, flags, Some(length), Some(control), irp)
@@ -605,14 +600,20 @@ pub(crate) fn resume_events(socket: &Handle<ConnectionCategory>) -> Result<(), E
         extent: nothing,
         control: 0,
     };
-    let parameters = Parameters {
-        // What an event with control information has not accepted is asked for by the function that gives control information.
-        extended: socket.indicates_control.load(Ordering::Relaxed),
-        ..Parameters::new(socket, room, 0, operation.arguments())
-    };
+    // What an event with control information has not accepted is asked for by the function that gives control information.
+    let extended = socket.indicates_control.load(Ordering::Relaxed);
+    let p = Parameters::new(socket, room, 0, operation.arguments());
     // SAFETY: the socket is open, and the buffer, of no bytes, is in the arguments; the capture is kept until the routine is done.
-    let launched =
-        unsafe { operation.launch_observed(hold(socket.capture()), |irp| parameters.submit(irp)) };
+    let launched = unsafe {
+        operation.launch_observed(hold(socket.capture()), |irp| {
+            if extended {
+                let table = p.table;
+                table.wsk_receive_ex(p.socket, p.buffer, p.flags, None, None, irp)
+            } else {
+                p.submit(irp)
+            }
+        })
+    };
     let flight = launched.map_err(|refused| refused.error)?;
     let status = flight.returned();
     flight.leave();

@@ -237,11 +237,7 @@ impl fmt::Debug for Looking {
     }
 }
 
-impl Ingredient for Looking {
-    fn get_ready(&mut self) -> Result<(), Error> {
-        Ok(())
-    }
-}
+impl Ingredient for Looking {}
 
 impl InUse {
     fn new(capture: &Shared<Capture>, lookup: Lookup<'_>) -> Result<Self, Error> {

@@ -53,11 +53,7 @@ pub(crate) fn get_security<C: Category>(
 }
 
 /// It is carried so that WSK does not release it before the request is over.
-impl Ingredient for SecurityDescriptor {
-    fn get_ready(&mut self) -> Result<(), Error> {
-        Ok(())
-    }
-}
+impl Ingredient for SecurityDescriptor {}
 
 impl Ingredient for DescriptorRoom {
     fn get_ready(&mut self) -> Result<(), Error> {

@@ -500,7 +500,9 @@ pub struct Own;
 pub trait Ingredient: Sized + Send + 'static {
     /// Makes it ready.
     #[doc(hidden)]
-    fn get_ready(&mut self) -> Result<(), Error>;
+    fn get_ready(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 // SAFETY: what is lent is where it lies, which the caller keeps.

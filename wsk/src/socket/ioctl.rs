@@ -85,7 +85,9 @@ pub trait Ioctl: sealed::Sealed + Sized {
     #[doc(hidden)]
     const GIVES: usize;
     #[doc(hidden)]
-    fn input(&self) -> Input;
+    fn input(&self) -> Input {
+        Input::Bytes([0; 8], 0)
+    }
     #[doc(hidden)]
     fn output(output: &Output<'_>) -> Result<Self::Output, Error>;
 }
@@ -154,10 +156,6 @@ impl Ioctl for RssScalability {
     const CODE: u32 = SIO_QUERY_RSS_SCALABILITY_INFO;
     const GIVES: usize = size_of::<wsk_sys::RSS_SCALABILITY_INFO>();
 
-    fn input(&self) -> Input {
-        Input::Bytes([0; 8], 0)
-    }
-
     fn output(output: &Output<'_>) -> Result<bool, Error> {
         Ok(output.at(0) != [0])
     }
@@ -187,10 +185,6 @@ impl Ioctl for RssProcessor {
     type Output = ProcessorAffinity;
     const CODE: u32 = SIO_QUERY_RSS_PROCESSOR_INFO;
     const GIVES: usize = size_of::<SOCKET_PROCESSOR_AFFINITY>();
-
-    fn input(&self) -> Input {
-        Input::Bytes([0; 8], 0)
-    }
 
     fn output(output: &Output<'_>) -> Result<ProcessorAffinity, Error> {
         let [number] = output.at(offset_of!(PROCESSOR_NUMBER, Number));
@@ -256,10 +250,6 @@ impl Ioctl for SilentMode {
     type Output = ();
     const CODE: u32 = SIO_WSK_SET_TCP_SILENT_MODE;
     const GIVES: usize = 0;
-
-    fn input(&self) -> Input {
-        Input::Bytes([0; 8], 0)
-    }
 
     fn output(_: &Output<'_>) -> Result<(), Error> {
         Ok(())
@@ -488,10 +478,6 @@ macro_rules! queries {
             const CODE: u32 = $code;
             const GIVES: usize = size_of::<usize>();
 
-            fn input(&self) -> Input {
-                Input::Bytes([0; 8], 0)
-            }
-
             fn output(output: &Output<'_>) -> Result<usize, Error> {
                 Ok(usize::from_ne_bytes(output.at(0)))
             }
@@ -519,10 +505,6 @@ impl Ioctl for QueryInspectId {
     type Output = InspectId;
     const CODE: u32 = SIO_WSK_QUERY_INSPECT_ID;
     const GIVES: usize = InspectId::SIZE;
-
-    fn input(&self) -> Input {
-        Input::Bytes([0; 8], 0)
-    }
 
     fn output(output: &Output<'_>) -> Result<InspectId, Error> {
         Ok(InspectId::from_parts(

@@ -152,9 +152,10 @@ impl Offer<'_> {
             making.made(self.socket.as_ptr());
             making.take()
         };
-        self.taken.set(true);
-        // There is one, as it was prepared and made.
+        // There is one, as it was prepared and made, but for a provider that gives no dispatch table: then nothing is accepted, and WSK
+        // does not keep the context, which goes.
         let handle = handle.ok_or(Error::Taken)?;
+        self.taken.set(true);
         Ok(ConnectedSocket { handle })
     }
 }
