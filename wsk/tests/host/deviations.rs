@@ -1,13 +1,14 @@
 //! Providers that do otherwise than documented, as those of other systems do: what the crate promises holds with them too.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use wsk::events::{ConnectionEvent, Incoming};
 use wsk::ioctl::ControlRequest;
 use wsk::operation::Operations;
 use wsk::{
@@ -550,6 +551,46 @@ fn a_client_may_have_no_name() {
         let found = s.provider.resolve("127.0.0.1").wait().unwrap();
         assert_eq!(found.iter().count(), 1);
         drop((found, socket, s));
+        kernel.shutdown();
+    }
+}
+
+/// A socket without a dispatch table is nothing that can be accepted: the connection is turned down, and WSK keeps nothing of the
+/// handler, which goes.
+#[test]
+fn a_connection_without_a_table_is_turned_down() {
+    struct Handler(Arc<AtomicUsize>);
+
+    impl ConnectionEvent for Handler {}
+
+    impl Drop for Handler {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    for kernel in kernels_with(Deviation::NoTable) {
+        let (registration, provider) = client();
+        let drops = Arc::new(AtomicUsize::new(0));
+        let (tell, told) = channel();
+        let (tell, handlers) = (Mutex::new(tell), drops.clone());
+        let listener =
+            ListenSocket::open_with_events(&provider, Family::V4, move |incoming: Incoming<'_>| {
+                let accepted = incoming.accept_with_events(Handler(handlers.clone()));
+                tell.lock().unwrap().send(accepted.map(drop)).unwrap();
+            })
+            .unwrap();
+        listener
+            .bind(LOOPBACK.parse::<SocketAddr>().unwrap())
+            .unwrap();
+        listener.enable_accept_events().unwrap();
+        let mut peer = TcpStream::connect(listener.local_address().unwrap()).unwrap();
+        peer.set_read_timeout(Some(PATIENCE)).unwrap();
+        assert_eq!(told.recv_timeout(PATIENCE).unwrap(), Err(Error::Taken));
+        assert_eq!(drops.load(Ordering::SeqCst), 1);
+        // Closed, however that looks.
+        assert!(!matches!(peer.read(&mut [0]), Ok(1..)));
+        drop((listener, provider, registration));
         kernel.shutdown();
     }
 }

@@ -23,6 +23,8 @@ pub enum Deviation {
     CancelTellsBytes,
     /// `WskSend` sends half of the bytes, and completes with success and their number.
     ShortSends,
+    /// The sockets of connections that come have no dispatch table.
+    NoTable,
 }
 
 /// The deviations of a provider.
@@ -39,6 +41,7 @@ const IGNORES_CANCEL: u8 = 8;
 const CANCEL_LOSES_BYTES: u8 = 16;
 const CANCEL_TELLS_BYTES: u8 = 32;
 const SHORT_SENDS: u8 = 64;
+const NO_TABLE: u8 = 128;
 
 static SET: AtomicU8 = AtomicU8::new(0);
 static MOST: AtomicUsize = AtomicUsize::new(usize::MAX);
@@ -53,6 +56,7 @@ impl Deviations {
             Deviation::CancelLosesBytes => (CANCEL_LOSES_BYTES, self.most),
             Deviation::CancelTellsBytes => (CANCEL_TELLS_BYTES, self.most),
             Deviation::ShortSends => (SHORT_SENDS, self.most),
+            Deviation::NoTable => (NO_TABLE, self.most),
         };
         Self {
             set: self.set | bit,
@@ -90,6 +94,10 @@ pub(super) fn deregisters_at_once() -> bool {
 
 pub(super) fn no_client() -> bool {
     has(NO_CLIENT)
+}
+
+pub(super) fn no_table() -> bool {
+    has(NO_TABLE)
 }
 
 pub(crate) fn ignores_cancel() -> bool {

@@ -31,7 +31,7 @@ use super::listen::{self, Listening};
 use super::network::Interest;
 use super::registration::{self, Client};
 use super::request::{Request, Uses};
-use super::{host, indication, network, security};
+use super::{deviation, host, indication, network, security};
 use crate::address_space::require_nonpaged;
 use crate::bugcheck::{bugcheck, violation};
 use crate::kernel::windows_version;
@@ -994,9 +994,14 @@ pub(crate) fn make_accepted(
     connection: Connection,
     real: socket2::Socket,
 ) -> Result<Arc<Socket>, NTSTATUS> {
+    let dispatch = if deviation::no_table() {
+        ptr::null()
+    } else {
+        (&raw const connection::DISPATCH).cast()
+    };
     open(
         listening.family,
-        (&raw const connection::DISPATCH).cast(),
+        dispatch,
         Category::Connection(connection),
         Arc::clone(&listening.client),
         real,
