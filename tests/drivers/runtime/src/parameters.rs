@@ -3,15 +3,16 @@
 
 use core::ffi::c_void;
 use core::mem::offset_of;
-use core::net::SocketAddrV4;
+use core::net::{Ipv4Addr, SocketAddrV4};
 use core::ptr::{NonNull, null_mut};
 
 use wsk::NTSTATUS;
 use wsk_sys::{
     InitializeObjectAttributes, KEY_READ, KEY_VALUE_INFORMATION_CLASS,
     KEY_VALUE_PARTIAL_INFORMATION, OBJ_CASE_INSENSITIVE, OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES,
-    REG_DWORD, REG_SZ, RTL_CONSTANT_STRING, STATUS_INVALID_PARAMETER, STATUS_OBJECT_NAME_NOT_FOUND,
-    STATUS_OBJECT_TYPE_MISMATCH, UNICODE_STRING, ZwClose, ZwOpenKey, ZwQueryValueKey,
+    REG_DWORD, REG_SZ, RTL_CONSTANT_STRING, RtlIpv4StringToAddressExW, STATUS_INVALID_PARAMETER,
+    STATUS_OBJECT_NAME_NOT_FOUND, STATUS_OBJECT_TYPE_MISMATCH, UNICODE_STRING, ZwClose, ZwOpenKey,
+    ZwQueryValueKey,
 };
 
 /// The longest name and the longest text of a value.
@@ -75,12 +76,16 @@ pub struct Text {
 struct Key(NonNull<c_void>);
 
 /// A value as the registry gives it: [`KEY_VALUE_PARTIAL_INFORMATION`] with room for data.
+///
+/// # Invariants
+///
+/// The last unit of the data is 0, so that each text ends with a zero.
 #[repr(C)]
 struct Value {
     index: u32,
     kind: u32,
     length: u32,
-    data: [u16; LONGEST],
+    data: [u16; LONGEST + 1],
 }
 
 const _: () = assert!(offset_of!(Value, data) == offset_of!(KEY_VALUE_PARTIAL_INFORMATION, Data));
@@ -126,12 +131,9 @@ impl Parameters {
     /// `STATUS_OBJECT_TYPE_MISMATCH` for what is no `REG_SZ`, `STATUS_INVALID_PARAMETER` for what is not ASCII, or what the
     /// registry says.
     pub fn text(&self, name: &str) -> Result<Option<Text>, NTSTATUS> {
-        let Some(value) = self.value(name)? else {
+        let Some(value) = self.string(name)? else {
             return Ok(None);
         };
-        if value.kind != REG_SZ {
-            return Err(STATUS_OBJECT_TYPE_MISMATCH);
-        }
         let mut text = Text {
             bytes: [0; LONGEST],
             length: 0,
@@ -148,15 +150,39 @@ impl Parameters {
         Ok(Some(text))
     }
 
-    /// The address and port of this name, such as `192.0.2.1:7`. IRQL: `PASSIVE_LEVEL`.
+    /// The address and port of this name, such as `192.0.2.1:7`, as
+    /// [`RtlIpv4StringToAddressExW`](https://learn.microsoft.com/windows/win32/api/ip2string/nf-ip2string-rtlipv4stringtoaddressexw)
+    /// reads them: without a port it is 0. IRQL: `PASSIVE_LEVEL`.
     ///
     /// # Errors
     ///
-    /// As for [`text`](Self::text), and `STATUS_INVALID_PARAMETER` for what is no address.
+    /// `STATUS_OBJECT_TYPE_MISMATCH` for what is no `REG_SZ`, `STATUS_INVALID_PARAMETER` for what is no address, or what the
+    /// registry says.
     pub fn address(&self, name: &str, default: SocketAddrV4) -> Result<SocketAddrV4, NTSTATUS> {
-        match self.text(name)? {
-            None => Ok(default),
-            Some(text) => text.as_str().parse().map_err(|_| STATUS_INVALID_PARAMETER),
+        let Some(value) = self.string(name)? else {
+            return Ok(default);
+        };
+        let (mut address, mut port) = (0, 0);
+        // SAFETY: the text ends with a zero, by the invariant of the value at the latest, and the function writes to both places.
+        let status = unsafe {
+            // Four numbers in decimal, and nothing else.
+            let strict = true.into();
+            let address = (&raw mut address).cast();
+            RtlIpv4StringToAddressExW(value.data.as_ptr(), strict, address, &raw mut port)
+        };
+        if !status.is_success() {
+            return Err(status);
+        }
+        // Both are in network order.
+        let address = Ipv4Addr::from(u32::from_be(address));
+        Ok(SocketAddrV4::new(address, u16::from_be(port)))
+    }
+
+    /// The value of this name, which is a text.
+    fn string(&self, name: &str) -> Result<Option<Value>, NTSTATUS> {
+        match self.value(name)? {
+            Some(value) if value.kind != REG_SZ => Err(STATUS_OBJECT_TYPE_MISMATCH),
+            value => Ok(value),
         }
     }
 
@@ -200,7 +226,8 @@ impl Key {
 
     fn value(&self, name: &str) -> Result<Option<Value>, NTSTATUS> {
         #[allow(clippy::cast_possible_truncation, reason = "it is a few hundred")]
-        const SIZE: u32 = size_of::<Value>() as u32;
+        // All but the last unit.
+        const SIZE: u32 = (offset_of!(Value, data) + size_of::<[u16; LONGEST]>()) as u32;
         let mut units = [0; LONGEST];
         let mut count = 0;
         for (unit, from) in units.iter_mut().zip(name.encode_utf16()) {
@@ -216,7 +243,7 @@ impl Key {
             index: 0,
             kind: 0,
             length: 0,
-            data: [0; LONGEST],
+            data: [0; LONGEST + 1],
         };
         let mut written = 0;
         // SAFETY: by the invariant the key is open; the name is a readable string, and the value has the room that it says.

@@ -107,12 +107,15 @@ fn unloads_under_load() {
 #[test]
 fn a_load_that_fails_leaves_nothing_behind() {
     let kernel = Kernel::boot();
-    let driver = kernel.driver("udp-echo");
-    let wrong = driver.parameter("Listen", RegistryValue::String("nowhere".to_owned()));
-    assert_eq!(
-        wrong.load(DriverEntry).unwrap_err(),
-        STATUS_INVALID_PARAMETER
-    );
+    let longest = format!("127.0.0.1:7{}", "x".repeat(116));
+    for wrong in ["nowhere", "", "127.0.0", "127.0.0.1:65536", &longest] {
+        let driver = kernel.driver("udp-echo");
+        let wrong = driver.parameter("Listen", RegistryValue::String(wrong.to_owned()));
+        assert_eq!(
+            wrong.load(DriverEntry).unwrap_err(),
+            STATUS_INVALID_PARAMETER
+        );
+    }
     kernel.shutdown();
 
     // Whichever allocation fails.
