@@ -49,6 +49,7 @@ mod dispatch;
 #[rustfmt::skip]
 mod generated;
 mod guid;
+mod host_kernel;
 #[allow(non_snake_case)]
 mod inline;
 mod ntstatus;
@@ -60,6 +61,8 @@ mod version;
 pub use dispatch::DispatchError;
 pub use generated::*;
 pub use guid::NPI_WSK_INTERFACE_ID;
+#[doc(hidden)]
+pub use host_kernel::host_kernel;
 pub use inline::*;
 pub use ntstatus::NTSTATUS;
 pub use object_type::PsThreadType;

@@ -1,6 +1,6 @@
 //! Interrupt request levels: which functions may wait, and which may touch pageable memory.
 
-use wsk_sys::{APC_LEVEL, KeGetCurrentIrql, PASSIVE_LEVEL};
+use wsk_sys::{APC_LEVEL, KeGetCurrentIrql, PASSIVE_LEVEL, host_kernel};
 
 use crate::Error;
 
@@ -54,6 +54,7 @@ pub(crate) fn may_touch_pageable() -> Result<(), Error> {
 
 #[inline]
 fn at_most(limit: u8) -> Result<(), Error> {
+    host_kernel();
     // SAFETY: reading the IRQL has no precondition.
     let current = unsafe { KeGetCurrentIrql() };
     if current <= limit {

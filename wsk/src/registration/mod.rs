@@ -106,8 +106,15 @@ impl Registration {
     ///
     /// [`Error::WrongIrql`], [`Error::NoMemory`], or what `WskRegister` says.
     #[doc(alias("WskRegister", "WSK_CLIENT_NPI"))]
+    // In a test this is compiled with the test's own code, which the linker reads first: it then misses `wsk-host` first.
+    #[cfg_attr(panic = "unwind", inline)]
     pub fn new() -> Result<Self, Error> {
         at_passive_level()?;
+        Self::register()
+    }
+
+    /// Registers. The IRQL has been checked.
+    fn register() -> Result<Self, Error> {
         let client = memory::allocate(memory::layout::<Client>())
             .ok_or(Error::NoMemory(Memory::Registration))?
             .cast::<Client>();

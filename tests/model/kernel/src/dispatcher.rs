@@ -288,3 +288,9 @@ pub unsafe fn RtlGetVersion(version: *mut OSVERSIONINFOW) -> NTSTATUS {
     unsafe { (*version).dwBuildNumber = 22_621 };
     STATUS_SUCCESS
 }
+
+/// Does nothing. `wsk` calls it so that the linker tells this name where no kernel is linked.
+#[unsafe(no_mangle)]
+extern "C" fn wsk_host_is_missing__a_test_needs_it_in_dev_dependencies_and_use_wsk_host_as_underscore__a_driver_needs_panic_abort()
+ {
+}
