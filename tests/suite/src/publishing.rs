@@ -323,9 +323,9 @@ mod tests {
             if figure.contains("\n\n") {
                 return Err("an empty line, at which Markdown ends it".to_owned());
             }
-            // At 400 pixels a page has room for as many units, so that text stays as large as it is.
+            // A page of 400 pixels has room for so many units, so that text stays as large as it is.
             for needed in [
-                "viewBox=\"0 0 400 ",
+                "viewBox=\"0 0 360 ",
                 "role=\"img\"",
                 "aria-label=\"",
                 "width:100%",
@@ -361,11 +361,11 @@ mod tests {
             count += diagrams(&page).unwrap_or_else(|told| panic!("{}: {told}", path.display()));
         }
         assert_eq!(count, 5);
-        let good = "<figure>\n<svg viewBox=\"0 0 400 9\" role=\"img\" aria-label=\"A line\" style=\"width:100%\" font-size=\"13\" \
+        let good = "<figure>\n<svg viewBox=\"0 0 360 9\" role=\"img\" aria-label=\"A line\" style=\"width:100%\" font-size=\"13\" \
             fill=\"currentColor\"/>\n</figure>\n";
         assert_eq!(diagrams(good), Ok(1));
         for (from, to) in [
-            ("400", "900"),
+            ("360", "900"),
             ("13", "9"),
             ("currentColor", "black"),
             ("\n<svg", "\n\n<svg"),
