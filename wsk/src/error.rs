@@ -14,6 +14,21 @@ use wsk_sys::{
 use crate::family::Family;
 
 /// A function of WSK or of the kernel that can fail.
+///
+/// ```
+/// use wsk::{Call, Error};
+///
+/// /// A line for the driver's log.
+/// fn line(error: Error) -> String {
+///     match error {
+///         Error::Call { call, status } => format!("{} failed: {status}", call.name().to_string_lossy()),
+///         other => other.to_string(),
+///     }
+/// }
+///
+/// let error = Error::Call { call: Call::WskBind, status: wsk_sys::STATUS_ADDRESS_ALREADY_EXISTS };
+/// assert!(line(error).starts_with("WskBind failed: "));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Call {
@@ -105,6 +120,16 @@ impl Call {
 }
 
 /// What an allocation that failed was for.
+///
+/// ```
+/// use wsk::{Error, Memory, NonPagedBuffer};
+///
+/// # let kernel = wsk_host::Kernel::boot();
+/// # kernel.fail_nth_allocation(1);
+/// // There is no nonpaged pool left.
+/// assert_eq!(NonPagedBuffer::new(1500).err(), Some(Error::NoMemory(Memory::Buffer)));
+/// # kernel.shutdown();
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Memory {

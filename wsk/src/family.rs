@@ -26,6 +26,17 @@ impl Family {
 }
 
 /// An address family that is not one of IP, with the protocol that its sockets speak.
+///
+/// ```
+/// use wsk::{Family, OtherFamily};
+///
+/// // AF_BTH with BTHPROTO_RFCOMM. A socket of it opens where WSK has such a transport.
+/// let family = OtherFamily::new(32, 3).map(Family::Other);
+/// assert_eq!(family.map(|family| family.to_string()).as_deref(), Some("address family 32"));
+/// assert_eq!(OtherFamily::UNIX.number(), 1);
+/// // IPv4 has a name of its own.
+/// assert_eq!(OtherFamily::new(2, 0), None);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct OtherFamily {
     number: u16,

@@ -18,7 +18,7 @@ use imports::files;
 use syn::{Attribute, Expr, ImplItem, Item, Lit, Meta, TraitItem, Type, UseTree, Visibility};
 
 /// Types without an example, with the reason.
-const WITHOUT: [(&str, &[&str]); 7] = [
+const WITHOUT: [(&str, &[&str]); 5] = [
     (
         "stands for a function of WSK, or for a request of it in flight, in the types of requests: the method that makes the request has the example",
         &[
@@ -126,49 +126,14 @@ const WITHOUT: [(&str, &[&str]); 7] = [
     ),
     (
         "an iterator, or what one gives: the method or the type that it comes from has the example",
-        &[
-            "wsk::buffer::control::ControlMessages",
-            "wsk::buffer::pieces::Pieces",
-            "wsk::buffer::segments::Segment",
-            "wsk::buffer::segments::Segments",
-            "wsk::socket::indicated_bytes::StreamPieces",
-            "wsk::request::address_info::Addresses",
-            "wsk::socket::indicated::Datagrams",
-            "wsk::socket::retained::RetainedDatagrams",
-            "wsk::streams::Connections",
-            "wsk::streams::Datagrams",
-        ],
-    ),
-    (
-        "what a handler is given, or answers: the trait of the handler has the example",
-        &[
-            "wsk::events::datagram::Indication",
-            "wsk::events::datagram::Verdict",
-            "wsk::events::listen::Incoming",
-            "wsk::events::listen::Inspection",
-            "wsk::events::stream::Disconnection",
-            "wsk::socket::indicated_bytes::RetainedBytes",
-            "wsk::events::stream::SendBacklog",
-            "wsk::events::stream::StreamIndication",
-            "wsk::socket::stream_events::StreamVerdict",
-            "wsk::socket::inspection::InspectId",
-            "wsk::socket::inspection::Pended",
-        ],
+        &["wsk::streams::Connections", "wsk::streams::Datagrams"],
     ),
     (
         "a part of another type, or what it gives: that one has the example",
         &[
-            "wsk::buffer::control::IcmpError",
-            "wsk::buffer::driver_chain::ChainPart",
-            "wsk::buffer::extent::Extent",
-            "wsk::buffer::lock::Lock",
-            "wsk::buffer::pool::PooledBuffer",
             "wsk::buffered::connection::ReadHalf",
             "wsk::buffered::connection::WriteHalf",
             "wsk::buffered::datagrams::BufferedSocket",
-            "wsk::error::Call",
-            "wsk::error::Memory",
-            "wsk::family::OtherFamily",
             "wsk::operation::in_flight::Run",
             "wsk::operation::pool::RequestFrom",
             "wsk::operation::prepared::Ended",
@@ -191,10 +156,6 @@ const WITHOUT: [(&str, &[&str]); 7] = [
             "wsk_host::wsk::deviation::Deviation",
             "wsk_host::wsk::resolution::UnknownName",
         ],
-    ),
-    (
-        "as its shared twin, with memory to receive into",
-        &["wsk::buffer::driver::DriverMdlMut"],
     ),
 ];
 

@@ -120,6 +120,23 @@ pub enum ControlMessage<'c> {
 /// An error that the network has reported for a datagram that was sent: an ICMP message about it.
 ///
 /// [`IN_RECVERR`](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
+///
+/// ```
+/// use wsk::{ControlMessage, IcmpError};
+///
+/// /// Whether the network tells that nobody listens at the peer's port, or that the peer cannot be reached.
+/// fn is_unreachable(message: &ControlMessage<'_>) -> bool {
+///     match message {
+///         ControlMessage::ErrorV4(error) | ControlMessage::ErrorV6(error) => error.is_unreachable(),
+///         _ => false,
+///     }
+/// }
+///
+/// // ICMP's "port unreachable".
+/// let error = IcmpError { protocol: 1, info: 0, kind: 3, code: 3 };
+/// assert!(is_unreachable(&ControlMessage::ErrorV4(error)));
+/// assert!(!error.is_too_big());
+/// ```
 #[doc(alias = "IN_RECVERR")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct IcmpError {
@@ -384,6 +401,24 @@ impl<const N: usize> fmt::Debug for Control<N> {
 }
 
 /// Iterates over control information, whatever its bytes: a header that is cut off, too short or too long ends it.
+///
+/// ```
+/// use wsk::{Control, ControlMessage, ControlMessages};
+///
+/// /// The time to live that a datagram had left.
+/// fn time_to_live(mut messages: ControlMessages<'_>) -> Option<i32> {
+///     messages.find_map(|message| match message {
+///         ControlMessage::TimeToLive(value) => Some(value),
+///         _ => None,
+///     })
+/// }
+///
+/// let mut control = Control::<{ ControlMessage::SPACE_FOR_ALL }>::new();
+/// control.push(ControlMessage::EcnV4(1))?;
+/// control.push(ControlMessage::TimeToLive(64))?;
+/// assert_eq!(time_to_live(control.messages()), Some(64));
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct ControlMessages<'c> {
     rest: &'c [u8],

@@ -232,6 +232,37 @@ unsafe impl<O> SendBuffer for DriverMdl<O> {
 /// One operation at a time uses it, so it need not be mapped. [Its owner](Self::with_owner) may come with it, and comes back when
 /// that is over.
 ///
+/// ```
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(([127, 0, 0, 1], 0))?;
+/// # let bytes = wsk::NonPagedBuffer::copy_of(b"a request's memory")?;
+/// # let mdl = unsafe {
+/// #     let mdl = wsk_sys::IoAllocateMdl(bytes.as_slice().as_ptr().cast_mut().cast(), 18, 0, 0, core::ptr::null_mut());
+/// #     wsk_sys::MmBuildMdlForNonPagedPool(mdl);
+/// #     core::ptr::NonNull::new(mdl).unwrap()
+/// # };
+/// use wsk::DriverMdlMut;
+///
+/// # let request = 7;
+/// // SAFETY: the MDL is locked for writing, and this driver's alone until it completes the request, which is the owner.
+/// let mut room = unsafe { DriverMdlMut::with_owner(mdl, 0, 18, request) }.map_err(|(error, _)| error)?;
+/// # peer.send_to(b"hello", socket.local_address()?).unwrap();
+/// let received = socket.receive_from(&mut room).wait()?;
+/// assert_eq!(received.length(), 5);
+/// let request = room.into_owner();
+/// // Now it is completed.
+/// # assert_eq!((request, &bytes.as_slice()[..5]), (7, &b"hello"[..]));
+/// # drop(bytes);
+/// # unsafe { wsk_sys::IoFreeMdl(mdl.as_ptr()) };
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+///
 /// # Invariants
 ///
 /// The extent, and its chain, are as [`from_raw`](Self::from_raw) or [`with_owner`](Self::with_owner) asks, whatever thread has this;

@@ -14,6 +14,32 @@ use crate::error::Error;
 use crate::memory::atomic::AtomicBool;
 
 /// A part of a [`DriverChain`].
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let bytes = wsk::NonPagedBuffer::copy_of(b"a request's memory")?;
+/// # let mdl = unsafe {
+/// #     let mdl = wsk_sys::IoAllocateMdl(bytes.as_slice().as_ptr().cast_mut().cast(), 18, 0, 0, core::ptr::null_mut());
+/// #     wsk_sys::MmBuildMdlForNonPagedPool(mdl);
+/// #     core::ptr::NonNull::new(mdl).unwrap()
+/// # };
+/// use wsk::{ChainPart, DriverChain, DriverMdl, NonPagedBuffer};
+///
+/// let header = NonPagedBuffer::copy_of(b"header")?;
+/// // SAFETY: the MDL is locked, and this driver's alone.
+/// let body = unsafe { DriverMdl::with_owner(mdl, 0, 18, ()) }.map_err(|(error, ())| error)?;
+/// let chain = DriverChain::new([ChainPart::Own(header), ChainPart::Driver(body)]).map_err(|(error, _)| error)?;
+/// for part in chain.into_parts() {
+///     match part {
+///         ChainPart::Own(buffer) => assert_eq!(buffer.as_slice(), b"header"),
+///         ChainPart::Driver(body) => assert_eq!(body.len(), 18),
+///     }
+/// }
+/// # drop(bytes);
+/// # unsafe { wsk_sys::IoFreeMdl(mdl.as_ptr()) };
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Debug)]
 pub enum ChainPart<D, H = NonPagedBuffer> {
     /// A buffer: a [`NonPagedBuffer`], or one of a pool.

@@ -9,6 +9,29 @@ use crate::error::Error;
 
 /// A part of an MDL chain, as WSK takes it.
 ///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let bytes = wsk::NonPagedBuffer::copy_of(b"a request's memory")?;
+/// # let mdl = unsafe {
+/// #     let mdl = wsk_sys::IoAllocateMdl(bytes.as_slice().as_ptr().cast_mut().cast(), 18, 0, 0, core::ptr::null_mut());
+/// #     wsk_sys::MmBuildMdlForNonPagedPool(mdl);
+/// #     core::ptr::NonNull::new(mdl).unwrap()
+/// # };
+/// use wsk::{Error, Extent};
+///
+/// // SAFETY: the MDL is over nonpaged pool, and is freed after the extent's last use.
+/// let extent = unsafe { Extent::new(mdl, 2, 7) }?;
+/// assert_eq!(extent.len(), 7);
+/// assert_eq!(extent.as_wsk_buf().Offset, 2);
+/// // SAFETY: as above.
+/// let beyond = unsafe { Extent::new(mdl, 2, 17) };
+/// assert_eq!(beyond.unwrap_err(), Error::OutOfBounds { end: 19, length: 18 });
+/// # drop(bytes);
+/// # unsafe { wsk_sys::IoFreeMdl(mdl.as_ptr()) };
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+///
 /// # Invariants
 ///
 /// With a length of zero the MDL is NULL; else it heads a chain of locked or nonpaged memory, the offset lies inside its first

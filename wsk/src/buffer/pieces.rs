@@ -11,6 +11,34 @@ use crate::memory;
 
 /// Iterates over the pieces of a datagram, or of bytes of a connection.
 ///
+/// ```
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use std::sync::mpsc::channel;
+/// use wsk::DatagramSocket;
+/// use wsk::events::{Indication, Verdict};
+///
+/// let (told, heard) = channel();
+/// let handler = move |indication: &mut Indication<'_>| {
+///     for datagram in indication.datagrams() {
+///         // The bytes where they lie, without a copy.
+///         let sum: u32 = datagram.pieces().flatten().map(|&byte| u32::from(byte)).sum();
+///         let _ = told.send(sum);
+///     }
+///     Verdict::Consumed
+/// };
+/// let socket = DatagramSocket::open_with_events(&provider, wsk::Family::V4, handler)?;
+/// # socket.bind(([127, 0, 0, 1], 0))?;
+/// # socket.enable_receive_events()?;
+/// # peer.send_to(&[1, 2, 3], socket.local_address()?).unwrap();
+/// # assert_eq!(heard.recv(), Ok(6));
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+///
 /// # Invariants
 ///
 /// `mdl` is null or heads a chain that is valid for `'d`, of which `rest` bytes behind `offset` are the datagram's.

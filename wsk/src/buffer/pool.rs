@@ -126,6 +126,22 @@ impl<B> fmt::Debug for BufferPool<B> {
 
 /// A buffer from a [`BufferPool`], to which it returns when it is dropped, at any IRQL up to `DISPATCH_LEVEL`.
 ///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// use wsk::{BufferPool, Error, NonPagedBuffer, PooledBuffer};
+///
+/// let buffers = BufferPool::new(1, |_| NonPagedBuffer::new(8))?;
+/// let mut buffer: PooledBuffer<NonPagedBuffer> = buffers.take().ok_or(Error::PoolEmpty)?;
+/// buffer.as_mut_slice().fill(7);
+/// assert!(buffers.take().is_none());
+/// drop(buffer);
+/// // It has gone back, as it is.
+/// assert_eq!(buffers.take().ok_or(Error::PoolEmpty)?.as_slice(), [7; 8]);
+/// # drop(buffers);
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+///
 /// # Invariants
 ///
 /// The buffer was taken from a pool, and this is its only holder.

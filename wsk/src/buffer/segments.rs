@@ -8,6 +8,33 @@ use core::iter::FusedIterator;
 use crate::buffer::{Pieces, pieces};
 
 /// Iterates over the segments of a payload: all of one size, but the last, which may be shorter.
+///
+/// ```
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use std::sync::mpsc::channel;
+/// use wsk::DatagramSocket;
+/// use wsk::events::{Indication, Verdict};
+///
+/// let (told, heard) = channel();
+/// let handler = move |indication: &mut Indication<'_>| {
+///     for datagram in indication.datagrams() {
+///         // As they were sent, should the network have coalesced them.
+///         let _ = told.send(datagram.segments().len());
+///     }
+///     Verdict::Consumed
+/// };
+/// let socket = DatagramSocket::open_with_events(&provider, wsk::Family::V4, handler)?;
+/// # socket.bind(([127, 0, 0, 1], 0))?;
+/// # socket.enable_receive_events()?;
+/// # peer.send_to(b"hello", socket.local_address()?).unwrap();
+/// # assert_eq!(heard.recv(), Ok(1));
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Segments<'d> {
     /// All of the payload.
@@ -60,6 +87,38 @@ impl ExactSizeIterator for Segments<'_> {}
 impl FusedIterator for Segments<'_> {}
 
 /// A segment of a payload: a datagram as it was sent.
+///
+/// ```
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use std::sync::mpsc::channel;
+/// use wsk::DatagramSocket;
+/// use wsk::events::{Indication, Verdict};
+///
+/// let (told, heard) = channel();
+/// let handler = move |indication: &mut Indication<'_>| {
+///     for datagram in indication.datagrams() {
+///         // Records of four bytes, the last of which may be shorter.
+///         for record in datagram.segments_of(4) {
+///             let mut bytes = [0; 4];
+///             let count = record.copy_to(&mut bytes);
+///             let _ = told.send((bytes, count));
+///         }
+///     }
+///     Verdict::Consumed
+/// };
+/// let socket = DatagramSocket::open_with_events(&provider, wsk::Family::V4, handler)?;
+/// # socket.bind(([127, 0, 0, 1], 0))?;
+/// # socket.enable_receive_events()?;
+/// # peer.send_to(b"onetwo", socket.local_address()?).unwrap();
+/// # assert_eq!(heard.recv(), Ok((*b"onet", 4)));
+/// # assert_eq!(heard.recv().unwrap().1, 2);
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Segment<'d> {
     pieces: Pieces<'d>,

@@ -93,6 +93,38 @@ impl DatagramSocket {
 }
 
 /// A handler's answer: what happens to datagrams that were indicated and not retained.
+///
+/// ```
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use core::sync::atomic::{AtomicBool, Ordering};
+/// use wsk::events::{Indication, Verdict};
+/// use wsk::{DatagramSocket, Family};
+///
+/// static PAUSED: AtomicBool = AtomicBool::new(true);
+///
+/// /// Leaves the datagrams with WSK while the driver pauses.
+/// fn received(_: &mut Indication<'_>) -> Verdict {
+///     if PAUSED.load(Ordering::Relaxed) {
+///         Verdict::NotAccepted
+///     } else {
+///         Verdict::Consumed
+///     }
+/// }
+///
+/// let socket = DatagramSocket::open_with_events(&provider, Family::V4, received)?;
+/// socket.bind(([127, 0, 0, 1], 0))?;
+/// socket.enable_receive_events()?;
+/// # peer.send_to(b"hello", socket.local_address()?).unwrap();
+/// // WSK has kept the datagram for a receive.
+/// let mut bytes = [0; 16];
+/// assert_eq!(socket.receive_from(&mut bytes).wait()?.length(), 5);
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Verdict {
     /// The handler has dealt with them.
@@ -103,6 +135,40 @@ pub enum Verdict {
 }
 
 /// Datagrams that WSK indicates to a driver.
+///
+/// ```
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use wsk::events::{Indication, Verdict};
+/// use wsk::{DatagramSocket, Family, NonPagedBuffer};
+///
+/// /// Answers each datagram with the number of its bytes.
+/// fn received(indication: &mut Indication<'_>) -> Verdict {
+///     let Some(socket) = indication.socket() else {
+///         return Verdict::Consumed;
+///     };
+///     for datagram in indication.datagrams() {
+///         let answer = NonPagedBuffer::copy_of(&datagram.len().to_be_bytes());
+///         if let (Ok(answer), Ok(from)) = (answer, datagram.remote_address()) {
+///             drop(socket.send_to(answer, from).start());
+///         }
+///     }
+///     Verdict::Consumed
+/// }
+///
+/// let socket = DatagramSocket::open_with_events(&provider, Family::V4, received)?;
+/// socket.bind(([127, 0, 0, 1], 0))?;
+/// socket.enable_receive_events()?;
+/// # peer.send_to(b"hello", socket.local_address()?).unwrap();
+/// # let mut answer = [0; 8];
+/// # peer.recv(&mut answer).unwrap();
+/// # assert_eq!(usize::from_be_bytes(answer), 5);
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 ///
 /// # Invariants
 ///

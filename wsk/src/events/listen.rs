@@ -129,6 +129,33 @@ impl StreamSocket {
 }
 
 /// A connection that has come. Dropping it turns it down.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use std::sync::mpsc::channel; // A driver has a queue of its own.
+/// use wsk::events::Incoming;
+/// use wsk::{Family, ListenSocket};
+///
+/// let (queue, accepted) = channel();
+/// // Accepts connections from this machine, and rejects all others.
+/// let handler = move |incoming: Incoming<'_>| {
+///     let local = incoming.remote_address().is_ok_and(|from| from.ip().is_loopback());
+///     if local && let Ok(socket) = incoming.accept() {
+///         let _ = queue.send(socket);
+///     }
+/// };
+/// let listener = ListenSocket::open_with_events(&provider, Family::V4, handler)?;
+/// listener.bind(([127, 0, 0, 1], 0))?;
+/// listener.enable_accept_events()?;
+/// # let peer = std::net::TcpStream::connect(listener.local_address()?).unwrap();
+/// # let socket = accepted.recv().unwrap();
+/// # assert_eq!(socket.remote_address()?, peer.local_addr().unwrap());
+/// # drop((socket, listener, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 pub struct Incoming<'i>(Offer<'i>);
 
 impl Incoming<'_> {
@@ -196,6 +223,36 @@ impl fmt::Debug for Incoming<'_> {
 
 /// A connection that is asked for, to be [accepted](Self::accept), [rejected](Self::reject), or [pended](Self::pend). IRQL of all:
 /// `<= DISPATCH_LEVEL`. Dropping it rejects.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use wsk::events::{AcceptEvent, Inspection};
+/// use wsk::{Family, ListenSocket};
+///
+/// /// Lets this machine connect, and nobody else.
+/// struct Gate;
+///
+/// impl AcceptEvent for Gate {
+///     fn inspect(&self, inspection: Inspection<'_>) {
+///         if inspection.remote_address().is_ok_and(|from| from.ip().is_loopback()) {
+///             inspection.accept();
+///         } else {
+///             inspection.reject();
+///         }
+///     }
+/// }
+///
+/// let listener = ListenSocket::open_conditional(&provider, Family::V4, Gate)?;
+/// listener.bind(([127, 0, 0, 1], 0))?;
+/// # let peer = std::net::TcpStream::connect(listener.local_address()?).unwrap();
+/// let (socket, from) = listener.accept().wait()?;
+/// # assert_eq!(from, peer.local_addr().unwrap());
+/// # drop((socket, listener, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[doc(alias = "WSK_INSPECT_ACTION")]
 pub struct Inspection<'i>(Question<'i>);
 

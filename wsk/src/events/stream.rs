@@ -149,6 +149,35 @@ impl ConnectionSocket {
 }
 
 /// The news that the peer has disconnected.
+///
+/// ```
+/// # let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// # let remote = peer.local_addr().unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use std::sync::mpsc::{Sender, channel}; // A driver has a queue of its own.
+/// use wsk::ConnectedSocket;
+/// use wsk::events::{ConnectionEvent, Disconnection};
+///
+/// /// Tells a thread whether the peer has aborted the connection.
+/// struct Ends(Sender<bool>);
+///
+/// impl ConnectionEvent for Ends {
+///     fn disconnected(&self, disconnection: &Disconnection<'_>) {
+///         let _ = self.0.send(disconnection.is_abortive());
+///     }
+/// }
+///
+/// let (ends, aborted) = channel();
+/// let socket = ConnectedSocket::connect(&provider, remote).with_events(Ends(ends)).wait()?;
+/// socket.enable_events()?;
+/// # drop(peer.accept().unwrap());
+/// # assert_eq!(aborted.recv(), Ok(false));
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 pub struct Disconnection<'i> {
     flags: u32,
     socket: Option<&'i Shared<Socket<ConnectionCategory>>>,
@@ -189,6 +218,32 @@ impl fmt::Debug for Disconnection<'_> {
 }
 
 /// The news that the number of bytes has changed which should be in flight to keep a connection busiest.
+///
+/// ```
+/// use core::sync::atomic::{AtomicUsize, Ordering};
+/// use wsk::events::{ConnectionEvent, SendBacklog};
+///
+/// /// Remembers how many bytes should be in flight.
+/// struct Depth(AtomicUsize);
+///
+/// impl ConnectionEvent for Depth {
+///     fn send_backlog_changed(&self, backlog: &SendBacklog<'_>) {
+///         self.0.store(backlog.ideal(), Ordering::Relaxed);
+///     }
+/// }
+/// # use wsk::events::ConnectionEvents;
+/// # let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// # let remote = peer.local_addr().unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// let socket = wsk::ConnectedSocket::connect(&provider, remote).with_events(Depth(AtomicUsize::new(0))).wait()?;
+/// socket.enable(ConnectionEvents::SEND_BACKLOG)?;
+/// socket.set_option(wsk::option::SendBufferSize(1 << 17)).wait()?;
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 pub struct SendBacklog<'i> {
     ideal: usize,
     socket: Option<&'i Shared<Socket<ConnectionCategory>>>,
@@ -220,6 +275,37 @@ impl fmt::Debug for SendBacklog<'_> {
 }
 
 /// Bytes that WSK indicates to a driver.
+///
+/// ```
+/// # let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// # let remote = peer.local_addr().unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use std::sync::mpsc::sync_channel; // A driver has a queue of its own.
+/// use wsk::ConnectedSocket;
+/// use wsk::events::{StreamIndication, StreamVerdict};
+///
+/// let (queue, lines) = sync_channel(8);
+/// // Takes the bytes if the queue has room, and leaves them with WSK if not.
+/// let handler = move |indication: &mut StreamIndication<'_>| {
+///     let mut bytes = [0; 64];
+///     let count = indication.copy_to(&mut bytes);
+///     match queue.try_send((bytes, count)) {
+///         Ok(()) => StreamVerdict::ConsumedPart(count),
+///         Err(_) => StreamVerdict::NotAccepted,
+///     }
+/// };
+/// let socket = ConnectedSocket::connect(&provider, remote).with_events(handler).wait()?;
+/// socket.enable_events()?;
+/// # let (mut peer, _) = peer.accept().unwrap();
+/// # std::io::Write::write_all(&mut peer, b"hello").unwrap();
+/// # let (bytes, count) = lines.recv().unwrap();
+/// # assert_eq!(&bytes[..count], &b"hello"[..count]);
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[doc(alias = "WSK_DATA_INDICATION")]
 pub struct StreamIndication<'i> {
     /// The callback's, unless it was retained.

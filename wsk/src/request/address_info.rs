@@ -155,6 +155,25 @@ unsafe fn free(put_off: NonNull<PutOff>) {
 
 /// Iterates over the addresses of a name.
 ///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use core::net::SocketAddr;
+/// use wsk::Addresses;
+///
+/// /// The first address of IPv4, or else the first of all.
+/// fn best(mut addresses: Addresses<'_>) -> Option<SocketAddr> {
+///     addresses.clone().find(SocketAddr::is_ipv4).or_else(|| addresses.next())
+/// }
+///
+/// let found = provider.resolve("localhost").wait()?;
+/// assert!(best(found.iter()).is_some_and(|address| address.ip().is_loopback()));
+/// # drop((found, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+///
 /// # Invariants
 ///
 /// `next` is null, or a list that is valid for `'i`.

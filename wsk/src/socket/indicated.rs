@@ -65,6 +65,35 @@ impl List {
 
 /// Iterates over indicated datagrams.
 ///
+/// ```
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use std::sync::mpsc::channel; // A driver has a queue of its own.
+/// use wsk::DatagramSocket;
+/// use wsk::events::{Datagrams, Indication, Verdict};
+///
+/// /// How many bytes the datagrams have together.
+/// fn bytes(datagrams: Datagrams<'_>) -> usize {
+///     datagrams.map(|datagram| datagram.len()).sum()
+/// }
+///
+/// let (told, counts) = channel();
+/// let handler = move |indication: &mut Indication<'_>| {
+///     let _ = told.send(bytes(indication.datagrams()));
+///     Verdict::Consumed
+/// };
+/// let socket = DatagramSocket::open_with_events(&provider, wsk::Family::V4, handler)?;
+/// # socket.bind(([127, 0, 0, 1], 0))?;
+/// # socket.enable_receive_events()?;
+/// # peer.send_to(b"hello", socket.local_address()?).unwrap();
+/// # assert_eq!(counts.recv(), Ok(5));
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+///
 /// # Invariants
 ///
 /// `next` is null, or a list of indications that are valid for `'i`.

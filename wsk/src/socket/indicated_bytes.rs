@@ -61,6 +61,39 @@ impl ByteList {
 ///
 /// [`WskRelease`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_release_data_indication_list).
 ///
+/// ```
+/// # let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// # let remote = peer.local_addr().unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use std::sync::mpsc::channel; // A driver has a queue of its own.
+/// use wsk::ConnectedSocket;
+/// use wsk::events::{RetainedBytes, StreamIndication, StreamVerdict};
+///
+/// let (queue, work) = channel::<RetainedBytes>();
+/// let handler = move |indication: &mut StreamIndication<'_>| {
+///     if let Some(retained) = indication.retain() {
+///         let _ = queue.send(retained);
+///     }
+///     StreamVerdict::Consumed
+/// };
+/// let socket = ConnectedSocket::connect(&provider, remote).with_events(handler).wait()?;
+/// socket.enable_events()?;
+/// # let (mut peer, _) = peer.accept().unwrap();
+/// # std::io::Write::write_all(&mut peer, b"!").unwrap();
+/// // On another thread, which may wait:
+/// # let retained = work.recv().unwrap();
+/// let mut bytes = [0; 16];
+/// let count = retained.copy_to(&mut bytes);
+/// assert_eq!(count, retained.len());
+/// drop(retained); // One call of WskRelease.
+/// # assert_eq!(&bytes[..count], b"!");
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+///
 /// # Invariants
 ///
 /// What is in the list was retained from the socket, and not released. It is not `Sync`: to look at the bytes may be to map their MDLs,
@@ -138,6 +171,35 @@ impl fmt::Debug for RetainedBytes {
 }
 
 /// Iterates over the pieces of indicated bytes.
+///
+/// ```
+/// # let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// # let remote = peer.local_addr().unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use std::sync::mpsc::channel;
+/// use wsk::ConnectedSocket;
+/// use wsk::events::{StreamIndication, StreamVerdict};
+///
+/// let (told, sums) = channel();
+/// // Sums the bytes where they lie, without a copy.
+/// let handler = move |indication: &mut StreamIndication<'_>| {
+///     let bytes = indication.pieces().flatten();
+///     let _ = told.send(bytes.map(|&byte| u32::from(byte)).sum::<u32>());
+///     StreamVerdict::Consumed
+/// };
+/// let socket = ConnectedSocket::connect(&provider, remote).with_events(handler).wait()?;
+/// socket.enable_events()?;
+/// # let (mut peer, _) = peer.accept().unwrap();
+/// # std::io::Write::write_all(&mut peer, &[1, 2, 3]).unwrap();
+/// # let mut sum = 0;
+/// # while sum < 6 { sum += sums.recv().unwrap(); }
+/// # assert_eq!(sum, 6);
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 ///
 /// # Invariants
 ///

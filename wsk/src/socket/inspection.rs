@@ -17,6 +17,35 @@ use crate::socket::{Handle, ListenCategory, Socket};
 /// socket for its own.
 ///
 /// [`WSK_INSPECT_ID`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_inspect_id).
+///
+/// ```
+/// use std::sync::{Mutex, PoisonError}; // A driver has a spin lock.
+/// use wsk::events::{AcceptEvent, InspectId, Inspection, Pended};
+///
+/// /// Keeps connections until it is known whether they may be made.
+/// #[derive(Default)]
+/// struct Waiting(Mutex<Vec<Pended>>);
+///
+/// impl AcceptEvent for Waiting {
+///     fn inspect(&self, inspection: Inspection<'_>) {
+///         if let Ok(pended) = inspection.pend() {
+///             self.0.lock().unwrap_or_else(PoisonError::into_inner).push(pended);
+///         }
+///     }
+///
+///     fn aborted(&self, id: InspectId) {
+///         // The peer has given up.
+///         self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|pended| pended.id() != id);
+///     }
+/// }
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let listener = wsk::ListenSocket::open_conditional(&provider, wsk::Family::V4, Waiting::default())?;
+/// # drop((listener, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[doc(alias = "WSK_INSPECT_ID")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct InspectId {
@@ -62,6 +91,39 @@ impl InspectId {
 /// [given up](crate::events::AcceptEvent::aborted).
 ///
 /// Drop it before the [`Registration`](crate::Registration), which waits for it.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use std::sync::mpsc::{Sender, channel}; // A driver has a queue of its own.
+/// use wsk::events::{AcceptEvent, Inspection, Pended};
+/// use wsk::{Family, ListenSocket};
+///
+/// /// Has a thread decide, which may take its time.
+/// struct Ask(Sender<Pended>);
+///
+/// impl AcceptEvent for Ask {
+///     fn inspect(&self, inspection: Inspection<'_>) {
+///         if let Ok(pended) = inspection.pend() {
+///             let _ = self.0.send(pended);
+///         }
+///     }
+/// }
+///
+/// let (ask, asked) = channel();
+/// let listener = ListenSocket::open_conditional(&provider, Family::V4, Ask(ask))?;
+/// listener.bind(([127, 0, 0, 1], 0))?;
+/// # let peer = std::net::TcpStream::connect(listener.local_address()?).unwrap();
+/// # let pended = asked.recv().unwrap();
+/// // On that thread:
+/// pended.accept().wait()?;
+/// let (socket, _) = listener.accept().wait()?;
+/// # assert_eq!(socket.remote_address()?, peer.local_addr().unwrap());
+/// # drop((socket, listener, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[must_use = "dropping it rejects the connection"]
 pub struct Pended {
     listener: Shared<Socket<ListenCategory>>,

@@ -134,6 +134,39 @@ impl IntoIterator for Retained {
 }
 
 /// Iterates over retained datagrams, by value. Dropping it gives the datagrams that remain back to WSK.
+///
+/// ```
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use std::sync::mpsc::channel; // A driver has a queue of its own.
+/// use wsk::DatagramSocket;
+/// use wsk::events::{Indication, RetainedDatagrams, Verdict};
+///
+/// let (queue, work) = channel::<RetainedDatagrams>();
+/// let handler = move |indication: &mut Indication<'_>| {
+///     if let Some(retained) = indication.retain() {
+///         let _ = queue.send(retained.into_datagrams());
+///     }
+///     Verdict::Consumed
+/// };
+/// let socket = DatagramSocket::open_with_events(&provider, wsk::Family::V4, handler)?;
+/// # socket.bind(([127, 0, 0, 1], 0))?;
+/// # socket.enable_receive_events()?;
+/// # peer.send_to(b"hello", socket.local_address()?).unwrap();
+/// # let mut lengths = Vec::new();
+/// // On another thread:
+/// # let datagrams = work.recv().unwrap();
+/// for datagram in datagrams {
+///     lengths.push(datagram.datagram().len());
+///     // Released here, each by itself.
+/// }
+/// # assert_eq!(lengths, [5]);
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct RetainedDatagrams {
     rest: Option<Retained>,

@@ -21,6 +21,31 @@ use crate::socket::indicated_bytes::ByteList;
 use crate::socket::{ConnectionCategory, Socket};
 
 /// A handler's answer: what becomes of bytes that were indicated and not retained.
+///
+/// ```
+/// # let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// # let remote = peer.local_addr().unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use wsk::ConnectedSocket;
+/// use wsk::events::{StreamIndication, StreamVerdict};
+///
+/// // Takes a header of four bytes, and leaves the rest for a receive.
+/// let header = |indication: &mut StreamIndication<'_>| {
+///     if indication.len() < 4 {
+///         return StreamVerdict::NotAccepted;
+///     }
+///     StreamVerdict::ConsumedPart(4)
+/// };
+/// let socket = ConnectedSocket::connect(&provider, remote).with_events(header).wait()?;
+/// socket.enable_events()?;
+/// # let (mut peer, _) = peer.accept().unwrap();
+/// # std::io::Write::write_all(&mut peer, b"headbody").unwrap();
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum StreamVerdict {
     /// They have been dealt with.
