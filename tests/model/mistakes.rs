@@ -164,11 +164,16 @@ const PLACES: &[Place] = &[
     },
     Place {
         file: "operation/callback.rs",
-        right: "    completion(finished);
-    drop(operation);",
-        with: r#"    if made("told_after_giving_back") { drop(operation); completion(finished); return; }
-    completion(finished);
-    drop(operation);"#,
+        right: "        completion(O::Way::finished(result, Some(carried)));
+",
+        with: r#"        let finished = O::Way::finished(result, Some(carried));
+        if made("told_after_giving_back") {
+            unsafe { H::give_back(operation) };
+            completion(finished);
+            return;
+        }
+        completion(finished);
+"#,
     },
     Place {
         file: "operation/prepared.rs",
@@ -214,20 +219,20 @@ const PLACES: &[Place] = &[
     },
     Place {
         file: "memory/stack.rs",
-        right: "changed(head, next);",
+        right: "changed(head, index + 1, next);",
         with: r#"if made("changes_not_counted") {
                 u64::from(next) | head & u64::from(AWAITED)
             } else {
-                changed(head, next)
+                changed(head, index + 1, next)
             };"#,
     },
     Place {
         file: "memory/stack.rs",
-        right: "changed(head, index + 1);",
+        right: "changed(head, below, index + 1);",
         with: r#"if made("changes_not_counted") {
                 u64::from(index + 1) | head & u64::from(AWAITED)
             } else {
-                changed(head, index + 1)
+                changed(head, below, index + 1)
             };"#,
     },
     Place {

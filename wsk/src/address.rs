@@ -522,14 +522,15 @@ fn is_encoded(from: &Encoded, address: &SocketAddr) -> bool {
             let from = v4_of(from);
             from.ip() == v4.ip() && from.port() == v4.port()
         }
-        _ => is_longer(from, address),
+        _ => is_longer(*from, address),
     }
 }
 
-/// As [`is_encoded`], where the families are not both IPv4.
+/// As [`is_encoded`], where the families are not both IPv4. By value, so that what is usual does not need the bytes in memory.
 #[cold]
-fn is_longer(from: &Encoded, address: &SocketAddr) -> bool {
-    decode(from).is_ok_and(|from| from.ip() == address.ip() && from.port() == address.port())
+#[inline(never)]
+fn is_longer(from: Encoded, address: &SocketAddr) -> bool {
+    decode(&from).is_ok_and(|from| from.ip() == address.ip() && from.port() == address.port())
 }
 
 /// Reads an address that WSK gives.

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::irp::block::Idle;
 use crate::irp::flight::{Answer, Flight};
 use crate::irp::observer::Observer;
-use crate::irp::routine::{Routine, completed, completed_observed, completed_unheld};
+use crate::irp::routine::{Routine, Unheld, completed, completed_observed, completed_unheld};
 
 impl<P> Idle<P> {
     /// Makes a request: has `invoke` pass the IRP on. IRQL: that of the call.
@@ -75,14 +75,14 @@ impl<P> Idle<P> {
         unsafe { operation.pass_on(invoke) }
     }
 
-    /// As [`launch`](Self::launch), leaving the block to the routine from the start; so the observer, if there is one, is told last
-    /// of all. Gives what the call returned.
+    /// As [`launch`](Self::launch), leaving the block to the routine from the start, which ends it as `E` says; so the observer, if there
+    /// is one, which `E` says too, is told last of all.
     ///
     /// # Safety
     ///
-    /// As for `launch`; what the block is [discarded](Self::set_discard) with may be called as soon as the IRP is passed on.
+    /// As for `launch`; what `E` does with the block may be done as soon as the IRP is passed on.
     #[inline]
-    pub(crate) unsafe fn launch_unheld(
+    pub(crate) unsafe fn launch_unheld<E: Unheld>(
         self,
         observer: Option<Observer>,
         invoke: impl FnOnce(NonNull<IRP>) -> Result<NTSTATUS, DispatchError>,
@@ -91,7 +91,7 @@ impl<P> Idle<P> {
         if let Some(observer) = observer {
             operation.observe(observer);
         }
-        operation.set_routine(completed_unheld);
+        operation.set_routine(completed_unheld::<E>);
         let irp = operation.as_irp();
         // The routine may have it from the call on.
         let this = ManuallyDrop::new(operation);

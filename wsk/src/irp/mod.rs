@@ -26,3 +26,4 @@ pub(crate) use flight::{Answer, Flight, Polled};
 pub(crate) use launch::NotLaunched;
 pub(crate) use observer::Observer;
 pub(crate) use outcome::Outcome;
+pub(crate) use routine::Unheld;

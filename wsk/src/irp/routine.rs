@@ -61,8 +61,22 @@ pub(crate) unsafe extern "system" fn completed_observed(
     STATUS_MORE_PROCESSING_REQUIRED
 }
 
-/// The routine of an operation that nobody holds: it is the routine's from the start.
-pub(crate) unsafe extern "system" fn completed_unheld(
+/// What an operation that nobody holds ends with: it is its routine's from the start. A type by itself, so that the routine has it
+/// inside.
+pub(crate) trait Unheld {
+    /// Whether there is an observer.
+    const OBSERVED: bool;
+
+    /// Ends the operation.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Discard`](super::block::Discard), of the block of an operation that was [made so](super::Idle::launch_unheld).
+    unsafe fn end(block: NonNull<Header>);
+}
+
+/// The routine of an operation that nobody holds.
+pub(crate) unsafe extern "system" fn completed_unheld<E: Unheld>(
     _: *mut DEVICE_OBJECT,
     _: *mut IRP,
     context: *mut c_void,
@@ -71,10 +85,14 @@ pub(crate) unsafe extern "system" fn completed_unheld(
     // SAFETY: the context is the block of an operation in flight, which is the routine's. The observer is told when everything else
     // is done, after the block, perhaps, is gone.
     unsafe {
-        let observer = (*header).observer.with_mut(|observer| (*observer).take());
-        let status = (*header).outcome().status;
-        discard(NonNull::new_unchecked(header));
-        if let Some(observer) = observer {
+        let observer = if E::OBSERVED {
+            let observer = (*header).observer.with_mut(|observer| (*observer).take());
+            observer.map(|observer| (observer, (*header).outcome().status))
+        } else {
+            None
+        };
+        E::end(NonNull::new_unchecked(header));
+        if let Some((observer, status)) = observer {
             observer.tell(status);
         }
     }

@@ -53,9 +53,15 @@ struct Arena<V, L> {
 
 impl<V, L> Arena<V, L> {
     #[inline]
-    fn slot(&self, index: u32) -> NonNull<Slot<V>> {
+    fn slots(&self) -> NonNull<Slot<V>> {
+        self.core.slots.cast()
+    }
+
+    /// A slot of those.
+    #[inline]
+    fn slot(slots: NonNull<Slot<V>>, index: u32) -> NonNull<Slot<V>> {
         // SAFETY: by the invariant the slots are of that type; callers give the number of one for which there is room.
-        unsafe { self.core.slots.cast::<Slot<V>>().add(index as usize) }
+        unsafe { slots.add(index as usize) }
     }
 }
 
@@ -380,7 +386,7 @@ impl<V, L> Filling<V, L> {
         // SAFETY: by the invariant the arena is this one's alone; there is room behind the slots that are made.
         unsafe {
             let arena = self.arena.as_ref();
-            let slot = arena.slot(arena.core.made);
+            let slot = Arena::<V, L>::slot(arena.slots(), arena.core.made);
             // A slot begins with its value.
             make(slot.cast())?;
             // INVARIANT: the caller's `make` has initialised it.
@@ -436,11 +442,13 @@ impl<V, L> Handle<V, L> {
     #[inline]
     pub(crate) fn take(&self) -> Option<NonNull<V>> {
         let arena = self.arena();
+        // Once: they stay where they are.
+        let slots = arena.slots();
         // SAFETY: numbers in the stack are those of slots that are made, by the invariant; the link is atomic.
-        let link = |index| unsafe { &(*arena.slot(index).as_ptr()).place.link };
+        let link = |index| unsafe { &(*Arena::<V, L>::slot(slots, index).as_ptr()).place.link };
         let index = arena.core.stack.pop(link)?;
         // A slot begins with its value.
-        Some(arena.slot(index).cast())
+        Some(Arena::<V, L>::slot(slots, index).cast())
     }
 
     /// Takes a value, waiting until one is free, `limit` runs out, or `other` is set. IRQL: `<= APC_LEVEL`.

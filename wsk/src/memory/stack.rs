@@ -95,10 +95,22 @@ const fn first(head: u64) -> u32 {
     low(head) & !AWAITED
 }
 
-/// The head after one more change: with another first number, and as awaited as it was.
+/// The head after one more change: with `first` in place of the number `before`, which is its first, and as awaited as it was.
 #[inline]
-const fn changed(head: u64, first: u32) -> u64 {
-    (head & !(CLOSED as u64)).wrapping_add(1 << 32) | first as u64
+const fn changed(head: u64, before: u32, first: u32) -> u64 {
+    head.wrapping_add(1 << 32)
+        .wrapping_sub(before as u64)
+        .wrapping_add(first as u64)
+}
+
+/// The first number of a head that is perhaps awaited, if there is one.
+#[cold]
+#[inline(never)]
+const fn first_awaited(head: u64) -> Option<u32> {
+    match first(head) {
+        0 | CLOSED => None,
+        first => Some(first - 1),
+    }
 }
 
 impl<H: Atomic<u64>> Stack<H> {
@@ -112,14 +124,14 @@ impl<H: Atomic<u64>> Stack<H> {
     pub(crate) fn pop<'l, W: Atomic<u32> + 'l>(&self, link: impl Fn(u32) -> &'l W) -> Option<u32> {
         let mut head = self.head.load(Ordering::SeqCst);
         loop {
-            let index = first(head).wrapping_sub(1);
-            // Empty or closed: one comparison.
+            let mut index = low(head).wrapping_sub(1);
+            // Empty, closed, or awaited: one comparison on the way that is usual.
             if index >= MOST {
-                return None;
+                index = first_awaited(head)?;
             }
             // Of a number that was taken meanwhile this may be anything: then the count of changes is another.
             let next = link(index).load(Ordering::Relaxed);
-            let new = changed(head, next);
+            let new = changed(head, index + 1, next);
             match self
                 .head
                 .compare_exchange_weak(head, new, Ordering::SeqCst, Ordering::SeqCst)
@@ -145,9 +157,10 @@ impl<H: Atomic<u64>> Stack<H> {
     ) -> Result<(), NotPushed> {
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
-            let below = first(head);
+            let mut below = low(head);
             // Awaited or closed: one comparison on the way that is usual.
-            if low(head) >= CLOSED {
+            if below >= CLOSED {
+                below = first(head);
                 if below == CLOSED {
                     return Err(NotPushed::Closed);
                 }
@@ -156,7 +169,7 @@ impl<H: Atomic<u64>> Stack<H> {
                 }
             }
             link.store(below, Ordering::Relaxed);
-            let new = changed(head, index + 1);
+            let new = changed(head, below, index + 1);
             // Sequentially consistent with the waiter, which announces itself in the head before it looks for a number.
             match self
                 .head
@@ -185,7 +198,7 @@ impl<H: Atomic<u64>> Stack<H> {
         most: u32,
         link: impl Fn(u32) -> &'l W,
     ) -> u32 {
-        let before = self.exchange(|head| changed(head, CLOSED));
+        let before = self.exchange(|head| changed(head, first(head), CLOSED));
         count(before, most, link)
     }
 

@@ -1,10 +1,11 @@
 //! Operations that are told at their completion: [`start_with`](Request::start_with). Nobody holds them: they are their completion
 //! routine's from the start.
 
+use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 use crate::error::Error;
-use crate::irp::{Header, Idle};
+use crate::irp::{Header, Idle, Unheld};
 use crate::operation::carried::{
     Carried, Loaded, Over, WayOf, completion_of, refuse_large, refuse_large_completion,
 };
@@ -62,7 +63,7 @@ impl<F: Function<B>, B> Request<'_, F, B> {
             refuse_large_completion::<C>();
         }
         let begun = match Idle::new() {
-            Ok(operation) => self.tell_with::<_, true>(operation, completion),
+            Ok(operation) => self.tell_with::<_, Alone>(operation, completion),
             Err(error) => Err((error, self.carried)),
         };
         begun.map_err(|(error, carried)| WayOf::<F::Operation, B>::not_started(error, carried))
@@ -70,9 +71,9 @@ impl<F: Function<B>, B> Request<'_, F, B> {
 }
 
 impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
-    /// Makes the request with an operation, which holds the capture by itself unless its pool does.
+    /// Makes the request with an operation.
     #[inline]
-    pub(super) fn tell_with<C, const HOLDS: bool>(
+    pub(super) fn tell_with<C, H: Home<B>>(
         self,
         operation: Idle<Carried<B>>,
         completion: C,
@@ -81,16 +82,21 @@ impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
         C: FnOnce(FinishedOf<F::Operation, B>) + Send + 'static,
     {
         let mut loaded = Loaded::of(operation, self)?;
-        let observer = HOLDS.then(|| hold(loaded.capture()));
+        let observer = H::HOLDS.then(|| hold(loaded.capture()));
         let _during_call = F::Operation::during_call(loaded.carried());
         let told = completion_of(loaded.operation().payload()).cast::<C>();
-        // SAFETY: there is room for the completion, as was asserted; the discard is that of what was loaded, with the completion. Where the
-        // request was not made it goes last: it is somebody else's code, which may unwind where that is possible.
+        // SAFETY: there is room for the completion, as was asserted; the end, and the discard, is that of what was loaded, with the
+        // completion. Where the request was not made it goes last: it is somebody else's code, which may unwind where that is possible.
         unsafe {
             told.write(completion);
-            loaded.operation().set_discard(tell::<F::Operation, B, C>);
+            if F::Operation::GOES_ON {
+                // For the part that is not the first.
+                loaded
+                    .operation()
+                    .set_discard(Tell::<F::Operation, B, C, H>::end);
+            }
             loaded
-                .launch_unheld(observer)
+                .launch_unheld::<Tell<F::Operation, B, C, H>>(observer)
                 .map_err(|(error, carried, _operation)| {
                     told.drop_in_place();
                     (error, carried)
@@ -99,45 +105,61 @@ impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
     }
 }
 
-/// What becomes of an operation that is told.
-///
-/// # Safety
-///
-/// As for [`Discard`](crate::irp::Discard), of a block with a `Carried<B>` that was loaded for an `O`, with a completion `C`.
-unsafe fn tell<O: Operation<B>, B, C>(header: NonNull<Header>)
-where
-    C: FnOnce(FinishedOf<O, B>),
-{
-    // SAFETY: the caller gives the block, which has completed, and was loaded for this operation.
-    let mut over = unsafe { Over::<O, B, Carried<B>>::of(Idle::from_block(header.cast())) };
-    let over = loop {
-        match over.go_on(|capture| Some(hold(capture))) {
-            Ok(over) => break over,
-            // The routine that comes is this one again, unless the completion has come already: a loop, so that the stack does not grow.
-            Err(running) => match running.leave_unless_completed() {
-                None => return,
-                Some(completed) => over = completed,
-            },
-        }
-    };
-    // SAFETY: as the caller says.
-    unsafe { call::<O, B, C>(over) };
+/// Where an operation that carries `B` goes when it is over.
+pub(super) trait Home<B> {
+    /// Whether the operation holds the capture by itself, rather than its pool.
+    const HOLDS: bool;
+
+    /// Gives it back.
+    ///
+    /// # Safety
+    ///
+    /// It came from there.
+    unsafe fn give_back(operation: Idle<Carried<B>>);
 }
 
-/// Calls the completion of an operation that is over; the operation goes back last.
-///
-/// # Safety
-///
-/// As for [`tell`].
-#[inline]
-unsafe fn call<O: Operation<B>, B, C>(over: Over<O, B, Carried<B>>)
+/// Operations that were allocated by themselves.
+struct Alone;
+
+impl<B> Home<B> for Alone {
+    const HOLDS: bool = true;
+
+    unsafe fn give_back(operation: Idle<Carried<B>>) {
+        drop(operation);
+    }
+}
+
+/// How an operation `O` ends that carries `B` and came from `H`: a completion `C` is told.
+struct Tell<O, B, C, H>(PhantomData<(O, B, C, H)>);
+
+impl<O: Operation<B>, B, C, H: Home<B>> Unheld for Tell<O, B, C, H>
 where
     C: FnOnce(FinishedOf<O, B>),
 {
-    // SAFETY: the completion was written, and is moved out once.
-    let completion = unsafe { completion_of(over.payload()).cast::<C>().read() };
-    let (result, carried, operation) = over.unload();
-    let finished = O::Way::finished(result, Some(carried));
-    completion(finished);
-    drop(operation);
+    const OBSERVED: bool = H::HOLDS;
+
+    /// # Safety
+    ///
+    /// As for [`Discard`](crate::irp::Discard), of a block with a `Carried<B>` that was loaded for an `O`, with a `C`, and came from `H`.
+    #[inline]
+    unsafe fn end(block: NonNull<Header>) {
+        // SAFETY: the caller gives the block, which has completed, and was loaded for this operation.
+        let mut over = unsafe { Over::<O, B, Carried<B>>::of(Idle::from_block(block.cast())) };
+        let over = loop {
+            match over.go_on(|capture| Some(hold(capture))) {
+                Ok(over) => break over,
+                // The routine that comes is this one again, unless the completion has come already: a loop, so that the stack does not grow.
+                Err(running) => match running.leave_unless_completed() {
+                    None => return,
+                    Some(completed) => over = completed,
+                },
+            }
+        };
+        // SAFETY: as the caller says the completion was written, and it is moved out once.
+        let completion = unsafe { completion_of(over.payload()).cast::<C>().read() };
+        let (result, carried, operation) = over.unload();
+        completion(O::Way::finished(result, Some(carried)));
+        // SAFETY: as the caller says it came from there. Goes back last.
+        unsafe { H::give_back(operation) };
+    }
 }

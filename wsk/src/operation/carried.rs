@@ -8,7 +8,7 @@ use wsk_sys::STATUS_CANCELLED;
 
 use crate::buffer::Lock;
 use crate::error::Error;
-use crate::irp::{Flight, Header, Idle, NotLaunched, Observer, Outcome};
+use crate::irp::{Flight, Header, Idle, NotLaunched, Observer, Outcome, Unheld};
 use crate::memory::shared::Shared;
 use crate::registration::Capture;
 use crate::request::{Function, Operation, Request, Way};
@@ -176,7 +176,7 @@ impl<'t, O: Operation<B>, B, P: Carries<B>> Loaded<'t, O, B, P> {
         }
     }
 
-    /// As [`launch`](Self::launch), leaving the operation to its routine from the start.
+    /// As [`launch`](Self::launch), leaving the operation to its routine from the start, which ends it as `E` says.
     ///
     /// # Errors
     ///
@@ -184,9 +184,9 @@ impl<'t, O: Operation<B>, B, P: Carries<B>> Loaded<'t, O, B, P> {
     ///
     /// # Safety
     ///
-    /// What the operation is [discarded](Idle::set_discard) with may be called as soon as the IRP is passed on.
+    /// What `E` does with the operation may be done as soon as the IRP is passed on.
     #[inline]
-    pub(crate) unsafe fn launch_unheld(
+    pub(crate) unsafe fn launch_unheld<E: Unheld>(
         self,
         observer: Option<Observer>,
     ) -> Result<(), (Error, B, Idle<P>)> {
@@ -198,7 +198,7 @@ impl<'t, O: Operation<B>, B, P: Carries<B>> Loaded<'t, O, B, P> {
         } = self;
         // SAFETY: as for `launch`; the caller vouches for the discarding.
         let launched =
-            unsafe { operation.launch_unheld(observer, |irp| O::submit(&parameters, irp)) };
+            unsafe { operation.launch_unheld::<E>(observer, |irp| O::submit(&parameters, irp)) };
         // SAFETY: it was loaded, and is unloaded once.
         launched.map_err(|refused| unsafe { unload_refused::<O, B, P>(refused) })
     }

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::irp::{Block, Header, Idle, Observer};
 use crate::memory::arena::{Filling, Handle};
 use crate::memory::shared::Shared;
+use crate::operation::callback::Home;
 use crate::operation::carried::{Carried, WayOf, refuse_large, refuse_large_completion};
 use crate::operation::in_flight::{FinishedOf, InFlight, NotStartedOf, Run};
 use crate::registration::{Capture, Provider, hold};
@@ -176,9 +177,23 @@ impl<B> fmt::Debug for Operations<B> {
 /// # Safety
 ///
 /// As for [`GiveBack`](crate::irp::Idle), of a block of a pool.
+#[inline]
 unsafe fn give_back<B>(block: NonNull<Header>) {
     // SAFETY: the caller gives the block, which is at rest and was taken from a pool of this type.
     unsafe { Arena::<B>::give_back(block.cast()) };
+}
+
+/// Operations of pools.
+struct Pooled;
+
+impl<B> Home<B> for Pooled {
+    const HOLDS: bool = false;
+
+    #[inline]
+    unsafe fn give_back(operation: Idle<Carried<B>>) {
+        // SAFETY: the caller gives the operation, which is at rest, and says that it is a pool's.
+        unsafe { give_back::<B>(operation.into_block().cast()) };
+    }
 }
 
 /// Keeps the driver while the routine wakes somebody: with the operation the last of the pool may go.
@@ -330,7 +345,7 @@ impl<F: Function<B>, B: Send + 'static, S: Source<B>> RequestFrom<'_, F, B, S> {
         let begun = match self.source.operation() {
             Some(taken) => self
                 .request
-                .tell_with::<_, false>(taken.operation, completion),
+                .tell_with::<_, Pooled>(taken.operation, completion),
             None => Err((Error::PoolEmpty, self.request.carried)),
         };
         begun.map_err(|(error, carried)| WayOf::<F::Operation, B>::not_started(error, carried))

@@ -19,7 +19,7 @@ use crate::address::Destination;
 use crate::buffer::{Lock, NonPagedBuffer};
 use crate::cancel::Cancel;
 use crate::error::{Call, Error};
-use crate::irp::{Answer, Arguments, Block, Flight, Header, Idle, Observer, Polled};
+use crate::irp::{Answer, Arguments, Block, Flight, Header, Idle, Observer, Polled, Unheld};
 use crate::irql::{MayWait, may_wait};
 use crate::memory::arena::{Filling, Handle};
 use crate::memory::atomic::{AtomicBool, Cell, Ordering, read_alone};
@@ -731,28 +731,24 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
         // WSK lets nobody close a socket while it is called: whoever is told, which may be before the call returns, may drop the operation,
         // and with it the last handle.
         let _during_call = O::hold(O::target(&slot.held));
-        // SAFETY: as for `launch`; the slot is the routine's from the call on. There is room for the completion, as was asserted.
-        let launched = unsafe {
+        // SAFETY: as for `launch`; the slot is the routine's from the call on. There is room for the completion, as was asserted, which
+        // nobody else has where nothing was begun.
+        unsafe {
             told.write(completion);
-            operation.set_discard(tell::<O, B, C>);
             let parameters = slot.parameters.with(|parameters| *parameters);
-            ManuallyDrop::into_inner(operation)
-                .launch_unheld(Some(observer), |irp| O::submit(&parameters, irp))
-        };
-        launched.map_err(|refused| {
-            let mut operation = ManuallyDrop::new(refused.operation);
-            let back = NotStarted {
-                error: refused.error,
-                // INVARIANT: nothing was begun.
-                buffer: Self { slot },
-            };
-            // SAFETY: the discard is that of a slot. Nobody else has the completion.
-            unsafe {
-                operation.set_discard(discard::<O, B>);
+            let launched = ManuallyDrop::into_inner(operation)
+                .launch_unheld::<Tell<O, B, C>>(Some(observer), |irp| O::submit(&parameters, irp));
+            launched.map_err(|refused| {
+                core::mem::forget(refused.operation);
+                let back = NotStarted {
+                    error: refused.error,
+                    // INVARIANT: nothing was begun.
+                    buffer: Self { slot },
+                };
                 told.drop_in_place();
-            }
-            back
-        })
+                back
+            })
+        }
     }
 }
 
@@ -790,24 +786,26 @@ fn outlast<O: Repeat<B>, B, L: Limit>(
     }
 }
 
-/// What becomes of a prepared operation that is told.
-///
-/// # Safety
-///
-/// As for [`Discard`](crate::irp::Discard), of a block that begins a slot, with a completion `C` in it.
-unsafe fn tell<O: Repeat<B>, B, C>(block: NonNull<Header>)
+/// How a prepared operation ends of which a completion `C` is told.
+struct Tell<O, B, C>(PhantomData<(O, B, C)>);
+
+impl<O: Repeat<B>, B, C> Unheld for Tell<O, B, C>
 where
     C: FnOnce(Ended<O, B>),
 {
-    // INVARIANT: the caller gives the block, which has completed: the slot's one holder.
-    let slot = Holder::<O, B>(block.cast());
-    // SAFETY: the discard is that of a slot; the completion was written, and is moved out once.
-    let completion = unsafe {
-        Rest::of(&slot).operation().set_discard(discard::<O, B>);
-        slot.completion
-            .with_mut(|completion| completion.cast::<C>().read())
-    };
-    completion(Ended::of(slot));
+    const OBSERVED: bool = true;
+
+    /// # Safety
+    ///
+    /// As for [`Discard`](crate::irp::Discard), of a block that begins a slot, with a `C` in it.
+    unsafe fn end(block: NonNull<Header>) {
+        // INVARIANT: the caller gives the block, which has completed: the slot's one holder.
+        let slot = Holder::<O, B>(block.cast());
+        let told = slot.completion.place().cast::<C>();
+        // SAFETY: as the caller says the completion was written, and it is moved out once.
+        let completion = unsafe { told.read() };
+        completion(Ended::of(slot));
+    }
 }
 
 impl<O: Repeat<NonPagedBuffer>> Prepared<O, NonPagedBuffer> {
