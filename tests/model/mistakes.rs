@@ -219,20 +219,20 @@ const PLACES: &[Place] = &[
     },
     Place {
         file: "memory/stack.rs",
-        right: "changed(head, index + 1, next);",
+        right: "changed(head, u64::from(index) + 1, next);",
         with: r#"if made("changes_not_counted") {
                 u64::from(next) | head & u64::from(AWAITED)
             } else {
-                changed(head, index + 1, next)
+                changed(head, u64::from(index) + 1, next)
             };"#,
     },
     Place {
         file: "memory/stack.rs",
-        right: "changed(head, below, index + 1);",
+        right: "changed(head, below.into(), index + 1);",
         with: r#"if made("changes_not_counted") {
                 u64::from(index + 1) | head & u64::from(AWAITED)
             } else {
-                changed(head, below, index + 1)
+                changed(head, below.into(), index + 1)
             };"#,
     },
     Place {

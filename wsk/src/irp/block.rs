@@ -9,6 +9,7 @@ use core::task::{RawWakerVTable, Waker};
 use wsk_sys::{IO_STACK_LOCATION, IRP, IoInitializeIrp, IoSizeOfIrp};
 
 use crate::error::{Error, Memory};
+use crate::irp::answer::Answer;
 use crate::irp::arguments::{Arguments, Locked, Places};
 use crate::irp::observer::Observer;
 use crate::irp::outcome::Outcome;
@@ -43,6 +44,8 @@ pub(crate) struct Header {
     pub(super) waker: Cell<Option<Waker>>,
     /// The waker that was announced last: the holder's, only to be compared with.
     pub(super) announced: core::cell::Cell<Option<(*const (), *const RawWakerVTable)>>,
+    /// What the call returned: the holder's.
+    pub(super) answer: core::cell::Cell<Answer>,
     /// Told when the IRP has completed, after the state was: it may outlive the block.
     pub(super) observer: Cell<Option<Observer>>,
     /// What becomes of a block that was left to the routine.
@@ -133,6 +136,7 @@ unsafe fn initialise(header: NonNull<Header>, give_back: GiveBack, hold: Option<
         (&raw mut (*header).state).write(State::default());
         (&raw mut (*header).waker).write(Cell::new(None));
         (&raw mut (*header).announced).write(core::cell::Cell::new(None));
+        (&raw mut (*header).answer).write(core::cell::Cell::new(Answer::default()));
         (&raw mut (*header).observer).write(Cell::new(None));
         (&raw mut (*header).discard).write(Cell::new(give_back));
         (&raw mut (*header).give_back).write(give_back);

@@ -6,9 +6,10 @@ use core::ptr::NonNull;
 use core::task::{Context, Waker};
 use core::time::Duration;
 
-use wsk_sys::{IoCancelIrp, NTSTATUS, STATUS_SUCCESS};
+use wsk_sys::{IoCancelIrp, NTSTATUS};
 
 use crate::irp::alarm;
+use crate::irp::answer::Answer;
 use crate::irp::block::{Block, Header, Idle};
 use crate::irp::observer::Observer;
 use crate::irp::routine::discard;
@@ -16,36 +17,6 @@ use crate::irp::state::Retract;
 use crate::irql::MayWait;
 use crate::memory::event::{Event, pause};
 use crate::time::{GRACE, now};
-
-/// What a call returned, which the completion may contradict, and when it was first asked in vain whether that is the end: in one
-/// word, because most answers are never looked at.
-#[derive(Clone, Copy)]
-pub(crate) struct Answer(u64);
-
-impl Answer {
-    /// No call was made, or its answer does not matter.
-    pub(crate) const NONE: Self = Self::new(STATUS_SUCCESS);
-
-    #[inline]
-    pub(super) const fn new(returned: NTSTATUS) -> Self {
-        Self(returned.0.cast_unsigned() as u64)
-    }
-
-    #[inline]
-    #[allow(clippy::cast_possible_truncation)]
-    pub(crate) const fn returned(self) -> NTSTATUS {
-        NTSTATUS((self.0 as u32).cast_signed())
-    }
-
-    /// When it was first asked: milliseconds, 0 for never.
-    const fn asked(self) -> u32 {
-        (self.0 >> 32) as u32
-    }
-
-    fn set_asked(&mut self, asked: u32) {
-        self.0 |= u64::from(asked) << 32;
-    }
-}
 
 /// What polling a flight has shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,8 +39,38 @@ pub(crate) enum Polled {
 #[must_use]
 pub struct Flight<P> {
     block: NonNull<Block<P>>,
-    answer: Answer,
     payload: PhantomData<P>,
+}
+
+/// A flight whose call has just returned, and what it returned: not noted yet, because who finds that it has completed does not ask.
+#[must_use]
+pub(crate) struct Passed<P> {
+    flight: Flight<P>,
+    returned: NTSTATUS,
+}
+
+impl<P> Passed<P> {
+    #[inline]
+    pub(super) const fn of(flight: Flight<P>, returned: NTSTATUS) -> Self {
+        Self { flight, returned }
+    }
+
+    /// The flight.
+    #[inline]
+    pub(crate) fn flight(self) -> Flight<P> {
+        let answer = Answer::new(self.returned);
+        self.flight.header().answer.set(answer);
+        self.flight
+    }
+
+    /// As [`Flight::end`].
+    #[inline]
+    pub(crate) fn end(self) -> Result<Idle<P>, Flight<P>> {
+        let Self { flight, returned } = self;
+        flight
+            .end()
+            .map_err(|flight| Self { flight, returned }.flight())
+    }
 }
 
 // SAFETY: holding a flight is holding the payload, and nothing of a block is bound to a thread.
@@ -77,10 +78,9 @@ unsafe impl<P: Send> Send for Flight<P> {}
 
 impl<P> Flight<P> {
     #[inline]
-    pub(super) const fn of(block: NonNull<Block<P>>, answer: Answer) -> Self {
+    pub(super) const fn of(block: NonNull<Block<P>>) -> Self {
         Self {
             block,
-            answer,
             payload: PhantomData,
         }
     }
@@ -110,14 +110,8 @@ impl<P> Flight<P> {
 
     /// What the call returned.
     #[inline]
-    pub(crate) const fn returned(&self) -> NTSTATUS {
-        self.answer.returned()
-    }
-
-    /// What the call returned, and what was asked since.
-    #[inline]
-    pub(crate) const fn answer(&self) -> Answer {
-        self.answer
+    pub(crate) fn returned(&self) -> NTSTATUS {
+        self.header().answer.get().returned()
     }
 
     /// Asks the provider to cancel the request. Its completion comes all the same, exactly once. IRQL: `<= DISPATCH_LEVEL`.
@@ -157,19 +151,13 @@ impl<P> Flight<P> {
         if self.is_completed() {
             return Polled::Completed;
         }
-        let mut answer = self.answer;
-        let polled = self.held().poll(&mut answer, context.waker());
-        self.answer = answer;
-        polled
+        self.held().poll(context.waker())
     }
 
     /// Whether the provider has answered with an error and still keeps the IRP, a long time after this was first asked. IRQL:
     /// `<= DISPATCH_LEVEL`.
     pub(crate) fn is_given_up(&mut self) -> bool {
-        let mut answer = self.answer;
-        let given_up = is_given_up(self.header(), &mut answer);
-        self.answer = answer;
-        given_up
+        self.held().is_given_up()
     }
 
     /// Takes the block back, with the payload in it, if the IRP has completed; else the flight.
@@ -259,15 +247,15 @@ impl<P> Flight<P> {
         self.block.cast()
     }
 
-    /// The flight of a block, in place of the one that it was taken from, whose call was answered so.
+    /// The flight of a block, in place of the one that it was taken from.
     ///
     /// # Safety
     ///
     /// `block` came from [`as_raw`](Self::as_raw) of a flight of the same type that is not used again, or is only looked at as long
     /// as the result exists.
     #[inline]
-    pub(crate) const unsafe fn from_raw(block: NonNull<c_void>, answer: Answer) -> Self {
-        Self::of(block.cast(), answer)
+    pub(crate) const unsafe fn from_raw(block: NonNull<c_void>) -> Self {
+        Self::of(block.cast())
     }
 }
 
@@ -398,7 +386,7 @@ impl<'h> Held<'h> {
 
     /// As [`Flight::poll`], when it had not completed.
     #[inline(never)]
-    fn poll(self, answer: &mut Answer, waker: &Waker) -> Polled {
+    fn poll(self, waker: &Waker) -> Polled {
         let header = self.0;
         let identity = (waker.data(), core::ptr::from_ref(waker.vtable()));
         let mut place = match self.retract() {
@@ -429,17 +417,34 @@ impl<'h> Held<'h> {
         let polled = if let Some(mut place) = place.announce() {
             unused = place.waker().take();
             Polled::Completed
-        } else if is_given_up(header, answer) {
+        } else if self.is_given_up() {
             Polled::GivenUp
         } else {
             Polled::Pending
         };
-        if polled == Polled::Pending && answer.returned().is_error() {
+        if polled == Polled::Pending && header.answer.get().returned().is_error() {
             // Nobody tells when the time is up.
             alarm::wake_after(GRACE, waker);
         }
         drop((before, unused));
         polled
+    }
+
+    /// As [`Flight::is_given_up`].
+    fn is_given_up(self) -> bool {
+        let header = self.0;
+        let answer = header.answer.get();
+        if !answer.returned().is_error() || header.state.is_completed() {
+            return false;
+        }
+        // What it counts in 49 days is enough to tell two seconds. Odd, so never 0.
+        #[allow(clippy::cast_possible_truncation)]
+        let now = (now() / 10_000) as u32 | 1;
+        if answer.asked() == 0 {
+            header.answer.set(answer.first_asked(now));
+            return false;
+        }
+        u128::from(now.wrapping_sub(answer.asked())) > GRACE.as_millis()
     }
 
     /// Takes the waker back, if one was announced or left in its place and is not about to be woken.
@@ -470,20 +475,6 @@ impl Drop for Announce<'_> {
             drop(place.waker().take());
         }
     }
-}
-
-/// As [`Flight::is_given_up`].
-fn is_given_up(header: &Header, answer: &mut Answer) -> bool {
-    if !answer.returned().is_error() || header.state.is_completed() {
-        return false;
-    }
-    // What it counts in 49 days is enough to tell two seconds. Odd, so never 0.
-    #[allow(clippy::cast_possible_truncation)]
-    let now = (now() / 10_000) as u32 | 1;
-    if answer.asked() == 0 {
-        answer.set_asked(now);
-    }
-    u128::from(now.wrapping_sub(answer.asked())) > GRACE.as_millis()
 }
 
 /// Leaves a flight that had not completed to the routine: whether that was in time, and the waker that was announced.

@@ -9,7 +9,7 @@ use wsk_sys::{
 
 use crate::error::Error;
 use crate::irp::block::Idle;
-use crate::irp::flight::{Answer, Flight};
+use crate::irp::flight::{Flight, Passed};
 use crate::irp::observer::Observer;
 use crate::irp::routine::{Routine, Unheld, completed, completed_observed, completed_unheld};
 
@@ -31,9 +31,9 @@ impl<P> Idle<P> {
         invoke: impl FnOnce(NonNull<IRP>) -> Result<NTSTATUS, DispatchError>,
     ) -> Result<Flight<P>, NotLaunched<P>> {
         let mut operation = self;
-        operation.set_routine(completed);
-        // SAFETY: the caller vouches for the call; the block is held by the flight that is made of it.
-        unsafe { operation.pass_on(invoke) }
+        operation.arm();
+        // SAFETY: the caller vouches for the call; it was just armed.
+        unsafe { operation.launch_armed(invoke) }.map(Passed::flight)
     }
 
     /// Makes the IRP ready for [`launch_armed`](Self::launch_armed), before what is passed on with it is known: then less has to be
@@ -47,14 +47,20 @@ impl<P> Idle<P> {
     ///
     /// # Safety
     ///
-    /// As for `launch`; and it was [armed](Self::arm), and not in flight since.
+    /// As for `launch`; and it was [armed](Self::arm), or made ready for another routine, and not in flight since.
     #[inline]
     pub(crate) unsafe fn launch_armed(
         self,
         invoke: impl FnOnce(NonNull<IRP>) -> Result<NTSTATUS, DispatchError>,
-    ) -> Result<Flight<P>, NotLaunched<P>> {
-        // SAFETY: the caller vouches for the call; the block is held by the flight that is made of it.
-        unsafe { self.pass_on(invoke) }
+    ) -> Result<Passed<P>, NotLaunched<P>> {
+        self.header().state.start();
+        match invoke(self.as_irp()) {
+            Ok(returned) => {
+                // INVARIANT: the IRP was passed on, and nobody else holds the block.
+                Ok(Passed::of(Flight::of(self.into_block()), returned))
+            }
+            Err(error) => Err(self.not_launched(error)),
+        }
     }
 
     /// As [`launch`](Self::launch), with an observer, who is told once in any case.
@@ -71,8 +77,8 @@ impl<P> Idle<P> {
         let mut operation = self;
         operation.observe(observer);
         operation.set_routine(completed_observed);
-        // SAFETY: the caller vouches for the call; the block is held by the flight that is made of it.
-        unsafe { operation.pass_on(invoke) }
+        // SAFETY: the caller vouches for the call; the routine was just set.
+        unsafe { operation.launch_armed(invoke) }.map(Passed::flight)
     }
 
     /// As [`launch`](Self::launch), leaving the block to the routine from the start, which ends it as `E` says; so the observer, if there
@@ -117,24 +123,6 @@ impl<P> Idle<P> {
         unsafe {
             IoReuseIrp(irp, STATUS_UNSUCCESSFUL);
             IoSetCompletionRoutine(irp, Some(routine), irp.cast(), true, true, true);
-        }
-    }
-
-    /// # Safety
-    ///
-    /// As for [`launch`](Self::launch); and the routine was set.
-    #[inline]
-    unsafe fn pass_on(
-        self,
-        invoke: impl FnOnce(NonNull<IRP>) -> Result<NTSTATUS, DispatchError>,
-    ) -> Result<Flight<P>, NotLaunched<P>> {
-        self.header().state.start();
-        match invoke(self.as_irp()) {
-            Ok(returned) => {
-                // INVARIANT: the IRP was passed on, and nobody else holds the block.
-                Ok(Flight::of(self.into_block(), Answer::new(returned)))
-            }
-            Err(error) => Err(self.not_launched(error)),
         }
     }
 

@@ -11,6 +11,7 @@
 //! when is said by [`State`](state::State).
 
 pub(crate) mod alarm;
+mod answer;
 mod arguments;
 mod block;
 mod flight;
@@ -22,7 +23,7 @@ mod state;
 
 pub(crate) use arguments::{Aligned, Arguments, CONTROL_ROOM, Locked, Places};
 pub(crate) use block::{Block, Header, Idle, Spares};
-pub(crate) use flight::{Answer, Flight, Polled};
+pub(crate) use flight::{Flight, Passed, Polled};
 pub(crate) use launch::NotLaunched;
 pub(crate) use observer::Observer;
 pub(crate) use outcome::Outcome;

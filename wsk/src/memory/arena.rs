@@ -446,9 +446,20 @@ impl<V, L> Handle<V, L> {
         let slots = arena.slots();
         // SAFETY: numbers in the stack are those of slots that are made, by the invariant; the link is atomic.
         let link = |index| unsafe { &(*Arena::<V, L>::slot(slots, index).as_ptr()).place.link };
-        let index = arena.core.stack.pop(link)?;
-        // A slot begins with its value.
-        Some(Arena::<V, L>::slot(slots, index).cast())
+        match arena.core.stack.pop(link) {
+            // A slot begins with its value.
+            Some(index) => Some(Arena::<V, L>::slot(slots, index).cast()),
+            None => self.take_awaited(),
+        }
+    }
+
+    /// As [`take`](Self::take), where none is free, or somebody waits for one.
+    #[cold]
+    #[inline(never)]
+    fn take_awaited(&self) -> Option<NonNull<V>> {
+        let core = self.core();
+        let index = core.stack.pop_awaited(|index| core.link(index))?;
+        Some(Arena::<V, L>::slot(self.arena().slots(), index).cast())
     }
 
     /// Takes a value, waiting until one is free, `limit` runs out, or `other` is set. IRQL: `<= APC_LEVEL`.

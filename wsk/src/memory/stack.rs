@@ -97,20 +97,10 @@ const fn first(head: u64) -> u32 {
 
 /// The head after one more change: with `first` in place of the number `before`, which is its first, and as awaited as it was.
 #[inline]
-const fn changed(head: u64, before: u32, first: u32) -> u64 {
+const fn changed(head: u64, before: u64, first: u32) -> u64 {
     head.wrapping_add(1 << 32)
-        .wrapping_sub(before as u64)
+        .wrapping_sub(before)
         .wrapping_add(first as u64)
-}
-
-/// The first number of a head that is perhaps awaited, if there is one.
-#[cold]
-#[inline(never)]
-const fn first_awaited(head: u64) -> Option<u32> {
-    match first(head) {
-        0 | CLOSED => None,
-        first => Some(first - 1),
-    }
 }
 
 impl<H: Atomic<u64>> Stack<H> {
@@ -119,27 +109,57 @@ impl<H: Atomic<u64>> Stack<H> {
         Self { head }
     }
 
-    /// Takes a number, which is the caller's until it is pushed.
+    /// Takes a number, which is the caller's until it is pushed; none where somebody waits: then there may be one all the same, for
+    /// [`pop_awaited`](Self::pop_awaited).
     #[inline]
     pub(crate) fn pop<'l, W: Atomic<u32> + 'l>(&self, link: impl Fn(u32) -> &'l W) -> Option<u32> {
         let mut head = self.head.load(Ordering::SeqCst);
         loop {
-            let mut index = low(head).wrapping_sub(1);
+            let index = low(head).wrapping_sub(1);
             // Empty, closed, or awaited: one comparison on the way that is usual.
             if index >= MOST {
-                index = first_awaited(head)?;
+                return None;
             }
-            // Of a number that was taken meanwhile this may be anything: then the count of changes is another.
-            let next = link(index).load(Ordering::Relaxed);
-            let new = changed(head, index + 1, next);
-            match self
-                .head
-                .compare_exchange_weak(head, new, Ordering::SeqCst, Ordering::SeqCst)
-            {
-                Ok(_) => return Some(index),
+            match self.try_pop(head, index, &link) {
+                Ok(()) => return Some(index),
                 Err(now) => head = now,
             }
         }
+    }
+
+    /// Takes a number, also where somebody waits.
+    #[cold]
+    pub(crate) fn pop_awaited<'l, W: Atomic<u32> + 'l>(
+        &self,
+        link: impl Fn(u32) -> &'l W,
+    ) -> Option<u32> {
+        let mut head = self.head.load(Ordering::SeqCst);
+        loop {
+            let index = first(head).wrapping_sub(1);
+            if index >= MOST {
+                return None;
+            }
+            match self.try_pop(head, index, &link) {
+                Ok(()) => return Some(index),
+                Err(now) => head = now,
+            }
+        }
+    }
+
+    /// Takes the number that is the first of a head, unless the head is another now.
+    #[inline]
+    fn try_pop<'l, W: Atomic<u32> + 'l>(
+        &self,
+        head: u64,
+        index: u32,
+        link: &impl Fn(u32) -> &'l W,
+    ) -> Result<(), u64> {
+        // Of a number that was taken meanwhile this may be anything: then the count of changes is another.
+        let next = link(index).load(Ordering::Relaxed);
+        let new = changed(head, u64::from(index) + 1, next);
+        self.head
+            .compare_exchange_weak(head, new, Ordering::SeqCst, Ordering::SeqCst)
+            .map(|_| ())
     }
 
     /// Puts a number there, which is in the stack no longer or not yet; `link` is its own. From then on the number, its link and
@@ -169,7 +189,7 @@ impl<H: Atomic<u64>> Stack<H> {
                 }
             }
             link.store(below, Ordering::Relaxed);
-            let new = changed(head, below, index + 1);
+            let new = changed(head, below.into(), index + 1);
             // Sequentially consistent with the waiter, which announces itself in the head before it looks for a number.
             match self
                 .head
@@ -198,7 +218,7 @@ impl<H: Atomic<u64>> Stack<H> {
         most: u32,
         link: impl Fn(u32) -> &'l W,
     ) -> u32 {
-        let before = self.exchange(|head| changed(head, first(head), CLOSED));
+        let before = self.exchange(|head| changed(head, first(head).into(), CLOSED));
         count(before, most, link)
     }
 

@@ -256,8 +256,8 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
         // behind. It was armed above.
         let launched =
             unsafe { operation.launch_armed(|irp| F::Operation::submit(&parameters, irp)) };
-        let mut flight = match launched {
-            Ok(flight) => flight,
+        let passed = match launched {
+            Ok(passed) => passed,
             Err(refused) => {
                 let mut operation = refused.operation;
                 take_back::<F::Operation, B>(&mut operation, place);
@@ -265,8 +265,9 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
                 return WayIn::<F, B>::waited(Err(refused.error), carried);
             }
         };
+        let mut end = passed.end();
         let ended = loop {
-            let operation = match flight.end() {
+            let operation = match end {
                 Ok(operation) => operation,
                 Err(flight) => {
                     let ending = if L::LIMITS { ending.as_mut() } else { None };
@@ -279,7 +280,7 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
             // Without an observer, as before: the caller keeps the driver, and if it is left it gets one.
             // SAFETY: it has completed; what is carried lies at its place.
             match unsafe { go_on::<F::Operation, B, ()>(operation, place, |_| None) } {
-                Ok(next) => flight = next,
+                Ok(next) => end = next.end(),
                 Err(ended) => break ended,
             }
         };

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::irp::{Flight, Idle, Polled};
 use crate::irql::{MayWait, may_wait};
 use crate::operation::blocking::{Limit, Stopped};
-use crate::operation::carried::{Carried, Loaded, Running, WayOf, refuse_large};
+use crate::operation::carried::{Carried, Loaded, Over, Running, WayOf, refuse_large};
 use crate::registration::hold;
 use crate::request::{Function, Operation, Request, Way};
 use crate::time::{Deadline, GRACE};
@@ -169,18 +169,25 @@ impl<O: Operation<B>, B> InFlight<O, B> {
     /// As [`wait`](Self::wait); the IRQL was checked.
     #[inline]
     pub(super) fn wait_until_over(self, may_wait: MayWait) -> FinishedOf<O, B> {
-        // What is usual goes straight through.
+        // What is usual goes straight through, and what comes of it is read in one place.
         let mut this = ManuallyDrop::new(self);
-        match this.running.take().map(next_or_end) {
-            Some(Ok(running)) => Self::wait_longer(running, may_wait),
-            Some(Err(finished)) => finished,
-            None => lose::<O, B>(),
+        let over = match this.running.take().map(next_or_over) {
+            Some(Ok(over)) => Ok(over),
+            Some(Err(running)) => Self::wait_longer(running, may_wait),
+            None => Err(Error::Taken),
+        };
+        match over {
+            Ok(over) => finish(over),
+            Err(error) => WayOf::<O, B>::finished(Err(error), None),
         }
     }
 
     /// As [`wait`](Self::wait), for what has not completed, or goes on.
     #[inline(never)]
-    fn wait_longer(running: Running<O, B, Carried<B>>, may_wait: MayWait) -> FinishedOf<O, B> {
+    fn wait_longer(
+        running: Running<O, B, Carried<B>>,
+        may_wait: MayWait,
+    ) -> Result<Over<O, B, Carried<B>>, Error> {
         let mut this = Self {
             running: Some(running),
         };
@@ -191,14 +198,14 @@ impl<O: Operation<B>, B> InFlight<O, B> {
                 break;
             };
             if !completed {
-                return abandon(running);
+                return Err(give_up(running));
             }
-            match next_or_end(running) {
-                Ok(running) => this.running = Some(running),
-                Err(finished) => return finished,
+            match next_or_over(running) {
+                Ok(over) => return Ok(over),
+                Err(running) => this.running = Some(running),
             }
         }
-        lose::<O, B>()
+        Err(Error::Taken)
     }
 
     /// Waits until it is over or `limit` ends it, and drops the operation then.
@@ -299,22 +306,47 @@ impl<O: Operation<B>, B> InFlight<O, B> {
     }
 }
 
-/// The end of an operation, if it has completed and does not go on.
+/// The end of an operation, if it has completed and does not go on; it is to be read.
+#[inline]
+fn next_or_over<O: Operation<B>, B>(
+    running: Running<O, B, Carried<B>>,
+) -> Result<Over<O, B, Carried<B>>, Running<O, B, Carried<B>>> {
+    running.end(|capture| Some(hold(capture)))
+}
+
+/// Reads the end of an operation.
 // With what looks at the result, which else is moved once more.
 #[expect(clippy::inline_always, reason = "thirteen instructions of a receive")]
 #[inline(always)]
+fn finish<O: Operation<B>, B>(over: Over<O, B, Carried<B>>) -> FinishedOf<O, B> {
+    let (result, carried, operation) = over.unload();
+    // The operation goes back in either case, each by itself: so the result need not lie in memory.
+    match result {
+        Ok(output) => {
+            drop(operation);
+            WayOf::<O, B>::finished(Ok(output), Some(carried))
+        }
+        Err(error) => {
+            give_back_after_error(operation);
+            WayOf::<O, B>::finished(Err(error), Some(carried))
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn give_back_after_error<B>(operation: Idle<Carried<B>>) {
+    drop(operation);
+}
+
+/// The end of an operation, if it has completed and does not go on.
 fn next_or_end<O: Operation<B>, B>(
     running: Running<O, B, Carried<B>>,
 ) -> Result<Running<O, B, Carried<B>>, FinishedOf<O, B>> {
-    let over = match running.end(|capture| Some(hold(capture))) {
-        Ok(over) => over,
-        Err(running) => return Ok(running),
-    };
-    let (result, carried) = over.finish();
-    Err(match result {
-        Ok(output) => WayOf::<O, B>::finished(Ok(output), Some(carried)),
-        Err(error) => WayOf::<O, B>::finished(Err(error), Some(carried)),
-    })
+    match next_or_over(running) {
+        Ok(over) => Err(finish(over)),
+        Err(running) => Ok(running),
+    }
 }
 
 /// What is told of an operation that was taken before.
@@ -323,14 +355,20 @@ fn lose<O: Operation<B>, B>() -> FinishedOf<O, B> {
     WayOf::<O, B>::finished(Err(Error::Taken), None)
 }
 
-/// Gives up a flight whose provider keeps the IRP, against its contract. Should it complete the IRP after all, the routine drops what
-/// it carries.
+/// Gives up a flight whose provider keeps the IRP, against its contract; says so. Should it complete the IRP after all, the routine
+/// drops what it carries.
 #[cold]
-fn abandon<O: Operation<B>, B>(running: Running<O, B, Carried<B>>) -> FinishedOf<O, B> {
+fn give_up<O: Operation<B>, B>(running: Running<O, B, Carried<B>>) -> Error {
     let flight = running.into_flight();
     let (call, status) = (O::CALL, flight.returned());
     flight.leave();
-    WayOf::<O, B>::finished(Err(Error::Abandoned { call, status }), None)
+    Error::Abandoned { call, status }
+}
+
+/// What is told of an operation that is [given up](give_up).
+#[cold]
+fn abandon<O: Operation<B>, B>(running: Running<O, B, Carried<B>>) -> FinishedOf<O, B> {
+    WayOf::<O, B>::finished(Err(give_up(running)), None)
 }
 
 impl<O: Operation<B>, B> Future for InFlight<O, B> {

@@ -19,7 +19,9 @@ use crate::address::Destination;
 use crate::buffer::{Lock, NonPagedBuffer};
 use crate::cancel::Cancel;
 use crate::error::{Call, Error};
-use crate::irp::{Answer, Arguments, Block, Flight, Header, Idle, Observer, Polled, Unheld};
+use crate::irp::{
+    Arguments, Block, Flight, Header, Idle, Observer, Passed, Polled, Unheld,
+};
 use crate::irql::{MayWait, may_wait};
 use crate::memory::arena::{Filling, Handle};
 use crate::memory::atomic::{AtomicBool, Cell, Ordering, read_alone};
@@ -47,8 +49,6 @@ struct Slot<O: Repeat<B>, B> {
     parameters: Cell<O::Parameters>,
     carried: Cell<B>,
     held: O::Held,
-    /// What the provider answered to the last call that was not waited for, or was abandoned.
-    answer: core::cell::Cell<Answer>,
     completion: Cell<MaybeUninit<[usize; COMPLETION_WORDS]>>,
 }
 
@@ -96,7 +96,7 @@ impl<O: Repeat<B>, B> Holder<O, B> {
     #[inline]
     fn flight(self) -> ManuallyDrop<Flight<()>> {
         // SAFETY: by the invariant this is the slot's holder; the slot begins with its block. Only `into_flight` takes it out.
-        ManuallyDrop::new(unsafe { Flight::from_raw(self.0.cast(), self.answer.get()) })
+        ManuallyDrop::new(unsafe { Flight::from_raw(self.0.cast()) })
     }
 
     /// The flight of a slot that is given away with it.
@@ -280,10 +280,11 @@ impl<'h, O: Repeat<B>, B> RestMut<'h, O, B> {
         let launched = unsafe {
             // Where they lie, to be loaded when they are needed.
             let parameters = self.0.slot.parameters.with(|parameters| &*parameters);
-            ManuallyDrop::into_inner(operation).launch(|irp| O::submit(parameters, irp))
+            operation.arm();
+            ManuallyDrop::into_inner(operation).launch_armed(|irp| O::submit(parameters, irp))
         };
         match launched {
-            Ok(flight) => Ok(Launched { slot: self, flight }),
+            Ok(passed) => Ok(Launched { slot: self, passed }),
             Err(refused) => {
                 // It is the slot's.
                 core::mem::forget(refused.operation);
@@ -300,7 +301,7 @@ impl<'h, O: Repeat<B>, B> RestMut<'h, O, B> {
 /// The flight is that of the slot, which is at rest again once it has completed.
 struct Launched<'h, O: Repeat<B>, B> {
     slot: RestMut<'h, O, B>,
-    flight: Flight<()>,
+    passed: Passed<()>,
 }
 
 impl<'h, O: Repeat<B>, B> Launched<'h, O, B> {
@@ -309,7 +310,7 @@ impl<'h, O: Repeat<B>, B> Launched<'h, O, B> {
     fn outlast<L: Limit>(self, may_wait: MayWait, limit: &L) -> Result<Rest<'h, O, B>, Error> {
         // INVARIANT: it has completed.
         let rest = self.slot.0;
-        match self.flight.end() {
+        match self.passed.end() {
             // It is the slot's.
             Ok(operation) => core::mem::forget(operation),
             Err(flight) => outlast(rest.slot, flight, may_wait, limit)?,
@@ -455,7 +456,6 @@ where
             let ready = core::cell::Cell::new(Readiness::Ready);
             (&raw mut (*this).straight).write(AtomicBool::new(true));
             (&raw mut (*this).readiness).write(ready);
-            (&raw mut (*this).answer).write(core::cell::Cell::new(Answer::NONE));
             (&raw mut (*this).completion).write(Cell::new(MaybeUninit::uninit()));
             (&raw mut (*this).carried).write(Cell::new(carried));
             (&raw mut (*this).held).write(F::Operation::hold(target));
@@ -575,7 +575,7 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
     fn abandoned(&self) -> Error {
         Error::Abandoned {
             call: O::CALL,
-            status: self.slot.answer.get().returned(),
+            status: self.slot.flight().returned(),
         }
     }
 
@@ -688,8 +688,9 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
     pub fn start(self) -> Result<Started<O, B>, NotStarted<Self>> {
         let mut this = self;
         match this.launch() {
-            Ok(Launched { flight, .. }) => {
-                this.slot.answer.set(flight.answer());
+            Ok(Launched { passed, .. }) => {
+                // It is the slot's.
+                let _ = passed.flight();
                 // INVARIANT: the one holder of the slot, whose operation is in flight.
                 Ok(Started {
                     slot: Some(this.into_slot()),
@@ -761,7 +762,6 @@ fn outlast<O: Repeat<B>, B, L: Limit>(
     may_wait: MayWait,
     limit: &L,
 ) -> Result<(), Error> {
-    slot.answer.set(flight.answer());
     let cut_short = (L::LIMITS && !limit.wait(&flight, may_wait)).then(|| limit.reason());
     if cut_short.is_some() {
         flight.cancel();
@@ -1037,7 +1037,6 @@ impl<O: Repeat<B>, B> Started<O, B> {
         if let Some(slot) = &this.slot {
             let mut flight = slot.flight();
             let given_up = flight.is_given_up();
-            slot.answer.set(flight.answer());
             if !given_up && !flight.is_completed() {
                 return Err(this);
             }
@@ -1143,10 +1142,7 @@ impl<O: Repeat<B>, B> Future for Started<O, B> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         if let Some(slot) = &this.slot {
-            let mut flight = slot.flight();
-            let polled = flight.poll(context);
-            slot.answer.set(flight.answer());
-            if polled == Polled::Pending {
+            if slot.flight().poll(context) == Polled::Pending {
                 return Poll::Pending;
             }
         }

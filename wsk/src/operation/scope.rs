@@ -12,7 +12,7 @@ use wsk_sys::NTSTATUS;
 
 use crate::cancel::Cancel;
 use crate::error::{Error, Memory};
-use crate::irp::{Answer, Flight, Idle, Observer};
+use crate::irp::{Flight, Idle, Observer};
 use crate::irql::{MayWait, may_wait};
 use crate::memory::atomic::{AtomicBool, AtomicUsize, Cell, Ordering};
 use crate::memory::list::{Links, List};
@@ -137,8 +137,6 @@ struct Node {
     capture: NonNull<c_void>,
     /// The block of the operation.
     flight: NonNull<c_void>,
-    /// Whether the provider has answered with an error.
-    refused: bool,
     /// Leaves what it carries to the provider, if that can be.
     abandon: unsafe fn(NonNull<Node>) -> bool,
     /// Ends an operation that has completed, and frees it.
@@ -206,7 +204,6 @@ impl<'s, F: Function<B>, B> Request<'s, F, B> {
                 links: Links::new(),
                 capture,
                 flight: running.flight().as_raw(),
-                refused: running.flight().returned().is_error(),
                 abandon: abandon::<F::Operation, B>,
                 free: free::<F::Operation, B>,
                 free_kept: if WayOf::<F::Operation, B>::DROPPED_LATE {
@@ -302,8 +299,8 @@ unsafe fn look(node: NonNull<Links>) -> (bool, bool) {
     let node = node.cast::<Node>().as_ptr();
     // SAFETY: the caller gives the node, whose flight is only looked at; what it carries is not.
     unsafe {
-        let flight = Flight::<()>::from_raw((*node).flight, Answer::NONE);
-        (flight.is_completed(), (*node).refused)
+        let flight = Flight::<()>::from_raw((*node).flight);
+        (flight.is_completed(), flight.returned().is_error())
     }
 }
 
@@ -585,16 +582,12 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
         let node = running.flight().payload().cast::<Node>();
         // While it goes on it is counted again, and stays in the list.
         match running.end(|_| Some(counting(pending))) {
-            Err(running) => {
-                // SAFETY: by the invariant it is in the list, which is that of the calling thread. The answer is that of the last call.
-                unsafe { (*node.as_ptr()).refused = running.flight().returned().is_error() };
-                Err(Self {
-                    running,
-                    pending,
-                    started,
-                    carried,
-                })
-            }
+            Err(running) => Err(Self {
+                running,
+                pending,
+                started,
+                carried,
+            }),
             Ok(over) => {
                 // SAFETY: by the invariant it is in the list, which is that of the calling thread: neither the scope nor its handles leave it.
                 unsafe { started.list.remove(node.cast()) };

@@ -1,0 +1,33 @@
+//! [`Answer`]: what a function of WSK returned.
+
+use wsk_sys::NTSTATUS;
+
+/// What a call returned, which the completion may contradict, and when it was first asked in vain whether that is the end: in one
+/// word, because most answers are never looked at. By default success.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Answer(u64);
+
+impl Answer {
+    /// Of a call that was not asked yet.
+    #[inline]
+    pub(super) const fn new(returned: NTSTATUS) -> Self {
+        Self(returned.0.cast_unsigned() as u64)
+    }
+
+    /// What the call returned.
+    #[inline]
+    #[allow(clippy::cast_possible_truncation)]
+    pub(super) const fn returned(self) -> NTSTATUS {
+        NTSTATUS((self.0 as u32).cast_signed())
+    }
+
+    /// When it was first asked: milliseconds, 0 for never.
+    pub(super) const fn asked(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    /// The same, first asked at this time.
+    pub(super) const fn first_asked(self, asked: u32) -> Self {
+        Self(self.0 | (asked as u64) << 32)
+    }
+}
