@@ -9,11 +9,12 @@ use core::time::Duration;
 
 use crate::cancel::Cancel;
 use crate::error::Error;
-use crate::irp::{Flight, Idle, Polled};
+use crate::irp::{Flight, Idle, Observer, Polled};
 use crate::irql::{MayWait, may_wait};
+use crate::memory::shared::Shared;
 use crate::operation::blocking::{Limit, Stopped};
 use crate::operation::carried::{Carried, Loaded, Over, Running, WayOf, refuse_large};
-use crate::registration::hold;
+use crate::registration::{Capture, hold};
 use crate::request::{Function, Operation, Request, Way};
 use crate::time::{Deadline, GRACE};
 
@@ -171,7 +172,7 @@ impl<O: Operation<B>, B> InFlight<O, B> {
     pub(super) fn wait_until_over(self, may_wait: MayWait) -> FinishedOf<O, B> {
         // What is usual goes straight through, and what comes of it is read in one place.
         let mut this = ManuallyDrop::new(self);
-        let over = match this.running.take().map(next_or_over) {
+        let over = match this.running.take().map(|running| running.end(held)) {
             Some(Ok(over)) => Ok(over),
             Some(Err(running)) => Self::wait_longer(running, may_wait),
             None => Err(Error::Taken),
@@ -200,7 +201,7 @@ impl<O: Operation<B>, B> InFlight<O, B> {
             if !completed {
                 return Err(give_up(running));
             }
-            match next_or_over(running) {
+            match running.end(held) {
                 Ok(over) => return Ok(over),
                 Err(running) => this.running = Some(running),
             }
@@ -306,12 +307,9 @@ impl<O: Operation<B>, B> InFlight<O, B> {
     }
 }
 
-/// The end of an operation, if it has completed and does not go on; it is to be read.
-#[inline]
-fn next_or_over<O: Operation<B>, B>(
-    running: Running<O, B, Carried<B>>,
-) -> Result<Over<O, B, Carried<B>>, Running<O, B, Carried<B>>> {
-    running.end(|capture| Some(hold(capture)))
+/// Who is told of the next completion of an operation that goes on.
+fn held(capture: &Shared<Capture>) -> Option<Observer> {
+    Some(hold(capture))
 }
 
 /// Reads the end of an operation.
@@ -343,7 +341,7 @@ fn give_back_after_error<B>(operation: Idle<Carried<B>>) {
 fn next_or_end<O: Operation<B>, B>(
     running: Running<O, B, Carried<B>>,
 ) -> Result<Running<O, B, Carried<B>>, FinishedOf<O, B>> {
-    match next_or_over(running) {
+    match running.end(held) {
         Ok(over) => Err(finish(over)),
         Err(running) => Ok(running),
     }

@@ -19,9 +19,7 @@ use crate::address::Destination;
 use crate::buffer::{Lock, NonPagedBuffer};
 use crate::cancel::Cancel;
 use crate::error::{Call, Error};
-use crate::irp::{
-    Arguments, Block, Flight, Header, Idle, Observer, Passed, Polled, Unheld,
-};
+use crate::irp::{Arguments, Block, Flight, Header, Idle, Observer, Passed, Polled, Unheld};
 use crate::irql::{MayWait, may_wait};
 use crate::memory::arena::{Filling, Handle};
 use crate::memory::atomic::{AtomicBool, Cell, Ordering, read_alone};
@@ -1141,10 +1139,10 @@ impl<O: Repeat<B>, B> Future for Started<O, B> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        if let Some(slot) = &this.slot {
-            if slot.flight().poll(context) == Polled::Pending {
-                return Poll::Pending;
-            }
+        if let Some(slot) = &this.slot
+            && slot.flight().poll(context) == Polled::Pending
+        {
+            return Poll::Pending;
         }
         Poll::Ready(this.conclude())
     }
