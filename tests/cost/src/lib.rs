@@ -104,7 +104,7 @@ impl Scenario {
 const SEND_IN_FLIGHT: Scenario = Scenario {
     name: "send_to, prepared and pooled: start, waited for",
     all_limit: 105,
-    own_limit: 129,
+    own_limit: 128,
     lean: 2,
     careful: None,
     rust: 2,
@@ -114,7 +114,7 @@ const SEND_IN_FLIGHT: Scenario = Scenario {
 const RECEIVE_IN_FLIGHT: Scenario = Scenario {
     name: "receive_from, prepared and pooled: start, waited for",
     all_limit: 105,
-    own_limit: 129,
+    own_limit: 128,
     lean: 4,
     careful: None,
     rust: 4,
@@ -124,11 +124,11 @@ const RECEIVE_IN_FLIGHT: Scenario = Scenario {
 const SEND_TO_IN_FLIGHT: Scenario = Scenario {
     name: "send_to, pooled: start, waited for",
     all_limit: 105,
-    own_limit: 180,
+    own_limit: 150,
     lean: 2,
     careful: Some(Careful {
         number: 9,
-        own_limit: 135,
+        own_limit: 114,
     }),
     rust: 9,
 };
@@ -137,11 +137,11 @@ const SEND_TO_IN_FLIGHT: Scenario = Scenario {
 const RECEIVE_FROM_IN_FLIGHT: Scenario = Scenario {
     name: "receive_from, pooled: start, waited for",
     all_limit: 106,
-    own_limit: 197,
+    own_limit: 155,
     lean: 4,
     careful: Some(Careful {
         number: 11,
-        own_limit: 141,
+        own_limit: 110,
     }),
     rust: 11,
 };
@@ -159,7 +159,7 @@ const SCENARIOS: [Scenario; 13] = [
     Scenario {
         name: "send_to, prepared and pooled: start, dropped",
         all_limit: 105,
-        own_limit: 125,
+        own_limit: 115,
         lean: 1,
         careful: None,
         rust: 1,
@@ -199,22 +199,22 @@ const SCENARIOS: [Scenario; 13] = [
     Scenario {
         name: "receive_from, address left encoded: wait",
         all_limit: 104,
-        own_limit: 180,
+        own_limit: 164,
         lean: 3,
         careful: Some(Careful {
             number: 7,
-            own_limit: 110,
+            own_limit: 95,
         }),
         rust: 7,
     },
     Scenario {
         name: "send_to, pooled: start, dropped",
         all_limit: 105,
-        own_limit: 180,
+        own_limit: 168,
         lean: 1,
         careful: Some(Careful {
             number: 8,
-            own_limit: 135,
+            own_limit: 118,
         }),
         rust: 8,
     },
@@ -222,11 +222,11 @@ const SCENARIOS: [Scenario; 13] = [
     Scenario {
         name: "send_to, pooled: told by a callback",
         all_limit: 105,
-        own_limit: 185,
+        own_limit: 161,
         lean: 1,
         careful: Some(Careful {
             number: 10,
-            own_limit: 135,
+            own_limit: 107,
         }),
         rust: 10,
     },
@@ -235,11 +235,11 @@ const SCENARIOS: [Scenario; 13] = [
     Scenario {
         name: "tunnel send, pooled: told by a callback",
         all_limit: 108,
-        own_limit: 332,
+        own_limit: 306,
         lean: 12,
         careful: Some(Careful {
             number: 13,
-            own_limit: 144,
+            own_limit: 133,
         }),
         rust: 12,
     },

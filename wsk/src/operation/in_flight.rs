@@ -9,12 +9,11 @@ use core::time::Duration;
 
 use crate::cancel::Cancel;
 use crate::error::Error;
-use crate::irp::{Flight, Idle, Observer, Polled};
+use crate::irp::{Flight, Idle, Polled};
 use crate::irql::{MayWait, may_wait};
-use crate::memory::shared::Shared;
 use crate::operation::blocking::{Limit, Stopped};
 use crate::operation::carried::{Carried, Loaded, Over, Running, WayOf, refuse_large};
-use crate::registration::{Capture, hold};
+use crate::registration::hold;
 use crate::request::{Function, Operation, Request, Way};
 use crate::time::{Deadline, GRACE};
 
@@ -172,7 +171,11 @@ impl<O: Operation<B>, B> InFlight<O, B> {
     pub(super) fn wait_until_over(self, may_wait: MayWait) -> FinishedOf<O, B> {
         // What is usual goes straight through, and what comes of it is read in one place.
         let mut this = ManuallyDrop::new(self);
-        let over = match this.running.take().map(|running| running.end(held)) {
+        let over = match this
+            .running
+            .take()
+            .map(|running| running.end(|capture| Some(hold(capture))))
+        {
             Some(Ok(over)) => Ok(over),
             Some(Err(running)) => Self::wait_longer(running, may_wait),
             None => Err(Error::Taken),
@@ -201,7 +204,7 @@ impl<O: Operation<B>, B> InFlight<O, B> {
             if !completed {
                 return Err(give_up(running));
             }
-            match running.end(held) {
+            match running.end(|capture| Some(hold(capture))) {
                 Ok(over) => return Ok(over),
                 Err(running) => this.running = Some(running),
             }
@@ -307,11 +310,6 @@ impl<O: Operation<B>, B> InFlight<O, B> {
     }
 }
 
-/// Who is told of the next completion of an operation that goes on.
-fn held(capture: &Shared<Capture>) -> Option<Observer> {
-    Some(hold(capture))
-}
-
 /// Reads the end of an operation.
 // With what looks at the result, which else is moved once more.
 #[expect(clippy::inline_always, reason = "thirteen instructions of a receive")]
@@ -341,7 +339,7 @@ fn give_back_after_error<B>(operation: Idle<Carried<B>>) {
 fn next_or_end<O: Operation<B>, B>(
     running: Running<O, B, Carried<B>>,
 ) -> Result<Running<O, B, Carried<B>>, FinishedOf<O, B>> {
-    match running.end(held) {
+    match running.end(|capture| Some(hold(capture))) {
         Ok(over) => Err(finish(over)),
         Err(running) => Ok(running),
     }
