@@ -25,6 +25,54 @@ use crate::socket::{ConnectedSocket, DatagramSocket, ListenSocket};
 ///
 /// An error ends the stream when the socket is [dead](Error::must_close); after any other one it goes on. Dropping it cancels the
 /// receive; a datagram that came first is lost.
+///
+/// ```
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(([127, 0, 0, 1], 0))?;
+/// # peer.send_to(b"hello", socket.local_address()?).unwrap();
+/// # struct Unpark(std::thread::Thread);
+/// # impl std::task::Wake for Unpark {
+/// #     fn wake(self: std::sync::Arc<Self>) { self.0.unpark() }
+/// # }
+/// # fn block_on<F: Future>(future: F) -> F::Output {
+/// #     let waker = std::sync::Arc::new(Unpark(std::thread::current())).into();
+/// #     let mut context = std::task::Context::from_waker(&waker);
+/// #     let mut future = std::pin::pin!(future);
+/// #     loop {
+/// #         match future.as_mut().poll(&mut context) {
+/// #             std::task::Poll::Ready(output) => return output,
+/// #             std::task::Poll::Pending => std::thread::park(),
+/// #         }
+/// #     }
+/// # }
+/// # block_on(async {
+/// use core::future::poll_fn;
+/// use core::pin::Pin;
+/// use futures_core::Stream;
+/// use wsk::streams::Datagrams;
+/// use wsk::{Error, NonPagedBuffer};
+///
+/// /// How many bytes the next datagram has.
+/// async fn next<M>(datagrams: &mut Datagrams<NonPagedBuffer, M>) -> Result<Option<usize>, Error>
+/// where
+///     M: FnMut() -> Result<NonPagedBuffer, Error>,
+/// {
+///     let next = poll_fn(|context| Pin::new(&mut *datagrams).poll_next(context)).await;
+///     Ok(next.transpose()?.map(|(received, _buffer)| received.length()))
+/// }
+///
+/// let mut datagrams = socket.datagrams(|| NonPagedBuffer::new(1500));
+/// assert_eq!(next(&mut datagrams).await?, Some(5));
+/// # Ok::<_, wsk::Error>(())
+/// # })?;
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 pub struct Datagrams<B: ReceiveBuffer, M> {
     socket: DatagramSocket,
     buffers: M,
@@ -174,6 +222,55 @@ fn noted(error: Error, ended: &mut bool) -> Error {
 ///
 /// An error ends the stream when the socket is [dead](Error::must_close); after any other one it goes on. Dropping it cancels the
 /// accept; a connection that came first is closed.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let listener = wsk::ListenSocket::open(&provider, wsk::Family::V4)?;
+/// # listener.bind(([127, 0, 0, 1], 0))?;
+/// # let peer = std::net::TcpStream::connect(listener.local_address()?).unwrap();
+/// # struct Unpark(std::thread::Thread);
+/// # impl std::task::Wake for Unpark {
+/// #     fn wake(self: std::sync::Arc<Self>) { self.0.unpark() }
+/// # }
+/// # fn block_on<F: Future>(future: F) -> F::Output {
+/// #     let waker = std::sync::Arc::new(Unpark(std::thread::current())).into();
+/// #     let mut context = std::task::Context::from_waker(&waker);
+/// #     let mut future = std::pin::pin!(future);
+/// #     loop {
+/// #         match future.as_mut().poll(&mut context) {
+/// #             std::task::Poll::Ready(output) => return output,
+/// #             std::task::Poll::Pending => std::thread::park(),
+/// #         }
+/// #     }
+/// # }
+/// # block_on(async {
+/// use core::future::poll_fn;
+/// use core::pin::Pin;
+/// use futures_core::Stream;
+/// use wsk::streams::Connections;
+/// use wsk::{ConnectedSocket, Error};
+///
+/// /// The next connection from this machine; others are closed.
+/// async fn next_local(connections: &mut Connections) -> Result<Option<ConnectedSocket>, Error> {
+///     loop {
+///         let next = poll_fn(|context| Pin::new(&mut *connections).poll_next(context)).await;
+///         match next.transpose()? {
+///             Some((socket, from)) if from.ip().is_loopback() => return Ok(Some(socket)),
+///             Some(_) => {}
+///             None => return Ok(None),
+///         }
+///     }
+/// }
+///
+/// assert!(next_local(&mut listener.connections()).await?.is_some());
+/// # Ok::<_, wsk::Error>(())
+/// # })?;
+/// # drop((listener, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Connections {
     listener: ListenSocket,

@@ -11,6 +11,16 @@ use crate::irql;
 use crate::origin::{self, Origin};
 
 /// The number of a bug check, with the name that Windows gives it.
+///
+/// ```
+/// use wsk_host::BugCheckCode;
+///
+/// let code = BugCheckCode::MULTIPLE_IRP_COMPLETE_REQUESTS;
+/// assert_eq!(code.0, 0x44);
+/// assert_eq!(code.to_string(), "0x00000044 MULTIPLE_IRP_COMPLETE_REQUESTS");
+/// // A number that only a driver raises.
+/// assert_eq!(BugCheckCode(0xDEAD).name(), None);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct BugCheckCode(pub u32);
 

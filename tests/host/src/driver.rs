@@ -28,6 +28,27 @@ static NUMBERS: AtomicU32 = AtomicU32::new(1);
 const TYPE: i16 = 4;
 
 /// A driver that is going to be loaded.
+///
+/// ```
+/// # use wsk_sys::{DRIVER_OBJECT, NTSTATUS, STATUS_SUCCESS, UNICODE_STRING};
+/// # unsafe extern "system" fn unload(_: *mut DRIVER_OBJECT) {}
+/// # #[allow(non_snake_case)]
+/// # unsafe extern "system" fn DriverEntry(driver: &mut DRIVER_OBJECT, _: &UNICODE_STRING) -> NTSTATUS {
+/// #     driver.DriverUnload = Some(unload);
+/// #     STATUS_SUCCESS
+/// # }
+/// use wsk_host::{Driver, Kernel, RegistryValue};
+///
+/// /// The driver with the parameters that every test has.
+/// fn driver(kernel: &Kernel) -> Driver<'_> {
+///     kernel.driver("echo").parameter("Port", RegistryValue::Dword(7))
+/// }
+///
+/// let kernel = Kernel::boot();
+/// driver(&kernel).load(DriverEntry)?.unload();
+/// kernel.shutdown();
+/// # Ok::<(), NTSTATUS>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "nothing happens until `load` is called"]
 pub struct Driver<'k> {
@@ -36,6 +57,25 @@ pub struct Driver<'k> {
 }
 
 /// A driver that is loaded. Dropping it unloads it.
+///
+/// ```
+/// # use wsk_sys::{DRIVER_OBJECT, NTSTATUS, STATUS_SUCCESS, UNICODE_STRING};
+/// # unsafe extern "system" fn unload(_: *mut DRIVER_OBJECT) {}
+/// # #[allow(non_snake_case)]
+/// # unsafe extern "system" fn DriverEntry(driver: &mut DRIVER_OBJECT, _: &UNICODE_STRING) -> NTSTATUS {
+/// #     driver.DriverUnload = Some(unload);
+/// #     STATUS_SUCCESS
+/// # }
+/// use wsk_host::{Kernel, LoadedDriver};
+///
+/// let kernel = Kernel::boot();
+/// let driver: LoadedDriver<'_> = kernel.driver("echo").load(DriverEntry)?;
+/// assert!(driver.object().DriverUnload.is_some());
+/// // Stops the test if the driver leaves anything behind.
+/// driver.unload();
+/// kernel.shutdown();
+/// # Ok::<(), NTSTATUS>(())
+/// ```
 #[must_use = "the driver is unloaded when this is dropped"]
 pub struct LoadedDriver<'k> {
     parts: Box<Parts>,

@@ -210,6 +210,16 @@ fn freed_page(address: usize) -> (&'static AtomicU64, u64) {
 }
 
 /// How many of something there are.
+///
+/// ```
+/// use wsk_host::{Count, Kernel};
+///
+/// let kernel = Kernel::boot();
+/// // ... code that registers with WSK, opens a socket and closes it ...
+/// let Count { live, total } = kernel.counts().sockets;
+/// assert_eq!((live, total), (0, 0));
+/// kernel.shutdown();
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Count {
     /// Now.

@@ -14,6 +14,20 @@ const VARIABLE: &str = "WSK_HOST_EXPECT_BUGCHECK";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a child process that was stopped by a bug check has printed.
+///
+/// ```no_run
+/// use wsk_host::{Kernel, testing::BugCheck, testing::expect_bugcheck};
+///
+/// #[test]
+/// fn allocating_nothing() {
+///     let stopped: BugCheck = expect_bugcheck("DRIVER_VERIFIER_DETECTED_VIOLATION", || {
+///         let _kernel = Kernel::boot();
+///         // SAFETY: of no bytes, against the rule: the host kernel stops the process.
+///         unsafe { wsk_sys::ExAllocatePoolWithTag(wsk_sys::POOL_TYPE::NonPagedPoolNx, 0, 1) };
+///     });
+///     stopped.tells("ExAllocatePoolWithTag");
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct BugCheck {
     /// `None` in the child of another call, which passes this one by.

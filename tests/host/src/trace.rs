@@ -42,6 +42,24 @@ pub struct Event {
 }
 
 /// What an [`Event`] is about.
+///
+/// ```
+/// use std::sync::{Arc, Mutex};
+/// use wsk_host::{Kernel, What};
+///
+/// let kernel = Kernel::boot();
+/// let calls = Arc::new(Mutex::new(Vec::new()));
+/// let told = calls.clone();
+/// kernel.on_event(move |event| {
+///     if let What::Called { function, .. } = &event.what {
+///         told.lock().unwrap().push(*function);
+///     }
+/// });
+/// // ... code of the driver ...
+/// # unsafe { wsk_sys::ExFreePoolWithTag(wsk_sys::ExAllocatePoolWithTag(wsk_sys::POOL_TYPE::NonPagedPoolNx, 16, 1), 1) };
+/// assert_eq!(*calls.lock().unwrap(), ["ExAllocatePoolWithTag", "ExFreePoolWithTag"]);
+/// kernel.shutdown();
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum What {
@@ -88,6 +106,24 @@ pub enum What {
 }
 
 /// A step in the life of an IRP.
+///
+/// ```
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+/// use wsk_host::{IrpStep, Kernel, What};
+///
+/// static CANCELLED: AtomicUsize = AtomicUsize::new(0);
+///
+/// let kernel = Kernel::boot();
+/// // Counts the requests that the driver cancels.
+/// kernel.on_event(|event| {
+///     if let What::Irp { step: IrpStep::CancelRequested, .. } = event.what {
+///         CANCELLED.fetch_add(1, Ordering::Relaxed);
+///     }
+/// });
+/// // ... code of the driver ...
+/// assert_eq!(CANCELLED.load(Ordering::Relaxed), 0);
+/// kernel.shutdown();
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IrpStep {

@@ -156,6 +156,59 @@ impl BufferedConnection {
 }
 
 /// What is received on a connection: one half of a [`BufferedConnection`].
+///
+/// ```
+/// # let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// # let address = server.local_addr().unwrap();
+/// # let answers = std::thread::spawn(move || {
+/// #     use std::io::{Read, Write};
+/// #     let (mut client, _) = server.accept().unwrap();
+/// #     let mut question = [0; 4];
+/// #     client.read_exact(&mut question).unwrap();
+/// #     client.write_all(&question.map(|byte| byte.to_ascii_uppercase())).unwrap();
+/// # });
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # struct Unpark(std::thread::Thread);
+/// # impl std::task::Wake for Unpark {
+/// #     fn wake(self: std::sync::Arc<Self>) { self.0.unpark() }
+/// # }
+/// # fn block_on<F: Future>(future: F) -> F::Output {
+/// #     let waker = std::sync::Arc::new(Unpark(std::thread::current())).into();
+/// #     let mut context = std::task::Context::from_waker(&waker);
+/// #     let mut future = std::pin::pin!(future);
+/// #     loop {
+/// #         match future.as_mut().poll(&mut context) {
+/// #             std::task::Poll::Ready(output) => return output,
+/// #             std::task::Poll::Pending => std::thread::park(),
+/// #         }
+/// #     }
+/// # }
+/// # block_on(async {
+/// use embedded_io_async::{Read, Write};
+/// use wsk::ConnectedSocket;
+/// use wsk::buffered::{BufferedConnection, ReadHalf};
+///
+/// /// Reads four bytes, in a task of its own.
+/// async fn answer(reader: &mut ReadHalf) -> Option<[u8; 4]> {
+///     let mut bytes = [0; 4];
+///     reader.read_exact(&mut bytes).await.ok()?;
+///     Some(bytes)
+/// }
+///
+/// let socket = ConnectedSocket::connect(&provider, address).await?;
+/// let (mut reader, mut writer) = BufferedConnection::new(socket, 1024, 1024)?.split();
+/// writer.write_all(b"ping").await?;
+/// writer.flush().await?;
+/// assert_eq!(answer(&mut reader).await, Some(*b"PING"));
+/// # Ok::<_, wsk::Error>(())
+/// # })?;
+/// # answers.join().unwrap();
+/// # drop((provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct ReadHalf {
     run: Repeated<Receiving>,
@@ -253,6 +306,62 @@ impl ReadReady for ReadHalf {
 }
 
 /// What is sent on a connection: one half of a [`BufferedConnection`].
+///
+/// ```
+/// # let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// # let address = server.local_addr().unwrap();
+/// # let answers = std::thread::spawn(move || {
+/// #     use std::io::{Read, Write};
+/// #     let (mut client, _) = server.accept().unwrap();
+/// #     let mut question = [0; 4];
+/// #     client.read_exact(&mut question).unwrap();
+/// #     client.write_all(&question.map(|byte| byte.to_ascii_uppercase())).unwrap();
+/// # });
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # struct Unpark(std::thread::Thread);
+/// # impl std::task::Wake for Unpark {
+/// #     fn wake(self: std::sync::Arc<Self>) { self.0.unpark() }
+/// # }
+/// # fn block_on<F: Future>(future: F) -> F::Output {
+/// #     let waker = std::sync::Arc::new(Unpark(std::thread::current())).into();
+/// #     let mut context = std::task::Context::from_waker(&waker);
+/// #     let mut future = std::pin::pin!(future);
+/// #     loop {
+/// #         match future.as_mut().poll(&mut context) {
+/// #             std::task::Poll::Ready(output) => return output,
+/// #             std::task::Poll::Pending => std::thread::park(),
+/// #         }
+/// #     }
+/// # }
+/// # block_on(async {
+/// use embedded_io_async::{Read, Write};
+/// use wsk::ConnectedSocket;
+/// use wsk::buffered::{BufferedConnection, WriteHalf};
+///
+/// /// Asks, in a task of its own.
+/// async fn ask(writer: &mut WriteHalf) -> Result<(), wsk::Error> {
+///     writer.write_all(b"pi").await?;
+///     writer.write_all(b"ng").await?;
+///     // Both as one piece.
+///     writer.flush().await
+/// }
+///
+/// let socket = ConnectedSocket::connect(&provider, address).await?;
+/// let (mut reader, mut writer) = BufferedConnection::new(socket, 1024, 1024)?.split();
+/// ask(&mut writer).await?;
+/// let mut bytes = [0; 4];
+/// assert!(reader.read_exact(&mut bytes).await.is_ok());
+/// writer.disconnect().await?;
+/// # assert_eq!(&bytes, b"PING");
+/// # Ok::<_, wsk::Error>(())
+/// # })?;
+/// # answers.join().unwrap();
+/// # drop((provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 ///
 /// # Invariants
 ///

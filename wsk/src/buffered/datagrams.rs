@@ -17,6 +17,47 @@ use crate::request::{ReceivingFrom, SendingTo};
 /// [`embedded-nal-async`](https://docs.rs/embedded-nal-async) for sockets that have a remote address, and for those that have none.
 ///
 /// Every future may be dropped or forgotten at any moment: [a table](crate::buffered) says what becomes of the datagram.
+///
+/// ```
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # struct Unpark(std::thread::Thread);
+/// # impl std::task::Wake for Unpark {
+/// #     fn wake(self: std::sync::Arc<Self>) { self.0.unpark() }
+/// # }
+/// # fn block_on<F: Future>(future: F) -> F::Output {
+/// #     let waker = std::sync::Arc::new(Unpark(std::thread::current())).into();
+/// #     let mut context = std::task::Context::from_waker(&waker);
+/// #     let mut future = std::pin::pin!(future);
+/// #     loop {
+/// #         match future.as_mut().poll(&mut context) {
+/// #             std::task::Poll::Ready(output) => return output,
+/// #             std::task::Poll::Pending => std::thread::park(),
+/// #         }
+/// #     }
+/// # }
+/// # block_on(async {
+/// use core::net::{Ipv4Addr, SocketAddr};
+/// use embedded_nal_async::{UdpStack, UnconnectedUdp};
+/// use wsk::Network;
+/// use wsk::buffered::BufferedSocket;
+///
+/// let network = Network::new(&provider);
+/// let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+/// let (_, mut socket): (_, BufferedSocket) = network.bind_single(local).await?;
+/// # peer.send_to(b"hello", socket.local_address()).unwrap();
+/// let mut bytes = [0; 64];
+/// let (length, local, remote) = socket.receive_into(&mut bytes).await?;
+/// socket.send(local, remote, &bytes[..length]).await?;
+/// # assert_eq!(peer.recv(&mut [0; 16]).unwrap(), 5);
+/// # Ok::<_, wsk::Error>(())
+/// # })?;
+/// # drop((provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct BufferedSocket {
     pub(crate) receiving: Repeated<ReceivingFrom>,

@@ -419,6 +419,43 @@ impl<O: Operation<B>, B> fmt::Debug for InFlight<O, B> {
 ///
 /// The request is made when this is, by `into_future`, not when it is first polled: dropping it unpolled is dropping an
 /// [`InFlight`].
+///
+/// ```
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(([127, 0, 0, 1], 0))?;
+/// # struct Unpark(std::thread::Thread);
+/// # impl std::task::Wake for Unpark {
+/// #     fn wake(self: std::sync::Arc<Self>) { self.0.unpark() }
+/// # }
+/// # fn block_on<F: Future>(future: F) -> F::Output {
+/// #     let waker = std::sync::Arc::new(Unpark(std::thread::current())).into();
+/// #     let mut context = std::task::Context::from_waker(&waker);
+/// #     let mut future = std::pin::pin!(future);
+/// #     loop {
+/// #         match future.as_mut().poll(&mut context) {
+/// #             std::task::Poll::Ready(output) => return output,
+/// #             std::task::Poll::Pending => std::thread::park(),
+/// #         }
+/// #     }
+/// # }
+/// use wsk::NonPagedBuffer;
+/// use wsk::operation::Run;
+/// use wsk::request::SendingTo;
+///
+/// let request = socket.send_to(NonPagedBuffer::copy_of(b"hello")?, to);
+/// // What `request.await` polls. The datagram is on its way already.
+/// let run: Run<SendingTo, NonPagedBuffer> = request.into_future();
+/// # assert_eq!(peer.recv(&mut [0; 16]).unwrap(), 5);
+/// assert_eq!(block_on(run).result, Ok(5));
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[must_use = "the request is made already; dropping anything but a send or a disconnect cancels it"]
 pub struct Run<O: Operation<B>, B> {
     run: Result<InFlight<O, B>, Option<(Error, B)>>,

@@ -305,6 +305,28 @@ impl<'s, F: Function<B>, B> Request<'s, F, B> {
 }
 
 /// A request that is to be made with an operation of a pool.
+///
+/// ```
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(([127, 0, 0, 1], 0))?;
+/// use wsk::operation::Operations;
+/// use wsk::{Error, NonPagedBuffer};
+///
+/// let operations = Operations::new(&provider, 1)?;
+/// let first = socket.send_to(NonPagedBuffer::copy_of(b"one")?, to).from(&operations).start()?;
+/// // The only operation is taken, as long as its result is.
+/// let second = socket.send_to(NonPagedBuffer::copy_of(b"two")?, to).from(&operations).start();
+/// assert_eq!(second.map(drop).unwrap_err().error, Error::PoolEmpty);
+/// # drop(first);
+/// # drop((operations, socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[must_use = "a request does nothing until it is started"]
 pub struct RequestFrom<'s, F: Function<B>, B, S> {
     request: Request<'s, F, B>,

@@ -1068,6 +1068,33 @@ fn abandon<O: Repeat<B>, B>(slot: Holder<O, B>) -> Ended<O, B> {
 
 /// The end of a prepared operation: its result, and the operation to be run again.
 ///
+/// ```
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(([127, 0, 0, 1], 0))?;
+/// use wsk::NonPagedBuffer;
+///
+/// let prepared = socket.send_to(NonPagedBuffer::copy_of(b"hello")?, to).prepare()?;
+/// let started = prepared.start()?;
+/// let ended = started.wait().map_err(|(error, _started)| error)?;
+/// assert_eq!(ended.result(), Ok(5));
+/// if let Some(mut again) = ended.into_operation() {
+///     again.as_mut_slice().make_ascii_uppercase();
+///     again.wait()?;
+/// }
+/// # let mut got = [0; 16];
+/// # peer.recv(&mut got).unwrap();
+/// # peer.recv(&mut got).unwrap();
+/// # assert_eq!(&got[..5], b"HELLO");
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+///
 /// # Invariants
 ///
 /// The operation, if there is one, is at rest.

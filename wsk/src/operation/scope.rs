@@ -82,6 +82,40 @@ pub fn scope<'env, T>(
 }
 
 /// The scope in which operations are started; see [`scope`].
+///
+/// ```
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(([127, 0, 0, 1], 0))?;
+/// use core::net::SocketAddr;
+/// use wsk::{DatagramSocket, Error, Scope};
+///
+/// /// Sends every line, and does not wait for any.
+/// fn send_lines<'scope, 'env>(
+///     scope: &'scope Scope<'scope, 'env>,
+///     socket: &'env DatagramSocket,
+///     lines: &'env [&'env [u8]],
+///     to: SocketAddr,
+/// ) -> Result<(), Error> {
+///     for line in lines {
+///         drop(socket.send_to(*line, to).start_in(scope)?);
+///     }
+///     Ok(())
+/// }
+///
+/// let lines = [&b"one"[..], b"two"];
+/// wsk::scope(|scope| send_lines(scope, &socket, &lines, to))??;
+/// // Both are sent.
+/// # peer.recv(&mut [0; 16]).unwrap();
+/// # peer.recv(&mut [0; 16]).unwrap();
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 pub struct Scope<'scope, 'env: 'scope> {
     pending: Shared<Pending>,
     started: Started,
@@ -448,6 +482,31 @@ impl fmt::Debug for Scope<'_, '_> {
 }
 
 /// An operation `O` in a [`scope`], which carries `B`. Dropping or forgetting it leaves the operation to the scope.
+///
+/// ```
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(([127, 0, 0, 1], 0))?;
+/// use wsk::operation::Scoped;
+/// use wsk::request::ReceivingFrom;
+///
+/// let mut room = [0; 64];
+/// let ended = wsk::scope(|scope| {
+///     let receiving: Scoped<'_, ReceivingFrom, &mut [u8; 64]> = socket.receive_from(&mut room).start_in(scope)?;
+///     socket.send_to(b"anybody there?", to).wait()?;
+/// #   peer.send_to(b"yes", socket.local_address()?).unwrap();
+///     let (received, _room) = receiving.wait()?;
+///     Ok::<_, wsk::Error>(received.length())
+/// })??;
+/// assert_eq!(&room[..ended], b"yes");
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 ///
 /// # Invariants
 ///

@@ -88,6 +88,17 @@ impl fmt::Debug for Transport {
 ///
 /// [`WSK_TDI_MAP`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_tdi_map).
 ///
+/// ```
+/// use wsk::TdiDevice;
+///
+/// const NAME: [u16; 4] = [b'\\' as u16, b'X' as u16, b'Y' as u16, 0];
+/// // SOCK_STREAM of AF_IPX.
+/// assert!(TdiDevice::new(1, 6, 1256, &NAME).is_some());
+/// // The name does not end in a zero.
+/// const UNENDED: [u16; 2] = [b'\\' as u16, b'X' as u16];
+/// assert!(TdiDevice::new(1, 6, 1256, &UNENDED).is_none());
+/// ```
+///
 /// # Invariants
 ///
 /// The name is static, and ends in a zero.

@@ -203,6 +203,18 @@ impl Registration {
 }
 
 /// The versions of WSK's interface that its provider speaks: the high byte is the major number, and `0x0100` is 1.0.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// use wsk::{ProviderCharacteristics, Registration};
+///
+/// let registration = Registration::new()?;
+/// let ProviderCharacteristics { lowest_version, highest_version, .. } = registration.provider_characteristics()?;
+/// assert!(lowest_version <= 0x0100 && 0x0100 <= highest_version);
+/// # drop(registration);
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[doc(alias = "WSK_PROVIDER_CHARACTERISTICS")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]

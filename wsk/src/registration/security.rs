@@ -112,6 +112,27 @@ fn bytes<T>(value: NonNull<T>) -> NonNull<[u8]> {
 ///
 /// [`WSK_CACHE_SD`](https://learn.microsoft.com/windows-hardware/drivers/network/wsk-cache-sd),
 /// [`WSK_RELEASE_SD`](https://learn.microsoft.com/windows-hardware/drivers/network/wsk-release-sd).
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # #[repr(C)]
+/// # struct Raw { revision: u8, zero: u8, control: u16, rest: [usize; 4] }
+/// # // A descriptor that lets everybody: SE_DACL_PRESENT with a null list.
+/// # let raw = Raw { revision: 1, zero: 0, control: 4, rest: [0; 4] };
+/// # let descriptor = core::ptr::NonNull::from(&raw).cast();
+/// use wsk::{DatagramSocket, Family};
+///
+/// // SAFETY: the driver has built the descriptor with RtlCreateSecurityDescriptor and its kin, and changes it no more.
+/// let descriptor = unsafe { provider.cache_security_descriptor(descriptor) }?;
+/// // Every socket that is opened with this has the descriptor.
+/// let socket = DatagramSocket::open(&provider.secured_by(&descriptor), Family::V4)?;
+/// # drop((descriptor, socket));
+/// # drop((provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[doc(alias("WSK_CACHE_SD", "WSK_RELEASE_SD", "PSECURITY_DESCRIPTOR"))]
 #[derive(Clone)]
 pub struct SecurityDescriptor {

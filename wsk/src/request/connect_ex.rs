@@ -99,6 +99,33 @@ pub struct FirstData<B> {
 }
 
 /// A socket that was not connected, the first data that it was to send, and why not.
+///
+/// ```
+/// # let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// # let remote = peer.local_addr().unwrap();
+/// # drop(peer);
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use wsk::{ConnectionSocket, Family, NonPagedBuffer};
+///
+/// let socket = ConnectionSocket::open(&provider, Family::V4)?;
+/// socket.bind(Family::V4.any())?;
+/// let data = NonPagedBuffer::copy_of(b"hello")?;
+/// // Nobody listens there.
+/// let connecting = socket.connect(remote).with_first_data(data).start()?;
+/// match connecting.wait().map_err(|(error, _connecting)| error)? {
+///     Ok((_connected, _data)) => unreachable!("somebody listens"),
+///     Err(failed) => {
+///         println!("{}", failed.error);
+///         assert_eq!(failed.buffer.as_ref().map(|data| data.len()), Some(5));
+///         // The socket closes when `failed` is dropped.
+///     }
+/// }
+/// # drop((provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 pub struct NotConnectedWithData<B> {
     /// Why.
     pub error: Error,

@@ -250,6 +250,32 @@ unsafe impl<B: ReceiveBuffer> Repeat<B> for Receiving {
 }
 
 /// Bytes of a connection in the buffer of a prepared receive.
+///
+/// ```
+/// # let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// # let remote = peer.local_addr().unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::ConnectedSocket::connect(&provider, remote).wait()?;
+/// # let (mut peer, _) = peer.accept().unwrap();
+/// # std::io::Write::write_all(&mut peer, b"!").unwrap();
+/// use wsk::NonPagedBuffer;
+/// use wsk::operation::StreamArrival;
+///
+/// /// Counts the lines in what has come.
+/// fn lines(arrival: StreamArrival<'_, NonPagedBuffer>) -> usize {
+///     arrival.bytes().iter().filter(|&&byte| byte == b'\n').count()
+/// }
+///
+/// let mut receiving = socket.receive(NonPagedBuffer::new(1500)?).prepare()?;
+/// let arrival = receiving.wait()?;
+/// assert_eq!((arrival.length(), lines(arrival)), (1, 0));
+/// # drop(receiving);
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct StreamArrival<'a, B> {
     length: usize,

@@ -58,6 +58,33 @@ pub struct Parameters {
 
 /// A text among the parameters.
 ///
+/// ```
+/// # use wsk_host::{Kernel, RegistryValue};
+/// # use wsk_sys::{DRIVER_OBJECT, STATUS_SUCCESS, UNICODE_STRING};
+/// use wsk::NTSTATUS;
+/// use wsk_driver::{Parameters, Text};
+///
+/// /// Where a driver keeps the name of a server, if it was given one.
+/// struct Settings {
+///     server: Option<Text>,
+/// }
+///
+/// fn load(parameters: &Parameters) -> Result<Settings, NTSTATUS> {
+///     Ok(Settings { server: parameters.text("Server")? })
+/// }
+/// # unsafe extern "system" fn unload(_: *mut DRIVER_OBJECT) {}
+/// # unsafe extern "system" fn driver_entry(driver: &mut DRIVER_OBJECT, registry_path: &UNICODE_STRING) -> NTSTATUS {
+/// #     let parameters = unsafe { Parameters::open(registry_path) };
+/// #     driver.DriverUnload = Some(unload);
+/// #     assert_eq!(load(&parameters).unwrap().server.unwrap().as_str(), "time.example");
+/// #     STATUS_SUCCESS
+/// # }
+/// # let kernel = Kernel::boot();
+/// # let server = RegistryValue::String("time.example".to_owned());
+/// # kernel.driver("first-driver").parameter("Server", server).load(driver_entry).unwrap().unload();
+/// # kernel.shutdown();
+/// ```
+///
 /// # Invariants
 ///
 /// The first `length` bytes are ASCII, and the others 0.

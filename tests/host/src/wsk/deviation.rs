@@ -5,6 +5,15 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 /// Something that a provider does otherwise than documented, as one that is not of Windows was seen to do; or that the documentation
 /// leaves open, as a driver does best to expect.
+///
+/// ```
+/// use wsk_host::{Deviation, Kernel};
+///
+/// // Does the driver end its requests, though cancelling has no effect?
+/// let kernel = Kernel::builder().deviation(Deviation::IgnoresCancel).boot();
+/// // ... code of the driver ...
+/// kernel.shutdown();
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Deviation {

@@ -103,6 +103,16 @@ fn hand_over(number: u64, answer: impl FnOnce(Request)) {
 }
 
 /// What becomes of a name that nobody knows.
+///
+/// ```
+/// use wsk_host::{Kernel, UnknownName};
+///
+/// for unknown in [UnknownName::NoMatch, UnknownName::NotFound] {
+///     let kernel = Kernel::builder().unknown_name(unknown).boot();
+///     // ... code of the driver that looks up a name under `invalid` ...
+///     kernel.shutdown();
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnknownName {
