@@ -18,7 +18,7 @@ use imports::files;
 use syn::{Attribute, Expr, ImplItem, Item, Lit, Meta, TraitItem, Type, UseTree, Visibility};
 
 /// Types without an example, with the reason.
-const WITHOUT: [(&str, &[&str]); 5] = [
+const WITHOUT: [(&str, &[&str]); 4] = [
     (
         "stands for a function of WSK, or for a request of it in flight, in the types of requests: the method that makes the request has the example",
         &[
@@ -123,10 +123,6 @@ const WITHOUT: [(&str, &[&str]); 5] = [
             "wsk::request::Repeat",
             "wsk::request::way::Way",
         ],
-    ),
-    (
-        "an iterator, or what one gives: the method or the type that it comes from has the example",
-        &["wsk::streams::Connections", "wsk::streams::Datagrams"],
     ),
     (
         "a part of another type, or what it gives: that one has the example",
