@@ -239,6 +239,12 @@ size_t __cdecl strlen(const char *String) WSK_C_LIBRARY;
 int __cdecl strcmp(const char *Left, const char *Right) WSK_C_LIBRARY;
 /// Compares strings that end in a zero, at most so many characters.
 int __cdecl strncmp(const char *Left, const char *Right, size_t Length) WSK_C_LIBRARY;
+/// Copies a string that ends in a zero.
+char *__cdecl strcpy(char *Destination, const char *Source) WSK_C_LIBRARY;
+/// Copies a string that ends in a zero, at most so many characters.
+char *__cdecl strncpy(char *Destination, const char *Source, size_t Length) WSK_C_LIBRARY;
+/// Puts a string behind another.
+char *__cdecl strcat(char *Destination, const char *Source) WSK_C_LIBRARY;
 #endif
 
 /// Copies memory that does not overlap.

@@ -119,6 +119,19 @@ fn a_driver_in_c() {
 }
 
 #[test]
+fn a_driver_in_c_that_waits_for_a_handle_and_copies_a_string() {
+    compile_everywhere(
+        "#include <ntifs.h>\n#include <wsk.h>\n\
+         NTSTATUS Last(HANDLE Thread, char *Text);\n\
+         NTSTATUS Last(HANDLE Thread, char *Text)\n\
+         {\n\
+             strcat(strncpy(strcpy(Text, \"ended\"), \"E\", 1), \"\\n\");\n\
+             return ZwWaitForSingleObject(Thread, FALSE, NULL);\n\
+         }\n",
+    );
+}
+
+#[test]
 fn a_driver_in_c_that_catches_exceptions() {
     compile_everywhere(
         "#include <ntddk.h>\n\

@@ -9,6 +9,22 @@ macro_rules! export {
         $(#[$meta:meta])*
         fn $name:ident($($argument:ident: $ty:ty),* $(,)?) $(-> $ret:ty)?, at most $irql:ident $body:block
     ) => {
+        $crate::export::export_to_c! {
+            $(#[$meta])*
+            fn $name($($argument: $ty),*) $(-> $ret)?, at most $irql $body
+        }
+
+        // What is defined here is what `wsk-sys` declares: the linker wouldn't notice a difference.
+        const _: unsafe extern "system" fn($($ty),*) $(-> $ret)? = ::wsk_sys::$name;
+    };
+}
+
+/// As [`export`], for what only the headers for drivers in C declare.
+macro_rules! export_to_c {
+    (
+        $(#[$meta:meta])*
+        fn $name:ident($($argument:ident: $ty:ty),* $(,)?) $(-> $ret:ty)?, at most $irql:ident $body:block
+    ) => {
         $(#[$meta])*
         ///
         /// # Safety
@@ -20,11 +36,9 @@ macro_rules! export {
             $crate::export::enter!($name($($argument),*), $irql);
             $body
         }
-
-        // What is defined here is what `wsk-sys` declares: the linker wouldn't notice a difference.
-        const _: unsafe extern "system" fn($($ty),*) $(-> $ret)? = ::wsk_sys::$name;
     };
 }
+pub(crate) use export_to_c;
 
 /// As [`export`], for functions that may raise an exception: the body gives the status of one as an error, or, where the function
 /// never returns, as it is. All that the body has is dropped before the exception is raised.

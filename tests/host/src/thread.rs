@@ -8,9 +8,9 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 use wsk_sys::{
-    CLIENT_ID, DISPATCHER_HEADER, NTSTATUS, OBJECT_ATTRIBUTES, OBJECT_HANDLE_INFORMATION,
-    OBJECT_TYPE, PKSTART_ROUTINE, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_HANDLE,
-    STATUS_OBJECT_TYPE_MISMATCH, STATUS_SUCCESS,
+    CLIENT_ID, DISPATCHER_HEADER, LARGE_INTEGER, NTSTATUS, OBJECT_ATTRIBUTES,
+    OBJECT_HANDLE_INFORMATION, OBJECT_TYPE, PKSTART_ROUTINE, STATUS_INSUFFICIENT_RESOURCES,
+    STATUS_INVALID_HANDLE, STATUS_OBJECT_TYPE_MISMATCH, STATUS_SUCCESS, STATUS_TIMEOUT,
 };
 
 use crate::bugcheck::{bugcheck, violation};
@@ -21,7 +21,7 @@ use crate::irql;
 use crate::origin::{self, Origin, Whose};
 use crate::registry::Key;
 use crate::table::Table;
-use crate::{page_fault, stack_places, waits};
+use crate::{clock, page_fault, stack_places, waits};
 
 /// A thread object. Its memory starts with a dispatcher header, so that it can be waited for.
 #[repr(C)]
@@ -343,7 +343,40 @@ export! {
                 STATUS_SUCCESS
             }
             Some((self::Handle::Key(_), _)) => STATUS_SUCCESS,
+            // Windows stops only for what may have been a handle.
+            None if Handle.is_null() => STATUS_INVALID_HANDLE,
+            None => bugcheck!(
+                INVALID_KERNEL_HANDLE(Handle as usize, 1, 0, 0),
+                [],
+                "ZwClose was called for a handle that isn't open (any more)"
+            ),
+        }
+    }
+}
+
+export_to_c! {
+    /// Waits until what a handle stands for is signalled or a time has passed.
+    fn ZwWaitForSingleObject(Handle: *mut c_void, Alertable: u8, Timeout: *mut LARGE_INTEGER) -> NTSTATUS, at most PASSIVE_LEVEL {
+        let _ = Alertable;
+        let object = with_handle(Handle, |handle| match handle {
+            self::Handle::Thread(object) => {
+                reference(*object, "ZwWaitForSingleObject");
+                Some(*object)
+            }
+            self::Handle::Key(_) => None,
+        });
+        match object {
             None => STATUS_INVALID_HANDLE,
+            Some(None) => STATUS_OBJECT_TYPE_MISMATCH,
+            Some(Some(object)) => {
+                // SAFETY: the driver gives a time-out or NULL.
+                let timeout = (!Timeout.is_null()).then(|| unsafe { clock::value(Timeout) });
+                let deadline = timeout.and_then(|timeout| Instant::now().checked_add(clock::until(timeout)));
+                // SAFETY: the reference keeps the object alive.
+                let signalled = unsafe { event::wait(object.cast(), deadline) };
+                dereference(object, "ZwWaitForSingleObject");
+                if signalled { STATUS_SUCCESS } else { STATUS_TIMEOUT }
+            }
         }
     }
 }

@@ -240,7 +240,6 @@ fn system_threads() {
         };
         assert_eq!(status, STATUS_SUCCESS);
         assert_eq!(close_handle(handle), STATUS_SUCCESS);
-        assert_eq!(close_handle(handle), STATUS_INVALID_HANDLE);
         // SAFETY: the reference keeps the thread, and is given back last.
         unsafe {
             assert_eq!(wait(thread, None), STATUS_SUCCESS);
@@ -249,6 +248,41 @@ fn system_threads() {
         }
     }
     assert_eq!(count.load(Ordering::SeqCst), 2);
+    assert_eq!(close_handle(ptr::null_mut()), STATUS_INVALID_HANDLE);
+    kernel.shutdown();
+}
+
+unsafe extern "system" {
+    /// `headers/ntifs.h` declares it, for drivers in C alone.
+    fn ZwWaitForSingleObject(
+        handle: *mut c_void,
+        alertable: u8,
+        timeout: *mut LARGE_INTEGER,
+    ) -> NTSTATUS;
+}
+
+unsafe extern "system" fn waits(event: *mut c_void) {
+    // SAFETY: the context of every thread here.
+    unsafe { wait(event, None) };
+}
+
+#[test]
+fn a_thread_is_waited_for_by_its_handle() {
+    let kernel = Kernel::boot();
+    let event = Event::new(EVENT_TYPE::NotificationEvent, false);
+    // SAFETY: the routine takes an event, which is never freed.
+    let handle = unsafe { start_thread(waits, event.raw()) };
+    let wait = |handle, timeout: Option<i64>| {
+        let mut timeout = timeout.map(|timeout| LARGE_INTEGER { QuadPart: timeout });
+        let timeout = timeout.as_mut().map_or(ptr::null_mut(), ptr::from_mut);
+        // SAFETY: the time lives until the call returns; the kernel knows which handles are open.
+        unsafe { ZwWaitForSingleObject(handle, 0, timeout) }
+    };
+    assert_eq!(wait(handle, Some(0)), STATUS_TIMEOUT);
+    event.set();
+    assert_eq!(wait(handle, None), STATUS_SUCCESS);
+    assert_eq!(close_handle(handle), STATUS_SUCCESS);
+    assert_eq!(wait(handle, None), STATUS_INVALID_HANDLE);
     kernel.shutdown();
 }
 

@@ -1193,6 +1193,19 @@ fn handle_that_is_not_open() {
 }
 
 #[test]
+fn handle_closed_twice() {
+    unsafe extern "system" fn returns(_context: *mut c_void) {}
+    expect_bugcheck("INVALID_KERNEL_HANDLE", || {
+        let _kernel = Kernel::boot();
+        // SAFETY: the routine takes any context.
+        let handle = unsafe { start_thread(returns, ptr::null_mut()) };
+        assert_eq!(close_handle(handle), STATUS_SUCCESS);
+        let _ = close_handle(handle);
+    })
+    .tells("ZwClose was called for a handle that isn't open (any more)");
+}
+
+#[test]
 fn object_that_is_gone() {
     expect_bugcheck(VERIFIER, || {
         let _kernel = Kernel::boot();
