@@ -263,7 +263,7 @@ unsafe extern "system" {
 
 unsafe extern "system" fn waits(event: *mut c_void) {
     // SAFETY: the context of every thread here.
-    unsafe { wait(event, None) };
+    let _ = unsafe { wait(event, None) };
 }
 
 #[test]
