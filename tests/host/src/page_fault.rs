@@ -237,7 +237,7 @@ mod host {
         let (fault, stack) = unsafe {
             let registers = registers(context);
             let address = (*information).si_addr() as usize;
-            let known = (*information).si_code != OF_THE_PROCESSOR;
+            let known = (*information).si_code != OF_THE_PROCESSOR && registers.tells_address;
             let fault = Fault {
                 address: known.then_some(address),
                 access: registers.access,
@@ -291,6 +291,8 @@ mod host {
         stack: Option<usize>,
         instruction: usize,
         access: Access,
+        /// Whether the fault is one that has an address, as far as the registers tell.
+        tells_address: bool,
     }
 
     /// Where the thread is told of faults that reports those of threads that never called the kernel.
@@ -330,7 +332,9 @@ mod host {
     unsafe fn hand_over(context: *mut c_void, fault: &Fault) {
         // SAFETY: the caller says so.
         let stack = unsafe { (*context.cast::<libc::ucontext_t>()).uc_stack };
-        let small = stack.ss_flags & libc::SS_DISABLE == 0 && stack.ss_size < STACK / 2;
+        // macOS gives no size where a thread has no stack for signals, and handles them on its own.
+        let small =
+            stack.ss_flags & libc::SS_DISABLE == 0 && (1..STACK / 2).contains(&stack.ss_size);
         if small && let Some(&to) = REPORTER.get() {
             // SAFETY: the fault has as many bytes. A pipe takes them at once.
             unsafe { libc::write(to, core::ptr::from_ref(fault).cast(), size_of::<Fault>()) };
@@ -381,10 +385,23 @@ mod host {
 
     /// # Safety
     ///
+    /// As above.
+    #[cfg(all(target_os = "macos", target_arch = "x86_64"))]
+    unsafe fn step_back(context: *mut c_void) {
+        // SAFETY: the caller says so; the return address is what was pushed last.
+        unsafe {
+            let registers = &mut (*(*context.cast::<libc::ucontext_t>()).uc_mcontext).__ss;
+            registers.__rip = *(registers.__rsp as *const u64);
+            registers.__rsp += 8;
+        }
+    }
+
+    /// # Safety
+    ///
     /// None is needed: nothing is done.
-    #[cfg(not(any(
-        all(target_os = "linux", target_arch = "x86_64"),
-        all(any(target_os = "linux", target_os = "macos"), target_arch = "aarch64")
+    #[cfg(not(all(
+        any(target_os = "linux", target_os = "macos"),
+        any(target_arch = "x86_64", target_arch = "aarch64")
     )))]
     unsafe fn step_back(_context: *mut c_void) {}
 
@@ -446,6 +463,7 @@ mod host {
             stack: Some(get(libc::REG_RSP) as usize),
             instruction: get(libc::REG_RIP) as usize,
             access: by_error_code(get(libc::REG_ERR).cast_unsigned()),
+            tells_address: true,
         }
     }
 
@@ -474,6 +492,7 @@ mod host {
                 None if registers.fault_address == registers.pc => Access::Call,
                 None => Access::Some,
             },
+            tells_address: true,
         }
     }
 
@@ -491,6 +510,7 @@ mod host {
             stack: Some(registers.__sp as usize),
             instruction: registers.__pc as usize,
             access: by_syndrome(exception.__esr.into()),
+            tells_address: true,
         }
     }
 
@@ -499,6 +519,8 @@ mod host {
     /// `context` is what the host gave to a signal handler.
     #[cfg(all(target_os = "macos", target_arch = "x86_64"))]
     unsafe fn registers(context: *mut c_void) -> Registers {
+        /// Of an address that the processor has none like; the host gives the one of the fault before.
+        const GENERAL_PROTECTION: u16 = 13;
         // SAFETY: the caller says so.
         let (registers, exception) = unsafe {
             let context = &*(*context.cast::<libc::ucontext_t>()).uc_mcontext;
@@ -508,6 +530,7 @@ mod host {
             stack: Some(registers.__rsp as usize),
             instruction: registers.__rip as usize,
             access: by_error_code(exception.__err.into()),
+            tells_address: exception.__trapno != GENERAL_PROTECTION,
         }
     }
 
@@ -523,6 +546,7 @@ mod host {
             stack: None,
             instruction: 0,
             access: Access::Some,
+            tells_address: true,
         }
     }
 

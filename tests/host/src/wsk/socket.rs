@@ -952,6 +952,10 @@ pub(crate) fn make(
         real.set_only_v6(true)
             .map_err(|_| STATUS_INSUFFICIENT_RESOURCES)?;
     }
+    if let Some(room) = host::ROOM_FOR_DATAGRAMS.filter(|_| datagrams) {
+        real.set_send_buffer_size(room)
+            .map_err(|_| STATUS_INSUFFICIENT_RESOURCES)?;
+    }
     let events = client.static_events.load(Ordering::SeqCst);
     let (dispatch, category) = match flags {
         WSK_FLAG_BASIC_SOCKET | BASIC_FOR_STREAMS => (

@@ -23,8 +23,8 @@ pub(super) use more::{
 };
 pub(super) use this::{
     ADDRESS_FAMILY_UNKNOWN, MESSAGE_TOO_LONG, NAME_FLAGS, NO_BUFFERS, NO_SUCH_OPTION,
-    OLD_CONNECTIONS_BLOCK, RESOLVER_FLAGS, SEND_FLAGS, URGENT, ancillary, apply, family,
-    in_progress, kind, path, receive, set_tclass, tclass, tcp_keepalive_interval,
+    OLD_CONNECTIONS_BLOCK, RESOLVER_FLAGS, ROOM_FOR_DATAGRAMS, SEND_FLAGS, URGENT, ancillary,
+    apply, family, in_progress, kind, path, receive, set_tclass, tclass, tcp_keepalive_interval,
     tcp_keepalive_time, translate, unacknowledged,
 };
 #[cfg(windows)]

@@ -27,11 +27,13 @@ pub(crate) fn receive_error(
 }
 
 /// Other hosts have other ways: it is kept, and does nothing.
+#[allow(clippy::unnecessary_wraps, reason = "it can fail on Linux")]
 pub(crate) fn set_dont_fragment(_: &Socket, _: bool, _: bool) -> io::Result<()> {
     Ok(())
 }
 
 /// Other hosts have other ways: it is kept, and does nothing.
+#[allow(clippy::unnecessary_wraps, reason = "it can fail on Linux")]
 pub(crate) fn set_mtu_discovery(_: &Socket, _: bool, _: u32) -> io::Result<()> {
     Ok(())
 }

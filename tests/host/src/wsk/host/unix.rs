@@ -25,6 +25,12 @@ pub(crate) const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL;
 pub(crate) const SEND_FLAGS: i32 = 0;
 /// Makes the last byte of what is sent urgent.
 pub(crate) const URGENT: i32 = libc::MSG_OOB;
+/// What a socket has to be able to hold before datagrams of the largest size go out; `None` where that is so.
+pub(crate) const ROOM_FOR_DATAGRAMS: Option<usize> = if cfg!(target_vendor = "apple") {
+    Some(1 << 16)
+} else {
+    None
+};
 
 /// Whether connections that are over keep a listener from their port for a while.
 pub(crate) const OLD_CONNECTIONS_BLOCK: bool = true;
@@ -91,6 +97,43 @@ pub(crate) fn in_progress(error: &io::Error) -> bool {
 }
 
 /// How many bytes the peer hasn't acknowledged, its end of the stream included.
+#[cfg(target_vendor = "apple")]
+pub(crate) fn unacknowledged(real: &Socket) -> i32 {
+    /// `TCPS_FIN_WAIT_1`, `TCPS_CLOSING`, `TCPS_LAST_ACK`
+    const END_NOT_ACKNOWLEDGED: [u8; 3] = [6, 7, 8];
+
+    fn option<T>(real: &Socket, level: libc::c_int, name: libc::c_int) -> Option<MaybeUninit<T>> {
+        let mut told = MaybeUninit::<T>::zeroed();
+        let mut length = size_of::<T>() as libc::socklen_t;
+        // SAFETY: the socket is open while it is borrowed, and there is room for as many bytes.
+        let failed = unsafe {
+            libc::getsockopt(
+                real.as_raw_fd(),
+                level,
+                name,
+                told.as_mut_ptr().cast(),
+                &raw mut length,
+            )
+        };
+        (failed == 0).then_some(told)
+    }
+
+    let bytes = option::<libc::c_int>(real, libc::SOL_SOCKET, libc::SO_NWRITE);
+    let info =
+        option::<libc::tcp_connection_info>(real, libc::IPPROTO_TCP, libc::TCP_CONNECTION_INFO);
+    // SAFETY: both were zeroed, which is such a number and such a structure of numbers, and the host has written no less.
+    let (bytes, state) = unsafe {
+        (
+            bytes.map_or(0, |bytes| bytes.assume_init()),
+            info.map(|info| info.assume_init().tcpi_state),
+        )
+    };
+    let end = state.is_some_and(|state| END_NOT_ACKNOWLEDGED.contains(&state));
+    bytes + i32::from(end)
+}
+
+/// How many bytes the peer hasn't acknowledged, its end of the stream included.
+#[cfg(not(target_vendor = "apple"))]
 pub(crate) fn unacknowledged(real: &Socket) -> i32 {
     let mut bytes = 0;
     // SAFETY: the descriptor is open, and the request writes one integer there.

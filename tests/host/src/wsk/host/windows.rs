@@ -29,6 +29,8 @@ use crate::wsk::ancillary::{Ancillary, IPV6, TCP, Told, Wanted, put, split};
 pub(crate) const SEND_FLAGS: i32 = 0;
 /// Makes the last byte of what is sent urgent.
 pub(crate) const URGENT: i32 = windows_sys::Win32::Networking::WinSock::MSG_OOB;
+/// What a socket has to be able to hold before datagrams of the largest size go out: that is so.
+pub(crate) const ROOM_FOR_DATAGRAMS: Option<usize> = None;
 
 /// Whether connections that are over keep a listener from their port for a while.
 pub(crate) const OLD_CONNECTIONS_BLOCK: bool = false;
