@@ -22,11 +22,29 @@ use crate::request::way::Loan;
 use crate::request::{Function, Operation, Own, Owning, Request};
 use crate::socket::{ConnectedSocket, ConnectionCategory, Handle, ListenCategory, Making};
 
-/// The next connection.
+/// The request of [`accept`](crate::ListenSocket::accept): the next connection, and the address of its peer as an `A`.
 #[derive(Debug)]
 pub struct Accept<A = SocketAddr>(PhantomData<fn() -> A>);
 
-/// A connection is being waited for.
+/// The operation of [`accept`](crate::ListenSocket::accept), in the types of handles.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let listener = wsk::ListenSocket::open(&provider, wsk::Family::V4)?;
+/// # listener.bind(([127, 0, 0, 1], 0))?;
+/// use wsk::operation::InFlight;
+/// use wsk::request::{Accepting, NewConnection};
+///
+/// let accepting: InFlight<Accepting, NewConnection> = listener.accept().start()?;
+/// # let peer = std::net::TcpStream::connect(listener.local_address()?).unwrap();
+/// let (socket, from) = accepting.wait().map_err(|(error, _)| error)??;
+/// # assert_eq!(from, peer.local_addr().unwrap());
+/// # drop((socket, listener, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Accepting<A = SocketAddr>(PhantomData<fn() -> A>);
 

@@ -20,26 +20,26 @@ use crate::request::{Function, InPlace, Nothing, Operation, Request, of_socket};
 use crate::socket::option::V6Only;
 use crate::socket::{Category, ConnectionCategory, Handle};
 
-/// A local address.
+/// The request to bind a socket to a local address.
 pub struct Bind<C> {
     function: SetUp,
     category: PhantomData<fn() -> C>,
 }
 
-/// A socket is being bound.
+/// The operation that binds a socket, in the types of handles.
 pub struct Binding<C>(PhantomData<fn() -> C>);
 
-/// The address that a socket is bound to.
+/// The request to read the address that a socket is bound to, as an `A`.
 pub struct LocalAddress<C, A = SocketAddr>(PhantomData<fn() -> (C, A)>);
 
-/// The local address is being read.
+/// The operation that reads a local address, in the types of handles.
 pub struct ReadingLocalAddress<C, A = SocketAddr>(PhantomData<fn() -> (C, A)>);
 
-/// The peer of a connection.
+/// The request to read the address of the peer of a connection, as an `A`.
 #[derive(Debug)]
 pub struct PeerAddress<A = SocketAddr>(PhantomData<fn() -> A>);
 
-/// The remote address is being read.
+/// The operation that reads the address of a peer, in the types of handles.
 #[derive(Debug)]
 pub struct ReadingRemoteAddress<A = SocketAddr>(PhantomData<fn() -> A>);
 

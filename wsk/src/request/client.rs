@@ -12,21 +12,36 @@ use crate::request::control::{Copied, Raw};
 use crate::request::sealed::Sealed;
 use crate::request::{Function, InPlace, Nothing, Operation, Repeat, Request, Shown, of_provider};
 
-/// A change of the list of transports.
+/// The request of [`transport_change`](crate::Provider::transport_change): the next change of the list of transports.
 #[derive(Debug)]
 pub struct TransportChange;
 
-/// A change of the list of transports is waited for.
+/// The operation of [`transport_change`](crate::Provider::transport_change), in the types of handles.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use wsk::operation::InFlight;
+/// use wsk::request::AwaitingTransportChange;
+///
+/// let awaiting: InFlight<AwaitingTransportChange, ()> = provider.transport_change().start()?;
+/// # kernel.change_transports();
+/// awaiting.wait().map_err(|(error, _)| error)??;
+/// # drop((provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct AwaitingTransportChange;
 
-/// An operation on the client that the caller vouches for.
+/// The request of [`control_client_raw_request`](crate::Provider::control_client_raw_request).
 #[derive(Debug)]
 pub struct ControlClientRaw {
     code: u32,
 }
 
-/// An operation on the client that the caller vouches for is being carried out.
+/// The operation of [`control_client_raw_request`](crate::Provider::control_client_raw_request), in the types of handles.
 #[derive(Debug)]
 pub struct ControllingClientRaw;
 

@@ -18,13 +18,32 @@ use crate::request::way::Loan;
 use crate::request::{Function, InPlace, Operation, Request, Way};
 use crate::socket::{ConnectedSocket, ConnectionCategory, ConnectionSocket, Handle};
 
-/// A connection to an address.
+/// The request of [`ConnectionSocket::connect`](crate::ConnectionSocket::connect).
 #[derive(Debug)]
 pub struct Connect {
     to: Endpoint,
 }
 
-/// A socket is being connected.
+/// The operation of [`ConnectionSocket::connect`](crate::ConnectionSocket::connect), in the types of handles.
+///
+/// ```
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// # let remote = listener.local_addr().unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use wsk::operation::InFlight;
+/// use wsk::request::Connecting;
+/// use wsk::{ConnectionSocket, Family};
+///
+/// let socket = ConnectionSocket::open(&provider, Family::V4)?;
+/// socket.bind(Family::V4.any())?;
+/// let connecting: InFlight<Connecting, ConnectionSocket> = socket.connect(remote).start()?;
+/// let connected = connecting.wait().map_err(|(error, _)| error)??;
+/// # drop((connected, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Connecting;
 

@@ -22,11 +22,32 @@ use crate::socket::{ConnectedSocket, ConnectionSocket};
 /// The most bytes that go with a connection.
 const MOST: usize = 65_535;
 
-/// A connection to an address, with first data.
+/// The request of [`with_first_data`](Request::with_first_data): a connection, and the first data that is sent over it.
 #[derive(Debug)]
 pub struct ConnectWithData(Connect);
 
-/// A socket is being connected, and sends its first data with that.
+/// The operation of [`with_first_data`](Request::with_first_data), in the types of handles.
+///
+/// ```
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// # let remote = listener.local_addr().unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use wsk::operation::InFlight;
+/// use wsk::request::{ConnectingWithData, FirstData};
+/// use wsk::{ConnectionSocket, Family, NonPagedBuffer};
+///
+/// let socket = ConnectionSocket::open(&provider, Family::V4)?;
+/// socket.bind(Family::V4.any())?;
+/// let data = NonPagedBuffer::copy_of(b"hello")?;
+/// let connecting: InFlight<ConnectingWithData, FirstData<NonPagedBuffer>> =
+///     socket.connect(remote).with_first_data(data).start()?;
+/// let (connected, _data) = connecting.wait().map_err(|(error, _)| error)??;
+/// # drop((connected, _data, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct ConnectingWithData;
 
@@ -91,7 +112,7 @@ impl Request<'static, Connect, ConnectionSocket> {
     }
 }
 
-/// A socket, and the first data that it sends.
+/// The socket that connects, and the first data that it sends: what [`with_first_data`](Request::with_first_data) carries.
 #[derive(Debug)]
 pub struct FirstData<B> {
     socket: ConnectionSocket,

@@ -132,19 +132,19 @@ macro_rules! repeated_as_it_is {
 
 pub(super) use repeated_as_it_is;
 
-/// An option's value to set.
+/// The request to set an option.
 pub struct SetOption<C, O> {
     option: O,
     category: PhantomData<fn() -> C>,
 }
 
-/// An option is being set.
+/// The operation that sets an option, in the types of handles.
 pub struct SettingOption<C>(PhantomData<fn() -> C>);
 
-/// An option to read.
+/// The request to read an option.
 pub struct GetOption<C, O>(PhantomData<fn() -> (C, O)>);
 
-/// An option is being read.
+/// The operation that reads an option, in the types of handles.
 pub struct ReadingOption<C, O>(PhantomData<fn() -> (C, O)>);
 
 pub(crate) fn set_option<C: Category, O: SocketOption>(
@@ -275,13 +275,13 @@ unsafe impl<C: Committed, O: ReadableOption + 'static> Repeat<()> for ReadingOpt
     }
 }
 
-/// An I/O control operation.
+/// The request of an I/O control operation.
 pub struct Control<C, O> {
     request: O,
     category: PhantomData<fn() -> C>,
 }
 
-/// An I/O control operation is being carried out.
+/// An I/O control operation in flight, in the types of handles.
 pub struct Controlling<C, O>(PhantomData<fn() -> (C, O)>);
 
 pub(crate) fn ioctl<C: Category, O: Ioctl + 'static>(
@@ -386,14 +386,14 @@ unsafe impl<C: Committed, O: Ioctl + 'static> Repeat<()> for Controlling<C, O> {
     }
 }
 
-/// A remote address or destination to fix.
+/// The request to fix the remote address, or the destination, of a datagram socket.
 #[derive(Debug)]
 pub struct Fix {
     code: u32,
     remote: SocketAddr,
 }
 
-/// A remote address or destination is being fixed.
+/// The operation that fixes the remote address, or the destination, of a datagram socket, in the types of handles.
 #[derive(Debug)]
 pub struct Fixing;
 
@@ -446,13 +446,13 @@ unsafe impl Operation<()> for Fixing {
     }
 }
 
-/// Events to disable.
+/// The request to disable events.
 pub struct DisableEvents<C> {
     mask: u32,
     category: PhantomData<fn() -> C>,
 }
 
-/// Events are being disabled.
+/// The operation that disables events, in the types of handles.
 pub struct DisablingEvents<C>(PhantomData<fn() -> C>);
 
 pub(crate) fn disable_events<C: Category>(
@@ -579,13 +579,13 @@ unsafe impl<C: Category> Operation<()> for DisablingEvents<C> {
     }
 }
 
-/// A request of a code that the caller vouches for.
+/// The request of a control code whose input and output the driver vouches for.
 pub struct ControlRaw<C> {
     request: ControlRequest,
     category: PhantomData<fn() -> C>,
 }
 
-/// A request of a code that the caller vouches for is being carried out.
+/// The operation of such a control code, in the types of handles.
 pub struct ControllingRaw<C>(PhantomData<fn() -> C>);
 
 /// The input of a request, and the room for its output, with copies in nonpaged pool.

@@ -18,23 +18,60 @@ use crate::request::way::Sent;
 use crate::request::{Function, InPlace, Nothing, Operation, Outgoing, Request, of_connection};
 use crate::socket::{ConnectionCategory, Handle};
 
-/// A graceful end.
+/// The request of [`disconnect`](crate::ConnectedSocket::disconnect): a graceful end of the connection.
 #[derive(Debug)]
 pub struct Disconnect;
 
-/// A graceful end after last bytes.
+/// The request of [`disconnect_after`](crate::ConnectedSocket::disconnect_after): last bytes, and a graceful end of the connection.
 #[derive(Debug)]
 pub struct DisconnectAfter;
 
-/// A connection is being ended gracefully.
+/// The operation of [`disconnect`](crate::ConnectedSocket::disconnect), in the types of handles.
+///
+/// ```
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// # let remote = listener.local_addr().unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::ConnectedSocket::connect(&provider, remote).wait()?;
+/// # let (mut peer, _) = listener.accept().unwrap();
+/// use wsk::operation::InFlight;
+/// use wsk::request::Disconnecting;
+///
+/// let disconnecting: InFlight<Disconnecting, ()> = socket.disconnect().start()?;
+/// # assert_eq!(std::io::Read::read(&mut peer, &mut [0]).unwrap(), 0);
+/// disconnecting.wait().map_err(|(error, _)| error)??;
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Disconnecting;
 
-/// An end by aborting.
+/// The request of [`abort`](crate::ConnectedSocket::abort).
 #[derive(Debug)]
 pub struct Abort;
 
-/// A connection is being aborted.
+/// The operation of [`abort`](crate::ConnectedSocket::abort), in the types of handles.
+///
+/// ```
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// # let remote = listener.local_addr().unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::ConnectedSocket::connect(&provider, remote).wait()?;
+/// # let (_peer, _) = listener.accept().unwrap();
+/// use wsk::operation::InFlight;
+/// use wsk::request::Aborting;
+///
+/// let aborting: InFlight<Aborting, ()> = socket.abort().start()?;
+/// aborting.wait().map_err(|(error, _)| error)??;
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Aborting;
 
@@ -190,7 +227,30 @@ unsafe impl Operation<()> for Disconnecting {
     }
 }
 
-/// Last bytes are being sent, and the connection ended gracefully.
+/// The operation of [`disconnect_after`](crate::ConnectedSocket::disconnect_after), in the types of handles.
+///
+/// ```
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// # let remote = listener.local_addr().unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::ConnectedSocket::connect(&provider, remote).wait()?;
+/// # let (mut peer, _) = listener.accept().unwrap();
+/// use wsk::operation::InFlight;
+/// use wsk::request::DisconnectingAfter;
+/// use wsk::NonPagedBuffer;
+///
+/// let bytes = NonPagedBuffer::copy_of(b"bye")?;
+/// let disconnecting: InFlight<DisconnectingAfter, NonPagedBuffer> = socket.disconnect_after(bytes).start()?;
+/// # let mut got = Vec::new();
+/// # std::io::Read::read_to_end(&mut peer, &mut got).unwrap();
+/// # assert_eq!(got, b"bye");
+/// disconnecting.wait().map_err(|(error, _)| error)?.result?;
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct DisconnectingAfter;
 

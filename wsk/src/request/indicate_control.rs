@@ -14,13 +14,31 @@ use crate::request::sealed::Sealed;
 use crate::request::{Function, InPlace, Nothing, Operation, Repeat, Request, Shown, of_socket};
 use crate::socket::{ConnectionCategory, Handle};
 
-/// The callback that is told control information, or none.
+/// The request of [`indicate_control`](crate::ConnectedSocket::indicate_control).
 #[derive(Debug)]
 pub struct IndicateControl {
     on: bool,
 }
 
-/// The callback that is told control information is being set, or taken away.
+/// The operation of [`indicate_control`](crate::ConnectedSocket::indicate_control), in the types of handles.
+///
+/// ```
+/// # let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// # let remote = peer.local_addr().unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let ignore = |_: &mut wsk::events::StreamIndication<'_>| wsk::events::StreamVerdict::Consumed;
+/// # let socket = wsk::ConnectedSocket::connect(&provider, remote).with_events(ignore).wait()?;
+/// use wsk::operation::InFlight;
+/// use wsk::request::IndicatingControl;
+///
+/// let setting: InFlight<IndicatingControl, ()> = socket.indicate_control(true).start()?;
+/// setting.wait().map_err(|(error, _)| error)??;
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct IndicatingControl;
 

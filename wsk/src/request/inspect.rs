@@ -17,13 +17,40 @@ use crate::request::way::{Ingredient, Loan};
 use crate::request::{Function, Operation, Own, Owning, Request};
 use crate::socket::inspection::{InspectId, Pended};
 
-/// The end of an inspection.
+/// The request that answers an inspection: [`Pended::accept`] or [`Pended::reject`].
 #[derive(Debug)]
 pub struct CompleteInspection {
     action: WSK_INSPECT_ACTION,
 }
 
-/// An inspection is being ended.
+/// The operation of [`Pended::accept`] and [`Pended::reject`], in the types of handles.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # struct Ask(std::sync::mpsc::Sender<wsk::events::Pended>);
+/// # impl wsk::events::AcceptEvent for Ask {
+/// #     fn inspect(&self, inspection: wsk::events::Inspection<'_>) {
+/// #         let _ = self.0.send(inspection.pend().unwrap());
+/// #     }
+/// # }
+/// # let (ask, asked) = std::sync::mpsc::channel();
+/// # let listener = wsk::ListenSocket::open_conditional(&provider, wsk::Family::V4, Ask(ask))?;
+/// # listener.bind(([127, 0, 0, 1], 0))?;
+/// # let peer = std::net::TcpStream::connect(listener.local_address()?).unwrap();
+/// # let pended = asked.recv().unwrap();
+/// use wsk::events::Pended;
+/// use wsk::operation::InFlight;
+/// use wsk::request::CompletingInspection;
+///
+/// let accepting: InFlight<CompletingInspection, Pended> = pended.accept().start()?;
+/// accepting.wait().map_err(|(error, _)| error)??;
+/// # drop(listener.accept().wait()?);
+/// # drop((listener, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct CompletingInspection;
 

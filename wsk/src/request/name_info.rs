@@ -24,14 +24,29 @@ use crate::request::submitted;
 use crate::request::way::{Ingredient, Loan};
 use crate::request::{Function, Operation, Own, Owning, Request, of_provider};
 
-/// An address whose names are looked up.
+/// The request of [`name_of`](crate::Provider::name_of): the names of an address.
 #[derive(Debug)]
 pub struct NameOf {
     address: SocketAddr,
     flags: u32,
 }
 
-/// The names of an address are being looked up.
+/// The operation of [`name_of`](crate::Provider::name_of), in the types of handles.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use wsk::operation::InFlight;
+/// use wsk::request::{GettingName, NameRoom};
+///
+/// let getting: InFlight<GettingName, NameRoom> = provider.name_of(([127, 0, 0, 1], 80)).numeric().start()?;
+/// let names = getting.wait().map_err(|(error, _)| error)??;
+/// assert_eq!(names.to_string(), "127.0.0.1:80");
+/// # drop((names, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct GettingName;
 

@@ -21,25 +21,42 @@ use crate::request::way::Loan;
 use crate::request::{Function, Operation, Own, Owning, Request};
 use crate::socket::{Category, ConnectedSocket, ConnectionCategory, Handle, Making};
 
-/// A socket of a category.
+/// The request to open a socket.
 #[derive(Debug)]
 pub struct Open {
     kind: u16,
     protocol: u32,
 }
 
-/// A socket is being made.
+/// The operation that opens a socket, in the types of handles.
 #[derive(Debug)]
 pub struct Opening<C>(PhantomData<fn() -> C>);
 
-/// A socket that is bound and connected.
+/// The request of [`ConnectedSocket::connect`](crate::ConnectedSocket::connect): a socket that is bound and connected.
 #[derive(Debug)]
 pub struct OpenConnected {
     to: Endpoint,
     local: Endpoint,
 }
 
-/// A socket is being made, bound and connected.
+/// The operation of [`ConnectedSocket::connect`](crate::ConnectedSocket::connect), in the types of handles.
+///
+/// ```
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// # let remote = listener.local_addr().unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use wsk::operation::InFlight;
+/// use wsk::request::{NewConnection, OpeningConnected};
+/// use wsk::ConnectedSocket;
+///
+/// let connecting: InFlight<OpeningConnected, NewConnection> = ConnectedSocket::connect(&provider, remote).start()?;
+/// let connected = connecting.wait().map_err(|(error, _)| error)??;
+/// # drop((connected, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct OpeningConnected;
 

@@ -27,35 +27,119 @@ use crate::request::{
 };
 use crate::socket::{ConnectionCategory, Handle, Socket};
 
-/// A receive of what has arrived on a connection.
+/// The request of [`receive`](crate::ConnectedSocket::receive): the bytes that have arrived.
 #[derive(Debug)]
 pub struct Receive;
 
-/// Bytes are being waited for.
+/// The operation of [`receive`](crate::ConnectedSocket::receive), in the types of handles.
+///
+/// ```
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// # let remote = listener.local_addr().unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::ConnectedSocket::connect(&provider, remote).wait()?;
+/// # let (mut peer, _) = listener.accept().unwrap();
+/// use wsk::operation::InFlight;
+/// use wsk::request::Receiving;
+/// use wsk::NonPagedBuffer;
+///
+/// let receiving: InFlight<Receiving, NonPagedBuffer> = socket.receive(NonPagedBuffer::new(1500)?).start()?;
+/// # std::io::Write::write_all(&mut peer, b"hello").unwrap();
+/// let finished = receiving.wait().map_err(|(error, _)| error)?;
+/// assert!((1..=5).contains(&finished.result?));
+/// # drop((finished.buffer, socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Receiving;
 
-/// Bytes until a buffer is full.
+/// The request of [`receive_all`](crate::ConnectedSocket::receive_all): bytes until the buffer is full, or the connection ends.
 #[derive(Debug)]
 pub struct ReceiveAll;
 
-/// A full buffer is being waited for.
+/// The operation of [`receive_all`](crate::ConnectedSocket::receive_all), in the types of handles.
+///
+/// ```
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// # let remote = listener.local_addr().unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::ConnectedSocket::connect(&provider, remote).wait()?;
+/// # let (mut peer, _) = listener.accept().unwrap();
+/// use wsk::operation::InFlight;
+/// use wsk::request::{All, ReceivingAll};
+/// use wsk::NonPagedBuffer;
+///
+/// let receiving: InFlight<ReceivingAll, All<NonPagedBuffer>> = socket.receive_all(NonPagedBuffer::new(5)?).start()?;
+/// # std::io::Write::write_all(&mut peer, b"hello").unwrap();
+/// let finished = receiving.wait().map_err(|(error, _)| error)?;
+/// finished.result?;
+/// assert_eq!(finished.buffer.as_ref().map(|bytes| bytes.as_slice()), Some(&b"hello"[..]));
+/// # drop((finished.buffer, socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct ReceivingAll;
 
-/// Bytes until a buffer is full, and no fewer.
+/// The request of [`receive_exact`](crate::ConnectedSocket::receive_exact): bytes until the buffer is full, and no fewer.
 #[derive(Debug)]
 pub struct ReceiveExact;
 
-/// All the bytes of a buffer are being waited for.
+/// The operation of [`receive_exact`](crate::ConnectedSocket::receive_exact), in the types of handles.
+///
+/// ```
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// # let remote = listener.local_addr().unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::ConnectedSocket::connect(&provider, remote).wait()?;
+/// # let (mut peer, _) = listener.accept().unwrap();
+/// use wsk::operation::InFlight;
+/// use wsk::request::{All, ReceivingExact};
+/// use wsk::NonPagedBuffer;
+///
+/// let receiving: InFlight<ReceivingExact, All<NonPagedBuffer>> = socket.receive_exact(NonPagedBuffer::new(5)?).start()?;
+/// # std::io::Write::write_all(&mut peer, b"hello").unwrap();
+/// let finished = receiving.wait().map_err(|(error, _)| error)?;
+/// finished.result?;
+/// assert_eq!(finished.buffer.as_ref().map(|bytes| bytes.as_slice()), Some(&b"hello"[..]));
+/// # drop((finished.buffer, socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct ReceivingExact;
 
-/// A receive of all that still arrives on a connection, which is thrown away.
+/// The request of [`drain`](crate::ConnectedSocket::drain): all that still arrives is discarded.
 #[derive(Debug)]
 pub struct Drain;
 
-/// The end of a connection is being waited for.
+/// The operation of [`drain`](crate::ConnectedSocket::drain), in the types of handles.
+///
+/// ```
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// # let remote = listener.local_addr().unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::ConnectedSocket::connect(&provider, remote).wait()?;
+/// # let (peer, _) = listener.accept().unwrap();
+/// use wsk::operation::InFlight;
+/// use wsk::request::Draining;
+///
+/// let draining: InFlight<Draining, ()> = socket.drain().start()?;
+/// # drop(peer);
+/// draining.wait().map_err(|(error, _)| error)??;
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Draining;
 

@@ -21,11 +21,32 @@ use crate::request::{
 };
 use crate::socket::{DatagramCategory, Handle, Socket};
 
-/// The next datagram.
+/// The request of [`receive_from`](crate::DatagramSocket::receive_from): the next datagram.
 #[derive(Debug)]
 pub struct ReceiveFrom;
 
-/// A datagram is being waited for.
+/// The operation of [`receive_from`](crate::DatagramSocket::receive_from), in the types of handles.
+///
+/// ```
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(([127, 0, 0, 1], 0))?;
+/// use wsk::operation::InFlight;
+/// use wsk::request::ReceivingFrom;
+/// use wsk::NonPagedBuffer;
+///
+/// let receiving: InFlight<ReceivingFrom, NonPagedBuffer> = socket.receive_from(NonPagedBuffer::new(1500)?).start()?;
+/// # peer.send_to(b"hello", socket.local_address()?).unwrap();
+/// let finished = receiving.wait().map_err(|(error, _)| error)?;
+/// assert_eq!(finished.result?.length(), 5);
+/// # drop((finished.buffer, socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct ReceivingFrom;
 

@@ -27,13 +27,28 @@ use crate::request::way::Ingredient;
 use crate::request::way::Loan;
 use crate::request::{Function, Operation, Own, Owning, Request, of_provider};
 
-/// A name to look up.
+/// The request of [`resolve`](crate::Provider::resolve): the addresses of a name.
 #[derive(Debug)]
 pub struct Resolve<'n> {
     lookup: Lookup<'n>,
 }
 
-/// A name is being looked up.
+/// The operation of [`resolve`](crate::Provider::resolve), in the types of handles.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use wsk::operation::InFlight;
+/// use wsk::request::{Looking, Resolving};
+///
+/// let resolving: InFlight<Resolving, Looking> = provider.resolve("localhost").start()?;
+/// let found = resolving.wait().map_err(|(error, _)| error)??;
+/// assert!(found.iter().next().is_some());
+/// # drop((found, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Resolving;
 

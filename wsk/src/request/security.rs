@@ -19,16 +19,16 @@ use crate::socket::{Category, Handle};
 /// A pointer, as a number.
 const POINTER: usize = size_of::<usize>();
 
-/// A security descriptor to give a socket.
+/// The request to set the security descriptor of a socket.
 pub struct SetSecurity<C>(PhantomData<fn() -> C>);
 
-/// A socket is being given a security descriptor.
+/// The operation that sets the security descriptor of a socket, in the types of handles.
 pub struct SettingSecurity<C>(PhantomData<fn() -> C>);
 
-/// The security descriptor of a socket.
+/// The request to read the security descriptor of a socket.
 pub struct GetSecurity<C>(PhantomData<fn() -> C>);
 
-/// The security descriptor of a socket is being read.
+/// The operation that reads the security descriptor of a socket, in the types of handles.
 pub struct ReadingSecurity<C>(PhantomData<fn() -> C>);
 
 pub(crate) fn set_security<C: Category>(

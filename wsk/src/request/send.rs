@@ -20,14 +20,34 @@ use crate::request::{
 };
 use crate::socket::{ConnectionCategory, Handle};
 
-/// Bytes over a connection.
+/// The request of [`send`](crate::ConnectedSocket::send): bytes over a connection.
 #[derive(Debug)]
 pub struct Send {
     /// What goes beside the flags of the socket.
     flags: u32,
 }
 
-/// Bytes are being sent.
+/// The operation of [`send`](crate::ConnectedSocket::send), in the types of handles.
+///
+/// ```
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// # let remote = listener.local_addr().unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::ConnectedSocket::connect(&provider, remote).wait()?;
+/// # let (_peer, _) = listener.accept().unwrap();
+/// use wsk::operation::InFlight;
+/// use wsk::request::Sending;
+/// use wsk::NonPagedBuffer;
+///
+/// let sending: InFlight<Sending, NonPagedBuffer> = socket.send(NonPagedBuffer::copy_of(b"hello")?).start()?;
+/// let finished = sending.wait().map_err(|(error, _)| error)?;
+/// assert_eq!(finished.result, Ok(5));
+/// # drop((finished.buffer, socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Sending;
 

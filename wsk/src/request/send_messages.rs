@@ -18,7 +18,7 @@ use crate::request::{
 };
 use crate::socket::{DatagramCategory, Handle};
 
-/// Datagrams to one address.
+/// The request of [`send_messages`](crate::DatagramSocket::send_messages): several datagrams to one address.
 #[derive(Debug)]
 pub struct SendMessages<D> {
     to: D,
@@ -26,7 +26,30 @@ pub struct SendMessages<D> {
     fixed: bool,
 }
 
-/// Datagrams are being sent.
+/// The operation of [`send_messages`](crate::DatagramSocket::send_messages), in the types of handles.
+///
+/// ```
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(([127, 0, 0, 1], 0))?;
+/// use wsk::operation::InFlight;
+/// use wsk::request::SendingMessages;
+/// use wsk::{Messages, NonPagedBuffer};
+///
+/// let messages = Messages::new([NonPagedBuffer::copy_of(b"one")?, NonPagedBuffer::copy_of(b"two")?])?;
+/// let sending: InFlight<SendingMessages, Messages<NonPagedBuffer>> = socket.send_messages(messages, to).start()?;
+/// let finished = sending.wait().map_err(|(error, _)| error)?;
+/// finished.result?;
+/// # peer.recv(&mut [0; 16]).unwrap();
+/// # peer.recv(&mut [0; 16]).unwrap();
+/// # drop((finished.buffer, socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct SendingMessages;
 

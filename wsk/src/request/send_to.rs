@@ -16,19 +16,42 @@ use crate::request::{
 };
 use crate::socket::{DatagramCategory, Handle, Socket};
 
-/// A datagram to an address.
+/// The request of [`send_to`](crate::DatagramSocket::send_to): one datagram to an address.
 #[derive(Debug)]
 pub struct SendTo<D> {
     to: D,
 }
 
-/// A datagram to the address that is fixed.
+/// The request of [`FixedDatagramSocket::send`](crate::FixedDatagramSocket::send): one datagram to the fixed address.
 #[derive(Debug)]
 pub struct SendFixed {
     pub(crate) length_of: RemoteAddress,
 }
 
-/// A datagram is being sent.
+/// The operation of [`send_to`](crate::DatagramSocket::send_to) and
+/// [`FixedDatagramSocket::send`](crate::FixedDatagramSocket::send), in the types of handles.
+///
+/// ```
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(([127, 0, 0, 1], 0))?;
+/// use wsk::operation::InFlight;
+/// use wsk::request::SendingTo;
+/// use wsk::NonPagedBuffer;
+///
+/// let packet = NonPagedBuffer::copy_of(b"hello")?;
+/// let sending: InFlight<SendingTo, NonPagedBuffer> = socket.send_to(packet, to).start()?;
+/// let finished = sending.wait().map_err(|(error, _)| error)?;
+/// assert_eq!(finished.result, Ok(5));
+/// # assert_eq!(peer.recv(&mut [0; 16]).unwrap(), 5);
+/// # drop((finished.buffer, socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct SendingTo;
 
