@@ -375,7 +375,7 @@ pub(crate) mod sealed {
     pub trait Sealed {}
 }
 
-/// Where a datagram can be sent: a `SocketAddr`, which is checked and encoded for each, or a [`RemoteAddress`], which was; an
+/// An address to send a datagram to: a `SocketAddr`, which is checked and encoded for each, or a [`RemoteAddress`], which was; an
 /// [`Endpoint`](crate::Endpoint), of whatever family; or a reference to one of them.
 ///
 /// ```
@@ -552,7 +552,7 @@ pub(crate) unsafe fn read_raw(from: *const SOCKADDR) -> Result<SocketAddr, Error
     decode(&bytes)
 }
 
-/// What an address that WSK wrote is read as.
+/// The type that an address from WSK is read as.
 pub trait ReadAddress: sealed::Sealed + Sized + Send + 'static {
     #[doc(hidden)]
     fn read(from: &SOCKADDR_STORAGE) -> Result<Self, Error>;
@@ -570,7 +570,7 @@ pub(crate) fn read(from: &SOCKADDR_STORAGE) -> Result<SocketAddr, Error> {
     decode(encoded(from))
 }
 
-/// What an address says that it is of.
+/// The family of an address.
 #[inline]
 #[allow(clippy::cast_possible_truncation)]
 const fn family(from: &Encoded) -> u16 {

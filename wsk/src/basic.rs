@@ -22,7 +22,7 @@ impl BasicSocket {
     ///
     /// # Errors
     ///
-    /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
+    /// [`Error::WrongIrql`], [`Error::NoMemory`], or the error of WSK.
     #[doc(alias = "WskSocket")]
     pub fn open_datagram(provider: &Provider, family: Family) -> Result<Self, Error> {
         let handle = open_socket(Making::of(provider, family, false))?;

@@ -36,7 +36,7 @@ impl ConnectionSocket {
     ///
     /// # Errors
     ///
-    /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
+    /// [`Error::WrongIrql`], [`Error::NoMemory`], or the error of WSK.
     #[doc(alias = "WskSocket")]
     pub fn open(provider: &Provider, family: Family) -> Result<Self, Error> {
         let handle = open_socket(Making::of(provider, family, false))?;
@@ -74,7 +74,7 @@ impl ConnectionSocket {
     ///
     /// # Errors
     ///
-    /// Of the request: [`Error::NotBound`], [`Error::WrongFamily`], [`Error::PortZero`]; or what WSK says, such as
+    /// Of the request: [`Error::NotBound`], [`Error::WrongFamily`], [`Error::PortZero`]; or the error of WSK, such as
     /// `STATUS_CONNECTION_REFUSED`.
     #[doc(alias = "WskConnect")]
     pub fn connect(self, remote: impl Into<SocketAddr>) -> Request<'static, Connect, Self> {
@@ -104,7 +104,7 @@ impl ConnectedSocket {
     ///
     /// # Errors
     ///
-    /// Of the request: [`Error::NoMemory`], [`Error::PortZero`]; or what WSK says, such as `STATUS_CONNECTION_REFUSED`.
+    /// Of the request: [`Error::NoMemory`], [`Error::PortZero`]; or the error of WSK, such as `STATUS_CONNECTION_REFUSED`.
     #[doc(alias = "WskSocketConnect")]
     pub fn connect(
         provider: &Provider,
@@ -166,7 +166,7 @@ impl ConnectedSocket {
     ///
     /// # Errors
     ///
-    /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
+    /// [`Error::WrongIrql`], [`Error::NoMemory`], or the error of WSK.
     #[doc(alias = "WskGetLocalAddress")]
     pub fn local_address(&self) -> Result<SocketAddr, Error> {
         request::local_address(&self.handle).wait()
@@ -178,7 +178,7 @@ impl ConnectedSocket {
     ///
     /// # Errors
     ///
-    /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says, such as when the connection is no more.
+    /// [`Error::WrongIrql`], [`Error::NoMemory`], or the error of WSK, such as when the connection is no more.
     #[doc(alias = "WskGetRemoteAddress")]
     pub fn remote_address(&self) -> Result<SocketAddr, Error> {
         request::remote_address(&self.handle).wait()
@@ -208,7 +208,7 @@ impl ConnectedSocket {
     /// # Errors
     ///
     /// Of the request: [`Error::ControlFull`] for more control information than an operation has room for; [`Error::NoEntry`] for any
-    /// on an older Windows; or what WSK says, such as `STATUS_CONNECTION_RESET`, or `STATUS_NOT_SUPPORTED` for control information that
+    /// on an older Windows; or the error of WSK, such as `STATUS_CONNECTION_RESET`, or `STATUS_NOT_SUPPORTED` for control information that
     /// the transport does not know.
     #[doc(alias("WskSend", "WskSendEx"))]
     pub fn send<B: SendBuffer>(&self, buffer: B) -> Request<'_, Send, B> {
@@ -249,7 +249,7 @@ impl ConnectedSocket {
     ///
     /// # Errors
     ///
-    /// Of the request: [`Error::NoEntry`] for room for control information on an older Windows; or what WSK says, such as
+    /// Of the request: [`Error::NoEntry`] for room for control information on an older Windows; or the error of WSK, such as
     /// `STATUS_CONNECTION_RESET`.
     #[doc(alias("WskReceive", "WskReceiveEx"))]
     pub fn receive<B: ReceiveBuffer>(&self, buffer: B) -> Request<'_, Receive, B> {
@@ -341,7 +341,7 @@ impl ConnectedSocket {
     ///
     /// # Errors
     ///
-    /// Of the request: what WSK says.
+    /// Of the request: the error of WSK.
     #[doc(alias("WskReceive", "WSK_FLAG_DRAIN"))]
     pub fn drain(&self) -> Request<'_, Drain, ()> {
         request::drain(&self.handle)
@@ -358,7 +358,7 @@ impl ConnectedSocket {
     ///
     /// # Errors
     ///
-    /// Of the request: what WSK says. [`Error::TimedOut`]: the connection is aborted, and sent bytes may be lost.
+    /// Of the request: the error of WSK. [`Error::TimedOut`]: the connection is aborted, and sent bytes may be lost.
     #[doc(alias = "WskDisconnect")]
     pub fn disconnect(&self) -> Request<'_, Disconnect, ()> {
         request::disconnect(&self.handle)
@@ -384,7 +384,7 @@ impl ConnectedSocket {
     ///
     /// # Errors
     ///
-    /// Of the request: what WSK says.
+    /// Of the request: the error of WSK.
     #[doc(alias("WskDisconnect", "WSK_FLAG_ABORTIVE"))]
     pub fn abort(&self) -> Request<'_, Abort, ()> {
         request::abort(&self.handle)
@@ -399,7 +399,7 @@ impl ConnectedSocket {
     ///
     /// # Errors
     ///
-    /// [`Error::NoEvents`] when the socket was made without a handler; or what WSK says.
+    /// [`Error::NoEvents`] when the socket was made without a handler; or the error of WSK.
     #[doc(alias("SO_WSK_EVENT_CALLBACK", "WSK_EVENT_RECEIVE", "WSK_EVENT_DISCONNECT"))]
     pub fn enable_events(&self) -> Result<(), Error> {
         self.enable(ConnectionEvents::USUAL)
@@ -562,7 +562,7 @@ impl ConnectedSocket {
     ///
     /// # Errors
     ///
-    /// [`Error::NoMemory`], or what WSK says at once.
+    /// [`Error::NoMemory`], or the error that WSK returns at once.
     #[doc(alias = "WskReceive")]
     pub fn resume_events(&self) -> Result<(), Error> {
         request::resume_events(&self.handle)

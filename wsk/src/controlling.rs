@@ -1,4 +1,4 @@
-//! What is asked of every socket by way of `WskControlSocket`: options and I/O control operations; and of the client by way of
+//! Options and I/O control operations of every socket, by `WskControlSocket`; and operations on the client, by
 //! `WskControlClient`, where that takes an IRP.
 
 #![forbid(unsafe_code)]
@@ -42,7 +42,7 @@ impl ConnectedSocket {
     ///
     /// # Errors
     ///
-    /// Of the request: [`Error::NoMemory`](crate::Error::NoMemory), or what WSK says, as when there are none or there is too little room.
+    /// Of the request: [`Error::NoMemory`](crate::Error::NoMemory), or the error of WSK, as when there are none or there is too little room.
     #[doc(alias = "SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS")]
     pub fn redirect_records<'s, 'b>(
         &'s self,
@@ -82,7 +82,7 @@ impl ConnectionSocket {
     ///
     /// # Errors
     ///
-    /// Of the request: [`Error::NoMemory`](crate::Error::NoMemory), or what WSK says.
+    /// Of the request: [`Error::NoMemory`](crate::Error::NoMemory), or the error of WSK.
     #[doc(alias = "SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS")]
     pub fn set_redirect_records<'s, 'b>(
         &'s self,
@@ -121,7 +121,7 @@ impl Provider {
     ///
     /// # Errors
     ///
-    /// Of the request: what WSK says.
+    /// Of the request: the error of WSK.
     #[doc(alias("WskControlClient", "WSK_TRANSPORT_LIST_CHANGE"))]
     pub fn transport_change(&self) -> Request<'_, TransportChange, ()> {
         request::transport_change(self)

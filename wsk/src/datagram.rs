@@ -30,7 +30,7 @@ impl DatagramSocket {
     ///
     /// # Errors
     ///
-    /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
+    /// [`Error::WrongIrql`], [`Error::NoMemory`], or the error of WSK.
     #[doc(alias = "WskSocket")]
     pub fn open(provider: &Provider, family: Family) -> Result<Self, Error> {
         Self::open_within(Making::of(provider, family, false))
@@ -68,7 +68,7 @@ impl DatagramSocket {
     ///
     /// # Errors
     ///
-    /// [`Error::NoEvents`] when the socket was opened without a handler; [`Error::NotBound`]; or what WSK says.
+    /// [`Error::NoEvents`] when the socket was opened without a handler; [`Error::NotBound`]; or the error of WSK.
     #[doc(alias("SO_WSK_EVENT_CALLBACK", "WSK_EVENT_RECEIVE_FROM"))]
     pub fn enable_receive_events(&self) -> Result<(), Error> {
         request::enable_events(&self.handle, WSK_EVENT_RECEIVE_FROM)
@@ -82,7 +82,7 @@ impl DatagramSocket {
     /// # Errors
     ///
     /// [`Error::WrongIrql`], [`Error::NoMemory`]; [`Error::NoEvents`] when the socket was opened without a handler;
-    /// [`Error::NotBound`]; or what WSK says.
+    /// [`Error::NotBound`]; or the error of WSK.
     #[doc(alias("SO_WSK_EVENT_CALLBACK", "WSK_EVENT_DISABLE"))]
     pub fn disable_receive_events(&self) -> Result<(), Error> {
         request::disable_events(&self.handle, WSK_EVENT_RECEIVE_FROM).wait()
@@ -98,7 +98,7 @@ impl DatagramSocket {
     /// # Errors
     ///
     /// Of the request: [`Error::NotBound`], [`Error::WrongFamily`], [`Error::DatagramTooLong`], [`Error::PortZero`],
-    /// [`Error::ControlFull`]; or what WSK says.
+    /// [`Error::ControlFull`]; or the error of WSK.
     #[doc(alias = "WskSendTo")]
     #[inline]
     pub fn send_to<B: SendBuffer, D: Destination>(
@@ -156,7 +156,7 @@ impl DatagramSocket {
     ///
     /// # Errors
     ///
-    /// Of the request: [`Error::NotBound`]; or what WSK says.
+    /// Of the request: [`Error::NotBound`]; or the error of WSK.
     #[doc(alias = "WskReceiveFrom")]
     #[inline]
     pub fn receive_from<B: ReceiveBuffer>(&self, buffer: B) -> Request<'_, ReceiveFrom, B> {
@@ -171,7 +171,7 @@ impl DatagramSocket {
     /// # Errors
     ///
     /// With the socket as it was: [`Error::AlreadyFixed`] when this or another handle has fixed an address, [`Error::WrongIrql`],
-    /// [`Error::NoMemory`], [`Error::NotBound`], [`Error::WrongFamily`], [`Error::PortZero`], or what WSK says.
+    /// [`Error::NoMemory`], [`Error::NotBound`], [`Error::WrongFamily`], [`Error::PortZero`], or the error of WSK.
     #[doc(alias = "SIO_WSK_SET_REMOTE_ADDRESS")]
     pub fn fix_remote_address(
         self,

@@ -1,4 +1,4 @@
-//! What a driver keeps while it is loaded, in a static: `DriverUnload` is given nothing but the driver object, so this is where
+//! [`DriverState`]: a static for the state of a driver while it is loaded. `DriverUnload` gets only the driver object, so this is where
 //! sockets and the registration stay between the two. Stands for the global variables of drivers in C, and for the rundown protection
 //! (`EX_RUNDOWN_REF`) that keeps them while they are used.
 

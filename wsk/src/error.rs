@@ -119,7 +119,7 @@ impl Call {
     }
 }
 
-/// What an allocation that failed was for.
+/// The purpose of an allocation that failed.
 ///
 /// ```
 /// use wsk::{Error, Memory, NonPagedBuffer};
@@ -291,7 +291,7 @@ pub enum Error {
     Short {
         /// The function.
         call: Call,
-        /// How many bytes came.
+        /// The number of bytes that arrived.
         received: usize,
         /// Why no more came: `STATUS_END_OF_FILE` if the peer has disconnected gracefully, `STATUS_IO_TIMEOUT` if the time ran out,
         /// `STATUS_CANCELLED`, or the status from WSK.

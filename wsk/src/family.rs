@@ -1,4 +1,4 @@
-//! [`Family`]: IPv4, IPv6, both, or another one.
+//! [`Family`]: IPv4, IPv6, both, or another address family.
 
 use core::fmt;
 
@@ -14,18 +14,18 @@ pub enum Family {
     /// IPv6 and IPv4 on one socket: `IPV6_V6ONLY` is off, and IPv4 addresses travel as v4-mapped IPv6 addresses, which this
     /// crate maps both ways.
     Dual,
-    /// Another one, whose addresses are [`Endpoint`](crate::Endpoint)s.
+    /// Another family, whose addresses are [`Endpoint`](crate::Endpoint)s.
     Other(OtherFamily),
 }
 
 impl Family {
-    /// `AF_UNIX`: sockets with the names of files, of this machine.
+    /// `AF_UNIX`: sockets of this machine, with names of files as addresses.
     pub const UNIX: Self = Self::Other(OtherFamily::UNIX);
     /// `AF_HYPERV`: sockets between virtual machines and their host.
     pub const HYPERV: Self = Self::Other(OtherFamily::HYPERV);
 }
 
-/// An address family that is not one of IP, with the protocol that its sockets speak.
+/// An address family other than IPv4 and IPv6, with the protocol of its sockets.
 ///
 /// ```
 /// use wsk::{Family, OtherFamily};
@@ -57,7 +57,7 @@ impl OtherFamily {
         protocol: 1,
     };
 
-    /// A family by the number of C, and a protocol; `None` for those of IP, and for none in particular.
+    /// A family by its number (`AF_…`), and a protocol; `None` for `AF_INET`, `AF_INET6` and `AF_UNSPEC`.
     #[must_use]
     pub const fn new(number: u16, protocol: u16) -> Option<Self> {
         match number {

@@ -34,7 +34,7 @@ impl ListenSocket {
     ///
     /// # Errors
     ///
-    /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
+    /// [`Error::WrongIrql`], [`Error::NoMemory`], or the error of WSK.
     #[doc(alias = "WskSocket")]
     pub fn open(provider: &Provider, family: Family) -> Result<Self, Error> {
         let handle = open_socket(Making::of(provider, family, false))?;
@@ -131,7 +131,7 @@ impl ListenSocket {
     ///
     /// # Errors
     ///
-    /// Of the request: [`Error::NoMemory`], [`Error::NotBound`]; or what WSK says.
+    /// Of the request: [`Error::NoMemory`], [`Error::NotBound`]; or the error of WSK.
     #[doc(alias = "WskAccept")]
     pub fn accept(&self) -> Request<'_, Accept, Making<ConnectionCategory>> {
         request::accept(&self.handle)
@@ -154,7 +154,7 @@ impl ListenSocket {
     ///
     /// # Errors
     ///
-    /// [`Error::NoEvents`] when the socket was opened without a handler; [`Error::NotBound`]; or what WSK says.
+    /// [`Error::NoEvents`] when the socket was opened without a handler; [`Error::NotBound`]; or the error of WSK.
     #[doc(alias("SO_WSK_EVENT_CALLBACK", "WSK_EVENT_ACCEPT"))]
     pub fn enable_accept_events(&self) -> Result<(), Error> {
         request::enable_events(&self.handle, WSK_EVENT_ACCEPT)
@@ -167,7 +167,7 @@ impl ListenSocket {
     /// # Errors
     ///
     /// [`Error::WrongIrql`], [`Error::NoMemory`]; [`Error::NoEvents`] when the socket was opened without a handler;
-    /// [`Error::NotBound`]; or what WSK says.
+    /// [`Error::NotBound`]; or the error of WSK.
     #[doc(alias("SO_WSK_EVENT_CALLBACK", "WSK_EVENT_DISABLE"))]
     pub fn disable_accept_events(&self) -> Result<(), Error> {
         request::disable_events(&self.handle, WSK_EVENT_ACCEPT).wait()

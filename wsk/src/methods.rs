@@ -36,7 +36,7 @@ macro_rules! bound_by_address {
             ///
             /// # Errors
             ///
-            /// [`Error::WrongIrql`], [`Error::NoMemory`], [`Error::WrongFamily`], or what WSK says, such as
+            /// [`Error::WrongIrql`], [`Error::NoMemory`], [`Error::WrongFamily`], or the error of WSK, such as
             /// `STATUS_SHARING_VIOLATION` or `STATUS_ADDRESS_ALREADY_EXISTS` for an address in use.
             #[doc(alias = "WskBind")]
             pub fn bind(&self, local: impl Into<SocketAddr>) -> Result<(), Error> {
@@ -74,7 +74,7 @@ macro_rules! bound_by_address {
             ///
             /// # Errors
             ///
-            /// [`Error::WrongIrql`], [`Error::NoMemory`], [`Error::NotBound`], or what WSK says.
+            /// [`Error::WrongIrql`], [`Error::NoMemory`], [`Error::NotBound`], or the error of WSK.
             #[doc(alias = "WskGetLocalAddress")]
             pub fn local_address(&self) -> Result<SocketAddr, Error> {
                 $crate::request::local_address(&self.handle).wait()
@@ -112,7 +112,7 @@ macro_rules! controlled {
             ///
             /// # Errors
             ///
-            /// Of the request: what WSK says.
+            /// Of the request: the error of WSK.
             #[doc(alias = "WskControlSocket")]
             pub fn set_option<O: $crate::option::SocketOption>(
                 &self,
@@ -127,7 +127,7 @@ macro_rules! controlled {
             ///
             /// # Errors
             ///
-            /// Of the request: what WSK says.
+            /// Of the request: the error of WSK.
             #[doc(alias = "WskControlSocket")]
             pub fn option<O: $crate::option::ReadableOption + 'static>(
                 &self,
@@ -141,7 +141,7 @@ macro_rules! controlled {
             ///
             /// # Errors
             ///
-            /// Of the request: [`Error::WrongFamily`](crate::Error::WrongFamily), or what WSK says.
+            /// Of the request: [`Error::WrongFamily`](crate::Error::WrongFamily), or the error of WSK.
             #[doc(alias = "WskControlSocket")]
             pub fn ioctl<O: $crate::ioctl::Ioctl + 'static>(
                 &self,
@@ -157,7 +157,7 @@ macro_rules! controlled {
             ///
             /// # Errors
             ///
-            /// What WSK says, such as `STATUS_NOT_SUPPORTED` for an interface that it does not know.
+            /// The error of WSK, such as `STATUS_NOT_SUPPORTED` for an interface that it does not know.
             #[doc(alias = "SIO_WSK_REGISTER_EXTENSION")]
             pub fn register_extension(
                 &self,
@@ -180,7 +180,7 @@ macro_rules! secured {
             ///
             /// # Errors
             ///
-            /// Of the request: [`Error::NoMemory`](crate::Error::NoMemory), or what WSK says.
+            /// Of the request: [`Error::NoMemory`](crate::Error::NoMemory), or the error of WSK.
             #[doc(alias = "SO_WSK_SECURITY")]
             pub fn security_descriptor(
                 &self,
@@ -203,7 +203,7 @@ macro_rules! secured {
             ///
             /// # Errors
             ///
-            /// Of the request: what WSK says, as when the socket is bound.
+            /// Of the request: the error of WSK, as when the socket is bound.
             #[doc(alias = "SO_WSK_SECURITY")]
             pub fn set_security_descriptor(
                 &self,
@@ -230,7 +230,7 @@ macro_rules! closed {
             /// # Errors
             ///
             /// [`Error::WrongIrql`]: it closes without being waited for. [`Error::InUse`] when there are other handles: the socket
-            /// closes when the last is dropped. Else what WSK says; the socket is gone in any case.
+            /// closes when the last is dropped. Else the error of WSK; the socket is gone in any case.
             #[doc(alias = "WskCloseSocket")]
             pub fn close(self) -> Result<(), Error> {
                 $crate::request::close(self.handle)

@@ -32,7 +32,7 @@ impl Provider {
     /// # Errors
     ///
     /// Of the request: [`Error::WrongIrql`](crate::Error::WrongIrql), [`Error::BadName`](crate::Error::BadName),
-    /// [`Error::NoMemory`](crate::Error::NoMemory); or what WSK says, such as `STATUS_NO_MATCH` or `STATUS_NOT_FOUND` for a name
+    /// [`Error::NoMemory`](crate::Error::NoMemory); or the error of WSK, such as `STATUS_NO_MATCH` or `STATUS_NOT_FOUND` for a name
     /// that is unknown. `STATUS_DEVICE_NOT_READY` when the [`Registration`](crate::Registration) is being dropped.
     #[doc(alias = "WskGetAddressInfo")]
     pub fn resolve<'s, 'n>(
@@ -64,7 +64,7 @@ impl Provider {
     ///
     /// # Errors
     ///
-    /// Of the request: [`Error::WrongIrql`](crate::Error::WrongIrql), [`Error::NoMemory`](crate::Error::NoMemory); or what WSK says.
+    /// Of the request: [`Error::WrongIrql`](crate::Error::WrongIrql), [`Error::NoMemory`](crate::Error::NoMemory); or the error of WSK.
     /// `STATUS_DEVICE_NOT_READY` when the [`Registration`](crate::Registration) is being dropped.
     #[doc(alias = "WskGetNameInfo")]
     pub fn name_of(&self, address: impl Into<SocketAddr>) -> Request<'_, NameOf, NameRoom> {

@@ -29,7 +29,7 @@ impl StreamSocket {
     ///
     /// # Errors
     ///
-    /// [`Error::WrongIrql`], [`Error::NoMemory`]; [`Error::NoEntry`] on a Windows without such sockets; or what WSK says.
+    /// [`Error::WrongIrql`], [`Error::NoMemory`]; [`Error::NoEntry`] on a Windows without such sockets; or the error of WSK.
     #[doc(alias = "WskSocket")]
     pub fn open(provider: &Provider, family: Family) -> Result<Self, Error> {
         Self::make(provider, Making::of(provider, family, false))
@@ -151,7 +151,7 @@ impl StreamSocket {
     ///
     /// # Errors
     ///
-    /// [`Error::WrongIrql`], [`Error::NoMemory`], [`Error::NotBound`], or what WSK says; with the socket.
+    /// [`Error::WrongIrql`], [`Error::NoMemory`], [`Error::NotBound`], or the error of WSK; with the socket.
     #[doc(alias = "WskListen")]
     pub fn listen(self) -> Result<ListenSocket, (Error, Self)> {
         match request::listen(&self.handle) {

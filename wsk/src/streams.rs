@@ -1,4 +1,4 @@
-//! What arrives, as streams of the crate `futures-core`: datagrams, and connections. The feature of that name.
+//! Streams of the crate `futures-core`: of the datagrams that arrive at a socket, and of connections. Needs the feature `futures-core`.
 //!
 //! A stream keeps its operation when the future that waits for the next item is dropped or forgotten, so that nothing is lost but
 //! what a stream that is dropped itself has not given out. IRQL: `<= DISPATCH_LEVEL`. No executor is involved: wakers are woken by
@@ -84,7 +84,7 @@ impl DatagramSocket {
     /// The datagrams that arrive, as a stream. One receive at a time is in flight, from when the stream is polled on, with a buffer
     /// that `buffers` gives. IRQL: `<= DISPATCH_LEVEL`; that of the [buffers](crate::operation::Request::start), for polling.
     ///
-    /// What `buffers` says instead is an item of the stream, which asks for one again when it is polled again.
+    /// An error of `buffers` is an item of the stream. The next poll asks `buffers` again.
     ///
     /// Each receive allocates its operation.
     ///
@@ -145,7 +145,7 @@ impl DatagramSocket {
     }
 }
 
-// What is in flight is not in the stream, and what gives buffers is not pinned.
+// The operation is not stored in the stream, and `buffers` is not pinned.
 impl<B: ReceiveBuffer, M> Unpin for Datagrams<B, M> {}
 
 impl<B, M> Stream for Datagrams<B, M>

@@ -29,9 +29,9 @@ const IP: i32 = IPPROTO_IP.cast_signed();
 const IPV6: i32 = IPPROTO::IPPROTO_IPV6.0;
 const UDP: i32 = IPPROTO::IPPROTO_UDP.0;
 
-/// One piece of control information.
+/// One control message (`CMSGHDR`).
 ///
-/// Those for IPv4 go with datagrams to and from IPv4 addresses, also where these are mapped into IPv6 on a dual-mode socket.
+/// The messages of IPv4 go with datagrams to and from IPv4 addresses, also on a dual-mode socket, which maps these into IPv6.
 ///
 /// ```
 /// use wsk::{Control, ControlMessage};
@@ -46,7 +46,7 @@ const UDP: i32 = IPPROTO::IPPROTO_UDP.0;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ControlMessage<'c> {
-    /// The local address and interface that an IPv4 datagram is sent from, or came to.
+    /// The local address and interface from which an IPv4 datagram is sent, or at which it arrived.
     #[doc(alias = "IP_PKTINFO")]
     PacketInfoV4 {
         /// The address; unspecified leaves the choice to the stack.
@@ -54,7 +54,7 @@ pub enum ControlMessage<'c> {
         /// The interface's index; 0 leaves the choice to the stack.
         interface: u32,
     },
-    /// The local address and interface that an IPv6 datagram is sent from, or came to.
+    /// The local address and interface from which an IPv6 datagram is sent, or at which it arrived.
     #[doc(alias = "IPV6_PKTINFO")]
     PacketInfoV6 {
         /// The address; unspecified leaves the choice to the stack.
@@ -80,44 +80,43 @@ pub enum ControlMessage<'c> {
     /// The hop limit of an IPv6 datagram.
     #[doc(alias = "IPV6_HOPLIMIT")]
     HopLimit(i32),
-    /// Sent: the buffer is cut into datagrams of so many bytes, the last of which may be shorter.
+    /// Sent: the buffer is sent as datagrams of this many bytes, the last of which may be shorter (USO).
     #[doc(alias = "UDP_SEND_MSG_SIZE")]
     SegmentSize(u32),
-    /// Received: the buffer holds several datagrams of so many bytes, the last of which may be shorter.
+    /// Received: the buffer holds several datagrams of this many bytes, the last of which may be shorter (URO).
     #[doc(alias = "UDP_COALESCED_INFO")]
     CoalescedSize(u32),
-    /// Received: the network has reported an error for an IPv4 datagram that was sent, with
-    /// [`ReceiveErrorsV4`](crate::option::ReceiveErrorsV4). What carries it came from the address that the datagram was sent to, and has
-    /// no bytes that the peer would have sent.
+    /// Received: an ICMP error about an IPv4 datagram that the socket sent, with [`ReceiveErrorsV4`](crate::option::ReceiveErrorsV4). The
+    /// remote address is that to which the datagram was sent, and the bytes are not from the peer.
     #[doc(alias("IP_RECVERR", "IN_RECVERR"))]
     ErrorV4(IcmpError),
-    /// Received: the network has reported an error for an IPv6 datagram that was sent; see [`ErrorV4`](Self::ErrorV4).
+    /// Received: an ICMP error about an IPv6 datagram that the socket sent; see [`ErrorV4`](Self::ErrorV4).
     #[doc(alias("IPV6_RECVERR", "IN_RECVERR"))]
     ErrorV6(IcmpError),
-    /// The records of a redirection of an IPv4 datagram by the Windows Filtering Platform, to be handed on as they are.
+    /// The redirect records of an IPv4 datagram from the Windows Filtering Platform, to be passed on unchanged.
     #[doc(alias = "IP_WFP_REDIRECT_RECORDS")]
     RedirectRecordsV4(&'c [u8]),
-    /// The context of a redirection of an IPv4 datagram by the Windows Filtering Platform.
+    /// The redirect context of an IPv4 datagram from the Windows Filtering Platform.
     #[doc(alias = "IP_WFP_REDIRECT_CONTEXT")]
     RedirectContextV4(&'c [u8]),
-    /// The records of a redirection of an IPv6 datagram by the Windows Filtering Platform, to be handed on as they are.
+    /// The redirect records of an IPv6 datagram from the Windows Filtering Platform, to be passed on unchanged.
     #[doc(alias = "IPV6_WFP_REDIRECT_RECORDS")]
     RedirectRecordsV6(&'c [u8]),
-    /// The context of a redirection of an IPv6 datagram by the Windows Filtering Platform.
+    /// The redirect context of an IPv6 datagram from the Windows Filtering Platform.
     #[doc(alias = "IPV6_WFP_REDIRECT_CONTEXT")]
     RedirectContextV6(&'c [u8]),
-    /// Any other.
+    /// Any other message.
     Other {
         /// `cmsg_level`.
         level: i32,
         /// `cmsg_type`.
         kind: i32,
-        /// What follows the header.
+        /// The data after the header.
         data: &'c [u8],
     },
 }
 
-/// An error that the network has reported for a datagram that was sent: an ICMP message about it.
+/// An ICMP error about a datagram that the socket sent.
 ///
 /// [`IN_RECVERR`](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 ///
@@ -140,13 +139,13 @@ pub enum ControlMessage<'c> {
 #[doc(alias = "IN_RECVERR")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct IcmpError {
-    /// The protocol of the report: `IPPROTO_ICMP` is 1, `IPPROTO_ICMPV6` 58.
+    /// The protocol: 1 is `IPPROTO_ICMP`, 58 is `IPPROTO_ICMPV6`.
     pub protocol: i32,
-    /// What the report says besides, such as the largest packet on the path.
+    /// More information, such as the largest packet on the path (`info` of `IN_RECVERR`).
     pub info: u32,
-    /// The type of the report: "destination unreachable" is 3 of ICMP, and 1 of `ICMPv6`.
+    /// The type: "destination unreachable" is 3 of ICMP, and 1 of `ICMPv6`.
     pub kind: u8,
-    /// The code of the report: "port unreachable" is 3 of ICMP, and 4 of `ICMPv6`.
+    /// The code: "port unreachable" is 3 of ICMP, and 4 of `ICMPv6`.
     pub code: u8,
 }
 
@@ -157,7 +156,7 @@ impl IcmpError {
     const ICMP: i32 = IPPROTO::IPPROTO_ICMP.0;
     const ICMP_V6: i32 = IPPROTO::IPPROTO_ICMPV6.0;
 
-    /// Whether the datagram did not reach its destination: the port, the host or the network was not there, or it was forbidden.
+    /// Whether the type is "destination unreachable": of the port, the host or the network, or because it was prohibited.
     #[must_use]
     pub const fn is_unreachable(&self) -> bool {
         matches!(
@@ -166,7 +165,7 @@ impl IcmpError {
         )
     }
 
-    /// Whether the datagram was too long for its path.
+    /// Whether the datagram was larger than the path MTU.
     #[must_use]
     pub const fn is_too_big(&self) -> bool {
         matches!(
@@ -200,15 +199,15 @@ impl IcmpError {
 }
 
 impl ControlMessage<'_> {
-    /// The room that a message with so many bytes of data takes, as C's `WSA_CMSG_SPACE` tells.
+    /// The room for a message with this many bytes of data, as C's `WSA_CMSG_SPACE`.
     #[doc(alias = "WSA_CMSG_SPACE")]
     #[must_use]
     pub const fn space(data: usize) -> usize {
         HEADER.saturating_add(data).saturating_add(ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT
     }
 
-    /// The room for one of each typed message that goes with a datagram, which is more than any needs: an error comes with none of the
-    /// others. Records of a redirection are as long as the Windows Filtering Platform makes them.
+    /// The room for one of each typed message, which is more than any datagram has. Redirect records are not included: the Windows
+    /// Filtering Platform determines their length.
     pub const SPACE_FOR_ALL: usize = Self::space(8) + Self::space(20) + 8 * Self::space(4);
 }
 
@@ -307,7 +306,7 @@ impl<const N: usize> Control<N> {
         }
     }
 
-    /// Takes every message out.
+    /// Removes all messages.
     pub const fn clear(&mut self) {
         self.length = 0;
     }

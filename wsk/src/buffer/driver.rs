@@ -1,4 +1,4 @@
-//! MDL chains that a driver has from somebody else: of an IRP that was passed to it, of a packet.
+//! [`DriverMdl`], [`DriverMdlMut`]: MDL chains that a driver gets from elsewhere, for example with an IRP or a packet.
 
 use core::fmt;
 use core::ptr::NonNull;
@@ -9,13 +9,13 @@ use crate::buffer::{Extent, Lock, ReceiveBuffer, SendBuffer};
 use crate::error::{Error, Memory};
 use crate::memory::atomic::AtomicBool;
 
-/// An MDL chain of the driver's own to send from: of an IRP that was passed to it, say, or of a packet.
+/// A driver's own MDL chain to send from: for example of an IRP or of a packet.
 ///
-/// Either it may be sent from by several operations at once, each of which reads the chain, so that all of it is mapped when this
-/// is [made](Self::from_raw). Or it is for one operation at a time, and has [its owner](DriverMdl::with_owner) with it, which comes
-/// back when that is over: a `NET_BUFFER_LIST`, a `WDFREQUEST`, or whatever keeps the memory. It is not mapped then.
+/// There are two kinds. [`from_raw`](Self::from_raw) maps the chain, and several operations at a time may send from it.
+/// [`with_owner`](DriverMdl::with_owner) does not map it, and is for one operation at a time. It keeps the owner of the memory, a
+/// `NET_BUFFER_LIST` or a `WDFREQUEST` for example, which comes back when the operation has completed.
 ///
-/// To receive into a chain takes a [`DriverMdlMut`]; to put a header before it, a [`DriverChain`](crate::DriverChain).
+/// To receive into a chain, use a [`DriverMdlMut`]; to put a header before it, a [`DriverChain`](crate::DriverChain).
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();

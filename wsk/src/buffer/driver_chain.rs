@@ -1,5 +1,5 @@
-//! [`DriverChain`]: buffers of its own and MDL chains of the driver's as one, such as a header before a request's memory; [`Framed`]: a
-//! header that is kept, in front of one packet after the other.
+//! [`DriverChain`]: buffers and a driver's own MDL chains as one buffer, such as a header before the memory of a request; [`Framed`]: a
+//! header that a pool keeps, in front of one packet after the other.
 
 use core::fmt;
 use core::mem::ManuallyDrop;
@@ -44,7 +44,7 @@ use crate::memory::atomic::AtomicBool;
 pub enum ChainPart<D, H = NonPagedBuffer> {
     /// A buffer: a [`NonPagedBuffer`], or one of a pool.
     Own(H),
-    /// MDLs of the driver's: a [`DriverMdl`] to send from, or a [`DriverMdlMut`] to receive into.
+    /// The driver's own MDLs: a [`DriverMdl`] to send from, or a [`DriverMdlMut`] to receive into.
     Driver(D),
 }
 
@@ -130,11 +130,11 @@ impl Link {
     }
 }
 
-/// Buffers and MDL chains of the driver's as one, to send from or to receive into: a header before the memory of a request, say, and
-/// something behind it. One operation at a time uses it, so that the driver's MDLs need not be mapped.
+/// Buffers and a driver's own MDL chains as one buffer, to send from or to receive into: for example a header, the memory of a request and
+/// a trailer. One operation at a time uses it, so that the driver's MDLs need not be mapped.
 ///
-/// To link MDLs is to write `Next` of the last one of a part. Of the driver's it is what it was when this is dropped, or
-/// [taken apart](Self::into_parts), which gives the buffers and [the owners](DriverMdl::into_owner) back. Allocates nothing.
+/// Linking writes `Next` of the last MDL of each part. Dropping the chain, or [taking it apart](Self::into_parts), restores `Next` of the
+/// driver's MDLs; the latter also gives back the buffers and [the owners](DriverMdl::into_owner). Allocates nothing.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();

@@ -7,7 +7,7 @@ use wsk_sys::{MDL, MmGetMdlByteCount, WSK_BUF};
 
 use crate::error::Error;
 
-/// A part of an MDL chain, as WSK takes it.
+/// A part of an MDL chain, as WSK takes it: a `WSK_BUF`.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -108,7 +108,7 @@ impl Extent {
         }
     }
 
-    /// No bytes at all, as for an empty datagram.
+    /// An extent without bytes, as of an empty datagram.
     #[must_use]
     pub const fn empty() -> Self {
         // INVARIANT: the length is zero.

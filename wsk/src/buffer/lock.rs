@@ -1,4 +1,4 @@
-//! [`Lock`]: how a buffer is described for one operation, and what was locked for it (`MmProbeAndLockPages`).
+//! [`Lock`]: the description of a buffer for one operation, and the pages that are locked for it (`MmProbeAndLockPages`).
 
 use core::fmt;
 use core::marker::PhantomData;

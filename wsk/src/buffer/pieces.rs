@@ -9,7 +9,7 @@ use wsk_sys::{
 
 use crate::memory;
 
-/// Iterates over the pieces of a datagram, or of bytes of a connection.
+/// Iterates over the pieces of a payload as they lie in its MDL chain.
 ///
 /// ```
 /// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -11,12 +11,12 @@ use crate::cancel::Cancel;
 use crate::error::Error;
 use crate::memory::arena::{Filling, Handle};
 
-/// A fixed number of buffers `B`, or of anything else that a driver takes and gives back.
+/// A pool with a fixed number of buffers `B`, or of anything else that a driver takes and gives back.
 ///
-/// A handle: clones stand for the same pool, whose memory goes with the last of them and of its buffers. Taking and giving
-/// back take no lock. May be dropped at any IRQL up to `DISPATCH_LEVEL`, if the buffers may be.
+/// This is a handle: clones refer to the same pool, whose memory is freed with the last handle and the last buffer. Taking a buffer and
+/// giving it back take no lock. Drop the pool at an IRQL where its buffers may be dropped, up to `DISPATCH_LEVEL`.
 ///
-/// Buffers that belong to somebody else need no pool of buffers: they travel in [operations of a pool](crate::operation::Operations).
+/// Buffers that belong to somebody else need no pool of buffers: [operations of a pool](crate::operation::Operations) carry any buffer.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -47,12 +47,12 @@ pub struct BufferPool<B> {
 }
 
 impl<B: Send + 'static> BufferPool<B> {
-    /// Makes a pool of `depth` buffers, each made by `make`, which is told its number. IRQL: `<= DISPATCH_LEVEL`, if `make` may
-    /// be called there.
+    /// Makes a pool of `depth` buffers. `make` makes each buffer, and gets its number. IRQL: `<= DISPATCH_LEVEL`, if `make` may be called
+    /// there.
     ///
     /// # Errors
     ///
-    /// [`Error::NoOperations`] for a depth of 0, [`Error::NoMemory`], or what `make` says.
+    /// [`Error::NoOperations`] for a depth of 0, [`Error::NoMemory`], or the error of `make`.
     pub fn new(depth: u32, make: impl FnMut(u32) -> Result<B, Error>) -> Result<Self, Error> {
         let mut make = make;
         let mut filling = Filling::new(depth)?;

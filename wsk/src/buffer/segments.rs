@@ -7,7 +7,7 @@ use core::iter::FusedIterator;
 
 use crate::buffer::{Pieces, pieces};
 
-/// Iterates over the segments of a payload: all of one size, but the last, which may be shorter.
+/// Iterates over the segments of a payload. All have the same size, except the last, which may be shorter.
 ///
 /// ```
 /// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -86,7 +86,7 @@ impl ExactSizeIterator for Segments<'_> {}
 
 impl FusedIterator for Segments<'_> {}
 
-/// A segment of a payload: a datagram as it was sent.
+/// A segment of a payload, such as one of several coalesced datagrams.
 ///
 /// ```
 /// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -144,12 +144,12 @@ impl<'d> Segment<'d> {
         self.pieces.clone()
     }
 
-    /// Copies the bytes to `to`, as many as fit; how many were copied. Memory that cannot be mapped is where it ends.
+    /// Copies the bytes to `to`, as many as fit, and returns their number. It stops early at memory that cannot be mapped.
     pub fn copy_to(&self, to: &mut [u8]) -> usize {
         pieces::copy(self.pieces(), to)
     }
 
-    /// Copies the bytes from `offset` on to `to`, as many as fit; how many were copied.
+    /// Copies the bytes after the first `offset` to `to`, as many as fit, and returns their number.
     pub fn copy_from(&self, offset: usize, to: &mut [u8]) -> usize {
         pieces::copy(self.pieces().part(offset, usize::MAX), to)
     }

@@ -1,4 +1,4 @@
-//! What memory promises that WSK can send from, or receive into.
+//! [`SendBuffer`] and [`ReceiveBuffer`]: memory that WSK can send from, or receive into.
 
 use core::ptr::NonNull;
 

@@ -155,7 +155,7 @@ impl BufferedConnection {
     }
 }
 
-/// What is received on a connection: one half of a [`BufferedConnection`].
+/// The receiving half of a [`BufferedConnection`].
 ///
 /// ```
 /// # let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -232,7 +232,7 @@ impl ReadHalf {
         Poll::Ready(Ok(()))
     }
 
-    /// What was received and not read yet.
+    /// The bytes that were received and not read yet.
     fn filled(&mut self) -> Result<&[u8], Error> {
         if self.next == self.end {
             return Ok(&[]);
@@ -305,7 +305,7 @@ impl ReadReady for ReadHalf {
     }
 }
 
-/// What is sent on a connection: one half of a [`BufferedConnection`].
+/// The sending half of a [`BufferedConnection`].
 ///
 /// ```
 /// # let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -463,7 +463,7 @@ impl WriteHalf {
     ///
     /// # Errors
     ///
-    /// [`Error::NoMemory`], that of what was written before, or what WSK says.
+    /// [`Error::NoMemory`], that of what was written before, or the error of WSK.
     pub fn disconnect(&mut self) -> impl Future<Output = Result<(), Error>> {
         let mut disconnecting = None;
         until_over(move |context| {

@@ -62,7 +62,7 @@ use crate::request::{ReceivingFrom, SendingTo};
 pub struct BufferedSocket {
     pub(crate) receiving: Repeated<ReceivingFrom>,
     pub(crate) sending: Repeated<SendingTo>,
-    /// What it is bound to.
+    /// The address that it is bound to.
     pub(crate) local: SocketAddr,
 }
 

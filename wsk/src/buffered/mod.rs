@@ -13,7 +13,7 @@
 //! | a receive of a datagram | the datagram is kept for the next receive |
 //! | a send of a datagram | the datagram is sent, unless one before it is still on its way |
 //!
-//! What it costs is one copy of each byte. No run of an operation allocates, checks anything but what has changed, or takes a lock.
+//! The cost is one copy of each byte. An operation that runs again allocates nothing, takes no lock, and checks only what has changed.
 //!
 //! IRQL: `<= DISPATCH_LEVEL` for making them over a socket, for reading, writing, sending, receiving, and for dropping them. No
 //! executor is involved: wakers are woken by completion routines, at up to `DISPATCH_LEVEL`. A future that is polled after its end says

@@ -16,7 +16,7 @@ use crate::socket::indicated::{Datagrams, List};
 use crate::socket::retained::Retained;
 use crate::socket::{DatagramCategory, DatagramSocket, Handle, Socket};
 
-/// What a driver does when datagrams arrive at a socket.
+/// The handler of a datagram socket: WSK calls it when datagrams arrive.
 ///
 /// The functions run at up to `DISPATCH_LEVEL`, on any thread, at the same time as each other and as a close; never after the
 /// close has completed.
@@ -92,7 +92,7 @@ impl DatagramSocket {
     }
 }
 
-/// A handler's answer: what happens to datagrams that were indicated and not retained.
+/// A handler's answer about datagrams that it has not retained.
 ///
 /// ```
 /// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -127,10 +127,10 @@ impl DatagramSocket {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Verdict {
-    /// The handler has dealt with them.
+    /// The handler has processed them.
     #[default]
     Consumed,
-    /// The handler could not deal with them: WSK buffers what it can, and indicates nothing until events are enabled again.
+    /// The handler accepts none of them: WSK buffers what it can, and indicates nothing until events are enabled again.
     NotAccepted,
 }
 

@@ -1,4 +1,4 @@
-//! What the events of all sockets have in common: [`Handler`], a driver's handler, as its socket has it, and a flag.
+//! [`Handler`]: a driver's handler as its socket keeps it; and the flag that events of all sockets have.
 
 #![forbid(unsafe_code)]
 

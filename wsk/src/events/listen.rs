@@ -17,7 +17,7 @@ use crate::socket::inspection::{InspectId, Pended};
 use crate::socket::listen_events::{self, Offer, Question, Told};
 use crate::socket::{ConnectedSocket, ListenSocket, StreamSocket};
 
-/// What a driver does when a connection has come.
+/// The handler of a listening socket: WSK calls it when a connection arrives.
 ///
 /// The functions run at up to `DISPATCH_LEVEL`, on any thread, at the same time as each other and as a close; never after the
 /// close has completed. They may start operations, and must not wait for any.
@@ -39,7 +39,7 @@ use crate::socket::{ConnectedSocket, ListenSocket, StreamSocket};
 /// impl AcceptEvent for Door {
 ///     fn accepted(&self, incoming: Incoming<'_>) {
 ///         let Ok(greeting) = NonPagedBuffer::copy_of(b"welcome") else {
-///             // Turned down.
+///             // Rejected.
 ///             return;
 ///         };
 ///         if let Ok(socket) = incoming.accept() {
@@ -128,7 +128,7 @@ impl StreamSocket {
     }
 }
 
-/// A connection that has come. Dropping it turns it down.
+/// A connection that has arrived. Dropping it rejects the connection.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -159,7 +159,7 @@ impl StreamSocket {
 pub struct Incoming<'i>(Offer<'i>);
 
 impl Incoming<'_> {
-    /// The local address that it came to.
+    /// The local address of the connection.
     ///
     /// # Errors
     ///
@@ -184,7 +184,7 @@ impl Incoming<'_> {
         self.0.flags() & AT_DISPATCH_LEVEL != 0
     }
 
-    /// A handle of the socket that it came to; `None` when that is being closed.
+    /// A handle of the listening socket; `None` when that is being closed.
     #[must_use]
     pub fn listener(&self) -> Option<ListenSocket> {
         self.0.listener()
@@ -221,8 +221,8 @@ impl fmt::Debug for Incoming<'_> {
     }
 }
 
-/// A connection that is asked for, to be [accepted](Self::accept), [rejected](Self::reject), or [pended](Self::pend). IRQL of all:
-/// `<= DISPATCH_LEVEL`. Dropping it rejects.
+/// A connection that a peer asks for: [accept](Self::accept), [reject](Self::reject) or [pend](Self::pend) it. Dropping it rejects the
+/// connection. IRQL of all methods: `<= DISPATCH_LEVEL`.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -257,7 +257,7 @@ impl fmt::Debug for Incoming<'_> {
 pub struct Inspection<'i>(Question<'i>);
 
 impl Inspection<'_> {
-    /// The local address that it comes to.
+    /// The local address of the connection.
     ///
     /// # Errors
     ///
@@ -275,32 +275,31 @@ impl Inspection<'_> {
         self.0.remote()
     }
 
-    /// What WSK knows the connection by, before it is made and [after](crate::ioctl::QueryInspectId).
+    /// The identifier of the connection, which an accepted socket [has too](crate::ioctl::QueryInspectId).
     #[must_use]
     pub const fn id(&self) -> InspectId {
         self.0.id()
     }
 
-    /// A handle of the socket that it comes to; `None` when that is being closed.
+    /// A handle of the listening socket; `None` when that is being closed.
     #[must_use]
     pub fn listener(&self) -> Option<ListenSocket> {
         self.0.listener()
     }
 
-    /// Accepts the connection: it is made, and comes to [`accept`](ListenSocket::accept) or
-    /// [`AcceptEvent::accepted`].
+    /// Accepts the connection. It then arrives at [`ListenSocket::accept`] or [`AcceptEvent::accepted`].
     #[doc(alias = "WskInspectAccept")]
     pub fn accept(self) {
         self.0.accept();
     }
 
-    /// Rejects the connection, which is never made: as dropping this does.
+    /// Rejects the connection, as dropping the inspection does.
     #[doc(alias = "WskInspectReject")]
     pub fn reject(self) {
         self.0.reject();
     }
 
-    /// Puts the decision off: what this gives is answered from anywhere, also before the handler has returned. Allocates an operation.
+    /// Pends the connection: any thread can answer later, even before the handler has returned. Allocates an operation.
     ///
     /// # Errors
     ///

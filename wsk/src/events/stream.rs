@@ -24,7 +24,7 @@ use crate::socket::{ConnectedSocket, ConnectionCategory, ConnectionSocket, Handl
 /// The events of a connection, ready for WSK.
 type ConnectionEvents = Events<WSK_CLIENT_CONNECTION_DISPATCH>;
 
-/// What a driver does when something happens to a connection.
+/// The handler of a connection: WSK calls it when bytes arrive, and when the peer disconnects.
 ///
 /// The functions run at up to `DISPATCH_LEVEL`, on any thread, at the same time as each other and as a close; never after the
 /// close has completed. They may start operations, and must not wait for any.
@@ -148,7 +148,7 @@ impl ConnectionSocket {
     }
 }
 
-/// The news that the peer has disconnected.
+/// A disconnect by the peer.
 ///
 /// ```
 /// # let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -217,7 +217,7 @@ impl fmt::Debug for Disconnection<'_> {
     }
 }
 
-/// The news that the number of bytes has changed which should be in flight to keep a connection busiest.
+/// A change of the ideal send backlog: the number of bytes in flight that gives a connection the best throughput.
 ///
 /// ```
 /// use core::sync::atomic::{AtomicUsize, Ordering};
@@ -250,7 +250,7 @@ pub struct SendBacklog<'i> {
 }
 
 impl SendBacklog<'_> {
-    /// How many bytes should be in sends that have not completed. With fewer the connection idles, and more gain nothing.
+    /// The ideal number of bytes in sends that have not completed. With fewer, the connection is idle at times; more do not help.
     #[must_use]
     pub const fn ideal(&self) -> usize {
         self.ideal
@@ -337,18 +337,18 @@ impl StreamIndication<'_> {
             .map_or(StreamPieces::none(), ByteList::pieces)
     }
 
-    /// Copies the bytes to `to`, as many as fit, and gives their number. It ends early at memory that cannot be mapped.
+    /// Copies the bytes to `to`, as many as fit, and returns their number. It stops early at memory that cannot be mapped.
     pub fn copy_to(&self, to: &mut [u8]) -> usize {
         pieces::copy(self.pieces(), to)
     }
 
-    /// Copies the bytes from `offset` on to `to`, as many as fit; how many were copied. What lies before the offset is not looked at.
+    /// Copies the bytes after the first `offset` to `to`, as many as fit, and returns their number.
     pub fn copy_from(&self, offset: usize, to: &mut [u8]) -> usize {
         pieces::copy(self.pieces().from(offset), to)
     }
 
-    /// The control information that came with them, where it is [indicated](ConnectedSocket::indicate_control); none once they are
-    /// [kept](Self::retain).
+    /// The control information of the bytes, if the socket [indicates it](ConnectedSocket::indicate_control); none after
+    /// [`retain`](Self::retain).
     #[doc(alias("PFN_WSK_RECEIVE_EX_EVENT", "WskReceiveExEvent"))]
     #[must_use]
     pub fn control(&self) -> ControlMessages<'_> {
@@ -383,7 +383,7 @@ impl StreamIndication<'_> {
         Some(ConnectedSocket { handle })
     }
 
-    /// Whether the sender has pushed the bytes that end here: for TCP, the push bit was set.
+    /// Whether the last segment had the push bit (PSH) of TCP.
     #[doc(alias = "WSK_FLAG_ENTIRE_MESSAGE")]
     #[must_use]
     pub const fn pushed(&self) -> bool {

@@ -415,10 +415,9 @@ impl<O: Operation<B>, B> fmt::Debug for InFlight<O, B> {
     }
 }
 
-/// A request that is being awaited: an operation in flight, or why there is none.
+/// The future of a request: an operation in flight, or the error why there is none.
 ///
-/// The request is made when this is, by `into_future`, not when it is first polled: dropping it unpolled is dropping an
-/// [`InFlight`].
+/// `into_future` starts the request, not the first poll. Dropping the future is dropping an [`InFlight`], even before it was polled.
 ///
 /// ```
 /// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();

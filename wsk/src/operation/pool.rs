@@ -256,7 +256,7 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// Where a request gets its operation: a pool, which may be empty, or one that was [taken](Operations::take).
+/// The source of a request's operation: a pool, which may be empty, or an operation that was [taken](Operations::take) from one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no operations that carry `{B}`",
     label = "not a pool of such operations",
@@ -304,7 +304,7 @@ impl<'s, F: Function<B>, B> Request<'s, F, B> {
     }
 }
 
-/// A request that is to be made with an operation of a pool.
+/// A request that uses an operation of a pool. It does nothing before it is started.
 ///
 /// ```
 /// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -553,13 +553,13 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
         ManuallyDrop::new(self).slot
     }
 
-    /// What it carries; `None` when it [was abandoned](Self::is_abandoned).
+    /// The buffer; `None` when the operation [was abandoned](Self::is_abandoned).
     #[must_use]
     pub fn buffer(&self) -> Option<&B> {
         self.rest().map(|rest| rest.shown().given())
     }
 
-    /// What it carries, to be changed: its bytes, its length, its control information. It is locked and checked anew by the next run.
+    /// The buffer, to change its bytes, its length or its control information. The next run locks and checks it again.
     ///
     /// # Errors
     ///
@@ -606,7 +606,7 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
     ///
     /// # Errors
     ///
-    /// [`Error::WrongIrql`]; after a change, the errors that the request's method lists; what WSK says; [`Error::Abandoned`], after which this
+    /// [`Error::WrongIrql`]; after a change, the errors that the request's method lists; the error of WSK; [`Error::Abandoned`], after which this
     /// operation cannot run any more.
     #[inline]
     pub fn wait(&mut self) -> Result<O::Seen<'_>, Error> {
@@ -849,7 +849,7 @@ impl<O: Repeat<NonPagedBuffer>> Prepared<O, NonPagedBuffer> {
 }
 
 impl<B: crate::buffer::SendBuffer> Prepared<SendingTo, B> {
-    /// Where it sends to; `None` when it [was abandoned](Self::is_abandoned).
+    /// The address that it sends to; `None` when it [was abandoned](Self::is_abandoned).
     #[must_use]
     pub fn remote_address(&self) -> Option<SocketAddr> {
         crate::address::read(&self.rest()?.arguments().address).ok()
@@ -1123,11 +1123,11 @@ impl<O: Repeat<B>, B> Ended<O, B> {
         }
     }
 
-    /// What has come of it.
+    /// The result.
     ///
     /// # Errors
     ///
-    /// What WSK says; [`Error::Abandoned`]; [`Error::Taken`] from a future that was polled after its end.
+    /// The error of WSK; [`Error::Abandoned`]; [`Error::Taken`] from a future that was polled after its end.
     #[inline]
     pub fn result(&self) -> Result<O::Seen<'_>, Error> {
         match &self.operation {
@@ -1241,7 +1241,7 @@ impl<O: Repeat<B>, B: Send + 'static> PreparedPool<O, B> {
     ///
     /// # Errors
     ///
-    /// [`Error::NoOperations`] for a depth of 0, those of [`Request::prepare`], and what `make` says.
+    /// [`Error::NoOperations`] for a depth of 0, those of [`Request::prepare`], and the error of `make`.
     pub fn new<'s, F: Function<B, Operation = O>>(
         depth: u32,
         make: impl FnMut(u32) -> Result<Request<'s, F, B>, Error>,

@@ -550,7 +550,7 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
     ///
     /// # Errors
     ///
-    /// What WSK says; [`Error::WrongIrql`], with the operation left to the scope.
+    /// The error of WSK; [`Error::WrongIrql`], with the operation left to the scope.
     pub fn wait(self) -> EndOf<O, B> {
         let may_wait = match may_wait() {
             Ok(may_wait) => may_wait,
@@ -576,7 +576,7 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
 
     /// Waits for at most `limit`, and gives the result with the buffer. IRQL: `<= APC_LEVEL`.
     ///
-    /// The inner result is what WSK says.
+    /// The inner result is that of WSK.
     ///
     /// # Errors
     ///
@@ -587,7 +587,7 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
 
     /// Waits until another thread [cancels](Cancel::cancel), at most, and gives the result with the buffer. IRQL: `<= APC_LEVEL`.
     ///
-    /// The inner result is what WSK says. The scope waits all the same: [`cancel`](Self::cancel) the operation that comes back.
+    /// The inner result is that of WSK. The scope waits all the same: [`cancel`](Self::cancel) the operation that comes back.
     ///
     /// # Errors
     ///

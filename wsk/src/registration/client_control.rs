@@ -185,7 +185,7 @@ impl Provider {
     ///
     /// # Errors
     ///
-    /// What WSK says, as when there are sockets already.
+    /// The error of WSK, as when there are sockets already.
     #[doc(alias("WskControlClient", "WSK_TDI_BEHAVIOR", "WSK_TDI_BEHAVIOR_BYPASS_TDI"))]
     pub fn bypass_tdi(&self) -> Result<(), Error> {
         let control = ClientControl::new(self.capture(), WSK_TDI_BEHAVIOR)?;
@@ -220,7 +220,7 @@ impl Provider {
     ///
     /// # Errors
     ///
-    /// What WSK says, as when there are sockets already.
+    /// The error of WSK, as when there are sockets already.
     #[doc(alias("WskControlClient", "WSK_TDI_DEVICENAME_MAPPING", "WSK_TDI_MAP_INFO"))]
     pub fn map_tdi_devices(&self, devices: &'static [TdiDevice]) -> Result<(), Error> {
         let info = WSK_TDI_MAP_INFO {
@@ -239,7 +239,7 @@ impl Provider {
     ///
     /// # Errors
     ///
-    /// What WSK says.
+    /// The error of WSK.
     #[doc(alias("WskControlClient", "WSK_TRANSPORT_LIST_QUERY"))]
     pub fn transport_count(&self) -> Result<usize, Error> {
         let mut size = 0_usize;
@@ -247,7 +247,7 @@ impl Provider {
         // SAFETY: nothing goes in, and there is no room for the list; its size is written to a place that is there for the call.
         let asked = unsafe { control.at_once(Some(NonNull::from(&mut size))) };
         match asked {
-            // What WSK says when it tells the size.
+            // The status with which WSK gives the size.
             Ok(())
             | Err(Error::Call {
                 status: STATUS_BUFFER_OVERFLOW,
@@ -280,7 +280,7 @@ impl Provider {
     ///
     /// # Errors
     ///
-    /// [`Error::WrongIrql`]; or what WSK says, `STATUS_BUFFER_OVERFLOW` when there are more than there is room for:
+    /// [`Error::WrongIrql`]; or the error of WSK, `STATUS_BUFFER_OVERFLOW` when there are more than there is room for:
     /// [`transport_count`](Self::transport_count) says how many there are.
     #[doc(alias("WskControlClient", "WSK_TRANSPORT_LIST_QUERY"))]
     pub fn transports<'r>(&self, room: &'r mut [Transport]) -> Result<&'r [Transport], Error> {
@@ -309,7 +309,7 @@ impl Provider {
     ///
     /// # Errors
     ///
-    /// [`Error::WrongIrql`], [`Error::NoMemory`], or what WSK says.
+    /// [`Error::WrongIrql`], [`Error::NoMemory`], or the error of WSK.
     ///
     /// # Safety
     ///
@@ -333,7 +333,7 @@ impl Provider {
     ///
     /// # Errors
     ///
-    /// [`Error::WrongIrql`], or what WSK says.
+    /// [`Error::WrongIrql`], or the error of WSK.
     ///
     /// # Safety
     ///

@@ -104,7 +104,7 @@ impl Registration {
     ///
     /// # Errors
     ///
-    /// [`Error::WrongIrql`], [`Error::NoMemory`], or what `WskRegister` says.
+    /// [`Error::WrongIrql`], [`Error::NoMemory`], or the error of `WskRegister`.
     #[doc(alias("WskRegister", "WSK_CLIENT_NPI"))]
     // In a test this is compiled with the test's own code, which the linker reads first: it then misses `wsk-host` first.
     #[cfg_attr(panic = "unwind", inline)]
@@ -156,7 +156,7 @@ impl Registration {
     ///
     /// # Errors
     ///
-    /// [`Error::WrongIrql`], [`Error::NoMemory`], or what `WskCaptureProviderNPI` says: `STATUS_DEVICE_NOT_READY` when the
+    /// [`Error::WrongIrql`], [`Error::NoMemory`], or the error of `WskCaptureProviderNPI`: `STATUS_DEVICE_NOT_READY` when the
     /// provider is not there in time, `STATUS_NOINTERFACE` when it does not speak this version.
     #[doc(alias = "WskCaptureProviderNPI")]
     pub fn capture(&self, wait: Wait) -> Result<Provider, Error> {
@@ -242,7 +242,7 @@ impl Registration {
     ///
     /// # Errors
     ///
-    /// What WSK says: `STATUS_DEVICE_NOT_READY` when the provider is not there yet.
+    /// The error of WSK: `STATUS_DEVICE_NOT_READY` when the provider is not there yet.
     #[doc(alias = "WskQueryProviderCharacteristics")]
     pub fn provider_characteristics(&self) -> Result<ProviderCharacteristics, Error> {
         let mut told = WSK_PROVIDER_CHARACTERISTICS::default();

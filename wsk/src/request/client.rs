@@ -65,7 +65,7 @@ impl Provider {
     ///
     /// # Errors
     ///
-    /// Of the request: [`Error::NoMemory`](crate::Error::NoMemory), or what WSK says.
+    /// Of the request: [`Error::NoMemory`](crate::Error::NoMemory), or the error of WSK.
     ///
     /// # Safety
     ///

@@ -625,7 +625,7 @@ macro_rules! controlled_raw {
             ///
             /// # Errors
             ///
-            /// Of the request: [`Error::NoMemory`](crate::Error::NoMemory), or what WSK says.
+            /// Of the request: [`Error::NoMemory`](crate::Error::NoMemory), or the error of WSK.
             ///
             /// # Safety
             ///

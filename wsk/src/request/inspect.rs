@@ -87,7 +87,7 @@ impl Pended {
     ///
     /// # Errors
     ///
-    /// Of the request: [`Error::Closed`]; or what WSK says, such as of a connection that the peer has given up.
+    /// Of the request: [`Error::Closed`]; or the error of WSK, such as of a connection that the peer has given up.
     #[doc(alias("WskInspectComplete", "WskInspectAccept"))]
     pub fn accept(self) -> Request<'static, CompleteInspection, Self> {
         complete_inspection(self, WSK_INSPECT_ACTION::WskInspectAccept)

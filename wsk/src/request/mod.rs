@@ -7,7 +7,7 @@
 //! 2. [`Operation::submit`] calls the entry of the dispatch table;
 //! 3. [`Operation::read`] reads what the completed IRP says.
 //!
-//! What a request carries, and what becomes of that, is said by its [`Way`].
+//! The [`Way`] of a request says what it carries, and who gets that back.
 
 mod accept;
 mod address_info;
@@ -233,7 +233,7 @@ impl<F: Function<B>, B> core::fmt::Debug for Request<'_, F, B> {
 /// A function of WSK as a request asks for it, with its parameters.
 #[diagnostic::on_unimplemented(message = "`{Self}` is not a function of WSK that takes `{B}`")]
 pub trait Function<B>: sealed::Sealed + Sized {
-    /// What it is once it is in flight.
+    /// The operation that the request becomes when it is started.
     type Operation: Operation<B>;
 
     /// Checks the request, and puts what its parameters point at into the arguments.
@@ -254,9 +254,9 @@ pub trait Function<B>: sealed::Sealed + Sized {
 /// `submit` makes one call with the IRP, or fails without one. Its parameters point at the arguments, at what is lent, or at
 /// what the target keeps.
 pub unsafe trait Operation<B>: sealed::Sealed + Sized + 'static {
-    /// How it carries `B`.
+    /// How the operation carries `B`.
     type Way: Way<B>;
-    /// What it gives when it succeeds.
+    /// The result when it succeeds.
     type Output;
 
     /// What it is asked of: a socket, or the provider.
@@ -405,12 +405,12 @@ pub unsafe trait Operation<B>: sealed::Sealed + Sized + 'static {
     }
 }
 
-/// Why a request was brought to its end.
+/// Why a wait ended before the request had completed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CutShort {
     /// Its time ran out.
     OutOfTime,
-    /// Another thread wants it.
+    /// Another thread cancelled it.
     Cancelled,
 }
 
@@ -432,11 +432,11 @@ impl CutShort {
     }
 }
 
-/// A request that is waited for where it lies.
+/// Of a request that a blocking call runs on its own stack.
 #[derive(Debug)]
 pub struct InPlace;
 
-/// A request that is waited for as an operation that owns what it uses, because it may have to be left.
+/// Of a request that a blocking call starts as an owned operation, because the call may have to return before it completes.
 #[derive(Debug)]
 pub struct Owning;
 
@@ -454,7 +454,7 @@ pub unsafe trait Repeat<B>: Operation<B> {
     /// What keeps the target.
     #[doc(hidden)]
     type Held: core::marker::Send + Sync + 'static;
-    /// What a run gives, while it is not run again.
+    /// The result of a run, until the next run.
     type Seen<'a>
     where
         B: 'a;
@@ -503,7 +503,7 @@ pub unsafe trait Repeat<B>: Operation<B> {
     ) -> Result<Self::Seen<'a>, Error>;
 }
 
-/// What a repeated operation carries, as it is looked at between two runs.
+/// The buffer of a prepared operation between two runs.
 pub struct Shown<'a, B> {
     carried: &'a B,
     straight: &'a AtomicBool,

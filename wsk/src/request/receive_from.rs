@@ -118,7 +118,7 @@ impl Received {
         self.length
     }
 
-    /// Who sent it.
+    /// The address of the sender.
     ///
     /// # Errors
     ///
@@ -128,7 +128,7 @@ impl Received {
         self.sender.address()
     }
 
-    /// Who sent it, encoded as it came: to answer without decoding it.
+    /// The address of the sender as WSK encoded it, to answer without decoding it.
     #[must_use]
     pub fn remote(&self) -> RemoteAddress {
         self.sender.remote()
@@ -387,7 +387,7 @@ impl<'a, B> Arrival<'a, B> {
         self.buffer.given()
     }
 
-    /// Who sent the datagram.
+    /// The address of the sender.
     ///
     /// # Errors
     ///
@@ -397,7 +397,7 @@ impl<'a, B> Arrival<'a, B> {
         Sender::of(&self.arguments.address).address()
     }
 
-    /// Who sent it, encoded as it came: to answer without decoding it.
+    /// The address of the sender as WSK encoded it, to answer without decoding it.
     #[must_use]
     pub fn remote(&self) -> RemoteAddress {
         Sender::of(&self.arguments.address).remote()

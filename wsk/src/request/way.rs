@@ -68,19 +68,19 @@ pub unsafe trait Way<B>: 'static {
         let _ = carried;
     }
 
-    /// What waiting gives.
+    /// The result of waiting.
     #[doc(hidden)]
     fn waited<T>(result: Result<T, Error>, carried: B) -> Self::Waited<T>;
 
-    /// What an owned operation ends in; without what it carried after [`Error::Abandoned`] and [`Error::Taken`] only.
+    /// The end of an owned operation: its result, with what it carried. That is missing only after [`Error::Abandoned`] and [`Error::Taken`].
     #[doc(hidden)]
     fn finished<T>(result: Result<T, Error>, carried: Option<B>) -> Self::Finished<T>;
 
-    /// What an operation of a scope ends in; without what it carried when that stays with the scope, after an error.
+    /// The end of an operation in a scope: its result, with what it carried, unless that stays with the scope after an error.
     #[doc(hidden)]
     fn scoped<T>(result: Result<T, Error>, carried: Option<B>) -> Self::Scoped<T>;
 
-    /// What waiting gives when it was [abandoned](Self::abandon).
+    /// The result of waiting for an operation that was [abandoned](Self::abandon).
     #[doc(hidden)]
     fn lost<T>(error: Error, carried: B) -> Self::Waited<T>
     where
@@ -90,7 +90,7 @@ pub unsafe trait Way<B>: 'static {
     #[doc(hidden)]
     fn not_started(error: Error, carried: B) -> Self::NotStarted;
 
-    /// What waiting gives for an owned operation.
+    /// The result of waiting for an owned operation.
     #[doc(hidden)]
     fn into_waited<T>(finished: Self::Finished<T>) -> Self::Waited<T>;
 }
@@ -121,7 +121,7 @@ pub unsafe trait Way<B>: 'static {
 #[derive(Debug)]
 #[must_use = "the result may be an error"]
 pub struct Finished<T, B> {
-    /// What became of it.
+    /// The result.
     pub result: Result<T, Error>,
     /// The buffer; `None` only after [`Error::Abandoned`], when the provider may still use it, and [`Error::Taken`], when it was given
     /// back before.

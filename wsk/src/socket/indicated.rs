@@ -132,7 +132,7 @@ impl fmt::Debug for Datagrams<'_> {
     }
 }
 
-/// A datagram that was indicated.
+/// An indicated datagram.
 ///
 /// # Invariants
 ///
@@ -160,7 +160,7 @@ impl<'i> Datagram<'i> {
         self.indication.Buffer
     }
 
-    /// Who sent it.
+    /// The address of the sender.
     ///
     /// # Errors
     ///
@@ -177,19 +177,17 @@ impl<'i> Datagram<'i> {
         unsafe { Pieces::of(&self.indication.Buffer) }
     }
 
-    /// Copies the payload to `to`, as much as fits; the number of bytes that were copied. Memory that cannot be mapped is where
-    /// it ends.
+    /// Copies the payload to `to`, as much as fits, and returns the number of bytes. It stops early at memory that cannot be mapped.
     pub fn copy_to(&self, to: &mut [u8]) -> usize {
         pieces::copy(self.pieces(), to)
     }
 
-    /// Copies the payload from byte `offset` on to `to`, as much as fits; the number of bytes that were copied. What lies before
-    /// the offset is not looked at.
+    /// Copies the payload after the first `offset` bytes to `to`, as much as fits, and returns the number of bytes.
     pub fn copy_from(&self, offset: usize, to: &mut [u8]) -> usize {
         pieces::copy(self.pieces().part(offset, usize::MAX), to)
     }
 
-    /// The length of the datagrams that this one was coalesced from (URO), the last of which may be shorter; `None` when it was not.
+    /// The length of the datagrams that were coalesced into this one (URO), the last of which may be shorter; `None` if none were.
     ///
     /// [`UDP_COALESCED_INFO`](https://learn.microsoft.com/windows/win32/winsock/ipproto-udp-socket-options).
     #[doc(alias = "UDP_COALESCED_INFO")]
@@ -201,9 +199,9 @@ impl<'i> Datagram<'i> {
         })
     }
 
-    /// The datagrams that this one was coalesced from: what was sent, each by itself. One that was not coalesced gives itself.
+    /// The datagrams as they were sent: those that were coalesced into this one, or this one alone.
     ///
-    /// They are coalesced only on a socket where [`MaxCoalescedSize`](crate::option::MaxCoalescedSize) was set.
+    /// Only a socket with [`MaxCoalescedSize`](crate::option::MaxCoalescedSize) receives coalesced datagrams.
     ///
     /// ```
     /// # let kernel = wsk_host::Kernel::boot();
@@ -253,7 +251,7 @@ impl<'i> Datagram<'i> {
         self.segments_of(size.unwrap_or(self.len()).max(1))
     }
 
-    /// The payload, cut after each `size` bytes; the last segment may be shorter. A payload without bytes gives one segment without.
+    /// The payload in segments of `size` bytes; the last may be shorter. An empty payload is one empty segment.
     #[must_use]
     pub fn segments_of(&self, size: usize) -> Segments<'i> {
         Segments::new(self.pieces(), self.len(), size)

@@ -56,8 +56,7 @@ impl ByteList {
     }
 }
 
-/// Bytes that a driver keeps after the event that brought them. Dropping it gives them back, at any IRQL up to
-/// `DISPATCH_LEVEL`.
+/// Indicated bytes that a driver keeps after the callback. Dropping them releases them, at any IRQL up to `DISPATCH_LEVEL`.
 ///
 /// [`WskRelease`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_release_data_indication_list).
 ///
@@ -138,12 +137,12 @@ impl RetainedBytes {
         self.list.pieces()
     }
 
-    /// Copies the bytes to `to`, as many as fit; how many were copied. Memory that cannot be mapped is where it ends.
+    /// Copies the bytes to `to`, as many as fit, and returns their number. It stops early at memory that cannot be mapped.
     pub fn copy_to(&self, to: &mut [u8]) -> usize {
         pieces::copy(self.pieces(), to)
     }
 
-    /// Copies the bytes from `offset` on to `to`, as many as fit; how many were copied. What lies before the offset is not looked at.
+    /// Copies the bytes after the first `offset` to `to`, as many as fit, and returns their number.
     pub fn copy_from(&self, offset: usize, to: &mut [u8]) -> usize {
         pieces::copy(self.pieces().from(offset), to)
     }

@@ -148,7 +148,7 @@ impl Pended {
         })
     }
 
-    /// What WSK knows it by.
+    /// The identifier of the connection.
     #[must_use]
     pub const fn id(&self) -> InspectId {
         self.id

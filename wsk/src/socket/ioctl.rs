@@ -1,9 +1,10 @@
-//! I/O control operations of sockets, each a type that knows its code and what goes in and out; carried out with
-//! [`DatagramSocket::ioctl`](crate::DatagramSocket::ioctl) and its kin, which stand for `WskIoctl` of `WskControlSocket`.
+//! I/O control operations of sockets (`SIO_…`). Each operation is a type, which contains the input.
 //!
-//! Fixing a remote address or destination has [functions](crate::DatagramSocket::fix_remote_address) of its own, because that
-//! changes what a socket can do. For codes that are not here there is
-//! [`control_raw`](crate::DatagramSocket::control_raw).
+//! [`DatagramSocket::ioctl`](crate::DatagramSocket::ioctl), and the same method of other sockets, runs one. They stand for `WskIoctl` of
+//! `WskControlSocket`.
+//!
+//! To fix a remote address or destination, use the [method](crate::DatagramSocket::fix_remote_address) of the socket, which gives a socket of
+//! another type. For other codes there is [`control_raw`](crate::DatagramSocket::control_raw).
 //!
 //! ```
 //! # let kernel = wsk_host::Kernel::boot();
@@ -12,7 +13,7 @@
 //! # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
 //! use wsk::ioctl::RoutingInterface;
 //!
-//! let remote = "127.0.0.1:9".parse().unwrap();
+//! let remote = ([127, 0, 0, 1], 9).into();
 //! let local = socket.ioctl(RoutingInterface(remote)).wait()?;
 //! assert!(local.ip().is_loopback());
 //! # drop((socket, provider, registration));
@@ -39,7 +40,7 @@ use crate::error::Error;
 use crate::memory;
 use crate::socket::inspection::InspectId;
 
-/// What goes in or out, where it is not an address.
+/// Input or output that is not an address.
 pub(crate) type Value = [u8; 8];
 
 /// The input of a control operation, as it is passed to WSK.
@@ -77,11 +78,11 @@ mod sealed {
     note = "the operations are the types of `wsk::ioctl`"
 )]
 pub trait Ioctl: sealed::Sealed + Sized {
-    /// What it tells.
+    /// The output.
     type Output;
     #[doc(hidden)]
     const CODE: u32;
-    /// The bytes that it gives, unless that is an address.
+    /// The number of bytes of the output, unless that is an address.
     #[doc(hidden)]
     const GIVES: usize;
     #[doc(hidden)]
@@ -92,7 +93,7 @@ pub trait Ioctl: sealed::Sealed + Sized {
     fn output(output: &Output<'_>) -> Result<Self::Output, Error>;
 }
 
-/// Which local address datagrams to a remote one are sent from; its port means nothing.
+/// The local address from which datagrams to a remote address are sent. The port of the answer has no meaning.
 #[doc(alias = "SIO_ROUTING_INTERFACE_QUERY")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RoutingInterface(
@@ -116,7 +117,7 @@ impl Ioctl for RoutingInterface {
     }
 }
 
-/// Has a processor serve what a datagram socket receives. Before the socket is bound; Windows 10, version 2004, and later.
+/// Processes received datagrams on one processor. Run it before the socket is bound. Windows 10, version 2004, and later.
 #[doc(alias = "SIO_CPU_AFFINITY")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CpuAffinity(
@@ -143,8 +144,8 @@ impl Ioctl for CpuAffinity {
     }
 }
 
-/// Whether network adapters spread what they receive over processors (RSS), so that a socket for each processor is worth having.
-/// Windows 8 and later.
+/// Whether network adapters distribute received packets over processors (RSS), so that one socket for each processor is useful. Windows 8
+/// and later.
 #[doc(alias("SIO_QUERY_RSS_SCALABILITY_INFO", "RSS_SCALABILITY_INFO"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RssScalability;
@@ -161,12 +162,12 @@ impl Ioctl for RssScalability {
     }
 }
 
-/// Which processor serves what a connection receives. Windows 8 and later.
+/// The processor on which received segments of a connection are processed. Windows 8 and later.
 #[doc(alias = "SIO_QUERY_RSS_PROCESSOR_INFO")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RssProcessor;
 
-/// A processor, and the NUMA node that it is part of.
+/// A processor and its NUMA node.
 #[doc(alias("SOCKET_PROCESSOR_AFFINITY", "PROCESSOR_NUMBER"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -198,10 +199,10 @@ impl Ioctl for RssProcessor {
     }
 }
 
-/// Makes a connection silent: from then on it sends nothing, no acknowledgement and no end either, and throws away what comes. All that
-/// can be done with the socket is to close it: it is refused to send and to disconnect. Windows 8 and later; not over loopback.
+/// Makes a connection silent: TCP sends no more segments, not even acknowledgements or a FIN, and discards what it receives. After that the
+/// socket can only be closed: sends and disconnects fail. Windows 8 and later; not over loopback.
 ///
-/// It is for a driver whose connection goes on elsewhere, so that the peer must not be told of this end.
+/// It is for a driver that continues the connection elsewhere, so that the peer must not learn that this socket closes.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::builder().loopback_is_remote().boot();
@@ -225,7 +226,7 @@ impl Ioctl for RssProcessor {
 ///
 /// # Invariants
 ///
-/// While it is carried out nothing is in flight that sends or disconnects, on the connection that it is for.
+/// While the operation is in flight, no send and no disconnect is in flight on its connection.
 #[doc(alias = "SIO_WSK_SET_TCP_SILENT_MODE")]
 #[derive(Debug)]
 pub struct SilentMode(());
@@ -235,8 +236,8 @@ impl SilentMode {
     ///
     /// # Safety
     ///
-    /// From when a request of it is made until it is over nothing is in flight that sends or disconnects on that connection: Microsoft
-    /// asks for that, and does not say what becomes of such a request. What has been dropped or abandoned may be in flight still.
+    /// From the start of the request to its completion, no send and no disconnect is in flight on that connection. Microsoft demands this, and
+    /// does not say what happens otherwise. An operation whose handle was dropped, or that was abandoned, may still be in flight.
     #[must_use]
     pub const unsafe fn new() -> Self {
         // INVARIANT: the caller says so.
@@ -256,8 +257,8 @@ impl Ioctl for SilentMode {
     }
 }
 
-/// An extension interface that a socket is [registered for](crate::DatagramSocket::register_extension), and what the driver implements
-/// of it.
+/// An extension interface to [register a socket for](crate::DatagramSocket::register_extension), with the callbacks that the driver
+/// implements.
 ///
 /// [`WSK_EXTENSION_CONTROL_IN`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_extension_control_in).
 ///
@@ -298,34 +299,34 @@ impl Extension {
     }
 }
 
-/// What WSK implements of an extension interface that a socket was registered for.
+/// The functions of an extension interface that WSK implements, for one socket.
 ///
 /// [`WSK_EXTENSION_CONTROL_OUT`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_extension_control_out).
 #[doc(alias = "WSK_EXTENSION_CONTROL_OUT")]
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct ExtensionProvider {
-    /// What the functions of the table want as their context.
+    /// The context to pass to the functions of the table.
     pub context: *mut c_void,
     /// The table of functions, as the interface defines that.
     pub dispatch: *const c_void,
 }
 
-/// How a connection is doing. Windows 10, version 1703, and later.
+/// Statistics of a connection. Windows 10, version 1703, and later.
 ///
 /// [`SIO_TCP_INFO`](https://learn.microsoft.com/windows/win32/winsock/sio-tcp-info) of version 0.
 #[doc(alias("SIO_TCP_INFO", "TCP_INFO_v0"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TcpInfo;
 
-/// How a connection is doing, with what held its sends up. Windows 10, version 1809, and later.
+/// Statistics of a connection, with the reasons why sends were held up. Windows 10, version 1809, and later.
 ///
 /// [`SIO_TCP_INFO`](https://learn.microsoft.com/windows/win32/winsock/sio-tcp-info) of version 1.
 #[doc(alias("SIO_TCP_INFO", "TCP_INFO_v1"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TcpInfoWithLimits;
 
-/// Writes a structure with a member for each of C's, and how it is read from the bytes of that.
+/// Defines a structure with the members of a C structure, and reads it from the bytes of that.
 macro_rules! members {
     ($(#[$doc:meta])* $name:ident of $of:ident { $($(#[$member_doc:meta])* $member:ident: $ty:ident = $from:ident,)* }) => {
         $(#[$doc])*
@@ -356,51 +357,51 @@ macro_rules! members {
 }
 
 members! {
-    /// How a connection is doing. Sizes are in bytes.
+    /// Statistics of a connection. Sizes are in bytes.
     ConnectionInfo of TCP_INFO_v0 {
         /// The state, as C's `TCPSTATE` numbers it: 4 is established.
         state: u32 = State,
-        /// The largest segment.
+        /// The maximum segment size (MSS).
         largest_segment: u32 = Mss,
         /// The time since the connection was made.
         connected_for: millis = ConnectionTimeMs,
-        /// Whether segments carry time stamps.
+        /// Whether segments have time stamps.
         has_timestamps: flag = TimestampsEnabled,
         /// The round-trip time.
         round_trip: micros = RttUs,
         /// The shortest round-trip time so far.
         shortest_round_trip: micros = MinRttUs,
-        /// What was sent and is not acknowledged.
+        /// The bytes that were sent and are not acknowledged.
         in_flight: u32 = BytesInFlight,
         /// The congestion window.
         congestion_window: u32 = Cwnd,
-        /// The window that the peer has told.
+        /// The send window, which the peer advertises.
         send_window: u32 = SndWnd,
-        /// The window that the peer was told.
+        /// The receive window, which is advertised to the peer.
         receive_window: u32 = RcvWnd,
-        /// What was received and is not taken.
+        /// The bytes in the receive buffer.
         receive_backlog: u32 = RcvBuf,
-        /// What was sent.
+        /// The bytes that were sent.
         sent: u64 = BytesOut,
-        /// What was received.
+        /// The bytes that were received.
         received: u64 = BytesIn,
-        /// What came out of order.
+        /// The bytes that arrived out of order.
         reordered: u32 = BytesReordered,
-        /// What was sent again.
+        /// The bytes that were retransmitted.
         retransmitted: u32 = BytesRetrans,
-        /// How often segments were sent again without a time-out.
+        /// The number of fast retransmissions.
         fast_retransmits: u32 = FastRetrans,
-        /// How many acknowledgements came twice.
+        /// The number of duplicate acknowledgements.
         duplicate_acknowledgements: u32 = DupAcksIn,
-        /// How often segments were sent again after a time-out.
+        /// The number of time-outs that caused a retransmission.
         timeouts: u32 = TimeoutEpisodes,
-        /// How often connecting was tried again.
+        /// The number of SYN segments that were retransmitted.
         connect_retransmits: u8 = SynRetrans,
     }
 }
 
 members! {
-    /// What held up the sends of a connection, how often, for how long, and how much was sent meanwhile.
+    /// Why the sends of a connection were held up: how often, for how long, and how many bytes were sent meanwhile.
     SendLimits of TCP_INFO_v1 {
         /// By the peer's window: how often.
         by_peer: u32 = SndLimTransRwin,
@@ -414,11 +415,11 @@ members! {
         time_by_congestion: millis32 = SndLimTimeCwnd,
         /// By the congestion window: the bytes.
         bytes_by_congestion: u64 = SndLimBytesCwnd,
-        /// By the driver, who sent nothing: how often.
+        /// The driver sent nothing: how often.
         by_sender: u32 = SndLimTransSnd,
-        /// By the driver, who sent nothing: for how long.
+        /// The driver sent nothing: for how long.
         time_by_sender: millis32 = SndLimTimeSnd,
-        /// By the driver, who sent nothing: the bytes.
+        /// The driver sent nothing: the bytes.
         bytes_by_sender: u64 = SndLimBytesSnd,
     }
 }
@@ -486,13 +487,13 @@ macro_rules! queries {
 }
 
 queries! {
-    /// How many bytes have arrived on a connection and were not received yet.
+    /// The number of bytes that have arrived on a connection and that no receive has taken.
     ReceiveBacklog = SIO_WSK_QUERY_RECEIVE_BACKLOG, "SIO_WSK_QUERY_RECEIVE_BACKLOG";
-    /// How many bytes should be in flight on a connection to keep it busiest.
+    /// The ideal send backlog of a connection: how many bytes in sends that have not completed give the best throughput.
     IdealSendBacklog = SIO_WSK_QUERY_IDEAL_SEND_BACKLOG, "SIO_WSK_QUERY_IDEAL_SEND_BACKLOG";
 }
 
-/// What WSK knew a connection by when it was inspected before it was accepted, of a socket that was accepted. An error where it was not.
+/// The identifier that an accepted connection had when it was inspected. An error for a socket that was not accepted after an inspection.
 ///
 /// [`SIO_WSK_QUERY_INSPECT_ID`](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-query-inspect-id).
 #[doc(alias = "SIO_WSK_QUERY_INSPECT_ID")]
@@ -514,11 +515,11 @@ impl Ioctl for QueryInspectId {
     }
 }
 
-/// The request that `WskControlSocket` gets from [`control_raw`](crate::DatagramSocket::control_raw).
+/// What [`control_raw`](crate::DatagramSocket::control_raw) asks `WskControlSocket` for.
 #[doc(alias = "WSK_CONTROL_SOCKET_TYPE")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ControlRequest {
-    /// To set an option of a level.
+    /// Set an option.
     #[doc(alias = "WskSetOption")]
     SetOption {
         /// `SOL_SOCKET`, `IPPROTO_IP` and their like.
@@ -526,7 +527,7 @@ pub enum ControlRequest {
         /// The option.
         option: u32,
     },
-    /// To give the value of an option of a level.
+    /// Read an option.
     #[doc(alias = "WskGetOption")]
     GetOption {
         /// `SOL_SOCKET`, `IPPROTO_IP` and their like.
@@ -534,7 +535,7 @@ pub enum ControlRequest {
         /// The option.
         option: u32,
     },
-    /// To carry out an I/O control operation.
+    /// Run an I/O control operation.
     #[doc(alias = "WskIoctl")]
     Ioctl {
         /// `SIO_…`.
@@ -557,7 +558,7 @@ impl ControlRequest {
     }
 }
 
-/// Nonpaged copies of what goes in and comes out of a request.
+/// Nonpaged copies of the input and the output of a request.
 ///
 /// # Invariants
 ///
@@ -603,12 +604,12 @@ impl Bytes {
         })
     }
 
-    /// What goes in, if there is any.
+    /// The input, if there is any.
     pub(crate) fn input(&self) -> Option<NonNull<[u8]>> {
         (self.input > 0).then(|| NonNull::slice_from_raw_parts(self.block, self.input))
     }
 
-    /// The room for what comes out, if there is any.
+    /// The room for the output, if there is any.
     pub(crate) fn output(&self) -> Option<NonNull<[u8]>> {
         let start = self.input.next_multiple_of(ALIGNMENT);
         (self.output > 0).then(|| {
@@ -618,7 +619,7 @@ impl Bytes {
         })
     }
 
-    /// Copies what came out.
+    /// Copies the output.
     pub(crate) fn read(&self, to: &mut [u8]) {
         if let Some(output) = self.output() {
             // SAFETY: by the invariant the bytes are initialised; the request that wrote them is over.

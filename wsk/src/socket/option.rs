@@ -1,7 +1,8 @@
-//! Socket options, each a type that knows its level, its name and the C type of its value; set and read with
-//! [`DatagramSocket::set_option`](crate::DatagramSocket::set_option) and
-//! [`DatagramSocket::option`](crate::DatagramSocket::option), which stand for `WskSetOption` and `WskGetOption` of
-//! `WskControlSocket`.
+//! Socket options. Each option is a type, which contains the value.
+//!
+//! [`DatagramSocket::set_option`](crate::DatagramSocket::set_option) sets an option, and
+//! [`DatagramSocket::option`](crate::DatagramSocket::option) reads one; the other sockets have the same methods. They stand for
+//! `WskSetOption` and `WskGetOption` of `WskControlSocket`.
 //!
 //! ```
 //! # let kernel = wsk_host::Kernel::boot();
@@ -124,25 +125,24 @@ macro_rules! options {
 options! {
     /// Whether another socket may bind to the same address.
     ReuseAddress(bool) = SOL_SOCKET, SO_REUSEADDR, "SO_REUSEADDR";
-    /// Whether no other socket may bind to the same address, whatever it allows itself.
+    /// Whether no other socket may bind to the same address, even with [`ReuseAddress`].
     ExclusiveAddress(bool) = SOL_SOCKET, SO_EXCLUSIVEADDRUSE, "SO_EXCLUSIVEADDRUSE";
     /// Whether datagrams may be sent to broadcast addresses.
     Broadcast(bool) = SOL_SOCKET, SO_BROADCAST, "SO_BROADCAST";
-    /// The bytes that the stack buffers for this socket to receive.
+    /// The size of the stack's receive buffer for this socket, in bytes.
     ReceiveBufferSize(u32) = SOL_SOCKET, SO_RCVBUF, "SO_RCVBUF";
-    /// The bytes that the stack buffers for this socket to send.
+    /// The size of the stack's send buffer for this socket, in bytes.
     SendBufferSize(u32) = SOL_SOCKET, SO_SNDBUF, "SO_SNDBUF";
-    /// Whether a port that WSK chooses is random.
+    /// Whether WSK chooses a random port when the socket is bound to port 0.
     RandomPort(bool) = SOL_SOCKET, SO_RANDOMIZE_PORT, "SO_RANDOMIZE_PORT";
-    /// The seconds of silence after which a connection is probed. Windows 10 1709 and later.
+    /// The time without traffic, in seconds, after which the first keep-alive probe is sent. Windows 10, version 1709, and later.
     KeepAliveIdle(u32) = TCP, TCP_KEEPIDLE, "TCP_KEEPIDLE";
-    /// The seconds between probes that are not answered. Windows 10 1709 and later.
+    /// The time between two keep-alive probes that are not answered, in seconds. Windows 10, version 1709, and later.
     KeepAliveInterval(u32) = TCP, TCP_KEEPINTVL, "TCP_KEEPINTVL";
-    /// How many probes may stay without answer. Windows 10 1703 and later.
+    /// The number of keep-alive probes without an answer after which the connection ends. Windows 10, version 1703, and later.
     KeepAliveCount(u32) = TCP, TCP_KEEPCNT, "TCP_KEEPCNT";
-    /// Whether small amounts of bytes are sent at once rather than gathered. WSK has its own word for that, a flag of each send
-    /// (`WSK_FLAG_NODELAY`), and refuses the option on some versions of Windows: use
-    /// [`set_no_delay`](crate::ConnectedSocket::set_no_delay), which sets the flag on every send of the socket.
+    /// Whether small segments are sent at once: the Nagle algorithm is off. Some versions of Windows refuse this option for WSK sockets. Use
+    /// [`set_no_delay`](crate::ConnectedSocket::set_no_delay) instead, which sets `WSK_FLAG_NODELAY` on every send of the socket.
     NoDelay(bool) = TCP, TCP_NODELAY, "TCP_NODELAY";
     /// Whether [first data](crate::operation::Request::with_first_data) may go with the first packet of a connection (TCP Fast Open), on
     /// a socket that is not connected yet. Windows 10, version 1607, and later.
@@ -157,16 +157,17 @@ options! {
     MulticastTimeToLive(u32) = IP, IP_MULTICAST_TTL, "IP_MULTICAST_TTL";
     /// Whether IPv4 multicast datagrams come back to sockets of this machine.
     MulticastLoopV4(bool) = IP, IP_MULTICAST_LOOP, "IP_MULTICAST_LOOP";
-    /// Whether received IPv4 datagrams say which address they came to. Where a TDI filter driver is installed, they don't unless TDI
-    /// is [bypassed](crate::Provider::bypass_tdi); a datagram without the message is possible when memory is short.
+    /// Whether received IPv4 datagrams come with their destination address and interface, as a
+    /// [`ControlMessage::PacketInfoV4`](crate::ControlMessage::PacketInfoV4). If a TDI filter driver is installed, they do so only when TDI
+    /// is [bypassed](crate::Provider::bypass_tdi). When memory is short, a datagram may come without the message.
     ReceivePacketInfoV4(bool) = IP, IP_PKTINFO, "IP_PKTINFO";
-    /// Whether received IPv4 datagrams say their ECN bits.
+    /// Whether received IPv4 datagrams come with their ECN bits.
     ReceiveEcnV4(bool) = IP, IP_RECVECN, "IP_RECVECN";
-    /// Whether received IPv4 datagrams say their type of service.
+    /// Whether received IPv4 datagrams come with their type of service.
     ReceiveTypeOfService(bool) = IP, IP_RECVTOS, "IP_RECVTOS";
-    /// Whether received IPv4 datagrams say their time to live.
+    /// Whether received IPv4 datagrams come with their time to live.
     ReceiveTimeToLive(bool) = IP, IP_HOPLIMIT, "IP_RECVTTL";
-    /// Whether an IPv6 socket leaves IPv4 alone; [`Family`](crate::Family) sets it.
+    /// Whether an IPv6 socket neither sends nor receives IPv4 datagrams. [`Family`](crate::Family) sets this option.
     V6Only(bool) = IPV6, IPV6_V6ONLY, "IPV6_V6ONLY";
     /// The hop limit of IPv6 datagrams.
     HopLimit(u32) = IPV6, IPV6_UNICAST_HOPS, "IPV6_UNICAST_HOPS";
@@ -178,29 +179,29 @@ options! {
     MulticastHopLimit(u32) = IPV6, IPV6_MULTICAST_HOPS, "IPV6_MULTICAST_HOPS";
     /// Whether IPv6 multicast datagrams come back to sockets of this machine.
     MulticastLoopV6(bool) = IPV6, IPV6_MULTICAST_LOOP, "IPV6_MULTICAST_LOOP";
-    /// Whether received IPv6 datagrams say which address they came to; see [`ReceivePacketInfoV4`].
+    /// Whether received IPv6 datagrams come with their destination address and interface; see [`ReceivePacketInfoV4`].
     ReceivePacketInfoV6(bool) = IPV6, IPV6_PKTINFO, "IPV6_PKTINFO";
-    /// Whether received IPv6 datagrams say their hop limit.
+    /// Whether received IPv6 datagrams come with their hop limit.
     ReceiveHopLimit(bool) = IPV6, IPV6_HOPLIMIT, "IPV6_HOPLIMIT";
-    /// Whether received IPv6 datagrams say their ECN bits.
+    /// Whether received IPv6 datagrams come with their ECN bits.
     ReceiveEcnV6(bool) = IPV6, IPV6_RECVECN, "IPV6_RECVECN";
-    /// Whether received IPv6 datagrams say their traffic class.
+    /// Whether received IPv6 datagrams come with their traffic class.
     ReceiveTrafficClass(bool) = IPV6, IPV6_RECVTCLASS, "IPV6_RECVTCLASS";
-    /// Whether errors that the network reports for IPv4 datagrams that were sent are received, as datagrams with a
-    /// [`ControlMessage::ErrorV4`](crate::ControlMessage::ErrorV4) each. Windows 10, version 2004, and later.
+    /// Whether the socket receives ICMP errors about the IPv4 datagrams that it sent: each as a datagram with a
+    /// [`ControlMessage::ErrorV4`](crate::ControlMessage::ErrorV4). Windows 10, version 2004, and later.
     ReceiveErrorsV4(bool) = IP, IP_RECVERR, "IP_RECVERR";
-    /// Whether errors that the network reports for IPv6 datagrams that were sent are received, as datagrams with a
-    /// [`ControlMessage::ErrorV6`](crate::ControlMessage::ErrorV6) each. Windows 10, version 2004, and later.
+    /// Whether the socket receives ICMP errors about the IPv6 datagrams that it sent: each as a datagram with a
+    /// [`ControlMessage::ErrorV6`](crate::ControlMessage::ErrorV6). Windows 10, version 2004, and later.
     ReceiveErrorsV6(bool) = IPV6, IPV6_RECVERR, "IPV6_RECVERR";
-    /// The index of the interface that IPv6 datagrams and connections leave by; 0 leaves the choice to the stack.
+    /// The index of the interface from which IPv6 datagrams and connections leave; with 0 the stack chooses one.
     UnicastInterfaceV6(u32) = IPV6, IPV6_UNICAST_IF, "IPV6_UNICAST_IF";
-    /// The size of the datagrams that a long buffer is cut into; 0 cuts nothing.
+    /// Send segmentation (USO): a longer buffer is sent as datagrams of this many bytes; 0 turns segmentation off.
     SegmentSize(u32) = UDP, UDP_SEND_MSG_SIZE, "UDP_SEND_MSG_SIZE";
-    /// How many bytes of datagrams of one size may be received as one; 0 is none.
+    /// Receive coalescing (URO): datagrams of one size are received as one of up to this many bytes; 0 turns coalescing off.
     MaxCoalescedSize(u32) = UDP, UDP_RECV_MAX_COALESCED_SIZE, "UDP_RECV_MAX_COALESCED_SIZE";
 }
 
-/// Options whose values C has as numbers, and that are something else here.
+/// Options whose values are numbers in C, and have another type here.
 macro_rules! values {
     ($(
         $(#[$doc:meta])* $name:ident($value:ty) = $level:expr, $option:expr, $alias:literal,
@@ -237,28 +238,28 @@ macro_rules! values {
 }
 
 values! {
-    /// Whether a connection that is silent is probed, so that it ends when the peer is no more. Its value is one byte, whatever the
-    /// documentation says of a `ULONG`: Windows writes no more, and wants no more room.
+    /// Whether keep-alive probes are sent on a connection without traffic, so that it ends when the peer has disappeared. Its value is one
+    /// byte: Microsoft's page says `ULONG`, but Windows accepts and writes one byte.
     KeepAlive(bool) = SOL_SOCKET, SO_KEEPALIVE, "SO_KEEPALIVE", u8: u8::from, |value| value != 0;
-    /// The index of the interface that IPv4 datagrams and connections leave by; 0 leaves the choice to the stack. (Windows takes it in
-    /// network byte order and gives it in the host's, which this knows.)
+    /// The index of the interface from which IPv4 datagrams and connections leave; with 0 the stack chooses one. The index is in the byte
+    /// order of the processor; this type converts it for Windows, which sets it in network byte order.
     UnicastInterfaceV4(u32) = IP, IP_UNICAST_IF, "IP_UNICAST_IF", u32: u32::to_be, |index| index;
-    /// How the largest packet on the path is found out, for IPv4.
+    /// Path MTU discovery of IPv4.
     MtuDiscoveryV4(MtuDiscovery) = IP, IP_MTU_DISCOVER, "IP_MTU_DISCOVER", u32: MtuDiscovery::number, MtuDiscovery::of;
-    /// How the largest packet on the path is found out, for IPv6.
+    /// Path MTU discovery of IPv6.
     MtuDiscoveryV6(MtuDiscovery) = IPV6, IPV6_MTU_DISCOVER, "IPV6_MTU_DISCOVER",
         u32: MtuDiscovery::number, MtuDiscovery::of;
-    /// The bytes that an IPv4 packet has at most, where the path allows more; `None` is no such limit.
+    /// The maximum size of IPv4 packets in bytes, where the path allows larger ones; `None` sets no limit.
     UserMtuV4(Option<u32>) = IP, IP_USER_MTU, "IP_USER_MTU", u32: mtu_number, mtu_of;
-    /// The bytes that an IPv6 packet has at most, where the path allows more; `None` is no such limit.
+    /// The maximum size of IPv6 packets in bytes, where the path allows larger ones; `None` sets no limit.
     UserMtuV6(Option<u32>) = IPV6, IPV6_USER_MTU, "IPV6_USER_MTU", u32: mtu_number, mtu_of;
-    /// From how far away an IPv4 socket hears. Before the socket is bound.
+    /// From where an IPv4 socket receives. Set it before the socket is bound.
     ProtectionLevelV4(ProtectionLevel) = IP, IP_PROTECTION_LEVEL, "IP_PROTECTION_LEVEL",
         u32: ProtectionLevel::number, ProtectionLevel::of;
-    /// From how far away an IPv6 socket hears. Before the socket is bound.
+    /// From where an IPv6 socket receives. Set it before the socket is bound.
     ProtectionLevelV6(ProtectionLevel) = IPV6, IPV6_PROTECTION_LEVEL, "IPV6_PROTECTION_LEVEL",
         u32: ProtectionLevel::number, ProtectionLevel::of;
-    /// The seconds after which a connection whose segments are not acknowledged, or that is not answered, is given up; `None` is never.
+    /// How long a segment is retransmitted before the connection is aborted, in seconds; `None` is without end. It also limits connecting.
     MaxRetransmitTime(Option<u32>) = TCP, TCP_MAXRT, "TCP_MAXRT",
         u32: |seconds: Option<u32>| seconds.unwrap_or(NEVER), |number| (number != NEVER).then_some(number);
 }
@@ -289,22 +290,22 @@ fn mtu_of(number: u32) -> Option<u32> {
     (number != IP_UNSPECIFIED_USER_MTU).then_some(number)
 }
 
-/// How the largest packet on a path is found out.
+/// Path MTU discovery: how the size of the largest packet on a path is found out.
 #[doc(alias = "PMTUD_STATE")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum MtuDiscovery {
-    /// As the system does by default.
+    /// The default of the system.
     #[default]
     #[doc(alias = "IP_PMTUDISC_NOT_SET")]
     NotSet,
-    /// Packets are not fragmented; those that are larger than the path is known to take are refused.
+    /// Packets are not fragmented. A send that is larger than the known path MTU fails.
     #[doc(alias = "IP_PMTUDISC_DO")]
     Always,
-    /// It is not found out: packets are fragmented on their way.
+    /// No discovery: packets may be fragmented.
     #[doc(alias = "IP_PMTUDISC_DONT")]
     Never,
-    /// Packets are not fragmented, and may be larger than the path is known to take: a driver that finds that out itself.
+    /// Packets are not fragmented, and may be larger than the known path MTU. For drivers with a discovery of their own.
     #[doc(alias = "IP_PMTUDISC_PROBE")]
     Probe,
 }
@@ -330,21 +331,21 @@ impl MtuDiscovery {
     }
 }
 
-/// From how far away a socket hears.
+/// From where a socket receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum ProtectionLevel {
-    /// As the system does by default, where nothing was set. It can be read, and is refused when it is set.
+    /// The default of the system: nothing was set. WSK gives this value, and does not accept it.
     #[default]
     #[doc(alias = "PROTECTION_LEVEL_DEFAULT")]
     Default,
-    /// From everywhere, by tunnels that pass address translation (Teredo) too.
+    /// From everywhere, also through tunnels that traverse NAT (Teredo).
     #[doc(alias = "PROTECTION_LEVEL_UNRESTRICTED")]
     Unrestricted,
-    /// From everywhere, but not by such tunnels.
+    /// From everywhere, except through such tunnels.
     #[doc(alias = "PROTECTION_LEVEL_EDGERESTRICTED")]
     EdgeRestricted,
-    /// From the own site alone.
+    /// From the own site only.
     #[doc(alias = "PROTECTION_LEVEL_RESTRICTED")]
     Restricted,
 }
@@ -369,12 +370,12 @@ impl ProtectionLevel {
     }
 }
 
-/// Any other option, by its level and name, with a plain value.
+/// Any other option: its level and name, with a plain value.
 ///
-/// The names of `wsk.h` whose values are pointers, or that this crate keeps account of, do not compile:
-/// `SO_WSK_SECURITY`, `SO_WSK_EVENT_CALLBACK` and `SO_CONDITIONAL_ACCEPT`. The last is set by
-/// [`ListenSocket::open_conditional`](crate::ListenSocket::open_conditional). For the others, and for values that are larger than 64
-/// bytes, there is [`control_raw`](crate::DatagramSocket::control_raw).
+/// Three names do not compile, because their value is a pointer, or the crate relies on it: `SO_WSK_SECURITY` (use
+/// [`set_security_descriptor`](crate::DatagramSocket::set_security_descriptor)), `SO_WSK_EVENT_CALLBACK` (enable the events), and
+/// `SO_CONDITIONAL_ACCEPT` (use [`ListenSocket::open_conditional`](crate::ListenSocket::open_conditional)). For values of more than 64
+/// bytes there is [`control_raw`](crate::DatagramSocket::control_raw).
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -409,7 +410,7 @@ pub struct Other<const LEVEL: u32, const NAME: u32, T>(
 
 impl<const LEVEL: u32, const NAME: u32, T> sealed::Sealed for Other<LEVEL, NAME, T> {}
 
-/// Names that cannot be had with any value.
+/// Whether an option is set by this crate alone.
 const fn is_kept(level: u32, name: u32) -> bool {
     level == SOL_SOCKET
         && matches!(
@@ -441,7 +442,7 @@ impl<const LEVEL: u32, const NAME: u32, T: PlainValue> ReadableOption for Other<
     }
 }
 
-/// A value that is nothing but bytes: a number, `bool`, or an array of up to 64 bytes.
+/// A value without pointers or padding: a number, `bool`, or an array of up to 64 bytes.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a plain value",
     label = "neither a number, nor `bool`, nor an array of bytes"
@@ -518,7 +519,7 @@ macro_rules! memberships {
         pub struct $name {
             /// The group's address.
             pub group: $address,
-            /// Where: see the fields of `IP_MREQ` and `IPV6_MREQ`.
+            /// The interface: of IPv4 by its address, of IPv6 by its index.
             pub interface: memberships!(@interface $address),
         }
 
@@ -542,11 +543,11 @@ macro_rules! memberships {
 }
 
 memberships! {
-    /// Joins an IPv4 multicast group on the interface of an address; unspecified leaves the choice to the stack.
+    /// Joins an IPv4 multicast group, on the interface with this address; with the unspecified address the stack chooses one.
     JoinV4 = IP_ADD_MEMBERSHIP, "IP_ADD_MEMBERSHIP", Ipv4Addr IP;
     /// Leaves an IPv4 multicast group.
     LeaveV4 = IP_DROP_MEMBERSHIP, "IP_DROP_MEMBERSHIP", Ipv4Addr IP;
-    /// Joins an IPv6 multicast group on an interface by index; 0 leaves the choice to the stack.
+    /// Joins an IPv6 multicast group, on the interface with this index; with 0 the stack chooses one.
     JoinV6 = IPV6_ADD_MEMBERSHIP, "IPV6_ADD_MEMBERSHIP", Ipv6Addr IPV6;
     /// Leaves an IPv6 multicast group.
     LeaveV6 = IPV6_DROP_MEMBERSHIP, "IPV6_DROP_MEMBERSHIP", Ipv6Addr IPV6;

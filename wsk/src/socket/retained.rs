@@ -9,10 +9,9 @@ use crate::error::Error;
 use crate::socket::DatagramSocket;
 use crate::socket::indicated::{Datagram, Datagrams, List};
 
-/// Datagrams that a driver keeps after the event that brought them. Dropping it gives them back, at any IRQL up to
-/// `DISPATCH_LEVEL`.
+/// Indicated datagrams that a driver keeps after the callback. Dropping them releases them together, at any IRQL up to `DISPATCH_LEVEL`.
 ///
-/// Together; or [each by itself](Self::into_datagrams), to be sent to different threads.
+/// [`into_datagrams`](Self::into_datagrams) splits them, so that different threads can have and release them.
 ///
 /// [`WskRelease`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_release_datagram_indication_list).
 ///
@@ -42,16 +41,15 @@ impl Retained {
         self.list.datagrams()
     }
 
-    /// The datagrams, each by itself: it can be sent to another thread, and gives itself back when it is dropped. IRQL:
-    /// `<= DISPATCH_LEVEL`. Allocates nothing.
+    /// Splits the datagrams. Each can go to another thread, and is released when it is dropped. IRQL: `<= DISPATCH_LEVEL`. Allocates
+    /// nothing.
     ///
-    /// Each of them keeps the socket open. When the iterator is dropped, it gives the datagrams that remain back to WSK together.
+    /// Each of them keeps the socket open. Dropping the iterator releases the datagrams that remain, together.
     ///
     /// The documentation of [`WskRelease`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_release_datagram_indication_list)
-    /// speaks of the list that the event brought, while the comment in `wsk.h` speaks of a list of indications, whichever. Windows takes
-    /// the parts: [MsQuic](https://github.com/microsoft/msquic), which is Microsoft's, links what it gives back into lists of its own
-    /// making, and `WireGuard` for NT gives back one indication after the other. Who wants to keep to the letter drops the list as a
-    /// whole.
+    /// speaks of the list of the callback; the comment in `wsk.h` speaks of any list of indications. Windows accepts parts of a list:
+    /// Microsoft's own [MsQuic](https://github.com/microsoft/msquic) releases lists that it has linked itself, and `WireGuard` for NT
+    /// releases one indication at a time. If you want to follow the page to the letter, drop the list as a whole.
     ///
     /// ```
     /// # let kernel = wsk_host::Kernel::boot();
@@ -133,7 +131,7 @@ impl IntoIterator for Retained {
     }
 }
 
-/// Iterates over retained datagrams, by value. Dropping it gives the datagrams that remain back to WSK.
+/// Iterates over retained datagrams, by value. Dropping it releases those that remain.
 ///
 /// ```
 /// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -184,7 +182,7 @@ impl Iterator for RetainedDatagrams {
 
 impl FusedIterator for RetainedDatagrams {}
 
-/// One datagram that a driver keeps. Dropping it gives it back, at any IRQL up to `DISPATCH_LEVEL`.
+/// One retained datagram. Dropping it releases it, at any IRQL up to `DISPATCH_LEVEL`.
 ///
 /// [`WskRelease`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_release_datagram_indication_list).
 #[doc(alias("WskRelease", "WSK_DATAGRAM_INDICATION"))]

@@ -20,7 +20,7 @@ use crate::socket::event_context::{Context, Events};
 use crate::socket::indicated_bytes::ByteList;
 use crate::socket::{ConnectionCategory, Socket};
 
-/// A handler's answer: what becomes of bytes that were indicated and not retained.
+/// A handler's answer about bytes that it has not retained.
 ///
 /// ```
 /// # let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -48,13 +48,13 @@ use crate::socket::{ConnectionCategory, Socket};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum StreamVerdict {
-    /// They have been dealt with.
+    /// The handler has processed all of them.
     #[default]
     Consumed,
-    /// So many of them, from the first on, have been dealt with. WSK buffers the rest, and indicates nothing until a receive, or
+    /// The handler has processed this many of them, from the first on. WSK buffers the rest, and indicates nothing until a receive, or
     /// [`resume_events`](ConnectedSocket::resume_events).
     ConsumedPart(usize),
-    /// They could not be dealt with: WSK buffers them, and indicates nothing until a receive, or
+    /// The handler accepts none of them: WSK buffers them, and indicates nothing until a receive, or
     /// [`resume_events`](ConnectedSocket::resume_events).
     NotAccepted,
 }
