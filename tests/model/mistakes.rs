@@ -129,23 +129,15 @@ const PLACES: &[Place] = &[
     },
     Place {
         file: "irp/routine.rs",
-        right: "    let (observer, status) = unsafe {
-        (
-            (*header).observer.with_mut(|observer| (*observer).take()),
-            (*header).outcome().status,
-        )
-    };
-    // SAFETY: as above.
-    let notify = unsafe { (*header).state.complete() };",
-        with: r#"    let late = made("observer_read_late");
-    let (mut observer, status) = unsafe {
-        (
-            if late { None } else { (*header).observer.with_mut(|observer| (*observer).take()) },
-            (*header).outcome().status,
-        )
-    };
-    let notify = unsafe { (*header).state.complete() };
-    if late { observer = unsafe { (*header).observer.with_mut(|observer| (*observer).take()) }; }"#,
+        right: "        let observer = (*header).observer.with_mut(|observer| (*observer).take());
+        let status = (*header).outcome().0.status;
+        let notify = (*header).state.complete();",
+        with: r#"        let late = made("observer_read_late");
+        let mut observer = None;
+        if !late { observer = (*header).observer.with_mut(|observer| (*observer).take()); }
+        let status = (*header).outcome().0.status;
+        let notify = (*header).state.complete();
+        if late { observer = (*header).observer.with_mut(|observer| (*observer).take()); }"#,
     },
     Place {
         file: "operation/carried.rs",

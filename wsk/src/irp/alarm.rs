@@ -6,6 +6,7 @@
 
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
+use core::mem::MaybeUninit;
 use core::task::Waker;
 use core::time::Duration;
 
@@ -24,8 +25,8 @@ struct Alarm {
     lock: UnsafeCell<usize>,
     inside: UnsafeCell<Inside>,
     // Apart, because the kernel keeps pointers to both: they are never borrowed.
-    timer: UnsafeCell<KTIMER>,
-    dpc: UnsafeCell<KDPC>,
+    timer: UnsafeCell<MaybeUninit<KTIMER>>,
+    dpc: UnsafeCell<MaybeUninit<KDPC>>,
 }
 
 /// What is changed with the lock held.
@@ -54,13 +55,19 @@ static ALARM: Alarm = Alarm {
         running: None,
         wakers: [const { None }; ROOM],
     }),
-    // SAFETY: all-zero bytes are valid for timer and DPC, which are C's; they are initialised before they are used.
-    timer: UnsafeCell::new(unsafe { core::mem::zeroed() }),
-    // SAFETY: as above.
-    dpc: UnsafeCell::new(unsafe { core::mem::zeroed() }),
+    timer: UnsafeCell::new(MaybeUninit::zeroed()),
+    dpc: UnsafeCell::new(MaybeUninit::zeroed()),
 };
 
 impl Alarm {
+    const fn timer(&self) -> *mut KTIMER {
+        self.timer.get().cast()
+    }
+
+    const fn dpc(&self) -> *mut KDPC {
+        self.dpc.get().cast()
+    }
+
     /// Gives what is inside to `change`, with the lock held: at `DISPATCH_LEVEL`. IRQL: `<= DISPATCH_LEVEL`.
     fn locked<R>(&self, change: impl FnOnce(&mut Inside) -> R) -> R {
         let mut irql = 0;
@@ -118,7 +125,7 @@ struct Running {
 /// Stops the timer. By way of a pointer, as `wake_all`: in a driver that polls no future there is neither.
 fn stop() {
     // SAFETY: who calls this has seen in what is inside that the timer is initialised.
-    unsafe { KeCancelTimer(ALARM.timer.get()) };
+    unsafe { KeCancelTimer(ALARM.timer()) };
 }
 
 /// Wakes everybody who is there, and perhaps some who come meanwhile; those that come again are not waited for.
@@ -144,22 +151,18 @@ pub(crate) fn wake_after(time: Duration, waker: &Waker) {
             return;
         };
         core::mem::swap(room, &mut waker);
-        if inside.running.is_none() {
-            // SAFETY: timer and DPC are statics, which nobody uses before the alarm runs or after the last client has left.
-            unsafe {
-                KeInitializeTimerEx(ALARM.timer.get(), TIMER_TYPE::NotificationTimer);
-                KeInitializeDpc(ALARM.dpc.get(), Some(ring), core::ptr::null_mut());
-            }
-            // INVARIANT: initialised.
-            inside.running = Some(&Running { stop, wake_all });
-        }
-        // SAFETY: timer and DPC are initialised as long as the alarm runs. To set it anew only puts it off.
+        let (timer, dpc) = (ALARM.timer(), ALARM.dpc());
+        let time = interval(time.saturating_add(Duration::from_millis(10)));
+        // SAFETY: timer and DPC are statics, which nobody uses before the alarm runs or after the last client has left; as long as it runs
+        // they are initialised. To set it anew only puts it off.
         unsafe {
-            KeSetTimer(
-                ALARM.timer.get(),
-                interval(time.saturating_add(Duration::from_millis(10))),
-                ALARM.dpc.get(),
-            );
+            if inside.running.is_none() {
+                KeInitializeTimerEx(timer, TIMER_TYPE::NotificationTimer);
+                KeInitializeDpc(dpc, Some(ring), core::ptr::null_mut());
+                // INVARIANT: initialised.
+                inside.running = Some(&Running { stop, wake_all });
+            }
+            KeSetTimer(timer, time, dpc);
         }
     });
     if let Some(waker) = waker {

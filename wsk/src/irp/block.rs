@@ -83,19 +83,20 @@ impl Header {
         self.irp.place().cast().as_ptr()
     }
 
-    /// What the completed IRP says.
+    /// What the completed IRP says, and whether the provider was asked to cancel it.
     ///
     /// # Safety
     ///
     /// It has completed, and nobody else has the IRP.
     #[inline]
-    pub(super) unsafe fn outcome(&self) -> Outcome {
-        // SAFETY: the caller has the IRP.
-        let io_status = self.irp.with(|irp| unsafe { (*irp).irp.IoStatus });
-        Outcome {
+    pub(super) unsafe fn outcome(&self) -> (Outcome, bool) {
+        // SAFETY: the caller has the IRP. What was asked before it completed is there until it is reused.
+        let (io_status, cancel) = unsafe { ((*self.irp()).IoStatus, (*self.irp()).Cancel) };
+        let outcome = Outcome {
             status: io_status.status(),
             information: io_status.Information,
-        }
+        };
+        (outcome, cancel != 0)
     }
 }
 
@@ -117,17 +118,18 @@ fn new_block(layout: Layout) -> Option<NonNull<Block<()>>> {
     let block = memory::allocate(layout)?.cast();
     // SAFETY: freshly allocated nonpaged pool, in blocks that are aligned to 16 bytes, which may be freed as such. Of a block only the
     // header is initialised, with which all of them begin.
-    unsafe { Block::<()>::initialise(block, free_heap, None) };
+    unsafe { initialise(block.cast(), free_heap, None) };
     Some(block)
 }
 
-/// Initialises the header of a block.
+/// Initialises the header of a block, at rest; the block is without a payload.
 ///
 /// # Safety
 ///
-/// As for [`Block::initialise`].
+/// `header` begins nonpaged memory with the layout of a [`Block`], aligned to 16, which nothing else refers to, and where it stays.
+/// `give_back` and `hold` may be called as their types say.
 #[inline(never)]
-unsafe fn initialise(header: NonNull<Header>, give_back: GiveBack, hold: Option<Hold>) {
+pub(crate) unsafe fn initialise(header: NonNull<Header>, give_back: GiveBack, hold: Option<Hold>) {
     let header = header.as_ptr();
     // SAFETY: the caller gives the memory. All-zero bytes are valid for the IRP and the arguments, which are C's, and mean at rest
     // for the state; the members for which they are not are written here before anything reads them.
@@ -149,17 +151,6 @@ unsafe fn initialise(header: NonNull<Header>, give_back: GiveBack, hold: Option<
 }
 
 impl<P> Block<P> {
-    /// Initialises a block in place, at rest and without a payload.
-    ///
-    /// # Safety
-    ///
-    /// `block` is nonpaged memory with the layout of `Self`, aligned to 16, which nothing else refers to, and where it stays.
-    /// `give_back` and `hold` may be called as their types say.
-    pub(crate) unsafe fn initialise(block: NonNull<Self>, give_back: GiveBack, hold: Option<Hold>) {
-        // SAFETY: the caller keeps the same contract; a block begins with its header, and of the rest nothing is initialised.
-        unsafe { initialise(block.cast(), give_back, hold) };
-    }
-
     /// The place of the payload.
     #[inline]
     pub(super) fn payload(&self) -> NonNull<P> {
@@ -280,15 +271,14 @@ impl<P> Idle<P> {
     /// What the IRP says of the last request that has completed.
     #[inline]
     pub(crate) fn outcome(&self) -> Outcome {
-        // SAFETY: by the invariant nothing else touches the IRP.
-        unsafe { self.header().outcome() }
+        self.outcome_and_cancelled().0
     }
 
-    /// Whether the provider was asked to cancel the last request, which has completed all the same.
+    /// The same, with whether the provider was asked to cancel the request, which has completed all the same.
     #[inline]
-    pub(crate) fn is_cancelled(&self) -> bool {
-        // SAFETY: by the invariant nothing else touches the IRP. What was asked before it completed is there until it is reused.
-        unsafe { (*self.header().irp()).Cancel != 0 }
+    pub(crate) fn outcome_and_cancelled(&self) -> (Outcome, bool) {
+        // SAFETY: by the invariant nothing else touches the IRP.
+        unsafe { self.header().outcome() }
     }
 
     /// The place of the payload.

@@ -22,7 +22,7 @@ mod routine;
 mod state;
 
 pub(crate) use arguments::{Aligned, Arguments, CONTROL_ROOM, Locked, Places};
-pub(crate) use block::{Block, Header, Idle, Spares};
+pub(crate) use block::{Block, Header, Idle, Spares, initialise};
 pub(crate) use flight::{Flight, Passed, Polled};
 pub(crate) use launch::NotLaunched;
 pub(crate) use observer::Observer;

@@ -7,7 +7,6 @@ use core::ptr::NonNull;
 use wsk_sys::{DEVICE_OBJECT, IRP, NTSTATUS, STATUS_MORE_PROCESSING_REQUIRED};
 
 use crate::irp::block::Header;
-use crate::irp::observer::Observer;
 use crate::irp::state::Notify;
 
 /// A completion routine.
@@ -21,11 +20,13 @@ pub(crate) unsafe extern "system" fn completed(
     context: *mut c_void,
 ) -> NTSTATUS {
     let header = context.cast::<Header>();
-    // SAFETY: the context is the block of an operation in flight, which stays until the completion is published.
-    let notify = unsafe { (*header).state.complete() };
-    if notify != Notify::Nobody {
-        // SAFETY: that is what the state gave, just now.
-        unsafe { notify_holder(header, notify) };
+    // SAFETY: the context is the block of an operation in flight, which stays until the completion is published. Who is notified is
+    // what the state gives.
+    unsafe {
+        let notify = (*header).state.complete();
+        if notify != Notify::Nobody {
+            notify_holder(header, notify);
+        }
     }
     STATUS_MORE_PROCESSING_REQUIRED
 }
@@ -38,23 +39,20 @@ pub(crate) unsafe extern "system" fn completed_observed(
 ) -> NTSTATUS {
     let header = context.cast::<Header>();
     // SAFETY: the context is the block of an operation in flight, which stays until the completion is published. The observer is the
-    // routine's while it is in flight, and the IRP has its status.
+    // routine's while it is in flight, and the IRP has its status. Who is notified is what the state gives.
     let (observer, status) = unsafe {
-        (
-            (*header).observer.with_mut(|observer| (*observer).take()),
-            (*header).outcome().status,
-        )
+        let observer = (*header).observer.with_mut(|observer| (*observer).take());
+        let status = (*header).outcome().0.status;
+        let notify = (*header).state.complete();
+        if notify == Notify::Spurious {
+            // There was none to take: it was told of the true completion.
+            return STATUS_MORE_PROCESSING_REQUIRED;
+        }
+        if notify != Notify::Nobody {
+            notify_holder(header, notify);
+        }
+        (observer, status)
     };
-    // SAFETY: as above.
-    let notify = unsafe { (*header).state.complete() };
-    if notify == Notify::Spurious {
-        // There was none to take: it was told of the true completion.
-        return STATUS_MORE_PROCESSING_REQUIRED;
-    }
-    if notify != Notify::Nobody {
-        // SAFETY: that is what the state gave, just now.
-        unsafe { notify_holder(header, notify) };
-    }
     if let Some(observer) = observer {
         observer.tell(status);
     }
@@ -87,7 +85,7 @@ pub(crate) unsafe extern "system" fn completed_unheld<E: Unheld>(
     unsafe {
         let observer = if E::OBSERVED {
             let observer = (*header).observer.with_mut(|observer| (*observer).take());
-            observer.map(|observer| (observer, (*header).outcome().status))
+            observer.map(|observer| (observer, (*header).outcome().0.status))
         } else {
             None
         };
@@ -124,7 +122,10 @@ unsafe fn notify_holder(header: *mut Header, notify: Notify) {
         // SAFETY: the waker was announced, and is the routine's until `waking_done`; after that the block is not touched unless
         // it is the routine's to discard. What is woken is the driver's: it stays until then.
         Notify::Waker => unsafe {
-            let held = hold(header);
+            // The driver is kept from being unloaded until that is told. Of an operation without observer: those that have one are
+            // kept by it.
+            let held = (*header).hold;
+            let held = held.map(|hold| hold(NonNull::new_unchecked(header)));
             let waker = (*header).waker.with_mut(|waker| (*waker).take());
             if (*header).state.waking_done() == Notify::Free {
                 discard(NonNull::new_unchecked(header));
@@ -138,20 +139,5 @@ unsafe fn notify_holder(header: *mut Header, notify: Notify) {
         },
         // SAFETY: a detached block has no holder: it is the routine's to discard, the last that it does.
         Notify::Free => unsafe { discard(NonNull::new_unchecked(header)) },
-    }
-}
-
-/// Keeps the driver from being unloaded until what it gives is told. Of an operation without observer: those that have one are
-/// kept by it.
-///
-/// # Safety
-///
-/// `header` begins a block that is there: its holder has not seen the completion, or has left it to the routine.
-unsafe fn hold(header: *mut Header) -> Option<Observer> {
-    // SAFETY: the caller gives the block, as what is called asks.
-    unsafe {
-        (*header)
-            .hold
-            .map(|hold| hold(NonNull::new_unchecked(header)))
     }
 }

@@ -481,7 +481,7 @@ pub(crate) unsafe fn go_on<O: Operation<B>, B, P>(
     observer: impl FnOnce(&Shared<Capture>) -> Option<Observer>,
 ) -> Result<Flight<P>, Ended<P>> {
     let mut operation = operation;
-    let (outcome, cancelled) = (operation.outcome(), operation.is_cancelled());
+    let (outcome, cancelled) = operation.outcome_and_cancelled();
     let more = if O::GOES_ON {
         let places = operation.places();
         // SAFETY: it has completed, as the caller says, who gives the place of what is carried.

@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use crate::cancel::Cancel;
 use crate::error::Error;
-use crate::irp::{Block, Header, Idle, Observer};
+use crate::irp::{Block, Header, Idle, Observer, initialise};
 use crate::memory::arena::{Filling, Handle};
 use crate::memory::shared::Shared;
 use crate::operation::callback::Home;
@@ -76,7 +76,7 @@ impl<B: Send + 'static> Operations<B> {
             // capture may be held.
             unsafe {
                 filling.add(|block: NonNull<Block<Carried<B>>>| {
-                    Block::initialise(block, give_back::<B>, Some(hold_driver::<B>));
+                    initialise(block.cast(), give_back::<B>, Some(hold_driver::<B>));
                     Ok::<_, Error>(())
                 })?;
             }

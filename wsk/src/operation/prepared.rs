@@ -19,7 +19,9 @@ use crate::address::Destination;
 use crate::buffer::{Lock, NonPagedBuffer};
 use crate::cancel::Cancel;
 use crate::error::{Call, Error};
-use crate::irp::{Arguments, Block, Flight, Header, Idle, Observer, Passed, Polled, Unheld};
+use crate::irp::{
+    Arguments, Block, Flight, Header, Idle, Observer, Passed, Polled, Unheld, initialise,
+};
 use crate::irql::{MayWait, may_wait};
 use crate::memory::arena::{Filling, Handle};
 use crate::memory::atomic::{AtomicBool, Cell, Ordering, read_alone};
@@ -446,7 +448,7 @@ where
         // SAFETY: the caller gives the memory; its block may be given back, discarded and held as a slot's. What was written is moved out
         // again, or dropped, when there is no request to be made of it.
         unsafe {
-            Block::<()>::initialise(
+            initialise(
                 slot.cast(),
                 give_back::<F::Operation, B>,
                 Some(hold_driver::<F::Operation, B>),
