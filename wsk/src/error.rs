@@ -158,7 +158,7 @@ pub enum Memory {
 /// use std::time::Duration;
 /// use wsk::{Call, DatagramSocket, Error};
 ///
-/// /// A datagram, or nothing when none comes in time.
+/// /// The length of a datagram, or nothing when none arrives in time.
 /// fn hear(socket: &DatagramSocket, room: &mut [u8]) -> Result<Option<usize>, Error> {
 ///     match socket.receive_from(room).wait_timeout(Duration::from_millis(20)) {
 ///         Ok(received) => Ok(Some(received.length())),
@@ -182,25 +182,24 @@ pub enum Memory {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Error {
-    /// WSK or the kernel answered with an error.
+    /// WSK or the kernel returned an error.
     Call {
         /// The function.
         call: Call,
         /// Its status: that of the completed IRP, if the function takes one.
         status: NTSTATUS,
     },
-    /// Nonpaged pool ran out.
+    /// There was not enough nonpaged pool.
     NoMemory(Memory),
-    /// The provider answered with an error, or was asked to cancel, and did not complete the IRP, against its contract. Memory that it
-    /// might still touch is not freed until the IRP completes, if it ever does. A nonpaged buffer that was borrowed [is
-    /// lost](Self::BufferLost).
+    /// The provider broke its contract: it returned an error, or was asked to cancel, and did not complete the IRP. Memory that it might still
+    /// use is not freed before the IRP completes, if it ever does. A nonpaged buffer that was borrowed [is lost](Self::BufferLost).
     Abandoned {
         /// The function.
         call: Call,
         /// The status that it returned: `STATUS_PENDING`, which is not an error, if the provider was asked to cancel.
         status: NTSTATUS,
     },
-    /// The provider's dispatch table has no such entry, because this Windows is too old.
+    /// The provider's dispatch table does not have the function, because this Windows is too old.
     NoEntry {
         /// The entry's name.
         entry: &'static str,
@@ -252,7 +251,7 @@ pub enum Error {
         /// The greatest length.
         limit: usize,
     },
-    /// A part of a buffer was asked for that is not inside it.
+    /// A part of a buffer does not lie inside the buffer.
     OutOfBounds {
         /// The end of the part.
         end: usize,
@@ -261,15 +260,15 @@ pub enum Error {
     },
     /// A control message does not fit the room for control information.
     ControlFull {
-        /// The bytes that would be needed.
+        /// The number of bytes that are needed.
         needed: usize,
-        /// The bytes that there are.
+        /// The number of bytes of the room.
         room: usize,
     },
     /// A buffer in a list of datagrams has control information of its own. A request has control information for the whole list:
     /// [`Messages::control_mut`](crate::Messages::control_mut).
     ControlOfOne,
-    /// WSK gave a socket address that is neither IPv4 nor IPv6.
+    /// A socket address from WSK is neither IPv4 nor IPv6.
     UnknownAddress {
         /// Its `sa_family`.
         family: u16,
@@ -284,16 +283,17 @@ pub enum Error {
         /// The function.
         call: Call,
     },
-    /// Fewer bytes came than the buffer has room for. They are at the start of the buffer, and no longer in the socket.
+    /// Fewer bytes arrived than the buffer has room for. They are at the start of the buffer, and no longer in the socket.
     ///
-    /// [`receive_all`](crate::ConnectedSocket::receive_all) fails so when some bytes had come, and then it was cancelled, its time ran out or
-    /// the connection broke. [`receive_exact`](crate::ConnectedSocket::receive_exact) fails so at the end of the connection too.
+    /// [`receive_all`](crate::ConnectedSocket::receive_all) fails like this when some bytes have arrived, and then the wait is cancelled, the
+    /// time runs out or the connection breaks. [`receive_exact`](crate::ConnectedSocket::receive_exact) does so at the end of the connection
+    /// too.
     Short {
         /// The function.
         call: Call,
         /// The number of bytes that arrived.
         received: usize,
-        /// Why no more came: `STATUS_END_OF_FILE` if the peer has disconnected gracefully, `STATUS_IO_TIMEOUT` if the time ran out,
+        /// Why no more arrived: `STATUS_END_OF_FILE` if the peer has disconnected gracefully, `STATUS_IO_TIMEOUT` if the time ran out,
         /// `STATUS_CANCELLED`, or the status from WSK.
         status: NTSTATUS,
     },
@@ -301,7 +301,7 @@ pub enum Error {
     NoEvents,
     /// There are no datagrams to send.
     NoMessages,
-    /// A pool of depth 0: nothing could ever be taken from it.
+    /// The depth of a pool is 0.
     NoOperations,
     /// The socket's remote address or destination has been fixed already.
     AlreadyFixed,
@@ -316,7 +316,7 @@ pub enum Error {
         /// Its length in UTF-16 units.
         length: usize,
     },
-    /// The operation has given its result already.
+    /// The result of the operation was already taken.
     Taken,
     /// The [`scope`](crate::scope) has ended. A value that is dropped at its end tried to start an operation in it.
     ScopeEnded,
@@ -331,7 +331,7 @@ impl Error {
     ///
     /// * for [`Call`](Self::Call) and [`Abandoned`](Self::Abandoned), the status that the function gave, which for `Abandoned` may be
     ///   `STATUS_PENDING`;
-    /// * for [`Short`](Self::Short), why no more bytes came;
+    /// * for [`Short`](Self::Short), why no more bytes arrived;
     /// * for [`NoMemory`](Self::NoMemory), `STATUS_INSUFFICIENT_RESOURCES`.
     ///
     /// `None` for all other errors, also for a call that [`TimedOut`](Self::TimedOut). `NTSTATUS::from` gives a status for every error.
@@ -359,15 +359,15 @@ impl Error {
         }
     }
 
-    /// Whether the socket is dead: nothing can be done with it but to close it.
+    /// Whether the socket is dead (`STATUS_FILE_FORCED_CLOSED`): the driver can only close it.
     #[doc(alias = "STATUS_FILE_FORCED_CLOSED")]
     #[must_use]
     pub fn must_close(&self) -> bool {
         self.status() == Some(STATUS_FILE_FORCED_CLOSED)
     }
 
-    /// Whether the same call may succeed later, with nothing changed. `false` for [`Short`](Self::Short): receive the rest behind the bytes that
-    /// came, not the same again.
+    /// Whether the same call may succeed later. `false` for [`Short`](Self::Short): receive the rest behind the bytes that have arrived, and not
+    /// the same again.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         if matches!(self, Self::Short { .. }) {
@@ -551,7 +551,7 @@ impl fmt::Display for Error {
                 )
             }
             Self::WrongFamily { socket, address } => {
-                write!(f, "an {address} address cannot be used on an {socket} socket: give one of the socket's family")
+                write!(f, "the socket is {socket}, and the address {address}: give an address of the socket's family")
             }
             Self::PortZero => f.write_str("port 0 cannot be sent to: give the receiver's port"),
             Self::NotBound => f.write_str("the socket is not bound: call bind first"),
@@ -622,7 +622,7 @@ impl fmt::Display for Error {
                 "a name of {length} UTF-16 units cannot be resolved: at most 1024, and none of them NUL"
             ),
             Self::Taken => {
-                f.write_str("the operation has given its result already: do not poll it again")
+                f.write_str("the result of the operation was taken already: do not poll it again")
             }
             Self::ScopeEnded => {
                 f.write_str("the scope has ended: nothing can be started in it any more")
