@@ -11,7 +11,7 @@ use wsk_sys::{
     NTSTATUS, OSVERSIONINFOW, PASSIVE_LEVEL, STATUS_SUCCESS, STATUS_TIMEOUT, WAIT_TYPE,
 };
 
-use crate::lock;
+use crate::{SPEED, after, lock};
 
 thread_local! {
     static IRQL: Cell<u8> = const { Cell::new(PASSIVE_LEVEL) };
@@ -86,7 +86,7 @@ unsafe fn limit(interval: *const LARGE_INTEGER) -> Option<Instant> {
     let units = unsafe { interval.as_ref().map(|interval| interval.QuadPart) }?;
     let nanoseconds = units.unsigned_abs().saturating_mul(100);
     // What is too far away is never.
-    Instant::now().checked_add(Duration::from_nanos(nanoseconds))
+    after(Duration::from_nanos(nanoseconds))
 }
 
 /// `KeWaitForSingleObject`, for an event.
@@ -223,7 +223,7 @@ unsafe extern "system" fn KeReleaseSpinLock(spin_lock: *mut usize, irql: u8) {
 extern "system" fn KeQueryUnbiasedInterruptTime() -> u64 {
     static START: Mutex<Option<Instant>> = Mutex::new(None);
     let start = *lock(&START).get_or_insert_with(Instant::now);
-    u64::try_from(start.elapsed().as_nanos() / 100).unwrap_or(u64::MAX)
+    u64::try_from((start.elapsed() * SPEED).as_nanos() / 100).unwrap_or(u64::MAX)
 }
 
 /// `RtlGetVersion`: Windows 11, whose tables have every entry.

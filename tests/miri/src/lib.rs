@@ -20,6 +20,7 @@ mod provider;
 mod timer;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 pub use dispatcher::raised;
 pub use provider::Manner;
@@ -83,6 +84,19 @@ impl Kernel {
         timer::shutdown();
         assert_eq!(pool::clear(), blocks, "blocks of pool are left");
     }
+}
+
+/// How many times faster the kernel's time runs than the clock. Waiting costs Miri nothing; without Miri, these tests do nothing else.
+const SPEED: u32 = if cfg!(miri) { 1 } else { 16 };
+
+/// Sleeps, by the kernel's time.
+pub fn sleep(time: Duration) {
+    std::thread::sleep(time / SPEED);
+}
+
+/// The moment when so much of the kernel's time will have passed; `None` for never.
+fn after(time: Duration) -> Option<Instant> {
+    Instant::now().checked_add(time / SPEED)
 }
 
 /// Takes a lock, whether or not a test has failed meanwhile.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use wsk_sys::{KDPC, KTIMER, LARGE_INTEGER, PKDEFERRED_ROUTINE, TIMER_TYPE};
 
 use crate::dispatcher::raised;
-use crate::lock;
+use crate::{after, lock};
 
 /// A DPC, whose memory is there as long as its timer is set.
 #[derive(Clone, Copy)]
@@ -71,6 +71,7 @@ unsafe extern "system" fn KeSetTimer(timer: *mut KTIMER, due: LARGE_INTEGER, dpc
         (*timer).Dpc = dpc;
         Duration::from_nanos(due.QuadPart.unsigned_abs() * 100)
     };
+    let limit = after(time).expect("a time that passes");
     let mut timers = lock(&TIMERS);
     let timers = timers.get_or_insert_default();
     timers.number += 1;
@@ -79,7 +80,7 @@ unsafe extern "system" fn KeSetTimer(timer: *mut KTIMER, due: LARGE_INTEGER, dpc
     CHANGED.notify_all();
     timers.threads.push(std::thread::spawn(move || {
         let dpc = dpc;
-        expire(address, number, Instant::now() + time, dpc);
+        expire(address, number, limit, dpc);
     }));
     before.is_some().into()
 }

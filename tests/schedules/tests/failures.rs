@@ -51,7 +51,10 @@ fn fail_each(name: &str, scenario: impl Fn() -> Result<(), Error> + Sync) {
         for what in [What::Allocation, What::Call, What::Registration] {
             for nth in 1.. {
                 let guard = watch(format!("{name}: {what:?} {nth}, {policy:?}"));
-                let kernel = Kernel::builder().completion(policy).boot();
+                let kernel = Kernel::builder()
+                    .completion(policy)
+                    .time_lapse(FAST)
+                    .boot();
                 match what {
                     What::Allocation => kernel.fail_nth_allocation(nth),
                     What::Call => kernel.fail_nth_call(nth),
@@ -81,11 +84,11 @@ fn fail_each(name: &str, scenario: impl Fn() -> Result<(), Error> + Sync) {
 /// Set for a process whose provider keeps IRPs for a long time.
 const PATIENTLY: &str = "WSK_WITHHOLD_PATIENTLY";
 /// Much longer than a wait goes on for a provider that has answered with an error, where time runs [`FAST`].
-const LONG: Duration = Duration::from_millis(1_500);
+const LONG: Duration = Duration::from_millis(400);
 /// Not nearly as long as that where time runs as it does.
 const SHORT: Duration = Duration::from_millis(10);
-/// How fast time runs where it is waited for [`LONG`].
-const FAST: u32 = 8;
+/// How fast time runs, but where it is waited for [`SHORT`].
+const FAST: u32 = 32;
 
 /// Has the provider refuse the first, the second … call that `scenario` makes, and keep its IRP: to complete it `late` after that,
 /// or when the scenario has ended. Nothing that the IRP may touch goes before that, or the host kernel stops; after it nothing

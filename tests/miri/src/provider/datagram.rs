@@ -206,7 +206,7 @@ fn write_until_completed(buffer: Place<WSK_BUF>, completions: usize) {
         // SAFETY: the request has not completed, and does not while the world is locked.
         unsafe { mdl::write(buffer.0, &[0xA5; 8]) };
         drop(here);
-        std::thread::sleep(std::time::Duration::from_millis(100));
+        crate::sleep(std::time::Duration::from_millis(100));
     }
 }
 

@@ -111,7 +111,7 @@ fn used() {
         assert_eq!(server.receive(&mut room).wait().unwrap(), 0);
         server
             .disconnect_after(b"bye")
-            .wait_timeout(Duration::from_secs(1))
+            .wait_timeout(Duration::from_mins(1))
             .unwrap();
         client.drain().wait().unwrap();
     });

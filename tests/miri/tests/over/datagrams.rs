@@ -31,7 +31,7 @@ fn waited_for() {
                 16
             );
             one.receive_from(&mut room)
-                .wait_timeout(Duration::from_secs(1))
+                .wait_timeout(Duration::from_mins(1))
                 .unwrap();
         }
     });

@@ -116,7 +116,7 @@ fn memory_that_is_carried_itself() {
         let completed_late = |receive: &dyn Fn()| {
             std::thread::scope(|threads| {
                 threads.spawn(|| {
-                    std::thread::sleep(Duration::from_secs(5));
+                    wsk_miri::sleep(Duration::from_secs(5));
                     assert_eq!(kernel.complete_kept(), 1);
                 });
                 receive();
@@ -144,7 +144,7 @@ fn memory_that_is_left_and_written() {
         wsk::scope(|scope| drop(socket.receive_from(&mut lent).start_in(scope))).unwrap();
         assert!(lent.is_lost());
         drop(lent);
-        std::thread::sleep(Duration::from_secs(1));
+        wsk_miri::sleep(Duration::from_secs(1));
         assert_eq!(kernel.complete_kept(), 1);
     });
 }

@@ -44,7 +44,7 @@ fn operations() {
         drop(other.receive_from(packet()).from(&receiving).start());
         assert!(
             receiving
-                .wait_until_idle_timeout(Duration::from_secs(1))
+                .wait_until_idle_timeout(Duration::from_mins(1))
                 .unwrap()
         );
         // The pool goes before its operations do.

@@ -25,7 +25,7 @@ fn run_again_and_changed() {
             sender.set_len(number.into()).unwrap();
             sender.as_mut_slice().fill(number);
             assert_eq!(sender.wait().unwrap(), usize::from(number));
-            let arrival = receiver.wait_timeout(Duration::from_secs(1)).unwrap();
+            let arrival = receiver.wait_timeout(Duration::from_mins(1)).unwrap();
             assert!(arrival.is_from(&from));
             assert_eq!(arrival.bytes(), vec![number; number.into()]);
         }
