@@ -51,10 +51,7 @@ fn fail_each(name: &str, scenario: impl Fn() -> Result<(), Error> + Sync) {
         for what in [What::Allocation, What::Call, What::Registration] {
             for nth in 1.. {
                 let guard = watch(format!("{name}: {what:?} {nth}, {policy:?}"));
-                let kernel = Kernel::builder()
-                    .completion(policy)
-                    .time_lapse(FAST)
-                    .boot();
+                let kernel = Kernel::builder().completion(policy).time_lapse(FAST).boot();
                 match what {
                     What::Allocation => kernel.fail_nth_allocation(nth),
                     What::Call => kernel.fail_nth_call(nth),
